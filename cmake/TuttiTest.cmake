@@ -1,0 +1,24 @@
+# tutti_test(name LABELS unit SOURCES a.cpp ... LIBRARIES lib ...): a doctest program whose cases ctest finds one by
+# one. Sources do not define the main function; it is added here. Keep commas, brackets, semicolons and quotes out of
+# the names of test cases: ctest and doctest's filters give them a meaning.
+# A case that prints a line beginning with "SKIPPED:" is reported as skipped by ctest.
+
+include(doctest)
+
+if(NOT TARGET tutti_test_main)
+  add_library(tutti_test_main STATIC ${PROJECT_SOURCE_DIR}/tests/main.cpp)
+  target_link_libraries(tutti_test_main PUBLIC tutti_flags doctest::doctest)
+endif()
+
+function(tutti_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "LABELS;SOURCES;LIBRARIES" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE tutti_test_main ${ARG_LIBRARIES})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  doctest_discover_tests(${name}
+    TEST_PREFIX "${name}: "
+    PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} SKIP_REGULAR_EXPRESSION "SKIPPED:")
+endfunction()

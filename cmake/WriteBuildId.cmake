@@ -1,0 +1,22 @@
+# Writes OUTPUT, a C++ file that defines tutti::build_id() and tutti::version(), only when its content changes.
+file(GLOB_RECURSE sources ${SOURCE_DIR}/common/*.[ch]pp ${SOURCE_DIR}/worker/*.[ch]* ${SOURCE_DIR}/coordinator/*.[ch]pp)
+list(SORT sources)
+set(digest "${SALT}")
+foreach(source IN LISTS sources)
+  file(SHA256 ${source} hash)
+  string(SHA256 digest "${digest}${hash}")
+endforeach()
+string(SUBSTRING ${digest} 0 16 digest)
+set(text "// Generated. The identity of this build.
+#include \"common/build_id.hpp\"
+namespace tutti {
+const char* build_id() { return \"${VERSION}-${digest}\"; }
+const char* version() { return \"${VERSION}\"; }
+}  // namespace tutti
+")
+if(EXISTS ${OUTPUT})
+  file(READ ${OUTPUT} old)
+endif()
+if(NOT "${old}" STREQUAL "${text}")
+  file(WRITE ${OUTPUT} "${text}")
+endif()

@@ -1,0 +1,39 @@
+// A file that appears whole or not at all. Not a general file class: it is written once, front to back.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string_view>
+
+#include "common/unique_fd.hpp"
+
+namespace tutti {
+
+/// Writes to a temporary file beside `path`; commit() syncs it and renames it over `path`. Without commit() the
+/// destructor removes the temporary file and `path` is as it was. Throws Error(failed) with the path, the reason and
+/// what to do (disk full, no permission, folder missing). Moves, does not copy; one thread.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::filesystem::path path);
+  ~AtomicFile();
+  AtomicFile(AtomicFile&&) noexcept;
+  AtomicFile& operator=(AtomicFile&&) = delete;
+
+  void write(std::span<const std::byte> bytes);
+  void write(std::string_view text);
+  /// Complete, on disk, and in place; the object must not be used afterwards.
+  void commit();
+
+  const std::filesystem::path& path() const noexcept { return path_; }
+
+ private:
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;  ///< empty once committed
+  UniqueFd file_;
+};
+
+/// The whole content of a file. Throws Error(usage) where it is missing or unreadable, naming `what` it was to be.
+std::string read_text(const std::filesystem::path& path, std::string_view what);
+
+}  // namespace tutti

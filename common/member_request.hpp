@@ -1,0 +1,63 @@
+// What a worker is told about the member that it hosts: the content of the control message `load`. Plain values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <tutti/images.hpp>
+
+#include "common/values.hpp"
+
+namespace tutti {
+
+/// One scripted fault of a `fake` model: `kind` happens in `phase`, at batch `at_batch` of it (counted from 0).
+struct FaultPoint {
+  FaultKind kind = FaultKind::none;
+  FaultPhase phase = FaultPhase::predict;
+  std::uint64_t at_batch = 0;
+};
+
+struct SmallCnnModel {
+  std::uint32_t classes = 10;
+};
+struct MlpModel {
+  std::vector<std::uint32_t> layers;  ///< hidden widths, then the number of classes
+};
+struct TorchScriptModel {
+  std::string path;
+  bool optimize = true;
+};
+/// Deterministic arithmetic without LibTorch, with scripted delays and faults; for tests and for measuring.
+struct FakeModel {
+  std::uint32_t classes = 10;
+  std::uint64_t delay_us = 0;       ///< per batch, slept
+  std::uint64_t load_delay_us = 0;  ///< once, while loading
+  bool writes_input = false;        ///< behaves like a model that changes its input in place
+  std::vector<FaultPoint> faults;
+};
+using ModelKind = std::variant<SmallCnnModel, MlpModel, TorchScriptModel, FakeModel>;
+
+/// "small-cnn", "mlp", "torchscript", "fake".
+std::string_view kind_name(const ModelKind& kind);
+
+struct MemberRequest {
+  std::string name;
+  ModelKind model;
+  std::string weights;  ///< safetensors to start from; empty: from the seed
+  std::uint64_t seed = 0;
+  ImageShape shape;
+  std::uint32_t batch_images = 1;  ///< the batch of prediction
+  OutputKind output = OutputKind::logits;        ///< what the model itself answers
+  OutputKind over = OutputKind::probabilities;   ///< what the ensemble wants
+  bool copy_input = false;
+  bool cuda = false;  ///< on the (only) visible CUDA device
+  std::uint32_t threads = 1;
+  std::uint32_t train_batch_images = 32;
+  double learning_rate = 1e-3;
+  bool bootstrap = false;  ///< resample the images of each segment for this member (bagging)
+};
+
+}  // namespace tutti

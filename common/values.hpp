@@ -1,0 +1,81 @@
+// The enumerations that several layers share, and their names in YAML, in reports and on the wire. Values only.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+namespace tutti {
+
+/// What the numbers of an output mean.
+enum class OutputKind : std::uint8_t { probabilities, logits, features };
+
+/// How the members' answers become the ensemble's.
+enum class CombineRule : std::uint8_t {
+  mean,
+  sum,
+  weighted,
+  max,
+  most_confident,
+  vote,
+  median,
+  geometric_mean,
+  none,
+};
+
+/// What a `fake` member does wrong, and in which phase of its life.
+enum class FaultKind : std::uint8_t { none, exception, exit, abort, segfault, kill, hang, nan };
+enum class FaultPhase : std::uint8_t { load, warm_up, predict, train };
+
+/// The names of an enumeration; found by argument-dependent lookup through a dummy value.
+template <class Enum>
+struct EnumName {
+  Enum value;
+  std::string_view name;
+};
+
+constexpr auto enum_names(OutputKind) {
+  return std::array{EnumName{OutputKind::probabilities, "probabilities"}, EnumName{OutputKind::logits, "logits"},
+                    EnumName{OutputKind::features, "features"}};
+}
+constexpr auto enum_names(CombineRule) {
+  return std::array{EnumName{CombineRule::mean, "mean"},
+                    EnumName{CombineRule::sum, "sum"},
+                    EnumName{CombineRule::weighted, "weighted"},
+                    EnumName{CombineRule::max, "max"},
+                    EnumName{CombineRule::most_confident, "most_confident"},
+                    EnumName{CombineRule::vote, "vote"},
+                    EnumName{CombineRule::median, "median"},
+                    EnumName{CombineRule::geometric_mean, "geometric_mean"},
+                    EnumName{CombineRule::none, "none"}};
+}
+constexpr auto enum_names(FaultKind) {
+  return std::array{EnumName{FaultKind::none, "none"},           EnumName{FaultKind::exception, "exception"},
+                    EnumName{FaultKind::exit, "exit"},           EnumName{FaultKind::abort, "abort"},
+                    EnumName{FaultKind::segfault, "segfault"},   EnumName{FaultKind::kill, "kill"},
+                    EnumName{FaultKind::hang, "hang"},           EnumName{FaultKind::nan, "nan"}};
+}
+constexpr auto enum_names(FaultPhase) {
+  return std::array{EnumName{FaultPhase::load, "load"}, EnumName{FaultPhase::warm_up, "warm_up"},
+                    EnumName{FaultPhase::predict, "predict"}, EnumName{FaultPhase::train, "train"}};
+}
+
+/// The name of a value; "?" for a value outside the enumeration (it may come from a corrupted record).
+template <class Enum>
+constexpr std::string_view to_name(Enum value) {
+  for (const auto& entry : enum_names(Enum{}))
+    if (entry.value == value) return entry.name;
+  return "?";
+}
+
+/// The value of a name, or nothing.
+template <class Enum>
+constexpr std::optional<Enum> from_name(std::string_view name) {
+  for (const auto& entry : enum_names(Enum{}))
+    if (entry.name == name) return entry.value;
+  return std::nullopt;
+}
+
+}  // namespace tutti

@@ -1,0 +1,124 @@
+// The checked description of an ensemble: plain values, the result of reading YAML. It knows nothing of processes,
+// memory or LibTorch, and whatever it holds has passed every check that needs no machine to be looked at.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <tutti/images.hpp>
+
+#include "common/member_request.hpp"
+#include "common/values.hpp"
+
+namespace tutti::config {
+
+// ---- devices -------------------------------------------------------------------------------------------------------
+
+/// `cpu`, `cpu:0-3`, `{cpu: [0, 1, 8]}`; no cores: all that the process may use.
+struct CpuDevice {
+  std::vector<int> cores;  ///< sorted, distinct
+  friend bool operator==(const CpuDevice&, const CpuDevice&) = default;
+};
+/// `cuda:1`, `cuda:GPU-<uuid>`, `cuda:MIG-<uuid>`.
+struct CudaDevice {
+  int index = -1;    ///< -1 where a uuid is given
+  std::string uuid;  ///< with its GPU- or MIG- prefix
+  friend bool operator==(const CudaDevice&, const CudaDevice&) = default;
+};
+/// `null`: cuda:0 if a usable GPU is there, else cpu; whoever resolves it says which.
+struct AutoDevice {
+  friend bool operator==(const AutoDevice&, const AutoDevice&) = default;
+};
+using Device = std::variant<CpuDevice, CudaDevice, AutoDevice>;
+
+/// As the user would write it: "cpu", "cpu:0-3", "cpu:0,8", "cuda:1", "null".
+std::string to_text(const Device& device);
+
+// ---- input ---------------------------------------------------------------------------------------------------------
+
+enum class Dataset { digits, cifar10, npy, random, memory };
+enum class Split { train, test };
+enum class Layout { nchw, nhwc };
+
+/// Per-channel (x - mean) / std, applied when a segment is filled. Empty: no change. One value holds for all channels.
+struct Preprocess {
+  std::vector<float> mean;
+  std::vector<float> std;
+};
+
+/// `input:`. Which fields count depends on `dataset`; the reader of the YAML refuses those that do not.
+struct InputSpec {
+  Dataset dataset = Dataset::memory;  ///< memory: no dataset; images come through the API
+  Split split = Split::test;          ///< digits, cifar10
+  std::filesystem::path path;         ///< cifar10: the folder
+  std::filesystem::path images;       ///< npy
+  std::filesystem::path labels;       ///< npy; may be empty
+  Layout layout = Layout::nchw;       ///< npy
+  std::uint64_t count = 0;            ///< random
+  ImageShape shape{3, 32, 32};        ///< random, memory
+  std::uint32_t classes = 0;          ///< random, npy; 0: not known
+  std::uint64_t seed = 0;             ///< random
+  std::optional<std::uint64_t> limit;
+  Preprocess preprocess;
+};
+
+// ---- members -------------------------------------------------------------------------------------------------------
+
+struct ModelSpec {
+  ModelKind kind;
+  std::filesystem::path weights;  ///< safetensors; empty: start from the seed. Not for torchscript.
+};
+
+/// How one member learns. Every field has its value here: defaults, then `train:`, then the member's own `train:`.
+struct TrainSpec {
+  std::uint32_t epochs = 1;
+  std::uint32_t batch_images = 32;
+  double learning_rate = 1e-3;
+  std::filesystem::path init;  ///< start from this safetensors file
+  bool bootstrap = false;      ///< each member sees its own resample of the images (bagging)
+};
+
+struct MemberSpec {
+  std::string name;
+  ModelSpec model;
+  double weight = 1.0;
+  OutputKind output = OutputKind::logits;  ///< what the model itself answers (small-cnn, mlp: always logits)
+  bool copy_input = false;                 ///< give the model a private copy of each batch
+  std::uint64_t seed = 0;                  ///< default: the ensemble's seed + rank
+  Device device;
+  TrainSpec train;
+};
+
+// ---- the whole -----------------------------------------------------------------------------------------------------
+
+struct CombineSpec {
+  CombineRule rule = CombineRule::mean;
+  OutputKind over = OutputKind::probabilities;
+  bool normalize = true;      ///< weighted: divide by the sum of the weights
+  bool accumulate_f64 = false;  ///< `accumulate: float64`
+};
+
+struct EnsembleSpec {
+  std::vector<MemberSpec> members;  ///< in rank order
+  CombineSpec combine;
+  InputSpec input;
+  InputSpec train_input;  ///< `train.input`; default: `input` with split train
+  std::uint32_t segment_images = 500;
+  std::uint32_t batch_images = 32;
+  std::uint32_t slots = 4;             ///< arena slots: segments in flight
+  std::uint32_t threads = 0;           ///< per worker; 0: usable cores of its set / workers that share it
+  std::uint64_t seed = 0;
+  bool save_members = false;
+  bool allow_nan = false;              ///< `on_nan: allow`; default `error`
+  double start_deadline = 120.0;       ///< seconds until every worker must be ready
+  double stop_deadline = 10.0;         ///< seconds for a worker to leave before it is killed
+  std::filesystem::path output;        ///< empty: a fresh numbered folder under runs/
+  std::string effective_yaml;          ///< the configuration as it is in effect, for the report
+};
+
+}  // namespace tutti::config

@@ -1,0 +1,76 @@
+// Images in memory and where images come from. No codecs, no files: those are in Tutti's own sources, which
+// implement `Source`; a host program may implement it too.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <variant>
+
+#include <tutti/error.hpp>
+
+namespace tutti {
+
+/// Channels x height x width of one image.
+struct ImageShape {
+  std::uint32_t channels = 0;
+  std::uint32_t height = 0;
+  std::uint32_t width = 0;
+
+  /// Values per image.
+  std::size_t elements() const noexcept { return std::size_t{channels} * height * width; }
+  /// For messages: "3x32x32".
+  std::string text() const {
+    return std::to_string(channels) + "x" + std::to_string(height) + "x" + std::to_string(width);
+  }
+  friend bool operator==(const ImageShape&, const ImageShape&) = default;
+};
+
+/// A view of consecutive images in NCHW order that the caller owns: float32, passed on as they are, or uint8, which
+/// become float32 in 0..1. The memory must stay valid until the call, or the future, that was given the view ends.
+class Images {
+ public:
+  Images() = default;
+  Images(std::span<const float> pixels, ImageShape shape) : pixels_(pixels), shape_(shape) {}
+  Images(std::span<const std::uint8_t> pixels, ImageShape shape) : pixels_(pixels), shape_(shape) {}
+
+  ImageShape shape() const noexcept { return shape_; }
+  /// Number of whole images in the view; a rest is an error where the view is used.
+  std::size_t count() const noexcept { return shape_.elements() == 0 ? 0 : values() / shape_.elements(); }
+  /// Number of values in the view.
+  std::size_t values() const noexcept {
+    return std::visit([](auto span) { return span.size(); }, pixels_);
+  }
+  const std::variant<std::span<const float>, std::span<const std::uint8_t>>& pixels() const noexcept {
+    return pixels_;
+  }
+
+ private:
+  std::variant<std::span<const float>, std::span<const std::uint8_t>> pixels_;
+  ImageShape shape_;
+};
+
+/// A finite, random-access set of images, with or without labels. Random access is what lets one set be streamed in
+/// order, shuffled, or limited without a copy of it. Used by one thread at a time.
+class TUTTI_API Source {
+ public:
+  virtual ~Source() = default;
+
+  /// For messages and reports: "digits (test)".
+  virtual std::string name() const = 0;
+  virtual ImageShape shape() const = 0;
+  virtual std::uint64_t count() const = 0;
+  /// Number of classes that the labels are drawn from; 0 where it is not known.
+  virtual std::uint32_t classes() const = 0;
+  virtual bool labelled() const = 0;
+
+  /// Writes image `indices[i]` to `pixels[i * shape().elements() ...]` as float32 NCHW, and its label to `labels[i]`.
+  /// `indices` are below count() and need not be distinct; `pixels` holds indices.size() images; `labels` is empty or
+  /// holds indices.size() values (empty always where the source is not labelled). Throws Error where an image cannot
+  /// be read.
+  virtual void read(std::span<const std::uint64_t> indices, std::span<float> pixels,
+                    std::span<std::int64_t> labels) = 0;
+};
+
+}  // namespace tutti

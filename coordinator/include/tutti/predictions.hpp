@@ -1,0 +1,54 @@
+// What an ensemble answers, and who receives it. Plain values; no files (Tutti's own sinks write those).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <tutti/error.hpp>
+
+namespace tutti {
+
+/// The answer of one member for a run of images.
+struct MemberPredictions {
+  std::string name;
+  std::uint32_t width = 0;    ///< classes or features per image
+  std::vector<float> values;  ///< count x width, row-major
+};
+
+/// The ensemble's answer for `count` images.
+struct Predictions {
+  std::uint64_t count = 0;
+  std::uint32_t width = 0;              ///< classes or features per image; 0 with the rule `none`
+  std::vector<float> values;            ///< count x width, row-major; empty with the rule `none`
+  std::vector<std::int64_t> predicted;  ///< count: the class that the rule decides for; empty over features
+  std::vector<MemberPredictions> members;  ///< in rank order; empty unless asked for (`save_members`, rule `none`)
+};
+
+/// One member's part of a SegmentResult; the memory is the callee's only during the call.
+struct MemberSegmentResult {
+  std::uint32_t width = 0;
+  std::span<const float> values;  ///< count x width
+};
+
+/// The combined answer for one segment: images first .. first + count - 1 of the run.
+struct SegmentResult {
+  std::uint64_t first = 0;
+  std::uint32_t count = 0;
+  std::uint32_t width = 0;                     ///< 0 with the rule `none`
+  std::span<const float> values;               ///< count x width; empty with the rule `none`
+  std::span<const std::int64_t> predicted;     ///< count; empty over features
+  std::span<const std::int64_t> labels;        ///< count; empty where the source has no labels
+  std::span<const MemberSegmentResult> members;  ///< in rank order, always present
+};
+
+/// Receives the results of a run, in segment order, on the thread that called Ensemble::run.
+class TUTTI_API Sink {
+ public:
+  virtual ~Sink() = default;
+  /// May throw: the run then ends, and the exception leaves Ensemble::run.
+  virtual void write(const SegmentResult& result) = 0;
+};
+
+}  // namespace tutti

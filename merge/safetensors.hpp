@@ -1,0 +1,66 @@
+// The safetensors file format, read and written: an 8-byte little-endian header length, a JSON header, raw
+// little-endian data (https://github.com/huggingface/safetensors#format). No LibTorch; the tensors are bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tutti::merge {
+
+enum class Dtype { f64, f32, f16, bf16, i64, i32, i16, i8, u8, boolean };
+
+/// Bytes per element.
+std::size_t size_of(Dtype dtype);
+/// The format's name: "F32", "BF16", ...
+std::string_view dtype_name(Dtype dtype);
+
+/// A tensor whose bytes somebody else owns. Row-major.
+struct TensorView {
+  std::string name;
+  Dtype dtype = Dtype::f32;
+  std::vector<std::int64_t> shape;  ///< empty: a scalar
+  std::span<const std::byte> bytes;
+};
+
+/// A safetensors file read into memory (copied, not mapped: a file that another program truncates must not raise
+/// SIGBUS in a worker). Copies and moves like a value.
+class Safetensors {
+ public:
+  /// Throws Error(usage) that names the file: missing, too short, a header that is not JSON or too large, an unknown
+  /// dtype, offsets outside the file, overlapping or not matching dtype and shape.
+  static Safetensors read(const std::filesystem::path& file);
+
+  const std::vector<std::string>& names() const noexcept { return names_; }  ///< sorted
+  bool contains(std::string_view name) const;
+  /// Throws Error(usage) naming the file and the nearest name where there is no such tensor.
+  TensorView tensor(std::string_view name) const;
+  /// `__metadata__`.
+  const std::map<std::string, std::string>& metadata() const noexcept { return metadata_; }
+
+ private:
+  struct Entry {
+    Dtype dtype;
+    std::vector<std::int64_t> shape;
+    std::size_t begin;
+    std::size_t end;
+  };
+  std::string file_;
+  std::vector<std::byte> data_;
+  std::vector<std::string> names_;
+  std::map<std::string, Entry, std::less<>> entries_;
+  std::map<std::string, std::string> metadata_;
+};
+
+/// Writes `tensors` (sorted by name) and `metadata` atomically: the file is complete and synced, or as it was before.
+/// The same tensors give the same bytes. Throws Error(failed) naming the file (no space, no permission) or
+/// Error(usage) (two tensors of one name, bytes that do not match dtype and shape).
+void write_safetensors(const std::filesystem::path& file, std::span<const TensorView> tensors,
+                       const std::map<std::string, std::string>& metadata = {});
+
+}  // namespace tutti::merge
