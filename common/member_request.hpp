@@ -49,9 +49,9 @@ struct MemberRequest {
   std::string weights;  ///< safetensors to start from; empty: from the seed
   std::uint64_t seed = 0;
   ImageShape shape;
-  std::uint32_t batch_images = 1;  ///< the batch of prediction
-  OutputKind output = OutputKind::logits;        ///< what the model itself answers
-  OutputKind over = OutputKind::probabilities;   ///< what the ensemble wants
+  std::uint32_t batch_images = 1;               ///< the batch of prediction
+  OutputKind output = OutputKind::logits;       ///< what the model itself answers
+  OutputKind over = OutputKind::probabilities;  ///< what the ensemble wants
   bool copy_input = false;
   bool cuda = false;  ///< on the (only) visible CUDA device
   std::uint32_t threads = 1;

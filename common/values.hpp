@@ -52,10 +52,10 @@ constexpr auto enum_names(CombineRule) {
                     EnumName{CombineRule::none, "none"}};
 }
 constexpr auto enum_names(FaultKind) {
-  return std::array{EnumName{FaultKind::none, "none"},           EnumName{FaultKind::exception, "exception"},
-                    EnumName{FaultKind::exit, "exit"},           EnumName{FaultKind::abort, "abort"},
-                    EnumName{FaultKind::segfault, "segfault"},   EnumName{FaultKind::kill, "kill"},
-                    EnumName{FaultKind::hang, "hang"},           EnumName{FaultKind::nan, "nan"}};
+  return std::array{EnumName{FaultKind::none, "none"},         EnumName{FaultKind::exception, "exception"},
+                    EnumName{FaultKind::exit, "exit"},         EnumName{FaultKind::abort, "abort"},
+                    EnumName{FaultKind::segfault, "segfault"}, EnumName{FaultKind::kill, "kill"},
+                    EnumName{FaultKind::hang, "hang"},         EnumName{FaultKind::nan, "nan"}};
 }
 constexpr auto enum_names(FaultPhase) {
   return std::array{EnumName{FaultPhase::load, "load"}, EnumName{FaultPhase::warm_up, "warm_up"},

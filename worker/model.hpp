@@ -30,6 +30,9 @@ class Model {
   /// model must be run to know it; the worker asks after the warm-up.
   virtual std::uint32_t width() const = 0;
 
+  /// Trainable and fixed parameters together; 0 where the model does not say.
+  virtual std::uint64_t parameters() const = 0;
+
   /// One batch: `images` is `count` images of the request's shape, float32 NCHW, 64-byte aligned at a segment's start,
   /// possibly READ-ONLY memory; `output` holds count x width() values and is written row-major, in the request's
   /// `over` (the backend applies the softmax where the model answers logits and probabilities are wanted).

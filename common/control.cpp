@@ -1,0 +1,245 @@
+#include "common/control.hpp"
+
+#include <fmt/format.h>
+
+#include <limits>
+#include <type_traits>
+
+#include <tutti/error.hpp>
+
+#include "common/json.hpp"
+
+namespace tutti::control {
+namespace {
+
+// ---- writing -------------------------------------------------------------------------------------------------------
+
+json::object to_json(const ImageShape& shape) {
+  return {{"channels", shape.channels}, {"height", shape.height}, {"width", shape.width}};
+}
+
+json::object to_json(const ModelKind& kind) {
+  json::object out{{"kind", kind_name(kind)}};
+  if (const auto* cnn = std::get_if<SmallCnnModel>(&kind)) {
+    out["classes"] = cnn->classes;
+  } else if (const auto* mlp = std::get_if<MlpModel>(&kind)) {
+    out["layers"] = json::array(mlp->layers.begin(), mlp->layers.end());
+  } else if (const auto* script = std::get_if<TorchScriptModel>(&kind)) {
+    out["path"] = script->path;
+    out["optimize"] = script->optimize;
+  } else if (const auto* fake = std::get_if<FakeModel>(&kind)) {
+    out["classes"] = fake->classes;
+    out["delay_us"] = fake->delay_us;
+    out["load_delay_us"] = fake->load_delay_us;
+    out["writes_input"] = fake->writes_input;
+    json::array faults;
+    for (const FaultPoint& fault : fake->faults)
+      faults.push_back(
+          json::object{{"kind", to_name(fault.kind)}, {"phase", to_name(fault.phase)}, {"at_batch", fault.at_batch}});
+    out["faults"] = std::move(faults);
+  }
+  return out;
+}
+
+json::object to_json(const MemberRequest& member) {
+  return {{"name", member.name},
+          {"model", to_json(member.model)},
+          {"weights", member.weights},
+          {"seed", member.seed},
+          {"shape", to_json(member.shape)},
+          {"batch_images", member.batch_images},
+          {"output", to_name(member.output)},
+          {"over", to_name(member.over)},
+          {"copy_input", member.copy_input},
+          {"cuda", member.cuda},
+          {"threads", member.threads},
+          {"train_batch_images", member.train_batch_images},
+          {"learning_rate", member.learning_rate},
+          {"bootstrap", member.bootstrap}};
+}
+
+struct Encoder {
+  json::object operator()(const Hello& m) const {
+    return {{"type", "hello"}, {"build_id", m.build_id}, {"pid", m.pid}};
+  }
+  json::object operator()(const Load& m) const { return {{"type", "load"}, {"member", to_json(m.member)}}; }
+  json::object operator()(const Ready& m) const {
+    return {{"type", "ready"},
+            {"width", m.width},
+            {"load_seconds", m.load_seconds},
+            {"warm_up_seconds", m.warm_up_seconds},
+            {"parameters", m.parameters},
+            {"backend", m.backend}};
+  }
+  json::object operator()(const Start& m) const {
+    return {{"type", "start"},         {"generation", m.generation}, {"width", m.width},
+            {"slots", m.arena.slots},  {"images", m.arena.images},   {"shape", to_json(m.arena.shape)},
+            {"allow_nan", m.allow_nan}};
+  }
+  json::object operator()(const BeginTraining&) const { return {{"type", "begin_training"}}; }
+  json::object operator()(const Save& m) const { return {{"type", "save"}, {"path", m.path}}; }
+  json::object operator()(const Stop&) const { return {{"type", "stop"}}; }
+  json::object operator()(const Done&) const { return {{"type", "done"}}; }
+  json::object operator()(const Failure& m) const {
+    // Escapes may lengthen a text sixfold.
+    constexpr std::size_t kText = kMaxBytes / 16;
+    const auto cut = [](const std::string& text) {
+      return text.size() <= kText ? text : text.substr(0, kText) + " [cut]";
+    };
+    return {{"type", "failure"}, {"text", cut(m.text)}, {"hint", cut(m.hint)}, {"usage", m.usage}};
+  }
+};
+
+// ---- reading -------------------------------------------------------------------------------------------------------
+
+[[noreturn]] void refuse(std::string reason) {
+  throw Error(ErrorKind::failed, "control message is malformed", std::move(reason));
+}
+
+/// Reads the fields of one object, checking type and range of each.
+class Fields {
+ public:
+  explicit Fields(const json::value& value) {
+    if (!value.is_object()) refuse("an object is expected");
+    object_ = &value.get_object();
+  }
+
+  const json::value& at(std::string_view key) const {
+    const json::value* value = object_->if_contains(key);
+    if (value == nullptr) refuse(fmt::format("field '{}' is missing", key));
+    return *value;
+  }
+  template <class T>
+  T get(std::string_view key) const {
+    const json::value& value = at(key);
+    if constexpr (std::is_same_v<T, bool>) {
+      if (value.is_bool()) return value.get_bool();
+    } else if constexpr (std::is_same_v<T, std::string>) {
+      if (value.is_string()) return std::string(value.get_string());
+    } else if constexpr (std::is_same_v<T, double>) {
+      if (value.is_number()) return value.to_number<double>();
+    } else if constexpr (std::is_enum_v<T>) {
+      if (value.is_string())
+        if (const auto found = from_name<T>(std::string_view(value.get_string()))) return *found;
+    } else {
+      json::error_code code;
+      const T number = value.to_number<T>(code);  // fails on fractions and on values outside T
+      if (!code) return number;
+    }
+    refuse(
+        fmt::format("field '{}' has the wrong type or is out of range: {}", key, json::serialize(value).substr(0, 80)));
+  }
+
+ private:
+  const json::object* object_;
+};
+
+ImageShape read_shape(const json::value& value) {
+  const Fields fields(value);
+  return {fields.get<std::uint32_t>("channels"), fields.get<std::uint32_t>("height"),
+          fields.get<std::uint32_t>("width")};
+}
+
+const json::array& read_array(const Fields& fields, std::string_view key) {
+  const json::value& value = fields.at(key);
+  if (!value.is_array()) refuse(fmt::format("field '{}' has the wrong type or is out of range", key));
+  return value.get_array();
+}
+
+FakeModel read_fake(const Fields& fields) {
+  FakeModel fake;
+  fake.classes = fields.get<std::uint32_t>("classes");
+  fake.delay_us = fields.get<std::uint64_t>("delay_us");
+  fake.load_delay_us = fields.get<std::uint64_t>("load_delay_us");
+  fake.writes_input = fields.get<bool>("writes_input");
+  for (const json::value& value : read_array(fields, "faults")) {
+    const Fields fault(value);
+    fake.faults.push_back(
+        {fault.get<FaultKind>("kind"), fault.get<FaultPhase>("phase"), fault.get<std::uint64_t>("at_batch")});
+  }
+  return fake;
+}
+
+ModelKind read_model(const json::value& value) {
+  const Fields fields(value);
+  const auto kind = fields.get<std::string>("kind");
+  if (kind == kind_name(SmallCnnModel{})) return SmallCnnModel{fields.get<std::uint32_t>("classes")};
+  if (kind == kind_name(MlpModel{})) {
+    MlpModel mlp;
+    for (const json::value& layer : read_array(fields, "layers")) {
+      json::error_code code;
+      mlp.layers.push_back(layer.to_number<std::uint32_t>(code));
+      if (code) refuse("field 'layers' has the wrong type or is out of range");
+    }
+    return mlp;
+  }
+  if (kind == kind_name(TorchScriptModel{}))
+    return TorchScriptModel{fields.get<std::string>("path"), fields.get<bool>("optimize")};
+  if (kind == kind_name(FakeModel{})) return read_fake(fields);
+  refuse(fmt::format("unknown model kind '{}'", kind.substr(0, 80)));
+}
+
+MemberRequest read_member(const json::value& value) {
+  const Fields fields(value);
+  MemberRequest member;
+  member.name = fields.get<std::string>("name");
+  member.model = read_model(fields.at("model"));
+  member.weights = fields.get<std::string>("weights");
+  member.seed = fields.get<std::uint64_t>("seed");
+  member.shape = read_shape(fields.at("shape"));
+  member.batch_images = fields.get<std::uint32_t>("batch_images");
+  member.output = fields.get<OutputKind>("output");
+  member.over = fields.get<OutputKind>("over");
+  member.copy_input = fields.get<bool>("copy_input");
+  member.cuda = fields.get<bool>("cuda");
+  member.threads = fields.get<std::uint32_t>("threads");
+  member.train_batch_images = fields.get<std::uint32_t>("train_batch_images");
+  member.learning_rate = fields.get<double>("learning_rate");
+  member.bootstrap = fields.get<bool>("bootstrap");
+  return member;
+}
+
+Start read_start(const Fields& fields) {
+  Start start;
+  start.generation = fields.get<std::uint32_t>("generation");
+  start.width = fields.get<std::uint32_t>("width");
+  start.arena.slots = fields.get<std::uint32_t>("slots");
+  start.arena.images = fields.get<std::uint32_t>("images");
+  start.arena.shape = read_shape(fields.at("shape"));
+  start.allow_nan = fields.get<bool>("allow_nan");
+  return start;
+}
+
+}  // namespace
+
+std::string encode(const Message& message) {
+  std::string text = json::serialize(std::visit(Encoder{}, message));
+  if (text.size() > kMaxBytes)
+    throw Error(ErrorKind::usage, "a message to a worker is too long",
+                fmt::format("{} bytes, at most {}: {}", text.size(), kMaxBytes, text.substr(0, 120)),
+                "shorten the member's description: names, paths, faults");
+  return text;
+}
+
+Message decode(std::string_view text) {
+  if (text.size() > kMaxBytes) refuse(fmt::format("{} bytes, at most {}", text.size(), kMaxBytes));
+  const json::value value = parse_json(text, "control message");
+  const Fields fields(value);
+  const auto type = fields.get<std::string>("type");
+  if (type == "hello") return Hello{fields.get<std::string>("build_id"), fields.get<std::int64_t>("pid")};
+  if (type == "load") return Load{read_member(fields.at("member"))};
+  if (type == "ready")
+    return Ready{fields.get<std::uint32_t>("width"), fields.get<double>("load_seconds"),
+                 fields.get<double>("warm_up_seconds"), fields.get<std::uint64_t>("parameters"),
+                 fields.get<std::string>("backend")};
+  if (type == "start") return read_start(fields);
+  if (type == "begin_training") return BeginTraining{};
+  if (type == "save") return Save{fields.get<std::string>("path")};
+  if (type == "stop") return Stop{};
+  if (type == "done") return Done{};
+  if (type == "failure")
+    return Failure{fields.get<std::string>("text"), fields.get<std::string>("hint"), fields.get<bool>("usage")};
+  refuse(fmt::format("unknown type '{}'", type.substr(0, 80)));
+}
+
+}  // namespace tutti::control

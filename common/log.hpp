@@ -1,0 +1,42 @@
+// Log lines for people, with levels. The only owner of spdlog. Library code logs through here; whether and where the
+// lines appear is the program's choice: an embedding program sees warnings and errors on its stderr by default.
+#pragma once
+
+#include <functional>
+#include <string_view>
+
+#include <fmt/format.h>
+
+namespace tutti::log {
+
+enum class Level { debug, info, warning, error, off };
+
+/// Lines below `level` are dropped. Any thread.
+void set_level(Level level);
+bool enabled(Level level);
+
+/// Replaces stderr as the place of the lines; an empty function brings stderr back. The function is called by one
+/// thread at a time.
+void set_output(std::function<void(Level, std::string_view)> output);
+
+/// Writes one line. Any thread.
+void write(Level level, std::string_view line);
+
+template <class... Args>
+void debug(fmt::format_string<Args...> format, Args&&... args) {
+  if (enabled(Level::debug)) write(Level::debug, fmt::format(format, std::forward<Args>(args)...));
+}
+template <class... Args>
+void info(fmt::format_string<Args...> format, Args&&... args) {
+  if (enabled(Level::info)) write(Level::info, fmt::format(format, std::forward<Args>(args)...));
+}
+template <class... Args>
+void warning(fmt::format_string<Args...> format, Args&&... args) {
+  if (enabled(Level::warning)) write(Level::warning, fmt::format(format, std::forward<Args>(args)...));
+}
+template <class... Args>
+void error(fmt::format_string<Args...> format, Args&&... args) {
+  if (enabled(Level::error)) write(Level::error, fmt::format(format, std::forward<Args>(args)...));
+}
+
+}  // namespace tutti::log

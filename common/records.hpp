@@ -1,0 +1,46 @@
+// The records that cross the boundary between coordinator and worker: fixed size, trivially copyable, no pointers.
+// Both sides are one build (the handshake sees to it), so there is no version inside.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+namespace tutti {
+
+enum class TaskKind : std::uint32_t { predict = 1, train = 2 };
+
+/// "Member m, do segment s." Written by the coordinator. The member is the worker's own.
+struct TaskRecord {
+  std::uint64_t sequence = 0;    ///< number of the task in this worker's generation, from 0
+  std::uint64_t segment = 0;     ///< number of the segment in the pool's life
+  std::uint32_t generation = 0;  ///< which replacement of the worker is meant
+  std::uint32_t slot = 0;        ///< arena slot of the images, and output slot of the answer
+  std::uint32_t images = 0;      ///< images in the segment
+  TaskKind kind = TaskKind::predict;
+};
+
+enum class CompletionStatus : std::uint32_t {
+  done = 1,
+  not_finite = 2,  ///< the answer holds a NaN or infinity, first in image `detail` of the segment
+  failed = 3,      ///< the model threw; the text follows on the control socket
+};
+
+/// "Done." Written by the worker; the coordinator believes no field of it before it has checked it.
+struct CompletionRecord {
+  std::uint64_t sequence = 0;    ///< of the task
+  std::uint64_t segment = 0;     ///< of the task
+  std::uint32_t generation = 0;  ///< of the task
+  std::uint32_t slot = 0;        ///< of the task
+  std::uint32_t images = 0;      ///< of the task
+  CompletionStatus status = CompletionStatus::done;
+  std::uint64_t detail = 0;            ///< see CompletionStatus
+  std::uint64_t busy_nanoseconds = 0;  ///< time spent computing
+  double loss_sum = 0.0;               ///< train: sum of the loss over `trained` images
+  std::uint64_t correct = 0;           ///< train: of these, how many were right
+  std::uint64_t trained = 0;           ///< train: images with their multiplicity (bootstrap)
+};
+
+static_assert(std::is_trivially_copyable_v<TaskRecord> && sizeof(TaskRecord) == 32);
+static_assert(std::is_trivially_copyable_v<CompletionRecord> && sizeof(CompletionRecord) == 72);
+
+}  // namespace tutti

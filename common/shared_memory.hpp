@@ -1,0 +1,66 @@
+// Unnamed shared memory: a memfd, and a mapping of it by Boost.Interprocess. Nothing here has a name in a file
+// system, so nothing can be left behind: the kernel frees the pages with the last descriptor and mapping. What the
+// memory holds is said elsewhere (arena.hpp, channel.hpp).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include <boost/interprocess/mapped_region.hpp>
+
+#include "common/unique_fd.hpp"
+
+namespace tutti {
+
+/// A memfd. Created by the coordinator, inherited by workers. Moves, does not copy.
+class MemoryFile {
+ public:
+  /// An empty file; `tag` is what /proc/<pid>/fd shows: "/memfd:tutti-<tag>". Close-on-exec. Throws Error(failed).
+  static MemoryFile create(const std::string& tag);
+  /// Takes over a descriptor, as an inheriting worker does.
+  explicit MemoryFile(UniqueFd fd) noexcept : fd_(std::move(fd)) {}
+
+  /// Gives the file its size, once, and allocates every page: later writes cannot raise SIGBUS. Throws Error(failed)
+  /// that names `what` and the bytes where memory or the file size limit does not suffice.
+  void allocate(std::size_t bytes, const std::string& what);
+  /// No process can change the size from now on, so no peer can make us fault by shrinking it.
+  void seal_size();
+  /// No process can map it writable, write to it or punch holes from now on; existing writable mappings stay. Ends
+  /// with sealing the seals.
+  void seal_future_write();
+
+  std::size_t size() const;
+  int fd() const noexcept { return fd_.get(); }
+
+ private:
+  UniqueFd fd_;
+};
+
+enum class Access { read_only, read_write };
+
+/// A mapping of a whole MemoryFile; stays valid when the file object is gone. Moves, does not copy.
+class Mapping {
+ public:
+  Mapping() = default;
+  /// Maps `file` and faults in its pages now, so that no segment pays for it. Throws Error(failed).
+  Mapping(const MemoryFile& file, Access access, const std::string& what);
+
+  std::byte* data() const noexcept { return static_cast<std::byte*>(region_.get_address()); }
+  std::size_t size() const noexcept { return region_.get_size(); }
+
+  /// Leaves the memory out of core dumps.
+  void exclude_from_core_dumps() noexcept;
+
+ private:
+  boost::interprocess::mapped_region region_;
+};
+
+/// `bytes` rounded up to a multiple of `alignment`, a power of two.
+constexpr std::uint64_t aligned(std::uint64_t bytes, std::uint64_t alignment) {
+  return (bytes + alignment - 1) & ~(alignment - 1);
+}
+constexpr std::uint64_t kPageBytes = 4096;
+constexpr std::uint64_t kCacheLineBytes = 64;
+
+}  // namespace tutti
