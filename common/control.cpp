@@ -48,6 +48,7 @@ json::object to_json(const MemberRequest& member) {
           {"seed", member.seed},
           {"shape", to_json(member.shape)},
           {"batch_images", member.batch_images},
+          {"warm_up_batches", json::array(member.warm_up_batches.begin(), member.warm_up_batches.end())},
           {"output", to_name(member.output)},
           {"over", to_name(member.over)},
           {"copy_input", member.copy_input},
@@ -146,6 +147,16 @@ const json::array& read_array(const Fields& fields, std::string_view key) {
   return value.get_array();
 }
 
+std::vector<std::uint32_t> read_numbers(const Fields& fields, std::string_view key) {
+  std::vector<std::uint32_t> numbers;
+  for (const json::value& value : read_array(fields, key)) {
+    json::error_code code;
+    numbers.push_back(value.to_number<std::uint32_t>(code));
+    if (code) refuse(fmt::format("field '{}' has the wrong type or is out of range", key));
+  }
+  return numbers;
+}
+
 FakeModel read_fake(const Fields& fields) {
   FakeModel fake;
   fake.classes = fields.get<std::uint32_t>("classes");
@@ -164,15 +175,7 @@ ModelKind read_model(const json::value& value) {
   const Fields fields(value);
   const auto kind = fields.get<std::string>("kind");
   if (kind == kind_name(SmallCnnModel{})) return SmallCnnModel{fields.get<std::uint32_t>("classes")};
-  if (kind == kind_name(MlpModel{})) {
-    MlpModel mlp;
-    for (const json::value& layer : read_array(fields, "layers")) {
-      json::error_code code;
-      mlp.layers.push_back(layer.to_number<std::uint32_t>(code));
-      if (code) refuse("field 'layers' has the wrong type or is out of range");
-    }
-    return mlp;
-  }
+  if (kind == kind_name(MlpModel{})) return MlpModel{read_numbers(fields, "layers")};
   if (kind == kind_name(TorchScriptModel{}))
     return TorchScriptModel{fields.get<std::string>("path"), fields.get<bool>("optimize")};
   if (kind == kind_name(FakeModel{})) return read_fake(fields);
@@ -188,6 +191,7 @@ MemberRequest read_member(const json::value& value) {
   member.seed = fields.get<std::uint64_t>("seed");
   member.shape = read_shape(fields.at("shape"));
   member.batch_images = fields.get<std::uint32_t>("batch_images");
+  member.warm_up_batches = read_numbers(fields, "warm_up_batches");
   member.output = fields.get<OutputKind>("output");
   member.over = fields.get<OutputKind>("over");
   member.copy_input = fields.get<bool>("copy_input");

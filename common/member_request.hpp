@@ -50,6 +50,7 @@ struct MemberRequest {
   std::uint64_t seed = 0;
   ImageShape shape;
   std::uint32_t batch_images = 1;               ///< the batch of prediction
+  std::vector<std::uint32_t> warm_up_batches;   ///< the batch sizes that will occur, as far as known at the start
   OutputKind output = OutputKind::logits;       ///< what the model itself answers
   OutputKind over = OutputKind::probabilities;  ///< what the ensemble wants
   bool copy_input = false;

@@ -22,7 +22,6 @@ struct TaskRecord {
 enum class CompletionStatus : std::uint32_t {
   done = 1,
   not_finite = 2,  ///< the answer holds a NaN or infinity, first in image `detail` of the segment
-  failed = 3,      ///< the model threw; the text follows on the control socket
 };
 
 /// "Done." Written by the worker; the coordinator believes no field of it before it has checked it.

@@ -16,8 +16,8 @@ namespace tutti::worker {
 
 /// What one training batch gave.
 struct TrainBatch {
-  double loss_sum = 0.0;       ///< sum over the images of the batch, not their mean
-  std::uint64_t correct = 0;   ///< images whose highest output was their label
+  double loss_sum = 0.0;      ///< sum over the images of the batch, not their mean
+  std::uint64_t correct = 0;  ///< images whose highest output was their label
 };
 
 /// A loaded member. Every call comes from the worker's computing thread. Any std::exception that a call throws ends

@@ -1,0 +1,61 @@
+#include "common/spawn_contract.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <charconv>
+
+#include <tutti/error.hpp>
+
+namespace tutti {
+namespace {
+
+int to_int(std::string_view text) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value < 0)
+    throw Error(ErrorKind::usage, fmt::format("'{}' is not a number", text));
+  return value;
+}
+
+std::vector<int> to_list(std::string_view text) {
+  std::vector<int> values;
+  while (!text.empty()) {
+    const std::size_t comma = text.find(',');
+    values.push_back(to_int(text.substr(0, comma)));
+    text = comma == std::string_view::npos ? std::string_view{} : text.substr(comma + 1);
+  }
+  return values;
+}
+
+}  // namespace
+
+std::vector<std::string> to_arguments(const LaunchOptions& options) {
+  std::vector<std::string> arguments{"--member=" + options.member, fmt::format("--parent={}", options.parent)};
+  if (!options.cores.empty()) arguments.push_back(fmt::format("--cores={}", fmt::join(options.cores, ",")));
+  if (options.debug) arguments.emplace_back("--debug");
+  return arguments;
+}
+
+LaunchOptions parse_arguments(const std::vector<std::string_view>& arguments) {
+  LaunchOptions options;
+  for (const std::string_view argument : arguments) {
+    const std::string_view value = argument.substr(std::min(argument.find('=') + 1, argument.size()));
+    if (argument.starts_with("--member="))
+      options.member = value;
+    else if (argument.starts_with("--parent="))
+      options.parent = to_int(value);
+    else if (argument.starts_with("--cores="))
+      options.cores = to_list(value);
+    else if (argument == "--debug")
+      options.debug = true;
+    else
+      throw Error(ErrorKind::usage, fmt::format("unknown argument '{}'", argument));
+  }
+  if (options.parent == 0)
+    throw Error(ErrorKind::usage, "tutti-worker is started by Tutti's coordinator, not by hand", {},
+                "use 'tutti run', 'tutti train', or the library");
+  return options;
+}
+
+}  // namespace tutti

@@ -1,0 +1,40 @@
+// What coordinator and worker agree on about the start of a worker: descriptor numbers, arguments, exit codes.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tutti {
+
+/// The descriptors that a worker inherits besides 0, 1 and 2; everything from kFirstForeignFd on is closed.
+enum WorkerFd : int {
+  kControlFd = 3,         ///< SEQPACKET socket
+  kArenaFd = 4,           ///< memfd; sealed against writing
+  kChannelFd = 5,         ///< memfd of this generation; gets its size with the message `start`
+  kTaskBellFd = 6,        ///< eventfd: the coordinator wakes the worker
+  kCompletionBellFd = 7,  ///< eventfd: the worker wakes the coordinator
+  kFirstForeignFd = 8,
+};
+
+/// Exit codes of a worker. Its reasons travel in words on the control socket; these are for whoever watches it alone.
+enum WorkerExit : int {
+  kLeft = 0,      ///< told to stop, or the coordinator is gone
+  kFailed = 1,    ///< a Failure was sent
+  kUsage = 2,     ///< started by hand, or with arguments that make no sense
+  kOrphaned = 3,  ///< the coordinator died before the worker could tie itself to it
+};
+
+/// The worker's arguments.
+struct LaunchOptions {
+  std::string member;      ///< for process listings and messages
+  int parent = 0;          ///< pid of the coordinator
+  std::vector<int> cores;  ///< operating system numbers; empty: inherit
+  bool debug = false;      ///< wait for a debugger before loading
+};
+
+std::vector<std::string> to_arguments(const LaunchOptions& options);
+/// Throws Error(usage) with the argument that is wrong.
+LaunchOptions parse_arguments(const std::vector<std::string_view>& arguments);
+
+}  // namespace tutti

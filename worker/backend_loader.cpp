@@ -1,0 +1,71 @@
+#include "worker/backend_loader.hpp"
+
+#include <dlfcn.h>
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string_view>
+
+#include <tutti/error.hpp>
+
+#include "common/build_id.hpp"
+#include "worker/fake.hpp"
+
+namespace tutti::worker {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Next to the worker (installed: libexec/tutti), or in the build tree's lib folder.
+fs::path find_plugin(const std::string& file) {
+  const fs::path here = fs::read_symlink("/proc/self/exe").parent_path();
+  for (const fs::path& candidate : {here / file, here / ".." / "lib" / file})
+    if (fs::exists(candidate)) return candidate;
+  return {};
+}
+
+// A LibTorch of the user's choice comes first; the plugin's own search path is the other way.
+void open_libtorch() {
+  const char* folder = std::getenv("TUTTI_LIBTORCH");
+  if (folder == nullptr || *folder == '\0') return;
+  for (const std::string_view file : {"libc10.so", "libtorch_cpu.so"}) {
+    const fs::path path = fs::path(folder) / "lib" / file;
+    if (::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr)
+      throw Error(ErrorKind::failed, "cannot open LibTorch", ::dlerror(),
+                  "TUTTI_LIBTORCH must name a LibTorch folder of the version that Tutti was built with");
+  }
+}
+
+const Backend& open_backend(const std::string& file, std::string_view needed_for, const std::string& if_missing) {
+  const fs::path path = find_plugin(file);
+  if (path.empty())
+    throw Error(ErrorKind::failed, fmt::format("cannot run {}: {} is not installed", needed_for, file), {}, if_missing);
+  open_libtorch();
+  void* const plugin = ::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
+  if (plugin == nullptr)
+    throw Error(ErrorKind::failed, fmt::format("cannot open {}", path.lexically_normal().string()), ::dlerror(),
+                "set TUTTI_LIBTORCH to the folder of a LibTorch that has these libraries");
+  const auto entry = reinterpret_cast<BackendEntry>(::dlsym(plugin, "tutti_backend"));
+  if (entry == nullptr)
+    throw Error(ErrorKind::failed, fmt::format("{} is not a backend of Tutti", path.string()), ::dlerror());
+  const Backend& backend = *entry();
+  if (std::string_view(backend.build_id) != build_id())
+    throw Error(ErrorKind::failed, fmt::format("{} belongs to another build of Tutti", path.string()),
+                fmt::format("plugin {}, worker {}", backend.build_id, build_id()), "build or install Tutti again");
+  return backend;
+}
+
+}  // namespace
+
+LoadedModel load_model(const MemberRequest& request) {
+  if (std::holds_alternative<FakeModel>(request.model)) return {make_fake_model(request), "fake"};
+  const Backend& backend = request.cuda
+                               ? open_backend("libtutti-cuda.so", "a member on CUDA",
+                                              "build Tutti where a CUDA toolkit is found, or assign the member to cpu")
+                               : open_backend("libtutti-torch.so", fmt::format("a {} member", kind_name(request.model)),
+                                              "build Tutti with LibTorch (-DTUTTI_WITH_TORCH=ON)");
+  return {backend.make(request), fmt::format("{} {}", backend.name, backend.version)};
+}
+
+}  // namespace tutti::worker

@@ -1,0 +1,29 @@
+// The worker's end of the control socket: whole messages, sent and received in blocking calls. The coordinator's end
+// never blocks; it belongs to its loop.
+#pragma once
+
+#include <optional>
+
+#include "common/control.hpp"
+#include "common/unique_fd.hpp"
+
+namespace tutti::worker {
+
+/// One thread.
+class ControlClient {
+ public:
+  explicit ControlClient(UniqueFd socket) : socket_(std::move(socket)) {}
+
+  /// Best effort: a coordinator that is gone does not read, and its death is noticed elsewhere.
+  void send(const control::Message& message) noexcept;
+  /// The next message; nothing where the coordinator closed its end or died. Throws Error(failed) where it is
+  /// malformed.
+  std::optional<control::Message> receive();
+
+  int fd() const noexcept { return socket_.get(); }
+
+ private:
+  UniqueFd socket_;
+};
+
+}  // namespace tutti::worker

@@ -1,0 +1,151 @@
+#include "worker/fake.hpp"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "common/random.hpp"
+#include "merge/safetensors.hpp"
+
+namespace tutti::worker {
+namespace {
+
+void softmax(std::span<float> row) {
+  const float top = *std::max_element(row.begin(), row.end());
+  float sum = 0;
+  for (float& value : row) sum += value = std::exp(value - top);
+  for (float& value : row) value /= sum;
+}
+
+class Fake final : public Model {
+ public:
+  explicit Fake(const MemberRequest& request) : request_(request), model_(std::get<FakeModel>(request.model)) {
+    std::this_thread::sleep_for(std::chrono::microseconds(model_.load_delay_us));
+    strike(FaultPhase::load, {});
+    bias_.resize(model_.classes);
+    for (std::size_t c = 0; c < bias_.size(); ++c) bias_[c] = unit_float(random_at(request.seed, c));
+    if (!request.weights.empty()) load_weights();
+  }
+
+  std::uint32_t width() const override { return model_.classes; }
+  std::uint64_t parameters() const override { return bias_.size(); }
+
+  void predict(const float* images, std::uint32_t count, std::span<float> output) override {
+    compute(images, count, output);
+    strike(FaultPhase::predict, output);
+  }
+
+  std::span<const float> probe(const float* images, std::uint32_t count) override {
+    probed_.resize(std::size_t{count} * model_.classes);
+    compute(images, count, probed_);
+    strike(FaultPhase::warm_up, probed_);
+    return probed_;
+  }
+
+  void begin_training() override {}
+
+  TrainBatch train(const float* images, std::span<const std::int64_t> labels,
+                   std::span<const std::uint32_t> rows) override {
+    TrainBatch result;
+    std::vector<float> answer(model_.classes);
+    for (const std::uint32_t row : rows) {
+      compute(images + row * request_.shape.elements(), 1, answer);
+      const auto label = static_cast<std::size_t>(labels[row]);
+      if (label >= answer.size())
+        throw std::runtime_error(fmt::format("label {} is outside the {} classes", labels[row], answer.size()));
+      result.loss_sum += std::abs(1.0 - static_cast<double>(answer[label]));
+      result.correct += std::max_element(answer.begin(), answer.end()) == answer.begin() + labels[row] ? 1 : 0;
+      bias_[label] += static_cast<float>(request_.learning_rate);
+    }
+    strike(FaultPhase::train, {});
+    return result;
+  }
+
+  void save(const std::filesystem::path& file) override {
+    const merge::TensorView bias{
+        "bias", merge::Dtype::f32, {static_cast<std::int64_t>(bias_.size())}, std::as_bytes(std::span(bias_))};
+    merge::write_safetensors(file, std::span(&bias, 1), {{"kind", "fake"}});
+  }
+
+ private:
+  void load_weights() {
+    const auto file = merge::Safetensors::read(request_.weights);
+    const merge::TensorView bias = file.tensor("bias");
+    if (bias.dtype != merge::Dtype::f32 || bias.bytes.size() != bias_.size() * sizeof(float))
+      throw std::runtime_error(
+          fmt::format("'{}': tensor 'bias' must hold {} float32 values", request_.weights, bias_.size()));
+    std::copy_n(bias.bytes.begin(), bias.bytes.size(), std::as_writable_bytes(std::span(bias_)).begin());
+  }
+
+  void compute(const float* images, std::uint32_t count, std::span<float> output) {
+    if (model_.delay_us > 0) std::this_thread::sleep_for(std::chrono::microseconds(model_.delay_us));
+    const std::size_t elements = request_.shape.elements();
+    if (request_.copy_input) {
+      copy_.assign(images, images + count * elements);
+      images = copy_.data();
+    }
+    // The cast is the fault that is played: such a model changes what it was lent.
+    if (model_.writes_input && count > 0) *const_cast<volatile float*>(images) = 0.0F;
+    for (std::uint32_t image = 0; image < count; ++image) {
+      const std::span row = output.subspan(std::size_t{image} * model_.classes, model_.classes);
+      std::copy(bias_.begin(), bias_.end(), row.begin());
+      for (std::size_t i = 0; i < elements; ++i) row[i % model_.classes] += images[image * elements + i];
+      if (request_.output == OutputKind::logits && request_.over == OutputKind::probabilities) softmax(row);
+    }
+  }
+
+  void strike(FaultPhase phase, std::span<float> output) {
+    const std::uint64_t batch = batches_[static_cast<std::size_t>(phase)]++;
+    for (const FaultPoint& fault : model_.faults)
+      if (fault.phase == phase && fault.at_batch == batch) strike(fault.kind, output);
+  }
+
+  static void strike(FaultKind kind, std::span<float> output) {
+    switch (kind) {
+      case FaultKind::none:
+        return;
+      case FaultKind::exception:
+        throw std::runtime_error("scripted fault: exception");
+      case FaultKind::exit:
+        ::_exit(7);
+      case FaultKind::abort:
+        std::abort();
+      case FaultKind::segfault:
+        ::signal(SIGSEGV, SIG_DFL);
+        ::raise(SIGSEGV);
+        return;
+      case FaultKind::kill:
+        ::raise(SIGKILL);
+        return;
+      case FaultKind::hang:
+        for (;;) ::pause();
+      case FaultKind::nan:
+        if (!output.empty()) output.front() = std::numeric_limits<float>::quiet_NaN();
+        return;
+    }
+  }
+
+  MemberRequest request_;
+  FakeModel model_;
+  std::vector<float> bias_;
+  std::vector<float> probed_;
+  std::vector<float> copy_;
+  std::array<std::uint64_t, 4> batches_{};  // per phase
+};
+
+}  // namespace
+
+std::unique_ptr<Model> make_fake_model(const MemberRequest& request) { return std::make_unique<Fake>(request); }
+
+}  // namespace tutti::worker

@@ -1,0 +1,16 @@
+// A member without LibTorch: deterministic arithmetic, with scripted delays and faults. For tests and measurements.
+#pragma once
+
+#include <memory>
+
+#include "worker/model.hpp"
+
+namespace tutti::worker {
+
+/// `request.model` holds a FakeModel. Its answer for one image: class c gets the sum over the image's values x_i with
+/// i % classes == c (in order, in float32), plus a bias drawn from the seed; through a softmax where probabilities are
+/// wanted of logits. Training moves the bias, so that trained weights differ and can be compared. Throws
+/// std::runtime_error where a fault is scripted for the load phase, or the weights cannot be read.
+std::unique_ptr<Model> make_fake_model(const MemberRequest& request);
+
+}  // namespace tutti::worker

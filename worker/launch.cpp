@@ -1,0 +1,92 @@
+#include "worker/launch.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <thread>
+
+#include <tutti/error.hpp>
+
+namespace tutti::worker {
+namespace {
+
+void tie_to_parent(int parent) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // The parent may have died between the spawn and the line above: then nobody sends that signal any more.
+  if (::getppid() != parent) ::_exit(kOrphaned);
+}
+
+void take_cores(const std::vector<int>& cores) {
+  if (cores.empty()) return;
+  cpu_set_t* const set = CPU_ALLOC(cores.back() + 1);
+  const std::size_t bytes = CPU_ALLOC_SIZE(cores.back() + 1);
+  CPU_ZERO_S(bytes, set);
+  for (const int core : cores) CPU_SET_S(core, bytes, set);
+  const int result = ::sched_setaffinity(0, bytes, set) == 0 ? 0 : errno;
+  CPU_FREE(set);
+  if (result != 0)
+    throw Error(ErrorKind::failed, fmt::format("could not run on cores {}", fmt::join(cores, ",")),
+                std::strerror(result), "the cores may have been taken away since the start; see 'tutti plan'");
+}
+
+void close_foreign_descriptors() {
+  // Whatever a host program left inheritable would be kept alive by this process.
+  if (::syscall(SYS_close_range, kFirstForeignFd, ~0U, 0U) == 0) return;
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  for (int fd = kFirstForeignFd; fd < static_cast<int>(std::min<rlim_t>(limit.rlim_cur, 65536)); ++fd) ::close(fd);
+}
+
+void be_chosen_when_memory_runs_out() {
+  // Best effort: raising one's own score needs no rights, but /proc may be read-only.
+  std::ofstream("/proc/self/oom_score_adj") << 500;
+}
+
+void leave_no_core_file() {
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+}
+
+bool debugger_is_attached() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("TracerPid:")) return std::stoi(line.substr(10)) != 0;
+  return false;
+}
+
+}  // namespace
+
+void take_place(const LaunchOptions& options) {
+  tie_to_parent(options.parent);
+  close_foreign_descriptors();
+  // The inherited five are for this process, not for what it may start itself.
+  for (int fd = kControlFd; fd < kFirstForeignFd; ++fd) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  // A Ctrl-C in the terminal must reach the coordinator only, which then ends its workers in order.
+  ::setpgid(0, 0);
+  take_cores(options.cores);
+  be_chosen_when_memory_runs_out();
+  if (!options.debug) leave_no_core_file();
+}
+
+void wait_for_debugger(const std::string& member) {
+  // Yama's ptrace_scope 1 lets only an ancestor attach; allow the user's debugger.
+#ifdef PR_SET_PTRACER
+  ::prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
+#endif
+  fmt::print(stderr, "{} waits for a debugger: gdb -p {}\n", member, ::getpid());
+  while (!debugger_is_attached()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+}
+
+}  // namespace tutti::worker

@@ -1,0 +1,52 @@
+// What a worker does once it is ready: takes tasks from its ring, computes straight out of the arena, writes answers
+// and completions, and sleeps when there is nothing to do. It knows neither LibTorch nor how the worker came to be.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "common/channel.hpp"
+#include "common/control.hpp"
+#include "common/doorbell.hpp"
+#include "worker/control_client.hpp"
+#include "worker/model.hpp"
+
+namespace tutti::worker {
+
+/// What the loop works on; all outlives it.
+struct LoopParts {
+  Model& model;
+  const MemberRequest& request;
+  const control::Start& start;
+  const std::byte* arena;  ///< mapped read-only
+  Channel& channel;
+  Doorbell& task_bell;
+  Doorbell& completion_bell;
+  ControlClient& control;
+};
+
+/// One thread, the computing one.
+class MemberLoop {
+ public:
+  explicit MemberLoop(const LoopParts& parts);
+
+  /// Returns when told to stop or when the coordinator is gone. Throws what the model throws.
+  void run();
+
+ private:
+  bool sleep();  ///< false: leave
+  bool obey(const control::Message& message);
+  void perform(const TaskRecord& task);
+  void predict(const TaskRecord& task, CompletionRecord& completion);
+  void train(const TaskRecord& task, CompletionRecord& completion);
+  void pick_rows(std::span<const std::uint64_t> numbers);
+  void stamp_progress();
+
+  LoopParts parts_;
+  RingConsumer<TaskRecord> tasks_;
+  RingProducer<CompletionRecord> completions_;
+  std::uint64_t progress_ = 0;
+  std::vector<std::uint32_t> rows_;  // of the segment that is being trained on, with multiplicity
+};
+
+}  // namespace tutti::worker

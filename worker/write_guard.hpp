@@ -1,0 +1,16 @@
+// Turns a model's write to its input into a message. The input is mapped read-only, so such a model raises SIGSEGV; a
+// bare "killed by SIGSEGV" would not tell the user that the option `copy_input` mends it.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+namespace tutti::worker {
+
+/// Watches `memory` until the process ends: a write to it sends a control::Failure on `control_fd` and leaves with
+/// kFailed. Any other fault takes its usual course. Call it a few times at most, from one thread, before the memory is
+/// given to a model.
+void guard_against_writes(std::span<const std::byte> memory, const std::string& member, int control_fd);
+
+}  // namespace tutti::worker
