@@ -1,0 +1,128 @@
+// Files that appear whole or not at all, and reading a whole file as text.
+#include "common/atomic_file.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <string>
+#include <system_error>
+#include <tutti/error.hpp>
+
+namespace tutti {
+namespace {
+
+std::string reason(int code) { return std::generic_category().message(code); }
+
+// What a person can do about a failed write; empty where the reason already says it.
+std::string hint_for(int code, const std::filesystem::path& folder) {
+  switch (code) {
+    case ENOSPC:
+    case EDQUOT:
+      return fmt::format("free space below {}, or choose another output folder", folder.string());
+    case EFBIG:
+      return "raise the limit on the size of a file (ulimit -f)";
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return fmt::format("make {} writable for this user, or choose another output folder", folder.string());
+    case ENOENT:
+    case ENOTDIR:
+      return fmt::format("create the folder {} first", folder.string());
+    case EISDIR:
+      return "choose another name, or move that folder away";
+    default:
+      return {};
+  }
+}
+
+// The folder of a path as open() wants it: "a.txt" stands in ".".
+std::filesystem::path folder_of(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+}
+
+[[noreturn]] void fail(const std::filesystem::path& path, int code) {
+  throw Error(ErrorKind::failed, fmt::format("could not write {}", path.string()), reason(code),
+              hint_for(code, folder_of(path)));
+}
+
+// Two files of one process, or of two, must not share a temporary name; O_EXCL catches what is left of a crash.
+std::filesystem::path temporary_name(const std::filesystem::path& path) {
+  static std::atomic<unsigned> counter{0};
+  return folder_of(path) / fmt::format(".{}.tmp-{}-{}", path.filename().string(), ::getpid(), counter++);
+}
+
+// A rename is on disk only when its folder is. A folder that may be written but not opened, or a file system that
+// cannot sync folders (EINVAL), leaves nothing that could be done; the file itself is synced already.
+void sync_folder(const std::filesystem::path& path) {
+  const UniqueFd folder(::open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (folder && ::fsync(folder.get()) != 0 && errno != EINVAL) fail(path, errno);
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
+  if (!path_.has_filename()) fail(path_, EISDIR);
+  std::error_code ignored;
+  // rename() would refuse a folder too, but only after everything has been written.
+  if (std::filesystem::is_directory(path_, ignored)) fail(path_, EISDIR);
+  std::filesystem::path name;
+  do {
+    name = temporary_name(path_);
+    file_ = UniqueFd(::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  } while (!file_ && (errno == EEXIST || errno == EINTR));
+  if (!file_) fail(path_, errno);
+  temporary_ = std::move(name);
+}
+
+AtomicFile::AtomicFile(AtomicFile&& other) noexcept
+    : path_(std::move(other.path_)), temporary_(std::move(other.temporary_)), file_(std::move(other.file_)) {
+  other.temporary_.clear();  // a moved-from path is only "valid": the destructor of `other` must find it empty
+}
+
+AtomicFile::~AtomicFile() {
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(file_.get(), bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail(path_, errno);
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+}
+
+void AtomicFile::write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
+
+void AtomicFile::commit() {
+  // Without the sync a crash of the machine could leave the new name on an empty file.
+  if (::fsync(file_.get()) != 0) fail(path_, errno);
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail(path_, errno);
+  temporary_.clear();
+  file_.reset();
+  sync_folder(path_);
+}
+
+std::string read_text(const std::filesystem::path& path, std::string_view what) {
+  const auto give_up = [&](int code) {
+    throw Error(ErrorKind::usage, fmt::format("cannot read {} {}", what, path.string()), reason(code));
+  };
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) give_up(errno);
+  std::string text;
+  std::array<char, 65536> part;
+  while (true) {
+    const ssize_t count = ::read(file.get(), part.data(), part.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) give_up(errno);
+    if (count == 0) return text;
+    text.append(part.data(), static_cast<std::size_t>(count));
+  }
+}
+
+}  // namespace tutti

@@ -1,0 +1,25 @@
+// What reading and writing of safetensors share: the numbers of the format and the size of a tensor. Not for others:
+// they include merge/safetensors.hpp.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "merge/safetensors.hpp"
+
+namespace tutti::merge {
+
+inline constexpr std::size_t kLengthBytes = 8;                 ///< the header's length, little-endian
+inline constexpr std::size_t kHeaderAlignment = 8;             ///< the data begin at a multiple of it
+inline constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  ///< the limit of the reference implementation
+inline constexpr std::string_view kMetadataKey = "__metadata__";
+
+std::optional<Dtype> dtype_of(std::string_view name);
+
+/// Bytes of a tensor; nothing where an extent is negative or the product does not fit.
+std::optional<std::size_t> bytes_of(Dtype dtype, std::span<const std::int64_t> shape);
+
+}  // namespace tutti::merge

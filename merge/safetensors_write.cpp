@@ -1,0 +1,71 @@
+// Writing of safetensors: sorted by name, so that the same tensors give the same bytes.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <tutti/error.hpp>
+#include <vector>
+
+#include "common/atomic_file.hpp"
+#include "common/json.hpp"
+#include "merge/safetensors_format.hpp"
+
+namespace tutti::merge {
+namespace {
+
+void check(const std::filesystem::path& file, const std::vector<const TensorView*>& sorted) {
+  const auto refuse = [&](std::string detail) {
+    throw Error(ErrorKind::usage, fmt::format("cannot write the weights {}", file.string()), std::move(detail));
+  };
+  for (std::size_t i = 0; i < sorted.size(); ++i) {
+    const TensorView& tensor = *sorted[i];
+    if (tensor.name == kMetadataKey) refuse("a tensor must not be named __metadata__");
+    if (i > 0 && sorted[i - 1]->name == tensor.name) refuse(fmt::format("two tensors are named {}", tensor.name));
+    const auto bytes = bytes_of(tensor.dtype, tensor.shape);
+    const std::string shape = fmt::format("{} of shape [{}]", dtype_name(tensor.dtype), fmt::join(tensor.shape, ", "));
+    if (!bytes) refuse(fmt::format("tensor {} cannot be {}", tensor.name, shape));
+    if (*bytes != tensor.bytes.size())
+      refuse(fmt::format("tensor {} has {} bytes, and {} needs {}", tensor.name, tensor.bytes.size(), shape, *bytes));
+  }
+}
+
+std::string header_text(const std::vector<const TensorView*>& sorted,
+                        const std::map<std::string, std::string>& metadata) {
+  json::object header;
+  if (!metadata.empty()) {
+    json::object& texts = header[json::string_view(kMetadataKey)].emplace_object();
+    for (const auto& [key, text] : metadata) texts[key] = text;
+  }
+  std::uint64_t begin = 0;
+  for (const TensorView* tensor : sorted) {
+    const std::uint64_t end = begin + tensor->bytes.size();
+    header[tensor->name] = {{"dtype", json::string_view(dtype_name(tensor->dtype))},
+                            {"shape", json::array(tensor->shape.begin(), tensor->shape.end())},
+                            {"data_offsets", {begin, end}}};
+    begin = end;
+  }
+  std::string text = json::serialize(header);
+  text.append((kHeaderAlignment - text.size() % kHeaderAlignment) % kHeaderAlignment, ' ');
+  return text;
+}
+
+}  // namespace
+
+void write_safetensors(const std::filesystem::path& file, std::span<const TensorView> tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  std::vector<const TensorView*> sorted;
+  for (const TensorView& tensor : tensors) sorted.push_back(&tensor);
+  std::ranges::sort(sorted, {}, [](const TensorView* tensor) -> const std::string& { return tensor->name; });
+  check(file, sorted);
+  const std::string header = header_text(sorted, metadata);
+  const std::uint64_t length = header.size();
+  AtomicFile out(file);
+  out.write(std::as_bytes(std::span(&length, 1)));
+  out.write(header);
+  for (const TensorView* tensor : sorted) out.write(tensor->bytes);
+  out.commit();
+}
+
+}  // namespace tutti::merge

@@ -1,0 +1,196 @@
+// Tests of reading safetensors: files of Python are understood, and every broken file is refused with its reason.
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <cstring>
+#include <fstream>
+#include <string>
+
+#include "merge/safetensors.hpp"
+#include "tests/common/error_of.hpp"
+#include "tests/common/temporary_folder.hpp"
+
+namespace tutti::merge {
+namespace {
+
+using test::contains;
+using test::error_of;
+using test::TemporaryFolder;
+
+template <class Value>
+std::vector<Value> values(const TensorView& tensor) {
+  std::vector<Value> out(tensor.bytes.size() / sizeof(Value));
+  std::memcpy(out.data(), tensor.bytes.data(), tensor.bytes.size());
+  return out;
+}
+
+void put(const std::filesystem::path& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+std::string file_bytes(const std::string& header, const std::string& data) {
+  std::string length(8, '\0');
+  const std::uint64_t size = header.size();
+  std::memcpy(length.data(), &size, 8);
+  return length + header + data;
+}
+
+// The error that a file of these bytes gives; its kind, message and hint are the same for all.
+std::string refusal(const std::string& bytes) {
+  const TemporaryFolder folder;
+  put(folder / "bad.safetensors", bytes);
+  const auto error = error_of([&] { Safetensors::read(folder / "bad.safetensors"); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == (folder / "bad.safetensors").string() + " is not a valid safetensors file");
+  CHECK(contains(error->hint(), "save the weights again"));
+  return error->detail();
+}
+
+std::string refusal(const std::string& header, const std::string& data) { return refusal(file_bytes(header, data)); }
+
+TEST_CASE("a file written by Python is read") {
+  const Safetensors file = Safetensors::read(TUTTI_TEST_DATA "/python.safetensors");
+  CHECK(file.names() == std::vector<std::string>{"fc.bias", "fc.weight", "half", "mask", "nothing", "steps"});
+  CHECK(file.metadata() == std::map<std::string, std::string>{{"made by", "Python"}});
+  const TensorView weight = file.tensor("fc.weight");
+  CHECK(weight.name == "fc.weight");
+  CHECK(weight.dtype == Dtype::f32);
+  CHECK(weight.shape == std::vector<std::int64_t>{2, 3});
+  CHECK(values<float>(weight) == std::vector<float>{0, 0.25F, 0.5F, 0.75F, 1, 1.25F});
+  CHECK(values<double>(file.tensor("fc.bias")) == std::vector<double>{-1.5, 2.5});
+  CHECK(file.tensor("steps").shape.empty());
+  CHECK(values<std::int64_t>(file.tensor("steps")) == std::vector<std::int64_t>{7});
+  CHECK(file.tensor("mask").dtype == Dtype::boolean);
+  CHECK(values<char>(file.tensor("mask")) == std::vector<char>{1, 0, 1});
+  CHECK(file.tensor("half").dtype == Dtype::f16);
+  CHECK(file.tensor("nothing").bytes.empty());
+}
+
+TEST_CASE("a copy of a file stands on its own") {
+  Safetensors copy;
+  {
+    const Safetensors file = Safetensors::read(TUTTI_TEST_DATA "/python.safetensors");
+    copy = file;
+  }
+  CHECK(values<double>(copy.tensor("fc.bias")) == std::vector<double>{-1.5, 2.5});
+}
+
+TEST_CASE("a tensor that is not there is an error with the nearest name") {
+  const Safetensors file = Safetensors::read(TUTTI_TEST_DATA "/python.safetensors");
+  CHECK(file.contains("fc.bias"));
+  CHECK_FALSE(file.contains("fc.bais"));
+  const auto error = error_of([&] { file.tensor("fc.bais"); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == TUTTI_TEST_DATA "/python.safetensors has no tensor fc.bais");
+  CHECK(error->detail() == "it has fc.bias, fc.weight, half, mask, nothing, steps");
+  CHECK(error->hint() == "did you mean fc.bias?");
+  CHECK(error_of([&] { file.tensor("something else"); })->hint().empty());
+}
+
+TEST_CASE("a file without tensors is read and says that it has none") {
+  const TemporaryFolder folder;
+  put(folder / "empty.safetensors", file_bytes("{}", ""));
+  const Safetensors file = Safetensors::read(folder / "empty.safetensors");
+  CHECK(file.names().empty());
+  CHECK(error_of([&] { file.tensor("a"); })->detail() == "it has none");
+}
+
+TEST_CASE("a missing file of weights is an error that names it") {
+  const auto error = error_of([] { Safetensors::read("/nowhere/a.safetensors"); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "cannot read the weights /nowhere/a.safetensors");
+  CHECK(error->detail() == "No such file or directory");
+}
+
+TEST_CASE("a folder in the place of weights is an error") {
+  const TemporaryFolder folder;
+  CHECK(error_of([&] { Safetensors::read(folder.path()); })->detail() == "Is a directory");
+}
+
+TEST_CASE("a file shorter than the length of its header is refused") {
+  CHECK(refusal("1234567") == "it has 7 bytes, and the length of the header alone takes 8");
+  CHECK(refusal("") == "it has 0 bytes, and the length of the header alone takes 8");
+}
+
+TEST_CASE("a header longer than the file is refused before it is read") {
+  CHECK(refusal(file_bytes("{}", "").substr(0, 9)) == "its header would have 2 bytes, and only 1 follow");
+  CHECK(refusal(std::string(16, '\xff')) ==
+        "its header would have 18446744073709551615 bytes, and at most 100000000 are allowed");
+}
+
+TEST_CASE("a header that is not a JSON object is refused") {
+  CHECK(contains(refusal("{\"a\":", ""), "the header is not valid JSON"));
+  CHECK(refusal("[]", "") == "the header is not a JSON object");
+}
+
+TEST_CASE("metadata that are not strings are refused") {
+  CHECK(refusal(R"({"__metadata__":3})", "") == "__metadata__ is not an object");
+  CHECK(refusal(R"({"__metadata__":{"epoch":3}})", "") == "the value of epoch in __metadata__ is not a string");
+}
+
+TEST_CASE("an entry without its fields is refused") {
+  CHECK(refusal(R"({"a":3})", "") == "the entry of tensor a is not an object");
+  CHECK(refusal(R"({"a":{"shape":[1],"data_offsets":[0,1]}})", "x") == "tensor a has no dtype");
+  CHECK(refusal(R"({"a":{"dtype":"F8","shape":[1],"data_offsets":[0,1]}})", "x") ==
+        "tensor a has the unknown dtype F8");
+  CHECK(refusal(R"({"a":{"dtype":"U8","data_offsets":[0,1]}})", "x") ==
+        "the shape of tensor a is not a list of whole numbers");
+  CHECK(refusal(R"({"a":{"dtype":"U8","shape":[1.5],"data_offsets":[0,1]}})", "x") ==
+        "the shape of tensor a is not a list of whole numbers");
+  CHECK(refusal(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0]}})", "x") ==
+        "the data_offsets of tensor a are not two whole numbers");
+  CHECK(refusal(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,"1"]}})", "x") ==
+        "the data_offsets of tensor a are not two whole numbers");
+}
+
+TEST_CASE("a shape that cannot be is refused") {
+  CHECK(refusal(R"({"a":{"dtype":"U8","shape":[-1],"data_offsets":[0,1]}})", "x") ==
+        "tensor a has the impossible shape [-1]");
+  CHECK(refusal(R"({"a":{"dtype":"F64","shape":[4294967296,4294967296],"data_offsets":[0,0]}})", "") ==
+        "tensor a has the impossible shape [4294967296, 4294967296]");
+}
+
+TEST_CASE("offsets outside the data are refused") {
+  CHECK(refusal(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}})", "x") ==
+        "tensor a is said to stand at bytes 0 to 2 of 1");
+  CHECK(refusal(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[-1,1]}})", "x") ==
+        "tensor a is said to stand at bytes -1 to 1 of 1");
+  CHECK(refusal(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[1,0]}})", "x") ==
+        "tensor a is said to stand at bytes 1 to 0 of 1");
+}
+
+TEST_CASE("offsets that do not match dtype and shape are refused") {
+  CHECK(refusal(R"({"a":{"dtype":"F32","shape":[2,1],"data_offsets":[0,4]}})", "1234") ==
+        "tensor a has 4 bytes, and F32 of shape [2, 1] needs 8");
+}
+
+TEST_CASE("tensors that overlap or leave holes are refused") {
+  const auto entry = [](int begin, int end) {
+    return fmt::format(R"({{"dtype":"U8","shape":[{}],"data_offsets":[{},{}]}})", end - begin, begin, end);
+  };
+  const auto two = [&](int b1, int e1, int b2, int e2) {
+    return fmt::format(R"({{"a":{},"b":{}}})", entry(b1, e1), entry(b2, e2));
+  };
+  CHECK(refusal(two(0, 3, 2, 4), "1234") == "tensors a and b overlap");
+  CHECK(refusal(two(3, 4, 0, 2), "1234") == "bytes 2 to 3 of the data belong to no tensor");
+  CHECK(refusal(two(0, 1, 1, 3), "1234") == "bytes 3 to 4 of the data belong to no tensor");
+}
+
+TEST_CASE("the names and sizes of all dtypes are those of the format") {
+  const std::vector<std::pair<std::string_view, std::size_t>> expected{{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2},
+                                                                       {"I64", 8}, {"I32", 4}, {"I16", 2}, {"I8", 1},
+                                                                       {"U8", 1},  {"BOOL", 1}};
+  std::size_t i = 0;
+  for (const Dtype dtype : {Dtype::f64, Dtype::f32, Dtype::f16, Dtype::bf16, Dtype::i64, Dtype::i32, Dtype::i16,
+                            Dtype::i8, Dtype::u8, Dtype::boolean}) {
+    CHECK(dtype_name(dtype) == expected[i].first);
+    CHECK(size_of(dtype) == expected[i].second);
+    ++i;
+  }
+}
+
+}  // namespace
+}  // namespace tutti::merge
