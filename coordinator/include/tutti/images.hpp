@@ -42,9 +42,7 @@ class Images {
   std::size_t values() const noexcept {
     return std::visit([](auto span) { return span.size(); }, pixels_);
   }
-  const std::variant<std::span<const float>, std::span<const std::uint8_t>>& pixels() const noexcept {
-    return pixels_;
-  }
+  const std::variant<std::span<const float>, std::span<const std::uint8_t>>& pixels() const noexcept { return pixels_; }
 
  private:
   std::variant<std::span<const float>, std::span<const std::uint8_t>> pixels_;

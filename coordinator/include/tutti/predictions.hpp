@@ -20,9 +20,9 @@ struct MemberPredictions {
 /// The ensemble's answer for `count` images.
 struct Predictions {
   std::uint64_t count = 0;
-  std::uint32_t width = 0;              ///< classes or features per image; 0 with the rule `none`
-  std::vector<float> values;            ///< count x width, row-major; empty with the rule `none`
-  std::vector<std::int64_t> predicted;  ///< count: the class that the rule decides for; empty over features
+  std::uint32_t width = 0;                 ///< classes or features per image; 0 with the rule `none`
+  std::vector<float> values;               ///< count x width, row-major; empty with the rule `none`
+  std::vector<std::int64_t> predicted;     ///< count: the class that the rule decides for; empty over features
   std::vector<MemberPredictions> members;  ///< in rank order; empty unless asked for (`save_members`, rule `none`)
 };
 
@@ -36,10 +36,10 @@ struct MemberSegmentResult {
 struct SegmentResult {
   std::uint64_t first = 0;
   std::uint32_t count = 0;
-  std::uint32_t width = 0;                     ///< 0 with the rule `none`
-  std::span<const float> values;               ///< count x width; empty with the rule `none`
-  std::span<const std::int64_t> predicted;     ///< count; empty over features
-  std::span<const std::int64_t> labels;        ///< count; empty where the source has no labels
+  std::uint32_t width = 0;                       ///< 0 with the rule `none`
+  std::span<const float> values;                 ///< count x width; empty with the rule `none`
+  std::span<const std::int64_t> predicted;       ///< count; empty over features
+  std::span<const std::int64_t> labels;          ///< count; empty where the source has no labels
   std::span<const MemberSegmentResult> members;  ///< in rank order, always present
 };
 

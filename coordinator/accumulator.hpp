@@ -1,0 +1,55 @@
+// Applies the combine rule to the members' answers, in rank order. Pure arithmetic on spans: the same bytes in give
+// the same bytes out, however and whenever the answers arrived.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "config/spec.hpp"
+
+namespace tutti {
+
+/// Combines answers of `width` values per image. For image i and value c, with x_m the answer of member m, w_m its
+/// weight, and sums running over m in rank order, in the accumulator's type (float32, or float64 on request):
+///
+///   mean            (sum x_m) / N
+///   sum             sum x_m
+///   weighted        sum w_m x_m, divided by sum w_m where normalised
+///   max             max x_m
+///   most_confident  the row of the member whose largest value is the largest of all (then the lowest rank)
+///   vote            the share of the weights whose members decide for class c; the winner has the largest share, of
+///                   equal shares the larger sum of w_m x_m, then the lower class
+///   median          the middle of the sorted x_m; the mean of the two middle ones where N is even
+///   geometric_mean  exp((sum ln x_m) / N), normalised to a sum of 1 over the classes (the logarithmic opinion pool:
+///                   Genest and Zidek, "Combining probability distributions", Statistical Science 1986); 0 if any is 0
+///   none            nothing: each member's own answer is the result
+///
+/// Except for the vote, the predicted class is the one with the largest value, then the lowest.
+class Accumulator {
+ public:
+  /// `weights` in rank order.
+  Accumulator(const config::CombineSpec& spec, std::vector<float> weights);
+
+  struct Result {
+    std::vector<float> values;            ///< count x width; empty with `none`
+    std::vector<std::int64_t> predicted;  ///< count; empty over features and with `none`
+  };
+  /// `members[m]` holds count x width values. Any thread.
+  Result combine(std::span<const std::span<const float>> members, std::uint32_t count, std::uint32_t width) const;
+
+ private:
+  template <class Sum>
+  void combine_values(std::span<const std::span<const float>> members, std::uint32_t width, Result& result) const;
+  template <class Sum>
+  void vote(std::span<const std::span<const float>> members, std::uint32_t count, std::uint32_t width,
+            Result& result) const;
+
+  config::CombineSpec spec_;
+  std::vector<float> weights_;
+};
+
+/// The index of the largest value; of equal ones the lowest.
+std::size_t argmax(std::span<const float> row);
+
+}  // namespace tutti

@@ -1,0 +1,52 @@
+#include "coordinator/find_worker.hpp"
+
+#include <dlfcn.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include <tutti/error.hpp>
+
+namespace tutti {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path folder_of_this_library() {
+  Dl_info info{};
+  if (::dladdr(reinterpret_cast<const void*>(&find_worker), &info) == 0 || info.dli_fname == nullptr) return {};
+  return fs::absolute(info.dli_fname).parent_path();
+}
+
+bool is_program(const fs::path& file) { return fs::is_regular_file(file) && ::access(file.c_str(), X_OK) == 0; }
+
+fs::path checked(const fs::path& file, std::string_view origin) {
+  if (is_program(file)) return fs::absolute(file);
+  throw Error(ErrorKind::usage, fmt::format("no worker program at '{}'", file.string()), fmt::format("from {}", origin),
+              "it must be an executable file; leave it out to have tutti-worker found beside the program");
+}
+
+}  // namespace
+
+fs::path find_worker(const fs::path& wanted) {
+  if (!wanted.empty()) return checked(wanted, "the option for the worker program");
+  if (const char* named = std::getenv("TUTTI_WORKER"); named != nullptr && *named != '\0')
+    return checked(named, "the environment variable TUTTI_WORKER");
+  std::string tried;
+  for (const fs::path& folder : {fs::read_symlink("/proc/self/exe").parent_path(), folder_of_this_library()}) {
+    if (folder.empty()) continue;
+    for (const char* relative :
+         {"tutti-worker", "../libexec/tutti/tutti-worker", "../../libexec/tutti/tutti-worker", "../bin/tutti-worker"}) {
+      const fs::path file = (folder / relative).lexically_normal();
+      if (is_program(file)) return file;
+      tried += (tried.empty() ? "" : ", ") + file.string();
+    }
+  }
+  throw Error(ErrorKind::usage, "the program tutti-worker was not found", "looked for " + tried,
+              "set TUTTI_WORKER to its path, or install Tutti as a whole");
+}
+
+}  // namespace tutti

@@ -1,0 +1,145 @@
+// The embeddable API: an ensemble of models, each in a worker process of its own, that answers as one.
+//
+//   tutti::Ensemble ensemble(tutti::load_spec("ensemble.yaml"));   // workers are up and warm, or it throws
+//   tutti::Predictions p = ensemble.predict(images);               // waits
+//   std::future<tutti::Predictions> f = ensemble.submit(images);   // does not
+//
+// The library installs no signal handlers and waits for no child but its own; it works in a program that ignores
+// SIGCHLD. One internal thread drives the workers for as long as the Ensemble lives.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tutti/error.hpp>
+#include <tutti/images.hpp>
+#include <tutti/predictions.hpp>
+
+namespace tutti {
+
+namespace config {
+struct EnsembleSpec;
+}
+
+/// A checked ensemble description. Copies cheaply; immutable.
+class TUTTI_API Spec {
+ public:
+  explicit Spec(std::shared_ptr<const config::EnsembleSpec> checked) : checked_(std::move(checked)) {}
+  const config::EnsembleSpec& checked() const noexcept { return *checked_; }
+  /// The description as it is in effect, as YAML: what was left out is filled in.
+  const std::string& yaml() const noexcept;
+
+ private:
+  std::shared_ptr<const config::EnsembleSpec> checked_;
+};
+
+/// Reads a YAML file; `overrides` are `key=value` pairs applied after it ("members.0.weight=2"). Throws Error(usage)
+/// that lists every violation as file:line:column.
+TUTTI_API Spec load_spec(const std::filesystem::path& file, const std::vector<std::string>& overrides = {});
+/// The same for YAML text.
+TUTTI_API Spec parse_spec(std::string_view yaml, const std::vector<std::string>& overrides = {});
+
+/// What is not part of the description: how this program wants to run it.
+struct Options {
+  std::filesystem::path worker;  ///< the program tutti-worker; empty: $TUTTI_WORKER, then beside program or library
+  std::string debug_member;      ///< this member's worker waits for a debugger, and all deadlines are off
+  bool training = false;         ///< members start from `train.init` or their seed instead of `weights`
+};
+
+enum class PoolState { starting, ready, failed, stopped };
+
+/// One member as it is now.
+struct MemberStatus {
+  std::string name;
+  std::string kind;        ///< "small-cnn"
+  std::string backend;     ///< "torch 2.11.0"; empty until ready
+  std::string device;      ///< as resolved: "cpu:0", "cuda:0 (NVIDIA H200)"
+  std::vector<int> cores;  ///< the cores that it is pinned to; empty: not pinned
+  std::uint32_t threads = 0;
+  int pid = 0;  ///< 0 when gone
+  bool alive = false;
+  std::uint32_t width = 0;  ///< classes or features
+  std::uint64_t parameters = 0;
+  double load_seconds = 0;
+  double warm_up_seconds = 0;
+  double busy_seconds = 0;  ///< time spent computing
+  std::uint64_t segments_handed_out = 0;
+  std::uint64_t segments_answered = 0;
+  std::uint64_t images = 0;                ///< answered
+  std::optional<std::uint64_t> pss_bytes;  ///< proportional set size of the worker, where the kernel tells
+};
+
+struct Bound {
+  std::string name;
+  std::uint64_t bytes = 0;
+};
+
+struct Status {
+  PoolState state = PoolState::starting;
+  std::vector<MemberStatus> members;  ///< in rank order
+  double start_up_seconds = 0;        ///< from the constructor's begin to all ready
+  std::uint64_t input_bytes_copied = 0;
+  std::uint64_t arena_bytes = 0;
+  double coordinator_cpu_seconds = 0;      ///< of the internal thread
+  std::optional<std::uint64_t> pss_bytes;  ///< of this process and all workers
+};
+
+/// One member's epoch, as it ends.
+struct EpochResult {
+  std::size_t member = 0;   ///< rank
+  std::uint32_t epoch = 0;  ///< from 1
+  double loss = 0;          ///< mean over the images that were learnt from
+  double accuracy = 0;      ///< over the same images, with the weights as they were at each batch
+  std::uint64_t images = 0;
+  double seconds = 0;  ///< computing time of this member in this epoch
+};
+
+struct TrainResult {
+  std::vector<std::filesystem::path> weights;  ///< one file per member, in rank order
+};
+
+/// Thread-safe: every method may be called from any thread, any number of times, also at the same time. A worker that
+/// dies ends the pool: running calls and later ones throw the same Error(failed), which names the member.
+class TUTTI_API Ensemble {
+ public:
+  /// Starts the workers and returns when all are loaded and warm. Throws Error; nothing is left running then.
+  explicit Ensemble(const Spec& spec, Options options = {});
+  /// Ends running calls and pending futures with Error(interrupted), stops the workers, waits for them (bounded by
+  /// `stop_deadline_s`), and frees all memory.
+  ~Ensemble();
+  Ensemble(const Ensemble&) = delete;
+  Ensemble& operator=(const Ensemble&) = delete;
+
+  /// The ensemble's answer. The images' shape must be the ensemble's input shape; 0 images are answered with 0 rows.
+  Predictions predict(const Images& images);
+  /// The same without waiting; `images` must stay valid until the future is ready.
+  std::future<Predictions> submit(const Images& images);
+  /// Streams `source` through the ensemble into `sink`, segment by segment, both called on this thread. Memory is
+  /// bounded by the arena whatever the source's size. What source or sink throw ends the run and leaves this call.
+  void run(Source& source, Sink& sink);
+
+  /// Trains every member in its worker, all at the same time, on the labelled `source`; each as its `train:` says.
+  /// Saves member m's weights to its `weights` file, or to `<folder>/<name>.safetensors` where it has none. `on_epoch`
+  /// is called on this thread. Same seeds, same bytes. Throws Error; one training at a time.
+  TrainResult train(Source& source, const std::filesystem::path& folder,
+                    const std::function<void(const EpochResult&)>& on_epoch = {});
+
+  Status status() const;
+  /// Ends running calls with Error(interrupted), and refuses later ones. For a program's Ctrl-C; not for use inside a
+  /// signal handler.
+  void interrupt();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tutti

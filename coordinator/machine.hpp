@@ -1,0 +1,33 @@
+// What this machine offers to this process: cores, memory, GPUs. Measured once; no decisions (plan.hpp makes them).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tutti {
+
+struct Gpu {
+  int index = 0;  ///< as the user counts them: within CUDA_VISIBLE_DEVICES where that is set
+  std::string uuid;
+  std::string name;
+  std::uint64_t memory_bytes = 0;
+};
+
+struct Machine {
+  std::vector<int> cores;              ///< operating system numbers of the cores that this process may use, sorted
+  std::vector<int> present_cores;      ///< of all cores that are online
+  std::optional<double> cpu_quota;     ///< cores' worth of time that the cgroup grants, where it limits
+  std::uint64_t available_memory = 0;  ///< bytes that can be had: the lesser of MemAvailable and the cgroup's rest
+  std::string memory_limited_by;       ///< "MemAvailable" or "cgroup limit"
+  std::vector<Gpu> gpus;
+  std::string why_no_gpu;  ///< where gpus is empty
+};
+
+Machine look_at_machine();
+
+/// Proportional set size of a process in bytes, from /proc; nothing where it cannot be read.
+std::optional<std::uint64_t> pss_bytes(int pid);
+
+}  // namespace tutti

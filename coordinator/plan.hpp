@@ -1,0 +1,58 @@
+// Decides, from a description and a machine, what will run where and what it needs. Pure: looks at nothing but its
+// arguments, starts nothing. `tutti plan` prints it; the pool carries it out.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <tutti/ensemble.hpp>
+
+#include "common/arena.hpp"
+#include "common/member_request.hpp"
+#include "config/spec.hpp"
+#include "coordinator/machine.hpp"
+
+namespace tutti {
+
+/// What one worker gets.
+struct WorkerPlan {
+  MemberRequest request;
+  std::string device;      ///< resolved, for people: "cpu:0", "cuda:0 (NVIDIA H200)"
+  std::string assigned;    ///< as the user wrote it: "null"
+  std::vector<int> cores;  ///< to pin to; empty: not pinned
+  bool shares_cores = false;
+  std::uint32_t epochs = 0;       ///< of training
+  std::filesystem::path weights;  ///< where training saves; empty: in the output folder
+  std::vector<std::pair<std::string, std::string>> environment;
+};
+
+struct Plan {
+  std::vector<WorkerPlan> workers;  ///< in rank order
+  config::CombineSpec combine;
+  std::vector<float> weights;  ///< of the combination, in rank order
+  ArenaLayout arena;
+  bool allow_nan = false;
+  bool debugging = false;  ///< deadlines are off
+  std::chrono::duration<double> start_deadline{};
+  std::chrono::duration<double> stop_deadline{};
+  std::vector<Bound> bounds;       ///< the named terms; their sum is the need
+  std::vector<std::string> notes;  ///< choices that were made for the user: "cnn-0: null is cpu (no NVIDIA driver)"
+  std::uint64_t available_memory = 0;
+  std::string memory_limited_by;
+
+  std::uint64_t needed_bytes() const;
+};
+
+/// Throws Error(usage) where a device or core does not exist, naming the members, and what there is instead.
+Plan make_plan(const config::EnsembleSpec& spec, const Machine& machine, const ImageShape& shape,
+               const Options& options);
+
+/// Throws Error(failed) where the sum of the bounds exceeds the memory that is available, with every term.
+void check_memory(const Plan& plan);
+
+/// "6.1 MB".
+std::string bytes_text(std::uint64_t bytes);
+
+}  // namespace tutti
