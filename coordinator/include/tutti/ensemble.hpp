@@ -54,6 +54,9 @@ struct Options {
   bool training = false;         ///< members start from `train.init` or their seed instead of `weights`
 };
 
+/// What status() looks at: the memory figures take the kernel some milliseconds per process.
+enum class StatusDetail { counters, memory };
+
 enum class PoolState { starting, ready, failed, stopped };
 
 /// One member as it is now.
@@ -74,7 +77,7 @@ struct MemberStatus {
   std::uint64_t segments_handed_out = 0;
   std::uint64_t segments_answered = 0;
   std::uint64_t images = 0;                ///< answered
-  std::optional<std::uint64_t> pss_bytes;  ///< proportional set size of the worker, where the kernel tells
+  std::optional<std::uint64_t> pss_bytes;  ///< proportional set size of the worker; with StatusDetail::memory
 };
 
 struct Bound {
@@ -89,7 +92,7 @@ struct Status {
   std::uint64_t input_bytes_copied = 0;
   std::uint64_t arena_bytes = 0;
   double coordinator_cpu_seconds = 0;      ///< of the internal thread
-  std::optional<std::uint64_t> pss_bytes;  ///< of this process and all workers
+  std::optional<std::uint64_t> pss_bytes;  ///< of this process and all workers; with StatusDetail::memory
 };
 
 /// One member's epoch, as it ends.
@@ -132,7 +135,7 @@ class TUTTI_API Ensemble {
   TrainResult train(Source& source, const std::filesystem::path& folder,
                     const std::function<void(const EpochResult&)>& on_epoch = {});
 
-  Status status() const;
+  Status status(StatusDetail detail = StatusDetail::counters) const;
   /// Ends running calls with Error(interrupted), and refuses later ones. For a program's Ctrl-C; not for use inside a
   /// signal handler.
   void interrupt();

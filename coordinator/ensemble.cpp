@@ -1,0 +1,167 @@
+// The public API: wires the parts together. Decisions are in plan, ledger and accumulator; deeds in pool and exchange.
+#include <tutti/ensemble.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <mutex>
+
+#include "config/load.hpp"
+#include "coordinator/accumulator.hpp"
+#include "coordinator/find_worker.hpp"
+#include "coordinator/input.hpp"
+#include "coordinator/machine.hpp"
+#include "coordinator/plan.hpp"
+#include "coordinator/pool.hpp"
+#include "coordinator/prediction.hpp"
+#include "coordinator/submissions.hpp"
+#include "coordinator/training.hpp"
+#include "images/sinks.hpp"
+#include "images/sources.hpp"
+
+namespace tutti {
+
+const std::string& Spec::yaml() const noexcept { return checked_->effective_yaml; }
+
+Spec load_spec(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
+  return Spec(std::make_shared<config::EnsembleSpec>(config::load_file(file, {overrides, {}})));
+}
+
+Spec parse_spec(std::string_view yaml, const std::vector<std::string>& overrides) {
+  return Spec(std::make_shared<config::EnsembleSpec>(config::load_text(yaml, "the given text", {overrides, {}})));
+}
+
+namespace {
+
+Plan checked_plan(const config::EnsembleSpec& spec, const Options& options) {
+  const config::InputSpec& input = options.training ? spec.train_input : spec.input;
+  Plan plan = make_plan(spec, look_at_machine(), input_shape(input), options);
+  check_memory(plan);
+  return plan;
+}
+
+}  // namespace
+
+class Ensemble::Impl {
+ public:
+  Impl(const Spec& spec, const Options& options)
+      : spec_(spec),
+        pool_(checked_plan(spec.checked(), options), find_worker(options.worker), options.debug_member),
+        accumulator_(spec.checked().combine, pool_.plan().weights),
+        submissions_(pool_.exchange()) {}
+
+  // Ends what runs, so that every future is settled before the parts go, last built first.
+  ~Impl() { pool_.exchange().fail(Error(ErrorKind::interrupted, "the ensemble was closed before this was answered")); }
+
+  void run(Source& source, Sink& sink) {
+    check_shape(source, pool_.plan().arena.shape);
+    Prediction prediction(source, sink, accumulator_, pool_.widths(), combined());
+    pool_.exchange().drive(std::make_shared<Job>(prediction, TaskKind::predict, all_members()));
+  }
+
+  Predictions predict(const Images& images) {
+    const auto source = images::make_memory(images);
+    images::MemorySink sink(form(source->count()));
+    run(*source, sink);
+    return sink.take();
+  }
+
+  std::future<Predictions> submit(const Images& images) {
+    auto source = images::make_memory(images);
+    check_shape(*source, pool_.plan().arena.shape);
+    return submissions_.add(std::make_unique<Submitted>(*this, std::move(source)));
+  }
+
+  TrainResult train(Source& source, const std::filesystem::path& folder,
+                    const std::function<void(const EpochResult&)>& on_epoch) {
+    const std::lock_guard one_at_a_time(training_);
+    check_shape(source, pool_.plan().arena.shape);
+    if (!source.labelled())
+      throw Error(ErrorKind::usage, fmt::format("{} has no labels to train on", source.name()), {},
+                  "give 'labels' to 'train.input', or use a data set that has them");
+    const std::vector<WorkerPlan>& workers = pool_.plan().workers;
+    pool_.command(std::vector<control::Message>(workers.size(), control::BeginTraining{}));
+    train_epochs(source, on_epoch);
+    TrainResult result;
+    std::vector<control::Message> save;
+    for (const WorkerPlan& worker : workers) {
+      const auto file = worker.weights.empty() ? folder / (worker.request.name + ".safetensors") : worker.weights;
+      result.weights.push_back(file);
+      if (file.has_parent_path()) std::filesystem::create_directories(file.parent_path());
+      save.emplace_back(control::Save{file.string()});
+    }
+    pool_.command(std::move(save));
+    return result;
+  }
+
+  Status status(StatusDetail detail) const { return pool_.status(detail); }
+  void interrupt() { pool_.fail(Error(ErrorKind::interrupted, "interrupted")); }
+
+ private:
+  /// What a future needs to live: the images' view, where the answer gathers, and the work between them.
+  class Submitted final : public Submission {
+   public:
+    Submitted(Impl& ensemble, std::unique_ptr<Source> source)
+        : source_(std::move(source)),
+          sink_(ensemble.form(source_->count())),
+          prediction_(*source_, sink_, ensemble.accumulator_, ensemble.pool_.widths(), ensemble.combined()),
+          job_(std::make_shared<Job>(prediction_, TaskKind::predict, ensemble.all_members())) {}
+    const std::shared_ptr<Job>& job() const override { return job_; }
+    Predictions take() override { return sink_.take(); }
+
+   private:
+    std::unique_ptr<Source> source_;
+    images::MemorySink sink_;
+    Prediction prediction_;
+    std::shared_ptr<Job> job_;
+  };
+
+  void train_epochs(Source& source, const std::function<void(const EpochResult&)>& on_epoch) {
+    const std::vector<WorkerPlan>& workers = pool_.plan().workers;
+    const std::vector<std::uint32_t>& widths = pool_.widths();
+    const std::uint32_t classes = *std::min_element(widths.begin(), widths.end());
+    for (std::uint32_t epoch = 1;; ++epoch) {
+      std::vector<bool> asked;
+      for (const WorkerPlan& worker : workers) asked.push_back(epoch <= worker.epochs);
+      if (std::find(asked.begin(), asked.end(), true) == asked.end()) return;
+      Epoch work(source, spec_.checked().seed, epoch, classes, asked);
+      pool_.exchange().drive(std::make_shared<Job>(work, TaskKind::train, asked));
+      if (!on_epoch) continue;
+      for (const EpochResult& result : work.results()) on_epoch(result);
+    }
+  }
+
+  bool combined() const { return spec_.checked().combine.rule != CombineRule::none; }
+  std::vector<bool> all_members() const { return std::vector<bool>(pool_.plan().workers.size(), true); }
+
+  images::ResultForm form(std::uint64_t images) const {
+    images::ResultForm form;
+    form.images = images;
+    form.width = combined() ? pool_.widths().front() : 0;
+    form.classes = combined() && spec_.checked().combine.over != OutputKind::features;
+    if (!combined() || spec_.checked().save_members)
+      for (std::size_t rank = 0; rank < pool_.widths().size(); ++rank)
+        form.members.push_back({pool_.plan().workers[rank].request.name, pool_.widths()[rank]});
+    return form;
+  }
+
+  const Spec spec_;
+  Pool pool_;
+  const Accumulator accumulator_;
+  std::mutex training_;
+  Submissions submissions_;
+};
+
+Ensemble::Ensemble(const Spec& spec, Options options) : impl_(std::make_unique<Impl>(spec, options)) {}
+Ensemble::~Ensemble() = default;
+Predictions Ensemble::predict(const Images& images) { return impl_->predict(images); }
+std::future<Predictions> Ensemble::submit(const Images& images) { return impl_->submit(images); }
+void Ensemble::run(Source& source, Sink& sink) { impl_->run(source, sink); }
+TrainResult Ensemble::train(Source& source, const std::filesystem::path& folder,
+                            const std::function<void(const EpochResult&)>& on_epoch) {
+  return impl_->train(source, folder, on_epoch);
+}
+Status Ensemble::status(StatusDetail detail) const { return impl_->status(detail); }
+void Ensemble::interrupt() { impl_->interrupt(); }
+
+}  // namespace tutti

@@ -1,0 +1,105 @@
+// Where the threads that feed segments and take results (drivers) meet the loop: free slots, finished segments, and
+// the reason why all has ended. Knows nothing of processes.
+//
+// A driver is whatever thread called run(), predict() or train(), and the one thread behind submit(). It fills slots
+// straight from the source and combines straight out of the output slots, so the loop itself only moves records.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include <tutti/error.hpp>
+
+#include "common/arena.hpp"
+#include "common/channel.hpp"
+#include "coordinator/ledger.hpp"
+
+namespace tutti {
+
+/// A segment that every member asked has answered. Its slot stays taken until it is delivered.
+struct FinishedSegment {
+  Ledger::Segment segment;
+  std::vector<std::shared_ptr<const Channel>> channels;  ///< by rank; where the answers lie
+
+  std::span<const float> answer(std::size_t rank) const { return channels[rank]->output(segment.slot, segment.images); }
+};
+
+/// A stream of segments and what becomes of them. Called by its driver only.
+class Work {
+ public:
+  virtual ~Work() = default;
+  virtual bool has_more() const = 0;
+  /// Writes the next segment into a slot of layout.images images, and returns how many it holds: at least one.
+  virtual std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, std::uint32_t slot) = 0;
+  /// In the order of filling.
+  virtual void deliver(const FinishedSegment& finished) = 0;
+};
+
+/// One run of Work through the pool.
+struct Job {
+  Job(Work& job_work, TaskKind job_kind, std::vector<bool> job_asked)
+      : work(job_work), kind(job_kind), asked(std::move(job_asked)) {}
+
+  Work& work;  ///< not touched any more once cancelled
+  TaskKind kind;
+  std::vector<bool> asked;  ///< members, by rank
+
+  // Guarded by the exchange's mutex.
+  std::uint64_t filled = 0;                           ///< segments
+  std::uint64_t delivered = 0;                        ///< segments
+  std::map<std::uint64_t, FinishedSegment> finished;  ///< by index, not yet delivered
+  bool cancelled = false;
+};
+
+/// Thread-safe.
+class Exchange {
+ public:
+  /// Hands a filled slot to the loop: job, index within it, slot, images.
+  using Submit = std::function<void(std::shared_ptr<Job>, std::uint64_t, std::uint32_t, std::uint32_t)>;
+
+  Exchange(std::byte* arena, const ArenaLayout& layout, Submit submit);
+
+  // ---- drivers
+  enum class Step { progressed, waiting, done };
+  /// Does one thing for the job: deliver a finished segment, or fill a free slot. Throws the failure, and what the
+  /// job's work throws; the job is then cancelled.
+  Step step(const std::shared_ptr<Job>& job);
+  /// step() until done, waiting in between.
+  void drive(const std::shared_ptr<Job>& job);
+  /// Gives up what is in flight: its results are dropped when they come.
+  void cancel(Job& job);
+  /// A number that changes when something happened; wait_change() returns once it differs from `seen`.
+  std::uint64_t changes() const;
+  void wait_change(std::uint64_t seen);
+  void announce_change();
+
+  // ---- loop
+  void finish(Job& job, std::uint64_t index, FinishedSegment finished);
+  /// Ends every present and future step with this error. The first failure stays.
+  void fail(const Error& error);
+  std::optional<Error> failure() const;
+
+  std::uint64_t input_bytes_copied() const;
+
+ private:
+  void release(std::uint32_t slot);
+  void check() const;
+
+  std::byte* const arena_;
+  const ArenaLayout layout_;
+  const Submit submit_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::uint64_t changes_ = 0;
+  std::vector<std::uint32_t> free_slots_;
+  std::optional<Error> failure_;
+  std::uint64_t input_bytes_copied_ = 0;
+};
+
+}  // namespace tutti

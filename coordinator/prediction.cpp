@@ -1,0 +1,64 @@
+#include "coordinator/prediction.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include <tutti/error.hpp>
+
+namespace tutti {
+
+void check_shape(const Source& source, const ImageShape& wanted) {
+  if (source.shape() == wanted) return;
+  throw Error(
+      ErrorKind::usage,
+      fmt::format("{} has images of {}, the ensemble takes {}", source.name(), source.shape().text(), wanted.text()),
+      {}, "the ensemble's shape is that of its 'input', or 'input: {shape: [channels, height, width]}'");
+}
+
+Prediction::Prediction(Source& source, Sink& sink, const Accumulator& accumulator,
+                       const std::vector<std::uint32_t>& widths, bool combined)
+    : source_(source),
+      sink_(sink),
+      accumulator_(accumulator),
+      widths_(widths),
+      combined_(combined),
+      count_(source.count()) {}
+
+std::uint32_t Prediction::fill(std::byte* arena, const ArenaLayout& layout, std::uint32_t slot) {
+  arena_ = arena;
+  layout_ = layout;
+  const auto images = static_cast<std::uint32_t>(std::min<std::uint64_t>(layout.images, count_ - next_));
+  indices_.resize(images);
+  std::iota(indices_.begin(), indices_.end(), next_);
+  const auto view = slot_view(arena, layout, slot, images);
+  source_.read(indices_, view.pixels, source_.labelled() ? view.labels : std::span<std::int64_t>{});
+  next_ += images;
+  return images;
+}
+
+void Prediction::deliver(const FinishedSegment& finished) {
+  const std::uint32_t images = finished.segment.images;
+  std::vector<std::span<const float>> answers;
+  std::vector<MemberSegmentResult> members;
+  for (std::size_t rank = 0; rank < widths_.size(); ++rank) {
+    answers.push_back(finished.answer(rank));
+    members.push_back({widths_[rank], answers.back()});
+  }
+  const std::uint32_t width = combined_ ? widths_.front() : 0;
+  const Accumulator::Result combined = accumulator_.combine(answers, images, width);
+  SegmentResult result;
+  result.first = delivered_;
+  result.count = images;
+  result.width = width;
+  result.values = combined.values;
+  result.predicted = combined.predicted;
+  result.members = members;
+  if (source_.labelled())
+    result.labels = slot_view(static_cast<const std::byte*>(arena_), layout_, finished.segment.slot, images).labels;
+  delivered_ += images;
+  sink_.write(result);
+}
+
+}  // namespace tutti

@@ -1,0 +1,27 @@
+// The commands of the program `tutti`, after the command line was read.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "coordinator/program/interruption.hpp"
+
+namespace tutti::program {
+
+struct CommandLine {
+  std::filesystem::path file;
+  std::vector<std::string> overrides;  ///< key=value
+  std::vector<std::string> assign;     ///< member=device
+  std::filesystem::path worker;
+  std::string debug_worker;
+  bool quiet = false;
+};
+
+/// Each throws Error.
+void run(const CommandLine& line, Interruption& interruption);
+void train(const CommandLine& line, Interruption& interruption);
+void plan(const CommandLine& line);
+void validate(const CommandLine& line);
+
+}  // namespace tutti::program

@@ -1,0 +1,47 @@
+// Ctrl-C and SIGTERM for the program: a thread of its own waits for them, so no code runs inside a signal handler.
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <thread>
+
+#include <tutti/ensemble.hpp>
+
+namespace tutti::program {
+
+/// Create it first in main(), before any other thread: they inherit the blocked signals. The first signal ends what
+/// the watched ensemble runs; a second one, or one while none is watched, ends the program at once: the kernel then
+/// ends the workers and frees the memory.
+class Interruption {
+ public:
+  Interruption();
+  ~Interruption();
+  Interruption(const Interruption&) = delete;
+  Interruption& operator=(const Interruption&) = delete;
+
+  /// While it lives, a signal interrupts `ensemble`.
+  class Watch {
+   public:
+    Watch(Interruption& interruption, Ensemble& ensemble);
+    ~Watch();
+    Watch(const Watch&) = delete;
+    Watch& operator=(const Watch&) = delete;
+
+   private:
+    Interruption& interruption_;
+  };
+
+  /// The signal that came, or 0.
+  int signal() const noexcept { return signal_; }
+
+ private:
+  void run();
+
+  std::mutex mutex_;
+  Ensemble* ensemble_ = nullptr;
+  std::atomic<int> signal_ = 0;
+  std::atomic<bool> closing_ = false;
+  std::thread thread_;
+};
+
+}  // namespace tutti::program

@@ -1,0 +1,118 @@
+// The program `tutti`: reads the command line, runs one command, turns errors into words and exit codes.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <functional>
+#include <map>
+
+#include <tutti/error.hpp>
+
+#include "common/build_id.hpp"
+#include "common/log.hpp"
+#include "coordinator/program/commands.hpp"
+
+namespace tutti::program {
+namespace {
+
+// 0 all done, 1 failed while running, 2 wrong usage or configuration, 128 + signal interrupted.
+constexpr int kFailedExit = 1;
+constexpr int kUsageExit = 2;
+
+struct LogOptions {
+  bool verbose = false;
+  std::string level = "info";
+};
+
+void add_common_options(CLI::App& command, CommandLine& line, LogOptions& logs) {
+  command.add_option("file", line.file, "the ensemble's YAML file")->required()->type_name("FILE");
+  command.add_option("overrides", line.overrides, "key=value applied after the file: members.0.weight=2")
+      ->type_name("KEY=VALUE");
+  command.add_option("--assign", line.assign, "device of a member, once per member: cnn-0=cpu:1")
+      ->type_name("MEMBER=DEVICE");
+  command.add_flag("-q,--quiet", line.quiet, "print errors only");
+  command.add_flag("-v,--verbose", logs.verbose, "log every step");
+  command.add_option("--log-level", logs.level, "debug, info, warning, error or off")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error", "off"}))
+      ->capture_default_str();
+}
+
+void add_worker_options(CLI::App& command, CommandLine& line) {
+  command.add_option("--worker", line.worker, "the program tutti-worker")->type_name("FILE");
+  command
+      .add_option("--debug-worker", line.debug_worker,
+                  "this member's worker waits for a debugger, and all deadlines are off")
+      ->type_name("MEMBER");
+}
+
+void set_log_level(const LogOptions& options, bool quiet) {
+  using log::Level;
+  const std::map<std::string, Level> levels{{"debug", Level::debug},
+                                            {"info", Level::info},
+                                            {"warning", Level::warning},
+                                            {"error", Level::error},
+                                            {"off", Level::off}};
+  log::set_level(options.verbose ? Level::debug : quiet ? Level::error : levels.at(options.level));
+}
+
+int explain(const Error& error, int signal) {
+  fmt::print(stderr, "tutti: {}\n", error.what());
+  if (error.kind() == ErrorKind::interrupted && signal != 0) return 128 + signal;
+  return error.kind() == ErrorKind::usage ? kUsageExit : kFailedExit;
+}
+
+int execute(const std::function<void()>& command, const Interruption& interruption) {
+  try {
+    command();
+    return 0;
+  } catch (const Error& error) {
+    return explain(error, interruption.signal());
+  } catch (const std::bad_alloc&) {
+    return explain(Error(ErrorKind::failed, "out of memory"), 0);
+  } catch (const std::exception& error) {
+    return explain(Error(ErrorKind::failed, error.what()), 0);
+  }
+}
+
+int run_program(int argc, char** argv) {
+  CLI::App app("Tutti runs an ensemble of models, each in a worker process of its own, as one.", "tutti");
+  app.set_version_flag("--version", fmt::format("tutti {} (build {})", version(), build_id()));
+  app.require_subcommand(1);
+  app.failure_message(CLI::FailureMessage::help);
+  CommandLine line;
+  LogOptions logs;
+  bool dry_run = false;
+  CLI::App* const run_command = app.add_subcommand("run", "predict, combine, evaluate, write a report");
+  CLI::App* const train_command = app.add_subcommand("train", "train every member in its worker, side by side");
+  CLI::App* const plan_command = app.add_subcommand("plan", "say what would run where, and what it needs");
+  CLI::App* const validate_command = app.add_subcommand("validate", "check the configuration, and nothing else");
+  for (CLI::App* const command : {run_command, train_command, plan_command, validate_command})
+    add_common_options(*command, line, logs);
+  for (CLI::App* const command : {run_command, train_command, plan_command}) add_worker_options(*command, line);
+  run_command->add_flag("--dry-run", dry_run, "print the plan instead");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kUsageExit;
+  }
+  set_log_level(logs, line.quiet);
+  Interruption interruption;
+  return execute(
+      [&] {
+        if (*run_command && !dry_run)
+          run(line, interruption);
+        else if (*train_command)
+          train(line, interruption);
+        else if (*validate_command)
+          validate(line);
+        else
+          plan(line);
+      },
+      interruption);
+}
+
+}  // namespace
+}  // namespace tutti::program
+
+int main(int argc, char** argv) { return tutti::program::run_program(argc, argv); }

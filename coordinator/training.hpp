@@ -1,0 +1,45 @@
+// The work of training: one epoch's labelled segments, in an order that depends on the seed alone, to every member
+// that has epochs left. The members learn in their workers, side by side, from one copy of the images.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include <tutti/ensemble.hpp>
+
+#include "coordinator/exchange.hpp"
+
+namespace tutti {
+
+/// One epoch of all members. The source outlives it.
+class Epoch final : public Work {
+ public:
+  /// `number` counts from 1. `classes[m]` is the width of member m, which bounds the labels. Equal seeds give equal
+  /// orders; different epochs different ones.
+  Epoch(Source& source, std::uint64_t seed, std::uint32_t number, std::uint32_t classes, std::vector<bool> asked);
+
+  bool has_more() const override { return next_ < order_.size(); }
+  std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, std::uint32_t slot) override;
+  void deliver(const FinishedSegment& finished) override;
+
+  /// Of the members that were asked, after the last segment.
+  std::vector<EpochResult> results() const;
+
+ private:
+  struct Sums {
+    double loss = 0;
+    std::uint64_t correct = 0;
+    std::uint64_t images = 0;
+    std::uint64_t nanoseconds = 0;
+  };
+  Source& source_;
+  std::uint32_t number_;
+  std::uint32_t classes_;
+  std::vector<bool> asked_;
+  std::vector<std::uint64_t> order_;
+  std::size_t next_ = 0;
+  std::vector<Sums> sums_;  ///< by rank
+};
+
+}  // namespace tutti

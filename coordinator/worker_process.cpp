@@ -1,0 +1,267 @@
+#include "coordinator/worker_process.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cassert>
+#include <cerrno>
+#include <cstring>
+
+#include <boost/asio/post.hpp>
+
+#include <tutti/error.hpp>
+
+#include "common/build_id.hpp"
+#include "common/log.hpp"
+#include "common/spawn_contract.hpp"
+
+namespace tutti {
+namespace {
+
+struct Pair {
+  UniqueFd ours;
+  UniqueFd theirs;
+};
+
+[[noreturn]] void fail(const char* what) {
+  const int error = errno;
+  throw Error(ErrorKind::failed, fmt::format("could not create {}", what), std::strerror(error),
+              error == EMFILE || error == ENFILE ? "too many open files: raise 'ulimit -n'" : "");
+}
+
+Pair make_control_sockets() {
+  std::array<int, 2> fds{};
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds.data()) != 0) fail("a control socket");
+  // Only our end is non-blocking; the worker waits in its calls.
+  ::fcntl(fds[0], F_SETFL, O_NONBLOCK);
+  return {UniqueFd(fds[0]), UniqueFd(fds[1])};
+}
+
+Pair make_pipe() {
+  std::array<int, 2> fds{};
+  if (::pipe2(fds.data(), O_CLOEXEC) != 0) fail("a pipe for a worker's output");
+  ::fcntl(fds[0], F_SETFL, O_NONBLOCK);
+  return {UniqueFd(fds[0]), UniqueFd(fds[1])};
+}
+
+}  // namespace
+
+WorkerProcess::WorkerProcess(boost::asio::io_context& loop, WorkerListener& listener, Setting setting)
+    : loop_(loop),
+      listener_(listener),
+      setting_(std::move(setting)),
+      channel_file_(MemoryFile::create("channel-" + setting_.plan->request.name)),
+      task_bell_(Doorbell::create()),
+      pidfd_(loop),
+      control_(loop),
+      completion_bell_(loop),
+      stdout_(loop),
+      stderr_(loop),
+      stdout_lines_([name = setting_.plan->request.name](std::string_view line) { log::info("[{}] {}", name, line); }),
+      stderr_lines_(
+          [name = setting_.plan->request.name](std::string_view line) { log::warning("[{}] {}", name, line); }) {}
+
+void WorkerProcess::spawn() {
+  Pair control = make_control_sockets();
+  Pair out = make_pipe();
+  Pair err = make_pipe();
+  Doorbell completion_bell = Doorbell::create();
+  LaunchOptions launch{setting_.plan->request.name, ::getpid(), setting_.plan->cores, setting_.debug};
+  SpawnRequest request{setting_.program, to_arguments(launch), setting_.plan->environment, {}};
+  request.descriptors = {-1,
+                         out.theirs.get(),
+                         err.theirs.get(),
+                         control.theirs.get(),
+                         setting_.arena_fd,
+                         channel_file_.fd(),
+                         task_bell_.fd(),
+                         completion_bell.fd()};
+  Child child = Child::spawn(request);
+  pid_ = child.pid();
+  alive_ = true;
+  control_.assign(control.ours.release());
+  stdout_.assign(out.ours.release());
+  stderr_.assign(err.ours.release());
+  completion_bell_.assign(completion_bell.release());
+  if (child.pidfd() >= 0)
+    pidfd_.assign(child.release_pidfd());
+  else
+    boost::asio::post(loop_, [self = shared_from_this()] { self->gone(GoneUnseen{}); });
+  listen();
+}
+
+/// Calls `on_readable` each time the descriptor can be read, until it returns `end` or the descriptor is closed.
+template <class OnReadable>
+void WorkerProcess::watch(Descriptor& descriptor, OnReadable on_readable) {
+  if (!descriptor.is_open()) return;
+  descriptor.async_wait(Descriptor::wait_read, [self = shared_from_this(), &descriptor,
+                                                on_readable](const boost::system::error_code& error) mutable {
+    if (error || !descriptor.is_open()) return;
+    if (on_readable() != Read::end) self->watch(descriptor, std::move(on_readable));
+  });
+}
+
+void WorkerProcess::listen() {
+  watch(pidfd_, [this] {
+    exited();
+    return alive_ ? Read::some : Read::end;
+  });
+  watch(control_, [this] { return read_control(); });
+  watch(stdout_, [this] { return read_lines(stdout_, stdout_lines_); });
+  watch(stderr_, [this] { return read_lines(stderr_, stderr_lines_); });
+}
+
+// Reads one message, as far as one is there.
+WorkerProcess::Read WorkerProcess::read_control() {
+  std::array<char, control::kMaxBytes + 1> buffer;
+  const ssize_t length = ::recv(control_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  if (length < 0) return errno == EAGAIN || errno == EINTR ? Read::nothing : Read::end;
+  if (length == 0) return Read::end;  // its death is reported by the pidfd
+  try {
+    obey(control::decode({buffer.data(), static_cast<std::size_t>(length)}));
+  } catch (const Error& error) {
+    violate(fmt::format("{} ({})", error.message(), error.detail()));
+    return Read::end;
+  }
+  return Read::some;
+}
+
+void WorkerProcess::obey(const control::Message& message) {
+  if (const auto* hello = std::get_if<control::Hello>(&message)) {
+    if (hello->build_id == build_id()) return send(control::Load{setting_.plan->request});
+    reason_ =
+        control::Failure{fmt::format("tutti-worker is of another build: {}, this is {}", hello->build_id, build_id()),
+                         "build or install Tutti again, or check TUTTI_WORKER", true};
+    return kill();
+  }
+  if (const auto* ready = std::get_if<control::Ready>(&message)) return listener_.on_ready(setting_.rank, *ready);
+  if (std::holds_alternative<control::Done>(message)) return listener_.on_done(setting_.rank);
+  if (const auto* failure = std::get_if<control::Failure>(&message)) {
+    reason_ = *failure;  // the first words count; the worker leaves by itself
+    return;
+  }
+  violate("it sent a control message that only the coordinator sends");
+}
+
+WorkerProcess::Read WorkerProcess::read_lines(Descriptor& pipe, LineReader& lines) {
+  std::array<char, 4096> buffer;
+  const ssize_t length = ::read(pipe.native_handle(), buffer.data(), buffer.size());
+  if (length < 0) return errno == EAGAIN || errno == EINTR ? Read::nothing : Read::end;
+  if (length == 0) return Read::end;
+  lines.add({buffer.data(), static_cast<std::size_t>(length)});
+  return Read::some;
+}
+
+void WorkerProcess::start(const control::Start& start) {
+  const ChannelLayout layout{start.arena.slots, start.arena.images, start.width};
+  channel_file_.allocate(layout.bytes(), fmt::format("the channel of '{}'", setting_.plan->request.name));
+  channel_file_.seal_size();
+  channel_ = std::make_shared<Channel>(channel_file_, layout);
+  tasks_.emplace(channel_->tasks());
+  completions_.emplace(channel_->completions());
+  watch(completion_bell_, [this] {
+    std::uint64_t count = 0;
+    [[maybe_unused]] const ssize_t taken = ::read(completion_bell_.native_handle(), &count, sizeof count);
+    drain_completions();
+    return Read::some;
+  });
+  drain_completions();  // parks this end, so that the first completion rings
+  send(start);
+}
+
+void WorkerProcess::hand_out(const TaskRecord& task) {
+  switch (tasks_->push(task)) {
+    case RingStatus::ok:
+      if (tasks_->consumer_is_parked()) task_bell_.ring();
+      return;
+    case RingStatus::would_block:
+    case RingStatus::corrupt:
+      return violate("it wrote nonsense into its task ring");
+    case RingStatus::closed:
+      assert(false && "the task ring is never closed while the worker is used");
+  }
+}
+
+// Pops until the ring is empty after this end was parked: see ring.hpp.
+void WorkerProcess::drain_completions() {
+  if (!completions_) return;
+  completions_->unpark();
+  bool parked = false;
+  // A peer that publishes without end must not keep the loop: it has at most as many answers to give as slots.
+  for (std::uint64_t left = 2 * channel_->layout().ring_capacity() + 1; left > 0; --left) {
+    CompletionRecord record;
+    const RingStatus status = completions_->pop(record);
+    if (status == RingStatus::ok) {
+      listener_.on_completion(setting_.rank, record);
+    } else if (status == RingStatus::corrupt) {
+      return violate("it wrote nonsense into its completion ring");
+    } else if (parked || status == RingStatus::closed) {
+      return;
+    } else {
+      completions_->park();
+      parked = true;
+    }
+  }
+  violate("it answers more than it was asked");
+}
+
+void WorkerProcess::send(const control::Message& message) {
+  const std::string text = control::encode(message);
+  if (!control_.is_open()) return;
+  const ssize_t sent = ::send(control_.native_handle(), text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent >= 0 || errno == EPIPE || errno == ECONNRESET) return;  // a dead worker is reported by its pidfd
+  violate("it does not read its control messages");
+}
+
+void WorkerProcess::terminate() noexcept {
+  if (alive_ && pidfd_.is_open()) send_signal(pidfd_.native_handle(), SIGTERM);
+}
+
+void WorkerProcess::kill() noexcept {
+  if (alive_ && pidfd_.is_open()) send_signal(pidfd_.native_handle(), SIGKILL);
+}
+
+void WorkerProcess::violate(const std::string& what) {
+  if (!alive_) return;
+  kill();
+  listener_.on_violation(setting_.rank, what);
+}
+
+void WorkerProcess::exited() {
+  const auto status = reap(pidfd_.native_handle());
+  if (status) gone(*status);
+}
+
+// All its threads are gone: what it published before can be read to the end, and nothing comes after it.
+void WorkerProcess::gone(const ExitStatus& status) {
+  if (!alive_) return;
+  const auto self = shared_from_this();
+  while (read_control() == Read::some) {
+  }
+  drain_completions();
+  alive_ = false;
+  while (read_lines(stdout_, stdout_lines_) == Read::some) {
+  }
+  while (read_lines(stderr_, stderr_lines_) == Read::some) {
+  }
+  stdout_lines_.finish();
+  stderr_lines_.finish();
+  close_all();
+  listener_.on_gone(setting_.rank, status, reason_);
+}
+
+void WorkerProcess::abandon() {
+  alive_ = false;
+  close_all();
+}
+
+void WorkerProcess::close_all() {
+  boost::system::error_code ignored;
+  for (Descriptor* descriptor : {&pidfd_, &control_, &completion_bell_, &stdout_, &stderr_}) descriptor->close(ignored);
+}
+
+}  // namespace tutti
