@@ -91,9 +91,17 @@ class Session {
     Scoreboard scoreboard(spec_->combine, *ensemble_, progress, next);
     const Clock::time_point begin = Clock::now();
     ensemble_->run(images, scoreboard);
-    const double seconds = seconds_since(begin);
-    add_status(report_, ensemble_->status(StatusDetail::memory));
-    add_scores(report_, scoreboard, spec_->combine, seconds);
+    add_scores(report_, scoreboard, spec_->combine, seconds_since(begin));
+  }
+
+  /// Runs `work`; what the members compute meanwhile gives their speeds in the report.
+  template <class Measured>
+  void measure(Measured work) {
+    const Status before = ensemble_->status();
+    work();
+    const Status after = ensemble_->status(StatusDetail::memory);
+    add_status(report_, after);
+    add_speeds(report_, before, after);
   }
 
  private:
@@ -121,6 +129,24 @@ images::ResultForm result_form(const config::EnsembleSpec& spec, const Status& s
   return form;
 }
 
+void train_members(Session& session, bool quiet) {
+  const std::vector<config::MemberSpec>& members = session.spec().members;
+  const Clock::time_point begin = Clock::now();
+  const auto on_epoch = [&](const EpochResult& epoch) {
+    add_epoch(session.report(), epoch);
+    if (quiet) return;
+    const config::MemberSpec& member = members[epoch.member];
+    fmt::print("{:<12}  epoch {}/{}  loss {:.4f}  accuracy {:6.2f} %  {:.2f} s\n", member.name, epoch.epoch,
+               member.train.epochs, epoch.loss, epoch.accuracy * 100, epoch.seconds);
+    std::fflush(stdout);
+  };
+  const TrainResult trained = session.ensemble().train(session.source(), session.folder(), on_epoch);
+  session.report().phases.train = seconds_since(begin);
+  session.report().members.resize(members.size());
+  for (std::size_t rank = 0; rank < trained.weights.size(); ++rank)
+    session.report().members[rank].weights = trained.weights[rank].string();
+}
+
 void print_results(Session& session) {
   if (session.quiet()) return;
   fmt::print("{}report: {}\n", results_table(session.report()), (session.folder() / "report.json").string());
@@ -133,7 +159,7 @@ void run(const CommandLine& line, Interruption& interruption) {
   session.perform([&] {
     images::NpySink results(session.folder(),
                             result_form(session.spec(), session.ensemble().status(), session.source().count()));
-    session.score(session.source(), &results);
+    session.measure([&] { session.score(session.source(), &results); });
     results.finish();
   });
   print_results(session);
@@ -145,20 +171,7 @@ void train(const CommandLine& line, Interruption& interruption) {
   std::unique_ptr<Source> test;
   if (spec.input.dataset != config::Dataset::memory) test = open_source(spec.input);
   session.perform([&] {
-    const Clock::time_point begin = Clock::now();
-    const TrainResult trained =
-        session.ensemble().train(session.source(), session.folder(), [&](const EpochResult& epoch) {
-          add_epoch(session.report(), epoch);
-          if (!line.quiet)
-            fmt::print("{:<12}  epoch {}/{}  loss {:.4f}  accuracy {:6.2f} %  {:.2f} s\n",
-                       spec.members[epoch.member].name, epoch.epoch, spec.members[epoch.member].train.epochs,
-                       epoch.loss, epoch.accuracy * 100, epoch.seconds);
-          std::fflush(stdout);
-        });
-    session.report().phases.train = seconds_since(begin);
-    add_status(session.report(), session.ensemble().status(StatusDetail::memory));
-    for (std::size_t rank = 0; rank < trained.weights.size(); ++rank)
-      session.report().members[rank].weights = trained.weights[rank].string();
+    session.measure([&] { train_members(session, line.quiet); });
     if (test && test->labelled()) session.score(*test, nullptr);
   });
   print_results(session);

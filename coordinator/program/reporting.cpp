@@ -56,6 +56,8 @@ images::Report begin_report(const std::string& command, const config::EnsembleSp
 
 void add_status(images::Report& report, const Status& status) {
   report.members.resize(status.members.size());
+  report.counts.segments_handed_out = 0;
+  report.counts.segments_answered = 0;
   double warm_up = 0;
   for (std::size_t rank = 0; rank < status.members.size(); ++rank) {
     const MemberStatus& member = status.members[rank];
@@ -68,9 +70,6 @@ void add_status(images::Report& report, const Status& status) {
     row.threads = member.threads;
     if (member.pid != 0) row.pid = member.pid;
     row.parameters = member.parameters;
-    row.busy_seconds = member.busy_seconds;
-    row.images = member.images;
-    row.images_per_second = rate(member.images, member.busy_seconds);
     row.load_seconds = member.load_seconds;
     row.warm_up_seconds = member.warm_up_seconds;
     row.pss_bytes = member.pss_bytes;
@@ -85,6 +84,16 @@ void add_status(images::Report& report, const Status& status) {
   report.counts.input_bytes_copied = status.input_bytes_copied;
   report.memory.arena_bytes = status.arena_bytes;
   report.memory.pss_bytes_family = status.pss_bytes;
+}
+
+void add_speeds(images::Report& report, const Status& before, const Status& after) {
+  report.members.resize(after.members.size());
+  for (std::size_t rank = 0; rank < after.members.size(); ++rank) {
+    images::MemberReport& row = report.members[rank];
+    row.images = after.members[rank].images - before.members[rank].images;
+    row.busy_seconds = after.members[rank].busy_seconds - before.members[rank].busy_seconds;
+    row.images_per_second = rate(row.images, row.busy_seconds);
+  }
 }
 
 void add_scores(images::Report& report, const Scoreboard& scoreboard, const config::CombineSpec& combine,
@@ -120,6 +129,7 @@ void add_epoch(images::Report& report, const EpochResult& result) {
 std::string results_table(const images::Report& report) {
   std::size_t name_width = std::string_view("ensemble").size();
   std::size_t device_width = std::string_view("device").size();
+  if (report.ensemble) device_width = std::max(device_width, report.ensemble->rule.size());
   for (const auto& member : report.members) {
     name_width = std::max(name_width, member.name.size());
     device_width = std::max(device_width, member.device.size());

@@ -22,6 +22,8 @@ images::Report begin_report(const std::string& command, const config::EnsembleSp
 
 /// Adds the members' and the pool's counters as they are now, memory included.
 void add_status(images::Report& report, const Status& status);
+/// Adds what each member computed between two looks at the pool: images, seconds, images/s.
+void add_speeds(images::Report& report, const Status& before, const Status& after);
 /// Adds accuracy and loss of all, and the ensemble's time for `scoreboard.images()` images.
 void add_scores(images::Report& report, const Scoreboard& scoreboard, const config::CombineSpec& combine,
                 double seconds);

@@ -1,0 +1,185 @@
+// The figures that the pool itself is held to: how fast it is up, what it weighs, what the coordination costs, and that
+// an idle pool does nothing. One row per figure: median, minimum and maximum over the repeats, and the aim.
+// It compares nothing with other systems.
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <tutti/ensemble.hpp>
+
+#include "common/build_id.hpp"
+#include "coordinator/input.hpp"
+
+namespace {
+
+using namespace tutti;
+
+/// Takes the answers and drops them.
+class NullSink final : public Sink {
+ public:
+  void write(const SegmentResult&) override {}
+};
+
+std::string members_yaml(const std::string& model, int members) {
+  std::string yaml = "members:\n";
+  for (int m = 0; m < members; ++m) yaml += fmt::format("  - {{name: m{}, model: {}}}\n", m, model);
+  return yaml + "assignment: cpu\n";
+}
+
+double process_cpu_seconds() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+/// utime + stime of a process in clock ticks, and its voluntary context switches: what an idle process must not add to.
+std::uint64_t activity_of(int pid) {
+  std::uint64_t activity = 0;
+  std::ifstream stat(fmt::format("/proc/{}/stat", pid));
+  std::string word;
+  for (int field = 1; stat >> word; ++field)
+    if (field == 14 || field == 15) activity += std::stoull(word);
+  std::ifstream status(fmt::format("/proc/{}/status", pid));
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("voluntary_ctxt_switches:")) activity += std::stoull(line.substr(24));
+  return activity;
+}
+
+void print_row(const std::string& name, std::vector<double> samples, const std::string& unit, const std::string& aim) {
+  std::sort(samples.begin(), samples.end());
+  fmt::print("{:<58}  {:>9.2f}  {:>9.2f}  {:>9.2f}  {:<6}  {}\n", name, samples[samples.size() / 2], samples.front(),
+             samples.back(), unit, aim);
+}
+
+std::vector<double> repeat(int repeats, const std::function<double()>& measure) {
+  std::vector<double> samples;
+  for (int i = 0; i < repeats; ++i) samples.push_back(measure());
+  return samples;
+}
+
+void measure_start(const std::string& name, const Spec& spec, int repeats, const std::string& aim) {
+  std::vector<double> memory;
+  const auto seconds = repeat(repeats, [&] {
+    const Ensemble ensemble(spec);
+    const Status status = ensemble.status(StatusDetail::memory);
+    memory.push_back(static_cast<double>(status.pss_bytes.value_or(0)) / (1 << 20));
+    return status.start_up_seconds;
+  });
+  print_row(name + ": start to all ready", seconds, "s", aim);
+  print_row(name + ": memory of the whole family (PSS)", memory, "MiB", name.starts_with("small-cnn") ? "<= 450" : "");
+}
+
+/// Images of one value each: what is left is coordination.
+void measure_coordination(int members, int repeats) {
+  constexpr std::uint64_t kSegments = 20000;
+  const Spec spec = parse_spec(members_yaml("{kind: fake, classes: 1}", members) +
+                               fmt::format("input: {{dataset: random, count: {}, shape: [1, 1, 1], classes: 1}}\n"
+                                           "segment_images: 1\nbatch_images: 1\n",
+                                           kSegments));
+  Ensemble ensemble(spec);
+  const auto source = open_source(spec.checked().input);
+  NullSink sink;
+  const double pairs = static_cast<double>(kSegments) * members;
+  std::vector<double> loop;
+  std::vector<double> wall;
+  const auto process = repeat(repeats, [&] {
+    const double loop_before = ensemble.status().coordinator_cpu_seconds;
+    const double before = process_cpu_seconds();
+    const auto begin = std::chrono::steady_clock::now();
+    ensemble.run(*source, sink);
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
+    wall.push_back(elapsed.count() / static_cast<double>(kSegments) * 1e6);
+    loop.push_back((ensemble.status().coordinator_cpu_seconds - loop_before) / pairs * 1e6);
+    return (process_cpu_seconds() - before) / pairs * 1e6;
+  });
+  const std::string name = fmt::format("{} fake members of no cost", members);
+  print_row(name + ": coordinator CPU per (segment, member)", process, "us", "<= 15");
+  print_row(name + ": ... of it the loop's thread", loop, "us", "");
+  print_row(name + ": wall time per segment", wall, "us", "");
+}
+
+void measure_copies(int members) {
+  constexpr std::uint64_t kImages = 2000;
+  const Spec spec = parse_spec(members_yaml("{kind: fake, classes: 10}", members) +
+                               fmt::format("input: {{dataset: random, count: {}, shape: [3, 32, 32]}}\n", kImages));
+  Ensemble ensemble(spec);
+  NullSink sink;
+  ensemble.run(*open_source(spec.checked().input), sink);
+  const double copies =
+      static_cast<double>(ensemble.status().input_bytes_copied) / (kImages * 3 * 32 * 32 * sizeof(float));
+  print_row(fmt::format("{} members: copies of each image", members), {copies}, "", "1");
+}
+
+void measure_idle(const Spec& spec) {
+  const Ensemble ensemble(spec);
+  const Status status = ensemble.status();
+  const auto activity = [&] {
+    std::uint64_t sum = 0;
+    for (const MemberStatus& member : status.members) sum += activity_of(member.pid);
+    return sum;
+  };
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  const double before = ensemble.status().coordinator_cpu_seconds;
+  const std::uint64_t workers_before = activity();
+  std::this_thread::sleep_for(std::chrono::seconds(3));
+  print_row("idle for 3 s: CPU of the coordinator's loop", {(ensemble.status().coordinator_cpu_seconds - before) * 1e6},
+            "us", "0");
+  print_row("idle for 3 s: CPU ticks and wake-ups of the workers", {static_cast<double>(activity() - workers_before)},
+            "", "0");
+}
+
+void print_certificate(int repeats) {
+  utsname system{};
+  ::uname(&system);
+  std::string cpu = "unknown CPU";
+  std::ifstream in("/proc/cpuinfo");
+  for (std::string line; std::getline(in, line);)
+    if (line.starts_with("model name")) cpu = line.substr(line.find(':') + 2);
+  fmt::print("# tutti {} | {} x {} | Linux {} | g++/clang {} | {} repeats\n", build_id(),
+             std::thread::hardware_concurrency(), cpu, system.release, __VERSION__, repeats);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("The figures that the pool itself is held to");
+  int repeats = 7;
+  bool without_torch = false;
+  app.add_option("--repeats", repeats, "samples per row")->check(CLI::Range(1, 1000))->capture_default_str();
+  app.add_flag("--without-torch", without_torch, "fake members only");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    print_certificate(repeats);
+    fmt::print("{:<58}  {:>9}  {:>9}  {:>9}  {:<6}  {}\n", "figure", "median", "min", "max", "unit", "aim");
+    const std::string input = "input: {shape: [3, 32, 32]}\nbatch_images: 20\n";
+    const Spec fakes = parse_spec(members_yaml("{kind: fake}", 4) + input);
+    measure_start("4 fake members", fakes, repeats, "");
+    if (!without_torch) {
+      const Spec cnns = parse_spec(members_yaml("{kind: small-cnn}", 4) + input);
+      measure_start("small-cnn, 4 members", cnns, repeats, "<= 1.5");
+      measure_idle(cnns);
+    } else {
+      measure_idle(fakes);
+    }
+    measure_coordination(1, repeats);
+    measure_coordination(4, repeats);
+    measure_copies(1);
+    measure_copies(4);
+  } catch (const Error& error) {
+    fmt::print(stderr, "tutti-bench-foundation: {}\n", error.what());
+    return 1;
+  }
+  return 0;
+}
