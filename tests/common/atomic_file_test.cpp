@@ -2,6 +2,7 @@
 #include "common/atomic_file.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -11,10 +12,12 @@
 #include <csignal>
 #include <cstdio>
 #include <fstream>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "tests/common/error_of.hpp"
+#include "tests/common/ordinary_user.hpp"
 #include "tests/common/temporary_folder.hpp"
 
 namespace tutti {
@@ -22,6 +25,7 @@ namespace {
 
 using test::contains;
 using test::error_of;
+using test::OrdinaryUser;
 using test::TemporaryFolder;
 
 void put(const std::filesystem::path& path, const std::string& text) {
@@ -29,20 +33,6 @@ void put(const std::filesystem::path& path, const std::string& text) {
   file.write(text);
   file.commit();
 }
-
-// Root may write anywhere, so a test of permissions borrows another user while it runs.
-class OrdinaryUser {
- public:
-  OrdinaryUser() : was_root_(::geteuid() == 0) {
-    if (was_root_) REQUIRE(::seteuid(65534) == 0);
-  }
-  ~OrdinaryUser() {
-    if (was_root_ && ::seteuid(0) != 0) std::abort();
-  }
-
- private:
-  bool was_root_;
-};
 
 // Limits the size of every file that this program writes, while it lives.
 class FileSizeLimit {
@@ -108,14 +98,15 @@ TEST_CASE("two files for one name do not disturb each other and the last commit 
 
 TEST_CASE("a moved file goes on where it was and is removed once") {
   const TemporaryFolder folder;
+  std::optional<AtomicFile> moved;
   {
     AtomicFile file(folder / "a.txt");
     file.write("one ");
-    AtomicFile moved(std::move(file));
-    moved.write("two");
-    moved.commit();
-    const AtomicFile dropped(AtomicFile(folder / "b.txt"));
+    moved.emplace(std::move(file));
   }
+  moved->write("two");
+  moved->commit();
+  { const AtomicFile dropped(AtomicFile(folder / "b.txt")); }
   CHECK(read_text(folder / "a.txt", "the text") == "one two");
   CHECK(folder.names() == std::vector<std::string>{"a.txt"});
 }
@@ -195,10 +186,22 @@ TEST_CASE("a file over the size limit is an error and the old file stays") {
   CHECK(folder.names().size() == 1);
 }
 
+bool put_line(const char* path, const std::string& text) {
+  std::ofstream file(path);
+  file << text << std::flush;
+  return file.good();
+}
+
 // Runs in a child: a mount namespace is for good. Exit status: 0 as wished, 77 not possible here, else what failed.
 int fill_small_disk(const std::filesystem::path& mount_point) {
-  const int namespaces = ::geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER;
-  if (::unshare(namespaces) != 0) return 77;
+  const bool is_root = ::geteuid() == 0;
+  const std::string user = fmt::format("0 {} 1", ::geteuid());
+  const std::string group = fmt::format("0 {} 1", ::getegid());
+  if (::unshare(is_root ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) != 0) return 77;
+  // A user who is root in a namespace of its own may mount there, but only a mapped user may write files.
+  if (!is_root && !(put_line("/proc/self/setgroups", "deny") && put_line("/proc/self/uid_map", user) &&
+                    put_line("/proc/self/gid_map", group)))
+    return 77;
   if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return 77;
   if (::mount("tmpfs", mount_point.c_str(), "tmpfs", 0, "size=64k") != 0) return 77;
   put(mount_point / "a.txt", "old");

@@ -1,0 +1,97 @@
+// Sources around a source: the first images of it, or its images normalised.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <vector>
+
+#include "images/sources.hpp"
+
+namespace tutti::images {
+namespace {
+
+// Everything as the source behind it; the decorators change one thing each.
+class Decorator : public Source {
+ public:
+  explicit Decorator(std::unique_ptr<Source> source) : source_(std::move(source)) {}
+
+  std::string name() const override { return source_->name(); }
+  ImageShape shape() const override { return source_->shape(); }
+  std::uint64_t count() const override { return source_->count(); }
+  std::uint32_t classes() const override { return source_->classes(); }
+  bool labelled() const override { return source_->labelled(); }
+  void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
+    source_->read(indices, pixels, labels);
+  }
+
+ private:
+  std::unique_ptr<Source> source_;
+};
+
+class Limited final : public Decorator {
+ public:
+  Limited(std::unique_ptr<Source> source, std::uint64_t count)
+      : Decorator(std::move(source)), count_(std::min(count, Decorator::count())) {}
+
+  std::string name() const override {
+    return count_ == Decorator::count() ? Decorator::name() : fmt::format("{}, first {}", Decorator::name(), count_);
+  }
+  std::uint64_t count() const override { return count_; }
+
+ private:
+  std::uint64_t count_;
+};
+
+// One value per channel, from one value per channel, one for all, or `otherwise` for none.
+std::vector<float> per_channel(std::span<const float> values, const Source& source, float otherwise, const char* what) {
+  const std::uint32_t channels = source.shape().channels;
+  if (values.size() > 1 && values.size() != channels)
+    throw Error(ErrorKind::usage, fmt::format("preprocess: {} has {} values", what, values.size()),
+                fmt::format("{} has {} channels", source.name(), channels),
+                fmt::format("give {} values, or one for all channels", channels));
+  if (values.size() == channels) return {values.begin(), values.end()};
+  return std::vector<float>(channels, values.empty() ? otherwise : values.front());
+}
+
+class Normalised final : public Decorator {
+ public:
+  Normalised(std::unique_ptr<Source> source, std::span<const float> mean, std::span<const float> std)
+      : Decorator(std::move(source)),
+        mean_(per_channel(mean, *this, 0.0F, "mean")),
+        std_(per_channel(std, *this, 1.0F, "std")) {
+    for (const float value : mean_)
+      if (!std::isfinite(value))
+        throw Error(ErrorKind::usage, fmt::format("preprocess: mean must be finite, and {} is not", value));
+    for (const float value : std_)
+      if (!(value > 0.0F && std::isfinite(value)))
+        throw Error(ErrorKind::usage, fmt::format("preprocess: std must be above 0 and finite, and {} is not", value));
+  }
+
+  void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
+    Decorator::read(indices, pixels, labels);
+    const std::size_t plane = std::size_t{shape().height} * shape().width;
+    const std::size_t planes = indices.size() * shape().channels;
+    for (std::size_t i = 0; i < planes; ++i) {
+      const std::size_t channel = i % shape().channels;
+      for (float& value : pixels.subspan(i * plane, plane)) value = (value - mean_[channel]) / std_[channel];
+    }
+  }
+
+ private:
+  std::vector<float> mean_;
+  std::vector<float> std_;
+};
+
+}  // namespace
+
+std::unique_ptr<Source> limited(std::unique_ptr<Source> source, std::uint64_t count) {
+  return std::make_unique<Limited>(std::move(source), count);
+}
+
+std::unique_ptr<Source> normalised(std::unique_ptr<Source> source, std::span<const float> mean,
+                                   std::span<const float> std) {
+  return std::make_unique<Normalised>(std::move(source), mean, std);
+}
+
+}  // namespace tutti::images

@@ -1,0 +1,11 @@
+// The bytes of images/data/digits.bin, compiled into the library. Their layout is described beside that file.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace tutti::images {
+
+extern const std::span<const std::uint8_t> kDigitsBytes;
+
+}  // namespace tutti::images

@@ -1,0 +1,76 @@
+// Images that the caller already holds, as a source.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+#include <limits>
+
+#include "images/bytes_to_floats.hpp"
+#include "images/sources.hpp"
+
+namespace tutti::images {
+namespace {
+
+void check_whole_images(const Images& images) {
+  if (images.values() > 0 && images.shape().elements() == 0)
+    throw Error(ErrorKind::usage, "images in memory need a shape without zeros",
+                fmt::format("{} values of shape {} were given", images.values(), images.shape().text()));
+  if (images.count() * images.shape().elements() != images.values())
+    throw Error(ErrorKind::usage, "the images in memory are not whole",
+                fmt::format("{} values were given, and an image of shape {} has {}", images.values(),
+                            images.shape().text(), images.shape().elements()));
+}
+
+void check_labels(std::span<const std::int64_t> labels, std::size_t images) {
+  if (!labels.empty() && labels.size() != images)
+    throw Error(ErrorKind::usage, "images and labels in memory differ in number",
+                fmt::format("there are {} images and {} labels", images, labels.size()));
+  for (std::size_t i = 0; i < labels.size(); ++i)
+    if (labels[i] < 0 || labels[i] >= std::numeric_limits<std::int32_t>::max())
+      throw Error(ErrorKind::usage, "a label in memory is no class",
+                  fmt::format("image {} has the label {}", i, labels[i]), "number the classes from 0");
+}
+
+class Memory final : public Source {
+ public:
+  Memory(Images images, std::span<const std::int64_t> labels) : images_(images), labels_(labels) {
+    check_whole_images(images);
+    check_labels(labels, images.count());
+    if (!labels.empty()) classes_ = static_cast<std::uint32_t>(*std::ranges::max_element(labels) + 1);
+  }
+
+  std::string name() const override { return "memory"; }
+  ImageShape shape() const override { return images_.shape(); }
+  std::uint64_t count() const override { return images_.count(); }
+  std::uint32_t classes() const override { return classes_; }
+  bool labelled() const override { return !labels_.empty(); }
+
+  void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
+    const std::size_t elements = shape().elements();
+    assert(pixels.size() == indices.size() * elements);
+    for (std::size_t i = 0; i < indices.size(); ++i) {
+      assert(indices[i] < count());
+      const std::span<float> to = pixels.subspan(i * elements, elements);
+      std::visit([&](auto from) { copy(from.subspan(indices[i] * elements, elements), to); }, images_.pixels());
+      if (!labels.empty()) labels[i] = labels_[indices[i]];
+    }
+  }
+
+ private:
+  static void copy(std::span<const float> from, std::span<float> to) { std::ranges::copy(from, to.begin()); }
+  static void copy(std::span<const std::uint8_t> from, std::span<float> to) {
+    std::ranges::transform(from, to.begin(), [](std::uint8_t value) { return kUnitFloats[value]; });
+  }
+
+  Images images_;
+  std::span<const std::int64_t> labels_;
+  std::uint32_t classes_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Source> make_memory(Images images, std::span<const std::int64_t> labels) {
+  return std::make_unique<Memory>(images, labels);
+}
+
+}  // namespace tutti::images

@@ -1,0 +1,78 @@
+// Accuracy, loss and confusion matrix.
+#include "images/metrics.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <numeric>
+#include <tutti/error.hpp>
+
+namespace tutti::images {
+namespace {
+
+constexpr double kSmallestShare = 1e-12;
+
+// -log(softmax(row)[label]), with the largest logit taken out so that exp() cannot overflow.
+double loss_of_logits(std::span<const float> row, std::size_t label) {
+  const double largest = *std::ranges::max_element(row);
+  double sum = 0.0;
+  for (const float logit : row) sum += std::exp(logit - largest);
+  return std::log(sum) + largest - row[label];
+}
+
+double loss_of_probabilities(std::span<const float> row, std::size_t label) {
+  const double sum = std::accumulate(row.begin(), row.end(), 0.0);
+  const double share = sum == 0.0 ? 0.0 : row[label] / sum;
+  // Written so that a NaN stays a NaN: it must not be counted as a very bad answer.
+  return -std::log(share < kSmallestShare ? kSmallestShare : share);
+}
+
+void check_class(const char* what, std::int64_t value, std::uint64_t image, std::uint32_t classes) {
+  if (value < 0 || value >= std::int64_t{classes})
+    throw Error(ErrorKind::usage, fmt::format("the {} of image {} is {}", what, image, value),
+                fmt::format("the answers have {} classes, so classes are 0 to {}", classes, std::int64_t{classes} - 1),
+                "give images whose labels are classes of the models");
+}
+
+}  // namespace
+
+Metrics::Metrics(std::uint32_t classes) : classes_(classes), confusion_(std::size_t{classes} * classes) {}
+
+void Metrics::add(std::span<const std::int64_t> labels, std::span<const float> values,
+                  std::span<const std::int64_t> predicted, ScoreKind kind) {
+  assert(values.size() == labels.size() * classes_ && predicted.size() == labels.size());
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    check_class("label", labels[i], images_, classes_);
+    check_class("predicted class", predicted[i], images_, classes_);
+    const auto label = static_cast<std::size_t>(labels[i]);
+    const std::span<const float> row = values.subspan(i * classes_, classes_);
+    loss_sum_ += kind == ScoreKind::logits ? loss_of_logits(row, label) : loss_of_probabilities(row, label);
+    correct_ += labels[i] == predicted[i] ? 1 : 0;
+    ++confusion_[label * classes_ + static_cast<std::size_t>(predicted[i])];
+    ++images_;
+  }
+}
+
+std::optional<double> Metrics::accuracy() const {
+  if (images_ == 0) return std::nullopt;
+  return static_cast<double>(correct_) / static_cast<double>(images_);
+}
+
+std::optional<double> Metrics::loss() const {
+  if (images_ == 0) return std::nullopt;
+  return loss_sum_ / static_cast<double>(images_);
+}
+
+std::vector<std::optional<double>> Metrics::per_class_accuracy() const {
+  std::vector<std::optional<double>> result(classes_);
+  for (std::size_t label = 0; label < classes_; ++label) {
+    const auto row = std::span(confusion_).subspan(label * classes_, classes_);
+    const std::uint64_t of_class = std::accumulate(row.begin(), row.end(), std::uint64_t{0});
+    if (of_class > 0) result[label] = static_cast<double>(row[label]) / static_cast<double>(of_class);
+  }
+  return result;
+}
+
+}  // namespace tutti::images

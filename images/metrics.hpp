@@ -1,0 +1,47 @@
+// How good answers are: accuracy, loss and the confusion matrix, over images. It decides no class: the combine rule
+// does that, and ties of a vote cannot be read off the scores.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace tutti::images {
+
+/// What the scores of an answer are. Features have no loss and no metrics.
+enum class ScoreKind { probabilities, logits };
+
+/// Sums over all images that were added, in float64 and in the order in which they came. A value; one thread.
+class Metrics {
+ public:
+  explicit Metrics(std::uint32_t classes);
+
+  /// `labels` and `predicted` hold one class per image, `values` one score per image and class, row-major. Throws
+  /// Error(usage) that names the image (counted from 0 over all calls) where a label or a predicted class is no class.
+  void add(std::span<const std::int64_t> labels, std::span<const float> values, std::span<const std::int64_t> predicted,
+           ScoreKind kind);
+
+  std::uint64_t images() const noexcept { return images_; }
+  std::uint64_t correct() const noexcept { return correct_; }
+  /// correct / images; nothing without images.
+  std::optional<double> accuracy() const;
+  /// The mean negative log likelihood of the labels. Logits go through a log-softmax. Probabilities are divided by
+  /// their sum first, so that rules whose scores do not sum to 1 (sum, max, vote) give a loss that can be compared; a
+  /// share below 1e-12 counts as 1e-12. Nothing without images; NaN where a score is NaN.
+  std::optional<double> loss() const;
+  /// confusion()[label * classes + predicted]: images.
+  const std::vector<std::uint64_t>& confusion() const noexcept { return confusion_; }
+  std::uint32_t classes() const noexcept { return classes_; }
+  /// Per class: its images predicted as it / its images; nothing for a class without images.
+  std::vector<std::optional<double>> per_class_accuracy() const;
+
+ private:
+  std::uint32_t classes_;
+  std::uint64_t images_ = 0;
+  std::uint64_t correct_ = 0;
+  double loss_sum_ = 0.0;
+  std::vector<std::uint64_t> confusion_;
+};
+
+}  // namespace tutti::images

@@ -1,0 +1,56 @@
+// The .npy format of NumPy: the header read, and arrays written row by row. Not an array library: the reading of
+// images from it is make_npy() of images/sources.hpp.
+// (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html)
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/atomic_file.hpp"
+#include "images/record_file.hpp"
+
+namespace tutti::images {
+
+struct NpyHeader {
+  std::string descr;  ///< "<f4", "|u1", ...
+  bool fortran_order = false;
+  std::vector<std::uint64_t> shape;
+  std::uint64_t data_offset = 0;  ///< bytes before the first element
+
+  /// For messages: "(3, 4)", "(5,)", "()", as Python writes it.
+  std::string shape_text() const;
+};
+
+/// The header of an array, in format 1.0, 2.0 or 3.0. Throws Error(usage) that names the file where it is none.
+NpyHeader read_npy_header(const InputFile& file);
+
+/// The element types that are written.
+enum class NpyType { float32, int64 };
+
+/// Writes an array of a shape that is known from the start, rows in order; the file appears at finish(), whole, or
+/// never. Throws Error(failed) that names the file: no space, no permission, fewer or more values than announced.
+/// Moves, does not copy; one thread.
+class NpyWriter {
+ public:
+  NpyWriter(const std::filesystem::path& path, NpyType type, const std::vector<std::uint64_t>& shape);
+
+  /// Appends whole or part rows. The element type must be the one that was announced.
+  void write(std::span<const float> values);
+  void write(std::span<const std::int64_t> values);
+  /// The array is complete, on disk and in place.
+  void finish();
+
+ private:
+  void append(std::span<const std::byte> bytes, std::size_t values);
+
+  AtomicFile file_;
+  [[maybe_unused]] NpyType type_;  ///< only assertions look at it
+  std::uint64_t announced_;
+  std::uint64_t written_ = 0;
+};
+
+}  // namespace tutti::images

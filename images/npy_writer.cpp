@@ -1,0 +1,67 @@
+// Writing of .npy arrays, format 1.0, row by row.
+#include <fmt/format.h>
+
+#include <cassert>
+#include <cstring>
+#include <tutti/error.hpp>
+
+#include "images/npy.hpp"
+
+namespace tutti::images {
+namespace {
+
+constexpr std::size_t kAlignment = 64;  // where NumPy wants the data to begin
+
+std::string header_text(NpyType type, const std::vector<std::uint64_t>& shape) {
+  NpyHeader header;
+  header.shape = shape;
+  std::string text = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}",
+                                 type == NpyType::float32 ? "<f4" : "<i8", header.shape_text());
+  const std::size_t before = 10 + text.size() + 1;
+  text.append((kAlignment - before % kAlignment) % kAlignment, ' ');
+  text += '\n';
+  const auto length = static_cast<std::uint16_t>(text.size());
+  std::string start("\x93NUMPY\x01\x00??", 10);
+  std::memcpy(&start[8], &length, sizeof length);
+  return start + text;
+}
+
+std::uint64_t product(const std::vector<std::uint64_t>& shape) {
+  std::uint64_t values = 1;
+  for (const std::uint64_t extent : shape) values *= extent;
+  return values;
+}
+
+}  // namespace
+
+NpyWriter::NpyWriter(const std::filesystem::path& path, NpyType type, const std::vector<std::uint64_t>& shape)
+    : file_(path), type_(type), announced_(product(shape)) {
+  file_.write(header_text(type, shape));
+}
+
+void NpyWriter::write(std::span<const float> values) {
+  assert(type_ == NpyType::float32);
+  append(std::as_bytes(values), values.size());
+}
+
+void NpyWriter::write(std::span<const std::int64_t> values) {
+  assert(type_ == NpyType::int64);
+  append(std::as_bytes(values), values.size());
+}
+
+void NpyWriter::append(std::span<const std::byte> bytes, std::size_t values) {
+  if (values > announced_ - written_)
+    throw Error(ErrorKind::failed, fmt::format("could not write {}", file_.path().string()),
+                fmt::format("{} values were announced, and there are {}", announced_, written_ + values));
+  file_.write(bytes);
+  written_ += values;
+}
+
+void NpyWriter::finish() {
+  if (written_ < announced_)
+    throw Error(ErrorKind::failed, fmt::format("could not write {}", file_.path().string()),
+                fmt::format("{} values were announced, and only {} came", announced_, written_));
+  file_.commit();
+}
+
+}  // namespace tutti::images

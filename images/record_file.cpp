@@ -1,0 +1,64 @@
+// Positional reading of files of equal records.
+#include "images/record_file.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+#include <system_error>
+#include <tutti/error.hpp>
+
+namespace tutti::images {
+namespace {
+
+// Enough to make the cost of a call small beside that of the copy, small enough to stay in the cache.
+constexpr std::size_t kBufferBytes = 256 * 1024;
+
+std::string reason(int code) { return std::generic_category().message(code); }
+
+}  // namespace
+
+InputFile::InputFile(std::filesystem::path path, std::string_view hint)
+    : path_(std::move(path)), fd_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC)) {
+  struct stat status {};
+  int code = fd_ ? 0 : errno;
+  if (code == 0 && ::fstat(fd_.get(), &status) != 0) code = errno;
+  if (code == 0 && S_ISDIR(status.st_mode)) code = EISDIR;
+  if (code != 0)
+    throw Error(ErrorKind::usage, fmt::format("cannot read {}", path_.string()), reason(code), std::string(hint));
+  size_ = static_cast<std::uint64_t>(status.st_size);
+}
+
+void InputFile::read(std::uint64_t offset, std::span<std::byte> bytes) const {
+  while (!bytes.empty()) {
+    const ssize_t count = ::pread(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw Error(ErrorKind::failed, fmt::format("could not read {}", path_.string()), reason(errno));
+    if (count == 0)
+      throw Error(ErrorKind::failed, fmt::format("could not read {}", path_.string()),
+                  fmt::format("it had {} bytes when it was opened and now ends at {}", size_, offset),
+                  "leave the file alone while it is in use");
+    offset += static_cast<std::uint64_t>(count);
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+}
+
+std::size_t RecordFile::run_length(std::span<const std::uint64_t> indices) const {
+  const std::size_t most = std::max<std::size_t>(1, kBufferBytes / std::max<std::size_t>(1, record_bytes_));
+  std::size_t length = 1;
+  while (length < indices.size() && length < most && indices[length] == indices[length - 1] + 1) ++length;
+  return length;
+}
+
+std::span<const std::byte> RecordFile::load(std::uint64_t first, std::size_t records) {
+  buffer_.resize(std::max(buffer_.size(), records * record_bytes_));
+  const std::span bytes = std::span(buffer_).first(records * record_bytes_);
+  file_.read(first_byte_ + first * record_bytes_, bytes);
+  return bytes;
+}
+
+}  // namespace tutti::images

@@ -1,0 +1,66 @@
+// A file of equal records behind a header, read at any place with pread: what CIFAR batches and .npy arrays are. It
+// knows nothing of what the records mean.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <vector>
+
+#include "common/unique_fd.hpp"
+
+namespace tutti::images {
+
+/// A file opened for reading, by position. Moves, does not copy.
+class InputFile {
+ public:
+  /// Throws Error(usage) where `path` cannot be opened or is a folder; `hint` says where such a file comes from.
+  explicit InputFile(std::filesystem::path path, std::string_view hint = {});
+
+  const std::filesystem::path& path() const noexcept { return path_; }
+  std::uint64_t size() const noexcept { return size_; }  ///< bytes, when it was opened
+
+  /// Fills `bytes` from `offset`. Throws Error(failed) where the file ends before, or cannot be read.
+  void read(std::uint64_t offset, std::span<std::byte> bytes) const;
+
+ private:
+  std::filesystem::path path_;
+  UniqueFd fd_;
+  std::uint64_t size_ = 0;
+};
+
+/// Reads records of `record_bytes` each that begin at `first_byte`; a run of consecutive records is one system call.
+class RecordFile {
+ public:
+  RecordFile(InputFile file, std::uint64_t first_byte, std::size_t record_bytes, std::uint64_t count)
+      : file_(std::move(file)), first_byte_(first_byte), record_bytes_(record_bytes), count_(count) {}
+
+  const std::filesystem::path& path() const noexcept { return file_.path(); }
+  std::uint64_t count() const noexcept { return count_; }
+
+  /// Calls `use(i, record)` for each record indices[i], in order of i. The record is the callee's during the call only.
+  /// `base` is subtracted from every index: the first record of this file in a set of several files.
+  template <class Use>
+  void read(std::span<const std::uint64_t> indices, std::uint64_t base, Use&& use) {
+    for (std::size_t begin = 0; begin < indices.size();) {
+      const std::size_t length = run_length(indices.subspan(begin));
+      const std::span<const std::byte> records = load(indices[begin] - base, length);
+      for (std::size_t i = 0; i < length; ++i) use(begin + i, records.subspan(i * record_bytes_, record_bytes_));
+      begin += length;
+    }
+  }
+
+ private:
+  // How many of the first indices follow each other, as far as the buffer goes.
+  std::size_t run_length(std::span<const std::uint64_t> indices) const;
+  std::span<const std::byte> load(std::uint64_t first, std::size_t records);
+
+  InputFile file_;
+  std::uint64_t first_byte_;
+  std::size_t record_bytes_;
+  std::uint64_t count_;
+  std::vector<std::byte> buffer_;
+};
+
+}  // namespace tutti::images

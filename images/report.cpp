@@ -1,0 +1,126 @@
+// The report as JSON.
+#include "images/report.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <ctime>
+
+#include "common/atomic_file.hpp"
+
+namespace tutti::images {
+namespace {
+
+// JSON has no NaN and no infinity.
+json::value number(std::optional<double> value) {
+  return value && std::isfinite(*value) ? json::value(*value) : json::value(nullptr);
+}
+
+template <class Value>
+json::value or_null(const std::optional<Value>& value) {
+  return value ? json::value(*value) : json::value(nullptr);
+}
+
+template <class Values, class Convert>
+json::array list(const Values& values, Convert convert) {
+  json::array array;
+  for (const auto& value : values) array.push_back(convert(value));
+  return array;
+}
+
+json::value epoch_json(const EpochReport& epoch) {
+  return {{"epoch", epoch.epoch},
+          {"loss", number(epoch.loss)},
+          {"accuracy", number(epoch.accuracy)},
+          {"seconds", number(epoch.seconds)}};
+}
+
+json::value member_json(const MemberReport& member) {
+  return {{"name", member.name},
+          {"rank", member.rank},
+          {"kind", member.kind},
+          {"device", member.device},
+          {"cores", json::array(member.cores.begin(), member.cores.end())},
+          {"threads", member.threads},
+          {"pid", or_null(member.pid)},
+          {"parameters", or_null(member.parameters)},
+          {"accuracy", number(member.accuracy)},
+          {"loss", number(member.loss)},
+          {"busy_seconds", number(member.busy_seconds)},
+          {"images", member.images},
+          {"images_per_second", number(member.images_per_second)},
+          {"load_seconds", number(member.load_seconds)},
+          {"warm_up_seconds", number(member.warm_up_seconds)},
+          {"pss_bytes", or_null(member.pss_bytes)},
+          {"segments_handed_out", member.segments_handed_out},
+          {"segments_answered", member.segments_answered},
+          {"epochs", list(member.epochs, epoch_json)},
+          {"weights", or_null(member.weights)}};
+}
+
+json::value ensemble_json(const EnsembleReport& ensemble) {
+  const auto row = [](const std::vector<std::uint64_t>& counts) { return json::array(counts.begin(), counts.end()); };
+  return {{"rule", ensemble.rule},
+          {"over", ensemble.over},
+          {"accuracy", number(ensemble.accuracy)},
+          {"loss", number(ensemble.loss)},
+          {"seconds", number(ensemble.seconds)},
+          {"images", ensemble.images},
+          {"images_per_second", number(ensemble.images_per_second)},
+          {"confusion_matrix", list(ensemble.confusion_matrix, row)},
+          {"per_class_accuracy", list(ensemble.per_class_accuracy, number)}};
+}
+
+json::value phases_json(const PhasesReport& phases) {
+  return {{"start_up", number(phases.start_up)},
+          {"warm_up", number(phases.warm_up)},
+          {"train", number(phases.train)},
+          {"predict", number(phases.predict)},
+          {"total", number(phases.total)}};
+}
+
+json::value memory_json(const MemoryReport& memory) {
+  const auto bound = [](const MemoryBound& term) { return json::object{{"name", term.name}, {"bytes", term.bytes}}; };
+  return {{"pss_bytes_family", or_null(memory.pss_bytes_family)},
+          {"arena_bytes", memory.arena_bytes},
+          {"bounds", list(memory.bounds, bound)}};
+}
+
+}  // namespace
+
+std::string iso_8601(std::int64_t unix_seconds) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(unix_seconds)));
+}
+
+json::value to_json(const Report& report) {
+  return {{"schema", kReportSchema},
+          {"version", report.version},
+          {"build_id", report.build_id},
+          {"command", report.command},
+          {"completed", report.completed},
+          {"started", report.started},
+          {"seed", report.seed},
+          {"machine",
+           {{"cpu", report.machine.cpu},
+            {"usable_cores", report.machine.usable_cores},
+            {"memory_bytes", report.machine.memory_bytes}}},
+          {"configuration", report.configuration},
+          {"phases", phases_json(report.phases)},
+          {"members", list(report.members, member_json)},
+          {"ensemble", report.ensemble ? ensemble_json(*report.ensemble) : json::value(nullptr)},
+          {"counts",
+           {{"images", report.counts.images},
+            {"segments_handed_out", report.counts.segments_handed_out},
+            {"segments_answered", report.counts.segments_answered},
+            {"input_bytes_copied", report.counts.input_bytes_copied}}},
+          {"memory", memory_json(report.memory)}};
+}
+
+void write_report(const std::filesystem::path& file, const Report& report) {
+  AtomicFile out(file);
+  out.write(pretty_json(to_json(report)));
+  out.commit();
+}
+
+}  // namespace tutti::images

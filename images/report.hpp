@@ -1,0 +1,117 @@
+// The report of a run as plain values, and as JSON: one schema for all commands, described in docs/report.md. It
+// measures nothing; whoever runs fills it in.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/json.hpp"
+
+namespace tutti::images {
+
+/// Changes where a reader of the old schema would misunderstand the new one; new fields alone do not change it.
+inline constexpr const char* kReportSchema = "tutti.report/1";
+
+struct EpochReport {
+  std::uint32_t epoch = 0;  ///< from 1
+  std::optional<double> loss;
+  std::optional<double> accuracy;
+  double seconds = 0.0;
+};
+
+struct MemberReport {
+  std::string name;
+  std::uint32_t rank = 0;
+  std::string kind;    ///< "small-cnn", ...
+  std::string device;  ///< resolved: "cpu:0", never "null"
+  std::vector<int> cores;
+  std::uint32_t threads = 0;
+  std::optional<std::int64_t> pid;
+  std::optional<std::uint64_t> parameters;
+  std::optional<double> accuracy;
+  std::optional<double> loss;
+  std::optional<double> busy_seconds;
+  std::uint64_t images = 0;
+  std::optional<double> images_per_second;
+  std::optional<double> load_seconds;
+  std::optional<double> warm_up_seconds;
+  std::optional<std::uint64_t> pss_bytes;
+  std::uint64_t segments_handed_out = 0;
+  std::uint64_t segments_answered = 0;
+  std::vector<EpochReport> epochs;     ///< empty unless it was trained
+  std::optional<std::string> weights;  ///< the file that holds them
+};
+
+struct EnsembleReport {
+  std::string rule;
+  std::string over;
+  std::optional<double> accuracy;
+  std::optional<double> loss;
+  double seconds = 0.0;
+  std::uint64_t images = 0;
+  std::optional<double> images_per_second;
+  std::vector<std::vector<std::uint64_t>> confusion_matrix;  ///< [label][predicted]; empty without labels
+  std::vector<std::optional<double>> per_class_accuracy;     ///< empty without labels
+};
+
+struct MachineReport {
+  std::string cpu;
+  std::uint32_t usable_cores = 0;
+  std::uint64_t memory_bytes = 0;
+};
+
+/// Seconds; a phase that did not take place is nothing.
+struct PhasesReport {
+  std::optional<double> start_up;
+  std::optional<double> warm_up;
+  std::optional<double> train;
+  std::optional<double> predict;
+  std::optional<double> total;
+};
+
+struct CountsReport {
+  std::uint64_t images = 0;
+  std::uint64_t segments_handed_out = 0;
+  std::uint64_t segments_answered = 0;
+  std::uint64_t input_bytes_copied = 0;
+};
+
+struct MemoryBound {
+  std::string name;
+  std::uint64_t bytes = 0;
+};
+struct MemoryReport {
+  std::optional<std::uint64_t> pss_bytes_family;  ///< coordinator and workers
+  std::uint64_t arena_bytes = 0;
+  std::vector<MemoryBound> bounds;  ///< the named terms of the sum
+};
+
+struct Report {
+  std::string version;
+  std::string build_id;
+  std::string command;
+  bool completed = false;
+  std::string started;  ///< ISO 8601 in UTC: iso_8601()
+  std::uint64_t seed = 0;
+  MachineReport machine;
+  std::string configuration;  ///< YAML as it was in effect
+  PhasesReport phases;
+  std::vector<MemberReport> members;  ///< in rank order
+  std::optional<EnsembleReport> ensemble;
+  CountsReport counts;
+  MemoryReport memory;
+};
+
+/// "2031-01-05T09:07:03Z" of seconds since 1970.
+std::string iso_8601(std::int64_t unix_seconds);
+
+/// In the order of docs/report.md. What is missing, and what is not finite, becomes null.
+json::value to_json(const Report& report);
+
+/// Writes to_json() atomically. Throws Error(failed) that names the file.
+void write_report(const std::filesystem::path& file, const Report& report);
+
+}  // namespace tutti::images

@@ -1,0 +1,63 @@
+// Where the results of a run go: .npy files, or memory. Both take whole runs, in segment order.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <tutti/predictions.hpp>
+#include <vector>
+
+#include "images/npy.hpp"
+
+namespace tutti::images {
+
+/// The form of a run's results, known once the members are warm.
+struct ResultForm {
+  std::uint64_t images = 0;
+  std::uint32_t width = 0;  ///< of the ensemble's answer; 0 with the rule `none`
+  bool classes = true;      ///< the answer has predicted classes: it is not over features, the rule is not `none`
+  struct Member {
+    std::string name;
+    std::uint32_t width = 0;
+  };
+  std::vector<Member> members;  ///< in rank order; all members where their own answers are kept, else empty
+};
+
+/// Writes predictions.npy (images x width, float32), predicted.npy (images, int64; only with classes) and, where the
+/// form names members, members/<name>.npy. Nothing appears in `folder` before finish(). Throws Error(failed) that names
+/// the file, from any call; one thread.
+class NpySink final : public Sink {
+ public:
+  /// `folder` exists. Throws Error(usage) where a member's name cannot be the name of a file.
+  NpySink(const std::filesystem::path& folder, const ResultForm& form);
+
+  void write(const SegmentResult& result) override;
+  /// Puts all files in place, predictions.npy last. Throws where not all announced images came.
+  void finish();
+
+ private:
+  // Stands before the writers, so that it goes after them.
+  struct MembersFolder {
+    ~MembersFolder();
+    std::filesystem::path created;  ///< empty unless the sink created it; removed at the end if nothing is in it
+  } members_folder_;
+  std::optional<NpyWriter> predictions_;
+  std::optional<NpyWriter> predicted_;
+  std::vector<NpyWriter> members_;
+};
+
+/// Collects everything in memory.
+class MemorySink final : public Sink {
+ public:
+  explicit MemorySink(const ResultForm& form);
+
+  void write(const SegmentResult& result) override;
+  /// What has come so far; the sink is empty afterwards.
+  Predictions take();
+
+ private:
+  Predictions predictions_;
+};
+
+}  // namespace tutti::images

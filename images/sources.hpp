@@ -1,0 +1,50 @@
+// Where images come from: the sources that Tutti brings along, and decorators around any source. They stream: none
+// holds more than a few images, whatever the size of the data set (`memory` only refers to what the caller holds, the
+// digits are part of the program). No decoders of compressed images here.
+//
+// Every source is used by one thread at a time; two sources never share state. The errors that they throw name the
+// file and say what was found and what is needed: Error(usage) where the input is wrong, Error(failed) where it could
+// not be read or changed while it was read.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <tutti/images.hpp>
+
+namespace tutti::images {
+
+enum class Split { train, test };
+enum class Layout { nchw, nhwc };
+
+/// 1 797 handwritten digits, 10 classes, 3x32x32, 1 437 to train and 360 to test. See images/data/README.md.
+std::unique_ptr<Source> make_digits(Split split);
+
+/// The binary version of CIFAR-10 in `folder`: data_batch_1.bin to data_batch_5.bin, or test_batch.bin; 3x32x32, 10
+/// classes. The files may hold any whole number of records, so that subsets work.
+/// (https://www.cs.toronto.edu/~kriz/cifar.html)
+std::unique_ptr<Source> make_cifar10(const std::filesystem::path& folder, Split split);
+
+/// `.npy` images of float32 (as they are) or uint8 (divided by 255), rank 4 in `layout`; `labels` is a `.npy` of int64,
+/// int32 or uint8, rank 1, of the same count, or an empty path. `classes` 0: the largest label + 1. All labels are
+/// checked here, before anything runs.
+std::unique_ptr<Source> make_npy(const std::filesystem::path& images, const std::filesystem::path& labels,
+                                 Layout layout, std::uint32_t classes);
+
+/// Uniform noise in [0, 1) with uniform labels (none where `classes` is 0). Each value depends on seed, image and place
+/// alone, so every order of reading gives the same images.
+std::unique_ptr<Source> make_random(std::uint64_t count, ImageShape shape, std::uint32_t classes, std::uint64_t seed);
+
+/// Images that the caller holds in memory for as long as the source lives; `labels` is empty or has one per image.
+/// classes() is the largest label + 1.
+std::unique_ptr<Source> make_memory(Images images, std::span<const std::int64_t> labels = {});
+
+/// The first `count` images of `source`, or all where it has fewer.
+std::unique_ptr<Source> limited(std::unique_ptr<Source> source, std::uint64_t count);
+
+/// (x - mean) / std per channel. One value holds for all channels, none leaves that step out.
+std::unique_ptr<Source> normalised(std::unique_ptr<Source> source, std::span<const float> mean,
+                                   std::span<const float> std);
+
+}  // namespace tutti::images

@@ -1,0 +1,77 @@
+// Tests of the sources around a source.
+#include <doctest/doctest.h>
+
+#include <array>
+#include <limits>
+
+#include "images/sources.hpp"
+#include "tests/common/error_of.hpp"
+#include "tests/images/reading.hpp"
+
+namespace tutti::images {
+namespace {
+
+using test::error_of;
+
+constexpr ImageShape kShape{2, 1, 2};
+constexpr std::array kPixels{1.0F, 2.0F, 3.0F, 4.0F, 5.0F, 6.0F, 7.0F, 8.0F};
+constexpr std::array<std::int64_t, 2> kLabels{1, 0};
+
+std::unique_ptr<Source> two_images() { return make_memory(Images(kPixels, kShape), kLabels); }
+
+TEST_CASE("a limited source is the first images of the one behind it") {
+  const auto source = limited(make_digits(Split::test), 7);
+  CHECK(source->count() == 7);
+  CHECK(source->name() == "digits (test), first 7");
+  CHECK(source->classes() == 10);
+  CHECK(source->labelled());
+  CHECK(test::read(*source, {6}).pixels == test::read(*make_digits(Split::test), {6}).pixels);
+}
+
+TEST_CASE("a limit above the number of images changes nothing and a limit of 0 leaves none") {
+  CHECK(limited(two_images(), 3)->count() == 2);
+  CHECK(limited(two_images(), 3)->name() == "memory");
+  CHECK(limited(two_images(), 1)->count() == 1);
+  CHECK(limited(two_images(), 0)->count() == 0);
+}
+
+TEST_CASE("each channel is normalised with its own mean and deviation") {
+  const auto source = normalised(two_images(), std::array{1.0F, 3.0F}, std::array{2.0F, 0.5F});
+  const auto images = test::read(*source, {1, 0});
+  CHECK(images.pixels == std::vector{2.0F, 2.5F, 8.0F, 10.0F, 0.0F, 0.5F, 0.0F, 2.0F});
+  CHECK(images.labels == std::vector<std::int64_t>{0, 1});
+  CHECK(source->shape() == kShape);
+  CHECK(source->name() == "memory");
+}
+
+TEST_CASE("one mean or deviation holds for all channels and none leaves the step out") {
+  CHECK(test::read(*normalised(two_images(), std::array{1.0F}, {}), {0}).pixels == std::vector{0.0F, 1.0F, 2.0F, 3.0F});
+  CHECK(test::read(*normalised(two_images(), {}, std::array{2.0F}), {0}).pixels == std::vector{0.5F, 1.0F, 1.5F, 2.0F});
+}
+
+TEST_CASE("a mean or deviation of another length is an error that says how many channels there are") {
+  const auto mean = error_of([] { normalised(two_images(), std::array{1.0F, 2.0F, 3.0F}, {}); });
+  REQUIRE(mean);
+  CHECK(mean->kind() == ErrorKind::usage);
+  CHECK(mean->message() == "preprocess: mean has 3 values");
+  CHECK(mean->detail() == "memory has 2 channels");
+  CHECK(mean->hint() == "give 2 values, or one for all channels");
+  const auto std = error_of([] { normalised(two_images(), {}, std::array{1.0F, 2.0F, 3.0F}); });
+  REQUIRE(std);
+  CHECK(std->message() == "preprocess: std has 3 values");
+}
+
+TEST_CASE("a mean or deviation that cannot be is an error") {
+  const float infinity = std::numeric_limits<float>::infinity();
+  CHECK(error_of([&] { normalised(two_images(), std::array{infinity}, {}); })->message() ==
+        "preprocess: mean must be finite, and inf is not");
+  for (const float wrong : {0.0F, -1.0F, infinity, std::numeric_limits<float>::quiet_NaN()}) {
+    const auto error = error_of([&] { normalised(two_images(), {}, std::array{wrong}); });
+    REQUIRE(error);
+    CHECK(error->kind() == ErrorKind::usage);
+    CHECK(error->message().starts_with("preprocess: std must be above 0 and finite, and "));
+  }
+}
+
+}  // namespace
+}  // namespace tutti::images

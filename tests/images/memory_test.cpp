@@ -1,0 +1,76 @@
+// Tests of images in memory.
+#include <doctest/doctest.h>
+
+#include <array>
+
+#include "images/sources.hpp"
+#include "tests/common/error_of.hpp"
+#include "tests/images/reading.hpp"
+
+namespace tutti::images {
+namespace {
+
+using test::error_of;
+
+constexpr ImageShape kShape{1, 1, 2};
+constexpr std::array kFloats{0.5F, -1.0F, 2.0F, 3.0F, 4.0F, 5.0F};
+constexpr std::array<std::uint8_t, 4> kBytes{0, 255, 51, 102};
+constexpr std::array<std::int64_t, 3> kLabels{1, 0, 3};
+
+TEST_CASE("float32 images in memory are read as they are with their labels") {
+  const auto source = make_memory(Images(kFloats, kShape), kLabels);
+  CHECK(source->name() == "memory");
+  CHECK(source->count() == 3);
+  CHECK(source->shape() == kShape);
+  CHECK(source->classes() == 4);
+  CHECK(source->labelled());
+  CHECK(test::read(*source, {2, 0}).pixels == std::vector{4.0F, 5.0F, 0.5F, -1.0F});
+  CHECK(test::read(*source, {2, 0}).labels == std::vector<std::int64_t>{3, 1});
+  CHECK(test::any_order_gives_the_same(*source));
+}
+
+TEST_CASE("uint8 images in memory become float32 from 0 to 1") {
+  const auto source = make_memory(Images(kBytes, kShape));
+  CHECK_FALSE(source->labelled());
+  CHECK(source->classes() == 0);
+  CHECK(test::read(*source, {0, 1}).pixels == std::vector{0.0F, 1.0F, 51.0F / 255.0F, 102.0F / 255.0F});
+}
+
+TEST_CASE("no images in memory are a set of none") {
+  CHECK(make_memory(Images())->count() == 0);
+  CHECK(make_memory(Images(std::span<const float>(), kShape))->count() == 0);
+}
+
+TEST_CASE("a part of an image in memory is an error") {
+  const auto error = error_of([] { make_memory(Images(std::span(kFloats).first(5), kShape)); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "the images in memory are not whole");
+  CHECK(error->detail() == "5 values were given, and an image of shape 1x1x2 has 2");
+}
+
+TEST_CASE("images in memory without extent are an error") {
+  const auto error = error_of([] { make_memory(Images(kFloats, ImageShape{3, 0, 2})); });
+  REQUIRE(error);
+  CHECK(error->message() == "images in memory need a shape without zeros");
+  CHECK(error->detail() == "6 values of shape 3x0x2 were given");
+}
+
+TEST_CASE("labels in memory that do not fit are an error") {
+  const auto few = error_of([] { make_memory(Images(kBytes, kShape), kLabels); });
+  REQUIRE(few);
+  CHECK(few->kind() == ErrorKind::usage);
+  CHECK(few->message() == "images and labels in memory differ in number");
+  CHECK(few->detail() == "there are 2 images and 3 labels");
+  for (const std::int64_t wrong : {std::int64_t{-2}, std::int64_t{1} << 40}) {
+    const std::array labels{std::int64_t{0}, wrong};
+    const auto error = error_of([&] { make_memory(Images(kBytes, kShape), labels); });
+    REQUIRE(error);
+    CHECK(error->message() == "a label in memory is no class");
+    CHECK(error->detail() == "image 1 has the label " + std::to_string(wrong));
+    CHECK(error->hint() == "number the classes from 0");
+  }
+}
+
+}  // namespace
+}  // namespace tutti::images

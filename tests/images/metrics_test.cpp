@@ -1,0 +1,120 @@
+// Tests of accuracy, loss and confusion matrix.
+#include <doctest/doctest.h>
+
+#include <array>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "images/metrics.hpp"
+#include "tests/common/error_of.hpp"
+
+namespace tutti::images {
+namespace {
+
+using Classes = std::vector<std::int64_t>;
+using Scores = std::vector<float>;
+
+TEST_CASE("no images have neither accuracy nor loss") {
+  const Metrics metrics(3);
+  CHECK(metrics.images() == 0);
+  CHECK_FALSE(metrics.accuracy());
+  CHECK_FALSE(metrics.loss());
+  CHECK(metrics.confusion() == std::vector<std::uint64_t>(9, 0));
+  CHECK_FALSE(metrics.per_class_accuracy()[0]);
+}
+
+TEST_CASE("the loss of probabilities is the mean of minus the logarithm of the label's") {
+  Metrics metrics(2);
+  metrics.add(Classes{0, 1}, Scores{0.25F, 0.75F, 0.5F, 0.5F}, Classes{1, 0}, ScoreKind::probabilities);
+  metrics.add(Classes{1}, Scores{0.125F, 0.875F}, Classes{1}, ScoreKind::probabilities);
+  CHECK(metrics.images() == 3);
+  CHECK(metrics.correct() == 1);
+  CHECK(*metrics.accuracy() == doctest::Approx(1.0 / 3));
+  CHECK(*metrics.loss() == doctest::Approx(-(std::log(0.25) + std::log(0.5) + std::log(0.875)) / 3));
+}
+
+TEST_CASE("metrics are over images and not over segments") {
+  Metrics parts(2);
+  Metrics whole(2);
+  const Classes labels{0, 0, 1};
+  const Scores scores{0.9F, 0.1F, 0.2F, 0.8F, 0.3F, 0.7F};
+  const Classes predicted{0, 1, 1};
+  whole.add(labels, scores, predicted, ScoreKind::probabilities);
+  parts.add(Classes{0, 0}, std::span(scores).first(4), Classes{0, 1}, ScoreKind::probabilities);
+  parts.add(Classes{1}, std::span(scores).last(2), Classes{1}, ScoreKind::probabilities);
+  parts.add({}, {}, {}, ScoreKind::probabilities);
+  CHECK(parts.accuracy() == whole.accuracy());
+  CHECK(parts.loss() == whole.loss());
+  CHECK(*whole.accuracy() == doctest::Approx(2.0 / 3));
+}
+
+TEST_CASE("the loss of logits is that of their softmax and large logits do not overflow") {
+  Metrics metrics(3);
+  metrics.add(Classes{2}, Scores{1.0F, 2.0F, 3.0F}, Classes{2}, ScoreKind::logits);
+  CHECK(*metrics.loss() == doctest::Approx(std::log(std::exp(-2.0) + std::exp(-1.0) + 1.0)));
+  Metrics large(2);
+  large.add(Classes{1}, Scores{1000.0F, 990.0F}, Classes{0}, ScoreKind::logits);
+  CHECK(*large.loss() == doctest::Approx(10.0 + std::log1p(std::exp(-10.0))));
+}
+
+TEST_CASE("scores that do not sum to one are taken as shares of their sum") {
+  Metrics metrics(2);
+  metrics.add(Classes{0}, Scores{1.0F, 3.0F}, Classes{1}, ScoreKind::probabilities);
+  CHECK(*metrics.loss() == doctest::Approx(-std::log(0.25)));
+}
+
+TEST_CASE("a probability of zero has a large but finite loss") {
+  Metrics metrics(2);
+  metrics.add(Classes{0, 1}, Scores{0.0F, 1.0F, 0.0F, 0.0F}, Classes{1, 0}, ScoreKind::probabilities);
+  CHECK(*metrics.loss() == doctest::Approx(-std::log(1e-12)));
+}
+
+TEST_CASE("a score that is not a number gives a loss that is none") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const ScoreKind kind : {ScoreKind::probabilities, ScoreKind::logits}) {
+    Metrics metrics(2);
+    metrics.add(Classes{0}, Scores{nan, 1.0F}, Classes{1}, kind);
+    CHECK(std::isnan(*metrics.loss()));
+    CHECK(*metrics.accuracy() == 0.0);
+  }
+}
+
+TEST_CASE("the predicted class is taken as given and not read off the scores") {
+  Metrics metrics(2);
+  metrics.add(Classes{0}, Scores{0.5F, 0.5F}, Classes{1}, ScoreKind::probabilities);
+  CHECK(metrics.correct() == 0);
+}
+
+TEST_CASE("the confusion matrix has a row per label and gives the accuracy per class") {
+  Metrics metrics(3);
+  metrics.add(Classes{0, 0, 0, 2}, Scores(12, 0.25F), Classes{0, 0, 1, 1}, ScoreKind::probabilities);
+  CHECK(metrics.classes() == 3);
+  CHECK(metrics.confusion() == std::vector<std::uint64_t>{2, 1, 0, 0, 0, 0, 0, 1, 0});
+  const auto per_class = metrics.per_class_accuracy();
+  REQUIRE(per_class.size() == 3);
+  CHECK(*per_class[0] == doctest::Approx(2.0 / 3));
+  CHECK_FALSE(per_class[1]);
+  CHECK(*per_class[2] == 0.0);
+}
+
+TEST_CASE("a label that is no class of the answers is an error that names the image") {
+  Metrics metrics(3);
+  metrics.add(Classes{0, 1}, Scores(6, 0.25F), Classes{0, 1}, ScoreKind::probabilities);
+  for (const std::int64_t wrong : {3, -1}) {
+    const auto error =
+        test::error_of([&] { metrics.add(Classes{wrong}, Scores(3, 0.25F), Classes{0}, ScoreKind::probabilities); });
+    REQUIRE(error);
+    CHECK(error->kind() == ErrorKind::usage);
+    CHECK(error->message() == "the label of image 2 is " + std::to_string(wrong));
+    CHECK(error->detail() == "the answers have 3 classes, so classes are 0 to 2");
+    CHECK(error->hint() == "give images whose labels are classes of the models");
+  }
+  const auto error =
+      test::error_of([&] { metrics.add(Classes{0}, Scores(3, 0.25F), Classes{3}, ScoreKind::probabilities); });
+  REQUIRE(error);
+  CHECK(error->message() == "the predicted class of image 2 is 3");
+}
+
+}  // namespace
+}  // namespace tutti::images

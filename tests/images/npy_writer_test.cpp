@@ -1,0 +1,76 @@
+// Tests of writing .npy arrays: NumPy's own bytes, whole or not at all.
+#include <doctest/doctest.h>
+
+#include <utility>
+
+#include "common/atomic_file.hpp"
+#include "images/npy.hpp"
+#include "tests/common/error_of.hpp"
+#include "tests/common/temporary_folder.hpp"
+
+namespace tutti::images {
+namespace {
+
+using test::error_of;
+using test::TemporaryFolder;
+
+TEST_CASE("an array is written with the bytes that NumPy writes") {
+  const TemporaryFolder folder;
+  NpyWriter floats(folder / "x.npy", NpyType::float32, {3, 2, 2, 3});
+  for (int part = 0; part < 4; ++part) {
+    std::vector<float> values;
+    for (int i = 0; i < 9; ++i) values.push_back(static_cast<float>(part * 9 + i));
+    floats.write(values);
+  }
+  CHECK(folder.names().front() != "x.npy");
+  floats.finish();
+  CHECK(read_text(folder / "x.npy", "the array") == read_text(TUTTI_TEST_DATA "/nchw_float32.npy", "the array"));
+  NpyWriter integers(folder / "y.npy", NpyType::int64, {3});
+  integers.write(std::vector<std::int64_t>{2, 0, 4});
+  integers.finish();
+  CHECK(read_text(folder / "y.npy", "the array") == read_text(TUTTI_TEST_DATA "/labels_int64.npy", "the array"));
+}
+
+TEST_CASE("the header of a written array is read again") {
+  const TemporaryFolder folder;
+  NpyWriter writer(folder / "x.npy", NpyType::float32, {0, 10});
+  writer.finish();
+  const NpyHeader header = read_npy_header(InputFile(folder / "x.npy"));
+  CHECK(header.descr == "<f4");
+  CHECK_FALSE(header.fortran_order);
+  CHECK(header.shape == std::vector<std::uint64_t>{0, 10});
+  CHECK(header.shape_text() == "(0, 10)");
+  CHECK(header.data_offset % 64 == 0);
+  CHECK(std::filesystem::file_size(folder / "x.npy") == header.data_offset);
+  CHECK(NpyHeader{}.shape_text() == "()");
+}
+
+TEST_CASE("an array with fewer rows than announced is an error and no file") {
+  const TemporaryFolder folder;
+  {
+    NpyWriter writer(folder / "x.npy", NpyType::float32, {3, 2});
+    writer.write(std::vector{1.0F, 2.0F, 3.0F, 4.0F});
+    const auto error = error_of([&] { writer.finish(); });
+    REQUIRE(error);
+    CHECK(error->kind() == ErrorKind::failed);
+    CHECK(error->message() == "could not write " + (folder / "x.npy").string());
+    CHECK(error->detail() == "6 values were announced, and only 4 came");
+  }
+  CHECK(folder.names().empty());
+}
+
+TEST_CASE("an array with more rows than announced is an error and no file") {
+  const TemporaryFolder folder;
+  {
+    NpyWriter writer(folder / "x.npy", NpyType::int64, {2});
+    writer.write(std::vector<std::int64_t>{1});
+    const auto error = error_of([&] { writer.write(std::vector<std::int64_t>{2, 3}); });
+    REQUIRE(error);
+    CHECK(error->message() == "could not write " + (folder / "x.npy").string());
+    CHECK(error->detail() == "2 values were announced, and there are 3");
+  }
+  CHECK(folder.names().empty());
+}
+
+}  // namespace
+}  // namespace tutti::images

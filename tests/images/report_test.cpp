@@ -1,0 +1,132 @@
+// Tests of the report: one schema, whatever is missing is null, and the page that describes it is complete.
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <limits>
+#include <string>
+
+#include "common/atomic_file.hpp"
+#include "images/report.hpp"
+#include "tests/common/error_of.hpp"
+#include "tests/common/temporary_folder.hpp"
+
+namespace tutti::images {
+namespace {
+
+Report full_report() {
+  Report report;
+  report.version = "0.1.0";
+  report.build_id = "0.1.0-abc";
+  report.command = "run";
+  report.completed = true;
+  report.started = iso_8601(0);
+  report.seed = 18446744073709551615U;
+  report.machine = {"A \"fine\" CPU", 2, 1 << 30};
+  report.configuration = "members:\n  - {name: cnn-0}\n";
+  report.phases = {0.5, 0.25, std::nullopt, 2.0, 3.0};
+  MemberReport member;
+  member.name = "cnn-0";
+  member.kind = "small-cnn";
+  member.device = "cpu:0";
+  member.cores = {0, 3};
+  member.threads = 1;
+  member.pid = 77;
+  member.accuracy = 0.75;
+  member.loss = std::numeric_limits<double>::quiet_NaN();
+  member.images = 360;
+  member.epochs = {{1, 2.5, 0.5, 1.5}, {2, 1.25, std::nullopt, 1.5}};
+  member.weights = "runs/0001/cnn-0.safetensors";
+  report.members = {member, {}};
+  report.ensemble = EnsembleReport{"mean", "probabilities", 0.75, 0.5, 2.0, 3, 180.0, {{1, 0}, {1, 1}}, {1.0, {}}};
+  report.counts = {360, 8, 8, 4423680};
+  report.memory = {100000, 4096, {{"arena", 4096}, {"channel of cnn-0", 512}}};
+  return report;
+}
+
+TEST_CASE("a full report has its values in place") {
+  const json::value report = to_json(full_report());
+  CHECK(report.at("schema") == "tutti.report/1");
+  CHECK(report.at("completed") == true);
+  CHECK(report.at("started") == "1970-01-01T00:00:00Z");
+  CHECK(report.at("seed") == 18446744073709551615U);
+  CHECK(report.at_pointer("/machine/cpu") == "A \"fine\" CPU");
+  CHECK(report.at_pointer("/machine/usable_cores") == 2);
+  CHECK(report.at("configuration") == "members:\n  - {name: cnn-0}\n");
+  CHECK(report.at_pointer("/phases/predict") == 2.0);
+  CHECK(report.at_pointer("/members/0/cores") == json::array{0, 3});
+  CHECK(report.at_pointer("/members/0/pid") == 77);
+  CHECK(report.at_pointer("/members/0/epochs/1/loss") == 1.25);
+  CHECK(report.at_pointer("/members/0/weights") == "runs/0001/cnn-0.safetensors");
+  CHECK(report.at_pointer("/ensemble/rule") == "mean");
+  CHECK(report.at_pointer("/ensemble/confusion_matrix") == json::array{json::array{1, 0}, json::array{1, 1}});
+  CHECK(report.at_pointer("/counts/input_bytes_copied") == 4423680);
+  CHECK(report.at_pointer("/memory/bounds/1/name") == "channel of cnn-0");
+  CHECK(report.at_pointer("/memory/pss_bytes_family") == 100000);
+}
+
+TEST_CASE("what is missing or not finite is null") {
+  const json::value report = to_json(full_report());
+  CHECK(report.at_pointer("/phases/train").is_null());
+  CHECK(report.at_pointer("/members/0/loss").is_null());
+  CHECK(report.at_pointer("/members/0/epochs/1/accuracy").is_null());
+  CHECK(report.at_pointer("/members/1/pid").is_null());
+  CHECK(report.at_pointer("/members/1/pss_bytes").is_null());
+  CHECK(report.at_pointer("/ensemble/per_class_accuracy/1").is_null());
+  CHECK(to_json(Report{}).at("ensemble").is_null());
+}
+
+TEST_CASE("every report has the same fields in the same order") {
+  const auto keys = [](const json::value& value) {
+    std::vector<std::string> names;
+    for (const auto& field : value.as_object()) names.emplace_back(field.key());
+    return names;
+  };
+  const json::value full = to_json(full_report());
+  const json::value empty = to_json(Report{});
+  CHECK(keys(full) == keys(empty));
+  for (const char* part : {"machine", "phases", "counts", "memory"}) CHECK(keys(full.at(part)) == keys(empty.at(part)));
+  CHECK(keys(full.at_pointer("/members/0")) == keys(full.at_pointer("/members/1")));
+}
+
+// Every key, at any depth, stands in backquotes in docs/report.md.
+void check_described(const json::value& value, const std::string& page) {
+  if (const json::array* array = value.if_array())
+    for (const json::value& element : *array) check_described(element, page);
+  if (const json::object* object = value.if_object())
+    for (const auto& field : *object) {
+      const std::string key(field.key());
+      CAPTURE(key);
+      CHECK(page.find(fmt::format("`{}`", key)) != page.npos);
+      check_described(field.value(), page);
+    }
+}
+
+TEST_CASE("every field of the report is described in its page") {
+  const std::string page = read_text(TUTTI_REPORT_PAGE, "the page");
+  check_described(to_json(full_report()), page);
+  CHECK(page.find(kReportSchema) != page.npos);
+}
+
+TEST_CASE("a written report is JSON that reads back the same") {
+  const test::TemporaryFolder folder;
+  write_report(folder / "report.json", full_report());
+  const std::string text = read_text(folder / "report.json", "the report");
+  CHECK(parse_json(text, "the report") == to_json(full_report()));
+  CHECK(text.back() == '\n');
+  CHECK(folder.names().size() == 1);
+}
+
+TEST_CASE("a report that cannot be written is an error that names it") {
+  const auto error = test::error_of([] { write_report("/nowhere/report.json", Report{}); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::failed);
+  CHECK(error->message() == "could not write /nowhere/report.json");
+}
+
+TEST_CASE("a time is written as ISO 8601 in UTC") {
+  CHECK(iso_8601(1925370423) == "2031-01-05T09:07:03Z");
+  CHECK(iso_8601(951782400) == "2000-02-29T00:00:00Z");
+}
+
+}  // namespace
+}  // namespace tutti::images
