@@ -18,17 +18,21 @@ struct FaultPoint {
   FaultKind kind = FaultKind::none;
   FaultPhase phase = FaultPhase::predict;
   std::uint64_t at_batch = 0;
+  friend bool operator==(const FaultPoint&, const FaultPoint&) = default;
 };
 
 struct SmallCnnModel {
   std::uint32_t classes = 10;
+  friend bool operator==(const SmallCnnModel&, const SmallCnnModel&) = default;
 };
 struct MlpModel {
   std::vector<std::uint32_t> layers;  ///< hidden widths, then the number of classes
+  friend bool operator==(const MlpModel&, const MlpModel&) = default;
 };
 struct TorchScriptModel {
   std::string path;
   bool optimize = true;
+  friend bool operator==(const TorchScriptModel&, const TorchScriptModel&) = default;
 };
 /// Deterministic arithmetic without LibTorch, with scripted delays and faults; for tests and for measuring.
 struct FakeModel {
@@ -37,6 +41,7 @@ struct FakeModel {
   std::uint64_t load_delay_us = 0;  ///< once, while loading
   bool writes_input = false;        ///< behaves like a model that changes its input in place
   std::vector<FaultPoint> faults;
+  friend bool operator==(const FakeModel&, const FakeModel&) = default;
 };
 using ModelKind = std::variant<SmallCnnModel, MlpModel, TorchScriptModel, FakeModel>;
 

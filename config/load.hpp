@@ -1,7 +1,8 @@
-// Reads an ensemble's YAML into an EnsembleSpec. The only place that knows yaml-cpp. It looks at the configuration
+// Reads an ensemble's YAML into an EnsembleSpec. It looks at the configuration
 // alone: whether a file exists, a device is there or memory suffices is asked later, by those who use them.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -11,14 +12,23 @@
 
 namespace tutti::config {
 
+/// Bounds of what may be asked for. Their product with kMaxImageElements and the size of a float fits 64 bits, so that
+/// the sums of `tutti plan` cannot overflow.
+constexpr std::uint32_t kMaxSegmentImages = 1U << 24;
+constexpr std::uint32_t kMaxSlots = 64;
+constexpr std::uint32_t kMaxThreads = 1024;
+
 /// What the command line adds to the file.
 struct Overrides {
-  std::vector<std::string> assignments;  ///< `key=value`, applied after the file: "members.0.weight=2"
-  std::vector<std::string> devices;      ///< `member=device`, from --assign: "cnn-0=cpu:1"
+  /// `key=value`, applied after the file: "members.0.weight=2". The value is YAML.
+  std::vector<std::string> assignments;
+  /// From --assign: "cnn-0=cpu:1", or several with commas; the member may be given by its rank. Each member once.
+  std::vector<std::string> devices;
 };
 
 /// Reads `file`, its includes, and the overrides. Throws Error(usage) whose text lists every violation, one per line,
-/// as `file:line:column: what is wrong`, with the nearest valid key where a key is unknown.
+/// as `file:line:column: what is wrong`, with the nearest valid key where a key is unknown. A key that is null counts
+/// as absent: it brings a default back that an included file changed.
 EnsembleSpec load_file(const std::filesystem::path& file, const Overrides& overrides = {});
 
 /// The same for text; `name` stands for the file in messages, relative includes are looked up in the current folder.

@@ -1,7 +1,9 @@
 // The checked description of an ensemble: plain values, the result of reading YAML. It knows nothing of processes,
-// memory or LibTorch, and whatever it holds has passed every check that needs no machine to be looked at.
+// memory or LibTorch, and whatever it holds has passed every check that needs no machine to be looked at. Paths are
+// relative to the current folder, like any other argument of a program.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -36,7 +38,7 @@ struct AutoDevice {
 };
 using Device = std::variant<CpuDevice, CudaDevice, AutoDevice>;
 
-/// As the user would write it: "cpu", "cpu:0-3", "cpu:0,8", "cuda:1", "null".
+/// As the user would write it: "cpu", "cpu:0-3", "cpu:0,8", "cuda:1", "null"; parse_device() reads it back.
 std::string to_text(const Device& device);
 
 // ---- input ---------------------------------------------------------------------------------------------------------
@@ -45,10 +47,20 @@ enum class Dataset { digits, cifar10, npy, random, memory };
 enum class Split { train, test };
 enum class Layout { nchw, nhwc };
 
+// Their names in YAML, as in common/values.hpp. `memory` may also be written by leaving `dataset` out.
+constexpr auto enum_names(Dataset) {
+  return std::array{EnumName{Dataset::digits, "digits"}, EnumName{Dataset::cifar10, "cifar10"},
+                    EnumName{Dataset::npy, "npy"}, EnumName{Dataset::random, "random"},
+                    EnumName{Dataset::memory, "memory"}};
+}
+constexpr auto enum_names(Split) { return std::array{EnumName{Split::train, "train"}, EnumName{Split::test, "test"}}; }
+constexpr auto enum_names(Layout) { return std::array{EnumName{Layout::nchw, "nchw"}, EnumName{Layout::nhwc, "nhwc"}}; }
+
 /// Per-channel (x - mean) / std, applied when a segment is filled. Empty: no change. One value holds for all channels.
 struct Preprocess {
   std::vector<float> mean;
   std::vector<float> std;
+  friend bool operator==(const Preprocess&, const Preprocess&) = default;
 };
 
 /// `input:`. Which fields count depends on `dataset`; the reader of the YAML refuses those that do not.
@@ -65,6 +77,7 @@ struct InputSpec {
   std::uint64_t seed = 0;             ///< random
   std::optional<std::uint64_t> limit;
   Preprocess preprocess;
+  friend bool operator==(const InputSpec&, const InputSpec&) = default;
 };
 
 // ---- members -------------------------------------------------------------------------------------------------------
@@ -72,6 +85,7 @@ struct InputSpec {
 struct ModelSpec {
   ModelKind kind;
   std::filesystem::path weights;  ///< safetensors; empty: start from the seed. Not for torchscript.
+  friend bool operator==(const ModelSpec&, const ModelSpec&) = default;
 };
 
 /// How one member learns. Every field has its value here: defaults, then `train:`, then the member's own `train:`.
@@ -81,6 +95,7 @@ struct TrainSpec {
   double learning_rate = 1e-3;
   std::filesystem::path init;  ///< start from this safetensors file
   bool bootstrap = false;      ///< each member sees its own resample of the images (bagging)
+  friend bool operator==(const TrainSpec&, const TrainSpec&) = default;
 };
 
 struct MemberSpec {
@@ -92,6 +107,7 @@ struct MemberSpec {
   std::uint64_t seed = 0;                  ///< default: the ensemble's seed + rank
   Device device;
   TrainSpec train;
+  friend bool operator==(const MemberSpec&, const MemberSpec&) = default;
 };
 
 // ---- the whole -----------------------------------------------------------------------------------------------------
@@ -99,8 +115,9 @@ struct MemberSpec {
 struct CombineSpec {
   CombineRule rule = CombineRule::mean;
   OutputKind over = OutputKind::probabilities;
-  bool normalize = true;      ///< weighted: divide by the sum of the weights
+  bool normalize = true;        ///< weighted: divide by the sum of the weights
   bool accumulate_f64 = false;  ///< `accumulate: float64`
+  friend bool operator==(const CombineSpec&, const CombineSpec&) = default;
 };
 
 struct EnsembleSpec {
@@ -110,15 +127,16 @@ struct EnsembleSpec {
   InputSpec train_input;  ///< `train.input`; default: `input` with split train
   std::uint32_t segment_images = 500;
   std::uint32_t batch_images = 32;
-  std::uint32_t slots = 4;             ///< arena slots: segments in flight
-  std::uint32_t threads = 0;           ///< per worker; 0: usable cores of its set / workers that share it
+  std::uint32_t slots = 4;    ///< arena slots: segments in flight
+  std::uint32_t threads = 0;  ///< per worker; 0: usable cores of its set / workers that share it
   std::uint64_t seed = 0;
   bool save_members = false;
-  bool allow_nan = false;              ///< `on_nan: allow`; default `error`
-  double start_deadline = 120.0;       ///< seconds until every worker must be ready
-  double stop_deadline = 10.0;         ///< seconds for a worker to leave before it is killed
-  std::filesystem::path output;        ///< empty: a fresh numbered folder under runs/
-  std::string effective_yaml;          ///< the configuration as it is in effect, for the report
+  bool allow_nan = false;         ///< `on_nan: allow`; default `error`
+  double start_deadline = 120.0;  ///< seconds until every worker must be ready
+  double stop_deadline = 10.0;    ///< seconds for a worker to leave before it is killed
+  std::filesystem::path output;   ///< empty: a fresh numbered folder under runs/
+  std::string effective_yaml;     ///< the configuration as it is in effect, for the report
+  friend bool operator==(const EnsembleSpec&, const EnsembleSpec&) = default;
 };
 
 }  // namespace tutti::config

@@ -1,0 +1,214 @@
+#include "config/assignment.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "config/device.hpp"
+#include "config/reader.hpp"
+
+namespace tutti::config {
+namespace {
+
+bool is_number(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+/// A core or a range of cores, such as the rest of `cpu:0-3,8` behind its comma.
+bool is_core_range(std::string_view text) {
+  const std::size_t dash = text.find('-');
+  return is_number(text.substr(0, dash)) && (dash == std::string_view::npos || is_number(text.substr(dash + 1)));
+}
+
+bool is_plain_core_set(const Tree& tree) {
+  return tree.kind == Tree::Kind::scalar && !tree.quoted && tree.scalar.starts_with("cpu:");
+}
+
+std::string quote_advice(std::string_view cores) {
+  return fmt::format("the comma ends '{}' inside brackets; quote it: \"{}\", or write {{cpu: [{}]}}",
+                     cores.substr(0, cores.find(',')), cores, cores.substr(4));
+}
+
+class Assigner {
+ public:
+  Assigner(std::vector<ReadMember>& members, Violations& violations)
+      : members_(members), violations_(violations), given_(members.size()), by_command_line_(members.size()) {}
+
+  void read_file(const Tree* tree) {
+    if (tree == nullptr || tree->kind == Tree::Kind::null) return give_all(AutoDevice{});
+    if (tree->kind == Tree::Kind::list) return read_list(*tree);
+    if (tree->kind == Tree::Kind::map) return read_map(*tree);
+    const auto device = device_of(*tree);
+    give_all(device.value_or(AutoDevice{}));  // a violation was added: one for all is enough
+  }
+
+  void read_command_line(const std::vector<std::string>& options) {
+    for (const std::string& option : options)
+      for (const std::string& part : split(option)) read_option(part);
+  }
+
+  void finish(const Tree* tree) {
+    for (std::size_t rank = 0; rank < members_.size(); ++rank) {
+      const std::string& name = members_[rank].spec.name;
+      if (given_[rank])
+        members_[rank].spec.device = *given_[rank];
+      else if (!name.empty())
+        violations_.add(tree->place, fmt::format("'assignment' has no device for member '{0}'; add {0}: cpu, another "
+                                                 "device, or null for the first usable one",
+                                                 name));
+    }
+  }
+
+ private:
+  void give_all(const Device& device) { std::fill(given_.begin(), given_.end(), device); }
+
+  void read_list(const Tree& tree) {
+    if (tree.items.size() == members_.size()) {
+      for (std::size_t rank = 0; rank < members_.size(); ++rank)
+        given_[rank] = device_of(tree.items[rank]).value_or(AutoDevice{});
+      return;
+    }
+    std::string advice;
+    for (std::size_t i = 1; i < tree.items.size() && advice.empty(); ++i)
+      if (is_plain_core_set(tree.items[i - 1]) && is_core_range(tree.items[i].scalar))
+        advice = "; " + quote_advice(tree.items[i - 1].scalar + "," + tree.items[i].scalar);
+    violations_.add(tree.place, fmt::format("'assignment' lists {} devices for {} members; it must hold one for each{}",
+                                            tree.items.size(), members_.size(), advice));
+    give_all(AutoDevice{});
+  }
+
+  void read_map(const Tree& tree) {
+    for (std::size_t i = 0; i < tree.entries.size();) {
+      const Tree::Entry& entry = tree.entries[i];
+      const std::size_t cut = count_cut_off(tree, i);
+      const auto rank = rank_of(entry.key, entry.key_place, "'assignment'");
+      if (rank && given_[*rank])
+        violations_.add(entry.key_place, fmt::format("'assignment' names member '{}' twice, by name and by rank",
+                                                     members_[*rank].spec.name));
+      std::optional<Device> device;
+      if (cut == 0)
+        device = device_of(entry.value);
+      else
+        report_cut(tree, i, cut);
+      if (rank) given_[*rank] = device.value_or(AutoDevice{});
+      i += 1 + cut;
+    }
+  }
+
+  /// `{a: cpu:0-3,8}` is read as two keys, `a` and `8`: how many keys behind `at` are such rests.
+  static std::size_t count_cut_off(const Tree& tree, std::size_t at) {
+    if (!is_plain_core_set(tree.entries[at].value)) return 0;
+    std::size_t count = 0;
+    while (at + count + 1 < tree.entries.size() && tree.entries[at + count + 1].value.blank &&
+           is_core_range(tree.entries[at + count + 1].key))
+      ++count;
+    return count;
+  }
+
+  void report_cut(const Tree& tree, std::size_t at, std::size_t count) {
+    std::string cores = tree.entries[at].value.scalar;
+    for (std::size_t i = 1; i <= count; ++i) cores += "," + tree.entries[at + i].key;
+    violations_.add(tree.entries[at].value.place, quote_advice(cores));
+  }
+
+  std::optional<std::size_t> rank_of(const std::string& key, const Place& place, std::string_view where) {
+    if (is_number(key)) {
+      std::size_t rank = members_.size();
+      std::from_chars(key.data(), key.data() + key.size(), rank);
+      if (rank < members_.size()) return rank;
+      violations_.add(place,
+                      fmt::format("{} names member {}, but there are {}, counted from 0", where, key, members_.size()));
+      return std::nullopt;
+    }
+    std::vector<std::string> names;
+    for (const ReadMember& member : members_) names.push_back(member.spec.name);
+    const auto found = std::find(names.begin(), names.end(), key);
+    if (found != names.end() && !key.empty()) return static_cast<std::size_t>(found - names.begin());
+    violations_.add(place, fmt::format("{} names '{}', which is no member{}", where, key, did_you_mean(key, names)));
+    return std::nullopt;
+  }
+
+  std::optional<Device> device_of(const Tree& tree) {
+    if (tree.kind == Tree::Kind::null && !tree.blank) return AutoDevice{};
+    const std::string text = text_of(tree);
+    if (!text.empty()) return parsed(text, tree.place);
+    violations_.add(tree.place,
+                    fmt::format("a device is written as cpu:0-3, cuda:1, a number, null or {{cpu: [0, 1]}}, "
+                                "not as {}",
+                                describe(tree)));
+    return std::nullopt;
+  }
+
+  /// A device written as one word, also from its map form; empty where it is neither.
+  static std::string text_of(const Tree& tree) {
+    if (tree.kind == Tree::Kind::scalar) return tree.scalar;
+    if (tree.kind != Tree::Kind::map || tree.entries.size() != 1) return {};
+    const auto& [key, key_place, value] = tree.entries.front();
+    if (value.kind == Tree::Kind::scalar) return key + ":" + value.scalar;
+    std::string text;
+    for (const Tree& item : value.items) {
+      if (item.kind != Tree::Kind::scalar) return {};
+      text += (text.empty() ? key + ":" : ",") + item.scalar;
+    }
+    return text;
+  }
+
+  std::optional<Device> parsed(const std::string& text, const Place& place) {
+    try {
+      return parse_device(text);
+    } catch (const Error& error) {
+      violations_.add(place, error.message());
+      return std::nullopt;
+    }
+  }
+
+  /// "a=cpu:0,8,b=cpu:1" -> "a=cpu:0,8" and "b=cpu:1": a comma separates where a '=' follows before the next one.
+  static std::vector<std::string> split(const std::string& option) {
+    std::vector<std::string> parts;
+    for (std::size_t begin = 0; begin <= option.size();) {
+      const std::size_t end = std::min(option.find(',', begin), option.size());
+      const std::string piece = option.substr(begin, end - begin);
+      if (parts.empty() || piece.find('=') != std::string::npos)
+        parts.push_back(piece);
+      else
+        parts.back() += "," + piece;
+      begin = end + 1;
+    }
+    return parts;
+  }
+
+  void read_option(const std::string& option) {
+    const Place place{fmt::format("command line: '--assign {}'", option)};
+    const std::size_t equals = option.find('=');
+    if (equals == std::string::npos || equals == 0 || equals + 1 == option.size()) {
+      violations_.add(place, "write a member and its device: --assign cnn-0=cpu:1");
+      return;
+    }
+    const auto rank = rank_of(option.substr(0, equals), place, "--assign");
+    const auto device = parsed(option.substr(equals + 1), place);
+    if (!rank) return;
+    if (by_command_line_[*rank])
+      violations_.add(place, fmt::format("--assign names member '{}' twice", members_[*rank].spec.name));
+    by_command_line_[*rank] = true;
+    given_[*rank] = device.value_or(AutoDevice{});
+  }
+
+  std::vector<ReadMember>& members_;
+  Violations& violations_;
+  std::vector<std::optional<Device>> given_;
+  std::vector<bool> by_command_line_;
+};
+
+}  // namespace
+
+void read_assignment(const Tree* assignment, const std::vector<std::string>& command_line,
+                     std::vector<ReadMember>& members, Violations& violations) {
+  Assigner assigner(members, violations);
+  assigner.read_file(assignment);
+  assigner.read_command_line(command_line);
+  assigner.finish(assignment);
+}
+
+}  // namespace tutti::config

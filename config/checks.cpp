@@ -1,0 +1,113 @@
+#include "config/checks.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "config/input.hpp"
+
+namespace tutti::config {
+namespace {
+
+/// Values per image that a member answers, as far as the configuration tells it; 0 where it does not.
+std::uint32_t known_width(const MemberSpec& member) {
+  if (const auto* cnn = std::get_if<SmallCnnModel>(&member.model.kind)) return cnn->classes;
+  if (const auto* fake = std::get_if<FakeModel>(&member.model.kind)) return fake->classes;
+  if (const auto* mlp = std::get_if<MlpModel>(&member.model.kind)) return mlp->layers.back();
+  return 0;
+}
+
+void check_rule(const CombineSpec& combine, const Place& place, Violations& violations) {
+  const bool needs_classes = combine.rule == CombineRule::vote || combine.rule == CombineRule::most_confident ||
+                             combine.rule == CombineRule::geometric_mean;
+  if (needs_classes && combine.over == OutputKind::features)
+    violations.add(place, fmt::format("rule {} decides between classes and cannot combine features; use mean, sum, "
+                                      "weighted, max, median or none",
+                                      to_name(combine.rule)));
+  else if (combine.rule == CombineRule::geometric_mean && combine.over != OutputKind::probabilities)
+    violations.add(place, "rule geometric_mean is defined over probabilities only; logits may be negative");
+}
+
+void check_output(const ReadMember& member, const CombineSpec& combine, Violations& violations) {
+  const OutputKind answers = member.spec.output;
+  const bool softmax = answers == OutputKind::logits && combine.over == OutputKind::probabilities;
+  if (answers == combine.over || softmax) return;
+  violations.add(member.place, fmt::format("member '{}' answers {}, which cannot be combined over {}", member.spec.name,
+                                           to_name(answers), to_name(combine.over)));
+}
+
+void check_widths(const std::vector<ReadMember>& members, Violations& violations) {
+  const ReadMember* first = nullptr;
+  for (const ReadMember& member : members) {
+    const std::uint32_t width = member.sound ? known_width(member.spec) : 0;
+    if (width == 0) continue;
+    if (first == nullptr) first = &member;
+    const std::uint32_t wanted = known_width(first->spec);
+    if (width != wanted)
+      violations.add(member.place,
+                     fmt::format("member '{}' answers {} classes but member '{}' answers {}; only rule none takes both",
+                                 member.spec.name, width, first->spec.name, wanted));
+  }
+}
+
+void check_weights(const std::vector<ReadMember>& members, const CombineSpec& combine, const Place& place,
+                   Violations& violations) {
+  double sum = 0;
+  bool complete = true;
+  for (const ReadMember& member : members) {
+    complete = complete && member.sound;
+    sum += member.spec.weight;
+    if (member.spec.weight < 0 && combine.rule != CombineRule::weighted)
+      violations.add(member.place,
+                     fmt::format("member '{}' has the negative weight {}, which rule weighted alone takes",
+                                 member.spec.name, member.spec.weight));
+  }
+  if (!complete) return;
+  const bool divides = combine.rule == CombineRule::weighted && combine.normalize;
+  if (divides && (sum == 0 || !std::isfinite(sum)))
+    violations.add(place, fmt::format("the weights sum to {}, by which rule weighted cannot divide; change them or set "
+                                      "normalize: false",
+                                      sum));
+  if (combine.rule == CombineRule::vote && sum == 0)
+    violations.add(place, "all weights are 0: nobody has a vote; change them or use another rule");
+}
+
+}  // namespace
+
+void check_combination(const std::vector<ReadMember>& members, const CombineSpec& combine, const Place& place,
+                       Violations& violations) {
+  check_rule(combine, place, violations);
+  for (const ReadMember& member : members)
+    if (member.sound) check_output(member, combine, violations);
+  if (combine.rule != CombineRule::none) check_widths(members, violations);
+  check_weights(members, combine, place, violations);
+}
+
+void check_input(const std::vector<ReadMember>& members, const InputSpec& input, const Place& place,
+                 Violations& violations) {
+  const auto shape = known_shape(input);
+  const std::uint32_t classes = known_classes(input);
+  for (const ReadMember& member : members) {
+    if (!member.sound) continue;
+    const bool is_cnn = std::holds_alternative<SmallCnnModel>(member.spec.model.kind);
+    if (is_cnn && shape && *shape != ImageShape{3, 32, 32})
+      violations.add(place, fmt::format("member '{}' is a small-cnn, which takes images of 3x32x32, not {}",
+                                        member.spec.name, shape->text()));
+    const std::uint32_t width = member.spec.output == OutputKind::features ? 0 : known_width(member.spec);
+    if (width != 0 && width < classes)
+      violations.add(place, fmt::format("member '{}' answers {} classes, but the images have {}", member.spec.name,
+                                        width, classes));
+  }
+}
+
+void check_training(const std::vector<ReadMember>& members, Violations& violations) {
+  for (const ReadMember& member : members)
+    if (member.sound && !member.spec.train.init.empty() &&
+        std::holds_alternative<TorchScriptModel>(member.spec.model.kind))
+      violations.add(member.place, fmt::format("member '{}' cannot start from the 'init' file {}: a torchscript file "
+                                               "holds its own weights",
+                                               member.spec.name, member.spec.train.init.string()));
+}
+
+}  // namespace tutti::config

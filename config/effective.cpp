@@ -1,0 +1,178 @@
+#include "config/effective.hpp"
+
+#include <array>
+
+#include <fmt/format.h>
+
+#include "config/yaml.hpp"
+
+namespace tutti::config {
+namespace {
+
+// Enough digits to read the same value back: fmt writes the shortest such text.
+template <class Number>
+Tree number(Number value) {
+  return Tree::plain(fmt::format("{}", value));
+}
+Tree boolean(bool value) { return Tree::plain(value ? "true" : "false"); }
+template <class Enum>
+Tree name_of(Enum value) {
+  return Tree::plain(std::string(to_name(value)));
+}
+
+template <class Range>
+Tree numbers(const Range& values) {
+  Tree list = Tree::list();
+  for (const auto value : values) list.items.push_back(number(value));
+  return list;
+}
+
+void set_path(Tree& map, std::string_view key, const std::filesystem::path& path) {
+  if (!path.empty()) map.set(key, Tree::text(path.string()));
+}
+
+Tree tree_of(const FaultPoint& fault) {
+  Tree map = Tree::map();
+  map.set("kind", name_of(fault.kind));
+  map.set("phase", name_of(fault.phase));
+  map.set("at_batch", number(fault.at_batch));
+  return map;
+}
+
+/// Writes the keys of one kind of model.
+struct ModelKeys {
+  Tree& map;
+
+  void operator()(const SmallCnnModel& model) const { map.set("classes", number(model.classes)); }
+  void operator()(const MlpModel& model) const { map.set("layers", numbers(model.layers)); }
+  void operator()(const TorchScriptModel& model) const {
+    set_path(map, "path", model.path);
+    map.set("optimize", boolean(model.optimize));
+  }
+  void operator()(const FakeModel& model) const {
+    map.set("classes", number(model.classes));
+    map.set("delay_us", number(model.delay_us));
+    map.set("load_delay_ms", number(model.load_delay_us / 1000));  // read from whole milliseconds
+    map.set("writes_input", boolean(model.writes_input));
+    Tree faults = Tree::list();
+    for (const FaultPoint& fault : model.faults) faults.items.push_back(tree_of(fault));
+    map.set("faults", std::move(faults));
+  }
+};
+
+Tree tree_of(const ModelSpec& model) {
+  Tree map = Tree::map();
+  map.set("kind", Tree::plain(std::string(kind_name(model.kind))));
+  std::visit(ModelKeys{map}, model.kind);
+  set_path(map, "weights", model.weights);
+  return map;
+}
+
+Tree tree_of(const TrainSpec& train) {
+  Tree map = Tree::map();
+  map.set("epochs", number(train.epochs));
+  map.set("batch_images", number(train.batch_images));
+  map.set("learning_rate", number(train.learning_rate));
+  set_path(map, "init", train.init);
+  map.set("bootstrap", boolean(train.bootstrap));
+  return map;
+}
+
+Tree tree_of(const MemberSpec& member) {
+  Tree map = Tree::map();
+  map.set("name", Tree::text(member.name));
+  map.set("model", tree_of(member.model));
+  map.set("weight", number(member.weight));
+  const bool says_what = std::holds_alternative<TorchScriptModel>(member.model.kind) ||
+                         std::holds_alternative<FakeModel>(member.model.kind);
+  if (says_what) map.set("output", name_of(member.output));
+  map.set("copy_input", boolean(member.copy_input));
+  map.set("seed", number(member.seed));
+  map.set("train", tree_of(member.train));
+  return map;
+}
+
+Tree tree_of(const CombineSpec& combine) {
+  Tree map = Tree::map();
+  map.set("rule", name_of(combine.rule));
+  map.set("over", name_of(combine.over));
+  if (combine.rule == CombineRule::weighted) map.set("normalize", boolean(combine.normalize));
+  map.set("accumulate", Tree::plain(combine.accumulate_f64 ? "float64" : "float32"));
+  return map;
+}
+
+Tree tree_of(const ImageShape& shape) { return numbers(std::array{shape.channels, shape.height, shape.width}); }
+
+void set_keys_of_dataset(Tree& map, const InputSpec& input) {
+  switch (input.dataset) {
+    case Dataset::digits:
+      map.set("split", name_of(input.split));
+      return;
+    case Dataset::cifar10:
+      map.set("split", name_of(input.split));
+      set_path(map, "path", input.path);
+      return;
+    case Dataset::npy:
+      set_path(map, "images", input.images);
+      set_path(map, "labels", input.labels);
+      map.set("layout", name_of(input.layout));
+      return;
+    case Dataset::random:
+      map.set("count", number(input.count));
+      map.set("seed", number(input.seed));
+      map.set("shape", tree_of(input.shape));
+      return;
+    case Dataset::memory:
+      map.set("shape", tree_of(input.shape));
+      return;
+  }
+}
+
+Tree tree_of(const InputSpec& input) {
+  Tree map = Tree::map();
+  map.set("dataset", name_of(input.dataset));
+  set_keys_of_dataset(map, input);
+  if (input.classes > 0) map.set("classes", number(input.classes));
+  if (input.limit) map.set("limit", number(*input.limit));
+  Tree preprocess = Tree::map();
+  if (!input.preprocess.mean.empty()) preprocess.set("mean", numbers(input.preprocess.mean));
+  if (!input.preprocess.std.empty()) preprocess.set("std", numbers(input.preprocess.std));
+  if (!preprocess.entries.empty()) map.set("preprocess", std::move(preprocess));
+  return map;
+}
+
+Tree tree_of(const Device& device) {
+  return std::holds_alternative<AutoDevice>(device) ? Tree::null() : Tree::text(to_text(device));
+}
+
+}  // namespace
+
+std::string to_yaml(const EnsembleSpec& spec) {
+  Tree map = Tree::map();
+  Tree members = Tree::list();
+  Tree assignment = Tree::map();
+  for (const MemberSpec& member : spec.members) {
+    members.items.push_back(tree_of(member));
+    assignment.set(member.name, tree_of(member.device));
+  }
+  map.set("members", std::move(members));
+  map.set("assignment", std::move(assignment));
+  map.set("combine", tree_of(spec.combine));
+  map.set("input", tree_of(spec.input));
+  Tree train = Tree::map();
+  train.set("input", tree_of(spec.train_input));
+  map.set("train", std::move(train));
+  map.set("segment_images", number(spec.segment_images));
+  map.set("batch_images", number(spec.batch_images));
+  map.set("slots", number(spec.slots));
+  map.set("threads", number(spec.threads));
+  map.set("seed", number(spec.seed));
+  map.set("save_members", boolean(spec.save_members));
+  map.set("on_nan", Tree::plain(spec.allow_nan ? "allow" : "error"));
+  map.set("start_deadline_s", number(spec.start_deadline));
+  map.set("stop_deadline_s", number(spec.stop_deadline));
+  set_path(map, "output", spec.output);
+  return emit_yaml(map);
+}
+
+}  // namespace tutti::config

@@ -1,0 +1,102 @@
+#include "config/include.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include <tutti/error.hpp>
+
+#include "common/atomic_file.hpp"
+#include "config/yaml.hpp"
+
+namespace tutti::config {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Includer {
+ public:
+  explicit Includer(Violations& violations) : violations_(violations) {}
+
+  std::optional<Tree> read(std::string_view text, const std::string& file, const fs::path& folder,
+                           const fs::path& identity) {
+    auto own = parse_yaml(text, file, violations_);
+    if (!own) return std::nullopt;
+    if (own->kind == Tree::Kind::null) own->kind = Tree::Kind::map;  // an empty file changes nothing
+    if (own->kind != Tree::Kind::map) {
+      violations_.add(own->place, fmt::format("a configuration is a map of keys and values, not {}", describe(*own)));
+      return std::nullopt;
+    }
+    chain_.push_back({file, identity});
+    auto whole = merge_includes(std::move(*own), folder);
+    chain_.pop_back();
+    return whole;
+  }
+
+ private:
+  struct Link {
+    std::string file;
+    fs::path identity;
+  };
+
+  std::optional<Tree> merge_includes(Tree own, const fs::path& folder) {
+    const Tree* list = own.find("include");
+    if (list == nullptr) return own;
+    Tree below = Tree::map();
+    bool complete = true;
+    for (const Tree& item : list->kind == Tree::Kind::list ? list->items : std::vector<Tree>{*list}) {
+      if (item.kind == Tree::Kind::null && !item.blank) continue;
+      auto included = read_included(item, folder);
+      complete = complete && included;
+      if (included) merge(below, std::move(*included));
+    }
+    own.remove("include");
+    merge(below, std::move(own));
+    return complete ? std::optional(std::move(below)) : std::nullopt;
+  }
+
+  std::optional<Tree> read_included(const Tree& item, const fs::path& folder) {
+    const auto refuse = [&](std::string text) {
+      violations_.add(item.place, std::move(text));
+      return std::nullopt;
+    };
+    if (item.kind != Tree::Kind::scalar || item.scalar.empty())
+      return refuse(fmt::format("'include' must be a file or a list of files, not {}", describe(item)));
+    const fs::path path = (folder / item.scalar).lexically_normal();
+    std::error_code ignored;  // a path that cannot be resolved cannot be read either, which is reported below
+    const fs::path identity = fs::weakly_canonical(path, ignored);
+    if (const std::string circle = circle_to(identity); !circle.empty())
+      return refuse(fmt::format("files include each other in a circle: {}{}", circle, path.string()));
+    if (chain_.size() >= kMaxIncludeDepth)
+      return refuse(fmt::format("more than {} files include each other in a row", kMaxIncludeDepth));
+    if (++files_ > kMaxIncludedFiles) return refuse(fmt::format("more than {} included files", kMaxIncludedFiles));
+    try {
+      return read(read_text(path, "the included file"), path.string(), path.parent_path(), identity);
+    } catch (const Error& error) {
+      return refuse(fmt::format("{}: {}", error.message(), error.detail()));
+    }
+  }
+
+  /// "a.yaml -> b.yaml -> " where `identity` is being read already, from there on; else empty.
+  std::string circle_to(const fs::path& identity) const {
+    const auto from = std::find_if(chain_.begin(), chain_.end(),
+                                   [&](const Link& link) { return !identity.empty() && link.identity == identity; });
+    std::string text;
+    for (auto link = from; link != chain_.end(); ++link) text += link->file + " -> ";
+    return text;
+  }
+
+  Violations& violations_;
+  std::vector<Link> chain_;
+  std::size_t files_ = 0;
+};
+
+}  // namespace
+
+std::optional<Tree> read_with_includes(std::string_view text, const std::string& file, const fs::path& folder,
+                                       const fs::path& identity, Violations& violations) {
+  return Includer(violations).read(text, file, folder, identity);
+}
+
+}  // namespace tutti::config

@@ -1,0 +1,184 @@
+#include "config/input.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "config/members.hpp"
+#include "config/reader.hpp"
+
+namespace tutti::config {
+namespace {
+
+/// Which data sets take which key; a key outside of them is explained instead of called unknown.
+struct KeyOfDatasets {
+  std::string_view key;
+  std::vector<Dataset> datasets;
+};
+
+const std::vector<KeyOfDatasets>& keys_of_datasets() {
+  using enum Dataset;
+  static const std::vector<KeyOfDatasets> rows{
+      {"split", {digits, cifar10}},
+      {"path", {cifar10}},
+      {"images", {npy}},
+      {"labels", {npy}},
+      {"layout", {npy}},
+      {"count", {random}},
+      {"classes", {npy, random}},
+      {"seed", {random}},
+      {"shape", {random, memory}},
+      {"limit", {digits, cifar10, npy, random}},
+  };
+  return rows;
+}
+
+void refuse_keys_of_other_datasets(Fields& fields, Dataset dataset) {
+  for (const auto& [key, datasets] : keys_of_datasets()) {
+    if (std::find(datasets.begin(), datasets.end(), dataset) != datasets.end()) continue;
+    std::vector<std::string> owners;
+    for (const Dataset owner : datasets)
+      if (owner != Dataset::memory) owners.emplace_back(to_name(owner));
+    const std::string present = dataset == Dataset::memory ? "images from memory (there is no 'dataset')"
+                                                           : fmt::format("dataset {}", to_name(dataset));
+    fields.refuse(key, fmt::format("'{}' belongs to dataset {}, not to {}", key, one_of(owners), present));
+  }
+}
+
+void read_shape(Fields& fields, ImageShape& shape, Violations& violations) {
+  const Tree* tree = fields.find("shape");
+  if (tree == nullptr) return;
+  if (tree->kind != Tree::Kind::list || tree->items.size() != 3) {
+    violations.add(tree->place,
+                   fmt::format("'shape' must be [channels, height, width], not {}",
+                               tree->kind == Tree::Kind::list ? fmt::format("a list of {}", tree->items.size())
+                                                              : describe(*tree)));
+    return;
+  }
+  std::array<std::uint32_t, 3> sizes{};
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    const auto size = read_whole(tree->items[i], "each item of 'shape'", 1, 65536, violations);
+    if (!size) return;
+    sizes[i] = static_cast<std::uint32_t>(*size);
+  }
+  const ImageShape read{sizes[0], sizes[1], sizes[2]};
+  if (read.elements() > kMaxImageElements)
+    violations.add(tree->place, fmt::format("'shape' {} is {} values per image, more than {}", read.text(),
+                                            read.elements(), kMaxImageElements));
+  else
+    shape = read;
+}
+
+/// A number for all channels, or one for each.
+std::vector<float> read_channels(Fields& fields, std::string_view key, const NumberRule& rule, Violations& violations) {
+  const Tree* tree = fields.find(key);
+  if (tree == nullptr) return {};
+  if (tree->kind == Tree::Kind::list && tree->items.empty()) {
+    violations.add(tree->place, fmt::format("'{}' must be a number or a list with one for each channel, not an empty "
+                                            "list",
+                                            key));
+    return {};
+  }
+  const std::string what =
+      tree->kind == Tree::Kind::list ? fmt::format("each item of '{}'", key) : fmt::format("'{}'", key);
+  std::vector<float> values;
+  for (const Tree& item : tree->kind == Tree::Kind::list ? tree->items : std::vector<Tree>{*tree}) {
+    const auto value = read_number(item, what, rule, violations);
+    if (!value) return {};
+    values.push_back(static_cast<float>(*value));
+  }
+  return values;
+}
+
+// In float32, in which the images are computed: nothing may become infinite or zero on the way.
+constexpr NumberRule kFloat{"a number that fits float32",
+                            [](double value) { return std::isfinite(static_cast<float>(value)); }};
+constexpr NumberRule kPositiveFloat{"a number above 0 that fits float32", [](double value) {
+                                      const float narrow = static_cast<float>(value);
+                                      return std::isnormal(narrow) && narrow > 0;
+                                    }};
+
+void read_preprocess(Fields& fields, const InputSpec& input, Preprocess& preprocess, Violations& violations) {
+  const Tree* tree = fields.find("preprocess");
+  if (tree == nullptr) return;
+  Fields inner(*tree, "'preprocess'", violations);
+  preprocess.mean = read_channels(inner, "mean", kFloat, violations);
+  preprocess.std = read_channels(inner, "std", kPositiveFloat, violations);
+  inner.finish();
+  const auto check = [&](std::string_view key, std::size_t count) {
+    const auto shape = known_shape(input);
+    if (count > 1 && shape && count != shape->channels)
+      violations.add(inner.place_of(key),
+                     fmt::format("'{}' has {} values, but an image has {} channels", key, count, shape->channels));
+  };
+  check("mean", preprocess.mean.size());
+  check("std", preprocess.std.size());
+}
+
+void read_of_dataset(Fields& fields, InputSpec& input) {
+  switch (input.dataset) {
+    case Dataset::digits:
+      fields.choice("split", input.split);
+      break;
+    case Dataset::cifar10:
+      fields.choice("split", input.split);
+      fields.require("path", "the folder with the files of the binary version");
+      fields.path("path", input.path);
+      break;
+    case Dataset::npy:
+      fields.require("images", "a .npy file");
+      fields.path("images", input.images);
+      fields.path("labels", input.labels);
+      fields.choice("layout", input.layout);
+      break;
+    case Dataset::random:
+      fields.require("count", "a number of images");
+      fields.whole("count", input.count, 0);
+      fields.whole("seed", input.seed, 0);
+      break;
+    case Dataset::memory:
+      break;
+  }
+}
+
+void read_limit(Fields& fields, std::optional<std::uint64_t>& limit) {
+  if (fields.find("limit") == nullptr) return;
+  limit = 0;
+  fields.whole("limit", *limit, 0);
+}
+
+}  // namespace
+
+InputSpec read_input(const Tree& tree, Split split, Violations& violations) {
+  InputSpec input;
+  input.split = split;
+  Fields fields(tree, "'input'", violations);
+  const std::size_t before = violations.count();
+  fields.choice("dataset", input.dataset);
+  if (violations.count() != before || tree.kind != Tree::Kind::map) return input;  // no key can be judged
+  if (input.dataset != Dataset::digits && input.dataset != Dataset::cifar10) input.split = InputSpec().split;
+  read_of_dataset(fields, input);
+  if (input.dataset == Dataset::npy || input.dataset == Dataset::random)
+    fields.whole("classes", input.classes, 1, kMaxWidth);
+  if (input.dataset == Dataset::random || input.dataset == Dataset::memory) read_shape(fields, input.shape, violations);
+  if (input.dataset != Dataset::memory) read_limit(fields, input.limit);
+  read_preprocess(fields, input, input.preprocess, violations);
+  refuse_keys_of_other_datasets(fields, input.dataset);
+  fields.finish();
+  return input;
+}
+
+std::optional<ImageShape> known_shape(const InputSpec& input) {
+  if (input.dataset == Dataset::npy) return std::nullopt;
+  if (input.dataset == Dataset::digits || input.dataset == Dataset::cifar10) return ImageShape{3, 32, 32};
+  return input.shape;
+}
+
+std::uint32_t known_classes(const InputSpec& input) {
+  const bool has_ten = input.dataset == Dataset::digits || input.dataset == Dataset::cifar10;
+  return has_ten ? 10 : input.classes;
+}
+
+}  // namespace tutti::config

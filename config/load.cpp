@@ -1,0 +1,128 @@
+#include "config/load.hpp"
+
+#include <fmt/format.h>
+
+#include "common/atomic_file.hpp"
+#include "config/assignment.hpp"
+#include "config/checks.hpp"
+#include "config/effective.hpp"
+#include "config/include.hpp"
+#include "config/input.hpp"
+#include "config/members.hpp"
+#include "config/overrides.hpp"
+#include "config/reader.hpp"
+
+namespace tutti::config {
+namespace {
+
+constexpr NumberRule kDeadline{"a number of seconds above 0 and at most 1000000",
+                               [](double value) { return value > 0 && value <= 1e6; }};
+
+CombineSpec read_combine(Fields& top, Violations& violations) {
+  CombineSpec combine;
+  const Tree* tree = top.find("combine");
+  if (tree == nullptr) return combine;
+  Fields fields(*tree, "'combine'", violations);
+  fields.choice("rule", combine.rule);
+  fields.choice("over", combine.over);
+  if (combine.rule == CombineRule::weighted)
+    fields.boolean("normalize", combine.normalize);
+  else
+    fields.refuse("normalize", fmt::format("'normalize' belongs to rule weighted, not to {}", to_name(combine.rule)));
+  combine.accumulate_f64 =
+      fields.one_of_words("accumulate", std::vector<std::string>{"float32", "float64"}) == "float64";
+  fields.finish();
+  return combine;
+}
+
+/// `train:` without its input.
+TrainSpec read_whole_train(Fields& top, const Tree*& input, Violations& violations) {
+  TrainSpec train;
+  const Tree* tree = top.find("train");
+  if (tree == nullptr) return train;
+  Fields fields(*tree, "'train'", violations);
+  read_train(fields, train);
+  input = fields.find("input");
+  fields.finish();
+  return train;
+}
+
+void read_inputs(Fields& top, const Tree* train_input, EnsembleSpec& spec, Violations& violations) {
+  if (const Tree* tree = top.find("input"); tree != nullptr) spec.input = read_input(*tree, Split::test, violations);
+  if (train_input != nullptr) {
+    spec.train_input = read_input(*train_input, Split::train, violations);
+    return;
+  }
+  spec.train_input = spec.input;
+  const bool has_splits = spec.input.dataset == Dataset::digits || spec.input.dataset == Dataset::cifar10;
+  if (has_splits) spec.train_input.split = Split::train;
+}
+
+void read_bounds_and_rest(Fields& top, EnsembleSpec& spec) {
+  top.whole("segment_images", spec.segment_images, 1, kMaxSegmentImages);
+  top.whole("batch_images", spec.batch_images, 1, kMaxSegmentImages);
+  top.whole("slots", spec.slots, 1, kMaxSlots);
+  top.whole("threads", spec.threads, 0, kMaxThreads);
+  top.whole("seed", spec.seed, 0);
+  top.boolean("save_members", spec.save_members);
+  spec.allow_nan = top.one_of_words("on_nan", std::vector<std::string>{"error", "allow"}) == "allow";
+  top.number("start_deadline_s", spec.start_deadline, kDeadline);
+  top.number("stop_deadline_s", spec.stop_deadline, kDeadline);
+  top.path("output", spec.output);
+}
+
+EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations& violations) {
+  EnsembleSpec spec;
+  Fields top(root, "the configuration", violations);
+  read_bounds_and_rest(top, spec);
+  const Tree* train_input = nullptr;
+  const TrainSpec train = read_whole_train(top, train_input, violations);
+  const std::size_t before = violations.count();
+  read_inputs(top, train_input, spec, violations);
+  const bool inputs_sound = violations.count() == before;
+  const std::size_t before_combine = violations.count();
+  spec.combine = read_combine(top, violations);
+  const bool combine_sound = violations.count() == before_combine;
+
+  std::vector<ReadMember> members;
+  const Tree* list = top.require("members", "a list such as [{name: cnn-0, model: {kind: small-cnn}}]");
+  if (list != nullptr) members = read_members(*list, train, spec.seed, violations);
+  const Tree* assignment = top.find("assignment");
+  if (!members.empty()) read_assignment(assignment, overrides.devices, members, violations);
+  if (combine_sound) check_combination(members, spec.combine, top.place_of("combine"), violations);
+  if (inputs_sound) {
+    check_input(members, spec.input, top.place_of("input"), violations);
+    if (train_input != nullptr) check_input(members, spec.train_input, train_input->place, violations);
+  }
+  check_training(members, violations);
+  top.finish();
+  for (ReadMember& member : members) spec.members.push_back(std::move(member.spec));
+  return spec;
+}
+
+EnsembleSpec load(std::string_view yaml, const std::string& name, const std::filesystem::path& folder,
+                  const std::filesystem::path& identity, const Overrides& overrides) {
+  Violations violations;
+  auto root = read_with_includes(yaml, name, folder, identity, violations);
+  // Of an incomplete tree everything could be said to be missing: it is not read further.
+  if (!root) violations.raise(name);
+  apply_overrides(*root, overrides.assignments, violations);
+  EnsembleSpec spec = read_spec(*root, overrides, violations);
+  violations.raise(name);
+  spec.effective_yaml = to_yaml(spec);
+  return spec;
+}
+
+}  // namespace
+
+EnsembleSpec load_file(const std::filesystem::path& file, const Overrides& overrides) {
+  std::error_code ignored;  // what cannot be resolved cannot be read either: read_text says so
+  return load(read_text(file, "the configuration"), file.string(), file.parent_path(),
+              std::filesystem::weakly_canonical(file, ignored), overrides);
+}
+
+EnsembleSpec load_text(std::string_view yaml, std::string_view name, const Overrides& overrides) {
+  return load(yaml, std::string(name), {}, {}, overrides);
+}
+
+}  // namespace tutti::config

@@ -1,0 +1,121 @@
+#include "config/members.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "config/model.hpp"
+#include "config/reader.hpp"
+
+namespace tutti::config {
+namespace {
+
+constexpr NumberRule kLearningRate = kPositive;
+
+bool is_letter_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
+
+/// Names become file names and keys of `assignment`: what is wrong with this one, or nothing.
+std::string name_problem(const std::string& name) {
+  const auto allowed = [](char c) { return is_letter_or_digit(c) || c == '_' || c == '.' || c == '-'; };
+  const auto bad = std::find_if_not(name.begin(), name.end(), allowed);
+  if (bad != name.end()) return fmt::format("the name '{}' may hold letters, digits, '_', '.' and '-' only", name);
+  if (!is_letter_or_digit(name.front()) && name.front() != '_')
+    return fmt::format("the name '{}' must begin with a letter, a digit or '_'", name);
+  if (name.find_first_not_of("0123456789") == std::string::npos)
+    return fmt::format("the name '{}' would be taken for a rank in 'assignment'; add a letter", name);
+  if (name.size() > kMaxNameLength)
+    return fmt::format("the name '{}' is longer than {} characters", name, kMaxNameLength);
+  return {};
+}
+
+void read_name(Fields& fields, std::size_t rank, MemberSpec& member, Violations& violations) {
+  fields.require("name", fmt::format("a word such as cnn-{}", rank));
+  fields.text("name", member.name);
+  if (member.name.empty()) return;
+  if (std::string problem = name_problem(member.name); !problem.empty())
+    violations.add(fields.place_of("name"), std::move(problem));
+}
+
+void read_output(Fields& fields, MemberSpec& member) {
+  const bool says_what = std::holds_alternative<TorchScriptModel>(member.model.kind) ||
+                         std::holds_alternative<FakeModel>(member.model.kind);
+  if (says_what)
+    fields.choice("output", member.output);
+  else
+    fields.refuse("output", fmt::format("'output' belongs to torchscript and fake; {} always answers logits",
+                                        kind_name(member.model.kind)));
+}
+
+void read_own_train(Fields& fields, MemberSpec& member, Violations& violations) {
+  if (const Tree* tree = fields.find("train"); tree != nullptr) {
+    Fields train(*tree, "'train'", violations);
+    read_train(train, member.train);
+    train.refuse("input", "'input' belongs to the 'train' of the whole: all members learn from one stream");
+    train.finish();
+  }
+}
+
+ReadMember read_member(const Tree& tree, std::size_t rank, const TrainSpec& train, std::uint64_t seed,
+                       Violations& violations) {
+  const std::size_t before = violations.count();
+  ReadMember read{{}, tree.place, false};
+  MemberSpec& member = read.spec;
+  member.train = train;
+  member.seed = seed + rank;  // wraps around: any 64 bits are a seed
+  const std::string what = fmt::format("member {}", rank);
+  Fields fields(tree, what, violations);
+  read_name(fields, rank, member, violations);
+  const std::size_t before_model = violations.count();
+  if (const Tree* model = fields.require("model", "such as {kind: small-cnn}"); model != nullptr)
+    member.model = read_model(*model, violations);
+  // Of a model that could not be read it is not known whether it says what it answers.
+  if (violations.count() == before_model)
+    read_output(fields, member);
+  else
+    fields.find("output");
+  fields.number("weight", member.weight, kAnyNumber);
+  fields.boolean("copy_input", member.copy_input);
+  fields.whole("seed", member.seed, 0);
+  read_own_train(fields, member, violations);
+  fields.finish();
+  read.sound = violations.count() == before;
+  return read;
+}
+
+void refuse_twins(std::vector<ReadMember>& members, Violations& violations) {
+  for (std::size_t later = 1; later < members.size(); ++later)
+    for (std::size_t first = 0; first < later; ++first) {
+      const std::string& name = members[later].spec.name;
+      if (name.empty() || name != members[first].spec.name) continue;
+      violations.add(members[later].place,
+                     fmt::format("member {} is called '{}' like member {}; names must differ", later, name, first));
+      members[later].sound = false;
+      break;
+    }
+}
+
+}  // namespace
+
+void read_train(Fields& fields, TrainSpec& train) {
+  fields.whole("epochs", train.epochs, 1);
+  fields.whole("batch_images", train.batch_images, 1);
+  fields.number("learning_rate", train.learning_rate, kLearningRate);
+  fields.path("init", train.init);
+  fields.boolean("bootstrap", train.bootstrap);
+}
+
+std::vector<ReadMember> read_members(const Tree& list, const TrainSpec& train, std::uint64_t seed,
+                                     Violations& violations) {
+  std::vector<ReadMember> members;
+  if (list.kind != Tree::Kind::list || list.items.empty() || list.items.size() > kMaxMembers) {
+    violations.add(list.place, fmt::format("'members' must be a list of 1 to {} members, not {}", kMaxMembers,
+                                           list.kind == Tree::Kind::list ? fmt::format("one of {}", list.items.size())
+                                                                         : describe(list)));
+    return members;
+  }
+  for (const Tree& item : list.items) members.push_back(read_member(item, members.size(), train, seed, violations));
+  refuse_twins(members, violations);
+  return members;
+}
+
+}  // namespace tutti::config

@@ -1,0 +1,38 @@
+// Reads `members:` and `train:`: each member by itself. Whether they fit together is asked in checks.hpp.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "config/spec.hpp"
+#include "config/tree.hpp"
+
+namespace tutti::config {
+
+/// A member as read, with what later messages need.
+struct ReadMember {
+  MemberSpec spec;     ///< its device is still open
+  Place place;         ///< of the member's map
+  bool sound = false;  ///< nothing was wrong with it so far: further checks of it make sense
+};
+
+/// Longest name of a member: names become names of files.
+constexpr std::size_t kMaxNameLength = 64;
+/// The most members of an ensemble, layers of an mlp and faults of a fake member.
+constexpr std::size_t kMaxMembers = 1024;
+constexpr std::size_t kMaxLayers = 64;
+constexpr std::size_t kMaxFaults = 1024;
+/// The widest layer or answer.
+constexpr std::uint32_t kMaxWidth = 1U << 20;
+
+class Fields;
+
+/// Reads the keys epochs, batch_images, learning_rate, init and bootstrap over the values that `train` has.
+void read_train(Fields& fields, TrainSpec& train);
+
+/// `train` and `seed` are the ensemble's; the seed of a member is by default `seed` + its rank.
+std::vector<ReadMember> read_members(const Tree& list, const TrainSpec& train, std::uint64_t seed,
+                                     Violations& violations);
+
+}  // namespace tutti::config

@@ -1,0 +1,141 @@
+#include "config/model.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "config/members.hpp"
+#include "config/reader.hpp"
+
+namespace tutti::config {
+namespace {
+
+/// The longest scripted delay: an hour.
+constexpr std::uint64_t kMaxDelayMs = 3'600'000;
+
+/// Which kinds take which key; a key outside its kinds is explained instead of called unknown.
+struct KeyOfKinds {
+  std::string_view key;
+  std::array<std::string_view, 3> kinds;  ///< unused places are empty
+};
+constexpr KeyOfKinds kKeys[] = {
+    {"classes", {"small-cnn", "fake"}},
+    {"weights", {"small-cnn", "mlp", "fake"}},
+    {"layers", {"mlp"}},
+    {"path", {"torchscript"}},
+    {"optimize", {"torchscript"}},
+    {"delay_us", {"fake"}},
+    {"delay_ms", {"fake"}},
+    {"load_delay_ms", {"fake"}},
+    {"writes_input", {"fake"}},
+    {"faults", {"fake"}},
+};
+
+void refuse_keys_of_other_kinds(Fields& fields, std::string_view kind) {
+  for (const KeyOfKinds& row : kKeys) {
+    if (std::find(row.kinds.begin(), row.kinds.end(), kind) != row.kinds.end()) continue;
+    std::vector<std::string> owners;
+    for (const std::string_view owner : row.kinds)
+      if (!owner.empty()) owners.emplace_back(owner);
+    const char* remedy = row.key == "weights" ? "; a torchscript file holds its own weights, name it with 'path'" : "";
+    fields.refuse(row.key, fmt::format("'{}' belongs to {}, not to {}{}", row.key, one_of(owners), kind, remedy));
+  }
+}
+
+MlpModel read_mlp(Fields& fields, Violations& violations) {
+  MlpModel model;
+  const Tree* layers = fields.require("layers", "the hidden widths and then the number of classes: [64, 10]");
+  if (layers == nullptr) return model;
+  if (layers->kind != Tree::Kind::list || layers->items.empty() || layers->items.size() > kMaxLayers) {
+    violations.add(layers->place,
+                   fmt::format("'layers' must be a list of 1 to {} widths such as [64, 10], not {}", kMaxLayers,
+                               layers->kind == Tree::Kind::list ? fmt::format("one of {}", layers->items.size())
+                                                                : describe(*layers)));
+    return model;
+  }
+  for (const Tree& item : layers->items)
+    if (const auto width = read_whole(item, "each item of 'layers'", 1, kMaxWidth, violations); width)
+      model.layers.push_back(static_cast<std::uint32_t>(*width));
+  return model;
+}
+
+FaultPoint read_fault(const Tree& tree, Violations& violations) {
+  FaultPoint fault;
+  Fields fields(tree, "a fault", violations);
+  std::vector<std::string> kinds;
+  for (const auto& entry : enum_names(FaultKind{}))
+    if (entry.value != FaultKind::none) kinds.emplace_back(entry.name);
+  if (fields.require("kind", one_of(kinds)) != nullptr)
+    if (const auto word = fields.one_of_words("kind", kinds); word) fault.kind = *from_name<FaultKind>(*word);
+  fields.choice("phase", fault.phase);
+  fields.whole("at_batch", fault.at_batch, 0);
+  if (fault.phase == FaultPhase::load && fault.at_batch > 0)
+    violations.add(fields.place_of("at_batch"), "'at_batch' has no meaning in phase load: no batch has come yet");
+  const bool answers = fault.phase == FaultPhase::predict || fault.phase == FaultPhase::warm_up;
+  if (fault.kind == FaultKind::nan && !answers)
+    violations.add(fields.place_of("kind"), "a nan can be answered in phase predict or warm_up only");
+  fields.finish();
+  return fault;
+}
+
+FakeModel read_fake(Fields& fields, Violations& violations) {
+  FakeModel model;
+  fields.whole("classes", model.classes, 1, kMaxWidth);
+  fields.whole("delay_us", model.delay_us, 0, kMaxDelayMs * 1000);
+  std::uint64_t delay_ms = 0;
+  fields.whole("delay_ms", delay_ms, 0, kMaxDelayMs);
+  if (fields.find("delay_us") != nullptr && fields.find("delay_ms") != nullptr)
+    violations.add(fields.place_of("delay_ms"), "'delay_us' and 'delay_ms' are the same delay; give one of them");
+  else if (delay_ms > 0)
+    model.delay_us = delay_ms * 1000;
+  std::uint64_t load_delay_ms = 0;
+  fields.whole("load_delay_ms", load_delay_ms, 0, kMaxDelayMs);
+  model.load_delay_us = load_delay_ms * 1000;
+  fields.boolean("writes_input", model.writes_input);
+  const Tree* faults = fields.find("faults");
+  if (faults == nullptr) return model;
+  if (faults->kind != Tree::Kind::list || faults->items.size() > kMaxFaults) {
+    violations.add(faults->place,
+                   fmt::format("'faults' must be a list of at most {} maps with kind, phase and at_batch", kMaxFaults));
+    return model;
+  }
+  for (const Tree& item : faults->items) model.faults.push_back(read_fault(item, violations));
+  return model;
+}
+
+ModelKind read_kind(std::string_view kind, Fields& fields, Violations& violations) {
+  if (kind == "small-cnn") {
+    SmallCnnModel model;
+    fields.whole("classes", model.classes, 1, kMaxWidth);
+    return model;
+  }
+  if (kind == "mlp") return read_mlp(fields, violations);
+  if (kind == "fake") return read_fake(fields, violations);
+  TorchScriptModel model;
+  fields.require("path", "the file that torch.jit.save wrote");
+  std::filesystem::path path;
+  fields.path("path", path);
+  model.path = path.string();
+  fields.boolean("optimize", model.optimize);
+  return model;
+}
+
+}  // namespace
+
+ModelSpec read_model(const Tree& tree, Violations& violations) {
+  ModelSpec model;
+  Fields fields(tree, "'model'", violations);
+  const std::vector<std::string> kinds{"small-cnn", "mlp", "torchscript", "fake"};
+  const std::size_t before = violations.count();
+  if (tree.kind == Tree::Kind::map) fields.require("kind", one_of(kinds));
+  const auto kind = violations.count() == before ? fields.one_of_words("kind", kinds) : std::nullopt;
+  if (!kind) return model;  // without it no key can be judged
+  model.kind = read_kind(*kind, fields, violations);
+  if (*kind != "torchscript") fields.path("weights", model.weights);
+  refuse_keys_of_other_kinds(fields, *kind);
+  fields.finish();
+  return model;
+}
+
+}  // namespace tutti::config

@@ -1,0 +1,12 @@
+// Reads a member's `model:`.
+#pragma once
+
+#include "config/spec.hpp"
+#include "config/tree.hpp"
+
+namespace tutti::config {
+
+/// What is wrong becomes a violation; the result then holds what could be read.
+ModelSpec read_model(const Tree& tree, Violations& violations);
+
+}  // namespace tutti::config

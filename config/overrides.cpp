@@ -1,0 +1,95 @@
+#include "config/overrides.hpp"
+
+#include <charconv>
+#include <optional>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "config/yaml.hpp"
+
+namespace tutti::config {
+namespace {
+
+void stamp(Tree& tree, const Place& place) {
+  tree.place = place;
+  for (Tree& item : tree.items) stamp(item, place);
+  for (Tree::Entry& entry : tree.entries) {
+    entry.key_place = place;
+    stamp(entry.value, place);
+  }
+}
+
+/// Something is wrong with one argument; the text is for the user.
+struct Refused {
+  std::string text;
+};
+
+Tree& item_of(Tree& list, std::string_view index, std::string_view so_far) {
+  if (list.items.empty()) throw Refused{fmt::format("'{}' is an empty list; it has no item '{}'", so_far, index)};
+  std::size_t at = 0;
+  const auto [end, code] = std::from_chars(index.data(), index.data() + index.size(), at);
+  if (index.empty() || code != std::errc() || end != index.data() + index.size() || at >= list.items.size())
+    throw Refused{fmt::format("'{}' is a list; write an index from 0 to {} after it, not '{}'", so_far,
+                              list.items.size() - 1, index)};
+  return list.items[at];
+}
+
+/// Walks `path` from `tree`, making maps on the way, and sets the value at its end.
+void set_at(Tree& tree, std::string_view path, std::size_t walked, Tree value) {
+  const std::string_view so_far = path.substr(0, walked == 0 ? 0 : walked - 1);
+  const std::string_view rest = path.substr(walked);
+  if (tree.kind == Tree::Kind::null) {
+    tree = Tree::map();
+    tree.place = value.place;
+  }
+  if (tree.kind == Tree::Kind::scalar)
+    throw Refused{fmt::format("'{0}' is {1}, not a map; write {0}=VALUE to replace it", so_far, describe(tree))};
+  // A key may hold dots, as names of members do: a key that is there as a whole comes first.
+  const bool whole = tree.find(rest) != nullptr;
+  const std::size_t dot = whole ? rest.npos : rest.find('.');
+  const std::string_view key = rest.substr(0, dot);
+  if (key.empty()) throw Refused{fmt::format("'{}' has an empty key; write a.b.c=VALUE", path)};
+  if (tree.kind == Tree::Kind::list) {
+    Tree& item = item_of(tree, key, so_far);
+    if (dot == rest.npos)
+      item = std::move(value);
+    else
+      set_at(item, path, walked + dot + 1, std::move(value));
+    return;
+  }
+  const Place place = value.place;
+  if (dot == rest.npos) return tree.set(key, std::move(value), place);
+  if (tree.find(key) == nullptr) tree.set(key, Tree::null(), place);
+  set_at(*tree.find(key), path, walked + dot + 1, std::move(value));
+}
+
+void apply(Tree& root, const std::string& argument, const Place& place, Violations& violations) {
+  const std::size_t equals = argument.find('=');
+  if (equals == std::string::npos) throw Refused{"write key=value, for example segment_images=100"};
+  if (equals == 0) throw Refused{"the key is empty; write key=value, for example segment_images=100"};
+  const std::string path = argument.substr(0, equals);
+  if (path == "include" || path.starts_with("include.")) throw Refused{"'include' can be written in a file only"};
+  Violations own;
+  auto value = parse_yaml(std::string_view(argument).substr(equals + 1), place.file, own);
+  violations.add_all(own, place);
+  if (!value) return;
+  if (value->blank) throw Refused{fmt::format("the value is empty; write {}=VALUE, or null for the default", path)};
+  stamp(*value, place);
+  set_at(root, path, 0, std::move(*value));
+}
+
+}  // namespace
+
+void apply_overrides(Tree& root, const std::vector<std::string>& arguments, Violations& violations) {
+  for (const std::string& argument : arguments) {
+    const Place place{fmt::format("command line: '{}'", argument)};
+    try {
+      apply(root, argument, place, violations);
+    } catch (const Refused& refused) {
+      violations.add(place, refused.text);
+    }
+  }
+}
+
+}  // namespace tutti::config

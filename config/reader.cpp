@@ -1,0 +1,154 @@
+#include "config/reader.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "common/nearest.hpp"
+
+namespace tutti::config {
+namespace {
+
+/// YAML 1.1's words, in the three spellings that it allows.
+std::optional<bool> boolean_of(std::string_view word) {
+  for (const std::string_view yes : {"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"})
+    if (word == yes) return true;
+  for (const std::string_view no : {"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"})
+    if (word == no) return false;
+  return std::nullopt;
+}
+
+bool is_plain_scalar(const Tree& tree) { return tree.kind == Tree::Kind::scalar && !tree.quoted; }
+
+}  // namespace
+
+std::string did_you_mean(std::string_view word, std::span<const std::string> candidates) {
+  const std::string near = nearest(word, candidates);
+  return near.empty() ? "" : fmt::format("; did you mean '{}'?", near);
+}
+
+std::string one_of(std::span<const std::string> names) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    text += (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + names[i];
+  return text;
+}
+
+std::optional<std::uint64_t> read_whole(const Tree& tree, std::string_view what, std::uint64_t least,
+                                        std::uint64_t most, Violations& violations) {
+  std::uint64_t value = 0;
+  const std::string& text = tree.scalar;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool is_whole = is_plain_scalar(tree) && !text.empty() && end == text.data() + text.size();
+  const bool too_large = is_whole && (code == std::errc::result_out_of_range || value > most);
+  if (is_whole && !too_large && code == std::errc() && value >= least) return value;
+  const std::string bound = too_large ? fmt::format("at most {}", most) : fmt::format("at least {}", least);
+  violations.add(tree.place, fmt::format("{} must be a whole number of {}, not {}", what, bound, describe(tree)));
+  return std::nullopt;
+}
+
+std::optional<double> read_number(const Tree& tree, std::string_view what, const NumberRule& rule,
+                                  Violations& violations) {
+  double value = 0;
+  const std::string& text = tree.scalar;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (is_plain_scalar(tree) && code == std::errc() && end == text.data() + text.size() && std::isfinite(value) &&
+      rule.accept(value))
+    return value;
+  violations.add(tree.place, fmt::format("{} must be {}, not {}", what, rule.wanted, describe(tree)));
+  return std::nullopt;
+}
+
+Fields::Fields(const Tree& tree, std::string_view what, Violations& violations)
+    : tree_(tree), what_(what), violations_(violations) {
+  if (tree.kind != Tree::Kind::map)
+    violations_.add(tree.place, fmt::format("{} must be a map of keys and values, not {}", what, describe(tree)));
+}
+
+std::string Fields::quote(std::string_view key) { return fmt::format("'{}'", key); }
+
+void Fields::must_be(std::string_view key, std::string_view wanted, const Tree& tree) {
+  violations_.add(tree.place, fmt::format("'{}' must be {}, not {}", key, wanted, describe(tree)));
+}
+
+const Tree* Fields::find(std::string_view key) {
+  known_.emplace_back(key);
+  const Tree* tree = tree_.find(key);
+  if (tree == nullptr || tree->kind != Tree::Kind::null) return tree;
+  if (tree->blank)
+    violations_.add(tree->place, fmt::format("'{}' has no value; write one, or null for the default", key));
+  return nullptr;
+}
+
+const Tree* Fields::require(std::string_view key, std::string_view reason) {
+  const std::size_t before = violations_.count();
+  const Tree* tree = find(key);
+  if (tree == nullptr && tree_.kind == Tree::Kind::map && violations_.count() == before)
+    violations_.add(tree_.place, fmt::format("{} needs '{}', {}", what_, key, reason));
+  return tree;
+}
+
+const Place& Fields::place_of(std::string_view key) const {
+  const Tree* tree = tree_.find(key);
+  return tree == nullptr ? tree_.place : tree->place;
+}
+
+void Fields::number(std::string_view key, double& out, const NumberRule& rule) {
+  if (const Tree* tree = find(key); tree != nullptr)
+    if (const auto value = read_number(*tree, quote(key), rule, violations_); value) out = *value;
+}
+
+void Fields::boolean(std::string_view key, bool& out) {
+  const Tree* tree = find(key);
+  if (tree == nullptr) return;
+  const auto value = is_plain_scalar(*tree) ? boolean_of(tree->scalar) : std::nullopt;
+  if (value)
+    out = *value;
+  else
+    must_be(key, "true or false", *tree);
+}
+
+void Fields::text(std::string_view key, std::string& out) {
+  const Tree* tree = find(key);
+  if (tree == nullptr) return;
+  if (tree->kind == Tree::Kind::scalar && !tree->scalar.empty())
+    out = tree->scalar;
+  else
+    must_be(key, "text", *tree);
+}
+
+void Fields::path(std::string_view key, std::filesystem::path& out) {
+  std::string read;
+  text(key, read);
+  if (!read.empty()) out = read;
+}
+
+std::optional<std::string> Fields::one_of_words(std::string_view key, std::span<const std::string> names) {
+  const Tree* tree = find(key);
+  if (tree == nullptr) return std::nullopt;
+  const bool is_word = tree->kind == Tree::Kind::scalar;
+  if (is_word && std::find(names.begin(), names.end(), tree->scalar) != names.end()) return tree->scalar;
+  const std::string hint = is_word ? did_you_mean(tree->scalar, names) : "";
+  violations_.add(tree->place, fmt::format("'{}' must be {}, not {}{}", key, one_of(names), describe(*tree), hint));
+  return std::nullopt;
+}
+
+void Fields::refuse(std::string_view key, std::string_view reason) {
+  if (find(key) != nullptr) violations_.add(tree_.find_entry(key)->key_place, std::string(reason));
+  // Not to be proposed for a misspelt key: it would be refused as well.
+  refused_.emplace_back(key);
+  known_.pop_back();
+}
+
+void Fields::finish() {
+  for (const Tree::Entry& entry : tree_.entries) {
+    if (std::find(known_.begin(), known_.end(), entry.key) != known_.end()) continue;
+    if (std::find(refused_.begin(), refused_.end(), entry.key) != refused_.end()) continue;
+    violations_.add(entry.key_place, fmt::format("unknown key '{}'{}", entry.key, did_you_mean(entry.key, known_)));
+  }
+}
+
+}  // namespace tutti::config

@@ -1,0 +1,91 @@
+#include "config/tree.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace tutti::config {
+
+Tree Tree::null() { return {}; }
+
+Tree Tree::plain(std::string scalar) {
+  Tree tree;
+  tree.kind = Kind::scalar;
+  tree.scalar = std::move(scalar);
+  return tree;
+}
+
+Tree Tree::text(std::string scalar) {
+  Tree tree = plain(std::move(scalar));
+  tree.quoted = true;
+  return tree;
+}
+
+Tree Tree::list(std::vector<Tree> items) {
+  Tree tree;
+  tree.kind = Kind::list;
+  tree.items = std::move(items);
+  return tree;
+}
+
+Tree Tree::map() {
+  Tree tree;
+  tree.kind = Kind::map;
+  return tree;
+}
+
+const Tree::Entry* Tree::find_entry(std::string_view key) const {
+  const auto found = std::find_if(entries.begin(), entries.end(), [&](const Entry& entry) { return entry.key == key; });
+  return found == entries.end() ? nullptr : &*found;
+}
+
+const Tree* Tree::find(std::string_view key) const {
+  const Entry* entry = find_entry(key);
+  return entry == nullptr ? nullptr : &entry->value;
+}
+
+Tree* Tree::find(std::string_view key) { return const_cast<Tree*>(std::as_const(*this).find(key)); }
+
+void Tree::set(std::string_view key, Tree value, Place key_place) {
+  if (Tree* old = find(key); old != nullptr)
+    *old = std::move(value);
+  else
+    entries.push_back({std::string(key), std::move(key_place), std::move(value)});
+}
+
+void Tree::remove(std::string_view key) {
+  std::erase_if(entries, [&](const Entry& entry) { return entry.key == key; });
+}
+
+std::string describe(const Tree& tree) {
+  switch (tree.kind) {
+    case Tree::Kind::null:
+      return "nothing";
+    case Tree::Kind::list:
+      return "a list";
+    case Tree::Kind::map:
+      return "a map";
+    case Tree::Kind::scalar:
+      break;
+  }
+  return tree.quoted ? fmt::format("the text '{}'", tree.scalar) : fmt::format("'{}'", tree.scalar);
+}
+
+void merge(Tree& below, Tree above) {
+  if (below.kind != Tree::Kind::map || above.kind != Tree::Kind::map) {
+    below = std::move(above);
+    return;
+  }
+  below.place = above.place;
+  for (Tree::Entry& entry : above.entries) {
+    if (Tree::Entry* old = const_cast<Tree::Entry*>(below.find_entry(entry.key)); old != nullptr) {
+      old->key_place = entry.key_place;
+      merge(old->value, std::move(entry.value));
+    } else {
+      below.entries.push_back(std::move(entry));
+    }
+  }
+}
+
+}  // namespace tutti::config

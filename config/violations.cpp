@@ -1,0 +1,40 @@
+#include "config/violations.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <tuple>
+
+#include <fmt/format.h>
+
+#include <tutti/error.hpp>
+
+namespace tutti::config {
+
+std::string Place::text() const { return line == 0 ? file : fmt::format("{}:{}:{}", file, line, column); }
+
+void Violations::add(const Place& place, std::string text) {
+  std::size_t rank = all_.size();
+  if (place.line == 0) rank = std::numeric_limits<std::size_t>::max();
+  for (const Violation& earlier : all_)
+    if (earlier.place.file == place.file) rank = earlier.file_rank;
+  all_.push_back({place, rank, std::move(text)});
+}
+
+void Violations::add_all(const Violations& other, const Place& place) {
+  for (const Violation& one : other.all_) add(place, one.text);
+}
+
+void Violations::raise(std::string_view file) const {
+  if (all_.empty()) return;
+  const auto line_of = [](const Violation& one) { return fmt::format("{}: {}", one.place.text(), one.text); };
+  if (all_.size() == 1) throw Error(ErrorKind::usage, line_of(all_.front()));
+  std::vector<Violation> sorted = all_;
+  const auto order = [](const Violation& one) { return std::tuple(one.file_rank, one.place.line, one.place.column); };
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [&](const Violation& a, const Violation& b) { return order(a) < order(b); });
+  std::string detail;
+  for (const Violation& one : sorted) detail += fmt::format("{}{}", detail.empty() ? "" : "\n", line_of(one));
+  throw Error(ErrorKind::usage, fmt::format("cannot use {}: {} problems", file, all_.size()), detail);
+}
+
+}  // namespace tutti::config

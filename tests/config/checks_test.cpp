@@ -1,0 +1,136 @@
+// Whether members, combine rule and input fit together.
+#include "config/checks.hpp"
+
+#include <doctest/doctest.h>
+
+#include "tests/config/problems.hpp"
+
+namespace tutti::test {
+namespace {
+
+const std::string kFakes = "members: [{name: a, model: {kind: fake}}, {name: b, model: {kind: fake}}]\n";
+
+std::string features_with(const std::string& rule) {
+  return problem("members: [{name: a, model: {kind: fake}, output: features}]\ncombine: {rule: " + rule +
+                 ", over: features}");
+}
+
+TEST_CASE("every rule is accepted over probabilities") {
+  for (const auto& entry : enum_names(CombineRule{})) {
+    const std::string rule(entry.name);
+    CHECK(problem(kFakes + "combine: {rule: " + rule + "}").empty());
+    CHECK(config::load_text(kFakes + "combine: {rule: " + rule + "}", "e").combine.rule == entry.value);
+  }
+}
+
+TEST_CASE("rules that decide between classes refuse features") {
+  for (const char* rule : {"mean", "sum", "weighted", "max", "median", "none"}) CHECK(features_with(rule).empty());
+  for (const std::string rule : {"vote", "most_confident", "geometric_mean"})
+    CHECK(features_with(rule) == "e.yaml:2:10: rule " + rule +
+                                     " decides between classes and cannot combine features; use mean, sum, weighted, "
+                                     "max, median or none");
+}
+
+TEST_CASE("the geometric mean refuses logits") {
+  CHECK(problem(kFakes + "combine: {rule: geometric_mean, over: logits}") ==
+        "e.yaml:2:10: rule geometric_mean is defined over probabilities only; logits may be negative");
+  CHECK(problem(kFakes + "combine: {rule: vote, over: logits}").empty());
+}
+
+TEST_CASE("what a member answers must be able to become what is combined") {
+  const auto mixed = [](const std::string& output, const std::string& over) {
+    return problem("members: [{name: a, model: {kind: fake}, output: " + output + "}]\ncombine: {over: " + over + "}");
+  };
+  CHECK(mixed("logits", "logits").empty());
+  CHECK(mixed("logits", "probabilities").empty());
+  CHECK(mixed("probabilities", "probabilities").empty());
+  CHECK(mixed("probabilities", "logits") ==
+        "e.yaml:1:11: member 'a' answers probabilities, which cannot be combined over logits");
+  CHECK(mixed("features", "probabilities") ==
+        "e.yaml:1:11: member 'a' answers features, which cannot be combined over probabilities");
+  CHECK(mixed("logits", "features") ==
+        "e.yaml:1:11: member 'a' answers logits, which cannot be combined over features");
+  CHECK(problem("members: [{name: a, model: {kind: small-cnn}}]\ncombine: {over: features}") ==
+        "e.yaml:1:11: member 'a' answers logits, which cannot be combined over features");
+}
+
+TEST_CASE("members of different classes are refused unless the rule is none") {
+  const std::string yaml =
+      "members:\n  - {name: a, model: {kind: torchscript, path: x}}\n  - {name: b, model: {kind: small-cnn}}\n"
+      "  - {name: c, model: {kind: mlp, layers: [10, 7]}}\n  - {name: d, model: {kind: fake, classes: 8}}\n";
+  const auto lines = problems(yaml);
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[0] == "e.yaml:4:5: member 'c' answers 7 classes but member 'b' answers 10; only rule none takes both");
+  CHECK(lines[1] == "e.yaml:5:5: member 'd' answers 8 classes but member 'b' answers 10; only rule none takes both");
+  CHECK(problem(yaml + "combine: {rule: none}").empty());
+}
+
+TEST_CASE("weights that rule weighted would divide by 0 are refused") {
+  const std::string zero =
+      "members: [{name: a, weight: 2, model: {kind: fake}}, {name: b, weight: -2, model: {kind: fake}}]\n";
+  CHECK(problem(zero + "combine: {rule: weighted}") ==
+        "e.yaml:2:10: the weights sum to 0, by which rule weighted cannot divide; change them or set normalize: false");
+  CHECK(problem(zero + "combine: {rule: weighted, normalize: false}").empty());
+  const std::string huge =
+      "members: [{name: a, weight: 1e308, model: {kind: fake}}, {name: b, weight: 1e308, model: {kind: fake}}]\n";
+  CHECK(problem(huge + "combine: {rule: weighted}").starts_with("e.yaml:2:10: the weights sum to inf"));
+}
+
+TEST_CASE("negative weights are refused unless the rule is weighted") {
+  const std::string negative = "members: [{name: a, weight: -2, model: {kind: fake}}]\n";
+  CHECK(problem(negative) == "e.yaml:1:11: member 'a' has the negative weight -2, which rule weighted alone takes");
+  CHECK(problem(negative + "combine: {rule: vote}") ==
+        "e.yaml:1:11: member 'a' has the negative weight -2, which rule weighted alone takes");
+  CHECK(problem(negative + "combine: {rule: weighted}").empty());
+}
+
+TEST_CASE("a vote without any weight is refused") {
+  CHECK(problem("members: [{name: a, weight: 0, model: {kind: fake}}]\ncombine: {rule: vote}") ==
+        "e.yaml:2:10: all weights are 0: nobody has a vote; change them or use another rule");
+}
+
+TEST_CASE("a small-cnn refuses images of another shape") {
+  const std::string cnn = "members: [{name: a, model: {kind: small-cnn}}]\n";
+  CHECK(problem(cnn + "input: {shape: [1, 28, 28]}") ==
+        "e.yaml:2:8: member 'a' is a small-cnn, which takes images of 3x32x32, not 1x28x28");
+  CHECK(problem(cnn + "input: {dataset: digits}").empty());
+  CHECK(problem(cnn + "input: {dataset: digits}\ntrain: {input: {dataset: random, count: 1, shape: [1, 2, 3]}}") ==
+        "e.yaml:3:16: member 'a' is a small-cnn, which takes images of 3x32x32, not 1x2x3");
+}
+
+TEST_CASE("a member that knows fewer classes than the images have is refused") {
+  const std::string seven = "members: [{name: a, model: {kind: fake, classes: 7}}]\n";
+  CHECK(problem(seven + "input: {dataset: digits}") ==
+        "e.yaml:2:8: member 'a' answers 7 classes, but the images have 10");
+  CHECK(problem(seven + "input: {dataset: random, count: 1, classes: 7}").empty());
+  CHECK(problem("members: [{name: a, model: {kind: fake, classes: 7}, output: features}]\n"
+                "input: {dataset: digits}\ncombine: {over: features}")
+            .empty());
+}
+
+TEST_CASE("a torchscript member refuses to start from safetensors") {
+  CHECK(problem("members: [{name: a, model: {kind: torchscript, path: x}}]\ntrain: {init: i.safetensors}") ==
+        "e.yaml:1:11: member 'a' cannot start from the 'init' file i.safetensors: a torchscript file holds its own "
+        "weights");
+}
+
+TEST_CASE("normalize belongs to rule weighted") {
+  CHECK(problem(kFakes + "combine: {rule: sum, normalize: true}") ==
+        "e.yaml:2:22: 'normalize' belongs to rule weighted, not to sum");
+  CHECK_FALSE(config::load_text(kFakes + "combine: {rule: weighted, normalize: false}", "e").combine.normalize);
+}
+
+TEST_CASE("values of the combination that are wrong are refused") {
+  CHECK(problem(kFakes + "combine: mean") == "e.yaml:2:10: 'combine' must be a map of keys and values, not 'mean'");
+  CHECK(
+      problem(kFakes + "combine: {rule: medianx}") ==
+      "e.yaml:2:17: 'rule' must be mean, sum, weighted, max, most_confident, vote, median, geometric_mean or none, not "
+      "'medianx'; did you mean 'median'?");
+  CHECK(problem(kFakes + "combine: {accumulate: double}") ==
+        "e.yaml:2:23: 'accumulate' must be float32 or float64, not 'double'");
+  CHECK(problem(kFakes + "combine: {ruel: mean}") == "e.yaml:2:11: unknown key 'ruel'; did you mean 'rule'?");
+  CHECK(config::load_text(kFakes + "combine: {accumulate: float64}", "e").combine.accumulate_f64);
+}
+
+}  // namespace
+}  // namespace tutti::test

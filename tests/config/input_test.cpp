@@ -1,0 +1,143 @@
+// `input:` and `train.input:`.
+#include "config/input.hpp"
+
+#include <doctest/doctest.h>
+
+#include "tests/config/problems.hpp"
+
+namespace tutti::test {
+namespace {
+
+using config::Dataset;
+using config::Split;
+
+config::EnsembleSpec load(const std::string& rest) { return config::load_text(kOneMember + rest, "e.yaml"); }
+
+/// What is said about this input, without its place.
+std::string wrong(const std::string& input) {
+  const std::string text = problem(kOneMember + "input: " + input);
+  return text.substr(std::min(text.find(": "), text.size() - 2) + 2);
+}
+
+TEST_CASE("without an input images come from memory") {
+  CHECK(load("").input == config::InputSpec{});
+  CHECK(load("input: null").input == config::InputSpec{});
+  const config::InputSpec shaped = load("input: {shape: [1, 8, 9], preprocess: {std: 2}}").input;
+  CHECK(shaped.dataset == Dataset::memory);
+  CHECK(shaped.shape == ImageShape{1, 8, 9});
+  CHECK(shaped.preprocess.std == std::vector<float>{2.0F});
+  CHECK(load("input: {dataset: memory, shape: [1, 8, 9]}").input.shape == ImageShape{1, 8, 9});
+}
+
+TEST_CASE("every key of every dataset is read") {
+  const config::InputSpec digits = load("input: {dataset: digits, split: train, limit: 0}").input;
+  CHECK(digits.dataset == Dataset::digits);
+  CHECK(digits.split == Split::train);
+  CHECK(digits.limit == 0U);
+  const config::InputSpec cifar =
+      load("input: {dataset: cifar10, path: d, preprocess: {mean: 0.5, std: [1, 2, 3]}}").input;
+  CHECK(cifar.dataset == Dataset::cifar10);
+  CHECK(cifar.split == Split::test);
+  CHECK(cifar.path == "d");
+  CHECK_FALSE(cifar.limit);
+  CHECK(cifar.preprocess.mean == std::vector<float>{0.5F});
+  CHECK(cifar.preprocess.std == std::vector<float>{1.0F, 2.0F, 3.0F});
+  const config::InputSpec npy =
+      load("input: {dataset: npy, images: x.npy, labels: y.npy, layout: nhwc, classes: 5, limit: 7}").input;
+  CHECK(npy.dataset == Dataset::npy);
+  CHECK(npy.images == "x.npy");
+  CHECK(npy.labels == "y.npy");
+  CHECK(npy.layout == config::Layout::nhwc);
+  CHECK(npy.classes == 5);
+  CHECK(npy.limit == 7U);
+  const config::InputSpec random =
+      load("input: {dataset: random, count: 0, shape: [1, 2, 3], classes: 4, seed: 9}").input;
+  CHECK(random.dataset == Dataset::random);
+  CHECK(random.count == 0);
+  CHECK(random.shape == ImageShape{1, 2, 3});
+  CHECK(random.classes == 4);
+  CHECK(random.seed == 9);
+}
+
+TEST_CASE("training reads the split train where there are splits and the same input elsewhere") {
+  const auto digits = load("input: {dataset: digits, limit: 50, preprocess: {mean: 0.5}}");
+  CHECK(digits.input.split == Split::test);
+  CHECK(digits.train_input.split == Split::train);
+  CHECK(digits.train_input.limit == 50U);
+  CHECK(digits.train_input.preprocess == digits.input.preprocess);
+  const auto random = load("input: {dataset: random, count: 5}");
+  CHECK(random.train_input == random.input);
+}
+
+TEST_CASE("training can read another input") {
+  const auto spec = load("input: {dataset: digits}\ntrain: {input: {dataset: cifar10, path: d}}");
+  CHECK(spec.input.dataset == Dataset::digits);
+  CHECK(spec.train_input.dataset == Dataset::cifar10);
+  CHECK(spec.train_input.split == Split::train);
+  CHECK(problem(kOneMember + "train: {input: {dataset: digitz}}") ==
+        "e.yaml:2:26: 'dataset' must be digits, cifar10, npy, random or memory, not 'digitz'; did you mean 'digits'?");
+}
+
+TEST_CASE("a dataset needs its keys") {
+  CHECK(wrong("{dataset: cifar10}") == "'input' needs 'path', the folder with the files of the binary version");
+  CHECK(wrong("{dataset: npy}") == "'input' needs 'images', a .npy file");
+  CHECK(wrong("{dataset: random}") == "'input' needs 'count', a number of images");
+}
+
+TEST_CASE("keys of another dataset are refused with the datasets that have them") {
+  CHECK(wrong("{dataset: digits, path: x}") == "'path' belongs to dataset cifar10, not to dataset digits");
+  CHECK(wrong("{dataset: npy, images: x, split: test}") ==
+        "'split' belongs to dataset digits or cifar10, not to dataset npy");
+  CHECK(wrong("{dataset: digits, shape: [3, 32, 32]}") == "'shape' belongs to dataset random, not to dataset digits");
+  CHECK(wrong("{dataset: digits, classes: 10}") == "'classes' belongs to dataset npy or random, not to dataset digits");
+  CHECK(wrong("{limit: 3}") ==
+        "'limit' belongs to dataset digits, cifar10, npy or random, not to images from memory (there is no 'dataset')");
+  CHECK(wrong("{dataset: random, count: 1, labels: x}") == "'labels' belongs to dataset npy, not to dataset random");
+}
+
+TEST_CASE("unknown keys of the input are refused with the nearest one") {
+  CHECK(wrong("{dataset: digits, splt: test}") == "unknown key 'splt'; did you mean 'split'?");
+  CHECK(wrong("{dataset: digits, preprocess: {means: 1}}") == "unknown key 'means'; did you mean 'mean'?");
+}
+
+TEST_CASE("values of the input that are wrong are refused with what they must be") {
+  CHECK(wrong("digits") == "'input' must be a map of keys and values, not 'digits'");
+  CHECK(wrong("{dataset: digits, split: val}") == "'split' must be train or test, not 'val'");
+  CHECK(wrong("{dataset: npy, images: x, layout: hwc}") ==
+        "'layout' must be nchw or nhwc, not 'hwc'; did you mean 'nhwc'?");
+  CHECK(wrong("{dataset: digits, limit: -1}") == "'limit' must be a whole number of at least 0, not '-1'");
+  CHECK(wrong("{dataset: random, count: 1, classes: 0}") == "'classes' must be a whole number of at least 1, not '0'");
+  CHECK(wrong("{shape: [3, 32]}") == "'shape' must be [channels, height, width], not a list of 2");
+  CHECK(wrong("{shape: 32}") == "'shape' must be [channels, height, width], not '32'");
+  CHECK(wrong("{shape: [3, 0, 32]}") == "each item of 'shape' must be a whole number of at least 1, not '0'");
+  CHECK(wrong("{shape: [3, 65537, 32]}") ==
+        "each item of 'shape' must be a whole number of at most 65536, not '65537'");
+  CHECK(wrong("{shape: [3, 65536, 65536]}") ==
+        "'shape' 3x65536x65536 is 12884901888 values per image, more than 268435456");
+}
+
+TEST_CASE("preprocessing that cannot be computed is refused") {
+  const auto preprocess = [](const std::string& keys) { return wrong("{dataset: digits, preprocess: " + keys + "}"); };
+  CHECK(preprocess("[1]") == "'preprocess' must be a map of keys and values, not a list");
+  CHECK(preprocess("{mean: x}") == "'mean' must be a number that fits float32, not 'x'");
+  CHECK(preprocess("{mean: [1, 1e39, 1]}") == "each item of 'mean' must be a number that fits float32, not '1e39'");
+  CHECK(preprocess("{std: 0}") == "'std' must be a number above 0 that fits float32, not '0'");
+  CHECK(preprocess("{std: [1, -1, 1]}") == "each item of 'std' must be a number above 0 that fits float32, not '-1'");
+  CHECK(preprocess("{std: 1e-60}") == "'std' must be a number above 0 that fits float32, not '1e-60'");
+  CHECK(preprocess("{mean: []}") == "'mean' must be a number or a list with one for each channel, not an empty list");
+  CHECK(preprocess("{mean: [1, 2]}") == "'mean' has 2 values, but an image has 3 channels");
+  CHECK(preprocess("{std: [1, 2, 3, 4]}") == "'std' has 4 values, but an image has 3 channels");
+  CHECK(load("input: {dataset: npy, images: x, preprocess: {mean: [1, 2, 3, 4]}}").input.preprocess.mean.size() == 4);
+}
+
+TEST_CASE("shape and classes are known as far as the configuration tells") {
+  CHECK(config::known_shape(load("input: {dataset: digits}").input) == ImageShape{3, 32, 32});
+  CHECK(config::known_shape(load("input: {shape: [1, 2, 3]}").input) == ImageShape{1, 2, 3});
+  CHECK_FALSE(config::known_shape(load("input: {dataset: npy, images: x}").input));
+  CHECK(config::known_classes(load("input: {dataset: digits}").input) == 10);
+  CHECK(config::known_classes(load("input: {dataset: random, count: 1, classes: 4}").input) == 4);
+  CHECK(config::known_classes(load("").input) == 0);
+}
+
+}  // namespace
+}  // namespace tutti::test

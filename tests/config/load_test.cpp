@@ -1,0 +1,199 @@
+// The top-level keys, the configuration in effect, and the files that users start from.
+#include "config/load.hpp"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <random>
+
+#include "config/effective.hpp"
+#include "tests/config/problems.hpp"
+
+namespace tutti::test {
+namespace {
+
+config::EnsembleSpec load(const std::string& rest) { return config::load_text(kOneMember + rest, "e.yaml"); }
+
+TEST_CASE("without further keys the defaults hold") {
+  const config::EnsembleSpec spec = load("");
+  const config::EnsembleSpec defaults;
+  CHECK(spec.combine == defaults.combine);
+  CHECK(spec.segment_images == 500);
+  CHECK(spec.batch_images == 32);
+  CHECK(spec.slots == 4);
+  CHECK(spec.threads == 0);
+  CHECK(spec.seed == 0);
+  CHECK_FALSE(spec.save_members);
+  CHECK_FALSE(spec.allow_nan);
+  CHECK(spec.start_deadline == 120.0);
+  CHECK(spec.stop_deadline == 10.0);
+  CHECK(spec.output.empty());
+}
+
+TEST_CASE("every top-level key is read") {
+  const config::EnsembleSpec spec = load(
+      "segment_images: 16777216\nbatch_images: 3\nslots: 64\nthreads: 5\nseed: 6\nsave_members: true\non_nan: allow\n"
+      "start_deadline_s: 0.5\nstop_deadline_s: 2\noutput: runs/x\n");
+  CHECK(spec.segment_images == 16777216);
+  CHECK(spec.batch_images == 3);
+  CHECK(spec.slots == 64);
+  CHECK(spec.threads == 5);
+  CHECK(spec.seed == 6);
+  CHECK(spec.save_members);
+  CHECK(spec.allow_nan);
+  CHECK(spec.start_deadline == 0.5);
+  CHECK(spec.stop_deadline == 2.0);
+  CHECK(spec.output == "runs/x");
+}
+
+TEST_CASE("top-level values that are wrong are refused with what they must be") {
+  const auto wrong = [](const std::string& line) { return problem(kOneMember + line); };
+  CHECK(wrong("segment_images: abc") ==
+        "e.yaml:2:17: 'segment_images' must be a whole number of at least 1, not 'abc'");
+  CHECK(wrong("segment_images: 16777217") ==
+        "e.yaml:2:17: 'segment_images' must be a whole number of at most 16777216, not '16777217'");
+  CHECK(wrong("segment_images: [1]") ==
+        "e.yaml:2:17: 'segment_images' must be a whole number of at least 1, not a list");
+  CHECK(wrong("segment_images: '5'") ==
+        "e.yaml:2:17: 'segment_images' must be a whole number of at least 1, not the text '5'");
+  CHECK(wrong("segment_images:") == "e.yaml:2:1: 'segment_images' has no value; write one, or null for the default");
+  CHECK(wrong("batch_images: auto") == "e.yaml:2:15: 'batch_images' must be a whole number of at least 1, not 'auto'");
+  CHECK(wrong("slots: 65") == "e.yaml:2:8: 'slots' must be a whole number of at most 64, not '65'");
+  CHECK(wrong("threads: -1") == "e.yaml:2:10: 'threads' must be a whole number of at least 0, not '-1'");
+  CHECK(wrong("threads: 1025") == "e.yaml:2:10: 'threads' must be a whole number of at most 1024, not '1025'");
+  CHECK(wrong("save_members: 2") == "e.yaml:2:15: 'save_members' must be true or false, not '2'");
+  CHECK(wrong("on_nan: ignore") == "e.yaml:2:9: 'on_nan' must be error or allow, not 'ignore'");
+  CHECK(wrong("start_deadline_s: 0") ==
+        "e.yaml:2:19: 'start_deadline_s' must be a number of seconds above 0 and at most 1000000, not '0'");
+  CHECK(wrong("stop_deadline_s: 2e6") ==
+        "e.yaml:2:18: 'stop_deadline_s' must be a number of seconds above 0 and at most 1000000, not '2e6'");
+  CHECK(wrong("output: [x]") == "e.yaml:2:9: 'output' must be text, not a list");
+  CHECK(wrong("train: {inputs: 3}") == "e.yaml:2:9: unknown key 'inputs'; did you mean 'input'?");
+  CHECK(wrong("zzz: 3") == "e.yaml:2:1: unknown key 'zzz'");
+}
+
+TEST_CASE("text that is empty or no map is refused") {
+  CHECK(problem("") ==
+        "e.yaml:1:1: the configuration needs 'members', a list such as [{name: cnn-0, model: {kind: small-cnn}}]");
+  CHECK(problem("- 1\n") == "e.yaml:1:1: a configuration is a map of keys and values, not a list");
+  CHECK(problem("hello") == "e.yaml:1:1: a configuration is a map of keys and values, not 'hello'");
+}
+
+/// The configuration in effect is read back as the same one, and says the same again.
+void check_effective(const config::EnsembleSpec& spec) {
+  CAPTURE(spec.effective_yaml);
+  const config::EnsembleSpec again = config::load_text(spec.effective_yaml, "effective");
+  CHECK(again == spec);
+  CHECK(again.effective_yaml == spec.effective_yaml);
+}
+
+TEST_CASE("the configuration in effect is read back as an equal one") {
+  check_effective(load(""));
+  check_effective(load("input: {shape: [1, 2, 3], preprocess: {mean: 0.1, std: [0.3]}}\nassignment: [cpu:0-3]"));
+  check_effective(
+      load("input: {dataset: cifar10, path: 'a b, #c', limit: 3}\nassignment: cuda:GPU-1a\noutput: 'null'"));
+  check_effective(load("input: {dataset: npy, images: x, labels: y, layout: nhwc, classes: 10}\nassignment: 1"));
+  check_effective(load("input: {dataset: digits}\ntrain: {input: {dataset: digits, split: test, limit: 9}}"));
+  check_effective(config::load_text(R"(
+members:
+  - name: a
+    model: {kind: fake, classes: 4, delay_us: 21, load_delay_ms: 30, writes_input: true, weights: 'w: "x"',
+            faults: [{kind: hang}, {kind: exit, phase: train, at_batch: 5}]}
+    weight: -2.3e-7
+    output: probabilities
+    copy_input: true
+    seed: 18446744073709551615
+    train: {epochs: 3, batch_images: 8, learning_rate: 0.1, init: i, bootstrap: true}
+  - {name: b, model: {kind: mlp, layers: [64, 4], weights: b}, weight: 4}
+  - {name: c.c, model: {kind: torchscript, path: c.pt, optimize: off}}
+  - {name: 'true', model: {kind: fake, classes: 4, delay_ms: 7}}
+assignment: {a: "cpu:0-3,8", b: cuda:3, c.c: null, 'true': cuda:MIG-1}
+combine: {rule: weighted, over: probabilities, normalize: false, accumulate: float64}
+input: {dataset: random, count: 7, shape: [1, 2, 3], classes: 4, seed: 5, limit: 0}
+train: {epochs: 2}
+segment_images: 9
+batch_images: 2
+slots: 3
+threads: 4
+seed: 5
+save_members: true
+on_nan: allow
+start_deadline_s: 1.25
+stop_deadline_s: 1e-3
+output: runs/é
+)",
+                                    "e.yaml"));
+}
+
+TEST_CASE("the configuration in effect holds overrides and devices by name") {
+  const auto spec =
+      config::load_text(kOneMember + "assignment: [cpu]\nseed: 1", "e.yaml", {{"seed=4", "slots=2"}, {"a=cpu:3"}});
+  check_effective(spec);
+  CHECK(spec.effective_yaml.find("seed: 4") != std::string::npos);
+  CHECK(spec.effective_yaml.find("a: \"cpu:3\"") != std::string::npos);
+}
+
+TEST_CASE("every configuration that users start from is valid") {
+  int count = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(TUTTI_CONFIG_FOLDER)) {
+    if (entry.path().extension() != ".yaml") continue;
+    CAPTURE(entry.path().string());
+    ++count;
+    config::EnsembleSpec spec;
+    CHECK_NOTHROW(spec = config::load_file(entry.path()));
+    check_effective(spec);
+  }
+  CHECK(count >= 5);
+}
+
+TEST_CASE("text that was damaged anywhere is either valid or refused with words") {
+  const std::string whole =
+      config::load_file(std::filesystem::path(TUTTI_CONFIG_FOLDER) / "examples/cifar10.yaml").effective_yaml;
+  const std::string_view letters = "{}[]:,-#&*!|>'\"%@`~?\n\t a0.\x01\xff";
+  std::mt19937 random(20240607);
+  int valid = 0;
+  int refused = 0;
+  for (int round = 0; round < 1000; ++round) {
+    std::string text = whole;
+    for (int change = round % 3; change < 3; ++change) {
+      const std::size_t at = random() % text.size();
+      switch (random() % 3) {
+        case 0:
+          text[at] = letters[random() % letters.size()];
+          break;
+        case 1:
+          text.insert(at, 1, letters[random() % letters.size()]);
+          break;
+        default:
+          text.erase(at, 1 + random() % 20);
+      }
+    }
+    CAPTURE(text);
+    const auto lines = problems(text);  // any other exception ends the test
+    for (const std::string& line : lines) CHECK(line.starts_with("e.yaml:"));
+    ++(lines.empty() ? valid : refused);
+  }
+  CHECK(valid > 20);
+  CHECK(refused > 500);
+}
+
+TEST_CASE("the demonstration is four small CNNs over the digits") {
+  const auto spec = config::load_file(std::filesystem::path(TUTTI_CONFIG_FOLDER) / "digits.yaml");
+  REQUIRE(spec.members.size() == 4);
+  CHECK(spec.members[3].name == "cnn-3");
+  CHECK(spec.members[3].model.weights == "runs/digits/cnn-3.safetensors");
+  CHECK(spec.input.dataset == config::Dataset::digits);
+  CHECK(spec.train_input.split == config::Split::train);
+  CHECK(spec.members[0].train.epochs == 8);
+}
+
+TEST_CASE("bagging resamples for each member and keeps the rest of the included file") {
+  const auto spec = config::load_file(std::filesystem::path(TUTTI_CONFIG_FOLDER) / "examples/bagging.yaml");
+  CHECK(spec.members.size() == 3);
+  CHECK(spec.members[0].train.bootstrap);
+  CHECK(spec.members[0].train.epochs == 8);
+  CHECK(spec.combine.rule == CombineRule::vote);
+}
+
+}  // namespace
+}  // namespace tutti::test

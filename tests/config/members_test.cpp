@@ -1,0 +1,223 @@
+// `members:` and `train:`: what a member may hold.
+#include <doctest/doctest.h>
+
+#include "config/members.hpp"
+#include "tests/config/problems.hpp"
+
+namespace tutti::test {
+namespace {
+
+config::EnsembleSpec load(const std::string& yaml) { return config::load_text(yaml, "e.yaml"); }
+
+/// What is said about one member of this model, without its place.
+std::string model_problem(const std::string& model) {
+  const std::string text = problem("members: [{name: a, model: {" + model + "}}]");
+  return text.substr(std::min(text.find(": "), text.size() - 2) + 2);
+}
+
+TEST_CASE("a member with nothing but name and kind gets the defaults") {
+  const auto spec =
+      load("seed: 7\nmembers: [{name: a, model: {kind: small-cnn}}, {name: b, model: {kind: small-cnn}}]");
+  REQUIRE(spec.members.size() == 2);
+  const config::MemberSpec& b = spec.members[1];
+  CHECK(b.name == "b");
+  CHECK(std::get<SmallCnnModel>(b.model.kind).classes == 10);
+  CHECK(b.model.weights.empty());
+  CHECK(b.weight == 1.0);
+  CHECK(b.output == OutputKind::logits);
+  CHECK_FALSE(b.copy_input);
+  CHECK(spec.members[0].seed == 7);
+  CHECK(b.seed == 8);
+  CHECK(b.train == config::TrainSpec{});
+  CHECK(kind_name(b.model.kind) == "small-cnn");
+}
+
+TEST_CASE("every key of a member is read") {
+  const auto spec = load(R"(
+members:
+  - name: A_1.x-y
+    model: {kind: fake, classes: 4, delay_us: 20, load_delay_ms: 30, writes_input: true, weights: w.safetensors,
+            faults: [{kind: hang}, {kind: exit, phase: train, at_batch: 5}]}
+    weight: -2.5
+    output: probabilities
+    copy_input: yes
+    seed: 18446744073709551615
+    train: {epochs: 3, batch_images: 8, learning_rate: 1e-2, init: i.safetensors, bootstrap: true}
+  - {name: b, model: {kind: mlp, layers: [64, 4], weights: b.safetensors}, weight: 4}
+  - {name: c, model: {kind: torchscript, path: c.pt, optimize: off}, output: probabilities}
+  - {name: d, model: {kind: fake, classes: 4, delay_ms: 7}}
+combine: {rule: weighted}
+)");
+  const config::MemberSpec& a = spec.members[0];
+  CHECK(a.name == "A_1.x-y");
+  const auto& fake = std::get<FakeModel>(a.model.kind);
+  CHECK(fake.classes == 4);
+  CHECK(fake.delay_us == 20);
+  CHECK(fake.load_delay_us == 30'000);
+  CHECK(fake.writes_input);
+  REQUIRE(fake.faults.size() == 2);
+  CHECK(fake.faults[0] == FaultPoint{FaultKind::hang, FaultPhase::predict, 0});
+  CHECK(fake.faults[1] == FaultPoint{FaultKind::exit, FaultPhase::train, 5});
+  CHECK(a.model.weights == "w.safetensors");
+  CHECK(a.weight == -2.5);
+  CHECK(a.output == OutputKind::probabilities);
+  CHECK(a.copy_input);
+  CHECK(a.seed == 18446744073709551615U);
+  CHECK(a.train == config::TrainSpec{3, 8, 1e-2, "i.safetensors", true});
+  CHECK(std::get<MlpModel>(spec.members[1].model.kind).layers == std::vector<std::uint32_t>{64, 4});
+  CHECK(spec.members[1].model.weights == "b.safetensors");
+  CHECK(std::get<TorchScriptModel>(spec.members[2].model.kind) == TorchScriptModel{"c.pt", false});
+  CHECK(std::get<FakeModel>(spec.members[3].model.kind).delay_us == 7'000);
+  CHECK(kind_name(spec.members[1].model.kind) == "mlp");
+  CHECK(kind_name(spec.members[2].model.kind) == "torchscript");
+  CHECK(kind_name(spec.members[3].model.kind) == "fake");
+}
+
+TEST_CASE("how a member learns is its own over the ensemble's over the defaults") {
+  const auto spec = load(
+      "members: [{name: a, model: {kind: fake}, train: {epochs: 9, bootstrap: false}}, {name: b, model: {kind: "
+      "fake}}]\n"
+      "train: {epochs: 4, batch_images: 16, bootstrap: true}\n");
+  CHECK(spec.members[0].train == config::TrainSpec{9, 16, 1e-3, "", false});
+  CHECK(spec.members[1].train == config::TrainSpec{4, 16, 1e-3, "", true});
+}
+
+TEST_CASE("members are needed") {
+  CHECK(problem("seed: 1") ==
+        "e.yaml:1:1: the configuration needs 'members', a list such as [{name: cnn-0, model: {kind: small-cnn}}]");
+  CHECK(problem("members: []") == "e.yaml:1:10: 'members' must be a list of 1 to 1024 members, not one of 0");
+  CHECK(problem("members: {a: 1}") == "e.yaml:1:10: 'members' must be a list of 1 to 1024 members, not a map");
+  CHECK(problem("members:") == "e.yaml:1:1: 'members' has no value; write one, or null for the default");
+  CHECK(problem("members: [x]") == "e.yaml:1:11: member 0 must be a map of keys and values, not 'x'");
+}
+
+TEST_CASE("a member needs a name and a model") {
+  const auto lines = problems("members:\n  - {weight: 1}\n");
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[0] == "e.yaml:2:5: member 0 needs 'name', a word such as cnn-0");
+  CHECK(lines[1] == "e.yaml:2:5: member 0 needs 'model', such as {kind: small-cnn}");
+}
+
+TEST_CASE("a name that could be no file name or key is refused") {
+  const auto name = [](const std::string& text) {
+    return problem("members: [{name: " + text + ", model: {kind: fake}}]");
+  };
+  CHECK(name("'a b'") == "e.yaml:1:18: the name 'a b' may hold letters, digits, '_', '.' and '-' only");
+  CHECK(name("a/b") == "e.yaml:1:18: the name 'a/b' may hold letters, digits, '_', '.' and '-' only");
+  CHECK(name("..") == "e.yaml:1:18: the name '..' must begin with a letter, a digit or '_'");
+  CHECK(name("-x") == "e.yaml:1:18: the name '-x' must begin with a letter, a digit or '_'");
+  CHECK(name("12") == "e.yaml:1:18: the name '12' would be taken for a rank in 'assignment'; add a letter");
+  CHECK(name(std::string(65, 'x')).ends_with("' is longer than 64 characters"));
+  CHECK(name("[x]") == "e.yaml:1:18: 'name' must be text, not a list");
+  CHECK(name("''") == "e.yaml:1:18: 'name' must be text, not the text ''");
+}
+
+TEST_CASE("two members of one name are refused") {
+  CHECK(problem("members:\n  - {name: a, model: {kind: fake}}\n  - {name: a, model: {kind: fake}}\n") ==
+        "e.yaml:3:5: member 1 is called 'a' like member 0; names must differ");
+}
+
+TEST_CASE("unknown keys of a member are refused with the nearest one") {
+  CHECK(problem("members: [{name: a, model: {kind: fake}, wieght: 2}]") ==
+        "e.yaml:1:42: unknown key 'wieght'; did you mean 'weight'?");
+  CHECK(model_problem("kind: fake, clases: 3") == "unknown key 'clases'; did you mean 'classes'?");
+  CHECK(problem("members: [{name: a, model: {kind: fake}, train: {epoch: 2}}]") ==
+        "e.yaml:1:50: unknown key 'epoch'; did you mean 'epochs'?");
+  CHECK(model_problem("kind: fake, faults: [{kind: exit, fase: load}]") == "unknown key 'fase'; did you mean 'phase'?");
+}
+
+TEST_CASE("values of a member that are wrong are refused with what they must be") {
+  const auto with = [](const std::string& keys) {
+    return problem("members: [{name: a, model: {kind: fake}, " + keys + "}]");
+  };
+  CHECK(with("weight: x") == "e.yaml:1:50: 'weight' must be a number, not 'x'");
+  CHECK(with("weight: .nan") == "e.yaml:1:50: 'weight' must be a number, not '.nan'");
+  CHECK(with("weight: nan") == "e.yaml:1:50: 'weight' must be a number, not 'nan'");
+  CHECK(with("weight: inf") == "e.yaml:1:50: 'weight' must be a number, not 'inf'");
+  CHECK(with("weight: 1e999") == "e.yaml:1:50: 'weight' must be a number, not '1e999'");
+  CHECK(with("weight: '2'") == "e.yaml:1:50: 'weight' must be a number, not the text '2'");
+  CHECK(with("seed: 1.5") == "e.yaml:1:48: 'seed' must be a whole number of at least 0, not '1.5'");
+  CHECK(with("seed: 18446744073709551616") ==
+        "e.yaml:1:48: 'seed' must be a whole number of at most 18446744073709551615, not '18446744073709551616'");
+  CHECK(with("copy_input: 1") == "e.yaml:1:54: 'copy_input' must be true or false, not '1'");
+  CHECK(with("copy_input: 'true'") == "e.yaml:1:54: 'copy_input' must be true or false, not the text 'true'");
+  CHECK(with("output: logit") ==
+        "e.yaml:1:50: 'output' must be probabilities, logits or features, not 'logit'; did you mean 'logits'?");
+  CHECK(with("train: 3") == "e.yaml:1:49: 'train' must be a map of keys and values, not '3'");
+  CHECK(with("train: {epochs: 0}") == "e.yaml:1:58: 'epochs' must be a whole number of at least 1, not '0'");
+  CHECK(with("train: {batch_images: 4294967296}") ==
+        "e.yaml:1:64: 'batch_images' must be a whole number of at most 4294967295, not '4294967296'");
+  CHECK(with("train: {learning_rate: 0}") == "e.yaml:1:65: 'learning_rate' must be a number above 0, not '0'");
+  CHECK(with("train: {bootstrap: maybe}") == "e.yaml:1:61: 'bootstrap' must be true or false, not 'maybe'");
+  CHECK(with("train: {init: {}}") == "e.yaml:1:56: 'init' must be text, not a map");
+  CHECK(with("train: {input: {}}") ==
+        "e.yaml:1:50: 'input' belongs to the 'train' of the whole: all members learn from one stream");
+}
+
+TEST_CASE("a model needs a known kind") {
+  CHECK(problem("members: [{name: a, model: small-cnn}]") ==
+        "e.yaml:1:28: 'model' must be a map of keys and values, not 'small-cnn'");
+  CHECK(model_problem("classes: 3") == "'model' needs 'kind', small-cnn, mlp, torchscript or fake");
+  CHECK(model_problem("kind: smal-cnn") ==
+        "'kind' must be small-cnn, mlp, torchscript or fake, not 'smal-cnn'; did you mean 'small-cnn'?");
+  CHECK(model_problem("kind: [fake]") == "'kind' must be small-cnn, mlp, torchscript or fake, not a list");
+}
+
+TEST_CASE("keys of another kind of model are refused with the kinds that have them") {
+  CHECK(model_problem("kind: small-cnn, layers: [3]") == "'layers' belongs to mlp, not to small-cnn");
+  CHECK(model_problem("kind: small-cnn, path: x.pt") == "'path' belongs to torchscript, not to small-cnn");
+  CHECK(model_problem("kind: mlp, layers: [3], classes: 3") == "'classes' belongs to small-cnn or fake, not to mlp");
+  CHECK(model_problem("kind: mlp, layers: [3], delay_us: 3") == "'delay_us' belongs to fake, not to mlp");
+  CHECK(model_problem("kind: fake, optimize: on") == "'optimize' belongs to torchscript, not to fake");
+  CHECK(
+      model_problem("kind: torchscript, path: x.pt, weights: w") ==
+      "'weights' belongs to small-cnn, mlp or fake, not to torchscript; a torchscript file holds its own weights, name "
+      "it with 'path'");
+  CHECK(problem("members: [{name: a, model: {kind: mlp, layers: [3]}, output: features}]") ==
+        "e.yaml:1:54: 'output' belongs to torchscript and fake; mlp always answers logits");
+}
+
+TEST_CASE("the layers of an mlp are checked") {
+  CHECK(model_problem("kind: mlp") ==
+        "'model' needs 'layers', the hidden widths and then the number of classes: [64, 10]");
+  CHECK(model_problem("kind: mlp, layers: []") ==
+        "'layers' must be a list of 1 to 64 widths such as [64, 10], not one of 0");
+  CHECK(model_problem("kind: mlp, layers: 10") ==
+        "'layers' must be a list of 1 to 64 widths such as [64, 10], not '10'");
+  CHECK(model_problem("kind: mlp, layers: [64, 0]") ==
+        "each item of 'layers' must be a whole number of at least 1, not '0'");
+  CHECK(model_problem("kind: mlp, layers: [2000000]") ==
+        "each item of 'layers' must be a whole number of at most 1048576, not '2000000'");
+}
+
+TEST_CASE("the rest of a model is checked") {
+  CHECK(model_problem("kind: small-cnn, classes: 0") == "'classes' must be a whole number of at least 1, not '0'");
+  CHECK(model_problem("kind: torchscript") == "'model' needs 'path', the file that torch.jit.save wrote");
+  CHECK(model_problem("kind: torchscript, path: x, optimize: 2") == "'optimize' must be true or false, not '2'");
+  CHECK(model_problem("kind: fake, delay_us: 3600000001") ==
+        "'delay_us' must be a whole number of at most 3600000000, not '3600000001'");
+  CHECK(model_problem("kind: fake, delay_us: 1, delay_ms: 1") ==
+        "'delay_us' and 'delay_ms' are the same delay; give one of them");
+}
+
+TEST_CASE("scripted faults are checked") {
+  const auto faults = [](const std::string& list) { return model_problem("kind: fake, faults: " + list); };
+  CHECK(faults("{kind: exit}") == "'faults' must be a list of at most 1024 maps with kind, phase and at_batch");
+  CHECK(faults("[exit]") == "a fault must be a map of keys and values, not 'exit'");
+  CHECK(faults("[{phase: load}]") == "a fault needs 'kind', exception, exit, abort, segfault, kill, hang or nan");
+  CHECK(faults("[{kind: none}]") ==
+        "'kind' must be exception, exit, abort, segfault, kill, hang or nan, not 'none'; did you mean 'nan'?");
+  CHECK(faults("[{kind: exit, phase: warmup}]") ==
+        "'phase' must be load, warm_up, predict or train, not 'warmup'; did you mean 'warm_up'?");
+  CHECK(faults("[{kind: exit, phase: load, at_batch: 1}]") ==
+        "'at_batch' has no meaning in phase load: no batch has come yet");
+  CHECK(faults("[{kind: nan, phase: train}]") == "a nan can be answered in phase predict or warm_up only");
+}
+
+TEST_CASE("all violations of all members are found at once") {
+  CHECK(problems("members:\n  - {name: a b, model: {kind: fake, classes: 0}}\n  - {nam: b, model: {kind: mlp}}\n")
+            .size() == 5);
+}
+
+}  // namespace
+}  // namespace tutti::test

@@ -1,0 +1,47 @@
+// Loads text that is wrong and returns what is said about it. For tests only.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tutti/error.hpp>
+
+#include "config/load.hpp"
+
+namespace tutti::test {
+
+/// One fake member, so that a case can add the keys that it is about.
+inline const std::string kOneMember = "members: [{name: a, model: {kind: fake}}]\n";
+
+/// The lines about the violations, in the order of the message; empty where there are none.
+template <class Load>
+std::vector<std::string> problems_of(Load&& load) {
+  try {
+    load();
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::usage);
+    if (error.detail().empty()) return {error.message()};
+    std::vector<std::string> lines;
+    std::istringstream detail(error.detail());
+    for (std::string line; std::getline(detail, line);) lines.push_back(line);
+    return lines;
+  }
+  return {};
+}
+
+inline std::vector<std::string> problems(std::string_view yaml, const config::Overrides& overrides = {}) {
+  return problems_of([&] { config::load_text(yaml, "e.yaml", overrides); });
+}
+
+/// The only violation, or all of them for the message of the failing check.
+inline std::string problem(std::string_view yaml, const config::Overrides& overrides = {}) {
+  std::string text;
+  for (const std::string& line : problems(yaml, overrides)) text += (text.empty() ? "" : "\n") + line;
+  return text;
+}
+
+}  // namespace tutti::test

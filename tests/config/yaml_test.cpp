@@ -1,0 +1,145 @@
+// What the text itself can be: syntax, duplicate keys, bounds, and how violations are listed.
+#include "config/yaml.hpp"
+
+#include <doctest/doctest.h>
+
+#include "tests/config/problems.hpp"
+
+namespace tutti::test {
+namespace {
+
+using config::parse_yaml;
+using config::Tree;
+using config::Violations;
+
+TEST_CASE("every value and key of a parsed text knows its place") {
+  Violations violations;
+  const auto tree = parse_yaml("a: 1\nb:\n  - x\n  - {c: [2]}\n", "f.yaml", violations);
+  REQUIRE(tree);
+  CHECK(violations.count() == 0);
+  CHECK(tree->find_entry("b")->key_place.text() == "f.yaml:2:1");
+  const Tree& list = *tree->find("b");
+  CHECK(list.items[0].place.text() == "f.yaml:3:5");
+  CHECK(list.items[1].find("c")->items[0].place.text() == "f.yaml:4:10");
+}
+
+TEST_CASE("a written null differs from a value that was forgotten") {
+  Violations violations;
+  const auto tree = parse_yaml("a: null\nb: ~\nc:\nnull_b: {d: Null, e, f: NULL}\ng:\nnull: 1\n", "f.yaml", violations);
+  REQUIRE(tree);
+  const auto blank = [&](const char* key) {
+    const Tree* value = tree->find(key) != nullptr ? tree->find(key) : tree->find("null_b")->find(key);
+    REQUIRE(value->kind == Tree::Kind::null);
+    return value->blank;
+  };
+  CHECK_FALSE(blank("a"));
+  CHECK_FALSE(blank("b"));
+  CHECK(blank("c"));
+  CHECK_FALSE(blank("d"));
+  CHECK(blank("e"));
+  CHECK_FALSE(blank("f"));
+  CHECK(blank("g"));
+  CHECK(tree->find("c")->place.text() == "f.yaml:3:1");
+}
+
+TEST_CASE("a byte order mark and windows line ends change no place") {
+  CHECK(problem("\xEF\xBB\xBFseeed: 1\r\n" + kOneMember) == "e.yaml:1:1: unknown key 'seeed'; did you mean 'seed'?");
+  CHECK(problem("seed: null\r\n" + kOneMember).empty());
+}
+
+TEST_CASE("text that is no YAML is refused with its place") {
+  CHECK(problem("a: [1\nb: 2\n") == "e.yaml:2:2: this is not YAML: end of sequence flow not found");
+  CHECK(problem("a: 1\n b: 2\n") == "e.yaml:2:3: this is not YAML: illegal map value");
+}
+
+TEST_CASE("a second document is refused") {
+  CHECK(problem("seed: 1\n---\nseed: 2\n") == "e.yaml:3:1: a second document begins; a file holds one: remove '---'");
+}
+
+TEST_CASE("duplicate keys are refused at every level") {
+  CHECK(problem("seed: 1\n" + kOneMember + "seed: 2\n") ==
+        "e.yaml:3:1: duplicate key 'seed'; it was given in line 1 already");
+  CHECK(problem("members: [{name: a, name: b, model: {kind: fake}}]") ==
+        "e.yaml:1:21: duplicate key 'name'; it was given in line 1 already");
+}
+
+TEST_CASE("a key that is no word is refused") {
+  CHECK(problem(kOneMember + "? [x]\n: 1\n") == "e.yaml:2:3: a key must be a word, not a list, a map or nothing");
+}
+
+TEST_CASE("tags are refused") {
+  CHECK(problem(kOneMember + "output: !!binary abc\n") ==
+        "e.yaml:2:9: tags such as 'tag:yaml.org,2002:binary' have no meaning here; remove it");
+}
+
+TEST_CASE("an alias that contains itself ends with a message instead of never") {
+  CHECK(problem("a: &x [*x]\n") == "e.yaml:1:4: nested more than 64 levels");
+}
+
+TEST_CASE("aliases cannot multiply a small text without bound") {
+  std::string yaml = "a0: &a0 [1,1,1,1,1,1,1,1,1,1]\n";
+  for (int i = 1; i < 9; ++i) {
+    yaml += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [";
+    for (int j = 0; j < 10; ++j) yaml += (j == 0 ? "*a" : ",*a") + std::to_string(i - 1);
+    yaml += "]\n";
+  }
+  CHECK(problem(yaml).ends_with(": more than 100000 values"));
+}
+
+TEST_CASE("deep nesting is refused and does not exhaust the stack") {
+  CHECK(problem("a: " + std::string(200, '[') + std::string(200, ']')).ends_with(": nested more than 64 levels"));
+  CHECK(problem("a: " + std::string(100'000, '[')).find("this is not YAML") != std::string::npos);
+}
+
+TEST_CASE("emitted YAML is read back as the same tree") {
+  Tree tree = Tree::map();
+  tree.set("text", Tree::text("null: \"quoted\"\n, [x] # y"));
+  tree.set("number", Tree::plain("-0.5"));
+  tree.set("nothing", Tree::null());
+  tree.set("list", Tree::list({Tree::plain("1"), Tree::text("true"), Tree::null()}));
+  Tree inner = Tree::map();
+  inner.set("a.b", Tree::text("cpu:0-3,8"));
+  tree.set("nested", Tree::list({inner, Tree::map(), Tree::list()}));
+  Violations violations;
+  const std::string first = config::emit_yaml(tree);
+  const auto back = parse_yaml(first, "f.yaml", violations);
+  REQUIRE(back);
+  CHECK(violations.count() == 0);
+  CHECK(config::emit_yaml(*back) == first);
+  CHECK(back->find("text")->scalar == tree.find("text")->scalar);
+  CHECK(back->find("text")->quoted);
+  CHECK_FALSE(back->find("number")->quoted);
+  CHECK(back->find("nothing")->kind == Tree::Kind::null);
+  CHECK_FALSE(back->find("nothing")->blank);
+  CHECK(back->find("list")->items[1].quoted);
+  CHECK(back->find("nested")->items[0].find("a.b")->scalar == "cpu:0-3,8");
+  CHECK(back->find("nested")->items[1].kind == Tree::Kind::map);
+}
+
+TEST_CASE("one violation is the message itself") {
+  try {
+    config::load_text(kOneMember + "slots: 0", "e.yaml");
+    FAIL("no error");
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::usage);
+    CHECK(error.message() == "e.yaml:2:8: 'slots' must be a whole number of at least 1, not '0'");
+    CHECK(error.detail().empty());
+  }
+}
+
+TEST_CASE("several violations are counted and listed in the order of the file") {
+  try {
+    config::load_text("slots: 0\n" + kOneMember + "segmnt_images: 3\nseed: x\n", "e.yaml", {{"threads=-1"}, {}});
+    FAIL("no error");
+  } catch (const Error& error) {
+    CHECK(error.message() == "cannot use e.yaml: 4 problems");
+    CHECK(error.detail() ==
+          "e.yaml:1:8: 'slots' must be a whole number of at least 1, not '0'\n"
+          "e.yaml:3:1: unknown key 'segmnt_images'; did you mean 'segment_images'?\n"
+          "e.yaml:4:7: 'seed' must be a whole number of at least 0, not 'x'\n"
+          "command line: 'threads=-1': 'threads' must be a whole number of at least 0, not '-1'");
+  }
+}
+
+}  // namespace
+}  // namespace tutti::test
