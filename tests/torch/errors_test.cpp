@@ -1,0 +1,39 @@
+// Tests of how LibTorch's errors are put for people.
+#include "tests/common/error_of.hpp"
+#include "tests/torch/torch_doctest.hpp"
+#include "worker/torch/torch_errors.hpp"
+
+namespace tutti::worker {
+namespace {
+
+TEST_CASE("a long text keeps its beginning and its end") {
+  const std::string text = "begin" + std::string(5000, '.') + "end\n\n";
+  const std::string cut = shortened(text);
+  CHECK(cut.size() < 1100);
+  CHECK(cut.starts_with("begin"));
+  CHECK(cut.ends_with("end"));
+  CHECK(test::contains(cut, "\n[...]\n"));
+  CHECK(shortened(" short \n") == "short");
+  CHECK(shortened(" \n").empty());
+}
+
+TEST_CASE("what LibTorch throws becomes an error with a reason and a hint") {
+  const auto error = test::error_of(
+      [] { explained(ErrorKind::failed, "it broke", "mend it", [] { return at::ones({3}) + at::ones({4}); }); });
+  REQUIRE(error);
+  CHECK(error->message() == "it broke");
+  CHECK(error->hint() == "mend it");
+  CHECK(error->detail() == "The size of tensor a (3) must match the size of tensor b (4) at non-singleton dimension 0");
+}
+
+TEST_CASE("an error of Tutti passes unchanged") {
+  const auto error = test::error_of([] {
+    explained(ErrorKind::failed, "outer", "", [] { throw Error(ErrorKind::usage, "inner", "detail", "hint"); });
+  });
+  REQUIRE(error);
+  CHECK(error->message() == "inner");
+  CHECK(error->kind() == ErrorKind::usage);
+}
+
+}  // namespace
+}  // namespace tutti::worker

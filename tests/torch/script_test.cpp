@@ -1,0 +1,259 @@
+// Tests of torchscript members: optimised and plain agree, and what cannot be used is named in few words.
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+#include <fstream>
+
+#include "tests/common/error_of.hpp"
+#include "tests/common/temporary_folder.hpp"
+#include "tests/torch/requests.hpp"
+#include "tests/torch/script_files.hpp"
+#include "tests/torch/torch_doctest.hpp"
+#include "worker/torch/models.hpp"
+
+namespace tutti::worker {
+namespace {
+
+using test::answers;
+using test::contains;
+using test::error_of;
+using test::request_for;
+using test::save_script;
+using test::some_images;
+using test::TemporaryFolder;
+
+MemberRequest script_request(const std::filesystem::path& file, bool optimize = true) {
+  MemberRequest request = request_for(TorchScriptModel{file.string(), optimize});
+  request.over = OutputKind::logits;
+  return request;
+}
+
+// The error of the first batch of 4 images that a module with this body is given.
+std::optional<Error> first_batch_error(const std::string& forward, MemberRequest request = {}) {
+  const TemporaryFolder folder;
+  save_script(folder / "m.pt", forward);
+  const MemberRequest plain = script_request(folder / "m.pt");
+  if (request.name.empty()) request = plain;
+  request.model = plain.model;
+  return error_of([&] {
+    const std::vector<float> images = some_images(4);
+    make_torch_model(request)->probe(images.data(), 4);
+  });
+}
+
+TEST_CASE("an optimised module answers as the plain one and as the sums written out") {
+  const TemporaryFolder folder;
+  for (const std::string& forward : {test::kDenseScript, test::kConvolutionScript}) {
+    save_script(folder / "m.pt", forward);
+    const std::vector<float> images = some_images(8);
+    auto plain_model = make_torch_model(script_request(folder / "m.pt", false));
+    const std::vector<float> plain = answers(*plain_model, images, 8, 4);
+    auto model = make_torch_model(script_request(folder / "m.pt"));
+    CHECK(model->width() == 0);
+    const std::vector<float> optimised = answers(*model, images, 8, 4);
+    CHECK(model->width() == plain.size() / 8);
+    CHECK(model->parameters() == 4 * 27 + 30720 + 10);
+    REQUIRE(plain.size() == optimised.size());
+    for (std::size_t i = 0; i < plain.size(); ++i) CHECK(optimised[i] == doctest::Approx(plain[i]).epsilon(1e-4));
+    std::vector<float> output(4 * model->width());
+    model->predict(images.data(), 4, output);
+    CHECK(std::equal(output.begin(), output.end(), optimised.begin()));
+  }
+}
+
+TEST_CASE("a dense module answers what its weights say") {
+  const TemporaryFolder folder;
+  save_script(folder / "m.pt", "return torch.flatten(x, 1)[:, 5:8] * 2.0");
+  const std::vector<float> images = some_images(2);
+  const std::vector<float> found = answers(*make_torch_model(script_request(folder / "m.pt")), images, 2, 2);
+  REQUIRE(found.size() == 6);
+  for (std::size_t i = 0; i < 6; ++i) CHECK(found[i] == 2.0F * images[i / 3 * 3072 + 5 + i % 3]);
+}
+
+TEST_CASE("a module that was frozen when it was saved is taken as it is") {
+  const TemporaryFolder folder;
+  save_script(folder / "plain.pt", test::kConvolutionScript);
+  save_script(folder / "frozen.pt", test::kConvolutionScript, true);
+  const std::vector<float> images = some_images(4);
+  CHECK(answers(*make_torch_model(script_request(folder / "frozen.pt")), images, 4, 4) ==
+        answers(*make_torch_model(script_request(folder / "plain.pt")), images, 4, 4));
+}
+
+TEST_CASE("a module that was saved while training answers in evaluation mode") {
+  const TemporaryFolder folder;
+  save_script(folder / "dropout.pt",
+              "return torch.linear(torch.dropout(torch.flatten(x, 1), 0.5, self.training), self.weight, self.bias)");
+  save_script(folder / "plain.pt", test::kDenseScript);
+  const std::vector<float> images = some_images(4);
+  for (const bool optimize : {false, true})
+    CHECK(answers(*make_torch_model(script_request(folder / "dropout.pt", optimize)), images, 4, 4) ==
+          answers(*make_torch_model(script_request(folder / "plain.pt", optimize)), images, 4, 4));
+}
+
+TEST_CASE("the same batch of a module has the same bits at every call") {
+  const TemporaryFolder folder;
+  save_script(folder / "m.pt", test::kConvolutionScript);
+  const std::vector<float> images = some_images(21);
+  auto model = make_torch_model(script_request(folder / "m.pt"));
+  const std::vector<float> first = answers(*model, images, 21, 8);
+  for (const std::uint32_t batch : {1U, 3U, 4U, 20U, 5U}) answers(*model, images, 21, batch);
+  for (int call = 0; call < 4; ++call) CHECK(answers(*model, images, 21, 8) == first);
+  CHECK(answers(*make_torch_model(script_request(folder / "m.pt")), images, 21, 8) == first);
+}
+
+TEST_CASE("probabilities of a module that answers logits sum to one and those it answers itself are left alone") {
+  const TemporaryFolder folder;
+  save_script(folder / "logits.pt", test::kDenseScript);
+  save_script(folder / "softmax.pt",
+              "return torch.softmax(torch.linear(torch.flatten(x, 1), self.weight, self.bias), 1)");
+  const std::vector<float> images = some_images(4);
+  MemberRequest logits = script_request(folder / "logits.pt");
+  logits.over = OutputKind::probabilities;
+  MemberRequest probabilities = script_request(folder / "softmax.pt");
+  probabilities.output = probabilities.over = OutputKind::probabilities;
+  const std::vector<float> found = answers(*make_torch_model(logits), images, 4, 4);
+  const std::vector<float> expected = answers(*make_torch_model(probabilities), images, 4, 4);
+  REQUIRE(found.size() == expected.size());
+  for (std::size_t i = 0; i < found.size(); ++i) CHECK(found[i] == doctest::Approx(expected[i]).epsilon(1e-5));
+}
+
+TEST_CASE("a module that writes to its input gets a copy where that is asked for") {
+  const TemporaryFolder folder;
+  save_script(folder / "m.pt", test::kWritingScript);
+  const std::vector<float> images = some_images(4);
+  MemberRequest request = script_request(folder / "m.pt");
+  request.copy_input = true;
+  auto model = make_torch_model(request);
+  const std::vector<float> first = answers(*model, images, 4, 4);
+  CHECK(images == some_images(4));
+  CHECK(answers(*model, images, 4, 4) == first);
+}
+
+TEST_CASE("a module that writes to read-only input is ended by SIGSEGV") {
+  const TemporaryFolder folder;
+  save_script(folder / "m.pt", test::kWritingScript);
+  const std::vector<float> images = some_images(4);
+  const std::size_t bytes = images.size() * sizeof(float);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::signal(SIGSEGV, SIG_DFL);
+    void* const memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    std::memcpy(memory, images.data(), bytes);
+    ::mprotect(memory, bytes, PROT_READ);
+    make_torch_model(script_request(folder / "m.pt"))->probe(static_cast<const float*>(memory), 4);
+    ::_exit(0);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFSIGNALED(status));
+  CHECK(WTERMSIG(status) == SIGSEGV);
+}
+
+TEST_CASE("a module that differs once optimised is an error that names the option") {
+  const auto error =
+      first_batch_error("return torch.linear(torch.flatten(x, 1), self.weight, self.bias) + torch.rand([10])");
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(contains(error->message(), "m.pt' answers differently once optimised"));
+  CHECK(contains(error->detail(), "largest difference"));
+  CHECK(contains(error->hint(), "optimize: off"));
+}
+
+TEST_CASE("answers of another shape or type or kind say what came and what is needed") {
+  auto error = first_batch_error("return torch.linear(torch.flatten(x, 1), self.weight, self.bias).double()");
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "the model answers a tensor of shape [4, 10] and type Double");
+  CHECK(contains(error->detail(), "type Float"));
+  CHECK(contains(error->hint(), "x.float()"));
+  error = first_batch_error("return torch.conv2d(x, self.kernel)");
+  REQUIRE(error);
+  CHECK(error->message() == "the model answers a tensor of shape [4, 4, 30, 30] and type Float");
+  CHECK(contains(error->detail(), "[4, classes or features]"));
+  CHECK(contains(error->hint(), "x.flatten(1)"));
+  error = first_batch_error("return torch.flatten(x, 1)[0:1]");
+  REQUIRE(error);
+  CHECK(error->message() == "the model answers a tensor of shape [1, 3072] and type Float");
+  error = first_batch_error("return x, x");
+  REQUIRE(error);
+  CHECK(error->message() == "the model answers a Tuple, not a tensor");
+  CHECK(contains(error->hint(), "returns one tensor"));
+  MemberRequest over_probabilities = request_for(SmallCnnModel{});
+  error = first_batch_error("return torch.flatten(x, 1)[:, 0:1]", over_probabilities);
+  REQUIRE(error);
+  CHECK(contains(error->detail(), "softmax of a single value"));
+}
+
+TEST_CASE("a width that changes between batches is an error") {
+  const TemporaryFolder folder;
+  save_script(folder / "m.pt", "return torch.flatten(x, 1)[:, 0:x.size(0)]");
+  auto model = make_torch_model(script_request(folder / "m.pt"));
+  const std::vector<float> images = some_images(4);
+  model->probe(images.data(), 4);
+  const auto error = error_of([&] { model->probe(images.data(), 3); });
+  REQUIRE(error);
+  CHECK(contains(error->detail(), "shape [3, 4], as in the batches before"));
+}
+
+TEST_CASE("a module that fails on a batch is an error without a backtrace") {
+  const auto error = first_batch_error("return torch.linear(x, self.weight, self.bias)");
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::failed);
+  CHECK(error->message() == "the model failed on a batch of 4 images");
+  CHECK(contains(error->detail(), "mat1 and mat2 shapes cannot be multiplied"));
+  CHECK_FALSE(contains(error->detail(), "frame #"));
+  CHECK(error->detail().size() < 1100);
+}
+
+TEST_CASE("files that are no TorchScript are named in few words") {
+  const TemporaryFolder folder;
+  auto error = error_of([&] { make_torch_model(script_request(folder / "absent.pt")); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "there is no file '" + (folder / "absent.pt").string() + "'");
+  CHECK(contains(error->hint(), "path"));
+  save_script(folder / "whole.pt", test::kDenseScript);
+  const std::string whole = test::bytes_of(folder / "whole.pt");
+  std::ofstream(folder / "cut.pt", std::ios::binary) << whole.substr(0, whole.size() / 2);
+  std::ofstream(folder / "text.pt") << "not a model";
+  std::ofstream(folder / "empty.pt");
+  for (const char* name : {"cut.pt", "text.pt", "empty.pt"}) {
+    CAPTURE(name);
+    error = error_of([&] { make_torch_model(script_request(folder / name)); });
+    REQUIRE(error);
+    CHECK(error->kind() == ErrorKind::usage);
+    CHECK(error->message() == "'" + (folder / name).string() + "' cannot be loaded as TorchScript");
+    CHECK_FALSE(error->detail().empty());
+    CHECK(error->detail().size() < 1100);
+    CHECK_FALSE(contains(error->detail(), "frame #"));
+    CHECK(contains(error->hint(), "torch.jit"));
+  }
+}
+
+TEST_CASE("a torchscript member is neither trained nor saved and takes no weights") {
+  const TemporaryFolder folder;
+  save_script(folder / "m.pt", test::kDenseScript);
+  auto model = make_torch_model(script_request(folder / "m.pt"));
+  auto error = error_of([&] { model->begin_training(); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "a torchscript member cannot be trained");
+  CHECK(contains(error->hint(), "small-cnn or mlp"));
+  error = error_of([&] { model->train(nullptr, {}, {}); });
+  REQUIRE(error);
+  CHECK(error->message() == "a torchscript member cannot be trained");
+  error = error_of([&] { model->save(folder / "w.safetensors"); });
+  REQUIRE(error);
+  CHECK(error->message() == "a torchscript member cannot be saved");
+  MemberRequest request = script_request(folder / "m.pt");
+  request.weights = "w.safetensors";
+  error = error_of([&] { make_torch_model(request); });
+  REQUIRE(error);
+  CHECK(error->message() == "a torchscript member takes no 'weights'");
+}
+
+}  // namespace
+}  // namespace tutti::worker

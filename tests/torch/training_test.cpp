@@ -1,0 +1,194 @@
+// Tests of how small-cnn and mlp learn: the loss falls, the same seeds give the same bytes, answers use new weights.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "merge/safetensors.hpp"
+#include "tests/common/error_of.hpp"
+#include "tests/common/temporary_folder.hpp"
+#include "tests/torch/requests.hpp"
+#include "worker/torch/models.hpp"
+
+namespace tutti::worker {
+namespace {
+
+using test::answers;
+using test::bytes_of;
+using test::error_of;
+using test::request_for;
+using test::TemporaryFolder;
+
+constexpr std::uint32_t kImages = 32;
+
+struct Lesson {
+  std::vector<float> images;
+  std::vector<std::int64_t> labels;
+};
+
+// Class c has its bright rows at 8c .. 8c + 7; the rest is noise.
+Lesson bright_quarters() {
+  Lesson lesson{test::some_images(kImages), {}};
+  for (std::size_t image = 0; image < kImages; ++image) {
+    const std::size_t label = image % 4;
+    lesson.labels.push_back(static_cast<std::int64_t>(label));
+    for (std::size_t channel = 0; channel < 3; ++channel)
+      for (std::size_t i = 0; i < 8 * 32; ++i) lesson.images[image * 3072 + channel * 1024 + label * 256 + i] += 1.0F;
+  }
+  return lesson;
+}
+
+std::vector<std::uint32_t> all_rows() {
+  std::vector<std::uint32_t> rows(kImages);
+  std::iota(rows.begin(), rows.end(), 0U);
+  return rows;
+}
+
+TrainBatch epochs(Model& model, const Lesson& lesson, int count) {
+  TrainBatch last;
+  model.begin_training();
+  for (int i = 0; i < count; ++i) last = model.train(lesson.images.data(), lesson.labels, all_rows());
+  return last;
+}
+
+TEST_CASE("training lowers the loss until every image is known") {
+  const Lesson lesson = bright_quarters();
+  for (const ModelKind& kind : {ModelKind(SmallCnnModel{4}), ModelKind(MlpModel{{16, 4}})}) {
+    auto model = make_torch_model(request_for(kind));
+    const TrainBatch first = epochs(*model, lesson, 1);
+    CHECK(first.correct < kImages);
+    const TrainBatch last = epochs(*model, lesson, 60);
+    CHECK(last.loss_sum < first.loss_sum / 4);
+    CHECK(last.correct == kImages);
+  }
+}
+
+TEST_CASE("the loss and the correct images are those of the answer before the step") {
+  const Lesson lesson = bright_quarters();
+  auto model = make_torch_model(request_for(SmallCnnModel{4}));
+  const std::vector<float> before = answers(*model, lesson.images, kImages, kImages);
+  model->begin_training();
+  const TrainBatch batch = model->train(lesson.images.data(), lesson.labels, all_rows());
+  double loss = 0;
+  std::uint64_t correct = 0;
+  for (std::size_t image = 0; image < kImages; ++image) {
+    const float* const row = before.data() + image * 4;
+    loss -= std::log(double{row[lesson.labels[image]]});
+    correct += std::max_element(row, row + 4) - row == lesson.labels[image] ? 1 : 0;
+  }
+  CHECK(batch.loss_sum == doctest::Approx(loss).epsilon(1e-4));
+  CHECK(batch.correct == correct);
+}
+
+TEST_CASE("the first step of Adam moves each weight by the learning rate") {
+  const TemporaryFolder folder;
+  const Lesson lesson = bright_quarters();
+  MemberRequest request = request_for(MlpModel{{4}});
+  request.learning_rate = 0.01;
+  auto model = make_torch_model(request);
+  model->save(folder / "before");
+  epochs(*model, lesson, 1);
+  model->save(folder / "after");
+  const auto before = merge::Safetensors::read(folder / "before");
+  const auto after = merge::Safetensors::read(folder / "after");
+  const auto values = [](const merge::Safetensors& file) {
+    return reinterpret_cast<const float*>(file.tensor("fc1.bias").bytes.data());
+  };
+  for (int i = 0; i < 4; ++i)
+    CHECK(std::abs(values(after)[i] - values(before)[i]) == doctest::Approx(0.01).epsilon(1e-2));
+}
+
+TEST_CASE("answers come from the weights after the last step") {
+  const TemporaryFolder folder;
+  const Lesson lesson = bright_quarters();
+  MemberRequest request = request_for(SmallCnnModel{4});
+  auto model = make_torch_model(request);
+  const std::vector<float> before = answers(*model, lesson.images, kImages, 8);
+  epochs(*model, lesson, 3);
+  const std::vector<float> after = answers(*model, lesson.images, kImages, 8);
+  CHECK(after != before);
+  model->save(folder / "w");
+  request.weights = folder / "w";
+  CHECK(answers(*make_torch_model(request), lesson.images, kImages, 8) == after);
+}
+
+TEST_CASE("the same seeds give the same bytes and one more step gives others") {
+  const TemporaryFolder folder;
+  const Lesson lesson = bright_quarters();
+  const std::vector<std::uint32_t> shuffled{7, 3, 3, 31, 0, 12};
+  for (const std::string name : {"a", "b", "c"}) {
+    auto model = make_torch_model(request_for(SmallCnnModel{4}));
+    epochs(*model, lesson, 3);
+    if (name != "c") model->train(lesson.images.data(), lesson.labels, shuffled);
+    model->save(folder / name);
+  }
+  CHECK(bytes_of(folder / "a") == bytes_of(folder / "b"));
+  CHECK(bytes_of(folder / "a") != bytes_of(folder / "c"));
+}
+
+TEST_CASE("rows are picked from the segment in their order") {
+  const TemporaryFolder folder;
+  const Lesson lesson = bright_quarters();
+  const std::vector<std::uint32_t> rows{5, 2, 2, 30};
+  Lesson picked;
+  for (const std::uint32_t row : rows) {
+    picked.images.insert(picked.images.end(), lesson.images.begin() + row * 3072L,
+                         lesson.images.begin() + (row + 1) * 3072L);
+    picked.labels.push_back(lesson.labels[row]);
+  }
+  auto scattered = make_torch_model(request_for(SmallCnnModel{4}));
+  auto together = make_torch_model(request_for(SmallCnnModel{4}));
+  scattered->begin_training();
+  together->begin_training();
+  const TrainBatch one = scattered->train(lesson.images.data(), lesson.labels, rows);
+  const TrainBatch two = together->train(picked.images.data(), picked.labels, std::vector<std::uint32_t>{0, 1, 2, 3});
+  CHECK(one.loss_sum == two.loss_sum);
+  scattered->save(folder / "scattered");
+  together->save(folder / "together");
+  CHECK(bytes_of(folder / "scattered") == bytes_of(folder / "together"));
+}
+
+TEST_CASE("training begins anew with a fresh optimiser and the present weights") {
+  const TemporaryFolder folder;
+  const Lesson lesson = bright_quarters();
+  auto twice = make_torch_model(request_for(SmallCnnModel{4}));
+  epochs(*twice, lesson, 2);
+  twice->save(folder / "half");
+  epochs(*twice, lesson, 2);
+  MemberRequest request = request_for(SmallCnnModel{4});
+  request.weights = folder / "half";
+  auto resumed = make_torch_model(request);
+  epochs(*resumed, lesson, 2);
+  twice->save(folder / "a");
+  resumed->save(folder / "b");
+  CHECK(bytes_of(folder / "a") == bytes_of(folder / "b"));
+}
+
+TEST_CASE("no rows are no step") {
+  const TemporaryFolder folder;
+  const Lesson lesson = bright_quarters();
+  auto model = make_torch_model(request_for(SmallCnnModel{4}));
+  model->save(folder / "a");
+  model->begin_training();
+  CHECK(model->train(lesson.images.data(), lesson.labels, {}).loss_sum == 0.0);
+  model->save(folder / "b");
+  CHECK(bytes_of(folder / "a") == bytes_of(folder / "b"));
+}
+
+TEST_CASE("a label outside the classes is named") {
+  Lesson lesson = bright_quarters();
+  auto model = make_torch_model(request_for(SmallCnnModel{4}));
+  model->begin_training();
+  for (const std::int64_t label : {std::int64_t{4}, std::int64_t{-1}}) {
+    lesson.labels[9] = label;
+    const auto error = error_of([&] { model->train(lesson.images.data(), lesson.labels, all_rows()); });
+    REQUIRE(error);
+    CHECK(error->kind() == ErrorKind::usage);
+    CHECK(error->message() == "label " + std::to_string(label) + " is outside the model's 4 classes");
+    CHECK(error->detail() == "image 9 of the segment");
+  }
+}
+
+}  // namespace
+}  // namespace tutti::worker

@@ -1,0 +1,23 @@
+// libtutti-cuda.so: the backend that the worker opens for a member on cuda:k. The models are those of worker/torch,
+// placed on the one device that is visible: each batch is copied to it, computed there, and the answers are copied
+// back. No streams, no graphs, no pinned memory.
+#include <tutti/error.hpp>
+
+#include "common/build_id.hpp"
+#include "worker/cuda/usable_gpu.hpp"
+#include "worker/torch/models.hpp"
+
+namespace {
+
+std::unique_ptr<tutti::worker::Model> make_on_gpu(const tutti::MemberRequest& request) {
+  tutti::worker::require_usable_gpu();
+  return tutti::worker::make_torch_model(request);
+}
+
+}  // namespace
+
+extern "C" TUTTI_API const tutti::worker::Backend* tutti_backend() {
+  static const tutti::worker::Backend backend{"torch-cuda", tutti::build_id(), make_on_gpu,
+                                              tutti::worker::torch_version()};
+  return &backend;
+}

@@ -1,0 +1,54 @@
+#include "worker/torch/models.hpp"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <torch/version.h>
+
+#include <cassert>
+
+#include "worker/torch/native_model.hpp"
+#include "worker/torch/script_model.hpp"
+#include "worker/torch/torch_errors.hpp"
+
+// LibTorch is built with it; with the old ABI every std::string that passes between the two is another type.
+static_assert(_GLIBCXX_USE_CXX11_ABI == 1);
+
+namespace tutti::worker {
+namespace {
+
+void set_threads(std::uint32_t within_an_operation) {
+  at::set_num_threads(static_cast<int>(within_an_operation));
+  // Can be said only once in a process.
+  [[maybe_unused]] static const bool once = (at::set_num_interop_threads(1), true);
+}
+
+// The same bits each time, in float32: no TF32, and no kernel that is chosen by measuring.
+void set_arithmetic() {
+  at::Context& context = at::globalContext();
+  context.setAllowTF32CuBLAS(false);
+  context.setAllowTF32CuDNN(false);
+  context.setBenchmarkCuDNN(false);
+  context.setDeterministicCuDNN(true);
+}
+
+}  // namespace
+
+std::unique_ptr<Model> make_torch_model(const MemberRequest& request) {
+  assert(!std::holds_alternative<FakeModel>(request.model) && request.threads > 0);
+  return explained(ErrorKind::failed, fmt::format("LibTorch could not load a {} member", kind_name(request.model)), "",
+                   [&] {
+                     set_threads(request.threads);
+                     set_arithmetic();
+                     return std::holds_alternative<TorchScriptModel>(request.model) ? make_script_model(request)
+                                                                                    : make_native_model(request);
+                   });
+}
+
+const char* torch_version() {
+  static const std::string text =
+      fmt::format("{}.{}.{}", TORCH_VERSION_MAJOR, TORCH_VERSION_MINOR, TORCH_VERSION_PATCH);
+  return text.c_str();
+}
+
+}  // namespace tutti::worker

@@ -1,0 +1,133 @@
+#include "worker/torch/native_model.hpp"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <fmt/format.h>
+#include <torch/optim/adam.h>
+
+#include <algorithm>
+#include <cassert>
+#include <optional>
+
+#include <tutti/error.hpp>
+
+#include "common/build_id.hpp"
+#include "worker/torch/network.hpp"
+#include "worker/torch/torch_errors.hpp"
+#include "worker/torch/torch_model.hpp"
+
+namespace tutti::worker {
+namespace {
+
+Network make_network(const MemberRequest& request) {
+  if (const auto* cnn = std::get_if<SmallCnnModel>(&request.model))
+    return make_small_cnn(*cnn, request.shape, request.seed);
+  return make_mlp(std::get<MlpModel>(request.model), request.shape, request.seed);
+}
+
+std::uint32_t classes_of(const ModelKind& kind) {
+  if (const auto* cnn = std::get_if<SmallCnnModel>(&kind)) return cnn->classes;
+  const auto& layers = std::get<MlpModel>(kind).layers;
+  return layers.empty() ? 0 : layers.back();
+}
+
+bool consecutive(std::span<const std::uint32_t> rows) {
+  for (std::size_t i = 1; i < rows.size(); ++i)
+    if (rows[i] != rows[0] + i) return false;
+  return true;
+}
+
+class NativeModel final : public TorchModel {
+ public:
+  explicit NativeModel(const MemberRequest& request)
+      : TorchModel(request, classes_of(request.model)), network_(make_network(request)) {
+    if (request.output != OutputKind::logits)
+      throw Error(ErrorKind::usage,
+                  fmt::format("{} answers logits, not {}", kind_name(request.model), to_name(request.output)), {},
+                  "leave 'output' out at this member");
+    if (!request.weights.empty()) read_weights(request.weights, kind_name(request.model), named_tensors(network_));
+    network_ = moved(network_, device());
+  }
+
+  std::uint64_t parameters() const override {
+    std::uint64_t sum = 0;
+    for (const auto& [name, tensor] : named_tensors(network_)) sum += static_cast<std::uint64_t>(tensor.numel());
+    return sum;
+  }
+
+  // There is nothing to draw: the order of the images comes from outside, and no layer is random.
+  void begin_training() override {
+    std::vector<at::Tensor> parameters;
+    for (const auto& [name, tensor] : named_tensors(network_))
+      parameters.push_back(at::Tensor(tensor).requires_grad_(true));
+    optimiser_.emplace(std::move(parameters), torch::optim::AdamOptions(request().learning_rate));
+  }
+
+  TrainBatch train(const float* images, std::span<const std::int64_t> labels,
+                   std::span<const std::uint32_t> rows) override {
+    assert(optimiser_.has_value());
+    if (rows.empty()) return {};
+    const at::Tensor targets = pick_labels(labels, rows);
+    return explained(ErrorKind::failed, fmt::format("training failed on a batch of {} images", rows.size()), "",
+                     [&] { return step(pick_images(images, rows), targets.to(device())); });
+  }
+
+  void save(const std::filesystem::path& file) override {
+    // "format" is what Python's loaders look for.
+    write_weights(file, named_tensors(network_),
+                  {{"format", "pt"}, {"kind", std::string(kind_name(request().model))}, {"tutti", version()}});
+  }
+
+ private:
+  at::Tensor answer(const at::Tensor& batch) override {
+    if (!packed_) packed_ = packed(network_, request().shape, request().batch_images);
+    return forward(*packed_, batch);
+  }
+
+  at::Tensor pick_labels(std::span<const std::int64_t> labels, std::span<const std::uint32_t> rows) const {
+    at::Tensor picked = at::empty({static_cast<std::int64_t>(rows.size())}, at::kLong);
+    std::transform(rows.begin(), rows.end(), picked.mutable_data_ptr<std::int64_t>(), [&](std::uint32_t row) {
+      assert(row < labels.size());
+      if (labels[row] < 0 || labels[row] >= width())
+        throw Error(ErrorKind::usage, fmt::format("label {} is outside the model's {} classes", labels[row], width()),
+                    fmt::format("image {} of the segment", row), "give the model as many classes as the images have");
+      return labels[row];
+    });
+    return picked;
+  }
+
+  at::Tensor pick_images(const float* images, std::span<const std::uint32_t> rows) const {
+    const auto count = static_cast<std::int64_t>(rows.size());
+    if (consecutive(rows)) return view(images + rows[0] * request().shape.elements(), count).to(device());
+    at::Tensor index = at::empty({count}, at::kLong);
+    std::copy(rows.begin(), rows.end(), index.mutable_data_ptr<std::int64_t>());
+    const auto end = std::int64_t{*std::max_element(rows.begin(), rows.end())} + 1;
+    return view(images, end).index_select(0, index).to(device());
+  }
+
+  TrainBatch step(const at::Tensor& images, const at::Tensor& targets) {
+    const at::AutoGradMode with_gradients(true);
+    packed_.reset();  // the weights change
+    optimiser_->zero_grad();
+    const at::Tensor logits = forward(network_, images);
+    const at::Tensor loss = at::cross_entropy_loss(logits, targets);
+    loss.backward();
+    optimiser_->step();
+    const double mean = loss.item<float>();
+    return {mean * static_cast<double>(targets.size(0)),
+            static_cast<std::uint64_t>(logits.argmax(1).eq(targets).sum().item<std::int64_t>())};
+  }
+
+  Network network_;
+  std::optional<Network> packed_;  // for answering; empty after a change of the weights
+  std::optional<torch::optim::Adam> optimiser_;
+};
+
+}  // namespace
+
+std::unique_ptr<Model> make_native_model(const MemberRequest& request) {
+  return std::make_unique<NativeModel>(request);
+}
+
+}  // namespace tutti::worker

@@ -1,0 +1,13 @@
+// The members `small-cnn` and `mlp`: they answer, they learn, and their weights are safetensors.
+#pragma once
+
+#include <memory>
+
+#include "worker/model.hpp"
+
+namespace tutti::worker {
+
+/// Throws Error(usage) where the network cannot take the images or the weights do not fit.
+std::unique_ptr<Model> make_native_model(const MemberRequest& request);
+
+}  // namespace tutti::worker

@@ -1,0 +1,145 @@
+#include "worker/torch/network.hpp"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/max_pool2d.h>
+#include <ATen/ops/mkldnn_convolution.h>
+#include <ATen/ops/mkldnn_reorder_conv2d_weight.h>
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include <tutti/error.hpp>
+
+namespace tutti::worker {
+namespace {
+
+constexpr std::int64_t kKernel = 3;
+
+// Draws numbers in PyTorch's order, with a generator of its own: what else the process draws does not matter.
+class Initialiser {
+ public:
+  explicit Initialiser(std::uint64_t seed) : generator_(at::make_generator<at::CPUGeneratorImpl>(seed)) {}
+
+  Convolution convolution(std::int64_t in, std::int64_t out, bool pool) {
+    const std::int64_t fan_in = in * kKernel * kKernel;
+    at::Tensor weight = draw({out, in, kKernel, kKernel}, weight_bound(fan_in));
+    return {weight, draw({out}, bias_bound(fan_in)), pool};
+  }
+  Dense dense(std::int64_t in, std::int64_t out) {
+    at::Tensor weight = draw({out, in}, weight_bound(in));
+    return {weight, draw({out}, bias_bound(in))};
+  }
+
+ private:
+  // Both are 1 / sqrt(fan_in); the first is rounded as in torch::nn::init::kaiming_uniform_ with a = sqrt(5).
+  static double weight_bound(std::int64_t fan_in) {
+    const double gain = std::sqrt(2.0 / (1.0 + 5.0));
+    return std::sqrt(3.0) * (gain / std::sqrt(static_cast<double>(fan_in)));
+  }
+  static double bias_bound(std::int64_t fan_in) { return 1.0 / std::sqrt(static_cast<double>(fan_in)); }
+
+  at::Tensor draw(at::IntArrayRef shape, double bound) {
+    return at::empty(shape, at::kFloat).uniform_(-bound, bound, generator_);
+  }
+
+  at::Generator generator_;
+};
+
+at::Tensor convolve(const Convolution& layer, const at::Tensor& x, bool blocked) {
+  const at::Tensor y = blocked
+                           ? at::mkldnn_convolution(x, layer.weight, layer.bias, {0, 0}, {1, 1}, {1, 1}, /*groups=*/1)
+                           : at::conv2d(x, layer.weight, layer.bias);
+  y.relu_();
+  return layer.pool ? at::max_pool2d(y, {2, 2}) : y;
+}
+
+}  // namespace
+
+Network make_small_cnn(const SmallCnnModel& model, const ImageShape& shape, std::uint64_t seed) {
+  if (shape != ImageShape{3, 32, 32})
+    throw Error(ErrorKind::usage, "small-cnn needs images of 3x32x32", fmt::format("these are {}", shape.text()),
+                "use an mlp or a torchscript member for other shapes");
+  if (model.classes == 0) throw Error(ErrorKind::usage, "small-cnn needs at least one class");
+  Initialiser init(seed);
+  Network network;
+  network.convolutions.push_back(init.convolution(3, 32, true));    // 32x32 -> 30x30 -> 15x15
+  network.convolutions.push_back(init.convolution(32, 64, true));   // -> 13x13 -> 6x6
+  network.convolutions.push_back(init.convolution(64, 64, false));  // -> 4x4
+  network.dense.push_back(init.dense(std::int64_t{64} * 4 * 4, 64));
+  network.dense.push_back(init.dense(64, model.classes));
+  return network;
+}
+
+Network make_mlp(const MlpModel& model, const ImageShape& shape, std::uint64_t seed) {
+  if (model.layers.empty()) throw Error(ErrorKind::usage, "an mlp needs at least one layer: the classes");
+  Initialiser init(seed);
+  Network network;
+  auto in = static_cast<std::int64_t>(shape.elements());
+  for (const std::uint32_t out : model.layers) {
+    if (out == 0) throw Error(ErrorKind::usage, "a layer of an mlp cannot have width 0");
+    network.dense.push_back(init.dense(in, out));
+    in = out;
+  }
+  return network;
+}
+
+NamedTensors named_tensors(const Network& network) {
+  NamedTensors named;
+  const auto add = [&](std::string_view kind, std::size_t number, const auto& layer) {
+    named.emplace_back(fmt::format("{}{}.weight", kind, number), layer.weight);
+    named.emplace_back(fmt::format("{}{}.bias", kind, number), layer.bias);
+  };
+  for (std::size_t i = 0; i < network.convolutions.size(); ++i) add("conv", i + 1, network.convolutions[i]);
+  for (std::size_t i = 0; i < network.dense.size(); ++i) add("fc", i + 1, network.dense[i]);
+  return named;
+}
+
+Network moved(const Network& network, at::Device device) {
+  Network there = network;
+  const auto move = [&](auto& layer) {
+    layer.weight = layer.weight.to(device);
+    layer.bias = layer.bias.to(device);
+  };
+  for (Convolution& layer : there.convolutions) move(layer);
+  for (Dense& layer : there.dense) move(layer);
+  return there;
+}
+
+Network packed(const Network& network, const ImageShape& shape, std::int64_t batch) {
+  Network blocked = network;
+  if (!at::globalContext().hasMKLDNN()) return blocked;
+  auto height = static_cast<std::int64_t>(shape.height);
+  auto width = static_cast<std::int64_t>(shape.width);
+  for (Convolution& layer : blocked.convolutions) {
+    if (!layer.weight.is_cpu()) return network;
+    const std::vector<std::int64_t> input{batch, layer.weight.size(1), height, width};
+    layer.weight = at::mkldnn_reorder_conv2d_weight(layer.weight.detach().to_mkldnn(), {0, 0}, {1, 1}, {1, 1}, 1,
+                                                    at::OptionalIntArrayRef(input));
+    layer.bias = layer.bias.detach().to_mkldnn();
+    height = (height - kKernel + 1) / (layer.pool ? 2 : 1);
+    width = (width - kKernel + 1) / (layer.pool ? 2 : 1);
+  }
+  return blocked;
+}
+
+at::Tensor forward(const Network& network, const at::Tensor& images) {
+  at::Tensor x = images;
+  if (!network.convolutions.empty()) {
+    const bool blocked = network.convolutions.front().weight.is_mkldnn();
+    if (blocked) x = x.to_mkldnn();
+    for (const Convolution& layer : network.convolutions) x = convolve(layer, x, blocked);
+    if (blocked) x = x.to_dense();
+  }
+  x = x.flatten(1);
+  for (std::size_t i = 0; i < network.dense.size(); ++i) {
+    x = at::linear(x, network.dense[i].weight, network.dense[i].bias);
+    if (i + 1 < network.dense.size()) x.relu_();
+  }
+  return x;
+}
+
+}  // namespace tutti::worker

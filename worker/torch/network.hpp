@@ -1,0 +1,53 @@
+// The networks that Tutti knows by itself, as weights and a forward pass. Not a general layer library: convolutions of
+// 3x3 with valid padding, each followed by ReLU, then dense layers with ReLU between them; that holds both of them.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "common/member_request.hpp"
+#include "worker/torch/weights.hpp"
+
+namespace tutti::worker {
+
+struct Convolution {
+  at::Tensor weight;  ///< [out, in, 3, 3]; blocked by oneDNN in a packed network
+  at::Tensor bias;    ///< [out]
+  bool pool = false;  ///< 2x2 max pooling after the ReLU
+};
+struct Dense {
+  at::Tensor weight;  ///< [out, in]
+  at::Tensor bias;    ///< [out]
+};
+struct Network {
+  std::vector<Convolution> convolutions;
+  std::vector<Dense> dense;
+};
+
+/// The CNN of TensorFlow's CIFAR-10 tutorial (https://www.tensorflow.org/tutorials/images/cnn): 3x3x32, pool, 3x3x64,
+/// pool, 3x3x64, dense 64, dense `classes`. Throws Error(usage) for images of another shape than 3x32x32.
+Network make_small_cnn(const SmallCnnModel& model, const ImageShape& shape, std::uint64_t seed);
+
+/// The image as one vector, then dense layers of the given widths. Throws Error(usage) where there is no layer or one
+/// of width 0.
+Network make_mlp(const MlpModel& model, const ImageShape& shape, std::uint64_t seed);
+// Both start from the numbers that PyTorch's own Conv2d and Linear have when they are made in this order after
+// torch.manual_seed(seed): uniform in +-1/sqrt(fan-in).
+
+/// conv1.weight, conv1.bias, ..., fc1.weight, fc1.bias, ...: the network's own tensors, not copies.
+NamedTensors named_tensors(const Network& network);
+
+Network moved(const Network& network, at::Device device);
+
+/// The network for answering on the CPU: its convolutions hold their weights in oneDNN's blocked layout, chosen for
+/// `batch` images of `shape`, so that nothing is repacked per call. The network itself where LibTorch has no oneDNN or
+/// where it is on another device.
+Network packed(const Network& network, const ImageShape& shape, std::int64_t batch);
+
+/// Logits [count, classes] for `images` [count, channels, height, width]; differentiable where the network is not
+/// packed.
+at::Tensor forward(const Network& network, const at::Tensor& images);
+
+}  // namespace tutti::worker

@@ -1,0 +1,115 @@
+#include "worker/torch/script_model.hpp"
+
+#include <ATen/ops/allclose.h>
+#include <fmt/format.h>
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+#include <torch/csrc/jit/serialization/import.h>
+
+#include <filesystem>
+#include <optional>
+
+#include <tutti/error.hpp>
+
+#include "worker/torch/torch_errors.hpp"
+#include "worker/torch/torch_model.hpp"
+
+namespace tutti::worker {
+namespace {
+
+// What folding and blocked layouts may change: a few last bits, which deep networks multiply.
+constexpr double kRelativeTolerance = 1e-3;
+constexpr double kAbsoluteTolerance = 1e-4;
+constexpr std::string_view kOptimizeOff = "set 'optimize: off' at this member";
+
+torch::jit::Module load(const std::string& path, at::Device device) {
+  if (!std::filesystem::exists(path))
+    throw Error(ErrorKind::usage, fmt::format("there is no file '{}'", path), {}, "mend 'path' at this member");
+  return explained(ErrorKind::usage, fmt::format("'{}' cannot be loaded as TorchScript", path),
+                   "save it with torch.jit.script(model).save(...) or torch.jit.trace; what torch.save writes is none",
+                   [&] {
+                     torch::jit::Module module = torch::jit::load(path, device);
+                     module.eval();
+                     return module;
+                   });
+}
+
+class ScriptModel final : public TorchModel {
+ public:
+  explicit ScriptModel(const MemberRequest& request)
+      : TorchModel(request, 0), path_(std::get<TorchScriptModel>(request.model).path), module_(load(path_, device())) {
+    if (!request.weights.empty())
+      throw Error(ErrorKind::usage, "a torchscript member takes no 'weights'", request.weights,
+                  "its weights are in its file; leave 'weights' and 'init' out");
+    for (const at::Tensor& tensor : module_.parameters()) parameters_ += static_cast<std::uint64_t>(tensor.numel());
+    if (std::get<TorchScriptModel>(request.model).optimize) optimise();
+  }
+
+  std::uint64_t parameters() const override { return parameters_; }
+
+  void begin_training() override { refuse("trained"); }
+  TrainBatch train(const float*, std::span<const std::int64_t>, std::span<const std::uint32_t>) override {
+    refuse("trained");
+  }
+  void save(const std::filesystem::path&) override { refuse("saved"); }
+
+ private:
+  [[noreturn]] void refuse(std::string_view what) const {
+    throw Error(ErrorKind::usage, fmt::format("a torchscript member cannot be {}", what), path_,
+                "train members of kind small-cnn or mlp, and leave this one out");
+  }
+
+  void optimise() {
+    explained(ErrorKind::usage, fmt::format("'{}' cannot be optimised", path_), kOptimizeOff, [&] {
+      plain_ = module_;
+      // Frozen explicitly: optimize_for_inference takes a module without the attribute `training` for a frozen one.
+      torch::jit::Module frozen = torch::jit::freeze(module_);
+      module_ = torch::jit::optimize_for_inference(frozen);
+    });
+  }
+
+  at::Tensor answer(const at::Tensor& batch) override {
+    if (plain_) compare(batch.clone(), batch.clone());
+    return run(module_, batch);
+  }
+
+  // The profiling executor would choose other kernels after some calls: the answer's last bits would depend on what the
+  // model had seen before.
+  static at::Tensor run(torch::jit::Module& module, const at::Tensor& batch) {
+    const torch::jit::GraphOptimizerEnabledGuard steady(false);
+    const c10::IValue answer = module.forward({batch});
+    if (!answer.isTensor())
+      throw Error(ErrorKind::usage, fmt::format("the model answers a {}, not a tensor", answer.tagKind()), {},
+                  "wrap it in a module that returns one tensor of shape [images, classes or features]");
+    return answer.toTensor();
+  }
+
+  // Once, on the first batch. Each run has a copy: a model may write to its input.
+  void compare(const at::Tensor& for_plain, const at::Tensor& for_optimised) {
+    const at::Tensor expected = run(*plain_, for_plain);
+    const at::Tensor found = run(module_, for_optimised);
+    const auto fail = [&](const std::string& detail) {
+      throw Error(ErrorKind::usage, fmt::format("'{}' answers differently once optimised", path_), detail,
+                  std::string(kOptimizeOff));
+    };
+    if (expected.sizes() != found.sizes() || expected.scalar_type() != found.scalar_type())
+      fail("the shape or the type of the answer changes");
+    if (!at::allclose(found, expected, kRelativeTolerance, kAbsoluteTolerance, /*equal_nan=*/true))
+      fail(fmt::format("largest difference {:.3g}, on values of up to {:.3g}",
+                       found.sub(expected).abs().max().item().toDouble(), expected.abs().max().item().toDouble()));
+    plain_.reset();
+  }
+
+  std::string path_;
+  torch::jit::Module module_;
+  std::uint64_t parameters_ = 0;
+  std::optional<torch::jit::Module> plain_;  // until the first batch, where module_ is optimised
+};
+
+}  // namespace
+
+std::unique_ptr<Model> make_script_model(const MemberRequest& request) {
+  return std::make_unique<ScriptModel>(request);
+}
+
+}  // namespace tutti::worker

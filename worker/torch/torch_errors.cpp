@@ -1,0 +1,29 @@
+#include "worker/torch/torch_errors.hpp"
+
+namespace tutti::worker {
+namespace {
+
+constexpr std::size_t kHead = 300;
+constexpr std::size_t kTail = 700;
+
+std::string_view trimmed(std::string_view text) {
+  const auto begin = text.find_first_not_of(" \n\t");
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(" \n\t") - begin + 1);
+}
+
+}  // namespace
+
+std::string shortened(std::string_view text) {
+  text = trimmed(text);
+  if (text.size() <= kHead + kTail) return std::string(text);
+  return fmt::format("{}\n[...]\n{}", text.substr(0, kHead), text.substr(text.size() - kTail));
+}
+
+std::string reason_of(const std::exception& error) {
+  if (const auto* of_torch = dynamic_cast<const c10::Error*>(&error))
+    return shortened(of_torch->what_without_backtrace());
+  return shortened(error.what());
+}
+
+}  // namespace tutti::worker

@@ -1,0 +1,33 @@
+// LibTorch's exceptions as messages for people: without C++ backtraces, and short.
+#pragma once
+
+#include <exception>
+#include <string>
+#include <string_view>
+
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+
+#include <tutti/error.hpp>
+
+namespace tutti::worker {
+
+/// At most about a thousand characters of `text`: its beginning and its end, for LibTorch puts the reason last.
+std::string shortened(std::string_view text);
+
+/// What LibTorch says of `error`, shortened, without the C++ backtrace.
+std::string reason_of(const std::exception& error);
+
+/// Calls `work`; what LibTorch throws becomes Error(kind, message, its reason, hint). An Error passes.
+template <class Work>
+auto explained(ErrorKind kind, std::string_view message, std::string_view hint, Work work) {
+  try {
+    return work();
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw Error(kind, std::string(message), reason_of(error), std::string(hint));
+  }
+}
+
+}  // namespace tutti::worker

@@ -1,0 +1,93 @@
+#include "worker/torch/torch_model.hpp"
+
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/softmax.h>
+#include <c10/core/InferenceMode.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+#include <tutti/error.hpp>
+
+#include "worker/torch/torch_errors.hpp"
+
+namespace tutti::worker {
+namespace {
+
+// Whether the answer must go through a softmax to become what is wanted.
+bool needs_softmax(OutputKind output, OutputKind over) {
+  if (output == over) return false;
+  if (output == OutputKind::logits && over == OutputKind::probabilities) return true;
+  const bool loses = output == OutputKind::probabilities && over == OutputKind::logits;
+  throw Error(ErrorKind::usage,
+              fmt::format("a model that answers {} cannot be combined over {}", to_name(output), to_name(over)),
+              loses ? "logits cannot be had back from probabilities" : "classes and features are different things",
+              fmt::format("set 'combine.over' to {}, or 'output' to what the model really answers",
+                          loses ? "probabilities" : to_name(output)));
+}
+
+}  // namespace
+
+TorchModel::TorchModel(const MemberRequest& request, std::uint32_t width)
+    : request_(request),
+      device_(request.cuda ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU)),
+      softmax_(needs_softmax(request.output, request.over)),
+      width_(width) {}
+
+void TorchModel::predict(const float* images, std::uint32_t count, std::span<float> output) {
+  const c10::InferenceMode guard;
+  const at::Tensor answers = infer(images, count);
+  assert(output.size() == static_cast<std::size_t>(answers.numel()));
+  std::memcpy(output.data(), answers.const_data_ptr<float>(), output.size_bytes());
+}
+
+std::span<const float> TorchModel::probe(const float* images, std::uint32_t count) {
+  const c10::InferenceMode guard;
+  probed_ = infer(images, count);
+  return {probed_.const_data_ptr<float>(), static_cast<std::size_t>(probed_.numel())};
+}
+
+at::Tensor TorchModel::view(const float* images, std::int64_t count) const {
+  // from_blob takes no const; who writes to the tensor all the same meets read-only memory.
+  return at::from_blob(const_cast<float*>(images),
+                       {count, request_.shape.channels, request_.shape.height, request_.shape.width}, at::kFloat);
+}
+
+// [count, width], float32, contiguous, on the CPU.
+at::Tensor TorchModel::infer(const float* images, std::uint32_t count) {
+  return explained(ErrorKind::failed, fmt::format("the model failed on a batch of {} images", count), "", [&] {
+    at::Tensor batch = view(images, count);
+    if (!device_.is_cpu())
+      batch = batch.to(device_);
+    else if (request_.copy_input)
+      batch = batch.clone();
+    at::Tensor answers = answer(batch);
+    check(answers, count);
+    if (softmax_) answers = at::softmax(answers, 1);
+    // The copy from a device waits until the device has computed.
+    return answers.to(at::kCPU).contiguous();
+  });
+}
+
+void TorchModel::check(const at::Tensor& answer, std::uint32_t count) {
+  const auto fail = [&](std::string_view needed, std::string_view hint) {
+    throw Error(ErrorKind::usage,
+                fmt::format("the model answers a tensor of shape [{}] and type {}", fmt::join(answer.sizes(), ", "),
+                            c10::toString(answer.scalar_type())),
+                fmt::format("needed for a batch of {} images of {}: {}", count, request_.shape.text(), needed),
+                std::string(hint));
+  };
+  if (answer.dim() != 2 || answer.size(0) != count || answer.size(1) == 0)
+    fail(fmt::format("shape [{}, classes or features]", count), "flatten the answer in the model: x.flatten(1)");
+  if (answer.scalar_type() != at::kFloat) fail("type Float", "convert it in the model: x.float()");
+  if (softmax_ && answer.size(1) == 1)
+    fail("two classes or more, for the softmax of a single value is always 1", "let the model answer probabilities");
+  if (width_ != 0 && answer.size(1) != width_)
+    fail(fmt::format("shape [{}, {}], as in the batches before", count, width_), "");
+  width_ = static_cast<std::uint32_t>(answer.size(1));
+}
+
+}  // namespace tutti::worker

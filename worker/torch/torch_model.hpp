@@ -1,0 +1,43 @@
+// What all members computed by LibTorch share: images in, checked answers out. Not the networks themselves.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "worker/model.hpp"
+
+namespace tutti::worker {
+
+/// Reads each batch where it lies (or from a private copy, `copy_input`), runs answer(), checks what it says, and
+/// applies the softmax exactly once where the model answers logits and probabilities are wanted.
+class TorchModel : public Model {
+ public:
+  std::uint32_t width() const final { return width_; }
+  void predict(const float* images, std::uint32_t count, std::span<float> output) final;
+  std::span<const float> probe(const float* images, std::uint32_t count) final;
+
+ protected:
+  /// `width` is 0 where it is known only after the first batch. Throws Error(usage) where `over` cannot be had from
+  /// `output`.
+  TorchModel(const MemberRequest& request, std::uint32_t width);
+
+  /// The model's own answer, [count, width] on any device, to `batch`, [count, channels, height, width] on device().
+  /// Called in InferenceMode.
+  virtual at::Tensor answer(const at::Tensor& batch) = 0;
+
+  const MemberRequest& request() const { return request_; }
+  at::Device device() const { return device_; }
+  /// The memory of `count` images as a tensor on the CPU, not copied: it must not be written to.
+  at::Tensor view(const float* images, std::int64_t count) const;
+
+ private:
+  at::Tensor infer(const float* images, std::uint32_t count);
+  void check(const at::Tensor& answer, std::uint32_t count);
+
+  MemberRequest request_;
+  at::Device device_;
+  bool softmax_;
+  std::uint32_t width_;
+  at::Tensor probed_;
+};
+
+}  // namespace tutti::worker

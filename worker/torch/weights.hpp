@@ -1,0 +1,25 @@
+// Named tensors of a network to and from safetensors. The file format itself is in merge/safetensors.hpp.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+namespace tutti::worker {
+
+/// Names as in a PyTorch state dict ("conv1.weight"), so that Python loads the file as it is.
+using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
+
+/// Copies the file's tensors into `targets`, all or none. Throws Error(usage) naming the file and every tensor that is
+/// missing, unknown, of another shape or not float32; `network` is what the file should fit ("small-cnn").
+void read_weights(const std::filesystem::path& file, std::string_view network, const NamedTensors& targets);
+
+/// Writes `tensors` (float32) atomically. Throws Error(failed) where the file cannot be written.
+void write_weights(const std::filesystem::path& file, const NamedTensors& tensors,
+                   const std::map<std::string, std::string>& metadata);
+
+}  // namespace tutti::worker
