@@ -35,6 +35,9 @@ struct EnumName {
   Enum value;
   std::string_view name;
 };
+// clang before 17 does not deduce the arguments of an aggregate by itself (P1816).
+template <class Enum>
+EnumName(Enum, std::string_view) -> EnumName<Enum>;
 
 constexpr auto enum_names(OutputKind) {
   return std::array{EnumName{OutputKind::probabilities, "probabilities"}, EnumName{OutputKind::logits, "logits"},

@@ -1,22 +1,11 @@
 // Random images from a counter-based generator: nothing is kept between calls, so any order of reading gives the same.
 #include <cassert>
 
+#include "common/random.hpp"
 #include "images/sources.hpp"
 
 namespace tutti::images {
 namespace {
-
-constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15;
-
-// The output function of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
-constexpr std::uint64_t mix(std::uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-  return x ^ (x >> 31);
-}
-
-// The `place`-th number of SplitMix64 started with `key`.
-constexpr std::uint64_t number(std::uint64_t key, std::uint64_t place) { return mix(key + kGolden * (place + 1)); }
 
 class Random final : public Source {
  public:
@@ -38,11 +27,10 @@ class Random final : public Source {
     assert(pixels.size() == indices.size() * elements);
     for (std::size_t i = 0; i < indices.size(); ++i) {
       assert(indices[i] < count_);
-      const std::uint64_t key = number(mix(seed_), indices[i]);
-      // 24 bits are what a float32 holds exactly.
+      const std::uint64_t key = random_at(seed_, indices[i]);
       for (std::size_t place = 0; place < elements; ++place)
-        pixels[i * elements + place] = static_cast<float>(number(key, place) >> 40) * 0x1p-24F;
-      if (!labels.empty()) labels[i] = static_cast<std::int64_t>((number(~key, 0) >> 32) * classes_ >> 32);
+        pixels[i * elements + place] = unit_float(random_at(key, place));
+      if (!labels.empty()) labels[i] = static_cast<std::int64_t>((random_at(~key, 0) >> 32) * classes_ >> 32);
     }
   }
 
