@@ -35,6 +35,8 @@ struct EnumName {
   Enum value;
   std::string_view name;
 };
+template <class Enum>
+EnumName(Enum, std::string_view) -> EnumName<Enum>;  // clang 14 does not deduce it by itself
 
 constexpr auto enum_names(OutputKind) {
   return std::array{EnumName{OutputKind::probabilities, "probabilities"}, EnumName{OutputKind::logits, "logits"},
