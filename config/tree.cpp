@@ -22,10 +22,9 @@ Tree Tree::text(std::string scalar) {
   return tree;
 }
 
-Tree Tree::list(std::vector<Tree> items) {
+Tree Tree::list() {
   Tree tree;
   tree.kind = Kind::list;
-  tree.items = std::move(items);
   return tree;
 }
 

@@ -26,7 +26,7 @@ struct Tree {
   static Tree null();
   static Tree plain(std::string scalar);  ///< a number, a name: written without quotes
   static Tree text(std::string scalar);   ///< written in quotes
-  static Tree list(std::vector<Tree> items = {});
+  static Tree list();
   static Tree map();
 
   bool is_plain(std::string_view word) const { return kind == Kind::scalar && !quoted && scalar == word; }

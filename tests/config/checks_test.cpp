@@ -76,6 +76,11 @@ TEST_CASE("weights that rule weighted would divide by 0 are refused") {
   CHECK(problem(huge + "combine: {rule: weighted}").starts_with("e.yaml:2:10: the weights sum to inf"));
 }
 
+TEST_CASE("weights are not summed while one of them is unknown") {
+  CHECK(problem("members: [{name: a, weight: x, model: {kind: fake}}, {name: b, weight: -1, model: {kind: fake}}]\n"
+                "combine: {rule: weighted}") == "e.yaml:1:29: 'weight' must be a number, not 'x'");
+}
+
 TEST_CASE("negative weights are refused unless the rule is weighted") {
   const std::string negative = "members: [{name: a, weight: -2, model: {kind: fake}}]\n";
   CHECK(problem(negative) == "e.yaml:1:11: member 'a' has the negative weight -2, which rule weighted alone takes");

@@ -99,6 +99,13 @@ TEST_CASE("a violation names the file that it stands in") {
   CHECK(all.find(main + ":3:17: 'over' must be") != std::string::npos);
 }
 
+TEST_CASE("what no file gives is missed in the file that includes the others") {
+  Files files;
+  files.write("base.yaml", "# the rest is elsewhere\nseed: 1\n");
+  const std::string main = files.write("e.yaml", "\n\ninclude: base.yaml\n");
+  CHECK(file_problem(main).starts_with(main + ":3:1: the configuration needs 'members'"));
+}
+
 TEST_CASE("files that include each other are refused with the circle") {
   Files files;
   const std::string a = files.write("a.yaml", "include: b.yaml\n");

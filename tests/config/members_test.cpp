@@ -177,6 +177,11 @@ TEST_CASE("keys of another kind of model are refused with the kinds that have th
         "e.yaml:1:54: 'output' belongs to torchscript and fake; mlp always answers logits");
 }
 
+TEST_CASE("a key that would be refused is not proposed") {
+  CHECK(model_problem("kind: small-cnn, layer: [3]") == "unknown key 'layer'");
+  CHECK(model_problem("kind: mlp, layers: [3], layer: [3]") == "unknown key 'layer'; did you mean 'layers'?");
+}
+
 TEST_CASE("the layers of an mlp are checked") {
   CHECK(model_problem("kind: mlp") ==
         "'model' needs 'layers', the hidden widths and then the number of classes: [64, 10]");

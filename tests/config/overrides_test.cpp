@@ -64,7 +64,7 @@ TEST_CASE("a wrong value of an override is said with the argument") {
   CHECK(wrong("slots=many") == at("slots=many", "'slots' must be a whole number of at least 1, not 'many'"));
   CHECK(wrong("input={dataset: digits, limit: x}") ==
         at("input={dataset: digits, limit: x}", "'limit' must be a whole number of at least 0, not 'x'"));
-  CHECK(wrong("slots=[1") == at("slots=[1", "this is not YAML: end of sequence flow not found"));
+  CHECK(wrong("slots=[1").starts_with(at("slots=[1", "this is not YAML: ")));
   CHECK(wrong("slots=") == at("slots=", "the value is empty; write slots=VALUE, or null for the default"));
   CHECK(wrong("combine={rule: max, rule: sum}") ==
         at("combine={rule: max, rule: sum}", "duplicate key 'rule'; it was given in line 1 already"));

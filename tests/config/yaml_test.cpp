@@ -44,12 +44,13 @@ TEST_CASE("a written null differs from a value that was forgotten") {
 
 TEST_CASE("a byte order mark and windows line ends change no place") {
   CHECK(problem("\xEF\xBB\xBFseeed: 1\r\n" + kOneMember) == "e.yaml:1:1: unknown key 'seeed'; did you mean 'seed'?");
-  CHECK(problem("seed: null\r\n" + kOneMember).empty());
+  CHECK(problem("\xEF\xBB\xBFseed: null\r\n" + kOneMember).empty());
 }
 
 TEST_CASE("text that is no YAML is refused with its place") {
-  CHECK(problem("a: [1\nb: 2\n") == "e.yaml:2:2: this is not YAML: end of sequence flow not found");
-  CHECK(problem("a: 1\n b: 2\n") == "e.yaml:2:3: this is not YAML: illegal map value");
+  // The reason is the parser's own, and differs between its versions.
+  CHECK(problem("a: [1\nb: 2\n").starts_with("e.yaml:2:2: this is not YAML: "));
+  CHECK(problem("a: 1\n b: 2\n").starts_with("e.yaml:2:3: this is not YAML: "));
 }
 
 TEST_CASE("a second document is refused") {
@@ -96,10 +97,14 @@ TEST_CASE("emitted YAML is read back as the same tree") {
   tree.set("text", Tree::text("null: \"quoted\"\n, [x] # y"));
   tree.set("number", Tree::plain("-0.5"));
   tree.set("nothing", Tree::null());
-  tree.set("list", Tree::list({Tree::plain("1"), Tree::text("true"), Tree::null()}));
+  Tree list = Tree::list();
+  list.items = {Tree::plain("1"), Tree::text("true"), Tree::null()};
+  tree.set("list", list);
   Tree inner = Tree::map();
   inner.set("a.b", Tree::text("cpu:0-3,8"));
-  tree.set("nested", Tree::list({inner, Tree::map(), Tree::list()}));
+  Tree nested = Tree::list();
+  nested.items = {inner, Tree::map(), Tree::list()};
+  tree.set("nested", nested);
   Violations violations;
   const std::string first = config::emit_yaml(tree);
   const auto back = parse_yaml(first, "f.yaml", violations);
@@ -139,6 +144,13 @@ TEST_CASE("several violations are counted and listed in the order of the file") 
           "e.yaml:4:7: 'seed' must be a whole number of at least 0, not 'x'\n"
           "command line: 'threads=-1': 'threads' must be a whole number of at least 0, not '-1'");
   }
+}
+
+TEST_CASE("violations of the command line come last whenever they were found") {
+  const auto lines = problems("slots: 0\n" + kOneMember, {{"threads"}, {}});
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[0].starts_with("e.yaml:1:8: "));
+  CHECK(lines[1].starts_with("command line: 'threads': "));
 }
 
 }  // namespace
