@@ -113,7 +113,8 @@ void add_scores(images::Report& report, const Scoreboard& scoreboard, const conf
     ensemble.per_class_accuracy = metrics->per_class_accuracy();
   }
   report.ensemble = std::move(ensemble);
-  for (std::size_t rank = 0; rank < std::min(scoreboard.members().size(), report.members.size()); ++rank) {
+  report.members.resize(std::max(report.members.size(), scoreboard.members().size()));
+  for (std::size_t rank = 0; rank < scoreboard.members().size(); ++rank) {
     const auto& metrics = scoreboard.members()[rank];
     if (!metrics) continue;
     report.members[rank].accuracy = metrics->accuracy();

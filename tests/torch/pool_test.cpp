@@ -1,0 +1,194 @@
+// The pool with LibTorch members in their processes, held against a plain loop over the members in this process: same
+// kernels, same batch boundaries, same bytes. (The arithmetic of each rule has its own tests in tests/coordinator.)
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <vector>
+
+#include <tutti/ensemble.hpp>
+
+#include "common/random.hpp"
+#include "config/spec.hpp"
+#include "tests/common/temporary_folder.hpp"
+#include "worker/torch/models.hpp"
+
+namespace {
+
+using namespace tutti;
+
+constexpr std::uint32_t kImages = 53;  // divides neither by the segment nor by the batch
+constexpr std::uint32_t kSegment = 20;
+constexpr std::uint32_t kBatch = 6;
+constexpr std::uint32_t kClasses = 10;
+constexpr ImageShape kShape{3, 32, 32};
+
+std::vector<float> some_images() {
+  std::vector<float> pixels(kImages * kShape.elements());
+  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = unit_float(random_at(99, i));
+  return pixels;
+}
+
+Spec ensemble_of(const std::string& combine) {
+  return parse_spec(fmt::format(R"(
+members:
+  - {{name: a, model: {{kind: small-cnn}}, seed: 11}}
+  - {{name: b, model: {{kind: mlp, layers: [32, 10]}}, seed: 12, weight: 2}}
+  - {{name: c, model: {{kind: small-cnn}}, seed: 13, weight: 0.5}}
+assignment: cpu
+threads: 1
+combine: {}
+input: {{shape: [3, 32, 32]}}
+segment_images: {}
+batch_images: {}
+)",
+                                combine, kSegment, kBatch));
+}
+
+/// What the members answer in a plain loop, one after another: images x classes each.
+std::vector<std::vector<float>> answers_in_a_loop(const Spec& spec, const std::vector<float>& pixels) {
+  std::vector<std::vector<float>> all;
+  for (const config::MemberSpec& member : spec.checked().members) {
+    MemberRequest request;
+    request.name = member.name;
+    request.model = member.model.kind;
+    request.seed = member.seed;
+    request.shape = kShape;
+    request.batch_images = kBatch;
+    request.over = spec.checked().combine.over;
+    const auto model = worker::make_torch_model(request);
+    std::vector<float> answers(std::size_t{kImages} * kClasses);
+    for (std::uint32_t segment = 0; segment < kImages; segment += kSegment) {
+      const std::uint32_t end = std::min(segment + kSegment, kImages);
+      for (std::uint32_t first = segment; first < end; first += kBatch) {
+        const std::uint32_t count = std::min(kBatch, end - first);
+        model->predict(pixels.data() + first * kShape.elements(), count,
+                       std::span(answers).subspan(std::size_t{first} * kClasses, std::size_t{count} * kClasses));
+      }
+    }
+    all.push_back(std::move(answers));
+  }
+  return all;
+}
+
+bool same_bytes(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+/// sum over members, in order, of weights[m] * answers[m][i], in float32.
+std::vector<float> summed(const std::vector<std::vector<float>>& answers, const std::vector<float>& weights) {
+  std::vector<float> sums(answers.front().size(), 0.0F);
+  for (std::size_t m = 0; m < answers.size(); ++m)
+    for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += weights[m] * answers[m][i];
+  return sums;
+}
+
+std::vector<float> divided(std::vector<float> values, float divisor) {
+  for (float& value : values) value /= divisor;
+  return values;
+}
+
+}  // namespace
+
+TEST_CASE("the pool answers with the bytes of a plain loop over the members") {
+  const std::vector<float> pixels = some_images();
+  using Answers = std::vector<std::vector<float>>;
+  const std::map<std::string, std::function<std::vector<float>(const Answers&)>> rules{
+      {"{rule: mean, over: probabilities}",
+       [](const Answers& x) {
+         return divided(summed(x, {1, 1, 1}), 3.0F);
+       }},
+      {"{rule: mean, over: logits}",
+       [](const Answers& x) {
+         return divided(summed(x, {1, 1, 1}), 3.0F);
+       }},
+      {"{rule: sum, over: logits}",
+       [](const Answers& x) {
+         return summed(x, {1, 1, 1});
+       }},
+      {"{rule: weighted, over: probabilities}",
+       [](const Answers& x) {
+         return divided(summed(x, {1, 2, 0.5F}), 3.5F);
+       }},
+      {"{rule: max, over: probabilities}",
+       [](const Answers& x) {
+         std::vector<float> top = x[0];
+         for (std::size_t i = 0; i < top.size(); ++i) top[i] = std::max({x[0][i], x[1][i], x[2][i]});
+         return top;
+       }},
+  };
+  for (const auto& [combine, rule] : rules) {
+    CAPTURE(combine);
+    const Spec spec = ensemble_of(combine);
+    Ensemble ensemble(spec);
+    const std::vector<float> expected = rule(answers_in_a_loop(spec, pixels));
+    const Predictions first = ensemble.predict(Images(pixels, kShape));
+    CHECK(same_bytes(first.values, expected));
+    // A second pass over the same pool, from another thread, is no different.
+    CHECK(same_bytes(ensemble.submit(Images(pixels, kShape)).get().values, expected));
+  }
+}
+
+TEST_CASE("each member keeps its own answer byte for byte under the rule none") {
+  const std::vector<float> pixels = some_images();
+  const Spec spec = ensemble_of("{rule: none, over: probabilities}");
+  Ensemble ensemble(spec);
+  const Predictions predictions = ensemble.predict(Images(pixels, kShape));
+  const auto expected = answers_in_a_loop(spec, pixels);
+  REQUIRE(predictions.members.size() == expected.size());
+  for (std::size_t m = 0; m < expected.size(); ++m) CHECK(same_bytes(predictions.members[m].values, expected[m]));
+}
+
+TEST_CASE("members that learnt in a pool answer like their saved weights loaded by another pool") {
+  const test::TemporaryFolder folder;
+  const std::string members = R"(
+members:
+  - {name: a, model: {kind: small-cnn}, train: {epochs: 1}}
+  - {name: b, model: {kind: mlp, layers: [16, 10]}, train: {epochs: 2, bootstrap: true}}
+assignment: cpu
+threads: 1
+input: {dataset: digits, split: test, limit: 40}
+train: {batch_images: 16, input: {dataset: digits, split: train, limit: 96}}
+segment_images: 32
+batch_images: 8
+)";
+  const std::vector<float> pixels = some_images();
+  const auto trained = [&](const std::string& name) {
+    Options options;
+    options.training = true;
+    const Spec spec = parse_spec(members);
+    Ensemble ensemble(spec, options);
+    class Digits final : public Source {  // 96 made-up labelled images, the same each time
+     public:
+      std::string name() const override { return "made-up"; }
+      ImageShape shape() const override { return kShape; }
+      std::uint64_t count() const override { return 96; }
+      std::uint32_t classes() const override { return kClasses; }
+      bool labelled() const override { return true; }
+      void read(std::span<const std::uint64_t> indices, std::span<float> images,
+                std::span<std::int64_t> labels) override {
+        for (std::size_t i = 0; i < indices.size(); ++i) {
+          labels[i] = static_cast<std::int64_t>(indices[i] % kClasses);
+          for (std::size_t p = 0; p < kShape.elements(); ++p)
+            images[i * kShape.elements() + p] = unit_float(random_at(indices[i], p));
+        }
+      }
+    } source;
+    const TrainResult result = ensemble.train(source, folder.path() / name);
+    CHECK(result.weights.size() == 2);
+    return ensemble.predict(Images(pixels, kShape));
+  };
+  const Predictions first = trained("first");
+  const Predictions again = trained("again");
+  CHECK(same_bytes(first.values, again.values));
+  const Spec loaded = parse_spec(
+      members, {fmt::format("members.0.model.weights={}", (folder.path() / "first/a.safetensors").string()),
+                fmt::format("members.1.model.weights={}", (folder.path() / "first/b.safetensors").string())});
+  CHECK(same_bytes(Ensemble(loaded).predict(Images(pixels, kShape)).values, first.values));
+  CHECK_FALSE(same_bytes(Ensemble(parse_spec(members)).predict(Images(pixels, kShape)).values, first.values));
+}
