@@ -1,3 +1,4 @@
+// Devices and core sets as they are written, and what is said about those that are not.
 #include "config/device.hpp"
 
 #include <doctest/doctest.h>

@@ -1,0 +1,38 @@
+# What `cmake --install` puts where, and the package that find_package(tutti) finds:
+#
+#   bin/tutti                    the program
+#   libexec/tutti/               tutti-worker and its plugins, which nobody calls by hand
+#   lib/libtutti.so, include/    the library for programs that embed Tutti; its headers need the C++ library alone
+#   lib/cmake/tutti/             the package; it asks for no other package
+#
+# The prefix can be moved: program, library and worker find each other by their places. The plugins are installed where
+# they are defined, in worker/. LibTorch is not copied: libexec/libtorch may be a link to one, or the environment
+# variable TUTTI_LIBTORCH names it.
+
+include(CMakePackageConfigHelpers)
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/tutti)
+set(worker_dir ${CMAKE_INSTALL_LIBEXECDIR}/tutti)
+
+if(TARGET tutti_program)
+  install(TARGETS tutti_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+
+if(TARGET tutti_worker)
+  install(TARGETS tutti_worker RUNTIME DESTINATION ${worker_dir})
+endif()
+if(TARGET tutti_shared)
+  add_library(tutti::tutti ALIAS tutti_shared)
+  install(TARGETS tutti_shared EXPORT tuttiTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(EXPORT tuttiTargets NAMESPACE tutti:: DESTINATION ${package_dir})
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/coordinator/include/tutti DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+    FILES_MATCHING PATTERN *.hpp)
+
+  configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/tuttiConfig.cmake.in
+    ${PROJECT_BINARY_DIR}/package/tuttiConfig.cmake INSTALL_DESTINATION ${package_dir})
+  write_basic_package_version_file(${PROJECT_BINARY_DIR}/package/tuttiConfigVersion.cmake
+    COMPATIBILITY SameMinorVersion)
+  install(FILES ${PROJECT_BINARY_DIR}/package/tuttiConfig.cmake ${PROJECT_BINARY_DIR}/package/tuttiConfigVersion.cmake
+    DESTINATION ${package_dir})
+endif()
+
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/NOTICE DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -1,0 +1,275 @@
+# shellcheck shell=bash
+# Functions that scripts/setup, scripts/demo, scripts/test and .ci/run share. Sourced, never run; sourcing it does
+# nothing but define functions and variables.
+#
+# Where a function takes a file or a command's answer as an argument, it is so that tests/scripts can give it another.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# The LibTorch that the light installation takes: the versions belong together, this is the set that torch names.
+torch_requirement=torch==2.11.0
+torch_cuda_requirements=(nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
+
+say() { printf "%s\n" "$@"; }
+
+# fail CODE LINE...: says what is wrong and what to do, and leaves with CODE (1 broken environment, 2 for the user).
+fail() {
+  local code=$1
+  shift
+  printf '%s\n' "$@" >&2
+  exit "$code"
+}
+
+# step NAME COMMAND...: runs one step of a script and says how long it took. The command is called plainly, not as a
+# condition, since Bash would ignore `set -e` inside it then; hence the trap, which speaks where it does not return.
+step() {
+  current_step=$1
+  step_start=$SECONDS
+  shift
+  trap 'say "== $current_step failed after $((SECONDS - step_start)) s" >&2' EXIT
+  say "== $current_step"
+  "$@"
+  say "== $current_step: $((SECONDS - step_start)) s"
+  trap - EXIT
+}
+
+# logged LOG COMMAND...: keeps the output of a command in a file, and shows its end where the command fails.
+logged() {
+  local log=$1 code=0
+  shift
+  mkdir -p "$(dirname "$log")"
+  "$@" >"$log" 2>&1 </dev/null || code=$?
+  ((code == 0)) && return
+  say "$1 ended with exit code $code; the last lines of $log:" >&2
+  tail -n 40 "$log" >&2
+  return "$code"
+}
+
+# How many compilers may run at once: one per core, but no more than memory carries (a file that includes LibTorch's
+# headers takes up to 2 GB to compile). TUTTI_JOBS overrides it.
+jobs() {
+  local cores by_memory
+  cores=$(nproc)
+  by_memory=$(awk '/^MemAvailable:/ { print int($2 / 2000000) }' /proc/meminfo)
+  ((by_memory >= 1)) || by_memory=1
+  say "${TUTTI_JOBS:-$((cores < by_memory ? cores : by_memory))}"
+}
+
+# --- Packages of the distribution ---------------------------------------------------------------------------------
+
+# distribution OS_RELEASE_FILE: "debian-12", "ubuntu-24.04"; "unknown" where the file says nothing.
+distribution() {
+  if [[ -r $1 ]]; then
+    # shellcheck source=/dev/null
+    (. "$1" && say "${ID:-unknown}-${VERSION_ID:-}")
+  else
+    say unknown
+  fi
+}
+
+# packages DISTRIBUTION: the packages that building Tutti takes there; fails for a distribution that is not supported.
+packages() {
+  local common="g++ cmake ninja-build ccache pkg-config git ca-certificates python3 python3-venv libyaml-cpp-dev
+    doctest-dev libcli11-dev libspdlog-dev libfmt-dev libhwloc-dev"
+  case $1 in
+    debian-12) say "$common libboost1.81-dev" ;;
+    ubuntu-24.04) say "$common libboost-dev" ;;
+    *) return 1 ;;
+  esac
+}
+
+# installed PACKAGE: whether dpkg has it.
+installed() { [[ $(dpkg-query -W -f '${Status}' "$1" 2>/dev/null) == "install ok installed" ]]; }
+
+# root_prefix USER_ID: the words that a command needs in front to run as root: none, or sudo's. Without a terminal sudo
+# may not ask for a password.
+root_prefix() {
+  if (($1 == 0)); then
+    return
+  elif ! command -v sudo >/dev/null; then
+    return 1
+  elif [[ -t 0 ]]; then
+    say sudo
+  else
+    say "sudo -n"
+  fi
+}
+
+# install_packages PACKAGE...: installs those that are missing, and touches nothing where none is.
+install_packages() {
+  local package prefix missing=() log=$root/build/packages.log
+  for package in "$@"; do
+    installed "$package" || missing+=("$package")
+  done
+  ((${#missing[@]})) || return 0
+  if [[ " ${missing[*]} " == *" libboost1.81-dev "* ]] && installed libboost1.74-dev; then
+    fail 2 "Tutti needs Boost 1.81, but libboost1.74-dev is installed, and Debian allows only one of them." \
+      "Nothing was changed. If nothing else here needs Boost 1.74, replace it and start again:" \
+      "  apt-get install libboost1.81-dev"
+  fi
+  prefix=$(root_prefix "$EUID") ||
+    fail 2 "Packages are missing, this is not root, and there is no sudo. Run as root, then start again:" \
+      "  apt-get install --no-install-recommends ${missing[*]}"
+  say "installing ${missing[*]}"
+  # shellcheck disable=SC2086  # the prefix is a list of words
+  logged "$log" $prefix apt-get update -q ||
+    fail 1 "The package lists could not be fetched; is the network there? Needed: ${missing[*]}"
+  # --no-remove: setting up Tutti never takes a package away.
+  # shellcheck disable=SC2086
+  logged "$log" $prefix env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends --no-remove \
+    "${missing[@]}" || fail 1 "The packages could not be installed: ${missing[*]}"
+}
+
+# missing_tools: what building takes and is not found, one line each: for distributions whose packages we do not know.
+missing_tools() {
+  local tool header line headers compiler=${CXX:-g++}
+  local probe=$'#if defined(BOOST_VERSION) && BOOST_VERSION < 108100\n#error too old\n#endif'
+  if ! command -v "$compiler" >/dev/null; then
+    say "a C++20 compiler: g++ 12 or clang 14, or newer (Debian: g++)"
+    compiler=
+  fi
+  for tool in "cmake 3.25 or newer (Debian: cmake)" "ninja (Debian: ninja-build)" "pkg-config (Debian: pkg-config)" \
+    "python3 with its venv module (Debian: python3 python3-venv)"; do
+    command -v "${tool%% *}" >/dev/null || say "$tool"
+  done
+  headers="boost/version.hpp|Boost 1.81 or newer (Debian: libboost1.81-dev)
+yaml-cpp/yaml.h|yaml-cpp 0.7 or newer (Debian: libyaml-cpp-dev)
+doctest/doctest.h|doctest 2.4 or newer (Debian: doctest-dev)
+CLI/CLI.hpp|CLI11 2.1 or newer (Debian: libcli11-dev)
+spdlog/version.h|spdlog 1.10 or newer (Debian: libspdlog-dev)
+fmt/format.h|fmt 9 or newer (Debian: libfmt-dev)
+hwloc.h|hwloc 2 or newer (Debian: libhwloc-dev)"
+  while IFS='|' read -r header line; do
+    if [[ -z $compiler ]] || ! "$compiler" -fsyntax-only -x c++ -include "$header" - >/dev/null 2>&1 <<<"$probe"; then
+      say "$line"
+    fi
+  done <<<"$headers"
+}
+
+# set_up_packages OS_RELEASE_FILE: everything that building takes from the distribution.
+set_up_packages() {
+  local name list missing
+  name=$(distribution "$1")
+  if list=$(packages "$name"); then
+    # shellcheck disable=SC2086  # a list of words
+    install_packages $list
+    return
+  fi
+  missing=$(missing_tools)
+  [[ -z $missing ]] || fail 2 "This is $name; the set-up knows the packages of Debian 12 and Ubuntu 24.04 only." \
+    "Install these, then start again:" "  - ${missing//$'\n'/$'\n'  - }"
+}
+
+# --- LibTorch -----------------------------------------------------------------------------------------------------
+
+# is_libtorch FOLDER: whether it is a wheel's torch/ folder or an unpacked LibTorch.
+is_libtorch() {
+  [[ -e $1/lib/libtorch_cpu.so && -e $1/lib/libc10.so && -e $1/include/torch/csrc/api/include/torch/torch.h ]]
+}
+
+# check_given_libtorch FOLDER: leaves with an explanation where TUTTI_LIBTORCH names no LibTorch.
+check_given_libtorch() {
+  local inner
+  is_libtorch "$1" && return
+  for inner in "$1/torch" "$1/libtorch"; do
+    ! is_libtorch "$inner" || fail 2 "TUTTI_LIBTORCH=$1 is the folder above a LibTorch; set TUTTI_LIBTORCH=$inner"
+  done
+  fail 2 "TUTTI_LIBTORCH=$1 is no LibTorch: lib/libtorch_cpu.so, lib/libc10.so or the C++ headers are missing in it." \
+    "Name a pip wheel's torch/ folder or an unpacked LibTorch, or unset TUTTI_LIBTORCH to have one installed here."
+}
+
+# libtorch_variant: "full" where an NVIDIA driver is loaded, else "light" (CPU only: without the CUDA libraries that
+# only GPU code needs, a third of the size).
+libtorch_variant() {
+  if [[ -e /proc/driver/nvidia/version ]] || { command -v nvidia-smi && nvidia-smi -L; } >/dev/null 2>&1; then
+    say full
+  else
+    say light
+  fi
+}
+
+# check_disk FOLDER MEGABYTES: leaves with an explanation where less is free.
+check_disk() {
+  local free
+  free=$(df -Pm "$1" | awk 'NR == 2 { print $4 }')
+  ((free >= $2)) || fail 1 "Installing LibTorch takes $2 MB of disk, and $1 has $free MB left." \
+    "Make room, or set TUTTI_LIBTORCH to a LibTorch that is already there."
+}
+
+# fetch_libtorch VARIANT FOLDER: installs the wheels into FOLDER/site through a Python environment of its own, since
+# distributions forbid pip outside one. pip's scratch files stay in FOLDER too: /tmp is often a small memory disk.
+fetch_libtorch() {
+  local variant=$1 folder=$2 requirements=("$torch_requirement") options=()
+  if [[ $variant == light ]]; then
+    options=(--no-deps)
+    requirements+=("${torch_cuda_requirements[@]}")
+  fi
+  mkdir -p "$folder/tmp"
+  logged "$root/build/libtorch.log" python3 -m venv "$folder/venv" ||
+    fail 1 "A Python environment could not be made; is Python's venv module installed?"
+  TMPDIR=$folder/tmp logged "$root/build/libtorch.log" "$folder/venv/bin/pip" install --no-cache-dir \
+    --disable-pip-version-check --progress-bar off --target "$folder/site" "${options[@]}" "${requirements[@]}" || {
+    rm -rf "$folder"
+    fail 1 "LibTorch could not be fetched: ${requirements[*]}" \
+      "Is the network there? Otherwise set TUTTI_LIBTORCH to a LibTorch that is already there: a pip wheel's torch/" \
+      "folder or an unpacked LibTorch."
+  }
+}
+
+# install_libtorch VARIANT: puts LibTorch into .libtorch/ in one step, so that an interrupted run leaves nothing that
+# looks finished, and two runs at once do not disturb each other.
+install_libtorch() {
+  local variant=$1 target=$root/.libtorch partial=$root/.libtorch.partial megabytes=2600
+  local stamp="$torch_requirement $variant"
+  [[ $variant == light ]] || megabytes=9000
+  exec 9<"$root"
+  flock 9
+  # A full one serves a machine without a GPU too: its stamp is accepted for both.
+  if [[ -r $target/stamp && ($(<"$target/stamp") == "$stamp" || $(<"$target/stamp") == "$torch_requirement full") ]]; then
+    exec 9<&-
+    return 0
+  fi
+  rm -rf "$partial"
+  check_disk "$root" "$megabytes"
+  say "installing LibTorch ($stamp) into .libtorch"
+  fetch_libtorch "$variant" "$partial"
+  is_libtorch "$partial/site/torch" || fail 1 "$torch_requirement was installed, but holds no LibTorch"
+  say "$stamp" >"$partial/site/stamp"
+  [[ ! -e $target ]] || mv "$target" "$partial/old"
+  mv "$partial/site" "$target"
+  rm -rf "$partial"
+  exec 9<&-
+}
+
+# set_up_libtorch: exports TUTTI_LIBTORCH, a LibTorch that is there.
+set_up_libtorch() {
+  if [[ -n ${TUTTI_LIBTORCH:-} ]]; then
+    check_given_libtorch "$TUTTI_LIBTORCH"
+  else
+    install_libtorch "$(libtorch_variant)"
+    TUTTI_LIBTORCH=$root/.libtorch/torch
+  fi
+  export TUTTI_LIBTORCH
+}
+
+# --- All of it ----------------------------------------------------------------------------------------------------
+
+set_up() {
+  [[ $(uname -sm) == "Linux x86_64" ]] || fail 2 "Tutti runs on Linux x86-64; this is $(uname -sm)."
+  set_up_packages /etc/os-release
+  set_up_libtorch
+}
+
+# configure PRESET ARGUMENT...: quiet; the log stands in the build folder.
+configure() {
+  local preset=$1
+  shift
+  logged "$root/build/$preset/configure.log" cmake -S "$root" --preset "$preset" "$@"
+}
+
+# build PRESET TARGET...: quiet; the log stands in the build folder.
+build() {
+  local preset=$1
+  shift
+  logged "$root/build/$preset/build.log" cmake --build "$root/build/$preset" --parallel "$(jobs)" --target "$@"
+}

@@ -1,0 +1,296 @@
+#!/usr/bin/env bash
+# Tests of scripts/lib.sh and of the scripts' arguments: each function test_* is one case. They run with stand-ins for
+# apt-get, dpkg and pip, in a folder of their own, so nothing is installed and no network is used.
+# usage: scripts_test.sh CASE
+# shellcheck disable=SC2016,SC2317  # stand-ins are text, and functions that others call
+set -euo pipefail
+source_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# shellcheck source=scripts/lib.sh
+source "$source_root/scripts/lib.sh"
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+root=$scratch/tutti
+mkdir -p "$root" "$scratch/bin"
+
+# outcome COMMAND...: runs it in a subshell as a script would; keeps its output in $output and its exit code in $code.
+outcome() {
+  set +e
+  output=$(
+    set -e
+    trap - EXIT
+    "$@" 2>&1
+  )
+  code=$?
+  set -e
+}
+
+expect_code() { ((code == $1)) || { say "expected exit code $1, got $code:" "$output" && exit 1; }; }
+expect_text() { [[ $output == *"$1"* ]] || { say "expected text: $1" "got: $output" && exit 1; }; }
+expect_no_text() { [[ $output != *"$1"* ]] || { say "unexpected text: $1" "got: $output" && exit 1; }; }
+
+# stand_in NAME BODY: a program found first in PATH.
+stand_in() {
+  printf '#!/bin/bash\n%s\n' "$2" >"$scratch/bin/$1"
+  chmod +x "$scratch/bin/$1"
+  PATH=$scratch/bin:$PATH
+}
+
+os_release() {
+  printf 'ID=%s\nVERSION_ID="%s"\n' "$1" "$2" >"$scratch/os-release"
+  say "$scratch/os-release"
+}
+
+# Everything but the packages named in $absent counts as installed.
+absent=
+installed() { [[ " $absent " != *" $1 "* ]]; }
+root_prefix() { :; }
+
+make_libtorch() {
+  mkdir -p "$1/lib" "$1/include/torch/csrc/api/include/torch"
+  touch "$1/lib/libtorch_cpu.so" "$1/lib/libc10.so" "$1/include/torch/csrc/api/include/torch/torch.h"
+}
+
+# fetch_libtorch stands in for pip: counts its calls and leaves what pip would leave.
+fetch_libtorch() {
+  say "fetched $1" >>"$scratch/fetches"
+  make_libtorch "$2/site/torch"
+}
+touch "$scratch/fetches"
+fetches() { grep -c . "$scratch/fetches" || true; }
+check_disk() { :; }
+
+# --- Packages ---------------------------------------------------------------------------------------------------
+
+test_debian_12_gets_boost_1_81_and_ubuntu_24_04_its_own() {
+  outcome packages "$(distribution "$(os_release debian 12)")"
+  expect_code 0 && expect_text libboost1.81-dev
+  outcome packages "$(distribution "$(os_release ubuntu 24.04)")"
+  expect_code 0 && expect_text libboost-dev && expect_no_text libboost1.81-dev
+}
+
+test_nothing_is_installed_where_nothing_is_missing() {
+  stand_in apt-get 'echo "apt-get was called"; exit 1'
+  outcome set_up_packages "$(os_release debian 12)"
+  expect_code 0
+  [[ -z $output ]]
+}
+
+test_only_the_missing_packages_are_installed_and_none_is_removed() {
+  stand_in apt-get "echo \"apt-get \$*\" >>$scratch/calls"
+  absent="ninja-build libhwloc-dev"
+  outcome set_up_packages "$(os_release debian 12)"
+  expect_code 0
+  output=$(<"$scratch/calls")
+  expect_text "apt-get update" && expect_text "ninja-build libhwloc-dev" && expect_text --no-remove
+  expect_no_text ccache
+}
+
+test_an_old_boost_that_conflicts_is_named_and_left_alone() {
+  stand_in apt-get "touch $scratch/called"
+  absent="libboost1.81-dev"
+  outcome set_up_packages "$(os_release debian 12)"
+  expect_code 2 && expect_text "libboost1.74-dev is installed" && expect_text "Nothing was changed"
+  [[ ! -e $scratch/called ]]
+}
+
+test_without_root_and_sudo_the_command_to_run_is_named() {
+  absent="ninja-build"
+  root_prefix() { return 1; }
+  outcome set_up_packages "$(os_release debian 12)"
+  expect_code 2 && expect_text "this is not root, and there is no sudo" && expect_text "apt-get install"
+  expect_text ninja-build
+}
+
+test_sudo_is_used_by_others_than_root_only() {
+  unset -f root_prefix
+  source "$source_root/scripts/lib.sh"
+  stand_in sudo :
+  outcome root_prefix 0
+  expect_code 0
+  [[ -z $output ]]
+  outcome root_prefix 1000 </dev/null
+  expect_code 0
+  [[ $output == "sudo -n" ]]
+}
+
+test_package_lists_that_cannot_be_fetched_are_an_error_with_the_reason() {
+  stand_in apt-get 'echo "no route to the mirror" >&2; exit 100'
+  absent="ninja-build"
+  outcome set_up_packages "$(os_release debian 12)"
+  expect_code 1 && expect_text "The package lists could not be fetched" && expect_text "no route to the mirror"
+  expect_text "Needed: ninja-build"
+}
+
+test_packages_that_cannot_be_installed_are_an_error_with_the_reason() {
+  stand_in apt-get '[[ $1 == update ]] || { echo "unmet dependencies" >&2; exit 100; }'
+  absent="ninja-build"
+  outcome set_up_packages "$(os_release debian 12)"
+  expect_code 1 && expect_text "The packages could not be installed: ninja-build" && expect_text "unmet dependencies"
+}
+
+test_another_distribution_is_told_what_to_install() {
+  stand_in no-compiler-with-these-headers 'exit 1'
+  CXX=no-compiler-with-these-headers outcome set_up_packages "$(os_release plan9 4)"
+  expect_code 2 && expect_text "This is plan9-4" && expect_text "  - Boost 1.81 or newer (Debian: libboost1.81-dev)"
+  expect_text "  - hwloc 2 or newer" && expect_no_text "a C++20 compiler"
+  CXX=no-such-compiler outcome set_up_packages "$(os_release plan9 4)"
+  expect_code 2 && expect_text "a C++20 compiler: g++ 12 or clang 14"
+}
+
+test_another_distribution_where_all_is_there_goes_on() {
+  stand_in any-compiler 'exit 0'
+  for tool in cmake ninja pkg-config python3; do stand_in "$tool" :; done
+  CXX=any-compiler outcome set_up_packages "$(os_release plan9 4)"
+  expect_code 0
+}
+
+test_a_boost_that_is_too_old_counts_as_missing() {
+  command -v g++ >/dev/null || exit 77
+  mkdir -p "$scratch/old/boost"
+  say "#define BOOST_VERSION 107400" >"$scratch/old/boost/version.hpp"
+  CPLUS_INCLUDE_PATH=$scratch/old outcome missing_tools
+  expect_text "Boost 1.81 or newer"
+}
+
+# --- LibTorch ---------------------------------------------------------------------------------------------------
+
+test_a_given_libtorch_is_used_as_it_is() {
+  make_libtorch "$scratch/given"
+  TUTTI_LIBTORCH=$scratch/given
+  set_up_libtorch
+  [[ $TUTTI_LIBTORCH == "$scratch/given" && ! -e $root/.libtorch && $(fetches) == 0 ]]
+}
+
+test_a_folder_that_is_no_libtorch_is_refused() {
+  TUTTI_LIBTORCH=$scratch/bin outcome set_up_libtorch
+  expect_code 2 && expect_text "TUTTI_LIBTORCH=$scratch/bin is no LibTorch" && expect_text "unset TUTTI_LIBTORCH"
+}
+
+test_the_folder_above_a_libtorch_is_corrected() {
+  make_libtorch "$scratch/site-packages/torch"
+  TUTTI_LIBTORCH=$scratch/site-packages outcome set_up_libtorch
+  expect_code 2 && expect_text "set TUTTI_LIBTORCH=$scratch/site-packages/torch"
+}
+
+test_libtorch_is_installed_once() {
+  unset TUTTI_LIBTORCH
+  libtorch_variant() { say light; }
+  set_up_libtorch
+  unset TUTTI_LIBTORCH
+  set_up_libtorch
+  [[ $TUTTI_LIBTORCH == "$root/.libtorch/torch" && $(fetches) == 1 && ! -e $root/.libtorch.partial ]]
+  is_libtorch "$TUTTI_LIBTORCH"
+}
+
+test_what_an_interrupted_installation_left_is_replaced() {
+  make_libtorch "$root/.libtorch/torch"
+  make_libtorch "$root/.libtorch.partial/site/torch"
+  touch "$root/.libtorch.partial/site/half"
+  install_libtorch light
+  [[ $(fetches) == 1 && ! -e $root/.libtorch/half && -e $root/.libtorch/stamp ]]
+}
+
+test_a_failed_installation_leaves_the_old_one() {
+  install_libtorch light
+  say "torch==1.0 light" >"$root/.libtorch/stamp"
+  fetch_libtorch() { fail 1 "no network"; }
+  outcome install_libtorch light
+  expect_code 1
+  is_libtorch "$root/.libtorch/torch"
+}
+
+test_a_gpu_that_appears_later_gets_the_full_libtorch_and_keeps_it() {
+  install_libtorch light
+  install_libtorch full
+  install_libtorch light
+  [[ $(<"$scratch/fetches") == $'fetched light\nfetched full' ]]
+}
+
+test_a_fetch_that_fails_names_what_was_wanted_and_the_way_round() {
+  unset -f fetch_libtorch
+  source "$source_root/scripts/lib.sh"
+  root=$scratch/tutti
+  # A venv whose pip has no network.
+  stand_in python3 'mkdir -p "$3/bin"; printf "#!/bin/bash\necho name resolution failed; exit 1\n" >"$3/bin/pip"; chmod +x "$3/bin/pip"'
+  outcome fetch_libtorch light "$scratch/partial"
+  expect_code 1 && expect_text "LibTorch could not be fetched: torch==" && expect_text "nvidia-cuda-runtime=="
+  expect_text "TUTTI_LIBTORCH" && expect_text "name resolution failed"
+  [[ ! -e $scratch/partial ]]
+}
+
+test_a_python_without_venv_is_named() {
+  unset -f fetch_libtorch
+  source "$source_root/scripts/lib.sh"
+  root=$scratch/tutti
+  stand_in python3 'echo "No module named venv" >&2; exit 1'
+  outcome fetch_libtorch light "$scratch/partial"
+  expect_code 1 && expect_text "is Python's venv module installed?" && expect_text "No module named venv"
+}
+
+test_wheels_without_libtorch_are_an_error() {
+  fetch_libtorch() { mkdir -p "$2/site/torch"; }
+  outcome install_libtorch light
+  expect_code 1 && expect_text "holds no LibTorch"
+  [[ ! -e $root/.libtorch ]]
+}
+
+test_too_little_disk_is_said_before_anything_is_fetched() {
+  unset -f check_disk
+  source "$source_root/scripts/lib.sh"
+  outcome check_disk "$scratch" 999999999
+  expect_code 1 && expect_text "takes 999999999 MB of disk" && expect_text "TUTTI_LIBTORCH"
+  outcome check_disk "$scratch" 0
+  expect_code 0
+}
+
+# --- Steps and arguments -----------------------------------------------------------------------------------------
+
+test_a_failing_command_shows_the_end_of_its_log() {
+  noisy() {
+    seq 100
+    return 3
+  }
+  outcome logged "$scratch/a.log" noisy
+  expect_code 3 && expect_text "noisy ended with exit code 3" && expect_text "$scratch/a.log" && expect_text 100
+  expect_no_text $'\n60\n'
+}
+
+test_a_step_ends_at_the_first_command_that_fails_and_says_so() {
+  failing() {
+    false
+    say "went on"
+  }
+  set +e
+  output=$(
+    set -e
+    exec 2>&1
+    step "some step" failing
+  )
+  code=$?
+  set -e
+  expect_code 1 && expect_text "== some step failed after" && expect_no_text "went on"
+}
+
+test_scripts_explain_themselves() {
+  local script
+  for script in setup demo test; do
+    outcome "$source_root/scripts/$script" --help
+    expect_code 0 && expect_text "usage: scripts/$script"
+  done
+}
+
+test_unknown_arguments_are_refused() {
+  local script
+  for script in setup demo; do
+    outcome "$source_root/scripts/$script" --frobnicate
+    expect_code 2 && expect_text "unknown: --frobnicate"
+  done
+}
+
+test_jobs_follow_the_variable() {
+  [[ $(TUTTI_JOBS=7 jobs) == 7 ]]
+  (($(jobs) >= 1 && $(jobs) <= $(nproc)))
+}
+
+"$1"

@@ -1,0 +1,244 @@
+// The source tree keeps its rules, and the checks notice where it does not.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "tests/tidy/checks.hpp"
+
+namespace tutti::tidy {
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path kRoot = TUTTI_SOURCE_DIR;
+
+/// What belongs to the project; what else lies in the working copy (build folders, notes) is its owner's affair.
+constexpr std::array kFolders{".ci",      "bench",  "cmake", "common",  "config", "coordinator", "docs",
+                              "examples", "images", "merge", "scripts", "tests",  "worker"};
+constexpr std::array kTopFiles{"CMakeLists.txt", "CMakePresets.json", "README.md",   "CONTRIBUTING.md", "CHANGELOG.md",
+                               "NOTICE",         ".clang-format",     ".clang-tidy", ".editorconfig",   ".gitignore"};
+
+bool is_text(const fs::path& path) {
+  static constexpr std::array kEndings{".hpp",  ".cpp",  ".h",  ".cu", ".cmake", ".txt", ".md",
+                                       ".yaml", ".json", ".in", ".sh", ".py",    ""};
+  return std::ranges::find(kEndings, path.extension().string()) != kEndings.end();
+}
+
+File read(const fs::path& path) {
+  std::ifstream stream(path, std::ios::binary);
+  REQUIRE_MESSAGE(stream, path.string());
+  return {path.lexically_relative(kRoot).generic_string(), {std::istreambuf_iterator<char>(stream), {}}};
+}
+
+std::vector<File> read_tree() {
+  std::vector<File> files;
+  const auto add = [&](const fs::directory_entry& entry) {
+    if (entry.is_regular_file() && is_text(entry.path())) files.push_back(read(entry.path()));
+  };
+  for (const char* file : kTopFiles) add(fs::directory_entry(kRoot / file));
+  for (const char* folder : kFolders) {
+    if (!fs::exists(kRoot / folder)) continue;
+    for (const auto& entry : fs::recursive_directory_iterator(kRoot / folder)) add(entry);
+  }
+  return files;
+}
+
+const std::vector<File>& tree() {
+  static const std::vector<File> files = read_tree();
+  return files;
+}
+
+std::vector<std::string> paths() {
+  std::vector<std::string> result;
+  for (const File& file : tree()) result.push_back(file.path);
+  return result;
+}
+
+bool is_cpp(const File& file) {
+  return file.path.ends_with(".hpp") || file.path.ends_with(".cpp") || file.path.ends_with(".cu");
+}
+
+/// Runs one check over the whole tree and reports every complaint.
+template <class Check>
+void expect_clean(const Check& check) {
+  for (const File& file : tree()) {
+    for (const std::string& complaint : check(file)) FAIL_CHECK(complaint);
+  }
+}
+
+Complaints includes(const std::string& path, const std::string& line) {
+  return check_includes(
+      {path, "// A file.\n" + line + "\n"},
+      {"common/json.hpp", "config/spec.hpp", "images/digits.hpp", "merge/safetensors.hpp", "worker/model.hpp",
+       "coordinator/pool.hpp", "coordinator/include/tutti/error.hpp", "tests/support.hpp"});
+}
+
+/// A function whose braces stand `lines` lines apart, both counted.
+std::string function_of(std::size_t lines) {
+  std::string text = "int f(int x) {\n";
+  for (std::size_t i = 2; i < lines; ++i) text += "  ++x;\n";
+  return text + "}\n";
+}
+
+}  // namespace
+
+TEST_CASE("the tree is found") {
+  CHECK(tree().size() > 40);
+  CHECK(std::ranges::any_of(tree(), [](const File& file) { return file.path == "common/json.hpp"; }));
+}
+
+TEST_CASE("folders include only what their arrows allow and each library has one owner") {
+  const std::vector<std::string> exists = paths();
+  expect_clean([&](const File& file) { return is_cpp(file) ? check_includes(file, exists) : Complaints{}; });
+}
+
+TEST_CASE("C++ files open with a comment and headers guard themselves") {
+  const std::vector<std::string> exists = paths();
+  expect_clean([&](const File& file) { return check_opening(file, exists); });
+}
+
+TEST_CASE("files and functions stay short") {
+  expect_clean([](const File& file) { return check_lengths(file); });
+}
+
+TEST_CASE("text files have no tabs and no blanks at the ends of lines") {
+  expect_clean([](const File& file) { return check_whitespace(file); });
+}
+
+TEST_CASE("names say something and no text names a path of one machine") {
+  expect_clean([](const File& file) { return check_names(file); });
+}
+
+TEST_CASE("an include against the arrows is reported with its place") {
+  CHECK(includes("common/x.cpp", "#include \"config/spec.hpp\"") ==
+        Complaints{"common/x.cpp:2: common/ may not include \"config/spec.hpp\""});
+  CHECK(includes("worker/x.cpp", "#include \"coordinator/pool.hpp\"").size() == 1);
+  CHECK(includes("coordinator/x.cpp", "#include \"worker/model.hpp\"").size() == 1);
+  CHECK(includes("worker/x.cpp", "#include \"config/spec.hpp\"").size() == 1);
+  CHECK(includes("images/x.cpp", "#include \"merge/safetensors.hpp\"").size() == 1);
+  CHECK(includes("coordinator/x.cpp", "#include \"tests/support.hpp\"").size() == 1);
+  CHECK(includes("examples/embed/main.cpp", "#include \"common/json.hpp\"").size() == 1);
+}
+
+TEST_CASE("includes along the arrows pass") {
+  CHECK(includes("config/x.cpp", "#include \"common/json.hpp\"").empty());
+  CHECK(includes("worker/x.cpp", "#include \"merge/safetensors.hpp\"").empty());
+  CHECK(includes("coordinator/x.cpp", "#include \"images/digits.hpp\"").empty());
+  CHECK(includes("tests/x.cpp", "#include \"worker/model.hpp\"").empty());
+  CHECK(includes("tests/x.cpp", "#include \"tests/support.hpp\"").empty());
+  CHECK(includes("common/x.cpp", "#include <tutti/error.hpp>").empty());
+  CHECK(includes("examples/embed/main.cpp", "#include <tutti/ensemble.hpp>").empty());
+}
+
+TEST_CASE("includes are written from the root and public headers in angle brackets") {
+  CHECK(includes("common/x.cpp", "#include \"json.hpp\"") ==
+        Complaints{"common/x.cpp:2: \"json.hpp\" is no file of the tree; includes are written from the root"});
+  CHECK(includes("coordinator/x.cpp", "#include \"coordinator/include/tutti/error.hpp\"").size() == 1);
+}
+
+TEST_CASE("public headers include the standard library and each other alone") {
+  const std::string path = "coordinator/include/tutti/x.hpp";
+  CHECK(includes(path, "#include <vector>").empty());
+  CHECK(includes(path, "#include <tutti/error.hpp>").empty());
+  CHECK(includes(path, "#include <fmt/format.h>").size() == 1);
+  CHECK(includes(path, "#include <unistd.h>").size() == 1);
+  CHECK(includes(path, "#include \"common/json.hpp\"").size() == 1);
+}
+
+TEST_CASE("a library outside its owner is reported") {
+  CHECK(includes("common/x.cpp", "#include <boost/asio.hpp>") ==
+        Complaints{"common/x.cpp:2: <boost/asio.hpp> belongs to coordinator/"});
+  for (const char* line :
+       {"#include <boost/json.hpp>", "#include <yaml-cpp/yaml.h>", "#include <spdlog/spdlog.h>",
+        "#include <CLI/CLI.hpp>", "# include <hwloc.h>", "#include <torch/torch.h>", "#include <ATen/ATen.h>",
+        "#include <c10/core/Device.h>", "#include <cuda_runtime.h>", "#include <doctest/doctest.h>",
+        "#include <boost/process.hpp>", "#include <nlohmann/json.hpp>"}) {
+    CAPTURE(line);
+    CHECK(includes("images/x.cpp", line).size() == 1);
+  }
+  CHECK(includes("coordinator/x.cpp", "#include <boost/interprocess/mapped_region.hpp>").size() == 1);
+  CHECK(includes("worker/x.cpp", "#include <torch/torch.h>").size() == 1);
+  CHECK(includes("worker/torch/x.cpp", "#include <cuda_runtime.h>").size() == 1);
+  CHECK(includes("tests/common/x.cpp", "#include <torch/torch.h>").size() == 1);
+}
+
+TEST_CASE("a library at its owner passes and so does its owner's test") {
+  CHECK(includes("coordinator/x.cpp", "#include <boost/asio.hpp>").empty());
+  CHECK(includes("common/json.hpp", "#include <boost/json.hpp>").empty());
+  CHECK(includes("worker/torch/x.cpp", "#include <torch/torch.h>").empty());
+  CHECK(includes("tests/torch/x.cpp", "#include <torch/torch.h>").empty());
+  CHECK(includes("tests/config/x.cpp", "#include <yaml-cpp/yaml.h>").empty());
+  CHECK(includes("tests/config/x.cpp", "#include <doctest/doctest.h>").empty());
+  CHECK(includes("common/x.cpp", "#include <sys/mman.h>").empty());
+  CHECK(includes("common/x.cpp", "#include <unistd.h>").empty());
+}
+
+TEST_CASE("a file without its opening comment or guard is reported") {
+  CHECK(check_opening({"a.hpp", "#pragma once\n"}, {}).size() == 2);
+  CHECK(check_opening({"a.hpp", "// A.\nint f();\n"}, {}) == Complaints{"a.hpp:1: no #pragma once"});
+  CHECK(check_opening({"a.cpp", "int f();\n"}, {}) == Complaints{"a.cpp:1: no comment that says what this file is"});
+  CHECK(check_opening({"a.cpp", "int f();\n"}, {"a.hpp"}).empty());
+  CHECK(check_opening({"a.hpp", "// A.\n#pragma once\n"}, {}).empty());
+}
+
+TEST_CASE("tabs and stray blanks are reported") {
+  CHECK(check_whitespace({"a", "x\ty\n"}) == Complaints{"a:1: a tab"});
+  CHECK(check_whitespace({"a", "x\ny \n"}) == Complaints{"a:2: blanks at the end of the line"});
+  CHECK(check_whitespace({"a", "x\r\n"}).size() == 1);
+  CHECK(check_whitespace({"a", "x"}) == Complaints{"a:1: no newline at the end"});
+  CHECK(check_whitespace({"a", "x\n"}).empty());
+}
+
+TEST_CASE("a function that is too long is reported at its first line") {
+  const std::size_t limit = kMaxFunctionLines;
+  CHECK(check_lengths({"a.cpp", function_of(limit)}).empty());
+  CHECK(check_lengths({"a.cpp", "// A.\n#include <vector>\n\n" + function_of(limit + 1)}) ==
+        Complaints{"a.cpp:4: a function of 71 lines; the limit is 70"});
+  CHECK(check_lengths({"a.cpp", "namespace a {\nclass B {\n public:\n" + function_of(limit + 1) + "};\n}\n"}).size() ==
+        1);
+  CHECK(check_lengths({"a.cpp", "template <class T>\n" + function_of(limit)}).size() == 1);
+}
+
+TEST_CASE("namespaces and classes and tables may be longer than a function") {
+  std::string many;
+  for (int i = 0; i < 80; ++i) many += "  {1},\n";
+  CHECK(check_lengths({"a.cpp", "const int table[f(2)] = {\n" + many + "};\n"}).empty());
+  CHECK(check_lengths({"a.cpp", "struct alignas(64) A {\n" + function_of(40) + function_of(40) + "};\n"}).empty());
+}
+
+TEST_CASE("a file that is too long is reported") {
+  std::string text = "// A.\n";
+  for (std::size_t i = 1; i < kMaxFileLines; ++i) text += "int x;\n";
+  CHECK(check_lengths({"a.cpp", text}).empty());
+  CHECK(check_lengths({"a.cpp", text + "int y;\n"}) == Complaints{"a.cpp:401: a file of 401 lines; the limit is 400"});
+}
+
+TEST_CASE("empty words in file names and paths of one machine are reported") {
+  CHECK(check_names({"common/util.hpp", ""}).size() == 1);
+  CHECK(check_names({"common/string_helpers.cpp", ""}).size() == 1);
+  CHECK(check_names({"coordinator/worker_manager.hpp", ""}).size() == 1);
+  CHECK(check_names({"config/data.hpp", ""}).size() == 1);
+  CHECK(check_names({"coordinator/utilisation.hpp", ""}).empty());
+  CHECK(check_names({"docs/x.md",
+                     "see /ho"
+                     "me/me/x\n"}) == Complaints{"docs/x.md:1: a path of one machine"});
+  CHECK(check_names({"docs/x.md",
+                     "\nsee /ro"
+                     "ot/x\n"}) == Complaints{"docs/x.md:2: a path of one machine"});
+  CHECK(check_names({"docs/x.md", "https://example.org/home/x and bin/work/y\n"}).empty());
+}
+
+TEST_CASE("comments and literals do not count as code") {
+  CHECK(without_comments_and_literals("a // {\nb") == "a     \nb");
+  CHECK(without_comments_and_literals("a /* {\n */ b") == "a     \n    b");
+  CHECK(without_comments_and_literals("x = \"{\\\"{\";") == "x =       ;");
+  CHECK(without_comments_and_literals("x = '{';") == "x =    ;");
+  CHECK(without_comments_and_literals("x = 1'000 {") == "x = 1'000 {");
+  CHECK(without_comments_and_literals("x = R\"a({\")a\" {") == "x =           {");
+}
+
+}  // namespace tutti::tidy
