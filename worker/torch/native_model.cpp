@@ -1,8 +1,8 @@
 #include "worker/torch/native_model.hpp"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/empty.h>
 #include <fmt/format.h>
 #include <torch/optim/adam.h>
 
@@ -110,7 +110,9 @@ class NativeModel final : public TorchModel {
     const at::AutoGradMode with_gradients(true);
     packed_.reset();  // the weights change
     optimiser_->zero_grad();
-    const at::Tensor logits = forward(network_, images);
+    // oneDNN's convolutions and their gradients take about two thirds of the time when channels lie innermost.
+    const at::Tensor logits =
+        forward(network_, network_.convolutions.empty() ? images : images.contiguous(at::MemoryFormat::ChannelsLast));
     const at::Tensor loss = at::cross_entropy_loss(logits, targets);
     loss.backward();
     optimiser_->step();
