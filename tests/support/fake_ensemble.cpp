@@ -12,7 +12,7 @@ config::EnsembleSpec fake_spec(std::size_t count) {
   for (std::size_t rank = 0; rank < count; ++rank) {
     config::MemberSpec member;
     member.name = "m" + std::to_string(rank);
-    member.model.kind = FakeModel{.classes = 4};
+    member.model.kind = FakeModel{.classes = 4, .faults = {}};
     member.seed = 100 + rank;
     member.device = config::CpuDevice{};
     spec.members.push_back(member);
