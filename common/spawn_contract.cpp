@@ -30,6 +30,12 @@ std::vector<int> to_list(std::string_view text) {
 
 }  // namespace
 
+std::filesystem::path find_plugin(const std::filesystem::path& worker_folder, const char* file) {
+  for (const auto& candidate : {worker_folder / file, worker_folder / ".." / "lib" / file})
+    if (std::filesystem::exists(candidate)) return candidate;
+  return {};
+}
+
 std::vector<std::string> to_arguments(const LaunchOptions& options) {
   std::vector<std::string> arguments{"--member=" + options.member, fmt::format("--parent={}", options.parent)};
   if (!options.cores.empty()) arguments.push_back(fmt::format("--cores={}", fmt::join(options.cores, ",")));

@@ -1,6 +1,8 @@
-// What coordinator and worker agree on about the start of a worker: descriptor numbers, arguments, exit codes.
+// What coordinator and worker agree on about the start of a worker: descriptor numbers, arguments, exit codes, and
+// where its plugins lie.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +34,12 @@ struct LaunchOptions {
   std::vector<int> cores;  ///< operating system numbers; empty: inherit
   bool debug = false;      ///< wait for a debugger before loading
 };
+
+/// The files of the backends that a worker opens when its member needs them.
+inline constexpr const char* kTorchPlugin = "libtutti-torch.so";
+inline constexpr const char* kCudaPlugin = "libtutti-cuda.so";
+/// Where the plugin of a worker lies: in the worker's folder, or in ../lib of it as in a build tree; empty: nowhere.
+std::filesystem::path find_plugin(const std::filesystem::path& worker_folder, const char* file);
 
 std::vector<std::string> to_arguments(const LaunchOptions& options);
 /// Throws Error(usage) with the argument that is wrong.

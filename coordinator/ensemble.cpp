@@ -33,9 +33,9 @@ Spec parse_spec(std::string_view yaml, const std::vector<std::string>& overrides
 
 namespace {
 
-Plan checked_plan(const config::EnsembleSpec& spec, const Options& options) {
+Plan checked_plan(const config::EnsembleSpec& spec, const Options& options, const std::filesystem::path& worker) {
   const config::InputSpec& input = options.training ? spec.train_input : spec.input;
-  Plan plan = make_plan(spec, look_at_machine(), input_shape(input), options);
+  Plan plan = make_plan(spec, look_at_machine(worker), input_form(input), options);
   check_memory(plan);
   return plan;
 }
@@ -44,9 +44,11 @@ Plan checked_plan(const config::EnsembleSpec& spec, const Options& options) {
 
 class Ensemble::Impl {
  public:
-  Impl(const Spec& spec, const Options& options)
+  Impl(const Spec& spec, const Options& options) : Impl(spec, options, find_worker(options.worker)) {}
+
+  Impl(const Spec& spec, const Options& options, const std::filesystem::path& worker)
       : spec_(spec),
-        pool_(checked_plan(spec.checked(), options), find_worker(options.worker), options.debug_member),
+        pool_(checked_plan(spec.checked(), options, worker), worker, options.debug_member),
         accumulator_(spec.checked().combine, pool_.plan().weights),
         submissions_(pool_.exchange()) {}
 

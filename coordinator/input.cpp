@@ -40,9 +40,10 @@ std::unique_ptr<Source> open_source(const config::InputSpec& input) {
   return source;
 }
 
-ImageShape input_shape(const config::InputSpec& input) {
-  if (input.dataset == config::Dataset::memory || input.dataset == config::Dataset::random) return input.shape;
-  return open_data_set(input)->shape();
+InputForm input_form(const config::InputSpec& input) {
+  if (input.dataset == config::Dataset::memory) return {input.shape, std::nullopt};
+  const auto source = open_source(input);
+  return {source->shape(), source->count()};
 }
 
 }  // namespace tutti

@@ -7,15 +7,16 @@ namespace tutti {
 void LineReader::add(std::string_view bytes) {
   while (!bytes.empty()) {
     const std::size_t newline = bytes.find('\n');
-    const std::size_t wanted = std::min(newline, bytes.size());
-    const std::size_t taken = std::min(wanted, kMaxLineBytes - rest_.size());
+    const bool ends = newline == 0;
+    // A full line is cut only once it is known that it goes on: the bytes decide, not how they happened to arrive.
+    if (ends || rest_.size() == kMaxLineBytes) {
+      on_line_(rest_);
+      rest_.clear();
+    }
+    if (ends) bytes.remove_prefix(1);
+    const std::size_t taken = ends ? 0 : std::min({newline, bytes.size(), kMaxLineBytes - rest_.size()});
     rest_.append(bytes.substr(0, taken));
     bytes.remove_prefix(taken);
-    const bool at_newline = taken == newline;
-    if (at_newline) bytes.remove_prefix(1);
-    if (!at_newline && rest_.size() < kMaxLineBytes) return;
-    on_line_(rest_);
-    rest_.clear();
   }
 }
 

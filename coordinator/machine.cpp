@@ -11,6 +11,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/spawn_contract.hpp"
 #include "coordinator/gpus.hpp"
 
 namespace tutti {
@@ -103,12 +104,14 @@ void look_at_memory(Machine& machine) {
 
 }  // namespace
 
-Machine look_at_machine() {
+Machine look_at_machine(const std::filesystem::path& worker) {
   Machine machine;
   look_at_cores(machine);
   look_at_quota(machine);
   look_at_memory(machine);
   machine.gpus = find_gpus(machine.why_no_gpu);
+  if (find_plugin(worker.parent_path(), kCudaPlugin).empty())
+    machine.why_no_cuda_members = fmt::format("Tutti was built without its CUDA plugin, {}", kCudaPlugin);
   return machine;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,10 +23,12 @@ struct Machine {
   std::uint64_t available_memory = 0;  ///< bytes that can be had: the lesser of MemAvailable and the cgroup's rest
   std::string memory_limited_by;       ///< "MemAvailable" or "cgroup limit"
   std::vector<Gpu> gpus;
-  std::string why_no_gpu;  ///< where gpus is empty
+  std::string why_no_gpu;           ///< where gpus is empty
+  std::string why_no_cuda_members;  ///< where the worker has no CUDA plugin; else empty
 };
 
-Machine look_at_machine();
+/// `worker` is the worker program, whose plugins are looked for.
+Machine look_at_machine(const std::filesystem::path& worker);
 
 /// Proportional set size of a process in bytes, from /proc; nothing where it cannot be read.
 std::optional<std::uint64_t> pss_bytes(int pid);

@@ -54,10 +54,10 @@ std::string core_text(const std::vector<int>& cores) { return config::to_text(co
 
 class Planner {
  public:
-  Planner(const config::EnsembleSpec& spec, const Machine& machine, const ImageShape& shape, const Options& options)
-      : spec_(spec), machine_(machine), options_(options) {
+  Planner(const config::EnsembleSpec& spec, const Machine& machine, const InputForm& input, const Options& options)
+      : spec_(spec), machine_(machine), input_(input), options_(options) {
     plan_.combine = spec.combine;
-    plan_.arena = {spec.slots, spec.segment_images, shape};
+    plan_.arena = {spec.slots, spec.segment_images, input.shape};
     plan_.allow_nan = spec.allow_nan;
     plan_.debugging = !options.debug_member.empty();
     plan_.start_deadline = std::chrono::duration<double>(spec.start_deadline);
@@ -93,11 +93,12 @@ class Planner {
   }
 
   config::Device choose(const std::string& name) {
-    if (!machine_.gpus.empty()) {
+    if (!machine_.gpus.empty() && machine_.why_no_cuda_members.empty()) {
       plan_.notes.push_back(fmt::format("{}: null is cuda:0 here ({})", name, machine_.gpus.front().name));
       return config::CudaDevice{0, {}};
     }
-    plan_.notes.push_back(fmt::format("{}: null is cpu here ({})", name, machine_.why_no_gpu));
+    plan_.notes.push_back(fmt::format("{}: null is cpu here ({})", name,
+                                      machine_.gpus.empty() ? machine_.why_no_gpu : machine_.why_no_cuda_members));
     return config::CpuDevice{};
   }
 
@@ -109,8 +110,7 @@ class Planner {
     request.seed = member.seed;
     request.shape = plan_.arena.shape;
     request.batch_images = std::min(spec_.batch_images, spec_.segment_images);
-    const std::uint32_t rest = spec_.segment_images % request.batch_images;
-    if (rest != 0) request.warm_up_batches.push_back(rest);
+    request.warm_up_batches = short_batches(request.batch_images);
     request.output = member.output;
     request.over = spec_.combine.over;
     request.copy_input = member.copy_input;
@@ -118,6 +118,19 @@ class Planner {
     request.learning_rate = member.train.learning_rate;
     request.bootstrap = member.train.bootstrap;
     return request;
+  }
+
+  /// The last batch of a whole segment, and all batches of the last segment where its length is known.
+  std::vector<std::uint32_t> short_batches(std::uint32_t batch) const {
+    std::vector<std::uint32_t> sizes{spec_.segment_images % batch};
+    if (input_.images) {
+      const auto last_segment = static_cast<std::uint32_t>(*input_.images % spec_.segment_images);
+      sizes.push_back(last_segment % batch);
+    }
+    std::sort(sizes.begin(), sizes.end());
+    sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
+    std::erase(sizes, 0U);
+    return sizes;
   }
 
   void place_on_cores(WorkerPlan& worker, const std::vector<int>& cores) {
@@ -138,6 +151,11 @@ class Planner {
     const auto found = std::find_if(machine_.gpus.begin(), machine_.gpus.end(), [&](const Gpu& gpu) {
       return device.uuid.empty() ? gpu.index == device.index : gpu.uuid.starts_with(device.uuid);
     });
+    if (!machine_.gpus.empty() && !machine_.why_no_cuda_members.empty()) {
+      problems_.add(fmt::format("{}: {} cannot be used: {}", worker.request.name, config::to_text(device),
+                                machine_.why_no_cuda_members));
+      return;
+    }
     // A MIG instance is not in the list of GPUs; CUDA itself will say whether it is there.
     const bool is_mig = device.uuid.starts_with("MIG-");
     if (found == machine_.gpus.end() && (!is_mig || machine_.gpus.empty())) {
@@ -208,6 +226,7 @@ class Planner {
 
   const config::EnsembleSpec& spec_;
   const Machine& machine_;
+  const InputForm& input_;
   const Options& options_;
   Plan plan_;
   Problems problems_;
@@ -221,9 +240,9 @@ std::uint64_t Plan::needed_bytes() const {
   return sum;
 }
 
-Plan make_plan(const config::EnsembleSpec& spec, const Machine& machine, const ImageShape& shape,
+Plan make_plan(const config::EnsembleSpec& spec, const Machine& machine, const InputForm& input,
                const Options& options) {
-  return Planner(spec, machine, shape, options).make();
+  return Planner(spec, machine, input, options).make();
 }
 
 void check_memory(const Plan& plan) {

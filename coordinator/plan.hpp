@@ -12,6 +12,7 @@
 #include "common/arena.hpp"
 #include "common/member_request.hpp"
 #include "config/spec.hpp"
+#include "coordinator/input.hpp"
 #include "coordinator/machine.hpp"
 
 namespace tutti {
@@ -46,7 +47,7 @@ struct Plan {
 };
 
 /// Throws Error(usage) where a device or core does not exist, naming the members, and what there is instead.
-Plan make_plan(const config::EnsembleSpec& spec, const Machine& machine, const ImageShape& shape,
+Plan make_plan(const config::EnsembleSpec& spec, const Machine& machine, const InputForm& input,
                const Options& options);
 
 /// Throws Error(failed) where the sum of the bounds exceeds the memory that is available, with every term.

@@ -10,20 +10,13 @@
 #include <tutti/error.hpp>
 
 #include "common/build_id.hpp"
+#include "common/spawn_contract.hpp"
 #include "worker/fake.hpp"
 
 namespace tutti::worker {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Next to the worker (installed: libexec/tutti), or in the build tree's lib folder.
-fs::path find_plugin(const std::string& file) {
-  const fs::path here = fs::read_symlink("/proc/self/exe").parent_path();
-  for (const fs::path& candidate : {here / file, here / ".." / "lib" / file})
-    if (fs::exists(candidate)) return candidate;
-  return {};
-}
 
 // A LibTorch of the user's choice comes first; the plugin's own search path is the other way.
 void open_libtorch() {
@@ -37,8 +30,8 @@ void open_libtorch() {
   }
 }
 
-const Backend& open_backend(const std::string& file, std::string_view needed_for, const std::string& if_missing) {
-  const fs::path path = find_plugin(file);
+const Backend& open_backend(const char* file, std::string_view needed_for, const std::string& if_missing) {
+  const fs::path path = find_plugin(fs::read_symlink("/proc/self/exe").parent_path(), file);
   if (path.empty())
     throw Error(ErrorKind::failed, fmt::format("cannot run {}: {} is not installed", needed_for, file), {}, if_missing);
   open_libtorch();
@@ -61,9 +54,9 @@ const Backend& open_backend(const std::string& file, std::string_view needed_for
 LoadedModel load_model(const MemberRequest& request) {
   if (std::holds_alternative<FakeModel>(request.model)) return {make_fake_model(request), "fake"};
   const Backend& backend = request.cuda
-                               ? open_backend("libtutti-cuda.so", "a member on CUDA",
+                               ? open_backend(kCudaPlugin, "a member on CUDA",
                                               "build Tutti where a CUDA toolkit is found, or assign the member to cpu")
-                               : open_backend("libtutti-torch.so", fmt::format("a {} member", kind_name(request.model)),
+                               : open_backend(kTorchPlugin, fmt::format("a {} member", kind_name(request.model)),
                                               "build Tutti with LibTorch (-DTUTTI_WITH_TORCH=ON)");
   return {backend.make(request), fmt::format("{} {}", backend.name, backend.version)};
 }

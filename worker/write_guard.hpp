@@ -8,9 +8,9 @@
 
 namespace tutti::worker {
 
-/// Watches `memory` until the process ends: a write to it sends a control::Failure on `control_fd` and leaves with
-/// kFailed. Any other fault takes its usual course. Call it a few times at most, from one thread, before the memory is
-/// given to a model.
+/// Watches `memory`, and nothing that was watched before: a write to it sends a control::Failure on `control_fd` and
+/// leaves with kFailed. Any other fault takes its usual course. Call it from one thread, before the memory is given to
+/// a model: first for the warm-up's images, then for the arena.
 void guard_against_writes(std::span<const std::byte> memory, const std::string& member, int control_fd);
 
 }  // namespace tutti::worker

@@ -55,8 +55,8 @@ class Session {
     options_ = {find_worker(line.worker), line.debug_worker, training};
     check_files(*spec_, training);
     source_ = open_source(training ? spec_->train_input : spec_->input);
-    const Machine machine = look_at_machine();
-    const Plan plan = make_plan(*spec_, machine, source_->shape(), options_);
+    const Machine machine = look_at_machine(options_.worker);
+    const Plan plan = make_plan(*spec_, machine, {source_->shape(), source_->count()}, options_);
     for (const std::string& note : plan.notes) log::info("{}", note);
     report_ = begin_report(command, *spec_, plan, machine);
   }
@@ -179,16 +179,15 @@ void train(const CommandLine& line, Interruption& interruption) {
 
 void plan(const CommandLine& line) {
   const config::EnsembleSpec spec = load(line);
-  const Machine machine = look_at_machine();
-  const bool has_data = spec.input.dataset != config::Dataset::memory;
-  const auto source = has_data ? open_source(spec.input) : nullptr;
-  const ImageShape shape = has_data ? source->shape() : spec.input.shape;
-  const Plan made = make_plan(spec, machine, shape, {line.worker, line.debug_worker, false});
-  const std::string images = has_data ? fmt::format("{} x {} of {}", source->count(), shape.text(), source->name())
-                                      : shape.text() + " from the API";
+  const std::filesystem::path worker = find_worker(line.worker);
+  const Machine machine = look_at_machine(worker);
+  const InputForm input = input_form(spec.input);
+  const Plan made = make_plan(spec, machine, input, {worker, line.debug_worker, false});
+  const std::string images =
+      input.images ? fmt::format("{} x {} of {}", *input.images, input.shape.text(), to_name(spec.input.dataset))
+                   : input.shape.text() + " from the API";
   fmt::print("{}", plan_text(made, machine, images));
   check_memory(made);
-  find_worker(line.worker);
 }
 
 void validate(const CommandLine& line) {

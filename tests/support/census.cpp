@@ -1,0 +1,96 @@
+#include "tests/support/census.hpp"
+
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "common/unique_fd.hpp"
+
+namespace tutti::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string field(const fs::path& status, const std::string& key) {
+  std::ifstream in(status);
+  for (std::string line; std::getline(in, line);)
+    if (line.starts_with(key + ":")) return line.substr(line.find_first_not_of(" \t", key.size() + 1));
+  return {};
+}
+
+}  // namespace
+
+std::vector<int> children_of(int pid) {
+  std::vector<int> children;
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    const std::string name = entry.path().filename();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    if (field(entry.path() / "status", "PPid") == std::to_string(pid)) children.push_back(std::stoi(name));
+  }
+  std::sort(children.begin(), children.end());
+  return children;
+}
+
+std::vector<std::string> descriptors_of(int pid) {
+  std::vector<std::string> links;
+  for (const auto& entry : fs::directory_iterator(fmt::format("/proc/{}/fd", pid))) {
+    std::error_code gone;
+    std::string link = fs::read_symlink(entry.path(), gone).string();
+    if (gone || link.find("/proc/") != std::string::npos) continue;  // the listing's own
+    // Numbers of sockets and pipes differ from one to the next.
+    links.push_back(link.substr(0, link.find(":[")));
+  }
+  std::sort(links.begin(), links.end());
+  return links;
+}
+
+Census Census::now() {
+  Census census;
+  census.children = children_of(::getpid());
+  census.descriptors = descriptors_of(::getpid());
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);)
+    if (line.find("memfd:tutti") != std::string::npos) census.mapped_memory.push_back(line);
+  const fs::directory_iterator threads("/proc/self/task");
+  census.threads = static_cast<std::size_t>(std::distance(begin(threads), end(threads)));
+  return census;
+}
+
+std::string Census::text() const {
+  return fmt::format("children {} descriptors {} mapped {} threads {}", children, descriptors, mapped_memory, threads);
+}
+
+void adopt_orphans() { ::prctl(PR_SET_CHILD_SUBREAPER, 1); }
+
+bool ends(int pid, std::chrono::milliseconds patience) {
+  const UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!pidfd) return errno == ESRCH;
+  pollfd end{pidfd.get(), POLLIN, 0};
+  return ::poll(&end, 1, static_cast<int>(patience.count())) == 1;
+}
+
+std::uint64_t voluntary_switches(int pid) {
+  std::uint64_t sum = 0;
+  for (const auto& task : fs::directory_iterator(fmt::format("/proc/{}/task", pid)))
+    sum += std::stoull(field(task.path() / "status", "voluntary_ctxt_switches"));
+  return sum;
+}
+
+std::uint64_t voluntary_switches_of_thread(const std::string& name) {
+  std::uint64_t sum = 0;
+  for (const auto& task : fs::directory_iterator("/proc/self/task"))
+    if (field(task.path() / "status", "Name") == name)
+      sum += std::stoull(field(task.path() / "status", "voluntary_ctxt_switches"));
+  return sum;
+}
+
+}  // namespace tutti::test

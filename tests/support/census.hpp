@@ -1,0 +1,42 @@
+// Counts what a process owns, so that a test can say that nothing was left behind. For tests only.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tutti::test {
+
+/// Longer than anything that a test waits for takes, sanitizers and a busy machine included.
+constexpr std::chrono::seconds kPatience{60};
+
+/// The processes whose parent is `pid`, zombies included.
+std::vector<int> children_of(int pid);
+
+/// What the links of /proc/<pid>/fd say, sorted: "/memfd:tutti-arena (deleted)", "anon_inode:[eventfd]".
+std::vector<std::string> descriptors_of(int pid);
+
+/// Processes, descriptors and mapped memory of this process. Two are compared.
+struct Census {
+  static Census now();
+  std::vector<int> children;
+  std::vector<std::string> descriptors;
+  std::vector<std::string> mapped_memory;  ///< lines of /proc/self/maps that name memory of Tutti
+  std::size_t threads = 0;
+  friend bool operator==(const Census&, const Census&) = default;
+  std::string text() const;
+};
+
+/// Makes this process the parent of every orphan below it, so that a census sees grandchildren that were left behind.
+void adopt_orphans();
+
+/// True once the process has ended (a zombie counts), false where it is still there after `patience`.
+bool ends(int pid, std::chrono::milliseconds patience = kPatience);
+
+/// Times that the threads of a process went to sleep by themselves: it stays where it is in a process that is idle.
+std::uint64_t voluntary_switches(int pid);
+/// The same of one thread of this process.
+std::uint64_t voluntary_switches_of_thread(const std::string& name);
+
+}  // namespace tutti::test

@@ -1,0 +1,55 @@
+// Starts a program as a child, captures what it writes, and waits for it with a deadline. For tests only.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "common/unique_fd.hpp"
+#include "coordinator/exit_status.hpp"
+#include "tests/support/census.hpp"
+
+namespace tutti::test {
+
+struct ProgramOptions {
+  std::vector<std::pair<std::string, std::string>> environment;
+  std::string folder;                       ///< to start in; empty: that of the test
+  bool terminal = false;                    ///< stderr is a terminal
+  std::optional<std::uint64_t> file_limit;  ///< largest file that it may write, in bytes
+};
+
+/// A running program. Killed where a test leaves without waiting for it.
+class Program {
+ public:
+  explicit Program(std::vector<std::string> command, const ProgramOptions& options = {});
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+  ~Program();
+
+  int pid() const noexcept { return pid_; }
+  void signal(int number) const;
+  /// Returns the first line of stdout or stderr that contains `part`, waiting for it; empty where the program ended.
+  std::string wait_for_line(const std::string& part);
+  /// Waits for the end; kills it after kPatience.
+  ExitStatus wait();
+  /// The exit code, 128 + signal, or -1.
+  int code();
+
+  /// All that came so far; complete after wait().
+  const std::string& out() const noexcept { return out_; }
+  const std::string& err() const noexcept { return err_; }
+
+ private:
+  bool read_some(std::chrono::steady_clock::time_point deadline);
+  int pid_ = 0;
+  UniqueFd out_fd_;
+  UniqueFd err_fd_;
+  std::string out_;
+  std::string err_;
+  std::optional<ExitStatus> status_;
+};
+
+}  // namespace tutti::test

@@ -1,0 +1,131 @@
+// The first steps of the worker program, as far as they show without a coordinator.
+#include "worker/launch.hpp"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "common/build_id.hpp"
+#include "common/spawn_contract.hpp"
+#include "coordinator/child.hpp"
+#include "tests/support/census.hpp"
+#include "tests/support/run_program.hpp"
+#include "tests/worker/requests.hpp"
+#include "worker/control_client.hpp"
+
+namespace tutti::test {
+namespace {
+
+/// A worker without arena and channel, which is enough until it is told to load.
+struct Started {
+  explicit Started(std::vector<std::string> arguments) : Started(std::move(arguments), Sockets::make()) {}
+  Started(std::vector<std::string> arguments, Sockets sockets)
+      : child(Child::spawn({TUTTI_WORKER_PROGRAM, std::move(arguments), {}, {-1, 1, 2, sockets.worker.get()}})),
+        control(std::move(sockets.coordinator)) {}
+  ExitStatus end() {
+    pollfd exit{child.pidfd(), POLLIN, 0};
+    REQUIRE(::poll(&exit, 1, 60'000) == 1);
+    const auto status = reap(child.pidfd());
+    REQUIRE(status);
+    return *status;
+  }
+  Child child;
+  worker::ControlClient control;
+};
+
+std::string parent_is_us() { return "--parent=" + std::to_string(::getpid()); }
+
+std::string status_field(int pid, const std::string& key) {
+  Program grep({"/bin/grep", "^" + key + ":", "/proc/" + std::to_string(pid) + "/status"});
+  grep.wait();
+  return grep.out();
+}
+
+TEST_CASE("a worker that was started by hand says so and leaves with code 2") {
+  Program worker({TUTTI_WORKER_PROGRAM});
+  CHECK(worker.code() == kUsage);
+  CHECK(worker.out().empty());
+  CHECK(worker.err() ==
+        "tutti-worker: tutti-worker is started by Tutti's coordinator, not by hand\n"
+        "  hint: use 'tutti run', 'tutti train', or the library\n");
+}
+
+TEST_CASE("a worker with nonsense for arguments says so and leaves with code 2") {
+  Program worker({TUTTI_WORKER_PROGRAM, "--parent=1", "--nonsense"});
+  CHECK(worker.code() == kUsage);
+  CHECK(worker.err() == "tutti-worker: unknown argument '--nonsense'\n");
+}
+
+TEST_CASE("a worker whose coordinator is gone leaves with code 3") {
+  Program worker({TUTTI_WORKER_PROGRAM, "--member=a", "--parent=1"});
+  CHECK(worker.code() == kOrphaned);
+  CHECK(worker.err().empty());
+}
+
+TEST_CASE("a worker says hello with its build and leaves when the socket closes") {
+  Started worker({"--member=a", parent_is_us()});
+  const auto message = worker.control.receive();
+  REQUIRE(message);
+  CHECK(std::get<control::Hello>(*message).build_id == build_id());
+  CHECK(std::get<control::Hello>(*message).pid == worker.child.pid());
+  worker.control = worker::ControlClient(UniqueFd());
+  CHECK(std::get<Exited>(worker.end()).code == kLeft);
+}
+
+TEST_CASE("a worker that is told to stop before it has loaded leaves") {
+  Started worker({"--member=a", parent_is_us()});
+  worker.control.send(control::Stop{});
+  CHECK(std::get<Exited>(worker.end()).code == kLeft);
+}
+
+TEST_CASE("a message out of turn is answered with a failure") {
+  Started worker({"--member=a", parent_is_us()});
+  worker.control.receive();
+  worker.control.send(control::BeginTraining{});
+  const auto message = worker.control.receive();
+  REQUIRE(message);
+  CHECK(std::get<control::Failure>(*message).text == "the coordinator sent a control message out of turn");
+  CHECK(std::get<Exited>(worker.end()).code == kFailed);
+}
+
+TEST_CASE("a worker has a process group of its own and is chosen before others when memory runs out") {
+  Started worker({"--member=a", parent_is_us()});
+  worker.control.receive();
+  CHECK(::getpgid(worker.child.pid()) == worker.child.pid());
+  Program score({"/bin/cat", "/proc/" + std::to_string(worker.child.pid()) + "/oom_score_adj"});
+  score.wait();
+  CHECK(score.out() == "500\n");
+}
+
+TEST_CASE("a worker runs on the cores that it was given") {
+  const int core = ::sched_getcpu();
+  Started worker({"--member=a", parent_is_us(), "--cores=" + std::to_string(core)});
+  worker.control.receive();
+  CHECK(status_field(worker.child.pid(), "Cpus_allowed_list") == "Cpus_allowed_list:\t" + std::to_string(core) + "\n");
+}
+
+TEST_CASE("cores that are not there are a failure with their numbers") {
+  Started worker({"--member=a", parent_is_us(), "--cores=4000,4001"});
+  const auto message = worker.control.receive();
+  REQUIRE(message);
+  const auto& failure = std::get<control::Failure>(*message);
+  CHECK(failure.text == "could not run on cores 4000,4001: Invalid argument");
+  CHECK(failure.hint.find("tutti plan") != std::string::npos);
+}
+
+TEST_CASE("a worker drops the descriptors that a host left open") {
+  const UniqueFd left_open(::open("/dev/null", O_RDONLY));  // without close-on-exec
+  const UniqueFd higher(::fcntl(left_open.get(), F_DUPFD, 100));
+  Started worker({"--member=a", parent_is_us()});
+  worker.control.receive();
+  const std::filesystem::path folder = "/proc/" + std::to_string(worker.child.pid()) + "/fd";
+  CHECK_FALSE(std::filesystem::exists(folder / "100"));
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    CHECK(std::stoi(entry.path().filename()) < kFirstForeignFd);
+}
+
+}  // namespace
+}  // namespace tutti::test

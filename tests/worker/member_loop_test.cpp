@@ -1,0 +1,314 @@
+// The worker's loop as a thread of this process, against the coordinator's ends of rings, bells and socket. One mapping
+// serves both sides, so that ThreadSanitizer sees every access.
+#include "worker/member_loop.hpp"
+
+#include <doctest/doctest.h>
+#include <poll.h>
+
+#include <cmath>
+#include <exception>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "common/atomic_file.hpp"
+#include "common/random.hpp"
+#include "tests/common/temporary_folder.hpp"
+#include "tests/support/fake_ensemble.hpp"
+#include "tests/worker/requests.hpp"
+#include "worker/fake.hpp"
+
+namespace tutti::test {
+namespace {
+
+constexpr ArenaLayout kArena{4, 8, kShape};
+
+/// A member in a thread, and the coordinator's side of it.
+class Rig {
+ public:
+  explicit Rig(MemberRequest request, bool allow_nan = false)
+      : request_(std::move(request)),
+        start_{0, 4, kArena, allow_nan},
+        model_(worker::make_fake_model(request_)),
+        arena_(kArena.bytes() / sizeof(Page) + 1),
+        channel_(memory_of(layout()), layout()),
+        tasks_(channel_.tasks()),
+        completions_(channel_.completions()) {
+    Sockets sockets = Sockets::make();
+    control_.emplace(std::move(sockets.coordinator));
+    client_.emplace(std::move(sockets.worker));
+    thread_ = std::thread([this] { run(); });
+  }
+  Rig(const Rig&) = delete;
+  Rig& operator=(const Rig&) = delete;
+  ~Rig() {
+    control_.reset();  // end of file ends the loop, whatever a test left
+    if (thread_.joinable()) thread_.join();
+  }
+
+  void fill(std::uint32_t slot, const std::vector<float>& images, std::uint64_t first_number = 0) {
+    const auto count = static_cast<std::uint32_t>(images.size() / kShape.elements());
+    const auto view = slot_view(arena(), kArena, slot, count);
+    std::copy(images.begin(), images.end(), view.pixels.begin());
+    for (std::uint32_t i = 0; i < count; ++i) {
+      view.labels[i] = i % 4;
+      view.numbers[i] = first_number + i;
+    }
+  }
+  void hand_out(std::uint32_t slot, std::uint32_t images, TaskKind kind = TaskKind::predict) {
+    REQUIRE(tasks_.push({sequence_, 10 + sequence_, 0, slot, images, kind}) == RingStatus::ok);
+    ++sequence_;
+    if (tasks_.consumer_is_parked()) task_bell_.ring();
+  }
+  /// Waits for the next completion.
+  CompletionRecord answer() {
+    for (;;) {
+      CompletionRecord record;
+      completions_.unpark();
+      if (completions_.pop(record) == RingStatus::ok) return record;
+      completions_.park();
+      if (completions_.pop(record) == RingStatus::ok) return record;
+      pollfd end{completion_bell_.fd(), POLLIN, 0};
+      if (::poll(&end, 1, 30'000) != 1) throw std::runtime_error("no answer came");
+      completion_bell_.silence();
+    }
+  }
+  std::vector<float> output(std::uint32_t slot, std::uint32_t images) const {
+    const auto span = channel_.output(slot, images);
+    return {span.begin(), span.end()};
+  }
+  void send(const control::Message& message) { control_->send(message); }
+  control::Message reply() {
+    auto message = control_->receive();
+    REQUIRE(message);
+    return *message;
+  }
+  void close_ring() {
+    tasks_.close();
+    task_bell_.ring();
+  }
+  void hang_up() { control_.reset(); }
+  /// What the loop threw, or "left".
+  std::string end() {
+    thread_.join();
+    return end_;
+  }
+  std::uint64_t progress() const { return channel_.status().progress; }
+  void falsify_tail() { channel_.tasks().header->tail = 1000; }
+  void ring_for_nothing() { task_bell_.ring(); }
+
+ private:
+  struct alignas(kPageBytes) Page {
+    std::byte bytes[kPageBytes];
+  };
+  static ChannelLayout layout() { return {kArena.slots, kArena.images, 4}; }
+  static MemoryFile memory_of(const ChannelLayout& layout) {
+    MemoryFile file = MemoryFile::create("test");
+    file.allocate(layout.bytes(), "a test");
+    return file;
+  }
+  std::byte* arena() { return arena_.front().bytes; }
+  void run() {
+    try {
+      worker::MemberLoop({*model_, request_, start_, arena(), channel_, task_bell_, completion_bell_, *client_}).run();
+      end_ = "left";
+    } catch (const std::exception& error) {
+      end_ = error.what();
+    }
+  }
+
+  MemberRequest request_;
+  control::Start start_;
+  std::unique_ptr<worker::Model> model_;
+  std::vector<Page> arena_;
+  Channel channel_;
+  RingProducer<TaskRecord> tasks_;
+  RingConsumer<CompletionRecord> completions_;
+  Doorbell task_bell_ = Doorbell::create();
+  Doorbell completion_bell_ = Doorbell::create();
+  std::optional<worker::ControlClient> control_;
+  std::optional<worker::ControlClient> client_;
+  std::uint64_t sequence_ = 0;
+  std::string end_;
+  std::thread thread_;
+};
+
+TEST_CASE("a segment is answered with the numbers of its task") {
+  Rig rig(fake_request());
+  const auto images = random_images(8);
+  rig.fill(2, images);
+  rig.hand_out(2, 8);
+  const CompletionRecord record = rig.answer();
+  CHECK(record.sequence == 0);
+  CHECK(record.segment == 10);
+  CHECK(record.generation == 0);
+  CHECK(record.slot == 2);
+  CHECK(record.images == 8);
+  CHECK(record.status == CompletionStatus::done);
+  CHECK(rig.output(2, 8) == naive_answer(fake_spec(1), 0, images));
+}
+
+TEST_CASE("segments of every length are cut into batches and answered image by image") {
+  Rig rig(fake_request());
+  std::uint64_t batches = 0;
+  for (std::uint32_t count = 1; count <= 8; ++count) {
+    const auto images = random_images(count, count);
+    rig.fill(count % 4, images);
+    rig.hand_out(count % 4, count);
+    CHECK(rig.answer().images == count);
+    CHECK(rig.output(count % 4, count) == naive_answer(fake_spec(1), 0, images));
+    batches += (count + 2) / 3;
+    CHECK(rig.progress() == batches);
+  }
+}
+
+TEST_CASE("many segments pass with all slots in use and none is lost") {
+  Rig rig(fake_request());
+  constexpr std::uint64_t kSegments = 4000;
+  for (std::uint32_t slot = 0; slot < 4; ++slot) rig.fill(slot, random_images(8, slot));
+  for (std::uint32_t slot = 0; slot < 4; ++slot) rig.hand_out(slot, 8);
+  std::uint64_t handed_out = 4;
+  for (std::uint64_t n = 0; n < kSegments; ++n) {
+    const CompletionRecord record = rig.answer();
+    REQUIRE(record.sequence == n);
+    REQUIRE(record.slot == n % 4);
+    if (handed_out < kSegments) {
+      rig.fill(record.slot, random_images(8, record.slot));
+      rig.hand_out(record.slot, 8);
+      ++handed_out;
+    }
+  }
+  for (std::uint32_t slot = 0; slot < 4; ++slot)
+    CHECK(rig.output(slot, 8) == naive_answer(fake_spec(1), 0, random_images(8, slot)));
+}
+
+TEST_CASE("a member that sleeps between single tasks wakes for each of them") {
+  Rig rig(fake_request());
+  rig.fill(0, random_images(1));
+  for (std::uint64_t n = 0; n < 3000; ++n) {
+    rig.hand_out(0, 1);
+    REQUIRE(rig.answer().sequence == n);
+  }
+}
+
+TEST_CASE("a bell that rings for nothing does no harm") {
+  Rig rig(fake_request());
+  rig.ring_for_nothing();
+  rig.fill(0, random_images(1));
+  rig.hand_out(0, 1);
+  rig.ring_for_nothing();
+  CHECK(rig.answer().sequence == 0);
+}
+
+TEST_CASE("a closed ring ends the loop after what was in it") {
+  Rig rig(fake_request());
+  rig.fill(0, random_images(8));
+  rig.hand_out(0, 8);
+  rig.hand_out(0, 4);
+  rig.close_ring();
+  CHECK(rig.end() == "left");
+  CHECK(rig.answer().sequence == 0);
+  CHECK(rig.answer().sequence == 1);
+}
+
+TEST_CASE("the message stop ends the loop") {
+  Rig rig(fake_request());
+  rig.send(control::Stop{});
+  CHECK(rig.end() == "left");
+}
+
+TEST_CASE("the end of the control socket ends the loop") {
+  Rig rig(fake_request());
+  rig.hang_up();
+  CHECK(rig.end() == "left");
+}
+
+TEST_CASE("a control message that does not belong there ends the member with words") {
+  Rig rig(fake_request());
+  rig.send(control::Hello{});
+  CHECK(rig.end() == "a control message came that does not belong here");
+}
+
+TEST_CASE("a task ring that makes no sense ends the member with words") {
+  Rig rig(fake_request());
+  rig.falsify_tail();
+  rig.ring_for_nothing();
+  CHECK(rig.end() == "the task ring is corrupt");
+}
+
+TEST_CASE("what the model throws ends the member with its words") {
+  Rig rig(fake_request({.classes = 4, .faults = {{FaultKind::exception, FaultPhase::predict, 1}}}));
+  rig.fill(0, random_images(8));
+  rig.hand_out(0, 8);
+  CHECK(rig.end() == "scripted fault: exception");
+}
+
+TEST_CASE("an answer that is not finite is reported with its image") {
+  Rig rig(fake_request({.classes = 4, .faults = {{FaultKind::nan, FaultPhase::predict, 2}}}));
+  rig.fill(0, random_images(8));
+  rig.hand_out(0, 8);
+  const CompletionRecord record = rig.answer();
+  CHECK(record.status == CompletionStatus::not_finite);
+  CHECK(record.detail == 6);  // the third batch of three begins there
+}
+
+TEST_CASE("an answer that is not finite passes where it is allowed") {
+  Rig rig(fake_request({.classes = 4, .faults = {{FaultKind::nan, FaultPhase::predict, 0}}}), true);
+  rig.fill(0, random_images(8));
+  rig.hand_out(0, 8);
+  CHECK(rig.answer().status == CompletionStatus::done);
+  CHECK(std::isnan(rig.output(0, 8)[0]));
+}
+
+/// Trains on two segments and returns the weights' file; the sums of the completions come along.
+struct Trained {
+  std::string weights;
+  std::uint64_t images = 0;
+  double loss = 0;
+};
+Trained train(MemberRequest request) {
+  const TemporaryFolder folder;
+  Rig rig(std::move(request));
+  rig.send(control::BeginTraining{});
+  CHECK(std::holds_alternative<control::Done>(rig.reply()));
+  Trained trained;
+  for (std::uint32_t segment = 0; segment < 2; ++segment) {
+    rig.fill(segment, random_images(8, segment), 8 * segment);
+    rig.hand_out(segment, 8, TaskKind::train);
+    const CompletionRecord record = rig.answer();
+    trained.images += record.trained;
+    trained.loss += record.loss_sum;
+    CHECK(record.correct <= record.trained);
+  }
+  rig.send(control::Save{(folder / "m.safetensors").string()});
+  CHECK(std::holds_alternative<control::Done>(rig.reply()));
+  trained.weights = read_text(folder / "m.safetensors", "weights");
+  return trained;
+}
+
+TEST_CASE("training takes every image once and gives the same bytes again") {
+  MemberRequest request = fake_request();
+  request.learning_rate = 0.25;
+  const Trained first = train(request);
+  CHECK(first.images == 16);
+  CHECK(first.weights == train(request).weights);
+  request.learning_rate = 0.125;
+  CHECK(first.weights != train(request).weights);
+}
+
+TEST_CASE("a bootstrap takes each image as often as its number says and gives the same bytes again") {
+  MemberRequest request = fake_request();
+  request.bootstrap = true;
+  std::uint64_t expected = 0;
+  for (std::uint64_t number = 0; number < 16; ++number) expected += poisson_one(request.seed, number);
+  const Trained first = train(request);
+  CHECK(first.images == expected);
+  const Trained again = train(request);
+  CHECK(first.weights == again.weights);
+  CHECK(first.loss == again.loss);
+  request.bootstrap = false;
+  CHECK(first.weights != train(request).weights);
+}
+
+}  // namespace
+}  // namespace tutti::test

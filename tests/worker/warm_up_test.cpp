@@ -1,0 +1,84 @@
+// The warm-up: how often a model is called, on what, and what it refuses.
+#include "worker/warm_up.hpp"
+
+#include <doctest/doctest.h>
+
+#include <map>
+#include <stdexcept>
+#include <vector>
+
+#include "tests/worker/requests.hpp"
+
+namespace tutti::test {
+namespace {
+
+/// Counts its calls; answers `values(count)` values to `count` images.
+class Counting final : public worker::Model {
+ public:
+  explicit Counting(std::size_t (*values)(std::uint32_t)) : values_(values) {}
+  std::uint32_t width() const override { return 0; }
+  std::uint64_t parameters() const override { return 0; }
+  void predict(const float*, std::uint32_t, std::span<float>) override { throw std::logic_error("not in warm-up"); }
+  std::span<const float> probe(const float* images, std::uint32_t count) override {
+    ++calls[count];
+    order.push_back(count);
+    for (std::size_t i = 0; i < count * 18U; ++i) sum += images[i];
+    answer_.assign(values_(count), 0.0F);
+    return answer_;
+  }
+  void begin_training() override {}
+  worker::TrainBatch train(const float*, std::span<const std::int64_t>, std::span<const std::uint32_t>) override {
+    return {};
+  }
+  void save(const std::filesystem::path&) override {}
+
+  std::map<std::uint32_t, int> calls;
+  std::vector<std::uint32_t> order;
+  float sum = 0;
+
+ private:
+  std::size_t (*values_)(std::uint32_t);
+  std::vector<float> answer_;
+};
+
+std::size_t ten_each(std::uint32_t count) { return count * 10U; }
+
+std::string refusal(std::size_t (*values)(std::uint32_t), std::vector<std::uint32_t> batches) {
+  MemberRequest request = fake_request();
+  request.warm_up_batches = std::move(batches);
+  Counting model(values);
+  try {
+    worker::warm_up(model, request, -1);
+  } catch (const std::runtime_error& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST_CASE("every batch size is called three times and the full batch is always one of them") {
+  MemberRequest request = fake_request();
+  request.warm_up_batches = {1, 2, 2};
+  Counting model(ten_each);
+  CHECK(worker::warm_up(model, request, -1) == 10);
+  CHECK(model.calls == std::map<std::uint32_t, int>{{1, 3}, {2, 3}, {3, 3}});
+  CHECK(model.order.front() == 3);
+  CHECK(model.sum > 0);
+}
+
+TEST_CASE("a model whose width changes with the batch is refused") {
+  CHECK(refusal([](std::uint32_t count) { return std::size_t{count} * (count == 1 ? 9 : 10); }, {1}) ==
+        "the model answers 1 images with 9 values; the same number for each is needed");
+}
+
+TEST_CASE("a model that does not answer each image alike is refused") {
+  CHECK(refusal([](std::uint32_t) { return std::size_t{10}; }, {}) ==
+        "the model answers 3 images with 10 values; the same number for each is needed");
+}
+
+TEST_CASE("a model that answers nothing is refused") {
+  CHECK(refusal([](std::uint32_t) { return std::size_t{0}; }, {}) ==
+        "the model answers 3 images with 0 values; the same number for each is needed");
+}
+
+}  // namespace
+}  // namespace tutti::test
