@@ -212,9 +212,20 @@ class Planner {
                        bytes_text(channel.output_slot_bytes()), width == 0 ? " (1000 values an image assumed)" : ""),
            channel.bytes()});
       const bool fake = std::holds_alternative<FakeModel>(worker.request.model);
-      plan_.bounds.push_back({fmt::format("process of {} (estimate, without its weights)", worker.request.name),
+      if (const auto file = model_file(worker.request); !file.empty()) {
+        std::error_code missing;  // said by whoever opens it
+        const auto bytes = std::filesystem::file_size(file, missing);
+        if (!missing)
+          plan_.bounds.push_back({fmt::format("model of {}: the size of {}", worker.request.name, file), bytes});
+      }
+      plan_.bounds.push_back({fmt::format("process of {} (estimate, without its model)", worker.request.name),
                               fake ? kFakeWorkerBytes : kTorchWorkerBytes});
     }
+  }
+
+  static std::string model_file(const MemberRequest& request) {
+    const auto* script = std::get_if<TorchScriptModel>(&request.model);
+    return script != nullptr ? script->path : request.weights;
   }
 
   static std::uint32_t known_width(const ModelKind& model) {

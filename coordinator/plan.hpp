@@ -1,5 +1,5 @@
-// Decides, from a description and a machine, what will run where and what it needs. Pure: looks at nothing but its
-// arguments, starts nothing. `tutti plan` prints it; the pool carries it out.
+// Decides, from a description and a machine, what will run where and what it needs. Pure but for the sizes of the
+// models' files; starts nothing. `tutti plan` prints it; the pool carries it out.
 #pragma once
 
 #include <cstdint>

@@ -2,7 +2,9 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <functional>
 #include <map>
@@ -11,6 +13,7 @@
 
 #include "common/build_id.hpp"
 #include "common/log.hpp"
+#include "common/nearest.hpp"
 #include "coordinator/program/commands.hpp"
 
 namespace tutti::program {
@@ -75,11 +78,29 @@ int execute(const std::function<void()>& command, const Interruption& interrupti
   }
 }
 
+/// One line, and where to read on; CLI11's own text begins with the name of an exception.
+std::string explain_usage(const CLI::App* app, const CLI::Error& error) {
+  std::string command = "tutti";
+  for (const CLI::App* chosen : app->get_subcommands()) command += " " + chosen->get_name();
+  return fmt::format("tutti: {}\n  hint: see '{} --help'\n", error.what(), command);
+}
+
+/// CLI11 would only say that a subcommand is required.
+void check_command(const CLI::App& app, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return;
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  if (std::find(names.begin(), names.end(), argv[1]) != names.end()) return;
+  const std::string near = nearest(argv[1], names);
+  throw Error(ErrorKind::usage, fmt::format("there is no command '{}'", argv[1]), {},
+              near.empty() ? "see 'tutti --help'" : fmt::format("did you mean '{}'?", near));
+}
+
 int run_program(int argc, char** argv) {
   CLI::App app("Tutti runs an ensemble of models, each in a worker process of its own, as one.", "tutti");
   app.set_version_flag("--version", fmt::format("tutti {} (build {})", version(), build_id()));
   app.require_subcommand(1);
-  app.failure_message(CLI::FailureMessage::help);
+  app.failure_message(explain_usage);
   CommandLine line;
   LogOptions logs;
   bool dry_run = false;
@@ -92,9 +113,12 @@ int run_program(int argc, char** argv) {
   for (CLI::App* const command : {run_command, train_command, plan_command}) add_worker_options(*command, line);
   run_command->add_flag("--dry-run", dry_run, "print the plan instead");
   try {
+    check_command(app, argc, argv);
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kUsageExit;
+  } catch (const Error& error) {
+    return explain(error, 0);
   }
   set_log_level(logs, line.quiet);
   Interruption interruption;
@@ -115,4 +139,8 @@ int run_program(int argc, char** argv) {
 }  // namespace
 }  // namespace tutti::program
 
-int main(int argc, char** argv) { return tutti::program::run_program(argc, argv); }
+int main(int argc, char** argv) {
+  // In a container without /sys hwloc falls back to what the kernel answers, and need not say so on stderr.
+  ::setenv("HWLOC_HIDE_ERRORS", "2", 0);
+  return tutti::program::run_program(argc, argv);
+}
