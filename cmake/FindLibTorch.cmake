@@ -1,5 +1,5 @@
-# Finds LibTorch: the `torch/` folder of a pip wheel, or an unpacked LibTorch zip. Not a wrapper of the package file that
-# comes with it: that one demands nvcc at configure time and links every CUDA library into each program.
+# Finds LibTorch: the `torch/` folder of a pip wheel, or an unpacked LibTorch zip. Not a wrapper of the package file
+# that comes with it: that one demands nvcc at configure time and links every CUDA library into each program.
 #
 #   LibTorch::cpu   torch_cpu and c10
 #   LibTorch::cuda  torch_cuda and c10_cuda, where this LibTorch has them
