@@ -1,5 +1,5 @@
-# Finds LibTorch: the `torch/` folder of a pip wheel, or an unpacked LibTorch zip. Not a wrapper of the package file that
-# comes with it: that one demands nvcc at configure time and links every CUDA library into each program.
+# Finds LibTorch: the `torch/` folder of a pip wheel, or an unpacked LibTorch zip. Not a wrapper of the package file
+# that comes with it: that one demands nvcc at configure time and links every CUDA library into each program.
 #
 #   LibTorch::cpu   torch_cpu and c10
 #   LibTorch::cuda  torch_cuda and c10_cuda, where this LibTorch has them
@@ -118,6 +118,8 @@ if(NOT TARGET LibTorch::cpu)
   # A wheel carries headers of a {fmt} of its own, without a library, and they are found before the system's: whoever
   # includes LibTorch takes {fmt} from headers alone.
   target_compile_definitions(LibTorch::cpu INTERFACE FMT_HEADER_ONLY)
+  # LibTorch's checks name the header that they stand in: not with this machine's folder.
+  target_compile_options(LibTorch::cpu INTERFACE -fmacro-prefix-map=${LibTorch_ROOT_FOLDER}=libtorch)
 endif()
 if(NOT TARGET LibTorch::cuda AND EXISTS ${LibTorch_ROOT_FOLDER}/lib/libtorch_cuda.so)
   _libtorch_library(LibTorch::c10_cuda libc10_cuda.so)

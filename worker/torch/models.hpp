@@ -10,7 +10,8 @@ namespace tutti::worker {
 
 /// Loads the member. Sets LibTorch's threads for the whole process (request.threads within an operation, 1 between
 /// them), so it is called before any other operation of LibTorch; with several models in one process the last call's
-/// threads hold. With `request.cuda` the model computes on cuda:0, whose libraries the caller has loaded.
+/// threads hold. From then on the process keeps freed memory for the next batch. With `request.cuda` the model computes
+/// on cuda:0, whose libraries the caller has loaded.
 ///
 /// Images come as float32 NCHW; an answer is float32 [count, width]. The same request and the same batches, cut in the
 /// same way, give the same bytes. Throws Error(usage) where the request cannot be met (shape, weights, a file that is
