@@ -30,7 +30,7 @@ std::vector<int> to_list(std::string_view text) {
 
 }  // namespace
 
-std::filesystem::path find_plugin(const std::filesystem::path& worker_folder, const char* file) {
+std::filesystem::path find_plugin(const std::filesystem::path& worker_folder, std::string_view file) {
   for (const auto& candidate : {worker_folder / file, worker_folder / ".." / "lib" / file})
     if (std::filesystem::exists(candidate)) return candidate;
   return {};

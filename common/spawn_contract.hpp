@@ -36,10 +36,10 @@ struct LaunchOptions {
 };
 
 /// The files of the backends that a worker opens when its member needs them.
-inline constexpr const char* kTorchPlugin = "libtutti-torch.so";
-inline constexpr const char* kCudaPlugin = "libtutti-cuda.so";
+inline constexpr std::string_view kTorchPlugin = "libtutti-torch.so";
+inline constexpr std::string_view kCudaPlugin = "libtutti-cuda.so";
 /// Where the plugin of a worker lies: in the worker's folder, or in ../lib of it as in a build tree; empty: nowhere.
-std::filesystem::path find_plugin(const std::filesystem::path& worker_folder, const char* file);
+std::filesystem::path find_plugin(const std::filesystem::path& worker_folder, std::string_view file);
 
 std::vector<std::string> to_arguments(const LaunchOptions& options);
 /// Throws Error(usage) with the argument that is wrong.

@@ -192,10 +192,6 @@ class Planner {
     // A thread pool that spins while it waits takes the core from the workers that share it.
     if (worker.shares_cores) worker.environment.emplace_back("OMP_WAIT_POLICY", "passive");
     if (!worker.request.cuda) worker.environment.emplace_back("CUDA_VISIBLE_DEVICES", "");
-    // glibc would otherwise map and unmap every large activation at each call.
-    worker.environment.emplace_back("MALLOC_MMAP_THRESHOLD_", "268435456");
-    worker.environment.emplace_back("MALLOC_TRIM_THRESHOLD_", "536870912");
-    worker.environment.emplace_back("MALLOC_TOP_PAD_", "1048576");
   }
 
   void add_bounds() {

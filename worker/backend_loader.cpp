@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string_view>
+#include <vector>
 
 #include <tutti/error.hpp>
 
@@ -19,10 +20,12 @@ namespace {
 namespace fs = std::filesystem;
 
 // A LibTorch of the user's choice comes first; the plugin's own search path is the other way.
-void open_libtorch() {
+void open_libtorch(bool cuda) {
   const char* folder = std::getenv("TUTTI_LIBTORCH");
   if (folder == nullptr || *folder == '\0') return;
-  for (const std::string_view file : {"libc10.so", "libtorch_cpu.so"}) {
+  std::vector<std::string_view> files{"libc10.so", "libtorch_cpu.so"};
+  if (cuda) files.insert(files.end(), {"libc10_cuda.so", "libtorch_cuda.so"});
+  for (const std::string_view file : files) {
     const fs::path path = fs::path(folder) / "lib" / file;
     if (::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr)
       throw Error(ErrorKind::failed, "cannot open LibTorch", ::dlerror(),
@@ -30,11 +33,11 @@ void open_libtorch() {
   }
 }
 
-const Backend& open_backend(const char* file, std::string_view needed_for, const std::string& if_missing) {
+const Backend& open_backend(std::string_view file, std::string_view needed_for, const std::string& if_missing) {
   const fs::path path = find_plugin(fs::read_symlink("/proc/self/exe").parent_path(), file);
   if (path.empty())
     throw Error(ErrorKind::failed, fmt::format("cannot run {}: {} is not installed", needed_for, file), {}, if_missing);
-  open_libtorch();
+  open_libtorch(file == kCudaPlugin);
   void* const plugin = ::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (plugin == nullptr)
     throw Error(ErrorKind::failed, fmt::format("cannot open {}", path.lexically_normal().string()), ::dlerror(),
