@@ -80,35 +80,33 @@ void look_at_quota(Machine& machine) {
   }
 }
 
-void look_at_memory(Machine& machine) {
-  machine.available_memory = std::numeric_limits<std::uint64_t>::max();
+}  // namespace
+
+AvailableMemory available_memory() {
+  AvailableMemory memory{std::numeric_limits<std::uint64_t>::max(), "nothing that /proc tells"};
   std::ifstream in("/proc/meminfo");
   for (std::string key, unit; in >> key;) {
     std::uint64_t kibibytes = 0;
     if (!(in >> kibibytes)) break;
     std::getline(in, unit);
     if (key != "MemAvailable:") continue;
-    machine.available_memory = kibibytes * 1024;
-    machine.memory_limited_by = "MemAvailable";
+    memory = {kibibytes * 1024, "MemAvailable"};
   }
   for (const auto& folder : cgroup_folders()) {
     const auto limit = read_number(folder / "memory.max");
     const auto used = read_number(folder / "memory.current");
     if (!limit || !used) continue;
     const std::uint64_t rest = *limit > *used ? *limit - *used : 0;
-    if (rest >= machine.available_memory) continue;
-    machine.available_memory = rest;
-    machine.memory_limited_by = "cgroup limit";
+    if (rest < memory.bytes) memory = {rest, "cgroup limit"};
   }
+  return memory;
 }
-
-}  // namespace
 
 Machine look_at_machine(const std::filesystem::path& worker) {
   Machine machine;
   look_at_cores(machine);
   look_at_quota(machine);
-  look_at_memory(machine);
+  machine.memory = available_memory();
   machine.gpus = find_gpus(machine.why_no_gpu);
   if (find_plugin(worker.parent_path(), kCudaPlugin).empty())
     machine.why_no_cuda_members = fmt::format("Tutti was built without its CUDA plugin, {}", kCudaPlugin);

@@ -16,12 +16,17 @@ struct Gpu {
   std::uint64_t memory_bytes = 0;
 };
 
+struct AvailableMemory {
+  std::uint64_t bytes = 0;  ///< the lesser of MemAvailable and what the cgroups leave
+  std::string limited_by;   ///< "MemAvailable" or "cgroup limit"
+};
+AvailableMemory available_memory();
+
 struct Machine {
-  std::vector<int> cores;              ///< operating system numbers of the cores that this process may use, sorted
-  std::vector<int> present_cores;      ///< of all cores that are online
-  std::optional<double> cpu_quota;     ///< cores' worth of time that the cgroup grants, where it limits
-  std::uint64_t available_memory = 0;  ///< bytes that can be had: the lesser of MemAvailable and the cgroup's rest
-  std::string memory_limited_by;       ///< "MemAvailable" or "cgroup limit"
+  std::vector<int> cores;           ///< operating system numbers of the cores that this process may use, sorted
+  std::vector<int> present_cores;   ///< of all cores that are online
+  std::optional<double> cpu_quota;  ///< cores' worth of time that the cgroup grants, where it limits
+  AvailableMemory memory;
   std::vector<Gpu> gpus;
   std::string why_no_gpu;           ///< where gpus is empty
   std::string why_no_cuda_members;  ///< where the worker has no CUDA plugin; else empty

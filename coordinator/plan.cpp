@@ -62,8 +62,7 @@ class Planner {
     plan_.debugging = !options.debug_member.empty();
     plan_.start_deadline = std::chrono::duration<double>(spec.start_deadline);
     plan_.stop_deadline = std::chrono::duration<double>(spec.stop_deadline);
-    plan_.available_memory = machine.available_memory;
-    plan_.memory_limited_by = machine.memory_limited_by;
+    plan_.available = machine.memory;
   }
 
   Plan make() {
@@ -254,12 +253,12 @@ Plan make_plan(const config::EnsembleSpec& spec, const Machine& machine, const I
 
 void check_memory(const Plan& plan) {
   const std::uint64_t needed = plan.needed_bytes();
-  if (needed <= plan.available_memory) return;
+  if (needed <= plan.available.bytes) return;
   std::string terms;
   for (const Bound& bound : plan.bounds) terms += fmt::format("\n    {:>10}  {}", bytes_text(bound.bytes), bound.name);
   throw Error(ErrorKind::failed, "the ensemble does not fit into memory",
-              fmt::format("needed {}, available {} ({}):{}", bytes_text(needed), bytes_text(plan.available_memory),
-                          plan.memory_limited_by, terms),
+              fmt::format("needed {}, available {} ({}):{}", bytes_text(needed), bytes_text(plan.available.bytes),
+                          plan.available.limited_by, terms),
               "lower 'slots' or 'segment_images', use fewer members, or raise the memory limit");
 }
 

@@ -40,8 +40,7 @@ struct Plan {
   std::chrono::duration<double> stop_deadline{};
   std::vector<Bound> bounds;       ///< the named terms; their sum is the need
   std::vector<std::string> notes;  ///< choices that were made for the user: "cnn-0: null is cpu (no NVIDIA driver)"
-  std::uint64_t available_memory = 0;
-  std::string memory_limited_by;
+  AvailableMemory available;
 
   std::uint64_t needed_bytes() const;
 };

@@ -18,6 +18,8 @@ namespace {
 
 // A process that is still there so long after SIGKILL is stuck in the kernel.
 constexpr std::chrono::seconds kKillDeadline{10};
+// Values per image that a member may answer; with the bounds of the configuration no sum of bytes can overflow.
+constexpr std::uint32_t kMaxWidth = 1U << 24;
 
 }  // namespace
 

@@ -48,12 +48,23 @@ Pair make_pipe() {
   return {UniqueFd(fds[0]), UniqueFd(fds[1])};
 }
 
+/// The width of its answers is a worker's own word, and allocating more than there is would call the OOM killer.
+void check_available(std::uint64_t bytes, const std::string& member) {
+  const AvailableMemory available = available_memory();
+  if (bytes <= available.bytes) return;
+  throw Error(ErrorKind::failed,
+              fmt::format("the answers of '{}' do not fit into memory: {} needed, {} available ({})", member,
+                          bytes_text(bytes), bytes_text(available.bytes), available.limited_by),
+              {}, "lower 'slots' or 'segment_images'");
+}
+
 }  // namespace
 
 WorkerProcess::WorkerProcess(boost::asio::io_context& loop, WorkerListener& listener, Setting setting)
     : loop_(loop),
       listener_(listener),
       setting_(std::move(setting)),
+      load_(control::encode(control::Load{setting_.plan->request})),
       channel_file_(MemoryFile::create("channel-" + setting_.plan->request.name)),
       task_bell_(Doorbell::create()),
       pidfd_(loop),
@@ -132,7 +143,7 @@ WorkerProcess::Read WorkerProcess::read_control() {
 
 void WorkerProcess::obey(const control::Message& message) {
   if (const auto* hello = std::get_if<control::Hello>(&message)) {
-    if (hello->build_id == build_id()) return send(control::Load{setting_.plan->request});
+    if (hello->build_id == build_id()) return send_text(load_);
     reason_ =
         control::Failure{fmt::format("tutti-worker is of another build: {}, this is {}", hello->build_id, build_id()),
                          "build or install Tutti again, or check TUTTI_WORKER", true};
@@ -158,6 +169,7 @@ WorkerProcess::Read WorkerProcess::read_lines(Descriptor& pipe, LineReader& line
 
 void WorkerProcess::start(const control::Start& start) {
   const ChannelLayout layout{start.arena.slots, start.arena.images, start.width};
+  check_available(layout.bytes(), setting_.plan->request.name);
   channel_file_.allocate(layout.bytes(), fmt::format("the channel of '{}'", setting_.plan->request.name));
   channel_file_.seal_size();
   channel_ = std::make_shared<Channel>(channel_file_, layout);
@@ -209,8 +221,9 @@ void WorkerProcess::drain_completions() {
   violate("it answers more than it was asked");
 }
 
-void WorkerProcess::send(const control::Message& message) {
-  const std::string text = control::encode(message);
+void WorkerProcess::send(const control::Message& message) { send_text(control::encode(message)); }
+
+void WorkerProcess::send_text(const std::string& text) {
   if (!control_.is_open()) return;
   const ssize_t sent = ::send(control_.native_handle(), text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   if (sent >= 0 || errno == EPIPE || errno == ECONNRESET) return;  // a dead worker is reported by its pidfd

@@ -78,6 +78,7 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   template <class OnReadable>
   void watch(Descriptor& descriptor, OnReadable on_readable);
   void listen();
+  void send_text(const std::string& text);
   Read read_control();
   void obey(const control::Message& message);
   Read read_lines(Descriptor& pipe, LineReader& lines);
@@ -90,6 +91,7 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   boost::asio::io_context& loop_;
   WorkerListener& listener_;
   Setting setting_;
+  const std::string load_;  // encoded before the process exists: a description that is too long fails early
   int pid_ = 0;
   bool alive_ = false;
 

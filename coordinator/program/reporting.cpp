@@ -48,7 +48,7 @@ images::Report begin_report(const std::string& command, const config::EnsembleSp
   report.command = command;
   report.started = images::iso_8601(std::time(nullptr));
   report.seed = spec.seed;
-  report.machine = {cpu_name(), static_cast<std::uint32_t>(machine.cores.size()), machine.available_memory};
+  report.machine = {cpu_name(), static_cast<std::uint32_t>(machine.cores.size()), machine.memory.bytes};
   report.configuration = spec.effective_yaml;
   for (const Bound& bound : plan.bounds) report.memory.bounds.push_back({bound.name, bound.bytes});
   return report;
@@ -157,7 +157,7 @@ std::string plan_text(const Plan& plan, const Machine& machine, const std::strin
                       machine.present_cores.size(),
                       machine.cpu_quota ? fmt::format(" (quota {:.2f})", *machine.cpu_quota) : "", machine.gpus.size(),
                       machine.gpus.empty() ? fmt::format(" ({})", machine.why_no_gpu) : "",
-                      bytes_text(machine.available_memory), machine.memory_limited_by);
+                      bytes_text(machine.memory.bytes), machine.memory.limited_by);
   text += fmt::format("\n{:<16}  {:<12}  {:<24}  {:<10}  {:>7}  {}\n", "member", "model", "device", "cores", "threads",
                       "assigned as");
   for (const WorkerPlan& worker : plan.workers)
