@@ -18,6 +18,8 @@ namespace {
 
 // A process that is still there so long after SIGKILL is stuck in the kernel.
 constexpr std::chrono::seconds kKillDeadline{10};
+// Of a member's answer to one image: what a broken worker says must not become the size of an allocation.
+constexpr std::uint32_t kMaxWidth = 1U << 24;
 
 }  // namespace
 
@@ -107,8 +109,9 @@ void Pool::spawn_workers() {
 }
 
 void Pool::on_ready(std::size_t rank, const control::Ready& ready) {
-  if (widths_[rank] != 0 || ready.width == 0 || ready.width > (1U << 24))
-    return on_violation(rank, "it is ready twice");
+  if (widths_[rank] != 0) return on_violation(rank, "it is ready twice");
+  if (ready.width == 0 || ready.width > kMaxWidth)
+    return on_violation(rank, fmt::format("it says that it answers {} values per image", ready.width));
   widths_[rank] = ready.width;
   {
     const std::lock_guard lock(status_mutex_);
