@@ -1,0 +1,297 @@
+// What would run where: every way to write an assignment, on machines that are made up.
+#include "coordinator/plan.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+
+#include <tutti/error.hpp>
+
+#include "common/channel.hpp"
+#include "config/load.hpp"
+#include "tests/common/error_of.hpp"
+
+namespace tutti::test {
+namespace {
+
+Machine machine_of(int cores, std::optional<double> quota = {}) {
+  Machine machine;
+  for (int core = 0; core < cores; ++core) machine.cores.push_back(core);
+  machine.present_cores = machine.cores;
+  machine.cpu_quota = quota;
+  machine.available_memory = 8ULL << 30;
+  machine.memory_limited_by = "MemAvailable";
+  machine.why_no_gpu = "no NVIDIA driver: libnvidia-ml.so.1 is not installed";
+  return machine;
+}
+
+Machine with_gpus(Machine machine) {
+  machine.gpus = {{0, "GPU-aaaa", "H200", 1}, {1, "GPU-bbbb", "L4", 1}};
+  machine.why_no_gpu.clear();
+  return machine;
+}
+
+Plan plan_of(const std::string& assignment, const Machine& machine, std::size_t members = 2,
+             const std::string& more = "", const Options& options = {}, const std::vector<std::string>& assign = {}) {
+  std::string yaml = "members:\n";
+  for (std::size_t m = 0; m < members; ++m)
+    yaml += "  - {name: m" + std::to_string(m) + ", model: {kind: fake, classes: 4}}\n";
+  yaml += "assignment: " + assignment + "\n" + more;
+  return make_plan(config::load_text(yaml, "test", {{}, assign}), machine, {3, 32, 32}, options);
+}
+
+std::optional<Error> refusal(const std::string& assignment, const Machine& machine, std::size_t members = 1) {
+  return error_of([&] { plan_of(assignment, machine, members); });
+}
+
+std::string variable(const WorkerPlan& worker, const std::string& name) {
+  std::string value = "(not set)";
+  for (const auto& [key, text] : worker.environment)
+    if (key == name) value = text;
+  return value;
+}
+
+std::vector<std::string> devices(const Plan& plan) {
+  std::vector<std::string> texts;
+  for (const WorkerPlan& worker : plan.workers) texts.push_back(worker.device);
+  return texts;
+}
+
+using Texts = std::vector<std::string>;
+
+TEST_CASE("members are placed by name and by index and by list") {
+  const Machine machine = with_gpus(machine_of(4));
+  const Texts expected{"cuda:1 (L4)", "cpu"};
+  CHECK(devices(plan_of("{m0: cuda:1, m1: cpu}", machine)) == expected);
+  CHECK(devices(plan_of("{0: cuda:1, 1: cpu}", machine)) == expected);
+  CHECK(devices(plan_of("{0: 1, 1: -1}", machine)) == expected);
+  CHECK(devices(plan_of("[1, -1]", machine)) == expected);
+  CHECK(devices(plan_of("{m0: 'cuda:GPU-bb', m1: cpu}", machine)) == expected);
+  CHECK(devices(plan_of("cpu", machine)) == Texts{"cpu", "cpu"});
+}
+
+TEST_CASE("the command line places members over the file") {
+  const Plan plan = plan_of("{m0: cpu, m1: cpu}", machine_of(4), 2, "", {}, {"m1=cpu:2"});
+  CHECK(devices(plan) == Texts{"cpu", "cpu:2"});
+}
+
+TEST_CASE("a core set pins the worker to those cores") {
+  const Plan plan = plan_of("{m0: 'cpu:0-1', m1: {cpu: [3]}}", machine_of(4));
+  CHECK(plan.workers[0].cores == std::vector<int>{0, 1});
+  CHECK(plan.workers[0].device == "cpu:0-1");
+  CHECK(plan.workers[0].request.threads == 2);
+  CHECK(plan.workers[1].cores == std::vector<int>{3});
+  CHECK(plan.workers[1].request.threads == 1);
+  CHECK_FALSE(plan.workers[0].shares_cores);
+}
+
+TEST_CASE("a member without cores may use all and is not pinned") {
+  const Plan plan = plan_of("cpu", machine_of(4), 1);
+  CHECK(plan.workers[0].cores.empty());
+  CHECK(plan.workers[0].request.threads == 4);
+  CHECK(variable(plan.workers[0], "OMP_NUM_THREADS") == "4");
+  CHECK(variable(plan.workers[0], "MKL_NUM_THREADS") == "4");
+}
+
+TEST_CASE("workers that share cores share the threads and wait passively") {
+  const Plan plan = plan_of("{m0: 'cpu:0-3', m1: 'cpu:0-3', m2: 'cpu:4'}", machine_of(5), 3);
+  CHECK(plan.workers[0].request.threads == 2);
+  CHECK(plan.workers[0].shares_cores);
+  CHECK(variable(plan.workers[0], "OMP_WAIT_POLICY") == "passive");
+  CHECK(plan.workers[2].request.threads == 1);
+  CHECK_FALSE(plan.workers[2].shares_cores);
+  CHECK(variable(plan.workers[2], "OMP_WAIT_POLICY") == "(not set)");
+}
+
+TEST_CASE("core sets that overlap in one core share it") {
+  const Plan plan = plan_of("{m0: 'cpu:0-2', m1: 'cpu:2-3'}", machine_of(4));
+  CHECK(plan.workers[0].shares_cores);
+  CHECK(plan.workers[0].request.threads == 1);
+  CHECK(plan.workers[1].request.threads == 1);
+}
+
+TEST_CASE("every worker has a thread however few the cores are") {
+  const Plan plan = plan_of("cpu", machine_of(1), 4);
+  for (const WorkerPlan& worker : plan.workers) {
+    CHECK(worker.request.threads == 1);
+    CHECK(worker.shares_cores);
+  }
+}
+
+TEST_CASE("a quota counts as the cores that it is worth") {
+  CHECK(plan_of("cpu", machine_of(4, 1.5), 1).workers[0].request.threads == 1);
+  CHECK(plan_of("cpu", machine_of(4, 3.0), 1).workers[0].request.threads == 3);
+  CHECK(plan_of("cpu", machine_of(4, 0.5), 1).workers[0].request.threads == 1);
+  CHECK(plan_of("cpu", machine_of(8, 4.0), 2).workers[0].request.threads == 2);
+  CHECK(plan_of("cpu", machine_of(2, 16.0), 1).workers[0].request.threads == 2);
+}
+
+TEST_CASE("threads that the user sets are taken as they are") {
+  const Plan plan = plan_of("cpu", machine_of(4), 2, "threads: 3\n");
+  CHECK(plan.workers[0].request.threads == 3);
+  CHECK(variable(plan.workers[0], "OMP_NUM_THREADS") == "3");
+}
+
+TEST_CASE("a core that does not exist is refused with those that do") {
+  const auto error = refusal("'cpu:5'", machine_of(4));
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "m0: core 5 does not exist; usable: cpu:0-3");
+  CHECK(contains(error->hint(), "tutti plan"));
+}
+
+TEST_CASE("a core that exists and may not be used is refused with the reason") {
+  Machine machine = machine_of(4);
+  machine.cores = {0, 2};
+  const auto error = refusal("'cpu:1'", machine);
+  REQUIRE(error);
+  CHECK(error->message() ==
+        "m0: core 1 may not be used by this process (its affinity mask or cpuset leaves it out); usable: cpu:0,2");
+}
+
+TEST_CASE("a GPU without a driver is refused with what is missing") {
+  const auto error = refusal("cuda:0", machine_of(4));
+  REQUIRE(error);
+  CHECK(error->message() == "m0: cuda:0 does not exist; no NVIDIA driver: libnvidia-ml.so.1 is not installed");
+}
+
+TEST_CASE("a GPU index that is too large is refused with how many there are") {
+  const auto error = refusal("cuda:2", with_gpus(machine_of(4)));
+  REQUIRE(error);
+  CHECK(error->message() == "m0: cuda:2 does not exist; there are 2 GPUs");
+}
+
+TEST_CASE("all members that cannot be placed are named at once") {
+  const auto error = refusal("{m0: cuda:7, m1: cpu, m2: 'cpu:9'}", with_gpus(machine_of(2)), 3);
+  REQUIRE(error);
+  CHECK(error->message() == "2 members cannot be placed");
+  CHECK(contains(error->detail(), "m0: cuda:7"));
+  CHECK(contains(error->detail(), "m2: core 9"));
+}
+
+TEST_CASE("null is the first GPU where there is one and says so") {
+  const Plan plan = plan_of("{m0: null, m1: cpu}", with_gpus(machine_of(2)));
+  CHECK(devices(plan) == Texts{"cuda:0 (H200)", "cpu"});
+  CHECK(plan.workers[0].assigned == "null");
+  CHECK(plan.notes == Texts{"m0: null is cuda:0 here (H200)"});
+}
+
+TEST_CASE("null is the cpu where there is no GPU and says why") {
+  const Plan plan = plan_of("{m0: null, m1: cpu}", machine_of(2));
+  CHECK(devices(plan) == Texts{"cpu", "cpu"});
+  CHECK(plan.notes == Texts{"m0: null is cpu here (no NVIDIA driver: libnvidia-ml.so.1 is not installed)"});
+}
+
+TEST_CASE("a GPU is chosen by its uuid in the worker's environment") {
+  const Plan plan = plan_of("{m0: cuda:1, m1: cpu}", with_gpus(machine_of(2)));
+  CHECK(plan.workers[0].request.cuda);
+  CHECK(variable(plan.workers[0], "CUDA_VISIBLE_DEVICES") == "GPU-bbbb");
+  CHECK(variable(plan.workers[0], "NVIDIA_TF32_OVERRIDE") == "0");
+  CHECK_FALSE(plan.workers[1].request.cuda);
+  CHECK(variable(plan.workers[1], "CUDA_VISIBLE_DEVICES").empty());
+}
+
+TEST_CASE("a MIG instance is passed on to CUDA where there is a GPU at all") {
+  const Plan plan = plan_of("'cuda:MIG-1234'", with_gpus(machine_of(2)), 1);
+  CHECK(plan.workers[0].device == "cuda:MIG-1234");
+  CHECK(variable(plan.workers[0], "CUDA_VISIBLE_DEVICES") == "MIG-1234");
+  CHECK(refusal("'cuda:MIG-1234'", machine_of(2)));
+}
+
+TEST_CASE("a batch is not longer than a segment and the rest of a segment is warmed up") {
+  const auto request = [](const std::string& more) {
+    return plan_of("cpu", machine_of(2), 1, more).workers[0].request;
+  };
+  CHECK(request("segment_images: 10\nbatch_images: 4\n").batch_images == 4);
+  CHECK(request("segment_images: 10\nbatch_images: 4\n").warm_up_batches == std::vector<std::uint32_t>{2});
+  CHECK(request("segment_images: 3\nbatch_images: 4\n").batch_images == 3);
+  CHECK(request("segment_images: 8\nbatch_images: 4\n").warm_up_batches.empty());
+}
+
+TEST_CASE("a worker is told what the description says about its member") {
+  const std::string yaml = R"(
+members:
+  - {name: a, model: {kind: mlp, layers: [8, 4], weights: w.safetensors}, copy_input: true, weight: 2.5, seed: 77,
+     train: {epochs: 5, batch_images: 6, learning_rate: 0.5, bootstrap: true, init: i.safetensors}}
+combine: {rule: weighted, over: logits}
+assignment: cpu
+)";
+  const auto spec = config::load_text(yaml, "test");
+  const Plan plan = make_plan(spec, machine_of(1), {3, 4, 5}, {});
+  const WorkerPlan& worker = plan.workers[0];
+  CHECK(worker.request.name == "a");
+  CHECK(worker.request.weights == "w.safetensors");
+  CHECK(worker.request.seed == 77);
+  CHECK(worker.request.shape == ImageShape{3, 4, 5});
+  CHECK(worker.request.over == OutputKind::logits);
+  CHECK(worker.request.copy_input);
+  CHECK(worker.request.train_batch_images == 6);
+  CHECK(worker.request.learning_rate == 0.5);
+  CHECK(worker.request.bootstrap);
+  CHECK(worker.epochs == 5);
+  CHECK(worker.weights == "w.safetensors");
+  CHECK(plan.weights == std::vector<float>{2.5F});
+  Options training;
+  training.training = true;
+  CHECK(make_plan(spec, machine_of(1), {3, 4, 5}, training).workers[0].request.weights == "i.safetensors");
+}
+
+TEST_CASE("the bounds are named and their sum is what is needed") {
+  const Plan plan = plan_of("cpu", machine_of(2), 3, "slots: 3\nsegment_images: 10\n");
+  std::uint64_t sum = 0;
+  for (const Bound& bound : plan.bounds) sum += bound.bytes;
+  CHECK(plan.needed_bytes() == sum);
+  REQUIRE(plan.bounds.size() == 7);
+  CHECK(plan.bounds[0].bytes == ArenaLayout{3, 10, {3, 32, 32}}.bytes());
+  CHECK(plan.bounds[0].name.starts_with("arena: 3 slots x "));
+  CHECK(plan.bounds[1].bytes == ChannelLayout{3, 10, 4}.bytes());
+  CHECK(plan.bounds[1].name.starts_with("channel of m0: rings, 3 output slots x "));
+  CHECK(plan.bounds[2].name.starts_with("process of m0"));
+}
+
+TEST_CASE("what does not fit is refused with every term") {
+  Plan plan = plan_of("cpu", machine_of(2), 1);
+  plan.available_memory = plan.needed_bytes();
+  check_memory(plan);
+  --plan.available_memory;
+  const auto error = error_of([&] { check_memory(plan); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::failed);
+  CHECK(error->message() == "the ensemble does not fit into memory");
+  CHECK(contains(error->detail(), "(MemAvailable)"));
+  for (const Bound& bound : plan.bounds) CHECK(contains(error->detail(), bound.name));
+  CHECK(contains(error->hint(), "segment_images"));
+}
+
+TEST_CASE("a member that shall be debugged must be there") {
+  Options options;
+  options.debug_member = "m1";
+  CHECK(plan_of("cpu", machine_of(1), 2, "", options).debugging);
+  options.debug_member = "nobody";
+  const auto error = error_of([&] { plan_of("cpu", machine_of(1), 2, "", options); });
+  REQUIRE(error);
+  CHECK(error->message() == "there is no member 'nobody' to debug");
+}
+
+TEST_CASE("bytes are put into words") {
+  CHECK(bytes_text(0) == "0 B");
+  CHECK(bytes_text(999) == "999 B");
+  CHECK(bytes_text(6'144'000) == "6.1 MB");
+  CHECK(bytes_text(1'500'000'000'000'000) == "1500.0 TB");
+}
+
+TEST_CASE("this machine has cores and memory") {
+  const Machine machine = look_at_machine();
+  CHECK_FALSE(machine.cores.empty());
+  CHECK(std::is_sorted(machine.cores.begin(), machine.cores.end()));
+  CHECK(std::includes(machine.present_cores.begin(), machine.present_cores.end(), machine.cores.begin(),
+                      machine.cores.end()));
+  CHECK(machine.available_memory > 0);
+  CHECK_FALSE(machine.memory_limited_by.empty());
+  CHECK(machine.gpus.empty() != machine.why_no_gpu.empty());
+}
+
+}  // namespace
+}  // namespace tutti::test
