@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <mutex>
+#include <system_error>
 
 #include "config/load.hpp"
 #include "coordinator/accumulator.hpp"
@@ -40,6 +42,14 @@ Plan checked_plan(const config::EnsembleSpec& spec, const Options& options, cons
   return plan;
 }
 
+void make_folder(const std::filesystem::path& folder) {
+  std::error_code code;
+  std::filesystem::create_directories(folder, code);
+  if (code)
+    throw Error(ErrorKind::failed, fmt::format("could not create the folder {} for the weights", folder.string()),
+                code.message(), "choose another folder with 'output' or the member's 'weights'");
+}
+
 }  // namespace
 
 class Ensemble::Impl {
@@ -52,10 +62,17 @@ class Ensemble::Impl {
         accumulator_(spec.checked().combine, pool_.plan().weights),
         submissions_(pool_.exchange()) {}
 
-  // Ends what runs, so that every future is settled before the parts go, last built first.
-  ~Impl() { pool_.exchange().fail(Error(ErrorKind::interrupted, "the ensemble was closed before this was answered")); }
+  // Ends what runs, so that every call has left and every future is settled before the parts go, last built first.
+  ~Impl() {
+    const Error closed(ErrorKind::interrupted, "the ensemble was closed before this was answered");
+    pool_.exchange().fail(closed);
+    std::unique_lock lock(calls_mutex_);
+    if (calls_ > 0) pool_.fail(closed);  // one may be waiting for a worker's answer to a command
+    calls_changed_.wait(lock, [&] { return calls_ == 0; });
+  }
 
   void run(Source& source, Sink& sink) {
+    const Call call(*this);
     check_shape(source, pool_.plan().arena.shape);
     Prediction prediction(source, sink, accumulator_, pool_.widths(), combined());
     pool_.exchange().drive(std::make_shared<Job>(prediction, TaskKind::predict, all_members()));
@@ -76,6 +93,7 @@ class Ensemble::Impl {
 
   TrainResult train(Source& source, const std::filesystem::path& folder,
                     const std::function<void(const EpochResult&)>& on_epoch) {
+    const Call call(*this);
     const std::lock_guard one_at_a_time(training_);
     check_shape(source, pool_.plan().arena.shape);
     if (!source.labelled())
@@ -89,7 +107,7 @@ class Ensemble::Impl {
     for (const WorkerPlan& worker : workers) {
       const auto file = worker.weights.empty() ? folder / (worker.request.name + ".safetensors") : worker.weights;
       result.weights.push_back(file);
-      if (file.has_parent_path()) std::filesystem::create_directories(file.parent_path());
+      if (file.has_parent_path()) make_folder(file.parent_path());
       save.emplace_back(control::Save{file.string()});
     }
     pool_.command(std::move(save));
@@ -100,6 +118,25 @@ class Ensemble::Impl {
   void interrupt() { pool_.fail(Error(ErrorKind::interrupted, "interrupted")); }
 
  private:
+  /// A call of some thread on its way through the ensemble: the destructor waits for it.
+  class Call {
+   public:
+    explicit Call(Impl& ensemble) : ensemble_(ensemble) {
+      const std::lock_guard lock(ensemble_.calls_mutex_);
+      ++ensemble_.calls_;
+    }
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+    ~Call() {
+      const std::lock_guard lock(ensemble_.calls_mutex_);
+      --ensemble_.calls_;
+      ensemble_.calls_changed_.notify_all();
+    }
+
+   private:
+    Impl& ensemble_;
+  };
+
   /// What a future needs to live: the images' view, where the answer gathers, and the work between them.
   class Submitted final : public Submission {
    public:
@@ -151,6 +188,9 @@ class Ensemble::Impl {
   Pool pool_;
   const Accumulator accumulator_;
   std::mutex training_;
+  std::mutex calls_mutex_;
+  std::condition_variable calls_changed_;
+  std::size_t calls_ = 0;
   Submissions submissions_;
 };
 
