@@ -49,9 +49,11 @@ TEST_CASE("the split of a data set is honoured and shapes are known without read
   const auto train = open_source(input);
   input.split = config::Split::test;
   CHECK(train->count() + open_source(input)->count() == 1797);
-  CHECK(input_shape(input) == ImageShape{3, 32, 32});
-  CHECK(input_shape(random_input()) == ImageShape{1, 2, 2});
-  CHECK(input_shape({}) == ImageShape{3, 32, 32});
+  CHECK(input_form(input).shape == ImageShape{3, 32, 32});
+  CHECK(input_form(random_input()).shape == ImageShape{1, 2, 2});
+  CHECK(input_form(random_input()).images == 9);
+  CHECK(input_form({}).shape == ImageShape{3, 32, 32});
+  CHECK_FALSE(input_form({}).images.has_value());
 }
 
 }  // namespace

@@ -34,12 +34,13 @@ Machine with_gpus(Machine machine) {
 }
 
 Plan plan_of(const std::string& assignment, const Machine& machine, std::size_t members = 2,
-             const std::string& more = "", const Options& options = {}, const std::vector<std::string>& assign = {}) {
+             const std::string& more = "", const Options& options = {}, const std::vector<std::string>& assign = {},
+             std::optional<std::uint64_t> images = {}) {
   std::string yaml = "members:\n";
   for (std::size_t m = 0; m < members; ++m)
     yaml += "  - {name: m" + std::to_string(m) + ", model: {kind: fake, classes: 4}}\n";
   yaml += "assignment: " + assignment + "\n" + more;
-  return make_plan(config::load_text(yaml, "test", {{}, assign}), machine, {3, 32, 32}, options);
+  return make_plan(config::load_text(yaml, "test", {{}, assign}), machine, {{3, 32, 32}, images}, options);
 }
 
 std::optional<Error> refusal(const std::string& assignment, const Machine& machine, std::size_t members = 1) {
@@ -210,6 +211,31 @@ TEST_CASE("a batch is not longer than a segment and the rest of a segment is war
   CHECK(request("segment_images: 8\nbatch_images: 4\n").warm_up_batches.empty());
 }
 
+TEST_CASE("the batches of a last segment are warmed up where its length is known") {
+  const auto batches = [](std::uint64_t images) {
+    return plan_of("cpu", machine_of(2), 1, "segment_images: 10\nbatch_images: 4\n", {}, {}, images)
+        .workers[0]
+        .request.warm_up_batches;
+  };
+  using Sizes = std::vector<std::uint32_t>;
+  CHECK(batches(20) == Sizes{2});
+  CHECK(batches(21) == Sizes{1, 2});
+  CHECK(batches(27) == Sizes{2, 3});
+  CHECK(batches(24) == Sizes{2});
+  CHECK(batches(3) == Sizes{2, 3});
+  CHECK(batches(0) == Sizes{2});
+}
+
+TEST_CASE("without the CUDA plugin null is the cpu and cuda is refused with what is missing") {
+  Machine machine = with_gpus(machine_of(2));
+  machine.why_no_cuda_members = "Tutti was built without its CUDA plugin, libtutti-cuda.so";
+  CHECK(plan_of("{m0: null, m1: cpu}", machine).notes ==
+        Texts{"m0: null is cpu here (Tutti was built without its CUDA plugin, libtutti-cuda.so)"});
+  const auto error = refusal("cuda:0", machine);
+  REQUIRE(error);
+  CHECK(error->message() == "m0: cuda:0 cannot be used: Tutti was built without its CUDA plugin, libtutti-cuda.so");
+}
+
 TEST_CASE("a worker is told what the description says about its member") {
   const std::string yaml = R"(
 members:
@@ -219,7 +245,7 @@ combine: {rule: weighted, over: logits}
 assignment: cpu
 )";
   const auto spec = config::load_text(yaml, "test");
-  const Plan plan = make_plan(spec, machine_of(1), {3, 4, 5}, {});
+  const Plan plan = make_plan(spec, machine_of(1), {{3, 4, 5}, {}}, {});
   const WorkerPlan& worker = plan.workers[0];
   CHECK(worker.request.name == "a");
   CHECK(worker.request.weights == "w.safetensors");
@@ -235,7 +261,7 @@ assignment: cpu
   CHECK(plan.weights == std::vector<float>{2.5F});
   Options training;
   training.training = true;
-  CHECK(make_plan(spec, machine_of(1), {3, 4, 5}, training).workers[0].request.weights == "i.safetensors");
+  CHECK(make_plan(spec, machine_of(1), {{3, 4, 5}, {}}, training).workers[0].request.weights == "i.safetensors");
 }
 
 TEST_CASE("the bounds are named and their sum is what is needed") {
@@ -283,7 +309,7 @@ TEST_CASE("bytes are put into words") {
 }
 
 TEST_CASE("this machine has cores and memory") {
-  const Machine machine = look_at_machine();
+  const Machine machine = look_at_machine("/nowhere/tutti-worker");
   CHECK_FALSE(machine.cores.empty());
   CHECK(std::is_sorted(machine.cores.begin(), machine.cores.end()));
   CHECK(std::includes(machine.present_cores.begin(), machine.present_cores.end(), machine.cores.begin(),
@@ -291,6 +317,7 @@ TEST_CASE("this machine has cores and memory") {
   CHECK(machine.available_memory > 0);
   CHECK_FALSE(machine.memory_limited_by.empty());
   CHECK(machine.gpus.empty() != machine.why_no_gpu.empty());
+  CHECK(machine.why_no_cuda_members == "Tutti was built without its CUDA plugin, libtutti-cuda.so");
 }
 
 }  // namespace
