@@ -109,8 +109,9 @@ void Pool::spawn_workers() {
 }
 
 void Pool::on_ready(std::size_t rank, const control::Ready& ready) {
-  if (widths_[rank] != 0 || ready.width == 0 || ready.width > (1U << 24))
-    return on_violation(rank, "it is ready twice");
+  if (widths_[rank] != 0) return on_violation(rank, "it is ready twice");
+  if (ready.width == 0 || ready.width > kMaxWidth)
+    return on_violation(rank, fmt::format("it says that it answers {} values per image", ready.width));
   widths_[rank] = ready.width;
   {
     const std::lock_guard lock(status_mutex_);
