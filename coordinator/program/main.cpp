@@ -33,7 +33,8 @@ void add_common_options(CLI::App& command, CommandLine& line, LogOptions& logs) 
   command.add_option("overrides", line.overrides, "key=value applied after the file: members.0.weight=2")
       ->type_name("KEY=VALUE");
   command.add_option("--assign", line.assign, "device of a member, once per member: cnn-0=cpu:1")
-      ->type_name("MEMBER=DEVICE");
+      ->type_name("MEMBER=DEVICE")
+      ->allow_extra_args(false);  // one value each time, or it would swallow the file that follows
   command.add_flag("-q,--quiet", line.quiet, "print errors only");
   command.add_flag("-v,--verbose", logs.verbose, "log every step");
   command.add_option("--log-level", logs.level, "debug, info, warning, error or off")
