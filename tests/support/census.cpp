@@ -71,6 +71,15 @@ std::string Census::text() const {
 
 void adopt_orphans() { ::prctl(PR_SET_CHILD_SUBREAPER, 1); }
 
+bool happens(const std::function<bool()>& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    ::poll(nullptr, 0, 5);
+  }
+  return true;
+}
+
 bool ends(int pid, std::chrono::milliseconds patience) {
   const UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!pidfd) return errno == ESRCH;
@@ -79,10 +88,7 @@ bool ends(int pid, std::chrono::milliseconds patience) {
 }
 
 std::uint64_t voluntary_switches(int pid) {
-  std::uint64_t sum = 0;
-  for (const auto& task : fs::directory_iterator(fmt::format("/proc/{}/task", pid)))
-    sum += std::stoull(field(task.path() / "status", "voluntary_ctxt_switches"));
-  return sum;
+  return std::stoull(field(fmt::format("/proc/{}/status", pid), "voluntary_ctxt_switches"));
 }
 
 std::uint64_t voluntary_switches_of_thread(const std::string& name) {

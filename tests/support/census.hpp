@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -34,7 +35,10 @@ void adopt_orphans();
 /// True once the process has ended (a zombie counts), false where it is still there after `patience`.
 bool ends(int pid, std::chrono::milliseconds patience = kPatience);
 
-/// Times that the threads of a process went to sleep by themselves: it stays where it is in a process that is idle.
+/// Looks again and again until `condition` holds; false where it does not within kPatience. For what cannot be awaited.
+bool happens(const std::function<bool()>& condition);
+
+/// Times that the first thread of a process went to sleep by itself: it stays where it is in a process that is idle.
 std::uint64_t voluntary_switches(int pid);
 /// The same of one thread of this process.
 std::uint64_t voluntary_switches_of_thread(const std::string& name);

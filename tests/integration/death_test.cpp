@@ -1,0 +1,283 @@
+// Workers that die or lie: one clear message that names member, device, segment and way of death, and nothing left.
+#include <doctest/doctest.h>
+#include <stdlib.h>
+
+#include <future>
+#include <mutex>
+#include <thread>
+
+#include "common/build_id.hpp"
+#include "common/log.hpp"
+#include "tests/common/temporary_folder.hpp"
+#include "tests/integration/pools.hpp"
+
+namespace tutti::test {
+namespace {
+
+/// How the message ends after the place, for each way to die.
+struct Death {
+  FaultKind kind;
+  const char* words;  ///< of the message
+  bool is_death;      ///< died, or failed with words of its own
+};
+const Death kDeaths[] = {{FaultKind::exception, "scripted fault: exception", false},
+                         {FaultKind::exit, "it exited with code 7", true},
+                         {FaultKind::abort, "it was killed by SIGABRT", true},
+                         {FaultKind::segfault, "it was killed by SIGSEGV", true},
+                         {FaultKind::kill, "it was killed by SIGKILL", true}};
+
+std::string sentence(const Death& death, const std::string& where) {
+  return std::string("m1 on cpu ") + (death.is_death ? "died" : "failed") + where + ": " + death.words;
+}
+
+config::EnsembleSpec with_fault(FaultKind kind, FaultPhase phase, std::uint64_t at_batch) {
+  auto spec = fake_spec(3);
+  fake_model(spec, 1).faults = {{kind, phase, at_batch}};
+  return spec;
+}
+
+TEST_CASE("a member that fails or dies while it starts is named with the way") {
+  for (const FaultPhase phase : {FaultPhase::load, FaultPhase::warm_up})
+    for (const Death& death : kDeaths) {
+      CAPTURE(to_name(phase));
+      CAPTURE(to_name(death.kind));
+      const NothingLeft census;
+      const auto error = start_error(with_fault(death.kind, phase, 0));
+      REQUIRE(error);
+      CHECK(error->kind() == ErrorKind::failed);
+      CHECK(error->message() == sentence(death, " while starting"));
+    }
+}
+
+TEST_CASE("a member that dies while it predicts is named with segment and way") {
+  const auto images = random_images(80);
+  for (const Death& death : kDeaths) {
+    CAPTURE(to_name(death.kind));
+    const NothingLeft census;
+    Ensemble ensemble(published(with_fault(death.kind, FaultPhase::predict, 10)), with_worker());
+    const auto error = error_of([&] { ensemble.predict(view(images)); });
+    REQUIRE(error);
+    CHECK(error->kind() == ErrorKind::failed);
+    CHECK(error->message() == sentence(death, " on segment 3"));  // three batches a segment
+    CHECK(message_of([&] { ensemble.predict(view(images)); }) == error->message());
+    CHECK(message_of([&] { ensemble.submit(view(images)).get(); }) == error->message());
+    const Status status = ensemble.status();
+    CHECK(status.state == PoolState::failed);
+  }
+}
+
+TEST_CASE("a member that dies while it learns is named with segment and way") {
+  for (const Death& death : kDeaths) {
+    CAPTURE(to_name(death.kind));
+    const NothingLeft census;
+    const TemporaryFolder folder;
+    auto spec = with_fault(death.kind, FaultPhase::train, 1);
+    for (auto& member : spec.members) member.train.batch_images = 8;
+    Ensemble ensemble(published(spec), with_worker());
+    ListSource source(random_images(40), std::vector<std::int64_t>(40, 1));
+    const auto error = error_of([&] { ensemble.train(source, folder.path()); });
+    REQUIRE(error);
+    CHECK(error->message() == sentence(death, " on segment 1"));
+    CHECK(folder.names().empty());
+  }
+}
+
+TEST_CASE("all threads that wait get the error of the death") {
+  auto spec = with_fault(FaultKind::kill, FaultPhase::predict, 30);
+  Ensemble ensemble(published(spec), with_worker());
+  const auto images = random_images(400);
+  std::vector<std::string> messages(3);
+  std::vector<std::thread> threads;
+  for (auto& message : messages)
+    threads.emplace_back([&] { message = message_of([&] { ensemble.predict(view(images)); }); });
+  auto future = ensemble.submit(view(images));
+  const std::string submitted = message_of([&] { future.get(); });
+  for (std::thread& thread : threads) thread.join();
+  for (const std::string& message : messages) CHECK(message == submitted);
+  CHECK(submitted.starts_with("m1 on cpu died on segment "));
+  CHECK(submitted.ends_with(": it was killed by SIGKILL"));
+}
+
+TEST_CASE("an answer that is not finite names member and segment and image") {
+  const NothingLeft census;
+  Ensemble ensemble(published(with_fault(FaultKind::nan, FaultPhase::predict, 4)), with_worker());
+  const auto images = random_images(80);
+  const auto error = error_of([&] { ensemble.predict(view(images)); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::failed);
+  CHECK(error->message() == "m1 on cpu answered with NaN or infinity on segment 1");
+  CHECK(error->detail() == "first in image 3 of the segment");
+  CHECK(contains(error->hint(), "on_nan: allow"));
+}
+
+TEST_CASE("an answer that is not finite passes where it is allowed") {
+  auto spec = with_fault(FaultKind::nan, FaultPhase::predict, 4);
+  spec.allow_nan = true;
+  Ensemble ensemble(published(spec), with_worker());
+  const auto images = random_images(80);
+  const auto values = ensemble.predict(view(images)).values;
+  std::size_t nan = 0;
+  for (const float value : values) nan += value != value ? 1 : 0;
+  CHECK(nan == 1);
+  CHECK(values[11 * 4] != values[11 * 4]);
+}
+
+TEST_CASE("a member that is not ready in time is named") {
+  const NothingLeft census;
+  auto spec = with_fault(FaultKind::hang, FaultPhase::load, 0);
+  spec.start_deadline = 0.5;
+  const auto error = start_error(spec);
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::failed);
+  CHECK(error->message().starts_with("not ready within 0.5 s: "));
+  CHECK(contains(error->message(), "m1 on cpu"));
+  CHECK(contains(error->hint(), "start_deadline_s"));
+}
+
+TEST_CASE("a member that hangs is ended with the ensemble") {
+  const NothingLeft census;
+  auto spec = with_fault(FaultKind::hang, FaultPhase::predict, 2);
+  std::future<Predictions> future;
+  const auto images = random_images(80);
+  {
+    Ensemble ensemble(published(spec), with_worker());
+    future = ensemble.submit(view(images));
+    REQUIRE(happens([&] { return ensemble.status().members[0].segments_answered >= 1; }));
+  }
+  CHECK(message_of([&] { future.get(); }) == "the ensemble was closed before this was answered");
+}
+
+TEST_CASE("members that cannot be combined are refused with both widths") {
+  const NothingLeft census;
+  auto spec = fake_spec(3);
+  fake_model(spec, 2).classes = 5;
+  const auto error = start_error(spec);
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "the members cannot be combined: m0 answers 4 values per image, m2 answers 5");
+  CHECK(contains(error->hint(), "rule: none"));
+}
+
+TEST_CASE("a worker program that is missing or no program is refused") {
+  const NothingLeft census;
+  CHECK(start_error(fake_spec(1), with_worker("/nonexistent"))->message() == "no worker program at '/nonexistent'");
+  CHECK(start_error(fake_spec(1), with_worker("/etc/passwd"))->message() == "no worker program at '/etc/passwd'");
+}
+
+TEST_CASE("a program that is no worker and exits at once is told by its exit") {
+  const NothingLeft census;
+  CHECK(start_error(fake_spec(2), with_worker("/bin/true"))
+            ->message()
+            .ends_with("died while starting: it exited with code 0"));
+  CHECK(start_error(fake_spec(1), with_worker("/bin/false"))->message() ==
+        "m0 on cpu died while starting: it exited with code 1");
+}
+
+TEST_CASE("a file that the kernel cannot execute is named with the reason") {
+  const NothingLeft census;
+  const TemporaryFolder folder;
+  const auto file = folder / "worker";
+  std::FILE* const out = std::fopen(file.c_str(), "w");
+  std::fputs("\x7f\x45LF nonsense", out);
+  std::fclose(out);
+  std::filesystem::permissions(file, std::filesystem::perms::owner_all);
+  const auto error = start_error(fake_spec(2), with_worker(file.string()));
+  REQUIRE(error);
+  CHECK(error->message() == "could not start " + file.string());
+  CHECK(error->detail() == "Exec format error");
+}
+
+TEST_CASE("a description that does not fit into memory starts nothing") {
+  const NothingLeft census;
+  auto spec = fake_spec(1);
+  spec.slots = 1'000'000;
+  spec.segment_images = 1'000'000'000;
+  const auto error = start_error(spec);
+  REQUIRE(error);
+  CHECK(error->message() == "the ensemble does not fit into memory");
+}
+
+/// A worker that breaks the protocol in one way.
+std::optional<Error> rogue(const std::string& how, double start_deadline = 60) {
+  ::setenv("TUTTI_ROGUE", how.c_str(), 1);
+  auto spec = fake_spec(1);
+  spec.start_deadline = start_deadline;
+  const auto images = random_images(40);
+  return error_of([&] {
+    Ensemble ensemble(published(spec), with_worker(TUTTI_ROGUE_WORKER));
+    ensemble.predict(view(images));
+  });
+}
+
+TEST_CASE("a worker of another build is refused with both builds") {
+  const NothingLeft census;
+  const auto error = rogue("another-build");
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() ==
+        std::string("m0 on cpu failed while starting: tutti-worker is of another build: 0.0.0-anotherbuild, this is ") +
+            build_id());
+  CHECK(contains(error->hint(), "TUTTI_WORKER"));
+}
+
+TEST_CASE("a worker that breaks the protocol while starting is killed and named with what it did") {
+  const std::pair<const char*, const char*> ways[] = {
+      {"garbage", "control message is not valid JSON"},
+      {"order-of-coordinator", "it sent a control message that only the coordinator sends"},
+      {"no-width", "it says that it answers 0 values per image"},
+      {"ready-twice", "it is ready twice"},
+      {"done-unasked", "it answered a command that it was not given"}};
+  for (const auto& [how, words] : ways) {
+    CAPTURE(how);
+    const NothingLeft census;
+    const auto error = rogue(how);
+    REQUIRE(error);
+    CHECK(error->kind() == ErrorKind::failed);
+    CHECK(error->message().starts_with(std::string("m0 on cpu broke the protocol: ") + words));
+    CHECK(error->detail() == "the worker was killed");
+  }
+}
+
+TEST_CASE("a worker that breaks the protocol while working is killed and named with what it did") {
+  const std::pair<const char*, const char*> ways[] = {
+      {"wrong-slot", "it answered a task that it was not given"},
+      {"wrong-images", "it answered a task that it was not given"},
+      {"later-generation", "it answered a task that it was not given"},
+      {"twice", "it answered a task that it was not given"},
+      {"nonsense-completions", "it wrote nonsense into its completion ring"},
+      {"nonsense-tasks", "it wrote nonsense into its task ring"}};
+  for (const auto& [how, words] : ways) {
+    CAPTURE(how);
+    const NothingLeft census;
+    const auto error = rogue(how);
+    REQUIRE(error);
+    CHECK(error->kind() == ErrorKind::failed);
+    CHECK(error->message() == std::string("m0 on cpu broke the protocol: ") + words);
+  }
+}
+
+TEST_CASE("a worker that hangs up and stays is noticed by the deadline") {
+  const NothingLeft census;
+  const auto error = rogue("closes-socket", 0.5);
+  REQUIRE(error);
+  CHECK(error->message() == "not ready within 0.5 s: m0 on cpu");
+}
+
+TEST_CASE("what a worker prints is logged with the member's name and nothing of it is lost") {
+  const NothingLeft census;
+  std::vector<std::string> lines;
+  log::set_output([&](log::Level level, std::string_view line) {
+    lines.push_back((level == log::Level::info ? "info " : "warning ") + std::string(line));
+  });
+  log::set_level(log::Level::info);
+  const auto error = rogue("writes-lines");
+  log::set_level(log::Level::warning);
+  log::set_output({});
+  REQUIRE(error);
+  CHECK(error->message() == "m0 on cpu died while starting: it exited with code 9");
+  std::sort(lines.begin(), lines.end());
+  CHECK(lines == std::vector<std::string>{"info [m0] hello out", "info [m0] rest", "warning [m0] hello err"});
+}
+
+}  // namespace
+}  // namespace tutti::test

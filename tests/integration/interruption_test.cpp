@@ -1,0 +1,108 @@
+// Ctrl-C, SIGTERM and a debugger.
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include "tests/common/error_of.hpp"
+#include "tests/integration/programs.hpp"
+
+namespace tutti::test {
+namespace {
+
+/// The second member takes so long that nobody waits for it, but not in warm-up.
+const std::string kSlow = R"(
+members:
+  - {name: a, model: {kind: fake, classes: 4}}
+  - {name: b, model: {kind: fake, classes: 4, faults: [{kind: hang, phase: predict, at_batch: 0}]}}
+assignment: cpu
+input: {dataset: random, count: 5000, shape: [1, 4, 4], classes: 4}
+segment_images: 20
+batch_images: 8
+)";
+
+/// Starts a run whose second member hangs in its first batch, and waits until the run is under way.
+struct Running {
+  Running() : place(kSlow), program(Workplace::command({"run", "e.yaml", "--verbose"}), place.options()) {
+    adopt_orphans();
+    REQUIRE_FALSE(program.wait_for_line("2 workers ready").empty());
+    // The folder is made when the ensemble is watched for signals.
+    REQUIRE(happens([this] { return place.has("runs/0001"); }));
+    workers = children_of(program.pid());
+    REQUIRE(workers.size() == 2);
+  }
+  void check_nothing_left() const {
+    for (const int worker : workers) CHECK(ends(worker));
+    CHECK(children_of(::getpid()).empty());
+  }
+  Workplace place;
+  Program program;
+  std::vector<int> workers;
+};
+
+TEST_CASE("Ctrl-C ends a run with code 130 and a report and no process") {
+  Running run;
+  run.program.signal(SIGINT);
+  CHECK(run.program.code() == 130);
+  CHECK(contains(run.program.err(), "tutti: interrupted"));
+  CHECK(run.place.report().at("completed") == false);
+  CHECK_FALSE(run.place.has("runs/0001/predictions.npy"));
+  run.check_nothing_left();
+}
+
+TEST_CASE("SIGTERM ends a run with code 143 and a report and no process") {
+  Running run;
+  run.program.signal(SIGTERM);
+  CHECK(run.program.code() == 143);
+  CHECK(run.place.report().at("completed") == false);
+  run.check_nothing_left();
+}
+
+TEST_CASE("Ctrl-C while the workers start ends the program at once and leaves no process") {
+  adopt_orphans();
+  const Workplace place(R"(
+members: [{name: a, model: {kind: fake, load_delay_ms: 3000000}}]
+assignment: cpu
+input: {dataset: random, count: 1, shape: [1, 4, 4], classes: 4}
+)");
+  Program program(Workplace::command({"run", "e.yaml"}), place.options());
+  std::vector<int> workers;
+  REQUIRE(happens([&] {
+    workers = children_of(program.pid());
+    return workers.size() == 1;
+  }));
+  program.signal(SIGINT);
+  CHECK(program.code() == 130);
+  for (const int worker : workers) {
+    CHECK(ends(worker));
+    ::waitpid(worker, nullptr, 0);  // the test has adopted it
+  }
+  CHECK(children_of(::getpid()).empty());
+  CHECK_FALSE(place.has("runs"));
+}
+
+TEST_CASE("a worker that shall be debugged waits and goes on when a debugger attaches") {
+  adopt_orphans();
+  const Workplace place;
+  // A deadline that would have passed long before: deadlines are off.
+  Program program(Workplace::command({"run", "e.yaml", "--debug-worker", "b", "start_deadline_s=0.001"}),
+                  place.options());
+  const std::string line = program.wait_for_line("waits for a debugger: gdb -p ");
+  REQUIRE_FALSE(line.empty());
+  CHECK(contains(line, "[b] b waits for a debugger"));
+  const int pid = std::stoi(line.substr(line.rfind(' ') + 1));
+  if (::ptrace(PTRACE_SEIZE, pid, nullptr, nullptr) != 0) {
+    MESSAGE("SKIPPED: this process may not trace another");
+    program.signal(SIGKILL);
+    return;
+  }
+  // What a debugger does with a worker that ends: it lets it.
+  int status = 0;
+  while (::waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status))
+    ::ptrace(PTRACE_CONT, pid, nullptr, WSTOPSIG(status));
+  CHECK(program.code() == 0);
+  CHECK(place.report().at("completed") == true);
+}
+
+}  // namespace
+}  // namespace tutti::test

@@ -1,0 +1,50 @@
+// Ensembles over the real worker program. For tests only.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include <tutti/ensemble.hpp>
+
+#include "tests/common/error_of.hpp"
+#include "tests/support/census.hpp"
+#include "tests/support/fake_ensemble.hpp"
+
+namespace tutti::test {
+
+inline Options with_worker(const std::string& program = TUTTI_WORKER_PROGRAM) {
+  Options options;
+  options.worker = program;
+  return options;
+}
+
+inline Images view(const std::vector<float>& pixels) { return {std::span<const float>(pixels), kShape}; }
+
+/// What starting this ensemble throws; nothing where it starts.
+inline std::optional<Error> start_error(const config::EnsembleSpec& spec, const Options& options = with_worker()) {
+  return error_of([&] { const Ensemble ensemble(published(spec), options); });
+}
+
+/// What the one line of an error is, or "nothing".
+template <class Call>
+std::string message_of(Call&& call) {
+  const auto error = error_of(call);
+  return error ? error->message() : "nothing";
+}
+
+/// Checks at its end that this process owns what it owned at its beginning.
+class NothingLeft {
+ public:
+  NothingLeft() { adopt_orphans(); }
+  NothingLeft(const NothingLeft&) = delete;
+  NothingLeft& operator=(const NothingLeft&) = delete;
+  ~NothingLeft() {
+    const Census now = Census::now();
+    CHECK_MESSAGE(now == before_, "before: " << before_.text() << "\nafter: " << now.text());
+  }
+
+ private:
+  Census before_ = Census::now();
+};
+
+}  // namespace tutti::test

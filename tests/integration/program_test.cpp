@@ -1,0 +1,380 @@
+// The program tutti as users run it: exit codes, what it prints, and the files that it writes.
+#include <doctest/doctest.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "common/build_id.hpp"
+#include "tests/common/error_of.hpp"
+#include "tests/integration/programs.hpp"
+
+namespace tutti::test {
+namespace {
+
+TEST_CASE("help and version are answered with code 0") {
+  const Workplace place;
+  const Finished help(place, {"--help"});
+  CHECK(help.code == 0);
+  for (const char* command : {"run", "train", "plan", "validate"}) CHECK(contains(help.out(), command));
+  const Finished run_help(place, {"run", "--help"});
+  CHECK(run_help.code == 0);
+  CHECK(contains(run_help.out(), "--debug-worker"));
+  const Finished shown(place, {"--version"});
+  CHECK(shown.code == 0);
+  CHECK(shown.out() == std::string("tutti ") + version() + " (build " + build_id() + ")\n");
+}
+
+TEST_CASE("a command line that makes no sense is refused with code 2") {
+  const Workplace place;
+  CHECK(Finished(place, {}).code == 2);
+  CHECK(Finished(place, {"dance"}).code == 2);
+  CHECK(Finished(place, {"run"}).code == 2);
+  CHECK(Finished(place, {"run", "e.yaml", "--no-such-option"}).code == 2);
+  CHECK(Finished(place, {"run", "e.yaml", "--log-level", "loud"}).code == 2);
+  const Finished missing(place, {"run", "none.yaml"});
+  CHECK(missing.code == 2);
+  CHECK(missing.out().empty());
+  CHECK(missing.err() == "tutti: cannot read the configuration none.yaml\n  detail: No such file or directory\n");
+}
+
+TEST_CASE("a description with mistakes is refused with all of them") {
+  const Workplace place("members: [{name: a, model: {kind: fake}}]\nslotz: 3\nseed: -1\n");
+  const Finished run(place, {"validate", "e.yaml"});
+  CHECK(run.code == 2);
+  CHECK(contains(run.err(), "e.yaml:2:1: unknown key 'slotz'; did you mean 'slots'?"));
+  CHECK(contains(run.err(), "e.yaml:3:7: "));
+}
+
+TEST_CASE("a valid description is said to be valid and nothing is started") {
+  const Workplace place;
+  const Finished valid(place, {"validate", "e.yaml", "seed=7"});
+  CHECK(valid.code == 0);
+  CHECK(valid.out() == "e.yaml is valid: 2 members, mean over probabilities\n");
+  CHECK_FALSE(place.has("runs"));
+}
+
+TEST_CASE("a run writes predictions and a report into a fresh numbered folder") {
+  const Workplace place;
+  const Finished first(place, {"run", "e.yaml"});
+  CHECK(first.code == 0);
+  CHECK(contains(first.out(), "member"));
+  CHECK(contains(first.out(), "ensemble"));
+  CHECK(contains(first.out(), "report: runs/0001/report.json"));
+  CHECK(Finished(place, {"run", "e.yaml"}).code == 0);
+  CHECK(place.has("runs/0002/report.json"));
+  const std::string predictions = place.read("runs/0001/predictions.npy");
+  CHECK(contains(predictions.substr(0, 128), "'shape': (50, 4)"));
+  CHECK(contains(predictions.substr(0, 128), "<f4"));
+  CHECK(predictions.size() % 64 == (50 * 4 * 4) % 64);
+  const std::string predicted = place.read("runs/0001/predicted.npy");
+  CHECK(contains(predicted.substr(0, 128), "'shape': (50,)"));
+  CHECK(predictions == place.read("runs/0002/predictions.npy"));
+  CHECK_FALSE(place.has("runs/0001/members"));
+}
+
+TEST_CASE("the report counts what was handed out and copied") {
+  const Workplace place;
+  REQUIRE(Finished(place, {"run", "e.yaml"}).code == 0);
+  const json::value report = place.report();
+  CHECK(report.at("schema") == "tutti.report/1");
+  CHECK(report.at("command") == "run");
+  CHECK(report.at("completed") == true);
+  CHECK(report.at("version") == version());
+  CHECK(report.at("build_id") == build_id());
+  CHECK(report.at("counts").at("images") == 50);
+  CHECK(report.at("counts").at("segments_handed_out") == 6);
+  CHECK(report.at("counts").at("segments_answered") == 6);
+  CHECK(report.at("counts").at("input_bytes_copied") == 50 * 16 * 4);
+  REQUIRE(report.at("members").as_array().size() == 2);
+  const json::value& member = report.at("members").at(1);
+  CHECK(member.at("name") == "b");
+  CHECK(member.at("kind") == "fake");
+  CHECK(member.at("device") == "cpu");
+  CHECK(member.at("images") == 50);
+  CHECK(member.at("segments_answered") == 3);
+  CHECK(member.at("accuracy").is_double());
+  CHECK(member.at("pss_bytes").is_number());
+  CHECK(report.at("ensemble").at("rule") == "mean");
+  CHECK(report.at("ensemble").at("confusion_matrix").as_array().size() == 4);
+  CHECK(report.at("ensemble").at("per_class_accuracy").as_array().size() == 4);
+  CHECK(report.at("memory").at("arena_bytes").is_number());
+  CHECK_FALSE(report.at("memory").at("bounds").as_array().empty());
+  for (const char* phase : {"start_up", "warm_up", "predict", "total"})
+    CHECK(report.at("phases").at(phase).is_double());
+  CHECK(report.at("phases").at("train").is_null());
+  CHECK(contains(std::string(report.at("configuration").as_string()), "segment_images: 20"));
+}
+
+TEST_CASE("accuracy counts images and agrees with the confusion matrix") {
+  const Workplace place;
+  REQUIRE(Finished(place, {"run", "e.yaml"}).code == 0);
+  const json::value report = place.report();
+  std::int64_t images = 0;
+  std::int64_t right = 0;
+  for (std::size_t label = 0; label < 4; ++label)
+    for (std::size_t predicted = 0; predicted < 4; ++predicted) {
+      const std::int64_t count = report.at("ensemble").at("confusion_matrix").at(label).at(predicted).as_int64();
+      images += count;
+      right += label == predicted ? count : 0;
+    }
+  CHECK(images == 50);
+  CHECK(report.at("ensemble").at("accuracy").as_double() == doctest::Approx(static_cast<double>(right) / 50));
+}
+
+TEST_CASE("values after the file override it") {
+  const Workplace place;
+  REQUIRE(Finished(place, {"run", "e.yaml", "segment_images=10", "output=here", "save_members=true"}).code == 0);
+  const json::value report = place.report("here");
+  CHECK(report.at("counts").at("segments_handed_out") == 10);
+  CHECK(place.has("here/members/a.npy"));
+  CHECK(place.has("here/members/b.npy"));
+  CHECK_FALSE(place.has("runs"));
+}
+
+TEST_CASE("an option that names a device takes one value and leaves the rest of the line alone") {
+  const Workplace place;
+  const int core = ::sched_getcpu();
+  const std::string device = "cpu:" + std::to_string(core);
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"run", "e.yaml", "--assign", "a=" + device, "output=here"},
+        std::vector<std::string>{"run", "--assign", "a=" + device, "e.yaml", "output=here"},
+        std::vector<std::string>{"run", "--assign=a=" + device, "e.yaml", "output=here"}}) {
+    REQUIRE(Finished(place, words).code == 0);
+    CHECK(place.report("here").at("members").at(0).at("device") == device.c_str());
+    CHECK(place.report("here").at("members").at(0).at("cores").at(0) == core);
+    CHECK(place.report("here").at("members").at(1).at("device") == "cpu");
+    std::filesystem::remove_all(place / "here");
+  }
+  REQUIRE(
+      Finished(place, {"run", "--assign", "a=" + device, "--assign", "b=" + device, "e.yaml", "output=here"}).code ==
+      0);
+  CHECK(place.report("here").at("members").at(1).at("device") == device.c_str());
+}
+
+TEST_CASE("quiet prints nothing but errors") {
+  const Workplace place;
+  const Finished quiet(place, {"run", "e.yaml", "--quiet"});
+  CHECK(quiet.code == 0);
+  CHECK(quiet.out().empty());
+  CHECK(quiet.err().empty());
+  CHECK(place.has("runs/0001/report.json"));
+  const Finished failed(place, {"run", "e.yaml", "-q", "assignment=cpu:4000"});
+  CHECK(failed.code == 2);
+  CHECK(failed.out().empty());
+  CHECK(contains(failed.err(), "core 4000 does not exist"));
+}
+
+TEST_CASE("piped progress is plain lines on stderr and results are on stdout") {
+  const Workplace place;
+  const Finished run(place, {"run", "e.yaml"});
+  CHECK(contains(run.err(), "predict  100 %  50/50 images"));
+  CHECK(contains(run.err(), "2/2 members alive"));
+  CHECK_FALSE(contains(run.err(), "\r"));
+  CHECK_FALSE(contains(run.err(), "\033"));
+  CHECK_FALSE(contains(run.out(), "predict"));
+}
+
+/// stderr of a run on a terminal.
+std::string on_terminal(const Workplace& place, const std::string& no_color) {
+  ProgramOptions options = place.options();
+  options.terminal = true;
+  options.environment = {{"TERM", "xterm-256color"}, {"NO_COLOR", no_color}};
+  const Finished run(place, {"run", "e.yaml", "--verbose"}, options);
+  CHECK(run.code == 0);
+  return run.err();
+}
+
+TEST_CASE("on a terminal progress is a bar and logs are coloured unless NO_COLOR says otherwise") {
+  const Workplace place;
+  const std::string coloured = on_terminal(place, "");
+  CHECK(contains(coloured, "\rpredict  [########################]  100 %"));
+  CHECK(contains(coloured, "\033[36mdebug\033"));
+  const std::string plain = on_terminal(place, "1");
+  CHECK(contains(plain, "debug 2 workers ready"));
+  CHECK_FALSE(contains(plain, "\033[36m"));
+}
+
+TEST_CASE("a dry run prints what plan prints and starts nothing") {
+  const Workplace place;
+  const Finished plan(place, {"plan", "e.yaml", "slots=3"});
+  const Finished dry(place, {"run", "e.yaml", "--dry-run", "slots=3"});
+  CHECK(plan.code == 0);
+  CHECK(dry.code == 0);
+  // The memory that is available changes from one look to the next.
+  const auto without_machine = [](const std::string& text) {
+    const std::size_t begin = text.find("machine ");
+    return text.substr(0, begin) + text.substr(text.find('\n', begin));
+  };
+  CHECK(without_machine(plan.out()) == without_machine(dry.out()));
+  CHECK(contains(plan.out(), "arena: 3 slots"));
+  CHECK(contains(plan.out(), "channel of b"));
+  CHECK(contains(plan.out(), "in all"));
+  CHECK_FALSE(place.has("runs"));
+}
+
+TEST_CASE("a plan that does not fit is printed and fails with every term") {
+  const Workplace place;
+  const Finished plan(place, {"plan", "e.yaml", "slots=64", "segment_images=60000", "input.shape=[3,200,200]"});
+  CHECK(plan.code == 1);
+  CHECK(contains(plan.out(), "in all"));
+  CHECK(contains(plan.err(), "the ensemble does not fit into memory"));
+  CHECK(contains(plan.err(), "arena: 64 slots"));
+}
+
+TEST_CASE("training prints every epoch and its weights are what a run starts from") {
+  const Workplace place(R"(
+members:
+  - {name: a, model: {kind: fake, classes: 4, weights: w/a.safetensors}}
+  - {name: b, model: {kind: fake, classes: 4, weights: w/b.safetensors}, train: {epochs: 1}}
+assignment: cpu
+input: {dataset: random, count: 50, shape: [1, 4, 4], classes: 4, seed: 3}
+train: {epochs: 2, batch_images: 8}
+segment_images: 20
+)");
+  const Finished too_early(place, {"run", "e.yaml"});
+  CHECK(too_early.code == 2);
+  CHECK(contains(too_early.err(), "a: there is no file 'w/a.safetensors'"));
+  CHECK(contains(too_early.err(), "train them first: tutti train"));
+  const Finished train(place, {"train", "e.yaml"});
+  CHECK(train.code == 0);
+  for (const char* line : {"a             epoch 1/2  loss ", "a             epoch 2/2  loss ",
+                           "b             epoch 1/1  loss ", "ensemble"})
+    CHECK(contains(train.out(), line));
+  const json::value report = place.report();
+  CHECK(report.at("command") == "train");
+  CHECK(report.at("members").at(0).at("epochs").as_array().size() == 2);
+  CHECK(report.at("members").at(1).at("epochs").as_array().size() == 1);
+  CHECK(report.at("members").at(0).at("weights") == "w/a.safetensors");
+  CHECK(report.at("members").at(0).at("accuracy").is_double());
+  CHECK(report.at("phases").at("train").is_double());
+  const std::string weights = place.read("w/a.safetensors");
+  REQUIRE(Finished(place, {"run", "e.yaml"}).code == 0);
+  CHECK(place.report("runs/0002").at("members").at(0).at("accuracy") == report.at("members").at(0).at("accuracy"));
+  CHECK(Finished(place, {"train", "e.yaml", "--quiet"}).out().empty());
+  CHECK(place.read("w/a.safetensors") == weights);
+}
+
+TEST_CASE("a member that dies fails the run and the report says that it is not complete") {
+  const Workplace place(R"(
+members:
+  - {name: a, model: {kind: fake, classes: 4}}
+  - {name: b, model: {kind: fake, classes: 4, faults: [{kind: kill, phase: predict, at_batch: 4}]}}
+assignment: cpu
+input: {dataset: random, count: 50, shape: [1, 4, 4], classes: 4}
+segment_images: 20
+batch_images: 8
+)");
+  const Finished run(place, {"run", "e.yaml"});
+  CHECK(run.code == 1);
+  CHECK(contains(run.err(), "tutti: b on cpu died on segment 1: it was killed by SIGKILL\n"));
+  CHECK(place.report().at("completed") == false);
+  CHECK_FALSE(place.has("runs/0001/predictions.npy"));
+}
+
+TEST_CASE("an output that is a file is refused and the file stays") {
+  const Workplace place;
+  place.write("taken", "precious");
+  const Finished run(place, {"run", "e.yaml", "output=taken"});
+  CHECK(run.code == 2);
+  CHECK(contains(run.err(), "cannot write results to taken"));
+  CHECK(place.read("taken") == "precious");
+}
+
+TEST_CASE("a description without images to run on is refused") {
+  const Workplace place("members: [{name: a, model: {kind: fake}}]\nassignment: cpu\n");
+  const Finished run(place, {"run", "e.yaml"});
+  CHECK(run.code == 2);
+  CHECK(contains(run.err(), "there are no images to work on"));
+  const Finished plan(place, {"plan", "e.yaml"});
+  CHECK(plan.code == 0);
+  CHECK(contains(plan.out(), "3x32x32 from the API"));
+}
+
+TEST_CASE("a worker program that is missing is refused by its option and its variable") {
+  const Workplace place;
+  const Finished option(place, {"run", "e.yaml", "--worker", "/nonexistent"});
+  CHECK(option.code == 2);
+  CHECK(contains(option.err(), "no worker program at '/nonexistent'"));
+  ProgramOptions options = place.options();
+  options.environment = {{"TUTTI_WORKER", "/nonexistent/too"}};
+  const Finished variable(place, {"run", "e.yaml"}, options);
+  CHECK(variable.code == 2);
+  CHECK(contains(variable.err(), "from the environment variable TUTTI_WORKER"));
+}
+
+TEST_CASE("a member to debug that is not there is refused") {
+  const Workplace place;
+  const Finished run(place, {"run", "e.yaml", "--debug-worker", "c"});
+  CHECK(run.code == 2);
+  CHECK(contains(run.err(), "there is no member 'c' to debug"));
+}
+
+TEST_CASE("0 images and 1 image are ordinary runs") {
+  const Workplace place;
+  for (const std::string count : {"0", "1"}) {
+    REQUIRE(Finished(place, {"run", "e.yaml", "input.count=" + count, "output=n" + count}).code == 0);
+    CHECK(contains(place.read("n" + count + "/predictions.npy"), "'shape': (" + count + ", 4)"));
+    CHECK(place.report("n" + count).at("counts").at("images") == std::stoi(count));
+  }
+}
+
+TEST_CASE("a file size limit while results are written gives words and leaves what was there") {
+  const Workplace place;
+  REQUIRE(Finished(place, {"run", "e.yaml", "output=here"}).code == 0);
+  const std::string before = place.read("here/predictions.npy");
+  ProgramOptions options = place.options();
+  options.file_limit = 1 << 20;  // enough for the arena, too little for the results
+  const std::vector<std::string> large{
+      "run", "e.yaml", "output=here", "input.count=80000", "slots=1", "segment_images=1000"};
+  const Finished run(place, large, options);
+  CHECK(run.code == 1);
+  CHECK(contains(run.err(), "could not write here/pred"));
+  CHECK(contains(run.err(), "ulimit -f"));
+  CHECK(place.read("here/predictions.npy") == before);
+  CHECK(place.report("here").at("completed") == false);
+}
+
+/// A file system of 64 kB, where this process may mount one.
+class SmallDisk {
+ public:
+  explicit SmallDisk(std::filesystem::path folder) : folder_(std::move(folder)) {
+    std::filesystem::create_directory(folder_);
+    there_ = ::mount("tmpfs", folder_.c_str(), "tmpfs", 0, "size=64k") == 0;
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+  ~SmallDisk() {
+    if (there_) ::umount2(folder_.c_str(), MNT_DETACH);
+  }
+  bool there() const { return there_; }
+
+ private:
+  std::filesystem::path folder_;
+  bool there_ = false;
+};
+
+TEST_CASE("a full disk while results are written gives words and leaves what was there") {
+  const Workplace place;
+  const SmallDisk disk(place / "disk");
+  if (!disk.there()) {
+    MESSAGE("SKIPPED: this process may not mount a file system");
+    return;
+  }
+  REQUIRE(Finished(place, {"run", "e.yaml", "output=disk/here"}).code == 0);
+  const std::string before = place.read("disk/here/predictions.npy");
+  const Finished run(place, {"run", "e.yaml", "output=disk/here", "input.count=20000"});
+  CHECK(run.code == 1);
+  CHECK(contains(run.err(), "could not write disk/here/"));
+  CHECK(contains(run.err(), "No space left on device"));
+  CHECK(contains(run.err(), "free space below disk/here"));
+  CHECK(place.read("disk/here/predictions.npy") == before);
+  std::size_t files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(place / "disk/here"))
+    files += entry.is_regular_file() ? 1 : 0;
+  CHECK(files == 3);  // predictions.npy, predicted.npy, report.json: no temporary file
+}
+
+}  // namespace
+}  // namespace tutti::test

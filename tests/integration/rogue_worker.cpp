@@ -1,0 +1,87 @@
+// A worker that does one thing wrong, named by the environment variable TUTTI_ROGUE. For tests only.
+#include <poll.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "common/build_id.hpp"
+#include "common/channel.hpp"
+#include "common/doorbell.hpp"
+#include "common/spawn_contract.hpp"
+#include "worker/control_client.hpp"
+#include "worker/launch.hpp"
+
+namespace tutti {
+namespace {
+
+[[noreturn]] void wait_for_the_end() {
+  for (;;) ::pause();
+}
+
+TaskRecord first_task(RingConsumer<TaskRecord>& tasks, int bell) {
+  TaskRecord task;
+  for (tasks.park(); tasks.pop(task) != RingStatus::ok;) {
+    pollfd end{bell, POLLIN, 0};
+    ::poll(&end, 1, -1);
+  }
+  return task;
+}
+
+void answer(RingProducer<CompletionRecord>& completions, const TaskRecord& task, Doorbell& bell) {
+  completions.push({task.sequence, task.segment, task.generation, task.slot, task.images});
+  bell.ring();
+}
+
+void misbehave(const std::string& how, const control::Start& start) {
+  const ChannelLayout layout{start.arena.slots, start.arena.images, start.width};
+  const Channel channel(MemoryFile(UniqueFd(kChannelFd)), layout);
+  RingConsumer<TaskRecord> tasks(channel.tasks());
+  RingProducer<CompletionRecord> completions(channel.completions());
+  Doorbell bell{UniqueFd(kCompletionBellFd)};
+  TaskRecord task = first_task(tasks, kTaskBellFd);
+  if (how == "wrong-slot") ++task.slot;
+  if (how == "wrong-images") task.images = 1'000'000;
+  if (how == "later-generation") ++task.generation;
+  if (how == "nonsense-tasks") channel.tasks().header->head = 1000;
+  if (how == "nonsense-completions") {
+    channel.completions().header->tail = 1000;
+    bell.ring();
+  } else {
+    answer(completions, task, bell);
+  }
+  if (how == "twice") answer(completions, task, bell);
+  wait_for_the_end();
+}
+
+void run(const std::string& how, int argc, char** argv) {
+  worker::take_place(parse_arguments({argv + 1, argv + argc}));
+  worker::ControlClient control{UniqueFd(kControlFd)};
+  if (how == "another-build") control.send(control::Hello{"0.0.0-anotherbuild", ::getpid()});
+  if (how == "garbage") (void)!::write(kControlFd, "\x01\x02 not JSON", 11);
+  if (how == "order-of-coordinator") control.send(control::Stop{});
+  if (how == "closes-socket") ::close(kControlFd);
+  if (how == "another-build" || how == "garbage" || how == "order-of-coordinator" || how == "closes-socket")
+    wait_for_the_end();
+  if (how == "writes-lines") {
+    (void)!::write(STDOUT_FILENO, "hello out\nrest", 14);
+    (void)!::write(STDERR_FILENO, "hello err\n", 10);
+    std::exit(9);
+  }
+  control.send(control::Hello{build_id(), ::getpid()});
+  control.receive();
+  const std::uint32_t width = how == "no-width" ? 0 : 4;
+  control.send(control::Ready{width, 0, 0, 0, "rogue"});
+  if (how == "ready-twice") control.send(control::Ready{width, 0, 0, 0, "rogue"});
+  if (how == "done-unasked") control.send(control::Done{});
+  const auto message = control.receive();
+  if (message && std::holds_alternative<control::Start>(*message)) misbehave(how, std::get<control::Start>(*message));
+}
+
+}  // namespace
+}  // namespace tutti
+
+int main(int argc, char** argv) {
+  const char* how = std::getenv("TUTTI_ROGUE");
+  tutti::run(how != nullptr ? how : "", argc, argv);
+}
