@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 struct Installation {
   explicit Installation(const fs::path& plugin = {}) {
     fs::create_directories(folder / "bin");
-    fs::copy(TUTTI_WORKER_PROGRAM, worker());
+    fs::copy(worker_program(), worker());
     if (!plugin.empty()) fs::copy(plugin, this->plugin());
   }
   fs::path worker() const { return folder / "bin/tutti-worker"; }

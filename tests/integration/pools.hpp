@@ -1,7 +1,11 @@
 // Ensembles over the real worker program. For tests only.
 #pragma once
 
+#include <doctest/doctest.h>
+#include <unistd.h>
+
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <tutti/ensemble.hpp>
@@ -12,7 +16,10 @@
 
 namespace tutti::test {
 
-inline Options with_worker(const std::string& program = TUTTI_WORKER_PROGRAM) {
+/// The built worker program.
+std::string worker_program();
+
+inline Options with_worker(const std::string& program = worker_program()) {
   Options options;
   options.worker = program;
   return options;

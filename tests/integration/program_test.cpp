@@ -181,7 +181,7 @@ std::string on_terminal(const Workplace& place, const std::string& no_color) {
   ProgramOptions options = place.options();
   options.terminal = true;
   options.environment = {{"TERM", "xterm-256color"}, {"NO_COLOR", no_color}};
-  const Finished run(place, {"run", "e.yaml", "--verbose"}, options);
+  const Finished run({"run", "e.yaml", "--verbose"}, options);
   CHECK(run.code == 0);
   return run.err();
 }
@@ -299,7 +299,7 @@ TEST_CASE("a worker program that is missing is refused by its option and its var
   CHECK(contains(option.err(), "no worker program at '/nonexistent'"));
   ProgramOptions options = place.options();
   options.environment = {{"TUTTI_WORKER", "/nonexistent/too"}};
-  const Finished variable(place, {"run", "e.yaml"}, options);
+  const Finished variable({"run", "e.yaml"}, options);
   CHECK(variable.code == 2);
   CHECK(contains(variable.err(), "from the environment variable TUTTI_WORKER"));
 }
@@ -328,7 +328,7 @@ TEST_CASE("a file size limit while results are written gives words and leaves wh
   options.file_limit = 1 << 20;  // enough for the arena, too little for the results
   const std::vector<std::string> large{
       "run", "e.yaml", "output=here", "input.count=80000", "slots=1", "segment_images=1000"};
-  const Finished run(place, large, options);
+  const Finished run(large, options);
   CHECK(run.code == 1);
   CHECK(contains(run.err(), "could not write here/pred"));
   CHECK(contains(run.err(), "ulimit -f"));

@@ -41,10 +41,8 @@ class Workplace {
     options.folder = folder_.path().string();
     return options;
   }
-  static std::vector<std::string> command(std::vector<std::string> words) {
-    words.insert(words.begin(), TUTTI_PROGRAM);
-    return words;
-  }
+  /// The built program and its arguments.
+  static std::vector<std::string> command(std::vector<std::string> words);
 
  private:
   TemporaryFolder folder_;
@@ -52,12 +50,9 @@ class Workplace {
 
 /// What a finished run wrote, and its exit code.
 struct Finished {
-  Finished(const Workplace& place, std::vector<std::string> words, ProgramOptions options)
-      : program(Workplace::command(std::move(words)), options), code(program.code()) {
-    (void)place;
-  }
-  Finished(const Workplace& place, std::vector<std::string> words)
-      : Finished(place, std::move(words), place.options()) {}
+  Finished(const Workplace& place, std::vector<std::string> words) : Finished(std::move(words), place.options()) {}
+  Finished(std::vector<std::string> words, const ProgramOptions& options)
+      : program(Workplace::command(std::move(words)), options), code(program.code()) {}
   const std::string& out() const { return program.out(); }
   const std::string& err() const { return program.err(); }
   Program program;
