@@ -21,8 +21,7 @@ Machine machine_of(int cores, std::optional<double> quota = {}) {
   for (int core = 0; core < cores; ++core) machine.cores.push_back(core);
   machine.present_cores = machine.cores;
   machine.cpu_quota = quota;
-  machine.available_memory = 8ULL << 30;
-  machine.memory_limited_by = "MemAvailable";
+  machine.memory = {8ULL << 30, "MemAvailable"};
   machine.why_no_gpu = "no NVIDIA driver: libnvidia-ml.so.1 is not installed";
   return machine;
 }
@@ -279,9 +278,9 @@ TEST_CASE("the bounds are named and their sum is what is needed") {
 
 TEST_CASE("what does not fit is refused with every term") {
   Plan plan = plan_of("cpu", machine_of(2), 1);
-  plan.available_memory = plan.needed_bytes();
+  plan.available.bytes = plan.needed_bytes();
   check_memory(plan);
-  --plan.available_memory;
+  --plan.available.bytes;
   const auto error = error_of([&] { check_memory(plan); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::failed);
@@ -314,8 +313,8 @@ TEST_CASE("this machine has cores and memory") {
   CHECK(std::is_sorted(machine.cores.begin(), machine.cores.end()));
   CHECK(std::includes(machine.present_cores.begin(), machine.present_cores.end(), machine.cores.begin(),
                       machine.cores.end()));
-  CHECK(machine.available_memory > 0);
-  CHECK_FALSE(machine.memory_limited_by.empty());
+  CHECK(machine.memory.bytes > 0);
+  CHECK_FALSE(machine.memory.limited_by.empty());
   CHECK(machine.gpus.empty() != machine.why_no_gpu.empty());
   CHECK(machine.why_no_cuda_members == "Tutti was built without its CUDA plugin, libtutti-cuda.so");
 }
