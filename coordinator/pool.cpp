@@ -252,17 +252,22 @@ std::string Pool::place_of(std::size_t rank) const {
 }
 
 void Pool::fail(const Error& error) {
-  exchange_->fail(error);
+  announce(error);
   boost::asio::post(loop_, [this, error] { fail_on_loop(error); });
 }
 
-// What runs ends now; the workers are of no use any more.
-void Pool::fail_on_loop(const Error& error) {
-  exchange_->fail(error);
+// The state first: whoever is woken by the error and looks at the status finds the pool failed.
+void Pool::announce(const Error& error) {
   {
     const std::lock_guard lock(status_mutex_);
     status_.state = PoolState::failed;
   }
+  exchange_->fail(error);
+}
+
+// What runs ends now; the workers are of no use any more.
+void Pool::fail_on_loop(const Error& error) {
+  announce(error);
   for (auto* waiting : {&started_, &command_}) {
     if (!*waiting) continue;
     (*waiting)->set_exception(std::make_exception_ptr(error));

@@ -63,6 +63,7 @@ class Pool final : private WorkerListener {
   void all_ready();
   void submit(const std::shared_ptr<Job>& job, std::uint64_t index, std::uint32_t slot, std::uint32_t images);
   void finish_segment(std::uint64_t segment);
+  void announce(const Error& error);
   void fail_on_loop(const Error& error);
 
   void stop();

@@ -184,14 +184,14 @@ TEST_CASE("the demonstration is four small CNNs over the digits") {
   CHECK(spec.members[3].model.weights == "runs/digits/cnn-3.safetensors");
   CHECK(spec.input.dataset == config::Dataset::digits);
   CHECK(spec.train_input.split == config::Split::train);
-  CHECK(spec.members[0].train.epochs == 8);
+  CHECK(spec.members[0].train.epochs == 16);
 }
 
 TEST_CASE("bagging resamples for each member and keeps the rest of the included file") {
   const auto spec = config::load_file(std::filesystem::path(TUTTI_CONFIG_FOLDER) / "examples/bagging.yaml");
   CHECK(spec.members.size() == 3);
   CHECK(spec.members[0].train.bootstrap);
-  CHECK(spec.members[0].train.epochs == 8);
+  CHECK(spec.members[0].train.epochs == 16);
   CHECK(spec.combine.rule == CombineRule::vote);
 }
 

@@ -21,8 +21,7 @@ Machine machine_of(int cores, std::optional<double> quota = {}) {
   for (int core = 0; core < cores; ++core) machine.cores.push_back(core);
   machine.present_cores = machine.cores;
   machine.cpu_quota = quota;
-  machine.memory.bytes = 8ULL << 30;
-  machine.memory.limited_by = "MemAvailable";
+  machine.memory = {8ULL << 30, "MemAvailable"};
   machine.why_no_gpu = "no NVIDIA driver: libnvidia-ml.so.1 is not installed";
   return machine;
 }

@@ -136,8 +136,7 @@ TEST_CASE("a plan is printed with machine and members and every sum") {
   machine.cores = {0, 1};
   machine.present_cores = {0, 1, 2, 3};
   machine.cpu_quota = 1.5;
-  machine.memory.bytes = 2'000'000;
-  machine.memory.limited_by = "cgroup limit";
+  machine.memory = {2'000'000, "cgroup limit"};
   machine.why_no_gpu = "no driver";
   const std::string text = plan_text(plan, machine, "360 x 3x32x32 of digits (test)");
   for (const char* part :

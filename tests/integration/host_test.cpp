@@ -108,6 +108,8 @@ TEST_CASE("descriptors that a host leaves open do not reach the workers") {
 
 TEST_CASE("a worker sees the arena read-only and its channel writable") {
   Ensemble ensemble(published(fake_spec(2)), with_worker());
+  const auto images = random_images(1);
+  ensemble.predict(view(images));  // by then both are mapped
   for (const MemberStatus& member : ensemble.status().members) {
     std::ifstream maps("/proc/" + std::to_string(member.pid) + "/maps");
     int arenas = 0;

@@ -33,6 +33,10 @@ TEST_CASE("a command line that makes no sense is refused with code 2") {
   CHECK(Finished(place, {"run"}).code == 2);
   CHECK(Finished(place, {"run", "e.yaml", "--no-such-option"}).code == 2);
   CHECK(Finished(place, {"run", "e.yaml", "--log-level", "loud"}).code == 2);
+  CHECK(Finished(place, {"trian", "e.yaml"}).err() ==
+        "tutti: there is no command 'trian'\n  hint: did you mean 'train'?\n");
+  CHECK(Finished(place, {"xyzzy"}).err() == "tutti: there is no command 'xyzzy'\n  hint: see 'tutti --help'\n");
+  CHECK(contains(Finished(place, {"run"}).err(), "hint: see 'tutti run --help'"));
   const Finished missing(place, {"run", "none.yaml"});
   CHECK(missing.code == 2);
   CHECK(missing.out().empty());

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -67,6 +68,12 @@ Census Census::now() {
 
 std::string Census::text() const {
   return fmt::format("children {} descriptors {} mapped {} threads {}", children, descriptors, mapped_memory, threads);
+}
+
+void settle_threads() {
+  std::string task;
+  std::thread([&] { task = fmt::format("/proc/self/task/{}", ::syscall(SYS_gettid)); }).join();
+  happens([&] { return !fs::exists(task); });
 }
 
 void adopt_orphans() { ::prctl(PR_SET_CHILD_SUBREAPER, 1); }

@@ -29,6 +29,9 @@ struct Census {
   std::string text() const;
 };
 
+/// Starts and ends a thread, since the first one may bring another that stays (a sanitizer's).
+void settle_threads();
+
 /// Makes this process the parent of every orphan below it, so that a census sees grandchildren that were left behind.
 void adopt_orphans();
 
