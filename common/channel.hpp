@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <span>
 
+#include <tutti/error.hpp>
+
 #include "common/records.hpp"
 #include "common/ring.hpp"
 #include "common/shared_memory.hpp"
@@ -41,9 +43,10 @@ struct ChannelLayout {
 /// The mapped channel, from either side.
 class Channel {
  public:
-  /// `file` has layout.bytes() bytes. Throws Error(failed).
+  /// `file` is sealed and has layout.bytes() bytes. Throws Error(failed) where its size is another: the peer had hold
+  /// of it before it was sealed.
   Channel(const MemoryFile& file, const ChannelLayout& layout)
-      : layout_(layout), mapping_(file, Access::read_write, "a worker's channel") {}
+      : layout_(layout), mapping_(of_size(file, layout.bytes()), Access::read_write, "a worker's channel") {}
 
   RingPlace<TaskRecord> tasks() const {
     return RingPlace<TaskRecord>::at(mapping_.data() + layout_.tasks_offset(), layout_.ring_capacity());
@@ -60,6 +63,11 @@ class Channel {
   const ChannelLayout& layout() const noexcept { return layout_; }
 
  private:
+  static const MemoryFile& of_size(const MemoryFile& file, std::uint64_t bytes) {
+    if (file.size() == bytes) return file;
+    throw Error(ErrorKind::failed, "a worker's channel does not have the size that it was given");
+  }
+
   ChannelLayout layout_;
   Mapping mapping_;
 };

@@ -95,9 +95,7 @@ std::string as_utf8(std::string_view text) {
 }
 
 struct Encoder {
-  json::object operator()(const Hello& m) const {
-    return {{"type", "hello"}, {"build_id", m.build_id}, {"pid", m.pid}};
-  }
+  json::object operator()(const Hello& m) const { return {{"type", "hello"}, {"build_id", m.build_id}}; }
   json::object operator()(const Load& m) const { return {{"type", "load"}, {"member", to_json(m.member)}}; }
   json::object operator()(const Ready& m) const {
     return {{"type", "ready"},
@@ -265,7 +263,7 @@ Message decode(std::string_view text) {
   const json::value value = parse_json(text, "control message");
   const Fields fields(value);
   const auto type = fields.get<std::string>("type");
-  if (type == "hello") return Hello{fields.get<std::string>("build_id"), fields.get<std::int64_t>("pid")};
+  if (type == "hello") return Hello{fields.get<std::string>("build_id")};
   if (type == "load") return Load{read_member(fields.at("member"))};
   if (type == "ready")
     return Ready{fields.get<std::uint32_t>("width"), fields.get<double>("load_seconds"),

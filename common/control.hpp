@@ -2,7 +2,7 @@
 // text; who sends and receives them is said elsewhere. It never carries images.
 //
 //   worker                         coordinator
-//     hello {build_id, pid}    ->                      refused where the build differs
+//     hello {build_id}         ->                      refused where the build differs
 //                              <-  load {member}
 //     ready {width, ...}       ->                      after loading and warm-up
 //                              <-  start {channel, arena}
@@ -26,7 +26,6 @@ constexpr std::size_t kMaxBytes = 60 * 1024;
 
 struct Hello {
   std::string build_id;
-  std::int64_t pid = 0;
 };
 struct Load {
   MemberRequest member;

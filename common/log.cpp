@@ -2,12 +2,18 @@
 
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstdlib>
+#include <deque>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <utility>
+
+#include "common/thread.hpp"
 
 namespace tutti::log {
 namespace {
@@ -16,24 +22,6 @@ namespace {
 spdlog::color_mode colour() {
   const char* no_colour = std::getenv("NO_COLOR");
   return no_colour != nullptr && *no_colour != '\0' ? spdlog::color_mode::never : spdlog::color_mode::automatic;
-}
-
-struct State {
-  State() : stderr_logger("tutti", std::make_shared<spdlog::sinks::stderr_color_sink_mt>(colour())) {
-    stderr_logger.set_pattern("%H:%M:%S.%e %^%l%$ %v");
-    stderr_logger.set_level(spdlog::level::trace);
-    stderr_logger.flush_on(spdlog::level::trace);
-  }
-  std::atomic<Level> level = Level::warning;
-  std::mutex mutex;  // guards output
-  std::function<void(Level, std::string_view)> output;
-  spdlog::logger stderr_logger;
-};
-
-// Never destroyed: threads may log while the process exits.
-State& state() {
-  static State* const instance = new State;
-  return *instance;
 }
 
 spdlog::level::level_enum to_spdlog(Level level) {
@@ -52,6 +40,79 @@ spdlog::level::level_enum to_spdlog(Level level) {
   return spdlog::level::off;
 }
 
+/// Lines on their way to stderr, which may be a pipe that nobody reads: the loop must not wait for it.
+class StderrWriter {
+ public:
+  StderrWriter() : logger_("tutti", std::make_shared<spdlog::sinks::stderr_color_sink_mt>(colour())) {
+    logger_.set_pattern("%H:%M:%S.%e %^%l%$ %v");
+    logger_.set_level(spdlog::level::trace);
+    logger_.flush_on(spdlog::level::trace);
+    start_thread("tutti-log", [this] { run(); }).detach();
+  }
+
+  void add(Level level, std::string_view line) {
+    const std::lock_guard lock(mutex_);
+    if (lines_.size() < kMaxLines)
+      lines_.emplace_back(level, line);
+    else
+      ++dropped_;
+    changed_.notify_all();
+  }
+
+  void flush() {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::seconds(1), [&] { return lines_.empty() && !writing_; });
+  }
+
+ private:
+  static constexpr std::size_t kMaxLines = 4096;
+
+  [[noreturn]] void run() {
+    for (std::unique_lock lock(mutex_);;) {
+      changed_.wait(lock, [&] { return !lines_.empty(); });
+      const auto [level, line] = std::move(lines_.front());
+      lines_.pop_front();
+      const std::size_t dropped = std::exchange(dropped_, 0);
+      writing_ = true;
+      lock.unlock();
+      logger_.log(to_spdlog(level), line);
+      if (dropped > 0) logger_.warn("{} lines were dropped: stderr is too slow", dropped);
+      lock.lock();
+      writing_ = false;
+      changed_.notify_all();
+    }
+  }
+
+  spdlog::logger logger_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::pair<Level, std::string>> lines_;
+  std::size_t dropped_ = 0;
+  bool writing_ = false;
+};
+
+// Made with the first line, never destroyed: its thread and others may log while the process exits.
+StderrWriter& stderr_writer() {
+  static StderrWriter* const instance = [] {
+    std::atexit([] { flush(); });
+    return new StderrWriter;
+  }();
+  return *instance;
+}
+
+struct State {
+  std::atomic<Level> level = Level::warning;
+  std::atomic<bool> writes_stderr = false;  // a first line was written there
+  std::mutex mutex;                         // guards output
+  std::function<void(Level, std::string_view)> output;
+};
+
+// Never destroyed: threads may log while the process exits.
+State& state() {
+  static State* const instance = new State;
+  return *instance;
+}
+
 }  // namespace
 
 void set_level(Level level) { state().level = level; }
@@ -66,10 +127,13 @@ void set_output(std::function<void(Level, std::string_view)> output) {
 void write(Level level, std::string_view line) {
   if (!enabled(level)) return;
   const std::lock_guard lock(state().mutex);
-  if (state().output)
-    state().output(level, line);
-  else
-    state().stderr_logger.log(to_spdlog(level), line);
+  if (state().output) return state().output(level, line);
+  stderr_writer().add(level, line);
+  state().writes_stderr = true;
+}
+
+void flush() {
+  if (state().writes_stderr) stderr_writer().flush();
 }
 
 }  // namespace tutti::log

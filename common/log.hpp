@@ -19,8 +19,12 @@ bool enabled(Level level);
 /// thread at a time.
 void set_output(std::function<void(Level, std::string_view)> output);
 
-/// Writes one line. Any thread.
+/// Writes one line. Any thread. Never waits for stderr: a thread of its own writes there; where it cannot keep up,
+/// lines are dropped and counted. An output of set_output() is called at once, and should not block either.
 void write(Level level, std::string_view line);
+
+/// Waits until the lines so far are on stderr, at most for a second. Called at exit by itself.
+void flush();
 
 template <class... Args>
 void debug(fmt::format_string<Args...> format, Args&&... args) {

@@ -32,7 +32,7 @@ std::vector<int> to_list(std::string_view text) {
 
 std::filesystem::path find_plugin(const std::filesystem::path& worker_folder, std::string_view file) {
   for (const auto& candidate : {worker_folder / file, worker_folder / ".." / "lib" / file})
-    if (std::filesystem::exists(candidate)) return candidate;
+    if (std::error_code unreadable; std::filesystem::exists(candidate, unreadable)) return candidate;
   return {};
 }
 

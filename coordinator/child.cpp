@@ -42,7 +42,10 @@ struct SpawnAttributes {
     ::sigemptyset(&none);
     ::posix_spawnattr_setsigdefault(&attributes, &all);
     ::posix_spawnattr_setsigmask(&attributes, &none);
-    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    // A Ctrl-C in the terminal must reach the coordinator only, which then ends its workers in order. Set here and not
+    // by the child, there is no moment in which it would reach the child.
+    ::posix_spawnattr_setpgroup(&attributes, 0);
+    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
   }
   ~SpawnAttributes() {
     ::posix_spawnattr_destroy(&attributes);
@@ -76,7 +79,7 @@ std::vector<UniqueFd> place_descriptors(const std::vector<int>& descriptors, pos
 
 std::vector<std::string> merged_environment(const std::vector<std::pair<std::string, std::string>>& changes) {
   std::vector<std::string> result;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
     const std::string_view text(*entry);
     const std::string_view name = text.substr(0, text.find('='));
     if (std::none_of(changes.begin(), changes.end(), [&](const auto& change) { return change.first == name; }))
@@ -108,12 +111,17 @@ Child Child::spawn(const SpawnRequest& request) {
   UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   const int error = errno;
   if (!pidfd && error != ESRCH) {
-    // It cannot be watched, so it must not run; it is still ours, hence the pid is not reused.
-    ::kill(pid, SIGKILL);
-    ::waitpid(pid, nullptr, 0);
+    Child(pid, {}).end();
     fail("could not watch a worker through a pidfd (Linux 5.4 or newer is needed)", error);
   }
   return Child(pid, std::move(pidfd));
+}
+
+// It has not been reaped, hence its number is nobody else's.
+void Child::end() noexcept {
+  ::kill(pid_, SIGKILL);
+  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
 }
 
 std::optional<ExitStatus> reap(int pidfd) {
@@ -127,6 +135,8 @@ std::optional<ExitStatus> reap(int pidfd) {
   if (info.si_code == CLD_EXITED) return Exited{info.si_status};
   return Signaled{info.si_status};
 }
+
+void kill_group(int pid) noexcept { ::kill(-pid, SIGKILL); }
 
 void send_signal(int pidfd, int signal) noexcept { ::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0); }
 

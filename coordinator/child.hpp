@@ -24,15 +24,17 @@ struct SpawnRequest {
 class Child {
  public:
   /// Call it on a thread that lives as long as the child shall: a parent-death signal follows the thread. The child
-  /// begins with default signal handling, an empty signal mask, and no descriptors but those of the request (all
-  /// others of ours are close-on-exec). Throws Error(failed) naming the program.
+  /// begins in a process group of its own, with default signal handling, an empty signal mask, and no descriptors but
+  /// those of the request (all others of ours are close-on-exec). Throws Error(failed) naming the program.
   static Child spawn(const SpawnRequest& request);
 
   int pid() const noexcept { return pid_; }
   /// Readable once the process has ended, all its threads and memory included. -1 where it had ended, and was reaped
   /// by somebody else, before it could be watched.
   int pidfd() const noexcept { return pidfd_.get(); }
-  int release_pidfd() noexcept { return pidfd_.release(); }
+  UniqueFd take_pidfd() noexcept { return std::move(pidfd_); }
+  /// Kills the process and waits for its end: for a child that turned out not to be usable before it was watched.
+  void end() noexcept;
 
  private:
   Child(int pid, UniqueFd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
@@ -42,6 +44,10 @@ class Child {
 
 /// Reaps the child behind `pidfd` if it has ended; nothing while it runs. Never blocks.
 std::optional<ExitStatus> reap(int pidfd);
+
+/// Ends whatever else is in the child's process group: processes that it started itself. To be called when the child
+/// has ended and before it is reaped, as long as its number can be nobody else's.
+void kill_group(int pid) noexcept;
 
 /// Sends a signal; a process that has ended already is no error.
 void send_signal(int pidfd, int signal) noexcept;

@@ -75,7 +75,7 @@ class Ensemble::Impl {
     const Call call(*this);
     check_shape(source, pool_.plan().arena.shape);
     Prediction prediction(source, sink, accumulator_, pool_.widths(), combined());
-    pool_.exchange().drive(std::make_shared<Job>(prediction, TaskKind::predict, all_members()));
+    pool_.exchange().drive(std::make_shared<Stream>(prediction, TaskKind::predict, all_members()));
   }
 
   Predictions predict(const Images& images) {
@@ -99,17 +99,11 @@ class Ensemble::Impl {
     if (!source.labelled())
       throw Error(ErrorKind::usage, fmt::format("{} has no labels to train on", source.name()), {},
                   "give 'labels' to 'train.input', or use a data set that has them");
-    const std::vector<WorkerPlan>& workers = pool_.plan().workers;
-    pool_.command(std::vector<control::Message>(workers.size(), control::BeginTraining{}));
+    TrainResult result{weight_files(folder)};
+    pool_.command(std::vector<control::Message>(result.weights.size(), control::BeginTraining{}));
     train_epochs(source, on_epoch);
-    TrainResult result;
     std::vector<control::Message> save;
-    for (const WorkerPlan& worker : workers) {
-      const auto file = worker.weights.empty() ? folder / (worker.request.name + ".safetensors") : worker.weights;
-      result.weights.push_back(file);
-      if (file.has_parent_path()) make_folder(file.parent_path());
-      save.emplace_back(control::Save{file.string()});
-    }
+    for (const auto& file : result.weights) save.emplace_back(control::Save{file.string()});
     pool_.command(std::move(save));
     return result;
   }
@@ -144,16 +138,35 @@ class Ensemble::Impl {
         : source_(std::move(source)),
           sink_(ensemble.form(source_->count())),
           prediction_(*source_, sink_, ensemble.accumulator_, ensemble.pool_.widths(), ensemble.combined()),
-          job_(std::make_shared<Job>(prediction_, TaskKind::predict, ensemble.all_members())) {}
-    const std::shared_ptr<Job>& job() const override { return job_; }
+          stream_(std::make_shared<Stream>(prediction_, TaskKind::predict, ensemble.all_members())) {}
+    const std::shared_ptr<Stream>& stream() const override { return stream_; }
     Predictions take() override { return sink_.take(); }
 
    private:
     std::unique_ptr<Source> source_;
     images::MemorySink sink_;
     Prediction prediction_;
-    std::shared_ptr<Job> job_;
+    std::shared_ptr<Stream> stream_;
   };
+
+  // Found, and their folders made, before anything is learnt. Absolute: the workers stay in the folder of their start.
+  std::vector<std::filesystem::path> weight_files(const std::filesystem::path& folder) const {
+    std::vector<std::filesystem::path> files;
+    for (const WorkerPlan& worker : pool_.plan().workers) {
+      const auto file = std::filesystem::absolute(
+          worker.weights.empty() ? folder / (worker.request.name + ".safetensors") : worker.weights);
+      const auto twin = std::find(files.begin(), files.end(), file);
+      if (twin != files.end())
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} and {} would save their weights to the same file",
+                                pool_.plan().workers[static_cast<std::size_t>(twin - files.begin())].request.name,
+                                worker.request.name),
+                    file.string(), "give each member 'weights' of its own, or leave them out");
+      files.push_back(file);
+    }
+    for (const auto& file : files) make_folder(file.parent_path());
+    return files;
+  }
 
   void train_epochs(Source& source, const std::function<void(const EpochResult&)>& on_epoch) {
     const std::vector<WorkerPlan>& workers = pool_.plan().workers;
@@ -164,7 +177,7 @@ class Ensemble::Impl {
       for (const WorkerPlan& worker : workers) asked.push_back(epoch <= worker.epochs);
       if (std::find(asked.begin(), asked.end(), true) == asked.end()) return;
       Epoch work(source, spec_.checked().seed, epoch, classes, asked);
-      pool_.exchange().drive(std::make_shared<Job>(work, TaskKind::train, asked));
+      pool_.exchange().drive(std::make_shared<Stream>(work, TaskKind::train, asked));
       if (!on_epoch) continue;
       for (const EpochResult& result : work.results()) on_epoch(result);
     }

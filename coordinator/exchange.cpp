@@ -14,31 +14,47 @@ void Exchange::check() const {
   if (failure_) throw *failure_;
 }
 
-Exchange::Step Exchange::step(const std::shared_ptr<Job>& job) {
+namespace {
+
+// The exchange whose work this thread is in the middle of.
+thread_local const Exchange* t_inside = nullptr;
+
+struct Inside {
+  explicit Inside(const Exchange& exchange) { t_inside = &exchange; }
+  ~Inside() { t_inside = nullptr; }
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
+};
+
+}  // namespace
+
+Exchange::Step Exchange::step(const std::shared_ptr<Stream>& stream) {
   try {
     std::unique_lock lock(mutex_);
     check();
-    if (const auto next = job->finished.find(job->delivered); next != job->finished.end()) {
+    if (const auto next = stream->finished.find(stream->delivered); next != stream->finished.end()) {
       const FinishedSegment finished = std::move(next->second);
-      job->finished.erase(next);
-      ++job->delivered;
+      stream->finished.erase(next);
+      ++stream->delivered;
       lock.unlock();
       struct Releaser {  // the slot is free again also where the work throws
         Exchange& exchange;
         std::uint32_t slot;
         ~Releaser() { exchange.release(slot); }
       } releaser{*this, finished.segment.slot};
-      job->work.deliver(finished);
+      const Inside inside(*this);
+      stream->work.deliver(finished);
       return Step::progressed;
     }
-    if (!job->work.has_more()) return job->delivered == job->filled ? Step::done : Step::waiting;
+    if (!stream->work.has_more()) return stream->delivered == stream->filled ? Step::done : Step::waiting;
     if (free_slots_.empty()) return Step::waiting;
     const std::uint32_t slot = free_slots_.back();
     free_slots_.pop_back();
     lock.unlock();
     std::uint32_t images = 0;
     try {
-      images = job->work.fill(arena_, layout_, slot);
+      const Inside inside(*this);
+      images = stream->work.fill(arena_, layout_, slot);
     } catch (...) {
       release(slot);
       throw;
@@ -46,30 +62,34 @@ Exchange::Step Exchange::step(const std::shared_ptr<Job>& job) {
     assert(images > 0 && images <= layout_.images);
     lock.lock();
     input_bytes_copied_ += images * layout_.shape.elements() * sizeof(float);
-    const std::uint64_t index = job->filled++;
+    const std::uint64_t index = stream->filled++;
     lock.unlock();
-    submit_(job, index, slot, images);
+    submit_(stream, index, slot, images);
     return Step::progressed;
   } catch (...) {
-    cancel(*job);
+    cancel(*stream);
     throw;
   }
 }
 
-void Exchange::drive(const std::shared_ptr<Job>& job) {
+void Exchange::drive(const std::shared_ptr<Stream>& stream) {
+  // It would wait for slots that only the call around it can free.
+  if (t_inside == this)
+    throw Error(ErrorKind::usage, "an ensemble cannot be asked from inside its own source or sink", {},
+                "collect the results and ask when run() has returned, or use a second ensemble");
   for (;;) {
     const std::uint64_t seen = changes();
-    const Step now = step(job);
+    const Step now = step(stream);
     if (now == Step::done) return;
     if (now == Step::waiting) wait_change(seen);
   }
 }
 
-void Exchange::cancel(Job& job) {
+void Exchange::cancel(Stream& stream) {
   const std::lock_guard lock(mutex_);
-  job.cancelled = true;
-  for (const auto& [index, finished] : job.finished) free_slots_.push_back(finished.segment.slot);
-  job.finished.clear();
+  stream.cancelled = true;
+  for (const auto& [index, finished] : stream.finished) free_slots_.push_back(finished.segment.slot);
+  stream.finished.clear();
   ++changes_;
   changed_.notify_all();
 }
@@ -97,12 +117,12 @@ void Exchange::release(std::uint32_t slot) {
   changed_.notify_all();
 }
 
-void Exchange::finish(Job& job, std::uint64_t index, FinishedSegment finished) {
+void Exchange::finish(Stream& stream, std::uint64_t index, FinishedSegment finished) {
   const std::lock_guard lock(mutex_);
-  if (job.cancelled)
+  if (stream.cancelled)
     free_slots_.push_back(finished.segment.slot);
   else
-    job.finished.emplace(index, std::move(finished));
+    stream.finished.emplace(index, std::move(finished));
   ++changes_;
   changed_.notify_all();
 }

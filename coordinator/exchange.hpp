@@ -42,9 +42,9 @@ class Work {
 };
 
 /// One run of Work through the pool.
-struct Job {
-  Job(Work& job_work, TaskKind job_kind, std::vector<bool> job_asked)
-      : work(job_work), kind(job_kind), asked(std::move(job_asked)) {}
+struct Stream {
+  Stream(Work& stream_work, TaskKind stream_kind, std::vector<bool> stream_asked)
+      : work(stream_work), kind(stream_kind), asked(std::move(stream_asked)) {}
 
   Work& work;  ///< not touched any more once cancelled
   TaskKind kind;
@@ -60,27 +60,27 @@ struct Job {
 /// Thread-safe.
 class Exchange {
  public:
-  /// Hands a filled slot to the loop: job, index within it, slot, images.
-  using Submit = std::function<void(std::shared_ptr<Job>, std::uint64_t, std::uint32_t, std::uint32_t)>;
+  /// Hands a filled slot to the loop: stream, index within it, slot, images.
+  using Submit = std::function<void(std::shared_ptr<Stream>, std::uint64_t, std::uint32_t, std::uint32_t)>;
 
   Exchange(std::byte* arena, const ArenaLayout& layout, Submit submit);
 
   // ---- drivers
   enum class Step { progressed, waiting, done };
-  /// Does one thing for the job: deliver a finished segment, or fill a free slot. Throws the failure, and what the
-  /// job's work throws; the job is then cancelled.
-  Step step(const std::shared_ptr<Job>& job);
-  /// step() until done, waiting in between.
-  void drive(const std::shared_ptr<Job>& job);
+  /// Does one thing for the stream: deliver a finished segment, or fill a free slot. Throws the failure, and what the
+  /// stream's work throws; the stream is then cancelled.
+  Step step(const std::shared_ptr<Stream>& stream);
+  /// step() until done, waiting in between. Throws Error(usage) from inside a stream's work of the same exchange.
+  void drive(const std::shared_ptr<Stream>& stream);
   /// Gives up what is in flight: its results are dropped when they come.
-  void cancel(Job& job);
+  void cancel(Stream& stream);
   /// A number that changes when something happened; wait_change() returns once it differs from `seen`.
   std::uint64_t changes() const;
   void wait_change(std::uint64_t seen);
   void announce_change();
 
   // ---- loop
-  void finish(Job& job, std::uint64_t index, FinishedSegment finished);
+  void finish(Stream& stream, std::uint64_t index, FinishedSegment finished);
   /// Ends every present and future step with this error. The first failure stays.
   void fail(const Error& error);
   std::optional<Error> failure() const;

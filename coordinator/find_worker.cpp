@@ -21,7 +21,15 @@ fs::path folder_of_this_library() {
   return fs::absolute(info.dli_fname).parent_path();
 }
 
-bool is_program(const fs::path& file) { return fs::is_regular_file(file) && ::access(file.c_str(), X_OK) == 0; }
+bool is_program(const fs::path& file) {
+  std::error_code unreadable;
+  return fs::is_regular_file(file, unreadable) && ::access(file.c_str(), X_OK) == 0;
+}
+
+fs::path folder_of_this_program() {
+  std::error_code no_proc;
+  return fs::read_symlink("/proc/self/exe", no_proc).parent_path();
+}
 
 fs::path checked(const fs::path& file, std::string_view origin) {
   if (is_program(file)) return fs::absolute(file);
@@ -36,7 +44,7 @@ fs::path find_worker(const fs::path& wanted) {
   if (const char* named = std::getenv("TUTTI_WORKER"); named != nullptr && *named != '\0')
     return checked(named, "the environment variable TUTTI_WORKER");
   std::string tried;
-  for (const fs::path& folder : {fs::read_symlink("/proc/self/exe").parent_path(), folder_of_this_library()}) {
+  for (const fs::path& folder : {folder_of_this_program(), folder_of_this_library()}) {
     if (folder.empty()) continue;
     for (const char* relative :
          {"tutti-worker", "../libexec/tutti/tutti-worker", "../../libexec/tutti/tutti-worker", "../bin/tutti-worker"}) {

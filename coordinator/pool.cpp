@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <pthread.h>
-#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include <boost/asio/post.hpp>
 
 #include "common/log.hpp"
+#include "common/thread.hpp"
 
 namespace tutti {
 namespace {
@@ -44,7 +44,7 @@ Pool::Pool(Plan plan, std::filesystem::path worker_program, std::string debug_me
   keep_running_.emplace(loop_.get_executor());
   started_.emplace();
   std::future<void> started = started_->get_future();
-  thread_ = std::thread([this] { run_loop(); });
+  thread_ = start_thread("tutti-loop", [this] { run_loop(); });
   loop_thread_ = thread_.native_handle();
   boost::asio::post(loop_, [this] { spawn_workers(); });
   try {
@@ -66,19 +66,24 @@ void Pool::make_arena() {
   arena_.exclude_from_core_dumps();
   exchange_ = std::make_unique<Exchange>(
       arena_.data(), plan_.arena,
-      [this](std::shared_ptr<Job> job, std::uint64_t index, std::uint32_t slot, std::uint32_t images) {
-        boost::asio::post(loop_,
-                          [this, job = std::move(job), index, slot, images] { submit(job, index, slot, images); });
+      [this](std::shared_ptr<Stream> stream, std::uint64_t index, std::uint32_t slot, std::uint32_t images) {
+        boost::asio::post(
+            loop_, [this, stream = std::move(stream), index, slot, images] { submit(stream, index, slot, images); });
       });
 }
 
-// The host's signal handlers are for the host's threads. This thread also spawns: the workers' death signal follows it.
+// This thread also spawns: the workers' death signal follows it. What nobody foresaw ends the pool, not the program.
 void Pool::run_loop() {
-  sigset_t all;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
-  ::pthread_setname_np(::pthread_self(), "tutti-loop");
-  loop_.run();
+  for (;;) {
+    try {
+      loop_.run();
+      return;
+    } catch (const Error& error) {
+      fail_on_loop(error);
+    } catch (const std::exception& error) {
+      fail_on_loop(Error(ErrorKind::failed, fmt::format("the coordinator's loop failed: {}", error.what())));
+    }
+  }
 }
 
 void Pool::spawn_workers() {
@@ -131,6 +136,7 @@ void Pool::on_ready(std::size_t rank, const control::Ready& ready) {
 }
 
 void Pool::all_ready() {
+  if (stopping_) return;  // the timer is shutdown's now
   timer_.cancel();
   for (std::size_t rank = 1; rank < widths_.size() && plan_.combine.rule != CombineRule::none; ++rank) {
     if (widths_[rank] == widths_[0]) continue;
@@ -152,12 +158,13 @@ void Pool::all_ready() {
   started_.reset();
 }
 
-void Pool::submit(const std::shared_ptr<Job>& job, std::uint64_t index, std::uint32_t slot, std::uint32_t images) {
+void Pool::submit(const std::shared_ptr<Stream>& stream, std::uint64_t index, std::uint32_t slot,
+                  std::uint32_t images) {
   if (stopping_ || exchange_->failure()) return;
-  const std::uint64_t segment = ledger_.open(slot, images, job->kind, job->asked);
-  running_.emplace(segment, Running{job, index});
+  const std::uint64_t segment = ledger_.open(slot, images, stream->kind, stream->asked);
+  running_.emplace(segment, Running{stream, index});
   for (std::size_t rank = 0; rank < workers_.size(); ++rank) {
-    if (!job->asked[rank]) continue;
+    if (!stream->asked[rank]) continue;
     workers_[rank]->hand_out(ledger_.hand_out(segment, rank, workers_[rank]->generation()));
     const std::lock_guard lock(status_mutex_);
     ++status_.members[rank].segments_handed_out;
@@ -178,14 +185,19 @@ void Pool::on_completion(std::size_t rank, const CompletionRecord& record) {
     member.images += record.images;
     member.busy_seconds += static_cast<double>(record.busy_nanoseconds) * 1e-9;
   }
-  if (record.status == CompletionStatus::not_finite) {
-    return fail_on_loop(Error(ErrorKind::failed,
-                              fmt::format("{} answered with NaN or infinity on segment {}", place_of(rank),
-                                          running_.at(record.segment).index),
-                              fmt::format("first in image {} of the segment", record.detail),
-                              "check the model and its input; 'on_nan: allow' lets such values into the result"));
-  }
+  if (record.status == CompletionStatus::not_finite) return fail_on_loop(not_finite(rank, record));
   if (verdict == Verdict::segment_done) finish_segment(record.segment);
+}
+
+Error Pool::not_finite(std::size_t rank, const CompletionRecord& record) const {
+  const Running& running = running_.at(record.segment);
+  if (running.stream->kind == TaskKind::train)
+    return Error(ErrorKind::failed, fmt::format("{} diverged: its loss is NaN or infinite", place_of(rank)), {},
+                 "lower its 'learning_rate', or look at the images and their labels");
+  return Error(ErrorKind::failed,
+               fmt::format("{} answered with NaN or infinity on segment {}", place_of(rank), running.index),
+               fmt::format("first in image {} of the segment", record.detail),
+               "check the model and its input; 'on_nan: allow' lets such values into the result");
 }
 
 void Pool::finish_segment(std::uint64_t segment) {
@@ -193,19 +205,21 @@ void Pool::finish_segment(std::uint64_t segment) {
   assert(found != running_.end());
   FinishedSegment finished{ledger_.close(segment), {}};
   for (const auto& worker : workers_) finished.channels.push_back(worker->channel());
-  exchange_->finish(*found->second.job, found->second.index, std::move(finished));
+  exchange_->finish(*found->second.stream, found->second.index, std::move(finished));
   running_.erase(found);
 }
 
 void Pool::command(std::vector<control::Message> messages) {
   assert(messages.size() == plan_.workers.size());
+  std::vector<std::string> texts;
+  for (const control::Message& message : messages) texts.push_back(control::encode(message));
   std::promise<void> promise;
   std::future<void> answered = promise.get_future();
-  boost::asio::post(loop_, [this, messages = std::move(messages), promise = std::move(promise)]() mutable {
+  boost::asio::post(loop_, [this, texts = std::move(texts), promise = std::move(promise)]() mutable {
     command_ = std::move(promise);
     command_open_.assign(workers_.size(), true);
     if (const auto failure = exchange_->failure()) return fail_on_loop(*failure);
-    for (std::size_t rank = 0; rank < workers_.size(); ++rank) workers_[rank]->send(messages[rank]);
+    for (std::size_t rank = 0; rank < workers_.size(); ++rank) workers_[rank]->send_text(texts[rank]);
   });
   answered.get();
 }
@@ -284,7 +298,6 @@ void Pool::kill_all() {
 // answers. Step 3, after the deadline: kill. Step 4, long after that: report and abandon.
 void Pool::stop() {
   if (!thread_.joinable()) return;
-  exchange_->fail(Error(ErrorKind::interrupted, "the ensemble was closed while this was running"));
   boost::asio::post(loop_, [this] {
     stopping_ = true;
     const bool computing = !ledger_.idle();

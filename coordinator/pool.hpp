@@ -61,7 +61,7 @@ class Pool final : private WorkerListener {
   void run_loop();
   void spawn_workers();
   void all_ready();
-  void submit(const std::shared_ptr<Job>& job, std::uint64_t index, std::uint32_t slot, std::uint32_t images);
+  void submit(const std::shared_ptr<Stream>& stream, std::uint64_t index, std::uint32_t slot, std::uint32_t images);
   void finish_segment(std::uint64_t segment);
   void announce(const Error& error);
   void fail_on_loop(const Error& error);
@@ -70,11 +70,12 @@ class Pool final : private WorkerListener {
   void kill_all();
   void leave_when_gone();
   Error death(std::size_t rank, const ExitStatus& status, const std::optional<control::Failure>& reason) const;
+  Error not_finite(std::size_t rank, const CompletionRecord& record) const;
   std::string place_of(std::size_t rank) const;
   double loop_cpu_seconds() const;
 
   struct Running {
-    std::shared_ptr<Job> job;
+    std::shared_ptr<Stream> stream;
     std::uint64_t index = 0;
   };
 

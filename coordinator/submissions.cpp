@@ -1,5 +1,7 @@
 #include "coordinator/submissions.hpp"
 
+#include "common/thread.hpp"
+
 namespace tutti {
 
 Submissions::~Submissions() {
@@ -15,8 +17,8 @@ std::future<Predictions> Submissions::add(std::unique_ptr<Submission> submission
   std::future<Predictions> future = submission->promise.get_future();
   {
     const std::lock_guard lock(mutex_);
+    if (!thread_.joinable()) thread_ = start_thread("tutti-submit", [this] { run(); });
     added_.push_back(std::move(submission));
-    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
   }
   exchange_.announce_change();
   return future;
@@ -41,7 +43,7 @@ void Submissions::run() {
 // False where the future is settled.
 bool Submissions::advance(Submission& submission, bool& progressed) {
   try {
-    const Exchange::Step step = exchange_.step(submission.job());
+    const Exchange::Step step = exchange_.step(submission.stream());
     progressed = progressed || step != Exchange::Step::waiting;
     if (step != Exchange::Step::done) return true;
     submission.promise.set_value(submission.take());

@@ -18,7 +18,7 @@ namespace tutti {
 class Submission {
  public:
   virtual ~Submission() = default;
-  virtual const std::shared_ptr<Job>& job() const = 0;
+  virtual const std::shared_ptr<Stream>& stream() const = 0;
   virtual Predictions take() = 0;
   std::promise<Predictions> promise;
 };

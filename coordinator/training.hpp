@@ -15,7 +15,7 @@ namespace tutti {
 /// One epoch of all members. The source outlives it.
 class Epoch final : public Work {
  public:
-  /// `number` counts from 1. `classes[m]` is the width of member m, which bounds the labels. Equal seeds give equal
+  /// `number` counts from 1. Labels must be below `classes`. Equal seeds give equal
   /// orders; different epochs different ones.
   Epoch(Source& source, std::uint64_t seed, std::uint32_t number, std::uint32_t classes, std::vector<bool> asked);
 

@@ -22,6 +22,10 @@
 namespace tutti {
 namespace {
 
+// What can still be on its way when a worker has ended: a pipe's capacity in reads of 4 KiB, and some messages.
+constexpr int kMaxLastReads = 16;
+constexpr int kMaxLastMessages = 64;
+
 struct Pair {
   UniqueFd ours;
   UniqueFd theirs;
@@ -46,6 +50,16 @@ Pair make_pipe() {
   if (::pipe2(fds.data(), O_CLOEXEC) != 0) fail("a pipe for a worker's output");
   ::fcntl(fds[0], F_SETFL, O_NONBLOCK);
   return {UniqueFd(fds[0]), UniqueFd(fds[1])};
+}
+
+/// Gives a descriptor to the loop.
+void take(boost::asio::posix::stream_descriptor& descriptor, UniqueFd fd) {
+  boost::system::error_code error;
+  descriptor.assign(fd.get(), error);
+  if (error)
+    throw Error(ErrorKind::failed, "could not watch a worker's descriptor", error.message(),
+                "raise fs.epoll.max_user_watches or 'ulimit -n'");
+  fd.release();
 }
 
 /// The width of its answers is a worker's own word, and allocating more than there is would call the OOM killer.
@@ -91,18 +105,30 @@ void WorkerProcess::spawn() {
                          channel_file_.fd(),
                          task_bell_.fd(),
                          completion_bell.fd()};
+  // Before the process exists, since each may fail.
+  take(control_, std::move(control.ours));
+  take(stdout_, std::move(out.ours));
+  take(stderr_, std::move(err.ours));
+  take(completion_bell_, UniqueFd(completion_bell.release()));
   Child child = Child::spawn(request);
   pid_ = child.pid();
   alive_ = true;
-  control_.assign(control.ours.release());
-  stdout_.assign(out.ours.release());
-  stderr_.assign(err.ours.release());
-  completion_bell_.assign(completion_bell.release());
   if (child.pidfd() >= 0)
-    pidfd_.assign(child.release_pidfd());
+    watch_over(child);
   else
     boost::asio::post(loop_, [self = shared_from_this()] { self->gone(GoneUnseen{}); });
   listen();
+}
+
+void WorkerProcess::watch_over(Child& child) {
+  try {
+    take(pidfd_, child.take_pidfd());
+  } catch (const Error&) {
+    // It cannot be watched, so it must not run.
+    child.end();
+    alive_ = false;
+    throw;
+  }
 }
 
 /// Calls `on_readable` each time the descriptor can be read, until it returns `end` or the descriptor is closed.
@@ -131,7 +157,10 @@ WorkerProcess::Read WorkerProcess::read_control() {
   std::array<char, control::kMaxBytes + 1> buffer;
   const ssize_t length = ::recv(control_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
   if (length < 0) return errno == EAGAIN || errno == EINTR ? Read::nothing : Read::end;
-  if (length == 0) return Read::end;  // its death is reported by the pidfd
+  if (length == 0) {
+    kill();  // it cannot be told anything any more; where it is dead already, the pidfd says so
+    return Read::end;
+  }
   try {
     obey(control::decode({buffer.data(), static_cast<std::size_t>(length)}));
   } catch (const Error& error) {
@@ -144,18 +173,19 @@ WorkerProcess::Read WorkerProcess::read_control() {
 void WorkerProcess::obey(const control::Message& message) {
   if (const auto* hello = std::get_if<control::Hello>(&message)) {
     if (hello->build_id == build_id()) return send_text(load_);
-    reason_ =
-        control::Failure{fmt::format("tutti-worker is of another build: {}, this is {}", hello->build_id, build_id()),
-                         "build or install Tutti again, or check TUTTI_WORKER", true};
-    return kill();
+    return leave({fmt::format("tutti-worker is of another build: {}, this is {}", hello->build_id, build_id()),
+                  "build or install Tutti again, or check TUTTI_WORKER", true});
   }
   if (const auto* ready = std::get_if<control::Ready>(&message)) return listener_.on_ready(setting_.rank, *ready);
   if (std::holds_alternative<control::Done>(message)) return listener_.on_done(setting_.rank);
-  if (const auto* failure = std::get_if<control::Failure>(&message)) {
-    reason_ = *failure;  // the first words count; the worker leaves by itself
-    return;
-  }
+  if (const auto* failure = std::get_if<control::Failure>(&message)) return leave(*failure);
   violate("it sent a control message that only the coordinator sends");
+}
+
+// It leaves by itself, but need not be waited for: everything is said. The first words count.
+void WorkerProcess::leave(const control::Failure& reason) {
+  if (!reason_) reason_ = reason;
+  kill();
 }
 
 WorkerProcess::Read WorkerProcess::read_lines(Descriptor& pipe, LineReader& lines) {
@@ -211,7 +241,9 @@ void WorkerProcess::drain_completions() {
       listener_.on_completion(setting_.rank, record);
     } else if (status == RingStatus::corrupt) {
       return violate("it wrote nonsense into its completion ring");
-    } else if (parked || status == RingStatus::closed) {
+    } else if (status == RingStatus::closed) {
+      return violate("it closed its completion ring");
+    } else if (parked) {
       return;
     } else {
       completions_->park();
@@ -227,7 +259,8 @@ void WorkerProcess::send_text(const std::string& text) {
   if (!control_.is_open()) return;
   const ssize_t sent = ::send(control_.native_handle(), text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   if (sent >= 0 || errno == EPIPE || errno == ECONNRESET) return;  // a dead worker is reported by its pidfd
-  violate("it does not read its control messages");
+  violate(errno == EAGAIN ? "it does not read its control messages"
+                          : fmt::format("it cannot be sent a control message: {}", std::strerror(errno)));
 }
 
 void WorkerProcess::terminate() noexcept {
@@ -245,6 +278,7 @@ void WorkerProcess::violate(const std::string& what) {
 }
 
 void WorkerProcess::exited() {
+  kill_group(pid_);
   const auto status = reap(pidfd_.native_handle());
   if (status) gone(*status);
 }
@@ -253,14 +287,12 @@ void WorkerProcess::exited() {
 void WorkerProcess::gone(const ExitStatus& status) {
   if (!alive_) return;
   const auto self = shared_from_this();
-  while (read_control() == Read::some) {
-  }
+  // Bounded: a process that it started itself, in a group of its own, may hold the other ends and never stop writing.
+  for (int left = kMaxLastMessages; left > 0 && read_control() == Read::some;) --left;
   drain_completions();
   alive_ = false;
-  while (read_lines(stdout_, stdout_lines_) == Read::some) {
-  }
-  while (read_lines(stderr_, stderr_lines_) == Read::some) {
-  }
+  for (int left = kMaxLastReads; left > 0 && read_lines(stdout_, stdout_lines_) == Read::some;) --left;
+  for (int left = kMaxLastReads; left > 0 && read_lines(stderr_, stderr_lines_) == Read::some;) --left;
   stdout_lines_.finish();
   stderr_lines_.finish();
   close_all();

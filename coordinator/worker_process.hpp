@@ -58,6 +58,8 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   /// Puts a task into the ring; there is always room, since a segment in flight has a slot.
   void hand_out(const TaskRecord& task);
   void send(const control::Message& message);
+  /// A message that was encoded before.
+  void send_text(const std::string& text);
   /// SIGTERM; a worker has no handler for it and ends at once.
   void terminate() noexcept;
   void kill() noexcept;
@@ -77,10 +79,11 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
 
   template <class OnReadable>
   void watch(Descriptor& descriptor, OnReadable on_readable);
+  void watch_over(Child& child);
   void listen();
-  void send_text(const std::string& text);
   Read read_control();
   void obey(const control::Message& message);
+  void leave(const control::Failure& reason);
   Read read_lines(Descriptor& pipe, LineReader& lines);
   void drain_completions();
   void exited();

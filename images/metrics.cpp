@@ -38,7 +38,11 @@ void check_class(const char* what, std::int64_t value, std::uint64_t image, std:
 
 }  // namespace
 
-Metrics::Metrics(std::uint32_t classes) : classes_(classes), confusion_(std::size_t{classes} * classes) {}
+Metrics::Metrics(std::uint32_t classes)
+    : classes_(classes),
+      images_of_(classes),
+      correct_of_(classes),
+      confusion_(classes <= kMaxConfusionClasses ? std::size_t{classes} * classes : 0) {}
 
 void Metrics::add(std::span<const std::int64_t> labels, std::span<const float> values,
                   std::span<const std::int64_t> predicted, ScoreKind kind) {
@@ -50,7 +54,9 @@ void Metrics::add(std::span<const std::int64_t> labels, std::span<const float> v
     const std::span<const float> row = values.subspan(i * classes_, classes_);
     loss_sum_ += kind == ScoreKind::logits ? loss_of_logits(row, label) : loss_of_probabilities(row, label);
     correct_ += labels[i] == predicted[i] ? 1 : 0;
-    ++confusion_[label * classes_ + static_cast<std::size_t>(predicted[i])];
+    ++images_of_[label];
+    correct_of_[label] += labels[i] == predicted[i] ? 1 : 0;
+    if (!confusion_.empty()) ++confusion_[label * classes_ + static_cast<std::size_t>(predicted[i])];
     ++images_;
   }
 }
@@ -67,11 +73,9 @@ std::optional<double> Metrics::loss() const {
 
 std::vector<std::optional<double>> Metrics::per_class_accuracy() const {
   std::vector<std::optional<double>> result(classes_);
-  for (std::size_t label = 0; label < classes_; ++label) {
-    const auto row = std::span(confusion_).subspan(label * classes_, classes_);
-    const std::uint64_t of_class = std::accumulate(row.begin(), row.end(), std::uint64_t{0});
-    if (of_class > 0) result[label] = static_cast<double>(row[label]) / static_cast<double>(of_class);
-  }
+  for (std::size_t label = 0; label < classes_; ++label)
+    if (images_of_[label] > 0)
+      result[label] = static_cast<double>(correct_of_[label]) / static_cast<double>(images_of_[label]);
   return result;
 }
 

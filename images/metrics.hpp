@@ -12,6 +12,9 @@ namespace tutti::images {
 /// What the scores of an answer are. Features have no loss and no metrics.
 enum class ScoreKind { probabilities, logits };
 
+/// Up to this many classes a confusion matrix is kept: it has their square of numbers, and nobody reads a larger one.
+constexpr std::uint32_t kMaxConfusionClasses = 1000;
+
 /// Sums over all images that were added, in float64 and in the order in which they came. A value; one thread.
 class Metrics {
  public:
@@ -30,7 +33,7 @@ class Metrics {
   /// their sum first, so that rules whose scores do not sum to 1 (sum, max, vote) give a loss that can be compared; a
   /// share below 1e-12 counts as 1e-12. Nothing without images; NaN where a score is NaN.
   std::optional<double> loss() const;
-  /// confusion()[label * classes + predicted]: images.
+  /// confusion()[label * classes + predicted]: images. Empty with more than kMaxConfusionClasses classes.
   const std::vector<std::uint64_t>& confusion() const noexcept { return confusion_; }
   std::uint32_t classes() const noexcept { return classes_; }
   /// Per class: its images predicted as it / its images; nothing for a class without images.
@@ -41,6 +44,8 @@ class Metrics {
   std::uint64_t images_ = 0;
   std::uint64_t correct_ = 0;
   double loss_sum_ = 0.0;
+  std::vector<std::uint64_t> images_of_;   // by label
+  std::vector<std::uint64_t> correct_of_;  // by label
   std::vector<std::uint64_t> confusion_;
 };
 

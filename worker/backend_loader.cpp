@@ -34,7 +34,8 @@ void open_libtorch(bool cuda) {
 }
 
 const Backend& open_backend(std::string_view file, std::string_view needed_for, const std::string& if_missing) {
-  const fs::path path = find_plugin(fs::read_symlink("/proc/self/exe").parent_path(), file);
+  std::error_code no_proc;  // then nothing is found
+  const fs::path path = find_plugin(fs::read_symlink("/proc/self/exe", no_proc).parent_path(), file);
   if (path.empty())
     throw Error(ErrorKind::failed, fmt::format("cannot run {}: {} is not installed", needed_for, file), {}, if_missing);
   open_libtorch(file == kCudaPlugin);

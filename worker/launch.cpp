@@ -73,8 +73,6 @@ void take_place(const LaunchOptions& options) {
   close_foreign_descriptors();
   // The inherited five are for this process, not for what it may start itself.
   for (int fd = kControlFd; fd < kFirstForeignFd; ++fd) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-  // A Ctrl-C in the terminal must reach the coordinator only, which then ends its workers in order.
-  ::setpgid(0, 0);
   take_cores(options.cores);
   be_chosen_when_memory_runs_out();
   if (!options.debug) leave_no_core_file();

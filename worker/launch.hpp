@@ -1,5 +1,5 @@
-// The first steps of a worker process, before anything heavy is loaded: it ties itself to its coordinator, leaves the
-// terminal's process group, takes its cores and limits, and drops every descriptor that is not its own.
+// The first steps of a worker process, before anything heavy is loaded: it ties itself to its coordinator, takes
+// its cores and limits, and drops every descriptor that is not its own.
 #pragma once
 
 #include <cstdint>

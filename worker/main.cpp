@@ -36,7 +36,7 @@ double seconds_since(std::chrono::steady_clock::time_point begin) {
 }
 
 void host_member(ControlClient& control, const LaunchOptions& options) {
-  control.send(control::Hello{build_id(), ::getpid()});
+  control.send(control::Hello{build_id()});
   if (options.debug) wait_for_debugger(options.member);
   const MemberRequest request = expect<control::Load>(control).member;
 

@@ -1,6 +1,7 @@
 #include "coordinator/program/commands.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
@@ -31,6 +32,8 @@ config::EnsembleSpec load(const CommandLine& line) {
   return config::load_file(line.file, {line.overrides, line.assign});
 }
 
+bool readable(const std::filesystem::path& file) { return ::access(file.c_str(), R_OK) == 0; }
+
 /// Everything that can be found wrong before a process is started.
 void check_files(const config::EnsembleSpec& spec, bool training) {
   for (const config::MemberSpec& member : spec.members) {
@@ -41,8 +44,8 @@ void check_files(const config::EnsembleSpec& spec, bool training) {
           std::tuple{training ? member.train.init : std::filesystem::path{}, "train.init", ""},
           std::tuple{script != nullptr ? std::filesystem::path(script->path) : std::filesystem::path{}, "model.path",
                      ""}})
-      if (!file.empty() && !std::filesystem::exists(file))
-        throw Error(ErrorKind::usage, fmt::format("{}: there is no file '{}'", member.name, file.string()),
+      if (!file.empty() && !readable(file))
+        throw Error(ErrorKind::usage, fmt::format("{}: there is no readable file '{}'", member.name, file.string()),
                     fmt::format("named by its '{}'; relative paths start at the current folder", what), hint);
   }
 }

@@ -31,6 +31,7 @@ std::optional<double> rate(std::uint64_t images, std::optional<double> seconds) 
 
 std::vector<std::vector<std::uint64_t>> rows_of(const images::Metrics& metrics) {
   std::vector<std::vector<std::uint64_t>> rows;
+  if (metrics.confusion().empty()) return rows;
   for (std::uint32_t label = 0; label < metrics.classes(); ++label) {
     const auto begin = metrics.confusion().begin() + std::ptrdiff_t{label} * metrics.classes();
     rows.emplace_back(begin, begin + metrics.classes());

@@ -49,10 +49,10 @@ class FakeLoop {
   explicit FakeLoop(std::uint64_t seed)
       : arena_(kArena.bytes() / sizeof(float)),
         exchange_(reinterpret_cast<std::byte*>(arena_.data()), kArena,
-                  [this](std::shared_ptr<Job> job, std::uint64_t index, std::uint32_t slot, std::uint32_t images) {
+                  [this](std::shared_ptr<Stream> stream, std::uint64_t index, std::uint32_t slot, std::uint32_t images) {
                     const std::lock_guard lock(mutex_);
                     if (!slots_in_use_.insert(slot).second) slot_used_twice_ = true;
-                    submitted_.push_back({std::move(job), index, slot, images});
+                    submitted_.push_back({std::move(stream), index, slot, images});
                     changed_.notify_all();
                   }),
         seed_(seed),
@@ -86,7 +86,7 @@ class FakeLoop {
 
  private:
   struct Task {
-    std::shared_ptr<Job> job;
+    std::shared_ptr<Stream> stream;
     std::uint64_t index;
     std::uint32_t slot;
     std::uint32_t images;
@@ -108,7 +108,7 @@ class FakeLoop {
       finished.segment.images = task.images;
       finished.segment.rows.resize(1);
       finished.segment.rows[0].task.segment = task.index;
-      exchange_.finish(*task.job, task.index, std::move(finished));
+      exchange_.finish(*task.stream, task.index, std::move(finished));
     }
   }
 
@@ -125,8 +125,8 @@ class FakeLoop {
   std::thread thread_;
 };
 
-std::shared_ptr<Job> job_of(Work& work) {
-  return std::make_shared<Job>(work, TaskKind::predict, std::vector<bool>{true});
+std::shared_ptr<Stream> stream_of(Work& work) {
+  return std::make_shared<Stream>(work, TaskKind::predict, std::vector<bool>{true});
 }
 
 bool in_order(const Recorded& work) {
@@ -140,7 +140,7 @@ TEST_CASE("segments are delivered in the order of filling whatever the order of 
     CAPTURE(seed);
     FakeLoop loop(seed);
     Recorded work(200);
-    loop.exchange().drive(job_of(work));
+    loop.exchange().drive(stream_of(work));
     CHECK(in_order(work));
     CHECK_FALSE(loop.slot_used_twice());
   }
@@ -149,14 +149,14 @@ TEST_CASE("segments are delivered in the order of filling whatever the order of 
 TEST_CASE("no more segments are out than there are slots") {
   FakeLoop loop(1);
   Recorded work(100);
-  loop.exchange().drive(job_of(work));
+  loop.exchange().drive(stream_of(work));
   CHECK(work.most_outstanding == kArena.slots);
 }
 
 TEST_CASE("work without segments is done at once") {
   FakeLoop loop(1);
   Recorded work(0);
-  loop.exchange().drive(job_of(work));
+  loop.exchange().drive(stream_of(work));
   CHECK(work.delivered.empty());
 }
 
@@ -164,7 +164,7 @@ TEST_CASE("several drivers share the slots and each gets its own in order") {
   FakeLoop loop(3);
   std::vector<Recorded> works(5, Recorded(100));
   std::vector<std::thread> drivers;
-  for (Recorded& work : works) drivers.emplace_back([&] { loop.exchange().drive(job_of(work)); });
+  for (Recorded& work : works) drivers.emplace_back([&] { loop.exchange().drive(stream_of(work)); });
   for (std::thread& driver : drivers) driver.join();
   for (const Recorded& work : works) CHECK(in_order(work));
   CHECK_FALSE(loop.slot_used_twice());
@@ -173,14 +173,14 @@ TEST_CASE("several drivers share the slots and each gets its own in order") {
 TEST_CASE("the bytes of the input are counted once") {
   FakeLoop loop(1);
   Recorded work(7);
-  loop.exchange().drive(job_of(work));
+  loop.exchange().drive(stream_of(work));
   CHECK(loop.exchange().input_bytes_copied() == 7 * kArena.shape.elements() * sizeof(float));
 }
 
 /// Drives `work` and says what was thrown.
 std::string end_of(FakeLoop& loop, Work& work) {
   try {
-    loop.exchange().drive(job_of(work));
+    loop.exchange().drive(stream_of(work));
   } catch (const std::exception& error) {
     return error.what();
   }
@@ -219,7 +219,7 @@ TEST_CASE("cancelled work keeps its slots until the workers have let go of them"
   broken.fail_at_fill = 2;
   CHECK(end_of(loop, broken) == "the source broke");  // two slots are still with the workers
   Recorded next(20);
-  std::thread driver([&] { loop.exchange().drive(job_of(next)); });
+  std::thread driver([&] { loop.exchange().drive(stream_of(next)); });
   loop.wait_until_submitted(3);
   loop.hold(false);
   driver.join();

@@ -57,7 +57,7 @@ void misbehave(const std::string& how, const control::Start& start) {
 void run(const std::string& how, int argc, char** argv) {
   worker::take_place(parse_arguments({argv + 1, argv + argc}));
   worker::ControlClient control{UniqueFd(kControlFd)};
-  if (how == "another-build") control.send(control::Hello{"0.0.0-anotherbuild", ::getpid()});
+  if (how == "another-build") control.send(control::Hello{"0.0.0-anotherbuild"});
   if (how == "garbage") (void)!::write(kControlFd, "\x01\x02 not JSON", 11);
   if (how == "order-of-coordinator") control.send(control::Stop{});
   if (how == "closes-socket") ::close(kControlFd);
@@ -68,7 +68,7 @@ void run(const std::string& how, int argc, char** argv) {
     (void)!::write(STDERR_FILENO, "hello err\n", 10);
     std::exit(9);
   }
-  control.send(control::Hello{build_id(), ::getpid()});
+  control.send(control::Hello{build_id()});
   control.receive();
   const std::uint32_t width = how == "no-width" ? 0 : 4;
   control.send(control::Ready{width, 0, 0, 0, "rogue"});

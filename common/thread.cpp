@@ -1,0 +1,33 @@
+#include "common/thread.hpp"
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include <system_error>
+
+#include <tutti/error.hpp>
+
+namespace tutti {
+
+std::thread start_thread(const char* name, std::function<void()> work) {
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);  // a new thread inherits the mask
+  std::thread thread;
+  std::string problem;
+  try {
+    thread = std::thread(std::move(work));
+  } catch (const std::system_error& error) {
+    problem = error.what();
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (!thread.joinable())
+    throw Error(ErrorKind::failed, fmt::format("could not start the thread '{}'", name), problem,
+                "too many threads: raise 'ulimit -u' or the cgroup's pids.max");
+  ::pthread_setname_np(thread.native_handle(), name);
+  return thread;
+}
+
+}  // namespace tutti
