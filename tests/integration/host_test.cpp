@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 
 #include <atomic>
 #include <fstream>
 
+#include "common/spawn_contract.hpp"
 #include "common/unique_fd.hpp"
 #include "tests/integration/pools.hpp"
 
@@ -104,6 +106,22 @@ TEST_CASE("descriptors that a host leaves open do not reach the workers") {
   const auto descriptors = descriptors_of(ensemble.status().members[0].pid);
   CHECK(descriptors.size() == 8);
   for (const std::string& descriptor : descriptors) CHECK(descriptor != "/etc/passwd");
+}
+
+TEST_CASE("nobody can map the arena writable or resize the memories of a pool") {
+  Ensemble ensemble(published(fake_spec(1)), with_worker());
+  const auto images = random_images(1);
+  ensemble.predict(view(images));
+  const std::string folder = "/proc/" + std::to_string(ensemble.status().members[0].pid) + "/fd/";
+  const UniqueFd arena(::open((folder + std::to_string(kArenaFd)).c_str(), O_RDWR | O_CLOEXEC));
+  const UniqueFd channel(::open((folder + std::to_string(kChannelFd)).c_str(), O_RDWR | O_CLOEXEC));
+  REQUIRE(arena);
+  REQUIRE(channel);
+  CHECK(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, arena.get(), 0) == MAP_FAILED);
+  for (const int fd : {arena.get(), channel.get()}) {
+    CHECK(::ftruncate(fd, 0) == -1);
+    CHECK(::ftruncate(fd, 1 << 30) == -1);
+  }
 }
 
 TEST_CASE("a worker sees the arena read-only and its channel writable") {
