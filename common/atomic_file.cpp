@@ -9,6 +9,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <climits>
 #include <string>
 #include <system_error>
 #include <tutti/error.hpp>
@@ -56,6 +57,13 @@ std::filesystem::path temporary_name(const std::filesystem::path& path) {
   return folder_of(path) / fmt::format(".{}.tmp-{}-{}", path.filename().string(), ::getpid(), counter++);
 }
 
+// A file that has no name yet vanishes with its process, however that ends. Nothing where the file system cannot do it,
+// or where no /proc is there to give it a name later.
+UniqueFd open_nameless(const std::filesystem::path& folder) {
+  if (::access("/proc/self/fd", X_OK) != 0) return {};
+  return UniqueFd(::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666));
+}
+
 // A rename is on disk only when its folder is. A folder that may be written but not opened, or a file system that
 // cannot sync folders (EINVAL), leaves nothing that could be done; the file itself is synced already.
 void sync_folder(const std::filesystem::path& path) {
@@ -70,6 +78,10 @@ AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
   std::error_code ignored;
   // rename() would refuse a folder too, but only after everything has been written.
   if (std::filesystem::is_directory(path_, ignored)) fail(path_, EISDIR);
+  // Found now and not at the end: the name that it will have for a moment is the longer one.
+  if (temporary_name(path_).filename().native().size() > NAME_MAX) fail(path_, ENAMETOOLONG);
+  file_ = open_nameless(folder_of(path_));
+  if (file_) return;
   std::filesystem::path name;
   do {
     name = temporary_name(path_);
@@ -102,10 +114,24 @@ void AtomicFile::write(std::string_view text) { write(std::as_bytes(std::span(te
 void AtomicFile::commit() {
   // Without the sync a crash of the machine could leave the new name on an empty file.
   if (::fsync(file_.get()) != 0) fail(path_, errno);
+  if (temporary_.empty()) give_name();
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail(path_, errno);
   temporary_.clear();
   file_.reset();
   sync_folder(path_);
+}
+
+// linkat() cannot replace a file, rename() can: a temporary name comes in between, for a moment.
+void AtomicFile::give_name() {
+  const std::string descriptor = fmt::format("/proc/self/fd/{}", file_.get());
+  std::filesystem::path name;
+  int result = 0;
+  do {
+    name = temporary_name(path_);
+    result = ::linkat(AT_FDCWD, descriptor.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW);
+  } while (result != 0 && errno == EEXIST);
+  if (result != 0) fail(path_, errno);
+  temporary_ = std::move(name);
 }
 
 std::string read_text(const std::filesystem::path& path, std::string_view what) {

@@ -10,9 +10,10 @@
 
 namespace tutti {
 
-/// Writes to a temporary file beside `path`; commit() syncs it and renames it over `path`. Without commit() the
-/// destructor removes the temporary file and `path` is as it was. Throws Error(failed) with the path, the reason and
-/// what to do (disk full, no permission, folder missing). Moves, does not copy; one thread.
+/// Writes to a file without a name in the folder of `path`; commit() syncs it and puts it in the place of `path`.
+/// Without commit(), also where the process is killed, nothing is left of it and `path` is as it was. (On file systems
+/// without O_TMPFILE it has a temporary name from the start, which the destructor removes.) Throws Error(failed) with
+/// the path, the reason and what to do (disk full, no permission, folder missing). Moves, does not copy; one thread.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path);
@@ -28,8 +29,10 @@ class AtomicFile {
   const std::filesystem::path& path() const noexcept { return path_; }
 
  private:
+  void give_name();
+
   std::filesystem::path path_;
-  std::filesystem::path temporary_;  ///< empty once committed
+  std::filesystem::path temporary_;  ///< empty while it has no name, and once committed
   UniqueFd file_;
 };
 

@@ -94,6 +94,12 @@ std::string as_utf8(std::string_view text) {
   return out;
 }
 
+/// A text that people read, short enough for a message with two of them: escapes may lengthen it sixfold.
+std::string cut(const std::string& text) {
+  constexpr std::size_t kText = kMaxBytes / 16;
+  return as_utf8(std::string_view(text).substr(0, kText)) + (text.size() <= kText ? "" : " [cut]");
+}
+
 struct Encoder {
   json::object operator()(const Hello& m) const { return {{"type", "hello"}, {"build_id", m.build_id}}; }
   json::object operator()(const Load& m) const { return {{"type", "load"}, {"member", to_json(m.member)}}; }
@@ -113,13 +119,10 @@ struct Encoder {
   json::object operator()(const BeginTraining&) const { return {{"type", "begin_training"}}; }
   json::object operator()(const Save& m) const { return {{"type", "save"}, {"path", m.path}}; }
   json::object operator()(const Stop&) const { return {{"type", "stop"}}; }
-  json::object operator()(const Done&) const { return {{"type", "done"}}; }
+  json::object operator()(const Done& m) const {
+    return {{"type", "done"}, {"problem", cut(m.problem)}, {"hint", cut(m.hint)}};
+  }
   json::object operator()(const Failure& m) const {
-    // Escapes may lengthen a text sixfold.
-    constexpr std::size_t kText = kMaxBytes / 16;
-    const auto cut = [](const std::string& text) {
-      return as_utf8(std::string_view(text).substr(0, kText)) + (text.size() <= kText ? "" : " [cut]");
-    };
     return {{"type", "failure"}, {"text", cut(m.text)}, {"hint", cut(m.hint)}, {"usage", m.usage}};
   }
 };
@@ -273,7 +276,7 @@ Message decode(std::string_view text) {
   if (type == "begin_training") return BeginTraining{};
   if (type == "save") return Save{fields.get<std::string>("path")};
   if (type == "stop") return Stop{};
-  if (type == "done") return Done{};
+  if (type == "done") return Done{fields.get<std::string>("problem"), fields.get<std::string>("hint")};
   if (type == "failure")
     return Failure{fields.get<std::string>("text"), fields.get<std::string>("hint"), fields.get<bool>("usage")};
   refuse(fmt::format("unknown type '{}'", type.substr(0, 80)));

@@ -7,7 +7,7 @@
 //     ready {width, ...}       ->                      after loading and warm-up
 //                              <-  start {channel, arena}
 //                              <-  begin_training | save {path} | stop
-//     done                     ->                      the answer to begin_training and save
+//     done {problem}           ->                      the answer to begin_training and save
 //     failure {text}           ->                      at any time; the worker then leaves
 #pragma once
 
@@ -48,7 +48,10 @@ struct Save {
   std::string path;
 };
 struct Stop {};
-struct Done {};
+struct Done {
+  std::string problem;  ///< empty: done as told
+  std::string hint;
+};
 /// What went wrong, for the user; `hint` may be empty. `usage`: the configuration is at fault, not the machine.
 struct Failure {
   std::string text;

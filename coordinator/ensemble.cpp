@@ -37,7 +37,7 @@ namespace {
 
 Plan checked_plan(const config::EnsembleSpec& spec, const Options& options, const std::filesystem::path& worker) {
   const config::InputSpec& input = options.training ? spec.train_input : spec.input;
-  Plan plan = make_plan(spec, look_at_machine(worker), input_form(input), options);
+  Plan plan = make_plan(spec, look_at_machine(worker, gpus_wanted(spec)), input_form(input), options);
   check_memory(plan);
   return plan;
 }
@@ -97,8 +97,9 @@ class Ensemble::Impl {
     const std::lock_guard one_at_a_time(training_);
     check_shape(source, pool_.plan().arena.shape);
     if (!source.labelled())
-      throw Error(ErrorKind::usage, fmt::format("{} has no labels to train on", source.name()), {},
-                  "give 'labels' to 'train.input', or use a data set that has them");
+      throw Error(
+          ErrorKind::usage, fmt::format("{} has no labels to train on", source.name()), {},
+          "give 'train.input' labels ('labels' for npy, 'classes' for random), or use a data set that has them");
     TrainResult result{weight_files(folder)};
     pool_.command(std::vector<control::Message>(result.weights.size(), control::BeginTraining{}));
     train_epochs(source, on_epoch);

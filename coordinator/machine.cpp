@@ -12,6 +12,7 @@
 #include <tutti/error.hpp>
 
 #include "common/spawn_contract.hpp"
+#include "coordinator/cgroup.hpp"
 #include "coordinator/gpus.hpp"
 
 namespace tutti {
@@ -40,74 +41,29 @@ void look_at_cores(Machine& machine) {
   if (machine.cores.empty()) throw Error(ErrorKind::failed, "could not find out which cores this process may use");
 }
 
-std::string read_line(const std::filesystem::path& file) {
-  std::ifstream in(file);
-  std::string line;
-  std::getline(in, line);
-  return line;
-}
-
-/// The folders of this process's cgroup and its ancestors (version 2), innermost first: each of them may limit.
-std::vector<std::filesystem::path> cgroup_folders() {
-  std::ifstream in("/proc/self/cgroup");
-  for (std::string line; std::getline(in, line);) {
-    if (!line.starts_with("0::")) continue;
-    std::vector<std::filesystem::path> folders;
-    const std::filesystem::path root = "/sys/fs/cgroup";
-    std::filesystem::path relative = std::filesystem::path(line.substr(3)).relative_path();
-    for (;; relative = relative.parent_path()) {
-      folders.push_back(root / relative);
-      if (relative.empty()) return folders;
-    }
-  }
-  return {};
-}
-
-std::optional<std::uint64_t> read_number(const std::filesystem::path& file) {
-  std::istringstream in(read_line(file));
-  std::uint64_t value = 0;
-  if (in >> value) return value;
-  return std::nullopt;  // no such file, or "max"
-}
-
-void look_at_quota(Machine& machine) {
-  for (const auto& folder : cgroup_folders()) {
-    std::istringstream in(read_line(folder / "cpu.max"));
-    double quota = 0;
-    double period = 0;
-    if (in >> quota >> period && period > 0)
-      machine.cpu_quota = std::min(quota / period, machine.cpu_quota.value_or(quota / period));
-  }
-}
-
 }  // namespace
 
 AvailableMemory available_memory() {
   AvailableMemory memory{std::numeric_limits<std::uint64_t>::max(), "nothing that /proc tells"};
   std::ifstream in("/proc/meminfo");
-  for (std::string key, unit; in >> key;) {
+  for (std::string key, rest; in >> key; std::getline(in, rest)) {
     std::uint64_t kibibytes = 0;
-    if (!(in >> kibibytes)) break;
-    std::getline(in, unit);
-    if (key != "MemAvailable:") continue;
-    memory = {kibibytes * 1024, "MemAvailable"};
+    if (in >> kibibytes && key == "MemAvailable:") memory = {kibibytes * 1024, "MemAvailable"};
   }
-  for (const auto& folder : cgroup_folders()) {
-    const auto limit = read_number(folder / "memory.max");
-    const auto used = read_number(folder / "memory.current");
-    if (!limit || !used) continue;
-    const std::uint64_t rest = *limit > *used ? *limit - *used : 0;
-    if (rest < memory.bytes) memory = {rest, "cgroup limit"};
-  }
+  const auto left = cgroup_limits().memory_left;
+  if (left && *left < memory.bytes) memory = {*left, "cgroup limit"};
   return memory;
 }
 
-Machine look_at_machine(const std::filesystem::path& worker) {
+Machine look_at_machine(const std::filesystem::path& worker, GpuSearch gpus) {
   Machine machine;
   look_at_cores(machine);
-  look_at_quota(machine);
+  machine.cpu_quota = cgroup_limits().cpu_quota;
   machine.memory = available_memory();
-  machine.gpus = find_gpus(machine.why_no_gpu);
+  if (gpus == GpuSearch::no)
+    machine.why_no_gpu = "not looked for: no member needs one";
+  else
+    machine.gpus = find_gpus(machine.why_no_gpu);
   if (find_plugin(worker.parent_path(), kCudaPlugin).empty())
     machine.why_no_cuda_members = fmt::format("Tutti was built without its CUDA plugin, {}", kCudaPlugin);
   return machine;

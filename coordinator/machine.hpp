@@ -24,7 +24,7 @@ AvailableMemory available_memory();
 
 struct Machine {
   std::vector<int> cores;           ///< operating system numbers of the cores that this process may use, sorted
-  std::vector<int> present_cores;   ///< of all cores that are online
+  std::vector<int> present_cores;   ///< of all cores that the machine has, online or not
   std::optional<double> cpu_quota;  ///< cores' worth of time that the cgroup grants, where it limits
   AvailableMemory memory;
   std::vector<Gpu> gpus;
@@ -32,8 +32,11 @@ struct Machine {
   std::string why_no_cuda_members;  ///< where the worker has no CUDA plugin; else empty
 };
 
+/// Whether the NVIDIA driver is asked, which can take long.
+enum class GpuSearch { no, yes };
+
 /// `worker` is the worker program, whose plugins are looked for.
-Machine look_at_machine(const std::filesystem::path& worker);
+Machine look_at_machine(const std::filesystem::path& worker, GpuSearch gpus);
 
 /// Proportional set size of a process in bytes, from /proc; nothing where it cannot be read.
 std::optional<std::uint64_t> pss_bytes(int pid);

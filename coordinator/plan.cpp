@@ -40,7 +40,7 @@ class Problems {
   void add(std::string text) { texts_.push_back(std::move(text)); }
   void raise() const {
     if (texts_.empty()) return;
-    const std::string hint = "see 'tutti plan'; devices are written cpu, cpu:0-3, cuda:0";
+    const std::string hint = "devices are written cpu, cpu:0-3, cuda:0; change 'assignment' or use --assign";
     if (texts_.size() == 1) throw Error(ErrorKind::usage, texts_.front(), {}, hint);
     throw Error(ErrorKind::usage, fmt::format("{} members cannot be placed", texts_.size()),
                 fmt::format("{}", fmt::join(texts_, "\n          ")), hint);
@@ -138,10 +138,11 @@ class Planner {
     for (const int core : cores) {
       if (std::binary_search(machine_.cores.begin(), machine_.cores.end(), core)) continue;
       const bool present = std::binary_search(machine_.present_cores.begin(), machine_.present_cores.end(), core);
-      problems_.add(fmt::format(
-          "{}: core {} {}; usable: {}", worker.request.name, core,
-          present ? "may not be used by this process (its affinity mask or cpuset leaves it out)" : "does not exist",
-          core_text(machine_.cores)));
+      problems_.add(
+          fmt::format("{}: core {} {}; usable: {}", worker.request.name, core,
+                      present ? "may not be used by this process (offline, or left out by its affinity mask or cpuset)"
+                              : "does not exist",
+                      core_text(machine_.cores)));
       return;
     }
   }
@@ -199,6 +200,8 @@ class Planner {
         {fmt::format("arena: {} slots x {} (segment of {} images {}, labels, numbers)", plan_.arena.slots,
                      bytes_text(segment), plan_.arena.images, plan_.arena.shape.text()),
          plan_.arena.bytes()});
+    if (options_.training && input_.images)
+      plan_.bounds.push_back({fmt::format("order of {} images to learn from", *input_.images), *input_.images * 8});
     for (const WorkerPlan& worker : plan_.workers) {
       const std::uint32_t width = known_width(worker.request.model);
       const ChannelLayout channel{plan_.arena.slots, plan_.arena.images, width == 0 ? kAssumedWidth : width};
@@ -239,6 +242,13 @@ class Planner {
 };
 
 }  // namespace
+
+GpuSearch gpus_wanted(const config::EnsembleSpec& spec) {
+  const bool none = std::all_of(spec.members.begin(), spec.members.end(), [](const config::MemberSpec& member) {
+    return std::holds_alternative<config::CpuDevice>(member.device);
+  });
+  return none ? GpuSearch::no : GpuSearch::yes;
+}
 
 std::uint64_t Plan::needed_bytes() const {
   std::uint64_t sum = 0;

@@ -45,6 +45,9 @@ struct Plan {
   std::uint64_t needed_bytes() const;
 };
 
+/// Whether any member's device makes it worth asking for GPUs.
+GpuSearch gpus_wanted(const config::EnsembleSpec& spec);
+
 /// Throws Error(usage) where a device or core does not exist, naming the members, and what there is instead.
 Plan make_plan(const config::EnsembleSpec& spec, const Machine& machine, const InputForm& input,
                const Options& options);

@@ -217,6 +217,7 @@ void Pool::command(std::vector<control::Message> messages) {
   std::future<void> answered = promise.get_future();
   boost::asio::post(loop_, [this, texts = std::move(texts), promise = std::move(promise)]() mutable {
     command_ = std::move(promise);
+    command_problem_.reset();
     command_open_.assign(workers_.size(), true);
     if (const auto failure = exchange_->failure()) return fail_on_loop(*failure);
     for (std::size_t rank = 0; rank < workers_.size(); ++rank) workers_[rank]->send_text(texts[rank]);
@@ -224,14 +225,19 @@ void Pool::command(std::vector<control::Message> messages) {
   answered.get();
 }
 
-void Pool::on_done(std::size_t rank) {
+void Pool::on_done(std::size_t rank, const control::Done& done) {
   if (!command_ || !command_open_[rank]) {
     workers_[rank]->kill();
     return on_violation(rank, "it answered a command that it was not given");
   }
   command_open_[rank] = false;
+  if (!done.problem.empty() && !command_problem_)
+    command_problem_ = Error(ErrorKind::failed, fmt::format("{}: {}", place_of(rank), done.problem), {}, done.hint);
   if (std::find(command_open_.begin(), command_open_.end(), true) != command_open_.end()) return;
-  command_->set_value();
+  if (command_problem_)
+    command_->set_exception(std::make_exception_ptr(*command_problem_));
+  else
+    command_->set_value();
   command_.reset();
 }
 

@@ -40,7 +40,8 @@ class Pool final : private WorkerListener {
   const std::vector<std::uint32_t>& widths() const noexcept { return widths_; }
 
   /// Sends messages[rank] to each worker and waits until every one has answered `done`. Not on the loop's thread; one
-  /// at a time, and only while no task is in flight. Throws the pool's failure.
+  /// at a time, and only while no task is in flight. Throws the pool's failure, or what the first of them could not do;
+  /// the others have done it then, and the pool lives.
   void command(std::vector<control::Message> messages);
 
   /// Ends everything that runs or is asked for later with this error.
@@ -53,7 +54,7 @@ class Pool final : private WorkerListener {
   // ---- events of the workers, on the loop's thread
   void on_ready(std::size_t rank, const control::Ready& ready) override;
   void on_completion(std::size_t rank, const CompletionRecord& record) override;
-  void on_done(std::size_t rank) override;
+  void on_done(std::size_t rank, const control::Done& done) override;
   void on_gone(std::size_t rank, const ExitStatus& status, const std::optional<control::Failure>& reason) override;
   void on_violation(std::size_t rank, const std::string& what) override;
 
@@ -100,6 +101,7 @@ class Pool final : private WorkerListener {
   bool stopping_ = false;
   std::optional<std::promise<void>> started_;
   std::optional<std::promise<void>> command_;
+  std::optional<Error> command_problem_;
   std::vector<bool> command_open_;  // by rank: who has not answered
 
   mutable std::mutex status_mutex_;

@@ -9,6 +9,7 @@
 #include <array>
 #include <cassert>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 
 #include <boost/asio/post.hpp>
@@ -25,6 +26,8 @@ namespace {
 // What can still be on its way when a worker has ended: a pipe's capacity in reads of 4 KiB, and some messages.
 constexpr int kMaxLastReads = 16;
 constexpr int kMaxLastMessages = 64;
+// A large process takes long to end: 60 ms per GB, measured.
+constexpr std::chrono::seconds kHangUpGrace{2};
 
 struct Pair {
   UniqueFd ours;
@@ -86,6 +89,7 @@ WorkerProcess::WorkerProcess(boost::asio::io_context& loop, WorkerListener& list
       completion_bell_(loop),
       stdout_(loop),
       stderr_(loop),
+      hang_up_(loop),
       stdout_lines_([name = setting_.plan->request.name](std::string_view line) { log::info("[{}] {}", name, line); }),
       stderr_lines_(
           [name = setting_.plan->request.name](std::string_view line) { log::warning("[{}] {}", name, line); }) {}
@@ -158,7 +162,7 @@ WorkerProcess::Read WorkerProcess::read_control() {
   const ssize_t length = ::recv(control_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
   if (length < 0) return errno == EAGAIN || errno == EINTR ? Read::nothing : Read::end;
   if (length == 0) {
-    kill();  // it cannot be told anything any more; where it is dead already, the pidfd says so
+    hung_up();
     return Read::end;
   }
   try {
@@ -177,9 +181,18 @@ void WorkerProcess::obey(const control::Message& message) {
                   "build or install Tutti again, or check TUTTI_WORKER", true});
   }
   if (const auto* ready = std::get_if<control::Ready>(&message)) return listener_.on_ready(setting_.rank, *ready);
-  if (std::holds_alternative<control::Done>(message)) return listener_.on_done(setting_.rank);
+  if (const auto* done = std::get_if<control::Done>(&message)) return listener_.on_done(setting_.rank, *done);
   if (const auto* failure = std::get_if<control::Failure>(&message)) return leave(*failure);
   violate("it sent a control message that only the coordinator sends");
+}
+
+// A process that ends closes its socket a moment before its pidfd tells; one that lives on cannot be told anything.
+void WorkerProcess::hung_up() {
+  if (!alive_) return;
+  hang_up_.expires_after(kHangUpGrace);
+  hang_up_.async_wait([self = shared_from_this()](const boost::system::error_code& cancelled) {
+    if (!cancelled) self->violate("it closed its control socket");
+  });
 }
 
 // It leaves by itself, but need not be waited for: everything is said. The first words count.
@@ -305,6 +318,7 @@ void WorkerProcess::abandon() {
 }
 
 void WorkerProcess::close_all() {
+  hang_up_.cancel();
   boost::system::error_code ignored;
   for (Descriptor* descriptor : {&pidfd_, &control_, &completion_bell_, &stdout_, &stderr_}) descriptor->close(ignored);
 }

@@ -9,6 +9,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "common/channel.hpp"
 #include "common/control.hpp"
@@ -29,7 +30,7 @@ class WorkerListener {
   virtual void on_ready(std::size_t rank, const control::Ready& ready) = 0;
   virtual void on_completion(std::size_t rank, const CompletionRecord& record) = 0;
   /// The answer to begin_training and save.
-  virtual void on_done(std::size_t rank) = 0;
+  virtual void on_done(std::size_t rank, const control::Done& done) = 0;
   /// The process has ended, and everything that it published has been reported. The last event.
   virtual void on_gone(std::size_t rank, const ExitStatus& status, const std::optional<control::Failure>& reason) = 0;
   /// The worker broke the protocol; it has been killed, on_gone follows.
@@ -84,6 +85,7 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   Read read_control();
   void obey(const control::Message& message);
   void leave(const control::Failure& reason);
+  void hung_up();
   Read read_lines(Descriptor& pipe, LineReader& lines);
   void drain_completions();
   void exited();
@@ -110,6 +112,7 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   Descriptor completion_bell_;
   Descriptor stdout_;
   Descriptor stderr_;
+  boost::asio::steady_timer hang_up_;  // runs only between the end of the control socket and the end of the process
   LineReader stdout_lines_;
   LineReader stderr_lines_;
 };

@@ -69,6 +69,7 @@ bool debugger_is_attached() {
 }  // namespace
 
 void take_place(const LaunchOptions& options) {
+  ::signal(SIGXFSZ, SIG_IGN);  // a file size limit is to be an error where the weights are saved
   tie_to_parent(options.parent);
   close_foreign_descriptors();
   // The inherited five are for this process, not for what it may start itself.

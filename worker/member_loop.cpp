@@ -12,6 +12,8 @@
 #include <optional>
 #include <stdexcept>
 
+#include <tutti/error.hpp>
+
 #include "common/arena.hpp"
 #include "common/random.hpp"
 
@@ -69,14 +71,27 @@ bool MemberLoop::sleep() {
 
 bool MemberLoop::obey(const control::Message& message) {
   if (std::holds_alternative<control::Stop>(message)) return false;
-  if (std::holds_alternative<control::BeginTraining>(message))
+  if (std::holds_alternative<control::BeginTraining>(message)) {
     parts_.model.begin_training();
-  else if (const auto* save = std::get_if<control::Save>(&message))
-    parts_.model.save(save->path);
-  else
+    parts_.control.send(control::Done{});
+  } else if (const auto* save = std::get_if<control::Save>(&message)) {
+    parts_.control.send(saved(*save));
+  } else {
     throw std::logic_error("a control message came that does not belong here");
-  parts_.control.send(control::Done{});
+  }
   return true;
+}
+
+// A file that cannot be written is no reason to die: what was learnt is still here, and the other members save theirs.
+control::Done MemberLoop::saved(const control::Save& save) {
+  try {
+    parts_.model.save(save.path);
+    return {};
+  } catch (const Error& error) {
+    return {error.detail().empty() ? error.message() : error.message() + ": " + error.detail(), error.hint()};
+  } catch (const std::exception& error) {
+    return {error.what(), {}};
+  }
 }
 
 void MemberLoop::perform(const TaskRecord& task) {

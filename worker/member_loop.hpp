@@ -36,6 +36,7 @@ class MemberLoop {
  private:
   bool sleep();  ///< false: leave
   bool obey(const control::Message& message);
+  control::Done saved(const control::Save& save);
   void perform(const TaskRecord& task);
   void predict(const TaskRecord& task, CompletionRecord& completion);
   void train(const TaskRecord& task, CompletionRecord& completion);

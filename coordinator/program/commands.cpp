@@ -17,6 +17,7 @@
 #include "coordinator/plan.hpp"
 #include "coordinator/program/progress.hpp"
 #include "coordinator/program/reporting.hpp"
+#include "coordinator/program/say.hpp"
 #include "coordinator/program/scoreboard.hpp"
 #include "images/run_folder.hpp"
 #include "images/sinks.hpp"
@@ -58,7 +59,7 @@ class Session {
     options_ = {find_worker(line.worker), line.debug_worker, training};
     check_files(*spec_, training);
     source_ = open_source(training ? spec_->train_input : spec_->input);
-    const Machine machine = look_at_machine(options_.worker);
+    const Machine machine = look_at_machine(options_.worker, gpus_wanted(*spec_));
     const Plan plan = make_plan(*spec_, machine, {source_->shape(), source_->count()}, options_);
     for (const std::string& note : plan.notes) log::info("{}", note);
     report_ = begin_report(command, *spec_, plan, machine);
@@ -82,7 +83,7 @@ class Session {
       work();
       report_.completed = true;
     } catch (...) {
-      write_report(begin);
+      report_failure(begin);
       throw;
     }
     write_report(begin);
@@ -102,13 +103,22 @@ class Session {
   void measure(Measured work) {
     const Status before = ensemble_->status();
     work();
-    const Status after = ensemble_->status(StatusDetail::memory);
-    add_status(report_, after);
-    add_speeds(report_, before, after);
+    add_speeds(report_, before, ensemble_->status());
   }
 
  private:
+  // What is known of a run that failed. The first error is the one that the user must see.
+  void report_failure(Clock::time_point begin) noexcept {
+    try {
+      write_report(begin);
+      if (!line_.quiet) say(stderr, fmt::format("report: {}\n", (folder_ / "report.json").string()));
+    } catch (const std::exception& error) {
+      log::error("no report of this run could be written: {}", error.what());
+    }
+  }
+
   void write_report(Clock::time_point begin) {
+    add_status(report_, ensemble_->status(StatusDetail::memory));
     report_.phases.total = seconds_since(begin);
     images::write_report(folder_ / "report.json", report_);
   }
@@ -139,9 +149,8 @@ void train_members(Session& session, bool quiet) {
     add_epoch(session.report(), epoch);
     if (quiet) return;
     const config::MemberSpec& member = members[epoch.member];
-    fmt::print("{:<12}  epoch {}/{}  loss {:.4f}  accuracy {:6.2f} %  {:.2f} s\n", member.name, epoch.epoch,
-               member.train.epochs, epoch.loss, epoch.accuracy * 100, epoch.seconds);
-    std::fflush(stdout);
+    say(stdout, fmt::format("{:<12}  epoch {}/{}  loss {:.4f}  accuracy {:6.2f} %  {:.2f} s\n", member.name,
+                            epoch.epoch, member.train.epochs, epoch.loss, epoch.accuracy * 100, epoch.seconds));
   };
   const TrainResult trained = session.ensemble().train(session.source(), session.folder(), on_epoch);
   session.report().phases.train = seconds_since(begin);
@@ -152,7 +161,8 @@ void train_members(Session& session, bool quiet) {
 
 void print_results(Session& session) {
   if (session.quiet()) return;
-  fmt::print("{}report: {}\n", results_table(session.report()), (session.folder() / "report.json").string());
+  say(stdout,
+      fmt::format("{}report: {}\n", results_table(session.report()), (session.folder() / "report.json").string()));
 }
 
 }  // namespace
@@ -183,20 +193,20 @@ void train(const CommandLine& line, Interruption& interruption) {
 void plan(const CommandLine& line) {
   const config::EnsembleSpec spec = load(line);
   const std::filesystem::path worker = find_worker(line.worker);
-  const Machine machine = look_at_machine(worker);
+  const Machine machine = look_at_machine(worker, GpuSearch::yes);
   const InputForm input = input_form(spec.input);
   const Plan made = make_plan(spec, machine, input, {worker, line.debug_worker, false});
   const std::string images =
       input.images ? fmt::format("{} x {} of {}", *input.images, input.shape.text(), to_name(spec.input.dataset))
                    : input.shape.text() + " from the API";
-  fmt::print("{}", plan_text(made, machine, images));
+  say(stdout, plan_text(made, machine, images));
   check_memory(made);
 }
 
 void validate(const CommandLine& line) {
   const config::EnsembleSpec spec = load(line);
-  fmt::print("{} is valid: {} members, {} over {}\n", line.file.string(), spec.members.size(),
-             to_name(spec.combine.rule), to_name(spec.combine.over));
+  say(stdout, fmt::format("{} is valid: {} members, {} over {}\n", line.file.string(), spec.members.size(),
+                          to_name(spec.combine.rule), to_name(spec.combine.over)));
 }
 
 }  // namespace tutti::program

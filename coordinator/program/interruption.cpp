@@ -1,11 +1,10 @@
 #include "coordinator/program/interruption.hpp"
 
-#include <fmt/format.h>
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
-#include <cstdio>
+#include "common/thread.hpp"
 
 namespace tutti::program {
 namespace {
@@ -15,6 +14,7 @@ sigset_t awaited_signals() {
   ::sigemptyset(&set);
   ::sigaddset(&set, SIGINT);
   ::sigaddset(&set, SIGTERM);
+  ::sigaddset(&set, SIGHUP);  // the terminal was closed
   return set;
 }
 
@@ -23,7 +23,7 @@ sigset_t awaited_signals() {
 Interruption::Interruption() {
   const sigset_t signals = awaited_signals();
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  thread_ = std::thread([this] { run(); });
+  thread_ = start_thread("tutti-signals", [this] { run(); });
 }
 
 Interruption::~Interruption() {
@@ -39,10 +39,7 @@ void Interruption::run() {
     if (::sigwait(&signals, &number) != 0) continue;
     if (closing_) return;
     const std::lock_guard lock(mutex_);
-    if (ensemble_ == nullptr || signal_ != 0) {
-      fmt::print(stderr, "\ntutti: interrupted\n");
-      ::_exit(128 + number);
-    }
+    if (ensemble_ == nullptr || signal_ != 0) ::_exit(128 + number);  // no word: stderr may be what it waits for
     signal_ = number;
     ensemble_->interrupt();
   }

@@ -1,4 +1,5 @@
-// Ctrl-C and SIGTERM for the program: a thread of its own waits for them, so no code runs inside a signal handler.
+// Ctrl-C, SIGTERM and SIGHUP for the program: a thread of its own waits for them, so no code runs inside a signal
+// handler.
 #pragma once
 
 #include <atomic>

@@ -1,13 +1,17 @@
 // The program `tutti`: reads the command line, runs one command, turns errors into words and exit codes.
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <functional>
 #include <map>
+#include <optional>
 
 #include <tutti/error.hpp>
 
@@ -15,6 +19,7 @@
 #include "common/log.hpp"
 #include "common/nearest.hpp"
 #include "coordinator/program/commands.hpp"
+#include "coordinator/program/say.hpp"
 
 namespace tutti::program {
 namespace {
@@ -61,17 +66,22 @@ void set_log_level(const LogOptions& options, bool quiet) {
 }
 
 int explain(const Error& error, int signal) {
-  fmt::print(stderr, "tutti: {}\n", error.what());
+  log::flush();  // what led to it stands before it
+  say(stderr, fmt::format("tutti: {}\n", error.what()));
   if (error.kind() == ErrorKind::interrupted && signal != 0) return 128 + signal;
   return error.kind() == ErrorKind::usage ? kUsageExit : kFailedExit;
 }
 
-int execute(const std::function<void()>& command, const Interruption& interruption) {
+int execute(const std::function<void()>& command, const std::optional<Interruption>& interruption) {
   try {
     command();
+    std::fflush(stdout);
+    // A reader that has gone (head) has seen what it wanted; a full disk has not.
+    if (std::ferror(stdout) != 0 && errno != EPIPE)
+      throw Error(ErrorKind::failed, "could not write to the standard output", std::strerror(errno));
     return 0;
   } catch (const Error& error) {
-    return explain(error, interruption.signal());
+    return explain(error, interruption ? interruption->signal() : 0);
   } catch (const std::bad_alloc&) {
     return explain(Error(ErrorKind::failed, "out of memory"), 0);
   } catch (const std::exception& error) {
@@ -122,13 +132,14 @@ int run_program(int argc, char** argv) {
     return explain(error, 0);
   }
   set_log_level(logs, line.quiet);
-  Interruption interruption;
+  std::optional<Interruption> interruption;
   return execute(
       [&] {
+        interruption.emplace();
         if (*run_command && !dry_run)
-          run(line, interruption);
+          run(line, *interruption);
         else if (*train_command)
-          train(line, interruption);
+          train(line, *interruption);
         else if (*validate_command)
           validate(line);
         else
@@ -141,6 +152,9 @@ int run_program(int argc, char** argv) {
 }  // namespace tutti::program
 
 int main(int argc, char** argv) {
+  // Whoever stops reading what is printed, or meets a file size limit, gets an error where the write is; no silent end.
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
   // In a container without /sys hwloc falls back to what the kernel answers, and need not say so on stderr.
   ::setenv("HWLOC_HIDE_ERRORS", "2", 0);
   return tutti::program::run_program(argc, argv);

@@ -1,15 +1,23 @@
 #include "coordinator/program/progress.hpp"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
+
+#include "coordinator/program/say.hpp"
 
 namespace tutti::program {
 namespace {
 
 constexpr std::chrono::milliseconds kRedraw{100};
 constexpr std::size_t kBarWidth = 24;
+
+std::size_t terminal_columns() {
+  winsize size{};
+  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80;
+}
 
 std::uint64_t tenths_of(std::uint64_t done, std::uint64_t total) { return total == 0 ? 10 : done * 10 / total; }
 
@@ -38,7 +46,7 @@ Progress::Progress(ProgressStyle style, std::string what, std::uint64_t total, s
     : style_(style), what_(std::move(what)), total_(total), members_(members) {}
 
 Progress::~Progress() {
-  if (bar_is_there_) fmt::print(stderr, "\r\033[K");
+  if (bar_is_there_) say(stderr, "\r\033[K");
 }
 
 bool Progress::due(std::uint64_t done) const {
@@ -52,12 +60,10 @@ void Progress::show(std::uint64_t done, std::size_t alive) {
   tenths_ = tenths_of(done, total_);
   const double seconds = std::chrono::duration<double>(drawn_ - begin_).count();
   const bool bar = style_ == ProgressStyle::bar;
-  const std::string text = progress_text(what_, done, total_, seconds, alive, members_, bar);
-  if (bar)
-    fmt::print(stderr, "\r{}\033[K", text);
-  else
-    fmt::print(stderr, "{}\n", text);
-  std::fflush(stderr);
+  std::string text = progress_text(what_, done, total_, seconds, alive, members_, bar);
+  // A line that wraps could not be drawn over.
+  if (bar) text = "\r" + text.substr(0, terminal_columns() - 1) + "\033[K";
+  say(stderr, bar ? text : text + "\n");
   bar_is_there_ = bar;
 }
 

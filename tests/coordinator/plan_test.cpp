@@ -139,7 +139,7 @@ TEST_CASE("a core that does not exist is refused with those that do") {
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == "m0: core 5 does not exist; usable: cpu:0-3");
-  CHECK(contains(error->hint(), "tutti plan"));
+  CHECK(contains(error->hint(), "--assign"));
 }
 
 TEST_CASE("a core that exists and may not be used is refused with the reason") {
@@ -148,7 +148,8 @@ TEST_CASE("a core that exists and may not be used is refused with the reason") {
   const auto error = refusal("'cpu:1'", machine);
   REQUIRE(error);
   CHECK(error->message() ==
-        "m0: core 1 may not be used by this process (its affinity mask or cpuset leaves it out); usable: cpu:0,2");
+        "m0: core 1 may not be used by this process (offline, or left out by its affinity mask or cpuset); usable: "
+        "cpu:0,2");
 }
 
 TEST_CASE("a GPU without a driver is refused with what is missing") {
@@ -308,7 +309,7 @@ TEST_CASE("bytes are put into words") {
 }
 
 TEST_CASE("this machine has cores and memory") {
-  const Machine machine = look_at_machine("/nowhere/tutti-worker");
+  const Machine machine = look_at_machine("/nowhere/tutti-worker", GpuSearch::yes);
   CHECK_FALSE(machine.cores.empty());
   CHECK(std::is_sorted(machine.cores.begin(), machine.cores.end()));
   CHECK(std::includes(machine.present_cores.begin(), machine.present_cores.end(), machine.cores.begin(),

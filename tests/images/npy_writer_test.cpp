@@ -22,7 +22,7 @@ TEST_CASE("an array is written with the bytes that NumPy writes") {
     for (int i = 0; i < 9; ++i) values.push_back(static_cast<float>(part * 9 + i));
     floats.write(values);
   }
-  CHECK(folder.names().front() != "x.npy");
+  CHECK_FALSE(std::filesystem::exists(folder / "x.npy"));
   floats.finish();
   CHECK(read_text(folder / "x.npy", "the array") == read_text(TUTTI_TEST_DATA "/nchw_float32.npy", "the array"));
   NpyWriter integers(folder / "y.npy", NpyType::int64, {3});

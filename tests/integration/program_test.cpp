@@ -239,7 +239,7 @@ segment_images: 20
 )");
   const Finished too_early(place, {"run", "e.yaml"});
   CHECK(too_early.code == 2);
-  CHECK(contains(too_early.err(), "a: there is no file 'w/a.safetensors'"));
+  CHECK(contains(too_early.err(), "a: there is no readable file 'w/a.safetensors'"));
   CHECK(contains(too_early.err(), "train them first: tutti train"));
   const Finished train(place, {"train", "e.yaml"});
   CHECK(train.code == 0);
@@ -250,7 +250,7 @@ segment_images: 20
   CHECK(report.at("command") == "train");
   CHECK(report.at("members").at(0).at("epochs").as_array().size() == 2);
   CHECK(report.at("members").at(1).at("epochs").as_array().size() == 1);
-  CHECK(report.at("members").at(0).at("weights") == "w/a.safetensors");
+  CHECK(report.at("members").at(0).at("weights").as_string().ends_with("/w/a.safetensors"));
   CHECK(report.at("members").at(0).at("accuracy").is_double());
   CHECK(report.at("phases").at("train").is_double());
   const std::string weights = place.read("w/a.safetensors");
