@@ -53,12 +53,11 @@ bool MemberLoop::sleep() {
   tasks_.park();
   TaskRecord task;
   const RingStatus status = tasks_.pop(task);
-  if (status == RingStatus::ok) {
+  if (status != RingStatus::would_block) {
     tasks_.unpark();
-    perform(task);
-    return true;
+    if (status == RingStatus::ok) perform(task);
+    return true;  // closed and corrupt stay so: the loop sees it at its next look
   }
-  if (status != RingStatus::would_block) return false;
   std::array<pollfd, 2> ends{{{parts_.task_bell.fd(), POLLIN, 0}, {parts_.control.fd(), POLLIN, 0}}};
   while (::poll(ends.data(), ends.size(), -1) < 0 && errno == EINTR) {
   }
