@@ -13,6 +13,8 @@
 #include <string>
 #include <utility>
 
+#include <tutti/error.hpp>
+
 #include "common/thread.hpp"
 
 namespace tutti::log {
@@ -128,8 +130,12 @@ void write(Level level, std::string_view line) {
   if (!enabled(level)) return;
   const std::lock_guard lock(state().mutex);
   if (state().output) return state().output(level, line);
-  stderr_writer().add(level, line);
-  state().writes_stderr = true;
+  try {
+    stderr_writer().add(level, line);
+    state().writes_stderr = true;
+  } catch (const Error&) {
+    // No thread can be had. A line that is lost is better than a caller that meets an error of the log's.
+  }
 }
 
 void flush() {

@@ -136,7 +136,11 @@ std::optional<ExitStatus> reap(int pidfd) {
   return Signaled{info.si_status};
 }
 
-void kill_group(int pid) noexcept { ::kill(-pid, SIGKILL); }
+void kill_group(int pid, int pidfd) noexcept {
+  siginfo_t info{};
+  if (::waitid(P_PIDFD, static_cast<id_t>(pidfd), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid)
+    ::kill(-pid, SIGKILL);
+}
 
 void send_signal(int pidfd, int signal) noexcept { ::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0); }
 

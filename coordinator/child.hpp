@@ -45,9 +45,9 @@ class Child {
 /// Reaps the child behind `pidfd` if it has ended; nothing while it runs. Never blocks.
 std::optional<ExitStatus> reap(int pidfd);
 
-/// Ends whatever else is in the child's process group: processes that it started itself. To be called when the child
-/// has ended and before it is reaped, as long as its number can be nobody else's.
-void kill_group(int pid) noexcept;
+/// Ends whatever else is in the process group of a child that has ended: processes that it started itself. Does nothing
+/// where the child runs, or was reaped by somebody: only a child that waits for us keeps its number from others.
+void kill_group(int pid, int pidfd) noexcept;
 
 /// Sends a signal; a process that has ended already is no error.
 void send_signal(int pidfd, int signal) noexcept;

@@ -1,6 +1,7 @@
 #include "coordinator/exchange.hpp"
 
 #include <cassert>
+#include <utility>
 
 namespace tutti {
 
@@ -19,11 +20,15 @@ namespace {
 // The exchange whose work this thread is in the middle of.
 thread_local const Exchange* t_inside = nullptr;
 
-struct Inside {
-  explicit Inside(const Exchange& exchange) { t_inside = &exchange; }
-  ~Inside() { t_inside = nullptr; }
+class Inside {
+ public:
+  explicit Inside(const Exchange& exchange) : outer_(std::exchange(t_inside, &exchange)) {}
+  ~Inside() { t_inside = outer_; }
   Inside(const Inside&) = delete;
   Inside& operator=(const Inside&) = delete;
+
+ private:
+  const Exchange* outer_;
 };
 
 }  // namespace

@@ -291,7 +291,7 @@ void WorkerProcess::violate(const std::string& what) {
 }
 
 void WorkerProcess::exited() {
-  kill_group(pid_);
+  kill_group(pid_, pidfd_.native_handle());
   const auto status = reap(pidfd_.native_handle());
   if (status) gone(*status);
 }

@@ -76,6 +76,7 @@ class Session {
   template <class RunWork>
   void perform(RunWork work) {
     const Clock::time_point begin = Clock::now();
+    log::info("starting {} workers", spec_->members.size());
     ensemble_.emplace(Spec(spec_), options_);
     const Interruption::Watch watch(interruption_, *ensemble_);
     folder_ = images::make_run_folder(spec_->output, "runs");

@@ -110,7 +110,7 @@ struct TrainResult {
 };
 
 /// Thread-safe: every method may be called from any thread, any number of times, also at the same time; but no answer
-/// may be waited for inside a source, a sink or `on_epoch` of the same ensemble. A worker that
+/// may be waited for inside a source or a sink of the same ensemble. A worker that
 /// dies ends the pool: running calls and later ones throw the same Error(failed), which names the member.
 class TUTTI_API Ensemble {
  public:
