@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -60,6 +61,10 @@ MemoryFile MemoryFile::create(const std::string& tag) {
 
 void MemoryFile::allocate(std::size_t bytes, const std::string& what) {
   const auto length = static_cast<off_t>(bytes);
+  // Beyond the limit the kernel would send SIGXFSZ, which ends a program that does not expect it.
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes > limit.rlim_cur)
+    fail(fmt::format("could not allocate {} bytes for {}", bytes, what), EFBIG, allocation_hint(EFBIG));
   int result = ::ftruncate(fd_.get(), length) == 0 ? 0 : errno;
   // Without fallocate a page that cannot be had later would be a SIGBUS in the middle of a segment.
   while (result == 0) {

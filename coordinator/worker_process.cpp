@@ -176,10 +176,12 @@ WorkerProcess::Read WorkerProcess::read_control() {
 
 void WorkerProcess::obey(const control::Message& message) {
   if (const auto* hello = std::get_if<control::Hello>(&message)) {
-    if (hello->build_id == build_id()) return send_text(load_);
+    greeted_ = hello->build_id == build_id();
+    if (greeted_) return send_text(load_);
     return leave({fmt::format("tutti-worker is of another build: {}, this is {}", hello->build_id, build_id()),
                   "build or install Tutti again, or check TUTTI_WORKER", true});
   }
+  if (!greeted_ && !std::holds_alternative<control::Failure>(message)) return violate("it did not say hello");
   if (const auto* ready = std::get_if<control::Ready>(&message)) return listener_.on_ready(setting_.rank, *ready);
   if (const auto* done = std::get_if<control::Done>(&message)) return listener_.on_done(setting_.rank, *done);
   if (const auto* failure = std::get_if<control::Failure>(&message)) return leave(*failure);

@@ -99,6 +99,7 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   const std::string load_;  // encoded before the process exists: a description that is too long fails early
   int pid_ = 0;
   bool alive_ = false;
+  bool greeted_ = false;  // it is of this build
 
   MemoryFile channel_file_;
   std::shared_ptr<const Channel> channel_;

@@ -55,14 +55,16 @@ void add_worker_options(CLI::App& command, CommandLine& line) {
       ->type_name("MEMBER");
 }
 
-void set_log_level(const LogOptions& options, bool quiet) {
+void set_log_level(const LogOptions& options, bool quiet, bool debugging) {
   using log::Level;
   const std::map<std::string, Level> levels{{"debug", Level::debug},
                                             {"info", Level::info},
                                             {"warning", Level::warning},
                                             {"error", Level::error},
                                             {"off", Level::off}};
-  log::set_level(options.verbose ? Level::debug : quiet ? Level::error : levels.at(options.level));
+  // A worker that waits for a debugger says so as a warning.
+  const Level least = debugging ? Level::warning : Level::error;
+  log::set_level(options.verbose ? Level::debug : quiet ? least : levels.at(options.level));
 }
 
 int explain(const Error& error, int signal) {
@@ -131,7 +133,7 @@ int run_program(int argc, char** argv) {
   } catch (const Error& error) {
     return explain(error, 0);
   }
-  set_log_level(logs, line.quiet);
+  set_log_level(logs, line.quiet, !line.debug_worker.empty());
   std::optional<Interruption> interruption;
   return execute(
       [&] {
