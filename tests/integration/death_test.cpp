@@ -225,6 +225,7 @@ TEST_CASE("a worker that breaks the protocol while starting is killed and named 
       {"garbage", "control message is not valid JSON"},
       {"order-of-coordinator", "it sent a control message that only the coordinator sends"},
       {"no-width", "it says that it answers 0 values per image"},
+      {"huge-width", "it says that it answers 16777217 values per image"},
       {"ready-twice", "it is ready twice"},
       {"done-unasked", "it answered a command that it was not given"}};
   for (const auto& [how, words] : ways) {
@@ -236,6 +237,18 @@ TEST_CASE("a worker that breaks the protocol while starting is killed and named 
     CHECK(error->message().starts_with(std::string("m0 on cpu broke the protocol: ") + words));
     CHECK(error->detail() == "the worker was killed");
   }
+}
+
+TEST_CASE("answers that cannot fit into memory are refused before anything is allocated") {
+  const NothingLeft census;
+  ::setenv("TUTTI_ROGUE", "largest-width", 1);
+  auto spec = fake_spec(1);
+  spec.segment_images = 60'000;
+  const auto error = start_error(spec, with_worker(TUTTI_ROGUE_WORKER));
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::failed);
+  CHECK(error->message().starts_with("the answers of 'm0' do not fit into memory: 8.1 TB needed, "));
+  CHECK(contains(error->hint(), "segment_images"));
 }
 
 TEST_CASE("a worker that breaks the protocol while working is killed and named with what it did") {
@@ -254,6 +267,26 @@ TEST_CASE("a worker that breaks the protocol while working is killed and named w
     CHECK(error->kind() == ErrorKind::failed);
     CHECK(error->message() == std::string("m0 on cpu broke the protocol: ") + words);
   }
+}
+
+// The loop is kept busy with a line of the worker until the worker is gone: it then finds all at once.
+TEST_CASE("the first words of a worker that leaves at once are not lost") {
+  log::set_output([](log::Level, std::string_view line) {
+    const std::size_t pid = line.find("pid ");
+    if (pid != line.npos) ends(std::stoi(std::string(line.substr(pid + 4))));
+  });
+  log::set_level(log::Level::info);
+  const auto error = rogue("words-and-exit");
+  log::set_level(log::Level::warning);
+  log::set_output({});
+  REQUIRE(error);
+  CHECK(error->message() == "m0 on cpu failed while starting: the first words");
+}
+
+TEST_CASE("what a worker had answered when it died counts as answered") {
+  const auto error = rogue("answers-and-exits");
+  REQUIRE(error);
+  CHECK(error->message() == "m0 on cpu died on segment 1: it exited with code 5");
 }
 
 TEST_CASE("a worker that hangs up and stays is ended long before the deadline") {

@@ -47,7 +47,8 @@ class Host {
   Host& operator=(const Host&) = delete;
   ~Host() {
     ::kill(pid_, SIGKILL);
-    while (::waitpid(-1, nullptr, 0) > 0) {  // the host and the workers that the test has adopted
+    for (const int worker : workers_) ::kill(worker, SIGKILL);  // gone already, unless the test has failed
+    while (::waitpid(-1, nullptr, 0) > 0) {                     // the host and the workers that the test has adopted
     }
   }
   int pid() const { return pid_; }

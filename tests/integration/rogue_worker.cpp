@@ -40,6 +40,11 @@ void misbehave(const std::string& how, const control::Start& start) {
   RingProducer<CompletionRecord> completions(channel.completions());
   Doorbell bell{UniqueFd(kCompletionBellFd)};
   TaskRecord task = first_task(tasks, kTaskBellFd);
+  if (how == "answers-and-exits") {
+    first_task(tasks, kTaskBellFd);  // the second is there, and stays unanswered
+    completions.push({task.sequence, task.segment, task.generation, task.slot, task.images});
+    ::_exit(5);  // without the bell: only who looks once more finds the answer
+  }
   if (how == "wrong-slot") ++task.slot;
   if (how == "wrong-images") task.images = 1'000'000;
   if (how == "later-generation") ++task.generation;
@@ -68,9 +73,21 @@ void run(const std::string& how, int argc, char** argv) {
     (void)!::write(STDERR_FILENO, "hello err\n", 10);
     std::exit(9);
   }
+  if (how == "words-and-exit") {
+    const std::string line = "pid " + std::to_string(::getpid()) + "\n";
+    (void)!::write(STDOUT_FILENO, line.data(), line.size());
+  }
   control.send(control::Hello{build_id()});
+  if (how == "words-and-exit") {
+    control.send(control::Failure{"the first words", "", false});
+    control.send(control::Failure{"the second", "", false});
+    ::_exit(1);
+  }
   control.receive();
-  const std::uint32_t width = how == "no-width" ? 0 : 4;
+  const std::uint32_t width = how == "no-width"        ? 0
+                              : how == "largest-width" ? 1U << 24
+                              : how == "huge-width"    ? (1U << 24) + 1
+                                                       : 4;
   control.send(control::Ready{width, 0, 0, 0, "rogue"});
   if (how == "ready-twice") control.send(control::Ready{width, 0, 0, 0, "rogue"});
   if (how == "done-unasked") control.send(control::Done{});
