@@ -1,7 +1,9 @@
 // A worker that does one thing wrong, named by the environment variable TUTTI_ROGUE. For tests only.
 #include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdlib>
 #include <string>
 
@@ -33,6 +35,28 @@ void answer(RingProducer<CompletionRecord>& completions, const TaskRecord& task,
   bell.ring();
 }
 
+void say(const std::string& line) { (void)!::write(STDOUT_FILENO, line.data(), line.size()); }
+
+/// Leaves a process behind that nobody but the test ends, and exits. It says its number before.
+[[noreturn]] void leave_grandchild(bool in_own_session) {
+  std::array<int, 2> ready{};
+  (void)!::pipe(ready.data());
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    if (in_own_session) ::setsid();
+    ::signal(SIGPIPE, SIG_IGN);
+    (void)!::write(ready[1], "x", 1);
+    // Blocks while the pipe is full, ends when nobody can read any more.
+    while (in_own_session && ::write(STDOUT_FILENO, "noise\n", 6) > 0) {
+    }
+    wait_for_the_end();
+  }
+  say("grandchild " + std::to_string(pid) + "\n");
+  char byte = 0;
+  (void)!::read(ready[0], &byte, 1);
+  std::exit(9);
+}
+
 void misbehave(const std::string& how, const control::Start& start) {
   const ChannelLayout layout{start.arena.slots, start.arena.images, start.width};
   const Channel channel(MemoryFile(UniqueFd(kChannelFd)), layout);
@@ -52,6 +76,9 @@ void misbehave(const std::string& how, const control::Start& start) {
   if (how == "nonsense-completions") {
     channel.completions().header->tail = 1000;
     bell.ring();
+  } else if (how == "closes-ring") {
+    completions.close();
+    bell.ring();
   } else {
     answer(completions, task, bell);
   }
@@ -66,7 +93,10 @@ void run(const std::string& how, int argc, char** argv) {
   if (how == "garbage") (void)!::write(kControlFd, "\x01\x02 not JSON", 11);
   if (how == "order-of-coordinator") control.send(control::Stop{});
   if (how == "closes-socket") ::close(kControlFd);
-  if (how == "another-build" || how == "garbage" || how == "order-of-coordinator" || how == "closes-socket")
+  if (how == "leaves-grandchild" || how == "leaves-writer") leave_grandchild(how == "leaves-writer");
+  if (how == "fails-and-stays") control.send(control::Failure{"its own words", "its own hint", true});
+  if (how == "fails-and-stays" || how == "another-build" || how == "garbage" || how == "order-of-coordinator" ||
+      how == "closes-socket")
     wait_for_the_end();
   if (how == "writes-lines") {
     (void)!::write(STDOUT_FILENO, "hello out\nrest", 14);
