@@ -45,9 +45,12 @@ void say(const std::string& line) { (void)!::write(STDOUT_FILENO, line.data(), l
   if (pid == 0) {
     if (in_own_session) ::setsid();
     ::signal(SIGPIPE, SIG_IGN);
+    // As much as a pipe holds at once, in lines so short that nobody reads them as fast. Ends when nobody can read.
+    std::string noise;
+    while (noise.size() < 65536) noise += "x\n";
+    if (in_own_session) (void)!::write(STDOUT_FILENO, noise.data(), noise.size());
     (void)!::write(ready[1], "x", 1);
-    // Blocks while the pipe is full, ends when nobody can read any more.
-    while (in_own_session && ::write(STDOUT_FILENO, "noise\n", 6) > 0) {
+    while (in_own_session && ::write(STDOUT_FILENO, noise.data(), noise.size()) > 0) {
     }
     wait_for_the_end();
   }
