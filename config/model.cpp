@@ -72,9 +72,8 @@ FaultPoint read_fault(const Tree& tree, Violations& violations) {
   fields.whole("at_batch", fault.at_batch, 0);
   if (fault.phase == FaultPhase::load && fault.at_batch > 0)
     violations.add(fields.place_of("at_batch"), "'at_batch' has no meaning in phase load: no batch has come yet");
-  const bool answers = fault.phase == FaultPhase::predict || fault.phase == FaultPhase::warm_up;
-  if (fault.kind == FaultKind::nan && !answers)
-    violations.add(fields.place_of("kind"), "a nan can be answered in phase predict or warm_up only");
+  if (fault.kind == FaultKind::nan && fault.phase == FaultPhase::load)
+    violations.add(fields.place_of("kind"), "a nan has no meaning in phase load: nothing is computed yet");
   fields.finish();
   return fault;
 }

@@ -50,6 +50,13 @@ void make_folder(const std::filesystem::path& folder) {
                 code.message(), "choose another folder with 'output' or the member's 'weights'");
 }
 
+/// The same for every spelling of a file, of which not even the folder need be there.
+std::filesystem::path resolved(const std::filesystem::path& file) {
+  std::error_code code;
+  const auto folder = std::filesystem::weakly_canonical(file.parent_path(), code);
+  return (code ? file.parent_path() : folder) / file.filename();
+}
+
 }  // namespace
 
 class Ensemble::Impl {
@@ -156,7 +163,8 @@ class Ensemble::Impl {
     for (const WorkerPlan& worker : pool_.plan().workers) {
       const auto file = std::filesystem::absolute(
           worker.weights.empty() ? folder / (worker.request.name + ".safetensors") : worker.weights);
-      const auto twin = std::find(files.begin(), files.end(), file);
+      const auto twin = std::find_if(files.begin(), files.end(),
+                                     [&](const auto& other) { return resolved(other) == resolved(file); });
       if (twin != files.end())
         throw Error(ErrorKind::usage,
                     fmt::format("{} and {} would save their weights to the same file",

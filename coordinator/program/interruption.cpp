@@ -9,12 +9,18 @@
 namespace tutti::program {
 namespace {
 
+bool is_ignored(int signal) {
+  struct sigaction action {};
+  return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 sigset_t awaited_signals() {
   sigset_t set;
   ::sigemptyset(&set);
   ::sigaddset(&set, SIGINT);
   ::sigaddset(&set, SIGTERM);
-  ::sigaddset(&set, SIGHUP);  // the terminal was closed
+  // The terminal was closed. nohup ignores this one, but a signal that is blocked arrives even where it is ignored.
+  if (!is_ignored(SIGHUP)) ::sigaddset(&set, SIGHUP);
   return set;
 }
 

@@ -2,10 +2,12 @@
 #include "common/atomic_file.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +18,7 @@
 #include <string>
 #include <utility>
 
+#include "common/unique_fd.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/ordinary_user.hpp"
 #include "tests/common/temporary_folder.hpp"
@@ -75,6 +78,58 @@ TEST_CASE("a file that is not committed leaves the old one and nothing else") {
   }
   CHECK(read_text(folder / "a.txt", "the text") == "old");
   CHECK(folder.names() == std::vector<std::string>{"a.txt"});
+}
+
+/// Whether files without a name can be had in this folder.
+bool has_nameless_files(const std::filesystem::path& folder) {
+  return static_cast<bool>(UniqueFd(::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600)));
+}
+
+TEST_CASE("a file has no name until it is committed") {
+  const TemporaryFolder folder;
+  if (!has_nameless_files(folder.path())) {
+    std::puts("SKIPPED: this file system has no files without a name");
+    return;
+  }
+  AtomicFile file(folder / "a.txt");
+  file.write("text");
+  CHECK(folder.names().empty());
+  file.commit();
+  CHECK(folder.names() == std::vector<std::string>{"a.txt"});
+}
+
+TEST_CASE("a process that is killed while it writes leaves the old file and nothing else") {
+  const TemporaryFolder folder;
+  if (!has_nameless_files(folder.path())) {
+    std::puts("SKIPPED: this file system has no files without a name");
+    return;
+  }
+  put(folder / "a.txt", "old");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    AtomicFile file(folder / "a.txt");
+    file.write("new");
+    ::raise(SIGKILL);
+  }
+  REQUIRE(::waitpid(child, nullptr, 0) == child);
+  CHECK(read_text(folder / "a.txt", "the text") == "old");
+  CHECK(folder.names() == std::vector<std::string>{"a.txt"});
+}
+
+TEST_CASE("a committed file has the rights that the user's mask leaves") {
+  const TemporaryFolder folder;
+  const mode_t before = ::umask(0027);
+  put(folder / "a.txt", "text");
+  ::umask(before);
+  CHECK((std::filesystem::status(folder / "a.txt").permissions() & std::filesystem::perms::mask) ==
+        static_cast<std::filesystem::perms>(0640));
+}
+
+TEST_CASE("a name that is too long is an error before anything is written") {
+  const TemporaryFolder folder;
+  const auto error = error_of([&] { AtomicFile file(folder / std::string(255, 'x')); });
+  REQUIRE(error);
+  CHECK(error->detail() == "File name too long");
 }
 
 TEST_CASE("a committed file replaces the old one") {

@@ -2,11 +2,19 @@
 #include "common/log.hpp"
 
 #include <doctest/doctest.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <array>
+#include <cstdlib>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "common/unique_fd.hpp"
 
 namespace tutti::test {
 namespace {
@@ -67,6 +75,97 @@ TEST_CASE("lines of several threads arrive one at a time and whole") {
   for (std::thread& thread : threads) thread.join();
   CHECK(lines.all().size() == 800);
   for (const auto& [level, line] : lines.all()) CHECK(line == std::string(50, line.front()));
+}
+
+/// A child process whose stderr is a pipe to this one.
+class Child {
+ public:
+  /// `work` gets a descriptor to send a byte through, for whoever calls wait_for_byte().
+  template <class Work>
+  explicit Child(Work work) {
+    std::array<int, 2> err{};
+    std::array<int, 2> byte{};
+    REQUIRE(::pipe(err.data()) == 0);
+    REQUIRE(::pipe(byte.data()) == 0);
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      ::dup2(err[1], STDERR_FILENO);
+      ::close(err[0]);
+      ::close(err[1]);
+      work(byte[1]);
+      ::_exit(0);
+    }
+    ::close(err[1]);
+    ::close(byte[1]);
+    err_ = UniqueFd(err[0]);
+    byte_ = UniqueFd(byte[0]);
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+  ~Child() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  bool sends_byte() const {
+    pollfd end{byte_.get(), POLLIN, 0};
+    char byte = 0;
+    return ::poll(&end, 1, 60'000) == 1 && ::read(byte_.get(), &byte, 1) == 1;
+  }
+  /// The next line of its stderr; empty at the end.
+  std::string line() {
+    std::string text;
+    for (char letter = 0; ::read(err_.get(), &letter, 1) == 1 && letter != '\n';) text += letter;
+    return text;
+  }
+
+ private:
+  pid_t pid_ = 0;
+  UniqueFd err_;
+  UniqueFd byte_;
+};
+
+TEST_CASE("logging never waits for a stderr that nobody reads and says how many lines were lost") {
+  constexpr std::size_t kLines = 20'000;  // more than the pipe and the queue together hold
+  Child child([](int byte) {
+    for (std::size_t i = 0; i < kLines; ++i) log::warning("{:0>100}", i);
+    (void)!::write(byte, "x", 1);
+    for (;;) ::pause();
+  });
+  REQUIRE(child.sends_byte());
+  std::size_t told = 0;
+  std::size_t dropped = 0;
+  while (told + dropped < kLines) {
+    const std::string line = child.line();
+    REQUIRE_FALSE(line.empty());
+    const std::size_t end = line.find(" lines were dropped: stderr is too slow");
+    if (end == line.npos) {
+      CHECK(std::stoull(line.substr(line.size() - 100)) == told);  // the first ones, in order
+      ++told;
+    } else {
+      dropped += std::stoull(line.substr(line.rfind(' ', end - 1) + 1));
+    }
+  }
+  CHECK(told + dropped == kLines);
+  CHECK(told > 1000);
+  CHECK(dropped > 1000);
+}
+
+TEST_CASE("after a flush the lines are on stderr whatever becomes of the process") {
+  Child child([](int) {
+    for (int i = 0; i < 5; ++i) log::warning("line {}", i);
+    log::flush();
+    ::raise(SIGKILL);
+  });
+  for (int i = 0; i < 5; ++i) CHECK(child.line().ends_with(" line " + std::to_string(i)));
+  CHECK(child.line().empty());
+}
+
+TEST_CASE("a process that exits in order has its lines on stderr") {
+  Child child([](int) {
+    log::warning("the last words");
+    std::exit(0);
+  });
+  CHECK(child.line().ends_with(" the last words"));
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "common/channel.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/limited_files.hpp"
 
@@ -24,6 +25,22 @@ MemoryFile allocated() {
   MemoryFile file = MemoryFile::create("test");
   file.allocate(kBytes, "a test");
   return file;
+}
+
+TEST_CASE("a channel refuses memory of another size than its layout says") {
+  const ChannelLayout layout{2, 8, 4};
+  for (const std::uint64_t bytes : {layout.bytes() - kPageBytes, layout.bytes() + kPageBytes}) {
+    MemoryFile file = MemoryFile::create("test");
+    file.allocate(bytes, "a test");
+    const auto error = error_of([&] { const Channel channel(file, layout); });
+    REQUIRE(error);
+    CHECK(error->kind() == ErrorKind::failed);
+    CHECK(error->message() == "a worker's channel does not have the size that it was given");
+  }
+  MemoryFile file = MemoryFile::create("test");
+  file.allocate(layout.bytes(), "a test");
+  const Channel channel(file, layout);
+  CHECK(channel.output(1, 8).size() == 32);
 }
 
 TEST_CASE("memory shows its tag and closes when a program is started") {

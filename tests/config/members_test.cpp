@@ -216,7 +216,7 @@ TEST_CASE("scripted faults are checked") {
         "'phase' must be load, warm_up, predict or train, not 'warmup'; did you mean 'warm_up'?");
   CHECK(faults("[{kind: exit, phase: load, at_batch: 1}]") ==
         "'at_batch' has no meaning in phase load: no batch has come yet");
-  CHECK(faults("[{kind: nan, phase: train}]") == "a nan can be answered in phase predict or warm_up only");
+  CHECK(faults("[{kind: nan, phase: load}]") == "a nan has no meaning in phase load: nothing is computed yet");
 }
 
 TEST_CASE("all violations of all members are found at once") {

@@ -98,6 +98,22 @@ TEST_CASE("the confusion matrix has a row per label and gives the accuracy per c
   CHECK(*per_class[2] == 0.0);
 }
 
+TEST_CASE("up to a thousand classes have a confusion matrix and more have their accuracy alone") {
+  Metrics few(kMaxConfusionClasses);
+  CHECK(few.confusion().size() == std::size_t{kMaxConfusionClasses} * kMaxConfusionClasses);
+  constexpr std::uint32_t kMany = kMaxConfusionClasses + 1;
+  Metrics many(kMany);
+  many.add(Classes{1000, 1000, 1000, 3}, Scores(4 * kMany, 1.0F), Classes{1000, 0, 1000, 3}, ScoreKind::probabilities);
+  CHECK(many.confusion().empty());
+  CHECK(many.classes() == kMany);
+  CHECK(*many.accuracy() == 0.75);
+  const auto per_class = many.per_class_accuracy();
+  REQUIRE(per_class.size() == kMany);
+  CHECK(*per_class[1000] == doctest::Approx(2.0 / 3));
+  CHECK(*per_class[3] == 1.0);
+  CHECK_FALSE(per_class[0]);
+}
+
 TEST_CASE("a label that is no class of the answers is an error that names the image") {
   Metrics metrics(3);
   metrics.add(Classes{0, 1}, Scores(6, 0.25F), Classes{0, 1}, ScoreKind::probabilities);

@@ -1,6 +1,8 @@
 // Workers that die or lie: one clear message that names member, device, segment and way of death, and nothing left.
 #include <doctest/doctest.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 
 #include <future>
 #include <mutex>
@@ -258,7 +260,8 @@ TEST_CASE("a worker that breaks the protocol while working is killed and named w
       {"later-generation", "it answered a task that it was not given"},
       {"twice", "it answered a task that it was not given"},
       {"nonsense-completions", "it wrote nonsense into its completion ring"},
-      {"nonsense-tasks", "it wrote nonsense into its task ring"}};
+      {"nonsense-tasks", "it wrote nonsense into its task ring"},
+      {"closes-ring", "it closed its completion ring"}};
   for (const auto& [how, words] : ways) {
     CAPTURE(how);
     const NothingLeft census;
@@ -294,6 +297,49 @@ TEST_CASE("a worker that hangs up and stays is ended long before the deadline") 
   const auto error = rogue("closes-socket", 600);
   REQUIRE(error);
   CHECK(error->message() == "m0 on cpu broke the protocol: it closed its control socket");
+}
+
+TEST_CASE("a worker that says why it fails and stays is ended and its words arrive") {
+  const NothingLeft census;
+  const auto error = rogue("fails-and-stays", 600);
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "m0 on cpu failed while starting: its own words");
+  CHECK(error->hint() == "its own hint");
+}
+
+/// The process that a rogue worker leaves behind, whose number it tells in its log.
+int grandchild_of(const std::string& how) {
+  int pid = 0;
+  log::set_output([&](log::Level, std::string_view line) {
+    constexpr std::string_view kBefore = "[m0] grandchild ";
+    if (line.starts_with(kBefore)) pid = std::stoi(std::string(line.substr(kBefore.size())));
+  });
+  log::set_level(log::Level::info);
+  const auto error = rogue(how, 600);
+  log::set_level(log::Level::warning);
+  log::set_output({});
+  REQUIRE(error);
+  CHECK(error->message() == "m0 on cpu died while starting: it exited with code 9");
+  return pid;
+}
+
+TEST_CASE("a process that a worker leaves in its group is ended with it") {
+  const NothingLeft census;
+  const int pid = grandchild_of("leaves-grandchild");
+  REQUIRE(pid > 0);
+  CHECK(ends(pid));
+  ::kill(pid, SIGKILL);
+  ::waitpid(pid, nullptr, 0);  // the test has adopted it
+}
+
+TEST_CASE("a process that left the worker's group and writes without end does not hold the pool up") {
+  const NothingLeft census;
+  const int pid = grandchild_of("leaves-writer");
+  REQUIRE(pid > 0);
+  CHECK_FALSE(ends(pid, std::chrono::milliseconds(0)));  // it is not the pool's to end
+  ::kill(pid, SIGKILL);
+  CHECK(::waitpid(pid, nullptr, 0) == pid);
 }
 
 TEST_CASE("what a worker prints is logged with the member's name and nothing of it is lost") {

@@ -3,9 +3,12 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 
 #include <atomic>
+#include <cstdio>
 #include <fstream>
 
 #include "common/spawn_contract.hpp"
@@ -147,6 +150,25 @@ TEST_CASE("a worker sees the arena read-only and its channel writable") {
     CHECK(arenas == 1);
     CHECK(channels == 1);
   }
+}
+
+TEST_CASE("a host without an environment can start a pool") {
+  const pid_t host = ::fork();
+  if (host == 0) {
+    ::clearenv();
+    const auto spec = fake_spec(2);
+    const auto images = random_images(20);
+    bool right = false;
+    if (const auto error = error_of([&] {
+          right = Ensemble(published(spec), with_worker()).predict(view(images)).values == naive_mean(spec, images);
+        }))
+      std::fprintf(stderr, "%s\n", error->what());
+    ::_exit(right ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(host, &status, 0) == host);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
 }
 
 }  // namespace

@@ -1,8 +1,12 @@
 // Ctrl-C, SIGTERM and a debugger.
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
+
+#include <algorithm>
+#include <cstdio>
 
 #include "tests/common/error_of.hpp"
 #include "tests/integration/programs.hpp"
@@ -23,7 +27,8 @@ batch_images: 8
 
 /// Starts a run whose second member hangs in its first batch, and waits until the run is under way.
 struct Running {
-  Running() : place(kSlow), program(Workplace::command({"run", "e.yaml", "--verbose"}), place.options()) {
+  explicit Running(int ignored_signal = 0)
+      : place(kSlow), program(Workplace::command({"run", "e.yaml", "--verbose"}), options(place, ignored_signal)) {
     adopt_orphans();
     REQUIRE_FALSE(program.wait_for_line("2 workers ready").empty());
     // The folder is made when the ensemble is watched for signals.
@@ -34,6 +39,11 @@ struct Running {
   void check_nothing_left() const {
     for (const int worker : workers) CHECK(ends(worker));
     CHECK(children_of(::getpid()).empty());
+  }
+  static ProgramOptions options(const Workplace& place, int ignored_signal) {
+    ProgramOptions options = place.options();
+    options.ignored_signal = ignored_signal;
+    return options;
   }
   Workplace place;
   Program program;
@@ -56,6 +66,50 @@ TEST_CASE("SIGTERM ends a run with code 143 and a report and no process") {
   CHECK(run.program.code() == 143);
   CHECK(run.place.report().at("completed") == false);
   run.check_nothing_left();
+}
+
+TEST_CASE("a terminal that is closed ends a run with code 129 and a report and no process") {
+  Running run;
+  run.program.signal(SIGHUP);
+  CHECK(run.program.code() == 129);
+  CHECK(contains(run.program.err(), "tutti: interrupted"));
+  CHECK(run.place.report().at("completed") == false);
+  run.check_nothing_left();
+}
+
+TEST_CASE("a run that was started to outlive its terminal does so") {
+  Running run(SIGHUP);
+  run.program.signal(SIGHUP);
+  run.program.signal(SIGTERM);
+  CHECK(run.program.code() == 143);
+  CHECK(run.place.report().at("completed") == false);
+  run.check_nothing_left();
+}
+
+/// Whether files without a name can be had in this folder.
+bool has_nameless_files(const std::filesystem::path& folder) {
+  return static_cast<bool>(UniqueFd(::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600)));
+}
+
+TEST_CASE("a run that is killed leaves no half file") {
+  Running run;
+  const auto folder = run.place / "runs/0001";
+  if (!has_nameless_files(folder)) {
+    std::puts("SKIPPED: this file system has no files without a name");
+    return;
+  }
+  // The results are open while it runs.
+  REQUIRE(happens([&] {
+    const auto open = descriptors_of(run.program.pid());
+    return std::count_if(open.begin(), open.end(), [](const auto& name) { return contains(name, "runs/0001/"); }) == 2;
+  }));
+  run.program.signal(SIGKILL);
+  CHECK(run.program.code() == 128 + SIGKILL);
+  CHECK(std::filesystem::is_empty(folder));
+  for (const int worker : run.workers) {
+    CHECK(ends(worker));
+    ::waitpid(worker, nullptr, 0);  // the test has adopted it
+  }
 }
 
 TEST_CASE("Ctrl-C while the workers start ends the program at once and leaves no process") {
@@ -92,7 +146,7 @@ TEST_CASE("a worker that shall be debugged waits and goes on when a debugger att
   CHECK(contains(line, "[b] b waits for a debugger"));
   const int pid = std::stoi(line.substr(line.rfind(' ') + 1));
   if (::ptrace(PTRACE_SEIZE, pid, nullptr, nullptr) != 0) {
-    MESSAGE("SKIPPED: this process may not trace another");
+    std::puts("SKIPPED: this process may not trace another");
     program.signal(SIGKILL);
     return;
   }

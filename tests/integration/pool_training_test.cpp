@@ -151,25 +151,78 @@ TEST_CASE("a label that the members do not know is refused and the pool stays us
   CHECK(ensemble.predict(view(images)).values == naive_mean(spec, images));
 }
 
-TEST_CASE("weights that cannot be written are an error with the member and the file") {
+TEST_CASE("weights that cannot be written are an error with member and file and the others write theirs") {
   const TemporaryFolder folder;
   std::filesystem::create_directory(folder / "m0.safetensors");
-  Ensemble ensemble(published(training_spec(1)), with_worker());
+  const auto spec = training_spec(2);
+  Ensemble ensemble(published(spec), with_worker());
   ListSource source = labelled_images();
   const auto error = error_of([&] { ensemble.train(source, folder.path()); });
   REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::failed);
   CHECK(error->message() == "m0 on cpu: could not write " + (folder / "m0.safetensors").string() + ": Is a directory");
+  CHECK(error->hint() == "choose another name, or move that folder away");
+  CHECK(read_text(folder / "m1.safetensors", "weights") == train(spec).weights[1]);
+  // What was learnt is not lost: the pool answers by it.
+  const auto images = random_images(9);
+  CHECK(ensemble.predict(view(images)).values != naive_mean(spec, images));
 }
 
-TEST_CASE("a folder for weights that cannot be made is an error") {
+/// What keeps an ensemble from training, and that it does before anything is learnt.
+std::optional<Error> refused(const config::EnsembleSpec& spec, const std::filesystem::path& folder) {
+  Options options = with_worker();
+  options.training = true;
+  Ensemble ensemble(published(spec), options);
+  ListSource source = labelled_images();
+  const auto error = error_of([&] { ensemble.train(source, folder); });
+  const Status status = ensemble.status();
+  CHECK(status.state == PoolState::ready);
+  CHECK(status.input_bytes_copied == 0);
+  for (const MemberStatus& member : status.members) CHECK(member.segments_handed_out == 0);
+  return error;
+}
+
+TEST_CASE("a folder for weights that cannot be made is an error before anything is learnt") {
   const TemporaryFolder folder;
   std::ofstream(folder / "file") << "x";
-  Ensemble ensemble(published(training_spec(1)), with_worker());
-  ListSource source = labelled_images();
-  const auto error = error_of([&] { ensemble.train(source, folder / "file/below"); });
+  const auto error = refused(training_spec(1), folder / "file/below");
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::failed);
   CHECK(error->message() == "could not create the folder " + (folder / "file/below").string() + " for the weights");
+}
+
+TEST_CASE("two members that would save to one file are refused before anything is learnt") {
+  const TemporaryFolder folder;
+  auto spec = training_spec(3);
+  spec.members[0].model.weights = folder / "w/same.safetensors";
+  spec.members[2].model.weights = folder / "w/same.safetensors";
+  const auto error = refused(spec, folder.path());
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "m0 and m2 would save their weights to the same file");
+  CHECK(error->detail() == (folder / "w/same.safetensors").string());
+  CHECK(contains(error->hint(), "'weights'"));
+  // However the file is spelt.
+  spec.members[2].model.weights = folder / "w/../w/./same.safetensors";
+  CHECK(refused(spec, folder.path()));
+  spec.members[2].model.weights.clear();
+  spec.members[0].model.weights = folder / "elsewhere/../m2.safetensors";
+  CHECK(refused(spec, folder.path()));
+}
+
+TEST_CASE("a training that diverges says so and names the learning rate") {
+  const NothingLeft census;
+  const TemporaryFolder folder;
+  auto spec = training_spec(2);
+  fake_model(spec, 1).faults = {{FaultKind::nan, FaultPhase::train, 3}};
+  Ensemble ensemble(published(spec), with_worker());
+  ListSource source = labelled_images();
+  const auto error = error_of([&] { ensemble.train(source, folder.path()); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::failed);
+  CHECK(error->message() == "m1 on cpu diverged: its loss is NaN or infinite");
+  CHECK(contains(error->hint(), "learning_rate"));
+  CHECK(folder.names().empty());
 }
 
 }  // namespace

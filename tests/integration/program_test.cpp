@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 
 #include "common/build_id.hpp"
@@ -200,6 +201,35 @@ TEST_CASE("on a terminal progress is a bar and logs are coloured unless NO_COLOR
   CHECK_FALSE(contains(plain, "\033[36m"));
 }
 
+TEST_CASE("on a narrow terminal no line of the bar is as wide as the terminal") {
+  // So many images that the line would be far too long, and slow enough that it is drawn more than once.
+  const Workplace place(R"(
+members: [{name: a, model: {kind: fake, classes: 4, delay_ms: 1}}]
+assignment: cpu
+input: {dataset: random, count: 100000, shape: [1, 1, 1], classes: 4}
+segment_images: 500
+batch_images: 500
+)");
+  ProgramOptions options = place.options();
+  options.terminal = true;
+  options.columns = 40;
+  const Finished run({"run", "e.yaml", "--log-level", "warning"}, options);
+  CHECK(run.code == 0);
+  CHECK(contains(run.err(), "\rpredict  ["));
+  std::string line;
+  std::size_t widest = 0;
+  for (const char letter : run.err() + "\r") {
+    if (letter != '\r' && letter != '\n') {
+      line += letter;
+      continue;
+    }
+    if (line.ends_with("\033[K")) line.resize(line.size() - 3);  // clears what is right of it
+    widest = std::max(widest, line.size());
+    line.clear();
+  }
+  CHECK(widest == 39);  // in the 40th column a terminal may wrap already
+}
+
 TEST_CASE("a dry run prints what plan prints and starts nothing") {
   const Workplace place;
   const Finished plan(place, {"plan", "e.yaml", "slots=3"});
@@ -275,6 +305,76 @@ batch_images: 8
   CHECK(contains(run.err(), "tutti: b on cpu died on segment 1: it was killed by SIGKILL\n"));
   CHECK(place.report().at("completed") == false);
   CHECK_FALSE(place.has("runs/0001/predictions.npy"));
+}
+
+TEST_CASE("the report of a run whose member died counts what was done and its place is printed") {
+  const Workplace place(R"(
+members:
+  - {name: a, model: {kind: fake, classes: 4}}
+  - {name: b, model: {kind: fake, classes: 4, faults: [{kind: kill, phase: predict, at_batch: 4}]}}
+assignment: cpu
+input: {dataset: random, count: 40, shape: [1, 4, 4], classes: 4}
+segment_images: 20
+batch_images: 8
+)");
+  const Finished run(place, {"run", "e.yaml"});
+  CHECK(run.code == 1);
+  CHECK(contains(run.err(), "report: runs/0001/report.json\n"));
+  const json::value report = place.report();
+  CHECK(report.at("completed") == false);
+  CHECK(report.at("ensemble").is_null());
+  CHECK(report.at("counts").at("segments_handed_out") == 4);
+  CHECK(report.at("counts").at("input_bytes_copied") == 40 * 16 * 4);
+  CHECK(report.at("members").at(1).at("segments_handed_out") == 2);
+  CHECK(report.at("members").at(1).at("segments_answered") == 1);
+  CHECK(report.at("counts").at("segments_answered").as_int64() ==
+        report.at("members").at(0).at("segments_answered").as_int64() + 1);
+  CHECK(report.at("memory").at("arena_bytes").as_int64() >= 4 * 20 * 16 * 4);
+  CHECK(report.at("phases").at("start_up").as_double() > 0);
+  CHECK(report.at("phases").at("total").as_double() > 0);
+}
+
+TEST_CASE("a stdout that cannot be written fails the run after its results are written") {
+  const Workplace place;
+  REQUIRE(Finished(place, {"run", "e.yaml", "output=right"}).code == 0);
+  ProgramOptions options = place.options();
+  options.out_file = "/dev/full";
+  const Finished run({"run", "e.yaml", "output=here"}, options);
+  CHECK(run.code == 1);
+  CHECK(contains(run.err(), "tutti: could not write to the standard output\n  detail: No space left on device\n"));
+  CHECK(place.report("here").at("completed") == true);
+  CHECK(place.read("here/predictions.npy") == place.read("right/predictions.npy"));
+}
+
+TEST_CASE("a stderr that cannot be written or is closed does not keep a run from its results") {
+  const Workplace place;
+  REQUIRE(Finished(place, {"run", "e.yaml", "output=right"}).code == 0);
+  ProgramOptions full = place.options();
+  full.err_file = "/dev/full";
+  ProgramOptions closed = place.options();
+  closed.no_err = true;
+  for (const ProgramOptions& options : {full, closed}) {
+    CAPTURE(options.no_err);
+    CHECK(Finished({"run", "e.yaml", "--verbose", "output=here"}, options).code == 0);
+    CHECK(place.report("here").at("completed") == true);
+    // Nothing that was meant for stderr went into a file that has got its number.
+    for (const char* file : {"predictions.npy", "predicted.npy"})
+      CHECK(place.read(std::string("here/") + file) == place.read(std::string("right/") + file));
+    std::filesystem::remove_all(place / "here");
+  }
+}
+
+TEST_CASE("with more than a thousand classes the report has an accuracy per class and no confusion matrix") {
+  const Workplace place(R"(
+members: [{name: a, model: {kind: fake, classes: 1001}}]
+assignment: cpu
+input: {dataset: random, count: 10, shape: [1, 4, 4], classes: 1001}
+)");
+  REQUIRE(Finished(place, {"run", "e.yaml"}).code == 0);
+  const json::value report = place.report();
+  CHECK(report.at("ensemble").at("confusion_matrix").as_array().empty());
+  CHECK(report.at("ensemble").at("per_class_accuracy").as_array().size() == 1001);
+  CHECK(report.at("ensemble").at("accuracy").is_double());
 }
 
 TEST_CASE("an output that is a file is refused and the file stays") {
@@ -363,7 +463,7 @@ TEST_CASE("a full disk while results are written gives words and leaves what was
   const Workplace place;
   const SmallDisk disk(place / "disk");
   if (!disk.there()) {
-    MESSAGE("SKIPPED: this process may not mount a file system");
+    std::puts("SKIPPED: this process may not mount a file system");
     return;
   }
   REQUIRE(Finished(place, {"run", "e.yaml", "output=disk/here"}).code == 0);

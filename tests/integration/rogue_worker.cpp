@@ -1,7 +1,9 @@
 // A worker that does one thing wrong, named by the environment variable TUTTI_ROGUE. For tests only.
 #include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdlib>
 #include <string>
 
@@ -33,6 +35,31 @@ void answer(RingProducer<CompletionRecord>& completions, const TaskRecord& task,
   bell.ring();
 }
 
+void say(const std::string& line) { (void)!::write(STDOUT_FILENO, line.data(), line.size()); }
+
+/// Leaves a process behind that nobody but the test ends, and exits. It says its number before.
+[[noreturn]] void leave_grandchild(bool in_own_session) {
+  std::array<int, 2> ready{};
+  (void)!::pipe(ready.data());
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    if (in_own_session) ::setsid();
+    ::signal(SIGPIPE, SIG_IGN);
+    // As much as a pipe holds at once, in lines so short that nobody reads them as fast. Ends when nobody can read.
+    std::string noise;
+    while (noise.size() < 65536) noise += "x\n";
+    if (in_own_session) (void)!::write(STDOUT_FILENO, noise.data(), noise.size());
+    (void)!::write(ready[1], "x", 1);
+    while (in_own_session && ::write(STDOUT_FILENO, noise.data(), noise.size()) > 0) {
+    }
+    wait_for_the_end();
+  }
+  say("grandchild " + std::to_string(pid) + "\n");
+  char byte = 0;
+  (void)!::read(ready[0], &byte, 1);
+  std::exit(9);
+}
+
 void misbehave(const std::string& how, const control::Start& start) {
   const ChannelLayout layout{start.arena.slots, start.arena.images, start.width};
   const Channel channel(MemoryFile(UniqueFd(kChannelFd)), layout);
@@ -52,6 +79,9 @@ void misbehave(const std::string& how, const control::Start& start) {
   if (how == "nonsense-completions") {
     channel.completions().header->tail = 1000;
     bell.ring();
+  } else if (how == "closes-ring") {
+    completions.close();
+    bell.ring();
   } else {
     answer(completions, task, bell);
   }
@@ -66,7 +96,10 @@ void run(const std::string& how, int argc, char** argv) {
   if (how == "garbage") (void)!::write(kControlFd, "\x01\x02 not JSON", 11);
   if (how == "order-of-coordinator") control.send(control::Stop{});
   if (how == "closes-socket") ::close(kControlFd);
-  if (how == "another-build" || how == "garbage" || how == "order-of-coordinator" || how == "closes-socket")
+  if (how == "leaves-grandchild" || how == "leaves-writer") leave_grandchild(how == "leaves-writer");
+  if (how == "fails-and-stays") control.send(control::Failure{"its own words", "its own hint", true});
+  if (how == "fails-and-stays" || how == "another-build" || how == "garbage" || how == "order-of-coordinator" ||
+      how == "closes-socket")
     wait_for_the_end();
   if (how == "writes-lines") {
     (void)!::write(STDOUT_FILENO, "hello out\nrest", 14);

@@ -27,21 +27,33 @@ Ends make_pipe() {
   return {UniqueFd(fds[0]), UniqueFd(fds[1])};
 }
 
-Ends make_terminal() {
+Ends make_terminal(unsigned short columns) {
   UniqueFd ours(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
   if (!ours || ::grantpt(ours.get()) != 0 || ::unlockpt(ours.get()) != 0) throw std::runtime_error("posix_openpt");
   std::array<char, 64> name{};
   if (::ptsname_r(ours.get(), name.data(), name.size()) != 0) throw std::runtime_error("ptsname_r");
   UniqueFd theirs(::open(name.data(), O_RDWR | O_NOCTTY | O_CLOEXEC));
   if (!theirs) throw std::runtime_error("open a terminal");
+  const winsize size{24, columns, 0, 0};
+  if (::ioctl(theirs.get(), TIOCSWINSZ, &size) != 0) throw std::runtime_error("TIOCSWINSZ");
   return {std::move(ours), std::move(theirs)};
+}
+
+void put_in_place(const std::string& file, int target) {
+  if (file.empty()) return;
+  const int fd = ::open(file.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || ::dup2(fd, target) < 0) ::_exit(126);
 }
 
 // Runs in the forked child. Test programs fork while they have one thread, or touch nothing that needs a lock.
 [[noreturn]] void become(std::vector<char*>& arguments, const ProgramOptions& options, int out, int err) {
   ::dup2(out, STDOUT_FILENO);
   ::dup2(err, STDERR_FILENO);
-  for (const int number : {SIGINT, SIGTERM, SIGPIPE, SIGCHLD}) ::signal(number, SIG_DFL);
+  put_in_place(options.out_file, STDOUT_FILENO);
+  put_in_place(options.err_file, STDERR_FILENO);
+  if (options.no_err) ::close(STDERR_FILENO);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGCHLD}) ::signal(number, SIG_DFL);
+  if (options.ignored_signal != 0) ::signal(options.ignored_signal, SIG_IGN);
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -60,7 +72,7 @@ Ends make_terminal() {
 
 Program::Program(std::vector<std::string> command, const ProgramOptions& options) {
   Ends out = make_pipe();
-  Ends err = options.terminal ? make_terminal() : make_pipe();
+  Ends err = options.terminal ? make_terminal(options.columns) : make_pipe();
   std::vector<char*> arguments;
   for (std::string& word : command) arguments.push_back(word.data());
   arguments.push_back(nullptr);

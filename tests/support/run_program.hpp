@@ -18,6 +18,11 @@ struct ProgramOptions {
   std::vector<std::pair<std::string, std::string>> environment;
   std::string folder;                       ///< to start in; empty: that of the test
   bool terminal = false;                    ///< stderr is a terminal
+  unsigned short columns = 0;               ///< of the terminal; 0: it does not say
+  std::string out_file;                     ///< stdout goes there instead; a device for example
+  std::string err_file;                     ///< stderr too
+  bool no_err = false;                      ///< stderr is closed
+  int ignored_signal = 0;                   ///< as nohup leaves SIGHUP; 0: none
   std::optional<std::uint64_t> file_limit;  ///< largest file that it may write, in bytes
 };
 

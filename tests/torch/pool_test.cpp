@@ -13,9 +13,12 @@
 
 #include <tutti/ensemble.hpp>
 
+#include "common/atomic_file.hpp"
 #include "common/random.hpp"
 #include "config/spec.hpp"
+#include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
+#include "tests/torch/script_files.hpp"
 #include "worker/torch/models.hpp"
 
 namespace {
@@ -34,20 +37,22 @@ std::vector<float> some_images() {
   return pixels;
 }
 
-Spec ensemble_of(const std::string& combine) {
+const std::string kNativeMembers = R"(
+  - {name: a, model: {kind: small-cnn}, seed: 11}
+  - {name: b, model: {kind: mlp, layers: [32, 10]}, seed: 12, weight: 2}
+  - {name: c, model: {kind: small-cnn}, seed: 13, weight: 0.5}
+)";
+
+Spec ensemble_of(const std::string& combine, const std::string& members = kNativeMembers) {
   return parse_spec(fmt::format(R"(
-members:
-  - {{name: a, model: {{kind: small-cnn}}, seed: 11}}
-  - {{name: b, model: {{kind: mlp, layers: [32, 10]}}, seed: 12, weight: 2}}
-  - {{name: c, model: {{kind: small-cnn}}, seed: 13, weight: 0.5}}
-assignment: cpu
+members:{}assignment: cpu
 threads: 1
 combine: {}
 input: {{shape: [3, 32, 32]}}
 segment_images: {}
 batch_images: {}
 )",
-                                combine, kSegment, kBatch));
+                                members, combine, kSegment, kBatch));
 }
 
 /// What the members answer in a plain loop, one after another: images x classes each.
@@ -61,6 +66,7 @@ std::vector<std::vector<float>> answers_in_a_loop(const Spec& spec, const std::v
     request.shape = kShape;
     request.batch_images = kBatch;
     request.over = spec.checked().combine.over;
+    request.copy_input = member.copy_input;
     const auto model = worker::make_torch_model(request);
     std::vector<float> answers(std::size_t{kImages} * kClasses);
     for (std::uint32_t segment = 0; segment < kImages; segment += kSegment) {
@@ -93,11 +99,97 @@ std::vector<float> divided(std::vector<float> values, float divisor) {
   return values;
 }
 
+using Answers = std::vector<std::vector<float>>;
+
+std::size_t top_of(const std::vector<float>& answers, std::size_t image) {
+  std::size_t top = 0;
+  for (std::size_t c = 1; c < kClasses; ++c)
+    if (answers[image * kClasses + c] > answers[image * kClasses + top]) top = c;
+  return top;
+}
+
+/// Per image the share of the weights that chose each class.
+std::vector<float> voted(const Answers& answers, const std::vector<float>& weights) {
+  float total = 0;
+  for (const float weight : weights) total += weight;
+  std::vector<float> votes(answers.front().size(), 0.0F);
+  for (std::size_t image = 0; image < kImages; ++image)
+    for (std::size_t m = 0; m < answers.size(); ++m) votes[image * kClasses + top_of(answers[m], image)] += weights[m];
+  return divided(votes, total);
+}
+
+std::vector<float> median_of_three(const Answers& x) {
+  std::vector<float> middle(x[0].size());
+  for (std::size_t i = 0; i < middle.size(); ++i)
+    middle[i] = std::max(std::min(x[0][i], x[1][i]), std::min(std::max(x[0][i], x[1][i]), x[2][i]));
+  return middle;
+}
+
+/// exp of the mean logarithm, and then each image's values divided by their sum.
+std::vector<float> geometric_mean(const Answers& answers) {
+  std::vector<float> values(answers.front().size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    float logs = 0;
+    for (const auto& answer : answers) logs += std::log(answer[i]);
+    values[i] = std::exp(logs / static_cast<float>(answers.size()));
+  }
+  for (std::size_t image = 0; image < kImages; ++image) {
+    double sum = 0;
+    for (std::size_t c = 0; c < kClasses; ++c) sum += static_cast<double>(values[image * kClasses + c]);
+    for (std::size_t c = 0; c < kClasses; ++c) {
+      float& value = values[image * kClasses + c];
+      value = static_cast<float>(static_cast<double>(value) / sum);
+    }
+  }
+  return values;
+}
+
+/// Per image the answer of the member with the highest value, the first of equals.
+std::vector<float> most_confident(const Answers& answers) {
+  std::vector<float> chosen;
+  for (std::size_t image = 0; image < kImages; ++image) {
+    std::size_t best = 0;
+    const auto confidence = [&](std::size_t m) { return answers[m][image * kClasses + top_of(answers[m], image)]; };
+    for (std::size_t m = 1; m < answers.size(); ++m)
+      if (confidence(m) > confidence(best)) best = m;
+    const auto row = answers[best].begin() + static_cast<std::ptrdiff_t>(image * kClasses);
+    chosen.insert(chosen.end(), row, row + kClasses);
+  }
+  return chosen;
+}
+
+/// (sum of weights[m] * answers[m][i]) / divisor in float64, rounded once.
+std::vector<float> averaged_in_float64(const Answers& answers, const std::vector<double>& weights, double divisor) {
+  std::vector<float> values;
+  for (std::size_t i = 0; i < answers.front().size(); ++i) {
+    double sum = 0;
+    for (std::size_t m = 0; m < answers.size(); ++m) sum += weights[m] * static_cast<double>(answers[m][i]);
+    values.push_back(static_cast<float>(sum / divisor));
+  }
+  return values;
+}
+
+/// 96 made-up labelled images, the same each time.
+class MadeUp final : public Source {
+ public:
+  std::string name() const override { return "made-up"; }
+  ImageShape shape() const override { return kShape; }
+  std::uint64_t count() const override { return 96; }
+  std::uint32_t classes() const override { return kClasses; }
+  bool labelled() const override { return true; }
+  void read(std::span<const std::uint64_t> indices, std::span<float> images, std::span<std::int64_t> labels) override {
+    for (std::size_t i = 0; i < indices.size(); ++i) {
+      labels[i] = static_cast<std::int64_t>(indices[i] % kClasses);
+      for (std::size_t p = 0; p < kShape.elements(); ++p)
+        images[i * kShape.elements() + p] = unit_float(random_at(indices[i], p));
+    }
+  }
+};
+
 }  // namespace
 
 TEST_CASE("the pool answers with the bytes of a plain loop over the members") {
   const std::vector<float> pixels = some_images();
-  using Answers = std::vector<std::vector<float>>;
   const std::map<std::string, std::function<std::vector<float>(const Answers&)>> rules{
       {"{rule: mean, over: probabilities}",
        [](const Answers& x) {
@@ -120,6 +212,22 @@ TEST_CASE("the pool answers with the bytes of a plain loop over the members") {
          std::vector<float> top = x[0];
          for (std::size_t i = 0; i < top.size(); ++i) top[i] = std::max({x[0][i], x[1][i], x[2][i]});
          return top;
+       }},
+      {"{rule: vote, over: probabilities}",
+       [](const Answers& x) {
+         return voted(x, {1, 2, 0.5F});
+       }},
+      {"{rule: median, over: probabilities}", median_of_three},
+      {"{rule: median, over: logits}", median_of_three},
+      {"{rule: geometric_mean, over: probabilities}", geometric_mean},
+      {"{rule: most_confident, over: probabilities}", most_confident},
+      {"{rule: mean, over: logits, accumulate: float64}",
+       [](const Answers& x) {
+         return averaged_in_float64(x, {1, 1, 1}, 3);
+       }},
+      {"{rule: weighted, over: probabilities, accumulate: float64}",
+       [](const Answers& x) {
+         return averaged_in_float64(x, {1, 2, 0.5}, 3.5);
        }},
   };
   for (const auto& [combine, rule] : rules) {
@@ -163,22 +271,7 @@ batch_images: 8
     options.training = true;
     const Spec spec = parse_spec(members);
     Ensemble ensemble(spec, options);
-    class Digits final : public Source {  // 96 made-up labelled images, the same each time
-     public:
-      std::string name() const override { return "made-up"; }
-      ImageShape shape() const override { return kShape; }
-      std::uint64_t count() const override { return 96; }
-      std::uint32_t classes() const override { return kClasses; }
-      bool labelled() const override { return true; }
-      void read(std::span<const std::uint64_t> indices, std::span<float> images,
-                std::span<std::int64_t> labels) override {
-        for (std::size_t i = 0; i < indices.size(); ++i) {
-          labels[i] = static_cast<std::int64_t>(indices[i] % kClasses);
-          for (std::size_t p = 0; p < kShape.elements(); ++p)
-            images[i * kShape.elements() + p] = unit_float(random_at(indices[i], p));
-        }
-      }
-    } source;
+    MadeUp source;
     const TrainResult result = ensemble.train(source, folder.path() / name);
     CHECK(result.weights.size() == 2);
     return ensemble.predict(Images(pixels, kShape));
@@ -191,4 +284,83 @@ batch_images: 8
                 fmt::format("members.1.model.weights={}", (folder.path() / "first/b.safetensors").string())});
   CHECK(same_bytes(Ensemble(loaded).predict(Images(pixels, kShape)).values, first.values));
   CHECK_FALSE(same_bytes(Ensemble(parse_spec(members)).predict(Images(pixels, kShape)).values, first.values));
+}
+
+TEST_CASE("a TorchScript member answers in a pool with the bytes of a plain loop") {
+  const test::TemporaryFolder folder;
+  const auto file = folder / "dense.pt";
+  test::save_script(file, test::kDenseScript);
+  const std::string members = fmt::format(R"(
+  - {{name: a, model: {{kind: small-cnn}}, seed: 11}}
+  - {{name: script, model: {{kind: torchscript, path: {0}}}}}
+  - {{name: as-is, model: {{kind: torchscript, path: {0}, optimize: off}}}}
+)",
+                                          file.string());
+  const std::vector<float> pixels = some_images();
+  const Spec spec = ensemble_of("{rule: none, over: logits}", members);
+  Ensemble ensemble(spec);
+  const auto expected = answers_in_a_loop(spec, pixels);
+  const Predictions predictions = ensemble.predict(Images(pixels, kShape));
+  REQUIRE(predictions.members.size() == 3);
+  for (std::size_t m = 0; m < expected.size(); ++m) CHECK(same_bytes(predictions.members[m].values, expected[m]));
+  const Spec combined = ensemble_of("{rule: mean, over: probabilities}", members);
+  CHECK(same_bytes(Ensemble(combined).predict(Images(pixels, kShape)).values,
+                   divided(summed(answers_in_a_loop(combined, pixels), {1, 1, 1}), 3.0F)));
+}
+
+TEST_CASE("a TorchScript member that writes to its input is told to copy it and then works") {
+  const test::TemporaryFolder folder;
+  test::save_script(folder / "writing.pt", test::kWritingScript);
+  const auto members = [&](const char* copy) {
+    return fmt::format(R"(
+  - {{name: a, model: {{kind: small-cnn}}, seed: 11}}
+  - {{name: writer, model: {{kind: torchscript, path: {}, optimize: off}}, copy_input: {}}}
+)",
+                       (folder / "writing.pt").string(), copy);
+  };
+  const std::vector<float> pixels = some_images();
+  const auto error = test::error_of(
+      [&] { Ensemble(ensemble_of("{rule: none, over: logits}", members("false"))).predict(Images(pixels, kShape)); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(test::contains(error->message(), "writer on cpu failed"));
+  CHECK(test::contains(error->message(), "the model writes to its input, which all members share"));
+  CHECK(error->hint() == "give it a private copy of each batch: set 'copy_input: true' at member 'writer'");
+  const Spec copying = ensemble_of("{rule: none, over: logits}", members("true"));
+  Ensemble ensemble(copying);
+  const auto expected = answers_in_a_loop(copying, pixels);
+  const Predictions predictions = ensemble.predict(Images(pixels, kShape));
+  REQUIRE(predictions.members.size() == 2);
+  for (std::size_t m = 0; m < expected.size(); ++m) CHECK(same_bytes(predictions.members[m].values, expected[m]));
+}
+
+/// The content of the weights that member `a` has after training from `init`, or from its seed.
+std::string weights_after(const std::filesystem::path& folder, double learning_rate, const std::string& init = {}) {
+  Options options;
+  options.training = true;
+  Ensemble ensemble(parse_spec(fmt::format(R"(
+members:
+  - {{name: a, model: {{kind: mlp, layers: [16, 10]}}, train: {{epochs: 1, learning_rate: {}{}}}}}
+assignment: cpu
+threads: 1
+input: {{shape: [3, 32, 32]}}
+train: {{batch_images: 16}}
+segment_images: 32
+)",
+                                           learning_rate, init.empty() ? "" : ", init: " + init)),
+                    options);
+  MadeUp source;
+  return read_text(ensemble.train(source, folder).weights.front(), "weights");
+}
+
+TEST_CASE("training starts from the weights that it is told to start from") {
+  const test::TemporaryFolder folder;
+  // So small that float32 weights which are not near zero stay what they are.
+  constexpr double kStandingStill = 1e-30;
+  const std::string seeded = weights_after(folder / "seeded", kStandingStill);
+  const std::string learnt = weights_after(folder / "learnt", 1e-2);
+  const std::string init = (folder / "learnt/a.safetensors").string();
+  CHECK(learnt != seeded);
+  CHECK(weights_after(folder / "again", kStandingStill, init) == learnt);
+  CHECK(weights_after(folder / "further", 1e-2, init) != learnt);
 }

@@ -293,6 +293,33 @@ TEST_CASE("an answer that is not finite passes where it is allowed") {
   CHECK(std::isnan(rig.output(0, 8)[0]));
 }
 
+TEST_CASE("a loss that is not finite is reported") {
+  Rig rig(fake_request({.classes = 4, .faults = {{FaultKind::nan, FaultPhase::train, 1}}}));
+  rig.send(control::BeginTraining{});
+  CHECK(std::holds_alternative<control::Done>(rig.reply()));
+  rig.fill(0, random_images(8));
+  rig.hand_out(0, 8, TaskKind::train);
+  CHECK(rig.answer().status == CompletionStatus::done);
+  rig.fill(1, random_images(8));
+  rig.hand_out(1, 8, TaskKind::train);
+  CHECK(rig.answer().status == CompletionStatus::not_finite);
+}
+
+TEST_CASE("weights that cannot be written are answered with words and the member lives on") {
+  const TemporaryFolder folder;
+  Rig rig(fake_request());
+  rig.send(control::Save{folder.path().string()});
+  const auto refused = rig.reply();
+  REQUIRE(std::holds_alternative<control::Done>(refused));
+  CHECK(std::get<control::Done>(refused).problem == "could not write " + folder.path().string() + ": Is a directory");
+  CHECK(std::get<control::Done>(refused).hint == "choose another name, or move that folder away");
+  rig.send(control::Save{(folder / "m.safetensors").string()});
+  const auto done = rig.reply();
+  REQUIRE(std::holds_alternative<control::Done>(done));
+  CHECK(std::get<control::Done>(done).problem.empty());
+  CHECK(std::filesystem::exists(folder / "m.safetensors"));
+}
+
 /// Trains on two segments and returns the weights' file; the sums of the completions come along.
 struct Trained {
   std::string weights;

@@ -1,0 +1,44 @@
+// Threads of ours inside somebody else's program: named, and out of the way of its signals.
+#include "common/thread.hpp"
+
+#include <doctest/doctest.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include <string>
+
+namespace tutti::test {
+namespace {
+
+sigset_t mask_of_this_thread() {
+  sigset_t mask;
+  ::pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+  return mask;
+}
+
+TEST_CASE("a started thread has every signal blocked and its starter's mask is as it was") {
+  const sigset_t before = mask_of_this_thread();
+  sigset_t inside;
+  start_thread("tutti-test", [&] { inside = mask_of_this_thread(); }).join();
+  const sigset_t after = mask_of_this_thread();
+  for (int number = 1; number <= SIGRTMAX; ++number) {
+    CAPTURE(number);
+    CHECK(::sigismember(&after, number) == ::sigismember(&before, number));
+    // These cannot be blocked; the C library keeps those between them and SIGRTMIN to itself.
+    if (number == SIGKILL || number == SIGSTOP || (number >= __SIGRTMIN && number < SIGRTMIN)) continue;
+    CHECK(::sigismember(&inside, number) == 1);
+  }
+}
+
+TEST_CASE("a started thread has its name") {
+  pthread_t thread{};
+  std::thread started = start_thread("tutti-test", [] {});
+  thread = started.native_handle();
+  char name[16] = "";
+  ::pthread_getname_np(thread, name, sizeof name);
+  started.join();
+  CHECK(std::string(name) == "tutti-test");
+}
+
+}  // namespace
+}  // namespace tutti::test
