@@ -225,6 +225,7 @@ TEST_CASE("a worker of another build is refused with both builds") {
 TEST_CASE("a worker that breaks the protocol while starting is killed and named with what it did") {
   const std::pair<const char*, const char*> ways[] = {
       {"garbage", "control message is not valid JSON"},
+      {"no-hello", "it did not say hello"},
       {"order-of-coordinator", "it sent a control message that only the coordinator sends"},
       {"no-width", "it says that it answers 0 values per image"},
       {"huge-width", "it says that it answers 16777217 values per image"},

@@ -94,12 +94,16 @@ void run(const std::string& how, int argc, char** argv) {
   worker::ControlClient control{UniqueFd(kControlFd)};
   if (how == "another-build") control.send(control::Hello{"0.0.0-anotherbuild"});
   if (how == "garbage") (void)!::write(kControlFd, "\x01\x02 not JSON", 11);
-  if (how == "order-of-coordinator") control.send(control::Stop{});
+  if (how == "no-hello") control.send(control::Ready{4, 0, 0, 0, "rogue"});
+  if (how == "order-of-coordinator") {
+    control.send(control::Hello{build_id()});
+    control.send(control::Stop{});
+  }
   if (how == "closes-socket") ::close(kControlFd);
   if (how == "leaves-grandchild" || how == "leaves-writer") leave_grandchild(how == "leaves-writer");
   if (how == "fails-and-stays") control.send(control::Failure{"its own words", "its own hint", true});
-  if (how == "fails-and-stays" || how == "another-build" || how == "garbage" || how == "order-of-coordinator" ||
-      how == "closes-socket")
+  if (how == "fails-and-stays" || how == "another-build" || how == "garbage" || how == "no-hello" ||
+      how == "order-of-coordinator" || how == "closes-socket")
     wait_for_the_end();
   if (how == "writes-lines") {
     (void)!::write(STDOUT_FILENO, "hello out\nrest", 14);
