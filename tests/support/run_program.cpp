@@ -45,6 +45,19 @@ void put_in_place(const std::string& file, int target) {
   if (fd < 0 || ::dup2(fd, target) < 0) ::_exit(126);
 }
 
+}  // namespace
+
+bool has_terminals() {
+  try {
+    make_terminal();
+    return true;
+  } catch (const std::runtime_error&) {
+    return false;
+  }
+}
+
+namespace {
+
 // Runs in the forked child. Test programs fork while they have one thread, or touch nothing that needs a lock.
 [[noreturn]] void become(std::vector<char*>& arguments, const ProgramOptions& options, int out, int err) {
   ::dup2(out, STDOUT_FILENO);
