@@ -49,7 +49,7 @@ void put_in_place(const std::string& file, int target) {
 
 bool has_terminals() {
   try {
-    make_terminal();
+    make_terminal(80);
     return true;
   } catch (const std::runtime_error&) {
     return false;
