@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <string>
 #include <system_error>
 
 #include <tutti/error.hpp>
@@ -18,7 +19,10 @@ std::thread start_thread(const char* name, std::function<void()> work) {
   std::thread thread;
   std::string problem;
   try {
-    thread = std::thread(std::move(work));
+    thread = std::thread([name = std::string(name), work = std::move(work)] {
+      ::pthread_setname_np(::pthread_self(), name.c_str());
+      work();
+    });
   } catch (const std::system_error& error) {
     problem = error.what();
   }
@@ -26,7 +30,6 @@ std::thread start_thread(const char* name, std::function<void()> work) {
   if (!thread.joinable())
     throw Error(ErrorKind::failed, fmt::format("could not start the thread '{}'", name), problem,
                 "too many threads: raise 'ulimit -u' or the cgroup's pids.max");
-  ::pthread_setname_np(thread.native_handle(), name);
   return thread;
 }
 
