@@ -31,12 +31,8 @@ TEST_CASE("a started thread has every signal blocked and its starter's mask is a
 }
 
 TEST_CASE("a started thread has its name") {
-  pthread_t thread{};
-  std::thread started = start_thread("tutti-test", [] {});
-  thread = started.native_handle();
   char name[16] = "";
-  ::pthread_getname_np(thread, name, sizeof name);
-  started.join();
+  start_thread("tutti-test", [&] { ::pthread_getname_np(::pthread_self(), name, sizeof name); }).join();
   CHECK(std::string(name) == "tutti-test");
 }
 
