@@ -29,6 +29,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LES
   # It warns of `"text" + std::string` at -O3 without a reason (GCC bug 105651, mended in 13).
   target_compile_options(tutti_flags INTERFACE -Wno-restrict)
 endif()
+if(TUTTI_FAULT_POINTS)
+  target_compile_definitions(tutti_flags INTERFACE TUTTI_FAULT_POINTS)
+endif()
 if(TUTTI_WARNINGS_AS_ERRORS)
   target_compile_options(tutti_flags INTERFACE -Werror)
 endif()

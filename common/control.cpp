@@ -102,6 +102,7 @@ std::string cut(const std::string& text) {
 
 struct Encoder {
   json::object operator()(const Hello& m) const { return {{"type", "hello"}, {"build_id", m.build_id}}; }
+  json::object operator()(const Preload& m) const { return {{"type", "preload"}, {"cuda", m.cuda}}; }
   json::object operator()(const Load& m) const { return {{"type", "load"}, {"member", to_json(m.member)}}; }
   json::object operator()(const Ready& m) const {
     return {{"type", "ready"},
@@ -117,6 +118,7 @@ struct Encoder {
             {"allow_nan", m.allow_nan}};
   }
   json::object operator()(const BeginTraining&) const { return {{"type", "begin_training"}}; }
+  json::object operator()(const Restore& m) const { return {{"type", "restore"}, {"file", m.file}}; }
   json::object operator()(const Save& m) const { return {{"type", "save"}, {"path", m.path}}; }
   json::object operator()(const Stop&) const { return {{"type", "stop"}}; }
   json::object operator()(const Done& m) const {
@@ -267,6 +269,7 @@ Message decode(std::string_view text) {
   const Fields fields(value);
   const auto type = fields.get<std::string>("type");
   if (type == "hello") return Hello{fields.get<std::string>("build_id")};
+  if (type == "preload") return Preload{fields.get<bool>("cuda")};
   if (type == "load") return Load{read_member(fields.at("member"))};
   if (type == "ready")
     return Ready{fields.get<std::uint32_t>("width"), fields.get<double>("load_seconds"),
@@ -274,6 +277,7 @@ Message decode(std::string_view text) {
                  fields.get<std::string>("backend")};
   if (type == "start") return read_start(fields);
   if (type == "begin_training") return BeginTraining{};
+  if (type == "restore") return Restore{fields.get<std::uint32_t>("file")};
   if (type == "save") return Save{fields.get<std::string>("path")};
   if (type == "stop") return Stop{};
   if (type == "done") return Done{fields.get<std::string>("problem"), fields.get<std::string>("hint")};

@@ -3,11 +3,12 @@
 //
 //   worker                         coordinator
 //     hello {build_id}         ->                      refused where the build differs
+//                              <-  preload {cuda}      a spare opens its libraries; not answered
 //                              <-  load {member}
 //     ready {width, ...}       ->                      after loading and warm-up
 //                              <-  start {channel, arena}
-//                              <-  begin_training | save {path} | stop
-//     done {problem}           ->                      the answer to begin_training and save
+//                              <-  begin_training | restore {file} | save {path} | stop
+//     done {problem}           ->                      the answer to begin_training, restore and save
 //     failure {text}           ->                      at any time; the worker then leaves
 #pragma once
 
@@ -27,6 +28,10 @@ constexpr std::size_t kMaxBytes = 60 * 1024;
 struct Hello {
   std::string build_id;
 };
+/// Open the libraries of LibTorch's backend, for the CPU or for CUDA: the member comes later.
+struct Preload {
+  bool cuda = false;
+};
 struct Load {
   MemberRequest member;
 };
@@ -44,6 +49,10 @@ struct Start {
   bool allow_nan = false;
 };
 struct BeginTraining {};
+/// Go on from a checkpoint that an earlier generation wrote.
+struct Restore {
+  std::uint32_t file = 0;  ///< 0 or 1: kCheckpointFd + file
+};
 struct Save {
   std::string path;
 };
@@ -59,7 +68,7 @@ struct Failure {
   bool usage = false;
 };
 
-using Message = std::variant<Hello, Load, Ready, Start, BeginTraining, Save, Stop, Done, Failure>;
+using Message = std::variant<Hello, Preload, Load, Ready, Start, BeginTraining, Restore, Save, Stop, Done, Failure>;
 
 /// One line of JSON, at most kMaxBytes: a Failure's text is cut to fit, anything else that is longer throws
 /// Error(usage) naming the message.

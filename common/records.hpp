@@ -17,6 +17,8 @@ struct TaskRecord {
   std::uint32_t slot = 0;        ///< arena slot of the images, and output slot of the answer
   std::uint32_t images = 0;      ///< images in the segment
   TaskKind kind = TaskKind::predict;
+  /// train: 0, or 1 + the number of the checkpoint file (0 or 1) that the worker writes before it answers.
+  std::uint32_t checkpoint = 0;
 };
 
 enum class CompletionStatus : std::uint32_t {
@@ -39,7 +41,7 @@ struct CompletionRecord {
   std::uint64_t trained = 0;           ///< train: images with their multiplicity (bootstrap)
 };
 
-static_assert(std::is_trivially_copyable_v<TaskRecord> && sizeof(TaskRecord) == 32);
+static_assert(std::is_trivially_copyable_v<TaskRecord> && sizeof(TaskRecord) == 40);
 static_assert(std::is_trivially_copyable_v<CompletionRecord> && sizeof(CompletionRecord) == 72);
 
 }  // namespace tutti

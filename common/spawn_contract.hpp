@@ -16,7 +16,8 @@ enum WorkerFd : int {
   kChannelFd = 5,         ///< memfd of this generation; gets its size with the message `start`
   kTaskBellFd = 6,        ///< eventfd: the coordinator wakes the worker
   kCompletionBellFd = 7,  ///< eventfd: the worker wakes the coordinator
-  kFirstForeignFd = 8,
+  kCheckpointFd = 8,      ///< and the next: two files without a name, written in turn; training only, else /dev/null
+  kFirstForeignFd = 10,
 };
 
 /// Exit codes of a worker. Its reasons travel in words on the control socket; these are for whoever watches it alone.

@@ -25,6 +25,15 @@ enum class CombineRule : std::uint8_t {
   none,
 };
 
+/// What happens to a member whose workers die more often than its restart budget allows; `fail` and `degrade` at once.
+enum class OnWorkerFailure : std::uint8_t { restart, degrade, fail };
+/// What happens to a segment that kills the workers that compute it.
+enum class OnPoison : std::uint8_t { set_aside, fail };
+/// What an answer with NaN or infinity means.
+enum class OnNan : std::uint8_t { error, allow, degrade };
+/// Workers that wait beside the members' own: none, started with their libraries loaded, or loaded and warm.
+enum class Spares : std::uint8_t { none, process, member };
+
 /// What a `fake` member does wrong, and in which phase of its life.
 enum class FaultKind : std::uint8_t { none, exception, exit, abort, segfault, kill, hang, nan };
 enum class FaultPhase : std::uint8_t { load, warm_up, predict, train };
@@ -53,6 +62,21 @@ constexpr auto enum_names(CombineRule) {
                     EnumName{CombineRule::median, "median"},
                     EnumName{CombineRule::geometric_mean, "geometric_mean"},
                     EnumName{CombineRule::none, "none"}};
+}
+constexpr auto enum_names(OnWorkerFailure) {
+  return std::array{EnumName{OnWorkerFailure::restart, "restart"}, EnumName{OnWorkerFailure::degrade, "degrade"},
+                    EnumName{OnWorkerFailure::fail, "fail"}};
+}
+constexpr auto enum_names(OnPoison) {
+  return std::array{EnumName{OnPoison::set_aside, "set_aside"}, EnumName{OnPoison::fail, "fail"}};
+}
+constexpr auto enum_names(OnNan) {
+  return std::array{EnumName{OnNan::error, "error"}, EnumName{OnNan::allow, "allow"},
+                    EnumName{OnNan::degrade, "degrade"}};
+}
+constexpr auto enum_names(Spares) {
+  return std::array{EnumName{Spares::none, "none"}, EnumName{Spares::process, "process"},
+                    EnumName{Spares::member, "member"}};
 }
 constexpr auto enum_names(FaultKind) {
   return std::array{EnumName{FaultKind::none, "none"},         EnumName{FaultKind::exception, "exception"},

@@ -168,7 +168,7 @@ std::string to_yaml(const EnsembleSpec& spec) {
   map.set("threads", number(spec.threads));
   map.set("seed", number(spec.seed));
   map.set("save_members", boolean(spec.save_members));
-  map.set("on_nan", Tree::plain(spec.allow_nan ? "allow" : "error"));
+  map.set("on_nan", name_of(spec.failure.on_nan));
   map.set("start_deadline_s", number(spec.start_deadline));
   map.set("stop_deadline_s", number(spec.stop_deadline));
   set_path(map, "output", spec.output);

@@ -65,7 +65,7 @@ void read_bounds_and_rest(Fields& top, EnsembleSpec& spec) {
   top.whole("threads", spec.threads, 0, kMaxThreads);
   top.whole("seed", spec.seed, 0);
   top.boolean("save_members", spec.save_members);
-  spec.allow_nan = top.one_of_words("on_nan", std::vector<std::string>{"error", "allow"}) == "allow";
+  top.choice("on_nan", spec.failure.on_nan);
   top.number("start_deadline_s", spec.start_deadline, kDeadline);
   top.number("stop_deadline_s", spec.stop_deadline, kDeadline);
   top.path("output", spec.output);

@@ -120,6 +120,24 @@ struct CombineSpec {
   friend bool operator==(const CombineSpec&, const CombineSpec&) = default;
 };
 
+/// What is done when workers die, hang or answer nonsense.
+struct FailureSpec {
+  OnWorkerFailure on_worker_failure = OnWorkerFailure::restart;
+  std::optional<std::uint32_t> restart_limit = 5;  ///< `restarts: {limit: 5}` or `off`: per member and window
+  double restart_window = 60;                      ///< `restarts: {window_s: 60}`
+  double back_off = 0.1;  ///< `restarts: {back_off_s: 0.1}`: before the second in a row; doubles
+  /// `progress_deadline_s: auto | off | 30`: the time for one batch. auto: max(10 s, 20 x the slowest batch so far).
+  enum class Deadline { automatic, off, fixed } progress = Deadline::automatic;
+  double progress_deadline = 10;  ///< seconds, with `fixed`; the least with `automatic`
+  OnPoison on_poison = OnPoison::set_aside;
+  std::optional<std::uint32_t> poison_limit = 3;  ///< `poison_limit: 3` or `off`
+  OnNan on_nan = OnNan::error;
+  Spares spares = Spares::none;
+  bool core_files = false;     ///< workers that crash may leave core files (without the arena)
+  double drain_deadline = 10;  ///< `drain_deadline_s`: for what is in flight at Ctrl-C
+  friend bool operator==(const FailureSpec&, const FailureSpec&) = default;
+};
+
 struct EnsembleSpec {
   std::vector<MemberSpec> members;  ///< in rank order
   CombineSpec combine;
@@ -131,11 +149,12 @@ struct EnsembleSpec {
   std::uint32_t threads = 0;  ///< per worker; 0: usable cores of its set / workers that share it
   std::uint64_t seed = 0;
   bool save_members = false;
-  bool allow_nan = false;         ///< `on_nan: allow`; default `error`
-  double start_deadline = 120.0;  ///< seconds until every worker must be ready
-  double stop_deadline = 10.0;    ///< seconds for a worker to leave before it is killed
-  std::filesystem::path output;   ///< empty: a fresh numbered folder under runs/
-  std::string effective_yaml;     ///< the configuration as it is in effect, for the report
+  FailureSpec failure;
+  std::uint32_t checkpoint_segments = 2;  ///< `train: {checkpoint_segments: 2}`; below `slots` unless both are 1
+  double start_deadline = 120.0;          ///< seconds until every worker must be ready
+  double stop_deadline = 10.0;            ///< seconds for a worker to leave before it is killed
+  std::filesystem::path output;           ///< empty: a fresh numbered folder under runs/
+  std::string effective_yaml;             ///< the configuration as it is in effect, for the report
   friend bool operator==(const EnsembleSpec&, const EnsembleSpec&) = default;
 };
 

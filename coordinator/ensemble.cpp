@@ -118,6 +118,7 @@ class Ensemble::Impl {
 
   Status status(StatusDetail detail) const { return pool_.status(detail); }
   void interrupt() { pool_.fail(Error(ErrorKind::interrupted, "interrupted")); }
+  void drain() { pool_.drain(Error(ErrorKind::interrupted, "interrupted")); }
 
  private:
   /// A call of some thread on its way through the ensemble: the destructor waits for it.
@@ -227,5 +228,6 @@ TrainResult Ensemble::train(Source& source, const std::filesystem::path& folder,
 }
 Status Ensemble::status(StatusDetail detail) const { return impl_->status(detail); }
 void Ensemble::interrupt() { impl_->interrupt(); }
+void Ensemble::drain() { impl_->drain(); }
 
 }  // namespace tutti

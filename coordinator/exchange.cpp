@@ -51,7 +51,10 @@ Exchange::Step Exchange::step(const std::shared_ptr<Stream>& stream) {
       stream->work.deliver(finished);
       return Step::progressed;
     }
-    if (!stream->work.has_more()) return stream->delivered == stream->filled ? Step::done : Step::waiting;
+    const bool in_flight = stream->delivered < stream->filled;
+    if (!stream->work.has_more()) return in_flight ? Step::waiting : Step::done;
+    if (draining_ && !in_flight) throw *draining_;
+    if (draining_) return Step::waiting;
     if (free_slots_.empty()) return Step::waiting;
     const std::uint32_t slot = free_slots_.back();
     free_slots_.pop_back();
@@ -135,6 +138,13 @@ void Exchange::finish(Stream& stream, std::uint64_t index, FinishedSegment finis
 void Exchange::fail(const Error& error) {
   const std::lock_guard lock(mutex_);
   if (!failure_) failure_ = error;
+  ++changes_;
+  changed_.notify_all();
+}
+
+void Exchange::drain(const Error& error) {
+  const std::lock_guard lock(mutex_);
+  if (!draining_) draining_ = error;
   ++changes_;
   changed_.notify_all();
 }

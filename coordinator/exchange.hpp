@@ -83,6 +83,8 @@ class Exchange {
   void finish(Stream& stream, std::uint64_t index, FinishedSegment finished);
   /// Ends every present and future step with this error. The first failure stays.
   void fail(const Error& error);
+  /// No slot is filled any more: a stream delivers what is in flight, and then its step throws this error.
+  void drain(const Error& error);
   std::optional<Error> failure() const;
 
   std::uint64_t input_bytes_copied() const;
@@ -99,6 +101,7 @@ class Exchange {
   std::uint64_t changes_ = 0;
   std::vector<std::uint32_t> free_slots_;
   std::optional<Error> failure_;
+  std::optional<Error> draining_;
   std::uint64_t input_bytes_copied_ = 0;
 };
 

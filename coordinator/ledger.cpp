@@ -7,7 +7,7 @@ namespace tutti {
 
 std::uint64_t Ledger::open(std::uint32_t slot, std::uint32_t images, TaskKind kind, const std::vector<bool>& asked) {
   assert(asked.size() == members_);
-  Segment segment{slot, images, kind, 0, std::vector<Row>(members_)};
+  Segment segment{slot, images, kind, false, 0, std::vector<Row>(members_)};
   for (std::size_t rank = 0; rank < members_; ++rank) {
     segment.rows[rank].asked = asked[rank];
     segment.open += asked[rank] ? 1 : 0;
@@ -37,6 +37,7 @@ Verdict Ledger::accept(std::size_t rank, std::uint32_t generation, const Complet
   const bool sensible = record.status == CompletionStatus::done || record.status == CompletionStatus::not_finite;
   if (!matches || !sensible) return Verdict::violation;
   row.answered = true;
+  row.present = true;
   row.completion = record;
   return --segment.open == 0 ? Verdict::segment_done : Verdict::accepted;
 }

@@ -26,6 +26,7 @@ class Ledger {
   struct Row {
     bool asked = false;
     bool answered = false;
+    bool present = false;  ///< answered, and the answer is part of the result
     TaskRecord task;
     CompletionRecord completion;
   };
@@ -33,6 +34,7 @@ class Ledger {
     std::uint32_t slot = 0;
     std::uint32_t images = 0;
     TaskKind kind = TaskKind::predict;
+    bool set_aside = false;  ///< it killed too many workers: there is no result
     std::size_t open = 0;   ///< members asked that have not answered
     std::vector<Row> rows;  ///< by rank
   };

@@ -58,7 +58,9 @@ class Planner {
       : spec_(spec), machine_(machine), input_(input), options_(options) {
     plan_.combine = spec.combine;
     plan_.arena = {spec.slots, spec.segment_images, input.shape};
-    plan_.allow_nan = spec.allow_nan;
+    plan_.failure = spec.failure;
+    plan_.training = options.training;
+    plan_.checkpoint_segments = spec.checkpoint_segments;
     plan_.debugging = !options.debug_member.empty();
     plan_.start_deadline = std::chrono::duration<double>(spec.start_deadline);
     plan_.stop_deadline = std::chrono::duration<double>(spec.stop_deadline);

@@ -34,8 +34,10 @@ struct Plan {
   config::CombineSpec combine;
   std::vector<float> weights;  ///< of the combination, in rank order
   ArenaLayout arena;
-  bool allow_nan = false;
-  bool debugging = false;  ///< deadlines are off
+  config::FailureSpec failure;
+  bool training = false;
+  std::uint32_t checkpoint_segments = 1;  ///< tasks between two checkpoints of a training member
+  bool debugging = false;                 ///< deadlines are off
   std::chrono::duration<double> start_deadline{};
   std::chrono::duration<double> stop_deadline{};
   std::vector<Bound> bounds;       ///< the named terms; their sum is the need

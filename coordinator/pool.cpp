@@ -128,7 +128,7 @@ void Pool::on_ready(std::size_t rank, const control::Ready& ready) {
     member.warm_up_seconds = ready.warm_up_seconds;
   }
   try {
-    workers_[rank]->start({workers_[rank]->generation(), ready.width, plan_.arena, plan_.allow_nan});
+    workers_[rank]->start({workers_[rank]->generation(), ready.width, plan_.arena, plan_.failure.on_nan == OnNan::allow});
   } catch (const Error& error) {
     return fail_on_loop(error);
   }
@@ -276,6 +276,17 @@ void Pool::fail(const Error& error) {
   boost::asio::post(loop_, [this, error] { fail_on_loop(error); });
 }
 
+void Pool::drain(const Error& error) {
+  exchange_->drain(error);
+  boost::asio::post(loop_, [this, error] {
+    drain_timer_.expires_after(
+        std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(plan_.failure.drain_deadline)));
+    drain_timer_.async_wait([this, error](const boost::system::error_code& cancelled) {
+      if (!cancelled) fail_on_loop(error);
+    });
+  });
+}
+
 // The state first: whoever is woken by the error and looks at the status finds the pool failed.
 void Pool::announce(const Error& error) {
   {
@@ -340,6 +351,7 @@ void Pool::leave_when_gone() {
   const bool any = std::any_of(workers_.begin(), workers_.end(), [](const auto& worker) { return worker->alive(); });
   if (!stopping_ || any) return;
   timer_.cancel();
+  drain_timer_.cancel();
   keep_running_.reset();
 }
 

@@ -46,6 +46,9 @@ class Pool final : private WorkerListener {
 
   /// Ends everything that runs or is asked for later with this error.
   void fail(const Error& error);
+  /// Refuses what is asked for later, lets what is in flight finish, and then, after the drain deadline at the latest,
+  /// ends everything with this error.
+  void drain(const Error& error);
   Status status(StatusDetail detail) const;
 
  private:
@@ -93,6 +96,7 @@ class Pool final : private WorkerListener {
   boost::asio::io_context loop_{1};
   std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> keep_running_;
   boost::asio::steady_timer timer_{loop_};  // start-up, then shutdown; never while the pool is idle
+  boost::asio::steady_timer drain_timer_{loop_};
   std::vector<std::shared_ptr<WorkerProcess>> workers_;
   std::vector<std::uint32_t> widths_;
   std::size_t ready_count_ = 0;

@@ -24,7 +24,7 @@ TEST_CASE("without further keys the defaults hold") {
   CHECK(spec.threads == 0);
   CHECK(spec.seed == 0);
   CHECK_FALSE(spec.save_members);
-  CHECK_FALSE(spec.allow_nan);
+  CHECK(spec.failure.on_nan == OnNan::error);
   CHECK(spec.start_deadline == 120.0);
   CHECK(spec.stop_deadline == 10.0);
   CHECK(spec.output.empty());
@@ -40,7 +40,7 @@ TEST_CASE("every top-level key is read") {
   CHECK(spec.threads == 5);
   CHECK(spec.seed == 6);
   CHECK(spec.save_members);
-  CHECK(spec.allow_nan);
+  CHECK(spec.failure.on_nan == OnNan::allow);
   CHECK(spec.start_deadline == 0.5);
   CHECK(spec.stop_deadline == 2.0);
   CHECK(spec.output == "runs/x");

@@ -114,7 +114,7 @@ TEST_CASE("an answer that is not finite names member and segment and image") {
 
 TEST_CASE("an answer that is not finite passes where it is allowed") {
   auto spec = with_fault(FaultKind::nan, FaultPhase::predict, 4);
-  spec.allow_nan = true;
+  spec.failure.on_nan = OnNan::allow;
   Ensemble ensemble(published(spec), with_worker());
   const auto images = random_images(80);
   const auto values = ensemble.predict(view(images)).values;

@@ -59,6 +59,28 @@ enum class StatusDetail { counters, memory };
 
 enum class PoolState { starting, ready, failed, stopped };
 
+/// What a member's worker is doing. `absent`: it died more often than the budget allows, and the ensemble goes on
+/// without it.
+enum class WorkerState { starting, running, waiting, ending, absent };
+TUTTI_API const char* to_text(WorkerState state);  ///< "starting", ...
+
+/// What went wrong so far, in numbers.
+struct FaultCounts {
+  std::uint64_t deaths = 0;              ///< workers that ended before they were told to, whatever the cause
+  std::uint64_t hangs = 0;               ///< of these: killed since they made no progress
+  std::uint64_t violations = 0;          ///< of these: killed since they wrote nonsense
+  std::uint64_t out_of_memory = 0;       ///< of these: killed by the kernel for want of memory
+  std::uint64_t restarts = 0;            ///< replacements that were started
+  std::uint64_t handed_out_again = 0;    ///< tasks
+  std::uint64_t stale_dropped = 0;       ///< answers of earlier generations
+  std::uint64_t set_aside = 0;           ///< segments
+  std::uint64_t not_finite_dropped = 0;  ///< answers left out by `on_nan: degrade`
+  std::uint64_t missed_wake_ups = 0;     ///< always 0, or the doorbells are broken
+  std::uint64_t stalls = 0;              ///< times that the coordinator itself had been stopped
+  std::vector<int> abandoned_pids;       ///< processes that did not end even after SIGKILL
+  friend bool operator==(const FaultCounts&, const FaultCounts&) = default;
+};
+
 /// One member as it is now.
 struct MemberStatus {
   std::string name;
@@ -69,7 +91,12 @@ struct MemberStatus {
   std::uint32_t threads = 0;
   int pid = 0;  ///< 0 when gone
   bool alive = false;
-  std::uint32_t width = 0;  ///< classes or features
+  WorkerState state = WorkerState::starting;
+  std::uint32_t generation = 0;  ///< of the worker: how often it was replaced
+  std::uint64_t deaths = 0;
+  std::string absent_reason;                         ///< empty unless absent
+  std::optional<std::uint64_t> absent_from_segment;  ///< the first segment without it, counted over the pool's life
+  std::uint32_t width = 0;                           ///< classes or features
   std::uint64_t parameters = 0;
   double load_seconds = 0;
   double warm_up_seconds = 0;
@@ -91,7 +118,8 @@ struct Status {
   double start_up_seconds = 0;        ///< from the constructor's begin to all ready
   std::uint64_t input_bytes_copied = 0;
   std::uint64_t arena_bytes = 0;
-  double coordinator_cpu_seconds = 0;      ///< of the internal thread
+  double coordinator_cpu_seconds = 0;  ///< of the internal thread
+  FaultCounts faults;
   std::optional<std::uint64_t> pss_bytes;  ///< of this process and all workers; with StatusDetail::memory
 };
 
@@ -106,12 +134,14 @@ struct EpochResult {
 };
 
 struct TrainResult {
-  std::vector<std::filesystem::path> weights;  ///< one file per member, in rank order
+  std::vector<std::filesystem::path> weights;  ///< one file per member, in rank order; empty for an absent member
 };
 
 /// Thread-safe: every method may be called from any thread, any number of times, also at the same time; but no answer
-/// may be waited for inside a source or a sink of the same ensemble. A worker that
-/// dies ends the pool: running calls and later ones throw the same Error(failed), which names the member.
+/// may be waited for inside a source or a sink of the same ensemble. A worker that dies, hangs or writes nonsense is
+/// replaced, and its unanswered segments are computed again: the answers stay the same to the last bit. Where that is
+/// not possible (`on_worker_failure`), running calls and later ones throw the same Error(failed), which names the
+/// member.
 class TUTTI_API Ensemble {
  public:
   /// Starts the workers and returns when all are loaded and warm. Throws Error; nothing is left running then.
@@ -137,9 +167,12 @@ class TUTTI_API Ensemble {
                     const std::function<void(const EpochResult&)>& on_epoch = {});
 
   Status status(StatusDetail detail = StatusDetail::counters) const;
-  /// Ends running calls with Error(interrupted), and refuses later ones. For a program's Ctrl-C; not for use inside a
-  /// signal handler.
+  /// Ends running calls with Error(interrupted), and refuses later ones. For a program's second Ctrl-C; not for use
+  /// inside a signal handler.
   void interrupt();
+  /// Stops intake: running calls deliver the segments that are in flight and then throw Error(interrupted), after
+  /// `drain_deadline_s` at the latest; later calls are refused. Returns at once. For a program's first Ctrl-C.
+  void drain();
 
  private:
   class Impl;
