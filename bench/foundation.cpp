@@ -3,7 +3,6 @@
 // It compares nothing with other systems.
 #include <fmt/format.h>
 #include <sys/resource.h>
-#include <sys/utsname.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -16,24 +15,19 @@
 
 #include <tutti/ensemble.hpp>
 
-#include "common/build_id.hpp"
+#include "bench/rows.hpp"
 #include "coordinator/input.hpp"
 
 namespace {
 
 using namespace tutti;
+using namespace tutti::bench;
 
 /// Takes the answers and drops them.
 class NullSink final : public Sink {
  public:
   void write(const SegmentResult&) override {}
 };
-
-std::string members_yaml(const std::string& model, int members) {
-  std::string yaml = "members:\n";
-  for (int m = 0; m < members; ++m) yaml += fmt::format("  - {{name: m{}, model: {}}}\n", m, model);
-  return yaml + "assignment: cpu\n";
-}
 
 double process_cpu_seconds() {
   rusage usage{};
@@ -55,12 +49,6 @@ std::uint64_t activity_of(int pid) {
   for (std::string line; std::getline(status, line);)
     if (line.starts_with("voluntary_ctxt_switches:")) activity += std::stoull(line.substr(24));
   return activity;
-}
-
-void print_row(const std::string& name, std::vector<double> samples, const std::string& unit, const std::string& aim) {
-  std::sort(samples.begin(), samples.end());
-  fmt::print("{:<58}  {:>9.2f}  {:>9.2f}  {:>9.2f}  {:<6}  {}\n", name, samples[samples.size() / 2], samples.front(),
-             samples.back(), unit, aim);
 }
 
 std::vector<double> repeat(int repeats, const std::function<double()>& measure) {
@@ -140,17 +128,6 @@ void measure_idle(const Spec& spec) {
             "", "0");
 }
 
-void print_certificate(int repeats) {
-  utsname system{};
-  ::uname(&system);
-  std::string cpu = "unknown CPU";
-  std::ifstream in("/proc/cpuinfo");
-  for (std::string line; std::getline(in, line);)
-    if (line.starts_with("model name")) cpu = line.substr(line.find(':') + 2);
-  fmt::print("# tutti {} | {} x {} | Linux {} | g++/clang {} | {} repeats\n", build_id(),
-             std::thread::hardware_concurrency(), cpu, system.release, __VERSION__, repeats);
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -162,7 +139,7 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   try {
     print_certificate(repeats);
-    fmt::print("{:<58}  {:>9}  {:>9}  {:>9}  {:<6}  {}\n", "figure", "median", "min", "max", "unit", "aim");
+    print_header();
     const std::string input = "input: {shape: [3, 32, 32]}\nbatch_images: 20\n";
     const Spec fakes = parse_spec(members_yaml("{kind: fake}", 4) + input);
     measure_start("4 fake members", fakes, repeats, "");

@@ -82,6 +82,9 @@ class RingProducer {
     return RingStatus::ok;
   }
 
+  /// Whether something that was pushed has not been popped.
+  bool unread() const { return place_.header->head.load(std::memory_order_acquire) != tail_; }
+
   /// To be asked after a push: true where the doorbell must ring.
   bool consumer_is_parked() const { return place_.header->parked.load(std::memory_order_seq_cst) != 0; }
 
@@ -115,6 +118,9 @@ class RingConsumer {
     place_.header->head.store(++head_, std::memory_order_release);
     return RingStatus::ok;
   }
+
+  /// Whether there is something to pop.
+  bool ready() const { return place_.header->tail.load(std::memory_order_acquire) != head_; }
 
   /// Announces sleep. The caller must pop once more after it, and may sleep only if that says would_block.
   void park() { place_.header->parked.store(1, std::memory_order_seq_cst); }

@@ -134,6 +134,7 @@ struct FailureSpec {
   OnNan on_nan = OnNan::error;
   Spares spares = Spares::none;
   bool core_files = false;     ///< workers that crash may leave core files (without the arena)
+  double kill_deadline = 10;   ///< after SIGKILL; a process that is still there is stuck in the kernel. No key in YAML.
   double drain_deadline = 10;  ///< `drain_deadline_s`: for what is in flight at Ctrl-C
   friend bool operator==(const FailureSpec&, const FailureSpec&) = default;
 };

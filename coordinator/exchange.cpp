@@ -6,7 +6,7 @@
 namespace tutti {
 
 Exchange::Exchange(std::byte* arena, const ArenaLayout& layout, Submit submit)
-    : arena_(arena), layout_(layout), submit_(std::move(submit)) {
+    : arena_(arena), layout_(layout), submit_(std::move(submit)), holds_(layout.slots) {
   // Taken from the back: slot 0 first, and the one used last again first, while it is still in the cache.
   for (std::uint32_t slot = layout.slots; slot > 0; --slot) free_slots_.push_back(slot - 1);
 }
@@ -58,6 +58,7 @@ Exchange::Step Exchange::step(const std::shared_ptr<Stream>& stream) {
     if (free_slots_.empty()) return Step::waiting;
     const std::uint32_t slot = free_slots_.back();
     free_slots_.pop_back();
+    holds_[slot] = 1;
     lock.unlock();
     std::uint32_t images = 0;
     try {
@@ -72,7 +73,7 @@ Exchange::Step Exchange::step(const std::shared_ptr<Stream>& stream) {
     input_bytes_copied_ += images * layout_.shape.elements() * sizeof(float);
     const std::uint64_t index = stream->filled++;
     lock.unlock();
-    submit_(stream, index, slot, images);
+    submit_({stream, index, slot, images, stream->work.last()});
     return Step::progressed;
   } catch (...) {
     cancel(*stream);
@@ -96,7 +97,7 @@ void Exchange::drive(const std::shared_ptr<Stream>& stream) {
 void Exchange::cancel(Stream& stream) {
   const std::lock_guard lock(mutex_);
   stream.cancelled = true;
-  for (const auto& [index, finished] : stream.finished) free_slots_.push_back(finished.segment.slot);
+  for (const auto& [index, finished] : stream.finished) let_go(finished.segment.slot);
   stream.finished.clear();
   ++changes_;
   changed_.notify_all();
@@ -118,9 +119,20 @@ void Exchange::announce_change() {
   changed_.notify_all();
 }
 
+void Exchange::let_go(std::uint32_t slot) {
+  assert(holds_[slot] > 0);
+  if (--holds_[slot] == 0) free_slots_.push_back(slot);
+}
+
+void Exchange::hold(std::uint32_t slot) {
+  const std::lock_guard lock(mutex_);
+  assert(holds_[slot] > 0);
+  ++holds_[slot];
+}
+
 void Exchange::release(std::uint32_t slot) {
   const std::lock_guard lock(mutex_);
-  free_slots_.push_back(slot);
+  let_go(slot);
   ++changes_;
   changed_.notify_all();
 }
@@ -128,7 +140,7 @@ void Exchange::release(std::uint32_t slot) {
 void Exchange::finish(Stream& stream, std::uint64_t index, FinishedSegment finished) {
   const std::lock_guard lock(mutex_);
   if (stream.cancelled)
-    free_slots_.push_back(finished.segment.slot);
+    let_go(finished.segment.slot);
   else
     stream.finished.emplace(index, std::move(finished));
   ++changes_;

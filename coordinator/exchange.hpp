@@ -22,10 +22,10 @@
 
 namespace tutti {
 
-/// A segment that every member asked has answered. Its slot stays taken until it is delivered.
+/// A segment that every member asked has answered, or was given up for. Its slot stays taken until it is delivered.
 struct FinishedSegment {
   Ledger::Segment segment;
-  std::vector<std::shared_ptr<const Channel>> channels;  ///< by rank; where the answers lie
+  std::vector<std::shared_ptr<const Channel>> channels;  ///< by rank; where the answers lie; null where not present
 
   std::span<const float> answer(std::size_t rank) const { return channels[rank]->output(segment.slot, segment.images); }
 };
@@ -37,6 +37,8 @@ class Work {
   virtual bool has_more() const = 0;
   /// Writes the next segment into a slot of layout.images images, and returns how many it holds: at least one.
   virtual std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, std::uint32_t slot) = 0;
+  /// Asked after fill(): whether members learn from no further segment, so that they keep what they have learnt.
+  virtual bool last() const { return false; }
   /// In the order of filling.
   virtual void deliver(const FinishedSegment& finished) = 0;
 };
@@ -57,11 +59,20 @@ struct Stream {
   bool cancelled = false;
 };
 
+/// A slot with the images of a stream's next segment.
+struct FilledSegment {
+  std::shared_ptr<Stream> stream;
+  std::uint64_t index = 0;  ///< within the stream
+  std::uint32_t slot = 0;
+  std::uint32_t images = 0;
+  bool last = false;  ///< see Work::last()
+};
+
 /// Thread-safe.
 class Exchange {
  public:
-  /// Hands a filled slot to the loop: stream, index within it, slot, images.
-  using Submit = std::function<void(std::shared_ptr<Stream>, std::uint64_t, std::uint32_t, std::uint32_t)>;
+  /// Hands a filled slot to the loop.
+  using Submit = std::function<void(FilledSegment)>;
 
   Exchange(std::byte* arena, const ArenaLayout& layout, Submit submit);
 
@@ -81,6 +92,9 @@ class Exchange {
 
   // ---- loop
   void finish(Stream& stream, std::uint64_t index, FinishedSegment finished);
+  /// One more reason to keep a slot that is taken, besides its driver; and one less. It is free when none is left.
+  void hold(std::uint32_t slot);
+  void release(std::uint32_t slot);
   /// Ends every present and future step with this error. The first failure stays.
   void fail(const Error& error);
   /// No slot is filled any more: a stream delivers what is in flight, and then its step throws this error.
@@ -90,7 +104,7 @@ class Exchange {
   std::uint64_t input_bytes_copied() const;
 
  private:
-  void release(std::uint32_t slot);
+  void let_go(std::uint32_t slot);
   void check() const;
 
   std::byte* const arena_;
@@ -100,6 +114,7 @@ class Exchange {
   std::condition_variable changed_;
   std::uint64_t changes_ = 0;
   std::vector<std::uint32_t> free_slots_;
+  std::vector<std::uint32_t> holds_;  // by slot
   std::optional<Error> failure_;
   std::optional<Error> draining_;
   std::uint64_t input_bytes_copied_ = 0;

@@ -10,26 +10,26 @@
 
 #include <boost/asio/post.hpp>
 
+#include "common/fault_point.hpp"
 #include "common/log.hpp"
 #include "common/thread.hpp"
 
 namespace tutti {
 namespace {
 
-// A process that is still there so long after SIGKILL is stuck in the kernel.
-constexpr std::chrono::seconds kKillDeadline{10};
-// Values per image that a member may answer; with the bounds of the configuration no sum of bytes can overflow.
-constexpr std::uint32_t kMaxWidth = 1U << 24;
+std::chrono::steady_clock::duration ticks_of(std::chrono::duration<double> seconds) {
+  return std::chrono::duration_cast<std::chrono::steady_clock::duration>(seconds);
+}
 
 }  // namespace
 
 Pool::Pool(Plan plan, std::filesystem::path worker_program, std::string debug_member)
     : plan_(std::move(plan)),
-      program_(std::move(worker_program)),
-      debug_member_(std::move(debug_member)),
       arena_file_(MemoryFile::create("arena")),
-      widths_(plan_.workers.size()),
-      ledger_(plan_.workers.size()) {
+      roster_(loop_, static_cast<WorkerListener&>(*this),
+              {plan_, std::move(worker_program), arena_file_.fd(), std::move(debug_member)}),
+      supervisor_(supervisor_setting()),
+      widths_(plan_.workers.size()) {
   make_arena();
   for (const WorkerPlan& worker : plan_.workers) {
     MemberStatus member;
@@ -46,7 +46,10 @@ Pool::Pool(Plan plan, std::filesystem::path worker_program, std::string debug_me
   std::future<void> started = started_->get_future();
   thread_ = start_thread("tutti-loop", [this] { run_loop(); });
   loop_thread_ = thread_.native_handle();
-  boost::asio::post(loop_, [this] { spawn_workers(); });
+  boost::asio::post(loop_, [this] {
+    supervisor_.start(Clock::now());
+    carry_out();
+  });
   try {
     started.get();
   } catch (...) {
@@ -57,6 +60,19 @@ Pool::Pool(Plan plan, std::filesystem::path worker_program, std::string debug_me
 
 Pool::~Pool() { stop(); }
 
+SupervisorSetting Pool::supervisor_setting() const {
+  SupervisorSetting setting;
+  for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank) setting.places.push_back(place_of(rank));
+  setting.policy = plan_.failure;
+  setting.deadlines = !plan_.debugging;
+  setting.start_deadline = plan_.start_deadline;
+  setting.kill_deadline = std::chrono::duration<double>(plan_.failure.kill_deadline);
+  setting.slots = plan_.arena.slots;
+  setting.segment_images = plan_.arena.images;
+  setting.checkpoint_segments = plan_.checkpoint_segments;
+  return setting;
+}
+
 void Pool::make_arena() {
   arena_file_.allocate(plan_.arena.bytes(), "the arena");
   arena_file_.seal_size();
@@ -64,12 +80,11 @@ void Pool::make_arena() {
   // From here on only this mapping can write: a worker that tries gets an error, not somebody else's images.
   arena_file_.seal_future_write();
   arena_.exclude_from_core_dumps();
-  exchange_ = std::make_unique<Exchange>(
-      arena_.data(), plan_.arena,
-      [this](std::shared_ptr<Stream> stream, std::uint64_t index, std::uint32_t slot, std::uint32_t images) {
-        boost::asio::post(
-            loop_, [this, stream = std::move(stream), index, slot, images] { submit(stream, index, slot, images); });
-      });
+  fault_point("coordinator.arena_made");
+  exchange_ = std::make_unique<Exchange>(arena_.data(), plan_.arena, [this](FilledSegment filled) {
+    fault_point("coordinator.segment_filled");
+    boost::asio::post(loop_, [this, filled = std::move(filled)] { submit(filled); });
+  });
 }
 
 // This thread also spawns: the workers' death signal follows it. What nobody foresaw ends the pool, not the program.
@@ -86,58 +101,7 @@ void Pool::run_loop() {
   }
 }
 
-void Pool::spawn_workers() {
-  try {
-    for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank) {
-      const WorkerPlan& worker = plan_.workers[rank];
-      workers_.push_back(std::make_shared<WorkerProcess>(
-          loop_, static_cast<WorkerListener&>(*this),
-          WorkerProcess::Setting{rank, 0, &worker, program_, arena_file_.fd(), worker.request.name == debug_member_}));
-      workers_.back()->spawn();
-      const std::lock_guard lock(status_mutex_);
-      status_.members[rank].pid = workers_.back()->pid();
-      status_.members[rank].alive = true;
-    }
-  } catch (const Error& error) {
-    return fail_on_loop(error);
-  }
-  if (plan_.debugging) return;
-  timer_.expires_after(std::chrono::duration_cast<Clock::duration>(plan_.start_deadline));
-  timer_.async_wait([this](const boost::system::error_code& error) {
-    if (error || ready_count_ == workers_.size()) return;
-    std::string late;
-    for (std::size_t rank = 0; rank < widths_.size(); ++rank)
-      if (widths_[rank] == 0) late += (late.empty() ? "" : ", ") + place_of(rank);
-    fail_on_loop(Error(ErrorKind::failed, fmt::format("not ready within {} s: {}", plan_.start_deadline.count(), late),
-                       {}, "raise 'start_deadline_s' if loading and warm-up take that long"));
-  });
-}
-
-void Pool::on_ready(std::size_t rank, const control::Ready& ready) {
-  if (widths_[rank] != 0) return on_violation(rank, "it is ready twice");
-  if (ready.width == 0 || ready.width > kMaxWidth)
-    return on_violation(rank, fmt::format("it says that it answers {} values per image", ready.width));
-  widths_[rank] = ready.width;
-  {
-    const std::lock_guard lock(status_mutex_);
-    MemberStatus& member = status_.members[rank];
-    member.backend = ready.backend;
-    member.width = ready.width;
-    member.parameters = ready.parameters;
-    member.load_seconds = ready.load_seconds;
-    member.warm_up_seconds = ready.warm_up_seconds;
-  }
-  try {
-    workers_[rank]->start({workers_[rank]->generation(), ready.width, plan_.arena, plan_.failure.on_nan == OnNan::allow});
-  } catch (const Error& error) {
-    return fail_on_loop(error);
-  }
-  if (++ready_count_ == workers_.size()) all_ready();
-}
-
-void Pool::all_ready() {
-  if (stopping_) return;  // the timer is shutdown's now
-  timer_.cancel();
+void Pool::all_running() {
   for (std::size_t rank = 1; rank < widths_.size() && plan_.combine.rule != CombineRule::none; ++rank) {
     if (widths_[rank] == widths_[0]) continue;
     return fail_on_loop(
@@ -146,6 +110,7 @@ void Pool::all_ready() {
                           plan_.workers[0].request.name, widths_[0], plan_.workers[rank].request.name, widths_[rank]),
               {}, "use models of the same classes, or 'combine: {rule: none}'"));
   }
+  was_running_ = true;
   const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
   {
     const std::lock_guard lock(status_mutex_);
@@ -153,118 +118,30 @@ void Pool::all_ready() {
     status_.state = PoolState::ready;
     status_.start_up_seconds = seconds;
   }
-  log::debug("{} workers ready after {:.2f} s", workers_.size(), seconds);
+  log::debug("{} workers ready after {:.2f} s", plan_.workers.size(), seconds);
+  fault_point("coordinator.all_ready");
+  for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank) roster_.make_spare(rank);
   started_->set_value();
   started_.reset();
 }
 
-void Pool::submit(const std::shared_ptr<Stream>& stream, std::uint64_t index, std::uint32_t slot,
-                  std::uint32_t images) {
-  if (stopping_ || exchange_->failure()) return;
-  const std::uint64_t segment = ledger_.open(slot, images, stream->kind, stream->asked);
-  running_.emplace(segment, Running{stream, index});
-  for (std::size_t rank = 0; rank < workers_.size(); ++rank) {
-    if (!stream->asked[rank]) continue;
-    workers_[rank]->hand_out(ledger_.hand_out(segment, rank, workers_[rank]->generation()));
-    const std::lock_guard lock(status_mutex_);
-    ++status_.members[rank].segments_handed_out;
-  }
-}
-
-void Pool::on_completion(std::size_t rank, const CompletionRecord& record) {
-  const Verdict verdict = ledger_.accept(rank, workers_[rank]->generation(), record);
-  if (verdict == Verdict::stale) return;
-  if (verdict == Verdict::violation) {
-    workers_[rank]->kill();
-    return on_violation(rank, "it answered a task that it was not given");
-  }
-  {
-    const std::lock_guard lock(status_mutex_);
-    MemberStatus& member = status_.members[rank];
-    ++member.segments_answered;
-    member.images += record.images;
-    member.busy_seconds += static_cast<double>(record.busy_nanoseconds) * 1e-9;
-  }
-  if (record.status == CompletionStatus::not_finite) return fail_on_loop(not_finite(rank, record));
-  if (verdict == Verdict::segment_done) finish_segment(record.segment);
-}
-
-Error Pool::not_finite(std::size_t rank, const CompletionRecord& record) const {
-  const Running& running = running_.at(record.segment);
-  if (running.stream->kind == TaskKind::train)
-    return Error(ErrorKind::failed, fmt::format("{} diverged: its loss is NaN or infinite", place_of(rank)), {},
-                 "lower its 'learning_rate', or look at the images and their labels");
-  return Error(ErrorKind::failed,
-               fmt::format("{} answered with NaN or infinity on segment {}", place_of(rank), running.index),
-               fmt::format("first in image {} of the segment", record.detail),
-               "check the model and its input; 'on_nan: allow' lets such values into the result");
-}
-
-void Pool::finish_segment(std::uint64_t segment) {
-  const auto found = running_.find(segment);
-  assert(found != running_.end());
-  FinishedSegment finished{ledger_.close(segment), {}};
-  for (const auto& worker : workers_) finished.channels.push_back(worker->channel());
-  exchange_->finish(*found->second.stream, found->second.index, std::move(finished));
-  running_.erase(found);
-}
+// ---- commands, failure, end ----------------------------------------------------------------------------------------
 
 void Pool::command(std::vector<control::Message> messages) {
   assert(messages.size() == plan_.workers.size());
+  const bool save = std::holds_alternative<control::Save>(messages.front());
   std::vector<std::string> texts;
   for (const control::Message& message : messages) texts.push_back(control::encode(message));
   std::promise<void> promise;
   std::future<void> answered = promise.get_future();
-  boost::asio::post(loop_, [this, texts = std::move(texts), promise = std::move(promise)]() mutable {
+  boost::asio::post(loop_, [this, save, texts = std::move(texts), promise = std::move(promise)]() mutable {
     command_ = std::move(promise);
-    command_problem_.reset();
-    command_open_.assign(workers_.size(), true);
+    command_texts_ = std::move(texts);
     if (const auto failure = exchange_->failure()) return fail_on_loop(*failure);
-    for (std::size_t rank = 0; rank < workers_.size(); ++rank) workers_[rank]->send_text(texts[rank]);
+    supervisor_.command(save ? Supervisor::Command::save : Supervisor::Command::begin_training, Clock::now());
+    carry_out();
   });
   answered.get();
-}
-
-void Pool::on_done(std::size_t rank, const control::Done& done) {
-  if (!command_ || !command_open_[rank]) {
-    workers_[rank]->kill();
-    return on_violation(rank, "it answered a command that it was not given");
-  }
-  command_open_[rank] = false;
-  if (!done.problem.empty() && !command_problem_)
-    command_problem_ = Error(ErrorKind::failed, fmt::format("{}: {}", place_of(rank), done.problem), {}, done.hint);
-  if (std::find(command_open_.begin(), command_open_.end(), true) != command_open_.end()) return;
-  if (command_problem_)
-    command_->set_exception(std::make_exception_ptr(*command_problem_));
-  else
-    command_->set_value();
-  command_.reset();
-}
-
-void Pool::on_violation(std::size_t rank, const std::string& what) {
-  fail_on_loop(Error(ErrorKind::failed, fmt::format("{} broke the protocol: {}", place_of(rank), what),
-                     "the worker was killed", "its memory may be corrupted; report it if it happens again"));
-}
-
-void Pool::on_gone(std::size_t rank, const ExitStatus& status, const std::optional<control::Failure>& reason) {
-  {
-    const std::lock_guard lock(status_mutex_);
-    status_.members[rank].alive = false;
-    status_.members[rank].pid = 0;
-  }
-  if (!stopping_ && !exchange_->failure()) fail_on_loop(death(rank, status, reason));
-  leave_when_gone();
-}
-
-Error Pool::death(std::size_t rank, const ExitStatus& status, const std::optional<control::Failure>& reason) const {
-  const auto open = ledger_.unanswered(rank);
-  const std::string where = open.empty() ? std::string(started_ ? " while starting" : "")
-                            : running_.contains(open.front())
-                                ? fmt::format(" on segment {}", running_.at(open.front()).index)
-                                : "";
-  if (!reason) return Error(ErrorKind::failed, fmt::format("{} died{}: it {}", place_of(rank), where, to_text(status)));
-  return Error(reason->usage ? ErrorKind::usage : ErrorKind::failed,
-               fmt::format("{} failed{}: {}", place_of(rank), where, reason->text), {}, reason->hint);
 }
 
 std::string Pool::place_of(std::size_t rank) const {
@@ -279,8 +156,7 @@ void Pool::fail(const Error& error) {
 void Pool::drain(const Error& error) {
   exchange_->drain(error);
   boost::asio::post(loop_, [this, error] {
-    drain_timer_.expires_after(
-        std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(plan_.failure.drain_deadline)));
+    drain_timer_.expires_after(ticks_of(std::chrono::duration<double>(plan_.failure.drain_deadline)));
     drain_timer_.async_wait([this, error](const boost::system::error_code& cancelled) {
       if (!cancelled) fail_on_loop(error);
     });
@@ -298,46 +174,48 @@ void Pool::announce(const Error& error) {
 
 // What runs ends now; the workers are of no use any more.
 void Pool::fail_on_loop(const Error& error) {
+  failed_ = true;
   announce(error);
   for (auto* waiting : {&started_, &command_}) {
     if (!*waiting) continue;
     (*waiting)->set_exception(std::make_exception_ptr(error));
     waiting->reset();
   }
+  tick_timer_.cancel();
   kill_all();
 }
 
 void Pool::kill_all() {
-  for (const auto& worker : workers_) worker->kill();
+  roster_.for_each_alive([](WorkerProcess& worker) { worker.kill(); });
 }
 
-// Step 1: no intake. Step 2: idle workers are told to leave, computing ones are terminated: nobody waits for their
-// answers. Step 3, after the deadline: kill. Step 4, long after that: report and abandon.
+// Step 1: no intake. Step 2: idle workers are told to leave, computing ones and spares, which may be loading, are
+// terminated: nobody waits for their answers. Step 3, after the deadline: kill. Step 4, long after that: report and
+// leave behind.
 void Pool::stop() {
   if (!thread_.joinable()) return;
   boost::asio::post(loop_, [this] {
+    const bool computing = supervisor_.busy();
     stopping_ = true;
-    const bool computing = !ledger_.idle();
-    for (const auto& worker : workers_) {
-      if (!worker->alive()) continue;
-      if (computing)
-        worker->terminate();
+    tick_timer_.cancel();
+    roster_.for_each_alive([&](WorkerProcess& worker) {
+      if (computing || !worker.channel())
+        worker.terminate();
       else
-        worker->send(control::Stop{});
-    }
-    timer_.expires_after(std::chrono::duration_cast<Clock::duration>(plan_.stop_deadline));
-    timer_.async_wait([this](const boost::system::error_code& cancelled) {
+        worker.send(control::Stop{});
+    });
+    stop_timer_.expires_after(ticks_of(plan_.stop_deadline));
+    stop_timer_.async_wait([this](const boost::system::error_code& cancelled) {
       if (cancelled) return;
       kill_all();
-      timer_.expires_after(kKillDeadline);
-      timer_.async_wait([this](const boost::system::error_code& cancelled_too) {
+      stop_timer_.expires_after(ticks_of(std::chrono::duration<double>(plan_.failure.kill_deadline)));
+      stop_timer_.async_wait([this](const boost::system::error_code& cancelled_too) {
         if (cancelled_too) return;
-        for (const auto& worker : workers_) {
-          if (!worker->alive()) continue;
-          log::error("worker {} does not end even after SIGKILL; it is left behind", worker->pid());
-          worker->abandon();
-        }
-        leave_when_gone();
+        roster_.for_each_alive([this](WorkerProcess& worker) {
+          log::error("worker {} does not end even after SIGKILL; it is left behind", worker.pid());
+          abandoned_pids_.push_back(worker.pid());
+        });
+        loop_.stop();
       });
     });
     leave_when_gone();
@@ -348,11 +226,29 @@ void Pool::stop() {
 }
 
 void Pool::leave_when_gone() {
-  const bool any = std::any_of(workers_.begin(), workers_.end(), [](const auto& worker) { return worker->alive(); });
-  if (!stopping_ || any) return;
-  timer_.cancel();
+  if (!stopping_ || roster_.any_alive()) return;
+  stop_timer_.cancel();
   drain_timer_.cancel();
   keep_running_.reset();
+  // Abandoned processes are not waited for.
+  loop_.stop();
+}
+
+// ---- status --------------------------------------------------------------------------------------------------------
+
+void Pool::refresh_status() {
+  const std::lock_guard lock(status_mutex_);
+  status_.faults = supervisor_.counts();
+  status_.faults.missed_wake_ups = missed_wake_ups_;
+  status_.faults.stalls = stalls_;
+  status_.faults.abandoned_pids = abandoned_pids_;
+  for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank) {
+    MemberStatus& member = status_.members[rank];
+    supervisor_.describe(rank, member);
+    const auto& worker = roster_.worker(rank);
+    member.alive = worker && worker->alive();
+    member.pid = member.alive ? worker->pid() : 0;
+  }
 }
 
 Status Pool::status(StatusDetail detail) const {

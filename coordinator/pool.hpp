@@ -1,5 +1,6 @@
 // The workers of one ensemble and the loop that drives them. All of its state lives on the loop's thread; other
-// threads reach it by posting, through the exchange, and by reading the status under its mutex.
+// threads reach it by posting, through the exchange, and by reading the status under its mutex. What is to be done when
+// something happens is decided by the supervisor; the pool reports events to it and carries its actions out.
 #pragma once
 
 #include <chrono>
@@ -18,9 +19,10 @@
 #include <tutti/ensemble.hpp>
 
 #include "coordinator/exchange.hpp"
-#include "coordinator/ledger.hpp"
+#include "coordinator/oom.hpp"
 #include "coordinator/plan.hpp"
-#include "coordinator/worker_process.hpp"
+#include "coordinator/roster.hpp"
+#include "coordinator/supervisor.hpp"
 
 namespace tutti {
 
@@ -39,9 +41,10 @@ class Pool final : private WorkerListener {
   /// Values per image of each member.
   const std::vector<std::uint32_t>& widths() const noexcept { return widths_; }
 
-  /// Sends messages[rank] to each worker and waits until every one has answered `done`. Not on the loop's thread; one
-  /// at a time, and only while no task is in flight. Throws the pool's failure, or what the first of them could not do;
-  /// the others have done it then, and the pool lives.
+  /// Sends messages[rank] to each worker and waits until every one that is left has answered `done`; a replacement is
+  /// told again. All are of one kind, begin_training or save. Not on the loop's thread; one at a time, and only while
+  /// no task is in flight. Throws the pool's failure, or what the first of them could not do; the others have done it
+  /// then, and the pool lives.
   void command(std::vector<control::Message> messages);
 
   /// Ends everything that runs or is asked for later with this error.
@@ -55,37 +58,56 @@ class Pool final : private WorkerListener {
   using Clock = std::chrono::steady_clock;
 
   // ---- events of the workers, on the loop's thread
-  void on_ready(std::size_t rank, const control::Ready& ready) override;
-  void on_completion(std::size_t rank, const CompletionRecord& record) override;
-  void on_done(std::size_t rank, const control::Done& done) override;
-  void on_gone(std::size_t rank, const ExitStatus& status, const std::optional<control::Failure>& reason) override;
-  void on_violation(std::size_t rank, const std::string& what) override;
+  void on_ready(WorkerProcess& worker, const control::Ready& ready) override;
+  void on_completion(WorkerProcess& worker, const CompletionRecord& record) override;
+  void on_done(WorkerProcess& worker, const control::Done& done) override;
+  void on_gone(WorkerProcess& worker, const ExitStatus& status, const std::optional<control::Failure>& reason) override;
+  void on_violation(WorkerProcess& worker, const std::string& what) override;
+
+  // ---- the supervisor's actions
+  void carry_out();
+  void perform(const action::Spawn& spawn);
+  void perform(const action::Begin& begin);
+  void perform(const action::Prepare& prepare);
+  void perform(const action::Tell& tell);
+  void perform(const action::HandOut& hand_out);
+  void perform(const action::Kill& kill);
+  void perform(const action::Abandon& abandon);
+  void perform(const action::Hold& hold) { exchange_->hold(hold.slot); }
+  void perform(const action::Release& release) { exchange_->release(release.slot); }
+  void perform(const action::Finish& finish);
+  void perform(const action::CommandDone& done);
+  void perform(const action::Fail& fail) { fail_on_loop(fail.error); }
+  void perform(const action::Say& say);
 
   void make_arena();
   void run_loop();
-  void spawn_workers();
-  void all_ready();
-  void submit(const std::shared_ptr<Stream>& stream, std::uint64_t index, std::uint32_t slot, std::uint32_t images);
-  void finish_segment(std::uint64_t segment);
+  void take_ready(WorkerProcess& worker, const control::Ready& ready);
+  void all_running();
+  void submit(const FilledSegment& filled);
   void announce(const Error& error);
   void fail_on_loop(const Error& error);
+
+  void arm_tick();
+  void tick();
+  void look_at_workers();
 
   void stop();
   void kill_all();
   void leave_when_gone();
-  Error death(std::size_t rank, const ExitStatus& status, const std::optional<control::Failure>& reason) const;
-  Error not_finite(std::size_t rank, const CompletionRecord& record) const;
-  std::string place_of(std::size_t rank) const;
+  bool over() const noexcept { return failed_ || stopping_; }
+  void refresh_status();
   double loop_cpu_seconds() const;
+  std::string place_of(std::size_t rank) const;
+  SupervisorSetting supervisor_setting() const;
 
   struct Running {
     std::shared_ptr<Stream> stream;
     std::uint64_t index = 0;
+    std::vector<std::shared_ptr<const Channel>> channels;  ///< by rank: where the accepted answers lie
   };
 
   const Plan plan_;
-  const std::filesystem::path program_;
-  const std::string debug_member_;
   const Clock::time_point begin_ = Clock::now();
 
   MemoryFile arena_file_;
@@ -95,18 +117,25 @@ class Pool final : private WorkerListener {
   // The loop's own.
   boost::asio::io_context loop_{1};
   std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> keep_running_;
-  boost::asio::steady_timer timer_{loop_};  // start-up, then shutdown; never while the pool is idle
+  boost::asio::steady_timer tick_timer_{loop_};  // never runs while the pool is idle
+  std::optional<Clock::time_point> tick_at_;
+  boost::asio::steady_timer stop_timer_{loop_};
   boost::asio::steady_timer drain_timer_{loop_};
-  std::vector<std::shared_ptr<WorkerProcess>> workers_;
-  std::vector<std::uint32_t> widths_;
-  std::size_t ready_count_ = 0;
-  Ledger ledger_;
-  std::map<std::uint64_t, Running> running_;  // by segment
+  Roster roster_;
+  Supervisor supervisor_;
+  OutOfMemoryWatch memory_watch_;
+  bool carrying_out_ = false;
+  bool was_running_ = false;  // all were ready once
+  bool failed_ = false;
   bool stopping_ = false;
+  std::vector<std::uint32_t> widths_;
+  std::map<std::uint64_t, Running> running_;  // by segment
   std::optional<std::promise<void>> started_;
   std::optional<std::promise<void>> command_;
-  std::optional<Error> command_problem_;
-  std::vector<bool> command_open_;  // by rank: who has not answered
+  std::vector<std::string> command_texts_;  // by rank
+  std::uint64_t missed_wake_ups_ = 0;
+  std::uint64_t stalls_ = 0;
+  std::vector<int> abandoned_pids_;
 
   mutable std::mutex status_mutex_;
   Status status_;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,12 +12,14 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <fstream>
 
 #include <boost/asio/post.hpp>
 
 #include <tutti/error.hpp>
 
 #include "common/build_id.hpp"
+#include "common/fault_point.hpp"
 #include "common/log.hpp"
 #include "common/spawn_contract.hpp"
 
@@ -65,6 +68,21 @@ void take(boost::asio::posix::stream_descriptor& descriptor, UniqueFd fd) {
   fd.release();
 }
 
+/// Whether an eventfd holds a ring that nobody has taken yet.
+bool rung(int eventfd) {
+  pollfd bell{eventfd, POLLIN, 0};
+  return ::poll(&bell, 1, 0) == 1;
+}
+
+/// Whether a process was stopped by a signal or a debugger; its state stands behind its name in parentheses.
+bool is_stopped(int pid) {
+  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+  std::string text;
+  std::getline(file, text);
+  const std::size_t end = text.rfind(')');
+  return end != text.npos && end + 2 < text.size() && (text[end + 2] == 'T' || text[end + 2] == 't');
+}
+
 /// The width of its answers is a worker's own word, and allocating more than there is would call the OOM killer.
 void check_available(std::uint64_t bytes, const std::string& member) {
   const AvailableMemory available = available_memory();
@@ -82,6 +100,7 @@ WorkerProcess::WorkerProcess(boost::asio::io_context& loop, WorkerListener& list
       listener_(listener),
       setting_(std::move(setting)),
       load_(control::encode(control::Load{setting_.plan->request})),
+      load_wanted_(setting_.load),
       channel_file_(MemoryFile::create("channel-" + setting_.plan->request.name)),
       task_bell_(Doorbell::create()),
       pidfd_(loop),
@@ -108,7 +127,9 @@ void WorkerProcess::spawn() {
                          setting_.arena_fd,
                          channel_file_.fd(),
                          task_bell_.fd(),
-                         completion_bell.fd()};
+                         completion_bell.fd(),
+                         setting_.checkpoint_fds[0],
+                         setting_.checkpoint_fds[1]};
   // Before the process exists, since each may fail.
   take(control_, std::move(control.ours));
   take(stdout_, std::move(out.ours));
@@ -117,6 +138,7 @@ void WorkerProcess::spawn() {
   Child child = Child::spawn(request);
   pid_ = child.pid();
   alive_ = true;
+  fault_point("coordinator.worker_spawned");
   if (child.pidfd() >= 0)
     watch_over(child);
   else
@@ -158,6 +180,7 @@ void WorkerProcess::listen() {
 
 // Reads one message, as far as one is there.
 WorkerProcess::Read WorkerProcess::read_control() {
+  if (distrusted_) return Read::end;
   std::array<char, control::kMaxBytes + 1> buffer;
   const ssize_t length = ::recv(control_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
   if (length < 0) return errno == EAGAIN || errno == EINTR ? Read::nothing : Read::end;
@@ -177,14 +200,14 @@ WorkerProcess::Read WorkerProcess::read_control() {
 void WorkerProcess::obey(const control::Message& message) {
   if (const auto* hello = std::get_if<control::Hello>(&message)) {
     greeted_ = hello->build_id == build_id();
-    if (greeted_) return send_text(load_);
-    return leave({fmt::format("tutti-worker is of another build: {}, this is {}", hello->build_id, build_id()),
-                  "build or install Tutti again, or check TUTTI_WORKER", true});
+    if (greeted_) return greet_back();
+    return give_up({fmt::format("tutti-worker is of another build: {}, this is {}", hello->build_id, build_id()),
+                    "build or install Tutti again, or check TUTTI_WORKER", true});
   }
   if (!greeted_ && !std::holds_alternative<control::Failure>(message)) return violate("it did not say hello");
-  if (const auto* ready = std::get_if<control::Ready>(&message)) return listener_.on_ready(setting_.rank, *ready);
-  if (const auto* done = std::get_if<control::Done>(&message)) return listener_.on_done(setting_.rank, *done);
-  if (const auto* failure = std::get_if<control::Failure>(&message)) return leave(*failure);
+  if (const auto* ready = std::get_if<control::Ready>(&message)) return listener_.on_ready(*this, *ready);
+  if (const auto* done = std::get_if<control::Done>(&message)) return listener_.on_done(*this, *done);
+  if (const auto* failure = std::get_if<control::Failure>(&message)) return give_up(*failure);
   violate("it sent a control message that only the coordinator sends");
 }
 
@@ -197,8 +220,23 @@ void WorkerProcess::hung_up() {
   });
 }
 
-// It leaves by itself, but need not be waited for: everything is said. The first words count.
-void WorkerProcess::leave(const control::Failure& reason) {
+void WorkerProcess::greet_back() {
+  if (load_wanted_) return load();
+  // A fake member has no libraries to open.
+  if (!std::holds_alternative<FakeModel>(setting_.plan->request.model))
+    send(control::Preload{setting_.plan->request.cuda});
+}
+
+void WorkerProcess::load() {
+  load_wanted_ = true;
+  if (!greeted_) return;
+  send_text(load_);
+  fault_point("coordinator.load_sent");
+}
+
+// A worker with words of its own leaves by itself, but need not be waited for: everything is said. The first words
+// count.
+void WorkerProcess::give_up(const control::Failure& reason) {
   if (!reason_) reason_ = reason;
   kill();
 }
@@ -213,11 +251,13 @@ WorkerProcess::Read WorkerProcess::read_lines(Descriptor& pipe, LineReader& line
 }
 
 void WorkerProcess::start(const control::Start& start) {
+  generation_ = start.generation;
   const ChannelLayout layout{start.arena.slots, start.arena.images, start.width};
   check_available(layout.bytes(), setting_.plan->request.name);
   channel_file_.allocate(layout.bytes(), fmt::format("the channel of '{}'", setting_.plan->request.name));
   channel_file_.seal_size();
   channel_ = std::make_shared<Channel>(channel_file_, layout);
+  fault_point("coordinator.channel_made");
   tasks_.emplace(channel_->tasks());
   completions_.emplace(channel_->completions());
   watch(completion_bell_, [this] {
@@ -228,11 +268,18 @@ void WorkerProcess::start(const control::Start& start) {
   });
   drain_completions();  // parks this end, so that the first completion rings
   send(start);
+  fault_point("coordinator.start_sent");
+}
+
+std::uint64_t WorkerProcess::progress() const noexcept {
+  return channel_ ? channel_->status().progress.load(std::memory_order_relaxed) : 0;
 }
 
 void WorkerProcess::hand_out(const TaskRecord& task) {
+  if (!alive_ || distrusted_) return;
   switch (tasks_->push(task)) {
     case RingStatus::ok:
+      fault_point("coordinator.task_pushed");
       if (tasks_->consumer_is_parked()) task_bell_.ring();
       return;
     case RingStatus::would_block:
@@ -245,7 +292,7 @@ void WorkerProcess::hand_out(const TaskRecord& task) {
 
 // Pops until the ring is empty after this end was parked: see ring.hpp.
 void WorkerProcess::drain_completions() {
-  if (!completions_) return;
+  if (!completions_ || distrusted_) return;
   completions_->unpark();
   bool parked = false;
   // A peer that publishes without end must not keep the loop: it has at most as many answers to give as slots.
@@ -253,7 +300,8 @@ void WorkerProcess::drain_completions() {
     CompletionRecord record;
     const RingStatus status = completions_->pop(record);
     if (status == RingStatus::ok) {
-      listener_.on_completion(setting_.rank, record);
+      listener_.on_completion(*this, record);
+      if (distrusted_) return;
     } else if (status == RingStatus::corrupt) {
       return violate("it wrote nonsense into its completion ring");
     } else if (status == RingStatus::closed) {
@@ -266,6 +314,28 @@ void WorkerProcess::drain_completions() {
     }
   }
   violate("it answers more than it was asked");
+}
+
+// A bell that was rung is still in its eventfd until the sleeper takes it; so a ring with something in it, a peer that
+// is parked and a silent bell, twice in a row, are a wake-up that was lost. A peer that was stopped just before its
+// second look, or this process, would look the same: both are asked for.
+int WorkerProcess::count_missed_wake_ups() {
+  if (!alive_ || distrusted_ || !completions_) return 0;
+  int missed = 0;
+  const bool completion_waits = completions_->ready() && !rung(completion_bell_.native_handle());
+  if (completion_waits && completion_waited_) {
+    ++missed;
+    drain_completions();
+  }
+  completion_waited_ = completion_waits;
+  const bool task_waits =
+      tasks_->unread() && tasks_->consumer_is_parked() && !rung(task_bell_.fd()) && !is_stopped(pid_);
+  if (task_waits && task_waited_) {
+    ++missed;
+    task_bell_.ring();
+  }
+  task_waited_ = task_waits;
+  return missed;
 }
 
 void WorkerProcess::send(const control::Message& message) { send_text(control::encode(message)); }
@@ -283,13 +353,15 @@ void WorkerProcess::terminate() noexcept {
 }
 
 void WorkerProcess::kill() noexcept {
+  killed_ = true;
   if (alive_ && pidfd_.is_open()) send_signal(pidfd_.native_handle(), SIGKILL);
 }
 
 void WorkerProcess::violate(const std::string& what) {
-  if (!alive_) return;
+  if (!alive_ || distrusted_) return;
+  distrusted_ = true;
   kill();
-  listener_.on_violation(setting_.rank, what);
+  listener_.on_violation(*this, what);
 }
 
 void WorkerProcess::exited() {
@@ -305,18 +377,21 @@ void WorkerProcess::gone(const ExitStatus& status) {
   // Bounded: a process that it started itself, in a group of its own, may hold the other ends and never stop writing.
   for (int left = kMaxLastMessages; left > 0 && read_control() == Read::some;) --left;
   drain_completions();
+  fault_point("coordinator.death_seen");
   alive_ = false;
   for (int left = kMaxLastReads; left > 0 && read_lines(stdout_, stdout_lines_) == Read::some;) --left;
   for (int left = kMaxLastReads; left > 0 && read_lines(stderr_, stderr_lines_) == Read::some;) --left;
   stdout_lines_.finish();
   stderr_lines_.finish();
   close_all();
-  listener_.on_gone(setting_.rank, status, reason_);
+  listener_.on_gone(*this, status, reason_);
 }
 
 void WorkerProcess::abandon() {
-  alive_ = false;
-  close_all();
+  distrusted_ = true;
+  hang_up_.cancel();
+  boost::system::error_code ignored;
+  for (Descriptor* descriptor : {&control_, &completion_bell_, &stdout_, &stderr_}) descriptor->close(ignored);
 }
 
 void WorkerProcess::close_all() {

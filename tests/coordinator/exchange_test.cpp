@@ -50,10 +50,10 @@ class FakeLoop {
       : arena_(kArena.bytes() / sizeof(float)),
         exchange_(
             reinterpret_cast<std::byte*>(arena_.data()), kArena,
-            [this](std::shared_ptr<Stream> stream, std::uint64_t index, std::uint32_t slot, std::uint32_t images) {
+            [this](FilledSegment filled) {
               const std::lock_guard lock(mutex_);
-              if (!slots_in_use_.insert(slot).second) slot_used_twice_ = true;
-              submitted_.push_back({std::move(stream), index, slot, images});
+              if (!slots_in_use_.insert(filled.slot).second) slot_used_twice_ = true;
+              submitted_.push_back(std::move(filled));
               changed_.notify_all();
             }),
         seed_(seed),
@@ -86,15 +86,9 @@ class FakeLoop {
   }
 
  private:
-  struct Task {
-    std::shared_ptr<Stream> stream;
-    std::uint64_t index;
-    std::uint32_t slot;
-    std::uint32_t images;
-  };
   void run() {
     for (std::uint64_t n = 0;; ++n) {
-      Task task;
+      FilledSegment task;
       {
         std::unique_lock lock(mutex_);
         changed_.wait(lock, [&] { return (!submitted_.empty() && !held_) || closing_; });
@@ -116,7 +110,7 @@ class FakeLoop {
   std::vector<float> arena_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Task> submitted_;
+  std::deque<FilledSegment> submitted_;
   std::set<std::uint32_t> slots_in_use_;
   bool slot_used_twice_ = false;
   bool held_ = false;

@@ -35,6 +35,7 @@ std::string sentence(const Death& death, const std::string& where) {
 config::EnsembleSpec with_fault(FaultKind kind, FaultPhase phase, std::uint64_t at_batch) {
   auto spec = fake_spec(3);
   fake_model(spec, 1).faults = {{kind, phase, at_batch}};
+  spec.failure.on_worker_failure = OnWorkerFailure::fail;
   return spec;
 }
 
@@ -204,6 +205,7 @@ std::optional<Error> rogue(const std::string& how, double start_deadline = 60) {
   ::setenv("TUTTI_ROGUE", how.c_str(), 1);
   auto spec = fake_spec(1);
   spec.start_deadline = start_deadline;
+  spec.failure.on_worker_failure = OnWorkerFailure::fail;
   const auto images = random_images(40);
   return error_of([&] {
     Ensemble ensemble(published(spec), with_worker(TUTTI_ROGUE_WORKER));

@@ -135,7 +135,10 @@ void run(const std::string& how, int argc, char** argv) {
 }  // namespace
 }  // namespace tutti
 
+// With TUTTI_ROGUE_TOKEN only who removes that file is rogue; the others are the worker of TUTTI_REAL_WORKER.
 int main(int argc, char** argv) {
+  const char* token = std::getenv("TUTTI_ROGUE_TOKEN");
+  if (token != nullptr && ::unlink(token) != 0) ::execv(std::getenv("TUTTI_REAL_WORKER"), argv);
   const char* how = std::getenv("TUTTI_ROGUE");
   tutti::run(how != nullptr ? how : "", argc, argv);
 }

@@ -1,0 +1,174 @@
+// What a killed worker costs: until its tasks are handed out again, until its replacement answers, for the others
+// meanwhile, and for the whole run. One row per figure: median, minimum and maximum over the repeats, and the aim.
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
+#include <functional>
+#include <future>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <tutti/ensemble.hpp>
+
+#include "bench/rows.hpp"
+#include "common/log.hpp"
+
+namespace {
+
+using namespace tutti;
+using namespace tutti::bench;
+using Clock = std::chrono::steady_clock;
+
+double ms(Clock::duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
+
+template <class Condition>
+void wait_until(Condition condition) {
+  while (!condition()) std::this_thread::sleep_for(std::chrono::microseconds(20));
+}
+
+const std::string kPolicy = "restarts: {limit: off, back_off_s: 0.001}\n";
+
+/// Kills m0 while it computes; returns the milliseconds until its generation is the next one: its process is gone, what
+/// it published was read, and its tasks wait for the replacement, which is started.
+double kill_to_handed_out(Ensemble& ensemble, const std::vector<float>& pixels, const ImageShape& shape) {
+  auto answer = ensemble.submit({std::span<const float>(pixels), shape});
+  const MemberStatus before = ensemble.status().members[0];
+  wait_until([&] { return ensemble.status().members[0].segments_answered > before.segments_answered; });
+  const auto begin = Clock::now();
+  ::kill(before.pid, SIGKILL);
+  wait_until([&] { return ensemble.status().members[0].generation != before.generation; });
+  const double result = ms(Clock::now() - begin);
+  answer.get();
+  return result;
+}
+
+void measure_handing_out(const std::string& name, const std::string& model, double gigabytes, int repeats) {
+  const ImageShape shape{1, 16, 16};
+  const Spec spec = parse_spec(members_yaml(model, 1) + kPolicy +
+                               "input: {shape: [1, 16, 16]}\nsegment_images: 4\nbatch_images: 4\n");
+  Ensemble ensemble(spec);
+  const std::vector<float> pixels(400 * shape.elements(), 0.5F);
+  std::vector<double> samples;
+  for (int i = 0; i < repeats; ++i) samples.push_back(kill_to_handed_out(ensemble, pixels, shape));
+  print_row(name + ": kill -9 to tasks handed out again", samples, "ms", fmt::format("<= {:.0f}", 5 + 70 * gigabytes));
+}
+
+/// Until the replacement's first answer.
+void measure_first_answer(const std::string& spares, int repeats) {
+  const ImageShape shape{1, 16, 16};
+  const Spec spec = parse_spec(members_yaml("{kind: small-cnn}", 2) + kPolicy +
+                               "input: {shape: [1, 16, 16]}\nsegment_images: 4\nbatch_images: 4\nspares: " + spares);
+  Ensemble ensemble(spec);
+  const std::vector<float> pixels(40000 * shape.elements(), 0.5F);
+  std::vector<double> samples;
+  for (int i = 0; i < repeats; ++i) {
+    // Long enough for a new spare to be warm.
+    std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+    auto answer = ensemble.submit({std::span<const float>(pixels), shape});
+    const MemberStatus before = ensemble.status().members[0];
+    wait_until([&] { return ensemble.status().members[0].segments_answered > before.segments_answered + 20; });
+    const auto begin = Clock::now();
+    ::kill(before.pid, SIGKILL);
+    wait_until([&] { return ensemble.status().members[0].generation != before.generation; });
+    const std::uint64_t answered = ensemble.status().members[0].segments_answered;
+    wait_until([&] { return ensemble.status().members[0].segments_answered > answered; });
+    samples.push_back(ms(Clock::now() - begin));
+    answer.get();
+  }
+  print_row("spares: " + spares + ": kill -9 to the replacement's first answer", samples, "ms",
+            spares == "member" ? "< 50" : "");
+}
+
+/// The others' rate while m0 is being replaced, as a share of their rate before, in pairs.
+void measure_others(int repeats) {
+  const Spec spec = parse_spec(members_yaml("{kind: fake, delay_us: 1000, load_delay_us: 300000}", 3) + kPolicy +
+                               "input: {shape: [1, 1, 1]}\nsegment_images: 1\nbatch_images: 1\nslots: 512\n");
+  Ensemble ensemble(spec);
+  const std::vector<float> pixels(4000, 0.5F);
+  const auto others = [&] {
+    const Status status = ensemble.status();
+    return status.members[1].segments_answered + status.members[2].segments_answered;
+  };
+  const auto rate = [&] {
+    const auto begin = Clock::now();
+    const std::uint64_t before = others();
+    std::this_thread::sleep_for(std::chrono::milliseconds(250));
+    return static_cast<double>(others() - before) / ms(Clock::now() - begin);
+  };
+  std::vector<double> shares;
+  for (int i = 0; i < repeats; ++i) {
+    auto answer = ensemble.submit({std::span<const float>(pixels), {1, 1, 1}});
+    const std::uint64_t seen = others();
+    wait_until([&] { return others() > seen + 20; });
+    const double before = rate();
+    ::kill(ensemble.status().members[0].pid, SIGKILL);
+    shares.push_back(rate() / before * 100);
+    answer.get();
+  }
+  print_row("the others' throughput while a worker is replaced (slots left)", shares, "%", ">= 95");
+}
+
+/// The whole run with one kill in its middle against the same without, in pairs, and what may explain the difference.
+void measure_run(int repeats) {
+  const ImageShape shape{1, 28, 28};
+  const Spec spec = parse_spec(members_yaml("{kind: small-cnn}", 2) + kPolicy +
+                               "input: {shape: [1, 28, 28]}\nsegment_images: 200\nbatch_images: 20\n");
+  Ensemble ensemble(spec);
+  const std::vector<float> pixels(20000 * shape.elements(), 0.5F);
+  const Images images{std::span<const float>(pixels), shape};
+  std::vector<double> calm;
+  std::vector<double> disturbed;
+  std::vector<double> extra;
+  std::vector<double> allowed;
+  for (int i = 0; i < repeats; ++i) {
+    auto begin = Clock::now();
+    ensemble.predict(images);
+    calm.push_back(ms(Clock::now() - begin));
+    begin = Clock::now();
+    const Status before = ensemble.status();
+    auto answer = ensemble.submit(images);
+    wait_until(
+        [&] { return ensemble.status().members[0].segments_answered >= before.members[0].segments_answered + 40; });
+    ::kill(before.members[0].pid, SIGKILL);
+    answer.get();
+    disturbed.push_back(ms(Clock::now() - begin));
+    const Status after = ensemble.status();
+    const MemberStatus& member = after.members[0];
+    extra.push_back(disturbed.back() - calm.back());
+    // Its start-up (the process, loading, warm-up) and a segment computed again.
+    allowed.push_back(after.start_up_seconds * 1e3 +
+                      member.busy_seconds / static_cast<double>(member.segments_answered) * 1e3);
+  }
+  print_row("small-cnn, 2 members, 100 segments: undisturbed run", calm, "ms", "");
+  print_row("... with one kill -9 in the middle", disturbed, "ms", "");
+  print_row("... costs", extra, "ms", "");
+  print_row("... start-up of a pool and one segment again", allowed, "ms", "the bound");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("What a killed worker costs");
+  int repeats = 7;
+  app.add_option("--repeats", repeats, "samples per row")->check(CLI::Range(1, 1000))->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  log::set_level(log::Level::error);
+  try {
+    print_certificate(repeats);
+    print_header();
+    measure_handing_out("fake worker (3 MB)", "{kind: fake, delay_us: 1000}", 0, repeats);
+    measure_handing_out("small-cnn worker", "{kind: small-cnn}", 0.2, repeats);
+    measure_handing_out("mlp worker of 1 GB", "{kind: mlp, layers: [16384, 15360, 10]}", 1.2, repeats);
+    for (const char* spares : {"none", "process", "member"}) measure_first_answer(spares, repeats);
+    measure_others(repeats);
+    measure_run(repeats);
+  } catch (const Error& error) {
+    fmt::print(stderr, "tutti-bench-recovery: {}\n", error.what());
+    return 1;
+  }
+  return 0;
+}

@@ -1,0 +1,27 @@
+#include "coordinator/checkpoint_file.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+#include <tutti/error.hpp>
+
+namespace tutti {
+
+UniqueFd make_checkpoint_file(bool on_disk) {
+  std::error_code none;
+  const auto folder = std::filesystem::temp_directory_path(none);
+  if (on_disk && !none)
+    if (UniqueFd file(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)); file) return file;
+  UniqueFd file(::memfd_create("tutti-checkpoint", MFD_CLOEXEC));
+  if (!file)
+    throw Error(ErrorKind::failed, "could not create a checkpoint file", std::strerror(errno),
+                errno == EMFILE || errno == ENFILE ? "too many open files: raise 'ulimit -n'" : "");
+  return file;
+}
+
+}  // namespace tutti

@@ -1,0 +1,248 @@
+// The pool's half that connects workers and supervisor: their events in, its actions out, and the time.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+#include <variant>
+
+#include "common/fault_point.hpp"
+#include "common/log.hpp"
+#include "coordinator/pool.hpp"
+
+namespace tutti {
+namespace {
+
+// How often progress and wake-ups are looked at while tasks are in flight.
+constexpr std::chrono::milliseconds kTick{250};
+// A tick that comes so late was not delayed by a busy machine: this process had been stopped.
+constexpr std::chrono::seconds kStall{1};
+// Values per image that a member may answer; with the bounds of the configuration no sum of bytes can overflow.
+constexpr std::uint32_t kMaxWidth = 1U << 24;
+
+}  // namespace
+
+// ---- events --------------------------------------------------------------------------------------------------------
+
+void Pool::on_ready(WorkerProcess& worker, const control::Ready& ready) {
+  if (over()) return;
+  if (roster_.is_spare(worker)) return roster_.keep_ready(worker, ready);
+  take_ready(worker, ready);
+  carry_out();
+}
+
+void Pool::take_ready(WorkerProcess& worker, const control::Ready& ready) {
+  const std::size_t rank = worker.rank();
+  if (worker.channel()) return worker.violate("it is ready twice");
+  if (ready.width == 0 || ready.width > kMaxWidth)
+    return worker.violate(fmt::format("it says that it answers {} values per image", ready.width));
+  if (widths_[rank] != 0 && widths_[rank] != ready.width)
+    return worker.violate(
+        fmt::format("it answers {} values per image, the worker before it {}", ready.width, widths_[rank]));
+  widths_[rank] = ready.width;
+  {
+    const std::lock_guard lock(status_mutex_);
+    MemberStatus& member = status_.members[rank];
+    member.backend = ready.backend;
+    member.width = ready.width;
+    member.parameters = ready.parameters;
+    member.load_seconds = ready.load_seconds;
+    member.warm_up_seconds = ready.warm_up_seconds;
+  }
+  supervisor_.ready(rank, Clock::now());
+}
+
+void Pool::submit(const FilledSegment& filled) {
+  if (over()) return;
+  const std::size_t members = plan_.workers.size();
+  const auto segment = supervisor_.open(filled.slot, filled.images, filled.stream->kind, filled.stream->asked,
+                                        filled.index, filled.last, Clock::now());
+  if (segment)
+    running_.emplace(*segment,
+                     Running{filled.stream, filled.index, std::vector<std::shared_ptr<const Channel>>(members)});
+  fault_point("coordinator.segment_opened");
+  carry_out();
+}
+
+void Pool::on_completion(WorkerProcess& worker, const CompletionRecord& record) {
+  if (over() || !roster_.is_worker(worker)) return;
+  const std::size_t rank = worker.rank();
+  if (supervisor_.completion(rank, worker.generation(), record, Clock::now()) == Acceptance::accepted) {
+    running_.at(record.segment).channels[rank] = worker.channel();
+    const std::lock_guard lock(status_mutex_);
+    MemberStatus& member = status_.members[rank];
+    ++member.segments_answered;
+    member.images += record.images;
+    member.busy_seconds += static_cast<double>(record.busy_nanoseconds) * 1e-9;
+  }
+  fault_point("coordinator.completion_accepted");
+  carry_out();
+}
+
+void Pool::on_done(WorkerProcess& worker, const control::Done& done) {
+  if (over()) return;
+  if (!roster_.is_worker(worker)) return worker.violate("it answered a command that it was not given");
+  supervisor_.done(worker.rank(), done, Clock::now());
+  carry_out();
+}
+
+void Pool::on_violation(WorkerProcess& worker, const std::string& what) {
+  if (over() || !roster_.is_worker(worker)) return;
+  supervisor_.violation(worker.rank(), what, Clock::now());
+  carry_out();
+}
+
+void Pool::on_gone(WorkerProcess& worker, const ExitStatus& status, const std::optional<control::Failure>& reason) {
+  const auto self = worker.shared_from_this();
+  const bool late = roster_.forget(worker);
+  const std::size_t rank = worker.rank();
+  if (!over() && late) {
+    std::erase(abandoned_pids_, worker.pid());
+    supervisor_.exited_late(rank, worker.generation(), Clock::now());
+  } else if (roster_.is_spare(worker)) {
+    roster_.drop_spare(worker);
+    if (!over())
+      log::warning("the spare worker of {} {}; there is none until the next replacement", place_of(rank),
+                   reason ? "failed: " + reason->text : to_text(status));
+  } else if (!over() && roster_.is_worker(worker)) {
+    const auto* signaled = std::get_if<Signaled>(&status);
+    const bool by_kernel = signaled != nullptr && signaled->signal == SIGKILL && !worker.killed();
+    supervisor_.gone(rank, {to_text(status), by_kernel && memory_watch_.look(), reason}, Clock::now());
+  }
+  carry_out();
+  leave_when_gone();
+}
+
+// ---- time ----------------------------------------------------------------------------------------------------------
+
+// One timer for all that time decides. It may come a tick late, never too early; and not at all in an idle pool.
+void Pool::arm_tick() {
+  if (over()) return;
+  auto wanted = supervisor_.next_wake();
+  const Clock::time_point now = Clock::now();
+  if (supervisor_.busy()) wanted = std::min(wanted.value_or(now + kTick), now + kTick);
+  if (!wanted || (tick_at_ && *tick_at_ <= *wanted + kTick)) return;
+  tick_at_ = wanted;
+  tick_timer_.expires_at(*wanted);
+  tick_timer_.async_wait([this](const boost::system::error_code& cancelled) {
+    if (!cancelled) tick();
+  });
+}
+
+void Pool::tick() {
+  if (over()) return;
+  const Clock::time_point now = Clock::now();
+  const bool stalled = now - *tick_at_ > kStall;
+  tick_at_.reset();
+  if (stalled) {
+    // What the workers did meanwhile comes before any judgement of them.
+    roster_.for_each_alive([](WorkerProcess& worker) { worker.drain_completions(); });
+    ++stalls_;
+    supervisor_.stalled(Clock::now());
+  }
+  look_at_workers();
+  supervisor_.tick(Clock::now());
+  carry_out();
+}
+
+void Pool::look_at_workers() {
+  for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank) {
+    const auto worker = roster_.worker(rank);
+    if (!worker || !worker->alive() || !worker->channel()) continue;
+    supervisor_.progress(rank, worker->progress(), Clock::now());
+    const int missed = worker->count_missed_wake_ups();
+    if (missed > 0) log::warning("{}: {} missed wake-ups", place_of(rank), missed);
+    missed_wake_ups_ += static_cast<std::uint64_t>(missed);
+  }
+}
+
+// ---- actions -------------------------------------------------------------------------------------------------------
+
+// An action may bring events, and these further actions: they wait for their turn here.
+void Pool::carry_out() {
+  if (carrying_out_) return;
+  carrying_out_ = true;
+  struct Reset {
+    bool& flag;
+    ~Reset() { flag = false; }
+  } reset{carrying_out_};
+  bool changed = false;
+  while (!over()) {
+    const auto next = supervisor_.next();
+    if (!next) break;
+    changed =
+        changed || !(std::holds_alternative<action::HandOut>(*next) || std::holds_alternative<action::Finish>(*next));
+    std::visit([this](const auto& action) { perform(action); }, *next);
+  }
+  if (changed || over()) refresh_status();
+  if (!was_running_ && !over() && supervisor_.all_running()) all_running();
+  arm_tick();
+}
+
+void Pool::perform(const action::Spawn& spawn) {
+  std::optional<control::Ready> ready;
+  try {
+    ready = roster_.take_worker(spawn.rank);
+  } catch (const Error& error) {
+    return supervisor_.spawn_failed(spawn.rank, error, Clock::now());
+  }
+  if (ready) take_ready(*roster_.worker(spawn.rank), *ready);
+}
+
+void Pool::perform(const action::Begin& begin) {
+  WorkerProcess& worker = *roster_.worker(begin.rank);
+  try {
+    worker.start(
+        {supervisor_.generation(begin.rank), widths_[begin.rank], plan_.arena, plan_.failure.on_nan == OnNan::allow});
+  } catch (const Error& error) {
+    worker.give_up(
+        {error.detail().empty() ? error.message() : error.message() + ": " + error.detail(), error.hint(), false});
+  }
+  if (was_running_) roster_.make_spare(begin.rank);
+}
+
+void Pool::perform(const action::Prepare& prepare) {
+  WorkerProcess& worker = *roster_.worker(prepare.rank);
+  if (prepare.checkpoint)
+    worker.send(control::Restore{*prepare.checkpoint});
+  else
+    worker.send(control::BeginTraining{});
+}
+
+void Pool::perform(const action::Tell& tell) { roster_.worker(tell.rank)->send_text(command_texts_[tell.rank]); }
+
+void Pool::perform(const action::HandOut& hand_out) {
+  roster_.worker(hand_out.rank)->hand_out(hand_out.task);
+  const std::lock_guard lock(status_mutex_);
+  ++status_.members[hand_out.rank].segments_handed_out;
+}
+
+void Pool::perform(const action::Kill& kill) { roster_.worker(kill.rank)->kill(); }
+
+void Pool::perform(const action::Abandon& abandon) {
+  const int pid = roster_.worker(abandon.rank)->pid();
+  abandoned_pids_.push_back(pid);
+  log::error("worker {} of {} does not end even after SIGKILL; it is left behind", pid, place_of(abandon.rank));
+  roster_.abandon(abandon.rank);
+}
+
+void Pool::perform(const action::Finish& finish) {
+  const auto found = running_.find(finish.segment);
+  assert(found != running_.end());
+  FinishedSegment finished{supervisor_.close(finish.segment), std::move(found->second.channels)};
+  fault_point("coordinator.segment_done");
+  exchange_->finish(*found->second.stream, found->second.index, std::move(finished));
+  running_.erase(found);
+}
+
+void Pool::perform(const action::CommandDone& done) {
+  if (!command_) return;
+  if (done.problem)
+    command_->set_exception(std::make_exception_ptr(*done.problem));
+  else
+    command_->set_value();
+  command_.reset();
+}
+
+void Pool::perform(const action::Say& say) { log::warning("{}", say.line); }
+
+}  // namespace tutti

@@ -1,0 +1,111 @@
+// The kill-point matrix of the worker: SIGKILL at every step of its protocol, from its first instruction to its last,
+// while it predicts and while it learns. The bytes are those of an undisturbed run, and nothing is left behind.
+// Needs a build with fault points.
+#include <doctest/doctest.h>
+#include <stdlib.h>
+
+#include <fstream>
+
+#include "common/atomic_file.hpp"
+#include "common/fault_point.hpp"
+#include "common/random.hpp"
+#include "tests/common/temporary_folder.hpp"
+#include "tests/integration/pools.hpp"
+
+namespace tutti::test {
+namespace {
+
+constexpr std::size_t kImages = 61;
+
+/// Arms one point for the workers that are started while it lives.
+class Armed {
+ public:
+  Armed(std::string_view point, int visit) : token_(folder_ / "token") {
+    std::ofstream(token_) << "x";
+    ::setenv("TUTTI_FAULT", fmt::format("{}:{}:{}", point, visit, token_.string()).c_str(), 1);
+  }
+  Armed(const Armed&) = delete;
+  Armed& operator=(const Armed&) = delete;
+  ~Armed() { ::unsetenv("TUTTI_FAULT"); }
+  bool has_struck() const { return !std::filesystem::exists(token_); }
+
+ private:
+  TemporaryFolder folder_;
+  std::filesystem::path token_;
+};
+
+config::EnsembleSpec spec_of_two() {
+  auto spec = fake_spec(2);
+  spec.slots = 4;
+  spec.checkpoint_segments = 2;
+  for (auto& member : spec.members) {
+    member.train.epochs = 2;
+    member.train.batch_images = 5;
+    member.train.learning_rate = 0.125;
+  }
+  return spec;
+}
+
+std::vector<std::string> train(Ensemble& ensemble) {
+  const TemporaryFolder folder;
+  std::vector<std::int64_t> labels;
+  for (std::size_t i = 0; i < kImages; ++i) labels.push_back(static_cast<std::int64_t>(random_at(9, i) % 4));
+  ListSource source(random_images(kImages), labels);
+  std::vector<std::string> weights;
+  for (const auto& file : ensemble.train(source, folder.path()).weights) weights.push_back(read_text(file, "weights"));
+  return weights;
+}
+
+bool only_in_training(std::string_view point) {
+  return contains(std::string(point), "checkpoint") || contains(std::string(point), "training") ||
+         contains(std::string(point), "save") || contains(std::string(point), "restored");
+}
+
+TEST_CASE("a worker that is killed at any step of its life changes no bit of a prediction") {
+  const auto images = random_images(kImages);
+  const auto spec = spec_of_two();
+  const auto expected = naive_mean(spec, images);
+  for (const std::string_view point : kWorkerFaultPoints) {
+    if (only_in_training(point)) continue;
+    for (const int visit : {1, 2}) {
+      CAPTURE(point);
+      CAPTURE(visit);
+      const NothingLeft census;
+      const Armed armed(point, visit);
+      {
+        Ensemble ensemble(published(spec), with_worker());
+        CHECK(ensemble.predict(view(images)).values == expected);
+      }
+      // Most steps of a start are taken once.
+      if (visit == 1) CHECK(armed.has_struck());
+    }
+  }
+}
+
+TEST_CASE("a worker that is killed at any step of its life changes no bit of a training") {
+  auto spec = spec_of_two();
+  std::vector<std::string> expected;
+  {
+    Ensemble calm(published(spec), with_worker());
+    expected = train(calm);
+  }
+  for (const std::string_view point : kWorkerFaultPoints) {
+    // A checkpoint is read by a replacement alone: that there is one, another death has seen to.
+    fake_model(spec, 0).faults.clear();
+    if (point == "worker.restored") fake_model(spec, 0).faults = {{FaultKind::kill, FaultPhase::train, 15}};
+    for (const int visit : {1, 2, 5}) {
+      CAPTURE(point);
+      CAPTURE(visit);
+      const NothingLeft census;
+      const Armed armed(point, visit);
+      {
+        Ensemble ensemble(published(spec), with_worker());
+        CHECK(train(ensemble) == expected);
+      }
+      if (visit == 1) CHECK(armed.has_struck());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tutti::test
