@@ -111,6 +111,26 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 
 void AtomicFile::write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
 
+void AtomicFile::write_at(std::uint64_t offset, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = ::pwrite(file_.get(), text.data(), text.size(), static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail(path_, errno);
+    text.remove_prefix(static_cast<std::size_t>(written));
+    offset += static_cast<std::uint64_t>(written);
+  }
+}
+
+void AtomicFile::cut(std::uint64_t bytes) {
+  if (::ftruncate(file_.get(), static_cast<off_t>(bytes)) != 0) fail(path_, errno);
+  if (::lseek(file_.get(), 0, SEEK_END) < 0) fail(path_, errno);
+}
+
+void AtomicFile::commit_as(std::filesystem::path path) {
+  path_ = std::move(path);
+  commit();
+}
+
 void AtomicFile::commit() {
   // Without the sync a crash of the machine could leave the new name on an empty file.
   if (::fsync(file_.get()) != 0) fail(path_, errno);

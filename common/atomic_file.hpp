@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string_view>
@@ -23,8 +24,14 @@ class AtomicFile {
 
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text);
+  /// Writes over what stands at `offset`; the end, where write() goes on, stays where it is.
+  void write_at(std::uint64_t offset, std::string_view text);
+  /// Drops everything from `bytes` on.
+  void cut(std::uint64_t bytes);
   /// Complete, on disk, and in place; the object must not be used afterwards.
   void commit();
+  /// The same in another place of the same folder.
+  void commit_as(std::filesystem::path path);
 
   const std::filesystem::path& path() const noexcept { return path_; }
 

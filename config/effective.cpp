@@ -35,7 +35,10 @@ Tree tree_of(const FaultPoint& fault) {
   Tree map = Tree::map();
   map.set("kind", name_of(fault.kind));
   map.set("phase", name_of(fault.phase));
-  map.set("at_batch", number(fault.at_batch));
+  if (fault.at_value)
+    map.set("at_value", number(*fault.at_value));
+  else
+    map.set("at_batch", number(fault.at_batch));
   return map;
 }
 
@@ -145,6 +148,36 @@ Tree tree_of(const Device& device) {
   return std::holds_alternative<AutoDevice>(device) ? Tree::null() : Tree::text(to_text(device));
 }
 
+Tree limit(const std::optional<std::uint32_t>& value) { return value ? number(*value) : Tree::plain("off"); }
+
+Tree progress_deadline(const FailureSpec& failure) {
+  switch (failure.progress) {
+    case FailureSpec::Deadline::automatic:
+      return Tree::plain("auto");
+    case FailureSpec::Deadline::off:
+      return Tree::plain("off");
+    case FailureSpec::Deadline::fixed:
+      break;
+  }
+  return number(failure.progress_deadline);
+}
+
+void set_failure(Tree& map, const FailureSpec& failure) {
+  map.set("on_worker_failure", name_of(failure.on_worker_failure));
+  Tree restarts = Tree::map();
+  restarts.set("limit", limit(failure.restart_limit));
+  restarts.set("window_s", number(failure.restart_window));
+  restarts.set("back_off_s", number(failure.back_off));
+  map.set("restarts", std::move(restarts));
+  map.set("progress_deadline_s", progress_deadline(failure));
+  map.set("on_poison", name_of(failure.on_poison));
+  map.set("poison_limit", limit(failure.poison_limit));
+  map.set("on_nan", name_of(failure.on_nan));
+  map.set("spares", name_of(failure.spares));
+  map.set("core_files", boolean(failure.core_files));
+  map.set("drain_deadline_s", number(failure.drain_deadline));
+}
+
 }  // namespace
 
 std::string to_yaml(const EnsembleSpec& spec) {
@@ -161,6 +194,7 @@ std::string to_yaml(const EnsembleSpec& spec) {
   map.set("input", tree_of(spec.input));
   Tree train = Tree::map();
   train.set("input", tree_of(spec.train_input));
+  train.set("checkpoint_segments", number(spec.checkpoint_segments));
   map.set("train", std::move(train));
   map.set("segment_images", number(spec.segment_images));
   map.set("batch_images", number(spec.batch_images));
@@ -168,7 +202,7 @@ std::string to_yaml(const EnsembleSpec& spec) {
   map.set("threads", number(spec.threads));
   map.set("seed", number(spec.seed));
   map.set("save_members", boolean(spec.save_members));
-  map.set("on_nan", name_of(spec.failure.on_nan));
+  set_failure(map, spec.failure);
   map.set("start_deadline_s", number(spec.start_deadline));
   map.set("stop_deadline_s", number(spec.stop_deadline));
   set_path(map, "output", spec.output);

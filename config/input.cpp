@@ -93,8 +93,6 @@ std::vector<float> read_channels(Fields& fields, std::string_view key, const Num
 }
 
 // In float32, in which the images are computed: nothing may become infinite or zero on the way.
-constexpr NumberRule kFloat{"a number that fits float32",
-                            [](double value) { return std::isfinite(static_cast<float>(value)); }};
 constexpr NumberRule kPositiveFloat{"a number above 0 that fits float32", [](double value) {
                                       const float narrow = static_cast<float>(value);
                                       return std::isnormal(narrow) && narrow > 0;

@@ -6,6 +6,7 @@
 #include "config/assignment.hpp"
 #include "config/checks.hpp"
 #include "config/effective.hpp"
+#include "config/failure.hpp"
 #include "config/include.hpp"
 #include "config/input.hpp"
 #include "config/members.hpp"
@@ -14,9 +15,6 @@
 
 namespace tutti::config {
 namespace {
-
-constexpr NumberRule kDeadline{"a number of seconds above 0 and at most 1000000",
-                               [](double value) { return value > 0 && value <= 1e6; }};
 
 CombineSpec read_combine(Fields& top, Violations& violations) {
   CombineSpec combine;
@@ -35,13 +33,17 @@ CombineSpec read_combine(Fields& top, Violations& violations) {
   return combine;
 }
 
-/// `train:` without its input.
-TrainSpec read_whole_train(Fields& top, const Tree*& input, Violations& violations) {
+/// `train:` without its input. What concerns all members together goes into `spec`, whose slots are read already.
+TrainSpec read_whole_train(Fields& top, const Tree*& input, EnsembleSpec& spec, Violations& violations) {
   TrainSpec train;
   const Tree* tree = top.find("train");
-  if (tree == nullptr) return train;
+  if (tree == nullptr) {
+    read_checkpoint_segments(nullptr, spec, violations);
+    return train;
+  }
   Fields fields(*tree, "'train'", violations);
   read_train(fields, train);
+  read_checkpoint_segments(&fields, spec, violations);
   input = fields.find("input");
   fields.finish();
   return train;
@@ -58,14 +60,14 @@ void read_inputs(Fields& top, const Tree* train_input, EnsembleSpec& spec, Viola
   if (has_splits) spec.train_input.split = Split::train;
 }
 
-void read_bounds_and_rest(Fields& top, EnsembleSpec& spec) {
+void read_bounds_and_rest(Fields& top, EnsembleSpec& spec, Violations& violations) {
   top.whole("segment_images", spec.segment_images, 1, kMaxSegmentImages);
   top.whole("batch_images", spec.batch_images, 1, kMaxSegmentImages);
   top.whole("slots", spec.slots, 1, kMaxSlots);
   top.whole("threads", spec.threads, 0, kMaxThreads);
   top.whole("seed", spec.seed, 0);
   top.boolean("save_members", spec.save_members);
-  top.choice("on_nan", spec.failure.on_nan);
+  read_failure(top, spec.failure, violations);
   top.number("start_deadline_s", spec.start_deadline, kDeadline);
   top.number("stop_deadline_s", spec.stop_deadline, kDeadline);
   top.path("output", spec.output);
@@ -74,9 +76,9 @@ void read_bounds_and_rest(Fields& top, EnsembleSpec& spec) {
 EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations& violations) {
   EnsembleSpec spec;
   Fields top(root, "the configuration", violations);
-  read_bounds_and_rest(top, spec);
+  read_bounds_and_rest(top, spec, violations);
   const Tree* train_input = nullptr;
-  const TrainSpec train = read_whole_train(top, train_input, violations);
+  const TrainSpec train = read_whole_train(top, train_input, spec, violations);
   const std::size_t before = violations.count();
   read_inputs(top, train_input, spec, violations);
   const bool inputs_sound = violations.count() == before;

@@ -51,6 +51,9 @@ void read_own_train(Fields& fields, MemberSpec& member, Violations& violations) 
     Fields train(*tree, "'train'", violations);
     read_train(train, member.train);
     train.refuse("input", "'input' belongs to the 'train' of the whole: all members learn from one stream");
+    train.refuse(
+        "checkpoint_segments",
+        "'checkpoint_segments' belongs to the 'train' of the whole: all members share the slots that bound it");
     train.finish();
   }
 }

@@ -60,6 +60,18 @@ MlpModel read_mlp(Fields& fields, Violations& violations) {
   return model;
 }
 
+/// An image is found by its first value instead of by its place in a worker's life, in which others may come before it.
+void read_at_value(Fields& fields, FaultPoint& fault, Violations& violations) {
+  const Tree* tree = fields.find("at_value");
+  if (tree == nullptr) return;
+  if (const auto value = read_number(*tree, "'at_value'", kFloat, violations); value)
+    fault.at_value = static_cast<float>(*value);
+  if (fields.find("at_batch") != nullptr)
+    violations.add(tree->place, "'at_batch' does not count where 'at_value' says when; give one of them");
+  if (fault.phase == FaultPhase::load)
+    violations.add(tree->place, "'at_value' has no meaning in phase load: no image has come yet");
+}
+
 FaultPoint read_fault(const Tree& tree, Violations& violations) {
   FaultPoint fault;
   Fields fields(tree, "a fault", violations);
@@ -70,6 +82,7 @@ FaultPoint read_fault(const Tree& tree, Violations& violations) {
     if (const auto word = fields.one_of_words("kind", kinds); word) fault.kind = *from_name<FaultKind>(*word);
   fields.choice("phase", fault.phase);
   fields.whole("at_batch", fault.at_batch, 0);
+  read_at_value(fields, fault, violations);
   if (fault.phase == FaultPhase::load && fault.at_batch > 0)
     violations.add(fields.place_of("at_batch"), "'at_batch' has no meaning in phase load: no batch has come yet");
   if (fault.kind == FaultKind::nan && fault.phase == FaultPhase::load)
@@ -96,7 +109,8 @@ FakeModel read_fake(Fields& fields, Violations& violations) {
   if (faults == nullptr) return model;
   if (faults->kind != Tree::Kind::list || faults->items.size() > kMaxFaults) {
     violations.add(faults->place,
-                   fmt::format("'faults' must be a list of at most {} maps with kind, phase and at_batch", kMaxFaults));
+                   fmt::format("'faults' must be a list of at most {} maps with kind, phase, and at_batch or at_value",
+                               kMaxFaults));
     return model;
   }
   for (const Tree& item : faults->items) model.faults.push_back(read_fault(item, violations));

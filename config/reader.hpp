@@ -2,6 +2,7 @@
 // that all of them are found. It knows types and ranges, but no key.
 #pragma once
 
+#include <cmath>
 #include <concepts>
 #include <cstdint>
 #include <filesystem>
@@ -30,6 +31,10 @@ struct NumberRule {
 };
 inline constexpr NumberRule kAnyNumber{"a number", [](double) { return true; }};
 inline constexpr NumberRule kPositive{"a number above 0", [](double value) { return value > 0; }};
+inline constexpr NumberRule kFloat{"a number that fits float32",
+                                   [](double value) { return std::isfinite(static_cast<float>(value)); }};
+inline constexpr NumberRule kDeadline{"a number of seconds above 0 and at most 1000000",
+                                      [](double value) { return value > 0 && value <= 1e6; }};
 
 /// A whole number in plain decimal digits within the bounds, or a violation about `what` ("'segment_images'").
 std::optional<std::uint64_t> read_whole(const Tree& tree, std::string_view what, std::uint64_t least,

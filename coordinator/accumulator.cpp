@@ -1,8 +1,13 @@
 #include "coordinator/accumulator.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <limits>
+
+#include <tutti/error.hpp>
 
 namespace tutti {
 namespace {
@@ -43,6 +48,31 @@ void copy_most_confident(Answers members, std::uint32_t width, std::vector<float
   }
 }
 
+template <class Sum>
+Sum total_of(const std::vector<float>& weights) {
+  Sum total{0};
+  for (const float weight : weights) total += static_cast<Sum>(weight);
+  return total;
+}
+
+double total_size(const std::vector<float>& weights) {
+  double total = 0;
+  for (const float weight : weights) total += std::fabs(static_cast<double>(weight));
+  return total;
+}
+
+/// The configuration was checked with all members' weights; what is left of them may come to nothing.
+void check_total(double total, CombineRule rule, const std::vector<float>& weights, const std::vector<bool>& present) {
+  if (total != 0) return;
+  std::string ranks;
+  for (std::size_t m = 0; m < present.size(); ++m)
+    if (present[m]) ranks += fmt::format("{}rank {}: {}", ranks.empty() ? "" : ", ", m, weights[m]);
+  throw Error(ErrorKind::failed,
+              fmt::format("rule {} cannot go on: the weights of the members that are left sum to 0", to_name(rule)),
+              fmt::format("weights of those present: {}", ranks),
+              "change the weights, combine by another rule, or do not degrade (on_worker_failure, on_nan)");
+}
+
 }  // namespace
 
 std::size_t argmax(std::span<const float> row) {
@@ -52,16 +82,64 @@ std::size_t argmax(std::span<const float> row) {
 Accumulator::Accumulator(const config::CombineSpec& spec, std::vector<float> weights)
     : spec_(spec), weights_(std::move(weights)) {}
 
+struct Accumulator::Chosen {
+  std::vector<std::span<const float>> members;
+  std::vector<float> weights;
+  double scale = 1;  ///< what stands for the members that are missing, in rules that do not divide
+};
+
 Accumulator::Result Accumulator::combine(Answers members, std::uint32_t count, std::uint32_t width) const {
-  Result result;
-  if (spec_.rule == CombineRule::none || members.empty()) return result;
+  return combine(members, std::vector<bool>(members.size(), true), count, width);
+}
+
+Accumulator::Result Accumulator::combine(Answers members, const std::vector<bool>& present, std::uint32_t count,
+                                         std::uint32_t width) const {
+  assert(members.size() == present.size());
+  if (spec_.rule == CombineRule::none || members.empty()) return {};
   assert(members.size() == weights_.size());
+  return combine(choose(members, present), count, width);
+}
+
+Accumulator::Result Accumulator::nothing(std::uint32_t count, std::uint32_t width) const {
+  Result result;
+  if (spec_.rule == CombineRule::none) return result;
+  result.values.assign(std::size_t{count} * width, std::numeric_limits<float>::quiet_NaN());
+  if (spec_.over != OutputKind::features) result.predicted.assign(count, -1);
+  return result;
+}
+
+Accumulator::Chosen Accumulator::choose(Answers members, const std::vector<bool>& present) const {
+  Chosen chosen;
+  for (std::size_t m = 0; m < members.size(); ++m) {
+    if (!present[m]) continue;
+    chosen.members.push_back(members[m]);
+    chosen.weights.push_back(weights_[m]);
+  }
+  assert(!chosen.members.empty());
+  if (chosen.members.size() == members.size()) return chosen;
+  const bool weighted = spec_.rule == CombineRule::weighted;
+  if (spec_.rule == CombineRule::sum)
+    chosen.scale = static_cast<double>(members.size()) / static_cast<double>(chosen.members.size());
+  if (weighted && !spec_.normalize) {
+    check_total(total_size(chosen.weights), spec_.rule, weights_, present);
+    chosen.scale = total_size(weights_) / total_size(chosen.weights);
+  } else if (weighted || spec_.rule == CombineRule::vote) {
+    // As it will be divided by: what is not 0 in float64 may be in float32.
+    const double total =
+        spec_.accumulate_f64 ? total_of<double>(chosen.weights) : static_cast<double>(total_of<float>(chosen.weights));
+    check_total(total, spec_.rule, weights_, present);
+  }
+  return chosen;
+}
+
+Accumulator::Result Accumulator::combine(const Chosen& chosen, std::uint32_t count, std::uint32_t width) const {
+  Result result;
   result.values.resize(std::size_t{count} * width);
   if (spec_.rule == CombineRule::vote) {
-    spec_.accumulate_f64 ? vote<double>(members, count, width, result) : vote<float>(members, count, width, result);
+    spec_.accumulate_f64 ? vote<double>(chosen, count, width, result) : vote<float>(chosen, count, width, result);
     return result;
   }
-  spec_.accumulate_f64 ? combine_values<double>(members, width, result) : combine_values<float>(members, width, result);
+  spec_.accumulate_f64 ? combine_values<double>(chosen, width, result) : combine_values<float>(chosen, width, result);
   if (spec_.over == OutputKind::features) return result;
   result.predicted.resize(count);
   for (std::uint32_t image = 0; image < count; ++image)
@@ -71,7 +149,9 @@ Accumulator::Result Accumulator::combine(Answers members, std::uint32_t count, s
 }
 
 template <class Sum>
-void Accumulator::combine_values(Answers members, std::uint32_t width, Result& result) const {
+void Accumulator::combine_values(const Chosen& chosen, std::uint32_t width, Result& result) const {
+  const Answers members = chosen.members;
+  const std::vector<float>& weights = chosen.weights;
   std::vector<float>& values = result.values;
   const auto n = static_cast<Sum>(members.size());
   // Fills values[i] with what `rule` makes of the members' values at i.
@@ -90,14 +170,12 @@ void Accumulator::combine_values(Answers members, std::uint32_t width, Result& r
     case CombineRule::mean:
       return each([&](std::size_t i) { return plain_sum(i) / n; });
     case CombineRule::sum:
-      return each(plain_sum);
+      return each([&](std::size_t i) { return plain_sum(i) * static_cast<Sum>(chosen.scale); });
     case CombineRule::weighted: {
-      Sum total{0};
-      for (const float weight : weights_) total += static_cast<Sum>(weight);
-      const Sum divisor = spec_.normalize ? total : Sum{1};
+      const Sum divisor = spec_.normalize ? total_of<Sum>(weights) : Sum{1};
       const auto weighted_sum =
-          sum_of([&](std::size_t m, float x) { return static_cast<Sum>(weights_[m]) * static_cast<Sum>(x); });
-      return each([&](std::size_t i) { return weighted_sum(i) / divisor; });
+          sum_of([&](std::size_t m, float x) { return static_cast<Sum>(weights[m]) * static_cast<Sum>(x); });
+      return each([&](std::size_t i) { return weighted_sum(i) * static_cast<Sum>(chosen.scale) / divisor; });
     }
     case CombineRule::max:
       return each([&](std::size_t i) {
@@ -127,10 +205,10 @@ void Accumulator::combine_values(Answers members, std::uint32_t width, Result& r
 }
 
 template <class Sum>
-void Accumulator::vote(Answers members, std::uint32_t count, std::uint32_t width, Result& result) const {
+void Accumulator::vote(const Chosen& chosen, std::uint32_t count, std::uint32_t width, Result& result) const {
+  const Answers members = chosen.members;
   result.predicted.resize(count);
-  Sum total{0};
-  for (const float weight : weights_) total += static_cast<Sum>(weight);
+  const Sum total = total_of<Sum>(chosen.weights);
   std::vector<Sum> votes(width);
   std::vector<Sum> scores(width);
   for (std::uint32_t image = 0; image < count; ++image) {
@@ -139,7 +217,7 @@ void Accumulator::vote(Answers members, std::uint32_t count, std::uint32_t width
     std::fill(scores.begin(), scores.end(), Sum{0});
     for (std::size_t m = 0; m < members.size(); ++m) {
       const auto row = members[m].subspan(first, width);
-      const Sum weight = static_cast<Sum>(weights_[m]);
+      const Sum weight = static_cast<Sum>(chosen.weights[m]);
       votes[argmax(row)] += weight;
       for (std::uint32_t c = 0; c < width; ++c) scores[c] += weight * static_cast<Sum>(row[c]);
     }

@@ -26,6 +26,12 @@ namespace tutti {
 ///   none            nothing: each member's own answer is the result
 ///
 /// Except for the vote, the predicted class is the one with the largest value, then the lowest.
+///
+/// Where only n of the N members are present, the sums, N and the weights are those of the members present, in rank
+/// order. What is not divided by them is scaled, so that its values stay comparable with those of whole segments:
+///
+///   sum                        (sum x_m) (N / n)
+///   weighted, not normalised   (sum w_m x_m) (W / V), W the sum of all |w_m|, V that of those present
 class Accumulator {
  public:
   /// `weights` in rank order.
@@ -37,13 +43,24 @@ class Accumulator {
   };
   /// `members[m]` holds count x width values. Any thread.
   Result combine(std::span<const std::span<const float>> members, std::uint32_t count, std::uint32_t width) const;
+  /// The same over the members with `present[m]`, at least one; nobody reads the values of the others. With all present
+  /// the bytes are the same as without `present`. Throws Error(failed) where the weights that are left sum to 0, and
+  /// the rule divides by them.
+  Result combine(std::span<const std::span<const float>> members, const std::vector<bool>& present, std::uint32_t count,
+                 std::uint32_t width) const;
+
+  /// What stands for images without an answer: values that are NaN, the predicted class -1.
+  Result nothing(std::uint32_t count, std::uint32_t width) const;
 
  private:
+  /// The members that are combined, and what makes up for those that are not.
+  struct Chosen;
+  Chosen choose(std::span<const std::span<const float>> members, const std::vector<bool>& present) const;
+  Result combine(const Chosen& chosen, std::uint32_t count, std::uint32_t width) const;
   template <class Sum>
-  void combine_values(std::span<const std::span<const float>> members, std::uint32_t width, Result& result) const;
+  void combine_values(const Chosen& chosen, std::uint32_t width, Result& result) const;
   template <class Sum>
-  void vote(std::span<const std::span<const float>> members, std::uint32_t count, std::uint32_t width,
-            Result& result) const;
+  void vote(const Chosen& chosen, std::uint32_t count, std::uint32_t width, Result& result) const;
 
   config::CombineSpec spec_;
   std::vector<float> weights_;

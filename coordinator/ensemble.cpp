@@ -185,8 +185,10 @@ class Ensemble::Impl {
     for (std::uint32_t epoch = 1;; ++epoch) {
       std::vector<bool> asked;
       for (const WorkerPlan& worker : workers) asked.push_back(epoch <= worker.epochs);
+      const bool final_for_some =
+          std::any_of(workers.begin(), workers.end(), [&](const WorkerPlan& worker) { return worker.epochs == epoch; });
       if (std::find(asked.begin(), asked.end(), true) == asked.end()) return;
-      Epoch work(source, spec_.checked().seed, epoch, classes, asked);
+      Epoch work(source, spec_.checked().seed, epoch, classes, asked, final_for_some);
       pool_.exchange().drive(std::make_shared<Stream>(work, TaskKind::train, asked));
       if (!on_epoch) continue;
       for (const EpochResult& result : work.results()) on_epoch(result);

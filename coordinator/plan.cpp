@@ -11,6 +11,7 @@
 #include <tutti/error.hpp>
 
 #include "common/channel.hpp"
+#include "config/failure.hpp"
 
 namespace tutti {
 namespace {
@@ -60,7 +61,8 @@ class Planner {
     plan_.arena = {spec.slots, spec.segment_images, input.shape};
     plan_.failure = spec.failure;
     plan_.training = options.training;
-    plan_.checkpoint_segments = spec.checkpoint_segments;
+    // The reader of the configuration keeps to this bound; a description that was put together may not.
+    plan_.checkpoint_segments = std::min(spec.checkpoint_segments, config::most_checkpoint_segments(plan_.arena.slots));
     plan_.debugging = !options.debug_member.empty();
     plan_.start_deadline = std::chrono::duration<double>(spec.start_deadline);
     plan_.stop_deadline = std::chrono::duration<double>(spec.stop_deadline);
@@ -73,6 +75,7 @@ class Planner {
     check_debug_member();
     for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank) share_cores(plan_.workers[rank]);
     add_bounds();
+    say_what_survives();
     return std::move(plan_);
   }
 
@@ -205,22 +208,53 @@ class Planner {
     if (options_.training && input_.images)
       plan_.bounds.push_back({fmt::format("order of {} images to learn from", *input_.images), *input_.images * 8});
     for (const WorkerPlan& worker : plan_.workers) {
-      const std::uint32_t width = known_width(worker.request.model);
-      const ChannelLayout channel{plan_.arena.slots, plan_.arena.images, width == 0 ? kAssumedWidth : width};
-      plan_.bounds.push_back(
-          {fmt::format("channel of {}: rings, {} output slots x {}{}", worker.request.name, channel.slots,
-                       bytes_text(channel.output_slot_bytes()), width == 0 ? " (1000 values an image assumed)" : ""),
-           channel.bytes()});
-      const bool fake = std::holds_alternative<FakeModel>(worker.request.model);
-      if (const auto file = model_file(worker.request); !file.empty()) {
-        std::error_code missing;  // said by whoever opens it
-        const auto bytes = std::filesystem::file_size(file, missing);
-        if (!missing)
-          plan_.bounds.push_back({fmt::format("model of {}: the size of {}", worker.request.name, file), bytes});
-      }
-      plan_.bounds.push_back({fmt::format("process of {} (estimate, without its model)", worker.request.name),
-                              fake ? kFakeWorkerBytes : kTorchWorkerBytes});
+      add_channels(worker);
+      add_process(worker, "", true);
+      if (plan_.failure.spares != Spares::none) add_process(worker, "spare ", plan_.failure.spares == Spares::member);
     }
+  }
+
+  /// The answers of a worker that died are read out of its channel while its replacement has one of its own already.
+  void add_channels(const WorkerPlan& worker) {
+    const std::uint32_t width = known_width(worker.request.model);
+    const ChannelLayout channel{plan_.arena.slots, plan_.arena.images, width == 0 ? kAssumedWidth : width};
+    plan_.bounds.push_back(
+        {fmt::format("channel of {}: rings, {} output slots x {}{}", worker.request.name, channel.slots,
+                     bytes_text(channel.output_slot_bytes()), width == 0 ? " (1000 values an image assumed)" : ""),
+         channel.bytes()});
+    if (plan_.failure.on_worker_failure != OnWorkerFailure::fail)
+      plan_.bounds.push_back(
+          {fmt::format("channel of a replacement of {}, beside that of the worker that died", worker.request.name),
+           channel.bytes()});
+  }
+
+  /// A spare gets its channel when it takes the place of a worker that died: it is a replacement then.
+  void add_process(const WorkerPlan& worker, std::string_view spare, bool with_model) {
+    if (const auto file = model_file(worker.request); with_model && !file.empty()) {
+      std::error_code missing;  // said by whoever opens it
+      const auto bytes = std::filesystem::file_size(file, missing);
+      if (!missing)
+        plan_.bounds.push_back({fmt::format("{}model of {}: the size of {}", spare, worker.request.name, file), bytes});
+    }
+    const bool fake = std::holds_alternative<FakeModel>(worker.request.model);
+    plan_.bounds.push_back({fmt::format("{}process of {} (estimate, without its model)", spare, worker.request.name),
+                            fake ? kFakeWorkerBytes : kTorchWorkerBytes});
+  }
+
+  void say_what_survives() {
+    const auto segments = [](std::uint32_t count) { return fmt::format("{} segment{}", count, count == 1 ? "" : "s"); };
+    std::vector<std::string>& lines = plan_.survival;
+    if (plan_.failure.on_worker_failure == OnWorkerFailure::fail) {
+      lines.emplace_back("a worker that dies ends the run ('on_worker_failure: fail')");
+      return;
+    }
+    lines.push_back(
+        fmt::format("while a worker is replaced the others go on for up to {} ('slots')", segments(plan_.arena.slots)));
+    if (plan_.training)
+      lines.push_back(fmt::format("a replacement learns up to {} again ('train.checkpoint_segments')",
+                                  segments(plan_.checkpoint_segments)));
+    if (plan_.failure.on_worker_failure == OnWorkerFailure::degrade)
+      lines.emplace_back("a member that uses up its restarts is left out ('on_worker_failure: degrade')");
   }
 
   static std::string model_file(const MemberRequest& request) {

@@ -40,8 +40,9 @@ struct Plan {
   bool debugging = false;                 ///< deadlines are off
   std::chrono::duration<double> start_deadline{};
   std::chrono::duration<double> stop_deadline{};
-  std::vector<Bound> bounds;                        ///< the named terms; their sum is the need
-  std::vector<std::string> notes;  ///< choices that were made for the user: "cnn-0: null is cpu (no NVIDIA driver)"
+  std::vector<Bound> bounds;          ///< the named terms; their sum is the need
+  std::vector<std::string> notes;     ///< choices that were made for the user: "cnn-0: null is cpu (no NVIDIA driver)"
+  std::vector<std::string> survival;  ///< for people: what goes on, and for how long, when a worker dies
   AvailableMemory available;
 
   std::uint64_t needed_bytes() const;

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cassert>
+#include <limits>
 #include <numeric>
 
 #include <tutti/error.hpp>
@@ -38,17 +40,30 @@ std::uint32_t Prediction::fill(std::byte* arena, const ArenaLayout& layout, std:
   return images;
 }
 
+std::span<const float> Prediction::nan_rows(std::uint32_t images, std::uint32_t width) {
+  // Grown once for the widest member, so that the rows of one member stay where they are when another's are taken.
+  const std::size_t widest = *std::max_element(widths_.begin(), widths_.end());
+  nan_.resize(std::max(nan_.size(), images * widest), std::numeric_limits<float>::quiet_NaN());
+  return std::span<const float>(nan_).first(std::size_t{images} * width);
+}
+
 void Prediction::deliver(const FinishedSegment& finished) {
   const std::uint32_t images = finished.segment.images;
+  std::vector<bool> present;
+  for (const Ledger::Row& row : finished.segment.rows) present.push_back(row.present);
+  assert(present.size() == widths_.size());
   std::vector<std::span<const float>> answers;
   std::vector<MemberSegmentResult> members;
   for (std::size_t rank = 0; rank < widths_.size(); ++rank) {
-    answers.push_back(finished.answer(rank));
-    members.push_back({widths_[rank], answers.back()});
+    answers.push_back(present[rank] ? finished.answer(rank) : nan_rows(images, widths_[rank]));
+    members.push_back({widths_[rank], answers.back(), present[rank]});
   }
   const std::uint32_t width = combined_ ? widths_.front() : 0;
-  const Accumulator::Result combined = accumulator_.combine(answers, images, width);
+  const bool none = finished.segment.set_aside || std::find(present.begin(), present.end(), true) == present.end();
+  const Accumulator::Result combined =
+      none ? accumulator_.nothing(images, width) : accumulator_.combine(answers, present, images, width);
   SegmentResult result;
+  result.set_aside = finished.segment.set_aside;
   result.first = delivered_;
   result.count = images;
   result.width = width;

@@ -2,6 +2,7 @@
 // sink. No threads, no processes: a driver calls it.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include <tutti/predictions.hpp>
@@ -19,9 +20,13 @@ class Prediction final : public Work {
 
   bool has_more() const override { return next_ < count_; }
   std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, std::uint32_t slot) override;
+  /// A member that is not present has rows of NaN; its channel is not touched. Where the segment was set aside, or no
+  /// member is present, the combined values are NaN and the predicted classes -1.
   void deliver(const FinishedSegment& finished) override;
 
  private:
+  std::span<const float> nan_rows(std::uint32_t images, std::uint32_t width);
+
   Source& source_;
   Sink& sink_;
   const Accumulator& accumulator_;
@@ -33,6 +38,7 @@ class Prediction final : public Work {
   std::vector<std::uint64_t> indices_;
   std::byte* arena_ = nullptr;
   ArenaLayout layout_;
+  std::vector<float> nan_;  ///< what stands for missing values
 };
 
 /// Throws Error(usage) where the source's images are not of the ensemble's shape.

@@ -11,8 +11,14 @@
 
 namespace tutti {
 
-Epoch::Epoch(Source& source, std::uint64_t seed, std::uint32_t number, std::uint32_t classes, std::vector<bool> asked)
-    : source_(source), number_(number), classes_(classes), asked_(std::move(asked)), sums_(asked_.size()) {
+Epoch::Epoch(Source& source, std::uint64_t seed, std::uint32_t number, std::uint32_t classes, std::vector<bool> asked,
+             bool final_for_some)
+    : source_(source),
+      number_(number),
+      classes_(classes),
+      asked_(std::move(asked)),
+      final_for_some_(final_for_some),
+      sums_(asked_.size()) {
   order_.resize(source.count());
   std::iota(order_.begin(), order_.end(), std::uint64_t{0});
   shuffle(std::span(order_), random_at(seed, number));
@@ -37,7 +43,11 @@ std::uint32_t Epoch::fill(std::byte* arena, const ArenaLayout& layout, std::uint
 void Epoch::deliver(const FinishedSegment& finished) {
   for (std::size_t rank = 0; rank < sums_.size(); ++rank) {
     const Ledger::Row& row = finished.segment.rows[rank];
-    if (!row.asked) continue;
+    if (!asked_[rank]) continue;
+    if (!row.present) {
+      sums_[rank].complete = false;
+      continue;
+    }
     sums_[rank].loss += row.completion.loss_sum;
     sums_[rank].correct += row.completion.correct;
     sums_[rank].images += row.completion.trained;
@@ -48,7 +58,7 @@ void Epoch::deliver(const FinishedSegment& finished) {
 std::vector<EpochResult> Epoch::results() const {
   std::vector<EpochResult> results;
   for (std::size_t rank = 0; rank < sums_.size(); ++rank) {
-    if (!asked_[rank]) continue;
+    if (!asked_[rank] || !sums_[rank].complete) continue;
     const Sums& sums = sums_[rank];
     const double images = std::max(1.0, static_cast<double>(sums.images));
     results.push_back({rank, number_, sums.loss / images, static_cast<double>(sums.correct) / images, sums.images,

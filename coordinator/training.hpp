@@ -16,14 +16,19 @@ namespace tutti {
 class Epoch final : public Work {
  public:
   /// `number` counts from 1. Labels must be below `classes`. Equal seeds give equal
-  /// orders; different epochs different ones.
-  Epoch(Source& source, std::uint64_t seed, std::uint32_t number, std::uint32_t classes, std::vector<bool> asked);
+  /// orders; different epochs different ones. `final_for_some`: a member that is asked is not asked in the next epoch,
+  /// or there is no next one.
+  Epoch(Source& source, std::uint64_t seed, std::uint32_t number, std::uint32_t classes, std::vector<bool> asked,
+        bool final_for_some);
 
   bool has_more() const override { return next_ < order_.size(); }
   std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, std::uint32_t slot) override;
   void deliver(const FinishedSegment& finished) override;
+  /// Asked after fill(): a member learns from no later segment, so that this is where it makes its last checkpoint.
+  bool last() const override { return final_for_some_ && !has_more(); }
 
-  /// Of the members that were asked, after the last segment.
+  /// Of the members that were asked, after the last segment. A member that answered some of its segments and not
+  /// others was lost on the way: it has no result.
   std::vector<EpochResult> results() const;
 
  private:
@@ -32,11 +37,13 @@ class Epoch final : public Work {
     std::uint64_t correct = 0;
     std::uint64_t images = 0;
     std::uint64_t nanoseconds = 0;
+    bool complete = true;  ///< no answer is missing
   };
   Source& source_;
   std::uint32_t number_;
   std::uint32_t classes_;
   std::vector<bool> asked_;
+  bool final_for_some_;
   std::vector<std::uint64_t> order_;
   std::size_t next_ = 0;
   std::vector<Sums> sums_;  ///< by rank

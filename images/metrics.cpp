@@ -48,8 +48,8 @@ void Metrics::add(std::span<const std::int64_t> labels, std::span<const float> v
                   std::span<const std::int64_t> predicted, ScoreKind kind) {
   assert(values.size() == labels.size() * classes_ && predicted.size() == labels.size());
   for (std::size_t i = 0; i < labels.size(); ++i) {
-    check_class("label", labels[i], images_, classes_);
-    check_class("predicted class", predicted[i], images_, classes_);
+    check_class("label", labels[i], seen_, classes_);
+    check_class("predicted class", predicted[i], seen_, classes_);
     const auto label = static_cast<std::size_t>(labels[i]);
     const std::span<const float> row = values.subspan(i * classes_, classes_);
     loss_sum_ += kind == ScoreKind::logits ? loss_of_logits(row, label) : loss_of_probabilities(row, label);
@@ -58,6 +58,7 @@ void Metrics::add(std::span<const std::int64_t> labels, std::span<const float> v
     correct_of_[label] += labels[i] == predicted[i] ? 1 : 0;
     if (!confusion_.empty()) ++confusion_[label * classes_ + static_cast<std::size_t>(predicted[i])];
     ++images_;
+    ++seen_;
   }
 }
 

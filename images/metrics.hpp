@@ -21,9 +21,12 @@ class Metrics {
   explicit Metrics(std::uint32_t classes);
 
   /// `labels` and `predicted` hold one class per image, `values` one score per image and class, row-major. Throws
-  /// Error(usage) that names the image (counted from 0 over all calls) where a label or a predicted class is no class.
+  /// Error(usage) that names the image (counted from 0 over all calls, skip() included) where a label or a predicted
+  /// class is no class.
   void add(std::span<const std::int64_t> labels, std::span<const float> values, std::span<const std::int64_t> predicted,
            ScoreKind kind);
+  /// Images without an answer: they are left out of everything, and only counted on the way.
+  void skip(std::uint64_t images) noexcept { seen_ += images; }
 
   std::uint64_t images() const noexcept { return images_; }
   std::uint64_t correct() const noexcept { return correct_; }
@@ -41,7 +44,8 @@ class Metrics {
 
  private:
   std::uint32_t classes_;
-  std::uint64_t images_ = 0;
+  std::uint64_t seen_ = 0;    // images of all calls
+  std::uint64_t images_ = 0;  // of add()
   std::uint64_t correct_ = 0;
   double loss_sum_ = 0.0;
   std::vector<std::uint64_t> images_of_;   // by label

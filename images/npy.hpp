@@ -43,12 +43,17 @@ class NpyWriter {
   void write(std::span<const std::int64_t> values);
   /// The array is complete, on disk and in place.
   void finish();
+  /// The first `rows` rows alone are an array, on disk and in place as `path`, which is in the same folder. At least so
+  /// many came.
+  void finish_partial(const std::filesystem::path& path, std::uint64_t rows);
+  const std::filesystem::path& path() const noexcept { return file_.path(); }
 
  private:
   void append(std::span<const std::byte> bytes, std::size_t values);
 
   AtomicFile file_;
-  [[maybe_unused]] NpyType type_;  ///< only assertions look at it
+  NpyType type_;
+  std::vector<std::uint64_t> shape_;
   std::uint64_t announced_;
   std::uint64_t written_ = 0;
 };

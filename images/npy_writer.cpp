@@ -12,13 +12,14 @@ namespace {
 
 constexpr std::size_t kAlignment = 64;  // where NumPy wants the data to begin
 
-std::string header_text(NpyType type, const std::vector<std::uint64_t>& shape) {
+/// As long as NumPy would make it, or `bytes` long: room for more digits.
+std::string header_text(NpyType type, const std::vector<std::uint64_t>& shape, std::size_t bytes = 0) {
   NpyHeader header;
   header.shape = shape;
   std::string text = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}",
                                  type == NpyType::float32 ? "<f4" : "<i8", header.shape_text());
   const std::size_t before = 10 + text.size() + 1;
-  text.append((kAlignment - before % kAlignment) % kAlignment, ' ');
+  text.append(bytes > before ? bytes - before : (kAlignment - before % kAlignment) % kAlignment, ' ');
   text += '\n';
   const auto length = static_cast<std::uint16_t>(text.size());
   std::string start("\x93NUMPY\x01\x00??", 10);
@@ -35,7 +36,7 @@ std::uint64_t product(const std::vector<std::uint64_t>& shape) {
 }  // namespace
 
 NpyWriter::NpyWriter(const std::filesystem::path& path, NpyType type, const std::vector<std::uint64_t>& shape)
-    : file_(path), type_(type), announced_(product(shape)) {
+    : file_(path), type_(type), shape_(shape), announced_(product(shape)) {
   file_.write(header_text(type, shape));
 }
 
@@ -62,6 +63,18 @@ void NpyWriter::finish() {
     throw Error(ErrorKind::failed, fmt::format("could not write {}", file_.path().string()),
                 fmt::format("{} values were announced, and only {} came", announced_, written_));
   file_.commit();
+}
+
+// The shape stands before the data, so its text is written over the old one: never longer, as the rows are fewer.
+void NpyWriter::finish_partial(const std::filesystem::path& path, std::uint64_t rows) {
+  assert(!shape_.empty() && rows <= shape_.front());
+  const std::size_t header_bytes = header_text(type_, shape_).size();
+  shape_.front() = rows;
+  const std::uint64_t value_bytes = type_ == NpyType::float32 ? sizeof(float) : sizeof(std::int64_t);
+  assert(product(shape_) <= written_);
+  file_.write_at(0, header_text(type_, shape_, header_bytes));
+  file_.cut(header_bytes + product(shape_) * value_bytes);
+  file_.commit_as(path);
 }
 
 }  // namespace tutti::images

@@ -56,7 +56,20 @@ json::value member_json(const MemberReport& member) {
           {"segments_handed_out", member.segments_handed_out},
           {"segments_answered", member.segments_answered},
           {"epochs", list(member.epochs, epoch_json)},
-          {"weights", or_null(member.weights)}};
+          {"weights", or_null(member.weights)},
+          {"state", member.state},
+          {"generation", member.generation},
+          {"deaths", member.deaths},
+          {"absent_reason", or_null(member.absent_reason)},
+          {"absent_from_segment", or_null(member.absent_from_segment)}};
+}
+
+json::value incomplete_json(const IncompleteReport& images) {
+  return {{"first", images.first},
+          {"count", images.count},
+          {"members_present", images.members_present},
+          {"absent", json::array(images.absent.begin(), images.absent.end())},
+          {"set_aside", images.set_aside}};
 }
 
 json::value ensemble_json(const EnsembleReport& ensemble) {
@@ -69,7 +82,8 @@ json::value ensemble_json(const EnsembleReport& ensemble) {
           {"images", ensemble.images},
           {"images_per_second", number(ensemble.images_per_second)},
           {"confusion_matrix", list(ensemble.confusion_matrix, row)},
-          {"per_class_accuracy", list(ensemble.per_class_accuracy, number)}};
+          {"per_class_accuracy", list(ensemble.per_class_accuracy, number)},
+          {"incomplete", list(ensemble.incomplete, incomplete_json)}};
 }
 
 json::value phases_json(const PhasesReport& phases) {
@@ -78,6 +92,21 @@ json::value phases_json(const PhasesReport& phases) {
           {"train", number(phases.train)},
           {"predict", number(phases.predict)},
           {"total", number(phases.total)}};
+}
+
+json::value faults_json(const FaultCounts& faults) {
+  return {{"deaths", faults.deaths},
+          {"hangs", faults.hangs},
+          {"violations", faults.violations},
+          {"out_of_memory", faults.out_of_memory},
+          {"restarts", faults.restarts},
+          {"handed_out_again", faults.handed_out_again},
+          {"stale_dropped", faults.stale_dropped},
+          {"set_aside", faults.set_aside},
+          {"not_finite_dropped", faults.not_finite_dropped},
+          {"missed_wake_ups", faults.missed_wake_ups},
+          {"stalls", faults.stalls},
+          {"abandoned_pids", json::array(faults.abandoned_pids.begin(), faults.abandoned_pids.end())}};
 }
 
 json::value memory_json(const MemoryReport& memory) {
@@ -114,6 +143,7 @@ json::value to_json(const Report& report) {
             {"segments_handed_out", report.counts.segments_handed_out},
             {"segments_answered", report.counts.segments_answered},
             {"input_bytes_copied", report.counts.input_bytes_copied}}},
+          {"faults", faults_json(report.faults)},
           {"memory", memory_json(report.memory)}};
 }
 

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include <tutti/ensemble.hpp>
+
 #include "common/json.hpp"
 
 namespace tutti::images {
@@ -43,6 +45,20 @@ struct MemberReport {
   std::uint64_t segments_answered = 0;
   std::vector<EpochReport> epochs;     ///< empty unless it was trained
   std::optional<std::string> weights;  ///< the file that holds them
+  std::string state;                   ///< of its worker: to_text(WorkerState)
+  std::uint32_t generation = 0;        ///< how often its worker was replaced
+  std::uint64_t deaths = 0;
+  std::optional<std::string> absent_reason;
+  std::optional<std::uint64_t> absent_from_segment;
+};
+
+/// Images first .. first + count - 1 whose answer is not that of all members.
+struct IncompleteReport {
+  std::uint64_t first = 0;
+  std::uint64_t count = 0;
+  std::uint32_t members_present = 0;
+  std::vector<std::string> absent;  ///< names
+  bool set_aside = false;
 };
 
 struct EnsembleReport {
@@ -55,6 +71,7 @@ struct EnsembleReport {
   std::optional<double> images_per_second;
   std::vector<std::vector<std::uint64_t>> confusion_matrix;  ///< [label][predicted]; empty without labels
   std::vector<std::optional<double>> per_class_accuracy;     ///< empty without labels
+  std::vector<IncompleteReport> incomplete;                  ///< in order
 };
 
 struct MachineReport {
@@ -102,6 +119,7 @@ struct Report {
   std::vector<MemberReport> members;  ///< in rank order
   std::optional<EnsembleReport> ensemble;
   CountsReport counts;
+  FaultCounts faults;
   MemoryReport memory;
 };
 

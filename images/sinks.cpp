@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cassert>
 #include <system_error>
 #include <utility>
@@ -15,6 +16,9 @@ void append(std::vector<Value>& to, std::span<const Value> from) {
   to.insert(to.end(), from.begin(), from.end());
 }
 
+/// predictions.npy -> predictions.partial.npy
+std::filesystem::path partial_of(std::filesystem::path file) { return file.replace_extension(".partial.npy"); }
+
 void check_file_name(const std::string& member) {
   if (member.empty() || member == "." || member == ".." || member.find('/') != member.npos)
     throw Error(ErrorKind::usage, fmt::format("the predictions of member \"{}\" cannot be saved", member),
@@ -23,7 +27,7 @@ void check_file_name(const std::string& member) {
 
 }  // namespace
 
-NpySink::NpySink(const std::filesystem::path& folder, const ResultForm& form) {
+NpySink::NpySink(const std::filesystem::path& folder, const ResultForm& form) : folder_(folder) {
   for (const ResultForm::Member& member : form.members) check_file_name(member.name);
   if (form.width > 0)
     predictions_.emplace(folder / "predictions.npy", NpyType::float32,
@@ -50,12 +54,42 @@ void NpySink::write(const SegmentResult& result) {
   if (predicted_) predicted_->write(result.predicted);
   assert(members_.empty() || members_.size() == result.members.size());
   for (std::size_t i = 0; i < members_.size(); ++i) members_[i].write(result.members[i].values);
+  images_ += result.count;
+}
+
+// predictions.npy last: where it is, all are.
+std::vector<NpyWriter*> NpySink::writers() {
+  std::vector<NpyWriter*> all;
+  for (NpyWriter& member : members_) all.push_back(&member);
+  if (predicted_) all.push_back(&*predicted_);
+  if (predictions_) all.push_back(&*predictions_);
+  return all;
 }
 
 void NpySink::finish() {
-  for (NpyWriter& member : members_) member.finish();
-  if (predicted_) predicted_->finish();
-  if (predictions_) predictions_->finish();
+  for (NpyWriter* writer : writers()) writer->finish();
+  remove_partial_files();
+}
+
+void NpySink::finish_partial() {
+  if (images_ == 0) return;
+  for (NpyWriter* writer : writers()) writer->finish_partial(partial_of(writer->path()), images_);
+}
+
+void NpySink::remove_partial_files() {
+  std::vector<std::filesystem::path> partial{partial_of(folder_ / "predictions.npy"),
+                                             partial_of(folder_ / "predicted.npy")};
+  for (const NpyWriter& member : members_) partial.push_back(partial_of(member.path()));
+  for (const std::filesystem::path& file : partial) {
+    // A member may be called "cnn.partial": its file is no other member's partial one.
+    const bool is_result =
+        std::any_of(members_.begin(), members_.end(), [&](const NpyWriter& member) { return member.path() == file; });
+    std::error_code code;
+    if (!is_result) std::filesystem::remove(file, code);
+    if (code)
+      throw Error(ErrorKind::failed, fmt::format("could not remove {}", file.string()), code.message(),
+                  "it is of an earlier run that ended early; the results of this run are complete");
+  }
 }
 
 MemorySink::MemorySink(const ResultForm& form) {
@@ -73,6 +107,8 @@ void MemorySink::write(const SegmentResult& result) {
   predictions_.count += result.count;
   append(predictions_.values, result.values);
   append(predictions_.predicted, result.predicted);
+  if (const std::uint32_t present = result.members_present(); result.set_aside || present < result.members.size())
+    predictions_.incomplete.push_back({result.first, result.count, present, result.set_aside});
   assert(predictions_.members.empty() || predictions_.members.size() == result.members.size());
   for (std::size_t i = 0; i < predictions_.members.size(); ++i)
     append(predictions_.members[i].values, result.members[i].values);

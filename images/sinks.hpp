@@ -26,17 +26,25 @@ struct ResultForm {
 
 /// Writes predictions.npy (images x width, float32), predicted.npy (images, int64; only with classes) and, where the
 /// form names members, members/<name>.npy. Nothing appears in `folder` before finish(). Throws Error(failed) that names
-/// the file, from any call; one thread.
+/// the file, from any call; one thread. Where members are missing, what comes for them is written: NaN, and -1.
 class NpySink final : public Sink {
  public:
   /// `folder` exists. Throws Error(usage) where a member's name cannot be the name of a file.
   NpySink(const std::filesystem::path& folder, const ResultForm& form);
 
   void write(const SegmentResult& result) override;
-  /// Puts all files in place, predictions.npy last. Throws where not all announced images came.
+  /// Puts all files in place, predictions.npy last, and removes those that finish_partial() of an earlier run left.
+  /// Throws where not all announced images came.
   void finish();
+  /// For a run that ended early: puts the images that came into predictions.partial.npy, predicted.partial.npy and
+  /// members/<name>.partial.npy, which hold so many rows. A segment that could not be written whole is left out. No
+  /// file appears where no segment came; files of earlier, complete runs stay.
+  void finish_partial();
 
  private:
+  std::vector<NpyWriter*> writers();
+  void remove_partial_files();
+
   // Stands before the writers, so that it goes after them.
   struct MembersFolder {
     ~MembersFolder();
@@ -45,6 +53,8 @@ class NpySink final : public Sink {
   std::optional<NpyWriter> predictions_;
   std::optional<NpyWriter> predicted_;
   std::vector<NpyWriter> members_;
+  std::filesystem::path folder_;
+  std::uint64_t images_ = 0;  ///< of segments that every file holds
 };
 
 /// Collects everything in memory.

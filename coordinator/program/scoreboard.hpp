@@ -10,7 +10,7 @@
 
 #include "config/spec.hpp"
 #include "coordinator/program/progress.hpp"
-#include "images/metrics.hpp"
+#include "coordinator/program/scores.hpp"
 
 namespace tutti::program {
 
@@ -22,20 +22,17 @@ class Scoreboard final : public Sink {
   void write(const SegmentResult& result) override;
 
   std::uint64_t images() const noexcept { return images_; }
-  /// Nothing without labels, over features, or before the first image.
-  const std::optional<images::Metrics>& ensemble() const noexcept { return ensemble_metrics_; }
-  const std::vector<std::optional<images::Metrics>>& members() const noexcept { return member_metrics_; }
+  // As in Scores.
+  const std::optional<images::Metrics>& ensemble() const noexcept { return scores_.ensemble(); }
+  const std::vector<std::optional<images::Metrics>>& members() const noexcept { return scores_.members(); }
+  const std::vector<Incomplete>& incomplete() const noexcept { return scores_.incomplete(); }
 
  private:
-  void score(const SegmentResult& result);
-
-  const config::CombineSpec& combine_;
+  Scores scores_;
   const Ensemble& ensemble_;
   Progress& progress_;
   Sink* next_;
   std::uint64_t images_ = 0;
-  std::optional<images::Metrics> ensemble_metrics_;
-  std::vector<std::optional<images::Metrics>> member_metrics_;
 };
 
 }  // namespace tutti::program

@@ -55,6 +55,32 @@ class FileSizeLimit {
   void (*handler_)(int);
 };
 
+TEST_CASE("what was written can be changed and shortened and committed under another name") {
+  const TemporaryFolder folder;
+  AtomicFile file(folder / "a.txt");
+  file.write("0123456789");
+  file.write_at(2, "AB");
+  file.cut(8);
+  file.write("end");
+  file.commit_as(folder / "b.txt");
+  CHECK(read_text(folder / "b.txt", "the text") == "01AB4567end");
+  CHECK(folder.names() == std::vector<std::string>{"b.txt"});
+}
+
+TEST_CASE("a change that the file cannot take is an error that names it") {
+  const TemporaryFolder folder;
+  AtomicFile file(folder / "a.txt");
+  file.write("0123");
+  const FileSizeLimit limit(4);
+  for (const auto& error : {error_of([&] { file.write_at(4, "x"); }), error_of([&] { file.cut(5); })}) {
+    REQUIRE(error);
+    CHECK(error->kind() == ErrorKind::failed);
+    CHECK(error->message() == fmt::format("could not write {}", (folder / "a.txt").string()));
+    CHECK(error->detail() == "File too large");
+    CHECK(error->hint() == "raise the limit on the size of a file (ulimit -f)");
+  }
+}
+
 TEST_CASE("a committed file holds what was written in order and leaves no temporary file") {
   const TemporaryFolder folder;
   AtomicFile file(folder / "a.txt");

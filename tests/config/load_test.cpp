@@ -62,7 +62,7 @@ TEST_CASE("top-level values that are wrong are refused with what they must be") 
   CHECK(wrong("threads: -1") == "e.yaml:2:10: 'threads' must be a whole number of at least 0, not '-1'");
   CHECK(wrong("threads: 1025") == "e.yaml:2:10: 'threads' must be a whole number of at most 1024, not '1025'");
   CHECK(wrong("save_members: 2") == "e.yaml:2:15: 'save_members' must be true or false, not '2'");
-  CHECK(wrong("on_nan: ignore") == "e.yaml:2:9: 'on_nan' must be error or allow, not 'ignore'");
+  CHECK(wrong("on_nan: ignore") == "e.yaml:2:9: 'on_nan' must be error, allow or degrade, not 'ignore'");
   CHECK(wrong("start_deadline_s: 0") ==
         "e.yaml:2:19: 'start_deadline_s' must be a number of seconds above 0 and at most 1000000, not '0'");
   CHECK(wrong("stop_deadline_s: 2e6") ==
@@ -98,7 +98,7 @@ TEST_CASE("the configuration in effect is read back as an equal one") {
 members:
   - name: a
     model: {kind: fake, classes: 4, delay_us: 21, load_delay_ms: 30, writes_input: true, weights: 'w: "x"',
-            faults: [{kind: hang}, {kind: exit, phase: train, at_batch: 5}]}
+            faults: [{kind: hang}, {kind: exit, phase: train, at_batch: 5}, {kind: nan, at_value: -0.1}]}
     weight: -2.3e-7
     output: probabilities
     copy_input: true

@@ -37,7 +37,7 @@ TEST_CASE("every key of a member is read") {
 members:
   - name: A_1.x-y
     model: {kind: fake, classes: 4, delay_us: 20, load_delay_ms: 30, writes_input: true, weights: w.safetensors,
-            faults: [{kind: hang}, {kind: exit, phase: train, at_batch: 5}]}
+            faults: [{kind: hang}, {kind: exit, phase: train, at_batch: 5}, {kind: nan, at_value: -0.1}]}
     weight: -2.5
     output: probabilities
     copy_input: yes
@@ -55,9 +55,10 @@ combine: {rule: weighted}
   CHECK(fake.delay_us == 20);
   CHECK(fake.load_delay_us == 30'000);
   CHECK(fake.writes_input);
-  REQUIRE(fake.faults.size() == 2);
-  CHECK(fake.faults[0] == FaultPoint{FaultKind::hang, FaultPhase::predict, 0});
-  CHECK(fake.faults[1] == FaultPoint{FaultKind::exit, FaultPhase::train, 5});
+  REQUIRE(fake.faults.size() == 3);
+  CHECK(fake.faults[0] == FaultPoint{FaultKind::hang, FaultPhase::predict, 0, {}});
+  CHECK(fake.faults[1] == FaultPoint{FaultKind::exit, FaultPhase::train, 5, {}});
+  CHECK(fake.faults[2] == FaultPoint{FaultKind::nan, FaultPhase::predict, 0, -0.1F});
   CHECK(a.model.weights == "w.safetensors");
   CHECK(a.weight == -2.5);
   CHECK(a.output == OutputKind::probabilities);
@@ -207,7 +208,8 @@ TEST_CASE("the rest of a model is checked") {
 
 TEST_CASE("scripted faults are checked") {
   const auto faults = [](const std::string& list) { return model_problem("kind: fake, faults: " + list); };
-  CHECK(faults("{kind: exit}") == "'faults' must be a list of at most 1024 maps with kind, phase and at_batch");
+  CHECK(faults("{kind: exit}") ==
+        "'faults' must be a list of at most 1024 maps with kind, phase, and at_batch or at_value");
   CHECK(faults("[exit]") == "a fault must be a map of keys and values, not 'exit'");
   CHECK(faults("[{phase: load}]") == "a fault needs 'kind', exception, exit, abort, segfault, kill, hang or nan");
   CHECK(faults("[{kind: none}]") ==
@@ -217,6 +219,13 @@ TEST_CASE("scripted faults are checked") {
   CHECK(faults("[{kind: exit, phase: load, at_batch: 1}]") ==
         "'at_batch' has no meaning in phase load: no batch has come yet");
   CHECK(faults("[{kind: nan, phase: load}]") == "a nan has no meaning in phase load: nothing is computed yet");
+  CHECK(faults("[{kind: exit, at_value: x}]") == "'at_value' must be a number that fits float32, not 'x'");
+  CHECK(faults("[{kind: exit, at_value: 1e39}]") == "'at_value' must be a number that fits float32, not '1e39'");
+  CHECK(faults("[{kind: exit, at_value: 1, at_batch: 0}]") ==
+        "'at_batch' does not count where 'at_value' says when; give one of them");
+  CHECK(faults("[{kind: exit, phase: load, at_value: 1}]") ==
+        "'at_value' has no meaning in phase load: no image has come yet");
+  CHECK(faults("[{kind: exit, at_valu: 1}]") == "unknown key 'at_valu'; did you mean 'at_value'?");
 }
 
 TEST_CASE("all violations of all members are found at once") {

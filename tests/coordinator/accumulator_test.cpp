@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "common/random.hpp"
+#include "tests/common/error_of.hpp"
 
 namespace tutti::test {
 namespace {
@@ -193,6 +194,119 @@ TEST_CASE("float64 sums keep what float32 loses") {
       naive(many, [](const auto& x) { return static_cast<float>(std::accumulate(x.begin(), x.end(), 0.0) / 9.0); });
   CHECK(combine(CombineRule::mean, many, 7, {}, true).values == exact);
   CHECK(combine(CombineRule::mean, many, 7).values != exact);
+}
+
+/// The members with these ranks.
+Rows chosen(const Rows& members, const std::vector<std::size_t>& ranks) {
+  Rows rows;
+  for (const std::size_t rank : ranks) rows.push_back(members[rank]);
+  return rows;
+}
+
+struct Options {
+  std::vector<float> weights = kWeights;
+  bool normalize = true;
+  bool f64 = false;
+  OutputKind over = OutputKind::probabilities;
+};
+
+/// kMembers without those whose ranks are not given; the others' values are not there at all.
+Accumulator::Result combine_some(CombineRule rule, const std::vector<std::size_t>& ranks, const Options& options = {}) {
+  std::vector<std::span<const float>> spans(kMembers.size());
+  std::vector<bool> present(kMembers.size(), false);
+  for (const std::size_t rank : ranks) {
+    spans[rank] = kMembers[rank];
+    present[rank] = true;
+  }
+  const Accumulator accumulator({rule, options.over, options.normalize, options.f64}, options.weights);
+  return accumulator.combine(spans, present, 6, kWidth);
+}
+
+bool same_bytes(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+const std::vector<std::size_t> kSome{0, 2, 3};
+const Rows kSomeMembers = chosen(kMembers, kSome);
+const std::vector<float> kSomeWeights{1.0F, 3.0F, 0.1F};
+
+TEST_CASE("with all members present every rule gives the bytes that it gives without asking") {
+  for (const auto& entry : enum_names(CombineRule{}))
+    for (const bool normalize : {true, false})
+      for (const bool f64 : {true, false}) {
+        CAPTURE(entry.name);
+        const auto whole = combine(entry.value, kMembers, kWidth, kWeights, f64, OutputKind::probabilities, normalize);
+        const auto all = combine_some(entry.value, {0, 1, 2, 3, 4}, {kWeights, normalize, f64});
+        CHECK(same_bytes(all.values, whole.values));
+        CHECK(all.predicted == whole.predicted);
+      }
+}
+
+TEST_CASE("rules that divide answer without a member as the ensemble of the others would") {
+  for (const CombineRule rule : {CombineRule::mean, CombineRule::weighted, CombineRule::max, CombineRule::vote,
+                                 CombineRule::most_confident, CombineRule::median, CombineRule::geometric_mean})
+    for (const bool f64 : {true, false}) {
+      CAPTURE(to_name(rule));
+      const auto expected = combine(rule, kSomeMembers, kWidth, kSomeWeights, f64);
+      const auto result = combine_some(rule, kSome, {kWeights, true, f64});
+      CHECK(same_bytes(result.values, expected.values));
+      CHECK(result.predicted == expected.predicted);
+    }
+  CHECK(combine_some(CombineRule::mean, kSome).values ==
+        naive(kSomeMembers, [](const auto& x) { return sum_f32(x) / 3.0F; }));
+}
+
+TEST_CASE("a sum without some members is scaled to the size that all would have") {
+  CHECK(combine_some(CombineRule::sum, kSome).values ==
+        naive(kSomeMembers, [](const auto& x) { return sum_f32(x) * static_cast<float>(5.0 / 3.0); }));
+  CHECK(combine_some(CombineRule::sum, {4}).values == naive({kMembers[4]}, [](const auto& x) { return x[0] * 5.0F; }));
+}
+
+TEST_CASE("a weighted sum without some members is scaled by the sizes of the weights") {
+  // The weights of all have the size 1 + 0.25 + 3 + 0.5 + 2, those of ranks 0, 2 and 3 the size 4.5.
+  const std::vector<float> weights{1.0F, -0.25F, 3.0F, -0.5F, 2.0F};
+  const auto expected = naive(kSomeMembers, [](const auto& x) {
+    return (1.0F * x[0] + 3.0F * x[1] + -0.5F * x[2]) * static_cast<float>(6.75 / 4.5);
+  });
+  CHECK(combine_some(CombineRule::weighted, kSome, {weights, false}).values == expected);
+  // Weights whose sum is 0 have a size all the same.
+  CHECK(combine_some(CombineRule::weighted, {0, 1}, {{1, -1, 2, 0, 0}, false}).values ==
+        naive(chosen(kMembers, {0, 1}), [](const auto& x) { return (x[0] - x[1]) * 2.0F; }));
+}
+
+TEST_CASE("over features or with the rule none nothing is decided without a member either") {
+  CHECK(combine_some(CombineRule::mean, kSome, {kWeights, true, false, OutputKind::features}).predicted.empty());
+  CHECK(combine_some(CombineRule::none, kSome).values.empty());
+}
+
+TEST_CASE("weights that come to nothing without a member are an error that names them") {
+  const std::vector<float> weights{1.0F, 0.5F, -1.0F, 0.0F, 3.0F};
+  const auto error = error_of([&] { combine_some(CombineRule::weighted, {0, 2, 3}, {weights}); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::failed);
+  CHECK(error->message() == "rule weighted cannot go on: the weights of the members that are left sum to 0");
+  CHECK(error->detail() == "weights of those present: rank 0: 1, rank 2: -1, rank 3: 0");
+  CHECK(error->hint() == "change the weights, combine by another rule, or do not degrade (on_worker_failure, on_nan)");
+  const auto vote = error_of([&] { combine_some(CombineRule::vote, {3}, {weights}); });
+  REQUIRE(vote);
+  CHECK(vote->message() == "rule vote cannot go on: the weights of the members that are left sum to 0");
+  const auto plain = error_of([&] { combine_some(CombineRule::weighted, {3}, {weights, false}); });
+  REQUIRE(plain);
+  CHECK(plain->detail() == "weights of those present: rank 3: 0");
+  // 1e-9 is lost beside 1 in float32, and divides in float64.
+  const std::vector<float> near{1.0F, 1e-9F, -1.0F, 5.0F, 5.0F};
+  CHECK(error_of([&] { combine_some(CombineRule::weighted, {0, 1, 2}, {near}); }));
+  CHECK_FALSE(error_of([&] { combine_some(CombineRule::weighted, {0, 1, 2}, {near, true, true}); }));
+  CHECK_FALSE(error_of([&] { combine_some(CombineRule::mean, {3}, {weights}); }));
+}
+
+TEST_CASE("what stands for no answer is NaN and no class") {
+  const auto result = Accumulator({CombineRule::vote, OutputKind::logits, true, false}, {1.0F}).nothing(2, 3);
+  REQUIRE(result.values.size() == 6);
+  CHECK(std::all_of(result.values.begin(), result.values.end(), [](float value) { return std::isnan(value); }));
+  CHECK(result.predicted == std::vector<std::int64_t>{-1, -1});
+  CHECK(Accumulator({CombineRule::mean, OutputKind::features, true, false}, {1.0F}).nothing(2, 3).predicted.empty());
+  CHECK(Accumulator({CombineRule::none, OutputKind::logits, true, false}, {1.0F}).nothing(2, 3).values.empty());
 }
 
 TEST_CASE("over features nobody predicts a class") {

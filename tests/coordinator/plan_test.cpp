@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <optional>
 #include <string>
 
@@ -12,6 +13,7 @@
 #include "common/channel.hpp"
 #include "config/load.hpp"
 #include "tests/common/error_of.hpp"
+#include "tests/common/temporary_folder.hpp"
 
 namespace tutti::test {
 namespace {
@@ -269,12 +271,79 @@ TEST_CASE("the bounds are named and their sum is what is needed") {
   std::uint64_t sum = 0;
   for (const Bound& bound : plan.bounds) sum += bound.bytes;
   CHECK(plan.needed_bytes() == sum);
-  REQUIRE(plan.bounds.size() == 7);
+  REQUIRE(plan.bounds.size() == 1 + 3 * 3);
   CHECK(plan.bounds[0].bytes == ArenaLayout{3, 10, {3, 32, 32}}.bytes());
   CHECK(plan.bounds[0].name.starts_with("arena: 3 slots x "));
   CHECK(plan.bounds[1].bytes == ChannelLayout{3, 10, 4}.bytes());
   CHECK(plan.bounds[1].name.starts_with("channel of m0: rings, 3 output slots x "));
-  CHECK(plan.bounds[2].name.starts_with("process of m0"));
+  CHECK(plan.bounds[2].bytes == plan.bounds[1].bytes);
+  CHECK(plan.bounds[2].name == "channel of a replacement of m0, beside that of the worker that died");
+  CHECK(plan.bounds[3].name == "process of m0 (estimate, without its model)");
+}
+
+Texts names_of(const Plan& plan) {
+  Texts names;
+  for (const Bound& bound : plan.bounds) names.push_back(bound.name);
+  return names;
+}
+
+/// The bounds of one member beside the arena; its model is a file of 100 bytes.
+Plan plan_with_model(const TemporaryFolder& folder, const std::string& more) {
+  std::ofstream(folder / "w") << std::string(100, 'x');
+  const std::string yaml =
+      "members: [{name: a, model: {kind: fake, weights: " + (folder / "w").string() + "}}]\nassignment: cpu\n" + more;
+  return make_plan(config::load_text(yaml, "test"), machine_of(1), {{3, 32, 32}, {}}, {});
+}
+
+TEST_CASE("spares count as processes and with their models where they hold them") {
+  const TemporaryFolder folder;
+  const std::string file = (folder / "w").string();
+  const Plan none = plan_with_model(folder, "");
+  REQUIRE(none.bounds.size() == 5);
+  const std::uint64_t process_bytes = none.bounds[4].bytes;
+  const Plan process = plan_with_model(folder, "spares: process\n");
+  REQUIRE(process.bounds.size() == 6);
+  CHECK(process.bounds[5].name == "spare process of a (estimate, without its model)");
+  CHECK(process.bounds[5].bytes == process_bytes);
+  CHECK(process.needed_bytes() == none.needed_bytes() + process_bytes);
+  const Plan member = plan_with_model(folder, "spares: member\n");
+  REQUIRE(member.bounds.size() == 7);
+  CHECK(member.bounds[5].name == "spare model of a: the size of " + file);
+  CHECK(member.bounds[5].bytes == 100);
+  CHECK(member.needed_bytes() == none.needed_bytes() + process_bytes + 100);
+}
+
+TEST_CASE("where nobody is replaced there is no second channel") {
+  CHECK(names_of(plan_of("cpu", machine_of(2), 1, "on_worker_failure: fail\n")).size() == 3);
+  CHECK(names_of(plan_of("cpu", machine_of(2), 1, "on_worker_failure: degrade\n")).size() == 4);
+}
+
+TEST_CASE("a plan says for how long the others go on while a worker is replaced") {
+  const auto survival = [](const std::string& more, bool training = false) {
+    Options options;
+    options.training = training;
+    return plan_of("cpu", machine_of(2), 2, more, options).survival;
+  };
+  CHECK(survival("slots: 7\n") == Texts{"while a worker is replaced the others go on for up to 7 segments ('slots')"});
+  CHECK(survival("slots: 1\n") == Texts{"while a worker is replaced the others go on for up to 1 segment ('slots')"});
+  CHECK(survival("slots: 4\n", true) ==
+        Texts{"while a worker is replaced the others go on for up to 4 segments ('slots')",
+              "a replacement learns up to 2 segments again ('train.checkpoint_segments')"});
+  CHECK(survival("on_worker_failure: degrade\n") ==
+        Texts{"while a worker is replaced the others go on for up to 4 segments ('slots')",
+              "a member that uses up its restarts is left out ('on_worker_failure: degrade')"});
+  CHECK(survival("on_worker_failure: fail\n", true) ==
+        Texts{"a worker that dies ends the run ('on_worker_failure: fail')"});
+}
+
+TEST_CASE("checkpoints leave a slot free whatever the description says") {
+  auto spec = config::load_text("members: [{name: a, model: {kind: fake}}]\nassignment: cpu\nslots: 6\n", "test");
+  spec.checkpoint_segments = 4;
+  CHECK(make_plan(spec, machine_of(1), {{3, 4, 5}, {}}, {}).checkpoint_segments == 4);
+  spec.slots = 2;
+  CHECK(make_plan(spec, machine_of(1), {{3, 4, 5}, {}}, {}).checkpoint_segments == 1);
+  spec.slots = 1;
+  CHECK(make_plan(spec, machine_of(1), {{3, 4, 5}, {}}, {}).checkpoint_segments == 1);
 }
 
 TEST_CASE("what does not fit is refused with every term") {

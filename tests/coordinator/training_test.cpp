@@ -22,7 +22,7 @@ ListSource labelled(std::size_t count) {
 /// The numbers of the images in the order in which an epoch takes them; checks pixels and labels on the way.
 std::vector<std::uint64_t> order(std::uint64_t seed, std::uint32_t number, std::size_t count = 50) {
   ListSource source = labelled(count);
-  Epoch epoch(source, seed, number, 4, {true});
+  Epoch epoch(source, seed, number, 4, {true}, true);
   std::vector<float> arena(kArena.bytes() / sizeof(float));
   auto* const base = reinterpret_cast<std::byte*>(arena.data());
   std::vector<std::uint64_t> numbers;
@@ -58,7 +58,7 @@ TEST_CASE("an epoch without images has no segments") { CHECK(order(1, 1, 0).empt
 TEST_CASE("a label outside the classes is refused with its image") {
   for (const std::int64_t label : {std::int64_t{4}, std::int64_t{-1}}) {
     ListSource source(random_images(1), {label});
-    Epoch epoch(source, 1, 1, 4, {true});
+    Epoch epoch(source, 1, 1, 4, {true}, true);
     std::vector<float> arena(kArena.bytes() / sizeof(float));
     const auto error = error_of([&] { epoch.fill(reinterpret_cast<std::byte*>(arena.data()), kArena, 0); });
     REQUIRE(error);
@@ -71,13 +71,14 @@ TEST_CASE("a label outside the classes is refused with its image") {
 
 TEST_CASE("loss and accuracy are means over images and only of those who were asked") {
   ListSource source = labelled(8);
-  Epoch epoch(source, 1, 3, 4, {true, false, true});
+  Epoch epoch(source, 1, 3, 4, {true, false, true}, true);
   for (int segment = 0; segment < 2; ++segment) {
     FinishedSegment finished;
     finished.segment.rows.resize(3);
     for (const std::size_t rank : {0U, 2U}) {
       Ledger::Row& row = finished.segment.rows[rank];
       row.asked = true;
+      row.present = true;
       row.completion.loss_sum = rank == 0 ? 3.0 : 10.0;
       row.completion.correct = rank == 0 ? 2 : 0;
       row.completion.trained = rank == 0 ? 4 : 5;
@@ -97,9 +98,45 @@ TEST_CASE("loss and accuracy are means over images and only of those who were as
   CHECK(results[1].loss == 2.0);
 }
 
+TEST_CASE("a member that was lost on the way has no result and the others keep theirs") {
+  ListSource source = labelled(8);
+  Epoch epoch(source, 1, 2, 4, {true, true, true}, true);
+  for (int segment = 0; segment < 2; ++segment) {
+    FinishedSegment finished;
+    finished.segment.rows.resize(3);
+    for (std::size_t rank = 0; rank < 3; ++rank) {
+      Ledger::Row& row = finished.segment.rows[rank];
+      row.asked = rank != 2;  // rank 2 was lost before this epoch: nobody asked it any more
+      row.present = rank == 0 || (rank == 1 && segment == 0);
+      row.completion.loss_sum = 2.0;
+      row.completion.trained = 4;
+    }
+    epoch.deliver(finished);
+  }
+  const auto results = epoch.results();
+  REQUIRE(results.size() == 1);
+  CHECK(results[0].member == 0);
+  CHECK(results[0].loss == 0.5);
+  CHECK(results[0].images == 8);
+}
+
+TEST_CASE("the last segment is known where a member makes its last checkpoint and only there") {
+  for (const bool final_for_some : {true, false}) {
+    ListSource source = labelled(9);
+    Epoch epoch(source, 1, 1, 4, {true}, final_for_some);
+    std::vector<float> arena(kArena.bytes() / sizeof(float));
+    std::vector<bool> last;
+    while (epoch.has_more()) {
+      epoch.fill(reinterpret_cast<std::byte*>(arena.data()), kArena, 0);
+      last.push_back(epoch.last());
+    }
+    CHECK(last == std::vector<bool>{false, false, final_for_some});
+  }
+}
+
 TEST_CASE("a member that learnt from nothing has no loss and no division by zero") {
   ListSource source = labelled(0);
-  const Epoch epoch(source, 1, 1, 4, {true});
+  const Epoch epoch(source, 1, 1, 4, {true}, true);
   const auto results = epoch.results();
   REQUIRE(results.size() == 1);
   CHECK(results[0].loss == 0.0);

@@ -98,6 +98,23 @@ TEST_CASE("the confusion matrix has a row per label and gives the accuracy per c
   CHECK(*per_class[2] == 0.0);
 }
 
+TEST_CASE("images that are skipped count for nothing but the place of those after them") {
+  Metrics metrics(2);
+  metrics.skip(5);
+  CHECK_FALSE(metrics.accuracy());
+  CHECK_FALSE(metrics.loss());
+  metrics.add(Classes{0}, Scores{0.75F, 0.25F}, Classes{0}, ScoreKind::probabilities);
+  metrics.skip(2);
+  CHECK(metrics.images() == 1);
+  CHECK(*metrics.accuracy() == 1.0);
+  CHECK(metrics.confusion() == std::vector<std::uint64_t>{1, 0, 0, 0});
+  const auto error = test::error_of([&] {
+    metrics.add(Classes{0, 2}, Scores(4, 0.5F), Classes{0, 0}, ScoreKind::probabilities);
+  });
+  REQUIRE(error);
+  CHECK(error->message() == "the label of image 9 is 2");
+}
+
 TEST_CASE("up to a thousand classes have a confusion matrix and more have their accuracy alone") {
   Metrics few(kMaxConfusionClasses);
   CHECK(few.confusion().size() == std::size_t{kMaxConfusionClasses} * kMaxConfusionClasses);

@@ -59,6 +59,43 @@ TEST_CASE("an array with fewer rows than announced is an error and no file") {
   CHECK(folder.names().empty());
 }
 
+TEST_CASE("the first rows of an array are an array whose header is as long as the whole one's") {
+  const TemporaryFolder folder;
+  NpyWriter writer(folder / "x.npy", NpyType::float32, {1000, 2});
+  writer.write(std::vector{1.0F, 2.0F, 3.0F, 4.0F, 5.0F});
+  writer.finish_partial(folder / "y.npy", 2);
+  CHECK(folder.names() == std::vector<std::string>{"y.npy"});
+  const InputFile file(folder / "y.npy");
+  const NpyHeader header = read_npy_header(file);
+  CHECK(header.shape == std::vector<std::uint64_t>{2, 2});
+  CHECK(header.descr == "<f4");
+  CHECK(header.data_offset == 128);
+  CHECK(file.size() == 128 + 16);
+  std::vector<float> values(4);
+  file.read(128, std::as_writable_bytes(std::span(values)));
+  CHECK(values == std::vector{1.0F, 2.0F, 3.0F, 4.0F});
+  const std::string text = read_text(folder / "y.npy", "the array");
+  CHECK(text.substr(10, 118) ==
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }" + std::string(58, ' ') + "\n");
+}
+
+TEST_CASE("a header that could be shorter for fewer rows keeps its length") {
+  const TemporaryFolder folder;
+  std::vector<std::uint64_t> shape(20, 1);  // long enough that ten digits less save a block of 64 bytes
+  shape[0] = 1'000'000'000;
+  NpyWriter writer(folder / "x.npy", NpyType::int64, shape);
+  writer.write(std::vector<std::int64_t>{7, 8});
+  writer.finish_partial(folder / "y.npy", 2);
+  const InputFile file(folder / "y.npy");
+  const NpyHeader header = read_npy_header(file);
+  shape[0] = 2;
+  CHECK(header.shape == shape);
+  CHECK(header.data_offset == 192);
+  std::vector<std::int64_t> values(2);
+  file.read(192, std::as_writable_bytes(std::span(values)));
+  CHECK(values == std::vector<std::int64_t>{7, 8});
+}
+
 TEST_CASE("an array with more rows than announced is an error and no file") {
   const TemporaryFolder folder;
   {

@@ -36,9 +36,16 @@ Report full_report() {
   member.images = 360;
   member.epochs = {{1, 2.5, 0.5, 1.5}, {2, 1.25, std::nullopt, 1.5}};
   member.weights = "runs/0001/cnn-0.safetensors";
+  member.state = "absent";
+  member.generation = 5;
+  member.deaths = 6;
+  member.absent_reason = "killed by SIGKILL";
+  member.absent_from_segment = 17;
   report.members = {member, {}};
-  report.ensemble = EnsembleReport{"mean", "probabilities", 0.75, 0.5, 2.0, 3, 180.0, {{1, 0}, {1, 1}}, {1.0, {}}};
+  report.ensemble = EnsembleReport{
+      "mean", "probabilities", 0.75, 0.5, 2.0, 3, 180.0, {{1, 0}, {1, 1}}, {1.0, {}}, {{8, 4, 1, {"cnn-0"}, true}}};
   report.counts = {360, 8, 8, 4423680};
+  report.faults = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, {4711}};
   report.memory = {100000, 4096, {{"arena", 4096}, {"channel of cnn-0", 512}}};
   return report;
 }
@@ -64,6 +71,26 @@ TEST_CASE("a full report has its values in place") {
   CHECK(report.at_pointer("/memory/pss_bytes_family") == 100000);
 }
 
+TEST_CASE("a report says what failed and which images lack which members") {
+  const json::value report = to_json(full_report());
+  CHECK(report.at_pointer("/members/0/state") == "absent");
+  CHECK(report.at_pointer("/members/0/generation") == 5);
+  CHECK(report.at_pointer("/members/0/deaths") == 6);
+  CHECK(report.at_pointer("/members/0/absent_reason") == "killed by SIGKILL");
+  CHECK(report.at_pointer("/members/0/absent_from_segment") == 17);
+  CHECK(report.at_pointer("/members/1/absent_reason").is_null());
+  CHECK(report.at_pointer("/members/1/absent_from_segment").is_null());
+  CHECK(
+      report.at_pointer("/ensemble/incomplete") ==
+      json::array{
+          {{"first", 8}, {"count", 4}, {"members_present", 1}, {"absent", json::array{"cnn-0"}}, {"set_aside", true}}});
+  const json::value faults{{"deaths", 1},           {"hangs", 2},     {"violations", 3},
+                           {"out_of_memory", 4},    {"restarts", 5},  {"handed_out_again", 6},
+                           {"stale_dropped", 7},    {"set_aside", 8}, {"not_finite_dropped", 9},
+                           {"missed_wake_ups", 10}, {"stalls", 11},   {"abandoned_pids", json::array{4711}}};
+  CHECK(report.at("faults") == faults);
+}
+
 TEST_CASE("what is missing or not finite is null") {
   const json::value report = to_json(full_report());
   CHECK(report.at_pointer("/phases/train").is_null());
@@ -84,7 +111,8 @@ TEST_CASE("every report has the same fields in the same order") {
   const json::value full = to_json(full_report());
   const json::value empty = to_json(Report{});
   CHECK(keys(full) == keys(empty));
-  for (const char* part : {"machine", "phases", "counts", "memory"}) CHECK(keys(full.at(part)) == keys(empty.at(part)));
+  for (const char* part : {"machine", "phases", "counts", "faults", "memory"})
+    CHECK(keys(full.at(part)) == keys(empty.at(part)));
   CHECK(keys(full.at_pointer("/members/0")) == keys(full.at_pointer("/members/1")));
 }
 

@@ -1,7 +1,9 @@
 // Tests of the sinks: files that appear together at the end, and results in memory.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -58,6 +60,15 @@ Array load(const std::filesystem::path& path) {
     array.floats.assign(integers.begin(), integers.end());
   }
   return array;
+}
+
+using Names = std::vector<std::string>;
+
+Names sorted_names(const std::filesystem::path& folder) {
+  Names names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) names.push_back(entry.path().filename());
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 TEST_CASE("a finished sink has written the scores and classes and each member") {
@@ -139,6 +150,108 @@ TEST_CASE("a sink that got too few images is an error and leaves nothing") {
   CHECK(folder.names().empty());
 }
 
+TEST_CASE("a run that ended early leaves the images that came in files of their own") {
+  const TemporaryFolder folder;
+  {
+    NpySink sink(folder.path(), kForm);
+    hand(sink, 0, 2);
+    sink.finish_partial();
+  }
+  CHECK(sorted_names(folder.path()) == Names{"members", "predicted.partial.npy", "predictions.partial.npy"});
+  const Array predictions = load(folder / "predictions.partial.npy");
+  CHECK(predictions.shape == std::vector<std::uint64_t>{2, 2});
+  CHECK(predictions.floats == std::vector<float>(kValues.begin(), kValues.begin() + 4));
+  const Array predicted = load(folder / "predicted.partial.npy");
+  CHECK(predicted.shape == std::vector<std::uint64_t>{2});
+  CHECK(predicted.floats == std::vector{1.0F, 0.0F});
+  CHECK(load(folder / "members" / "cnn-0.partial.npy").shape == std::vector<std::uint64_t>{2, 2});
+  CHECK(load(folder / "members" / "cnn-1.partial.npy").floats == std::vector{7.0F, 8.0F});
+  CHECK_FALSE(std::filesystem::exists(folder / "members" / "cnn-0.npy"));
+}
+
+TEST_CASE("a run that ended early leaves the results of complete runs alone") {
+  const TemporaryFolder folder;
+  {
+    NpySink sink(folder.path(), kForm);
+    hand(sink, 0, 3);
+    sink.finish();
+  }
+  NpySink sink(folder.path(), kForm);
+  hand(sink, 0, 1);
+  sink.finish_partial();
+  CHECK(load(folder / "predictions.npy").shape == std::vector<std::uint64_t>{3, 2});
+  CHECK(load(folder / "predictions.partial.npy").shape == std::vector<std::uint64_t>{1, 2});
+  CHECK(load(folder / "members" / "cnn-1.npy").floats.size() == 3);
+}
+
+TEST_CASE("a run that ended before its first segment leaves nothing") {
+  const TemporaryFolder folder;
+  {
+    NpySink sink(folder.path(), kForm);
+    sink.finish_partial();
+  }
+  CHECK(folder.names().empty());
+}
+
+TEST_CASE("a segment that not every file could hold is left out of all of them") {
+  const TemporaryFolder folder;
+  NpySink sink(folder.path(), kForm);
+  hand(sink, 0, 1);
+  // One predicted class too many is refused after the scores were written.
+  const std::array<std::int64_t, 3> too_many{0, 0, 0};
+  const std::array members{MemberSegmentResult{2, std::span(kValues).first(2)},
+                           MemberSegmentResult{1, std::span(kSecond).first(1)}};
+  SegmentResult result;
+  result.first = 1;
+  result.count = 1;
+  result.values = members[0].values;
+  result.predicted = too_many;
+  result.members = members;
+  REQUIRE(error_of([&] { sink.write(result); }));
+  sink.finish_partial();
+  const Array predictions = load(folder / "predictions.partial.npy");
+  CHECK(predictions.shape == std::vector<std::uint64_t>{1, 2});
+  CHECK(predictions.floats == std::vector<float>(kValues.begin(), kValues.begin() + 2));
+  CHECK(load(folder / "predicted.partial.npy").floats.size() == 1);
+  CHECK(load(folder / "members" / "cnn-0.partial.npy").floats.size() == 2);
+}
+
+TEST_CASE("a complete run removes what an earlier one left that ended early") {
+  const TemporaryFolder folder;
+  {
+    NpySink sink(folder.path(), kForm);
+    hand(sink, 0, 2);
+    sink.finish_partial();
+  }
+  NpySink sink(folder.path(), kForm);
+  hand(sink, 0, 3);
+  sink.finish();
+  CHECK(sorted_names(folder.path()) == Names{"members", "predicted.npy", "predictions.npy"});
+  CHECK(sorted_names(folder / "members") == Names{"cnn-0.npy", "cnn-1.npy"});
+}
+
+TEST_CASE("the results of a member whose name ends in partial are not taken for leftovers") {
+  const TemporaryFolder folder;
+  NpySink sink(folder.path(), {3, 2, true, {{"a", 2}, {"a.partial", 1}}});
+  hand(sink, 0, 3);
+  sink.finish();
+  CHECK(load(folder / "members" / "a.partial.npy").floats == std::vector{7.0F, 8.0F, 9.0F});
+}
+
+TEST_CASE("a leftover that cannot be removed is an error that says that the results are there") {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "predictions.partial.npy" / "full");
+  NpySink sink(folder.path(), {3, 2, true, {}});
+  hand(sink, 0, 3);
+  const auto error = error_of([&] { sink.finish(); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::failed);
+  CHECK(error->message() == "could not remove " + (folder / "predictions.partial.npy").string());
+  CHECK(error->detail() == "Directory not empty");
+  CHECK(error->hint() == "it is of an earlier run that ended early; the results of this run are complete");
+  CHECK(load(folder / "predictions.npy").floats.size() == 6);
+}
+
 TEST_CASE("a member whose name is no file name is an error before anything is created") {
   const TemporaryFolder folder;
   for (const char* name : {"", ".", "..", "a/b"}) {
@@ -185,6 +298,30 @@ TEST_CASE("a sink in memory collects scores and classes and members") {
   CHECK(predictions.members[1].width == 1);
   CHECK(predictions.members[1].values == std::vector{7.0F, 8.0F, 9.0F});
   CHECK(sink.take().count == 0);
+}
+
+TEST_CASE("a sink in memory lists the segments that lack members or were set aside") {
+  MemorySink sink({4, 1, true, {}});
+  const auto segment = [&](std::uint64_t first, bool second_present, bool set_aside) {
+    const std::array members{MemberSegmentResult{1, std::span(kValues).first(1)},
+                             MemberSegmentResult{1, std::span(kValues).first(1), second_present}};
+    SegmentResult result;
+    result.first = first;
+    result.count = 1;
+    result.width = 1;
+    result.values = members[0].values;
+    result.predicted = std::span(kPredicted).first(1);
+    result.members = members;
+    result.set_aside = set_aside;
+    sink.write(result);
+  };
+  segment(0, true, false);
+  segment(1, false, false);
+  segment(2, true, true);
+  segment(3, false, true);
+  const Predictions predictions = sink.take();
+  CHECK(predictions.count == 4);
+  CHECK(predictions.incomplete == std::vector<IncompleteSegment>{{1, 1, 1, false}, {2, 1, 2, true}, {3, 1, 1, true}});
 }
 
 TEST_CASE("a sink in memory keeps the members only where it is asked to") {

@@ -1,0 +1,94 @@
+#include "config/failure.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+namespace tutti::config {
+namespace {
+
+constexpr NumberRule kBackOff{"a number of seconds from 0 to 1000000",
+                              [](double value) { return value >= 0 && value <= 1e6; }};
+
+/// `key` is neither one of these words nor a number.
+void refuse(std::string_view key, const Tree& tree, std::span<const std::string> words, std::string_view number,
+            Violations& violations) {
+  std::vector<std::string> wanted(words.begin(), words.end());
+  wanted.emplace_back(number);
+  const std::string near = tree.kind == Tree::Kind::scalar ? did_you_mean(tree.scalar, words) : "";
+  violations.add(tree.place, fmt::format("'{}' must be {}, not {}{}", key, one_of(wanted), describe(tree), near));
+}
+
+/// A whole number of at least `least`, or `off`: nothing.
+void read_limit(Fields& fields, std::string_view key, std::uint32_t least, std::optional<std::uint32_t>& limit,
+                Violations& violations) {
+  const Tree* tree = fields.find(key);
+  if (tree == nullptr) return;
+  if (tree->is_plain("off")) {
+    limit.reset();
+    return;
+  }
+  constexpr std::uint32_t kMost = 1'000'000;
+  Violations ignored;  // the words are part of what is wanted
+  if (const auto value = read_whole(*tree, key, least, kMost, ignored); value)
+    limit = static_cast<std::uint32_t>(*value);
+  else
+    refuse(key, *tree, std::array{std::string("off")}, fmt::format("a whole number from {} to {}", least, kMost),
+           violations);
+}
+
+void read_restarts(Fields& top, FailureSpec& failure, Violations& violations) {
+  const Tree* tree = top.find("restarts");
+  if (tree == nullptr) return;
+  Fields restarts(*tree, "'restarts'", violations);
+  read_limit(restarts, "limit", 0, failure.restart_limit, violations);
+  restarts.number("window_s", failure.restart_window, kDeadline);
+  restarts.number("back_off_s", failure.back_off, kBackOff);
+  restarts.finish();
+}
+
+void read_progress_deadline(Fields& top, FailureSpec& failure, Violations& violations) {
+  constexpr std::string_view kKey = "progress_deadline_s";
+  const Tree* tree = top.find(kKey);
+  if (tree == nullptr) return;
+  Violations ignored;
+  if (tree->is_plain("auto")) {
+    failure.progress = FailureSpec::Deadline::automatic;
+  } else if (tree->is_plain("off")) {
+    failure.progress = FailureSpec::Deadline::off;
+  } else if (const auto seconds = read_number(*tree, kKey, kDeadline, ignored); seconds) {
+    failure.progress = FailureSpec::Deadline::fixed;
+    failure.progress_deadline = *seconds;
+  } else {
+    refuse(kKey, *tree, std::array{std::string("auto"), std::string("off")}, kDeadline.wanted, violations);
+  }
+}
+
+}  // namespace
+
+void read_failure(Fields& top, FailureSpec& failure, Violations& violations) {
+  top.choice("on_worker_failure", failure.on_worker_failure);
+  read_restarts(top, failure, violations);
+  read_progress_deadline(top, failure, violations);
+  top.choice("on_poison", failure.on_poison);
+  read_limit(top, "poison_limit", 1, failure.poison_limit, violations);
+  top.choice("on_nan", failure.on_nan);
+  top.choice("spares", failure.spares);
+  top.boolean("core_files", failure.core_files);
+  top.number("drain_deadline_s", failure.drain_deadline, kDeadline);
+}
+
+void read_checkpoint_segments(Fields* train, EnsembleSpec& spec, Violations& violations) {
+  const std::uint32_t most = most_checkpoint_segments(spec.slots);
+  spec.checkpoint_segments = std::min(spec.checkpoint_segments, most);
+  if (train == nullptr) return;
+  train->whole("checkpoint_segments", spec.checkpoint_segments, 1);
+  if (spec.checkpoint_segments <= most) return;
+  violations.add(train->place_of("checkpoint_segments"),
+                 fmt::format("'checkpoint_segments' must be at most {} with 'slots: {}', not {}: the images since the "
+                             "last checkpoint stay in their slots",
+                             most, spec.slots, spec.checkpoint_segments));
+}
+
+}  // namespace tutti::config

@@ -1,0 +1,56 @@
+#include "coordinator/program/scores.hpp"
+
+#include "coordinator/accumulator.hpp"
+
+namespace tutti::program {
+namespace {
+
+/// Votes are shares of weights, whatever they were taken over.
+images::ScoreKind score_kind(const config::CombineSpec& combine, bool votes) {
+  return combine.over == OutputKind::logits && !votes ? images::ScoreKind::logits : images::ScoreKind::probabilities;
+}
+
+}  // namespace
+
+void Scores::add(const SegmentResult& result) {
+  note_incomplete(result);
+  if (result.labels.empty() || combine_.over == OutputKind::features) return;
+  members_.resize(result.members.size());
+  for (std::size_t rank = 0; rank < result.members.size(); ++rank) score_member(rank, result);
+  if (combine_.rule != CombineRule::none) score_ensemble(result);
+}
+
+void Scores::note_incomplete(const SegmentResult& result) {
+  Incomplete now{result.first, result.count, result.members_present(), {}, result.set_aside};
+  for (std::size_t rank = 0; rank < result.members.size(); ++rank)
+    if (!result.members[rank].present) now.absent.push_back(rank);
+  if (now.absent.empty() && !now.set_aside) return;
+  const bool goes_on = !incomplete_.empty() && !now.set_aside && !incomplete_.back().set_aside &&
+                       incomplete_.back().absent == now.absent &&
+                       incomplete_.back().first + incomplete_.back().count == now.first;
+  if (goes_on)
+    incomplete_.back().count += now.count;
+  else
+    incomplete_.push_back(std::move(now));
+}
+
+void Scores::score_member(std::size_t rank, const SegmentResult& result) {
+  const MemberSegmentResult& member = result.members[rank];
+  std::optional<images::Metrics>& metrics = members_[rank];
+  if (!metrics) metrics.emplace(member.width);
+  if (!member.present) return metrics->skip(result.count);
+  std::vector<std::int64_t> predicted(result.count);
+  for (std::uint32_t image = 0; image < result.count; ++image)
+    predicted[image] =
+        static_cast<std::int64_t>(argmax(member.values.subspan(std::size_t{image} * member.width, member.width)));
+  metrics->add(result.labels, member.values, predicted, score_kind(combine_, false));
+}
+
+void Scores::score_ensemble(const SegmentResult& result) {
+  if (!ensemble_) ensemble_.emplace(result.width);
+  if (result.set_aside || result.members_present() == 0) return ensemble_->skip(result.count);
+  ensemble_->add(result.labels, result.values, result.predicted,
+                 score_kind(combine_, combine_.rule == CombineRule::vote));
+}
+
+}  // namespace tutti::program

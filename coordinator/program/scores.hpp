@@ -1,0 +1,54 @@
+// How well a run's answers hit their labels, and which of its images lack members. It gathers from segment to segment;
+// it prints nothing and knows no processes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include <tutti/predictions.hpp>
+
+#include "config/spec.hpp"
+#include "images/metrics.hpp"
+
+namespace tutti::program {
+
+/// Images first .. first + count - 1 whose answer is not that of all members. Neighbouring segments that lack the same
+/// members are one entry, so that a member that is lost for good makes the list no longer; a segment that was set aside
+/// is one of its own.
+struct Incomplete {
+  std::uint64_t first = 0;
+  std::uint64_t count = 0;
+  std::uint32_t members_present = 0;
+  std::vector<std::size_t> absent;  ///< ranks
+  bool set_aside = false;
+  friend bool operator==(const Incomplete&, const Incomplete&) = default;
+};
+
+/// Accuracy and loss, gathered from segment to segment. Images that a member did not answer do not count for it, those
+/// without any answer not for the ensemble. A value, but for `combine`, which outlives it.
+class Scores {
+ public:
+  explicit Scores(const config::CombineSpec& combine) : combine_(combine) {}
+
+  void add(const SegmentResult& result);
+
+  /// Nothing without labels, over features, or before the first image.
+  const std::optional<images::Metrics>& ensemble() const noexcept { return ensemble_; }
+  const std::vector<std::optional<images::Metrics>>& members() const noexcept { return members_; }
+  /// In order; empty where every member answered everything.
+  const std::vector<Incomplete>& incomplete() const noexcept { return incomplete_; }
+
+ private:
+  void note_incomplete(const SegmentResult& result);
+  void score_member(std::size_t rank, const SegmentResult& result);
+  void score_ensemble(const SegmentResult& result);
+
+  const config::CombineSpec& combine_;
+  std::optional<images::Metrics> ensemble_;
+  std::vector<std::optional<images::Metrics>> members_;
+  std::vector<Incomplete> incomplete_;
+};
+
+}  // namespace tutti::program

@@ -1,0 +1,184 @@
+// What is done when workers die, hang or answer nonsense: every key, and what is said about wrong ones.
+#include "config/failure.hpp"
+
+#include <doctest/doctest.h>
+
+#include "tests/config/problems.hpp"
+
+namespace tutti::test {
+namespace {
+
+using config::FailureSpec;
+
+config::EnsembleSpec load(const std::string& rest) { return config::load_text(kOneMember + rest, "e.yaml"); }
+FailureSpec failure(const std::string& rest) { return load(rest).failure; }
+std::string wrong(const std::string& line) { return problem(kOneMember + line); }
+
+/// The configuration in effect is read back as the same one.
+void check_round_trip(const std::string& rest) {
+  const config::EnsembleSpec spec = load(rest);
+  CAPTURE(spec.effective_yaml);
+  CHECK(config::load_text(spec.effective_yaml, "effective") == spec);
+}
+
+TEST_CASE("without a word about failures workers are restarted within a budget") {
+  const FailureSpec spec = failure("");
+  CHECK(spec == FailureSpec{});
+  CHECK(spec.on_worker_failure == OnWorkerFailure::restart);
+  CHECK(spec.restart_limit == 5U);
+  CHECK(spec.restart_window == 60.0);
+  CHECK(spec.back_off == 0.1);
+  CHECK(spec.progress == FailureSpec::Deadline::automatic);
+  CHECK(spec.progress_deadline == 10.0);
+  CHECK(spec.on_poison == OnPoison::set_aside);
+  CHECK(spec.poison_limit == 3U);
+  CHECK(spec.on_nan == OnNan::error);
+  CHECK(spec.spares == Spares::none);
+  CHECK_FALSE(spec.core_files);
+  CHECK(spec.drain_deadline == 10.0);
+}
+
+TEST_CASE("every key about failures is read") {
+  const FailureSpec spec = failure(
+      "on_worker_failure: degrade\nrestarts: {limit: 7, window_s: 30.5, back_off_s: 0}\nprogress_deadline_s: 2.5\n"
+      "on_poison: fail\npoison_limit: 1\non_nan: degrade\nspares: member\ncore_files: true\ndrain_deadline_s: 0.5\n");
+  CHECK(spec.on_worker_failure == OnWorkerFailure::degrade);
+  CHECK(spec.restart_limit == 7U);
+  CHECK(spec.restart_window == 30.5);
+  CHECK(spec.back_off == 0.0);
+  CHECK(spec.progress == FailureSpec::Deadline::fixed);
+  CHECK(spec.progress_deadline == 2.5);
+  CHECK(spec.on_poison == OnPoison::fail);
+  CHECK(spec.poison_limit == 1U);
+  CHECK(spec.on_nan == OnNan::degrade);
+  CHECK(spec.spares == Spares::member);
+  CHECK(spec.core_files);
+  CHECK(spec.drain_deadline == 0.5);
+}
+
+TEST_CASE("every word about failures is read") {
+  CHECK(failure("on_worker_failure: restart").on_worker_failure == OnWorkerFailure::restart);
+  CHECK(failure("on_worker_failure: fail").on_worker_failure == OnWorkerFailure::fail);
+  CHECK(failure("on_poison: set_aside").on_poison == OnPoison::set_aside);
+  CHECK(failure("on_nan: allow").on_nan == OnNan::allow);
+  CHECK(failure("spares: process").spares == Spares::process);
+  CHECK(failure("spares: none").spares == Spares::none);
+  CHECK(failure("progress_deadline_s: auto").progress == FailureSpec::Deadline::automatic);
+  CHECK(failure("progress_deadline_s: off").progress == FailureSpec::Deadline::off);
+  CHECK_FALSE(failure("poison_limit: off").poison_limit);
+  CHECK_FALSE(failure("restarts: {limit: off}").restart_limit);
+  CHECK(failure("restarts: {limit: 0}").restart_limit == 0U);
+}
+
+TEST_CASE("a key about failures that is null brings its default back") {
+  CHECK(failure("restarts: null\npoison_limit: null\nprogress_deadline_s: null\nspares: null") == FailureSpec{});
+  CHECK(failure("restarts: {limit: null, window_s: 5}").restart_limit == 5U);
+}
+
+TEST_CASE("a limit can be lifted on the command line") {
+  const auto spec = config::load_text(kOneMember, "e.yaml", {{"restarts.limit=off", "poison_limit=off"}, {}});
+  CHECK_FALSE(spec.failure.restart_limit);
+  CHECK_FALSE(spec.failure.poison_limit);
+  CHECK(spec.failure.restart_window == 60.0);
+}
+
+TEST_CASE("what is said about failures is in effect again when it is read back") {
+  check_round_trip("");
+  check_round_trip(
+      "on_worker_failure: degrade\nrestarts: {limit: 7, window_s: 30.5, back_off_s: 0}\nprogress_deadline_s: 2.5\n"
+      "on_poison: fail\npoison_limit: 1\non_nan: degrade\nspares: member\ncore_files: true\ndrain_deadline_s: 0.125\n");
+  check_round_trip("restarts: {limit: off}\npoison_limit: off\nprogress_deadline_s: off\nspares: process");
+  check_round_trip("on_worker_failure: fail\non_nan: allow\nslots: 9\ntrain: {checkpoint_segments: 8}");
+}
+
+TEST_CASE("a word about failures that is wrong is refused with those that there are") {
+  CHECK(wrong("on_worker_failure: retry") ==
+        "e.yaml:2:20: 'on_worker_failure' must be restart, degrade or fail, not 'retry'");
+  CHECK(wrong("on_worker_failure: degraded") ==
+        "e.yaml:2:20: 'on_worker_failure' must be restart, degrade or fail, not 'degraded'; did you mean 'degrade'?");
+  CHECK(wrong("on_poison: skip") == "e.yaml:2:12: 'on_poison' must be set_aside or fail, not 'skip'");
+  CHECK(wrong("on_nan: ignore") == "e.yaml:2:9: 'on_nan' must be error, allow or degrade, not 'ignore'");
+  CHECK(wrong("spares: 1") == "e.yaml:2:9: 'spares' must be none, process or member, not '1'");
+  CHECK(wrong("core_files: maybe") == "e.yaml:2:13: 'core_files' must be true or false, not 'maybe'");
+}
+
+TEST_CASE("a number about failures that is wrong is refused with what it must be") {
+  CHECK(wrong("drain_deadline_s: 0") ==
+        "e.yaml:2:19: 'drain_deadline_s' must be a number of seconds above 0 and at most 1000000, not '0'");
+  CHECK(wrong("restarts: {window_s: 0}") ==
+        "e.yaml:2:22: 'window_s' must be a number of seconds above 0 and at most 1000000, not '0'");
+  CHECK(wrong("restarts: {back_off_s: -0.1}") ==
+        "e.yaml:2:24: 'back_off_s' must be a number of seconds from 0 to 1000000, not '-0.1'");
+  CHECK(wrong("restarts: 5") == "e.yaml:2:11: 'restarts' must be a map of keys and values, not '5'");
+}
+
+TEST_CASE("a limit is a number or the word off") {
+  CHECK(wrong("poison_limit: 0") ==
+        "e.yaml:2:15: 'poison_limit' must be off or a whole number from 1 to 1000000, not '0'");
+  CHECK(wrong("poison_limit: of") ==
+        "e.yaml:2:15: 'poison_limit' must be off or a whole number from 1 to 1000000, not 'of'; did you mean 'off'?");
+  CHECK(wrong("poison_limit: [3]") ==
+        "e.yaml:2:15: 'poison_limit' must be off or a whole number from 1 to 1000000, not a list");
+  CHECK(wrong("restarts: {limit: -1}") ==
+        "e.yaml:2:19: 'limit' must be off or a whole number from 0 to 1000000, not '-1'");
+  CHECK(wrong("restarts: {limit: 1000001}") ==
+        "e.yaml:2:19: 'limit' must be off or a whole number from 0 to 1000000, not '1000001'");
+  CHECK(wrong("restarts: {limit: 'off'}") ==
+        "e.yaml:2:19: 'limit' must be off or a whole number from 0 to 1000000, not the text 'off'; did you mean "
+        "'off'?");
+}
+
+TEST_CASE("the deadline of a batch is a number or one of two words") {
+  const std::string must =
+      "e.yaml:2:22: 'progress_deadline_s' must be auto, off or a number of seconds above 0 and at most 1000000, not ";
+  CHECK(wrong("progress_deadline_s: 0") == must + "'0'");
+  CHECK(wrong("progress_deadline_s: 1e7") == must + "'1e7'");
+  CHECK(wrong("progress_deadline_s: atuo") == must + "'atuo'; did you mean 'auto'?");
+  CHECK(wrong("progress_deadline_s: {}") == must + "a map");
+}
+
+TEST_CASE("misspelt keys about failures are refused with the nearest one") {
+  CHECK(wrong("on_worker_failur: fail") ==
+        "e.yaml:2:1: unknown key 'on_worker_failur'; did you mean 'on_worker_failure'?");
+  CHECK(wrong("progres_deadline_s: 3") ==
+        "e.yaml:2:1: unknown key 'progres_deadline_s'; did you mean 'progress_deadline_s'?");
+  CHECK(wrong("restart: {}") == "e.yaml:2:1: unknown key 'restart'; did you mean 'restarts'?");
+  CHECK(wrong("restarts: {window: 3}") == "e.yaml:2:12: unknown key 'window'; did you mean 'window_s'?");
+  CHECK(wrong("poison_limt: 3") == "e.yaml:2:1: unknown key 'poison_limt'; did you mean 'poison_limit'?");
+  CHECK(wrong("spare: none") == "e.yaml:2:1: unknown key 'spare'; did you mean 'spares'?");
+  CHECK(wrong("core_file: true") == "e.yaml:2:1: unknown key 'core_file'; did you mean 'core_files'?");
+  CHECK(wrong("drain_deadline: 3") == "e.yaml:2:1: unknown key 'drain_deadline'; did you mean 'drain_deadline_s'?");
+  CHECK(wrong("train: {checkpoint_segment: 1}") ==
+        "e.yaml:2:9: unknown key 'checkpoint_segment'; did you mean 'checkpoint_segments'?");
+}
+
+TEST_CASE("checkpoints are by default two segments apart and closer where there are few slots") {
+  CHECK(load("").checkpoint_segments == 2);
+  CHECK(load("train: {epochs: 3}").checkpoint_segments == 2);
+  CHECK(load("slots: 64").checkpoint_segments == 2);
+  CHECK(load("slots: 3").checkpoint_segments == 2);
+  CHECK(load("slots: 2\ntrain: {epochs: 3}").checkpoint_segments == 1);
+  CHECK(load("slots: 1").checkpoint_segments == 1);
+}
+
+TEST_CASE("as many segments as leave a slot free can lie between two checkpoints") {
+  CHECK(load("slots: 9\ntrain: {checkpoint_segments: 8}").checkpoint_segments == 8);
+  CHECK(load("slots: 1\ntrain: {checkpoint_segments: 1}").checkpoint_segments == 1);
+  CHECK(wrong("train: {checkpoint_segments: 4}") ==
+        "e.yaml:2:30: 'checkpoint_segments' must be at most 3 with 'slots: 4', not 4: the images since the last "
+        "checkpoint stay in their slots");
+  CHECK(wrong("train: {checkpoint_segments: 2}\nslots: 1") ==
+        "e.yaml:2:30: 'checkpoint_segments' must be at most 1 with 'slots: 1', not 2: the images since the last "
+        "checkpoint stay in their slots");
+  CHECK(wrong("train: {checkpoint_segments: 0}") ==
+        "e.yaml:2:30: 'checkpoint_segments' must be a whole number of at least 1, not '0'");
+}
+
+TEST_CASE("the checkpoints of one member alone cannot be set") {
+  CHECK(problem("members: [{name: a, model: {kind: fake}, train: {checkpoint_segments: 1}}]") ==
+        "e.yaml:1:50: 'checkpoint_segments' belongs to the 'train' of the whole: all members share the slots that "
+        "bound it");
+}
+
+}  // namespace
+}  // namespace tutti::test
