@@ -33,6 +33,22 @@ Spec parse_spec(std::string_view yaml, const std::vector<std::string>& overrides
   return Spec(std::make_shared<config::EnsembleSpec>(config::load_text(yaml, "the given text", {overrides, {}})));
 }
 
+const char* to_text(WorkerState state) {
+  switch (state) {
+    case WorkerState::starting:
+      return "starting";
+    case WorkerState::running:
+      return "running";
+    case WorkerState::waiting:
+      return "waiting";
+    case WorkerState::ending:
+      return "ending";
+    case WorkerState::absent:
+      return "absent";
+  }
+  return "?";
+}
+
 namespace {
 
 Plan checked_plan(const config::EnsembleSpec& spec, const Options& options, const std::filesystem::path& worker) {
@@ -113,6 +129,9 @@ class Ensemble::Impl {
     std::vector<control::Message> save;
     for (const auto& file : result.weights) save.emplace_back(control::Save{file.string()});
     pool_.command(std::move(save));
+    const std::vector<MemberStatus> members = pool_.status(StatusDetail::counters).members;
+    for (std::size_t rank = 0; rank < members.size(); ++rank)
+      if (members[rank].state == WorkerState::absent) result.weights[rank].clear();
     return result;
   }
 

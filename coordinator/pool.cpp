@@ -237,8 +237,9 @@ void Pool::leave_when_gone() {
 // ---- status --------------------------------------------------------------------------------------------------------
 
 void Pool::refresh_status() {
+  told_counts_ = supervisor_.counts();
   const std::lock_guard lock(status_mutex_);
-  status_.faults = supervisor_.counts();
+  status_.faults = told_counts_;
   status_.faults.missed_wake_ups = missed_wake_ups_;
   status_.faults.stalls = stalls_;
   status_.faults.abandoned_pids = abandoned_pids_;

@@ -138,6 +138,7 @@ void Pool::tick() {
     roster_.for_each_alive([](WorkerProcess& worker) { worker.drain_completions(); });
     ++stalls_;
     supervisor_.stalled(Clock::now());
+    refresh_status();
   }
   look_at_workers();
   supervisor_.tick(Clock::now());
@@ -150,8 +151,10 @@ void Pool::look_at_workers() {
     if (!worker || !worker->alive() || !worker->channel()) continue;
     supervisor_.progress(rank, worker->progress(), Clock::now());
     const int missed = worker->count_missed_wake_ups();
-    if (missed > 0) log::warning("{}: {} missed wake-ups", place_of(rank), missed);
+    if (missed == 0) continue;
+    log::warning("{}: {} missed wake-ups", place_of(rank), missed);
     missed_wake_ups_ += static_cast<std::uint64_t>(missed);
+    refresh_status();
   }
 }
 
@@ -173,7 +176,7 @@ void Pool::carry_out() {
         changed || !(std::holds_alternative<action::HandOut>(*next) || std::holds_alternative<action::Finish>(*next));
     std::visit([this](const auto& action) { perform(action); }, *next);
   }
-  if (changed || over()) refresh_status();
+  if (changed || over() || told_counts_ != supervisor_.counts()) refresh_status();
   if (!was_running_ && !over() && supervisor_.all_running()) all_running();
   arm_tick();
 }
@@ -194,6 +197,7 @@ void Pool::perform(const action::Begin& begin) {
     worker.start(
         {supervisor_.generation(begin.rank), widths_[begin.rank], plan_.arena, plan_.failure.on_nan == OnNan::allow});
   } catch (const Error& error) {
+    if (!was_running_) return fail_on_loop(error);
     worker.give_up(
         {error.detail().empty() ? error.message() : error.message() + ": " + error.detail(), error.hint(), false});
   }

@@ -84,11 +84,14 @@ void Supervisor::spawn_failed(std::size_t rank, const Error& error, Time now) {
   died(rank, std::move(fault), now);
 }
 
-// Its channel is not read any more, so what it answered and nobody has read yet is asked again.
+// Its channel is not read any more, so what it answered and nobody has read yet is asked again. With SIGKILL pending it
+// will run no instruction of its own any more: of all slots the kernel may still read, for it, only the one that it was
+// computing.
 void Supervisor::abandon(std::size_t rank, Time now) {
   Member& member = members_[rank];
   Abandoned process{rank, member.generation, {}};
-  for (const std::uint64_t number : member.tasks.in_flight()) process.slots.push_back(ledger_.at(number).slot);
+  const auto& in_flight = member.tasks.in_flight();
+  if (!in_flight.empty()) process.slots.push_back(ledger_.at(in_flight.front()).slot);
   actions_.push_back(action::Abandon{rank, member.generation});
   for (const std::uint32_t slot : process.slots) actions_.push_back(action::Hold{slot});
   abandoned_.push_back(std::move(process));

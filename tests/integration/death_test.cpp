@@ -169,10 +169,10 @@ TEST_CASE("a worker program that is missing or no program is refused") {
 
 TEST_CASE("a program that is no worker and exits at once is told by its exit") {
   const NothingLeft census;
-  CHECK(start_error(fake_spec(2), with_worker("/bin/true"))
+  CHECK(start_error(failing_at_once(2), with_worker("/bin/true"))
             ->message()
             .ends_with("died while starting: it exited with code 0"));
-  CHECK(start_error(fake_spec(1), with_worker("/bin/false"))->message() ==
+  CHECK(start_error(failing_at_once(1), with_worker("/bin/false"))->message() ==
         "m0 on cpu died while starting: it exited with code 1");
 }
 
@@ -184,7 +184,7 @@ TEST_CASE("a file that the kernel cannot execute is named with the reason") {
   std::fputs("\x7f\x45LF nonsense", out);
   std::fclose(out);
   std::filesystem::permissions(file, std::filesystem::perms::owner_all);
-  const auto error = start_error(fake_spec(2), with_worker(file.string()));
+  const auto error = start_error(failing_at_once(2), with_worker(file.string()));
   REQUIRE(error);
   CHECK(error->message() == "could not start " + file.string());
   CHECK(error->detail() == "Exec format error");

@@ -69,6 +69,7 @@ TEST_CASE("a host that ignores SIGCHLD hears of a death without its way") {
   const NothingLeft census;
   auto spec = fake_spec(2);
   fake_model(spec, 1).faults = {{FaultKind::kill, FaultPhase::predict, 0}};
+  spec.failure.on_worker_failure = OnWorkerFailure::fail;
   Ensemble ensemble(published(spec), with_worker());
   const auto images = random_images(20);
   CHECK(message_of([&] { ensemble.predict(view(images)); }) ==
@@ -79,7 +80,7 @@ TEST_CASE("a host that ignores SIGCHLD hears of a death without its way") {
 TEST_CASE("a host that ignores SIGCHLD is told when no worker can start") {
   const Handler ignored(SIGCHLD, SIG_IGN);
   const NothingLeft census;
-  CHECK(start_error(fake_spec(1), with_worker("/bin/true"))
+  CHECK(start_error(failing_at_once(1), with_worker("/bin/true"))
             ->message()
             .starts_with("m0 on cpu died while starting: it is gone, status unknown"));
 }
@@ -107,7 +108,7 @@ TEST_CASE("descriptors that a host leaves open do not reach the workers") {
   const UniqueFd left_open(::open("/etc/passwd", O_RDONLY));  // without close-on-exec
   Ensemble ensemble(published(fake_spec(1)), with_worker());
   const auto descriptors = descriptors_of(ensemble.status().members[0].pid);
-  CHECK(descriptors.size() == 8);
+  CHECK(descriptors.size() == 10);
   for (const std::string& descriptor : descriptors) CHECK(descriptor != "/etc/passwd");
 }
 

@@ -27,6 +27,13 @@ inline Options with_worker(const std::string& program = worker_program()) {
 
 inline Images view(const std::vector<float>& pixels) { return {std::span<const float>(pixels), kShape}; }
 
+/// Fake members, of which the first that dies ends the pool.
+inline config::EnsembleSpec failing_at_once(std::size_t count) {
+  auto spec = fake_spec(count);
+  spec.failure.on_worker_failure = OnWorkerFailure::fail;
+  return spec;
+}
+
 /// What starting this ensemble throws; nothing where it starts.
 inline std::optional<Error> start_error(const config::EnsembleSpec& spec, const Options& options = with_worker()) {
   return error_of([&] { const Ensemble ensemble(published(spec), options); });
