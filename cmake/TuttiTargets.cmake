@@ -48,6 +48,13 @@ if(TUTTI_SANITIZE)
     target_compile_definitions(tutti_flags INTERFACE BOOST_ASIO_DISABLE_FENCED_BLOCK)
   endif()
 endif()
+if(TUTTI_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "TUTTI_FUZZ needs clang, whose libFuzzer it uses; take the preset fuzz")
+  endif()
+  # The counters that tell libFuzzer which edges an input reached.
+  target_compile_options(tutti_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 # tutti_library(name SOURCES ... PUBLIC libs... PRIVATE libs...): a static library of one folder.
 function(tutti_library name)

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <type_traits>
 
@@ -156,7 +157,8 @@ class Fields {
     } else if constexpr (std::is_same_v<T, std::string>) {
       if (value.is_string()) return std::string(value.get_string());
     } else if constexpr (std::is_same_v<T, double>) {
-      if (value.is_number()) return value.to_number<double>();
+      // 1e999 is read as infinity, which JSON cannot say again.
+      if (value.is_number() && std::isfinite(value.to_number<double>())) return value.to_number<double>();
     } else if constexpr (std::is_enum_v<T>) {
       if (value.is_string())
         if (const auto found = from_name<T>(std::string_view(value.get_string()))) return *found;

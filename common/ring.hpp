@@ -11,7 +11,8 @@
 // likewise the consumer's head hands a place back. Parking is Dekker's pattern: the producer stores tail and then loads
 // parked, the consumer stores parked and then loads tail. All four are sequentially consistent, so that at least one of
 // the two sees the other's store: a record is never left behind with a sleeping consumer. (Fences would do as well,
-// but ThreadSanitizer does not understand them.)
+// but ThreadSanitizer does not understand them.) tests/model/channel.pml follows this file access by access: whoever
+// changes an order here changes it there, and scripts/model-check says what comes of it.
 //
 // Trust. Each end keeps its own index in private memory and only ever stores it to the shared one; what it reads of
 // the peer's index is checked against its own. A peer that writes nonsense gets the answer `corrupt`, never an access

@@ -15,8 +15,10 @@ std::string Place::text() const { return line == 0 ? file : fmt::format("{}:{}:{
 void Violations::add(const Place& place, std::string text) {
   std::size_t rank = all_.size();
   if (place.line == 0) rank = std::numeric_limits<std::size_t>::max();
-  for (const Violation& earlier : all_)
-    if (earlier.place.file == place.file) rank = earlier.file_rank;
+  // From the back: the one before is of the same file nearly always, and there may be very many.
+  const auto earlier =
+      std::find_if(all_.rbegin(), all_.rend(), [&](const Violation& one) { return one.place.file == place.file; });
+  if (earlier != all_.rend()) rank = earlier->file_rank;
   all_.push_back({place, rank, std::move(text)});
 }
 
@@ -33,7 +35,9 @@ void Violations::raise(std::string_view file) const {
   std::stable_sort(sorted.begin(), sorted.end(),
                    [&](const Violation& a, const Violation& b) { return order(a) < order(b); });
   std::string detail;
-  for (const Violation& one : sorted) detail += fmt::format("{}{}", detail.empty() ? "" : "\n", line_of(one));
+  for (std::size_t i = 0; i < std::min(sorted.size(), kMaxListed); ++i)
+    detail += fmt::format("{}{}", i == 0 ? "" : "\n", line_of(sorted[i]));
+  if (sorted.size() > kMaxListed) detail += fmt::format("\nand {} more", sorted.size() - kMaxListed);
   throw Error(ErrorKind::usage, fmt::format("cannot use {}: {} problems", file, all_.size()), detail);
 }
 

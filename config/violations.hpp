@@ -18,6 +18,9 @@ struct Place {
   std::string text() const;
 };
 
+/// So many are listed; more are counted only.
+constexpr std::size_t kMaxListed = 100;
+
 /// A list of violations with their places. One thread.
 class Violations {
  public:
@@ -28,7 +31,7 @@ class Violations {
 
   /// Nothing where there are none. Else throws Error(usage): the violation itself where it is the only one, otherwise
   /// "cannot use <file>: N problems" with one line each, those of one file in its order, those of the command line
-  /// last.
+  /// last; beyond kMaxListed "and M more".
   void raise(std::string_view file) const;
 
  private:

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <sstream>
 #include <vector>
 
 #include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 namespace tutti::config {
@@ -31,6 +33,14 @@ class Converter {
     return {file_, std::max(mark.line, 0) + 1, std::max(mark.column, 0) + 1};
   }
 
+  /// What follows in the same line.
+  std::string_view rest_at(const YAML::Mark& mark) const {
+    const Place at = place(mark);
+    const std::size_t line = static_cast<std::size_t>(at.line) - 1;
+    const std::size_t column = static_cast<std::size_t>(at.column) - 1;
+    return line < lines_.size() && column < lines_[line].size() ? lines_[line].substr(column) : std::string_view{};
+  }
+
   Tree convert(const YAML::Node& from, int depth = 0) {
     Tree tree;
     tree.place = place(from.Mark());
@@ -48,7 +58,7 @@ class Converter {
       tree.kind = Tree::Kind::map;
       for (const auto& entry : from) add_entry(tree, entry.first, convert(entry.second, depth + 1));
     } else {
-      tree.blank = !null_is_written_at(tree.place);
+      tree.blank = !null_is_written(rest_at(from.Mark()));
     }
     return tree;
   }
@@ -77,11 +87,7 @@ class Converter {
   }
 
   // yaml-cpp drops the text of a null. The difference between `key: null` and a forgotten value is in the source alone.
-  bool null_is_written_at(const Place& at) const {
-    const std::size_t line = static_cast<std::size_t>(at.line) - 1;
-    const std::size_t column = static_cast<std::size_t>(at.column) - 1;
-    if (line >= lines_.size() || column >= lines_[line].size()) return false;
-    const std::string_view rest = lines_[line].substr(column);
+  static bool null_is_written(std::string_view rest) {
     for (const std::string_view word : {"~", "null", "Null", "NULL"}) {
       if (!rest.starts_with(word)) continue;
       return rest.size() == word.size() || std::string_view(" \t\r,}]").find(rest[word.size()]) != std::string::npos;
@@ -94,6 +100,41 @@ class Converter {
   std::vector<std::string_view> lines_;
   int nodes_ = 0;
 };
+
+/// Where a document begins; what it holds is dropped.
+class DocumentStart final : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override { mark_ = mark; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+  const YAML::Mark& mark() const noexcept { return mark_; }
+
+ private:
+  YAML::Mark mark_;
+};
+
+/// How many documents the text has, up to two, and where the last of these begins. YAML::LoadAll() would be shorter,
+/// but it never ends where yaml-cpp finds a document that takes nothing from the text: a lone comma is one, again and
+/// again.
+struct Documents {
+  int count = 0;
+  YAML::Mark last;
+};
+Documents count_documents(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  Documents documents;
+  DocumentStart start;
+  for (; documents.count < 2 && parser.HandleNextDocument(start); ++documents.count) documents.last = start.mark();
+  return documents;
+}
 
 bool is_leaf(const Tree& tree) { return tree.kind == Tree::Kind::null || tree.kind == Tree::Kind::scalar; }
 
@@ -130,16 +171,21 @@ std::optional<Tree> parse_yaml(std::string_view text, const std::string& file, V
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);  // a byte order mark would shift the first columns
   Converter converter(text, file, violations);
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.empty()) {
+    const std::string copy(text);
+    const Documents documents = count_documents(copy);
+    if (documents.count == 0) {
       Tree empty;
       empty.blank = true;
       empty.place = {file, 1, 1};
       return empty;
     }
-    if (documents.size() > 1)
-      throw Unusable{converter.place(documents[1].Mark()), "a second document begins; a file holds one: remove '---'"};
-    return converter.convert(documents.front());
+    if (documents.count > 1) {
+      const bool separated = converter.rest_at(documents.last).starts_with("---");
+      throw Unusable{converter.place(documents.last),
+                     separated ? "a second document begins; a file holds one: remove '---'"
+                               : "this is not YAML: it does not go on from what stands before it"};
+    }
+    return converter.convert(YAML::Load(copy));
   } catch (const YAML::Exception& error) {
     violations.add(converter.place(error.mark), fmt::format("this is not YAML: {}", error.msg));
   } catch (const Unusable& unusable) {

@@ -214,6 +214,10 @@ TEST_CASE("a number out of range is refused") {
     CHECK(contains(reason(changed(Start{}, "\"width\":0", "\"width\":" + std::string(value))),
                    "field 'width' has the wrong type or is out of range"));
   CHECK(contains(reason(changed(Load{full_request()}, "[4,3,1]", "[-4]")), "'warm_up_batches'"));
+  for (const char* value : {"1e999", "-1e999"})
+    CHECK(contains(
+        reason(changed(Ready{.backend = {}}, "\"load_seconds\":0E0", "\"load_seconds\":" + std::string(value))),
+        "field 'load_seconds' has the wrong type or is out of range"));
 }
 
 TEST_CASE("an unknown name of a kind is refused") {

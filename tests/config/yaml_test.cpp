@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/common/error_of.hpp"
 #include "tests/config/problems.hpp"
 
 namespace tutti::test {
@@ -54,7 +55,15 @@ TEST_CASE("text that is no YAML is refused with its place") {
 }
 
 TEST_CASE("a second document is refused") {
-  CHECK(problem("seed: 1\n---\nseed: 2\n") == "e.yaml:3:1: a second document begins; a file holds one: remove '---'");
+  CHECK(problem("seed: 1\n---\nseed: 2\n") == "e.yaml:2:1: a second document begins; a file holds one: remove '---'");
+}
+
+// yaml-cpp took the comma for a document that takes nothing from the text, and found it again for ever.
+TEST_CASE("text that no document takes is refused and does not exhaust the memory") {
+  const std::string words = "this is not YAML: it does not go on from what stands before it";
+  CHECK(problem(",") == "e.yaml:1:1: " + words);
+  CHECK(problem("!,[sing>y]\n") == "e.yaml:1:2: " + words);
+  CHECK(problem("- 1\nseed: 2\n") == "e.yaml:2:1: " + words);
 }
 
 TEST_CASE("duplicate keys are refused at every level") {
@@ -144,6 +153,18 @@ TEST_CASE("several violations are counted and listed in the order of the file") 
           "e.yaml:4:7: 'seed' must be a whole number of at least 0, not 'x'\n"
           "command line: 'threads=-1': 'threads' must be a whole number of at least 0, not '-1'");
   }
+}
+
+// Each violation used to look at all before it, so that a small text with many aliases took for ever.
+TEST_CASE("of very many violations all are counted and the first are listed") {
+  constexpr int kMany = 200'000;
+  Violations violations;
+  for (int line = 1; line <= kMany; ++line) violations.add({"e.yaml", line, 1}, "wrong");
+  const auto error = error_of([&] { violations.raise("e.yaml"); });
+  REQUIRE(error);
+  CHECK(error->message() == "cannot use e.yaml: 200000 problems");
+  CHECK(error->detail().starts_with("e.yaml:1:1: wrong\ne.yaml:2:1: wrong\n"));
+  CHECK(error->detail().ends_with("\ne.yaml:100:1: wrong\nand 199900 more"));
 }
 
 TEST_CASE("violations of the command line come last whenever they were found") {

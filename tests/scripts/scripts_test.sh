@@ -274,7 +274,7 @@ test_a_step_ends_at_the_first_command_that_fails_and_says_so() {
 
 test_scripts_explain_themselves() {
   local script
-  for script in setup demo test; do
+  for script in setup demo test fuzz model-check; do
     outcome "$source_root/scripts/$script" --help
     expect_code 0 && expect_text "usage: scripts/$script"
   done
@@ -286,6 +286,62 @@ test_unknown_arguments_are_refused() {
     outcome "$source_root/scripts/$script" --frobnicate
     expect_code 2 && expect_text "unknown: --frobnicate"
   done
+}
+
+# copy_scripts: the scripts in a tree of their own, so that what they write stays there.
+copy_scripts() {
+  copy=$scratch/copy
+  mkdir -p "$copy/tests/fuzz/corpus/ring" "$copy/tests/model" "$copy/build/fuzz/tests"
+  cp -r "$source_root/scripts" "$copy"
+  cp "$source_root/tests/fuzz/CMakeLists.txt" "$copy/tests/fuzz"
+  cp "$source_root/tests/model/channel.pml" "$copy/tests/model"
+}
+
+test_fuzzing_refuses_harnesses_and_times_that_do_not_exist() {
+  outcome "$source_root/scripts/fuzz" rings
+  expect_code 2 && expect_text "There is no harness 'rings'; there are: cifar10 control ledger npy ring safetensors yaml"
+  outcome "$source_root/scripts/fuzz" --seconds 0
+  expect_code 2 && expect_text "--seconds takes a whole number above 0, not '0'"
+}
+
+test_an_input_that_fuzzing_finds_is_kept_and_said() {
+  copy_scripts
+  stand_in cmake 'exit 0'
+  stand_in clang++ 'exit 0'
+  printf '%s\n' '#!/bin/bash' 'for a in "$@"; do [[ $a != -artifact_prefix=* ]] || echo x >"${a#*=}crash-1"; done' \
+    'echo "#9 NEW cov: 60 ft: 1"' 'echo "stat::number_of_executed_units: 9"' 'echo "does not hold: a ring"' 'exit 77' \
+    >"$copy/build/fuzz/tests/fuzz-ring"
+  chmod +x "$copy/build/fuzz/tests/fuzz-ring"
+  outcome "$copy/scripts/fuzz" --seconds 1 ring
+  expect_code 1 && expect_text "ring: 9 executions, 60 edges" && expect_text "does not hold: a ring"
+  expect_text "ring failed (exit code 77)" && expect_text "failed: ring"
+  expect_text "Once more: build/fuzz/tests/fuzz-ring $copy/build/fuzz/found/ring-crash-1"
+  [[ -e $copy/build/fuzz/found/ring-crash-1 ]]
+}
+
+# found ERRORS: the model checker with a stand-in for SPIN, whose searches all find so many errors.
+found() {
+  copy_scripts
+  stand_in spin 'exit 0'
+  stand_in cc "echo 'echo pan:1: invalid end state; echo x, errors: $1; echo 5 states, stored' >pan; chmod +x pan"
+  outcome "$copy/scripts/model-check"
+}
+
+test_an_error_that_the_model_checker_finds_is_said_with_its_steps() {
+  found 1
+  expect_code 1 && expect_text "four tasks, two slots: SPIN found an error: pan:1: invalid end state"
+  expect_text "Its steps: cd $copy/build/model/plain && spin" && expect_no_text BROKEN
+}
+
+test_a_mistake_that_the_model_checker_misses_is_an_error() {
+  found 0
+  expect_code 1 && expect_text "four tasks, two slots: holds in 5 states"
+  expect_text "BROKEN_BELL_BEFORE_PUSH: SPIN does not notice this mistake"
+}
+
+test_model_checking_takes_no_arguments() {
+  outcome "$source_root/scripts/model-check" fast
+  expect_code 2 && expect_text "takes no arguments"
 }
 
 test_jobs_follow_the_variable() {

@@ -1,0 +1,39 @@
+// Control messages as a broken worker could send them: refused with words, or understood, and then the message is the
+// same after another round.
+#include "common/control.hpp"
+
+#include "tests/fuzz/fuzz.hpp"
+
+using namespace tutti;
+
+namespace {
+
+/// The text of a message; nothing where it would be longer than allowed (numbers may be written longer than they came).
+std::string encoded(const control::Message& message) {
+  try {
+    return control::encode(message);
+  } catch (const Error& error) {
+    fuzz::must(error.kind() == ErrorKind::usage, "a message is refused for its length alone");
+    return {};
+  }
+}
+
+}  // namespace
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  control::Message message;
+  try {
+    message = control::decode(fuzz::text_of(data, size));
+  } catch (const Error& error) {
+    fuzz::must(error.kind() == ErrorKind::failed, "a malformed message is no fault of the user");
+    fuzz::must(std::string_view(error.what()).size() < 1000, "a refusal is short, whatever was sent");
+    return 0;
+  }
+  const std::string once = encoded(message);
+  fuzz::must(once.size() <= control::kMaxBytes, "a message keeps within its bound");
+  if (once.empty()) return 0;
+  const control::Message again = control::decode(once);
+  fuzz::must(again.index() == message.index(), "a message keeps its type");
+  fuzz::must(encoded(again) == once, "a message is the same after another round");
+  return 0;
+}
