@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -13,11 +14,14 @@
 
 namespace tutti {
 
-/// One scripted fault of a `fake` model: `kind` happens in `phase`, at batch `at_batch` of it (counted from 0).
+/// One scripted fault of a `fake` model: `kind` happens in `phase`, at batch `at_batch` of it (counted from 0 in each
+/// process); or, with `at_value`, at every batch that holds an image whose first value is exactly that one.
 struct FaultPoint {
   FaultKind kind = FaultKind::none;
   FaultPhase phase = FaultPhase::predict;
   std::uint64_t at_batch = 0;
+  std::optional<float> at_value =
+      std::nullopt;  ///< finite; `at_batch` is ignored then, and no image comes while loading
   friend bool operator==(const FaultPoint&, const FaultPoint&) = default;
 };
 
