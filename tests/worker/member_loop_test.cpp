@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 #include <poll.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -15,9 +16,10 @@
 
 #include "common/atomic_file.hpp"
 #include "common/random.hpp"
+#include "merge/safetensors.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/support/fake_ensemble.hpp"
-#include "tests/worker/requests.hpp"
+#include "tests/worker/hosted.hpp"
 #include "worker/fake.hpp"
 
 namespace tutti::test {
@@ -28,8 +30,9 @@ constexpr ArenaLayout kArena{4, 8, kShape};
 /// A member in a thread, and the coordinator's side of it.
 class Rig {
  public:
-  explicit Rig(MemberRequest request, bool allow_nan = false)
-      : request_(std::move(request)),
+  explicit Rig(MemberRequest request, bool allow_nan = false, std::array<int, 2> checkpoints = {-1, -1})
+      : checkpoints_(checkpoints),
+        request_(std::move(request)),
         start_{0, 4, kArena, allow_nan},
         model_(worker::make_fake_model(request_)),
         arena_(kArena.bytes() / sizeof(Page) + 1),
@@ -57,8 +60,9 @@ class Rig {
       view.numbers[i] = first_number + i;
     }
   }
-  void hand_out(std::uint32_t slot, std::uint32_t images, TaskKind kind = TaskKind::predict) {
-    REQUIRE(tasks_.push({sequence_, 10 + sequence_, 0, slot, images, kind}) == RingStatus::ok);
+  void hand_out(std::uint32_t slot, std::uint32_t images, TaskKind kind = TaskKind::predict,
+                std::uint32_t checkpoint = 0) {
+    REQUIRE(tasks_.push({sequence_, 10 + sequence_, 0, slot, images, kind, checkpoint}) == RingStatus::ok);
     ++sequence_;
     if (tasks_.consumer_is_parked()) task_bell_.ring();
   }
@@ -93,6 +97,8 @@ class Rig {
     REQUIRE(message);
     return *message;
   }
+  /// The next tasks have segments from 10 + `sequence` on.
+  void start_from(std::uint64_t sequence) { sequence_ = sequence; }
   void close_ring() {
     tasks_.close();
     task_bell_.ring();
@@ -127,13 +133,16 @@ class Rig {
   std::byte* arena() { return arena_.front().bytes; }
   void run() {
     try {
-      worker::MemberLoop({*model_, request_, start_, arena(), channel_, task_bell_, completion_bell_, *client_}).run();
+      worker::MemberLoop(
+          {*model_, request_, start_, arena(), channel_, task_bell_, completion_bell_, *client_, checkpoints_})
+          .run();
       end_ = "left";
     } catch (const std::exception& error) {
       end_ = error.what();
     }
   }
 
+  std::array<int, 2> checkpoints_;
   MemberRequest request_;
   control::Start start_;
   std::unique_ptr<worker::Model> model_;
@@ -354,6 +363,100 @@ TEST_CASE("training takes every image once and gives the same bytes again") {
   CHECK(first.weights == train(request).weights);
   request.learning_rate = 0.125;
   CHECK(first.weights != train(request).weights);
+}
+
+/// A member that has begun to train, whose checkpoints go to two nameless files.
+struct TrainingRig {
+  TrainingRig() : rig(fake_request(), false, {files.first.get(), files.second.get()}) {
+    for (std::uint32_t slot = 0; slot < 4; ++slot) rig.fill(slot, random_images(8, slot));
+  }
+  std::string tell(const control::Message& message) {
+    rig.send(message);
+    return std::get<control::Done>(rig.reply()).problem;
+  }
+  void train(std::uint32_t slot, std::uint32_t images, std::uint32_t checkpoint) {
+    rig.hand_out(slot, images, TaskKind::train, checkpoint);
+    rig.answer();
+  }
+  static std::string segment_in(const UniqueFd& fd) {
+    return merge::Safetensors::read(fd.get(), "the file").metadata().at("trained up to segment");
+  }
+  CheckpointFiles files;
+  Rig rig;
+};
+
+TEST_CASE("a checkpoint is there when its task is answered and only in the file that was named") {
+  TrainingRig member;
+  CHECK(member.tell(control::BeginTraining{}).empty());
+  member.train(0, 8, 2);
+  CHECK(TrainingRig::segment_in(member.files.second) == "10");
+  CHECK(::lseek(member.files.first.get(), 0, SEEK_END) == 0);
+  member.train(1, 8, 1);
+  CHECK(TrainingRig::segment_in(member.files.first) == "11");
+  CHECK(TrainingRig::segment_in(member.files.second) == "10");
+  member.train(2, 8, 0);
+  CHECK(TrainingRig::segment_in(member.files.first) == "11");
+  CHECK(TrainingRig::segment_in(member.files.second) == "10");
+}
+
+TEST_CASE("a checkpoint is progress") {
+  TrainingRig member;
+  CHECK(member.tell(control::BeginTraining{}).empty());
+  member.train(0, 8, 0);
+  CHECK(member.rig.progress() == 1);
+  member.train(1, 8, 1);
+  CHECK(member.rig.progress() == 3);
+}
+
+TEST_CASE("a segment without images may carry a checkpoint") {
+  TrainingRig member;
+  CHECK(member.tell(control::BeginTraining{}).empty());
+  member.train(0, 0, 1);
+  CHECK(TrainingRig::segment_in(member.files.first) == "10");
+}
+
+TEST_CASE("a checkpoint that cannot be written ends the member with words") {
+  Rig rig(fake_request());
+  rig.send(control::BeginTraining{});
+  rig.reply();
+  rig.fill(0, random_images(8));
+  rig.hand_out(0, 8, TaskKind::train, 1);
+  CHECK(rig.end().starts_with("could not write a checkpoint of 'm0'"));
+}
+
+TEST_CASE("a member that was restored takes the segments after its checkpoint and no other") {
+  TrainingRig member;
+  CHECK(member.tell(control::BeginTraining{}).empty());
+  member.train(0, 8, 1);
+  member.train(1, 8, 2);
+  member.train(2, 8, 0);
+  CHECK(member.tell(control::Restore{0}).empty());  // up to segment 10
+  member.train(3, 8, 0);                            // 13
+  CHECK(member.tell(control::Restore{1}).empty());  // up to segment 11
+  member.rig.start_from(1);
+  member.rig.hand_out(0, 8, TaskKind::train);
+  CHECK(member.rig.end() == "segment 11 came for training after segment 11");
+}
+
+TEST_CASE("training that begins anew takes any segment") {
+  TrainingRig member;
+  CHECK(member.tell(control::BeginTraining{}).empty());
+  member.train(0, 8, 1);
+  CHECK(member.tell(control::Restore{0}).empty());
+  CHECK(member.tell(control::BeginTraining{}).empty());
+  member.rig.start_from(0);
+  member.train(1, 8, 0);
+}
+
+TEST_CASE("a checkpoint that cannot be used is answered with words and the member lives on") {
+  TrainingRig member;
+  CHECK(member.tell(control::Restore{0}) ==
+        "cannot go on from a checkpoint of 'm0': the file is not a valid safetensors file: it has 0 bytes, and the "
+        "length of the header alone takes 8");
+  CHECK(member.tell(control::Restore{2}) == "there is no checkpoint file 2");
+  CHECK(member.tell(control::BeginTraining{}).empty());
+  member.train(0, 8, 1);
+  CHECK(member.tell(control::Restore{0}).empty());
 }
 
 TEST_CASE("a bootstrap takes each image as often as its number says and gives the same bytes again") {
