@@ -38,7 +38,7 @@ std::string flags_of_arena(int pid) {
 
 TEST_CASE("the arena is left out of a worker's core file") {
   const CheckpointFiles files;
-  Hosted worker(TUTTI_WORKER_PROGRAM, kArena, 4, files);
+  Hosted worker(TUTTI_WORKER_PROGRAM, kArena, 4, files, {"--core-files"});
   worker.receive<control::Hello>();
   worker.load(fake_request());
   worker.start();
