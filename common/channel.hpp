@@ -16,7 +16,8 @@ namespace tutti {
 
 /// Written by the worker's computing thread alone.
 struct WorkerStatus {
-  alignas(kCacheLineBytes) std::atomic<std::uint64_t> progress;  ///< batches finished, of all kinds
+  alignas(kCacheLineBytes)
+      std::atomic<std::uint64_t> progress;  ///< batches finished, of all kinds, and checkpoints written
 };
 
 /// Both sides compute it from the same three numbers, which the control message `start` carries.

@@ -20,6 +20,12 @@ json::object to_json(const ImageShape& shape) {
   return {{"channels", shape.channels}, {"height", shape.height}, {"width", shape.width}};
 }
 
+json::object to_json(const FaultPoint& fault) {
+  json::object out{{"kind", to_name(fault.kind)}, {"phase", to_name(fault.phase)}, {"at_batch", fault.at_batch}};
+  out["at_value"] = fault.at_value ? json::value(*fault.at_value) : json::value();
+  return out;
+}
+
 json::object to_json(const ModelKind& kind) {
   json::object out{{"kind", kind_name(kind)}};
   if (const auto* cnn = std::get_if<SmallCnnModel>(&kind)) {
@@ -35,9 +41,7 @@ json::object to_json(const ModelKind& kind) {
     out["load_delay_us"] = fake->load_delay_us;
     out["writes_input"] = fake->writes_input;
     json::array faults;
-    for (const FaultPoint& fault : fake->faults)
-      faults.push_back(
-          json::object{{"kind", to_name(fault.kind)}, {"phase", to_name(fault.phase)}, {"at_batch", fault.at_batch}});
+    for (const FaultPoint& fault : fake->faults) faults.push_back(to_json(fault));
     out["faults"] = std::move(faults);
   }
   return out;
@@ -159,6 +163,10 @@ class Fields {
     } else if constexpr (std::is_same_v<T, double>) {
       // 1e999 is read as infinity, which JSON cannot say again.
       if (value.is_number() && std::isfinite(value.to_number<double>())) return value.to_number<double>();
+    } else if constexpr (std::is_same_v<T, float>) {
+      // A double beyond the floats has no float to become.
+      if (value.is_number() && std::abs(value.to_number<double>()) <= std::numeric_limits<float>::max())
+        return static_cast<float>(value.to_number<double>());
     } else if constexpr (std::is_enum_v<T>) {
       if (value.is_string())
         if (const auto found = from_name<T>(std::string_view(value.get_string()))) return *found;
@@ -197,17 +205,20 @@ std::vector<std::uint32_t> read_numbers(const Fields& fields, std::string_view k
   return numbers;
 }
 
+FaultPoint read_fault(const Fields& fields) {
+  FaultPoint fault{fields.get<FaultKind>("kind"), fields.get<FaultPhase>("phase"),
+                   fields.get<std::uint64_t>("at_batch")};
+  if (!fields.at("at_value").is_null()) fault.at_value = fields.get<float>("at_value");
+  return fault;
+}
+
 FakeModel read_fake(const Fields& fields) {
   FakeModel fake;
   fake.classes = fields.get<std::uint32_t>("classes");
   fake.delay_us = fields.get<std::uint64_t>("delay_us");
   fake.load_delay_us = fields.get<std::uint64_t>("load_delay_us");
   fake.writes_input = fields.get<bool>("writes_input");
-  for (const json::value& value : read_array(fields, "faults")) {
-    const Fields fault(value);
-    fake.faults.push_back(
-        {fault.get<FaultKind>("kind"), fault.get<FaultPhase>("phase"), fault.get<std::uint64_t>("at_batch")});
-  }
+  for (const json::value& value : read_array(fields, "faults")) fake.faults.push_back(read_fault(Fields(value)));
   return fake;
 }
 

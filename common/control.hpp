@@ -3,7 +3,7 @@
 //
 //   worker                         coordinator
 //     hello {build_id}         ->                      refused where the build differs
-//                              <-  preload {cuda}      a spare opens its libraries; not answered
+//                              <-  preload {cuda}      only to a spare: it opens its libraries; not answered
 //                              <-  load {member}
 //     ready {width, ...}       ->                      after loading and warm-up
 //                              <-  start {channel, arena}

@@ -40,6 +40,7 @@ std::vector<std::string> to_arguments(const LaunchOptions& options) {
   std::vector<std::string> arguments{"--member=" + options.member, fmt::format("--parent={}", options.parent)};
   if (!options.cores.empty()) arguments.push_back(fmt::format("--cores={}", fmt::join(options.cores, ",")));
   if (options.debug) arguments.emplace_back("--debug");
+  if (options.core_files) arguments.emplace_back("--core-files");
   return arguments;
 }
 
@@ -55,6 +56,8 @@ LaunchOptions parse_arguments(const std::vector<std::string_view>& arguments) {
       options.cores = to_list(value);
     else if (argument == "--debug")
       options.debug = true;
+    else if (argument == "--core-files")
+      options.core_files = true;
     else
       throw Error(ErrorKind::usage, fmt::format("unknown argument '{}'", argument));
   }

@@ -30,10 +30,11 @@ enum WorkerExit : int {
 
 /// The worker's arguments.
 struct LaunchOptions {
-  std::string member;      ///< for process listings and messages
-  int parent = 0;          ///< pid of the coordinator
-  std::vector<int> cores;  ///< operating system numbers; empty: inherit
-  bool debug = false;      ///< wait for a debugger before loading
+  std::string member;       ///< for process listings and messages
+  int parent = 0;           ///< pid of the coordinator
+  std::vector<int> cores;   ///< operating system numbers; empty: inherit
+  bool debug = false;       ///< wait for a debugger before loading
+  bool core_files = false;  ///< a crash may leave a core file, as far as the inherited limit allows
 };
 
 /// The files of the backends that a worker opens when its member needs them.

@@ -36,7 +36,7 @@ enum class OnNan : std::uint8_t { error, allow, degrade };
 enum class Spares : std::uint8_t { none, process, member };
 
 /// What a `fake` member does wrong, and in which phase of its life.
-enum class FaultKind : std::uint8_t { none, exception, exit, abort, segfault, kill, hang, nan };
+enum class FaultKind : std::uint8_t { none, exception, exit, abort, segfault, kill, hang, nan, stop };
 enum class FaultPhase : std::uint8_t { load, warm_up, predict, train };
 
 /// The names of an enumeration; found by argument-dependent lookup through a dummy value.
@@ -83,7 +83,8 @@ constexpr auto enum_names(FaultKind) {
   return std::array{EnumName{FaultKind::none, "none"},         EnumName{FaultKind::exception, "exception"},
                     EnumName{FaultKind::exit, "exit"},         EnumName{FaultKind::abort, "abort"},
                     EnumName{FaultKind::segfault, "segfault"}, EnumName{FaultKind::kill, "kill"},
-                    EnumName{FaultKind::hang, "hang"},         EnumName{FaultKind::nan, "nan"}};
+                    EnumName{FaultKind::hang, "hang"},         EnumName{FaultKind::nan, "nan"},
+                    EnumName{FaultKind::stop, "stop"}};
 }
 constexpr auto enum_names(FaultPhase) {
   return std::array{EnumName{FaultPhase::load, "load"}, EnumName{FaultPhase::warm_up, "warm_up"},

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -35,6 +36,9 @@ class Safetensors {
   /// Throws Error(usage) that names the file: missing, too short, a header that is not JSON or too large, an unknown
   /// dtype, offsets outside the file, overlapping or not matching dtype and shape.
   static Safetensors read(const std::filesystem::path& file);
+  /// The same from the first byte on of a file that is open, whatever its position, which stays as it is; `name` stands
+  /// for it in errors. The descriptor stays the caller's.
+  static Safetensors read(int fd, const std::string& name);
 
   const std::vector<std::string>& names() const noexcept { return names_; }  ///< sorted
   bool contains(std::string_view name) const;
@@ -50,6 +54,8 @@ class Safetensors {
     std::size_t begin;
     std::size_t end;
   };
+  static Safetensors read(class FileReader& reader);
+
   std::string file_;
   std::vector<std::byte> data_;
   std::vector<std::string> names_;
@@ -61,6 +67,14 @@ class Safetensors {
 /// The same tensors give the same bytes. Throws Error(failed) naming the file (no space, no permission) or
 /// Error(usage) (two tensors of one name, bytes that do not match dtype and shape).
 void write_safetensors(const std::filesystem::path& file, std::span<const TensorView> tensors,
+                       const std::map<std::string, std::string>& metadata = {});
+
+/// Takes the bytes of a file, front to back.
+using ByteSink = std::function<void(std::span<const std::byte>)>;
+
+/// Gives the bytes of that same file to `sink`: the header with its length first, then a piece for each tensor. `name`
+/// stands for the file in the Error(usage) of above, which comes before the first byte. Throws what `sink` throws.
+void write_safetensors(const ByteSink& sink, const std::string& name, std::span<const TensorView> tensors,
                        const std::map<std::string, std::string>& metadata = {});
 
 }  // namespace tutti::merge

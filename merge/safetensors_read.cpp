@@ -43,41 +43,56 @@ const DtypeRow& row_of(Dtype dtype) { return *std::ranges::find(kDtypes, dtype, 
   throw Error(ErrorKind::usage, fmt::format("{} is not a valid safetensors file", file), std::move(detail), kHint);
 }
 
-[[noreturn]] void cannot_read(const std::string& file, int code) {
-  throw Error(ErrorKind::usage, fmt::format("cannot read the weights {}", file), std::generic_category().message(code));
+[[noreturn]] void cannot_read(const std::string& what, int code) {
+  throw Error(ErrorKind::usage, fmt::format("cannot read {}", what), std::generic_category().message(code));
 }
 
-// One open file, read front to back.
-class Reader {
+UniqueFd opened(const std::string& file) {
+  UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) cannot_read(fmt::format("the weights {}", file), errno);
+  return fd;
+}
+
+}  // namespace
+
+// One open file, read front to back, without moving the position that it shares with other processes.
+class FileReader {
  public:
-  explicit Reader(std::string file) : file_(std::move(file)), fd_(::open(file_.c_str(), O_RDONLY | O_CLOEXEC)) {
+  /// `what` is the name with what it is: "the weights a.safetensors".
+  FileReader(int fd, std::string name, std::string what) : fd_(fd), name_(std::move(name)), what_(std::move(what)) {
     struct stat status {};
-    if (!fd_ || ::fstat(fd_.get(), &status) != 0) cannot_read(file_, errno);
-    if (S_ISDIR(status.st_mode)) cannot_read(file_, EISDIR);
+    if (::fstat(fd_, &status) != 0) cannot_read(what_, errno);
+    if (S_ISDIR(status.st_mode)) cannot_read(what_, EISDIR);
     size_ = static_cast<std::uint64_t>(status.st_size);
   }
 
+  const std::string& name() const noexcept { return name_; }
   std::uint64_t size() const noexcept { return size_; }
 
   void read(void* to, std::size_t bytes) {
     auto* place = static_cast<std::byte*>(to);
     while (bytes > 0) {
-      const ssize_t count = ::read(fd_.get(), place, bytes);
+      const ssize_t count = ::pread(fd_, place, bytes, static_cast<off_t>(at_));
       if (count < 0 && errno == EINTR) continue;
-      if (count < 0) cannot_read(file_, errno);
-      if (count == 0) refuse(file_, "it became shorter while it was read");
+      if (count < 0) cannot_read(what_, errno);
+      if (count == 0) refuse(name_, "it became shorter while it was read");
       place += count;
+      at_ += static_cast<std::uint64_t>(count);
       bytes -= static_cast<std::size_t>(count);
     }
   }
 
  private:
-  std::string file_;
-  UniqueFd fd_;
+  int fd_;
+  std::string name_;
+  std::string what_;
   std::uint64_t size_ = 0;
+  std::uint64_t at_ = 0;
 };
 
-std::string read_header(const std::string& file, Reader& reader) {
+namespace {
+
+std::string read_header(const std::string& file, FileReader& reader) {
   if (reader.size() < kLengthBytes)
     refuse(file,
            fmt::format("it has {} bytes, and the length of the header alone takes {}", reader.size(), kLengthBytes));
@@ -199,9 +214,19 @@ std::optional<std::size_t> bytes_of(Dtype dtype, std::span<const std::int64_t> s
 }
 
 Safetensors Safetensors::read(const std::filesystem::path& path) {
+  const UniqueFd fd = opened(path.string());
+  FileReader reader(fd.get(), path.string(), fmt::format("the weights {}", path.string()));
+  return read(reader);
+}
+
+Safetensors Safetensors::read(int fd, const std::string& name) {
+  FileReader reader(fd, name, name);
+  return read(reader);
+}
+
+Safetensors Safetensors::read(FileReader& reader) {
   Safetensors result;
-  result.file_ = path.string();
-  Reader reader(result.file_);
+  result.file_ = reader.name();
   const std::string text = read_header(result.file_, reader);
   const std::uint64_t data_bytes = reader.size() - kLengthBytes - text.size();
   std::vector<Place> places;

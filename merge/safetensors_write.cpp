@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
+#include <optional>
 #include <span>
 #include <string>
 #include <tutti/error.hpp>
@@ -15,9 +17,9 @@
 namespace tutti::merge {
 namespace {
 
-void check(const std::filesystem::path& file, const std::vector<const TensorView*>& sorted) {
+void check(const std::string& name, const std::vector<const TensorView*>& sorted) {
   const auto refuse = [&](std::string detail) {
-    throw Error(ErrorKind::usage, fmt::format("cannot write the weights {}", file.string()), std::move(detail));
+    throw Error(ErrorKind::usage, fmt::format("cannot write {}", name), std::move(detail));
   };
   for (std::size_t i = 0; i < sorted.size(); ++i) {
     const TensorView& tensor = *sorted[i];
@@ -53,19 +55,30 @@ std::string header_text(const std::vector<const TensorView*>& sorted,
 
 }  // namespace
 
-void write_safetensors(const std::filesystem::path& file, std::span<const TensorView> tensors,
+void write_safetensors(const ByteSink& sink, const std::string& name, std::span<const TensorView> tensors,
                        const std::map<std::string, std::string>& metadata) {
   std::vector<const TensorView*> sorted;
   for (const TensorView& tensor : tensors) sorted.push_back(&tensor);
   std::ranges::sort(sorted, {}, [](const TensorView* tensor) -> const std::string& { return tensor->name; });
-  check(file, sorted);
+  check(name, sorted);
   const std::string header = header_text(sorted, metadata);
+  std::string front(kLengthBytes, '\0');
   const std::uint64_t length = header.size();
-  AtomicFile out(file);
-  out.write(std::as_bytes(std::span(&length, 1)));
-  out.write(header);
-  for (const TensorView* tensor : sorted) out.write(tensor->bytes);
-  out.commit();
+  std::memcpy(front.data(), &length, sizeof length);
+  front += header;
+  sink(std::as_bytes(std::span(front)));
+  for (const TensorView* tensor : sorted) sink(tensor->bytes);
+}
+
+void write_safetensors(const std::filesystem::path& file, std::span<const TensorView> tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  std::optional<AtomicFile> out;  // made with the first byte: what is refused touches no file
+  const auto append = [&](std::span<const std::byte> bytes) {
+    if (!out) out.emplace(file);
+    out->write(bytes);
+  };
+  write_safetensors(append, fmt::format("the weights {}", file.string()), tensors, metadata);
+  out->commit();
 }
 
 }  // namespace tutti::merge

@@ -53,15 +53,21 @@ const Backend& open_backend(std::string_view file, std::string_view needed_for, 
   return backend;
 }
 
+/// `on_cpu` is what it is needed for where it is not CUDA.
+const Backend& open_torch_backend(bool cuda, std::string_view on_cpu) {
+  if (cuda)
+    return open_backend(kCudaPlugin, "a member on CUDA",
+                        "build Tutti where a CUDA toolkit is found, or assign the member to cpu");
+  return open_backend(kTorchPlugin, on_cpu, "build Tutti with LibTorch (-DTUTTI_WITH_TORCH=ON)");
+}
+
 }  // namespace
+
+void preload_backend(bool cuda) { open_torch_backend(cuda, "a member of LibTorch"); }
 
 LoadedModel load_model(const MemberRequest& request) {
   if (std::holds_alternative<FakeModel>(request.model)) return {make_fake_model(request), "fake"};
-  const Backend& backend = request.cuda
-                               ? open_backend(kCudaPlugin, "a member on CUDA",
-                                              "build Tutti where a CUDA toolkit is found, or assign the member to cpu")
-                               : open_backend(kTorchPlugin, fmt::format("a {} member", kind_name(request.model)),
-                                              "build Tutti with LibTorch (-DTUTTI_WITH_TORCH=ON)");
+  const Backend& backend = open_torch_backend(request.cuda, fmt::format("a {} member", kind_name(request.model)));
   return {backend.make(request), fmt::format("{} {}", backend.name, backend.version)};
 }
 

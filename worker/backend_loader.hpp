@@ -18,4 +18,8 @@ struct LoadedModel {
 /// throws. Plugins stay loaded until the process ends.
 LoadedModel load_model(const MemberRequest& request);
 
+/// Opens what load_model() will need for a member of LibTorch, on the CPU or on CUDA, so that this time is spent before
+/// the member is known. No device is touched. Throws as load_model() does.
+void preload_backend(bool cuda);
+
 }  // namespace tutti::worker

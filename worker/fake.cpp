@@ -8,12 +8,15 @@
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <stdexcept>
 #include <thread>
 #include <vector>
 
 #include <fmt/format.h>
+
+#include <tutti/error.hpp>
 
 #include "common/random.hpp"
 #include "merge/safetensors.hpp"
@@ -42,31 +45,36 @@ class Fake final : public Model {
   std::uint64_t parameters() const override { return bias_.size(); }
 
   void predict(const float* images, std::uint32_t count, std::span<float> output) override {
+    look_at(images, count);
     compute(images, count, output);
     strike(FaultPhase::predict, output);
   }
 
   std::span<const float> probe(const float* images, std::uint32_t count) override {
     probed_.resize(std::size_t{count} * model_.classes);
+    look_at(images, count);
     compute(images, count, probed_);
     strike(FaultPhase::warm_up, probed_);
     return probed_;
   }
 
-  void begin_training() override {}
+  void begin_training() override { step_ = 0; }
 
   TrainBatch train(const float* images, std::span<const std::int64_t> labels,
                    std::span<const std::uint32_t> rows) override {
     TrainBatch result;
     std::vector<float> answer(model_.classes);
+    first_values_.clear();
     for (const std::uint32_t row : rows) {
+      first_values_.push_back(images[row * request_.shape.elements()]);
       compute(images + row * request_.shape.elements(), 1, answer);
       const auto label = static_cast<std::size_t>(labels[row]);
       if (label >= answer.size())
         throw std::runtime_error(fmt::format("label {} is outside the {} classes", labels[row], answer.size()));
       result.loss_sum += std::abs(1.0 - static_cast<double>(answer[label]));
       result.correct += std::max_element(answer.begin(), answer.end()) == answer.begin() + labels[row] ? 1 : 0;
-      bias_[label] += static_cast<float>(request_.learning_rate);
+      bias_[label] += learning_rate();
+      ++step_;
     }
     float fault = 0;
     strike(FaultPhase::train, std::span(&fault, 1));
@@ -80,6 +88,24 @@ class Fake final : public Model {
     merge::write_safetensors(file, std::span(&bias, 1), {{"kind", "fake"}});
   }
 
+  void lend_state(const std::function<void(std::span<const merge::TensorView>)>& use) override {
+    use(std::array{merge::TensorView{"params/bias",
+                                     merge::Dtype::f32,
+                                     {static_cast<std::int64_t>(bias_.size())},
+                                     std::as_bytes(std::span(bias_))},
+                   merge::TensorView{"step", merge::Dtype::i64, {}, std::as_bytes(std::span(&step_, 1))}});
+  }
+
+  void take_state(const merge::Safetensors& state) override {
+    const merge::TensorView bias = state.tensor("params/bias");
+    const merge::TensorView step = state.tensor("step");
+    if (bias.dtype != merge::Dtype::f32 || bias.bytes.size() != bias_.size() * sizeof(float) ||
+        step.dtype != merge::Dtype::i64 || step.bytes.size() != sizeof step_)
+      throw Error(ErrorKind::failed, fmt::format("the state is not that of a fake member of {} classes", bias_.size()));
+    std::memcpy(bias_.data(), bias.bytes.data(), bias.bytes.size());
+    std::memcpy(&step_, step.bytes.data(), sizeof step_);
+  }
+
  private:
   void load_weights() {
     const auto file = merge::Safetensors::read(request_.weights);
@@ -88,6 +114,17 @@ class Fake final : public Model {
       throw std::runtime_error(
           fmt::format("'{}': tensor 'bias' must hold {} float32 values", request_.weights, bias_.size()));
     std::copy_n(bias.bytes.begin(), bias.bytes.size(), std::as_writable_bytes(std::span(bias_)).begin());
+  }
+
+  // Falls with every image, so that weights tell the order of what was learnt, and whether the step was restored.
+  float learning_rate() const {
+    return static_cast<float>(request_.learning_rate / (1.0 + static_cast<double>(step_) / 1024));
+  }
+
+  void look_at(const float* images, std::uint32_t count) {
+    first_values_.resize(count);
+    for (std::uint32_t image = 0; image < count; ++image)
+      first_values_[image] = images[image * request_.shape.elements()];
   }
 
   void compute(const float* images, std::uint32_t count, std::span<float> output) {
@@ -109,8 +146,12 @@ class Fake final : public Model {
 
   void strike(FaultPhase phase, std::span<float> output) {
     const std::uint64_t batch = batches_[static_cast<std::size_t>(phase)]++;
-    for (const FaultPoint& fault : model_.faults)
-      if (fault.phase == phase && fault.at_batch == batch) strike(fault.kind, output);
+    for (const FaultPoint& fault : model_.faults) {
+      if (fault.phase != phase) continue;
+      const bool now = fault.at_value ? std::ranges::find(first_values_, *fault.at_value) != first_values_.end()
+                                      : fault.at_batch == batch;
+      if (now) strike(fault.kind, output);
+    }
   }
 
   static void strike(FaultKind kind, std::span<float> output) {
@@ -135,6 +176,9 @@ class Fake final : public Model {
       case FaultKind::nan:
         if (!output.empty()) output.front() = std::numeric_limits<float>::quiet_NaN();
         return;
+      case FaultKind::stop:
+        ::raise(SIGSTOP);
+        return;
     }
   }
 
@@ -143,6 +187,8 @@ class Fake final : public Model {
   std::vector<float> bias_;
   std::vector<float> probed_;
   std::vector<float> copy_;
+  std::vector<float> first_values_;         // of the images of the present batch
+  std::int64_t step_ = 0;                   // images learnt from since training began
   std::array<std::uint64_t, 4> batches_{};  // per phase
 };
 

@@ -54,9 +54,14 @@ void be_chosen_when_memory_runs_out() {
   std::ofstream("/proc/self/oom_score_adj") << 500;
 }
 
+// Where core_pattern is a pipe the kernel does not look at the limit, except that it takes 1 for the sign of a crash
+// within the program at the pipe's other end, and dumps nothing (fs/coredump.c). A core in a file needs a page at
+// least.
 void leave_no_core_file() {
-  const rlimit none{0, 0};
-  ::setrlimit(RLIMIT_CORE, &none);
+  const rlimit one_byte{1, 1};
+  if (::setrlimit(RLIMIT_CORE, &one_byte) == 0) return;
+  // The limit was 0 and only root may raise it: files are out of the question, and this closes the pipe.
+  ::prctl(PR_SET_DUMPABLE, 0);
 }
 
 bool debugger_is_attached() {
@@ -69,14 +74,14 @@ bool debugger_is_attached() {
 }  // namespace
 
 void take_place(const LaunchOptions& options) {
-  ::signal(SIGXFSZ, SIG_IGN);  // a file size limit is to be an error where the weights are saved
   tie_to_parent(options.parent);
+  ::signal(SIGXFSZ, SIG_IGN);  // a file size limit is to be an error where weights and checkpoints are written
   close_foreign_descriptors();
-  // The inherited five are for this process, not for what it may start itself.
+  // The inherited ones are for this process, not for what it may start itself.
   for (int fd = kControlFd; fd < kFirstForeignFd; ++fd) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
   take_cores(options.cores);
   be_chosen_when_memory_runs_out();
-  if (!options.debug) leave_no_core_file();
+  if (!options.debug && !options.core_files) leave_no_core_file();
 }
 
 void wait_for_debugger(const std::string& member) {

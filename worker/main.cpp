@@ -9,9 +9,11 @@
 #include <tutti/error.hpp>
 
 #include "common/build_id.hpp"
+#include "common/fault_point.hpp"
 #include "common/spawn_contract.hpp"
 #include "worker/backend_loader.hpp"
 #include "worker/control_client.hpp"
+#include "worker/failure.hpp"
 #include "worker/launch.hpp"
 #include "worker/member_loop.hpp"
 #include "worker/warm_up.hpp"
@@ -23,12 +25,28 @@ namespace {
 /// The coordinator closed its end, or is dead: nobody is there to be told anything.
 struct CoordinatorGone {};
 
-template <class Expected>
-Expected expect(ControlClient& control) {
+control::Message next_message(ControlClient& control) {
   auto message = control.receive();
   if (!message || std::holds_alternative<control::Stop>(*message)) throw CoordinatorGone{};
-  if (auto* expected = std::get_if<Expected>(&*message)) return std::move(*expected);
+  return std::move(*message);
+}
+
+template <class Expected>
+Expected as(control::Message message) {
+  if (auto* expected = std::get_if<Expected>(&message)) return std::move(*expected);
   throw Error(ErrorKind::failed, "the coordinator sent a control message out of turn");
+}
+
+/// The member; a spare is told before to open its libraries, and may wait for its member for long.
+MemberRequest receive_member(ControlClient& control) {
+  control::Message message = next_message(control);
+  if (const auto* preload = std::get_if<control::Preload>(&message)) {
+    fault_point("worker.preload_received");
+    preload_backend(preload->cuda);
+    fault_point("worker.preloaded");
+    message = next_message(control);
+  }
+  return as<control::Load>(std::move(message)).member;
 }
 
 double seconds_since(std::chrono::steady_clock::time_point begin) {
@@ -37,46 +55,52 @@ double seconds_since(std::chrono::steady_clock::time_point begin) {
 
 void host_member(ControlClient& control, const LaunchOptions& options) {
   control.send(control::Hello{build_id()});
+  fault_point("worker.hello");
   if (options.debug) wait_for_debugger(options.member);
-  const MemberRequest request = expect<control::Load>(control).member;
+  const MemberRequest request = receive_member(control);
+  fault_point("worker.load_received");
 
   auto begin = std::chrono::steady_clock::now();
   LoadedModel loaded = load_model(request);
   control::Ready ready;
   ready.load_seconds = seconds_since(begin);
+  fault_point("worker.loaded");
   begin = std::chrono::steady_clock::now();
   ready.width = warm_up(*loaded.model, request, control.fd());
   ready.warm_up_seconds = seconds_since(begin);
+  fault_point("worker.warm");
   ready.parameters = loaded.model->parameters();
   ready.backend = loaded.backend;
   control.send(ready);
+  fault_point("worker.ready");
 
-  const auto start = expect<control::Start>(control);
+  const auto start = as<control::Start>(next_message(control));
+  fault_point("worker.start_received");
   const MemoryFile arena_file{UniqueFd(kArenaFd)};
   const MemoryFile channel_file{UniqueFd(kChannelFd)};
-  const Mapping arena(arena_file, Access::read_only, "the arena");
+  Mapping arena(arena_file, Access::read_only, "the arena");
+  arena.exclude_from_core_dumps();  // a core file is about this member, not about everybody's images
   guard_against_writes({arena.data(), arena.size()}, request.name, control.fd());
   Channel channel(channel_file, {start.arena.slots, start.arena.images, start.width});
   Doorbell task_bell{UniqueFd(kTaskBellFd)};
   Doorbell completion_bell{UniqueFd(kCompletionBellFd)};
+  fault_point("worker.mapped");
   MemberLoop({*loaded.model, request, start, arena.data(), channel, task_bell, completion_bell, control}).run();
 }
 
 int run(int argc, char** argv) {
+  fault_point("worker.started");
   const LaunchOptions options = parse_arguments({argv + 1, argv + argc});
   ControlClient control{UniqueFd(kControlFd)};
   try {
     take_place(options);
+    fault_point("worker.tied");
     host_member(control, options);
     return kLeft;
   } catch (const CoordinatorGone&) {
     return kLeft;
-  } catch (const Error& error) {
-    std::string text = error.message();
-    if (!error.detail().empty()) text += ": " + error.detail();
-    control.send(control::Failure{text, error.hint(), error.kind() == ErrorKind::usage});
   } catch (const std::exception& error) {
-    control.send(control::Failure{error.what(), "", false});
+    control.send(failure_of(error));
   }
   return kFailed;
 }

@@ -15,7 +15,10 @@
 #include <tutti/error.hpp>
 
 #include "common/arena.hpp"
+#include "common/fault_point.hpp"
 #include "common/random.hpp"
+#include "worker/checkpoint.hpp"
+#include "worker/failure.hpp"
 
 namespace tutti::worker {
 namespace {
@@ -25,6 +28,18 @@ std::optional<std::uint32_t> first_not_finite(std::span<const float> answers, st
   for (std::size_t i = 0; i < answers.size(); ++i)
     if (!std::isfinite(answers[i])) return static_cast<std::uint32_t>(i / width);
   return std::nullopt;
+}
+
+/// A command that cannot be carried out is no reason to die: the member is as it was, and the coordinator decides.
+template <class Command>
+control::Done done_or_why_not(Command command) {
+  try {
+    command();
+    return {};
+  } catch (const std::exception& error) {
+    control::Failure failure = failure_of(error);
+    return {std::move(failure.text), std::move(failure.hint)};
+  }
 }
 
 }  // namespace
@@ -51,6 +66,7 @@ void MemberLoop::run() {
 // Announces sleep, looks once more, and only then sleeps: see ring.hpp.
 bool MemberLoop::sleep() {
   tasks_.park();
+  fault_point("worker.parked");
   TaskRecord task;
   const RingStatus status = tasks_.pop(task);
   if (status != RingStatus::would_block) {
@@ -69,32 +85,40 @@ bool MemberLoop::sleep() {
 }
 
 bool MemberLoop::obey(const control::Message& message) {
-  if (std::holds_alternative<control::Stop>(message)) return false;
+  if (std::holds_alternative<control::Stop>(message)) {
+    fault_point("worker.stop_received");
+    return false;
+  }
+  control::Done answer;
   if (std::holds_alternative<control::BeginTraining>(message)) {
+    fault_point("worker.begin_training_received");
     parts_.model.begin_training();
-    parts_.control.send(control::Done{});
+    trained_up_to_.reset();
+  } else if (const auto* from = std::get_if<control::Restore>(&message)) {
+    fault_point("worker.restore_received");
+    answer = done_or_why_not([&] { restore(*from); });
+    fault_point("worker.restored");
   } else if (const auto* save = std::get_if<control::Save>(&message)) {
-    parts_.control.send(saved(*save));
+    fault_point("worker.save_received");
+    answer = done_or_why_not([&] { parts_.model.save(save->path); });
+    fault_point("worker.saved");
   } else {
     throw std::logic_error("a control message came that does not belong here");
   }
+  parts_.control.send(answer);
   return true;
 }
 
-// A file that cannot be written is no reason to die: what was learnt is still here, and the other members save theirs.
-control::Done MemberLoop::saved(const control::Save& save) {
-  try {
-    parts_.model.save(save.path);
-    return {};
-  } catch (const Error& error) {
-    return {error.detail().empty() ? error.message() : error.message() + ": " + error.detail(), error.hint()};
-  } catch (const std::exception& error) {
-    return {error.what(), {}};
-  }
+void MemberLoop::restore(const control::Restore& restore) {
+  if (restore.file >= parts_.checkpoints.size())
+    throw std::logic_error(fmt::format("there is no checkpoint file {}", restore.file));
+  trained_up_to_ = read_checkpoint(parts_.checkpoints[restore.file], parts_.request, parts_.model);
 }
 
 void MemberLoop::perform(const TaskRecord& task) {
   assert(task.slot < parts_.start.arena.slots && task.images <= parts_.start.arena.images);
+  assert(task.checkpoint <= parts_.checkpoints.size() && (task.checkpoint == 0 || task.kind == TaskKind::train));
+  fault_point("worker.task_popped");
   CompletionRecord completion{task.sequence, task.segment, task.generation, task.slot, task.images};
   const auto begin = std::chrono::steady_clock::now();
   if (task.kind == TaskKind::train)
@@ -104,8 +128,12 @@ void MemberLoop::perform(const TaskRecord& task) {
   const auto busy = std::chrono::steady_clock::now() - begin;
   completion.busy_nanoseconds =
       static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(busy).count());
+  fault_point("worker.answer_written");
+  if (task.checkpoint != 0) keep_checkpoint(task);
   if (completions_.push(completion) != RingStatus::ok) throw std::logic_error("the completion ring is full or corrupt");
+  fault_point("worker.completion_pushed");
   if (completions_.consumer_is_parked()) parts_.completion_bell.ring();
+  fault_point("worker.bell_rung");
 }
 
 void MemberLoop::predict(const TaskRecord& task, CompletionRecord& completion) {
@@ -119,6 +147,7 @@ void MemberLoop::predict(const TaskRecord& task, CompletionRecord& completion) {
     parts_.model.predict(slot.pixels.data() + first * layout.shape.elements(), count,
                          answers.subspan(std::size_t{first} * width, std::size_t{count} * width));
     stamp_progress();
+    fault_point("worker.batch_done");
   }
   if (parts_.start.allow_nan) return;
   if (const auto image = first_not_finite(answers, width)) {
@@ -128,6 +157,10 @@ void MemberLoop::predict(const TaskRecord& task, CompletionRecord& completion) {
 }
 
 void MemberLoop::train(const TaskRecord& task, CompletionRecord& completion) {
+  // After a restore some segments come again, but only those that the checkpoint had not seen.
+  if (trained_up_to_ && task.segment <= *trained_up_to_)
+    throw std::logic_error(fmt::format("segment {} came for training after segment {}", task.segment, *trained_up_to_));
+  trained_up_to_ = task.segment;
   const auto slot = slot_view(parts_.arena, parts_.start.arena, task.slot, task.images);
   pick_rows(slot.numbers);
   completion.trained = rows_.size();
@@ -138,8 +171,16 @@ void MemberLoop::train(const TaskRecord& task, CompletionRecord& completion) {
     completion.loss_sum += batch.loss_sum;
     completion.correct += batch.correct;
     stamp_progress();
+    fault_point("worker.batch_done");
   }
   if (!std::isfinite(completion.loss_sum)) completion.status = CompletionStatus::not_finite;
+}
+
+// The completion that follows is what makes it count: see checkpoint.hpp.
+void MemberLoop::keep_checkpoint(const TaskRecord& task) {
+  write_checkpoint(parts_.checkpoints[task.checkpoint - 1], parts_.request, parts_.model, task.segment);
+  fault_point("worker.checkpoint_written");
+  stamp_progress();
 }
 
 void MemberLoop::pick_rows(std::span<const std::uint64_t> numbers) {

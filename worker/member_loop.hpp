@@ -2,12 +2,15 @@
 // and completions, and sleeps when there is nothing to do. It knows neither LibTorch nor how the worker came to be.
 #pragma once
 
+#include <array>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "common/channel.hpp"
 #include "common/control.hpp"
 #include "common/doorbell.hpp"
+#include "common/spawn_contract.hpp"
 #include "worker/control_client.hpp"
 #include "worker/model.hpp"
 
@@ -23,6 +26,7 @@ struct LoopParts {
   Doorbell& task_bell;
   Doorbell& completion_bell;
   ControlClient& control;
+  std::array<int, 2> checkpoints{kCheckpointFd, kCheckpointFd + 1};  ///< inherited files, written in turn
 };
 
 /// One thread, the computing one.
@@ -36,18 +40,20 @@ class MemberLoop {
  private:
   bool sleep();  ///< false: leave
   bool obey(const control::Message& message);
-  control::Done saved(const control::Save& save);
+  void restore(const control::Restore& restore);
   void perform(const TaskRecord& task);
   void predict(const TaskRecord& task, CompletionRecord& completion);
   void train(const TaskRecord& task, CompletionRecord& completion);
   void pick_rows(std::span<const std::uint64_t> numbers);
+  void keep_checkpoint(const TaskRecord& task);
   void stamp_progress();
 
   LoopParts parts_;
   RingConsumer<TaskRecord> tasks_;
   RingProducer<CompletionRecord> completions_;
   std::uint64_t progress_ = 0;
-  std::vector<std::uint32_t> rows_;  // of the segment that is being trained on, with multiplicity
+  std::optional<std::uint64_t> trained_up_to_;  // the last segment that the weights have learnt from
+  std::vector<std::uint32_t> rows_;             // of the segment that is being trained on, with multiplicity
 };
 
 }  // namespace tutti::worker

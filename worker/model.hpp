@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -11,6 +12,7 @@
 #include <tutti/images.hpp>
 
 #include "common/member_request.hpp"
+#include "merge/safetensors.hpp"
 
 namespace tutti::worker {
 
@@ -49,6 +51,14 @@ class Model {
                            std::span<const std::uint32_t> rows) = 0;
   /// Writes the weights as safetensors, atomically.
   virtual void save(const std::filesystem::path& file) = 0;
+
+  /// Calls `use` once with all that training goes on from, which it may look at during the call: "params/<name>", then
+  /// whatever the optimiser remembers ("exp_avg/<name>", "step/<name>") and, where a backend draws random numbers, the
+  /// state of its generator. Only after begin_training() or take_state(). Throws what `use` throws.
+  virtual void lend_state(const std::function<void(std::span<const merge::TensorView>)>& use) = 0;
+  /// Takes such a state over, all or nothing: answers and the training that follows are, to the last bit, those of the
+  /// model that lent it. Throws Error where it does not fit this model.
+  virtual void take_state(const merge::Safetensors& state) = 0;
 };
 
 /// What a backend plugin exports under the C name `tutti_backend`. `build_id` is compared before `make` is called.

@@ -21,6 +21,7 @@
 #include "common/unique_fd.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/ordinary_user.hpp"
+#include "tests/common/small_disk.hpp"
 #include "tests/common/temporary_folder.hpp"
 
 namespace tutti {
@@ -28,6 +29,8 @@ namespace {
 
 using test::contains;
 using test::error_of;
+using test::kNoSmallDisk;
+using test::mount_small_disk;
 using test::OrdinaryUser;
 using test::TemporaryFolder;
 
@@ -267,24 +270,9 @@ TEST_CASE("a file over the size limit is an error and the old file stays") {
   CHECK(folder.names().size() == 1);
 }
 
-bool put_line(const char* path, const std::string& text) {
-  std::ofstream file(path);
-  file << text << std::flush;
-  return file.good();
-}
-
-// Runs in a child: a mount namespace is for good. Exit status: 0 as wished, 77 not possible here, else what failed.
+// Runs in a child: a mount namespace is for good. Exit status: 0 as wished, else what failed.
 int fill_small_disk(const std::filesystem::path& mount_point) {
-  const bool is_root = ::geteuid() == 0;
-  const std::string user = fmt::format("0 {} 1", ::geteuid());
-  const std::string group = fmt::format("0 {} 1", ::getegid());
-  if (::unshare(is_root ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) != 0) return 77;
-  // A user who is root in a namespace of its own may mount there, but only a mapped user may write files.
-  if (!is_root && !(put_line("/proc/self/setgroups", "deny") && put_line("/proc/self/uid_map", user) &&
-                    put_line("/proc/self/gid_map", group)))
-    return 77;
-  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return 77;
-  if (::mount("tmpfs", mount_point.c_str(), "tmpfs", 0, "size=64k") != 0) return 77;
+  if (!mount_small_disk(mount_point)) return kNoSmallDisk;
   put(mount_point / "a.txt", "old");
   const auto error = error_of([&] { put(mount_point / "a.txt", std::string(1 << 20, 'x')); });
   if (!error || error->detail() != "No space left on device") return 1;
@@ -299,7 +287,7 @@ TEST_CASE("a full disk is an error that says to free space and the old file stay
   int status = 0;
   REQUIRE(::waitpid(child, &status, 0) == child);
   REQUIRE(WIFEXITED(status));
-  if (WEXITSTATUS(status) == 77) {
+  if (WEXITSTATUS(status) == kNoSmallDisk) {
     std::puts("SKIPPED: a small disk cannot be mounted here");
     return;
   }

@@ -78,7 +78,10 @@ TEST_CASE("every kind of model arrives as it was sent") {
                        .delay_us = 1,
                        .load_delay_us = 1ULL << 60,
                        .writes_input = true,
-                       .faults = {{FaultKind::nan, FaultPhase::predict, 5}, {FaultKind::hang, FaultPhase::load, 0}}};
+                       .faults = {{FaultKind::nan, FaultPhase::predict, 5},
+                                  {FaultKind::hang, FaultPhase::load, 0},
+                                  {FaultKind::stop, FaultPhase::train, 0, 0.1F},
+                                  {FaultKind::kill, FaultPhase::warm_up, 0, -3e38F}}};
   for (const ModelKind& model : {ModelKind{SmallCnnModel{100}}, ModelKind{MlpModel{{64, 32, 10}}},
                                  ModelKind{TorchScriptModel{"models/a.pt", false}}, ModelKind{fake}}) {
     MemberRequest member = full_request();
@@ -100,6 +103,9 @@ TEST_CASE("the start arrives as it was sent") {
 TEST_CASE("the short messages arrive as they were sent") {
   round_trip(BeginTraining{});
   round_trip(Stop{});
+  CHECK(round_trip(Preload{true}).cuda);
+  CHECK_FALSE(round_trip(Preload{false}).cuda);
+  CHECK(round_trip(Restore{1}).file == 1);
   round_trip(Done{});
   CHECK(round_trip(Save{"runs/x.safetensors"}).path == "runs/x.safetensors");
   const Failure failure = round_trip(Failure{"no \"memory\"\n\t\x01", "buy some", true});
@@ -218,6 +224,16 @@ TEST_CASE("a number out of range is refused") {
     CHECK(contains(
         reason(changed(Ready{.backend = {}}, "\"load_seconds\":0E0", "\"load_seconds\":" + std::string(value))),
         "field 'load_seconds' has the wrong type or is out of range"));
+}
+
+TEST_CASE("a value that no image can hold is refused") {
+  MemberRequest member = full_request();
+  member.model = FakeModel{.faults = {{FaultKind::hang, FaultPhase::predict, 0, 0.5F}}};
+  const std::string sent = "\"at_value\":5E-1";
+  for (const char* value : {"4E38", "-4E38", "1e999", "\"0.5\"", "[]"})
+    CHECK(contains(reason(changed(Load{member}, sent, "\"at_value\":" + std::string(value))),
+                   "field 'at_value' has the wrong type or is out of range"));
+  CHECK(contains(reason(changed(Load{member}, sent, "\"at\":0")), "field 'at_value' is missing"));
 }
 
 TEST_CASE("an unknown name of a kind is refused") {

@@ -20,19 +20,21 @@ std::optional<Error> refusal(const std::vector<std::string_view>& arguments) {
 }
 
 TEST_CASE("launch options arrive as they were sent") {
-  const LaunchOptions options = round_trip({"cnn-0", 4711, {0, 5, 130}, true});
+  const LaunchOptions options = round_trip({"cnn-0", 4711, {0, 5, 130}, true, true});
   CHECK(options.member == "cnn-0");
   CHECK(options.parent == 4711);
   CHECK(options.cores == std::vector<int>{0, 5, 130});
   CHECK(options.debug);
+  CHECK(options.core_files);
 }
 
-TEST_CASE("without cores and debugger nothing is said about them") {
-  CHECK(to_arguments({"a", 1, {}, false}) == std::vector<std::string>{"--member=a", "--parent=1"});
-  const LaunchOptions options = round_trip({"a=b", 1, {}, false});
+TEST_CASE("without cores and debugger and core files nothing is said about them") {
+  CHECK(to_arguments({"a", 1, {}, false, false}) == std::vector<std::string>{"--member=a", "--parent=1"});
+  const LaunchOptions options = round_trip({"a=b", 1, {}, false, false});
   CHECK(options.member == "a=b");
   CHECK(options.cores.empty());
   CHECK_FALSE(options.debug);
+  CHECK_FALSE(options.core_files);
 }
 
 TEST_CASE("a worker that was started by hand says who starts it") {

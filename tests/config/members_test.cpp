@@ -211,9 +211,9 @@ TEST_CASE("scripted faults are checked") {
   CHECK(faults("{kind: exit}") ==
         "'faults' must be a list of at most 1024 maps with kind, phase, and at_batch or at_value");
   CHECK(faults("[exit]") == "a fault must be a map of keys and values, not 'exit'");
-  CHECK(faults("[{phase: load}]") == "a fault needs 'kind', exception, exit, abort, segfault, kill, hang or nan");
+  CHECK(faults("[{phase: load}]") == "a fault needs 'kind', exception, exit, abort, segfault, kill, hang, nan or stop");
   CHECK(faults("[{kind: none}]") ==
-        "'kind' must be exception, exit, abort, segfault, kill, hang or nan, not 'none'; did you mean 'nan'?");
+        "'kind' must be exception, exit, abort, segfault, kill, hang, nan or stop, not 'none'; did you mean 'nan'?");
   CHECK(faults("[{kind: exit, phase: warmup}]") ==
         "'phase' must be load, warm_up, predict or train, not 'warmup'; did you mean 'warm_up'?");
   CHECK(faults("[{kind: exit, phase: load, at_batch: 1}]") ==

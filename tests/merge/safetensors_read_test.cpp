@@ -1,11 +1,14 @@
 // Tests of reading safetensors: files of Python are understood, and every broken file is refused with its reason.
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <fstream>
 #include <string>
 
+#include "common/unique_fd.hpp"
 #include "merge/safetensors.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
@@ -108,6 +111,27 @@ TEST_CASE("a missing file of weights is an error that names it") {
 TEST_CASE("a folder in the place of weights is an error") {
   const TemporaryFolder folder;
   CHECK(error_of([&] { Safetensors::read(folder.path()); })->detail() == "Is a directory");
+}
+
+TEST_CASE("an open file is read from its first byte and its position stays") {
+  const UniqueFd fd(::open(TUTTI_TEST_DATA "/python.safetensors", O_RDONLY | O_CLOEXEC));
+  REQUIRE(::lseek(fd.get(), 100, SEEK_SET) == 100);
+  const Safetensors file = Safetensors::read(fd.get(), "the file");
+  CHECK(values<double>(file.tensor("fc.bias")) == std::vector<double>{-1.5, 2.5});
+  CHECK(::lseek(fd.get(), 0, SEEK_CUR) == 100);
+  CHECK(error_of([&] { file.tensor("x"); })->message() == "the file has no tensor x");
+}
+
+TEST_CASE("an open file that is none is refused by its name") {
+  const UniqueFd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const auto empty = error_of([&] { Safetensors::read(nothing.get(), "the file"); });
+  REQUIRE(empty);
+  CHECK(empty->message() == "the file is not a valid safetensors file");
+  CHECK(empty->detail() == "it has 0 bytes, and the length of the header alone takes 8");
+  const auto closed = error_of([] { Safetensors::read(-1, "the file"); });
+  REQUIRE(closed);
+  CHECK(closed->message() == "cannot read the file");
+  CHECK(closed->detail() == "Bad file descriptor");
 }
 
 TEST_CASE("a file shorter than the length of its header is refused") {

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "common/atomic_file.hpp"
 #include "merge/safetensors.hpp"
@@ -77,6 +78,34 @@ TEST_CASE("tensors that do not make a file are refused") {
   CHECK(refusal(std::array{wrong}) == "tensor fc.weight has 24 bytes, and F32 of shape [7] needs 28");
   wrong.shape = {-1, 3};
   CHECK(refusal(std::array{wrong}) == "tensor fc.weight cannot be F32 of shape [-1, 3]");
+}
+
+TEST_CASE("a sink gets the same bytes as a file with the header first") {
+  const TemporaryFolder folder;
+  const std::array tensors{weights(), steps()};
+  write_safetensors(folder / "a", tensors, {{"seed", "3"}});
+  std::string bytes;
+  std::vector<std::size_t> pieces;
+  const auto append = [&](std::span<const std::byte> piece) {
+    bytes.append(reinterpret_cast<const char*>(piece.data()), piece.size());
+    pieces.push_back(piece.size());
+  };
+  write_safetensors(append, "a sink", tensors, {{"seed", "3"}});
+  CHECK(bytes == read_text(folder / "a", "the weights"));
+  REQUIRE(pieces.size() == 3);
+  CHECK(pieces[1] == sizeof kSteps);
+  CHECK(pieces[2] == sizeof kWeights);
+}
+
+TEST_CASE("a sink gets nothing of tensors that do not make a file and what it throws passes") {
+  int calls = 0;
+  const ByteSink count = [&](std::span<const std::byte>) { ++calls; };
+  const auto refused = error_of([&] { write_safetensors(count, "the checkpoint", std::array{steps(), steps()}); });
+  REQUIRE(refused);
+  CHECK(refused->message() == "cannot write the checkpoint");
+  CHECK(calls == 0);
+  const ByteSink full = [](std::span<const std::byte>) { throw Error(ErrorKind::failed, "full"); };
+  CHECK(error_of([&] { write_safetensors(full, "the checkpoint", std::array{steps()}); })->message() == "full");
 }
 
 TEST_CASE("weights for a missing folder are an error that names the file") {

@@ -26,6 +26,29 @@ TEST_CASE("what LibTorch throws becomes an error with a reason and a hint") {
   CHECK(error->detail() == "The size of tensor a (3) must match the size of tensor b (4) at non-singleton dimension 0");
 }
 
+TEST_CASE("memory that LibTorch is refused is told as such with the reason and what to lower") {
+  const auto on_cpu = test::error_of(
+      [] { explained(ErrorKind::usage, "it broke", "mend it", [] { return at::empty({std::int64_t{1} << 46}); }); });
+  REQUIRE(on_cpu);
+  CHECK(on_cpu->kind() == ErrorKind::failed);
+  CHECK(on_cpu->message() == "out of memory");
+  CHECK(on_cpu->detail().starts_with("it broke ("));
+  CHECK(test::contains(on_cpu->detail(), "281474976710656 bytes"));
+  CHECK(test::contains(on_cpu->hint(), "fewer members"));
+  const auto on_gpu = test::error_of([] {
+    explained(ErrorKind::usage, "it broke", "mend it", [] {
+      throw c10::OutOfMemoryError({__func__, __FILE__, 0}, "CUDA out of memory");
+    });
+  });
+  REQUIRE(on_gpu);
+  CHECK(on_gpu->message() == "out of memory");
+  CHECK(on_gpu->detail() == "it broke (CUDA out of memory)");
+  const auto of_cpp =
+      test::error_of([] { explained(ErrorKind::usage, "it broke", "", [] { throw std::bad_alloc(); }); });
+  REQUIRE(of_cpp);
+  CHECK(of_cpp->message() == "out of memory");
+}
+
 TEST_CASE("an error of Tutti passes unchanged") {
   const auto error = test::error_of([] {
     explained(ErrorKind::failed, "outer", "", [] { throw Error(ErrorKind::usage, "inner", "detail", "hint"); });

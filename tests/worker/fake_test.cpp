@@ -2,6 +2,9 @@
 #include "worker/fake.hpp"
 
 #include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <stdexcept>
@@ -94,7 +97,7 @@ TEST_CASE("a model with a private copy answers the same even where it writes to 
   CHECK(images != before);
 }
 
-TEST_CASE("training moves the bias of each label by the learning rate") {
+TEST_CASE("training moves the bias of each label by a learning rate that falls with every image") {
   MemberRequest request = fake_request();
   request.learning_rate = 0.5;
   request.output = request.over = OutputKind::logits;
@@ -108,9 +111,9 @@ TEST_CASE("training moves the bias of each label by the learning rate") {
   CHECK(batch.correct <= 3);
   CHECK(batch.loss_sum > 0);
   const auto after = predict(*model, images);
-  CHECK(after[0] - before[0] == doctest::Approx(0.5));
+  CHECK(after[0] - before[0] == doctest::Approx(0.5 / (1 + 2.0 / 1024)));
   CHECK(after[1] == before[1]);
-  CHECK(after[2] - before[2] == doctest::Approx(1.0));
+  CHECK(after[2] - before[2] == doctest::Approx(0.5 + 0.5 / (1 + 1.0 / 1024)));
   CHECK(after[3] == before[3]);
 }
 
@@ -171,6 +174,49 @@ TEST_CASE("a scripted NaN stands in the first value of its batch") {
   const auto answer = predict(*model, images);
   CHECK(std::isnan(answer[0]));
   CHECK(std::isfinite(answer[1]));
+}
+
+TEST_CASE("a fault with a value strikes at every batch that holds such an image") {
+  auto images = random_images(3);
+  const auto model = worker::make_fake_model(
+      fake_request({.classes = 4, .faults = {{FaultKind::exception, FaultPhase::predict, 0, 0.1F}}}));
+  images[1] = 0.1F;  // not the first value of an image
+  images[2 * kShape.elements()] = std::nextafter(0.1F, 1.0F);
+  predict(*model, images);
+  images[2 * kShape.elements()] = 0.1F;
+  CHECK(thrown([&] { predict(*model, images); }) == "scripted fault: exception");
+  CHECK(thrown([&] { predict(*model, images); }) == "scripted fault: exception");
+  model->probe(images.data(), 3);  // another phase
+  images.resize(2 * kShape.elements());
+  predict(*model, images);
+}
+
+TEST_CASE("a fault with a value strikes in training at the rows that are picked") {
+  auto images = random_images(3);
+  images[kShape.elements()] = -2.5F;
+  const auto model = worker::make_fake_model(
+      fake_request({.classes = 4, .faults = {{FaultKind::exception, FaultPhase::train, 0, -2.5F}}}));
+  const std::vector<std::int64_t> labels{0, 1, 2};
+  model->train(images.data(), labels, std::vector<std::uint32_t>{0, 2});
+  CHECK(thrown([&] {
+          model->train(images.data(), labels, std::vector<std::uint32_t>{2, 1});
+        }) == "scripted fault: exception");
+}
+
+TEST_CASE("a scripted stop stops the process and lets it go on after SIGCONT") {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const auto model =
+        worker::make_fake_model(fake_request({.classes = 4, .faults = {{FaultKind::stop, FaultPhase::predict, 0}}}));
+    predict(*model, random_images(1));
+    ::_exit(5);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, WUNTRACED) == child);
+  CHECK(WIFSTOPPED(status));
+  ::kill(child, SIGCONT);
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 5));
 }
 
 TEST_CASE("a fault of the load phase strikes while the member is made") {

@@ -4,13 +4,21 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
+#include "common/atomic_file.hpp"
 #include "common/build_id.hpp"
 #include "common/spawn_contract.hpp"
 #include "coordinator/child.hpp"
+#include "tests/common/temporary_folder.hpp"
 #include "tests/support/census.hpp"
 #include "tests/support/run_program.hpp"
 #include "tests/worker/requests.hpp"
@@ -22,8 +30,9 @@ namespace {
 /// A worker without arena and channel, which is enough until it is told to load.
 struct Started {
   explicit Started(std::vector<std::string> arguments) : Started(std::move(arguments), Sockets::make()) {}
-  Started(std::vector<std::string> arguments, Sockets sockets)
-      : child(Child::spawn({TUTTI_WORKER_PROGRAM, std::move(arguments), {}, {-1, 1, 2, sockets.worker.get()}})),
+  Started(std::vector<std::string> arguments, Sockets sockets,
+          const std::filesystem::path& program = TUTTI_WORKER_PROGRAM)
+      : child(Child::spawn({program, std::move(arguments), {}, {-1, 1, 2, sockets.worker.get()}})),
         control(std::move(sockets.coordinator)) {}
   ExitStatus end() {
     pollfd exit{child.pidfd(), POLLIN, 0};
@@ -113,6 +122,108 @@ TEST_CASE("cores that are not there are a failure with their numbers") {
   const auto& failure = std::get<control::Failure>(*message);
   CHECK(failure.text == "could not run on cores 4000,4001: Invalid argument");
   CHECK(failure.hint.find("tutti plan") != std::string::npos);
+}
+
+rlimit core_limit(int pid) {
+  rlimit limit{};
+  REQUIRE(::prlimit(pid, RLIMIT_CORE, nullptr, &limit) == 0);
+  return limit;
+}
+
+TEST_CASE("a worker leaves no core file unless it was told to") {
+  const rlimit before = core_limit(::getpid());
+  Started worker({"--member=a", parent_is_us()});
+  worker.control.receive();
+  // 0 where it was 0 before and may not be raised: see the case below.
+  const rlim_t expected = before.rlim_max == 0 && core_limit(worker.child.pid()).rlim_max == 0 ? 0 : 1;
+  CHECK(core_limit(worker.child.pid()).rlim_cur == expected);
+  CHECK(core_limit(worker.child.pid()).rlim_max == expected);
+  Started with_core({"--member=a", parent_is_us(), "--core-files"});
+  with_core.control.receive();
+  CHECK(core_limit(with_core.child.pid()).rlim_max == before.rlim_max);  // AddressSanitizer changes the other one
+}
+
+/// How a child ends that takes its place as a worker and then aborts.
+template <class Before>
+int abort_as_worker(Before before) {
+  const int parent = ::getpid();
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    before();
+    worker::take_place({"a", parent, {}, false, false});
+    ::signal(SIGABRT, SIG_DFL);
+    ::abort();
+  }
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  return status;
+}
+
+TEST_CASE("a worker that aborts dumps nothing") {
+  const TemporaryFolder folder;
+  const int status = abort_as_worker([&] {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_CORE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_CORE, &limit);
+    if (::chdir(folder.path().c_str()) != 0) ::_exit(1);
+  });
+  REQUIRE(WIFSIGNALED(status));
+  CHECK(WTERMSIG(status) == SIGABRT);
+  CHECK_FALSE(WCOREDUMP(status));
+  CHECK(folder.names().empty());
+}
+
+TEST_CASE("a worker whose limit is zero for good cannot be dumped at all") {
+  const int parent = ::getpid();
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    const rlimit none{0, 0};
+    ::setrlimit(RLIMIT_CORE, &none);
+    if (::geteuid() == 0 && ::setresuid(65534, 65534, 65534) != 0) ::_exit(1);
+    ::prctl(PR_SET_DUMPABLE, 1);
+    worker::take_place({"a", parent, {}, false, false});
+    ::_exit(::prctl(PR_GET_DUMPABLE) == 0 ? 0 : 2);
+  }
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 0));
+}
+
+#ifdef TUTTI_FAULT_POINTS
+constexpr bool kHasFaultPoints = true;
+#else
+constexpr bool kHasFaultPoints = false;
+#endif
+
+TEST_CASE("a worker dies at an armed fault point once and only in builds that have them") {
+  const TemporaryFolder folder;
+  const auto token = folder / "token";
+  AtomicFile(token).commit();
+  ::setenv("TUTTI_FAULT", ("worker.tied:1:" + token.string()).c_str(), 1);
+  Started first({"--member=a", parent_is_us()});
+  CHECK(first.control.receive().has_value() != kHasFaultPoints);
+  Started second({"--member=a", parent_is_us()});
+  CHECK(second.control.receive().has_value());
+  ::unsetenv("TUTTI_FAULT");
+  CHECK(std::filesystem::exists(token) != kHasFaultPoints);
+  if (kHasFaultPoints) CHECK(std::get<Signaled>(first.end()).signal == SIGKILL);
+}
+
+TEST_CASE("a spare without the plugin that it is to open says so") {
+  const TemporaryFolder folder;
+  std::filesystem::copy(TUTTI_WORKER_PROGRAM, folder / "tutti-worker");
+  for (const bool cuda : {false, true}) {
+    Started worker({"--member=a", parent_is_us()}, Sockets::make(), folder / "tutti-worker");
+    worker.control.receive();
+    worker.control.send(control::Preload{cuda});
+    const auto message = worker.control.receive();
+    REQUIRE(message);
+    CHECK(std::get<control::Failure>(*message).text ==
+          (cuda ? "cannot run a member on CUDA: libtutti-cuda.so is not installed"
+                : "cannot run a member of LibTorch: libtutti-torch.so is not installed"));
+    CHECK(std::get<Exited>(worker.end()).code == kFailed);
+  }
 }
 
 TEST_CASE("a worker drops the descriptors that a host left open") {

@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/zeros_like.h>
 #include <fmt/format.h>
 #include <torch/optim/adam.h>
 
@@ -57,12 +58,7 @@ class NativeModel final : public TorchModel {
   }
 
   // There is nothing to draw: the order of the images comes from outside, and no layer is random.
-  void begin_training() override {
-    std::vector<at::Tensor> parameters;
-    for (const auto& [name, tensor] : named_tensors(network_))
-      parameters.push_back(at::Tensor(tensor).requires_grad_(true));
-    optimiser_.emplace(std::move(parameters), torch::optim::AdamOptions(request().learning_rate));
-  }
+  void begin_training() override { optimiser_ = fresh_optimiser(); }
 
   TrainBatch train(const float* images, std::span<const std::int64_t> labels,
                    std::span<const std::uint32_t> rows) override {
@@ -77,6 +73,24 @@ class NativeModel final : public TorchModel {
     // "format" is what Python's loaders look for.
     write_weights(file, named_tensors(network_),
                   {{"format", "pt"}, {"kind", std::string(kind_name(request().model))}, {"tutti", version()}});
+  }
+
+  void lend_state(const std::function<void(std::span<const merge::TensorView>)>& use) override {
+    assert(optimiser_.has_value());
+    const LentTensors state = explained(ErrorKind::failed, "a checkpoint could not be made", "",
+                                        [&] { return lent(training_state(*optimiser_).tensors); });
+    use(state.views);
+  }
+
+  void take_state(const merge::Safetensors& state) override {
+    explained(ErrorKind::failed, "a checkpoint could not be loaded", "", [&] {
+      torch::optim::Adam optimiser = fresh_optimiser();
+      const TrainingState mine = training_state(optimiser);
+      copy_tensors(state, "its tensors", kind_name(request().model), "", mine.tensors);
+      for (const auto& [of, step] : mine.steps) of->step(step.item<std::int64_t>());
+      optimiser_ = std::move(optimiser);
+      packed_.reset();  // the weights have changed
+    });
   }
 
  private:
@@ -119,6 +133,46 @@ class NativeModel final : public TorchModel {
     const double mean = loss.item<float>();
     return {mean * static_cast<double>(targets.size(0)),
             static_cast<std::uint64_t>(logits.argmax(1).eq(targets).sum().item<std::int64_t>())};
+  }
+
+  /// All that training goes on from: the tensors themselves, but copies of the numbers of steps.
+  struct TrainingState {
+    NamedTensors tensors;
+    std::vector<std::pair<torch::optim::AdamParamState*, at::Tensor>> steps;
+  };
+
+  torch::optim::Adam fresh_optimiser() const {
+    std::vector<at::Tensor> parameters;
+    for (const auto& [name, tensor] : named_tensors(network_))
+      parameters.push_back(at::Tensor(tensor).requires_grad_(true));
+    return torch::optim::Adam(std::move(parameters), torch::optim::AdamOptions(request().learning_rate));
+  }
+
+  TrainingState training_state(torch::optim::Adam& optimiser) const {
+    TrainingState state;
+    for (const auto& [name, tensor] : named_tensors(network_)) {
+      torch::optim::AdamParamState& moments = moments_of(optimiser, tensor);
+      at::Tensor step = at::empty({}, at::kLong).fill_(moments.step());
+      state.tensors.emplace_back("params/" + name, tensor);
+      state.tensors.emplace_back("exp_avg/" + name, moments.exp_avg());
+      state.tensors.emplace_back("exp_avg_sq/" + name, moments.exp_avg_sq());
+      state.tensors.emplace_back("step/" + name, step);
+      state.steps.emplace_back(&moments, std::move(step));
+    }
+    return state;
+  }
+
+  /// What Adam remembers of a parameter; before the first step that is what it would begin with.
+  static torch::optim::AdamParamState& moments_of(torch::optim::Adam& optimiser, const at::Tensor& parameter) {
+    auto& state = optimiser.state()[parameter.unsafeGetTensorImpl()];
+    if (state == nullptr) {
+      auto fresh = std::make_unique<torch::optim::AdamParamState>();
+      fresh->step(0);
+      fresh->exp_avg(at::zeros_like(parameter));
+      fresh->exp_avg_sq(at::zeros_like(parameter));
+      state = std::move(fresh);
+    }
+    return static_cast<torch::optim::AdamParamState&>(*state);
   }
 
   Network network_;

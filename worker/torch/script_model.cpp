@@ -52,6 +52,8 @@ class ScriptModel final : public TorchModel {
     refuse("trained");
   }
   void save(const std::filesystem::path&) override { refuse("saved"); }
+  void lend_state(const std::function<void(std::span<const merge::TensorView>)>&) override { refuse("trained"); }
+  void take_state(const merge::Safetensors&) override { refuse("trained"); }
 
  private:
   [[noreturn]] void refuse(std::string_view what) const {

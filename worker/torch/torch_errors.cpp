@@ -1,5 +1,7 @@
 #include "worker/torch/torch_errors.hpp"
 
+#include <new>
+
 namespace tutti::worker {
 namespace {
 
@@ -18,6 +20,13 @@ std::string shortened(std::string_view text) {
   text = trimmed(text);
   if (text.size() <= kHead + kTail) return std::string(text);
   return fmt::format("{}\n[...]\n{}", text.substr(0, kHead), text.substr(text.size() - kTail));
+}
+
+// The allocator of the CPU throws a plain c10::Error: its words are the only sign (c10/core/impl/alloc_cpu.cpp).
+bool is_out_of_memory(const std::exception& error) {
+  return dynamic_cast<const std::bad_alloc*>(&error) != nullptr ||
+         dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
+         std::string_view(error.what()).find("DefaultCPUAllocator: can't allocate memory") != std::string_view::npos;
 }
 
 std::string reason_of(const std::exception& error) {

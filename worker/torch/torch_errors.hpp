@@ -10,6 +10,8 @@
 
 #include <tutti/error.hpp>
 
+#include "worker/failure.hpp"
+
 namespace tutti::worker {
 
 /// At most about a thousand characters of `text`: its beginning and its end, for LibTorch puts the reason last.
@@ -18,7 +20,11 @@ std::string shortened(std::string_view text);
 /// What LibTorch says of `error`, shortened, without the C++ backtrace.
 std::string reason_of(const std::exception& error);
 
-/// Calls `work`; what LibTorch throws becomes Error(kind, message, its reason, hint). An Error passes.
+/// Whether LibTorch, or C++ itself, was refused memory on the CPU or on a GPU.
+bool is_out_of_memory(const std::exception& error);
+
+/// Calls `work`; what LibTorch throws becomes Error(kind, message, its reason, hint), want of memory
+/// out_of_memory(message and reason). An Error passes.
 template <class Work>
 auto explained(ErrorKind kind, std::string_view message, std::string_view hint, Work work) {
   try {
@@ -26,6 +32,7 @@ auto explained(ErrorKind kind, std::string_view message, std::string_view hint, 
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {
+    if (is_out_of_memory(error)) throw out_of_memory(fmt::format("{} ({})", message, reason_of(error)));
     throw Error(kind, std::string(message), reason_of(error), std::string(hint));
   }
 }

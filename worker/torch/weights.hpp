@@ -9,6 +9,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "merge/safetensors.hpp"
+
 namespace tutti::worker {
 
 /// Names as in a PyTorch state dict ("conv1.weight"), so that Python loads the file as it is.
@@ -17,6 +19,18 @@ using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 /// Copies the file's tensors into `targets`, all or none. Throws Error(usage) naming the file and every tensor that is
 /// missing, unknown, of another shape or not float32; `network` is what the file should fit ("small-cnn").
 void read_weights(const std::filesystem::path& file, std::string_view network, const NamedTensors& targets);
+
+/// The same from a file that was read: `what` names its tensors in the error ("the weights in 'a.safetensors'"), `hint`
+/// is what to do then. Targets may be int64 too.
+void copy_tensors(const merge::Safetensors& source, std::string_view what, std::string_view network,
+                  std::string_view hint, const NamedTensors& targets);
+
+/// Tensors (float32 or int64, on any device) as bytes on the CPU. Values: copies share what they hold.
+struct LentTensors {
+  std::vector<at::Tensor> held;  ///< own the bytes
+  std::vector<merge::TensorView> views;
+};
+LentTensors lent(const NamedTensors& tensors);
 
 /// Writes `tensors` (float32) atomically. Throws Error(failed) where the file cannot be written.
 void write_weights(const std::filesystem::path& file, const NamedTensors& tensors,

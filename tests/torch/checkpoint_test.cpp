@@ -1,0 +1,191 @@
+// Tests of checkpoints of small-cnn and mlp: a fresh model that goes on from one learns and answers with the same
+// bytes.
+#include "worker/checkpoint.hpp"
+
+#include <sys/mman.h>
+
+#include <numeric>
+
+#include "common/unique_fd.hpp"
+#include "merge/safetensors.hpp"
+#include "tests/common/error_of.hpp"
+#include "tests/common/temporary_folder.hpp"
+#include "tests/torch/requests.hpp"
+#include "tests/torch/script_files.hpp"
+#include "tests/torch/torch_doctest.hpp"
+#include "worker/torch/models.hpp"
+
+namespace tutti::worker {
+namespace {
+
+using test::answers;
+using test::bytes_of;
+using test::contains;
+using test::error_of;
+using test::request_for;
+using test::some_images;
+using test::TemporaryFolder;
+
+constexpr std::uint32_t kImages = 24;
+
+UniqueFd file() { return UniqueFd(::memfd_create("tutti-checkpoint", MFD_CLOEXEC)); }
+
+/// One step on all images, in an order and with labels that depend on its number.
+void learn(Model& model, std::uint32_t step) {
+  static const std::vector<float> images = some_images(kImages);
+  std::vector<std::int64_t> labels(kImages);
+  std::vector<std::uint32_t> rows(kImages);
+  for (std::uint32_t i = 0; i < kImages; ++i) {
+    labels[i] = (i + step) % 4;
+    rows[i] = (i * 7 + step) % kImages;
+  }
+  model.train(images.data(), labels, rows);
+}
+
+/// Both kinds, from the seed and from saved weights.
+std::vector<MemberRequest> members(const TemporaryFolder& folder) {
+  std::vector<MemberRequest> requests;
+  for (const ModelKind& kind : {ModelKind(SmallCnnModel{4}), ModelKind(MlpModel{{16, 4}})}) {
+    requests.push_back(request_for(kind));
+    make_torch_model(request_for(kind, 99))->save(folder / kind_name(kind));
+    requests.push_back(request_for(kind));
+    requests.back().weights = folder / kind_name(kind);
+  }
+  return requests;
+}
+
+TEST_CASE("a fresh model that goes on from a checkpoint saves the bytes of an undisturbed one") {
+  const TemporaryFolder folder;
+  for (const MemberRequest& request : members(folder)) {
+    CAPTURE(std::string(kind_name(request.model)));
+    CAPTURE(request.weights);
+    const UniqueFd checkpoint = file();
+    const auto undisturbed = make_torch_model(request);
+    undisturbed->begin_training();
+    for (std::uint32_t step = 0; step < 3; ++step) learn(*undisturbed, step);
+    write_checkpoint(checkpoint.get(), request, *undisturbed, 2);
+    undisturbed->save(folder / "at the checkpoint");
+    for (std::uint32_t step = 3; step < 6; ++step) learn(*undisturbed, step);
+    undisturbed->save(folder / "undisturbed");
+
+    const auto restored = make_torch_model(request);
+    answers(*restored, some_images(8), 8, 8);  // its weights are packed now, as after a warm-up
+    CHECK(read_checkpoint(checkpoint.get(), request, *restored) == 2);
+    restored->save(folder / "restored");
+    CHECK(bytes_of(folder / "restored") == bytes_of(folder / "at the checkpoint"));
+    for (std::uint32_t step = 3; step < 6; ++step) learn(*restored, step);
+    restored->save(folder / "restored");
+    CHECK(bytes_of(folder / "restored") == bytes_of(folder / "undisturbed"));
+
+    // With the optimiser begun anew the steps after the checkpoint are others: the test can tell.
+    const auto forgetful = make_torch_model(request);
+    read_checkpoint(checkpoint.get(), request, *forgetful);
+    forgetful->begin_training();
+    for (std::uint32_t step = 3; step < 6; ++step) learn(*forgetful, step);
+    forgetful->save(folder / "forgetful");
+    CHECK(bytes_of(folder / "forgetful") != bytes_of(folder / "undisturbed"));
+  }
+}
+
+TEST_CASE("a restored model answers with the same bits without further training") {
+  const TemporaryFolder folder;
+  const std::vector<float> images = some_images(kImages);
+  for (const MemberRequest& request : members(folder)) {
+    const UniqueFd checkpoint = file();
+    const auto model = make_torch_model(request);
+    model->begin_training();
+    learn(*model, 0);
+    write_checkpoint(checkpoint.get(), request, *model, 0);
+    const auto restored = make_torch_model(request);
+    const std::vector<float> before = answers(*restored, images, kImages, 8);
+    read_checkpoint(checkpoint.get(), request, *restored);
+    const std::vector<float> after = answers(*restored, images, kImages, 8);
+    CHECK(after != before);
+    CHECK(after == answers(*model, images, kImages, 8));
+  }
+}
+
+TEST_CASE("a checkpoint before the first step is that of a member that has just begun") {
+  const TemporaryFolder folder;
+  for (const MemberRequest& request : members(folder)) {
+    const UniqueFd checkpoint = file();
+    const auto undisturbed = make_torch_model(request);
+    undisturbed->begin_training();
+    const auto witness = make_torch_model(request);  // of a training without checkpoints
+    witness->begin_training();
+    write_checkpoint(checkpoint.get(), request, *undisturbed, 0);
+    const auto restored = make_torch_model(request);
+    read_checkpoint(checkpoint.get(), request, *restored);
+    for (Model* const model : {undisturbed.get(), restored.get(), witness.get()})
+      for (std::uint32_t step = 0; step < 2; ++step) learn(*model, step);
+    undisturbed->save(folder / "undisturbed");
+    restored->save(folder / "restored");
+    witness->save(folder / "witness");
+    CHECK(bytes_of(folder / "restored") == bytes_of(folder / "undisturbed"));
+    CHECK(bytes_of(folder / "witness") == bytes_of(folder / "undisturbed"));
+  }
+}
+
+TEST_CASE("a checkpoint holds weights and moments and steps by name") {
+  const UniqueFd checkpoint = file();
+  const MemberRequest request = request_for(MlpModel{{4}});
+  const auto model = make_torch_model(request);
+  model->begin_training();
+  learn(*model, 0);
+  learn(*model, 1);
+  write_checkpoint(checkpoint.get(), request, *model, 1);
+  const auto state = merge::Safetensors::read(checkpoint.get(), "the file");
+  CHECK(state.names() == std::vector<std::string>{"exp_avg/fc1.bias", "exp_avg/fc1.weight", "exp_avg_sq/fc1.bias",
+                                                  "exp_avg_sq/fc1.weight", "params/fc1.bias", "params/fc1.weight",
+                                                  "step/fc1.bias", "step/fc1.weight"});
+  std::int64_t step = 0;
+  std::memcpy(&step, state.tensor("step/fc1.bias").bytes.data(), sizeof step);
+  CHECK(step == 2);
+}
+
+TEST_CASE("a checkpoint of other layers is refused with what differs and the model stays as it was") {
+  const TemporaryFolder folder;
+  const UniqueFd checkpoint = file();
+  const MemberRequest wide = request_for(MlpModel{{8, 4}});
+  const auto model = make_torch_model(wide);
+  model->begin_training();
+  learn(*model, 0);
+  write_checkpoint(checkpoint.get(), wide, *model, 0);
+  const MemberRequest narrow = request_for(MlpModel{{6, 4}});
+  const auto other = make_torch_model(narrow);
+  other->begin_training();
+  learn(*other, 0);
+  other->save(folder / "before");
+  const auto error = error_of([&] { read_checkpoint(checkpoint.get(), narrow, *other); });
+  REQUIRE(error);
+  CHECK(error->message() == "cannot go on from a checkpoint of 'member'");
+  CHECK(error->detail().starts_with("its tensors do not fit mlp: "));
+  CHECK(contains(error->detail(), "exp_avg/fc1.weight has shape [8, 3072], expected [6, 3072]"));
+  other->save(folder / "after");
+  CHECK(bytes_of(folder / "before") == bytes_of(folder / "after"));
+  // Its optimiser too: a twin that was never offered that checkpoint learns the same.
+  const auto twin = make_torch_model(narrow);
+  twin->begin_training();
+  for (std::uint32_t step = 0; step < 3; ++step) learn(*twin, step);
+  for (std::uint32_t step = 1; step < 3; ++step) learn(*other, step);
+  twin->save(folder / "before");
+  other->save(folder / "after");
+  CHECK(bytes_of(folder / "before") == bytes_of(folder / "after"));
+}
+
+TEST_CASE("a torchscript member has no checkpoints") {
+  const TemporaryFolder folder;
+  test::save_script(folder / "dense.pt", test::kDenseScript);
+  const MemberRequest request = request_for(TorchScriptModel{(folder / "dense.pt").string(), false});
+  const auto model = make_torch_model(request);
+  const UniqueFd checkpoint = file();
+  const auto write = error_of([&] { write_checkpoint(checkpoint.get(), request, *model, 0); });
+  REQUIRE(write);
+  CHECK(write->message() == "a torchscript member cannot be trained");
+  const auto read = error_of([&] { model->take_state(merge::Safetensors()); });
+  REQUIRE(read);
+  CHECK(read->message() == "a torchscript member cannot be trained");
+}
+
+}  // namespace
+}  // namespace tutti::worker
