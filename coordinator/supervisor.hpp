@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -26,7 +27,11 @@
 
 #include "common/control.hpp"
 #include "config/spec.hpp"
+#include "coordinator/fault_text.hpp"
 #include "coordinator/ledger.hpp"
+#include "coordinator/member_tasks.hpp"
+#include "coordinator/progress_clock.hpp"
+#include "coordinator/restart_budget.hpp"
 
 namespace tutti {
 
@@ -176,9 +181,89 @@ class Supervisor {
   std::uint64_t handed_out(std::size_t rank) const;  ///< tasks, those handed out again included
 
  private:
+  enum class Phase { waiting, starting, preparing, running, ending, absent };
+  /// A member's part of the command that is under way.
+  enum class Part { none, untold, told };
+  struct Member {
+    explicit Member(const config::FailureSpec& policy)
+        : budget(policy.restart_limit, RestartBudget::Seconds(policy.restart_window),
+                 RestartBudget::Seconds(policy.back_off)) {}
+
+    Phase phase = Phase::waiting;
+    std::uint32_t generation = 0;
+    std::optional<Time> deadline;  ///< of the phase: the back-off is over; to be ready, prepared, gone by
+    MemberTasks tasks;
+    RestartBudget budget;
+    ProgressClock clock;
+    Part part = Part::none;
+    bool training = false;       ///< a replacement must be brought to the member's state
+    bool ran = false;            ///< this generation came as far as running
+    bool distrusted = false;     ///< this generation wrote nonsense
+    std::optional<Fault> fault;  ///< for which this generation was killed
+    std::uint64_t deaths = 0;
+    std::uint64_t handed_out = 0;
+    std::string absent_reason;
+    std::optional<std::uint64_t> absent_from;
+  };
+  /// A process that does not end even after SIGKILL, and what it may still read.
+  struct Abandoned {
+    std::size_t rank;
+    std::uint32_t generation;
+    std::vector<std::uint32_t> slots;
+  };
+
+  // ---- lives (supervisor.cpp)
+  void spawn(std::size_t rank, Time now);
+  void run(std::size_t rank, Time now);
+  void note_all_running();
+  void tell_if_due(std::size_t rank, Time now);
+  void begin_training(std::size_t rank);
+  void answer_command(std::size_t rank, const control::Done& answer);
+  void finish_command();
+  void fail(Error error);
+  std::optional<Time> start_deadline(Time now) const;
+
+  // ---- tasks (supervisor_tasks.cpp)
+  bool makes_checkpoint(const Member& member, std::uint64_t segment) const;
+  bool may_hand_out(const Member& member) const;
+  void hand_out_pending(std::size_t rank, Time now);
+  bool accept_not_finite(std::size_t rank, const CompletionRecord& record, bool repeated);
+  void finish(std::uint64_t segment);
+  void release(std::uint64_t segment);
+  std::set<std::uint32_t> abandoned_slots() const;
+  void check_slots();
+
+  // ---- deaths (supervisor_deaths.cpp)
+  void kill(std::size_t rank, Fault fault, Time now);
+  void died(std::size_t rank, Fault fault, Time now);
+  void forget_actions(std::size_t rank);
+  std::string where(const Member& member) const;
+  void take_back(std::size_t rank);
+  bool blame(std::uint64_t segment, const Fault& fault, std::string& news);
+  void set_aside(std::uint64_t segment);
+  void replace(std::size_t rank, const Fault& fault, const std::string& news, Time now);
+  void give_up(std::size_t rank, const Fault& fault);
+  void abandon(std::size_t rank, Time now);
+  std::string budget_text() const;
+  Error no_member_left() const;
+
+  // ---- time (supervisor_time.cpp)
+  void spawn_again(std::size_t rank, Time now);
+  void start_is_late(std::size_t rank, Time now);
+  void hangs(std::size_t rank, Time now);
+  std::optional<Time> progress_deadline(const Member& member) const;
+
   SupervisorSetting setting_;
+  Ledger ledger_;
+  std::vector<Member> members_;  // by rank
+  std::vector<Abandoned> abandoned_;
   std::deque<Action> actions_;
   FaultCounts counts_;
+  bool all_ran_ = false;  // all were running once
+  bool failed_ = false;
+  std::optional<Command> command_;
+  std::uint64_t command_before_ = 0;  // the segments below this number come before the command
+  std::optional<Error> command_problem_;
 };
 
 }  // namespace tutti

@@ -1,0 +1,66 @@
+// The order of one member's tasks: which are pending, which its worker has, and, in training, which it has answered
+// without being able to prove it after a death; and when it writes a checkpoint, to which of its two files. What the
+// tasks are stands in the ledger.
+//
+//   pending --hand_out()--> in flight --answer()--> (predict) forgotten
+//      ^                        |               \-> (train) unsafe --a later checkpoint is confirmed--> safe: forgotten
+//      +--------lose()----------+------------------------+
+//
+// A worker answers its tasks in the order in which it was given them. A checkpoint counts once the completion of its
+// task was accepted, and everything up to it is safe then. No second checkpoint is asked for before that: so the file
+// that counts is never the one that is being written, even where completions are lost with a worker that wrote
+// nonsense.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <set>
+#include <vector>
+
+namespace tutti {
+
+class MemberTasks {
+ public:
+  /// One task more, or one again that had been answered.
+  void add(std::uint64_t segment) { pending_.insert(segment); }
+  /// The task will not be done (again); it must not be in flight.
+  void forget(std::uint64_t segment);
+  void forget_all();
+
+  const std::set<std::uint64_t>& pending() const noexcept { return pending_; }
+  const std::deque<std::uint64_t>& in_flight() const noexcept { return in_flight_; }
+  bool any_open() const noexcept { return !pending_.empty() || !in_flight_.empty(); }
+
+  /// Whether the first pending task may be handed out now. `checkpoint`: it makes one; see due().
+  bool may_hand_out(bool checkpoint) const;
+  /// Whether a training task that is handed out next makes a checkpoint: every `every`-th, and the `last`.
+  bool due(std::uint32_t every, bool last) const { return last || since_checkpoint_ + 1 >= every; }
+  /// Hands out the first pending task, and returns TaskRecord::checkpoint.
+  std::uint32_t hand_out(bool train, bool checkpoint);
+  /// The oldest task in flight was answered. Returns the training tasks that are safe by that, itself included.
+  std::vector<std::uint64_t> answer(bool train);
+  /// The worker is gone: whatever is not safe must be done again, in order.
+  void lose();
+
+  /// The task that may have killed the last worker: its replacement is given nothing else until it has answered.
+  std::optional<std::uint64_t> suspect() const noexcept { return suspect_; }
+  void suspect(std::uint64_t segment) { suspect_ = segment; }
+  bool retries_suspect() const { return suspect_ && !in_flight_.empty() && in_flight_.front() == *suspect_; }
+
+  /// The file with the state after the last safe task; nothing: the state in which training began.
+  std::optional<std::uint32_t> checkpoint() const noexcept { return safe_file_; }
+  /// Training begins anew. Returns the tasks that were not safe and need not be done again.
+  std::vector<std::uint64_t> begin_training();
+
+ private:
+  std::set<std::uint64_t> pending_;
+  std::deque<std::uint64_t> in_flight_;  // oldest first
+  std::vector<std::uint64_t> unsafe_;    // oldest first
+  std::optional<std::uint64_t> suspect_;
+  std::optional<std::uint32_t> safe_file_;
+  std::optional<std::uint64_t> unconfirmed_;  // the task in flight that makes a checkpoint
+  std::uint32_t since_checkpoint_ = 0;        // training tasks handed out
+};
+
+}  // namespace tutti
