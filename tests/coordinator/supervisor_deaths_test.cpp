@@ -264,6 +264,32 @@ TEST_CASE("a replacement that is late is killed and that is a death") {
   CHECK(rig.take() == Texts{"m0 on cpu:0 was not ready within 120 s; it was killed; replacement in 0.1 s"});
 }
 
+TEST_CASE("a worker dies once") {
+  auto setting = with_policy(OnWorkerFailure::restart, std::nullopt, 1);
+  Rig rig = Rig::running(setting);
+  rig.dies(0);
+  rig.take();
+  rig.dies(0);
+  CHECK(rig.take() == Texts{"m0 on cpu:0 died while starting: killed by SIGKILL; replacement in 0.1 s"});
+  rig.dies(0);
+  rig.supervisor.violation(0, "nonsense", rig.now);
+  CHECK(rig.take().empty());
+  CHECK(rig.supervisor.counts().deaths == 2);
+}
+
+TEST_CASE("a worker that was killed is told with the reason but for words that name the configuration") {
+  for (const bool usage : {false, true}) {
+    CAPTURE(usage);
+    Rig rig = Rig::running(rig_setting(1));
+    rig.supervisor.violation(0, "nonsense", rig.now);
+    rig.take();
+    rig.supervisor.gone(0, {"exited with code 2", false, control::Failure{"no such model", "", usage}}, rig.now);
+    CHECK(rig.take().front() == (usage
+                                     ? "fail: m0 on cpu:0 failed: no such model"
+                                     : "m0 on cpu:0 broke the protocol: nonsense; it was killed; replacement started"));
+  }
+}
+
 TEST_CASE("orders to a worker that is gone are not given") {
   Rig rig = Rig::running(rig_setting(2));
   rig.open();

@@ -299,7 +299,23 @@ void World::check_end() {
   must(counts.hangs + counts.violations <= counts.deaths + members_.size(), "the counts do not add up");
 }
 
-void World::check_failure() const {
+/// It is one that may be, and whatever comes after it changes nothing.
+void World::check_failure() {
+  for (std::size_t rank = 0; rank < members_.size(); ++rank) {
+    supervisor_.gone(rank, {"killed by SIGKILL", false, {}}, now_);
+    supervisor_.spawn_failed(rank, Error(ErrorKind::failed, "could not start"), now_);
+    supervisor_.ready(rank, now_);
+    supervisor_.done(rank, {}, now_);
+    supervisor_.violation(rank, "it lies", now_);
+    if (members_[rank].last_accepted) supervisor_.completion(rank, 0, *members_[rank].last_accepted, now_);
+  }
+  for (const auto& ghost : ghosts_) supervisor_.exited_late(ghost->rank, ghost->generation, now_);
+  supervisor_.command(Supervisor::Command::save, now_);
+  supervisor_.stalled(now_);
+  supervisor_.tick(now_ + std::chrono::hours(1));
+  must(!supervisor_.open(0, 1, TaskKind::train, std::vector<bool>(members_.size(), true), 0, true, now_),
+       "a segment is opened after the end");
+  must(!supervisor_.next_wake() && !supervisor_.next(), "something is decided after the end");
   const auto& allowed = setting_.may_fail_with;
   const auto says = [this](const std::string& part) { return failure_.find(part) != failure_.npos; };
   must(std::any_of(allowed.begin(), allowed.end(), says), failure_.c_str());

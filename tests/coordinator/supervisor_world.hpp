@@ -148,7 +148,7 @@ class World {
   void check_saved();
   void check_bounds() const;
   void check_end();
-  void check_failure() const;
+  void check_failure();
 
   WorldSetting setting_;
   std::uint64_t drawn_ = 0;
