@@ -41,6 +41,7 @@ std::vector<std::uint64_t> MemberTasks::answer(bool train) {
   if (unconfirmed_ != segment) return {};
   unconfirmed_.reset();
   safe_file_ = safe_file_ ? 1 - *safe_file_ : 0;
+  begins_ = false;
   return std::exchange(unsafe_, {});
 }
 
@@ -54,7 +55,7 @@ void MemberTasks::lose() {
 }
 
 std::vector<std::uint64_t> MemberTasks::begin_training() {
-  safe_file_.reset();
+  begins_ = true;
   since_checkpoint_ = 0;
   return std::exchange(unsafe_, {});
 }

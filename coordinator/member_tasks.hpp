@@ -48,8 +48,11 @@ class MemberTasks {
   void suspect(std::uint64_t segment) { suspect_ = segment; }
   bool retries_suspect() const { return suspect_ && !in_flight_.empty() && in_flight_.front() == *suspect_; }
 
-  /// The file with the state after the last safe task; nothing: the state in which training began.
+  /// The file with the state after the last safe task, of this training or of an earlier one; nothing: the state in
+  /// which the member was loaded.
   std::optional<std::uint32_t> checkpoint() const noexcept { return safe_file_; }
+  /// Whether no task of this training is safe yet, so that it begins anew after that state.
+  bool begins() const noexcept { return begins_; }
   /// Training begins anew. Returns the tasks that were not safe and need not be done again.
   std::vector<std::uint64_t> begin_training();
 
@@ -59,6 +62,7 @@ class MemberTasks {
   std::vector<std::uint64_t> unsafe_;    // oldest first
   std::optional<std::uint64_t> suspect_;
   std::optional<std::uint32_t> safe_file_;
+  bool begins_ = false;
   std::optional<std::uint64_t> unconfirmed_;  // the task in flight that makes a checkpoint
   std::uint32_t since_checkpoint_ = 0;        // training tasks handed out
 };

@@ -29,7 +29,8 @@ Pool::Pool(Plan plan, std::filesystem::path worker_program, std::string debug_me
       roster_(loop_, static_cast<WorkerListener&>(*this),
               {plan_, std::move(worker_program), arena_file_.fd(), std::move(debug_member)}),
       supervisor_(supervisor_setting()),
-      widths_(plan_.workers.size()) {
+      widths_(plan_.workers.size()),
+      prepare_answers_(plan_.workers.size()) {
   make_arena();
   for (const WorkerPlan& worker : plan_.workers) {
     MemberStatus member;

@@ -130,6 +130,7 @@ class Pool final : private WorkerListener {
   bool stopping_ = false;
   std::vector<std::uint32_t> widths_;
   std::map<std::uint64_t, Running> running_;  // by segment
+  std::vector<int> prepare_answers_;          // by rank: how many are still to come
   std::optional<std::promise<void>> started_;
   std::optional<std::promise<void>> command_;
   std::vector<std::string> command_texts_;  // by rank

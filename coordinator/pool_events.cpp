@@ -81,6 +81,8 @@ void Pool::on_completion(WorkerProcess& worker, const CompletionRecord& record) 
 void Pool::on_done(WorkerProcess& worker, const control::Done& done) {
   if (over()) return;
   if (!roster_.is_worker(worker)) return worker.violate("it answered a command that it was not given");
+  int& expected = prepare_answers_[worker.rank()];
+  if (expected > 0 && --expected > 0 && done.problem.empty()) return;
   supervisor_.done(worker.rank(), done, Clock::now());
   carry_out();
 }
@@ -206,10 +208,9 @@ void Pool::perform(const action::Begin& begin) {
 
 void Pool::perform(const action::Prepare& prepare) {
   WorkerProcess& worker = *roster_.worker(prepare.rank);
-  if (prepare.checkpoint)
-    worker.send(control::Restore{*prepare.checkpoint});
-  else
-    worker.send(control::BeginTraining{});
+  prepare_answers_[prepare.rank] = (prepare.checkpoint ? 1 : 0) + (prepare.begin ? 1 : 0);
+  if (prepare.checkpoint) worker.send(control::Restore{*prepare.checkpoint});
+  if (prepare.begin) worker.send(control::BeginTraining{});
 }
 
 void Pool::perform(const action::Tell& tell) { roster_.worker(tell.rank)->send_text(command_texts_[tell.rank]); }

@@ -47,7 +47,7 @@ void Supervisor::ready(std::size_t rank, Time now) {
   if (begins) member.part = Part::told;
   member.phase = Phase::preparing;
   member.deadline = start_deadline(now);
-  actions_.push_back(action::Prepare{rank, member.tasks.checkpoint()});
+  actions_.push_back(action::Prepare{rank, member.tasks.checkpoint(), member.tasks.begins()});
 }
 
 void Supervisor::run(std::size_t rank, Time now) {

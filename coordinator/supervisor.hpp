@@ -57,10 +57,12 @@ struct Spawn {
 struct Begin {
   std::size_t rank;
 };
-/// Bring a training member to its state: `restore` from this checkpoint file, or `begin_training`. done() follows.
+/// Bring a training member to its state: `restore` from this checkpoint file where there is one, then `begin_training`
+/// where no checkpoint was written since. One done() follows: the last, or the first with a problem.
 struct Prepare {
   std::size_t rank;
   std::optional<std::uint32_t> checkpoint;
+  bool begin = true;
 };
 /// Send the member its part of the command that is under way. done() follows.
 struct Tell {
@@ -138,7 +140,7 @@ class Supervisor {
   void done(std::size_t rank, const control::Done& answer, Time now);
   /// A segment that lies in its slot. `index`: its number within its call, for messages. `last`: no further training
   /// segment follows for the members asked, so each makes a checkpoint. Returns its number in the pool's life; or
-  /// nothing where no member asked is left (a Fail is among the actions).
+  /// nothing where no member is left (a Fail is among the actions).
   std::optional<std::uint64_t> open(std::uint32_t slot, std::uint32_t images, TaskKind kind,
                                     const std::vector<bool>& asked, std::uint64_t index, bool last, Time now);
   Acceptance completion(std::size_t rank, std::uint32_t generation, const CompletionRecord& record, Time now);

@@ -235,7 +235,8 @@ void Supervisor::replace(std::size_t rank, const Fault& fault, const std::string
 
 // The budget is spent.
 void Supervisor::give_up(std::size_t rank, const Fault& fault) {
-  if (setting_.policy.on_worker_failure == OnWorkerFailure::restart)
+  // Without a first answer of every member nobody knows the form of the results.
+  if (setting_.policy.on_worker_failure == OnWorkerFailure::restart || !all_ran_)
     return fail(error_of(fault, budget_text() + "; look at what the worker printed, or raise 'restarts'"));
   Member& member = members_[rank];
   member.phase = Phase::absent;

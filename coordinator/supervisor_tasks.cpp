@@ -16,7 +16,7 @@ std::optional<std::uint64_t> Supervisor::open(std::uint32_t slot, std::uint32_t 
   std::vector<bool> present = asked;
   for (std::size_t rank = 0; rank < members_.size(); ++rank)
     if (absent(rank)) present[rank] = false;
-  if (std::find(present.begin(), present.end(), true) == present.end()) {
+  if (std::all_of(members_.begin(), members_.end(), [](const Member& m) { return m.phase == Phase::absent; })) {
     fail(no_member_left());
     return std::nullopt;
   }
@@ -30,6 +30,8 @@ std::optional<std::uint64_t> Supervisor::open(std::uint32_t slot, std::uint32_t 
     members_[rank].tasks.add(segment);
     hand_out_pending(rank, now);
   }
+  // Whoever was asked is absent, but others are not.
+  if (std::find(present.begin(), present.end(), true) == present.end()) finish(segment);
   return segment;
 }
 
@@ -95,11 +97,12 @@ Acceptance Supervisor::completion(std::size_t rank, std::uint32_t generation, co
     return acceptance;
   member.budget.worked();
   member.clock.answered(now);
-  for (const std::uint64_t safe : member.tasks.answer(ledger_.at(record.segment).kind == TaskKind::train)) {
-    ledger_.settle(safe, rank);
-    release(safe);
-  }
+  const auto safe = member.tasks.answer(ledger_.at(record.segment).kind == TaskKind::train);
   if (verdict == Verdict::segment_done) finish(record.segment);
+  for (const std::uint64_t number : safe) {
+    ledger_.settle(number, rank);
+    release(number);
+  }
   hand_out_pending(rank, now);
   check_slots();
   return acceptance;

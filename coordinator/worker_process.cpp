@@ -118,7 +118,8 @@ void WorkerProcess::spawn() {
   Pair out = make_pipe();
   Pair err = make_pipe();
   Doorbell completion_bell = Doorbell::create();
-  LaunchOptions launch{setting_.plan->request.name, ::getpid(), setting_.plan->cores, setting_.debug};
+  LaunchOptions launch{setting_.plan->request.name, ::getpid(), setting_.plan->cores, setting_.debug,
+                       setting_.core_files};
   SpawnRequest request{setting_.program, to_arguments(launch), setting_.plan->environment, {}};
   request.descriptors = {-1,
                          out.theirs.get(),

@@ -110,9 +110,10 @@ TEST_CASE("an answer with any wrong field is a violation and changes nothing") {
 TEST_CASE("an answer of an earlier generation is stale and one of a later is a violation") {
   Ledger ledger(1);
   const auto segment = ledger.open(0, 5, TaskKind::predict, {true});
+  const auto other = ledger.open(1, 5, TaskKind::predict, {true});
   const TaskRecord old = ledger.hand_out(segment, 0, 0);
+  CHECK(ledger.hand_out(other, 0, 1).sequence == 0);  // counted anew in each generation
   const TaskRecord present = ledger.hand_out(segment, 0, 1);
-  CHECK(present.sequence != old.sequence);
   CHECK(ledger.accept(0, 1, answer_to(old)) == Verdict::stale);
   CompletionRecord later = answer_to(present);
   later.generation = 2;
@@ -136,6 +137,66 @@ TEST_CASE("what a member has not answered is listed from the oldest on") {
   ledger.accept(0, 0, answer_to(tasks[1]));
   CHECK(ledger.unanswered(0) == std::vector{segments[0], segments[2], segments[3]});
   CHECK(ledger.unanswered(1) == std::vector{segments[0], segments[1], segments[3]});
+}
+
+TEST_CASE("a segment is also done when the last open member is given up") {
+  Ledger ledger(2);
+  const auto segment = ledger.open(0, 5, TaskKind::predict, {true, true}, 17, true);
+  const TaskRecord task = ledger.hand_out(segment, 0, 0);
+  CHECK(ledger.at(segment).index == 17);
+  CHECK(ledger.at(segment).last);
+  CHECK_FALSE(ledger.abandon(segment, 1));
+  CHECK_FALSE(ledger.abandon(segment, 1));
+  CHECK(ledger.accept(0, 0, answer_to(task)) == Verdict::segment_done);
+  CHECK_FALSE(ledger.abandon(segment, 0));  // it has answered
+  const auto closed = ledger.close(segment);
+  CHECK(closed.rows[1].abandoned);
+  CHECK_FALSE(closed.rows[1].answered);
+  const auto second = ledger.open(0, 5, TaskKind::predict, {false, true});
+  CHECK(ledger.abandon(second, 1));
+}
+
+TEST_CASE("what is taken back cannot be answered until it is handed out again") {
+  Ledger ledger(1);
+  const auto segment = ledger.open(0, 5, TaskKind::predict, {true});
+  const TaskRecord task = ledger.hand_out(segment, 0, 0);
+  ledger.take_back(segment, 0);
+  CHECK(ledger.accept(0, 0, answer_to(task)) == Verdict::violation);
+  const TaskRecord again = ledger.hand_out(segment, 0, 1);
+  CHECK(ledger.at(segment).rows[0].times == 2);
+  CHECK(ledger.accept(0, 1, answer_to(again)) == Verdict::segment_done);
+}
+
+TEST_CASE("an answer that nobody can read is asked for again") {
+  Ledger ledger(2);
+  const auto segment = ledger.open(0, 5, TaskKind::predict, {true, true});
+  ledger.accept(0, 0, answer_to(ledger.hand_out(segment, 0, 0)));
+  ledger.ask_again(segment, 0);
+  CHECK_FALSE(ledger.at(segment).rows[0].present);
+  CHECK(ledger.accept(0, 1, answer_to(ledger.hand_out(segment, 0, 1))) == Verdict::accepted);
+  CHECK(ledger.at(segment).open == 1);
+}
+
+TEST_CASE("a held segment outlives its closing and is repeated without counting twice") {
+  Ledger ledger(2);
+  const auto segment = ledger.open(3, 5, TaskKind::train, {true, true});
+  ledger.hold(segment);
+  CHECK(ledger.hand_out(segment, 0, 0, 2).checkpoint == 2);
+  CompletionRecord first = answer_to(ledger.at(segment).rows[0].task);
+  first.loss_sum = 1.5;
+  CHECK(ledger.accept(0, 0, first) == Verdict::accepted);
+  CHECK(ledger.accept(1, 0, answer_to(ledger.hand_out(segment, 1, 0))) == Verdict::segment_done);
+  CHECK_FALSE(ledger.release(segment));
+  CHECK(ledger.close(segment).rows[0].completion.loss_sum == 1.5);
+  CompletionRecord again = answer_to(ledger.hand_out(segment, 0, 1));
+  again.loss_sum = 2.5;
+  CHECK(ledger.accept(0, 1, again) == Verdict::repeated);
+  CHECK(ledger.at(segment).rows[0].completion.loss_sum == 1.5);
+  ledger.settle(segment, 0);
+  CHECK_FALSE(ledger.release(segment));
+  ledger.settle(segment, 1);
+  CHECK(ledger.release(segment) == 3U);
+  CHECK(ledger.idle());
 }
 
 /// One run of a made-up pool: answers come in any order, some twice, some of dead generations, some falsified.

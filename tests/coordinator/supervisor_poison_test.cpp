@@ -1,0 +1,120 @@
+// The supervisor step by step with segments that kill the workers that compute them.
+#include <doctest/doctest.h>
+
+#include "tests/coordinator/supervisor_rig.hpp"
+
+namespace tutti::test {
+namespace {
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
+
+SupervisorSetting with_policy(OnWorkerFailure policy, std::optional<std::uint32_t> limit, std::size_t members = 2) {
+  auto setting = rig_setting(members);
+  setting.policy.on_worker_failure = policy;
+  setting.policy.restart_limit = limit;
+  return setting;
+}
+
+/// Dies on the task that it has, and is replaced and given it again.
+void die_again(Rig& rig, std::size_t rank) {
+  rig.dies(rank);
+  rig.pass(5);
+  rig.tick();
+  rig.ready(rank);
+}
+
+TEST_CASE("a segment that kills three workers alone is set aside without using the budget") {
+  auto setting = with_policy(OnWorkerFailure::restart, 1, 3);
+  Rig rig = Rig::running(setting);
+  rig.dies(2);
+  rig.take();
+  for (int n = 0; n < 2; ++n) rig.open();  // member 2 is still starting
+  rig.take();
+  rig.dies(0);  // from the budget
+  for (int n = 0; n < 2; ++n) {
+    rig.ready(0);
+    CHECK(rig.take().back() == "task 0 s0");
+    rig.dies(0);
+    rig.pass(5);
+    rig.tick();
+  }
+  rig.ready(0);
+  rig.take();
+  rig.dies(0);
+  const Texts texts = rig.take();
+  REQUIRE(texts.size() == 1);
+  CHECK(texts[0] ==
+        "m0 on cpu:0 died: killed by SIGKILL on segment 100; segment 100 (images 1000 to 1009) has killed 3 "
+        "workers that computed nothing else and is set aside; replacement in 0.4 s, 1 segment handed out "
+        "again");
+  CHECK(rig.supervisor.counts().set_aside == 1);
+  rig.pass(5);
+  rig.tick();
+  rig.ready(0);
+  CHECK(rig.take() == Texts{"spawn 0 g4", "begin 0", "task 0 s1"});
+  rig.ready(2);
+  CHECK(rig.take() == Texts{"begin 2", "task 2 s1"});
+  rig.answer(1);  // it had begun the segment, and is waited for
+  CHECK(rig.take() == Texts{"finish 0"});
+  const auto closed = rig.supervisor.close(0);
+  CHECK(closed.set_aside);
+  CHECK(closed.rows[0].abandoned);
+  CHECK(closed.rows[1].answered);
+  CHECK(closed.rows[2].abandoned);
+}
+
+TEST_CASE("a segment that was set aside is not tried again by a worker that dies of it") {
+  auto setting = with_policy(OnWorkerFailure::restart, 5);
+  setting.policy.poison_limit = 1;
+  Rig rig = Rig::running(setting);
+  rig.open();
+  rig.take();
+  die_again(rig, 0);
+  rig.take();
+  rig.dies(0);
+  CHECK(contains(rig.take().front(), "has killed 1 worker that computed nothing else and is set aside"));
+  rig.dies(1);
+  CHECK(rig.take() ==
+        Texts{"finish 0", "m1 on cpu:1 died: killed by SIGKILL on segment 100; replacement started", "spawn 1 g1"});
+  CHECK(rig.supervisor.close(0).rows[1].abandoned);
+}
+
+TEST_CASE("with on_poison fail or in training a segment that kills ends the pool") {
+  for (const bool train : {false, true}) {
+    CAPTURE(train);
+    auto setting = with_policy(OnWorkerFailure::restart, 5, 1);
+    setting.policy.poison_limit = 2;
+    if (!train) setting.policy.on_poison = OnPoison::fail;
+    Rig rig = Rig::running(setting);
+    if (train) rig.begin_training();
+    rig.open(train ? TaskKind::train : TaskKind::predict);
+    for (int n = 0; n < 2; ++n) {
+      die_again(rig, 0);
+      if (train) rig.done(0);
+    }
+    rig.take();
+    rig.dies(0);
+    CHECK(rig.take() == Texts{"fail: m0 on cpu:0 died on segment 100: it was killed by SIGKILL"});
+    CHECK(rig.error->detail() == std::string(train ? "segment 100" : "segment 100 (images 1000 to 1009)") +
+                                     " has killed 2 workers that computed nothing else");
+    CHECK(rig.error->hint() == (train ? "look at its images and their labels: a training cannot go on without them"
+                                      : "look at these images; 'on_poison: set_aside' goes on without them"));
+  }
+}
+
+TEST_CASE("without a poison limit nothing is suspected and every death uses the budget") {
+  auto setting = with_policy(OnWorkerFailure::restart, 2, 1);
+  setting.policy.poison_limit.reset();
+  Rig rig = Rig::running(setting);
+  rig.open();
+  rig.open();
+  die_again(rig, 0);
+  CHECK(rig.take().back() == "task 0 s1");  // both at once
+  die_again(rig, 0);
+  rig.take();
+  rig.dies(0);
+  CHECK(rig.take() == Texts{"fail: m0 on cpu:0 died on segment 100: it was killed by SIGKILL"});
+}
+
+}  // namespace
+}  // namespace tutti::test
