@@ -151,6 +151,8 @@ void Pool::look_at_workers() {
   for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank) {
     const auto worker = roster_.worker(rank);
     if (!worker || !worker->alive() || !worker->channel()) continue;
+    // Before a process is given up that does not end, what it has published is read.
+    if (worker->killed()) worker->drain_completions();
     supervisor_.progress(rank, worker->progress(), Clock::now());
     const int missed = worker->count_missed_wake_ups();
     if (missed == 0) continue;

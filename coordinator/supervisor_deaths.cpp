@@ -85,13 +85,14 @@ void Supervisor::spawn_failed(std::size_t rank, const Error& error, Time now) {
 }
 
 // Its channel is not read any more, so what it answered and nobody has read yet is asked again. With SIGKILL pending it
-// will run no instruction of its own any more: of all slots the kernel may still read, for it, only the one that it was
-// computing.
+// will run no instruction of its own any more: the kernel can still read, for it, only the slot that it was computing.
+// Which one that was is not known of a liar.
 void Supervisor::abandon(std::size_t rank, Time now) {
   Member& member = members_[rank];
   Abandoned process{rank, member.generation, {}};
   const auto& in_flight = member.tasks.in_flight();
-  if (!in_flight.empty()) process.slots.push_back(ledger_.at(in_flight.front()).slot);
+  const std::size_t readable = member.distrusted ? in_flight.size() : std::min<std::size_t>(in_flight.size(), 1);
+  for (std::size_t i = 0; i < readable; ++i) process.slots.push_back(ledger_.at(in_flight[i]).slot);
   actions_.push_back(action::Abandon{rank, member.generation});
   for (const std::uint32_t slot : process.slots) actions_.push_back(action::Hold{slot});
   abandoned_.push_back(std::move(process));

@@ -201,8 +201,7 @@ TEST_CASE("a liar and a late starter that do not end are told with what they did
 }
 
 TEST_CASE("a pool whose slots are all kept by processes that do not end fails") {
-  Rig rig = Rig::running(rig_setting(1, 2));
-  rig.open();
+  Rig rig = Rig::running(rig_setting(1, 1));
   rig.open();
   rig.pass(10);
   rig.tick();
@@ -210,7 +209,7 @@ TEST_CASE("a pool whose slots are all kept by processes that do not end fails") 
   rig.tick();
   CHECK(rig.take().back() == "fail: no slot is left for a segment");
   CHECK(rig.error->detail() ==
-        "2 of 2 are kept for processes that do not end even after SIGKILL, 0 for tasks that may "
+        "1 of 1 are kept for processes that do not end even after SIGKILL, 0 for tasks that may "
         "have to be done again");
   CHECK(contains(rig.error->hint(), "hang in the kernel"));
 }

@@ -128,9 +128,12 @@ void World::stall() {
 void World::pass_time(double seconds) {
   end_killed();
   now_ += std::chrono::duration_cast<Supervisor::Time::duration>(std::chrono::duration<double>(seconds));
-  for (Member& member : members_)
-    if (member.process && member.process->begun)
-      supervisor_.progress(member.process->rank, member.process->batches, now_);
+  for (Member& member : members_) {
+    if (!member.process || !member.process->begun) continue;
+    // Before a process is abandoned, what it has published is read.
+    if (member.process->killed && !member.process->distrusted) report_all(*member.process);
+    supervisor_.progress(member.process->rank, member.process->batches, now_);
+  }
   supervisor_.tick(now_);
 }
 
@@ -162,14 +165,14 @@ void World::obey(Process& process) {
   const Order order = process.orders.front();
   process.orders.pop_front();
   Member& member = members_[process.rank];
-  if (order.kind == Order::Kind::begin) process.learnt = {};
-  if (order.kind == Order::Kind::save) member.saved = process.learnt.hash;
+  if (order.kind == Order::Kind::begin) process.learnt.begin();
+  if (order.kind == Order::Kind::save) member.saved = process.learnt;
   if (order.kind == Order::Kind::restore) {
     must(!member.files[order.file].torn, "a checkpoint is used that is not whole");
     process.learnt = member.files[order.file].learnt;
     ++checkpoints_used_;
   }
-  supervisor_.done(process.rank, {}, now_);
+  if (process.orders.empty()) supervisor_.done(process.rank, {}, now_);
 }
 
 void World::compute(Process& process) {
@@ -180,7 +183,8 @@ void World::compute(Process& process) {
   ++process.batches;
   if (task.kind != TaskKind::train) return must(task.checkpoint == 0, "a prediction makes a checkpoint");
   must(static_cast<std::int64_t>(task.segment) > process.learnt.up_to, "a segment is learnt twice, or out of order");
-  process.learnt = {mix(process.learnt.hash ^ segment.content), static_cast<std::int64_t>(task.segment)};
+  process.learnt.hash = mix(process.learnt.hash ^ segment.content);
+  process.learnt.up_to = static_cast<std::int64_t>(task.segment);
   if (task.checkpoint != 0) members_[process.rank].files[task.checkpoint - 1].torn = true;
 }
 
@@ -318,6 +322,8 @@ void World::check_failure() {
   must(!supervisor_.next_wake() && !supervisor_.next(), "something is decided after the end");
   const auto& allowed = setting_.may_fail_with;
   const auto says = [this](const std::string& part) { return failure_.find(part) != failure_.npos; };
+  // Nobody is done without before all were there.
+  if (!all_ran_ && setting_.supervisor.policy.restart_limit && says("its restart budget is spent")) return;
   must(std::any_of(allowed.begin(), allowed.end(), says), failure_.c_str());
 }
 

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "common/random.hpp"
 #include "coordinator/supervisor.hpp"
 
 namespace tutti::test {
@@ -51,9 +52,17 @@ class World {
     enum class Kind { begin, restore, save } kind;
     std::uint32_t file = 0;
   };
-  /// What a member has learnt: which contents, in which order.
+  /// What a member has learnt: which contents, in which order, and what it had learnt when this training began.
   struct Learnt {
+    void begin() {
+      if (begun && hash == 0) return;  // a second time changes nothing
+      before = mix(before ^ hash ^ 1);
+      hash = 0;
+      begun = true;
+    }
+    std::uint64_t before = 0;
     std::uint64_t hash = 0;
+    bool begun = false;
     std::int64_t up_to = -1;  ///< segment
   };
   struct File {
@@ -83,8 +92,8 @@ class World {
   struct Member {
     std::unique_ptr<Process> process;
     std::array<File, 2> files;
-    std::uint64_t expected = 0;  ///< the hash of what it was asked to learn
-    std::uint64_t saved = 0;
+    Learnt expected;  ///< what it was asked to learn
+    Learnt saved;
     std::optional<CompletionRecord> last_accepted;
     std::optional<CompletionRecord> old;  ///< of a generation that is gone
   };
@@ -164,6 +173,7 @@ class World {
   std::deque<std::uint32_t> undelivered_;   // slots of finished segments
   std::deque<Call> calls_;                  // the first is at work
   bool commanded_ = false;
+  bool broken_off_ = false;  // a training was: a worker that dies goes back to its last checkpoint
   Supervisor::Command command_ = Supervisor::Command::save;
   bool failed_ = false;
   bool calm_ = false;
