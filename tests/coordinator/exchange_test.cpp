@@ -48,14 +48,13 @@ class FakeLoop {
  public:
   explicit FakeLoop(std::uint64_t seed)
       : arena_(kArena.bytes() / sizeof(float)),
-        exchange_(
-            reinterpret_cast<std::byte*>(arena_.data()), kArena,
-            [this](FilledSegment filled) {
-              const std::lock_guard lock(mutex_);
-              if (!slots_in_use_.insert(filled.slot).second) slot_used_twice_ = true;
-              submitted_.push_back(std::move(filled));
-              changed_.notify_all();
-            }),
+        exchange_(reinterpret_cast<std::byte*>(arena_.data()), kArena,
+                  [this](FilledSegment filled) {
+                    const std::lock_guard lock(mutex_);
+                    if (!slots_in_use_.insert(filled.slot).second) slot_used_twice_ = true;
+                    submitted_.push_back(std::move(filled));
+                    changed_.notify_all();
+                  }),
         seed_(seed),
         thread_([this] { run(); }) {}
   FakeLoop(const FakeLoop&) = delete;

@@ -51,7 +51,8 @@ std::string Rig::text_of(const Action& action) {
           },
           [](const action::Begin& a) { return fmt::format("begin {}", a.rank); },
           [](const action::Prepare& a) {
-            return fmt::format("prepare {}{}", a.rank, a.checkpoint ? fmt::format(" from {}", *a.checkpoint) : "");
+            return fmt::format("prepare {}{}{}", a.rank, a.checkpoint ? fmt::format(" from {}", *a.checkpoint) : "",
+                               a.begin && a.checkpoint ? " and begin" : "");
           },
           [](const action::Tell& a) { return fmt::format("tell {}", a.rank); },
           [&](const action::HandOut& a) {

@@ -60,7 +60,7 @@ TEST_CASE("the slot of a training segment is kept until every member has it in a
   CHECK(rig.take() == Texts{"finish 1", "release 0", "release 1"});
 }
 
-TEST_CASE("training that begins anew has no checkpoint") {
+TEST_CASE("training that begins anew begins from what the last one ended with") {
   Rig rig = Rig::running(rig_setting(1));
   rig.begin_training();
   rig.open(TaskKind::train, true);
@@ -70,7 +70,7 @@ TEST_CASE("training that begins anew has no checkpoint") {
   rig.begin_training();
   rig.dies(0);
   rig.ready(0);
-  CHECK(rig.take().back() == "prepare 0");
+  CHECK(rig.take().back() == "prepare 0 from 0 and begin");
 }
 
 TEST_CASE("training that begins anew forgets what was not in a checkpoint") {

@@ -207,8 +207,8 @@ void World::perform(const action::CommandDone& done) {
 void World::check_saved() {
   for (std::size_t rank = 0; rank < members_.size(); ++rank) {
     const Member& member = members_[rank];
-    const bool same = member.saved.hash == member.expected.hash &&
-                      (broken_off_ || member.saved.before == member.expected.before);
+    const bool same =
+        member.saved.hash == member.expected.hash && (broken_off_ || member.saved.before == member.expected.before);
     must(supervisor_.absent(rank) || same, "a member has learnt something else than without faults");
   }
 }

@@ -71,6 +71,10 @@ class HesitantModel final : public worker::Model {
     return model_->train(images, labels, rows);
   }
   void save(const std::filesystem::path& file) override { model_->save(file); }
+  void lend_state(const std::function<void(std::span<const merge::TensorView>)>& use) override {
+    model_->lend_state(use);
+  }
+  void take_state(const merge::Safetensors& state) override { model_->take_state(state); }
 
  private:
   std::unique_ptr<worker::Model> model_;
