@@ -46,10 +46,7 @@ std::filesystem::path folder_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
 
-[[noreturn]] void fail(const std::filesystem::path& path, int code) {
-  throw Error(ErrorKind::failed, fmt::format("could not write {}", path.string()), reason(code),
-              hint_for(code, folder_of(path)));
-}
+[[noreturn]] void fail(const std::filesystem::path& path, int code) { throw write_error(path, code); }
 
 // Two files of one process, or of two, must not share a temporary name; O_EXCL catches what is left of a crash.
 std::filesystem::path temporary_name(const std::filesystem::path& path) {
@@ -72,6 +69,11 @@ void sync_folder(const std::filesystem::path& path) {
 }
 
 }  // namespace
+
+Error write_error(const std::filesystem::path& path, int code) {
+  return Error(ErrorKind::failed, fmt::format("could not write {}", path.string()), reason(code),
+               hint_for(code, folder_of(path)));
+}
 
 AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
   if (!path_.has_filename()) fail(path_, EISDIR);

@@ -7,6 +7,8 @@
 #include <span>
 #include <string_view>
 
+#include <tutti/error.hpp>
+
 #include "common/unique_fd.hpp"
 
 namespace tutti {
@@ -42,6 +44,9 @@ class AtomicFile {
   std::filesystem::path temporary_;  ///< empty while it has no name, and once committed
   UniqueFd file_;
 };
+
+/// That a file could not be written: path, the reason (an errno), and what to do about it.
+Error write_error(const std::filesystem::path& path, int code);
 
 /// The whole content of a file. Throws Error(usage) where it is missing or unreadable, naming `what` it was to be.
 std::string read_text(const std::filesystem::path& path, std::string_view what);

@@ -42,6 +42,26 @@ spdlog::level::level_enum to_spdlog(Level level) {
   return spdlog::level::off;
 }
 
+/// What stands around the lines on stderr.
+struct Frame {
+  std::mutex mutex;
+  std::function<void(const std::function<void()>&)> around;
+};
+
+// Never destroyed, like the writer that uses it.
+Frame& frame() {
+  static Frame* const instance = new Frame;
+  return *instance;
+}
+
+void write_framed(const std::function<void()>& write_line) {
+  const std::lock_guard lock(frame().mutex);
+  if (frame().around)
+    frame().around(write_line);
+  else
+    write_line();
+}
+
 /// Lines on their way to stderr, which may be a pipe that nobody reads: the loop must not wait for it.
 class StderrWriter {
  public:
@@ -72,13 +92,15 @@ class StderrWriter {
   [[noreturn]] void run() {
     for (std::unique_lock lock(mutex_);;) {
       changed_.wait(lock, [&] { return !lines_.empty(); });
-      const auto [level, line] = std::move(lines_.front());
+      const auto first = std::move(lines_.front());
       lines_.pop_front();
       const std::size_t dropped = std::exchange(dropped_, 0);
       writing_ = true;
       lock.unlock();
-      logger_.log(to_spdlog(level), line);
-      if (dropped > 0) logger_.warn("{} lines were dropped: stderr is too slow", dropped);
+      write_framed([&] {
+        logger_.log(to_spdlog(first.first), first.second);
+        if (dropped > 0) logger_.warn("{} lines were dropped: stderr is too slow", dropped);
+      });
       lock.lock();
       writing_ = false;
       changed_.notify_all();
@@ -124,6 +146,11 @@ bool enabled(Level level) { return level >= state().level.load(std::memory_order
 void set_output(std::function<void(Level, std::string_view)> output) {
   const std::lock_guard lock(state().mutex);
   state().output = std::move(output);
+}
+
+void set_frame(std::function<void(const std::function<void()>& write_line)> around) {
+  const std::lock_guard lock(frame().mutex);
+  frame().around = std::move(around);
 }
 
 void write(Level level, std::string_view line) {

@@ -19,6 +19,11 @@ bool enabled(Level level);
 /// thread at a time.
 void set_output(std::function<void(Level, std::string_view)> output);
 
+/// `frame` is called for each line that goes to stderr, on the thread that writes them, and calls what it is given to
+/// have the line written: whoever keeps a line of the terminal for itself makes room first. An empty function takes it
+/// back; once this returns, the one before is not being called.
+void set_frame(std::function<void(const std::function<void()>& write_line)> frame);
+
 /// Writes one line. Any thread. Never waits for stderr: a thread of its own writes there; where it cannot keep up,
 /// lines are dropped and counted. An output of set_output() is called at once, and should not block either.
 void write(Level level, std::string_view line);

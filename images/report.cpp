@@ -116,6 +116,14 @@ json::value memory_json(const MemoryReport& memory) {
           {"bounds", list(memory.bounds, bound)}};
 }
 
+json::value finished_json(const FinishedReport& finished) {
+  const auto range = [](const ImageRange& images) {
+    return json::object{{"first", images.first}, {"count", images.count}};
+  };
+  return {{"segments", finished.segments},   {"of", finished.of},           {"images", finished.images},
+          {"of_images", finished.of_images}, {"resumed", finished.resumed}, {"ranges", list(finished.ranges, range)}};
+}
+
 }  // namespace
 
 std::string iso_8601(std::int64_t unix_seconds) {
@@ -128,6 +136,8 @@ json::value to_json(const Report& report) {
           {"build_id", report.build_id},
           {"command", report.command},
           {"completed", report.completed},
+          {"interrupted_by", or_null(report.interrupted_by)},
+          {"finished", report.finished ? finished_json(*report.finished) : json::value(nullptr)},
           {"started", report.started},
           {"seed", report.seed},
           {"machine",

@@ -106,12 +106,30 @@ struct MemoryReport {
   std::vector<MemoryBound> bounds;  ///< the named terms of the sum
 };
 
+/// Images first .. first + count - 1 of the input.
+struct ImageRange {
+  std::uint64_t first = 0;
+  std::uint64_t count = 0;
+};
+
+/// How far a run came: what all members answered, in this run or in those that it resumes.
+struct FinishedReport {
+  std::uint64_t segments = 0;
+  std::uint64_t of = 0;  ///< segments that there are
+  std::uint64_t images = 0;
+  std::uint64_t of_images = 0;
+  std::uint64_t resumed = 0;       ///< segments that earlier runs had finished
+  std::vector<ImageRange> ranges;  ///< in order, neighbours joined
+};
+
 struct Report {
   std::string version;
   std::string build_id;
   std::string command;
   bool completed = false;
-  std::string started;  ///< ISO 8601 in UTC: iso_8601()
+  std::optional<std::string> interrupted_by;  ///< the signal that ended it: "SIGINT"
+  std::optional<FinishedReport> finished;     ///< of a prediction that began
+  std::string started;                        ///< ISO 8601 in UTC: iso_8601()
   std::uint64_t seed = 0;
   MachineReport machine;
   std::string configuration;  ///< YAML as it was in effect

@@ -16,11 +16,18 @@ struct CommandLine {
   std::filesystem::path worker;
   std::string debug_worker;
   bool quiet = false;
+  bool resume = false;
+};
+
+/// How a command ended that did not throw.
+enum class Outcome {
+  complete,
+  incomplete,  ///< done, but a member is absent or a segment is not that of all members
 };
 
 /// Each throws Error.
-void run(const CommandLine& line, Interruption& interruption);
-void train(const CommandLine& line, Interruption& interruption);
+Outcome run(const CommandLine& line, Interruption& interruption);
+Outcome train(const CommandLine& line, Interruption& interruption);
 void plan(const CommandLine& line);
 void validate(const CommandLine& line);
 

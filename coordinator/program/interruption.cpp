@@ -26,6 +26,19 @@ sigset_t awaited_signals() {
 
 }  // namespace
 
+const char* signal_name(int signal) {
+  switch (signal) {
+    case SIGINT:
+      return "SIGINT";
+    case SIGTERM:
+      return "SIGTERM";
+    case SIGHUP:
+      return "SIGHUP";
+    default:
+      return "a signal";
+  }
+}
+
 Interruption::Interruption() {
   const sigset_t signals = awaited_signals();
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
@@ -47,7 +60,7 @@ void Interruption::run() {
     const std::lock_guard lock(mutex_);
     if (ensemble_ == nullptr || signal_ != 0) ::_exit(128 + number);  // no word: stderr may be what it waits for
     signal_ = number;
-    ensemble_->interrupt();
+    ensemble_->drain();
   }
 }
 

@@ -10,9 +10,12 @@
 
 namespace tutti::program {
 
-/// Create it first in main(), before any other thread: they inherit the blocked signals. The first signal ends what
-/// the watched ensemble runs; a second one, or one while none is watched, ends the program at once: the kernel then
-/// ends the workers and frees the memory.
+/// "SIGINT", "SIGTERM", "SIGHUP".
+const char* signal_name(int signal);
+
+/// Create it first in main(), before any other thread: they inherit the blocked signals. The first signal drains the
+/// watched ensemble: what is in flight is still answered, then what runs ends. A second one, or one while none is
+/// watched, ends the program at once: the kernel then ends the workers and frees the memory.
 class Interruption {
  public:
   Interruption();
@@ -20,7 +23,7 @@ class Interruption {
   Interruption(const Interruption&) = delete;
   Interruption& operator=(const Interruption&) = delete;
 
-  /// While it lives, a signal interrupts `ensemble`.
+  /// While it lives, a signal drains `ensemble`.
   class Watch {
    public:
     Watch(Interruption& interruption, Ensemble& ensemble);

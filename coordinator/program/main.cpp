@@ -24,9 +24,13 @@
 namespace tutti::program {
 namespace {
 
-// 0 all done, 1 failed while running, 2 wrong usage or configuration, 128 + signal interrupted.
 constexpr int kFailedExit = 1;
 constexpr int kUsageExit = 2;
+constexpr int kIncompleteExit = 3;
+constexpr const char* kExitCodes =
+    "Exit codes: 0 all done, 1 failed while running, 2 wrong usage or configuration,\n"
+    "3 done but some member or segment is missing, 129, 130 and 143 interrupted by\n"
+    "SIGHUP, SIGINT (Ctrl-C) and SIGTERM.";
 
 struct LogOptions {
   bool verbose = false;
@@ -74,14 +78,14 @@ int explain(const Error& error, int signal) {
   return error.kind() == ErrorKind::usage ? kUsageExit : kFailedExit;
 }
 
-int execute(const std::function<void()>& command, const std::optional<Interruption>& interruption) {
+int execute(const std::function<Outcome()>& command, const std::optional<Interruption>& interruption) {
   try {
-    command();
+    const Outcome outcome = command();
     std::fflush(stdout);
     // A reader that has gone (head) has seen what it wanted; a full disk has not.
     if (std::ferror(stdout) != 0 && errno != EPIPE)
       throw Error(ErrorKind::failed, "could not write to the standard output", std::strerror(errno));
-    return 0;
+    return outcome == Outcome::incomplete ? kIncompleteExit : 0;
   } catch (const Error& error) {
     return explain(error, interruption ? interruption->signal() : 0);
   } catch (const std::bad_alloc&) {
@@ -124,7 +128,10 @@ int run_program(int argc, char** argv) {
   for (CLI::App* const command : {run_command, train_command, plan_command, validate_command})
     add_common_options(*command, line, logs);
   for (CLI::App* const command : {run_command, train_command, plan_command}) add_worker_options(*command, line);
-  run_command->add_flag("--dry-run", dry_run, "print the plan instead");
+  CLI::Option* const dry = run_command->add_flag("--dry-run", dry_run, "print the plan instead");
+  for (CLI::App* const described : {&app, run_command, train_command}) described->footer(kExitCodes);
+  run_command->add_flag("--resume", line.resume, "go on with the run that was begun in the output folder")
+      ->excludes(dry);
   try {
     check_command(app, argc, argv);
     app.parse(argc, argv);
@@ -138,14 +145,13 @@ int run_program(int argc, char** argv) {
   return execute(
       [&] {
         interruption.emplace();
-        if (*run_command && !dry_run)
-          run(line, *interruption);
-        else if (*train_command)
-          train(line, *interruption);
-        else if (*validate_command)
+        if (*run_command && !dry_run) return run(line, *interruption);
+        if (*train_command) return train(line, *interruption);
+        if (*validate_command)
           validate(line);
         else
           plan(line);
+        return Outcome::complete;
       },
       interruption);
 }

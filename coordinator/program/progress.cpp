@@ -1,11 +1,15 @@
 #include "coordinator/program/progress.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <vector>
 
+#include "common/log.hpp"
+#include "common/thread.hpp"
 #include "coordinator/program/say.hpp"
 
 namespace tutti::program {
@@ -13,6 +17,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kRedraw{100};
 constexpr std::size_t kBarWidth = 24;
+constexpr std::size_t kNamed = 2;  // members that a line of progress has room for
 
 std::size_t terminal_columns() {
   winsize size{};
@@ -21,6 +26,15 @@ std::size_t terminal_columns() {
 
 std::uint64_t tenths_of(std::uint64_t done, std::uint64_t total) { return total == 0 ? 10 : done * 10 / total; }
 
+/// "cnn-1, cnn-2 restarting", "cnn-1, cnn-2 and 3 more restarting"; empty for nobody.
+std::string who_is(const std::vector<std::string>& names, const char* what) {
+  if (names.empty()) return {};
+  const auto named = static_cast<std::ptrdiff_t>(std::min(names.size(), kNamed));
+  std::string text = fmt::format(", {}", fmt::join(names.begin(), names.begin() + named, ", "));
+  if (names.size() > kNamed) text += fmt::format(" and {} more", names.size() - kNamed);
+  return fmt::format("{} {}", text, what);
+}
+
 }  // namespace
 
 ProgressStyle style_for(std::FILE* stream, bool quiet) {
@@ -28,43 +42,96 @@ ProgressStyle style_for(std::FILE* stream, bool quiet) {
   return ::isatty(::fileno(stream)) != 0 ? ProgressStyle::bar : ProgressStyle::lines;
 }
 
-std::string progress_text(const std::string& what, std::uint64_t done, std::uint64_t total, double seconds,
-                          std::size_t alive, std::size_t members, bool with_bar) {
-  const double share = total == 0 ? 1.0 : static_cast<double>(done) / static_cast<double>(total);
-  const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
+std::string members_text(const Status& status) {
+  std::vector<std::string> absent;
+  std::vector<std::string> restarting;
+  for (const MemberStatus& member : status.members) {
+    const bool begins_again = member.state == WorkerState::starting && member.generation > 0;
+    if (member.state == WorkerState::absent)
+      absent.push_back(member.name);
+    else if (!member.alive || begins_again)
+      restarting.push_back(member.name);
+  }
+  const std::size_t there = status.members.size() - absent.size() - restarting.size();
+  std::string text = fmt::format("{}/{} members", there, status.members.size());
+  if (there == status.members.size()) text += " alive";
+  text += who_is(restarting, "restarting") + who_is(absent, "absent");
+  const std::uint64_t restarts = status.faults.restarts;
+  return restarts == 0 ? text : fmt::format("{}, {} restart{}", text, restarts, restarts == 1 ? "" : "s");
+}
+
+std::string progress_text(const std::string& what, const Way& way, double seconds, const std::string& members,
+                          bool with_bar) {
+  const double share = way.total == 0 ? 1.0 : static_cast<double>(way.done) / static_cast<double>(way.total);
+  const double rate = seconds > 0 ? static_cast<double>(way.done - std::min(way.known, way.done)) / seconds : 0;
   std::string text = what + "  ";
   if (with_bar) {
     const auto filled = static_cast<std::size_t>(share * kBarWidth);
     text += fmt::format("[{}{}]  ", std::string(filled, '#'), std::string(kBarWidth - filled, '.'));
   }
-  text += fmt::format("{:3.0f} %  {}/{} images  {:.0f} images/s", share * 100, done, total, rate);
-  if (rate > 0 && done < total) text += fmt::format("  {:.0f} s left", static_cast<double>(total - done) / rate);
-  return text + fmt::format("  {}/{} members alive", alive, members);
+  text += fmt::format("{:3.0f} %  {}/{} images  {:.0f} images/s", share * 100, way.done, way.total, rate);
+  if (rate > 0 && way.done < way.total)
+    text += fmt::format("  {:.0f} s left", static_cast<double>(way.total - way.done) / rate);
+  return text + "  " + members;
 }
 
-Progress::Progress(ProgressStyle style, std::string what, std::uint64_t total, std::size_t members)
-    : style_(style), what_(std::move(what)), total_(total), members_(members) {}
+Progress::Progress(ProgressStyle style, std::string what, std::uint64_t total, std::uint64_t known,
+                   std::function<Status()> look)
+    : style_(style),
+      what_(std::move(what)),
+      total_(total),
+      known_(known),
+      look_(std::move(look)),
+      tenths_(std::min<std::uint64_t>(tenths_of(known, total), 9)) {
+  if (style_ != ProgressStyle::bar) return;
+  thread_ = start_thread("tutti-progress", [this] { keep_drawing(); });
+  log::set_frame([this](const std::function<void()>& write_line) {
+    const std::lock_guard lock(mutex_);
+    const bool was_there = bar_is_there_;
+    wipe();
+    write_line();
+    if (was_there) draw();
+  });
+}
 
 Progress::~Progress() {
-  if (bar_is_there_) say(stderr, "\r\033[K");
+  if (style_ != ProgressStyle::bar) return;
+  {
+    const std::lock_guard lock(mutex_);
+    closing_ = true;
+    changed_.notify_all();
+  }
+  thread_.join();
+  log::set_frame({});
+  if (done_ == total_) draw();  // a terminal that is kept as a file shows how it ended
+  wipe();
 }
 
-bool Progress::due(std::uint64_t done) const {
-  if (style_ == ProgressStyle::bar) return Clock::now() - drawn_ >= kRedraw || done == total_;
-  return style_ == ProgressStyle::lines && tenths_of(done, total_) > tenths_;
-}
-
-void Progress::show(std::uint64_t done, std::size_t alive) {
-  if (!due(done)) return;
-  drawn_ = Clock::now();
+void Progress::show(std::uint64_t done) {
+  done_ = done;
+  if (style_ != ProgressStyle::lines || tenths_of(done, total_) <= tenths_) return;
   tenths_ = tenths_of(done, total_);
-  const double seconds = std::chrono::duration<double>(drawn_ - begin_).count();
-  const bool bar = style_ == ProgressStyle::bar;
-  std::string text = progress_text(what_, done, total_, seconds, alive, members_, bar);
+  say(stderr, text(false) + "\n");
+}
+
+std::string Progress::text(bool with_bar) const {
+  const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
+  return progress_text(what_, {done_, known_, total_}, seconds, members_text(look_()), with_bar);
+}
+
+void Progress::keep_drawing() {
+  for (std::unique_lock lock(mutex_); !changed_.wait_for(lock, kRedraw, [this] { return closing_; });) draw();
+}
+
+void Progress::draw() {
   // A line that wraps could not be drawn over.
-  if (bar) text = "\r" + text.substr(0, terminal_columns() - 1) + "\033[K";
-  say(stderr, bar ? text : text + "\n");
-  bar_is_there_ = bar;
+  say(stderr, "\r" + text(true).substr(0, terminal_columns() - 1) + "\033[K");
+  bar_is_there_ = true;
+}
+
+void Progress::wipe() {
+  if (bar_is_there_) say(stderr, "\r\033[K");
+  bar_is_there_ = false;
 }
 
 }  // namespace tutti::program

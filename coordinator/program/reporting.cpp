@@ -39,6 +39,12 @@ std::vector<std::vector<std::uint64_t>> rows_of(const images::Metrics& metrics) 
   return rows;
 }
 
+images::IncompleteReport row_of(const Incomplete& some, const config::EnsembleSpec& spec) {
+  images::IncompleteReport row{some.first, some.count, some.members_present, {}, some.set_aside};
+  for (const std::size_t rank : some.absent) row.absent.push_back(spec.members.at(rank).name);
+  return row;
+}
+
 }  // namespace
 
 images::Report begin_report(const std::string& command, const config::EnsembleSpec& spec, const Plan& plan,
@@ -76,6 +82,11 @@ void add_status(images::Report& report, const Status& status) {
     row.pss_bytes = member.pss_bytes;
     row.segments_handed_out = member.segments_handed_out;
     row.segments_answered = member.segments_answered;
+    row.state = to_text(member.state);
+    row.generation = member.generation;
+    row.deaths = member.deaths;
+    if (!member.absent_reason.empty()) row.absent_reason = member.absent_reason;
+    row.absent_from_segment = member.absent_from_segment;
     report.counts.segments_handed_out += member.segments_handed_out;
     report.counts.segments_answered += member.segments_answered;
     warm_up = std::max(warm_up, member.warm_up_seconds);
@@ -83,6 +94,7 @@ void add_status(images::Report& report, const Status& status) {
   report.phases.start_up = status.start_up_seconds;
   report.phases.warm_up = warm_up;
   report.counts.input_bytes_copied = status.input_bytes_copied;
+  report.faults = status.faults;
   report.memory.arena_bytes = status.arena_bytes;
   report.memory.pss_bytes_family = status.pss_bytes;
 }
@@ -97,22 +109,23 @@ void add_speeds(images::Report& report, const Status& before, const Status& afte
   }
 }
 
-void add_scores(images::Report& report, const Scoreboard& scoreboard, const config::CombineSpec& combine,
-                double seconds) {
+void add_scores(images::Report& report, const Scoreboard& scoreboard, const config::EnsembleSpec& spec, double seconds,
+                std::uint64_t known) {
   report.phases.predict = seconds;
   report.counts.images = scoreboard.images();
   images::EnsembleReport ensemble;
-  ensemble.rule = to_name(combine.rule);
-  ensemble.over = to_name(combine.over);
+  ensemble.rule = to_name(spec.combine.rule);
+  ensemble.over = to_name(spec.combine.over);
   ensemble.seconds = seconds;
   ensemble.images = scoreboard.images();
-  ensemble.images_per_second = rate(scoreboard.images(), seconds);
+  ensemble.images_per_second = rate(scoreboard.images() - std::min(known, scoreboard.images()), seconds);
   if (const auto& metrics = scoreboard.ensemble()) {
     ensemble.accuracy = metrics->accuracy();
     ensemble.loss = metrics->loss();
     ensemble.confusion_matrix = rows_of(*metrics);
     ensemble.per_class_accuracy = metrics->per_class_accuracy();
   }
+  for (const Incomplete& some : scoreboard.incomplete()) ensemble.incomplete.push_back(row_of(some, spec));
   report.ensemble = std::move(ensemble);
   report.members.resize(std::max(report.members.size(), scoreboard.members().size()));
   for (std::size_t rank = 0; rank < scoreboard.members().size(); ++rank) {
@@ -169,6 +182,8 @@ std::string plan_text(const Plan& plan, const Machine& machine, const std::strin
   text += "\nmemory\n";
   for (const Bound& bound : plan.bounds) text += fmt::format("{:>12}  {}\n", bytes_text(bound.bytes), bound.name);
   text += fmt::format("{:>12}  in all\n", bytes_text(plan.needed_bytes()));
+  if (!plan.survival.empty()) text += "\nwhen a worker dies\n";
+  for (const std::string& sentence : plan.survival) text += sentence + "\n";
   for (const std::string& note : plan.notes) text += fmt::format("note: {}\n", note);
   return text;
 }

@@ -24,9 +24,9 @@ images::Report begin_report(const std::string& command, const config::EnsembleSp
 void add_status(images::Report& report, const Status& status);
 /// Adds what each member computed between two looks at the pool: images, seconds, images/s.
 void add_speeds(images::Report& report, const Status& before, const Status& after);
-/// Adds accuracy and loss of all, and the ensemble's time for `scoreboard.images()` images.
-void add_scores(images::Report& report, const Scoreboard& scoreboard, const config::CombineSpec& combine,
-                double seconds);
+/// Adds accuracy and loss of all, and the ensemble's time for `scoreboard.images()` images, of which `known` took none.
+void add_scores(images::Report& report, const Scoreboard& scoreboard, const config::EnsembleSpec& spec, double seconds,
+                std::uint64_t known);
 void add_epoch(images::Report& report, const EpochResult& result);
 
 /// The table of a run: member, device, accuracy, seconds, images/s; then the ensemble. Columns that nobody has a value

@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include <tutti/ensemble.hpp>
+#include <tutti/predictions.hpp>
 
 #include "config/spec.hpp"
 #include "coordinator/program/progress.hpp"
@@ -17,7 +17,7 @@ namespace tutti::program {
 class Scoreboard final : public Sink {
  public:
   /// `next` may be null. All outlive it.
-  Scoreboard(const config::CombineSpec& combine, const Ensemble& ensemble, Progress& progress, Sink* next);
+  Scoreboard(const config::CombineSpec& combine, Progress& progress, Sink* next);
 
   void write(const SegmentResult& result) override;
 
@@ -29,7 +29,6 @@ class Scoreboard final : public Sink {
 
  private:
   Scores scores_;
-  const Ensemble& ensemble_;
   Progress& progress_;
   Sink* next_;
   std::uint64_t images_ = 0;

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <functional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -153,6 +154,26 @@ TEST_CASE("logging never waits for a stderr that nobody reads and says how many 
   CHECK(in_order);
   CHECK(told > 1000);
   CHECK(dropped > 1000);
+}
+
+TEST_CASE("a frame stands around each line that goes to stderr until it is taken back") {
+  Child child([](int) {
+    log::set_frame([&](const std::function<void()>& write_line) {
+      (void)!::write(STDERR_FILENO, "before\n", 7);
+      write_line();
+      (void)!::write(STDERR_FILENO, "behind\n", 7);
+    });
+    log::warning("framed");
+    log::flush();
+    log::set_frame({});
+    log::warning("bare");
+    log::flush();
+  });
+  CHECK(child.line() == "before");
+  CHECK(child.line().ends_with(" framed"));
+  CHECK(child.line() == "behind");
+  CHECK(child.line().ends_with(" bare"));
+  CHECK(child.line().empty());
 }
 
 TEST_CASE("after a flush the lines are on stderr whatever becomes of the process") {

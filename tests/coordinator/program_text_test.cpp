@@ -1,10 +1,12 @@
 // What the program prints: progress and tables.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <cstdio>
 
 #include "coordinator/program/progress.hpp"
 #include "coordinator/program/reporting.hpp"
+#include "tests/common/error_of.hpp"
 
 namespace tutti::test {
 namespace {
@@ -12,31 +14,62 @@ namespace {
 using namespace program;
 
 TEST_CASE("a line of progress names images and speed and time left and members") {
-  CHECK(progress_text("predict", 3000, 6000, 2.0, 4, 4, false) ==
+  CHECK(progress_text("predict", {3000, 0, 6000}, 2.0, "4/4 members alive", false) ==
         "predict   50 %  3000/6000 images  1500 images/s  2 s left  4/4 members alive");
 }
 
+TEST_CASE("images that an earlier run had finished do not make a run look faster") {
+  CHECK(progress_text("predict", {3000, 2000, 6000}, 2.0, "4/4 members alive", false) ==
+        "predict   50 %  3000/6000 images  500 images/s  6 s left  4/4 members alive");
+  CHECK(progress_text("predict", {1000, 2000, 6000}, 2.0, "4/4 members alive", false) ==
+        "predict   17 %  1000/6000 images  0 images/s  4/4 members alive");
+}
+
 TEST_CASE("a bar fills from the left and is full at the end") {
-  CHECK(progress_text("predict", 0, 100, 0.0, 2, 2, true) ==
+  CHECK(progress_text("predict", {0, 0, 100}, 0.0, "2/2 members alive", true) ==
         "predict  [........................]    0 %  0/100 images  0 images/s  2/2 members alive");
-  CHECK(progress_text("predict", 25, 100, 1.0, 2, 2, true).find("[######..................]") != std::string::npos);
-  CHECK(progress_text("predict", 100, 100, 2.0, 1, 2, true) ==
-        "predict  [########################]  100 %  100/100 images  50 images/s  1/2 members alive");
+  CHECK(contains(progress_text("predict", {25, 0, 100}, 1.0, "", true), "[######..................]"));
+  CHECK(progress_text("predict", {100, 0, 100}, 2.0, "1/2 members, b absent", true) ==
+        "predict  [########################]  100 %  100/100 images  50 images/s  1/2 members, b absent");
 }
 
 TEST_CASE("progress of nothing is complete") {
-  CHECK(progress_text("predict", 0, 0, 0.0, 1, 1, false).find("100 %") != std::string::npos);
+  CHECK(contains(progress_text("predict", {0, 0, 0}, 0.0, "", false), "100 %"));
 }
 
-TEST_CASE("piped progress is due at every tenth and quiet never") {
-  const Progress lines(ProgressStyle::lines, "predict", 100, 1);
-  CHECK_FALSE(lines.due(9));
-  CHECK(lines.due(10));
-  CHECK(lines.due(100));
-  const Progress none(ProgressStyle::none, "predict", 100, 1);
-  CHECK_FALSE(none.due(100));
-  const Progress bar(ProgressStyle::bar, "predict", 100, 1);
-  CHECK(bar.due(100));
+Status members(std::size_t count) {
+  Status status;
+  status.members.resize(count);
+  for (std::size_t rank = 0; rank < count; ++rank) {
+    status.members[rank].name = fmt::format("cnn-{}", rank);
+    status.members[rank].alive = true;
+    status.members[rank].state = WorkerState::running;
+  }
+  return status;
+}
+
+TEST_CASE("members are counted and those that restart or are absent are named") {
+  Status status = members(6);
+  CHECK(members_text(status) == "6/6 members alive");
+  status.members[2].alive = false;
+  CHECK(members_text(status) == "5/6 members, cnn-2 restarting");
+  status.members[2].alive = true;
+  status.members[2].generation = 1;
+  status.members[2].state = WorkerState::starting;
+  CHECK(members_text(status) == "5/6 members, cnn-2 restarting");
+  status.members[2].state = WorkerState::running;
+  status.faults.restarts = 1;
+  CHECK(members_text(status) == "6/6 members alive, 1 restart");
+  status.faults.restarts = 7;
+  status.members[0].state = WorkerState::absent;
+  status.members[3].alive = status.members[4].alive = status.members[5].alive = false;
+  CHECK(members_text(status) == "2/6 members, cnn-3, cnn-4 and 1 more restarting, cnn-0 absent, 7 restarts");
+}
+
+TEST_CASE("a member that starts for the first time does not count as restarting") {
+  Status status = members(1);
+  status.members[0].state = WorkerState::starting;
+  CHECK(members_text(status) == "1/1 members alive");
 }
 
 TEST_CASE("a file gets lines and quiet gets nothing") {
@@ -83,8 +116,22 @@ TEST_CASE("the counts of a report are those of the pool however often they are a
   for (MemberStatus& member : status.members) member.segments_handed_out = member.segments_answered = 3;
   status.input_bytes_copied = 100;
   images::Report report;
+  status.members[1].state = WorkerState::absent;
+  status.members[1].generation = 6;
+  status.members[1].deaths = 7;
+  status.members[1].absent_reason = "it died too often";
+  status.members[1].absent_from_segment = 12;
+  status.faults.deaths = 7;
   add_status(report, status);
   add_status(report, status);
+  CHECK(report.faults == status.faults);
+  CHECK(report.members[0].state == "starting");
+  CHECK_FALSE(report.members[0].absent_reason.has_value());
+  CHECK(report.members[1].state == "absent");
+  CHECK(report.members[1].generation == 6);
+  CHECK(report.members[1].deaths == 7);
+  CHECK(report.members[1].absent_reason == "it died too often");
+  CHECK(report.members[1].absent_from_segment == 12U);
   CHECK(report.counts.segments_handed_out == 6);
   CHECK(report.counts.segments_answered == 6);
   CHECK(report.counts.input_bytes_copied == 100);
@@ -131,6 +178,7 @@ TEST_CASE("a plan is printed with machine and members and every sum") {
   worker.cores = {0, 1};
   plan.workers.push_back(worker);
   plan.bounds = {{"arena", 1000}, {"channel", 500}};
+  plan.survival = {"while a worker is replaced the others go on"};
   plan.notes = {"cnn-0: null is cpu here (no driver)"};
   Machine machine;
   machine.cores = {0, 1};
@@ -144,6 +192,7 @@ TEST_CASE("a plan is printed with machine and members and every sum") {
         "machine  2 usable of 4 cores (quota 1.50), 0 GPUs (no driver), 2.0 MB available (cgroup limit)",
         "cnn-0             fake          cpu:0-1                   0,1               2  cpu:0-1",
         "      1.0 kB  arena\n", "       500 B  channel\n", "      1.5 kB  in all\n",
+        "\nwhen a worker dies\nwhile a worker is replaced the others go on\n",
         "note: cnn-0: null is cpu here (no driver)\n"})
     CHECK_MESSAGE(text.find(part) != std::string::npos, part);
 }

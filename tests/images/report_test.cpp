@@ -19,6 +19,8 @@ Report full_report() {
   report.build_id = "0.1.0-abc";
   report.command = "run";
   report.completed = true;
+  report.interrupted_by = "SIGINT";
+  report.finished = FinishedReport{3, 4, 1300, 1800, 1, {{0, 1000}, {1500, 300}}};
   report.started = iso_8601(0);
   report.seed = 18446744073709551615U;
   report.machine = {"A \"fine\" CPU", 2, 1 << 30};
@@ -54,6 +56,13 @@ TEST_CASE("a full report has its values in place") {
   const json::value report = to_json(full_report());
   CHECK(report.at("schema") == "tutti.report/1");
   CHECK(report.at("completed") == true);
+  CHECK(report.at("interrupted_by") == "SIGINT");
+  CHECK(report.at_pointer("/finished/segments") == 3);
+  CHECK(report.at_pointer("/finished/of") == 4);
+  CHECK(report.at_pointer("/finished/images") == 1300);
+  CHECK(report.at_pointer("/finished/of_images") == 1800);
+  CHECK(report.at_pointer("/finished/resumed") == 1);
+  CHECK(report.at_pointer("/finished/ranges/1") == json::object{{"first", 1500}, {"count", 300}});
   CHECK(report.at("started") == "1970-01-01T00:00:00Z");
   CHECK(report.at("seed") == 18446744073709551615U);
   CHECK(report.at_pointer("/machine/cpu") == "A \"fine\" CPU");
@@ -100,6 +109,8 @@ TEST_CASE("what is missing or not finite is null") {
   CHECK(report.at_pointer("/members/1/pss_bytes").is_null());
   CHECK(report.at_pointer("/ensemble/per_class_accuracy/1").is_null());
   CHECK(to_json(Report{}).at("ensemble").is_null());
+  CHECK(to_json(Report{}).at("finished").is_null());
+  CHECK(to_json(Report{}).at("interrupted_by").is_null());
 }
 
 TEST_CASE("every report has the same fields in the same order") {

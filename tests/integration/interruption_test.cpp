@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -23,6 +24,8 @@ assignment: cpu
 input: {dataset: random, count: 5000, shape: [1, 4, 4], classes: 4}
 segment_images: 20
 batch_images: 8
+progress_deadline_s: off
+drain_deadline_s: 0.05
 )";
 
 /// Starts a run whose second member hangs in its first batch, and waits until the run is under way.
@@ -56,7 +59,12 @@ TEST_CASE("Ctrl-C ends a run with code 130 and a report and no process") {
   CHECK(run.program.code() == 130);
   CHECK(contains(run.program.err(), "tutti: interrupted"));
   CHECK(run.place.report().at("completed") == false);
-  CHECK_FALSE(run.place.has("runs/0001/predictions.npy"));
+  CHECK(run.place.report().at("interrupted_by") == "SIGINT");
+  CHECK(run.place.report().at_pointer("/finished/segments") == 0);
+  // Nothing was finished.
+  for (const char* file : {"predictions.npy", "predictions.partial.npy", "journal"})
+    CHECK_FALSE(run.place.has(std::string("runs/0001/") + file));
+  CHECK_FALSE(contains(run.program.err(), "--resume"));
   run.check_nothing_left();
 }
 
@@ -65,6 +73,7 @@ TEST_CASE("SIGTERM ends a run with code 143 and a report and no process") {
   run.program.signal(SIGTERM);
   CHECK(run.program.code() == 143);
   CHECK(run.place.report().at("completed") == false);
+  CHECK(run.place.report().at("interrupted_by") == "SIGTERM");
   run.check_nothing_left();
 }
 
@@ -74,6 +83,7 @@ TEST_CASE("a terminal that is closed ends a run with code 129 and a report and n
   CHECK(run.program.code() == 129);
   CHECK(contains(run.program.err(), "tutti: interrupted"));
   CHECK(run.place.report().at("completed") == false);
+  CHECK(run.place.report().at("interrupted_by") == "SIGHUP");
   run.check_nothing_left();
 }
 
@@ -101,15 +111,39 @@ TEST_CASE("a run that is killed leaves no half file") {
   // The results are open while it runs.
   REQUIRE(happens([&] {
     const auto open = descriptors_of(run.program.pid());
-    return std::count_if(open.begin(), open.end(), [](const auto& name) { return contains(name, "runs/0001/"); }) == 2;
+    return std::count_if(open.begin(), open.end(), [](const auto& name) { return contains(name, "runs/0001/#"); }) == 2;
   }));
   run.program.signal(SIGKILL);
   CHECK(run.program.code() == 128 + SIGKILL);
-  CHECK(std::filesystem::is_empty(folder));
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) CHECK(entry.path().filename() == "journal");
   for (const int worker : run.workers) {
     CHECK(ends(worker));
     ::waitpid(worker, nullptr, 0);  // the test has adopted it
   }
+}
+
+TEST_CASE("training that is interrupted writes a report and no weights") {
+  adopt_orphans();
+  const Workplace place(R"(
+members: [{name: a, model: {kind: fake, classes: 4, weights: a.safetensors, delay_ms: 5}, train: {epochs: 100000}}]
+assignment: cpu
+input: {dataset: random, count: 50, shape: [1, 4, 4], classes: 4}
+segment_images: 20
+)");
+  Program program(Workplace::command({"train", "e.yaml"}), place.options());
+  REQUIRE_FALSE(program.wait_for_line("epoch 2/100000").empty());
+  program.signal(SIGINT);
+  CHECK(program.code() == 130);
+  CHECK(contains(program.err(), "tutti: interrupted\n"));
+  const json::value report = place.report();
+  CHECK(report.at("command") == "train");
+  CHECK(report.at("completed") == false);
+  CHECK(report.at("interrupted_by") == "SIGINT");
+  CHECK(report.at("finished").is_null());
+  CHECK(report.at_pointer("/members/0/epochs").as_array().size() >= 2);
+  CHECK(report.at_pointer("/members/0/weights").is_null());
+  CHECK_FALSE(place.has("a.safetensors"));
+  CHECK(children_of(::getpid()).empty());
 }
 
 TEST_CASE("Ctrl-C while the workers start ends the program at once and leaves no process") {

@@ -57,6 +57,40 @@ TEST_CASE("on a terminal progress is a bar and logs are coloured unless NO_COLOR
   CHECK_FALSE(contains(plain, "\033[36m"));
 }
 
+TEST_CASE("on a terminal lines of the log and the bar do not run into each other") {
+  if (!has_terminals()) {
+    std::puts("SKIPPED: no pseudo-terminal can be had (is /dev/pts mounted?)");
+    return;
+  }
+  // The bar stands there for a while when the line of a death comes.
+  const Workplace place(R"(
+members:
+  - {name: a, model: {kind: fake, classes: 4, delay_ms: 20}}
+  - {name: b, model: {kind: fake, classes: 4, faults: [{kind: kill, phase: predict, at_batch: 20}]}}
+assignment: cpu
+input: {dataset: random, count: 600, shape: [1, 4, 4], classes: 4}
+segment_images: 20
+batch_images: 20
+slots: 1
+)");
+  ProgramOptions options = place.options();
+  options.terminal = true;
+  options.columns = 100;
+  options.environment = {{"NO_COLOR", "1"}};
+  const Finished run({"run", "e.yaml"}, options);
+  CHECK(run.code == 0);
+  const std::string& text = run.err();
+  const std::size_t event = text.find(" warning b on cpu died: ");
+  REQUIRE(event != text.npos);
+  // A bar was drawn before, was wiped for the line, and stood there again at once.
+  const std::size_t begin = event - std::string_view("12:34:56.789").size();
+  CHECK(contains(text.substr(0, begin), "\rpredict  [####"));
+  CHECK(text.substr(0, begin).ends_with("\033[K\r\033[K"));
+  const std::size_t end = text.find('\n', event);
+  CHECK(text.substr(end + 1).starts_with("\rpredict  ["));
+  CHECK(text.ends_with("\r\033[K"));
+}
+
 TEST_CASE("on a narrow terminal no line of the bar is as wide as the terminal") {
   if (!has_terminals()) {
     std::puts("SKIPPED: no pseudo-terminal can be had (is /dev/pts mounted?)");

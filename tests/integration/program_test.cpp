@@ -20,6 +20,11 @@ TEST_CASE("help and version are answered with code 0") {
   const Finished run_help(place, {"run", "--help"});
   CHECK(run_help.code == 0);
   CHECK(contains(run_help.out(), "--debug-worker"));
+  CHECK(contains(run_help.out(), "--resume"));
+  for (const Finished* text : {&help, &run_help}) {
+    CHECK(contains(text->out(), "Exit codes: 0 all done, 1 failed while running, 2 wrong usage or configuration,\n"));
+    CHECK(contains(text->out(), "3 done but some member or segment is missing"));
+  }
   const Finished shown(place, {"--version"});
   CHECK(shown.code == 0);
   CHECK(shown.out() == std::string("tutti ") + version() + " (build " + build_id() + ")\n");
@@ -75,6 +80,7 @@ TEST_CASE("a run writes predictions and a report into a fresh numbered folder") 
   CHECK(contains(predicted.substr(0, 128), "'shape': (50,)"));
   CHECK(predictions == place.read("runs/0002/predictions.npy"));
   CHECK_FALSE(place.has("runs/0001/members"));
+  CHECK_FALSE(place.has("runs/0001/journal"));
 }
 
 TEST_CASE("the report counts what was handed out and copied") {
@@ -84,6 +90,11 @@ TEST_CASE("the report counts what was handed out and copied") {
   CHECK(report.at("schema") == "tutti.report/1");
   CHECK(report.at("command") == "run");
   CHECK(report.at("completed") == true);
+  CHECK(report.at("interrupted_by").is_null());
+  CHECK(report.at("finished") == parse_json(R"({"segments": 3, "of": 3, "images": 50, "of_images": 50, "resumed": 0,
+                       "ranges": [{"first": 0, "count": 50}]})",
+                                            "what is expected"));
+  CHECK(report.at("faults").at("deaths") == 0);
   CHECK(report.at("version") == version());
   CHECK(report.at("build_id") == build_id());
   CHECK(report.at("counts").at("images") == 50);
@@ -216,50 +227,6 @@ segment_images: 20
   CHECK(place.read("w/a.safetensors") == weights);
 }
 
-TEST_CASE("a member that dies fails the run and the report says that it is not complete") {
-  const Workplace place(R"(
-members:
-  - {name: a, model: {kind: fake, classes: 4}}
-  - {name: b, model: {kind: fake, classes: 4, faults: [{kind: kill, phase: predict, at_batch: 4}]}}
-assignment: cpu
-input: {dataset: random, count: 50, shape: [1, 4, 4], classes: 4}
-segment_images: 20
-batch_images: 8
-)");
-  const Finished run(place, {"run", "e.yaml"});
-  CHECK(run.code == 1);
-  CHECK(contains(run.err(), "tutti: b on cpu died on segment 1: it was killed by SIGKILL\n"));
-  CHECK(place.report().at("completed") == false);
-  CHECK_FALSE(place.has("runs/0001/predictions.npy"));
-}
-
-TEST_CASE("the report of a run whose member died counts what was done and its place is printed") {
-  const Workplace place(R"(
-members:
-  - {name: a, model: {kind: fake, classes: 4}}
-  - {name: b, model: {kind: fake, classes: 4, faults: [{kind: kill, phase: predict, at_batch: 4}]}}
-assignment: cpu
-input: {dataset: random, count: 40, shape: [1, 4, 4], classes: 4}
-segment_images: 20
-batch_images: 8
-)");
-  const Finished run(place, {"run", "e.yaml"});
-  CHECK(run.code == 1);
-  CHECK(contains(run.err(), "report: runs/0001/report.json\n"));
-  const json::value report = place.report();
-  CHECK(report.at("completed") == false);
-  CHECK(report.at("ensemble").is_null());
-  CHECK(report.at("counts").at("segments_handed_out") == 4);
-  CHECK(report.at("counts").at("input_bytes_copied") == 40 * 16 * 4);
-  CHECK(report.at("members").at(1).at("segments_handed_out") == 2);
-  CHECK(report.at("members").at(1).at("segments_answered") == 1);
-  CHECK(report.at("counts").at("segments_answered").as_int64() ==
-        report.at("members").at(0).at("segments_answered").as_int64() + 1);
-  CHECK(report.at("memory").at("arena_bytes").as_int64() >= 4 * 20 * 16 * 4);
-  CHECK(report.at("phases").at("start_up").as_double() > 0);
-  CHECK(report.at("phases").at("total").as_double() > 0);
-}
-
 TEST_CASE("with more than a thousand classes the report has an accuracy per class and no confusion matrix") {
   const Workplace place(R"(
 members: [{name: a, model: {kind: fake, classes: 1001}}]
@@ -330,7 +297,7 @@ TEST_CASE("a file size limit while results are written gives words and leaves wh
       "run", "e.yaml", "output=here", "input.count=80000", "slots=1", "segment_images=1000"};
   const Finished run(large, options);
   CHECK(run.code == 1);
-  CHECK(contains(run.err(), "could not write here/pred"));
+  CHECK(contains(run.err(), "could not write here/"));
   CHECK(contains(run.err(), "ulimit -f"));
   CHECK(place.read("here/predictions.npy") == before);
   CHECK(place.report("here").at("completed") == false);
@@ -373,7 +340,7 @@ TEST_CASE("a full disk while results are written gives words and leaves what was
   std::size_t files = 0;
   for (const auto& entry : std::filesystem::directory_iterator(place / "disk/here"))
     files += entry.is_regular_file() ? 1 : 0;
-  CHECK(files == 3);  // predictions.npy, predicted.npy, report.json: no temporary file
+  CHECK(files == 4);  // predictions.npy, predicted.npy, report.json and the journal: no temporary file
 }
 
 }  // namespace

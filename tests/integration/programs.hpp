@@ -48,6 +48,26 @@ class Workplace {
   TemporaryFolder folder_;
 };
 
+/// Whether the built program has fault points (common/fault_point.hpp).
+constexpr bool has_fault_points() {
+#ifdef TUTTI_FAULT_POINTS
+  return true;
+#else
+  return false;
+#endif
+}
+
+/// Environment in which the first process that visits `point` for the `visit`-th time is killed there, once: the
+/// program itself for the points of the coordinator, one of its workers for those of the worker.
+std::vector<std::pair<std::string, std::string>> killed_at(const Workplace& place, std::string_view point,
+                                                           unsigned visit = 1);
+/// Whether what killed_at() armed has gone off.
+bool was_killed(const Workplace& place);
+
+/// The result files that differ between two output folders, or are in one alone; empty: all the same bytes. Reports are
+/// left out, and what is no result.
+std::vector<std::string> different_results(const Workplace& place, const std::string& a, const std::string& b);
+
 /// What a finished run wrote, and its exit code.
 struct Finished {
   Finished(const Workplace& place, std::vector<std::string> words) : Finished(std::move(words), place.options()) {}

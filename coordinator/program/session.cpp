@@ -1,0 +1,131 @@
+#include "coordinator/program/session.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <tuple>
+
+#include "common/log.hpp"
+#include "config/load.hpp"
+#include "coordinator/find_worker.hpp"
+#include "coordinator/input.hpp"
+#include "coordinator/machine.hpp"
+#include "coordinator/program/progress.hpp"
+#include "coordinator/program/reporting.hpp"
+#include "coordinator/program/say.hpp"
+#include "coordinator/program/scoreboard.hpp"
+#include "coordinator/program/summary.hpp"
+#include "images/run_folder.hpp"
+
+namespace tutti::program {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+bool readable(const std::filesystem::path& file) { return ::access(file.c_str(), R_OK) == 0; }
+
+void check_files(const config::EnsembleSpec& spec, bool training) {
+  for (const config::MemberSpec& member : spec.members) {
+    const auto* script = std::get_if<TorchScriptModel>(&member.model.kind);
+    for (const auto& [file, what, hint] :
+         {std::tuple{training ? std::filesystem::path{} : member.model.weights, "weights",
+                     "train them first: tutti train"},
+          std::tuple{training ? member.train.init : std::filesystem::path{}, "train.init", ""},
+          std::tuple{script != nullptr ? std::filesystem::path(script->path) : std::filesystem::path{}, "model.path",
+                     ""}})
+      if (!file.empty() && !readable(file))
+        throw Error(ErrorKind::usage, fmt::format("{}: there is no readable file '{}'", member.name, file.string()),
+                    fmt::format("named by its '{}'; relative paths start at the current folder", what), hint);
+  }
+}
+
+}  // namespace
+
+config::EnsembleSpec load(const CommandLine& line) {
+  return config::load_file(line.file, {line.overrides, line.assign});
+}
+
+Session::Session(const std::string& command, const CommandLine& line, bool training, Interruption& interruption)
+    : line_(line), interruption_(interruption), spec_(std::make_shared<config::EnsembleSpec>(load(line))) {
+  options_ = {find_worker(line.worker), line.debug_worker, training};
+  check_files(*spec_, training);
+  source_ = open_source(training ? spec_->train_input : spec_->input);
+  const Machine machine = look_at_machine(options_.worker, gpus_wanted(*spec_));
+  plan_ = make_plan(*spec_, machine, {source_->shape(), source_->count()}, options_);
+  for (const std::string& note : plan_.notes) log::info("{}", note);
+  report_ = begin_report(command, *spec_, plan_, machine);
+  requested_folder_ = spec_->output;
+}
+
+void Session::perform(const std::function<void()>& work) {
+  const Clock::time_point begin = Clock::now();
+  log::info("starting {} workers", spec_->members.size());
+  ensemble_.emplace(Spec(spec_), options_);
+  const Interruption::Watch watch(interruption_, *ensemble_);
+  folder_ = images::make_run_folder(requested_folder_, "runs");
+  try {
+    work();
+    report_.completed = true;
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::interrupted && interruption_.signal() != 0)
+      report_.interrupted_by = signal_name(interruption_.signal());
+    report_failure(begin);
+    throw;
+  } catch (...) {
+    report_failure(begin);
+    throw;
+  }
+  write_report(begin);
+}
+
+void Session::score(std::uint64_t images, std::uint64_t known, Sink* next, const std::function<void(Sink&)>& drive) {
+  Progress progress(style_for(stderr, line_.quiet), "predict", images, known, [this] { return ensemble_->status(); });
+  Scoreboard scoreboard(spec_->combine, progress, next);
+  const Clock::time_point begin = Clock::now();
+  const auto add = [&] { add_scores(report_, scoreboard, *spec_, seconds_since(begin), known); };
+  try {
+    drive(scoreboard);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::interrupted && scoreboard.images() > 0) add();
+    throw;
+  }
+  add();
+}
+
+void Session::measure(const std::function<void()>& work) {
+  const Status before = ensemble_->status();
+  work();
+  add_speeds(report_, before, ensemble_->status());
+}
+
+// What is known of a run that failed. The first error is the one that the user must see.
+void Session::report_failure(Clock::time_point begin) noexcept {
+  try {
+    write_report(begin);
+    if (!line_.quiet) say(stderr, fmt::format("report: {}\n", (folder_ / "report.json").string()));
+  } catch (const std::exception& error) {
+    log::error("no report of this run could be written: {}", error.what());
+  }
+}
+
+void Session::write_report(Clock::time_point begin) {
+  add_status(report_, ensemble_->status(StatusDetail::memory));
+  report_.phases.total = seconds_since(begin);
+  images::write_report(folder_ / "report.json", report_);
+}
+
+Outcome Session::conclude(const std::string& advice) {
+  const std::string missing = missing_text(report_, spec_->segment_images) + advice;
+  // Somebody who asked for errors only must still learn that the results are not whole.
+  if (line_.quiet)
+    say(stderr, missing);
+  else
+    say(stdout, fmt::format("{}{}{}report: {}\n", results_table(report_), faults_text(report_.faults), missing,
+                            (folder_ / "report.json").string()));
+  return is_incomplete(report_) ? Outcome::incomplete : Outcome::complete;
+}
+
+}  // namespace tutti::program

@@ -1,0 +1,71 @@
+// One command on its way: description, plan, source and report, and the ensemble once it is started. What `tutti run`
+// and `tutti train` have in common.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <tutti/ensemble.hpp>
+
+#include "config/spec.hpp"
+#include "coordinator/plan.hpp"
+#include "coordinator/program/commands.hpp"
+#include "images/report.hpp"
+
+namespace tutti::program {
+
+/// Reads the description that the command line names. Throws Error(usage).
+config::EnsembleSpec load(const CommandLine& line);
+
+class Session {
+ public:
+  /// Finds everything wrong that can be found before a process is started. Throws Error.
+  Session(const std::string& command, const CommandLine& line, bool training, Interruption& interruption);
+
+  const CommandLine& line() const { return line_; }
+  const config::EnsembleSpec& spec() const { return *spec_; }
+  const Plan& plan() const { return plan_; }
+  Source& source() { return *source_; }
+  images::Report& report() { return report_; }
+  Ensemble& ensemble() { return *ensemble_; }
+
+  /// Results go there, instead of where the description says.
+  void work_in(const std::filesystem::path& folder) { requested_folder_ = folder; }
+  /// Where they go; there once the workers are up.
+  const std::filesystem::path& folder() const { return folder_; }
+
+  /// Starts the workers, does `work`, and writes the report whether it ended well or not.
+  void perform(const std::function<void()>& work);
+
+  /// Scores what `drive` hands to the sink that it is given, of `images` images in all, `known` of which need no
+  /// computing. The results go on to `next`, the scores into the report, also where the user ended it.
+  void score(std::uint64_t images, std::uint64_t known, Sink* next, const std::function<void(Sink&)>& drive);
+
+  /// Does `work`; what the members compute meanwhile gives their speeds in the report.
+  void measure(const std::function<void()>& work);
+
+  /// Prints the table of results, what went wrong on the way, and what is missing, with `advice` below it.
+  Outcome conclude(const std::string& advice);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void report_failure(Clock::time_point begin) noexcept;
+  void write_report(Clock::time_point begin);
+
+  const CommandLine& line_;
+  Interruption& interruption_;
+  std::shared_ptr<const config::EnsembleSpec> spec_;
+  Options options_;
+  std::unique_ptr<Source> source_;
+  Plan plan_;
+  images::Report report_;
+  std::filesystem::path requested_folder_;
+  std::filesystem::path folder_;
+  std::optional<Ensemble> ensemble_;
+};
+
+}  // namespace tutti::program

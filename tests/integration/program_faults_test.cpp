@@ -1,0 +1,74 @@
+// The program tutti when its workers die: what it prints, and what the report says.
+#include <doctest/doctest.h>
+
+#include "tests/common/error_of.hpp"
+#include "tests/integration/programs.hpp"
+
+namespace tutti::test {
+namespace {
+
+TEST_CASE("a member that dies fails the run and the report says that it is not complete") {
+  const Workplace place(R"(
+members:
+  - {name: a, model: {kind: fake, classes: 4}}
+  - {name: b, model: {kind: fake, classes: 4, faults: [{kind: kill, phase: predict, at_batch: 4}]}}
+assignment: cpu
+input: {dataset: random, count: 50, shape: [1, 4, 4], classes: 4}
+segment_images: 20
+batch_images: 8
+on_worker_failure: fail
+)");
+  const Finished run(place, {"run", "e.yaml"});
+  CHECK(run.code == 1);
+  CHECK(contains(run.err(), "tutti: b on cpu died on segment 1: it was killed by SIGKILL\n"));
+  CHECK(place.report().at("completed") == false);
+  CHECK_FALSE(place.has("runs/0001/predictions.npy"));
+}
+
+TEST_CASE("the report of a run whose member died counts what was done and its place is printed") {
+  const Workplace place(R"(
+members:
+  - {name: a, model: {kind: fake, classes: 4}}
+  - {name: b, model: {kind: fake, classes: 4, faults: [{kind: kill, phase: predict, at_batch: 4}]}}
+assignment: cpu
+input: {dataset: random, count: 40, shape: [1, 4, 4], classes: 4}
+segment_images: 20
+batch_images: 8
+on_worker_failure: fail
+)");
+  const Finished run(place, {"run", "e.yaml"});
+  CHECK(run.code == 1);
+  CHECK(contains(run.err(), "report: runs/0001/report.json\n"));
+  const json::value report = place.report();
+  CHECK(report.at("completed") == false);
+  CHECK(report.at("ensemble").is_null());
+  CHECK(report.at("counts").at("segments_handed_out") == 4);
+  CHECK(report.at("counts").at("input_bytes_copied") == 40 * 16 * 4);
+  CHECK(report.at("members").at(1).at("segments_handed_out") == 2);
+  CHECK(report.at("members").at(1).at("segments_answered") == 1);
+  CHECK(report.at("counts").at("segments_answered").as_int64() ==
+        report.at("members").at(0).at("segments_answered").as_int64() + 1);
+  CHECK(report.at("memory").at("arena_bytes").as_int64() >= 4 * 20 * 16 * 4);
+  CHECK(report.at("phases").at("start_up").as_double() > 0);
+  CHECK(report.at("phases").at("total").as_double() > 0);
+}
+
+TEST_CASE("a member that dies is replaced and the run tells of it and gives the same bytes") {
+  const Workplace place;
+  const Finished run(place, {"run", "e.yaml", "output=here", "slots=1",
+                             "members.1.model.faults=[{kind: kill, phase: predict, at_batch: 7}]"});
+  CHECK(run.code == 0);
+  CHECK(contains(run.out(), "\n1 worker died and was replaced; 1 segment was handed out again\nreport: "));
+  CHECK(contains(run.err(), "2/2 members alive, 1 restart\n"));
+  const json::value report = place.report("here");
+  CHECK(report.at("faults").at("deaths") == 1);
+  CHECK(report.at("faults").at("restarts") == 1);
+  CHECK(report.at("members").at(1).at("generation") == 1);
+  CHECK(report.at("members").at(1).at("deaths") == 1);
+  CHECK(report.at("members").at(0).at("deaths") == 0);
+  REQUIRE(Finished(place, {"run", "e.yaml", "output=right"}).code == 0);
+  CHECK(different_results(place, "here", "right") == std::vector<std::string>{});
+}
+
+}  // namespace
+}  // namespace tutti::test
