@@ -1,5 +1,6 @@
 #include "common/doorbell.hpp"
 
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -9,14 +10,15 @@
 
 #include <tutti/error.hpp>
 
+#include "common/system_limits.hpp"
+
 namespace tutti {
 
 Doorbell Doorbell::create() {
   const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (fd < 0) {
     const int error = errno;
-    throw Error(ErrorKind::failed, "could not create an eventfd", std::strerror(error),
-                error == EMFILE || error == ENFILE ? "too many open files: raise 'ulimit -n'" : "");
+    throw Error(ErrorKind::failed, "could not create an eventfd", std::strerror(error), limit_hint(error));
   }
   return Doorbell(UniqueFd(fd));
 }
@@ -31,6 +33,11 @@ void Doorbell::silence() noexcept {
   std::uint64_t count = 0;
   while (::read(fd_.get(), &count, sizeof count) < 0 && errno == EINTR) {
   }
+}
+
+bool Doorbell::is_rung(int fd) noexcept {
+  pollfd bell{fd, POLLIN, 0};
+  return ::poll(&bell, 1, 0) == 1;
 }
 
 }  // namespace tutti

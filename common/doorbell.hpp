@@ -17,6 +17,9 @@ class Doorbell {
   /// Takes back what was rung, so that the next ring wakes again.
   void silence() noexcept;
 
+  /// Whether an eventfd holds a ring that nobody has taken back yet.
+  static bool is_rung(int fd) noexcept;
+
   int fd() const noexcept { return fd_.get(); }
   int release() noexcept { return fd_.release(); }
 

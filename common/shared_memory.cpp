@@ -13,6 +13,8 @@
 
 #include <tutti/error.hpp>
 
+#include "common/system_limits.hpp"
+
 namespace tutti {
 namespace {
 
@@ -53,8 +55,7 @@ MemoryFile MemoryFile::create(const std::string& tag) {
 #endif
   if (fd < 0) {
     const int error = errno;
-    fail(fmt::format("could not create shared memory '{}'", name), error,
-         error == EMFILE || error == ENFILE ? "too many open files: raise 'ulimit -n'" : "");
+    fail(fmt::format("could not create shared memory '{}'", name), error, limit_hint(error));
   }
   return MemoryFile(UniqueFd(fd));
 }

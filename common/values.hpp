@@ -25,8 +25,8 @@ enum class CombineRule : std::uint8_t {
   none,
 };
 
-/// What happens to a member whose workers die: `restart` and `degrade` replace them as long as the restart budget allows,
-/// and then end the run or go on without the member; `fail` ends the run at the first death.
+/// What happens to a member whose workers die: `restart` and `degrade` replace them as long as the restart budget
+/// allows, and then end the run or go on without the member; `fail` ends the run at the first death.
 enum class OnWorkerFailure : std::uint8_t { restart, degrade, fail };
 /// What happens to a segment that kills the workers that compute it.
 enum class OnPoison : std::uint8_t { set_aside, fail };

@@ -10,6 +10,8 @@
 
 #include <tutti/error.hpp>
 
+#include "common/system_limits.hpp"
+
 namespace tutti {
 
 UniqueFd make_checkpoint_file(bool on_disk) {
@@ -19,8 +21,7 @@ UniqueFd make_checkpoint_file(bool on_disk) {
     if (UniqueFd file(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)); file) return file;
   UniqueFd file(::memfd_create("tutti-checkpoint", MFD_CLOEXEC));
   if (!file)
-    throw Error(ErrorKind::failed, "could not create a checkpoint file", std::strerror(errno),
-                errno == EMFILE || errno == ENFILE ? "too many open files: raise 'ulimit -n'" : "");
+    throw Error(ErrorKind::failed, "could not create a checkpoint file", std::strerror(errno), limit_hint(errno));
   return file;
 }
 

@@ -11,8 +11,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 
 #include <tutti/error.hpp>
+
+#include "common/system_limits.hpp"
 
 extern char** environ;  // NOLINT: POSIX
 
@@ -24,10 +27,7 @@ constexpr auto P_PIDFD = static_cast<idtype_t>(3);
 #endif
 
 [[noreturn]] void fail(const std::string& what, int error) {
-  throw Error(ErrorKind::failed, what, std::strerror(error),
-              error == EMFILE || error == ENFILE ? "too many open files: raise 'ulimit -n'"
-              : error == EAGAIN                  ? "too many processes: raise 'ulimit -u' or the cgroup's pids.max"
-                                                 : "");
+  throw Error(ErrorKind::failed, what, std::strerror(error), limit_hint(error));
 }
 
 /// File actions and attributes, freed whatever happens.
@@ -140,6 +140,15 @@ void kill_group(int pid, int pidfd) noexcept {
   siginfo_t info{};
   if (::waitid(P_PIDFD, static_cast<id_t>(pidfd), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid)
     ::kill(-pid, SIGKILL);
+}
+
+bool is_stopped(int pid) {
+  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+  std::string text;
+  std::getline(file, text);
+  // The state stands behind the name in parentheses.
+  const std::size_t end = text.rfind(')');
+  return end != text.npos && end + 2 < text.size() && (text[end + 2] == 'T' || text[end + 2] == 't');
 }
 
 void send_signal(int pidfd, int signal) noexcept { ::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0); }

@@ -49,6 +49,9 @@ std::optional<ExitStatus> reap(int pidfd);
 /// where the child runs, or was reaped by somebody: only a child that waits for us keeps its number from others.
 void kill_group(int pid, int pidfd) noexcept;
 
+/// Whether a process was stopped by a signal or a debugger.
+bool is_stopped(int pid);
+
 /// Sends a signal; a process that has ended already is no error.
 void send_signal(int pidfd, int signal) noexcept;
 

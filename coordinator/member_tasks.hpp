@@ -53,8 +53,8 @@ class MemberTasks {
   std::optional<std::uint32_t> checkpoint() const noexcept { return safe_file_; }
   /// Whether no task of this training is safe yet, so that it begins anew after that state.
   bool begins() const noexcept { return begins_; }
-  /// Training begins anew. Returns the tasks that were not safe and need not be done again: an earlier training that was
-  /// broken off is taken up at its last checkpoint where a worker dies.
+  /// Training begins anew. Returns the tasks that were not safe and need not be done again: an earlier training that
+  /// was broken off is taken up at its last checkpoint where a worker dies.
   std::vector<std::uint64_t> begin_training();
 
  private:

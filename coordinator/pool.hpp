@@ -134,7 +134,7 @@ class Pool final : private WorkerListener {
   std::optional<std::promise<void>> started_;
   std::optional<std::promise<void>> command_;
   std::vector<std::string> command_texts_;  // by rank
-  FaultCounts told_counts_;  // what the status says of the supervisor's
+  FaultCounts told_counts_;                 // what the status says of the supervisor's
   std::uint64_t missed_wake_ups_ = 0;
   std::uint64_t stalls_ = 0;
   std::vector<int> abandoned_pids_;

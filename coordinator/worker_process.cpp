@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,7 +11,6 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <fstream>
 
 #include <boost/asio/post.hpp>
 
@@ -22,6 +20,7 @@
 #include "common/fault_point.hpp"
 #include "common/log.hpp"
 #include "common/spawn_contract.hpp"
+#include "common/system_limits.hpp"
 
 namespace tutti {
 namespace {
@@ -39,8 +38,7 @@ struct Pair {
 
 [[noreturn]] void fail(const char* what) {
   const int error = errno;
-  throw Error(ErrorKind::failed, fmt::format("could not create {}", what), std::strerror(error),
-              error == EMFILE || error == ENFILE ? "too many open files: raise 'ulimit -n'" : "");
+  throw Error(ErrorKind::failed, fmt::format("could not create {}", what), std::strerror(error), limit_hint(error));
 }
 
 Pair make_control_sockets() {
@@ -66,21 +64,6 @@ void take(boost::asio::posix::stream_descriptor& descriptor, UniqueFd fd) {
     throw Error(ErrorKind::failed, "could not watch a worker's descriptor", error.message(),
                 "raise fs.epoll.max_user_watches or 'ulimit -n'");
   fd.release();
-}
-
-/// Whether an eventfd holds a ring that nobody has taken yet.
-bool rung(int eventfd) {
-  pollfd bell{eventfd, POLLIN, 0};
-  return ::poll(&bell, 1, 0) == 1;
-}
-
-/// Whether a process was stopped by a signal or a debugger; its state stands behind its name in parentheses.
-bool is_stopped(int pid) {
-  std::ifstream file(fmt::format("/proc/{}/stat", pid));
-  std::string text;
-  std::getline(file, text);
-  const std::size_t end = text.rfind(')');
-  return end != text.npos && end + 2 < text.size() && (text[end + 2] == 'T' || text[end + 2] == 't');
 }
 
 /// The width of its answers is a worker's own word, and allocating more than there is would call the OOM killer.
@@ -323,14 +306,14 @@ void WorkerProcess::drain_completions() {
 int WorkerProcess::count_missed_wake_ups() {
   if (!alive_ || distrusted_ || !completions_) return 0;
   int missed = 0;
-  const bool completion_waits = completions_->ready() && !rung(completion_bell_.native_handle());
+  const bool completion_waits = completions_->ready() && !Doorbell::is_rung(completion_bell_.native_handle());
   if (completion_waits && completion_waited_) {
     ++missed;
     drain_completions();
   }
   completion_waited_ = completion_waits;
   const bool task_waits =
-      tasks_->unread() && tasks_->consumer_is_parked() && !rung(task_bell_.fd()) && !is_stopped(pid_);
+      tasks_->unread() && tasks_->consumer_is_parked() && !Doorbell::is_rung(task_bell_.fd()) && !is_stopped(pid_);
   if (task_waits && task_waited_) {
     ++missed;
     task_bell_.ring();

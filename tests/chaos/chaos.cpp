@@ -23,6 +23,7 @@ namespace {
 constexpr std::size_t kMembers = 4;
 constexpr std::size_t kImages = 8 * 60;  // 60 segments
 constexpr int kRunsPerPool = 12;
+constexpr std::uint64_t kEnough = 10;  // of what is found wrong: more of it says nothing new
 
 struct Order {
   double seconds = 20;
@@ -193,6 +194,7 @@ int run(const Order& order) {
       ++tally.left_behind;
       fmt::print("pool {}: before: {}\nafter: {}\n", tally.pools, before.text(), Census::now().text());
     }
+    if (tally.errors + tally.left_behind + tally.wrong_bytes >= kEnough) break;
     if (passed() - told > 60) {
       told = passed();
       print(order, tally, told);
@@ -224,6 +226,7 @@ int main(int argc, char** argv) {
   app.add_option("--spares", order.spares, "none, process or member")
       ->check(CLI::IsMember({"none", "process", "member"}))
       ->capture_default_str();
+  app.add_option("--worker", order.worker, "the program tutti-worker")->capture_default_str();
   app.add_flag("--verbose", order.verbose, "show what the pool says");
   CLI11_PARSE(app, argc, argv);
   return tutti::test::run(order);

@@ -1,22 +1,13 @@
 // Workers that die, hang, are stopped or write nonsense while there is work: the answers stay the same to the last bit,
 // the counts tell what happened, and nothing is left behind.
 #include <doctest/doctest.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstring>
-#include <fstream>
 #include <mutex>
 
-#include "common/atomic_file.hpp"
 #include "common/log.hpp"
-#include "common/random.hpp"
-#include "tests/common/temporary_folder.hpp"
 #include "tests/integration/pools.hpp"
 
 namespace tutti::test {
@@ -296,131 +287,6 @@ TEST_CASE("a spare that dies is told and missed by nobody") {
   const auto images = random_images(20);
   CHECK(ensemble.predict(view(images)).values == naive_mean(spec, images));
   CHECK(ensemble.status().faults.deaths == 0);
-}
-
-/// Makes the first worker that is started rogue, and all later ones honest.
-class OneRogue {
- public:
-  explicit OneRogue(const std::string& how) {
-    const std::string token = folder_ / "token";
-    std::ofstream(token) << "x";
-    ::setenv("TUTTI_ROGUE", how.c_str(), 1);
-    ::setenv("TUTTI_ROGUE_TOKEN", token.c_str(), 1);
-    ::setenv("TUTTI_REAL_WORKER", worker_program().c_str(), 1);
-  }
-  OneRogue(const OneRogue&) = delete;
-  OneRogue& operator=(const OneRogue&) = delete;
-  ~OneRogue() {
-    for (const char* name : {"TUTTI_ROGUE", "TUTTI_ROGUE_TOKEN", "TUTTI_REAL_WORKER"}) ::unsetenv(name);
-  }
-
- private:
-  TemporaryFolder folder_;
-};
-
-TEST_CASE("a worker that writes nonsense is killed and replaced and nothing of it is in the answer") {
-  const auto images = random_images(60);
-  const auto spec = fake_spec(2);
-  for (const std::string how : {"garbage", "no-hello", "order-of-coordinator", "no-width", "huge-width", "ready-twice",
-                                "done-unasked", "wrong-slot", "wrong-images", "later-generation", "twice",
-                                "nonsense-completions", "nonsense-tasks", "closes-ring", "closes-socket"}) {
-    CAPTURE(how);
-    const NothingLeft census;
-    const OneRogue rogue(how);
-    Ensemble ensemble(published(spec), with_worker(TUTTI_ROGUE_WORKER));
-    const auto answer = ensemble.predict(view(images)).values;
-    const Status status = ensemble.status();
-    CHECK(status.faults.violations == 1);
-    CHECK(status.faults.deaths == 1);
-    // The rogue's one answer before it was found out is the worker's own word; all others are right.
-    if (how != "twice" && how != "nonsense-tasks") CHECK(answer == naive_mean(spec, images));
-  }
-}
-
-/// A coordinator in a process of its own: runs `work`, whose result is its exit code.
-class Coordinator {
- public:
-  template <class RunWork>
-  explicit Coordinator(RunWork work) : pid_(::fork()) {
-    if (pid_ == 0) ::_exit(work());
-  }
-  Coordinator(const Coordinator&) = delete;
-  Coordinator& operator=(const Coordinator&) = delete;
-  ~Coordinator() {
-    if (!waited_) ::kill(pid_, SIGKILL);
-    if (!waited_) ::waitpid(pid_, nullptr, 0);
-  }
-  int pid() const { return pid_; }
-  int code() {
-    int status = 0;
-    ::waitpid(pid_, &status, 0);
-    waited_ = true;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  }
-
- private:
-  int pid_;
-  bool waited_ = false;
-};
-
-TEST_CASE("a machine that sleeps and wakes up kills no worker") {
-  auto spec = fake_spec(2);
-  for (std::size_t rank = 0; rank < 2; ++rank) fake_model(spec, rank).delay_us = 20'000;
-  spec.failure.progress = config::FailureSpec::Deadline::fixed;
-  spec.failure.progress_deadline = 1;
-  const auto images = random_images(400);
-  Coordinator coordinator([&] {
-    Ensemble ensemble(published(spec), with_worker());
-    if (ensemble.predict(view(images)).values != naive_mean(spec, images)) return 1;
-    const FaultCounts faults = ensemble.status().faults;
-    return faults.deaths > 0 ? 2 : faults.stalls == 0 ? 3 : 0;
-  });
-  std::vector<int> workers;
-  REQUIRE(happens([&] {
-    workers = children_of(coordinator.pid());
-    return workers.size() == 2;
-  }));
-  ::poll(nullptr, 0, 300);
-  for (const int worker : workers) ::kill(worker, SIGSTOP);
-  ::kill(coordinator.pid(), SIGSTOP);
-  ::poll(nullptr, 0, 2600);
-  // The coordinator first: it finds workers that have not moved for longer than their deadline.
-  ::kill(coordinator.pid(), SIGCONT);
-  ::poll(nullptr, 0, 100);
-  for (const int worker : workers) ::kill(worker, SIGCONT);
-  CHECK(coordinator.code() == 0);
-}
-
-TEST_CASE("a worker that does not even end by SIGKILL is left aside with its slots and named in the status") {
-  adopt_orphans();
-  auto spec = fake_spec(2);
-  spec.slots = 4;
-  fake_model(spec, 0).delay_us = 20'000;
-  spec.failure.progress = config::FailureSpec::Deadline::fixed;
-  spec.failure.progress_deadline = 0.5;
-  spec.failure.kill_deadline = 0.5;
-  const auto images = random_images(160);
-  Ensemble ensemble(published(spec), with_worker());
-  auto answer = ensemble.submit(view(images));
-  REQUIRE(happens([&] { return ensemble.status().members[0].segments_answered > 0; }));
-  const int pid = ensemble.status().members[0].pid;
-  // A tracer can hold a process in its exit, as a driver that hangs would.
-  if (::ptrace(PTRACE_SEIZE, pid, nullptr, PTRACE_O_TRACEEXIT) != 0) {
-    MESSAGE("SKIPPED: no tracing here");
-    return;
-  }
-  ::kill(pid, SIGSTOP);
-  CHECK(answer.get().values == naive_mean(spec, images));
-  const Status status = ensemble.status();
-  CHECK(status.faults.abandoned_pids == std::vector<int>{pid});
-  CHECK(status.faults.hangs == 1);
-  CHECK(status.members[0].generation == 1);
-  // It ends after all.
-  int state = 0;
-  REQUIRE(::waitpid(pid, &state, __WALL) == pid);
-  ::ptrace(PTRACE_DETACH, pid, nullptr, nullptr);
-  CHECK(happens([&] { return ensemble.status().faults.abandoned_pids.empty(); }));
-  CHECK(ensemble.predict(view(images)).values == naive_mean(spec, images));
 }
 
 }  // namespace

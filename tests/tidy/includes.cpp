@@ -51,7 +51,7 @@ const std::vector<Owner>& owners() {
       {"yaml-cpp/", {"config/"}},
       {"spdlog/", {"common/log.cpp"}},
       {"fmt/", {"common/", "config/", "images/", "merge/", "worker/", "coordinator/", "bench/", "tests/"}},
-      {"CLI/", {"coordinator/", "bench/"}},
+      {"CLI/", {"coordinator/", "bench/", "tests/chaos/"}},
       {"hwloc", {"coordinator/"}},
       {"torch/", torch},
       {"ATen/", torch},
