@@ -279,7 +279,9 @@ void WorkerProcess::drain_completions() {
   if (!completions_ || distrusted_) return;
   completions_->unpark();
   bool parked = false;
-  // A peer that publishes without end must not keep the loop: it has at most as many answers to give as slots.
+  // A peer that publishes without end must not keep the loop. An honest one has at most as many answers to give as there
+  // are slots, those counted that are handed out to it meanwhile: every task in flight or pending lies in a slot, and
+  // slots are filled anew by a posted submit() only.
   for (std::uint64_t left = 2 * channel_->layout().ring_capacity() + 1; left > 0; --left) {
     CompletionRecord record;
     const RingStatus status = completions_->pop(record);
