@@ -2,6 +2,7 @@
 // while it predicts and while it learns. The bytes are those of an undisturbed run, and nothing is left behind.
 // Needs a build with fault points.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <stdlib.h>
 
 #include <fstream>
