@@ -47,9 +47,9 @@ double kill_to_handed_out(Ensemble& ensemble, const std::vector<float>& pixels, 
 }
 
 void measure_handing_out(const std::string& name, const std::string& model, double gigabytes, int repeats) {
-  const ImageShape shape{1, 16, 16};
+  const ImageShape shape{3, 32, 32};
   const Spec spec = parse_spec(members_yaml(model, 1) + kPolicy +
-                               "input: {shape: [1, 16, 16]}\nsegment_images: 4\nbatch_images: 4\n");
+                               "input: {shape: [3, 32, 32]}\nsegment_images: 4\nbatch_images: 4\n");
   Ensemble ensemble(spec);
   const std::vector<float> pixels(400 * shape.elements(), 0.5F);
   std::vector<double> samples;
@@ -59,11 +59,11 @@ void measure_handing_out(const std::string& name, const std::string& model, doub
 
 /// Until the replacement's first answer.
 void measure_first_answer(const std::string& spares, int repeats) {
-  const ImageShape shape{1, 16, 16};
+  const ImageShape shape{3, 32, 32};
   const Spec spec = parse_spec(members_yaml("{kind: small-cnn}", 2) + kPolicy +
-                               "input: {shape: [1, 16, 16]}\nsegment_images: 4\nbatch_images: 4\nspares: " + spares);
+                               "input: {shape: [3, 32, 32]}\nsegment_images: 4\nbatch_images: 4\nspares: " + spares);
   Ensemble ensemble(spec);
-  const std::vector<float> pixels(40000 * shape.elements(), 0.5F);
+  const std::vector<float> pixels(8000 * shape.elements(), 0.5F);
   std::vector<double> samples;
   for (int i = 0; i < repeats; ++i) {
     // Long enough for a new spare to be warm.
@@ -85,10 +85,10 @@ void measure_first_answer(const std::string& spares, int repeats) {
 
 /// The others' rate while m0 is being replaced, as a share of their rate before, in pairs.
 void measure_others(int repeats) {
-  const Spec spec = parse_spec(members_yaml("{kind: fake, delay_us: 1000, load_delay_us: 300000}", 3) + kPolicy +
-                               "input: {shape: [1, 1, 1]}\nsegment_images: 1\nbatch_images: 1\nslots: 512\n");
+  const Spec spec = parse_spec(members_yaml("{kind: fake, delay_ms: 5, load_delay_ms: 300}", 3) + kPolicy +
+                               "input: {shape: [1, 1, 1]}\nsegment_images: 1\nbatch_images: 1\nslots: 64\n");
   Ensemble ensemble(spec);
-  const std::vector<float> pixels(4000, 0.5F);
+  const std::vector<float> pixels(300, 0.5F);
   const auto others = [&] {
     const Status status = ensemble.status();
     return status.members[1].segments_answered + status.members[2].segments_answered;
@@ -114,9 +114,9 @@ void measure_others(int repeats) {
 
 /// The whole run with one kill in its middle against the same without, in pairs, and what may explain the difference.
 void measure_run(int repeats) {
-  const ImageShape shape{1, 28, 28};
+  const ImageShape shape{3, 32, 32};
   const Spec spec = parse_spec(members_yaml("{kind: small-cnn}", 2) + kPolicy +
-                               "input: {shape: [1, 28, 28]}\nsegment_images: 200\nbatch_images: 20\n");
+                               "input: {shape: [3, 32, 32]}\nsegment_images: 200\nbatch_images: 20\n");
   Ensemble ensemble(spec);
   const std::vector<float> pixels(20000 * shape.elements(), 0.5F);
   const Images images{std::span<const float>(pixels), shape};
@@ -160,9 +160,9 @@ int main(int argc, char** argv) {
   try {
     print_certificate(repeats);
     print_header();
-    measure_handing_out("fake worker (3 MB)", "{kind: fake, delay_us: 1000}", 0, repeats);
+    measure_handing_out("fake worker (3 MB)", "{kind: fake, delay_ms: 1}", 0, repeats);
     measure_handing_out("small-cnn worker", "{kind: small-cnn}", 0.2, repeats);
-    measure_handing_out("mlp worker of 1 GB", "{kind: mlp, layers: [16384, 15360, 10]}", 1.2, repeats);
+    measure_handing_out("mlp worker of 1 GB", "{kind: mlp, layers: [16384, 13312, 10]}", 1.2, repeats);
     for (const char* spares : {"none", "process", "member"}) measure_first_answer(spares, repeats);
     measure_others(repeats);
     measure_run(repeats);

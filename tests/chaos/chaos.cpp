@@ -67,14 +67,14 @@ config::EnsembleSpec spec_for(const Order& order) {
     if (order.members == "fake")
       fake_model(spec, rank).delay_us = 300;
     else
-      member.model.kind = SmallCnnModel{4};
+      member.model.kind = SmallCnnModel{4};  // its input is fixed
     member.train.epochs = 1;
     member.train.batch_images = 4;
     member.train.learning_rate = 0.125;
   }
   spec.threads = 1;
   spec.slots = 4;
-  spec.input.shape = spec.train_input.shape = {1, 8, 8};
+  spec.input.shape = spec.train_input.shape = order.members == "fake" ? ImageShape{1, 8, 8} : ImageShape{3, 32, 32};
   spec.failure.restart_limit.reset();
   spec.failure.poison_limit.reset();
   spec.failure.back_off = 0.001;
