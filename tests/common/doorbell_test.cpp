@@ -32,6 +32,19 @@ TEST_CASE("a doorbell is heard until it is silenced") {
   CHECK(rung(bell));
 }
 
+TEST_CASE("whoever holds the descriptor can see whether a ring was taken back") {
+  Doorbell bell = Doorbell::create();
+  const Doorbell peer(UniqueFd(::fcntl(bell.fd(), F_DUPFD_CLOEXEC, 0)));
+  CHECK_FALSE(Doorbell::is_rung(bell.fd()));
+  bell.ring();
+  CHECK(Doorbell::is_rung(bell.fd()));
+  CHECK(Doorbell::is_rung(peer.fd()));
+  CHECK(Doorbell::is_rung(bell.fd()));  // looking takes nothing back
+  bell.silence();
+  CHECK_FALSE(Doorbell::is_rung(bell.fd()));
+  CHECK_FALSE(Doorbell::is_rung(peer.fd()));
+}
+
 TEST_CASE("silencing a doorbell that was not rung does not wait") {
   Doorbell bell = Doorbell::create();
   bell.silence();

@@ -163,6 +163,28 @@ TEST_CASE("an end believes its own index and not what the peer wrote over it") {
   CHECK(record == Quad::of(0));
 }
 
+TEST_CASE("each end can see without touching it whether something waits in the ring") {
+  RingMemory memory(4);
+  RingProducer<Quad> producer(memory.place());
+  RingConsumer<Quad> consumer(memory.place());
+  CHECK_FALSE(producer.unread());
+  CHECK_FALSE(consumer.ready());
+  Quad record;
+  for (std::uint64_t n = 0; n < 10; ++n) {
+    REQUIRE(producer.push(Quad::of(2 * n)) == RingStatus::ok);
+    REQUIRE(producer.push(Quad::of(2 * n + 1)) == RingStatus::ok);
+    for (std::uint64_t left = 2; left > 0; --left) {
+      CHECK(producer.unread());
+      CHECK(consumer.ready());
+      CHECK(consumer.ready());
+      REQUIRE(consumer.pop(record) == RingStatus::ok);
+      CHECK(record == Quad::of(2 * n + 2 - left));
+    }
+    CHECK_FALSE(producer.unread());
+    CHECK_FALSE(consumer.ready());
+  }
+}
+
 TEST_CASE("parking is seen by the producer until the consumer takes it back") {
   RingMemory memory(2);
   const RingProducer<Quad> producer(memory.place());

@@ -17,6 +17,7 @@
 #include "coordinator/exit_status.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/limited_files.hpp"
+#include "tests/common/temporary_folder.hpp"
 
 namespace tutti::test {
 namespace {
@@ -69,6 +70,28 @@ TEST_CASE("a child that runs is not reaped and ends when it is told") {
   CHECK(std::get<Signaled>(end_of(sleeper)).signal == SIGTERM);
   send_signal(sleeper.pidfd(), SIGTERM);  // gone: no error
   end_of(child);
+}
+
+TEST_CASE("a child that was stopped is told from one that runs and from one that is gone") {
+  // A name as bad as a name can be: the state stands behind the last parenthesis.
+  const TemporaryFolder folder;
+  const auto program = folder / "a ) T (";
+  std::filesystem::copy_file("/bin/sleep", program);
+  const Child child = Child::spawn({program, {"1000"}, {}, {-1, 1, 2}});
+  CHECK_FALSE(is_stopped(child.pid()));
+  ::kill(child.pid(), SIGSTOP);
+  siginfo_t info{};
+  REQUIRE(::waitid(P_PID, static_cast<id_t>(child.pid()), &info, WSTOPPED | WNOWAIT) == 0);
+  CHECK(is_stopped(child.pid()));
+  ::kill(child.pid(), SIGCONT);
+  REQUIRE(::waitid(P_PID, static_cast<id_t>(child.pid()), &info, WCONTINUED) == 0);
+  CHECK_FALSE(is_stopped(child.pid()));
+  send_signal(child.pidfd(), SIGKILL);
+  pollfd end{child.pidfd(), POLLIN, 0};
+  REQUIRE(::poll(&end, 1, 60'000) == 1);
+  CHECK_FALSE(is_stopped(child.pid()));  // it waits to be reaped
+  REQUIRE(reap(child.pidfd()));
+  CHECK_FALSE(is_stopped(child.pid()));
 }
 
 TEST_CASE("a child that somebody else reaped is gone unseen") {

@@ -1,0 +1,25 @@
+// What to raise, for each reason why the system refuses something.
+#include "common/system_limits.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cerrno>
+
+namespace tutti::test {
+namespace {
+
+TEST_CASE("each limit of the system is named with what raises it") {
+  CHECK(limit_hint(EMFILE) == "too many open files: raise 'ulimit -n'");
+  CHECK(limit_hint(ENFILE) == "too many open files on this machine: raise the sysctl fs.file-max");
+  CHECK(limit_hint(EAGAIN) == "too many processes: raise 'ulimit -u' or the cgroup's pids.max");
+}
+
+TEST_CASE("what is no limit has no hint") {
+  for (const int error : {0, EPERM, ENOENT, ENOMEM, ENOSPC, EIO, -1}) {
+    CAPTURE(error);
+    CHECK(limit_hint(error).empty());
+  }
+}
+
+}  // namespace
+}  // namespace tutti::test
