@@ -3,6 +3,8 @@
 #include <cassert>
 #include <utility>
 
+#include "common/fault_point.hpp"
+
 namespace tutti {
 
 Exchange::Exchange(std::byte* arena, const ArenaLayout& layout, Submit submit)
@@ -49,6 +51,7 @@ Exchange::Step Exchange::step(const std::shared_ptr<Stream>& stream) {
       } releaser{*this, finished.segment.slot};
       const Inside inside(*this);
       stream->work.deliver(finished);
+      fault_point("coordinator.segment_delivered");
       return Step::progressed;
     }
     const bool in_flight = stream->delivered < stream->filled;

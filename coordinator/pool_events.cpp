@@ -81,6 +81,7 @@ void Pool::on_completion(WorkerProcess& worker, const CompletionRecord& record) 
 void Pool::on_done(WorkerProcess& worker, const control::Done& done) {
   if (over()) return;
   if (!roster_.is_worker(worker)) return worker.violate("it answered a command that it was not given");
+  fault_point("coordinator.command_answered");
   int& expected = prepare_answers_[worker.rank()];
   if (expected > 0 && --expected > 0 && done.problem.empty()) return;
   supervisor_.done(worker.rank(), done, Clock::now());
@@ -215,7 +216,10 @@ void Pool::perform(const action::Prepare& prepare) {
   if (prepare.begin) worker.send(control::BeginTraining{});
 }
 
-void Pool::perform(const action::Tell& tell) { roster_.worker(tell.rank)->send_text(command_texts_[tell.rank]); }
+void Pool::perform(const action::Tell& tell) {
+  roster_.worker(tell.rank)->send_text(command_texts_[tell.rank]);
+  fault_point("coordinator.command_sent");
+}
 
 void Pool::perform(const action::HandOut& hand_out) {
   roster_.worker(hand_out.rank)->hand_out(hand_out.task);

@@ -57,9 +57,12 @@ std::vector<std::string> train(Ensemble& ensemble) {
   return weights;
 }
 
+/// Only a spare is told to open its libraries early, and only for a model that has some: tests/torch kills it there.
+bool only_of_spares(std::string_view point) { return contains(std::string(point), "preload"); }
+
 bool only_in_training(std::string_view point) {
   return contains(std::string(point), "checkpoint") || contains(std::string(point), "training") ||
-         contains(std::string(point), "save") || contains(std::string(point), "restored");
+         contains(std::string(point), "save") || contains(std::string(point), "restore");
 }
 
 TEST_CASE("a worker that is killed at any step of its life changes no bit of a prediction") {
@@ -67,7 +70,7 @@ TEST_CASE("a worker that is killed at any step of its life changes no bit of a p
   const auto spec = spec_of_two();
   const auto expected = naive_mean(spec, images);
   for (const std::string_view point : kWorkerFaultPoints) {
-    if (only_in_training(point)) continue;
+    if (only_in_training(point) || only_of_spares(point)) continue;
     for (const int visit : {1, 2}) {
       CAPTURE(point);
       CAPTURE(visit);
@@ -91,9 +94,11 @@ TEST_CASE("a worker that is killed at any step of its life changes no bit of a t
     expected = train(calm);
   }
   for (const std::string_view point : kWorkerFaultPoints) {
+    if (only_of_spares(point)) continue;
     // A checkpoint is read by a replacement alone: that there is one, another death has seen to.
     fake_model(spec, 0).faults.clear();
-    if (point == "worker.restored") fake_model(spec, 0).faults = {{FaultKind::kill, FaultPhase::train, 15}};
+    if (contains(std::string(point), "restore"))
+      fake_model(spec, 0).faults = {{FaultKind::kill, FaultPhase::train, 15}};
     for (const int visit : {1, 2, 5}) {
       CAPTURE(point);
       CAPTURE(visit);

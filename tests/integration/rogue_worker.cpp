@@ -60,12 +60,32 @@ void say(const std::string& line) { (void)!::write(STDOUT_FILENO, line.data(), l
   std::exit(9);
 }
 
+/// Answers everything, and the coordinator is never told.
+[[noreturn]] void answer_in_silence(RingConsumer<TaskRecord>& tasks, RingProducer<CompletionRecord>& completions) {
+  for (;;) {
+    const TaskRecord task = first_task(tasks, kTaskBellFd);
+    completions.push({task.sequence, task.segment, task.generation, task.slot, task.images});
+  }
+}
+
+/// Takes the first ring back and sleeps on, as if it had never come.
+void sleep_through_the_bell(RingConsumer<TaskRecord>& tasks) {
+  tasks.park();
+  pollfd end{kTaskBellFd, POLLIN, 0};
+  ::poll(&end, 1, -1);
+  Doorbell bell{UniqueFd(::dup(kTaskBellFd))};
+  bell.silence();
+  ::poll(&end, 1, -1);
+}
+
 void misbehave(const std::string& how, const control::Start& start) {
   const ChannelLayout layout{start.arena.slots, start.arena.images, start.width};
   const Channel channel(MemoryFile(UniqueFd(kChannelFd)), layout);
   RingConsumer<TaskRecord> tasks(channel.tasks());
   RingProducer<CompletionRecord> completions(channel.completions());
   Doorbell bell{UniqueFd(kCompletionBellFd)};
+  if (how == "answers-in-silence") answer_in_silence(tasks, completions);
+  if (how == "sleeps-through-the-bell") sleep_through_the_bell(tasks);
   TaskRecord task = first_task(tasks, kTaskBellFd);
   if (how == "answers-and-exits") {
     first_task(tasks, kTaskBellFd);  // the second is there, and stays unanswered

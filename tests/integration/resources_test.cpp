@@ -1,0 +1,132 @@
+// Pools that run into a limit of the system, or sleep through a bell, while there is work.
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <mutex>
+
+#include "common/log.hpp"
+#include "tests/common/limited_files.hpp"
+#include "tests/common/small_disk.hpp"
+#include "tests/common/temporary_folder.hpp"
+#include "tests/integration/pools.hpp"
+
+namespace tutti::test {
+namespace {
+
+/// The lines that are logged while it lives.
+class Lines {
+ public:
+  Lines() {
+    log::set_output([this](log::Level, std::string_view line) {
+      const std::lock_guard lock(mutex_);
+      lines_.emplace_back(line);
+    });
+  }
+  Lines(const Lines&) = delete;
+  Lines& operator=(const Lines&) = delete;
+  ~Lines() { log::set_output({}); }
+  std::vector<std::string> with(std::string_view part) const {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> found;
+    for (const std::string& line : lines_)
+      if (contains(line, part)) found.push_back(line);
+    return found;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<std::string> lines_;
+};
+
+TEST_CASE("a replacement that cannot be started for want of descriptors is told with a way out and tried again") {
+  const NothingLeft census;
+  auto spec = fake_spec(2);
+  spec.failure.restart_limit.reset();
+  const auto images = random_images(800);
+  const auto expected = naive_mean(spec, images);
+  fake_model(spec, 0).delay_us = 1000;
+  const Lines lines;
+  Ensemble ensemble(published(spec), with_worker());
+  auto answer = ensemble.submit(view(images));
+  REQUIRE(happens([&] { return ensemble.status().members[1].segments_answered > 0; }));
+  {
+    const NoMoreFiles limit;
+    ::kill(ensemble.status().members[1].pid, SIGKILL);
+    REQUIRE(happens([&] { return !lines.with("ulimit -n").empty(); }));
+  }
+  CHECK(answer.get().values == expected);
+  const auto refused = lines.with("ulimit -n");
+  CHECK(refused.front().starts_with("m1 on cpu: could not "));
+  CHECK(contains(refused.front(), "(Too many open files); replacement in "));
+  CHECK(refused.front().ends_with(" (too many open files: raise 'ulimit -n')"));
+  CHECK(lines.with("m1 on cpu died: killed by SIGKILL").size() == 1);
+  const Status status = ensemble.status();
+  CHECK(status.state == PoolState::ready);
+  CHECK(status.members[1].generation == 1 + refused.size());
+  CHECK(status.members[0].deaths == 0);
+}
+
+/// Runs in a child. Exit status: 0 as wished, else what failed.
+int train_on_small_disk(const std::filesystem::path& disk, const std::filesystem::path& weights) {
+  if (!mount_small_disk(disk)) return kNoSmallDisk;
+  ::setenv("TMPDIR", disk.c_str(), 1);
+  constexpr ImageShape kLarge{1, 128, 128};  // 256 KiB of weights
+  auto spec = fake_spec(2);
+  spec.input.shape = kLarge;
+  spec.checkpoint_segments = 1;
+  ListSource source(random_images(24, 1, kLarge), std::vector<std::int64_t>(24, 1), kLarge);
+  Ensemble ensemble(published(spec), with_worker());
+  const auto error = error_of([&] { ensemble.train(source, weights); });
+  if (!error || error->kind() != ErrorKind::failed) return 1;
+  std::fprintf(stderr, "%s\n%s\n", error->message().c_str(), error->hint().c_str());
+  if (!contains(error->message(), "could not write a checkpoint of 'm")) return 2;
+  return contains(error->hint(), "free space in " + disk.string() + ":") ? 0 : 3;
+}
+
+TEST_CASE("a training whose checkpoints fill the disk ends with the name of the folder and writes no weights") {
+  const TemporaryFolder disk;
+  const TemporaryFolder weights;
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(train_on_small_disk(disk.path(), weights.path()));
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == kNoSmallDisk) {
+    std::puts("SKIPPED: a small disk cannot be mounted here");
+    return;
+  }
+  CHECK(WEXITSTATUS(status) == 0);
+  CHECK(weights.names().empty());
+}
+
+/// One rogue member that answers zeros, and how often somebody was found asleep over a full ring.
+std::uint64_t missed_wake_ups(const std::string& how, std::size_t count) {
+  ::setenv("TUTTI_ROGUE", how.c_str(), 1);
+  const Lines lines;
+  auto spec = fake_spec(1);
+  const auto images = random_images(count);
+  Ensemble ensemble(published(spec), with_worker(TUTTI_ROGUE_WORKER));
+  CHECK(ensemble.predict(view(images)).values == std::vector<float>(count * 4));
+  const Status status = ensemble.status();
+  CHECK(status.faults.deaths == 0);
+  CHECK(lines.with("m0 on cpu: 1 missed wake-ups").size() == status.faults.missed_wake_ups);
+  return status.faults.missed_wake_ups;
+}
+
+TEST_CASE("an answer that no bell was rung for is found all the same and counted") {
+  const NothingLeft census;
+  CHECK(missed_wake_ups("answers-in-silence", 8) == 1);
+  CHECK(missed_wake_ups("answers-in-silence", 40) >= 3);  // five segments in two slots
+}
+
+TEST_CASE("a worker that slept through its bell is woken again and counted") {
+  const NothingLeft census;
+  CHECK(missed_wake_ups("sleeps-through-the-bell", 8) == 1);
+}
+
+}  // namespace
+}  // namespace tutti::test
