@@ -191,9 +191,11 @@ bool Supervisor::blame(std::uint64_t number, const Fault& fault, std::string& ne
   const std::string blamed = fmt::format("{} has killed {} worker{} that computed nothing else", name, segment.deaths,
                                          segment.deaths == 1 ? "" : "s");
   if (train || setting_.policy.on_poison == OnPoison::fail) {
-    fail(Error(ErrorKind::failed, error_of(fault).message(), blamed,
-               train ? "look at its images and their labels: a training cannot go on without them"
-                     : "look at these images; 'on_poison: set_aside' goes on without them"));
+    // A worker that knew what to do said so.
+    const std::string hint = fault.kind == Fault::Kind::failed ? hint_of(fault) : "";
+    const char* suspicion = train ? "look at its images and their labels: a training cannot go on without them"
+                                  : "look at these images; 'on_poison: set_aside' goes on without them";
+    fail(Error(ErrorKind::failed, error_of(fault).message(), blamed, hint.empty() ? suspicion : hint));
     return false;
   }
   set_aside(number);

@@ -311,7 +311,8 @@ int WorkerProcess::count_missed_wake_ups() {
   const bool completion_waits = completions_->ready() && !Doorbell::is_rung(completion_bell_.native_handle());
   if (completion_waits && completion_waited_) {
     ++missed;
-    drain_completions();
+    // Later: whoever waits for the answer shall find it counted.
+    boost::asio::post(loop_, [self = shared_from_this()] { self->drain_completions(); });
   }
   completion_waited_ = completion_waits;
   const bool task_waits =

@@ -74,15 +74,15 @@ TEST_CASE("a replacement that cannot be started for want of descriptors is told 
 int train_on_small_disk(const std::filesystem::path& disk, const std::filesystem::path& weights) {
   if (!mount_small_disk(disk)) return kNoSmallDisk;
   ::setenv("TMPDIR", disk.c_str(), 1);
-  constexpr ImageShape kLarge{1, 128, 128};  // 256 KiB of weights
   auto spec = fake_spec(2);
-  spec.input.shape = kLarge;
+  for (std::size_t rank = 0; rank < 2; ++rank) fake_model(spec, rank).classes = 1 << 16;  // 256 KiB of weights
   spec.checkpoint_segments = 1;
-  ListSource source(random_images(24, 1, kLarge), std::vector<std::int64_t>(24, 1), kLarge);
-  Ensemble ensemble(published(spec), with_worker());
+  ListSource source(random_images(24), std::vector<std::int64_t>(24, 1));
+  Options options = with_worker();
+  options.training = true;
+  Ensemble ensemble(published(spec), options);
   const auto error = error_of([&] { ensemble.train(source, weights); });
   if (!error || error->kind() != ErrorKind::failed) return 1;
-  std::fprintf(stderr, "%s\n%s\n", error->message().c_str(), error->hint().c_str());
   if (!contains(error->message(), "could not write a checkpoint of 'm")) return 2;
   return contains(error->hint(), "free space in " + disk.string() + ":") ? 0 : 3;
 }
@@ -125,7 +125,10 @@ TEST_CASE("an answer that no bell was rung for is found all the same and counted
 
 TEST_CASE("a worker that slept through its bell is woken again and counted") {
   const NothingLeft census;
-  CHECK(missed_wake_ups("sleeps-through-the-bell", 8) == 1);
+  // Twice where the task was there before it first went to sleep, and no bell was needed.
+  const std::uint64_t missed = missed_wake_ups("sleeps-through-the-bell", 8);
+  CHECK(missed >= 1);
+  CHECK(missed <= 2);
 }
 
 }  // namespace

@@ -21,12 +21,16 @@ namespace {
   for (;;) ::pause();
 }
 
+/// Waits for the bell, and leaves when the coordinator says something: it can only be that the end has come.
+void wait_for(int bell) {
+  std::array<pollfd, 2> ends{{{bell, POLLIN, 0}, {kControlFd, POLLIN, 0}}};
+  ::poll(ends.data(), ends.size(), -1);
+  if (ends[1].revents != 0) ::_exit(0);
+}
+
 TaskRecord first_task(RingConsumer<TaskRecord>& tasks, int bell) {
   TaskRecord task;
-  for (tasks.park(); tasks.pop(task) != RingStatus::ok;) {
-    pollfd end{bell, POLLIN, 0};
-    ::poll(&end, 1, -1);
-  }
+  for (tasks.park(); tasks.pop(task) != RingStatus::ok;) wait_for(bell);
   return task;
 }
 
@@ -60,22 +64,27 @@ void say(const std::string& line) { (void)!::write(STDOUT_FILENO, line.data(), l
   std::exit(9);
 }
 
-/// Answers everything, and the coordinator is never told.
+/// Answers everything, and tells nobody.
 [[noreturn]] void answer_in_silence(RingConsumer<TaskRecord>& tasks, RingProducer<CompletionRecord>& completions) {
+  Doorbell bell{UniqueFd(kTaskBellFd)};
   for (;;) {
     const TaskRecord task = first_task(tasks, kTaskBellFd);
     completions.push({task.sequence, task.segment, task.generation, task.slot, task.images});
+    bell.silence();
   }
 }
 
-/// Takes the first ring back and sleeps on, as if it had never come.
-void sleep_through_the_bell(RingConsumer<TaskRecord>& tasks) {
+/// Takes the first ring back and sleeps on, as if it had never come; answers what it is woken for once more.
+[[noreturn]] void sleep_through_the_bell(RingConsumer<TaskRecord>& tasks, RingProducer<CompletionRecord>& completions,
+                                         Doorbell& completion_bell) {
+  Doorbell bell{UniqueFd(kTaskBellFd)};
   tasks.park();
-  pollfd end{kTaskBellFd, POLLIN, 0};
-  ::poll(&end, 1, -1);
-  Doorbell bell{UniqueFd(::dup(kTaskBellFd))};
+  wait_for(kTaskBellFd);
   bell.silence();
-  ::poll(&end, 1, -1);
+  wait_for(kTaskBellFd);
+  answer(completions, first_task(tasks, kTaskBellFd), completion_bell);
+  bell.silence();
+  for (;;) wait_for(kTaskBellFd);
 }
 
 void misbehave(const std::string& how, const control::Start& start) {
@@ -85,7 +94,7 @@ void misbehave(const std::string& how, const control::Start& start) {
   RingProducer<CompletionRecord> completions(channel.completions());
   Doorbell bell{UniqueFd(kCompletionBellFd)};
   if (how == "answers-in-silence") answer_in_silence(tasks, completions);
-  if (how == "sleeps-through-the-bell") sleep_through_the_bell(tasks);
+  if (how == "sleeps-through-the-bell") sleep_through_the_bell(tasks, completions, bell);
   TaskRecord task = first_task(tasks, kTaskBellFd);
   if (how == "answers-and-exits") {
     first_task(tasks, kTaskBellFd);  // the second is there, and stays unanswered
