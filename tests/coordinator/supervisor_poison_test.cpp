@@ -102,6 +102,21 @@ TEST_CASE("with on_poison fail or in training a segment that kills ends the pool
   }
 }
 
+TEST_CASE("a worker that says what to do about its failure is believed more than its segment is suspected") {
+  auto setting = with_policy(OnWorkerFailure::restart, 5, 1);
+  setting.policy.poison_limit = 1;
+  Rig rig = Rig::running(setting);
+  rig.begin_training();
+  rig.open(TaskKind::train);
+  die_again(rig, 0);
+  rig.done(0);
+  rig.take();
+  const control::Failure words{"could not write a checkpoint of 'm0'", "free space in /tmp", false};
+  rig.supervisor.gone(0, {"exited with code 1", false, words}, rig.now);
+  CHECK(rig.take() == Texts{"fail: m0 on cpu:0 failed on segment 100: could not write a checkpoint of 'm0'"});
+  CHECK(rig.error->hint() == "free space in /tmp");
+}
+
 TEST_CASE("without a poison limit nothing is suspected and every death uses the budget") {
   auto setting = with_policy(OnWorkerFailure::restart, 2, 1);
   setting.policy.poison_limit.reset();
