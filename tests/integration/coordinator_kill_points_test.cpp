@@ -127,6 +127,11 @@ const std::set<std::string_view> kOnlyInRuns{"coordinator.journal_written", "coo
                                              "coordinator.results_in_place", "coordinator.report_written",
                                              "coordinator.journal_removed"};
 
+// Steps before which segments were journaled: they are not computed again.
+const std::set<std::string_view> kJournaled{"coordinator.journal_written", "coordinator.segment_delivered",
+                                            "coordinator.results_begun", "coordinator.results_in_place",
+                                            "coordinator.report_written"};
+
 TEST_CASE("a run whose program is killed at any step takes its workers along and goes on to the same bytes") {
   const Workplace place(kThreeFakes);
   REQUIRE(Finished(place, {"train", "e.yaml"}).code == 0);
@@ -138,6 +143,8 @@ TEST_CASE("a run whose program is killed at any step takes its workers along and
       const bool died = dies_at(place, point, visit, with_deaths({"run", "e.yaml", "output=here"}, point, "predict"));
       CHECK(died == !(is_in(kOnlyInTraining, point) || (visit > 1 && is_in(kOnce, point))));
       check_goes_on(place);
+      if (died && is_in(kJournaled, point))
+        CHECK(place.report("here").at_pointer("/finished/resumed").as_int64() >= visit);
       std::filesystem::remove_all(place / "here");
     }
 }
