@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <utility>
 
 #include <boost/asio/post.hpp>
 
@@ -205,15 +206,19 @@ void WorkerProcess::hung_up() {
 }
 
 void WorkerProcess::greet_back() {
-  if (load_wanted_) return load();
+  if (load_wanted_) return send_load();
   // A fake member has no libraries to open.
   if (!std::holds_alternative<FakeModel>(setting_.plan->request.model))
     send(control::Preload{setting_.plan->request.cuda});
 }
 
+// A spare that is to hold its member may be loading it already when it takes over: a second order would kill it.
 void WorkerProcess::load() {
-  load_wanted_ = true;
-  if (!greeted_) return;
+  if (std::exchange(load_wanted_, true)) return;
+  if (greeted_) send_load();
+}
+
+void WorkerProcess::send_load() {
   send_text(load_);
   fault_point("coordinator.load_sent");
 }
@@ -279,9 +284,9 @@ void WorkerProcess::drain_completions() {
   if (!completions_ || distrusted_) return;
   completions_->unpark();
   bool parked = false;
-  // A peer that publishes without end must not keep the loop. An honest one has at most as many answers to give as there
-  // are slots, those counted that are handed out to it meanwhile: every task in flight or pending lies in a slot, and
-  // slots are filled anew by a posted submit() only.
+  // A peer that publishes without end must not keep the loop. An honest one has at most as many answers to give as
+  // there are slots, those counted that are handed out to it meanwhile: every task in flight or pending lies in a slot,
+  // and slots are filled anew by a posted submit() only.
   for (std::uint64_t left = 2 * channel_->layout().ring_capacity() + 1; left > 0; --left) {
     CompletionRecord record;
     const RingStatus status = completions_->pop(record);

@@ -59,7 +59,7 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
 
   /// Starts the process and begins to listen. Throws Error(failed).
   void spawn();
-  /// Lets a spare that waits load its member.
+  /// Lets a spare that waits load its member; nothing where it was told already.
   void load();
   /// Gives the channel its size and memory, and tells the worker to begin. Throws Error(failed) for want of memory.
   void start(const control::Start& start);
@@ -105,6 +105,7 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   Read read_control();
   void obey(const control::Message& message);
   void greet_back();
+  void send_load();
   void hung_up();
   Read read_lines(Descriptor& pipe, LineReader& lines);
   void exited();

@@ -97,7 +97,12 @@ void Session::score(std::uint64_t images, std::uint64_t known, Sink* next, const
 
 void Session::measure(const std::function<void()>& work) {
   const Status before = ensemble_->status();
-  work();
+  try {
+    work();
+  } catch (...) {
+    add_speeds(report_, before, ensemble_->status());  // what was computed until then
+    throw;
+  }
   add_speeds(report_, before, ensemble_->status());
 }
 

@@ -141,6 +141,7 @@ segment_images: 20
   CHECK(report.at("interrupted_by") == "SIGINT");
   CHECK(report.at("finished").is_null());
   CHECK(report.at_pointer("/members/0/epochs").as_array().size() >= 2);
+  CHECK(report.at_pointer("/members/0/images").to_number<std::uint64_t>() >= 100);
   CHECK(report.at_pointer("/members/0/weights").is_null());
   CHECK_FALSE(place.has("a.safetensors"));
   CHECK(children_of(::getpid()).empty());

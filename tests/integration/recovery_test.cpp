@@ -272,6 +272,21 @@ TEST_CASE("spares take over and are replaced themselves") {
   }
 }
 
+TEST_CASE("a spare that is still loading takes over and is told to load once") {
+  const NothingLeft census;
+  auto spec = fake_spec(1);
+  fake_model(spec, 0).load_delay_us = 500'000;
+  spec.failure.spares = Spares::member;
+  Ensemble ensemble(published(spec), with_worker());
+  REQUIRE(happens([] { return children_of(::getpid()).size() == 2; }));
+  const auto images = random_images(80);
+  ensemble.predict(view(images));  // by now the spare has said hello
+  ::kill(ensemble.status().members[0].pid, SIGKILL);
+  CHECK(happens([&] { return ensemble.status().faults.deaths > 0; }));
+  CHECK(ensemble.predict(view(images)).values == naive_mean(spec, images));
+  CHECK(ensemble.status().faults.deaths == 1);
+}
+
 TEST_CASE("a spare that dies is told and missed by nobody") {
   const NothingLeft census;
   const Lines lines;
