@@ -254,6 +254,12 @@ void Pool::perform(const action::CommandDone& done) {
   command_.reset();
 }
 
+// The counts first: whoever is woken by the error and looks at the status finds them complete.
+void Pool::perform(const action::Fail& fail) {
+  refresh_status();
+  fail_on_loop(fail.error);
+}
+
 void Pool::perform(const action::Say& say) { log::warning("{}", say.line); }
 
 }  // namespace tutti
