@@ -59,15 +59,18 @@ std::vector<std::string> train(Ensemble& ensemble) {
 
 bool only_in_training(std::string_view point) {
   return contains(std::string(point), "checkpoint") || contains(std::string(point), "training") ||
-         contains(std::string(point), "save") || contains(std::string(point), "restored");
+         contains(std::string(point), "save") || contains(std::string(point), "restore");
 }
+
+/// A fake member has no libraries; tests/torch kills workers while they open theirs.
+bool only_with_libraries(std::string_view point) { return contains(std::string(point), "preload"); }
 
 TEST_CASE("a worker that is killed at any step of its life changes no bit of a prediction") {
   const auto images = random_images(kImages);
   const auto spec = spec_of_two();
   const auto expected = naive_mean(spec, images);
   for (const std::string_view point : kWorkerFaultPoints) {
-    if (only_in_training(point)) continue;
+    if (only_in_training(point) || only_with_libraries(point)) continue;
     for (const int visit : {1, 2}) {
       CAPTURE(point);
       CAPTURE(visit);
@@ -91,9 +94,11 @@ TEST_CASE("a worker that is killed at any step of its life changes no bit of a t
     expected = train(calm);
   }
   for (const std::string_view point : kWorkerFaultPoints) {
+    if (only_with_libraries(point)) continue;
     // A checkpoint is read by a replacement alone: that there is one, another death has seen to.
     fake_model(spec, 0).faults.clear();
-    if (point == "worker.restored") fake_model(spec, 0).faults = {{FaultKind::kill, FaultPhase::train, 15}};
+    if (contains(std::string(point), "restore"))
+      fake_model(spec, 0).faults = {{FaultKind::kill, FaultPhase::train, 15}};
     for (const int visit : {1, 2, 5}) {
       CAPTURE(point);
       CAPTURE(visit);
