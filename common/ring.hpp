@@ -83,8 +83,10 @@ class RingProducer {
     return RingStatus::ok;
   }
 
+  /// How many records the peer says to have popped; any number is possible.
+  std::uint64_t taken() const { return place_.header->head.load(std::memory_order_acquire); }
   /// Whether something that was pushed has not been popped.
-  bool unread() const { return place_.header->head.load(std::memory_order_acquire) != tail_; }
+  bool unread() const { return taken() != tail_; }
 
   /// To be asked after a push: true where the doorbell must ring.
   bool consumer_is_parked() const { return place_.header->parked.load(std::memory_order_seq_cst) != 0; }

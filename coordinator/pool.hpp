@@ -66,6 +66,7 @@ class Pool final : private WorkerListener {
 
   // ---- the supervisor's actions
   void carry_out();
+  void dismiss_spares();
   void perform(const action::Spawn& spawn);
   void perform(const action::Begin& begin);
   void perform(const action::Prepare& prepare);

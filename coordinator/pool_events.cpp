@@ -38,7 +38,7 @@ void Pool::take_ready(WorkerProcess& worker, const control::Ready& ready) {
   if (widths_[rank] != 0 && widths_[rank] != ready.width)
     return worker.violate(
         fmt::format("it answers {} values per image, the worker before it {}", ready.width, widths_[rank]));
-  widths_[rank] = ready.width;
+  if (widths_[rank] == 0) widths_[rank] = ready.width;  // drivers read it from then on
   {
     const std::lock_guard lock(status_mutex_);
     MemberStatus& member = status_.members[rank];
@@ -103,13 +103,14 @@ void Pool::on_gone(WorkerProcess& worker, const ExitStatus& status, const std::o
     supervisor_.exited_late(rank, worker.generation(), Clock::now());
   } else if (roster_.is_spare(worker)) {
     roster_.drop_spare(worker);
-    if (!over())
+    if (!over() && !supervisor_.absent(rank))
       log::warning("the spare worker of {} {}; there is none until the next replacement", place_of(rank),
                    reason ? "failed: " + reason->text : to_text(status));
   } else if (!over() && roster_.is_worker(worker)) {
     const auto* signaled = std::get_if<Signaled>(&status);
     const bool by_kernel = signaled != nullptr && signaled->signal == SIGKILL && !worker.killed();
-    supervisor_.gone(rank, {to_text(status), by_kernel && memory_watch_.look(), reason}, Clock::now());
+    supervisor_.gone(rank, {to_text(status), by_kernel && memory_watch_.look(), reason, worker.tasks_taken()},
+                     Clock::now());
   }
   carry_out();
   leave_when_gone();
@@ -179,11 +180,20 @@ void Pool::carry_out() {
     if (!next) break;
     changed =
         changed || !(std::holds_alternative<action::HandOut>(*next) || std::holds_alternative<action::Finish>(*next));
+    // Whoever is woken by an action and looks at the status finds what led to it.
+    if (told_counts_ != supervisor_.counts()) refresh_status();
     std::visit([this](const auto& action) { perform(action); }, *next);
   }
+  if (changed) dismiss_spares();
   if (changed || over() || told_counts_ != supervisor_.counts()) refresh_status();
   if (!was_running_ && !over() && supervisor_.all_running()) all_running();
   arm_tick();
+}
+
+// Nobody will take the place of a member that is done without.
+void Pool::dismiss_spares() {
+  for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank)
+    if (supervisor_.absent(rank)) roster_.dismiss_spare(rank);
 }
 
 void Pool::perform(const action::Spawn& spawn) {

@@ -60,6 +60,11 @@ void Roster::drop_spare(const WorkerProcess& spare) {
   posts_[spare.rank()].spare_ready.reset();
 }
 
+void Roster::dismiss_spare(std::size_t rank) {
+  const auto& spare = posts_[rank].spare;
+  if (spare && !spare->killed()) spare->kill();
+}
+
 void Roster::abandon(std::size_t rank) {
   posts_[rank].worker->abandon();
   abandoned_.push_back(std::exchange(posts_[rank].worker, nullptr));

@@ -34,6 +34,8 @@ class Roster {
   /// The spare is loaded and warm.
   void keep_ready(const WorkerProcess& spare, const control::Ready& ready);
   void drop_spare(const WorkerProcess& spare);
+  /// Ends the member's spare, if it has one; it stays the spare until it is gone.
+  void dismiss_spare(std::size_t rank);
   /// Puts the member's worker aside, as generation `generation`.
   void abandon(std::size_t rank);
   /// Takes an abandoned process that has ended off the list; false where it is none.

@@ -101,13 +101,13 @@ void Supervisor::done(std::size_t rank, const control::Done& answer, Time now) {
   if (failed_ || member.phase == Phase::waiting || member.phase == Phase::ending || member.phase == Phase::absent)
     return;
   if (member.phase == Phase::preparing) {
-    if (member.part == Part::told)
-      answer_command(rank, answer);
-    else if (!answer.problem.empty())
+    // Also where it begins anew: it would begin from its first weights instead of what it has learnt.
+    if (!answer.problem.empty())
       return fail(
           Error(ErrorKind::failed,
                 fmt::format("{} could not be brought back to its training: {}", setting_.places[rank], answer.problem),
                 {}, answer.hint));
+    if (member.part == Part::told) answer_command(rank, answer);
     return run(rank, now);
   }
   if (member.part != Part::told) return violation(rank, "it answered a command that it was not given", now);

@@ -16,6 +16,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <optional>
 #include <set>
 #include <string>
@@ -114,6 +115,8 @@ struct Death {
   std::string how;                        ///< "killed by SIGKILL", "exited with code 7"
   bool out_of_memory = false;             ///< the kernel killed it for want of memory
   std::optional<control::Failure> words;  ///< what it said before
+  /// How many tasks it says to have taken out of its ring: one that it never took did not kill it.
+  std::uint64_t tasks_taken = std::numeric_limits<std::uint64_t>::max();
 };
 
 /// What becomes of a completion record.
@@ -237,9 +240,10 @@ class Supervisor {
 
   // ---- deaths (supervisor_deaths.cpp)
   void kill(std::size_t rank, Fault fault, Time now);
-  void died(std::size_t rank, Fault fault, Time now);
+  void died(std::size_t rank, Fault fault, bool computing, Time now);
   void forget_actions(std::size_t rank);
-  std::string where(const Member& member) const;
+  bool has_begun(std::size_t rank, std::uint64_t tasks_taken) const;
+  std::string where(const Member& member, bool computing) const;
   void take_back(std::size_t rank);
   bool blame(std::uint64_t segment, const Fault& fault, std::string& news);
   void set_aside(std::uint64_t segment);

@@ -46,7 +46,7 @@ void Supervisor::violation(std::size_t rank, const std::string& what, Time now) 
 void Supervisor::kill(std::size_t rank, Fault fault, Time now) {
   Member& member = members_[rank];
   fault.place = setting_.places[rank];
-  fault.where = where(member);
+  fault.where = where(member, !member.tasks.in_flight().empty());
   member.fault = std::move(fault);
   member.phase = Phase::ending;
   member.deadline = later(now, setting_.kill_deadline);
@@ -56,9 +56,10 @@ void Supervisor::kill(std::size_t rank, Fault fault, Time now) {
 void Supervisor::gone(std::size_t rank, const Death& death, Time now) {
   Member& member = members_[rank];
   if (failed_ || member.phase == Phase::waiting || member.phase == Phase::absent) return;
+  const bool computing = has_begun(rank, death.tasks_taken);
   Fault fault;
   fault.place = setting_.places[rank];
-  fault.where = where(member);
+  fault.where = where(member, computing);
   fault.text = death.how;
   fault.out_of_memory = death.out_of_memory;
   if (death.words) {
@@ -69,7 +70,7 @@ void Supervisor::gone(std::size_t rank, const Death& death, Time now) {
   }
   // What it was killed for says more than SIGKILL; but not more than words that name the configuration.
   if (member.fault && !fault.usage) fault = std::move(*member.fault);
-  died(rank, std::move(fault), now);
+  died(rank, std::move(fault), computing, now);
 }
 
 void Supervisor::spawn_failed(std::size_t rank, const Error& error, Time now) {
@@ -81,7 +82,7 @@ void Supervisor::spawn_failed(std::size_t rank, const Error& error, Time now) {
   fault.detail = error.detail();
   fault.hint = error.hint();
   fault.usage = error.kind() == ErrorKind::usage;
-  died(rank, std::move(fault), now);
+  died(rank, std::move(fault), false, now);
 }
 
 // Its channel is not read any more, so what it answered and nobody has read yet is asked again. With SIGKILL pending it
@@ -105,7 +106,7 @@ void Supervisor::abandon(std::size_t rank, Time now) {
   }
   Fault fault = std::move(*member.fault);
   fault.stuck = true;
-  died(rank, std::move(fault), now);
+  died(rank, std::move(fault), !in_flight.empty(), now);
   check_slots();
 }
 
@@ -121,7 +122,7 @@ void Supervisor::exited_late(std::size_t rank, std::uint32_t generation, Time /*
 
 // ---- what follows --------------------------------------------------------------------------------------------------
 
-void Supervisor::died(std::size_t rank, Fault fault, Time now) {
+void Supervisor::died(std::size_t rank, Fault fault, bool computing, Time now) {
   Member& member = members_[rank];
   ++counts_.deaths;
   ++member.deaths;
@@ -133,9 +134,8 @@ void Supervisor::died(std::size_t rank, Fault fault, Time now) {
     return fail(error_of(fault, "'on_worker_failure: restart' replaces workers that die"));
 
   const auto& in_flight = member.tasks.in_flight();
-  const bool computing = !in_flight.empty();
   const std::uint64_t computed = computing ? in_flight.front() : 0;
-  const bool alone = member.tasks.retries_suspect();
+  const bool alone = computing && member.tasks.retries_suspect();
   take_back(rank);
   std::string news;
   if (alone) {
@@ -153,9 +153,16 @@ void Supervisor::forget_actions(std::size_t rank) {
   std::erase_if(actions_, [rank](const Action& action) { return is_for(action, rank); });
 }
 
-std::string Supervisor::where(const Member& member) const {
+/// Whether it has taken the oldest of its tasks; each generation's are numbered from 0.
+bool Supervisor::has_begun(std::size_t rank, std::uint64_t tasks_taken) const {
+  const auto& in_flight = members_[rank].tasks.in_flight();
+  return !in_flight.empty() && tasks_taken > ledger_.at(in_flight.front()).rows[rank].task.sequence;
+}
+
+std::string Supervisor::where(const Member& member, bool computing) const {
   if (!member.tasks.in_flight().empty())
-    return fmt::format(" on segment {}", ledger_.at(member.tasks.in_flight().front()).index);
+    return fmt::format(" {} segment {}", computing ? "on" : "before",
+                       ledger_.at(member.tasks.in_flight().front()).index);
   if (!member.ran) return " while starting";
   if (member.part != Part::told) return {};
   return command_ == Command::save ? " while saving its weights" : " while beginning its training";

@@ -168,6 +168,8 @@ WorkerProcess::Read WorkerProcess::read_control() {
   if (distrusted_) return Read::end;
   std::array<char, control::kMaxBytes + 1> buffer;
   const ssize_t length = ::recv(control_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  // A peer that left with messages unread shows as an error, once, before what it sent and before its end.
+  if (length < 0 && errno == ECONNRESET) return Read::some;
   if (length < 0) return errno == EAGAIN || errno == EINTR ? Read::nothing : Read::end;
   if (length == 0) {
     hung_up();
@@ -265,7 +267,7 @@ std::uint64_t WorkerProcess::progress() const noexcept {
 }
 
 void WorkerProcess::hand_out(const TaskRecord& task) {
-  if (!alive_ || distrusted_) return;
+  if (!alive_ || distrusted_ || !tasks_) return;
   switch (tasks_->push(task)) {
     case RingStatus::ok:
       fault_point("coordinator.task_pushed");
@@ -308,12 +310,13 @@ void WorkerProcess::drain_completions() {
 }
 
 // A bell that was rung is still in its eventfd until the sleeper takes it; so a ring with something in it, a peer that
-// is parked and a silent bell, twice in a row, are a wake-up that was lost. A peer that was stopped just before its
-// second look, or this process, would look the same: both are asked for.
+// is parked and a silent bell, twice in a row, are a wake-up that was lost. A peer that was stopped before it
+// rang, or just before its second look, would look the same: that is asked for.
 int WorkerProcess::count_missed_wake_ups() {
   if (!alive_ || distrusted_ || !completions_) return 0;
   int missed = 0;
-  const bool completion_waits = completions_->ready() && !Doorbell::is_rung(completion_bell_.native_handle());
+  const bool completion_waits =
+      completions_->ready() && !Doorbell::is_rung(completion_bell_.native_handle()) && !is_stopped(pid_);
   if (completion_waits && completion_waited_) {
     ++missed;
     // Later: whoever waits for the answer shall find it counted.

@@ -63,7 +63,8 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   void load();
   /// Gives the channel its size and memory, and tells the worker to begin. Throws Error(failed) for want of memory.
   void start(const control::Start& start);
-  /// Puts a task into the ring; there is always room, since a segment in flight has a slot.
+  /// Puts a task into the ring; there is always room, since a segment in flight has a slot. Where start() failed there
+  /// is no ring, and the worker is about to end.
   void hand_out(const TaskRecord& task);
   void send(const control::Message& message);
   /// A message that was encoded before.
@@ -90,6 +91,8 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   std::uint32_t generation() const noexcept { return generation_; }
   /// Batches that the worker says to have finished; any number is possible. 0 before start().
   std::uint64_t progress() const noexcept;
+  /// Tasks that the worker says to have taken out of its ring; any number is possible. 0 before start().
+  std::uint64_t tasks_taken() const noexcept { return tasks_ ? tasks_->taken() : 0; }
   /// The mapped channel, which outlives the process for as long as somebody reads answers from it. Null before start().
   const std::shared_ptr<const Channel>& channel() const noexcept { return channel_; }
 

@@ -23,6 +23,36 @@ void die_again(Rig& rig, std::size_t rank) {
   rig.ready(rank);
 }
 
+TEST_CASE("a worker that dies before it takes its task is counted and the segment is not blamed") {
+  Rig rig = Rig::running(with_policy(OnWorkerFailure::restart, 3, 1));
+  rig.open();
+  rig.take();
+  for (int n = 0; n < 3; ++n) {
+    rig.supervisor.gone(0, {"killed by SIGKILL", false, {}, 0}, rig.now);
+    CHECK(contains(rig.take().front(), "m0 on cpu:0 died before segment 100: killed by SIGKILL; replacement "));
+    rig.pass(5);
+    rig.tick();
+    rig.ready(0);
+    CHECK(rig.take().back() == "task 0 s0");
+  }
+  rig.supervisor.gone(0, {"killed by SIGKILL", false, {}, 0}, rig.now);
+  CHECK(contains(rig.take().front(), "fail: m0 on cpu:0 died before segment 100"));
+  CHECK(rig.supervisor.counts().set_aside == 0);
+}
+
+TEST_CASE("a worker that dies between two tasks is not blamed on the second") {
+  Rig rig = Rig::running(with_policy(OnWorkerFailure::restart, 3, 1));
+  for (int n = 0; n < 2; ++n) rig.open();
+  rig.take();
+  rig.answer(0);
+  rig.supervisor.gone(0, {"killed by SIGKILL", false, {}, 1}, rig.now);
+  rig.open();
+  rig.take();
+  rig.ready(0);
+  // Were the second suspected, the third would have to wait for its answer.
+  CHECK(rig.take() == Texts{"begin 0", "task 0 s1", "task 0 s2"});
+}
+
 TEST_CASE("a segment that kills three workers alone is set aside without using the budget") {
   auto setting = with_policy(OnWorkerFailure::restart, 1, 3);
   Rig rig = Rig::running(setting);

@@ -163,6 +163,23 @@ TEST_CASE("a member that cannot be brought back to its training ends the pool") 
   CHECK(rig.error->hint() == "its hint");
 }
 
+TEST_CASE("a member that cannot be brought back before it begins anew ends the pool as well") {
+  Rig rig = Rig::running(rig_setting(1));
+  rig.begin_training();
+  rig.open(TaskKind::train, true);
+  rig.take();
+  rig.answer(0);
+  rig.take();
+  rig.supervisor.command(Command::begin_training, rig.now);
+  rig.take();
+  rig.dies(0);
+  rig.ready(0);
+  CHECK(rig.take().back() == "prepare 0 from 0 and begin");
+  // It would begin from its first weights, and nobody would know.
+  rig.done(0, "the checkpoint is torn");
+  CHECK(rig.take() == Texts{"fail: m0 on cpu:0 could not be brought back to its training: the checkpoint is torn"});
+}
+
 TEST_CASE("an absent member keeps no slots of a training and the others go on") {
   Rig rig = Rig::running(degrading());
   rig.begin_training();

@@ -16,16 +16,15 @@
 namespace tutti::test {
 namespace {
 
-/// Makes the first worker that is started rogue, and all later ones honest.
+/// Makes the first worker that is started after arm() rogue, and all others honest.
 class OneRogue {
  public:
-  explicit OneRogue(const std::string& how) {
-    const std::string token = folder_ / "token";
-    std::ofstream(token) << "x";
+  explicit OneRogue(const std::string& how) : token_(folder_ / "token") {
     ::setenv("TUTTI_ROGUE", how.c_str(), 1);
-    ::setenv("TUTTI_ROGUE_TOKEN", token.c_str(), 1);
+    ::setenv("TUTTI_ROGUE_TOKEN", token_.c_str(), 1);
     ::setenv("TUTTI_REAL_WORKER", worker_program().c_str(), 1);
   }
+  void arm() const { std::ofstream(token_) << "x"; }
   OneRogue(const OneRogue&) = delete;
   OneRogue& operator=(const OneRogue&) = delete;
   ~OneRogue() {
@@ -34,6 +33,7 @@ class OneRogue {
 
  private:
   TemporaryFolder folder_;
+  const std::string token_;
 };
 
 TEST_CASE("a worker that writes nonsense is killed and replaced and nothing of it is in the answer") {
@@ -45,6 +45,7 @@ TEST_CASE("a worker that writes nonsense is killed and replaced and nothing of i
     CAPTURE(how);
     const NothingLeft census;
     const OneRogue rogue(how);
+    rogue.arm();
     Ensemble ensemble(published(spec), with_worker(TUTTI_ROGUE_WORKER));
     const auto answer = ensemble.predict(view(images)).values;
     const Status status = ensemble.status();
@@ -53,6 +54,39 @@ TEST_CASE("a worker that writes nonsense is killed and replaced and nothing of i
     // The rogue's one answer before it was found out is the worker's own word; all others are right.
     if (how != "twice" && how != "nonsense-tasks") CHECK(answer == naive_mean(spec, images));
   }
+}
+
+TEST_CASE("a replacement that cannot be given its channel is replaced and no segment is blamed for it") {
+  const auto images = random_images(400);
+  auto spec = fake_spec(2);
+  fake_model(spec, 0).delay_us = 2000;
+  spec.failure.poison_limit = 1;
+  const NothingLeft census;
+  const OneRogue rogue("seals-channel");
+  Ensemble ensemble(published(spec), with_worker(TUTTI_ROGUE_WORKER));
+  auto answer = ensemble.submit(view(images));
+  REQUIRE(happens([&] { return ensemble.status().members[0].segments_answered > 0; }));
+  rogue.arm();
+  ::kill(ensemble.status().members[0].pid, SIGKILL);
+  CHECK(answer.get().values == naive_mean(spec, images));
+  const Status status = ensemble.status();
+  CHECK(status.faults.deaths == 2);
+  CHECK(status.faults.set_aside == 0);
+}
+
+TEST_CASE("a worker that is stopped before it rings for its answer is no missed wake-up") {
+  const auto images = random_images(60);
+  auto spec = fake_spec(2);
+  spec.failure.progress = config::FailureSpec::Deadline::fixed;
+  spec.failure.progress_deadline = 1;
+  const NothingLeft census;
+  const OneRogue rogue("stops-before-bell");
+  rogue.arm();
+  Ensemble ensemble(published(spec), with_worker(TUTTI_ROGUE_WORKER));
+  ensemble.predict(view(images));
+  const Status status = ensemble.status();
+  CHECK(status.faults.hangs == 1);
+  CHECK(status.faults.missed_wake_ups == 0);
 }
 
 /// A coordinator in a process of its own: runs `work`, whose result is its exit code.

@@ -287,6 +287,26 @@ TEST_CASE("a spare that is still loading takes over and is told to load once") {
   CHECK(ensemble.status().faults.deaths == 1);
 }
 
+TEST_CASE("a member that is done without keeps no spare") {
+  for (const Spares spares : {Spares::process, Spares::member}) {
+    CAPTURE(to_name(spares));
+    const NothingLeft census;
+    const Lines lines;
+    auto spec = with_fault({FaultKind::kill, FaultPhase::predict, 1});
+    spec.failure.restart_limit = 1;
+    spec.failure.on_worker_failure = OnWorkerFailure::degrade;
+    spec.failure.spares = spares;
+    spec.segment_images = 3;
+    Ensemble ensemble(published(spec), with_worker());
+    const auto images = random_images(81);
+    REQUIRE_FALSE(ensemble.predict(view(images)).incomplete.empty());
+    CHECK(ensemble.status().members[1].state == WorkerState::absent);
+    // Two workers and their spares.
+    CHECK(happens([] { return children_of(::getpid()).size() == 4; }));
+    for (const std::string& line : lines.all()) CHECK_FALSE(contains(line, "spare"));
+  }
+}
+
 TEST_CASE("a spare that dies is told and missed by nobody") {
   const NothingLeft census;
   const Lines lines;

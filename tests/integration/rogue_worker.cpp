@@ -1,4 +1,5 @@
 // A worker that does one thing wrong, named by the environment variable TUTTI_ROGUE. For tests only.
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <unistd.h>
@@ -96,6 +97,10 @@ void misbehave(const std::string& how, const control::Start& start) {
   if (how == "answers-in-silence") answer_in_silence(tasks, completions);
   if (how == "sleeps-through-the-bell") sleep_through_the_bell(tasks, completions, bell);
   TaskRecord task = first_task(tasks, kTaskBellFd);
+  if (how == "stops-before-bell") {
+    completions.push({task.sequence, task.segment, task.generation, task.slot, task.images});
+    ::raise(SIGSTOP);
+  }
   if (how == "answers-and-exits") {
     first_task(tasks, kTaskBellFd);  // the second is there, and stays unanswered
     completions.push({task.sequence, task.segment, task.generation, task.slot, task.images});
@@ -149,7 +154,14 @@ void run(const std::string& how, int argc, char** argv) {
     control.send(control::Failure{"the second", "", false});
     ::_exit(1);
   }
+  if (how == "closes-socket-unread") {
+    pollfd end{kControlFd, POLLIN, 0};
+    ::poll(&end, 1, -1);
+    ::close(kControlFd);
+    wait_for_the_end();
+  }
   control.receive();
+  if (how == "seals-channel") ::fcntl(kChannelFd, F_ADD_SEALS, F_SEAL_SEAL);
   const std::uint32_t width = how == "no-width"        ? 0
                               : how == "largest-width" ? 1U << 24
                               : how == "huge-width"    ? (1U << 24) + 1
