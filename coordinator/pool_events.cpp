@@ -135,7 +135,7 @@ void Pool::arm_tick() {
 void Pool::tick() {
   if (over()) return;
   const Clock::time_point now = Clock::now();
-  const bool stalled = now - *tick_at_ > kStall;
+  const bool stalled = now - tick_at_.value_or(now) > kStall;
   tick_at_.reset();
   if (stalled) {
     // What the workers did meanwhile comes before any judgement of them.
@@ -243,7 +243,7 @@ void Pool::perform(const action::Abandon& abandon) {
   const int pid = roster_.worker(abandon.rank)->pid();
   abandoned_pids_.push_back(pid);
   log::error("worker {} of {} does not end even after SIGKILL; it is left behind", pid, place_of(abandon.rank));
-  roster_.abandon(abandon.rank);
+  roster_.abandon(abandon.rank, abandon.checkpoint);
 }
 
 void Pool::perform(const action::Finish& finish) {

@@ -32,7 +32,7 @@ std::shared_ptr<WorkerProcess> Roster::start(std::size_t rank, bool load) {
 
 std::optional<control::Ready> Roster::take_worker(std::size_t rank) {
   Post& post = posts_[rank];
-  if (!post.spare) {
+  if (!post.spare || post.spare->killed()) {
     post.worker = start(rank, true);
     return std::nullopt;
   }
@@ -65,9 +65,13 @@ void Roster::dismiss_spare(std::size_t rank) {
   if (spare && !spare->killed()) spare->kill();
 }
 
-void Roster::abandon(std::size_t rank) {
-  posts_[rank].worker->abandon();
-  abandoned_.push_back(std::exchange(posts_[rank].worker, nullptr));
+void Roster::abandon(std::size_t rank, std::optional<std::uint32_t> checkpoint) {
+  Post& post = posts_[rank];
+  post.worker->abandon();
+  abandoned_.push_back(std::exchange(post.worker, nullptr));
+  for (std::uint32_t file = 0; file < post.checkpoints.size(); ++file)
+    if (checkpoint != file) post.checkpoints[file].reset();
+  dismiss_spare(rank);
 }
 
 bool Roster::forget(const WorkerProcess& worker) {

@@ -36,8 +36,9 @@ class Roster {
   void drop_spare(const WorkerProcess& spare);
   /// Ends the member's spare, if it has one; it stays the spare until it is gone.
   void dismiss_spare(std::size_t rank);
-  /// Puts the member's worker aside, as generation `generation`.
-  void abandon(std::size_t rank);
+  /// Puts the member's worker aside. It may write to a checkpoint file at any time later: all but the one that counts
+  /// are replaced, and a spare that has inherited them is ended.
+  void abandon(std::size_t rank, std::optional<std::uint32_t> checkpoint);
   /// Takes an abandoned process that has ended off the list; false where it is none.
   bool forget(const WorkerProcess& worker);
 

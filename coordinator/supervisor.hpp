@@ -81,6 +81,7 @@ struct Kill {
 struct Abandon {
   std::size_t rank;
   std::uint32_t generation;
+  std::optional<std::uint32_t> checkpoint;  ///< the file that counts; it may still be writing to the other
 };
 /// One more reason to keep a slot; one less. A slot is free when its driver and all holds have let go.
 struct Hold {

@@ -94,7 +94,7 @@ void Supervisor::abandon(std::size_t rank, Time now) {
   const auto& in_flight = member.tasks.in_flight();
   const std::size_t readable = member.distrusted ? in_flight.size() : std::min<std::size_t>(in_flight.size(), 1);
   for (std::size_t i = 0; i < readable; ++i) process.slots.push_back(ledger_.at(in_flight[i]).slot);
-  actions_.push_back(action::Abandon{rank, member.generation});
+  actions_.push_back(action::Abandon{rank, member.generation, member.tasks.checkpoint()});
   for (const std::uint32_t slot : process.slots) actions_.push_back(action::Hold{slot});
   abandoned_.push_back(std::move(process));
   for (const auto& [number, segment] : ledger_.segments()) {
@@ -286,7 +286,7 @@ std::string Supervisor::budget_text() const {
 Error Supervisor::no_member_left() const {
   std::string reasons;
   for (const Member& member : members_)
-    if (!member.absent_reason.empty()) reasons += (reasons.empty() ? "" : "\n") + member.absent_reason;
+    if (!member.absent_reason.empty()) reasons += (reasons.empty() ? "" : "\n          ") + member.absent_reason;
   return Error(ErrorKind::failed, "no member is left", reasons,
                "look at what the workers printed; 'restarts' says how often each is replaced");
 }

@@ -220,7 +220,8 @@ TEST_CASE("a pool without members ends with the reasons of all") {
   both.dies(0);
   both.dies(1, "exited with code 1");
   CHECK(both.take().back() == "fail: no member is left");
-  CHECK(both.error->detail() == "m0 on cpu:0 died: it was killed by SIGKILL\nm1 on cpu:1 died: it exited with code 1");
+  CHECK(both.error->detail() ==
+        "m0 on cpu:0 died: it was killed by SIGKILL\n          m1 on cpu:1 died: it exited with code 1");
   CHECK(both.error->hint() == "look at what the workers printed; 'restarts' says how often each is replaced");
 }
 
