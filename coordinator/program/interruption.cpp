@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "common/log.hpp"
 #include "common/thread.hpp"
 
 namespace tutti::program {
@@ -61,6 +62,8 @@ void Interruption::run() {
     if (ensemble_ == nullptr || signal_ != 0) ::_exit(128 + number);  // no word: stderr may be what it waits for
     signal_ = number;
     ensemble_->drain();
+    // The log does not wait for stderr.
+    log::info("{}: finishing what is in flight; a second signal ends at once", signal_name(number));
   }
 }
 

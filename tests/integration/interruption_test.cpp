@@ -57,6 +57,7 @@ TEST_CASE("Ctrl-C ends a run with code 130 and a report and no process") {
   Running run;
   run.program.signal(SIGINT);
   CHECK(run.program.code() == 130);
+  CHECK(contains(run.program.err(), "SIGINT: finishing what is in flight; a second signal ends at once"));
   CHECK(contains(run.program.err(), "tutti: interrupted"));
   CHECK(run.place.report().at("completed") == false);
   CHECK(run.place.report().at("interrupted_by") == "SIGINT");
