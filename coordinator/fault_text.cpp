@@ -88,7 +88,8 @@ std::string line_of(const Fault& fault) { return one_line(line_as_told(fault)); 
 
 std::string hint_of(const Fault& fault) {
   if (!fault.hint.empty()) return fault.hint;
-  if (fault.out_of_memory) return "lower 'batch_images', 'segment_images' or 'slots', or run fewer members at a time";
+  if (fault.out_of_memory)
+    return "raise the memory limit, lower 'batch_images', 'segment_images' or 'slots', or run fewer members at a time";
   switch (fault.kind) {
     case Fault::Kind::late:
       return "raise 'start_deadline_s' if loading and warm-up take that long";

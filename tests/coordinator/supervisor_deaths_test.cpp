@@ -77,7 +77,8 @@ TEST_CASE("a worker that dies is told with the way and the place") {
   CHECK(line({"was killed by SIGSEGV", false, {}}, true) == "m0 on cpu:0 died: killed by SIGSEGV; replacement started");
   CHECK(line({"killed by SIGKILL", true, {}}, false) ==
         "m0 on cpu:0 died: killed by SIGKILL on segment 100 (out of memory); replacement started, 1 segment handed out "
-        "again (lower 'batch_images', 'segment_images' or 'slots', or run fewer members at a time)");
+        "again (raise the memory limit, lower 'batch_images', 'segment_images' or 'slots', or run fewer members at a "
+        "time)");
   CHECK(line({"exited with code 1", false, control::Failure{"CUDA error\nat line 3", "its hint", false}}, false) ==
         "m0 on cpu:0 failed on segment 100: CUDA error at line 3; replacement started, 1 segment handed out again "
         "(its hint)");

@@ -1,15 +1,19 @@
 // Workers that write nonsense, machines that sleep, processes that do not even end by SIGKILL: the answers stay the
 // same, and nobody who is honest is punished.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
+#include <future>
 
+#include "common/spawn_contract.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/integration/pools.hpp"
 
@@ -173,6 +177,48 @@ TEST_CASE("a worker that does not even end by SIGKILL is left aside with its slo
   ::ptrace(PTRACE_DETACH, pid, nullptr, nullptr);
   CHECK(happens([&] { return ensemble.status().faults.abandoned_pids.empty(); }));
   CHECK(ensemble.predict(view(images)).values == naive_mean(spec, images));
+}
+
+/// Which file a process has behind one of its descriptors.
+ino_t inode_of(int pid, int fd) {
+  struct stat file {};
+  ::stat(fmt::format("/proc/{}/fd/{}", pid, fd).c_str(), &file);
+  return file.st_ino;
+}
+
+TEST_CASE("a worker that does not end cannot write into its replacement's checkpoint") {
+  adopt_orphans();
+  const TemporaryFolder folder;
+  auto spec = fake_spec(1);
+  spec.slots = 4;
+  spec.members[0].train.batch_images = 4;
+  fake_model(spec, 0).delay_us = 5'000;
+  spec.failure.progress = config::FailureSpec::Deadline::fixed;
+  spec.failure.progress_deadline = 0.5;
+  spec.failure.kill_deadline = 0.5;
+  Ensemble ensemble(published(spec), with_worker());
+  ListSource source(random_images(200), std::vector<std::int64_t>(200, 1));
+  auto trained = std::async(std::launch::async, [&] { ensemble.train(source, folder.path()); });
+  REQUIRE(happens([&] { return ensemble.status().members[0].segments_answered > 4; }));
+  const int pid = ensemble.status().members[0].pid;
+  if (::ptrace(PTRACE_SEIZE, pid, nullptr, PTRACE_O_TRACEEXIT) != 0) {
+    MESSAGE("SKIPPED: no tracing here");
+    return;
+  }
+  ::kill(pid, SIGSTOP);
+  int replacement = 0;
+  CHECK(happens([&] {
+    replacement = ensemble.status().members[0].pid;
+    return replacement != 0 && replacement != pid && inode_of(replacement, kCheckpointFd) != 0;
+  }));
+  // The file that counts is read by the replacement; to the other one the old process could still be writing.
+  CHECK((inode_of(pid, kCheckpointFd) != inode_of(replacement, kCheckpointFd) ||
+         inode_of(pid, kCheckpointFd + 1) != inode_of(replacement, kCheckpointFd + 1)));
+  trained.get();
+  int state = 0;
+  REQUIRE(::waitpid(pid, &state, __WALL) == pid);
+  ::ptrace(PTRACE_DETACH, pid, nullptr, nullptr);
+  CHECK(happens([&] { return ensemble.status().faults.abandoned_pids.empty(); }));
 }
 
 }  // namespace
