@@ -223,7 +223,7 @@ Accumulator::Result combine_some(CombineRule rule, const std::vector<std::size_t
 }
 
 bool same_bytes(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
 }
 
 const std::vector<std::size_t> kSome{0, 2, 3};
