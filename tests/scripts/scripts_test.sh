@@ -302,6 +302,8 @@ test_fuzzing_refuses_harnesses_and_times_that_do_not_exist() {
   expect_code 2 && expect_text "There is no harness 'rings'; there are: cifar10 control journal ledger npy ring safetensors yaml"
   outcome "$source_root/scripts/fuzz" --seconds 0
   expect_code 2 && expect_text "--seconds takes a whole number above 0, not '0'"
+  outcome "$source_root/scripts/fuzz" --seed x
+  expect_code 2 && expect_text "--seed takes a whole number above 0, not 'x'"
 }
 
 test_an_input_that_fuzzing_finds_is_kept_and_said() {
