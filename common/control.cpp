@@ -267,6 +267,12 @@ Start read_start(const Fields& fields) {
 
 }  // namespace
 
+Failure failure_of(const Error& error) {
+  const std::string& detail = error.detail();
+  return {detail.empty() ? error.message() : fmt::format("{}: {}", error.message(), detail), error.hint(),
+          error.kind() == ErrorKind::usage};
+}
+
 std::string encode(const Message& message) {
   std::string text = json::serialize(std::visit(Encoder{}, message));
   if (text.size() > kMaxBytes)

@@ -17,6 +17,8 @@
 #include <string_view>
 #include <variant>
 
+#include <tutti/error.hpp>
+
 #include "common/arena.hpp"
 #include "common/member_request.hpp"
 
@@ -67,6 +69,9 @@ struct Failure {
   std::string hint;
   bool usage = false;
 };
+
+/// An Error as its message and detail on one line, and its hint.
+Failure failure_of(const Error& error);
 
 using Message = std::variant<Hello, Preload, Load, Ready, Start, BeginTraining, Restore, Save, Stop, Done, Failure>;
 

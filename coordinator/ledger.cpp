@@ -105,11 +105,4 @@ std::optional<std::uint32_t> Ledger::release(std::uint64_t number) {
   return slot;
 }
 
-std::vector<std::uint64_t> Ledger::unanswered(std::size_t rank) const {
-  std::vector<std::uint64_t> numbers;
-  for (const auto& [number, segment] : segments_)
-    if (segment.rows[rank].asked && !segment.rows[rank].answered) numbers.push_back(number);
-  return numbers;
-}
-
 }  // namespace tutti

@@ -55,7 +55,7 @@ class Ledger {
 
   explicit Ledger(std::size_t members) : members_(members), sequences_(members) {}
 
-  /// Enters a segment and returns its number. `asked[rank]` says which members get it; at least one.
+  /// Enters a segment and returns its number. `asked[rank]` says which members get it.
   std::uint64_t open(std::uint32_t slot, std::uint32_t images, TaskKind kind, const std::vector<bool>& asked,
                      std::uint64_t index = 0, bool last = false);
   /// The record with which the segment is handed to a member that was asked, in this generation of its worker.
@@ -86,10 +86,6 @@ class Ledger {
   const std::map<std::uint64_t, Segment>& segments() const noexcept { return segments_; }
   /// The number that the next segment will have.
   std::uint64_t next() const noexcept { return next_segment_; }
-
-  /// The segments that were handed to the member and are unanswered, oldest first.
-  std::vector<std::uint64_t> unanswered(std::size_t rank) const;
-  bool idle() const noexcept { return segments_.empty(); }
 
  private:
   /// Tasks are numbered from 0 in each generation.

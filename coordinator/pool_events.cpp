@@ -213,8 +213,7 @@ void Pool::perform(const action::Begin& begin) {
         {supervisor_.generation(begin.rank), widths_[begin.rank], plan_.arena, plan_.failure.on_nan == OnNan::allow});
   } catch (const Error& error) {
     if (!was_running_) return fail_on_loop(error);
-    worker.give_up(
-        {error.detail().empty() ? error.message() : error.message() + ": " + error.detail(), error.hint(), false});
+    worker.give_up(control::failure_of(error));
   }
   if (was_running_) roster_.make_spare(begin.rank);
 }
@@ -262,12 +261,6 @@ void Pool::perform(const action::CommandDone& done) {
   else
     command_->set_value();
   command_.reset();
-}
-
-// The counts first: whoever is woken by the error and looks at the status finds them complete.
-void Pool::perform(const action::Fail& fail) {
-  refresh_status();
-  fail_on_loop(fail.error);
 }
 
 void Pool::perform(const action::Say& say) { log::warning("{}", say.line); }

@@ -34,15 +34,19 @@ unsigned highest_number(const std::filesystem::path& folder) {
   unsigned highest = 0;
   std::error_code code;
   for (std::filesystem::directory_iterator entry(folder, code), end; !code && entry != end; entry.increment(code)) {
-    const std::string name = entry->path().filename().string();
-    unsigned number = 0;
-    const auto [rest, wrong] = std::from_chars(name.data(), name.data() + name.size(), number);
-    if (wrong == std::errc{} && rest == name.data() + name.size()) highest = std::max(highest, number);
+    highest = std::max(highest, run_number(entry->path()).value_or(0));
   }
   return highest;
 }
 
 }  // namespace
+
+std::optional<unsigned> run_number(const std::filesystem::path& folder) {
+  const std::string name = folder.filename().string();
+  unsigned number = 0;
+  const auto [rest, wrong] = std::from_chars(name.data(), name.data() + name.size(), number);
+  return wrong == std::errc{} && rest == name.data() + name.size() ? std::optional(number) : std::nullopt;
+}
 
 std::filesystem::path make_run_folder(const std::filesystem::path& requested, const std::filesystem::path& parent) {
   if (!requested.empty()) {

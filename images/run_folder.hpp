@@ -2,8 +2,12 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 
 namespace tutti::images {
+
+/// The number that names the folder of a run; nothing where its name is no number.
+std::optional<unsigned> run_number(const std::filesystem::path& folder);
 
 /// The folder for the results of a run. `requested`, where it is not empty: created with its parents if missing; files
 /// in it stay until they are replaced. Otherwise a fresh one below `parent`: 0001, 0002, ..., never shared by two runs

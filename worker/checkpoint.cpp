@@ -11,6 +11,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/control.hpp"
 #include "common/fault_point.hpp"
 #include "merge/safetensors.hpp"
 
@@ -104,7 +105,7 @@ std::uint64_t read_checkpoint(int fd, const MemberRequest& member, Model& model)
     return segment;
   } catch (const Error& error) {
     throw Error(ErrorKind::failed, fmt::format("cannot go on from a checkpoint of '{}'", member.name),
-                error.detail().empty() ? error.message() : fmt::format("{}: {}", error.message(), error.detail()));
+                control::failure_of(error).text);
   }
 }
 

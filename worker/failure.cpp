@@ -11,11 +11,8 @@ Error out_of_memory(std::string detail) {
 }
 
 control::Failure failure_of(const std::exception& error) {
-  if (const auto* ours = dynamic_cast<const Error*>(&error)) {
-    const std::string text = ours->detail().empty() ? ours->message() : ours->message() + ": " + ours->detail();
-    return {text, ours->hint(), ours->kind() == ErrorKind::usage};
-  }
-  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) return failure_of(out_of_memory({}));
+  if (const auto* ours = dynamic_cast<const Error*>(&error)) return control::failure_of(*ours);
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) return control::failure_of(out_of_memory({}));
   return {error.what(), {}, false};
 }
 

@@ -4,20 +4,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <system_error>
 
 #include "coordinator/fingerprint.hpp"
+#include "images/run_folder.hpp"
 
 namespace tutti::program {
 namespace {
-
-std::optional<unsigned> number_of(const std::filesystem::path& folder) {
-  const std::string name = folder.filename().string();
-  unsigned number = 0;
-  const auto [rest, wrong] = std::from_chars(name.data(), name.data() + name.size(), number);
-  return wrong == std::errc{} && rest == name.data() + name.size() ? std::optional(number) : std::nullopt;
-}
 
 /// A word as a shell takes it for one.
 std::string quoted(const std::string& word) {
@@ -40,7 +33,7 @@ std::filesystem::path folder_to_resume(const std::filesystem::path& output, cons
   std::optional<unsigned> highest;
   std::error_code code;
   for (std::filesystem::directory_iterator entry(parent, code), end; !code && entry != end; entry.increment(code)) {
-    const auto number = number_of(entry->path());
+    const auto number = images::run_number(entry->path());
     if (!number || (highest && *number < *highest) || !images::Journal::exists(entry->path())) continue;
     highest = number;
     newest = entry->path();

@@ -12,6 +12,14 @@
 namespace tutti::test {
 namespace {
 
+/// The segments that the member was asked and has not answered, oldest first.
+std::vector<std::uint64_t> unanswered(const Ledger& ledger, std::size_t rank) {
+  std::vector<std::uint64_t> numbers;
+  for (const auto& [number, segment] : ledger.segments())
+    if (segment.rows[rank].asked && !segment.rows[rank].answered) numbers.push_back(number);
+  return numbers;
+}
+
 CompletionRecord answer_to(const TaskRecord& task) {
   CompletionRecord record;
   record.sequence = task.sequence;
@@ -45,7 +53,7 @@ TEST_CASE("a segment is done with the last answer of those who were asked") {
   const auto segment = ledger.open(0, 5, TaskKind::predict, {true, false, true});
   const TaskRecord a = ledger.hand_out(segment, 0, 0);
   const TaskRecord c = ledger.hand_out(segment, 2, 0);
-  CHECK_FALSE(ledger.idle());
+  CHECK_FALSE(ledger.segments().empty());
   CHECK(ledger.accept(2, 0, answer_to(c)) == Verdict::accepted);
   CompletionRecord last = answer_to(a);
   last.loss_sum = 2.5;
@@ -55,7 +63,7 @@ TEST_CASE("a segment is done with the last answer of those who were asked") {
   CHECK(closed.images == 5);
   CHECK(closed.rows[0].completion.loss_sum == 2.5);
   CHECK_FALSE(closed.rows[1].asked);
-  CHECK(ledger.idle());
+  CHECK(ledger.segments().empty());
 }
 
 TEST_CASE("an answer that comes twice is a violation") {
@@ -100,7 +108,7 @@ TEST_CASE("an answer with any wrong field is a violation and changes nothing") {
     if (field == 3) record.status = static_cast<CompletionStatus>(0);
     if (field == 4) record.status = static_cast<CompletionStatus>(3);
     CHECK(ledger.accept(0, 4, record) == Verdict::violation);
-    CHECK(ledger.unanswered(0) == std::vector{segment});
+    CHECK(unanswered(ledger, 0) == std::vector{segment});
   }
   CompletionRecord nan = answer_to(task);
   nan.status = CompletionStatus::not_finite;
@@ -135,8 +143,8 @@ TEST_CASE("what a member has not answered is listed from the oldest on") {
     if (slot != 2) ledger.hand_out(segments.back(), 1, 0);
   }
   ledger.accept(0, 0, answer_to(tasks[1]));
-  CHECK(ledger.unanswered(0) == std::vector{segments[0], segments[2], segments[3]});
-  CHECK(ledger.unanswered(1) == std::vector{segments[0], segments[1], segments[3]});
+  CHECK(unanswered(ledger, 0) == std::vector{segments[0], segments[2], segments[3]});
+  CHECK(unanswered(ledger, 1) == std::vector{segments[0], segments[1], segments[3]});
 }
 
 TEST_CASE("a segment is also done when the last open member is given up") {
@@ -196,7 +204,7 @@ TEST_CASE("a held segment outlives its closing and is repeated without counting 
   CHECK_FALSE(ledger.release(segment));
   ledger.settle(segment, 1);
   CHECK(ledger.release(segment) == 3U);
-  CHECK(ledger.idle());
+  CHECK(ledger.segments().empty());
 }
 
 /// One run of a made-up pool: answers come in any order, some twice, some of dead generations, some falsified.
@@ -222,7 +230,7 @@ struct Simulation {
   /// The member's worker is replaced: what it owes is handed out again.
   void replace(std::size_t member) {
     ++generation[member];
-    for (const std::uint64_t number : ledger.unanswered(member))
+    for (const std::uint64_t number : unanswered(ledger, member))
       pending.emplace_back(member, ledger.hand_out(number, member, generation[member]));
   }
   void answer() {
@@ -285,7 +293,7 @@ TEST_CASE("in any order of answers and deaths every segment is answered exactly 
     simulation.run();
     CHECK(simulation.owed.empty());
     CHECK(simulation.closed == Simulation::kSegments);
-    CHECK(simulation.ledger.idle());
+    CHECK(simulation.ledger.segments().empty());
   }
 }
 

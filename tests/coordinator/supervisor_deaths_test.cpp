@@ -10,23 +10,6 @@ namespace {
 
 using Command = Supervisor::Command;
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
-
-SupervisorSetting with_policy(OnWorkerFailure policy, std::optional<std::uint32_t> limit, std::size_t members = 2) {
-  auto setting = rig_setting(members);
-  setting.policy.on_worker_failure = policy;
-  setting.policy.restart_limit = limit;
-  return setting;
-}
-
-/// Dies on the task that it has, and is replaced and given it again.
-void die_again(Rig& rig, std::size_t rank) {
-  rig.dies(rank);
-  rig.pass(5);
-  rig.tick();
-  rig.ready(rank);
-}
-
 TEST_CASE("a worker that dies is replaced and its tasks are handed out again in order") {
   Rig rig = Rig::running(rig_setting(2));
   for (int n = 0; n < 4; ++n) rig.open();

@@ -6,23 +6,6 @@
 namespace tutti::test {
 namespace {
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
-
-SupervisorSetting with_policy(OnWorkerFailure policy, std::optional<std::uint32_t> limit, std::size_t members = 2) {
-  auto setting = rig_setting(members);
-  setting.policy.on_worker_failure = policy;
-  setting.policy.restart_limit = limit;
-  return setting;
-}
-
-/// Dies on the task that it has, and is replaced and given it again.
-void die_again(Rig& rig, std::size_t rank) {
-  rig.dies(rank);
-  rig.pass(5);
-  rig.tick();
-  rig.ready(rank);
-}
-
 TEST_CASE("a worker that dies before it takes its task is counted and the segment is not blamed") {
   Rig rig = Rig::running(with_policy(OnWorkerFailure::restart, 3, 1));
   rig.open();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "coordinator/supervisor.hpp"
+#include "tests/common/error_of.hpp"
 
 namespace tutti::test {
 
@@ -61,5 +62,21 @@ class Rig {
   std::uint32_t opened_ = 0;
   std::vector<std::deque<TaskRecord>> tasks_;  // by rank: in the hands of its worker
 };
+
+inline SupervisorSetting with_policy(OnWorkerFailure policy, std::optional<std::uint32_t> limit,
+                                     std::size_t members = 2) {
+  auto setting = rig_setting(members);
+  setting.policy.on_worker_failure = policy;
+  setting.policy.restart_limit = limit;
+  return setting;
+}
+
+/// Dies on the task that it has, and is replaced and given it again.
+inline void die_again(Rig& rig, std::size_t rank) {
+  rig.dies(rank);
+  rig.pass(5);
+  rig.tick();
+  rig.ready(rank);
+}
 
 }  // namespace tutti::test

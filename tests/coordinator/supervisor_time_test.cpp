@@ -8,8 +8,6 @@ namespace {
 
 using Command = Supervisor::Command;
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
-
 SupervisorSetting without_restarts() {
   auto setting = rig_setting(2);
   setting.policy.restart_limit = 0;

@@ -4,12 +4,14 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include <tutti/ensemble.hpp>
 
+#include "common/log.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/support/census.hpp"
 #include "tests/support/fake_ensemble.hpp"
@@ -45,6 +47,32 @@ std::string message_of(Call&& call) {
   const auto error = error_of(call);
   return error ? error->message() : "nothing";
 }
+
+/// The lines that are logged while it lives.
+class Lines {
+ public:
+  Lines() {
+    log::set_output([this](log::Level, std::string_view line) {
+      const std::lock_guard lock(mutex_);
+      lines_.emplace_back(line);
+    });
+  }
+  Lines(const Lines&) = delete;
+  Lines& operator=(const Lines&) = delete;
+  ~Lines() { log::set_output({}); }
+  std::vector<std::string> all() const { return with(""); }
+  std::vector<std::string> with(std::string_view part) const {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> found;
+    for (const std::string& line : lines_)
+      if (contains(line, part)) found.push_back(line);
+    return found;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<std::string> lines_;
+};
 
 /// Checks at its end that this process owns what it owned at its beginning.
 class NothingLeft {

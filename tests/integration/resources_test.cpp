@@ -17,31 +17,6 @@
 namespace tutti::test {
 namespace {
 
-/// The lines that are logged while it lives.
-class Lines {
- public:
-  Lines() {
-    log::set_output([this](log::Level, std::string_view line) {
-      const std::lock_guard lock(mutex_);
-      lines_.emplace_back(line);
-    });
-  }
-  Lines(const Lines&) = delete;
-  Lines& operator=(const Lines&) = delete;
-  ~Lines() { log::set_output({}); }
-  std::vector<std::string> with(std::string_view part) const {
-    const std::lock_guard lock(mutex_);
-    std::vector<std::string> found;
-    for (const std::string& line : lines_)
-      if (contains(line, part)) found.push_back(line);
-    return found;
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::vector<std::string> lines_;
-};
-
 TEST_CASE("a replacement that cannot be started for want of descriptors is told with a way out and tried again") {
   const NothingLeft census;
   auto spec = fake_spec(2);
