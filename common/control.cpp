@@ -3,8 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
-#include <limits>
+#include <optional>
 #include <type_traits>
 
 #include <tutti/error.hpp>
@@ -16,13 +17,19 @@ namespace {
 
 // ---- writing -------------------------------------------------------------------------------------------------------
 
+/// A number with a fraction travels as text: Boost.JSON up to 1.83 may read one a unit in its last place off.
+template <class Float>
+json::string to_text(Float number) {
+  return json::string(fmt::format("{}", number));  // the shortest text that reads back as the same number
+}
+
 json::object to_json(const ImageShape& shape) {
   return {{"channels", shape.channels}, {"height", shape.height}, {"width", shape.width}};
 }
 
 json::object to_json(const FaultPoint& fault) {
   json::object out{{"kind", to_name(fault.kind)}, {"phase", to_name(fault.phase)}, {"at_batch", fault.at_batch}};
-  out["at_value"] = fault.at_value ? json::value(*fault.at_value) : json::value();
+  out["at_value"] = fault.at_value ? json::value(to_text(*fault.at_value)) : json::value();
   return out;
 }
 
@@ -61,7 +68,7 @@ json::object to_json(const MemberRequest& member) {
           {"cuda", member.cuda},
           {"threads", member.threads},
           {"train_batch_images", member.train_batch_images},
-          {"learning_rate", member.learning_rate},
+          {"learning_rate", to_text(member.learning_rate)},
           {"bootstrap", member.bootstrap}};
 }
 
@@ -112,8 +119,8 @@ struct Encoder {
   json::object operator()(const Ready& m) const {
     return {{"type", "ready"},
             {"width", m.width},
-            {"load_seconds", m.load_seconds},
-            {"warm_up_seconds", m.warm_up_seconds},
+            {"load_seconds", to_text(m.load_seconds)},
+            {"warm_up_seconds", to_text(m.warm_up_seconds)},
             {"parameters", m.parameters},
             {"backend", m.backend}};
   }
@@ -140,6 +147,15 @@ struct Encoder {
   throw Error(ErrorKind::failed, "control message is malformed", std::move(reason));
 }
 
+template <class Float>
+std::optional<Float> from_text(std::string_view text) {
+  Float number{};
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc{} || rest != end || !std::isfinite(number)) return std::nullopt;
+  return number;
+}
+
 /// Reads the fields of one object, checking type and range of each.
 class Fields {
  public:
@@ -160,13 +176,9 @@ class Fields {
       if (value.is_bool()) return value.get_bool();
     } else if constexpr (std::is_same_v<T, std::string>) {
       if (value.is_string()) return std::string(value.get_string());
-    } else if constexpr (std::is_same_v<T, double>) {
-      // 1e999 is read as infinity, which JSON cannot say again.
-      if (value.is_number() && std::isfinite(value.to_number<double>())) return value.to_number<double>();
-    } else if constexpr (std::is_same_v<T, float>) {
-      // A double beyond the floats has no float to become.
-      if (value.is_number() && std::abs(value.to_number<double>()) <= std::numeric_limits<float>::max())
-        return static_cast<float>(value.to_number<double>());
+    } else if constexpr (std::is_floating_point_v<T>) {
+      if (value.is_string())
+        if (const auto number = from_text<T>(value.get_string())) return *number;
     } else if constexpr (std::is_enum_v<T>) {
       if (value.is_string())
         if (const auto found = from_name<T>(std::string_view(value.get_string()))) return *found;

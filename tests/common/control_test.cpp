@@ -3,11 +3,13 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <limits>
 #include <string>
 
 #include <tutti/error.hpp>
 
+#include "common/random.hpp"
 #include "tests/common/error_of.hpp"
 
 namespace tutti::test {
@@ -207,7 +209,7 @@ TEST_CASE("a field of the wrong type is refused with its value") {
   CHECK(
       contains(reason(changed(Start{}, "\"allow_nan\":false", "\"allow_nan\":0")), "field 'allow_nan' has the wrong"));
   CHECK(contains(reason(changed(Start{}, "\"width\":0", "\"width\":\"0\"")), "field 'width' has the wrong"));
-  CHECK(contains(reason(changed(Ready{}, "\"load_seconds\":0E0", "\"load_seconds\":[]")), "field 'load_seconds' has"));
+  CHECK(contains(reason(changed(Ready{}, "\"load_seconds\":\"0\"", "\"load_seconds\":[]")), "field 'load_seconds' has"));
   CHECK(
       contains(reason(changed(Load{full_request()}, "\"model\":{", "\"model\":[],\"x\":{")), "an object is expected"));
   CHECK(contains(reason(changed(Load{full_request()}, "[4,3,1]", "4")), "field 'warm_up_batches' has the wrong type"));
@@ -220,17 +222,28 @@ TEST_CASE("a number out of range is refused") {
     CHECK(contains(reason(changed(Start{}, "\"width\":0", "\"width\":" + std::string(value))),
                    "field 'width' has the wrong type or is out of range"));
   CHECK(contains(reason(changed(Load{full_request()}, "[4,3,1]", "[-4]")), "'warm_up_batches'"));
-  for (const char* value : {"1e999", "-1e999"})
+  for (const char* value : {"\"1e999\"", "\"inf\"", "\"nan\"", "\"0.5s\"", "\"\"", "0.5"})
     CHECK(contains(
-        reason(changed(Ready{.backend = {}}, "\"load_seconds\":0E0", "\"load_seconds\":" + std::string(value))),
+        reason(changed(Ready{.backend = {}}, "\"load_seconds\":\"0\"", "\"load_seconds\":" + std::string(value))),
         "field 'load_seconds' has the wrong type or is out of range"));
+}
+
+TEST_CASE("every fraction arrives as it was sent") {
+  for (std::uint64_t i = 0; i < 2000; ++i) {
+    const Ready sent{.load_seconds = std::ldexp(static_cast<double>(random_at(7, i) >> 11U), -90),
+                     .warm_up_seconds = std::ldexp(static_cast<double>(random_at(8, i) >> 11U), -20),
+                     .backend = {}};
+    const auto came = std::get<Ready>(decode(encode(sent)));
+    REQUIRE(came.load_seconds == sent.load_seconds);
+    REQUIRE(came.warm_up_seconds == sent.warm_up_seconds);
+  }
 }
 
 TEST_CASE("a value that no image can hold is refused") {
   MemberRequest member = full_request();
   member.model = FakeModel{.faults = {{FaultKind::hang, FaultPhase::predict, 0, 0.5F}}};
-  const std::string sent = "\"at_value\":5E-1";
-  for (const char* value : {"4E38", "-4E38", "1e999", "\"0.5\"", "[]"})
+  const std::string sent = "\"at_value\":\"0.5\"";
+  for (const char* value : {"\"4E38\"", "\"-4E38\"", "0.5", "[]"})
     CHECK(contains(reason(changed(Load{member}, sent, "\"at_value\":" + std::string(value))),
                    "field 'at_value' has the wrong type or is out of range"));
   CHECK(contains(reason(changed(Load{member}, sent, "\"at\":0")), "field 'at_value' is missing"));
