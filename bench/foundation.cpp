@@ -1,5 +1,5 @@
 // The figures that the pool itself is held to: how fast it is up, what it weighs, what the coordination costs, and that
-// an idle pool does nothing. One row per figure: median, minimum and maximum over the repeats, and the aim.
+// an idle pool does nothing. One row per figure, with the aim.
 // It compares nothing with other systems.
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -7,10 +7,12 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <tutti/ensemble.hpp>
@@ -57,7 +59,12 @@ std::vector<double> repeat(int repeats, const std::function<double()>& measure) 
   return samples;
 }
 
-void measure_start(const std::string& name, const Spec& spec, int repeats, const std::string& aim) {
+void add_row(Reporter& out, const std::string& name, std::vector<double> samples, const std::string& unit,
+             const std::string& aim) {
+  out.add({.bench = "foundation", .name = name, .unit = unit, .samples = std::move(samples), .aim = aim});
+}
+
+void measure_start(Reporter& out, const std::string& name, const Spec& spec, int repeats, const std::string& aim) {
   std::vector<double> memory;
   const auto seconds = repeat(repeats, [&] {
     const Ensemble ensemble(spec);
@@ -65,12 +72,13 @@ void measure_start(const std::string& name, const Spec& spec, int repeats, const
     memory.push_back(static_cast<double>(status.pss_bytes.value_or(0)) / (1 << 20));
     return status.start_up_seconds;
   });
-  print_row(name + ": start to all ready", seconds, "s", aim);
-  print_row(name + ": memory of the whole family (PSS)", memory, "MiB", name.starts_with("small-cnn") ? "<= 450" : "");
+  add_row(out, name + ": start to all ready", seconds, "s", aim);
+  add_row(out, name + ": memory of the whole family (PSS)", memory, "MiB",
+          name.starts_with("small-cnn") ? "<= 450" : "");
 }
 
 /// Images of one value each: what is left is coordination.
-void measure_coordination(int members, int repeats) {
+void measure_coordination(Reporter& out, int members, int repeats) {
   constexpr std::uint64_t kSegments = 20000;
   const Spec spec = parse_spec(members_yaml("{kind: fake, classes: 1}", members) +
                                fmt::format("input: {{dataset: random, count: {}, shape: [1, 1, 1], classes: 1}}\n"
@@ -93,12 +101,12 @@ void measure_coordination(int members, int repeats) {
     return (process_cpu_seconds() - before) / pairs * 1e6;
   });
   const std::string name = fmt::format("{} fake members of no cost", members);
-  print_row(name + ": coordinator CPU per (segment, member)", process, "us", "<= 15");
-  print_row(name + ": ... of it the loop's thread", loop, "us", "");
-  print_row(name + ": wall time per segment", wall, "us", "");
+  add_row(out, name + ": coordinator CPU per (segment, member)", process, "us", "<= 15");
+  add_row(out, name + ": ... of it the loop's thread", loop, "us", "");
+  add_row(out, name + ": wall time per segment", wall, "us", "");
 }
 
-void measure_copies(int members) {
+void measure_copies(Reporter& out, int members) {
   constexpr std::uint64_t kImages = 2000;
   const Spec spec = parse_spec(members_yaml("{kind: fake, classes: 10}", members) +
                                fmt::format("input: {{dataset: random, count: {}, shape: [3, 32, 32]}}\n", kImages));
@@ -107,10 +115,10 @@ void measure_copies(int members) {
   ensemble.run(*open_source(spec.checked().input), sink);
   const double copies =
       static_cast<double>(ensemble.status().input_bytes_copied) / (kImages * 3 * 32 * 32 * sizeof(float));
-  print_row(fmt::format("{} members: copies of each image", members), {copies}, "", "1");
+  add_row(out, fmt::format("{} members: copies of each image", members), {copies}, "", "1");
 }
 
-void measure_idle(const Spec& spec) {
+void measure_idle(Reporter& out, const Spec& spec) {
   const Ensemble ensemble(spec);
   const Status status = ensemble.status();
   const auto activity = [&] {
@@ -122,10 +130,10 @@ void measure_idle(const Spec& spec) {
   const double before = ensemble.status().coordinator_cpu_seconds;
   const std::uint64_t workers_before = activity();
   std::this_thread::sleep_for(std::chrono::seconds(3));
-  print_row("idle for 3 s: CPU of the coordinator's loop", {(ensemble.status().coordinator_cpu_seconds - before) * 1e6},
-            "us", "0");
-  print_row("idle for 3 s: CPU ticks and wake-ups of the workers", {static_cast<double>(activity() - workers_before)},
-            "", "0");
+  add_row(out, "idle for 3 s: CPU of the coordinator's loop",
+          {(ensemble.status().coordinator_cpu_seconds - before) * 1e6}, "us", "0");
+  add_row(out, "idle for 3 s: CPU ticks and wake-ups of the workers",
+          {static_cast<double>(activity() - workers_before)}, "", "0");
 }
 
 }  // namespace
@@ -133,27 +141,29 @@ void measure_idle(const Spec& spec) {
 int main(int argc, char** argv) {
   CLI::App app("The figures that the pool itself is held to");
   int repeats = 7;
+  std::filesystem::path json_lines;
   bool without_torch = false;
   app.add_option("--repeats", repeats, "samples per row")->check(CLI::Range(1, 1000))->capture_default_str();
   app.add_flag("--without-torch", without_torch, "fake members only");
+  app.add_option("--json", json_lines, "append each row to this file as a line of JSON")->type_name("FILE");
   CLI11_PARSE(app, argc, argv);
   try {
-    print_certificate(repeats);
-    print_header();
+    Reporter out(certificate(repeats), json_lines);
+    out.begin_table("figure");
     const std::string input = "input: {shape: [3, 32, 32]}\nbatch_images: 20\n";
     const Spec fakes = parse_spec(members_yaml("{kind: fake}", 4) + input);
-    measure_start("4 fake members", fakes, repeats, "");
+    measure_start(out, "4 fake members", fakes, repeats, "");
     if (!without_torch) {
       const Spec cnns = parse_spec(members_yaml("{kind: small-cnn}", 4) + input);
-      measure_start("small-cnn, 4 members", cnns, repeats, "<= 1.5");
-      measure_idle(cnns);
+      measure_start(out, "small-cnn, 4 members", cnns, repeats, "<= 1.5");
+      measure_idle(out, cnns);
     } else {
-      measure_idle(fakes);
+      measure_idle(out, fakes);
     }
-    measure_coordination(1, repeats);
-    measure_coordination(4, repeats);
-    measure_copies(1);
-    measure_copies(4);
+    measure_coordination(out, 1, repeats);
+    measure_coordination(out, 4, repeats);
+    measure_copies(out, 1);
+    measure_copies(out, 4);
   } catch (const Error& error) {
     fmt::print(stderr, "tutti-bench-foundation: {}\n", error.what());
     return 1;

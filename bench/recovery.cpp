@@ -1,15 +1,17 @@
 // What a killed worker costs: until its tasks are handed out again, until its replacement answers, for the others
-// meanwhile, and for the whole run. One row per figure: median, minimum and maximum over the repeats, and the aim.
+// meanwhile, and for the whole run. One row per figure, with the aim.
 #include <fmt/format.h>
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <functional>
 #include <future>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <tutti/ensemble.hpp>
@@ -46,7 +48,13 @@ double kill_to_handed_out(Ensemble& ensemble, const std::vector<float>& pixels, 
   return result;
 }
 
-void measure_handing_out(const std::string& name, const std::string& model, double gigabytes, int repeats) {
+void add_row(Reporter& out, const std::string& name, std::vector<double> samples, const std::string& unit,
+             const std::string& aim) {
+  out.add({.bench = "recovery", .name = name, .unit = unit, .samples = std::move(samples), .aim = aim});
+}
+
+void measure_handing_out(Reporter& out, const std::string& name, const std::string& model, double gigabytes,
+                         int repeats) {
   const ImageShape shape{3, 32, 32};
   const Spec spec = parse_spec(members_yaml(model, 1) + kPolicy +
                                "input: {shape: [3, 32, 32]}\nsegment_images: 4\nbatch_images: 4\n");
@@ -54,11 +62,12 @@ void measure_handing_out(const std::string& name, const std::string& model, doub
   const std::vector<float> pixels(400 * shape.elements(), 0.5F);
   std::vector<double> samples;
   for (int i = 0; i < repeats; ++i) samples.push_back(kill_to_handed_out(ensemble, pixels, shape));
-  print_row(name + ": kill -9 to tasks handed out again", samples, "ms", fmt::format("<= {:.0f}", 5 + 70 * gigabytes));
+  add_row(out, name + ": kill -9 to tasks handed out again", samples, "ms",
+          fmt::format("<= {:.0f}", 5 + 70 * gigabytes));
 }
 
 /// Until the replacement's first answer.
-void measure_first_answer(const std::string& spares, int repeats) {
+void measure_first_answer(Reporter& out, const std::string& spares, int repeats) {
   const ImageShape shape{3, 32, 32};
   const Spec spec = parse_spec(members_yaml("{kind: small-cnn}", 2) + kPolicy +
                                "input: {shape: [3, 32, 32]}\nsegment_images: 4\nbatch_images: 4\nspares: " + spares);
@@ -79,12 +88,12 @@ void measure_first_answer(const std::string& spares, int repeats) {
     samples.push_back(ms(Clock::now() - begin));
     answer.get();
   }
-  print_row("spares: " + spares + ": kill -9 to the replacement's first answer", samples, "ms",
-            spares == "member" ? "< 50" : "");
+  add_row(out, "spares: " + spares + ": kill -9 to the replacement's first answer", samples, "ms",
+          spares == "member" ? "< 50" : "");
 }
 
 /// The others' rate while m0 is being replaced, as a share of their rate before, in pairs.
-void measure_others(int repeats) {
+void measure_others(Reporter& out, int repeats) {
   const Spec spec = parse_spec(members_yaml("{kind: fake, delay_ms: 5, load_delay_ms: 300}", 3) + kPolicy +
                                "input: {shape: [1, 1, 1]}\nsegment_images: 1\nbatch_images: 1\nslots: 64\n");
   Ensemble ensemble(spec);
@@ -109,11 +118,11 @@ void measure_others(int repeats) {
     shares.push_back(rate() / before * 100);
     answer.get();
   }
-  print_row("the others' throughput while a worker is replaced (slots left)", shares, "%", ">= 95");
+  add_row(out, "the others' throughput while a worker is replaced (slots left)", shares, "%", ">= 95");
 }
 
 /// The whole run with one kill in its middle against the same without, in pairs, and what may explain the difference.
-void measure_run(int repeats) {
+void measure_run(Reporter& out, int repeats) {
   const ImageShape shape{3, 32, 32};
   const Spec spec = parse_spec(members_yaml("{kind: small-cnn}", 2) + kPolicy +
                                "input: {shape: [3, 32, 32]}\nsegment_images: 200\nbatch_images: 20\n");
@@ -144,10 +153,10 @@ void measure_run(int repeats) {
     allowed.push_back(after.start_up_seconds * 1e3 +
                       member.busy_seconds / static_cast<double>(member.segments_answered) * 1e3);
   }
-  print_row("small-cnn, 2 members, 100 segments: undisturbed run", calm, "ms", "");
-  print_row("... with one kill -9 in the middle", disturbed, "ms", "");
-  print_row("... costs", extra, "ms", "");
-  print_row("... start-up of a pool and one segment again", allowed, "ms", "the bound");
+  add_row(out, "small-cnn, 2 members, 100 segments: undisturbed run", calm, "ms", "");
+  add_row(out, "... with one kill -9 in the middle", disturbed, "ms", "");
+  add_row(out, "... costs", extra, "ms", "");
+  add_row(out, "... start-up of a pool and one segment again", allowed, "ms", "the bound");
 }
 
 }  // namespace
@@ -155,18 +164,20 @@ void measure_run(int repeats) {
 int main(int argc, char** argv) {
   CLI::App app("What a killed worker costs");
   int repeats = 7;
+  std::filesystem::path json_lines;
   app.add_option("--repeats", repeats, "samples per row")->check(CLI::Range(1, 1000))->capture_default_str();
+  app.add_option("--json", json_lines, "append each row to this file as a line of JSON")->type_name("FILE");
   CLI11_PARSE(app, argc, argv);
   log::set_level(log::Level::error);
   try {
-    print_certificate(repeats);
-    print_header();
-    measure_handing_out("fake worker (3 MB)", "{kind: fake, delay_ms: 1}", 0, repeats);
-    measure_handing_out("small-cnn worker", "{kind: small-cnn}", 0.2, repeats);
-    measure_handing_out("mlp worker of 1 GB", "{kind: mlp, layers: [16384, 13312, 10]}", 1.2, repeats);
-    for (const char* spares : {"none", "process", "member"}) measure_first_answer(spares, repeats);
-    measure_others(repeats);
-    measure_run(repeats);
+    Reporter out(certificate(repeats), json_lines);
+    out.begin_table("figure");
+    measure_handing_out(out, "fake worker (3 MB)", "{kind: fake, delay_ms: 1}", 0, repeats);
+    measure_handing_out(out, "small-cnn worker", "{kind: small-cnn}", 0.2, repeats);
+    measure_handing_out(out, "mlp worker of 1 GB", "{kind: mlp, layers: [16384, 13312, 10]}", 1.2, repeats);
+    for (const char* spares : {"none", "process", "member"}) measure_first_answer(out, spares, repeats);
+    measure_others(out, repeats);
+    measure_run(out, repeats);
   } catch (const Error& error) {
     fmt::print(stderr, "tutti-bench-recovery: {}\n", error.what());
     return 1;

@@ -1,16 +1,71 @@
-// What the measuring programs share: the certificate of a run and rows of median, minimum and maximum.
+// What every measuring program says: rows of samples, each with its birth certificate, for people as a table and for
+// programs as lines of JSON. It measures nothing.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
+#include "common/json.hpp"
+
 namespace tutti::bench {
 
-/// One line that says what was measured where.
-void print_certificate(int repeats);
-void print_header();
-/// One figure: its samples, their unit, and what is aimed at (may be empty).
-void print_row(const std::string& name, std::vector<double> samples, const std::string& unit, const std::string& aim);
+/// Where and of what a row was measured.
+struct Certificate {
+  std::string version;   ///< "tutti 0.1.0-<build id>"
+  std::string commit;    ///< of the source tree that this was built from, with "+dirty"; empty where it is not known
+  std::string compiler;  ///< "g++ 12.2.0"
+  std::string libtorch;  ///< "2.11.0"; empty where none takes part
+  std::string cpu;
+  unsigned cores = 0;    ///< usable by this process
+  std::string governor;  ///< of cpu0; "unknown" in most virtual machines
+  std::string kernel;    ///< "Linux 6.1.0"
+  int repeats = 0;
+};
+/// Of this program on this machine.
+Certificate certificate(int repeats, std::string libtorch = {});
+
+/// One figure. Two runs' rows are the same figure where `bench`, `name` and `conditions` are equal.
+struct Row {
+  std::string bench = {};        ///< "strategies", "interference", "micro", ...
+  std::string name = {};         ///< "multiprocess"
+  json::object conditions = {};  ///< what was fixed: {"members": 4, "batch_images": 4, ...}; order does not matter
+  std::string unit = {};         ///< "s", "us", "images/s", "MiB"; empty for a ratio or a count
+  bool higher_is_better = false;
+  std::vector<double> samples = {};  ///< in the order in which they were taken; empty where `skipped`
+  std::string aim = {};              ///< "<= 1.5"; empty where none is stated
+  std::string note = {};             ///< what was found: "2 threads each, batch 20"
+  std::string skipped = {};          ///< the reason why it was not measured: "no GPU"; empty where it was
+};
+
+struct Statistics {
+  double median = 0;
+  double mad = 0;  ///< median of the absolute deviations from the median, not scaled
+  double min = 0;
+  double max = 0;
+};
+/// `samples` must not be empty. Of an even number the median is the mean of the two in the middle.
+Statistics statistics(std::vector<double> samples);
+
+/// {"schema": "tutti.bench/1", "certificate": {...}, "bench": ..., "name": ..., "conditions": {...}, "unit": ...,
+/// "better": "lower" | "higher", "samples": [...], "median": ..., "mad": ..., "min": ..., "aim"?, "note"?, "skipped"?}
+json::object to_json(const Row& row, const Certificate& certificate);
+
+/// Prints rows as they come and, where a file was named, appends each as one line of JSON.
+class Reporter {
+ public:
+  /// Throws Error(failed) where the file cannot be written.
+  Reporter(Certificate certificate, const std::filesystem::path& json_lines);
+  /// A heading and the columns' names.
+  void begin_table(const std::string& title);
+  void add(const Row& row);
+  const std::vector<Row>& rows() const noexcept { return rows_; }
+
+ private:
+  Certificate certificate_;
+  std::filesystem::path json_lines_;
+  std::vector<Row> rows_;
+};
 
 /// "m0", "m1" ... of one model, on the CPU.
 std::string members_yaml(const std::string& model, int members);

@@ -1,0 +1,57 @@
+// What tutti-bench and tutti-bench-single say to each other. One process of the latter holds one strategy that lives in
+// a single process, with threads, allocator and memory of its own, and computes when it is told to; so strategies can
+// be repeated in turns (ABCABC) without disturbing one another, and each one's memory can be weighed.
+//
+// Lines of JSON over the pipes of stdin and stdout, one at a time, question and answer:
+//   {"prepare": {...}}                -> {"ready": {"seconds": load and warm-up, "backend": "torch 2.11.0"}}
+//   {"run": {}}                       -> {"ran": {"seconds": s, "member_seconds": [...]}}; the answer's bytes lie in
+//                                        the file of descriptor kAnswersFd, float32 [images, width]
+//   {"train": {"epochs": n}}          -> {"trained": {"seconds": s}}: each member learns all images in their order
+//   end of input                      -> the program leaves
+//   anything that fails               -> {"failed": {"text": "...", "hint": "..."}}
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/member_request.hpp"
+#include "common/values.hpp"
+#include "config/spec.hpp"
+
+namespace tutti::bench {
+
+/// The images, float32 [images, channels, height, width], then int64 labels [images]; and the combined answer.
+inline constexpr int kImagesFd = 3;
+inline constexpr int kAnswersFd = 4;
+
+/// How members are computed in one process.
+enum class Strategy {
+  sequential,  ///< one member after another, all threads inside an operation
+  threads,     ///< one thread per member over the whole input; `between` members at once
+  branches,    ///< one graph: per batch all members are branches that LibTorch's inter-op pool runs in parallel
+  fused,       ///< one graph: equal members stacked into grouped convolutions and batched matrix products
+};
+constexpr auto enum_names(Strategy) {
+  return std::array{EnumName{Strategy::sequential, "sequential"}, EnumName{Strategy::threads, "threads"},
+                    EnumName{Strategy::branches, "branches"}, EnumName{Strategy::fused, "fused"}};
+}
+
+/// The content of `prepare`. Every member's request holds the batch and what its model needs; `threads` in it is the
+/// number within an operation.
+struct SingleJob {
+  Strategy strategy = Strategy::sequential;
+  std::uint32_t between = 1;  ///< threads (members at once) or branches (size of the inter-op pool)
+  std::uint64_t images = 0;
+  std::uint32_t segment_images = 0;  ///< batches never cross a segment, as in the pool
+  config::CombineSpec combine;
+  std::vector<float> weights;  ///< of the combination, in rank order
+  std::vector<MemberRequest> members;
+};
+
+std::string encode(const SingleJob& job);
+/// Throws Error(failed) where it is malformed.
+SingleJob decode_job(std::string_view text);
+
+}  // namespace tutti::bench
