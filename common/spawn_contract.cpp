@@ -41,6 +41,21 @@ std::vector<std::string> to_arguments(const LaunchOptions& options) {
   if (!options.cores.empty()) arguments.push_back(fmt::format("--cores={}", fmt::join(options.cores, ",")));
   if (options.debug) arguments.emplace_back("--debug");
   if (options.core_files) arguments.emplace_back("--core-files");
+  // Its workers will show their arguments in its place, and longer ones than its own.
+  if (options.fork_server) arguments.push_back(fmt::format("--fork-server={:-<400}", ""));
+  return arguments;
+}
+
+std::string join_fork_request(const std::vector<std::string>& arguments) {
+  std::string text;
+  for (const std::string& argument : arguments) text += argument + '\0';
+  return text;
+}
+
+std::vector<std::string> split_fork_request(std::string_view text) {
+  std::vector<std::string> arguments;
+  for (std::size_t end = 0; (end = text.find('\0')) != text.npos; text.remove_prefix(end + 1))
+    arguments.emplace_back(text.substr(0, end));
   return arguments;
 }
 
@@ -58,6 +73,8 @@ LaunchOptions parse_arguments(const std::vector<std::string_view>& arguments) {
       options.debug = true;
     else if (argument == "--core-files")
       options.core_files = true;
+    else if (argument.starts_with("--fork-server="))
+      options.fork_server = true;
     else
       throw Error(ErrorKind::usage, fmt::format("unknown argument '{}'", argument));
   }

@@ -30,12 +30,19 @@ enum WorkerExit : int {
 
 /// The worker's arguments.
 struct LaunchOptions {
-  std::string member;       ///< for process listings and messages
-  int parent = 0;           ///< pid of the coordinator
-  std::vector<int> cores;   ///< operating system numbers; empty: inherit
-  bool debug = false;       ///< wait for a debugger before loading
-  bool core_files = false;  ///< a crash may leave a core file, as far as the inherited limit allows
+  std::string member;           ///< for process listings and messages
+  int parent = 0;               ///< pid of the coordinator
+  std::vector<int> cores = {};  ///< operating system numbers; empty: inherit
+  bool debug = false;           ///< wait for a debugger before loading
+  bool core_files = false;      ///< a crash may leave a core file, as far as the inherited limit allows
+  bool fork_server = false;     ///< hosts no member, but forks the workers that do
 };
+
+/// A request to the fork server is one message: the arguments of a worker, and all its descriptors (0 to
+/// kFirstForeignFd - 1) as SCM_RIGHTS. The answer is the worker's pid in digits, -1 where it could not fork.
+inline constexpr std::size_t kMaxForkRequest = 16 * 1024;
+std::string join_fork_request(const std::vector<std::string>& arguments);
+std::vector<std::string> split_fork_request(std::string_view text);
 
 /// The files of the backends that a worker opens when its member needs them.
 inline constexpr std::string_view kTorchPlugin = "libtutti-torch.so";

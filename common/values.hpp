@@ -34,6 +34,8 @@ enum class OnPoison : std::uint8_t { set_aside, fail };
 enum class OnNan : std::uint8_t { error, allow, degrade };
 /// Workers that wait beside the members' own: none, started with their libraries loaded, or loaded and warm.
 enum class Spares : std::uint8_t { none, process, member };
+/// How a worker's process comes to be: by itself, forked from one that has LibTorch loaded, or the better of the two.
+enum class StartMethod : std::uint8_t { automatic, spawn, forkserver };
 
 /// What a `fake` member does wrong, and in which phase of its life.
 enum class FaultKind : std::uint8_t { none, exception, exit, abort, segfault, kill, hang, nan, stop };
@@ -78,6 +80,10 @@ constexpr auto enum_names(OnNan) {
 constexpr auto enum_names(Spares) {
   return std::array{EnumName{Spares::none, "none"}, EnumName{Spares::process, "process"},
                     EnumName{Spares::member, "member"}};
+}
+constexpr auto enum_names(StartMethod) {
+  return std::array{EnumName{StartMethod::automatic, "auto"}, EnumName{StartMethod::spawn, "spawn"},
+                    EnumName{StartMethod::forkserver, "forkserver"}};
 }
 constexpr auto enum_names(FaultKind) {
   return std::array{EnumName{FaultKind::none, "none"},         EnumName{FaultKind::exception, "exception"},

@@ -203,6 +203,7 @@ std::string to_yaml(const EnsembleSpec& spec) {
   map.set("seed", number(spec.seed));
   map.set("save_members", boolean(spec.save_members));
   set_failure(map, spec.failure);
+  map.set("start_method", name_of(spec.start_method));
   map.set("start_deadline_s", number(spec.start_deadline));
   map.set("stop_deadline_s", number(spec.stop_deadline));
   set_path(map, "output", spec.output);

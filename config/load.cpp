@@ -68,6 +68,7 @@ void read_bounds_and_rest(Fields& top, EnsembleSpec& spec, Violations& violation
   top.whole("seed", spec.seed, 0);
   top.boolean("save_members", spec.save_members);
   read_failure(top, spec.failure, violations);
+  top.choice("start_method", spec.start_method);
   top.number("start_deadline_s", spec.start_deadline, kDeadline);
   top.number("stop_deadline_s", spec.stop_deadline, kDeadline);
   top.path("output", spec.output);

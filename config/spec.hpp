@@ -151,6 +151,7 @@ struct EnsembleSpec {
   std::uint64_t seed = 0;
   bool save_members = false;
   FailureSpec failure;
+  StartMethod start_method = StartMethod::automatic;
   std::uint32_t checkpoint_segments = 2;  ///< `train: {checkpoint_segments: 2}`; below `slots` unless both are 1
   double start_deadline = 120.0;          ///< seconds until every worker must be ready
   double stop_deadline = 10.0;            ///< seconds for a worker to leave before it is killed

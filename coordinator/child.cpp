@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <thread>
 
 #include <tutti/error.hpp>
 
@@ -117,11 +118,26 @@ Child Child::spawn(const SpawnRequest& request) {
   return Child(pid, std::move(pidfd));
 }
 
+Child Child::adopt(int pid) {
+  UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  const int error = errno;
+  if (!pidfd && error != ESRCH) fail("could not watch a worker through a pidfd (Linux 5.4 or newer is needed)", error);
+  siginfo_t info{};
+  if (pidfd && ::waitid(P_PIDFD, static_cast<id_t>(pidfd.get()), &info, WEXITED | WNOHANG | WNOWAIT) != 0)
+    throw Error(ErrorKind::failed, fmt::format("process {} is no child of this one", pid));
+  return Child(pid, std::move(pidfd));
+}
+
 // It has not been reaped, hence its number is nobody else's.
-void Child::end() noexcept {
+bool Child::end(std::chrono::milliseconds patience) noexcept {
   ::kill(pid_, SIGKILL);
-  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  const auto last = std::chrono::steady_clock::now() + patience;
+  int result = 0;
+  while ((result = ::waitpid(pid_, nullptr, WNOHANG)) == 0 || (result < 0 && errno == EINTR)) {
+    if (std::chrono::steady_clock::now() > last) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
+  return true;
 }
 
 std::optional<ExitStatus> reap(int pidfd) {

@@ -2,6 +2,7 @@
 // never meant. It knows nothing of workers or channels.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -28,13 +29,18 @@ class Child {
   /// those of the request (all others of ours are close-on-exec). Throws Error(failed) naming the program.
   static Child spawn(const SpawnRequest& request);
 
+  /// A process that is our child already, made by another one in our name (CLONE_PARENT). Throws Error(failed) where it
+  /// is no child of ours, or cannot be watched.
+  static Child adopt(int pid);
+
   int pid() const noexcept { return pid_; }
   /// Readable once the process has ended, all its threads and memory included. -1 where it had ended, and was reaped
   /// by somebody else, before it could be watched.
   int pidfd() const noexcept { return pidfd_.get(); }
   UniqueFd take_pidfd() noexcept { return std::move(pidfd_); }
-  /// Kills the process and waits for its end: for a child that turned out not to be usable before it was watched.
-  void end() noexcept;
+  /// Kills the process and waits for its end: for a child that is not watched. False where it is still there after
+  /// `patience`, stuck in the kernel.
+  bool end(std::chrono::milliseconds patience = std::chrono::seconds(10)) noexcept;
 
  private:
   Child(int pid, UniqueFd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}

@@ -19,6 +19,8 @@ namespace {
 // Measured (docs/decisions/0003): private memory of a worker after warm-up, with LibTorch and a small model.
 constexpr std::uint64_t kTorchWorkerBytes = 110ULL << 20;
 constexpr std::uint64_t kFakeWorkerBytes = 3ULL << 20;
+constexpr std::uint64_t kForkedWorkerBytes = 40ULL << 20;
+constexpr std::uint64_t kForkServerBytes = 100ULL << 20;
 // Used for the width of models that only tell it once loaded.
 constexpr std::uint32_t kAssumedWidth = 1000;
 
@@ -74,6 +76,7 @@ class Planner {
     problems_.raise();
     check_debug_member();
     for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank) share_cores(plan_.workers[rank]);
+    choose_start_method();
     add_bounds();
     say_what_survives();
     return std::move(plan_);
@@ -199,6 +202,24 @@ class Planner {
     if (!worker.request.cuda) worker.environment.emplace_back("CUDA_VISIBLE_DEVICES", "");
   }
 
+  /// Two workers or more that load the same libraries into the same environment are worth a process that has loaded
+  /// them: it costs what one saves.
+  void choose_start_method() {
+    if (spec_.start_method == StartMethod::spawn) return;
+    const WorkerPlan* first = nullptr;
+    std::size_t count = 0;
+    for (WorkerPlan& worker : plan_.workers) {
+      const bool fits = !std::holds_alternative<FakeModel>(worker.request.model) && !worker.request.cuda &&
+                        worker.request.name != options_.debug_member &&
+                        (first == nullptr || worker.environment == first->environment);
+      if (!fits) continue;
+      worker.forked = true;
+      if (++count == 1) first = &worker;
+    }
+    if (count == 1 && spec_.start_method == StartMethod::automatic)
+      for (WorkerPlan& worker : plan_.workers) worker.forked = false;
+  }
+
   void add_bounds() {
     const std::uint64_t segment = plan_.arena.slot_bytes();
     plan_.bounds.push_back(
@@ -207,6 +228,9 @@ class Planner {
          plan_.arena.bytes()});
     if (options_.training && input_.images)
       plan_.bounds.push_back({fmt::format("order of {} images to learn from", *input_.images), *input_.images * 8});
+    if (plan_.first_forked() != nullptr)
+      plan_.bounds.push_back(
+          {"fork server: LibTorch, shared by the workers that are forked from it (estimate)", kForkServerBytes});
     for (const WorkerPlan& worker : plan_.workers) {
       add_channels(worker);
       add_process(worker, "", true);
@@ -238,7 +262,9 @@ class Planner {
     }
     const bool fake = std::holds_alternative<FakeModel>(worker.request.model);
     plan_.bounds.push_back({fmt::format("{}process of {} (estimate, without its model)", spare, worker.request.name),
-                            fake ? kFakeWorkerBytes : kTorchWorkerBytes});
+                            fake            ? kFakeWorkerBytes
+                            : worker.forked ? kForkedWorkerBytes
+                                            : kTorchWorkerBytes});
   }
 
   void say_what_survives() {
@@ -290,6 +316,12 @@ std::uint64_t Plan::needed_bytes() const {
   std::uint64_t sum = 0;
   for (const Bound& bound : bounds) sum += bound.bytes;
   return sum;
+}
+
+const WorkerPlan* Plan::first_forked() const {
+  const auto found =
+      std::find_if(workers.begin(), workers.end(), [](const WorkerPlan& worker) { return worker.forked; });
+  return found == workers.end() ? nullptr : &*found;
 }
 
 Plan make_plan(const config::EnsembleSpec& spec, const Machine& machine, const InputForm& input,

@@ -24,6 +24,7 @@ struct WorkerPlan {
   std::string assigned;    ///< as the user wrote it: "null"
   std::vector<int> cores;  ///< to pin to; empty: not pinned
   bool shares_cores = false;
+  bool forked = false;            ///< by the fork server, whose environment is the worker's
   std::uint32_t epochs = 0;       ///< of training
   std::filesystem::path weights;  ///< where training saves; empty: in the output folder
   std::vector<std::pair<std::string, std::string>> environment;
@@ -46,6 +47,8 @@ struct Plan {
   AvailableMemory available;
 
   std::uint64_t needed_bytes() const;
+  /// A worker that the fork server makes; null where none is wanted.
+  const WorkerPlan* first_forked() const;
 };
 
 /// Whether any member's device makes it worth asking for GPUs.

@@ -23,11 +23,11 @@ std::chrono::steady_clock::duration ticks_of(std::chrono::duration<double> secon
 
 }  // namespace
 
-Pool::Pool(Plan plan, std::filesystem::path worker_program, std::string debug_member)
+Pool::Pool(Plan plan, const std::filesystem::path& worker_program, std::string debug_member)
     : plan_(std::move(plan)),
       arena_file_(MemoryFile::create("arena")),
       roster_(loop_, static_cast<WorkerListener&>(*this),
-              {plan_, std::move(worker_program), arena_file_.fd(), std::move(debug_member)}),
+              {plan_, worker_program, arena_file_.fd(), std::move(debug_member), fork_server_}),
       supervisor_(supervisor_setting()),
       widths_(plan_.workers.size()),
       prepare_answers_(plan_.workers.size()) {
@@ -47,9 +47,11 @@ Pool::Pool(Plan plan, std::filesystem::path worker_program, std::string debug_me
   std::future<void> started = started_->get_future();
   thread_ = start_thread("tutti-loop", [this] { run_loop(); });
   loop_thread_ = thread_.native_handle();
-  boost::asio::post(loop_, [this] {
-    supervisor_.start(Clock::now());
-    carry_out();
+  boost::asio::post(loop_, [this, worker_program] {
+    const WorkerPlan* forked = plan_.first_forked();
+    if (forked == nullptr) return start_workers();
+    fork_server_.start(worker_program, forked->environment, plan_.failure.core_files, plan_.start_deadline,
+                       [this] { start_workers(); });
   });
   try {
     started.get();
@@ -88,11 +90,18 @@ void Pool::make_arena() {
   });
 }
 
+void Pool::start_workers() {
+  if (over()) return;
+  supervisor_.start(Clock::now());
+  carry_out();
+}
+
 // This thread also spawns: the workers' death signal follows it. What nobody foresaw ends the pool, not the program.
 void Pool::run_loop() {
   for (;;) {
     try {
       loop_.run();
+      fork_server_.end();
       return;
     } catch (const Error& error) {
       fail_on_loop(error);
@@ -244,6 +253,7 @@ void Pool::refresh_status() {
   status_.faults.missed_wake_ups = missed_wake_ups_;
   status_.faults.stalls = stalls_;
   status_.faults.abandoned_pids = abandoned_pids_;
+  status_.fork_server_pid = fork_server_.pid();
   for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank) {
     MemberStatus& member = status_.members[rank];
     supervisor_.describe(rank, member);
@@ -263,6 +273,8 @@ Status Pool::status(StatusDetail detail) const {
   status.coordinator_cpu_seconds = loop_cpu_seconds();
   if (detail == StatusDetail::counters) return status;
   status.pss_bytes = pss_bytes(::getpid());
+  if (status.fork_server_pid != 0)
+    if (const auto shared = pss_bytes(status.fork_server_pid); shared && status.pss_bytes) *status.pss_bytes += *shared;
   for (MemberStatus& member : status.members) {
     if (!member.alive) continue;
     member.pss_bytes = pss_bytes(member.pid);

@@ -19,6 +19,7 @@
 #include <tutti/ensemble.hpp>
 
 #include "coordinator/exchange.hpp"
+#include "coordinator/fork_server.hpp"
 #include "coordinator/oom.hpp"
 #include "coordinator/plan.hpp"
 #include "coordinator/roster.hpp"
@@ -30,7 +31,7 @@ class Pool final : private WorkerListener {
  public:
   /// Allocates the arena, starts the loop's thread and the workers, and returns when all are ready. Throws Error;
   /// nothing is left behind then.
-  Pool(Plan plan, std::filesystem::path worker_program, std::string debug_member);
+  Pool(Plan plan, const std::filesystem::path& worker_program, std::string debug_member);
   /// Stops the workers in named steps: intake, leave (or terminate, where they are computing), kill, abandon.
   ~Pool();
   Pool(const Pool&) = delete;
@@ -82,6 +83,7 @@ class Pool final : private WorkerListener {
   void perform(const action::Say& say);
 
   void make_arena();
+  void start_workers();
   void run_loop();
   void take_ready(WorkerProcess& worker, const control::Ready& ready);
   void all_running();
@@ -122,6 +124,7 @@ class Pool final : private WorkerListener {
   std::optional<Clock::time_point> tick_at_;
   boost::asio::steady_timer stop_timer_{loop_};
   boost::asio::steady_timer drain_timer_{loop_};
+  ForkServer fork_server_{loop_};
   Roster roster_;
   Supervisor supervisor_;
   OutOfMemoryWatch memory_watch_;

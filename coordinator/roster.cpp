@@ -25,7 +25,8 @@ std::shared_ptr<WorkerProcess> Roster::start(std::size_t rank, bool load) {
                                                              {post.checkpoints[0].get(), post.checkpoints[1].get()},
                                                              plan.request.name == setting_.debug_member,
                                                              setting_.plan.failure.core_files,
-                                                             load});
+                                                             load,
+                                                             plan.forked ? &setting_.fork_server : nullptr});
   worker->spawn();
   return worker;
 }

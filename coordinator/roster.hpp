@@ -22,6 +22,7 @@ class Roster {
     std::filesystem::path program;
     int arena_fd = -1;
     std::string debug_member;
+    ForkServer& fork_server;
   };
   Roster(boost::asio::io_context& loop, WorkerListener& listener, Setting setting);
 

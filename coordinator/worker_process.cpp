@@ -98,6 +98,17 @@ WorkerProcess::WorkerProcess(boost::asio::io_context& loop, WorkerListener& list
           [name = setting_.plan->request.name](std::string_view line) { log::warning("[{}] {}", name, line); }) {}
 
 void WorkerProcess::spawn() {
+  if (setting_.fork_server != nullptr && setting_.fork_server->usable()) {
+    if (start_process(setting_.fork_server)) return;
+    // Perhaps it forked and could not say so: such a worker finds its end of the control socket closed, and leaves. The
+    // one that is spawned now gets another.
+    close_all();
+  }
+  start_process(nullptr);
+}
+
+/// False where the fork server failed.
+bool WorkerProcess::start_process(ForkServer* fork_server) {
   Pair control = make_control_sockets();
   Pair out = make_pipe();
   Pair err = make_pipe();
@@ -120,15 +131,17 @@ void WorkerProcess::spawn() {
   take(stdout_, std::move(out.ours));
   take(stderr_, std::move(err.ours));
   take(completion_bell_, UniqueFd(completion_bell.release()));
-  Child child = Child::spawn(request);
-  pid_ = child.pid();
+  std::optional<Child> child = fork_server != nullptr ? fork_server->fork(request) : Child::spawn(request);
+  if (!child) return false;
+  pid_ = child->pid();
   alive_ = true;
   fault_point("coordinator.worker_spawned");
-  if (child.pidfd() >= 0)
-    watch_over(child);
+  if (child->pidfd() >= 0)
+    watch_over(*child);
   else
     boost::asio::post(loop_, [self = shared_from_this()] { self->gone(GoneUnseen{}); });
   listen();
+  return true;
 }
 
 void WorkerProcess::watch_over(Child& child) {

@@ -17,6 +17,7 @@
 #include "common/control.hpp"
 #include "common/doorbell.hpp"
 #include "coordinator/child.hpp"
+#include "coordinator/fork_server.hpp"
 #include "coordinator/line_reader.hpp"
 #include "coordinator/plan.hpp"
 
@@ -52,7 +53,8 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
     std::array<int, 2> checkpoint_fds{-1, -1};
     bool debug = false;
     bool core_files = false;
-    bool load = true;  ///< false: a spare that opens its libraries, and waits for load()
+    bool load = true;                   ///< false: a spare that opens its libraries, and waits for load()
+    ForkServer* fork_server = nullptr;  ///< null: the process is spawned
   };
 
   WorkerProcess(boost::asio::io_context& loop, WorkerListener& listener, Setting setting);
@@ -103,6 +105,7 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
 
   template <class OnReadable>
   void watch(Descriptor& descriptor, OnReadable on_readable);
+  bool start_process(ForkServer* fork_server);
   void watch_over(Child& child);
   void listen();
   Read read_control();

@@ -14,6 +14,7 @@
 #include "worker/backend_loader.hpp"
 #include "worker/control_client.hpp"
 #include "worker/failure.hpp"
+#include "worker/fork_server.hpp"
 #include "worker/launch.hpp"
 #include "worker/member_loop.hpp"
 #include "worker/warm_up.hpp"
@@ -90,11 +91,17 @@ void host_member(ControlClient& control, const LaunchOptions& options) {
 
 int run(int argc, char** argv) {
   fault_point("worker.started");
-  const LaunchOptions options = parse_arguments({argv + 1, argv + argc});
+  LaunchOptions options = parse_arguments({argv + 1, argv + argc});
   ControlClient control{UniqueFd(kControlFd)};
   try {
     take_place(options);
     fault_point("worker.tied");
+    if (options.fork_server) {
+      auto forked = serve_forks(control, argc, argv);
+      if (!forked) return kLeft;
+      options = std::move(*forked);
+      take_place(options);
+    }
     host_member(control, options);
     return kLeft;
   } catch (const CoordinatorGone&) {

@@ -37,6 +37,23 @@ TEST_CASE("without cores and debugger and core files nothing is said about them"
   CHECK_FALSE(options.core_files);
 }
 
+TEST_CASE("a fork server has room for the arguments of its workers") {
+  LaunchOptions options{"fork server", 1, {}, false, false};
+  options.fork_server = true;
+  CHECK(round_trip(options).fork_server);
+  CHECK_FALSE(round_trip({"a", 1, {}, false, false}).fork_server);
+  std::size_t room = 0;
+  for (const std::string& argument : to_arguments(options)) room += argument.size() + 1;
+  CHECK(room > 400);
+}
+
+TEST_CASE("a request to fork arrives as it was sent") {
+  const std::vector<std::string> arguments{"--member=a b", "", "--parent=1"};
+  CHECK(split_fork_request(join_fork_request(arguments)) == arguments);
+  CHECK(split_fork_request("").empty());
+  CHECK(split_fork_request("without an end").empty());
+}
+
 TEST_CASE("a worker that was started by hand says who starts it") {
   const auto error = refusal({});
   REQUIRE(error);

@@ -102,6 +102,14 @@ TEST_CASE("a child that somebody else reaped is gone unseen") {
   CHECK(std::holds_alternative<GoneUnseen>(*status));
 }
 
+TEST_CASE("a child that another process made in our name is adopted and a stranger is not") {
+  const Child child = shell("exit 7");
+  CHECK(std::get<Exited>(end_of(Child::adopt(child.pid()))).code == 7);
+  const auto error = error_of([] { Child::adopt(1); });
+  REQUIRE(error);
+  CHECK(error->message() == "process 1 is no child of this one");
+}
+
 TEST_CASE("a child gets the descriptors at their places and the environment that was added") {
   CHECK(written("echo \"$TUTTI_TEST\" >&5", 5) == "a b\n");
   CHECK(written("cat; echo end", 1) == "end\n");  // its input is empty

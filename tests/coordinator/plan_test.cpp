@@ -266,6 +266,37 @@ assignment: cpu
   CHECK(make_plan(spec, machine_of(1), {{3, 4, 5}, {}}, training).workers[0].request.weights == "i.safetensors");
 }
 
+std::vector<bool> forked(const std::string& members, const std::string& more = "", const Options& options = {}) {
+  const std::string yaml = "members: [" + members + "]\n" + more;
+  std::vector<bool> result;
+  const Plan plan = make_plan(config::load_text(yaml, "test", {}), machine_of(4), {{3, 32, 32}, {}}, options);
+  for (const WorkerPlan& worker : plan.workers) result.push_back(worker.forked);
+  const bool any = std::find(result.begin(), result.end(), true) != result.end();
+  CHECK((plan.first_forked() != nullptr) == any);
+  const bool bound = std::any_of(plan.bounds.begin(), plan.bounds.end(),
+                                 [](const Bound& term) { return term.name.starts_with("fork server"); });
+  CHECK(bound == any);
+  return result;
+}
+
+TEST_CASE("workers that load LibTorch into the same environment are forked where there are two") {
+  using Bits = std::vector<bool>;
+  const std::string a = "{name: a, model: {kind: small-cnn}}";
+  const std::string b = "{name: b, model: {kind: mlp, layers: [10]}}";
+  const std::string fake = "{name: f, model: {kind: fake, classes: 10}}";
+  const std::string on_cpu = "assignment: cpu\n";
+  CHECK(forked(a + ", " + b, on_cpu) == Bits{true, true});
+  CHECK(forked(a + ", " + fake + ", " + b, on_cpu) == Bits{true, false, true});
+  CHECK(forked(a + ", " + fake, on_cpu) == Bits{false, false});
+  CHECK(forked(a + ", " + fake, on_cpu + "start_method: forkserver\n") == Bits{true, false});
+  CHECK(forked(a + ", " + b, on_cpu + "start_method: spawn\n") == Bits{false, false});
+  // Of its own cores the second has more threads than the first.
+  CHECK(forked(a + ", " + b, "assignment: [cpu:0, 'cpu:1-3']\n") == Bits{false, false});
+  Options debugging;
+  debugging.debug_member = "a";
+  CHECK(forked(a + ", " + b, on_cpu, debugging) == Bits{false, false});
+}
+
 TEST_CASE("the bounds are named and their sum is what is needed") {
   const Plan plan = plan_of("cpu", machine_of(2), 3, "slots: 3\nsegment_images: 10\n");
   std::uint64_t sum = 0;

@@ -120,6 +120,7 @@ struct Status {
   std::uint64_t arena_bytes = 0;
   double coordinator_cpu_seconds = 0;  ///< of the internal thread
   FaultCounts faults;
+  int fork_server_pid = 0;                 ///< the process that workers are forked from; 0 where they are spawned
   std::optional<std::uint64_t> pss_bytes;  ///< of this process and all workers; with StatusDetail::memory
 };
 
