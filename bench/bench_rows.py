@@ -54,7 +54,7 @@ def _plain(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -73,7 +73,7 @@ def _row_of(fields: object, place: str) -> Row:
     if fields.get("schema") != SCHEMA:
         raise MalformedRows(f"{place}: not a row of '{SCHEMA}': its schema is {json.dumps(fields.get('schema'))}")
     samples = _typed(fields, "samples", list, place)
-    if not all(map(_is_number, samples)):
+    if not all(map(is_number, samples)):
         raise MalformedRows(f"{place}: 'samples' must hold finite numbers alone")
     skipped = _typed(fields, "skipped", str, place, "")
     if not samples and not skipped:

@@ -38,7 +38,7 @@ void fill(benchmark::State& state, Source& images) {
       benchmark::Counter(1e-9 * bytes * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
 }
 
-void add_fill(Suite& suite, const std::string& from, const std::string& aim, std::shared_ptr<Source> source) {
+void add_fill(Suite& suite, const std::string& from, const std::string& aim, const std::shared_ptr<Source>& source) {
   const json::object conditions{{"segment_images", kLayout.images}, {"source_images", source->count()}};
   suite.add(fmt::format("arena: fill from {}, {} images", from, source->count()),
             {{{.name = "arena: fill from " + from, .conditions = conditions, .unit = "us", .note = "per segment"}},
@@ -48,7 +48,7 @@ void add_fill(Suite& suite, const std::string& from, const std::string& aim, std
                .higher_is_better = true,
                .aim = aim},
               "GB/s"}},
-            [source = std::move(source)](benchmark::State& state) { fill(state, *source); });
+            [source](benchmark::State& state) { fill(state, *source); });
 }
 
 /// Holds the pixels that its view refers to.

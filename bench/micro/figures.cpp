@@ -1,6 +1,7 @@
 #include "bench/micro/figures.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cassert>
 #include <iostream>
@@ -10,6 +11,8 @@
 
 namespace tutti::bench::micro {
 namespace {
+
+constexpr double kSecondsPerSample = 0.2;
 
 benchmark::TimeUnit time_unit(const std::vector<Figure>& figures) {
   for (const Figure& figure : figures) {
@@ -32,7 +35,10 @@ void Suite::add(const std::string& name, std::vector<Figure> figures, std::funct
   }
   auto* const registered = benchmark::RegisterBenchmark(name.c_str(), std::move(run));
   registered->UseRealTime()->Repetitions(repeats_)->Unit(time_unit(figures));
-  if (iterations > 0) registered->Iterations(iterations);
+  if (iterations > 0)
+    registered->Iterations(iterations);
+  else
+    registered->MinTime(kSecondsPerSample);
   figures_[name] = std::move(figures);
 }
 
@@ -48,7 +54,10 @@ void Suite::add_on_two_cores(const std::string& name, std::vector<Figure> figure
 }
 
 RowsReporter::RowsReporter(const Suite& suite, Certificate certificate, const std::filesystem::path& json_lines)
-    : suite_(suite), certificate_(std::move(certificate)), file_(json_lines) {
+    : ConsoleReporter(::isatty(STDOUT_FILENO) == 1 ? OO_Defaults : OO_Tabular),
+      suite_(suite),
+      certificate_(std::move(certificate)),
+      file_(json_lines) {
   if (file_.empty()) return;
   out_.open(file_, std::ios::app);
   if (!out_) throw Error(ErrorKind::failed, fmt::format("could not write '{}'", file_.string()));
