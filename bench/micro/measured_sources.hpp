@@ -2,8 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <memory>
-#include <set>
 #include <vector>
 
 #include <tutti/images.hpp>
@@ -33,22 +31,23 @@ class CyclicSource final : public Source {
   std::vector<std::uint64_t> wrapped_;
 };
 
-/// Writes each slot once, and later leaves there what is there: what remains of a run is the coordination.
+/// Leaves in each slot what is there, so that what remains of a run is the coordination; or, to begin with, writes.
 class FilledSource final : public Source {
  public:
-  explicit FilledSource(std::uint64_t count) : count_(count) {}
+  enum class Slots { write, leave };
+  FilledSource(std::uint64_t count, Slots slots) : count_(count), slots_(slots) {}
   std::string name() const override { return "images that are there"; }
   ImageShape shape() const override { return kShape; }
   std::uint64_t count() const override { return count_; }
   std::uint32_t classes() const override { return 0; }
   bool labelled() const override { return false; }
   void read(std::span<const std::uint64_t>, std::span<float> pixels, std::span<std::int64_t>) override {
-    if (filled_.insert(pixels.data()).second) std::fill(pixels.begin(), pixels.end(), 0.5F);
+    if (slots_ == Slots::write) std::fill(pixels.begin(), pixels.end(), 0.5F);
   }
 
  private:
   std::uint64_t count_;
-  std::set<const float*> filled_;
+  Slots slots_;
 };
 
 }  // namespace tutti::bench::micro

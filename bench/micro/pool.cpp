@@ -24,15 +24,15 @@ class NoSink final : public Sink {
   void write(const SegmentResult&) override {}
 };
 
-Spec fakes(int members, std::int64_t delay, std::uint32_t segment_images) {
+Spec fakes(int members, std::int64_t delay, std::uint32_t segment_images, std::uint32_t batch_images) {
   std::string yaml = "members:\n";
   for (int m = 0; m < members; ++m)
     yaml += fmt::format(
         "  - {{name: m{}, output: probabilities, model: {{kind: fake, reads_input: false, delay_us: {}}}}}\n", m,
         delay);
-  return parse_spec(yaml + fmt::format("assignment: cpu\ninput: {{shape: [3, 32, 32]}}\nsegment_images: {0}\n"
-                                       "batch_images: {0}\n",
-                                       segment_images));
+  return parse_spec(yaml + fmt::format("assignment: cpu\ninput: {{shape: [3, 32, 32]}}\nsegment_images: {}\n"
+                                       "batch_images: {}\n",
+                                       segment_images, batch_images));
 }
 
 double process_cpu_seconds() {
@@ -68,45 +68,56 @@ void run_segments(benchmark::State& state, Ensemble& ensemble, Source& source, s
 }
 
 void warm_up(Ensemble& ensemble) {
-  FilledSource source(20 * kImages);
+  FilledSource source(std::uint64_t{20} * kImages, FilledSource::Slots::write);
   NoSink sink;
   ensemble.run(source, sink);
 }
 
-void filled(benchmark::State& state, std::int64_t delay, std::int64_t segments) {
-  Ensemble ensemble(fakes(kMembers, delay, kImages));
+/// What the members of a pool cost: each batch of a segment this long.
+struct Cost {
+  std::int64_t delay = 0;  ///< microseconds
+  std::uint32_t batch_images = kImages;
+
+  std::int64_t per_segment() const { return delay * (kImages / batch_images); }
+};
+
+void filled(benchmark::State& state, const Cost& cost, std::int64_t segments) {
+  Ensemble ensemble(fakes(kMembers, cost.delay, kImages, cost.batch_images));
   warm_up(ensemble);
-  FilledSource source(static_cast<std::uint64_t>(segments) * kImages);
+  FilledSource source(static_cast<std::uint64_t>(segments) * kImages, FilledSource::Slots::leave);
   run_segments(state, ensemble, source, segments);
 }
 
 void copied(benchmark::State& state, Source& images, std::int64_t segments) {
-  Ensemble ensemble(fakes(kMembers, 0, kImages));
+  Ensemble ensemble(fakes(kMembers, 0, kImages, kImages));
   warm_up(ensemble);
   CyclicSource source(images, static_cast<std::uint64_t>(segments) * kImages);
   run_segments(state, ensemble, source, segments);
 }
 
-json::object conditions(std::int64_t delay) {
-  return {{"members", kMembers}, {"segment_images", kImages}, {"batch_images", kImages}, {"delay_us", delay}};
+json::object conditions(const Cost& cost) {
+  return {{"members", kMembers},
+          {"segment_images", kImages},
+          {"batch_images", cost.batch_images},
+          {"delay_us", cost.delay}};
 }
 
-void add_filled(Suite& suite, std::int64_t delay) {
+void add_filled(Suite& suite, const Cost& cost) {
   // About half a second.
-  const std::int64_t segments = 500'000 / (delay + 100);
-  const bool costly = delay >= 1000;
+  const std::int64_t segments = 500'000 / (cost.per_segment() + 100);
+  const bool costly = cost.delay >= 1000;
   std::vector<Figure> figures{
-      {{.conditions = conditions(delay), .unit = "us", .aim = delay == 0 ? "<= 60" : "", .note = "per segment"}},
-      {{.name = "pool: CPU of the loop per segment", .conditions = conditions(delay), .unit = "us"}, "loop"}};
-  if (delay > 0) {
+      {{.conditions = conditions(cost), .unit = "us", .aim = cost.delay == 0 ? "<= 60" : "", .note = "per segment"}},
+      {{.name = "pool: CPU of the loop per segment", .conditions = conditions(cost), .unit = "us"}, "loop"}};
+  if (cost.delay > 0) {
     figures.push_back({{.name = "pool: time that a member computes",
-                        .conditions = conditions(delay),
+                        .conditions = conditions(cost),
                         .unit = "%",
                         .higher_is_better = true,
                         .aim = costly ? ">= 98" : ""},
                        "busy"});
     figures.push_back({{.name = "pool: CPU of the coordinator",
-                        .conditions = conditions(delay),
+                        .conditions = conditions(cost),
                         .unit = "%",
                         .aim = costly ? "< 1" : "",
                         .note = "of one core, all its threads"},
@@ -115,14 +126,15 @@ void add_filled(Suite& suite, std::int64_t delay) {
   for (Figure& figure : figures)
     if (figure.row.name.empty()) figure.row.name = "pool: segments from a filled arena";
   suite.add(
-      fmt::format("pool: {} fake members of {} us, filled arena", kMembers, delay), std::move(figures),
-      [delay, segments](benchmark::State& state) { filled(state, delay, segments); }, segments);
+      fmt::format("pool: {} fake members of {} us per {} images, filled arena", kMembers, cost.delay,
+                  cost.batch_images),
+      std::move(figures), [cost, segments](benchmark::State& state) { filled(state, cost, segments); }, segments);
 }
 
 void add_copied(Suite& suite, std::uint64_t source_images) {
   constexpr std::int64_t kSegments = 1000;
   const auto pixels = std::make_shared<std::vector<float>>(source_images * kShape.elements(), 0.5F);
-  json::object fixed = conditions(0);
+  json::object fixed = conditions({});
   fixed["source_images"] = source_images;
   suite.add(
       fmt::format("pool: {} fake members of 0 us, copied from {} images", kMembers, source_images),
@@ -142,7 +154,7 @@ void add_copied(Suite& suite, std::uint64_t source_images) {
 
 /// With an arena that is next to nothing, so that a worker's memory is its own.
 void start(benchmark::State& state, int members) {
-  const Spec spec = fakes(members, 0, 1);
+  const Spec spec = fakes(members, 0, 1, 1);
   double ready = 0;
   double memory = 0;
   for (auto _ : state) {
@@ -170,7 +182,8 @@ void add_start(Suite& suite, int members) {
 }  // namespace
 
 void add_pool(Suite& suite) {
-  for (const std::int64_t delay : {0, 50, 200, 1000}) add_filled(suite, delay);
+  for (const std::int64_t delay : {0, 50, 200, 1000}) add_filled(suite, {.delay = delay});
+  add_filled(suite, {.delay = 1000, .batch_images = 20});
   add_copied(suite, 500);
   add_copied(suite, 6000);
   add_start(suite, 1);
