@@ -41,4 +41,4 @@ class ScriptCase(unittest.TestCase):
 
     def run_script(self, *arguments: object, environment: dict | None = None) -> subprocess.CompletedProcess:
         return subprocess.run([sys.executable, str(BENCH / self.script), *map(str, arguments)], capture_output=True,
-                              text=True, timeout=100, check=False, env=os.environ | (environment or {}))
+                              text=True, timeout=250, check=False, env=os.environ | (environment or {}))
