@@ -203,13 +203,14 @@ void Pool::dismiss_spares() {
 }
 
 void Pool::perform(const action::Spawn& spawn) {
+  const auto now = Clock::now();
   std::optional<control::Ready> ready;
   try {
     ready = roster_.take_worker(spawn.rank);
   } catch (const Error& error) {
     return supervisor_.spawn_failed(spawn.rank, error, Clock::now());
   }
-  if (trace_ != nullptr) trace_->chosen(roster_.worker(spawn.rank)->pid(), spawn.rank, spawn.generation, Clock::now());
+  if (trace_ != nullptr) trace_->chosen(roster_.worker(spawn.rank)->pid(), spawn.rank, spawn.generation, now);
   if (ready) take_ready(*roster_.worker(spawn.rank), *ready);
 }
 

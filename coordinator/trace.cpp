@@ -55,7 +55,7 @@ std::filesystem::path checked(const std::filesystem::path& file) {
 
 TraceRecorder::TraceRecorder(const std::filesystem::path& file, std::vector<std::string> names, Time begin,
                              std::size_t limit)
-    : names_(std::move(names)), begin_(stamp(begin)), limit_(limit), file_(checked(file)) {}
+    : names_(std::move(names)), pid_(::getpid()), begin_(stamp(begin)), limit_(limit), file_(checked(file)) {}
 
 TraceRecorder::~TraceRecorder() {
   try {
@@ -85,7 +85,7 @@ void TraceRecorder::handed_out(int pid, const TaskRecord& task, Time now) {
   const std::lock_guard lock(mutex_);
   const auto process = processes_.find(pid);
   if (process == processes_.end()) return;
-  process->second.out[task.sequence] = {stamp(now), task.kind == TaskKind::train ? Kind::train : Kind::infer};
+  process->second.out.push_back({task.sequence, stamp(now), task.kind == TaskKind::train ? Kind::train : Kind::infer});
   add_in_flight(pid, process->second, stamp(now));
 }
 
@@ -94,18 +94,21 @@ void TraceRecorder::answered(int pid, const CompletionRecord& record, Time now) 
   const auto found = processes_.find(pid);
   if (found == processes_.end()) return;
   Process& process = found->second;
-  const auto task = process.out.extract(record.sequence);
-  if (task.empty()) return;
+  const auto asked = std::find_if(process.out.begin(), process.out.end(),
+                                  [&](const Task& task) { return task.sequence == record.sequence; });
+  if (asked == process.out.end()) return;
+  const Task task = *asked;
+  process.out.erase(asked);
   const Stamp found_at = stamp(now);
-  const Stamp earliest = std::min(std::max(task.mapped().handed_out, process.free_since), found_at);
+  const Stamp earliest = std::min(std::max(task.handed_out, process.free_since), found_at);
   const Stamp begun = std::clamp(record.begun_nanoseconds, earliest, found_at);
   const Stamp computed = std::clamp(record.computed_nanoseconds, begun, found_at);
   const Stamp written = std::clamp(record.written_nanoseconds, computed, found_at);
   Event event{.pid = pid, .tid = pid, .segment = record.segment, .count = record.images};
   event.kind = Kind::wait;
   if (steps(begun) > steps(process.free_since)) add_slice(event, process.free_since, begun);
-  event.kind = task.mapped().kind;
-  event.queued = steps(begun) - steps(task.mapped().handed_out);
+  event.kind = task.kind;
+  event.queued = steps(begun) - steps(task.handed_out);
   event.noticed = steps(found_at) - steps(written);
   add_slice(event, begun, computed);
   event.kind = Kind::write;
@@ -128,31 +131,33 @@ void TraceRecorder::ended(int pid, std::string_view how, Time now) {
 void TraceRecorder::did(Deed deed, std::uint32_t slot, std::uint32_t images, Time begin, Time end) {
   constexpr std::array kKinds{Kind::fill, Kind::combine, Kind::sink};
   const std::lock_guard lock(mutex_);
+  Slot& place = slots_[slot];
   Event event{.kind = kKinds[static_cast<std::size_t>(deed)],
-              .pid = ::getpid(),
+              .pid = pid_,
               .tid = this_thread(),
               .begin = steps(stamp(begin)),
               .end = steps(stamp(end)),
-              .segment = segments_[slot],
+              .segment = place.segment,
               .count = images};
   if (deed == Deed::fill)
-    filled_[slot] = event;
+    place.filled = event;
   else
     add(event);
 }
 
 void TraceRecorder::opened(std::uint32_t slot, std::uint64_t segment) {
   const std::lock_guard lock(mutex_);
-  segments_[slot] = segment;
-  auto filled = filled_.extract(slot);
-  if (filled.empty()) return;
-  filled.mapped().segment = segment;
-  add(filled.mapped());
+  Slot& place = slots_[slot];
+  place.segment = segment;
+  if (!place.filled) return;
+  place.filled->segment = segment;
+  add(*place.filled);
+  place.filled.reset();
 }
 
 void TraceRecorder::said(std::string_view line, Time now) {
   const std::lock_guard lock(mutex_);
-  add_text({.kind = Kind::said, .pid = ::getpid(), .tid = this_thread()}, line, stamp(now));
+  add_text({.kind = Kind::said, .pid = pid_, .tid = this_thread()}, line, stamp(now));
 }
 
 // ---- events --------------------------------------------------------------------------------------------------------
@@ -185,7 +190,7 @@ void TraceRecorder::add_text(Event event, std::string_view text, Stamp now) {
 }
 
 int TraceRecorder::this_thread() {
-  const int tid = ::gettid();
+  thread_local const int tid = ::gettid();
   if (!threads_.contains(tid)) {
     std::array<char, 16> name{};
     ::pthread_getname_np(::pthread_self(), name.data(), name.size());
@@ -223,10 +228,9 @@ std::string TraceRecorder::names() const {
   const auto named = [](const char* what, int pid, int tid, const char* key, const std::string& value) {
     return fmt::format(R"({{"name":"{}","ph":"M","pid":{},"tid":{},"args":{{"{}":{}}}}})", what, pid, tid, key, value);
   };
-  const int self = ::getpid();
-  std::string text = named("process_name", self, self, "name", json_text("coordinator"));
-  text += ",\n" + named("process_sort_index", self, self, "sort_index", "0");
-  for (const auto& [tid, name] : threads_) text += ",\n" + named("thread_name", self, tid, "name", json_text(name));
+  std::string text = named("process_name", pid_, pid_, "name", json_text("coordinator"));
+  text += ",\n" + named("process_sort_index", pid_, pid_, "sort_index", "0");
+  for (const auto& [tid, name] : threads_) text += ",\n" + named("thread_name", pid_, tid, "name", json_text(name));
   for (const auto& [pid, process] : processes_) {
     const std::string& member = names_.at(process.rank);
     const std::string name =

@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -79,6 +80,7 @@ class TraceRecorder {
   };
   static_assert(sizeof(Event) == kEventBytes);
   struct Task {
+    std::uint64_t sequence = 0;
     Stamp handed_out = 0;
     Kind kind{};
   };
@@ -86,8 +88,12 @@ class TraceRecorder {
   struct Process {
     std::size_t rank = 0;
     std::uint32_t generation = 0;
-    Stamp free_since = 0;               ///< the end of its last slice
-    std::map<std::uint64_t, Task> out;  ///< handed out and not answered, by sequence
+    Stamp free_since = 0;   ///< the end of its last slice
+    std::vector<Task> out;  ///< handed out and not answered: as many as there are slots, at most
+  };
+  struct Slot {
+    std::uint64_t segment = 0;
+    std::optional<Event> filled;  ///< until it is opened
   };
 
   Stamp steps(Stamp nanoseconds) const;
@@ -102,6 +108,7 @@ class TraceRecorder {
   std::string arguments(const Event& event) const;
 
   const std::vector<std::string> names_;  // by rank
+  const int pid_;
   const Stamp begin_;
   const std::size_t limit_;
   AtomicFile file_;
@@ -109,10 +116,9 @@ class TraceRecorder {
   std::deque<Event> events_;
   std::deque<std::string> texts_;
   std::uint64_t dropped_ = 0;
-  std::map<int, Process> processes_;                 // by pid
-  std::map<int, std::string> threads_;               // of the coordinator, by tid
-  std::map<std::uint32_t, Event> filled_;            // by slot: not yet opened
-  std::map<std::uint32_t, std::uint64_t> segments_;  // by slot
+  std::map<int, Process> processes_;    // by pid
+  std::map<int, std::string> threads_;  // of the coordinator, by tid
+  std::map<std::uint32_t, Slot> slots_;
 };
 
 }  // namespace tutti
