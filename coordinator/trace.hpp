@@ -50,7 +50,7 @@ class TraceRecorder {
   void handed_out(int pid, const TaskRecord& task, Time now);
   /// A record that was checked and accepted, except for its times.
   void answered(int pid, const CompletionRecord& record, Time now);
-  /// The process is gone; `how`: "killed by SIGKILL".
+  /// The process is gone; `how`: "was killed by SIGKILL".
   void ended(int pid, std::string_view how, Time now);
 
   // ---- coordinator

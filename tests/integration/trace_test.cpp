@@ -96,7 +96,7 @@ TEST_CASE("a worker that was killed and its replacement are two processes in the
   REQUIRE(first != 0);
   REQUIRE(second != 0);
   CHECK(first != second);
-  const auto ends = trace.events("killed by SIGKILL", first);
+  const auto ends = trace.events("was killed by SIGKILL", first);
   REQUIRE(ends.size() == 1);
   CHECK(ends.front().number("unanswered") >= 1);
   REQUIRE_FALSE(trace.events("start", second).empty());
