@@ -30,6 +30,11 @@ std::optional<std::uint32_t> first_not_finite(std::span<const float> answers, st
   return std::nullopt;
 }
 
+std::uint64_t steady_nanoseconds() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
+}
+
 /// A command that cannot be carried out is no reason to die: the member is as it was, and the coordinator decides.
 template <class Command>
 control::Done done_or_why_not(Command command) {
@@ -120,16 +125,18 @@ void MemberLoop::perform(const TaskRecord& task) {
   assert(task.checkpoint <= parts_.checkpoints.size() && (task.checkpoint == 0 || task.kind == TaskKind::train));
   fault_point("worker.task_popped");
   CompletionRecord completion{task.sequence, task.segment, task.generation, task.slot, task.images};
-  const auto begin = std::chrono::steady_clock::now();
+  completion.begun_nanoseconds = steady_nanoseconds();
   if (task.kind == TaskKind::train)
     train(task, completion);
   else
     predict(task, completion);
-  const auto busy = std::chrono::steady_clock::now() - begin;
-  completion.busy_nanoseconds =
-      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(busy).count());
+  completion.written_nanoseconds = steady_nanoseconds();
+  completion.busy_nanoseconds = completion.written_nanoseconds - completion.begun_nanoseconds;
   fault_point("worker.answer_written");
-  if (task.checkpoint != 0) keep_checkpoint(task);
+  if (task.checkpoint != 0) {
+    keep_checkpoint(task);
+    completion.written_nanoseconds = steady_nanoseconds();
+  }
   if (completions_.push(completion) != RingStatus::ok) throw std::logic_error("the completion ring is full or corrupt");
   fault_point("worker.completion_pushed");
   if (completions_.consumer_is_parked()) parts_.completion_bell.ring();
@@ -149,6 +156,7 @@ void MemberLoop::predict(const TaskRecord& task, CompletionRecord& completion) {
     stamp_progress();
     fault_point("worker.batch_done");
   }
+  completion.computed_nanoseconds = steady_nanoseconds();
   if (parts_.start.allow_nan) return;
   if (const auto image = first_not_finite(answers, width)) {
     completion.status = CompletionStatus::not_finite;
@@ -173,6 +181,7 @@ void MemberLoop::train(const TaskRecord& task, CompletionRecord& completion) {
     stamp_progress();
     fault_point("worker.batch_done");
   }
+  completion.computed_nanoseconds = steady_nanoseconds();
   if (!std::isfinite(completion.loss_sum)) completion.status = CompletionStatus::not_finite;
 }
 
