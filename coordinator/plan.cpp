@@ -12,6 +12,7 @@
 
 #include "common/channel.hpp"
 #include "config/failure.hpp"
+#include "coordinator/trace.hpp"
 
 namespace tutti {
 namespace {
@@ -231,6 +232,10 @@ class Planner {
     if (plan_.first_forked() != nullptr)
       plan_.bounds.push_back(
           {"fork server: LibTorch, shared by the workers that are forked from it (estimate)", kForkServerBytes});
+    if (!options_.trace.empty())
+      plan_.bounds.push_back({fmt::format("trace: up to {} events x {}", TraceRecorder::kMaxEvents,
+                                          bytes_text(TraceRecorder::kEventBytes)),
+                              TraceRecorder::kMaxEvents * TraceRecorder::kEventBytes});
     for (const WorkerPlan& worker : plan_.workers) {
       add_channels(worker);
       add_process(worker, "", true);
