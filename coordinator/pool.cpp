@@ -164,7 +164,7 @@ void Pool::settle_batches(std::vector<BatchChoice> choices, double seconds) {
   assert(choices.size() == plan_.workers.size());
   std::promise<void> promise;
   std::future<void> settled = promise.get_future();
-  boost::asio::post(loop_, [&] {
+  boost::asio::post(loop_, [this, seconds, choices = std::move(choices), promise = std::move(promise)]() mutable {
     settle(std::move(choices), seconds);
     promise.set_value();
   });

@@ -213,6 +213,82 @@ TEST_CASE("a batch is not longer than a segment and the rest of a segment is war
   CHECK(request("segment_images: 8\nbatch_images: 4\n").warm_up_batches.empty());
 }
 
+TEST_CASE("while batches are to be measured members are loaded with the smallest") {
+  const Plan plan =
+      plan_of("[cpu, 'cuda:0']", with_gpus(machine_of(2)), 2, "batch_images: auto\nsegment_images: 512\n");
+  CHECK(plan.batches == Batches::to_measure);
+  CHECK(plan.workers[0].request.batch_images == 4);
+  CHECK(plan.workers[0].request.warm_up_batches.empty());
+  CHECK(plan.workers[0].most_batch_images == 256);
+  CHECK(plan.workers[1].most_batch_images == 512);
+  CHECK(plan.notes.empty());
+}
+
+TEST_CASE("while members learn or are debugged auto is a number and the plan says so") {
+  Options options;
+  options.training = true;
+  Plan plan = plan_of("cpu", machine_of(2), 1, "batch_images: auto\nsegment_images: 20\n", options);
+  CHECK(plan.batches == Batches::given);
+  CHECK(plan.workers[0].request.batch_images == 20);
+  CHECK(plan.notes ==
+        std::vector<std::string>{"batch_images: auto is 20 here: nothing is measured while members learn"});
+  options = {};
+  options.debug_member = "m0";
+  plan = plan_of("cpu", machine_of(2), 1, "batch_images: auto\n", options);
+  CHECK(plan.batches == Batches::given);
+  CHECK(plan.notes ==
+        std::vector<std::string>{"batch_images: auto is 32 here: nothing is measured while a worker is debugged"});
+}
+
+TEST_CASE("batches of an earlier run stand in for a measurement") {
+  Options options;
+  options.batch_images = {6, 20};
+  const Plan plan = plan_of("cpu", machine_of(2), 2, "batch_images: auto\nsegment_images: 20\n", options);
+  CHECK(plan.batches == Batches::measured_before);
+  CHECK(plan.workers[0].request.batch_images == 6);
+  CHECK(plan.workers[0].request.warm_up_batches == std::vector<std::uint32_t>{2});
+  CHECK(plan.workers[1].request.batch_images == 20);
+}
+
+TEST_CASE("batches of an earlier run that do not fit are refused with what is wrong") {
+  const auto refused = [](std::vector<std::uint32_t> batches, const std::string& more) {
+    Options options;
+    options.batch_images = std::move(batches);
+    const auto error = error_of([&] { plan_of("cpu", machine_of(2), 2, more, options); });
+    REQUIRE(error);
+    CHECK(error->kind() == ErrorKind::usage);
+    return error->message() + " | " + error->hint();
+  };
+  const std::string measured = "batch_images: auto\nsegment_images: 20\n";
+  CHECK(refused({4, 4}, "batch_images: 4\n") ==
+        "batches of an earlier run are given, but 'batch_images' is a number | leave Options::batch_images empty, or "
+        "set 'batch_images: auto'");
+  CHECK(refused({4}, measured) ==
+        "1 batches of an earlier run are given for 2 members | give one per member in Options::batch_images, or none "
+        "to measure");
+  for (const std::uint32_t batch : {0U, 21U})
+    CHECK(refused({4, batch}, measured) ==
+          "a batch of " + std::to_string(batch) +
+              " images is given for segments of 20 | give at least 1 and at most 'segment_images' in "
+              "Options::batch_images, or none to measure");
+}
+
+TEST_CASE("the memory of the largest batch that is tried is part of the sum") {
+  const auto term = [](const std::string& batch) {
+    const Plan plan = make_plan(
+        config::load_text(
+            "members:\n  - {name: a, model: {kind: small-cnn}}\nassignment: cpu\nspares: member\n" + batch, "test"),
+        machine_of(2), {{3, 32, 32}, {}}, {});
+    std::vector<std::uint64_t> bytes;
+    for (const Bound& bound : plan.bounds)
+      if (bound.name.find("batches of up to 250 images in a (estimate; 'batch_images')") != std::string::npos)
+        bytes.push_back(bound.bytes);
+    return bytes;
+  };
+  CHECK(term("batch_images: auto\n") == std::vector<std::uint64_t>(2, 250U * (3 * 32 * 32 + 2 * 32 * 30 * 30) * 4));
+  CHECK(term("batch_images: 250\n").empty());
+}
+
 TEST_CASE("the batches of a last segment are warmed up where its length is known") {
   const auto batches = [](std::uint64_t images) {
     return plan_of("cpu", machine_of(2), 1, "segment_images: 10\nbatch_images: 4\n", {}, {}, images)
