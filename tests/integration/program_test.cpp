@@ -12,32 +12,6 @@
 namespace tutti::test {
 namespace {
 
-TEST_CASE("a run with measured batches says so in report and plan") {
-  const Workplace place(kTwoFakes);
-  const Finished run(
-      place, {"run", "e.yaml", "batch_images=auto", "members.0.model.delay_us=2000", "members.1.model.delay_us=2000"});
-  CAPTURE(run.err());
-  REQUIRE(run.code == 0);
-  CHECK(contains(run.err(), "a, b: batches of 20 images (measured: 4: "));
-  const json::value report = place.report();
-  for (std::size_t rank = 0; rank < 2; ++rank) {
-    const json::value& member = report.at("members").at(rank);
-    CHECK(member.at("batch_images") == 20);
-    CHECK(member.at("batch_images_measured") == true);
-    CHECK(member.at("batch_speeds").as_array().size() == 3);
-    CHECK(member.at("images") == 50);
-  }
-  CHECK(report.at_pointer("/phases/batch_search").as_double() > 0);
-  CHECK(contains(std::string(report.at("configuration").as_string()), "batch_images: auto"));
-  const Finished plan(place, {"plan", "e.yaml", "batch_images=auto"});
-  CHECK(contains(plan.out(), "batches  measured at the start: 4, 8, 20 images"));
-  const Finished again(place, {"run", "e.yaml"});
-  const json::value given = place.report("runs/0002");
-  CHECK(given.at_pointer("/members/0/batch_images") == 8);
-  CHECK(given.at_pointer("/members/0/batch_images_measured") == false);
-  CHECK(given.at_pointer("/phases/batch_search").is_null());
-}
-
 TEST_CASE("help and version are answered with code 0") {
   const Workplace place;
   const Finished help(place, {"--help"});

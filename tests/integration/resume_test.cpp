@@ -102,40 +102,6 @@ TEST_CASE("a run that was killed from outside goes on to the same bytes") {
   CHECK(place.report("here").at_pointer("/finished/resumed").as_int64() >= 2);
 }
 
-TEST_CASE("a resumed run computes with the batches that its beginning measured") {
-  const Workplace place(resumable());
-  const Words measured{"batch_images=auto", "members.0.model.delay_ms=5", "members.1.model.delay_ms=5"};
-  const auto run = [&](Words words) {
-    words.insert(words.begin(), {"run", "e.yaml", "output=here"});
-    return words;
-  };
-  Words slow = run(measured);
-  slow.insert(slow.end(), {"members.1.model.delay_ms=60", "slots=1"});
-  Program program(Workplace::command(slow), place.options());
-  REQUIRE_FALSE(program.wait_for_line("predict   44 %").empty());
-  program.signal(SIGKILL);
-  REQUIRE(program.code() == 128 + SIGKILL);
-
-  const Finished other(place, run({"batch_images=20", "--resume"}));
-  CHECK(other.code == 2);
-  CHECK(contains(other.err(), "batch_images: was auto, now 20"));
-
-  // Without delays, what is the fastest batch is left to chance.
-  const Finished resumed(place, run({"batch_images=auto", "--resume"}));
-  CAPTURE(resumed.err());
-  REQUIRE(resumed.code == 0);
-  const json::value report = place.report("here");
-  CHECK(report.at_pointer("/finished/resumed").as_int64() >= 2);
-  CHECK(report.at_pointer("/phases/batch_search").is_null());
-  for (const json::value& member : report.at("members").as_array()) {
-    CHECK(member.at("batch_images") == 20);
-    CHECK(member.at("batch_images_measured") == true);
-    CHECK(member.at("batch_speeds").as_array().empty());
-  }
-  REQUIRE(Finished(place, {"run", "e.yaml", "output=given", "batch_images=20"}).code == 0);
-  CHECK(different_results(place, "here", "given") == Words{});
-}
-
 TEST_CASE("a run that is killed again and again goes on to the same bytes") {
   if (!has_fault_points()) {
     std::puts("SKIPPED: this build has no fault points");
