@@ -31,7 +31,9 @@ TEST_CASE("auto measures the batches and computes with the fastest") {
   const NothingLeft check;
   const Lines lines;
   const auto spec = measured_spec(3);
+  log::set_level(log::Level::info);
   Ensemble ensemble(published(spec), with_worker());
+  log::set_level(log::Level::warning);
   const Status status = ensemble.status();
   for (const MemberStatus& member : status.members) {
     CHECK(member.batch_images == 16);
