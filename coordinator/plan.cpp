@@ -25,8 +25,9 @@ constexpr std::uint64_t kFakeWorkerBytes = 3ULL << 20;
 constexpr std::uint32_t kAssumedWidth = 1000;
 // Values that a model of which nothing is known holds per value of its input.
 constexpr std::uint64_t kAssumedGrowth = 32;
-// The largest batches that `batch_images: auto` tries. On a CPU the fastest ones fit into a core's cache.
-constexpr std::uint32_t kMostImagesOnCpu = 256;
+// The largest batches that `batch_images: auto` tries. On a CPU the fastest ones fit into a
+// core's cache, and the memory of the largest one stays with the process.
+constexpr std::uint32_t kMostImagesOnCpu = 128;
 constexpr std::uint32_t kMostImagesOnGpu = 1024;
 
 std::vector<int> common_cores(const std::vector<int>& a, const std::vector<int>& b) {

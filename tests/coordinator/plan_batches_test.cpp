@@ -35,7 +35,7 @@ TEST_CASE("while batches are to be measured members are loaded with the smallest
   CHECK(plan.batches == Batches::to_measure);
   CHECK(plan.workers[0].request.batch_images == 4);
   CHECK(plan.workers[0].request.warm_up_batches.empty());
-  CHECK(plan.workers[0].most_batch_images == 256);
+  CHECK(plan.workers[0].most_batch_images == 128);
   CHECK(plan.workers[1].most_batch_images == 512);
   CHECK(plan.notes.empty());
 }
@@ -94,11 +94,11 @@ TEST_CASE("the memory of the largest batch that is tried is part of the sum") {
     const Plan plan = plan_of("cpu", 1, "spares: member\n" + batch, {}, "{kind: small-cnn}");
     std::vector<std::uint64_t> bytes;
     for (const Bound& bound : plan.bounds)
-      if (bound.name.find("batches of up to 250 images in m0 (estimate; 'batch_images')") != std::string::npos)
+      if (bound.name.find("batches of up to 125 images in m0 (estimate; 'batch_images')") != std::string::npos)
         bytes.push_back(bound.bytes);
     return bytes;
   };
-  CHECK(term("batch_images: auto\n") == std::vector<std::uint64_t>(2, 250U * (3 * 32 * 32 + 2 * 32 * 30 * 30) * 4));
+  CHECK(term("batch_images: auto\n") == std::vector<std::uint64_t>(2, 125U * (3 * 32 * 32 + 2 * 32 * 30 * 30) * 4));
   CHECK(term("batch_images: 250\n").empty());
 }
 
