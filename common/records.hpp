@@ -19,6 +19,8 @@ struct TaskRecord {
   TaskKind kind = TaskKind::predict;
   /// train: 0, or 1 + the number of the checkpoint file (0 or 1) that the worker writes before it answers.
   std::uint32_t checkpoint = 0;
+  /// predict: images at a time; at least 1, and at most those of a slot. The last batch of the segment may be shorter.
+  std::uint32_t batch_images = 0;
 };
 
 enum class CompletionStatus : std::uint32_t {

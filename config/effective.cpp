@@ -198,7 +198,7 @@ std::string to_yaml(const EnsembleSpec& spec) {
   train.set("checkpoint_segments", number(spec.checkpoint_segments));
   map.set("train", std::move(train));
   map.set("segment_images", number(spec.segment_images));
-  map.set("batch_images", number(spec.batch_images));
+  map.set("batch_images", spec.measure_batch_images ? Tree::plain("auto") : number(spec.batch_images));
   map.set("slots", number(spec.slots));
   map.set("threads", number(spec.threads));
   map.set("seed", number(spec.seed));

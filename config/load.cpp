@@ -1,5 +1,7 @@
 #include "config/load.hpp"
 
+#include <array>
+
 #include <fmt/format.h>
 
 #include "common/atomic_file.hpp"
@@ -42,7 +44,7 @@ TrainSpec read_whole_train(Fields& top, const Tree*& input, EnsembleSpec& spec, 
     return train;
   }
   Fields fields(*tree, "'train'", violations);
-  read_train(fields, train);
+  read_train(fields, train, violations);
   read_checkpoint_segments(&fields, spec, violations);
   input = fields.find("input");
   fields.finish();
@@ -60,9 +62,23 @@ void read_inputs(Fields& top, const Tree* train_input, EnsembleSpec& spec, Viola
   if (has_splits) spec.train_input.split = Split::train;
 }
 
+/// A number, or `auto`.
+void read_batch_images(Fields& top, EnsembleSpec& spec, Violations& violations) {
+  const Tree* tree = top.find("batch_images");
+  if (tree == nullptr) return;
+  spec.measure_batch_images = tree->is_plain("auto");
+  if (spec.measure_batch_images) return;
+  const bool is_word =
+      tree->kind == Tree::Kind::scalar && tree->scalar.find_first_of("0123456789") == std::string::npos;
+  if (!is_word) return top.whole("batch_images", spec.batch_images, 1, kMaxSegmentImages);
+  const std::array words{std::string("auto")};
+  violations.add(tree->place, fmt::format("'batch_images' must be auto or a whole number of at least 1, not {}{}",
+                                          describe(*tree), did_you_mean(tree->scalar, words)));
+}
+
 void read_bounds_and_rest(Fields& top, EnsembleSpec& spec, Violations& violations) {
   top.whole("segment_images", spec.segment_images, 1, kMaxSegmentImages);
-  top.whole("batch_images", spec.batch_images, 1, kMaxSegmentImages);
+  read_batch_images(top, spec, violations);
   top.whole("slots", spec.slots, 1, kMaxSlots);
   top.whole("threads", spec.threads, 0, kMaxThreads);
   top.whole("seed", spec.seed, 0);

@@ -49,7 +49,7 @@ void read_output(Fields& fields, MemberSpec& member) {
 void read_own_train(Fields& fields, MemberSpec& member, Violations& violations) {
   if (const Tree* tree = fields.find("train"); tree != nullptr) {
     Fields train(*tree, "'train'", violations);
-    read_train(train, member.train);
+    read_train(train, member.train, violations);
     train.refuse("input", "'input' belongs to the 'train' of the whole: all members learn from one stream");
     train.refuse(
         "checkpoint_segments",
@@ -99,9 +99,14 @@ void refuse_twins(std::vector<ReadMember>& members, Violations& violations) {
 
 }  // namespace
 
-void read_train(Fields& fields, TrainSpec& train) {
+void read_train(Fields& fields, TrainSpec& train, Violations& violations) {
   fields.whole("epochs", train.epochs, 1);
-  fields.whole("batch_images", train.batch_images, 1);
+  if (const Tree* batch = fields.find("batch_images"); batch != nullptr && batch->is_plain("auto"))
+    violations.add(batch->place,
+                   "'batch_images' of 'train' must be a number, not auto: unlike the batch of prediction it changes "
+                   "what is learnt");
+  else
+    fields.whole("batch_images", train.batch_images, 1);
   fields.number("learning_rate", train.learning_rate, kLearningRate);
   fields.path("init", train.init);
   fields.boolean("bootstrap", train.bootstrap);

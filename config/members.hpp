@@ -29,7 +29,7 @@ constexpr std::uint32_t kMaxWidth = 1U << 20;
 class Fields;
 
 /// Reads the keys epochs, batch_images, learning_rate, init and bootstrap over the values that `train` has.
-void read_train(Fields& fields, TrainSpec& train);
+void read_train(Fields& fields, TrainSpec& train, Violations& violations);
 
 /// `train` and `seed` are the ensemble's; the seed of a member is by default `seed` + its rank.
 std::vector<ReadMember> read_members(const Tree& list, const TrainSpec& train, std::uint64_t seed,

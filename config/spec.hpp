@@ -145,9 +145,10 @@ struct EnsembleSpec {
   InputSpec input;
   InputSpec train_input;  ///< `train.input`; default: `input` with split train
   std::uint32_t segment_images = 500;
-  std::uint32_t batch_images = 32;
-  std::uint32_t slots = 4;    ///< arena slots: segments in flight
-  std::uint32_t threads = 0;  ///< per worker; 0: usable cores of its set / workers that share it
+  std::uint32_t batch_images = 32;    ///< with `auto` this many where nothing is measured: while members learn
+  bool measure_batch_images = false;  ///< `batch_images: auto`: the best one of each member is found at the start
+  std::uint32_t slots = 4;            ///< arena slots: segments in flight
+  std::uint32_t threads = 0;          ///< per worker; 0: usable cores of its set / workers that share it
   std::uint64_t seed = 0;
   bool save_members = false;
   FailureSpec failure;

@@ -10,6 +10,7 @@
 
 #include "config/load.hpp"
 #include "coordinator/accumulator.hpp"
+#include "coordinator/batch_trial.hpp"
 #include "coordinator/find_worker.hpp"
 #include "coordinator/input.hpp"
 #include "coordinator/machine.hpp"
@@ -94,7 +95,9 @@ class Ensemble::Impl {
         trace_(options.trace.empty() ? nullptr : make_trace(spec.checked(), options.trace)),
         pool_(std::move(plan), worker, options.debug_member, trace_.get()),
         accumulator_(spec.checked().combine, pool_.plan().weights),
-        submissions_(pool_.exchange()) {}
+        submissions_(pool_.exchange()) {
+    if (pool_.plan().batches == Batches::to_measure) measure_batches(pool_);
+  }
 
   // Ends what runs, so that every call has left and every future is settled before the parts go, last built first.
   ~Impl() {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdlib>
 #include <fstream>
 #include <set>
@@ -21,6 +22,7 @@ namespace tutti {
 namespace {
 
 constexpr std::string_view kBackend = "backend of ";
+constexpr std::string_view kBatch = "batch of ";
 
 /// The description without what cannot change a byte, and without what stands in the fingerprint by itself.
 config::EnsembleSpec essence(config::EnsembleSpec spec) {
@@ -161,6 +163,30 @@ Fingerprint fingerprint_of(const config::EnsembleSpec& spec, const Plan& plan, c
 
 void add_backends(Fingerprint& fingerprint, const Status& status) {
   for (const MemberStatus& member : status.members) fingerprint[std::string(kBackend) + member.name] = member.backend;
+}
+
+void add_batch(Fingerprint& fingerprint, const std::string& member, std::uint32_t batch_images) {
+  fingerprint[std::string(kBatch) + member] = std::to_string(batch_images);
+}
+
+void add_batches(Fingerprint& fingerprint, const Status& status) {
+  for (const MemberStatus& member : status.members)
+    if (member.batch_images_measured) add_batch(fingerprint, member.name, member.batch_images);
+}
+
+std::vector<std::uint32_t> batches_of(const Fingerprint& fingerprint, const std::vector<config::MemberSpec>& members,
+                                      std::uint32_t segment_images) {
+  std::vector<std::uint32_t> batches;
+  for (const config::MemberSpec& member : members) {
+    const auto found = fingerprint.find(std::string(kBatch) + member.name);
+    if (found == fingerprint.end()) return {};
+    const std::string& text = found->second;
+    std::uint32_t batch = 0;
+    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), batch);
+    if (code != std::errc() || end != text.data() + text.size() || batch == 0 || batch > segment_images) return {};
+    batches.push_back(batch);
+  }
+  return batches;
 }
 
 std::vector<std::string> differences(const Fingerprint& was, const Fingerprint& now) {

@@ -26,6 +26,15 @@ Fingerprint fingerprint_of(const config::EnsembleSpec& spec, const Plan& plan, c
 /// Adds what only the workers know: with which library each member computes.
 void add_backends(Fingerprint& fingerprint, const Status& status);
 
+/// Adds a batch that `batch_images: auto` chose: "batch of cnn-0" -> "32".
+void add_batch(Fingerprint& fingerprint, const std::string& member, std::uint32_t batch_images);
+/// Those of all members; nothing where they are numbers of the description.
+void add_batches(Fingerprint& fingerprint, const Status& status);
+/// What add_batches() added, in the order of these members; empty where that is not there for all, or is no number from
+/// 1 to `segment_images`.
+std::vector<std::uint32_t> batches_of(const Fingerprint& fingerprint, const std::vector<config::MemberSpec>& members,
+                                      std::uint32_t segment_images);
+
 /// One line per value that is another in `now`, or is missing in one of them: "threads of a: was 2, now 4". Values that
 /// add_backends() brings count only where both have them.
 std::vector<std::string> differences(const Fingerprint& was, const Fingerprint& now);

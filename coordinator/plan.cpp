@@ -12,6 +12,7 @@
 
 #include "common/channel.hpp"
 #include "config/failure.hpp"
+#include "coordinator/batch_search.hpp"
 #include "coordinator/trace.hpp"
 
 namespace tutti {
@@ -24,6 +25,12 @@ constexpr std::uint64_t kForkedWorkerBytes = 40ULL << 20;
 constexpr std::uint64_t kForkServerBytes = 100ULL << 20;
 // Used for the width of models that only tell it once loaded.
 constexpr std::uint32_t kAssumedWidth = 1000;
+// Values that a model of which nothing is known holds per value of its input.
+constexpr std::uint64_t kAssumedGrowth = 32;
+// The largest batches that `batch_images: auto` tries. On a CPU the fastest ones fit into a
+// core's cache, and the memory of the largest one stays with the process.
+constexpr std::uint32_t kMostImagesOnCpu = 128;
+constexpr std::uint32_t kMostImagesOnGpu = 1024;
 
 std::vector<int> common_cores(const std::vector<int>& a, const std::vector<int>& b) {
   std::vector<int> both;
@@ -62,6 +69,7 @@ class Planner {
       : spec_(spec), machine_(machine), input_(input), options_(options) {
     plan_.combine = spec.combine;
     plan_.arena = {spec.slots, spec.segment_images, input.shape};
+    plan_.images = input.images;
     plan_.failure = spec.failure;
     plan_.training = options.training;
     // The reader of the configuration keeps to this bound; a description that was put together may not.
@@ -73,6 +81,7 @@ class Planner {
   }
 
   Plan make() {
+    decide_batches();
     for (const config::MemberSpec& member : spec_.members) place(member);
     problems_.raise();
     check_debug_member();
@@ -84,6 +93,52 @@ class Planner {
   }
 
  private:
+  void decide_batches() {
+    check_earlier_batches();
+    if (!spec_.measure_batch_images) return;
+    if (!options_.batch_images.empty()) {
+      plan_.batches = Batches::measured_before;
+    } else if (options_.training || plan_.debugging) {
+      plan_.notes.push_back(fmt::format("batch_images: auto is {} here: nothing is measured while {}",
+                                        std::min(spec_.batch_images, spec_.segment_images),
+                                        options_.training ? "members learn" : "a worker is debugged"));
+    } else {
+      plan_.batches = Batches::to_measure;
+    }
+  }
+
+  void check_earlier_batches() const {
+    const std::vector<std::uint32_t>& earlier = options_.batch_images;
+    if (earlier.empty()) return;
+    const auto refuse = [](std::string what, std::string hint) {
+      throw Error(ErrorKind::usage, std::move(what), {}, std::move(hint));
+    };
+    if (!spec_.measure_batch_images)
+      refuse("batches of an earlier run are given, but 'batch_images' is a number",
+             "leave Options::batch_images empty, or set 'batch_images: auto'");
+    if (earlier.size() != spec_.members.size())
+      refuse(fmt::format("{} batches of an earlier run are given for {} members", earlier.size(), spec_.members.size()),
+             "give one per member in Options::batch_images, or none to measure");
+    for (const std::uint32_t batch : earlier)
+      if (batch == 0 || batch > spec_.segment_images)
+        refuse(fmt::format("a batch of {} images is given for segments of {}", batch, spec_.segment_images),
+               "give at least 1 and at most 'segment_images' in Options::batch_images, or none to measure");
+  }
+
+  /// After its device is known.
+  void choose_batch(WorkerPlan& worker) const {
+    std::uint32_t batch = std::min(spec_.batch_images, spec_.segment_images);
+    if (plan_.batches == Batches::measured_before) batch = options_.batch_images[plan_.workers.size()];
+    worker.most_batch_images = batch;
+    if (plan_.batches == Batches::to_measure) {
+      const auto candidates =
+          batch_candidates(spec_.segment_images, worker.request.cuda ? kMostImagesOnGpu : kMostImagesOnCpu);
+      batch = candidates.front();
+      worker.most_batch_images = candidates.back();
+    }
+    set_batch(plan_, worker.request, batch);
+  }
+
   void place(const config::MemberSpec& member) {
     WorkerPlan worker;
     worker.request = request_of(member);
@@ -96,6 +151,7 @@ class Planner {
       place_on_cores(worker, cpu->cores);
     else
       place_on_gpu(worker, std::get<config::CudaDevice>(device));
+    choose_batch(worker);
     plan_.weights.push_back(static_cast<float>(member.weight));
     plan_.workers.push_back(std::move(worker));
   }
@@ -117,8 +173,6 @@ class Planner {
     request.weights = options_.training ? member.train.init.string() : member.model.weights.string();
     request.seed = member.seed;
     request.shape = plan_.arena.shape;
-    request.batch_images = std::min(spec_.batch_images, spec_.segment_images);
-    request.warm_up_batches = short_batches(request.batch_images);
     request.output = member.output;
     request.over = spec_.combine.over;
     request.copy_input = member.copy_input;
@@ -126,19 +180,6 @@ class Planner {
     request.learning_rate = member.train.learning_rate;
     request.bootstrap = member.train.bootstrap;
     return request;
-  }
-
-  /// The last batch of a whole segment, and all batches of the last segment where its length is known.
-  std::vector<std::uint32_t> short_batches(std::uint32_t batch) const {
-    std::vector<std::uint32_t> sizes{spec_.segment_images % batch};
-    if (input_.images) {
-      const auto last_segment = static_cast<std::uint32_t>(*input_.images % spec_.segment_images);
-      sizes.push_back(last_segment % batch);
-    }
-    std::sort(sizes.begin(), sizes.end());
-    sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
-    std::erase(sizes, 0U);
-    return sizes;
   }
 
   void place_on_cores(WorkerPlan& worker, const std::vector<int>& cores) {
@@ -266,6 +307,10 @@ class Planner {
         plan_.bounds.push_back({fmt::format("{}model of {}: the size of {}", spare, worker.request.name, file), bytes});
     }
     const bool fake = std::holds_alternative<FakeModel>(worker.request.model);
+    if (plan_.batches == Batches::to_measure && with_model && !fake && !worker.request.cuda)
+      plan_.bounds.push_back({fmt::format("{}batches of up to {} images in {} (estimate; 'batch_images')", spare,
+                                          worker.most_batch_images, worker.request.name),
+                              worker.most_batch_images * values_per_image(worker.request) * sizeof(float)});
     plan_.bounds.push_back({fmt::format("{}process of {} (estimate, without its model)", spare, worker.request.name),
                             fake            ? kFakeWorkerBytes
                             : worker.forked ? kForkedWorkerBytes
@@ -300,6 +345,19 @@ class Planner {
     return 0;
   }
 
+  /// Alive at a time while a model answers: the input and the output of its widest layer, and what is made ready for
+  /// it.
+  static std::uint64_t values_per_image(const MemberRequest& request) {
+    const std::uint64_t input = request.shape.elements();
+    if (std::holds_alternative<SmallCnnModel>(request.model)) return input + std::uint64_t{2} * 32 * 30 * 30;
+    if (const auto* mlp = std::get_if<MlpModel>(&request.model)) {
+      std::uint64_t widest = input;
+      for (const std::uint32_t layer : mlp->layers) widest = std::max<std::uint64_t>(widest, layer);
+      return 2 * widest;
+    }
+    return kAssumedGrowth * input;
+  }
+
   const config::EnsembleSpec& spec_;
   const Machine& machine_;
   const InputForm& input_;
@@ -315,6 +373,17 @@ GpuSearch gpus_wanted(const config::EnsembleSpec& spec) {
     return std::holds_alternative<config::CpuDevice>(member.device);
   });
   return none ? GpuSearch::no : GpuSearch::yes;
+}
+
+// The last batch of a whole segment, and that of the last segment where its length is known.
+void set_batch(const Plan& plan, MemberRequest& request, std::uint32_t batch_images) {
+  std::vector<std::uint32_t> sizes{plan.arena.images % batch_images};
+  if (plan.images) sizes.push_back(static_cast<std::uint32_t>(*plan.images % plan.arena.images) % batch_images);
+  std::sort(sizes.begin(), sizes.end());
+  sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
+  std::erase(sizes, 0U);
+  request.batch_images = batch_images;
+  request.warm_up_batches = std::move(sizes);
 }
 
 std::uint64_t Plan::needed_bytes() const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,17 +25,24 @@ struct WorkerPlan {
   std::string assigned;    ///< as the user wrote it: "null"
   std::vector<int> cores;  ///< to pin to; empty: not pinned
   bool shares_cores = false;
-  bool forked = false;            ///< by the fork server, whose environment is the worker's
-  std::uint32_t epochs = 0;       ///< of training
-  std::filesystem::path weights;  ///< where training saves; empty: in the output folder
+  bool forked = false;                  ///< by the fork server, whose environment is the worker's
+  std::uint32_t most_batch_images = 1;  ///< the largest batch that is tried; that of `request` where none is
+  std::uint32_t epochs = 0;             ///< of training
+  std::filesystem::path weights;        ///< where training saves; empty: in the output folder
   std::vector<std::pair<std::string, std::string>> environment;
 };
+
+/// Where the members' batches come from: a number of the description, a measurement that is still to be made
+/// (`batch_images: auto`), or one that an earlier run has made.
+enum class Batches { given, to_measure, measured_before };
 
 struct Plan {
   std::vector<WorkerPlan> workers;  ///< in rank order
   config::CombineSpec combine;
   std::vector<float> weights;  ///< of the combination, in rank order
   ArenaLayout arena;
+  std::optional<std::uint64_t> images;  ///< of the input, where that is known
+  Batches batches = Batches::given;     ///< while they are to be measured, members are loaded with the smallest
   config::FailureSpec failure;
   bool training = false;
   std::uint32_t checkpoint_segments = 1;  ///< tasks between two checkpoints of a training member
@@ -57,6 +65,9 @@ GpuSearch gpus_wanted(const config::EnsembleSpec& spec);
 /// Throws Error(usage) where a device or core does not exist, naming the members, and what there is instead.
 Plan make_plan(const config::EnsembleSpec& spec, const Machine& machine, const InputForm& input,
                const Options& options);
+
+/// Has the worker load its member with this batch, and warm up with the short ones that will occur.
+void set_batch(const Plan& plan, MemberRequest& request, std::uint32_t batch_images);
 
 /// Throws Error(failed) where the sum of the bounds exceeds the memory that is available, with every term.
 void check_memory(const Plan& plan);

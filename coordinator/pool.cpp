@@ -30,6 +30,7 @@ Pool::Pool(Plan plan, const std::filesystem::path& worker_program, std::string d
       roster_(loop_, static_cast<WorkerListener&>(*this),
               {plan_, worker_program, arena_file_.fd(), std::move(debug_member), fork_server_}),
       supervisor_(supervisor_setting()),
+      settled_(plan_.batches != Batches::to_measure),
       widths_(plan_.workers.size()),
       prepare_answers_(plan_.workers.size()) {
   make_arena();
@@ -40,6 +41,9 @@ Pool::Pool(Plan plan, const std::filesystem::path& worker_program, std::string d
     member.device = worker.device;
     member.cores = worker.cores;
     member.threads = worker.request.threads;
+    member.batch_images = worker.request.batch_images;
+    member.batch_images_measured = plan_.batches == Batches::measured_before;
+    batches_.push_back(worker.request.batch_images);
     status_.members.push_back(std::move(member));
   }
   status_.arena_bytes = plan_.arena.bytes();
@@ -132,7 +136,8 @@ void Pool::all_running() {
   }
   log::debug("{} workers ready after {:.2f} s", plan_.workers.size(), seconds);
   fault_point("coordinator.all_ready");
-  for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank) roster_.make_spare(rank);
+  if (settled_)
+    for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank) roster_.make_spare(rank);
   started_->set_value();
   started_.reset();
 }
@@ -154,6 +159,50 @@ void Pool::command(std::vector<control::Message> messages) {
     carry_out();
   });
   answered.get();
+}
+
+// ---- batches -------------------------------------------------------------------------------------------------------
+
+// Posted, like every segment that follows: the loop takes both in this order.
+void Pool::try_batches(std::vector<std::uint32_t> sizes) {
+  assert(sizes.size() == plan_.workers.size());
+  boost::asio::post(loop_, [this, sizes = std::move(sizes)]() mutable { batches_ = std::move(sizes); });
+}
+
+void Pool::settle_batches(std::vector<BatchChoice> choices, double seconds) {
+  assert(choices.size() == plan_.workers.size());
+  std::promise<void> promise;
+  std::future<void> settled = promise.get_future();
+  boost::asio::post(loop_, [this, seconds, choices = std::move(choices), promise = std::move(promise)]() mutable {
+    settle(std::move(choices), seconds);
+    promise.set_value();
+  });
+  settled.get();
+}
+
+// Spares come only now: they are loaded with these sizes, like every replacement.
+void Pool::settle(std::vector<BatchChoice> choices, double seconds) {
+  settled_ = true;
+  tried_set_aside_ = supervisor_.counts().set_aside;
+  {
+    const std::lock_guard lock(status_mutex_);
+    status_.batch_search_seconds = seconds;
+    tried_bytes_ = exchange_->input_bytes_copied();
+    for (std::size_t rank = 0; rank < choices.size(); ++rank) {
+      batches_[rank] = choices[rank].batch_images;
+      set_batch(plan_, plan_.workers[rank].request, batches_[rank]);
+      MemberStatus& member = status_.members[rank];
+      member.batch_images = batches_[rank];
+      member.batch_images_measured = true;
+      member.batch_speeds = std::move(choices[rank].speeds);
+      member.segments_handed_out = member.segments_answered = member.images = 0;
+      member.busy_seconds = 0;
+    }
+  }
+  refresh_status();
+  if (over()) return;
+  for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank)
+    if (!supervisor_.absent(rank)) roster_.make_spare(rank);
 }
 
 std::string Pool::place_of(std::size_t rank) const {
@@ -255,11 +304,13 @@ void Pool::refresh_status() {
   status_.faults = told_counts_;
   status_.faults.missed_wake_ups = missed_wake_ups_;
   status_.faults.stalls = stalls_;
+  status_.faults.set_aside -= tried_set_aside_;
   status_.faults.abandoned_pids = abandoned_pids_;
   status_.fork_server_pid = fork_server_.pid();
   for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank) {
     MemberStatus& member = status_.members[rank];
     supervisor_.describe(rank, member);
+    if (auto& from = member.absent_from_segment) *from -= std::min(*from, tried_segments_);
     const auto& worker = roster_.worker(rank);
     member.alive = worker && worker->alive();
     member.pid = member.alive ? worker->pid() : 0;
@@ -271,8 +322,8 @@ Status Pool::status(StatusDetail detail) const {
   {
     const std::lock_guard lock(status_mutex_);
     status = status_;
+    status.input_bytes_copied = exchange_->input_bytes_copied() - tried_bytes_;
   }
-  status.input_bytes_copied = exchange_->input_bytes_copied();
   status.coordinator_cpu_seconds = loop_cpu_seconds();
   if (detail == StatusDetail::counters) return status;
   status.pss_bytes = pss_bytes(::getpid());

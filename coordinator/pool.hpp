@@ -51,6 +51,17 @@ class Pool final : private WorkerListener {
   /// then, and the pool lives.
   void command(std::vector<control::Message> messages);
 
+  /// With Batches::to_measure, before the first task of a user, on the one thread that has the pool then: tasks that
+  /// are handed out from now on are cut into batches of these sizes, by rank; their answers are nobody's, and may be
+  /// NaN.
+  void try_batches(std::vector<std::uint32_t> sizes);
+  struct BatchChoice {
+    std::uint32_t batch_images = 1;
+    std::vector<BatchSpeed> speeds;
+  };
+  /// Ends that: these sizes hold, by rank, for every worker that is there or comes. What was tried is not counted.
+  void settle_batches(std::vector<BatchChoice> choices, double seconds);
+
   /// Ends everything that runs or is asked for later with this error.
   void fail(const Error& error);
   /// Refuses what is asked for later, lets what is in flight finish, and then, after the drain deadline at the latest,
@@ -104,6 +115,7 @@ class Pool final : private WorkerListener {
   bool over() const noexcept { return failed_ || stopping_; }
   void refresh_status();
   double loop_cpu_seconds() const;
+  void settle(std::vector<BatchChoice> choices, double seconds);
   std::string place_of(std::size_t rank) const;
   SupervisorSetting supervisor_setting() const;
 
@@ -113,7 +125,7 @@ class Pool final : private WorkerListener {
     std::vector<std::shared_ptr<const Channel>> channels;  ///< by rank: where the accepted answers lie
   };
 
-  const Plan plan_;
+  Plan plan_;  // changed by settle_batches() alone, on the loop's thread: the requests of workers to come
   TraceRecorder* const trace_;
   const Clock::time_point begin_ = Clock::now();
 
@@ -133,7 +145,11 @@ class Pool final : private WorkerListener {
   Supervisor supervisor_;
   OutOfMemoryWatch memory_watch_;
   bool carrying_out_ = false;
-  bool was_running_ = false;  // all were ready once
+  bool was_running_ = false;            // all were ready once
+  std::vector<std::uint32_t> batches_;  // by rank: the size of the batches of what is handed out
+  bool settled_;                        // these sizes are final
+  std::uint64_t tried_segments_ = 0;    // before that
+  std::uint64_t tried_set_aside_ = 0;
   bool failed_ = false;
   bool stopping_ = false;
   std::vector<std::uint32_t> widths_;
@@ -149,6 +165,7 @@ class Pool final : private WorkerListener {
 
   mutable std::mutex status_mutex_;
   Status status_;
+  std::uint64_t tried_bytes_ = 0;  // copied into the arena before the sizes were settled
   std::thread thread_;
   std::optional<std::thread::native_handle_type> loop_thread_;
 };

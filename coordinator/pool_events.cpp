@@ -57,6 +57,7 @@ void Pool::submit(const FilledSegment& filled) {
   const auto segment = supervisor_.open(filled.slot, filled.images, filled.stream->kind, filled.stream->asked,
                                         filled.index, filled.last, Clock::now());
   if (segment && trace_ != nullptr) trace_->opened(filled.slot, *segment);
+  if (!settled_) ++tried_segments_;
   if (segment)
     running_.emplace(*segment,
                      Running{filled.stream, filled.index, std::vector<std::shared_ptr<const Channel>>(members)});
@@ -64,8 +65,11 @@ void Pool::submit(const FilledSegment& filled) {
   carry_out();
 }
 
-void Pool::on_completion(WorkerProcess& worker, const CompletionRecord& record) {
+void Pool::on_completion(WorkerProcess& worker, const CompletionRecord& published) {
   if (over() || !roster_.is_worker(worker)) return;
+  CompletionRecord record = published;
+  // What is answered to made-up images is no reason to refuse a model.
+  if (!settled_ && record.status == CompletionStatus::not_finite) record.status = CompletionStatus::done;
   const std::size_t rank = worker.rank();
   const auto now = Clock::now();
   const Acceptance acceptance = supervisor_.completion(rank, worker.generation(), record, now);
@@ -224,7 +228,7 @@ void Pool::perform(const action::Begin& begin) {
     worker.give_up(control::failure_of(error));
   }
   if (trace_ != nullptr) trace_->begun(worker.pid(), Clock::now());
-  if (was_running_) roster_.make_spare(begin.rank);
+  if (was_running_ && settled_) roster_.make_spare(begin.rank);
 }
 
 void Pool::perform(const action::Prepare& prepare) {
@@ -242,7 +246,9 @@ void Pool::perform(const action::Tell& tell) {
 void Pool::perform(const action::HandOut& hand_out) {
   WorkerProcess& worker = *roster_.worker(hand_out.rank);
   if (trace_ != nullptr) trace_->handed_out(worker.pid(), hand_out.task, Clock::now());  // before it can be popped
-  worker.hand_out(hand_out.task);
+  TaskRecord task = hand_out.task;
+  task.batch_images = batches_[hand_out.rank];
+  worker.hand_out(task);
   const std::lock_guard lock(status_mutex_);
   ++status_.members[hand_out.rank].segments_handed_out;
 }

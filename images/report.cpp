@@ -36,6 +36,10 @@ json::value epoch_json(const EpochReport& epoch) {
           {"seconds", number(epoch.seconds)}};
 }
 
+json::value speed_json(const BatchSpeed& speed) {
+  return {{"batch_images", speed.batch_images}, {"images_per_second", number(speed.images_per_second)}};
+}
+
 json::value member_json(const MemberReport& member) {
   return {{"name", member.name},
           {"rank", member.rank},
@@ -43,6 +47,9 @@ json::value member_json(const MemberReport& member) {
           {"device", member.device},
           {"cores", json::array(member.cores.begin(), member.cores.end())},
           {"threads", member.threads},
+          {"batch_images", member.batch_images},
+          {"batch_images_measured", member.batch_images_measured},
+          {"batch_speeds", list(member.batch_speeds, speed_json)},
           {"pid", or_null(member.pid)},
           {"parameters", or_null(member.parameters)},
           {"accuracy", number(member.accuracy)},
@@ -87,11 +94,9 @@ json::value ensemble_json(const EnsembleReport& ensemble) {
 }
 
 json::value phases_json(const PhasesReport& phases) {
-  return {{"start_up", number(phases.start_up)},
-          {"warm_up", number(phases.warm_up)},
-          {"train", number(phases.train)},
-          {"predict", number(phases.predict)},
-          {"total", number(phases.total)}};
+  return {{"start_up", number(phases.start_up)},         {"warm_up", number(phases.warm_up)},
+          {"batch_search", number(phases.batch_search)}, {"train", number(phases.train)},
+          {"predict", number(phases.predict)},           {"total", number(phases.total)}};
 }
 
 json::value faults_json(const FaultCounts& faults) {

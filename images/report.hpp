@@ -31,6 +31,9 @@ struct MemberReport {
   std::string device;  ///< resolved: "cpu:0", never "null"
   std::vector<int> cores;
   std::uint32_t threads = 0;
+  std::uint32_t batch_images = 0;
+  bool batch_images_measured = false;
+  std::vector<BatchSpeed> batch_speeds;  ///< empty unless it was measured at the start of this run
   std::optional<std::int64_t> pid;
   std::optional<std::uint64_t> parameters;
   std::optional<double> accuracy;
@@ -84,6 +87,7 @@ struct MachineReport {
 struct PhasesReport {
   std::optional<double> start_up;
   std::optional<double> warm_up;
+  std::optional<double> batch_search;
   std::optional<double> train;
   std::optional<double> predict;
   std::optional<double> total;

@@ -56,7 +56,10 @@ control::Done done_or_why_not(Command command) {
 }  // namespace
 
 MemberLoop::MemberLoop(const LoopParts& parts)
-    : parts_(parts), tasks_(parts.channel.tasks()), completions_(parts.channel.completions()) {}
+    : parts_(parts),
+      tasks_(parts.channel.tasks()),
+      completions_(parts.channel.completions()),
+      batch_images_(parts.request.batch_images) {}
 
 void MemberLoop::run() {
   for (TaskRecord task;;) {
@@ -128,6 +131,7 @@ void MemberLoop::restore(const control::Restore& restore) {
 
 void MemberLoop::perform(const TaskRecord& task) {
   assert(task.slot < parts_.start.arena.slots && task.images <= parts_.start.arena.images);
+  assert(task.kind == TaskKind::train || (task.batch_images > 0 && task.batch_images <= parts_.start.arena.images));
   assert(task.checkpoint <= parts_.checkpoints.size() && (task.checkpoint == 0 || task.kind == TaskKind::train));
   fault_point("worker.task_popped");
   CompletionRecord completion{task.sequence, task.segment, task.generation, task.slot, task.images};
@@ -154,9 +158,10 @@ void MemberLoop::predict(const TaskRecord& task, CompletionRecord& completion) {
   const auto slot = slot_view(parts_.arena, layout, task.slot, task.images);
   const std::span<float> answers = parts_.channel.output(task.slot, task.images);
   const std::uint32_t width = parts_.start.width;
+  if (task.batch_images != batch_images_) parts_.model.expect_batches(batch_images_ = task.batch_images);
   // Batches never cross a segment, and the cut depends on its length and the batch size alone.
-  for (std::uint32_t first = 0; first < task.images; first += parts_.request.batch_images) {
-    const std::uint32_t count = std::min(parts_.request.batch_images, task.images - first);
+  for (std::uint32_t first = 0; first < task.images; first += task.batch_images) {
+    const std::uint32_t count = std::min(task.batch_images, task.images - first);
     parts_.model.predict(slot.pixels.data() + first * layout.shape.elements(), count,
                          answers.subspan(std::size_t{first} * width, std::size_t{count} * width));
     stamp_progress();

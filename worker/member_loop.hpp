@@ -52,6 +52,7 @@ class MemberLoop {
   RingConsumer<TaskRecord> tasks_;
   RingProducer<CompletionRecord> completions_;
   std::uint64_t progress_ = 0;
+  std::uint32_t batch_images_;                  // what the model expects
   std::optional<std::uint64_t> trained_up_to_;  // the last segment that the weights have learnt from
   std::vector<std::uint32_t> rows_;             // of the segment that is being trained on, with multiplicity
 };

@@ -35,6 +35,11 @@ class Model {
   /// Trainable and fixed parameters together; 0 where the model does not say.
   virtual std::uint64_t parameters() const = 0;
 
+  /// The batches that follow hold this many images, or fewer where a segment ends; until it is called first, as many as
+  /// the request says. A model that has prepared itself for a size prepares itself anew: its answers are, to the last
+  /// bit, those of a model that was loaded with this size.
+  virtual void expect_batches(std::uint32_t /*images*/) {}
+
   /// One batch: `images` is `count` images of the request's shape, float32 NCHW, 64-byte aligned at a segment's start,
   /// possibly READ-ONLY memory; `output` holds count x width() values and is written row-major, in the request's
   /// `over` (the backend applies the softmax where the model answers logits and probabilities are wanted).

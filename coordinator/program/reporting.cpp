@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "common/build_id.hpp"
+#include "coordinator/batch_search.hpp"
 
 namespace tutti::program {
 namespace {
@@ -45,6 +46,14 @@ images::IncompleteReport row_of(const Incomplete& some, const config::EnsembleSp
   return row;
 }
 
+/// Of all members: on a GPU larger ones are tried than on a CPU.
+std::string batches_line(const Plan& plan) {
+  std::uint32_t most = 1;
+  for (const WorkerPlan& worker : plan.workers) most = std::max(most, worker.most_batch_images);
+  return fmt::format("batches  measured at the start: {} images\n",
+                     fmt::join(batch_candidates(plan.arena.images, most), ", "));
+}
+
 }  // namespace
 
 images::Report begin_report(const std::string& command, const config::EnsembleSpec& spec, const Plan& plan,
@@ -75,6 +84,9 @@ void add_status(images::Report& report, const Status& status) {
     row.device = member.device;
     row.cores = member.cores;
     row.threads = member.threads;
+    row.batch_images = member.batch_images;
+    row.batch_images_measured = member.batch_images_measured;
+    row.batch_speeds = member.batch_speeds;
     if (member.pid != 0) row.pid = member.pid;
     row.parameters = member.parameters;
     row.load_seconds = member.load_seconds;
@@ -93,6 +105,7 @@ void add_status(images::Report& report, const Status& status) {
   }
   report.phases.start_up = status.start_up_seconds;
   report.phases.warm_up = warm_up;
+  if (status.batch_search_seconds > 0) report.phases.batch_search = status.batch_search_seconds;
   report.counts.input_bytes_copied = status.input_bytes_copied;
   report.faults = status.faults;
   report.memory.arena_bytes = status.arena_bytes;
@@ -172,6 +185,7 @@ std::string plan_text(const Plan& plan, const Machine& machine, const std::strin
                       machine.cpu_quota ? fmt::format(" (quota {:.2f})", *machine.cpu_quota) : "", machine.gpus.size(),
                       machine.gpus.empty() ? fmt::format(" ({})", machine.why_no_gpu) : "",
                       bytes_text(machine.memory.bytes), machine.memory.limited_by);
+  if (plan.batches == Batches::to_measure) text += batches_line(plan);
   text += fmt::format("\n{:<16}  {:<12}  {:<24}  {:<10}  {:>7}  {}\n", "member", "model", "device", "cores", "threads",
                       "assigned as");
   for (const WorkerPlan& worker : plan.workers)

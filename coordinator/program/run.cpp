@@ -51,8 +51,22 @@ class Run {
                fingerprint_of(session_.spec(), session_.plan(), session_.source())};
     if (!journal_) return;
     session_.work_in(journal_->path().parent_path());
-    if (journal_->finished_segments() > 0) check_same_run(*journal_, header_);
+    if (journal_->finished_segments() > 0) {
+      use_batches_of(journal_->header());
+      check_same_run(*journal_, header_);
+    }
     if (line.resume) log::info("resuming {}: {}", journal_->path().parent_path().string(), finished_text(*journal_));
+  }
+
+  /// With `batch_images: auto` a run goes on with what its beginning measured.
+  void use_batches_of(const images::JournalHeader& begun) {
+    const config::EnsembleSpec& spec = session_.spec();
+    if (!spec.measure_batch_images) return;
+    const auto batches = batches_of(begun.fingerprint, spec.members, spec.segment_images);
+    if (batches.empty()) return;  // the runs differ, then, which is said
+    for (std::size_t rank = 0; rank < batches.size(); ++rank)
+      add_batch(header_.fingerprint, spec.members[rank].name, batches[rank]);
+    session_.use_batches(batches);
   }
 
   Outcome perform() {
@@ -96,6 +110,7 @@ class Run {
 
   void open_journal(const Status& status) {
     add_backends(header_.fingerprint, status);
+    add_batches(header_.fingerprint, status);
     if (!journal_) journal_.emplace(session_.folder());
     resumed_ = journal_->finished_segments();
     if (resumed_ > 0)

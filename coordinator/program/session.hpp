@@ -35,6 +35,8 @@ class Session {
 
   /// Results go there, instead of where the description says.
   void work_in(const std::filesystem::path& folder) { requested_folder_ = folder; }
+  /// Members compute with these batches, which an earlier run measured.
+  void use_batches(std::vector<std::uint32_t> batches) { options_.batch_images = std::move(batches); }
   /// Where they go; there once the workers are up.
   const std::filesystem::path& folder() const { return folder_; }
 

@@ -46,6 +46,14 @@ TEST_CASE("every top-level key is read") {
   CHECK(spec.output == "runs/x");
 }
 
+TEST_CASE("a batch may be left to measurement and stays so in the effective configuration") {
+  const config::EnsembleSpec spec = load("batch_images: auto\n");
+  CHECK(spec.measure_batch_images);
+  CHECK(spec.effective_yaml.find("\nbatch_images: auto\n") != std::string::npos);
+  CHECK(config::load_text(spec.effective_yaml, "again").measure_batch_images);
+  CHECK_FALSE(load("").measure_batch_images);
+}
+
 TEST_CASE("top-level values that are wrong are refused with what they must be") {
   const auto wrong = [](const std::string& line) { return problem(kOneMember + line); };
   CHECK(wrong("segment_images: abc") ==
@@ -57,7 +65,16 @@ TEST_CASE("top-level values that are wrong are refused with what they must be") 
   CHECK(wrong("segment_images: '5'") ==
         "e.yaml:2:17: 'segment_images' must be a whole number of at least 1, not the text '5'");
   CHECK(wrong("segment_images:") == "e.yaml:2:1: 'segment_images' has no value; write one, or null for the default");
-  CHECK(wrong("batch_images: auto") == "e.yaml:2:15: 'batch_images' must be a whole number of at least 1, not 'auto'");
+  CHECK(wrong("batch_images: autos") ==
+        "e.yaml:2:15: 'batch_images' must be auto or a whole number of at least 1, not 'autos'; did you mean 'auto'?");
+  CHECK(wrong("batch_images: 0") == "e.yaml:2:15: 'batch_images' must be a whole number of at least 1, not '0'");
+  CHECK(wrong("batch_images: [auto]") ==
+        "e.yaml:2:15: 'batch_images' must be a whole number of at least 1, not a list");
+  CHECK(wrong("segment_images: auto") ==
+        "e.yaml:2:17: 'segment_images' must be a whole number of at least 1, not 'auto'");
+  CHECK(wrong("train: {batch_images: auto}") ==
+        "e.yaml:2:23: 'batch_images' of 'train' must be a number, not auto: unlike the batch of prediction it changes "
+        "what is learnt");
   CHECK(wrong("slots: 65") == "e.yaml:2:8: 'slots' must be a whole number of at most 64, not '65'");
   CHECK(wrong("threads: -1") == "e.yaml:2:10: 'threads' must be a whole number of at least 0, not '-1'");
   CHECK(wrong("threads: 1025") == "e.yaml:2:10: 'threads' must be a whole number of at most 1024, not '1025'");

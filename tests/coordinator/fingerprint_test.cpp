@@ -71,6 +71,39 @@ TEST_CASE("what can change a byte is named with both values") {
   CHECK(changed_by("members.0.model.faults=[{kind: nan, phase: predict, at_batch: 3}]").size() == 3);
 }
 
+TEST_CASE("batches that were measured are part of the fingerprint and can be had back") {
+  const config::EnsembleSpec spec = config::load_text(kYaml, "a test", {{"batch_images=auto"}, {}});
+  Fingerprint was = fingerprint(kYaml, {"batch_images=auto"});
+  CHECK(was.at("batch_images") == "auto");
+  CHECK(batches_of(was, spec.members, 20).empty());
+  Status status;
+  for (const auto& [name, batch] : {std::pair{"a", 8U}, {"b", 16U}}) {
+    MemberStatus member;
+    member.name = name;
+    member.batch_images = batch;
+    status.members.push_back(member);
+  }
+  add_batches(was, status);
+  CHECK(was.count("batch of a") == 0);
+  for (MemberStatus& member : status.members) member.batch_images_measured = true;
+  Fingerprint now = was;
+  add_batches(was, status);
+  CHECK(batches_of(was, spec.members, 20) == std::vector<std::uint32_t>{8, 16});
+  CHECK(differences(was, now) == Lines{"batch of a: was 8, now nothing", "batch of b: was 16, now nothing"});
+  add_batch(now, "a", 8);
+  add_batch(now, "b", 4);
+  CHECK(differences(was, now) == Lines{"batch of b: was 16, now 4"});
+}
+
+TEST_CASE("a batch that a journal cannot have is not taken over") {
+  const config::EnsembleSpec spec = config::load_text(kYaml, "a test", {{"batch_images=auto"}, {}});
+  for (const char* text : {"0", "21", "x", "8x", "", "-1", "99999999999"}) {
+    CAPTURE(text);
+    CHECK(batches_of({{"batch of a", "8"}, {"batch of b", text}}, spec.members, 20).empty());
+  }
+  CHECK(batches_of({{"batch of a", "1"}, {"batch of b", "20"}}, spec.members, 20).size() == 2);
+}
+
 TEST_CASE("what cannot change a byte does not count") {
   for (const char* assignment :
        {"slots=2", "start_deadline_s=3", "stop_deadline_s=3", "output=elsewhere", "members.0.model.delay_us=7",

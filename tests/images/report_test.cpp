@@ -25,13 +25,16 @@ Report full_report() {
   report.seed = 18446744073709551615U;
   report.machine = {"A \"fine\" CPU", 2, 1 << 30};
   report.configuration = "members:\n  - {name: cnn-0}\n";
-  report.phases = {0.5, 0.25, std::nullopt, 2.0, 3.0};
+  report.phases = {0.5, 0.25, 0.75, std::nullopt, 2.0, 3.0};
   MemberReport member;
   member.name = "cnn-0";
   member.kind = "small-cnn";
   member.device = "cpu:0";
   member.cores = {0, 3};
   member.threads = 1;
+  member.batch_images = 16;
+  member.batch_images_measured = true;
+  member.batch_speeds = {{8, 1000.0}, {16, 1500.0}};
   member.pid = 77;
   member.accuracy = 0.75;
   member.loss = std::numeric_limits<double>::quiet_NaN();
@@ -70,6 +73,11 @@ TEST_CASE("a full report has its values in place") {
   CHECK(report.at("configuration") == "members:\n  - {name: cnn-0}\n");
   CHECK(report.at_pointer("/phases/predict") == 2.0);
   CHECK(report.at_pointer("/members/0/cores") == json::array{0, 3});
+  CHECK(report.at_pointer("/phases/batch_search") == 0.75);
+  CHECK(report.at_pointer("/members/0/batch_images") == 16);
+  CHECK(report.at_pointer("/members/0/batch_images_measured") == true);
+  CHECK(report.at_pointer("/members/0/batch_speeds/1") ==
+        json::object{{"batch_images", 16}, {"images_per_second", 1500.0}});
   CHECK(report.at_pointer("/members/0/pid") == 77);
   CHECK(report.at_pointer("/members/0/epochs/1/loss") == 1.25);
   CHECK(report.at_pointer("/members/0/weights") == "runs/0001/cnn-0.safetensors");

@@ -46,6 +46,21 @@ TEST_CASE("a seed gives the weights that PyTorch gives its own layers") {
   }
 }
 
+TEST_CASE("a model that was told of other batches answers with the bytes of one that was loaded for them") {
+  const auto images = some_images(48);
+  for (const ModelKind& kind : {ModelKind(SmallCnnModel{10}), ModelKind(MlpModel{{32, 10}})}) {
+    auto tried = make_torch_model(logits_request(kind));  // for batches of 8
+    for (const std::uint32_t batch : {1U, 4U, 16U, 48U, 12U, 8U, 4U}) {
+      CAPTURE(batch);
+      tried->expect_batches(batch);
+      MemberRequest request = logits_request(kind);
+      request.batch_images = batch;
+      auto fresh = make_torch_model(request);
+      CHECK(answers(*tried, images, 48, batch) == answers(*fresh, images, 48, batch));
+    }
+  }
+}
+
 TEST_CASE("small-cnn answers as the same layers one by one") {
   auto model = make_torch_model(logits_request(SmallCnnModel{12}));
   std::vector<float> images = some_images(8);

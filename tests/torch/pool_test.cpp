@@ -2,6 +2,7 @@
 // kernels, same batch boundaries, same bytes. (The arithmetic of each rule has its own tests in tests/coordinator.)
 #include <doctest/doctest.h>
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <cmath>
@@ -187,6 +188,35 @@ class MadeUp final : public Source {
 };
 
 }  // namespace
+
+TEST_CASE("members whose batch was measured answer with the bytes of members that were given it") {
+  const std::vector<float> pixels = some_images();
+  const Images images{std::span<const float>(pixels), kShape};
+  const std::string members = R"(
+  - {name: a, model: {kind: small-cnn}, seed: 11}
+  - {name: b, model: {kind: small-cnn}, seed: 12}
+)";
+  const auto spec_with = [&](const std::string& batch) {
+    return parse_spec(
+        fmt::format("members:{}assignment: cpu\nthreads: 1\ninput: {{shape: [3, 32, 32]}}\n"
+                    "segment_images: 20\nbatch_images: {}\n",
+                    members, batch));
+  };
+  Ensemble measured(spec_with("auto"));
+  const Status status = measured.status();
+  const std::uint32_t batch = status.members[0].batch_images;
+  CHECK(status.members[1].batch_images == batch);
+  CHECK(status.members[0].batch_images_measured);
+  Ensemble given(spec_with(std::to_string(batch)));
+  const std::vector<float> right = given.predict(images).values;
+  CHECK(same_bytes(measured.predict(images).values, right));
+
+  // The replacement is loaded with what was chosen, after its predecessor had tried all sizes.
+  ::kill(status.members[1].pid, SIGKILL);
+  for (int round = 0; round < 3; ++round) CHECK(same_bytes(measured.predict(images).values, right));
+  CHECK(measured.status().members[1].deaths == 1);
+  CHECK(measured.status().members[1].batch_images == batch);
+}
 
 TEST_CASE("the pool answers with the bytes of a plain loop over the members") {
   const std::vector<float> pixels = some_images();

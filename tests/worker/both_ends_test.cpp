@@ -254,7 +254,8 @@ class Ends {
     for (std::uint32_t rank = 0; rank < kMembers; ++rank) {
       if (who < kMembers && who != rank) continue;
       batches_[rank] += (count + 2) / 3;
-      members_[rank]->hand_out({.sequence = handed_out_, .segment = handed_out_, .slot = slot, .images = count});
+      members_[rank]->hand_out(
+          {.sequence = handed_out_, .segment = handed_out_, .slot = slot, .images = count, .batch_images = 3});
       pauses_.pause();
     }
     ++handed_out_;

@@ -43,7 +43,7 @@ TEST_CASE("the arena is left out of a worker's core file") {
   worker.load(fake_request());
   worker.start();
   worker.fill(0, random_images(8), 0);
-  worker.hand_out({0, 0, 0, 0, 8, TaskKind::predict, 0});
+  worker.hand_out({0, 0, 0, 0, 8, TaskKind::predict, 0, 3});
   worker.answer();
   const std::string flags = flags_of_arena(worker.pid());
   CHECK(flags.find(" dd ") != flags.npos);  // do not dump

@@ -41,6 +41,20 @@ TEST_CASE("segments of every length are cut into batches and answered image by i
   }
 }
 
+TEST_CASE("a task says into batches of how many images its segment is cut") {
+  Rig rig(fake_request());
+  const auto images = random_images(8);
+  rig.fill(0, images);
+  std::uint64_t batches = 0;
+  for (const std::uint32_t size : {3U, 8U, 1U, 5U, 3U}) {
+    rig.hand_out(0, 8, TaskKind::predict, 0, size);
+    rig.answer();
+    CHECK(rig.output(0, 8) == naive_answer(fake_spec(1), 0, images));
+    batches += (8 + size - 1) / size;
+    CHECK(rig.progress() == batches);
+  }
+}
+
 TEST_CASE("many segments pass with all slots in use and none is lost") {
   Rig rig(fake_request());
   constexpr std::uint64_t kSegments = 4000;

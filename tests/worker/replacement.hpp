@@ -83,7 +83,7 @@ class Replacing {
     const bool checkpoint = kind == TaskKind::train && (segment + 1) % training_.checkpoint_every == 0;
     worker.fill(0, training_.segments[segment], 100 * segment);
     worker.hand_out({sequence_++, number, 0, 0, static_cast<std::uint32_t>(images_of(segment)), kind,
-                     checkpoint ? 1 + next_file_ : 0});
+                     checkpoint ? 1 + next_file_ : 0, training_.member.batch_images});
   }
   void accept(const CompletionRecord& completion) {
     if ((completion.segment + 1) % training_.checkpoint_every != 0) return;

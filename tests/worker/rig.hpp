@@ -58,8 +58,9 @@ class Rig {
     }
   }
   void hand_out(std::uint32_t slot, std::uint32_t images, TaskKind kind = TaskKind::predict,
-                std::uint32_t checkpoint = 0) {
-    REQUIRE(tasks_.push({sequence_, 10 + sequence_, 0, slot, images, kind, checkpoint}) == RingStatus::ok);
+                std::uint32_t checkpoint = 0, std::uint32_t batch_images = 3) {
+    REQUIRE(tasks_.push({sequence_, 10 + sequence_, 0, slot, images, kind, checkpoint, batch_images}) ==
+            RingStatus::ok);
     ++sequence_;
     if (tasks_.consumer_is_parked()) task_bell_.ring();
   }

@@ -42,7 +42,9 @@ bool consecutive(std::span<const std::uint32_t> rows) {
 class NativeModel final : public TorchModel {
  public:
   explicit NativeModel(const MemberRequest& request)
-      : TorchModel(request, classes_of(request.model)), network_(make_network(request)) {
+      : TorchModel(request, classes_of(request.model)),
+        network_(make_network(request)),
+        batch_images_(request.batch_images) {
     if (request.output != OutputKind::logits)
       throw Error(ErrorKind::usage,
                   fmt::format("{} answers logits, not {}", kind_name(request.model), to_name(request.output)), {},
@@ -55,6 +57,11 @@ class NativeModel final : public TorchModel {
     std::uint64_t sum = 0;
     for (const auto& [name, tensor] : named_tensors(network_)) sum += static_cast<std::uint64_t>(tensor.numel());
     return sum;
+  }
+
+  void expect_batches(std::uint32_t images) override {
+    batch_images_ = images;
+    packed_.reset();  // the layout of its weights is chosen for a size
   }
 
   // There is nothing to draw: the order of the images comes from outside, and no layer is random.
@@ -95,7 +102,7 @@ class NativeModel final : public TorchModel {
 
  private:
   at::Tensor answer(const at::Tensor& batch) override {
-    if (!packed_) packed_ = packed(network_, request().shape, request().batch_images);
+    if (!packed_) packed_ = packed(network_, request().shape, batch_images_);
     return forward(*packed_, batch);
   }
 
@@ -176,7 +183,8 @@ class NativeModel final : public TorchModel {
   }
 
   Network network_;
-  std::optional<Network> packed_;  // for answering; empty after a change of the weights
+  std::uint32_t batch_images_;     // that come at a time
+  std::optional<Network> packed_;  // for answering; empty after a change of the weights or of the batch
   std::optional<torch::optim::Adam> optimiser_;
 };
 

@@ -55,6 +55,9 @@ struct Options {
   /// A file that the Ensemble's end writes, also after a failure: what workers and coordinator did when, in Chrome's
   /// trace event format. Empty: none. Where it cannot be written, the constructor throws before a worker is started.
   std::filesystem::path trace{};
+  /// With `batch_images: auto`: what an earlier run measured, by rank, so that this one computes the same bytes; empty:
+  /// measure.
+  std::vector<std::uint32_t> batch_images = {};
 };
 
 /// What status() looks at: the memory figures take the kernel some milliseconds per process.
@@ -84,6 +87,13 @@ struct FaultCounts {
   friend bool operator==(const FaultCounts&, const FaultCounts&) = default;
 };
 
+/// How fast a member was with batches of this many images, while the others ran too.
+struct BatchSpeed {
+  std::uint32_t batch_images = 0;
+  double images_per_second = 0;
+  friend bool operator==(const BatchSpeed&, const BatchSpeed&) = default;
+};
+
 /// One member as it is now.
 struct MemberStatus {
   std::string name;
@@ -92,7 +102,10 @@ struct MemberStatus {
   std::string device;      ///< as resolved: "cpu:0", "cuda:0 (NVIDIA H200)"
   std::vector<int> cores;  ///< the cores that it is pinned to; empty: not pinned
   std::uint32_t threads = 0;
-  int pid = 0;  ///< 0 when gone
+  std::uint32_t batch_images = 0;        ///< that it computes at a time when it predicts
+  bool batch_images_measured = false;    ///< by `batch_images: auto`, at this start or at that of an earlier run
+  std::vector<BatchSpeed> batch_speeds;  ///< what was measured at this start, by the size of the batch
+  int pid = 0;                           ///< 0 when gone
   bool alive = false;
   WorkerState state = WorkerState::starting;
   std::uint32_t generation = 0;  ///< of the worker: how often it was replaced
@@ -119,6 +132,7 @@ struct Status {
   PoolState state = PoolState::starting;
   std::vector<MemberStatus> members;  ///< in rank order
   double start_up_seconds = 0;        ///< from the constructor's begin to all ready
+  double batch_search_seconds = 0;    ///< after that: for `batch_images: auto`
   std::uint64_t input_bytes_copied = 0;
   std::uint64_t arena_bytes = 0;
   double coordinator_cpu_seconds = 0;  ///< of the internal thread

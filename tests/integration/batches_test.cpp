@@ -1,0 +1,156 @@
+// `batch_images: auto` with fake members, whose batches take a set time: the larger, the faster per image.
+#include <doctest/doctest.h>
+#include <signal.h>
+
+#include "tests/integration/pools.hpp"
+
+namespace tutti::test {
+namespace {
+
+/// Segments of 16 images; candidates are 4, 8 and 16.
+config::EnsembleSpec measured_spec(std::size_t count) {
+  auto spec = fake_spec(count);
+  spec.segment_images = 16;
+  spec.measure_batch_images = true;
+  for (std::size_t rank = 0; rank < count; ++rank) fake_model(spec, rank).delay_us = 2000;
+  return spec;
+}
+
+std::vector<std::uint32_t> sizes_of(const MemberStatus& member) {
+  std::vector<std::uint32_t> sizes;
+  for (const BatchSpeed& speed : member.batch_speeds) sizes.push_back(speed.batch_images);
+  return sizes;
+}
+
+void check_answers(Ensemble& ensemble, const config::EnsembleSpec& spec) {
+  const auto images = random_images(50);
+  CHECK(ensemble.predict(view(images)).values == naive_mean(spec, images));
+}
+
+TEST_CASE("auto measures the batches and computes with the fastest") {
+  const NothingLeft check;
+  const Lines lines;
+  const auto spec = measured_spec(3);
+  log::set_level(log::Level::info);
+  Ensemble ensemble(published(spec), with_worker());
+  log::set_level(log::Level::warning);
+  const Status status = ensemble.status();
+  for (const MemberStatus& member : status.members) {
+    CHECK(member.batch_images == 16);
+    CHECK(member.batch_images_measured);
+    CHECK(sizes_of(member) == std::vector<std::uint32_t>{4, 8, 16});
+    CHECK(member.batch_speeds[2].images_per_second > member.batch_speeds[0].images_per_second);
+  }
+  CHECK(status.batch_search_seconds > 0);
+  CHECK(lines.with("m0..m2: batches of 16 images (measured: 4: ").size() == 1);
+  check_answers(ensemble, spec);
+}
+
+TEST_CASE("what was tried is not counted as work") {
+  const auto spec = measured_spec(2);
+  Ensemble ensemble(published(spec), with_worker());
+  CHECK(ensemble.status().input_bytes_copied == 0);
+  check_answers(ensemble, spec);
+  const Status status = ensemble.status();
+  CHECK(status.input_bytes_copied == 50 * kShape.elements() * sizeof(float));
+  for (const MemberStatus& member : status.members) {
+    CHECK(member.segments_handed_out == 4);
+    CHECK(member.segments_answered == 4);
+    CHECK(member.images == 50);
+  }
+}
+
+TEST_CASE("with a number nothing is measured") {
+  auto spec = measured_spec(2);
+  spec.measure_batch_images = false;
+  const Ensemble ensemble(published(spec), with_worker());
+  const Status status = ensemble.status();
+  CHECK(status.members[0].batch_images == 3);
+  CHECK_FALSE(status.members[0].batch_images_measured);
+  CHECK(status.members[0].batch_speeds.empty());
+  CHECK(status.batch_search_seconds == 0);
+}
+
+TEST_CASE("members that are to learn are not measured") {
+  auto spec = measured_spec(1);
+  Options options = with_worker();
+  options.training = true;
+  const Ensemble ensemble(published(spec), options);
+  CHECK(ensemble.status().members[0].batch_images == 3);
+  CHECK_FALSE(ensemble.status().members[0].batch_images_measured);
+}
+
+TEST_CASE("batches of an earlier run are used as they are") {
+  const auto spec = measured_spec(2);
+  Options options = with_worker();
+  options.batch_images = {5, 7};
+  Ensemble ensemble(published(spec), options);
+  const Status status = ensemble.status();
+  CHECK(status.members[0].batch_images == 5);
+  CHECK(status.members[1].batch_images == 7);
+  CHECK(status.members[1].batch_images_measured);
+  CHECK(status.members[1].batch_speeds.empty());
+  CHECK(status.batch_search_seconds == 0);
+  check_answers(ensemble, spec);
+}
+
+TEST_CASE("a replacement and a spare compute with the chosen batch") {
+  const NothingLeft check;
+  for (const Spares spares : {Spares::none, Spares::member}) {
+    auto spec = measured_spec(2);
+    spec.failure.spares = spares;
+    Ensemble ensemble(published(spec), with_worker());
+    ::kill(ensemble.status().members[0].pid, SIGKILL);
+    check_answers(ensemble, spec);
+    CHECK(happens([&] { return ensemble.status().members[0].generation == 1; }));
+    CHECK(ensemble.status().members[0].batch_images == 16);
+    CHECK(ensemble.status().faults.deaths == 1);
+    check_answers(ensemble, spec);
+  }
+}
+
+TEST_CASE("workers that die while the batches are measured are replaced like any others") {
+  const NothingLeft check;
+  auto spec = measured_spec(2);
+  spec.failure.restart_limit.reset();
+  spec.failure.back_off = 0;
+  fake_model(spec, 1).faults = {{FaultKind::kill, FaultPhase::predict, 9}};
+  Ensemble ensemble(published(spec), with_worker());
+  const Status status = ensemble.status();
+  CHECK(status.faults.deaths > 0);
+  CHECK(status.faults.set_aside == 0);
+  CHECK(status.members[0].batch_images == status.members[1].batch_images);
+  check_answers(ensemble, spec);
+}
+
+TEST_CASE("a member that is lost while the batches are measured is absent from the first segment on") {
+  auto spec = measured_spec(2);
+  spec.failure.on_worker_failure = OnWorkerFailure::degrade;
+  spec.failure.restart_limit = 0;
+  fake_model(spec, 1).faults = {{FaultKind::kill, FaultPhase::predict, 5}};
+  Ensemble ensemble(published(spec), with_worker());
+  const MemberStatus lost = ensemble.status().members[1];
+  CHECK(lost.state == WorkerState::absent);
+  CHECK(lost.absent_from_segment == 0);
+  CHECK(ensemble.status().members[0].batch_images == 16);
+}
+
+TEST_CASE("a pool that cannot go on while the batches are measured is refused") {
+  const NothingLeft check;
+  auto spec = measured_spec(2);
+  spec.failure.on_worker_failure = OnWorkerFailure::fail;
+  fake_model(spec, 1).faults = {{FaultKind::kill, FaultPhase::predict, 5}};
+  const auto error = start_error(spec);
+  REQUIRE(error);
+  CHECK(contains(error->message(), "m1 on cpu"));
+}
+
+TEST_CASE("a NaN in answers to made-up images is no reason to refuse a member") {
+  auto spec = measured_spec(1);
+  fake_model(spec, 0).faults = {{FaultKind::nan, FaultPhase::predict, 2}};
+  Ensemble ensemble(published(spec), with_worker());
+  check_answers(ensemble, spec);
+}
+
+}  // namespace
+}  // namespace tutti::test
