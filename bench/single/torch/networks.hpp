@@ -36,6 +36,9 @@ at::Tensor view(const Input& input, const Run& batch);
 /// Copies `answer`, float32 [count, width] of any strides, into `all`, the member's answers to all images.
 void keep(const at::Tensor& answer, const Run& batch, std::vector<float>& all);
 
+/// Made-up images, as the request wants them.
+at::Tensor made_up(const MemberRequest& request, std::uint32_t count);
+
 /// Calls `compute` with made-up batches of each size that will occur, as often as a worker does in its warm-up.
 void warm_up_with(const MemberRequest& request, const std::function<void(const at::Tensor&)>& compute);
 
