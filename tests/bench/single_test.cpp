@@ -55,6 +55,13 @@ SingleJob job_of(Strategy strategy, const ModelKind& kind, std::uint32_t batch) 
   return job;
 }
 
+FakeModel fake(std::uint64_t delay_us = 0) {
+  FakeModel model;
+  model.classes = kClasses;
+  model.delay_us = delay_us;
+  return model;
+}
+
 template <class T>
 MemoryFile file_of(std::span<const T> values, std::size_t more_bytes = 0) {
   MemoryFile file = MemoryFile::create("test");
@@ -169,16 +176,15 @@ TEST_CASE("equal members fused into one network answer the same up to the stated
 }
 
 TEST_CASE("fake members answer the bytes of a plain loop in a row and in threads and in the inter-op pool") {
-  const FakeModel fake{kClasses, 5, 0, false, {}};
   for (const Strategy strategy : {Strategy::sequential, Strategy::threads, Strategy::branches}) {
-    const SingleJob job = job_of(strategy, fake, 4);
+    const SingleJob job = job_of(strategy, fake(5), 4);
     CHECK(answers_of(job) == expected(job));
   }
 }
 
 TEST_CASE("members of different kinds are branches all the same") {
   SingleJob job = job_of(Strategy::branches, SmallCnnModel{}, 20);
-  job.members[1].model = FakeModel{kClasses, 0, 0, false, {}};
+  job.members[1].model = fake();
   job.members[2].model = MlpModel{{kClasses}};
   CHECK(answers_of(job) == expected(job));
   job.members[1].model = MlpModel{{8, kClasses}};
@@ -264,7 +270,7 @@ TEST_CASE("members that are not equal are not fused") {
   const std::string text = why_not(job);
   CHECK(contains(text, "members that are not equal cannot be fused: 'm2' is another network than 'm0'"));
   CHECK(contains(text, "take 'branches'"));
-  const std::string fakes = why_not(job_of(Strategy::fused, FakeModel{kClasses, 0, 0, false, {}}, 4));
+  const std::string fakes = why_not(job_of(Strategy::fused, fake(), 4));
   CHECK(contains(fakes, "members that are not equal cannot be fused: only members of the kind small-cnn or mlp can"));
 }
 
@@ -339,7 +345,7 @@ TEST_CASE("what is asked out of turn is refused and the next question is welcome
 
 TEST_CASE("a member that throws or answers NaN fails the run and not the program") {
   for (const Strategy strategy : {Strategy::sequential, Strategy::threads, Strategy::branches}) {
-    SingleJob job = job_of(strategy, FakeModel{kClasses, 0, 0, false, {}}, 50);
+    SingleJob job = job_of(strategy, fake(), 50);
     std::get<FakeModel>(job.members[1].model).faults = {{FaultKind::exception, FaultPhase::predict, 0, {}},
                                                         {FaultKind::nan, FaultPhase::predict, 2, {}}};
     Session session(images_file(), answers_file());
