@@ -11,6 +11,7 @@
 //   anything that fails               -> {"failed": {"text": "...", "hint": "..."}}
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -38,6 +39,11 @@ constexpr auto enum_names(Strategy) {
                     EnumName{Strategy::branches, "branches"}, EnumName{Strategy::fused, "fused"}};
 }
 
+/// How far answers may be apart whose sums run in another order: |a - b| <= tolerance for probabilities, and for logits
+/// <= tolerance * (1 + |b|). That is the case for `fused`, and where the number of threads within an operation differs
+/// (from batches of about twenty on, LibTorch's matrix products split their sums). All others agree to the last bit.
+inline constexpr float kTolerance = 1e-5F;
+
 /// The content of `prepare`. Every member's request holds the batch and what its model needs; `threads` in it is the
 /// number within an operation.
 struct SingleJob {
@@ -50,8 +56,10 @@ struct SingleJob {
   std::vector<MemberRequest> members;
 };
 
+/// One line of JSON, the object behind `"prepare":`. Throws Error(usage) where a member's description is too long.
 std::string encode(const SingleJob& job);
-/// Throws Error(failed) where it is malformed.
+/// Throws Error(failed) where it is malformed: says which field, or what does not go together (a number of weights
+/// other than that of members, members with images of different shapes, zeros where there must be something).
 SingleJob decode_job(std::string_view text);
 
 }  // namespace tutti::bench

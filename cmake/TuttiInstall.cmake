@@ -1,8 +1,8 @@
 # What `cmake --install` puts where, and the package that find_package(tutti) finds:
 #
 #   bin/tutti                    the program
-#   libexec/tutti/               tutti-worker and its plugins, which nobody calls by hand; compare and report, which
-#                                work on rows of measurements
+#   libexec/tutti/               tutti-worker and its plugins, and tutti-bench-single, which nobody calls by hand;
+#                                compare and report, which work on rows of measurements
 #   lib/libtutti.so, include/    the library for programs that embed Tutti; its headers need the C++ library alone
 #   lib/cmake/tutti/             the package; it asks for no other package
 #
@@ -25,6 +25,9 @@ endif()
 install(PROGRAMS ${PROJECT_SOURCE_DIR}/bench/compare ${PROJECT_SOURCE_DIR}/bench/report DESTINATION ${worker_dir})
 install(FILES ${PROJECT_SOURCE_DIR}/bench/bench_rows.py ${PROJECT_SOURCE_DIR}/bench/report_pictures.py
   ${PROJECT_SOURCE_DIR}/bench/report_trace.py DESTINATION ${worker_dir})
+if(TARGET tutti_bench_single)
+  install(TARGETS tutti_bench_single RUNTIME DESTINATION ${worker_dir})
+endif()
 if(TARGET tutti_shared)
   add_library(tutti::tutti ALIAS tutti_shared)
   install(TARGETS tutti_shared EXPORT tuttiTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
