@@ -12,11 +12,8 @@
 
 #include <tutti/error.hpp>
 
+#include "bench/commit.hpp"
 #include "common/build_id.hpp"
-
-#ifndef TUTTI_COMMIT
-#define TUTTI_COMMIT ""
-#endif
 
 namespace tutti::bench {
 namespace {
@@ -49,7 +46,8 @@ double median_of(std::vector<double>& values) {
 json::object to_json(const Certificate& certificate) {
   return {{"version", certificate.version},   {"commit", certificate.commit}, {"compiler", certificate.compiler},
           {"libtorch", certificate.libtorch}, {"cpu", certificate.cpu},       {"cores", certificate.cores},
-          {"governor", certificate.governor}, {"kernel", certificate.kernel}, {"repeats", certificate.repeats}};
+          {"governor", certificate.governor}, {"kernel", certificate.kernel}, {"repeats", certificate.repeats},
+          {"options", certificate.options}};
 }
 
 /// Four digits, whatever the size: "0.001234", "12.34", "12340".
@@ -70,14 +68,15 @@ Certificate certificate(int repeats, std::string libtorch) {
   std::string compiler = fmt::format("g++ {}.{}.{}", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
 #endif
   return {.version = fmt::format("tutti {}", build_id()),
-          .commit = TUTTI_COMMIT,
+          .commit = commit(),
           .compiler = std::move(compiler),
           .libtorch = std::move(libtorch),
           .cpu = cpu_model(),
           .cores = usable_cores(),
           .governor = first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
           .kernel = fmt::format("Linux {}", system.release),
-          .repeats = repeats};
+          .repeats = repeats,
+          .options = {}};
 }
 
 Statistics statistics(std::vector<double> samples) {

@@ -21,6 +21,7 @@ struct Certificate {
   std::string governor;  ///< of cpu0; "unknown" in most virtual machines
   std::string kernel;    ///< "Linux 6.1.0"
   int repeats = 0;
+  std::string options;  ///< the command line as far as it tells what was measured
 };
 /// Of this program on this machine.
 Certificate certificate(int repeats, std::string libtorch = {});
