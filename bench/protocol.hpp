@@ -11,6 +11,7 @@
 //   anything that fails               -> {"failed": {"text": "...", "hint": "..."}}
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -50,8 +51,10 @@ struct SingleJob {
   std::vector<MemberRequest> members;
 };
 
+/// One line of JSON, the object behind `"prepare":`. Throws Error(usage) where a member's description is too long.
 std::string encode(const SingleJob& job);
-/// Throws Error(failed) where it is malformed.
+/// Throws Error(failed) where it is malformed: says which field, or what does not go together (a number of weights
+/// other than that of members, members with images of different shapes, zeros where there must be something).
 SingleJob decode_job(std::string_view text);
 
 }  // namespace tutti::bench
