@@ -1,7 +1,7 @@
 # What `cmake --install` puts where, and the package that find_package(tutti) finds:
 #
 #   bin/tutti                    the program
-#   libexec/tutti/               tutti-worker and its plugins, which nobody calls by hand
+#   libexec/tutti/               tutti-worker and its plugins, and tutti-bench, which nobody calls by hand
 #   lib/libtutti.so, include/    the library for programs that embed Tutti; its headers need the C++ library alone
 #   lib/cmake/tutti/             the package; it asks for no other package
 #
@@ -17,9 +17,11 @@ if(TARGET tutti_program)
   install(TARGETS tutti_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 
-if(TARGET tutti_worker)
-  install(TARGETS tutti_worker RUNTIME DESTINATION ${worker_dir})
-endif()
+foreach(program tutti_worker tutti_bench_program)
+  if(TARGET ${program})
+    install(TARGETS ${program} RUNTIME DESTINATION ${worker_dir})
+  endif()
+endforeach()
 if(TARGET tutti_shared)
   add_library(tutti::tutti ALIAS tutti_shared)
   install(TARGETS tutti_shared EXPORT tuttiTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})

@@ -17,9 +17,12 @@ enum class Contender { sequential_one, sequential, threads, branches, fused, mul
 /// Their names on the command line.
 constexpr auto enum_names(Contender) {
   using enum Contender;
-  return std::array{EnumName{sequential_one, "sequential-one"}, EnumName{sequential, "sequential"},
-                    EnumName{threads, "threads"},               EnumName{branches, "branches"},
-                    EnumName{fused, "fused"},                   EnumName{multiprocess, "multiprocess"}};
+  return std::array{EnumName{sequential_one, "sequential-one"},
+                    EnumName{sequential, "sequential"},
+                    EnumName{threads, "threads"},
+                    EnumName{branches, "branches"},
+                    EnumName{fused, "fused"},
+                    EnumName{multiprocess, "multiprocess"}};
 }
 /// Their names in tables and rows: "single graph, branches".
 std::string_view title(Contender contender);
