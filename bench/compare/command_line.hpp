@@ -17,6 +17,7 @@ struct CommandLine {
   std::vector<std::string> overrides;
   std::vector<std::string> assign;
   std::filesystem::path worker;
+  std::filesystem::path single;
   std::vector<Contender> contenders;
   std::vector<std::uint32_t> batches;
   int repeats = 5;

@@ -124,7 +124,8 @@ config::EnsembleSpec from_memory(config::EnsembleSpec spec, ImageShape shape) {
 
 }  // namespace
 
-Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& worker, Departure& departure) {
+Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& worker,
+                 const std::filesystem::path& single, Departure& departure) {
   if (spec.combine.rule == CombineRule::none)
     throw Error(ErrorKind::usage, "rule none has no combined answer to compare", {}, "give 'combine.rule', mean say");
   const InputForm input = input_form(spec.input);
@@ -132,7 +133,7 @@ Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& 
   const Plan plan = make_plan(spec, machine, input, {worker, {}, false});
   Field field{.spec = from_memory(spec, input.shape),
               .worker = worker,
-              .single = find_single(),
+              .single = single.empty() ? find_single() : std::filesystem::absolute(single),
               .machine = machine,
               .cores = cores_of(plan, machine),
               .cuda = on_cuda(plan),

@@ -21,17 +21,19 @@ namespace tutti::bench {
 
 /// What all strategies share.
 struct Field {
-  config::EnsembleSpec spec = {};  ///< images come from memory; a worker that dies ends the measurement
-  std::filesystem::path worker;    ///< the program tutti-worker
-  std::filesystem::path single;    ///< the program tutti-bench-single; empty where the build has none
-  Machine machine;
+  config::EnsembleSpec spec = {};     ///< images come from memory; a worker that dies ends the measurement
+  std::filesystem::path worker = {};  ///< the program tutti-worker
+  std::filesystem::path single = {};  ///< the program tutti-bench-single; empty where the build has none
+  Machine machine = {};
   std::vector<int> cores = {};     ///< all that the members may use
   std::uint32_t usable_cores = 1;  ///< what these are worth: a cgroup may grant less
   bool cuda = false;
   Departure& departure;
 };
-/// Throws Error(usage) where the members' devices or the rule cannot be compared.
-Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& worker, Departure& departure);
+/// `single` is found beside this program where it is empty. Throws Error(usage) where the members' devices or the rule
+/// cannot be compared.
+Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& worker,
+                 const std::filesystem::path& single, Departure& departure);
 
 class Contestant {
  public:

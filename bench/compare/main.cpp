@@ -26,9 +26,9 @@ namespace {
 using namespace tutti;
 using namespace tutti::bench;
 
-/// "4 x small-cnn, mean; 6000 images of random (3x32x32); batch 4, segments of 500".
+/// "4 x small-cnn, mean; 6000 images (random, 3x32x32); batch 4, segments of 500".
 std::string workload_text(const Field& field, const ImageSet& images) {
-  return fmt::format("{} x {}, {}; {} {} of {}; batch {}, segments of {}", field.spec.members.size(),
+  return fmt::format("{} x {}, {}; {} images ({}, {}); batch {}, segments of {}", field.spec.members.size(),
                      kinds_of(field.spec), to_name(field.spec.combine.rule), images.count(), images.name(),
                      images.shape().text(), field.spec.batch_images, field.spec.segment_images);
 }
@@ -61,7 +61,7 @@ class Bench {
         departure_(departure),
         spec_(config::load_file(line.file, {line.overrides, line.assign})),
         worker_(find_worker(line.worker)),
-        field_(make_field(spec_, worker_, departure)),
+        field_(make_field(spec_, worker_, line.single, departure)),
         images_(ImageSet::read(*open_source(spec_.input))) {
     if (!line.page.empty()) report_program_ = find_report_program();
     if (!line.page.empty() && line.json_lines.empty()) folder_.emplace(departure);
