@@ -1,7 +1,7 @@
 # What `cmake --install` puts where, and the package that find_package(tutti) finds:
 #
 #   bin/tutti                    the program
-#   libexec/tutti/               tutti-worker and its plugins, which nobody calls by hand
+#   libexec/tutti/               tutti-worker and its plugins, and tutti-bench-single, which nobody calls by hand
 #   lib/libtutti.so, include/    the library for programs that embed Tutti; its headers need the C++ library alone
 #   lib/cmake/tutti/             the package; it asks for no other package
 #
@@ -19,6 +19,9 @@ endif()
 
 if(TARGET tutti_worker)
   install(TARGETS tutti_worker RUNTIME DESTINATION ${worker_dir})
+endif()
+if(TARGET tutti_bench_single)
+  install(TARGETS tutti_bench_single RUNTIME DESTINATION ${worker_dir})
 endif()
 if(TARGET tutti_shared)
   add_library(tutti::tutti ALIAS tutti_shared)
