@@ -39,6 +39,10 @@ constexpr auto enum_names(Strategy) {
                     EnumName{Strategy::branches, "branches"}, EnumName{Strategy::fused, "fused"}};
 }
 
+/// How far a `fused` answer may be from the other strategies', which agree to the last bit: |a - b| <= tolerance for
+/// probabilities, and for logits <= tolerance * (1 + |b|). Sums of about a thousand float32 products in another order.
+inline constexpr float kFusedTolerance = 1e-5F;
+
 /// The content of `prepare`. Every member's request holds the batch and what its model needs; `threads` in it is the
 /// number within an operation.
 struct SingleJob {

@@ -1,7 +1,7 @@
 # What `cmake --install` puts where, and the package that find_package(tutti) finds:
 #
 #   bin/tutti                    the program
-#   libexec/tutti/               tutti-worker and its plugins, and tutti-bench, which nobody calls by hand
+#   libexec/tutti/               tutti-worker and its plugins, and what `tutti bench` is made of: nobody calls these by hand
 #   lib/libtutti.so, include/    the library for programs that embed Tutti; its headers need the C++ library alone
 #   lib/cmake/tutti/             the package; it asks for no other package
 #
@@ -17,7 +17,7 @@ if(TARGET tutti_program)
   install(TARGETS tutti_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 
-foreach(program tutti_worker tutti_bench_program)
+foreach(program tutti_worker tutti_bench_program tutti_bench_single)
   if(TARGET ${program})
     install(TARGETS ${program} RUNTIME DESTINATION ${worker_dir})
   endif()

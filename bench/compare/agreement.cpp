@@ -7,6 +7,8 @@
 #include <cstring>
 #include <limits>
 
+#include "bench/protocol.hpp"
+
 namespace tutti::bench {
 namespace {
 
@@ -24,7 +26,7 @@ Tolerance tolerance_for(const config::CombineSpec& combine, std::span<const floa
   for (const float value : reference)
     if (std::isfinite(value)) largest = std::max(largest, std::abs(static_cast<double>(value)));
   const bool picks = combine.rule == CombineRule::vote || combine.rule == CombineRule::most_confident;
-  return {1e-5 * largest, picks ? std::max<std::uint64_t>(1, images / 1000) : 0};
+  return {static_cast<double>(kFusedTolerance) * largest, picks ? std::max<std::uint64_t>(1, images / 1000) : 0};
 }
 
 Agreement compare(std::span<const float> reference, std::span<const float> answer, std::uint64_t images,

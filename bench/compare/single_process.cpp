@@ -101,8 +101,7 @@ SingleProcess::~SingleProcess() {
 }
 
 std::string SingleProcess::prepare(const SingleJob& job) {
-  const json::value content = parse_json(encode(job), "a job");
-  return text_of(ask(json::serialize(content), "ready"), "backend");
+  return text_of(ask(fmt::format(R"({{"prepare":{}}})", encode(job)), "ready"), "backend");
 }
 
 double SingleProcess::run() { return seconds_of(ask(R"({"run":{}})", "ran"), name_); }

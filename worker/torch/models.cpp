@@ -18,10 +18,10 @@ static_assert(_GLIBCXX_USE_CXX11_ABI == 1);
 namespace tutti::worker {
 namespace {
 
-void set_threads(std::uint32_t within_an_operation) {
+void set_threads(std::uint32_t within_an_operation, std::uint32_t between_operations) {
   at::set_num_threads(static_cast<int>(within_an_operation));
   // Can be said only once in a process.
-  [[maybe_unused]] static const bool once = (at::set_num_interop_threads(1), true);
+  [[maybe_unused]] static const bool once = (at::set_num_interop_threads(static_cast<int>(between_operations)), true);
 }
 
 // The same bits each time, in float32: no TF32, and no kernel that is chosen by measuring.
@@ -44,13 +44,17 @@ void keep_freed_memory() {
 
 }  // namespace
 
+void set_up_torch(std::uint32_t within_an_operation, std::uint32_t between_operations) {
+  set_threads(within_an_operation, between_operations);
+  keep_freed_memory();
+  set_arithmetic();
+}
+
 std::unique_ptr<Model> make_torch_model(const MemberRequest& request) {
   assert(!std::holds_alternative<FakeModel>(request.model) && request.threads > 0);
   return explained(ErrorKind::failed, fmt::format("LibTorch could not load a {} member", kind_name(request.model)), "",
                    [&] {
-                     set_threads(request.threads);
-                     keep_freed_memory();
-                     set_arithmetic();
+                     set_up_torch(request.threads);
                      return std::holds_alternative<TorchScriptModel>(request.model) ? make_script_model(request)
                                                                                     : make_native_model(request);
                    });

@@ -8,10 +8,14 @@
 
 namespace tutti::worker {
 
-/// Loads the member. Sets LibTorch's threads for the whole process (request.threads within an operation, 1 between
-/// them), so it is called before any other operation of LibTorch; with several models in one process the last call's
-/// threads hold. From then on the process keeps freed memory for the next batch. With `request.cuda` the model computes
-/// on cuda:0, whose libraries the caller has loaded.
+/// Sets what holds for the whole process: LibTorch's threads, its arithmetic (float32 without TF32, the same kernels
+/// each time), and that freed memory is kept for the next batch. The threads between operations are those of the first
+/// call in the process.
+void set_up_torch(std::uint32_t within_an_operation, std::uint32_t between_operations = 1);
+
+/// Loads the member, after set_up_torch(request.threads): so it is called before any other operation of LibTorch, and
+/// with several models in one process the last call's threads hold. With `request.cuda` the model computes on cuda:0,
+/// whose libraries the caller has loaded.
 ///
 /// Images come as float32 NCHW; an answer is float32 [count, width]. The same request and the same batches, cut in the
 /// same way, give the same bytes. Throws Error(usage) where the request cannot be met (shape, weights, a file that is

@@ -21,12 +21,6 @@
 namespace tutti::worker {
 namespace {
 
-Network make_network(const MemberRequest& request) {
-  if (const auto* cnn = std::get_if<SmallCnnModel>(&request.model))
-    return make_small_cnn(*cnn, request.shape, request.seed);
-  return make_mlp(std::get<MlpModel>(request.model), request.shape, request.seed);
-}
-
 std::uint32_t classes_of(const ModelKind& kind) {
   if (const auto* cnn = std::get_if<SmallCnnModel>(&kind)) return cnn->classes;
   const auto& layers = std::get<MlpModel>(kind).layers;
@@ -47,7 +41,6 @@ class NativeModel final : public TorchModel {
       throw Error(ErrorKind::usage,
                   fmt::format("{} answers logits, not {}", kind_name(request.model), to_name(request.output)), {},
                   "leave 'output' out at this member");
-    if (!request.weights.empty()) read_weights(request.weights, kind_name(request.model), named_tensors(network_));
     network_ = moved(network_, device());
   }
 

@@ -87,6 +87,14 @@ Network make_mlp(const MlpModel& model, const ImageShape& shape, std::uint64_t s
   return network;
 }
 
+Network make_network(const MemberRequest& request) {
+  const auto* const cnn = std::get_if<SmallCnnModel>(&request.model);
+  Network network = cnn != nullptr ? make_small_cnn(*cnn, request.shape, request.seed)
+                                   : make_mlp(std::get<MlpModel>(request.model), request.shape, request.seed);
+  if (!request.weights.empty()) read_weights(request.weights, kind_name(request.model), named_tensors(network));
+  return network;
+}
+
 NamedTensors named_tensors(const Network& network) {
   NamedTensors named;
   const auto add = [&](std::string_view kind, std::size_t number, const auto& layer) {

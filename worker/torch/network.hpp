@@ -36,6 +36,10 @@ Network make_mlp(const MlpModel& model, const ImageShape& shape, std::uint64_t s
 // Both start from the numbers that PyTorch's own Conv2d and Linear have when they are made in this order after
 // torch.manual_seed(seed): uniform in +-1/sqrt(fan-in).
 
+/// The network of a request for a small-cnn or an mlp, on the CPU: with the weights of the request's file or, where it
+/// names none, of its seed. Throws Error(usage) as the two above do and where the weights do not fit.
+Network make_network(const MemberRequest& request);
+
 /// conv1.weight, conv1.bias, ..., fc1.weight, fc1.bias, ...: the network's own tensors, not copies.
 NamedTensors named_tensors(const Network& network);
 

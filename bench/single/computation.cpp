@@ -1,0 +1,25 @@
+#include "bench/single/computation.hpp"
+
+#include <tutti/error.hpp>
+
+namespace tutti::bench {
+
+void Computation::train(const Input&, std::uint32_t) {
+  throw Error(ErrorKind::failed, "this strategy does not learn", {}, "only 'sequential' does");
+}
+
+std::unique_ptr<Computation> make_computation(const SingleJob& job) {
+  switch (job.strategy) {
+    case Strategy::sequential:
+      return make_sequential(job);
+    case Strategy::threads:
+      return make_threads(job);
+    case Strategy::branches:
+      return make_branches(job);
+    case Strategy::fused:
+      return make_fused(job);
+  }
+  throw Error(ErrorKind::failed, "a job names no strategy");
+}
+
+}  // namespace tutti::bench

@@ -1,0 +1,54 @@
+#include "bench/single/crew.hpp"
+
+#include <utility>
+
+namespace tutti::bench {
+
+Crew::Crew(std::uint32_t threads, std::function<void(const std::function<void()>&)> live) {
+  for (std::uint32_t i = 0; i < threads; ++i) threads_.emplace_back([this, live] { live([this] { serve(); }); });
+}
+
+Crew::~Crew() {
+  {
+    const std::lock_guard lock(mutex_);
+    over_ = true;
+  }
+  changed_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void Crew::each(std::size_t count, const std::function<void(std::size_t)>& work) {
+  std::unique_lock lock(mutex_);
+  work_ = &work;
+  count_ = count;
+  next_ = 0;
+  changed_.notify_all();
+  changed_.wait(lock, [&] { return next_ == count_ && busy_ == 0; });
+  if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+}
+
+void Crew::serve() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [&] { return over_ || next_ < count_; });
+    if (over_) return;
+    const std::size_t piece = next_++;
+    ++busy_;
+    lock.unlock();
+    std::exception_ptr failure;
+    try {
+      (*work_)(piece);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    lock.lock();
+    --busy_;
+    if (failure) {
+      next_ = count_;
+      if (!failure_) failure_ = failure;
+    }
+    if (next_ == count_ && busy_ == 0) changed_.notify_all();
+  }
+}
+
+}  // namespace tutti::bench

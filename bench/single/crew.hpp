@@ -1,0 +1,42 @@
+// A fixed number of threads that share out numbered pieces of work. They live as long as the crew, as a worker's
+// thread does, so that what belongs to a thread (OpenMP's team, the allocator's arena, a stream) is made once.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace tutti::bench {
+
+class Crew {
+ public:
+  /// `live` is the whole life of one thread: it calls the function that it is given, which returns when the crew ends.
+  Crew(std::uint32_t threads, std::function<void(const std::function<void()>&)> live);
+  ~Crew();
+  Crew(const Crew&) = delete;
+  Crew& operator=(const Crew&) = delete;
+
+  /// Calls `work(i)` for every i below `count`, each on the thread that is free first; waits for all. Throws the first
+  /// exception of a call; pieces that were not begun then are left out.
+  void each(std::size_t count, const std::function<void(std::size_t)>& work);
+
+ private:
+  void serve();
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  const std::function<void(std::size_t)>* work_ = nullptr;
+  std::size_t count_ = 0;
+  std::size_t next_ = 0;
+  std::size_t busy_ = 0;  // threads at a piece
+  bool over_ = false;
+  std::exception_ptr failure_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace tutti::bench

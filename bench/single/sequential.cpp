@@ -1,0 +1,65 @@
+// One member after another, segment by segment: what a plain program does. It learns, too.
+#include <chrono>
+
+#include "bench/single/computation.hpp"
+#include "bench/single/members.hpp"
+#include "common/random.hpp"
+
+namespace tutti::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+class Sequential final : public Computation {
+ public:
+  explicit Sequential(const SingleJob& job) : members_(load_members(job)) {
+    for (Member& member : members_) warm_up(member);
+    width_ = common_width(job, [this](std::size_t m) { return members_[m].model->width(); });
+  }
+
+  std::uint32_t width() const override { return width_; }
+
+  std::vector<double> predict(const Input& input, MemberAnswers& answers) override {
+    std::vector<double> seconds(members_.size());
+    for_each_segment(input, [&](const Run& segment) {
+      for (std::size_t m = 0; m < members_.size(); ++m) {
+        const auto begin = Clock::now();
+        predict_segment(members_[m], input, segment, answers[m]);
+        seconds[m] += std::chrono::duration<double>(Clock::now() - begin).count();
+      }
+    });
+    return seconds;
+  }
+
+  void train(const Input& input, std::uint32_t epochs) override {
+    for (Member& member : members_) {
+      member.model->begin_training();
+      for (std::uint32_t epoch = 0; epoch < epochs; ++epoch)
+        for_each_segment(input, [&](const Run& segment) { learn(member, input, segment); });
+    }
+  }
+
+ private:
+  // As the worker's loop does with the segment of a task.
+  void learn(Member& member, const Input& input, const Run& segment) {
+    rows_.clear();
+    for (std::uint32_t row = 0; row < segment.count; ++row)
+      rows_.insert(rows_.end(), member.request.bootstrap ? poisson_one(member.request.seed, segment.first + row) : 1U,
+                   row);
+    const auto labels = input.labels.subspan(segment.first, segment.count);
+    for_each_batch(
+        {0, static_cast<std::uint32_t>(rows_.size())}, member.request.train_batch_images, [&](const Run& batch) {
+          member.model->train(input.at(segment.first), labels, std::span(rows_).subspan(batch.first, batch.count));
+        });
+  }
+
+  std::vector<Member> members_;
+  std::uint32_t width_ = 0;
+  std::vector<std::uint32_t> rows_;  // of the segment that is being learnt, with multiplicity
+};
+
+}  // namespace
+
+std::unique_ptr<Computation> make_sequential(const SingleJob& job) { return std::make_unique<Sequential>(job); }
+
+}  // namespace tutti::bench

@@ -1,0 +1,178 @@
+// All members at each batch side by side, in LibTorch's inter-op pool. Networks that Tutti knows become one TorchScript
+// graph: each member's packed forward pass is traced as it is, so that the kernels and the bits are the workers' own,
+// and stands in the graph as a branch (prim::fork) that is joined at its end (aten::wait). Weights are inputs of the
+// graph: oneDNN's blocked tensors have no storage that TorchScript could hold as a constant.
+//
+// What LibTorch cannot look into (fake members, and TorchScript of the user's, whose graph stays in its model) is a
+// task of the same pool for each member and batch.
+#include <ATen/Parallel.h>
+#include <ATen/ops/softmax.h>
+#include <c10/core/InferenceMode.h>
+#include <torch/csrc/jit/frontend/tracer.h>
+#include <torch/csrc/jit/ir/ir.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+
+#include <exception>
+#include <latch>
+#include <memory>
+#include <optional>
+
+#include <tutti/error.hpp>
+
+#include "bench/single/members.hpp"
+#include "bench/single/torch/networks.hpp"
+#include "worker/torch/models.hpp"
+#include "worker/torch/torch_errors.hpp"
+
+namespace tutti::bench {
+namespace {
+
+namespace jit = torch::jit;
+using worker::Network;
+
+/// `like` with its weights taken from `stack`, where they follow the images in the order of named_tensors().
+Network with_weights_of(const Network& like, const jit::Stack& stack) {
+  Network network = like;
+  std::size_t next = 1;
+  const auto take = [&](auto& layer) {
+    layer.weight = stack[next++].toTensor();
+    layer.bias = stack[next++].toTensor();
+  };
+  for (worker::Convolution& layer : network.convolutions) take(layer);
+  for (worker::Dense& layer : network.dense) take(layer);
+  return network;
+}
+
+class Graph {
+ public:
+  /// `images` is a batch as it will occur; its number of images may change from call to call.
+  Graph(const std::vector<Network>& members, bool softmax, const at::Tensor& images)
+      : graph_(std::make_shared<jit::Graph>()), images_(graph_->addInput("images")) {
+    std::vector<jit::Value*> futures;
+    for (const Network& member : members) futures.push_back(add_branch(member, softmax, images));
+    for (jit::Value* const future : futures) {
+      jit::Node* const wait = graph_->create(c10::aten::wait, {future}, 1);
+      wait->output()->setType(c10::TensorType::get());
+      graph_->registerOutput(graph_->insertNode(wait)->output());
+    }
+    graph_->lint();
+    executor_ = jit::GraphExecutor(graph_, "branches");
+  }
+
+  /// The members' answers, [count, classes] each.
+  jit::Stack operator()(const at::Tensor& images) {
+    jit::Stack stack{images};
+    stack.insert(stack.end(), weights_.begin(), weights_.end());
+    executor_.run(stack);
+    return stack;
+  }
+
+ private:
+  jit::Value* add_branch(const Network& member, bool softmax, const at::Tensor& images) {
+    jit::Stack inputs{images};
+    for (const auto& [name, tensor] : worker::named_tensors(member)) inputs.emplace_back(tensor);
+    const auto forward = [&](const jit::Stack& stack) -> jit::Stack {
+      const at::Tensor logits = worker::forward(with_weights_of(member, stack), stack[0].toTensor());
+      return {softmax ? at::softmax(logits, 1) : logits};
+    };
+    const auto traced = jit::tracer::trace(inputs, forward, [](const at::Tensor&) { return std::string(); });
+    jit::Node* const fork = graph_->create(c10::prim::fork, 1);
+    fork->g_(c10::attr::Subgraph, traced.first->graph);
+    fork->addInput(images_);
+    for (std::size_t i = 1; i < inputs.size(); ++i) {
+      fork->addInput(graph_->addInput());
+      weights_.push_back(inputs[i]);
+    }
+    fork->output()->setType(c10::FutureType::create(c10::TensorType::get()));
+    return graph_->insertNode(fork)->output();
+  }
+
+  std::shared_ptr<jit::Graph> graph_;
+  jit::Value* images_;
+  jit::Stack weights_;
+  jit::GraphExecutor executor_;
+};
+
+class GraphBranches final : public Computation {
+ public:
+  explicit GraphBranches(const SingleJob& job)
+      : networks_(load_networks(job)), width_(common_classes(job, networks_)), batch_images_(common_batch(job)) {
+    const MemberRequest& like = job.members.front();
+    for (Network& network : networks_) network = worker::packed(network, like.shape, like.batch_images);
+    const c10::InferenceMode guard;
+    warm_up_with(like, [&](const at::Tensor& images) {
+      if (!graph_) graph_.emplace(networks_, wants_softmax(like), images);
+      (*graph_)(images);
+    });
+  }
+
+  std::uint32_t width() const override { return width_; }
+
+  std::vector<double> predict(const Input& input, MemberAnswers& answers) override {
+    const c10::InferenceMode guard;
+    for_each_segment(input, [&](const Run& segment) {
+      for_each_batch(segment, batch_images_, [&](const Run& batch) {
+        const jit::Stack members = (*graph_)(view(input, batch));
+        for (std::size_t m = 0; m < members.size(); ++m) keep(members[m].toTensor(), batch, answers[m]);
+      });
+    });
+    return {};
+  }
+
+ private:
+  std::vector<Network> networks_;
+  std::uint32_t width_;
+  std::uint32_t batch_images_;
+  std::optional<Graph> graph_;
+};
+
+class LaunchedBranches final : public Computation {
+ public:
+  explicit LaunchedBranches(const SingleJob& job) : batch_images_(common_batch(job)) {
+    worker::set_up_torch(job.members.front().threads, job.between);
+    members_ = load_members(job);
+    for (Member& member : members_) warm_up(member);
+    width_ = common_width(job, [this](std::size_t m) { return members_[m].model->width(); });
+  }
+
+  std::uint32_t width() const override { return width_; }
+
+  std::vector<double> predict(const Input& input, MemberAnswers& answers) override {
+    for_each_segment(input, [&](const Run& segment) {
+      for_each_batch(segment, batch_images_, [&](const Run& batch) { compute(input, batch, answers); });
+    });
+    return {};
+  }
+
+ private:
+  void compute(const Input& input, const Run& batch, MemberAnswers& answers) {
+    std::vector<std::exception_ptr> failures(members_.size());
+    std::latch done(std::ssize(members_));
+    for (std::size_t m = 0; m < members_.size(); ++m)
+      at::launch([&, m] {
+        try {
+          predict_segment(members_[m], input, batch, answers[m]);
+        } catch (...) {
+          failures[m] = std::current_exception();
+        }
+        done.count_down();
+      });
+    done.wait();
+    for (const std::exception_ptr& failure : failures)
+      if (failure) std::rethrow_exception(failure);
+  }
+
+  std::vector<Member> members_;
+  std::uint32_t width_ = 0;
+  std::uint32_t batch_images_;
+};
+
+}  // namespace
+
+std::unique_ptr<Computation> make_branches(const SingleJob& job) {
+  if (!are_networks(job)) return std::make_unique<LaunchedBranches>(job);
+  return worker::explained(ErrorKind::failed, "LibTorch could not make a graph of the members", "",
+                           [&] { return std::make_unique<GraphBranches>(job); });
+}
+
+}  // namespace tutti::bench
