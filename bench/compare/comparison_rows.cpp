@@ -43,7 +43,8 @@ std::vector<Row> skipped_on_cuda(const ComparisonResult& result, const Field& fi
   for (const Entry& entry : result.entries) {
     const bool needs_cores = entry.contender == Contender::sequential_one || entry.own_batch;
     if (needs_cores) continue;
-    Row row{.bench = "strategies", .name = fmt::format("{}, on a GPU", entry.name()), .unit = "s", .skipped = reason};
+    const std::string name = entry.contender == Contender::sequential ? "sequential" : entry.name();
+    Row row{.bench = "strategies", .name = fmt::format("{}, on a GPU", name), .unit = "s", .skipped = reason};
     row.conditions = conditions_of(entry, field, images);
     row.conditions["device"] = "cuda";
     rows.push_back(std::move(row));

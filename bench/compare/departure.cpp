@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <system_error>
@@ -79,7 +80,8 @@ void Departure::forget(const std::filesystem::path& folder) {
 }
 
 FolderForATime::FolderForATime(Departure& departure) : departure_(departure) {
-  std::string name = (std::filesystem::temp_directory_path() / "tutti-bench-XXXXXX").string();
+  const char* const wanted = std::getenv("TMPDIR");
+  std::string name = fmt::format("{}/tutti-bench-XXXXXX", wanted != nullptr && *wanted != '\0' ? wanted : "/tmp");
   if (::mkdtemp(name.data()) == nullptr)
     throw Error(ErrorKind::failed, fmt::format("could not create a folder like {}", name), std::strerror(errno),
                 "set TMPDIR to a folder that can be written");

@@ -47,6 +47,7 @@ class Place {
     return rows;
   }
   std::vector<std::string> names() const { return folder_.names(); }
+  std::filesystem::path operator/(const std::string& name) const { return folder_ / name; }
 
  private:
   TemporaryFolder folder_;
@@ -210,6 +211,16 @@ TEST_CASE("a file of rows that cannot be written is told before anything is meas
   CHECK_FALSE(contains(bench.program.err(), "round"));
 }
 
+TEST_CASE("a folder for the weights of a training that cannot be made is told") {
+  const Place place;
+  ProgramOptions options = place.options();
+  options.environment.emplace_back("TMPDIR", "/nowhere");
+  Program bench(Place::command({"--repeats", "1", "--strategies", "multiprocess", "--train"}), options);
+  CHECK(bench.code() == 1);
+  CHECK(contains(bench.err(), "could not create a folder like /nowhere/tutti-bench-"));
+  CHECK(contains(bench.err(), "set TMPDIR"));
+}
+
 TEST_CASE("Ctrl-C ends a process that computes with the program") {
   const Place place;
   Program bench(Place::command({"--repeats", "1"}), place.options("threads=silence"));
@@ -233,6 +244,67 @@ TEST_CASE("a signal while training leaves no folder and no worker") {
   CHECK(bench.code() == 143);
   for (const int child : children) CHECK(ends(child));
   CHECK(place.names() == std::vector<std::string>{"e.yaml"});
+}
+
+/// The program in a folder of its own, with `report` beside it as the program that draws.
+class Drawn {
+ public:
+  explicit Drawn(const std::string& report) {
+    std::filesystem::copy_file(TUTTI_BENCH_PROGRAM, place_ / "tutti-bench");
+    if (report.empty()) return;
+    place_.write("tutti-bench-report", "#!/bin/sh\n" + report);
+    std::filesystem::permissions(place_ / "tutti-bench-report", std::filesystem::perms::owner_all);
+  }
+  std::vector<std::string> command() const {
+    return {(place_ / "tutti-bench").string(),
+            "e.yaml",
+            "--single",
+            TUTTI_PRETEND_SINGLE,
+            "--worker",
+            TUTTI_WORKER_PROGRAM,
+            "--strategies",
+            "threads",
+            "--repeats",
+            "1",
+            "--html",
+            "page.html"};
+  }
+  const Place& place() const { return place_; }
+
+ private:
+  Place place_;
+};
+
+TEST_CASE("a page is drawn of the rows of this run") {
+  const Drawn drawn("[ $1 = --check ] || { [ $2 = --html ] && cp $1 $3; }\n");
+  Program bench(drawn.command(), drawn.place().options());
+  CHECK(bench.code() == 0);
+  std::ifstream page(drawn.place() / "page.html");
+  std::string row;
+  REQUIRE(std::getline(page, row));
+  CHECK(parse_json(row, "a row").at("bench") == "strategies");
+  CHECK(drawn.place().names().size() == 4);  // the rows themselves went to a folder for a time
+}
+
+TEST_CASE("a page that cannot be drawn is told before anything is measured") {
+  for (const std::string report : {"", "echo 'matplotlib is missing' >&2; exit 1\n"}) {
+    const Drawn drawn(report);
+    Program bench(drawn.command(), drawn.place().options());
+    CHECK(bench.code() == 2);
+    CHECK(contains(bench.err(),
+                   report.empty() ? "the program tutti-bench-report was not found" : "no page can be drawn here"));
+    CHECK(contains(bench.err(), report.empty() ? "leave --html out" : "matplotlib is missing"));
+    CHECK(bench.out().empty());
+  }
+}
+
+TEST_CASE("a drawing that fails is told after the table") {
+  const Drawn drawn("[ $1 = --check ] || exit 3\n");
+  Program bench(drawn.command(), drawn.place().options());
+  CHECK(bench.code() == 1);
+  CHECK(contains(bench.out(), "same bits"));
+  CHECK(contains(bench.err(), "could not draw 'page.html'"));
+  CHECK(contains(bench.err(), "exited with code 3"));
 }
 
 TEST_CASE("the help names strategies and exit codes") {
