@@ -1,5 +1,5 @@
 // When two answers count as the same.
-#include "bench/compare/agreement.hpp"
+#include "bench/comparison/agreement.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // What the command line of tutti bench takes and refuses.
-#include "bench/compare/command_line.hpp"
+#include "bench/comparison/command_line.hpp"
 
 #include <doctest/doctest.h>
 

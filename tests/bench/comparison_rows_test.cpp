@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "bench/compare/comparison.hpp"
+#include "bench/comparison/comparison.hpp"
 #include "images/sources.hpp"
 #include "tests/common/error_of.hpp"
 

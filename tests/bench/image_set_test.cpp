@@ -1,5 +1,5 @@
 // Images in the memory that all strategies are given.
-#include "bench/compare/image_set.hpp"
+#include "bench/comparison/image_set.hpp"
 
 #include <doctest/doctest.h>
 #include <unistd.h>

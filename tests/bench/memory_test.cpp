@@ -1,5 +1,5 @@
 // What a process weighs without one of its mappings.
-#include "bench/compare/memory.hpp"
+#include "bench/comparison/memory.hpp"
 
 #include <doctest/doctest.h>
 #include <unistd.h>

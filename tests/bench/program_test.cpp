@@ -252,8 +252,8 @@ class Drawn {
   explicit Drawn(const std::string& report) {
     std::filesystem::copy_file(TUTTI_BENCH_PROGRAM, place_ / "tutti-bench");
     if (report.empty()) return;
-    place_.write("tutti-bench-report", "#!/bin/sh\n" + report);
-    std::filesystem::permissions(place_ / "tutti-bench-report", std::filesystem::perms::owner_all);
+    place_.write("report", "#!/bin/sh\n" + report);
+    std::filesystem::permissions(place_ / "report", std::filesystem::perms::owner_all);
   }
   std::vector<std::string> command() const {
     return {(place_ / "tutti-bench").string(),
@@ -291,8 +291,7 @@ TEST_CASE("a page that cannot be drawn is told before anything is measured") {
     const Drawn drawn(report);
     Program bench(drawn.command(), drawn.place().options());
     CHECK(bench.code() == 2);
-    CHECK(contains(bench.err(),
-                   report.empty() ? "the program tutti-bench-report was not found" : "no page can be drawn here"));
+    CHECK(contains(bench.err(), report.empty() ? "the program report was not found" : "no page can be drawn here"));
     CHECK(contains(bench.err(), report.empty() ? "leave --html out" : "matplotlib is missing"));
     CHECK(bench.out().empty());
   }

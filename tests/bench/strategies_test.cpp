@@ -1,5 +1,5 @@
 // The settings that a strategy is tried with, and how one of them is chosen.
-#include "bench/compare/strategies.hpp"
+#include "bench/comparison/strategies.hpp"
 
 #include <doctest/doctest.h>
 

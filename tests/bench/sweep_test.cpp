@@ -1,11 +1,11 @@
 // The grid of a sweep, its verdicts, and percentiles.
-#include "bench/compare/sweep.hpp"
+#include "bench/comparison/sweep.hpp"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 
-#include "bench/compare/interference.hpp"
+#include "bench/comparison/interference.hpp"
 
 namespace tutti::bench {
 namespace {

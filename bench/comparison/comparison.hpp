@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "bench/compare/agreement.hpp"
-#include "bench/compare/contestant.hpp"
+#include "bench/comparison/agreement.hpp"
+#include "bench/comparison/contestant.hpp"
 #include "bench/rows.hpp"
 
 namespace tutti::bench {

@@ -1,4 +1,4 @@
-#include "bench/compare/command_line.hpp"
+#include "bench/comparison/command_line.hpp"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "bench/compare/contestant.hpp"
+#include "bench/comparison/contestant.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -10,7 +10,7 @@
 
 #include <tutti/ensemble.hpp>
 
-#include "bench/compare/memory.hpp"
+#include "bench/comparison/memory.hpp"
 #include "coordinator/find_worker.hpp"
 #include "coordinator/plan.hpp"
 #include "images/sources.hpp"

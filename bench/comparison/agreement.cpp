@@ -1,4 +1,4 @@
-#include "bench/compare/agreement.hpp"
+#include "bench/comparison/agreement.hpp"
 
 #include <fmt/format.h>
 

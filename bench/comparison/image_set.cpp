@@ -1,4 +1,4 @@
-#include "bench/compare/image_set.hpp"
+#include "bench/comparison/image_set.hpp"
 
 #include <fmt/format.h>
 

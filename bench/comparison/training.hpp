@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "bench/compare/contestant.hpp"
+#include "bench/comparison/contestant.hpp"
 #include "bench/rows.hpp"
 
 namespace tutti::bench {

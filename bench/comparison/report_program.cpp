@@ -1,4 +1,4 @@
-#include "bench/compare/report_program.hpp"
+#include "bench/comparison/report_program.hpp"
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -34,7 +34,7 @@ bool went_well(const ExitStatus& status) {
 }  // namespace
 
 std::filesystem::path find_report_program() {
-  const auto program = find_program("tutti-bench-report", "install Tutti as a whole, or leave --html out");
+  const auto program = find_program("report", "install Tutti as a whole, or leave --html out");
   if (!went_well(run(program, {"--check"})))
     throw Error(ErrorKind::usage, "no page can be drawn here", "the program above says what is missing",
                 "install python3-matplotlib, or leave --html out");

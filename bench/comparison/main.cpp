@@ -10,12 +10,12 @@
 
 #include <tutti/error.hpp>
 
-#include "bench/compare/command_line.hpp"
-#include "bench/compare/comparison.hpp"
-#include "bench/compare/interference.hpp"
-#include "bench/compare/report_program.hpp"
-#include "bench/compare/sweep.hpp"
-#include "bench/compare/training.hpp"
+#include "bench/comparison/command_line.hpp"
+#include "bench/comparison/comparison.hpp"
+#include "bench/comparison/interference.hpp"
+#include "bench/comparison/report_program.hpp"
+#include "bench/comparison/sweep.hpp"
+#include "bench/comparison/training.hpp"
 #include "common/log.hpp"
 #include "config/load.hpp"
 #include "coordinator/find_worker.hpp"

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "bench/compare/departure.hpp"
-#include "bench/compare/image_set.hpp"
+#include "bench/comparison/departure.hpp"
+#include "bench/comparison/image_set.hpp"
 #include "bench/protocol.hpp"
 #include "common/json.hpp"
 #include "common/shared_memory.hpp"

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "bench/compare/comparison.hpp"
+#include "bench/comparison/comparison.hpp"
 
 namespace tutti::bench {
 namespace {

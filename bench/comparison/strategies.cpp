@@ -1,4 +1,4 @@
-#include "bench/compare/strategies.hpp"
+#include "bench/comparison/strategies.hpp"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "bench/compare/departure.hpp"
+#include "bench/comparison/departure.hpp"
 
 #include <fmt/format.h>
 #include <pthread.h>

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/compare/strategies.hpp"
+#include "bench/comparison/strategies.hpp"
 
 namespace tutti::bench {
 

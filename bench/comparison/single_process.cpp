@@ -1,4 +1,4 @@
-#include "bench/compare/single_process.hpp"
+#include "bench/comparison/single_process.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>

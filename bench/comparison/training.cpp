@@ -1,4 +1,4 @@
-#include "bench/compare/training.hpp"
+#include "bench/comparison/training.hpp"
 
 #include <fmt/format.h>
 
@@ -9,7 +9,7 @@
 
 #include <tutti/ensemble.hpp>
 
-#include "bench/compare/comparison.hpp"
+#include "bench/comparison/comparison.hpp"
 #include "common/log.hpp"
 #include "images/sources.hpp"
 

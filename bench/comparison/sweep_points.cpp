@@ -1,7 +1,7 @@
 // Which points a sweep looks at, and who won at one. Pure.
 #include <algorithm>
 
-#include "bench/compare/sweep.hpp"
+#include "bench/comparison/sweep.hpp"
 
 namespace tutti::bench {
 namespace {

@@ -1,4 +1,4 @@
-#include "bench/compare/memory.hpp"
+#include "bench/comparison/memory.hpp"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "bench/compare/interference.hpp"
+#include "bench/comparison/interference.hpp"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 
 #include <tutti/ensemble.hpp>
 
-#include "bench/compare/comparison.hpp"
+#include "bench/comparison/comparison.hpp"
 #include "common/log.hpp"
 #include "coordinator/plan.hpp"
 #include "images/sources.hpp"

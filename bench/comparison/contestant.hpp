@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "bench/compare/departure.hpp"
-#include "bench/compare/image_set.hpp"
-#include "bench/compare/single_process.hpp"
-#include "bench/compare/strategies.hpp"
+#include "bench/comparison/departure.hpp"
+#include "bench/comparison/image_set.hpp"
+#include "bench/comparison/single_process.hpp"
+#include "bench/comparison/strategies.hpp"
 #include "config/spec.hpp"
 #include "coordinator/machine.hpp"
 

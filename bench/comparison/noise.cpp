@@ -1,4 +1,4 @@
-#include "bench/compare/noise.hpp"
+#include "bench/comparison/noise.hpp"
 
 #include <atomic>
 #include <chrono>

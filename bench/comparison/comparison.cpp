@@ -1,4 +1,4 @@
-#include "bench/compare/comparison.hpp"
+#include "bench/comparison/comparison.hpp"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 
 #include <tutti/error.hpp>
 
-#include "bench/compare/noise.hpp"
+#include "bench/comparison/noise.hpp"
 #include "common/log.hpp"
 
 namespace tutti::bench {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/compare/contestant.hpp"
+#include "bench/comparison/contestant.hpp"
 #include "bench/rows.hpp"
 
 namespace tutti::bench {

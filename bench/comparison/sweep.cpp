@@ -1,4 +1,4 @@
-#include "bench/compare/sweep.hpp"
+#include "bench/comparison/sweep.hpp"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,7 @@
 #include <array>
 #include <utility>
 
-#include "bench/compare/comparison.hpp"
+#include "bench/comparison/comparison.hpp"
 #include "common/log.hpp"
 
 namespace tutti::bench {
