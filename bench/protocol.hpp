@@ -39,9 +39,10 @@ constexpr auto enum_names(Strategy) {
                     EnumName{Strategy::branches, "branches"}, EnumName{Strategy::fused, "fused"}};
 }
 
-/// How far a `fused` answer may be from the other strategies', which agree to the last bit: |a - b| <= tolerance for
-/// probabilities, and for logits <= tolerance * (1 + |b|). Sums of about a thousand float32 products in another order.
-inline constexpr float kFusedTolerance = 1e-5F;
+/// How far answers may be apart whose sums run in another order: |a - b| <= tolerance for probabilities, and for logits
+/// <= tolerance * (1 + |b|). That is the case for `fused`, and where the number of threads within an operation differs
+/// (from batches of about twenty on, LibTorch's matrix products split their sums). All others agree to the last bit.
+inline constexpr float kTolerance = 1e-5F;
 
 /// The content of `prepare`. Every member's request holds the batch and what its model needs; `threads` in it is the
 /// number within an operation.

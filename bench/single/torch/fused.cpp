@@ -7,7 +7,7 @@
 //   other dense layers  one batched matrix product, [members, count, in] x [members, in, out] plus the biases
 //
 // The convolutions' weights are in oneDNN's blocked layout, as in the members' own. Sums run in another order than
-// there, so that the last bits differ: kFusedTolerance.
+// there, so that the last bits differ: kTolerance of bench/protocol.hpp.
 #include <ATen/ops/baddbmm.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/linear.h>
