@@ -26,7 +26,7 @@ Tolerance tolerance_for(const config::CombineSpec& combine, std::span<const floa
   for (const float value : reference)
     if (std::isfinite(value)) largest = std::max(largest, std::abs(static_cast<double>(value)));
   const bool picks = combine.rule == CombineRule::vote || combine.rule == CombineRule::most_confident;
-  return {static_cast<double>(kFusedTolerance) * largest, picks ? std::max<std::uint64_t>(1, images / 1000) : 0};
+  return {static_cast<double>(kTolerance) * largest, picks ? std::max<std::uint64_t>(1, images / 1000) : 0};
 }
 
 Agreement compare(std::span<const float> reference, std::span<const float> answer, std::uint64_t images,

@@ -16,7 +16,7 @@ struct Tolerance {
   double value = 0;          ///< largest difference of two values
   std::uint64_t tipped = 0;  ///< images that may differ by more
 };
-/// kFusedTolerance (bench/protocol.hpp) for values up to 1, in proportion to the largest of `reference` above.
+/// kTolerance (bench/protocol.hpp) for values up to 1, in proportion to the largest of `reference` above.
 Tolerance tolerance_for(const config::CombineSpec& combine, std::span<const float> reference, std::uint64_t images);
 
 struct Agreement {
