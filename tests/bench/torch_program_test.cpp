@@ -27,9 +27,10 @@ std::string two_cores() {
 
 struct Measured {
   explicit Measured(const std::string& members, std::vector<std::string> words) {
+    const std::string cores = two_cores();
     std::ofstream(folder / "e.yaml") << "members:\n"
-                                     << members << R"(
-assignment: cpu
+                                     << members << "assignment: [" << cores << ", " << cores << "]\n"
+                                     << R"(
 input: {dataset: random, count: 44, shape: [3, 32, 32], classes: 10, seed: 3}
 train: {batch_images: 11}
 segment_images: 20
