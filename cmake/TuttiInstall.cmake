@@ -1,7 +1,8 @@
 # What `cmake --install` puts where, and the package that find_package(tutti) finds:
 #
 #   bin/tutti                    the program
-#   libexec/tutti/               tutti-worker and its plugins, and what `tutti bench` is made of: nobody calls these by hand
+#   libexec/tutti/               tutti-worker and its plugins, what `tutti bench` is made of, and compare and report, which
+#                                work on rows of measurements: nobody calls the programs by hand
 #   lib/libtutti.so, include/    the library for programs that embed Tutti; its headers need the C++ library alone
 #   lib/cmake/tutti/             the package; it asks for no other package
 #
@@ -22,6 +23,10 @@ foreach(program tutti_worker tutti_bench_program tutti_bench_single)
     install(TARGETS ${program} RUNTIME DESTINATION ${worker_dir})
   endif()
 endforeach()
+# Scripts that judge and show rows of measurements, and the modules that they share.
+install(PROGRAMS ${PROJECT_SOURCE_DIR}/bench/compare ${PROJECT_SOURCE_DIR}/bench/report DESTINATION ${worker_dir})
+install(FILES ${PROJECT_SOURCE_DIR}/bench/bench_rows.py ${PROJECT_SOURCE_DIR}/bench/report_pictures.py
+  ${PROJECT_SOURCE_DIR}/bench/report_trace.py DESTINATION ${worker_dir})
 if(TARGET tutti_shared)
   add_library(tutti::tutti ALIAS tutti_shared)
   install(TARGETS tutti_shared EXPORT tuttiTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})

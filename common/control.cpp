@@ -46,6 +46,7 @@ json::object to_json(const ModelKind& kind) {
     out["classes"] = fake->classes;
     out["delay_us"] = fake->delay_us;
     out["load_delay_us"] = fake->load_delay_us;
+    out["reads_input"] = fake->reads_input;
     out["writes_input"] = fake->writes_input;
     json::array faults;
     for (const FaultPoint& fault : fake->faults) faults.push_back(to_json(fault));
@@ -229,6 +230,7 @@ FakeModel read_fake(const Fields& fields) {
   fake.classes = fields.get<std::uint32_t>("classes");
   fake.delay_us = fields.get<std::uint64_t>("delay_us");
   fake.load_delay_us = fields.get<std::uint64_t>("load_delay_us");
+  fake.reads_input = fields.get<bool>("reads_input");
   fake.writes_input = fields.get<bool>("writes_input");
   for (const json::value& value : read_array(fields, "faults")) fake.faults.push_back(read_fault(Fields(value)));
   return fake;

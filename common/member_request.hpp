@@ -43,6 +43,7 @@ struct FakeModel {
   std::uint32_t classes = 10;
   std::uint64_t delay_us = 0;       ///< per batch, slept
   std::uint64_t load_delay_us = 0;  ///< once, while loading
+  bool reads_input = true;          ///< false: answers the same whatever the images, so a batch costs its delay alone
   bool writes_input = false;        ///< behaves like a model that changes its input in place
   std::vector<FaultPoint> faults;
   friend bool operator==(const FakeModel&, const FakeModel&) = default;

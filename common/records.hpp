@@ -26,7 +26,9 @@ enum class CompletionStatus : std::uint32_t {
   not_finite = 2,  ///< the answer holds a NaN or infinity, first in image `detail` of the segment
 };
 
-/// "Done." Written by the worker; the coordinator believes no field of it before it has checked it.
+/// "Done." Written by the worker; the coordinator believes no field of it before it has checked it. The three times are
+/// nanoseconds of the steady clock (CLOCK_MONOTONIC, one for all processes); nothing but a trace is made of them, and
+/// no value of theirs is a violation.
 struct CompletionRecord {
   std::uint64_t sequence = 0;    ///< of the task
   std::uint64_t segment = 0;     ///< of the task
@@ -34,14 +36,17 @@ struct CompletionRecord {
   std::uint32_t slot = 0;        ///< of the task
   std::uint32_t images = 0;      ///< of the task
   CompletionStatus status = CompletionStatus::done;
-  std::uint64_t detail = 0;            ///< see CompletionStatus
-  std::uint64_t busy_nanoseconds = 0;  ///< time spent computing
-  double loss_sum = 0.0;               ///< train: sum of the loss over `trained` images
-  std::uint64_t correct = 0;           ///< train: of these, how many were right
-  std::uint64_t trained = 0;           ///< train: images with their multiplicity (bootstrap)
+  std::uint64_t detail = 0;                ///< see CompletionStatus
+  std::uint64_t busy_nanoseconds = 0;      ///< time spent computing
+  double loss_sum = 0.0;                   ///< train: sum of the loss over `trained` images
+  std::uint64_t correct = 0;               ///< train: of these, how many were right
+  std::uint64_t trained = 0;               ///< train: images with their multiplicity (bootstrap)
+  std::uint64_t begun_nanoseconds = 0;     ///< when the task had been popped
+  std::uint64_t computed_nanoseconds = 0;  ///< when the last batch was done
+  std::uint64_t written_nanoseconds = 0;   ///< when it was to be pushed: looked for NaN, checkpoint written
 };
 
 static_assert(std::is_trivially_copyable_v<TaskRecord> && sizeof(TaskRecord) == 40);
-static_assert(std::is_trivially_copyable_v<CompletionRecord> && sizeof(CompletionRecord) == 72);
+static_assert(std::is_trivially_copyable_v<CompletionRecord> && sizeof(CompletionRecord) == 96);
 
 }  // namespace tutti

@@ -56,6 +56,7 @@ struct ModelKeys {
     map.set("classes", number(model.classes));
     map.set("delay_us", number(model.delay_us));
     map.set("load_delay_ms", number(model.load_delay_us / 1000));  // read from whole milliseconds
+    map.set("reads_input", boolean(model.reads_input));
     map.set("writes_input", boolean(model.writes_input));
     Tree faults = Tree::list();
     for (const FaultPoint& fault : model.faults) faults.items.push_back(tree_of(fault));

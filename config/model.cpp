@@ -28,6 +28,7 @@ constexpr KeyOfKinds kKeys[] = {
     {"delay_us", {"fake"}},
     {"delay_ms", {"fake"}},
     {"load_delay_ms", {"fake"}},
+    {"reads_input", {"fake"}},
     {"writes_input", {"fake"}},
     {"faults", {"fake"}},
 };
@@ -104,6 +105,7 @@ FakeModel read_fake(Fields& fields, Violations& violations) {
   std::uint64_t load_delay_ms = 0;
   fields.whole("load_delay_ms", load_delay_ms, 0, kMaxDelayMs);
   model.load_delay_us = load_delay_ms * 1000;
+  fields.boolean("reads_input", model.reads_input);
   fields.boolean("writes_input", model.writes_input);
   const Tree* faults = fields.find("faults");
   if (faults == nullptr) return model;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cmath>
 #include <limits>
@@ -154,45 +155,48 @@ void Accumulator::combine_values(const Chosen& chosen, std::uint32_t width, Resu
   const std::vector<float>& weights = chosen.weights;
   std::vector<float>& values = result.values;
   const auto n = static_cast<Sum>(members.size());
-  // Fills values[i] with what `rule` makes of the members' values at i.
-  const auto each = [&](auto rule) {
-    for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(rule(i));
+  // Fills values[i] with what `finish` makes of the sum of the members' terms at i. Every sum runs in rank order; but
+  // block by block the members stand in the outer loop, so that the compiler adds several values at once.
+  const auto each_sum = [&](auto term, auto finish) {
+    constexpr std::size_t kBlock = 512;
+    std::array<Sum, kBlock> sums;
+    for (std::size_t first = 0; first < values.size(); first += kBlock) {
+      const std::size_t size = std::min(kBlock, values.size() - first);
+      std::fill_n(sums.begin(), size, Sum{0});
+      for (std::size_t m = 0; m < members.size(); ++m) {
+        const float* const x = members[m].data() + first;
+        for (std::size_t i = 0; i < size; ++i) sums[i] += term(m, x[i]);
+      }
+      for (std::size_t i = 0; i < size; ++i) values[first + i] = static_cast<float>(finish(sums[i]));
+    }
   };
-  const auto sum_of = [&](auto term) {
-    return [&members, term](std::size_t i) {
-      Sum sum{0};
-      for (std::size_t m = 0; m < members.size(); ++m) sum += term(m, members[m][i]);
-      return sum;
-    };
-  };
-  const auto plain_sum = sum_of([](std::size_t, float x) { return static_cast<Sum>(x); });
+  const auto as_it_is = [](std::size_t, float x) { return static_cast<Sum>(x); };
   switch (spec_.rule) {
     case CombineRule::mean:
-      return each([&](std::size_t i) { return plain_sum(i) / n; });
+      return each_sum(as_it_is, [n](Sum sum) { return sum / n; });
     case CombineRule::sum:
-      return each([&](std::size_t i) { return plain_sum(i) * static_cast<Sum>(chosen.scale); });
+      return each_sum(as_it_is, [scale = static_cast<Sum>(chosen.scale)](Sum sum) { return sum * scale; });
     case CombineRule::weighted: {
       const Sum divisor = spec_.normalize ? total_of<Sum>(weights) : Sum{1};
-      const auto weighted_sum =
-          sum_of([&](std::size_t m, float x) { return static_cast<Sum>(weights[m]) * static_cast<Sum>(x); });
-      return each([&](std::size_t i) { return weighted_sum(i) * static_cast<Sum>(chosen.scale) / divisor; });
+      return each_sum([&](std::size_t m, float x) { return static_cast<Sum>(weights[m]) * static_cast<Sum>(x); },
+                      [scale = static_cast<Sum>(chosen.scale), divisor](Sum sum) { return sum * scale / divisor; });
     }
     case CombineRule::max:
-      return each([&](std::size_t i) {
-        float top = members.front()[i];
-        for (const auto member : members) top = std::max(top, member[i]);
-        return top;
-      });
+      std::copy(members.front().begin(), members.front().end(), values.begin());
+      for (const auto member : members)
+        for (std::size_t i = 0; i < values.size(); ++i) values[i] = std::max(values[i], member[i]);
+      return;
     case CombineRule::median: {
       std::vector<float> column(members.size());
-      return each([&](std::size_t i) {
+      for (std::size_t i = 0; i < values.size(); ++i) {
         for (std::size_t m = 0; m < members.size(); ++m) column[m] = members[m][i];
-        return median_of<Sum>(column);
-      });
+        values[i] = static_cast<float>(median_of<Sum>(column));
+      }
+      return;
     }
     case CombineRule::geometric_mean: {
-      const auto log_sum = sum_of([](std::size_t, float x) { return std::log(static_cast<Sum>(x)); });
-      each([&](std::size_t i) { return std::exp(log_sum(i) / n); });
+      each_sum([](std::size_t, float x) { return std::log(static_cast<Sum>(x)); },
+               [n](Sum sum) { return std::exp(sum / n); });
       return normalise_rows(values, width);
     }
     case CombineRule::most_confident:

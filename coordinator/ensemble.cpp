@@ -17,6 +17,7 @@
 #include "coordinator/pool.hpp"
 #include "coordinator/prediction.hpp"
 #include "coordinator/submissions.hpp"
+#include "coordinator/trace.hpp"
 #include "coordinator/training.hpp"
 #include "images/sinks.hpp"
 #include "images/sources.hpp"
@@ -58,6 +59,12 @@ Plan checked_plan(const config::EnsembleSpec& spec, const Options& options, cons
   return plan;
 }
 
+std::unique_ptr<TraceRecorder> make_trace(const config::EnsembleSpec& spec, const std::filesystem::path& file) {
+  std::vector<std::string> names;
+  for (const config::MemberSpec& member : spec.members) names.push_back(member.name);
+  return std::make_unique<TraceRecorder>(file, std::move(names), std::chrono::steady_clock::now());
+}
+
 void make_folder(const std::filesystem::path& folder) {
   std::error_code code;
   std::filesystem::create_directories(folder, code);
@@ -80,8 +87,12 @@ class Ensemble::Impl {
   Impl(const Spec& spec, const Options& options) : Impl(spec, options, find_worker(options.worker)) {}
 
   Impl(const Spec& spec, const Options& options, const std::filesystem::path& worker)
+      : Impl(spec, options, worker, checked_plan(spec.checked(), options, worker)) {}
+
+  Impl(const Spec& spec, const Options& options, const std::filesystem::path& worker, Plan plan)
       : spec_(spec),
-        pool_(checked_plan(spec.checked(), options, worker), worker, options.debug_member),
+        trace_(options.trace.empty() ? nullptr : make_trace(spec.checked(), options.trace)),
+        pool_(std::move(plan), worker, options.debug_member, trace_.get()),
         accumulator_(spec.checked().combine, pool_.plan().weights),
         submissions_(pool_.exchange()) {}
 
@@ -97,7 +108,7 @@ class Ensemble::Impl {
   void run(Source& source, Sink& sink) {
     const Call call(*this);
     check_shape(source, pool_.plan().arena.shape);
-    Prediction prediction(source, sink, accumulator_, pool_.widths(), combined());
+    Prediction prediction(source, sink, accumulator_, pool_.widths(), combined(), trace_.get());
     pool_.exchange().drive(std::make_shared<Stream>(prediction, TaskKind::predict, all_members()));
   }
 
@@ -165,7 +176,8 @@ class Ensemble::Impl {
     Submitted(Impl& ensemble, std::unique_ptr<Source> source)
         : source_(std::move(source)),
           sink_(ensemble.form(source_->count())),
-          prediction_(*source_, sink_, ensemble.accumulator_, ensemble.pool_.widths(), ensemble.combined()),
+          prediction_(*source_, sink_, ensemble.accumulator_, ensemble.pool_.widths(), ensemble.combined(),
+                      ensemble.trace_.get()),
           stream_(std::make_shared<Stream>(prediction_, TaskKind::predict, ensemble.all_members())) {}
     const std::shared_ptr<Stream>& stream() const override { return stream_; }
     Predictions take() override { return sink_.take(); }
@@ -229,6 +241,7 @@ class Ensemble::Impl {
   }
 
   const Spec spec_;
+  const std::unique_ptr<TraceRecorder> trace_;  // its end writes the file, after the end of all that tell it something
   Pool pool_;
   const Accumulator accumulator_;
   std::mutex training_;

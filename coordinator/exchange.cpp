@@ -1,14 +1,15 @@
 #include "coordinator/exchange.hpp"
 
 #include <cassert>
+#include <chrono>
 #include <utility>
 
 #include "common/fault_point.hpp"
 
 namespace tutti {
 
-Exchange::Exchange(std::byte* arena, const ArenaLayout& layout, Submit submit)
-    : arena_(arena), layout_(layout), submit_(std::move(submit)), holds_(layout.slots) {
+Exchange::Exchange(std::byte* arena, const ArenaLayout& layout, Submit submit, TraceRecorder* trace)
+    : arena_(arena), layout_(layout), submit_(std::move(submit)), trace_(trace), holds_(layout.slots) {
   // Taken from the back: slot 0 first, and the one used last again first, while it is still in the cache.
   for (std::uint32_t slot = layout.slots; slot > 0; --slot) free_slots_.push_back(slot - 1);
 }
@@ -65,8 +66,7 @@ Exchange::Step Exchange::step(const std::shared_ptr<Stream>& stream) {
     lock.unlock();
     std::uint32_t images = 0;
     try {
-      const Inside inside(*this);
-      images = stream->work.fill(arena_, layout_, slot);
+      images = fill(stream->work, slot);
     } catch (...) {
       release(slot);
       throw;
@@ -82,6 +82,15 @@ Exchange::Step Exchange::step(const std::shared_ptr<Stream>& stream) {
     cancel(*stream);
     throw;
   }
+}
+
+std::uint32_t Exchange::fill(Work& work, std::uint32_t slot) {
+  const Inside inside(*this);
+  if (trace_ == nullptr) return work.fill(arena_, layout_, slot);
+  const auto begin = std::chrono::steady_clock::now();
+  const std::uint32_t images = work.fill(arena_, layout_, slot);
+  trace_->did(TraceRecorder::Deed::fill, slot, images, begin, std::chrono::steady_clock::now());
+  return images;
 }
 
 void Exchange::drive(const std::shared_ptr<Stream>& stream) {

@@ -19,6 +19,7 @@
 #include "common/arena.hpp"
 #include "common/channel.hpp"
 #include "coordinator/ledger.hpp"
+#include "coordinator/trace.hpp"
 
 namespace tutti {
 
@@ -74,7 +75,8 @@ class Exchange {
   /// Hands a filled slot to the loop.
   using Submit = std::function<void(FilledSegment)>;
 
-  Exchange(std::byte* arena, const ArenaLayout& layout, Submit submit);
+  /// `trace` outlives it, or is null.
+  Exchange(std::byte* arena, const ArenaLayout& layout, Submit submit, TraceRecorder* trace = nullptr);
 
   // ---- drivers
   enum class Step { progressed, waiting, done };
@@ -106,10 +108,12 @@ class Exchange {
  private:
   void let_go(std::uint32_t slot);
   void check() const;
+  std::uint32_t fill(Work& work, std::uint32_t slot);
 
   std::byte* const arena_;
   const ArenaLayout layout_;
   const Submit submit_;
+  TraceRecorder* const trace_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::uint64_t changes_ = 0;

@@ -12,6 +12,7 @@
 
 #include "common/channel.hpp"
 #include "config/failure.hpp"
+#include "coordinator/trace.hpp"
 
 namespace tutti {
 namespace {
@@ -207,6 +208,10 @@ class Planner {
          plan_.arena.bytes()});
     if (options_.training && input_.images)
       plan_.bounds.push_back({fmt::format("order of {} images to learn from", *input_.images), *input_.images * 8});
+    if (!options_.trace.empty())
+      plan_.bounds.push_back({fmt::format("trace: up to {} events x {}", TraceRecorder::kMaxEvents,
+                                          bytes_text(TraceRecorder::kEventBytes)),
+                              TraceRecorder::kMaxEvents * TraceRecorder::kEventBytes});
     for (const WorkerPlan& worker : plan_.workers) {
       add_channels(worker);
       add_process(worker, "", true);

@@ -23,8 +23,9 @@ std::chrono::steady_clock::duration ticks_of(std::chrono::duration<double> secon
 
 }  // namespace
 
-Pool::Pool(Plan plan, std::filesystem::path worker_program, std::string debug_member)
+Pool::Pool(Plan plan, std::filesystem::path worker_program, std::string debug_member, TraceRecorder* trace)
     : plan_(std::move(plan)),
+      trace_(trace),
       arena_file_(MemoryFile::create("arena")),
       roster_(loop_, static_cast<WorkerListener&>(*this),
               {plan_, std::move(worker_program), arena_file_.fd(), std::move(debug_member)}),
@@ -82,10 +83,11 @@ void Pool::make_arena() {
   arena_file_.seal_future_write();
   arena_.exclude_from_core_dumps();
   fault_point("coordinator.arena_made");
-  exchange_ = std::make_unique<Exchange>(arena_.data(), plan_.arena, [this](FilledSegment filled) {
+  const auto submit_on_loop = [this](FilledSegment filled) {
     fault_point("coordinator.segment_filled");
     boost::asio::post(loop_, [this, filled = std::move(filled)] { submit(filled); });
-  });
+  };
+  exchange_ = std::make_unique<Exchange>(arena_.data(), plan_.arena, submit_on_loop, trace_);
 }
 
 // This thread also spawns: the workers' death signal follows it. What nobody foresaw ends the pool, not the program.
@@ -175,6 +177,7 @@ void Pool::announce(const Error& error) {
 
 // What runs ends now; the workers are of no use any more.
 void Pool::fail_on_loop(const Error& error) {
+  if (trace_ != nullptr && !failed_) trace_->said(error.message(), Clock::now());
   failed_ = true;
   announce(error);
   for (auto* waiting : {&started_, &command_}) {

@@ -23,6 +23,7 @@
 #include "coordinator/plan.hpp"
 #include "coordinator/roster.hpp"
 #include "coordinator/supervisor.hpp"
+#include "coordinator/trace.hpp"
 
 namespace tutti {
 
@@ -30,7 +31,8 @@ class Pool final : private WorkerListener {
  public:
   /// Allocates the arena, starts the loop's thread and the workers, and returns when all are ready. Throws Error;
   /// nothing is left behind then.
-  Pool(Plan plan, std::filesystem::path worker_program, std::string debug_member);
+  /// `trace` outlives it, or is null.
+  Pool(Plan plan, std::filesystem::path worker_program, std::string debug_member, TraceRecorder* trace = nullptr);
   /// Stops the workers in named steps: intake, leave (or terminate, where they are computing), kill, abandon.
   ~Pool();
   Pool(const Pool&) = delete;
@@ -109,6 +111,7 @@ class Pool final : private WorkerListener {
   };
 
   const Plan plan_;
+  TraceRecorder* const trace_;
   const Clock::time_point begin_ = Clock::now();
 
   MemoryFile arena_file_;

@@ -56,6 +56,7 @@ void Pool::submit(const FilledSegment& filled) {
   const std::size_t members = plan_.workers.size();
   const auto segment = supervisor_.open(filled.slot, filled.images, filled.stream->kind, filled.stream->asked,
                                         filled.index, filled.last, Clock::now());
+  if (segment && trace_ != nullptr) trace_->opened(filled.slot, *segment);
   if (segment)
     running_.emplace(*segment,
                      Running{filled.stream, filled.index, std::vector<std::shared_ptr<const Channel>>(members)});
@@ -66,7 +67,11 @@ void Pool::submit(const FilledSegment& filled) {
 void Pool::on_completion(WorkerProcess& worker, const CompletionRecord& record) {
   if (over() || !roster_.is_worker(worker)) return;
   const std::size_t rank = worker.rank();
-  if (supervisor_.completion(rank, worker.generation(), record, Clock::now()) == Acceptance::accepted) {
+  const auto now = Clock::now();
+  const Acceptance acceptance = supervisor_.completion(rank, worker.generation(), record, now);
+  if (trace_ != nullptr && (acceptance == Acceptance::accepted || acceptance == Acceptance::repeated))
+    trace_->answered(worker.pid(), record, now);
+  if (acceptance == Acceptance::accepted) {
     running_.at(record.segment).channels[rank] = worker.channel();
     const std::lock_guard lock(status_mutex_);
     MemberStatus& member = status_.members[rank];
@@ -98,6 +103,7 @@ void Pool::on_gone(WorkerProcess& worker, const ExitStatus& status, const std::o
   const auto self = worker.shared_from_this();
   const bool late = roster_.forget(worker);
   const std::size_t rank = worker.rank();
+  if (trace_ != nullptr) trace_->ended(worker.pid(), to_text(status), Clock::now());
   if (!over() && late) {
     std::erase(abandoned_pids_, worker.pid());
     supervisor_.exited_late(rank, worker.generation(), Clock::now());
@@ -197,12 +203,14 @@ void Pool::dismiss_spares() {
 }
 
 void Pool::perform(const action::Spawn& spawn) {
+  const auto now = Clock::now();
   std::optional<control::Ready> ready;
   try {
     ready = roster_.take_worker(spawn.rank);
   } catch (const Error& error) {
     return supervisor_.spawn_failed(spawn.rank, error, Clock::now());
   }
+  if (trace_ != nullptr) trace_->chosen(roster_.worker(spawn.rank)->pid(), spawn.rank, spawn.generation, now);
   if (ready) take_ready(*roster_.worker(spawn.rank), *ready);
 }
 
@@ -215,6 +223,7 @@ void Pool::perform(const action::Begin& begin) {
     if (!was_running_) return fail_on_loop(error);
     worker.give_up(control::failure_of(error));
   }
+  if (trace_ != nullptr) trace_->begun(worker.pid(), Clock::now());
   if (was_running_) roster_.make_spare(begin.rank);
 }
 
@@ -231,7 +240,9 @@ void Pool::perform(const action::Tell& tell) {
 }
 
 void Pool::perform(const action::HandOut& hand_out) {
-  roster_.worker(hand_out.rank)->hand_out(hand_out.task);
+  WorkerProcess& worker = *roster_.worker(hand_out.rank);
+  if (trace_ != nullptr) trace_->handed_out(worker.pid(), hand_out.task, Clock::now());  // before it can be popped
+  worker.hand_out(hand_out.task);
   const std::lock_guard lock(status_mutex_);
   ++status_.members[hand_out.rank].segments_handed_out;
 }
@@ -263,6 +274,9 @@ void Pool::perform(const action::CommandDone& done) {
   command_.reset();
 }
 
-void Pool::perform(const action::Say& say) { log::warning("{}", say.line); }
+void Pool::perform(const action::Say& say) {
+  log::warning("{}", say.line);
+  if (trace_ != nullptr) trace_->said(say.line, Clock::now());
+}
 
 }  // namespace tutti

@@ -20,12 +20,13 @@ void check_shape(const Source& source, const ImageShape& wanted) {
 }
 
 Prediction::Prediction(Source& source, Sink& sink, const Accumulator& accumulator,
-                       const std::vector<std::uint32_t>& widths, bool combined)
+                       const std::vector<std::uint32_t>& widths, bool combined, TraceRecorder* trace)
     : source_(source),
       sink_(sink),
       accumulator_(accumulator),
       widths_(widths),
       combined_(combined),
+      trace_(trace),
       count_(source.count()) {}
 
 std::uint32_t Prediction::fill(std::byte* arena, const ArenaLayout& layout, std::uint32_t slot) {
@@ -48,6 +49,7 @@ std::span<const float> Prediction::nan_rows(std::uint32_t images, std::uint32_t 
 }
 
 void Prediction::deliver(const FinishedSegment& finished) {
+  const auto begin = trace_ != nullptr ? std::chrono::steady_clock::now() : TraceRecorder::Time{};
   const std::uint32_t images = finished.segment.images;
   std::vector<bool> present;
   for (const Ledger::Row& row : finished.segment.rows) present.push_back(row.present);
@@ -73,7 +75,15 @@ void Prediction::deliver(const FinishedSegment& finished) {
   if (source_.labelled())
     result.labels = slot_view(static_cast<const std::byte*>(arena_), layout_, finished.segment.slot, images).labels;
   delivered_ += images;
+  write(result, finished.segment, begin);
+}
+
+void Prediction::write(const SegmentResult& result, const Ledger::Segment& segment, TraceRecorder::Time begin) {
+  if (trace_ == nullptr) return sink_.write(result);
+  const auto combined = std::chrono::steady_clock::now();
+  trace_->did(TraceRecorder::Deed::combine, segment.slot, segment.images, begin, combined);
   sink_.write(result);
+  trace_->did(TraceRecorder::Deed::sink, segment.slot, segment.images, combined, std::chrono::steady_clock::now());
 }
 
 }  // namespace tutti

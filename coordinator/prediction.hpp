@@ -12,11 +12,11 @@
 
 namespace tutti {
 
-/// Source and sink outlive it.
+/// Source, sink and `trace`, which may be null, outlive it.
 class Prediction final : public Work {
  public:
   Prediction(Source& source, Sink& sink, const Accumulator& accumulator, const std::vector<std::uint32_t>& widths,
-             bool combined);
+             bool combined, TraceRecorder* trace = nullptr);
 
   bool has_more() const override { return next_ < count_; }
   std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, std::uint32_t slot) override;
@@ -25,6 +25,7 @@ class Prediction final : public Work {
   void deliver(const FinishedSegment& finished) override;
 
  private:
+  void write(const SegmentResult& result, const Ledger::Segment& segment, TraceRecorder::Time begin);
   std::span<const float> nan_rows(std::uint32_t images, std::uint32_t width);
 
   Source& source_;
@@ -32,6 +33,7 @@ class Prediction final : public Work {
   const Accumulator& accumulator_;
   const std::vector<std::uint32_t>& widths_;
   const bool combined_;  ///< false with the rule `none`
+  TraceRecorder* const trace_;
   const std::uint64_t count_;
   std::uint64_t next_ = 0;       ///< image to fill in
   std::uint64_t delivered_ = 0;  ///< images

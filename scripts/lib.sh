@@ -160,6 +160,16 @@ set_up_packages() {
     "Install these, then start again:" "  - ${missing//$'\n'/$'\n'  - }"
 }
 
+# set_up_bench_packages OS_RELEASE_FILE: what only measuring takes: Google Benchmark, and matplotlib for the report.
+set_up_bench_packages() {
+  local name
+  name=$(distribution "$1")
+  packages "$name" >/dev/null ||
+    fail 2 "This is $name; the set-up knows the packages of Debian 12 and Ubuntu 24.04 only." \
+      "Install Google Benchmark (Debian: libbenchmark-dev) and matplotlib (Debian: python3-matplotlib)."
+  install_packages libbenchmark-dev python3-matplotlib
+}
+
 # --- LibTorch -----------------------------------------------------------------------------------------------------
 
 # is_libtorch FOLDER: whether it is a wheel's torch/ folder or an unpacked LibTorch.

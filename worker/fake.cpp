@@ -121,7 +121,9 @@ class Fake final : public Model {
     return static_cast<float>(request_.learning_rate / (1.0 + static_cast<double>(step_) / 1024));
   }
 
+  // For faults at a value alone: the first values lie a whole image apart, each a cache miss.
   void look_at(const float* images, std::uint32_t count) {
+    if (model_.faults.empty()) return;
     first_values_.resize(count);
     for (std::uint32_t image = 0; image < count; ++image)
       first_values_[image] = images[image * request_.shape.elements()];
@@ -139,7 +141,7 @@ class Fake final : public Model {
     for (std::uint32_t image = 0; image < count; ++image) {
       const std::span row = output.subspan(std::size_t{image} * model_.classes, model_.classes);
       std::copy(bias_.begin(), bias_.end(), row.begin());
-      for (std::size_t i = 0; i < elements; ++i) row[i % model_.classes] += images[image * elements + i];
+      for (std::size_t i = 0; model_.reads_input && i < elements; ++i) row[i % model_.classes] += images[image * elements + i];
       if (request_.output == OutputKind::logits && request_.over == OutputKind::probabilities) softmax(row);
     }
   }

@@ -45,6 +45,8 @@ void add_what(CLI::App& app, CommandLine& line, std::string& strategies) {
 void add_where(CLI::App& app, CommandLine& line) {
   app.add_option("--json", line.json_lines, "append each row to this file as a line of JSON")->type_name("FILE");
   app.add_option("--html", line.page, "draw a page of the rows; needs Python with matplotlib")->type_name("FILE");
+  app.add_option("--trace", line.trace, "write what the pool does in a pass that is not timed, for Perfetto")
+      ->type_name("FILE");
   app.add_option("--worker", line.worker, "the program tutti-worker")->type_name("FILE");
   app.add_option("--single", line.single, "the program tutti-bench-single")->type_name("FILE");
   app.add_flag("-q,--quiet", line.quiet, "print the tables only");

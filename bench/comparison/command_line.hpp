@@ -23,6 +23,7 @@ struct CommandLine {
   int repeats = 5;
   std::filesystem::path json_lines;
   std::filesystem::path page;
+  std::filesystem::path trace;
   bool training = false;
   bool interference = false;
   bool sweep = false;

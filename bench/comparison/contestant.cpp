@@ -180,6 +180,13 @@ SingleProcess::Place single_place(const Field& field, const Setting& setting) {
   return place;
 }
 
+void trace_pool(const Field& field, const ImageSet& images, const std::filesystem::path& file) {
+  Ensemble ensemble(Spec(std::make_shared<config::EnsembleSpec>(field.spec)),
+                    {.worker = field.worker, .debug_member = {}, .trace = file});
+  KeptAnswer dropped;
+  ensemble.run(*images::make_memory(images.view()), dropped);
+}
+
 std::unique_ptr<Contestant> start(const Field& field, Contender contender, const Setting& setting,
                                   const ImageSet& images) {
   if (contender == Contender::multiprocess) return std::make_unique<PoolContestant>(field, setting, images);

@@ -72,13 +72,14 @@ class Bench {
     made.options = line_.text;
     const std::filesystem::path rows = folder_ ? folder_->path() / "rows.jsonl" : line_.json_lines;
     Reporter out(std::move(made), rows);
+    if (!line_.trace.empty()) trace_pool(field_, images_, line_.trace);
     const ComparisonResult result = compare(out);
     if (line_.training)
       print_rows(out, "training",
                  training_rows(field_, ImageSet::read(*open_source(spec_.train_input)), line_.repeats));
     if (line_.interference) print_rows(out, "interference", interference_rows(field_, images_, line_.repeats));
     if (line_.sweep) sweep(field_, images_, line_.sweep_time, out);
-    if (!line_.page.empty()) draw_report(report_program_, rows, line_.page);
+    if (!line_.page.empty()) draw_report(report_program_, rows, line_.page, line_.trace);
     check_agreement(result);
   }
 

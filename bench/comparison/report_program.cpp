@@ -42,8 +42,10 @@ std::filesystem::path find_report_program() {
 }
 
 void draw_report(const std::filesystem::path& program, const std::filesystem::path& rows,
-                 const std::filesystem::path& page) {
-  const ExitStatus status = run(program, {rows.string(), "--html", page.string()});
+                 const std::filesystem::path& page, const std::filesystem::path& trace) {
+  std::vector<std::string> arguments{rows.string(), "--html", page.string()};
+  if (!trace.empty()) arguments.insert(arguments.end(), {"--trace", trace.string()});
+  const ExitStatus status = run(program, std::move(arguments));
   if (!went_well(status))
     throw Error(ErrorKind::failed, fmt::format("could not draw '{}'", page.string()),
                 fmt::format("{} {}", program.string(), to_text(status)));

@@ -9,8 +9,8 @@ namespace tutti::bench {
 /// it is not installed, or where it lacks something, which it says on stderr.
 std::filesystem::path find_report_program();
 
-/// Has it draw the rows of `rows` into `page`. Throws Error(failed).
+/// Has it draw the rows of `rows`, and the timeline of `trace` unless that is empty, into `page`. Throws Error(failed).
 void draw_report(const std::filesystem::path& program, const std::filesystem::path& rows,
-                 const std::filesystem::path& page);
+                 const std::filesystem::path& page, const std::filesystem::path& trace);
 
 }  // namespace tutti::bench

@@ -15,6 +15,7 @@ struct CommandLine {
   std::vector<std::string> assign;     ///< member=device
   std::filesystem::path worker;
   std::string debug_worker;
+  std::filesystem::path trace;
   bool quiet = false;
   bool resume = false;
 };

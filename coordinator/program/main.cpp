@@ -141,10 +141,16 @@ int run_program(int argc, char** argv) {
   for (CLI::App* const command : {run_command, train_command, plan_command, validate_command})
     add_common_options(*command, line, logs);
   for (CLI::App* const command : {run_command, train_command, plan_command}) add_worker_options(*command, line);
+  for (CLI::App* const command : {run_command, train_command})
+    command
+        ->add_option("--trace", line.trace,
+                     "write what workers and coordinator did when, for ui.perfetto.dev or chrome://tracing")
+        ->type_name("FILE");
   CLI::Option* const dry = run_command->add_flag("--dry-run", dry_run, "print the plan instead");
   for (CLI::App* const described : {&app, run_command, train_command}) described->footer(kExitCodes);
   run_command->add_flag("--resume", line.resume, "go on with the run that was begun in the output folder")
       ->excludes(dry);
+  run_command->get_option("--trace")->excludes(dry);
   try {
     check_command(app, argc, argv);
     if (argc >= 2 && std::string_view(argv[1]) == "bench") become_bench(argv);

@@ -50,7 +50,7 @@ config::EnsembleSpec load(const CommandLine& line) {
 
 Session::Session(const std::string& command, const CommandLine& line, bool training, Interruption& interruption)
     : line_(line), interruption_(interruption), spec_(std::make_shared<config::EnsembleSpec>(load(line))) {
-  options_ = {find_worker(line.worker), line.debug_worker, training};
+  options_ = {find_worker(line.worker), line.debug_worker, training, line.trace};
   check_files(*spec_, training);
   source_ = open_source(training ? spec_->train_input : spec_->input);
   const Machine machine = look_at_machine(options_.worker, gpus_wanted(*spec_));

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "common/atomic_file.hpp"
 #include "common/json.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
@@ -284,6 +285,24 @@ TEST_CASE("a page is drawn of the rows of this run") {
   REQUIRE(std::getline(page, row));
   CHECK(parse_json(row, "a row").at("bench") == "strategies");
   CHECK(drawn.place().names().size() == 4);  // the rows themselves went to a folder for a time
+}
+
+TEST_CASE("a trace of the pool is written and goes into the page") {
+  const Drawn drawn("[ $1 = --check ] || { [ $4 = --trace ] && cp $5 $3; }\n");
+  std::vector<std::string> command = drawn.command();
+  command.insert(command.end(), {"--trace", "trace.json"});
+  Program bench(command, drawn.place().options());
+  CHECK(bench.code() == 0);
+  CHECK(parse_json(read_text(drawn.place() / "trace.json", "the trace"), "the trace").is_object());
+  CHECK(read_text(drawn.place() / "trace.json", "the trace") == read_text(drawn.place() / "page.html", "the page"));
+}
+
+TEST_CASE("a trace that cannot be written is told before anything is measured") {
+  const Place place;
+  const Finished bench(place, {"--trace", "nowhere/trace.json"});
+  CHECK(bench.code == 1);
+  CHECK(contains(bench.program.err(), "nowhere/trace.json"));
+  CHECK(bench.program.out().empty());
 }
 
 TEST_CASE("a page that cannot be drawn is told before anything is measured") {

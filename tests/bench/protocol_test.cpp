@@ -28,7 +28,7 @@ SingleJob full_job() {
   cnn.threads = 2;
   MemberRequest fake = cnn;
   fake.name = "fake";
-  fake.model = FakeModel{10, 50, 0, false, {}};
+  fake.model = FakeModel{.classes = 10, .delay_us = 50, .faults = {}};
   return {Strategy::branches, 3,          6000, 500, {CombineRule::weighted, OutputKind::logits, false, true},
           {0.1F, 1.0F / 3},   {cnn, fake}};
 }

@@ -97,7 +97,8 @@ TEST_CASE("the configuration in effect is read back as an equal one") {
   check_effective(config::load_text(R"(
 members:
   - name: a
-    model: {kind: fake, classes: 4, delay_us: 21, load_delay_ms: 30, writes_input: true, weights: 'w: "x"',
+    model: {kind: fake, classes: 4, delay_us: 21, load_delay_ms: 30, reads_input: false, writes_input: true,
+            weights: 'w: "x"',
             faults: [{kind: hang}, {kind: exit, phase: train, at_batch: 5}, {kind: nan, at_value: -0.1}]}
     weight: -2.3e-7
     output: probabilities

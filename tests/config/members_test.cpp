@@ -36,7 +36,8 @@ TEST_CASE("every key of a member is read") {
   const auto spec = load(R"(
 members:
   - name: A_1.x-y
-    model: {kind: fake, classes: 4, delay_us: 20, load_delay_ms: 30, writes_input: true, weights: w.safetensors,
+    model: {kind: fake, classes: 4, delay_us: 20, load_delay_ms: 30, reads_input: false, writes_input: true,
+            weights: w.safetensors,
             faults: [{kind: hang}, {kind: exit, phase: train, at_batch: 5}, {kind: nan, at_value: -0.1}]}
     weight: -2.5
     output: probabilities
@@ -54,6 +55,7 @@ combine: {rule: weighted}
   CHECK(fake.classes == 4);
   CHECK(fake.delay_us == 20);
   CHECK(fake.load_delay_us == 30'000);
+  CHECK_FALSE(fake.reads_input);
   CHECK(fake.writes_input);
   REQUIRE(fake.faults.size() == 3);
   CHECK(fake.faults[0] == FaultPoint{FaultKind::hang, FaultPhase::predict, 0, {}});

@@ -32,6 +32,9 @@ foreach(text IN LISTS texts)
 endforeach()
 
 run(${SCRATCH}/moved/bin/tutti --version)
+# They find the modules that lie beside them.
+run(${SCRATCH}/moved/libexec/tutti/compare --help)
+run(${SCRATCH}/moved/libexec/tutti/report --help)
 run(${CMAKE_COMMAND} -E env --unset=TUTTI_WORKER ${SCRATCH}/embed/build/embed)
 message("${output}")
 # 3 s is the slower member alone; one after the other they would take 5.

@@ -153,6 +153,25 @@ test_a_boost_that_is_too_old_counts_as_missing() {
   expect_text "Boost 1.81 or newer"
 }
 
+test_what_the_benchmarks_take_is_installed_on_request() {
+  stand_in apt-get "echo \"apt-get \$*\" >>$scratch/calls"
+  absent="libbenchmark-dev python3-matplotlib"
+  outcome set_up_packages "$(os_release debian 12)"
+  expect_code 0
+  [[ ! -e $scratch/calls ]]
+  outcome set_up_bench_packages "$(os_release ubuntu 24.04)"
+  expect_code 0
+  output=$(<"$scratch/calls")
+  expect_text "libbenchmark-dev python3-matplotlib"
+  outcome set_up_bench_packages "$(os_release plan9 4)"
+  expect_code 2 && expect_text "This is plan9-4" && expect_text "Install Google Benchmark (Debian: libbenchmark-dev)"
+}
+
+test_set_up_refuses_arguments_that_it_does_not_know() {
+  outcome "$source_root/scripts/setup" --all
+  expect_code 2 && expect_text "takes no argument but --bench; unknown: --all"
+}
+
 # --- LibTorch ---------------------------------------------------------------------------------------------------
 
 test_a_given_libtorch_is_used_as_it_is() {

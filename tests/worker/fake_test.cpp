@@ -85,6 +85,17 @@ TEST_CASE("equal seeds answer equally and others do not") {
   CHECK(predict(*worker::make_fake_model(other), images) != predict(*worker::make_fake_model(fake_request()), images));
 }
 
+TEST_CASE("a fake member that does not read its input answers the same for all images") {
+  MemberRequest request = fake_request({.classes = 4, .reads_input = false, .faults = {}});
+  const auto model = worker::make_fake_model(request);
+  const auto answer = predict(*model, random_images(1));
+  std::vector<float> twice = answer;
+  twice.insert(twice.end(), answer.begin(), answer.end());
+  CHECK(predict(*model, random_images(2)) == twice);
+  request.seed += 1;
+  CHECK(predict(*worker::make_fake_model(request), random_images(1)) != answer);
+}
+
 TEST_CASE("a model with a private copy answers the same even where it writes to its input") {
   auto images = random_images(2);
   const auto before = images;

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <chrono>
 #include <cmath>
 
 #include "tests/worker/rig.hpp"
@@ -58,6 +59,23 @@ TEST_CASE("many segments pass with all slots in use and none is lost") {
   }
   for (std::uint32_t slot = 0; slot < 4; ++slot)
     CHECK(rig.output(slot, 8) == naive_answer(fake_spec(1), 0, random_images(8, slot)));
+}
+
+TEST_CASE("a completion says when its task was begun and computed and written") {
+  const auto now = [] {
+    const auto time = std::chrono::steady_clock::now().time_since_epoch();
+    return static_cast<std::uint64_t>(std::chrono::nanoseconds(time).count());
+  };
+  Rig rig(fake_request({.classes = 4, .delay_us = 2000, .faults = {}}));
+  rig.fill(0, random_images(8));
+  const std::uint64_t before = now();
+  rig.hand_out(0, 8);
+  const CompletionRecord record = rig.answer();
+  CHECK(record.begun_nanoseconds >= before);
+  CHECK(record.computed_nanoseconds >= record.begun_nanoseconds + 6'000'000);  // three batches
+  CHECK(record.written_nanoseconds >= record.computed_nanoseconds);
+  CHECK(record.written_nanoseconds <= now());
+  CHECK(record.busy_nanoseconds == record.written_nanoseconds - record.begun_nanoseconds);
 }
 
 TEST_CASE("a member that sleeps between single tasks wakes for each of them") {

@@ -52,6 +52,9 @@ struct Options {
   std::filesystem::path worker;  ///< the program tutti-worker; empty: $TUTTI_WORKER, then beside program or library
   std::string debug_member;      ///< this member's worker waits for a debugger, and all deadlines are off
   bool training = false;         ///< members start from `train.init` or their seed instead of `weights`
+  /// A file that the Ensemble's end writes, also after a failure: what workers and coordinator did when, in Chrome's
+  /// trace event format. Empty: none. Where it cannot be written, the constructor throws before a worker is started.
+  std::filesystem::path trace{};
 };
 
 /// What status() looks at: the memory figures take the kernel some milliseconds per process.

@@ -1,0 +1,69 @@
+// --trace of the program tutti.
+#include <doctest/doctest.h>
+#include <signal.h>
+
+#include "tests/common/error_of.hpp"
+#include "tests/integration/programs.hpp"
+#include "tests/support/trace_file.hpp"
+
+namespace tutti::test {
+namespace {
+
+TEST_CASE("a traced run answers the same bytes and one without it writes no trace") {
+  const Workplace place;
+  CHECK(Finished(place, {"run", "e.yaml", "output=plain"}).code == 0);
+  std::size_t files = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(place / "")) ++files;
+  CHECK(files == 2);  // the description and the results
+  const Finished run(place, {"run", "e.yaml", "output=traced", "--trace", "trace.json"});
+  CHECK(run.code == 0);
+  CHECK(contains(run.err(), "trace.json; ui.perfetto.dev shows it"));
+  CHECK(different_results(place, "plain", "traced").empty());
+  const TraceFile trace(place / "trace.json");
+  trace.check_tracks();
+  for (const char* member : {"a", "b"}) CHECK(trace.events("infer", trace.pid_of(member)).size() == 3);
+  CHECK(trace.events("sink").size() == 3);
+}
+
+TEST_CASE("a traced training shows the training and the prediction after it") {
+  const Workplace place;
+  const Finished train(place, {"train", "e.yaml", "--trace", "trace.json"});
+  CHECK(train.code == 0);
+  const TraceFile trace(place / "trace.json");
+  trace.check_tracks();
+  for (const char* kind : {"train", "infer"}) CHECK(trace.events(kind, trace.pid_of("b")).size() >= 3);
+}
+
+TEST_CASE("a run that is interrupted leaves its trace") {
+  const Workplace place(R"(
+members:
+  - {name: a, model: {kind: fake, classes: 4}}
+  - {name: b, model: {kind: fake, classes: 4, faults: [{kind: hang, phase: predict, at_batch: 0}]}}
+assignment: cpu
+input: {dataset: random, count: 5000, shape: [1, 4, 4], classes: 4}
+segment_images: 20
+progress_deadline_s: off
+drain_deadline_s: 0.05
+)");
+  Program program(Workplace::command({"run", "e.yaml", "--trace", "trace.json"}), place.options());
+  REQUIRE(happens([&] { return place.has("runs/0001/journal"); }));
+  program.signal(SIGINT);
+  CHECK(program.code() == 128 + SIGINT);
+  const TraceFile trace(place / "trace.json");
+  trace.check_tracks();
+  CHECK(trace.events("interrupted").size() == 1);
+}
+
+TEST_CASE("a trace that cannot be written ends the program before anything is begun") {
+  const Workplace place;
+  const Finished run(place, {"run", "e.yaml", "--trace", "none/trace.json"});
+  CHECK(run.code == 1);
+  CHECK(contains(run.err(), "tutti: could not write "));
+  CHECK(contains(run.err(), "none/trace.json"));
+  CHECK_FALSE(place.has("runs"));
+  CHECK(Finished(place, {"run", "e.yaml", "--dry-run", "--trace", "trace.json"}).code == 2);
+  CHECK(Finished(place, {"plan", "e.yaml", "--trace", "trace.json"}).code == 2);
+}
+
+}  // namespace
+}  // namespace tutti::test
