@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import catalogue
+import measure
 import rows as bench_rows
 from catalogue import Contestant, Setting
-from measure import Entry, Place, Prober, begin, choose, compare_answers, environment, fastest, measure, start_tutti, timed
+from measure import Entry, Place, Prober, compare_answers, environment, fastest, start_tutti, timed
 from protocol import ContestantFailed, last_line
 from rows import Row
 
@@ -30,8 +32,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--table", choices=[*catalogue.TABLES, "all"], default="all")
     parser.add_argument("--quick", action="store_true", help="two rounds and few images: whether it works at all")
     parser.add_argument("--json", type=Path, metavar="FILE", help="append each row as a line of JSON")
-    parser.add_argument("--driver", type=Path, help="tutti-bench-peers-driver, which scripts/bench-peers builds")
+    parser.add_argument("--settings", type=Path, metavar="FILE",
+                        help="what the peers chose stands here, and is not tried again; what is missing is added")
+    parser.add_argument("--driver", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--build", type=Path, default=TREE / "build" / "peers", help=argparse.SUPPRESS)
+    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)  # the words, and nothing else
     options = parser.parse_args(arguments)
     options.batches = checked_batches(parser, options.batches)
     if options.repeats is not None and options.repeats < 1:
@@ -72,6 +77,26 @@ def make_packages(place: Place, threads: int, member: int | str, batches: list[i
     helper(place, "packages", place.data, threads, member, *batches)
 
 
+class SettingsFile:
+    """What the peers chose in an earlier run; nothing is kept where no file was named."""
+
+    def __init__(self, file: Path | None):
+        self.file = file
+        self.content: dict[str, Any] = json.loads(file.read_text()) if file and file.exists() else {}
+
+    def key(self, table: str, name: str, batches: list[int]) -> str:
+        return f"{table}/{name}/{','.join(map(str, batches))}"
+
+    def known(self, table: str, name: str, batches: list[int]) -> tuple[Setting, Setting] | None:
+        found = self.content.get(self.key(table, name, batches))
+        return None if found is None else (Setting(*found[0]), Setting(*found[1]))
+
+    def add(self, table: str, name: str, batches: list[int], chosen: tuple[Setting, Setting]) -> None:
+        self.content[self.key(table, name, batches)] = [list(vars(setting).values()) for setting in chosen]
+        if self.file:
+            self.file.write_text(json.dumps(self.content, indent=2) + "\n")
+
+
 class Comparison:
     """One table: who takes part, in which settings, and what came out."""
 
@@ -80,19 +105,25 @@ class Comparison:
         self.batches = options.batches
         self.repeats = options.repeats or (2 if options.quick else 3 if table == "training" else 5)
         self.peers = [peer for peer in catalogue.TABLES[table] if not options.only or peer.name in options.only]
+        self.settings = SettingsFile(options.settings)
         self.failed: dict[str, str] = {}
         self.chosen: dict[str, tuple[Setting, Setting]] = {}
 
     def choose_all(self) -> None:
+        """Each peer's settings: from the file where it has them, else by trying."""
         small = Place(self.place.build, self.place.driver, min(self.place.images, 1000))
         for peer in self.peers:
+            if (known := self.settings.known(self.table, peer.name, self.batches)) is not None:
+                self.chosen[peer.name] = known
+                continue
             probe = Prober(small, self.table, peer)
             try:
                 if self.table == "kernels":
                     prepare_packages(small, peer, self.batches)
-                self.chosen[peer.name] = choose(small, self.table, peer, self.batches, probe)
+                self.chosen[peer.name] = measure.choose(small, self.table, peer, self.batches, probe)
                 if self.table == "kernels":
                     self.package_chosen(peer)
+                self.settings.add(self.table, peer.name, self.batches, self.chosen[peer.name])
                 say(f"#   {peer.name}: {' | '.join(setting.text() for setting in self.chosen[peer.name])}")
             except ContestantFailed as error:
                 self.failed[peer.name] = str(error)
@@ -122,10 +153,12 @@ class Comparison:
         try:
             for entry in entries:
                 if not entry.failed:
-                    begin(self.place, self.table, entry)
+                    measure.begin(self.place, self.table, entry)
             if best and entries[0].failed:
                 self.try_tutti(entries[0])
-            measure(entries, self.repeats)
+            for _ in range(self.repeats):  # ABCABC
+                measure.measure_round(entries)
+            measure.weigh(entries)
             if self.table != "training":
                 compare_answers(self.place, entries)
         finally:
@@ -151,7 +184,7 @@ class Comparison:
             tutti.failed = str(error)
             return
         tutti.failed = ""
-        begin(self.place, self.table, tutti)
+        measure.begin(self.place, self.table, tutti)
 
     def rows(self, entries: list[Entry], best: bool) -> list[Row]:
         conditions = {"table": self.table, "workload": "S", "members": self.place.members,
@@ -202,7 +235,9 @@ def version_of(driver: Path) -> dict[str, str]:
 
 def main(arguments: list[str]) -> int:
     options = parse(arguments)
-    place = Place(options.build, options.driver, 500 if options.quick else 6000)
+    if options.check:
+        return 0
+    place = Place(options.build, options.driver, 1000 if options.quick else 6000)
     place.log("").parent.mkdir(parents=True, exist_ok=True)
     certificate = version_of(options.driver)
     try:
@@ -224,6 +259,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # contestants are ended then, too
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:

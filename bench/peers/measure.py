@@ -186,15 +186,18 @@ def begin(place: Place, table: str, entry: Entry) -> None:
         entry.drop(str(error))
 
 
-def measure(entries: list[Entry], repeats: int) -> None:
-    """ABCABC: every entry once, then all again."""
-    for _ in range(repeats):
-        for entry in entries:
-            if entry.child:
-                try:
-                    entry.seconds.append(timed(entry.child))
-                except ContestantFailed as error:
-                    entry.drop(str(error))
+def measure_round(entries: list[Entry]) -> None:
+    """Every entry once."""
+    for entry in entries:
+        if entry.child:
+            try:
+                entry.seconds.append(timed(entry.child))
+            except ContestantFailed as error:
+                entry.drop(str(error))
+
+
+def weigh(entries: list[Entry]) -> None:
+    """The memory of each family, after work."""
     for entry in entries:
         if entry.child:
             entry.memory_bytes = pss_bytes(entry.child.pid)
