@@ -102,7 +102,7 @@ class Comparison:
 
     def __init__(self, place: Place, table: str, options: argparse.Namespace):
         self.place, self.table = place, table
-        self.batches = options.batches
+        self.batches = options.batches[:1] if table == "training" else options.batches
         self.repeats = options.repeats or (2 if options.quick else 3 if table == "training" else 5)
         self.peers = [peer for peer in catalogue.TABLES[table] if not options.only or peer.name in options.only]
         self.settings = SettingsFile(options.settings)
@@ -250,7 +250,7 @@ def main(arguments: list[str]) -> int:
         comparison = Comparison(place, table, options)
         say(f"# {catalogue.TITLES[table]}: each chooses its setting (at batch {options.batches[0]} | of all)")
         comparison.choose_all()
-        for best in (False,) if table == "training" or len(options.batches) == 1 else (False, True):
+        for best in (False,) if len(comparison.batches) == 1 else (False, True):
             rows = comparison.run(best)
             print_tables(comparison, rows, best)
             if options.json:
