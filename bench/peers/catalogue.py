@@ -16,6 +16,10 @@ MALLOC_ENVIRONMENT = {
 }
 
 
+# Tutti's form that leaves the batch to Tutti.
+AUTO = "auto"
+
+
 @dataclass(frozen=True)
 class Contestant:
     name: str
@@ -31,6 +35,8 @@ class Setting:
     batch: int
 
     def text(self) -> str:
+        if self.form == AUTO:
+            return "batch_images: auto"
         threads = f"{self.threads} thread" + ("" if self.threads == 1 else "s")
         return ", ".join(part for part in (self.form, threads, f"batch {self.batch}") if part)
 
@@ -77,7 +83,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def settings(contestant: Contestant, batches: list[int], cores: int) -> list[Setting]:
-    """Everything that it may choose from at these batches; by threads first, since these take a process of their own."""
-    threads = sorted({1 if text == "1" else cores for text in contestant.threads})
+def settings(contestant: Contestant, batches: list[int], all_cores: int) -> list[Setting]:
+    """What it may choose from at these batches; by threads first, since these take a process of their own."""
+    threads = sorted({1 if text == "1" else all_cores for text in contestant.threads})
     return [Setting(form, number, batch) for number in threads for form in contestant.forms for batch in batches]

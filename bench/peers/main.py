@@ -44,8 +44,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     for name in options.only or []:
         if name not in catalogue.names():
             parser.error(f"there is no peer '{name}'; there are {', '.join(catalogue.names())}")
-    if options.json and not options.json.parent.is_dir():
-        parser.error(f"--json: the folder '{options.json.parent}' does not exist")
+    for option, file in (("--json", options.json), ("--settings", options.settings)):
+        if file and not file.parent.is_dir():
+            parser.error(f"{option}: the folder '{file.parent}' does not exist")
     return options
 
 
@@ -82,7 +83,12 @@ class SettingsFile:
 
     def __init__(self, file: Path | None):
         self.file = file
-        self.content: dict[str, Any] = json.loads(file.read_text()) if file and file.exists() else {}
+        self.content: dict[str, Any] = {}
+        if file and file.exists():
+            try:
+                self.content = json.loads(file.read_text())
+            except ValueError as error:
+                raise SystemExit(f"bench-peers: '{file}' is not JSON: {error}\n  hint: delete it to try anew")
 
     def key(self, table: str, name: str, batches: list[int]) -> str:
         return f"{table}/{name}/{','.join(map(str, batches))}"
@@ -120,7 +126,7 @@ class Comparison:
             try:
                 if self.table == "kernels":
                     prepare_packages(small, peer, self.batches)
-                self.chosen[peer.name] = measure.choose(small, self.table, peer, self.batches, probe)
+                self.chosen[peer.name] = measure.choose(peer, self.batches, probe)
                 if self.table == "kernels":
                     self.package_chosen(peer)
                 self.settings.add(self.table, peer.name, self.batches, self.chosen[peer.name])
@@ -139,7 +145,7 @@ class Comparison:
 
     def entries(self, best: bool) -> list[Entry]:
         """Tutti first, then the peers in what they chose."""
-        tutti = Setting("auto" if best else "", 1, self.batches[0])
+        tutti = Setting(catalogue.AUTO if best else "", 1, self.batches[0])
         found = [Entry(catalogue.TUTTI, tutti)]
         for peer in self.peers:
             entry = Entry(peer, self.chosen[peer.name][best] if peer.name in self.chosen else None)
@@ -248,6 +254,8 @@ def main(arguments: list[str]) -> int:
         f"({certificate['governor']}) | {certificate['kernel']} | random images")
     for table in catalogue.TABLES if options.table == "all" else [options.table]:
         comparison = Comparison(place, table, options)
+        if not comparison.peers:
+            continue
         say(f"# {catalogue.TITLES[table]}: each chooses its setting (at batch {options.batches[0]} | of all)")
         comparison.choose_all()
         for best in (False,) if len(comparison.batches) == 1 else (False, True):

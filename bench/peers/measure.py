@@ -1,4 +1,4 @@
-"""Starts contestants, lets each choose its setting, and measures them in turns. What it prints is main.py's business."""
+"""Starts contestants, lets each choose its setting, and measures them in turns. It prints nothing."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ class Prober:
             self.child = None
 
 
-def choose(place: Place, table: str, contestant: Contestant, batches: list[int], probe: Prober) -> tuple[Setting, Setting]:
+def choose(contestant: Contestant, batches: list[int], probe: Probe) -> tuple[Setting, Setting]:
     """The best setting at the first batch; and the best of all: its form and threads are those that win at the batch
     in the middle, and its batch the one that is fastest with these."""
     cores = catalogue.cores()

@@ -130,7 +130,8 @@ def private_stdout() -> TextIO:
     return out
 
 
-def serve(out: TextIO, prepare: Callable[[str, int], None], run: Callable[[], float], save: Callable[[Path], None]) -> None:
+def serve(out: TextIO, prepare: Callable[[str, int], None], run: Callable[[], float],
+          save: Callable[[Path], None]) -> None:
     """A contestant's main loop. `run` answers the seconds; all three raise what the parent shall read."""
 
     def say(word: str, content: Any) -> None:

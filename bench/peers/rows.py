@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import statistics
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,38 +48,6 @@ def append_json(file: Path, rows: list[Row], certificate: dict[str, Any]) -> Non
     with file.open("a") as out:
         for row in rows:
             out.write(json.dumps(to_json(row, certificate)) + "\n")
-
-
-def first_line(file: str) -> str:
-    try:
-        return Path(file).read_text().splitlines()[0]
-    except (OSError, IndexError):
-        return "unknown"
-
-
-def cpu_model() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return "unknown CPU"
-
-
-def commit_of(tree: Path) -> str:
-    """As bench/CMakeLists.txt has it; empty where it is not known."""
-    command = ["git", "-C", str(tree), "describe", "--always", "--dirty=+dirty", "--abbrev=12"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-
-
-def make_certificate(tree: Path, version: str, libtorch: str, compiler: str, repeats: int) -> dict[str, Any]:
-    return {
-        "version": version, "commit": commit_of(tree), "compiler": compiler, "libtorch": libtorch, "cpu": cpu_model(),
-        "cores": len(os.sched_getaffinity(0)),
-        "governor": first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        "kernel": f"Linux {platform.release()}", "repeats": repeats,
-    }
 
 
 def number(value: float) -> str:

@@ -77,7 +77,7 @@ def start_executor_process(job: Job) -> None:
 def executor_task(member: int, images: np.ndarray, form: str, batch: int) -> np.ndarray:
     with torch.inference_mode():
         for any_member in range(executor_job.members):
-            network_in_form(executor_job.data, any_member, form, batch)  # all at the first task, so that none comes late
+            network_in_form(executor_job.data, any_member, form, batch)  # all at the first task: none comes late
         answer = torch.zeros(len(images), executor_job.classes)
         add_probabilities(network_in_form(executor_job.data, member, form, batch), torch.from_numpy(images), batch,
                           answer)

@@ -131,10 +131,14 @@ class Peers(unittest.TestCase):
             return {"a": 1.0, "b": 2.0}[setting.form] if setting.batch == 4 else (
                 {"a": 0.9, "b": 0.5}[setting.form] - setting.batch / 1000)
 
-        fixed, best = measure.choose(None, "users", peer, [4, 20, 100], probe)
+        fixed, best = measure.choose(peer, [4, 20, 100], probe)
         self.assertEqual(fixed, Setting("a", 1, 4))
         self.assertEqual(best, Setting("b", 1, 100))
-        self.assertEqual(measure.choose(None, "users", peer, [4], probe), (fixed, fixed))
+        self.assertEqual(measure.choose(peer, [4], probe), (fixed, fixed))
+
+    def test_a_setting_says_what_it_is(self) -> None:
+        self.assertEqual(Setting("", 1, 4).text(), "1 thread, batch 4")
+        self.assertEqual(Setting(catalogue.AUTO, 1, 4).text(), "batch_images: auto")
 
     def test_all_cores_are_one_of_the_thread_settings(self) -> None:
         found = catalogue.settings(Contestant("x", ("a",), ("1", "all")), [4], 8)
@@ -148,6 +152,14 @@ class Peers(unittest.TestCase):
         self.assertEqual(main.SettingsFile(file).known("users", "x", [4, 20]), chosen)
         self.assertIsNone(main.SettingsFile(file).known("users", "x", [4]))
         self.assertIsNone(main.SettingsFile(None).known("users", "x", [4, 20]))
+
+    def test_a_settings_file_that_is_not_json_says_what_to_do(self) -> None:
+        file = self.folder / "settings.json"
+        file.write_text("{")
+        with self.assertRaises(SystemExit) as caught:
+            main.SettingsFile(file)
+        self.assertIn(f"'{file}' is not JSON", str(caught.exception))
+        self.assertIn("delete it", str(caught.exception))
 
     # Measuring
 
@@ -251,7 +263,8 @@ class Peers(unittest.TestCase):
         self.assertIn("--repeats must be at least 1, and is 0", said("--repeats", "0")[1])
 
     def test_a_folder_that_is_not_there_is_found_before_anything_runs(self) -> None:
-        self.assertIn("--json: the folder '/nowhere' does not exist", said("--json", "/nowhere/rows.json")[1])
+        for option in ("--json", "--settings"):
+            self.assertIn(f"{option}: the folder '/nowhere' does not exist", said(option, "/nowhere/rows.json")[1])
 
     def test_an_unknown_table_is_refused(self) -> None:
         self.assertIn("invalid choice: 'gpu'", said("--table", "gpu")[1])
