@@ -88,7 +88,8 @@ class SettingsFile:
             try:
                 self.content = json.loads(file.read_text())
             except ValueError as error:
-                raise SystemExit(f"bench-peers: '{file}' is not JSON: {error}\n  hint: delete it to try anew")
+                raise SystemExit(f"bench-peers: '{file}' is not JSON: {error}\n"
+                                 "  hint: delete it to try anew")
 
     def key(self, table: str, name: str, batches: list[int]) -> str:
         return f"{table}/{name}/{','.join(map(str, batches))}"
