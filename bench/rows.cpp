@@ -12,11 +12,8 @@
 
 #include <tutti/error.hpp>
 
+#include "bench/commit.hpp"
 #include "common/build_id.hpp"
-
-#ifndef TUTTI_COMMIT
-#define TUTTI_COMMIT ""
-#endif
 
 namespace tutti::bench {
 namespace {
@@ -49,14 +46,8 @@ double median_of(std::vector<double>& values) {
 json::object to_json(const Certificate& certificate) {
   return {{"version", certificate.version},   {"commit", certificate.commit}, {"compiler", certificate.compiler},
           {"libtorch", certificate.libtorch}, {"cpu", certificate.cpu},       {"cores", certificate.cores},
-          {"governor", certificate.governor}, {"kernel", certificate.kernel}, {"repeats", certificate.repeats}};
-}
-
-/// Four digits, whatever the size: "0.001234", "12.34", "12340".
-std::string number(double value) {
-  if (value == 0 || !std::isfinite(value)) return fmt::format("{}", value);
-  const int digits = std::max(0, 3 - static_cast<int>(std::floor(std::log10(std::abs(value)))));
-  return fmt::format("{:.{}f}", value, digits);
+          {"governor", certificate.governor}, {"kernel", certificate.kernel}, {"repeats", certificate.repeats},
+          {"options", certificate.options}};
 }
 
 }  // namespace
@@ -70,14 +61,21 @@ Certificate certificate(int repeats, std::string libtorch) {
   std::string compiler = fmt::format("g++ {}.{}.{}", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
 #endif
   return {.version = fmt::format("tutti {}", build_id()),
-          .commit = TUTTI_COMMIT,
+          .commit = commit(),
           .compiler = std::move(compiler),
           .libtorch = std::move(libtorch),
           .cpu = cpu_model(),
           .cores = usable_cores(),
           .governor = first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
           .kernel = fmt::format("Linux {}", system.release),
-          .repeats = repeats};
+          .repeats = repeats,
+          .options = {}};
+}
+
+std::string number_text(double value) {
+  if (value == 0 || !std::isfinite(value)) return fmt::format("{}", value);
+  const int digits = std::max(0, 3 - static_cast<int>(std::floor(std::log10(std::abs(value)))));
+  return fmt::format("{:.{}f}", value, digits);
 }
 
 Statistics statistics(std::vector<double> samples) {
@@ -115,28 +113,33 @@ Reporter::Reporter(Certificate certificate, const std::filesystem::path& json_li
     : certificate_(std::move(certificate)), json_lines_(json_lines) {
   if (!json_lines_.empty() && !std::ofstream(json_lines_, std::ios::app))
     throw Error(ErrorKind::failed, fmt::format("could not write '{}'", json_lines_.string()));
-  fmt::print("# {}{} | {} x {} ({}) | {} | {}{} | {} repeats\n", certificate_.version,
-             certificate_.commit.empty() ? "" : fmt::format(" of {}", certificate_.commit), certificate_.cores,
-             certificate_.cpu, certificate_.governor, certificate_.kernel, certificate_.compiler,
-             certificate_.libtorch.empty() ? "" : fmt::format(", LibTorch {}", certificate_.libtorch),
-             certificate_.repeats);
 }
 
 void Reporter::begin_table(const std::string& title) {
+  if (!std::exchange(begun_, true))
+    fmt::print("# {}{} | {} x {} ({}) | {} | {}{} | {} repeats\n", certificate_.version,
+               certificate_.commit.empty() ? "" : fmt::format(" of {}", certificate_.commit), certificate_.cores,
+               certificate_.cpu, certificate_.governor, certificate_.kernel, certificate_.compiler,
+               certificate_.libtorch.empty() ? "" : fmt::format(", LibTorch {}", certificate_.libtorch),
+               certificate_.repeats);
   fmt::print("\n{:<66}  {:>9}  {:>8}  {:>9}  {:<8}  {}\n", title, "median", "MAD", "minimum", "unit", "");
 }
 
 void Reporter::add(const Row& row) {
-  rows_.push_back(row);
   const std::string aim = row.aim.empty() ? "" : fmt::format("aim {}", row.aim);
   const std::string remark = fmt::format("{}{}{}", aim, aim.empty() || row.note.empty() ? "" : "; ", row.note);
   if (row.skipped.empty()) {
     const Statistics found = statistics(row.samples);
-    fmt::print("{:<66}  {:>9}  {:>8}  {:>9}  {:<8}  {}\n", row.name, number(found.median), number(found.mad),
-               number(found.min), row.unit, remark);
+    fmt::print("{:<66}  {:>9}  {:>8}  {:>9}  {:<8}  {}\n", row.name, number_text(found.median), number_text(found.mad),
+               number_text(found.min), row.unit, remark);
   } else {
     fmt::print("{:<66}  skipped: {}\n", row.name, row.skipped);
   }
+  record(row);
+}
+
+void Reporter::record(const Row& row) {
+  rows_.push_back(row);
   if (json_lines_.empty()) return;
   std::ofstream out(json_lines_, std::ios::app);
   out << json::serialize(to_json(row, certificate_)) << '\n';

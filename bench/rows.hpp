@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/json.hpp"
@@ -21,6 +22,7 @@ struct Certificate {
   std::string governor;  ///< of cpu0; "unknown" in most virtual machines
   std::string kernel;    ///< "Linux 6.1.0"
   int repeats = 0;
+  std::string options;  ///< the command line as far as it tells what was measured
 };
 /// Of this program on this machine.
 Certificate certificate(int repeats, std::string libtorch = {});
@@ -56,16 +58,24 @@ class Reporter {
  public:
   /// Throws Error(failed) where the file cannot be written.
   Reporter(Certificate certificate, const std::filesystem::path& json_lines);
-  /// A heading and the columns' names.
+  /// For a program that learns it from its workers: "2.11.0". Before the first row.
+  void set_libtorch(std::string version) { certificate_.libtorch = std::move(version); }
+  /// A heading and the columns' names; before the first one the certificate.
   void begin_table(const std::string& title);
   void add(const Row& row);
+  /// As add(), but prints nothing: for tables of another form.
+  void record(const Row& row);
   const std::vector<Row>& rows() const noexcept { return rows_; }
 
  private:
   Certificate certificate_;
   std::filesystem::path json_lines_;
   std::vector<Row> rows_;
+  bool begun_ = false;
 };
+
+/// Four digits, whatever the size: "0.001234", "12.34", "12340".
+std::string number_text(double value);
 
 /// "m0", "m1" ... of one model, on the CPU.
 std::string members_yaml(const std::string& model, int members);

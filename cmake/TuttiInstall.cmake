@@ -1,8 +1,8 @@
 # What `cmake --install` puts where, and the package that find_package(tutti) finds:
 #
 #   bin/tutti                    the program
-#   libexec/tutti/               tutti-worker and its plugins, and tutti-bench-single, which nobody calls by hand;
-#                                compare and report, which work on rows of measurements
+#   libexec/tutti/               tutti-worker and its plugins, what `tutti bench` is made of, and compare and report, which
+#                                work on rows of measurements: nobody calls the programs by hand
 #   lib/libtutti.so, include/    the library for programs that embed Tutti; its headers need the C++ library alone
 #   lib/cmake/tutti/             the package; it asks for no other package
 #
@@ -18,9 +18,11 @@ if(TARGET tutti_program)
   install(TARGETS tutti_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 
-if(TARGET tutti_worker)
-  install(TARGETS tutti_worker RUNTIME DESTINATION ${worker_dir})
-endif()
+foreach(program tutti_worker tutti_bench_program tutti_bench_single)
+  if(TARGET ${program})
+    install(TARGETS ${program} RUNTIME DESTINATION ${worker_dir})
+  endif()
+endforeach()
 # Scripts that judge and show rows of measurements, and the modules that they share.
 install(PROGRAMS ${PROJECT_SOURCE_DIR}/bench/compare ${PROJECT_SOURCE_DIR}/bench/report DESTINATION ${worker_dir})
 install(FILES ${PROJECT_SOURCE_DIR}/bench/bench_rows.py ${PROJECT_SOURCE_DIR}/bench/report_pictures.py

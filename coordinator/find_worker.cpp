@@ -39,22 +39,24 @@ fs::path checked(const fs::path& file, std::string_view origin) {
 
 }  // namespace
 
-fs::path find_worker(const fs::path& wanted) {
-  if (!wanted.empty()) return checked(wanted, "the option for the worker program");
-  if (const char* named = std::getenv("TUTTI_WORKER"); named != nullptr && *named != '\0')
-    return checked(named, "the environment variable TUTTI_WORKER");
+fs::path find_program(const std::string& name, const std::string& hint) {
   std::string tried;
   for (const fs::path& folder : {folder_of_this_program(), folder_of_this_library()}) {
     if (folder.empty()) continue;
-    for (const char* relative :
-         {"tutti-worker", "../libexec/tutti/tutti-worker", "../../libexec/tutti/tutti-worker", "../bin/tutti-worker"}) {
-      const fs::path file = (folder / relative).lexically_normal();
+    for (const char* relative : {".", "../libexec/tutti", "../../libexec/tutti", "../bin"}) {
+      const fs::path file = (folder / relative / name).lexically_normal();
       if (is_program(file)) return file;
       tried += (tried.empty() ? "" : ", ") + file.string();
     }
   }
-  throw Error(ErrorKind::usage, "the program tutti-worker was not found", "looked for " + tried,
-              "set TUTTI_WORKER to its path, or install Tutti as a whole");
+  throw Error(ErrorKind::usage, fmt::format("the program {} was not found", name), "looked for " + tried, hint);
+}
+
+fs::path find_worker(const fs::path& wanted) {
+  if (!wanted.empty()) return checked(wanted, "the option for the worker program");
+  if (const char* named = std::getenv("TUTTI_WORKER"); named != nullptr && *named != '\0')
+    return checked(named, "the environment variable TUTTI_WORKER");
+  return find_program("tutti-worker", "set TUTTI_WORKER to its path, or install Tutti as a whole");
 }
 
 }  // namespace tutti

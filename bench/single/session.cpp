@@ -81,8 +81,11 @@ void Session::map_images(const SingleJob& job) {
   input_ = {reinterpret_cast<const float*>(images_.data()), labels_, job.images, job.segment_images, shape};
 }
 
+// Who asks need not know how wide an answer is: an empty file gets its size here.
 void Session::map_answers(std::uint32_t width) {
-  check_size(answers_file_, job_.images * width * sizeof(float), "answers",
+  const std::uint64_t bytes = job_.images * width * sizeof(float);
+  if (answers_file_.size() == 0) answers_file_.allocate(bytes, "the answers");
+  check_size(answers_file_, bytes, "answers",
              fmt::format("{} images with {} values each", job_.images, width));
   answers_ = Mapping(answers_file_, Access::read_write, "the answers");
 }

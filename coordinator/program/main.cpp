@@ -1,6 +1,7 @@
 // The program `tutti`: reads the command line, runs one command, turns errors into words and exit codes.
 #include <fmt/format.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -9,15 +10,18 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <optional>
+#include <string_view>
 
 #include <tutti/error.hpp>
 
 #include "common/build_id.hpp"
 #include "common/log.hpp"
 #include "common/nearest.hpp"
+#include "coordinator/find_worker.hpp"
 #include "coordinator/program/commands.hpp"
 #include "coordinator/program/say.hpp"
 
@@ -113,6 +117,14 @@ void check_command(const CLI::App& app, int argc, char** argv) {
               near.empty() ? "see 'tutti --help'" : fmt::format("did you mean '{}'?", near));
 }
 
+/// Measuring is a program of its own, which reads the rest of the command line itself.
+[[noreturn]] void become_bench(char** argv) {
+  const std::filesystem::path bench =
+      find_program("tutti-bench", "it is built with Tutti (target tutti_programs) and installed beside tutti-worker");
+  ::execv(bench.c_str(), argv + 1);
+  throw Error(ErrorKind::failed, fmt::format("could not start {}", bench.string()), std::strerror(errno));
+}
+
 int run_program(int argc, char** argv) {
   CLI::App app("Tutti runs an ensemble of models, each in a worker process of its own, as one.", "tutti");
   app.set_version_flag("--version", fmt::format("tutti {} (build {})", version(), build_id()));
@@ -125,6 +137,7 @@ int run_program(int argc, char** argv) {
   CLI::App* const train_command = app.add_subcommand("train", "train every member in its worker, side by side");
   CLI::App* const plan_command = app.add_subcommand("plan", "say what would run where, and what it needs");
   CLI::App* const validate_command = app.add_subcommand("validate", "check the configuration, and nothing else");
+  app.add_subcommand("bench", "compare ways to run the ensemble, same weights, same images");
   for (CLI::App* const command : {run_command, train_command, plan_command, validate_command})
     add_common_options(*command, line, logs);
   for (CLI::App* const command : {run_command, train_command, plan_command}) add_worker_options(*command, line);
@@ -140,6 +153,7 @@ int run_program(int argc, char** argv) {
   run_command->get_option("--trace")->excludes(dry);
   try {
     check_command(app, argc, argv);
+    if (argc >= 2 && std::string_view(argv[1]) == "bench") become_bench(argv);
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kUsageExit;

@@ -61,5 +61,16 @@ TEST_CASE("what is no program is refused with its origin") {
   CHECK(error->detail() == "from the environment variable TUTTI_WORKER");
 }
 
+TEST_CASE("a program that is not installed is told with all places and what to do") {
+  const auto error = error_of([] { find_program("tutti-nonsense", "build it"); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "the program tutti-nonsense was not found");
+  const fs::path folder = fs::read_symlink("/proc/self/exe").parent_path();
+  CHECK(contains(error->detail(), "looked for " + (folder / "tutti-nonsense").string()));
+  CHECK(contains(error->detail(), (folder.parent_path() / "libexec/tutti/tutti-nonsense").string()));
+  CHECK(error->hint() == "build it");
+}
+
 }  // namespace
 }  // namespace tutti::test

@@ -1,0 +1,77 @@
+#include "bench/comparison/command_line.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include <tutti/error.hpp>
+
+#include "config/load.hpp"
+
+namespace tutti::bench {
+namespace {
+
+constexpr const char* kFooter =
+    "Strategies: sequential-one (one thread), sequential (all cores inside an operation),\n"
+    "threads (one per member), branches and fused (all members in one graph), multiprocess\n"
+    "(the pool). Exit codes: 0 all measured, 1 failed, or answers differ beyond the\n"
+    "tolerance, 2 wrong usage or configuration, 129, 130 and 143 interrupted.";
+
+void add_what(CLI::App& app, CommandLine& line, std::string& strategies) {
+  app.add_option("file", line.file, "the ensemble's YAML file")->required()->type_name("FILE");
+  app.add_option("overrides", line.overrides, "key=value applied after the file: input.limit=1000")
+      ->type_name("KEY=VALUE");
+  app.add_option("--assign", line.assign, "device of a member, once per member: cnn-0=cpu:1")
+      ->type_name("MEMBER=DEVICE")
+      ->allow_extra_args(false);
+  app.add_option("--strategies", strategies, "only these, with commas between them")->type_name("A,B");
+  app.add_option("--batches", line.batches, "try these too, and run each strategy at its own best")
+      ->type_name("N,N")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(1U, config::kMaxSegmentImages));
+  app.add_option("--repeats", line.repeats, "timed passes of each")->check(CLI::Range(1, 1000))->capture_default_str();
+  app.add_flag("--train", line.training, "train too: one after another, and side by side");
+  app.add_flag("--interference", line.interference, "each member's speed alone and beside the others");
+  CLI::Option* const sweep =
+      app.add_flag("--sweep", line.sweep, "compare over members, batch, segment, model and cores");
+  app.add_option("--sweep-seconds", line.sweep_time, "no new point of the sweep begins after these")
+      ->needs(sweep)
+      ->check(CLI::Range(1, 86400))
+      ->default_str("180")
+      ->type_name("N");
+}
+
+void add_where(CLI::App& app, CommandLine& line) {
+  app.add_option("--json", line.json_lines, "append each row to this file as a line of JSON")->type_name("FILE");
+  app.add_option("--html", line.page, "draw a page of the rows; needs Python with matplotlib")->type_name("FILE");
+  app.add_option("--trace", line.trace, "write what the pool does in a pass that is not timed, for Perfetto")
+      ->type_name("FILE");
+  app.add_option("--worker", line.worker, "the program tutti-worker")->type_name("FILE");
+  app.add_option("--single", line.single, "the program tutti-bench-single")->type_name("FILE");
+  app.add_flag("-q,--quiet", line.quiet, "print the tables only");
+  app.footer(kFooter);
+}
+
+}  // namespace
+
+std::optional<CommandLine> parse_command_line(int argc, const char* const* argv) {
+  CLI::App app("Compares ways to run an ensemble: same weights, same images, same batch.", "tutti bench");
+  CommandLine line;
+  std::string strategies;
+  add_what(app, line, strategies);
+  add_where(app, line);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {
+    app.exit(asked);
+    return std::nullopt;
+  } catch (const CLI::ParseError& error) {
+    throw Error(ErrorKind::usage, error.what(), {}, "see 'tutti bench --help'");
+  }
+  line.contenders = parse_contenders(strategies);
+  for (int i = 1; i < argc; ++i) line.text += fmt::format("{}{}", i == 1 ? "" : " ", argv[i]);
+  return line;
+}
+
+}  // namespace tutti::bench

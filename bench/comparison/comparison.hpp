@@ -1,0 +1,60 @@
+// The comparison itself: finds each strategy's best setting, weighs it alone, then lets all run in turns and holds
+// their answers against each other. Results are rows; printing is left to others.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bench/comparison/agreement.hpp"
+#include "bench/comparison/contestant.hpp"
+#include "bench/rows.hpp"
+
+namespace tutti::bench {
+
+struct ComparisonChoices {
+  std::vector<Contender> contenders;
+  std::vector<std::uint32_t> batches;  ///< tried for each strategy besides the description's; empty: that one only
+  int repeats = 5;
+};
+
+/// One strategy on its way through the comparison.
+struct Entry {
+  Contender contender{};
+  bool own_batch = false;  ///< at the batch that is best for it, instead of the description's
+  Setting setting = {};
+  std::string skipped = {};  ///< why it does not run
+  std::string backend = {};
+  std::vector<double> start_up = {};  ///< seconds from nothing to warm
+  std::vector<double> memory = {};    ///< MiB
+  std::vector<double> seconds = {};   ///< of each pass
+  std::optional<Agreement> agreement = {};
+
+  std::string name() const;
+};
+
+struct ComparisonResult {
+  std::vector<Entry> entries;
+  std::vector<double> noise;  ///< milliseconds of fixed arithmetic on all cores, between the rounds
+  Tolerance tolerance;
+
+  /// "torch 2.11.0"; empty where none ran.
+  std::string backend() const;
+  /// Names of those whose answers differ beyond the tolerance.
+  std::vector<std::string> disagreeing() const;
+};
+
+/// All steps, minutes of computing. Throws Error where something broke, or no strategy can run these members.
+ComparisonResult compare_strategies(const Field& field, const ImageSet& images, const ComparisonChoices& choices);
+
+/// What every row of a description has in common; the batch is the strategy's own where it is not given.
+json::object conditions_of(const Field& field, const ImageSet& images, std::optional<std::uint32_t> batch_images);
+/// "small-cnn", "small-cnn, mlp".
+std::string kinds_of(const config::EnsembleSpec& spec);
+
+/// The rows of times, then of start-up, memory and noise.
+std::vector<Row> strategy_rows(const ComparisonResult& result, const Field& field, const ImageSet& images);
+std::vector<Row> other_rows(const ComparisonResult& result, const Field& field, const ImageSet& images);
+
+}  // namespace tutti::bench

@@ -1,0 +1,119 @@
+// What a comparison found, as rows.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "bench/comparison/comparison.hpp"
+
+namespace tutti::bench {
+namespace {
+
+std::optional<double> median_of(const ComparisonResult& result, Contender contender) {
+  for (const Entry& entry : result.entries)
+    if (entry.contender == contender && !entry.own_batch && !entry.seconds.empty())
+      return statistics(entry.seconds).median;
+  return std::nullopt;
+}
+
+/// "2 at once, 1 thread each; 4567 images/s; 1.95x sequential, one thread; 0.98x the pool; same bits"
+std::string note_of(const ComparisonResult& result, const Entry& entry, std::uint64_t images) {
+  const double seconds = statistics(entry.seconds).median;
+  std::string note = to_text(entry.contender, entry.setting);
+  if (entry.own_batch) note += fmt::format(", batch {}", entry.setting.batch_images);
+  note += fmt::format("; {:.0f} images/s", static_cast<double>(images) / seconds);
+  if (const auto one = median_of(result, Contender::sequential_one))
+    note += fmt::format("; {:.2f}x sequential one-thread", *one / seconds);
+  if (const auto pool = median_of(result, Contender::multiprocess))
+    note += fmt::format("; {:.2f}x the pool", *pool / seconds);
+  if (entry.agreement) note += "; " + to_text(*entry.agreement, result.tolerance);
+  return note;
+}
+
+json::object conditions_of(const Entry& entry, const Field& field, const ImageSet& images) {
+  return conditions_of(field, images, entry.own_batch ? std::nullopt : std::optional(field.spec.batch_images));
+}
+
+/// The members run on the CPU: what stands in for the rows of a GPU.
+std::vector<Row> skipped_on_cuda(const ComparisonResult& result, const Field& field, const ImageSet& images) {
+  std::vector<Row> rows;
+  if (field.cuda) return rows;
+  const std::string reason = field.machine.gpus.empty() ? fmt::format("no usable GPU ({})", field.machine.why_no_gpu)
+                                                        : "the members are assigned to the CPU";
+  for (const Entry& entry : result.entries) {
+    const bool needs_cores = entry.contender == Contender::sequential_one || entry.own_batch;
+    if (needs_cores) continue;
+    const std::string name = entry.contender == Contender::sequential ? "sequential" : entry.name();
+    Row row{.bench = "strategies", .name = fmt::format("{}, on a GPU", name), .unit = "s", .skipped = reason};
+    row.conditions = conditions_of(entry, field, images);
+    row.conditions["device"] = "cuda";
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+}  // namespace
+
+std::string kinds_of(const config::EnsembleSpec& spec) {
+  std::vector<std::string_view> kinds;
+  std::string text;
+  for (const config::MemberSpec& member : spec.members) {
+    const std::string_view kind = kind_name(member.model.kind);
+    if (std::find(kinds.begin(), kinds.end(), kind) != kinds.end()) continue;
+    kinds.push_back(kind);
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", kind);
+  }
+  return text;
+}
+
+json::object conditions_of(const Field& field, const ImageSet& images, std::optional<std::uint32_t> batch_images) {
+  return {{"members", field.spec.members.size()},
+          {"model", kinds_of(field.spec)},
+          {"input", images.name()},
+          {"images", images.count()},
+          {"shape", images.shape().text()},
+          {"segment_images", field.spec.segment_images},
+          {"batch_images", batch_images ? json::value(*batch_images) : json::value("own")},
+          {"rule", to_name(field.spec.combine.rule)},
+          {"device", field.cuda ? "cuda" : "cpu"},
+          {"cores", field.usable_cores}};
+}
+
+std::vector<Row> strategy_rows(const ComparisonResult& result, const Field& field, const ImageSet& images) {
+  std::vector<Row> rows;
+  for (const Entry& entry : result.entries) {
+    Row row{.bench = "strategies", .name = entry.name(), .unit = "s", .samples = entry.seconds};
+    row.conditions = conditions_of(entry, field, images);
+    row.skipped = entry.skipped;
+    if (entry.skipped.empty()) row.note = note_of(result, entry, images.count());
+    rows.push_back(std::move(row));
+  }
+  for (Row& row : skipped_on_cuda(result, field, images)) rows.push_back(std::move(row));
+  return rows;
+}
+
+std::vector<Row> other_rows(const ComparisonResult& result, const Field& field, const ImageSet& images) {
+  std::vector<Row> rows;
+  const auto add = [&](const std::string& bench, const Entry& entry, const std::string& unit,
+                       const std::vector<double>& samples) {
+    if (samples.empty()) return;
+    rows.push_back({.bench = bench,
+                    .name = fmt::format("{}: {}", bench, entry.name()),
+                    .conditions = conditions_of(entry, field, images),
+                    .unit = unit,
+                    .samples = samples});
+  };
+  for (const Entry& entry : result.entries) add("start-up", entry, "s", entry.start_up);
+  for (const Entry& entry : result.entries) add("memory", entry, "MiB", entry.memory);
+  const Statistics noise = statistics(result.noise);
+  rows.push_back({.bench = "noise",
+                  .name = "noise: the same arithmetic on all cores",
+                  .conditions = {{"cores", field.usable_cores}},
+                  .unit = "ms",
+                  .samples = result.noise,
+                  .note = fmt::format("the slowest took {:.0f} % longer than the fastest",
+                                      100 * (noise.max - noise.min) / noise.min)});
+  return rows;
+}
+
+}  // namespace tutti::bench

@@ -1,0 +1,196 @@
+#include "bench/comparison/contestant.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <utility>
+
+#include <tutti/ensemble.hpp>
+
+#include "bench/comparison/memory.hpp"
+#include "coordinator/find_worker.hpp"
+#include "coordinator/plan.hpp"
+#include "images/sources.hpp"
+
+namespace tutti::bench {
+namespace {
+
+/// Keeps the combined answer of a run, in memory that is there already.
+class KeptAnswer final : public Sink {
+ public:
+  void write(const SegmentResult& result) override {
+    values_.insert(values_.end(), result.values.begin(), result.values.end());
+  }
+  void clear() { values_.clear(); }
+  const std::vector<float>& values() const { return values_; }
+
+ private:
+  std::vector<float> values_;
+};
+
+class PoolContestant final : public Contestant {
+ public:
+  PoolContestant(const Field& field, const Setting& setting, const ImageSet& images)
+      : ensemble_(Spec(std::make_shared<config::EnsembleSpec>(with_setting(field, setting))),
+                  {.worker = field.worker, .debug_member = {}}),
+        source_(images::make_memory(images.view())) {}
+
+  double pass() override {
+    kept_.clear();
+    const auto begin = std::chrono::steady_clock::now();
+    ensemble_.run(*source_, kept_);
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  }
+  std::vector<float> answer() const override { return kept_.values(); }
+  std::optional<std::uint64_t> pss_bytes() const override {
+    auto sum = pss_bytes_but(::getpid(), ImageSet::kMapping);
+    for (const MemberStatus& member : ensemble_.status().members) {
+      const auto bytes = pss_bytes_but(member.pid, ImageSet::kMapping);
+      sum = sum && bytes ? std::optional(*sum + *bytes) : std::nullopt;
+    }
+    return sum;
+  }
+  std::string backend() const override { return ensemble_.status().members.front().backend; }
+
+ private:
+  Ensemble ensemble_;
+  std::unique_ptr<Source> source_;
+  KeptAnswer kept_;
+};
+
+class SingleContestant final : public Contestant {
+ public:
+  SingleContestant(const Field& field, Contender contender, const Setting& setting, const ImageSet& images)
+      : process_(std::string(title(contender)), single_place(field, setting), images, field.departure),
+        backend_(process_.prepare(single_job(field, strategy_of(contender), setting, images, false))) {}
+
+  double pass() override { return process_.run(); }
+  std::vector<float> answer() const override { return process_.answer(); }
+  std::optional<std::uint64_t> pss_bytes() const override { return pss_bytes_but(process_.pid(), ImageSet::kMapping); }
+  std::string backend() const override { return backend_; }
+
+ private:
+  SingleProcess process_;
+  std::string backend_;
+};
+
+std::filesystem::path find_single() {
+  try {
+    return find_program("tutti-bench-single", {});
+  } catch (const Error&) {
+    return {};  // said in the rows of the strategies that need it
+  }
+}
+
+/// One kind of device for all members: else the strategies would not compute the same with the same.
+bool on_cuda(const Plan& plan) {
+  const auto count = std::count_if(plan.workers.begin(), plan.workers.end(),
+                                   [](const WorkerPlan& worker) { return worker.request.cuda; });
+  const bool one_device = std::all_of(plan.workers.begin(), plan.workers.end(), [&](const WorkerPlan& worker) {
+    return worker.device == plan.workers.front().device;
+  });
+  if (count == 0) return false;
+  if (!one_device)
+    throw Error(ErrorKind::usage, "the members are on several devices, which no single process can have alike", {},
+                "for a comparison give all members CPU cores, or the same GPU: 'assignment: cuda:0'");
+  return true;
+}
+
+std::vector<int> cores_of(const Plan& plan, const Machine& machine) {
+  std::vector<int> cores;
+  for (const WorkerPlan& worker : plan.workers) {
+    if (worker.cores.empty()) return machine.cores;
+    cores.insert(cores.end(), worker.cores.begin(), worker.cores.end());
+  }
+  std::sort(cores.begin(), cores.end());
+  cores.erase(std::unique(cores.begin(), cores.end()), cores.end());
+  return cores;
+}
+
+/// Images come prepared; a replaced worker would count as a slow one.
+config::EnsembleSpec from_memory(config::EnsembleSpec spec, ImageShape shape) {
+  config::InputSpec memory;
+  memory.shape = shape;
+  spec.input = memory;
+  spec.train_input = memory;
+  spec.save_members = false;
+  spec.failure.on_worker_failure = OnWorkerFailure::fail;
+  spec.failure.spares = Spares::none;
+  return spec;
+}
+
+}  // namespace
+
+Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& worker,
+                 const std::filesystem::path& single, Departure& departure) {
+  if (spec.combine.rule == CombineRule::none)
+    throw Error(ErrorKind::usage, "rule none has no combined answer to compare", {}, "give 'combine.rule', mean say");
+  const InputForm input = input_form(spec.input);
+  const Machine machine = look_at_machine(worker, GpuSearch::yes);
+  const Plan plan = make_plan(spec, machine, input, {worker, {}, false});
+  Field field{.spec = from_memory(spec, input.shape),
+              .worker = worker,
+              .single = single.empty() ? find_single() : std::filesystem::absolute(single),
+              .machine = machine,
+              .cores = cores_of(plan, machine),
+              .cuda = on_cuda(plan),
+              .departure = departure};
+  const auto granted = static_cast<std::uint32_t>(std::floor(machine.cpu_quota.value_or(1e6) + 1e-9));
+  field.usable_cores = std::max(1U, std::min(static_cast<std::uint32_t>(field.cores.size()), granted));
+  return field;
+}
+
+config::EnsembleSpec with_setting(const Field& field, const Setting& setting) {
+  config::EnsembleSpec spec = field.spec;
+  spec.threads = setting.within;
+  spec.batch_images = setting.batch_images;
+  return spec;
+}
+
+SingleJob single_job(const Field& field, Strategy strategy, const Setting& setting, const ImageSet& images,
+                     bool training) {
+  const Plan plan = make_plan(with_setting(field, setting), field.machine, {images.shape(), images.count()},
+                              {field.worker, {}, training});
+  SingleJob job{.strategy = strategy,
+                .between = setting.between,
+                .images = images.count(),
+                .segment_images = field.spec.segment_images,
+                .combine = field.spec.combine,
+                .weights = plan.weights,
+                .members = {}};
+  for (const WorkerPlan& worker : plan.workers) job.members.push_back(worker.request);
+  return job;
+}
+
+// The environment of a worker, which holds what it needs of the allocator and the device, but for the threads.
+SingleProcess::Place single_place(const Field& field, const Setting& setting) {
+  SingleProcess::Place place{field.single, {}, {}};
+  if (field.single.empty())
+    throw Refused(ErrorKind::failed, "this build has no tutti-bench-single, which needs LibTorch");
+  const Plan plan =
+      make_plan(with_setting(field, setting), field.machine, {field.spec.input.shape, {}}, {field.worker, {}, false});
+  for (const auto& [name, value] : plan.workers.front().environment)
+    if (!name.starts_with("OMP_") && !name.starts_with("MKL_")) place.environment.emplace_back(name, value);
+  for (const char* name : {"OMP_NUM_THREADS", "MKL_NUM_THREADS"})
+    place.environment.emplace_back(name, std::to_string(setting.within));
+  if (field.cores != field.machine.cores) place.cores = field.cores;
+  return place;
+}
+
+void trace_pool(const Field& field, const ImageSet& images, const std::filesystem::path& file) {
+  Ensemble ensemble(Spec(std::make_shared<config::EnsembleSpec>(field.spec)),
+                    {.worker = field.worker, .debug_member = {}, .trace = file});
+  KeptAnswer dropped;
+  ensemble.run(*images::make_memory(images.view()), dropped);
+}
+
+std::unique_ptr<Contestant> start(const Field& field, Contender contender, const Setting& setting,
+                                  const ImageSet& images) {
+  if (contender == Contender::multiprocess) return std::make_unique<PoolContestant>(field, setting, images);
+  return std::make_unique<SingleContestant>(field, contender, setting, images);
+}
+
+}  // namespace tutti::bench

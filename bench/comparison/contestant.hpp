@@ -1,0 +1,66 @@
+// A strategy that is up and warm, whatever stands behind it: the pool in this process and its workers, or a child
+// process that holds all members.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bench/comparison/departure.hpp"
+#include "bench/comparison/image_set.hpp"
+#include "bench/comparison/single_process.hpp"
+#include "bench/comparison/strategies.hpp"
+#include "config/spec.hpp"
+#include "coordinator/machine.hpp"
+
+namespace tutti::bench {
+
+/// What all strategies share.
+struct Field {
+  config::EnsembleSpec spec = {};     ///< images come from memory; a worker that dies ends the measurement
+  std::filesystem::path worker = {};  ///< the program tutti-worker
+  std::filesystem::path single = {};  ///< the program tutti-bench-single; empty where the build has none
+  Machine machine = {};
+  std::vector<int> cores = {};     ///< all that the members may use
+  std::uint32_t usable_cores = 1;  ///< what these are worth: a cgroup may grant less
+  bool cuda = false;
+  Departure& departure;
+};
+/// `single` is found beside this program where it is empty. Throws Error(usage) where the members' devices or the rule
+/// cannot be compared.
+Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& worker,
+                 const std::filesystem::path& single, Departure& departure);
+
+class Contestant {
+ public:
+  virtual ~Contestant() = default;
+  /// All images through all members, combined; its seconds.
+  virtual double pass() = 0;
+  /// What the last pass answered: images x width.
+  virtual std::vector<float> answer() const = 0;
+  /// Of all its processes, without the images themselves.
+  virtual std::optional<std::uint64_t> pss_bytes() const = 0;
+  /// "torch 2.11.0".
+  virtual std::string backend() const = 0;
+};
+
+/// Returns when it is loaded and warm; `images` must outlive it. Throws Refused where the strategy cannot run these
+/// members, Error where something broke.
+std::unique_ptr<Contestant> start(const Field& field, Contender contender, const Setting& setting,
+                                  const ImageSet& images);
+
+/// One pass of the pool as the description has it, of which a trace goes to `file`. Throws Error.
+void trace_pool(const Field& field, const ImageSet& images, const std::filesystem::path& file);
+
+/// The description of `field` with a setting in it.
+config::EnsembleSpec with_setting(const Field& field, const Setting& setting);
+/// What a process that holds all members is told, and where it runs.
+SingleJob single_job(const Field& field, Strategy strategy, const Setting& setting, const ImageSet& images,
+                     bool training);
+SingleProcess::Place single_place(const Field& field, const Setting& setting);
+
+}  // namespace tutti::bench

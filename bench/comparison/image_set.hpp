@@ -1,0 +1,47 @@
+// The images that every strategy gets, read once into one unnamed memory: the pool is handed a view of it, processes of
+// single strategies inherit its descriptor. Layout as bench/protocol.hpp says: pixels, then labels.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include <tutti/images.hpp>
+
+#include "common/shared_memory.hpp"
+
+namespace tutti::bench {
+
+class ImageSet {
+ public:
+  /// What /proc/<pid>/smaps calls the mapping: it is left out of memory figures, since every strategy needs it alike.
+  static constexpr const char* kMapping = "/memfd:tutti-bench-images";
+
+  /// All of `source`. Throws Error(usage) where it is empty, Error(failed) where memory does not suffice.
+  static ImageSet read(Source& source);
+  /// A copy of the first `count` images, or of all where there are fewer.
+  ImageSet first(std::uint64_t count) const;
+
+  const std::string& name() const noexcept { return name_; }
+  ImageShape shape() const noexcept { return shape_; }
+  std::uint64_t count() const noexcept { return count_; }
+  bool labelled() const noexcept { return labelled_; }
+  Images view() const;
+  /// One per image; zeros where the source has none.
+  std::span<const std::int64_t> labels() const;
+  int fd() const noexcept { return file_.fd(); }
+
+ private:
+  ImageSet(std::string name, ImageShape shape, std::uint64_t count, bool labelled);
+  std::span<float> pixels() const;
+  std::span<std::int64_t> writable_labels() const;
+
+  std::string name_;
+  ImageShape shape_;
+  std::uint64_t count_;
+  bool labelled_;
+  MemoryFile file_;
+  Mapping memory_;
+};
+
+}  // namespace tutti::bench

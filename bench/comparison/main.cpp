@@ -1,0 +1,134 @@
+// The program tutti-bench, which `tutti bench` becomes: measures the ways to run an ensemble against each other, and
+// prints what it found. It links no LibTorch: the pool's workers and the processes of single strategies do.
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <functional>
+
+#include <tutti/error.hpp>
+
+#include "bench/comparison/command_line.hpp"
+#include "bench/comparison/comparison.hpp"
+#include "bench/comparison/interference.hpp"
+#include "bench/comparison/report_program.hpp"
+#include "bench/comparison/sweep.hpp"
+#include "bench/comparison/training.hpp"
+#include "common/log.hpp"
+#include "config/load.hpp"
+#include "coordinator/find_worker.hpp"
+#include "coordinator/input.hpp"
+
+namespace {
+
+using namespace tutti;
+using namespace tutti::bench;
+
+/// "4 x small-cnn, mean; 6000 images (random, 3x32x32); batch 4, segments of 500".
+std::string workload_text(const Field& field, const ImageSet& images) {
+  return fmt::format("{} x {}, {}; {} images ({}, {}); batch {}, segments of {}", field.spec.members.size(),
+                     kinds_of(field.spec), to_name(field.spec.combine.rule), images.count(), images.name(),
+                     images.shape().text(), field.spec.batch_images, field.spec.segment_images);
+}
+
+void print_rows(Reporter& out, const std::string& title, const std::vector<Row>& rows) {
+  out.begin_table(title);
+  for (const Row& row : rows) out.add(row);
+  std::fflush(stdout);
+}
+
+/// "torch 2.11.0" is what a backend calls itself.
+std::string libtorch_of(const std::string& backend) {
+  return backend.starts_with("torch ") ? backend.substr(6) : std::string();
+}
+
+void check_agreement(const ComparisonResult& result) {
+  const std::vector<std::string> names = result.disagreeing();
+  if (names.empty()) return;
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : "; ") + name;
+  throw Error(ErrorKind::failed, fmt::format("the answers differ beyond the tolerance: {}", text), {},
+              "their times stand for another computation than that of sequential");
+}
+
+/// Everything that one call of the program does.
+class Bench {
+ public:
+  Bench(const CommandLine& line, Departure& departure)
+      : line_(line),
+        departure_(departure),
+        spec_(config::load_file(line.file, {line.overrides, line.assign})),
+        worker_(find_worker(line.worker)),
+        field_(make_field(spec_, worker_, line.single, departure)),
+        images_(ImageSet::read(*open_source(spec_.input))) {
+    if (!line.page.empty()) report_program_ = find_report_program();
+    if (!line.page.empty() && line.json_lines.empty()) folder_.emplace(departure);
+  }
+
+  void run() {
+    Certificate made = certificate(line_.repeats);
+    made.options = line_.text;
+    const std::filesystem::path rows = folder_ ? folder_->path() / "rows.jsonl" : line_.json_lines;
+    Reporter out(std::move(made), rows);
+    if (!line_.trace.empty()) trace_pool(field_, images_, line_.trace);
+    const ComparisonResult result = compare(out);
+    if (line_.training)
+      print_rows(out, "training",
+                 training_rows(field_, ImageSet::read(*open_source(spec_.train_input)), line_.repeats));
+    if (line_.interference) print_rows(out, "interference", interference_rows(field_, images_, line_.repeats));
+    if (line_.sweep) sweep(field_, images_, line_.sweep_time, out);
+    if (!line_.page.empty()) draw_report(report_program_, rows, line_.page, line_.trace);
+    check_agreement(result);
+  }
+
+ private:
+  ComparisonResult compare(Reporter& out) {
+    ComparisonResult result = compare_strategies(field_, images_, {line_.contenders, line_.batches, line_.repeats});
+    out.set_libtorch(libtorch_of(result.backend()));
+    print_rows(out, workload_text(field_, images_), strategy_rows(result, field_, images_));
+    print_rows(out, "beside it", other_rows(result, field_, images_));
+    return result;
+  }
+
+  const CommandLine& line_;
+  Departure& departure_;
+  const config::EnsembleSpec spec_;
+  const std::filesystem::path worker_;
+  const Field field_;
+  const ImageSet images_;
+  std::filesystem::path report_program_;
+  std::optional<FolderForATime> folder_;
+};
+
+int explain(const Error& error) {
+  log::flush();
+  fmt::print(stderr, "tutti bench: {}\n", error.what());
+  return error.kind() == ErrorKind::usage ? 2 : 1;
+}
+
+int run_program(int argc, char** argv) {
+  try {
+    const auto line = parse_command_line(argc, argv);
+    if (!line) return 0;
+    log::set_level(line->quiet ? log::Level::error : log::Level::info);
+    Departure departure;
+    Bench(*line, departure).run();
+    return 0;
+  } catch (const Error& error) {
+    return explain(error);
+  } catch (const std::exception& error) {
+    return explain(Error(ErrorKind::failed, error.what()));
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // Whoever stops reading gets an error where the write is; no silent end.
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
+  ::setenv("HWLOC_HIDE_ERRORS", "2", 0);
+  return run_program(argc, argv);
+}

@@ -1,0 +1,40 @@
+#include "bench/comparison/memory.hpp"
+
+#include <fmt/format.h>
+
+#include <cctype>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+namespace tutti::bench {
+namespace {
+
+/// "7f00-7f10 rw-s 00000000 00:01 12  /memfd:name (deleted)"; a line of figures begins with a word and a colon.
+bool opens_mapping(const std::string& line) {
+  const std::string first = line.substr(0, line.find(' '));
+  return first.find('-') != std::string::npos && first.find(':') == std::string::npos;
+}
+
+}  // namespace
+
+std::uint64_t sum_pss(std::istream& smaps, std::string_view but) {
+  std::uint64_t kilobytes = 0;
+  bool counts = true;
+  for (std::string line; std::getline(smaps, line);) {
+    if (opens_mapping(line)) counts = line.find(but) == std::string::npos;
+    if (!counts || !line.starts_with("Pss:")) continue;
+    std::istringstream figure(line.substr(4));
+    std::uint64_t value = 0;
+    if (figure >> value) kilobytes += value;
+  }
+  return kilobytes * 1024;
+}
+
+std::optional<std::uint64_t> pss_bytes_but(int pid, std::string_view but) {
+  std::ifstream smaps(fmt::format("/proc/{}/smaps", pid));
+  if (!smaps || smaps.peek() == std::ifstream::traits_type::eof()) return std::nullopt;
+  return sum_pss(smaps, but);
+}
+
+}  // namespace tutti::bench

@@ -1,0 +1,144 @@
+#include "bench/comparison/strategies.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include <tutti/error.hpp>
+
+#include "common/nearest.hpp"
+
+namespace tutti::bench {
+namespace {
+
+/// 1, 2, 4 ... below `most`, and `most`.
+std::vector<std::uint32_t> steps_to(std::uint32_t most) {
+  std::vector<std::uint32_t> steps;
+  for (std::uint32_t step = 1; step < most; step *= 2) steps.push_back(step);
+  steps.push_back(std::max(1U, most));
+  return steps;
+}
+
+/// All ways to share `cores`, without those that leave every thread but one unused where there are more.
+std::vector<Setting> ways_to_share(std::uint32_t cores, std::uint32_t members, std::uint32_t batch) {
+  std::vector<Setting> settings;
+  for (const std::uint32_t between : steps_to(std::min(members, cores)))
+    for (const std::uint32_t within : steps_to(cores / between))
+      if (within * between > 1 || cores == 1) settings.push_back({within, between, batch});
+  if (members > cores) settings.push_back({1, members, batch});
+  return settings;
+}
+
+std::vector<Setting> threads_inside(std::uint32_t cores, std::uint32_t between, std::uint32_t batch) {
+  std::vector<Setting> settings;
+  for (const std::uint32_t within : steps_to(cores)) settings.push_back({within, between, batch});
+  return settings;
+}
+
+std::string threads_text(std::uint32_t threads) { return fmt::format("{} thread{}", threads, threads == 1 ? "" : "s"); }
+
+Contender parse_contender(std::string_view name) {
+  if (const auto found = from_name<Contender>(name)) return *found;
+  std::vector<std::string> names;
+  for (const auto& entry : enum_names(Contender{})) names.emplace_back(entry.name);
+  const std::string near = nearest(std::string(name), names);
+  std::string all;
+  for (const std::string& known : names) all += (all.empty() ? "" : ", ") + known;
+  throw Error(ErrorKind::usage, fmt::format("there is no strategy '{}'", name), {},
+              near.empty() ? fmt::format("--strategies takes {}", all) : fmt::format("did you mean '{}'?", near));
+}
+
+}  // namespace
+
+std::string_view title(Contender contender) {
+  switch (contender) {
+    case Contender::sequential_one:
+      return "sequential, one thread";
+    case Contender::sequential:
+      return "sequential, all cores";
+    case Contender::threads:
+      return "threads";
+    case Contender::branches:
+      return "single graph, branches";
+    case Contender::fused:
+      return "single graph, fused";
+    case Contender::multiprocess:
+      return "multiprocess (the pool)";
+  }
+  return "?";
+}
+
+Strategy strategy_of(Contender contender) {
+  switch (contender) {
+    case Contender::threads:
+      return Strategy::threads;
+    case Contender::branches:
+      return Strategy::branches;
+    case Contender::fused:
+      return Strategy::fused;
+    default:
+      return Strategy::sequential;
+  }
+}
+
+std::vector<Contender> parse_contenders(std::string_view names) {
+  std::vector<Contender> chosen;
+  while (!names.empty()) {
+    const std::size_t comma = std::min(names.find(','), names.size());
+    chosen.push_back(parse_contender(names.substr(0, comma)));
+    names.remove_prefix(std::min(comma + 1, names.size()));
+  }
+  if (chosen.empty())
+    for (const auto& entry : enum_names(Contender{})) chosen.push_back(entry.value);
+  std::sort(chosen.begin(), chosen.end());
+  chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
+  return chosen;
+}
+
+std::string to_text(Contender contender, const Setting& setting) {
+  const std::string inside = threads_text(setting.within);
+  switch (contender) {
+    case Contender::threads:
+    case Contender::branches:
+      return fmt::format("{} at once, {} each", setting.between, inside);
+    case Contender::multiprocess:
+      return fmt::format("{} per worker", inside);
+    default:
+      return inside;
+  }
+}
+
+std::vector<Setting> settings_to_try(Contender contender, std::uint32_t cores, std::uint32_t members,
+                                     std::uint32_t batch_images) {
+  switch (contender) {
+    case Contender::sequential_one:
+      return {{1, 1, batch_images}};
+    case Contender::sequential:
+      return {{cores, 1, batch_images}};
+    case Contender::threads:
+    case Contender::branches:
+      return ways_to_share(cores, members, batch_images);
+    case Contender::fused:
+      return threads_inside(cores, 1, batch_images);
+    case Contender::multiprocess:
+      return threads_inside(cores, members, batch_images);
+  }
+  return {};
+}
+
+Setting fastest(const std::vector<Setting>& settings, const std::function<double(const Setting&)>& seconds) {
+  if (settings.size() == 1) return settings.front();
+  Setting best = settings.front();
+  double least = std::numeric_limits<double>::infinity();
+  for (const Setting& setting : settings) {
+    const double taken = seconds(setting);
+    if (taken >= least) continue;
+    least = taken;
+    best = setting;
+  }
+  return best;
+}
+
+}  // namespace tutti::bench

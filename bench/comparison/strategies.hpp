@@ -1,0 +1,53 @@
+// The ways to run an ensemble that are compared, and the settings that each may be given. Pure: nothing is started or
+// measured here.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bench/protocol.hpp"
+
+namespace tutti::bench {
+
+/// The strategies, with `sequential` twice: alone on one core it is what the others are measured by.
+enum class Contender { sequential_one, sequential, threads, branches, fused, multiprocess };
+/// Their names on the command line.
+constexpr auto enum_names(Contender) {
+  using enum Contender;
+  return std::array{EnumName{sequential_one, "sequential-one"},
+                    EnumName{sequential, "sequential"},
+                    EnumName{threads, "threads"},
+                    EnumName{branches, "branches"},
+                    EnumName{fused, "fused"},
+                    EnumName{multiprocess, "multiprocess"}};
+}
+/// Their names in tables and rows: "single graph, branches".
+std::string_view title(Contender contender);
+/// How it lives in one process. Not for `multiprocess`.
+Strategy strategy_of(Contender contender);
+
+/// Names with commas between them, in the order of the enumeration, each once; empty: all. Throws Error(usage) with the
+/// nearest name.
+std::vector<Contender> parse_contenders(std::string_view names);
+
+struct Setting {
+  std::uint32_t within = 1;   ///< threads inside an operation; of each worker in the pool
+  std::uint32_t between = 1;  ///< members computed at once; fixed by the members in the pool
+  std::uint32_t batch_images = 1;
+  friend bool operator==(const Setting&, const Setting&) = default;
+};
+/// "2 at once, 1 thread each"; the batch is not in it.
+std::string to_text(Contender contender, const Setting& setting);
+
+/// What may be best on `cores` cores: threads inside by threads between up to the cores, in powers of two and the
+/// most that fits; one thread per member too, whatever the cores.
+std::vector<Setting> settings_to_try(Contender contender, std::uint32_t cores, std::uint32_t members,
+                                     std::uint32_t batch_images);
+
+/// The setting with the fewest seconds, of equal ones the first; only asks where there is a choice.
+Setting fastest(const std::vector<Setting>& settings, const std::function<double(const Setting&)>& seconds);
+
+}  // namespace tutti::bench

@@ -1,0 +1,76 @@
+// What the command line of tutti bench takes and refuses.
+#include "bench/comparison/command_line.hpp"
+
+#include <doctest/doctest.h>
+
+#include <tutti/error.hpp>
+
+#include "tests/common/error_of.hpp"
+
+namespace tutti::bench {
+namespace {
+
+using test::contains;
+using test::error_of;
+
+std::optional<CommandLine> parse(std::vector<const char*> words) {
+  words.insert(words.begin(), "bench");
+  return parse_command_line(static_cast<int>(words.size()), words.data());
+}
+
+std::optional<Error> refused(std::vector<const char*> words) {
+  return error_of([&] { parse(std::move(words)); });
+}
+
+TEST_CASE("what is not said has its default") {
+  const auto line = parse({"e.yaml"});
+  REQUIRE(line);
+  CHECK(line->file == "e.yaml");
+  CHECK(line->repeats == 5);
+  CHECK(line->contenders.size() == 6);
+  CHECK(line->batches.empty());
+  CHECK(line->sweep_time == std::chrono::seconds(180));
+  CHECK_FALSE(line->training);
+}
+
+TEST_CASE("overrides and options stand in any order and are kept for the rows") {
+  const auto line = parse({"e.yaml", "--batches", "4,20", "input.limit=10", "--repeats", "7", "--sweep",
+                           "--sweep-seconds", "9", "--strategies", "threads,multiprocess"});
+  REQUIRE(line);
+  CHECK(line->overrides == std::vector<std::string>{"input.limit=10"});
+  CHECK(line->batches == std::vector<std::uint32_t>{4, 20});
+  CHECK(line->repeats == 7);
+  CHECK(line->sweep_time == std::chrono::seconds(9));
+  CHECK(line->contenders == std::vector{Contender::threads, Contender::multiprocess});
+  CHECK(contains(line->text, "e.yaml --batches 4,20 input.limit=10"));
+}
+
+TEST_CASE("a mistake is a usage error with the way to the help") {
+  for (const std::vector<const char*>& words :
+       std::vector<std::vector<const char*>>{{},
+                                             {"e.yaml", "--nonsense"},
+                                             {"e.yaml", "--repeats", "0"},
+                                             {"e.yaml", "--repeats", "many"},
+                                             {"e.yaml", "--batches", "4,0"},
+                                             {"e.yaml", "--sweep-seconds", "10"}}) {
+    const auto error = refused(words);
+    REQUIRE(error);
+    CHECK(error->kind() == ErrorKind::usage);
+    CHECK_FALSE(error->message().empty());
+    CHECK(error->hint() == "see 'tutti bench --help'");
+  }
+}
+
+TEST_CASE("a strategy that does not exist is refused with the nearest one") {
+  const auto near = refused({"e.yaml", "--strategies", "threads,fusd"});
+  REQUIRE(near);
+  CHECK(near->kind() == ErrorKind::usage);
+  CHECK(near->message() == "there is no strategy 'fusd'");
+  CHECK(near->hint() == "did you mean 'fused'?");
+  const auto far = refused({"e.yaml", "--strategies", "quantum-annealing"});
+  REQUIRE(far);
+  CHECK(contains(far->hint(), "--strategies takes sequential-one, sequential, threads"));
+}
+
+}  // namespace
+}  // namespace tutti::bench

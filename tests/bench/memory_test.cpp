@@ -1,0 +1,36 @@
+// What a process weighs without one of its mappings.
+#include "bench/comparison/memory.hpp"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <sstream>
+
+namespace tutti::bench {
+namespace {
+
+constexpr const char* kSmaps =
+    "55d0-55d1 r-xp 00000000 08:01 12                         /usr/bin/program\n"
+    "Size:                  8 kB\n"
+    "Pss:                  10 kB\n"
+    "Pss_Dirty:             4 kB\n"
+    "VmFlags: rd ex mr mw me\n"
+    "7f00-7f10 rw-s 00000000 00:01 99                         /memfd:tutti-bench-images (deleted)\n"
+    "Pss:                 500 kB\n"
+    "7fa0-7fb0 rw-p 00000000 00:00 0 \n"
+    "Pss:                   7 kB\n";
+
+TEST_CASE("the proportional sizes are summed but for the mapping that is left out") {
+  std::istringstream all(kSmaps);
+  CHECK(sum_pss(all, "/nothing") == 517 * 1024);
+  std::istringstream some(kSmaps);
+  CHECK(sum_pss(some, "/memfd:tutti-bench-images") == 17 * 1024);
+}
+
+TEST_CASE("this process weighs something and one that does not exist is not known") {
+  CHECK(pss_bytes_but(::getpid(), "/nothing").value_or(0) > 0);
+  CHECK_FALSE(pss_bytes_but(-1, "/nothing"));
+}
+
+}  // namespace
+}  // namespace tutti::bench

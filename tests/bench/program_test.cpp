@@ -1,0 +1,349 @@
+// The command `tutti bench` from the outside, on fake members; a program that only pretends stands in for
+// tutti-bench-single, so that it can also misbehave.
+#include <doctest/doctest.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "common/atomic_file.hpp"
+#include "common/json.hpp"
+#include "tests/common/error_of.hpp"
+#include "tests/common/temporary_folder.hpp"
+#include "tests/support/run_program.hpp"
+
+namespace tutti::test {
+namespace {
+
+const std::string kDescription = R"(
+members:
+  - {name: a, model: {kind: fake, classes: 4}}
+  - {name: b, model: {kind: fake, classes: 4}}
+assignment: cpu
+input: {dataset: random, count: 50, shape: [1, 4, 4], classes: 4, seed: 3}
+segment_images: 20
+batch_images: 8
+)";
+
+class Place {
+ public:
+  explicit Place(const std::string& description = kDescription) { write("e.yaml", description); }
+  void write(const std::string& name, const std::string& text) const { std::ofstream(folder_ / name) << text; }
+
+  ProgramOptions options(const std::string& pretend = {}) const {
+    ProgramOptions options;
+    options.folder = folder_.path().string();
+    options.environment = {{"PRETEND", pretend}, {"TMPDIR", folder_.path().string()}};
+    return options;
+  }
+  static std::vector<std::string> command(std::vector<std::string> words) {
+    words.insert(words.begin(), {TUTTI_PROGRAM, "bench", "e.yaml", "--single", TUTTI_PRETEND_SINGLE});
+    return words;
+  }
+  std::vector<json::object> rows() const {
+    std::vector<json::object> rows;
+    std::ifstream in(folder_ / "rows.jsonl");
+    for (std::string line; std::getline(in, line);) rows.push_back(parse_json(line, "a row").get_object());
+    return rows;
+  }
+  std::vector<std::string> names() const { return folder_.names(); }
+  std::filesystem::path operator/(const std::string& name) const { return folder_ / name; }
+
+ private:
+  TemporaryFolder folder_;
+};
+
+struct Finished {
+  Finished(const Place& place, std::vector<std::string> words, const std::string& pretend = {})
+      : program(Place::command(std::move(words)), place.options(pretend)), code(program.code()) {}
+  std::string line_with(const std::string& part) const {
+    std::istringstream text(program.out());
+    for (std::string line; std::getline(text, line);)
+      if (line.find(part) != std::string::npos) return line;
+    return {};
+  }
+  Program program;
+  int code;
+};
+
+json::object row_named(const std::vector<json::object>& rows, const std::string& bench, const std::string& name) {
+  const auto found = std::find_if(rows.begin(), rows.end(), [&](const json::object& row) {
+    return row.at("bench") == json::string(bench) && row.at("name") == json::string(name);
+  });
+  REQUIRE(found != rows.end());
+  return *found;
+}
+
+TEST_CASE("all strategies run in turns and agree and every sample is kept") {
+  const Place place;
+  const Finished bench(place, {"--repeats", "2", "--json", "rows.jsonl"});
+  CHECK(bench.program.err().find("error") == std::string::npos);
+  REQUIRE(bench.code == 0);
+  CHECK(contains(bench.line_with("2 x fake, mean; 50 images (random, 1x4x4); batch 8, segments of 20"), "median"));
+  const auto rows = place.rows();
+  for (const char* name : {"sequential, one thread", "sequential, all cores", "threads", "single graph, branches",
+                           "single graph, fused", "multiprocess (the pool)"}) {
+    const json::object row = row_named(rows, "strategies", name);
+    CHECK(row.at("samples").get_array().size() == 2);
+    CHECK(contains(row.at("note").get_string(), "same bits"));
+    CHECK(contains(row.at("note").get_string(), "x sequential one-thread"));
+    CHECK(contains(row.at("note").get_string(), "x the pool"));
+    CHECK(row_named(rows, "start-up", std::string("start-up: ") + name).at("samples").get_array().size() == 2);
+    CHECK(row_named(rows, "memory", std::string("memory: ") + name).at("unit") == "MiB");
+    CHECK(contains(bench.line_with(name), "0."));
+  }
+  CHECK(row_named(rows, "noise", "noise: the same arithmetic on all cores").at("samples").get_array().size() == 3);
+  CHECK(row_named(rows, "strategies", "threads, on a GPU").contains("skipped"));
+  CHECK(contains(rows.front().at("certificate").at("options").get_string(), "e.yaml --single"));
+}
+
+TEST_CASE("an answer beyond the tolerance is shown and fails the command") {
+  const Place place;
+  const Finished bench(place, {"--repeats", "1", "--json", "rows.jsonl"}, "fused=lie");
+  CHECK(bench.code == 1);
+  CHECK(contains(bench.program.err(), "the answers differ beyond the tolerance: single graph, fused"));
+  CHECK(contains(bench.line_with("single graph, fused"), "1 image differs by up to 0.5"));
+  CHECK(contains(bench.line_with("threads"), "same bits"));
+}
+
+TEST_CASE("a strategy that refuses the members is skipped with its words") {
+  const Place place;
+  const Finished bench(place, {"--repeats", "1"}, "fused=refuse");
+  CHECK(bench.code == 0);
+  CHECK(contains(bench.line_with("single graph, fused"), "skipped: these members cannot be fused"));
+}
+
+TEST_CASE("a process that dies ends the command with its cause") {
+  const Place place;
+  const Finished bench(place, {"--repeats", "1"}, "branches=die");
+  CHECK(bench.code == 1);
+  CHECK(contains(bench.program.err(), "the process of 'single graph, branches' was killed by SIGKILL"));
+}
+
+TEST_CASE("a process that says nonsense ends the command") {
+  const Place place;
+  const Finished bench(place, {"--repeats", "1"}, "threads=nonsense");
+  CHECK(bench.code == 1);
+  CHECK(contains(bench.program.err(), "the process of 'threads' gave no answer 'ran'"));
+  CHECK(contains(bench.program.err(), "sung"));
+}
+
+TEST_CASE("chosen strategies are compared with a sequential one that has no row") {
+  const Place place;
+  const Finished bench(place, {"--repeats", "1", "--strategies", "multiprocess", "-q"}, "sequential=lie");
+  CHECK(bench.code == 1);
+  CHECK(bench.line_with("sequential").empty());
+  CHECK(bench.program.err() ==
+        "tutti bench: the answers differ beyond the tolerance: multiprocess (the pool)\n"
+        "  hint: their times stand for another computation than that of sequential\n");
+}
+
+TEST_CASE("each strategy may have a batch of its own") {
+  const Place place;
+  const Finished bench(
+      place, {"--repeats", "1", "--batches", "1,20", "--json", "rows.jsonl", "--strategies", "threads,multiprocess"});
+  REQUIRE(bench.code == 0);
+  const json::object row = row_named(place.rows(), "strategies", "multiprocess (the pool), its own batch");
+  CHECK(row.at("conditions").at("batch_images") == "own");
+  CHECK(contains(row.at("note").get_string(), ", batch "));
+}
+
+TEST_CASE("training and interference have rows of their own and leave no files") {
+  const Place place;
+  const Finished bench(
+      place, {"--repeats", "2", "--train", "--interference", "--strategies", "multiprocess", "--json", "rows.jsonl"});
+  REQUIRE(bench.code == 0);
+  const auto rows = place.rows();
+  CHECK(row_named(rows, "training", "one after another, one thread").at("samples") == json::array{0.5, 0.5});
+  CHECK(contains(row_named(rows, "training", "side by side in the pool").at("note").get_string(),
+                 "x one after another, one thread"));
+  CHECK(row_named(rows, "training", "side by side in the pool").at("conditions").at("epochs") == 1);
+  CHECK(row_named(rows, "interference", "a alone").at("unit") == "images/s");
+  CHECK(contains(row_named(rows, "interference", "b beside the others").at("note").get_string(), "x of alone"));
+  CHECK(row_named(rows, "interference", "b beside the others: segment, p99").at("better") == "lower");
+  CHECK(place.names().size() == 2);
+}
+
+TEST_CASE("a sweep says who wins at a point and stops when its time is up") {
+  const Place place;
+  const Finished bench(place, {"--repeats", "1", "--sweep", "--sweep-seconds", "1", "--strategies", "multiprocess",
+                               "--json", "rows.jsonl"});
+  REQUIRE(bench.code == 0);
+  CHECK(contains(bench.program.out(), "sweep: images/s"));
+  CHECK(contains(bench.program.out(), " won at "));
+  const auto rows = place.rows();
+  CHECK(std::any_of(rows.begin(), rows.end(), [](const json::object& row) {
+    return row.at("bench") == "sweep" && row.at("name") == "multiprocess" && row.at("samples").get_array().size() == 3;
+  }));
+}
+
+TEST_CASE("what cannot be compared is refused before anything is started") {
+  const auto refused = [](const std::string& description, std::vector<std::string> words, const std::string& text) {
+    const Place place(description);
+    const Finished bench(place, std::move(words));
+    CHECK(bench.code == 2);
+    CHECK(contains(bench.program.err(), text));
+    CHECK(bench.program.out().empty());
+  };
+  refused(kDescription, {"combine.rule=none"}, "rule none has no combined answer to compare");
+  refused(kDescription, {"input=null"}, "there are no images to work on");
+  refused(kDescription, {"--repeats", "0"}, "see 'tutti bench --help'");
+  refused(kDescription, {"nonsense=1"}, "unknown key 'nonsense'");
+  refused(kDescription, {"--worker", "/none"}, "no worker program at '/none'");
+}
+
+TEST_CASE("training needs labels and equal epochs") {
+  const auto refused = [](const std::string& override, const std::string& text) {
+    const Place place;
+    const Finished bench(place, {"--repeats", "1", "--strategies", "multiprocess", "--train", override});
+    CHECK(bench.code == 2);
+    CHECK(contains(bench.program.err(), text));
+  };
+  refused("input={dataset: random, count: 20, shape: [1, 4, 4]}", "has no labels to train on");
+  refused("members.1.train={epochs: 3}", "--train compares members that learn equally long");
+}
+
+TEST_CASE("a file of rows that cannot be written is told before anything is measured") {
+  const Place place;
+  const Finished bench(place, {"--json", "nowhere/rows.jsonl"});
+  CHECK(bench.code == 1);
+  CHECK(contains(bench.program.err(), "could not write 'nowhere/rows.jsonl'"));
+  CHECK_FALSE(contains(bench.program.err(), "round"));
+}
+
+TEST_CASE("a folder for the weights of a training that cannot be made is told") {
+  const Place place;
+  ProgramOptions options = place.options();
+  options.environment.emplace_back("TMPDIR", "/nowhere");
+  Program bench(Place::command({"--repeats", "1", "--strategies", "multiprocess", "--train"}), options);
+  CHECK(bench.code() == 1);
+  CHECK(contains(bench.err(), "could not create a folder like /nowhere/tutti-bench-"));
+  CHECK(contains(bench.err(), "set TMPDIR"));
+}
+
+TEST_CASE("Ctrl-C ends a process that computes with the program") {
+  const Place place;
+  Program bench(Place::command({"--repeats", "1"}), place.options("threads=silence"));
+  std::vector<int> children;
+  // The first strategy with a choice of settings, and so the first process, is the one that never answers.
+  REQUIRE(happens([&] { return !(children = children_of(bench.pid())).empty(); }));
+  bench.signal(SIGINT);
+  CHECK(bench.code() == 130);
+  for (const int child : children) CHECK(ends(child));
+}
+
+TEST_CASE("a signal while training leaves no folder and no worker") {
+  const Place place;
+  Program bench(Place::command({"--repeats", "1", "--strategies", "multiprocess", "--train", "train.epochs=1000000"}),
+                place.options());
+  REQUIRE_FALSE(bench.wait_for_line("training, 0 of 1").empty());
+  const std::vector<int> children = children_of(bench.pid());
+  CHECK_FALSE(children.empty());
+  CHECK(place.names().size() == 2);  // the description, and the folder for the weights
+  bench.signal(SIGTERM);
+  CHECK(bench.code() == 143);
+  for (const int child : children) CHECK(ends(child));
+  CHECK(place.names() == std::vector<std::string>{"e.yaml"});
+}
+
+/// The program in a folder of its own, with `report` beside it as the program that draws.
+class Drawn {
+ public:
+  explicit Drawn(const std::string& report) {
+    std::filesystem::copy_file(TUTTI_BENCH_PROGRAM, place_ / "tutti-bench");
+    if (report.empty()) return;
+    place_.write("report", "#!/bin/sh\n" + report);
+    std::filesystem::permissions(place_ / "report", std::filesystem::perms::owner_all);
+  }
+  std::vector<std::string> command() const {
+    return {(place_ / "tutti-bench").string(),
+            "e.yaml",
+            "--single",
+            TUTTI_PRETEND_SINGLE,
+            "--worker",
+            TUTTI_WORKER_PROGRAM,
+            "--strategies",
+            "threads",
+            "--repeats",
+            "1",
+            "--html",
+            "page.html"};
+  }
+  const Place& place() const { return place_; }
+
+ private:
+  Place place_;
+};
+
+TEST_CASE("a page is drawn of the rows of this run") {
+  const Drawn drawn("[ $1 = --check ] || { [ $2 = --html ] && cp $1 $3; }\n");
+  Program bench(drawn.command(), drawn.place().options());
+  CHECK(bench.code() == 0);
+  std::ifstream page(drawn.place() / "page.html");
+  std::string row;
+  REQUIRE(std::getline(page, row));
+  CHECK(parse_json(row, "a row").at("bench") == "strategies");
+  CHECK(drawn.place().names().size() == 4);  // the rows themselves went to a folder for a time
+}
+
+TEST_CASE("a trace of the pool is written and goes into the page") {
+  const Drawn drawn("[ $1 = --check ] || { [ $4 = --trace ] && cp $5 $3; }\n");
+  std::vector<std::string> command = drawn.command();
+  command.insert(command.end(), {"--trace", "trace.json"});
+  Program bench(command, drawn.place().options());
+  CHECK(bench.code() == 0);
+  CHECK(parse_json(read_text(drawn.place() / "trace.json", "the trace"), "the trace").is_object());
+  CHECK(read_text(drawn.place() / "trace.json", "the trace") == read_text(drawn.place() / "page.html", "the page"));
+}
+
+TEST_CASE("a trace that cannot be written is told before anything is measured") {
+  const Place place;
+  const Finished bench(place, {"--trace", "nowhere/trace.json"});
+  CHECK(bench.code == 1);
+  CHECK(contains(bench.program.err(), "nowhere/trace.json"));
+  CHECK(bench.program.out().empty());
+}
+
+TEST_CASE("a page that cannot be drawn is told before anything is measured") {
+  for (const std::string report : {"", "echo 'matplotlib is missing' >&2; exit 1\n"}) {
+    const Drawn drawn(report);
+    Program bench(drawn.command(), drawn.place().options());
+    CHECK(bench.code() == 2);
+    CHECK(contains(bench.err(), report.empty() ? "the program report was not found" : "no page can be drawn here"));
+    CHECK(contains(bench.err(), report.empty() ? "leave --html out" : "matplotlib is missing"));
+    CHECK(bench.out().empty());
+  }
+}
+
+TEST_CASE("a drawing that fails is told after the table") {
+  const Drawn drawn("[ $1 = --check ] || exit 3\n");
+  Program bench(drawn.command(), drawn.place().options());
+  CHECK(bench.code() == 1);
+  CHECK(contains(bench.out(), "same bits"));
+  CHECK(contains(bench.err(), "could not draw 'page.html'"));
+  CHECK(contains(bench.err(), "exited with code 3"));
+}
+
+TEST_CASE("the help names strategies and exit codes") {
+  Program help({TUTTI_PROGRAM, "bench", "--help"});
+  CHECK(help.code() == 0);
+  CHECK(contains(help.out(), "--interference"));
+  CHECK(contains(help.out(), "beyond the"));
+  Program of_tutti({TUTTI_PROGRAM, "--help"});
+  CHECK(of_tutti.code() == 0);
+  CHECK(contains(of_tutti.out(), "bench  "));
+}
+
+TEST_CASE("without the program tutti-bench the command says so") {
+  const TemporaryFolder folder;
+  std::filesystem::copy_file(TUTTI_PROGRAM, folder / "tutti");
+  Program bench({(folder / "tutti").string(), "bench", "e.yaml"});
+  CHECK(bench.code() == 2);
+  CHECK(contains(bench.err(), "tutti: the program tutti-bench was not found"));
+  CHECK(contains(bench.err(), (folder / "tutti-bench").string()));
+  CHECK(contains(bench.err(), "installed beside tutti-worker"));
+}
+
+}  // namespace
+}  // namespace tutti::test

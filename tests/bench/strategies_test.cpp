@@ -1,0 +1,84 @@
+// The settings that a strategy is tried with, and how one of them is chosen.
+#include "bench/comparison/strategies.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+namespace tutti::bench {
+namespace {
+
+using Settings = std::vector<Setting>;
+
+TEST_CASE("sequential has one setting for one thread and one for all cores") {
+  CHECK(settings_to_try(Contender::sequential_one, 8, 4, 20) == Settings{{1, 1, 20}});
+  CHECK(settings_to_try(Contender::sequential, 8, 4, 20) == Settings{{8, 1, 20}});
+}
+
+TEST_CASE("threads share the cores in every way and may be one per member") {
+  CHECK(settings_to_try(Contender::threads, 2, 4, 1) == Settings{{2, 1, 1}, {1, 2, 1}, {1, 4, 1}});
+  CHECK(settings_to_try(Contender::branches, 2, 4, 1) == settings_to_try(Contender::threads, 2, 4, 1));
+  CHECK(settings_to_try(Contender::threads, 1, 1, 1) == Settings{{1, 1, 1}});
+  CHECK(settings_to_try(Contender::threads, 2, 1, 1) == Settings{{2, 1, 1}});
+}
+
+TEST_CASE("no way to share asks for more than the cores but one thread per member") {
+  for (const std::uint32_t cores : {1U, 2U, 3U, 6U, 64U}) {
+    for (const std::uint32_t members : {1U, 3U, 8U, 100U}) {
+      const Settings settings = settings_to_try(Contender::threads, cores, members, 1);
+      REQUIRE_FALSE(settings.empty());
+      for (const Setting& setting : settings) {
+        CHECK(setting.between <= members);
+        const bool fits = setting.within * setting.between <= cores;
+        const bool one_each = setting.within == 1 && setting.between == members;
+        CHECK((fits || one_each));
+      }
+      const bool all_used = std::any_of(settings.begin(), settings.end(), [&](const Setting& setting) {
+        return setting.within * setting.between == cores;
+      });
+      CHECK(all_used);
+    }
+  }
+}
+
+TEST_CASE("fused has threads inside alone and the pool threads per worker") {
+  CHECK(settings_to_try(Contender::fused, 6, 4, 1) == Settings{{1, 1, 1}, {2, 1, 1}, {4, 1, 1}, {6, 1, 1}});
+  CHECK(settings_to_try(Contender::multiprocess, 2, 4, 1) == Settings{{1, 4, 1}, {2, 4, 1}});
+}
+
+TEST_CASE("the fastest setting is chosen and of equal ones the first") {
+  const Settings settings{{1, 1, 1}, {2, 1, 1}, {4, 1, 1}};
+  CHECK(fastest(settings, [](const Setting& setting) { return setting.within == 2 ? 1.0 : 2.0; }) == settings[1]);
+  CHECK(fastest(settings, [](const Setting&) { return 1.0; }) == settings[0]);
+}
+
+TEST_CASE("nothing is tried where there is no choice") {
+  bool tried = false;
+  fastest({{3, 1, 1}}, [&](const Setting&) {
+    tried = true;
+    return 1.0;
+  });
+  CHECK_FALSE(tried);
+}
+
+TEST_CASE("a setting is said in the words of its strategy") {
+  CHECK(to_text(Contender::threads, {1, 2, 4}) == "2 at once, 1 thread each");
+  CHECK(to_text(Contender::multiprocess, {2, 4, 4}) == "2 threads per worker");
+  CHECK(to_text(Contender::fused, {1, 1, 4}) == "1 thread");
+}
+
+TEST_CASE("chosen strategies come in their own order and once") {
+  CHECK(parse_contenders("multiprocess,threads,threads") == std::vector{Contender::threads, Contender::multiprocess});
+}
+
+TEST_CASE("every strategy has a title and a form in one process") {
+  for (const auto& entry : enum_names(Contender{})) CHECK(title(entry.value) != "?");
+  CHECK(strategy_of(Contender::sequential_one) == Strategy::sequential);
+  CHECK(strategy_of(Contender::sequential) == Strategy::sequential);
+  CHECK(strategy_of(Contender::threads) == Strategy::threads);
+  CHECK(strategy_of(Contender::branches) == Strategy::branches);
+  CHECK(strategy_of(Contender::fused) == Strategy::fused);
+}
+
+}  // namespace
+}  // namespace tutti::bench
