@@ -57,6 +57,17 @@ void Tree::remove(std::string_view key) {
   std::erase_if(entries, [&](const Entry& entry) { return entry.key == key; });
 }
 
+std::string one_line(std::string_view text) {
+  constexpr std::size_t kMost = 80;
+  std::string line(text.substr(0, kMost));
+  // Not in the middle of a letter (UTF-8).
+  if (text.size() > kMost)
+    while (!line.empty() && (static_cast<unsigned char>(text[line.size()]) & 0xC0U) == 0x80U) line.pop_back();
+  for (char& letter : line)
+    if (static_cast<unsigned char>(letter) < ' ' || letter == '\x7F') letter = ' ';
+  return text.size() > kMost ? line + " [cut]" : line;
+}
+
 std::string describe(const Tree& tree) {
   switch (tree.kind) {
     case Tree::Kind::null:
@@ -68,7 +79,7 @@ std::string describe(const Tree& tree) {
     case Tree::Kind::scalar:
       break;
   }
-  return tree.quoted ? fmt::format("the text '{}'", tree.scalar) : fmt::format("'{}'", tree.scalar);
+  return fmt::format("{}'{}'", tree.quoted ? "the text " : "", one_line(tree.scalar));
 }
 
 void merge(Tree& below, Tree above) {

@@ -46,6 +46,9 @@ struct Tree::Entry {
   Tree value;
 };
 
+/// For messages: the beginning of a text, which may be long and hold anything, as part of one line.
+std::string one_line(std::string_view text);
+
 /// For messages: "'abc'", "the text '3'" (quoted), "nothing", "a list", "a map".
 std::string describe(const Tree& tree);
 

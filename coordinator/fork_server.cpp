@@ -19,7 +19,7 @@
 #include "common/fault_point.hpp"
 #include "common/log.hpp"
 #include "common/spawn_contract.hpp"
-#include "common/system_limits.hpp"
+#include "coordinator/ends.hpp"
 
 namespace tutti {
 namespace {
@@ -91,15 +91,11 @@ void ForkServer::start(const std::filesystem::path& program,
                        std::vector<std::pair<std::string, std::string>> environment, bool core_files,
                        std::chrono::duration<double> deadline, std::function<void()> settled) {
   try {
-    std::array<int, 2> fds{};
-    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds.data()) != 0) {
-      const int error = errno;
-      throw Error(ErrorKind::failed, "could not create a control socket", std::strerror(error), limit_hint(error));
-    }
-    const UniqueFd theirs(fds[1]);
-    socket_.assign(fds[0]);
+    Ends ends = make_control_sockets();
+    socket_.assign(ends.ours.get());
+    ends.ours.release();
     LaunchOptions launch{.member = "fork server", .parent = ::getpid(), .core_files = core_files, .fork_server = true};
-    child_ = Child::spawn({program, to_arguments(launch), std::move(environment), {-1, -1, -1, theirs.get()}});
+    child_ = Child::spawn({program, to_arguments(launch), std::move(environment), {-1, -1, -1, ends.theirs.get()}});
   } catch (const std::exception& error) {
     give_up(error.what());
     return settled();

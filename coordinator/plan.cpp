@@ -10,23 +10,13 @@
 
 #include <tutti/error.hpp>
 
-#include "common/channel.hpp"
 #include "config/failure.hpp"
 #include "coordinator/batch_search.hpp"
-#include "coordinator/trace.hpp"
+#include "coordinator/memory_bounds.hpp"
 
 namespace tutti {
 namespace {
 
-// Measured (docs/decisions/0003): private memory of a worker after warm-up, with LibTorch and a small model.
-constexpr std::uint64_t kTorchWorkerBytes = 110ULL << 20;
-constexpr std::uint64_t kFakeWorkerBytes = 3ULL << 20;
-constexpr std::uint64_t kForkedWorkerBytes = 40ULL << 20;
-constexpr std::uint64_t kForkServerBytes = 100ULL << 20;
-// Used for the width of models that only tell it once loaded.
-constexpr std::uint32_t kAssumedWidth = 1000;
-// Values that a model of which nothing is known holds per value of its input.
-constexpr std::uint64_t kAssumedGrowth = 32;
 // The largest batches that `batch_images: auto` tries. On a CPU the fastest ones fit into a
 // core's cache, and the memory of the largest one stays with the process.
 constexpr std::uint32_t kMostImagesOnCpu = 128;
@@ -87,7 +77,7 @@ class Planner {
     check_debug_member();
     for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank) share_cores(plan_.workers[rank]);
     choose_start_method();
-    add_bounds();
+    plan_.bounds = memory_bounds(plan_, !options_.trace.empty());
     say_what_survives();
     return std::move(plan_);
   }
@@ -262,61 +252,6 @@ class Planner {
       for (WorkerPlan& worker : plan_.workers) worker.forked = false;
   }
 
-  void add_bounds() {
-    const std::uint64_t segment = plan_.arena.slot_bytes();
-    plan_.bounds.push_back(
-        {fmt::format("arena: {} slots x {} (segment of {} images {}, labels, numbers)", plan_.arena.slots,
-                     bytes_text(segment), plan_.arena.images, plan_.arena.shape.text()),
-         plan_.arena.bytes()});
-    if (options_.training && input_.images)
-      plan_.bounds.push_back({fmt::format("order of {} images to learn from", *input_.images), *input_.images * 8});
-    if (plan_.first_forked() != nullptr)
-      plan_.bounds.push_back(
-          {"fork server: LibTorch, shared by the workers that are forked from it (estimate)", kForkServerBytes});
-    if (!options_.trace.empty())
-      plan_.bounds.push_back({fmt::format("trace: up to {} events x {}", TraceRecorder::kMaxEvents,
-                                          bytes_text(TraceRecorder::kEventBytes)),
-                              TraceRecorder::kMaxEvents * TraceRecorder::kEventBytes});
-    for (const WorkerPlan& worker : plan_.workers) {
-      add_channels(worker);
-      add_process(worker, "", true);
-      if (plan_.failure.spares != Spares::none) add_process(worker, "spare ", plan_.failure.spares == Spares::member);
-    }
-  }
-
-  /// The answers of a worker that died are read out of its channel while its replacement has one of its own already.
-  void add_channels(const WorkerPlan& worker) {
-    const std::uint32_t width = known_width(worker.request.model);
-    const ChannelLayout channel{plan_.arena.slots, plan_.arena.images, width == 0 ? kAssumedWidth : width};
-    plan_.bounds.push_back(
-        {fmt::format("channel of {}: rings, {} output slots x {}{}", worker.request.name, channel.slots,
-                     bytes_text(channel.output_slot_bytes()), width == 0 ? " (1000 values an image assumed)" : ""),
-         channel.bytes()});
-    if (plan_.failure.on_worker_failure != OnWorkerFailure::fail)
-      plan_.bounds.push_back(
-          {fmt::format("channel of a replacement of {}, beside that of the worker that died", worker.request.name),
-           channel.bytes()});
-  }
-
-  /// A spare gets its channel when it takes the place of a worker that died: it is a replacement then.
-  void add_process(const WorkerPlan& worker, std::string_view spare, bool with_model) {
-    if (const auto file = model_file(worker.request); with_model && !file.empty()) {
-      std::error_code missing;  // said by whoever opens it
-      const auto bytes = std::filesystem::file_size(file, missing);
-      if (!missing)
-        plan_.bounds.push_back({fmt::format("{}model of {}: the size of {}", spare, worker.request.name, file), bytes});
-    }
-    const bool fake = std::holds_alternative<FakeModel>(worker.request.model);
-    if (plan_.batches == Batches::to_measure && with_model && !fake && !worker.request.cuda)
-      plan_.bounds.push_back({fmt::format("{}batches of up to {} images in {} (estimate; 'batch_images')", spare,
-                                          worker.most_batch_images, worker.request.name),
-                              worker.most_batch_images * values_per_image(worker.request) * sizeof(float)});
-    plan_.bounds.push_back({fmt::format("{}process of {} (estimate, without its model)", spare, worker.request.name),
-                            fake            ? kFakeWorkerBytes
-                            : worker.forked ? kForkedWorkerBytes
-                                            : kTorchWorkerBytes});
-  }
-
   void say_what_survives() {
     const auto segments = [](std::uint32_t count) { return fmt::format("{} segment{}", count, count == 1 ? "" : "s"); };
     std::vector<std::string>& lines = plan_.survival;
@@ -331,31 +266,6 @@ class Planner {
                                   segments(plan_.checkpoint_segments)));
     if (plan_.failure.on_worker_failure == OnWorkerFailure::degrade)
       lines.emplace_back("a member that uses up its restarts is left out ('on_worker_failure: degrade')");
-  }
-
-  static std::string model_file(const MemberRequest& request) {
-    const auto* script = std::get_if<TorchScriptModel>(&request.model);
-    return script != nullptr ? script->path : request.weights;
-  }
-
-  static std::uint32_t known_width(const ModelKind& model) {
-    if (const auto* cnn = std::get_if<SmallCnnModel>(&model)) return cnn->classes;
-    if (const auto* mlp = std::get_if<MlpModel>(&model)) return mlp->layers.empty() ? 0 : mlp->layers.back();
-    if (const auto* fake = std::get_if<FakeModel>(&model)) return fake->classes;
-    return 0;
-  }
-
-  /// Alive at a time while a model answers: the input and the output of its widest layer, and what is made ready for
-  /// it.
-  static std::uint64_t values_per_image(const MemberRequest& request) {
-    const std::uint64_t input = request.shape.elements();
-    if (std::holds_alternative<SmallCnnModel>(request.model)) return input + std::uint64_t{2} * 32 * 30 * 30;
-    if (const auto* mlp = std::get_if<MlpModel>(&request.model)) {
-      std::uint64_t widest = input;
-      for (const std::uint32_t layer : mlp->layers) widest = std::max<std::uint64_t>(widest, layer);
-      return 2 * widest;
-    }
-    return kAssumedGrowth * input;
   }
 
   const config::EnsembleSpec& spec_;

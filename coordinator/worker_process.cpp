@@ -21,7 +21,7 @@
 #include "common/fault_point.hpp"
 #include "common/log.hpp"
 #include "common/spawn_contract.hpp"
-#include "common/system_limits.hpp"
+#include "coordinator/ends.hpp"
 
 namespace tutti {
 namespace {
@@ -31,31 +31,6 @@ constexpr int kMaxLastReads = 16;
 constexpr int kMaxLastMessages = 64;
 // A large process takes long to end: 60 ms per GB, measured.
 constexpr std::chrono::seconds kHangUpGrace{2};
-
-struct Pair {
-  UniqueFd ours;
-  UniqueFd theirs;
-};
-
-[[noreturn]] void fail(const char* what) {
-  const int error = errno;
-  throw Error(ErrorKind::failed, fmt::format("could not create {}", what), std::strerror(error), limit_hint(error));
-}
-
-Pair make_control_sockets() {
-  std::array<int, 2> fds{};
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds.data()) != 0) fail("a control socket");
-  // Only our end is non-blocking; the worker waits in its calls.
-  ::fcntl(fds[0], F_SETFL, O_NONBLOCK);
-  return {UniqueFd(fds[0]), UniqueFd(fds[1])};
-}
-
-Pair make_pipe() {
-  std::array<int, 2> fds{};
-  if (::pipe2(fds.data(), O_CLOEXEC) != 0) fail("a pipe for a worker's output");
-  ::fcntl(fds[0], F_SETFL, O_NONBLOCK);
-  return {UniqueFd(fds[0]), UniqueFd(fds[1])};
-}
 
 /// Gives a descriptor to the loop.
 void take(boost::asio::posix::stream_descriptor& descriptor, UniqueFd fd) {
@@ -109,9 +84,9 @@ void WorkerProcess::spawn() {
 
 /// False where the fork server failed.
 bool WorkerProcess::start_process(ForkServer* fork_server) {
-  Pair control = make_control_sockets();
-  Pair out = make_pipe();
-  Pair err = make_pipe();
+  Ends control = make_control_sockets();
+  Ends out = make_output_pipe();
+  Ends err = make_output_pipe();
   Doorbell completion_bell = Doorbell::create();
   LaunchOptions launch{setting_.plan->request.name, ::getpid(), setting_.plan->cores, setting_.debug,
                        setting_.core_files};

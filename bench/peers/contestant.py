@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from job import Job
+from request import Request
 from protocol import private_stdout, serve
 
 STRATEGIES = {
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> None:
     out = private_stdout()
     module, name = STRATEGIES[arguments[0]].split(".")
     count, members, segment, threads = map(int, arguments[2:6])
-    peer = getattr(importlib.import_module(module), name)(Job(Path(arguments[1]), count, members, segment, threads))
+    peer = getattr(importlib.import_module(module), name)(Request(Path(arguments[1]), count, members, segment, threads))
     current: dict = {}
 
     def prepare(form: str, batch: int) -> None:

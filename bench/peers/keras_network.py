@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import layers
 from safetensors.numpy import load_file
 
-from job import Job
+from request import Request
 
 
 
@@ -46,7 +46,7 @@ def keras_weights(file: Path) -> list[np.ndarray]:
     return result + [dense, named["fc1.bias"], named["fc2.weight"].T, named["fc2.bias"]]
 
 
-def load_member(job: Job, member: int) -> keras.Model:
+def load_member(job: Request, member: int) -> keras.Model:
     """Images to probabilities."""
     model = make_member(job.classes)
     model.set_weights(keras_weights(job.data / f"m{member}.safetensors"))

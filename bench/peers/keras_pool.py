@@ -7,21 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from job import Job
+from request import Request
 
 
-def shared_images(job: Job, context: Any) -> Any:
+def shared_images(job: Request, context: Any) -> Any:
     """NHWC, in memory that all processes map."""
     shared = context.RawArray("f", job.image_count * 3 * 32 * 32)
     view_images(shared, job)[:] = job.images().transpose(0, 2, 3, 1)
     return shared
 
 
-def view_images(shared: Any, job: Job) -> np.ndarray:
+def view_images(shared: Any, job: Request) -> np.ndarray:
     return np.frombuffer(shared, np.float32).reshape(job.image_count, 32, 32, 3)
 
 
-def serve_member(job: Job, member: int, shared: Any, tasks: Any, answers: Any) -> None:
+def serve_member(job: Request, member: int, shared: Any, tasks: Any, answers: Any) -> None:
     """A worker: answers segments, until it is told None."""
     try:
         from keras_network import in_form, load_member, set_threads
@@ -42,7 +42,7 @@ def serve_member(job: Job, member: int, shared: Any, tasks: Any, answers: Any) -
 class Pool:
     """The processes, their queues, and the images; `serve` is what each process runs."""
 
-    def __init__(self, job: Job, serve: Any):
+    def __init__(self, job: Request, serve: Any):
         self.job = job
         context = mp.get_context("spawn")
         shared = shared_images(job, context)
@@ -70,7 +70,7 @@ class Pool:
 
 
 class Processes(Pool):
-    def __init__(self, job: Job):
+    def __init__(self, job: Request):
         super().__init__(job, serve_member)
 
     def predict(self, form: str, batch: int, count: int) -> np.ndarray:

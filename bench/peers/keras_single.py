@@ -8,14 +8,14 @@ import keras
 import numpy as np
 from keras import layers
 
-from job import Job
+from request import Request
 from keras_network import in_form, load_member, set_threads
 
 
 class Sequential:
     """One member after another."""
 
-    def __init__(self, job: Job):
+    def __init__(self, job: Request):
         set_threads(job.threads, len(os.sched_getaffinity(0)))
         self.job = job
         self.images = np.ascontiguousarray(job.images().transpose(0, 2, 3, 1))

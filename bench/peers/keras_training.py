@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from job import Job
+from request import Request
 from keras_pool import Pool, view_images
 
 
 
-def serve_training(job: Job, member: int, shared: Any, tasks: Any, answers: Any) -> None:
+def serve_training(job: Request, member: int, shared: Any, tasks: Any, answers: Any) -> None:
     """Trains a member from the same weights, each time that it is told to, for one epoch."""
     try:
         import keras
@@ -40,7 +40,7 @@ def serve_training(job: Job, member: int, shared: Any, tasks: Any, answers: Any)
 class Training(Pool):
     """`predict` is one epoch of all members over the first `count` images; it answers their losses."""
 
-    def __init__(self, job: Job):
+    def __init__(self, job: Request):
         super().__init__(job, serve_training)
 
     def predict(self, form: str, batch: int, count: int) -> np.ndarray:

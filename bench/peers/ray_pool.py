@@ -6,12 +6,12 @@ import numpy as np
 import ray
 import torch
 
-from job import Job
+from request import Request
 from network import add_probabilities, network_in_form
 
 
 class Member:
-    def __init__(self, job: Job, member: int):
+    def __init__(self, job: Request, member: int):
         torch.set_num_threads(job.threads)
         self.job, self.member = job, member
 
@@ -27,7 +27,7 @@ class Member:
 
 
 class Actors:
-    def __init__(self, job: Job):
+    def __init__(self, job: Request):
         self.job = job
         self.images = np.array(job.images())
         ray.init(num_cpus=job.members, include_dashboard=False, log_to_driver=False, configure_logging=False,

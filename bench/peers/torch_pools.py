@@ -8,11 +8,11 @@ import numpy as np
 import torch
 import torch.multiprocessing as mp
 
-from job import Job
+from request import Request
 from network import add_probabilities, network_in_form
 
 
-def serve_member(job: Job, member: int, images: torch.Tensor, answers: torch.Tensor, tasks, done) -> None:
+def serve_member(job: Request, member: int, images: torch.Tensor, answers: torch.Tensor, tasks, done) -> None:
     """A worker of Processes: segments come through a queue, images and answers lie in shared memory."""
     torch.set_num_threads(job.threads)
     try:
@@ -31,7 +31,7 @@ def serve_member(job: Job, member: int, images: torch.Tensor, answers: torch.Ten
 class Processes:
     """One process per member."""
 
-    def __init__(self, job: Job):
+    def __init__(self, job: Request):
         self.job = job
         context = mp.get_context("spawn")
         self.images = torch.from_numpy(np.array(job.images())).share_memory_()
@@ -65,10 +65,10 @@ class Processes:
 
 
 # Of a process of the executor.
-executor_job: Job
+executor_job: Request
 
 
-def start_executor_process(job: Job) -> None:
+def start_executor_process(job: Request) -> None:
     global executor_job
     executor_job = job
     torch.set_num_threads(job.threads)
@@ -87,7 +87,7 @@ def executor_task(member: int, images: np.ndarray, form: str, batch: int) -> np.
 class Executor:
     """concurrent.futures: as many processes as cores, each with all members; images and answers are pickled."""
 
-    def __init__(self, job: Job):
+    def __init__(self, job: Request):
         self.job = job
         self.images = np.array(job.images())
         self.processes = torch.get_num_threads()

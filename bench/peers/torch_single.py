@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-from job import Job
+from request import Request
 from network import Merged, add_probabilities, in_form, load_member, load_package, network_in_form, padded
 
 
 class Loop:
     """One member after another, all threads inside an operation."""
 
-    def __init__(self, job: Job):
+    def __init__(self, job: Request):
         self.job = job
         torch.set_num_threads(job.threads)
         self.images = torch.from_numpy(np.array(job.images()))
@@ -38,7 +38,7 @@ class Loop:
 class Threads(Loop):
     """One thread per member over all images; PyTorch gives up the GIL inside operations."""
 
-    def __init__(self, job: Job):
+    def __init__(self, job: Request):
         super().__init__(job)
         self.pool = ThreadPoolExecutor(job.members)
 

@@ -9,6 +9,7 @@
 namespace tutti::test {
 namespace {
 
+using config::one_line;
 using config::parse_yaml;
 using config::Tree;
 using config::Violations;
@@ -172,6 +173,14 @@ TEST_CASE("violations of the command line come last whenever they were found") {
   REQUIRE(lines.size() == 2);
   CHECK(lines[0].starts_with("e.yaml:1:8: "));
   CHECK(lines[1].starts_with("command line: 'threads': "));
+}
+
+TEST_CASE("a text of any length and content is shown as part of one line") {
+  CHECK(one_line("abc") == "abc");
+  CHECK(one_line("a\nb\tc\x7F") == "a b c ");
+  CHECK(one_line(std::string(80, 'x')) == std::string(80, 'x'));
+  CHECK(one_line(std::string(81, 'x')) == std::string(80, 'x') + " [cut]");
+  CHECK(one_line(std::string(79, 'x') + "\xC3\xA4y") == std::string(79, 'x') + " [cut]");
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Job:
+class Request:
     data: Path
     image_count: int
     members: int

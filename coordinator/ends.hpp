@@ -1,0 +1,18 @@
+// The two ends of what connects a worker process with the coordinator: ours never blocks, theirs does.
+#pragma once
+
+#include "common/unique_fd.hpp"
+
+namespace tutti {
+
+struct Ends {
+  UniqueFd ours;
+  UniqueFd theirs;
+};
+
+/// SEQPACKET: whole messages. Throws Error(failed) with the limit to raise.
+Ends make_control_sockets();
+/// A worker's stdout or stderr. Throws Error(failed) with the limit to raise.
+Ends make_output_pipe();
+
+}  // namespace tutti
