@@ -58,7 +58,7 @@ class Model {
   virtual void save(const std::filesystem::path& file) = 0;
 
   /// Calls `use` once with all that training goes on from, which it may look at during the call: "params/<name>", then
-  /// whatever the optimiser remembers ("exp_avg/<name>", "step/<name>") and, where a backend draws random numbers, the
+  /// whatever the optimiser remembers ("exp_avg/<name>", "step") and, where a backend draws random numbers, the
   /// state of its generator. Only after begin_training() or take_state(). Throws what `use` throws.
   virtual void lend_state(const std::function<void(std::span<const merge::TensorView>)>& use) = 0;
   /// Takes such a state over, all or nothing: answers and the training that follows are, to the last bit, those of the

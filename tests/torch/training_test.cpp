@@ -1,5 +1,5 @@
 // Tests of how small-cnn and mlp learn: the loss falls, the same seeds give the same bytes, answers use new weights.
-#include <doctest/doctest.h>
+#include <ATen/ops/full.h>
 
 #include <algorithm>
 #include <cmath>
@@ -9,6 +9,8 @@
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/torch/requests.hpp"
+#include "tests/torch/torch_doctest.hpp"
+#include "worker/torch/adam.hpp"
 #include "worker/torch/models.hpp"
 
 namespace tutti::worker {
@@ -187,6 +189,27 @@ TEST_CASE("a label outside the classes is named") {
     CHECK(error->kind() == ErrorKind::usage);
     CHECK(error->message() == "label " + std::to_string(label) + " is outside the model's 4 classes");
     CHECK(error->detail() == "image 9 of the segment");
+  }
+}
+
+// Adam by its definition, in float64, for a layer of one weight and one bias per class whose gradient is known.
+TEST_CASE("the optimiser does the steps of Adam") {
+  constexpr double kRate = 0.01;
+  at::Tensor weight = at::full({2}, 0.5F);
+  Adam adam({{"w", weight}}, kRate);
+  double expected = 0.5;
+  double mean = 0;
+  double variance = 0;
+  for (int step = 1; step <= 5; ++step) {
+    const double gradient = 0.3 * step - 0.7;
+    adam.forget_gradients();
+    weight.mutable_grad() = at::full({2}, gradient, at::kFloat);
+    adam.step();
+    mean = 0.9 * mean + 0.1 * gradient;
+    variance = 0.999 * variance + 0.001 * gradient * gradient;
+    expected -= kRate * (mean / (1 - std::pow(0.9, step))) / (std::sqrt(variance / (1 - std::pow(0.999, step))) + 1e-8);
+    CHECK(weight[0].item<float>() == doctest::Approx(expected).epsilon(1e-6));
+    CHECK(weight[1].item<float>() == weight[0].item<float>());
   }
 }
 

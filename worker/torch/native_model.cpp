@@ -3,9 +3,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/zeros_like.h>
 #include <fmt/format.h>
-#include <torch/optim/adam.h>
 
 #include <algorithm>
 #include <cassert>
@@ -14,6 +12,7 @@
 #include <tutti/error.hpp>
 
 #include "common/build_id.hpp"
+#include "worker/torch/adam.hpp"
 #include "worker/torch/network.hpp"
 #include "worker/torch/torch_errors.hpp"
 #include "worker/torch/torch_model.hpp"
@@ -58,7 +57,7 @@ class NativeModel final : public TorchModel {
   }
 
   // There is nothing to draw: the order of the images comes from outside, and no layer is random.
-  void begin_training() override { optimiser_ = fresh_optimiser(); }
+  void begin_training() override { optimiser_.emplace(named_tensors(network_), request().learning_rate); }
 
   TrainBatch train(const float* images, std::span<const std::int64_t> labels,
                    std::span<const std::uint32_t> rows) override {
@@ -77,18 +76,16 @@ class NativeModel final : public TorchModel {
 
   void lend_state(const std::function<void(std::span<const merge::TensorView>)>& use) override {
     assert(optimiser_.has_value());
-    const LentTensors state = explained(ErrorKind::failed, "a checkpoint could not be made", "",
-                                        [&] { return lent(training_state(*optimiser_).tensors); });
+    const LentTensors state =
+        explained(ErrorKind::failed, "a checkpoint could not be made", "", [&] { return lent(optimiser_->state()); });
     use(state.views);
   }
 
   void take_state(const merge::Safetensors& state) override {
     explained(ErrorKind::failed, "a checkpoint could not be loaded", "", [&] {
-      torch::optim::Adam optimiser = fresh_optimiser();
-      const TrainingState mine = training_state(optimiser);
-      copy_tensors(state, "its tensors", kind_name(request().model), "", mine.tensors);
-      for (const auto& [of, step] : mine.steps) of->step(step.item<std::int64_t>());
-      optimiser_ = std::move(optimiser);
+      Adam optimiser(named_tensors(network_), request().learning_rate);
+      copy_tensors(state, "its tensors", kind_name(request().model), "", optimiser.state());
+      optimiser_.emplace(std::move(optimiser));
       packed_.reset();  // the weights have changed
     });
   }
@@ -123,7 +120,7 @@ class NativeModel final : public TorchModel {
   TrainBatch step(const at::Tensor& images, const at::Tensor& targets) {
     const at::AutoGradMode with_gradients(true);
     packed_.reset();  // the weights change
-    optimiser_->zero_grad();
+    optimiser_->forget_gradients();
     // oneDNN's convolutions and their gradients take about two thirds of the time when channels lie innermost.
     const at::Tensor logits =
         forward(network_, network_.convolutions.empty() ? images : images.contiguous(at::MemoryFormat::ChannelsLast));
@@ -135,50 +132,10 @@ class NativeModel final : public TorchModel {
             static_cast<std::uint64_t>(logits.argmax(1).eq(targets).sum().item<std::int64_t>())};
   }
 
-  /// All that training goes on from: the tensors themselves, but copies of the numbers of steps.
-  struct TrainingState {
-    NamedTensors tensors;
-    std::vector<std::pair<torch::optim::AdamParamState*, at::Tensor>> steps;
-  };
-
-  torch::optim::Adam fresh_optimiser() const {
-    std::vector<at::Tensor> parameters;
-    for (const auto& [name, tensor] : named_tensors(network_))
-      parameters.push_back(at::Tensor(tensor).requires_grad_(true));
-    return torch::optim::Adam(std::move(parameters), torch::optim::AdamOptions(request().learning_rate));
-  }
-
-  TrainingState training_state(torch::optim::Adam& optimiser) const {
-    TrainingState state;
-    for (const auto& [name, tensor] : named_tensors(network_)) {
-      torch::optim::AdamParamState& moments = moments_of(optimiser, tensor);
-      at::Tensor step = at::empty({}, at::kLong).fill_(moments.step());
-      state.tensors.emplace_back("params/" + name, tensor);
-      state.tensors.emplace_back("exp_avg/" + name, moments.exp_avg());
-      state.tensors.emplace_back("exp_avg_sq/" + name, moments.exp_avg_sq());
-      state.tensors.emplace_back("step/" + name, step);
-      state.steps.emplace_back(&moments, std::move(step));
-    }
-    return state;
-  }
-
-  /// What Adam remembers of a parameter; before the first step that is what it would begin with.
-  static torch::optim::AdamParamState& moments_of(torch::optim::Adam& optimiser, const at::Tensor& parameter) {
-    auto& state = optimiser.state()[parameter.unsafeGetTensorImpl()];
-    if (state == nullptr) {
-      auto fresh = std::make_unique<torch::optim::AdamParamState>();
-      fresh->step(0);
-      fresh->exp_avg(at::zeros_like(parameter));
-      fresh->exp_avg_sq(at::zeros_like(parameter));
-      state = std::move(fresh);
-    }
-    return static_cast<torch::optim::AdamParamState&>(*state);
-  }
-
   Network network_;
   std::uint32_t batch_images_;     // that come at a time
   std::optional<Network> packed_;  // for answering; empty after a change of the weights or of the batch
-  std::optional<torch::optim::Adam> optimiser_;
+  std::optional<Adam> optimiser_;
 };
 
 }  // namespace

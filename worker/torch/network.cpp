@@ -53,8 +53,10 @@ at::Tensor convolve(const Convolution& layer, const at::Tensor& x, bool blocked)
   const at::Tensor y = blocked
                            ? at::mkldnn_convolution(x, layer.weight, layer.bias, {0, 0}, {1, 1}, {1, 1}, /*groups=*/1)
                            : at::conv2d(x, layer.weight, layer.bias);
-  y.relu_();
-  return layer.pool ? at::max_pool2d(y, {2, 2}) : y;
+  // The largest value is the same before the ReLU and after it, and its gradient too; pooled there are fewer to do.
+  at::Tensor out = layer.pool ? at::max_pool2d(y, {2, 2}) : y;
+  out.relu_();
+  return out;
 }
 
 }  // namespace
