@@ -7,6 +7,9 @@
 //   {"run": {}}                       -> {"ran": {"seconds": s, "member_seconds": [...]}}; the answer's bytes lie in
 //                                        the file of descriptor kAnswersFd, float32 [images, width]
 //   {"train": {"epochs": n}}          -> {"trained": {"seconds": s}}: each member learns all images in their order
+//   {"multiply": {"seconds": s}}      -> {"multiplied": {"gflops": g}}: matrices, on one thread, at least so long;
+//   needs no
+//                                        prepare
 //   end of input                      -> the program leaves
 //   anything that fails               -> {"failed": {"text": "...", "hint": "..."}}
 #pragma once

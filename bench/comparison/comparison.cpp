@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include <tutti/error.hpp>
 
+#include "bench/comparison/multiplication.hpp"
 #include "bench/comparison/noise.hpp"
 #include "common/log.hpp"
 
@@ -106,6 +108,7 @@ class Comparison {
       attempt(entry, [&] { contestants.back() = start(field_, entry.contender, entry.setting, images_); });
     }
     warm_up(contestants);
+    start_multipliers();
     note_noise();
     for (int round = 0; round < choices_.repeats; ++round) {
       log::info("round {} of {}", round + 1, choices_.repeats);
@@ -148,13 +151,24 @@ class Comparison {
     return answer;
   }
 
-  void note_noise() { result_.noise.push_back(time_fixed_arithmetic(field_.usable_cores) * 1e3); }
+  /// Where the members' arithmetic is known and can be held against it.
+  void start_multipliers() {
+    if (field_.cuda || field_.single.empty() || !operations_per_image(field_.spec, images_.shape())) return;
+    multipliers_.emplace(field_, images_);
+    multipliers_->measure();
+  }
+
+  void note_noise() {
+    result_.noise.push_back(time_fixed_arithmetic(field_.usable_cores) * 1e3);
+    if (multipliers_) result_.multiply.push_back(multipliers_->measure());
+  }
 
   const Field& field_;
   const ImageSet& images_;
   const ComparisonChoices& choices_;
   const ImageSet short_;  ///< two segments: what settings are tried on
   const std::uint32_t members_;
+  std::optional<Multipliers> multipliers_;
   ComparisonResult result_;
 };
 

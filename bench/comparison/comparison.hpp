@@ -36,7 +36,8 @@ struct Entry {
 
 struct ComparisonResult {
   std::vector<Entry> entries;
-  std::vector<double> noise;  ///< milliseconds of fixed arithmetic on all cores, between the rounds
+  std::vector<double> noise;     ///< milliseconds of fixed arithmetic on all cores, between the rounds
+  std::vector<double> multiply;  ///< 10^9 operations per second of matrices on all cores, between the rounds
   Tolerance tolerance;
 
   /// "torch 2.11.0"; empty where none ran.

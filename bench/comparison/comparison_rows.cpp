@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "bench/comparison/comparison.hpp"
+#include "bench/comparison/multiplication.hpp"
 
 namespace tutti::bench {
 namespace {
@@ -50,6 +51,23 @@ std::vector<Row> skipped_on_cuda(const ComparisonResult& result, const Field& fi
     rows.push_back(std::move(row));
   }
   return rows;
+}
+
+/// One process per core that multiplies matrices, all at once: nobody can be faster with the same arithmetic.
+Row limit_row(const ComparisonResult& result, const Field& field, const ImageSet& images) {
+  Row row{.bench = "limit",
+          .name = "limit: matrices multiplied, one process per core at once",
+          .conditions = {{"cores", field.usable_cores}},
+          .unit = "GFLOP/s",
+          .higher_is_better = true,
+          .samples = result.multiply};
+  const auto operations = operations_per_image(field.spec, images.shape());
+  if (!operations) return row;
+  const double seconds = *operations * static_cast<double>(images.count()) / (statistics(result.multiply).median * 1e9);
+  row.note = fmt::format("the members' arithmetic would take {:.3f} s", seconds);
+  if (const auto pool = median_of(result, Contender::multiprocess))
+    row.note += fmt::format("; the pool takes {:.2f} times as long", *pool / seconds);
+  return row;
 }
 
 }  // namespace
@@ -105,6 +123,7 @@ std::vector<Row> other_rows(const ComparisonResult& result, const Field& field, 
   };
   for (const Entry& entry : result.entries) add("start-up", entry, "s", entry.start_up);
   for (const Entry& entry : result.entries) add("memory", entry, "MiB", entry.memory);
+  if (!result.multiply.empty()) rows.push_back(limit_row(result, field, images));
   const Statistics noise = statistics(result.noise);
   rows.push_back({.bench = "noise",
                   .name = "noise: the same arithmetic on all cores",

@@ -56,6 +56,9 @@ std::unique_ptr<Contestant> start(const Field& field, Contender contender, const
 /// One pass of the pool as the description has it, of which a trace goes to `file`. Throws Error.
 void trace_pool(const Field& field, const ImageSet& images, const std::filesystem::path& file);
 
+/// Where and how a process tutti-bench-single is started. Throws Refused where the build has none.
+SingleProcess::Place single_place(const Field& field, const Setting& setting);
+
 /// The description of `field` with a setting in it.
 config::EnsembleSpec with_setting(const Field& field, const Setting& setting);
 /// What a process that holds all members is told, and where it runs.

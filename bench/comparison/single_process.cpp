@@ -56,17 +56,18 @@ class OnCores {
 };
 
 /// A figure travels as a number or, so that it arrives as it was sent, as text.
-double seconds_of(const json::object& answer, const std::string& name) {
-  double seconds = -1;
-  if (const json::value* value = answer.if_contains("seconds"); value != nullptr) {
+double figure_of(const json::object& answer, std::string_view figure, const std::string& name) {
+  double number = -1;
+  if (const json::value* value = answer.if_contains(figure); value != nullptr) {
     if (const json::string* text = value->if_string())
-      std::from_chars(text->data(), text->data() + text->size(), seconds);
+      std::from_chars(text->data(), text->data() + text->size(), number);
     else if (value->is_number())
-      seconds = value->to_number<double>();
+      number = value->to_number<double>();
   }
-  if (!std::isfinite(seconds) || seconds < 0)
-    throw Error(ErrorKind::failed, fmt::format("the process of '{}' said no seconds", name), json::serialize(answer));
-  return seconds;
+  if (!std::isfinite(number) || number < 0)
+    throw Error(ErrorKind::failed, fmt::format("the process of '{}' said no {}", name, figure),
+                json::serialize(answer));
+  return number;
 }
 
 std::string text_of(const json::object& object, std::string_view key) {
@@ -104,10 +105,14 @@ std::string SingleProcess::prepare(const SingleJob& job) {
   return text_of(ask(fmt::format(R"({{"prepare":{}}})", encode(job)), "ready"), "backend");
 }
 
-double SingleProcess::run() { return seconds_of(ask(R"({"run":{}})", "ran"), name_); }
+double SingleProcess::run() { return figure_of(ask(R"({"run":{}})", "ran"), "seconds", name_); }
 
 double SingleProcess::train(std::uint32_t epochs) {
-  return seconds_of(ask(fmt::format(R"({{"train":{{"epochs":{}}}}})", epochs), "trained"), name_);
+  return figure_of(ask(fmt::format(R"({{"train":{{"epochs":{}}}}})", epochs), "trained"), "seconds", name_);
+}
+
+double SingleProcess::multiply(double seconds) {
+  return figure_of(ask(fmt::format(R"({{"multiply":{{"seconds":{}}}}})", seconds), "multiplied"), "gflops", name_);
 }
 
 std::vector<float> SingleProcess::answer() const {

@@ -11,6 +11,7 @@
 
 #include <tutti/error.hpp>
 
+#include "bench/single/torch/multiply.hpp"
 #include "worker/failure.hpp"
 
 namespace tutti::bench {
@@ -45,12 +46,21 @@ json::object Session::obey(const json::value& question) {
   if (object != nullptr && object->size() == 1) {
     const auto& [key, content] = *object->begin();
     if (key == "prepare") return prepare(content);
+    if (key == "multiply") return multiply(content);
     if (key != "run" && key != "train")
       throw Error(ErrorKind::failed, fmt::format("'{}' cannot be asked", std::string_view(key)));
     if (computation_ == nullptr) throw Error(ErrorKind::failed, "nothing is prepared yet");
     return key == "run" ? run() : train(content);
   }
   throw Error(ErrorKind::failed, "a question is an object with one field");
+}
+
+json::object Session::multiply(const json::value& content) {
+  const json::object* const object = content.if_object();
+  const json::value* const seconds = object == nullptr ? nullptr : object->if_contains("seconds");
+  if (seconds == nullptr || !seconds->is_number())
+    throw Error(ErrorKind::failed, "'multiply' needs its seconds, a number");
+  return {{"multiplied", {{"gflops", multiply_matrices(seconds->to_number<double>())}}}};
 }
 
 json::object Session::prepare(const json::value& content) {
@@ -85,8 +95,7 @@ void Session::map_images(const SingleJob& job) {
 void Session::map_answers(std::uint32_t width) {
   const std::uint64_t bytes = job_.images * width * sizeof(float);
   if (answers_file_.size() == 0) answers_file_.allocate(bytes, "the answers");
-  check_size(answers_file_, bytes, "answers",
-             fmt::format("{} images with {} values each", job_.images, width));
+  check_size(answers_file_, bytes, "answers", fmt::format("{} images with {} values each", job_.images, width));
   answers_ = Mapping(answers_file_, Access::read_write, "the answers");
 }
 

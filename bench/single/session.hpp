@@ -27,6 +27,7 @@ class Session {
  private:
   json::object obey(const json::value& question);
   json::object prepare(const json::value& content);
+  json::object multiply(const json::value& content);
   json::object run();
   json::object train(const json::value& content);
   void map_images(const SingleJob& job);

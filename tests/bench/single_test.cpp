@@ -383,5 +383,13 @@ TEST_CASE("the program answers line by line and leaves at the end of its input")
   CHECK(values == expected(job));
 }
 
+TEST_CASE("matrices are multiplied without anything being prepared") {
+  Session session(images_file(), answers_file());
+  const json::value answer = parse_json(session.answer("{\"multiply\":{\"seconds\":0.001}}"), "an answer");
+  CHECK(answer.at("multiplied").at("gflops").to_number<double>() > 0);
+  CHECK(contains(session.answer("{\"multiply\":{}}"), "'multiply' needs its seconds, a number"));
+  CHECK(contains(session.answer("{\"multiply\":3}"), "'multiply' needs its seconds, a number"));
+}
+
 }  // namespace
 }  // namespace tutti::bench

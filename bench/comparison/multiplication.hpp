@@ -1,0 +1,32 @@
+// What the machine can do at most: one process per core that multiplies matrices, all at once, and what that would mean
+// for the members' arithmetic.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "bench/comparison/contestant.hpp"
+#include "bench/comparison/image_set.hpp"
+#include "bench/comparison/single_process.hpp"
+
+namespace tutti::bench {
+
+/// Multiplications and additions, each counted, that a model's layers need for one image; nothing where that is not
+/// known.
+std::optional<double> operations_per_image(const ModelKind& model, const ImageShape& shape);
+/// Of all members together.
+std::optional<double> operations_per_image(const config::EnsembleSpec& spec, const ImageShape& shape);
+
+class Multipliers {
+ public:
+  /// Starts a process for each usable core. Throws Refused where the build has no tutti-bench-single.
+  Multipliers(const Field& field, const ImageSet& images);
+  /// 10^9 operations per second of all together, over a third of a second.
+  double measure();
+
+ private:
+  std::vector<std::unique_ptr<SingleProcess>> processes_;
+};
+
+}  // namespace tutti::bench
