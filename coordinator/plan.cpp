@@ -56,7 +56,7 @@ std::string core_text(const std::vector<int>& cores) { return config::to_text(co
 class Planner {
  public:
   Planner(const config::EnsembleSpec& spec, const Machine& machine, const InputForm& input, const Options& options)
-      : spec_(spec), machine_(machine), input_(input), options_(options) {
+      : spec_(spec), machine_(machine), options_(options) {
     plan_.combine = spec.combine;
     plan_.arena = {spec.slots, spec.segment_images, input.shape};
     plan_.images = input.images;
@@ -270,7 +270,6 @@ class Planner {
 
   const config::EnsembleSpec& spec_;
   const Machine& machine_;
-  const InputForm& input_;
   const Options& options_;
   Plan plan_;
   Problems problems_;

@@ -58,7 +58,6 @@ class Bench {
  public:
   Bench(const CommandLine& line, Departure& departure)
       : line_(line),
-        departure_(departure),
         spec_(config::load_file(line.file, {line.overrides, line.assign})),
         worker_(find_worker(line.worker)),
         field_(make_field(spec_, worker_, line.single, departure)),
@@ -93,7 +92,6 @@ class Bench {
   }
 
   const CommandLine& line_;
-  Departure& departure_;
   const config::EnsembleSpec spec_;
   const std::filesystem::path worker_;
   const Field field_;
