@@ -39,7 +39,8 @@ struct LaunchOptions {
 };
 
 /// A request to the fork server is one message: the arguments of a worker, and all its descriptors (0 to
-/// kFirstForeignFd - 1) as SCM_RIGHTS. The answer is the worker's pid in digits, -1 where it could not fork.
+/// kFirstForeignFd - 1) as SCM_RIGHTS. The answer, sent by the worker itself,
+/// is its pid in digits; -1 where the fork server could not make one.
 inline constexpr std::size_t kMaxForkRequest = 16 * 1024;
 std::string join_fork_request(const std::vector<std::string>& arguments);
 std::vector<std::string> split_fork_request(std::string_view text);

@@ -121,14 +121,23 @@ void ForkServer::start(const std::filesystem::path& program,
 
 std::optional<Child> ForkServer::fork(const SpawnRequest& request) {
   if (!usable_) return std::nullopt;
-  const int pid = send_request(socket_.native_handle(), request) ? await_answer(socket_.native_handle()) : 0;
+  const int socket = socket_.native_handle();
+  std::optional<Child> worker;
+  std::string problem = "it does not answer";
   try {
-    if (pid != 0) return Child::adopt(pid);
-    give_up("it does not answer");
+    if (send_request(socket, request)) {
+      int pid = await_answer(socket);
+      if (pid != 0) return Child::adopt(pid);
+      // Once it is dead it makes no worker any more; one that it has made answers still, or nobody holds the socket.
+      child_->end(kEndDeadline);
+      pid = await_answer(socket);
+      if (pid != 0) worker = Child::adopt(pid);
+    }
   } catch (const Error& error) {
-    give_up(error.what());
+    problem = error.what();
   }
-  return std::nullopt;
+  give_up(problem);
+  return worker;
 }
 
 void ForkServer::give_up(const std::string& why) {

@@ -36,8 +36,8 @@ class ForkServer {
   int pid() const noexcept { return child_ ? child_->pid() : 0; }
 
   /// A worker with these arguments and descriptors, as Child::spawn() would start it. Waits for the answer, half a
-  /// second at most (some 5 ms are normal): a server that does not answer is ended. Nothing where it failed: it is not
-  /// usable any more then, which is logged.
+  /// second at most (some 5 ms are normal): a server that does not answer is ended, and not usable any more, which is
+  /// logged. Nothing where it made no worker.
   std::optional<Child> fork(const SpawnRequest& request);
 
   /// Ends the process and waits for its end.

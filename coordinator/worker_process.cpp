@@ -75,8 +75,6 @@ WorkerProcess::WorkerProcess(boost::asio::io_context& loop, WorkerListener& list
 void WorkerProcess::spawn() {
   if (setting_.fork_server != nullptr && setting_.fork_server->usable()) {
     if (start_process(setting_.fork_server)) return;
-    // Perhaps it forked and could not say so: such a worker finds its end of the control socket closed, and leaves. The
-    // one that is spawned now gets another.
     close_all();
   }
   start_process(nullptr);

@@ -106,6 +106,11 @@ void check_alone() {
     throw Error(ErrorKind::failed, "loading the backend started a thread; its process cannot be forked");
 }
 
+void answer(int socket, pid_t pid) {
+  const std::string text = std::to_string(pid);
+  [[maybe_unused]] const ssize_t sent = ::send(socket, text.data(), text.size(), MSG_NOSIGNAL);
+}
+
 }  // namespace
 
 std::optional<LaunchOptions> serve_forks(ControlClient& control, int argc, char** argv) {
@@ -119,13 +124,14 @@ std::optional<LaunchOptions> serve_forks(ControlClient& control, int argc, char*
     fault_point("fork_server.request_received");
     const pid_t pid = fork_sibling();
     if (pid == 0) {
+      // The worker answers, and not its maker, who may be killed at this very moment: so none is ever unknown.
+      answer(control.fd(), ::getpid());
       ::setpgid(0, 0);
       place_descriptors(std::move(request->descriptors));
       title.set(request->arguments);
       return parse_arguments({request->arguments.begin(), request->arguments.end()});
     }
-    const std::string answer = std::to_string(pid);
-    if (::send(control.fd(), answer.data(), answer.size(), MSG_NOSIGNAL) < 0) break;
+    if (pid < 0) answer(control.fd(), pid);
     fault_point("fork_server.forked");
   }
   return std::nullopt;

@@ -152,6 +152,32 @@ TEST_CASE("a fork server that hangs is ended and its worker spawned") {
   CHECK(Census::now() == before);
 }
 
+#ifdef TUTTI_FAULT_POINTS
+TEST_CASE("a fork server that is killed at any of its own steps leaves no worker unknown") {
+  const std::vector<float> wanted = expected();
+  settle_threads();
+  const Census before = Census::now();
+  for (const char* point : {"fork_server.ready", "fork_server.request_received", "fork_server.forked"})
+    for (const int visit : {1, 3}) {
+      CAPTURE(std::string(point));
+      CAPTURE(visit);
+      const TemporaryFolder folder;
+      std::ofstream(folder / "token") << "x";
+      const std::string fault = fmt::format("{}:{}:{}", point, visit, (folder / "token").string());
+      ::setenv("TUTTI_FAULT", fault.c_str(), 1);
+      {
+        Ensemble ensemble(parse_spec(yaml_of("forkserver")));
+        ::unsetenv("TUTTI_FAULT");
+        CHECK(answer(ensemble) == wanted);
+        kill_worker(ensemble, 1);
+        CHECK(answer(ensemble) == wanted);
+      }
+      ::unsetenv("TUTTI_FAULT");
+      CHECK(Census::now() == before);
+    }
+}
+#endif
+
 TEST_CASE("where the backend cannot be loaded the worker says so and not the fork server") {
   // The worker's program alone, without its plugins.
   const TemporaryFolder folder;
