@@ -26,8 +26,11 @@ TEST_CASE("a replacement that cannot be started for want of descriptors is told 
   fake_model(spec, 0).delay_us = 1000;
   const Lines lines;
   Ensemble ensemble(published(spec), with_worker());
+  // UBSan opens a pipe to look at an object whose class it has not seen yet; from here on it has seen all that count.
+  CHECK(ensemble.submit(view(images)).get().values == expected);
+  const std::uint64_t before = ensemble.status().members[1].segments_answered;
   auto answer = ensemble.submit(view(images));
-  REQUIRE(happens([&] { return ensemble.status().members[1].segments_answered > 0; }));
+  REQUIRE(happens([&] { return ensemble.status().members[1].segments_answered > before; }));
   {
     const NoMoreFiles limit;
     ::kill(ensemble.status().members[1].pid, SIGKILL);
@@ -38,7 +41,8 @@ TEST_CASE("a replacement that cannot be started for want of descriptors is told 
   CHECK(refused.front().starts_with("m1 on cpu: could not "));
   CHECK(contains(refused.front(), "(Too many open files); replacement in "));
   CHECK(refused.front().ends_with(" (too many open files: raise 'ulimit -n')"));
-  CHECK(lines.with("m1 on cpu died: killed by SIGKILL").size() == 1);
+  REQUIRE(lines.with("m1 on cpu died").size() == 1);  // on a segment, or before one
+  CHECK(contains(lines.with("m1 on cpu died").front(), ": killed by SIGKILL; "));
   const Status status = ensemble.status();
   CHECK(status.state == PoolState::ready);
   CHECK(status.members[1].generation == 1 + refused.size());
