@@ -47,8 +47,12 @@ class PoolContestant final : public Contestant {
   std::vector<float> answer() const override { return kept_.values(); }
   std::optional<std::uint64_t> pss_bytes() const override {
     auto sum = pss_bytes_but(::getpid(), ImageSet::kMapping);
-    for (const MemberStatus& member : ensemble_.status().members) {
-      const auto bytes = pss_bytes_but(member.pid, ImageSet::kMapping);
+    const Status status = ensemble_.status();
+    std::vector<int> pids;
+    for (const MemberStatus& member : status.members) pids.push_back(member.pid);
+    if (status.fork_server_pid != 0) pids.push_back(status.fork_server_pid);
+    for (const int pid : pids) {
+      const auto bytes = pss_bytes_but(pid, ImageSet::kMapping);
       sum = sum && bytes ? std::optional(*sum + *bytes) : std::nullopt;
     }
     return sum;
@@ -138,6 +142,7 @@ Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& 
               .cores = cores_of(plan, machine),
               .cuda = on_cuda(plan),
               .departure = departure};
+  field.spec.measure_batch_images = false;  // a setting says which batch: see batches_to_try()
   const auto granted = static_cast<std::uint32_t>(std::floor(machine.cpu_quota.value_or(1e6) + 1e-9));
   field.usable_cores = std::max(1U, std::min(static_cast<std::uint32_t>(field.cores.size()), granted));
   return field;

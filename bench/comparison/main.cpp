@@ -1,6 +1,7 @@
 // The program tutti-bench, which `tutti bench` becomes: measures the ways to run an ensemble against each other, and
 // prints what it found. It links no LibTorch: the pool's workers and the processes of single strategies do.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <signal.h>
 
 #include <cstdio>
@@ -84,7 +85,11 @@ class Bench {
 
  private:
   ComparisonResult compare(Reporter& out) {
-    ComparisonResult result = compare_strategies(field_, images_, {line_.contenders, line_.batches, line_.repeats});
+    const std::vector<std::uint32_t> batches = batches_to_try(spec_, line_.batches);
+    if (spec_.measure_batch_images)
+      log::info("batch_images is auto: rows at {}, and each strategy at its own best of {}", field_.spec.batch_images,
+                fmt::join(batches, ", "));
+    ComparisonResult result = compare_strategies(field_, images_, {line_.contenders, batches, line_.repeats});
     out.set_libtorch(libtorch_of(result.backend()));
     print_rows(out, workload_text(field_, images_), strategy_rows(result, field_, images_));
     print_rows(out, "beside it", other_rows(result, field_, images_));

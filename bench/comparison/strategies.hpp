@@ -50,4 +50,8 @@ std::vector<Setting> settings_to_try(Contender contender, std::uint32_t cores, s
 /// The setting with the fewest seconds, of equal ones the first; only asks where there is a choice.
 Setting fastest(const std::vector<Setting>& settings, const std::function<double(const Setting&)>& seconds);
 
+/// The batches of which each strategy takes its own best: those that the user gave; with `batch_images: auto`, which
+/// the pool alone would measure for itself, some of all sizes. Empty: that of the description is the only one.
+std::vector<std::uint32_t> batches_to_try(const config::EnsembleSpec& spec, std::vector<std::uint32_t> given);
+
 }  // namespace tutti::bench

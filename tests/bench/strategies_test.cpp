@@ -80,5 +80,15 @@ TEST_CASE("every strategy has a title and a form in one process") {
   CHECK(strategy_of(Contender::fused) == Strategy::fused);
 }
 
+TEST_CASE("where the batch is to be measured every strategy tries the same ones") {
+  config::EnsembleSpec spec;
+  spec.segment_images = 20;
+  CHECK(batches_to_try(spec, {}).empty());
+  CHECK(batches_to_try(spec, {7}) == std::vector<std::uint32_t>{7});
+  spec.measure_batch_images = true;
+  CHECK(batches_to_try(spec, {}) == std::vector<std::uint32_t>{4, 8, 16});
+  CHECK(batches_to_try(spec, {7}) == std::vector<std::uint32_t>{7});
+}
+
 }  // namespace
 }  // namespace tutti::bench
