@@ -2,7 +2,6 @@
 // an idle pool does nothing. One row per figure, with the aim.
 // It compares nothing with other systems.
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -17,6 +16,7 @@
 
 #include <tutti/ensemble.hpp>
 
+#include "bench/pool_load.hpp"
 #include "bench/rows.hpp"
 #include "coordinator/input.hpp"
 
@@ -24,21 +24,6 @@ namespace {
 
 using namespace tutti;
 using namespace tutti::bench;
-
-/// Takes the answers and drops them.
-class NullSink final : public Sink {
- public:
-  void write(const SegmentResult&) override {}
-};
-
-double process_cpu_seconds() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
 
 /// utime + stime of a process in clock ticks, and its voluntary context switches: what an idle process must not add to.
 std::uint64_t activity_of(int pid) {

@@ -14,15 +14,14 @@
 
 #include "bench/commit.hpp"
 #include "common/build_id.hpp"
+#include "common/processor.hpp"
 
 namespace tutti::bench {
 namespace {
 
 std::string cpu_model() {
-  std::ifstream in("/proc/cpuinfo");
-  for (std::string line; std::getline(in, line);)
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
-  return "unknown CPU";
+  const std::string name = processor_name();
+  return name.empty() ? "unknown CPU" : name;
 }
 
 std::string first_line(const char* file) {

@@ -15,9 +15,4 @@ const char* build_id() { return \"${VERSION}-${digest}\"; }
 const char* version() { return \"${VERSION}\"; }
 }  // namespace tutti
 ")
-if(EXISTS ${OUTPUT})
-  file(READ ${OUTPUT} old)
-endif()
-if(NOT "${old}" STREQUAL "${text}")
-  file(WRITE ${OUTPUT} "${text}")
-endif()
+file(CONFIGURE OUTPUT ${OUTPUT} CONTENT "${text}" @ONLY)  # writes only what is new

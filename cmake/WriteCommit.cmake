@@ -12,9 +12,4 @@ namespace tutti::bench {
 const char* commit() { return \"${commit}\"; }
 }  // namespace tutti::bench
 ")
-if(EXISTS ${OUTPUT})
-  file(READ ${OUTPUT} old)
-endif()
-if(NOT "${old}" STREQUAL "${text}")
-  file(WRITE ${OUTPUT} "${text}")
-endif()
+file(CONFIGURE OUTPUT ${OUTPUT} CONTENT "${text}" @ONLY)  # writes only what is new

@@ -1,7 +1,6 @@
 #include "bench/comparison/departure.hpp"
 
 #include <fmt/format.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -14,52 +13,19 @@
 
 #include <tutti/error.hpp>
 
-#include "common/thread.hpp"
 #include "coordinator/child.hpp"
 
 namespace tutti::bench {
-namespace {
 
-sigset_t awaited_signals() {
-  sigset_t set;
-  ::sigemptyset(&set);
-  ::sigaddset(&set, SIGINT);
-  ::sigaddset(&set, SIGTERM);
-  // The terminal was closed; nohup ignores this one, but a signal that is blocked arrives even where it is ignored.
-  struct sigaction action {};
-  if (::sigaction(SIGHUP, nullptr, &action) != 0 || action.sa_handler != SIG_IGN) ::sigaddset(&set, SIGHUP);
-  return set;
-}
-
-}  // namespace
-
-Departure::Departure() {
-  const sigset_t signals = awaited_signals();
-  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  thread_ = start_thread("tutti-signals", [this] { run(); });
-}
-
-Departure::~Departure() {
-  closing_ = true;
-  ::pthread_kill(thread_.native_handle(), SIGTERM);
-  thread_.join();
-}
-
-void Departure::run() {
-  const sigset_t signals = awaited_signals();
-  for (;;) {
-    int number = 0;
-    if (::sigwait(&signals, &number) != 0) continue;
-    if (closing_) return;
-    // Held to the end: nothing is started any more, and nothing is forgotten while it is ended.
-    const std::lock_guard lock(mutex_);
-    for (const int child : children_) send_signal(child, SIGKILL);
-    for (const auto& folder : folders_) {
-      std::error_code gone;
-      std::filesystem::remove_all(folder, gone);
-    }
-    ::_exit(128 + number);
+// Held to the end: nothing is started any more, and nothing is forgotten while it is ended.
+void Departure::leave(int number) {
+  const std::lock_guard lock(mutex_);
+  for (const int child : children_) send_signal(child, SIGKILL);
+  for (const auto& folder : folders_) {
+    std::error_code gone;
+    std::filesystem::remove_all(folder, gone);
   }
+  ::_exit(128 + number);
 }
 
 void Departure::take_along(int pidfd) {

@@ -1,13 +1,12 @@
-// What must not outlive tutti-bench, however it ends: children that compute, and folders for a time. Ctrl-C, SIGTERM
-// and SIGHUP are awaited by a thread of its own, so no code runs inside a signal handler. Workers of a pool need no
-// entry: the kernel ends them with their coordinator.
+// What must not outlive tutti-bench, however it ends: children that compute, and folders for a time. Workers of
+// a pool need no entry: the kernel ends them with their coordinator.
 #pragma once
 
-#include <atomic>
 #include <filesystem>
 #include <mutex>
 #include <set>
-#include <thread>
+
+#include "common/signal_waiter.hpp"
 
 namespace tutti::bench {
 
@@ -15,8 +14,7 @@ namespace tutti::bench {
 /// removes the folders, and ends the program with 128 + its number.
 class Departure {
  public:
-  Departure();
-  ~Departure();
+  Departure() = default;
   Departure(const Departure&) = delete;
   Departure& operator=(const Departure&) = delete;
 
@@ -28,13 +26,12 @@ class Departure {
   void forget(const std::filesystem::path& folder);
 
  private:
-  void run();
+  [[noreturn]] void leave(int number);
 
   std::mutex mutex_;
   std::set<int> children_;
   std::set<std::filesystem::path> folders_;
-  std::atomic<bool> closing_ = false;
-  std::thread thread_;
+  SignalWaiter waiter_{[this](int number) { leave(number); }};  // last: it uses the others
 };
 
 /// A fresh folder in that for temporary files; it and its content are gone with the object, or with the program.

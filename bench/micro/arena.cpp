@@ -6,6 +6,7 @@
 
 #include "bench/micro/benches.hpp"
 #include "bench/micro/measured_sources.hpp"
+#include "bench/pool_load.hpp"
 #include "coordinator/prediction.hpp"
 #include "images/sources.hpp"
 
@@ -14,11 +15,6 @@ namespace {
 
 constexpr ArenaLayout kLayout{.slots = 4, .images = 500, .shape = kShape};
 
-class NoSink final : public Sink {
- public:
-  void write(const SegmentResult&) override {}
-};
-
 void fill(benchmark::State& state, Source& images) {
   MemoryFile file = MemoryFile::create("bench");
   file.allocate(kLayout.bytes(), "the arena");
@@ -26,7 +22,7 @@ void fill(benchmark::State& state, Source& images) {
   // The first round is for the caches, which a stream finds as the round before left them.
   const auto segments = static_cast<std::uint64_t>(state.max_iterations) + kLayout.slots;
   CyclicSource source(images, segments * kLayout.images);
-  NoSink sink;
+  NullSink sink;
   const Accumulator accumulator({}, {1});
   const std::vector<std::uint32_t> widths{10};
   Prediction prediction(source, sink, accumulator, widths, true);

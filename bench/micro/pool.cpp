@@ -1,7 +1,6 @@
 // The whole pool with members of a set cost: what a segment costs besides them, how soon workers are ready, and what
 // one weighs. The members read no image, so a segment is as cheap as it can be for whoever computes.
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <chrono>
 #include <memory>
@@ -11,6 +10,7 @@
 
 #include "bench/micro/benches.hpp"
 #include "bench/micro/measured_sources.hpp"
+#include "bench/pool_load.hpp"
 #include "images/sources.hpp"
 
 namespace tutti::bench::micro {
@@ -18,11 +18,6 @@ namespace {
 
 constexpr int kMembers = 4;
 constexpr std::uint32_t kImages = 500;
-
-class NoSink final : public Sink {
- public:
-  void write(const SegmentResult&) override {}
-};
 
 Spec fakes(int members, std::int64_t delay, std::uint32_t segment_images, std::uint32_t batch_images) {
   std::string yaml = "members:\n";
@@ -35,15 +30,6 @@ Spec fakes(int members, std::int64_t delay, std::uint32_t segment_images, std::u
                                        segment_images, batch_images));
 }
 
-double process_cpu_seconds() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
 double busy_seconds(const Status& status) {
   double sum = 0;
   for (const MemberStatus& member : status.members) sum += member.busy_seconds;
@@ -52,7 +38,7 @@ double busy_seconds(const Status& status) {
 
 /// Runs the pool on `segments` segments of `source`, which has as many and a few more for warming up, and counts.
 void run_segments(benchmark::State& state, Ensemble& ensemble, Source& source, std::int64_t segments) {
-  NoSink sink;
+  NullSink sink;
   const Status before = ensemble.status();
   const double cpu = process_cpu_seconds();
   const auto begin = std::chrono::steady_clock::now();
@@ -69,7 +55,7 @@ void run_segments(benchmark::State& state, Ensemble& ensemble, Source& source, s
 
 void warm_up(Ensemble& ensemble) {
   FilledSource source(std::uint64_t{20} * kImages, FilledSource::Slots::write);
-  NoSink sink;
+  NullSink sink;
   ensemble.run(source, sink);
 }
 

@@ -1,12 +1,12 @@
-// Ctrl-C, SIGTERM and SIGHUP for the program: a thread of its own waits for them, so no code runs inside a signal
-// handler.
+// What Ctrl-C, SIGTERM and SIGHUP do to the program.
 #pragma once
 
 #include <atomic>
 #include <mutex>
-#include <thread>
 
 #include <tutti/ensemble.hpp>
+
+#include "common/signal_waiter.hpp"
 
 namespace tutti::program {
 
@@ -18,8 +18,7 @@ const char* signal_name(int signal);
 /// watched, ends the program at once: the kernel then ends the workers and frees the memory.
 class Interruption {
  public:
-  Interruption();
-  ~Interruption();
+  Interruption() = default;
   Interruption(const Interruption&) = delete;
   Interruption& operator=(const Interruption&) = delete;
 
@@ -39,13 +38,12 @@ class Interruption {
   int signal() const noexcept { return signal_; }
 
  private:
-  void run();
+  void take(int number);
 
   std::mutex mutex_;
   Ensemble* ensemble_ = nullptr;
   std::atomic<int> signal_ = 0;
-  std::atomic<bool> closing_ = false;
-  std::thread thread_;
+  SignalWaiter waiter_{[this](int number) { take(number); }};  // last: it uses the others
 };
 
 }  // namespace tutti::program

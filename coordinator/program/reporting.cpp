@@ -5,19 +5,17 @@
 
 #include <algorithm>
 #include <ctime>
-#include <fstream>
 
 #include "common/build_id.hpp"
+#include "common/processor.hpp"
 #include "coordinator/batch_search.hpp"
 
 namespace tutti::program {
 namespace {
 
 std::string cpu_name() {
-  std::ifstream in("/proc/cpuinfo");
-  for (std::string line; std::getline(in, line);)
-    if (line.starts_with("model name")) return line.substr(std::min(line.find(':') + 2, line.size()));
-  return "unknown";
+  const std::string name = processor_name();
+  return name.empty() ? "unknown" : name;
 }
 
 template <class Number>

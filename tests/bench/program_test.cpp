@@ -11,24 +11,15 @@
 #include "common/json.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
+#include "tests/integration/programs.hpp"
 #include "tests/support/run_program.hpp"
 
 namespace tutti::test {
 namespace {
 
-const std::string kDescription = R"(
-members:
-  - {name: a, model: {kind: fake, classes: 4}}
-  - {name: b, model: {kind: fake, classes: 4}}
-assignment: cpu
-input: {dataset: random, count: 50, shape: [1, 4, 4], classes: 4, seed: 3}
-segment_images: 20
-batch_images: 8
-)";
-
 class Place {
  public:
-  explicit Place(const std::string& description = kDescription) { write("e.yaml", description); }
+  explicit Place(const std::string& description = kTwoFakes) { write("e.yaml", description); }
   void write(const std::string& name, const std::string& text) const { std::ofstream(folder_ / name) << text; }
 
   ProgramOptions options(const std::string& pretend = {}) const {
@@ -54,8 +45,8 @@ class Place {
   TemporaryFolder folder_;
 };
 
-struct Finished {
-  Finished(const Place& place, std::vector<std::string> words, const std::string& pretend = {})
+struct Compared {
+  Compared(const Place& place, std::vector<std::string> words, const std::string& pretend = {})
       : program(Place::command(std::move(words)), place.options(pretend)), code(program.code()) {}
   std::string line_with(const std::string& part) const {
     std::istringstream text(program.out());
@@ -77,7 +68,7 @@ json::object row_named(const std::vector<json::object>& rows, const std::string&
 
 TEST_CASE("all strategies run in turns and agree and every sample is kept") {
   const Place place;
-  const Finished bench(place, {"--repeats", "2", "--json", "rows.jsonl"});
+  const Compared bench(place, {"--repeats", "2", "--json", "rows.jsonl"});
   CHECK(bench.program.err().find("error") == std::string::npos);
   REQUIRE(bench.code == 0);
   CHECK(contains(bench.line_with("2 x fake, mean; 50 images (random, 1x4x4); batch 8, segments of 20"), "median"));
@@ -100,7 +91,7 @@ TEST_CASE("all strategies run in turns and agree and every sample is kept") {
 
 TEST_CASE("an answer beyond the tolerance is shown and fails the command") {
   const Place place;
-  const Finished bench(place, {"--repeats", "1", "--json", "rows.jsonl"}, "fused=lie");
+  const Compared bench(place, {"--repeats", "1", "--json", "rows.jsonl"}, "fused=lie");
   CHECK(bench.code == 1);
   CHECK(contains(bench.program.err(), "the answers differ beyond the tolerance: single graph, fused"));
   CHECK(contains(bench.line_with("single graph, fused"), "1 image differs by up to 0.5"));
@@ -109,21 +100,21 @@ TEST_CASE("an answer beyond the tolerance is shown and fails the command") {
 
 TEST_CASE("a strategy that refuses the members is skipped with its words") {
   const Place place;
-  const Finished bench(place, {"--repeats", "1"}, "fused=refuse");
+  const Compared bench(place, {"--repeats", "1"}, "fused=refuse");
   CHECK(bench.code == 0);
   CHECK(contains(bench.line_with("single graph, fused"), "skipped: these members cannot be fused"));
 }
 
 TEST_CASE("a process that dies ends the command with its cause") {
   const Place place;
-  const Finished bench(place, {"--repeats", "1"}, "branches=die");
+  const Compared bench(place, {"--repeats", "1"}, "branches=die");
   CHECK(bench.code == 1);
   CHECK(contains(bench.program.err(), "the process of 'single graph, branches' was killed by SIGKILL"));
 }
 
 TEST_CASE("a process that says nonsense ends the command") {
   const Place place;
-  const Finished bench(place, {"--repeats", "1"}, "threads=nonsense");
+  const Compared bench(place, {"--repeats", "1"}, "threads=nonsense");
   CHECK(bench.code == 1);
   CHECK(contains(bench.program.err(), "the process of 'threads' gave no answer 'ran'"));
   CHECK(contains(bench.program.err(), "sung"));
@@ -131,7 +122,7 @@ TEST_CASE("a process that says nonsense ends the command") {
 
 TEST_CASE("chosen strategies are compared with a sequential one that has no row") {
   const Place place;
-  const Finished bench(place, {"--repeats", "1", "--strategies", "multiprocess", "-q"}, "sequential=lie");
+  const Compared bench(place, {"--repeats", "1", "--strategies", "multiprocess", "-q"}, "sequential=lie");
   CHECK(bench.code == 1);
   CHECK(bench.line_with("sequential").empty());
   CHECK(bench.program.err() ==
@@ -141,7 +132,7 @@ TEST_CASE("chosen strategies are compared with a sequential one that has no row"
 
 TEST_CASE("each strategy may have a batch of its own") {
   const Place place;
-  const Finished bench(
+  const Compared bench(
       place, {"--repeats", "1", "--batches", "1,20", "--json", "rows.jsonl", "--strategies", "threads,multiprocess"});
   REQUIRE(bench.code == 0);
   const json::object row = row_named(place.rows(), "strategies", "multiprocess (the pool), its own batch");
@@ -151,7 +142,7 @@ TEST_CASE("each strategy may have a batch of its own") {
 
 TEST_CASE("training and interference have rows of their own and leave no files") {
   const Place place;
-  const Finished bench(
+  const Compared bench(
       place, {"--repeats", "2", "--train", "--interference", "--strategies", "multiprocess", "--json", "rows.jsonl"});
   REQUIRE(bench.code == 0);
   const auto rows = place.rows();
@@ -167,7 +158,7 @@ TEST_CASE("training and interference have rows of their own and leave no files")
 
 TEST_CASE("a sweep says who wins at a point and stops when its time is up") {
   const Place place;
-  const Finished bench(place, {"--repeats", "1", "--sweep", "--sweep-seconds", "1", "--strategies", "multiprocess",
+  const Compared bench(place, {"--repeats", "1", "--sweep", "--sweep-seconds", "1", "--strategies", "multiprocess",
                                "--json", "rows.jsonl"});
   REQUIRE(bench.code == 0);
   CHECK(contains(bench.program.out(), "sweep: images/s"));
@@ -181,22 +172,22 @@ TEST_CASE("a sweep says who wins at a point and stops when its time is up") {
 TEST_CASE("what cannot be compared is refused before anything is started") {
   const auto refused = [](const std::string& description, std::vector<std::string> words, const std::string& text) {
     const Place place(description);
-    const Finished bench(place, std::move(words));
+    const Compared bench(place, std::move(words));
     CHECK(bench.code == 2);
     CHECK(contains(bench.program.err(), text));
     CHECK(bench.program.out().empty());
   };
-  refused(kDescription, {"combine.rule=none"}, "rule none has no combined answer to compare");
-  refused(kDescription, {"input=null"}, "there are no images to work on");
-  refused(kDescription, {"--repeats", "0"}, "see 'tutti bench --help'");
-  refused(kDescription, {"nonsense=1"}, "unknown key 'nonsense'");
-  refused(kDescription, {"--worker", "/none"}, "no worker program at '/none'");
+  refused(kTwoFakes, {"combine.rule=none"}, "rule none has no combined answer to compare");
+  refused(kTwoFakes, {"input=null"}, "there are no images to work on");
+  refused(kTwoFakes, {"--repeats", "0"}, "see 'tutti bench --help'");
+  refused(kTwoFakes, {"nonsense=1"}, "unknown key 'nonsense'");
+  refused(kTwoFakes, {"--worker", "/none"}, "no worker program at '/none'");
 }
 
 TEST_CASE("training needs labels and equal epochs") {
   const auto refused = [](const std::string& override, const std::string& text) {
     const Place place;
-    const Finished bench(place, {"--repeats", "1", "--strategies", "multiprocess", "--train", override});
+    const Compared bench(place, {"--repeats", "1", "--strategies", "multiprocess", "--train", override});
     CHECK(bench.code == 2);
     CHECK(contains(bench.program.err(), text));
   };
@@ -206,7 +197,7 @@ TEST_CASE("training needs labels and equal epochs") {
 
 TEST_CASE("a file of rows that cannot be written is told before anything is measured") {
   const Place place;
-  const Finished bench(place, {"--json", "nowhere/rows.jsonl"});
+  const Compared bench(place, {"--json", "nowhere/rows.jsonl"});
   CHECK(bench.code == 1);
   CHECK(contains(bench.program.err(), "could not write 'nowhere/rows.jsonl'"));
   CHECK_FALSE(contains(bench.program.err(), "round"));
@@ -299,7 +290,7 @@ TEST_CASE("a trace of the pool is written and goes into the page") {
 
 TEST_CASE("a trace that cannot be written is told before anything is measured") {
   const Place place;
-  const Finished bench(place, {"--trace", "nowhere/trace.json"});
+  const Compared bench(place, {"--trace", "nowhere/trace.json"});
   CHECK(bench.code == 1);
   CHECK(contains(bench.program.err(), "nowhere/trace.json"));
   CHECK(bench.program.out().empty());

@@ -1,0 +1,28 @@
+// Ctrl-C, SIGTERM and SIGHUP for the programs: a thread of its own waits for them, so no code runs inside a signal
+// handler. What is done about them is the program's.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <thread>
+
+namespace tutti {
+
+/// Create it first in main(), before any other thread: they inherit the blocked signals.
+class SignalWaiter {
+ public:
+  /// Calls `on_signal` with each signal's number, on the waiting thread. A SIGHUP that is ignored (nohup) stays so.
+  explicit SignalWaiter(std::function<void(int)> on_signal);
+  ~SignalWaiter();
+  SignalWaiter(const SignalWaiter&) = delete;
+  SignalWaiter& operator=(const SignalWaiter&) = delete;
+
+ private:
+  void run();
+
+  const std::function<void(int)> on_signal_;
+  std::atomic<bool> closing_ = false;
+  std::thread thread_;
+};
+
+}  // namespace tutti
