@@ -16,15 +16,25 @@
 #include "coordinator/child.hpp"
 
 namespace tutti::bench {
+namespace {
+
+// Threads and workers may still be writing into it: once it is renamed no path leads there any more, so that what they
+// begin fails, and what they had begun is removed in one of the next rounds.
+void remove_while_written(const std::filesystem::path& folder) {
+  const std::filesystem::path aside = folder.string() + ".removed";
+  std::error_code failed;
+  std::filesystem::rename(folder, aside, failed);
+  for (int round = 0; round < 100 && std::filesystem::exists(aside, failed); ++round)
+    std::filesystem::remove_all(aside, failed);
+}
+
+}  // namespace
 
 // Held to the end: nothing is started any more, and nothing is forgotten while it is ended.
 void Departure::leave(int number) {
   const std::lock_guard lock(mutex_);
   for (const int child : children_) send_signal(child, SIGKILL);
-  for (const auto& folder : folders_) {
-    std::error_code gone;
-    std::filesystem::remove_all(folder, gone);
-  }
+  for (const auto& folder : folders_) remove_while_written(folder);
   ::_exit(128 + number);
 }
 
