@@ -36,6 +36,7 @@ struct MlpModel {
 struct TorchScriptModel {
   std::string path;
   bool optimize = true;
+  std::string entry{};  ///< of a tuple ("0") or a dict ("pooler_output") that the model answers; empty: a tensor
   friend bool operator==(const TorchScriptModel&, const TorchScriptModel&) = default;
 };
 /// Deterministic arithmetic without LibTorch, with scripted delays and faults; for tests and for measuring.
@@ -50,6 +51,25 @@ struct FakeModel {
 };
 using ModelKind = std::variant<SmallCnnModel, MlpModel, TorchScriptModel, FakeModel>;
 
+/// How an image gets from the arena's size to the size that is wanted: first resized, then cropped about its centre.
+struct Resize {
+  ResizeRule rule = ResizeRule::none;
+  std::uint32_t height = 0;       ///< exact: of the image; shorter: the length of the shorter side
+  std::uint32_t width = 0;        ///< exact: of the image; shorter: as height
+  std::uint32_t crop_height = 0;  ///< 0: no crop
+  std::uint32_t crop_width = 0;
+  Interpolation interpolation = Interpolation::bicubic;
+  friend bool operator==(const Resize&, const Resize&) = default;
+};
+/// What is done to the arena's images for one member: resized, bytes made 0..1, then (x - mean) / std per channel. One
+/// value holds for all channels, none leaves that step out.
+struct MemberInput {
+  Resize resize;
+  std::vector<float> mean{};
+  std::vector<float> std{};
+  friend bool operator==(const MemberInput&, const MemberInput&) = default;
+};
+
 /// "small-cnn", "mlp", "torchscript", "fake".
 std::string_view kind_name(const ModelKind& kind);
 
@@ -58,7 +78,10 @@ struct MemberRequest {
   ModelKind model;
   std::string weights;  ///< safetensors to start from; empty: from the seed
   std::uint64_t seed = 0;
-  ImageShape shape;
+  ImageShape shape;                             ///< of the images that the model sees
+  ImageShape arena_shape;                       ///< of the images in the arena
+  PixelType arena_pixels = PixelType::float32;  ///< of the images in the arena
+  std::optional<MemberInput> input{};           ///< from those to these; nothing: they are the same
   std::uint32_t batch_images = 1;               ///< the batch of prediction
   std::vector<std::uint32_t> warm_up_batches;   ///< the batch sizes that will occur, as far as known at the start
   OutputKind output = OutputKind::logits;       ///< what the model itself answers

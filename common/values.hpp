@@ -37,6 +37,19 @@ enum class Spares : std::uint8_t { none, process, member };
 /// How a worker's process comes to be: by itself, forked from one that has LibTorch loaded, or the better of the two.
 enum class StartMethod : std::uint8_t { automatic, spawn, forkserver };
 
+/// The values of an image in the arena: float32, or bytes 0..255 that each worker makes its own float32 of.
+enum class PixelType : std::uint8_t { float32, uint8 };
+/// How an image gets to another size: not at all; the shorter side to a length (then a crop); both sides, whatever
+/// becomes of the proportions.
+enum class ResizeRule : std::uint8_t { none, shorter, exact };
+/// As Pillow computes them: with antialiasing where the image gets smaller.
+enum class Interpolation : std::uint8_t { nearest, bilinear, bicubic };
+/// What an image means that cannot be decoded.
+enum class OnBroken : std::uint8_t { fail, skip };
+
+/// How checkpoints become one.
+enum class MergeMethod : std::uint8_t { average, weighted, task_arithmetic, ties, slerp, greedy_soup };
+
 /// What a `fake` member does wrong, and in which phase of its life.
 enum class FaultKind : std::uint8_t { none, exception, exit, abort, segfault, kill, hang, nan, stop };
 enum class FaultPhase : std::uint8_t { load, warm_up, predict, train };
@@ -65,6 +78,28 @@ constexpr auto enum_names(CombineRule) {
                     EnumName{CombineRule::median, "median"},
                     EnumName{CombineRule::geometric_mean, "geometric_mean"},
                     EnumName{CombineRule::none, "none"}};
+}
+constexpr auto enum_names(PixelType) {
+  return std::array{EnumName{PixelType::float32, "float32"}, EnumName{PixelType::uint8, "uint8"}};
+}
+constexpr auto enum_names(ResizeRule) {
+  return std::array{EnumName{ResizeRule::none, "none"}, EnumName{ResizeRule::shorter, "shorter"},
+                    EnumName{ResizeRule::exact, "exact"}};
+}
+constexpr auto enum_names(Interpolation) {
+  return std::array{EnumName{Interpolation::nearest, "nearest"}, EnumName{Interpolation::bilinear, "bilinear"},
+                    EnumName{Interpolation::bicubic, "bicubic"}};
+}
+constexpr auto enum_names(OnBroken) {
+  return std::array{EnumName{OnBroken::fail, "fail"}, EnumName{OnBroken::skip, "skip"}};
+}
+constexpr auto enum_names(MergeMethod) {
+  return std::array{EnumName{MergeMethod::average, "average"},
+                    EnumName{MergeMethod::weighted, "weighted"},
+                    EnumName{MergeMethod::task_arithmetic, "task_arithmetic"},
+                    EnumName{MergeMethod::ties, "ties"},
+                    EnumName{MergeMethod::slerp, "slerp"},
+                    EnumName{MergeMethod::greedy_soup, "greedy_soup"}};
 }
 constexpr auto enum_names(OnWorkerFailure) {
   return std::array{EnumName{OnWorkerFailure::restart, "restart"}, EnumName{OnWorkerFailure::degrade, "degrade"},

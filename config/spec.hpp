@@ -65,16 +65,19 @@ struct Preprocess {
 
 /// `input:`. Which fields count depends on `dataset`; the reader of the YAML refuses those that do not.
 struct InputSpec {
-  Dataset dataset = Dataset::memory;  ///< memory: no dataset; images come through the API
-  Split split = Split::test;          ///< digits, cifar10
-  std::filesystem::path path;         ///< cifar10: the folder
-  std::filesystem::path images;       ///< npy
-  std::filesystem::path labels;       ///< npy; may be empty
-  Layout layout = Layout::nchw;       ///< npy
-  std::uint64_t count = 0;            ///< random
-  ImageShape shape{3, 32, 32};        ///< random, memory
-  std::uint32_t classes = 0;          ///< random, npy; 0: not known
-  std::uint64_t seed = 0;             ///< random
+  Dataset dataset = Dataset::memory;    ///< memory: no dataset; images come through the API
+  Split split = Split::test;            ///< digits, cifar10
+  std::filesystem::path path;           ///< cifar10, folder: the folder
+  std::filesystem::path images;         ///< npy
+  std::filesystem::path labels;         ///< npy; may be empty
+  Layout layout = Layout::nchw;         ///< npy
+  std::uint64_t count = 0;              ///< random
+  ImageShape shape{3, 32, 32};          ///< random, memory, folder (there 3x224x224 by default)
+  std::uint32_t classes = 0;            ///< random, npy; 0: not known
+  std::uint64_t seed = 0;               ///< random
+  OnBroken on_broken = OnBroken::fail;  ///< folder: what an image that cannot be decoded means
+  std::uint32_t decode_threads = 0;     ///< folder; 0: usable cores, at most 16
+  Resize resize;                        ///< folder: how every image gets to `shape`
   std::optional<std::uint64_t> limit;
   Preprocess preprocess;
   friend bool operator==(const InputSpec&, const InputSpec&) = default;
@@ -103,6 +106,7 @@ struct MemberSpec {
   ModelSpec model;
   double weight = 1.0;
   OutputKind output = OutputKind::logits;  ///< what the model itself answers (small-cnn, mlp: always logits)
+  std::optional<MemberInput> input{};      ///< what is done to the arena's images for this member alone
   bool copy_input = false;                 ///< give the model a private copy of each batch
   std::uint64_t seed = 0;                  ///< default: the ensemble's seed + rank
   Device device;
@@ -139,11 +143,37 @@ struct FailureSpec {
   friend bool operator==(const FailureSpec&, const FailureSpec&) = default;
 };
 
+/// One task of `tasks:`: images with labels, and the head that turns the ensemble's features into its classes.
+struct TaskSpec {
+  std::string name;
+  InputSpec input;
+  std::vector<std::string> classes;  ///< names, in the order of the labels; empty: those of the head or the input
+  std::filesystem::path head;        ///< see merge/head.hpp; empty: the combined answer is the task's answer
+  friend bool operator==(const TaskSpec&, const TaskSpec&) = default;
+};
+
+/// `merge:`. Which fields count depends on `method`; the reader of the YAML refuses those that do not.
+struct MergeSpec {
+  MergeMethod method = MergeMethod::average;
+  std::vector<std::size_t> over;   ///< ranks of members, in the order they were named; default: all
+  std::vector<double> weights;     ///< weighted: one per entry of `over`; default: the members' own weights
+  bool normalize = true;           ///< weighted: divide by the sum of the weights
+  double scaling = 0.3;            ///< task_arithmetic, ties: what the sum of task vectors is multiplied with
+  double density = 0.2;            ///< ties: the part of each task vector that is kept
+  double t = 0.5;                  ///< slerp: 0 is the first, 1 the second
+  bool accumulate_f64 = false;     ///< `accumulate: float64`
+  std::optional<InputSpec> input;  ///< greedy_soup: the held-out images
+  friend bool operator==(const MergeSpec&, const MergeSpec&) = default;
+};
+
 struct EnsembleSpec {
   std::vector<MemberSpec> members;  ///< in rank order
   CombineSpec combine;
   InputSpec input;
-  InputSpec train_input;  ///< `train.input`; default: `input` with split train
+  InputSpec train_input;           ///< `train.input`; default: `input` with split train
+  std::vector<TaskSpec> tasks;     ///< `tutti evaluate`, `tutti merge`
+  std::optional<ModelSpec> base;   ///< the model that the members were fine-tuned from
+  std::optional<MergeSpec> merge;  ///< `tutti merge`
   std::uint32_t segment_images = 500;
   std::uint32_t batch_images = 32;    ///< with `auto` this many where nothing is measured: while members learn
   bool measure_batch_images = false;  ///< `batch_images: auto`: the best one of each member is found at the start

@@ -1,0 +1,63 @@
+// The weights of one model as they lie on disk, read tensor by tensor: a safetensors file, or a folder as Hugging Face
+// writes it (model.safetensors, or shards that model.safetensors.index.json lists). Holds the headers alone in memory;
+// whoever wants all bytes of one small file at once takes Safetensors.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "merge/safetensors.hpp"
+
+namespace tutti::merge {
+
+/// What is known of a tensor without its bytes.
+struct TensorForm {
+  Dtype dtype = Dtype::f32;
+  std::vector<std::int64_t> shape;  ///< empty: a scalar
+  std::uint64_t bytes = 0;
+  friend bool operator==(const TensorForm&, const TensorForm&) = default;
+};
+
+/// Files stay open; they are read with pread, not mapped, so that a file which another program truncates is an Error
+/// and no SIGBUS. Any thread; several at once.
+class Checkpoint {
+ public:
+  /// `path`: a .safetensors file or a folder. Throws Error(usage) that names it: nothing there, no safetensors in the
+  /// folder (a folder with .bin or .pt files alone is told how to convert them), a shard that is missing, a tensor in
+  /// two shards or in none, a malformed header.
+  static Checkpoint open(const std::filesystem::path& path);
+
+  Checkpoint(Checkpoint&&) noexcept;
+  Checkpoint& operator=(Checkpoint&&) noexcept;
+  ~Checkpoint();
+
+  const std::filesystem::path& path() const noexcept { return path_; }
+  const std::vector<std::string>& names() const noexcept { return names_; }  ///< sorted
+  bool contains(std::string_view name) const;
+  /// Throws Error(usage) naming the file and the nearest name where there is no such tensor.
+  const TensorForm& form(std::string_view name) const;
+  /// The bytes of a tensor from `offset` on, out.size() of them. Throws Error(failed) where the file became shorter or
+  /// cannot be read.
+  void read(std::string_view name, std::uint64_t offset, std::span<std::byte> out) const;
+  /// `__metadata__` of the first file.
+  const std::map<std::string, std::string>& metadata() const noexcept { return metadata_; }
+  /// Of all tensors.
+  std::uint64_t bytes() const noexcept { return bytes_; }
+
+ private:
+  struct Entry;
+  Checkpoint();
+
+  std::filesystem::path path_;
+  std::vector<std::string> names_;
+  std::map<std::string, Entry, std::less<>> entries_;
+  std::map<std::string, std::string> metadata_;
+  std::uint64_t bytes_ = 0;
+};
+
+}  // namespace tutti::merge

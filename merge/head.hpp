@@ -1,0 +1,52 @@
+// A head: what turns the features of a tower into the logits of one task. Read from safetensors, computed in plain
+// C++, so that coordinator and worker share it. No tower, no text.
+//
+// The file (`python -m tutti.export head` writes it; all float32, row-major):
+//   weight      [classes, width]    for CLIP: the normalised text embeddings
+//   bias        [classes]           optional
+//   projection  [width, features]   optional: applied first (CLIP's visual_projection)
+//   scale       []                  optional, 1: what the logits are multiplied with (CLIP's exp(logit_scale))
+// metadata: `classes`, a JSON list of names; `normalize`, "true" where features are divided by their length after the
+// projection; `tower`, what the text embeddings were made with.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace tutti::merge {
+
+class Head {
+ public:
+  /// Throws Error(usage) that names the file and what is missing or does not fit.
+  static Head read(const std::filesystem::path& file);
+
+  std::uint32_t features() const noexcept { return features_; }  ///< values per image that it takes
+  std::uint32_t classes() const noexcept { return classes_; }    ///< values per image that it answers
+  const std::vector<std::string>& class_names() const noexcept { return class_names_; }  ///< empty: not known
+  const std::string& tower() const noexcept { return tower_; }                           ///< empty: not known
+  const std::filesystem::path& file() const noexcept { return file_; }
+
+  /// `logits` [count, classes] of `features` [count, features]; float32 sums in a fixed order, so the same bits
+  /// whatever the count. Features of length 0 give NaN, as in Python.
+  void apply(std::span<const float> features, std::uint32_t count, std::span<float> logits) const;
+
+ private:
+  Head() = default;
+
+  std::filesystem::path file_;
+  std::uint32_t features_ = 0;
+  std::uint32_t width_ = 0;
+  std::uint32_t classes_ = 0;
+  bool normalize_ = false;
+  float scale_ = 1;
+  std::vector<float> projection_;  ///< [width, features]; empty: none, and width is features
+  std::vector<float> weight_;
+  std::vector<float> bias_;  ///< empty: none
+  std::vector<std::string> class_names_;
+  std::string tower_;
+};
+
+}  // namespace tutti::merge
