@@ -49,6 +49,8 @@ enum class OnBroken : std::uint8_t { fail, skip };
 
 /// How checkpoints become one.
 enum class MergeMethod : std::uint8_t { average, weighted, task_arithmetic, ties, slerp, greedy_soup };
+/// What ties makes of the changes that agree in sign.
+enum class Disjoint : std::uint8_t { mean, sum };
 
 /// What a `fake` member does wrong, and in which phase of its life.
 enum class FaultKind : std::uint8_t { none, exception, exit, abort, segfault, kill, hang, nan, stop };
@@ -100,6 +102,9 @@ constexpr auto enum_names(MergeMethod) {
                     EnumName{MergeMethod::ties, "ties"},
                     EnumName{MergeMethod::slerp, "slerp"},
                     EnumName{MergeMethod::greedy_soup, "greedy_soup"}};
+}
+constexpr auto enum_names(Disjoint) {
+  return std::array{EnumName{Disjoint::mean, "mean"}, EnumName{Disjoint::sum, "sum"}};
 }
 constexpr auto enum_names(OnWorkerFailure) {
   return std::array{EnumName{OnWorkerFailure::restart, "restart"}, EnumName{OnWorkerFailure::degrade, "degrade"},

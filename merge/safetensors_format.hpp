@@ -4,9 +4,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "merge/safetensors.hpp"
 
@@ -21,5 +24,17 @@ std::optional<Dtype> dtype_of(std::string_view name);
 
 /// Bytes of a tensor; nothing where an extent is negative or the product does not fit.
 std::optional<std::size_t> bytes_of(Dtype dtype, std::span<const std::int64_t> shape);
+
+/// A tensor of a file that is to be written.
+struct TensorRow {
+  std::string_view name;
+  Dtype dtype = Dtype::f32;
+  std::span<const std::int64_t> shape;
+  std::uint64_t bytes = 0;
+};
+
+/// What stands before the data: the length of the header and the header. The data of `rows` follow in their order,
+/// without holes.
+std::string front_of_file(std::span<const TensorRow> rows, const std::map<std::string, std::string>& metadata);
 
 }  // namespace tutti::merge

@@ -33,27 +33,29 @@ void check(const std::string& name, const std::vector<const TensorView*>& sorted
   }
 }
 
-std::string header_text(const std::vector<const TensorView*>& sorted,
-                        const std::map<std::string, std::string>& metadata) {
+}  // namespace
+
+std::string front_of_file(std::span<const TensorRow> rows, const std::map<std::string, std::string>& metadata) {
   json::object header;
   if (!metadata.empty()) {
     json::object& texts = header[json::string_view(kMetadataKey)].emplace_object();
     for (const auto& [key, text] : metadata) texts[key] = text;
   }
   std::uint64_t begin = 0;
-  for (const TensorView* tensor : sorted) {
-    const std::uint64_t end = begin + tensor->bytes.size();
-    header[tensor->name] = {{"dtype", json::string_view(dtype_name(tensor->dtype))},
-                            {"shape", json::array(tensor->shape.begin(), tensor->shape.end())},
-                            {"data_offsets", {begin, end}}};
+  for (const TensorRow& row : rows) {
+    const std::uint64_t end = begin + row.bytes;
+    header[json::string_view(row.name)] = {{"dtype", json::string_view(dtype_name(row.dtype))},
+                                           {"shape", json::array(row.shape.begin(), row.shape.end())},
+                                           {"data_offsets", {begin, end}}};
     begin = end;
   }
   std::string text = json::serialize(header);
   text.append((kHeaderAlignment - text.size() % kHeaderAlignment) % kHeaderAlignment, ' ');
-  return text;
+  const std::uint64_t length = text.size();
+  std::string front(kLengthBytes, '\0');
+  std::memcpy(front.data(), &length, sizeof length);
+  return front + text;
 }
-
-}  // namespace
 
 void write_safetensors(const ByteSink& sink, const std::string& name, std::span<const TensorView> tensors,
                        const std::map<std::string, std::string>& metadata) {
@@ -61,11 +63,10 @@ void write_safetensors(const ByteSink& sink, const std::string& name, std::span<
   for (const TensorView& tensor : tensors) sorted.push_back(&tensor);
   std::ranges::sort(sorted, {}, [](const TensorView* tensor) -> const std::string& { return tensor->name; });
   check(name, sorted);
-  const std::string header = header_text(sorted, metadata);
-  std::string front(kLengthBytes, '\0');
-  const std::uint64_t length = header.size();
-  std::memcpy(front.data(), &length, sizeof length);
-  front += header;
+  std::vector<TensorRow> rows;
+  for (const TensorView* tensor : sorted)
+    rows.push_back({tensor->name, tensor->dtype, tensor->shape, tensor->bytes.size()});
+  const std::string front = front_of_file(rows, metadata);
   sink(std::as_bytes(std::span(front)));
   for (const TensorView* tensor : sorted) sink(tensor->bytes);
 }

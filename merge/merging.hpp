@@ -1,0 +1,69 @@
+// Checkpoints become one: averages, task vectors, interpolation. Streams: whatever the size of the checkpoints, memory
+// is a few chunks per thread. Knows no models: tensors are numbers with names. Formulas and sources: docs/merging.md.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/values.hpp"
+#include "merge/checkpoint.hpp"
+
+namespace tutti::merge {
+
+/// One of the checkpoints, and what people call it.
+struct MergeInput {
+  std::string name;
+  Checkpoint checkpoint;
+  /// The name under which a tensor of this file is compared with those of the others; empty: it does not take part.
+  /// Null: every tensor under its own name.
+  std::string (*alias)(std::string_view tensor) = nullptr;
+};
+
+/// Which fields count depends on the method.
+struct MergeSettings {
+  MergeMethod method = MergeMethod::average;  ///< greedy_soup: the average of those that were chosen before
+  std::vector<double> weights;                ///< weighted: one per input
+  bool normalize = true;                      ///< weighted: divided by their sum
+  double scaling = 1;                         ///< task_arithmetic, ties
+  double density = 0.2;                       ///< ties: above 0, at most 1
+  Disjoint disjoint = Disjoint::mean;         ///< ties
+  double t = 0.5;                             ///< slerp
+  bool accumulate_f64 = false;                ///< compute in float64 instead of float32
+  unsigned threads = 0;                       ///< 0: the usable cores, at most kMaxMergeThreads
+};
+inline constexpr unsigned kMaxMergeThreads = 4;
+
+struct MergeOutcome {
+  std::vector<std::string> notes;  ///< what was decided on the way, and what to beware of; for people
+  std::size_t tensors = 0;         ///< in the result
+  std::uint64_t values = 0;        ///< that were computed
+  std::uint64_t bytes_read = 0;    ///< over all passes
+  std::uint64_t bytes_written = 0;
+};
+
+/// `done` of `total` bytes have been read. Called on any thread, one call at a time.
+using MergeProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
+
+/// Writes the merged checkpoint to `file`, atomically. Names, order of names and dtypes of its tensors are those of the
+/// first input; integers and booleans are kept, never averaged (see docs/merging.md). The same inputs give the same
+/// bytes, whatever the threads. `base` is needed by task_arithmetic and ties; for others it only says which integers
+/// count. Throws Error(usage), before anything is written: tensors that do not match (all differences are listed),
+/// integers that differ, a number of inputs, weights or settings that the method cannot take. Throws Error(failed)
+/// where a file cannot be read or written. Blocks; threads of its own have ended when it returns.
+MergeOutcome merge_checkpoints(const MergeSettings& settings, std::span<const MergeInput> inputs,
+                               const MergeInput* base, const std::filesystem::path& file,
+                               const std::map<std::string, std::string>& metadata = {},
+                               const MergeProgress& progress = {});
+
+/// The factors of a weighted sum. Throws Error(usage) where the weights cannot be normalized (their sum is 0 or not
+/// finite) or one is not finite.
+std::vector<double> weight_factors(std::span<const double> weights, bool normalize);
+
+}  // namespace tutti::merge
