@@ -145,6 +145,27 @@ Tree tree_of(const InputSpec& input) {
   return map;
 }
 
+/// Of the method's keys alone: others are refused when this is read back.
+Tree tree_of(const MergeSpec& merge, const std::vector<MemberSpec>& members) {
+  Tree map = Tree::map();
+  map.set("method", name_of(merge.method));
+  Tree over = Tree::list();
+  for (const std::size_t rank : merge.over) over.items.push_back(Tree::text(members[rank].name));
+  map.set("over", std::move(over));
+  if (merge.method == MergeMethod::weighted) {
+    map.set("weights", numbers(merge.weights));
+    map.set("normalize", boolean(merge.normalize));
+  }
+  const bool ties = merge.method == MergeMethod::ties;
+  if (ties || merge.method == MergeMethod::task_arithmetic) map.set("scaling", number(merge.scaling));
+  if (ties) map.set("density", number(merge.density));
+  if (ties) map.set("disjoint", name_of(merge.disjoint));
+  if (merge.method == MergeMethod::slerp) map.set("t", number(merge.t));
+  map.set("accumulate", Tree::plain(merge.accumulate_f64 ? "float64" : "float32"));
+  if (merge.input) map.set("input", tree_of(*merge.input));
+  return map;
+}
+
 Tree tree_of(const Device& device) {
   return std::holds_alternative<AutoDevice>(device) ? Tree::null() : Tree::text(to_text(device));
 }
@@ -193,6 +214,8 @@ std::string to_yaml(const EnsembleSpec& spec) {
   map.set("assignment", std::move(assignment));
   map.set("combine", tree_of(spec.combine));
   map.set("input", tree_of(spec.input));
+  if (spec.base) map.set("base", tree_of(*spec.base));
+  if (spec.merge) map.set("merge", tree_of(*spec.merge, spec.members));
   Tree train = Tree::map();
   train.set("input", tree_of(spec.train_input));
   train.set("checkpoint_segments", number(spec.checkpoint_segments));

@@ -12,6 +12,7 @@
 #include "config/include.hpp"
 #include "config/input.hpp"
 #include "config/members.hpp"
+#include "config/merge.hpp"
 #include "config/overrides.hpp"
 #include "config/reader.hpp"
 
@@ -114,6 +115,7 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
     if (train_input != nullptr) check_input(members, spec.train_input, train_input->place, violations);
   }
   check_training(members, violations);
+  read_merging(top, members, spec, violations);
   top.finish();
   for (ReadMember& member : members) spec.members.push_back(std::move(member.spec));
   return spec;

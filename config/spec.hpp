@@ -155,14 +155,15 @@ struct TaskSpec {
 /// `merge:`. Which fields count depends on `method`; the reader of the YAML refuses those that do not.
 struct MergeSpec {
   MergeMethod method = MergeMethod::average;
-  std::vector<std::size_t> over;   ///< ranks of members, in the order they were named; default: all
-  std::vector<double> weights;     ///< weighted: one per entry of `over`; default: the members' own weights
-  bool normalize = true;           ///< weighted: divide by the sum of the weights
-  double scaling = 0.3;            ///< task_arithmetic, ties: what the sum of task vectors is multiplied with
-  double density = 0.2;            ///< ties: the part of each task vector that is kept
-  double t = 0.5;                  ///< slerp: 0 is the first, 1 the second
-  bool accumulate_f64 = false;     ///< `accumulate: float64`
-  std::optional<InputSpec> input;  ///< greedy_soup: the held-out images
+  std::vector<std::size_t> over;      ///< ranks of members, in the order they were named; default: all
+  std::vector<double> weights;        ///< weighted: one per entry of `over`; default: the members' own weights
+  bool normalize = true;              ///< weighted: divide by the sum of the weights
+  double scaling = 0.3;               ///< task_arithmetic, ties: what the sum of task vectors is multiplied with
+  double density = 0.2;               ///< ties: the part of each task vector that is kept
+  Disjoint disjoint = Disjoint::sum;  ///< ties: of the values whose sign agrees
+  double t = 0.5;                     ///< slerp: 0 is the first, 1 the second
+  bool accumulate_f64 = false;        ///< `accumulate: float64`
+  std::optional<InputSpec> input;     ///< greedy_soup: the held-out images
   friend bool operator==(const MergeSpec&, const MergeSpec&) = default;
 };
 

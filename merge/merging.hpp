@@ -31,9 +31,9 @@ struct MergeSettings {
   MergeMethod method = MergeMethod::average;  ///< greedy_soup: the average of those that were chosen before
   std::vector<double> weights;                ///< weighted: one per input
   bool normalize = true;                      ///< weighted: divided by their sum
-  double scaling = 1;                         ///< task_arithmetic, ties
+  double scaling = 0.3;                       ///< task_arithmetic, ties
   double density = 0.2;                       ///< ties: above 0, at most 1
-  Disjoint disjoint = Disjoint::mean;         ///< ties
+  Disjoint disjoint = Disjoint::sum;          ///< ties
   double t = 0.5;                             ///< slerp
   bool accumulate_f64 = false;                ///< compute in float64 instead of float32
   unsigned threads = 0;                       ///< 0: the usable cores, at most kMaxMergeThreads

@@ -97,6 +97,8 @@ class Bench {
 MergeSettings method(MergeMethod which) {
   MergeSettings settings;
   settings.method = which;
+  settings.scaling = 1;
+  settings.disjoint = Disjoint::mean;
   return settings;
 }
 
@@ -561,7 +563,7 @@ TEST_CASE("settings that a method cannot take are refused") {
   CHECK(bench.refusal(settings).message() == "the density must be above 0 and at most 1, not 0");
   settings = {};
   settings.t = std::nan("");
-  CHECK(bench.refusal(settings).message() == "scaling and t must be finite, not 1 and nan");
+  CHECK(bench.refusal(settings).message() == "scaling and t must be finite, not 0.3 and nan");
 }
 
 TEST_CASE("weights that cannot be normalized are refused") {

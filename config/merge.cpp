@@ -1,0 +1,217 @@
+#include "config/merge.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "config/input.hpp"
+#include "config/model.hpp"
+#include "config/reader.hpp"
+
+namespace tutti::config {
+namespace {
+
+constexpr NumberRule kDensity{"a number above 0 and at most 1", [](double value) { return value > 0 && value <= 1; }};
+
+/// The kinds whose weights are safetensors; another one is added here and in weights_path().
+constexpr std::array<std::string_view, 3> kMergeable{"small-cnn", "mlp", "fake"};
+
+bool is_mergeable(const ModelSpec& model) {
+  return std::ranges::find(kMergeable, kind_name(model.kind)) != kMergeable.end();
+}
+
+/// Which methods take which key; a key outside its methods is explained instead of called unknown.
+struct KeyOfMethods {
+  std::string_view key;
+  std::vector<MergeMethod> methods;
+};
+const std::vector<KeyOfMethods>& keys_of_methods() {
+  static const std::vector<KeyOfMethods> keys{{"weights", {MergeMethod::weighted}},
+                                              {"normalize", {MergeMethod::weighted}},
+                                              {"scaling", {MergeMethod::task_arithmetic, MergeMethod::ties}},
+                                              {"density", {MergeMethod::ties}},
+                                              {"disjoint", {MergeMethod::ties}},
+                                              {"t", {MergeMethod::slerp}},
+                                              {"input", {MergeMethod::greedy_soup}}};
+  return keys;
+}
+
+void refuse_keys_of_other_methods(Fields& fields, MergeMethod method) {
+  for (const KeyOfMethods& row : keys_of_methods()) {
+    if (std::ranges::find(row.methods, method) != row.methods.end()) continue;
+    std::vector<std::string> owners;
+    for (const MergeMethod owner : row.methods) owners.emplace_back(to_name(owner));
+    fields.refuse(row.key, fmt::format("'{}' belongs to {}, not to {}", row.key, one_of(owners), to_name(method)));
+  }
+}
+
+/// The member that a name or a rank stands for.
+std::optional<std::size_t> read_rank(const Tree& tree, const std::vector<ReadMember>& members, Violations& violations) {
+  std::vector<std::string> names;
+  for (const ReadMember& member : members) names.push_back(member.spec.name);
+  if (tree.kind != Tree::Kind::scalar) {
+    violations.add(tree.place, fmt::format("each item of 'over' must be a member, not {}", describe(tree)));
+    return std::nullopt;
+  }
+  if (const auto found = std::ranges::find(names, tree.scalar); found != names.end())
+    return static_cast<std::size_t>(found - names.begin());
+  const bool is_number = !tree.quoted && tree.scalar.find_first_not_of("0123456789") == std::string::npos;
+  if (is_number && members.empty()) return std::nullopt;
+  if (is_number) {
+    const auto rank = read_whole(tree, "a rank in 'over'", 0, members.size() - 1, violations);
+    return rank ? std::optional(static_cast<std::size_t>(*rank)) : std::nullopt;
+  }
+  violations.add(tree.place, fmt::format("'over' names '{}', and no member is called so{}", one_line(tree.scalar),
+                                         did_you_mean(tree.scalar, names)));
+  return std::nullopt;
+}
+
+/// Empty where something was wrong.
+std::vector<std::size_t> read_over(Fields& fields, const std::vector<ReadMember>& members, Violations& violations) {
+  std::vector<std::size_t> over;
+  const Tree* tree = fields.find("over");
+  if (tree == nullptr) {
+    over.resize(members.size());
+    std::iota(over.begin(), over.end(), std::size_t{0});
+    return over;
+  }
+  if (tree->kind != Tree::Kind::list || tree->items.empty()) {
+    violations.add(tree->place, fmt::format("'over' must be a list of members such as [cnn-0, cnn-1], not {}",
+                                            tree->kind == Tree::Kind::list ? "an empty one" : describe(*tree)));
+    return over;
+  }
+  const std::size_t before = violations.count();
+  for (const Tree& item : tree->items) {
+    const auto rank = read_rank(item, members, violations);
+    if (!rank) continue;
+    if (std::ranges::find(over, *rank) != over.end())
+      violations.add(item.place, fmt::format("'over' names member '{}' twice", members[*rank].spec.name));
+    over.push_back(*rank);
+  }
+  return violations.count() == before ? over : std::vector<std::size_t>{};
+}
+
+void read_weights(Fields& fields, const std::vector<ReadMember>& members, MergeSpec& merge, Violations& violations) {
+  fields.boolean("normalize", merge.normalize);
+  const Tree* tree = fields.find("weights");
+  const std::size_t before = violations.count();
+  if (tree == nullptr) {
+    for (const std::size_t rank : merge.over) merge.weights.push_back(members[rank].spec.weight);
+  } else if (tree->kind != Tree::Kind::list) {
+    violations.add(tree->place,
+                   fmt::format("'weights' must be a list of numbers such as [1, 2], not {}", describe(*tree)));
+  } else {
+    for (const Tree& item : tree->items)
+      if (const auto weight = read_number(item, "each item of 'weights'", kAnyNumber, violations); weight)
+        merge.weights.push_back(*weight);
+  }
+  if (violations.count() != before || merge.over.empty()) return;
+  const Place& place = fields.place_of("weights");
+  if (merge.weights.size() != merge.over.size())
+    violations.add(place,
+                   fmt::format("'weights' has {} numbers for {} members", merge.weights.size(), merge.over.size()));
+  const double sum = std::accumulate(merge.weights.begin(), merge.weights.end(), 0.0);
+  if (merge.normalize && (sum == 0 || !std::isfinite(sum)))
+    violations.add(
+        place, fmt::format("the weights sum to {} and cannot be normalized; change them or set normalize: false", sum));
+}
+
+void read_of_method(Fields& fields, const std::vector<ReadMember>& members, MergeSpec& merge, Violations& violations) {
+  refuse_keys_of_other_methods(fields, merge.method);
+  const bool ties = merge.method == MergeMethod::ties;
+  if (merge.method == MergeMethod::weighted) read_weights(fields, members, merge, violations);
+  if (ties || merge.method == MergeMethod::task_arithmetic) fields.number("scaling", merge.scaling, kAnyNumber);
+  if (ties) fields.number("density", merge.density, kDensity);
+  if (ties) fields.choice("disjoint", merge.disjoint);
+  if (merge.method == MergeMethod::slerp) fields.number("t", merge.t, kAnyNumber);
+  if (merge.method != MergeMethod::greedy_soup) return;
+  if (const Tree* input = fields.require("input", "the held-out images by which greedy_soup chooses"); input != nullptr)
+    merge.input = read_input(*input, Split::test, violations);
+}
+
+/// What a model that is to be merged lacks, as the end of "member 'a' ..."; empty: nothing.
+std::string obstacle(const ModelSpec& model) {
+  if (!is_mergeable(model))
+    return fmt::format("is a {}, whose weights cannot be merged; export it as safetensors for one of {}",
+                       kind_name(model.kind), fmt::join(kMergeable, ", "));
+  return weights_path(model).empty() ? "names no weights that could be merged; add 'weights'" : "";
+}
+
+void check_members(const MergeSpec& merge, const std::vector<ReadMember>& members, Violations& violations) {
+  const ReadMember* first = nullptr;
+  for (const std::size_t rank : merge.over) {
+    const ReadMember& member = members[rank];
+    if (!member.sound) continue;
+    if (const std::string problem = obstacle(member.spec.model); !problem.empty())
+      violations.add(member.place, fmt::format("member '{}' {}", member.spec.name, problem));
+    if (first == nullptr) first = &member;
+    const std::string_view kind = kind_name(member.spec.model.kind);
+    const std::string_view wanted = kind_name(first->spec.model.kind);
+    if (kind != wanted)
+      violations.add(member.place, fmt::format("member '{}' is a {} and cannot be merged with member '{}', a {}; name "
+                                               "members of one kind in 'over'",
+                                               member.spec.name, kind, first->spec.name, wanted));
+  }
+}
+
+void check_base(const ModelSpec& base, const MergeSpec& merge, const std::vector<ReadMember>& members,
+                const Place& place, Violations& violations) {
+  const auto first = std::ranges::find_if(merge.over, [&](std::size_t rank) { return members[rank].sound; });
+  if (first == merge.over.end()) return;
+  const MemberSpec& member = members[*first].spec;
+  if (kind_name(base.kind) != kind_name(member.model.kind))
+    violations.add(place, fmt::format("'base' is a {} and member '{}' a {}; they must be of one kind",
+                                      kind_name(base.kind), member.name, kind_name(member.model.kind)));
+}
+
+MergeSpec read_merge(const Tree& tree, const std::vector<ReadMember>& members, Violations& violations) {
+  MergeSpec merge;
+  Fields fields(tree, "'merge'", violations);
+  const std::size_t before = violations.count();
+  fields.choice("method", merge.method);
+  if (violations.count() != before) return merge;  // no key can be judged
+  merge.over = read_over(fields, members, violations);
+  read_of_method(fields, members, merge, violations);
+  merge.accumulate_f64 = fields.one_of_words("accumulate", std::vector<std::string>{"float32", "float64"}) == "float64";
+  if (merge.method == MergeMethod::slerp && !merge.over.empty() && merge.over.size() != 2)
+    violations.add(fields.place_of("over"),
+                   fmt::format("slerp merges two members, not {}; name them in 'over'", merge.over.size()));
+  fields.finish();
+  check_members(merge, members, violations);
+  return merge;
+}
+
+}  // namespace
+
+std::filesystem::path weights_path(const ModelSpec& model) { return is_mergeable(model) ? model.weights : ""; }
+
+void read_merging(Fields& top, const std::vector<ReadMember>& members, EnsembleSpec& spec, Violations& violations) {
+  const Tree* base = top.find("base");
+  const std::size_t before_base = violations.count();
+  if (base != nullptr) {
+    spec.base = read_model(*base, violations);
+    if (violations.count() == before_base)
+      if (const std::string problem = obstacle(*spec.base); !problem.empty())
+        violations.add(base->place, fmt::format("'base' {}", problem));
+  }
+  const bool base_sound = violations.count() == before_base;
+  const Tree* tree = top.find("merge");
+  if (tree == nullptr) return;
+  const std::size_t before = violations.count();
+  spec.merge = read_merge(*tree, members, violations);
+  if (violations.count() != before) return;
+  const MergeMethod method = spec.merge->method;
+  if (spec.base && base_sound) check_base(*spec.base, *spec.merge, members, base->place, violations);
+  if (!spec.base && (method == MergeMethod::task_arithmetic || method == MergeMethod::ties))
+    violations.add(tree->place, fmt::format("method {} needs 'base', the model that the members were fine-tuned from, "
+                                            "such as base: {{kind: small-cnn, weights: base.safetensors}}",
+                                            to_name(method)));
+}
+
+}  // namespace tutti::config

@@ -1,0 +1,151 @@
+// What `base:` and `merge:` mean, and what is said about what is wrong with them.
+#include "config/merge.hpp"
+
+#include <doctest/doctest.h>
+
+#include "tests/config/problems.hpp"
+
+namespace tutti::test {
+namespace {
+
+const std::string kTwo =
+    "members: [{name: a, model: {kind: mlp, layers: [10], weights: a.st}, weight: 2}, "
+    "{name: b, model: {kind: mlp, layers: [10], weights: b.st}}]\n";
+const std::string kBase = "base: {kind: mlp, layers: [10], weights: base.st}\n";
+
+config::EnsembleSpec load(const std::string& rest) { return config::load_text(kTwo + rest, "e.yaml"); }
+std::string wrong(const std::string& rest) { return problem(kTwo + rest); }
+
+config::MergeSpec merge(const std::string& rest) {
+  const config::EnsembleSpec spec = load(rest);
+  REQUIRE(spec.merge);
+  // The effective configuration says the same.
+  const config::EnsembleSpec again = config::load_text(spec.effective_yaml, "again");
+  CHECK(again == spec);
+  return *spec.merge;
+}
+
+TEST_CASE("without the keys nothing is merged") {
+  const config::EnsembleSpec spec = load("");
+  CHECK_FALSE(spec.base);
+  CHECK_FALSE(spec.merge);
+  CHECK(spec.effective_yaml.find("merge") == std::string::npos);
+}
+
+TEST_CASE("an average is over all members by default") {
+  const config::MergeSpec spec = merge("merge: {}\n");
+  CHECK(spec.method == MergeMethod::average);
+  CHECK(spec.over == std::vector<std::size_t>{0, 1});
+  CHECK_FALSE(spec.accumulate_f64);
+  CHECK(merge("merge: {method: average, accumulate: float64}\n").accumulate_f64);
+}
+
+TEST_CASE("members are named or counted and stay in that order") {
+  CHECK(merge("merge: {over: [b, a]}\n").over == std::vector<std::size_t>{1, 0});
+  CHECK(merge("merge: {over: [1]}\n").over == std::vector<std::size_t>{1});
+}
+
+TEST_CASE("weights are those of the members or of the merge") {
+  CHECK(merge("merge: {method: weighted}\n").weights == std::vector<double>{2, 1});
+  CHECK(merge("merge: {method: weighted, over: [b]}\n").weights == std::vector<double>{1});
+  const config::MergeSpec spec = merge("merge: {method: weighted, weights: [1, -1], normalize: false}\n");
+  CHECK(spec.weights == std::vector<double>{1, -1});
+  CHECK_FALSE(spec.normalize);
+}
+
+TEST_CASE("each method has its keys") {
+  CHECK(merge(kBase + "merge: {method: task_arithmetic}\n").scaling == 0.3);
+  CHECK(merge(kBase + "merge: {method: task_arithmetic, scaling: -1}\n").scaling == -1);
+  const config::MergeSpec ties = merge(kBase + "merge: {method: ties}\n");
+  CHECK(ties.density == 0.2);
+  CHECK(ties.disjoint == Disjoint::sum);
+  const config::MergeSpec mean = merge(kBase + "merge: {method: ties, density: 1, disjoint: mean, scaling: 1}\n");
+  CHECK(mean.density == 1);
+  CHECK(mean.disjoint == Disjoint::mean);
+  CHECK(merge("merge: {method: slerp}\n").t == 0.5);
+  CHECK(merge("merge: {method: slerp, t: 0.25}\n").t == 0.25);
+  const config::MergeSpec soup = merge("merge: {method: greedy_soup, input: {dataset: digits, limit: 9}}\n");
+  REQUIRE(soup.input);
+  CHECK(soup.input->limit == 9);
+  CHECK(load(kBase).base->weights == "base.st");
+}
+
+TEST_CASE("keys of other methods are explained") {
+  CHECK(wrong("merge: {weights: [1, 2]}\n") == "e.yaml:2:9: 'weights' belongs to weighted, not to average");
+  CHECK(wrong("merge: {normalize: true}\n") == "e.yaml:2:9: 'normalize' belongs to weighted, not to average");
+  CHECK(wrong("merge: {scaling: 1}\n") == "e.yaml:2:9: 'scaling' belongs to task_arithmetic or ties, not to average");
+  CHECK(wrong("merge: {density: 1}\n") == "e.yaml:2:9: 'density' belongs to ties, not to average");
+  CHECK(wrong("merge: {disjoint: sum}\n") == "e.yaml:2:9: 'disjoint' belongs to ties, not to average");
+  CHECK(wrong("merge: {t: 1}\n") == "e.yaml:2:9: 't' belongs to slerp, not to average");
+  CHECK(wrong("merge: {input: {}}\n") == "e.yaml:2:9: 'input' belongs to greedy_soup, not to average");
+  CHECK(wrong("merge: {wieghts: 1}\n").find("unknown key") != std::string::npos);
+}
+
+TEST_CASE("values of the wrong form are refused with what they must be") {
+  CHECK(wrong("merge: {method: avarage}\n").find("did you mean 'average'?") != std::string::npos);
+  CHECK(wrong("merge: {accumulate: float16}\n").find("must be float32 or float64") != std::string::npos);
+  CHECK(wrong(kBase + "merge: {method: ties, density: 20}\n") ==
+        "e.yaml:3:32: 'density' must be a number above 0 and at most 1, not '20'");
+  CHECK(wrong("merge: {over: a}\n") == "e.yaml:2:15: 'over' must be a list of members such as [cnn-0, cnn-1], not 'a'");
+  CHECK(wrong("merge: {over: []}\n") ==
+        "e.yaml:2:15: 'over' must be a list of members such as [cnn-0, cnn-1], not an empty one");
+  CHECK(wrong("merge: {over: [a, [b]]}\n") == "e.yaml:2:19: each item of 'over' must be a member, not a list");
+  CHECK(wrong("merge: {over: [a, a]}\n") == "e.yaml:2:19: 'over' names member 'a' twice");
+  CHECK(wrong("merge: {over: [a, 2]}\n").find("2:19: a rank in 'over' must be a whole number") != std::string::npos);
+  CHECK(wrong("merge: {over: [bb]}\n").find("'over' names 'bb', and no member is called so") != std::string::npos);
+  CHECK(wrong("merge: {method: weighted, weights: 3}\n") ==
+        "e.yaml:2:36: 'weights' must be a list of numbers such as [1, 2], not '3'");
+  CHECK(wrong("merge: {method: weighted, weights: [1]}\n") == "e.yaml:2:36: 'weights' has 1 numbers for 2 members");
+  CHECK(wrong("merge: {method: weighted, weights: [1, x]}\n").find("each item of 'weights'") != std::string::npos);
+}
+
+TEST_CASE("weights that cannot be normalized are refused") {
+  CHECK(wrong("merge: {method: weighted, weights: [1, -1]}\n") ==
+        "e.yaml:2:36: the weights sum to 0 and cannot be normalized; change them or set normalize: false");
+}
+
+TEST_CASE("a method without what it needs is refused") {
+  for (const std::string method : {"task_arithmetic", "ties"})
+    CHECK(wrong("merge: {method: " + method + "}\n") ==
+          "e.yaml:2:8: method " + method +
+              " needs 'base', the model that the members were fine-tuned from, such as base: {kind: small-cnn, "
+              "weights: base.safetensors}");
+  CHECK(wrong("merge: {method: greedy_soup}\n") ==
+        "e.yaml:2:8: 'merge' needs 'input', the held-out images by which greedy_soup chooses");
+  CHECK(wrong("merge: {method: slerp, over: [a]}\n") ==
+        "e.yaml:2:30: slerp merges two members, not 1; name them in 'over'");
+}
+
+TEST_CASE("members that cannot be merged are named") {
+  const std::string cnn =
+      "members: [{name: a, model: {kind: mlp, layers: [10], weights: a.st}}, "
+      "{name: b, model: {kind: small-cnn, weights: b.st}}]\n";
+  CHECK(problem(cnn + "merge: {}\n") ==
+        "e.yaml:1:71: member 'b' is a small-cnn and cannot be merged with member 'a', a mlp; name members of one kind "
+        "in 'over'");
+  CHECK(problem(cnn + "merge: {over: [b]}\n").empty());
+  CHECK(problem("members: [{name: a, model: {kind: small-cnn}}]\nmerge: {}\n") ==
+        "e.yaml:1:11: member 'a' names no weights that could be merged; add 'weights'");
+  CHECK(problem("members: [{name: a, model: {kind: torchscript, path: a.pt}}]\nmerge: {}\n") ==
+        "e.yaml:1:11: member 'a' is a torchscript, whose weights cannot be merged; export it as safetensors for one of "
+        "small-cnn, mlp, fake");
+}
+
+TEST_CASE("a base that does not fit is refused") {
+  CHECK(wrong("base: {kind: small-cnn, weights: b.st}\nmerge: {}\n") ==
+        "e.yaml:2:7: 'base' is a small-cnn and member 'a' a mlp; they must be of one kind");
+  CHECK(wrong("base: {kind: mlp, layers: [10]}\n") ==
+        "e.yaml:2:7: 'base' names no weights that could be merged; add 'weights'");
+  CHECK(wrong("base: {kind: torchscript, path: b.pt}\n").find("'base' is a torchscript, whose weights") !=
+        std::string::npos);
+  CHECK(wrong("base: {kind: mpl}\n").find("did you mean 'mlp'?") != std::string::npos);
+}
+
+TEST_CASE("the weights of a model stand where its kind says") {
+  CHECK(config::weights_path({SmallCnnModel{}, "a.st"}) == "a.st");
+  CHECK(config::weights_path({MlpModel{{10}}, ""}).empty());
+  CHECK(config::weights_path({TorchScriptModel{"a.pt"}, "a.st"}).empty());
+}
+
+}  // namespace
+}  // namespace tutti::test
