@@ -208,6 +208,10 @@ void read_merging(Fields& top, const std::vector<ReadMember>& members, EnsembleS
   if (violations.count() != before) return;
   const MergeMethod method = spec.merge->method;
   if (spec.base && base_sound) check_base(*spec.base, *spec.merge, members, base->place, violations);
+  if (method == MergeMethod::greedy_soup && spec.combine.over == OutputKind::features)
+    violations.add(tree->place,
+                   "greedy_soup chooses by accuracy, and members that are combined over features answer no "
+                   "classes; use another method, or combine over probabilities");
   if (!spec.base && (method == MergeMethod::task_arithmetic || method == MergeMethod::ties))
     violations.add(tree->place, fmt::format("method {} needs 'base', the model that the members were fine-tuned from, "
                                             "such as base: {{kind: small-cnn, weights: base.safetensors}}",

@@ -20,22 +20,22 @@ struct Names {
   const MergeInput* input;
   std::map<std::string, std::string, std::less<>> by_alias;
 
-  const TensorForm& form(const std::string& alias) const { return input->checkpoint.form(by_alias.at(alias)); }
+  const TensorForm& form(const std::string& alias) const { return input->checkpoint->form(by_alias.at(alias)); }
   Column column(const std::string& alias) const {
     const std::string& name = by_alias.at(alias);
-    return {&input->checkpoint, name, input->checkpoint.form(name).dtype};
+    return {input->checkpoint.get(), name, input->checkpoint->form(name).dtype};
   }
 };
 
 Names names_of(const MergeInput& input) {
   Names names{&input, {}};
-  for (const std::string& name : input.checkpoint.names()) {
+  for (const std::string& name : input.checkpoint->names()) {
     std::string alias = input.alias == nullptr ? name : input.alias(name);
     if (alias.empty()) continue;
     const auto [place, is_new] = names.by_alias.emplace(std::move(alias), name);
     if (!is_new)
       throw Error(ErrorKind::usage,
-                  fmt::format("{} has two tensors for {}", input.checkpoint.path().string(), place->first),
+                  fmt::format("{} has two tensors for {}", input.checkpoint->path().string(), place->first),
                   fmt::format("{} and {}", place->second, name));
   }
   return names;
@@ -258,7 +258,7 @@ Agreement agree(std::span<const MergeInput> inputs, const MergeInput* base) {
   for (const MergeInput& input : inputs) names.push_back(names_of(input));
   if (names.front().by_alias.empty())
     throw Error(ErrorKind::usage,
-                fmt::format("{} holds no tensors to merge", inputs.front().checkpoint.path().string()));
+                fmt::format("{} holds no tensors to merge", inputs.front().checkpoint->path().string()));
   std::optional<Names> base_names;
   if (base != nullptr) base_names = names_of(*base);
   check_same_tensors(names, base_names);

@@ -163,6 +163,7 @@ Checkpoint Checkpoint::open(const std::filesystem::path& path) {
   result.path_ = path;
   std::vector<OpenFile> files = open_files(path);
   result.metadata_ = std::move(files.front().header.metadata);
+  for (const OpenFile& file : files) result.files_.emplace_back(file.reader->name());
   for (OpenFile& file : files)
     for (auto& [name, entry] : file.header.entries) {
       const std::uint64_t bytes = entry.end - entry.begin;

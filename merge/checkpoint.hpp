@@ -46,6 +46,8 @@ class Checkpoint {
   void read(std::string_view name, std::uint64_t offset, std::span<std::byte> out) const;
   /// `__metadata__` of the first file.
   const std::map<std::string, std::string>& metadata() const noexcept { return metadata_; }
+  /// What was opened: one file, or the shards, sorted.
+  const std::vector<std::filesystem::path>& files() const noexcept { return files_; }
   /// Of all tensors.
   std::uint64_t bytes() const noexcept { return bytes_; }
 
@@ -58,6 +60,7 @@ class Checkpoint {
   std::vector<std::string> names_;
   std::map<std::string, Entry, std::less<>> entries_;
   std::map<std::string, std::string> metadata_;
+  std::vector<std::filesystem::path> files_;
   std::uint64_t bytes_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <thread>
@@ -214,23 +215,55 @@ std::vector<double> weight_factors(std::span<const double> weights, bool normali
   return factors;
 }
 
+namespace {
+
+Agreement agreement_of(const MergeSettings& settings, std::span<const MergeInput> inputs, const MergeInput* base) {
+  check(settings, inputs.size(), base != nullptr);
+  if (settings.method == MergeMethod::weighted) weight_factors(settings.weights, settings.normalize);
+  Agreement agreement = agree(inputs, base);
+  if (!settings.accumulate_f64) check_precision(agreement);
+  return agreement;
+}
+
+MergeOutcome write(const MergeSettings& settings, const Agreement& agreement, std::size_t inputs, const ByteSink& sink,
+                   const std::map<std::string, std::string>& metadata, const MergeProgress& progress) {
+  const std::string head = front(agreement, metadata);
+  sink(std::as_bytes(std::span(head)));
+  MergeOutcome outcome = settings.accumulate_f64 ? Merging<double>(settings, agreement, inputs, progress).run(sink)
+                                                 : Merging<float>(settings, agreement, inputs, progress).run(sink);
+  outcome.bytes_written += head.size();
+  return outcome;
+}
+
+}  // namespace
+
+void check_merge(const MergeSettings& settings, std::span<const MergeInput> inputs, const MergeInput* base) {
+  agreement_of(settings, inputs, base);
+}
+
+MergeOutcome merge_checkpoints(const MergeSettings& settings, std::span<const MergeInput> inputs,
+                               const MergeInput* base, const ByteSink& sink,
+                               const std::map<std::string, std::string>& metadata, const MergeProgress& progress) {
+  return write(settings, agreement_of(settings, inputs, base), inputs.size(), sink, metadata, progress);
+}
+
 MergeOutcome merge_checkpoints(const MergeSettings& settings, std::span<const MergeInput> inputs,
                                const MergeInput* base, const std::filesystem::path& file,
                                const std::map<std::string, std::string>& metadata, const MergeProgress& progress) {
-  check(settings, inputs.size(), base != nullptr);
-  if (settings.method == MergeMethod::weighted) weight_factors(settings.weights, settings.normalize);
-  const Agreement agreement = agree(inputs, base);
-  if (!settings.accumulate_f64) check_precision(agreement);
+  const Agreement agreement = agreement_of(settings, inputs, base);
   AtomicFile out(file);
-  const std::string head = front(agreement, metadata);
-  out.write(head);
-  const auto sink = [&](std::span<const std::byte> bytes) { out.write(bytes); };
-  MergeOutcome outcome = settings.accumulate_f64
-                             ? Merging<double>(settings, agreement, inputs.size(), progress).run(sink)
-                             : Merging<float>(settings, agreement, inputs.size(), progress).run(sink);
-  outcome.bytes_written += head.size();
+  MergeOutcome outcome = write(
+      settings, agreement, inputs.size(), [&](std::span<const std::byte> bytes) { out.write(bytes); }, metadata,
+      progress);
   out.commit();
   return outcome;
+}
+
+std::string clip_tower_alias(std::string_view tensor) {
+  static constexpr std::array<std::string_view, 3> kOthers{"text_model.", "text_projection.", "logit_scale"};
+  static constexpr std::string_view kPrefix = "vision_model.";
+  if (std::ranges::any_of(kOthers, [&](std::string_view other) { return tensor.starts_with(other); })) return {};
+  return std::string(tensor.starts_with(kPrefix) ? tensor.substr(kPrefix.size()) : tensor);
 }
 
 }  // namespace tutti::merge

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
-#include <optional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,10 +17,10 @@
 
 namespace tutti::merge {
 
-/// One of the checkpoints, and what people call it.
+/// One of the checkpoints, and what people call it. Copies share the open files.
 struct MergeInput {
   std::string name;
-  Checkpoint checkpoint;
+  std::shared_ptr<const Checkpoint> checkpoint;
   /// The name under which a tensor of this file is compared with those of the others; empty: it does not take part.
   /// Null: every tensor under its own name.
   std::string (*alias)(std::string_view tensor) = nullptr;
@@ -61,6 +61,19 @@ MergeOutcome merge_checkpoints(const MergeSettings& settings, std::span<const Me
                                const MergeInput* base, const std::filesystem::path& file,
                                const std::map<std::string, std::string>& metadata = {},
                                const MergeProgress& progress = {});
+
+/// The same bytes, piece by piece from the first on, to `sink`, which is called on any thread, one call at a time.
+MergeOutcome merge_checkpoints(const MergeSettings& settings, std::span<const MergeInput> inputs,
+                               const MergeInput* base, const ByteSink& sink,
+                               const std::map<std::string, std::string>& metadata = {},
+                               const MergeProgress& progress = {});
+
+/// Throws the Error(usage) of above, and computes nothing.
+void check_merge(const MergeSettings& settings, std::span<const MergeInput> inputs, const MergeInput* base);
+
+/// The name of a tensor of CLIP's image tower in any of the layouts that transformers writes: without the prefix
+/// `vision_model.`; empty for what belongs to the text tower. For MergeInput::alias.
+std::string clip_tower_alias(std::string_view tensor);
 
 /// The factors of a weighted sum. Throws Error(usage) where the weights cannot be normalized (their sum is 0 or not
 /// finite) or one is not finite.

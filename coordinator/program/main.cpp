@@ -23,6 +23,7 @@
 #include "common/nearest.hpp"
 #include "coordinator/find_worker.hpp"
 #include "coordinator/program/commands.hpp"
+#include "coordinator/program/merge_command.hpp"
 #include "coordinator/program/say.hpp"
 
 namespace tutti::program {
@@ -137,17 +138,19 @@ int run_program(int argc, char** argv) {
   CLI::App* const train_command = app.add_subcommand("train", "train every member in its worker, side by side");
   CLI::App* const plan_command = app.add_subcommand("plan", "say what would run where, and what it needs");
   CLI::App* const validate_command = app.add_subcommand("validate", "check the configuration, and nothing else");
+  CLI::App* const merge_command = app.add_subcommand("merge", "make one checkpoint of the members' weights");
   app.add_subcommand("bench", "compare ways to run the ensemble, same weights, same images");
-  for (CLI::App* const command : {run_command, train_command, plan_command, validate_command})
+  for (CLI::App* const command : {run_command, train_command, plan_command, validate_command, merge_command})
     add_common_options(*command, line, logs);
-  for (CLI::App* const command : {run_command, train_command, plan_command}) add_worker_options(*command, line);
+  for (CLI::App* const command : {run_command, train_command, plan_command, merge_command})
+    add_worker_options(*command, line);
   for (CLI::App* const command : {run_command, train_command})
     command
         ->add_option("--trace", line.trace,
                      "write what workers and coordinator did when, for ui.perfetto.dev or chrome://tracing")
         ->type_name("FILE");
   CLI::Option* const dry = run_command->add_flag("--dry-run", dry_run, "print the plan instead");
-  for (CLI::App* const described : {&app, run_command, train_command}) described->footer(kExitCodes);
+  for (CLI::App* const described : {&app, run_command, train_command, merge_command}) described->footer(kExitCodes);
   run_command->add_flag("--resume", line.resume, "go on with the run that was begun in the output folder")
       ->excludes(dry);
   run_command->get_option("--trace")->excludes(dry);
@@ -167,6 +170,7 @@ int run_program(int argc, char** argv) {
         interruption.emplace();
         if (*run_command && !dry_run) return run(line, *interruption);
         if (*train_command) return train(line, *interruption);
+        if (*merge_command) return merge(line, *interruption);
         if (*validate_command)
           validate(line);
         else

@@ -116,6 +116,13 @@ TEST_CASE("a method without what it needs is refused") {
         "e.yaml:2:30: slerp merges two members, not 1; name them in 'over'");
 }
 
+TEST_CASE("a greedy soup needs members that answer classes") {
+  CHECK(problem("members: [{name: a, model: {kind: fake, weights: a.st}, output: features}]\n"
+                "combine: {over: features}\nmerge: {method: greedy_soup, input: {dataset: digits}}\n") ==
+        "e.yaml:3:8: greedy_soup chooses by accuracy, and members that are combined over features answer no classes; "
+        "use another method, or combine over probabilities");
+}
+
 TEST_CASE("members that cannot be merged are named") {
   const std::string cnn =
       "members: [{name: a, model: {kind: mlp, layers: [10], weights: a.st}}, "

@@ -92,6 +92,7 @@ TEST_CASE("the shards of a folder are one checkpoint") {
   CHECK(all.form("a") == TensorForm{Dtype::f32, {2, 1}, 8});
   CHECK(all.metadata() == std::map<std::string, std::string>{{"format", "pt"}});
   CHECK(all.bytes() == 20);
+  CHECK(all.files() == std::vector<std::filesystem::path>{folder / "one.safetensors", folder / "two.safetensors"});
   CHECK(read(all, "a", 0, 2) == std::vector<float>{1, 2});
   CHECK(read(all, "b", 1, 1) == std::vector<float>{4});
   CHECK(read(all, "c", 0, 1) == std::vector<float>{5});

@@ -34,7 +34,9 @@ std::string text_of(const std::filesystem::path& file) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-MergeInput input(const std::filesystem::path& file) { return {file.stem().string(), Checkpoint::open(file)}; }
+MergeInput input(const std::filesystem::path& file) {
+  return {file.stem().string(), std::make_shared<const Checkpoint>(Checkpoint::open(file))};
+}
 
 std::vector<float> values(const Safetensors& file, const std::string& name) {
   const TensorView tensor = file.tensor(name);
@@ -541,6 +543,37 @@ TEST_CASE("tensors are compared under their aliases") {
   const Error error = twins.refusal();
   CHECK(error.message() == fmt::format("{} has two tensors for w", (twins.folder() / "m0.safetensors").string()));
   CHECK(error.detail() == "tower.w and w");
+}
+
+TEST_CASE("the layouts of an image tower have the same aliases") {
+  CHECK(clip_tower_alias("vision_model.embeddings.class_embedding") == "embeddings.class_embedding");
+  CHECK(clip_tower_alias("embeddings.class_embedding") == "embeddings.class_embedding");
+  CHECK(clip_tower_alias("visual_projection.weight") == "visual_projection.weight");
+  CHECK(clip_tower_alias("text_model.embeddings.token_embedding.weight").empty());
+  CHECK(clip_tower_alias("text_projection.weight").empty());
+  CHECK(clip_tower_alias("logit_scale").empty());
+}
+
+TEST_CASE("whether a merge is possible is told without one") {
+  Bench bench;
+  bench.add(std::vector<float>{1});
+  check_merge({}, bench.inputs(), nullptr);
+  bench.add({f32("other", {1}, {1})});
+  const auto error = error_of([&] { check_merge({}, bench.inputs(), nullptr); });
+  REQUIRE(error);
+  CHECK(error->message() == "the checkpoints cannot be merged: they are not of one architecture");
+}
+
+TEST_CASE("a merge goes to a sink as into a file") {
+  Bench bench;
+  bench.add(random_values(kLong, 1));
+  bench.add(random_values(kLong, 2));
+  bench.merge();
+  std::string bytes;
+  merge_checkpoints({}, bench.inputs(), nullptr, ByteSink([&](std::span<const std::byte> piece) {
+                      for (const std::byte byte : piece) bytes.push_back(static_cast<char>(byte));
+                    }));
+  CHECK(bytes == text_of(bench.out()));
 }
 
 TEST_CASE("a checkpoint without tensors is refused") {

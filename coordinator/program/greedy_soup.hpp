@@ -1,0 +1,34 @@
+// Cooks a greedy soup: members and candidates are measured on held-out images by the pool, several at a time, each in a
+// worker of its own. What is chosen, SoupRecipe says; the average itself is merge/'s.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "config/spec.hpp"
+#include "coordinator/program/soup_recipe.hpp"
+#include "merge/merging.hpp"
+
+namespace tutti::program {
+
+/// Models to measure side by side: the accuracy of each on the held-out images.
+using MeasureModels = std::function<std::vector<double>(const std::vector<config::MemberSpec>&)>;
+
+struct Soup {
+  std::vector<double> accuracies;  ///< of each member alone; members are counted as in `merge.over`
+  std::vector<std::size_t> order;
+  std::vector<SoupStep> steps;
+  std::vector<std::size_t> chosen;
+  double accuracy = 0;
+};
+
+/// `inputs` are the checkpoints of `merge.over`; at most `at_once` candidates are measured side by side. Candidates are
+/// nameless files in `folder` that workers open through /proc, so that they are gone with this process, however it
+/// ends. Throws Error, also what `measure` throws.
+Soup cook_greedy_soup(const config::EnsembleSpec& spec, std::span<const merge::MergeInput> inputs,
+                      const merge::MergeSettings& settings, std::size_t at_once, const std::filesystem::path& folder,
+                      const MeasureModels& measure);
+
+}  // namespace tutti::program

@@ -1,0 +1,12 @@
+// `tutti merge`: the weights of members become one file.
+#pragma once
+
+#include "coordinator/program/commands.hpp"
+
+namespace tutti::program {
+
+/// Writes <output>/merged.safetensors, or the folder <output>/merged where the first member is one as Hugging Face
+/// writes it, and <output>/merge.json, which says what was done. Starts workers for a greedy soup only. Throws Error.
+Outcome merge(const CommandLine& line, Interruption& interruption);
+
+}  // namespace tutti::program
