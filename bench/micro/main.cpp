@@ -28,6 +28,7 @@ int main(int argc, char** argv) {
     micro::add_arena(suite);
     micro::add_combine(suite);
     micro::add_pool(suite);
+    micro::add_merge(suite);
     micro::RowsReporter reporter(suite, certificate(repeats), json_lines);
     if (benchmark::RunSpecifiedBenchmarks(&reporter, filter) == 0) {
       fmt::print(stderr, "tutti-bench-micro: no benchmark's name fits '{}'\n", filter);

@@ -56,8 +56,12 @@ void add_common_options(CLI::App& command, CommandLine& line, LogOptions& logs) 
       ->capture_default_str();
 }
 
-void add_worker_options(CLI::App& command, CommandLine& line) {
+void add_worker_option(CLI::App& command, CommandLine& line) {
   command.add_option("--worker", line.worker, "the program tutti-worker")->type_name("FILE");
+}
+
+void add_worker_options(CLI::App& command, CommandLine& line) {
+  add_worker_option(command, line);
   command
       .add_option("--debug-worker", line.debug_worker,
                   "this member's worker waits for a debugger, and all deadlines are off")
@@ -142,8 +146,8 @@ int run_program(int argc, char** argv) {
   app.add_subcommand("bench", "compare ways to run the ensemble, same weights, same images");
   for (CLI::App* const command : {run_command, train_command, plan_command, validate_command, merge_command})
     add_common_options(*command, line, logs);
-  for (CLI::App* const command : {run_command, train_command, plan_command, merge_command})
-    add_worker_options(*command, line);
+  for (CLI::App* const command : {run_command, train_command, plan_command}) add_worker_options(*command, line);
+  add_worker_option(*merge_command, line);
   for (CLI::App* const command : {run_command, train_command})
     command
         ->add_option("--trace", line.trace,

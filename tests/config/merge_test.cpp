@@ -148,6 +148,22 @@ TEST_CASE("a base that does not fit is refused") {
   CHECK(wrong("base: {kind: mpl}\n").find("did you mean 'mlp'?") != std::string::npos);
 }
 
+TEST_CASE("the example is read and every method can be chosen on the command line") {
+  const auto example = std::filesystem::path(TUTTI_CONFIG_FOLDER) / "examples/merge.yaml";
+  const config::EnsembleSpec spec = config::load_file(example);
+  REQUIRE(spec.merge);
+  CHECK(spec.merge->method == MergeMethod::ties);
+  CHECK(spec.base);
+  for (const std::string method :
+       {"{method: average}", "{method: weighted}", "{method: task_arithmetic}",
+        "{method: slerp, over: [tuned-0, tuned-2]}", "{method: greedy_soup, input: {dataset: digits}}"}) {
+    CAPTURE(method);
+    config::Overrides overrides;
+    overrides.assignments = {"merge=" + method};
+    CHECK(config::load_file(example, overrides).merge);
+  }
+}
+
 TEST_CASE("the weights of a model stand where its kind says") {
   CHECK(config::weights_path({SmallCnnModel{}, "a.st"}) == "a.st");
   CHECK(config::weights_path({MlpModel{{10}}, ""}).empty());

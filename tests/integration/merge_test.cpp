@@ -1,0 +1,215 @@
+// The program's command merge: what it writes, what it says, and what it refuses.
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <cstring>
+#include <span>
+
+#include "common/checksum.hpp"
+#include "merge/checkpoint.hpp"
+#include "tests/common/error_of.hpp"
+#include "tests/integration/programs.hpp"
+
+namespace tutti::test {
+namespace {
+
+void write_bias(const std::filesystem::path& file, const std::vector<float>& bias) {
+  const merge::TensorView view{
+      "bias", merge::Dtype::f32, {static_cast<std::int64_t>(bias.size())}, std::as_bytes(std::span(bias))};
+  merge::write_safetensors(file, std::span(&view, 1));
+}
+
+std::vector<float> bias_of(const std::filesystem::path& file) {
+  const auto tensors = merge::Safetensors::read(file);
+  std::vector<float> bias(tensors.tensor("bias").bytes.size() / sizeof(float));
+  std::memcpy(bias.data(), tensors.tensor("bias").bytes.data(), bias.size() * sizeof(float));
+  return bias;
+}
+
+/// Fakes that answer the same class whatever the image: the one of their highest bias.
+const std::string kFakes = R"(
+members:
+  - {name: a, model: {kind: fake, classes: 2, reads_input: false, weights: a.st}}
+  - {name: b, model: {kind: fake, classes: 2, reads_input: false, weights: b.st}}
+  - {name: c, model: {kind: fake, classes: 2, reads_input: false, weights: c.st}}
+assignment: cpu
+input: {dataset: random, count: 60, shape: [1, 2, 2], classes: 2, seed: 3}
+segment_images: 20
+)";
+
+struct MergePlace : Workplace {
+  explicit MergePlace(const std::string& rest) : Workplace(kFakes + rest) {
+    write_bias(*this / "a.st", {1, 0});
+    write_bias(*this / "b.st", {0, 0.5F});
+    write_bias(*this / "c.st", {0, 3});
+  }
+  json::value merge_report(const std::string& folder = "runs/0001") const {
+    return parse_json(read(folder + "/merge.json"), "the report");
+  }
+};
+
+json::value checksum(const std::string& bytes) {
+  return json::string(fmt::format("{:08x}", crc32(std::as_bytes(std::span(bytes.data(), bytes.size())))));
+}
+
+TEST_CASE("merge writes the average and a report into a fresh numbered folder") {
+  const MergePlace place("merge: {method: weighted, over: [a, c], weights: [3, 1]}\n");
+  const Finished first(place, {"merge", "e.yaml"});
+  CHECK(first.code == 0);
+  CHECK(contains(first.out(), "weighted of 2 checkpoints: 1 tensors, 2 values"));
+  CHECK(contains(first.out(), "merged: runs/0001/merged.safetensors\nreport: runs/0001/merge.json\n"));
+  CHECK(contains(first.err(), "merge  100 %"));
+  CHECK(bias_of(place / "runs/0001/merged.safetensors") == std::vector<float>{0.75F, 0.75F});
+  const auto metadata = merge::Safetensors::read(place / "runs/0001/merged.safetensors").metadata();
+  CHECK(metadata == std::map<std::string, std::string>{{"format", "pt"}, {"tutti.merge", "weighted of a, c"}});
+
+  const json::value report = place.merge_report();
+  CHECK(report.at("schema") == "tutti.merge/1");
+  CHECK(report.at("method") == "weighted");
+  CHECK(report.at("parameters") ==
+        json::value{{"weights", {3.0, 1.0}}, {"normalize", true}, {"accumulate", "float32"}});
+  CHECK(report.at("inputs").as_array().size() == 2);
+  const json::value& input = report.at("inputs").at(1);
+  CHECK(input.at("name") == "c");
+  CHECK(input.at("factor") == 0.25);
+  CHECK(input.at("files").at(0).at("path") == "c.st");
+  CHECK(input.at("files").at(0).at("bytes") == std::filesystem::file_size(place / "c.st"));
+  CHECK(input.at("files").at(0).at("crc32") == checksum(place.read("c.st")));
+  CHECK(report.at("result").at("crc32") == checksum(place.read("runs/0001/merged.safetensors")));
+  CHECK(report.at("result").at("values") == 2);
+  CHECK(report.at("notes").as_array().empty());
+  CHECK(contains(report.at("configuration").as_string(), "method: weighted"));
+
+  const Finished second(place, {"merge", "e.yaml", "--quiet"});
+  CHECK(second.code == 0);
+  CHECK(second.out().empty());
+  CHECK(second.err().empty());
+  CHECK(place.read("runs/0002/merged.safetensors") == place.read("runs/0001/merged.safetensors"));
+}
+
+TEST_CASE("merge with a base adds task vectors") {
+  const MergePlace place(
+      "base: {kind: fake, classes: 2, weights: base.st}\nmerge: {method: task_arithmetic, scaling: 0.5}\n");
+  write_bias(place / "base.st", {1, 1});
+  CHECK(Finished(place, {"merge", "e.yaml", "output=out"}).code == 0);
+  CHECK(bias_of(place / "out/merged.safetensors") == std::vector<float>{0, 1.25F});
+  CHECK(place.merge_report("out").at("base").at("path") == "base.st");
+}
+
+TEST_CASE("folders of Hugging Face become a folder with what stands beside the weights") {
+  MergePlace place("merge: {over: [0, 1]}\n");
+  for (const char* name : {"first", "second"}) {
+    std::filesystem::create_directory(place / name);
+    std::filesystem::rename(place / (name == std::string("first") ? "a.st" : "b.st"),
+                            place / (std::string(name) + "/model.safetensors"));
+  }
+  place.write("first/config.json", "{\"of\": \"first\"}");
+  place.write("second/config.json", "{\"of\": \"second\"}");
+  const Finished merged(place, {"merge", "e.yaml", "members.0.model.weights=first", "members.1.model.weights=second"});
+  CHECK(merged.code == 0);
+  CHECK(contains(merged.out(), "merged: runs/0001/merged\n"));
+  CHECK(bias_of(place / "runs/0001/merged/model.safetensors") == std::vector<float>{0.5F, 0.25F});
+  CHECK(place.read("runs/0001/merged/config.json") == "{\"of\": \"first\"}");
+  CHECK_FALSE(place.has("runs/0001/merged/preprocessor_config.json"));
+  CHECK(merge::Checkpoint::open(place / "runs/0001/merged").names() == std::vector<std::string>{"bias"});
+}
+
+TEST_CASE("what cannot be merged is refused before a folder is made") {
+  const MergePlace place("");
+  const Finished nothing(place, {"merge", "e.yaml"});
+  CHECK(nothing.code == 2);
+  CHECK(nothing.err() == "tutti: e.yaml does not say what to merge\n  hint: add merge: {method: average}\n");
+  write_bias(place / "c.st", {1, 2, 3});
+  const Finished shapes(place, {"merge", "e.yaml", "merge={method: average}"});
+  CHECK(shapes.code == 2);
+  CHECK(contains(shapes.err(), "the checkpoints cannot be merged: they are not of one architecture"));
+  CHECK(contains(shapes.err(), "c has 1 tensor of another shape: bias [3] instead of [2]"));
+  std::filesystem::remove(place / "a.st");
+  const Finished missing(place, {"merge", "e.yaml", "merge={method: average}"});
+  CHECK(missing.code == 2);
+  CHECK(contains(missing.err(), "cannot read the weights a.st"));
+  CHECK_FALSE(place.has("runs"));
+}
+
+TEST_CASE("weights that are being merged are not replaced") {
+  const MergePlace place("merge: {over: [a, b]}\n");
+  std::filesystem::create_directory(place / "out");
+  std::filesystem::rename(place / "a.st", place / "out/merged.safetensors");
+  const Finished merged(place, {"merge", "e.yaml", "output=out", "members.0.model.weights=out/merged.safetensors"});
+  CHECK(merged.code == 2);
+  CHECK(merged.err() ==
+        "tutti: the merged weights would replace those of a\n  detail: out/merged.safetensors\n  hint: choose another "
+        "folder with `output:`\n");
+  CHECK(bias_of(place / "out/merged.safetensors") == std::vector<float>{1, 0});
+}
+
+TEST_CASE("warnings are printed and stand in the report") {
+  const MergePlace place("merge: {over: [a, b]}\n");
+  for (const char* name : {"a.st", "b.st"}) {
+    const float mean = 1;
+    const merge::TensorView view{"bn.running_mean", merge::Dtype::f32, {}, std::as_bytes(std::span(&mean, 1))};
+    merge::write_safetensors(place / name, std::span(&view, 1));
+  }
+  const Finished merged(place, {"merge", "e.yaml"});
+  CHECK(merged.code == 0);
+  CHECK(contains(merged.err(), "the merged model has BatchNorm statistics (1 tensor)"));
+  CHECK(contains(place.merge_report().at("notes").at(0).as_string(), "BatchNorm"));
+}
+
+TEST_CASE("a greedy soup measures members and candidates in the pool") {
+  // a answers class 0 and so does the average of a and b; with c among them it would be class 1.
+  const MergePlace place(
+      "merge: {method: greedy_soup, input: {dataset: random, count: 61, shape: [1, 2, 2], classes: 2, "
+      "seed: 2}}\n");
+  const Finished cooked(place, {"merge", "e.yaml"});
+  CAPTURE(cooked.err());
+  REQUIRE(cooked.code == 0);
+  const json::value report = place.merge_report();
+  const json::value& soup = report.at("soup");
+  CHECK(soup.at("order").at(0).at("name") == "a");
+  const double of_a = soup.at("order").at(0).at("accuracy").as_double();
+  const double of_c = soup.at("order").at(2).at("accuracy").as_double();
+  CHECK(of_a == doctest::Approx(36.0 / 61));
+  CHECK(of_c == doctest::Approx(25.0 / 61));
+  CHECK(soup.at("steps").at(1) == json::value{{"name", "b"}, {"accuracy", of_a}, {"added", true}});
+  CHECK(soup.at("steps").at(2) == json::value{{"name", "c"}, {"accuracy", of_c}, {"added", false}});
+  CHECK(soup.at("chosen") == json::value{"a", "b"});
+  CHECK(soup.at("accuracy") == of_a);
+  CHECK(bias_of(place / "runs/0001/merged.safetensors") == std::vector<float>{0.5F, 0.25F});
+  CHECK(
+      contains(cooked.out(), "b             added     accuracy  59.02 %\nc             left out  accuracy  40.98 %\n"));
+  CHECK(soup.at("steps").as_array().size() == 3);
+  CHECK(contains(cooked.out(), "greedy_soup of "));
+  // Nothing but the results is left.
+  std::size_t files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(place / "runs/0001")) files += entry.exists() ? 1 : 0;
+  CHECK(files == 2);
+}
+
+TEST_CASE("a greedy soup without labels is refused") {
+  const MergePlace place(
+      "merge: {method: greedy_soup, input: {dataset: random, count: 0, shape: [1, 2, 2], classes: 2}}\n");
+  const Finished cooked(place, {"merge", "e.yaml"});
+  CHECK(cooked.code == 2);
+  CHECK(contains(cooked.err(), "a greedy soup needs held-out images with labels"));
+}
+
+TEST_CASE("an interrupted soup ends with code 130 and leaves no weights") {
+  const MergePlace place(
+      "merge: {method: greedy_soup, input: {dataset: random, count: 100000, shape: [1, 2, 2], classes: 2}}\n"
+      "drain_deadline_s: 1\n");
+  std::string yaml = place.read("e.yaml");
+  for (std::size_t at = 0; (at = yaml.find("reads_input: false,", at)) != yaml.npos; ++at)
+    yaml.replace(at, 19, "delay_ms: 20,");
+  place.write("e.yaml", yaml);
+  Program program(Workplace::command({"merge", "e.yaml"}), place.options());
+  CHECK_FALSE(program.wait_for_line("members").empty());
+  program.signal(SIGINT);
+  CHECK(program.code() == 130);
+  CHECK_FALSE(place.has("runs/0001/merged.safetensors"));
+  CHECK_FALSE(place.has("runs/0001/merge.json"));
+}
+
+}  // namespace
+}  // namespace tutti::test
