@@ -166,6 +166,17 @@ Tree tree_of(const MergeSpec& merge, const std::vector<MemberSpec>& members) {
   return map;
 }
 
+Tree tree_of(const TaskSpec& task) {
+  Tree map = Tree::map();
+  map.set("name", Tree::text(task.name));
+  map.set("input", tree_of(task.input));
+  Tree classes = Tree::list();
+  for (const std::string& name : task.classes) classes.items.push_back(Tree::text(name));
+  if (!classes.items.empty()) map.set("classes", std::move(classes));
+  set_path(map, "head", task.head);
+  return map;
+}
+
 Tree tree_of(const Device& device) {
   return std::holds_alternative<AutoDevice>(device) ? Tree::null() : Tree::text(to_text(device));
 }
@@ -214,6 +225,9 @@ std::string to_yaml(const EnsembleSpec& spec) {
   map.set("assignment", std::move(assignment));
   map.set("combine", tree_of(spec.combine));
   map.set("input", tree_of(spec.input));
+  Tree tasks = Tree::list();
+  for (const TaskSpec& task : spec.tasks) tasks.items.push_back(tree_of(task));
+  if (!tasks.items.empty()) map.set("tasks", std::move(tasks));
   if (spec.base) map.set("base", tree_of(*spec.base));
   if (spec.merge) map.set("merge", tree_of(*spec.merge, spec.members));
   Tree train = Tree::map();
