@@ -74,8 +74,8 @@ TEST_CASE("the calibration error weighs the gap of each bin with its images") {
   Metrics metrics(2);
   CHECK_FALSE(metrics.calibration_error());
   // Three images at a confidence of 0.75, two of them right; one at 0.95, wrong.
-  metrics.add(Classes{0, 0, 1, 1}, Scores{0.75F, 0.25F, 0.75F, 0.25F, 0.75F, 0.25F, 0.95F, 0.05F},
-              Classes{0, 0, 0, 0}, ScoreKind::probabilities);
+  metrics.add(Classes{0, 0, 1, 1}, Scores{0.75F, 0.25F, 0.75F, 0.25F, 0.75F, 0.25F, 0.95F, 0.05F}, Classes{0, 0, 0, 0},
+              ScoreKind::probabilities);
   CHECK(*metrics.calibration_error() == doctest::Approx(3.0 / 4 * (0.75 - 2.0 / 3) + 1.0 / 4 * 0.95));
 }
 
