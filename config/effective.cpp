@@ -137,6 +137,7 @@ Tree tree_of(const InputSpec& input) {
   map.set("dataset", name_of(input.dataset));
   set_keys_of_dataset(map, input);
   if (input.classes > 0) map.set("classes", number(input.classes));
+  if (input.skip > 0) map.set("skip", number(input.skip));
   if (input.limit) map.set("limit", number(*input.limit));
   Tree preprocess = Tree::map();
   if (!input.preprocess.mean.empty()) preprocess.set("mean", numbers(input.preprocess.mean));
