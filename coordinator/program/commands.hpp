@@ -16,11 +16,11 @@ struct CommandLine {
   std::filesystem::path worker;
   std::string debug_worker;
   std::filesystem::path trace;
-  std::string rules;              ///< "mean,vote": evaluated beside each other; empty: that of the description
-  std::string weights;            ///< "1,0.5": instead of the members' own
-  std::filesystem::path output;   ///< of `combine`; empty: a fresh numbered folder
-  std::filesystem::path merged;   ///< weights of a merged model, evaluated beside the members
-  std::filesystem::path picture;  ///< an SVG file
+  std::string rules;                ///< "mean,vote": evaluated beside each other; empty: that of the description
+  std::string weights;              ///< "1,0.5": instead of the members' own
+  std::filesystem::path output;     ///< of `combine`, and of an evaluation that `merge` asks for; empty: as ever
+  std::vector<std::string> merged;  ///< weights of merged models, evaluated beside the members: FILE or NAME=FILE
+  std::filesystem::path picture;    ///< an SVG file
   bool quiet = false;
   bool resume = false;
 };

@@ -55,6 +55,7 @@ class Evaluate {
         tasks_(open_tasks(hosting_.described)),
         session_("evaluate", line, false, interruption, hosting_.hosted) {
     if (!line.picture.empty()) check_picture(line.picture);
+    if (!line.output.empty()) session_.work_in(line.output);
   }
 
   Outcome perform() {

@@ -18,31 +18,41 @@ config::ModelSpec with_weights(config::ModelSpec model, const std::filesystem::p
   return model;
 }
 
-void add_model(Hosting& hosting, const std::string& role, config::ModelSpec model) {
-  for (const config::MemberSpec& member : hosting.described.members)
-    if (member.name == role)
+void add_model(Hosting& hosting, const std::string& name, const std::string& role, config::ModelSpec model) {
+  for (const EvaluatedModel& other : hosting.models)
+    if (other.name == name)
       throw Error(ErrorKind::usage,
-                  fmt::format("a member is called '{}', as the {} model beside the members is", role, role), {},
-                  "rename the member");
+                  fmt::format("two models are called '{}': a {} and a {} one", name, other.role, role), {},
+                  "rename the member, or name the merged model: --merged soup=FILE");
   config::MemberSpec beside = hosting.described.members.front();
-  beside.name = role;
+  beside.name = name;
   beside.model = std::move(model);
   beside.seed = hosting.described.seed;
   hosting.hosted.members.push_back(std::move(beside));
-  hosting.models.push_back({role, role});
+  hosting.models.push_back({name, role});
+}
+
+void add_merged(Hosting& hosting, const std::string& option) {
+  const std::size_t equals = option.find('=');
+  const std::string name = equals == std::string::npos ? "merged" : option.substr(0, equals);
+  const std::string file = equals == std::string::npos ? option : option.substr(equals + 1);
+  const bool is_name = !name.empty() && name.find_first_of("/\\ ") == std::string::npos && name[0] != '.';
+  if (!is_name || file.empty())
+    throw Error(ErrorKind::usage, fmt::format("--merged {} is neither FILE nor NAME=FILE", option), {},
+                "for example --merged soup=runs/soup/merged.safetensors");
+  const config::EnsembleSpec& spec = hosting.described;
+  add_model(hosting, name, "merged", with_weights(spec.base ? *spec.base : spec.members.front().model, file));
 }
 
 }  // namespace
 
-Hosting host_models(config::EnsembleSpec spec, const std::filesystem::path& merged) {
+Hosting host_models(config::EnsembleSpec spec, const std::vector<std::string>& merged) {
   Hosting hosting{spec, std::move(spec), {}};
   hosting.hosted.combine.rule = CombineRule::none;
   if (!hosting.described.tasks.empty()) hosting.hosted.input = hosting.described.tasks.front().input;
   for (const config::MemberSpec& member : hosting.described.members) hosting.models.push_back({member.name, "member"});
-  const std::optional<config::ModelSpec>& base = hosting.described.base;
-  if (base) add_model(hosting, "base", *base);
-  if (!merged.empty())
-    add_model(hosting, "merged", with_weights(base ? *base : hosting.described.members.front().model, merged));
+  if (hosting.described.base) add_model(hosting, "base", "base", *hosting.described.base);
+  for (const std::string& option : merged) add_merged(hosting, option);
   return hosting;
 }
 

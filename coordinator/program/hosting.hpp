@@ -1,4 +1,4 @@
-// Which models an evaluation hosts beside the members: the base model and the merged one. Pure values.
+// Which models an evaluation hosts beside the members: the base model and merged ones. Pure values.
 #pragma once
 
 #include <filesystem>
@@ -15,13 +15,13 @@ namespace tutti::program {
 struct Hosting {
   config::EnsembleSpec described;  ///< what the user wrote
   config::EnsembleSpec hosted;     ///< what the pool runs: all models, not combined, on the images of the first task
-  std::vector<EvaluatedModel> models;  ///< in the order of their ranks: members, base, merged
+  std::vector<EvaluatedModel> models;  ///< in the order of their ranks: members, base, merged ones
 };
 
-/// The base model and the merged one, whose weights are `merged` unless that is empty, stand on the device of the first
-/// member, and get its input and its kind of output. The merged one is of the base's kind, or of the first member's.
-/// Throws Error(usage) where a member has their name, or a model's weights cannot be replaced.
-Hosting host_models(config::EnsembleSpec spec, const std::filesystem::path& merged);
+/// The base model and merged ones stand on the device of the first member, and get its input and its kind of output.
+/// Each of `merged` is "NAME=FILE" or "FILE" (then it is called merged): weights for a model of the base's kind, or of
+/// the first member's. Throws Error(usage) where two models have one name, or a model's weights cannot be replaced.
+Hosting host_models(config::EnsembleSpec spec, const std::vector<std::string>& merged);
 
 /// What is evaluated of them: under the rules of the list, or, where that is empty, under that of the description.
 /// Throws Error(usage).

@@ -78,8 +78,10 @@ void add_rules_option(CLI::App& command, CommandLine& line, const char* what) {
 
 void add_evaluate_options(CLI::App& command, CommandLine& line) {
   add_rules_option(command, line, "combine by each of these rules, instead of that of the file: mean,max,vote");
-  command.add_option("--merged", line.merged, "weights of a merged model, evaluated beside the members")
-      ->type_name("FILE");
+  command
+      .add_option("--merged", line.merged, "weights of a merged model, evaluated beside the members; once per model")
+      ->type_name("[NAME=]FILE")
+      ->allow_extra_args(false);
   command.add_option("--picture", line.picture, "draw the accuracies as bars, per task")->type_name("FILE.svg");
 }
 

@@ -140,14 +140,18 @@ TEST_CASE("base and merged model stand behind the members with what the first me
       "e.yaml");
   spec.base = spec.members[0].model;
   spec.base->weights = "base.st";
-  const Hosting hosting = host_models(spec, "merged.st");
-  REQUIRE(hosting.hosted.members.size() == 3);
+  const Hosting hosting = host_models(spec, {"merged.st", "greedy=soup.st"});
+  REQUIRE(hosting.hosted.members.size() == 4);
   CHECK(hosting.described.members.size() == 1);
   CHECK(hosting.hosted.members[1].name == "base");
   CHECK(hosting.hosted.members[1].model.weights == "base.st");
   CHECK(hosting.hosted.members[2].model.weights == "merged.st");
   CHECK(hosting.hosted.members[2].device == spec.members[0].device);
   CHECK(hosting.models[2].role == "merged");
+  CHECK(hosting.models[2].name == "merged");
+  CHECK(hosting.models[3].name == "greedy");
+  CHECK(hosting.models[3].role == "merged");
+  CHECK(hosting.hosted.members[3].model.weights == "soup.st");
   CHECK(hosting.hosted.combine.rule == CombineRule::none);
   CHECK(hosting.hosted.input.count == 4);
   const EvaluationForm own = form_of(hosting, "");
@@ -160,15 +164,25 @@ TEST_CASE("base and merged model stand behind the members with what the first me
   CHECK(form_of(host_models(spec, {}), "").rules.empty());
 }
 
-TEST_CASE("a member that is called like the base and weights for a torchscript file are refused") {
+TEST_CASE("models of one name and weights that cannot be given to a model are refused") {
   auto spec = config::load_text("members: [{name: base, model: {kind: torchscript, path: x.pt}}]\n", "e.yaml");
-  const auto merged = error_of([&] { host_models(spec, "m.st"); });
+  const auto merged = error_of([&] { host_models(spec, {"m.st"}); });
   REQUIRE(merged);
   CHECK(merged->message() == "m.st cannot be given to a torchscript model");
   spec.base = spec.members[0].model;
   const auto twin = error_of([&] { host_models(spec, {}); });
   REQUIRE(twin);
-  CHECK(twin->message() == "a member is called 'base', as the base model beside the members is");
+  CHECK(twin->message() == "two models are called 'base': a member and a base one");
+  const auto said = [](const std::vector<std::string>& merged) -> std::string {
+    const auto fakes = config::load_text("members: [{name: a, model: {kind: fake}}]\n", "e.yaml");
+    const auto error = error_of([&] { host_models(fakes, merged); });
+    return error ? error->message() : "";
+  };
+  CHECK(said({"m.st", "n.st"}) == "two models are called 'merged': a merged and a merged one");
+  CHECK(said({"a=m.st"}) == "two models are called 'a': a member and a merged one");
+  CHECK(said({"soup="}) == "--merged soup= is neither FILE nor NAME=FILE");
+  CHECK(said({"runs/x=m.st"}) == "--merged runs/x=m.st is neither FILE nor NAME=FILE");
+  CHECK(said({"soup=m.st", "greedy=m.st"}).empty());
 }
 
 }  // namespace

@@ -154,14 +154,18 @@ TEST_CASE("a merged model stands beside the members and is no part of the ensemb
   const std::vector<float> bias{9, 0, 0, 0};
   merge::test::write(place / "m.st", {merge::test::f32("bias", {4}, bias)});
   REQUIRE(Finished(place, {"evaluate", "e.yaml", "-q", "output=without"}).code == 0);
-  REQUIRE(Finished(place, {"evaluate", "e.yaml", "-q", "output=with", "--merged", "m.st"}).code == 0);
+  REQUIRE(
+      Finished(place, {"evaluate", "e.yaml", "-q", "output=with", "--merged", "m.st", "--merged", "soup=m.st"}).code ==
+      0);
   const json::value with = place.report("with");
-  REQUIRE(with.at("evaluation").at("models").as_array().size() == 4);
+  REQUIRE(with.at("evaluation").at("models").as_array().size() == 5);
   CHECK(row(with, 2).at("name") == "merged");
   CHECK(row(with, 2).at("role") == "merged");
   CHECK(with.at("members").at(2).at("role") == "merged");
   CHECK(with.at("members").at(1).at("role") == "member");
-  CHECK(row(with, 3).at("tasks") == row(place.report("without"), 2).at("tasks"));
+  CHECK(row(with, 3).at("name") == "soup");
+  CHECK(row(with, 3).at("tasks") == row(with, 2).at("tasks"));
+  CHECK(row(with, 4).at("tasks") == row(place.report("without"), 2).at("tasks"));
   CHECK(different_results(place, "with", "without").empty());
   const Finished missing(place, {"evaluate", "e.yaml", "--merged", "none.st"});
   CHECK(missing.code == 2);
