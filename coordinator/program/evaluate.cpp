@@ -64,8 +64,9 @@ class Evaluate {
       session_.report().members[rank].role = hosting_.models[rank].role;
     session_.perform([this] { session_.measure([this] { evaluate(); }); });
     const images::EvaluationReport& found = *session_.report().evaluation;
+    const Outcome outcome = session_.conclude(evaluation_table(found), "");
     if (!line_.picture.empty()) write_picture(line_.picture, found);
-    return session_.conclude(evaluation_table(found), "");
+    return outcome;
   }
 
  private:

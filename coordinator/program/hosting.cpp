@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <tutti/error.hpp>
 
 #include "config/rules.hpp"
@@ -33,11 +35,12 @@ void add_model(Hosting& hosting, const std::string& name, const std::string& rol
 }
 
 void add_merged(Hosting& hosting, const std::string& option) {
-  const std::size_t equals = option.find('=');
-  const std::string name = equals == std::string::npos ? "merged" : option.substr(0, equals);
-  const std::string file = equals == std::string::npos ? option : option.substr(equals + 1);
-  const bool is_name = !name.empty() && name.find_first_of("/\\ ") == std::string::npos && name[0] != '.';
-  if (!is_name || file.empty())
+  // A path may hold a '=' as well, but behind a '/', which no name has.
+  const std::size_t equals = std::min(option.find('='), option.find('/'));
+  const bool named = equals != std::string::npos && option[equals] == '=';
+  const std::string name = named ? option.substr(0, equals) : "merged";
+  const std::string file = named ? option.substr(equals + 1) : option;
+  if (name.empty() || file.empty() || name.front() == '.')
     throw Error(ErrorKind::usage, fmt::format("--merged {} is neither FILE nor NAME=FILE", option), {},
                 "for example --merged soup=runs/soup/merged.safetensors");
   const config::EnsembleSpec& spec = hosting.described;

@@ -190,8 +190,7 @@ int run_program(int argc, char** argv) {
                      "write what workers and coordinator did when, for ui.perfetto.dev or chrome://tracing")
         ->type_name("FILE");
   CLI::Option* const dry = run_command->add_flag("--dry-run", dry_run, "print the plan instead");
-  for (CLI::App* const described :
-       {&app, run_command, evaluate_command, combine_command, train_command, merge_command})
+  for (CLI::App* const described : {&app, run_command, evaluate_command, combine_command, train_command, merge_command})
     described->footer(kExitCodes);
   run_command->add_flag("--resume", line.resume, "go on with the run that was begun in the output folder")
       ->excludes(dry);

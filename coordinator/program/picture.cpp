@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <system_error>
 #include <vector>
 
 #include <tutti/error.hpp>
@@ -87,6 +88,11 @@ std::string legend(const images::EvaluationReport& report, int left) {
 }  // namespace
 
 void check_picture(const std::filesystem::path& file) {
+  const std::filesystem::path folder = file.parent_path();
+  std::error_code ignored;
+  if (!folder.empty() && !std::filesystem::is_directory(folder, ignored))
+    throw Error(ErrorKind::usage, fmt::format("cannot draw {}", file.string()),
+                fmt::format("there is no folder {}", folder.string()), "make it, or give another name");
   if (file.extension() == ".svg") return;
   throw Error(ErrorKind::usage, fmt::format("cannot draw {}", file.string()), "pictures are written as SVG",
               "give a name that ends in .svg; any browser shows it, and rsvg-convert or inkscape turn it into others");

@@ -9,7 +9,7 @@
 
 namespace tutti::program {
 
-/// Throws Error(usage) unless the file is called *.svg.
+/// Before anything is computed: throws Error(usage) unless the file is called *.svg, in a folder that is there.
 void check_picture(const std::filesystem::path& file);
 
 /// Groups of bars, one group per task and on several tasks one for their average; a bar's height is its accuracy, and

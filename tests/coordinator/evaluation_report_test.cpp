@@ -148,6 +148,9 @@ TEST_CASE("a picture is written whole as SVG and under no other name") {
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == "cannot draw p.png");
+  const auto nowhere = error_of([] { check_picture("nowhere/p.svg"); });
+  REQUIRE(nowhere);
+  CHECK(nowhere->detail() == "there is no folder nowhere");
   const auto unwritable = error_of([] { write_picture("/nowhere/p.svg", {}); });
   REQUIRE(unwritable);
   CHECK(unwritable->message() == "could not write /nowhere/p.svg");

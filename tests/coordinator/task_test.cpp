@@ -181,7 +181,9 @@ TEST_CASE("models of one name and weights that cannot be given to a model are re
   CHECK(said({"m.st", "n.st"}) == "two models are called 'merged': a merged and a merged one");
   CHECK(said({"a=m.st"}) == "two models are called 'a': a member and a merged one");
   CHECK(said({"soup="}) == "--merged soup= is neither FILE nor NAME=FILE");
-  CHECK(said({"runs/x=m.st"}) == "--merged runs/x=m.st is neither FILE nor NAME=FILE");
+  CHECK(said({"=m.st"}) == "--merged =m.st is neither FILE nor NAME=FILE");
+  CHECK(said({"..=m.st"}) == "--merged ..=m.st is neither FILE nor NAME=FILE");
+  CHECK(said({"runs/x=1/m.st"}).empty());
   CHECK(said({"soup=m.st", "greedy=m.st"}).empty());
 }
 

@@ -172,6 +172,46 @@ TEST_CASE("a merged model stands beside the members and is no part of the ensemb
   CHECK(contains(missing.err(), "merged: there is no readable file 'none.st'"));
 }
 
+TEST_CASE("a merge of a description with tasks is evaluated beside base and members and ensemble") {
+  const Workplace place(R"(
+members:
+  - {name: a, model: {kind: fake, classes: 4, weights: a.st}}
+  - {name: b, model: {kind: fake, classes: 4, weights: b.st}}
+assignment: cpu
+base: {kind: fake, classes: 4, weights: base.st}
+merge: {method: average}
+output: out
+tasks:
+  - {name: t, input: {dataset: random, count: 50, shape: [1, 4, 4], classes: 4, seed: 3}}
+  - {name: u, input: {dataset: random, count: 70, shape: [1, 4, 4], classes: 3, seed: 4}}
+)");
+  const auto write_bias = [&](const char* name, const std::vector<float>& bias) {
+    merge::test::write(place / name, {merge::test::f32("bias", {4}, bias)});
+  };
+  write_bias("base.st", {0, 0, 0, 0});
+  write_bias("a.st", {9, 0, 0, 0});
+  write_bias("b.st", {0, 9, 0, 0});
+  const Finished merged(place, {"merge", "e.yaml"});
+  REQUIRE(merged.code == 0);
+  CHECK(contains(merged.out(), "ensemble mean"));
+  for (const char* file : {"out/merged.safetensors", "out/merge.json", "out/report.json", "out/tasks.svg"})
+    CHECK(place.has(file));
+  const json::value report = place.report("out");
+  REQUIRE(report.at("evaluation").at("models").as_array().size() == 5);
+  const std::vector<std::string> names{"a", "b", "base", "merged", "mean"};
+  for (std::size_t number = 0; number < names.size(); ++number) CHECK(row(report, number).at("name") == names[number]);
+  // The average is what a run of it alone says.
+  REQUIRE(Finished(place, {"evaluate", "e.yaml", "-q", "output=alone",
+                           "members=[{name: m, model: {kind: fake, classes: 4, weights: out/merged.safetensors}}]"})
+              .code == 0);
+  CHECK(row(report, 3).at("tasks") == row(place.report("alone"), 0).at("tasks"));
+  CHECK(row(report, 2).at("tasks") != row(report, 3).at("tasks"));
+  // What is wrong with a task is said before anything is merged.
+  const Finished wrong(place, {"merge", "e.yaml", "output=again", "tasks.1.input.shape=[1, 4, 5]"});
+  CHECK(wrong.code == 2);
+  CHECK_FALSE(place.has("again"));
+}
+
 TEST_CASE("what does not fit together is refused with code 2") {
   const WithHeads heads;
   const auto refused = [&](std::vector<std::string> more) {
