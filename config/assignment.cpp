@@ -33,8 +33,12 @@ std::string quote_advice(std::string_view cores) {
 
 class Assigner {
  public:
-  Assigner(std::vector<ReadMember>& members, Violations& violations)
-      : members_(members), violations_(violations), given_(members.size()), by_command_line_(members.size()) {}
+  Assigner(std::string_view key, std::vector<ReadMember>& members, Violations& violations)
+      : key_(fmt::format("'{}'", key)),
+        members_(members),
+        violations_(violations),
+        given_(members.size()),
+        by_command_line_(members.size()) {}
 
   void read_file(const Tree* tree) {
     if (tree == nullptr || tree->kind == Tree::Kind::null) return give_all(AutoDevice{});
@@ -55,9 +59,9 @@ class Assigner {
       if (given_[rank])
         members_[rank].spec.device = *given_[rank];
       else if (!name.empty())
-        violations_.add(tree->place, fmt::format("'assignment' has no device for member '{0}'; add {0}: cpu, another "
+        violations_.add(tree->place, fmt::format("{1} has no device for member '{0}'; add {0}: cpu, another "
                                                  "device, or null for the first usable one",
-                                                 name));
+                                                 name, key_));
     }
   }
 
@@ -74,7 +78,7 @@ class Assigner {
     for (std::size_t i = 1; i < tree.items.size() && advice.empty(); ++i)
       if (is_plain_core_set(tree.items[i - 1]) && is_core_range(tree.items[i].scalar))
         advice = "; " + quote_advice(tree.items[i - 1].scalar + "," + tree.items[i].scalar);
-    violations_.add(tree.place, fmt::format("'assignment' lists {} devices for {} members; it must hold one for each{}",
+    violations_.add(tree.place, fmt::format("{} lists {} devices for {} members; it must hold one for each{}", key_,
                                             tree.items.size(), members_.size(), advice));
     give_all(AutoDevice{});
   }
@@ -83,9 +87,9 @@ class Assigner {
     for (std::size_t i = 0; i < tree.entries.size();) {
       const Tree::Entry& entry = tree.entries[i];
       const std::size_t cut = count_cut_off(tree, i);
-      const auto rank = rank_of(entry.key, entry.key_place, "'assignment'");
+      const auto rank = rank_of(entry.key, entry.key_place, key_);
       if (rank && given_[*rank])
-        violations_.add(entry.key_place, fmt::format("'assignment' names member '{}' twice, by name and by rank",
+        violations_.add(entry.key_place, fmt::format("{} names member '{}' twice, by name and by rank", key_,
                                                      members_[*rank].spec.name));
       std::optional<Device> device;
       if (cut == 0)
@@ -195,6 +199,7 @@ class Assigner {
     given_[*rank] = device.value_or(AutoDevice{});
   }
 
+  const std::string key_;  ///< as messages name it
   std::vector<ReadMember>& members_;
   Violations& violations_;
   std::vector<std::optional<Device>> given_;
@@ -203,12 +208,12 @@ class Assigner {
 
 }  // namespace
 
-void read_assignment(const Tree* assignment, const std::vector<std::string>& command_line,
+void read_assignment(const Assignment& assignment, const std::vector<std::string>& command_line,
                      std::vector<ReadMember>& members, Violations& violations) {
-  Assigner assigner(members, violations);
-  assigner.read_file(assignment);
+  Assigner assigner(assignment.key, members, violations);
+  assigner.read_file(assignment.tree);
   assigner.read_command_line(command_line);
-  assigner.finish(assignment);
+  assigner.finish(assignment.tree);
 }
 
 }  // namespace tutti::config

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "config/input.hpp"
+#include "config/rules.hpp"
 
 namespace tutti::config {
 namespace {
@@ -18,10 +19,8 @@ std::uint32_t known_width(const MemberSpec& member) {
   return 0;
 }
 
-void check_rule(const CombineSpec& combine, const Place& place, Violations& violations) {
-  const bool needs_classes = combine.rule == CombineRule::vote || combine.rule == CombineRule::most_confident ||
-                             combine.rule == CombineRule::geometric_mean;
-  if (needs_classes && combine.over == OutputKind::features)
+void check_over(const CombineSpec& combine, const Place& place, Violations& violations) {
+  if (needs_classes(combine.rule) && combine.over == OutputKind::features)
     violations.add(place, fmt::format("rule {} decides between classes and cannot combine features; use mean, sum, "
                                       "weighted, max, median or none",
                                       to_name(combine.rule)));
@@ -75,13 +74,18 @@ void check_weights(const std::vector<ReadMember>& members, const CombineSpec& co
 
 }  // namespace
 
+void check_rule(const std::vector<ReadMember>& members, const CombineSpec& combine, const Place& place,
+                Violations& violations) {
+  check_over(combine, place, violations);
+  check_weights(members, combine, place, violations);
+}
+
 void check_combination(const std::vector<ReadMember>& members, const CombineSpec& combine, const Place& place,
                        Violations& violations) {
-  check_rule(combine, place, violations);
+  check_rule(members, combine, place, violations);
   for (const ReadMember& member : members)
     if (member.sound) check_output(member, combine, violations);
   if (combine.rule != CombineRule::none) check_widths(members, violations);
-  check_weights(members, combine, place, violations);
 }
 
 void check_input(const std::vector<ReadMember>& members, const InputSpec& input, const Place& place,

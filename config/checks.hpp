@@ -17,6 +17,10 @@ namespace tutti::config {
 void check_combination(const std::vector<ReadMember>& members, const CombineSpec& combine, const Place& place,
                        Violations& violations);
 
+/// Of these the first and the last: what holds for a rule whatever the members answer.
+void check_rule(const std::vector<ReadMember>& members, const CombineSpec& combine, const Place& place,
+                Violations& violations);
+
 /// The members take images of this shape, and know its classes.
 void check_input(const std::vector<ReadMember>& members, const InputSpec& input, const Place& place,
                  Violations& violations);

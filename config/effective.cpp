@@ -137,6 +137,7 @@ Tree tree_of(const InputSpec& input) {
   map.set("dataset", name_of(input.dataset));
   set_keys_of_dataset(map, input);
   if (input.classes > 0) map.set("classes", number(input.classes));
+  if (input.skip > 0) map.set("skip", number(input.skip));
   if (input.limit) map.set("limit", number(*input.limit));
   Tree preprocess = Tree::map();
   if (!input.preprocess.mean.empty()) preprocess.set("mean", numbers(input.preprocess.mean));
@@ -163,6 +164,17 @@ Tree tree_of(const MergeSpec& merge, const std::vector<MemberSpec>& members) {
   if (merge.method == MergeMethod::slerp) map.set("t", number(merge.t));
   map.set("accumulate", Tree::plain(merge.accumulate_f64 ? "float64" : "float32"));
   if (merge.input) map.set("input", tree_of(*merge.input));
+  return map;
+}
+
+Tree tree_of(const TaskSpec& task) {
+  Tree map = Tree::map();
+  map.set("name", Tree::text(task.name));
+  map.set("input", tree_of(task.input));
+  Tree classes = Tree::list();
+  for (const std::string& name : task.classes) classes.items.push_back(Tree::text(name));
+  if (!classes.items.empty()) map.set("classes", std::move(classes));
+  set_path(map, "head", task.head);
   return map;
 }
 
@@ -214,6 +226,9 @@ std::string to_yaml(const EnsembleSpec& spec) {
   map.set("assignment", std::move(assignment));
   map.set("combine", tree_of(spec.combine));
   map.set("input", tree_of(spec.input));
+  Tree tasks = Tree::list();
+  for (const TaskSpec& task : spec.tasks) tasks.items.push_back(tree_of(task));
+  if (!tasks.items.empty()) map.set("tasks", std::move(tasks));
   if (spec.base) map.set("base", tree_of(*spec.base));
   if (spec.merge) map.set("merge", tree_of(*spec.merge, spec.members));
   Tree train = Tree::map();

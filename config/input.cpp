@@ -30,6 +30,7 @@ const std::vector<KeyOfDatasets>& keys_of_datasets() {
       {"classes", {npy, random}},
       {"seed", {random}},
       {"shape", {random, memory}},
+      {"skip", {digits, cifar10, npy, random}},
       {"limit", {digits, cifar10, npy, random}},
   };
   return rows;
@@ -161,6 +162,7 @@ InputSpec read_input(const Tree& tree, Split split, Violations& violations) {
   if (input.dataset == Dataset::npy || input.dataset == Dataset::random)
     fields.whole("classes", input.classes, 1, kMaxWidth);
   if (input.dataset == Dataset::random || input.dataset == Dataset::memory) read_shape(fields, input.shape, violations);
+  if (input.dataset != Dataset::memory) fields.whole("skip", input.skip, 0);
   if (input.dataset != Dataset::memory) read_limit(fields, input.limit);
   read_preprocess(fields, input, input.preprocess, violations);
   refuse_keys_of_other_datasets(fields, input.dataset);

@@ -15,6 +15,7 @@
 #include "config/merge.hpp"
 #include "config/overrides.hpp"
 #include "config/reader.hpp"
+#include "config/tasks.hpp"
 
 namespace tutti::config {
 namespace {
@@ -30,6 +31,7 @@ CombineSpec read_combine(Fields& top, Violations& violations) {
     fields.boolean("normalize", combine.normalize);
   else
     fields.refuse("normalize", fmt::format("'normalize' belongs to rule weighted, not to {}", to_name(combine.rule)));
+  fields.find("device_map");  // read with 'assignment'
   combine.accumulate_f64 =
       fields.one_of_words("accumulate", std::vector<std::string>{"float32", "float64"}) == "float64";
   fields.finish();
@@ -91,6 +93,22 @@ void read_bounds_and_rest(Fields& top, EnsembleSpec& spec, Violations& violation
   top.path("output", spec.output);
 }
 
+/// FusionBench's `device_map`, beside the rule or at the top, is the same as `assignment`.
+Assignment find_assignment(Fields& top, Violations& violations) {
+  Assignment found{"assignment", top.find("assignment")};
+  const Tree* combine = top.find("combine");
+  const Tree* beside_rule = combine != nullptr ? combine->find("device_map") : nullptr;
+  for (const Tree* tree : {top.find("device_map"), beside_rule}) {
+    if (tree == nullptr || tree->kind == Tree::Kind::null) continue;
+    if (found.tree != nullptr)
+      violations.add(tree->place, fmt::format("'device_map' is another word for 'assignment'; {} is given already",
+                                              found.key == "assignment" ? "'assignment'" : "a 'device_map'"));
+    else
+      found = {"device_map", tree};
+  }
+  return found;
+}
+
 EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations& violations) {
   EnsembleSpec spec;
   Fields top(root, "the configuration", violations);
@@ -107,7 +125,7 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
   std::vector<ReadMember> members;
   const Tree* list = top.require("members", "a list such as [{name: cnn-0, model: {kind: small-cnn}}]");
   if (list != nullptr) members = read_members(*list, train, spec.seed, violations);
-  const Tree* assignment = top.find("assignment");
+  const Assignment assignment = find_assignment(top, violations);
   if (!members.empty()) read_assignment(assignment, overrides.devices, members, violations);
   if (combine_sound) check_combination(members, spec.combine, top.place_of("combine"), violations);
   if (inputs_sound) {
@@ -115,6 +133,8 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
     if (train_input != nullptr) check_input(members, spec.train_input, train_input->place, violations);
   }
   check_training(members, violations);
+  if (const Tree* tasks = top.find("tasks"); tasks != nullptr && combine_sound)
+    spec.tasks = read_tasks(*tasks, members, spec.combine, violations);
   read_merging(top, members, spec, violations);
   top.finish();
   for (ReadMember& member : members) spec.members.push_back(std::move(member.spec));

@@ -78,7 +78,8 @@ struct InputSpec {
   OnBroken on_broken = OnBroken::fail;  ///< folder: what an image that cannot be decoded means
   std::uint32_t decode_threads = 0;     ///< folder; 0: usable cores, at most 16
   Resize resize;                        ///< folder: how every image gets to `shape`
-  std::optional<std::uint64_t> limit;
+  std::uint64_t skip = 0;               ///< so many images at the beginning are left out
+  std::optional<std::uint64_t> limit;   ///< of those that follow
   Preprocess preprocess;
   friend bool operator==(const InputSpec&, const InputSpec&) = default;
 };

@@ -34,6 +34,7 @@ std::unique_ptr<Source> open_data_set(const config::InputSpec& input) {
 
 std::unique_ptr<Source> open_source(const config::InputSpec& input) {
   std::unique_ptr<Source> source = open_data_set(input);
+  if (input.skip > 0) source = images::without_first(std::move(source), input.skip);
   if (input.limit) source = images::limited(std::move(source), *input.limit);
   if (!input.preprocess.mean.empty() || !input.preprocess.std.empty())
     source = images::normalised(std::move(source), input.preprocess.mean, input.preprocess.std);

@@ -43,6 +43,29 @@ class Limited final : public Decorator {
   std::uint64_t count_;
 };
 
+// No Decorator: what that hands through by index would be that of other images.
+class Rest final : public Source {
+ public:
+  Rest(std::unique_ptr<Source> source, std::uint64_t left_out)
+      : source_(std::move(source)), left_out_(std::min(left_out, source_->count())) {}
+
+  std::string name() const override { return fmt::format("{}, without the first {}", source_->name(), left_out_); }
+  ImageShape shape() const override { return source_->shape(); }
+  std::uint64_t count() const override { return source_->count() - left_out_; }
+  std::uint32_t classes() const override { return source_->classes(); }
+  bool labelled() const override { return source_->labelled(); }
+  void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
+    shifted_.assign(indices.begin(), indices.end());
+    for (std::uint64_t& index : shifted_) index += left_out_;
+    source_->read(shifted_, pixels, labels);
+  }
+
+ private:
+  std::unique_ptr<Source> source_;
+  std::uint64_t left_out_;
+  std::vector<std::uint64_t> shifted_;
+};
+
 // One value per channel, from one value per channel, one for all, or `otherwise` for none.
 std::vector<float> per_channel(std::span<const float> values, const Source& source, float otherwise, const char* what) {
   const std::uint32_t channels = source.shape().channels;
@@ -87,6 +110,10 @@ class Normalised final : public Decorator {
 
 std::unique_ptr<Source> limited(std::unique_ptr<Source> source, std::uint64_t count) {
   return std::make_unique<Limited>(std::move(source), count);
+}
+
+std::unique_ptr<Source> without_first(std::unique_ptr<Source> source, std::uint64_t count) {
+  return std::make_unique<Rest>(std::move(source), count);
 }
 
 std::unique_ptr<Source> normalised(std::unique_ptr<Source> source, std::span<const float> mean,

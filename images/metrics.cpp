@@ -1,4 +1,4 @@
-// Accuracy, loss and confusion matrix.
+// Accuracy, loss, calibration error and confusion matrix.
 #include "images/metrics.hpp"
 
 #include <fmt/format.h>
@@ -22,9 +22,21 @@ double loss_of_logits(std::span<const float> row, std::size_t label) {
   return std::log(sum) + largest - row[label];
 }
 
-double loss_of_probabilities(std::span<const float> row, std::size_t label) {
+// As loss_of_logits(): what exp(-loss) would be, for any class.
+double softmax_share(std::span<const float> row, std::size_t chosen) {
+  const double largest = *std::ranges::max_element(row);
+  double sum = 0.0;
+  for (const float logit : row) sum += std::exp(logit - largest);
+  return std::exp(row[chosen] - largest) / sum;
+}
+
+double share_of_probabilities(std::span<const float> row, std::size_t chosen) {
   const double sum = std::accumulate(row.begin(), row.end(), 0.0);
-  const double share = sum == 0.0 ? 0.0 : row[label] / sum;
+  return sum == 0.0 ? 0.0 : row[chosen] / sum;
+}
+
+double loss_of_probabilities(std::span<const float> row, std::size_t label) {
+  const double share = share_of_probabilities(row, label);
   // Written so that a NaN stays a NaN: it must not be counted as a very bad answer.
   return -std::log(share < kSmallestShare ? kSmallestShare : share);
 }
@@ -53,13 +65,26 @@ void Metrics::add(std::span<const std::int64_t> labels, std::span<const float> v
     const auto label = static_cast<std::size_t>(labels[i]);
     const std::span<const float> row = values.subspan(i * classes_, classes_);
     loss_sum_ += kind == ScoreKind::logits ? loss_of_logits(row, label) : loss_of_probabilities(row, label);
+    const auto decided = static_cast<std::size_t>(predicted[i]);
+    add_confidence(kind == ScoreKind::logits ? softmax_share(row, decided) : share_of_probabilities(row, decided),
+                   labels[i] == predicted[i]);
     correct_ += labels[i] == predicted[i] ? 1 : 0;
     ++images_of_[label];
     correct_of_[label] += labels[i] == predicted[i] ? 1 : 0;
-    if (!confusion_.empty()) ++confusion_[label * classes_ + static_cast<std::size_t>(predicted[i])];
+    if (!confusion_.empty()) ++confusion_[label * classes_ + decided];
     ++images_;
     ++seen_;
   }
+}
+
+void Metrics::add_confidence(double confidence, bool correct) {
+  // Closed above; 0 and a NaN fall into the first bin, whose sum then keeps the NaN.
+  const double place = std::ceil(confidence * static_cast<double>(kCalibrationBins));
+  const std::size_t bin =
+      place > 1.0 ? std::min(static_cast<std::size_t>(std::min(place, 1e6)), kCalibrationBins) - 1 : 0;
+  ++bins_[bin].images;
+  bins_[bin].correct += correct ? 1 : 0;
+  bins_[bin].confidence_sum += confidence;
 }
 
 std::optional<double> Metrics::accuracy() const {
@@ -70,6 +95,13 @@ std::optional<double> Metrics::accuracy() const {
 std::optional<double> Metrics::loss() const {
   if (images_ == 0) return std::nullopt;
   return loss_sum_ / static_cast<double>(images_);
+}
+
+std::optional<double> Metrics::calibration_error() const {
+  if (images_ == 0) return std::nullopt;
+  double sum = 0.0;
+  for (const Bin& bin : bins_) sum += std::fabs(static_cast<double>(bin.correct) - bin.confidence_sum);
+  return sum / static_cast<double>(images_);
 }
 
 std::vector<std::optional<double>> Metrics::per_class_accuracy() const {

@@ -1,7 +1,9 @@
-// How good answers are: accuracy, loss and the confusion matrix, over images. It decides no class: the combine rule
-// does that, and ties of a vote cannot be read off the scores.
+// How good answers are: accuracy, loss, calibration error and the confusion matrix, over images. It decides no class:
+// the combine rule does that, and ties of a vote cannot be read off the scores.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -14,6 +16,9 @@ enum class ScoreKind { probabilities, logits };
 
 /// Up to this many classes a confusion matrix is kept: it has their square of numbers, and nobody reads a larger one.
 constexpr std::uint32_t kMaxConfusionClasses = 1000;
+
+/// Bins of the calibration error.
+constexpr std::size_t kCalibrationBins = 15;
 
 /// Sums over all images that were added, in float64 and in the order in which they came. A value; one thread.
 class Metrics {
@@ -36,6 +41,12 @@ class Metrics {
   /// their sum first, so that rules whose scores do not sum to 1 (sum, max, vote) give a loss that can be compared; a
   /// share below 1e-12 counts as 1e-12. Nothing without images; NaN where a score is NaN.
   std::optional<double> loss() const;
+  /// The expected calibration error: images are put into kCalibrationBins bins of equal width ((m - 1) / 15, m / 15] by
+  /// their confidence, the share of the predicted class; the sum over the bins of (images in it / all images) times
+  /// |its accuracy - its mean confidence|. Logits become shares by a softmax, probabilities as for the loss (all 0: no
+  /// confidence). Nothing without images; NaN where a score is NaN. (Guo et al., "On Calibration of Modern Neural
+  /// Networks", ICML 2017)
+  std::optional<double> calibration_error() const;
   /// confusion()[label * classes + predicted]: images. Empty with more than kMaxConfusionClasses classes.
   const std::vector<std::uint64_t>& confusion() const noexcept { return confusion_; }
   std::uint32_t classes() const noexcept { return classes_; }
@@ -43,6 +54,14 @@ class Metrics {
   std::vector<std::optional<double>> per_class_accuracy() const;
 
  private:
+  struct Bin {
+    std::uint64_t images = 0;
+    std::uint64_t correct = 0;
+    double confidence_sum = 0.0;
+  };
+
+  void add_confidence(double confidence, bool correct);
+
   std::uint32_t classes_;
   std::uint64_t seen_ = 0;    // images of all calls
   std::uint64_t images_ = 0;  // of add()
@@ -51,6 +70,7 @@ class Metrics {
   std::vector<std::uint64_t> images_of_;   // by label
   std::vector<std::uint64_t> correct_of_;  // by label
   std::vector<std::uint64_t> confusion_;
+  std::array<Bin, kCalibrationBins> bins_{};
 };
 
 }  // namespace tutti::images

@@ -43,6 +43,7 @@ json::value speed_json(const BatchSpeed& speed) {
 json::value member_json(const MemberReport& member) {
   return {{"name", member.name},
           {"rank", member.rank},
+          {"role", member.role},
           {"kind", member.kind},
           {"device", member.device},
           {"cores", json::array(member.cores.begin(), member.cores.end())},
@@ -54,6 +55,7 @@ json::value member_json(const MemberReport& member) {
           {"parameters", or_null(member.parameters)},
           {"accuracy", number(member.accuracy)},
           {"loss", number(member.loss)},
+          {"calibration_error", number(member.calibration_error)},
           {"busy_seconds", number(member.busy_seconds)},
           {"images", member.images},
           {"images_per_second", number(member.images_per_second)},
@@ -85,6 +87,7 @@ json::value ensemble_json(const EnsembleReport& ensemble) {
           {"over", ensemble.over},
           {"accuracy", number(ensemble.accuracy)},
           {"loss", number(ensemble.loss)},
+          {"calibration_error", number(ensemble.calibration_error)},
           {"seconds", number(ensemble.seconds)},
           {"images", ensemble.images},
           {"images_per_second", number(ensemble.images_per_second)},
@@ -97,6 +100,60 @@ json::value phases_json(const PhasesReport& phases) {
   return {{"start_up", number(phases.start_up)},         {"warm_up", number(phases.warm_up)},
           {"batch_search", number(phases.batch_search)}, {"train", number(phases.train)},
           {"predict", number(phases.predict)},           {"total", number(phases.total)}};
+}
+
+json::object score_json(const ScoreReport& score) {
+  return {{"accuracy", number(score.accuracy)},
+          {"loss", number(score.loss)},
+          {"calibration_error", number(score.calibration_error)},
+          {"images", score.images}};
+}
+
+/// As FusionBench writes it; a part of 1 in spite of its name.
+json::value model_info_json(const ModelReport& model) {
+  std::optional<double> part;
+  if (model.all_params > 0) part = static_cast<double>(model.trainable_params) / static_cast<double>(model.all_params);
+  return {{"trainable_params", model.trainable_params},
+          {"all_params", model.all_params},
+          {"trainable_percentage", number(part)}};
+}
+
+json::value model_json(const ModelReport& model, const std::vector<TaskReport>& names) {
+  json::object tasks;
+  for (std::size_t i = 0; i < model.tasks.size() && i < names.size(); ++i)
+    tasks[names[i].name] = score_json(model.tasks[i]);
+  return {{"name", model.name},
+          {"role", model.role},
+          {"rule", or_null(model.rule)},
+          {"over", or_null(model.over)},
+          {"model_info", model_info_json(model)},
+          {"tasks", std::move(tasks)},
+          {"average", score_json(average_of(model.tasks))}};
+}
+
+json::value disagreement_json(const DisagreementReport& mean) {
+  return {{"entropy", number(mean.entropy)},
+          {"mutual_information", number(mean.mutual_information)},
+          {"variance", number(mean.variance)},
+          {"dissent", number(mean.dissent)},
+          {"images", mean.images}};
+}
+
+json::value task_json(const TaskReport& task) {
+  return {{"name", task.name},
+          {"source", task.source},
+          {"head", or_null(task.head)},
+          {"classes", task.classes},
+          {"images", task.images},
+          {"seconds", number(task.seconds)},
+          {"images_per_second", number(task.images_per_second)},
+          {"disagreement", task.disagreement ? disagreement_json(*task.disagreement) : json::value(nullptr)},
+          {"incomplete", list(task.incomplete, incomplete_json)}};
+}
+
+json::value evaluation_json(const EvaluationReport& evaluation) {
+  const auto model = [&](const ModelReport& row) { return model_json(row, evaluation.tasks); };
+  return {{"tasks", list(evaluation.tasks, task_json)}, {"models", list(evaluation.models, model)}};
 }
 
 json::value faults_json(const FaultCounts& faults) {
@@ -131,6 +188,20 @@ json::value finished_json(const FinishedReport& finished) {
 
 }  // namespace
 
+ScoreReport average_of(const std::vector<ScoreReport>& tasks) {
+  const auto mean = [&](std::optional<double> ScoreReport::*figure) -> std::optional<double> {
+    double sum = 0;
+    for (const ScoreReport& task : tasks) {
+      if (!(task.*figure)) return std::nullopt;
+      sum += *(task.*figure);
+    }
+    return tasks.empty() ? std::nullopt : std::optional(sum / static_cast<double>(tasks.size()));
+  };
+  ScoreReport average{mean(&ScoreReport::accuracy), mean(&ScoreReport::loss), mean(&ScoreReport::calibration_error), 0};
+  for (const ScoreReport& task : tasks) average.images += task.images;
+  return average;
+}
+
 std::string iso_8601(std::int64_t unix_seconds) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(unix_seconds)));
 }
@@ -153,6 +224,7 @@ json::value to_json(const Report& report) {
           {"phases", phases_json(report.phases)},
           {"members", list(report.members, member_json)},
           {"ensemble", report.ensemble ? ensemble_json(*report.ensemble) : json::value(nullptr)},
+          {"evaluation", report.evaluation ? evaluation_json(*report.evaluation) : json::value(nullptr)},
           {"counts",
            {{"images", report.counts.images},
             {"segments_handed_out", report.counts.segments_handed_out},

@@ -27,8 +27,9 @@ struct EpochReport {
 struct MemberReport {
   std::string name;
   std::uint32_t rank = 0;
-  std::string kind;    ///< "small-cnn", ...
-  std::string device;  ///< resolved: "cpu:0", never "null"
+  std::string role = "member";  ///< or "base", "merged": hosted, but no part of the combination
+  std::string kind;             ///< "small-cnn", ...
+  std::string device;           ///< resolved: "cpu:0", never "null"
   std::vector<int> cores;
   std::uint32_t threads = 0;
   std::uint32_t batch_images = 0;
@@ -38,6 +39,7 @@ struct MemberReport {
   std::optional<std::uint64_t> parameters;
   std::optional<double> accuracy;
   std::optional<double> loss;
+  std::optional<double> calibration_error;
   std::optional<double> busy_seconds;
   std::uint64_t images = 0;
   std::optional<double> images_per_second;
@@ -69,6 +71,7 @@ struct EnsembleReport {
   std::string over;
   std::optional<double> accuracy;
   std::optional<double> loss;
+  std::optional<double> calibration_error;
   double seconds = 0.0;
   std::uint64_t images = 0;
   std::optional<double> images_per_second;
@@ -76,6 +79,54 @@ struct EnsembleReport {
   std::vector<std::optional<double>> per_class_accuracy;     ///< empty without labels
   std::vector<IncompleteReport> incomplete;                  ///< in order
 };
+
+/// Over the images of one task that a model answered; nothing where there are no labels or no classes.
+struct ScoreReport {
+  std::optional<double> accuracy;
+  std::optional<double> loss;
+  std::optional<double> calibration_error;
+  std::uint64_t images = 0;
+};
+
+/// One row of an evaluation: a model alone, or the members under a rule.
+struct ModelReport {
+  std::string name;                 ///< of the model; of an ensemble that of its rule
+  std::string role;                 ///< "member", "base", "merged", "ensemble"
+  std::optional<std::string> rule;  ///< of an ensemble
+  std::optional<std::string> over;  ///< of an ensemble: what was combined
+  std::uint64_t all_params = 0;
+  std::uint64_t trainable_params = 0;
+  std::vector<ScoreReport> tasks;  ///< as EvaluationReport::tasks, as far as they were begun
+};
+
+/// Means over the images; see images/disagreement.hpp.
+struct DisagreementReport {
+  double entropy = 0.0;
+  double mutual_information = 0.0;
+  double variance = 0.0;
+  double dissent = 0.0;
+  std::uint64_t images = 0;
+};
+
+struct TaskReport {
+  std::string name;
+  std::string source;               ///< where its images come from
+  std::optional<std::string> head;  ///< the file
+  std::uint32_t classes = 0;        ///< 0: not known
+  std::uint64_t images = 0;
+  double seconds = 0.0;
+  std::optional<double> images_per_second;
+  std::optional<DisagreementReport> disagreement;
+  std::vector<IncompleteReport> incomplete;  ///< in order
+};
+
+struct EvaluationReport {
+  std::vector<TaskReport> tasks;
+  std::vector<ModelReport> models;
+};
+
+/// The mean over the tasks, each counting alike; of a figure that any task lacks, nothing. `images` is their sum.
+ScoreReport average_of(const std::vector<ScoreReport>& tasks);
 
 struct MachineReport {
   std::string cpu;
@@ -140,6 +191,7 @@ struct Report {
   PhasesReport phases;
   std::vector<MemberReport> members;  ///< in rank order
   std::optional<EnsembleReport> ensemble;
+  std::optional<EvaluationReport> evaluation;  ///< of every rule, task and model, where that was asked for
   CountsReport counts;
   FaultCounts faults;
   MemoryReport memory;

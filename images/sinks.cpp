@@ -33,6 +33,7 @@ NpySink::NpySink(const std::filesystem::path& folder, const ResultForm& form) : 
     predictions_.emplace(folder / "predictions.npy", NpyType::float32,
                          std::vector{form.images, std::uint64_t{form.width}});
   if (form.classes) predicted_.emplace(folder / "predicted.npy", NpyType::int64, std::vector{form.images});
+  if (form.labels) labels_.emplace(folder / "labels.npy", NpyType::int64, std::vector{form.images});
   if (form.members.empty()) return;
   const std::filesystem::path members = folder / "members";
   std::error_code code;
@@ -54,6 +55,7 @@ void NpySink::write(const SegmentResult& result) {
   if (predicted_) predicted_->write(result.predicted);
   assert(members_.empty() || members_.size() == result.members.size());
   for (std::size_t i = 0; i < members_.size(); ++i) members_[i].write(result.members[i].values);
+  if (labels_) labels_->write(result.labels);
   images_ += result.count;
 }
 
@@ -61,6 +63,7 @@ void NpySink::write(const SegmentResult& result) {
 std::vector<NpyWriter*> NpySink::writers() {
   std::vector<NpyWriter*> all;
   for (NpyWriter& member : members_) all.push_back(&member);
+  if (labels_) all.push_back(&*labels_);
   if (predicted_) all.push_back(&*predicted_);
   if (predictions_) all.push_back(&*predictions_);
   return all;
@@ -78,7 +81,7 @@ void NpySink::finish_partial() {
 
 void NpySink::remove_partial_files() {
   std::vector<std::filesystem::path> partial{partial_of(folder_ / "predictions.npy"),
-                                             partial_of(folder_ / "predicted.npy")};
+                                             partial_of(folder_ / "predicted.npy"), partial_of(folder_ / "labels.npy")};
   for (const NpyWriter& member : members_) partial.push_back(partial_of(member.path()));
   for (const std::filesystem::path& file : partial) {
     // A member may be called "cnn.partial": its file is no other member's partial one.

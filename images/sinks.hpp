@@ -22,11 +22,13 @@ struct ResultForm {
     std::uint32_t width = 0;
   };
   std::vector<Member> members;  ///< in rank order; all members where their own answers are kept, else empty
+  bool labels = false;          ///< the labels are kept beside them
 };
 
 /// Writes predictions.npy (images x width, float32), predicted.npy (images, int64; only with classes) and, where the
-/// form names members, members/<name>.npy. Nothing appears in `folder` before finish(). Throws Error(failed) that names
-/// the file, from any call; one thread. Where members are missing, what comes for them is written: NaN, and -1.
+/// form names members, members/<name>.npy, and labels.npy (images, int64) where it asks for them. Nothing appears in
+/// `folder` before finish(). Throws Error(failed) that names the file, from any call; one thread. Where members are
+/// missing, what comes for them is written: NaN, and -1.
 class NpySink final : public Sink {
  public:
   /// `folder` exists. Throws Error(usage) where a member's name cannot be the name of a file.
@@ -53,6 +55,7 @@ class NpySink final : public Sink {
   std::optional<NpyWriter> predictions_;
   std::optional<NpyWriter> predicted_;
   std::vector<NpyWriter> members_;
+  std::optional<NpyWriter> labels_;
   std::filesystem::path folder_;
   std::uint64_t images_ = 0;  ///< of segments that every file holds
 };

@@ -16,6 +16,11 @@ struct CommandLine {
   std::filesystem::path worker;
   std::string debug_worker;
   std::filesystem::path trace;
+  std::string rules;                ///< "mean,vote": evaluated beside each other; empty: that of the description
+  std::string weights;              ///< "1,0.5": instead of the members' own
+  std::filesystem::path output;     ///< of `combine`, and of an evaluation that `merge` asks for; empty: as ever
+  std::vector<std::string> merged;  ///< weights of merged models, evaluated beside the members: FILE or NAME=FILE
+  std::filesystem::path picture;    ///< an SVG file
   bool quiet = false;
   bool resume = false;
 };
@@ -28,6 +33,9 @@ enum class Outcome {
 
 /// Each throws Error.
 Outcome run(const CommandLine& line, Interruption& interruption);
+Outcome evaluate(const CommandLine& line, Interruption& interruption);
+/// `line.file` is the output folder of a run, or a description that names it.
+Outcome combine(const CommandLine& line);
 Outcome train(const CommandLine& line, Interruption& interruption);
 void plan(const CommandLine& line);
 void validate(const CommandLine& line);

@@ -42,6 +42,14 @@ struct LogOptions {
   std::string level = "info";
 };
 
+void add_log_options(CLI::App& command, CommandLine& line, LogOptions& logs) {
+  command.add_flag("-q,--quiet", line.quiet, "print errors only");
+  command.add_flag("-v,--verbose", logs.verbose, "log every step");
+  command.add_option("--log-level", logs.level, "debug, info, warning, error or off")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error", "off"}))
+      ->capture_default_str();
+}
+
 void add_common_options(CLI::App& command, CommandLine& line, LogOptions& logs) {
   command.add_option("file", line.file, "the ensemble's YAML file")->required()->type_name("FILE");
   command.add_option("overrides", line.overrides, "key=value applied after the file: members.0.weight=2")
@@ -49,11 +57,7 @@ void add_common_options(CLI::App& command, CommandLine& line, LogOptions& logs) 
   command.add_option("--assign", line.assign, "device of a member, once per member: cnn-0=cpu:1")
       ->type_name("MEMBER=DEVICE")
       ->allow_extra_args(false);  // one value each time, or it would swallow the file that follows
-  command.add_flag("-q,--quiet", line.quiet, "print errors only");
-  command.add_flag("-v,--verbose", logs.verbose, "log every step");
-  command.add_option("--log-level", logs.level, "debug, info, warning, error or off")
-      ->check(CLI::IsMember({"debug", "info", "warning", "error", "off"}))
-      ->capture_default_str();
+  add_log_options(command, line, logs);
 }
 
 void add_worker_option(CLI::App& command, CommandLine& line) {
@@ -66,6 +70,32 @@ void add_worker_options(CLI::App& command, CommandLine& line) {
       .add_option("--debug-worker", line.debug_worker,
                   "this member's worker waits for a debugger, and all deadlines are off")
       ->type_name("MEMBER");
+}
+
+void add_rules_option(CLI::App& command, CommandLine& line, const char* what) {
+  command.add_option("--rules", line.rules, what)->type_name("RULE,...");
+}
+
+void add_evaluate_options(CLI::App& command, CommandLine& line) {
+  add_rules_option(command, line, "combine by each of these rules, instead of that of the file: mean,max,vote");
+  command
+      .add_option("--merged", line.merged, "weights of a merged model, evaluated beside the members; once per model")
+      ->type_name("[NAME=]FILE")
+      ->allow_extra_args(false);
+  command.add_option("--picture", line.picture, "draw the accuracies as bars, per task")->type_name("FILE.svg");
+}
+
+void add_combine_options(CLI::App& command, CommandLine& line, LogOptions& logs) {
+  command.add_option("run", line.file, "the output folder of a run with save_members: true, or its YAML file")
+      ->required()
+      ->type_name("FOLDER|FILE");
+  command.add_option("overrides", line.overrides, "key=value applied to the configuration: combine.accumulate=float64")
+      ->type_name("KEY=VALUE");
+  add_rules_option(command, line, "combine by each of these rules, instead of that of the run: mean,max,vote");
+  command.add_option("--weights", line.weights, "one per member, in their order: 1,0.5,2")->type_name("NUMBER,...");
+  command.add_option("-o,--output", line.output, "where results go; default: a fresh numbered folder below runs")
+      ->type_name("FOLDER");
+  add_log_options(command, line, logs);
 }
 
 void set_log_level(const LogOptions& options, bool quiet, bool debugging) {
@@ -139,25 +169,35 @@ int run_program(int argc, char** argv) {
   LogOptions logs;
   bool dry_run = false;
   CLI::App* const run_command = app.add_subcommand("run", "predict, combine, evaluate, write a report");
+  CLI::App* const evaluate_command =
+      app.add_subcommand("evaluate", "measure members, base, merged model and ensemble on every task");
+  CLI::App* const combine_command =
+      app.add_subcommand("combine", "combine saved answers of members by other rules or weights, without running them");
   CLI::App* const train_command = app.add_subcommand("train", "train every member in its worker, side by side");
   CLI::App* const plan_command = app.add_subcommand("plan", "say what would run where, and what it needs");
   CLI::App* const validate_command = app.add_subcommand("validate", "check the configuration, and nothing else");
   CLI::App* const merge_command = app.add_subcommand("merge", "make one checkpoint of the members' weights");
   app.add_subcommand("bench", "compare ways to run the ensemble, same weights, same images");
-  for (CLI::App* const command : {run_command, train_command, plan_command, validate_command, merge_command})
+  for (CLI::App* const command :
+       {run_command, evaluate_command, train_command, plan_command, validate_command, merge_command})
     add_common_options(*command, line, logs);
-  for (CLI::App* const command : {run_command, train_command, plan_command}) add_worker_options(*command, line);
+  for (CLI::App* const command : {run_command, evaluate_command, train_command, plan_command})
+    add_worker_options(*command, line);
   add_worker_option(*merge_command, line);
-  for (CLI::App* const command : {run_command, train_command})
+  for (CLI::App* const command : {run_command, evaluate_command, train_command})
     command
         ->add_option("--trace", line.trace,
                      "write what workers and coordinator did when, for ui.perfetto.dev or chrome://tracing")
         ->type_name("FILE");
   CLI::Option* const dry = run_command->add_flag("--dry-run", dry_run, "print the plan instead");
-  for (CLI::App* const described : {&app, run_command, train_command, merge_command}) described->footer(kExitCodes);
+  for (CLI::App* const described : {&app, run_command, evaluate_command, combine_command, train_command, merge_command})
+    described->footer(kExitCodes);
   run_command->add_flag("--resume", line.resume, "go on with the run that was begun in the output folder")
       ->excludes(dry);
   run_command->get_option("--trace")->excludes(dry);
+  add_rules_option(*run_command, line, "evaluate these rules too, in the same pass, and how much the members disagree");
+  add_evaluate_options(*evaluate_command, line);
+  add_combine_options(*combine_command, line, logs);
   try {
     check_command(app, argc, argv);
     if (argc >= 2 && std::string_view(argv[1]) == "bench") become_bench(argv);
@@ -173,6 +213,8 @@ int run_program(int argc, char** argv) {
       [&] {
         interruption.emplace();
         if (*run_command && !dry_run) return run(line, *interruption);
+        if (*combine_command) return combine(line);
+        if (*evaluate_command) return evaluate(line, *interruption);
         if (*train_command) return train(line, *interruption);
         if (*merge_command) return merge(line, *interruption);
         if (*validate_command)

@@ -20,6 +20,7 @@
 #include "coordinator/program/say.hpp"
 #include "coordinator/program/session.hpp"
 #include "coordinator/program/soup_measuring.hpp"
+#include "coordinator/program/task.hpp"
 #include "images/run_folder.hpp"
 
 namespace tutti::program {
@@ -67,6 +68,7 @@ class Merge {
     if (settings_.method == MergeMethod::weighted)
       report_.factors = merge::weight_factors(settings_.weights, settings_.normalize);
     merge::check_merge(settings_, report_.inputs, base());
+    if (!spec_.tasks.empty()) open_tasks(spec_);  // what is wrong with them is said before anything is merged
   }
 
   void perform() {
@@ -76,6 +78,16 @@ class Merge {
     write_result();
     write_report();
     if (!line_.quiet) say(stdout, summary());
+  }
+
+  /// Where there are tasks, the merged model is measured on them beside base, members and ensemble.
+  Outcome evaluate_result() const {
+    if (spec_.tasks.empty()) return Outcome::complete;
+    CommandLine line = line_;
+    line.merged = {fmt::format("merged={}", place().string())};
+    line.output = folder_;
+    line.picture = folder_ / "tasks.svg";
+    return evaluate(line, interruption_);
   }
 
  private:
@@ -159,6 +171,9 @@ class Merge {
     out.commit();
   }
 
+  /// What a description names: the file, or the folder.
+  std::filesystem::path place() const { return source_folder_.empty() ? report_.result : report_.result.parent_path(); }
+
   std::string summary() const {
     std::string text;
     if (report_.soup) {
@@ -171,8 +186,7 @@ class Merge {
                       "{} of {} checkpoints: {} tensors, {} values, {:.2f} s, {:.1f} GB/s\nmerged: {}\n"
                       "report: {}\n",
                       to_name(settings_.method), chosen().size(), report_.outcome.tensors, report_.outcome.values,
-                      report_.merge_seconds, gigabytes / report_.merge_seconds,
-                      (source_folder_.empty() ? report_.result : report_.result.parent_path()).string(),
+                      report_.merge_seconds, gigabytes / report_.merge_seconds, place().string(),
                       (folder_ / "merge.json").string());
   }
 
@@ -188,8 +202,9 @@ class Merge {
 }  // namespace
 
 Outcome merge(const CommandLine& line, Interruption& interruption) {
-  Merge(line, interruption).perform();
-  return Outcome::complete;
+  Merge merge(line, interruption);
+  merge.perform();
+  return merge.evaluate_result();
 }
 
 }  // namespace tutti::program

@@ -26,6 +26,15 @@ std::size_t terminal_columns() {
 
 std::uint64_t tenths_of(std::uint64_t done, std::uint64_t total) { return total == 0 ? 10 : done * 10 / total; }
 
+std::string bar_text(double share) {
+  const auto filled = static_cast<std::size_t>(share * kBarWidth);
+  return fmt::format("[{}{}]", std::string(filled, '#'), std::string(kBarWidth - filled, '.'));
+}
+
+double share_of(const Way& way) {
+  return way.total == 0 ? 1.0 : static_cast<double>(way.done) / static_cast<double>(way.total);
+}
+
 /// "cnn-1, cnn-2 restarting", "cnn-1, cnn-2 and 3 more restarting"; empty for nobody.
 std::string who_is(const std::vector<std::string>& names, const char* what) {
   if (names.empty()) return {};
@@ -62,26 +71,30 @@ std::string members_text(const Status& status) {
 
 std::string progress_text(const std::string& what, const Way& way, double seconds, const std::string& members,
                           bool with_bar) {
-  const double share = way.total == 0 ? 1.0 : static_cast<double>(way.done) / static_cast<double>(way.total);
+  const double share = share_of(way);
   const double rate = seconds > 0 ? static_cast<double>(way.done - std::min(way.known, way.done)) / seconds : 0;
   std::string text = what + "  ";
-  if (with_bar) {
-    const auto filled = static_cast<std::size_t>(share * kBarWidth);
-    text += fmt::format("[{}{}]  ", std::string(filled, '#'), std::string(kBarWidth - filled, '.'));
-  }
+  if (with_bar) text += bar_text(share) + "  ";
   text += fmt::format("{:3.0f} %  {}/{} images  {:.0f} images/s", share * 100, way.done, way.total, rate);
   if (rate > 0 && way.done < way.total)
     text += fmt::format("  {:.0f} s left", static_cast<double>(way.total - way.done) / rate);
   return text + "  " + members;
 }
 
+std::string parts_text(const std::string& what, const Part& part, const Way& way) {
+  const double share = (static_cast<double>(part.number) + share_of(way)) / static_cast<double>(part.of);
+  return fmt::format("tasks  {}  {:3.0f} %  {}/{} done, now {}", bar_text(share), share * 100, part.number, part.of,
+                     what);
+}
+
 Progress::Progress(ProgressStyle style, std::string what, std::uint64_t total, std::uint64_t known,
-                   std::function<Status()> look)
+                   std::function<Status()> look, Part part)
     : style_(style),
       what_(std::move(what)),
       total_(total),
       known_(known),
       look_(std::move(look)),
+      part_(part),
       tenths_(std::min<std::uint64_t>(tenths_of(known, total), 9)) {
   if (style_ != ProgressStyle::bar) return;
   thread_ = start_thread("tutti-progress", [this] { keep_drawing(); });
@@ -125,12 +138,18 @@ void Progress::keep_drawing() {
 
 void Progress::draw() {
   // A line that wraps could not be drawn over.
-  say(stderr, "\r" + text(true).substr(0, terminal_columns() - 1) + "\033[K");
+  const auto fitting = [](std::string line) { return line.substr(0, terminal_columns() - 1) + "\033[K"; };
+  std::string lines = "\r";
+  if (part_.of > 1) {
+    if (bar_is_there_) lines += "\033[A";
+    lines += fitting(parts_text(what_, part_, {done_, known_, total_})) + "\n";
+  }
+  say(stderr, lines + fitting(text(true)));
   bar_is_there_ = true;
 }
 
 void Progress::wipe() {
-  if (bar_is_there_) say(stderr, "\r\033[K");
+  if (bar_is_there_) say(stderr, part_.of > 1 ? "\r\033[K\033[A\033[K" : "\r\033[K");
   bar_is_there_ = false;
 }
 

@@ -34,14 +34,24 @@ struct Way {
 std::string progress_text(const std::string& what, const Way& way, double seconds, const std::string& members,
                           bool with_bar);
 
+/// Where these images stand among others: part `number`, counted from 0, of `of`.
+struct Part {
+  std::size_t number = 0;
+  std::size_t of = 1;
+};
+
+/// "tasks    [####....]  50 %  2/4 done, now mnist": the line above the images' own. Pure.
+std::string parts_text(const std::string& what, const Part& part, const Way& way);
+
 /// Writes to stderr. A bar is drawn by a thread of its own, so that it also shows what happens while no image is done,
 /// and makes room for the lines of the log; it is removed in the end, so that the next line stands alone. Lines are
 /// written by the caller of show(), at every tenth of the way.
 class Progress {
  public:
   /// `look` is called on the drawing thread, and by show().
+  /// With more parts than one a bar of the parts stands above that of the images.
   Progress(ProgressStyle style, std::string what, std::uint64_t total, std::uint64_t known,
-           std::function<Status()> look);
+           std::function<Status()> look, Part part = {});
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -61,6 +71,7 @@ class Progress {
   const std::uint64_t total_;
   const std::uint64_t known_;
   const std::function<Status()> look_;
+  const Part part_;
   const Clock::time_point begin_ = Clock::now();
   std::uint64_t tenths_;  ///< of the way that lines have been written for
   std::atomic<std::uint64_t> done_ = 0;

@@ -133,6 +133,7 @@ void add_scores(images::Report& report, const Scoreboard& scoreboard, const conf
   if (const auto& metrics = scoreboard.ensemble()) {
     ensemble.accuracy = metrics->accuracy();
     ensemble.loss = metrics->loss();
+    ensemble.calibration_error = metrics->calibration_error();
     ensemble.confusion_matrix = rows_of(*metrics);
     ensemble.per_class_accuracy = metrics->per_class_accuracy();
   }
@@ -144,6 +145,7 @@ void add_scores(images::Report& report, const Scoreboard& scoreboard, const conf
     if (!metrics) continue;
     report.members[rank].accuracy = metrics->accuracy();
     report.members[rank].loss = metrics->loss();
+    report.members[rank].calibration_error = metrics->calibration_error();
   }
 }
 

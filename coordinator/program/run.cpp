@@ -8,8 +8,13 @@
 #include "coordinator/fingerprint.hpp"
 #include "coordinator/program/commands.hpp"
 #include "coordinator/program/continuation.hpp"
+#include "coordinator/program/evaluating_sink.hpp"
+#include "coordinator/program/evaluation_report.hpp"
+#include "coordinator/program/hosting.hpp"
+#include "coordinator/program/reporting.hpp"
 #include "coordinator/program/session.hpp"
 #include "coordinator/program/summary.hpp"
+#include "coordinator/program/task.hpp"
 #include "coordinator/program/unfinished.hpp"
 #include "images/sinks.hpp"
 
@@ -21,7 +26,7 @@ bool has_classes(const config::CombineSpec& combine) {
 }
 
 /// What is journaled of an answer: members' own answers only where a file or a score is made of them.
-images::AnswerForm answer_form(const config::EnsembleSpec& spec, const Status& status, bool labelled) {
+images::AnswerForm answer_form(const config::EnsembleSpec& spec, const Status& status, bool labelled, bool rules) {
   const bool combined = spec.combine.rule != CombineRule::none;
   const bool scored = labelled && spec.combine.over != OutputKind::features;
   images::AnswerForm form;
@@ -29,17 +34,60 @@ images::AnswerForm answer_form(const config::EnsembleSpec& spec, const Status& s
   form.predicted = has_classes(spec.combine);
   form.labels = labelled;
   for (const MemberStatus& member : status.members)
-    form.member_widths.push_back(scored || spec.save_members || !combined ? member.width : 0);
+    form.member_widths.push_back(scored || rules || spec.save_members || !combined ? member.width : 0);
   return form;
 }
 
-images::ResultForm result_form(const config::EnsembleSpec& spec, const Status& status, std::uint64_t images) {
+images::ResultForm result_form(const config::EnsembleSpec& spec, const Status& status, std::uint64_t images,
+                               bool labelled) {
   const bool combined = spec.combine.rule != CombineRule::none;
   images::ResultForm form{images, combined ? status.members.front().width : 0, has_classes(spec.combine), {}};
   if (spec.save_members || !combined)
     for (const MemberStatus& member : status.members) form.members.push_back({member.name, member.width});
+  form.labels = labelled && !form.members.empty();
   return form;
 }
+
+/// The rules of --rules, evaluated in the same pass.
+class RuleEvaluation {
+ public:
+  RuleEvaluation(const config::EnsembleSpec& spec, const std::string& rules)
+      : hosting_(host_models(without_base(spec), {})), form_(form_of(hosting_, rules)), evaluation_(form_, nullptr) {
+    if (spec.combine.over == OutputKind::features)
+      throw Error(ErrorKind::usage, "--rules: features have no classes to be evaluated by",
+                  "the members are combined over features",
+                  "name 'tasks' with heads and use 'tutti evaluate', or combine over probabilities");
+  }
+
+  /// What is measured goes on to `next`, in a folder that exists.
+  EvaluatingSink& open(const Status& status, const std::filesystem::path& folder, std::uint64_t images, Sink& next) {
+    check_widths({}, status.members, form_.members, true);
+    return sink_.emplace(evaluation_, folder, images, &next);
+  }
+
+  /// `known` of the images needed no computing.
+  void add_to(images::Report& report, const Source& source, std::uint64_t known) const {
+    report.evaluation = begin_evaluation(hosting_.models, form_);
+    images::TaskReport task;
+    task.name = to_name(hosting_.described.input.dataset);
+    task.source = source.name();
+    task.classes = source.classes();
+    if (report.ensemble) task.incomplete = report.ensemble->incomplete;
+    add_task(*report.evaluation, std::move(task), evaluation_, {}, report.phases.predict.value_or(0), known);
+    add_parameters(*report.evaluation, report.members);
+  }
+
+ private:
+  static config::EnsembleSpec without_base(config::EnsembleSpec spec) {
+    spec.base.reset();
+    return spec;
+  }
+
+  const Hosting hosting_;
+  const EvaluationForm form_;
+  Evaluation evaluation_;
+  std::optional<EvaluatingSink> sink_;
+};
 
 /// The prediction of one Session: begun anew, or continued.
 class Run {
@@ -49,6 +97,7 @@ class Run {
     header_ = {session_.source().count(), session_.spec().segment_images,
                static_cast<std::uint32_t>(session_.spec().members.size()),
                fingerprint_of(session_.spec(), session_.plan(), session_.source())};
+    if (!line.rules.empty()) rules_.emplace(session_.spec(), line.rules);
     if (!journal_) return;
     session_.work_in(journal_->path().parent_path());
     if (journal_->finished_segments() > 0) {
@@ -83,29 +132,42 @@ class Run {
     } else {
       again = fmt::format("to have these segments done again: {}\n", command());
     }
-    return session_.conclude(again);
+    const images::Report& report = session_.report();
+    const std::string rules = rules_ ? fmt::format("\n{}\n", evaluation_table(*report.evaluation)) : "";
+    return session_.conclude(results_table(report) + rules, again);
   }
 
  private:
   void predict() {
     const Status status = session_.ensemble().status();
     open_journal(status);
-    images::NpySink results(session_.folder(), result_form(session_.spec(), status, header_.images));
-    const images::AnswerForm form = answer_form(session_.spec(), status, session_.source().labelled());
+    images::NpySink results(session_.folder(),
+                            result_form(session_.spec(), status, header_.images, session_.source().labelled()));
+    const images::AnswerForm form =
+        answer_form(session_.spec(), status, session_.source().labelled(), rules_.has_value());
+    EvaluatingSink* const rules = rules_ ? &rules_->open(status, session_.folder(), header_.images, results) : nullptr;
+    const std::uint64_t known = journal_->finished_images();
+    Sink* const first = rules != nullptr ? static_cast<Sink*>(rules) : &results;
     try {
-      session_.measure([&] {
-        session_.score(header_.images, journal_->finished_images(), &results,
-                       [&](Sink& sink) { compute_missing(form, sink); });
-      });
+      session_.measure(
+          [&] { session_.score(header_.images, known, first, [&](Sink& sink) { compute_missing(form, sink); }); });
       fault_point("coordinator.results_begun");
+      if (rules != nullptr) rules->finish();
       results.finish();
       fault_point("coordinator.results_in_place");
     } catch (const Error& error) {
       note_finished();
-      if (error.kind() == ErrorKind::interrupted) keep_partial(results);
+      if (error.kind() == ErrorKind::interrupted) keep_partial(results, rules);
+      if (rules_) note_rules(known);
       throw;
     }
     note_finished();
+    if (rules_) note_rules(known);
+  }
+
+  void note_rules(std::uint64_t known) {
+    add_status(session_.report(), session_.ensemble().status());
+    rules_->add_to(session_.report(), session_.source(), known);
   }
 
   void open_journal(const Status& status) {
@@ -134,9 +196,10 @@ class Run {
   void note_finished() { session_.report().finished = finished_report(*journal_, resumed_); }
 
   /// What is finished is worth having, but not worth hiding why the run ended.
-  void keep_partial(images::NpySink& results) noexcept {
+  void keep_partial(images::NpySink& results, EvaluatingSink* rules) noexcept {
     if (journal_->finished_segments() == 0) return;
     try {
+      if (rules != nullptr) rules->finish_partial();
       results.finish_partial();
     } catch (const std::exception& error) {
       log::error("what is finished could not be written: {}", error.what());
@@ -160,6 +223,7 @@ class Run {
   }
 
   Session session_;
+  std::optional<RuleEvaluation> rules_;
   std::optional<images::Journal> journal_;
   images::JournalHeader header_;
   std::uint64_t resumed_ = 0;

@@ -13,25 +13,24 @@ images::ScoreKind score_kind(const config::CombineSpec& combine, bool votes) {
 }  // namespace
 
 void Scores::add(const SegmentResult& result) {
-  note_incomplete(result);
+  incomplete_.note(result);
   if (result.labels.empty() || combine_.over == OutputKind::features) return;
   members_.resize(result.members.size());
   for (std::size_t rank = 0; rank < result.members.size(); ++rank) score_member(rank, result);
   if (combine_.rule != CombineRule::none) score_ensemble(result);
 }
 
-void Scores::note_incomplete(const SegmentResult& result) {
+void IncompleteImages::note(const SegmentResult& result) {
   Incomplete now{result.first, result.count, result.members_present(), {}, result.set_aside};
   for (std::size_t rank = 0; rank < result.members.size(); ++rank)
     if (!result.members[rank].present) now.absent.push_back(rank);
   if (now.absent.empty() && !now.set_aside) return;
-  const bool goes_on = !incomplete_.empty() && !now.set_aside && !incomplete_.back().set_aside &&
-                       incomplete_.back().absent == now.absent &&
-                       incomplete_.back().first + incomplete_.back().count == now.first;
+  const bool goes_on = !list_.empty() && !now.set_aside && !list_.back().set_aside &&
+                       list_.back().absent == now.absent && list_.back().first + list_.back().count == now.first;
   if (goes_on)
-    incomplete_.back().count += now.count;
+    list_.back().count += now.count;
   else
-    incomplete_.push_back(std::move(now));
+    list_.push_back(std::move(now));
 }
 
 void Scores::score_member(std::size_t rank, const SegmentResult& result) {

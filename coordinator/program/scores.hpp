@@ -26,6 +26,17 @@ struct Incomplete {
   friend bool operator==(const Incomplete&, const Incomplete&) = default;
 };
 
+/// Gathers them from segment to segment. A value.
+class IncompleteImages {
+ public:
+  void note(const SegmentResult& result);
+  /// In order; empty where every member answered everything.
+  const std::vector<Incomplete>& list() const noexcept { return list_; }
+
+ private:
+  std::vector<Incomplete> list_;
+};
+
 /// Accuracy and loss, gathered from segment to segment. Images that a member did not answer do not count for it, those
 /// without any answer not for the ensemble. A value, but for `combine`, which outlives it.
 class Scores {
@@ -38,17 +49,16 @@ class Scores {
   const std::optional<images::Metrics>& ensemble() const noexcept { return ensemble_; }
   const std::vector<std::optional<images::Metrics>>& members() const noexcept { return members_; }
   /// In order; empty where every member answered everything.
-  const std::vector<Incomplete>& incomplete() const noexcept { return incomplete_; }
+  const std::vector<Incomplete>& incomplete() const noexcept { return incomplete_.list(); }
 
  private:
-  void note_incomplete(const SegmentResult& result);
   void score_member(std::size_t rank, const SegmentResult& result);
   void score_ensemble(const SegmentResult& result);
 
   const config::CombineSpec& combine_;
   std::optional<images::Metrics> ensemble_;
   std::vector<std::optional<images::Metrics>> members_;
-  std::vector<Incomplete> incomplete_;
+  IncompleteImages incomplete_;
 };
 
 }  // namespace tutti::program

@@ -49,7 +49,11 @@ config::EnsembleSpec load(const CommandLine& line) {
 }
 
 Session::Session(const std::string& command, const CommandLine& line, bool training, Interruption& interruption)
-    : line_(line), interruption_(interruption), spec_(std::make_shared<config::EnsembleSpec>(load(line))) {
+    : Session(command, line, training, interruption, load(line)) {}
+
+Session::Session(const std::string& command, const CommandLine& line, bool training, Interruption& interruption,
+                 config::EnsembleSpec spec)
+    : line_(line), interruption_(interruption), spec_(std::make_shared<config::EnsembleSpec>(std::move(spec))) {
   options_ = {find_worker(line.worker), line.debug_worker, training, line.trace};
   check_files(*spec_, training);
   source_ = open_source(training ? spec_->train_input : spec_->input);
@@ -122,13 +126,15 @@ void Session::write_report(Clock::time_point begin) {
   images::write_report(folder_ / "report.json", report_);
 }
 
-Outcome Session::conclude(const std::string& advice) {
+Outcome Session::conclude(const std::string& advice) { return conclude(results_table(report_), advice); }
+
+Outcome Session::conclude(const std::string& table, const std::string& advice) {
   const std::string missing = missing_text(report_, spec_->segment_images) + advice;
   // Somebody who asked for errors only must still learn that the results are not whole.
   if (line_.quiet)
     say(stderr, missing);
   else
-    say(stdout, fmt::format("{}{}{}report: {}\n", results_table(report_), faults_text(report_.faults), missing,
+    say(stdout, fmt::format("{}{}{}report: {}\n", table, faults_text(report_.faults), missing,
                             (folder_ / "report.json").string()));
   return is_incomplete(report_) ? Outcome::incomplete : Outcome::complete;
 }

@@ -25,6 +25,9 @@ class Session {
  public:
   /// Finds everything wrong that can be found before a process is started. Throws Error.
   Session(const std::string& command, const CommandLine& line, bool training, Interruption& interruption);
+  /// The same for a description that was made of the one that the command line names.
+  Session(const std::string& command, const CommandLine& line, bool training, Interruption& interruption,
+          config::EnsembleSpec spec);
 
   const CommandLine& line() const { return line_; }
   const config::EnsembleSpec& spec() const { return *spec_; }
@@ -52,6 +55,8 @@ class Session {
 
   /// Prints the table of results, what went wrong on the way, and what is missing, with `advice` below it.
   Outcome conclude(const std::string& advice);
+  /// The same with another table.
+  Outcome conclude(const std::string& table, const std::string& advice);
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -48,17 +48,49 @@ std::vector<images::ImageRange> images_that(const std::vector<images::Incomplete
   return ranges;
 }
 
-/// "cnn-2 is missing from segment 12 on, for images 6000-19999; it is absent: ...\n"; empty where it is everywhere.
-std::string member_line(const images::MemberReport& member, const std::vector<images::IncompleteReport>& incomplete,
-                        std::uint32_t segment_images) {
-  const auto ranges = images_that(incomplete, [&](const images::IncompleteReport& some) {
-    return !some.set_aside && std::find(some.absent.begin(), some.absent.end(), member.name) != some.absent.end();
-  });
+/// Images of one stream that lack members; `prefix` tells it from others.
+struct Lacking {
+  std::string prefix;
+  const std::vector<images::IncompleteReport>& images;
+};
+
+/// Those of the ensemble's answer, or of each task.
+std::vector<Lacking> all_lacking(const images::Report& report) {
+  std::vector<Lacking> all;
+  if (report.ensemble) {
+    all.push_back({"", report.ensemble->incomplete});
+    return all;
+  }
+  if (!report.evaluation) return all;
+  for (const images::TaskReport& task : report.evaluation->tasks)
+    all.push_back({report.evaluation->tasks.size() == 1 ? "" : task.name + ": ", task.incomplete});
+  return all;
+}
+
+/// "cnn-2 is missing from images 6000-19999, the first is segment 12; it is absent: ...\n"; empty where it is
+/// everywhere.
+std::string member_lines(const images::MemberReport& member, const std::vector<Lacking>& all,
+                         std::uint32_t segment_images) {
   const std::string reason = member.absent_reason ? fmt::format(": {}", *member.absent_reason) : "";
-  if (ranges.empty()) return is_absent(member) ? fmt::format("{} is absent{}\n", member.name, reason) : "";
-  return fmt::format("{} is missing from {}, the first is segment {}{}\n", member.name, images_text(ranges),
-                     ranges.front().first / segment_images,
-                     is_absent(member) ? fmt::format("; it is absent{}", reason) : "");
+  std::string text;
+  for (const Lacking& lacking : all) {
+    const auto ranges = images_that(lacking.images, [&](const images::IncompleteReport& some) {
+      return !some.set_aside && std::find(some.absent.begin(), some.absent.end(), member.name) != some.absent.end();
+    });
+    if (ranges.empty()) continue;
+    text += fmt::format("{}{} is missing from {}, the first is segment {}{}\n", lacking.prefix, member.name,
+                        images_text(ranges), ranges.front().first / segment_images,
+                        is_absent(member) ? fmt::format("; it is absent{}", reason) : "");
+  }
+  return text.empty() && is_absent(member) ? fmt::format("{} is absent{}\n", member.name, reason) : text;
+}
+
+std::string aside_line(const Lacking& lacking) {
+  const auto aside = [](const images::IncompleteReport& some) { return some.set_aside; };
+  const auto count = static_cast<std::uint64_t>(std::count_if(lacking.images.begin(), lacking.images.end(), aside));
+  if (count == 0) return {};
+  return fmt::format("{}{} {} set aside for killing workers: {}; NaN in the results\n", lacking.prefix,
+                     counted(count, "segment"), were(count), images_text(images_that(lacking.images, aside)));
 }
 
 }  // namespace
@@ -78,20 +110,16 @@ std::string faults_text(const FaultCounts& faults) {
 }
 
 bool is_incomplete(const images::Report& report) {
-  return (report.ensemble && !report.ensemble->incomplete.empty()) ||
+  const std::vector<Lacking> all = all_lacking(report);
+  return std::any_of(all.begin(), all.end(), [](const Lacking& lacking) { return !lacking.images.empty(); }) ||
          std::any_of(report.members.begin(), report.members.end(), is_absent);
 }
 
 std::string missing_text(const images::Report& report, std::uint32_t segment_images) {
-  const std::vector<images::IncompleteReport> nothing;
-  const auto& incomplete = report.ensemble ? report.ensemble->incomplete : nothing;
+  const std::vector<Lacking> all = all_lacking(report);
   std::string text;
-  for (const images::MemberReport& member : report.members) text += member_line(member, incomplete, segment_images);
-  const auto aside = [](const images::IncompleteReport& some) { return some.set_aside; };
-  const auto count = static_cast<std::uint64_t>(std::count_if(incomplete.begin(), incomplete.end(), aside));
-  if (count > 0)
-    text += fmt::format("{} {} set aside for killing workers: {}; NaN in the results\n", counted(count, "segment"),
-                        were(count), images_text(images_that(incomplete, aside)));
+  for (const images::MemberReport& member : report.members) text += member_lines(member, all, segment_images);
+  for (const Lacking& lacking : all) text += aside_line(lacking);
   return text;
 }
 

@@ -80,6 +80,7 @@ std::string resume_command(const CommandLine& line, const std::filesystem::path&
   for (const std::string& assignment : line.overrides) text += " " + quoted(assignment);
   if (!named) text += " " + quoted(fmt::format("output={}", folder.string()));
   for (const std::string& assignment : line.assign) text += " --assign " + quoted(assignment);
+  if (!line.rules.empty()) text += " --rules " + quoted(line.rules);
   if (!line.worker.empty()) text += " --worker " + quoted(line.worker.string());
   return text + " --resume";
 }

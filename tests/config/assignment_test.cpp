@@ -52,6 +52,28 @@ TEST_CASE("a list gives each member its device") {
   CHECK(devices("assignment: [cpu:0, null, {cpu: [0, 8]}]") == "cpu:0 null cpu:0,8");
 }
 
+TEST_CASE("a device map is an assignment by another name at the top and beside the rule") {
+  CHECK(devices("device_map: {0: cuda:0, 1: cuda:1, 2: cpu}") == "cuda:0 cuda:1 cpu");
+  CHECK(devices("combine: {rule: max, device_map: {0: cuda:0, 1: 1, 2: -1}}") == "cuda:0 cuda:1 cpu");
+  CHECK(devices("combine: {device_map: null}") == "null null null");
+  CHECK(devices("device_map: null\nassignment: cpu") == "cpu cpu cpu");
+  CHECK(devices("device_map: {0: cpu, 1: cpu, 2: cpu}", {{}, {"a=cpu:1"}}) == "cpu:1 cpu cpu");
+}
+
+TEST_CASE("a device map that lacks a member or stands beside an assignment is an error") {
+  CHECK(wrong("device_map: {0: cpu, 1: cpu}") ==
+        "e.yaml:2:13: 'device_map' has no device for member 'c.d'; add c.d: cpu, another device, or null for the first "
+        "usable one");
+  CHECK(wrong("combine: {device_map: {0: cpu, 1: cpu, 2: cpu, 3: cpu}}") ==
+        "e.yaml:2:48: 'device_map' names member 3, but there are 3, counted from 0");
+  CHECK(wrong("assignment: cpu\ndevice_map: cpu") ==
+        "e.yaml:3:13: 'device_map' is another word for 'assignment'; 'assignment' is given already");
+  CHECK(wrong("device_map: cpu\ncombine: {device_map: cpu}") ==
+        "e.yaml:3:23: 'device_map' is another word for 'assignment'; a 'device_map' is given already");
+  CHECK(wrong("combine: {device_map:}") ==
+        "e.yaml:2:11: 'device_map' has no value; write one, or null for the default");
+}
+
 TEST_CASE("a member without a device is an error that names it") {
   CHECK(wrong("assignment: {a: cpu, b: cpu}") ==
         "e.yaml:2:13: 'assignment' has no device for member 'c.d'; add c.d: cpu, another device, or null for the first "

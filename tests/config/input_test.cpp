@@ -34,6 +34,8 @@ TEST_CASE("every key of every dataset is read") {
   CHECK(digits.dataset == Dataset::digits);
   CHECK(digits.split == Split::train);
   CHECK(digits.limit == 0U);
+  CHECK(digits.skip == 0);
+  CHECK(load("input: {dataset: digits, skip: 7}").input.skip == 7);
   const config::InputSpec cifar =
       load("input: {dataset: cifar10, path: d, preprocess: {mean: 0.5, std: [1, 2, 3]}}").input;
   CHECK(cifar.dataset == Dataset::cifar10);
@@ -90,6 +92,8 @@ TEST_CASE("keys of another dataset are refused with the datasets that have them"
         "'split' belongs to dataset digits or cifar10, not to dataset npy");
   CHECK(wrong("{dataset: digits, shape: [3, 32, 32]}") == "'shape' belongs to dataset random, not to dataset digits");
   CHECK(wrong("{dataset: digits, classes: 10}") == "'classes' belongs to dataset npy or random, not to dataset digits");
+  CHECK(wrong("{skip: 3}") ==
+        "'skip' belongs to dataset digits, cifar10, npy or random, not to images from memory (there is no 'dataset')");
   CHECK(wrong("{limit: 3}") ==
         "'limit' belongs to dataset digits, cifar10, npy or random, not to images from memory (there is no 'dataset')");
   CHECK(wrong("{dataset: random, count: 1, labels: x}") == "'labels' belongs to dataset npy, not to dataset random");

@@ -106,6 +106,12 @@ void check_effective(const config::EnsembleSpec& spec) {
 
 TEST_CASE("the configuration in effect is read back as an equal one") {
   check_effective(load(""));
+  check_effective(config::load_text(
+      "combine: {over: features}\nmembers: [{name: a, model: {kind: fake}, output: features}]\n"
+      "tasks: [{name: t, head: h.safetensors, classes: ['yes', b], input: {dataset: random, count: 5, classes: 2}},\n"
+      "  {name: u, head: i.safetensors, input: {dataset: npy, images: x.npy, labels: y.npy, classes: 3}}]\n",
+      "e.yaml"));
+  check_effective(load("input: {dataset: digits, skip: 5, limit: 3}"));
   check_effective(load("input: {shape: [1, 2, 3], preprocess: {mean: 0.1, std: [0.3]}}\nassignment: [cpu:0-3]"));
   check_effective(
       load("input: {dataset: cifar10, path: 'a b, #c', limit: 3}\nassignment: cuda:GPU-1a\noutput: 'null'"));

@@ -35,6 +35,22 @@ TEST_CASE("a limit above the number of images changes nothing and a limit of 0 l
   CHECK(limited(two_images(), 0)->count() == 0);
 }
 
+TEST_CASE("a source without its first images is the rest and with a limit the two parts are the whole") {
+  const auto rest = without_first(make_digits(Split::train), 1200);
+  CHECK(rest->count() == 237);
+  CHECK(rest->name() == "digits (train), without the first 1200");
+  CHECK(rest->classes() == 10);
+  CHECK(rest->labelled());
+  CHECK(rest->shape() == ImageShape{3, 32, 32});
+  const auto all = make_digits(Split::train);
+  CHECK(test::read(*rest, {2, 0}).pixels == test::read(*all, {1202, 1200}).pixels);
+  CHECK(test::read(*rest, {236}).labels == test::read(*all, {1436}).labels);
+  const auto three = limited(without_first(make_digits(Split::train), 1200), 3);
+  CHECK(test::read(*three, {2}).pixels == test::read(*all, {1202}).pixels);
+  CHECK(without_first(two_images(), 2)->count() == 0);
+  CHECK(without_first(two_images(), 9)->count() == 0);
+}
+
 TEST_CASE("each channel is normalised with its own mean and deviation") {
   const auto source = normalised(two_images(), std::array{1.0F, 3.0F}, std::array{2.0F, 0.5F});
   const auto images = test::read(*source, {1, 0});

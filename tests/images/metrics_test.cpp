@@ -1,4 +1,4 @@
-// Tests of accuracy, loss and confusion matrix.
+// Tests of accuracy, loss, calibration error and confusion matrix.
 #include <doctest/doctest.h>
 
 #include <array>
@@ -70,12 +70,45 @@ TEST_CASE("a probability of zero has a large but finite loss") {
   CHECK(*metrics.loss() == doctest::Approx(-std::log(1e-12)));
 }
 
+TEST_CASE("the calibration error weighs the gap of each bin with its images") {
+  Metrics metrics(2);
+  CHECK_FALSE(metrics.calibration_error());
+  // Three images at a confidence of 0.75, two of them right; one at 0.95, wrong.
+  metrics.add(Classes{0, 0, 1, 1}, Scores{0.75F, 0.25F, 0.75F, 0.25F, 0.75F, 0.25F, 0.95F, 0.05F}, Classes{0, 0, 0, 0},
+              ScoreKind::probabilities);
+  CHECK(*metrics.calibration_error() == doctest::Approx(3.0 / 4 * (0.75 - 2.0 / 3) + 1.0 / 4 * 0.95));
+}
+
+TEST_CASE("gaps cancel within a bin and not between bins and an edge belongs to the bin below it") {
+  // 0.70 and 0.72 lie in (10/15, 11/15]: their mean is 0.71, one of the two is right.
+  Metrics one_bin(2);
+  one_bin.add(Classes{0, 1}, Scores{0.70F, 0.30F, 0.72F, 0.28F}, Classes{0, 0}, ScoreKind::probabilities);
+  CHECK(*one_bin.calibration_error() == doctest::Approx(0.21));
+  // 0.8 is 12/15, the upper edge of its bin; 0.82 lies in the next.
+  Metrics two_bins(2);
+  two_bins.add(Classes{0, 1}, Scores{0.8F, 0.2F, 0.82F, 0.18F}, Classes{0, 0}, ScoreKind::probabilities);
+  CHECK(*two_bins.calibration_error() == doctest::Approx((0.2 + 0.82) / 2));
+}
+
+TEST_CASE("the confidence is the share of the predicted class also where another one is larger") {
+  Metrics metrics(2);
+  metrics.add(Classes{0}, Scores{1.0F, 3.0F}, Classes{0}, ScoreKind::probabilities);
+  CHECK(*metrics.calibration_error() == doctest::Approx(0.75));
+  Metrics logits(2);
+  logits.add(Classes{1}, Scores{1000.0F, 1000.0F}, Classes{1}, ScoreKind::logits);
+  CHECK(*logits.calibration_error() == doctest::Approx(0.5));
+  Metrics nothing(2);
+  nothing.add(Classes{0}, Scores{0.0F, 0.0F}, Classes{0}, ScoreKind::probabilities);
+  CHECK(*nothing.calibration_error() == doctest::Approx(1.0));
+}
+
 TEST_CASE("a score that is not a number gives a loss that is none") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   for (const ScoreKind kind : {ScoreKind::probabilities, ScoreKind::logits}) {
     Metrics metrics(2);
     metrics.add(Classes{0}, Scores{nan, 1.0F}, Classes{1}, kind);
     CHECK(std::isnan(*metrics.loss()));
+    CHECK(std::isnan(*metrics.calibration_error()));
     CHECK(*metrics.accuracy() == 0.0);
   }
 }

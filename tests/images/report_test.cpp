@@ -38,6 +38,7 @@ Report full_report() {
   member.pid = 77;
   member.accuracy = 0.75;
   member.loss = std::numeric_limits<double>::quiet_NaN();
+  member.calibration_error = 0.0625;
   member.images = 360;
   member.epochs = {{1, 2.5, 0.5, 1.5}, {2, 1.25, std::nullopt, 1.5}};
   member.weights = "runs/0001/cnn-0.safetensors";
@@ -47,8 +48,32 @@ Report full_report() {
   member.absent_reason = "killed by SIGKILL";
   member.absent_from_segment = 17;
   report.members = {member, {}};
-  report.ensemble = EnsembleReport{
-      "mean", "probabilities", 0.75, 0.5, 2.0, 3, 180.0, {{1, 0}, {1, 1}}, {1.0, {}}, {{8, 4, 1, {"cnn-0"}, true}}};
+  report.ensemble = EnsembleReport{"mean",
+                                   "probabilities",
+                                   0.75,
+                                   0.5,
+                                   0.125,
+                                   2.0,
+                                   3,
+                                   180.0,
+                                   {{1, 0}, {1, 1}},
+                                   {1.0, {}},
+                                   {{8, 4, 1, {"cnn-0"}, true}}};
+  EvaluationReport evaluation;
+  evaluation.tasks.push_back({"digits",
+                              "digits (test)",
+                              "heads/digits.safetensors",
+                              10,
+                              360,
+                              2.0,
+                              180.0,
+                              DisagreementReport{1, 0.5, 0.25, 0, 8},
+                              {{8, 4, 1, {"cnn-0"}, false}}});
+  evaluation.tasks.push_back({"tasks", "npy x.npy", {}, 0, 0, 0.0, {}, {}, {}});
+  evaluation.models.push_back({"cnn-0", "member", {}, {}, 200, 50, {{0.5, 1.0, 0.25, 360}, {}}});
+  evaluation.models.push_back(
+      {"mean", "ensemble", "mean", "features", 0, 0, {{0.5, 1.0, 0.5, 360}, {1.0, 2.0, {}, 40}}});
+  report.evaluation = evaluation;
   report.counts = {360, 8, 8, 4423680};
   report.faults = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, {4711}};
   report.memory = {100000, 4096, {{"arena", 4096}, {"channel of cnn-0", 512}}};
@@ -86,6 +111,26 @@ TEST_CASE("a full report has its values in place") {
   CHECK(report.at_pointer("/counts/input_bytes_copied") == 4423680);
   CHECK(report.at_pointer("/memory/bounds/1/name") == "channel of cnn-0");
   CHECK(report.at_pointer("/memory/pss_bytes_family") == 100000);
+}
+
+TEST_CASE("a report says how good each model and rule is on each task") {
+  const json::value report = to_json(full_report());
+  CHECK(report.at_pointer("/members/0/role") == "member");
+  CHECK(report.at_pointer("/members/0/calibration_error") == 0.0625);
+  CHECK(report.at_pointer("/ensemble/calibration_error") == 0.125);
+  CHECK(report.at_pointer("/evaluation/tasks/0/head") == "heads/digits.safetensors");
+  CHECK(report.at_pointer("/evaluation/tasks/0/disagreement/mutual_information") == 0.5);
+  CHECK(report.at_pointer("/evaluation/tasks/0/incomplete/0/absent/0") == "cnn-0");
+  CHECK(report.at_pointer("/evaluation/tasks/1/disagreement").is_null());
+  CHECK(report.at_pointer("/evaluation/models/0/model_info") ==
+        json::object{{"trainable_params", 50}, {"all_params", 200}, {"trainable_percentage", 0.25}});
+  CHECK(report.at_pointer("/evaluation/models/0/rule").is_null());
+  CHECK(report.at_pointer("/evaluation/models/0/tasks/digits/accuracy") == 0.5);
+  CHECK(report.at_pointer("/evaluation/models/1/model_info/trainable_percentage").is_null());
+  CHECK(report.at_pointer("/evaluation/models/1/average") ==
+        json::object{{"accuracy", 0.75}, {"loss", 1.5}, {"calibration_error", nullptr}, {"images", 400}});
+  CHECK(report.at_pointer("/evaluation/models/0/average/accuracy").is_null());
+  CHECK(to_json(Report{}).at("evaluation").is_null());
 }
 
 TEST_CASE("a report says what failed and which images lack which members") {

@@ -90,6 +90,36 @@ TEST_CASE("a finished sink has written the scores and classes and each member") 
   CHECK(folder.names().size() == 3);
 }
 
+TEST_CASE("labels are kept beside the members where they are asked for and cut off with them") {
+  const TemporaryFolder folder;
+  ResultForm form = kForm;
+  form.labels = true;
+  const std::array<std::int64_t, 2> labels{1, 0};
+  const auto write_two = [&](NpySink& sink) {
+    const std::array members{MemberSegmentResult{2, std::span(kValues).first(4)},
+                             MemberSegmentResult{1, std::span(kSecond).first(2)}};
+    SegmentResult result;
+    result.count = 2;
+    result.width = 2;
+    result.members = members;
+    result.values = members[0].values;
+    result.predicted = std::span(kPredicted).first(2);
+    result.labels = labels;
+    sink.write(result);
+  };
+  NpySink cut(folder.path(), form);
+  write_two(cut);
+  cut.finish_partial();
+  CHECK(load(folder / "labels.partial.npy").floats == std::vector{1.0F, 0.0F});
+  form.images = 2;
+  NpySink whole(folder.path(), form);
+  write_two(whole);
+  whole.finish();
+  CHECK(load(folder / "labels.npy").descr == "<i8");
+  CHECK(load(folder / "labels.npy").floats == std::vector{1.0F, 0.0F});
+  CHECK_FALSE(std::filesystem::exists(folder / "labels.partial.npy"));
+}
+
 TEST_CASE("members that are not kept have no folder and features no classes") {
   const TemporaryFolder folder;
   {

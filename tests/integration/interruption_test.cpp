@@ -69,6 +69,27 @@ TEST_CASE("Ctrl-C ends a run with code 130 and a report and no process") {
   run.check_nothing_left();
 }
 
+TEST_CASE("Ctrl-C ends an evaluation with code 130 and what was evaluated is in its report") {
+  const Workplace place(kSlow + R"(
+tasks:
+  - {name: quick, input: {dataset: random, count: 20, shape: [1, 4, 4], classes: 4}}
+  - {name: stuck, input: {dataset: random, count: 500, shape: [1, 4, 4], classes: 4}}
+)");
+  // The first task is one segment of three batches.
+  Program program(Workplace::command({"evaluate", "e.yaml", "members.1.model.faults.0.at_batch=3"}), place.options());
+  REQUIRE_FALSE(program.wait_for_line("quick  100 %").empty());
+  REQUIRE(happens([&] { return place.has("runs/0001/tasks/stuck"); }));
+  program.signal(SIGINT);
+  CHECK(program.code() == 130);
+  const json::value report = place.report();
+  CHECK(report.at("completed") == false);
+  CHECK(report.at("interrupted_by") == "SIGINT");
+  CHECK(report.at_pointer("/evaluation/tasks/0/images") == 20);
+  CHECK(report.at_pointer("/evaluation/tasks").as_array().size() == 1);
+  CHECK(place.has("runs/0001/tasks/quick/disagreement.npy"));
+  CHECK_FALSE(place.has("runs/0001/tasks/stuck/disagreement.npy"));
+}
+
 TEST_CASE("SIGTERM ends a run with code 143 and a report and no process") {
   Running run;
   run.program.signal(SIGTERM);

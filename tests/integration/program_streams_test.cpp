@@ -57,6 +57,26 @@ TEST_CASE("on a terminal progress is a bar and logs are coloured unless NO_COLOR
   CHECK_FALSE(contains(plain, "\033[36m"));
 }
 
+TEST_CASE("on a terminal an evaluation shows the tasks above the images and leaves neither behind") {
+  if (!has_terminals()) {
+    std::puts("SKIPPED: no pseudo-terminal can be had (is /dev/pts mounted?)");
+    return;
+  }
+  const Workplace place(kTwoFakes + R"(
+tasks:
+  - {name: first, input: {dataset: random, count: 50, shape: [1, 4, 4], classes: 4}}
+  - {name: second, input: {dataset: random, count: 50, shape: [1, 4, 4], classes: 4}}
+)");
+  ProgramOptions options = place.options();
+  options.terminal = true;
+  const Finished run({"evaluate", "e.yaml"}, options);
+  CHECK(run.code == 0);
+  CHECK(contains(run.err(), "tasks  [############............]   50 %  0/2 done, now first\033[K"));
+  CHECK(contains(run.err(), "tasks  [########################]  100 %  1/2 done, now second\033[K"));
+  CHECK(contains(run.err(), "second  [########################]  100 %  50/50 images"));
+  CHECK(run.err().ends_with("\r\033[K\033[A\033[K"));
+}
+
 TEST_CASE("on a terminal lines of the log and the bar do not run into each other") {
   if (!has_terminals()) {
     std::puts("SKIPPED: no pseudo-terminal can be had (is /dev/pts mounted?)");

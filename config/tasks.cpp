@@ -1,0 +1,175 @@
+#include "config/tasks.hpp"
+
+#include <algorithm>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include <tutti/error.hpp>
+
+#include "common/atomic_file.hpp"
+#include "config/checks.hpp"
+#include "config/input.hpp"
+#include "config/reader.hpp"
+
+namespace tutti::config {
+namespace {
+
+bool is_letter_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
+
+/// Names become folders, keys of the report and columns: what is wrong with this one, or nothing.
+std::string name_problem(const std::string& name) {
+  const auto allowed = [](char c) { return is_letter_or_digit(c) || c == '_' || c == '.' || c == '-'; };
+  if (!std::all_of(name.begin(), name.end(), allowed))
+    return fmt::format("the name '{}' of a task may hold letters, digits, '_', '.' and '-' only", name);
+  if (!is_letter_or_digit(name.front()) && name.front() != '_')
+    return fmt::format("the name '{}' of a task must begin with a letter, a digit or '_'", name);
+  if (name.size() > kMaxNameLength)
+    return fmt::format("the name '{}' of a task is longer than {} characters", name, kMaxNameLength);
+  if (name == "average") return "the name 'average' stands for the mean over all tasks; choose another one";
+  return {};
+}
+
+/// One name per line; empty lines at the end do not count.
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) {
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    lines.push_back(line);
+  }
+  while (!lines.empty() && lines.back().empty()) lines.pop_back();
+  return lines;
+}
+
+class TaskReader {
+ public:
+  TaskReader(const Tree& tree, std::size_t number, const std::vector<ReadMember>& members, const CombineSpec& combine,
+             Violations& violations)
+      : tree_(tree),
+        members_(members),
+        combine_(combine),
+        violations_(violations),
+        what_(fmt::format("task {}", number)) {}
+
+  TaskSpec read() {
+    Fields fields(tree_, what_, violations_);
+    fields.require("name", "a word such as mnist");
+    fields.text("name", task_.name);
+    if (!task_.name.empty()) {
+      if (std::string problem = name_problem(task_.name); !problem.empty())
+        violations_.add(fields.place_of("name"), std::move(problem));
+      what_ = fmt::format("task '{}'", task_.name);
+    }
+    read_classes(fields.find("classes"));
+    read_images(fields.require("input", "such as {dataset: npy, images: test.npy, labels: labels.npy}"));
+    fields.path("head", task_.head);
+    if (tree_.kind == Tree::Kind::map) check_head(fields.place_of("head"));
+    fields.finish();
+    return std::move(task_);
+  }
+
+ private:
+  void read_classes(const Tree* tree) {
+    if (tree == nullptr) return;
+    if (tree->kind == Tree::Kind::scalar) return read_class_file(*tree);
+    const bool names = tree->kind == Tree::Kind::list && !tree->items.empty() &&
+                       std::all_of(tree->items.begin(), tree->items.end(), [](const Tree& item) {
+                         return item.kind == Tree::Kind::scalar && !item.scalar.empty();
+                       });
+    if (!names) return refuse_classes(*tree, describe(*tree));
+    for (const Tree& item : tree->items) task_.classes.push_back(item.scalar);
+    check_count(*tree);
+  }
+
+  void read_class_file(const Tree& tree) {
+    try {
+      task_.classes = lines_of(read_text(tree.scalar, "the class names"));
+    } catch (const Error& error) {
+      return violations_.add(tree.place, fmt::format("{} ({})", error.message(), error.detail()));
+    }
+    const bool names = !task_.classes.empty() && std::none_of(task_.classes.begin(), task_.classes.end(),
+                                                              [](const std::string& name) { return name.empty(); });
+    if (!names) {
+      task_.classes.clear();
+      return violations_.add(tree.place,
+                             fmt::format("'{}' must hold one class name per line, and no empty line", tree.scalar));
+    }
+    check_count(tree);
+  }
+
+  void refuse_classes(const Tree& tree, const std::string& found) {
+    violations_.add(tree.place,
+                    fmt::format("'classes' must be a list of names or a file with one name per line, not {}", found));
+  }
+
+  void check_count(const Tree& tree) {
+    if (task_.classes.size() <= kMaxClassNames) return;
+    violations_.add(tree.place,
+                    fmt::format("'classes' names {} classes, more than {}", task_.classes.size(), kMaxClassNames));
+    task_.classes.clear();
+  }
+
+  void read_images(const Tree* tree) {
+    if (tree == nullptr) return;
+    const std::size_t before = violations_.count();
+    task_.input = read_input(*tree, Split::test, violations_);
+    if (violations_.count() != before) return;
+    if (task_.input.dataset == Dataset::memory)
+      return violations_.add(tree->place,
+                             fmt::format("{} needs a 'dataset': its images cannot come through the API", what_));
+    check_input(members_, task_.input, tree->place, violations_);
+    const std::uint32_t classes = known_classes(task_.input);
+    if (!task_.classes.empty() && classes > task_.classes.size())
+      violations_.add(tree->place,
+                      fmt::format("{} names {} classes, but its images have {}", what_, task_.classes.size(), classes));
+  }
+
+  void check_head(const Place& place) {
+    const bool features = combine_.over == OutputKind::features;
+    if (features && task_.head.empty())
+      violations_.add(place, fmt::format("{} has no 'head', and the members' features have no classes; "
+                                         "name the file of one, or combine over probabilities",
+                                         what_));
+    if (!features && !task_.head.empty())
+      violations_.add(place, fmt::format("{} has a head, which takes features, but the members are combined over {}; "
+                                         "set combine: {{over: features}}",
+                                         what_, to_name(combine_.over)));
+  }
+
+  const Tree& tree_;
+  const std::vector<ReadMember>& members_;
+  const CombineSpec& combine_;
+  Violations& violations_;
+  std::string what_;
+  TaskSpec task_;
+};
+
+void refuse_twins(const Tree& list, const std::vector<TaskSpec>& tasks, Violations& violations) {
+  for (std::size_t later = 1; later < tasks.size(); ++later)
+    for (std::size_t first = 0; first < later; ++first) {
+      if (tasks[later].name.empty() || tasks[later].name != tasks[first].name) continue;
+      violations.add(list.items[later].place, fmt::format("task {} is called '{}' like task {}; names must differ",
+                                                          later, tasks[later].name, first));
+      break;
+    }
+}
+
+}  // namespace
+
+std::vector<TaskSpec> read_tasks(const Tree& list, const std::vector<ReadMember>& members, const CombineSpec& combine,
+                                 Violations& violations) {
+  std::vector<TaskSpec> tasks;
+  if (list.kind != Tree::Kind::list || list.items.empty() || list.items.size() > kMaxTasks) {
+    violations.add(list.place, fmt::format("'tasks' must be a list of 1 to {} tasks, not {}", kMaxTasks,
+                                           list.kind == Tree::Kind::list ? fmt::format("one of {}", list.items.size())
+                                                                         : describe(list)));
+    return tasks;
+  }
+  for (const Tree& item : list.items)
+    tasks.push_back(TaskReader(item, tasks.size(), members, combine, violations).read());
+  refuse_twins(list, tasks, violations);
+  return tasks;
+}
+
+}  // namespace tutti::config

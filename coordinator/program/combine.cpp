@@ -1,0 +1,177 @@
+// `tutti combine`: combines what an earlier run saved of its members, by other rules or weights, without running a
+// model. The accumulator is the pool's, so that the bytes are what the pool would have written.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <chrono>
+#include <cstdio>
+#include <memory>
+
+#include "config/load.hpp"
+#include "config/rules.hpp"
+#include "coordinator/machine.hpp"
+#include "coordinator/program/commands.hpp"
+#include "coordinator/program/evaluating_sink.hpp"
+#include "coordinator/program/evaluation_report.hpp"
+#include "coordinator/program/hosting.hpp"
+#include "coordinator/program/reporting.hpp"
+#include "coordinator/program/saved_run.hpp"
+#include "coordinator/program/say.hpp"
+#include "coordinator/program/session.hpp"
+#include "coordinator/program/summary.hpp"
+#include "images/run_folder.hpp"
+#include "images/sinks.hpp"
+
+namespace tutti::program {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Behind an EvaluatingSink: writes what each rule gave, rule by rule, into a folder of its own.
+class RuleFiles final : public Sink {
+ public:
+  RuleFiles(const Evaluation& evaluation, const EvaluationForm& form, const std::filesystem::path& folder,
+            std::uint64_t images, std::uint32_t width, std::uint32_t classes)
+      : evaluation_(evaluation) {
+    for (const config::CombineSpec& rule : form.rules) {
+      const bool features = rule.over == OutputKind::features;
+      widths_.push_back(rule.over == form.answers ? width : classes);
+      const auto own = images::make_run_folder(folder / std::string(to_name(rule.rule)), {});
+      files_.push_back(
+          std::make_unique<images::NpySink>(own, images::ResultForm{images, widths_.back(), !features, {}}));
+    }
+  }
+
+  void write(const SegmentResult& result) override {
+    for (std::size_t rule = 0; rule < files_.size(); ++rule) {
+      SegmentResult combined;
+      combined.first = result.first;
+      combined.count = result.count;
+      combined.width = widths_[rule];
+      combined.values = evaluation_.combined()[rule].values;
+      combined.predicted = evaluation_.combined()[rule].predicted;
+      files_[rule]->write(combined);
+    }
+  }
+
+  void finish() {
+    for (const auto& file : files_) file->finish();
+  }
+
+ private:
+  const Evaluation& evaluation_;
+  std::vector<std::uint32_t> widths_;
+  std::vector<std::unique_ptr<images::NpySink>> files_;
+};
+
+class Combine {
+ public:
+  explicit Combine(const CommandLine& line) : line_(line) {
+    const bool folder = std::filesystem::is_directory(line.file);
+    if (!folder) spec_ = load(line);
+    if (!folder && spec_.output.empty())
+      throw Error(ErrorKind::usage, fmt::format("{} does not say where its run was written", line.file.string()),
+                  "it names no 'output'", "name the run's folder instead: tutti combine runs/0001");
+    saved_ = read_saved_run(folder ? line.file : spec_.output);
+    if (folder)
+      spec_ = config::load_text(saved_.configuration, (line.file / "report.json").string() + ": configuration",
+                                {line.overrides, {}});
+    if (!line.weights.empty()) config::set_weights(line.weights, spec_);
+    check_members();
+    form_ = form_of({spec_, spec_, saved_.models}, line.rules);
+    if (form_.rules.empty())
+      throw Error(ErrorKind::usage, "there is nothing to combine by", "the rule of this run is none",
+                  "name rules: --rules mean,vote");
+  }
+
+  Outcome perform() {
+    const Clock::time_point begin = Clock::now();
+    images::Report report = begin_report("combine", spec_, Plan{}, look_at_machine({}, GpuSearch::no));
+    report.members = saved_.members;
+    report.evaluation = begin_evaluation(saved_.models, form_);
+    const std::vector<merge::Head> heads = read_heads();
+    std::vector<SavedAnswers> answers;
+    for (const SavedTask& task : saved_.tasks) answers.emplace_back(task, saved_.models);
+    for (std::size_t number = 0; number < answers.size(); ++number)
+      check_widths(answers[number], heads.empty() ? nullptr : &heads.at(number));
+    const std::filesystem::path folder = images::make_run_folder(line_.output, "runs");
+    for (std::size_t number = 0; number < answers.size(); ++number)
+      combine_task(number, answers[number], heads.empty() ? nullptr : &heads[number], folder, report);
+    add_parameters(*report.evaluation, saved_.members);
+    report.phases.total = std::chrono::duration<double>(Clock::now() - begin).count();
+    report.completed = true;
+    images::write_report(folder / "report.json", report);
+    if (!line_.quiet)
+      say(stdout,
+          fmt::format("{}report: {}\n", evaluation_table(*report.evaluation), (folder / "report.json").string()));
+    return is_incomplete(report) ? Outcome::incomplete : Outcome::complete;
+  }
+
+ private:
+  /// The description may have been changed since; its members may not.
+  void check_members() const {
+    std::vector<std::string> then;
+    for (const EvaluatedModel& model : saved_.models)
+      if (model.role == "member") then.push_back(model.name);
+    std::vector<std::string> now;
+    for (const config::MemberSpec& member : spec_.members) now.push_back(member.name);
+    if (then == now) return;
+    throw Error(ErrorKind::usage, "the members are not those of the run",
+                fmt::format("then: {}; now: {}", fmt::join(then, ", "), fmt::join(now, ", ")),
+                "combine with the description that was run, or name the run's folder alone");
+  }
+
+  /// One per task, or none at all.
+  std::vector<merge::Head> read_heads() const {
+    std::vector<merge::Head> heads;
+    for (const SavedTask& saved : saved_.tasks)
+      for (const config::TaskSpec& task : spec_.tasks)
+        if (task.name == saved.name && !task.head.empty()) heads.push_back(merge::Head::read(task.head));
+    return heads;
+  }
+
+  void check_widths(const SavedAnswers& answers, const merge::Head* head) const {
+    for (std::size_t m = 0; m < saved_.models.size(); ++m) {
+      const std::uint32_t wanted = head != nullptr ? head->features() : answers.width(0);
+      if (answers.width(m) == wanted || (head == nullptr && m >= form_.members)) continue;
+      throw Error(ErrorKind::usage, fmt::format("{} cannot be combined", answers.file(m).string()),
+                  fmt::format("it has {} values per image, {} has {}", answers.width(m),
+                              head != nullptr ? head->file().string() : answers.file(0).string(), wanted),
+                  "its files are not of one run, or its members answer differently");
+    }
+  }
+
+  void combine_task(std::size_t number, const SavedAnswers& answers, const merge::Head* head,
+                    const std::filesystem::path& folder, images::Report& report) const {
+    const SavedTask& task = saved_.tasks[number];
+    const auto own = !task.in_own_folder ? folder : images::make_run_folder(folder / "tasks" / task.name, {});
+    const Clock::time_point begin = Clock::now();
+    Evaluation evaluation(form_, head);
+    RuleFiles files(evaluation, form_, own, answers.images(), answers.width(0),
+                    head != nullptr ? head->classes() : answers.width(0));
+    EvaluatingSink sink(evaluation, own, answers.images(), &files);
+    answers.replay(sink);
+    sink.finish();
+    files.finish();
+    images::TaskReport row;
+    row.name = task.name.empty() ? std::string(to_name(spec_.input.dataset)) : task.name;
+    row.source = task.source;
+    if (head != nullptr) row.head = head->file().string();
+    row.classes = evaluation.has_classes() ? (head != nullptr ? head->classes() : answers.width(0)) : 0;
+    row.incomplete = task.incomplete;
+    report.counts.images += answers.images();
+    add_task(*report.evaluation, std::move(row), evaluation, {},
+             std::chrono::duration<double>(Clock::now() - begin).count(), answers.images());
+  }
+
+  const CommandLine& line_;
+  config::EnsembleSpec spec_;
+  SavedRun saved_;
+  EvaluationForm form_;
+};
+
+}  // namespace
+
+Outcome combine(const CommandLine& line) { return Combine(line).perform(); }
+
+}  // namespace tutti::program

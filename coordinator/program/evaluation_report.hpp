@@ -1,0 +1,38 @@
+// What an evaluation says in the report and on the terminal: rows of models and rules, columns of tasks. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <tutti/ensemble.hpp>
+
+#include "config/spec.hpp"
+#include "coordinator/program/evaluation.hpp"
+#include "coordinator/program/scores.hpp"
+#include "images/report.hpp"
+
+namespace tutti::program {
+
+/// A model that is evaluated; `role` as in images::ModelReport.
+struct EvaluatedModel {
+  std::string name;
+  std::string role;
+};
+
+/// The rows of a report before any task: the models, then one per rule.
+images::EvaluationReport begin_evaluation(const std::vector<EvaluatedModel>& models, const EvaluationForm& form);
+
+/// Adds what `evaluation` found of `task`, whose name, source, head and classes are set already. `incomplete` names
+/// models by their place among the rows.
+void add_task(images::EvaluationReport& report, images::TaskReport task, const Evaluation& evaluation,
+              const std::vector<Incomplete>& incomplete, double seconds, std::uint64_t known);
+
+/// Fills in the models' numbers of parameters. Those are trainable that `tutti train` can change; a rule has those of
+/// all its members.
+void add_parameters(images::EvaluationReport& report, const std::vector<images::MemberReport>& models);
+
+/// Accuracy of each row on each task, and on several tasks their average; average loss and calibration error; below it,
+/// per task, how much the members disagree. Empty where there is nothing to show.
+std::string evaluation_table(const images::EvaluationReport& report);
+
+}  // namespace tutti::program

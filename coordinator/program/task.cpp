@@ -1,0 +1,126 @@
+#include "coordinator/program/task.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include <tutti/error.hpp>
+
+#include "coordinator/input.hpp"
+
+namespace tutti::program {
+namespace {
+
+[[noreturn]] void refuse(std::string message, std::string detail, std::string hint) {
+  throw Error(ErrorKind::usage, std::move(message), std::move(detail), std::move(hint));
+}
+
+void check_labels(const Task& task) {
+  if (task.source->labelled()) return;
+  refuse(fmt::format("task '{}' has no labels to be evaluated by", task.name), task.source->name(),
+         "give its 'input' labels ('labels' for npy, 'classes' for random), or use a data set that has them");
+}
+
+void check_classes(const Task& task, const std::vector<std::string>& named) {
+  if (!task.head) return;
+  const std::string file = task.head->file().string();
+  if (!named.empty() && named.size() != task.head->classes())
+    refuse(
+        fmt::format("task '{}' names {} classes, but its head has {}", task.name, named.size(), task.head->classes()),
+        file, "make the head for these classes, in the order of the labels, or correct 'classes'");
+  if (task.source->classes() > task.head->classes())
+    refuse(fmt::format("the images of task '{}' have {} classes, but its head has {}", task.name,
+                       task.source->classes(), task.head->classes()),
+           file, "make the head for the classes of these images, in the order of the labels");
+}
+
+void check_shapes(const std::vector<Task>& tasks) {
+  for (const Task& task : tasks) {
+    const ImageShape first = tasks.front().source->shape();
+    if (task.source->shape() == first) continue;
+    refuse(fmt::format("task '{}' has images of {}, task '{}' of {}", tasks.front().name, first.text(), task.name,
+                       task.source->shape().text()),
+           "one pool serves all tasks, and all its images have one shape",
+           "bring the images to one shape, or evaluate these tasks apart");
+  }
+}
+
+void check_towers(const std::vector<Task>& tasks) {
+  const Task* first = nullptr;
+  for (const Task& task : tasks) {
+    if (!task.head || task.head->tower().empty()) continue;
+    if (first == nullptr) first = &task;
+    if (task.head->tower() == first->head->tower()) continue;
+    refuse(fmt::format("the heads of tasks '{}' and '{}' were made with different text towers", first->name, task.name),
+           fmt::format("{}: {}; {}: {}", first->head->file().string(), first->head->tower(), task.head->file().string(),
+                       task.head->tower()),
+           "make all heads with the tower that the members' features belong to");
+  }
+}
+
+Task open_task(const config::TaskSpec& spec) {
+  Task task{spec.name, open_source(spec.input), std::nullopt, spec.classes};
+  check_labels(task);
+  if (!spec.head.empty()) task.head = merge::Head::read(spec.head);
+  check_classes(task, spec.classes);
+  if (task.class_names.empty() && task.head) task.class_names = task.head->class_names();
+  return task;
+}
+
+void check_width(const Task& task, const MemberStatus& model) {
+  if (task.head) {
+    if (model.width == task.head->features()) return;
+    refuse(fmt::format("the head of task '{}' takes {} features, but '{}' answers {}", task.name, task.head->features(),
+                       model.name, model.width),
+           task.head->file().string(), "make the head with the tower that these features belong to");
+  }
+  if (!task.class_names.empty() && model.width != task.class_names.size())
+    refuse(fmt::format("task '{}' names {} classes, but '{}' answers {}", task.name, task.class_names.size(),
+                       model.name, model.width),
+           {}, "correct 'classes', or evaluate models of these classes");
+  if (task.source->classes() <= model.width) return;
+  refuse(fmt::format("the images of task '{}' have {} classes, but '{}' answers {}", task.name, task.source->classes(),
+                     model.name, model.width),
+         {}, "evaluate on images whose labels are classes of the models");
+}
+
+}  // namespace
+
+images::TaskReport Task::report() const {
+  images::TaskReport report;
+  report.name = name;
+  report.source = source->name();
+  if (head) report.head = head->file().string();
+  report.classes = head ? head->classes() : source->classes();
+  return report;
+}
+
+std::vector<Task> open_tasks(const config::EnsembleSpec& spec) {
+  std::vector<Task> tasks;
+  for (const config::TaskSpec& task : spec.tasks) tasks.push_back(open_task(task));
+  if (spec.tasks.empty()) {
+    if (spec.combine.over == OutputKind::features)
+      refuse("features have no classes to be evaluated by", "the members are combined over features",
+             "name 'tasks' with heads, or combine over probabilities");
+    config::TaskSpec only;
+    only.name = to_name(spec.input.dataset);
+    only.input = spec.input;
+    tasks.push_back(open_task(only));
+  }
+  check_shapes(tasks);
+  check_towers(tasks);
+  return tasks;
+}
+
+void check_widths(const std::vector<Task>& tasks, const std::vector<MemberStatus>& models, std::size_t members,
+                  bool combined) {
+  for (const Task& task : tasks)
+    for (const MemberStatus& model : models) check_width(task, model);
+  for (std::size_t rank = 1; combined && rank < members; ++rank)
+    if (models[rank].width != models[0].width)
+      refuse(fmt::format("'{}' answers {} values per image and '{}' answers {}: they cannot be combined",
+                         models[0].name, models[0].width, models[rank].name, models[rank].width),
+             {}, "combine members of equal width, or evaluate each alone with combine: {rule: none}");
+}
+
+}  // namespace tutti::program

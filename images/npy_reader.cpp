@@ -1,0 +1,42 @@
+#include "images/npy_reader.hpp"
+
+#include <fmt/format.h>
+
+#include <cassert>
+#include <limits>
+#include <tutti/error.hpp>
+
+namespace tutti::images {
+
+NpyReader::NpyReader(const std::filesystem::path& path, NpyType type, std::size_t axes) : file_(path), type_(type) {
+  const NpyHeader header = read_npy_header(file_);
+  const bool floats = type == NpyType::float32;
+  const auto refuse = [&](std::string detail) {
+    throw Error(ErrorKind::usage, fmt::format("{} is not what a run writes", path.string()), std::move(detail));
+  };
+  const std::string wanted = fmt::format("{} of {} {}", floats ? "<f4" : "<i8", axes, axes == 1 ? "axis" : "axes");
+  if (header.descr != (floats ? "<f4" : "<i8") || header.fortran_order || header.shape.size() != axes)
+    refuse(fmt::format("it holds {} of the shape {}, and {} is needed", header.descr, header.shape_text(), wanted));
+  rows_ = header.shape[0];
+  const std::uint64_t width = axes == 2 ? header.shape[1] : 1;
+  if (width == 0 || width > std::numeric_limits<std::uint32_t>::max())
+    refuse(fmt::format("its shape is {}", header.shape_text()));
+  width_ = static_cast<std::uint32_t>(width);
+  offset_ = header.data_offset;
+  const std::uint64_t row_bytes = width * (floats ? sizeof(float) : sizeof(std::int64_t));
+  // Divided instead of multiplied: the header of a damaged file may say anything.
+  if ((file_.size() - offset_) / row_bytes != rows_ || (file_.size() - offset_) % row_bytes != 0)
+    refuse(fmt::format("its shape is {}, but {} bytes follow the header", header.shape_text(), file_.size() - offset_));
+}
+
+void NpyReader::read(std::uint64_t first, std::span<float> values) const {
+  assert(type_ == NpyType::float32 && first * width_ + values.size() <= rows_ * width_);
+  file_.read(offset_ + first * width_ * sizeof(float), std::as_writable_bytes(values));
+}
+
+void NpyReader::read(std::uint64_t first, std::span<std::int64_t> values) const {
+  assert(type_ == NpyType::int64 && first * width_ + values.size() <= rows_ * width_);
+  file_.read(offset_ + first * width_ * sizeof(std::int64_t), std::as_writable_bytes(values));
+}
+
+}  // namespace tutti::images

@@ -1,0 +1,93 @@
+// The tasks that an ensemble is evaluated on.
+#include <doctest/doctest.h>
+
+#include <fstream>
+
+#include "tests/common/temporary_folder.hpp"
+#include "tests/config/problems.hpp"
+
+namespace tutti::test {
+namespace {
+
+const std::string kClasses = "members: [{name: a, model: {kind: fake, classes: 4}}]\n";
+const std::string kFeatures =
+    "members: [{name: a, model: {kind: fake, classes: 4}, output: features}]\ncombine: {over: features}\n";
+const std::string kImages = "input: {dataset: random, count: 5, classes: 3}";
+
+std::string wrong(const std::string& tasks, const std::string& before = kClasses) {
+  return problem(before + "tasks: " + tasks + "\n");
+}
+
+TEST_CASE("a task has a name and images and where members answer features a head") {
+  const auto spec = config::load_text(
+      kFeatures + "tasks: [{name: t, " + kImages + ", head: h.safetensors, classes: [cat, dog, 3]}]", "e");
+  REQUIRE(spec.tasks.size() == 1);
+  CHECK(spec.tasks[0].name == "t");
+  CHECK(spec.tasks[0].head == "h.safetensors");
+  CHECK(spec.tasks[0].classes == std::vector<std::string>{"cat", "dog", "3"});
+  CHECK(spec.tasks[0].input.count == 5);
+  CHECK(config::load_text(kClasses + "tasks: [{name: t, " + kImages + "}]", "e").tasks[0].head.empty());
+  CHECK(config::load_text(kClasses, "e").tasks.empty());
+}
+
+TEST_CASE("class names may stand in a file with one on each line") {
+  const TemporaryFolder folder;
+  const std::string file = (folder / "classes.txt").string();
+  std::ofstream(file) << "annual crop\r\nforest land\n\n";
+  const std::string task = "[{name: t, input: {dataset: random, count: 5, classes: 2}, classes: '" + file + "'}]";
+  CHECK(config::load_text(kClasses + "tasks: " + task, "e").tasks[0].classes ==
+        std::vector<std::string>{"annual crop", "forest land"});
+  std::ofstream(file) << "a\n\nb\n";
+  CHECK(wrong(task) == "e.yaml:2:76: '" + file + "' must hold one class name per line, and no empty line");
+  std::ofstream(file) << "";
+  CHECK(wrong(task) == "e.yaml:2:76: '" + file + "' must hold one class name per line, and no empty line");
+  CHECK(wrong("[{name: t, " + kImages + ", classes: none.txt}]") ==
+        "e.yaml:2:76: cannot read the class names none.txt (No such file or directory)");
+}
+
+TEST_CASE("what is no list of tasks or lacks a part is refused") {
+  CHECK(wrong("3") == "e.yaml:2:8: 'tasks' must be a list of 1 to 1024 tasks, not '3'");
+  CHECK(wrong("[]") == "e.yaml:2:8: 'tasks' must be a list of 1 to 1024 tasks, not one of 0");
+  CHECK(wrong("[{name: t}]") ==
+        "e.yaml:2:9: task 0 needs 'input', such as {dataset: npy, images: test.npy, labels: labels.npy}");
+  CHECK(wrong("[{" + kImages + "}]") == "e.yaml:2:9: task 0 needs 'name', a word such as mnist");
+  CHECK(wrong("[{name: t, input: {}}]") ==
+        "e.yaml:2:26: task 't' needs a 'dataset': its images cannot come through the API");
+  CHECK(wrong("[{name: t, " + kImages + ", heads: x}]") == "e.yaml:2:67: unknown key 'heads'; did you mean 'head'?");
+}
+
+TEST_CASE("names of tasks become folders and columns and differ") {
+  const auto named = [](const std::string& name) { return "[{name: '" + name + "', " + kImages + "}]"; };
+  CHECK(wrong(named("a/b")) == "e.yaml:2:16: the name 'a/b' of a task may hold letters, digits, '_', '.' and '-' only");
+  CHECK(wrong(named(".x")) == "e.yaml:2:16: the name '.x' of a task must begin with a letter, a digit or '_'");
+  CHECK(wrong(named(std::string(65, 'x'))) ==
+        "e.yaml:2:16: the name '" + std::string(65, 'x') + "' of a task is longer than 64 characters");
+  CHECK(wrong(named("average")) ==
+        "e.yaml:2:16: the name 'average' stands for the mean over all tasks; choose another one");
+  CHECK(wrong("[{name: t, " + kImages + "},\n {name: t, " + kImages + "}]") ==
+        "e.yaml:3:2: task 1 is called 't' like task 0; names must differ");
+}
+
+TEST_CASE("heads take features and features need heads") {
+  CHECK(wrong("[{name: t, " + kImages + ", head: h.safetensors}]") ==
+        "e.yaml:2:73: task 't' has a head, which takes features, but the members are combined over probabilities; set "
+        "combine: {over: features}");
+  CHECK(wrong("[{name: t, " + kImages + "}]", kFeatures) ==
+        "e.yaml:3:9: task 't' has no 'head', and the members' features have no classes; name the file of one, or "
+        "combine over probabilities");
+}
+
+TEST_CASE("images with more classes than are named or answered are refused") {
+  CHECK(wrong("[{name: t, " + kImages + ", classes: [a, b]}]") ==
+        "e.yaml:2:26: task 't' names 2 classes, but its images have 3");
+  CHECK(wrong("[{name: t, input: {dataset: random, count: 5, classes: 5}}]") ==
+        "e.yaml:2:26: member 'a' answers 4 classes, but the images have 5");
+  for (const char* classes : {"[]", "{a: b}", "[[a]]", "['']"}) {
+    CAPTURE(classes);
+    CHECK(wrong("[{name: t, " + kImages + ", classes: " + classes + "}]")
+              .starts_with("e.yaml:2:76: 'classes' must be a list of names or a file with one name per line, not "));
+  }
+}
+
+}  // namespace
+}  // namespace tutti::test

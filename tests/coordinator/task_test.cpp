@@ -1,0 +1,191 @@
+// Whether tasks, heads and models fit together, and what is said where they do not.
+#include "coordinator/program/task.hpp"
+
+#include <doctest/doctest.h>
+
+#include "config/load.hpp"
+#include "coordinator/program/hosting.hpp"
+#include "tests/common/error_of.hpp"
+#include "tests/common/temporary_folder.hpp"
+#include "tests/coordinator/made_heads.hpp"
+
+namespace tutti::test {
+namespace {
+
+using namespace program;
+
+const std::string kFeatures =
+    "members: [{name: a, model: {kind: fake, classes: 2}, output: features}]\ncombine: {over: features}\n";
+
+std::string task(const std::string& name, const std::string& rest = "", const std::string& shape = "[1, 2, 2]",
+                 int classes = 3) {
+  return "{name: " + name + ", input: {dataset: random, count: 4, shape: " + shape +
+         (classes > 0 ? ", classes: " + std::to_string(classes) : "") + "}" + rest + "}";
+}
+
+config::EnsembleSpec spec_of(const std::string& tasks, const std::string& before = kFeatures) {
+  return config::load_text(before + (tasks.empty() ? "" : "tasks: [" + tasks + "]\n"), "e.yaml");
+}
+
+std::string refusal(const config::EnsembleSpec& spec) {
+  const auto error = error_of([&] { open_tasks(spec); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  return error->message();
+}
+
+/// Heads of three classes and two features.
+struct Heads {
+  Heads() {
+    write("h", {});
+    write("vit-b", {{"tower", "clip-b"}});
+    write("vit-l", {{"tower", "clip-l"}});
+    write("named", {{"classes", R"(["x", "y", "z"])"}});
+  }
+  void write(const std::string& name, const std::map<std::string, std::string>& metadata) const {
+    write_head(folder / name, 3, 2, {1, 0, 0, 1, 1, 1}, metadata);
+  }
+  std::string head(const std::string& name) const { return ", head: '" + (folder / name).string() + "'"; }
+  TemporaryFolder folder;
+};
+
+TEST_CASE("a task has its images and its head and the names of its classes") {
+  const Heads heads;
+  const auto tasks = open_tasks(spec_of(task("t", heads.head("named")) + ", " + task("u", heads.head("h"))));
+  REQUIRE(tasks.size() == 2);
+  CHECK(tasks[0].source->count() == 4);
+  CHECK(tasks[0].head_or_null()->classes() == 3);
+  CHECK(tasks[0].class_names == std::vector<std::string>{"x", "y", "z"});
+  CHECK(tasks[1].class_names.empty());
+  CHECK(tasks[0].report().classes == 3);
+  CHECK(tasks[0].report().head == (heads.folder / "named").string());
+}
+
+TEST_CASE("without tasks the input is the only one and is called as its data set is") {
+  const auto tasks = open_tasks(spec_of("", "members: [{name: a, model: {kind: fake}}]\ninput: {dataset: digits}\n"));
+  REQUIRE(tasks.size() == 1);
+  CHECK(tasks[0].name == "digits");
+  CHECK(tasks[0].head_or_null() == nullptr);
+  CHECK(refusal(spec_of("")) == "features have no classes to be evaluated by");
+}
+
+TEST_CASE("images without labels are refused") {
+  const Heads heads;
+  CHECK(refusal(spec_of(task("t", heads.head("h"), "[1, 2, 2]", 0))) == "task 't' has no labels to be evaluated by");
+}
+
+TEST_CASE("a head of other classes than the task is refused") {
+  const Heads heads;
+  CHECK(refusal(spec_of(task("t", heads.head("h") + ", classes: [a, b, c, d]"))) ==
+        "task 't' names 4 classes, but its head has 3");
+  CHECK(refusal(spec_of(task("t", heads.head("h"), "[1, 2, 2]", 5))) ==
+        "the images of task 't' have 5 classes, but its head has 3");
+  CHECK(refusal(spec_of(task("t", ", head: none.safetensors"))).find("none.safetensors") != std::string::npos);
+}
+
+TEST_CASE("tasks of different image shapes are refused with both") {
+  const Heads heads;
+  CHECK(refusal(spec_of(task("t", heads.head("h")) + ", " + task("u", heads.head("h"), "[1, 2, 3]"))) ==
+        "task 't' has images of 1x2x2, task 'u' of 1x2x3");
+}
+
+TEST_CASE("heads of different text towers are refused and those of unknown ones are not") {
+  const Heads heads;
+  const auto three = [&](const std::string& last) {
+    return spec_of(task("t", heads.head("vit-b")) + ", " + task("u", heads.head("h")) + ", " +
+                   task("v", heads.head(last)));
+  };
+  CHECK(open_tasks(three("vit-b")).size() == 3);
+  CHECK(refusal(three("vit-l")) == "the heads of tasks 't' and 'v' were made with different text towers");
+}
+
+TEST_CASE("a head of another width than the features is refused with both") {
+  const Heads heads;
+  const auto tasks = open_tasks(spec_of(task("mnist", heads.head("h"))));
+  std::vector<MemberStatus> models(2);
+  models[0].name = "a";
+  models[1].name = "base";
+  models[0].width = models[1].width = 2;
+  check_widths(tasks, models, 1, true);
+  models[1].width = 768;
+  const auto error = error_of([&] { check_widths(tasks, models, 1, true); });
+  REQUIRE(error);
+  CHECK(error->message() == "the head of task 'mnist' takes 2 features, but 'base' answers 768");
+  CHECK(error->detail() == (heads.folder / "h").string());
+}
+
+TEST_CASE("models of other classes than the task and members of unequal widths are refused") {
+  const std::string classes = "members: [{name: a, model: {kind: torchscript, path: x.pt}}]\n";
+  std::vector<MemberStatus> models(2);
+  models[0].name = "a";
+  models[1].name = "b";
+  models[0].width = 3;
+  models[1].width = 2;
+  const auto said = [&](const std::string& tasks, bool combined) -> std::string {
+    const auto opened = tasks.empty() ? std::vector<Task>{} : open_tasks(spec_of(tasks, classes));
+    const auto error = error_of([&] { check_widths(opened, models, 2, combined); });
+    return error ? error->message() : "";
+  };
+  CHECK(said(task("t"), true) == "the images of task 't' have 3 classes, but 'b' answers 2");
+  CHECK(said(task("t", ", classes: [a, b, c]"), true) == "task 't' names 3 classes, but 'b' answers 2");
+  CHECK(said("", true) == "'a' answers 3 values per image and 'b' answers 2: they cannot be combined");
+  CHECK(said("", false).empty());
+}
+
+TEST_CASE("base and merged model stand behind the members with what the first member has") {
+  auto spec = config::load_text(
+      "members: [{name: a, model: {kind: mlp, layers: [4], weights: a.st}, weight: 3}]\nassignment: cpu:0\n"
+      "input: {dataset: random, count: 9, classes: 4}\n"
+      "tasks: [{name: t, input: {dataset: random, count: 4, classes: 4, shape: [1, 2, 2]}}]\n",
+      "e.yaml");
+  spec.base = spec.members[0].model;
+  spec.base->weights = "base.st";
+  const Hosting hosting = host_models(spec, {"merged.st", "greedy=soup.st"});
+  REQUIRE(hosting.hosted.members.size() == 4);
+  CHECK(hosting.described.members.size() == 1);
+  CHECK(hosting.hosted.members[1].name == "base");
+  CHECK(hosting.hosted.members[1].model.weights == "base.st");
+  CHECK(hosting.hosted.members[2].model.weights == "merged.st");
+  CHECK(hosting.hosted.members[2].device == spec.members[0].device);
+  CHECK(hosting.models[2].role == "merged");
+  CHECK(hosting.models[2].name == "merged");
+  CHECK(hosting.models[3].name == "greedy");
+  CHECK(hosting.models[3].role == "merged");
+  CHECK(hosting.hosted.members[3].model.weights == "soup.st");
+  CHECK(hosting.hosted.combine.rule == CombineRule::none);
+  CHECK(hosting.hosted.input.count == 4);
+  const EvaluationForm own = form_of(hosting, "");
+  CHECK(own.members == 1);
+  CHECK(own.weights == std::vector<float>{3});
+  REQUIRE(own.rules.size() == 1);
+  CHECK(own.rules[0].rule == CombineRule::mean);
+  CHECK(form_of(hosting, "max,vote").rules.size() == 2);
+  spec.combine.rule = CombineRule::none;
+  CHECK(form_of(host_models(spec, {}), "").rules.empty());
+}
+
+TEST_CASE("models of one name and weights that cannot be given to a model are refused") {
+  auto spec = config::load_text("members: [{name: base, model: {kind: torchscript, path: x.pt}}]\n", "e.yaml");
+  const auto merged = error_of([&] { host_models(spec, {"m.st"}); });
+  REQUIRE(merged);
+  CHECK(merged->message() == "m.st cannot be given to a torchscript model");
+  spec.base = spec.members[0].model;
+  const auto twin = error_of([&] { host_models(spec, {}); });
+  REQUIRE(twin);
+  CHECK(twin->message() == "two models are called 'base': a member and a base one");
+  const auto said = [](const std::vector<std::string>& merged) -> std::string {
+    const auto fakes = config::load_text("members: [{name: a, model: {kind: fake}}]\n", "e.yaml");
+    const auto error = error_of([&] { host_models(fakes, merged); });
+    return error ? error->message() : "";
+  };
+  CHECK(said({"m.st", "n.st"}) == "two models are called 'merged': a merged and a merged one");
+  CHECK(said({"a=m.st"}) == "two models are called 'a': a member and a merged one");
+  CHECK(said({"soup="}) == "--merged soup= is neither FILE nor NAME=FILE");
+  CHECK(said({"=m.st"}) == "--merged =m.st is neither FILE nor NAME=FILE");
+  CHECK(said({"..=m.st"}) == "--merged ..=m.st is neither FILE nor NAME=FILE");
+  CHECK(said({"runs/x=1/m.st"}).empty());
+  CHECK(said({"soup=m.st", "greedy=m.st"}).empty());
+}
+
+}  // namespace
+}  // namespace tutti::test

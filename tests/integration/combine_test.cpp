@@ -1,0 +1,181 @@
+// `tutti combine`: what a run saved of its members gives the bytes that the pool would have written.
+#include <doctest/doctest.h>
+
+#include <filesystem>
+
+#include "tests/common/error_of.hpp"
+#include "tests/coordinator/made_heads.hpp"
+#include "tests/integration/programs.hpp"
+
+namespace tutti::test {
+namespace {
+
+/// A run that saved its members, in the folder `saved`.
+struct Saved {
+  explicit Saved(const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words{"run", "e.yaml", "-q", "save_members=true", "output=saved"};
+    words.insert(words.end(), more.begin(), more.end());
+    code = Finished(place, words).code;
+  }
+  Workplace place;
+  int code = 0;
+};
+
+std::string refusal(const Workplace& place, std::vector<std::string> words) {
+  words.insert(words.begin(), {"combine", "-q"});
+  const Finished combined(place, words);
+  CHECK(combined.code == 2);
+  return combined.err();
+}
+
+TEST_CASE("saved answers combined by any rule are the bytes of a run by that rule") {
+  const Saved saved({"members.1.weight=2"});
+  REQUIRE(saved.code == 0);
+  const std::string rules = "mean,sum,weighted,max,most_confident,vote,median,geometric_mean";
+  const Finished combined(saved.place, {"combine", "saved", "--rules", rules, "-o", "c"});
+  REQUIRE(combined.code == 0);
+  CHECK(contains(combined.out(), "ensemble geometric_mean"));
+  CHECK(contains(combined.out(), "report: c/report.json"));
+  for (std::size_t begin = 0; begin < rules.size();) {
+    const std::size_t end = std::min(rules.find(',', begin), rules.size());
+    const std::string rule = rules.substr(begin, end - begin);
+    CAPTURE(rule);
+    REQUIRE(
+        Finished(saved.place, {"run", "e.yaml", "-q", "members.1.weight=2", "combine.rule=" + rule, "output=" + rule})
+            .code == 0);
+    CHECK(different_results(saved.place, "c/" + rule, rule).empty());
+    begin = end + 1;
+  }
+}
+
+TEST_CASE("without a list the rule of the run is taken again and the figures are the same") {
+  const Saved saved;
+  REQUIRE(Finished(saved.place, {"combine", "saved", "-q"}).code == 0);
+  const json::value report = saved.place.report();
+  CHECK(report.at("command") == "combine");
+  CHECK(report.at("completed") == true);
+  CHECK(report.at("counts").at("segments_handed_out") == 0);
+  CHECK(report.at_pointer("/evaluation/models/2/average/loss") ==
+        saved.place.report("saved").at_pointer("/ensemble/loss"));
+  CHECK(report.at_pointer("/evaluation/models/0/average/accuracy") ==
+        saved.place.report("saved").at_pointer("/members/0/accuracy"));
+  CHECK(report.at_pointer("/evaluation/models/2/model_info/all_params") == 8);
+}
+
+TEST_CASE("weights and accumulation of the command line change what comes out as they do in a run") {
+  const Saved saved;
+  REQUIRE(Finished(saved.place, {"combine", "saved", "combine.accumulate=float64", "--rules", "weighted", "--weights",
+                                 "1,0.25", "-q", "-o", "c"})
+              .code == 0);
+  REQUIRE(Finished(saved.place, {"run", "e.yaml", "-q", "members.1.weight=0.25",
+                                 "combine={rule: weighted, accumulate: float64}", "output=r"})
+              .code == 0);
+  CHECK(different_results(saved.place, "c/weighted", "r").empty());
+  CHECK(contains(refusal(saved.place, {"saved", "--weights", "1"}), "--weights lists 1 weights for 2 members"));
+}
+
+TEST_CASE("a description that names its output is combined by its own rule") {
+  const Saved saved;
+  const auto yaml = kTwoFakes + "output: saved\ncombine: {rule: max}\n";
+  saved.place.write("max.yaml", yaml);
+  REQUIRE(Finished(saved.place, {"combine", "max.yaml", "-q", "-o", "c"}).code == 0);
+  REQUIRE(Finished(saved.place, {"run", "e.yaml", "-q", "combine.rule=max", "output=r"}).code == 0);
+  CHECK(different_results(saved.place, "c/max", "r").empty());
+  CHECK(contains(refusal(saved.place, {"e.yaml"}), "e.yaml does not say where its run was written"));
+  saved.place.write("other.yaml", kTwoFakes + "output: saved\n");
+  CHECK(contains(refusal(saved.place, {"other.yaml", "members.1.name=c"}),
+                 "the members are not those of the run\n  detail: then: a, b; now: a, c"));
+}
+
+TEST_CASE("segments that lacked a member are combined as the pool did") {
+  const std::vector<std::string> degraded{"on_worker_failure=degrade", "restarts={limit: 0}",
+                                          "members.1.model.faults=[{kind: kill, phase: predict, at_batch: 4}]"};
+  const Saved saved(degraded);
+  REQUIRE(saved.code == 3);
+  CHECK(Finished(saved.place, {"combine", "saved", "-q", "-o", "c"}).code == 3);
+  CHECK(saved.place.read("c/mean/predictions.npy") == saved.place.read("saved/predictions.npy"));
+  CHECK(saved.place.read("c/mean/predicted.npy") == saved.place.read("saved/predicted.npy"));
+  CHECK(saved.place.report("c").at_pointer("/evaluation/models/2/average/loss") ==
+        saved.place.report("saved").at_pointer("/ensemble/loss"));
+}
+
+TEST_CASE("what an evaluation saved of its tasks is combined behind the same heads") {
+  const Workplace place(R"(
+members:
+  - {name: a, model: {kind: fake, classes: 2}, output: features}
+  - {name: b, model: {kind: fake, classes: 2}, output: features}
+assignment: cpu
+combine: {over: features}
+save_members: true
+tasks:
+  - {name: t, input: {dataset: random, count: 50, shape: [1, 4, 4], classes: 3, seed: 3}, head: three.st}
+)");
+  write_head(place / "three.st", 3, 2, {1, 0, 0, 1, -1, -1});
+  REQUIRE(Finished(place, {"evaluate", "e.yaml", "-q", "output=saved", "--rules", "mean,max,vote"}).code == 0);
+  CHECK(place.has("saved/tasks/t/members/b.npy"));
+  CHECK(place.has("saved/tasks/t/labels.npy"));
+  REQUIRE(Finished(place, {"combine", "saved", "-q", "-o", "c", "--rules", "mean,max,vote"}).code == 0);
+  CHECK(place.report("c").at("evaluation").at("models") == place.report("saved").at("evaluation").at("models"));
+  CHECK(place.read("c/tasks/t/disagreement.npy") == place.read("saved/tasks/t/disagreement.npy"));
+  CHECK(contains(place.read("c/tasks/t/mean/predictions.npy").substr(0, 128), "'shape': (50, 2)"));
+  CHECK_FALSE(place.has("c/tasks/t/mean/predicted.npy"));
+  CHECK(contains(place.read("c/tasks/t/vote/predictions.npy").substr(0, 128), "'shape': (50, 3)"));
+  std::filesystem::remove(place / "three.st");
+  write_head(place / "three.st", 3, 5, std::vector<float>(15));
+  CHECK(contains(refusal(place, {"saved"}), "it has 2 values per image, three.st has 5"));
+}
+
+TEST_CASE("without labels there are predictions and no figures") {
+  const Saved saved({"input.classes=null"});
+  REQUIRE(saved.code == 0);
+  CHECK_FALSE(saved.place.has("saved/labels.npy"));
+  REQUIRE(Finished(saved.place, {"combine", "saved", "-q", "-o", "c"}).code == 0);
+  CHECK(saved.place.read("c/mean/predictions.npy") == saved.place.read("saved/predictions.npy"));
+  CHECK(saved.place.report("c").at_pointer("/evaluation/models/2/average/accuracy").is_null());
+}
+
+TEST_CASE("folders that hold no complete run or not its answers are refused") {
+  const Saved saved;
+  CHECK(contains(refusal(saved.place, {"none"}), "cannot read the configuration none"));
+  std::filesystem::create_directory(saved.place / "empty");
+  CHECK(contains(refusal(saved.place, {"empty"}), "cannot read the report of the run empty/report.json"));
+  REQUIRE(Finished(saved.place, {"run", "e.yaml", "-q", "output=plain"}).code == 0);
+  CHECK(contains(refusal(saved.place, {"plain"}),
+                 "detail: the answers of 'a' were not saved: there is no plain/members/a.npy"));
+  CHECK(contains(refusal(saved.place, {"saved", "combine.rule=none"}), "there is nothing to combine by"));
+  REQUIRE(Finished(saved.place, {"combine", "saved", "-q", "-o", "c"}).code == 0);
+  CHECK(contains(refusal(saved.place, {"c"}), "it was written by 'tutti combine'"));
+}
+
+TEST_CASE("files that are not of one run are refused and named") {
+  const Saved saved;
+  REQUIRE(Finished(saved.place, {"run", "e.yaml", "-q", "save_members=true", "output=short", "input.limit=30"}).code ==
+          0);
+  const auto copy = std::filesystem::copy_options::overwrite_existing;
+  std::filesystem::copy_file(saved.place / "short/members/b.npy", saved.place / "saved/members/b.npy", copy);
+  CHECK(contains(refusal(saved.place, {"saved"}), "saved/members/b.npy holds 30 rows, but the report says 50 images"));
+  REQUIRE(
+      Finished(saved.place, {"run", "e.yaml", "-q", "output=wide", "combine.rule=none", "members.1.model.classes=5"})
+          .code == 0);
+  std::filesystem::copy_file(saved.place / "wide/members/b.npy", saved.place / "saved/members/b.npy", copy);
+  CHECK(contains(refusal(saved.place, {"saved"}), "it has 5 values per image, saved/members/a.npy has 4"));
+}
+
+TEST_CASE("a report that is damaged or of another schema or of a run that did not complete is refused") {
+  const Saved saved;
+  const std::string text = saved.place.read("saved/report.json");
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string changed = text;
+    const std::size_t at = changed.find(from);
+    REQUIRE(at != std::string::npos);
+    saved.place.write("saved/report.json", changed.replace(at, from.size(), to));
+    return refusal(saved.place, {"saved"});
+  };
+  CHECK(contains(with("tutti.report/1", "tutti.report/9"), "the schema of its report is tutti.report/9"));
+  CHECK(contains(with("\"completed\": true", "\"completed\": false"), "the run in it did not complete"));
+  CHECK(contains(with("\"completed\"", "\"compleat\""), "saved/report.json is no report of this version: "));
+  CHECK(contains(with("{", "["), "saved/report.json is not valid JSON"));
+}
+
+}  // namespace
+}  // namespace tutti::test

@@ -1,0 +1,266 @@
+// `tutti evaluate` and `tutti run --rules` as users run them: reports, tables, pictures, and what is refused.
+#include <doctest/doctest.h>
+
+#include <cstring>
+
+#include "tests/common/error_of.hpp"
+#include "tests/coordinator/made_heads.hpp"
+#include "tests/integration/programs.hpp"
+
+namespace tutti::test {
+namespace {
+
+const std::string kTwoTasks = kTwoFakes + R"(
+tasks:
+  - {name: t, input: {dataset: random, count: 50, shape: [1, 4, 4], classes: 4, seed: 3}}
+  - {name: u, input: {dataset: random, count: 70, shape: [1, 4, 4], classes: 3, seed: 4}}
+)";
+
+/// Members that answer two features, and heads of three and two classes behind them.
+struct WithHeads {
+  explicit WithHeads(const std::string& more = "") : place(text() + more) {
+    write_head(place / "three.st", 3, 2, {1, 0, 0, 1, -1, -1}, {{"tower", "made"}});
+    write_head(place / "two.st", 2, 2, {1, 0, 0, 1});
+  }
+  static std::string text() {
+    return R"(
+members:
+  - {name: a, model: {kind: fake, classes: 2}, output: features}
+  - {name: b, model: {kind: fake, classes: 2}, output: features}
+assignment: cpu
+combine: {over: features}
+segment_images: 20
+tasks:
+  - {name: t, input: {dataset: random, count: 50, shape: [1, 4, 4], classes: 3, seed: 3}, head: three.st}
+  - {name: u, input: {dataset: random, count: 30, shape: [1, 4, 4], classes: 2, seed: 4}, head: two.st, classes: [x, y]}
+)";
+  }
+  Workplace place;
+};
+
+const json::value& row(const json::value& report, std::size_t number) {
+  return report.at("evaluation").at("models").at(number);
+}
+
+TEST_CASE("a run evaluates all rules of the list in one pass") {
+  const Workplace place;
+  const Finished run(place, {"run", "e.yaml", "--rules", "mean,weighted,max,vote"});
+  REQUIRE(run.code == 0);
+  for (const char* name :
+       {"ensemble mean", "ensemble weighted", "ensemble max", "ensemble vote", "members disagree on"})
+    CHECK(contains(run.out(), name));
+  const json::value report = place.report();
+  CHECK(report.at("counts").at("segments_handed_out") == 6);
+  REQUIRE(report.at("evaluation").at("models").as_array().size() == 6);
+  CHECK(row(report, 0).at("name") == "a");
+  CHECK(row(report, 0).at("tasks").at("random").at("accuracy") == report.at("members").at(0).at("accuracy"));
+  CHECK(row(report, 2).at("rule") == "mean");
+  CHECK(row(report, 2).at("average").at("loss") == report.at("ensemble").at("loss"));
+  CHECK(row(report, 2).at("average").at("calibration_error") == report.at("ensemble").at("calibration_error"));
+  CHECK(row(report, 5).at("tasks").at("random").at("images") == 50);
+  CHECK(contains(place.read("runs/0001/disagreement.npy").substr(0, 128), "'shape': (50, 4)"));
+  CHECK(report.at("evaluation").at("tasks").at(0).at("disagreement").at("images") == 50);
+  // Each rule is what a run by that rule says.
+  for (std::size_t number = 0; number < 4; ++number) {
+    const std::string rule(row(report, 2 + number).at("rule").as_string());
+    REQUIRE(Finished(place, {"run", "e.yaml", "combine.rule=" + rule, "output=" + rule}).code == 0);
+    CAPTURE(rule);
+    CHECK(row(report, 2 + number).at("average").at("accuracy") == place.report(rule).at("ensemble").at("accuracy"));
+    CHECK(row(report, 2 + number).at("average").at("loss") == place.report(rule).at("ensemble").at("loss"));
+  }
+}
+
+TEST_CASE("without a list of rules a run evaluates none and writes no disagreement") {
+  const Workplace place;
+  REQUIRE(Finished(place, {"run", "e.yaml"}).code == 0);
+  CHECK(place.report().at("evaluation").is_null());
+  CHECK_FALSE(place.has("runs/0001/disagreement.npy"));
+}
+
+TEST_CASE("rules that do not fit are refused with code 2 before anything is started") {
+  const Workplace place;
+  const Finished wrong(place, {"run", "e.yaml", "--rules", "men"});
+  CHECK(wrong.code == 2);
+  CHECK(contains(wrong.err(), "did you mean 'mean'?"));
+  CHECK_FALSE(place.has("runs"));
+  const WithHeads features;
+  const Finished run(features.place, {"run", "e.yaml", "input.dataset=random", "input.count=5", "input.shape=[1, 4, 4]",
+                                      "--rules", "mean"});
+  CHECK(run.code == 2);
+  CHECK(contains(run.err(), "--rules: features have no classes to be evaluated by"));
+}
+
+TEST_CASE("every task goes through one pool and gives a column of the report") {
+  const Workplace place(kTwoTasks);
+  const Finished evaluated(place, {"evaluate", "e.yaml", "--rules", "mean,vote", "--picture", "p.svg"});
+  REQUIRE(evaluated.code == 0);
+  CHECK(contains(evaluated.out(), "average"));
+  CHECK(contains(evaluated.out(), "report: runs/0001/report.json"));
+  const json::value report = place.report();
+  CHECK(report.at("command") == "evaluate");
+  CHECK(report.at("completed") == true);
+  CHECK(report.at("ensemble").is_null());
+  CHECK(report.at("members").as_array().size() == 2);
+  CHECK(report.at("members").at(0).at("images") == 120);
+  CHECK(report.at("counts").at("images") == 120);
+  CHECK(report.at("phases").at("predict").is_double());
+  CHECK(report.at("memory").at("pss_bytes_family").is_number());
+  const json::value& tasks = report.at("evaluation").at("tasks");
+  CHECK(tasks.at(0).at("name") == "t");
+  CHECK(tasks.at(1).at("images") == 70);
+  CHECK(row(report, 3).at("model_info") ==
+        json::object{{"trainable_params", 8}, {"all_params", 8}, {"trainable_percentage", 1.0}});
+  const double t = row(report, 2).at("tasks").at("t").at("accuracy").as_double();
+  const double u = row(report, 2).at("tasks").at("u").at("accuracy").as_double();
+  CHECK(row(report, 2).at("average").at("accuracy").as_double() == doctest::Approx((t + u) / 2));
+  CHECK(contains(place.read("p.svg"), "</svg>"));
+  CHECK(place.has("runs/0001/tasks/u/disagreement.npy"));
+  CHECK_FALSE(place.has("runs/0001/tasks/u/members"));
+  // A task says the same as a run on its images.
+  REQUIRE(Finished(place, {"run", "e.yaml", "output=r"}).code == 0);
+  CHECK(row(report, 2).at("tasks").at("t").at("loss") == place.report("r").at("ensemble").at("loss"));
+}
+
+TEST_CASE("without tasks the input is evaluated by the rule of the description") {
+  const Workplace place;
+  REQUIRE(Finished(place, {"evaluate", "e.yaml", "combine.rule=max", "-q"}).code == 0);
+  const json::value report = place.report();
+  CHECK(report.at("evaluation").at("tasks").as_array().size() == 1);
+  CHECK(row(report, 2).at("rule") == "max");
+  CHECK(place.has("runs/0001/disagreement.npy"));
+}
+
+TEST_CASE("the rule none evaluates each member alone and its classes may differ") {
+  const Workplace place(kTwoFakes);
+  REQUIRE(Finished(place, {"evaluate", "e.yaml", "combine.rule=none", "members.1.model.classes=5", "-q"}).code == 0);
+  CHECK(place.report().at("evaluation").at("models").as_array().size() == 2);
+}
+
+TEST_CASE("heads turn combined features into classes and rules that need classes are applied behind them") {
+  const WithHeads heads;
+  const Finished evaluated(heads.place, {"evaluate", "e.yaml", "--rules", "mean,max,vote"});
+  REQUIRE(evaluated.code == 0);
+  const json::value report = heads.place.report();
+  CHECK(report.at("evaluation").at("tasks").at(0).at("head") == "three.st");
+  CHECK(report.at("evaluation").at("tasks").at(0).at("classes") == 3);
+  CHECK(row(report, 2).at("over") == "features");
+  CHECK(row(report, 4).at("over") == "probabilities");
+  for (std::size_t number = 0; number < 5; ++number)
+    for (const char* task : {"t", "u"}) CHECK(row(report, number).at("tasks").at(task).at("accuracy").is_double());
+}
+
+TEST_CASE("a merged model stands beside the members and is no part of the ensemble") {
+  const Workplace place(kTwoTasks);
+  const std::vector<float> bias{9, 0, 0, 0};
+  merge::test::write(place / "m.st", {merge::test::f32("bias", {4}, bias)});
+  REQUIRE(Finished(place, {"evaluate", "e.yaml", "-q", "output=without"}).code == 0);
+  REQUIRE(
+      Finished(place, {"evaluate", "e.yaml", "-q", "output=with", "--merged", "m.st", "--merged", "soup=m.st"}).code ==
+      0);
+  const json::value with = place.report("with");
+  REQUIRE(with.at("evaluation").at("models").as_array().size() == 5);
+  CHECK(row(with, 2).at("name") == "merged");
+  CHECK(row(with, 2).at("role") == "merged");
+  CHECK(with.at("members").at(2).at("role") == "merged");
+  CHECK(with.at("members").at(1).at("role") == "member");
+  CHECK(row(with, 3).at("name") == "soup");
+  CHECK(row(with, 3).at("tasks") == row(with, 2).at("tasks"));
+  CHECK(row(with, 4).at("tasks") == row(place.report("without"), 2).at("tasks"));
+  CHECK(different_results(place, "with", "without").empty());
+  const Finished missing(place, {"evaluate", "e.yaml", "--merged", "none.st"});
+  CHECK(missing.code == 2);
+  CHECK(contains(missing.err(), "merged: there is no readable file 'none.st'"));
+}
+
+TEST_CASE("a merge of a description with tasks is evaluated beside base and members and ensemble") {
+  const Workplace place(R"(
+members:
+  - {name: a, model: {kind: fake, classes: 4, weights: a.st}}
+  - {name: b, model: {kind: fake, classes: 4, weights: b.st}}
+assignment: cpu
+base: {kind: fake, classes: 4, weights: base.st}
+merge: {method: average}
+output: out
+tasks:
+  - {name: t, input: {dataset: random, count: 50, shape: [1, 4, 4], classes: 4, seed: 3}}
+  - {name: u, input: {dataset: random, count: 70, shape: [1, 4, 4], classes: 3, seed: 4}}
+)");
+  const auto write_bias = [&](const char* name, const std::vector<float>& bias) {
+    merge::test::write(place / name, {merge::test::f32("bias", {4}, bias)});
+  };
+  write_bias("base.st", {0, 0, 0, 0});
+  write_bias("a.st", {9, 0, 0, 0});
+  write_bias("b.st", {0, 9, 0, 0});
+  const Finished merged(place, {"merge", "e.yaml"});
+  REQUIRE(merged.code == 0);
+  CHECK(contains(merged.out(), "ensemble mean"));
+  for (const char* file : {"out/merged.safetensors", "out/merge.json", "out/report.json", "out/tasks.svg"})
+    CHECK(place.has(file));
+  const json::value report = place.report("out");
+  REQUIRE(report.at("evaluation").at("models").as_array().size() == 5);
+  const std::vector<std::string> names{"a", "b", "base", "merged", "mean"};
+  for (std::size_t number = 0; number < names.size(); ++number) CHECK(row(report, number).at("name") == names[number]);
+  // The average is what a run of it alone says.
+  REQUIRE(Finished(place, {"evaluate", "e.yaml", "-q", "output=alone",
+                           "members=[{name: m, model: {kind: fake, classes: 4, weights: out/merged.safetensors}}]"})
+              .code == 0);
+  CHECK(row(report, 3).at("tasks") == row(place.report("alone"), 0).at("tasks"));
+  CHECK(row(report, 2).at("tasks") != row(report, 3).at("tasks"));
+  // What is wrong with a task is said before anything is merged.
+  const Finished wrong(place, {"merge", "e.yaml", "output=again", "tasks.1.input.shape=[1, 4, 5]"});
+  CHECK(wrong.code == 2);
+  CHECK_FALSE(place.has("again"));
+}
+
+TEST_CASE("what does not fit together is refused with code 2") {
+  const WithHeads heads;
+  const auto refused = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"evaluate", "e.yaml", "-q"});
+    const Finished evaluated(heads.place, more);
+    CHECK(evaluated.code == 2);
+    return evaluated.err();
+  };
+  CHECK(contains(refused({"tasks.0.input.shape=[1, 4, 5]"}), "task 't' has images of 1x4x5, task 'u' of 1x4x4"));
+  CHECK(contains(refused({"tasks.0.head=none.st"}), "none.st"));
+  CHECK(contains(refused({"members.0.model.classes=5", "members.1.model.classes=5"}),
+                 "the head of task 't' takes 2 features, but 'a' answers 5"));
+  CHECK(contains(refused({"--picture", "p.png"}), "cannot draw p.png"));
+  CHECK(contains(refused({"tasks.1.input.classes=3", "tasks.1.classes=[x, y, z]"}),
+                 "task 'u' names 3 classes, but its head has 2"));
+  write_head(heads.place / "other.st", 2, 2, {1, 0, 0, 1}, {{"tower", "another"}});
+  CHECK(contains(refused({"tasks.1.head=other.st"}), "were made with different text towers"));
+  CHECK_FALSE(heads.place.has("p.png"));
+}
+
+TEST_CASE("a member that is lost degrades the evaluation which says where and ends with code 3") {
+  const Workplace place(kTwoTasks);
+  const Finished evaluated(place, {"evaluate", "e.yaml", "on_worker_failure=degrade", "restarts={limit: 0}",
+                                   "members.1.model.faults=[{kind: kill, phase: predict, at_batch: 4}]"});
+  CHECK(evaluated.code == 3);
+  CHECK(contains(evaluated.out(), "b is missing from images"));
+  CHECK(contains(evaluated.out(), "; it is absent: "));
+  const json::value report = place.report();
+  CHECK(report.at("completed") == true);
+  const json::value& incomplete = report.at("evaluation").at("tasks").at(1).at("incomplete").at(0);
+  CHECK(incomplete.at("first") == 0);
+  CHECK(incomplete.at("count") == 70);
+  CHECK(incomplete.at("absent") == json::array{"b"});
+  CHECK(row(report, 1).at("tasks").at("u").at("images") == 0);
+  CHECK(row(report, 2).at("tasks").at("u").at("images") == 70);
+  CHECK(row(report, 2).at("tasks").at("u").at("loss") == row(report, 0).at("tasks").at("u").at("loss"));
+}
+
+TEST_CASE("a task that fails says which it is and the tasks before it stay in the report") {
+  const Workplace place(kTwoTasks);
+  const Finished evaluated(place, {"evaluate", "e.yaml", "-q", "on_worker_failure=fail",
+                                   "members.1.model.faults=[{kind: kill, phase: predict, at_batch: 12}]"});
+  CHECK(evaluated.code == 1);
+  CHECK(contains(evaluated.err(), "task 'u': "));
+  const json::value report = place.report();
+  CHECK(report.at("completed") == false);
+  CHECK(report.at("evaluation").at("tasks").at(0).at("images") == 50);
+  CHECK(row(report, 1).at("tasks").at("t").at("images") == 50);
+}
+
+}  // namespace
+}  // namespace tutti::test
