@@ -42,6 +42,7 @@ json::object to_json(const ModelKind& kind) {
   } else if (const auto* script = std::get_if<TorchScriptModel>(&kind)) {
     out["path"] = script->path;
     out["optimize"] = script->optimize;
+    out["entry"] = script->entry;
   } else if (const auto* fake = std::get_if<FakeModel>(&kind)) {
     out["classes"] = fake->classes;
     out["delay_us"] = fake->delay_us;
@@ -242,7 +243,8 @@ ModelKind read_model(const json::value& value) {
   if (kind == kind_name(SmallCnnModel{})) return SmallCnnModel{fields.get<std::uint32_t>("classes")};
   if (kind == kind_name(MlpModel{})) return MlpModel{read_numbers(fields, "layers")};
   if (kind == kind_name(TorchScriptModel{}))
-    return TorchScriptModel{fields.get<std::string>("path"), fields.get<bool>("optimize")};
+    return TorchScriptModel{fields.get<std::string>("path"), fields.get<bool>("optimize"),
+                            fields.get<std::string>("entry")};
   if (kind == kind_name(FakeModel{})) return read_fake(fields);
   refuse(fmt::format("unknown model kind '{}'", kind.substr(0, 80)));
 }

@@ -51,6 +51,7 @@ struct ModelKeys {
   void operator()(const TorchScriptModel& model) const {
     set_path(map, "path", model.path);
     map.set("optimize", boolean(model.optimize));
+    if (!model.entry.empty()) map.set("output", Tree::text(model.entry));
   }
   void operator()(const FakeModel& model) const {
     map.set("classes", number(model.classes));

@@ -25,6 +25,7 @@ constexpr KeyOfKinds kKeys[] = {
     {"layers", {"mlp"}},
     {"path", {"torchscript"}},
     {"optimize", {"torchscript"}},
+    {"output", {"torchscript"}},
     {"delay_us", {"fake"}},
     {"delay_ms", {"fake"}},
     {"load_delay_ms", {"fake"}},
@@ -133,6 +134,7 @@ ModelKind read_kind(std::string_view kind, Fields& fields, Violations& violation
   fields.path("path", path);
   model.path = path.string();
   fields.boolean("optimize", model.optimize);
+  fields.text("output", model.entry);
   return model;
 }
 

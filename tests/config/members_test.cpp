@@ -45,7 +45,7 @@ members:
     seed: 18446744073709551615
     train: {epochs: 3, batch_images: 8, learning_rate: 1e-2, init: i.safetensors, bootstrap: true}
   - {name: b, model: {kind: mlp, layers: [64, 4], weights: b.safetensors}, weight: 4}
-  - {name: c, model: {kind: torchscript, path: c.pt, optimize: off}, output: probabilities}
+  - {name: c, model: {kind: torchscript, path: c.pt, optimize: off, output: 0}, output: probabilities}
   - {name: d, model: {kind: fake, classes: 4, delay_ms: 7}}
 combine: {rule: weighted}
 )");
@@ -69,7 +69,7 @@ combine: {rule: weighted}
   CHECK(a.train == config::TrainSpec{3, 8, 1e-2, "i.safetensors", true});
   CHECK(std::get<MlpModel>(spec.members[1].model.kind).layers == std::vector<std::uint32_t>{64, 4});
   CHECK(spec.members[1].model.weights == "b.safetensors");
-  CHECK(std::get<TorchScriptModel>(spec.members[2].model.kind) == TorchScriptModel{"c.pt", false});
+  CHECK(std::get<TorchScriptModel>(spec.members[2].model.kind) == TorchScriptModel{"c.pt", false, "0"});
   CHECK(std::get<FakeModel>(spec.members[3].model.kind).delay_us == 7'000);
   CHECK(kind_name(spec.members[1].model.kind) == "mlp");
   CHECK(kind_name(spec.members[2].model.kind) == "torchscript");
