@@ -42,7 +42,7 @@ class Checkpoint {
   /// Throws Error(usage) naming the file and the nearest name where there is no such tensor.
   const TensorForm& form(std::string_view name) const;
   /// The bytes of a tensor from `offset` on, out.size() of them. Throws Error(failed) where the file became shorter or
-  /// cannot be read.
+  /// cannot be read, or where the tensor has fewer.
   void read(std::string_view name, std::uint64_t offset, std::span<std::byte> out) const;
   /// `__metadata__` of the first file.
   const std::map<std::string, std::string>& metadata() const noexcept { return metadata_; }
@@ -52,6 +52,7 @@ class Checkpoint {
  private:
   struct Entry;
   Checkpoint();
+  const Entry& entry(std::string_view name) const;
 
   std::filesystem::path path_;
   std::vector<std::string> names_;

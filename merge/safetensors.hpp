@@ -54,7 +54,7 @@ class Safetensors {
     std::size_t begin;
     std::size_t end;
   };
-  static Safetensors read(class FileReader& reader);
+  static Safetensors read(const class FileReader& reader);
 
   std::string file_;
   std::vector<std::byte> data_;
