@@ -5,13 +5,15 @@
 //   weight      [classes, width]    for CLIP: the normalised text embeddings
 //   bias        [classes]           optional
 //   projection  [width, features]   optional: applied first (CLIP's visual_projection)
-//   scale       []                  optional, 1: what the logits are multiplied with (CLIP's exp(logit_scale))
+//   scale       []                  optional, 1: what weight x features is multiplied with (CLIP's exp(logit_scale));
+//                                   the bias is added after it, as SigLIP does
 // metadata: `classes`, a JSON list of names; `normalize`, "true" where features are divided by their length after the
 // projection; `tower`, what the text embeddings were made with.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -35,6 +37,7 @@ class Head {
 
  private:
   Head() = default;
+  void read_metadata(const std::map<std::string, std::string>& metadata);
 
   std::filesystem::path file_;
   std::uint32_t features_ = 0;
