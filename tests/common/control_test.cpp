@@ -85,8 +85,11 @@ TEST_CASE("every kind of model arrives as it was sent") {
                                   {FaultKind::hang, FaultPhase::load, 0},
                                   {FaultKind::stop, FaultPhase::train, 0, 0.1F},
                                   {FaultKind::kill, FaultPhase::warm_up, 0, -3e38F}}};
-  for (const ModelKind& model : {ModelKind{SmallCnnModel{100}}, ModelKind{MlpModel{{64, 32, 10}}},
-                                 ModelKind{TorchScriptModel{"models/a.pt", false, "pooler_output"}}, ModelKind{fake}}) {
+  for (const ModelKind& model :
+       {ModelKind{SmallCnnModel{100}}, ModelKind{MlpModel{{64, 32, 10}}},
+        ModelKind{TorchScriptModel{"models/a.pt", false, "pooler_output"}},
+        ModelKind{AotiModel{{"a.pt2", "b.pt2"}, "0"}},
+        ModelKind{ClipVitModel{"tower", ClipOutput::logits, "h.safetensors"}}, ModelKind{fake}}) {
     MemberRequest member = full_request();
     member.model = model;
     CHECK(round_trip(Load{member}).member.model == model);

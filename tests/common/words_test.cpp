@@ -37,6 +37,8 @@ TEST_CASE("every kind of model has the name that it has in YAML") {
   CHECK(kind_name(SmallCnnModel{}) == "small-cnn");
   CHECK(kind_name(MlpModel{}) == "mlp");
   CHECK(kind_name(TorchScriptModel{}) == "torchscript");
+  CHECK(kind_name(AotiModel{}) == "aoti");
+  CHECK(kind_name(ClipVitModel{}) == "clip-vit");
   CHECK(kind_name(FakeModel{}) == "fake");
 }
 
