@@ -5,8 +5,10 @@
 #include <cstring>
 #include <fstream>
 
-#include <doctest/doctest.h>
+#include <ATen/Context.h>
 #include <fmt/format.h>
+
+#include "tests/torch/torch_doctest.hpp"
 
 #include "merge/safetensors.hpp"
 #include "tests/common/error_of.hpp"
@@ -113,6 +115,18 @@ TEST_CASE("a whole CLIP model in shards of bfloat16 answers as its vision tower 
   CHECK(largest_difference(answers(*model, reference("images"), 5, 5), reference("pooled_whole")) < kTolerance);
   const std::uint64_t layer = 4 * (32 * 32 + 32) + 2 * 32 * 48 + 48 + 32 + 4 * 32;
   CHECK(model->parameters() == 32 + 32 * 3 * 64 + 17 * 32 + 4 * 32 + 2 * layer);
+}
+
+TEST_CASE("a tower whose weights are not packed answers the same") {
+  at::globalContext().setUserEnabledMkldnn(false);  // as on CUDA: by plain operators
+  MemberRequest gelu = clip_request(kData / "gelu");
+  gelu.weights = (kData / "bare/model.safetensors").string();
+  for (const auto& [request, name] :
+       {std::pair{clip_request(kData / "bare"), "pooled"}, std::pair{gelu, "pooled_gelu"},
+        std::pair{clip_request(kData / "projection", ClipOutput::projected), "projected"}})
+    CHECK(largest_difference(answers(*make_torch_model(request), reference("images"), 5, 5), reference(name)) <
+          kTolerance);
+  at::globalContext().setUserEnabledMkldnn(true);
 }
 
 TEST_CASE("the same batch has the same bits at every call and whatever size was expected") {

@@ -47,7 +47,7 @@ std::string_view name_of(Activation activation) {
 }  // namespace
 
 PackedLinear::PackedLinear(at::Tensor weight, at::Tensor bias)
-    : packed_(weight.is_cpu() && at::globalContext().hasMKLDNN()),
+    : packed_(weight.is_cpu() && at::globalContext().hasMKLDNN() && at::globalContext().userEnabledMkldnn()),
       weight_(packed_ ? reordered(weight) : std::move(weight)) {
   if (bias.defined()) bias_ = std::move(bias);
 }
