@@ -42,6 +42,14 @@ json::object to_json(const ModelKind& kind) {
   } else if (const auto* script = std::get_if<TorchScriptModel>(&kind)) {
     out["path"] = script->path;
     out["optimize"] = script->optimize;
+    out["entry"] = script->entry;
+  } else if (const auto* aoti = std::get_if<AotiModel>(&kind)) {
+    out["paths"] = json::array(aoti->paths.begin(), aoti->paths.end());
+    out["entry"] = aoti->entry;
+  } else if (const auto* clip = std::get_if<ClipVitModel>(&kind)) {
+    out["path"] = clip->path;
+    out["output"] = to_name(clip->output);
+    out["head"] = clip->head;
   } else if (const auto* fake = std::get_if<FakeModel>(&kind)) {
     out["classes"] = fake->classes;
     out["delay_us"] = fake->delay_us;
@@ -218,6 +226,15 @@ std::vector<std::uint32_t> read_numbers(const Fields& fields, std::string_view k
   return numbers;
 }
 
+std::vector<std::string> read_texts(const Fields& fields, std::string_view key) {
+  std::vector<std::string> texts;
+  for (const json::value& value : read_array(fields, key)) {
+    if (!value.is_string()) refuse(fmt::format("field '{}' has the wrong type or is out of range", key));
+    texts.emplace_back(value.get_string());
+  }
+  return texts;
+}
+
 FaultPoint read_fault(const Fields& fields) {
   FaultPoint fault{fields.get<FaultKind>("kind"), fields.get<FaultPhase>("phase"),
                    fields.get<std::uint64_t>("at_batch")};
@@ -242,7 +259,12 @@ ModelKind read_model(const json::value& value) {
   if (kind == kind_name(SmallCnnModel{})) return SmallCnnModel{fields.get<std::uint32_t>("classes")};
   if (kind == kind_name(MlpModel{})) return MlpModel{read_numbers(fields, "layers")};
   if (kind == kind_name(TorchScriptModel{}))
-    return TorchScriptModel{fields.get<std::string>("path"), fields.get<bool>("optimize")};
+    return TorchScriptModel{fields.get<std::string>("path"), fields.get<bool>("optimize"),
+                            fields.get<std::string>("entry")};
+  if (kind == kind_name(AotiModel{})) return AotiModel{read_texts(fields, "paths"), fields.get<std::string>("entry")};
+  if (kind == kind_name(ClipVitModel{}))
+    return ClipVitModel{fields.get<std::string>("path"), fields.get<ClipOutput>("output"),
+                        fields.get<std::string>("head")};
   if (kind == kind_name(FakeModel{})) return read_fake(fields);
   refuse(fmt::format("unknown model kind '{}'", kind.substr(0, 80)));
 }

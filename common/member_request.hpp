@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,6 +40,19 @@ struct TorchScriptModel {
   std::string entry{};  ///< of a tuple ("0") or a dict ("pooler_output") that the model answers; empty: a tensor
   friend bool operator==(const TorchScriptModel&, const TorchScriptModel&) = default;
 };
+/// Packages of AOTInductor (.pt2), of one model: one for any batch, or several for fixed ones.
+struct AotiModel {
+  std::vector<std::string> paths;
+  std::string entry{};  ///< as of a TorchScriptModel
+  friend bool operator==(const AotiModel&, const AotiModel&) = default;
+};
+/// The vision tower of CLIP, from a folder as Hugging Face writes it.
+struct ClipVitModel {
+  std::string path;  ///< the folder with config.json and, where the request names no weights, the weights
+  ClipOutput output = ClipOutput::pooled;
+  std::string head{};  ///< of merge/head.hpp; with ClipOutput::logits
+  friend bool operator==(const ClipVitModel&, const ClipVitModel&) = default;
+};
 /// Deterministic arithmetic without LibTorch, with scripted delays and faults; for tests and for measuring.
 struct FakeModel {
   std::uint32_t classes = 10;
@@ -49,7 +63,7 @@ struct FakeModel {
   std::vector<FaultPoint> faults;
   friend bool operator==(const FakeModel&, const FakeModel&) = default;
 };
-using ModelKind = std::variant<SmallCnnModel, MlpModel, TorchScriptModel, FakeModel>;
+using ModelKind = std::variant<SmallCnnModel, MlpModel, TorchScriptModel, AotiModel, ClipVitModel, FakeModel>;
 
 /// How an image gets from the arena's size to the size that is wanted: first resized, then cropped about its centre.
 struct Resize {
@@ -70,8 +84,22 @@ struct MemberInput {
   friend bool operator==(const MemberInput&, const MemberInput&) = default;
 };
 
-/// "small-cnn", "mlp", "torchscript", "fake".
+/// "small-cnn", "mlp", "torchscript", "aoti", "clip-vit", "fake".
 std::string_view kind_name(const ModelKind& kind);
+
+/// What the kind itself reads: files, or a folder. The weights of a request are not among them.
+struct NamedPath {
+  std::string_view key;  ///< of the configuration
+  std::string path;
+};
+std::vector<NamedPath> paths_of(const ModelKind& kind);
+
+/// The files that count of what paths_of() names: of a folder, config.json and, where `weights` names no others, all
+/// .safetensors, sorted. What is not there is left out.
+std::vector<std::filesystem::path> files_of(const ModelKind& kind, const std::filesystem::path& weights);
+
+/// Whether the model answers only: it cannot be trained, and none of its weights come from training.
+bool answers_only(const ModelKind& kind);
 
 struct MemberRequest {
   std::string name;

@@ -12,6 +12,9 @@ namespace tutti {
 /// What the numbers of an output mean.
 enum class OutputKind : std::uint8_t { probabilities, logits, features };
 
+/// What a clip-vit answers: the CLS token after the last norm, that projected into the space of the texts, or logits.
+enum class ClipOutput : std::uint8_t { pooled, projected, logits };
+
 /// How the members' answers become the ensemble's.
 enum class CombineRule : std::uint8_t {
   mean,
@@ -66,6 +69,10 @@ struct EnumName {
 template <class Enum>
 EnumName(Enum, std::string_view) -> EnumName<Enum>;
 
+constexpr auto enum_names(ClipOutput) {
+  return std::array{EnumName{ClipOutput::pooled, "pooled"}, EnumName{ClipOutput::projected, "projected"},
+                    EnumName{ClipOutput::logits, "logits"}};
+}
 constexpr auto enum_names(OutputKind) {
   return std::array{EnumName{OutputKind::probabilities, "probabilities"}, EnumName{OutputKind::logits, "logits"},
                     EnumName{OutputKind::features, "features"}};

@@ -107,11 +107,10 @@ void check_input(const std::vector<ReadMember>& members, const InputSpec& input,
 
 void check_training(const std::vector<ReadMember>& members, Violations& violations) {
   for (const ReadMember& member : members)
-    if (member.sound && !member.spec.train.init.empty() &&
-        std::holds_alternative<TorchScriptModel>(member.spec.model.kind))
-      violations.add(member.place, fmt::format("member '{}' cannot start from the 'init' file {}: a torchscript file "
-                                               "holds its own weights",
-                                               member.spec.name, member.spec.train.init.string()));
+    if (member.sound && !member.spec.train.init.empty() && answers_only(member.spec.model.kind))
+      violations.add(member.place,
+                     fmt::format("member '{}' cannot start from the 'init' file {}: a {} is not trained",
+                                 member.spec.name, member.spec.train.init.string(), kind_name(member.spec.model.kind)));
 }
 
 }  // namespace tutti::config

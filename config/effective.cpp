@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "config/members.hpp"
 #include "config/yaml.hpp"
 
 namespace tutti::config {
@@ -51,6 +52,22 @@ struct ModelKeys {
   void operator()(const TorchScriptModel& model) const {
     set_path(map, "path", model.path);
     map.set("optimize", boolean(model.optimize));
+    if (!model.entry.empty()) map.set("output", Tree::text(model.entry));
+  }
+  void operator()(const AotiModel& model) const {
+    if (model.paths.size() == 1) {
+      set_path(map, "path", model.paths.front());
+    } else {
+      Tree list = Tree::list();
+      for (const std::string& path : model.paths) list.items.push_back(Tree::text(path));
+      map.set("path", std::move(list));
+    }
+    if (!model.entry.empty()) map.set("output", Tree::text(model.entry));
+  }
+  void operator()(const ClipVitModel& model) const {
+    set_path(map, "path", model.path);
+    map.set("output", name_of(model.output));
+    set_path(map, "head", model.head);
   }
   void operator()(const FakeModel& model) const {
     map.set("classes", number(model.classes));
@@ -87,9 +104,7 @@ Tree tree_of(const MemberSpec& member) {
   map.set("name", Tree::text(member.name));
   map.set("model", tree_of(member.model));
   map.set("weight", number(member.weight));
-  const bool says_what = std::holds_alternative<TorchScriptModel>(member.model.kind) ||
-                         std::holds_alternative<FakeModel>(member.model.kind);
-  if (says_what) map.set("output", name_of(member.output));
+  if (says_what_it_answers(member.model.kind)) map.set("output", name_of(member.output));
   map.set("copy_input", boolean(member.copy_input));
   map.set("seed", number(member.seed));
   map.set("train", tree_of(member.train));

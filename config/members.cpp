@@ -36,14 +36,20 @@ void read_name(Fields& fields, std::size_t rank, MemberSpec& member, Violations&
     violations.add(fields.place_of("name"), std::move(problem));
 }
 
-void read_output(Fields& fields, MemberSpec& member) {
-  const bool says_what = std::holds_alternative<TorchScriptModel>(member.model.kind) ||
-                         std::holds_alternative<FakeModel>(member.model.kind);
-  if (says_what)
+void read_output(Fields& fields, MemberSpec& member, Violations& violations) {
+  if (const auto* clip = std::get_if<ClipVitModel>(&member.model.kind)) {
+    const OutputKind follows = clip->output == ClipOutput::logits ? OutputKind::logits : OutputKind::features;
+    member.output = follows;
     fields.choice("output", member.output);
-  else
-    fields.refuse("output", fmt::format("'output' belongs to torchscript and fake; {} always answers logits",
+    if (member.output != follows)
+      violations.add(fields.place_of("output"), fmt::format("a clip-vit with 'output: {}' in its 'model' answers {}",
+                                                            to_name(clip->output), to_name(follows)));
+  } else if (says_what_it_answers(member.model.kind)) {
+    fields.choice("output", member.output);
+  } else {
+    fields.refuse("output", fmt::format("'output' belongs to torchscript, aoti and fake; {} always answers logits",
                                         kind_name(member.model.kind)));
+  }
 }
 
 void read_own_train(Fields& fields, MemberSpec& member, Violations& violations) {
@@ -73,7 +79,7 @@ ReadMember read_member(const Tree& tree, std::size_t rank, const TrainSpec& trai
     member.model = read_model(*model, violations);
   // Of a model that could not be read it is not known whether it says what it answers.
   if (violations.count() == before_model)
-    read_output(fields, member);
+    read_output(fields, member, violations);
   else
     fields.find("output");
   fields.number("weight", member.weight, kAnyNumber);
@@ -98,6 +104,11 @@ void refuse_twins(std::vector<ReadMember>& members, Violations& violations) {
 }
 
 }  // namespace
+
+bool says_what_it_answers(const ModelKind& kind) {
+  return std::holds_alternative<TorchScriptModel>(kind) || std::holds_alternative<AotiModel>(kind) ||
+         std::holds_alternative<FakeModel>(kind);
+}
 
 void read_train(Fields& fields, TrainSpec& train, Violations& violations) {
   fields.whole("epochs", train.epochs, 1);

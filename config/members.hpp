@@ -35,4 +35,7 @@ void read_train(Fields& fields, TrainSpec& train, Violations& violations);
 std::vector<ReadMember> read_members(const Tree& list, const TrainSpec& train, std::uint64_t seed,
                                      Violations& violations);
 
+/// Whether `output` at the member says what a model of this kind answers; the others are known to answer one thing.
+bool says_what_it_answers(const ModelKind& kind);
+
 }  // namespace tutti::config

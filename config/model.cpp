@@ -13,18 +13,22 @@ namespace {
 
 /// The longest scripted delay: an hour.
 constexpr std::uint64_t kMaxDelayMs = 3'600'000;
+/// Batches of fixed sizes that one model may be packaged for.
+constexpr std::size_t kMaxPackages = 16;
 
 /// Which kinds take which key; a key outside its kinds is explained instead of called unknown.
 struct KeyOfKinds {
   std::string_view key;
-  std::array<std::string_view, 3> kinds;  ///< unused places are empty
+  std::array<std::string_view, 4> kinds;  ///< unused places are empty
 };
 constexpr KeyOfKinds kKeys[] = {
     {"classes", {"small-cnn", "fake"}},
-    {"weights", {"small-cnn", "mlp", "fake"}},
+    {"weights", {"small-cnn", "mlp", "clip-vit", "fake"}},
     {"layers", {"mlp"}},
-    {"path", {"torchscript"}},
+    {"path", {"torchscript", "aoti", "clip-vit"}},
     {"optimize", {"torchscript"}},
+    {"output", {"torchscript", "aoti", "clip-vit"}},
+    {"head", {"clip-vit"}},
     {"delay_us", {"fake"}},
     {"delay_ms", {"fake"}},
     {"load_delay_ms", {"fake"}},
@@ -39,7 +43,8 @@ void refuse_keys_of_other_kinds(Fields& fields, std::string_view kind) {
     std::vector<std::string> owners;
     for (const std::string_view owner : row.kinds)
       if (!owner.empty()) owners.emplace_back(owner);
-    const char* remedy = row.key == "weights" ? "; a torchscript file holds its own weights, name it with 'path'" : "";
+    const std::string remedy =
+        row.key == "weights" ? fmt::format("; a file of {} holds its own weights, name it with 'path'", kind) : "";
     fields.refuse(row.key, fmt::format("'{}' belongs to {}, not to {}{}", row.key, one_of(owners), kind, remedy));
   }
 }
@@ -119,6 +124,48 @@ FakeModel read_fake(Fields& fields, Violations& violations) {
   return model;
 }
 
+AotiModel read_aoti(Fields& fields, Violations& violations) {
+  AotiModel model;
+  fields.text("output", model.entry);
+  const Tree* tree =
+      fields.require("path", "the package that AOTInductor wrote, or a list of several for fixed batches");
+  if (tree == nullptr) return model;
+  if (tree->kind != Tree::Kind::list) {
+    std::filesystem::path path;
+    fields.path("path", path);
+    model.paths = {path.string()};
+    return model;
+  }
+  if (tree->items.empty() || tree->items.size() > kMaxPackages)
+    violations.add(tree->place, fmt::format("'path' must be a file or a list of 1 to {} files", kMaxPackages));
+  for (const Tree& item : tree->items) {
+    if (item.kind == Tree::Kind::scalar && !item.scalar.empty())
+      model.paths.push_back(item.scalar);
+    else
+      violations.add(item.place, fmt::format("each item of 'path' must be a file, not {}", describe(item)));
+  }
+  return model;
+}
+
+ClipVitModel read_clip_vit(Fields& fields, Violations& violations) {
+  ClipVitModel model;
+  fields.require("path", "the folder with config.json and model.safetensors");
+  std::filesystem::path path;
+  std::filesystem::path head;
+  fields.path("path", path);
+  fields.path("head", head);
+  model.path = path.string();
+  model.head = head.string();
+  fields.choice("output", model.output);
+  if (model.output == ClipOutput::logits && head.empty())
+    violations.add(fields.place_of("output"),
+                   "'output: logits' needs 'head', the file that turns features into logits");
+  if (model.output != ClipOutput::logits && !head.empty())
+    violations.add(fields.place_of("head"),
+                   fmt::format("'head' has no meaning with 'output: {}'; set 'output: logits'", to_name(model.output)));
+  return model;
+}
+
 ModelKind read_kind(std::string_view kind, Fields& fields, Violations& violations) {
   if (kind == "small-cnn") {
     SmallCnnModel model;
@@ -127,12 +174,15 @@ ModelKind read_kind(std::string_view kind, Fields& fields, Violations& violation
   }
   if (kind == "mlp") return read_mlp(fields, violations);
   if (kind == "fake") return read_fake(fields, violations);
+  if (kind == "aoti") return read_aoti(fields, violations);
+  if (kind == "clip-vit") return read_clip_vit(fields, violations);
   TorchScriptModel model;
   fields.require("path", "the file that torch.jit.save wrote");
   std::filesystem::path path;
   fields.path("path", path);
   model.path = path.string();
   fields.boolean("optimize", model.optimize);
+  fields.text("output", model.entry);
   return model;
 }
 
@@ -141,13 +191,13 @@ ModelKind read_kind(std::string_view kind, Fields& fields, Violations& violation
 ModelSpec read_model(const Tree& tree, Violations& violations) {
   ModelSpec model;
   Fields fields(tree, "'model'", violations);
-  const std::vector<std::string> kinds{"small-cnn", "mlp", "torchscript", "fake"};
+  const std::vector<std::string> kinds{"small-cnn", "mlp", "torchscript", "aoti", "clip-vit", "fake"};
   const std::size_t before = violations.count();
   if (tree.kind == Tree::Kind::map) fields.require("kind", one_of(kinds));
   const auto kind = violations.count() == before ? fields.one_of_words("kind", kinds) : std::nullopt;
   if (!kind) return model;  // without it no key can be judged
   model.kind = read_kind(*kind, fields, violations);
-  if (*kind != "torchscript") fields.path("weights", model.weights);
+  if (*kind != "torchscript" && *kind != "aoti") fields.path("weights", model.weights);
   refuse_keys_of_other_kinds(fields, *kind);
   fields.finish();
   return model;

@@ -88,7 +88,7 @@ struct InputSpec {
 
 struct ModelSpec {
   ModelKind kind;
-  std::filesystem::path weights;  ///< safetensors; empty: start from the seed. Not for torchscript.
+  std::filesystem::path weights;  ///< safetensors; empty: start from the seed. Not for torchscript, aoti.
   friend bool operator==(const ModelSpec&, const ModelSpec&) = default;
 };
 

@@ -32,6 +32,11 @@ config::EnsembleSpec essence(config::EnsembleSpec spec) {
     member.train = {};
     member.model.weights.clear();  // their content counts
     if (auto* script = std::get_if<TorchScriptModel>(&member.model.kind)) script->path.clear();
+    if (auto* aoti = std::get_if<AotiModel>(&member.model.kind)) aoti->paths.clear();
+    if (auto* clip = std::get_if<ClipVitModel>(&member.model.kind)) {
+      clip->path.clear();
+      clip->head.clear();
+    }
     if (auto* fake = std::get_if<FakeModel>(&member.model.kind)) {
       fake->delay_us = fake->load_delay_us = 0;
       std::erase_if(fake->faults, [](const FaultPoint& fault) { return fault.kind != FaultKind::nan; });
@@ -86,8 +91,12 @@ void add_members(const config::EnsembleSpec& spec, const Plan& plan, Fingerprint
   for (const config::MemberSpec& member : spec.members) {
     if (!member.model.weights.empty())
       into["weights of " + member.name] = content_of(member.model.weights, member.name);
-    if (const auto* script = std::get_if<TorchScriptModel>(&member.model.kind))
-      into["model of " + member.name] = content_of(script->path, member.name);
+    std::size_t number = 0;
+    for (const auto& file : files_of(member.model.kind, member.model.weights)) {
+      into["model of " + member.name + (number == 0 ? "" : fmt::format(", file {}", number))] =
+          content_of(file, member.name);
+      ++number;
+    }
   }
   for (const WorkerPlan& worker : plan.workers) {
     into["device of " + worker.request.name] = worker.device;

@@ -23,9 +23,12 @@ constexpr std::uint32_t kAssumedWidth = 1000;
 // Values that a model of which nothing is known holds per value of its input.
 constexpr std::uint64_t kAssumedGrowth = 32;
 
-std::string model_file(const MemberRequest& request) {
-  const auto* script = std::get_if<TorchScriptModel>(&request.model);
-  return script != nullptr ? script->path : request.weights;
+/// The files whose bytes a worker holds once its model is loaded.
+std::vector<std::filesystem::path> model_files(const MemberRequest& request) {
+  std::vector<std::filesystem::path> files = files_of(request.model, request.weights);
+  if (!request.weights.empty()) files.emplace_back(request.weights);
+  std::erase_if(files, [](const std::filesystem::path& file) { return file.filename() == "config.json"; });
+  return files;
 }
 
 std::uint32_t known_width(const ModelKind& model) {
@@ -91,12 +94,14 @@ class Sum {
 
   /// A spare gets its channel when it takes the place of a worker that died: it is a replacement then.
   void add_process(const WorkerPlan& worker, std::string_view spare, bool with_model) {
-    if (const auto file = model_file(worker.request); with_model && !file.empty()) {
-      std::error_code missing;  // said by whoever opens it
-      const auto bytes = std::filesystem::file_size(file, missing);
-      if (!missing)
-        bounds_.push_back({fmt::format("{}model of {}: the size of {}", spare, worker.request.name, file), bytes});
-    }
+    if (with_model)
+      for (const std::filesystem::path& file : model_files(worker.request)) {
+        std::error_code missing;  // said by whoever opens it
+        const auto bytes = std::filesystem::file_size(file, missing);
+        if (!missing)
+          bounds_.push_back(
+              {fmt::format("{}model of {}: the size of {}", spare, worker.request.name, file.string()), bytes});
+      }
     const bool fake = std::holds_alternative<FakeModel>(worker.request.model);
     if (plan_.batches == Batches::to_measure && with_model && !fake && !worker.request.cuda)
       bounds_.push_back({fmt::format("{}batches of up to {} images in {} (estimate; 'batch_images')", spare,

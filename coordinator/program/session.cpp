@@ -29,13 +29,13 @@ bool readable(const std::filesystem::path& file) { return ::access(file.c_str(),
 
 void check_files(const config::EnsembleSpec& spec, bool training) {
   for (const config::MemberSpec& member : spec.members) {
-    const auto* script = std::get_if<TorchScriptModel>(&member.model.kind);
-    for (const auto& [file, what, hint] :
-         {std::tuple{training ? std::filesystem::path{} : member.model.weights, "weights",
-                     "train them first: tutti train"},
-          std::tuple{training ? member.train.init : std::filesystem::path{}, "train.init", ""},
-          std::tuple{script != nullptr ? std::filesystem::path(script->path) : std::filesystem::path{}, "model.path",
-                     ""}})
+    using Row = std::tuple<std::filesystem::path, std::string_view, std::string>;
+    const bool trained = !answers_only(member.model.kind);
+    std::vector<Row> rows{
+        {training ? "" : member.model.weights, "weights", trained ? "train them first: tutti train" : ""},
+        {training ? member.train.init : "", "train.init", ""}};
+    for (const NamedPath& named : paths_of(member.model.kind)) rows.emplace_back(named.path, named.key, "");
+    for (const auto& [file, what, hint] : rows)
       if (!file.empty() && !readable(file))
         throw Error(ErrorKind::usage, fmt::format("{}: there is no readable file '{}'", member.name, file.string()),
                     fmt::format("named by its '{}'; relative paths start at the current folder", what), hint);

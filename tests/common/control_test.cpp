@@ -85,8 +85,11 @@ TEST_CASE("every kind of model arrives as it was sent") {
                                   {FaultKind::hang, FaultPhase::load, 0},
                                   {FaultKind::stop, FaultPhase::train, 0, 0.1F},
                                   {FaultKind::kill, FaultPhase::warm_up, 0, -3e38F}}};
-  for (const ModelKind& model : {ModelKind{SmallCnnModel{100}}, ModelKind{MlpModel{{64, 32, 10}}},
-                                 ModelKind{TorchScriptModel{"models/a.pt", false}}, ModelKind{fake}}) {
+  for (const ModelKind& model :
+       {ModelKind{SmallCnnModel{100}}, ModelKind{MlpModel{{64, 32, 10}}},
+        ModelKind{TorchScriptModel{"models/a.pt", false, "pooler_output"}},
+        ModelKind{AotiModel{{"a.pt2", "b.pt2"}, "0"}},
+        ModelKind{ClipVitModel{"tower", ClipOutput::logits, "h.safetensors"}}, ModelKind{fake}}) {
     MemberRequest member = full_request();
     member.model = model;
     CHECK(round_trip(Load{member}).member.model == model);
@@ -210,7 +213,8 @@ TEST_CASE("a field of the wrong type is refused with its value") {
   CHECK(
       contains(reason(changed(Start{}, "\"allow_nan\":false", "\"allow_nan\":0")), "field 'allow_nan' has the wrong"));
   CHECK(contains(reason(changed(Start{}, "\"width\":0", "\"width\":\"0\"")), "field 'width' has the wrong"));
-  CHECK(contains(reason(changed(Ready{}, "\"load_seconds\":\"0\"", "\"load_seconds\":[]")), "field 'load_seconds' has"));
+  CHECK(
+      contains(reason(changed(Ready{}, "\"load_seconds\":\"0\"", "\"load_seconds\":[]")), "field 'load_seconds' has"));
   CHECK(
       contains(reason(changed(Load{full_request()}, "\"model\":{", "\"model\":[],\"x\":{")), "an object is expected"));
   CHECK(contains(reason(changed(Load{full_request()}, "[4,3,1]", "4")), "field 'warm_up_batches' has the wrong type"));

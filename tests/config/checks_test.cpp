@@ -115,8 +115,7 @@ TEST_CASE("a member that knows fewer classes than the images have is refused") {
 
 TEST_CASE("a torchscript member refuses to start from safetensors") {
   CHECK(problem("members: [{name: a, model: {kind: torchscript, path: x}}]\ntrain: {init: i.safetensors}") ==
-        "e.yaml:1:11: member 'a' cannot start from the 'init' file i.safetensors: a torchscript file holds its own "
-        "weights");
+        "e.yaml:1:11: member 'a' cannot start from the 'init' file i.safetensors: a torchscript is not trained");
 }
 
 TEST_CASE("normalize belongs to rule weighted") {

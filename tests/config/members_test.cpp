@@ -45,7 +45,7 @@ members:
     seed: 18446744073709551615
     train: {epochs: 3, batch_images: 8, learning_rate: 1e-2, init: i.safetensors, bootstrap: true}
   - {name: b, model: {kind: mlp, layers: [64, 4], weights: b.safetensors}, weight: 4}
-  - {name: c, model: {kind: torchscript, path: c.pt, optimize: off}, output: probabilities}
+  - {name: c, model: {kind: torchscript, path: c.pt, optimize: off, output: 0}, output: probabilities}
   - {name: d, model: {kind: fake, classes: 4, delay_ms: 7}}
 combine: {rule: weighted}
 )");
@@ -69,7 +69,7 @@ combine: {rule: weighted}
   CHECK(a.train == config::TrainSpec{3, 8, 1e-2, "i.safetensors", true});
   CHECK(std::get<MlpModel>(spec.members[1].model.kind).layers == std::vector<std::uint32_t>{64, 4});
   CHECK(spec.members[1].model.weights == "b.safetensors");
-  CHECK(std::get<TorchScriptModel>(spec.members[2].model.kind) == TorchScriptModel{"c.pt", false});
+  CHECK(std::get<TorchScriptModel>(spec.members[2].model.kind) == TorchScriptModel{"c.pt", false, "0"});
   CHECK(std::get<FakeModel>(spec.members[3].model.kind).delay_us == 7'000);
   CHECK(kind_name(spec.members[1].model.kind) == "mlp");
   CHECK(kind_name(spec.members[2].model.kind) == "torchscript");
@@ -160,24 +160,73 @@ TEST_CASE("values of a member that are wrong are refused with what they must be"
 TEST_CASE("a model needs a known kind") {
   CHECK(problem("members: [{name: a, model: small-cnn}]") ==
         "e.yaml:1:28: 'model' must be a map of keys and values, not 'small-cnn'");
-  CHECK(model_problem("classes: 3") == "'model' needs 'kind', small-cnn, mlp, torchscript or fake");
-  CHECK(model_problem("kind: smal-cnn") ==
-        "'kind' must be small-cnn, mlp, torchscript or fake, not 'smal-cnn'; did you mean 'small-cnn'?");
-  CHECK(model_problem("kind: [fake]") == "'kind' must be small-cnn, mlp, torchscript or fake, not a list");
+  CHECK(model_problem("classes: 3") == "'model' needs 'kind', small-cnn, mlp, torchscript, aoti, clip-vit or fake");
+  CHECK(
+      model_problem("kind: smal-cnn") ==
+      "'kind' must be small-cnn, mlp, torchscript, aoti, clip-vit or fake, not 'smal-cnn'; did you mean 'small-cnn'?");
+  CHECK(model_problem("kind: [fake]") ==
+        "'kind' must be small-cnn, mlp, torchscript, aoti, clip-vit or fake, not a list");
 }
 
 TEST_CASE("keys of another kind of model are refused with the kinds that have them") {
   CHECK(model_problem("kind: small-cnn, layers: [3]") == "'layers' belongs to mlp, not to small-cnn");
-  CHECK(model_problem("kind: small-cnn, path: x.pt") == "'path' belongs to torchscript, not to small-cnn");
+  CHECK(model_problem("kind: small-cnn, path: x.pt") ==
+        "'path' belongs to torchscript, aoti or clip-vit, not to small-cnn");
   CHECK(model_problem("kind: mlp, layers: [3], classes: 3") == "'classes' belongs to small-cnn or fake, not to mlp");
   CHECK(model_problem("kind: mlp, layers: [3], delay_us: 3") == "'delay_us' belongs to fake, not to mlp");
   CHECK(model_problem("kind: fake, optimize: on") == "'optimize' belongs to torchscript, not to fake");
   CHECK(
       model_problem("kind: torchscript, path: x.pt, weights: w") ==
-      "'weights' belongs to small-cnn, mlp or fake, not to torchscript; a torchscript file holds its own weights, name "
-      "it with 'path'");
+      "'weights' belongs to small-cnn, mlp, clip-vit or fake, not to torchscript; a file of torchscript holds its own "
+      "weights, name it with 'path'");
   CHECK(problem("members: [{name: a, model: {kind: mlp, layers: [3]}, output: features}]") ==
-        "e.yaml:1:54: 'output' belongs to torchscript and fake; mlp always answers logits");
+        "e.yaml:1:54: 'output' belongs to torchscript, aoti and fake; mlp always answers logits");
+}
+
+TEST_CASE("packages of aoti are one path or several and name the entry of their answer") {
+  const auto spec = load(
+      "members:\n"
+      "  - {name: a, model: {kind: aoti, path: a.pt2, output: pooler_output}, output: features}\n"
+      "  - {name: b, model: {kind: aoti, path: [b1.pt2, b32.pt2]}, output: features}\n"
+      "combine: {over: features}\n");
+  CHECK(std::get<AotiModel>(spec.members[0].model.kind) == AotiModel{{"a.pt2"}, "pooler_output"});
+  CHECK(spec.members[0].output == OutputKind::features);
+  CHECK(std::get<AotiModel>(spec.members[1].model.kind) == AotiModel{{"b1.pt2", "b32.pt2"}, ""});
+  CHECK(config::load_text(spec.effective_yaml, "again").members == spec.members);
+  CHECK(model_problem("kind: aoti") ==
+        "'model' needs 'path', the package that AOTInductor wrote, or a list of several for fixed batches");
+  CHECK(model_problem("kind: aoti, path: []") == "'path' must be a file or a list of 1 to 16 files");
+  CHECK(model_problem("kind: aoti, path: [a, [b]]") == "each item of 'path' must be a file, not a list");
+  CHECK(model_problem("kind: aoti, path: a, head: b") == "'head' belongs to clip-vit, not to aoti");
+}
+
+TEST_CASE("a clip-vit says in its model what it answers and the member follows") {
+  const auto spec = load(
+      "members:\n"
+      "  - {name: a, model: {kind: clip-vit, path: tower}}\n"
+      "  - {name: b, model: {kind: clip-vit, path: tower, output: projected, weights: merged.safetensors}}\n"
+      "combine: {over: features}\n");
+  CHECK(std::get<ClipVitModel>(spec.members[0].model.kind) == ClipVitModel{"tower", ClipOutput::pooled, ""});
+  CHECK(spec.members[0].output == OutputKind::features);
+  CHECK(std::get<ClipVitModel>(spec.members[1].model.kind).output == ClipOutput::projected);
+  CHECK(spec.members[1].model.weights == "merged.safetensors");
+  CHECK(config::load_text(spec.effective_yaml, "again").members == spec.members);
+  const auto logits =
+      load("members: [{name: a, model: {kind: clip-vit, path: t, output: logits, head: h.safetensors}}]\n");
+  CHECK(logits.members[0].output == OutputKind::logits);
+  CHECK(std::get<ClipVitModel>(logits.members[0].model.kind).head == "h.safetensors");
+  CHECK(config::load_text(logits.effective_yaml, "again").members == logits.members);
+  CHECK(model_problem("kind: clip-vit") == "'model' needs 'path', the folder with config.json and model.safetensors");
+  CHECK(model_problem("kind: clip-vit, path: t, output: logits") ==
+        "'output: logits' needs 'head', the file that turns features into logits");
+  CHECK(model_problem("kind: clip-vit, path: t, head: h") ==
+        "'head' has no meaning with 'output: pooled'; set 'output: logits'");
+  CHECK(model_problem("kind: clip-vit, path: t, output: poled") ==
+        "'output' must be pooled, projected or logits, not 'poled'; did you mean 'pooled'?");
+  CHECK(problem("members: [{name: a, model: {kind: clip-vit, path: t}, output: logits}]\ncombine: {over: features}") ==
+        "e.yaml:1:63: a clip-vit with 'output: pooled' in its 'model' answers features");
+  CHECK(problem("members: [{name: a, model: {kind: clip-vit, path: t}, output: features}]\ncombine: {over: features}")
+            .empty());
 }
 
 TEST_CASE("a key that would be refused is not proposed") {

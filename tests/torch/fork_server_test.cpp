@@ -67,6 +67,33 @@ void kill_worker(const Ensemble& ensemble, std::size_t rank) {
   }));
 }
 
+TEST_CASE("forked towers of CLIP answer as spawned ones and so do their replacements") {
+  const auto yaml = [](const char* start_method) {
+    return fmt::format(R"(
+members:
+  - {{name: a, model: {{kind: clip-vit, path: "{0}/bare"}}}}
+  - {{name: b, model: {{kind: clip-vit, path: "{0}/sharded"}}}}
+assignment: cpu
+threads: 1
+combine: {{over: features}}
+input: {{shape: [3, 32, 32]}}
+segment_images: 10
+batch_images: 6
+restarts: {{back_off_s: 0.001}}
+start_method: {1}
+)",
+                       TUTTI_CLIP_TOWERS, start_method);
+  };
+  Ensemble spawned(parse_spec(yaml("spawn")));
+  const std::vector<float> wanted = answer(spawned);
+  CHECK(wanted.size() == 33 * 32);
+  Ensemble forked(parse_spec(yaml("forkserver")));
+  REQUIRE(forked.status().fork_server_pid != 0);
+  CHECK(answer(forked) == wanted);
+  kill_worker(forked, 1);
+  CHECK(answer(forked) == wanted);
+}
+
 TEST_CASE("forked workers answer as spawned ones to the last bit and so do their replacements") {
   const std::vector<float> wanted = expected();
   settle_threads();

@@ -25,17 +25,18 @@ using test::save_script;
 using test::some_images;
 using test::TemporaryFolder;
 
-MemberRequest script_request(const std::filesystem::path& file, bool optimize = true) {
-  MemberRequest request = request_for(TorchScriptModel{file.string(), optimize});
+MemberRequest script_request(const std::filesystem::path& file, bool optimize = true, const std::string& entry = "") {
+  MemberRequest request = request_for(TorchScriptModel{file.string(), optimize, entry});
   request.over = OutputKind::logits;
   return request;
 }
 
 // The error of the first batch of 4 images that a module with this body is given.
-std::optional<Error> first_batch_error(const std::string& forward, MemberRequest request = {}) {
+std::optional<Error> first_batch_error(const std::string& forward, MemberRequest request = {},
+                                       const std::string& entry = "") {
   const TemporaryFolder folder;
   save_script(folder / "m.pt", forward);
-  const MemberRequest plain = script_request(folder / "m.pt");
+  const MemberRequest plain = script_request(folder / "m.pt", true, entry);
   if (request.name.empty()) request = plain;
   request.model = plain.model;
   return error_of([&] {
@@ -177,14 +178,74 @@ TEST_CASE("answers of another shape or type or kind say what came and what is ne
   error = first_batch_error("return torch.flatten(x, 1)[0:1]");
   REQUIRE(error);
   CHECK(error->message() == "the model answers a tensor of shape [1, 3072] and type Float");
-  error = first_batch_error("return x, x");
-  REQUIRE(error);
-  CHECK(error->message() == "the model answers a Tuple, not a tensor");
-  CHECK(contains(error->hint(), "returns one tensor"));
   MemberRequest over_probabilities = request_for(SmallCnnModel{});
   error = first_batch_error("return torch.flatten(x, 1)[:, 0:1]", over_probabilities);
   REQUIRE(error);
   CHECK(contains(error->detail(), "softmax of a single value"));
+}
+
+TEST_CASE("an entry of a tuple or list or dict is the answer where the member names it") {
+  const TemporaryFolder folder;
+  const std::string wanted = "torch.flatten(x, 1)[:, 5:8]";
+  const std::string other = "torch.flatten(x, 1)[:, 0:2]";
+  save_script(folder / "plain.pt", "return " + wanted);
+  save_script(folder / "tuple.pt", "return " + other + ", " + wanted + ", 3");
+  save_script(folder / "list.pt", "return [" + other + ", " + wanted + "]");
+  save_script(folder / "dict.pt", "return {'hidden': " + other + ", 'pooler_output': " + wanted + "}");
+  const std::vector<float> images = some_images(4);
+  const auto expected = answers(*make_torch_model(script_request(folder / "plain.pt")), images, 4, 4);
+  for (const bool optimize : {false, true})
+    for (const auto& [file, entry] : {std::pair{"tuple.pt", "1"}, std::pair{"list.pt", "1"},
+                                      std::pair{"dict.pt", "pooler_output"}, std::pair{"dict.pt", "1"}}) {
+      CAPTURE(file);
+      auto model = make_torch_model(script_request(folder / file, optimize, entry));
+      CHECK(answers(*model, images, 4, 4) == expected);
+      CHECK(model->width() == 3);
+    }
+}
+
+TEST_CASE("an entry that is missing or no tensor or not named is an error that lists what there is") {
+  const std::string flat = "torch.flatten(x, 1)";
+  auto error = first_batch_error("return {'hidden': " + flat + ", 'pooler_output': " + flat + "[:, 0:7]}");
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "the model answers a GenericDict, not a tensor");
+  CHECK(error->detail() == "it has 'hidden': [4, 3072], 'pooler_output': [4, 7]");
+  CHECK(error->hint() == "choose one with 'output' in 'model', such as 'output: hidden'");
+  error =
+      first_batch_error("return {'hidden': " + flat + ", 'pooler_output': " + flat + "[:, 0:7]}", {}, "poolr_output");
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "the model's answer has no 'poolr_output'");
+  CHECK(error->detail() == "GenericDict of 2: it has 'hidden': [4, 3072], 'pooler_output': [4, 7]");
+  CHECK(error->hint() == "did you mean 'output: pooler_output'?");
+  error = first_batch_error("return " + flat + ", 3", {}, "2");
+  REQUIRE(error);
+  CHECK(error->message() == "the model's answer has no '2'");
+  CHECK(error->detail() == "Tuple of 2: it has '0': [4, 3072], '1': Int");
+  CHECK(error->hint() == "mend 'output' in 'model'");
+  error = first_batch_error("return " + flat + ", 3", {}, "1");
+  REQUIRE(error);
+  CHECK(error->message() == "'1' of the model's answer is of type Int, not a tensor");
+  CHECK(error->hint() == "choose another with 'output' in 'model'");
+  error = first_batch_error("return " + flat, {}, "logits");
+  REQUIRE(error);
+  CHECK(error->message() == "the model's answer has no 'logits'");
+  CHECK(error->detail() == "it is one tensor, with nothing to choose from");
+  CHECK(error->hint() == "leave 'output' out of 'model'");
+  error = first_batch_error("return 3, 4");
+  REQUIRE(error);
+  CHECK(error->message() == "the model answers a Tuple, not a tensor");
+  CHECK(contains(error->hint(), "answer one tensor"));
+  error = first_batch_error("return [" + flat + ", " + flat + "][0:" + std::string("0]"));
+  REQUIRE(error);
+  CHECK(error->detail() == "it has nothing");
+}
+
+TEST_CASE("the entry of an answer is checked for its shape as an answer is") {
+  const auto error = first_batch_error("return {'hidden': x}", {}, "hidden");
+  REQUIRE(error);
+  CHECK(error->message() == "the model answers a tensor of shape [4, 3, 32, 32] and type Float");
 }
 
 TEST_CASE("a width that changes between batches is an error") {

@@ -8,6 +8,8 @@
 
 #include <cassert>
 
+#include "worker/torch/aoti_model.hpp"
+#include "worker/torch/clip_vit.hpp"
 #include "worker/torch/native_model.hpp"
 #include "worker/torch/script_model.hpp"
 #include "worker/torch/torch_errors.hpp"
@@ -42,6 +44,13 @@ void keep_freed_memory() {
   mallopt(M_TRIM_THRESHOLD, 2 * (kLargestActivation - 1));
 }
 
+std::unique_ptr<Model> make_of_kind(const MemberRequest& request) {
+  if (std::holds_alternative<TorchScriptModel>(request.model)) return make_script_model(request);
+  if (std::holds_alternative<AotiModel>(request.model)) return make_aoti_model(request);
+  if (std::holds_alternative<ClipVitModel>(request.model)) return make_clip_vit(request);
+  return make_native_model(request);
+}
+
 }  // namespace
 
 void set_up_torch(std::uint32_t within_an_operation, std::uint32_t between_operations) {
@@ -55,8 +64,7 @@ std::unique_ptr<Model> make_torch_model(const MemberRequest& request) {
   return explained(ErrorKind::failed, fmt::format("LibTorch could not load a {} member", kind_name(request.model)), "",
                    [&] {
                      set_up_torch(request.threads);
-                     return std::holds_alternative<TorchScriptModel>(request.model) ? make_script_model(request)
-                                                                                    : make_native_model(request);
+                     return make_of_kind(request);
                    });
 }
 

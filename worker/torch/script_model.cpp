@@ -11,6 +11,7 @@
 
 #include <tutti/error.hpp>
 
+#include "worker/torch/entry.hpp"
 #include "worker/torch/torch_errors.hpp"
 #include "worker/torch/torch_model.hpp"
 
@@ -37,7 +38,10 @@ torch::jit::Module load(const std::string& path, at::Device device) {
 class ScriptModel final : public TorchModel {
  public:
   explicit ScriptModel(const MemberRequest& request)
-      : TorchModel(request, 0), path_(std::get<TorchScriptModel>(request.model).path), module_(load(path_, device())) {
+      : TorchModel(request, 0),
+        path_(std::get<TorchScriptModel>(request.model).path),
+        entry_(std::get<TorchScriptModel>(request.model).entry),
+        module_(load(path_, device())) {
     if (!request.weights.empty())
       throw Error(ErrorKind::usage, "a torchscript member takes no 'weights'", request.weights,
                   "its weights are in its file; leave 'weights' and 'init' out");
@@ -77,13 +81,9 @@ class ScriptModel final : public TorchModel {
 
   // The profiling executor would choose other kernels after some calls: the answer's last bits would depend on what the
   // model had seen before.
-  static at::Tensor run(torch::jit::Module& module, const at::Tensor& batch) {
+  at::Tensor run(torch::jit::Module& module, const at::Tensor& batch) const {
     const torch::jit::GraphOptimizerEnabledGuard steady(false);
-    const c10::IValue answer = module.forward({batch});
-    if (!answer.isTensor())
-      throw Error(ErrorKind::usage, fmt::format("the model answers a {}, not a tensor", answer.tagKind()), {},
-                  "wrap it in a module that returns one tensor of shape [images, classes or features]");
-    return answer.toTensor();
+    return chosen_entry(module.forward({batch}), entry_);
   }
 
   // Once, on the first batch. Each run has a copy: a model may write to its input.
@@ -103,6 +103,7 @@ class ScriptModel final : public TorchModel {
   }
 
   std::string path_;
+  std::string entry_;
   torch::jit::Module module_;
   std::uint64_t parameters_ = 0;
   std::optional<torch::jit::Module> plain_;  // until the first batch, where module_ is optimised

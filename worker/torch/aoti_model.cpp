@@ -1,0 +1,156 @@
+#include "worker/torch/aoti_model.hpp"
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/zeros.h>
+#include <fmt/format.h>
+#include <torch/csrc/inductor/aoti_runner/model_container_runner_cpu.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <vector>
+
+#include <tutti/error.hpp>
+
+#include "worker/torch/aoti_answer.hpp"
+#include "worker/torch/aoti_file.hpp"
+#include "worker/torch/models.hpp"
+#include "worker/torch/torch_errors.hpp"
+#include "worker/torch/torch_model.hpp"
+
+namespace tutti::worker {
+namespace {
+
+using Runner = torch::inductor::AOTIModelContainerRunnerCpu;
+
+const AotiModel& model_of(const MemberRequest& request) { return std::get<AotiModel>(request.model); }
+
+std::unique_ptr<Runner> load(AotiFile& file) {
+  // Each package then compares the images with what it was made for, instead of reading past their end.
+  ::setenv("AOTI_RUNTIME_CHECK_INPUTS", "1", /*overwrite=*/1);
+  // The library is known by this name while it is loaded, which a second one must not have: it stays open for good. Its
+  // pages live as long as their mapping in any case.
+  const std::string name = fmt::format("/proc/self/fd/{}", file.library.release());
+  return explained(ErrorKind::usage, fmt::format("the library in '{}' cannot be loaded", file.path),
+                   fmt::format("export it again with torch {}", torch_version()),
+                   [&] { return std::make_unique<Runner>(name, /*num_models=*/1, /*run_single_threaded=*/true); });
+}
+
+/// One package, loaded.
+class Package {
+ public:
+  Package(const std::string& path, const ImageShape& shape) : Package(read_aoti_file(path, torch_version()), shape) {}
+
+  const AotiInput& input() const { return input_; }
+  std::uint64_t parameters() const { return parameters_; }
+
+  /// The answer to at most input().most images, one row for each of them.
+  at::Tensor run(const at::Tensor& images, const std::string& entry) {
+    const std::int64_t count = images.size(0);
+    if (count >= input_.least) return chosen(images, entry);
+    const std::int64_t more = input_.least - count;
+    if (!padding_.defined() || padding_.size(0) < more) {
+      std::vector<std::int64_t> sizes = images.sizes().vec();
+      sizes[0] = more;
+      padding_ = at::zeros(sizes, images.options());
+    }
+    const at::Tensor answer = chosen(at::cat({images, padding_.narrow(0, 0, more)}), entry);
+    // An answer of another number of rows is for the caller to refuse.
+    return answer.dim() > 0 && answer.size(0) == input_.least ? answer.narrow(0, 0, count) : answer;
+  }
+
+ private:
+  Package(AotiFile file, const ImageShape& shape) : input_(file.input) {
+    const auto fits = [](std::optional<std::int64_t> wanted, std::uint32_t given) {
+      return !wanted || *wanted == given;
+    };
+    if (!fits(input_.channels, shape.channels) || !fits(input_.height, shape.height) ||
+        !fits(input_.width, shape.width))
+      throw Error(ErrorKind::usage,
+                  fmt::format("'{}' takes images of {}x{}x{}, not {}", file.path, input_.channels.value_or(0),
+                              input_.height.value_or(0), input_.width.value_or(0), shape.text()),
+                  {}, "resize them: 'input' at this member, or of the whole");
+    runner_ = load(file);
+    const std::vector<std::string> specs = runner_->get_call_spec();
+    form_ = answer_form(specs.size() < 2 ? "" : specs[1]);
+    for (const auto& [name, tensor] : runner_->extract_constants_map(/*use_inactive=*/false))
+      if (tensor.defined()) parameters_ += static_cast<std::uint64_t>(tensor.numel());
+  }
+
+  at::Tensor chosen(const at::Tensor& images, const std::string& entry) {
+    return chosen_output(form_, runner_->run({images}), entry);
+  }
+
+  AotiInput input_;
+  std::unique_ptr<Runner> runner_;
+  AnswerForm form_;
+  std::uint64_t parameters_ = 0;
+  at::Tensor padding_;  // black images
+};
+
+class AotiMember final : public TorchModel {
+ public:
+  explicit AotiMember(const MemberRequest& request) : TorchModel(request, 0) {
+    if (!device().is_cpu())
+      throw Error(ErrorKind::usage, "an aoti member cannot be on CUDA yet", model_of(request).paths.front(),
+                  "assign it to the CPU, or export it as TorchScript");
+    for (const std::string& path : model_of(request).paths) packages_.emplace_back(path, request.shape);
+    // The last is the one for batches that are too large for all of them.
+    std::sort(packages_.begin(), packages_.end(),
+              [](const Package& a, const Package& b) { return a.input().most < b.input().most; });
+  }
+
+  std::uint64_t parameters() const override { return packages_.front().parameters(); }
+
+  void begin_training() override { refuse("trained"); }
+  TrainBatch train(const float*, std::span<const std::int64_t>, std::span<const std::uint32_t>) override {
+    refuse("trained");
+  }
+  void save(const std::filesystem::path&) override { refuse("saved"); }
+  void lend_state(const std::function<void(std::span<const merge::TensorView>)>&) override { refuse("trained"); }
+  void take_state(const merge::Safetensors&) override { refuse("trained"); }
+
+ private:
+  [[noreturn]] void refuse(std::string_view what) const {
+    throw Error(ErrorKind::usage, fmt::format("an aoti member cannot be {}", what), model_of(request()).paths.front(),
+                "train members of kind small-cnn or mlp, and leave this one out");
+  }
+
+  /// The one that computes the fewest images that nobody asked for.
+  Package& package_for(std::int64_t count) {
+    Package* best = &packages_.back();
+    for (Package& package : packages_) {
+      if (package.input().most < count) continue;
+      if (best->input().most < count || package.input().least < best->input().least) best = &package;
+      if (package.input().least <= count) return package;
+    }
+    return *best;
+  }
+
+  at::Tensor answer(const at::Tensor& batch) override {
+    const std::int64_t count = batch.size(0);
+    const std::int64_t most = packages_.back().input().most;
+    if (count <= most) return package_for(count).run(batch, model_of(request()).entry);
+    std::vector<at::Tensor> parts;
+    for (std::int64_t first = 0; first < count; first += most) {
+      const at::Tensor part = batch.narrow(0, first, std::min(most, count - first));
+      parts.push_back(package_for(part.size(0)).run(part, model_of(request()).entry));
+      check_rows(parts.back(), part.size(0));
+    }
+    return at::cat(parts);
+  }
+
+  /// Parts that have too many rows and too few could make a whole that looks right.
+  static void check_rows(const at::Tensor& answer, std::int64_t count) {
+    if (answer.dim() != 2 || answer.size(0) != count)
+      throw Error(ErrorKind::usage, fmt::format("the package answers {} images with {} rows", count,
+                                                answer.dim() > 0 ? answer.size(0) : 0));
+  }
+
+  std::vector<Package> packages_;
+};
+
+}  // namespace
+
+std::unique_ptr<Model> make_aoti_model(const MemberRequest& request) { return std::make_unique<AotiMember>(request); }
+
+}  // namespace tutti::worker

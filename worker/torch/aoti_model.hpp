@@ -1,0 +1,15 @@
+// The member `aoti`: packages that AOTInductor made of a module, for any batch or for fixed ones. It answers; it does
+// not learn.
+#pragma once
+
+#include <memory>
+
+#include "worker/model.hpp"
+
+namespace tutti::worker {
+
+/// Throws Error(usage) where a package cannot run here (see read_aoti_file), takes other images, or the member is on
+/// CUDA. A package is a program: load only those that you trust.
+std::unique_ptr<Model> make_aoti_model(const MemberRequest& request);
+
+}  // namespace tutti::worker

@@ -1,0 +1,107 @@
+#include "worker/torch/clip_config.hpp"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include <tutti/error.hpp>
+
+#include "common/json.hpp"
+
+namespace tutti::worker {
+namespace {
+
+constexpr std::int64_t kMost = 1 << 20;
+
+class ConfigFile {
+ public:
+  explicit ConfigFile(std::filesystem::path file) : file_(std::move(file)) {
+    std::ifstream in(file_, std::ios::binary);
+    if (!in)
+      throw Error(ErrorKind::usage, fmt::format("there is no readable file '{}'", file_.string()), {},
+                  "'path' of a clip-vit is a folder with config.json, as save_pretrained writes it");
+    const std::string text{std::istreambuf_iterator<char>(in), {}};
+    try {
+      root_ = parse_json(text, "the file");
+    } catch (const Error& error) {
+      refuse(fmt::format("it is not valid JSON: {}", error.detail()));
+    }
+    if (!root_.is_object()) refuse("it is no JSON object");
+  }
+
+  const json::object& root() const { return root_.get_object(); }
+
+  [[noreturn]] void refuse(const std::string& reason) const {
+    throw Error(ErrorKind::usage, fmt::format("'{}' describes no vision tower of CLIP", file_.string()), reason,
+                "name the folder of a CLIPModel, a CLIPVisionModel or a CLIPVisionModelWithProjection");
+  }
+
+ private:
+  std::filesystem::path file_;
+  json::value root_;
+};
+
+/// The object with the tower's own keys.
+const json::object& tower_of(const ConfigFile& file) {
+  const json::object& root = file.root();
+  const json::value* type = root.if_contains("model_type");
+  const std::string name = type != nullptr && type->is_string() ? std::string(type->get_string()) : "";
+  if (name == "clip_vision_model") return root;
+  if (name != "clip") file.refuse(fmt::format("its model_type is '{}'; clip or clip_vision_model is needed", name));
+  const json::value* vision = root.if_contains("vision_config");
+  if (vision == nullptr || !vision->is_object()) file.refuse("it has no vision_config");
+  return vision->get_object();
+}
+
+std::int64_t whole(const ConfigFile& file, const json::object& tower, const char* key, std::int64_t otherwise) {
+  const json::value* value = tower.if_contains(key);
+  if (value == nullptr || value->is_null()) return otherwise;
+  json::error_code code;
+  const auto number = value->to_number<std::int64_t>(code);
+  if (code || number < 1 || number > kMost)
+    file.refuse(fmt::format("'{}' is {}, and a whole number of at least 1 is needed", key, json::serialize(*value)));
+  return number;
+}
+
+double epsilon_of(const ConfigFile& file, const json::object& tower, double otherwise) {
+  const json::value* value = tower.if_contains("layer_norm_eps");
+  if (value == nullptr || value->is_null()) return otherwise;
+  json::error_code code;
+  const auto number = value->to_number<double>(code);
+  if (code || !(number > 0)) file.refuse("'layer_norm_eps' must be a number above 0");
+  return number;
+}
+
+ClipActivation activation_of(const ConfigFile& file, const json::object& tower) {
+  const json::value* value = tower.if_contains("hidden_act");
+  if (value == nullptr || value->is_null() || *value == "quick_gelu") return ClipActivation::quick_gelu;
+  if (*value == "gelu") return ClipActivation::gelu;
+  file.refuse(fmt::format("'hidden_act' is {}, and quick_gelu or gelu can be computed", json::serialize(*value)));
+}
+
+}  // namespace
+
+ClipConfig read_clip_config(const std::filesystem::path& folder) {
+  const ConfigFile file(folder / "config.json");
+  const json::object& tower = tower_of(file);
+  ClipConfig config;
+  config.hidden = whole(file, tower, "hidden_size", config.hidden);
+  config.intermediate = whole(file, tower, "intermediate_size", config.intermediate);
+  config.layers = whole(file, tower, "num_hidden_layers", config.layers);
+  config.heads = whole(file, tower, "num_attention_heads", config.heads);
+  config.channels = whole(file, tower, "num_channels", config.channels);
+  config.image = whole(file, tower, "image_size", config.image);
+  config.patch = whole(file, tower, "patch_size", config.patch);
+  config.epsilon = epsilon_of(file, tower, config.epsilon);
+  config.activation = activation_of(file, tower);
+  if (config.hidden % config.heads != 0)
+    file.refuse(
+        fmt::format("'hidden_size' {} is no multiple of 'num_attention_heads' {}", config.hidden, config.heads));
+  if (config.patch > config.image)
+    file.refuse(fmt::format("'patch_size' {} is larger than 'image_size' {}", config.patch, config.image));
+  return config;
+}
+
+}  // namespace tutti::worker

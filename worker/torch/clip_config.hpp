@@ -1,0 +1,32 @@
+// The form of CLIP's vision tower, as config.json of a Hugging Face folder says it. No weights.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+namespace tutti::worker {
+
+enum class ClipActivation : std::uint8_t { quick_gelu, gelu };
+
+/// Defaults as in transformers: what a config.json leaves out has these values.
+struct ClipConfig {
+  std::int64_t hidden = 768;
+  std::int64_t intermediate = 3072;
+  std::int64_t layers = 12;
+  std::int64_t heads = 12;
+  std::int64_t channels = 3;
+  std::int64_t image = 224;
+  std::int64_t patch = 32;
+  double epsilon = 1e-5;  ///< of the norms
+  ClipActivation activation = ClipActivation::quick_gelu;
+
+  std::int64_t side() const { return image / patch; }
+  std::int64_t patches() const { return side() * side(); }
+  std::int64_t tokens() const { return patches() + 1; }
+};
+
+/// Reads `folder`/config.json, of a CLIPModel (its vision_config counts) or a CLIPVisionModel. Throws Error(usage) that
+/// names the file: it is missing or no JSON, is of another model, has no vision_config, values that make no tower.
+ClipConfig read_clip_config(const std::filesystem::path& folder);
+
+}  // namespace tutti::worker

@@ -1,0 +1,72 @@
+#include "worker/torch/clip_tower.hpp"
+
+#include <ATen/ops/add.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/layer_norm.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
+
+#include "worker/torch/clip_loader.hpp"
+
+namespace tutti::worker {
+
+ClipTower::ClipTower(const ClipConfig& config, const std::filesystem::path& weights, bool projected, at::Device device)
+    : config_(config), activation_(config.activation == ClipActivation::gelu ? Activation::gelu : Activation::silu) {
+  ClipLoader(config, weights, projected, device).fill(*this);
+}
+
+at::Tensor ClipTower::norm(const at::Tensor& x, const Norm& norm) const {
+  return at::layer_norm(x, {config_.hidden}, norm.weight, norm.bias, config_.epsilon);
+}
+
+// A convolution whose stride is its kernel is a multiplication of each patch.
+at::Tensor ClipTower::embed(const at::Tensor& images) const {
+  const std::int64_t count = images.size(0);
+  const std::int64_t side = config_.side();
+  const std::int64_t patch = config_.patch;
+  // What a convolution leaves over at the right and below, where the patches do not fill the image.
+  const at::Tensor whole = images.narrow(2, 0, side * patch).narrow(3, 0, side * patch);
+  const at::Tensor rows = whole.reshape({count, config_.channels, side, patch, side, patch})
+                              .permute({0, 2, 4, 1, 3, 5})
+                              .reshape({count, side * side, config_.channels * patch * patch});
+  at::Tensor tokens = at::empty({count, config_.tokens(), config_.hidden}, images.options());
+  tokens.select(1, 0).copy_(class_token_.expand({count, config_.hidden}));
+  at::Tensor rest = tokens.narrow(1, 1, config_.patches());
+  at::add_out(rest, patches_(rows), positions_);
+  return norm(tokens, before_);
+}
+
+// [images, asked, hidden] of queries [images, asked, hidden], keys and values [images, tokens, hidden].
+at::Tensor ClipTower::attend(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values) const {
+  const auto by_head = [&](const at::Tensor& x) {
+    return x.view({x.size(0), x.size(1), config_.heads, config_.hidden / config_.heads}).transpose(1, 2);
+  };
+  return at::scaled_dot_product_attention(by_head(queries), by_head(keys), by_head(values))
+      .transpose(1, 2)
+      .reshape({queries.size(0), queries.size(1), config_.hidden});
+}
+
+at::Tensor ClipTower::feed_forward(const Layer& layer, const at::Tensor& x) const {
+  return layer.down.plus(layer.up(norm(x, layer.norm2), activation_), x);
+}
+
+at::Tensor ClipTower::encode(const Layer& layer, const at::Tensor& x) const {
+  const std::vector<at::Tensor> parts = layer.queries_keys_values(norm(x, layer.norm1)).split(config_.hidden, 2);
+  return feed_forward(layer, layer.out.plus(attend(parts[0], parts[1], parts[2]), x));
+}
+
+// After the last layer only the class token is looked at: nothing else of that layer is computed than what it asks for,
+// a fifteenth of all multiplications less with 12 layers.
+at::Tensor ClipTower::encode_class_token(const Layer& layer, const at::Tensor& x) const {
+  const at::Tensor normed = norm(x, layer.norm1);
+  const std::vector<at::Tensor> parts = layer.keys_values(normed).split(config_.hidden, 2);
+  const at::Tensor asked = layer.queries(normed.narrow(1, 0, 1).contiguous());
+  return feed_forward(layer, layer.out.plus(attend(asked, parts[0], parts[1]), x.narrow(1, 0, 1).contiguous()));
+}
+
+at::Tensor ClipTower::pooled(const at::Tensor& images) const {
+  at::Tensor x = embed(images);
+  for (std::size_t i = 0; i + 1 < layers_.size(); ++i) x = encode(layers_[i], x);
+  return norm(encode_class_token(layers_.back(), x).select(1, 0), after_);
+}
+
+}  // namespace tutti::worker

@@ -1,0 +1,64 @@
+// CLIP's vision tower: its weights out of a checkpoint, and what it makes of images. A. Radford et al., "Learning
+// Transferable Visual Models From Natural Language Supervision", 2021, in the form of transformers' CLIPVisionModel. It
+// answers; it does not learn.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "worker/torch/clip_config.hpp"
+#include "worker/torch/packed_linear.hpp"
+
+namespace tutti::worker {
+
+class ClipTower {
+ public:
+  /// `weights`: a .safetensors file or a folder with one or with shards; of float32, float16 or bfloat16, which are
+  /// computed in float32; names with "vision_model." before them or without. They are read tensor by tensor. Throws
+  /// Error(usage) that lists every tensor that is missing, of another shape or type, or unknown to the tower.
+  ClipTower(const ClipConfig& config, const std::filesystem::path& weights, bool projected, at::Device device);
+
+  /// [images, hidden] of [images, channels, image, image]: the class token after the last norm (`pooler_output`).
+  at::Tensor pooled(const at::Tensor& images) const;
+  /// [images, projection] of pooled() (`image_embeds`); of a tower that was loaded with its projection.
+  at::Tensor projected(const at::Tensor& pooled) const { return projection_(pooled); }
+
+  std::int64_t projection_width() const { return projection_width_; }  ///< 0: loaded without
+  std::uint64_t parameters() const { return parameters_; }
+
+ private:
+  friend class ClipLoader;
+  struct Norm {
+    at::Tensor weight, bias;
+  };
+  struct Layer {
+    Norm norm1, norm2;
+    PackedLinear queries_keys_values;  ///< in one multiplication: [3 * hidden, hidden]
+    PackedLinear queries;              ///< of the last layer alone, which asks for the class token
+    PackedLinear keys_values;
+    PackedLinear out, up, down;
+  };
+
+  at::Tensor embed(const at::Tensor& images) const;
+  at::Tensor norm(const at::Tensor& x, const Norm& norm) const;
+  at::Tensor attend(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values) const;
+  at::Tensor encode(const Layer& layer, const at::Tensor& x) const;
+  at::Tensor encode_class_token(const Layer& layer, const at::Tensor& x) const;
+  at::Tensor feed_forward(const Layer& layer, const at::Tensor& x) const;
+
+  ClipConfig config_;
+  Activation activation_;
+  PackedLinear patches_;
+  at::Tensor class_token_;  ///< with its position: [hidden]
+  at::Tensor positions_;    ///< of the patches: [patches, hidden]
+  Norm before_, after_;
+  std::vector<Layer> layers_;
+  PackedLinear projection_;
+  std::int64_t projection_width_ = 0;
+  std::uint64_t parameters_ = 0;
+};
+
+}  // namespace tutti::worker

@@ -1,0 +1,14 @@
+// The member `clip-vit`: CLIP's vision tower, with a head where it answers logits. It answers; it does not learn.
+#pragma once
+
+#include <memory>
+
+#include "worker/model.hpp"
+
+namespace tutti::worker {
+
+/// Images are normalised ones of the tower's size. Throws Error(usage) where the folder holds no such tower, its
+/// weights do not fit, the images have another size, or the head takes other features.
+std::unique_ptr<Model> make_clip_vit(const MemberRequest& request);
+
+}  // namespace tutti::worker

@@ -1,0 +1,106 @@
+#include "worker/torch/entry.hpp"
+
+#include <ATen/core/function_schema.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <vector>
+
+#include <tutti/error.hpp>
+
+#include "common/nearest.hpp"
+
+namespace tutti::worker {
+namespace {
+
+/// An answer may have very many items, and the message is for people.
+constexpr std::size_t kMostListed = 20;
+
+std::string listed(std::span<const AnswerEntry> entries) {
+  std::vector<std::string> lines;
+  for (const AnswerEntry& entry : entries.first(std::min(entries.size(), kMostListed)))
+    lines.push_back(entry.tensor.defined()
+                        ? fmt::format("'{}': [{}]", entry.name, fmt::join(entry.tensor.sizes(), ", "))
+                        : fmt::format("'{}': {}", entry.name, entry.type));
+  if (entries.size() > kMostListed) lines.push_back(fmt::format("and {} more", entries.size() - kMostListed));
+  return fmt::format("it has {}", lines.empty() ? "nothing" : fmt::format("{}", fmt::join(lines, ", ")));
+}
+
+std::string first_tensor(std::span<const AnswerEntry> entries) {
+  const auto found =
+      std::find_if(entries.begin(), entries.end(), [](const AnswerEntry& entry) { return entry.tensor.defined(); });
+  return found == entries.end() ? "" : found->name;
+}
+
+AnswerEntry entry_of(std::string name, const c10::IValue& value) {
+  return {std::move(name), value.isTensor() ? value.toTensor() : at::Tensor(), value.tagKind()};
+}
+
+std::vector<AnswerEntry> entries_of_tuple(const c10::IValue& answer) {
+  std::vector<AnswerEntry> entries;
+  const auto tuple = answer.toTuple();
+  const auto& schema = tuple->type()->schema();  // of a NamedTuple, whose fields have names
+  for (std::size_t i = 0; i < tuple->elements().size(); ++i)
+    entries.push_back(entry_of(schema ? schema->arguments()[i].name() : std::to_string(i), tuple->elements()[i]));
+  return entries;
+}
+
+std::vector<AnswerEntry> entries_of(const c10::IValue& answer) {
+  std::vector<AnswerEntry> entries;
+  if (answer.isTuple()) return entries_of_tuple(answer);
+  if (answer.isList())
+    for (const c10::IValue& value : answer.toListRef())
+      entries.push_back(entry_of(std::to_string(entries.size()), value));
+  if (answer.isGenericDict())
+    for (const auto& item : answer.toGenericDict())
+      entries.push_back(
+          entry_of(item.key().isString() ? item.key().toStringRef() : fmt::format("{}", entries.size()), item.value()));
+  return entries;
+}
+
+}  // namespace
+
+at::Tensor chosen_entry(std::span<const AnswerEntry> entries, const std::string& output, std::string_view what) {
+  if (output.empty()) {
+    const std::string proposal = first_tensor(entries);
+    throw Error(ErrorKind::usage, fmt::format("the model answers a {}, not a tensor", what), listed(entries),
+                proposal.empty() ? "let it answer one tensor of shape [images, classes or features]"
+                                 : fmt::format("choose one with 'output' in 'model', such as 'output: {}'", proposal));
+  }
+  std::vector<std::string> names;
+  const AnswerEntry* found = nullptr;
+  for (const AnswerEntry& entry : entries) {
+    if (entry.name == output) found = &entry;
+    names.push_back(entry.name);
+  }
+  for (std::size_t i = 0; found == nullptr && i < entries.size(); ++i)
+    if (std::to_string(i) == output) found = &entries[i];
+  if (found == nullptr) {
+    const std::string near = nearest(output, names);
+    throw Error(ErrorKind::usage, fmt::format("the model's answer has no '{}'", output),
+                fmt::format("{} of {}: {}", what, entries.size(), listed(entries)),
+                near.empty() ? "mend 'output' in 'model'" : fmt::format("did you mean 'output: {}'?", near));
+  }
+  if (!found->tensor.defined())
+    throw Error(ErrorKind::usage,
+                fmt::format("'{}' of the model's answer is of type {}, not a tensor", output, found->type),
+                listed(entries), "choose another with 'output' in 'model'");
+  return found->tensor;
+}
+
+void refuse_entry_of_tensor(const std::string& output) {
+  if (!output.empty())
+    throw Error(ErrorKind::usage, fmt::format("the model's answer has no '{}'", output),
+                "it is one tensor, with nothing to choose from", "leave 'output' out of 'model'");
+}
+
+at::Tensor chosen_entry(const c10::IValue& answer, const std::string& output) {
+  if (answer.isTensor()) {
+    refuse_entry_of_tensor(output);
+    return answer.toTensor();
+  }
+  return chosen_entry(entries_of(answer), output, answer.tagKind());
+}
+
+}  // namespace tutti::worker
