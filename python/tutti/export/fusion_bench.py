@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import preprocessing
+from . import preprocessing, task_lists
 from .errors import ExportError, first_line, need
 from .files import flow, scalar, written_whole
 
@@ -34,6 +34,10 @@ METHODS = {
 }
 MODEL_POOLS = ("CLIPVisionModelPool", "HuggingFaceClipVisionPool", "huggingface_clip_vision")
 TASK_POOLS = ("CLIPVisionModelTaskPool", "CLIPImageClassificationTaskPool", "clip_vit_classification")
+# Names without an owner, as the hub knows them now.
+CANONICAL = {"svhn": "ufldl-stanford/svhn", "mnist": "ylecun/mnist", "cifar10": "uoft-cs/cifar10",
+             "cifar100": "uoft-cs/cifar100"}
+TIES_MERGE_FUNCTION = "sum"  # what `merge: {method: ties}` does
 # Keys that say nothing about the result.
 SILENT = {"_target_", "_recursive_", "_version_", "_usage_", "type", "name", "_args_"}
 SILENT_TOP = SILENT | {"hydra", "path", "print_config", "print_function_call", "dry_run", "report_save_path",
@@ -221,9 +225,6 @@ def convert_merge(kind: str, method: dict[str, Any], out: Converted) -> None:
     lose_others(method, "method", known, out)
 
 
-TIES_MERGE_FUNCTION = "sum"
-
-
 def convert_method(method: dict[str, Any], out: Converted) -> None:
     kind = METHODS.get(kind_of(method))
     if kind is None:
@@ -256,12 +257,14 @@ def _dataset(name: str, entry: Any) -> tuple[str, str, str]:
         return entry, "", "test"
     if not isinstance(entry, dict):
         raise ExportError(f"the images of task '{name}' are given as {flow(entry)}, which is not known")
-    if isinstance(entry.get("dataset"), dict):  # wrapped
-        entry = entry["dataset"]
+    for wrapper in ("dataset", "object"):  # the older form
+        if isinstance(entry.get(wrapper), dict):
+            entry = entry[wrapper]
     words = [*(entry.get("_args_") or []), *[entry[key] for key in ("path", "name") if isinstance(entry.get(key), str)]]
     if not words:
         raise ExportError(f"the images of task '{name}' have neither path nor name")
-    return str(words[0]), str(words[1]) if len(words) > 1 else "", str(entry.get("split", "test"))
+    repository = CANONICAL.get(str(words[0]), str(words[0]))
+    return repository, str(words[1]) if len(words) > 1 else "", str(entry.get("split", "test"))
 
 
 def convert_tasks(pool: dict[str, Any] | None, options: argparse.Namespace, out: Converted) -> None:
@@ -276,7 +279,6 @@ def convert_tasks(pool: dict[str, Any] | None, options: argparse.Namespace, out:
     if not isinstance(tower, str):
         raise ExportError("the taskpool names no 'clip_model', whose text tower makes the heads")
     text_tower = local_folder(tower, options.models, out)
-    out.commands = list(dict.fromkeys(out.commands))
     tasks = []
     for name, (dataset, configuration, split) in datasets_of(pool).items():
         tasks.append(_task(name, dataset, configuration, split, text_tower, options, out))
@@ -305,8 +307,6 @@ def _task(name: str, dataset: str, configuration: str, split: str, tower: Path, 
         out.commands += [f"hf download {dataset} --repo-type dataset --local-dir {parquet}",
                          f"python -m tutti.export dataset {source} --split {split} --output {images}"]
     if not head.is_file():
-        from . import task_lists
-
         shipped = name.lower().replace("_", "-")
         words = f"--task {shipped}" if shipped in task_lists.known() else "--classes FILE --templates FILE"
         if shipped in task_lists.known() and not task_lists.task(shipped).classes:
@@ -340,7 +340,8 @@ def text_of(converted: Converted, source: str) -> str:
     command = "merge" if "merge" in converted.top else "evaluate" if "tasks" in converted.top else "run"
     lines = [f"# Converted from FusionBench's {source}. Run it: tutti {command} THIS_FILE"]
     if converted.commands:
-        lines += ["#", "# First, with network access:"] + [f"#   {line}" for line in converted.commands]
+        commands = dict.fromkeys(converted.commands)  # each once
+        lines += ["#", "# First, with network access:"] + [f"#   {line}" for line in commands]
     if converted.lost:
         lines += ["#", "# Not carried over:"] + [f"#   {line}" for line in converted.lost]
     for key, value in converted.top.items():
