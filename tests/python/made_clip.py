@@ -60,11 +60,12 @@ def shaken(model: Any, seed: int, strength: float = 0.05) -> Any:
 def write_clip(folder: Path, form: dict[str, int] = TINY, seed: int = 0) -> Any:
     """A whole CLIPModel with tokenizer and preprocessing; answers the model."""
     import torch
-    from transformers import CLIPModel
+    import transformers
 
+    transformers.logging.disable_progress_bar()
     vocabulary = write_tokenizer(folder)
     torch.manual_seed(seed)
-    model = shaken(CLIPModel(config_of(form, vocabulary)), seed)
+    model = shaken(transformers.CLIPModel(config_of(form, vocabulary)), seed)
     model.save_pretrained(folder)
     write_preprocessing(folder, form["image"])
     return model

@@ -98,7 +98,7 @@ class FusionBench(ExportTest):
 
     def test_the_older_form_is_converted(self) -> None:
         config, _ = self.converted(HERE / "fusion_bench" / "older_ties.yaml")
-        self.assertEqual(config["merge"], {"method": "ties", "scaling": 0.3, "density": 0.2})
+        self.assertEqual(config["merge"], {"method": "ties", "scaling": 0.3, "density": 0.2, "disjoint": "sum"})
         self.assertEqual([entry["name"] for entry in config["members"]], ["svhn", "mnist"])
         self.assertEqual([task["input"]["path"] for task in config["tasks"]], ["data/svhn/test", "data/mnist/test"])
         self.assertEqual(config["base"]["path"], "models/clip/clip-vit-base-patch32")
@@ -119,8 +119,8 @@ class FusionBench(ExportTest):
         self.assertEqual(config["merge"], {"method": "weighted", "weights": [1.0, 3.0], "normalize": True})
         config, _ = self.method("TaskArithmeticAlgorithm", scaling_factor=0.4)
         self.assertEqual(config["merge"], {"method": "task_arithmetic", "scaling": 0.4})
-        config, _ = self.method("TiesMergingAlgorithm", scaling_factor=0.3, threshold=0.1)
-        self.assertEqual(config["merge"]["density"], 0.1)
+        config, _ = self.method("TiesMergingAlgorithm", scaling_factor=0.3, threshold=0.1, merge_func="mean")
+        self.assertEqual((config["merge"]["density"], config["merge"]["disjoint"]), (0.1, "mean"))
 
     def test_a_device_map_is_carried_over(self) -> None:
         config, _ = self.method("SimpleEnsembleAlgorithm", device_map={0: "cuda:0", 1: "cuda:1"})
@@ -134,7 +134,7 @@ class FusionBench(ExportTest):
                              taskpool__dataloader_kwargs={"shuffle": True}, something={"else": 1},
                              modelpool__models={"_pretrained_": "o/base", "_mtl_": "o/mtl", "one": "o/one"})
         _, text = self.converted(file)
-        for line in ("method.merge_func: max - Tutti's ties takes the sum", "method.remove_keys: ...",
+        for line in ("method.merge_func: max - Tutti's ties takes the sum or the mean", "method.remove_keys: ...",
                      "merged_model_save_path: out - `tutti merge` always saves", "fast_dev_run: true - add `limit: N`",
                      "taskpool.fast_dev_run: true", "taskpool.dataloader_kwargs.shuffle: true", "something: ...",
                      "modelpool.models._mtl_: o/mtl - a model with a role of its own", "fabric: ..."):

@@ -37,7 +37,6 @@ TASK_POOLS = ("CLIPVisionModelTaskPool", "CLIPImageClassificationTaskPool", "cli
 # Names without an owner, as the hub knows them now.
 CANONICAL = {"svhn": "ufldl-stanford/svhn", "mnist": "ylecun/mnist", "cifar10": "uoft-cs/cifar10",
              "cifar100": "uoft-cs/cifar100"}
-TIES_MERGE_FUNCTION = "sum"  # what `merge: {method: ties}` does
 # Keys that say nothing about the result.
 SILENT = {"_target_", "_recursive_", "_version_", "_usage_", "type", "name", "_args_"}
 SILENT_TOP = SILENT | {"hydra", "path", "print_config", "print_function_call", "dry_run", "report_save_path",
@@ -217,9 +216,11 @@ def convert_merge(kind: str, method: dict[str, Any], out: Converted) -> None:
         threshold = float(method.get("threshold", 20))
         merge["density"] = threshold / 100 if threshold > 1 else threshold  # per cent there, a part here
         known |= {"threshold", "merge_func"}
-        if (function := method.get("merge_func", "sum")) != TIES_MERGE_FUNCTION:
-            out.lose("method.merge_func", function, f"Tutti's ties takes the {TIES_MERGE_FUNCTION} of the values whose "
-                     "sign agrees")
+        function = method.get("merge_func", "sum")
+        if function in ("sum", "mean"):
+            merge["disjoint"] = function
+        else:
+            out.lose("method.merge_func", function, "Tutti's ties takes the sum or the mean of the values whose sign agrees")
     out.top["merge"] = merge
     out.top["combine"] = {"rule": "mean", "over": "features"}
     lose_others(method, "method", known, out)

@@ -157,8 +157,8 @@ def compared(original: Any, runner: formats.Runner, plan: Plan, options: argpars
                 expected = sources.select(original(batch), options.entry)
                 answer = runner(batch)
         except Exception as error:
-            raise ExportError(f"what was exported fails on a batch of {count}: {first_line(error)}",
-                              hint="the model fixes its batch: --format pt2 with --batch N") from None
+            raise ExportError(f"a batch of {count} fails, in the model or in what was exported: {first_line(error)}",
+                              hint="a model that fixes its batch wants --format pt2 with --batch N") from None
         found = sources.select(answer, options.entry if options.all_entries else "").float()
         if found.shape != expected.shape:
             raise ExportError(f"what was exported answers {tuple(found.shape)} to a batch of {count}, and the model "
