@@ -192,6 +192,38 @@ class FusionBench(ExportTest):
         self.assertIn("names no 'clip_model'", self.refused("fusion-bench", file))
 
 
+class Examples(ExportTest):
+    """config/examples/clip_*.yaml, which docs/clip_ta8.md uses."""
+
+    def example(self, name: str) -> dict[str, Any]:
+        import yaml
+
+        return yaml.safe_load((HERE.parents[1] / "config" / "examples" / f"{name}.yaml").read_text())
+
+    def test_the_examples_are_what_fusion_benchs_configurations_come_to(self) -> None:
+        import yaml
+
+        for name, sample in (("clip_ta8", "clip_ta8_simple_ensemble"), ("clip_simple_average", "clip_simple_average")):
+            example = self.example(name)
+            converted = yaml.safe_load(self.exported("fusion-bench", HERE / "fusion_bench" / f"{sample}.yaml"))
+            for entry in converted["members"]:
+                entry["model"]["path"] = entry["model"]["path"].replace("clip-vit-base-patch32_", "")
+            for key in ("members", "combine", "tasks"):
+                self.assertEqual(example[key], converted[key], (name, key))
+            self.assertEqual(example.get("merge"), converted.get("merge"))
+
+    def test_the_guide_makes_what_the_examples_read(self) -> None:
+        guide = (HERE.parents[1] / "docs" / "clip_ta8.md").read_text()
+        example = self.example("clip_ta8")
+        for task in example["tasks"]:
+            self.assertIn(f"\nfetch {task['name']} ", guide)
+            self.assertEqual(task["input"]["path"], f"data/{task['name']}/test")
+            self.assertEqual(task["head"], f"heads/{task['name']}.safetensors")
+        for words in ("--output data/$1/test", "--output heads/$task.safetensors", "--local-dir models/clip/$task",
+                      f"--output {example['base']['path']}\n"):
+            self.assertIn(words, guide)
+
+
 class Members(ExportTest):
     ENTRY = member.entry("new", {"kind": "aoti", "path": "new.pt2"}, "logits", {})
 
