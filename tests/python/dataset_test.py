@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -164,9 +165,12 @@ class Dataset(ExportTest):
         self.assertIn("hf download owner/set --repo-type dataset", text)
 
     def test_class_names_of_a_head_come_from_the_set(self) -> None:
-        from tutti.export import errors, parquet_sets
+        from tutti.export import errors, head, parquet_sets
 
-        self.assertEqual(parquet_sets.class_names_of(str(self.parquet([(PNG, 0)]))), NAMES)
+        file = str(self.parquet([(PNG, 0)]))
+        self.assertEqual(parquet_sets.class_names_of(file), NAMES)
+        options = argparse.Namespace(task="sun397", classes=None, classes_from=file, templates=None)
+        self.assertEqual(head.lists_of(options).classes, NAMES)
         fine = ([0], {"names": ["x", "y"], "_type": "ClassLabel"})
         both = self.parquet([(PNG, 0)], "both.parquet", fine=fine)
         self.assertEqual(parquet_sets.class_names_of(str(both)), NAMES)

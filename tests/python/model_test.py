@@ -44,6 +44,10 @@ class Models(ExportTest):
         text = self.refused("model", "nets:fixed_batch", *SHAPE, "--output", self.folder / "a.pt")
         self.assertIn("a batch of 1 fails", text)
 
+    def test_a_trace_that_fixed_the_width_is_found_out(self) -> None:
+        text = self.refused("model", "nets:width_of_batch", *SHAPE, "--output", self.folder / "a.pt")
+        self.assertIn("what was exported answers (1, 48) to a batch of 1, and the model (1, 5)", text)
+
     def test_nan_does_not_agree(self) -> None:
         code, out, _ = self.export("model", "nets:answers_nan", *SHAPE, "--output", self.folder / "a.pt")
         self.assertEqual(code, 1)
@@ -192,6 +196,25 @@ class HuggingFace(ExportTest):
             self.close(torch.jit.load(self.folder / "vit.pt")(self.images()), self.classifier(self.images()).logits)
         out = self.exported("model", self.models / "vit", "--output", self.folder / "b.pt", "--no-input")
         self.assertNotIn("input:", out)
+
+    def test_a_classifier_for_any_size_takes_that_of_its_preprocessing(self) -> None:
+        import torch
+        from transformers import ResNetConfig, ResNetForImageClassification
+
+        torch.manual_seed(4)
+        config = ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic", num_labels=3)
+        model = ResNetForImageClassification(config).eval()
+        model.save_pretrained(self.folder / "resnet")
+        self.assertIn("the shape of the images is not known",
+                      self.refused("model", self.folder / "resnet", "--output", self.folder / "a.pt"))
+        self.write("resnet/preprocessor_config.json", json.dumps(
+            {"size": {"shortest_edge": 40}, "crop_size": {"height": 32, "width": 48}, "do_center_crop": True,
+             "image_mean": [0.5] * 3, "image_std": [0.5] * 3}))
+        out = self.exported("model", self.folder / "resnet", "--output", self.folder / "a.pt")
+        self.assertIn("input: {resize: 40, rule: shorter, crop: [32, 48], interpolation: bilinear", out)
+        images = torch.rand(2, 3, 32, 48)
+        with torch.no_grad():
+            self.close(torch.jit.load(self.folder / "a.pt")(images), model(images).logits)
 
     def test_a_clip_tower_answers_what_fusion_bench_averages(self) -> None:
         import torch

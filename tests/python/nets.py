@@ -51,6 +51,13 @@ class Branches(nn.Module):
         return images.flatten(1) if images.shape[0] == 2 else images.flatten(1) * 2
 
 
+class WidthOfBatch(nn.Module):
+    """Tracing keeps the width that two images have."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.flatten(1) if images.shape[0] == 2 else images.flatten(1)[:, :5]
+
+
 class Unscriptable(nn.Module):
     def forward(self, images, **more):
         return images.flatten(1)
@@ -92,6 +99,10 @@ def fixed_batch() -> nn.Module:
 
 def branches() -> nn.Module:
     return Branches()
+
+
+def width_of_batch() -> nn.Module:
+    return WidthOfBatch()
 
 
 def unscriptable() -> nn.Module:

@@ -152,6 +152,16 @@ class FusionBench(ExportTest):
         self.assertNotIn("tasks", config)
         self.assertIn("taskpool: NYUv2TaskPool - only CLIPVisionModelTaskPool", text)
 
+    def test_folders_and_short_forms_are_taken_as_they_are(self) -> None:
+        (self.folder / "tower").mkdir()
+        file = self.resolved(seed=7, modelpool__models={"a": str(self.folder / "tower")},
+                             taskpool__test_datasets={"dtd": "tanganke/dtd"})
+        config, text = self.converted(file)
+        self.assertEqual(config["members"][0]["model"]["path"], str(self.folder / "tower"))
+        self.assertEqual(config["seed"], 7)
+        self.assertIn("hf download tanganke/dtd --repo-type dataset", text)
+        self.assertNotIn("base", config)
+
     def test_names_become_those_that_tutti_takes(self) -> None:
         config, _ = self.converted(self.resolved(modelpool__models={"a b/c": "o/one", "12": "o/two"}))
         self.assertEqual([entry["name"] for entry in config["members"]], ["a-b-c", "m12"])
