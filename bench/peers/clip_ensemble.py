@@ -6,8 +6,9 @@ Every contestant is a process of its own, which stays; they run one after the ot
 others idle. What is measured is images in memory to the mean of the members' pooled features in memory. Weights are random:
 they cost what trained ones cost. The rows are those of bench/rows.hpp, one JSON object per line.
 
-FusionBench is not installed; its ensemble is done here as it does it: the modules in eager mode in a loop, and every
-tensor of their answers stacked and averaged. `--serve NAME` is how a contestant's own process is started.
+Needs torch and transformers. FusionBench is not installed; its ensemble is done here as it does it: the modules in eager
+mode in a loop, and every tensor of their answers stacked and averaged. `--serve NAME` is how a contestant's own process is
+started.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ class Heads(ExportTest):
         self.assertEqual(json.loads(metadata["classes"]), CLASSES)
         self.assertEqual(json.loads(metadata["templates"]), TEMPLATES)
         self.assertEqual(metadata["normalize"], "true")
-        self.assertRegex(metadata["tower"], "^clip [0-9a-f]{16}$")
+        self.assertRegex(metadata["tower"], "^clip-16 [0-9a-f]{16}$")
 
     def test_a_head_answers_the_logits_of_the_whole_model(self) -> None:
         import torch
@@ -107,7 +107,9 @@ class Heads(ExportTest):
         import made_clip
 
         made_clip.write_clip(self.folder / "clip", seed=5)
-        towers = {self.head()[1]["tower"], self.head("--features", "projected")[1]["tower"]}
+        shutil.copytree(self.tower, self.folder / "copy")
+        towers = {self.head()[1]["tower"], self.head("--features", "projected")[1]["tower"],
+                  self.head(tower=self.folder / "copy")[1]["tower"]}
         self.assertEqual(len(towers), 1)
         self.assertNotIn(self.head(tower=self.folder / "clip")[1]["tower"], towers)
 

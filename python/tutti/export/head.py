@@ -153,10 +153,10 @@ def run(options: argparse.Namespace) -> int:
     model, tokenizer = load_clip(folder)
     weight = text_embeddings(model, tokenizer, lists.classes, lists.templates)
     tensors = head_tensors(model, weight, options.features)
-    # The snapshot's folder says nothing to a reader; what was asked for does.
-    tower = options.tower if hub.is_hub_name(options.tower) else folder.resolve().name
+    # No path and no name: heads of one tower are told by comparing this text, wherever the tower lay.
     metadata = {"classes": json.dumps(lists.classes, ensure_ascii=False), "normalize": "true",
-                "tower": f"{tower} {tower_digest(model)}", "templates": json.dumps(lists.templates, ensure_ascii=False)}
+                "tower": f"clip-{weight.shape[1]} {tower_digest(model)}",
+                "templates": json.dumps(lists.templates, ensure_ascii=False)}
     difference = check_against_model(model, tensors)
     if difference > TOLERANCE:
         raise ExportError(f"the head's logits differ from the model's by {difference:.2g}, more than {TOLERANCE:g}")
