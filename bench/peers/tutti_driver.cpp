@@ -26,8 +26,6 @@ namespace {
 using namespace tutti;
 using Clock = std::chrono::steady_clock;
 
-constexpr ImageShape kShape{3, 32, 32};
-
 void say(const json::object& message) { std::cout << json::serialize(message) << std::endl; }
 
 /// `count` values of a file without a header.
@@ -73,13 +71,15 @@ struct Command {
   std::filesystem::path spec;
   std::filesystem::path images;
   std::uint64_t count = 0;
+  std::uint32_t side = 32;
   std::filesystem::path labels;  ///< empty: predict
   std::filesystem::path folder;  ///< of what was learnt
 };
 
 void work(const Command& command) {
-  const auto pixels = read_values<float>(command.images, command.count * kShape.elements());
-  const Images images(std::span<const float>(pixels), kShape);
+  const ImageShape shape{3, command.side, command.side};
+  const auto pixels = read_values<float>(command.images, command.count * shape.elements());
+  const Images images(std::span<const float>(pixels), shape);
   const bool training = !command.labels.empty();
   const auto labels = training ? read_values<std::int64_t>(command.labels, command.count) : std::vector<std::int64_t>();
   const auto source = images::make_memory(images, labels);
@@ -100,8 +100,9 @@ int main(int argc, char** argv) {
   Command command;
   bool certificate = false;
   app.add_option("spec", command.spec, "the ensemble's YAML file");
-  app.add_option("images", command.images, "float32 images of 3x32x32, without a header");
+  app.add_option("images", command.images, "float32 images of three channels, without a header");
   app.add_option("--count", command.count, "how many of them")->check(CLI::PositiveNumber);
+  app.add_option("--side", command.side, "their height and width")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--labels", command.labels, "train on these: one int64 per image, without a header");
   app.add_option("--folder", command.folder, "where the trained weights go");
   app.add_flag("--certificate", certificate, "print what stands in every row, and nothing else");

@@ -17,14 +17,14 @@ namespace fs = std::filesystem;
 const fs::path kRoot = TUTTI_SOURCE_DIR;
 
 /// What belongs to the project; what else lies in the working copy (build folders, notes) is its owner's affair.
-constexpr std::array kFolders{".ci",      "bench",  "cmake", "common",  "config", "coordinator", "docs",
-                              "examples", "images", "merge", "scripts", "tests",  "worker"};
+constexpr std::array kFolders{".ci",      "bench",  "cmake", "common", "config",  "coordinator", "docs",
+                              "examples", "images", "merge", "python", "scripts", "tests",       "worker"};
 constexpr std::array kTopFiles{"CMakeLists.txt", "CMakePresets.json", "README.md",   "CONTRIBUTING.md", "CHANGELOG.md",
                                "NOTICE",         ".clang-format",     ".clang-tidy", ".editorconfig",   ".gitignore"};
 
 bool is_text(const fs::path& path) {
-  static constexpr std::array kEndings{".hpp",  ".cpp",  ".h",  ".cu", ".cmake", ".txt", ".md",
-                                       ".yaml", ".json", ".in", ".sh", ".py",    ""};
+  static constexpr std::array kEndings{".hpp",  ".cpp",  ".h",  ".cu", ".cmake", ".txt",  ".md",
+                                       ".yaml", ".json", ".in", ".sh", ".py",    ".toml", ""};
   return std::ranges::find(kEndings, path.extension().string()) != kEndings.end();
 }
 

@@ -1,0 +1,40 @@
+"""What goes wrong while exporting, and packages that may be missing. It prints nothing."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+# What to install for a module; the module's own name where it is not listed.
+PACKAGES = {"yaml": "pyyaml", "PIL": "pillow"}
+
+
+class ExportError(Exception):
+    """Cannot be done as asked, and what to do instead; `detail` and `hint` may be empty. Exit code 2."""
+
+    def __init__(self, message: str, detail: str = "", hint: str = ""):
+        super().__init__(message)
+        self.message, self.detail, self.hint = message, detail, hint
+
+    def __str__(self) -> str:
+        lines = [self.message]
+        lines += [f"  detail: {self.detail}"] if self.detail else []
+        lines += [f"  hint: {self.hint}"] if self.hint else []
+        return "\n".join(lines)
+
+
+def need(module: str, purpose: str) -> ModuleType:
+    """The imported `module`. Raises ExportError that says what to install where it is not there."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        missing = (error.name or module).split(".")[0]
+        package = PACKAGES.get(missing, missing)
+        raise ExportError(f"{purpose} needs the Python package '{package}', which is not installed",
+                          hint=f"pip install {package}") from None
+
+
+def first_line(error: BaseException) -> str:
+    """Of another library's error: its type and its first line, at most 300 characters."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0][:300] if lines else 'no reason given'}"

@@ -1,0 +1,52 @@
+"""Files that appear whole or not at all, and text for YAML. It knows no model."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Iterator
+
+from .errors import ExportError
+
+# What needs no quotes, and is no number, no boolean and no null.
+_PLAIN = re.compile(r"^[A-Za-z_./][\w./+@-]*$")
+_WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
+
+
+@contextmanager
+def written_whole(file: Path) -> Iterator[Path]:
+    """A path beside `file` to write to; it becomes `file` where the block ends well, and is removed where it does not.
+
+    It keeps the suffix, which some writers look at. Raises ExportError where the folder does not exist."""
+    if not file.parent.is_dir():
+        raise ExportError(f"the folder '{file.parent}' does not exist", hint=f"mkdir -p '{file.parent}'")
+    if file.is_dir():
+        raise ExportError(f"'{file}' is a folder, and a file is to be written there")
+    partial = file.with_name(f".{file.stem}.{os.getpid()}{file.suffix}")
+    try:
+        yield partial
+        os.replace(partial, file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def scalar(value: Any) -> str:
+    """One value as YAML: quoted where it would otherwise be read as something else."""
+    if isinstance(value, str):
+        return value if _PLAIN.match(value) and value.lower() not in _WORDS else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, float):
+        text = f"{value:.9g}"  # float32 comes back from nine digits
+        return text if any(letter in text for letter in ".en") else text + ".0" if "inf" not in text else text
+    return json.dumps(value)
+
+
+def flow(value: Any) -> str:
+    """A value as YAML on one line: {name: cnn-0, model: {kind: aoti, path: a.pt2}}."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{scalar(key)}: {flow(entry)}" for key, entry in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(flow(entry) for entry in value) + "]"
+    return scalar(value)

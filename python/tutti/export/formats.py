@@ -1,0 +1,154 @@
+"""Writes a model as TorchScript (.pt), as an AOTInductor package (.pt2) or as safetensors, and loads what was written.
+It decides nothing about the ensemble."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any, Callable
+
+from .errors import ExportError, first_line, need
+from .files import written_whole
+
+Runner = Callable[[Any], Any]
+SMALL_CNN = {"conv1.weight": (32, 3, 3, 3), "conv1.bias": (32,), "conv2.weight": (64, 32, 3, 3), "conv2.bias": (64,),
+             "conv3.weight": (64, 64, 3, 3), "conv3.bias": (64,), "fc1.weight": (64, 1024), "fc1.bias": (64,)}
+
+
+def write_torchscript(model: Any, example: Any, file: Path, method: str) -> None:
+    """`method`: trace (what the model did to the example, whatever its Python), or script (its Python, translated)."""
+    torch = need("torch", "exporting a model")
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what a trace fixes; that it still agrees is checked afterwards
+            if method == "script":
+                made = torch.jit.script(model)
+            else:
+                made = torch.jit.trace(model, (example,), strict=False, check_trace=False)
+    except Exception as error:  # whatever the model raises
+        other = "" if method == "script" else "; a model that does not trace may do with --format pt2"
+        raise ExportError(f"TorchScript cannot {method} the model: {first_line(error)}",
+                          hint=f"--method {'trace' if method == 'script' else 'script'}{other}") from None
+    with written_whole(file) as partial:
+        torch.jit.save(made, str(partial))
+
+
+def metadata_of(batch: int | None, max_batch: int, device: str) -> dict[str, str]:
+    """What a worker checks before it runs a package; `batch` None: any from 1 to `max_batch`."""
+    torch = need("torch", "exporting a model")
+    if device == "cuda":
+        major, minor = torch.cuda.get_device_capability()
+        isa = f"sm_{major}{minor}"
+    else:
+        isa = torch.backends.cpu.get_cpu_capability()
+    found = {"tutti.batch": "dynamic" if batch is None else str(batch), "tutti.torch": torch.__version__.split("+")[0],
+             "tutti.device": device, "tutti.isa": isa}
+    return found | ({"tutti.max_batch": str(max_batch)} if batch is None else {})
+
+
+def write_package(model: Any, example: Any, file: Path, batch: int | None, max_batch: int, device: str) -> None:
+    """An AOTInductor package with frozen weights; `batch` None: any from 1 to `max_batch`.
+
+    Takes seconds to minutes and a C++ compiler. The number of threads is left to the process that runs it."""
+    torch = need("torch", "exporting a model")
+    inductor = need("torch._inductor", "exporting a model")
+    shapes = None if batch is not None else ({0: torch.export.Dim("batch", min=1, max=max_batch)},)
+    try:
+        with torch.no_grad():
+            exported = torch.export.export(model, (example,), dynamic_shapes=shapes)
+    except Exception as error:
+        raise ExportError(f"torch.export cannot export the model: {first_line(error)}",
+                          hint="a model that fixes its batch wants --batch N") from None
+    settings = {"freezing": True, "cpp.dynamic_threads": True,
+                "aot_inductor.metadata": metadata_of(batch, max_batch, device)}
+    with written_whole(file) as partial:
+        try:
+            with torch.no_grad():
+                inductor.aoti_compile_and_package(exported, package_path=str(partial), inductor_configs=settings)
+        except Exception as error:
+            compiler = "" if shutil.which("g++") or shutil.which("clang++") else "a C++ compiler is needed: install g++"
+            raise ExportError(f"AOTInductor cannot compile the model: {first_line(error)}", hint=compiler) from None
+
+
+def write_clip_folder(vision: Any, source: Path, folder: Path) -> None:
+    """The vision model as a Hugging Face folder: config.json, model.safetensors, preprocessor_config.json if the source
+    has it. The folder appears whole or not at all. Raises ExportError where it exists and is not empty."""
+    need("safetensors", "writing safetensors")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ExportError(f"'{folder}' exists already", hint="choose another --output, or remove it")
+    if not folder.parent.is_dir():
+        raise ExportError(f"the folder '{folder.parent}' does not exist", hint=f"mkdir -p '{folder.parent}'")
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        vision.save_pretrained(partial, safe_serialization=True)
+        if (source / "preprocessor_config.json").is_file():
+            shutil.copyfile(source / "preprocessor_config.json", partial / "preprocessor_config.json")
+        partial.chmod(0o755)
+        partial.replace(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def native_kind(tensors: dict[str, Any]) -> dict[str, Any]:
+    """The `model:` of Tutti's own networks that these tensors fit: small-cnn or mlp. Raises ExportError that lists what
+    does not fit."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    wrong = [f"{name}: {_text(shapes.get(name))} instead of {_text(shape)}"
+             for name, shape in SMALL_CNN.items() if shapes.get(name) != shape]
+    extra = sorted(shapes.keys() - SMALL_CNN.keys() - {"fc2.weight", "fc2.bias"})
+    classes = shapes.get("fc2.weight", (0,))[0]
+    if not wrong and not extra and shapes.get("fc2.weight") == (classes, 64) and shapes.get("fc2.bias") == (classes,):
+        return {"kind": "small-cnn", "classes": classes}
+    layers = mlp_layers(shapes)
+    if layers:
+        return {"kind": "mlp", "layers": layers}
+    raise ExportError("these weights are neither a small-cnn's nor an mlp's, and other modules have no kind of their own",
+                      detail="for small-cnn: " + "; ".join((wrong + [f"{name}: not of it" for name in extra])[:6])
+                      if wrong or extra else "for small-cnn: fc2", hint="--format pt or --format pt2 takes any module")
+
+
+def mlp_layers(shapes: dict[str, tuple[int, ...]]) -> list[int]:
+    """The widths of an mlp with fc1 ... fcN; empty where the tensors are none."""
+    count = len(shapes) // 2
+    wanted = {f"fc{number}.{part}" for number in range(1, count + 1) for part in ("weight", "bias")}
+    if not shapes or shapes.keys() != wanted:
+        return []
+    widths: list[int] = []
+    for number in range(1, count + 1):
+        weight, bias = shapes[f"fc{number}.weight"], shapes[f"fc{number}.bias"]
+        if len(weight) != 2 or bias != weight[:1] or (widths and weight[1] != widths[-1]):
+            return []
+        widths.append(weight[0])
+    return widths
+
+
+def _text(shape: tuple[int, ...] | None) -> str:
+    return "missing" if shape is None else "x".join(map(str, shape)) or "scalar"
+
+
+def write_native(model: Any, file: Path) -> dict[str, Any]:
+    """The weights of a small-cnn or mlp; answers its `model:` without the file."""
+    safetensors_torch = need("safetensors.torch", "writing safetensors")
+    tensors = {name: tensor.detach().float().contiguous() for name, tensor in model.state_dict().items()}
+    kind = native_kind(tensors)
+    with written_whole(file) as partial:
+        safetensors_torch.save_file(tensors, partial)
+    return kind
+
+
+def load_torchscript(file: Path, device: str) -> Runner:
+    torch = need("torch", "exporting a model")
+    return torch.jit.load(str(file), map_location=device).eval()
+
+
+def load_package(file: Path) -> Runner:
+    inductor = need("torch._inductor", "exporting a model")
+    return inductor.aoti_load_package(str(file))
+
+
+def load_clip_folder(folder: Path, clip_output: str) -> Runner:
+    from .sources import from_folder
+
+    return from_folder(folder, clip_output).model

@@ -1,0 +1,251 @@
+"""Exports a model: a torch.nn.Module, a Hugging Face image classifier or a CLIP vision tower becomes TorchScript (.pt),
+an AOTInductor package (.pt2) or safetensors, and its member entry for ensemble.yaml is printed or added to a file.
+
+What was written is loaded again and run beside the original on made-up images; where they differ by more than the
+tolerance, the command ends with 1, and no member is added.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import formats, member, preprocessing, sources
+from .errors import ExportError, first_line, need
+
+SUMMARY = "a model into .pt, .pt2 or safetensors, with its member entry"
+FORMATS = {".pt": "pt", ".pt2": "pt2", ".safetensors": "safetensors", "": "safetensors"}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SOURCE", help="package.module:factory, a pickled module, a folder of a Hugging "
+                        "Face image classifier or CLIP model, or hf:owner/name")
+    parser.add_argument("--output", required=True, type=Path, metavar="PATH",
+                        help="FILE.pt, FILE.pt2, FILE.safetensors; for a CLIP tower as safetensors a folder")
+    parser.add_argument("--format", choices=["pt", "pt2", "safetensors"], help="default: as the output is called")
+    parser.add_argument("--name", help="of the member; default: as the output is called")
+    parser.add_argument("--yaml", type=Path, metavar="FILE", help="add the member to this file instead of printing it")
+    parser.add_argument("--shape", metavar="C,H,W", help="of one image; default: as the model's configuration says")
+    parser.add_argument("--batch", default="dynamic", metavar="N", help="pt2: images per batch, or dynamic (%(default)s)")
+    parser.add_argument("--max-batch", type=int, default=1024, metavar="N", help="pt2, dynamic: the most (%(default)s)")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="pt2: what it is compiled for")
+    parser.add_argument("--method", choices=["trace", "script"], default="trace", help="pt: how it is made")
+    parser.add_argument("--entry", default="", metavar="NAME", help="which tensor of a tuple (0) or dict (pooler_output) "
+                        "counts; the file answers that one alone")
+    parser.add_argument("--all-entries", action="store_true",
+                        help="pt: the file answers all of them, and the member says which counts")
+    parser.add_argument("--answers", choices=["logits", "features", "probabilities"],
+                        help="what the numbers mean; default: logits, of a CLIP tower features")
+    parser.add_argument("--clip-output", choices=["pooled", "projected", "logits"], default="pooled",
+                        help="of a CLIP tower; logits go through --head, as safetensors alone (%(default)s)")
+    parser.add_argument("--head", type=Path, metavar="FILE", help="CLIP, logits: the head's safetensors")
+    parser.add_argument("--mean", metavar="M,M,M", help="of the member's input, where the source has no "
+                        "preprocessor_config.json")
+    parser.add_argument("--std", metavar="S,S,S")
+    parser.add_argument("--no-input", action="store_true", help="leave the preprocessing out of the member")
+    parser.add_argument("--tolerance", type=float, default=1e-4, metavar="T", help="largest difference to the original, "
+                        "relative to its largest value where that is above 1 (%(default)s)")
+    parser.add_argument("--allow-pickle", action="store_true", help="load a pickled module, which runs the code in it")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the options come to, once the model is known."""
+
+    format: str
+    batch: int | None  # None: any
+    shape: tuple[int, int, int]
+    member_input: dict[str, Any]
+
+
+def numbers(text: str, what: str) -> list[float]:
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError:
+        raise ExportError(f"{what} takes numbers with commas between, not '{text}'") from None
+
+
+def parsed_shape(text: str) -> tuple[int, int, int]:
+    words = text.split(",")
+    if len(words) != 3 or not all(word.strip().isdigit() and int(word) > 0 for word in words):
+        raise ExportError(f"--shape takes channels,height,width, for example 3,224,224, not '{text}'")
+    return (int(words[0]), int(words[1]), int(words[2]))
+
+
+def parsed_batch(text: str, max_batch: int) -> int | None:
+    if text == "dynamic":
+        if max_batch < 2:
+            raise ExportError(f"--max-batch must be at least 2, and is {max_batch}", hint="--batch 1 fixes it to 1")
+        return None
+    if not text.isdigit() or int(text) < 1:
+        raise ExportError(f"--batch takes a number of at least 1, or dynamic, not '{text}'")
+    return int(text)
+
+
+def chosen_format(options: argparse.Namespace) -> str:
+    """Raises ExportError where options do not go together."""
+    chosen = options.format or FORMATS.get(options.output.suffix)
+    if chosen is None:
+        raise ExportError(f"'{options.output}' says no format", hint="call it .pt, .pt2 or .safetensors, or use --format")
+    if options.all_entries and chosen != "pt":
+        raise ExportError("--all-entries is for --format pt: a package answers one tensor",
+                          hint="--entry NAME alone exports that one")
+    if options.all_entries and not options.entry:
+        raise ExportError("--all-entries needs --entry, the one that counts")
+    if options.clip_output == "logits" and (chosen != "safetensors" or not options.head):
+        raise ExportError("--clip-output logits needs --head FILE and --format safetensors: the worker applies the head")
+    if options.head and options.clip_output != "logits":
+        raise ExportError("--head goes with --clip-output logits")
+    if options.batch != "dynamic" and chosen != "pt2":
+        raise ExportError(f"--batch is for --format pt2: {chosen} takes any batch")
+    if bool(options.mean) != bool(options.std):
+        raise ExportError("--mean and --std go together")
+    return chosen
+
+
+def planned(options: argparse.Namespace, source: sources.Source, chosen: str) -> Plan:
+    """Raises ExportError where the images' shape is not known."""
+    found = {} if options.no_input or source.folder is None else preprocessing.read(source.folder)
+    if options.mean:
+        found |= {"mean": numbers(options.mean, "--mean"), "std": numbers(options.std, "--std")}
+    shape = parsed_shape(options.shape) if options.shape else source.shape
+    size = preprocessing.output_size(found)
+    if shape is None and size:
+        shape = (3, *size)
+    if shape is None:
+        raise ExportError("the shape of the images is not known", hint="--shape 3,224,224")
+    if size and size != shape[1:]:
+        raise ExportError(f"the preprocessing makes images of {size[0]}x{size[1]}, and the model takes "
+                          f"{shape[1]}x{shape[2]}", hint="--no-input leaves the preprocessing out of the member")
+    return Plan(chosen, parsed_batch(options.batch, options.max_batch), shape, found)
+
+
+def images(shape: tuple[int, int, int], count: int, device: str = "cpu") -> Any:
+    """Made-up images [count, channels, height, width], the same whenever asked."""
+    torch = need("torch", "exporting a model")
+    return torch.randn(count, *shape, generator=torch.Generator().manual_seed(count)).to(device)
+
+
+def tried(model: Any, shape: tuple[int, int, int], device: str, entry: str) -> Any:
+    """The model's own answer [n, values] to two images. Raises ExportError where it fails or answers no such thing."""
+    torch = need("torch", "exporting a model")
+    try:
+        with torch.no_grad():
+            answer = model(images(shape, 2, device))
+    except Exception as error:  # whatever the user's model raises
+        raise ExportError(f"the model fails on two images of {'x'.join(map(str, shape))}: {first_line(error)}",
+                          hint="--shape C,H,W names another shape") from None
+    tensor = sources.select(answer, entry)
+    if tensor.dim() != 2 or tensor.shape[0] != 2:
+        raise ExportError(f"the model answers two images with a tensor of {'x'.join(map(str, tensor.shape))}, and "
+                          "[images, values] is needed", hint="--entry chooses another; else wrap the model in a factory")
+    return tensor
+
+
+def compared(original: Any, runner: formats.Runner, plan: Plan, options: argparse.Namespace) -> tuple[float, float]:
+    """The largest difference, and the largest value of the original (at least 1), over several batch sizes."""
+    torch = need("torch", "exporting a model")
+    batches = [plan.batch] if plan.batch is not None else [count for count in (1, 3, 8) if count <= options.max_batch]
+    worst, largest = 0.0, 1.0
+    for count in batches:
+        batch = images(plan.shape, count, options.device)
+        try:
+            with torch.no_grad():
+                expected = sources.select(original(batch), options.entry)
+                answer = runner(batch)
+        except Exception as error:
+            raise ExportError(f"a batch of {count} fails, in the model or in what was exported: {first_line(error)}",
+                              hint="a model that fixes its batch wants --format pt2 with --batch N") from None
+        found = sources.select(answer, options.entry if options.all_entries else "").float()
+        if found.shape != expected.shape:
+            raise ExportError(f"what was exported answers {tuple(found.shape)} to a batch of {count}, and the model "
+                              f"{tuple(expected.shape)}")
+        difference = (found - expected).abs().max().item()
+        worst = max(worst, difference) if difference == difference else float("inf")  # NaN counts as different
+        largest = max(largest, expected.abs().max().item())
+    return worst, largest
+
+
+def native_reference(kind: dict[str, Any], file: Path) -> formats.Runner:
+    """What Tutti's own small-cnn or mlp computes of the weights in `file`."""
+    torch = need("torch", "exporting a model")
+    weights = need("safetensors.torch", "writing safetensors").load_file(file)
+    functional = torch.nn.functional
+
+    def dense(values: Any, number: int) -> Any:
+        return functional.linear(values, weights[f"fc{number}.weight"], weights[f"fc{number}.bias"])
+
+    def small_cnn(batch: Any) -> Any:
+        for number in (1, 2, 3):
+            batch = functional.relu(functional.conv2d(batch, weights[f"conv{number}.weight"],
+                                                      weights[f"conv{number}.bias"]))
+            batch = functional.max_pool2d(batch, 2) if number < 3 else batch
+        return dense(functional.relu(dense(batch.flatten(1), 1)), 2)
+
+    def mlp(batch: Any) -> Any:
+        values = batch.flatten(1)
+        count = len(kind["layers"])
+        for number in range(1, count):
+            values = functional.relu(dense(values, number))
+        return dense(values, count)
+
+    return small_cnn if kind["kind"] == "small-cnn" else mlp
+
+
+def exported(source: sources.Source, plan: Plan, options: argparse.Namespace) -> tuple[dict[str, Any], formats.Runner]:
+    """Writes the output; answers its `model:` and what runs it."""
+    file = options.output
+    if plan.format == "safetensors" and source.kind == "clip":
+        formats.write_clip_folder(source.clip, source.folder, file)
+        model = {"kind": "clip-vit", "path": str(file), "output": options.clip_output}
+        model |= {"head": str(options.head)} if options.head else {}
+        return model, formats.load_clip_folder(file, options.clip_output)
+    if plan.format == "safetensors":
+        kind = formats.write_native(source.model, file)
+        return {**kind, "weights": str(file)}, native_reference(kind, file)
+    network = source.model
+    if options.entry and not options.all_entries:
+        network = sources.with_entry(network, options.entry)
+    if plan.format == "pt":
+        formats.write_torchscript(network, images(plan.shape, 2, options.device), file, options.method)
+        model = {"kind": "torchscript", "path": str(file)} | ({"output": options.entry} if options.all_entries else {})
+        return model, formats.load_torchscript(file, options.device)
+    example = images(plan.shape, plan.batch or 2, options.device)
+    formats.write_package(network, example, file, plan.batch, options.max_batch, options.device)
+    return {"kind": "aoti", "path": str(file)}, formats.load_package(file)
+
+
+def run(options: argparse.Namespace) -> int:
+    chosen = chosen_format(options)
+    if not options.tolerance > 0:
+        raise ExportError(f"--tolerance must be above 0, and is {options.tolerance}")
+    member.checked_name(options.name or options.output.stem)
+    source = sources.load(options.source, options.clip_output, options.allow_pickle)
+    plan = planned(options, source, chosen)
+    if options.device == "cuda":
+        if not need("torch", "exporting a model").cuda.is_available():
+            raise ExportError("--device cuda: PyTorch finds no usable GPU")
+        source.model.to("cuda")
+    tried(source.model, plan.shape, options.device, options.entry)
+    model, runner = exported(source, plan, options)
+    difference, largest = compared(source.model, runner, plan, options)
+    bound = options.tolerance * largest
+    print(f"{options.output}: largest difference to the original {difference:.2g} (allowed {bound:.2g})")
+    if difference > bound:
+        print(f"tutti.export model: what was exported does not agree with the original\n  detail: it differs by "
+              f"{difference:.2g}, more than {bound:.2g}; '{options.output}' is kept to be looked at, and no member was "
+              "added\n  hint: --tolerance, if that much is right for this model", file=sys.stderr)
+        return 1
+    answers = options.answers or ("logits" if options.clip_output == "logits" else source.answers)
+    entry = member.entry(options.name or options.output.stem, model, answers, plan.member_input)
+    if model["kind"] in ("small-cnn", "mlp"):
+        del entry["output"]  # they answer logits
+    if options.yaml:
+        member.add_to_file(options.yaml, entry)
+        print(f"{options.yaml}: member '{entry['name']}' added")
+    else:
+        print(member.text_of(entry), end="")
+    return 0

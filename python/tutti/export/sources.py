@@ -1,0 +1,220 @@
+"""Models as they come: a factory, a pickled module, a Hugging Face folder; each as a float32 module in evaluation mode
+that answers what is exported. It writes nothing."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import hub
+from .errors import ExportError, first_line, need
+
+_FACTORY = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+CLIP_TYPES = ("clip", "clip_vision_model")
+
+
+@dataclass
+class Source:
+    """A model and what is known about it."""
+
+    model: Any  # torch.nn.Module: float32 images [n, channels, height, width] in, whatever it answers out
+    kind: str  # "module", "classifier" or "clip"
+    answers: str  # "logits", "features" or "probabilities"
+    shape: tuple[int, int, int] | None = None  # of one image; None: not known
+    folder: Path | None = None  # of a Hugging Face model
+    clip: Any = None  # CLIP: the vision model, without the module that chooses one output
+    notes: list[str] = field(default_factory=list)
+
+
+def load(text: str, clip_output: str = "pooled", allow_pickle: bool = False) -> Source:
+    """The model that `text` names. Raises ExportError that says what is wrong with it."""
+    need("torch", "exporting a model")
+    if _FACTORY.match(text) and not hub.is_hub_name(text):
+        return Source(_evaluated(from_factory(text)), "module", "logits")
+    path = hub.resolve(text)
+    if path.is_file():
+        return Source(_evaluated(from_pickle(path, allow_pickle)), "module", "logits")
+    return from_folder(path, clip_output)
+
+
+def _evaluated(model: Any) -> Any:
+    return model.float().eval().requires_grad_(False)
+
+
+def from_factory(text: str) -> Any:
+    """The module that `package.module:factory` makes; the current folder is searched, too."""
+    torch = need("torch", "exporting a model")
+    module_name, _, name = text.partition(":")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        factory = getattr(importlib.import_module(module_name), name)
+    except AttributeError:
+        raise ExportError(f"the module '{module_name}' has no '{name}'") from None
+    except Exception as error:  # whatever the user's module raises while it is imported
+        raise ExportError(f"the module '{module_name}' cannot be imported: {first_line(error)}") from None
+    try:
+        model = factory()
+    except Exception as error:
+        raise ExportError(f"'{text}' failed: {first_line(error)}",
+                          hint="the factory is called without arguments") from None
+    if not isinstance(model, torch.nn.Module):
+        raise ExportError(f"'{text}' made a {type(model).__name__}, and a torch.nn.Module is needed")
+    return model
+
+
+def from_pickle(file: Path, allow_pickle: bool) -> Any:
+    """The module that torch.save wrote. A pickle runs code, so this must have been allowed."""
+    torch = need("torch", "exporting a model")
+    if not allow_pickle:
+        raise ExportError(f"'{file}' is a pickled file, and loading one runs the code in it",
+                          hint="--allow-pickle, if you trust where it comes from")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        model = torch.load(file, map_location="cpu", weights_only=False)
+    except Exception as error:
+        raise ExportError(f"'{file}' cannot be unpickled: {first_line(error)}") from None
+    if isinstance(model, dict):
+        raise ExportError(f"'{file}' holds a dict (a state dict?), and a torch.nn.Module is needed",
+                          hint="write a factory that makes the module and loads the state dict, and name it as "
+                          "package.module:factory")
+    if not isinstance(model, torch.nn.Module):
+        raise ExportError(f"'{file}' holds a {type(model).__name__}, and a torch.nn.Module is needed")
+    return model
+
+
+def quiet_transformers(purpose: str) -> Any:
+    """The library without its progress bars and reports: what matters of them becomes an ExportError."""
+    transformers = need("transformers", purpose)
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    return transformers
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((folder / "config.json").read_text()))
+    except FileNotFoundError:
+        raise ExportError(f"'{folder}' is no Hugging Face model: it has no config.json") from None
+    except (OSError, ValueError) as error:
+        raise ExportError(f"'{folder}/config.json' cannot be read: {first_line(error)}") from None
+
+
+def _vision_config(folder: Path, config: dict[str, Any], transformers: Any) -> Any:
+    """Of a CLIPModel, whose projection's width stands outside the vision model's own configuration."""
+    if config["model_type"] != "clip":
+        return transformers.CLIPVisionConfig.from_pretrained(folder, local_files_only=True)
+    whole = transformers.CLIPConfig.from_pretrained(folder, local_files_only=True)
+    whole.vision_config.projection_dim = whole.projection_dim
+    return whole.vision_config
+
+
+def _pretrained(loader: Any, folder: Path, **settings: Any) -> Any:
+    """The folder's model, all of whose weights came from files: transformers itself makes up what is missing."""
+    try:
+        model, told = loader.from_pretrained(folder, local_files_only=True, output_loading_info=True, **settings)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise ExportError(f"'{folder}' cannot be loaded: {first_line(error)}") from None
+    missing = sorted(told["missing_keys"])
+    if missing:
+        raise ExportError(f"'{folder}' lacks {len(missing)} tensors that the model needs: {', '.join(missing[:3])}",
+                          hint="it is a model of another kind than its config.json says, or without a trained head")
+    return _evaluated(model)
+
+
+def _image_shape(config: dict[str, Any], found: Any) -> tuple[int, int, int] | None:
+    size = getattr(found, "image_size", None) or config.get("image_size")
+    channels = getattr(found, "num_channels", None) or config.get("num_channels") or 3
+    if isinstance(size, (list, tuple)):
+        return (channels, int(size[0]), int(size[1]))
+    return (channels, int(size), int(size)) if size else None
+
+
+def from_folder(folder: Path, clip_output: str) -> Source:
+    """A CLIP tower or an image classifier, as config.json says."""
+    transformers = quiet_transformers("a Hugging Face model")
+    config = config_of(folder)
+    if config.get("model_type") in CLIP_TYPES:
+        return _clip(folder, config, clip_output, transformers)
+    model = _pretrained(transformers.AutoModelForImageClassification, folder)
+    return Source(_choosing(model, lambda answer: answer.logits), "classifier", "logits",
+                  _image_shape(config, model.config), folder)
+
+
+def _clip(folder: Path, config: dict[str, Any], clip_output: str, transformers: Any) -> Source:
+    """`clip_output`: pooled features (what FusionBench averages), or projected ones."""
+    if clip_output == "projected":
+        model = _pretrained(transformers.CLIPVisionModelWithProjection, folder,
+                            config=_vision_config(folder, config, transformers))
+        chosen = _choosing(model, lambda answer: answer.image_embeds)
+    else:
+        model = _pretrained(transformers.CLIPVisionModel, folder)
+        chosen = _choosing(model, lambda answer: answer.pooler_output)
+    return Source(chosen, "clip", "features", _image_shape(config, model.config), folder, clip=model)
+
+
+def _choosing(model: Any, choose: Any) -> Any:
+    """A module that takes images and answers one tensor of what `model` answers."""
+    torch = need("torch", "exporting a model")
+
+    class Chosen(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, images: Any) -> Any:
+            return choose(self.model(pixel_values=images))
+
+    return Chosen().eval()
+
+
+def entries_of(answer: Any) -> list[str]:
+    """The names of the tensors in a tuple ("0", "1") or dict; empty for a tensor. Raises ExportError for others."""
+    torch = need("torch", "exporting a model")
+    if isinstance(answer, torch.Tensor):
+        return []
+    if isinstance(answer, dict):
+        return [str(name) for name in answer]
+    if isinstance(answer, (tuple, list)):
+        return [str(number) for number in range(len(answer))]
+    raise ExportError(f"the model answers a {type(answer).__name__}, and a tensor, a tuple or a dict is needed")
+
+
+def select(answer: Any, entry: str) -> Any:
+    """The tensor of that name. Raises ExportError that lists the names where `entry` is none of them."""
+    torch = need("torch", "exporting a model")
+    names = entries_of(answer)
+    if not names:
+        if entry:
+            raise ExportError(f"--entry {entry} is for a tuple or a dict, and the model answers a tensor")
+        return answer
+    if entry not in names:
+        asked = f"has no entry '{entry}'" if entry else "has several entries"
+        raise ExportError(f"what the model answers {asked}; there are {', '.join(names)}",
+                          hint="" if entry else "choose one with --entry")
+    found = answer[entry] if isinstance(answer, dict) else answer[int(entry)]
+    if not isinstance(found, torch.Tensor):
+        raise ExportError(f"the entry '{entry}' is a {type(found).__name__}, and a tensor is needed")
+    return found
+
+
+def with_entry(model: Any, entry: str) -> Any:
+    """The module that answers that entry alone; what else the model computes can then be left out."""
+    torch = need("torch", "exporting a model")
+
+    class Entry(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, images: Any) -> Any:
+            answer = self.model(images)
+            return answer[entry] if isinstance(answer, dict) else answer[int(entry)]
+
+    return Entry().eval()

@@ -1,0 +1,325 @@
+"""Tests of `tutti.export model`: what it writes agrees with the original, and what it refuses. Need torch, transformers and
+safetensors; the packages of AOTInductor a C++ compiler, and a minute each."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from support import HERE, ExportTest, run_tests
+
+sys.path.insert(0, str(HERE))
+SHAPE = ("--shape", "3,4,4")
+
+
+class Models(ExportTest):
+    """Modules of the user, and the words of the command."""
+
+    def test_a_module_becomes_torchscript_that_answers_the_same(self) -> None:
+        import torch
+        import nets
+
+        out = self.exported("model", "nets:mlp", *SHAPE, "--output", self.folder / "a.pt")
+        self.assertIn("largest difference to the original", out)
+        self.assertIn(f"  - name: a\n    model: {{kind: torchscript, path: {self.folder}/a.pt}}\n    output: logits\n", out)
+        images = torch.rand(5, 3, 4, 4)
+        torch.testing.assert_close(torch.jit.load(self.folder / "a.pt")(images), nets.mlp()(images))
+
+    def test_scripting_keeps_what_a_trace_loses(self) -> None:
+        code, _, errors = self.export("model", "nets:branches", *SHAPE, "--output", self.folder / "a.pt", "--yaml",
+                                      self.folder / "e.yaml")
+        self.assertEqual(code, 1)
+        self.assertIn("does not agree with the original", errors)
+        self.assertFalse((self.folder / "e.yaml").exists())
+        self.exported("model", "nets:branches", *SHAPE, "--output", self.folder / "b.pt", "--method", "script")
+        text = self.refused("model", "nets:unscriptable", *SHAPE, "--output", self.folder / "c.pt", "--method", "script")
+        self.assertIn("TorchScript cannot script the model", text)
+
+    def test_a_trace_that_fixed_the_batch_is_found_out(self) -> None:
+        text = self.refused("model", "nets:fixed_batch", *SHAPE, "--output", self.folder / "a.pt")
+        self.assertIn("a batch of 1 fails", text)
+
+    def test_a_trace_that_fixed_the_width_is_found_out(self) -> None:
+        text = self.refused("model", "nets:width_of_batch", *SHAPE, "--output", self.folder / "a.pt")
+        self.assertIn("what was exported answers (1, 48) to a batch of 1, and the model (1, 5)", text)
+
+    def test_nan_does_not_agree(self) -> None:
+        code, out, _ = self.export("model", "nets:answers_nan", *SHAPE, "--output", self.folder / "a.pt")
+        self.assertEqual(code, 1)
+        self.assertIn("largest difference to the original inf", out)
+
+    def test_an_entry_of_several_is_chosen(self) -> None:
+        import torch
+
+        for source, entry in (("nets:answers_dict", "pooler_output"), ("nets:answers_tuple", "1")):
+            self.exported("model", source, *SHAPE, "--output", self.folder / "one.pt", "--entry", entry)
+            self.assertEqual(torch.jit.load(self.folder / "one.pt")(torch.rand(3, 3, 4, 4)).shape, (3, 5))
+            out = self.exported("model", source, *SHAPE, "--output", self.folder / "all.pt", "--entry", entry,
+                                "--all-entries", "--answers", "features")
+            self.assertIn(f"all.pt, output: {entry if entry != '1' else chr(34) + '1' + chr(34)}}}", out)
+            self.assertIn("output: features", out)
+            self.assertNotIsInstance(torch.jit.load(self.folder / "all.pt")(torch.rand(3, 3, 4, 4)), torch.Tensor)
+
+    def test_answers_that_are_no_tensors_are_refused(self) -> None:
+        for source, words, text in (
+                ("answers_dict", [], "has several entries; there are last_hidden_state, pooler_output"),
+                ("answers_dict", ["--entry", "logits"], "has no entry 'logits'"),
+                ("answers_dict", ["--entry", "last_hidden_state"], "[images, values] is needed"),
+                ("mlp", ["--entry", "0"], "--entry 0 is for a tuple or a dict"),
+                ("answers_text", [], "answers a str"),
+                ("answers_dict_of_text", ["--entry", "what"], "the entry 'what' is a str")):
+            self.assertIn(text, self.refused("model", f"nets:{source}", *SHAPE, *words, "--output", self.folder / "a.pt"))
+
+    def test_tuttis_own_networks_become_weights(self) -> None:
+        out = self.exported("model", "nets:mlp", *SHAPE, "--output", self.folder / "m.safetensors")
+        self.assertIn(f"model: {{kind: mlp, layers: [16, 5], weights: {self.folder}/m.safetensors}}\n", out)
+        self.assertNotIn("output:", out)
+        out = self.exported("model", "nets:small_cnn", "--shape", "3,32,32", "--output", self.folder / "c.safetensors")
+        self.assertIn("{kind: small-cnn, classes: 7, weights:", out)
+
+    def test_a_network_that_only_has_the_names_is_found_out(self) -> None:
+        code, _, errors = self.export("model", "nets:tanh_mlp", *SHAPE, "--output", self.folder / "m.safetensors")
+        self.assertEqual(code, 1)
+        self.assertIn("does not agree", errors)
+        text = self.refused("model", "nets:answers_tuple", *SHAPE, "--entry", "0", "--output", self.folder / "m.safetensors")
+        self.assertIn("neither a small-cnn's nor an mlp's", text)
+        self.assertIn("conv1.weight: missing instead of 32x3x3x3", text)
+
+    def test_members_are_added_to_a_file(self) -> None:
+        file = self.folder / "e.yaml"
+        for name in ("a", "b"):
+            out = self.exported("model", "nets:mlp", *SHAPE, "--output", self.folder / f"{name}.pt", "--yaml", file,
+                                "--mean", "0.5,0.5,0.5", "--std", "0.2,0.2,0.25")
+            self.assertIn(f"member '{name}' added", out)
+        self.assertEqual(file.read_text().count("input: {mean: [0.5, 0.5, 0.5], std: [0.2, 0.2, 0.25]}"), 2)
+
+    def test_a_pickled_module_is_loaded_where_that_is_allowed(self) -> None:
+        import torch
+        import nets
+
+        file = self.folder / "p.pth"
+        torch.save(nets.mlp(), file)
+        self.assertIn("--allow-pickle", self.refused("model", file, *SHAPE, "--output", self.folder / "a.pt"))
+        self.exported("model", file, *SHAPE, "--output", self.folder / "a.pt", "--allow-pickle")
+        for content, text in ((nets.mlp().state_dict(), "holds a dict"), ([1], "holds a list")):
+            torch.save(content, file)
+            self.assertIn(text, self.refused("model", file, *SHAPE, "--output", self.folder / "a.pt", "--allow-pickle"))
+        file.write_text("no pickle")
+        self.assertIn("cannot be unpickled",
+                      self.refused("model", file, *SHAPE, "--output", self.folder / "a.pt", "--allow-pickle"))
+
+    def test_factories_that_make_no_module_are_refused(self) -> None:
+        for source, text in (("nets:none", "the module 'nets' has no 'none'"), ("no_such:mlp", "cannot be imported"),
+                             ("nets:no_module", "made a int"), ("nets:failing", "failed: ValueError: no such weights")):
+            self.assertIn(text, self.refused("model", source, *SHAPE, "--output", self.folder / "a.pt"))
+
+    def test_words_that_do_not_go_together_are_refused(self) -> None:
+        pt, pt2 = self.folder / "a.pt", self.folder / "a.pt2"
+        for words, text in (
+                (["--output", self.folder / "a.onnx"], "says no format"),
+                (["--output", pt2, "--all-entries", "--entry", "0"], "--all-entries is for --format pt"),
+                (["--output", pt, "--all-entries"], "--all-entries needs --entry"),
+                (["--output", pt, "--clip-output", "logits"], "--clip-output logits needs --head"),
+                (["--output", pt, "--head", "h"], "--head goes with --clip-output logits"),
+                (["--output", pt, "--batch", "4"], "--batch is for --format pt2"),
+                (["--output", pt, "--mean", "1"], "--mean and --std go together"),
+                (["--output", pt, "--mean", "a", "--std", "1"], "--mean takes numbers"),
+                (["--output", pt, "--tolerance", "0"], "--tolerance must be above 0"),
+                (["--output", pt, "--name", "a b"], "is no name of a member"),
+                (["--output", pt2, "--batch", "0"], "--batch takes a number of at least 1"),
+                (["--output", pt2, "--max-batch", "1"], "--max-batch must be at least 2"),
+                (["--output", pt, "--shape", "3,4"], "--shape takes channels,height,width"),
+                (["--output", self.folder / "none" / "a.pt"], "does not exist")):
+            self.assertIn(text, self.refused("model", "nets:mlp", *SHAPE, *words))
+        self.assertIn("the shape of the images is not known", self.refused("model", "nets:mlp", "--output", pt))
+        self.assertIn("the model fails on two images of 3x5x5",
+                      self.refused("model", "nets:mlp", "--shape", "3,5,5", "--output", pt))
+
+    def test_a_gpu_that_is_not_there_is_refused(self) -> None:
+        import torch
+
+        if torch.cuda.is_available():
+            self.skipTest("there is one")
+        text = self.refused("model", "nets:mlp", *SHAPE, "--output", self.folder / "a.pt2", "--device", "cuda")
+        self.assertIn("finds no usable GPU", text)
+
+
+class HuggingFace(ExportTest):
+    """Classifiers and CLIP towers, randomly initialised."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        import made_clip
+
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.models = Path(folder.name)
+        cls.clip = made_clip.write_clip(cls.models / "clip")
+        cls.tower = made_clip.write_fine_tuned(cls.models / "tower", cls.clip, 1)
+        cls.write_classifier()
+
+    @classmethod
+    def write_classifier(cls) -> None:
+        import torch
+        from transformers import ViTConfig, ViTForImageClassification
+
+        torch.manual_seed(3)
+        config = ViTConfig(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, image_size=32,
+                           patch_size=8, num_labels=6)
+        cls.classifier = ViTForImageClassification(config).eval()
+        cls.classifier.save_pretrained(cls.models / "vit")
+        (cls.models / "vit" / "preprocessor_config.json").write_text(json.dumps(
+            {"size": {"height": 32, "width": 32}, "resample": 2, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}))
+
+    def images(self) -> Any:
+        import torch
+
+        return torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(9))
+
+    def close(self, found: Any, expected: Any) -> None:
+        import torch
+
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+    def test_a_classifier_becomes_torchscript_with_its_preprocessing(self) -> None:
+        import torch
+
+        out = self.exported("model", self.models / "vit", "--output", self.folder / "vit.pt")
+        self.assertIn("output: logits\n    input: {resize: 32, rule: exact, interpolation: bilinear, mean: [0.5, 0.5, 0.5]",
+                      out)
+        with torch.no_grad():
+            self.close(torch.jit.load(self.folder / "vit.pt")(self.images()), self.classifier(self.images()).logits)
+        out = self.exported("model", self.models / "vit", "--output", self.folder / "b.pt", "--no-input")
+        self.assertNotIn("input:", out)
+
+    def test_a_classifier_for_any_size_takes_that_of_its_preprocessing(self) -> None:
+        import torch
+        from transformers import ResNetConfig, ResNetForImageClassification
+
+        torch.manual_seed(4)
+        config = ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic", num_labels=3)
+        model = ResNetForImageClassification(config).eval()
+        model.save_pretrained(self.folder / "resnet")
+        self.assertIn("the shape of the images is not known",
+                      self.refused("model", self.folder / "resnet", "--output", self.folder / "a.pt"))
+        self.write("resnet/preprocessor_config.json", json.dumps(
+            {"size": {"shortest_edge": 40}, "crop_size": {"height": 32, "width": 48}, "do_center_crop": True,
+             "image_mean": [0.5] * 3, "image_std": [0.5] * 3}))
+        out = self.exported("model", self.folder / "resnet", "--output", self.folder / "a.pt")
+        self.assertIn("input: {resize: 40, rule: shorter, crop: [32, 48], interpolation: bilinear", out)
+        images = torch.rand(2, 3, 32, 48)
+        with torch.no_grad():
+            self.close(torch.jit.load(self.folder / "a.pt")(images), model(images).logits)
+
+    def test_a_clip_tower_answers_what_fusion_bench_averages(self) -> None:
+        import torch
+
+        out = self.exported("model", self.models / "tower", "--output", self.folder / "t.pt")
+        self.assertIn("output: features\n    input: {resize: 32, rule: shorter, crop: 32, interpolation: bicubic", out)
+        with torch.no_grad():
+            self.close(torch.jit.load(self.folder / "t.pt")(self.images()), self.tower(self.images()).pooler_output)
+
+    def test_the_tower_of_a_whole_clip_model_may_be_projected(self) -> None:
+        import torch
+
+        self.exported("model", self.models / "clip", "--output", self.folder / "p.pt", "--clip-output", "projected")
+        with torch.no_grad():
+            pooled = self.clip.vision_model(pixel_values=self.images())[1]
+            self.close(torch.jit.load(self.folder / "p.pt")(self.images()), self.clip.visual_projection(pooled))
+
+    def test_a_clip_tower_becomes_a_folder_of_safetensors(self) -> None:
+        import torch
+        from safetensors.torch import load_file
+        from transformers import CLIPVisionModel
+
+        out = self.exported("model", self.models / "clip", "--output", self.folder / "t")
+        self.assertIn(f"model: {{kind: clip-vit, path: {self.folder}/t, output: pooled}}\n    output: features", out)
+        self.assertLessEqual({"config.json", "model.safetensors", "preprocessor_config.json"},
+                             {entry.name for entry in (self.folder / "t").iterdir()})
+        self.assertFalse([name for name in load_file(self.folder / "t" / "model.safetensors") if "text" in name])
+        with torch.no_grad():
+            again = CLIPVisionModel.from_pretrained(self.folder / "t").eval()
+            self.close(again(self.images()).pooler_output, self.clip.vision_model(pixel_values=self.images())[1])
+        text = self.refused("model", self.models / "clip", "--output", self.folder / "t")
+        self.assertIn("exists already", text)
+        text = self.refused("model", self.models / "clip", "--output", self.folder / "none" / "t")
+        self.assertIn("does not exist", text)
+
+    def test_logits_of_a_tower_name_the_head(self) -> None:
+        out = self.exported("model", self.models / "tower", "--output", self.folder / "t", "--clip-output", "logits",
+                            "--head", "heads/a.safetensors")
+        self.assertIn("output: logits, head: heads/a.safetensors}\n    output: logits", out)
+
+    def test_models_are_found_in_the_cache(self) -> None:
+        repository = self.folder / "cache" / "hub" / "models--owner--tower"
+        shutil.copytree(self.models / "tower", repository / "snapshots" / "abc")
+        (repository / "refs").mkdir()
+        (repository / "refs" / "main").write_text("abc")
+        self.exported("model", "hf:owner/tower", "--output", self.folder / "t.pt")
+        text = self.refused("model", "hf:owner/other", "--output", self.folder / "t.pt")
+        self.assertIn("hf download owner/other", text)
+
+    def test_folders_that_are_no_models_are_refused(self) -> None:
+        def refused(name: str, *words: object) -> str:
+            return self.refused("model", self.folder / name, "--output", self.folder / "a.pt", *words)
+
+        (self.folder / "empty").mkdir()
+        self.assertIn("it has no config.json", refused("empty"))
+        self.write("broken/config.json", "{")
+        self.assertIn("cannot be read", refused("broken"))
+        self.write("unknown/config.json", '{"model_type": "no such"}')
+        self.assertIn("cannot be loaded", refused("unknown"))
+        shutil.copytree(self.models / "tower", self.folder / "tower")
+        self.assertIn("lacks 1 tensors that the model needs: visual_projection.weight",
+                      refused("tower", "--clip-output", "projected"))
+
+    def test_preprocessing_that_does_not_fit_the_model_is_refused(self) -> None:
+        shutil.copytree(self.models / "tower", self.folder / "tower")
+        self.write("tower/preprocessor_config.json", '{"size": {"height": 8, "width": 16}, "do_normalize": false}')
+        text = self.refused("model", self.folder / "tower", "--output", self.folder / "a.pt")
+        self.assertIn("makes images of 8x16, and the model takes 32x32", text)
+
+
+class Packages(ExportTest):
+    """AOTInductor, with a compiler; each package takes a while."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        if not shutil.which("g++"):
+            self.skipTest("AOTInductor needs a C++ compiler")
+
+    def metadata(self, file: Path) -> dict[str, str]:
+        with zipfile.ZipFile(file) as package:
+            name = next(entry for entry in package.namelist() if entry.endswith("wrapper_metadata.json"))
+            return json.loads(package.read(name))
+
+    def test_a_package_takes_any_batch_and_says_what_it_was_made_for(self) -> None:
+        import made_clip
+        import torch
+
+        made_clip.write_clip(self.folder / "clip")
+        out = self.exported("model", self.folder / "clip", "--output", self.folder / "t.pt2", "--max-batch", 64)
+        self.assertIn(f"model: {{kind: aoti, path: {self.folder}/t.pt2}}\n    output: features", out)
+        found = self.metadata(self.folder / "t.pt2")
+        self.assertEqual({name: value for name, value in found.items() if name.startswith("tutti.")}, {
+            "tutti.batch": "dynamic", "tutti.max_batch": "64", "tutti.torch": torch.__version__.split("+")[0],
+            "tutti.device": "cpu", "tutti.isa": torch.backends.cpu.get_cpu_capability()})
+
+    def test_a_package_of_a_fixed_batch_says_which(self) -> None:
+        self.exported("model", "nets:answers_dict", *SHAPE, "--entry", "pooler_output", "--output", self.folder / "a.pt2",
+                      "--batch", 4)
+        self.assertEqual(self.metadata(self.folder / "a.pt2")["tutti.batch"], "4")
+
+    def test_a_model_that_fixes_its_batch_is_told_so(self) -> None:
+        text = self.refused("model", "nets:fixed_batch", *SHAPE, "--output", self.folder / "a.pt2")
+        self.assertIn("torch.export cannot export the model", text)
+        self.assertIn("--batch N", text)
+
+
+if __name__ == "__main__":
+    run_tests("torch", "transformers", "safetensors", "yaml")

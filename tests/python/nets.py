@@ -1,0 +1,124 @@
+"""Factories of small modules, as a user has them; for tests of `tutti.export model`."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+class Mlp(nn.Module):
+    def __init__(self, activation=torch.relu) -> None:
+        super().__init__()
+        self.fc1, self.fc2, self.activation = nn.Linear(48, 16), nn.Linear(16, 5), activation
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.fc2(self.activation(self.fc1(images.flatten(1))))
+
+
+class SmallCnn(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.conv2, self.conv3 = nn.Conv2d(3, 32, 3), nn.Conv2d(32, 64, 3), nn.Conv2d(64, 64, 3)
+        self.fc1, self.fc2 = nn.Linear(1024, 64), nn.Linear(64, 7)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = nn.functional.max_pool2d(self.conv1(x).relu(), 2)
+        x = nn.functional.max_pool2d(self.conv2(x).relu(), 2)
+        return self.fc2(self.fc1(self.conv3(x).relu().flatten(1)).relu())
+
+
+class Several(nn.Module):
+    def __init__(self, form: str) -> None:
+        super().__init__()
+        self.body, self.form = nn.Linear(48, 5), form
+
+    def forward(self, images: torch.Tensor):
+        first = self.body(images.flatten(1))
+        if self.form == "dict":
+            return {"last_hidden_state": images, "pooler_output": first * 2}
+        return (first, first.tanh()) if self.form == "tuple" else {"what": "text"} if self.form == "text" else "text"
+
+
+class FixedBatch(nn.Module):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.reshape(2, 48)
+
+
+class Branches(nn.Module):
+    """Tracing keeps one branch alone."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.flatten(1) if images.shape[0] == 2 else images.flatten(1) * 2
+
+
+class WidthOfBatch(nn.Module):
+    """Tracing keeps the width that two images have."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.flatten(1) if images.shape[0] == 2 else images.flatten(1)[:, :5]
+
+
+class Unscriptable(nn.Module):
+    def forward(self, images, **more):
+        return images.flatten(1)
+
+
+def mlp() -> nn.Module:
+    torch.manual_seed(1)
+    return Mlp()
+
+
+def tanh_mlp() -> nn.Module:
+    return Mlp(torch.tanh)
+
+
+def small_cnn() -> nn.Module:
+    torch.manual_seed(2)
+    return SmallCnn()
+
+
+def answers_dict() -> nn.Module:
+    return Several("dict")
+
+
+def answers_tuple() -> nn.Module:
+    return Several("tuple")
+
+
+def answers_text() -> nn.Module:
+    return Several("")
+
+
+def answers_dict_of_text() -> nn.Module:
+    return Several("text")
+
+
+def fixed_batch() -> nn.Module:
+    return FixedBatch()
+
+
+def branches() -> nn.Module:
+    return Branches()
+
+
+def width_of_batch() -> nn.Module:
+    return WidthOfBatch()
+
+
+def unscriptable() -> nn.Module:
+    return Unscriptable()
+
+
+def answers_nan() -> nn.Module:
+    model = Mlp()
+    with torch.no_grad():
+        model.fc2.bias.fill_(float("nan"))
+    return model
+
+
+def no_module() -> int:
+    return 3
+
+
+def failing() -> nn.Module:
+    raise ValueError("no such weights")
