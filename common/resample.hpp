@@ -3,8 +3,8 @@
 // No files, no threads. (The method: https://pillow.readthedocs.io/en/stable/handbook/concepts.html#filters; checked
 // against its output.)
 //
-// The width is resized first, then the height. So does Pillow, but for one case: version 13 begins with the height where
-// that loses more than twice as many pixels as the width, and a byte may then differ by one.
+// The width is resized first, then the height. So does Pillow, but for one case: version 13 begins with the height
+// where that loses more than twice as many pixels as the width, and a byte may then differ by one.
 #pragma once
 
 #include <cstddef>

@@ -24,6 +24,14 @@ class Decorator : public Source {
   void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
     source_->read(indices, pixels, labels);
   }
+  bool has_bytes() const override { return source_->has_bytes(); }
+  void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
+                  std::span<std::int64_t> labels) override {
+    source_->read_bytes(indices, pixels, labels);
+  }
+  std::string image_name(std::uint64_t index) const override { return source_->image_name(index); }
+  std::string class_name(std::uint32_t label) const override { return source_->class_name(label); }
+  std::vector<std::string> skipped() const override { return source_->skipped(); }
 
  private:
   std::unique_ptr<Source> source_;
@@ -67,6 +75,8 @@ class Normalised final : public Decorator {
       if (!(value > 0.0F && std::isfinite(value)))
         throw Error(ErrorKind::usage, fmt::format("preprocess: std must be above 0 and finite, and {} is not", value));
   }
+
+  bool has_bytes() const override { return false; }  // what is normalised is float32
 
   void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
     Decorator::read(indices, pixels, labels);

@@ -90,7 +90,8 @@ class Run {
   void predict() {
     const Status status = session_.ensemble().status();
     open_journal(status);
-    images::NpySink results(session_.folder(), result_form(session_.spec(), status, header_.images));
+    images::NpySink results(session_.folder(), result_form(session_.spec(), status, header_.images),
+                            &session_.source());
     const images::AnswerForm form = answer_form(session_.spec(), status, session_.source().labelled());
     try {
       session_.measure([&] {
