@@ -1,13 +1,12 @@
 // Separable resampling. Both passes are the same sum: some vectors of neighbouring values, each times one weight. Down
 // the image the vectors are pieces of rows. Across it they are pieces of columns, and so that these lie in one piece,
-// kLanes rows at a time are written column by column first.
+// kLanes rows at a time are turned first.
 #include "common/resample.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cassert>
-#include <cmath>
 #include <type_traits>
 
 #if defined(__x86_64__)
@@ -20,105 +19,8 @@ namespace tutti {
 namespace {
 
 constexpr std::size_t kLanes = 16;
-/// Weights of bytes have 22 digits behind the point: 32, less 8 for the value, less 2 for overshoot and sign.
-constexpr int kFractionBits = 32 - 8 - 2;
+constexpr int kFractionBits = ResampleAxis::kFractionBits;
 constexpr std::int32_t kHalf = 1 << (kFractionBits - 1);
-
-double triangle(double x) {
-  x = std::abs(x);
-  return x < 1 ? 1 - x : 0;
-}
-
-/// Keys' cubic with a = -1/2 (https://ieeexplore.ieee.org/document/1163711).
-double cubic(double x) {
-  constexpr double kA = -0.5;
-  x = std::abs(x);
-  if (x < 1) return ((kA + 2) * x - (kA + 3)) * x * x + 1;
-  if (x < 2) return (((x - 5) * x + 8) * x - 4) * kA;
-  return 0;
-}
-
-struct Filter {
-  double (*weight)(double);
-  double support;
-};
-
-Filter filter_of(Interpolation interpolation) {
-  return interpolation == Interpolation::bilinear ? Filter{triangle, 1} : Filter{cubic, 2};
-}
-
-std::int32_t to_fixed(double weight) {
-  const double scaled = weight * (1 << kFractionBits);
-  return static_cast<std::int32_t>(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
-}
-
-/// The places of the source that one place of the answer is made of.
-struct Window {
-  std::uint32_t first = 0;
-  std::vector<double> weights;
-};
-
-std::vector<Window> windows(const Filter& filter, std::uint32_t from, std::uint32_t to, std::uint32_t begin,
-                            std::uint32_t end) {
-  const double scale = static_cast<double>(from) / to;
-  const double stretch = std::max(scale, 1.0);
-  const double reach = filter.support * stretch;
-  std::vector<Window> result;
-  for (std::uint32_t place = begin; place < end; ++place) {
-    const double centre = (place + 0.5) * scale;
-    const auto least = static_cast<std::uint32_t>(std::max(centre - reach + 0.5, 0.0));
-    const auto most = static_cast<std::uint32_t>(std::min(centre + reach + 0.5, static_cast<double>(from)));
-    Window window{least, {}};
-    double sum = 0;
-    for (std::uint32_t x = least; x < most; ++x) {
-      window.weights.push_back(filter.weight((x - centre + 0.5) * (1.0 / stretch)));
-      sum += window.weights.back();
-    }
-    if (sum != 0)
-      for (double& weight : window.weights) weight /= sum;
-    result.push_back(std::move(window));
-  }
-  return result;
-}
-
-/// Pillow steps from one place to the next by adding, and its rounding errors decide what is nearest.
-std::vector<Window> nearest_windows(std::uint32_t from, std::uint32_t to, std::uint32_t begin, std::uint32_t end) {
-  const double scale = static_cast<double>(from) / to;
-  double centre = scale * 0.5;
-  std::vector<Window> result;
-  for (std::uint32_t place = 0; place < end; ++place, centre += scale)
-    if (place >= begin) result.push_back({std::min(static_cast<std::uint32_t>(centre), from - 1), {1.0}});
-  return result;
-}
-
-/// `to`: the length that `from` is resized to; `crop`: what is kept about its centre.
-Resampler::Axis axis_of(Interpolation interpolation, std::uint32_t from, std::uint32_t to, std::uint32_t crop) {
-  Resampler::Axis axis;
-  // Rounded down, also where it is negative.
-  const std::int64_t offset = (std::int64_t{to} - crop - (to < crop && (crop - to) % 2 != 0 ? 1 : 0)) / 2;
-  axis.skip = static_cast<std::uint32_t>(std::max<std::int64_t>(-offset, 0));
-  const auto begin = static_cast<std::uint32_t>(std::max<std::int64_t>(offset, 0));
-  axis.size = std::min(to - begin, crop - axis.skip);
-  axis.copies = from == to;
-  const bool picks = axis.copies || interpolation == Interpolation::nearest;
-  const std::vector<Window> all = picks ? nearest_windows(from, to, begin, begin + axis.size)
-                                        : windows(filter_of(interpolation), from, to, begin, begin + axis.size);
-  for (const Window& window : all) axis.taps = std::max(axis.taps, static_cast<std::uint32_t>(window.weights.size()));
-  for (const Window& window : all) {
-    // Those at the border have fewer weights: some of 0 before them keep all in step, and inside the source.
-    const std::uint32_t first = std::min(window.first, from - axis.taps);
-    axis.first.push_back(first);
-    for (std::uint32_t tap = 0; tap < axis.taps; ++tap) {
-      const std::uint32_t place = first + tap - window.first;  // wraps around before the window
-      const double weight = place < window.weights.size() ? window.weights[place] : 0.0;
-      axis.fixed.push_back(to_fixed(weight));
-      axis.weights.push_back(static_cast<float>(weight));
-    }
-  }
-  axis.begin = axis.first.empty() ? 0 : *std::min_element(axis.first.begin(), axis.first.end());
-  axis.end = axis.first.empty() ? 0 : *std::max_element(axis.first.begin(), axis.first.end()) + axis.taps;
-  return axis;
-}
 
 // ---- the sum -------------------------------------------------------------------------------------------------------
 
@@ -131,7 +33,7 @@ template <class Value>
 struct Pass {
   const Value* from;
   std::size_t stride;
-  const Resampler::Axis& axis;
+  const ResampleAxis& axis;
   Value* to;
   std::size_t to_stride;
 
@@ -159,7 +61,7 @@ void weigh(const Value* from, std::size_t stride, const WeightOf<Value>* weights
 
 template <class Value>
 void run_plain(const Pass<Value>& pass) {
-  const Resampler::Axis& axis = pass.axis;
+  const ResampleAxis& axis = pass.axis;
   for (std::uint32_t i = 0; i < axis.size; ++i)
     weigh(pass.from + (axis.first[i] - axis.begin) * pass.stride, pass.stride,
           pass.weights() + std::size_t{i} * axis.taps, axis.taps, pass.to + i * pass.to_stride);
@@ -202,7 +104,7 @@ void run_plain(const Pass<Value>& pass) {
 
 template <class Value>
 [[gnu::target("avx2")]] void run_wide(const Pass<Value>& pass) {
-  const Resampler::Axis& axis = pass.axis;
+  const ResampleAxis& axis = pass.axis;
   for (std::uint32_t i = 0; i < axis.size; ++i)
     weigh_wide(pass.from + (axis.first[i] - axis.begin) * pass.stride, pass.stride,
                pass.weights() + std::size_t{i} * axis.taps, axis.taps, pass.to + i * pass.to_stride);
@@ -231,28 +133,90 @@ Value* room(std::vector<std::byte>& bytes, std::size_t values) {
   return reinterpret_cast<Value*>(bytes.data());
 }
 
-/// `count` rows of the source, at most kLanes, into rows of `pitch` values, resized across.
+/// Rows of values, whose first is `values` and which begin `pitch` values apart.
 template <class Value>
-void across(const Value* from, std::size_t width, std::size_t count, const Resampler::Axis& axis, Value* to,
-            std::size_t pitch, Value* strip_in, Value* strip_out) {
+struct Rows {
+  Value* values;
+  std::size_t pitch;
+  Rows at(std::size_t row, std::size_t column) const { return {values + row * pitch + column, pitch}; }
+};
+
+/// `height` rows of `width` values into `width` rows of `height`.
+template <class Value>
+void transpose(Rows<const Value> from, std::size_t height, std::size_t width, Rows<Value> to) {
+  for (std::size_t y = 0; y < height; ++y)
+    for (std::size_t x = 0; x < width; ++x) to.values[x * to.pitch + y] = from.values[y * from.pitch + x];
+}
+
+#if defined(__x86_64__)
+/// kLanes rows of kLanes bytes, turned. Interleaving the first half of the rows with the second, four times over, moves
+/// the number of the row to where that of the column was.
+void transpose_block(Rows<const std::uint8_t> from, Rows<std::uint8_t> to) {
+  __m128i rows[kLanes];
+  for (std::size_t i = 0; i < kLanes; ++i)
+    rows[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from.values + i * from.pitch));
+  for (int round = 0; round < 4; ++round) {
+    __m128i mixed[kLanes];
+    for (std::size_t i = 0; i < kLanes / 2; ++i) {
+      mixed[2 * i] = _mm_unpacklo_epi8(rows[i], rows[i + kLanes / 2]);
+      mixed[2 * i + 1] = _mm_unpackhi_epi8(rows[i], rows[i + kLanes / 2]);
+    }
+    std::copy_n(mixed, kLanes, rows);
+  }
+  for (std::size_t i = 0; i < kLanes; ++i)
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to.values + i * to.pitch), rows[i]);
+}
+#else
+void transpose_block(Rows<const std::uint8_t> from, Rows<std::uint8_t> to) { transpose(from, kLanes, kLanes, to); }
+#endif
+void transpose_block(Rows<const float> from, Rows<float> to) { transpose(from, kLanes, kLanes, to); }
+
+/// kLanes rows of `width` values, turned.
+template <class Value>
+void transpose_rows(Rows<const Value> from, std::size_t width, Rows<Value> to) {
+  std::size_t x = 0;
+  for (; x + kLanes <= width; x += kLanes) transpose_block(from.at(0, x), to.at(x, 0));
+  transpose(from.at(0, x), kLanes, width - x, to.at(x, 0));
+}
+
+/// Where the passes keep what they have done.
+template <class Value>
+struct Strips {
+  Value* in;
+  Value* out;
+};
+
+/// `count` rows of the source, at most kLanes, resized across. A pixel has `step` values one after another; colour c of
+/// them goes to `to` and `plane` values behind it, c times. There may be written as many rows as lanes, and whole
+/// lanes.
+template <class Value>
+void across(Rows<const Value> from, std::size_t count, std::size_t step, const ResampleAxis& axis, Rows<Value> to,
+            std::size_t plane, const Strips<Value>& strips) {
+  from = from.at(0, axis.begin * step);
   if (axis.copies) {
     for (std::size_t row = 0; row < count; ++row)
-      std::copy_n(from + row * width + axis.begin, axis.size, to + row * pitch);
+      for (std::size_t colour = 0; colour < step; ++colour)
+        for (std::size_t x = 0; x < axis.size; ++x)
+          to.values[colour * plane + row * to.pitch + x] = from.values[row * from.pitch + x * step + colour];
     return;
   }
-  for (std::size_t row = 0; row < count; ++row) {
-    const Value* values = from + row * width;
-    for (std::size_t x = axis.begin; x < axis.end; ++x) strip_in[(x - axis.begin) * kLanes + row] = values[x];
+  const std::size_t width = (axis.end - axis.begin) * step;
+  if (count == kLanes)
+    transpose_rows(from, width, Rows<Value>{strips.in, kLanes});
+  else
+    transpose(from, count, width, Rows<Value>{strips.in, kLanes});
+  for (std::size_t colour = 0; colour < step; ++colour) {
+    run(Pass<Value>{strips.in + colour * kLanes, kLanes * step, axis, strips.out, kLanes});
+    for (std::size_t x = 0; x < axis.size; x += kLanes)
+      transpose_block(Rows<const Value>{strips.out + x * kLanes, kLanes},
+                      Rows<Value>{to.values + colour * plane + x, to.pitch});
   }
-  run(Pass<Value>{strip_in, kLanes, axis, strip_out, kLanes});
-  for (std::size_t row = 0; row < count; ++row)
-    for (std::size_t x = 0; x < axis.size; ++x) to[row * pitch + x] = strip_out[x * kLanes + row];
 }
 
 /// All rows of `between`, `pitch` values each, resized down into rows of the answer, kLanes columns at a time.
 template <class Value>
-void down(const Value* between, std::size_t pitch, const Resampler::Axis& axis, std::size_t width, Value* strip,
-          Value* to, std::size_t to_pitch) {
+void down(const Value* between, std::size_t pitch, const ResampleAxis& axis, std::size_t width, Value* strip, Value* to,
+          std::size_t to_pitch) {
   for (std::size_t x = 0; x < width; x += kLanes) {
     const std::size_t count = std::min(kLanes, width - x);
     const bool whole = count == kLanes;
@@ -298,38 +262,45 @@ ImageShape resized_shape(const Resize& resize, const ImageShape& from) {
 
 Resampler::Resampler(const Resize& resize, const ImageShape& from) : from_(from), to_(resized_shape(resize, from)) {
   const ImageShape whole = scaled_shape(resize, from);
-  columns_ = axis_of(resize.interpolation, from.width, whole.width, to_.width);
-  rows_ = axis_of(resize.interpolation, from.height, whole.height, to_.height);
+  columns_ = ResampleAxis(resize.interpolation, from.width, whole.width, to_.width);
+  rows_ = ResampleAxis(resize.interpolation, from.height, whole.height, to_.height);
 }
 
 std::uint64_t Resampler::buffer_bytes(const Resize& resize, const ImageShape& from) {
   const ImageShape to = resized_shape(resize, from);
-  const std::uint64_t longest = std::max({from.width, from.height, to.width, to.height});
-  const std::uint64_t values = in_lanes(to.width) * from.height + 2 * kLanes * longest + 3 * kLanes;
-  return values * sizeof(float);
+  const std::uint64_t longest = std::max({from.width, to.width, to.height});
+  const std::uint64_t between = in_lanes(to.width) * in_lanes(from.height) * from.channels;
+  return (between + kLanes * (longest * from.channels + in_lanes(longest)) + 3 * kLanes) * sizeof(float);
 }
 
 template <class Value>
-void Resampler::resize(std::span<const Value> in, std::span<Value> out) {
+void Resampler::resize(std::span<const Value> in, std::span<Value> out, std::size_t interleaved) {
   assert(in.size() == from_.elements() && out.size() == to_.elements());
-  const std::size_t pitch = in_lanes(columns_.size);
   const std::size_t rows = rows_.end - rows_.begin;
-  Value* const strip_in = room<Value>(strip_in_, (columns_.end - columns_.begin) * kLanes);
-  Value* const strip_out = room<Value>(strip_out_, std::max(columns_.size, rows_.size) * kLanes);
-  Value* const between = room<Value>(between_, rows * pitch);
+  const std::size_t pitch = in_lanes(columns_.size);
+  const std::size_t plane = in_lanes(rows) * pitch;
+  const Strips<Value> strips{room<Value>(strip_in_, (columns_.end - columns_.begin) * interleaved * kLanes),
+                             room<Value>(strip_out_, in_lanes(std::max(columns_.size, rows_.size)) * kLanes)};
+  Value* const between = room<Value>(between_, plane * from_.channels);
   if (columns_.size != to_.width || rows_.size != to_.height) std::fill(out.begin(), out.end(), Value{});
-  const std::size_t plane = std::size_t{from_.height} * from_.width;
-  for (std::size_t channel = 0; channel < from_.channels; ++channel) {
-    const Value* const source = in.data() + channel * plane + std::size_t{rows_.begin} * from_.width;
+  const std::size_t all = std::size_t{from_.height} * from_.width * interleaved;
+  for (std::size_t channel = 0; channel < from_.channels; channel += interleaved) {
+    const Rows<const Value> source{in.data() + channel * all, from_.width * interleaved};
+    const Rows<Value> target{between + channel * plane, pitch};
     for (std::size_t row = 0; row < rows; row += kLanes)
-      across(source + row * from_.width, from_.width, std::min(kLanes, rows - row), columns_, between + row * pitch,
-             pitch, strip_in, strip_out);
+      across(source.at(rows_.begin + row, 0), std::min(kLanes, rows - row), interleaved, columns_, target.at(row, 0),
+             plane, strips);
+  }
+  for (std::size_t channel = 0; channel < from_.channels; ++channel) {
     Value* const answer = out.data() + (channel * to_.height + rows_.skip) * to_.width + columns_.skip;
-    down(between, pitch, rows_, columns_.size, strip_out, answer, to_.width);
+    down(between + channel * plane, pitch, rows_, columns_.size, strips.out, answer, to_.width);
   }
 }
 
-void Resampler::apply(std::span<const std::uint8_t> in, std::span<std::uint8_t> out) { resize(in, out); }
-void Resampler::apply(std::span<const float> in, std::span<float> out) { resize(in, out); }
+void Resampler::apply(std::span<const std::uint8_t> in, std::span<std::uint8_t> out) { resize(in, out, 1); }
+void Resampler::apply(std::span<const float> in, std::span<float> out) { resize(in, out, 1); }
+void Resampler::apply_interleaved(std::span<const std::uint8_t> in, std::span<std::uint8_t> out) {
+  resize(in, out, from_.channels);
+}
 
 }  // namespace tutti

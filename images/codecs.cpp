@@ -52,24 +52,6 @@ void make_room(DecodedImage& image, std::uint32_t height, std::uint32_t width) {
   image.bytes.resize(std::max(image.bytes.size(), image.shape.elements()));
 }
 
-/// Of one row of pixels, one, three or four values each, into the three planes.
-void spread(const std::uint8_t* row, std::size_t values, DecodedImage& image, std::size_t y) {
-  const std::size_t width = image.shape.width;
-  const std::size_t plane = std::size_t{image.shape.height} * width;
-  std::uint8_t* const red = image.bytes.data() + y * width;
-  std::uint8_t* const green = red + plane;
-  std::uint8_t* const blue = green + plane;
-  if (values == 1) {
-    for (std::uint8_t* const colour : {red, green, blue}) std::memcpy(colour, row, width);
-    return;
-  }
-  for (std::size_t x = 0; x < width; ++x) {
-    red[x] = row[x * values];
-    green[x] = row[x * values + 1];
-    blue[x] = row[x * values + 2];
-  }
-}
-
 // ---- JPEG ----------------------------------------------------------------------------------------------------------
 
 /// a * b / 255, rounded as Pillow does it.
@@ -78,12 +60,12 @@ std::uint8_t product(unsigned a, unsigned b) {
   return static_cast<std::uint8_t>(((sum >> 8) + sum) >> 8);
 }
 
-/// CMYK, which Adobe stores inverted, into RGB in the first three of its four values.
-void multiply_out(std::uint8_t* row, std::size_t width) {
-  for (std::size_t x = 0; x < width; ++x, row += 4) {
+/// A row of CMYK, which Adobe stores inverted, into RGB.
+void multiply_out(const std::uint8_t* row, std::size_t width, std::uint8_t* to) {
+  for (std::size_t x = 0; x < width; ++x, row += 4, to += 3) {
     const unsigned light = row[3];
     for (std::size_t colour = 0; colour < 3; ++colour)
-      row[colour] = static_cast<std::uint8_t>(light - product(255U - row[colour], light));
+      to[colour] = static_cast<std::uint8_t>(light - product(255U - row[colour], light));
   }
 }
 
@@ -139,23 +121,28 @@ class Jpeg {
     info_.scale_denom = scale;
     guarded(errors_.way, [&] { jpeg_start_decompress(&info_); });
     make_room(into, info_.output_height, info_.output_width);
-    const auto values = static_cast<std::size_t>(info_.output_components);
-    rows_.resize(kRows * info_.output_width * values);
-    while (info_.output_scanline < info_.output_height) read_rows(values, into);
+    const bool inks = info_.out_color_space == JCS_CMYK;
+    if (inks) row_.resize(std::size_t{4} * info_.output_width);
+    while (info_.output_scanline < info_.output_height) {
+      std::uint8_t* const row = into.bytes.data() + std::size_t{3} * info_.output_scanline * info_.output_width;
+      if (inks)
+        read_rows(row_.data(), 0, 1);
+      else
+        read_rows(row, std::size_t{3} * info_.output_width, info_.output_height - info_.output_scanline);
+      if (inks) multiply_out(row_.data(), info_.output_width, row);
+    }
   }
 
  private:
-  static constexpr std::size_t kRows = 16;
+  static constexpr std::uint32_t kRows = 16;
 
   void choose_colours() {
     switch (info_.jpeg_color_space) {
-      case JCS_GRAYSCALE:
-        info_.out_color_space = JCS_GRAYSCALE;
-        return;
       case JCS_CMYK:
       case JCS_YCCK:
         info_.out_color_space = JCS_CMYK;
         return;
+      case JCS_GRAYSCALE:
       case JCS_RGB:
       case JCS_YCbCr:
         info_.out_color_space = JCS_RGB;
@@ -165,21 +152,20 @@ class Jpeg {
     }
   }
 
-  void read_rows(std::size_t values, DecodedImage& into) {
-    const std::size_t row_bytes = info_.output_width * values;
+  /// Some of the next rows, at most `count`, the first to `to`, each `pitch` behind the one before.
+  void read_rows(std::uint8_t* to, std::size_t pitch, std::uint32_t count) {
+    count = std::min(count, kRows);
     std::array<JSAMPROW, kRows> rows;
-    for (std::size_t i = 0; i < kRows; ++i) rows[i] = rows_.data() + i * row_bytes;
-    const std::size_t first = info_.output_scanline;
-    guarded(errors_.way, [&] { jpeg_read_scanlines(&info_, rows.data(), kRows); });
-    for (std::size_t y = first; y < info_.output_scanline; ++y) {
-      if (values == 4) multiply_out(rows[y - first], info_.output_width);
-      spread(rows[y - first], values, into, y);
-    }
+    for (std::size_t i = 0; i < count; ++i) rows[i] = to + i * pitch;
+    guarded(errors_.way, [&] {
+      // The library hands out a row or two at a time.
+      for (JDIMENSION read = 0; read < count;) read += jpeg_read_scanlines(&info_, rows.data() + read, count - read);
+    });
   }
 
   JpegErrors errors_{};
   jpeg_decompress_struct info_{};
-  std::vector<std::uint8_t> rows_;
+  std::vector<std::uint8_t> row_;  ///< of four inks
 };
 
 // ---- PNG -----------------------------------------------------------------------------------------------------------
@@ -220,25 +206,23 @@ class Png {
     guarded(way_, [&] { choose_colours(); });
     const std::uint32_t height = png_get_image_height(png_, info_);
     const std::uint32_t width = png_get_image_width(png_, info_);
-    const std::size_t row_bytes = png_get_rowbytes(png_, info_);
-    const std::size_t values = png_get_channels(png_, info_);
+    if (png_get_rowbytes(png_, info_) != std::size_t{3} * width) refuse("its colours cannot become RGB");
     make_room(into, height, width);
-    pixels_.resize(height * row_bytes);
     rows_.resize(height);
-    for (std::size_t y = 0; y < height; ++y) rows_[y] = pixels_.data() + y * row_bytes;
+    for (std::size_t y = 0; y < height; ++y) rows_[y] = into.bytes.data() + y * 3 * width;
     guarded(way_, [&] {
       png_read_image(png_, rows_.data());
       png_read_end(png_, nullptr);
     });
-    for (std::size_t y = 0; y < height; ++y) spread(rows_[y], values, into, y);
   }
 
  private:
   void choose_colours() {
-    if (png_get_color_type(png_, info_) == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png_);
-    if (png_get_color_type(png_, info_) == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(png_, info_) < 8)
-      png_set_expand_gray_1_2_4_to_8(png_);
+    const int colour = png_get_color_type(png_, info_);
+    if (colour == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png_);
+    if (colour == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(png_, info_) < 8) png_set_expand_gray_1_2_4_to_8(png_);
     if (png_get_bit_depth(png_, info_) == 16) png_set_strip_16(png_);
+    if (colour == PNG_COLOR_TYPE_GRAY || colour == PNG_COLOR_TYPE_GRAY_ALPHA) png_set_gray_to_rgb(png_);
     png_set_strip_alpha(png_);
     png_set_interlace_handling(png_);
     png_read_update_info(png_, info_);
@@ -248,7 +232,6 @@ class Png {
   std::span<const std::byte> rest_;
   png_structp png_ = nullptr;
   png_infop info_ = nullptr;
-  std::vector<std::uint8_t> pixels_;
   std::vector<png_bytep> rows_;
 };
 

@@ -19,7 +19,7 @@ namespace tutti::images {
 
 struct DecodedImage {
   ImageShape shape;                 ///< 3 channels
-  std::vector<std::uint8_t> bytes;  ///< planes of red, green and blue, one after another; may be larger than the image
+  std::vector<std::uint8_t> bytes;  ///< red, green and blue of one pixel after another; may be larger than the image
 
   std::span<const std::uint8_t> values() const { return std::span(bytes).first(shape.elements()); }
 };

@@ -226,7 +226,7 @@ class Folder final : public Source {
         hand.resampler.emplace(resize_, hand.image.shape);
         hand.resampled = hand.image.shape;
       }
-      hand.resampler->apply(hand.image.values(), to);
+      hand.resampler->apply_interleaved(hand.image.values(), to);
     } catch (const Error& error) {
       throw Error(ErrorKind::usage, fmt::format("{} cannot be decoded", (folder_ / file.name).string()), why(error),
                   "repair the file or take it away, or leave out all such files with 'on_broken: skip'");

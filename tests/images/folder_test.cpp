@@ -95,7 +95,7 @@ TEST_CASE("an image is decoded and resized and cropped and its float32 are its b
   images::decode(std::as_bytes(std::span(file)), {}, image);
   Resampler resampler(kResize, image.shape);
   std::vector<std::uint8_t> wanted(3 * 8 * 9);
-  resampler.apply(image.values(), std::span(wanted));
+  resampler.apply_interleaved(image.values(), wanted);
   CHECK(bytes_of(*source, {0}) == wanted);
   const auto floats = read(*source, {0}).pixels;
   for (std::size_t i = 0; i < wanted.size(); ++i) REQUIRE(floats[i] == static_cast<float>(wanted[i]) / 255.0F);

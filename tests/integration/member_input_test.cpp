@@ -5,6 +5,7 @@
 #include <fstream>
 #include <vector>
 
+#include "common/arena.hpp"
 #include "common/resample.hpp"
 #include "images/sources.hpp"
 #include "tests/common/temporary_folder.hpp"

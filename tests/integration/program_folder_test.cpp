@@ -61,8 +61,8 @@ TEST_CASE("a folder of images is predicted and a table with names and classes is
 TEST_CASE("a run over a folder goes on where it was and not over other images") {
   const Pets place;
   REQUIRE(Finished(place, {"run", "e.yaml", "output=right"}).code == 0);
-  Program program(Workplace::command({"run", "e.yaml", "slots=1", "members.0.model.delay_ms=80"}), place.options());
-  REQUIRE_FALSE(program.wait_for_line("predict   42 %").empty());
+  Program program(Workplace::command({"run", "e.yaml", "slots=1", "members.0.model.delay_ms=150"}), place.options());
+  REQUIRE_FALSE(program.wait_for_line("predict   43 %").empty());
   program.signal(SIGKILL);
   REQUIRE(program.code() == 128 + SIGKILL);
   fs::copy(place / "out", place / "other", fs::copy_options::recursive);
