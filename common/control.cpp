@@ -63,12 +63,31 @@ json::object to_json(const ModelKind& kind) {
   return out;
 }
 
+json::object to_json(const Resize& resize) {
+  return {{"rule", to_name(resize.rule)},    {"height", resize.height},
+          {"width", resize.width},           {"crop_height", resize.crop_height},
+          {"crop_width", resize.crop_width}, {"interpolation", to_name(resize.interpolation)}};
+}
+
+json::value to_json(const std::optional<MemberInput>& input) {
+  if (!input) return nullptr;
+  const auto texts = [](const std::vector<float>& numbers) {
+    json::array out;
+    for (const float number : numbers) out.push_back(to_text(number));
+    return out;
+  };
+  return json::object{{"resize", to_json(input->resize)}, {"mean", texts(input->mean)}, {"std", texts(input->std)}};
+}
+
 json::object to_json(const MemberRequest& member) {
   return {{"name", member.name},
           {"model", to_json(member.model)},
           {"weights", member.weights},
           {"seed", member.seed},
           {"shape", to_json(member.shape)},
+          {"arena_shape", to_json(member.arena_shape)},
+          {"arena_pixels", to_name(member.arena_pixels)},
+          {"input", to_json(member.input)},
           {"batch_images", member.batch_images},
           {"warm_up_batches", json::array(member.warm_up_batches.begin(), member.warm_up_batches.end())},
           {"output", to_name(member.output)},
@@ -134,8 +153,13 @@ struct Encoder {
             {"backend", m.backend}};
   }
   json::object operator()(const Start& m) const {
-    return {{"type", "start"},         {"generation", m.generation}, {"width", m.width},
-            {"slots", m.arena.slots},  {"images", m.arena.images},   {"shape", to_json(m.arena.shape)},
+    return {{"type", "start"},
+            {"generation", m.generation},
+            {"width", m.width},
+            {"slots", m.arena.slots},
+            {"images", m.arena.images},
+            {"shape", to_json(m.arena.shape)},
+            {"pixels", to_name(m.arena.pixels)},
             {"allow_nan", m.allow_nan}};
   }
   json::object operator()(const BeginTraining&) const { return {{"type", "begin_training"}}; }
@@ -235,6 +259,29 @@ std::vector<std::string> read_texts(const Fields& fields, std::string_view key) 
   return texts;
 }
 
+std::vector<float> read_floats(const Fields& fields, std::string_view key) {
+  std::vector<float> numbers;
+  for (const json::value& value : read_array(fields, key)) {
+    const auto number = value.is_string() ? from_text<float>(value.get_string()) : std::nullopt;
+    if (!number) refuse(fmt::format("field '{}' has the wrong type or is out of range", key));
+    numbers.push_back(*number);
+  }
+  return numbers;
+}
+
+Resize read_resize(const json::value& value) {
+  const Fields fields(value);
+  return {fields.get<ResizeRule>("rule"),          fields.get<std::uint32_t>("height"),
+          fields.get<std::uint32_t>("width"),      fields.get<std::uint32_t>("crop_height"),
+          fields.get<std::uint32_t>("crop_width"), fields.get<Interpolation>("interpolation")};
+}
+
+std::optional<MemberInput> read_input(const json::value& value) {
+  if (value.is_null()) return std::nullopt;
+  const Fields fields(value);
+  return MemberInput{read_resize(fields.at("resize")), read_floats(fields, "mean"), read_floats(fields, "std")};
+}
+
 FaultPoint read_fault(const Fields& fields) {
   FaultPoint fault{fields.get<FaultKind>("kind"), fields.get<FaultPhase>("phase"),
                    fields.get<std::uint64_t>("at_batch")};
@@ -277,6 +324,9 @@ MemberRequest read_member(const json::value& value) {
   member.weights = fields.get<std::string>("weights");
   member.seed = fields.get<std::uint64_t>("seed");
   member.shape = read_shape(fields.at("shape"));
+  member.arena_shape = read_shape(fields.at("arena_shape"));
+  member.arena_pixels = fields.get<PixelType>("arena_pixels");
+  member.input = read_input(fields.at("input"));
   member.batch_images = fields.get<std::uint32_t>("batch_images");
   member.warm_up_batches = read_numbers(fields, "warm_up_batches");
   member.output = fields.get<OutputKind>("output");
@@ -297,6 +347,7 @@ Start read_start(const Fields& fields) {
   start.arena.slots = fields.get<std::uint32_t>("slots");
   start.arena.images = fields.get<std::uint32_t>("images");
   start.arena.shape = read_shape(fields.at("shape"));
+  start.arena.pixels = fields.get<PixelType>("pixels");
   start.allow_nan = fields.get<bool>("allow_nan");
   return start;
 }

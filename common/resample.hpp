@@ -2,8 +2,12 @@
 // image gets smaller (antialiasing); for bytes in fixed point with the same rounding, so that the bytes are Pillow's.
 // No files, no threads. (The method: https://pillow.readthedocs.io/en/stable/handbook/concepts.html#filters; checked
 // against its output.)
+//
+// The width is resized first, then the height. So does Pillow, but for one case: version 13 begins with the height
+// where that loses more than twice as many pixels as the width, and a byte may then differ by one.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -14,27 +18,66 @@
 
 namespace tutti {
 
-/// What `resize` makes of an image of `from`. `shorter` keeps the proportions and truncates the longer side as
-/// torchvision and CLIP's processor do; a crop larger than the image is padded with zeros. Throws Error(usage) where
-/// the rule cannot be applied (a size of 0).
+/// What `resize` makes of an image of `from` before it is cropped. `shorter` keeps the proportions and truncates the
+/// longer side as torchvision and CLIP's processor do. Throws Error(usage) where a size of 0, or one beyond
+/// kMaxSide, would come out.
+ImageShape scaled_shape(const Resize& resize, const ImageShape& from);
+
+/// What `resize` makes of an image of `from`; a crop larger than the image is padded with zeros. Throws as
+/// scaled_shape().
 ImageShape resized_shape(const Resize& resize, const ImageShape& from);
+
+/// The longest side of an image that anything is resized to.
+constexpr std::uint32_t kMaxSide = 1U << 24;
+
+/// Resizing and cropping along one axis: for each place of the answer that is inside the image, the first place of the
+/// source that counts for it, and the weights from there on, `taps` each.
+struct ResampleAxis {
+  std::uint32_t skip = 0;  ///< places of the answer before the image: zeros
+  std::uint32_t size = 0;  ///< places of the answer inside the image
+  std::uint32_t taps = 0;
+  bool copies = false;               ///< every place is a place of the source, one after another
+  std::vector<std::uint32_t> first;  ///< first[i] + taps is at most the source's length
+  std::vector<std::int32_t> fixed;   ///< for bytes: with kFractionBits digits behind the point
+  std::vector<float> weights;        ///< for float32
+  std::uint32_t begin = 0;           ///< the places of the source that count at all
+  std::uint32_t end = 0;
+
+  static constexpr int kFractionBits = 32 - 8 - 2;  ///< 32, less 8 for the value, less 2 for overshoot and sign
+
+  /// `to`: the length that `from` is resized to, both above 0; `crop`: what is kept about its centre.
+  ResampleAxis() = default;
+  ResampleAxis(Interpolation interpolation, std::uint32_t from, std::uint32_t to, std::uint32_t crop);
+};
 
 /// Resizes images of one shape by one rule; the filters are computed once. One thread at a time.
 class Resampler {
  public:
+  /// Throws as resized_shape().
   Resampler(const Resize& resize, const ImageShape& from);
   const ImageShape& shape() const noexcept { return to_; }  ///< of the answer
 
   /// One image, planes one after another (CHW). `in` and `out` hold from.elements() and shape().elements() values and
-  /// do not overlap.
+  /// do not overlap. Equal values give equal bits on every machine.
   void apply(std::span<const std::uint8_t> in, std::span<std::uint8_t> out);
   void apply(std::span<const float> in, std::span<float> out);
+  /// As the first, of an image whose pixels lie one after another with all their channels (HWC), as decoders give them.
+  void apply_interleaved(std::span<const std::uint8_t> in, std::span<std::uint8_t> out);
+
+  /// The most bytes that a Resampler keeps between its calls, for bounds.
+  static std::uint64_t buffer_bytes(const Resize& resize, const ImageShape& from);
 
  private:
-  // The owner of resample.cpp fills this in.
-  Resize resize_;
+  template <class Value>
+  void resize(std::span<const Value> in, std::span<Value> out, std::size_t interleaved);
+
   ImageShape from_;
   ImageShape to_;
+  ResampleAxis columns_;
+  ResampleAxis rows_;
+  std::vector<std::byte> strip_in_;   ///< some rows, column by column
+  std::vector<std::byte> strip_out_;  ///< the same rows of the answer, column by column
+  std::vector<std::byte> between_;    ///< the rows that count, resized across, plane by plane
 };
 
 }  // namespace tutti

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include "common/resample.hpp"
 #include "config/input.hpp"
 #include "config/rules.hpp"
 
@@ -72,6 +75,33 @@ void check_weights(const std::vector<ReadMember>& members, const CombineSpec& co
     violations.add(place, "all weights are 0: nobody has a vote; change them or use another rule");
 }
 
+/// What the member sees of images of `shape`; nothing where its own input does not fit them, which is said.
+std::optional<ImageShape> seen_shape(const ReadMember& member, const ImageShape& shape, Violations& violations) {
+  if (!member.spec.input) return shape;
+  const MemberInput& input = *member.spec.input;
+  const auto refuse = [&](const std::string& why) {
+    violations.add(member.place, fmt::format("member '{}' cannot have this 'input': {}", member.spec.name, why));
+    return std::nullopt;
+  };
+  for (const auto& [key, values] : {std::pair("mean", &input.mean), std::pair("std", &input.std)})
+    if (values->size() > 1 && values->size() != shape.channels)
+      return refuse(
+          fmt::format("'{}' has {} values, but an image has {} channels", key, values->size(), shape.channels));
+  const bool uncut = input.resize.rule == ResizeRule::none &&
+                     (input.resize.crop_height > shape.height || input.resize.crop_width > shape.width);
+  if (uncut)
+    return refuse(fmt::format("'crop' {}x{} is larger than the images, which are {}", input.resize.crop_height,
+                              input.resize.crop_width, shape.text()));
+  try {
+    const ImageShape seen = resized_shape(input.resize, shape);
+    if (seen.elements() <= kMaxImageElements) return seen;
+    return refuse(fmt::format("it makes images of {} out of those of {}, which is more than {} values", seen.text(),
+                              shape.text(), kMaxImageElements));
+  } catch (const Error& error) {
+    return refuse(fmt::format("{}: {}", error.message(), error.detail()));
+  }
+}
+
 }  // namespace
 
 void check_rule(const std::vector<ReadMember>& members, const CombineSpec& combine, const Place& place,
@@ -95,9 +125,10 @@ void check_input(const std::vector<ReadMember>& members, const InputSpec& input,
   for (const ReadMember& member : members) {
     if (!member.sound) continue;
     const bool is_cnn = std::holds_alternative<SmallCnnModel>(member.spec.model.kind);
-    if (is_cnn && shape && *shape != ImageShape{3, 32, 32})
+    const auto seen = shape ? seen_shape(member, *shape, violations) : std::nullopt;
+    if (is_cnn && seen && *seen != ImageShape{3, 32, 32})
       violations.add(place, fmt::format("member '{}' is a small-cnn, which takes images of 3x32x32, not {}",
-                                        member.spec.name, shape->text()));
+                                        member.spec.name, seen->text()));
     const std::uint32_t width = member.spec.output == OutputKind::features ? 0 : known_width(member.spec);
     if (width != 0 && width < classes)
       violations.add(place, fmt::format("member '{}' answers {} classes, but the images have {}", member.spec.name,

@@ -99,12 +99,35 @@ Tree tree_of(const TrainSpec& train) {
   return map;
 }
 
+/// 224, or [height, width].
+Tree size_of(std::uint32_t height, std::uint32_t width, bool one_number) {
+  return one_number ? number(height) : numbers(std::array{height, width});
+}
+
+void set_resize(Tree& map, const Resize& resize) {
+  if (resize.rule != ResizeRule::none) {
+    map.set("resize", size_of(resize.height, resize.width, resize.rule == ResizeRule::shorter));
+    map.set("rule", name_of(resize.rule));
+    map.set("interpolation", name_of(resize.interpolation));
+  }
+  if (resize.crop_height != 0) map.set("crop", size_of(resize.crop_height, resize.crop_width, false));
+}
+
+Tree tree_of(const MemberInput& input) {
+  Tree map = Tree::map();
+  set_resize(map, input.resize);
+  if (!input.mean.empty()) map.set("mean", numbers(input.mean));
+  if (!input.std.empty()) map.set("std", numbers(input.std));
+  return map;
+}
+
 Tree tree_of(const MemberSpec& member) {
   Tree map = Tree::map();
   map.set("name", Tree::text(member.name));
   map.set("model", tree_of(member.model));
   map.set("weight", number(member.weight));
   if (says_what_it_answers(member.model.kind)) map.set("output", name_of(member.output));
+  if (member.input) map.set("input", tree_of(*member.input));
   map.set("copy_input", boolean(member.copy_input));
   map.set("seed", number(member.seed));
   map.set("train", tree_of(member.train));
@@ -135,6 +158,12 @@ void set_keys_of_dataset(Tree& map, const InputSpec& input) {
       set_path(map, "images", input.images);
       set_path(map, "labels", input.labels);
       map.set("layout", name_of(input.layout));
+      return;
+    case Dataset::folder:
+      set_path(map, "path", input.path);
+      set_resize(map, input.resize);
+      map.set("on_broken", name_of(input.on_broken));
+      if (input.decode_threads != 0) map.set("decode_threads", number(input.decode_threads));
       return;
     case Dataset::random:
       map.set("count", number(input.count));

@@ -22,7 +22,7 @@ const std::vector<KeyOfDatasets>& keys_of_datasets() {
   using enum Dataset;
   static const std::vector<KeyOfDatasets> rows{
       {"split", {digits, cifar10}},
-      {"path", {cifar10}},
+      {"path", {cifar10, folder}},
       {"images", {npy}},
       {"labels", {npy}},
       {"layout", {npy}},
@@ -30,8 +30,14 @@ const std::vector<KeyOfDatasets>& keys_of_datasets() {
       {"classes", {npy, random}},
       {"seed", {random}},
       {"shape", {random, memory}},
-      {"skip", {digits, cifar10, npy, random}},
-      {"limit", {digits, cifar10, npy, random}},
+      {"skip", {digits, cifar10, npy, folder, random}},
+      {"limit", {digits, cifar10, npy, folder, random}},
+      {"resize", {folder}},
+      {"rule", {folder}},
+      {"crop", {folder}},
+      {"interpolation", {folder}},
+      {"on_broken", {folder}},
+      {"decode_threads", {folder}},
   };
   return rows;
 }
@@ -116,7 +122,94 @@ void read_preprocess(Fields& fields, const InputSpec& input, Preprocess& preproc
   check("std", preprocess.std.size());
 }
 
-void read_of_dataset(Fields& fields, InputSpec& input) {
+// ---- sizes ---------------------------------------------------------------------------------------------------------
+
+/// Height and width.
+struct Size {
+  std::uint32_t height = 0;
+  std::uint32_t width = 0;
+  bool one_number = false;
+};
+
+/// 224, or [height, width]; nothing where the key is absent or wrong.
+std::optional<Size> read_size(Fields& fields, std::string_view key, Violations& violations) {
+  const Tree* tree = fields.find(key);
+  if (tree == nullptr) return std::nullopt;
+  const bool list = tree->kind == Tree::Kind::list;
+  if (list ? tree->items.size() != 2 : tree->kind != Tree::Kind::scalar) {
+    violations.add(tree->place, fmt::format("'{}' must be a number or [height, width], not {}", key,
+                                            list ? fmt::format("a list of {}", tree->items.size()) : describe(*tree)));
+    return std::nullopt;
+  }
+  const std::string what = list ? fmt::format("each item of '{}'", key) : fmt::format("'{}'", key);
+  const auto first = read_whole(list ? tree->items[0] : *tree, what, 1, kMaxImageSide, violations);
+  const auto second = list ? read_whole(tree->items[1], what, 1, kMaxImageSide, violations) : first;
+  if (!first || !second) return std::nullopt;
+  return Size{static_cast<std::uint32_t>(*first), static_cast<std::uint32_t>(*second), !list};
+}
+
+void read_rule(Fields& fields, const Size& size, Resize& resize, Violations& violations) {
+  const std::array words{std::string(to_name(ResizeRule::shorter)), std::string(to_name(ResizeRule::exact))};
+  const auto word = fields.one_of_words("rule", words);
+  resize.rule = size.one_number ? ResizeRule::shorter : ResizeRule::exact;
+  if (word) resize.rule = *from_name<ResizeRule>(*word);
+  if (resize.rule == ResizeRule::shorter && !size.one_number)
+    violations.add(fields.place_of("rule"), "rule shorter takes one number as 'resize', not [height, width]");
+}
+
+void check_crop(Fields& fields, const Resize& resize, Violations& violations) {
+  if (resize.rule == ResizeRule::none || resize.crop_height == 0) return;
+  if (resize.crop_height <= resize.height && resize.crop_width <= resize.width) return;
+  violations.add(
+      fields.place_of("crop"),
+      fmt::format("'crop' {}x{} is larger than what 'resize' makes ({}); the rest would be black", resize.crop_height,
+                  resize.crop_width,
+                  resize.rule == ResizeRule::exact ? fmt::format("{}x{}", resize.height, resize.width)
+                                                   : fmt::format("{} along the shorter side", resize.height)));
+}
+
+/// The keys resize, rule, crop and interpolation; `size` counts where the map has no resize.
+void read_resize(Fields& fields, Resize& resize, std::optional<Size> size, Violations& violations) {
+  const std::size_t before = violations.count();
+  if (const auto read = read_size(fields, "resize", violations)) size = read;
+  if (size) {
+    resize.height = size->height;
+    resize.width = size->width;
+    read_rule(fields, *size, resize, violations);
+    fields.choice("interpolation", resize.interpolation);
+  } else if (violations.count() == before) {
+    for (const std::string_view key : {"rule", "interpolation"})
+      fields.refuse(key, fmt::format("'{}' says how 'resize' is done, which is missing", key));
+  }
+  if (const auto crop = read_size(fields, "crop", violations)) {
+    resize.crop_height = crop->height;
+    resize.crop_width = crop->width;
+  }
+  if (violations.count() == before) check_crop(fields, resize, violations);
+}
+
+/// Images of a folder differ in size, and the arena's do not: what is not exact is cropped.
+void read_folder(Fields& fields, InputSpec& input, Violations& violations) {
+  fields.require("path", "the folder with the images, or with one folder of images for each class");
+  fields.path("path", input.path);
+  fields.choice("on_broken", input.on_broken);
+  fields.whole("decode_threads", input.decode_threads, 1, kMaxDecodeThreads);
+  const std::size_t before = violations.count();
+  read_resize(fields, input.resize, Size{kFolderSide, kFolderSide, true}, violations);
+  if (violations.count() != before) return;
+  Resize& resize = input.resize;
+  if (resize.rule == ResizeRule::shorter && resize.crop_height == 0)
+    resize.crop_height = resize.crop_width = resize.height;
+  const bool cropped = resize.crop_height != 0;
+  const ImageShape shape{3, cropped ? resize.crop_height : resize.height, cropped ? resize.crop_width : resize.width};
+  if (shape.elements() > kMaxImageElements)
+    violations.add(fields.place_of("resize"), fmt::format("images of {} are {} values each, more than {}", shape.text(),
+                                                          shape.elements(), kMaxImageElements));
+  else
+    input.shape = shape;
+}
+
+void read_of_dataset(Fields& fields, InputSpec& input, Violations& violations) {
   switch (input.dataset) {
     case Dataset::digits:
       fields.choice("split", input.split);
@@ -131,6 +224,9 @@ void read_of_dataset(Fields& fields, InputSpec& input) {
       fields.path("images", input.images);
       fields.path("labels", input.labels);
       fields.choice("layout", input.layout);
+      break;
+    case Dataset::folder:
+      read_folder(fields, input, violations);
       break;
     case Dataset::random:
       fields.require("count", "a number of images");
@@ -158,7 +254,7 @@ InputSpec read_input(const Tree& tree, Split split, Violations& violations) {
   fields.choice("dataset", input.dataset);
   if (violations.count() != before || tree.kind != Tree::Kind::map) return input;  // no key can be judged
   if (input.dataset != Dataset::digits && input.dataset != Dataset::cifar10) input.split = InputSpec().split;
-  read_of_dataset(fields, input);
+  read_of_dataset(fields, input, violations);
   if (input.dataset == Dataset::npy || input.dataset == Dataset::random)
     fields.whole("classes", input.classes, 1, kMaxWidth);
   if (input.dataset == Dataset::random || input.dataset == Dataset::memory) read_shape(fields, input.shape, violations);
@@ -166,6 +262,17 @@ InputSpec read_input(const Tree& tree, Split split, Violations& violations) {
   if (input.dataset != Dataset::memory) read_limit(fields, input.limit);
   read_preprocess(fields, input, input.preprocess, violations);
   refuse_keys_of_other_datasets(fields, input.dataset);
+  fields.finish();
+  return input;
+}
+
+MemberInput read_member_input(const Tree& tree, Violations& violations) {
+  MemberInput input;
+  Fields fields(tree, "'input' of a member", violations);
+  if (tree.kind != Tree::Kind::map) return input;
+  read_resize(fields, input.resize, std::nullopt, violations);
+  input.mean = read_channels(fields, "mean", kFloat, violations);
+  input.std = read_channels(fields, "std", kPositiveFloat, violations);
   fields.finish();
   return input;
 }

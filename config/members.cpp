@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "config/input.hpp"
 #include "config/model.hpp"
 #include "config/reader.hpp"
 
@@ -83,6 +84,7 @@ ReadMember read_member(const Tree& tree, std::size_t rank, const TrainSpec& trai
   else
     fields.find("output");
   fields.number("weight", member.weight, kAnyNumber);
+  if (const Tree* input = fields.find("input"); input != nullptr) member.input = read_member_input(*input, violations);
   fields.boolean("copy_input", member.copy_input);
   fields.whole("seed", member.seed, 0);
   read_own_train(fields, member, violations);

@@ -43,15 +43,15 @@ std::string to_text(const Device& device);
 
 // ---- input ---------------------------------------------------------------------------------------------------------
 
-enum class Dataset { digits, cifar10, npy, random, memory };
+enum class Dataset { digits, cifar10, npy, folder, random, memory };
 enum class Split { train, test };
 enum class Layout { nchw, nhwc };
 
 // Their names in YAML, as in common/values.hpp. `memory` may also be written by leaving `dataset` out.
 constexpr auto enum_names(Dataset) {
   return std::array{EnumName{Dataset::digits, "digits"}, EnumName{Dataset::cifar10, "cifar10"},
-                    EnumName{Dataset::npy, "npy"}, EnumName{Dataset::random, "random"},
-                    EnumName{Dataset::memory, "memory"}};
+                    EnumName{Dataset::npy, "npy"},       EnumName{Dataset::folder, "folder"},
+                    EnumName{Dataset::random, "random"}, EnumName{Dataset::memory, "memory"}};
 }
 constexpr auto enum_names(Split) { return std::array{EnumName{Split::train, "train"}, EnumName{Split::test, "test"}}; }
 constexpr auto enum_names(Layout) { return std::array{EnumName{Layout::nchw, "nchw"}, EnumName{Layout::nhwc, "nhwc"}}; }

@@ -31,9 +31,11 @@ class Rounds final : public Work {
   bool has_more() const override { return !filled_; }
 
   std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, std::uint32_t slot) override {
-    const auto pixels = slot_view(arena, layout, slot, images_).pixels;
+    const auto view = slot_view(arena, layout, slot, images_);
     std::size_t& written = written_[slot];  // values that lie there from earlier rounds
-    for (; written < pixels.size(); ++written) pixels[written] = unit_float(random_at(0, written));
+    for (; written < view.bytes.size(); ++written)
+      view.bytes[written] = static_cast<std::uint8_t>(random_at(0, written) >> 56);
+    for (; written < view.pixels.size(); ++written) view.pixels[written] = unit_float(random_at(0, written));
     filled_ = true;
     begin_ = Clock::now();
     return images_;
@@ -97,7 +99,7 @@ Groups batch_groups(const Plan& plan) {
   const auto key = [&](std::size_t rank) {
     const WorkerPlan& worker = plan.workers[rank];
     const MemberRequest& request = worker.request;
-    return std::tie(request.model, worker.device, request.threads, request.output, request.copy_input);
+    return std::tie(request.model, worker.device, request.threads, request.output, request.copy_input, request.input);
   };
   Groups groups;
   for (std::size_t rank = 0; rank < plan.workers.size(); ++rank) {

@@ -55,7 +55,7 @@ namespace {
 
 Plan checked_plan(const config::EnsembleSpec& spec, const Options& options, const std::filesystem::path& worker) {
   const config::InputSpec& input = options.training ? spec.train_input : spec.input;
-  Plan plan = make_plan(spec, look_at_machine(worker, gpus_wanted(spec)), input_form(input), options);
+  Plan plan = make_plan(spec, look_at_machine(worker, gpus_wanted(spec)), input_form(spec, input), options);
   check_memory(plan);
   return plan;
 }
@@ -110,7 +110,7 @@ class Ensemble::Impl {
 
   void run(Source& source, Sink& sink) {
     const Call call(*this);
-    check_shape(source, pool_.plan().arena.shape);
+    check_fits(source, pool_.plan().arena);
     Prediction prediction(source, sink, accumulator_, pool_.widths(), combined(), trace_.get());
     pool_.exchange().drive(std::make_shared<Stream>(prediction, TaskKind::predict, all_members()));
   }
@@ -124,7 +124,7 @@ class Ensemble::Impl {
 
   std::future<Predictions> submit(const Images& images) {
     auto source = images::make_memory(images);
-    check_shape(*source, pool_.plan().arena.shape);
+    check_fits(*source, pool_.plan().arena);
     return submissions_.add(std::make_unique<Submitted>(*this, std::move(source)));
   }
 
@@ -132,7 +132,7 @@ class Ensemble::Impl {
                     const std::function<void(const EpochResult&)>& on_epoch) {
     const Call call(*this);
     const std::lock_guard one_at_a_time(training_);
-    check_shape(source, pool_.plan().arena.shape);
+    check_fits(source, pool_.plan().arena);
     if (!source.labelled())
       throw Error(
           ErrorKind::usage, fmt::format("{} has no labels to train on", source.name()), {},

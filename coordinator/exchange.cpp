@@ -73,7 +73,7 @@ Exchange::Step Exchange::step(const std::shared_ptr<Stream>& stream) {
     }
     assert(images > 0 && images <= layout_.images);
     lock.lock();
-    input_bytes_copied_ += images * layout_.shape.elements() * sizeof(float);
+    input_bytes_copied_ += images * layout_.image_bytes();
     const std::uint64_t index = stream->filled++;
     lock.unlock();
     submit_({stream, index, slot, images, stream->work.last()});

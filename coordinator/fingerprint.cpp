@@ -17,6 +17,7 @@
 #include "common/checksum.hpp"
 #include "config/effective.hpp"
 #include "config/yaml.hpp"
+#include "images/sources.hpp"
 
 namespace tutti {
 namespace {
@@ -42,6 +43,7 @@ config::EnsembleSpec essence(config::EnsembleSpec spec) {
       std::erase_if(fake->faults, [](const FaultPoint& fault) { return fault.kind != FaultKind::nan; });
     }
   }
+  spec.input.decode_threads = 0;
   const OnNan on_nan = spec.failure.on_nan;
   spec.failure = plain.failure;
   spec.failure.on_nan = on_nan;
@@ -117,7 +119,9 @@ void add_images(const config::InputSpec& input, const Source& source, Fingerprin
                                source.classes(), source.labelled() ? "labelled" : "not labelled");
   for (const auto& file : {input.images, input.labels})
     if (!file.empty()) add_file(file, into);
-  if (input.path.empty()) return;
+  if (input.dataset == config::Dataset::folder)
+    into["folder " + input.path.string()] = images::folder_fingerprint(input.path);
+  if (input.path.empty() || input.dataset == config::Dataset::folder) return;
   std::error_code code;
   for (std::filesystem::directory_iterator entry(input.path, code), end; !code && entry != end; entry.increment(code))
     if (entry->path().extension() == ".bin") add_file(entry->path(), into);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/channel.hpp"
+#include "common/resample.hpp"
 #include "coordinator/trace.hpp"
 
 namespace tutti {
@@ -18,6 +19,8 @@ constexpr std::uint64_t kTorchWorkerBytes = 110ULL << 20;
 constexpr std::uint64_t kFakeWorkerBytes = 3ULL << 20;
 constexpr std::uint64_t kForkedWorkerBytes = 40ULL << 20;
 constexpr std::uint64_t kForkServerBytes = 100ULL << 20;
+// One image of 12 million pixels, its file, and what resizing it takes.
+constexpr std::uint64_t kDecodingBytes = 45ULL << 20;
 // Used for the width of models that only tell it once loaded.
 constexpr std::uint32_t kAssumedWidth = 1000;
 // Values that a model of which nothing is known holds per value of its input.
@@ -51,15 +54,26 @@ std::uint64_t values_per_image(const MemberRequest& request) {
   return kAssumedGrowth * input;
 }
 
+/// Of worker/preprocess.hpp: the resampler's own buffers, and one image between it and the member.
+std::uint64_t preparation_bytes(const MemberRequest& request) {
+  if (request.input->resize == Resize{}) return 0;
+  return Resampler::buffer_bytes(request.input->resize, request.arena_shape) + request.shape.elements();
+}
+
 class Sum {
  public:
   Sum(const Plan& plan, bool traced) : plan_(plan), traced_(traced) {}
 
   std::vector<Bound> make() {
     const std::uint64_t segment = plan_.arena.slot_bytes();
-    bounds_.push_back({fmt::format("arena: {} slots x {} (segment of {} images {}, labels, numbers)", plan_.arena.slots,
-                                   bytes_text(segment), plan_.arena.images, plan_.arena.shape.text()),
+    bounds_.push_back({fmt::format("arena: {} slots x {} (segment of {} images {}{}, labels, numbers)",
+                                   plan_.arena.slots, bytes_text(segment), plan_.arena.images, plan_.arena.shape.text(),
+                                   plan_.arena.pixels == PixelType::uint8 ? " as bytes" : ""),
                        plan_.arena.bytes()});
+    if (plan_.decode_threads != 0)
+      bounds_.push_back({fmt::format("decoding: {} threads x {} (estimate: images of 12 million pixels)",
+                                     plan_.decode_threads, bytes_text(kDecodingBytes)),
+                         plan_.decode_threads * kDecodingBytes});
     if (plan_.training && plan_.images)
       bounds_.push_back({fmt::format("order of {} images to learn from", *plan_.images), *plan_.images * 8});
     if (plan_.first_forked() != nullptr)
@@ -107,10 +121,21 @@ class Sum {
       bounds_.push_back({fmt::format("{}batches of up to {} images in {} (estimate; 'batch_images')", spare,
                                      worker.most_batch_images, worker.request.name),
                          worker.most_batch_images * values_per_image(worker.request) * sizeof(float)});
+    if (with_model) add_own_images(worker, spare);
     bounds_.push_back({fmt::format("{}process of {} (estimate, without its model)", spare, worker.request.name),
                        fake            ? kFakeWorkerBytes
                        : worker.forked ? kForkedWorkerBytes
                                        : kTorchWorkerBytes});
+  }
+
+  /// A batch, or a segment to learn from, as the member sees it.
+  void add_own_images(const WorkerPlan& worker, std::string_view spare) {
+    const MemberRequest& request = worker.request;
+    if (!request.input) return;
+    const std::uint64_t images = plan_.training ? plan_.arena.images : worker.most_batch_images;
+    bounds_.push_back({fmt::format("{}images of {} made for it: {} x {}, and what resizing takes", spare, request.name,
+                                   images, request.shape.text()),
+                       images * request.shape.elements() * sizeof(float) + preparation_bytes(request)});
   }
 
   const Plan& plan_;

@@ -10,9 +10,11 @@
 
 #include <tutti/error.hpp>
 
+#include "common/resample.hpp"
 #include "config/failure.hpp"
 #include "coordinator/batch_search.hpp"
 #include "coordinator/memory_bounds.hpp"
+#include "images/sources.hpp"
 
 namespace tutti {
 namespace {
@@ -58,8 +60,10 @@ class Planner {
   Planner(const config::EnsembleSpec& spec, const Machine& machine, const InputForm& input, const Options& options)
       : spec_(spec), machine_(machine), options_(options) {
     plan_.combine = spec.combine;
-    plan_.arena = {spec.slots, spec.segment_images, input.shape};
+    plan_.arena = {spec.slots, spec.segment_images, input.shape, input.pixels};
     plan_.images = input.images;
+    const config::InputSpec& whole = options.training ? spec.train_input : spec.input;
+    if (whole.dataset == config::Dataset::folder) plan_.decode_threads = images::decode_threads(whole.decode_threads);
     plan_.failure = spec.failure;
     plan_.training = options.training;
     // The reader of the configuration keeps to this bound; a description that was put together may not.
@@ -156,13 +160,41 @@ class Planner {
     return config::CpuDevice{};
   }
 
+  /// What the worker has to do to an image of the arena; nothing where its member takes it as it is.
+  std::optional<MemberInput> input_of(const config::MemberSpec& member) const {
+    const config::InputSpec& whole = options_.training ? spec_.train_input : spec_.input;
+    MemberInput input;
+    if (member.input) {
+      input = *member.input;
+    } else if (workers_prepare(spec_, whole) && whole.dataset != config::Dataset::memory) {
+      input.mean = whole.preprocess.mean;
+      input.std = whole.preprocess.std;
+    }
+    check_channels(member.name, "mean", input.mean.size());
+    check_channels(member.name, "std", input.std.size());
+    const bool nothing = plan_.arena.pixels == PixelType::float32 && input == MemberInput{};
+    return nothing ? std::nullopt : std::optional(input);
+  }
+
+  /// The reader of the configuration has asked this already where it knows the images.
+  void check_channels(const std::string& member, std::string_view key, std::size_t count) const {
+    const std::uint32_t channels = plan_.arena.shape.channels;
+    if (count <= 1 || count == channels) return;
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: '{}' has {} values, but an image has {} channels", member, key, count, channels), {},
+                "give one for each channel, or one for all");
+  }
+
   MemberRequest request_of(const config::MemberSpec& member) const {
     MemberRequest request;
     request.name = member.name;
     request.model = member.model.kind;
     request.weights = options_.training ? member.train.init.string() : member.model.weights.string();
     request.seed = member.seed;
-    request.shape = plan_.arena.shape;
+    request.arena_shape = plan_.arena.shape;
+    request.arena_pixels = plan_.arena.pixels;
+    request.input = input_of(member);
+    request.shape = request.input ? resized_shape(request.input->resize, plan_.arena.shape) : plan_.arena.shape;
     request.output = member.output;
     request.over = spec_.combine.over;
     request.copy_input = member.copy_input;

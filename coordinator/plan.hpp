@@ -45,6 +45,7 @@ struct Plan {
   Batches batches = Batches::given;     ///< while they are to be measured, members are loaded with the smallest
   config::FailureSpec failure;
   bool training = false;
+  std::uint32_t decode_threads = 0;       ///< of a folder of images; 0: nothing is decoded
   std::uint32_t checkpoint_segments = 1;  ///< tasks between two checkpoints of a training member
   bool debugging = false;                 ///< deadlines are off
   std::chrono::duration<double> start_deadline{};

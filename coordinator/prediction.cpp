@@ -1,23 +1,13 @@
 #include "coordinator/prediction.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cassert>
 #include <limits>
 #include <numeric>
 
-#include <tutti/error.hpp>
+#include "coordinator/input.hpp"
 
 namespace tutti {
-
-void check_shape(const Source& source, const ImageShape& wanted) {
-  if (source.shape() == wanted) return;
-  throw Error(
-      ErrorKind::usage,
-      fmt::format("{} has images of {}, the ensemble takes {}", source.name(), source.shape().text(), wanted.text()),
-      {}, "the ensemble's shape is that of its 'input', or 'input: {shape: [channels, height, width]}'");
-}
 
 Prediction::Prediction(Source& source, Sink& sink, const Accumulator& accumulator,
                        const std::vector<std::uint32_t>& widths, bool combined, TraceRecorder* trace)
@@ -36,7 +26,7 @@ std::uint32_t Prediction::fill(std::byte* arena, const ArenaLayout& layout, std:
   indices_.resize(images);
   std::iota(indices_.begin(), indices_.end(), next_);
   const auto view = slot_view(arena, layout, slot, images);
-  source_.read(indices_, view.pixels, source_.labelled() ? view.labels : std::span<std::int64_t>{});
+  read_images(source_, indices_, view, source_.labelled());
   next_ += images;
   return images;
 }

@@ -43,7 +43,4 @@ class Prediction final : public Work {
   std::vector<float> nan_;  ///< what stands for missing values
 };
 
-/// Throws Error(usage) where the source's images are not of the ensemble's shape.
-void check_shape(const Source& source, const ImageShape& wanted);
-
 }  // namespace tutti

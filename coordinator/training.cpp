@@ -8,6 +8,7 @@
 #include <tutti/error.hpp>
 
 #include "common/random.hpp"
+#include "coordinator/input.hpp"
 
 namespace tutti {
 
@@ -28,7 +29,7 @@ std::uint32_t Epoch::fill(std::byte* arena, const ArenaLayout& layout, std::uint
   const auto images = static_cast<std::uint32_t>(std::min<std::uint64_t>(layout.images, order_.size() - next_));
   const auto chosen = std::span(order_).subspan(next_, images);
   const auto view = slot_view(arena, layout, slot, images);
-  source_.read(chosen, view.pixels, view.labels);
+  read_images(source_, chosen, view, true);
   std::copy(chosen.begin(), chosen.end(), view.numbers.begin());
   for (std::uint32_t i = 0; i < images; ++i)
     if (view.labels[i] < 0 || view.labels[i] >= static_cast<std::int64_t>(classes_))

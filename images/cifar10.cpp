@@ -50,7 +50,25 @@ class Cifar10 final : public Source {
   std::uint32_t classes() const override { return kClasses; }
   bool labelled() const override { return true; }
 
+  bool has_bytes() const override { return true; }
+
   void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
+    read_as(indices, pixels, labels, [](std::byte value) { return kUnitFloats[static_cast<std::uint8_t>(value)]; });
+  }
+  void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
+                  std::span<std::int64_t> labels) override {
+    read_as(indices, pixels, labels, [](std::byte value) { return static_cast<std::uint8_t>(value); });
+  }
+
+ private:
+  struct Batch {
+    RecordFile file;
+    std::uint64_t first;  // of its images in the whole set
+  };
+
+  template <class Value, class Convert>
+  void read_as(std::span<const std::uint64_t> indices, std::span<Value> pixels, std::span<std::int64_t> labels,
+               Convert convert) {
     const std::size_t elements = kShape.elements();
     assert(pixels.size() == indices.size() * elements);
     while (!indices.empty()) {
@@ -59,8 +77,7 @@ class Cifar10 final : public Source {
       batch.file.read(indices.first(length), batch.first, [&](std::size_t i, std::span<const std::byte> record) {
         const auto label = static_cast<std::uint8_t>(record.front());
         check_label(batch, indices[i], label);
-        std::ranges::transform(record.subspan(1), pixels.begin() + static_cast<std::ptrdiff_t>(i * elements),
-                               [](std::byte value) { return kUnitFloats[static_cast<std::uint8_t>(value)]; });
+        std::ranges::transform(record.subspan(1), pixels.begin() + static_cast<std::ptrdiff_t>(i * elements), convert);
         if (!labels.empty()) labels[i] = label;
       });
       indices = indices.subspan(length);
@@ -68,12 +85,6 @@ class Cifar10 final : public Source {
       if (!labels.empty()) labels = labels.subspan(length);
     }
   }
-
- private:
-  struct Batch {
-    RecordFile file;
-    std::uint64_t first;  // of its images in the whole set
-  };
 
   Batch& batch_of(std::uint64_t index) {
     assert(index < count());

@@ -24,6 +24,14 @@ class Decorator : public Source {
   void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
     source_->read(indices, pixels, labels);
   }
+  bool has_bytes() const override { return source_->has_bytes(); }
+  void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
+                  std::span<std::int64_t> labels) override {
+    source_->read_bytes(indices, pixels, labels);
+  }
+  std::string image_name(std::uint64_t index) const override { return source_->image_name(index); }
+  std::string class_name(std::uint32_t label) const override { return source_->class_name(label); }
+  std::vector<std::string> skipped() const override { return source_->skipped(); }
 
  private:
   std::unique_ptr<Source> source_;
@@ -43,25 +51,29 @@ class Limited final : public Decorator {
   std::uint64_t count_;
 };
 
-// No Decorator: what that hands through by index would be that of other images.
-class Rest final : public Source {
+class Rest final : public Decorator {
  public:
   Rest(std::unique_ptr<Source> source, std::uint64_t left_out)
-      : source_(std::move(source)), left_out_(std::min(left_out, source_->count())) {}
+      : Decorator(std::move(source)), left_out_(std::min(left_out, Decorator::count())) {}
 
-  std::string name() const override { return fmt::format("{}, without the first {}", source_->name(), left_out_); }
-  ImageShape shape() const override { return source_->shape(); }
-  std::uint64_t count() const override { return source_->count() - left_out_; }
-  std::uint32_t classes() const override { return source_->classes(); }
-  bool labelled() const override { return source_->labelled(); }
+  std::string name() const override { return fmt::format("{}, without the first {}", Decorator::name(), left_out_); }
+  std::uint64_t count() const override { return Decorator::count() - left_out_; }
   void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
-    shifted_.assign(indices.begin(), indices.end());
-    for (std::uint64_t& index : shifted_) index += left_out_;
-    source_->read(shifted_, pixels, labels);
+    Decorator::read(shifted(indices), pixels, labels);
   }
+  void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
+                  std::span<std::int64_t> labels) override {
+    Decorator::read_bytes(shifted(indices), pixels, labels);
+  }
+  std::string image_name(std::uint64_t index) const override { return Decorator::image_name(index + left_out_); }
 
  private:
-  std::unique_ptr<Source> source_;
+  std::span<const std::uint64_t> shifted(std::span<const std::uint64_t> indices) {
+    shifted_.assign(indices.begin(), indices.end());
+    for (std::uint64_t& index : shifted_) index += left_out_;
+    return shifted_;
+  }
+
   std::uint64_t left_out_;
   std::vector<std::uint64_t> shifted_;
 };
@@ -90,6 +102,8 @@ class Normalised final : public Decorator {
       if (!(value > 0.0F && std::isfinite(value)))
         throw Error(ErrorKind::usage, fmt::format("preprocess: std must be above 0 and finite, and {} is not", value));
   }
+
+  bool has_bytes() const override { return false; }  // what is normalised is float32
 
   void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
     Decorator::read(indices, pixels, labels);

@@ -45,18 +45,31 @@ class Memory final : public Source {
   std::uint32_t classes() const override { return classes_; }
   bool labelled() const override { return !labels_.empty(); }
 
+  bool has_bytes() const override { return std::holds_alternative<std::span<const std::uint8_t>>(images_.pixels()); }
+
   void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
+    std::visit([&](auto from) { read_from(from, indices, pixels, labels); }, images_.pixels());
+  }
+  void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
+                  std::span<std::int64_t> labels) override {
+    read_from(std::get<std::span<const std::uint8_t>>(images_.pixels()), indices, pixels, labels);
+  }
+
+ private:
+  template <class From, class To>
+  void read_from(std::span<const From> from, std::span<const std::uint64_t> indices, std::span<To> pixels,
+                 std::span<std::int64_t> labels) const {
     const std::size_t elements = shape().elements();
     assert(pixels.size() == indices.size() * elements);
     for (std::size_t i = 0; i < indices.size(); ++i) {
       assert(indices[i] < count());
-      const std::span<float> to = pixels.subspan(i * elements, elements);
-      std::visit([&](auto from) { copy(from.subspan(indices[i] * elements, elements), to); }, images_.pixels());
+      copy(from.subspan(indices[i] * elements, elements), pixels.subspan(i * elements, elements));
       if (!labels.empty()) labels[i] = labels_[indices[i]];
     }
   }
-
- private:
+  static void copy(std::span<const std::uint8_t> from, std::span<std::uint8_t> to) {
+    std::ranges::copy(from, to.begin());
+  }
   static void copy(std::span<const float> from, std::span<float> to) { std::ranges::copy(from, to.begin()); }
   static void copy(std::span<const std::uint8_t> from, std::span<float> to) {
     std::ranges::transform(from, to.begin(), [](std::uint8_t value) { return kUnitFloats[value]; });

@@ -165,26 +165,39 @@ class Npy final : public Source {
   std::uint32_t classes() const override { return labels_ ? labels_->classes() : classes_; }
   bool labelled() const override { return labels_.has_value(); }
 
+  bool has_bytes() const override { return bytes_; }
+
   void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
-    const std::size_t elements = shape_.elements();
-    assert(pixels.size() == indices.size() * elements);
-    images_.read(indices, 0, [&](std::size_t i, std::span<const std::byte> record) {
-      convert(record, pixels.subspan(i * elements, elements));
+    read_as(indices, pixels, labels, [this](std::span<const std::byte> record, std::size_t place) {
+      if (bytes_) return kUnitFloats[static_cast<std::uint8_t>(record[place])];
+      float number;
+      std::memcpy(&number, &record[place * sizeof number], sizeof number);
+      return number;
     });
-    if (!labels.empty()) labels_->read(indices, labels);
+  }
+  void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
+                  std::span<std::int64_t> labels) override {
+    read_as(indices, pixels, labels, [](std::span<const std::byte> record, std::size_t place) {
+      return static_cast<std::uint8_t>(record[place]);
+    });
   }
 
  private:
   static constexpr std::array<std::string_view, 2> kTypes{"<f4", "|u1"};
 
-  float value(std::span<const std::byte> record, std::size_t place) const {
-    if (bytes_) return kUnitFloats[static_cast<std::uint8_t>(record[place])];
-    float number;
-    std::memcpy(&number, &record[place * sizeof number], sizeof number);
-    return number;
+  template <class Value, class ValueAt>
+  void read_as(std::span<const std::uint64_t> indices, std::span<Value> pixels, std::span<std::int64_t> labels,
+               ValueAt value) {
+    const std::size_t elements = shape_.elements();
+    assert(pixels.size() == indices.size() * elements);
+    images_.read(indices, 0, [&](std::size_t i, std::span<const std::byte> record) {
+      convert(record, pixels.subspan(i * elements, elements), value);
+    });
+    if (!labels.empty()) labels_->read(indices, labels);
   }
 
-  void convert(std::span<const std::byte> record, std::span<float> image) const {
+  template <class Value, class ValueAt>
+  void convert(std::span<const std::byte> record, std::span<Value> image, ValueAt value) const {
     if (layout_ == Layout::nchw) {
       for (std::size_t place = 0; place < image.size(); ++place) image[place] = value(record, place);
       return;

@@ -178,6 +178,10 @@ json::value memory_json(const MemoryReport& memory) {
           {"bounds", list(memory.bounds, bound)}};
 }
 
+json::value skipped_json(const SkippedReport& skipped) {
+  return {{"count", skipped.count}, {"first", json::array(skipped.first.begin(), skipped.first.end())}};
+}
+
 json::value finished_json(const FinishedReport& finished) {
   const auto range = [](const ImageRange& images) {
     return json::object{{"first", images.first}, {"count", images.count}};
@@ -220,6 +224,7 @@ json::value to_json(const Report& report) {
            {{"cpu", report.machine.cpu},
             {"usable_cores", report.machine.usable_cores},
             {"memory_bytes", report.machine.memory_bytes}}},
+          {"skipped", report.skipped ? skipped_json(*report.skipped) : json::value(nullptr)},
           {"configuration", report.configuration},
           {"phases", phases_json(report.phases)},
           {"members", list(report.members, member_json)},

@@ -177,6 +177,13 @@ struct FinishedReport {
   std::vector<ImageRange> ranges;  ///< in order, neighbours joined
 };
 
+/// Files that would be images of the input but cannot be decoded, and were left out.
+struct SkippedReport {
+  std::uint64_t count = 0;
+  std::vector<std::string> first;  ///< kSkippedNamed at most, each with the reason
+};
+inline constexpr std::size_t kSkippedNamed = 20;
+
 struct Report {
   std::string version;
   std::string build_id;
@@ -187,6 +194,7 @@ struct Report {
   std::string started;                        ///< ISO 8601 in UTC: iso_8601()
   std::uint64_t seed = 0;
   MachineReport machine;
+  std::optional<SkippedReport> skipped;  ///< nothing where none was
   std::string configuration;  ///< YAML as it was in effect
   PhasesReport phases;
   std::vector<MemberReport> members;  ///< in rank order

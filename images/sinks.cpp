@@ -1,4 +1,4 @@
-// Results into .npy files and into memory.
+// Results into files and into memory.
 #include "images/sinks.hpp"
 
 #include <fmt/format.h>
@@ -17,7 +17,10 @@ void append(std::vector<Value>& to, std::span<const Value> from) {
 }
 
 /// predictions.npy -> predictions.partial.npy
-std::filesystem::path partial_of(std::filesystem::path file) { return file.replace_extension(".partial.npy"); }
+std::filesystem::path partial_of(std::filesystem::path file) {
+  const std::string extension = file.extension().string();
+  return file.replace_extension(".partial" + extension);
+}
 
 void check_file_name(const std::string& member) {
   if (member.empty() || member == "." || member == ".." || member.find('/') != member.npos)
@@ -27,13 +30,14 @@ void check_file_name(const std::string& member) {
 
 }  // namespace
 
-NpySink::NpySink(const std::filesystem::path& folder, const ResultForm& form) : folder_(folder) {
+NpySink::NpySink(const std::filesystem::path& folder, const ResultForm& form, const Source* names) : folder_(folder) {
   for (const ResultForm::Member& member : form.members) check_file_name(member.name);
   if (form.width > 0)
     predictions_.emplace(folder / "predictions.npy", NpyType::float32,
                          std::vector{form.images, std::uint64_t{form.width}});
   if (form.classes) predicted_.emplace(folder / "predicted.npy", NpyType::int64, std::vector{form.images});
   if (form.labels) labels_.emplace(folder / "labels.npy", NpyType::int64, std::vector{form.images});
+  if (form.classes && names != nullptr) table_.emplace(folder / "predictions.csv", *names, form.width);
   if (form.members.empty()) return;
   const std::filesystem::path members = folder / "members";
   std::error_code code;
@@ -56,6 +60,7 @@ void NpySink::write(const SegmentResult& result) {
   assert(members_.empty() || members_.size() == result.members.size());
   for (std::size_t i = 0; i < members_.size(); ++i) members_[i].write(result.members[i].values);
   if (labels_) labels_->write(result.labels);
+  if (table_) table_->write(result);
   images_ += result.count;
 }
 
@@ -70,18 +75,21 @@ std::vector<NpyWriter*> NpySink::writers() {
 }
 
 void NpySink::finish() {
+  if (table_) table_->finish();
   for (NpyWriter* writer : writers()) writer->finish();
   remove_partial_files();
 }
 
 void NpySink::finish_partial() {
   if (images_ == 0) return;
+  if (table_) table_->finish_partial(partial_of(table_->path()));
   for (NpyWriter* writer : writers()) writer->finish_partial(partial_of(writer->path()), images_);
 }
 
 void NpySink::remove_partial_files() {
   std::vector<std::filesystem::path> partial{partial_of(folder_ / "predictions.npy"),
-                                             partial_of(folder_ / "predicted.npy"), partial_of(folder_ / "labels.npy")};
+                                             partial_of(folder_ / "predicted.npy"), partial_of(folder_ / "labels.npy"),
+                                             partial_of(folder_ / "predictions.csv")};
   for (const NpyWriter& member : members_) partial.push_back(partial_of(member.path()));
   for (const std::filesystem::path& file : partial) {
     // A member may be called "cnn.partial": its file is no other member's partial one.

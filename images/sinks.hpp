@@ -1,4 +1,4 @@
-// Where the results of a run go: .npy files, or memory. Both take whole runs, in segment order.
+// Where the results of a run go: .npy files and a table, or memory. Both take whole runs, in segment order.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "images/npy.hpp"
+#include "images/prediction_table.hpp"
 
 namespace tutti::images {
 
@@ -25,22 +26,24 @@ struct ResultForm {
   bool labels = false;          ///< the labels are kept beside them
 };
 
-/// Writes predictions.npy (images x width, float32), predicted.npy (images, int64; only with classes) and, where the
-/// form names members, members/<name>.npy, and labels.npy (images, int64) where it asks for them. Nothing appears in
-/// `folder` before finish(). Throws Error(failed) that names the file, from any call; one thread. Where members are
+/// Writes predictions.npy (images x width, float32), predicted.npy (images, int64; only with classes), predictions.csv
+/// (only with classes, see prediction_table.hpp) and, where the form names members, members/<name>.npy, and labels.npy
+/// (images, int64) where it asks for them. Nothing appears in `folder` before finish(). Throws Error(failed) that names
+/// the file, from any call; one thread. Where members are
 /// missing, what comes for them is written: NaN, and -1.
 class NpySink final : public Sink {
  public:
-  /// `folder` exists. Throws Error(usage) where a member's name cannot be the name of a file.
-  NpySink(const std::filesystem::path& folder, const ResultForm& form);
+  /// `folder` exists. `names`, whose images these are, outlives it; without it there is no predictions.csv. Throws
+  /// Error(usage) where a member's name cannot be the name of a file.
+  NpySink(const std::filesystem::path& folder, const ResultForm& form, const Source* names = nullptr);
 
   void write(const SegmentResult& result) override;
   /// Puts all files in place, predictions.npy last, and removes those that finish_partial() of an earlier run left.
   /// Throws where not all announced images came.
   void finish();
-  /// For a run that ended early: puts the images that came into predictions.partial.npy, predicted.partial.npy and
-  /// members/<name>.partial.npy, which hold so many rows. A segment that could not be written whole is left out. No
-  /// file appears where no segment came; files of earlier, complete runs stay.
+  /// For a run that ended early: puts the images that came into predictions.partial.npy, predicted.partial.npy,
+  /// predictions.partial.csv and members/<name>.partial.npy, which hold so many rows. A segment that could not be
+  /// written whole is left out. No file appears where no segment came; files of earlier, complete runs stay.
   void finish_partial();
 
  private:
@@ -54,6 +57,7 @@ class NpySink final : public Sink {
   } members_folder_;
   std::optional<NpyWriter> predictions_;
   std::optional<NpyWriter> predicted_;
+  std::optional<PredictionTable> table_;
   std::vector<NpyWriter> members_;
   std::optional<NpyWriter> labels_;
   std::filesystem::path folder_;

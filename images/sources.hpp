@@ -1,6 +1,6 @@
 // Where images come from: the sources that Tutti brings along, and decorators around any source. They stream: none
 // holds more than a few images, whatever the size of the data set (`memory` only refers to what the caller holds, the
-// digits are part of the program). No decoders of compressed images here.
+// digits are part of the program).
 //
 // Every source is used by one thread at a time; two sources never share state. The errors that they throw name the
 // file and say what was found and what is needed: Error(usage) where the input is wrong, Error(failed) where it could
@@ -11,7 +11,10 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <string>
 #include <tutti/images.hpp>
+
+#include "common/member_request.hpp"
 
 namespace tutti::images {
 
@@ -31,6 +34,22 @@ std::unique_ptr<Source> make_cifar10(const std::filesystem::path& folder, Split 
 /// checked here, before anything runs.
 std::unique_ptr<Source> make_npy(const std::filesystem::path& images, const std::filesystem::path& labels,
                                  Layout layout, std::uint32_t classes);
+
+/// The JPEG and PNG images in `folder` as RGB bytes, each resized and cropped by `resize`, which must make them all of
+/// one shape. Sub-folders that hold images, at any depth, are the classes, by name; without such the images are not
+/// labelled. Both are in the order of their names, byte by byte. `threads` decode side by side; 0: as many as there are
+/// usable cores, at most 16. Names that begin with a dot are passed over.
+/// `skip_broken`: images that cannot be decoded are looked for here, by decoding every one, and left
+/// out, so that they are in no count; else the first one that is met is an error.
+/// What is done about files, colours and sizes is described in docs/images.md.
+std::unique_ptr<Source> make_folder(const std::filesystem::path& folder, const Resize& resize, std::uint32_t threads,
+                                    bool skip_broken);
+
+/// How many threads make_folder() decodes with where it is asked for so many.
+std::uint32_t decode_threads(std::uint32_t wanted);
+
+/// Which images `folder` holds, and of which size and age, in one line: what a run's answers depend on.
+std::string folder_fingerprint(const std::filesystem::path& folder);
 
 /// Uniform noise in [0, 1) with uniform labels (none where `classes` is 0). Each value depends on seed, image and place
 /// alone, so every order of reading gives the same images.

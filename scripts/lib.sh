@@ -70,7 +70,8 @@ distribution() {
 # packages DISTRIBUTION: the packages that building Tutti takes there; fails for a distribution that is not supported.
 packages() {
   local common="g++ cmake ninja-build ccache pkg-config git ca-certificates python3 python3-venv libyaml-cpp-dev
-    doctest-dev libcli11-dev libspdlog-dev libfmt-dev libhwloc-dev"
+    doctest-dev libcli11-dev libspdlog-dev libfmt-dev libhwloc-dev
+    libjpeg-dev libpng-dev"
   case $1 in
     debian-12) say "$common libboost1.81-dev" ;;
     ubuntu-24.04) say "$common libboost-dev" ;;
@@ -138,7 +139,9 @@ doctest/doctest.h|doctest 2.4 or newer (Debian: doctest-dev)
 CLI/CLI.hpp|CLI11 2.1 or newer (Debian: libcli11-dev)
 spdlog/version.h|spdlog 1.10 or newer (Debian: libspdlog-dev)
 fmt/format.h|fmt 9 or newer (Debian: libfmt-dev)
-hwloc.h|hwloc 2 or newer (Debian: libhwloc-dev)"
+hwloc.h|hwloc 2 or newer (Debian: libhwloc-dev)
+jerror.h|libjpeg-turbo 2 or newer (Debian: libjpeg-dev)
+png.h|libpng 1.6 or newer (Debian: libpng-dev)"
   while IFS='|' read -r header line; do
     if [[ -z $compiler ]] || ! "$compiler" -fsyntax-only -x c++ -include "$header" - >/dev/null 2>&1 <<<"$probe"; then
       say "$line"

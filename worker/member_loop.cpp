@@ -59,6 +59,7 @@ MemberLoop::MemberLoop(const LoopParts& parts)
     : parts_(parts),
       tasks_(parts.channel.tasks()),
       completions_(parts.channel.completions()),
+      preprocess_(parts.request),
       batch_images_(parts.request.batch_images) {}
 
 void MemberLoop::run() {
@@ -154,15 +155,14 @@ void MemberLoop::perform(const TaskRecord& task) {
 }
 
 void MemberLoop::predict(const TaskRecord& task, CompletionRecord& completion) {
-  const ArenaLayout& layout = parts_.start.arena;
-  const auto slot = slot_view(parts_.arena, layout, task.slot, task.images);
+  const auto slot = slot_view(parts_.arena, parts_.start.arena, task.slot, task.images);
   const std::span<float> answers = parts_.channel.output(task.slot, task.images);
   const std::uint32_t width = parts_.start.width;
   if (task.batch_images != batch_images_) parts_.model.expect_batches(batch_images_ = task.batch_images);
   // Batches never cross a segment, and the cut depends on its length and the batch size alone.
   for (std::uint32_t first = 0; first < task.images; first += task.batch_images) {
     const std::uint32_t count = std::min(task.batch_images, task.images - first);
-    parts_.model.predict(slot.pixels.data() + first * layout.shape.elements(), count,
+    parts_.model.predict(preprocess_.images(slot, first, count), count,
                          answers.subspan(std::size_t{first} * width, std::size_t{count} * width));
     stamp_progress();
     fault_point("worker.batch_done");
@@ -183,10 +183,10 @@ void MemberLoop::train(const TaskRecord& task, CompletionRecord& completion) {
   const auto slot = slot_view(parts_.arena, parts_.start.arena, task.slot, task.images);
   pick_rows(slot.numbers);
   completion.trained = rows_.size();
+  const float* const images = preprocess_.images(slot, 0, task.images);
   for (std::size_t first = 0; first < rows_.size(); first += parts_.request.train_batch_images) {
     const std::size_t count = std::min<std::size_t>(parts_.request.train_batch_images, rows_.size() - first);
-    const TrainBatch batch =
-        parts_.model.train(slot.pixels.data(), slot.labels, std::span(rows_).subspan(first, count));
+    const TrainBatch batch = parts_.model.train(images, slot.labels, std::span(rows_).subspan(first, count));
     completion.loss_sum += batch.loss_sum;
     completion.correct += batch.correct;
     stamp_progress();

@@ -1,5 +1,6 @@
-// What a worker does once it is ready: takes tasks from its ring, computes straight out of the arena, writes answers
-// and completions, and sleeps when there is nothing to do. It knows neither LibTorch nor how the worker came to be.
+// What a worker does once it is ready: takes tasks from its ring, computes straight out of the arena (or on what its
+// member's own input makes of the images there), writes answers and completions, and sleeps when there is nothing to
+// do. It knows neither LibTorch nor how the worker came to be.
 #pragma once
 
 #include <array>
@@ -13,6 +14,7 @@
 #include "common/spawn_contract.hpp"
 #include "worker/control_client.hpp"
 #include "worker/model.hpp"
+#include "worker/preprocess.hpp"
 
 namespace tutti::worker {
 
@@ -32,6 +34,7 @@ struct LoopParts {
 /// One thread, the computing one.
 class MemberLoop {
  public:
+  /// Throws Error(usage) where the member's own input does not fit the arena.
   explicit MemberLoop(const LoopParts& parts);
 
   /// Returns when told to stop or when the coordinator is gone. Throws what the model throws.
@@ -51,6 +54,7 @@ class MemberLoop {
   LoopParts parts_;
   RingConsumer<TaskRecord> tasks_;
   RingProducer<CompletionRecord> completions_;
+  Preprocess preprocess_;
   std::uint64_t progress_ = 0;
   std::uint32_t batch_images_;                  // what the model expects
   std::optional<std::uint64_t> trained_up_to_;  // the last segment that the weights have learnt from

@@ -132,6 +132,11 @@ Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& 
                  const std::filesystem::path& single, Departure& departure) {
   if (spec.combine.rule == CombineRule::none)
     throw Error(ErrorKind::usage, "rule none has no combined answer to compare", {}, "give 'combine.rule', mean say");
+  for (const config::MemberSpec& member : spec.members)
+    if (member.input)
+      throw Error(ErrorKind::usage, fmt::format("member '{}' has an 'input' of its own", member.name),
+                  "what is compared are ways to compute the same images",
+                  "leave out the members' 'input', and give the images as they see them");
   const InputForm input = input_form(spec.input);
   const Machine machine = look_at_machine(worker, GpuSearch::yes);
   const Plan plan = make_plan(spec, machine, input, {worker, {}, false});

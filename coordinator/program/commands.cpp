@@ -39,7 +39,10 @@ void train_members(Session& session, bool quiet) {
 Outcome train(const CommandLine& line, Interruption& interruption) {
   Session session("train", line, true, interruption);
   std::unique_ptr<Source> test;
-  if (session.spec().input.dataset != config::Dataset::memory) test = open_source(session.spec().input);
+  if (session.spec().input.dataset != config::Dataset::memory) {
+    test = open_source(session.spec(), session.spec().input);
+    check_same_preparation(session.spec(), session.source(), *test);
+  }
   session.perform([&] {
     session.measure([&] { train_members(session, line.quiet); });
     if (test && test->labelled())
@@ -52,7 +55,7 @@ void plan(const CommandLine& line) {
   const config::EnsembleSpec spec = load(line);
   const std::filesystem::path worker = find_worker(line.worker);
   const Machine machine = look_at_machine(worker, GpuSearch::yes);
-  const InputForm input = input_form(spec.input);
+  const InputForm input = input_form(spec, spec.input);
   const Plan made = make_plan(spec, machine, input, {worker, line.debug_worker, false});
   const std::string images =
       input.images ? fmt::format("{} x {} of {}", *input.images, input.shape.text(), to_name(spec.input.dataset))

@@ -18,9 +18,18 @@ UnfinishedImages::UnfinishedImages(Source& all, const images::Journal& journal)
 
 void UnfinishedImages::read(std::span<const std::uint64_t> indices, std::span<float> pixels,
                             std::span<std::int64_t> labels) {
+  all_.read(images_of(indices), pixels, labels);
+}
+
+void UnfinishedImages::read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
+                                  std::span<std::int64_t> labels) {
+  all_.read_bytes(images_of(indices), pixels, labels);
+}
+
+std::span<const std::uint64_t> UnfinishedImages::images_of(std::span<const std::uint64_t> indices) {
   images_.clear();
   for (const std::uint64_t index : indices) images_.push_back(image(index));
-  all_.read(images_, pixels, labels);
+  return images_;
 }
 
 JournalingSink::JournalingSink(images::Journal& journal, images::AnswerForm form, const UnfinishedImages& images,

@@ -26,6 +26,9 @@ class UnfinishedImages final : public Source {
   std::uint32_t classes() const override { return all_.classes(); }
   bool labelled() const override { return all_.labelled(); }
   void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override;
+  bool has_bytes() const override { return all_.has_bytes(); }
+  void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
+                  std::span<std::int64_t> labels) override;
 
   /// The image of all images that is number `index` here.
   std::uint64_t image(std::uint64_t index) const {
@@ -33,6 +36,8 @@ class UnfinishedImages final : public Source {
   }
 
  private:
+  std::span<const std::uint64_t> images_of(std::span<const std::uint64_t> indices);
+
   Source& all_;
   const std::uint32_t segment_images_;
   std::vector<std::uint64_t> segments_;

@@ -142,7 +142,8 @@ class Run {
     const Status status = session_.ensemble().status();
     open_journal(status);
     images::NpySink results(session_.folder(),
-                            result_form(session_.spec(), status, header_.images, session_.source().labelled()));
+                            result_form(session_.spec(), status, header_.images, session_.source().labelled()),
+                            &session_.source());
     const images::AnswerForm form =
         answer_form(session_.spec(), status, session_.source().labelled(), rules_.has_value());
     EvaluatingSink* const rules = rules_ ? &rules_->open(status, session_.folder(), header_.images, results) : nullptr;

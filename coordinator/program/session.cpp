@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <tuple>
 
@@ -56,12 +57,24 @@ Session::Session(const std::string& command, const CommandLine& line, bool train
     : line_(line), interruption_(interruption), spec_(std::make_shared<config::EnsembleSpec>(std::move(spec))) {
   options_ = {find_worker(line.worker), line.debug_worker, training, line.trace};
   check_files(*spec_, training);
-  source_ = open_source(training ? spec_->train_input : spec_->input);
+  const config::InputSpec& input = training ? spec_->train_input : spec_->input;
+  source_ = open_source(*spec_, input);
   const Machine machine = look_at_machine(options_.worker, gpus_wanted(*spec_));
-  plan_ = make_plan(*spec_, machine, {source_->shape(), source_->count()}, options_);
+  plan_ = make_plan(*spec_, machine, form_of(*source_, *spec_, input), options_);
   for (const std::string& note : plan_.notes) log::info("{}", note);
   report_ = begin_report(command, *spec_, plan_, machine);
+  note_skipped();
   requested_folder_ = spec_->output;
+}
+
+void Session::note_skipped() {
+  std::vector<std::string> skipped = source_->skipped();
+  if (skipped.empty()) return;
+  log::warning("{} files of {} cannot be decoded and are left out, as 'on_broken: skip' says; the first: {}",
+               skipped.size(), source_->name(), skipped.front());
+  const std::size_t count = skipped.size();
+  skipped.resize(std::min(count, images::kSkippedNamed));
+  report_.skipped = {count, std::move(skipped)};
 }
 
 void Session::perform(const std::function<void()>& work) {

@@ -60,6 +60,7 @@ class Session {
 
  private:
   using Clock = std::chrono::steady_clock;
+  void note_skipped();
   void report_failure(Clock::time_point begin) noexcept;
   void write_report(Clock::time_point begin);
 

@@ -178,6 +178,7 @@ TEST_CASE("what cannot be compared is refused before anything is started") {
     CHECK(bench.program.out().empty());
   };
   refused(kTwoFakes, {"combine.rule=none"}, "rule none has no combined answer to compare");
+  refused(kTwoFakes, {"members.0.input={mean: 0.5}"}, "member 'a' has an 'input' of its own");
   refused(kTwoFakes, {"input=null"}, "there are no images to work on");
   refused(kTwoFakes, {"--repeats", "0"}, "see 'tutti bench --help'");
   refused(kTwoFakes, {"nonsense=1"}, "unknown key 'nonsense'");

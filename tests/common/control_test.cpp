@@ -31,6 +31,10 @@ MemberRequest full_request() {
   member.weights = "runs/a b.safetensors";
   member.seed = std::numeric_limits<std::uint64_t>::max();
   member.shape = {3, 32, 31};
+  member.arena_shape = {3, 64, 48};
+  member.arena_pixels = PixelType::uint8;
+  member.input =
+      MemberInput{{ResizeRule::exact, 40, 41, 32, 31, Interpolation::bilinear}, {0.1F, 0.2F, -3e38F}, {1.0F / 3}};
   member.batch_images = 4;
   member.warm_up_batches = {4, 3, 1};
   member.output = OutputKind::features;
@@ -63,6 +67,9 @@ TEST_CASE("a request for a member arrives field by field") {
   CHECK(member.weights == sent.weights);
   CHECK(member.seed == sent.seed);
   CHECK(member.shape == sent.shape);
+  CHECK(member.arena_shape == sent.arena_shape);
+  CHECK(member.arena_pixels == sent.arena_pixels);
+  CHECK(member.input == sent.input);
   CHECK(member.batch_images == sent.batch_images);
   CHECK(member.warm_up_batches == sent.warm_up_batches);
   CHECK(member.output == sent.output);
@@ -73,6 +80,15 @@ TEST_CASE("a request for a member arrives field by field") {
   CHECK(member.train_batch_images == sent.train_batch_images);
   CHECK(member.learning_rate == sent.learning_rate);
   CHECK(member.bootstrap == sent.bootstrap);
+}
+
+TEST_CASE("a member without an input of its own arrives without one") {
+  MemberRequest sent = full_request();
+  sent.input.reset();
+  sent.arena_pixels = PixelType::float32;
+  const MemberRequest member = round_trip(Load{sent}).member;
+  CHECK_FALSE(member.input);
+  CHECK(member.arena_pixels == PixelType::float32);
 }
 
 TEST_CASE("every kind of model arrives as it was sent") {
@@ -97,12 +113,13 @@ TEST_CASE("every kind of model arrives as it was sent") {
 }
 
 TEST_CASE("the start arrives as it was sent") {
-  const Start start = round_trip(Start{3, 10, {4, 500, {3, 32, 31}}, true});
+  const Start start = round_trip(Start{3, 10, {4, 500, {3, 32, 31}, PixelType::uint8}, true});
   CHECK(start.generation == 3);
   CHECK(start.width == 10);
   CHECK(start.arena.slots == 4);
   CHECK(start.arena.images == 500);
   CHECK(start.arena.shape == ImageShape{3, 32, 31});
+  CHECK(start.arena.pixels == PixelType::uint8);
   CHECK(start.allow_nan);
 }
 

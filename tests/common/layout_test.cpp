@@ -39,6 +39,23 @@ MemoryFile file_of(std::uint64_t bytes) {
   return file;
 }
 
+TEST_CASE("an arena of bytes takes a quarter of the room and keeps labels and numbers") {
+  const ArenaLayout floats{2, 1000, {3, 8, 8}};
+  ArenaLayout bytes = floats;
+  bytes.pixels = PixelType::uint8;
+  CHECK(bytes.image_bytes() == 192);
+  CHECK(floats.image_bytes() == 768);
+  CHECK(bytes.pixel_bytes() == aligned(192'000, kPageBytes));
+  CHECK(bytes.label_bytes() == floats.label_bytes());
+  std::vector<std::byte> memory(bytes.bytes());
+  const auto view = slot_view(memory.data(), bytes, 1, 5);
+  CHECK(view.pixels.empty());
+  CHECK(view.bytes.size() == 5 * 192);
+  CHECK(reinterpret_cast<std::byte*>(view.bytes.data()) == memory.data() + bytes.slot_bytes());
+  CHECK(view.labels.size() == 5);
+  CHECK(slot_view(memory.data(), floats, 0, 1).bytes.empty());
+}
+
 TEST_CASE("the parts of a channel neither overlap nor leave its bytes") {
   for (const std::uint32_t slots : {1U, 2U, 3U, 4U, 5U, 7U, 64U})
     for (const std::uint32_t images : {1U, 3U, 500U})

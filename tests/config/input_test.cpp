@@ -77,7 +77,8 @@ TEST_CASE("training can read another input") {
   CHECK(spec.train_input.dataset == Dataset::cifar10);
   CHECK(spec.train_input.split == Split::train);
   CHECK(problem(kOneMember + "train: {input: {dataset: digitz}}") ==
-        "e.yaml:2:26: 'dataset' must be digits, cifar10, npy, random or memory, not 'digitz'; did you mean 'digits'?");
+        "e.yaml:2:26: 'dataset' must be digits, cifar10, npy, folder, random or memory, not 'digitz'; did you mean "
+        "'digits'?");
 }
 
 TEST_CASE("a dataset needs its keys") {
@@ -87,7 +88,7 @@ TEST_CASE("a dataset needs its keys") {
 }
 
 TEST_CASE("keys of another dataset are refused with the datasets that have them") {
-  CHECK(wrong("{dataset: digits, path: x}") == "'path' belongs to dataset cifar10, not to dataset digits");
+  CHECK(wrong("{dataset: digits, path: x}") == "'path' belongs to dataset cifar10 or folder, not to dataset digits");
   CHECK(wrong("{dataset: npy, images: x, split: test}") ==
         "'split' belongs to dataset digits or cifar10, not to dataset npy");
   CHECK(wrong("{dataset: digits, shape: [3, 32, 32]}") == "'shape' belongs to dataset random, not to dataset digits");
@@ -95,7 +96,8 @@ TEST_CASE("keys of another dataset are refused with the datasets that have them"
   CHECK(wrong("{skip: 3}") ==
         "'skip' belongs to dataset digits, cifar10, npy or random, not to images from memory (there is no 'dataset')");
   CHECK(wrong("{limit: 3}") ==
-        "'limit' belongs to dataset digits, cifar10, npy or random, not to images from memory (there is no 'dataset')");
+        "'limit' belongs to dataset digits, cifar10, npy, folder or random, not to images from memory (there is no "
+        "'dataset')");
   CHECK(wrong("{dataset: random, count: 1, labels: x}") == "'labels' belongs to dataset npy, not to dataset random");
 }
 
@@ -141,6 +143,54 @@ TEST_CASE("shape and classes are known as far as the configuration tells") {
   CHECK(config::known_classes(load("input: {dataset: digits}").input) == 10);
   CHECK(config::known_classes(load("input: {dataset: random, count: 1, classes: 4}").input) == 4);
   CHECK(config::known_classes(load("").input) == 0);
+}
+
+TEST_CASE("a folder of images is resized and cropped to 224 unless it says otherwise") {
+  const config::InputSpec plain = load("input: {dataset: folder, path: pets}").input;
+  CHECK(plain.dataset == Dataset::folder);
+  CHECK(plain.path == "pets");
+  CHECK(plain.resize == Resize{ResizeRule::shorter, 224, 224, 224, 224, Interpolation::bicubic});
+  CHECK(plain.shape == ImageShape{3, 224, 224});
+  CHECK(plain.on_broken == OnBroken::fail);
+  CHECK(plain.decode_threads == 0);
+  const config::InputSpec all = load(
+                                    "input: {dataset: folder, path: d, resize: [40, 50], crop: [30, 20], "
+                                    "interpolation: bilinear, on_broken: skip, decode_threads: 3, limit: 9, "
+                                    "preprocess: {mean: [1, 2, 3]}}")
+                                    .input;
+  CHECK(all.resize == Resize{ResizeRule::exact, 40, 50, 30, 20, Interpolation::bilinear});
+  CHECK(all.shape == ImageShape{3, 30, 20});
+  CHECK(all.on_broken == OnBroken::skip);
+  CHECK(all.decode_threads == 3);
+  CHECK(all.limit == 9U);
+  CHECK(load("input: {dataset: folder, path: d, resize: 256}").input.shape == ImageShape{3, 256, 256});
+  CHECK(load("input: {dataset: folder, path: d, resize: 256, crop: 224}").input.shape == ImageShape{3, 224, 224});
+  CHECK(load("input: {dataset: folder, path: d, resize: 32, rule: exact}").input.resize ==
+        Resize{ResizeRule::exact, 32, 32, 0, 0, Interpolation::bicubic});
+  CHECK(config::known_shape(all) == ImageShape{3, 30, 20});
+}
+
+TEST_CASE("sizes of a folder that make no sense are refused") {
+  const auto folder = [](const std::string& keys) { return wrong("{dataset: folder, path: d, " + keys + "}"); };
+  CHECK(wrong("{dataset: folder}") ==
+        "'input' needs 'path', the folder with the images, or with one folder of images for each class");
+  CHECK(folder("resize: big") == "'resize' must be a whole number of at least 1, not 'big'");
+  CHECK(folder("resize: 0") == "'resize' must be a whole number of at least 1, not '0'");
+  CHECK(folder("resize: [1, 2, 3]") == "'resize' must be a number or [height, width], not a list of 3");
+  CHECK(folder("crop: {a: 1}") == "'crop' must be a number or [height, width], not a map");
+  CHECK(folder("crop: [4, 0]") == "each item of 'crop' must be a whole number of at least 1, not '0'");
+  CHECK(folder("resize: [4, 4], rule: shorter") == "rule shorter takes one number as 'resize', not [height, width]");
+  CHECK(folder("rule: none") == "'rule' must be shorter or exact, not 'none'");
+  CHECK(folder("interpolation: lanczos") == "'interpolation' must be nearest, bilinear or bicubic, not 'lanczos'");
+  CHECK(folder("crop: 256") ==
+        "'crop' 256x256 is larger than what 'resize' makes (224 along the shorter side); the rest would be black");
+  CHECK(folder("resize: [8, 9], crop: [8, 10]") ==
+        "'crop' 8x10 is larger than what 'resize' makes (8x9); the rest would be black");
+  CHECK(folder("resize: 65536") == "images of 3x65536x65536 are 12884901888 values each, more than 268435456");
+  CHECK(folder("decode_threads: 65") == "'decode_threads' must be a whole number of at most 64, not '65'");
+  CHECK(folder("on_broken: repair") == "'on_broken' must be fail or skip, not 'repair'");
+  CHECK(folder("preprocess: {std: [1, 2]}") == "'std' has 2 values, but an image has 3 channels");
+  CHECK(wrong("{dataset: digits, resize: 8}") == "'resize' belongs to dataset folder, not to dataset digits");
 }
 
 }  // namespace

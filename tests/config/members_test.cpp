@@ -32,6 +32,58 @@ TEST_CASE("a member with nothing but name and kind gets the defaults") {
   CHECK(kind_name(b.model.kind) == "small-cnn");
 }
 
+/// What is said about the input of a member over images of 3x8x10, without its place.
+std::string input_problem(const std::string& keys, const std::string& model = "kind: fake") {
+  const std::string text = problem("members: [{name: a, model: {" + model + "}, input: {" + keys +
+                                   "}}]\ninput: {dataset: random, count: 1, shape: [3, 8, 10]}");
+  return text.substr(std::min(text.find(": "), text.size() - 2) + 2);
+}
+
+TEST_CASE("a member may have an input of its own") {
+  const auto input = [](const std::string& keys) {
+    return load("members: [{name: a, model: {kind: fake}, input: {" + keys + "}}]").members[0].input;
+  };
+  CHECK_FALSE(load("members: [{name: a, model: {kind: fake}}]").members[0].input);
+  CHECK(input("") == MemberInput{});
+  CHECK(input("resize: 224") == MemberInput{{ResizeRule::shorter, 224, 224, 0, 0, Interpolation::bicubic}, {}, {}});
+  CHECK(input("resize: [20, 30], interpolation: nearest") ==
+        MemberInput{{ResizeRule::exact, 20, 30, 0, 0, Interpolation::nearest}, {}, {}});
+  CHECK(input("resize: 9, rule: exact, crop: 7") ==
+        MemberInput{{ResizeRule::exact, 9, 9, 7, 7, Interpolation::bicubic}, {}, {}});
+  CHECK(input("crop: [4, 5], mean: 0.5, std: [1, 2, 3]") ==
+        MemberInput{{ResizeRule::none, 0, 0, 4, 5, Interpolation::bicubic}, {0.5F}, {1, 2, 3}});
+}
+
+TEST_CASE("an input of a member that makes no sense is refused") {
+  CHECK(input_problem("size: 3") == "unknown key 'size'; did you mean 'resize'?");
+  CHECK(input_problem("rule: exact") == "'rule' says how 'resize' is done, which is missing");
+  CHECK(input_problem("interpolation: nearest") == "'interpolation' says how 'resize' is done, which is missing");
+  CHECK(input_problem("resize: [4, 4], crop: 5") ==
+        "'crop' 5x5 is larger than what 'resize' makes (4x4); the rest would be black");
+  CHECK(input_problem("std: 0") == "'std' must be a number above 0 that fits float32, not '0'");
+  CHECK(input_problem("mean: [1, 2]") ==
+        "member 'a' cannot have this 'input': 'mean' has 2 values, but an image has 3 channels");
+  CHECK(input_problem("std: [1, 2]") ==
+        "member 'a' cannot have this 'input': 'std' has 2 values, but an image has 3 channels");
+  CHECK(input_problem("crop: [9, 4]") ==
+        "member 'a' cannot have this 'input': 'crop' 9x4 is larger than the images, which are 3x8x10");
+  CHECK(input_problem("resize: 65536") ==
+        "member 'a' cannot have this 'input': it makes images of 3x65536x81920 out of those of 3x8x10, which is more "
+        "than 268435456 values");
+  CHECK(problem("members: [{name: a, model: {kind: fake}, input: {resize: 65536}}]\n"
+                "input: {dataset: random, count: 1, shape: [1, 1, 65536]}") ==
+        "e.yaml:1:11: member 'a' cannot have this 'input': an image of 1x1x65536 cannot be resized: it would be "
+        "1x65536x16777217, and a side has 1 to 16777216 places");
+  CHECK(problem("members: [{name: a, model: {kind: fake}, input: 224}]") ==
+        "e.yaml:1:49: 'input' of a member must be a map of keys and values, not '224'");
+}
+
+TEST_CASE("a small-cnn takes images of any size where its own input makes them fit") {
+  CHECK(input_problem("resize: [32, 32]", "kind: small-cnn").empty());
+  CHECK(input_problem("resize: [32, 31]", "kind: small-cnn") ==
+        "member 'a' is a small-cnn, which takes images of 3x32x32, not 3x32x31");
+}
+
 TEST_CASE("every key of a member is read") {
   const auto spec = load(R"(
 members:

@@ -312,5 +312,53 @@ TEST_CASE("this machine has cores and memory") {
   CHECK(machine.why_no_cuda_members == "Tutti was built without its CUDA plugin, libtutti-cuda.so");
 }
 
+/// A plan for one member, over images of 3x8x12.
+Plan plan_over(const std::string& member, const std::string& rest, PixelType pixels) {
+  return make_plan(
+      config::load_text("members: [{name: a, model: {kind: fake}" + member + "}]\nassignment: cpu\n" + rest, "test"),
+      machine_of(1), {{3, 8, 12}, {}, pixels}, {});
+}
+
+TEST_CASE("a member sees what its own input makes of the images in the arena") {
+  const Plan plan = plan_over(", input: {resize: 4, crop: [3, 2], std: 2}", "", PixelType::uint8);
+  const MemberRequest& request = plan.workers[0].request;
+  CHECK(plan.arena.pixels == PixelType::uint8);
+  CHECK(request.arena_shape == ImageShape{3, 8, 12});
+  CHECK(request.arena_pixels == PixelType::uint8);
+  CHECK(request.shape == ImageShape{3, 3, 2});
+  REQUIRE(request.input);
+  CHECK(request.input->std == std::vector<float>{2});
+}
+
+TEST_CASE("the preprocessing of the whole is every other member's input where workers do it") {
+  const std::string random =
+      "input: {dataset: random, count: 3, shape: [3, 8, 12], preprocess: {mean: 0.5, std: [1, 2, 3]}}";
+  const auto input = [&](const std::string& member, const std::string& rest, PixelType pixels) {
+    return plan_over(member, rest, pixels).workers[0].request.input;
+  };
+  CHECK_FALSE(input("", random, PixelType::float32));  // the source does it
+  const std::string folder = "input: {dataset: folder, path: d, preprocess: {mean: 0.5, std: [1, 2, 3]}}";
+  CHECK(input("", folder, PixelType::uint8) == MemberInput{{}, {0.5F}, {1, 2, 3}});
+  CHECK(input(", input: {mean: 0.25}", folder, PixelType::uint8) == MemberInput{{}, {0.25F}, {}});
+  CHECK(input("", "input: {dataset: folder, path: d}", PixelType::uint8) == MemberInput{});
+  const Plan two = make_plan(config::load_text("members: [{name: a, model: {kind: fake}, input: {mean: 9}}, {name: b, "
+                                               "model: {kind: fake}}]\nassignment: cpu\n" +
+                                                   random,
+                                               "test"),
+                             machine_of(1), {{3, 8, 12}, {}}, {});
+  CHECK(two.workers[0].request.input == MemberInput{{}, {9}, {}});
+  CHECK(two.workers[1].request.input == MemberInput{{}, {0.5F}, {1, 2, 3}});
+  CHECK_FALSE(input(", input: {}", "", PixelType::float32));  // there is nothing to do
+}
+
+TEST_CASE("a mean for other channels than the images have is refused where only the images tell") {
+  const auto error =
+      error_of([] { plan_over(", input: {mean: [1, 2]}", "input: {dataset: npy, images: x.npy}", PixelType::uint8); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "a: 'mean' has 2 values, but an image has 3 channels");
+  CHECK(error->hint() == "give one for each channel, or one for all");
+}
+
 }  // namespace
 }  // namespace tutti::test

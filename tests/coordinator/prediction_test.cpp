@@ -1,6 +1,8 @@
 // The work of a prediction, without workers: what is filled in and what the sink gets.
 #include "coordinator/prediction.hpp"
 
+#include "coordinator/input.hpp"
+
 #include <doctest/doctest.h>
 
 #include <algorithm>

@@ -57,6 +57,7 @@ TEST_CASE("the five batches are one set to train and the test batch is the other
     for (const std::size_t place : {std::size_t{0}, std::size_t{1024}, std::size_t{3071}})
       CHECK(images.pixels[i * 3072 + place] == static_cast<float>(value(i, place)) / 255.0F);
   }
+  CHECK(test::bytes_are_the_floats(*train, {129, 3, 4, 60}));
   const auto test = make_cifar10(folder.path(), Split::test);
   CHECK(test->count() == 3);
   CHECK(test->name() == "cifar10 (test)");

@@ -60,6 +60,13 @@ TEST_CASE("each channel is normalised with its own mean and deviation") {
   CHECK(source->name() == "memory");
 }
 
+TEST_CASE("what is limited keeps its bytes and what is normalised has none") {
+  static constexpr std::array<std::uint8_t, 8> bytes{1, 2, 3, 4, 5, 6, 7, 8};
+  const auto source = [] { return make_memory(Images(std::span<const std::uint8_t>(bytes), {2, 1, 2})); };
+  CHECK(test::bytes_are_the_floats(*limited(source(), 1), {0}));
+  CHECK_FALSE(normalised(source(), std::array{1.0F}, {})->has_bytes());
+}
+
 TEST_CASE("one mean or deviation holds for all channels and none leaves the step out") {
   CHECK(test::read(*normalised(two_images(), std::array{1.0F}, {}), {0}).pixels == std::vector{0.0F, 1.0F, 2.0F, 3.0F});
   CHECK(test::read(*normalised(two_images(), {}, std::array{2.0F}), {0}).pixels == std::vector{0.5F, 1.0F, 1.5F, 2.0F});

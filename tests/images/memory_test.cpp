@@ -34,6 +34,20 @@ TEST_CASE("uint8 images in memory become float32 from 0 to 1") {
   CHECK_FALSE(source->labelled());
   CHECK(source->classes() == 0);
   CHECK(test::read(*source, {0, 1}).pixels == std::vector{0.0F, 1.0F, 51.0F / 255.0F, 102.0F / 255.0F});
+  CHECK(test::bytes_are_the_floats(*source, {1, 0, 1}));
+}
+
+TEST_CASE("a source of float32 has no bytes and no names") {
+  const auto source = make_memory(Images(kFloats, kShape), kLabels);
+  CHECK_FALSE(source->has_bytes());
+  const auto error = error_of([&] { source->Source::read_bytes({}, {}, {}); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "memory has no bytes to give");
+  CHECK(error->hint() == "ask has_bytes() first");
+  CHECK(source->image_name(0).empty());
+  CHECK(source->class_name(0).empty());
+  CHECK(source->skipped().empty());
 }
 
 TEST_CASE("no images in memory are a set of none") {

@@ -53,6 +53,8 @@ TEST_CASE("float32 images of either layout and any format version are read as th
 
 TEST_CASE("uint8 images become float32 from 0 to 1") {
   const auto source = open("nhwc_uint8.npy", Layout::nhwc);
+  CHECK(test::bytes_are_the_floats(*source, {2, 0}));
+  CHECK_FALSE(open("nchw_float32.npy")->has_bytes());
   const auto pixels = test::read(*source, {2, 1}).pixels;
   REQUIRE(pixels.size() == 24);
   for (std::size_t place = 0; place < 12; ++place) {

@@ -20,6 +20,17 @@ inline ReadImages read(Source& source, const std::vector<std::uint64_t>& indices
   return images;
 }
 
+/// Whether the bytes of these images by 255 are their float32, and their labels the same.
+inline bool bytes_are_the_floats(Source& source, const std::vector<std::uint64_t>& indices) {
+  const ReadImages floats = read(source, indices);
+  std::vector<std::uint8_t> bytes(floats.pixels.size(), 7);
+  std::vector<std::int64_t> labels(floats.labels.size(), -7);
+  source.read_bytes(indices, bytes, labels);
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    if (floats.pixels[i] != static_cast<float>(bytes[i]) / 255.0F) return false;
+  return source.has_bytes() && labels == floats.labels;
+}
+
 inline std::vector<std::uint64_t> all_of(const Source& source) {
   std::vector<std::uint64_t> indices(source.count());
   for (std::size_t i = 0; i < indices.size(); ++i) indices[i] = i;

@@ -24,6 +24,7 @@ Report full_report() {
   report.started = iso_8601(0);
   report.seed = 18446744073709551615U;
   report.machine = {"A \"fine\" CPU", 2, 1 << 30};
+  report.skipped = SkippedReport{22, {"a.jpg: it is empty", "b.png: bad"}};
   report.configuration = "members:\n  - {name: cnn-0}\n";
   report.phases = {0.5, 0.25, 0.75, std::nullopt, 2.0, 3.0};
   MemberReport member;
@@ -91,6 +92,8 @@ TEST_CASE("a full report has its values in place") {
   CHECK(report.at_pointer("/finished/of_images") == 1800);
   CHECK(report.at_pointer("/finished/resumed") == 1);
   CHECK(report.at_pointer("/finished/ranges/1") == json::object{{"first", 1500}, {"count", 300}});
+  CHECK(report.at_pointer("/skipped/count") == 22);
+  CHECK(report.at_pointer("/skipped/first/1") == "b.png: bad");
   CHECK(report.at("started") == "1970-01-01T00:00:00Z");
   CHECK(report.at("seed") == 18446744073709551615U);
   CHECK(report.at_pointer("/machine/cpu") == "A \"fine\" CPU");
@@ -163,6 +166,7 @@ TEST_CASE("what is missing or not finite is null") {
   CHECK(report.at_pointer("/ensemble/per_class_accuracy/1").is_null());
   CHECK(to_json(Report{}).at("ensemble").is_null());
   CHECK(to_json(Report{}).at("finished").is_null());
+  CHECK(to_json(Report{}).at("skipped").is_null());
   CHECK(to_json(Report{}).at("interrupted_by").is_null());
 }
 

@@ -7,11 +7,12 @@
 namespace tutti::test {
 namespace {
 
-/// predictions.npy, predicted.npy, members/a.npy: below `folder`.
+/// predictions.npy, predicted.npy, predictions.csv, members/a.npy: below `folder`.
 std::vector<std::string> results_in(const std::filesystem::path& folder) {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
-    if (entry.path().extension() == ".npy") names.push_back(std::filesystem::relative(entry.path(), folder).string());
+    if (entry.path().extension() == ".npy" || entry.path().extension() == ".csv")
+      names.push_back(std::filesystem::relative(entry.path(), folder).string());
   return names;
 }
 

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include <tutti/error.hpp>
 
@@ -69,6 +70,23 @@ class TUTTI_API Source {
   /// be read.
   virtual void read(std::span<const std::uint64_t> indices, std::span<float> pixels,
                     std::span<std::int64_t> labels) = 0;
+
+  // What a source may know beyond that. Nothing here need be implemented.
+
+  /// Whether the images are bytes 0..255, of which read() makes float32 by dividing by 255. read_bytes() then gives
+  /// them as they are, so that every member can make its own input of them.
+  virtual bool has_bytes() const { return false; }
+  /// As read(), but as bytes. Called only where has_bytes(); throws Error(usage) otherwise.
+  virtual void read_bytes(std::span<const std::uint64_t> /*indices*/, std::span<std::uint8_t> /*pixels*/,
+                          std::span<std::int64_t> /*labels*/) {
+    throw Error(ErrorKind::usage, name() + " has no bytes to give", {}, "ask has_bytes() first");
+  }
+  /// What an image is called, such as the name of its file; empty where images have numbers only.
+  virtual std::string image_name(std::uint64_t /*index*/) const { return {}; }
+  /// What a class is called; empty where classes have numbers only.
+  virtual std::string class_name(std::uint32_t /*label*/) const { return {}; }
+  /// Files that would be part of the set but cannot be read, and that it was told to leave out: not in count().
+  virtual std::vector<std::string> skipped() const { return {}; }
 };
 
 }  // namespace tutti

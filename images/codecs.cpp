@@ -1,0 +1,279 @@
+// The owner of libjpeg-turbo and libpng. Both report errors by a jump, over which no destructor may stand: every call
+// into them is made by guarded(), whose callables hold references and numbers alone.
+#include "images/codecs.hpp"
+
+#include <fmt/format.h>
+// They need these declared before them.
+#include <cstdio>
+#include <cstdlib>
+
+#include <jerror.h>
+#include <jpeglib.h>
+#include <png.h>
+
+#include <algorithm>
+#include <array>
+#include <csetjmp>
+#include <cstring>
+#include <string_view>
+
+#include <tutti/error.hpp>
+
+#include "common/resample.hpp"
+
+namespace tutti::images {
+namespace {
+
+[[noreturn]] void refuse(std::string why) { throw Error(ErrorKind::usage, std::move(why)); }
+
+void check_size(std::uint64_t height, std::uint64_t width) {
+  if (height == 0 || width == 0) refuse("it has no pixels");
+  if (height * width > kMaxPixels)
+    refuse(fmt::format("it has {} x {} pixels, more than {}", width, height, kMaxPixels));
+}
+
+/// Where an error of a library leads back to, and what it said.
+struct Way {
+  std::jmp_buf back;
+  std::array<char, 256> text;
+};
+
+/// Makes calls that may jump to `way`; throws instead.
+template <class Calls>
+[[gnu::noinline]] void guarded(Way& way, const Calls& calls) {
+  if (setjmp(way.back) == 0)
+    calls();
+  else
+    refuse(way.text.data());
+}
+
+void make_room(DecodedImage& image, std::uint32_t height, std::uint32_t width) {
+  image.shape = {3, height, width};
+  image.bytes.resize(std::max(image.bytes.size(), image.shape.elements()));
+}
+
+// ---- JPEG ----------------------------------------------------------------------------------------------------------
+
+/// a * b / 255, rounded as Pillow does it.
+std::uint8_t product(unsigned a, unsigned b) {
+  const unsigned sum = a * b + 128;
+  return static_cast<std::uint8_t>(((sum >> 8) + sum) >> 8);
+}
+
+/// A row of CMYK, which Adobe stores inverted, into RGB.
+void multiply_out(const std::uint8_t* row, std::size_t width, std::uint8_t* to) {
+  for (std::size_t x = 0; x < width; ++x, row += 4, to += 3) {
+    const unsigned light = row[3];
+    for (std::size_t colour = 0; colour < 3; ++colour)
+      to[colour] = static_cast<std::uint8_t>(light - product(255U - row[colour], light));
+  }
+}
+
+struct JpegErrors {
+  jpeg_error_mgr table;  // stands first: the library knows this part alone
+  Way way;
+};
+
+[[noreturn]] void leave_jpeg(j_common_ptr info) {
+  auto* const errors = reinterpret_cast<JpegErrors*>(info->err);
+  std::array<char, JMSG_LENGTH_MAX> text;
+  info->err->format_message(info, text.data());
+  std::snprintf(errors->way.text.data(), errors->way.text.size(), "%s", text.data());
+  std::longjmp(errors->way.back, 1);
+}
+
+/// Warnings say that values were made up, but for these, which concern bytes around the image.
+bool is_harmless(int code) {
+  return code == JWRN_EXTRANEOUS_DATA || code == JWRN_JFIF_MAJOR || code == JWRN_ADOBE_XFORM ||
+         code == JWRN_TOO_MUCH_DATA;
+}
+
+void hear_jpeg(j_common_ptr info, int level) {
+  if (level < 0 && !is_harmless(info->err->msg_code)) leave_jpeg(info);
+}
+
+class Jpeg {
+ public:
+  explicit Jpeg(std::span<const std::byte> file) {
+    info_.err = jpeg_std_error(&errors_.table);
+    errors_.table.error_exit = leave_jpeg;
+    errors_.table.emit_message = hear_jpeg;
+    guarded(errors_.way, [&] {
+      jpeg_create_decompress(&info_);
+      jpeg_mem_src(&info_, reinterpret_cast<const unsigned char*>(file.data()),
+                   static_cast<unsigned long>(file.size()));
+    });
+  }
+  Jpeg(const Jpeg&) = delete;
+  Jpeg& operator=(const Jpeg&) = delete;
+  ~Jpeg() { jpeg_destroy_decompress(&info_); }
+
+  void read_header() {
+    guarded(errors_.way, [&] { jpeg_read_header(&info_, TRUE); });
+    check_size(info_.image_height, info_.image_width);
+  }
+  std::uint32_t height() const { return info_.image_height; }
+  std::uint32_t width() const { return info_.image_width; }
+
+  void decode(std::uint32_t scale, DecodedImage& into) {
+    choose_colours();
+    info_.scale_num = 1;
+    info_.scale_denom = scale;
+    guarded(errors_.way, [&] { jpeg_start_decompress(&info_); });
+    make_room(into, info_.output_height, info_.output_width);
+    const bool inks = info_.out_color_space == JCS_CMYK;
+    if (inks) row_.resize(std::size_t{4} * info_.output_width);
+    while (info_.output_scanline < info_.output_height) {
+      std::uint8_t* const row = into.bytes.data() + std::size_t{3} * info_.output_scanline * info_.output_width;
+      if (inks)
+        read_rows(row_.data(), 0, 1);
+      else
+        read_rows(row, std::size_t{3} * info_.output_width, info_.output_height - info_.output_scanline);
+      if (inks) multiply_out(row_.data(), info_.output_width, row);
+    }
+  }
+
+ private:
+  static constexpr std::uint32_t kRows = 16;
+
+  void choose_colours() {
+    switch (info_.jpeg_color_space) {
+      case JCS_CMYK:
+      case JCS_YCCK:
+        info_.out_color_space = JCS_CMYK;
+        return;
+      case JCS_GRAYSCALE:
+      case JCS_RGB:
+      case JCS_YCbCr:
+        info_.out_color_space = JCS_RGB;
+        return;
+      default:
+        refuse(fmt::format("it is a JPEG of {} unknown colours", info_.num_components));
+    }
+  }
+
+  /// Some of the next rows, at most `count`, the first to `to`, each `pitch` behind the one before.
+  void read_rows(std::uint8_t* to, std::size_t pitch, std::uint32_t count) {
+    count = std::min(count, kRows);
+    std::array<JSAMPROW, kRows> rows;
+    for (std::size_t i = 0; i < count; ++i) rows[i] = to + i * pitch;
+    guarded(errors_.way, [&] {
+      // The library hands out a row or two at a time.
+      for (JDIMENSION read = 0; read < count;) read += jpeg_read_scanlines(&info_, rows.data() + read, count - read);
+    });
+  }
+
+  JpegErrors errors_{};
+  jpeg_decompress_struct info_{};
+  std::vector<std::uint8_t> row_;  ///< of four inks
+};
+
+// ---- PNG -----------------------------------------------------------------------------------------------------------
+
+[[noreturn]] void leave_png(png_structp png, png_const_charp text) {
+  auto* const way = static_cast<Way*>(png_get_error_ptr(png));
+  std::snprintf(way->text.data(), way->text.size(), "%s", text);
+  std::longjmp(way->back, 1);
+}
+
+void ignore_png(png_structp, png_const_charp) {}
+
+void read_png(png_structp png, png_bytep to, std::size_t count) {
+  auto* const rest = static_cast<std::span<const std::byte>*>(png_get_io_ptr(png));
+  if (count > rest->size()) png_error(png, "the file ends before the image does");
+  std::memcpy(to, rest->data(), count);
+  *rest = rest->subspan(count);
+}
+
+class Png {
+ public:
+  explicit Png(std::span<const std::byte> file) : rest_(file) {
+    png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, &way_, leave_png, ignore_png);
+    if (png_ != nullptr) info_ = png_create_info_struct(png_);
+    if (info_ == nullptr) {
+      png_destroy_read_struct(&png_, nullptr, nullptr);
+      throw std::bad_alloc();
+    }
+    png_set_read_fn(png_, &rest_, read_png);
+  }
+  Png(const Png&) = delete;
+  Png& operator=(const Png&) = delete;
+  ~Png() { png_destroy_read_struct(&png_, &info_, nullptr); }
+
+  void decode(DecodedImage& into) {
+    guarded(way_, [&] { png_read_info(png_, info_); });
+    check_size(png_get_image_height(png_, info_), png_get_image_width(png_, info_));
+    guarded(way_, [&] { choose_colours(); });
+    const std::uint32_t height = png_get_image_height(png_, info_);
+    const std::uint32_t width = png_get_image_width(png_, info_);
+    if (png_get_rowbytes(png_, info_) != std::size_t{3} * width) refuse("its colours cannot become RGB");
+    make_room(into, height, width);
+    rows_.resize(height);
+    for (std::size_t y = 0; y < height; ++y) rows_[y] = into.bytes.data() + y * 3 * width;
+    guarded(way_, [&] {
+      png_read_image(png_, rows_.data());
+      png_read_end(png_, nullptr);
+    });
+  }
+
+ private:
+  void choose_colours() {
+    const int colour = png_get_color_type(png_, info_);
+    if (colour == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png_);
+    if (colour == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(png_, info_) < 8) png_set_expand_gray_1_2_4_to_8(png_);
+    if (png_get_bit_depth(png_, info_) == 16) png_set_strip_16(png_);
+    if (colour == PNG_COLOR_TYPE_GRAY || colour == PNG_COLOR_TYPE_GRAY_ALPHA) png_set_gray_to_rgb(png_);
+    png_set_strip_alpha(png_);
+    png_set_interlace_handling(png_);
+    png_read_update_info(png_, info_);
+  }
+
+  Way way_{};
+  std::span<const std::byte> rest_;
+  png_structp png_ = nullptr;
+  png_infop info_ = nullptr;
+  std::vector<png_bytep> rows_;
+};
+
+bool begins_with(std::span<const std::byte> file, std::string_view bytes) {
+  return file.size() >= bytes.size() && std::memcmp(file.data(), bytes.data(), bytes.size()) == 0;
+}
+
+}  // namespace
+
+std::uint32_t jpeg_scale(const Resize& resize, std::uint32_t height, std::uint32_t width) {
+  if (resize.rule == ResizeRule::none || resize.interpolation == Interpolation::nearest) return 1;
+  const ImageShape wanted = scaled_shape(resize, {3, height, width});
+  for (const std::uint32_t scale : {8U, 4U, 2U})
+    if ((height + scale - 1) / scale >= 2 * wanted.height && (width + scale - 1) / scale >= 2 * wanted.width)
+      return scale;
+  return 1;
+}
+
+namespace {
+
+/// `scale_of` says at which part of its size a JPEG is decoded.
+template <class ScaleOf>
+void decode_any(std::span<const std::byte> file, DecodedImage& into, const ScaleOf& scale_of) {
+  if (begins_with(file, "\xFF\xD8\xFF")) {
+    Jpeg jpeg(file);
+    jpeg.read_header();
+    jpeg.decode(scale_of(jpeg.height(), jpeg.width()), into);
+  } else if (begins_with(file, "\x89PNG\r\n\x1A\n")) {
+    Png(file).decode(into);
+  } else {
+    refuse(file.empty() ? "it is empty" : "it is neither JPEG nor PNG");
+  }
+}
+
+}  // namespace
+
+void decode(std::span<const std::byte> file, const Resize& resize, DecodedImage& into) {
+  decode_any(file, into, [&](std::uint32_t height, std::uint32_t width) { return jpeg_scale(resize, height, width); });
+}
+
+void check(std::span<const std::byte> file, DecodedImage& room) {
+  decode_any(file, room, [](std::uint32_t, std::uint32_t) { return 8U; });
+}
+
+}  // namespace tutti::images

@@ -1,0 +1,299 @@
+// A folder of images as a source: which files are part of it, and several threads that decode and resize them straight
+// to where they are wanted.
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cassert>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "common/checksum.hpp"
+#include "common/resample.hpp"
+#include "common/thread.hpp"
+#include "images/bytes_to_floats.hpp"
+#include "images/codecs.hpp"
+#include "images/record_file.hpp"
+#include "images/sources.hpp"
+
+namespace tutti::images {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint32_t kMostThreads = 16;
+constexpr const char* kForms = ".jpg, .jpeg and .png";
+
+// ---- which files ---------------------------------------------------------------------------------------------------
+
+struct File {
+  std::string name;  ///< below the folder
+  std::uint32_t label = 0;
+};
+
+struct Listing {
+  std::vector<File> files;           ///< by label, then by name
+  std::vector<std::string> classes;  ///< in order; empty: the images have no labels
+};
+
+bool is_hidden(const fs::path& path) { return path.filename().string().starts_with('.'); }
+
+bool is_image(const fs::path& path) {
+  std::string extension = path.extension().string();
+  for (char& letter : extension)
+    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
+}
+
+[[noreturn]] void refuse_folder(const fs::path& folder, const std::string& why) {
+  throw Error(ErrorKind::usage, fmt::format("{} cannot be read as a folder of images", folder.string()), why,
+              "'path' of 'input' names a folder with images, or with one folder of images for each class");
+}
+
+/// What is in a folder itself, hidden names left out.
+std::vector<fs::directory_entry> entries_of(const fs::path& folder) {
+  std::vector<fs::directory_entry> entries;
+  std::error_code code;
+  for (fs::directory_iterator entry(folder, code), end; !code && entry != end; entry.increment(code))
+    if (!is_hidden(entry->path())) entries.push_back(*entry);
+  if (code) refuse_folder(folder, code.message());
+  return entries;
+}
+
+/// The images in a folder and in all below it, by their paths below `top`, in order.
+std::vector<std::string> images_below(const fs::path& top, const fs::path& folder) {
+  std::vector<std::string> names;
+  for (const fs::directory_entry& entry : entries_of(folder)) {
+    std::error_code dangling;
+    // A link to a folder may lead round in a circle: it is not followed.
+    if (entry.is_directory(dangling) && !entry.is_symlink(dangling)) {
+      const std::vector<std::string> below = images_below(top, entry.path());
+      names.insert(names.end(), below.begin(), below.end());
+    } else if (is_image(entry.path()) && !entry.is_directory(dangling)) {
+      names.push_back(entry.path().lexically_relative(top).string());
+    }
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Listing list_images(const fs::path& folder) {
+  std::vector<std::string> loose;
+  std::vector<std::pair<std::string, std::vector<std::string>>> classes;  // with their images
+  for (const fs::directory_entry& entry : entries_of(folder)) {
+    std::error_code dangling;
+    if (entry.is_directory(dangling))
+      classes.emplace_back(entry.path().filename().string(), images_below(folder, entry.path()));
+    else if (is_image(entry.path()))
+      loose.push_back(entry.path().filename().string());
+  }
+  std::sort(classes.begin(), classes.end());
+  std::sort(loose.begin(), loose.end());
+  const bool labelled =
+      std::any_of(classes.begin(), classes.end(), [](const auto& one) { return !one.second.empty(); });
+  if (labelled && !loose.empty())
+    refuse_folder(folder, fmt::format("it holds {} images itself, {} say, beside folders with images: to which class "
+                                      "they belong is not clear",
+                                      loose.size(), loose.front()));
+  Listing listing;
+  for (const std::string& name : loose) listing.files.push_back({name});
+  if (labelled)
+    for (const auto& [name, images] : classes) {
+      for (const std::string& image : images)
+        listing.files.push_back({image, static_cast<std::uint32_t>(listing.classes.size())});
+      listing.classes.push_back(name);
+    }
+  if (listing.files.empty()) refuse_folder(folder, fmt::format("it holds no images: files that end in {}", kForms));
+  return listing;
+}
+
+// ---- many at once --------------------------------------------------------------------------------------------------
+
+/// What one thread works with; kept, so that its memory is.
+struct Hand {
+  std::vector<std::byte> file;
+  DecodedImage image;
+  std::optional<Resampler> resampler;
+  ImageShape resampled;             ///< what `resampler` was made for
+  std::vector<std::uint8_t> bytes;  ///< one image of the source's shape
+};
+
+/// Calls `work(hand, i)` for 0 <= i < count, on as many threads as there are hands. Throws what the first i (not the
+/// first in time) threw.
+template <class Work>
+void side_by_side(std::vector<Hand>& hands, std::size_t count, const Work& work) {
+  std::atomic<std::size_t> next{0};
+  std::atomic<bool> failed{false};
+  std::mutex mutex;
+  std::size_t first = count;
+  std::exception_ptr error;
+  const auto take = [&](Hand& hand) {
+    while (!failed) {
+      const std::size_t i = next++;
+      if (i >= count) return;
+      try {
+        work(hand, i);
+      } catch (...) {
+        failed = true;
+        const std::lock_guard lock(mutex);
+        if (i < first) error = std::current_exception();
+        first = std::min(first, i);
+      }
+    }
+  };
+  std::vector<std::thread> others;
+  try {
+    for (std::size_t hand = 1; hand < std::min(hands.size(), count); ++hand)
+      others.push_back(start_thread("tutti-decode", [&take, &mine = hands[hand]] { take(mine); }));
+    take(hands.front());
+  } catch (...) {  // no more threads can be had
+    failed = true;
+    error = std::current_exception();
+  }
+  for (std::thread& other : others) other.join();
+  if (error) std::rethrow_exception(error);
+}
+
+// ---- the source ----------------------------------------------------------------------------------------------------
+
+class Folder final : public Source {
+ public:
+  Folder(const fs::path& folder, const Resize& resize, std::uint32_t threads, bool skip_broken)
+      : folder_(folder), resize_(resize), shape_(shape_of(resize)), listing_(list_images(folder)) {
+    hands_.resize(decode_threads(threads));
+    if (skip_broken) leave_out_broken();
+  }
+
+  std::string name() const override { return fmt::format("folder {}", folder_.string()); }
+  ImageShape shape() const override { return shape_; }
+  std::uint64_t count() const override { return listing_.files.size(); }
+  std::uint32_t classes() const override { return static_cast<std::uint32_t>(listing_.classes.size()); }
+  bool labelled() const override { return !listing_.classes.empty(); }
+  bool has_bytes() const override { return true; }
+  std::string image_name(std::uint64_t index) const override { return listing_.files[index].name; }
+  std::string class_name(std::uint32_t label) const override {
+    return label < listing_.classes.size() ? listing_.classes[label] : std::string();
+  }
+  std::vector<std::string> skipped() const override { return skipped_; }
+
+  void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
+    const std::size_t elements = shape_.elements();
+    assert(pixels.size() == indices.size() * elements);
+    side_by_side(hands_, indices.size(), [&](Hand& hand, std::size_t i) {
+      hand.bytes.resize(elements);
+      make(hand, indices[i], hand.bytes);
+      std::ranges::transform(hand.bytes, pixels.begin() + static_cast<std::ptrdiff_t>(i * elements),
+                             [](std::uint8_t value) { return kUnitFloats[value]; });
+    });
+    fill_labels(indices, labels);
+  }
+
+  void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
+                  std::span<std::int64_t> labels) override {
+    const std::size_t elements = shape_.elements();
+    assert(pixels.size() == indices.size() * elements);
+    side_by_side(hands_, indices.size(),
+                 [&](Hand& hand, std::size_t i) { make(hand, indices[i], pixels.subspan(i * elements, elements)); });
+    fill_labels(indices, labels);
+  }
+
+ private:
+  static ImageShape shape_of(const Resize& resize) {
+    const bool cropped = resize.crop_height != 0 && resize.crop_width != 0;
+    if (!cropped && resize.rule != ResizeRule::exact)
+      throw Error(ErrorKind::usage, "images of a folder differ in size, and need a crop to become alike");
+    return cropped ? ImageShape{3, resize.crop_height, resize.crop_width} : ImageShape{3, resize.height, resize.width};
+  }
+
+  void load(Hand& hand, const File& file) const {
+    const InputFile input(folder_ / file.name);
+    hand.file.resize(input.size());
+    input.read(0, hand.file);
+  }
+
+  void make(Hand& hand, std::uint64_t index, std::span<std::uint8_t> to) const {
+    const File& file = listing_.files[index];
+    load(hand, file);
+    try {
+      decode(hand.file, resize_, hand.image);
+      if (!hand.resampler || hand.resampled != hand.image.shape) {
+        hand.resampler.emplace(resize_, hand.image.shape);
+        hand.resampled = hand.image.shape;
+      }
+      hand.resampler->apply_interleaved(hand.image.values(), to);
+    } catch (const Error& error) {
+      throw Error(ErrorKind::usage, fmt::format("{} cannot be decoded", (folder_ / file.name).string()), why(error),
+                  "repair the file or take it away, or leave out all such files with 'on_broken: skip'");
+    }
+  }
+
+  static std::string why(const Error& error) {
+    return error.detail().empty() ? error.message() : fmt::format("{}: {}", error.message(), error.detail());
+  }
+
+  void fill_labels(std::span<const std::uint64_t> indices, std::span<std::int64_t> labels) const {
+    for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = listing_.files[indices[i]].label;
+  }
+
+  /// Once, at the start: the count of a source never changes, and no image may stand there for another.
+  void leave_out_broken() {
+    std::vector<std::string> reasons(listing_.files.size());
+    side_by_side(hands_, listing_.files.size(), [&](Hand& hand, std::size_t i) {
+      load(hand, listing_.files[i]);
+      try {
+        check(hand.file, hand.image);
+      } catch (const Error& error) {
+        reasons[i] = why(error);
+      }
+    });
+    std::vector<File> good;
+    for (std::size_t i = 0; i < reasons.size(); ++i)
+      if (reasons[i].empty())
+        good.push_back(std::move(listing_.files[i]));
+      else
+        skipped_.push_back(fmt::format("{}: {}", listing_.files[i].name, reasons[i]));
+    if (good.empty())
+      refuse_folder(folder_, fmt::format("none of its {} images can be decoded; {}", reasons.size(), skipped_.front()));
+    listing_.files = std::move(good);
+  }
+
+  const fs::path folder_;
+  const Resize resize_;
+  const ImageShape shape_;
+  Listing listing_;
+  std::vector<std::string> skipped_;
+  std::vector<Hand> hands_;
+};
+
+}  // namespace
+
+std::unique_ptr<Source> make_folder(const std::filesystem::path& folder, const Resize& resize, std::uint32_t threads,
+                                    bool skip_broken) {
+  return std::make_unique<Folder>(folder, resize, threads, skip_broken);
+}
+
+std::uint32_t decode_threads(std::uint32_t wanted) {
+  return wanted != 0 ? wanted : std::clamp(std::thread::hardware_concurrency(), 1U, kMostThreads);
+}
+
+std::string folder_fingerprint(const std::filesystem::path& folder) {
+  const Listing listing = list_images(folder);
+  std::uint32_t crc = 0;
+  for (const File& file : listing.files) {
+    struct stat status {};
+    ::stat((folder / file.name).c_str(), &status);  // of a file that is gone: zeros, and reading it says so
+    const std::string line = fmt::format("{}\n{} {} {}.{:09}\n", file.name, file.label, status.st_size,
+                                         status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+    crc = crc32(std::as_bytes(std::span(line)), crc);
+  }
+  return fmt::format("{} images in {} classes, crc of names, sizes and times {:08x}", listing.files.size(),
+                     listing.classes.size(), crc);
+}
+
+}  // namespace tutti::images

@@ -1,0 +1,29 @@
+// Files that call themselves images: refused with words, or decoded within their bounds, in full or for a resize.
+#include "images/codecs.hpp"
+
+#include "tests/fuzz/fuzz.hpp"
+
+using namespace tutti;
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const auto file = std::as_bytes(std::span(data, size));
+  images::DecodedImage image;
+  bool refused = false;
+  for (const Resize& resize : {Resize{}, Resize{ResizeRule::exact, 2, 3, 0, 0, Interpolation::bicubic}}) {
+    try {
+      images::decode(file, resize, image);
+      fuzz::must(image.shape.channels == 3 && image.shape.elements() > 0, "an image is RGB and has pixels");
+      fuzz::must(image.bytes.size() >= image.shape.elements(), "an image has room for its pixels");
+      fuzz::must(!refused, "what can be decoded for a resize can be decoded in full");
+    } catch (const Error& error) {
+      fuzz::must(error.kind() == ErrorKind::usage && !error.message().empty(), "a refusal says why");
+      refused = true;
+    }
+  }
+  try {
+    images::check(file, image);
+  } catch (const Error&) {
+    fuzz::must(refused, "what is said to be broken cannot be decoded");
+  }
+  return 0;
+}

@@ -1,0 +1,134 @@
+// JPEG and PNG; the references are what Pillow makes of the same files, see data/make_encoded.py.
+#include "images/codecs.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "tests/common/error_of.hpp"
+
+namespace tutti::test {
+namespace {
+
+using images::DecodedImage;
+
+const std::string kEncoded = TUTTI_TEST_DATA "/encoded/";
+
+std::vector<std::byte> file_of(const std::string& name) {
+  std::ifstream in(kEncoded + name, std::ios::binary);
+  REQUIRE(in);
+  const std::vector<char> bytes{std::istreambuf_iterator<char>(in), {}};
+  const auto view = std::as_bytes(std::span(bytes));
+  return {view.begin(), view.end()};
+}
+
+/// The largest difference between an image and its reference; 1000 where sizes differ.
+int difference(const std::string& name) {
+  DecodedImage image;
+  images::decode(file_of(name), {}, image);
+  const auto reference = file_of(name + ".rgb");
+  if (image.shape != ImageShape{3, 21, 33} || reference.size() != image.shape.elements()) return 1000;
+  int largest = 0;
+  for (std::size_t i = 0; i < reference.size(); ++i)
+    largest = std::max(largest, std::abs(static_cast<int>(reference[i]) - image.values()[i]));
+  return largest;
+}
+
+std::string refusal(std::span<const std::byte> file) {
+  DecodedImage image;
+  const auto error = error_of([&] { images::decode(file, {}, image); });
+  const auto checked = error_of([&] { images::check(file, image); });
+  CHECK(error.has_value() == checked.has_value());
+  if (!error) return "decoded";
+  CHECK(error->kind() == ErrorKind::usage);
+  return error->message();
+}
+
+TEST_CASE("every PNG becomes the bytes that Pillow makes of it") {
+  for (const char* name : {"plain", "alpha", "grey", "grey_alpha", "palette", "bits", "interlaced", "sixteen"}) {
+    CAPTURE(name);
+    CHECK(difference(std::string(name) + ".png") == 0);
+  }
+}
+
+TEST_CASE("every JPEG becomes what Pillow makes of it but for a rounding of another library") {
+  for (const char* name : {"plain", "full_colour", "progressive", "grey", "cmyk", "turned"}) {
+    CAPTURE(name);
+    CHECK(difference(std::string(name) + ".jpg") <= 2);
+  }
+}
+
+TEST_CASE("an image that was decoded before leaves nothing in the next") {
+  DecodedImage image;
+  images::decode(file_of("alpha.png"), {}, image);
+  const std::vector<std::uint8_t> first(image.values().begin(), image.values().end());
+  images::decode(file_of("grey.jpg"), {ResizeRule::exact, 2, 2, 0, 0, Interpolation::bicubic}, image);
+  images::decode(file_of("alpha.png"), {}, image);
+  CHECK(std::ranges::equal(image.values(), first));
+}
+
+TEST_CASE("what is no image is refused with words") {
+  CHECK(refusal({}) == "it is empty");
+  const std::string text = "GIF89a and more";
+  CHECK(refusal(std::as_bytes(std::span(text))) == "it is neither JPEG nor PNG");
+  CHECK(contains(refusal(file_of("plain.jpg")), "decoded"));
+  const std::string start = "\xFF\xD8\xFF";
+  CHECK(refusal(std::as_bytes(std::span(start))) == "Premature end of JPEG file");
+  const std::string png = "\x89PNG\r\n\x1A\n";
+  CHECK(refusal(std::as_bytes(std::span(png))) == "the file ends before the image does");
+}
+
+TEST_CASE("an image that was cut off anywhere is refused") {
+  for (const char* name : {"plain.jpg", "progressive.jpg", "cmyk.jpg", "plain.png", "interlaced.png", "palette.png"}) {
+    const auto whole = file_of(name);
+    // The end of a JPEG is a marker of two bytes, without which all of the image is there.
+    const std::size_t most = whole.size() - (std::string(name).ends_with("jpg") ? 8 : 1);
+    for (std::size_t size = 1; size <= most; size += 1 + size / 16) {
+      CAPTURE(name);
+      CAPTURE(size);
+      CHECK(refusal(std::span(whole).first(size)) != "decoded");
+    }
+  }
+}
+
+TEST_CASE("a PNG with a wrong byte is refused") {
+  auto file = file_of("interlaced.png");
+  file[file.size() / 2] ^= std::byte{0x10};
+  CHECK(refusal(file) != "decoded");
+}
+
+TEST_CASE("an image that is too large is refused before it takes memory") {
+  auto file = file_of("plain.jpg");
+  const std::array marker{std::byte{0xFF}, std::byte{0xC0}};
+  const auto frame = std::search(file.begin(), file.end(), marker.begin(), marker.end());
+  REQUIRE(frame != file.end());
+  for (int i = 5; i < 9; ++i) frame[i] = std::byte{0xF0};
+  CHECK(refusal(file) == "it has 61680 x 61680 pixels, more than 134217728");
+}
+
+TEST_CASE("a JPEG is decoded at a part of its size where that is twice what is wanted") {
+  const Resize clip{ResizeRule::shorter, 224, 224, 224, 224, Interpolation::bicubic};
+  CHECK(images::jpeg_scale(clip, 375, 500) == 1);
+  CHECK(images::jpeg_scale(clip, 894, 1200) == 1);
+  CHECK(images::jpeg_scale(clip, 895, 1200) == 2);
+  CHECK(images::jpeg_scale(clip, 2000, 3000) == 4);
+  CHECK(images::jpeg_scale(clip, 4000, 6000) == 8);
+  Resize nearest = clip;
+  nearest.interpolation = Interpolation::nearest;
+  CHECK(images::jpeg_scale(nearest, 4000, 6000) == 1);
+  CHECK(images::jpeg_scale({}, 4000, 6000) == 1);
+  CHECK(images::jpeg_scale({ResizeRule::exact, 10, 2000, 0, 0, Interpolation::bicubic}, 4000, 6000) == 1);
+  DecodedImage image;
+  images::decode(file_of("plain.jpg"), {ResizeRule::exact, 5, 8, 0, 0, Interpolation::bicubic}, image);
+  CHECK(image.shape == ImageShape{3, 11, 17});
+}
+
+}  // namespace
+}  // namespace tutti::test

@@ -1,0 +1,220 @@
+// A folder of images as a source: which files, in which order, with which labels, and what is said of those that are
+// broken.
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "common/resample.hpp"
+#include "images/codecs.hpp"
+#include "images/sources.hpp"
+#include "tests/common/error_of.hpp"
+#include "tests/common/temporary_folder.hpp"
+#include "tests/images/reading.hpp"
+
+namespace tutti::test {
+namespace {
+
+namespace fs = std::filesystem;
+using images::make_folder;
+
+const std::string kEncoded = TUTTI_TEST_DATA "/encoded/";
+constexpr Resize kResize{ResizeRule::shorter, 10, 10, 8, 9, Interpolation::bicubic};
+
+struct ImageFolder : TemporaryFolder {
+  void put(const std::string& name, const std::string& image = "plain.jpg") const {
+    fs::create_directories((*this / name).parent_path());
+    fs::copy_file(kEncoded + image, *this / name);
+  }
+  void write(const std::string& name, const std::string& text) const {
+    fs::create_directories((*this / name).parent_path());
+    std::ofstream(*this / name) << text;
+  }
+  std::unique_ptr<Source> open(bool skip = false, std::uint32_t threads = 3) const {
+    return make_folder(path(), kResize, threads, skip);
+  }
+};
+
+std::vector<std::string> names_of(const Source& source) {
+  std::vector<std::string> names;
+  for (std::uint64_t i = 0; i < source.count(); ++i) names.push_back(source.image_name(i));
+  return names;
+}
+
+std::vector<std::uint8_t> bytes_of(Source& source, const std::vector<std::uint64_t>& indices) {
+  std::vector<std::uint8_t> bytes(indices.size() * source.shape().elements(), 7);
+  source.read_bytes(indices, bytes, {});
+  return bytes;
+}
+
+TEST_CASE("a flat folder has images in the order of their names and no labels") {
+  const ImageFolder folder;
+  folder.put("b.jpg");
+  folder.put("a.PNG", "alpha.png");
+  folder.put("B.jpeg", "grey.jpg");
+  folder.put(".hidden.jpg");
+  folder.write("notes.txt", "no image");
+  const auto source = folder.open();
+  CHECK(names_of(*source) == std::vector<std::string>{"B.jpeg", "a.PNG", "b.jpg"});
+  CHECK(source->name() == "folder " + folder.path().string());
+  CHECK(source->shape() == ImageShape{3, 8, 9});
+  CHECK_FALSE(source->labelled());
+  CHECK(source->classes() == 0);
+  CHECK(source->class_name(0).empty());
+  CHECK(source->has_bytes());
+  CHECK(source->skipped().empty());
+}
+
+TEST_CASE("sub-folders are classes in the order of their names") {
+  const ImageFolder folder;
+  folder.put("dog/1.jpg");
+  folder.put("cat/z.jpg", "grey.jpg");
+  folder.put("cat/deep/a.png", "plain.png");
+  folder.put("Ant/0.jpg");
+  fs::create_directories(folder / "bee");  // a class of which there are no images here
+  folder.write("readme.txt", "");
+  const auto source = folder.open();
+  CHECK(names_of(*source) == std::vector<std::string>{"Ant/0.jpg", "cat/deep/a.png", "cat/z.jpg", "dog/1.jpg"});
+  CHECK(source->labelled());
+  CHECK(source->classes() == 4);
+  CHECK(source->class_name(1) == "bee");
+  CHECK(source->class_name(3) == "dog");
+  CHECK(source->class_name(4).empty());
+  CHECK(read(*source, all_of(*source)).labels == std::vector<std::int64_t>{0, 2, 2, 3});
+}
+
+TEST_CASE("an image is decoded and resized and cropped and its float32 are its bytes by 255") {
+  const ImageFolder folder;
+  folder.put("a.png", "plain.png");
+  const auto source = folder.open();
+  images::DecodedImage image;
+  std::ifstream in(kEncoded + "plain.png", std::ios::binary);
+  const std::vector<char> file{std::istreambuf_iterator<char>(in), {}};
+  images::decode(std::as_bytes(std::span(file)), {}, image);
+  Resampler resampler(kResize, image.shape);
+  std::vector<std::uint8_t> wanted(3 * 8 * 9);
+  resampler.apply_interleaved(image.values(), wanted);
+  CHECK(bytes_of(*source, {0}) == wanted);
+  const auto floats = read(*source, {0}).pixels;
+  for (std::size_t i = 0; i < wanted.size(); ++i) REQUIRE(floats[i] == static_cast<float>(wanted[i]) / 255.0F);
+}
+
+TEST_CASE("images come the same in any order and on any number of threads") {
+  const ImageFolder folder;
+  for (const auto& entry : fs::directory_iterator(kEncoded))
+    if (entry.path().extension() != ".rgb")
+      folder.put("x/" + entry.path().filename().string(), entry.path().filename());
+  for (int i = 0; i < 20; ++i) folder.put("y/" + std::to_string(i) + ".jpg");
+  const auto source = folder.open();
+  CHECK(source->count() == 34);
+  CHECK(any_order_gives_the_same(*source));
+  const auto all = bytes_of(*source, all_of(*source));
+  CHECK(bytes_of(*folder.open(false, 1), all_of(*source)) == all);
+  CHECK(bytes_of(*folder.open(true, 16), all_of(*source)) == all);
+  CHECK(bytes_of(*folder.open(false, 0), {5}) == bytes_of(*source, {5}));
+}
+
+TEST_CASE("a broken image is an error that names the first one") {
+  const ImageFolder folder;
+  for (int i = 0; i < 40; ++i) folder.put("a" + std::to_string(10 + i) + ".jpg");
+  folder.write("a19b.jpg", "no image at all");
+  folder.write("a44b.jpg", "nor this");
+  const auto source = folder.open();
+  for (int round = 0; round < 5; ++round) {
+    const auto error = error_of([&] { bytes_of(*source, all_of(*source)); });
+    REQUIRE(error);
+    CHECK(error->kind() == ErrorKind::usage);
+    CHECK(error->message() == (folder / "a19b.jpg").string() + " cannot be decoded");
+    CHECK(error->detail() == "it is neither JPEG nor PNG");
+    CHECK(contains(error->hint(), "on_broken: skip"));
+  }
+  CHECK(bytes_of(*source, {0}).size() == 216);  // it can be asked again
+}
+
+TEST_CASE("broken images are left out and named where that is wanted") {
+  const ImageFolder folder;
+  folder.put("cat/1.jpg");
+  folder.write("cat/2.png", "x");
+  folder.put("dog/3.jpg");
+  fs::resize_file(folder / "dog/3.jpg", 700);
+  folder.put("dog/4.jpg", "grey.jpg");
+  const auto source = folder.open(true);
+  CHECK(names_of(*source) == std::vector<std::string>{"cat/1.jpg", "dog/4.jpg"});
+  CHECK(read(*source, {0, 1}).labels == std::vector<std::int64_t>{0, 1});
+  const auto skipped = source->skipped();
+  REQUIRE(skipped.size() == 2);
+  CHECK(skipped[0] == "cat/2.png: it is neither JPEG nor PNG");
+  CHECK(skipped[1].starts_with("dog/3.jpg: "));
+  CHECK(images::limited(folder.open(true), 1)->skipped().size() == 2);
+}
+
+TEST_CASE("a folder of broken images alone is refused") {
+  const ImageFolder folder;
+  folder.write("1.jpg", "");
+  const auto error = error_of([&] { folder.open(true); });
+  REQUIRE(error);
+  CHECK(error->detail() == "none of its 1 images can be decoded; 1.jpg: it is empty");
+}
+
+TEST_CASE("a file that is gone by the time it is read is an error") {
+  const ImageFolder folder;
+  folder.put("1.jpg");
+  const auto source = folder.open();
+  fs::remove(folder / "1.jpg");
+  const auto error = error_of([&] { bytes_of(*source, {0}); });
+  REQUIRE(error);
+  CHECK(contains(error->message(), (folder / "1.jpg").string()));
+}
+
+TEST_CASE("folders that are no set of images are refused") {
+  const ImageFolder folder;
+  const std::string message = folder.path().string() + " cannot be read as a folder of images";
+  folder.write("notes.txt", "");
+  auto error = error_of([&] { folder.open(); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == message);
+  CHECK(error->detail() == "it holds no images: files that end in .jpg, .jpeg and .png");
+  CHECK(contains(error->hint(), "one folder of images for each class"));
+  folder.put("cat/1.jpg");
+  folder.put("2.jpg");
+  error = error_of([&] { folder.open(); });
+  REQUIRE(error);
+  CHECK(error->detail() ==
+        "it holds 1 images itself, 2.jpg say, beside folders with images: to which class they belong is not clear");
+  error = error_of([&] { make_folder(folder / "none", kResize, 1, false); });
+  REQUIRE(error);
+  CHECK(error->detail() == "No such file or directory");
+  error = error_of([&] { make_folder(folder / "2.jpg", kResize, 1, false); });
+  REQUIRE(error);
+  CHECK(error->detail() == "Not a directory");
+  error = error_of([&] { make_folder(folder / "cat", {}, 1, false); });
+  REQUIRE(error);
+  CHECK(error->message() == "images of a folder differ in size, and need a crop to become alike");
+}
+
+TEST_CASE("a circle of links is walked once and links to images count") {
+  const ImageFolder folder;
+  folder.put("cat/1.jpg");
+  fs::create_directory_symlink(folder.path(), folder / "cat/round");
+  fs::create_symlink(folder / "cat/1.jpg", folder / "cat/2.jpg");
+  CHECK(names_of(*folder.open()) == std::vector<std::string>{"cat/1.jpg", "cat/2.jpg"});
+}
+
+TEST_CASE("what a folder holds is told apart by names and sizes and times") {
+  const ImageFolder folder;
+  folder.put("a/1.jpg");
+  const std::string before = images::folder_fingerprint(folder.path());
+  CHECK(before.starts_with("1 images in 1 classes, crc of names, sizes and times "));
+  CHECK(images::folder_fingerprint(folder.path()) == before);
+  fs::last_write_time(folder / "a/1.jpg", fs::last_write_time(folder / "a/1.jpg") + std::chrono::seconds(1));
+  const std::string touched = images::folder_fingerprint(folder.path());
+  CHECK(touched != before);
+  fs::rename(folder / "a/1.jpg", folder / "a/2.jpg");
+  CHECK(images::folder_fingerprint(folder.path()) != touched);
+}
+
+}  // namespace
+}  // namespace tutti::test

@@ -1,0 +1,109 @@
+// Runs over folders of images: what is read, what is written beside the arrays, and what is said of broken files.
+#include <doctest/doctest.h>
+
+#include <signal.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "tests/common/error_of.hpp"
+#include "tests/integration/programs.hpp"
+
+namespace tutti::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string kFolderRun = R"(
+members:
+  - {name: a, model: {kind: fake, classes: 3}}
+  - {name: b, model: {kind: fake, classes: 3}, input: {resize: 8, crop: [6, 7], mean: 0.5, std: [0.2, 0.3, 0.4]}}
+assignment: cpu
+input: {dataset: folder, path: pets, resize: 12, decode_threads: 2}
+segment_images: 3
+batch_images: 2
+output: out
+)";
+
+struct Pets : Workplace {
+  explicit Pets(const std::string& yaml = kFolderRun) : Workplace(yaml) {
+    for (const char* name :
+         {"cat/1.jpg", "cat/2, grey.jpg", "dog/1.png", "dog/2.png", "dog/3.jpg", "emu/1.png", "emu/2.jpg"})
+      put(name);
+  }
+  void put(const std::string& name) const {
+    fs::create_directories((*this / ("pets/" + name)).parent_path());
+    const bool png = name.ends_with("png");
+    fs::copy_file(fs::path(TUTTI_ENCODED_IMAGES) / (png ? "alpha.png" : "plain.jpg"), *this / ("pets/" + name));
+  }
+};
+
+TEST_CASE("a folder of images is predicted and a table with names and classes is written") {
+  const Pets place;
+  const Finished run(place, {"run", "e.yaml"});
+  CAPTURE(run.err());
+  CHECK(run.code == 0);
+  const std::string table = place.read("out/predictions.csv");
+  CHECK(table.starts_with("file,label,class_1,score_1,class_2,score_2,class_3,score_3\ncat/1.jpg,cat,"));
+  CHECK(contains(table, "\n\"cat/2, grey.jpg\",cat,"));
+  CHECK(contains(table, "\nemu/2.jpg,emu,"));
+  CHECK(std::count(table.begin(), table.end(), '\n') == 8);
+  const json::value report = place.report("out");
+  CHECK(report.at_pointer("/counts/images") == 7);
+  CHECK(report.at_pointer("/counts/input_bytes_copied") == 7 * 3 * 12 * 12);
+  CHECK(report.at("skipped").is_null());
+  CHECK(report.at_pointer("/ensemble/accuracy").is_double());
+  const Finished again(place, {"run", "e.yaml", "output=again", "input.decode_threads=1", "slots=1"});
+  CHECK(again.code == 0);
+  CHECK(different_results(place, "out", "again").empty());
+}
+
+TEST_CASE("a run over a folder goes on where it was and not over other images") {
+  const Pets place;
+  REQUIRE(Finished(place, {"run", "e.yaml", "output=right"}).code == 0);
+  Program program(Workplace::command({"run", "e.yaml", "slots=1", "members.0.model.delay_ms=150"}), place.options());
+  REQUIRE_FALSE(program.wait_for_line("predict   43 %").empty());
+  program.signal(SIGKILL);
+  REQUIRE(program.code() == 128 + SIGKILL);
+  fs::copy(place / "out", place / "other", fs::copy_options::recursive);
+  const Finished resumed(place, {"run", "e.yaml", "--resume"});
+  CAPTURE(resumed.err());
+  CHECK(resumed.code == 0);
+  CHECK(different_results(place, "out", "right").empty());
+  CHECK(place.read("out/predictions.csv") == place.read("right/predictions.csv"));
+  place.put("emu/3.jpg");
+  const Finished refused(place, {"run", "e.yaml", "--resume", "output=other"});
+  CHECK(refused.code == 2);
+  CHECK(contains(refused.err(), "folder pets: was 7 images in 3 classes"));
+}
+
+TEST_CASE("a broken image ends the run or is left out and listed") {
+  const Pets place;
+  place.write("pets/dog/0.jpg", "no image");
+  const Finished failed(place, {"run", "e.yaml"});
+  CHECK(failed.code == 2);
+  CHECK(contains(failed.err(), "pets/dog/0.jpg cannot be decoded"));
+  CHECK(contains(failed.err(), "on_broken: skip"));
+  const Finished skipped(place, {"run", "e.yaml", "input.on_broken=skip", "output=skipped"});
+  CAPTURE(skipped.err());
+  CHECK(skipped.code == 0);
+  CHECK(contains(skipped.err(), "1 files of folder pets cannot be decoded and are left out"));
+  const json::value report = place.report("skipped");
+  CHECK(report.at_pointer("/skipped/count") == 1);
+  CHECK(report.at_pointer("/skipped/first/0") == "dog/0.jpg: it is neither JPEG nor PNG");
+  CHECK(report.at_pointer("/counts/images") == 7);
+  CHECK_FALSE(contains(place.read("skipped/predictions.csv"), "dog/0.jpg"));
+}
+
+TEST_CASE("the plan of a folder counts its images and its bytes") {
+  const Pets place;
+  const Finished plan(place, {"plan", "e.yaml"});
+  CHECK(plan.code == 0);
+  CHECK(contains(plan.out(), "input    7 x 3x12x12 of folder in segments of 3"));
+  CHECK(contains(plan.out(), "images 3x12x12 as bytes"));
+  CHECK(contains(plan.out(), "decoding: 2 threads x 47.2 MB (estimate: images of 12 million pixels)"));
+  CHECK(contains(plan.out(), "images of b made for it: 2 x 3x6x7"));
+}
+
+}  // namespace
+}  // namespace tutti::test
