@@ -291,8 +291,13 @@ def compare_merge(world: World, reference: Reference, differences: Differences) 
     differences.tensors(f"merge: {worst}", merged[worst], average[worst])
     world.towers[0].load_state_dict(average)  # the towers are not needed any more
     expected = {task: reference.scores(reference.features(world.towers[0], task), task) for task in TASKS}
-    rows = rows_of(out / "report.json")
-    compare_rows(rows, {("merged", ""): expected}, differences)
+    report = out / "report.json"
+    if not report.exists() or not json.loads(report.read_text()).get("evaluation"):  # merged only: evaluate by itself
+        again = world.folder / "evaluate-merged"
+        model = files[0].parent if files[0].name == "model.safetensors" else files[0]
+        run_tutti(world, "evaluate", world.config(world.tasks_and_base(), again), "--merged", model)
+        report = again / "report.json"
+    compare_rows(rows_of(report), {("merged", ""): expected}, differences)
 
 
 def main(arguments: list[str]) -> int:
