@@ -133,7 +133,7 @@ TEST_CASE("a run that is killed leaves no half file") {
   // The results are open while it runs.
   REQUIRE(happens([&] {
     const auto open = descriptors_of(run.program.pid());
-    return std::count_if(open.begin(), open.end(), [](const auto& name) { return contains(name, "runs/0001/#"); }) == 2;
+    return std::count_if(open.begin(), open.end(), [](const auto& name) { return contains(name, "runs/0001/#"); }) == 3;
   }));
   run.program.signal(SIGKILL);
   CHECK(run.program.code() == 128 + SIGKILL);

@@ -111,7 +111,7 @@ TEST_CASE("members see the float32 of one arena each in its own way") {
 
 TEST_CASE("a worker that is replaced sees the images as the one before it") {
   auto spec = two_views();
-  fake_model(spec, 1).faults = {{FaultKind::kill, FaultPhase::predict, 2}};
+  fake_model(spec, 1).faults = {{FaultKind::kill, FaultPhase::predict, 4}};
   spec.failure.back_off = 0.001;
   Ensemble ensemble(published(spec), with_worker());
   const auto images = random_images(kCount, 5, kLarge);

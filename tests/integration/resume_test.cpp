@@ -241,7 +241,7 @@ TEST_CASE("an answer that is left out makes the run incomplete and is computed a
   CHECK(report.at_pointer("/finished/segments") == 4);
   CHECK(report.at_pointer("/finished/ranges/1/first") == 40);
   CHECK(report.at_pointer("/ensemble/incomplete/0/absent") == json::array{"b"});
-  CHECK(different_results(place, "here", "right").size() == 3);
+  CHECK(different_results(place, "here", "right").size() == 4);
   Words quiet = words;
   quiet[2] = "output=quiet";
   quiet.emplace_back("--quiet");
