@@ -29,7 +29,8 @@ struct ImageShape {
 };
 
 /// A view of consecutive images in NCHW order that the caller owns: float32, passed on as they are, or uint8, which
-/// become float32 in 0..1. The memory must stay valid until the call, or the future, that was given the view ends.
+/// become float32 in 0..1. An ensemble whose members prepare bytes for themselves (docs/images.md) takes uint8 alone.
+/// The memory must stay valid until the call, or the future, that was given the view ends.
 class Images {
  public:
   Images() = default;
