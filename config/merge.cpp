@@ -20,7 +20,7 @@ namespace {
 constexpr NumberRule kDensity{"a number above 0 and at most 1", [](double value) { return value > 0 && value <= 1; }};
 
 /// The kinds whose weights are safetensors; another one is added here and in weights_path().
-constexpr std::array<std::string_view, 3> kMergeable{"small-cnn", "mlp", "fake"};
+constexpr std::array<std::string_view, 4> kMergeable{"small-cnn", "mlp", "clip-vit", "fake"};
 
 bool is_mergeable(const ModelSpec& model) {
   return std::ranges::find(kMergeable, kind_name(model.kind)) != kMergeable.end();
@@ -189,7 +189,11 @@ MergeSpec read_merge(const Tree& tree, const std::vector<ReadMember>& members, V
 
 }  // namespace
 
-std::filesystem::path weights_path(const ModelSpec& model) { return is_mergeable(model) ? model.weights : ""; }
+std::filesystem::path weights_path(const ModelSpec& model) {
+  if (!is_mergeable(model)) return {};
+  const auto* tower = std::get_if<ClipVitModel>(&model.kind);
+  return tower != nullptr && model.weights.empty() ? std::filesystem::path(tower->path) : model.weights;
+}
 
 void read_merging(Fields& top, const std::vector<ReadMember>& members, EnsembleSpec& spec, Violations& violations) {
   const Tree* base = top.find("base");

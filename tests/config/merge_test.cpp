@@ -135,7 +135,7 @@ TEST_CASE("members that cannot be merged are named") {
         "e.yaml:1:11: member 'a' names no weights that could be merged; add 'weights'");
   CHECK(problem("members: [{name: a, model: {kind: torchscript, path: a.pt}}]\nmerge: {}\n") ==
         "e.yaml:1:11: member 'a' is a torchscript, whose weights cannot be merged; export it as safetensors for one of "
-        "small-cnn, mlp, fake");
+        "small-cnn, mlp, clip-vit, fake");
 }
 
 TEST_CASE("a base that does not fit is refused") {
@@ -168,6 +168,8 @@ TEST_CASE("the weights of a model stand where its kind says") {
   CHECK(config::weights_path({SmallCnnModel{}, "a.st"}) == "a.st");
   CHECK(config::weights_path({MlpModel{{10}}, ""}).empty());
   CHECK(config::weights_path({TorchScriptModel{"a.pt"}, "a.st"}).empty());
+  CHECK(config::weights_path({ClipVitModel{"tower"}, ""}) == "tower");
+  CHECK(config::weights_path({ClipVitModel{"tower"}, "merged.st"}) == "merged.st");
 }
 
 }  // namespace
