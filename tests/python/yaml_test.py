@@ -68,7 +68,7 @@ class FusionBench(ExportTest):
                      "python -m tutti.export dataset data/parquet/svhn/cropped_digits --split test "
                      "--output data/svhn/test",
                      "python -m tutti.export head --tower models/clip/clip-vit-base-patch32 --task sun397 "
-                     "--classes-from data/parquet/sun397 --output heads/sun397.safetensors",
+                     "--output heads/sun397.safetensors",
                      "python -m tutti.export head --tower models/clip/clip-vit-base-patch32 --task mnist "
                      "--output heads/mnist.safetensors"):
             self.assertEqual(text.count(f"#   {line}\n"), 1, line)

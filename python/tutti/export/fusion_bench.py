@@ -310,8 +310,6 @@ def _task(name: str, dataset: str, configuration: str, split: str, tower: Path, 
     if not head.is_file():
         shipped = name.lower().replace("_", "-")
         words = f"--task {shipped}" if shipped in task_lists.known() else "--classes FILE --templates FILE"
-        if shipped in task_lists.known() and not task_lists.task(shipped).classes:
-            words += f" --classes-from {parquet}"
         out.commands.append(f"python -m tutti.export head --tower {tower} {words} --output {head}")
     return {"name": member_name(name), "input": {"dataset": "folder", "path": str(images)}, "head": str(head)}
 

@@ -51,8 +51,7 @@ def lists_of(options: argparse.Namespace) -> task_lists.TaskLists:
     elif options.classes_from:
         classes = class_names_of(options.classes_from)
     if not classes:
-        reason = f"the class names of '{options.task}' do not ship with Tutti" if options.task else "no classes are named"
-        raise ExportError(reason, hint="--classes-from PARQUET takes them from the image set itself, --classes FILE from "
+        raise ExportError("no classes are named", hint="--classes-from PARQUET takes them from the image set itself, --classes FILE from "
                           "a text file; the order must be that of the labels")
     templates = task_lists.lines_of(options.templates, "templates") if options.templates else shipped.templates
     templates = templates or list(task_lists.DEFAULT_TEMPLATES)

@@ -15,7 +15,7 @@ DEFAULT_TEMPLATES = ("a photo of a {}.",)
 @dataclass(frozen=True)
 class TaskLists:
     templates: list[str]  # each with one {}
-    classes: list[str]  # in the order of the labels; empty: they come from the data set
+    classes: list[str]  # in the order of the labels
 
 
 def known() -> list[str]:
