@@ -62,8 +62,8 @@ std::unique_ptr<Source> make_memory(Images images, std::span<const std::int64_t>
 /// The first `count` images of `source`, or all where it has fewer.
 std::unique_ptr<Source> limited(std::unique_ptr<Source> source, std::uint64_t count);
 
-/// `source` without its first `count` images: nothing where it has no more. With limited() the two parts of a set: one to
-/// learn from, one to choose by.
+/// `source` without its first `count` images: nothing where it has no more. With limited() the two parts of a set: one
+/// to learn from, one to choose by.
 std::unique_ptr<Source> without_first(std::unique_ptr<Source> source, std::uint64_t count);
 
 /// (x - mean) / std per channel. One value holds for all channels, none leaves that step out.

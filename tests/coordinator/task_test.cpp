@@ -173,9 +173,9 @@ TEST_CASE("models of one name and weights that cannot be given to a model are re
   const auto twin = error_of([&] { host_models(spec, {}); });
   REQUIRE(twin);
   CHECK(twin->message() == "two models are called 'base': a member and a base one");
-  const auto said = [](const std::vector<std::string>& merged) -> std::string {
+  const auto said = [](const std::vector<std::string>& options) -> std::string {
     const auto fakes = config::load_text("members: [{name: a, model: {kind: fake}}]\n", "e.yaml");
-    const auto error = error_of([&] { host_models(fakes, merged); });
+    const auto error = error_of([&] { host_models(fakes, options); });
     return error ? error->message() : "";
   };
   CHECK(said({"m.st", "n.st"}) == "two models are called 'merged': a merged and a merged one");
