@@ -13,10 +13,17 @@ namespace {
 
 /// The same model with other weights.
 config::ModelSpec with_weights(config::ModelSpec model, const std::filesystem::path& weights) {
-  if (std::holds_alternative<TorchScriptModel>(model.kind))
-    throw Error(ErrorKind::usage, fmt::format("{} cannot be given to a torchscript model", weights.string()),
+  if (std::holds_alternative<TorchScriptModel>(model.kind) || std::holds_alternative<AotiModel>(model.kind))
+    throw Error(ErrorKind::usage,
+                fmt::format("{} cannot be given to a model of kind {}", weights.string(), kind_name(model.kind)),
                 "its file holds its own weights", "name the kind of the merged model with 'base'");
-  model.weights = weights;
+  auto* const tower = std::get_if<ClipVitModel>(&model.kind);
+  if (tower != nullptr && std::filesystem::is_directory(weights)) {
+    tower->path = weights.string();  // a folder as Hugging Face writes it
+    model.weights.clear();
+  } else {
+    model.weights = weights;
+  }
   return model;
 }
 

@@ -33,7 +33,7 @@ config::EnsembleSpec side_by_side(const config::EnsembleSpec& spec, const std::v
 SoupMeasuring::SoupMeasuring(const config::EnsembleSpec& spec, std::filesystem::path worker, Interruption& interruption,
                              bool quiet)
     : spec_(spec), worker_(std::move(worker)), interruption_(interruption), quiet_(quiet) {
-  const std::unique_ptr<Source> source = open_source(*spec_.merge->input);
+  const std::unique_ptr<Source> source = open_source(spec_, *spec_.merge->input);
   if (!source->labelled() || source->count() == 0)
     throw Error(ErrorKind::usage, "a greedy soup needs held-out images with labels", {},
                 "name others in the 'input' of 'merge'");
@@ -43,7 +43,7 @@ std::size_t SoupMeasuring::at_once() const { return std::max(1U, std::thread::ha
 
 std::vector<double> SoupMeasuring::operator()(const std::vector<config::MemberSpec>& models) {
   const auto spec = std::make_shared<const config::EnsembleSpec>(side_by_side(spec_, models));
-  const std::unique_ptr<Source> source = open_source(spec->input);
+  const std::unique_ptr<Source> source = open_source(*spec, spec->input);
   Options options;
   options.worker = worker_;
   Ensemble ensemble(Spec(spec), options);

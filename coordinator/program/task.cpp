@@ -45,6 +45,26 @@ void check_shapes(const std::vector<Task>& tasks) {
   }
 }
 
+/// The pool is planned for the images of the first task: the workers prepare those of the others in the same way.
+void check_preparation(const config::EnsembleSpec& spec, const std::vector<Task>& tasks) {
+  const bool own = std::all_of(spec.members.begin(), spec.members.end(),
+                               [](const config::MemberSpec& member) { return member.input.has_value(); });
+  for (std::size_t i = 1; i < spec.tasks.size(); ++i) {
+    const config::InputSpec& first = spec.tasks[0].input;
+    const config::InputSpec& input = spec.tasks[i].input;
+    const bool prepared = workers_prepare(spec, first);
+    if (!prepared && !workers_prepare(spec, input)) continue;
+    const bool same = prepared == workers_prepare(spec, input) &&
+                      form_of(*tasks[0].source, spec, first).pixels == form_of(*tasks[i].source, spec, input).pixels;
+    if (same && (own || first.preprocess == input.preprocess)) continue;
+    refuse(fmt::format("the images of tasks '{}' and '{}' would be prepared differently", tasks[0].name, tasks[i].name),
+           fmt::format("{}; {}: one pool serves all tasks, and its workers prepare the images", tasks[0].source->name(),
+                       tasks[i].source->name()),
+           same ? "give both the same 'preprocess', or every member an 'input' of its own"
+                : "bring the images into one kind of data set, or evaluate these tasks apart");
+  }
+}
+
 void check_towers(const std::vector<Task>& tasks) {
   const Task* first = nullptr;
   for (const Task& task : tasks) {
@@ -58,8 +78,8 @@ void check_towers(const std::vector<Task>& tasks) {
   }
 }
 
-Task open_task(const config::TaskSpec& spec) {
-  Task task{spec.name, open_source(spec.input), std::nullopt, spec.classes};
+Task open_task(const config::EnsembleSpec& whole, const config::TaskSpec& spec) {
+  Task task{spec.name, open_source(whole, spec.input), std::nullopt, spec.classes};
   check_labels(task);
   if (!spec.head.empty()) task.head = merge::Head::read(spec.head);
   check_classes(task, spec.classes);
@@ -97,7 +117,7 @@ images::TaskReport Task::report() const {
 
 std::vector<Task> open_tasks(const config::EnsembleSpec& spec) {
   std::vector<Task> tasks;
-  for (const config::TaskSpec& task : spec.tasks) tasks.push_back(open_task(task));
+  for (const config::TaskSpec& task : spec.tasks) tasks.push_back(open_task(spec, task));
   if (spec.tasks.empty()) {
     if (spec.combine.over == OutputKind::features)
       refuse("features have no classes to be evaluated by", "the members are combined over features",
@@ -105,9 +125,10 @@ std::vector<Task> open_tasks(const config::EnsembleSpec& spec) {
     config::TaskSpec only;
     only.name = to_name(spec.input.dataset);
     only.input = spec.input;
-    tasks.push_back(open_task(only));
+    tasks.push_back(open_task(spec, only));
   }
   check_shapes(tasks);
+  check_preparation(spec, tasks);
   check_towers(tasks);
   return tasks;
 }

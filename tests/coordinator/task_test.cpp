@@ -89,6 +89,24 @@ TEST_CASE("tasks of different image shapes are refused with both") {
         "task 't' has images of 1x2x2, task 'u' of 1x2x3");
 }
 
+TEST_CASE("tasks whose images the workers would prepare differently are refused") {
+  const std::string one =
+      "members: [{name: a, model: {kind: fake}, input: {mean: 0.1}}, {name: b, model: {kind: fake}}]\n";
+  const std::string all = "members: [{name: a, model: {kind: fake}, input: {mean: 0.1}}]\n";
+  const std::string none = "members: [{name: a, model: {kind: fake}}]\n";
+  const auto digits = [](const std::string& name, const std::string& rest) {
+    return "{name: " + name + ", input: {dataset: digits" + rest + "}}";
+  };
+  const std::string unlike = digits("t", ", preprocess: {mean: 0.5}") + ", " + digits("u", "");
+  CHECK(refusal(spec_of(unlike, one)) == "the images of tasks 't' and 'u' would be prepared differently");
+  CHECK(open_tasks(spec_of(unlike, all)).size() == 2);
+  CHECK(open_tasks(spec_of(unlike, none)).size() == 2);
+  CHECK(open_tasks(spec_of(digits("t", "") + ", " + digits("u", ", skip: 3"), one)).size() == 2);
+  const std::string floats = digits("t", "") + ", " + task("u", "", "[3, 32, 32]");
+  CHECK(refusal(spec_of(floats, all)) == "the images of tasks 't' and 'u' would be prepared differently");
+  CHECK(open_tasks(spec_of(floats, none)).size() == 2);
+}
+
 TEST_CASE("heads of different text towers are refused and those of unknown ones are not") {
   const Heads heads;
   const auto three = [&](const std::string& last) {
@@ -164,11 +182,24 @@ TEST_CASE("base and merged model stand behind the members with what the first me
   CHECK(form_of(host_models(spec, {}), "").rules.empty());
 }
 
+TEST_CASE("a merged tower is a folder or the weights for the folder of the base") {
+  const TemporaryFolder merged;
+  const auto spec = config::load_text(
+      "members: [{name: a, model: {kind: clip-vit, path: tower, weights: a.st}}]\ncombine: {over: features}\n",
+      "e.yaml");
+  const Hosting folder = host_models(spec, {merged.path().string()});
+  CHECK(std::get<ClipVitModel>(folder.hosted.members[1].model.kind).path == merged.path());
+  CHECK(folder.hosted.members[1].model.weights.empty());
+  const Hosting file = host_models(spec, {"m.st"});
+  CHECK(std::get<ClipVitModel>(file.hosted.members[1].model.kind).path == "tower");
+  CHECK(file.hosted.members[1].model.weights == "m.st");
+}
+
 TEST_CASE("models of one name and weights that cannot be given to a model are refused") {
   auto spec = config::load_text("members: [{name: base, model: {kind: torchscript, path: x.pt}}]\n", "e.yaml");
   const auto merged = error_of([&] { host_models(spec, {"m.st"}); });
   REQUIRE(merged);
-  CHECK(merged->message() == "m.st cannot be given to a torchscript model");
+  CHECK(merged->message() == "m.st cannot be given to a model of kind torchscript");
   spec.base = spec.members[0].model;
   const auto twin = error_of([&] { host_models(spec, {}); });
   REQUIRE(twin);
