@@ -94,7 +94,7 @@ TEST_CASE("keys of another dataset are refused with the datasets that have them"
   CHECK(wrong("{dataset: digits, shape: [3, 32, 32]}") == "'shape' belongs to dataset random, not to dataset digits");
   CHECK(wrong("{dataset: digits, classes: 10}") == "'classes' belongs to dataset npy or random, not to dataset digits");
   CHECK(wrong("{skip: 3}") ==
-        "'skip' belongs to dataset digits, cifar10, npy or random, not to images from memory (there is no 'dataset')");
+        "'skip' belongs to dataset digits, cifar10, npy, folder or random, not to images from memory (there is no 'dataset')");
   CHECK(wrong("{limit: 3}") ==
         "'limit' belongs to dataset digits, cifar10, npy, folder or random, not to images from memory (there is no "
         "'dataset')");

@@ -102,9 +102,15 @@ TEST_CASE("tasks whose images the workers would prepare differently are refused"
   CHECK(open_tasks(spec_of(unlike, all)).size() == 2);
   CHECK(open_tasks(spec_of(unlike, none)).size() == 2);
   CHECK(open_tasks(spec_of(digits("t", "") + ", " + digits("u", ", skip: 3"), one)).size() == 2);
-  const std::string floats = digits("t", "") + ", " + task("u", "", "[3, 32, 32]");
+  const TemporaryFolder images;  // these are bytes in the arena, the others float32
+  for (const char* label : {"a", "b"}) {
+    std::filesystem::create_directory(images / label);
+    std::filesystem::copy_file(TUTTI_ENCODED_IMAGES "/plain.png", images / label / "image.png");
+  }
+  const std::string floats = "{name: t, input: {dataset: folder, resize: 32, crop: 32, path: '" +
+                             images.path().string() + "'}}, " + task("u", "", "[3, 32, 32]");
   CHECK(refusal(spec_of(floats, all)) == "the images of tasks 't' and 'u' would be prepared differently");
-  CHECK(open_tasks(spec_of(floats, none)).size() == 2);
+  CHECK(refusal(spec_of(floats, none)) == "the images of tasks 't' and 'u' would be prepared differently");
 }
 
 TEST_CASE("heads of different text towers are refused and those of unknown ones are not") {
