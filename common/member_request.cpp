@@ -17,6 +17,8 @@ struct NameOf {
 void add_folder(const std::filesystem::path& folder, bool with_weights, std::vector<std::filesystem::path>& files) {
   if (std::filesystem::exists(folder / "config.json")) files.push_back(folder / "config.json");
   if (!with_weights) return;
+  const std::filesystem::path index = folder / "model.safetensors.index.json";  // it says which of them count
+  if (std::filesystem::exists(index)) files.push_back(index);
   const auto first = static_cast<std::ptrdiff_t>(files.size());
   std::error_code code;
   for (std::filesystem::directory_iterator entry(folder, code), end; !code && entry != end; entry.increment(code))

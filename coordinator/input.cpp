@@ -1,5 +1,7 @@
 #include "coordinator/input.hpp"
 
+#include "common/log.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -75,6 +77,13 @@ InputForm input_form(const config::EnsembleSpec& spec, const config::InputSpec& 
 InputForm form_of(const Source& source, const config::EnsembleSpec& spec, const config::InputSpec& input) {
   const bool bytes = workers_prepare(spec, input) && source.has_bytes();
   return {source.shape(), source.count(), bytes ? PixelType::uint8 : PixelType::float32};
+}
+
+void say_skipped(const Source& source) {
+  const std::vector<std::string> skipped = source.skipped();
+  if (!skipped.empty())
+    log::warning("{} files of {} cannot be decoded and are left out, as 'on_broken: skip' says; the first: {}",
+                 skipped.size(), source.name(), skipped.front());
 }
 
 void check_same_preparation(const config::EnsembleSpec& spec, const Source& train, const Source& test) {

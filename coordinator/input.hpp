@@ -25,6 +25,9 @@ std::unique_ptr<Source> open_source(const config::InputSpec& input);
 /// As the ensemble of `spec` takes it: as it says, but not normalised where the workers do it.
 std::unique_ptr<Source> open_source(const config::EnsembleSpec& spec, const config::InputSpec& input);
 
+/// Says in the log which files the source was told to leave out, if any.
+void say_skipped(const Source& source);
+
 /// What is known of the images before the first is read.
 struct InputForm {
   ImageShape shape;

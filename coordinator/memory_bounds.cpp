@@ -10,6 +10,7 @@
 #include "common/channel.hpp"
 #include "common/resample.hpp"
 #include "coordinator/trace.hpp"
+#include "merge/checkpoint.hpp"
 
 namespace tutti {
 namespace {
@@ -32,6 +33,19 @@ std::vector<std::filesystem::path> model_files(const MemberRequest& request) {
   if (!request.weights.empty()) files.emplace_back(request.weights);
   std::erase_if(files, [](const std::filesystem::path& file) { return file.filename() == "config.json"; });
   return files;
+}
+
+/// float32, whatever the files hold; 0 where they cannot be read, which the worker says.
+std::uint64_t tower_bytes(const MemberRequest& request, const ClipVitModel& tower) {
+  try {
+    const auto weights = merge::Checkpoint::open(request.weights.empty() ? tower.path : request.weights);
+    std::uint64_t values = 0;
+    for (const std::string& name : weights.names())
+      if (!name.starts_with("text_")) values += weights.form(name).bytes / merge::size_of(weights.form(name).dtype);
+    return values * sizeof(float);
+  } catch (const Error&) {
+    return 0;
+  }
 }
 
 std::uint32_t known_width(const ModelKind& model) {
@@ -108,7 +122,10 @@ class Sum {
 
   /// A spare gets its channel when it takes the place of a worker that died: it is a replacement then.
   void add_process(const WorkerPlan& worker, std::string_view spare, bool with_model) {
-    if (with_model)
+    if (const auto* tower = std::get_if<ClipVitModel>(&worker.request.model); with_model && tower != nullptr)
+      bounds_.push_back({fmt::format("{}model of {}: the weights of its tower as float32", spare, worker.request.name),
+                         tower_bytes(worker.request, *tower)});
+    else if (with_model)
       for (const std::filesystem::path& file : model_files(worker.request)) {
         std::error_code missing;  // said by whoever opens it
         const auto bytes = std::filesystem::file_size(file, missing);

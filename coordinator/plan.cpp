@@ -172,6 +172,7 @@ class Planner {
     }
     check_channels(member.name, "mean", input.mean.size());
     check_channels(member.name, "std", input.std.size());
+    check_crop(member.name, input.resize);
     const bool nothing = plan_.arena.pixels == PixelType::float32 && input == MemberInput{};
     return nothing ? std::nullopt : std::optional(input);
   }
@@ -183,6 +184,17 @@ class Planner {
     throw Error(ErrorKind::usage,
                 fmt::format("{}: '{}' has {} values, but an image has {} channels", member, key, count, channels), {},
                 "give one for each channel, or one for all");
+  }
+
+  /// The same for a crop of images that are not resized: what is larger would be padded with black.
+  void check_crop(const std::string& member, const Resize& resize) const {
+    const ImageShape& image = plan_.arena.shape;
+    if (resize.rule != ResizeRule::none || (resize.crop_height <= image.height && resize.crop_width <= image.width))
+      return;
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: 'crop' {}x{} is larger than the images, which are {}", member, resize.crop_height,
+                            resize.crop_width, image.text()),
+                {}, "add 'resize' to the 'input' of the member, or make 'crop' smaller");
   }
 
   MemberRequest request_of(const config::MemberSpec& member) const {

@@ -92,6 +92,16 @@ void hear_jpeg(j_common_ptr info, int level) {
   if (level < 0 && !is_harmless(info->err->msg_code)) leave_jpeg(info);
 }
 
+/// A progressive image has some ten scans. Thousands of empty ones would keep the decoder busy for minutes.
+constexpr int kMostScans = 500;
+
+void count_scans(j_common_ptr info) {
+  if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number <= kMostScans) return;
+  auto* const errors = reinterpret_cast<JpegErrors*>(info->err);
+  std::snprintf(errors->way.text.data(), errors->way.text.size(), "it has more than %d scans", kMostScans);
+  std::longjmp(errors->way.back, 1);
+}
+
 class Jpeg {
  public:
   explicit Jpeg(std::span<const std::byte> file) {
@@ -100,6 +110,7 @@ class Jpeg {
     errors_.table.emit_message = hear_jpeg;
     guarded(errors_.way, [&] {
       jpeg_create_decompress(&info_);
+      info_.progress = &progress_;
       jpeg_mem_src(&info_, reinterpret_cast<const unsigned char*>(file.data()),
                    static_cast<unsigned long>(file.size()));
     });
@@ -163,6 +174,7 @@ class Jpeg {
     });
   }
 
+  jpeg_progress_mgr progress_{count_scans, 0, 0, 0, 0};
   JpegErrors errors_{};
   jpeg_decompress_struct info_{};
   std::vector<std::uint8_t> row_;  ///< of four inks
@@ -195,6 +207,9 @@ class Png {
       throw std::bad_alloc();
     }
     png_set_read_fn(png_, &rest_, read_png);
+    // Texts and colour profiles are not used, and a small file may unpack to gigabytes of them.
+    static constexpr png_byte kIgnored[] = "tEXt\0zTXt\0iTXt\0iCCP\0sPLT";
+    png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, kIgnored, 5);
   }
   Png(const Png&) = delete;
   Png& operator=(const Png&) = delete;

@@ -115,6 +115,9 @@ Listing list_images(const fs::path& folder) {
 
 // ---- many at once --------------------------------------------------------------------------------------------------
 
+/// Of an encoded image: whoever makes one larger does not mean it well.
+constexpr std::uint64_t kMostFileBytes = std::uint64_t{1} << 30;
+
 /// What one thread works with; kept, so that its memory is.
 struct Hand {
   std::vector<std::byte> file;
@@ -154,7 +157,8 @@ void side_by_side(std::vector<Hand>& hands, std::size_t count, const Work& work)
     take(hands.front());
   } catch (...) {  // no more threads can be had
     failed = true;
-    error = std::current_exception();
+    const std::lock_guard lock(mutex);
+    if (!error) error = std::current_exception();
   }
   for (std::thread& other : others) other.join();
   if (error) std::rethrow_exception(error);
@@ -213,6 +217,9 @@ class Folder final : public Source {
 
   void load(Hand& hand, const File& file) const {
     const InputFile input(folder_ / file.name);
+    if (input.size() > kMostFileBytes)
+      throw Error(ErrorKind::usage, fmt::format("{} is no image", (folder_ / file.name).string()),
+                  fmt::format("it has {} bytes, and {} are the most", input.size(), kMostFileBytes), "take it away");
     hand.file.resize(input.size());
     input.read(0, hand.file);
   }
@@ -252,6 +259,7 @@ class Folder final : public Source {
         reasons[i] = why(error);
       }
     });
+    hands_.assign(hands_.size(), Hand{});  // many sources may stand open: none keeps what only its first look needed
     std::vector<File> good;
     for (std::size_t i = 0; i < reasons.size(); ++i)
       if (reasons[i].empty())

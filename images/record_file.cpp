@@ -23,13 +23,15 @@ std::string reason(int code) { return std::generic_category().message(code); }
 }  // namespace
 
 InputFile::InputFile(std::filesystem::path path, std::string_view hint)
-    : path_(std::move(path)), fd_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC)) {
+    : path_(std::move(path)), fd_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
   struct stat status {};
   int code = fd_ ? 0 : errno;
   if (code == 0 && ::fstat(fd_.get(), &status) != 0) code = errno;
   if (code == 0 && S_ISDIR(status.st_mode)) code = EISDIR;
-  if (code != 0)
-    throw Error(ErrorKind::usage, fmt::format("cannot read {}", path_.string()), reason(code), std::string(hint));
+  const bool odd = code == 0 && !S_ISREG(status.st_mode);  // a pipe would block, and has no places to read at
+  if (code != 0 || odd)
+    throw Error(ErrorKind::usage, fmt::format("cannot read {}", path_.string()),
+                odd ? "it is not a regular file" : reason(code), std::string(hint));
   size_ = static_cast<std::uint64_t>(status.st_size);
 }
 

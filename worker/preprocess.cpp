@@ -30,7 +30,7 @@ float normalised(float value, const std::vector<float>& mean, const std::vector<
 float* AlignedFloats::make_room(std::size_t count) {
   const std::size_t lines = (count + 15) / 16;
   if (lines > lines_.size()) {
-    lines_.clear();  // never both the old and the new ones
+    lines_ = std::vector<Line>();  // never both the old and the new ones; clear() would keep them
     lines_.resize(lines);
   }
   return lines_.empty() ? nullptr : lines_.front().values;

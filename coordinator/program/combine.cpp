@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <memory>
+#include <optional>
 
 #include "config/load.hpp"
 #include "config/rules.hpp"
@@ -78,6 +80,7 @@ class Combine {
                                 {line.overrides, {}});
     if (!line.weights.empty()) config::set_weights(line.weights, spec_);
     check_members();
+    check_answers();
     form_ = form_of({spec_, spec_, saved_.models}, line.rules);
     if (form_.rules.empty())
       throw Error(ErrorKind::usage, "there is nothing to combine by", "the rule of this run is none",
@@ -89,14 +92,14 @@ class Combine {
     images::Report report = begin_report("combine", spec_, Plan{}, look_at_machine({}, GpuSearch::no));
     report.members = saved_.members;
     report.evaluation = begin_evaluation(saved_.models, form_);
-    const std::vector<merge::Head> heads = read_heads();
+    const std::vector<std::optional<merge::Head>> heads = read_heads();
+    const auto head_of = [&](std::size_t number) { return heads[number] ? &*heads[number] : nullptr; };
     std::vector<SavedAnswers> answers;
     for (const SavedTask& task : saved_.tasks) answers.emplace_back(task, saved_.models);
-    for (std::size_t number = 0; number < answers.size(); ++number)
-      check_widths(answers[number], heads.empty() ? nullptr : &heads.at(number));
+    for (std::size_t number = 0; number < answers.size(); ++number) check_widths(answers[number], head_of(number));
     const std::filesystem::path folder = images::make_run_folder(line_.output, "runs");
     for (std::size_t number = 0; number < answers.size(); ++number)
-      combine_task(number, answers[number], heads.empty() ? nullptr : &heads[number], folder, report);
+      combine_task(number, answers[number], head_of(number), folder, report);
     add_parameters(*report.evaluation, saved_.members);
     report.phases.total = std::chrono::duration<double>(Clock::now() - begin).count();
     report.completed = true;
@@ -121,12 +124,28 @@ class Combine {
                 "combine with the description that was run, or name the run's folder alone");
   }
 
-  /// One per task, or none at all.
-  std::vector<merge::Head> read_heads() const {
-    std::vector<merge::Head> heads;
-    for (const SavedTask& saved : saved_.tasks)
-      for (const config::TaskSpec& task : spec_.tasks)
-        if (task.name == saved.name && !task.head.empty()) heads.push_back(merge::Head::read(task.head));
+  /// The files hold what was combined over then: as anything else their values would mean nothing.
+  void check_answers() const {
+    const OutputKind then = config::load_text(saved_.configuration, "the configuration of the run", {}).combine.over;
+    if (then == spec_.combine.over) return;
+    throw Error(ErrorKind::usage,
+                fmt::format("the run was combined over {}, and cannot be combined over {}", to_name(then),
+                            to_name(spec_.combine.over)),
+                "its files hold what the members answered then",
+                fmt::format("set combine.over to {}, or run it again", to_name(then)));
+  }
+
+  /// One place per task, empty where it has no head.
+  std::vector<std::optional<merge::Head>> read_heads() const {
+    std::vector<std::optional<merge::Head>> heads(saved_.tasks.size());
+    for (std::size_t number = 0; !spec_.tasks.empty() && number < heads.size(); ++number) {
+      const std::string& name = saved_.tasks[number].name;
+      const auto task = std::ranges::find(spec_.tasks, name, &config::TaskSpec::name);
+      if (task == spec_.tasks.end())
+        throw Error(ErrorKind::usage, fmt::format("the run has a task '{}', and the description has none", name), {},
+                    "combine with the description that was run, or name the run's folder alone");
+      if (!task->head.empty()) heads[number] = merge::Head::read(task->head);
+    }
     return heads;
   }
 

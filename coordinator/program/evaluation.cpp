@@ -143,10 +143,15 @@ void Evaluation::score_rule(std::size_t rule, const SegmentResult& result) {
 }
 
 void Evaluation::note_disagreement(const SegmentResult& result, const Answers& scores) {
+  const std::uint32_t classes = classes_of(result.members.front());
   Answers members;
-  for (std::size_t rank = 0; rank < form_.members; ++rank)
+  bool alike = true;  // with the rule none, members may answer different classes: nothing can be compared then
+  for (std::size_t rank = 0; rank < form_.members; ++rank) {
+    alike = alike && classes_of(result.members[rank]) == classes;
     if (present_[rank] && !result.set_aside) members.push_back(scores[rank]);
-  rows_ = disagreement_.add(members, result.count, classes_of(result.members.front()), kind());
+  }
+  if (!alike) members.clear();
+  rows_ = disagreement_.add(members, result.count, classes, kind());
 }
 
 }  // namespace tutti::program

@@ -1,4 +1,5 @@
 #include "coordinator/program/merge_command.hpp"
+#include "coordinator/program/hosting.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -15,6 +16,7 @@
 #include "common/log.hpp"
 #include "config/merge.hpp"
 #include "coordinator/find_worker.hpp"
+#include "coordinator/program/hosting.hpp"
 #include "coordinator/program/merge_progress.hpp"
 #include "coordinator/program/merge_report.hpp"
 #include "coordinator/program/say.hpp"
@@ -68,7 +70,9 @@ class Merge {
     if (settings_.method == MergeMethod::weighted)
       report_.factors = merge::weight_factors(settings_.weights, settings_.normalize);
     merge::check_merge(settings_, report_.inputs, base());
-    if (!spec_.tasks.empty()) open_tasks(spec_);  // what is wrong with them is said before anything is merged
+    if (spec_.tasks.empty()) return;
+    open_tasks(spec_);  // what is wrong with them is said before anything is merged
+    host_models(spec_, {"merged=weights"});
   }
 
   void perform() {

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <stdexcept>
+#include <string_view>
 
 #include <tutti/error.hpp>
 
@@ -19,6 +21,13 @@ constexpr std::uint64_t kPartImages = 1024;
 }
 
 std::string text_of(const json::value& value) { return std::string(value.as_string()); }
+/// Names become names of files, here and in what is written: none leads elsewhere.
+std::string name_of(const json::value& value) {
+  std::string name = text_of(value);
+  if (name.empty() || name.front() == '.' || name.find_first_of(std::string_view("/\0", 2)) != name.npos)
+    throw std::invalid_argument(fmt::format("the name '{}' is none of a member or a task", name));
+  return name;
+}
 std::uint64_t count_of(const json::value& value) { return value.to_number<std::uint64_t>(); }
 
 std::vector<images::IncompleteReport> incomplete_of(const json::value& list) {
@@ -35,7 +44,7 @@ std::vector<images::IncompleteReport> incomplete_of(const json::value& list) {
 void read_models(const json::value& report, SavedRun& run) {
   for (const json::value& row : report.at("members").as_array()) {
     images::MemberReport member;
-    member.name = text_of(row.at("name"));
+    member.name = name_of(row.at("name"));
     member.rank = static_cast<std::uint32_t>(run.members.size());
     member.role = text_of(row.at("role"));
     member.kind = text_of(row.at("kind"));
@@ -52,7 +61,7 @@ void read_tasks(const json::value& report, const std::filesystem::path& folder, 
     return;
   }
   for (const json::value& row : report.at("evaluation").at("tasks").as_array()) {
-    const std::string name = text_of(row.at("name"));
+    const std::string name = name_of(row.at("name"));
     const std::filesystem::path own = folder / "tasks" / name;
     const bool in_own = std::filesystem::exists(own);
     run.tasks.push_back({name, text_of(row.at("source")), in_own ? own : folder, in_own, count_of(row.at("images")),

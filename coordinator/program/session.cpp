@@ -70,8 +70,7 @@ Session::Session(const std::string& command, const CommandLine& line, bool train
 void Session::note_skipped() {
   std::vector<std::string> skipped = source_->skipped();
   if (skipped.empty()) return;
-  log::warning("{} files of {} cannot be decoded and are left out, as 'on_broken: skip' says; the first: {}",
-               skipped.size(), source_->name(), skipped.front());
+  say_skipped(*source_);
   const std::size_t count = skipped.size();
   skipped.resize(std::min(count, images::kSkippedNamed));
   report_.skipped = {count, std::move(skipped)};

@@ -34,6 +34,7 @@ SoupMeasuring::SoupMeasuring(const config::EnsembleSpec& spec, std::filesystem::
                              bool quiet)
     : spec_(spec), worker_(std::move(worker)), interruption_(interruption), quiet_(quiet) {
   const std::unique_ptr<Source> source = open_source(spec_, *spec_.merge->input);
+  say_skipped(*source);
   if (!source->labelled() || source->count() == 0)
     throw Error(ErrorKind::usage, "a greedy soup needs held-out images with labels", {},
                 "name others in the 'input' of 'merge'");

@@ -80,6 +80,7 @@ void check_towers(const std::vector<Task>& tasks) {
 
 Task open_task(const config::EnsembleSpec& whole, const config::TaskSpec& spec) {
   Task task{spec.name, open_source(whole, spec.input), std::nullopt, spec.classes};
+  say_skipped(*task.source);
   check_labels(task);
   if (!spec.head.empty()) task.head = merge::Head::read(spec.head);
   check_classes(task, spec.classes);

@@ -360,5 +360,13 @@ TEST_CASE("a mean for other channels than the images have is refused where only 
   CHECK(error->hint() == "give one for each channel, or one for all");
 }
 
+TEST_CASE("a crop larger than the images is refused where only the images tell") {
+  const auto error =
+      error_of([] { plan_over(", input: {crop: 64}", "input: {dataset: npy, images: x.npy}", PixelType::uint8); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "a: 'crop' 64x64 is larger than the images, which are 3x8x12");
+}
+
 }  // namespace
 }  // namespace tutti::test

@@ -104,6 +104,18 @@ TEST_CASE("a PNG with a wrong byte is refused") {
   CHECK(refusal(file) != "decoded");
 }
 
+TEST_CASE("a JPEG of endless scans is refused and one of two is not") {
+  const auto file = file_of("../two_scans.jpg");
+  CHECK(refusal(file) == "decoded");
+  const std::array marker{std::byte{0xFF}, std::byte{0xDA}};
+  const auto begin = std::search(file.begin(), file.end(), marker.begin(), marker.end());
+  const auto end = std::find(begin + 10, file.end(), std::byte{0xFF});
+  std::vector<std::byte> many(file.begin(), begin);
+  for (int i = 0; i < 600; ++i) many.insert(many.end(), begin, end);
+  many.insert(many.end(), end, file.end());
+  CHECK(refusal(many) == "it has more than 500 scans");
+}
+
 TEST_CASE("an image that is too large is refused before it takes memory") {
   auto file = file_of("plain.jpg");
   const std::array marker{std::byte{0xFF}, std::byte{0xC0}};

@@ -1,5 +1,7 @@
 // A folder of images as a source: which files, in which order, with which labels, and what is said of those that are
 // broken.
+#include <sys/stat.h>
+
 #include <doctest/doctest.h>
 
 #include <filesystem>
@@ -166,6 +168,20 @@ TEST_CASE("a file that is gone by the time it is read is an error") {
   const auto error = error_of([&] { bytes_of(*source, {0}); });
   REQUIRE(error);
   CHECK(contains(error->message(), (folder / "1.jpg").string()));
+}
+
+TEST_CASE("what has the name of an image and is none is refused without being read") {
+  const ImageFolder folder;
+  folder.put("1.jpg");
+  fs::resize_file(folder / "1.jpg", (std::uintmax_t{1} << 30) + 1);  // sparse: it takes no room
+  auto error = error_of([&] { bytes_of(*folder.open(), {0}); });
+  REQUIRE(error);
+  CHECK(error->message() == (folder / "1.jpg").string() + " is no image");
+  fs::remove(folder / "1.jpg");
+  REQUIRE(::mkfifo((folder / "1.jpg").c_str(), 0600) == 0);
+  error = error_of([&] { bytes_of(*folder.open(), {0}); });
+  REQUIRE(error);
+  CHECK(error->detail() == "it is not a regular file");  // reading a pipe would wait for whoever writes
 }
 
 TEST_CASE("folders that are no set of images are refused") {

@@ -90,6 +90,12 @@ TEST_CASE("a description that names its output is combined by its own rule") {
                  "the members are not those of the run\n  detail: then: a, b; now: a, c"));
 }
 
+TEST_CASE("answers are not taken for what they were not when they were saved") {
+  const Saved saved;
+  CHECK(contains(refusal(saved.place, {"saved", "combine.over=logits"}),
+                 "the run was combined over probabilities, and cannot be combined over logits"));
+}
+
 TEST_CASE("segments that lacked a member are combined as the pool did") {
   const std::vector<std::string> degraded{"on_worker_failure=degrade", "restarts={limit: 0}",
                                           "members.1.model.faults=[{kind: kill, phase: predict, at_batch: 4}]"};
@@ -123,6 +129,10 @@ tasks:
   CHECK(contains(place.read("c/tasks/t/mean/predictions.npy").substr(0, 128), "'shape': (50, 2)"));
   CHECK_FALSE(place.has("c/tasks/t/mean/predicted.npy"));
   CHECK(contains(place.read("c/tasks/t/vote/predictions.npy").substr(0, 128), "'shape': (50, 3)"));
+  std::string renamed = place.read("e.yaml");
+  renamed.replace(renamed.find("name: t,"), 8, "name: z,");
+  place.write("z.yaml", renamed + "output: saved\n");
+  CHECK(contains(refusal(place, {"z.yaml"}), "the run has a task 't', and the description has none"));
   std::filesystem::remove(place / "three.st");
   write_head(place / "three.st", 3, 5, std::vector<float>(15));
   CHECK(contains(refusal(place, {"saved"}), "it has 2 values per image, three.st has 5"));
@@ -178,6 +188,7 @@ TEST_CASE("a report that is damaged or of another schema or of a run that did no
   CHECK(contains(with("\"completed\": true", "\"completed\": false"), "the run in it did not complete"));
   CHECK(contains(with("\"completed\"", "\"compleat\""), "saved/report.json is no report of this version: "));
   CHECK(contains(with("{", "["), "saved/report.json is not valid JSON"));
+  CHECK(contains(with("\"name\": \"a\"", "\"name\": \"../a\""), "the name '../a' is none of a member or a task"));
 }
 
 }  // namespace

@@ -135,6 +135,9 @@ TEST_CASE("the rule none evaluates each member alone and its classes may differ"
   const Workplace place(kTwoFakes);
   REQUIRE(Finished(place, {"evaluate", "e.yaml", "combine.rule=none", "members.1.model.classes=5", "-q"}).code == 0);
   CHECK(place.report().at("evaluation").at("models").as_array().size() == 2);
+  // Answers of different classes cannot be compared: no image has a figure.
+  const json::value report = place.report();
+  CHECK(report.at("evaluation").at("tasks").at(0).at("disagreement").is_null());
 }
 
 TEST_CASE("heads turn combined features into classes and rules that need classes are applied behind them") {
@@ -211,6 +214,9 @@ tasks:
   // What is wrong with a task is said before anything is merged.
   const Finished wrong(place, {"merge", "e.yaml", "output=again", "tasks.1.input.shape=[1, 4, 5]"});
   CHECK(wrong.code == 2);
+  const Finished twin(place, {"merge", "e.yaml", "output=again", "members.0.name=merged"});
+  CHECK(twin.code == 2);
+  CHECK(contains(twin.err(), "two models are called 'merged': a member and a merged one"));
   CHECK_FALSE(place.has("again"));
 }
 

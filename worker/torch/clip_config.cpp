@@ -14,6 +14,7 @@ namespace tutti::worker {
 namespace {
 
 constexpr std::int64_t kMost = 1 << 20;
+constexpr std::int64_t kMostLayers = 1000;
 
 class ConfigFile {
  public:
@@ -90,6 +91,8 @@ ClipConfig read_clip_config(const std::filesystem::path& folder) {
   config.hidden = whole(file, tower, "hidden_size", config.hidden);
   config.intermediate = whole(file, tower, "intermediate_size", config.intermediate);
   config.layers = whole(file, tower, "num_hidden_layers", config.layers);
+  if (config.layers > kMostLayers)
+    file.refuse(fmt::format("it has {} layers, and {} are the most", config.layers, kMostLayers));
   config.heads = whole(file, tower, "num_attention_heads", config.heads);
   config.channels = whole(file, tower, "num_channels", config.channels);
   config.image = whole(file, tower, "image_size", config.image);
