@@ -178,8 +178,20 @@ json::value memory_json(const MemoryReport& memory) {
           {"bounds", list(memory.bounds, bound)}};
 }
 
+/// JSON is UTF-8, and the name of a file may be anything: where it is none, its bytes above ASCII become '?'.
+std::string in_utf8(std::string text) {
+  json::error_code wrong;
+  json::parse(json::serialize(json::string(text)), wrong);
+  if (wrong)
+    std::ranges::replace_if(
+        text, [](char byte) { return (byte & 0x80) != 0; }, '?');
+  return text;
+}
+
 json::value skipped_json(const SkippedReport& skipped) {
-  return {{"count", skipped.count}, {"first", json::array(skipped.first.begin(), skipped.first.end())}};
+  json::array first;
+  for (const std::string& name : skipped.first) first.emplace_back(in_utf8(name));
+  return {{"count", skipped.count}, {"first", std::move(first)}};
 }
 
 json::value finished_json(const FinishedReport& finished) {

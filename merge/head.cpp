@@ -34,6 +34,8 @@ std::vector<float> floats(const std::filesystem::path& file, const TensorView& t
                              shape_text(tensor.shape), extents));
   std::vector<float> values(tensor.bytes.size() / sizeof(float));
   std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
+  if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); }))
+    refuse(file, fmt::format("tensor {} holds NaN or infinity", tensor.name));
   return values;
 }
 

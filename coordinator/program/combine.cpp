@@ -74,7 +74,8 @@ class Combine {
     if (!folder && spec_.output.empty())
       throw Error(ErrorKind::usage, fmt::format("{} does not say where its run was written", line.file.string()),
                   "it names no 'output'", "name the run's folder instead: tutti combine runs/0001");
-    saved_ = read_saved_run(folder ? line.file : spec_.output);
+    source_ = folder ? line.file : spec_.output;
+    saved_ = read_saved_run(source_);
     if (folder)
       spec_ = config::load_text(saved_.configuration, (line.file / "report.json").string() + ": configuration",
                                 {line.overrides, {}});
@@ -97,6 +98,10 @@ class Combine {
     std::vector<SavedAnswers> answers;
     for (const SavedTask& task : saved_.tasks) answers.emplace_back(task, saved_.models);
     for (std::size_t number = 0; number < answers.size(); ++number) check_widths(answers[number], head_of(number));
+    std::error_code absent;
+    if (std::filesystem::equivalent(line_.output, source_, absent))
+      throw Error(ErrorKind::usage, "the results would replace those that are combined", source_.string(),
+                  "name another folder with -o");
     const std::filesystem::path folder = images::make_run_folder(line_.output, "runs");
     for (std::size_t number = 0; number < answers.size(); ++number)
       combine_task(number, answers[number], head_of(number), folder, report);
@@ -126,7 +131,11 @@ class Combine {
 
   /// The files hold what was combined over then: as anything else their values would mean nothing.
   void check_answers() const {
-    const OutputKind then = config::load_text(saved_.configuration, "the configuration of the run", {}).combine.over;
+    const config::EnsembleSpec run = config::load_text(saved_.configuration, "the configuration of the run", {});
+    const OutputKind then = run.combine.over;
+    if (!run.save_members && run.combine.rule != CombineRule::none)
+      throw Error(ErrorKind::usage, "the answers of the members were not saved by this run",
+                  "what lies in its folder beside its report is older", "run it again with save_members: true");
     if (then == spec_.combine.over) return;
     throw Error(ErrorKind::usage,
                 fmt::format("the run was combined over {}, and cannot be combined over {}", to_name(then),
@@ -185,6 +194,7 @@ class Combine {
 
   const CommandLine& line_;
   config::EnsembleSpec spec_;
+  std::filesystem::path source_;  ///< the folder of the run
   SavedRun saved_;
   EvaluationForm form_;
 };

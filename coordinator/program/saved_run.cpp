@@ -85,7 +85,8 @@ SavedRun read_saved_run(const std::filesystem::path& folder) {
       refuse(folder, fmt::format("it was written by 'tutti {}'", command),
              "name the output folder of 'tutti run' or 'tutti evaluate'");
     if (!report.at("completed").as_bool())
-      refuse(folder, "the run in it did not complete", "complete it first: tutti run ... --resume");
+      refuse(folder, "the run in it did not complete",
+             command == "run" ? "complete it first: tutti run ... --resume" : "evaluate it again, to its end");
     run.configuration = text_of(report.at("configuration"));
     read_models(report, run);
     read_tasks(report, folder, run);

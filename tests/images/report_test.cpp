@@ -167,6 +167,10 @@ TEST_CASE("what is missing or not finite is null") {
   CHECK(to_json(Report{}).at("ensemble").is_null());
   CHECK(to_json(Report{}).at("finished").is_null());
   CHECK(to_json(Report{}).at("skipped").is_null());
+  Report odd;
+  odd.skipped = SkippedReport{2, {"bro\xfd.png: bad", "\xc3\xa9.png: bad"}};
+  CHECK(to_json(odd).at_pointer("/skipped/first/0") == "bro?.png: bad");
+  CHECK(to_json(odd).at_pointer("/skipped/first/1") == "\xc3\xa9.png: bad");
   CHECK(to_json(Report{}).at("interrupted_by").is_null());
 }
 

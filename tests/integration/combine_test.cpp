@@ -153,11 +153,14 @@ TEST_CASE("folders that hold no complete run or not its answers are refused") {
   std::filesystem::create_directory(saved.place / "empty");
   CHECK(contains(refusal(saved.place, {"empty"}), "cannot read the report of the run empty/report.json"));
   REQUIRE(Finished(saved.place, {"run", "e.yaml", "-q", "output=plain"}).code == 0);
-  CHECK(contains(refusal(saved.place, {"plain"}),
-                 "detail: the answers of 'a' were not saved: there is no plain/members/a.npy"));
+  CHECK(contains(refusal(saved.place, {"plain"}), "the answers of the members were not saved by this run"));
+  CHECK(contains(refusal(saved.place, {"saved", "-o", "saved"}), "the results would replace those that are combined"));
   CHECK(contains(refusal(saved.place, {"saved", "combine.rule=none"}), "there is nothing to combine by"));
   REQUIRE(Finished(saved.place, {"combine", "saved", "-q", "-o", "c"}).code == 0);
   CHECK(contains(refusal(saved.place, {"c"}), "it was written by 'tutti combine'"));
+  std::filesystem::remove(saved.place / "saved/members/a.npy");
+  CHECK(contains(refusal(saved.place, {"saved"}),
+                 "detail: the answers of 'a' were not saved: there is no saved/members/a.npy"));
 }
 
 TEST_CASE("files that are not of one run are refused and named") {

@@ -151,6 +151,10 @@ TEST_CASE("tensors of the wrong form are refused") {
         "tensor scale has the shape [1], and must have 0 dimensions, none of them 0");
 }
 
+TEST_CASE("a head that holds NaN is refused") {
+  CHECK(refusal({f32("weight", {1, 2}, {1, NAN})}).detail() == "tensor weight holds NaN or infinity");
+}
+
 TEST_CASE("metadata that do not fit the head are refused") {
   const Tensor weight = f32("weight", {2, 1}, {1, 2});
   CHECK(refusal({weight}, {{"classes", R"(["cat"])"}}).detail() == "it names 1 classes, and its weight has 2");
