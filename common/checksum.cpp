@@ -2,9 +2,16 @@
 // Software-based, CRC Generators, 2005).
 #include "common/checksum.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <array>
 #include <bit>
+#include <cerrno>
 #include <cstring>
+#include <vector>
+
+#include "common/unique_fd.hpp"
 
 namespace tutti {
 namespace {
@@ -47,6 +54,21 @@ std::uint32_t crc32(std::span<const std::byte> bytes, std::uint32_t before) noex
   }
   for (; left > 0; --left, ++at) crc = (crc >> 8) ^ kTables[0][(crc ^ std::to_integer<std::uint32_t>(*at)) & 255];
   return ~crc;
+}
+
+std::optional<FileContent> content_of(const std::filesystem::path& file) {
+  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return std::nullopt;
+  std::vector<std::byte> piece(1 << 18);
+  FileContent content;
+  while (true) {
+    const ssize_t count = ::read(fd.get(), piece.data(), piece.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return std::nullopt;
+    if (count == 0) return content;
+    content.crc = crc32(std::span(piece).first(static_cast<std::size_t>(count)), content.crc);
+    content.bytes += static_cast<std::uint64_t>(count);
+  }
 }
 
 }  // namespace tutti

@@ -14,6 +14,10 @@ enum class OutputKind : std::uint8_t { probabilities, logits, features };
 
 /// What a clip-vit answers: the CLS token after the last norm, that projected into the space of the texts, or logits.
 enum class ClipOutput : std::uint8_t { pooled, projected, logits };
+/// What the numbers of it mean.
+constexpr OutputKind kind_of(ClipOutput output) {
+  return output == ClipOutput::logits ? OutputKind::logits : OutputKind::features;
+}
 
 /// How the members' answers become the ensemble's.
 enum class CombineRule : std::uint8_t {

@@ -78,31 +78,34 @@ void check_weights(const std::vector<ReadMember>& members, const CombineSpec& co
 /// What the member sees of images of `shape`; nothing where its own input does not fit them, which is said.
 std::optional<ImageShape> seen_shape(const ReadMember& member, const ImageShape& shape, Violations& violations) {
   if (!member.spec.input) return shape;
-  const MemberInput& input = *member.spec.input;
-  const auto refuse = [&](const std::string& why) {
-    violations.add(member.place, fmt::format("member '{}' cannot have this 'input': {}", member.spec.name, why));
-    return std::nullopt;
-  };
-  for (const auto& [key, values] : {std::pair("mean", &input.mean), std::pair("std", &input.std)})
-    if (values->size() > 1 && values->size() != shape.channels)
-      return refuse(
-          fmt::format("'{}' has {} values, but an image has {} channels", key, values->size(), shape.channels));
-  const bool uncut = input.resize.rule == ResizeRule::none &&
-                     (input.resize.crop_height > shape.height || input.resize.crop_width > shape.width);
-  if (uncut)
-    return refuse(fmt::format("'crop' {}x{} is larger than the images, which are {}", input.resize.crop_height,
-                              input.resize.crop_width, shape.text()));
-  try {
-    const ImageShape seen = resized_shape(input.resize, shape);
-    if (seen.elements() <= kMaxImageElements) return seen;
-    return refuse(fmt::format("it makes images of {} out of those of {}, which is more than {} values", seen.text(),
-                              shape.text(), kMaxImageElements));
-  } catch (const Error& error) {
-    return refuse(fmt::format("{}: {}", error.message(), error.detail()));
-  }
+  const Misfit wrong = misfit(*member.spec.input, shape);
+  if (wrong.what.empty()) return resized_shape(member.spec.input->resize, shape);
+  violations.add(member.place, fmt::format("member '{}' cannot have this 'input': {}", member.spec.name, wrong.what));
+  return std::nullopt;
 }
 
 }  // namespace
+
+Misfit misfit(const MemberInput& input, const ImageShape& shape) {
+  for (const auto& [key, values] : {std::pair("mean", &input.mean), std::pair("std", &input.std)})
+    if (values->size() > 1 && values->size() != shape.channels)
+      return {fmt::format("'{}' has {} values, but an image has {} channels", key, values->size(), shape.channels),
+              "give one for each channel, or one for all"};
+  const Resize& resize = input.resize;
+  if (resize.rule == ResizeRule::none && (resize.crop_height > shape.height || resize.crop_width > shape.width))
+    return {fmt::format("'crop' {}x{} is larger than the images, which are {}", resize.crop_height, resize.crop_width,
+                        shape.text()),
+            "add 'resize' to the 'input' of the member, or make 'crop' smaller"};
+  try {
+    const ImageShape seen = resized_shape(resize, shape);
+    if (seen.elements() <= kMaxImageElements) return {};
+    return {fmt::format("it makes images of {} out of those of {}, which is more than {} values", seen.text(),
+                        shape.text(), kMaxImageElements),
+            "make 'resize' or 'crop' smaller"};
+  } catch (const Error& error) {
+    return {fmt::format("{}: {}", error.message(), error.detail()), error.hint()};
+  }
+}
 
 void check_rule(const std::vector<ReadMember>& members, const CombineSpec& combine, const Place& place,
                 Violations& violations) {

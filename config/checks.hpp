@@ -1,6 +1,7 @@
 // What only the whole configuration can tell: whether members, combine rule and input fit together. Pure; no machine.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "config/members.hpp"
@@ -24,6 +25,13 @@ void check_rule(const std::vector<ReadMember>& members, const CombineSpec& combi
 /// The members take images of this shape, and know its classes.
 void check_input(const std::vector<ReadMember>& members, const InputSpec& input, const Place& place,
                  Violations& violations);
+
+/// Why `input` cannot be made of images of `shape`, and what to do; `what` is empty where it can.
+struct Misfit {
+  std::string what;
+  std::string hint;
+};
+Misfit misfit(const MemberInput& input, const ImageShape& shape);
 
 /// `init` holds weights as safetensors, which a torchscript member cannot start from.
 void check_training(const std::vector<ReadMember>& members, Violations& violations);

@@ -15,31 +15,23 @@ constexpr NumberRule kLearningRate = kPositive;
 
 bool is_letter_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
 
-/// Names become file names and keys of `assignment`: what is wrong with this one, or nothing.
-std::string name_problem(const std::string& name) {
-  const auto allowed = [](char c) { return is_letter_or_digit(c) || c == '_' || c == '.' || c == '-'; };
-  const auto bad = std::find_if_not(name.begin(), name.end(), allowed);
-  if (bad != name.end()) return fmt::format("the name '{}' may hold letters, digits, '_', '.' and '-' only", name);
-  if (!is_letter_or_digit(name.front()) && name.front() != '_')
-    return fmt::format("the name '{}' must begin with a letter, a digit or '_'", name);
+std::string member_name_problem(const std::string& name) {
   if (name.find_first_not_of("0123456789") == std::string::npos)
     return fmt::format("the name '{}' would be taken for a rank in 'assignment'; add a letter", name);
-  if (name.size() > kMaxNameLength)
-    return fmt::format("the name '{}' is longer than {} characters", name, kMaxNameLength);
-  return {};
+  return name_problem(name);
 }
 
 void read_name(Fields& fields, std::size_t rank, MemberSpec& member, Violations& violations) {
   fields.require("name", fmt::format("a word such as cnn-{}", rank));
   fields.text("name", member.name);
   if (member.name.empty()) return;
-  if (std::string problem = name_problem(member.name); !problem.empty())
+  if (std::string problem = member_name_problem(member.name); !problem.empty())
     violations.add(fields.place_of("name"), std::move(problem));
 }
 
 void read_output(Fields& fields, MemberSpec& member, Violations& violations) {
   if (const auto* clip = std::get_if<ClipVitModel>(&member.model.kind)) {
-    const OutputKind follows = clip->output == ClipOutput::logits ? OutputKind::logits : OutputKind::features;
+    const OutputKind follows = kind_of(clip->output);
     member.output = follows;
     fields.choice("output", member.output);
     if (member.output != follows)
@@ -106,6 +98,17 @@ void refuse_twins(std::vector<ReadMember>& members, Violations& violations) {
 }
 
 }  // namespace
+
+std::string name_problem(const std::string& name, std::string_view whose) {
+  const auto allowed = [](char c) { return is_letter_or_digit(c) || c == '_' || c == '.' || c == '-'; };
+  if (!std::all_of(name.begin(), name.end(), allowed))
+    return fmt::format("the name '{}'{} may hold letters, digits, '_', '.' and '-' only", name, whose);
+  if (!is_letter_or_digit(name.front()) && name.front() != '_')
+    return fmt::format("the name '{}'{} must begin with a letter, a digit or '_'", name, whose);
+  if (name.size() > kMaxNameLength)
+    return fmt::format("the name '{}'{} is longer than {} characters", name, whose, kMaxNameLength);
+  return {};
+}
 
 bool says_what_it_answers(const ModelKind& kind) {
   return std::holds_alternative<TorchScriptModel>(kind) || std::holds_alternative<AotiModel>(kind) ||

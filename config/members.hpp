@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/spec.hpp"
@@ -27,6 +29,10 @@ constexpr std::size_t kMaxFaults = 1024;
 constexpr std::uint32_t kMaxWidth = 1U << 20;
 
 class Fields;
+
+/// Names become files, folders and keys: what is wrong with this one, or nothing. Not empty. `whose` stands behind it
+/// in the text, such as " of a task".
+std::string name_problem(const std::string& name, std::string_view whose = "");
 
 /// Reads the keys epochs, batch_images, learning_rate, init and bootstrap over the values that `train` has.
 void read_train(Fields& fields, TrainSpec& train, Violations& violations);

@@ -15,19 +15,10 @@
 namespace tutti::config {
 namespace {
 
-bool is_letter_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
-
 /// Names become folders, keys of the report and columns: what is wrong with this one, or nothing.
-std::string name_problem(const std::string& name) {
-  const auto allowed = [](char c) { return is_letter_or_digit(c) || c == '_' || c == '.' || c == '-'; };
-  if (!std::all_of(name.begin(), name.end(), allowed))
-    return fmt::format("the name '{}' of a task may hold letters, digits, '_', '.' and '-' only", name);
-  if (!is_letter_or_digit(name.front()) && name.front() != '_')
-    return fmt::format("the name '{}' of a task must begin with a letter, a digit or '_'", name);
-  if (name.size() > kMaxNameLength)
-    return fmt::format("the name '{}' of a task is longer than {} characters", name, kMaxNameLength);
+std::string task_name_problem(const std::string& name) {
   if (name == "average") return "the name 'average' stands for the mean over all tasks; choose another one";
-  return {};
+  return name_problem(name, " of a task");
 }
 
 /// One name per line; empty lines at the end do not count.
@@ -57,7 +48,7 @@ class TaskReader {
     fields.require("name", "a word such as mnist");
     fields.text("name", task_.name);
     if (!task_.name.empty()) {
-      if (std::string problem = name_problem(task_.name); !problem.empty())
+      if (std::string problem = task_name_problem(task_.name); !problem.empty())
         violations_.add(fields.place_of("name"), std::move(problem));
       what_ = fmt::format("task '{}'", task_.name);
     }

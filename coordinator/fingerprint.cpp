@@ -72,31 +72,21 @@ void add_description(const config::EnsembleSpec& spec, Fingerprint& into) {
   flatten(*tree, "", into);
 }
 
-std::string content_of(const std::filesystem::path& file, const std::string& member) {
-  std::ifstream in(file, std::ios::binary);
-  std::vector<char> piece(1 << 20);
-  std::uint64_t size = 0;
-  std::uint32_t crc = 0;
-  while (in) {
-    in.read(piece.data(), static_cast<std::streamsize>(piece.size()));
-    const auto count = static_cast<std::size_t>(in.gcount());
-    crc = crc32(std::as_bytes(std::span(piece).first(count)), crc);
-    size += count;
-  }
-  if (!in.eof())
-    throw Error(ErrorKind::usage, fmt::format("{}: could not read '{}'", member, file.string()), {},
-                "check that it is a file, and that this user may read it");
-  return fmt::format("{} bytes, crc {:08x}", size, crc);
+std::string content_text(const std::filesystem::path& file, const std::string& member) {
+  const auto content = content_of(file);
+  if (content) return fmt::format("{} bytes, crc {:08x}", content->bytes, content->crc);
+  throw Error(ErrorKind::usage, fmt::format("{}: could not read '{}'", member, file.string()), {},
+              "check that it is a file, and that this user may read it");
 }
 
 void add_members(const config::EnsembleSpec& spec, const Plan& plan, Fingerprint& into) {
   for (const config::MemberSpec& member : spec.members) {
     if (!member.model.weights.empty())
-      into["weights of " + member.name] = content_of(member.model.weights, member.name);
+      into["weights of " + member.name] = content_text(member.model.weights, member.name);
     std::size_t number = 0;
     for (const auto& file : files_of(member.model.kind, member.model.weights)) {
       into["model of " + member.name + (number == 0 ? "" : fmt::format(", file {}", number))] =
-          content_of(file, member.name);
+          content_text(file, member.name);
       ++number;
     }
   }

@@ -1,13 +1,12 @@
 #include "coordinator/input.hpp"
 
-#include "common/log.hpp"
-
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include <tutti/error.hpp>
 
+#include "common/log.hpp"
 #include "images/sources.hpp"
 
 namespace tutti {

@@ -11,6 +11,7 @@
 #include <tutti/error.hpp>
 
 #include "common/resample.hpp"
+#include "config/checks.hpp"
 #include "config/failure.hpp"
 #include "coordinator/batch_search.hpp"
 #include "coordinator/memory_bounds.hpp"
@@ -170,31 +171,11 @@ class Planner {
       input.mean = whole.preprocess.mean;
       input.std = whole.preprocess.std;
     }
-    check_channels(member.name, "mean", input.mean.size());
-    check_channels(member.name, "std", input.std.size());
-    check_crop(member.name, input.resize);
+    // The reader of the configuration has asked this already where it knows the images.
+    if (const config::Misfit wrong = config::misfit(input, plan_.arena.shape); !wrong.what.empty())
+      throw Error(ErrorKind::usage, fmt::format("{}: {}", member.name, wrong.what), {}, wrong.hint);
     const bool nothing = plan_.arena.pixels == PixelType::float32 && input == MemberInput{};
     return nothing ? std::nullopt : std::optional(input);
-  }
-
-  /// The reader of the configuration has asked this already where it knows the images.
-  void check_channels(const std::string& member, std::string_view key, std::size_t count) const {
-    const std::uint32_t channels = plan_.arena.shape.channels;
-    if (count <= 1 || count == channels) return;
-    throw Error(ErrorKind::usage,
-                fmt::format("{}: '{}' has {} values, but an image has {} channels", member, key, count, channels), {},
-                "give one for each channel, or one for all");
-  }
-
-  /// The same for a crop of images that are not resized: what is larger would be padded with black.
-  void check_crop(const std::string& member, const Resize& resize) const {
-    const ImageShape& image = plan_.arena.shape;
-    if (resize.rule != ResizeRule::none || (resize.crop_height <= image.height && resize.crop_width <= image.width))
-      return;
-    throw Error(ErrorKind::usage,
-                fmt::format("{}: 'crop' {}x{} is larger than the images, which are {}", member, resize.crop_height,
-                            resize.crop_width, image.text()),
-                {}, "add 'resize' to the 'input' of the member, or make 'crop' smaller");
   }
 
   MemberRequest request_of(const config::MemberSpec& member) const {

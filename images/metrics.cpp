@@ -14,31 +14,26 @@ namespace {
 
 constexpr double kSmallestShare = 1e-12;
 
-// -log(softmax(row)[label]), with the largest logit taken out so that exp() cannot overflow.
-double loss_of_logits(std::span<const float> row, std::size_t label) {
+// The two figures of a row: the loss of its label, and the share of the class that was chosen.
+struct Judged {
+  double loss;
+  double confidence;
+};
+
+// -log(softmax(row)[label]) and softmax(row)[chosen], with the largest logit taken out so that exp() cannot overflow.
+Judged judged_logits(std::span<const float> row, std::size_t label, std::size_t chosen) {
   const double largest = *std::ranges::max_element(row);
   double sum = 0.0;
   for (const float logit : row) sum += std::exp(logit - largest);
-  return std::log(sum) + largest - row[label];
+  return {std::log(sum) + largest - row[label], std::exp(row[chosen] - largest) / sum};
 }
 
-// As loss_of_logits(): what exp(-loss) would be, for any class.
-double softmax_share(std::span<const float> row, std::size_t chosen) {
-  const double largest = *std::ranges::max_element(row);
-  double sum = 0.0;
-  for (const float logit : row) sum += std::exp(logit - largest);
-  return std::exp(row[chosen] - largest) / sum;
-}
-
-double share_of_probabilities(std::span<const float> row, std::size_t chosen) {
+Judged judged_probabilities(std::span<const float> row, std::size_t label, std::size_t chosen) {
   const double sum = std::accumulate(row.begin(), row.end(), 0.0);
-  return sum == 0.0 ? 0.0 : row[chosen] / sum;
-}
-
-double loss_of_probabilities(std::span<const float> row, std::size_t label) {
-  const double share = share_of_probabilities(row, label);
+  const auto share_of = [&](std::size_t place) { return sum == 0.0 ? 0.0 : row[place] / sum; };
+  const double share = share_of(label);
   // Written so that a NaN stays a NaN: it must not be counted as a very bad answer.
-  return -std::log(share < kSmallestShare ? kSmallestShare : share);
+  return {-std::log(share < kSmallestShare ? kSmallestShare : share), share_of(chosen)};
 }
 
 void check_class(const char* what, std::int64_t value, std::uint64_t image, std::uint32_t classes) {
@@ -64,10 +59,11 @@ void Metrics::add(std::span<const std::int64_t> labels, std::span<const float> v
     check_class("predicted class", predicted[i], seen_, classes_);
     const auto label = static_cast<std::size_t>(labels[i]);
     const std::span<const float> row = values.subspan(i * classes_, classes_);
-    loss_sum_ += kind == ScoreKind::logits ? loss_of_logits(row, label) : loss_of_probabilities(row, label);
     const auto decided = static_cast<std::size_t>(predicted[i]);
-    add_confidence(kind == ScoreKind::logits ? softmax_share(row, decided) : share_of_probabilities(row, decided),
-                   labels[i] == predicted[i]);
+    const Judged judged =
+        kind == ScoreKind::logits ? judged_logits(row, label, decided) : judged_probabilities(row, label, decided);
+    loss_sum_ += judged.loss;
+    add_confidence(judged.confidence, labels[i] == predicted[i]);
     correct_ += labels[i] == predicted[i] ? 1 : 0;
     ++images_of_[label];
     correct_of_[label] += labels[i] == predicted[i] ? 1 : 0;

@@ -28,6 +28,11 @@ struct NpyHeader {
 /// The header of an array, in format 1.0, 2.0 or 3.0. Throws Error(usage) that names the file where it is none.
 NpyHeader read_npy_header(const InputFile& file);
 
+/// What is written of a run that ended early: predictions.npy -> predictions.partial.npy, in the same folder.
+std::filesystem::path partial_of(std::filesystem::path file);
+/// Removes such a file of an earlier run, if there is one, beside results that are complete. Throws Error(failed).
+void remove_partial(const std::filesystem::path& partial);
+
 /// The element types that are written.
 enum class NpyType { float32, int64 };
 

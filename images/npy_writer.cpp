@@ -3,6 +3,7 @@
 
 #include <cassert>
 #include <cstring>
+#include <system_error>
 #include <tutti/error.hpp>
 
 #include "images/npy.hpp"
@@ -34,6 +35,19 @@ std::uint64_t product(const std::vector<std::uint64_t>& shape) {
 }
 
 }  // namespace
+
+std::filesystem::path partial_of(std::filesystem::path file) {
+  const std::string extension = file.extension().string();
+  return file.replace_extension(".partial" + extension);
+}
+
+void remove_partial(const std::filesystem::path& partial) {
+  std::error_code code;
+  std::filesystem::remove(partial, code);
+  if (code)
+    throw Error(ErrorKind::failed, fmt::format("could not remove {}", partial.string()), code.message(),
+                "it is of an earlier run that ended early; the results of this run are complete");
+}
 
 NpyWriter::NpyWriter(const std::filesystem::path& path, NpyType type, const std::vector<std::uint64_t>& shape)
     : file_(path), type_(type), shape_(shape), announced_(product(shape)) {

@@ -16,12 +16,6 @@ void append(std::vector<Value>& to, std::span<const Value> from) {
   to.insert(to.end(), from.begin(), from.end());
 }
 
-/// predictions.npy -> predictions.partial.npy
-std::filesystem::path partial_of(std::filesystem::path file) {
-  const std::string extension = file.extension().string();
-  return file.replace_extension(".partial" + extension);
-}
-
 void check_file_name(const std::string& member) {
   if (member.empty() || member == "." || member == ".." || member.find('/') != member.npos)
     throw Error(ErrorKind::usage, fmt::format("the predictions of member \"{}\" cannot be saved", member),
@@ -95,11 +89,7 @@ void NpySink::remove_partial_files() {
     // A member may be called "cnn.partial": its file is no other member's partial one.
     const bool is_result =
         std::any_of(members_.begin(), members_.end(), [&](const NpyWriter& member) { return member.path() == file; });
-    std::error_code code;
-    if (!is_result) std::filesystem::remove(file, code);
-    if (code)
-      throw Error(ErrorKind::failed, fmt::format("could not remove {}", file.string()), code.message(),
-                  "it is of an earlier run that ended early; the results of this run are complete");
+    if (!is_result) remove_partial(file);
   }
 }
 

@@ -60,8 +60,6 @@ std::string joined(const std::vector<std::string>& texts) {
 
 std::string tensors(std::size_t count) { return fmt::format("{} {}", count, count == 1 ? "tensor" : "tensors"); }
 
-std::string shape_text(const TensorForm& form) { return fmt::format("[{}]", fmt::join(form.shape, ", ")); }
-
 /// Gathers what one checkpoint has that differs from the first.
 class Comparison {
  public:
@@ -104,7 +102,7 @@ class Comparison {
     const TensorForm& wanted = first_.form(alias);
     const TensorForm& found = other_.form(alias);
     if (wanted.shape != found.shape)
-      shapes_.push_back(fmt::format("{} {} instead of {}", alias, shape_text(found), shape_text(wanted)));
+      shapes_.push_back(fmt::format("{} {} instead of {}", alias, shape_text(found.shape), shape_text(wanted.shape)));
     // Floating types may differ: all become float32 or float64 before anything is computed.
     else if (wanted.dtype != found.dtype && !(is_floating(wanted.dtype) && is_floating(found.dtype)))
       dtypes_.push_back(fmt::format("{} {} instead of {}", alias, dtype_name(found.dtype), dtype_name(wanted.dtype)));

@@ -23,8 +23,6 @@ constexpr const char* kHint = "write the head with 'python -m tutti.export head'
   throw Error(ErrorKind::usage, fmt::format("{} is not a head", file.string()), std::move(detail), std::move(hint));
 }
 
-std::string shape_text(std::span<const std::int64_t> shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
-
 /// A float32 tensor with `extents` dimensions, none of them 0.
 std::vector<float> floats(const std::filesystem::path& file, const TensorView& tensor, std::size_t extents) {
   if (tensor.dtype != Dtype::f32)

@@ -21,6 +21,9 @@ std::size_t size_of(Dtype dtype);
 /// The format's name: "F32", "BF16", ...
 std::string_view dtype_name(Dtype dtype);
 
+/// For messages: "[64, 3, 3, 3]".
+std::string shape_text(std::span<const std::int64_t> shape);
+
 /// A tensor whose bytes somebody else owns. Row-major.
 struct TensorView {
   std::string name;

@@ -153,6 +153,7 @@ void check_cover(const std::string& file, const Header& header) {
 std::size_t size_of(Dtype dtype) { return row_of(dtype).size; }
 
 std::string_view dtype_name(Dtype dtype) { return row_of(dtype).name; }
+std::string shape_text(std::span<const std::int64_t> shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
 std::optional<Dtype> dtype_of(std::string_view name) {
   const auto row = std::ranges::find(kDtypes, name, &DtypeRow::name);

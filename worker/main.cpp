@@ -9,6 +9,7 @@
 #include <tutti/error.hpp>
 
 #include "common/build_id.hpp"
+#include "common/clock.hpp"
 #include "common/fault_point.hpp"
 #include "common/spawn_contract.hpp"
 #include "worker/backend_loader.hpp"
@@ -48,10 +49,6 @@ MemberRequest receive_member(ControlClient& control) {
     message = next_message(control);
   }
   return as<control::Load>(std::move(message)).member;
-}
-
-double seconds_since(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
 void host_member(ControlClient& control, const LaunchOptions& options) {

@@ -11,14 +11,13 @@
 
 #include "bench/comparison/multiplication.hpp"
 #include "bench/comparison/noise.hpp"
+#include "common/clock.hpp"
 #include "common/log.hpp"
 
 namespace tutti::bench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 class Comparison {
  public:

@@ -12,14 +12,13 @@
 #include <tutti/error.hpp>
 
 #include "bench/single/torch/multiply.hpp"
+#include "common/clock.hpp"
 #include "worker/failure.hpp"
 
 namespace tutti::bench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 void check_size(const MemoryFile& file, std::uint64_t needed, std::string_view what, std::string_view layout) {
   if (file.size() < needed)

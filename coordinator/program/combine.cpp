@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 
+#include "common/clock.hpp"
 #include "config/load.hpp"
 #include "config/rules.hpp"
 #include "coordinator/machine.hpp"
@@ -106,7 +107,7 @@ class Combine {
     for (std::size_t number = 0; number < answers.size(); ++number)
       combine_task(number, answers[number], head_of(number), folder, report);
     add_parameters(*report.evaluation, saved_.members);
-    report.phases.total = std::chrono::duration<double>(Clock::now() - begin).count();
+    report.phases.total = seconds_since(begin);
     report.completed = true;
     images::write_report(folder / "report.json", report);
     if (!line_.quiet)
@@ -188,8 +189,7 @@ class Combine {
     row.classes = evaluation.has_classes() ? (head != nullptr ? head->classes() : answers.width(0)) : 0;
     row.incomplete = task.incomplete;
     report.counts.images += answers.images();
-    add_task(*report.evaluation, std::move(row), evaluation, {},
-             std::chrono::duration<double>(Clock::now() - begin).count(), answers.images());
+    add_task(*report.evaluation, std::move(row), evaluation, {}, seconds_since(begin), answers.images());
   }
 
   const CommandLine& line_;

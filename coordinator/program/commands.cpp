@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "common/clock.hpp"
 #include "coordinator/find_worker.hpp"
 #include "coordinator/input.hpp"
 #include "coordinator/machine.hpp"
@@ -28,7 +29,7 @@ void train_members(Session& session, bool quiet) {
                             epoch.epoch, member.train.epochs, epoch.loss, epoch.accuracy * 100, epoch.seconds));
   };
   const TrainResult trained = session.ensemble().train(session.source(), session.folder(), on_epoch);
-  session.report().phases.train = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  session.report().phases.train = seconds_since(begin);
   session.report().members.resize(members.size());
   for (std::size_t rank = 0; rank < trained.weights.size(); ++rank)
     if (!trained.weights[rank].empty()) session.report().members[rank].weights = trained.weights[rank].string();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "common/clock.hpp"
 #include "common/log.hpp"
 #include "config/rules.hpp"
 #include "coordinator/program/commands.hpp"
@@ -23,8 +24,6 @@ namespace tutti::program {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 /// What comes of a task on its way to the evaluation: progress is shown, and what is incomplete is noted.
 class TaskSink final : public Sink {
@@ -53,7 +52,7 @@ class Evaluate {
         hosting_(host_models(load(line), line.merged)),
         form_(form_of(hosting_, line.rules)),
         tasks_(open_tasks(hosting_.described)),
-        session_("evaluate", line, false, interruption, hosting_.hosted) {
+        session_("evaluate", line, interruption, hosting_.hosted, *tasks_.front().source) {
     if (!line.picture.empty()) check_picture(line.picture);
     if (!line.output.empty()) session_.work_in(line.output);
   }

@@ -1,16 +1,10 @@
 #include "coordinator/program/evaluating_sink.hpp"
 
-#include <fmt/format.h>
-
-#include <system_error>
-
-#include <tutti/error.hpp>
-
 namespace tutti::program {
 
 EvaluatingSink::EvaluatingSink(Evaluation& evaluation, const std::filesystem::path& folder, std::uint64_t images,
                                Sink* next)
-    : evaluation_(evaluation), partial_(folder / "disagreement.partial.npy"), next_(next) {
+    : evaluation_(evaluation), next_(next) {
   if (evaluation.has_classes())
     disagreement_.emplace(folder / "disagreement.npy", images::NpyType::float32,
                           std::vector{images, std::uint64_t{images::kDisagreementColumns}});
@@ -27,15 +21,11 @@ void EvaluatingSink::write(const SegmentResult& result) {
 void EvaluatingSink::finish() {
   if (!disagreement_) return;
   disagreement_->finish();
-  std::error_code code;
-  std::filesystem::remove(partial_, code);
-  if (code)
-    throw Error(ErrorKind::failed, fmt::format("could not remove {}", partial_.string()), code.message(),
-                "it is of an earlier run that ended early; the results of this run are complete");
+  images::remove_partial(images::partial_of(disagreement_->path()));
 }
 
 void EvaluatingSink::finish_partial() {
-  if (disagreement_ && rows_ > 0) disagreement_->finish_partial(partial_, rows_);
+  if (disagreement_ && rows_ > 0) disagreement_->finish_partial(images::partial_of(disagreement_->path()), rows_);
 }
 
 }  // namespace tutti::program

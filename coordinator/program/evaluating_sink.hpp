@@ -26,7 +26,6 @@ class EvaluatingSink final : public Sink {
 
  private:
   Evaluation& evaluation_;
-  const std::filesystem::path partial_;
   std::optional<images::NpyWriter> disagreement_;
   std::uint64_t rows_ = 0;
   Sink* next_;

@@ -1,4 +1,5 @@
 #include "coordinator/program/evaluation.hpp"
+#include "coordinator/program/scores.hpp"
 
 #include <algorithm>
 #include <cassert>
@@ -7,13 +8,6 @@ namespace tutti::program {
 namespace {
 
 using images::ScoreKind;
-
-std::vector<std::int64_t> decided(std::span<const float> scores, std::uint32_t images, std::uint32_t classes) {
-  std::vector<std::int64_t> predicted(images);
-  for (std::uint32_t image = 0; image < images; ++image)
-    predicted[image] = static_cast<std::int64_t>(argmax(scores.subspan(std::size_t{image} * classes, classes)));
-  return predicted;
-}
 
 /// The softmax of each row, as float32: what the members of an ensemble over probabilities hand over.
 void probabilities_of(std::span<const float> logits, std::uint32_t classes, std::vector<float>& probabilities) {
@@ -131,12 +125,8 @@ void Evaluation::score_rule(std::size_t rule, const SegmentResult& result) {
   if (!answered_) return skip(rules_[rule], result, classes);
   const config::CombineSpec& combine = form_.rules[rule];
   const Accumulator::Result& combined = combined_[rule];
-  if (combine.over != OutputKind::features) {
-    // Votes are shares of weights, whatever they were taken over.
-    const bool logits = combine.over == OutputKind::logits && combine.rule != CombineRule::vote;
-    return score(rules_[rule], result, combined.values, classes, combined.predicted,
-                 logits ? ScoreKind::logits : ScoreKind::probabilities);
-  }
+  if (combine.over != OutputKind::features)
+    return score(rules_[rule], result, combined.values, classes, combined.predicted, score_kind(combine));
   std::vector<float> logits(std::size_t{result.count} * classes);
   head_->apply(combined.values, result.count, logits);
   score(rules_[rule], result, logits, classes, decided(logits, result.count, classes), ScoreKind::logits);

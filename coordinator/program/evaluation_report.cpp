@@ -38,11 +38,11 @@ std::string aligned(const std::vector<std::vector<std::string>>& rows) {
   return text;
 }
 
+}  // namespace
+
 std::string label_of(const images::ModelReport& model) {
   return model.role == "ensemble" ? fmt::format("ensemble {}", model.name) : model.name;
 }
-
-}  // namespace
 
 images::EvaluationReport begin_evaluation(const std::vector<EvaluatedModel>& models, const EvaluationForm& form) {
   images::EvaluationReport report;

@@ -27,8 +27,11 @@ images::EvaluationReport begin_evaluation(const std::vector<EvaluatedModel>& mod
 void add_task(images::EvaluationReport& report, images::TaskReport task, const Evaluation& evaluation,
               const std::vector<Incomplete>& incomplete, double seconds, std::uint64_t known);
 
-/// Fills in the models' numbers of parameters. Those are trainable that `tutti train` can change; a rule has those of
-/// all its members.
+/// "cnn-0", "ensemble mean": how people are told which row it is.
+std::string label_of(const images::ModelReport& model);
+
+/// Fills in the models' numbers of parameters. All are trainable but those of files that are frozen (torchscript,
+/// aoti); a rule has those of all its members.
 void add_parameters(images::EvaluationReport& report, const std::vector<images::MemberReport>& models);
 
 /// Accuracy of each row on each task, and on several tasks their average; average loss and calibration error; below it,

@@ -1,5 +1,4 @@
 #include "coordinator/program/merge_command.hpp"
-#include "coordinator/program/hosting.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -13,6 +12,7 @@
 #include <system_error>
 
 #include "common/atomic_file.hpp"
+#include "common/clock.hpp"
 #include "common/log.hpp"
 #include "config/merge.hpp"
 #include "coordinator/find_worker.hpp"
@@ -33,8 +33,6 @@ using Clock = std::chrono::steady_clock;
 constexpr const char* kWeightsOfFolder = "model.safetensors";
 /// What a folder of Hugging Face needs beside its weights, as far as the first member has it.
 constexpr std::array<const char*, 2> kCopied{"config.json", "preprocessor_config.json"};
-
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 merge::MergeInput open_input(const std::string& name, const config::ModelSpec& model) {
   const bool is_tower = kind_name(model.kind) == "clip-vit";

@@ -1,8 +1,6 @@
 #include "coordinator/program/merge_report.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -14,34 +12,16 @@
 
 #include "common/build_id.hpp"
 #include "common/checksum.hpp"
-#include "common/unique_fd.hpp"
 #include "merge/passes.hpp"
 
 namespace tutti::program {
 namespace {
 
-struct Content {
-  std::uint64_t bytes = 0;
-  std::uint32_t crc = 0;
-};
-
-Content content_of(const std::filesystem::path& file) {
-  const auto fail = [&] {
-    throw Error(ErrorKind::failed, fmt::format("could not read {}", file.string()),
-                std::generic_category().message(errno));
-  };
-  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) fail();
-  std::vector<std::byte> piece(1 << 18);
-  Content content;
-  while (true) {
-    const ssize_t count = ::read(fd.get(), piece.data(), piece.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail();
-    if (count == 0) return content;
-    content.crc = crc32(std::span(piece).first(static_cast<std::size_t>(count)), content.crc);
-    content.bytes += static_cast<std::uint64_t>(count);
-  }
+FileContent read_content(const std::filesystem::path& file) {
+  const auto content = content_of(file);
+  if (content) return *content;
+  throw Error(ErrorKind::failed, fmt::format("could not read {}", file.string()),
+              std::generic_category().message(errno));
 }
 
 /// The checksums of all files, several at a time.
@@ -50,7 +30,7 @@ class Contents {
   explicit Contents(std::vector<std::filesystem::path> files) : files_(std::move(files)), contents_(files_.size()) {
     merge::run_pass(
         files_.size(), std::max(1U, std::thread::hardware_concurrency()),
-        [&](std::size_t index, unsigned) { contents_[index] = content_of(files_[index]); },
+        [&](std::size_t index, unsigned) { contents_[index] = read_content(files_[index]); },
         [](std::size_t, unsigned) {});
   }
 
@@ -63,7 +43,7 @@ class Contents {
 
  private:
   std::vector<std::filesystem::path> files_;
-  std::vector<Content> contents_;
+  std::vector<FileContent> contents_;
 };
 
 json::object json_of(const merge::MergeInput& input, const Contents& contents) {

@@ -11,6 +11,7 @@
 #include <tutti/error.hpp>
 
 #include "common/atomic_file.hpp"
+#include "coordinator/program/evaluation_report.hpp"
 
 namespace tutti::program {
 namespace {
@@ -31,10 +32,6 @@ std::string colour_of(const images::ModelReport& model, std::size_t row) {
   if (model.role == "base") return "#999999";
   if (model.role == "merged") return "#000000";
   return kColours[row % kColours.size()];
-}
-
-std::string name_of(const images::ModelReport& model) {
-  return model.role == "ensemble" ? fmt::format("ensemble {}", model.name) : model.name;
 }
 
 /// Names of tasks and models hold none of these, but a text that is written into XML is made fit for it.
@@ -80,7 +77,7 @@ std::string legend(const images::EvaluationReport& report, int left) {
     const int y = kTop + static_cast<int>(row) * kLine;
     text += fmt::format("<rect x=\"{}\" y=\"{}\" width=\"12\" height=\"12\" fill=\"{}\"/>\n", left, y,
                         colour_of(report.models[row], row));
-    text += text_at(left + 18, y + 10, "start", name_of(report.models[row]));
+    text += text_at(left + 18, y + 10, "start", label_of(report.models[row]));
   }
   return text;
 }
@@ -118,7 +115,7 @@ std::string picture_of(const images::EvaluationReport& report) {
           group < report.tasks.size() ? model.tasks.at(group).accuracy : images::average_of(model.tasks).accuracy;
       if (accuracy)
         text += bar_at(left + static_cast<int>(row) * kBar, *accuracy, colour_of(model, row),
-                       fmt::format("{} on {}", name_of(model), groups[group]));
+                       fmt::format("{} on {}", label_of(model), groups[group]));
     }
     text += text_at(left + (group_width - kGap) / 2, kTop + kPlot + 20, "middle", groups[group]);
   }

@@ -3,14 +3,19 @@
 #include "coordinator/accumulator.hpp"
 
 namespace tutti::program {
-namespace {
 
-/// Votes are shares of weights, whatever they were taken over.
-images::ScoreKind score_kind(const config::CombineSpec& combine, bool votes) {
-  return combine.over == OutputKind::logits && !votes ? images::ScoreKind::logits : images::ScoreKind::probabilities;
+images::ScoreKind score_kind(const config::CombineSpec& combine) {
+  // Votes are shares of weights, whatever they were taken over.
+  const bool logits = combine.over == OutputKind::logits && combine.rule != CombineRule::vote;
+  return logits ? images::ScoreKind::logits : images::ScoreKind::probabilities;
 }
 
-}  // namespace
+std::vector<std::int64_t> decided(std::span<const float> scores, std::uint32_t images, std::uint32_t classes) {
+  std::vector<std::int64_t> predicted(images);
+  for (std::uint32_t image = 0; image < images; ++image)
+    predicted[image] = static_cast<std::int64_t>(argmax(scores.subspan(std::size_t{image} * classes, classes)));
+  return predicted;
+}
 
 void Scores::add(const SegmentResult& result) {
   incomplete_.note(result);
@@ -38,18 +43,15 @@ void Scores::score_member(std::size_t rank, const SegmentResult& result) {
   std::optional<images::Metrics>& metrics = members_[rank];
   if (!metrics) metrics.emplace(member.width);
   if (!member.present) return metrics->skip(result.count);
-  std::vector<std::int64_t> predicted(result.count);
-  for (std::uint32_t image = 0; image < result.count; ++image)
-    predicted[image] =
-        static_cast<std::int64_t>(argmax(member.values.subspan(std::size_t{image} * member.width, member.width)));
-  metrics->add(result.labels, member.values, predicted, score_kind(combine_, false));
+  const bool logits = combine_.over == OutputKind::logits;
+  metrics->add(result.labels, member.values, decided(member.values, result.count, member.width),
+               logits ? images::ScoreKind::logits : images::ScoreKind::probabilities);
 }
 
 void Scores::score_ensemble(const SegmentResult& result) {
   if (!ensemble_) ensemble_.emplace(result.width);
   if (result.set_aside || result.members_present() == 0) return ensemble_->skip(result.count);
-  ensemble_->add(result.labels, result.values, result.predicted,
-                 score_kind(combine_, combine_.rule == CombineRule::vote));
+  ensemble_->add(result.labels, result.values, result.predicted, score_kind(combine_));
 }
 
 }  // namespace tutti::program

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include <tutti/predictions.hpp>
@@ -36,6 +37,12 @@ class IncompleteImages {
  private:
   std::vector<Incomplete> list_;
 };
+
+/// What the scores of an answer are that was combined so; not over features.
+images::ScoreKind score_kind(const config::CombineSpec& combine);
+
+/// The class with the largest of each image's `classes` scores.
+std::vector<std::int64_t> decided(std::span<const float> scores, std::uint32_t images, std::uint32_t classes);
 
 /// Accuracy and loss, gathered from segment to segment. Images that a member did not answer do not count for it, those
 /// without any answer not for the ensemble. A value, but for `combine`, which outlives it.

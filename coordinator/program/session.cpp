@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <tuple>
 
+#include "common/clock.hpp"
 #include "common/log.hpp"
 #include "config/load.hpp"
 #include "coordinator/find_worker.hpp"
@@ -23,8 +24,6 @@ namespace tutti::program {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 bool readable(const std::filesystem::path& file) { return ::access(file.c_str(), R_OK) == 0; }
 
@@ -50,16 +49,29 @@ config::EnsembleSpec load(const CommandLine& line) {
 }
 
 Session::Session(const std::string& command, const CommandLine& line, bool training, Interruption& interruption)
-    : Session(command, line, training, interruption, load(line)) {}
-
-Session::Session(const std::string& command, const CommandLine& line, bool training, Interruption& interruption,
-                 config::EnsembleSpec spec)
-    : line_(line), interruption_(interruption), spec_(std::make_shared<config::EnsembleSpec>(std::move(spec))) {
+    : line_(line), interruption_(interruption), spec_(std::make_shared<config::EnsembleSpec>(load(line))) {
   options_ = {find_worker(line.worker), line.debug_worker, training, line.trace};
   check_files(*spec_, training);
-  const config::InputSpec& input = training ? spec_->train_input : spec_->input;
-  source_ = open_source(*spec_, input);
+  own_source_ = open_source(*spec_, training ? spec_->train_input : spec_->input);
+  source_ = own_source_.get();
+  set_up(command);
+  say_skipped(*source_);
+}
+
+Session::Session(const std::string& command, const CommandLine& line, Interruption& interruption,
+                 config::EnsembleSpec spec, Source& source)
+    : line_(line),
+      interruption_(interruption),
+      spec_(std::make_shared<config::EnsembleSpec>(std::move(spec))),
+      source_(&source) {
+  options_ = {find_worker(line.worker), line.debug_worker, false, line.trace};
+  check_files(*spec_, false);
+  set_up(command);
+}
+
+void Session::set_up(const std::string& command) {
   const Machine machine = look_at_machine(options_.worker, gpus_wanted(*spec_));
+  const config::InputSpec& input = options_.training ? spec_->train_input : spec_->input;
   plan_ = make_plan(*spec_, machine, form_of(*source_, *spec_, input), options_);
   for (const std::string& note : plan_.notes) log::info("{}", note);
   report_ = begin_report(command, *spec_, plan_, machine);
@@ -70,7 +82,6 @@ Session::Session(const std::string& command, const CommandLine& line, bool train
 void Session::note_skipped() {
   std::vector<std::string> skipped = source_->skipped();
   if (skipped.empty()) return;
-  say_skipped(*source_);
   const std::size_t count = skipped.size();
   skipped.resize(std::min(count, images::kSkippedNamed));
   report_.skipped = {count, std::move(skipped)};

@@ -25,9 +25,10 @@ class Session {
  public:
   /// Finds everything wrong that can be found before a process is started. Throws Error.
   Session(const std::string& command, const CommandLine& line, bool training, Interruption& interruption);
-  /// The same for a description that was made of the one that the command line names.
-  Session(const std::string& command, const CommandLine& line, bool training, Interruption& interruption,
-          config::EnsembleSpec spec);
+  /// To predict by a description that was made of the one that the command line names, the images of whose `input` are
+  /// open already; they outlive the session.
+  Session(const std::string& command, const CommandLine& line, Interruption& interruption, config::EnsembleSpec spec,
+          Source& source);
 
   const CommandLine& line() const { return line_; }
   const config::EnsembleSpec& spec() const { return *spec_; }
@@ -60,6 +61,7 @@ class Session {
 
  private:
   using Clock = std::chrono::steady_clock;
+  void set_up(const std::string& command);
   void note_skipped();
   void report_failure(Clock::time_point begin) noexcept;
   void write_report(Clock::time_point begin);
@@ -68,7 +70,8 @@ class Session {
   Interruption& interruption_;
   std::shared_ptr<const config::EnsembleSpec> spec_;
   Options options_;
-  std::unique_ptr<Source> source_;
+  std::unique_ptr<Source> own_source_;
+  Source* source_;
   Plan plan_;
   images::Report report_;
   std::filesystem::path requested_folder_;

@@ -11,11 +11,11 @@
 
 #include <tutti/error.hpp>
 
+#include "worker/torch/answering_model.hpp"
 #include "worker/torch/aoti_answer.hpp"
 #include "worker/torch/aoti_file.hpp"
 #include "worker/torch/models.hpp"
 #include "worker/torch/torch_errors.hpp"
-#include "worker/torch/torch_model.hpp"
 
 namespace tutti::worker {
 namespace {
@@ -87,9 +87,9 @@ class Package {
   at::Tensor padding_;  // black images
 };
 
-class AotiMember final : public TorchModel {
+class AotiMember final : public AnsweringModel {
  public:
-  explicit AotiMember(const MemberRequest& request) : TorchModel(request, 0) {
+  explicit AotiMember(const MemberRequest& request) : AnsweringModel(request) {
     if (!device().is_cpu())
       throw Error(ErrorKind::usage, "an aoti member cannot be on CUDA yet", model_of(request).paths.front(),
                   "assign it to the CPU, or export it as TorchScript");
@@ -101,20 +101,7 @@ class AotiMember final : public TorchModel {
 
   std::uint64_t parameters() const override { return packages_.front().parameters(); }
 
-  void begin_training() override { refuse("trained"); }
-  TrainBatch train(const float*, std::span<const std::int64_t>, std::span<const std::uint32_t>) override {
-    refuse("trained");
-  }
-  void save(const std::filesystem::path&) override { refuse("saved"); }
-  void lend_state(const std::function<void(std::span<const merge::TensorView>)>&) override { refuse("trained"); }
-  void take_state(const merge::Safetensors&) override { refuse("trained"); }
-
  private:
-  [[noreturn]] void refuse(std::string_view what) const {
-    throw Error(ErrorKind::usage, fmt::format("an aoti member cannot be {}", what), model_of(request()).paths.front(),
-                "train members of kind small-cnn or mlp, and leave this one out");
-  }
-
   /// The one that computes the fewest images that nobody asked for.
   Package& package_for(std::int64_t count) {
     Package* best = &packages_.back();

@@ -22,8 +22,6 @@ constexpr double kQuickGelu = 1.702;
 /// A checkpoint of another model differs in everything; the message is for people.
 constexpr std::size_t kMostListed = 20;
 
-std::string shape_text(const std::vector<std::int64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
-
 std::optional<at::ScalarType> computable(merge::Dtype dtype) {
   switch (dtype) {
     case merge::Dtype::f32:
@@ -108,14 +106,15 @@ std::vector<std::string> ClipLoader::differences() const {
   for (const auto& [name, shape] : expected_) {
     known.push_back(name);
     if (!checkpoint_.contains(name)) {
-      found.push_back(note(fmt::format("{} is missing, expected {}", name, shape_text(shape)), name, unknown));
+      found.push_back(note(fmt::format("{} is missing, expected {}", name, merge::shape_text(shape)), name, unknown));
       continue;
     }
     const merge::TensorForm& form = checkpoint_.form(name);
     if (!computable(form.dtype))
       found.push_back(fmt::format("{} has type {}, expected F32, F16 or BF16", name, merge::dtype_name(form.dtype)));
     if (form.shape != shape)
-      found.push_back(fmt::format("{} has shape {}, expected {}", name, shape_text(form.shape), shape_text(shape)));
+      found.push_back(
+          fmt::format("{} has shape {}, expected {}", name, merge::shape_text(form.shape), merge::shape_text(shape)));
   }
   for (const std::string& name : unknown) found.push_back(note(fmt::format("{} is unknown", name), name, known));
   return found;
@@ -130,7 +129,7 @@ void ClipLoader::check() const {
       found.push_back(fmt::format("{} is missing, which 'output: projected' needs", kProjection));
     else if (shape.size() != 2 || shape[0] < 1 || shape[1] != config_.hidden)
       found.push_back(
-          fmt::format("{} has shape {}, expected [any, {}]", kProjection, shape_text(shape), config_.hidden));
+          fmt::format("{} has shape {}, expected [any, {}]", kProjection, merge::shape_text(shape), config_.hidden));
     else if (!computable(checkpoint_.form(kProjection).dtype))
       found.push_back(fmt::format("{} has type {}, expected F32, F16 or BF16", kProjection,
                                   merge::dtype_name(checkpoint_.form(kProjection).dtype)));

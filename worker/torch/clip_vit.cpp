@@ -8,15 +8,11 @@
 #include <tutti/error.hpp>
 
 #include "merge/head.hpp"
+#include "worker/torch/answering_model.hpp"
 #include "worker/torch/clip_tower.hpp"
-#include "worker/torch/torch_model.hpp"
 
 namespace tutti::worker {
 namespace {
-
-OutputKind kind_of(ClipOutput output) {
-  return output == ClipOutput::logits ? OutputKind::logits : OutputKind::features;
-}
 
 const ClipVitModel& model_of(const MemberRequest& request) { return std::get<ClipVitModel>(request.model); }
 
@@ -34,10 +30,10 @@ std::filesystem::path weights_of(const MemberRequest& request) {
   return request.weights.empty() ? model_of(request).path : request.weights;
 }
 
-class ClipVit final : public TorchModel {
+class ClipVit final : public AnsweringModel {
  public:
   explicit ClipVit(const MemberRequest& request)
-      : TorchModel(request, 0),
+      : AnsweringModel(request),
         output_(model_of(request).output),
         config_(config_for(request)),
         tower_(config_, weights_of(request), output_ == ClipOutput::projected, device()) {
@@ -51,20 +47,7 @@ class ClipVit final : public TorchModel {
 
   std::uint64_t parameters() const override { return tower_.parameters(); }
 
-  void begin_training() override { refuse("trained"); }
-  TrainBatch train(const float*, std::span<const std::int64_t>, std::span<const std::uint32_t>) override {
-    refuse("trained");
-  }
-  void save(const std::filesystem::path&) override { refuse("saved"); }
-  void lend_state(const std::function<void(std::span<const merge::TensorView>)>&) override { refuse("trained"); }
-  void take_state(const merge::Safetensors&) override { refuse("trained"); }
-
  private:
-  [[noreturn]] void refuse(std::string_view what) const {
-    throw Error(ErrorKind::usage, fmt::format("a clip-vit member cannot be {}", what), model_of(request()).path,
-                "train members of kind small-cnn or mlp, and leave this one out");
-  }
-
   merge::Head read_head() const {
     merge::Head head = merge::Head::read(model_of(request()).head);
     if (head.features() != static_cast<std::uint64_t>(config_.hidden))

@@ -11,9 +11,9 @@
 
 #include <tutti/error.hpp>
 
+#include "worker/torch/answering_model.hpp"
 #include "worker/torch/entry.hpp"
 #include "worker/torch/torch_errors.hpp"
-#include "worker/torch/torch_model.hpp"
 
 namespace tutti::worker {
 namespace {
@@ -35,10 +35,10 @@ torch::jit::Module load(const std::string& path, at::Device device) {
                    });
 }
 
-class ScriptModel final : public TorchModel {
+class ScriptModel final : public AnsweringModel {
  public:
   explicit ScriptModel(const MemberRequest& request)
-      : TorchModel(request, 0),
+      : AnsweringModel(request),
         path_(std::get<TorchScriptModel>(request.model).path),
         entry_(std::get<TorchScriptModel>(request.model).entry),
         module_(load(path_, device())) {
@@ -51,20 +51,7 @@ class ScriptModel final : public TorchModel {
 
   std::uint64_t parameters() const override { return parameters_; }
 
-  void begin_training() override { refuse("trained"); }
-  TrainBatch train(const float*, std::span<const std::int64_t>, std::span<const std::uint32_t>) override {
-    refuse("trained");
-  }
-  void save(const std::filesystem::path&) override { refuse("saved"); }
-  void lend_state(const std::function<void(std::span<const merge::TensorView>)>&) override { refuse("trained"); }
-  void take_state(const merge::Safetensors&) override { refuse("trained"); }
-
  private:
-  [[noreturn]] void refuse(std::string_view what) const {
-    throw Error(ErrorKind::usage, fmt::format("a torchscript member cannot be {}", what), path_,
-                "train members of kind small-cnn or mlp, and leave this one out");
-  }
-
   void optimise() {
     explained(ErrorKind::usage, fmt::format("'{}' cannot be optimised", path_), kOptimizeOff, [&] {
       plain_ = module_;

@@ -16,7 +16,7 @@
 namespace tutti::worker {
 namespace {
 
-std::string shape_text(at::IntArrayRef shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+std::string shape_text(at::IntArrayRef shape) { return merge::shape_text({shape.data(), shape.size()}); }
 
 merge::Dtype dtype_of(const at::Tensor& tensor) {
   assert(tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kLong);
