@@ -29,7 +29,8 @@ struct Output : test::TemporaryFolder {
   Names files() const {
     Names names;
     for (const auto& entry : fs::recursive_directory_iterator(path()))
-      if (!entry.is_directory() || entry.is_symlink()) names.push_back(entry.path().lexically_relative(path()).string());
+      if (!entry.is_directory() || entry.is_symlink())
+        names.push_back(entry.path().lexically_relative(path()).string());
     std::ranges::sort(names);
     return names;
   }
