@@ -82,7 +82,9 @@ MadeFolder::MadeFolder(MadeFolder&& other) noexcept
 MadeFolder::~MadeFolder() { remove_if_empty(); }
 
 void MadeFolder::remove_if_empty() const noexcept {
+  const int before = errno;           // of what the program is about to say, perhaps
   if (made_) ::rmdir(path_.c_str());  // fails where something is in it, as it should
+  errno = before;
 }
 
 RunFolder::RunFolder(const std::filesystem::path& requested, const std::filesystem::path& parent)
