@@ -102,7 +102,12 @@ TEST_CASE("a combination takes away those of an earlier one and keeps what it co
   REQUIRE(Finished(place, {"combine", "saved", "-q", "-o", "out", "--rules", "max"}).code == 0);
   CHECK_FALSE(place.has_any({"mean", "vote"}));
   CHECK(place.has_all({"max/predictions.npy", "disagreement.npy", "report.json"}));
-  // The output of the other lies above what it reads.
+  // What it reads lies in a folder with results of the same names.
+  const std::string tasks = "tasks=[{name: t, input: {dataset: random, count: 20, shape: [1, 4, 4], classes: 4}}]";
+  REQUIRE(Finished(place, {"evaluate", "e.yaml", "-q", "output=two", "save_members=true", tasks}).code == 0);
+  for (int time = 0; time < 2; ++time) CHECK(Finished(place, {"combine", "two", "-q", "-o", "two/tasks/t"}).code == 0);
+  CHECK(place.has("two/tasks/t/members/a.npy"));
+  // Or below.
   std::filesystem::rename(place / "saved", place / "out/vote");
   REQUIRE(Finished(place, {"combine", "out/vote", "-q", "-o", "out", "--rules", "mean"}).code == 0);
   CHECK(place.has_all({"vote/members/a.npy", "vote/labels.npy", "vote/predictions.npy", "mean/predictions.npy"}));
@@ -118,6 +123,12 @@ TEST_CASE("a merge with tasks takes away the evaluation of an earlier result and
   REQUIRE(Finished(place, {"merge", "e.yaml", "-q", "output=out", tasks}).code == 0);
   CHECK_FALSE(place.has_any(kRunFiles));
   CHECK(place.has_all({"merged.safetensors", "merge.json", "report.json", "tasks.svg", "tasks/t/disagreement.npy"}));
+  // The result is another one, also where its evaluation does not even start.
+  REQUIRE(Finished(place, {"merge", "e.yaml", "-q", "output=out", tasks, "on_worker_failure=fail",
+                           "members.0.model.faults=[{kind: kill, phase: load}]"})
+              .code == 1);
+  CHECK_FALSE(place.has_any({"report.json", "tasks", "tasks.svg"}));
+  REQUIRE(Finished(place, {"merge", "e.yaml", "-q", "output=out", tasks}).code == 0);
   REQUIRE(Finished(place, {"evaluate", "e.yaml", "-q", "output=out"}).code == 0);
   CHECK_FALSE(place.has_any({"tasks", "tasks.svg"}));
   CHECK(place.has_all({"merged.safetensors", "merge.json", "report.json", "disagreement.npy"}));
