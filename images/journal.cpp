@@ -152,6 +152,8 @@ Journal::Journal(const std::filesystem::path& folder) : path_(folder / "journal"
   read_records();
 }
 
+// A command holds its output folder already (run_folder.hpp), but NFS locks files alone: there, and for whoever uses a
+// journal without a program around it, this lock is what keeps two runs apart.
 // The run that held it may have removed the file between our open() and our flock(): then its name is free again.
 void Journal::lock() {
   for (;;) {

@@ -1,8 +1,11 @@
-// Creating the folder of a run.
+// Creating the folder of a run, and holding it.
 #include "images/run_folder.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -10,6 +13,9 @@
 #include <string>
 #include <system_error>
 #include <tutti/error.hpp>
+#include <utility>
+
+#include "common/log.hpp"
 
 namespace tutti::images {
 namespace {
@@ -62,6 +68,52 @@ std::filesystem::path make_run_folder(const std::filesystem::path& requested, co
       throw Error(ErrorKind::failed, fmt::format("could not create the folder {}", folder.string()),
                   std::generic_category().message(errno), kHint);
   }
+}
+
+MadeFolder::MadeFolder(const std::filesystem::path& requested, const std::filesystem::path& parent) {
+  std::error_code unknown;
+  made_ = requested.empty() || !std::filesystem::exists(requested, unknown);
+  path_ = make_run_folder(requested, parent);
+}
+
+MadeFolder::MadeFolder(MadeFolder&& other) noexcept
+    : path_(std::move(other.path_)), made_(std::exchange(other.made_, false)) {}
+
+MadeFolder::~MadeFolder() { remove_if_empty(); }
+
+void MadeFolder::remove_if_empty() const noexcept {
+  const int before = errno;           // of what the program is about to say, perhaps
+  if (made_) ::rmdir(path_.c_str());  // fails where something is in it, as it should
+  errno = before;
+}
+
+RunFolder::RunFolder(const std::filesystem::path& requested, const std::filesystem::path& parent)
+    : folder_(requested, parent) {
+  // Who held it may have removed it, empty as it was, between our open() and our flock(): then it is made again.
+  while (!lock()) make_run_folder(path(), parent);
+}
+
+// False where the folder has gone meanwhile. An open file that a worker inherited would keep the lock: O_CLOEXEC.
+bool RunFolder::lock() {
+  lock_ = UniqueFd(::open(path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!lock_ && errno == ENOENT) return false;
+  int result = -1;
+  do result = lock_ ? ::flock(lock_.get(), LOCK_EX | LOCK_NB) : -1;
+  while (lock_ && result != 0 && errno == EINTR);
+  if (result != 0 && errno == EWOULDBLOCK) {
+    folder_.keep();  // it is the other one's, also where it was made here a moment ago
+    throw Error(ErrorKind::usage, fmt::format("another tutti is writing into {}", path().string()),
+                "it holds the lock of this folder", "wait for its end, or choose another output folder");
+  }
+  if (result != 0) {
+    log::warning("{} cannot be locked ({}): see to it that no other tutti writes into it", path().string(),
+                 std::generic_category().message(errno));
+    return true;
+  }
+  struct stat ours {};
+  struct stat named {};
+  return ::fstat(lock_.get(), &ours) == 0 && ::stat(path().c_str(), &named) == 0 && ours.st_ino == named.st_ino &&
+         ours.st_dev == named.st_dev;
 }
 
 }  // namespace tutti::images

@@ -34,18 +34,19 @@ using Clock = std::chrono::steady_clock;
 class RuleFiles final : public Sink {
  public:
   RuleFiles(const Evaluation& evaluation, const EvaluationForm& form, const std::filesystem::path& folder,
-            std::uint64_t images, std::uint32_t width, std::uint32_t classes)
-      : evaluation_(evaluation) {
+            std::uint64_t images, std::uint32_t width, std::uint32_t classes, const Interruption& interruption)
+      : evaluation_(evaluation), interruption_(interruption) {
     for (const config::CombineSpec& rule : form.rules) {
       const bool features = rule.over == OutputKind::features;
       widths_.push_back(rule.over == form.answers ? width : classes);
-      const auto own = images::make_run_folder(folder / std::string(to_name(rule.rule)), {});
-      files_.push_back(
-          std::make_unique<images::NpySink>(own, images::ResultForm{images, widths_.back(), !features, {}}));
+      folders_.emplace_back(folder / std::string(to_name(rule.rule)), "");
+      files_.push_back(std::make_unique<images::NpySink>(folders_.back().path(),
+                                                         images::ResultForm{images, widths_.back(), !features, {}}));
     }
   }
 
   void write(const SegmentResult& result) override {
+    interruption_.check();
     for (std::size_t rule = 0; rule < files_.size(); ++rule) {
       SegmentResult combined;
       combined.first = result.first;
@@ -63,13 +64,15 @@ class RuleFiles final : public Sink {
 
  private:
   const Evaluation& evaluation_;
+  const Interruption& interruption_;
   std::vector<std::uint32_t> widths_;
+  std::vector<images::MadeFolder> folders_;  ///< stand before the files in them, so that they go after them
   std::vector<std::unique_ptr<images::NpySink>> files_;
 };
 
 class Combine {
  public:
-  explicit Combine(const CommandLine& line) : line_(line) {
+  Combine(const CommandLine& line, Interruption& interruption) : line_(line), interruption_(interruption) {
     const bool folder = std::filesystem::is_directory(line.file);
     if (!folder) spec_ = load(line);
     if (!folder && spec_.output.empty())
@@ -103,9 +106,19 @@ class Combine {
     if (std::filesystem::equivalent(line_.output, source_, absent))
       throw Error(ErrorKind::usage, "the results would replace those that are combined", source_.string(),
                   "name another folder with -o");
-    const std::filesystem::path folder = images::make_run_folder(line_.output, "runs");
-    for (std::size_t number = 0; number < answers.size(); ++number)
-      combine_task(number, answers[number], head_of(number), folder, report);
+    const images::RunFolder held(line_.output, "runs");
+    const std::filesystem::path& folder = held.path();
+    clear_results(held, files_of(answers));
+    // What is being combined looks for the signal itself.
+    const Interruption::Watch watch(interruption_, [](int) {});
+    for (std::size_t number = 0; number < answers.size(); ++number) {
+      try {
+        combine_task(number, answers[number], head_of(number), folder, report);
+      } catch (const Error& error) {
+        if (error.kind() != ErrorKind::interrupted) throw;
+        throw Error(error.kind(), error.message(), written(number, folder));
+      }
+    }
     add_parameters(*report.evaluation, saved_.members);
     report.phases.total = seconds_since(begin);
     report.completed = true;
@@ -117,6 +130,23 @@ class Combine {
   }
 
  private:
+  /// What is being combined is no result of an earlier command, wherever it lies.
+  std::vector<std::filesystem::path> files_of(const std::vector<SavedAnswers>& answers) const {
+    std::vector<std::filesystem::path> files{source_ / "report.json"};
+    for (std::size_t task = 0; task < answers.size(); ++task) {
+      files.push_back(saved_.tasks[task].folder / "labels.npy");
+      for (std::size_t m = 0; m < saved_.models.size(); ++m) files.push_back(answers[task].file(m));
+    }
+    return files;
+  }
+
+  /// Of a combination that was interrupted in the task of this number.
+  std::string written(std::size_t number, const std::filesystem::path& folder) const {
+    return number == 0 ? "nothing was written"
+                       : fmt::format("{} of {} tasks are written into {}, and no report", number, saved_.tasks.size(),
+                                     folder.string());
+  }
+
   /// The description may have been changed since; its members may not.
   void check_members() const {
     std::vector<std::string> then;
@@ -173,11 +203,14 @@ class Combine {
   void combine_task(std::size_t number, const SavedAnswers& answers, const merge::Head* head,
                     const std::filesystem::path& folder, images::Report& report) const {
     const SavedTask& task = saved_.tasks[number];
-    const auto own = !task.in_own_folder ? folder : images::make_run_folder(folder / "tasks" / task.name, {});
+    std::optional<images::MadeFolder> all;  // goes after its part
+    if (task.in_own_folder) all.emplace(folder / "tasks", "");
+    const images::MadeFolder made(task.in_own_folder ? all->path() / task.name : folder, "");
+    const std::filesystem::path& own = made.path();
     const Clock::time_point begin = Clock::now();
     Evaluation evaluation(form_, head);
     RuleFiles files(evaluation, form_, own, answers.images(), answers.width(0),
-                    head != nullptr ? head->classes() : answers.width(0));
+                    head != nullptr ? head->classes() : answers.width(0), interruption_);
     EvaluatingSink sink(evaluation, own, answers.images(), &files);
     answers.replay(sink);
     sink.finish();
@@ -193,6 +226,7 @@ class Combine {
   }
 
   const CommandLine& line_;
+  Interruption& interruption_;
   config::EnsembleSpec spec_;
   std::filesystem::path source_;  ///< the folder of the run
   SavedRun saved_;
@@ -201,6 +235,6 @@ class Combine {
 
 }  // namespace
 
-Outcome combine(const CommandLine& line) { return Combine(line).perform(); }
+Outcome combine(const CommandLine& line, Interruption& interruption) { return Combine(line, interruption).perform(); }
 
 }  // namespace tutti::program

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "coordinator/program/interruption.hpp"
+#include "images/run_folder.hpp"
 
 namespace tutti::program {
 
@@ -18,7 +19,7 @@ struct CommandLine {
   std::filesystem::path trace;
   std::string rules;                ///< "mean,vote": evaluated beside each other; empty: that of the description
   std::string weights;              ///< "1,0.5": instead of the members' own
-  std::filesystem::path output;     ///< of `combine`, and of an evaluation that `merge` asks for; empty: as ever
+  std::filesystem::path output;     ///< of `combine`; empty: a fresh one
   std::vector<std::string> merged;  ///< weights of merged models, evaluated beside the members: FILE or NAME=FILE
   std::filesystem::path picture;    ///< an SVG file
   bool quiet = false;
@@ -34,8 +35,10 @@ enum class Outcome {
 /// Each throws Error.
 Outcome run(const CommandLine& line, Interruption& interruption);
 Outcome evaluate(const CommandLine& line, Interruption& interruption);
+/// The same into a folder that this program holds already.
+Outcome evaluate(const CommandLine& line, Interruption& interruption, images::RunFolder folder);
 /// `line.file` is the output folder of a run, or a description that names it.
-Outcome combine(const CommandLine& line);
+Outcome combine(const CommandLine& line, Interruption& interruption);
 Outcome train(const CommandLine& line, Interruption& interruption);
 void plan(const CommandLine& line);
 void validate(const CommandLine& line);

@@ -54,8 +54,9 @@ class Evaluate {
         tasks_(open_tasks(hosting_.described)),
         session_("evaluate", line, interruption, hosting_.hosted, *tasks_.front().source) {
     if (!line.picture.empty()) check_picture(line.picture);
-    if (!line.output.empty()) session_.work_in(line.output);
   }
+
+  void work_in(images::RunFolder folder) { session_.work_in(std::move(folder)); }
 
   Outcome perform() {
     session_.report().members.resize(hosting_.models.size());
@@ -155,5 +156,11 @@ class Evaluate {
 }  // namespace
 
 Outcome evaluate(const CommandLine& line, Interruption& interruption) { return Evaluate(line, interruption).perform(); }
+
+Outcome evaluate(const CommandLine& line, Interruption& interruption, images::RunFolder folder) {
+  Evaluate evaluation(line, interruption);
+  evaluation.work_in(std::move(folder));
+  return evaluation.perform();
+}
 
 }  // namespace tutti::program

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <mutex>
+#include <string_view>
 
 #include <tutti/ensemble.hpp>
 
@@ -14,34 +16,42 @@ namespace tutti::program {
 const char* signal_name(int signal);
 
 /// Create it first in main(), before any other thread: they inherit the blocked signals. The first signal drains the
-/// watched ensemble: what is in flight is still answered, then what runs ends. A second one, or one while none is
-/// watched, ends the program at once: the kernel then ends the workers and frees the memory.
+/// watched ensemble: what is in flight is still answered, then what runs ends; where work without an ensemble is
+/// watched, it stops that. A second one, or one while nothing is watched, ends the program at once: the kernel then
+/// ends the workers and frees the memory.
 class Interruption {
  public:
   Interruption() = default;
   Interruption(const Interruption&) = delete;
   Interruption& operator=(const Interruption&) = delete;
 
-  /// While it lives, a signal drains `ensemble`.
+  /// While it lives, a signal drains `ensemble`, or calls `stop` with its number on the thread that waits for signals.
+  /// One inside another takes its place for a while.
   class Watch {
    public:
     Watch(Interruption& interruption, Ensemble& ensemble);
+    Watch(Interruption& interruption, std::function<void(int)> stop);
     ~Watch();
     Watch(const Watch&) = delete;
     Watch& operator=(const Watch&) = delete;
 
    private:
     Interruption& interruption_;
+    std::function<void(int)> before_;
   };
 
   /// The signal that came, or 0.
   int signal() const noexcept { return signal_; }
+  /// Throws Error(interrupted) where one came.
+  void check() const;
+  /// Ends the program as main() does after an Error(interrupted) with this detail: for a `stop` that nobody waits for.
+  [[noreturn]] static void leave(int signal, std::string_view detail);
 
  private:
   void take(int number);
 
   std::mutex mutex_;
-  Ensemble* ensemble_ = nullptr;
+  std::function<void(int)> stop_;
   std::atomic<int> signal_ = 0;
   SignalWaiter waiter_{[this](int number) { take(number); }};  // last: it uses the others
 };

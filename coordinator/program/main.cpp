@@ -213,7 +213,7 @@ int run_program(int argc, char** argv) {
       [&] {
         interruption.emplace();
         if (*run_command && !dry_run) return run(line, *interruption);
-        if (*combine_command) return combine(line);
+        if (*combine_command) return combine(line, *interruption);
         if (*evaluate_command) return evaluate(line, *interruption);
         if (*train_command) return train(line, *interruption);
         if (*merge_command) return merge(line, *interruption);

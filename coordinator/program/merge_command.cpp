@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -74,26 +75,47 @@ class Merge {
   }
 
   void perform() {
-    folder_ = images::make_run_folder(spec_.output, "runs");
+    folder_.emplace(spec_.output, "runs");
     choose_place();
-    if (settings_.method == MergeMethod::greedy_soup) cook();
-    write_result();
-    write_report();
+    if (!spec_.tasks.empty()) clear_results(*folder_, arrays_of(spec_));  // of the evaluation of an earlier result
+    const Interruption::Watch watch(interruption_, [this](int signal) { stop(signal); });
+    try {
+      if (settings_.method == MergeMethod::greedy_soup) cook();
+      write_result();
+      write_report();
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::interrupted) throw;
+      throw Error(error.kind(), error.message(), written());
+    }
     if (!line_.quiet) say(stdout, summary());
   }
 
   /// Where there are tasks, the merged model is measured on them beside base, members and ensemble.
-  Outcome evaluate_result() const {
+  Outcome evaluate_result() {
     if (spec_.tasks.empty()) return Outcome::complete;
     CommandLine line = line_;
     line.merged = {fmt::format("merged={}", place().string())};
-    line.output = folder_;
-    line.picture = folder_ / "tasks.svg";
-    return evaluate(line, interruption_);
+    line.picture = folder_->path() / "tasks.svg";
+    return evaluate(line, interruption_, std::move(*folder_));
   }
 
  private:
   const merge::MergeInput* base() const { return report_.base ? &*report_.base : nullptr; }
+
+  /// On the thread that waits for signals, while no pool is watched. A half file is there while weights are computed:
+  /// they look for the signal themselves. Whatever else is being done is not worth waiting for.
+  void stop(int signal) const {
+    if (computing_) return;
+    if (result_folder_) result_folder_->remove_if_empty();
+    folder_->remove_if_empty();
+    Interruption::leave(signal, written());
+  }
+
+  /// Of a merge that was interrupted.
+  std::string written() const {
+    return in_place_ ? fmt::format("{} was written, and no merge.json of it", report_.result.string())
+                     : "nothing was written";
+  }
 
   /// Where the result goes: as its first input is, one file or a folder.
   void choose_place() {
@@ -101,9 +123,9 @@ class Merge {
     std::error_code ignored;
     if (std::filesystem::is_directory(first, ignored)) {
       source_folder_ = first;
-      report_.result = images::make_run_folder(folder_ / "merged", "") / kWeightsOfFolder;
+      report_.result = result_folder_.emplace(folder_->path() / "merged", "").path() / kWeightsOfFolder;
     } else {
-      report_.result = folder_ / "merged.safetensors";
+      report_.result = folder_->path() / "merged.safetensors";
     }
     for (const merge::MergeInput& input : report_.inputs) refuse_to_replace(input);
     if (report_.base) refuse_to_replace(*report_.base);
@@ -121,8 +143,12 @@ class Merge {
   void cook() {
     const Clock::time_point begin = Clock::now();
     SoupMeasuring measuring(spec_, find_worker(line_.worker), interruption_, line_.quiet);
-    report_.soup = cook_greedy_soup(spec_, report_.inputs, settings_, measuring.at_once(), folder_,
-                                    [&](const std::vector<config::MemberSpec>& models) { return measuring(models); });
+    report_.soup = cook_greedy_soup(spec_, report_.inputs, settings_, measuring.at_once(), folder_->path(),
+                                    [&](const std::vector<config::MemberSpec>& models) {
+                                      const std::vector<double> accuracies = measuring(models);
+                                      interruption_.check();  // it came with the last answer
+                                      return accuracies;
+                                    });
     report_.evaluate_seconds = seconds_since(begin);
   }
 
@@ -143,20 +169,38 @@ class Merge {
   }
 
   void write_result() {
-    if (!source_folder_.empty()) copy_beside();
     const std::vector<merge::MergeInput> inputs = chosen();
     const Clock::time_point begin = Clock::now();
+    computing_ = true;
+    AtomicFile out(report_.result);
     {
       MergeProgressLine progress(style_for(stderr, line_.quiet));
-      report_.outcome =
-          merge::merge_checkpoints(settings_, inputs, base(), report_.result, metadata(inputs),
-                                   [&](std::uint64_t done, std::uint64_t total) { progress.show(done, total); });
+      report_.outcome = merge::merge_checkpoints(
+          settings_, inputs, base(), merge::ByteSink([&](std::span<const std::byte> bytes) { out.write(bytes); }),
+          metadata(inputs), [&](std::uint64_t done, std::uint64_t total) {
+            interruption_.check();
+            progress.show(done, total);
+          });
     }
+    interruption_.check();
+    if (!source_folder_.empty()) copy_beside();
+    remove_report();
+    out.commit();
+    in_place_ = true;
+    computing_ = false;
+    interruption_.check();
     report_.merge_seconds = seconds_since(begin);
     for (const std::string& note : report_.outcome.notes) log::warning("{}", note);
   }
 
-  /// Before the weights: a folder with weights is a whole one.
+  /// That of an earlier merge does not stand beside other weights.
+  void remove_report() const {
+    std::error_code code;
+    std::filesystem::remove(report_file(), code);
+    if (code) throw write_error(report_file(), code.value());
+  }
+
+  /// Before the weights are in place: a folder with weights is a whole one.
   void copy_beside() const {
     for (const char* name : kCopied) {
       std::error_code ignored;
@@ -168,10 +212,13 @@ class Merge {
   }
 
   void write_report() const {
-    AtomicFile out(folder_ / "merge.json");
-    out.write(pretty_json(to_json(report_, spec_)));
+    const std::string text = pretty_json(to_json(report_, spec_));
+    AtomicFile out(report_file());
+    out.write(text);
     out.commit();
   }
+
+  std::filesystem::path report_file() const { return folder_->path() / "merge.json"; }
 
   /// What a description names: the file, or the folder.
   std::filesystem::path place() const { return source_folder_.empty() ? report_.result : report_.result.parent_path(); }
@@ -183,13 +230,13 @@ class Merge {
         text += fmt::format("{:<12}  {}  accuracy {:6.2f} %\n", report_.inputs[step.member].name,
                             step.added ? "added   " : "left out", step.accuracy * 100);
     }
-    const double gigabytes = static_cast<double>(report_.outcome.bytes_read + report_.outcome.bytes_written) / 1e9;
+    const std::uint64_t bytes = report_.outcome.bytes_read + report_.outcome.bytes_written;
     return text + fmt::format(
-                      "{} of {} checkpoints: {} tensors, {} values, {:.2f} s, {:.1f} GB/s\nmerged: {}\n"
+                      "{} of {} checkpoints: {} tensors, {} values, {:.2f} s, {}\nmerged: {}\n"
                       "report: {}\n",
                       to_name(settings_.method), chosen().size(), report_.outcome.tensors, report_.outcome.values,
-                      report_.merge_seconds, gigabytes / report_.merge_seconds, place().string(),
-                      (folder_ / "merge.json").string());
+                      report_.merge_seconds, rate_text(bytes, report_.merge_seconds), place().string(),
+                      report_file().string());
   }
 
   const CommandLine& line_;
@@ -197,8 +244,11 @@ class Merge {
   const config::EnsembleSpec spec_;
   merge::MergeSettings settings_;
   MergeReport report_;
-  std::filesystem::path folder_;
-  std::filesystem::path source_folder_;  ///< of the first input; empty where that is a file
+  std::optional<images::RunFolder> folder_;
+  std::optional<images::MadeFolder> result_folder_;  ///< where the result is a folder
+  std::filesystem::path source_folder_;              ///< of the first input; empty where that is a file
+  std::atomic<bool> computing_ = false;
+  std::atomic<bool> in_place_ = false;
 };
 
 }  // namespace

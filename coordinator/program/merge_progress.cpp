@@ -4,6 +4,7 @@
 
 #include <cstdio>
 
+#include "coordinator/plan.hpp"
 #include "coordinator/program/say.hpp"
 
 namespace tutti::program {
@@ -11,14 +12,17 @@ namespace {
 
 constexpr std::chrono::milliseconds kRedraw{100};
 
-double gigabytes(std::uint64_t bytes) { return static_cast<double>(bytes) / 1e9; }
-
 }  // namespace
 
 std::string merge_progress_text(std::uint64_t done, std::uint64_t total, double seconds) {
   const double share = total == 0 ? 1 : static_cast<double>(done) / static_cast<double>(total);
-  return fmt::format("merge  {:3.0f} %  {:.1f}/{:.1f} GB  {:.1f} GB/s", share * 100, gigabytes(done), gigabytes(total),
-                     seconds > 0 ? gigabytes(done) / seconds : 0);
+  return fmt::format("merge  {:3.0f} %  {} of {}  {}", share * 100, bytes_text(done), bytes_text(total),
+                     rate_text(done, seconds));
+}
+
+std::string rate_text(std::uint64_t bytes, double seconds) {
+  const double rate = seconds > 0 ? static_cast<double>(bytes) / seconds : 0;
+  return fmt::format("{}/s", bytes_text(static_cast<std::uint64_t>(rate)));
 }
 
 MergeProgressLine::~MergeProgressLine() {

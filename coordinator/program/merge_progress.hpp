@@ -10,8 +10,11 @@
 
 namespace tutti::program {
 
-/// "merge  40 %  1.2/2.9 GB  5.1 GB/s". Pure.
+/// "merge  40 %  1.2 GB of 2.9 GB  5.1 GB/s". Pure.
 std::string merge_progress_text(std::uint64_t done, std::uint64_t total, double seconds);
+
+/// "5.1 GB/s"; "0 B/s" where no time has passed. Pure.
+std::string rate_text(std::uint64_t bytes, double seconds);
 
 /// Writes to stderr. One call at a time, on any thread.
 class MergeProgressLine {

@@ -92,19 +92,26 @@ class RuleEvaluation {
 /// The prediction of one Session: begun anew, or continued.
 class Run {
  public:
-  Run(const CommandLine& line, Interruption& interruption)
-      : session_("run", line, false, interruption), journal_(journal_before(line.resume, session_.spec().output)) {
+  Run(const CommandLine& line, Interruption& interruption) : session_("run", line, false, interruption) {
+    find_journal(line.resume);
     header_ = {session_.source().count(), session_.spec().segment_images,
                static_cast<std::uint32_t>(session_.spec().members.size()),
                fingerprint_of(session_.spec(), session_.plan(), session_.source())};
     if (!line.rules.empty()) rules_.emplace(session_.spec(), line.rules);
     if (!journal_) return;
-    session_.work_in(journal_->path().parent_path());
     if (journal_->finished_segments() > 0) {
       use_batches_of(journal_->header());
       check_same_run(*journal_, header_);
     }
     if (line.resume) log::info("resuming {}: {}", journal_->path().parent_path().string(), finished_text(*journal_));
+  }
+
+  void find_journal(bool resume) {
+    std::filesystem::path folder = session_.spec().output;
+    if (resume) folder = folder_to_resume(folder, "runs");
+    session_.work_in(folder);
+    session_.hold_folder();
+    journal_ = journal_before(resume, folder);
   }
 
   /// With `batch_images: auto` a run goes on with what its beginning measured.
@@ -140,7 +147,9 @@ class Run {
  private:
   void predict() {
     const Status status = session_.ensemble().status();
+    if (session_.spec().combine.over != OutputKind::features) check_classes(session_.source(), status.members);
     open_journal(status);
+    goes_on_ = true;
     images::NpySink results(session_.folder(),
                             result_form(session_.spec(), status, header_.images, session_.source().labelled()),
                             &session_.source());
@@ -211,14 +220,21 @@ class Run {
     return resume_command(session_.line(), session_.folder(), !session_.spec().output.empty());
   }
 
-  /// The error, and how to go on from what is finished; where nothing is, no journal stays.
+  /// The error, and how to go on from what is finished; where nothing is, no journal stays. What is wrong with the
+  /// description or its images (a label that is no class, an image that cannot be decoded) would be met again, and once
+  /// it is mended the run is another one, of which the finished segments may be no part.
   Error with_resumption(const Error& error) {
     if (!journal_ || !journal_->begun()) return error;
     if (journal_->finished_segments() == 0) {
       journal_->remove();
       return error;
     }
-    const std::string way_on = fmt::format("{}; continue with: {}", finished_text(*journal_), command());
+    const bool usage = error.kind() == ErrorKind::usage;
+    if (usage && !goes_on_) return error;
+    const std::string way_on =
+        usage ? fmt::format("{}, which cannot be resumed once this is mended: remove {} then, and run anew",
+                            finished_text(*journal_), journal_->path().string())
+              : fmt::format("{}; continue with: {}", finished_text(*journal_), command());
     return Error(error.kind(), error.message(), error.detail(),
                  error.hint().empty() ? way_on : fmt::format("{}\n        {}", error.hint(), way_on));
   }
@@ -228,6 +244,7 @@ class Run {
   std::optional<images::Journal> journal_;
   images::JournalHeader header_;
   std::uint64_t resumed_ = 0;
+  bool goes_on_ = false;  ///< the journal is of this run, and its images are being computed
 };
 
 }  // namespace

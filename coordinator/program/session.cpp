@@ -18,7 +18,7 @@
 #include "coordinator/program/say.hpp"
 #include "coordinator/program/scoreboard.hpp"
 #include "coordinator/program/summary.hpp"
-#include "images/run_folder.hpp"
+#include "images/result_files.hpp"
 
 namespace tutti::program {
 namespace {
@@ -46,6 +46,26 @@ void check_files(const config::EnsembleSpec& spec, bool training) {
 
 config::EnsembleSpec load(const CommandLine& line) {
   return config::load_file(line.file, {line.overrides, line.assign});
+}
+
+std::vector<std::filesystem::path> arrays_of(const config::EnsembleSpec& spec) {
+  std::vector<std::filesystem::path> files;
+  const auto add = [&](const config::InputSpec& input) {
+    for (const std::filesystem::path& file : {input.images, input.labels})
+      if (!file.empty()) files.push_back(file);
+  };
+  add(spec.input);
+  add(spec.train_input);
+  for (const config::TaskSpec& task : spec.tasks) add(task.input);
+  if (spec.merge && spec.merge->input) add(*spec.merge->input);
+  return files;
+}
+
+void clear_results(const images::RunFolder& folder, const std::vector<std::filesystem::path>& inputs) {
+  const images::RemovedResults removed = images::remove_results(folder.path(), inputs);
+  if (removed.files > 0)
+    log::info("removed {} files from {}: results of an earlier 'tutti {}'", removed.files, folder.path().string(),
+              removed.command);
 }
 
 Session::Session(const std::string& command, const CommandLine& line, bool training, Interruption& interruption)
@@ -87,12 +107,20 @@ void Session::note_skipped() {
   report_.skipped = {count, std::move(skipped)};
 }
 
+void Session::hold_folder() {
+  std::error_code unknown;
+  if (!folder_ && std::filesystem::is_directory(requested_folder_, unknown)) folder_.emplace(requested_folder_, "runs");
+}
+
 void Session::perform(const std::function<void()>& work) {
   const Clock::time_point begin = Clock::now();
+  hold_folder();
   log::info("starting {} workers", spec_->members.size());
   ensemble_.emplace(Spec(spec_), options_);
   const Interruption::Watch watch(interruption_, *ensemble_);
-  folder_ = images::make_run_folder(requested_folder_, "runs");
+  if (!folder_) folder_.emplace(requested_folder_, "runs");
+  // Once the workers are up, little is left that could be wrong; a run that goes on may need what is there.
+  if (!line_.resume) clear_results(*folder_, arrays_of(*spec_));
   try {
     work();
     report_.completed = true;
@@ -137,7 +165,7 @@ void Session::measure(const std::function<void()>& work) {
 void Session::report_failure(Clock::time_point begin) noexcept {
   try {
     write_report(begin);
-    if (!line_.quiet) say(stderr, fmt::format("report: {}\n", (folder_ / "report.json").string()));
+    if (!line_.quiet) say(stderr, fmt::format("report: {}\n", (folder() / "report.json").string()));
   } catch (const std::exception& error) {
     log::error("no report of this run could be written: {}", error.what());
   }
@@ -146,7 +174,7 @@ void Session::report_failure(Clock::time_point begin) noexcept {
 void Session::write_report(Clock::time_point begin) {
   add_status(report_, ensemble_->status(StatusDetail::memory));
   report_.phases.total = seconds_since(begin);
-  images::write_report(folder_ / "report.json", report_);
+  images::write_report(folder() / "report.json", report_);
 }
 
 Outcome Session::conclude(const std::string& advice) { return conclude(results_table(report_), advice); }
@@ -158,7 +186,7 @@ Outcome Session::conclude(const std::string& table, const std::string& advice) {
     say(stderr, missing);
   else
     say(stdout, fmt::format("{}{}{}report: {}\n", table, faults_text(report_.faults), missing,
-                            (folder_ / "report.json").string()));
+                            (folder() / "report.json").string()));
   return is_incomplete(report_) ? Outcome::incomplete : Outcome::complete;
 }
 

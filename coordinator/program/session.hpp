@@ -15,11 +15,18 @@
 #include "coordinator/plan.hpp"
 #include "coordinator/program/commands.hpp"
 #include "images/report.hpp"
+#include "images/run_folder.hpp"
 
 namespace tutti::program {
 
 /// Reads the description that the command line names. Throws Error(usage).
 config::EnsembleSpec load(const CommandLine& line);
+
+/// The files of a description's inputs that could lie in an output folder: arrays.
+std::vector<std::filesystem::path> arrays_of(const config::EnsembleSpec& spec);
+
+/// Removes from the output folder of a command what an earlier one left there (images/result_files.hpp), and says so.
+void clear_results(const images::RunFolder& folder, const std::vector<std::filesystem::path>& inputs);
 
 class Session {
  public:
@@ -39,12 +46,17 @@ class Session {
 
   /// Results go there, instead of where the description says.
   void work_in(const std::filesystem::path& folder) { requested_folder_ = folder; }
+  void work_in(images::RunFolder folder) { folder_.emplace(std::move(folder)); }
+  /// Locks the folder if it is there: before what is in it is looked at, and before a process is started. Throws
+  /// Error(usage) where another program writes into it.
+  void hold_folder();
   /// Members compute with these batches, which an earlier run measured.
   void use_batches(std::vector<std::uint32_t> batches) { options_.batch_images = std::move(batches); }
   /// Where they go; there once the workers are up.
-  const std::filesystem::path& folder() const { return folder_; }
+  const std::filesystem::path& folder() const { return folder_->path(); }
 
-  /// Starts the workers, does `work`, and writes the report whether it ended well or not.
+  /// Starts the workers, removes the results of an earlier command (not where a run is resumed), does `work`, and
+  /// writes the report whether it ended well or not.
   void perform(const std::function<void()>& work);
 
   /// Scores what `drive` hands to the sink that it is given, of `images` images in all, `known` of which need no
@@ -75,7 +87,7 @@ class Session {
   Plan plan_;
   images::Report report_;
   std::filesystem::path requested_folder_;
-  std::filesystem::path folder_;
+  std::optional<images::RunFolder> folder_;
   std::optional<Ensemble> ensemble_;
 };
 

@@ -21,7 +21,7 @@ void check_labels(const Task& task) {
          "give its 'input' labels ('labels' for npy, 'classes' for random), or use a data set that has them");
 }
 
-void check_classes(const Task& task, const std::vector<std::string>& named) {
+void check_head(const Task& task, const std::vector<std::string>& named) {
   if (!task.head) return;
   const std::string file = task.head->file().string();
   if (!named.empty() && named.size() != task.head->classes())
@@ -83,9 +83,16 @@ Task open_task(const config::EnsembleSpec& whole, const config::TaskSpec& spec) 
   say_skipped(*task.source);
   check_labels(task);
   if (!spec.head.empty()) task.head = merge::Head::read(spec.head);
-  check_classes(task, spec.classes);
+  check_head(task, spec.classes);
   if (task.class_names.empty() && task.head) task.class_names = task.head->class_names();
   return task;
+}
+
+/// `images` are those of `source`, for people.
+void check_classes(const std::string& images, const Source& source, const MemberStatus& model) {
+  if (source.classes() <= model.width) return;
+  refuse(fmt::format("{} have {} classes, but '{}' answers {}", images, source.classes(), model.name, model.width), {},
+         "give images whose labels are classes of the models");
 }
 
 void check_width(const Task& task, const MemberStatus& model) {
@@ -99,10 +106,7 @@ void check_width(const Task& task, const MemberStatus& model) {
     refuse(fmt::format("task '{}' names {} classes, but '{}' answers {}", task.name, task.class_names.size(),
                        model.name, model.width),
            {}, "correct 'classes', or evaluate models of these classes");
-  if (task.source->classes() <= model.width) return;
-  refuse(fmt::format("the images of task '{}' have {} classes, but '{}' answers {}", task.name, task.source->classes(),
-                     model.name, model.width),
-         {}, "evaluate on images whose labels are classes of the models");
+  check_classes(fmt::format("the images of task '{}'", task.name), *task.source, model);
 }
 
 }  // namespace
@@ -132,6 +136,11 @@ std::vector<Task> open_tasks(const config::EnsembleSpec& spec) {
   check_preparation(spec, tasks);
   check_towers(tasks);
   return tasks;
+}
+
+void check_classes(const Source& source, const std::vector<MemberStatus>& models) {
+  if (!source.labelled()) return;
+  for (const MemberStatus& model : models) check_classes(fmt::format("the images of {}", source.name()), source, model);
 }
 
 void check_widths(const std::vector<Task>& tasks, const std::vector<MemberStatus>& models, std::size_t members,

@@ -38,4 +38,7 @@ std::vector<Task> open_tasks(const config::EnsembleSpec& spec);
 void check_widths(const std::vector<Task>& tasks, const std::vector<MemberStatus>& models, std::size_t members,
                   bool combined);
 
+/// Throws Error(usage) where `source` has labels, of more classes than a model answers. Once the models are loaded.
+void check_classes(const Source& source, const std::vector<MemberStatus>& models);
+
 }  // namespace tutti::program

@@ -114,8 +114,9 @@ TEST_CASE("candidates are averages in files that have no name") {
 }
 
 TEST_CASE("the progress of a merge is told in bytes and their rate") {
-  CHECK(merge_progress_text(1'200'000'000, 3'000'000'000, 0.5) == "merge   40 %  1.2/3.0 GB  2.4 GB/s");
-  CHECK(merge_progress_text(0, 0, 0) == "merge  100 %  0.0/0.0 GB  0.0 GB/s");
+  CHECK(merge_progress_text(1'200'000'000, 3'000'000'000, 0.5) == "merge   40 %  1.2 GB of 3.0 GB  2.4 GB/s");
+  CHECK(merge_progress_text(0, 0, 0) == "merge  100 %  0 B of 0 B  0 B/s");
+  CHECK(merge_progress_text(600, 42'600'000, 0.5) == "merge    0 %  600 B of 42.6 MB  1.2 kB/s");
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // `tutti combine`: what a run saved of its members gives the bytes that the pool would have written.
 #include <doctest/doctest.h>
 
+#include <signal.h>
+
 #include <filesystem>
 
 #include "tests/common/error_of.hpp"
@@ -175,6 +177,32 @@ TEST_CASE("files that are not of one run are refused and named") {
           .code == 0);
   std::filesystem::copy_file(saved.place / "wide/members/b.npy", saved.place / "saved/members/b.npy", copy);
   CHECK(contains(refusal(saved.place, {"saved"}), "it has 5 values per image, saved/members/a.npy has 4"));
+}
+
+TEST_CASE("a combination that is interrupted says that nothing was written and leaves no folder") {
+  const Saved saved;
+  REQUIRE(saved.code == 0);
+  // As if it had been of many images: zeros, which take no room on the disk.
+  constexpr std::uint64_t kImages = 30'000'000;
+  for (const char* file : {"saved/members/a.npy", "saved/members/b.npy"}) {
+    std::string head = saved.place.read(file).substr(0, 128);
+    const std::size_t shape = head.find("(50, 4), }");
+    REQUIRE(shape != std::string::npos);
+    head.replace(shape, 16, "(30000000, 4), }");
+    saved.place.write(file, head);
+    std::filesystem::resize_file(saved.place / file, 128 + kImages * 16);
+  }
+  std::filesystem::remove(saved.place / "saved/labels.npy");
+  std::string report = saved.place.read("saved/report.json");
+  const std::size_t counts = report.find("\"images\": 50,", report.find("\"counts\""));
+  REQUIRE(counts != std::string::npos);
+  saved.place.write("saved/report.json", report.replace(counts, 13, "\"images\": 30000000,"));
+  Program program(Workplace::command({"combine", "saved", "-o", "c", "--rules", "mean,vote"}), saved.place.options());
+  REQUIRE(happens([&] { return saved.place.has("c/vote"); }));
+  program.signal(SIGINT);
+  CHECK(program.code() == 130);
+  CHECK(program.err() == "tutti: interrupted\n  detail: nothing was written\n");
+  CHECK_FALSE(saved.place.has("c"));
 }
 
 TEST_CASE("a report that is damaged or of another schema or of a run that did not complete is refused") {

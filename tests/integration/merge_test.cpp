@@ -2,8 +2,10 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 #include <cstring>
+#include <fstream>
 #include <span>
 
 #include "common/checksum.hpp"
@@ -59,7 +61,8 @@ TEST_CASE("merge writes the average and a report into a fresh numbered folder") 
   CHECK(first.code == 0);
   CHECK(contains(first.out(), "weighted of 2 checkpoints: 1 tensors, 2 values"));
   CHECK(contains(first.out(), "merged: runs/0001/merged.safetensors\nreport: runs/0001/merge.json\n"));
-  CHECK(contains(first.err(), "merge  100 %"));
+  CHECK(contains(first.err(), "merge  100 %  16 B of 16 B  "));
+  CHECK_FALSE(contains(first.err() + first.out(), "GB"));
   CHECK(bias_of(place / "runs/0001/merged.safetensors") == std::vector<float>{0.75F, 0.75F});
   const auto metadata = merge::Safetensors::read(place / "runs/0001/merged.safetensors").metadata();
   CHECK(metadata == std::map<std::string, std::string>{{"format", "pt"}, {"tutti.merge", "weighted of a, c"}});
@@ -207,8 +210,96 @@ TEST_CASE("an interrupted soup ends with code 130 and leaves no weights") {
   CHECK_FALSE(program.wait_for_line("members").empty());
   program.signal(SIGINT);
   CHECK(program.code() == 130);
-  CHECK_FALSE(place.has("runs/0001/merged.safetensors"));
-  CHECK_FALSE(place.has("runs/0001/merge.json"));
+  CHECK(contains(program.err(), "tutti: interrupted\n  detail: nothing was written\n"));
+  CHECK_FALSE(place.has("runs/0001"));
+}
+
+TEST_CASE("a soup whose workers are still starting ends at once and leaves no folder") {
+  adopt_orphans();
+  const MergePlace place(
+      "merge: {method: greedy_soup, input: {dataset: random, count: 10, shape: [1, 2, 2], classes: 2}}\n");
+  Program program(Workplace::command({"merge", "e.yaml", "members.0.model.load_delay_ms=3000000"}), place.options());
+  std::vector<int> workers;
+  REQUIRE(happens([&] {
+    workers = children_of(program.pid());
+    return workers.size() == 3;
+  }));
+  program.signal(SIGTERM);
+  CHECK(program.code() == 143);
+  CHECK(contains(program.err(), "tutti: interrupted\n  detail: nothing was written\n"));
+  CHECK_FALSE(place.has("runs/0001"));
+  for (const int worker : workers) {
+    CHECK(ends(worker));
+    ::waitpid(worker, nullptr, 0);  // the test has adopted it
+  }
+}
+
+/// A checkpoint of so many zeros, which takes no room on the disk.
+void write_zeros(const std::filesystem::path& file, std::uint64_t values) {
+  std::string header =
+      fmt::format(R"({{"w":{{"dtype":"F32","shape":[{}],"data_offsets":[0,{}]}}}})", values, 4 * values);
+  header.resize((header.size() + 7) / 8 * 8, ' ');
+  const std::uint64_t length = header.size();
+  std::ofstream(file, std::ios::binary) << std::string(reinterpret_cast<const char*>(&length), sizeof length) << header;
+  std::filesystem::resize_file(file, sizeof length + header.size() + 4 * values);
+}
+
+/// A merge that passes five times over two files of 512 MB.
+struct LongMerge : MergePlace {
+  LongMerge()
+      : MergePlace(
+            "base: {kind: fake, classes: 2, weights: a.st}\n"
+            "merge: {method: ties, over: [a, b], accumulate: float64}\n") {
+    for (const char* name : {"a.st", "b.st"}) write_zeros(*this / name, std::uint64_t{1} << 27);
+  }
+};
+
+TEST_CASE("a merge that is interrupted stops and says that nothing was written and leaves no folder") {
+  const LongMerge place;
+  Program program(Workplace::command({"merge", "e.yaml"}), place.options());
+  REQUIRE_FALSE(program.wait_for_line("merge   10 %").empty());
+  program.signal(SIGINT);
+  CHECK(program.code() == 130);
+  CHECK(contains(program.err(), "tutti: interrupted\n  detail: nothing was written\n"));
+  CHECK_FALSE(contains(program.err(), "merge   80 %"));
+  CHECK(program.out().empty());
+  CHECK(place.has("runs"));
+  CHECK_FALSE(place.has("runs/0001"));
+}
+
+TEST_CASE("a merge that is interrupted leaves what an earlier one wrote as it was") {
+  LongMerge place;
+  for (const char* name : {"first", "second"}) {
+    std::filesystem::create_directory(place / name);
+    std::filesystem::rename(place / (name == std::string("first") ? "a.st" : "b.st"),
+                            place / (std::string(name) + "/model.safetensors"));
+  }
+  place.write("first/config.json", "of now");
+  std::filesystem::create_directories(place / "out/merged");
+  for (const char* file : {"out/merged/model.safetensors", "out/merged/config.json", "out/merge.json"})
+    place.write(file, "of then");
+  Program program(Workplace::command({"merge", "e.yaml", "output=out", "members.0.model.weights=first",
+                                      "members.1.model.weights=second", "base.weights=first"}),
+                  place.options());
+  REQUIRE_FALSE(program.wait_for_line("merge   10 %").empty());
+  program.signal(SIGHUP);
+  CHECK(program.code() == 129);
+  for (const char* file : {"out/merged/model.safetensors", "out/merged/config.json", "out/merge.json"})
+    CHECK(place.read(file) == "of then");
+  std::size_t files = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(place / "out"))
+    files += entry.is_directory() ? 0 : 1;
+  CHECK(files == 3);
+}
+
+TEST_CASE("a merge that fails leaves no folder that it made") {
+  const MergePlace place("merge: {over: [a, b]}\n");
+  ProgramOptions options = place.options();
+  options.file_limit = 16;
+  const Finished full({"merge", "e.yaml"}, options);
+  CHECK(full.code == 1);
+  CHECK(contains(full.err(), "tutti: could not write runs/0001/merged.safetensors"));
+  CHECK_FALSE(place.has("runs/0001"));
 }
 
 }  // namespace

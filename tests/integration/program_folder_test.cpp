@@ -95,6 +95,37 @@ TEST_CASE("a broken image ends the run or is left out and listed") {
   CHECK_FALSE(contains(place.read("skipped/predictions.csv"), "dog/0.jpg"));
 }
 
+TEST_CASE("a run that met a broken image is not resumed once that is mended but begun anew") {
+  const Pets place;
+  place.write("pets/emu/1.png", "no image");
+  const Finished failed(place, {"run", "e.yaml", "slots=1"});
+  CHECK(failed.code == 2);
+  CHECK(contains(failed.err(), "pets/emu/1.png cannot be decoded"));
+  CHECK(contains(failed.err(),
+                 "\n        finished 1 of 3 segments, which cannot be resumed once this is mended: remove "
+                 "out/journal then, and run anew\n"));
+  CHECK_FALSE(contains(failed.err(), "--resume"));
+  fs::remove(place / "pets/emu/1.png");
+  place.put("emu/1.png");
+  const Finished resumed(place, {"run", "e.yaml", "--resume"});
+  CHECK(resumed.code == 2);
+  CHECK(contains(resumed.err(), "remove out/journal to begin anew"));
+  fs::remove(place / "out/journal");
+  CHECK(Finished(place, {"run", "e.yaml"}).code == 0);
+}
+
+TEST_CASE("classes beyond those of the models are found before the first segment") {
+  const Pets place;
+  const Finished run(place, {"run", "e.yaml", "members.1.model.classes=2", "combine.rule=none"});
+  CHECK(run.code == 2);
+  CHECK(contains(run.err(),
+                 "tutti: the images of folder pets have 3 classes, but 'b' answers 2\n  hint: give images "
+                 "whose labels are classes of the models\n"));
+  CHECK_FALSE(place.has("out/journal"));
+  CHECK(place.report("out").at_pointer("/counts/segments_handed_out") == 0);
+  CHECK_FALSE(contains(run.err(), "--resume"));
+}
+
 TEST_CASE("the plan of a folder counts its images and its bytes") {
   const Pets place;
   const Finished plan(place, {"plan", "e.yaml"});

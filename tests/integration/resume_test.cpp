@@ -354,7 +354,7 @@ TEST_CASE("two runs do not write into one folder at the same time") {
        {Words{"run", "e.yaml", "output=here"}, Words{"run", "e.yaml", "output=here", "--resume"}}) {
     const Finished second(place, words);
     CHECK(second.code == 2);
-    CHECK(contains(second.err(), "tutti: another run is writing into here\n"));
+    CHECK(contains(second.err(), "tutti: another tutti is writing into here\n"));
   }
   CHECK(first.code() == 0);
   CHECK(different_results(place, "here", "right") == Words{});
