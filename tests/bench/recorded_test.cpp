@@ -18,7 +18,7 @@
 
 #include <tutti/error.hpp>
 
-#include "bench/single/members.hpp"
+#include "bench/single/torch/device.hpp"
 #include "bench/single/torch/streams.hpp"
 #include "common/build_id.hpp"
 #include "tests/common/error_of.hpp"
@@ -54,7 +54,7 @@ class LentStreams final : public c10::impl::NoOpDeviceGuardImpl<c10::kCPU> {
 
   c10::Stream getStream(c10::Device /*device*/) const noexcept override { return current_; }
   c10::Stream getStreamFromGlobalPool(c10::Device device, bool /*high*/) const override {
-    return {c10::Stream::UNSAFE, device, ++streams_};
+    return c10::Stream(c10::Stream::UNSAFE, device, ++streams_);
   }
   c10::Stream exchangeStream(c10::Stream stream) const noexcept override { return std::exchange(current_, stream); }
   void record(void** event, const c10::Stream& stream, const c10::DeviceIndex /*device*/,
@@ -331,6 +331,27 @@ TEST_CASE("a plugin that is missing or no recorder or of another build is named"
   const auto no_recorder = error_of([&] { open_recorder(none.parent_path(), none.filename().string()); });
   REQUIRE(no_recorder);
   CHECK(contains(no_recorder->message(), " records no graphs"));
+}
+
+#ifdef TUTTI_CUDA_RECORDER
+// It can be opened only where all of CUDA's libraries are.
+TEST_CASE("the recorder of CUDA graphs is one where it can be opened") {
+  const std::filesystem::path recorder(TUTTI_CUDA_RECORDER);
+  const auto error = error_of([&] { open_recorder(recorder.parent_path(), kCudaRecorder); });
+  if (error) CHECK_MESSAGE(error->message().starts_with("cannot open "), error->message());
+}
+#endif
+
+TEST_CASE("on a GPU CUDA graphs answer as the members do on the CPU") {
+  if (const auto error = error_of(require_cuda)) {
+    fmt::print("SKIPPED: {}: {}\n", error->message(), error->detail());
+    return;
+  }
+  for (const Strategy strategy : {Strategy::branches, Strategy::fused})
+    for (const ModelKind& kind : {ModelKind(SmallCnnModel{}), ModelKind(MlpModel{{16, 10}})}) {
+      const SingleJob job = job_of(strategy, kind, 4, {2});
+      CHECK(worst_difference(answers_of(*made(job, graphs_of_gpu())), expected(job)) <= 1e-4F);
+    }
 }
 
 }  // namespace
