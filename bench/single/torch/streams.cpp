@@ -31,6 +31,7 @@ void order(c10::Stream earlier, c10::Stream later) {
 Streams::Streams(c10::Device device, std::size_t lanes)
     : guard_(device.type()), main_(guard_.getStreamFromGlobalPool(device)) {
   for (std::size_t lane = 0; lane < lanes; ++lane) lanes_.push_back(guard_.getStreamFromGlobalPool(device));
+  order(guard_.getStream(device), main_);  // and the lanes wait for that one
 }
 
 void Streams::on_main(const std::function<void()>& work) {

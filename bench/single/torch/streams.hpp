@@ -15,11 +15,12 @@ namespace tutti::bench {
 class Streams {
  public:
   /// Takes streams out of LibTorch's pool for `device`, which goes round: beyond its 32 some are the same ones, and
-  /// then take turns. Throws c10::Error where the device has none.
+  /// then take turns. They begin when what the current stream was given so far is done: they do not wait for the
+  /// default one by themselves, where weights may still be on their way. Throws c10::Error where the device has none.
   Streams(c10::Device device, std::size_t lanes);
 
-  /// Calls `work` with the main stream as the calling thread's current one. It is not the device's default stream, for
-  /// which CUDA lets others wait and on which it records no graph.
+  /// Calls `work` with the main stream as the calling thread's current one. It is not the device's default stream, on
+  /// which CUDA records no graph.
   void on_main(const std::function<void()>& work);
 
   /// Within on_main(): calls `work(lane)` for each lane, with it as the current stream. A lane begins when what the
