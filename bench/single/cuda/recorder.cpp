@@ -14,8 +14,8 @@ class CudaGraph final : public tutti::bench::Recording {
   explicit CudaGraph(const std::function<void()>& work) {
     // LibTorch's wrapper and not cudaStreamBeginCapture alone: from here on its allocator serves the streams that take
     // part in the capture from memory that is this graph's own, so that what `work` frees is not given to anybody else
-    // between two replays. Side streams count from their first wait for this one. No call of any thread may block
-    // meanwhile (the mode is the strictest, by default): this process has one thread that calls CUDA.
+    // between two replays. A side stream takes part from its first wait for this one. The mode is the default and the
+    // strictest: a call that cannot be recorded fails, whichever thread makes it; one thread of this process uses CUDA.
     graph_.capture_begin();
     // What throws in between leaves the capture open, and LibTorch's own wrapper promises nothing after that. It need
     // not: the process was started for this one strategy, says what was thrown, and ends.
