@@ -7,7 +7,7 @@
 #   lib/cmake/tutti/             the package; it asks for no other package
 #
 # The prefix can be moved: program, library and worker find each other by their places. The plugins are installed where
-# they are defined, in worker/. LibTorch is not copied: libexec/libtorch may be a link to one, or the environment
+# they are defined, in worker/ and bench/. LibTorch is not copied: libexec/libtorch may be a link to one, or the environment
 # variable TUTTI_LIBTORCH names it.
 
 include(CMakePackageConfigHelpers)

@@ -38,6 +38,7 @@ class Comparison {
  private:
   void enter(Contender contender) {
     Entry entry{.contender = contender, .setting = {1, 1, field_.spec.batch_images}};
+    if (field_.cuda) entry.skipped = left_out_on_gpu(contender);
     attempt(entry, [&] { settle(entry); });
     result_.entries.push_back(entry);
     if (choices_.batches.empty()) return;
@@ -62,14 +63,16 @@ class Comparison {
     const auto contestant = start(field_, contender, setting, short_);
     contestant->pass();
     const double seconds = std::min(contestant->pass(), contestant->pass());
-    log::info("{}: {}, batch {}: {:.3f} s for {} images", title(contender), to_text(contender, setting),
+    log::info("{}: {}, batch {}: {:.3f} s for {} images", title(contender), to_text(contender, setting, field_.cuda),
               setting.batch_images, seconds, short_.count());
     return seconds;
   }
 
   void settle(Entry& entry) {
-    entry.setting = fastest(settings_to_try(entry.contender, field_.usable_cores, members_, field_.spec.batch_images),
-                            [&](const Setting& setting) { return trial(entry.contender, setting); });
+    const std::uint32_t batch = field_.spec.batch_images;
+    const auto settings = field_.cuda ? settings_on_gpu(entry.contender, members_, batch)
+                                      : settings_to_try(entry.contender, field_.usable_cores, members_, batch);
+    entry.setting = fastest(settings, [&](const Setting& setting) { return trial(entry.contender, setting); });
   }
 
   // One after the other instead of every pair: threads first, then the batch at these threads.

@@ -18,9 +18,9 @@ std::optional<double> median_of(const ComparisonResult& result, Contender conten
 }
 
 /// "2 at once, 1 thread each; 4567 images/s; 1.95x sequential, one thread; 0.98x the pool; same bits"
-std::string note_of(const ComparisonResult& result, const Entry& entry, std::uint64_t images) {
+std::string note_of(const ComparisonResult& result, const Entry& entry, std::uint64_t images, bool cuda) {
   const double seconds = statistics(entry.seconds).median;
-  std::string note = to_text(entry.contender, entry.setting);
+  std::string note = to_text(entry.contender, entry.setting, cuda);
   if (entry.own_batch) note += fmt::format(", batch {}", entry.setting.batch_images);
   note += fmt::format("; {:.0f} images/s", static_cast<double>(images) / seconds);
   if (const auto one = median_of(result, Contender::sequential_one))
@@ -103,7 +103,7 @@ std::vector<Row> strategy_rows(const ComparisonResult& result, const Field& fiel
     Row row{.bench = "strategies", .name = entry.name(), .unit = "s", .samples = entry.seconds};
     row.conditions = conditions_of(entry, field, images);
     row.skipped = entry.skipped;
-    if (entry.skipped.empty()) row.note = note_of(result, entry, images.count());
+    if (entry.skipped.empty()) row.note = note_of(result, entry, images.count(), field.cuda);
     rows.push_back(std::move(row));
   }
   for (Row& row : skipped_on_cuda(result, field, images)) rows.push_back(std::move(row));

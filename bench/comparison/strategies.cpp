@@ -97,8 +97,10 @@ std::vector<Contender> parse_contenders(std::string_view names) {
   return chosen;
 }
 
-std::string to_text(Contender contender, const Setting& setting) {
+std::string to_text(Contender contender, const Setting& setting, bool cuda) {
   const std::string inside = threads_text(setting.within);
+  if (cuda && contender != Contender::multiprocess)
+    return fmt::format("{} stream{}", setting.between, setting.between == 1 ? "" : "s");
   switch (contender) {
     case Contender::threads:
     case Contender::branches:
@@ -126,6 +128,25 @@ std::vector<Setting> settings_to_try(Contender contender, std::uint32_t cores, s
       return threads_inside(cores, members, batch_images);
   }
   return {};
+}
+
+std::vector<Setting> settings_on_gpu(Contender contender, std::uint32_t members, std::uint32_t batch_images) {
+  switch (contender) {
+    case Contender::threads: {
+      std::vector<Setting> settings;
+      for (const std::uint32_t streams : steps_to(members)) settings.push_back({1, streams, batch_images});
+      return settings;
+    }
+    case Contender::branches:
+    case Contender::multiprocess:
+      return {{1, members, batch_images}};
+    default:
+      return {{1, 1, batch_images}};
+  }
+}
+
+std::string_view left_out_on_gpu(Contender contender) {
+  return contender == Contender::sequential ? "on a GPU the same as 'sequential, one thread'" : "";
 }
 
 Setting fastest(const std::vector<Setting>& settings, const std::function<double(const Setting&)>& seconds) {

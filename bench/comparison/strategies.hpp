@@ -39,13 +39,20 @@ struct Setting {
   std::uint32_t batch_images = 1;
   friend bool operator==(const Setting&, const Setting&) = default;
 };
-/// "2 at once, 1 thread each"; the batch is not in it.
-std::string to_text(Contender contender, const Setting& setting);
+/// "2 at once, 1 thread each", on a GPU "2 streams"; the batch is not in it.
+std::string to_text(Contender contender, const Setting& setting, bool cuda = false);
 
 /// What may be best on `cores` cores: threads inside by threads between up to the cores, in powers of two and the
 /// most that fits; one thread per member too, whatever the cores.
 std::vector<Setting> settings_to_try(Contender contender, std::uint32_t cores, std::uint32_t members,
                                      std::uint32_t batch_images);
+
+/// The same where the members are on a GPU: a thread hands over work and computes nothing, so there is one within, and
+/// `between` is the number of streams.
+std::vector<Setting> settings_on_gpu(Contender contender, std::uint32_t members, std::uint32_t batch_images);
+
+/// Why a strategy has no row of its own on a GPU; empty where it has one.
+std::string_view left_out_on_gpu(Contender contender);
 
 /// The setting with the fewest seconds, of equal ones the first; only asks where there is a choice.
 Setting fastest(const std::vector<Setting>& settings, const std::function<double(const Setting&)>& seconds);

@@ -28,7 +28,10 @@ Field field_at(const Field& base, const Point& point) {
     field.usable_cores = point.cores;
     member.device = config::CpuDevice{field.cores};
   }
-  if (point.fake_us) member.device = config::CpuDevice{field.cores};
+  if (point.fake_us) {
+    member.device = config::CpuDevice{field.cores};
+    field.cuda = false;
+  }
   field.spec.members.clear();
   for (std::uint32_t rank = 0; rank < point.members; ++rank) {
     member.name = fmt::format("m{}", rank);
@@ -64,7 +67,9 @@ std::map<Contender, std::vector<double>> measure(const Field& field, const Point
   std::map<Contender, std::unique_ptr<Contestant>> contestants;
   for (const Contender contender : kContenders) {
     try {
-      auto contestant = start(field, contender, usual_setting(contender, point), images);
+      const Setting setting = field.cuda ? settings_on_gpu(contender, point.members, point.batch_images).back()
+                                         : usual_setting(contender, point);
+      auto contestant = start(field, contender, setting, images);
       contestant->pass();
       contestants.emplace(contender, std::move(contestant));
     } catch (const Refused&) {

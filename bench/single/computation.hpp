@@ -38,9 +38,11 @@ std::unique_ptr<Computation> make_sequential(const SingleJob& job);
 /// A thread takes a member, computes it for all images, and takes the next that nobody has; `job.between` threads.
 std::unique_ptr<Computation> make_threads(const SingleJob& job);
 /// All members at each batch in parallel, in LibTorch's inter-op pool of `job.between` threads: as the branches of one
-/// TorchScript graph where LibTorch knows their operations (small-cnn, mlp), else as a task for each member.
+/// TorchScript graph where LibTorch knows their operations (small-cnn, mlp), else as a task for each member. On a GPU:
+/// on a stream each, in one CUDA graph; small-cnn and mlp alone.
 std::unique_ptr<Computation> make_branches(const SingleJob& job);
-/// Equal small-cnns or mlps as one network. Throws Error(failed) where the members are not equal, or of other kinds.
+/// Equal small-cnns or mlps as one network; on a GPU in a CUDA graph. Throws Error(failed) where the members are not
+/// equal, or of other kinds.
 std::unique_ptr<Computation> make_fused(const SingleJob& job);
 
 /// What the members compute with: "fake", "torch 2.11.0", or both.

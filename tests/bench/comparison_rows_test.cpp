@@ -100,6 +100,22 @@ TEST_CASE("without a usable GPU its rows are skipped") {
   CHECK(all.front().conditions.at("device") == "cuda");
 }
 
+TEST_CASE("every strategy stands among the skipped rows of a GPU") {
+  Rows rows;
+  for (const Contender contender : {Contender::sequential, Contender::threads, Contender::branches, Contender::fused})
+    rows.add(contender, {1});
+  for (const char* name : {"sequential, on a GPU", "threads, on a GPU", "single graph, branches, on a GPU",
+                           "single graph, fused, on a GPU", "multiprocess (the pool), on a GPU"})
+    CHECK(rows.row(name).skipped == "no usable GPU (no driver)");
+}
+
+TEST_CASE("on a GPU a row tells its streams") {
+  Rows rows;
+  rows.add(Contender::branches, {4, 4});
+  rows.field().cuda = true;
+  CHECK(rows.row("single graph, branches").note.starts_with("2 streams; "));
+}
+
 TEST_CASE("start and memory and noise are rows of their own") {
   Rows rows;
   CHECK(rows.row("start-up: multiprocess (the pool)").samples == std::vector<double>{0.5});

@@ -287,7 +287,9 @@ TEST_CASE("one graph says which members it cannot hold") {
                    "of logits"));
     job = job_of(strategy, MlpModel{{kClasses}}, 4);
     job.members[1].cuda = true;
-    CHECK(contains(why_not(job), fmt::format("'{}' computes on the CPU alone: 'm1' is on a GPU", to_name(strategy))));
+    CHECK(contains(
+        why_not(job),
+        fmt::format("'{}' computes all members on one device: 'm0' is on the CPU, 'm1' on a GPU", to_name(strategy))));
   }
 }
 
@@ -300,15 +302,17 @@ TEST_CASE("members with answers of different widths cannot be combined") {
 }
 
 TEST_CASE("without a GPU members on one are refused") {
-  SingleJob job = job_of(Strategy::threads, MlpModel{{kClasses}}, 4);
-  for (MemberRequest& member : job.members) member.cuda = true;
-  Session session(images_file(), answers_file());
-  const std::string answer = session.answer(prepare(job));
-  if (contains(answer, "ready")) {
-    std::puts("SKIPPED: there is a GPU");
-    return;
+  for (const auto& [strategy, name] : enum_names(Strategy{})) {
+    SingleJob job = job_of(strategy, MlpModel{{kClasses}}, 4);
+    for (MemberRequest& member : job.members) member.cuda = true;
+    Session session(images_file(), answers_file());
+    const std::string answer = session.answer(prepare(job));
+    if (contains(answer, "ready")) {
+      std::puts("SKIPPED: there is a GPU");
+      return;
+    }
+    CHECK_MESSAGE(contains(answer, "{\"failed\":{\"text\":\"there is no usable GPU"), answer);
   }
-  CHECK_MESSAGE(contains(answer, "{\"failed\":{\"text\":\"there is no usable GPU"), answer);
 }
 
 TEST_CASE("files that are too small are refused before they are read") {

@@ -46,6 +46,19 @@ TEST_CASE("fused has threads inside alone and the pool threads per worker") {
   CHECK(settings_to_try(Contender::multiprocess, 2, 4, 1) == Settings{{1, 4, 1}, {2, 4, 1}});
 }
 
+TEST_CASE("on a GPU threads are streams and nothing has threads inside") {
+  CHECK(settings_on_gpu(Contender::threads, 6, 20) == Settings{{1, 1, 20}, {1, 2, 20}, {1, 4, 20}, {1, 6, 20}});
+  CHECK(settings_on_gpu(Contender::branches, 6, 20) == Settings{{1, 6, 20}});
+  CHECK(settings_on_gpu(Contender::multiprocess, 6, 20) == Settings{{1, 6, 20}});
+  for (const Contender contender : {Contender::sequential_one, Contender::sequential, Contender::fused})
+    CHECK(settings_on_gpu(contender, 6, 20) == Settings{{1, 1, 20}});
+}
+
+TEST_CASE("on a GPU sequential has one row") {
+  for (const auto& entry : enum_names(Contender{}))
+    CHECK(left_out_on_gpu(entry.value).empty() == (entry.value != Contender::sequential));
+}
+
 TEST_CASE("the fastest setting is chosen and of equal ones the first") {
   const Settings settings{{1, 1, 1}, {2, 1, 1}, {4, 1, 1}};
   CHECK(fastest(settings, [](const Setting& setting) { return setting.within == 2 ? 1.0 : 2.0; }) == settings[1]);
@@ -65,6 +78,9 @@ TEST_CASE("a setting is said in the words of its strategy") {
   CHECK(to_text(Contender::threads, {1, 2, 4}) == "2 at once, 1 thread each");
   CHECK(to_text(Contender::multiprocess, {2, 4, 4}) == "2 threads per worker");
   CHECK(to_text(Contender::fused, {1, 1, 4}) == "1 thread");
+  CHECK(to_text(Contender::fused, {1, 1, 4}, true) == "1 stream");
+  CHECK(to_text(Contender::branches, {1, 4, 4}, true) == "4 streams");
+  CHECK(to_text(Contender::multiprocess, {1, 4, 4}, true) == "1 thread per worker");
 }
 
 TEST_CASE("chosen strategies come in their own order and once") {

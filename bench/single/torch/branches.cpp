@@ -4,7 +4,7 @@
 // graph: oneDNN's blocked tensors have no storage that TorchScript could hold as a constant.
 //
 // What LibTorch cannot look into (fake members, and TorchScript of the user's, whose graph stays in its model) is a
-// task of the same pool for each member and batch.
+// task of the same pool for each member and batch. On a GPU branches are streams: recorded.hpp.
 #include <ATen/Parallel.h>
 #include <ATen/ops/softmax.h>
 #include <c10/core/InferenceMode.h>
@@ -22,6 +22,7 @@
 
 #include "bench/single/members.hpp"
 #include "bench/single/torch/networks.hpp"
+#include "bench/single/torch/recorded.hpp"
 #include "worker/torch/models.hpp"
 #include "worker/torch/torch_errors.hpp"
 
@@ -189,6 +190,7 @@ class LaunchedBranches final : public Computation {
 }  // namespace
 
 std::unique_ptr<Computation> make_branches(const SingleJob& job) {
+  if (on_gpu(job)) return make_recorded_branches(job, graphs_of_gpu());
   if (!are_networks(job)) return std::make_unique<LaunchedBranches>(job);
   return worker::explained(ErrorKind::failed, "LibTorch could not make a graph of the members", "",
                            [&] { return std::make_unique<GraphBranches>(job); });

@@ -17,12 +17,15 @@
 namespace tutti::bench {
 namespace {
 
-// A graph is made for the CPU's packed weights; on a GPU the rival to workers is streams, the strategy `threads`.
+std::string_view device_of(const MemberRequest& member) { return member.cuda ? "a GPU" : "the CPU"; }
+
 void check(const SingleJob& job) {
+  if (!are_networks(job))
+    throw Error(ErrorKind::failed,
+                fmt::format("'{}' on a GPU holds members of the kind small-cnn or mlp alone", to_name(job.strategy)),
+                "models of other kinds copy their images themselves, which cannot be recorded",
+                "take 'threads', which gives each member a stream");
   for (const MemberRequest& member : job.members) {
-    if (member.cuda)
-      throw Error(ErrorKind::failed, fmt::format("'{}' computes on the CPU alone", to_name(job.strategy)),
-                  fmt::format("'{}' is on a GPU", member.name), "take 'sequential' or 'threads'");
     if (member.output != OutputKind::logits || member.over == OutputKind::features ||
         member.over != job.members.front().over)
       throw Error(
@@ -38,6 +41,17 @@ bool are_networks(const SingleJob& job) {
   return std::ranges::all_of(job.members, [](const MemberRequest& member) {
     return std::holds_alternative<SmallCnnModel>(member.model) || std::holds_alternative<MlpModel>(member.model);
   });
+}
+
+bool on_gpu(const SingleJob& job) {
+  const MemberRequest& first = job.members.front();
+  for (const MemberRequest& member : job.members)
+    if (member.cuda != first.cuda)
+      throw Error(
+          ErrorKind::failed, fmt::format("'{}' computes all members on one device", to_name(job.strategy)),
+          fmt::format("'{}' is on {}, '{}' on {}", first.name, device_of(first), member.name, device_of(member)),
+          "assign all members to the CPU, or to the same GPU");
+  return first.cuda;
 }
 
 std::vector<worker::Network> load_networks(const SingleJob& job) {

@@ -16,9 +16,12 @@ namespace tutti::bench {
 /// Whether every member is a small-cnn or an mlp, whose operations can stand in a common graph.
 bool are_networks(const SingleJob& job);
 
+/// Whether the members are on a GPU. Throws Error(failed) where some are and some are not.
+bool on_gpu(const SingleJob& job);
+
 /// Sets LibTorch up for the process (job.between threads between operations) and loads the members' networks, as they
-/// are: not packed. Only where are_networks(). Throws Error(failed) where a member is on a GPU, where members want
-/// different things of their logits, or neither logits nor probabilities; and what loading throws.
+/// are: on the CPU, not packed. Throws Error(failed) where not are_networks(), where members want different things of
+/// their logits, or neither logits nor probabilities; and what loading throws.
 std::vector<worker::Network> load_networks(const SingleJob& job);
 
 /// Whether a network's logits become probabilities.

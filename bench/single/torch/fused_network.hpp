@@ -1,0 +1,55 @@
+// Equal members as one network, which does for all of them at once what each would do alone. The strongest rival to
+// running members side by side where they are small and equal; no other members can be computed so.
+//
+//   first convolution   all members read the same images: weights stacked along the output channels, one convolution
+//   later convolutions  grouped, one group for each member: member m reads and writes its own channels
+//   first dense layer   without convolutions before it: stacked along the outputs, one matrix product
+//   other dense layers  one batched matrix product, [members, count, in] x [members, in, out] plus the biases
+//
+// Sums run in another order than in the members' own kernels, so that the last bits differ: kTolerance of
+// bench/protocol.hpp.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "worker/torch/network.hpp"
+
+namespace tutti::bench {
+
+class FusedNetwork {
+ public:
+  /// Of equal networks, on the device that they are on.
+  explicit FusedNetwork(const std::vector<worker::Network>& members);
+
+  /// On the CPU: the convolutions' weights in oneDNN's blocked layout, as in the members' own, chosen for `batch`
+  /// images of `shape`. Once.
+  void pack(const ImageShape& shape, std::int64_t batch);
+
+  /// Logits [members, count, classes] for `images` [count, channels, height, width].
+  at::Tensor operator()(const at::Tensor& images) const;
+
+ private:
+  struct Convolution {
+    at::Tensor weight;  ///< [members * out, in, 3, 3]
+    at::Tensor bias;    ///< [members * out]
+    std::int64_t groups = 1;
+    bool pool = false;
+  };
+  struct Dense {
+    at::Tensor weight;  ///< [members, in, out]
+    at::Tensor bias;    ///< [members, 1, out]
+  };
+
+  static at::Tensor convolve(const Convolution& layer, const at::Tensor& x);
+
+  std::int64_t members_;
+  std::vector<Convolution> convolutions_;
+  std::optional<worker::Dense> first_dense_;  // [members * out, in], [members * out]
+  std::vector<Dense> dense_;
+};
+
+}  // namespace tutti::bench

@@ -1,0 +1,53 @@
+#include "bench/single/torch/streams.hpp"
+
+#include <c10/core/Event.h>
+
+namespace tutti::bench {
+namespace {
+
+class Current {
+ public:
+  Current(const c10::impl::VirtualGuardImpl& guard, c10::Stream stream)
+      : guard_(guard), before_(guard.exchangeStream(stream)) {}
+  ~Current() { guard_.exchangeStream(before_); }
+  Current(const Current&) = delete;
+  Current& operator=(const Current&) = delete;
+
+ private:
+  const c10::impl::VirtualGuardImpl& guard_;
+  c10::Stream before_;
+};
+
+/// What `later` is given from now on waits for what `earlier` was given so far. The event may go before it has come:
+/// the device keeps what it needs of it.
+void order(c10::Stream earlier, c10::Stream later) {
+  c10::Event event(earlier.device_type());
+  event.record(earlier);
+  event.block(later);
+}
+
+}  // namespace
+
+Streams::Streams(c10::Device device, std::size_t lanes)
+    : guard_(device.type()), main_(guard_.getStreamFromGlobalPool(device)) {
+  for (std::size_t lane = 0; lane < lanes; ++lane) lanes_.push_back(guard_.getStreamFromGlobalPool(device));
+  order(guard_.getStream(device), main_);  // and the lanes wait for that one
+}
+
+void Streams::on_main(const std::function<void()>& work) {
+  const Current current(guard_, main_);
+  work();
+}
+
+void Streams::side_by_side(const std::function<void(std::size_t)>& work) {
+  // All forks come before the first join: a lane that began after one would wait for the lanes joined so far. Where the
+  // main stream is recorded, the fork makes a lane part of the recording, and the join closes it again.
+  for (const c10::Stream& lane : lanes_) order(main_, lane);
+  for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
+    const Current current(guard_, lanes_[lane]);
+    work(lane);
+  }
+  for (const c10::Stream& lane : lanes_) order(lane, main_);
+}
+
+}  // namespace tutti::bench

@@ -1,0 +1,3 @@
+// A library that is no recorder. For tests only.
+
+extern "C" __attribute__((visibility("default"))) int tutti_something_else() { return 1; }
