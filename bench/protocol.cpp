@@ -10,6 +10,7 @@
 #include <tutti/error.hpp>
 
 #include "common/control.hpp"
+#include "common/counted.hpp"
 #include "common/json.hpp"
 
 namespace tutti::bench {
@@ -84,7 +85,7 @@ void check(const SingleJob& job) {
   if (job.images == 0 || job.segment_images == 0) refuse("there are no images, or none in a segment");
   if (job.members.empty()) refuse("there are no members");
   if (job.weights.size() != job.members.size())
-    refuse(fmt::format("there are {} weights for {} members", job.weights.size(), job.members.size()));
+    refuse(fmt::format("{} for {}", counted(job.weights.size(), "weight"), counted(job.members.size(), "member")));
   for (const MemberRequest& member : job.members) {
     if (member.threads == 0 || member.batch_images == 0 || member.train_batch_images == 0)
       refuse(fmt::format("member '{}' has no threads, or no images in a batch", member.name));

@@ -15,6 +15,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/counted.hpp"
 #include "common/thread.hpp"
 
 namespace tutti::log {
@@ -99,7 +100,7 @@ class StderrWriter {
       lock.unlock();
       write_framed([&] {
         logger_.log(to_spdlog(first.first), first.second);
-        if (dropped > 0) logger_.warn("{} lines were dropped: stderr is too slow", dropped);
+        if (dropped > 0) logger_.warn("{} dropped: stderr is too slow", counted(dropped, "line"));
       });
       lock.lock();
       writing_ = false;

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "common/counted.hpp"
 #include "config/device.hpp"
 #include "config/reader.hpp"
 
@@ -78,8 +79,9 @@ class Assigner {
     for (std::size_t i = 1; i < tree.items.size() && advice.empty(); ++i)
       if (is_plain_core_set(tree.items[i - 1]) && is_core_range(tree.items[i].scalar))
         advice = "; " + quote_advice(tree.items[i - 1].scalar + "," + tree.items[i].scalar);
-    violations_.add(tree.place, fmt::format("{} lists {} devices for {} members; it must hold one for each{}", key_,
-                                            tree.items.size(), members_.size(), advice));
+    violations_.add(tree.place,
+                    fmt::format("{} lists {} for {}; it must hold one for each{}", key_,
+                                counted(tree.items.size(), "device"), counted(members_.size(), "member"), advice));
     give_all(AutoDevice{});
   }
 
@@ -123,7 +125,7 @@ class Assigner {
       std::from_chars(key.data(), key.data() + key.size(), rank);
       if (rank < members_.size()) return rank;
       violations_.add(place,
-                      fmt::format("{} names member {}, but there are {}, counted from 0", where, key, members_.size()));
+                      fmt::format("{} names member {}, but their numbers end at {}", where, key, members_.size() - 1));
       return std::nullopt;
     }
     std::vector<std::string> names;

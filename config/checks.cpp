@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "common/counted.hpp"
 #include "common/resample.hpp"
 #include "config/input.hpp"
 #include "config/rules.hpp"
@@ -35,8 +36,13 @@ void check_output(const ReadMember& member, const CombineSpec& combine, Violatio
   const OutputKind answers = member.spec.output;
   const bool softmax = answers == OutputKind::logits && combine.over == OutputKind::probabilities;
   if (answers == combine.over || softmax) return;
-  violations.add(member.place, fmt::format("member '{}' answers {}, which cannot be combined over {}", member.spec.name,
-                                           to_name(answers), to_name(combine.over)));
+  const bool features = answers == OutputKind::features;
+  const bool tower = features && std::holds_alternative<ClipVitModel>(member.spec.model.kind);
+  violations.add(
+      member.place,
+      fmt::format("member '{}' answers {}, which cannot be combined over {}; set combine: {{over: {}}}{}",
+                  member.spec.name, to_name(answers), to_name(combine.over), features ? "features" : "probabilities",
+                  tower ? ", or 'output: logits' and 'head' in its 'model'" : ""));
 }
 
 void check_widths(const std::vector<ReadMember>& members, Violations& violations) {
@@ -48,8 +54,8 @@ void check_widths(const std::vector<ReadMember>& members, Violations& violations
     const std::uint32_t wanted = known_width(first->spec);
     if (width != wanted)
       violations.add(member.place,
-                     fmt::format("member '{}' answers {} classes but member '{}' answers {}; only rule none takes both",
-                                 member.spec.name, width, first->spec.name, wanted));
+                     fmt::format("member '{}' answers {} but member '{}' answers {}; only rule none takes both",
+                                 member.spec.name, counted(width, "class"), first->spec.name, wanted));
   }
 }
 
@@ -61,9 +67,12 @@ void check_weights(const std::vector<ReadMember>& members, const CombineSpec& co
     complete = complete && member.sound;
     sum += member.spec.weight;
     if (member.spec.weight < 0 && combine.rule != CombineRule::weighted)
-      violations.add(member.place,
-                     fmt::format("member '{}' has the negative weight {}, which rule weighted alone takes",
-                                 member.spec.name, member.spec.weight));
+      violations.add(
+          member.place,
+          fmt::format(
+              "member '{}' has the negative weight {}, which of the combine rules weighted alone takes; for a merge "
+              "write it into 'weights' of 'merge'",
+              member.spec.name, member.spec.weight));
   }
   if (!complete) return;
   const bool divides = combine.rule == CombineRule::weighted && combine.normalize;
@@ -89,7 +98,8 @@ std::optional<ImageShape> seen_shape(const ReadMember& member, const ImageShape&
 Misfit misfit(const MemberInput& input, const ImageShape& shape) {
   for (const auto& [key, values] : {std::pair("mean", &input.mean), std::pair("std", &input.std)})
     if (values->size() > 1 && values->size() != shape.channels)
-      return {fmt::format("'{}' has {} values, but an image has {} channels", key, values->size(), shape.channels),
+      return {fmt::format("'{}' has {}, but an image has {}", key, counted(values->size(), "value"),
+                          counted(shape.channels, "channel")),
               "give one for each channel, or one for all"};
   const Resize& resize = input.resize;
   if (resize.rule == ResizeRule::none && (resize.crop_height > shape.height || resize.crop_width > shape.width))
@@ -134,8 +144,8 @@ void check_input(const std::vector<ReadMember>& members, const InputSpec& input,
                                         member.spec.name, seen->text()));
     const std::uint32_t width = member.spec.output == OutputKind::features ? 0 : known_width(member.spec);
     if (width != 0 && width < classes)
-      violations.add(place, fmt::format("member '{}' answers {} classes, but the images have {}", member.spec.name,
-                                        width, classes));
+      violations.add(place, fmt::format("member '{}' answers {}, but the images have {}", member.spec.name,
+                                        counted(width, "class"), classes));
   }
 }
 

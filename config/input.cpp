@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "common/counted.hpp"
 #include "config/members.hpp"
 #include "config/reader.hpp"
 
@@ -115,8 +116,8 @@ void read_preprocess(Fields& fields, const InputSpec& input, Preprocess& preproc
   const auto check = [&](std::string_view key, std::size_t count) {
     const auto shape = known_shape(input);
     if (count > 1 && shape && count != shape->channels)
-      violations.add(inner.place_of(key),
-                     fmt::format("'{}' has {} values, but an image has {} channels", key, count, shape->channels));
+      violations.add(inner.place_of(key), fmt::format("'{}' has {}, but an image has {}", key, counted(count, "value"),
+                                                      counted(shape->channels, "channel")));
   };
   check("mean", preprocess.mean.size());
   check("std", preprocess.std.size());

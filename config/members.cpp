@@ -35,13 +35,18 @@ void read_output(Fields& fields, MemberSpec& member, Violations& violations) {
     member.output = follows;
     fields.choice("output", member.output);
     if (member.output != follows)
-      violations.add(fields.place_of("output"), fmt::format("a clip-vit with 'output: {}' in its 'model' answers {}",
-                                                            to_name(clip->output), to_name(follows)));
+      violations.add(
+          fields.place_of("output"),
+          fmt::format("a clip-vit with 'output: {}' in its 'model' answers {}; leave this 'output' out, or change the "
+                      "one in its 'model'",
+                      to_name(clip->output), to_name(follows)));
   } else if (says_what_it_answers(member.model.kind)) {
     fields.choice("output", member.output);
   } else {
-    fields.refuse("output", fmt::format("'output' belongs to torchscript, aoti and fake; {} always answers logits",
-                                        kind_name(member.model.kind)));
+    fields.choice("output", member.output);
+    if (member.output != OutputKind::logits)
+      violations.add(fields.place_of("output"),
+                     fmt::format("{} always answers logits; leave 'output' out", kind_name(member.model.kind)));
   }
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/counted.hpp"
 #include "config/input.hpp"
 #include "config/model.hpp"
 #include "config/reader.hpp"
@@ -114,8 +115,8 @@ void read_weights(Fields& fields, const std::vector<ReadMember>& members, MergeS
   if (violations.count() != before || merge.over.empty()) return;
   const Place& place = fields.place_of("weights");
   if (merge.weights.size() != merge.over.size())
-    violations.add(place,
-                   fmt::format("'weights' has {} numbers for {} members", merge.weights.size(), merge.over.size()));
+    violations.add(place, fmt::format("'weights' has {} for {}", counted(merge.weights.size(), "number"),
+                                      counted(merge.over.size(), "member")));
   const double sum = std::accumulate(merge.weights.begin(), merge.weights.end(), 0.0);
   if (merge.normalize && (sum == 0 || !std::isfinite(sum)))
     violations.add(

@@ -10,6 +10,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/counted.hpp"
 #include "config/checks.hpp"
 #include "config/reader.hpp"
 
@@ -81,8 +82,9 @@ void set_weights(std::string_view list, EnsembleSpec& spec) {
   const std::vector<std::string> parts = parts_of(list);
   if (parts.size() != spec.members.size())
     throw Error(ErrorKind::usage,
-                fmt::format("--weights lists {} weights for {} members", parts.size(), spec.members.size()), {},
-                "give one number per member, in their order: --weights 1,0.5,2");
+                fmt::format("--weights lists {} for {}", counted(parts.size(), "weight"),
+                            counted(spec.members.size(), "member")),
+                {}, "give one number per member, in their order: --weights 1,0.5,2");
   for (std::size_t rank = 0; rank < parts.size(); ++rank) {
     const std::string& text = parts[rank];
     double value = 0;

@@ -8,6 +8,7 @@
 #include <tutti/error.hpp>
 
 #include "common/atomic_file.hpp"
+#include "common/counted.hpp"
 #include "config/checks.hpp"
 #include "config/input.hpp"
 #include "config/reader.hpp"
@@ -112,8 +113,8 @@ class TaskReader {
     check_input(members_, task_.input, tree->place, violations_);
     const std::uint32_t classes = known_classes(task_.input);
     if (!task_.classes.empty() && classes > task_.classes.size())
-      violations_.add(tree->place,
-                      fmt::format("{} names {} classes, but its images have {}", what_, task_.classes.size(), classes));
+      violations_.add(tree->place, fmt::format("{} names {}, but its images have {}", what_,
+                                               counted(task_.classes.size(), "class"), classes));
   }
 
   void check_head(const Place& place) {

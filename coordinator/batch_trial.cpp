@@ -7,6 +7,7 @@
 #include <memory>
 #include <tuple>
 
+#include "common/counted.hpp"
 #include "common/log.hpp"
 #include "common/random.hpp"
 #include "coordinator/batch_search.hpp"
@@ -123,7 +124,7 @@ std::string batch_text(const Plan& plan, const std::vector<std::size_t>& ranks, 
   std::string speeds;
   for (const BatchSpeed& speed : choice.speeds)
     speeds += fmt::format("{}{}: {:.0f}/s", speeds.empty() ? "" : ", ", speed.batch_images, speed.images_per_second);
-  return fmt::format("{}: batches of {} images ({})", names, choice.batch_images,
+  return fmt::format("{}: batches of {} ({})", names, counted(choice.batch_images, "image"),
                      speeds.empty() ? "there was nothing to measure" : fmt::format("measured: {}", speeds));
 }
 

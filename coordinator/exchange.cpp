@@ -1,5 +1,7 @@
 #include "coordinator/exchange.hpp"
 
+#include <fmt/format.h>
+
 #include <cassert>
 #include <chrono>
 #include <utility>
@@ -14,8 +16,14 @@ Exchange::Exchange(std::byte* arena, const ArenaLayout& layout, Submit submit, T
   for (std::uint32_t slot = layout.slots; slot > 0; --slot) free_slots_.push_back(slot - 1);
 }
 
-void Exchange::check() const {
-  if (failure_) throw *failure_;
+void Exchange::check(const Stream& stream, std::unique_lock<std::mutex>& lock) const {
+  if (!failure_) return;
+  const Error failure = *failure_;
+  const auto blamed = stream.blamed;
+  lock.unlock();
+  const std::string name = blamed ? stream.work.image_name(blamed->first, blamed->second) : std::string{};
+  if (name.empty()) throw failure;
+  throw Error(failure.kind(), failure.message(), fmt::format("{}: {}", failure.detail(), name), failure.hint());
 }
 
 namespace {
@@ -39,7 +47,7 @@ class Inside {
 Exchange::Step Exchange::step(const std::shared_ptr<Stream>& stream) {
   try {
     std::unique_lock lock(mutex_);
-    check();
+    check(*stream, lock);
     if (const auto next = stream->finished.find(stream->delivered); next != stream->finished.end()) {
       const FinishedSegment finished = std::move(next->second);
       stream->finished.erase(next);
@@ -157,6 +165,11 @@ void Exchange::finish(Stream& stream, std::uint64_t index, FinishedSegment finis
     stream.finished.emplace(index, std::move(finished));
   ++changes_;
   changed_.notify_all();
+}
+
+void Exchange::blame(Stream& stream, std::uint64_t segment, std::uint64_t image) {
+  const std::lock_guard lock(mutex_);
+  if (!failure_) stream.blamed = {segment, image};
 }
 
 void Exchange::fail(const Error& error) {

@@ -12,6 +12,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <tutti/error.hpp>
@@ -42,6 +44,8 @@ class Work {
   virtual bool last() const { return false; }
   /// In the order of filling.
   virtual void deliver(const FinishedSegment& finished) = 0;
+  /// What an image of a segment that was filled is called; empty where it is not known.
+  virtual std::string image_name(std::uint64_t /*segment*/, std::uint64_t /*image*/) const { return {}; }
 };
 
 /// One run of Work through the pool.
@@ -58,6 +62,7 @@ struct Stream {
   std::uint64_t delivered = 0;                        ///< segments
   std::map<std::uint64_t, FinishedSegment> finished;  ///< by index, not yet delivered
   bool cancelled = false;
+  std::optional<std::pair<std::uint64_t, std::uint64_t>> blamed;  ///< segment, and image in it: see blame()
 };
 
 /// A slot with the images of a stream's next segment.
@@ -97,6 +102,8 @@ class Exchange {
   /// One more reason to keep a slot that is taken, besides its driver; and one less. It is free when none is left.
   void hold(std::uint32_t slot);
   void release(std::uint32_t slot);
+  /// The failure that follows is about this image of the stream, whose driver then adds its name to the detail.
+  void blame(Stream& stream, std::uint64_t segment, std::uint64_t image);
   /// Ends every present and future step with this error. The first failure stays.
   void fail(const Error& error);
   /// No slot is filled any more: a stream delivers what is in flight, and then its step throws this error.
@@ -107,7 +114,7 @@ class Exchange {
 
  private:
   void let_go(std::uint32_t slot);
-  void check() const;
+  void check(const Stream& stream, std::unique_lock<std::mutex>& lock) const;
   std::uint32_t fill(Work& work, std::uint32_t slot);
 
   std::byte* const arena_;

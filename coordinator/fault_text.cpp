@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <string_view>
 
+#include "common/counted.hpp"
+
 namespace tutti {
 namespace {
 
@@ -115,6 +117,6 @@ std::string segment_text(std::uint64_t index, std::uint32_t segment_images, std:
   return fmt::format("segment {} (images {} to {})", index, first, first + images - 1);
 }
 
-std::string segments_text(std::size_t count) { return fmt::format("{} segment{}", count, count == 1 ? "" : "s"); }
+std::string segments_text(std::size_t count) { return counted(count, "segment"); }
 
 }  // namespace tutti

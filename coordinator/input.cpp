@@ -6,6 +6,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/counted.hpp"
 #include "common/log.hpp"
 #include "images/sources.hpp"
 
@@ -59,6 +60,9 @@ std::unique_ptr<Source> open_source(const config::InputSpec& input) {
 }
 
 std::unique_ptr<Source> open_source(const config::EnsembleSpec& spec, const config::InputSpec& input) {
+  if (input.dataset == config::Dataset::memory && !spec.tasks.empty())
+    throw Error(ErrorKind::usage, "there are no images to work on", "there are 'tasks', but no 'input'",
+                "'tutti evaluate' works on the tasks; for this command add for example 'input: {dataset: digits}'");
   return workers_prepare(spec, input) ? open_limited(input) : open_source(input);
 }
 
@@ -81,8 +85,8 @@ InputForm form_of(const Source& source, const config::EnsembleSpec& spec, const 
 void say_skipped(const Source& source) {
   const std::vector<std::string> skipped = source.skipped();
   if (!skipped.empty())
-    log::warning("{} files of {} cannot be decoded and are left out, as 'on_broken: skip' says; the first: {}",
-                 skipped.size(), source.name(), skipped.front());
+    log::warning("left out {} of {} that cannot be decoded, as 'on_broken: skip' says; the first: {}",
+                 counted(skipped.size(), "file"), source.name(), skipped.front());
 }
 
 void check_same_preparation(const config::EnsembleSpec& spec, const Source& train, const Source& test) {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/channel.hpp"
+#include "common/counted.hpp"
 #include "common/resample.hpp"
 #include "coordinator/trace.hpp"
 #include "merge/checkpoint.hpp"
@@ -80,16 +81,17 @@ class Sum {
 
   std::vector<Bound> make() {
     const std::uint64_t segment = plan_.arena.slot_bytes();
-    bounds_.push_back({fmt::format("arena: {} slots x {} (segment of {} images {}{}, labels, numbers)",
-                                   plan_.arena.slots, bytes_text(segment), plan_.arena.images, plan_.arena.shape.text(),
-                                   plan_.arena.pixels == PixelType::uint8 ? " as bytes" : ""),
-                       plan_.arena.bytes()});
+    bounds_.push_back(
+        {fmt::format("arena: {} x {} (segment of {} {}{}, labels, numbers)", counted(plan_.arena.slots, "slot"),
+                     bytes_text(segment), counted(plan_.arena.images, "image"), plan_.arena.shape.text(),
+                     plan_.arena.pixels == PixelType::uint8 ? " as bytes" : ""),
+         plan_.arena.bytes()});
     if (plan_.decode_threads != 0)
-      bounds_.push_back({fmt::format("decoding: {} threads x {} (estimate: images of 12 million pixels)",
-                                     plan_.decode_threads, bytes_text(kDecodingBytes)),
+      bounds_.push_back({fmt::format("decoding: {} x {} (estimate: images of 12 million pixels)",
+                                     counted(plan_.decode_threads, "thread"), bytes_text(kDecodingBytes)),
                          plan_.decode_threads * kDecodingBytes});
     if (plan_.training && plan_.images)
-      bounds_.push_back({fmt::format("order of {} images to learn from", *plan_.images), *plan_.images * 8});
+      bounds_.push_back({fmt::format("order of {} to learn from", counted(*plan_.images, "image")), *plan_.images * 8});
     if (plan_.first_forked() != nullptr)
       bounds_.push_back(
           {"fork server: LibTorch, shared by the workers that are forked from it (estimate)", kForkServerBytes});
@@ -135,8 +137,8 @@ class Sum {
       }
     const bool fake = std::holds_alternative<FakeModel>(worker.request.model);
     if (plan_.batches == Batches::to_measure && with_model && !fake && !worker.request.cuda)
-      bounds_.push_back({fmt::format("{}batches of up to {} images in {} (estimate; 'batch_images')", spare,
-                                     worker.most_batch_images, worker.request.name),
+      bounds_.push_back({fmt::format("{}batches of up to {} in {} (estimate; 'batch_images')", spare,
+                                     counted(worker.most_batch_images, "image"), worker.request.name),
                          worker.most_batch_images * values_per_image(worker.request) * sizeof(float)});
     if (with_model) add_own_images(worker, spare);
     bounds_.push_back({fmt::format("{}process of {} (estimate, without its model)", spare, worker.request.name),

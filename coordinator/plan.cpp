@@ -10,6 +10,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/counted.hpp"
 #include "common/resample.hpp"
 #include "config/checks.hpp"
 #include "config/failure.hpp"
@@ -112,11 +113,12 @@ class Planner {
       refuse("batches of an earlier run are given, but 'batch_images' is a number",
              "leave Options::batch_images empty, or set 'batch_images: auto'");
     if (earlier.size() != spec_.members.size())
-      refuse(fmt::format("{} batches of an earlier run are given for {} members", earlier.size(), spec_.members.size()),
+      refuse(fmt::format("{} of an earlier run given for {}", counted(earlier.size(), "batch"),
+                         counted(spec_.members.size(), "member")),
              "give one per member in Options::batch_images, or none to measure");
     for (const std::uint32_t batch : earlier)
       if (batch == 0 || batch > spec_.segment_images)
-        refuse(fmt::format("a batch of {} images is given for segments of {}", batch, spec_.segment_images),
+        refuse(fmt::format("a batch of {} is given for segments of {}", counted(batch, "image"), spec_.segment_images),
                "give at least 1 and at most 'segment_images' in Options::batch_images, or none to measure");
   }
 
@@ -224,9 +226,10 @@ class Planner {
     // A MIG instance is not in the list of GPUs; CUDA itself will say whether it is there.
     const bool is_mig = device.uuid.starts_with("MIG-");
     if (found == machine_.gpus.end() && (!is_mig || machine_.gpus.empty())) {
-      problems_.add(fmt::format(
-          "{}: {} does not exist; {}", worker.request.name, config::to_text(device),
-          machine_.gpus.empty() ? machine_.why_no_gpu : fmt::format("there are {} GPUs", machine_.gpus.size())));
+      problems_.add(fmt::format("{}: {} does not exist; {}", worker.request.name, config::to_text(device),
+                                machine_.gpus.empty()
+                                    ? machine_.why_no_gpu
+                                    : fmt::format("this machine has {}", counted(machine_.gpus.size(), "GPU"))));
       return;
     }
     worker.request.cuda = true;
@@ -278,7 +281,7 @@ class Planner {
   }
 
   void say_what_survives() {
-    const auto segments = [](std::uint32_t count) { return fmt::format("{} segment{}", count, count == 1 ? "" : "s"); };
+    const auto segments = [](std::uint32_t count) { return counted(count, "segment"); };
     std::vector<std::string>& lines = plan_.survival;
     if (plan_.failure.on_worker_failure == OnWorkerFailure::fail) {
       lines.emplace_back("a worker that dies ends the run ('on_worker_failure: fail')");

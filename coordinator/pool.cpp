@@ -10,6 +10,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include "common/counted.hpp"
 #include "common/fault_point.hpp"
 #include "common/log.hpp"
 #include "common/thread.hpp"
@@ -120,11 +121,11 @@ void Pool::run_loop() {
 void Pool::all_running() {
   for (std::size_t rank = 1; rank < widths_.size() && plan_.combine.rule != CombineRule::none; ++rank) {
     if (widths_[rank] == widths_[0]) continue;
-    return fail_on_loop(
-        Error(ErrorKind::usage,
-              fmt::format("the members cannot be combined: {} answers {} values per image, {} answers {}",
-                          plan_.workers[0].request.name, widths_[0], plan_.workers[rank].request.name, widths_[rank]),
-              {}, "use models of the same classes, or 'combine: {rule: none}'"));
+    return fail_on_loop(Error(ErrorKind::usage,
+                              fmt::format("the members cannot be combined: {} answers {} per image, {} answers {}",
+                                          plan_.workers[0].request.name, counted(widths_[0], "value"),
+                                          plan_.workers[rank].request.name, widths_[rank]),
+                              {}, "use models of the same classes, or 'combine: {rule: none}'"));
   }
   was_running_ = true;
   const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
@@ -134,7 +135,7 @@ void Pool::all_running() {
     status_.state = PoolState::ready;
     status_.start_up_seconds = seconds;
   }
-  log::debug("{} workers ready after {:.2f} s", plan_.workers.size(), seconds);
+  log::debug("{} ready after {:.2f} s", counted(plan_.workers.size(), "worker"), seconds);
   fault_point("coordinator.all_ready");
   if (settled_)
     for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank) roster_.make_spare(rank);

@@ -93,7 +93,7 @@ class Pool final : private WorkerListener {
   void perform(const action::Release& release) { exchange_->release(release.slot); }
   void perform(const action::Finish& finish);
   void perform(const action::CommandDone& done);
-  void perform(const action::Fail& fail) { fail_on_loop(fail.error); }
+  void perform(const action::Fail& fail);
   void perform(const action::Say& say);
 
   void make_arena();

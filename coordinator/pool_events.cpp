@@ -5,6 +5,7 @@
 #include <cassert>
 #include <variant>
 
+#include "common/counted.hpp"
 #include "common/fault_point.hpp"
 #include "common/log.hpp"
 #include "coordinator/pool.hpp"
@@ -34,10 +35,10 @@ void Pool::take_ready(WorkerProcess& worker, const control::Ready& ready) {
   const std::size_t rank = worker.rank();
   if (worker.channel()) return worker.violate("it is ready twice");
   if (ready.width == 0 || ready.width > kMaxWidth)
-    return worker.violate(fmt::format("it says that it answers {} values per image", ready.width));
+    return worker.violate(fmt::format("it says that it answers {} per image", counted(ready.width, "value")));
   if (widths_[rank] != 0 && widths_[rank] != ready.width)
     return worker.violate(
-        fmt::format("it answers {} values per image, the worker before it {}", ready.width, widths_[rank]));
+        fmt::format("it answers {} per image, the worker before it {}", counted(ready.width, "value"), widths_[rank]));
   if (widths_[rank] == 0) widths_[rank] = ready.width;  // drivers read it from then on
   {
     const std::lock_guard lock(status_mutex_);
@@ -269,6 +270,12 @@ void Pool::perform(const action::Finish& finish) {
   fault_point("coordinator.segment_done");
   exchange_->finish(*found->second.stream, found->second.index, std::move(finished));
   running_.erase(found);
+}
+
+void Pool::perform(const action::Fail& fail) {
+  const auto found = fail.image ? running_.find(fail.image->segment) : running_.end();
+  if (found != running_.end()) exchange_->blame(*found->second.stream, found->second.index, fail.image->number);
+  fail_on_loop(fail.error);
 }
 
 void Pool::perform(const action::CommandDone& done) {

@@ -31,6 +31,11 @@ std::uint32_t Prediction::fill(std::byte* arena, const ArenaLayout& layout, std:
   return images;
 }
 
+std::string Prediction::image_name(std::uint64_t segment, std::uint64_t image) const {
+  const std::uint64_t index = segment * layout_.images + image;
+  return index < count_ ? source_.image_name(index) : std::string{};  // a worker said which image
+}
+
 std::span<const float> Prediction::nan_rows(std::uint32_t images, std::uint32_t width) {
   // Grown once for the widest member, so that the rows of one member stay where they are when another's are taken.
   const std::size_t widest = *std::max_element(widths_.begin(), widths_.end());

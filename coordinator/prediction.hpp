@@ -3,6 +3,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <vector>
 
 #include <tutti/predictions.hpp>
@@ -23,6 +24,7 @@ class Prediction final : public Work {
   /// A member that is not present has rows of NaN; its channel is not touched. Where the segment was set aside, or no
   /// member is present, the combined values are NaN and the predicted classes -1.
   void deliver(const FinishedSegment& finished) override;
+  std::string image_name(std::uint64_t segment, std::uint64_t image) const override;
 
  private:
   void write(const SegmentResult& result, const Ledger::Segment& segment, TraceRecorder::Time begin);

@@ -137,10 +137,10 @@ void Supervisor::finish_command() {
 
 // ---- the end, and questions ----------------------------------------------------------------------------------------
 
-void Supervisor::fail(Error error) {
+void Supervisor::fail(Error error, std::optional<action::Fail::Image> image) {
   if (failed_) return;
   failed_ = true;
-  actions_.push_back(action::Fail{std::move(error)});
+  actions_.push_back(action::Fail{std::move(error), image});
 }
 
 std::optional<Supervisor::Time> Supervisor::start_deadline(Time now) const {

@@ -98,9 +98,14 @@ struct Finish {
 struct CommandDone {
   std::optional<Error> problem;
 };
-/// The pool ends with this error.
+/// The pool ends with this error, which is about this image of a segment.
 struct Fail {
+  struct Image {
+    std::uint64_t segment;
+    std::uint64_t number;  ///< in the segment; a worker said it
+  };
   Error error;
+  std::optional<Image> image{};
 };
 /// One line for the user.
 struct Say {
@@ -226,7 +231,7 @@ class Supervisor {
   void begin_training(std::size_t rank);
   void answer_command(std::size_t rank, const control::Done& answer);
   void finish_command();
-  void fail(Error error);
+  void fail(Error error, std::optional<action::Fail::Image> image = {});
   std::optional<Time> start_deadline(Time now) const;
 
   // ---- tasks (supervisor_tasks.cpp)

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <variant>
 
+#include "common/counted.hpp"
 #include "coordinator/later.hpp"
 #include "coordinator/supervisor.hpp"
 
@@ -195,8 +196,8 @@ bool Supervisor::blame(std::uint64_t number, const Fault& fault, std::string& ne
   const bool train = segment.kind == TaskKind::train;
   const std::string name = train ? fmt::format("segment {}", segment.index)
                                  : segment_text(segment.index, setting_.segment_images, segment.images);
-  const std::string blamed = fmt::format("{} has killed {} worker{} that computed nothing else", name, segment.deaths,
-                                         segment.deaths == 1 ? "" : "s");
+  const std::string blamed =
+      fmt::format("{} has killed {} that computed nothing else", name, counted(segment.deaths, "worker"));
   if (train || setting_.policy.on_poison == OnPoison::fail) {
     // A worker that knew what to do said so.
     const std::string hint = fault.kind == Fault::Kind::failed ? hint_of(fault) : "";

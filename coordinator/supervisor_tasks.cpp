@@ -122,7 +122,8 @@ bool Supervisor::accept_not_finite(std::size_t rank, const CompletionRecord& rec
   if (setting_.policy.on_nan == OnNan::error) {
     fail(Error(ErrorKind::failed, answered, first,
                "check the model and its input; 'on_nan: allow' lets such values into the result, 'on_nan: degrade' "
-               "leaves the member out of the segment"));
+               "leaves the member out of the segment"),
+         action::Fail::Image{record.segment, record.detail});
     return false;
   }
   if (setting_.policy.on_nan == OnNan::degrade && !repeated) {

@@ -7,6 +7,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/counted.hpp"
 #include "common/random.hpp"
 #include "coordinator/input.hpp"
 
@@ -34,8 +35,8 @@ std::uint32_t Epoch::fill(std::byte* arena, const ArenaLayout& layout, std::uint
   for (std::uint32_t i = 0; i < images; ++i)
     if (view.labels[i] < 0 || view.labels[i] >= static_cast<std::int64_t>(classes_))
       throw Error(ErrorKind::usage,
-                  fmt::format("image {} of {} has the label {}, but the members know {} classes", chosen[i],
-                              source_.name(), view.labels[i], classes_),
+                  fmt::format("image {} of {} has the label {}, but the members know {}", chosen[i], source_.name(),
+                              view.labels[i], counted(classes_, "class")),
                   {}, "labels count from 0; give the models as many classes as the data has");
   next_ += images;
   return images;

@@ -5,6 +5,7 @@
 #include <cassert>
 #include <vector>
 
+#include "common/counted.hpp"
 #include "images/bytes_to_floats.hpp"
 #include "images/record_file.hpp"
 #include "images/sources.hpp"
@@ -23,8 +24,8 @@ RecordFile open_batch(const std::filesystem::path& path) {
   const std::uint64_t records = file.size() / kRecordBytes;
   if (records == 0 || file.size() % kRecordBytes != 0)
     throw Error(ErrorKind::usage, fmt::format("{} is truncated, or no CIFAR-10 file", path.string()),
-                fmt::format("it has {} bytes, and whole records of {} are needed ({} bytes in the complete file)",
-                            file.size(), kRecordBytes, kCompleteFile),
+                fmt::format("it has {}, and whole records of {} are needed ({} in the complete file)",
+                            counted(file.size(), "byte"), kRecordBytes, counted(kCompleteFile, "byte")),
                 kHint);
   return RecordFile(std::move(file), 0, kRecordBytes, records);
 }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <vector>
 
+#include "common/counted.hpp"
 #include "images/sources.hpp"
 
 namespace tutti::images {
@@ -82,9 +83,9 @@ class Rest final : public Decorator {
 std::vector<float> per_channel(std::span<const float> values, const Source& source, float otherwise, const char* what) {
   const std::uint32_t channels = source.shape().channels;
   if (values.size() > 1 && values.size() != channels)
-    throw Error(ErrorKind::usage, fmt::format("preprocess: {} has {} values", what, values.size()),
-                fmt::format("{} has {} channels", source.name(), channels),
-                fmt::format("give {} values, or one for all channels", channels));
+    throw Error(ErrorKind::usage, fmt::format("preprocess: {} has {}", what, counted(values.size(), "value")),
+                fmt::format("{} has {}", source.name(), counted(channels, "channel")),
+                fmt::format("give {}, or one for all channels", counted(channels, "value")));
   if (values.size() == channels) return {values.begin(), values.end()};
   return std::vector<float>(channels, values.empty() ? otherwise : values.front());
 }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common/checksum.hpp"
+#include "common/counted.hpp"
 #include "common/resample.hpp"
 #include "common/thread.hpp"
 #include "images/bytes_to_floats.hpp"
@@ -98,9 +99,9 @@ Listing list_images(const fs::path& folder) {
   const bool labelled =
       std::any_of(classes.begin(), classes.end(), [](const auto& one) { return !one.second.empty(); });
   if (labelled && !loose.empty())
-    refuse_folder(folder, fmt::format("it holds {} images itself, {} say, beside folders with images: to which class "
+    refuse_folder(folder, fmt::format("it holds {} itself, {} say, beside folders with images: to which class "
                                       "they belong is not clear",
-                                      loose.size(), loose.front()));
+                                      counted(loose.size(), "image"), loose.front()));
   Listing listing;
   for (const std::string& name : loose) listing.files.push_back({name});
   if (labelled)
@@ -267,7 +268,8 @@ class Folder final : public Source {
       else
         skipped_.push_back(fmt::format("{}: {}", listing_.files[i].name, reasons[i]));
     if (good.empty())
-      refuse_folder(folder_, fmt::format("none of its {} images can be decoded; {}", reasons.size(), skipped_.front()));
+      refuse_folder(folder_, fmt::format("of its {} none can be decoded; {}", counted(reasons.size(), "image"),
+                                         skipped_.front()));
     listing_.files = std::move(good);
   }
 
@@ -300,8 +302,8 @@ std::string folder_fingerprint(const std::filesystem::path& folder) {
                                          status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
     crc = crc32(std::as_bytes(std::span(line)), crc);
   }
-  return fmt::format("{} images in {} classes, crc of names, sizes and times {:08x}", listing.files.size(),
-                     listing.classes.size(), crc);
+  return fmt::format("{} in {}, crc of names, sizes and times {:08x}", counted(listing.files.size(), "image"),
+                     counted(listing.classes.size(), "class"), crc);
 }
 
 }  // namespace tutti::images

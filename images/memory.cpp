@@ -5,6 +5,7 @@
 #include <cassert>
 #include <limits>
 
+#include "common/counted.hpp"
 #include "images/bytes_to_floats.hpp"
 #include "images/sources.hpp"
 
@@ -14,17 +15,17 @@ namespace {
 void check_whole_images(const Images& images) {
   if (images.values() > 0 && images.shape().elements() == 0)
     throw Error(ErrorKind::usage, "images in memory need a shape without zeros",
-                fmt::format("{} values of shape {} were given", images.values(), images.shape().text()));
+                fmt::format("{} of shape {} given", counted(images.values(), "value"), images.shape().text()));
   if (images.count() * images.shape().elements() != images.values())
     throw Error(ErrorKind::usage, "the images in memory are not whole",
-                fmt::format("{} values were given, and an image of shape {} has {}", images.values(),
+                fmt::format("{} given, and an image of shape {} has {}", counted(images.values(), "value"),
                             images.shape().text(), images.shape().elements()));
 }
 
 void check_labels(std::span<const std::int64_t> labels, std::size_t images) {
   if (!labels.empty() && labels.size() != images)
     throw Error(ErrorKind::usage, "images and labels in memory differ in number",
-                fmt::format("there are {} images and {} labels", images, labels.size()));
+                fmt::format("{} with {}", counted(images, "image"), counted(labels.size(), "label")));
   for (std::size_t i = 0; i < labels.size(); ++i)
     if (labels[i] < 0 || labels[i] >= std::numeric_limits<std::int32_t>::max())
       throw Error(ErrorKind::usage, "a label in memory is no class",

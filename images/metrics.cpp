@@ -9,6 +9,8 @@
 #include <numeric>
 #include <tutti/error.hpp>
 
+#include "common/counted.hpp"
+
 namespace tutti::images {
 namespace {
 
@@ -39,7 +41,8 @@ Judged judged_probabilities(std::span<const float> row, std::size_t label, std::
 void check_class(const char* what, std::int64_t value, std::uint64_t image, std::uint32_t classes) {
   if (value < 0 || value >= std::int64_t{classes})
     throw Error(ErrorKind::usage, fmt::format("the {} of image {} is {}", what, image, value),
-                fmt::format("the answers have {} classes, so classes are 0 to {}", classes, std::int64_t{classes} - 1),
+                fmt::format("the answers have {}, so classes are 0 to {}", counted(classes, "class"),
+                            std::int64_t{classes} - 1),
                 "give images whose labels are classes of the models");
 }
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <tutti/error.hpp>
 
+#include "common/counted.hpp"
 #include "images/npy.hpp"
 
 namespace tutti::images {
@@ -116,7 +117,8 @@ std::string NpyHeader::shape_text() const {
 
 NpyHeader read_npy_header(const InputFile& file) {
   std::array<char, 12> start{};  // magic, version, and a length of two or four bytes
-  if (file.size() < start.size()) refuse(file, fmt::format("it has {} bytes, less than any header", file.size()));
+  if (file.size() < start.size())
+    refuse(file, fmt::format("it has {}, less than any header", counted(file.size(), "byte")));
   file.read(0, std::as_writable_bytes(std::span(start)));
   if (std::string_view(start.data(), kMagic.size()) != kMagic)
     refuse(file, "it does not begin with the magic bytes \\x93NUMPY");
@@ -128,7 +130,7 @@ NpyHeader read_npy_header(const InputFile& file) {
   std::memcpy(&length, &start[8], length_bytes);
   const std::size_t begin = 8 + length_bytes;
   if (length > kMaxHeaderBytes || length > file.size() - begin)
-    refuse(file, fmt::format("its header would have {} bytes, and the file has {}", length, file.size()));
+    refuse(file, fmt::format("its header would have {}, and the file has {}", counted(length, "byte"), file.size()));
   std::string text(length, '\0');
   file.read(begin, std::as_writable_bytes(std::span(text)));
   std::optional<NpyHeader> header = DictionaryReader(text).read();

@@ -6,6 +6,8 @@
 #include <limits>
 #include <tutti/error.hpp>
 
+#include "common/counted.hpp"
+
 namespace tutti::images {
 
 NpyReader::NpyReader(const std::filesystem::path& path, NpyType type, std::size_t axes) : file_(path), type_(type) {
@@ -26,7 +28,8 @@ NpyReader::NpyReader(const std::filesystem::path& path, NpyType type, std::size_
   const std::uint64_t row_bytes = width * (floats ? sizeof(float) : sizeof(std::int64_t));
   // Divided instead of multiplied: the header of a damaged file may say anything.
   if ((file_.size() - offset_) / row_bytes != rows_ || (file_.size() - offset_) % row_bytes != 0)
-    refuse(fmt::format("its shape is {}, but {} bytes follow the header", header.shape_text(), file_.size() - offset_));
+    refuse(fmt::format("its shape is {}, but {} follow the header", header.shape_text(),
+                       counted(file_.size() - offset_, "byte")));
 }
 
 void NpyReader::read(std::uint64_t first, std::span<float> values) const {

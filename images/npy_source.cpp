@@ -9,6 +9,7 @@
 #include <numeric>
 #include <optional>
 
+#include "common/counted.hpp"
 #include "images/bytes_to_floats.hpp"
 #include "images/npy.hpp"
 #include "images/sources.hpp"
@@ -75,7 +76,8 @@ class NpyLabels {
         records_(open_rows(std::move(array), kWhat, kTypes, 1, kSaveLabels)),
         limit_(classes == 0 ? kMostClasses : classes) {
     if (records_.count() != images)
-      refuse(records_.path(), kWhat, fmt::format("it has {} labels, and there are {} images", records_.count(), images),
+      refuse(records_.path(), kWhat,
+             fmt::format("it has {} for {}", counted(records_.count(), "label"), counted(images, "image")),
              "give one label per image");
     const std::int64_t largest = check_all();
     classes_ = classes == 0 ? static_cast<std::uint32_t>(largest + 1) : classes;

@@ -6,6 +6,7 @@
 #include <system_error>
 #include <tutti/error.hpp>
 
+#include "common/counted.hpp"
 #include "images/npy.hpp"
 
 namespace tutti::images {
@@ -67,7 +68,7 @@ void NpyWriter::write(std::span<const std::int64_t> values) {
 void NpyWriter::append(std::span<const std::byte> bytes, std::size_t values) {
   if (values > announced_ - written_)
     throw Error(ErrorKind::failed, fmt::format("could not write {}", file_.path().string()),
-                fmt::format("{} values were announced, and there are {}", announced_, written_ + values));
+                fmt::format("{} announced, and there are {}", counted(announced_, "value"), written_ + values));
   file_.write(bytes);
   written_ += values;
 }
@@ -75,7 +76,7 @@ void NpyWriter::append(std::span<const std::byte> bytes, std::size_t values) {
 void NpyWriter::finish() {
   if (written_ < announced_)
     throw Error(ErrorKind::failed, fmt::format("could not write {}", file_.path().string()),
-                fmt::format("{} values were announced, and only {} came", announced_, written_));
+                fmt::format("{} announced, and only {} came", counted(announced_, "value"), written_));
   file_.commit();
 }
 

@@ -12,6 +12,8 @@
 #include <system_error>
 #include <tutti/error.hpp>
 
+#include "common/counted.hpp"
+
 namespace tutti::images {
 namespace {
 
@@ -42,7 +44,7 @@ void InputFile::read(std::uint64_t offset, std::span<std::byte> bytes) const {
     if (count < 0) throw Error(ErrorKind::failed, fmt::format("could not read {}", path_.string()), reason(errno));
     if (count == 0)
       throw Error(ErrorKind::failed, fmt::format("could not read {}", path_.string()),
-                  fmt::format("it had {} bytes when it was opened and now ends at {}", size_, offset),
+                  fmt::format("it had {} when it was opened and now ends at {}", counted(size_, "byte"), offset),
                   "leave the file alone while it is in use");
     offset += static_cast<std::uint64_t>(count);
     bytes = bytes.subspan(static_cast<std::size_t>(count));

@@ -6,6 +6,7 @@
 #include <map>
 #include <tutti/error.hpp>
 
+#include "common/counted.hpp"
 #include "common/nearest.hpp"
 #include "merge/numbers.hpp"
 
@@ -58,7 +59,7 @@ std::string joined(const std::vector<std::string>& texts) {
   return text;
 }
 
-std::string tensors(std::size_t count) { return fmt::format("{} {}", count, count == 1 ? "tensor" : "tensors"); }
+std::string tensors(std::size_t count) { return counted(count, "tensor"); }
 
 /// Gathers what one checkpoint has that differs from the first.
 class Comparison {

@@ -11,6 +11,7 @@
 #include <tutti/error.hpp>
 
 #include "common/atomic_file.hpp"
+#include "common/counted.hpp"
 #include "common/json.hpp"
 #include "merge/safetensors_header.hpp"
 
@@ -191,7 +192,7 @@ void Checkpoint::read(std::string_view name, std::uint64_t offset, std::span<std
     throw Error(
         ErrorKind::failed,
         fmt::format("cannot read bytes {} to {} of tensor {} in {}", offset, offset + out.size(), name, path_.string()),
-        fmt::format("it has {} bytes", found.form.bytes));
+        fmt::format("it has {}", counted(found.form.bytes, "byte")));
   found.file->read(found.begin + offset, out);
 }
 

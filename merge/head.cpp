@@ -9,6 +9,7 @@
 #include <cstring>
 #include <tutti/error.hpp>
 
+#include "common/counted.hpp"
 #include "common/json.hpp"
 #include "common/nearest.hpp"
 #include "merge/safetensors.hpp"
@@ -108,14 +109,14 @@ Head Head::read(const std::filesystem::path& file) {
     head.projection_ = floats(file, projection, 2);
     head.features_ = extent(projection, 1);
     if (extent(projection, 0) != head.width_)
-      refuse(file,
-             fmt::format("the projection {} answers {} values, and the weight {} takes {}",
-                         shape_text(projection.shape), extent(projection, 0), shape_text(weight.shape), head.width_));
+      refuse(file, fmt::format("the projection {} answers {}, and the weight {} takes {}", shape_text(projection.shape),
+                               counted(extent(projection, 0), "value"), shape_text(weight.shape), head.width_));
   }
   if (tensors.contains("bias")) {
     head.bias_ = floats(file, tensors.tensor("bias"), 1);
     if (head.bias_.size() != head.classes_)
-      refuse(file, fmt::format("the bias has {} values for {} classes", head.bias_.size(), head.classes_));
+      refuse(file, fmt::format("the bias has {} for {}", counted(head.bias_.size(), "value"),
+                               counted(head.classes_, "class")));
   }
   if (tensors.contains("scale")) head.scale_ = floats(file, tensors.tensor("scale"), 0).front();
   head.read_metadata(tensors.metadata());
@@ -129,7 +130,7 @@ void Head::read_metadata(const std::map<std::string, std::string>& metadata) {
     if (key == "tower") tower_ = text;
   }
   if (!class_names_.empty() && class_names_.size() != classes_)
-    refuse(file_, fmt::format("it names {} classes, and its weight has {}", class_names_.size(), classes_));
+    refuse(file_, fmt::format("it names {}, and its weight has {}", counted(class_names_.size(), "class"), classes_));
 }
 
 void Head::apply(std::span<const float> features, std::uint32_t count, std::span<float> logits) const {

@@ -10,6 +10,7 @@
 #include <tutti/error.hpp>
 
 #include "common/atomic_file.hpp"
+#include "common/counted.hpp"
 #include "merge/agreement.hpp"
 #include "merge/method.hpp"
 #include "merge/passes.hpp"
@@ -31,7 +32,7 @@ void check(const MergeSettings& settings, std::size_t inputs, bool has_base) {
   if (settings.method == MergeMethod::slerp && inputs != 2)
     refuse(fmt::format("slerp merges two checkpoints, not {}", inputs));
   if (settings.method == MergeMethod::weighted && settings.weights.size() != inputs)
-    refuse(fmt::format("{} weights were given for {} checkpoints", settings.weights.size(), inputs));
+    refuse(fmt::format("{} given for {}", counted(settings.weights.size(), "weight"), counted(inputs, "checkpoint")));
   if (!(settings.density > 0 && settings.density <= 1))
     refuse(fmt::format("the density must be above 0 and at most 1, not {}", settings.density));
   if (!std::isfinite(settings.scaling) || !std::isfinite(settings.t))
@@ -118,7 +119,7 @@ class Merging {
     outcome_.notes = agreement_.notes;
     if (lost_values_ > 0)
       outcome_.notes.push_back(
-          fmt::format("{} values of the result are not finite, the first in {}", lost_values_, first_lost_));
+          fmt::format("not finite in the result: {}, the first in {}", counted(lost_values_, "value"), first_lost_));
     return std::move(outcome_);
   }
 

@@ -16,6 +16,7 @@
 #include <system_error>
 #include <tutti/error.hpp>
 
+#include "common/counted.hpp"
 #include "common/json.hpp"
 #include "common/nearest.hpp"
 #include "merge/safetensors_format.hpp"
@@ -58,15 +59,16 @@ UniqueFd opened(const std::filesystem::path& file) {
 std::string header_text(const FileReader& reader) {
   const std::string& file = reader.name();
   if (reader.size() < kLengthBytes)
-    refuse(file,
-           fmt::format("it has {} bytes, and the length of the header alone takes {}", reader.size(), kLengthBytes));
+    refuse(file, fmt::format("it has {}, and the length of the header alone takes {}", counted(reader.size(), "byte"),
+                             kLengthBytes));
   std::uint64_t length = 0;
   reader.read(0, std::as_writable_bytes(std::span(&length, 1)));
   if (length > kMaxHeaderBytes)
-    refuse(file, fmt::format("its header would have {} bytes, and at most {} are allowed", length, kMaxHeaderBytes));
+    refuse(file, fmt::format("its header would have {}, and at most {} are allowed", counted(length, "byte"),
+                             kMaxHeaderBytes));
   if (length > reader.size() - kLengthBytes)
-    refuse(file,
-           fmt::format("its header would have {} bytes, and only {} follow", length, reader.size() - kLengthBytes));
+    refuse(file, fmt::format("its header would have {}, and only {} follow", counted(length, "byte"),
+                             reader.size() - kLengthBytes));
   std::string header(static_cast<std::size_t>(length), '\0');
   reader.read(kLengthBytes, std::as_writable_bytes(std::span(header)));
   return header;
@@ -125,7 +127,7 @@ HeaderEntry parse_entry(const std::string& file, std::string_view name, const js
   if (begin < 0 || begin > end || static_cast<std::uint64_t>(end) > data_bytes)
     refuse(file, fmt::format("tensor {} is said to stand at bytes {} to {} of {}", name, begin, end, data_bytes));
   if (static_cast<std::uint64_t>(end - begin) != *bytes)
-    refuse(file, fmt::format("tensor {} has {} bytes, and {} of shape [{}] needs {}", name, end - begin,
+    refuse(file, fmt::format("tensor {} has {}, and {} of shape [{}] needs {}", name, counted(end - begin, "byte"),
                              dtype_name(*dtype), fmt::join(*shape, ", "), *bytes));
   return {*dtype, std::move(*shape), static_cast<std::uint64_t>(begin), static_cast<std::uint64_t>(end)};
 }

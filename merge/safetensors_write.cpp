@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/atomic_file.hpp"
+#include "common/counted.hpp"
 #include "common/json.hpp"
 #include "merge/safetensors_format.hpp"
 
@@ -29,7 +30,8 @@ void check(const std::string& name, const std::vector<const TensorView*>& sorted
     const std::string shape = fmt::format("{} of shape [{}]", dtype_name(tensor.dtype), fmt::join(tensor.shape, ", "));
     if (!bytes) refuse(fmt::format("tensor {} cannot be {}", tensor.name, shape));
     if (*bytes != tensor.bytes.size())
-      refuse(fmt::format("tensor {} has {} bytes, and {} needs {}", tensor.name, tensor.bytes.size(), shape, *bytes));
+      refuse(fmt::format("tensor {} has {}, and {} needs {}", tensor.name, counted(tensor.bytes.size(), "byte"), shape,
+                         *bytes));
   }
 }
 

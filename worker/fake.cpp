@@ -18,6 +18,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/counted.hpp"
 #include "common/random.hpp"
 #include "merge/safetensors.hpp"
 
@@ -70,7 +71,8 @@ class Fake final : public Model {
       compute(images + row * request_.shape.elements(), 1, answer);
       const auto label = static_cast<std::size_t>(labels[row]);
       if (label >= answer.size())
-        throw std::runtime_error(fmt::format("label {} is outside the {} classes", labels[row], answer.size()));
+        throw std::runtime_error(
+            fmt::format("label {} is outside the {}", labels[row], counted(answer.size(), "class")));
       result.loss_sum += std::abs(1.0 - static_cast<double>(answer[label]));
       result.correct += std::max_element(answer.begin(), answer.end()) == answer.begin() + labels[row] ? 1 : 0;
       bias_[label] += learning_rate();
@@ -101,7 +103,8 @@ class Fake final : public Model {
     const merge::TensorView step = state.tensor("step");
     if (bias.dtype != merge::Dtype::f32 || bias.bytes.size() != bias_.size() * sizeof(float) ||
         step.dtype != merge::Dtype::i64 || step.bytes.size() != sizeof step_)
-      throw Error(ErrorKind::failed, fmt::format("the state is not that of a fake member of {} classes", bias_.size()));
+      throw Error(ErrorKind::failed,
+                  fmt::format("the state is not that of a fake member of {}", counted(bias_.size(), "class")));
     std::memcpy(bias_.data(), bias.bytes.data(), bias.bytes.size());
     std::memcpy(&step_, step.bytes.data(), sizeof step_);
   }
@@ -141,7 +144,8 @@ class Fake final : public Model {
     for (std::uint32_t image = 0; image < count; ++image) {
       const std::span row = output.subspan(std::size_t{image} * model_.classes, model_.classes);
       std::copy(bias_.begin(), bias_.end(), row.begin());
-      for (std::size_t i = 0; model_.reads_input && i < elements; ++i) row[i % model_.classes] += images[image * elements + i];
+      for (std::size_t i = 0; model_.reads_input && i < elements; ++i)
+        row[i % model_.classes] += images[image * elements + i];
       if (request_.output == OutputKind::logits && request_.over == OutputKind::probabilities) softmax(row);
     }
   }

@@ -8,14 +8,18 @@
 
 #include <tutti/error.hpp>
 
+#include "common/counted.hpp"
+
 namespace tutti::worker {
 namespace {
 
 /// One value per channel, from one per channel or one for all; empty where there is none.
 std::vector<float> per_channel(const std::vector<float>& values, const ImageShape& shape, std::string_view what) {
   if (values.size() > 1 && values.size() != shape.channels)
-    throw Error(ErrorKind::usage, fmt::format("'{}' of the member's input has {} values", what, values.size()),
-                fmt::format("an image has {} channels", shape.channels), "give one for each channel, or one for all");
+    throw Error(ErrorKind::usage,
+                fmt::format("'{}' of the member's input has {}", what, counted(values.size(), "value")),
+                fmt::format("an image has {}", counted(shape.channels, "channel")),
+                "give one for each channel, or one for all");
   return values.size() == 1 ? std::vector<float>(shape.channels, values.front()) : values;
 }
 

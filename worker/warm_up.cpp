@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "common/counted.hpp"
 #include "common/random.hpp"
 #include "common/shared_memory.hpp"
 #include "worker/write_guard.hpp"
@@ -51,8 +52,8 @@ std::uint32_t warm_up(Model& model, const MemberRequest& request, int control_fd
     for (int call = 0; call < kWarmUpCalls; ++call) {
       const std::size_t values = model.probe(images.data(), batch).size();
       if (values == 0 || values % batch != 0 || (width != 0 && values / batch != width))
-        throw std::runtime_error(fmt::format(
-            "the model answers {} images with {} values; the same number for each is needed", batch, values));
+        throw std::runtime_error(fmt::format("the model answers {} with {}; the same number for each is needed",
+                                             counted(batch, "image"), counted(values, "value")));
       width = values / batch;
     }
   }

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "bench/protocol.hpp"
+#include "common/counted.hpp"
 
 namespace tutti::bench {
 namespace {
@@ -51,8 +52,8 @@ std::string to_text(const Agreement& agreement, const Tolerance& tolerance) {
   if (agreement.same_bits) return "same bits";
   if (agreement.beyond == 0)
     return fmt::format("differs by at most {:.1g} (tolerance {:.1g})", agreement.largest, tolerance.value);
-  return fmt::format("{} image{} differ{} by up to {:.1g} (tolerance {:.1g}, {} may be tipped)", agreement.beyond,
-                     agreement.beyond == 1 ? "" : "s", agreement.beyond == 1 ? "s" : "", agreement.largest,
+  return fmt::format("{} differ{} by up to {:.1g} (tolerance {:.1g}, {} may be tipped)",
+                     counted(agreement.beyond, "image"), agreement.beyond == 1 ? "s" : "", agreement.largest,
                      tolerance.value, tolerance.tipped);
 }
 

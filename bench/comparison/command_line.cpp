@@ -7,6 +7,7 @@
 #include <tutti/error.hpp>
 
 #include "config/load.hpp"
+#include "coordinator/program/unknown_option.hpp"
 
 namespace tutti::bench {
 namespace {
@@ -67,7 +68,8 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
     app.exit(asked);
     return std::nullopt;
   } catch (const CLI::ParseError& error) {
-    throw Error(ErrorKind::usage, error.what(), {}, "see 'tutti bench --help'");
+    throw program::unknown_option(app, "tutti bench")
+        .value_or(Error(ErrorKind::usage, error.what(), {}, "see 'tutti bench --help'"));
   }
   line.contenders = parse_contenders(strategies);
   for (int i = 1; i < argc; ++i) line.text += fmt::format("{}{}", i == 1 ? "" : " ", argv[i]);

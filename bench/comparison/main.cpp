@@ -17,6 +17,7 @@
 #include "bench/comparison/report_program.hpp"
 #include "bench/comparison/sweep.hpp"
 #include "bench/comparison/training.hpp"
+#include "common/counted.hpp"
 #include "common/log.hpp"
 #include "config/load.hpp"
 #include "coordinator/find_worker.hpp"
@@ -29,9 +30,9 @@ using namespace tutti::bench;
 
 /// "4 x small-cnn, mean; 6000 images (random, 3x32x32); batch 4, segments of 500".
 std::string workload_text(const Field& field, const ImageSet& images) {
-  return fmt::format("{} x {}, {}; {} images ({}, {}); batch {}, segments of {}", field.spec.members.size(),
-                     kinds_of(field.spec), to_name(field.spec.combine.rule), images.count(), images.name(),
-                     images.shape().text(), field.spec.batch_images, field.spec.segment_images);
+  return fmt::format("{} x {}, {}; {} ({}, {}); batch {}, segments of {}", field.spec.members.size(),
+                     kinds_of(field.spec), to_name(field.spec.combine.rule), counted(images.count(), "image"),
+                     images.name(), images.shape().text(), field.spec.batch_images, field.spec.segment_images);
 }
 
 void print_rows(Reporter& out, const std::string& title, const std::vector<Row>& rows) {

@@ -8,6 +8,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/counted.hpp"
 #include "common/nearest.hpp"
 
 namespace tutti::bench {
@@ -37,7 +38,7 @@ std::vector<Setting> threads_inside(std::uint32_t cores, std::uint32_t between, 
   return settings;
 }
 
-std::string threads_text(std::uint32_t threads) { return fmt::format("{} thread{}", threads, threads == 1 ? "" : "s"); }
+std::string threads_text(std::uint32_t threads) { return counted(threads, "thread"); }
 
 Contender parse_contender(std::string_view name) {
   if (const auto found = from_name<Contender>(name)) return *found;

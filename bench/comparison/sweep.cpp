@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "bench/comparison/comparison.hpp"
+#include "common/counted.hpp"
 #include "common/log.hpp"
 
 namespace tutti::bench {
@@ -143,11 +144,9 @@ class Sweep {
 
   void foot(std::size_t left) {
     for (const auto& [contender, leads] : wins_)
-      fmt::print("{} won at {} point{}, by {:.2f}x to {:.2f}x\n", to_name(contender), leads.size(),
-                 leads.size() == 1 ? "" : "s", *std::min_element(leads.begin(), leads.end()),
-                 *std::max_element(leads.begin(), leads.end()));
-    if (left > 0)
-      fmt::print("{} point{} left out: the time was up; --sweep-seconds gives it more\n", left, left == 1 ? "" : "s");
+      fmt::print("{} won at {}, by {:.2f}x to {:.2f}x\n", to_name(contender), counted(leads.size(), "point"),
+                 *std::min_element(leads.begin(), leads.end()), *std::max_element(leads.begin(), leads.end()));
+    if (left > 0) fmt::print("{} left out: the time was up; --sweep-seconds gives it more\n", counted(left, "point"));
     std::fflush(stdout);
   }
 

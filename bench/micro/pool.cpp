@@ -11,6 +11,7 @@
 #include "bench/micro/benches.hpp"
 #include "bench/micro/measured_sources.hpp"
 #include "bench/pool_load.hpp"
+#include "common/counted.hpp"
 #include "images/sources.hpp"
 
 namespace tutti::bench::micro {
@@ -159,7 +160,7 @@ void start(benchmark::State& state, int members) {
 void add_start(Suite& suite, int members) {
   const json::object fixed{{"members", members}};
   suite.add(
-      fmt::format("pool: start and end of {} fake member{}", members, members == 1 ? "" : "s"),
+      fmt::format("pool: start and end of {}", counted(static_cast<std::uint64_t>(members), "fake member")),
       {{{.name = "pool: from the first spawn to all ready", .conditions = fixed, .unit = "ms"}, "ready"},
        {{.name = "pool: memory of a worker", .conditions = fixed, .unit = "MiB", .note = "PSS"}, "MiB"}},
       [members](benchmark::State& state) { start(state, members); }, 3);

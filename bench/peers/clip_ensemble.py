@@ -280,7 +280,7 @@ def compare_answers(entries: list[Entry], file: Path) -> None:
         answer = numpy.fromfile(file, numpy.float32)
         reference = answer if reference is None else reference
         if answer.shape != reference.shape:
-            entry.drop(f"it answers {answer.size} values, and {entries[0].name} {reference.size}")
+            entry.drop(f"it answers {answer.size} value{'' if answer.size == 1 else 's'}, and {entries[0].name} {reference.size}")
             continue
         difference = float(abs(answer - reference).max() / max(1.0, float(abs(reference).max())))
         entry.note = f"differs by {difference:.0e}" if difference else ""

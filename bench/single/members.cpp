@@ -11,6 +11,7 @@
 #include <tutti/error.hpp>
 
 #include "bench/single/torch/device.hpp"
+#include "common/counted.hpp"
 #include "worker/fake.hpp"
 #include "worker/torch/models.hpp"
 #include "worker/warm_up.hpp"
@@ -44,7 +45,7 @@ std::uint32_t common_width(const SingleJob& job, const std::function<std::uint32
   for (std::size_t m = 1; m < job.members.size(); ++m)
     if (width_of(m) != width)
       throw Error(ErrorKind::failed, "the members' answers cannot be combined",
-                  fmt::format("'{}' answers {} values per image, '{}' {}", job.members.front().name, width,
+                  fmt::format("'{}' answers {} per image, '{}' {}", job.members.front().name, counted(width, "value"),
                               job.members[m].name, width_of(m)));
   return width;
 }

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "common/clock.hpp"
+#include "common/counted.hpp"
 #include "config/load.hpp"
 #include "config/rules.hpp"
 #include "coordinator/machine.hpp"
@@ -74,6 +75,9 @@ class Combine {
  public:
   Combine(const CommandLine& line, Interruption& interruption) : line_(line), interruption_(interruption) {
     const bool folder = std::filesystem::is_directory(line.file);
+    if (!folder && (!std::filesystem::exists(line.file) || line.file.filename() == "report.json"))
+      throw Error(ErrorKind::usage, fmt::format("{} is no folder of a run, and no description", line.file.string()), {},
+                  "name the folder that the run said it wrote its report into: tutti combine runs/0001");
     if (!folder) spec_ = load(line);
     if (!folder && spec_.output.empty())
       throw Error(ErrorKind::usage, fmt::format("{} does not say where its run was written", line.file.string()),
@@ -194,7 +198,7 @@ class Combine {
       const std::uint32_t wanted = head != nullptr ? head->features() : answers.width(0);
       if (answers.width(m) == wanted || (head == nullptr && m >= form_.members)) continue;
       throw Error(ErrorKind::usage, fmt::format("{} cannot be combined", answers.file(m).string()),
-                  fmt::format("it has {} values per image, {} has {}", answers.width(m),
+                  fmt::format("it has {} per image, {} has {}", counted(answers.width(m), "value"),
                               head != nullptr ? head->file().string() : answers.file(0).string(), wanted),
                   "its files are not of one run, or its members answer differently");
     }

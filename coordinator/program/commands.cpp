@@ -7,10 +7,12 @@
 #include <memory>
 
 #include "common/clock.hpp"
+#include "common/counted.hpp"
 #include "coordinator/find_worker.hpp"
 #include "coordinator/input.hpp"
 #include "coordinator/machine.hpp"
 #include "coordinator/plan.hpp"
+#include "coordinator/program/hosting.hpp"
 #include "coordinator/program/reporting.hpp"
 #include "coordinator/program/say.hpp"
 #include "coordinator/program/session.hpp"
@@ -53,9 +55,11 @@ Outcome train(const CommandLine& line, Interruption& interruption) {
 }
 
 void plan(const CommandLine& line) {
-  const config::EnsembleSpec spec = load(line);
+  config::EnsembleSpec spec = load(line);
   const std::filesystem::path worker = find_worker(line.worker);
   const Machine machine = look_at_machine(worker, GpuSearch::yes);
+  // What could be run is an evaluation.
+  if (!spec.tasks.empty() && spec.input.dataset == config::Dataset::memory) spec = host_models(spec, {}).hosted;
   const InputForm input = input_form(spec, spec.input);
   const Plan made = make_plan(spec, machine, input, {worker, line.debug_worker, false});
   const std::string images =
@@ -67,7 +71,7 @@ void plan(const CommandLine& line) {
 
 void validate(const CommandLine& line) {
   const config::EnsembleSpec spec = load(line);
-  say(stdout, fmt::format("{} is valid: {} members, {} over {}\n", line.file.string(), spec.members.size(),
+  say(stdout, fmt::format("{} is valid: {}, {} over {}\n", line.file.string(), counted(spec.members.size(), "member"),
                           to_name(spec.combine.rule), to_name(spec.combine.over)));
 }
 

@@ -29,6 +29,7 @@ class UnfinishedImages final : public Source {
   bool has_bytes() const override { return all_.has_bytes(); }
   void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
                   std::span<std::int64_t> labels) override;
+  std::string image_name(std::uint64_t index) const override { return all_.image_name(image(index)); }
 
   /// The image of all images that is number `index` here.
   std::uint64_t image(std::uint64_t index) const {

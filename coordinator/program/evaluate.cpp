@@ -49,7 +49,7 @@ class Evaluate {
  public:
   Evaluate(const CommandLine& line, Interruption& interruption)
       : line_(line),
-        hosting_(host_models(load(line), line.merged)),
+        hosting_(with_files(host_models(load(line), line.merged))),
         form_(form_of(hosting_, line.rules)),
         tasks_(open_tasks(hosting_.described)),
         session_("evaluate", line, interruption, hosting_.hosted, *tasks_.front().source) {

@@ -1,6 +1,7 @@
 #include "coordinator/program/hosting.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -27,12 +28,37 @@ config::ModelSpec with_weights(config::ModelSpec model, const std::filesystem::p
   return model;
 }
 
+/// What a tower answers follows from its own model, while it is asked for what the members answer: its worker would refuse
+/// that, and could not say why.
+void check_answer(const Hosting& hosting, const std::string& role, const config::ModelSpec& model) {
+  const auto* tower = std::get_if<ClipVitModel>(&model.kind);
+  const OutputKind wanted = hosting.described.members.front().output;
+  if (tower == nullptr || kind_of(tower->output) == wanted) return;
+  throw Error(ErrorKind::usage,
+              fmt::format("the {} model answers {}, but the members {}", role, to_name(kind_of(tower->output)),
+                          to_name(wanted)),
+              fmt::format("'base' is a clip-vit with 'output: {}'", to_name(tower->output)),
+              wanted == OutputKind::logits ? "add 'output: logits' and 'head' to 'base', as the members have them"
+                                           : fmt::format("let 'base' answer {} like the members", to_name(wanted)));
+}
+
+void check_name(const Hosting& hosting, const std::string& name, const std::string& role) {
+  for (const EvaluatedModel& other : hosting.models) {
+    if (other.name != name) continue;
+    if (other.role == role)
+      throw Error(ErrorKind::usage, fmt::format("two merged models are called '{}'", name), {},
+                  "name each: --merged one=FILE --merged other=FILE");
+    throw Error(ErrorKind::usage, fmt::format("two models are called '{}': a {} and a {} one", name, other.role, role),
+                {},
+                other.role == "base" ? "name the merged model otherwise: --merged soup=FILE"
+                : role == "base"     ? "rename the member"
+                                     : "rename the member, or name the merged model: --merged soup=FILE");
+  }
+}
+
 void add_model(Hosting& hosting, const std::string& name, const std::string& role, config::ModelSpec model) {
-  for (const EvaluatedModel& other : hosting.models)
-    if (other.name == name)
-      throw Error(ErrorKind::usage,
-                  fmt::format("two models are called '{}': a {} and a {} one", name, other.role, role), {},
-                  "rename the member, or name the merged model: --merged soup=FILE");
+  check_name(hosting, name, role);
+  check_answer(hosting, role, model);
   config::MemberSpec beside = hosting.described.members.front();
   beside.name = name;
   beside.model = std::move(model);
@@ -63,6 +89,20 @@ Hosting host_models(config::EnsembleSpec spec, const std::vector<std::string>& m
   for (const config::MemberSpec& member : hosting.described.members) hosting.models.push_back({member.name, "member"});
   if (hosting.described.base) add_model(hosting, "base", "base", *hosting.described.base);
   for (const std::string& option : merged) add_merged(hosting, option);
+  return hosting;
+}
+
+Hosting with_files(Hosting hosting) {
+  for (std::size_t rank = hosting.described.members.size(); rank < hosting.models.size(); ++rank) {
+    const std::string file = hosting.hosted.members[rank].model.weights.string();
+    if (file.empty() || ::access(file.c_str(), R_OK) == 0) continue;
+    const EvaluatedModel& model = hosting.models[rank];
+    const bool merged = model.role == "merged";
+    throw Error(ErrorKind::usage, fmt::format("{}: there is no readable file '{}'", model.name, file),
+                fmt::format("named by {}; relative paths start at the current folder",
+                            merged ? "--merged" : "the 'weights' of 'base'"),
+                merged ? "'tutti merge' writes one, such as runs/0001/merged.safetensors, and says where" : "");
+  }
   return hosting;
 }
 

@@ -25,6 +25,7 @@
 #include "coordinator/program/commands.hpp"
 #include "coordinator/program/merge_command.hpp"
 #include "coordinator/program/say.hpp"
+#include "coordinator/program/unknown_option.hpp"
 
 namespace tutti::program {
 namespace {
@@ -137,7 +138,11 @@ int execute(const std::function<Outcome()>& command, const std::optional<Interru
 /// One line, and where to read on; CLI11's own text begins with the name of an exception.
 std::string explain_usage(const CLI::App* app, const CLI::Error& error) {
   std::string command = "tutti";
-  for (const CLI::App* chosen : app->get_subcommands()) command += " " + chosen->get_name();
+  const std::vector<CLI::App*> chosen = app->get_subcommands();
+  for (const CLI::App* one : chosen) command += " " + one->get_name();
+  const CLI::App& asked = chosen.empty() ? *app : *chosen.front();
+  if (const auto unknown = unknown_option(asked, command, app->get_subcommands([](const CLI::App*) { return true; })))
+    return fmt::format("tutti: {}\n", unknown->what());
   return fmt::format("tutti: {}\n  hint: see '{} --help'\n", error.what(), command);
 }
 

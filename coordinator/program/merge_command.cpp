@@ -14,6 +14,7 @@
 
 #include "common/atomic_file.hpp"
 #include "common/clock.hpp"
+#include "common/counted.hpp"
 #include "common/log.hpp"
 #include "config/merge.hpp"
 #include "coordinator/find_worker.hpp"
@@ -232,9 +233,10 @@ class Merge {
     }
     const std::uint64_t bytes = report_.outcome.bytes_read + report_.outcome.bytes_written;
     return text + fmt::format(
-                      "{} of {} checkpoints: {} tensors, {} values, {:.2f} s, {}\nmerged: {}\n"
+                      "{} of {}: {}, {}, {:.2f} s, {}\nmerged: {}\n"
                       "report: {}\n",
-                      to_name(settings_.method), chosen().size(), report_.outcome.tensors, report_.outcome.values,
+                      to_name(settings_.method), counted(chosen().size(), "checkpoint"),
+                      counted(report_.outcome.tensors, "tensor"), counted(report_.outcome.values, "value"),
                       report_.merge_seconds, rate_text(bytes, report_.merge_seconds), place().string(),
                       report_file().string());
   }

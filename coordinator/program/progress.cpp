@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "common/counted.hpp"
 #include "common/log.hpp"
 #include "common/thread.hpp"
 #include "coordinator/program/say.hpp"
@@ -62,11 +63,11 @@ std::string members_text(const Status& status) {
       restarting.push_back(member.name);
   }
   const std::size_t there = status.members.size() - absent.size() - restarting.size();
-  std::string text = fmt::format("{}/{} members", there, status.members.size());
+  std::string text = fmt::format("{}/{}", there, counted(status.members.size(), "member"));
   if (there == status.members.size()) text += " alive";
   text += who_is(restarting, "restarting") + who_is(absent, "absent");
   const std::uint64_t restarts = status.faults.restarts;
-  return restarts == 0 ? text : fmt::format("{}, {} restart{}", text, restarts, restarts == 1 ? "" : "s");
+  return restarts == 0 ? text : fmt::format("{}, {}", text, counted(restarts, "restart"));
 }
 
 std::string progress_text(const std::string& what, const Way& way, double seconds, const std::string& members,
@@ -75,7 +76,7 @@ std::string progress_text(const std::string& what, const Way& way, double second
   const double rate = seconds > 0 ? static_cast<double>(way.done - std::min(way.known, way.done)) / seconds : 0;
   std::string text = what + "  ";
   if (with_bar) text += bar_text(share) + "  ";
-  text += fmt::format("{:3.0f} %  {}/{} images  {:.0f} images/s", share * 100, way.done, way.total, rate);
+  text += fmt::format("{:3.0f} %  {}/{}  {:.0f} images/s", share * 100, way.done, counted(way.total, "image"), rate);
   if (rate > 0 && way.done < way.total)
     text += fmt::format("  {:.0f} s left", static_cast<double>(way.total - way.done) / rate);
   return text + "  " + members;

@@ -7,6 +7,7 @@
 #include <ctime>
 
 #include "common/build_id.hpp"
+#include "common/counted.hpp"
 #include "common/processor.hpp"
 #include "coordinator/batch_search.hpp"
 
@@ -179,10 +180,11 @@ std::string results_table(const images::Report& report) {
 
 std::string plan_text(const Plan& plan, const Machine& machine, const std::string& source) {
   std::string text =
-      fmt::format("input    {} in segments of {}, {} slots\n", source, plan.arena.images, plan.arena.slots);
-  text += fmt::format("machine  {} usable of {} cores{}, {} GPUs{}, {} available ({})\n", machine.cores.size(),
-                      machine.present_cores.size(),
-                      machine.cpu_quota ? fmt::format(" (quota {:.2f})", *machine.cpu_quota) : "", machine.gpus.size(),
+      fmt::format("input    {} in segments of {}, {}\n", source, plan.arena.images, counted(plan.arena.slots, "slot"));
+  text += fmt::format("machine  {} usable of {}{}, {}{}, {} available ({})\n", machine.cores.size(),
+                      counted(machine.present_cores.size(), "core"),
+                      machine.cpu_quota ? fmt::format(" (quota {:.2f})", *machine.cpu_quota) : "",
+                      counted(machine.gpus.size(), "GPU"),
                       machine.gpus.empty() ? fmt::format(" ({})", machine.why_no_gpu) : "",
                       bytes_text(machine.memory.bytes), machine.memory.limited_by);
   if (plan.batches == Batches::to_measure) text += batches_line(plan);

@@ -9,6 +9,7 @@
 #include <tutti/error.hpp>
 
 #include "common/atomic_file.hpp"
+#include "common/counted.hpp"
 
 namespace tutti::program {
 namespace {
@@ -105,7 +106,8 @@ SavedAnswers::SavedAnswers(const SavedTask& task, const std::vector<EvaluatedMod
   const auto check = [&](const images::NpyReader& file) {
     if (file.rows() == images_) return;
     refuse(task.folder,
-           fmt::format("{} holds {} rows, but the report says {} images", file.path().string(), file.rows(), images_),
+           fmt::format("{} holds {}, but the report says {}", file.path().string(), counted(file.rows(), "row"),
+                       counted(images_, "image")),
            "its files are not of one run: run it again with save_members: true");
   };
   for (const EvaluatedModel& model : models) {

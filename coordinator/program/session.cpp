@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "common/clock.hpp"
+#include "common/counted.hpp"
 #include "common/log.hpp"
 #include "config/load.hpp"
 #include "coordinator/find_worker.hpp"
@@ -115,7 +116,7 @@ void Session::hold_folder() {
 void Session::perform(const std::function<void()>& work) {
   const Clock::time_point begin = Clock::now();
   hold_folder();
-  log::info("starting {} workers", spec_->members.size());
+  log::info("starting {}", counted(spec_->members.size(), "worker"));
   ensemble_.emplace(Spec(spec_), options_);
   const Interruption::Watch watch(interruption_, *ensemble_);
   if (!folder_) folder_.emplace(requested_folder_, "runs");

@@ -5,14 +5,13 @@
 
 #include <algorithm>
 
+#include "common/counted.hpp"
+
 namespace tutti::program {
 namespace {
 
 constexpr std::size_t kRangesShown = 5;
 
-std::string counted(std::uint64_t count, const char* what) {
-  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
-}
 const char* were(std::uint64_t count) { return count == 1 ? "was" : "were"; }
 
 /// Adds a range that lies behind all others, joined to the last where that ends there.

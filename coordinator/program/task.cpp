@@ -6,6 +6,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/counted.hpp"
 #include "coordinator/input.hpp"
 
 namespace tutti::program {
@@ -25,12 +26,12 @@ void check_head(const Task& task, const std::vector<std::string>& named) {
   if (!task.head) return;
   const std::string file = task.head->file().string();
   if (!named.empty() && named.size() != task.head->classes())
-    refuse(
-        fmt::format("task '{}' names {} classes, but its head has {}", task.name, named.size(), task.head->classes()),
-        file, "make the head for these classes, in the order of the labels, or correct 'classes'");
+    refuse(fmt::format("task '{}' names {}, but its head has {}", task.name, counted(named.size(), "class"),
+                       task.head->classes()),
+           file, "make the head for these classes, in the order of the labels, or correct 'classes'");
   if (task.source->classes() > task.head->classes())
-    refuse(fmt::format("the images of task '{}' have {} classes, but its head has {}", task.name,
-                       task.source->classes(), task.head->classes()),
+    refuse(fmt::format("the images of task '{}' have {}, but its head has {}", task.name,
+                       counted(task.source->classes(), "class"), task.head->classes()),
            file, "make the head for the classes of these images, in the order of the labels");
 }
 
@@ -91,19 +92,20 @@ Task open_task(const config::EnsembleSpec& whole, const config::TaskSpec& spec) 
 /// `images` are those of `source`, for people.
 void check_classes(const std::string& images, const Source& source, const MemberStatus& model) {
   if (source.classes() <= model.width) return;
-  refuse(fmt::format("{} have {} classes, but '{}' answers {}", images, source.classes(), model.name, model.width), {},
-         "give images whose labels are classes of the models");
+  refuse(fmt::format("{} have {}, but '{}' answers {}", images, counted(source.classes(), "class"), model.name,
+                     model.width),
+         {}, "give images whose labels are classes of the models");
 }
 
 void check_width(const Task& task, const MemberStatus& model) {
   if (task.head) {
     if (model.width == task.head->features()) return;
-    refuse(fmt::format("the head of task '{}' takes {} features, but '{}' answers {}", task.name, task.head->features(),
-                       model.name, model.width),
+    refuse(fmt::format("the head of task '{}' takes {}, but '{}' answers {}", task.name,
+                       counted(task.head->features(), "feature"), model.name, model.width),
            task.head->file().string(), "make the head with the tower that these features belong to");
   }
   if (!task.class_names.empty() && model.width != task.class_names.size())
-    refuse(fmt::format("task '{}' names {} classes, but '{}' answers {}", task.name, task.class_names.size(),
+    refuse(fmt::format("task '{}' names {}, but '{}' answers {}", task.name, counted(task.class_names.size(), "class"),
                        model.name, model.width),
            {}, "correct 'classes', or evaluate models of these classes");
   check_classes(fmt::format("the images of task '{}'", task.name), *task.source, model);
@@ -149,8 +151,8 @@ void check_widths(const std::vector<Task>& tasks, const std::vector<MemberStatus
     for (const MemberStatus& model : models) check_width(task, model);
   for (std::size_t rank = 1; combined && rank < members; ++rank)
     if (models[rank].width != models[0].width)
-      refuse(fmt::format("'{}' answers {} values per image and '{}' answers {}: they cannot be combined",
-                         models[0].name, models[0].width, models[rank].name, models[rank].width),
+      refuse(fmt::format("'{}' answers {} per image and '{}' answers {}: they cannot be combined", models[0].name,
+                         counted(models[0].width, "value"), models[rank].name, models[rank].width),
              {}, "combine members of equal width, or evaluate each alone with combine: {rule: none}");
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <system_error>
 
+#include "common/counted.hpp"
 #include "coordinator/fingerprint.hpp"
 #include "images/run_folder.hpp"
 
@@ -50,8 +51,8 @@ std::optional<images::Journal> journal_before(bool resume, const std::filesystem
   images::Journal journal(output);
   if (journal.finished_segments() > 0)
     throw Error(ErrorKind::usage,
-                fmt::format("{} holds an unfinished run ({} of {} segments)", output.string(),
-                            journal.finished_segments(), journal.header().segments()),
+                fmt::format("{} holds an unfinished run ({} of {})", output.string(), journal.finished_segments(),
+                            counted(journal.header().segments(), "segment")),
                 {}, fmt::format("continue it with --resume, or remove {} to begin anew", journal.path().string()));
   return journal;
 }
@@ -60,8 +61,8 @@ void check_same_run(const images::Journal& journal, const images::JournalHeader&
   const images::JournalHeader& was = journal.header();
   std::vector<std::string> lines = differences(was.fingerprint, now.fingerprint);
   const auto cut = [](const images::JournalHeader& header) {
-    return fmt::format("{} images in segments of {} for {} members", header.images, header.segment_images,
-                       header.members);
+    return fmt::format("{} in segments of {} for {}", counted(header.images, "image"), header.segment_images,
+                       counted(header.members, "member"));
   };
   if (lines.empty() && cut(was) != cut(now)) lines.push_back(fmt::format("cut: was {}, now {}", cut(was), cut(now)));
   if (lines.empty()) return;
@@ -72,7 +73,7 @@ void check_same_run(const images::Journal& journal, const images::JournalHeader&
 }
 
 std::string finished_text(const images::Journal& journal) {
-  return fmt::format("finished {} of {} segments", journal.finished_segments(), journal.header().segments());
+  return fmt::format("finished {} of {}", journal.finished_segments(), counted(journal.header().segments(), "segment"));
 }
 
 std::string resume_command(const CommandLine& line, const std::filesystem::path& folder, bool named) {

@@ -61,6 +61,15 @@ TEST_CASE("a mistake is a usage error with the way to the help") {
   }
 }
 
+TEST_CASE("an option that does not exist is refused with the nearest one") {
+  const auto error = refused({"e.yaml", "--repeat=3"});
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "'tutti bench' has no option '--repeat'");
+  CHECK(error->hint() == "did you mean '--repeats'?");
+  CHECK(refused({"--nonsense"})->message() == "'tutti bench' has no option '--nonsense'");
+}
+
 TEST_CASE("a strategy that does not exist is refused with the nearest one") {
   const auto near = refused({"e.yaml", "--strategies", "threads,fusd"});
   REQUIRE(near);

@@ -111,7 +111,7 @@ TEST_CASE("what does not go together in a job is refused") {
   CHECK(refusal([](SingleJob& job) { job.images = 0; }) == "there are no images, or none in a segment");
   CHECK(refusal([](SingleJob& job) { job.segment_images = 0; }) == "there are no images, or none in a segment");
   CHECK(refusal([](SingleJob& job) { job.members.clear(); }) == "there are no members");
-  CHECK(refusal([](SingleJob& job) { job.weights.pop_back(); }) == "there are 1 weights for 2 members");
+  CHECK(refusal([](SingleJob& job) { job.weights.pop_back(); }) == "1 weight for 2 members");
   CHECK(refusal([](SingleJob& job) { job.members[1].threads = 0; }) ==
         "member 'fake' has no threads, or no images in a batch");
   CHECK(refusal([](SingleJob& job) { job.members[1].batch_images = 0; }) ==

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/build_id.hpp"
+#include "common/counted.hpp"
 #include "common/member_request.hpp"
 #include "common/nearest.hpp"
 #include "common/values.hpp"
@@ -35,6 +36,16 @@ TEST_CASE("every value has a name and every name a value") {
   check_names<FaultPhase>();
   CHECK(to_name(CombineRule::most_confident) == "most_confident");
   CHECK(enum_names(CombineRule{}).size() == 9);
+}
+
+TEST_CASE("what is counted is singular for 1 and plural otherwise") {
+  CHECK(counted(1, "image") == "1 image");
+  CHECK(counted(0, "image") == "0 images");
+  CHECK(counted(6000, "image") == "6000 images");
+  CHECK(counted(1, "class") == "1 class");
+  CHECK(counted(10, "class") == "10 classes");
+  CHECK(counted(2, "batch") == "2 batches");
+  CHECK(counted(2, "fake member") == "2 fake members");
 }
 
 TEST_CASE("every kind of model has the name that it has in YAML") {

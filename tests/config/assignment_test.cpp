@@ -65,7 +65,7 @@ TEST_CASE("a device map that lacks a member or stands beside an assignment is an
         "e.yaml:2:13: 'device_map' has no device for member 'c.d'; add c.d: cpu, another device, or null for the first "
         "usable one");
   CHECK(wrong("combine: {device_map: {0: cpu, 1: cpu, 2: cpu, 3: cpu}}") ==
-        "e.yaml:2:48: 'device_map' names member 3, but there are 3, counted from 0");
+        "e.yaml:2:48: 'device_map' names member 3, but their numbers end at 2");
   CHECK(wrong("assignment: cpu\ndevice_map: cpu") ==
         "e.yaml:3:13: 'device_map' is another word for 'assignment'; 'assignment' is given already");
   CHECK(wrong("device_map: cpu\ncombine: {device_map: cpu}") ==
@@ -85,7 +85,7 @@ TEST_CASE("a device for nobody is an error with the nearest member") {
   CHECK(problem("members: [{name: cnn-0, model: {kind: fake}}]\nassignment: {cnn-0: cpu, cnn-O: cpu}") ==
         "e.yaml:2:26: 'assignment' names 'cnn-O', which is no member; did you mean 'cnn-0'?");
   CHECK(wrong("assignment: {0: cpu, 1: cpu, 2: cpu, 3: cpu}") ==
-        "e.yaml:2:38: 'assignment' names member 3, but there are 3, counted from 0");
+        "e.yaml:2:38: 'assignment' names member 3, but their numbers end at 2");
 }
 
 TEST_CASE("a member that is named by name and by rank is an error") {
@@ -143,7 +143,7 @@ TEST_CASE("what is wrong with a device on the command line is said with the opti
   CHECK(assign("a=") == "command line: '--assign a=': write a member and its device: --assign cnn-0=cpu:1");
   CHECK(assign("c.e=cpu") ==
         "command line: '--assign c.e=cpu': --assign names 'c.e', which is no member; did you mean 'c.d'?");
-  CHECK(assign("7=cpu") == "command line: '--assign 7=cpu': --assign names member 7, but there are 3, counted from 0");
+  CHECK(assign("7=cpu") == "command line: '--assign 7=cpu': --assign names member 7, but their numbers end at 2");
   CHECK(assign("a=tpu") ==
         "command line: '--assign a=tpu': 'tpu' cannot be used: LibTorch has no such device; use cpu or cuda");
   CHECK(assign("a=cpu,b=cpu,a=cpu:1") == "command line: '--assign a=cpu:1': --assign names member 'a' twice");

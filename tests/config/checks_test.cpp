@@ -45,13 +45,20 @@ TEST_CASE("what a member answers must be able to become what is combined") {
   CHECK(mixed("logits", "probabilities").empty());
   CHECK(mixed("probabilities", "probabilities").empty());
   CHECK(mixed("probabilities", "logits") ==
-        "e.yaml:1:11: member 'a' answers probabilities, which cannot be combined over logits");
+        "e.yaml:1:11: member 'a' answers probabilities, which cannot be combined over logits; set combine: "
+        "{over: probabilities}");
   CHECK(mixed("features", "probabilities") ==
-        "e.yaml:1:11: member 'a' answers features, which cannot be combined over probabilities");
+        "e.yaml:1:11: member 'a' answers features, which cannot be combined over probabilities; set combine: "
+        "{over: features}");
   CHECK(mixed("logits", "features") ==
-        "e.yaml:1:11: member 'a' answers logits, which cannot be combined over features");
+        "e.yaml:1:11: member 'a' answers logits, which cannot be combined over features; set combine: {over: "
+        "probabilities}");
   CHECK(problem("members: [{name: a, model: {kind: small-cnn}}]\ncombine: {over: features}") ==
-        "e.yaml:1:11: member 'a' answers logits, which cannot be combined over features");
+        "e.yaml:1:11: member 'a' answers logits, which cannot be combined over features; set combine: {over: "
+        "probabilities}");
+  CHECK(problem("members: [{name: a, model: {kind: clip-vit, path: t}}]\n") ==
+        "e.yaml:1:11: member 'a' answers features, which cannot be combined over probabilities; set combine: {over: "
+        "features}, or 'output: logits' and 'head' in its 'model'");
 }
 
 TEST_CASE("members of different classes are refused unless the rule is none") {
@@ -82,10 +89,12 @@ TEST_CASE("weights are not summed while one of them is unknown") {
 }
 
 TEST_CASE("negative weights are refused unless the rule is weighted") {
+  const std::string kNegative =
+      "e.yaml:1:11: member 'a' has the negative weight -2, which of the combine rules weighted alone takes; for a "
+      "merge write it into 'weights' of 'merge'";
   const std::string negative = "members: [{name: a, weight: -2, model: {kind: fake}}]\n";
-  CHECK(problem(negative) == "e.yaml:1:11: member 'a' has the negative weight -2, which rule weighted alone takes");
-  CHECK(problem(negative + "combine: {rule: vote}") ==
-        "e.yaml:1:11: member 'a' has the negative weight -2, which rule weighted alone takes");
+  CHECK(problem(negative) == kNegative);
+  CHECK(problem(negative + "combine: {rule: vote}") == kNegative);
   CHECK(problem(negative + "combine: {rule: weighted}").empty());
 }
 

@@ -232,7 +232,8 @@ TEST_CASE("keys of another kind of model are refused with the kinds that have th
       "'weights' belongs to small-cnn, mlp, clip-vit or fake, not to torchscript; a file of torchscript holds its own "
       "weights, name it with 'path'");
   CHECK(problem("members: [{name: a, model: {kind: mlp, layers: [3]}, output: features}]") ==
-        "e.yaml:1:54: 'output' belongs to torchscript, aoti and fake; mlp always answers logits");
+        "e.yaml:1:62: mlp always answers logits; leave 'output' out");
+  CHECK(problem("members: [{name: a, model: {kind: small-cnn}, output: logits}]").empty());
 }
 
 TEST_CASE("packages of aoti are one path or several and name the entry of their answer") {
@@ -276,7 +277,8 @@ TEST_CASE("a clip-vit says in its model what it answers and the member follows")
   CHECK(model_problem("kind: clip-vit, path: t, output: poled") ==
         "'output' must be pooled, projected or logits, not 'poled'; did you mean 'pooled'?");
   CHECK(problem("members: [{name: a, model: {kind: clip-vit, path: t}, output: logits}]\ncombine: {over: features}") ==
-        "e.yaml:1:63: a clip-vit with 'output: pooled' in its 'model' answers features");
+        "e.yaml:1:63: a clip-vit with 'output: pooled' in its 'model' answers features; leave this 'output' out, "
+        "or change the one in its 'model'");
   CHECK(problem("members: [{name: a, model: {kind: clip-vit, path: t}, output: features}]\ncombine: {over: features}")
             .empty());
 }

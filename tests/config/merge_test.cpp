@@ -95,7 +95,7 @@ TEST_CASE("values of the wrong form are refused with what they must be") {
   CHECK(wrong("merge: {over: [bb]}\n").find("'over' names 'bb', and no member is called so") != std::string::npos);
   CHECK(wrong("merge: {method: weighted, weights: 3}\n") ==
         "e.yaml:2:36: 'weights' must be a list of numbers such as [1, 2], not '3'");
-  CHECK(wrong("merge: {method: weighted, weights: [1]}\n") == "e.yaml:2:36: 'weights' has 1 numbers for 2 members");
+  CHECK(wrong("merge: {method: weighted, weights: [1]}\n") == "e.yaml:2:36: 'weights' has 1 number for 2 members");
   CHECK(wrong("merge: {method: weighted, weights: [1, x]}\n").find("each item of 'weights'") != std::string::npos);
 }
 

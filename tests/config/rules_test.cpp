@@ -75,7 +75,7 @@ TEST_CASE("weights of the command line are one number per member") {
   CHECK(spec.members[0].weight == 0.5);
   CHECK(spec.members[1].weight == -3);
   const auto refused = [&](const char* list) { return problems_of([&] { config::set_weights(list, spec); }); };
-  CHECK(refused("1") == std::vector<std::string>{"--weights lists 1 weights for 2 members"});
+  CHECK(refused("1") == std::vector<std::string>{"--weights lists 1 weight for 2 members"});
   CHECK(refused("1,x") == std::vector<std::string>{"--weights: 'x' is no number that fits float32"});
   CHECK(refused("1,1e300") == std::vector<std::string>{"--weights: '1e300' is no number that fits float32"});
 }

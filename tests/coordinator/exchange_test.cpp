@@ -2,6 +2,7 @@
 #include "coordinator/exchange.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <atomic>
@@ -245,6 +246,32 @@ TEST_CASE("a failure ends drivers that wait and everything later with the same w
   loop.exchange().fail(Error(ErrorKind::failed, "m1 died too"));
   CHECK(end_of(loop, later) == "m0 died");  // the first failure stays
   CHECK(loop.exchange().failure()->message() == "m0 died");
+}
+
+TEST_CASE("a failure that is about an image names it to the driver of its stream alone") {
+  struct Named final : Work {
+    bool has_more() const override { return true; }
+    std::uint32_t fill(std::byte*, const ArenaLayout&, std::uint32_t) override { return 1; }
+    void deliver(const FinishedSegment&) override {}
+    std::string image_name(std::uint64_t segment, std::uint64_t image) const override {
+      return segment == 2 ? fmt::format("{}.jpg", image) : "";
+    }
+  };
+  FakeLoop loop(1);
+  Named work;
+  const auto stream = [&] { return std::make_shared<Stream>(work, TaskKind::predict, std::vector<bool>{true}); };
+  const auto detail_of = [&](const std::shared_ptr<Stream>& one) {
+    const auto error = error_of([&] { loop.exchange().step(one); });
+    return error ? error->detail() : "no error";
+  };
+  const auto blamed = stream();
+  const auto nameless = stream();
+  loop.exchange().blame(*blamed, 2, 7);
+  loop.exchange().blame(*nameless, 1, 7);
+  loop.exchange().fail(Error(ErrorKind::failed, "m0 answered with NaN", "first in image 7 of the segment"));
+  CHECK(detail_of(blamed) == "first in image 7 of the segment: 7.jpg");
+  CHECK(detail_of(nameless) == "first in image 7 of the segment");
+  CHECK(detail_of(stream()) == "first in image 7 of the segment");
 }
 
 TEST_CASE("a waiting thread returns when something changed since it looked") {

@@ -80,7 +80,7 @@ TEST_CASE("batches of an earlier run that do not fit are refused with what is wr
         "batches of an earlier run are given, but 'batch_images' is a number | leave Options::batch_images empty, or "
         "set 'batch_images: auto'");
   CHECK(refused({4}, measured) ==
-        "1 batches of an earlier run are given for 2 members | give one per member in Options::batch_images, or none "
+        "1 batch of an earlier run given for 2 members | give one per member in Options::batch_images, or none "
         "to measure");
   for (const std::uint32_t batch : {0U, 21U})
     CHECK(refused({4, batch}, measured) ==

@@ -138,7 +138,7 @@ TEST_CASE("a GPU without a driver is refused with what is missing") {
 TEST_CASE("a GPU index that is too large is refused with how many there are") {
   const auto error = refusal("cuda:2", with_gpus(machine_of(4)));
   REQUIRE(error);
-  CHECK(error->message() == "m0: cuda:2 does not exist; there are 2 GPUs");
+  CHECK(error->message() == "m0: cuda:2 does not exist; this machine has 2 GPUs");
 }
 
 TEST_CASE("all members that cannot be placed are named at once") {

@@ -69,7 +69,7 @@ TEST_CASE("members are counted and those that restart or are absent are named") 
 TEST_CASE("a member that starts for the first time does not count as restarting") {
   Status status = members(1);
   status.members[0].state = WorkerState::starting;
-  CHECK(members_text(status) == "1/1 members alive");
+  CHECK(members_text(status) == "1/1 member alive");
 }
 
 TEST_CASE("a file gets lines and quiet gets nothing") {

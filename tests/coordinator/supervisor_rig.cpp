@@ -70,6 +70,7 @@ std::string Rig::text_of(const Action& action) {
           },
           [&](const action::Fail& a) {
             error = a.error;
+            blamed = a.image;
             return fmt::format("fail: {}", a.error.message());
           },
           [](const action::Say& a) { return a.line; }},

@@ -52,7 +52,8 @@ class Rig {
 
   Supervisor::Time now{};
   Supervisor supervisor;
-  std::optional<Error> error;  ///< of the last Fail
+  std::optional<Error> error;                   ///< of the last Fail
+  std::optional<action::Fail::Image> blamed{};  ///< of the last Fail
 
  private:
   std::string text_of(const Action& action);

@@ -147,6 +147,8 @@ TEST_CASE("an answer that is not finite fails the pool or is left out or is let 
     rig.answer(1, CompletionStatus::not_finite);
     CHECK(rig.take() == Texts{"fail: m1 on cpu:1 answered with NaN or infinity on segment 100"});
     CHECK(rig.error->detail() == "first in image 3 of the segment");
+    REQUIRE(rig.blamed);
+    CHECK(rig.blamed->number == 3);
     CHECK(rig.error->hint() ==
           "check the model and its input; 'on_nan: allow' lets such values into the result, 'on_nan: degrade' leaves "
           "the member out of the segment");

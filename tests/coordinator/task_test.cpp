@@ -201,6 +201,25 @@ TEST_CASE("a merged tower is a folder or the weights for the folder of the base"
   CHECK(file.hosted.members[1].model.weights == "m.st");
 }
 
+TEST_CASE("a base that answers otherwise than the members is refused with what to write") {
+  auto spec =
+      config::load_text("members: [{name: a, model: {kind: clip-vit, path: t, output: logits, head: h.st}}]\n", "e");
+  spec.base = config::ModelSpec{ClipVitModel{"base", ClipOutput::pooled, ""}, {}};
+  const auto features = error_of([&] { host_models(spec, {}); });
+  REQUIRE(features);
+  CHECK(features->kind() == ErrorKind::usage);
+  CHECK(features->message() == "the base model answers features, but the members logits");
+  CHECK(features->detail() == "'base' is a clip-vit with 'output: pooled'");
+  CHECK(features->hint() == "add 'output: logits' and 'head' to 'base', as the members have them");
+  spec.base = spec.members[0].model;
+  CHECK(host_models(spec, {}).models.size() == 2);
+  spec.members[0].output = OutputKind::features;
+  const auto logits = error_of([&] { host_models(spec, {}); });
+  REQUIRE(logits);
+  CHECK(logits->message() == "the base model answers logits, but the members features");
+  CHECK(logits->hint() == "let 'base' answer features like the members");
+}
+
 TEST_CASE("models of one name and weights that cannot be given to a model are refused") {
   auto spec = config::load_text("members: [{name: base, model: {kind: torchscript, path: x.pt}}]\n", "e.yaml");
   const auto merged = error_of([&] { host_models(spec, {"m.st"}); });
@@ -210,12 +229,20 @@ TEST_CASE("models of one name and weights that cannot be given to a model are re
   const auto twin = error_of([&] { host_models(spec, {}); });
   REQUIRE(twin);
   CHECK(twin->message() == "two models are called 'base': a member and a base one");
-  const auto said = [](const std::vector<std::string>& options) -> std::string {
-    const auto fakes = config::load_text("members: [{name: a, model: {kind: fake}}]\n", "e.yaml");
-    const auto error = error_of([&] { host_models(fakes, options); });
+  CHECK(twin->hint() == "rename the member");
+  const auto refused = [](const std::vector<std::string>& options) {
+    auto fakes = config::load_text("members: [{name: a, model: {kind: fake}}]\n", "e.yaml");
+    fakes.base = fakes.members[0].model;
+    return error_of([&] { host_models(fakes, options); });
+  };
+  const auto said = [&](const std::vector<std::string>& options) -> std::string {
+    const auto error = refused(options);
     return error ? error->message() : "";
   };
-  CHECK(said({"m.st", "n.st"}) == "two models are called 'merged': a merged and a merged one");
+  CHECK(refused({"m.st", "n.st"})->hint() == "name each: --merged one=FILE --merged other=FILE");
+  CHECK(refused({"a=m.st"})->hint() == "rename the member, or name the merged model: --merged soup=FILE");
+  CHECK(refused({"base=m.st"})->hint() == "name the merged model otherwise: --merged soup=FILE");
+  CHECK(said({"m.st", "n.st"}) == "two merged models are called 'merged'");
   CHECK(said({"a=m.st"}) == "two models are called 'a': a member and a merged one");
   CHECK(said({"soup="}) == "--merged soup= is neither FILE nor NAME=FILE");
   CHECK(said({"=m.st"}) == "--merged =m.st is neither FILE nor NAME=FILE");

@@ -98,7 +98,7 @@ TEST_CASE("a run that is another one is refused with every difference") {
   const auto cut = error_of([&] { check_same_run(journal, other); });
   REQUIRE(cut);
   CHECK(cut->detail() ==
-        "cut: was 50 images in segments of 20 for 1 members, now 60 images in segments of 20 for 1 members");
+        "cut: was 50 images in segments of 20 for 1 member, now 60 images in segments of 20 for 1 member");
 }
 
 TEST_CASE("the command that continues a run can be typed as it stands") {

@@ -157,7 +157,7 @@ TEST_CASE("a folder of broken images alone is refused") {
   folder.write("1.jpg", "");
   const auto error = error_of([&] { folder.open(true); });
   REQUIRE(error);
-  CHECK(error->detail() == "none of its 1 images can be decoded; 1.jpg: it is empty");
+  CHECK(error->detail() == "of its 1 image none can be decoded; 1.jpg: it is empty");
 }
 
 TEST_CASE("a file that is gone by the time it is read is an error") {
@@ -199,7 +199,7 @@ TEST_CASE("folders that are no set of images are refused") {
   error = error_of([&] { folder.open(); });
   REQUIRE(error);
   CHECK(error->detail() ==
-        "it holds 1 images itself, 2.jpg say, beside folders with images: to which class they belong is not clear");
+        "it holds 1 image itself, 2.jpg say, beside folders with images: to which class they belong is not clear");
   error = error_of([&] { make_folder(folder / "none", kResize, 1, false); });
   REQUIRE(error);
   CHECK(error->detail() == "No such file or directory");
@@ -223,7 +223,7 @@ TEST_CASE("what a folder holds is told apart by names and sizes and times") {
   const ImageFolder folder;
   folder.put("a/1.jpg");
   const std::string before = images::folder_fingerprint(folder.path());
-  CHECK(before.starts_with("1 images in 1 classes, crc of names, sizes and times "));
+  CHECK(before.starts_with("1 image in 1 class, crc of names, sizes and times "));
   CHECK(images::folder_fingerprint(folder.path()) == before);
   fs::last_write_time(folder / "a/1.jpg", fs::last_write_time(folder / "a/1.jpg") + std::chrono::seconds(1));
   const std::string touched = images::folder_fingerprint(folder.path());

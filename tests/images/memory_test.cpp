@@ -60,14 +60,14 @@ TEST_CASE("a part of an image in memory is an error") {
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == "the images in memory are not whole");
-  CHECK(error->detail() == "5 values were given, and an image of shape 1x1x2 has 2");
+  CHECK(error->detail() == "5 values given, and an image of shape 1x1x2 has 2");
 }
 
 TEST_CASE("images in memory without extent are an error") {
   const auto error = error_of([] { make_memory(Images(kFloats, ImageShape{3, 0, 2})); });
   REQUIRE(error);
   CHECK(error->message() == "images in memory need a shape without zeros");
-  CHECK(error->detail() == "6 values of shape 3x0x2 were given");
+  CHECK(error->detail() == "6 values of shape 3x0x2 given");
 }
 
 TEST_CASE("labels in memory that do not fit are an error") {
@@ -75,7 +75,7 @@ TEST_CASE("labels in memory that do not fit are an error") {
   REQUIRE(few);
   CHECK(few->kind() == ErrorKind::usage);
   CHECK(few->message() == "images and labels in memory differ in number");
-  CHECK(few->detail() == "there are 2 images and 3 labels");
+  CHECK(few->detail() == "2 images with 3 labels");
   for (const std::int64_t wrong : {std::int64_t{-2}, std::int64_t{1} << 40}) {
     const std::array labels{std::int64_t{0}, wrong};
     const auto error = error_of([&] { make_memory(Images(kBytes, kShape), labels); });

@@ -192,7 +192,7 @@ TEST_CASE("labels that do not fit the images are refused with the reason") {
     CHECK(error->message() == fixture(labels).string() + " cannot be used as labels");
     return *error;
   };
-  CHECK(refused("labels_two.npy", 0).detail() == "it has 2 labels, and there are 3 images");
+  CHECK(refused("labels_two.npy", 0).detail() == "it has 2 labels for 3 images");
   CHECK(refused("labels_two.npy", 0).hint() == "give one label per image");
   CHECK(refused("labels_negative.npy", 10).detail() == "the label of image 1 is -1, and labels are 0 to 9");
   CHECK(refused("labels_int64.npy", 4).detail() == "the label of image 2 is 4, and labels are 0 to 3");

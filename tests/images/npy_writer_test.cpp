@@ -54,7 +54,7 @@ TEST_CASE("an array with fewer rows than announced is an error and no file") {
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::failed);
     CHECK(error->message() == "could not write " + (folder / "x.npy").string());
-    CHECK(error->detail() == "6 values were announced, and only 4 came");
+    CHECK(error->detail() == "6 values announced, and only 4 came");
   }
   CHECK(folder.names().empty());
 }
@@ -104,7 +104,7 @@ TEST_CASE("an array with more rows than announced is an error and no file") {
     const auto error = error_of([&] { writer.write(std::vector<std::int64_t>{2, 3}); });
     REQUIRE(error);
     CHECK(error->message() == "could not write " + (folder / "x.npy").string());
-    CHECK(error->detail() == "2 values were announced, and there are 3");
+    CHECK(error->detail() == "2 values announced, and there are 3");
   }
   CHECK(folder.names().empty());
 }

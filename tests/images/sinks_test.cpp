@@ -175,7 +175,7 @@ TEST_CASE("a sink that got too few images is an error and leaves nothing") {
     const auto error = error_of([&] { sink.finish(); });
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::failed);
-    CHECK(error->detail() == "6 values were announced, and only 4 came");
+    CHECK(error->detail() == "6 values announced, and only 4 came");
   }
   CHECK(folder.names().empty());
 }

@@ -76,7 +76,7 @@ TEST_CASE("weights and accumulation of the command line change what comes out as
                                  "combine={rule: weighted, accumulate: float64}", "output=r"})
               .code == 0);
   CHECK(different_results(saved.place, "c/weighted", "r") == kNotCombined);
-  CHECK(contains(refusal(saved.place, {"saved", "--weights", "1"}), "--weights lists 1 weights for 2 members"));
+  CHECK(contains(refusal(saved.place, {"saved", "--weights", "1"}), "--weights lists 1 weight for 2 members"));
 }
 
 TEST_CASE("a description that names its output is combined by its own rule") {
@@ -86,6 +86,8 @@ TEST_CASE("a description that names its output is combined by its own rule") {
   REQUIRE(Finished(saved.place, {"combine", "max.yaml", "-q", "-o", "c"}).code == 0);
   REQUIRE(Finished(saved.place, {"run", "e.yaml", "-q", "combine.rule=max", "output=r"}).code == 0);
   CHECK(different_results(saved.place, "c/max", "r") == kNotCombined);
+  CHECK(contains(refusal(saved.place, {"sved"}), "sved is no folder of a run, and no description"));
+  CHECK(contains(refusal(saved.place, {"saved/report.json"}), "hint: name the folder that the run said"));
   CHECK(contains(refusal(saved.place, {"e.yaml"}), "e.yaml does not say where its run was written"));
   saved.place.write("other.yaml", kTwoFakes + "output: saved\n");
   CHECK(contains(refusal(saved.place, {"other.yaml", "members.1.name=c"}),
@@ -151,7 +153,7 @@ TEST_CASE("without labels there are predictions and no figures") {
 
 TEST_CASE("folders that hold no complete run or not its answers are refused") {
   const Saved saved;
-  CHECK(contains(refusal(saved.place, {"none"}), "cannot read the configuration none"));
+  CHECK(contains(refusal(saved.place, {"none"}), "none is no folder of a run, and no description"));
   std::filesystem::create_directory(saved.place / "empty");
   CHECK(contains(refusal(saved.place, {"empty"}), "cannot read the report of the run empty/report.json"));
   REQUIRE(Finished(saved.place, {"run", "e.yaml", "-q", "output=plain"}).code == 0);

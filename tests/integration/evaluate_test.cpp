@@ -174,6 +174,13 @@ TEST_CASE("a merged model stands beside the members and is no part of the ensemb
   const Finished missing(place, {"evaluate", "e.yaml", "--merged", "none.st"});
   CHECK(missing.code == 2);
   CHECK(contains(missing.err(), "merged: there is no readable file 'none.st'"));
+  CHECK(contains(missing.err(), "named by --merged; relative paths start at the current folder"));
+  CHECK(contains(missing.err(), "hint: 'tutti merge' writes one"));
+  const Finished base(place, {"evaluate", "e.yaml", "base={kind: fake, classes: 4, weights: none.st}"});
+  CHECK(base.code == 2);
+  CHECK(contains(base.err(), "base: there is no readable file 'none.st'"));
+  CHECK(contains(base.err(), "named by the 'weights' of 'base'"));
+  CHECK_FALSE(contains(base.err(), "tutti train"));
 }
 
 TEST_CASE("a merge of a description with tasks is evaluated beside base and members and ensemble") {

@@ -59,7 +59,7 @@ TEST_CASE("merge writes the average and a report into a fresh numbered folder") 
   const MergePlace place("merge: {method: weighted, over: [a, c], weights: [3, 1]}\n");
   const Finished first(place, {"merge", "e.yaml"});
   CHECK(first.code == 0);
-  CHECK(contains(first.out(), "weighted of 2 checkpoints: 1 tensors, 2 values"));
+  CHECK(contains(first.out(), "weighted of 2 checkpoints: 1 tensor, 2 values"));
   CHECK(contains(first.out(), "merged: runs/0001/merged.safetensors\nreport: runs/0001/merge.json\n"));
   CHECK(contains(first.err(), "merge  100 %  16 B of 16 B  "));
   CHECK_FALSE(contains(first.err() + first.out(), "GB"));

@@ -87,7 +87,7 @@ TEST_CASE("a broken image ends the run or is left out and listed") {
   const Finished skipped(place, {"run", "e.yaml", "input.on_broken=skip", "output=skipped"});
   CAPTURE(skipped.err());
   CHECK(skipped.code == 0);
-  CHECK(contains(skipped.err(), "1 files of folder pets cannot be decoded and are left out"));
+  CHECK(contains(skipped.err(), "left out 1 file of folder pets that cannot be decoded"));
   const json::value report = place.report("skipped");
   CHECK(report.at_pointer("/skipped/count") == 1);
   CHECK(report.at_pointer("/skipped/first/0") == "dog/0.jpg: it is neither JPEG nor PNG");
@@ -124,6 +124,18 @@ TEST_CASE("classes beyond those of the models are found before the first segment
   CHECK_FALSE(place.has("out/journal"));
   CHECK(place.report("out").at_pointer("/counts/segments_handed_out") == 0);
   CHECK_FALSE(contains(run.err(), "--resume"));
+}
+
+TEST_CASE("an answer that is not finite names the file of its image") {
+  const Pets place;
+  const std::string fault = "members.0.model.faults=[{kind: nan, phase: predict, at_batch: 2}]";
+  const Finished run(place, {"run", "e.yaml", fault, "members.0.model.delay_ms=0", "slots=1"});
+  CHECK(run.code == 1);
+  CHECK(contains(run.err(), "a on cpu answered with NaN or infinity on segment 1"));
+  CHECK(contains(run.err(), "of the segment: dog/"));
+  const Finished skipping(place, {"run", "e.yaml", fault, "input.skip=3", "output=skipping", "slots=1"});
+  CHECK(skipping.code == 1);
+  CHECK(contains(skipping.err(), "of the segment: emu/"));
 }
 
 TEST_CASE("the plan of a folder counts its images and its bytes") {

@@ -259,6 +259,44 @@ TEST_CASE("a description without images to run on is refused") {
   CHECK(contains(plan.out(), "3x32x32 from the API"));
 }
 
+TEST_CASE("a description with tasks alone is evaluated and planned and not run") {
+  const Workplace place(
+      "members: [{name: a, model: {kind: fake, classes: 4}}]\nassignment: cpu\n"
+      "tasks: [{name: t, input: {dataset: random, count: 30, shape: [1, 4, 5], classes: 4}}]\n");
+  for (const char* command : {"run", "train"}) {
+    CAPTURE(command);
+    const Finished refused(place, {command, "e.yaml"});
+    CHECK(refused.code == 2);
+    CHECK(
+        refused.err() ==
+        "tutti: there are no images to work on\n  detail: there are 'tasks', but no 'input'\n  hint: 'tutti evaluate' "
+        "works on the tasks; for this command add for example 'input: {dataset: digits}'\n");
+  }
+  const Finished plan(place, {"plan", "e.yaml"});
+  CHECK(plan.code == 0);
+  CHECK(contains(plan.out(), "30 x 1x4x5 of random"));
+}
+
+TEST_CASE("an option that is not there is refused with the nearest or with the command that has it") {
+  const Workplace place;
+  const auto said = [&](std::vector<std::string> words) {
+    const Finished refused(place, std::move(words));
+    CHECK(refused.code == 2);
+    return refused.err();
+  };
+  CHECK(said({"run", "e.yaml", "--trce", "t.json"}) ==
+        "tutti: 'tutti run' has no option '--trce'\n  hint: did you mean '--trace'?\n");
+  CHECK(said({"run", "e.yaml", "--rule=mean"}) ==
+        "tutti: 'tutti run' has no option '--rule'\n  hint: did you mean '--rules'?\n");
+  CHECK(said({"run", "e.yaml", "--merged", "m.st"}) ==
+        "tutti: 'tutti run' has no option '--merged'\n  hint: 'tutti evaluate' has it\n");
+  CHECK(contains(said({"validate", "e.yaml", "--worker", "x"}), "hint: 'tutti run' has it"));
+  CHECK(said({"run", "e.yaml", "--no-such-option"}) ==
+        "tutti: 'tutti run' has no option '--no-such-option'\n  hint: see 'tutti run --help'\n");
+  CHECK(said({"--verson"}) == "tutti: 'tutti' has no option '--verson'\n  hint: did you mean '--version'?\n");
+  CHECK(said({"run", "e.yaml", "-z"}) == "tutti: 'tutti run' has no option '-z'\n  hint: see 'tutti run --help'\n");
+}
+
 TEST_CASE("a worker program that is missing is refused by its option and its variable") {
   const Workplace place;
   const Finished option(place, {"run", "e.yaml", "--worker", "/nonexistent"});

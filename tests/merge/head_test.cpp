@@ -144,7 +144,7 @@ TEST_CASE("tensors of the wrong form are refused") {
   CHECK(refusal({test::tensor_of<double>("weight", Dtype::f64, {1, 1}, {1})}).detail() ==
         "tensor weight is F64, and must be F32");
   CHECK(refusal({f32("weight", {1, 1}, {1}), f32("bias", {2}, {1, 2})}).detail() ==
-        "the bias has 2 values for 1 classes");
+        "the bias has 2 values for 1 class");
   CHECK(refusal({f32("weight", {1, 2}, {1, 2}), f32("projection", {3, 1}, {1, 2, 3})}).detail() ==
         "the projection [3, 1] answers 3 values, and the weight [1, 2] takes 2");
   CHECK(refusal({f32("weight", {1, 1}, {1}), f32("scale", {1}, {1})}).detail() ==
@@ -157,7 +157,7 @@ TEST_CASE("a head that holds NaN is refused") {
 
 TEST_CASE("metadata that do not fit the head are refused") {
   const Tensor weight = f32("weight", {2, 1}, {1, 2});
-  CHECK(refusal({weight}, {{"classes", R"(["cat"])"}}).detail() == "it names 1 classes, and its weight has 2");
+  CHECK(refusal({weight}, {{"classes", R"(["cat"])"}}).detail() == "it names 1 class, and its weight has 2");
   CHECK(contains(refusal({weight}, {{"classes", "cat, dog"}}).detail(),
                  "the list of classes in its metadata is not valid JSON"));
   CHECK(refusal({weight}, {{"classes", "{}"}}).detail() == "the classes in its metadata are not a list of names");

@@ -182,7 +182,7 @@ TEST_CASE("settings that a method cannot take are refused") {
   CHECK(bench.refusal(method(MergeMethod::task_arithmetic)).message() == "task_arithmetic needs a base");
   CHECK(bench.refusal(method(MergeMethod::ties)).message() == "ties needs a base");
   CHECK(bench.refusal(method(MergeMethod::slerp)).message() == "slerp merges two checkpoints, not 1");
-  CHECK(bench.refusal(method(MergeMethod::weighted)).message() == "0 weights were given for 1 checkpoints");
+  CHECK(bench.refusal(method(MergeMethod::weighted)).message() == "0 weights given for 1 checkpoint");
   MergeSettings settings;
   settings.density = 0;
   CHECK(bench.refusal(settings).message() == "the density must be above 0 and at most 1, not 0");

@@ -90,7 +90,7 @@ class ClipEnsemble(ExportTest):
         self.assertEqual([bool(entry.failed) for entry in entries], [False, False, False, True, True, True])
         self.assertIn("differs by 5e-05", entries[2].note)
         self.assertIn("its answers differ from one's by 5.0e-01", entries[3].failed)
-        self.assertIn("it answers 1 values, and one 2", entries[5].failed)
+        self.assertIn("it answers 1 value, and one 2", entries[5].failed)
 
     def test_a_contestant_that_cannot_start_is_a_row_with_the_reason(self) -> None:
         code, rows = self.measured("--only", "fusion-bench", "--python", Path("/none/python"))

@@ -90,7 +90,7 @@ class Dataset(ExportTest):
 
     def test_formats_that_tutti_does_not_read_are_written_and_counted(self) -> None:
         out = self.exported("dataset", self.parquet([(WEBP, 0), (PNG, 0)]), "--output", self.folder / "out")
-        self.assertIn("warning: 1 images are webp, which tutti does not read", out)
+        self.assertIn("warning: 1 image of type webp, which tutti does not read", out)
         self.assertIn("000-tench/00000000.webp", self.files(self.folder / "out"))
 
     def test_rows_that_are_no_images_are_named(self) -> None:
@@ -102,7 +102,7 @@ class Dataset(ExportTest):
     def test_labels_outside_the_classes_are_named(self) -> None:
         for label in (3, -1, None):
             text = self.refused("dataset", self.parquet([(PNG, 0), (PNG, label)]), "--output", self.folder / "out")
-            self.assertIn(f"has the label {label!r}, and there are 3 classes", text)
+            self.assertIn(f"has the label {label!r}, and the set has 3 classes", text)
 
     def test_several_columns_are_chosen_from(self) -> None:
         second = ([1, 0], {"names": ["x", "y"], "_type": "ClassLabel"})

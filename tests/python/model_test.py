@@ -35,17 +35,26 @@ class Models(ExportTest):
                                       self.folder / "e.yaml")
         self.assertEqual(code, 1)
         self.assertIn("does not agree with the original", errors)
-        self.assertFalse((self.folder / "e.yaml").exists())
+        self.assertIn("nothing is kept, and no member was added", errors)
+        self.assertEqual(list(self.folder.iterdir()), [])
         self.exported("model", "nets:branches", *SHAPE, "--output", self.folder / "b.pt", "--method", "script")
         text = self.refused("model", "nets:unscriptable", *SHAPE, "--output", self.folder / "c.pt", "--method", "script")
         self.assertIn("TorchScript cannot script the model", text)
 
     def test_a_trace_that_fixed_the_batch_is_found_out(self) -> None:
         text = self.refused("model", "nets:fixed_batch", *SHAPE, "--output", self.folder / "a.pt")
-        self.assertIn("a batch of 1 fails", text)
+        self.assertIn("the model fails on a batch of 1: RuntimeError: ", text)
+        self.assertIn("--format pt2 with --batch N", text)
+        code, _, errors = self.export("model", "nets:length_of_batch", *SHAPE, "--output", self.folder / "a.pt")
+        self.assertEqual(code, 1)
+        self.assertIn("what was exported fails on a batch of 1, and the model does not\n  detail: RuntimeError: ", errors)
+        self.exported("model", "nets:length_of_batch", *SHAPE, "--output", self.folder / "b.pt", "--method", "script")
+        self.assertEqual([entry.name for entry in self.folder.iterdir()], ["b.pt"])
 
     def test_a_trace_that_fixed_the_width_is_found_out(self) -> None:
-        text = self.refused("model", "nets:width_of_batch", *SHAPE, "--output", self.folder / "a.pt")
+        code, _, text = self.export("model", "nets:width_of_batch", *SHAPE, "--output", self.folder / "a.pt")
+        self.assertEqual(code, 1)
+        self.assertFalse((self.folder / "a.pt").exists())
         self.assertIn("what was exported answers (1, 48) to a batch of 1, and the model (1, 5)", text)
 
     def test_nan_does_not_agree(self) -> None:
@@ -97,6 +106,18 @@ class Models(ExportTest):
                                 "--mean", "0.5,0.5,0.5", "--std", "0.2,0.2,0.25")
             self.assertIn(f"member '{name}' added", out)
         self.assertEqual(file.read_text().count("input: {mean: [0.5, 0.5, 0.5], std: [0.2, 0.2, 0.25]}"), 2)
+        self.exported("model", "nets:mlp", *SHAPE, "--output", self.folder / "c.pt", "--yaml", file, "--mean", "0", "--std",
+                      "0.5")
+        self.assertIn("input: {mean: [0.0], std: [0.5]}", file.read_text())
+
+    def test_a_file_without_room_for_the_member_is_refused_before_the_export(self) -> None:
+        file = self.write("e.yaml", "members:\n  - {name: a, model: {kind: fake}}\n")
+        text = self.refused("model", "nets:mlp", *SHAPE, "--output", self.folder / "a.pt", "--yaml", file)
+        self.assertIn("has a member 'a' already", text)
+        text = self.refused("model", "nets:mlp", *SHAPE, "--output", self.folder / "a.pt", "--yaml",
+                            self.folder / "none" / "e.yaml")
+        self.assertIn("none' does not exist", text)
+        self.assertFalse((self.folder / "a.pt").exists())
 
     def test_a_pickled_module_is_loaded_where_that_is_allowed(self) -> None:
         import torch
@@ -115,7 +136,9 @@ class Models(ExportTest):
 
     def test_factories_that_make_no_module_are_refused(self) -> None:
         for source, text in (("nets:none", "the module 'nets' has no 'none'"), ("no_such:mlp", "cannot be imported"),
-                             ("nets:no_module", "made a int"), ("nets:failing", "failed: ValueError: no such weights")):
+                             ("nets:no_module", "made a int"),
+                             ("nets", "'nets' names no model"), ("some/nets.py", "the model: some.nets:FUNCTION"),
+                             ("nets:failing", "failed: ValueError: no such weights")):
             self.assertIn(text, self.refused("model", source, *SHAPE, "--output", self.folder / "a.pt"))
 
     def test_words_that_do_not_go_together_are_refused(self) -> None:
@@ -129,6 +152,11 @@ class Models(ExportTest):
                 (["--output", pt, "--batch", "4"], "--batch is for --format pt2"),
                 (["--output", pt, "--mean", "1"], "--mean and --std go together"),
                 (["--output", pt, "--mean", "a", "--std", "1"], "--mean takes numbers"),
+                (["--output", pt, "--mean", "0,0", "--std", "1"], "--mean has 2 values, and the images have 3 channels"),
+                (["--output", pt, "--mean", "0", "--std", "1,1,1,1"], "--std has 4 values, and the images have 3"),
+                (["--output", pt, "--mean", "0,nan,0", "--std", "1"], "--mean takes finite numbers, not '0,nan,0'"),
+                (["--output", pt, "--mean", "0", "--std", "0"], "--std takes finite numbers above 0, not '0'"),
+                (["--output", pt, "--mean", "0", "--std", "inf"], "--std takes finite numbers above 0, not 'inf'"),
                 (["--output", pt, "--tolerance", "0"], "--tolerance must be above 0"),
                 (["--output", pt, "--name", "a b"], "is no name of a member"),
                 (["--output", pt2, "--batch", "0"], "--batch takes a number of at least 1"),
@@ -275,7 +303,7 @@ class HuggingFace(ExportTest):
         self.write("unknown/config.json", '{"model_type": "no such"}')
         self.assertIn("cannot be loaded", refused("unknown"))
         shutil.copytree(self.models / "tower", self.folder / "tower")
-        self.assertIn("lacks 1 tensors that the model needs: visual_projection.weight",
+        self.assertIn("lacks 1 tensor that the model needs: visual_projection.weight",
                       refused("tower", "--clip-output", "projected"))
 
     def test_preprocessing_that_does_not_fit_the_model_is_refused(self) -> None:

@@ -58,6 +58,13 @@ class WidthOfBatch(nn.Module):
         return images.flatten(1) if images.shape[0] == 2 else images.flatten(1)[:, :5]
 
 
+class LengthOfBatch(nn.Module):
+    """Tracing keeps the number of images."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.reshape(len(images), 48)
+
+
 class Unscriptable(nn.Module):
     def forward(self, images, **more):
         return images.flatten(1)
@@ -103,6 +110,10 @@ def branches() -> nn.Module:
 
 def width_of_batch() -> nn.Module:
     return WidthOfBatch()
+
+
+def length_of_batch() -> nn.Module:
+    return LengthOfBatch()
 
 
 def unscriptable() -> nn.Module:

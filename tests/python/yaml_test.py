@@ -140,7 +140,7 @@ class FusionBench(ExportTest):
                      "modelpool.models._mtl_: o/mtl - a model with a role of its own", "fabric: ..."):
             self.assertIn(f"#   {line}", text)
         out = self.exported("fusion-bench", file, "--output", self.folder / "out.yaml")
-        self.assertIn("1 members, 2 tasks", out)
+        self.assertIn("1 member, 2 tasks", out)
         self.assertIn("not carried over: something: ...", out)
         self.assertIn("combine: {rule: mean", (self.folder / "out.yaml").read_text())
 

@@ -256,12 +256,16 @@ TEST_CASE("a config of another model or with impossible values is refused with w
   const auto value = [&](const std::string& text) {
     return with(R"({"model_type": "clip_vision_model", )" + text + "}");
   };
-  CHECK(value(R"("hidden_size": 0)") == "'hidden_size' is 0, and a whole number of at least 1 is needed");
+  CHECK(value(R"("hidden_size": 0)") == "'hidden_size' is 0, and a whole number from 1 to 1048576 is needed");
   CHECK(value(R"("image_size": [224, 224])") ==
-        "'image_size' is [224,224], and a whole number of at least 1 is needed");
+        "'image_size' is [224,224], and a whole number from 1 to 1048576 is needed");
   CHECK(value(R"("hidden_act": "relu")") == "'hidden_act' is \"relu\", and quick_gelu or gelu can be computed");
   CHECK(value(R"("layer_norm_eps": 0)") == "'layer_norm_eps' must be a number above 0");
-  CHECK(value(R"("num_hidden_layers": 1001)") == "it has 1001 layers, and 1000 are the most");
+  CHECK(value(R"("num_hidden_layers": 1001)") ==
+        "'num_hidden_layers' is 1001, and a whole number from 1 to 1000 is needed");
+  CHECK(value(R"("num_hidden_layers": 99999999999)") ==
+        "'num_hidden_layers' is 99999999999, and a whole number from 1 to 1000 is needed");
+  CHECK(value(R"("image_size": 2000000)") == "'image_size' is 2000000, and a whole number from 1 to 1048576 is needed");
   CHECK(value(R"("num_attention_heads": 5)") == "'hidden_size' 768 is no multiple of 'num_attention_heads' 5");
   CHECK(value(R"("image_size": 16)") == "'patch_size' 32 is larger than 'image_size' 16");
   const auto absent = load_error(clip_request(folder / "absent"));

@@ -69,7 +69,7 @@ TEST_CASE("every batch size is called three times and the full batch is always o
 
 TEST_CASE("a model whose width changes with the batch is refused") {
   CHECK(refusal([](std::uint32_t count) { return std::size_t{count} * (count == 1 ? 9 : 10); }, {1}) ==
-        "the model answers 1 images with 9 values; the same number for each is needed");
+        "the model answers 1 image with 9 values; the same number for each is needed");
 }
 
 TEST_CASE("a model that does not answer each image alike is refused") {

@@ -11,6 +11,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/counted.hpp"
 #include "worker/torch/answering_model.hpp"
 #include "worker/torch/aoti_answer.hpp"
 #include "worker/torch/aoti_file.hpp"
@@ -129,8 +130,8 @@ class AotiMember final : public AnsweringModel {
   /// Parts that have too many rows and too few could make a whole that looks right.
   static void check_rows(const at::Tensor& answer, std::int64_t count) {
     if (answer.dim() != 2 || answer.size(0) != count)
-      throw Error(ErrorKind::usage, fmt::format("the package answers {} images with {} rows", count,
-                                                answer.dim() > 0 ? answer.size(0) : 0));
+      throw Error(ErrorKind::usage, fmt::format("the package answers {} with {}", counted(count, "image"),
+                                                counted(answer.dim() > 0 ? answer.size(0) : 0, "row")));
   }
 
   std::vector<Package> packages_;

@@ -56,13 +56,15 @@ const json::object& tower_of(const ConfigFile& file) {
   return vision->get_object();
 }
 
-std::int64_t whole(const ConfigFile& file, const json::object& tower, const char* key, std::int64_t otherwise) {
+std::int64_t whole(const ConfigFile& file, const json::object& tower, const char* key, std::int64_t otherwise,
+                   std::int64_t most = kMost) {
   const json::value* value = tower.if_contains(key);
   if (value == nullptr || value->is_null()) return otherwise;
   json::error_code code;
   const auto number = value->to_number<std::int64_t>(code);
-  if (code || number < 1 || number > kMost)
-    file.refuse(fmt::format("'{}' is {}, and a whole number of at least 1 is needed", key, json::serialize(*value)));
+  if (code || number < 1 || number > most)
+    file.refuse(
+        fmt::format("'{}' is {}, and a whole number from 1 to {} is needed", key, json::serialize(*value), most));
   return number;
 }
 
@@ -90,9 +92,7 @@ ClipConfig read_clip_config(const std::filesystem::path& folder) {
   ClipConfig config;
   config.hidden = whole(file, tower, "hidden_size", config.hidden);
   config.intermediate = whole(file, tower, "intermediate_size", config.intermediate);
-  config.layers = whole(file, tower, "num_hidden_layers", config.layers);
-  if (config.layers > kMostLayers)
-    file.refuse(fmt::format("it has {} layers, and {} are the most", config.layers, kMostLayers));
+  config.layers = whole(file, tower, "num_hidden_layers", config.layers, kMostLayers);
   config.heads = whole(file, tower, "num_attention_heads", config.heads);
   config.channels = whole(file, tower, "num_channels", config.channels);
   config.image = whole(file, tower, "image_size", config.image);

@@ -7,6 +7,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/counted.hpp"
 #include "merge/head.hpp"
 #include "worker/torch/answering_model.hpp"
 #include "worker/torch/clip_tower.hpp"
@@ -52,8 +53,8 @@ class ClipVit final : public AnsweringModel {
     merge::Head head = merge::Head::read(model_of(request()).head);
     if (head.features() != static_cast<std::uint64_t>(config_.hidden))
       throw Error(ErrorKind::usage,
-                  fmt::format("the head '{}' takes {} features, but the tower in '{}' answers {}", head.file().string(),
-                              head.features(), model_of(request()).path, config_.hidden),
+                  fmt::format("the head '{}' takes {}, but the tower in '{}' answers {}", head.file().string(),
+                              counted(head.features(), "feature"), model_of(request()).path, config_.hidden),
                   head.tower().empty() ? "" : fmt::format("it was made with {}", head.tower()),
                   "make the head for this tower, with its projection");
     return head;

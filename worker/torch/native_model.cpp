@@ -12,6 +12,7 @@
 #include <tutti/error.hpp>
 
 #include "common/build_id.hpp"
+#include "common/counted.hpp"
 #include "worker/torch/adam.hpp"
 #include "worker/torch/network.hpp"
 #include "worker/torch/torch_errors.hpp"
@@ -64,8 +65,8 @@ class NativeModel final : public TorchModel {
     assert(optimiser_.has_value());
     if (rows.empty()) return {};
     const at::Tensor targets = pick_labels(labels, rows);
-    return explained(ErrorKind::failed, fmt::format("training failed on a batch of {} images", rows.size()), "",
-                     [&] { return step(pick_images(images, rows), targets.to(device())); });
+    return explained(ErrorKind::failed, fmt::format("training failed on a batch of {}", counted(rows.size(), "image")),
+                     "", [&] { return step(pick_images(images, rows), targets.to(device())); });
   }
 
   void save(const std::filesystem::path& file) override {
@@ -101,7 +102,8 @@ class NativeModel final : public TorchModel {
     std::transform(rows.begin(), rows.end(), picked.mutable_data_ptr<std::int64_t>(), [&](std::uint32_t row) {
       assert(row < labels.size());
       if (labels[row] < 0 || labels[row] >= width())
-        throw Error(ErrorKind::usage, fmt::format("label {} is outside the model's {} classes", labels[row], width()),
+        throw Error(ErrorKind::usage,
+                    fmt::format("label {} is outside the model's {}", labels[row], counted(width(), "class")),
                     fmt::format("image {} of the segment", row), "give the model as many classes as the images have");
       return labels[row];
     });

@@ -12,6 +12,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/counted.hpp"
 #include "worker/torch/torch_errors.hpp"
 
 namespace tutti::worker {
@@ -58,7 +59,8 @@ at::Tensor TorchModel::view(const float* images, std::int64_t count) const {
 
 // [count, width], float32, contiguous, on the CPU.
 at::Tensor TorchModel::infer(const float* images, std::uint32_t count) {
-  return explained(ErrorKind::failed, fmt::format("the model failed on a batch of {} images", count), "", [&] {
+  const std::string failed = fmt::format("the model failed on a batch of {}", counted(count, "image"));
+  return explained(ErrorKind::failed, failed, "", [&] {
     at::Tensor batch = view(images, count);
     if (!device_.is_cpu())
       batch = batch.to(device_);
@@ -74,11 +76,12 @@ at::Tensor TorchModel::infer(const float* images, std::uint32_t count) {
 
 void TorchModel::check(const at::Tensor& answer, std::uint32_t count) {
   const auto fail = [&](std::string_view needed, std::string_view hint) {
-    throw Error(ErrorKind::usage,
-                fmt::format("the model answers a tensor of shape [{}] and type {}", fmt::join(answer.sizes(), ", "),
-                            c10::toString(answer.scalar_type())),
-                fmt::format("needed for a batch of {} images of {}: {}", count, request_.shape.text(), needed),
-                std::string(hint));
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("the model answers a tensor of shape [{}] and type {}", fmt::join(answer.sizes(), ", "),
+                    c10::toString(answer.scalar_type())),
+        fmt::format("needed for a batch of {} of {}: {}", counted(count, "image"), request_.shape.text(), needed),
+        std::string(hint));
   };
   if (answer.dim() != 2 || answer.size(0) != count || answer.size(1) == 0)
     fail(fmt::format("shape [{}, classes or features]", count), "flatten the answer in the model: x.flatten(1)");

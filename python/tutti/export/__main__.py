@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         return COMMANDS[options.command].run(options)
     except ExportError as error:
         print(f"tutti.export {options.command}: {error}", file=sys.stderr)
-        return 2
+        return error.exit_code
     except KeyboardInterrupt:
         return 130
 

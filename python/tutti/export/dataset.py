@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .errors import ExportError
+from .errors import ExportError, counted
 from .files import written_whole
 from .parquet_sets import Columns, columns_of, files_of, rows_of
 
@@ -67,7 +67,7 @@ def folder_names(columns: Columns) -> list[str]:
 def folder_of(label: object, names: list[str], where: str) -> str:
     """The sub-folder of a row. Raises ExportError where its label has no class."""
     if not isinstance(label, int) or isinstance(label, bool) or not 0 <= label < len(names):
-        raise ExportError(f"{where} has the label {label!r}, and there are {len(names)} classes",
+        raise ExportError(f"{where} has the label {label!r}, and the set has {counted(len(names), 'class')}",
                           hint="a split without labels is exported with --flat")
     return names[label]
 
@@ -128,8 +128,9 @@ def run(options: argparse.Namespace) -> int:
         number = export_file(file, columns, options, number, count)
     if count.images == 0:
         raise ExportError(f"there are no images in {', '.join(map(str, files))}")
-    classes = "without labels" if options.flat else f"in {len(columns.classes)} classes"
-    print(f"{options.output}: {count.images} images {classes}; {count.written} written, {count.there_already} were there")
+    classes = "without labels" if options.flat else f"in {counted(len(columns.classes), 'class')}"
+    print(f"{options.output}: {counted(count.images, 'image')} {classes}; {count.written} written, {count.there_already} "
+          "were there")
     for extension, images in sorted(count.unread_by_tutti.items()):
-        print(f"warning: {images} images are {extension}, which tutti does not read (it reads JPEG and PNG)")
+        print(f"warning: {counted(images, 'image')} of type {extension}, which tutti does not read (it reads JPEG and PNG)")
     return 0

@@ -10,7 +10,9 @@ PACKAGES = {"yaml": "pyyaml", "PIL": "pillow"}
 
 
 class ExportError(Exception):
-    """Cannot be done as asked, and what to do instead; `detail` and `hint` may be empty. Exit code 2."""
+    """Cannot be done as asked, and what to do instead; `detail` and `hint` may be empty."""
+
+    exit_code = 2
 
     def __init__(self, message: str, detail: str = "", hint: str = ""):
         super().__init__(message)
@@ -21,6 +23,17 @@ class ExportError(Exception):
         lines += [f"  detail: {self.detail}"] if self.detail else []
         lines += [f"  hint: {self.hint}"] if self.hint else []
         return "\n".join(lines)
+
+
+class DoesNotAgree(ExportError):
+    """What was exported does not do what the original does."""
+
+    exit_code = 1
+
+
+def counted(count: int, what: str) -> str:
+    """\"1 image\", \"2 images\", \"3 classes\"."""
+    return f"{count} {what}{'' if count == 1 else 'es' if what.endswith('s') else 's'}"
 
 
 def need(module: str, purpose: str) -> ModuleType:

@@ -1,16 +1,14 @@
 """Writes a model as TorchScript (.pt), as an AOTInductor package (.pt2) or as safetensors, and loads what was written.
-It decides nothing about the ensemble."""
+It decides nothing about the ensemble, and not whether what it wrote is kept."""
 
 from __future__ import annotations
 
 import shutil
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any, Callable
 
 from .errors import ExportError, first_line, need
-from .files import written_whole
 
 Runner = Callable[[Any], Any]
 SMALL_CNN = {"conv1.weight": (32, 3, 3, 3), "conv1.bias": (32,), "conv2.weight": (64, 32, 3, 3), "conv2.bias": (64,),
@@ -31,8 +29,7 @@ def write_torchscript(model: Any, example: Any, file: Path, method: str) -> None
         other = "" if method == "script" else "; a model that does not trace may do with --format pt2"
         raise ExportError(f"TorchScript cannot {method} the model: {first_line(error)}",
                           hint=f"--method {'trace' if method == 'script' else 'script'}{other}") from None
-    with written_whole(file) as partial:
-        torch.jit.save(made, str(partial))
+    torch.jit.save(made, str(file))
 
 
 def metadata_of(batch: int | None, max_batch: int, device: str) -> dict[str, str]:
@@ -63,32 +60,21 @@ def write_package(model: Any, example: Any, file: Path, batch: int | None, max_b
                           hint="a model that fixes its batch wants --batch N") from None
     settings = {"freezing": True, "cpp.dynamic_threads": True,
                 "aot_inductor.metadata": metadata_of(batch, max_batch, device)}
-    with written_whole(file) as partial:
-        try:
-            with torch.no_grad():
-                inductor.aoti_compile_and_package(exported, package_path=str(partial), inductor_configs=settings)
-        except Exception as error:
-            compiler = "" if shutil.which("g++") or shutil.which("clang++") else "a C++ compiler is needed: install g++"
-            raise ExportError(f"AOTInductor cannot compile the model: {first_line(error)}", hint=compiler) from None
+    try:
+        with torch.no_grad():
+            inductor.aoti_compile_and_package(exported, package_path=str(file), inductor_configs=settings)
+    except Exception as error:
+        compiler = "" if shutil.which("g++") or shutil.which("clang++") else "a C++ compiler is needed: install g++"
+        raise ExportError(f"AOTInductor cannot compile the model: {first_line(error)}", hint=compiler) from None
 
 
 def write_clip_folder(vision: Any, source: Path, folder: Path) -> None:
-    """The vision model as a Hugging Face folder: config.json, model.safetensors, preprocessor_config.json if the source
-    has it. The folder appears whole or not at all. Raises ExportError where it exists and is not empty."""
+    """The vision model as Hugging Face has it, into a folder that is there: config.json, model.safetensors, and
+    preprocessor_config.json if the source has it."""
     need("safetensors", "writing safetensors")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ExportError(f"'{folder}' exists already", hint="choose another --output, or remove it")
-    if not folder.parent.is_dir():
-        raise ExportError(f"the folder '{folder.parent}' does not exist", hint=f"mkdir -p '{folder.parent}'")
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        vision.save_pretrained(partial, safe_serialization=True)
-        if (source / "preprocessor_config.json").is_file():
-            shutil.copyfile(source / "preprocessor_config.json", partial / "preprocessor_config.json")
-        partial.chmod(0o755)
-        partial.replace(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    vision.save_pretrained(folder, safe_serialization=True)
+    if (source / "preprocessor_config.json").is_file():
+        shutil.copyfile(source / "preprocessor_config.json", folder / "preprocessor_config.json")
 
 
 def native_kind(tensors: dict[str, Any]) -> dict[str, Any]:
@@ -133,8 +119,7 @@ def write_native(model: Any, file: Path) -> dict[str, Any]:
     safetensors_torch = need("safetensors.torch", "writing safetensors")
     tensors = {name: tensor.detach().float().contiguous() for name, tensor in model.state_dict().items()}
     kind = native_kind(tensors)
-    with written_whole(file) as partial:
-        safetensors_torch.save_file(tensors, partial)
+    safetensors_torch.save_file(tensors, file)
     return kind
 
 

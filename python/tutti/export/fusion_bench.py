@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import preprocessing, task_lists
-from .errors import ExportError, first_line, need
+from .errors import ExportError, counted, first_line, need
 from .files import flow, scalar, written_whole
 
 SUMMARY = "FusionBench's resolved YAML into Tutti's"
@@ -357,7 +357,8 @@ def run(options: argparse.Namespace) -> int:
     if options.output:
         with written_whole(options.output) as partial:
             partial.write_text(text, encoding="utf-8")
-        print(f"{options.output}: {len(converted.top['members'])} members, {len(converted.top.get('tasks', []))} tasks")
+        print(f"{options.output}: {counted(len(converted.top['members']), 'member')}, "
+              f"{counted(len(converted.top.get('tasks', [])), 'task')}")
         for line in converted.lost:
             print(f"not carried over: {line}")
     else:

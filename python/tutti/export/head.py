@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import hub, task_lists
-from .errors import ExportError, first_line, need
+from .errors import DoesNotAgree, ExportError, counted, first_line, need
 from .files import written_whole
 from .parquet_sets import class_names_of
 from .sources import quiet_transformers
@@ -79,7 +79,7 @@ def load_clip(folder: Path) -> tuple[Any, Any]:
         raise ExportError(f"'{folder}' cannot be loaded as a CLIPModel with a tokenizer: {first_line(error)}") from None
     missing = sorted(told["missing_keys"])
     if missing:  # transformers would make them up
-        raise ExportError(f"'{folder}' lacks {len(missing)} tensors of a CLIPModel: {', '.join(missing[:3])}")
+        raise ExportError(f"'{folder}' lacks {counted(len(missing), 'tensor')} of a CLIPModel: {', '.join(missing[:3])}")
     return model.float().eval(), tokenizer
 
 
@@ -157,11 +157,11 @@ def run(options: argparse.Namespace) -> int:
                 "tower": f"clip-{weight.shape[1]} {tower_digest(model)}",
                 "templates": json.dumps(lists.templates, ensure_ascii=False)}
     difference = check_against_model(model, tensors)
-    if difference > TOLERANCE:
-        raise ExportError(f"the head's logits differ from the model's by {difference:.2g}, more than {TOLERANCE:g}")
+    if not difference <= TOLERANCE:  # NaN neither
+        raise DoesNotAgree(f"the head's logits differ from the model's by {difference:.2g}, more than {TOLERANCE:g}")
     with written_whole(options.output) as partial:
         safetensors_torch.save_file(tensors, partial, metadata=metadata)
     width = model.visual_projection.weight.shape[1] if options.features == "pooled" else weight.shape[1]
-    print(f"{options.output}: {len(lists.classes)} classes x {len(lists.templates)} templates, takes {width} features, "
-          f"logits differ from the model's by at most {difference:.2g}")
+    print(f"{options.output}: {counted(len(lists.classes), 'class')} x {counted(len(lists.templates), 'template')}, takes "
+          f"{counted(width, 'feature')}, logits differ from the model's by at most {difference:.2g}")
     return 0

@@ -46,6 +46,14 @@ def add_to_file(file: Path, member: dict[str, Any]) -> None:
         partial.write_text(changed, encoding="utf-8")
 
 
+def check_room(file: Path, name: str) -> None:
+    """Raises ExportError where add_to_file() would: before a model is exported, which may take minutes."""
+    if file.exists():
+        inserted(file.read_text(encoding="utf-8"), {"name": name}, str(file))
+    elif not file.parent.is_dir():
+        raise ExportError(f"the folder '{file.parent}' does not exist", hint=f"mkdir -p '{file.parent}'")
+
+
 def inserted(text: str, member: dict[str, Any], name: str) -> str:
     """`text` with the member after the last one; `name` stands for the file in errors."""
     yaml = need("yaml", "adding to a YAML file")

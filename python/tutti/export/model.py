@@ -2,19 +2,20 @@
 an AOTInductor package (.pt2) or safetensors, and its member entry for ensemble.yaml is printed or added to a file.
 
 What was written is loaded again and run beside the original on made-up images; where they differ by more than the
-tolerance, the command ends with 1, and no member is added.
+tolerance, the command ends with 1, no file stays, and no member is added.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from . import formats, member, preprocessing, sources
-from .errors import ExportError, first_line, need
+from .errors import DoesNotAgree, ExportError, counted, first_line, need
+from .files import folder_written_whole, written_whole
 
 SUMMARY = "a model into .pt, .pt2 or safetensors, with its member entry"
 FORMATS = {".pt": "pt", ".pt2": "pt2", ".safetensors": "safetensors", "": "safetensors"}
@@ -61,11 +62,18 @@ class Plan:
     member_input: dict[str, Any]
 
 
-def numbers(text: str, what: str) -> list[float]:
+def per_channel(text: str, what: str, channels: int) -> list[float]:
+    """The numbers of --mean or --std, as config takes them: one for each channel, or one for all."""
     try:
-        return [float(word) for word in text.split(",")]
+        values = [float(word) for word in text.split(",")]
     except ValueError:
         raise ExportError(f"{what} takes numbers with commas between, not '{text}'") from None
+    if not all(math.isfinite(value) and (what == "--mean" or value > 0) for value in values):
+        raise ExportError(f"{what} takes finite numbers{'' if what == '--mean' else ' above 0'}, not '{text}'")
+    if len(values) not in (1, channels):
+        raise ExportError(f"{what} has {counted(len(values), 'value')}, and the images have "
+                          f"{counted(channels, 'channel')}", hint="give one for each channel, or one for all")
+    return values
 
 
 def parsed_shape(text: str) -> tuple[int, int, int]:
@@ -109,14 +117,15 @@ def chosen_format(options: argparse.Namespace) -> str:
 def planned(options: argparse.Namespace, source: sources.Source, chosen: str) -> Plan:
     """Raises ExportError where the images' shape is not known."""
     found = {} if options.no_input or source.folder is None else preprocessing.read(source.folder)
-    if options.mean:
-        found |= {"mean": numbers(options.mean, "--mean"), "std": numbers(options.std, "--std")}
     shape = parsed_shape(options.shape) if options.shape else source.shape
     size = preprocessing.output_size(found)
     if shape is None and size:
         shape = (3, *size)
     if shape is None:
         raise ExportError("the shape of the images is not known", hint="--shape 3,224,224")
+    if options.mean:
+        found |= {what: per_channel(text, f"--{what}", shape[0])
+                  for what, text in (("mean", options.mean), ("std", options.std))}
     if size and size != shape[1:]:
         raise ExportError(f"the preprocessing makes images of {size[0]}x{size[1]}, and the model takes "
                           f"{shape[1]}x{shape[2]}", hint="--no-input leaves the preprocessing out of the member")
@@ -146,23 +155,29 @@ def tried(model: Any, shape: tuple[int, int, int], device: str, entry: str) -> A
 
 
 def compared(original: Any, runner: formats.Runner, plan: Plan, options: argparse.Namespace) -> tuple[float, float]:
-    """The largest difference, and the largest value of the original (at least 1), over several batch sizes."""
+    """The largest difference, and the largest value of the original (at least 1), over several batch sizes. Raises
+    DoesNotAgree where there is nothing to compare."""
     torch = need("torch", "exporting a model")
     batches = [plan.batch] if plan.batch is not None else [count for count in (1, 3, 8) if count <= options.max_batch]
     worst, largest = 0.0, 1.0
     for count in batches:
         batch = images(plan.shape, count, options.device)
+        fixes = "a model that fixes its batch wants --format pt2 with --batch N"
         try:
             with torch.no_grad():
                 expected = sources.select(original(batch), options.entry)
+        except Exception as error:  # whatever the user's model raises
+            raise ExportError(f"the model fails on a batch of {count}: {first_line(error)}", hint=fixes) from None
+        try:
+            with torch.no_grad():
                 answer = runner(batch)
         except Exception as error:
-            raise ExportError(f"a batch of {count} fails, in the model or in what was exported: {first_line(error)}",
-                              hint="a model that fixes its batch wants --format pt2 with --batch N") from None
+            raise DoesNotAgree(f"what was exported fails on a batch of {count}, and the model does not",
+                               first_line(error), f"--method script may keep what a trace loses; {fixes}") from None
         found = sources.select(answer, options.entry if options.all_entries else "").float()
         if found.shape != expected.shape:
-            raise ExportError(f"what was exported answers {tuple(found.shape)} to a batch of {count}, and the model "
-                              f"{tuple(expected.shape)}")
+            raise DoesNotAgree(f"what was exported answers {tuple(found.shape)} to a batch of {count}, and the model "
+                               f"{tuple(expected.shape)}", hint="--method script may keep what a trace loses")
         difference = (found - expected).abs().max().item()
         worst = max(worst, difference) if difference == difference else float("inf")  # NaN counts as different
         largest = max(largest, expected.abs().max().item())
@@ -195,27 +210,44 @@ def native_reference(kind: dict[str, Any], file: Path) -> formats.Runner:
     return small_cnn if kind["kind"] == "small-cnn" else mlp
 
 
-def exported(source: sources.Source, plan: Plan, options: argparse.Namespace) -> tuple[dict[str, Any], formats.Runner]:
-    """Writes the output; answers its `model:` and what runs it."""
-    file = options.output
+def exported(source: sources.Source, plan: Plan, options: argparse.Namespace,
+             file: Path) -> tuple[dict[str, Any], formats.Runner]:
+    """Writes to `file`, which becomes the output; answers the `model:` of that and what runs it."""
+    path = str(options.output)
     if plan.format == "safetensors" and source.kind == "clip":
         formats.write_clip_folder(source.clip, source.folder, file)
-        model = {"kind": "clip-vit", "path": str(file), "output": options.clip_output}
+        model = {"kind": "clip-vit", "path": path, "output": options.clip_output}
         model |= {"head": str(options.head)} if options.head else {}
         return model, formats.load_clip_folder(file, options.clip_output)
     if plan.format == "safetensors":
         kind = formats.write_native(source.model, file)
-        return {**kind, "weights": str(file)}, native_reference(kind, file)
+        return {**kind, "weights": path}, native_reference(kind, file)
     network = source.model
     if options.entry and not options.all_entries:
         network = sources.with_entry(network, options.entry)
     if plan.format == "pt":
         formats.write_torchscript(network, images(plan.shape, 2, options.device), file, options.method)
-        model = {"kind": "torchscript", "path": str(file)} | ({"output": options.entry} if options.all_entries else {})
+        model = {"kind": "torchscript", "path": path} | ({"output": options.entry} if options.all_entries else {})
         return model, formats.load_torchscript(file, options.device)
     example = images(plan.shape, plan.batch or 2, options.device)
     formats.write_package(network, example, file, plan.batch, options.max_batch, options.device)
-    return {"kind": "aoti", "path": str(file)}, formats.load_package(file)
+    return {"kind": "aoti", "path": path}, formats.load_package(file)
+
+
+def export_checked(source: sources.Source, plan: Plan, options: argparse.Namespace) -> dict[str, Any]:
+    """Writes the output, which appears where it agrees with the original; answers its `model:`."""
+    is_folder = plan.format == "safetensors" and source.kind == "clip"
+    with (folder_written_whole if is_folder else written_whole)(options.output) as partial:
+        model, runner = exported(source, plan, options, partial)
+        difference, largest = compared(source.model, runner, plan, options)
+        bound = options.tolerance * largest
+        print(f"{options.output}: largest difference to the original {difference:.2g} (allowed {bound:.2g})")
+        if difference > bound:
+            raise DoesNotAgree("what was exported does not agree with the original",
+                               f"it differs by {difference:.2g}, more than {bound:.2g}; nothing is kept, and no member "
+                               "was added", "--tolerance, if that much is right for this model; --method script may "
+                               "keep what a trace loses")
+    return model
 
 
 def run(options: argparse.Namespace) -> int:
@@ -230,15 +262,9 @@ def run(options: argparse.Namespace) -> int:
             raise ExportError("--device cuda: PyTorch finds no usable GPU")
         source.model.to("cuda")
     tried(source.model, plan.shape, options.device, options.entry)
-    model, runner = exported(source, plan, options)
-    difference, largest = compared(source.model, runner, plan, options)
-    bound = options.tolerance * largest
-    print(f"{options.output}: largest difference to the original {difference:.2g} (allowed {bound:.2g})")
-    if difference > bound:
-        print(f"tutti.export model: what was exported does not agree with the original\n  detail: it differs by "
-              f"{difference:.2g}, more than {bound:.2g}; '{options.output}' is kept to be looked at, and no member was "
-              "added\n  hint: --tolerance, if that much is right for this model", file=sys.stderr)
-        return 1
+    if options.yaml:
+        member.check_room(options.yaml, options.name or options.output.stem)
+    model = export_checked(source, plan, options)
     answers = options.answers or ("logits" if options.clip_output == "logits" else source.answers)
     entry = member.entry(options.name or options.output.stem, model, answers, plan.member_input)
     if model["kind"] in ("small-cnn", "mlp"):

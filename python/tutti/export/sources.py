@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import hub
-from .errors import ExportError, first_line, need
+from .errors import ExportError, counted, first_line, need
 
 _FACTORY = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
 CLIP_TYPES = ("clip", "clip_vision_model")
@@ -36,6 +36,10 @@ def load(text: str, clip_output: str = "pooled", allow_pickle: bool = False) -> 
     need("torch", "exporting a model")
     if _FACTORY.match(text) and not hub.is_hub_name(text):
         return Source(_evaluated(from_factory(text)), "module", "logits")
+    if text.endswith(".py") or re.fullmatch(r"[A-Za-z_]\w*", text) and not Path(text).exists():
+        module = text.removesuffix(".py").replace("/", ".")
+        raise ExportError(f"'{text}' names no model", hint=f"of a module of yours name the function that makes the model: "
+                          f"{module}:FUNCTION")
     path = hub.resolve(text)
     if path.is_file():
         return Source(_evaluated(from_pickle(path, allow_pickle)), "module", "logits")
@@ -123,7 +127,8 @@ def _pretrained(loader: Any, folder: Path, **settings: Any) -> Any:
         raise ExportError(f"'{folder}' cannot be loaded: {first_line(error)}") from None
     missing = sorted(told["missing_keys"])
     if missing:
-        raise ExportError(f"'{folder}' lacks {len(missing)} tensors that the model needs: {', '.join(missing[:3])}",
+        raise ExportError(f"'{folder}' lacks {counted(len(missing), 'tensor')} that the model needs: "
+                          f"{', '.join(missing[:3])}",
                           hint="it is a model of another kind than its config.json says, or without a trained head")
     return _evaluated(model)
 

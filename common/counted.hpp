@@ -1,0 +1,14 @@
+// "1 image", "2 images", "3 classes": a count and what it counts, for messages.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace tutti {
+
+/// `count` and `what`, which is given in the singular and made plural, as English does it with regular nouns, unless it
+/// is 1. Of several words the last one counts: counted(2, "free slot").
+std::string counted(std::uint64_t count, std::string_view what);
+
+}  // namespace tutti

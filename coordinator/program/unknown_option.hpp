@@ -1,0 +1,42 @@
+// What is said of an option that no command knows: the nearest one, or the command that has it. CLI11 would only say
+// that an argument was not expected. For the mains of the programs `tutti` and `tutti-bench`, which own CLI11.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include <tutti/error.hpp>
+
+#include "common/nearest.hpp"
+
+namespace tutti::program {
+
+inline std::vector<std::string> option_names(const CLI::App& command) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : command.get_options())
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  return names;
+}
+
+/// Of the first word of `command`, called `title`, that it does not know, where that is an option. `others` are the
+/// commands beside it.
+inline std::optional<Error> unknown_option(const CLI::App& command, const std::string& title,
+                                           const std::vector<const CLI::App*>& others = {}) {
+  const std::vector<std::string> left = command.remaining(true);
+  if (left.empty() || left.front().size() < 2 || left.front().front() != '-') return std::nullopt;
+  const std::string option = left.front().substr(0, left.front().find('='));
+  std::string hint = fmt::format("see '{} --help'", title);
+  if (const std::string near = nearest(option, option_names(command)); !near.empty())
+    hint = fmt::format("did you mean '{}'?", near);
+  const auto has_it = [&](const CLI::App* other) { return other->get_option_no_throw(option) != nullptr; };
+  if (const auto owner = std::find_if(others.begin(), others.end(), has_it); owner != others.end())
+    hint = fmt::format("'tutti {}' has it", (*owner)->get_name());
+  return Error(ErrorKind::usage, fmt::format("'{}' has no option '{}'", title, option), {}, hint);
+}
+
+}  // namespace tutti::program
