@@ -215,6 +215,7 @@ Tree tree_of(const TaskSpec& task) {
   Tree map = Tree::map();
   map.set("name", Tree::text(task.name));
   map.set("input", tree_of(task.input));
+  if (task.held_out) map.set("held_out", tree_of(*task.held_out));
   Tree classes = Tree::list();
   for (const std::string& name : task.classes) classes.items.push_back(Tree::text(name));
   if (!classes.items.empty()) map.set("classes", std::move(classes));

@@ -132,7 +132,7 @@ void read_of_method(Fields& fields, const std::vector<ReadMember>& members, Merg
   if (ties) fields.choice("disjoint", merge.disjoint);
   if (merge.method == MergeMethod::slerp) fields.number("t", merge.t, kAnyNumber);
   if (merge.method != MergeMethod::greedy_soup) return;
-  if (const Tree* input = fields.require("input", "the held-out images by which greedy_soup chooses"); input != nullptr)
+  if (const Tree* input = fields.find("input"); input != nullptr)
     merge.input = read_input(*input, Split::test, violations);
 }
 
@@ -188,6 +188,50 @@ MergeSpec read_merge(const Tree& tree, const std::vector<ReadMember>& members, V
   return merge;
 }
 
+/// "task 'mnist'", or "task 0".
+std::string title_of(const Tree& task, std::size_t number) {
+  const Tree* name = task.find("name");
+  return name != nullptr && name->kind == Tree::Kind::scalar ? fmt::format("task '{}'", one_line(name->scalar))
+                                                             : fmt::format("task {}", number);
+}
+
+/// A soup is chosen by the images of `merge`, or by those that every task holds out. Looks at the text: whether that
+/// was right, its readers have said.
+void check_soup(const Tree& tree, const Tree* tasks, bool features, Violations& violations) {
+  const auto holds_out = [](const Tree& task) {
+    const Tree* images = task.find("held_out");
+    return images != nullptr && images->kind != Tree::Kind::null;
+  };
+  const std::vector<Tree> list = tasks != nullptr ? tasks->items : std::vector<Tree>{};
+  if (tasks != nullptr && list.empty()) return;
+  const auto holding = static_cast<std::size_t>(std::ranges::count_if(list, holds_out));
+  const Tree* input = tree.find("input");
+  if (input != nullptr && input->kind != Tree::Kind::null) {
+    if (holding > 0)
+      violations.add(input->place,
+                     "greedy_soup chooses by the 'input' of 'merge' or by the 'held_out' images of the tasks, not by "
+                     "both; take one away");
+    else if (features)
+      violations.add(input->place,
+                     "greedy_soup chooses by accuracy, and members that are combined over features answer no classes; "
+                     "give every task with its head 'held_out' images in place of this");
+    return;
+  }
+  if (holding == 0) {
+    violations.add(tree.place, features
+                                   ? "greedy_soup chooses by accuracy, and members that are combined over features "
+                                     "answer no classes; give every task with its head 'held_out' images"
+                                   : "'merge' needs 'input', the held-out images by which greedy_soup chooses; or "
+                                     "give every task 'held_out' images");
+    return;
+  }
+  for (std::size_t number = 0; number < list.size(); ++number)
+    if (!holds_out(list[number]))
+      violations.add(list[number].place, fmt::format("{} has no 'held_out' images, by which greedy_soup chooses, and "
+                                                     "other tasks have; give some to every task",
+                                                     title_of(list[number], number)));
+}
+
 }  // namespace
 
 std::filesystem::path weights_path(const ModelSpec& model) {
@@ -213,10 +257,8 @@ void read_merging(Fields& top, const std::vector<ReadMember>& members, EnsembleS
   if (violations.count() != before) return;
   const MergeMethod method = spec.merge->method;
   if (spec.base && base_sound) check_base(*spec.base, *spec.merge, members, base->place, violations);
-  if (method == MergeMethod::greedy_soup && spec.combine.over == OutputKind::features)
-    violations.add(tree->place,
-                   "greedy_soup chooses by accuracy, and members that are combined over features answer no "
-                   "classes; use another method, or combine over probabilities");
+  if (method == MergeMethod::greedy_soup)
+    check_soup(*tree, top.find("tasks"), spec.combine.over == OutputKind::features, violations);
   if (!spec.base && (method == MergeMethod::task_arithmetic || method == MergeMethod::ties))
     violations.add(tree->place, fmt::format("method {} needs 'base', the model that the members were fine-tuned from, "
                                             "such as base: {{kind: small-cnn, weights: base.safetensors}}",

@@ -17,7 +17,8 @@ class Fields;
 std::filesystem::path weights_path(const ModelSpec& model);
 
 /// Reads both keys of the top level into `spec`. What is wrong becomes a violation: keys of other methods, members that
-/// are not there, of several kinds or without weights, a method without its base, weights that cannot be normalized.
+/// are not there, of several kinds or without weights, a method without its base or its
+/// held-out images, weights that cannot be normalized.
 void read_merging(Fields& top, const std::vector<ReadMember>& members, EnsembleSpec& spec, Violations& violations);
 
 }  // namespace tutti::config

@@ -148,8 +148,9 @@ struct FailureSpec {
 struct TaskSpec {
   std::string name;
   InputSpec input;
-  std::vector<std::string> classes;  ///< names, in the order of the labels; empty: those of the head or the input
-  std::filesystem::path head;        ///< see merge/head.hpp; empty: the combined answer is the task's answer
+  std::optional<InputSpec> held_out{};  ///< greedy_soup: the images by which it chooses, where all tasks have some
+  std::vector<std::string> classes;     ///< names, in the order of the labels; empty: those of the head or the input
+  std::filesystem::path head;           ///< see merge/head.hpp; empty: the combined answer is the task's answer
   friend bool operator==(const TaskSpec&, const TaskSpec&) = default;
 };
 
@@ -164,7 +165,7 @@ struct MergeSpec {
   Disjoint disjoint = Disjoint::sum;  ///< ties: of the values whose sign agrees
   double t = 0.5;                     ///< slerp: 0 is the first, 1 the second
   bool accumulate_f64 = false;        ///< `accumulate: float64`
-  std::optional<InputSpec> input;     ///< greedy_soup: the held-out images
+  std::optional<InputSpec> input;     ///< greedy_soup: the held-out images, where those are not the tasks'
   friend bool operator==(const MergeSpec&, const MergeSpec&) = default;
 };
 

@@ -1,7 +1,9 @@
 #include "config/tasks.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <sstream>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -55,6 +57,7 @@ class TaskReader {
     }
     read_classes(fields.find("classes"));
     read_images(fields.require("input", "such as {dataset: npy, images: test.npy, labels: labels.npy}"));
+    read_held_out(fields.find("held_out"));
     fields.path("head", task_.head);
     if (tree_.kind == Tree::Kind::map) check_head(fields.place_of("head"));
     fields.finish();
@@ -103,18 +106,34 @@ class TaskReader {
   }
 
   void read_images(const Tree* tree) {
+    if (tree != nullptr) task_.input = read_set(*tree, "images").value_or(InputSpec());
+  }
+
+  void read_held_out(const Tree* tree) {
     if (tree == nullptr) return;
+    task_.held_out = read_set(*tree, "held-out images");
+    if (task_.held_out && *task_.held_out == task_.input)
+      violations_.add(tree->place, fmt::format("the held-out images of {} are those of its 'input', by which the soup "
+                                               "is judged; tell them apart, such as with 'skip' and 'limit'",
+                                               what_));
+  }
+
+  /// Nothing where something is wrong. `images`: as what they are spoken of.
+  std::optional<InputSpec> read_set(const Tree& tree, std::string_view images) {
     const std::size_t before = violations_.count();
-    task_.input = read_input(*tree, Split::test, violations_);
-    if (violations_.count() != before) return;
-    if (task_.input.dataset == Dataset::memory)
-      return violations_.add(tree->place,
-                             fmt::format("{} needs a 'dataset': its images cannot come through the API", what_));
-    check_input(members_, task_.input, tree->place, violations_);
-    const std::uint32_t classes = known_classes(task_.input);
+    const InputSpec input = read_input(tree, Split::test, violations_);
+    if (violations_.count() != before) return std::nullopt;
+    if (input.dataset == Dataset::memory) {
+      violations_.add(tree.place,
+                      fmt::format("the {} of {} need a 'dataset': they cannot come through the API", images, what_));
+      return std::nullopt;
+    }
+    check_input(members_, input, tree.place, violations_);
+    const std::uint32_t classes = known_classes(input);
     if (!task_.classes.empty() && classes > task_.classes.size())
-      violations_.add(tree->place, fmt::format("{} names {}, but its images have {}", what_,
-                                               counted(task_.classes.size(), "class"), classes));
+      violations_.add(tree.place, fmt::format("{} names {}, but its {} have {}", what_,
+                                              counted(task_.classes.size(), "class"), images, classes));
+    return input;
   }
 
   void check_head(const Place& place) {

@@ -14,8 +14,8 @@ constexpr std::size_t kMaxTasks = 1024;
 constexpr std::size_t kMaxClassNames = kMaxWidth;
 
 /// Reads the list. A task with a head needs members that are combined over features, one without a head needs classes;
-/// names differ; the input comes from a data set, and has no more classes than are named. What is wrong becomes a
-/// violation.
+/// names differ; the images come from a data set, and have no more classes than are named, and those that are held out
+/// are others. What is wrong becomes a violation.
 std::vector<TaskSpec> read_tasks(const Tree& list, const std::vector<ReadMember>& members, const CombineSpec& combine,
                                  Violations& violations);
 

@@ -1,4 +1,4 @@
-// Sources around a source: the first images of it, or its images normalised.
+// Sources around a source: the first images of it, its images normalised, or its classes under other names.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -121,6 +121,37 @@ class Normalised final : public Decorator {
   std::vector<float> std_;
 };
 
+class WithClasses final : public Decorator {
+ public:
+  WithClasses(std::unique_ptr<Source> source, std::vector<std::string> names, std::vector<std::uint32_t> labels)
+      : Decorator(std::move(source)), names_(std::move(names)), labels_(std::move(labels)) {}
+
+  std::uint32_t classes() const override {
+    return labels_.empty() ? Decorator::classes() : static_cast<std::uint32_t>(names_.size());
+  }
+  std::string class_name(std::uint32_t label) const override {
+    return label < names_.size() ? names_[label] : std::string();
+  }
+  void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
+    Decorator::read(indices, pixels, labels);
+    change(labels);
+  }
+  void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
+                  std::span<std::int64_t> labels) override {
+    Decorator::read_bytes(indices, pixels, labels);
+    change(labels);
+  }
+
+ private:
+  void change(std::span<std::int64_t> labels) const {
+    if (labels_.empty()) return;
+    for (std::int64_t& label : labels) label = labels_.at(static_cast<std::size_t>(label));
+  }
+
+  const std::vector<std::string> names_;
+  const std::vector<std::uint32_t> labels_;
+};
+
 }  // namespace
 
 std::unique_ptr<Source> limited(std::unique_ptr<Source> source, std::uint64_t count) {
@@ -134,6 +165,11 @@ std::unique_ptr<Source> without_first(std::unique_ptr<Source> source, std::uint6
 std::unique_ptr<Source> normalised(std::unique_ptr<Source> source, std::span<const float> mean,
                                    std::span<const float> std) {
   return std::make_unique<Normalised>(std::move(source), mean, std);
+}
+
+std::unique_ptr<Source> with_classes(std::unique_ptr<Source> source, std::vector<std::string> names,
+                                     std::vector<std::uint32_t> labels) {
+  return std::make_unique<WithClasses>(std::move(source), std::move(names), std::move(labels));
 }
 
 }  // namespace tutti::images

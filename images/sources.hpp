@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 #include <tutti/images.hpp>
+#include <vector>
 
 #include "common/member_request.hpp"
 
@@ -69,5 +70,10 @@ std::unique_ptr<Source> without_first(std::unique_ptr<Source> source, std::uint6
 /// (x - mean) / std per channel. One value holds for all channels, none leaves that step out.
 std::unique_ptr<Source> normalised(std::unique_ptr<Source> source, std::span<const float> mean,
                                    std::span<const float> std);
+
+/// `source` with the names of its classes in place of its own, in the order of the labels. Where `labels` is not empty,
+/// class c of the source is class labels[c] of the names; all are below names.size(), which is classes() then.
+std::unique_ptr<Source> with_classes(std::unique_ptr<Source> source, std::vector<std::string> names,
+                                     std::vector<std::uint32_t> labels);
 
 }  // namespace tutti::images

@@ -15,8 +15,10 @@
 #include "coordinator/program/picture.hpp"
 #include "coordinator/program/progress.hpp"
 #include "coordinator/program/reporting.hpp"
+#include "coordinator/program/say.hpp"
 #include "coordinator/program/session.hpp"
 #include "coordinator/program/task.hpp"
+#include "coordinator/program/task_sink.hpp"
 #include "images/run_folder.hpp"
 #include "images/sinks.hpp"
 
@@ -24,26 +26,6 @@ namespace tutti::program {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-/// What comes of a task on its way to the evaluation: progress is shown, and what is incomplete is noted.
-class TaskSink final : public Sink {
- public:
-  TaskSink(Sink& next, Progress& progress) : next_(next), progress_(progress) {}
-
-  void write(const SegmentResult& result) override {
-    next_.write(result);
-    incomplete_.note(result);
-    images_ += result.count;
-    progress_.show(images_);
-  }
-  const std::vector<Incomplete>& incomplete() const { return incomplete_.list(); }
-
- private:
-  Sink& next_;
-  Progress& progress_;
-  IncompleteImages incomplete_;
-  std::uint64_t images_ = 0;
-};
 
 class Evaluate {
  public:
@@ -62,7 +44,12 @@ class Evaluate {
     session_.report().members.resize(hosting_.models.size());
     for (std::size_t rank = 0; rank < hosting_.models.size(); ++rank)
       session_.report().members[rank].role = hosting_.models[rank].role;
-    session_.perform([this] { session_.measure([this] { evaluate(); }); });
+    try {
+      session_.perform([this] { session_.measure([this] { evaluate(); }); });
+    } catch (...) {
+      say_finished();
+      throw;
+    }
     const images::EvaluationReport& found = *session_.report().evaluation;
     const Outcome outcome = session_.conclude(evaluation_table(found), "");
     if (!line_.picture.empty()) write_picture(line_.picture, found);
@@ -70,6 +57,15 @@ class Evaluate {
   }
 
  private:
+  /// Of an evaluation that ended early: what there is of it.
+  void say_finished() const {
+    const auto& found = session_.report().evaluation;
+    if (line_.quiet || !found || found->tasks.empty()) return;
+    std::vector<TaskLength> all;
+    for (const Task& task : tasks_) all.push_back({task.name, task.source->count()});
+    say(stdout, evaluation_table(*found) + unfinished_tasks_text(*found, all));
+  }
+
   void evaluate() {
     session_.report().evaluation = begin_evaluation(hosting_.models, form_);
     const std::vector<MemberStatus> models = session_.ensemble().status().members;
@@ -105,6 +101,10 @@ class Evaluate {
     return form;
   }
 
+  std::uint32_t classes_of(const Task& task) {
+    return task.head ? task.head->classes() : session_.ensemble().status().members.front().width;
+  }
+
   void evaluate_task(std::size_t number) {
     Task& task = tasks_[number];
     const std::filesystem::path folder = folder_of(task);
@@ -112,6 +112,7 @@ class Evaluate {
     std::optional<images::NpySink> saved;
     if (session_.spec().save_members) saved.emplace(folder, saved_form(task));
     EvaluatingSink evaluating(evaluation, folder, task.source->count(), saved ? &*saved : nullptr);
+    if (!form_.rules.empty()) evaluating.add_table(folder / "predictions.csv", *task.source, classes_of(task));
     Progress progress(style_for(stderr, line_.quiet), task.name, task.source->count(), 0,
                       [this] { return session_.ensemble().status(); }, {number, tasks_.size()});
     TaskSink sink(evaluating, progress);

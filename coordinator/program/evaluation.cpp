@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <limits>
 
 namespace tutti::program {
 namespace {
@@ -19,10 +20,20 @@ void probabilities_of(std::span<const float> logits, std::uint32_t classes, std:
   }
 }
 
+/// What stands for images without an answer.
+Accumulator::Result nothing_of(std::uint32_t images, std::uint32_t classes) {
+  return {std::vector<float>(std::size_t{images} * classes, std::numeric_limits<float>::quiet_NaN()),
+          std::vector<std::int64_t>(images, -1)};
+}
+
 }  // namespace
 
 Evaluation::Evaluation(EvaluationForm form, const merge::Head* head)
-    : form_(std::move(form)), head_(head), rules_(form_.rules.size()), combined_(form_.rules.size()) {
+    : form_(std::move(form)),
+      head_(head),
+      rules_(form_.rules.size()),
+      combined_(form_.rules.size()),
+      behind_(form_.rules.size()) {
   assert(head_ == nullptr || form_.answers == OutputKind::features);
   for (const config::CombineSpec& rule : form_.rules) accumulators_.emplace_back(rule, form_.weights);
 }
@@ -122,14 +133,19 @@ Evaluation::Answers Evaluation::probabilities(const SegmentResult& result, const
 
 void Evaluation::score_rule(std::size_t rule, const SegmentResult& result) {
   const std::uint32_t classes = classes_of(result.members.front());
-  if (!answered_) return skip(rules_[rule], result, classes);
   const config::CombineSpec& combine = form_.rules[rule];
+  const bool features = combine.over == OutputKind::features;
+  if (!answered_) {
+    if (features) behind_[rule] = nothing_of(result.count, classes);
+    return skip(rules_[rule], result, classes);
+  }
   const Accumulator::Result& combined = combined_[rule];
-  if (combine.over != OutputKind::features)
-    return score(rules_[rule], result, combined.values, classes, combined.predicted, score_kind(combine));
+  if (!features) return score(rules_[rule], result, combined.values, classes, combined.predicted, score_kind(combine));
   std::vector<float> logits(std::size_t{result.count} * classes);
   head_->apply(combined.values, result.count, logits);
-  score(rules_[rule], result, logits, classes, decided(logits, result.count, classes), ScoreKind::logits);
+  behind_[rule].predicted = decided(logits, result.count, classes);
+  probabilities_of(logits, classes, behind_[rule].values);
+  score(rules_[rule], result, logits, classes, behind_[rule].predicted, ScoreKind::logits);
 }
 
 void Evaluation::note_disagreement(const SegmentResult& result, const Answers& scores) {

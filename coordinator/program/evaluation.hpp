@@ -53,6 +53,11 @@ class Evaluation {
 
   /// Of the last segment, per rule: what the accumulator gave, before any head where the rule is over features.
   const std::vector<Accumulator::Result>& combined() const noexcept { return combined_; }
+  /// The same behind the head: of features that were combined the softmax of its logits, and the classes that it
+  /// decides for. Only where has_classes().
+  const Accumulator::Result& answer(std::size_t rule) const noexcept {
+    return form_.rules[rule].over == OutputKind::features ? behind_[rule] : combined_[rule];
+  }
   /// Of the last segment; empty over features without a head.
   const std::vector<images::DisagreementRow>& disagreement_rows() const noexcept { return rows_; }
 
@@ -85,6 +90,7 @@ class Evaluation {
   std::vector<MaybeMetrics> rules_;
   images::Disagreement disagreement_;
   std::vector<Accumulator::Result> combined_;
+  std::vector<Accumulator::Result> behind_;  ///< of rules over features
   std::vector<images::DisagreementRow> rows_;
   std::uint64_t images_ = 0;
 };

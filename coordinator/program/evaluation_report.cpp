@@ -122,4 +122,17 @@ std::string evaluation_table(const images::EvaluationReport& report) {
   return dissent.size() > 1 ? text + "\n" + aligned(dissent) : text;
 }
 
+std::string unfinished_tasks_text(const images::EvaluationReport& report, const std::vector<TaskLength>& all) {
+  std::string text;
+  for (std::size_t number = 0; number < all.size(); ++number) {
+    const std::uint64_t images = number < report.tasks.size() ? report.tasks[number].images : 0;
+    if (images == all[number].images) continue;
+    text += text.empty() ? "not finished: " : ", ";
+    text += all[number].name;
+    if (images > 0) text += fmt::format(" ({} of {} images)", images, all[number].images);
+  }
+  if (text.empty()) return text;
+  return fmt::format("{}; averages are over what stands above\n", text);
+}
+
 }  // namespace tutti::program

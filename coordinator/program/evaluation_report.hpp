@@ -38,4 +38,13 @@ void add_parameters(images::EvaluationReport& report, const std::vector<images::
 /// per task, how much the members disagree. Empty where there is nothing to show.
 std::string evaluation_table(const images::EvaluationReport& report);
 
+/// A task that was to be evaluated.
+struct TaskLength {
+  std::string name;
+  std::uint64_t images = 0;
+};
+/// Below the table of an evaluation that ended early: "not finished: u (40 of 70 images), v, w\n", and what the
+/// averages are over. `all` are the tasks in order, of which the report has the first ones.
+std::string unfinished_tasks_text(const images::EvaluationReport& report, const std::vector<TaskLength>& all);
+
 }  // namespace tutti::program

@@ -53,10 +53,10 @@ void write_average(std::span<const merge::MergeInput> inputs, const std::vector<
 }
 
 /// Only the file of a candidate differs from the member that it adds.
-std::vector<double> measure_candidates(const config::EnsembleSpec& spec, std::span<const merge::MergeInput> inputs,
-                                       const merge::MergeSettings& settings, const std::filesystem::path& folder,
-                                       const std::vector<std::vector<std::size_t>>& candidates,
-                                       const MeasureModels& measure) {
+std::vector<SoupScore> measure_candidates(const config::EnsembleSpec& spec, std::span<const merge::MergeInput> inputs,
+                                          const merge::MergeSettings& settings, const std::filesystem::path& folder,
+                                          const std::vector<std::vector<std::size_t>>& candidates,
+                                          const MeasureModels& measure) {
   std::vector<CandidateFile> files;
   std::vector<config::MemberSpec> models;
   for (const std::vector<std::size_t>& places : candidates) {
@@ -68,6 +68,12 @@ std::vector<double> measure_candidates(const config::EnsembleSpec& spec, std::sp
   return measure(models);
 }
 
+std::vector<double> accuracies_of(const std::vector<SoupScore>& scores) {
+  std::vector<double> accuracies;
+  for (const SoupScore& score : scores) accuracies.push_back(score.accuracy);
+  return accuracies;
+}
+
 }  // namespace
 
 Soup cook_greedy_soup(const config::EnsembleSpec& spec, std::span<const merge::MergeInput> inputs,
@@ -76,10 +82,17 @@ Soup cook_greedy_soup(const config::EnsembleSpec& spec, std::span<const merge::M
   std::vector<config::MemberSpec> members;
   for (const std::size_t rank : spec.merge->over) members.push_back(spec.members[rank]);
   Soup soup;
-  soup.accuracies = measure(members);
-  SoupRecipe recipe(soup.accuracies);
-  while (!recipe.done())
-    recipe.take(measure_candidates(spec, inputs, settings, folder, recipe.candidates(at_once), measure));
+  soup.members = measure(members);
+  SoupRecipe recipe(accuracies_of(soup.members));
+  soup.step_tasks.push_back(soup.members[recipe.order().front()].tasks);
+  while (!recipe.done()) {
+    const std::vector<SoupScore> scores =
+        measure_candidates(spec, inputs, settings, folder, recipe.candidates(at_once), measure);
+    recipe.take(accuracies_of(scores));
+    // Those that were decided about are the first of them.
+    for (const SoupScore& score : scores)
+      if (soup.step_tasks.size() < recipe.steps().size()) soup.step_tasks.push_back(score.tasks);
+  }
   soup.order = recipe.order();
   soup.steps = recipe.steps();
   soup.chosen = recipe.chosen();

@@ -13,13 +13,20 @@
 
 namespace tutti::program {
 
-/// Models to measure side by side: the accuracy of each on the held-out images.
-using MeasureModels = std::function<std::vector<double>(const std::vector<config::MemberSpec>&)>;
+/// How good a model is on the held-out images.
+struct SoupScore {
+  double accuracy = 0;        ///< the mean over the tasks, each counting alike
+  std::vector<double> tasks;  ///< of each, in their order; empty where the images are those of `merge`
+};
+
+/// Models to measure side by side: the score of each.
+using MeasureModels = std::function<std::vector<SoupScore>(const std::vector<config::MemberSpec>&)>;
 
 struct Soup {
-  std::vector<double> accuracies;  ///< of each member alone; members are counted as in `merge.over`
+  std::vector<SoupScore> members;  ///< each alone; counted as in `merge.over`
   std::vector<std::size_t> order;
   std::vector<SoupStep> steps;
+  std::vector<std::vector<double>> step_tasks;  ///< of each step, as SoupScore::tasks
   std::vector<std::size_t> chosen;
   double accuracy = 0;
 };

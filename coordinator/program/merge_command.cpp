@@ -70,8 +70,11 @@ class Merge {
     if (settings_.method == MergeMethod::weighted)
       report_.factors = merge::weight_factors(settings_.weights, settings_.normalize);
     merge::check_merge(settings_, report_.inputs, base());
+    // What is wrong with images and heads is said before anything is measured or merged.
+    if (settings_.method == MergeMethod::greedy_soup)
+      measuring_.emplace(spec_, find_worker(line_.worker), interruption_, line_.quiet);
     if (spec_.tasks.empty()) return;
-    open_tasks(spec_);  // what is wrong with them is said before anything is merged
+    open_tasks(spec_);
     host_models(spec_, {"merged=weights"});
   }
 
@@ -143,13 +146,13 @@ class Merge {
 
   void cook() {
     const Clock::time_point begin = Clock::now();
-    SoupMeasuring measuring(spec_, find_worker(line_.worker), interruption_, line_.quiet);
-    report_.soup = cook_greedy_soup(spec_, report_.inputs, settings_, measuring.at_once(), folder_->path(),
+    report_.soup = cook_greedy_soup(spec_, report_.inputs, settings_, measuring_->at_once(), folder_->path(),
                                     [&](const std::vector<config::MemberSpec>& models) {
-                                      const std::vector<double> accuracies = measuring(models);
+                                      const std::vector<SoupScore> scores = (*measuring_)(models);
                                       interruption_.check();  // it came with the last answer
-                                      return accuracies;
+                                      return scores;
                                     });
+    measuring_.reset();
     report_.evaluate_seconds = seconds_since(begin);
   }
 
@@ -245,6 +248,7 @@ class Merge {
   Interruption& interruption_;
   const config::EnsembleSpec spec_;
   merge::MergeSettings settings_;
+  std::optional<SoupMeasuring> measuring_;  ///< greedy_soup, until it has chosen
   MergeReport report_;
   std::optional<images::RunFolder> folder_;
   std::optional<images::MadeFolder> result_folder_;  ///< where the result is a folder

@@ -67,14 +67,29 @@ json::object parameters_of(const config::MergeSpec& merge) {
   return parameters;
 }
 
-json::object json_of(const Soup& soup, const std::vector<merge::MergeInput>& inputs) {
+/// A member or a step of a soup; per task where `tasks` hold out the images.
+json::object soup_row(const std::string& name, double accuracy, const std::vector<double>& of_tasks,
+                      const std::vector<config::TaskSpec>& tasks) {
+  json::object row{{"name", name}, {"accuracy", accuracy}};
+  if (of_tasks.empty()) return row;
+  json::object accuracies;
+  for (std::size_t task = 0; task < of_tasks.size(); ++task) accuracies[tasks[task].name] = of_tasks[task];
+  row["tasks"] = std::move(accuracies);
+  return row;
+}
+
+json::object json_of(const Soup& soup, const std::vector<merge::MergeInput>& inputs,
+                     const std::vector<config::TaskSpec>& tasks) {
   json::array order;
   for (const std::size_t place : soup.order)
-    order.push_back(json::object{{"name", inputs[place].name}, {"accuracy", soup.accuracies[place]}});
+    order.push_back(soup_row(inputs[place].name, soup.members[place].accuracy, soup.members[place].tasks, tasks));
   json::array steps;
-  for (const SoupStep& step : soup.steps)
-    steps.push_back(
-        json::object{{"name", inputs[step.member].name}, {"accuracy", step.accuracy}, {"added", step.added}});
+  for (std::size_t number = 0; number < soup.steps.size(); ++number) {
+    const SoupStep& step = soup.steps[number];
+    json::object row = soup_row(inputs[step.member].name, step.accuracy, soup.step_tasks[number], tasks);
+    row["added"] = step.added;
+    steps.push_back(std::move(row));
+  }
   json::array chosen;
   for (const std::size_t place : soup.chosen) chosen.push_back(json::string(inputs[place].name));
   return {{"order", std::move(order)},
@@ -110,7 +125,7 @@ json::value to_json(const MergeReport& report, const config::EnsembleSpec& spec)
                     {"result", std::move(result)},
                     {"inputs", std::move(inputs)}};
   if (report.base) json["base"] = json_of(*report.base, contents);
-  if (report.soup) json["soup"] = json_of(*report.soup, report.inputs);
+  if (report.soup) json["soup"] = json_of(*report.soup, report.inputs, spec.tasks);
   json::array notes;
   for (const std::string& note : report.outcome.notes) notes.push_back(json::string(note));
   json["notes"] = std::move(notes);

@@ -42,6 +42,7 @@ class Session {
   const Plan& plan() const { return plan_; }
   Source& source() { return *source_; }
   images::Report& report() { return report_; }
+  const images::Report& report() const { return report_; }
   Ensemble& ensemble() { return *ensemble_; }
 
   /// Results go there, instead of where the description says.

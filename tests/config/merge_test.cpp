@@ -111,16 +111,54 @@ TEST_CASE("a method without what it needs is refused") {
               " needs 'base', the model that the members were fine-tuned from, such as base: {kind: small-cnn, "
               "weights: base.safetensors}");
   CHECK(wrong("merge: {method: greedy_soup}\n") ==
-        "e.yaml:2:8: 'merge' needs 'input', the held-out images by which greedy_soup chooses");
+        "e.yaml:2:8: 'merge' needs 'input', the held-out images by which greedy_soup chooses; or give every task "
+        "'held_out' images");
   CHECK(wrong("merge: {method: slerp, over: [a]}\n") ==
         "e.yaml:2:30: slerp merges two members, not 1; name them in 'over'");
 }
 
-TEST_CASE("a greedy soup needs members that answer classes") {
-  CHECK(problem("members: [{name: a, model: {kind: fake, weights: a.st}, output: features}]\n"
-                "combine: {over: features}\nmerge: {method: greedy_soup, input: {dataset: digits}}\n") ==
+TEST_CASE("a greedy soup of members that answer features needs what every task holds out") {
+  const std::string features =
+      "members: [{name: a, model: {kind: fake, weights: a.st}, output: features}]\ncombine: {over: features}\n";
+  CHECK(problem(features + "merge: {method: greedy_soup, input: {dataset: digits}}\n") ==
+        "e.yaml:3:37: greedy_soup chooses by accuracy, and members that are combined over features answer no classes; "
+        "give every task with its head 'held_out' images in place of this");
+  CHECK(problem(features + "merge: {method: greedy_soup}\n") ==
         "e.yaml:3:8: greedy_soup chooses by accuracy, and members that are combined over features answer no classes; "
-        "use another method, or combine over probabilities");
+        "give every task with its head 'held_out' images");
+  const auto task = [](const std::string& name, const std::string& rest) {
+    return "{name: " + name + ", head: h.st, input: {dataset: digits, limit: 9}" + rest + "}";
+  };
+  const std::string held = ", held_out: {dataset: digits, skip: 9}";
+  const auto said = [&](const std::string& second, const std::string& merge) {
+    return problem(features + "tasks:\n  - " + task("t", held) + "\n  - " + second + "\nmerge: {" + merge + "}\n");
+  };
+  CHECK(said(task("u", held), "method: greedy_soup").empty());
+  CHECK(said(task("u", held), "method: average").empty());
+  CHECK(said(task("u", ""), "method: average").empty());
+  for (const std::string nothing : {"", ", held_out: null"})
+    CHECK(
+        said(task("u", nothing), "method: greedy_soup") ==
+        "e.yaml:5:5: task 'u' has no 'held_out' images, by which greedy_soup chooses, and other tasks have; give some "
+        "to every task");
+  CHECK(said("{head: h.st, input: {dataset: digits}}", "method: greedy_soup")
+            .ends_with("task 1 has no 'held_out' images, by which greedy_soup chooses, and other tasks have; give some "
+                       "to every task"));
+  CHECK(said(task("u", held), "method: greedy_soup, input: {dataset: digits, limit: 9}") ==
+        "e.yaml:6:37: greedy_soup chooses by the 'input' of 'merge' or by the 'held_out' images of the tasks, not by "
+        "both; take one away");
+}
+
+TEST_CASE("a greedy soup of members that answer classes chooses by one set or by all tasks") {
+  const std::string tasks =
+      "tasks: [{name: t, input: {dataset: digits, limit: 9}, held_out: {dataset: digits, skip: 9}}]\n";
+  const config::EnsembleSpec spec = load(tasks + "merge: {method: greedy_soup}\n");
+  CHECK(spec.tasks[0].held_out->skip == 9);
+  CHECK_FALSE(spec.merge->input);
+  CHECK(config::load_text(spec.effective_yaml, "again") == spec);
+  // What is wrong with the tasks is said of them alone.
+  CHECK(wrong("tasks: []\nmerge: {method: greedy_soup}\n") ==
+        "e.yaml:2:8: 'tasks' must be a list of 1 to 1024 tasks, not one of 0");
 }
 
 TEST_CASE("members that cannot be merged are named") {

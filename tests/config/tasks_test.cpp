@@ -52,7 +52,7 @@ TEST_CASE("what is no list of tasks or lacks a part is refused") {
         "e.yaml:2:9: task 0 needs 'input', such as {dataset: npy, images: test.npy, labels: labels.npy}");
   CHECK(wrong("[{" + kImages + "}]") == "e.yaml:2:9: task 0 needs 'name', a word such as mnist");
   CHECK(wrong("[{name: t, input: {}}]") ==
-        "e.yaml:2:26: task 't' needs a 'dataset': its images cannot come through the API");
+        "e.yaml:2:26: the images of task 't' need a 'dataset': they cannot come through the API");
   CHECK(wrong("[{name: t, " + kImages + ", heads: x}]") == "e.yaml:2:67: unknown key 'heads'; did you mean 'head'?");
 }
 
@@ -87,6 +87,25 @@ TEST_CASE("images with more classes than are named or answered are refused") {
     CHECK(wrong("[{name: t, " + kImages + ", classes: " + classes + "}]")
               .starts_with("e.yaml:2:76: 'classes' must be a list of names or a file with one name per line, not "));
   }
+}
+
+TEST_CASE("images that are held out are read and judged as those of the task and are others") {
+  const auto held = [](const std::string& rest) {
+    return "[{name: t, " + kImages + ", classes: [a, b, c], held_out: " + rest + "}]";
+  };
+  const auto spec = config::load_text(kClasses + "tasks: " + held("{dataset: random, count: 7, classes: 2}"), "e");
+  REQUIRE(spec.tasks[0].held_out);
+  CHECK(spec.tasks[0].held_out->count == 7);
+  CHECK(config::load_text(spec.effective_yaml, "again") == spec);
+  CHECK_FALSE(config::load_text(kClasses + "tasks: [{name: t, " + kImages + "}]", "e").tasks[0].held_out);
+  CHECK(wrong(held("{}")) ==
+        "e.yaml:2:97: the held-out images of task 't' need a 'dataset': they cannot come through the API");
+  CHECK(wrong(held("{dataset: random, count: 5, classes: 4}")) ==
+        "e.yaml:2:97: task 't' names 3 classes, but its held-out images have 4");
+  CHECK(wrong(held("{dataset: random, count: 5, clases: 3}")).find("did you mean 'classes'?") != std::string::npos);
+  CHECK(wrong(held("{dataset: random, count: 5, classes: 3}")) ==
+        "e.yaml:2:97: the held-out images of task 't' are those of its 'input', by which the soup is judged; tell them "
+        "apart, such as with 'skip' and 'limit'");
 }
 
 }  // namespace

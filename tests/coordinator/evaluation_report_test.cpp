@@ -156,5 +156,14 @@ TEST_CASE("a picture is written whole as SVG and under no other name") {
   CHECK(unwritable->message() == "could not write /nowhere/p.svg");
 }
 
+TEST_CASE("tasks that were not finished are named with what there is of them") {
+  const auto report = report_of({"t", "u"});  // four images of each
+  CHECK(unfinished_tasks_text(report, {{"t", 4}, {"u", 4}}).empty());
+  CHECK(unfinished_tasks_text(report, {{"t", 4}, {"u", 70}, {"v", 9}, {"w", 1}}) ==
+        "not finished: u (4 of 70 images), v, w; averages are over what stands above\n");
+  CHECK(unfinished_tasks_text(report, {{"t", 4}, {"u", 4}, {"v", 9}}) ==
+        "not finished: v; averages are over what stands above\n");
+}
+
 }  // namespace
 }  // namespace tutti::test

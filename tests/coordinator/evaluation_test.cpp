@@ -166,5 +166,24 @@ TEST_CASE("a label that is no class is refused with its image") {
   CHECK(error->message() == "the label of image 1 is 2");
 }
 
+TEST_CASE("the answer behind a head is the softmax of its logits and without one the combined answer") {
+  const TemporaryFolder folder;
+  write_head(folder / "head.safetensors", 3, 2, {1, 0, 0, 1, -1, -1});
+  const merge::Head head = merge::Head::read(folder / "head.safetensors");
+  Evaluation evaluation(
+      {OutputKind::features, 2, {1, 1}, {rule(CombineRule::mean, OutputKind::features), rule(CombineRule::vote)}},
+      &head);
+  add(evaluation, {{4, 0}, {0, 2}}, 2, {0}, 1);
+  // Logits 2, 1, -3.
+  const double sum = std::exp(2) + std::exp(1) + std::exp(-3);
+  REQUIRE(evaluation.answer(0).values.size() == 3);
+  CHECK(evaluation.answer(0).values[1] == doctest::Approx(std::exp(1) / sum));
+  CHECK(evaluation.answer(0).predicted == std::vector<std::int64_t>{0});
+  CHECK(evaluation.answer(1).values == evaluation.combined()[1].values);
+  add(evaluation, {{}, {}}, 2, {0}, 1);
+  CHECK(std::isnan(evaluation.answer(0).values[2]));
+  CHECK(evaluation.answer(0).predicted == std::vector<std::int64_t>{-1});
+}
+
 }  // namespace
 }  // namespace tutti::test

@@ -91,23 +91,26 @@ TEST_CASE("candidates are averages in files that have no name") {
   std::vector<std::filesystem::path> candidates;
   // The nearer to 2, the better.
   const auto measure = [&](const std::vector<config::MemberSpec>& models) {
-    std::vector<double> accuracies;
+    std::vector<SoupScore> scores;
     for (const config::MemberSpec& model : models) {
       const auto file = merge::Safetensors::read(model.model.weights);
       float value = 0;
       std::memcpy(&value, file.tensor("bias").bytes.data(), sizeof value);
-      accuracies.push_back(1 - std::abs(value - 2) / 10);
+      const double accuracy = 1 - std::abs(value - 2) / 10;
+      scores.push_back({accuracy, {accuracy - 0.01, accuracy + 0.01}});
       if (model.model.weights.string().starts_with("/proc/")) candidates.push_back(model.model.weights);
     }
-    return accuracies;
+    return scores;
   };
   const Soup soup = cook_greedy_soup(spec, over, settings, 2, folder.path(), measure);
   // Places in `over`: 8, 1, 3. Both 1 and 3 are as good; 1 comes first, and their average is perfect.
   CHECK(soup.order == Places{1, 2, 0});
   CHECK(soup.chosen == Places{1, 2});
   CHECK(soup.accuracy == 1);
-  CHECK(soup.accuracies[1] == doctest::Approx(0.9));
-  CHECK(soup.steps.size() == 3);
+  CHECK(soup.members[1].accuracy == doctest::Approx(0.9));
+  REQUIRE(soup.steps.size() == 3);
+  REQUIRE(soup.step_tasks.size() == 3);  // also that of the second round, and not that of what was forgotten
+  for (std::size_t step = 0; step < 3; ++step) CHECK(soup.step_tasks[step][0] == soup.steps[step].accuracy - 0.01);
   CHECK(candidates.size() == 3);  // two at once, of which the second was measured beside another soup, and one more
   CHECK(folder.names().size() == 3);
   for (const auto& candidate : candidates) CHECK_FALSE(std::filesystem::exists(candidate));

@@ -71,7 +71,7 @@ TEST_CASE("without tasks the input is the only one and is called as its data set
 
 TEST_CASE("images without labels are refused") {
   const Heads heads;
-  CHECK(refusal(spec_of(task("t", heads.head("h"), "[1, 2, 2]", 0))) == "task 't' has no labels to be evaluated by");
+  CHECK(refusal(spec_of(task("t", heads.head("h"), "[1, 2, 2]", 0))) == "the images of task 't' have no labels");
 }
 
 TEST_CASE("a head of other classes than the task is refused") {
@@ -249,6 +249,72 @@ TEST_CASE("models of one name and weights that cannot be given to a model are re
   CHECK(said({"..=m.st"}) == "--merged ..=m.st is neither FILE nor NAME=FILE");
   CHECK(said({"runs/x=1/m.st"}).empty());
   CHECK(said({"soup=m.st", "greedy=m.st"}).empty());
+}
+
+TEST_CASE("a task without images is refused") {
+  const auto spec =
+      spec_of("{name: t, input: {dataset: digits, limit: 0}}", "members: [{name: a, model: {kind: fake}}]\n");
+  const auto error = error_of([&] { open_tasks(spec); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "the images of task 't': there are none");
+  CHECK(error->detail() == "digits (test), first 0");
+  CHECK(error->hint() == "look at 'limit', 'skip' and 'count' of its 'input'");
+  CHECK(refusal(spec_of("", "members: [{name: a, model: {kind: fake}}]\ninput: {dataset: digits, skip: 999}\n")) ==
+        "the images of task 'digits': there are none");
+}
+
+TEST_CASE("what tasks hold out is opened with their heads and may be of different shapes") {
+  const Heads heads;
+  const auto held = [&](const std::string& name, const std::string& images, const std::string& head) {
+    return "{name: " + name + ", head: '" + (heads.folder / head).string() +
+           "', input: {dataset: random, count: 4, shape: [1, 2, 2], classes: 3}, held_out: {dataset: random" + images +
+           "}}";
+  };
+  const auto spec = [&](const std::string& first, const std::string& second, const std::string& head = "h") {
+    auto described = spec_of(held("t", first, "vit-b") + ", " + held("u", second, head));
+    described.merge.emplace();
+    return by_held_out(described);
+  };
+  const std::string good = ", count: 5, shape: [1, 2, 2], classes: 3";
+  const std::string other = ", count: 6, shape: [1, 2, 3], classes: 3";
+  const auto tasks = open_held_out(spec(good, other));
+  REQUIRE(tasks.size() == 2);
+  CHECK(tasks[0].source->count() == 5);
+  CHECK(tasks[1].source->shape().width == 3);
+  CHECK(tasks[1].head_or_null()->classes() == 3);
+  CHECK(same_form(spec(good, good), open_held_out(spec(good, good)), 0, 1));
+  CHECK_FALSE(same_form(spec(good, other), tasks, 0, 1));
+  const auto said = [&](const std::string& second, const std::string& head = "h") {
+    const auto error = error_of([&] { open_held_out(spec(good, second, head)); });
+    REQUIRE(error);
+    CHECK(error->kind() == ErrorKind::usage);
+    return error->message() + " | " + error->hint();
+  };
+  CHECK(said(", count: 5, shape: [1, 2, 2]") ==
+        "the held-out images of task 'u' have no labels | give its 'held_out' labels ('labels' for npy, 'classes' for "
+        "random), or use a data set that has them");
+  CHECK(said(", count: 0, shape: [1, 2, 2], classes: 3") ==
+        "the held-out images of task 'u': there are none | look at 'limit', 'skip' and 'count' of its 'held_out'");
+  CHECK(said(", count: 5, shape: [1, 2, 2], classes: 4")
+            .starts_with("the held-out images of task 'u' have 4 classes, but its head has 3 | "));
+  CHECK(said(good, "vit-l").starts_with("the heads of tasks 't' and 'u' were made with different text towers | "));
+}
+
+TEST_CASE("the images of a merge are held out as the only task") {
+  auto described = spec_of("", "members: [{name: a, model: {kind: fake}}]\ninput: {dataset: digits}\n");
+  described.merge.emplace();
+  described.merge->input = described.input;
+  described.merge->input->limit = 7;
+  const auto tasks = open_held_out(by_held_out(described));
+  REQUIRE(tasks.size() == 1);
+  CHECK(tasks[0].name.empty());
+  CHECK(tasks[0].source->count() == 7);
+  described.merge->input->limit = 0;
+  const auto error = error_of([&] { open_held_out(by_held_out(described)); });
+  REQUIRE(error);
+  CHECK(error->message() == "the held-out images of 'merge': there are none");
+  CHECK(error->hint() == "look at 'limit', 'skip' and 'count' of its 'input'");
 }
 
 }  // namespace

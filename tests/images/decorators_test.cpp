@@ -96,5 +96,17 @@ TEST_CASE("a mean or deviation that cannot be is an error") {
   }
 }
 
+TEST_CASE("classes take other names and where labels are given other labels") {
+  const auto named = with_classes(two_images(), {"a", "b", "c"}, {});
+  CHECK(named->class_name(1) == "b");
+  CHECK(named->class_name(3).empty());
+  CHECK(named->classes() == 2);
+  CHECK(test::read(*named, {0, 1}).labels == std::vector<std::int64_t>{1, 0});
+  const auto other = with_classes(two_images(), {"a", "b", "c"}, {2, 0});
+  CHECK(other->classes() == 3);
+  CHECK(test::read(*other, {0, 1}).labels == std::vector<std::int64_t>{0, 2});
+  CHECK(test::read(*other, {1}).pixels == test::read(*two_images(), {1}).pixels);
+}
+
 }  // namespace
 }  // namespace tutti::images

@@ -1,7 +1,10 @@
 // `tutti evaluate` and `tutti run --rules` as users run them: reports, tables, pictures, and what is refused.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
+#include <filesystem>
+#include <sstream>
 #include <string_view>
 
 #include "tests/common/error_of.hpp"
@@ -275,6 +278,102 @@ TEST_CASE("a task that fails says which it is and the tasks before it stay in th
   CHECK(report.at("completed") == false);
   CHECK(report.at("evaluation").at("tasks").at(0).at("images") == 50);
   CHECK(row(report, 1).at("tasks").at("t").at("images") == 50);
+  CHECK(evaluated.out().empty());
+}
+
+TEST_CASE("each task gets a table of what the ensemble answers by the first rule") {
+  const Workplace place(kTwoTasks);
+  REQUIRE(Finished(place, {"evaluate", "e.yaml", "-q", "--rules", "max,mean", "tasks.0.classes=[w, x, y, z]"}).code ==
+          0);
+  REQUIRE(Finished(place, {"run", "e.yaml", "-q", "output=r", "combine.rule=max"}).code == 0);
+  const std::string table = place.read("runs/0001/tasks/t/predictions.csv");
+  CHECK(table.starts_with("image,label,class_1,score_1,class_2,"));
+  // The same as a run's, but for the names.
+  std::string named = place.read("r/predictions.csv");
+  std::string plain;
+  for (std::size_t at = 0; at < table.size(); ++at) {
+    const bool field = table[at] >= 'w' && table[at] <= 'z' && table[at - 1] == ',';
+    plain += field ? static_cast<char>(table[at] - 'w' + '0') : table[at];
+  }
+  CHECK(plain == named);
+  CHECK(table != named);
+  CHECK(place.read("runs/0001/tasks/u/predictions.csv").starts_with("image,label,class_1,"));
+  CHECK_FALSE(place.has("runs/0001/predictions.csv"));
+  // Nothing is combined: there is no answer to be shown.
+  REQUIRE(Finished(place, {"evaluate", "e.yaml", "-q", "output=none", "combine.rule=none"}).code == 0);
+  CHECK_FALSE(place.has("none/tasks/t/predictions.csv"));
+}
+
+TEST_CASE("behind a head the table has its classes and their probabilities") {
+  const WithHeads heads;
+  REQUIRE(Finished(heads.place, {"evaluate", "e.yaml", "-q"}).code == 0);
+  const std::string table = heads.place.read("runs/0001/tasks/u/predictions.csv");
+  CHECK(std::count(table.begin(), table.end(), '\n') == 31);
+  std::istringstream lines(table);
+  std::string line;
+  std::getline(lines, line);
+  CHECK(line == "image,label,class_1,score_1,class_2,score_2");
+  while (std::getline(lines, line)) {
+    std::istringstream fields(line);
+    std::vector<std::string> field(6);
+    for (std::string& text : field) std::getline(fields, text, ',');
+    CAPTURE(line);
+    CHECK((field[1] == "x" || field[1] == "y"));
+    CHECK((field[2] == "x") == (field[4] == "y"));
+    CHECK(std::stof(field[3]) + std::stof(field[5]) == doctest::Approx(1));
+    CHECK(std::stof(field[3]) >= std::stof(field[5]));
+  }
+}
+
+TEST_CASE("labels of a folder follow the names of the classes and doubtful names are refused") {
+  const Workplace place(R"(
+members: [{name: a, model: {kind: fake, classes: 3}}]
+assignment: cpu
+output: out
+tasks:
+  - {name: pets, input: {dataset: folder, path: pets, resize: 8}, classes: [emu, cat, dog]}
+)");
+  for (const char* name : {"cat", "dog", "emu"}) {
+    std::filesystem::create_directories(place / ("pets/" + std::string(name)));
+    std::filesystem::copy_file(TUTTI_ENCODED_IMAGES "/plain.png", place / ("pets/" + std::string(name) + "/1.png"));
+  }
+  const Finished evaluated(place, {"evaluate", "e.yaml"});
+  REQUIRE(evaluated.code == 0);
+  CHECK(
+      contains(evaluated.err(),
+               "the images of task 'pets' have their classes in another order than the task: their labels go by name"));
+  const std::string table = place.read("out/tasks/pets/predictions.csv");
+  for (const char* line : {"\ncat/1.png,cat,", "\ndog/1.png,dog,", "\nemu/1.png,emu,"}) CHECK(contains(table, line));
+  // All images are alike, and the only one of the class that is answered is right.
+  const std::string answer = table.substr(table.find("cat/1.png,cat,") + 14, 3);
+  REQUIRE(Finished(place, {"evaluate", "e.yaml", "-q", "save_members=true"}).code == 0);
+  const std::string labels = place.read("out/tasks/pets/labels.npy");
+  CHECK(std::vector<int>{labels[labels.size() - 24], labels[labels.size() - 16], labels[labels.size() - 8]} ==
+        std::vector<int>{1, 2, 0});
+  CHECK(contains("emucatdog", answer));
+
+  const Finished other(place, {"evaluate", "e.yaml", "tasks.0.classes=[tench, goldfish, shark]"});
+  CHECK(other.code == 0);
+  CHECK(contains(other.err(),
+                 "the images of task 'pets' have 3 of 3 classes under other names, which go by their order: 'cat' for "
+                 "'tench', 'dog' for 'goldfish', 'emu' for 'shark'"));
+  CHECK(contains(place.read("out/tasks/pets/predictions.csv"), "\ndog/1.png,goldfish,"));
+
+  const Finished doubtful(place, {"evaluate", "e.yaml", "tasks.0.classes=[emu, cat, hound]"});
+  CHECK(doubtful.code == 2);
+  CHECK(contains(doubtful.err(), "the classes of the images of task 'pets' are not those of the task"));
+  CHECK(
+      contains(doubtful.err(), "not among the task's: 'dog'; at other places: 'cat' (1, there 0), 'emu' (0, there 2)"));
+}
+
+TEST_CASE("an evaluation without images is refused before anything is started") {
+  const Workplace place(kTwoTasks);
+  const Finished none(place, {"evaluate", "e.yaml", "tasks.1.input.limit=0"});
+  CHECK(none.code == 2);
+  CHECK(none.err() ==
+        "tutti: the images of task 'u': there are none\n  detail: random, first 0\n  hint: look at "
+        "'limit', 'skip' and 'count' of its 'input'\n");
+  CHECK_FALSE(place.has("runs"));
 }
 
 }  // namespace

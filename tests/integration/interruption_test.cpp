@@ -81,13 +81,19 @@ tasks:
   REQUIRE(happens([&] { return place.has("runs/0001/tasks/stuck"); }));
   program.signal(SIGINT);
   CHECK(program.code() == 130);
+  // What is finished is shown, and what is missing is named.
+  CHECK(contains(program.out(), "ensemble mean"));
+  CHECK(contains(program.out(), "\nnot finished: stuck; averages are over what stands above\n"));
   const json::value report = place.report();
   CHECK(report.at("completed") == false);
   CHECK(report.at("interrupted_by") == "SIGINT");
   CHECK(report.at_pointer("/evaluation/tasks/0/images") == 20);
   CHECK(report.at_pointer("/evaluation/tasks").as_array().size() == 1);
   CHECK(place.has("runs/0001/tasks/quick/disagreement.npy"));
-  CHECK_FALSE(place.has("runs/0001/tasks/stuck/disagreement.npy"));
+  CHECK(place.has("runs/0001/tasks/quick/predictions.csv"));
+  for (const char* file :
+       {"disagreement.npy", "disagreement.partial.npy", "predictions.csv", "predictions.partial.csv"})
+    CHECK_FALSE(place.has(std::string("runs/0001/tasks/stuck/") + file));
 }
 
 TEST_CASE("SIGTERM ends a run with code 143 and a report and no process") {

@@ -190,12 +190,16 @@ TEST_CASE("a greedy soup measures members and candidates in the pool") {
   CHECK(files == 2);
 }
 
-TEST_CASE("a greedy soup without labels is refused") {
+TEST_CASE("a greedy soup without images or labels is refused before a folder is made") {
   const MergePlace place(
       "merge: {method: greedy_soup, input: {dataset: random, count: 0, shape: [1, 2, 2], classes: 2}}\n");
   const Finished cooked(place, {"merge", "e.yaml"});
   CHECK(cooked.code == 2);
-  CHECK(contains(cooked.err(), "a greedy soup needs held-out images with labels"));
+  CHECK(contains(cooked.err(), "the held-out images of 'merge': there are none"));
+  const Finished unlabelled(place, {"merge", "e.yaml", "merge.input.count=9", "merge.input.classes=null"});
+  CHECK(unlabelled.code == 2);
+  CHECK(contains(unlabelled.err(), "the held-out images of 'merge' have no labels"));
+  CHECK_FALSE(place.has("runs"));
 }
 
 TEST_CASE("an interrupted soup ends with code 130 and leaves no weights") {

@@ -1,11 +1,12 @@
 """The program `tutti` beside the same computation in Python (transformers), on randomly initialised CLIP towers, zero-shot
 heads and small made image folders.
 
-    clip_end_to_end.py --tutti build/release/bin/tutti [--members 8] [--full] [--merge] [--rule max] [--folder work]
+    clip_end_to_end.py --tutti build/release/bin/tutti [--members 8] [--full] [--merge|--soup] [--rule max] [--folder F]
 
 By default tiny towers, an ensemble: `tutti run` (predictions.npy against the combined pooler_output of transformers) and
 `tutti evaluate` (accuracy and loss per task, per member, base and ensemble). With --merge: `tutti merge`, against averaged
-state dicts. Prints the largest differences; ends with 1 where one is above its tolerance.
+state dicts. With --soup: `tutti merge` of a greedy soup by what the tasks hold out, against the recipe.
+Prints the largest differences; ends with 1 where one is above its tolerance.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--members", type=int, default=2, help="towers (%(default)s)")
     parser.add_argument("--full", action="store_true", help="towers in the shape of ViT-B/32")
     parser.add_argument("--merge", action="store_true", help="`tutti merge` instead of `tutti run` and `evaluate`")
+    parser.add_argument("--soup", action="store_true", help="a greedy soup by `tutti merge`")
     parser.add_argument("--rule", choices=["mean", "weighted", "max"], default="mean")
     parser.add_argument("--folder", type=Path, help="where to work; default: a temporary one that is removed")
     return parser.parse_args(arguments)
@@ -92,9 +94,12 @@ class World:
         form = made_clip.VIT_B_32 if options.full else made_clip.TINY
         self.size = form["image"]
         self.clip = made_clip.write_clip(folder / "base", form)
-        # More than a fine-tuning changes, so that members disagree.
-        self.towers = [made_clip.write_fine_tuned(folder / f"tower-{number}", self.clip, number + 1, 0.05)
-                       for number in range(options.members)]
+        # More than a fine-tuning changes, so that members disagree; the last one spoils a soup.
+        strengths = [0.05] * options.members
+        if options.soup:
+            strengths[-1] = 0.8
+        self.towers = [made_clip.write_fine_tuned(folder / f"tower-{number}", self.clip, number + 1, strength)
+                       for number, strength in enumerate(strengths)]
         self.weights = [1.0 + number for number in range(options.members)] if options.rule == "weighted" else []
         make_images(folder / "images")
         make_heads(folder / "heads", folder / "base")
@@ -117,9 +122,15 @@ class World:
         file.write_text("\n".join(lines) + "\n")
         return file
 
-    def tasks_and_base(self) -> str:
+    def tasks_and_base(self, held_out: bool = False) -> str:
+        def images(task: str) -> str:
+            if not held_out:
+                return f"input: {self.input_of(task)}"
+            # A few to judge by, for which another test looks; all to choose by.
+            return f"input: {self.input_of(task)[:-1]}, limit: 3}}, held_out: {self.input_of(task)}"
+
         lines = [f"base: {{kind: clip-vit, path: '{self.folder}/base', output: pooled}}", "tasks:"]
-        lines += [f"  - {{name: {task}, input: {self.input_of(task)}, head: '{self.folder}/heads/{task}.safetensors'}}"
+        lines += [f"  - {{name: {task}, {images(task)}, head: '{self.folder}/heads/{task}.safetensors'}}"
                   for task in TASKS]
         return "\n".join(lines)
 
@@ -155,8 +166,9 @@ class Reference:
         self.world, self.torch = world, torch
         self.images = {task: torch.stack([preprocessed(file, world.size) for file in
                                           image_files(world.folder / "images" / task)]) for task in TASKS}
-        self.labels = {task: torch.arange(len(classes)).repeat_interleave(IMAGES_PER_CLASS)
-                       for task, classes in TASKS.items()}
+        self.labels = {task: torch.tensor([int(file.parent.name[:3])
+                                           for file in image_files(world.folder / "images" / task)])
+                       for task in TASKS}
 
     def features(self, model: Any, task: str) -> Any:
         """pooler_output [images, features]."""
@@ -174,12 +186,15 @@ class Reference:
             return (stacked * (weights / weights.sum()).view(-1, 1, 1)).sum(dim=0)
         return stacked.mean(dim=0)
 
-    def scores(self, features: Any, task: str) -> dict[str, float]:
-        """Accuracy and loss over the images."""
+    def logits(self, features: Any, task: str) -> Any:
         from safetensors.torch import load_file
         from tutti.export.head import apply_head
 
-        logits = apply_head(load_file(self.world.folder / "heads" / f"{task}.safetensors"), features)
+        return apply_head(load_file(self.world.folder / "heads" / f"{task}.safetensors"), features)
+
+    def scores(self, features: Any, task: str) -> dict[str, float]:
+        """Accuracy and loss over the images."""
+        logits = self.logits(features, task)
         labels = self.labels[task]
         return {"accuracy": (logits.argmax(dim=1) == labels).float().mean().item(),
                 "loss": self.torch.nn.functional.cross_entropy(logits, labels).item()}
@@ -278,7 +293,6 @@ def compare_evaluate(world: World, reference: Reference, differences: Difference
 
 
 def compare_merge(world: World, reference: Reference, differences: Differences) -> None:
-    import torch
     from safetensors.torch import load_file
 
     out = world.folder / "merge"
@@ -287,9 +301,7 @@ def compare_merge(world: World, reference: Reference, differences: Differences) 
     if len(files) != 1:
         raise SystemExit(f"clip_end_to_end: {len(files)} safetensors below {out}, where the merged model was expected")
     merged = load_file(files[0])
-    state_dicts = [tower.state_dict() for tower in world.towers]
-    average = {name: torch.stack([state[name].double() for state in state_dicts]).mean(dim=0).float()
-               for name in state_dicts[0]}
+    average = average_of([tower.state_dict() for tower in world.towers])
     if merged.keys() != average.keys():
         raise SystemExit(f"clip_end_to_end: keys differ: {sorted(merged.keys() ^ average.keys())[:6]}")
     worst = max(average, key=lambda name: (merged[name] - average[name]).abs().max().item())
@@ -305,6 +317,73 @@ def compare_merge(world: World, reference: Reference, differences: Differences) 
     compare_rows(rows_of(report), {("merged", ""): expected}, differences)
 
 
+def average_of(state_dicts: list[Any]) -> Any:
+    import torch
+
+    return {name: torch.stack([state[name].double() for state in state_dicts]).mean(dim=0).float()
+            for name in state_dicts[0]}
+
+
+def label_by(world: World, state: Any) -> None:
+    """Moves the images to the classes that a tower with these weights decides for: it is right about all of them."""
+    reference, tower = Reference(world), world.towers[0]
+    own = {name: tensor.clone() for name, tensor in tower.state_dict().items()}
+    tower.load_state_dict(state)
+    for task in TASKS:
+        classes = sorted((world.folder / "images" / task).iterdir())
+        decided = reference.logits(reference.features(tower, task), task).argmax(dim=1).tolist()
+        for file, label in zip(image_files(world.folder / "images" / task), decided, strict=True):
+            file.rename(classes[label] / f"{file.parent.name}-{file.name}")
+    tower.load_state_dict(own)
+
+
+def greedy_soup(states: list[Any], probe: Any, reference: Reference) -> list[dict[str, Any]]:
+    """Model soups, recipe 1, one member at a time: the steps as merge.json has them. `probe` takes their weights."""
+    def measured(members: list[int]) -> dict[str, float]:
+        probe.load_state_dict(average_of([states[member] for member in members]))
+        return {task: reference.scores(reference.features(probe, task), task)["accuracy"] for task in TASKS}
+
+    def mean(tasks: dict[str, float]) -> float:
+        return sum(tasks.values()) / len(tasks)
+
+    alone = [mean(measured([member])) for member in range(len(states))]
+    chosen: list[int] = []
+    best, steps = -1.0, []
+    for member in sorted(range(len(states)), key=lambda member: -alone[member]):  # equal ones keep their order
+        tasks = measured([*chosen, member])
+        added = mean(tasks) >= best - 1e-9
+        steps.append({"name": f"m{member}", "added": added, "accuracy": mean(tasks), "tasks": tasks})
+        if added:
+            chosen, best = [*chosen, member], mean(tasks)
+    return steps
+
+
+def compare_soup(world: World, differences: Differences) -> None:
+    from safetensors.torch import load_file
+
+    out = world.folder / "soup"
+    states = [{name: tensor.clone() for name, tensor in tower.state_dict().items()} for tower in world.towers]
+    label_by(world, average_of(states[:2]))
+    reference = Reference(world)
+    run_tutti(world, "merge", world.config("merge: {method: greedy_soup}\n" + world.tasks_and_base(held_out=True), out))
+    soup = json.loads((out / "merge.json").read_text())["soup"]
+    steps = greedy_soup(states, world.towers[0], reference)
+    for found, wanted in zip(soup["steps"], steps, strict=True):
+        differences.add(f"soup: {found['name']} {'is added' if found['added'] else 'is left out'}",
+                        float((found["name"], found["added"]) != (wanted["name"], wanted["added"])), 0)
+        for task, accuracy in wanted["tasks"].items():
+            differences.add(f"soup with {found['name']}, {task}", abs(found["tasks"][task] - accuracy), 1e-6)
+        differences.add(f"soup with {found['name']}", abs(found["accuracy"] - wanted["accuracy"]), 1e-6)
+    chosen = [step["name"] for step in steps if step["added"]]
+    differences.add(f"soup: {', '.join(chosen)} are chosen", float(soup["chosen"] != chosen), 0)
+    helped = len({step["accuracy"] for step in steps if step["added"]}) > 1
+    differences.add("soup: one member helps and one does not", float(not helped or len(chosen) == len(steps)), 0)
+    average = average_of([states[int(name[1:])] for name in chosen])
+    merged = load_file(out / "merged" / "model.safetensors")
+    worst = max(average, key=lambda name: (merged[name] - average[name]).abs().max().item())
+    differences.tensors(f"soup: {worst}", merged[worst], average[worst])
+
+
 def main(arguments: list[str]) -> int:
     options = parse(arguments)
     lacking = [package for package in PACKAGES if importlib.util.find_spec(package) is None]
@@ -312,7 +391,7 @@ def main(arguments: list[str]) -> int:
         print(f"SKIPPED: {sys.executable} has no {', '.join(lacking)}")
         return 0
     options.tutti = options.tutti.resolve()
-    if reason := missing(options.tutti, ["merge"] if options.merge else ["run", "evaluate"]):
+    if reason := missing(options.tutti, ["merge"] if options.merge or options.soup else ["run", "evaluate"]):
         print(f"SKIPPED: {reason}")
         return 0
     with tempfile.TemporaryDirectory() as temporary:
@@ -320,7 +399,9 @@ def main(arguments: list[str]) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         world = World(options, folder)
         reference, differences = Reference(world), Differences()
-        if options.merge:
+        if options.soup:
+            compare_soup(world, differences)
+        elif options.merge:
             compare_merge(world, reference, differences)
         else:
             compare_run(world, reference, differences)
