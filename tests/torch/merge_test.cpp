@@ -177,7 +177,10 @@ TEST_CASE("a merged torchscript model is evaluated beside the members") {
   CAPTURE(merged.err());
   REQUIRE(merged.code == 0);
   const json::value report = place.report();
-  CHECK(report.at("models").as_array().size() == 3);
+  const json::array& models = report.at("evaluation").at("models").as_array();
+  REQUIRE(models.size() == 4);  // and the ensemble
+  CHECK(models.at(2).at("name") == "merged");
+  CHECK(models.at(2).at("tasks").at("noise").at("images") == 40);
   const Finished again(place, {"evaluate", "e.yaml", "--merged", "soup=runs/0001/merged.safetensors", "output=again"});
   CAPTURE(again.err());
   CHECK(again.code == 0);
@@ -203,12 +206,27 @@ TEST_CASE("statistics that cannot be estimated are refused before a folder is ma
 }
 
 TEST_CASE("where the statistics fail the old result stays and nothing else is left") {
-  const ScriptPlace place("merge: {batch_norm: estimate, input: " + kInput + "}\nbatch_images: 4\noutput: out\n");
+  const ScriptPlace place("merge: {batch_norm: estimate, input: " + kInput + "}\noutput: out\n");
   // 53 images in batches of 4: the last batch is one image, which has no variance behind the dense layer.
-  const Finished failed(place, {"merge", "e.yaml"});
+  REQUIRE(Finished(place, {"merge", "e.yaml"}).code == 0);
+  const std::string old = place.read("out/merged.safetensors");
+  const std::size_t files = files_in(place / "out");
+  const Finished failed(place, {"merge", "e.yaml", "batch_images=4"});
   CHECK(failed.code == 1);
   CHECK(contains(failed.err(), "the images give no finite bn2.running_var"));
-  CHECK(files_in(place / "out") == 0);
+  CHECK(place.read("out/merged.safetensors") == old);
+  CHECK(files_in(place / "out") == files);
+}
+
+TEST_CASE("an interrupted estimation ends with code 130 and leaves nothing") {
+  const ScriptPlace place(
+      "merge: {batch_norm: estimate, input: {dataset: random, count: 300000, shape: [3, 32, 32]}}\n");
+  Program program(Workplace::command({"merge", "e.yaml"}), place.options());
+  CHECK_FALSE(program.wait_for_line("statistics").empty());
+  program.signal(SIGINT);
+  CHECK(program.code() == 130);
+  CHECK(contains(program.err(), "nothing was written"));
+  CHECK_FALSE(place.has("runs/0001"));
 }
 
 /// Random images; at one of the segments the member's worker is killed.
