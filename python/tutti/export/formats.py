@@ -38,8 +38,7 @@ def write_state(script: Path, file: Path) -> None:
     safetensors_torch = need("safetensors.torch", "writing safetensors")
     state = torch.jit.load(str(script), map_location="cpu").state_dict()
     tensors = {name: tensor.detach().clone().contiguous() for name, tensor in state.items()}  # none shares its memory
-    with written_whole(file) as partial:
-        safetensors_torch.save_file(tensors, partial, metadata={"format": "pt"})
+    safetensors_torch.save_file(tensors, file, metadata={"format": "pt"})
 
 
 def metadata_of(batch: int | None, max_batch: int, device: str) -> dict[str, str]:

@@ -255,7 +255,8 @@ def export_checked(source: sources.Source, plan: Plan, options: argparse.Namespa
                                "was added", "--tolerance, if that much is right for this model; --method script may "
                                "keep what a trace loses")
         if options.weights:
-            formats.write_state(partial, options.weights)
+            with written_whole(options.weights) as state:
+                formats.write_state(partial, state)
             model["weights"] = str(options.weights)
     return model
 
