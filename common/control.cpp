@@ -97,7 +97,8 @@ json::object to_json(const MemberRequest& member) {
           {"threads", member.threads},
           {"train_batch_images", member.train_batch_images},
           {"learning_rate", to_text(member.learning_rate)},
-          {"bootstrap", member.bootstrap}};
+          {"bootstrap", member.bootstrap},
+          {"learns", to_name(member.learns)}};
 }
 
 /// Bytes of the UTF-8 letter that `text` begins with; 0 where it begins with none (Unicode 15, table 3-7).
@@ -337,6 +338,7 @@ MemberRequest read_member(const json::value& value) {
   member.train_batch_images = fields.get<std::uint32_t>("train_batch_images");
   member.learning_rate = fields.get<double>("learning_rate");
   member.bootstrap = fields.get<bool>("bootstrap");
+  member.learns = fields.get<Learns>("learns");
   return member;
 }
 

@@ -120,6 +120,7 @@ struct MemberRequest {
   std::uint32_t train_batch_images = 32;
   double learning_rate = 1e-3;
   bool bootstrap = false;  ///< resample the images of each segment for this member (bagging)
+  Learns learns = Learns::weights;
 };
 
 }  // namespace tutti

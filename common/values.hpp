@@ -58,6 +58,12 @@ enum class OnBroken : std::uint8_t { fail, skip };
 enum class MergeMethod : std::uint8_t { average, weighted, task_arithmetic, ties, slerp, greedy_soup };
 /// What ties makes of the changes that agree in sign.
 enum class Disjoint : std::uint8_t { mean, sum };
+/// What merging makes of BatchNorm statistics: they are averaged like weights, or estimated anew over images.
+enum class BatchNorm : std::uint8_t { keep, estimate };
+
+/// What a member learns when it is trained: its weights from labels, or the statistics of its BatchNorm layers, for
+/// which images are enough.
+enum class Learns : std::uint8_t { weights, statistics };
 
 /// What a `fake` member does wrong, and in which phase of its life.
 enum class FaultKind : std::uint8_t { none, exception, exit, abort, segfault, kill, hang, nan, stop };
@@ -116,6 +122,12 @@ constexpr auto enum_names(MergeMethod) {
 }
 constexpr auto enum_names(Disjoint) {
   return std::array{EnumName{Disjoint::mean, "mean"}, EnumName{Disjoint::sum, "sum"}};
+}
+constexpr auto enum_names(BatchNorm) {
+  return std::array{EnumName{BatchNorm::keep, "keep"}, EnumName{BatchNorm::estimate, "estimate"}};
+}
+constexpr auto enum_names(Learns) {
+  return std::array{EnumName{Learns::weights, "weights"}, EnumName{Learns::statistics, "statistics"}};
 }
 constexpr auto enum_names(OnWorkerFailure) {
   return std::array{EnumName{OnWorkerFailure::restart, "restart"}, EnumName{OnWorkerFailure::degrade, "degrade"},

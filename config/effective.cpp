@@ -207,6 +207,7 @@ Tree tree_of(const MergeSpec& merge, const std::vector<MemberSpec>& members) {
   if (ties) map.set("disjoint", name_of(merge.disjoint));
   if (merge.method == MergeMethod::slerp) map.set("t", number(merge.t));
   map.set("accumulate", Tree::plain(merge.accumulate_f64 ? "float64" : "float32"));
+  if (merge.batch_norm != BatchNorm::keep) map.set("batch_norm", name_of(merge.batch_norm));
   if (merge.input) map.set("input", tree_of(*merge.input));
   return map;
 }

@@ -21,7 +21,7 @@ namespace {
 constexpr NumberRule kDensity{"a number above 0 and at most 1", [](double value) { return value > 0 && value <= 1; }};
 
 /// The kinds whose weights are safetensors; another one is added here and in weights_path().
-constexpr std::array<std::string_view, 4> kMergeable{"small-cnn", "mlp", "clip-vit", "fake"};
+constexpr std::array<std::string_view, 5> kMergeable{"small-cnn", "mlp", "torchscript", "clip-vit", "fake"};
 
 bool is_mergeable(const ModelSpec& model) {
   return std::ranges::find(kMergeable, kind_name(model.kind)) != kMergeable.end();
@@ -43,12 +43,16 @@ const std::vector<KeyOfMethods>& keys_of_methods() {
   return keys;
 }
 
-void refuse_keys_of_other_methods(Fields& fields, MergeMethod method) {
+/// Images are also what statistics are estimated over, whatever the method.
+void refuse_keys_of_other_methods(Fields& fields, const MergeSpec& merge) {
   for (const KeyOfMethods& row : keys_of_methods()) {
-    if (std::ranges::find(row.methods, method) != row.methods.end()) continue;
+    if (std::ranges::find(row.methods, merge.method) != row.methods.end()) continue;
+    if (row.key == "input" && merge.batch_norm == BatchNorm::estimate) continue;
     std::vector<std::string> owners;
     for (const MergeMethod owner : row.methods) owners.emplace_back(to_name(owner));
-    fields.refuse(row.key, fmt::format("'{}' belongs to {}, not to {}", row.key, one_of(owners), to_name(method)));
+    if (row.key == "input") owners.emplace_back("batch_norm: estimate");
+    fields.refuse(row.key,
+                  fmt::format("'{}' belongs to {}, not to {}", row.key, one_of(owners), to_name(merge.method)));
   }
 }
 
@@ -124,16 +128,20 @@ void read_weights(Fields& fields, const std::vector<ReadMember>& members, MergeS
 }
 
 void read_of_method(Fields& fields, const std::vector<ReadMember>& members, MergeSpec& merge, Violations& violations) {
-  refuse_keys_of_other_methods(fields, merge.method);
+  refuse_keys_of_other_methods(fields, merge);
   const bool ties = merge.method == MergeMethod::ties;
   if (merge.method == MergeMethod::weighted) read_weights(fields, members, merge, violations);
   if (ties || merge.method == MergeMethod::task_arithmetic) fields.number("scaling", merge.scaling, kAnyNumber);
   if (ties) fields.number("density", merge.density, kDensity);
   if (ties) fields.choice("disjoint", merge.disjoint);
   if (merge.method == MergeMethod::slerp) fields.number("t", merge.t, kAnyNumber);
-  if (merge.method != MergeMethod::greedy_soup) return;
-  if (const Tree* input = fields.find("input"); input != nullptr)
-    merge.input = read_input(*input, Split::test, violations);
+  const bool soup = merge.method == MergeMethod::greedy_soup;
+  const Tree* input = nullptr;
+  if (merge.batch_norm == BatchNorm::estimate)
+    input = fields.require("input", "the images over which batch_norm: estimate computes the statistics");
+  else if (soup)
+    input = fields.find("input");
+  if (input != nullptr) merge.input = read_input(*input, soup ? Split::test : Split::train, violations);
 }
 
 /// What a model that is to be merged lacks, as the end of "member 'a' ..."; empty: nothing.
@@ -151,6 +159,11 @@ void check_members(const MergeSpec& merge, const std::vector<ReadMember>& member
     if (!member.sound) continue;
     if (const std::string problem = obstacle(member.spec.model); !problem.empty())
       violations.add(member.place, fmt::format("member '{}' {}", member.spec.name, problem));
+    if (merge.batch_norm == BatchNorm::estimate && !std::holds_alternative<TorchScriptModel>(member.spec.model.kind))
+      violations.add(member.place,
+                     fmt::format("member '{}' is a {}, which has no BatchNorm layers; batch_norm: estimate "
+                                 "is for members of kind torchscript",
+                                 member.spec.name, kind_name(member.spec.model.kind)));
     if (first == nullptr) first = &member;
     const std::string_view kind = kind_name(member.spec.model.kind);
     const std::string_view wanted = kind_name(first->spec.model.kind);
@@ -176,6 +189,7 @@ MergeSpec read_merge(const Tree& tree, const std::vector<ReadMember>& members, V
   Fields fields(tree, "'merge'", violations);
   const std::size_t before = violations.count();
   fields.choice("method", merge.method);
+  fields.choice("batch_norm", merge.batch_norm);
   if (violations.count() != before) return merge;  // no key can be judged
   merge.over = read_over(fields, members, violations);
   read_of_method(fields, members, merge, violations);
@@ -197,7 +211,7 @@ std::string title_of(const Tree& task, std::size_t number) {
 
 /// A soup is chosen by the images of `merge`, or by those that every task holds out. Looks at the text: whether that
 /// was right, its readers have said.
-void check_soup(const Tree& tree, const Tree* tasks, bool features, Violations& violations) {
+void check_soup(const Tree& tree, const Tree* tasks, bool features, bool estimates, Violations& violations) {
   const auto holds_out = [](const Tree& task) {
     const Tree* images = task.find("held_out");
     return images != nullptr && images->kind != Tree::Kind::null;
@@ -206,7 +220,9 @@ void check_soup(const Tree& tree, const Tree* tasks, bool features, Violations& 
   if (tasks != nullptr && list.empty()) return;
   const auto holding = static_cast<std::size_t>(std::ranges::count_if(list, holds_out));
   const Tree* input = tree.find("input");
-  if (input != nullptr && input->kind != Tree::Kind::null) {
+  // Statistics are estimated over `input` beside what the tasks hold out.
+  const bool chooses = !estimates || (holding == 0 && !features);
+  if (chooses && input != nullptr && input->kind != Tree::Kind::null) {
     if (holding > 0)
       violations.add(input->place,
                      "greedy_soup chooses by the 'input' of 'merge' or by the 'held_out' images of the tasks, not by "
@@ -258,7 +274,8 @@ void read_merging(Fields& top, const std::vector<ReadMember>& members, EnsembleS
   const MergeMethod method = spec.merge->method;
   if (spec.base && base_sound) check_base(*spec.base, *spec.merge, members, base->place, violations);
   if (method == MergeMethod::greedy_soup)
-    check_soup(*tree, top.find("tasks"), spec.combine.over == OutputKind::features, violations);
+    check_soup(*tree, top.find("tasks"), spec.combine.over == OutputKind::features,
+               spec.merge->batch_norm == BatchNorm::estimate, violations);
   if (!spec.base && (method == MergeMethod::task_arithmetic || method == MergeMethod::ties))
     violations.add(tree->place, fmt::format("method {} needs 'base', the model that the members were fine-tuned from, "
                                             "such as base: {{kind: small-cnn, weights: base.safetensors}}",

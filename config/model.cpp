@@ -19,11 +19,11 @@ constexpr std::size_t kMaxPackages = 16;
 /// Which kinds take which key; a key outside its kinds is explained instead of called unknown.
 struct KeyOfKinds {
   std::string_view key;
-  std::array<std::string_view, 4> kinds;  ///< unused places are empty
+  std::array<std::string_view, 5> kinds;  ///< unused places are empty
 };
 constexpr KeyOfKinds kKeys[] = {
     {"classes", {"small-cnn", "fake"}},
-    {"weights", {"small-cnn", "mlp", "clip-vit", "fake"}},
+    {"weights", {"small-cnn", "mlp", "torchscript", "clip-vit", "fake"}},
     {"layers", {"mlp"}},
     {"path", {"torchscript", "aoti", "clip-vit"}},
     {"optimize", {"torchscript"}},
@@ -197,7 +197,7 @@ ModelSpec read_model(const Tree& tree, Violations& violations) {
   const auto kind = violations.count() == before ? fields.one_of_words("kind", kinds) : std::nullopt;
   if (!kind) return model;  // without it no key can be judged
   model.kind = read_kind(*kind, fields, violations);
-  if (*kind != "torchscript" && *kind != "aoti") fields.path("weights", model.weights);
+  if (*kind != "aoti") fields.path("weights", model.weights);
   refuse_keys_of_other_kinds(fields, *kind);
   fields.finish();
   return model;

@@ -88,7 +88,7 @@ struct InputSpec {
 
 struct ModelSpec {
   ModelKind kind;
-  std::filesystem::path weights;  ///< safetensors; empty: start from the seed. Not for torchscript, aoti.
+  std::filesystem::path weights;  ///< safetensors; empty: start from the seed, or those of the model's own file
   friend bool operator==(const ModelSpec&, const ModelSpec&) = default;
 };
 
@@ -99,6 +99,8 @@ struct TrainSpec {
   double learning_rate = 1e-3;
   std::filesystem::path init;  ///< start from this safetensors file
   bool bootstrap = false;      ///< each member sees its own resample of the images (bagging)
+  /// No key in YAML: `tutti merge` sets it. Statistics are learnt in one epoch, in the order of the images.
+  Learns learns = Learns::weights;
   friend bool operator==(const TrainSpec&, const TrainSpec&) = default;
 };
 
@@ -165,7 +167,9 @@ struct MergeSpec {
   Disjoint disjoint = Disjoint::sum;  ///< ties: of the values whose sign agrees
   double t = 0.5;                     ///< slerp: 0 is the first, 1 the second
   bool accumulate_f64 = false;        ///< `accumulate: float64`
-  std::optional<InputSpec> input;     ///< greedy_soup: the held-out images, where those are not the tasks'
+  BatchNorm batch_norm = BatchNorm::keep;
+  std::optional<InputSpec> input;  ///< greedy_soup: the held-out images, where those are not the tasks'; and those of
+                                   ///< the statistics
   friend bool operator==(const MergeSpec&, const MergeSpec&) = default;
 };
 

@@ -133,13 +133,14 @@ class Ensemble::Impl {
     const Call call(*this);
     const std::lock_guard one_at_a_time(training_);
     check_fits(source, pool_.plan().arena);
-    if (!source.labelled())
+    const Learns learns = spec_.checked().members.front().train.learns;
+    if (learns == Learns::weights && !source.labelled())
       throw Error(
           ErrorKind::usage, fmt::format("{} has no labels to train on", source.name()), {},
           "give 'train.input' labels ('labels' for npy, 'classes' for random), or use a data set that has them");
     TrainResult result{weight_files(folder)};
     pool_.command(std::vector<control::Message>(result.weights.size(), control::BeginTraining{}));
-    train_epochs(source, on_epoch);
+    train_epochs(source, learns, on_epoch);
     std::vector<control::Message> save;
     for (const auto& file : result.weights) save.emplace_back(control::Save{file.string()});
     pool_.command(std::move(save));
@@ -212,7 +213,7 @@ class Ensemble::Impl {
     return files;
   }
 
-  void train_epochs(Source& source, const std::function<void(const EpochResult&)>& on_epoch) {
+  void train_epochs(Source& source, Learns learns, const std::function<void(const EpochResult&)>& on_epoch) {
     const std::vector<WorkerPlan>& workers = pool_.plan().workers;
     const std::vector<std::uint32_t>& widths = pool_.widths();
     const std::uint32_t classes = *std::min_element(widths.begin(), widths.end());
@@ -222,7 +223,7 @@ class Ensemble::Impl {
       const bool final_for_some =
           std::any_of(workers.begin(), workers.end(), [&](const WorkerPlan& worker) { return worker.epochs == epoch; });
       if (std::find(asked.begin(), asked.end(), true) == asked.end()) return;
-      Epoch work(source, spec_.checked().seed, epoch, classes, asked, final_for_some);
+      Epoch work(source, learns, spec_.checked().seed, epoch, classes, asked, final_for_some);
       pool_.exchange().drive(std::make_shared<Stream>(work, TaskKind::train, asked));
       if (!on_epoch) continue;
       for (const EpochResult& result : work.results()) on_epoch(result);

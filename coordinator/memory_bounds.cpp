@@ -28,10 +28,11 @@ constexpr std::uint32_t kAssumedWidth = 1000;
 // Values that a model of which nothing is known holds per value of its input.
 constexpr std::uint64_t kAssumedGrowth = 32;
 
-/// The files whose bytes a worker holds once its model is loaded.
+/// The files whose bytes a worker holds once its model is loaded. The weights of a module take the place of its own.
 std::vector<std::filesystem::path> model_files(const MemberRequest& request) {
   std::vector<std::filesystem::path> files = files_of(request.model, request.weights);
-  if (!request.weights.empty()) files.emplace_back(request.weights);
+  const bool replaced = std::holds_alternative<TorchScriptModel>(request.model);
+  if (!request.weights.empty() && !replaced) files.emplace_back(request.weights);
   std::erase_if(files, [](const std::filesystem::path& file) { return file.filename() == "config.json"; });
   return files;
 }

@@ -196,6 +196,7 @@ class Planner {
     request.train_batch_images = member.train.batch_images;
     request.learning_rate = member.train.learning_rate;
     request.bootstrap = member.train.bootstrap;
+    request.learns = member.train.learns;
     return request;
   }
 

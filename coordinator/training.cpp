@@ -13,9 +13,10 @@
 
 namespace tutti {
 
-Epoch::Epoch(Source& source, std::uint64_t seed, std::uint32_t number, std::uint32_t classes, std::vector<bool> asked,
-             bool final_for_some)
+Epoch::Epoch(Source& source, Learns learns, std::uint64_t seed, std::uint32_t number, std::uint32_t classes,
+             std::vector<bool> asked, bool final_for_some)
     : source_(source),
+      labelled_(learns == Learns::weights),
       number_(number),
       classes_(classes),
       asked_(std::move(asked)),
@@ -23,16 +24,16 @@ Epoch::Epoch(Source& source, std::uint64_t seed, std::uint32_t number, std::uint
       sums_(asked_.size()) {
   order_.resize(source.count());
   std::iota(order_.begin(), order_.end(), std::uint64_t{0});
-  shuffle(std::span(order_), random_at(seed, number));
+  if (learns == Learns::weights) shuffle(std::span(order_), random_at(seed, number));
 }
 
 std::uint32_t Epoch::fill(std::byte* arena, const ArenaLayout& layout, std::uint32_t slot) {
   const auto images = static_cast<std::uint32_t>(std::min<std::uint64_t>(layout.images, order_.size() - next_));
   const auto chosen = std::span(order_).subspan(next_, images);
   const auto view = slot_view(arena, layout, slot, images);
-  read_images(source_, chosen, view, true);
+  read_images(source_, chosen, view, labelled_);
   std::copy(chosen.begin(), chosen.end(), view.numbers.begin());
-  for (std::uint32_t i = 0; i < images; ++i)
+  for (std::uint32_t i = 0; labelled_ && i < images; ++i)
     if (view.labels[i] < 0 || view.labels[i] >= static_cast<std::int64_t>(classes_))
       throw Error(ErrorKind::usage,
                   fmt::format("image {} of {} has the label {}, but the members know {}", chosen[i], source_.name(),

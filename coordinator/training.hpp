@@ -1,5 +1,6 @@
-// The work of training: one epoch's labelled segments, in an order that depends on the seed alone, to every member
-// that has epochs left. The members learn in their workers, side by side, from one copy of the images.
+// The work of training: one epoch's segments, labelled and in an order that depends on the seed alone, to every member
+// that has epochs left; of statistics the images as they come, without labels. The members learn in their workers, side
+// by side, from one copy of the images.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +9,7 @@
 
 #include <tutti/ensemble.hpp>
 
+#include "common/values.hpp"
 #include "coordinator/exchange.hpp"
 
 namespace tutti {
@@ -18,8 +20,8 @@ class Epoch final : public Work {
   /// `number` counts from 1. Labels must be below `classes`. Equal seeds give equal
   /// orders; different epochs different ones. `final_for_some`: a member that is asked is not asked in the next epoch,
   /// or there is no next one.
-  Epoch(Source& source, std::uint64_t seed, std::uint32_t number, std::uint32_t classes, std::vector<bool> asked,
-        bool final_for_some);
+  Epoch(Source& source, Learns learns, std::uint64_t seed, std::uint32_t number, std::uint32_t classes,
+        std::vector<bool> asked, bool final_for_some);
 
   bool has_more() const override { return next_ < order_.size(); }
   std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, std::uint32_t slot) override;
@@ -40,6 +42,7 @@ class Epoch final : public Work {
     bool complete = true;  ///< no answer is missing
   };
   Source& source_;
+  bool labelled_;
   std::uint32_t number_;
   std::uint32_t classes_;
   std::vector<bool> asked_;

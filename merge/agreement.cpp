@@ -233,10 +233,11 @@ class Assembly {
     note(counters_, fmt::format("{} that count batches differ and are those of {}", tensors(counters_.size()), first));
     note(left_out_,
          fmt::format("{} that not all checkpoints have are constants and left out", tensors(left_out_.size())));
-    note(statistics_,
-         fmt::format("the merged model has BatchNorm statistics ({}) that no images gave: re-estimate them before you "
-                     "use it, for example with torch.optim.swa_utils.update_bn",
-                     tensors(statistics_.size())));
+    if (!statistics_.empty())
+      made_.statistics = fmt::format(
+          "the merged model has BatchNorm statistics ({}) that no images gave: re-estimate them before you "
+          "use it, with 'batch_norm: estimate' or torch.optim.swa_utils.update_bn: {}",
+          tensors(statistics_.size()), joined(statistics_));
   }
 
   const std::vector<Names>& inputs_;

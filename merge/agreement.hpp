@@ -33,6 +33,7 @@ struct MergedTensor {
 struct Agreement {
   std::vector<MergedTensor> tensors;  ///< sorted by name
   std::vector<std::string> notes;
+  std::string statistics;  ///< what to beware of where BatchNorm statistics are averaged; empty: there are none
 };
 
 /// Throws Error(usage) that lists what differs. The checkpoints must outlive the result.

@@ -117,6 +117,7 @@ class Merging {
     for (const MergedTensor& tensor : agreement_.tensors) outcome_.values += tensor.kept ? 0 : tensor.count;
     outcome_.tensors = agreement_.tensors.size();
     outcome_.notes = agreement_.notes;
+    if (!agreement_.statistics.empty() && !settings_.statistics_follow) outcome_.notes.push_back(agreement_.statistics);
     if (lost_values_ > 0)
       outcome_.notes.push_back(
           fmt::format("not finite in the result: {}, the first in {}", counted(lost_values_, "value"), first_lost_));

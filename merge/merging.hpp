@@ -36,6 +36,7 @@ struct MergeSettings {
   Disjoint disjoint = Disjoint::sum;          ///< ties
   double t = 0.5;                             ///< slerp
   bool accumulate_f64 = false;                ///< compute in float64 instead of float32
+  bool statistics_follow = false;             ///< those of BatchNorm are estimated later: nothing to beware of
   unsigned threads = 0;                       ///< 0: the usable cores, at most kMaxMergeThreads
 };
 inline constexpr unsigned kMaxMergeThreads = 4;

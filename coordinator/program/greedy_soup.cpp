@@ -1,51 +1,13 @@
 #include "coordinator/program/greedy_soup.hpp"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstdlib>
-
-#include "common/atomic_file.hpp"
-#include "common/unique_fd.hpp"
+#include "coordinator/program/nameless_file.hpp"
 
 namespace tutti::program {
 namespace {
 
-/// A file without a name, with the weights of a candidate.
-class CandidateFile {
- public:
-  explicit CandidateFile(const std::filesystem::path& folder)
-      : folder_(folder), file_(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)) {
-    if (file_) return;
-    // Where the file system has none: one whose name is taken away at once.
-    std::string name = (folder / ".candidate-XXXXXX").string();
-    file_ = UniqueFd(::mkostemp(name.data(), O_CLOEXEC));
-    if (!file_) throw write_error(folder / "a candidate", errno);
-    ::unlink(name.c_str());
-  }
-
-  void write(std::span<const std::byte> bytes) const {
-    while (!bytes.empty()) {
-      const ssize_t count = ::write(file_.get(), bytes.data(), bytes.size());
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) throw write_error(folder_ / "a candidate", errno);
-      bytes = bytes.subspan(static_cast<std::size_t>(count));
-    }
-  }
-
-  /// Where another process of this user finds it, as long as this one holds it.
-  std::filesystem::path path() const { return fmt::format("/proc/{}/fd/{}", ::getpid(), file_.get()); }
-
- private:
-  std::filesystem::path folder_;
-  UniqueFd file_;
-};
-
 /// Fills `file` with the average of some inputs.
 void write_average(std::span<const merge::MergeInput> inputs, const std::vector<std::size_t>& places,
-                   const merge::MergeSettings& settings, const CandidateFile& file) {
+                   const merge::MergeSettings& settings, const NamelessFile& file) {
   std::vector<merge::MergeInput> chosen;
   for (const std::size_t place : places) chosen.push_back(inputs[place]);
   merge::merge_checkpoints(settings, chosen, nullptr,
@@ -57,10 +19,10 @@ std::vector<SoupScore> measure_candidates(const config::EnsembleSpec& spec, std:
                                           const merge::MergeSettings& settings, const std::filesystem::path& folder,
                                           const std::vector<std::vector<std::size_t>>& candidates,
                                           const MeasureModels& measure) {
-  std::vector<CandidateFile> files;
+  std::vector<NamelessFile> files;
   std::vector<config::MemberSpec> models;
   for (const std::vector<std::size_t>& places : candidates) {
-    files.emplace_back(folder);
+    files.emplace_back(folder, "a candidate");
     write_average(inputs, places, settings, files.back());
     models.push_back(spec.members[spec.merge->over[places.back()]]);
     models.back().model.weights = files.back().path();

@@ -14,7 +14,7 @@ namespace {
 
 /// The same model with other weights.
 config::ModelSpec with_weights(config::ModelSpec model, const std::filesystem::path& weights) {
-  if (std::holds_alternative<TorchScriptModel>(model.kind) || std::holds_alternative<AotiModel>(model.kind))
+  if (std::holds_alternative<AotiModel>(model.kind))
     throw Error(ErrorKind::usage,
                 fmt::format("{} cannot be given to a model of kind {}", weights.string(), kind_name(model.kind)),
                 "its file holds its own weights", "name the kind of the merged model with 'base'");

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -11,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "common/atomic_file.hpp"
 #include "common/clock.hpp"
@@ -21,11 +23,13 @@
 #include "coordinator/program/hosting.hpp"
 #include "coordinator/program/merge_progress.hpp"
 #include "coordinator/program/merge_report.hpp"
+#include "coordinator/program/nameless_file.hpp"
 #include "coordinator/program/say.hpp"
 #include "coordinator/program/session.hpp"
 #include "coordinator/program/soup_measuring.hpp"
 #include "coordinator/program/task.hpp"
 #include "images/run_folder.hpp"
+#include "merge/replacing.hpp"
 
 namespace tutti::program {
 namespace {
@@ -73,6 +77,7 @@ class Merge {
     // What is wrong with images and heads is said before anything is measured or merged.
     if (settings_.method == MergeMethod::greedy_soup)
       measuring_.emplace(spec_, find_worker(line_.worker), interruption_, line_.quiet);
+    if (spec_.merge->batch_norm == BatchNorm::estimate) prepare_estimation();
     if (spec_.tasks.empty()) return;
     open_tasks(spec_);
     host_models(spec_, {"merged=weights"});
@@ -147,13 +152,29 @@ class Merge {
   void cook() {
     const Clock::time_point begin = Clock::now();
     report_.soup = cook_greedy_soup(spec_, report_.inputs, settings_, measuring_->at_once(), folder_->path(),
-                                    [&](const std::vector<config::MemberSpec>& models) {
-                                      const std::vector<SoupScore> scores = (*measuring_)(models);
+                                    [&, members = true](const std::vector<config::MemberSpec>& models) mutable {
+                                      // The members come first; their statistics are their own.
+                                      const bool estimates = !std::exchange(members, false) && estimation_;
+                                      const std::vector<SoupScore> scores =
+                                          estimates ? measure_estimated(models) : (*measuring_)(models);
                                       interruption_.check();  // it came with the last answer
                                       return scores;
                                     });
     measuring_.reset();
     report_.evaluate_seconds = seconds_since(begin);
+  }
+
+  /// The scores of candidates with statistics of their own.
+  std::vector<SoupScore> measure_estimated(std::vector<config::MemberSpec> models) {
+    std::vector<NamelessFile> files;
+    for (config::MemberSpec& model : models) {
+      const merge::Safetensors tensors = (*estimation_)(model.model.weights, folder_->path()).tensors;
+      const NamelessFile& file = files.emplace_back(folder_->path(), "a candidate");
+      merge::write_replaced(merge::Checkpoint::open(model.model.weights), tensors,
+                            [&](std::span<const std::byte> bytes) { file.write(bytes); }, {});
+      model.model.weights = file.path();
+    }
+    return (*measuring_)(models);
   }
 
   /// The inputs that become one.
@@ -172,20 +193,47 @@ class Merge {
             {"tutti.merge", fmt::format("{} of {}", to_name(settings_.method), fmt::join(names, ", "))}};
   }
 
+  void prepare_estimation() {
+    const merge::Checkpoint& first = *report_.inputs.front().checkpoint;
+    if (std::ranges::none_of(first.names(), [](const std::string& name) { return name.ends_with("running_mean"); }))
+      throw Error(ErrorKind::usage, "the members have no BatchNorm statistics that could be estimated",
+                  fmt::format("no tensor of {} is called running_mean", first.path().string()),
+                  "leave 'batch_norm' out of 'merge'");
+    settings_.statistics_follow = true;
+    estimation_.emplace(spec_, find_worker(line_.worker), interruption_, line_.quiet);
+  }
+
+  void merge_to(const merge::ByteSink& sink, const std::vector<merge::MergeInput>& inputs) {
+    MergeProgressLine progress(style_for(stderr, line_.quiet));
+    report_.outcome = merge::merge_checkpoints(settings_, inputs, base(), sink, metadata(inputs),
+                                               [&](std::uint64_t done, std::uint64_t total) {
+                                                 interruption_.check();
+                                                 progress.show(done, total);
+                                               });
+  }
+
+  /// The average never has a name: what has the name of the result has the statistics of images.
+  std::optional<NamelessFile> average_and_estimate(const std::vector<merge::MergeInput>& inputs) {
+    const std::filesystem::path folder = report_.result.parent_path();
+    NamelessFile averaged(folder, "the averaged weights");
+    merge_to([&](std::span<const std::byte> bytes) { averaged.write(bytes); }, inputs);
+    report_.statistics = (*estimation_)(averaged.path(), folder);
+    interruption_.check();  // it came with the last batch
+    return averaged;
+  }
+
   void write_result() {
     const std::vector<merge::MergeInput> inputs = chosen();
     const Clock::time_point begin = Clock::now();
+    const std::optional<NamelessFile> averaged = estimation_ ? average_and_estimate(inputs) : std::nullopt;
     computing_ = true;
     AtomicFile out(report_.result);
-    {
-      MergeProgressLine progress(style_for(stderr, line_.quiet));
-      report_.outcome = merge::merge_checkpoints(
-          settings_, inputs, base(), merge::ByteSink([&](std::span<const std::byte> bytes) { out.write(bytes); }),
-          metadata(inputs), [&](std::uint64_t done, std::uint64_t total) {
-            interruption_.check();
-            progress.show(done, total);
-          });
-    }
+    const merge::ByteSink sink = [&](std::span<const std::byte> bytes) { out.write(bytes); };
+    if (averaged)
+      merge::write_replaced(merge::Checkpoint::open(averaged->path()), report_.statistics->tensors, sink,
+                            metadata(inputs));
+    else
+      merge_to(sink, inputs);
     interruption_.check();
     if (!source_folder_.empty()) copy_beside();
     remove_report();
@@ -193,7 +241,7 @@ class Merge {
     in_place_ = true;
     computing_ = false;
     interruption_.check();
-    report_.merge_seconds = seconds_since(begin);
+    report_.merge_seconds = seconds_since(begin) - (report_.statistics ? report_.statistics->seconds : 0);
     for (const std::string& note : report_.outcome.notes) log::warning("{}", note);
   }
 
@@ -234,6 +282,10 @@ class Merge {
         text += fmt::format("{:<12}  {}  accuracy {:6.2f} %\n", report_.inputs[step.member].name,
                             step.added ? "added   " : "left out", step.accuracy * 100);
     }
+    if (report_.statistics)
+      text +=
+          fmt::format("statistics: estimated over {} in {}, {:.2f} s\n", counted(report_.statistics->images, "image"),
+                      counted(report_.statistics->batches, "batch"), report_.statistics->seconds);
     const std::uint64_t bytes = report_.outcome.bytes_read + report_.outcome.bytes_written;
     return text + fmt::format(
                       "{} of {}: {}, {}, {:.2f} s, {}\nmerged: {}\n"
@@ -250,6 +302,7 @@ class Merge {
   merge::MergeSettings settings_;
   std::optional<SoupMeasuring> measuring_;  ///< greedy_soup, until it has chosen
   MergeReport report_;
+  std::optional<StatisticsEstimation> estimation_;
   std::optional<images::RunFolder> folder_;
   std::optional<images::MadeFolder> result_folder_;  ///< where the result is a folder
   std::filesystem::path source_folder_;              ///< of the first input; empty where that is a file

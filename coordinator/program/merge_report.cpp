@@ -63,6 +63,7 @@ json::object parameters_of(const config::MergeSpec& merge) {
   if (ties) parameters["density"] = merge.density;
   if (ties) parameters["disjoint"] = json::string_view(to_name(merge.disjoint));
   if (merge.method == MergeMethod::slerp) parameters["t"] = merge.t;
+  if (merge.batch_norm != BatchNorm::keep) parameters["batch_norm"] = json::string_view(to_name(merge.batch_norm));
   parameters["accumulate"] = merge.accumulate_f64 ? "float64" : "float32";
   return parameters;
 }
@@ -98,6 +99,15 @@ json::object json_of(const Soup& soup, const std::vector<merge::MergeInput>& inp
           {"accuracy", soup.accuracy}};
 }
 
+json::object json_of(const Statistics& statistics) {
+  json::array tensors;
+  for (const std::string& name : statistics.tensors.names()) tensors.push_back(json::string(name));
+  return {{"images", statistics.images},
+          {"batches", statistics.batches},
+          {"batch_images", statistics.batch_images},
+          {"tensors", std::move(tensors)}};
+}
+
 }  // namespace
 
 json::value to_json(const MergeReport& report, const config::EnsembleSpec& spec) {
@@ -126,12 +136,14 @@ json::value to_json(const MergeReport& report, const config::EnsembleSpec& spec)
                     {"inputs", std::move(inputs)}};
   if (report.base) json["base"] = json_of(*report.base, contents);
   if (report.soup) json["soup"] = json_of(*report.soup, report.inputs, spec.tasks);
+  if (report.statistics) json["statistics"] = json_of(*report.statistics);
   json::array notes;
   for (const std::string& note : report.outcome.notes) notes.push_back(json::string(note));
   json["notes"] = std::move(notes);
   json["bytes_read"] = report.outcome.bytes_read;
   json["bytes_written"] = report.outcome.bytes_written;
   json["seconds"] = {{"evaluate", report.evaluate_seconds}, {"merge", report.merge_seconds}};
+  if (report.statistics) json["seconds"].as_object()["statistics"] = report.statistics->seconds;
   json["configuration"] = spec.effective_yaml;
   return json;
 }

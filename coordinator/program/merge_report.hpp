@@ -8,6 +8,7 @@
 #include "common/json.hpp"
 #include "config/spec.hpp"
 #include "coordinator/program/greedy_soup.hpp"
+#include "coordinator/program/statistics.hpp"
 #include "merge/merging.hpp"
 
 namespace tutti::program {
@@ -20,6 +21,7 @@ struct MergeReport {
   std::optional<merge::MergeInput> base;
   std::vector<double> factors;  ///< weighted: what each was multiplied with
   std::optional<Soup> soup;
+  std::optional<Statistics> statistics;  ///< batch_norm: estimate
   merge::MergeOutcome outcome;
   std::filesystem::path result;  ///< the file
   double evaluate_seconds = 0;   ///< greedy soup

@@ -166,7 +166,7 @@ void check_classes(const Source& source, const std::vector<MemberStatus>& models
 }
 
 config::EnsembleSpec by_held_out(config::EnsembleSpec spec) {
-  if (spec.merge->input) {
+  if (spec.tasks.empty() || !spec.tasks.front().held_out) {
     config::TaskSpec only;
     only.input = *spec.merge->input;
     spec.tasks = {only};

@@ -45,6 +45,7 @@ MemberRequest full_request() {
   member.train_batch_images = 9;
   member.learning_rate = 1.0 / 3;
   member.bootstrap = true;
+  member.learns = Learns::statistics;
   return member;
 }
 
@@ -80,6 +81,7 @@ TEST_CASE("a request for a member arrives field by field") {
   CHECK(member.train_batch_images == sent.train_batch_images);
   CHECK(member.learning_rate == sent.learning_rate);
   CHECK(member.bootstrap == sent.bootstrap);
+  CHECK(member.learns == sent.learns);
 }
 
 TEST_CASE("a member without an input of its own arrives without one") {

@@ -137,7 +137,7 @@ members:
     seed: 18446744073709551615
     train: {epochs: 3, batch_images: 8, learning_rate: 0.1, init: i, bootstrap: true}
   - {name: b, model: {kind: mlp, layers: [64, 4], weights: b}, weight: 4}
-  - {name: c.c, model: {kind: torchscript, path: c.pt, optimize: off}}
+  - {name: c.c, model: {kind: torchscript, path: c.pt, weights: c.st, optimize: off}}
   - {name: 'true', model: {kind: fake, classes: 4, delay_ms: 7}}
 assignment: {a: "cpu:0-3,8", b: cuda:3, c.c: null, 'true': cuda:MIG-1}
 combine: {rule: weighted, over: probabilities, normalize: false, accumulate: float64}
@@ -155,6 +155,14 @@ stop_deadline_s: 1e-3
 output: runs/é
 )",
                                     "e.yaml"));
+}
+
+TEST_CASE("the configuration in effect says that statistics are estimated and over which images") {
+  check_effective(config::load_text(
+      "members: [{name: a, model: {kind: torchscript, path: n.pt, weights: a.st}}]\n"
+      "base: {kind: torchscript, path: n.pt, weights: base.st}\n"
+      "merge: {method: task_arithmetic, batch_norm: estimate, input: {dataset: digits, split: train, limit: 9}}\n",
+      "e.yaml"));
 }
 
 TEST_CASE("the configuration in effect holds overrides and devices by name") {

@@ -227,10 +227,9 @@ TEST_CASE("keys of another kind of model are refused with the kinds that have th
   CHECK(model_problem("kind: mlp, layers: [3], classes: 3") == "'classes' belongs to small-cnn or fake, not to mlp");
   CHECK(model_problem("kind: mlp, layers: [3], delay_us: 3") == "'delay_us' belongs to fake, not to mlp");
   CHECK(model_problem("kind: fake, optimize: on") == "'optimize' belongs to torchscript, not to fake");
-  CHECK(
-      model_problem("kind: torchscript, path: x.pt, weights: w") ==
-      "'weights' belongs to small-cnn, mlp, clip-vit or fake, not to torchscript; a file of torchscript holds its own "
-      "weights, name it with 'path'");
+  CHECK(model_problem("kind: aoti, path: x.pt2, weights: w") ==
+        "'weights' belongs to small-cnn, mlp, torchscript, clip-vit or fake, not to aoti; a file of aoti holds its own "
+        "weights, name it with 'path'");
   CHECK(problem("members: [{name: a, model: {kind: mlp, layers: [3]}, output: features}]") ==
         "e.yaml:1:62: mlp always answers logits; leave 'output' out");
   CHECK(problem("members: [{name: a, model: {kind: small-cnn}, output: logits}]").empty());

@@ -77,7 +77,8 @@ TEST_CASE("keys of other methods are explained") {
   CHECK(wrong("merge: {density: 1}\n") == "e.yaml:2:9: 'density' belongs to ties, not to average");
   CHECK(wrong("merge: {disjoint: sum}\n") == "e.yaml:2:9: 'disjoint' belongs to ties, not to average");
   CHECK(wrong("merge: {t: 1}\n") == "e.yaml:2:9: 't' belongs to slerp, not to average");
-  CHECK(wrong("merge: {input: {}}\n") == "e.yaml:2:9: 'input' belongs to greedy_soup, not to average");
+  CHECK(wrong("merge: {input: {}}\n") ==
+        "e.yaml:2:9: 'input' belongs to greedy_soup or batch_norm: estimate, not to average");
   CHECK(wrong("merge: {wieghts: 1}\n").find("unknown key") != std::string::npos);
 }
 
@@ -117,6 +118,27 @@ TEST_CASE("a method without what it needs is refused") {
         "e.yaml:2:30: slerp merges two members, not 1; name them in 'over'");
 }
 
+TEST_CASE("BatchNorm statistics are estimated over images of torchscript members alone") {
+  const std::string scripts =
+      "members: [{name: a, model: {kind: torchscript, path: n.pt, weights: a.st}}, "
+      "{name: b, model: {kind: torchscript, path: n.pt, weights: b.st}}]\n"
+      "base: {kind: torchscript, path: n.pt, weights: base.st}\n";
+  const config::EnsembleSpec spec =
+      config::load_text(scripts + "merge: {batch_norm: estimate, input: {dataset: digits}}\n", "e.yaml");
+  CHECK(spec.members[1].model.weights == "b.st");
+  CHECK(spec.base->weights == "base.st");
+  CHECK(spec.merge->batch_norm == BatchNorm::estimate);
+  REQUIRE(spec.merge->input);
+  CHECK(spec.merge->input->split == config::Split::train);
+  CHECK(config::load_text(scripts + "merge: {}\n", "e.yaml").merge->batch_norm == BatchNorm::keep);
+  CHECK(problem(scripts + "merge: {batch_norm: estimate}\n") ==
+        "e.yaml:3:8: 'merge' needs 'input', the images over which batch_norm: estimate computes the statistics");
+  CHECK(problem(scripts + "merge: {batch_norm: guess}\n").find("must be keep or estimate") != std::string::npos);
+  CHECK(wrong("merge: {batch_norm: estimate, over: [a], input: {dataset: digits}}\n") ==
+        "e.yaml:1:11: member 'a' is a mlp, which has no BatchNorm layers; batch_norm: estimate is for members of kind "
+        "torchscript");
+}
+
 TEST_CASE("a greedy soup of members that answer features needs what every task holds out") {
   const std::string features =
       "members: [{name: a, model: {kind: fake, weights: a.st}, output: features}]\ncombine: {over: features}\n";
@@ -149,6 +171,27 @@ TEST_CASE("a greedy soup of members that answer features needs what every task h
         "both; take one away");
 }
 
+TEST_CASE("statistics of a soup are estimated over the images of merge beside those that the tasks hold out") {
+  const std::string scripts =
+      "members: [{name: a, model: {kind: torchscript, path: n.pt, weights: a.st}, output: logits}]\n";
+  const std::string held =
+      "tasks: [{name: t, input: {dataset: digits, limit: 9}, held_out: {dataset: digits, skip: 9}}]\n";
+  const std::string estimate = "merge: {method: greedy_soup, batch_norm: estimate";
+  const config::EnsembleSpec spec =
+      config::load_text(scripts + held + estimate + ", input: {dataset: digits}}\n", "e.yaml");
+  CHECK(spec.merge->input);
+  CHECK(spec.tasks[0].held_out);
+  CHECK(problem(scripts + held + estimate + "}\n") ==
+        "e.yaml:3:8: 'merge' needs 'input', the images over which batch_norm: estimate computes the statistics");
+  // Without images that tasks hold out it is chosen by these.
+  CHECK(config::load_text(scripts + estimate + ", input: {dataset: digits}}\n", "e.yaml").merge->input);
+  CHECK(problem("members: [{name: a, model: {kind: torchscript, path: n.pt, weights: a.st}, output: features}]\n"
+                "combine: {over: features}\n" +
+                estimate + ", input: {dataset: digits}}\n") ==
+        "e.yaml:3:8: greedy_soup chooses by accuracy, and members that are combined over features answer no classes; "
+        "give every task with its head 'held_out' images");
+}
+
 TEST_CASE("a greedy soup of members that answer classes chooses by one set or by all tasks") {
   const std::string tasks =
       "tasks: [{name: t, input: {dataset: digits, limit: 9}, held_out: {dataset: digits, skip: 9}}]\n";
@@ -172,8 +215,10 @@ TEST_CASE("members that cannot be merged are named") {
   CHECK(problem("members: [{name: a, model: {kind: small-cnn}}]\nmerge: {}\n") ==
         "e.yaml:1:11: member 'a' names no weights that could be merged; add 'weights'");
   CHECK(problem("members: [{name: a, model: {kind: torchscript, path: a.pt}}]\nmerge: {}\n") ==
-        "e.yaml:1:11: member 'a' is a torchscript, whose weights cannot be merged; export it as safetensors for one of "
-        "small-cnn, mlp, clip-vit, fake");
+        "e.yaml:1:11: member 'a' names no weights that could be merged; add 'weights'");
+  CHECK(problem("members: [{name: a, model: {kind: aoti, path: a.pt2}}]\nmerge: {}\n") ==
+        "e.yaml:1:11: member 'a' is a aoti, whose weights cannot be merged; export it as safetensors for one of "
+        "small-cnn, mlp, torchscript, clip-vit, fake");
 }
 
 TEST_CASE("a base that does not fit is refused") {
@@ -181,8 +226,7 @@ TEST_CASE("a base that does not fit is refused") {
         "e.yaml:2:7: 'base' is a small-cnn and member 'a' a mlp; they must be of one kind");
   CHECK(wrong("base: {kind: mlp, layers: [10]}\n") ==
         "e.yaml:2:7: 'base' names no weights that could be merged; add 'weights'");
-  CHECK(wrong("base: {kind: torchscript, path: b.pt}\n").find("'base' is a torchscript, whose weights") !=
-        std::string::npos);
+  CHECK(wrong("base: {kind: aoti, path: b.pt2}\n").find("'base' is a aoti, whose weights") != std::string::npos);
   CHECK(wrong("base: {kind: mpl}\n").find("did you mean 'mlp'?") != std::string::npos);
 }
 
@@ -205,7 +249,9 @@ TEST_CASE("the example is read and every method can be chosen on the command lin
 TEST_CASE("the weights of a model stand where its kind says") {
   CHECK(config::weights_path({SmallCnnModel{}, "a.st"}) == "a.st");
   CHECK(config::weights_path({MlpModel{{10}}, ""}).empty());
-  CHECK(config::weights_path({TorchScriptModel{"a.pt"}, "a.st"}).empty());
+  CHECK(config::weights_path({TorchScriptModel{"a.pt"}, "a.st"}) == "a.st");
+  CHECK(config::weights_path({TorchScriptModel{"a.pt"}, ""}).empty());
+  CHECK(config::weights_path({AotiModel{{"a.pt2"}}, "a.st"}).empty());
   CHECK(config::weights_path({ClipVitModel{"tower"}, ""}) == "tower");
   CHECK(config::weights_path({ClipVitModel{"tower"}, "merged.st"}) == "merged.st");
 }

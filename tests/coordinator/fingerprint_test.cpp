@@ -130,6 +130,7 @@ TEST_CASE("weights and scripts count with their content and not with their place
 members:
   - {{name: a, model: {{kind: mlp, layers: [4], weights: "{0}/{1}"}}}}
   - {{name: s, model: {{kind: torchscript, path: "{0}/{1}"}}}}
+  - {{name: t, model: {{kind: torchscript, path: "{0}/one", weights: "{0}/{1}"}}}}
 assignment: cpu
 input: {{dataset: random, count: 5, shape: [1, 4, 4]}}
 )",
@@ -143,7 +144,8 @@ input: {{dataset: random, count: 5, shape: [1, 4, 4]}}
   CHECK(differences(one, fingerprint(yaml("same"))).empty());
   CHECK(differences(one, fingerprint(yaml("other"))) ==
         Lines{"model of s: was 9 bytes, crc cbf43926, now 8 bytes, crc 9ae0daaf",
-              "weights of a: was 9 bytes, crc cbf43926, now 8 bytes, crc 9ae0daaf"});
+              "weights of a: was 9 bytes, crc cbf43926, now 8 bytes, crc 9ae0daaf",
+              "weights of t: was 9 bytes, crc cbf43926, now 8 bytes, crc 9ae0daaf"});
   std::filesystem::create_directory(folder / "folder");
   const auto error = error_of([&] { fingerprint(yaml("folder")); });
   REQUIRE(error);

@@ -220,11 +220,19 @@ TEST_CASE("a base that answers otherwise than the members is refused with what t
   CHECK(logits->hint() == "let 'base' answer features like the members");
 }
 
+TEST_CASE("a merged torchscript model has the network of a member and the merged weights") {
+  const auto spec = config::load_text(
+      "members: [{name: a, model: {kind: torchscript, path: n.pt, weights: a.st, optimize: off}}]\n", "e.yaml");
+  const Hosting hosting = host_models(spec, {"soup=m.st"});
+  REQUIRE(hosting.hosted.members.size() == 2);
+  CHECK(hosting.hosted.members[1].model == config::ModelSpec{TorchScriptModel{"n.pt", false}, "m.st"});
+}
+
 TEST_CASE("models of one name and weights that cannot be given to a model are refused") {
-  auto spec = config::load_text("members: [{name: base, model: {kind: torchscript, path: x.pt}}]\n", "e.yaml");
+  auto spec = config::load_text("members: [{name: base, model: {kind: aoti, path: x.pt2}}]\n", "e.yaml");
   const auto merged = error_of([&] { host_models(spec, {"m.st"}); });
   REQUIRE(merged);
-  CHECK(merged->message() == "m.st cannot be given to a model of kind torchscript");
+  CHECK(merged->message() == "m.st cannot be given to a model of kind aoti");
   spec.base = spec.members[0].model;
   const auto twin = error_of([&] { host_models(spec, {}); });
   REQUIRE(twin);

@@ -22,7 +22,7 @@ ListSource labelled(std::size_t count) {
 /// The numbers of the images in the order in which an epoch takes them; checks pixels and labels on the way.
 std::vector<std::uint64_t> order(std::uint64_t seed, std::uint32_t number, std::size_t count = 50) {
   ListSource source = labelled(count);
-  Epoch epoch(source, seed, number, 4, {true}, true);
+  Epoch epoch(source, Learns::weights, seed, number, 4, {true}, true);
   std::vector<float> arena(kArena.bytes() / sizeof(float));
   auto* const base = reinterpret_cast<std::byte*>(arena.data());
   std::vector<std::uint64_t> numbers;
@@ -53,12 +53,27 @@ TEST_CASE("the order depends on seed and epoch alone") {
   CHECK(order(1, 1) != order(2, 1));
 }
 
+TEST_CASE("an epoch of statistics takes the images in their order and asks for no labels") {
+  ListSource source(random_images(6), {});
+  REQUIRE_FALSE(source.labelled());
+  Epoch epoch(source, Learns::statistics, 1, 1, 4, {true}, true);
+  std::vector<float> arena(kArena.bytes() / sizeof(float));
+  auto* const base = reinterpret_cast<std::byte*>(arena.data());
+  std::vector<std::uint64_t> numbers;
+  while (epoch.has_more()) {
+    const std::uint32_t filled = epoch.fill(base, kArena, 0);
+    const auto view = slot_view(base, kArena, 0, filled);
+    numbers.insert(numbers.end(), view.numbers.begin(), view.numbers.end());
+  }
+  CHECK(numbers == std::vector<std::uint64_t>{0, 1, 2, 3, 4, 5});
+}
+
 TEST_CASE("an epoch without images has no segments") { CHECK(order(1, 1, 0).empty()); }
 
 TEST_CASE("a label outside the classes is refused with its image") {
   for (const std::int64_t label : {std::int64_t{4}, std::int64_t{-1}}) {
     ListSource source(random_images(1), {label});
-    Epoch epoch(source, 1, 1, 4, {true}, true);
+    Epoch epoch(source, Learns::weights, 1, 1, 4, {true}, true);
     std::vector<float> arena(kArena.bytes() / sizeof(float));
     const auto error = error_of([&] { epoch.fill(reinterpret_cast<std::byte*>(arena.data()), kArena, 0); });
     REQUIRE(error);
@@ -71,7 +86,7 @@ TEST_CASE("a label outside the classes is refused with its image") {
 
 TEST_CASE("loss and accuracy are means over images and only of those who were asked") {
   ListSource source = labelled(8);
-  Epoch epoch(source, 1, 3, 4, {true, false, true}, true);
+  Epoch epoch(source, Learns::weights, 1, 3, 4, {true, false, true}, true);
   for (int segment = 0; segment < 2; ++segment) {
     FinishedSegment finished;
     finished.segment.rows.resize(3);
@@ -100,7 +115,7 @@ TEST_CASE("loss and accuracy are means over images and only of those who were as
 
 TEST_CASE("a member that was lost on the way has no result and the others keep theirs") {
   ListSource source = labelled(8);
-  Epoch epoch(source, 1, 2, 4, {true, true, true}, true);
+  Epoch epoch(source, Learns::weights, 1, 2, 4, {true, true, true}, true);
   for (int segment = 0; segment < 2; ++segment) {
     FinishedSegment finished;
     finished.segment.rows.resize(3);
@@ -123,7 +138,7 @@ TEST_CASE("a member that was lost on the way has no result and the others keep t
 TEST_CASE("the last segment is known where a member makes its last checkpoint and only there") {
   for (const bool final_for_some : {true, false}) {
     ListSource source = labelled(9);
-    Epoch epoch(source, 1, 1, 4, {true}, final_for_some);
+    Epoch epoch(source, Learns::weights, 1, 1, 4, {true}, final_for_some);
     std::vector<float> arena(kArena.bytes() / sizeof(float));
     std::vector<bool> last;
     while (epoch.has_more()) {
@@ -136,7 +151,7 @@ TEST_CASE("the last segment is known where a member makes its last checkpoint an
 
 TEST_CASE("a member that learnt from nothing has no loss and no division by zero") {
   ListSource source = labelled(0);
-  const Epoch epoch(source, 1, 1, 4, {true}, true);
+  const Epoch epoch(source, Learns::weights, 1, 1, 4, {true}, true);
   const auto results = epoch.results();
   REQUIRE(results.size() == 1);
   CHECK(results[0].loss == 0.0);

@@ -30,6 +30,30 @@ class Models(ExportTest):
         images = torch.rand(5, 3, 4, 4)
         torch.testing.assert_close(torch.jit.load(self.folder / "a.pt")(images), nets.mlp()(images))
 
+    def test_weights_of_torchscript_stand_in_a_file_of_their_own(self) -> None:
+        import torch
+        from safetensors.torch import load_file
+        import nets
+
+        for method in ("trace", "script"):
+            out = self.exported("model", "nets:residual", *SHAPE, "--output", self.folder / "n.pt", "--method", method,
+                                "--weights", self.folder / "a.safetensors")
+            self.assertIn(f"model: {{kind: torchscript, path: {self.folder}/n.pt, weights: {self.folder}/a.safetensors}}",
+                          out)
+            expected = nets.residual().state_dict()
+            found = load_file(self.folder / "a.safetensors")
+            self.assertEqual(found.keys(), expected.keys())
+            self.assertIn("bn1.num_batches_tracked", found)
+            for name, tensor in expected.items():
+                self.assertTrue(torch.equal(found[name], tensor), name)
+        text = self.refused("model", "nets:mlp", *SHAPE, "--output", self.folder / "a.pt2", "--weights", "w.safetensors")
+        self.assertIn("--weights is for --format pt: a package keeps its own", text)
+        text = self.refused("model", "nets:mlp", *SHAPE, "--output", self.folder / "a.safetensors", "--weights",
+                            "w.safetensors")
+        self.assertIn("safetensors are the weights", text)
+        text = self.refused("model", "nets:mlp", *SHAPE, "--output", self.folder / "a.pt", "--weights", "w.pt")
+        self.assertIn("takes a file that is called .safetensors, not 'w.pt'", text)
+
     def test_scripting_keeps_what_a_trace_loses(self) -> None:
         code, _, errors = self.export("model", "nets:branches", *SHAPE, "--output", self.folder / "a.pt", "--yaml",
                                       self.folder / "e.yaml")

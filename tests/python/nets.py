@@ -39,6 +39,21 @@ class Several(nn.Module):
         return (first, first.tanh()) if self.form == "tuple" else {"what": "text"} if self.form == "text" else "text"
 
 
+class Residual(nn.Module):
+    """BatchNorm and dropout, as networks for images have them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6)
+        self.conv2, self.bn2 = nn.Conv2d(6, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6, momentum=None)
+        self.dropout, self.fc = nn.Dropout(0.5), nn.Linear(6 * 16, 5)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        first = torch.relu(self.bn1(self.conv1(images)))
+        second = torch.relu(self.bn2(self.conv2(self.dropout(first))) + first)
+        return self.fc(self.dropout(nn.functional.adaptive_avg_pool2d(second, 4).flatten(1)))
+
+
 class FixedBatch(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return images.reshape(2, 48)
@@ -73,6 +88,15 @@ class Unscriptable(nn.Module):
 def mlp() -> nn.Module:
     torch.manual_seed(1)
     return Mlp()
+
+
+def residual(seed: int = 5) -> nn.Module:
+    torch.manual_seed(seed)
+    model = Residual()
+    for name, buffer in model.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.uniform_(-0.1, 0.1)
+    return model
 
 
 def tanh_mlp() -> nn.Module:

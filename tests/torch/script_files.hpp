@@ -18,4 +18,16 @@ inline const std::string kWritingScript =
 /// Saves such a module. `frozen`: as torch.jit.freeze leaves it, without attributes.
 void save_script(const std::filesystem::path& file, const std::string& forward, bool frozen = false);
 
+/// How the BatchNorm layers of a network pass on their buffers: as torch.jit.trace writes it, with the mode as a
+/// constant; or as torch.jit.script does, which asks `training`.
+enum class BatchNormForm { traced, scripted };
+
+/// Saves a convolution "conv" (weight [4, 3, 3, 3]), a BatchNorm "bn1" over its 4 channels, a dropout, a dense layer
+/// "fc" (weight [10, 16], bias [10]) and a BatchNorm "bn2" over its 10 values: the state dict of such a network in
+/// Python. For images of 3x32x32.
+void save_batch_norm_script(const std::filesystem::path& file, BatchNormForm form);
+
+/// The state dict of a saved module as safetensors.
+void save_state(const std::filesystem::path& script, const std::filesystem::path& file);
+
 }  // namespace tutti::test

@@ -294,7 +294,7 @@ TEST_CASE("files that are no TorchScript are named in few words") {
   }
 }
 
-TEST_CASE("a torchscript member is neither trained nor saved and takes no weights") {
+TEST_CASE("a torchscript member is neither trained nor saved") {
   const TemporaryFolder folder;
   save_script(folder / "m.pt", test::kDenseScript);
   auto model = make_torch_model(script_request(folder / "m.pt"));
@@ -309,11 +309,6 @@ TEST_CASE("a torchscript member is neither trained nor saved and takes no weight
   error = error_of([&] { model->save(folder / "w.safetensors"); });
   REQUIRE(error);
   CHECK(error->message() == "a torchscript member cannot be saved");
-  MemberRequest request = script_request(folder / "m.pt");
-  request.weights = "w.safetensors";
-  error = error_of([&] { make_torch_model(request); });
-  REQUIRE(error);
-  CHECK(error->message() == "a torchscript member takes no 'weights'");
 }
 
 }  // namespace

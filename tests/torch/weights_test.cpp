@@ -89,8 +89,8 @@ TEST_CASE("every tensor that does not fit is named with what was expected and fo
   CHECK(error->detail() ==
         "fc1.weight has shape [4, 5], expected [4, 6]\n"
         "  fc1.bias has type I64, expected F32\n"
-        "  fc2.bias is missing, expected [3]\n"
-        "  fc2.bais is unknown, did you mean fc2.bias?\n"
+        "  fc2.bias is missing, expected [3]; the nearest is fc2.bais\n"
+        "  fc2.bais is unknown; the nearest is fc2.bias\n"
         "  running_average is unknown");
   CHECK(contains(error->hint(), "same kind"));
 }

@@ -2,15 +2,14 @@
 
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
-#include <span>
 
 #include <tutti/error.hpp>
 
-#include "common/nearest.hpp"
+#include "worker/torch/tensor_differences.hpp"
+#include "worker/torch/weights.hpp"
 
 namespace tutti::worker {
 namespace {
@@ -19,21 +18,9 @@ constexpr std::string_view kPrefix = "vision_model.";
 constexpr const char* kProjection = "visual_projection.weight";
 /// quick_gelu(x) = x * sigmoid(1.702 x) = silu(1.702 x) / 1.702: the factor goes into the layers around it.
 constexpr double kQuickGelu = 1.702;
-/// A checkpoint of another model differs in everything; the message is for people.
-constexpr std::size_t kMostListed = 20;
+const std::vector<merge::Dtype> kComputable{merge::Dtype::f32, merge::Dtype::f16, merge::Dtype::bf16};
 
-std::optional<at::ScalarType> computable(merge::Dtype dtype) {
-  switch (dtype) {
-    case merge::Dtype::f32:
-      return at::kFloat;
-    case merge::Dtype::f16:
-      return at::kHalf;
-    case merge::Dtype::bf16:
-      return at::kBFloat16;
-    default:
-      return std::nullopt;
-  }
-}
+bool computable(merge::Dtype dtype) { return std::ranges::find(kComputable, dtype) != kComputable.end(); }
 
 std::int64_t product(const std::vector<std::int64_t>& shape) {
   std::int64_t result = 1;
@@ -94,30 +81,12 @@ bool ClipLoader::belongs_to_tower(const std::string& name) const {
 }
 
 std::vector<std::string> ClipLoader::differences() const {
-  std::vector<std::string> found;
-  std::vector<std::string> known;
-  std::vector<std::string> unknown;  // what may be meant where a name is missing
+  TensorForms found;
   for (const std::string& name : checkpoint_.names())
-    if (belongs_to_tower(name) && !expected_.contains(name)) unknown.push_back(name);
-  const auto note = [&](const std::string& name, const std::string& nearest_to, const std::vector<std::string>& among) {
-    const std::string near = nearest(nearest_to, among);
-    return near.empty() ? name : fmt::format("{}; the nearest is {}", name, near);
-  };
-  for (const auto& [name, shape] : expected_) {
-    known.push_back(name);
-    if (!checkpoint_.contains(name)) {
-      found.push_back(note(fmt::format("{} is missing, expected {}", name, merge::shape_text(shape)), name, unknown));
-      continue;
-    }
-    const merge::TensorForm& form = checkpoint_.form(name);
-    if (!computable(form.dtype))
-      found.push_back(fmt::format("{} has type {}, expected F32, F16 or BF16", name, merge::dtype_name(form.dtype)));
-    if (form.shape != shape)
-      found.push_back(
-          fmt::format("{} has shape {}, expected {}", name, merge::shape_text(form.shape), merge::shape_text(shape)));
-  }
-  for (const std::string& name : unknown) found.push_back(note(fmt::format("{} is unknown", name), name, known));
-  return found;
+    if (belongs_to_tower(name) || expected_.contains(name)) found[name] = checkpoint_.form(name);
+  std::vector<WantedTensor> wanted;
+  for (const auto& [name, shape] : expected_) wanted.push_back({name, shape, kComputable});
+  return tensor_differences(found, wanted);
 }
 
 void ClipLoader::check() const {
@@ -131,29 +100,19 @@ void ClipLoader::check() const {
       found.push_back(
           fmt::format("{} has shape {}, expected [any, {}]", kProjection, merge::shape_text(shape), config_.hidden));
     else if (!computable(checkpoint_.form(kProjection).dtype))
-      found.push_back(fmt::format("{} has type {}, expected F32, F16 or BF16", kProjection,
-                                  merge::dtype_name(checkpoint_.form(kProjection).dtype)));
+      found.push_back(fmt::format("{} has type {}, expected {}", kProjection,
+                                  merge::dtype_name(checkpoint_.form(kProjection).dtype), one_of(kComputable)));
   }
   if (found.empty()) return;
-  const std::size_t count = found.size();
-  found.resize(std::min(count, kMostListed));
-  if (count > kMostListed) found.push_back(fmt::format("and {} more", count - kMostListed));
   throw Error(
       ErrorKind::usage,
       fmt::format("the weights in '{}' do not fit the vision tower of its config.json", checkpoint_.path().string()),
-      fmt::format("{}", fmt::join(found, "\n  ")), "name the weights of a CLIP tower of the same size");
-}
-
-void ClipLoader::read_into(const std::string& name, at::Tensor target) const {
-  const at::ScalarType type = *computable(checkpoint_.form(name).dtype);
-  const at::Tensor source = type == at::kFloat ? target : at::empty(target.sizes(), type);
-  checkpoint_.read(name, 0, {static_cast<std::byte*>(source.mutable_data_ptr()), source.nbytes()});
-  if (type != at::kFloat) target.copy_(source);
+      listed(std::move(found)), "name the weights of a CLIP tower of the same size");
 }
 
 at::Tensor ClipLoader::read(const std::string& name) const {
   at::Tensor tensor = at::empty(checkpoint_.form(name).shape, at::kFloat);
-  read_into(name, tensor);
+  read_tensor(checkpoint_, name, tensor);
   return tensor;
 }
 
@@ -169,8 +128,8 @@ PackedLinear ClipLoader::linear(const std::vector<std::string>& names, double sc
   const at::Tensor bias = at::empty({count * one[0]}, at::kFloat);
   for (std::int64_t i = 0; i < count; ++i) {
     const std::string name = prefix_ + names[static_cast<std::size_t>(i)];
-    read_into(name + ".weight", weight.narrow(0, i * one[0], one[0]));
-    read_into(name + ".bias", bias.narrow(0, i * one[0], one[0]));
+    read_tensor(checkpoint_, name + ".weight", weight.narrow(0, i * one[0], one[0]));
+    read_tensor(checkpoint_, name + ".bias", bias.narrow(0, i * one[0], one[0]));
   }
   return place(weight, bias, scale);
 }

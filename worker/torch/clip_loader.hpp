@@ -31,8 +31,6 @@ class ClipLoader {
   std::vector<std::string> differences() const;
 
   at::Tensor read(const std::string& name) const;
-  /// float32 into the memory of `target`, which has the tensor's shape and is contiguous.
-  void read_into(const std::string& name, at::Tensor target) const;
   /// Several layers side by side as one.
   PackedLinear linear(const std::vector<std::string>& names, double scale = 1) const;
   PackedLinear place(at::Tensor weight, at::Tensor bias, double scale) const;

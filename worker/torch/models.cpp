@@ -46,6 +46,7 @@ void keep_freed_memory() {
 
 std::unique_ptr<Model> make_of_kind(const MemberRequest& request) {
   if (std::holds_alternative<TorchScriptModel>(request.model)) return make_script_model(request);
+  assert(request.learns == Learns::weights);  // config/merge.cpp has refused other kinds
   if (std::holds_alternative<AotiModel>(request.model)) return make_aoti_model(request);
   if (std::holds_alternative<ClipVitModel>(request.model)) return make_clip_vit(request);
   return make_native_model(request);

@@ -27,12 +27,6 @@ std::uint32_t classes_of(const ModelKind& kind) {
   return layers.empty() ? 0 : layers.back();
 }
 
-bool consecutive(std::span<const std::uint32_t> rows) {
-  for (std::size_t i = 1; i < rows.size(); ++i)
-    if (rows[i] != rows[0] + i) return false;
-  return true;
-}
-
 class NativeModel final : public TorchModel {
  public:
   explicit NativeModel(const MemberRequest& request)
@@ -108,15 +102,6 @@ class NativeModel final : public TorchModel {
       return labels[row];
     });
     return picked;
-  }
-
-  at::Tensor pick_images(const float* images, std::span<const std::uint32_t> rows) const {
-    const auto count = static_cast<std::int64_t>(rows.size());
-    if (consecutive(rows)) return view(images + rows[0] * request().shape.elements(), count).to(device());
-    at::Tensor index = at::empty({count}, at::kLong);
-    std::copy(rows.begin(), rows.end(), index.mutable_data_ptr<std::int64_t>());
-    const auto end = std::int64_t{*std::max_element(rows.begin(), rows.end())} + 1;
-    return view(images, end).index_select(0, index).to(device());
   }
 
   TrainBatch step(const at::Tensor& images, const at::Tensor& targets) {

@@ -4,15 +4,15 @@
 #include <fmt/format.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
-#include <torch/csrc/jit/serialization/import.h>
 
-#include <filesystem>
 #include <optional>
 
 #include <tutti/error.hpp>
 
 #include "worker/torch/answering_model.hpp"
 #include "worker/torch/entry.hpp"
+#include "worker/torch/script_module.hpp"
+#include "worker/torch/statistics_model.hpp"
 #include "worker/torch/torch_errors.hpp"
 
 namespace tutti::worker {
@@ -23,28 +23,13 @@ constexpr double kRelativeTolerance = 1e-3;
 constexpr double kAbsoluteTolerance = 1e-4;
 constexpr std::string_view kOptimizeOff = "set 'optimize: off' at this member";
 
-torch::jit::Module load(const std::string& path, at::Device device) {
-  if (!std::filesystem::exists(path))
-    throw Error(ErrorKind::usage, fmt::format("there is no file '{}'", path), {}, "mend 'path' at this member");
-  return explained(ErrorKind::usage, fmt::format("'{}' cannot be loaded as TorchScript", path),
-                   "save it with torch.jit.script(model).save(...) or torch.jit.trace; what torch.save writes is none",
-                   [&] {
-                     torch::jit::Module module = torch::jit::load(path, device);
-                     module.eval();
-                     return module;
-                   });
-}
-
 class ScriptModel final : public AnsweringModel {
  public:
   explicit ScriptModel(const MemberRequest& request)
       : AnsweringModel(request),
         path_(std::get<TorchScriptModel>(request.model).path),
         entry_(std::get<TorchScriptModel>(request.model).entry),
-        module_(load(path_, device())) {
-    if (!request.weights.empty())
-      throw Error(ErrorKind::usage, "a torchscript member takes no 'weights'", request.weights,
-                  "its weights are in its file; leave 'weights' and 'init' out");
+        module_(load_script_module(request, device())) {
     for (const at::Tensor& tensor : module_.parameters()) parameters_ += static_cast<std::uint64_t>(tensor.numel());
     if (std::get<TorchScriptModel>(request.model).optimize) optimise();
   }
@@ -99,6 +84,7 @@ class ScriptModel final : public AnsweringModel {
 }  // namespace
 
 std::unique_ptr<Model> make_script_model(const MemberRequest& request) {
+  if (request.learns == Learns::statistics) return make_statistics_model(request);
   return std::make_unique<ScriptModel>(request);
 }
 

@@ -1,4 +1,5 @@
-// The member `torchscript`: any module that torch.jit saved. It answers; it does not learn.
+// The member `torchscript`: any module that torch.jit saved. It answers, and learns nothing but the statistics of its
+// BatchNorm layers (statistics_model.hpp).
 #pragma once
 
 #include <memory>
@@ -7,7 +8,7 @@
 
 namespace tutti::worker {
 
-/// Throws Error(usage) where the file is missing, is no TorchScript, or cannot be optimised while that is asked for.
+/// Throws Error(usage) as load_script_module() says, and where the module cannot be optimised while that is asked for.
 /// A module is a program: load only those that you trust.
 std::unique_ptr<Model> make_script_model(const MemberRequest& request);
 

@@ -1,6 +1,8 @@
 #include "worker/torch/torch_model.hpp"
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/index_select.h>
 #include <ATen/ops/softmax.h>
 #include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
@@ -30,6 +32,12 @@ bool needs_softmax(OutputKind output, OutputKind over) {
                           loses ? "probabilities" : to_name(output)));
 }
 
+bool consecutive(std::span<const std::uint32_t> rows) {
+  for (std::size_t i = 1; i < rows.size(); ++i)
+    if (rows[i] != rows[0] + i) return false;
+  return true;
+}
+
 }  // namespace
 
 TorchModel::TorchModel(const MemberRequest& request, std::uint32_t width)
@@ -55,6 +63,15 @@ at::Tensor TorchModel::view(const float* images, std::int64_t count) const {
   // from_blob takes no const; who writes to the tensor all the same meets read-only memory.
   return at::from_blob(const_cast<float*>(images),
                        {count, request_.shape.channels, request_.shape.height, request_.shape.width}, at::kFloat);
+}
+
+at::Tensor TorchModel::pick_images(const float* images, std::span<const std::uint32_t> rows) const {
+  const auto count = static_cast<std::int64_t>(rows.size());
+  if (consecutive(rows)) return view(images + rows[0] * request_.shape.elements(), count).to(device_);
+  at::Tensor index = at::empty({count}, at::kLong);
+  std::copy(rows.begin(), rows.end(), index.mutable_data_ptr<std::int64_t>());
+  const auto end = std::int64_t{*std::max_element(rows.begin(), rows.end())} + 1;
+  return view(images, end).index_select(0, index).to(device_);
 }
 
 // [count, width], float32, contiguous, on the CPU.

@@ -28,6 +28,9 @@ class TorchModel : public Model {
   at::Device device() const { return device_; }
   /// The memory of `count` images as a tensor on the CPU, not copied: it must not be written to.
   at::Tensor view(const float* images, std::int64_t count) const;
+  /// The images at `rows`, of which there is one or more, on device(). Not copied where they follow each other and the
+  /// device is the CPU.
+  at::Tensor pick_images(const float* images, std::span<const std::uint32_t> rows) const;
 
  private:
   at::Tensor infer(const float* images, std::uint32_t count);

@@ -3,60 +3,61 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cstring>
 
 #include <tutti/error.hpp>
 
-#include "common/nearest.hpp"
+#include "worker/torch/tensor_differences.hpp"
 
 namespace tutti::worker {
 namespace {
 
-std::string shape_text(at::IntArrayRef shape) { return merge::shape_text({shape.data(), shape.size()}); }
+struct Type {
+  at::ScalarType tensor;
+  merge::Dtype file;
+};
+constexpr std::array<Type, 10> kTypes{{{at::kDouble, merge::Dtype::f64},
+                                       {at::kFloat, merge::Dtype::f32},
+                                       {at::kHalf, merge::Dtype::f16},
+                                       {at::kBFloat16, merge::Dtype::bf16},
+                                       {at::kLong, merge::Dtype::i64},
+                                       {at::kInt, merge::Dtype::i32},
+                                       {at::kShort, merge::Dtype::i16},
+                                       {at::kChar, merge::Dtype::i8},
+                                       {at::kByte, merge::Dtype::u8},
+                                       {at::kBool, merge::Dtype::boolean}}};
 
-merge::Dtype dtype_of(const at::Tensor& tensor) {
-  assert(tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kLong);
-  return tensor.scalar_type() == at::kLong ? merge::Dtype::i64 : merge::Dtype::f32;
-}
-
-// One line per difference between the file and the network.
-std::vector<std::string> differences(const merge::Safetensors& file, const NamedTensors& targets) {
-  std::vector<std::string> found;
-  std::vector<std::string> known;
-  for (const auto& [name, target] : targets) {
-    known.push_back(name);
-    if (!file.contains(name)) {
-      found.push_back(fmt::format("{} is missing, expected {}", name, shape_text(target.sizes())));
-      continue;
-    }
-    const merge::TensorView tensor = file.tensor(name);
-    if (tensor.dtype != dtype_of(target))
-      found.push_back(fmt::format("{} has type {}, expected {}", name, merge::dtype_name(tensor.dtype),
-                                  merge::dtype_name(dtype_of(target))));
-    if (target.sizes() != at::IntArrayRef(tensor.shape))
-      found.push_back(
-          fmt::format("{} has shape {}, expected {}", name, shape_text(tensor.shape), shape_text(target.sizes())));
-  }
-  for (const std::string& name : file.names()) {
-    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-    const std::string near = nearest(name, known);
-    found.push_back(fmt::format("{} is unknown{}", name, near.empty() ? "" : fmt::format(", did you mean {}?", near)));
-  }
-  return found;
+at::ScalarType scalar_type_of(merge::Dtype dtype) {
+  const auto found = std::ranges::find(kTypes, dtype, &Type::file);
+  assert(found != kTypes.end());
+  return found->tensor;
 }
 
 }  // namespace
 
+std::optional<merge::Dtype> dtype_of(at::ScalarType type) {
+  const auto found = std::ranges::find(kTypes, type, &Type::tensor);
+  return found == kTypes.end() ? std::nullopt : std::optional(found->file);
+}
+
 void copy_tensors(const merge::Safetensors& source, std::string_view what, std::string_view network,
                   std::string_view hint, const NamedTensors& targets) {
-  const std::vector<std::string> found = differences(source, targets);
+  TensorForms forms;
+  for (const std::string& name : source.names()) {
+    const merge::TensorView tensor = source.tensor(name);
+    forms[name] = {tensor.dtype, tensor.shape, tensor.bytes.size()};
+  }
+  std::vector<WantedTensor> all;
+  for (const auto& [name, target] : targets)
+    all.push_back({name, target.sizes().vec(), {dtype_of(target.scalar_type()).value()}});
+  std::vector<std::string> found = tensor_differences(forms, all);
   if (!found.empty())
-    throw Error(ErrorKind::usage, fmt::format("{} do not fit {}", what, network),
-                fmt::format("{}", fmt::join(found, "\n  ")), std::string(hint));
+    throw Error(ErrorKind::usage, fmt::format("{} do not fit {}", what, network), listed(std::move(found)),
+                std::string(hint));
   const at::NoGradGuard without_gradients;
   for (const auto& [name, target] : targets) {
     const at::Tensor loaded = at::empty(target.sizes(), target.scalar_type());
@@ -71,12 +72,21 @@ void read_weights(const std::filesystem::path& file, std::string_view network, c
                "name the file of a model with the same kind, layers and classes", targets);
 }
 
+void read_tensor(const merge::Checkpoint& file, const std::string& name, at::Tensor target) {
+  const at::NoGradGuard without_gradients;
+  const at::ScalarType type = scalar_type_of(file.form(name).dtype);
+  const bool direct = type == target.scalar_type() && target.is_cpu() && target.is_contiguous();
+  const at::Tensor loaded = direct ? target : at::empty(target.sizes(), type);
+  file.read(name, 0, {static_cast<std::byte*>(loaded.mutable_data_ptr()), loaded.nbytes()});
+  if (!direct) target.copy_(loaded);
+}
+
 LentTensors lent(const NamedTensors& tensors) {
   LentTensors result;
   for (const auto& [name, tensor] : tensors) {
     const at::Tensor& plain = result.held.emplace_back(tensor.detach().to(at::kCPU).contiguous());
     const auto* const bytes = static_cast<const std::byte*>(plain.const_data_ptr());
-    result.views.push_back({name, dtype_of(plain), plain.sizes().vec(), {bytes, plain.nbytes()}});
+    result.views.push_back({name, dtype_of(plain.scalar_type()).value(), plain.sizes().vec(), {bytes, plain.nbytes()}});
   }
   return result;
 }

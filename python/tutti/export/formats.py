@@ -32,6 +32,15 @@ def write_torchscript(model: Any, example: Any, file: Path, method: str) -> None
     torch.jit.save(made, str(file))
 
 
+def write_state(script: Path, file: Path) -> None:
+    """All parameters and buffers of a TorchScript file, as a member's `weights` names them."""
+    torch = need("torch", "exporting a model")
+    safetensors_torch = need("safetensors.torch", "writing safetensors")
+    state = torch.jit.load(str(script), map_location="cpu").state_dict()
+    tensors = {name: tensor.detach().clone().contiguous() for name, tensor in state.items()}  # none shares its memory
+    safetensors_torch.save_file(tensors, file, metadata={"format": "pt"})
+
+
 def metadata_of(batch: int | None, max_batch: int, device: str) -> dict[str, str]:
     """What a worker checks before it runs a package; `batch` None: any from 1 to `max_batch`."""
     torch = need("torch", "exporting a model")

@@ -34,6 +34,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-batch", type=int, default=1024, metavar="N", help="pt2, dynamic: the most (%(default)s)")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="pt2: what it is compiled for")
     parser.add_argument("--method", choices=["trace", "script"], default="trace", help="pt: how it is made")
+    parser.add_argument("--weights", type=Path, metavar="FILE.safetensors", help="pt: writes the weights there too and "
+                        "names them in the member, so that members of one network can be merged")
     parser.add_argument("--entry", default="", metavar="NAME", help="which tensor of a tuple (0) or dict (pooler_output) "
                         "counts; the file answers that one alone")
     parser.add_argument("--all-entries", action="store_true",
@@ -109,6 +111,11 @@ def chosen_format(options: argparse.Namespace) -> str:
         raise ExportError("--head goes with --clip-output logits")
     if options.batch != "dynamic" and chosen != "pt2":
         raise ExportError(f"--batch is for --format pt2: {chosen} takes any batch")
+    if options.weights and chosen != "pt":
+        raise ExportError("--weights is for --format pt: " + ("a package keeps its own" if chosen == "pt2" else
+                          "safetensors are the weights"))
+    if options.weights and options.weights.suffix != ".safetensors":
+        raise ExportError(f"--weights takes a file that is called .safetensors, not '{options.weights}'")
     if bool(options.mean) != bool(options.std):
         raise ExportError("--mean and --std go together")
     return chosen
@@ -247,6 +254,10 @@ def export_checked(source: sources.Source, plan: Plan, options: argparse.Namespa
                                f"it differs by {difference:.2g}, more than {bound:.2g}; nothing is kept, and no member "
                                "was added", "--tolerance, if that much is right for this model; --method script may "
                                "keep what a trace loses")
+        if options.weights:
+            with written_whole(options.weights) as state:
+                formats.write_state(partial, state)
+            model["weights"] = str(options.weights)
     return model
 
 

@@ -1,0 +1,127 @@
+// Tests of torchscript members whose weights come from a safetensors file: the file's values count, and what does not
+// fit is named in full.
+#include <torch/csrc/jit/serialization/import.h>
+
+#include "tests/common/error_of.hpp"
+#include "tests/common/temporary_folder.hpp"
+#include "tests/torch/requests.hpp"
+#include "tests/torch/script_files.hpp"
+#include "tests/torch/torch_doctest.hpp"
+#include "worker/torch/models.hpp"
+#include "worker/torch/script_module.hpp"
+#include "worker/torch/tensor_differences.hpp"
+
+#include <ATen/ATen.h>
+
+namespace tutti::worker {
+namespace {
+
+using test::answers;
+using test::contains;
+using test::error_of;
+using test::some_images;
+using test::TemporaryFolder;
+
+MemberRequest with_weights(const std::filesystem::path& file, const std::filesystem::path& weights, bool optimize) {
+  MemberRequest request = test::request_for(TorchScriptModel{file.string(), optimize, ""});
+  request.weights = weights.string();
+  return request;
+}
+
+/// "n.pt", and as "other.pt" the same network with other values, whose state dict is "other.safetensors".
+void save_two(const TemporaryFolder& folder, at::ScalarType type = at::kFloat) {
+  test::save_batch_norm_script(folder / "n.pt", test::BatchNormForm::scripted);
+  torch::jit::Module other = torch::jit::load((folder / "n.pt").string());
+  const at::NoGradGuard without_gradients;
+  NamedTensors state = state_of(other);
+  for (auto& [name, tensor] : state) {
+    tensor.mul_(2);
+    if (!at::isFloatingType(tensor.scalar_type())) continue;
+    const at::Tensor stored = tensor.detach().to(type);
+    tensor.copy_(stored);
+    tensor = stored;
+  }
+  other.save((folder / "other.pt").string());
+  write_weights(folder / "other.safetensors", state, {});
+}
+
+TEST_CASE("a module with the weights of a file answers as the one that they come from") {
+  for (const at::ScalarType type : {at::kFloat, at::kHalf, at::kBFloat16}) {
+    const TemporaryFolder folder;
+    save_two(folder, type);
+    const std::vector<float> images = some_images(8);
+    for (const bool optimize : {false, true}) {
+      const auto expected = answers(*make_torch_model(with_weights(folder / "other.pt", "", optimize)), images, 8, 4);
+      const auto model = make_torch_model(with_weights(folder / "n.pt", folder / "other.safetensors", optimize));
+      CHECK(answers(*model, images, 8, 4) == expected);
+      CHECK(model->parameters() == 4 * 27 + 2 * 4 + 170 + 2 * 10);
+      CHECK(answers(*make_torch_model(with_weights(folder / "n.pt", "", optimize)), images, 8, 4) != expected);
+    }
+  }
+}
+
+TEST_CASE("buffers of integers are those of the file") {
+  const TemporaryFolder folder;
+  save_two(folder);
+  const auto module = load_script_module(with_weights(folder / "n.pt", folder / "other.safetensors", true), at::kCPU);
+  for (const auto& [name, tensor] : state_of(module))
+    if (name == "bn1.num_batches_tracked") CHECK(tensor.item<std::int64_t>() == 14);
+}
+
+TEST_CASE("tensors that are missing or unknown or of another shape or type are all listed with the nearest name") {
+  const TemporaryFolder folder;
+  save_two(folder);
+  NamedTensors state = state_of(torch::jit::load((folder / "other.pt").string()));
+  for (auto& [name, tensor] : state) {
+    if (name == "bn1.running_mean") name = "bn1.runing_mean";
+    if (name == "fc.bias") tensor = at::zeros({11});
+    if (name == "fc.weight") tensor = tensor.detach().to(at::kDouble);
+    if (name == "bn2.num_batches_tracked") tensor = at::zeros({}, at::kInt);
+  }
+  state.emplace_back("head.weight", at::zeros({1}));
+  write_weights(folder / "w.safetensors", state, {});
+  const auto error = error_of([&] { make_torch_model(with_weights(folder / "n.pt", folder / "w.safetensors", true)); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() ==
+        "the weights in '" + (folder / "w.safetensors").string() + "' do not fit '" + (folder / "n.pt").string() + "'");
+  for (const char* line : {"bn1.running_mean is missing, expected [4]; the nearest is bn1.runing_mean",
+                           "bn1.runing_mean is unknown; the nearest is bn1.running_mean", "head.weight is unknown",
+                           "fc.bias has shape [11], expected [10]", "fc.weight has type F64, expected F32, F16 or BF16",
+                           "bn2.num_batches_tracked has type I32, expected I64"}) {
+    CAPTURE(line);
+    CHECK(contains(error->detail(), line));
+  }
+  CHECK(contains(error->hint(), "state_dict()"));
+}
+
+TEST_CASE("a frozen module cannot be given weights") {
+  const TemporaryFolder folder;
+  test::save_script(folder / "frozen.pt", test::kDenseScript, /*frozen=*/true);
+  const auto error =
+      error_of([&] { make_torch_model(with_weights(folder / "frozen.pt", folder / "w.safetensors", true)); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "'" + (folder / "frozen.pt").string() + "' has no parameters that 'weights' could fill");
+  CHECK(contains(error->detail(), "it was frozen when it was saved"));
+  CHECK(contains(error->hint(), "without torch.jit.freeze"));
+}
+
+TEST_CASE("a file of weights that is missing is named and not the module") {
+  const TemporaryFolder folder;
+  save_two(folder);
+  const auto error = error_of([&] { make_torch_model(with_weights(folder / "n.pt", "/nowhere/w.safetensors", true)); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(contains(error->what(), "/nowhere/w.safetensors"));
+}
+
+TEST_CASE("a parameter that no safetensors file can hold is named") {
+  const WantedTensor complex{"phase", {2}, {}};
+  const TensorForms found{{"phase", {merge::Dtype::f32, {2}, 8}}};
+  CHECK(tensor_differences(found, std::span(&complex, 1)) ==
+        std::vector<std::string>{"phase has type F32, expected one that safetensors do not know"});
+}
+
+}  // namespace
+}  // namespace tutti::worker

@@ -1,0 +1,75 @@
+#include "worker/torch/script_module.hpp"
+
+#include <fmt/format.h>
+#include <torch/csrc/jit/serialization/import.h>
+
+#include <filesystem>
+
+#include <tutti/error.hpp>
+
+#include "worker/torch/tensor_differences.hpp"
+#include "worker/torch/torch_errors.hpp"
+
+namespace tutti::worker {
+namespace {
+
+torch::jit::Module load(const std::string& path, at::Device device) {
+  if (!std::filesystem::exists(path))
+    throw Error(ErrorKind::usage, fmt::format("there is no file '{}'", path), {}, "mend 'path' at this member");
+  return explained(ErrorKind::usage, fmt::format("'{}' cannot be loaded as TorchScript", path),
+                   "save it with torch.jit.script(model).save(...) or torch.jit.trace; what torch.save writes is none",
+                   [&] {
+                     torch::jit::Module module = torch::jit::load(path, device);
+                     module.eval();
+                     return module;
+                   });
+}
+
+/// The types of a file whose values `type` holds all: nothing is made shorter unasked.
+std::vector<merge::Dtype> types_within(at::ScalarType type) {
+  using enum merge::Dtype;
+  if (type == at::kFloat) return {f32, f16, bf16};
+  if (type == at::kDouble) return {f64, f32, f16, bf16};
+  const auto own = dtype_of(type);
+  return own ? std::vector{*own} : std::vector<merge::Dtype>{};
+}
+
+void fill(const NamedTensors& state, const std::string& path, const std::filesystem::path& weights) {
+  const auto file = merge::Checkpoint::open(weights);
+  TensorForms found;
+  for (const std::string& name : file.names()) found[name] = file.form(name);
+  std::vector<WantedTensor> wanted;
+  for (const auto& [name, tensor] : state)
+    wanted.push_back({name, tensor.sizes().vec(), types_within(tensor.scalar_type())});
+  std::vector<std::string> differences = tensor_differences(found, wanted);
+  if (!differences.empty())
+    throw Error(ErrorKind::usage, fmt::format("the weights in '{}' do not fit '{}'", weights.string(), path),
+                listed(std::move(differences)),
+                "they are all parameters and buffers of the module: torch.jit.load(path).state_dict()");
+  for (const auto& [name, tensor] : state) read_tensor(file, name, tensor);
+}
+
+}  // namespace
+
+NamedTensors state_of(const torch::jit::Module& module) {
+  NamedTensors state;
+  for (const auto& parameter : module.named_parameters()) state.emplace_back(parameter.name, parameter.value);
+  for (const auto& buffer : module.named_buffers()) state.emplace_back(buffer.name, buffer.value);
+  return state;
+}
+
+torch::jit::Module load_script_module(const MemberRequest& request, at::Device device) {
+  const std::string& path = std::get<TorchScriptModel>(request.model).path;
+  torch::jit::Module module = load(path, device);
+  if (request.weights.empty()) return module;
+  const NamedTensors state = state_of(module);
+  if (state.empty())
+    throw Error(ErrorKind::usage, fmt::format("'{}' has no parameters that 'weights' could fill", path),
+                "it was frozen when it was saved, which makes constants of its weights",
+                "export it again without torch.jit.freeze: python -m tutti.export model --weights FILE");
+  explained(ErrorKind::failed, fmt::format("the weights in '{}' cannot be given to '{}'", request.weights, path), "",
+            [&] { fill(state, path, request.weights); });
+  return module;
+}
+
+}  // namespace tutti::worker
