@@ -4,14 +4,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "common/atomic_file.hpp"
@@ -21,6 +19,7 @@
 #include "config/merge.hpp"
 #include "coordinator/find_worker.hpp"
 #include "coordinator/program/hosting.hpp"
+#include "coordinator/program/merge_place.hpp"
 #include "coordinator/program/merge_progress.hpp"
 #include "coordinator/program/merge_report.hpp"
 #include "coordinator/program/nameless_file.hpp"
@@ -35,10 +34,6 @@ namespace tutti::program {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-constexpr const char* kWeightsOfFolder = "model.safetensors";
-/// What a folder of Hugging Face needs beside its weights, as far as the first member has it.
-constexpr std::array<const char*, 2> kCopied{"config.json", "preprocessor_config.json"};
 
 merge::MergeInput open_input(const std::string& name, const config::ModelSpec& model) {
   const bool is_tower = kind_name(model.kind) == "clip-vit";
@@ -84,9 +79,12 @@ class Merge {
   }
 
   void perform() {
-    folder_.emplace(spec_.output, "runs");
-    choose_place();
-    if (!spec_.tasks.empty()) clear_results(*folder_, arrays_of(spec_));  // of the evaluation of an earlier result
+    place_.emplace(images::RunFolder(spec_.output, "runs"), report_.inputs.front().checkpoint->path());
+    for (const merge::MergeInput& input : report_.inputs) place_->check(input);
+    if (report_.base) place_->check(*report_.base);
+    report_.result = place_->weights();
+    if (!spec_.tasks.empty())
+      clear_results(place_->held(), arrays_of(spec_));  // of the evaluation of an earlier result
     const Interruption::Watch watch(interruption_, [this](int signal) { stop(signal); });
     try {
       if (settings_.method == MergeMethod::greedy_soup) cook();
@@ -103,9 +101,9 @@ class Merge {
   Outcome evaluate_result() {
     if (spec_.tasks.empty()) return Outcome::complete;
     CommandLine line = line_;
-    line.merged = {fmt::format("merged={}", place().string())};
-    line.picture = folder_->path() / "tasks.svg";
-    return evaluate(line, interruption_, std::move(*folder_));
+    line.merged = {fmt::format("merged={}", place_->model().string())};
+    line.picture = place_->folder() / "tasks.svg";
+    return evaluate(line, interruption_, std::move(*place_).release());
   }
 
  private:
@@ -115,8 +113,7 @@ class Merge {
   /// they look for the signal themselves. Whatever else is being done is not worth waiting for.
   void stop(int signal) const {
     if (computing_) return;
-    if (result_folder_) result_folder_->remove_if_empty();
-    folder_->remove_if_empty();
+    place_->remove_if_empty();
     Interruption::leave(signal, written());
   }
 
@@ -126,32 +123,9 @@ class Merge {
                      : "nothing was written";
   }
 
-  /// Where the result goes: as its first input is, one file or a folder.
-  void choose_place() {
-    const std::filesystem::path first = report_.inputs.front().checkpoint->path();
-    std::error_code ignored;
-    if (std::filesystem::is_directory(first, ignored)) {
-      source_folder_ = first;
-      report_.result = result_folder_.emplace(folder_->path() / "merged", "").path() / kWeightsOfFolder;
-    } else {
-      report_.result = folder_->path() / "merged.safetensors";
-    }
-    for (const merge::MergeInput& input : report_.inputs) refuse_to_replace(input);
-    if (report_.base) refuse_to_replace(*report_.base);
-  }
-
-  void refuse_to_replace(const merge::MergeInput& input) const {
-    for (const std::filesystem::path& file : input.checkpoint->files()) {
-      std::error_code different;
-      if (std::filesystem::equivalent(file, report_.result, different))
-        throw Error(ErrorKind::usage, fmt::format("the merged weights would replace those of {}", input.name),
-                    report_.result.string(), "choose another folder with `output:`");
-    }
-  }
-
   void cook() {
     const Clock::time_point begin = Clock::now();
-    report_.soup = cook_greedy_soup(spec_, report_.inputs, settings_, measuring_->at_once(), folder_->path(),
+    report_.soup = cook_greedy_soup(spec_, report_.inputs, settings_, measuring_->at_once(), place_->folder(),
                                     [&, members = true](const std::vector<config::MemberSpec>& models) mutable {
                                       // The members come first; their statistics are their own.
                                       const bool estimates = !std::exchange(members, false) && estimation_;
@@ -168,8 +142,8 @@ class Merge {
   std::vector<SoupScore> measure_estimated(std::vector<config::MemberSpec> models) {
     std::vector<NamelessFile> files;
     for (config::MemberSpec& model : models) {
-      const merge::Safetensors tensors = (*estimation_)(model.model.weights, folder_->path()).tensors;
-      const NamelessFile& file = files.emplace_back(folder_->path(), "a candidate");
+      const merge::Safetensors tensors = (*estimation_)(model.model.weights, place_->folder()).tensors;
+      const NamelessFile& file = files.emplace_back(place_->folder(), "a candidate");
       merge::write_replaced(merge::Checkpoint::open(model.model.weights), tensors,
                             [&](std::span<const std::byte> bytes) { file.write(bytes); }, {});
       model.model.weights = file.path();
@@ -235,8 +209,8 @@ class Merge {
     else
       merge_to(sink, inputs);
     interruption_.check();
-    if (!source_folder_.empty()) copy_beside();
-    remove_report();
+    place_->copy_beside();
+    place_->remove_report();
     out.commit();
     in_place_ = true;
     computing_ = false;
@@ -245,35 +219,12 @@ class Merge {
     for (const std::string& note : report_.outcome.notes) log::warning("{}", note);
   }
 
-  /// That of an earlier merge does not stand beside other weights.
-  void remove_report() const {
-    std::error_code code;
-    std::filesystem::remove(report_file(), code);
-    if (code) throw write_error(report_file(), code.value());
-  }
-
-  /// Before the weights are in place: a folder with weights is a whole one.
-  void copy_beside() const {
-    for (const char* name : kCopied) {
-      std::error_code ignored;
-      if (!std::filesystem::exists(source_folder_ / name, ignored)) continue;
-      AtomicFile copy(report_.result.parent_path() / name);
-      copy.write(read_text(source_folder_ / name, "the file"));
-      copy.commit();
-    }
-  }
-
   void write_report() const {
     const std::string text = pretty_json(to_json(report_, spec_));
-    AtomicFile out(report_file());
+    AtomicFile out(place_->report());
     out.write(text);
     out.commit();
   }
-
-  std::filesystem::path report_file() const { return folder_->path() / "merge.json"; }
-
-  /// What a description names: the file, or the folder.
-  std::filesystem::path place() const { return source_folder_.empty() ? report_.result : report_.result.parent_path(); }
 
   std::string summary() const {
     std::string text;
@@ -292,8 +243,8 @@ class Merge {
                       "report: {}\n",
                       to_name(settings_.method), counted(chosen().size(), "checkpoint"),
                       counted(report_.outcome.tensors, "tensor"), counted(report_.outcome.values, "value"),
-                      report_.merge_seconds, rate_text(bytes, report_.merge_seconds), place().string(),
-                      report_file().string());
+                      report_.merge_seconds, rate_text(bytes, report_.merge_seconds), place_->model().string(),
+                      place_->report().string());
   }
 
   const CommandLine& line_;
@@ -303,9 +254,7 @@ class Merge {
   std::optional<SoupMeasuring> measuring_;  ///< greedy_soup, until it has chosen
   MergeReport report_;
   std::optional<StatisticsEstimation> estimation_;
-  std::optional<images::RunFolder> folder_;
-  std::optional<images::MadeFolder> result_folder_;  ///< where the result is a folder
-  std::filesystem::path source_folder_;              ///< of the first input; empty where that is a file
+  std::optional<MergePlace> place_;
   std::atomic<bool> computing_ = false;
   std::atomic<bool> in_place_ = false;
 };
