@@ -141,7 +141,11 @@ void read_of_method(Fields& fields, const std::vector<ReadMember>& members, Merg
     input = fields.require("input", "the images over which batch_norm: estimate computes the statistics");
   else if (soup)
     input = fields.find("input");
-  if (input != nullptr) merge.input = read_input(*input, soup ? Split::test : Split::train, violations);
+  if (input == nullptr) return;
+  const std::size_t before = violations.count();
+  merge.input = read_input(*input, soup ? Split::test : Split::train, violations);
+  if (violations.count() == before && merge.input->dataset == Dataset::memory)
+    violations.add(input->place, "the images of 'merge' need a 'dataset': they cannot come through the API");
 }
 
 /// What a model that is to be merged lacks, as the end of "member 'a' ..."; empty: nothing.

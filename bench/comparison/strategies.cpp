@@ -100,8 +100,7 @@ std::vector<Contender> parse_contenders(std::string_view names) {
 
 std::string to_text(Contender contender, const Setting& setting, bool cuda) {
   const std::string inside = threads_text(setting.within);
-  if (cuda && contender != Contender::multiprocess)
-    return fmt::format("{} stream{}", setting.between, setting.between == 1 ? "" : "s");
+  if (cuda && contender != Contender::multiprocess) return counted(setting.between, "stream");
   switch (contender) {
     case Contender::threads:
     case Contender::branches:

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <optional>
 #include <string_view>
+#include <unordered_map>
 
 #include <tutti/error.hpp>
 
@@ -43,24 +44,47 @@ std::string_view without_number(std::string_view name) {
   return std::string_view("-_. ").find(name[end]) != std::string_view::npos ? name.substr(end + 1) : std::string_view();
 }
 
-/// Where `name` stands among the wanted ones. Of several of one name that at `label`, or else none.
-std::optional<std::uint32_t> place_of(std::string_view name, const std::vector<std::string>& wanted,
-                                      std::uint32_t label) {
-  const std::string text = plain(name);
-  if (label < wanted.size() && wanted[label] == text) return label;
-  const auto first = std::ranges::find(wanted, text);
-  if (first == wanted.end() || std::find(first + 1, wanted.end(), text) != wanted.end()) return std::nullopt;
-  return static_cast<std::uint32_t>(first - wanted.begin());
-}
+/// The wanted classes by their names.
+class Index {
+ public:
+  explicit Index(const std::vector<std::string>& wanted) {
+    for (std::uint32_t place = 0; place < wanted.size(); ++place) {
+      exact_[wanted[place]].push_back(place);
+      plain_[plain(wanted[place])].push_back(place);
+    }
+  }
 
-Places places_of(const std::vector<std::string>& there, std::vector<std::string> wanted) {
-  for (std::string& name : wanted) name = plain(name);
+  /// Where `name` stands. "A+" and "A-" are two classes, so the very name goes before one that is like it. Of several
+  /// that at `label`, or else none.
+  std::optional<std::uint32_t> place_of(std::string_view name, std::uint32_t label) const {
+    const auto found = exact_.find(std::string(name));
+    return found != exact_.end() ? one_of(found->second, label) : like(name, label);
+  }
+
+ private:
+  using ByName = std::unordered_map<std::string, std::vector<std::uint32_t>>;
+
+  std::optional<std::uint32_t> like(std::string_view name, std::uint32_t label) const {
+    const auto found = plain_.find(plain(name));
+    return found != plain_.end() ? one_of(found->second, label) : std::nullopt;
+  }
+  static std::optional<std::uint32_t> one_of(const std::vector<std::uint32_t>& places, std::uint32_t label) {
+    if (places.size() == 1) return places.front();
+    return std::ranges::find(places, label) != places.end() ? std::optional(label) : std::nullopt;
+  }
+
+  ByName exact_;
+  ByName plain_;
+};
+
+Places places_of(const std::vector<std::string>& there, const std::vector<std::string>& wanted) {
+  const Index index(wanted);
   Places places;
   for (const std::string& name : there) {
     const auto label = static_cast<std::uint32_t>(places.size());
     const std::string_view rest = without_number(name);
-    auto place = place_of(name, wanted, label);
-    if (!place && !rest.empty()) place = place_of(rest, wanted, label);
+    auto place = index.place_of(name, label);
+    if (!place && !rest.empty()) place = index.place_of(rest, label);
     places.push_back(place);
   }
   return places;

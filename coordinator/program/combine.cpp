@@ -112,7 +112,7 @@ class Combine {
                   "name another folder with -o");
     const images::RunFolder held(line_.output, "runs");
     const std::filesystem::path& folder = held.path();
-    clear_results(held, files_of(answers));
+    const bool cleared = clear_results(held, files_of(answers));
     // What is being combined looks for the signal itself.
     const Interruption::Watch watch(interruption_, [](int) {});
     for (std::size_t number = 0; number < answers.size(); ++number) {
@@ -120,13 +120,22 @@ class Combine {
         combine_task(number, answers[number], head_of(number), folder, report);
       } catch (const Error& error) {
         if (error.kind() != ErrorKind::interrupted) throw;
-        throw Error(error.kind(), error.message(), written(number, folder));
+        if (number == 0)
+          throw Error(error.kind(), error.message(),
+                      cleared ? "the results of an earlier command are gone, and no others were written"
+                              : "nothing was written");
+        report.interrupted_by = signal_name(interruption_.signal());
+        break;
       }
     }
     add_parameters(*report.evaluation, saved_.members);
     report.phases.total = seconds_since(begin);
-    report.completed = true;
+    report.completed = !report.interrupted_by;
     images::write_report(folder / "report.json", report);
+    if (!report.completed)
+      throw Error(ErrorKind::interrupted, "interrupted",
+                  fmt::format("{} of {} tasks are written into {}", report.evaluation->tasks.size(),
+                              saved_.tasks.size(), folder.string()));
     if (!line_.quiet)
       say(stdout,
           fmt::format("{}report: {}\n", evaluation_table(*report.evaluation), (folder / "report.json").string()));
@@ -142,13 +151,6 @@ class Combine {
       for (std::size_t m = 0; m < saved_.models.size(); ++m) files.push_back(answers[task].file(m));
     }
     return files;
-  }
-
-  /// Of a combination that was interrupted in the task of this number.
-  std::string written(std::size_t number, const std::filesystem::path& folder) const {
-    return number == 0 ? "nothing was written"
-                       : fmt::format("{} of {} tasks are written into {}, and no report", number, saved_.tasks.size(),
-                                     folder.string());
   }
 
   /// The description may have been changed since; its members may not.

@@ -28,8 +28,8 @@ config::ModelSpec with_weights(config::ModelSpec model, const std::filesystem::p
   return model;
 }
 
-/// What a tower answers follows from its own model, while it is asked for what the members answer: its worker would refuse
-/// that, and could not say why.
+/// What a tower answers follows from its own model, while it is asked for what the members answer: its worker would
+/// refuse that, and could not say why.
 void check_answer(const Hosting& hosting, const std::string& role, const config::ModelSpec& model) {
   const auto* tower = std::get_if<ClipVitModel>(&model.kind);
   const OutputKind wanted = hosting.described.members.front().output;
@@ -56,10 +56,15 @@ void check_name(const Hosting& hosting, const std::string& name, const std::stri
   }
 }
 
+/// The member whose device and input the other models share: the first of those that are merged, or of all.
+const config::MemberSpec& leading(const config::EnsembleSpec& spec) {
+  return spec.merge ? spec.members[spec.merge->over.front()] : spec.members.front();
+}
+
 void add_model(Hosting& hosting, const std::string& name, const std::string& role, config::ModelSpec model) {
   check_name(hosting, name, role);
   check_answer(hosting, role, model);
-  config::MemberSpec beside = hosting.described.members.front();
+  config::MemberSpec beside = leading(hosting.described);
   beside.name = name;
   beside.model = std::move(model);
   beside.seed = hosting.described.seed;
@@ -77,7 +82,7 @@ void add_merged(Hosting& hosting, const std::string& option) {
     throw Error(ErrorKind::usage, fmt::format("--merged {} is neither FILE nor NAME=FILE", option), {},
                 "for example --merged soup=runs/soup/merged.safetensors");
   const config::EnsembleSpec& spec = hosting.described;
-  add_model(hosting, name, "merged", with_weights(spec.base ? *spec.base : spec.members.front().model, file));
+  add_model(hosting, name, "merged", with_weights(spec.base ? *spec.base : leading(spec).model, file));
 }
 
 }  // namespace

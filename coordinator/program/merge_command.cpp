@@ -83,17 +83,7 @@ class Merge {
     for (const merge::MergeInput& input : report_.inputs) place_->check(input);
     if (report_.base) place_->check(*report_.base);
     report_.result = place_->weights();
-    if (!spec_.tasks.empty())
-      clear_results(place_->held(), arrays_of(spec_));  // of the evaluation of an earlier result
-    const Interruption::Watch watch(interruption_, [this](int signal) { stop(signal); });
-    try {
-      if (settings_.method == MergeMethod::greedy_soup) cook();
-      write_result();
-      write_report();
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::interrupted) throw;
-      throw Error(error.kind(), error.message(), written());
-    }
+    compute();
     if (!line_.quiet) say(stdout, summary());
   }
 
@@ -109,6 +99,18 @@ class Merge {
  private:
   const merge::MergeInput* base() const { return report_.base ? &*report_.base : nullptr; }
 
+  void compute() {
+    const Interruption::Watch watch(interruption_, [this](int signal) { stop(signal); });
+    try {
+      if (settings_.method == MergeMethod::greedy_soup) cook();
+      write_result();
+      write_report();
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::interrupted) throw;
+      throw Error(error.kind(), error.message(), written());
+    }
+  }
+
   /// On the thread that waits for signals, while no pool is watched. A half file is there while weights are computed:
   /// they look for the signal themselves. Whatever else is being done is not worth waiting for.
   void stop(int signal) const {
@@ -119,6 +121,7 @@ class Merge {
 
   /// Of a merge that was interrupted.
   std::string written() const {
+    if (reported_) return fmt::format("{} was written, and merge.json", report_.result.string());
     return in_place_ ? fmt::format("{} was written, and no merge.json of it", report_.result.string())
                      : "nothing was written";
   }
@@ -211,6 +214,8 @@ class Merge {
     interruption_.check();
     place_->copy_beside();
     place_->remove_report();
+    if (!spec_.tasks.empty())
+      clear_results(place_->held(), arrays_of(spec_));  // of the evaluation of an earlier result
     out.commit();
     in_place_ = true;
     computing_ = false;
@@ -219,11 +224,12 @@ class Merge {
     for (const std::string& note : report_.outcome.notes) log::warning("{}", note);
   }
 
-  void write_report() const {
+  void write_report() {
     const std::string text = pretty_json(to_json(report_, spec_));
     AtomicFile out(place_->report());
     out.write(text);
     out.commit();
+    reported_ = true;
   }
 
   std::string summary() const {
@@ -257,6 +263,7 @@ class Merge {
   std::optional<MergePlace> place_;
   std::atomic<bool> computing_ = false;
   std::atomic<bool> in_place_ = false;
+  std::atomic<bool> reported_ = false;
 };
 
 }  // namespace

@@ -220,9 +220,10 @@ class Run {
     return resume_command(session_.line(), session_.folder(), !session_.spec().output.empty());
   }
 
-  /// The error, and how to go on from what is finished; where nothing is, no journal stays. What is wrong with the
-  /// description or its images (a label that is no class, an image that cannot be decoded) would be met again, and once
-  /// it is mended the run is another one, of which the finished segments may be no part.
+  /// The error, and how to go on from what is finished; where nothing is, no journal stays. Where the
+  /// description or its images are wrong (a label that is no class, an image that cannot be decoded), a run with mended
+  /// ones is another run, of which the finished segments may be no part; a file that was gone for a while is none of
+  /// that.
   Error with_resumption(const Error& error) {
     if (!journal_ || !journal_->begun()) return error;
     if (journal_->finished_segments() == 0) {
@@ -232,8 +233,10 @@ class Run {
     const bool usage = error.kind() == ErrorKind::usage;
     if (usage && !goes_on_) return error;
     const std::string way_on =
-        usage ? fmt::format("{}, which cannot be resumed once this is mended: remove {} then, and run anew",
-                            finished_text(*journal_), journal_->path().string())
+        usage ? fmt::format(
+                    "{}; if this is mended without a change to the description, the images or the weights, "
+                    "continue with: {}; otherwise remove {} and run anew",
+                    finished_text(*journal_), command(), journal_->path().string())
               : fmt::format("{}; continue with: {}", finished_text(*journal_), command());
     return Error(error.kind(), error.message(), error.detail(),
                  error.hint().empty() ? way_on : fmt::format("{}\n        {}", error.hint(), way_on));

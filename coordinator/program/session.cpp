@@ -57,16 +57,20 @@ std::vector<std::filesystem::path> arrays_of(const config::EnsembleSpec& spec) {
   };
   add(spec.input);
   add(spec.train_input);
-  for (const config::TaskSpec& task : spec.tasks) add(task.input);
+  for (const config::TaskSpec& task : spec.tasks) {
+    add(task.input);
+    if (task.held_out) add(*task.held_out);
+  }
   if (spec.merge && spec.merge->input) add(*spec.merge->input);
   return files;
 }
 
-void clear_results(const images::RunFolder& folder, const std::vector<std::filesystem::path>& inputs) {
+bool clear_results(const images::RunFolder& folder, const std::vector<std::filesystem::path>& inputs) {
   const images::RemovedResults removed = images::remove_results(folder.path(), inputs);
   if (removed.files > 0)
-    log::info("removed {} files from {}: results of an earlier 'tutti {}'", removed.files, folder.path().string(),
-              removed.command);
+    log::info("removed {} from {}: results of an earlier 'tutti {}'", counted(removed.files, "file"),
+              folder.path().string(), removed.command);
+  return removed.files > 0;
 }
 
 Session::Session(const std::string& command, const CommandLine& line, bool training, Interruption& interruption)

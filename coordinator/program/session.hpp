@@ -26,7 +26,8 @@ config::EnsembleSpec load(const CommandLine& line);
 std::vector<std::filesystem::path> arrays_of(const config::EnsembleSpec& spec);
 
 /// Removes from the output folder of a command what an earlier one left there (images/result_files.hpp), and says so.
-void clear_results(const images::RunFolder& folder, const std::vector<std::filesystem::path>& inputs);
+/// Whether there was any.
+bool clear_results(const images::RunFolder& folder, const std::vector<std::filesystem::path>& inputs);
 
 class Session {
  public:

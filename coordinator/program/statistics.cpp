@@ -65,7 +65,7 @@ StatisticsEstimation::StatisticsEstimation(const config::EnsembleSpec& spec, std
       worker_(std::move(worker)),
       interruption_(interruption),
       quiet_(quiet),
-      source_(open_source(spec, *spec.merge->input)) {
+      source_(open_source(alone({}, {}), *spec.merge->input)) {
   say_skipped(*source_);
   if (source_->count() == 0)
     throw Error(ErrorKind::usage,

@@ -204,6 +204,11 @@ TEST_CASE("a greedy soup of members that answer classes chooses by one set or by
         "e.yaml:2:8: 'tasks' must be a list of 1 to 1024 tasks, not one of 0");
 }
 
+TEST_CASE("the images of a merge come from a data set") {
+  CHECK(wrong("merge: {method: greedy_soup, input: {shape: [1, 2, 2]}}\n")
+            .ends_with("the images of 'merge' need a 'dataset': they cannot come through the API"));
+}
+
 TEST_CASE("members that cannot be merged are named") {
   const std::string cnn =
       "members: [{name: a, model: {kind: mlp, layers: [10], weights: a.st}}, "

@@ -188,6 +188,16 @@ TEST_CASE("base and merged model stand behind the members with what the first me
   CHECK(form_of(host_models(spec, {}), "").rules.empty());
 }
 
+TEST_CASE("models beside the members of a merge have what the first of the merged ones has") {
+  const auto spec = config::load_text(
+      "members:\n  - {name: a, model: {kind: fake, classes: 4, weights: a.st}, input: {mean: [0.5], std: [2]}}\n"
+      "  - {name: b, model: {kind: fake, classes: 4, weights: b.st}}\n"
+      "assignment: cpu:0\nmerge: {over: [b]}\n"
+      "tasks: [{name: t, input: {dataset: random, count: 4, classes: 4, shape: [1, 2, 2]}}]\n",
+      "e.yaml");
+  CHECK_FALSE(host_models(spec, {"merged.st"}).hosted.members[2].input);
+}
+
 TEST_CASE("a merged tower is a folder or the weights for the folder of the base") {
   const TemporaryFolder merged;
   const auto spec = config::load_text(

@@ -190,6 +190,39 @@ TEST_CASE("a greedy soup measures members and candidates in the pool") {
   CHECK(files == 2);
 }
 
+TEST_CASE("the images of a soup are prepared by those that are merged and not by other members") {
+  // The fakes look at the images here, so that what is done to these decides.
+  MergePlace place(
+      "merge: {method: greedy_soup, over: [a, b], input: {dataset: random, count: 61, shape: [1, 2, 2], classes: 2, "
+      "preprocess: {mean: [0.5], std: [0.001]}}}\n");
+  std::string yaml = place.read("e.yaml");
+  for (std::size_t at = 0; (at = yaml.find("reads_input: false, ", at)) != yaml.npos;) yaml.erase(at, 20);
+  place.write("e.yaml", yaml);
+  REQUIRE(Finished(place, {"merge", "e.yaml"}).code == 0);
+  const Finished beside(place, {"merge", "e.yaml", "members.2.input={mean: [0.5], std: [0.5]}"});
+  CAPTURE(beside.err());
+  REQUIRE(beside.code == 0);
+  CHECK(place.merge_report("runs/0002").at("soup") == place.merge_report("runs/0001").at("soup"));
+  // What is merged has an input of its own in place of `preprocess`.
+  REQUIRE(Finished(place, {"merge", "e.yaml", "members.0.input={mean: [0.5], std: [9]}",
+                           "members.1.input={mean: [0.5], std: [9]}"})
+              .code == 0);
+  CHECK(place.merge_report("runs/0003").at("soup") != place.merge_report("runs/0001").at("soup"));
+}
+
+TEST_CASE("a soup that fails takes nothing away of an earlier evaluation") {
+  const MergePlace place(
+      "merge: {method: greedy_soup, input: {dataset: random, count: 61, shape: [1, 2, 2], classes: 2, seed: 2}}\n"
+      "tasks: [{name: t, input: {dataset: random, count: 30, shape: [1, 2, 2], classes: 2}}]\noutput: out\n");
+  REQUIRE(Finished(place, {"merge", "e.yaml"}).code == 0);
+  const std::string report = place.read("out/report.json");
+  const Finished failed(
+      place, {"merge", "e.yaml", "on_worker_failure=fail", "members.2.model.faults=[{kind: kill, phase: load}]"});
+  CHECK(failed.code == 1);
+  CHECK(place.read("out/report.json") == report);
+  CHECK(place.has("out/tasks/t/disagreement.npy"));
+}
+
 TEST_CASE("a greedy soup without images or labels is refused before a folder is made") {
   const MergePlace place(
       "merge: {method: greedy_soup, input: {dataset: random, count: 0, shape: [1, 2, 2], classes: 2}}\n");

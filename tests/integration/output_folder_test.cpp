@@ -163,18 +163,24 @@ TEST_CASE("arrays that a command reads out of its own output folder stay") {
   REQUIRE(Finished(place, kRunAll).code == 0);
   const std::string labels = place.read("out/labels.npy");
   // Four answers of each image become the four values of one.
-  Words words{"run", "e.yaml", "-q", "output=out"};
   std::string npy = place.read("out/predictions.npy");
   const std::size_t shape = npy.find("(50, 4), }");
   REQUIRE(shape != npy.npos);
   npy.replace(shape, 16, "(50, 1, 2, 2), }");
   place.write("images.npy", npy);
-  words.emplace_back("input={dataset: npy, images: images.npy, labels: out/labels.npy, classes: 4}");
-  const Finished again(place, words);
+  const std::string input = "{dataset: npy, images: images.npy, labels: out/labels.npy, classes: 4}";
+  const Finished held(place, {"evaluate", "e.yaml", "-q", "output=out",
+                              "tasks=[{name: t, input: {dataset: random, count: 20, shape: [1, 2, 2], classes: 4}, "
+                              "held_out: " +
+                                  input + "}]"});
+  CAPTURE(held.err());
+  CHECK(held.code == 0);
+  CHECK(place.read("out/labels.npy") == labels);
+  CHECK_FALSE(place.has("out/members"));
+  const Finished again(place, {"run", "e.yaml", "-q", "output=out", "input=" + input});
   CAPTURE(again.err());
   CHECK(again.code == 0);
   CHECK(place.read("out/labels.npy") == labels);
-  CHECK_FALSE(place.has("out/members"));
 }
 
 TEST_CASE("a run that is resumed takes nothing away") {

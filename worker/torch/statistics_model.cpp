@@ -4,6 +4,7 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include "common/build_id.hpp"
+#include "common/counted.hpp"
 #include "worker/torch/entry.hpp"
 #include "worker/torch/script_module.hpp"
 #include "worker/torch/statistics_graph.hpp"
@@ -29,10 +30,11 @@ class StatisticsModel final : public TorchModel {
   TrainBatch train(const float* images, std::span<const std::int64_t> /*labels*/,
                    std::span<const std::uint32_t> rows) override {
     if (rows.empty()) return {};
-    explained(ErrorKind::failed, fmt::format("the model failed on a batch of {} images", rows.size()), "", [&] {
-      const at::Tensor batch = pick_images(images, rows);
-      statistics_.add(request().copy_input ? batch.clone() : batch);
-    });
+    explained(ErrorKind::failed, fmt::format("the model failed on a batch of {}", counted(rows.size(), "image")), "",
+              [&] {
+                const at::Tensor batch = pick_images(images, rows);
+                statistics_.add(request().copy_input ? batch.clone() : batch);
+              });
     return {};
   }
 

@@ -116,6 +116,9 @@ def chosen_format(options: argparse.Namespace) -> str:
                           "safetensors are the weights"))
     if options.weights and options.weights.suffix != ".safetensors":
         raise ExportError(f"--weights takes a file that is called .safetensors, not '{options.weights}'")
+    for file in (options.output, options.weights):  # before a model is exported, which may take minutes
+        if file and not file.parent.is_dir():
+            raise ExportError(f"the folder '{file.parent}' does not exist", hint=f"mkdir -p '{file.parent}'")
     if bool(options.mean) != bool(options.std):
         raise ExportError("--mean and --std go together")
     return chosen
