@@ -74,7 +74,7 @@ class TaskReader {
                        });
     if (!names) return refuse_classes(*tree, describe(*tree));
     for (const Tree& item : tree->items) task_.classes.push_back(item.scalar);
-    check_count(*tree);
+    check_names(*tree);
   }
 
   void read_class_file(const Tree& tree) {
@@ -90,7 +90,7 @@ class TaskReader {
       return violations_.add(tree.place,
                              fmt::format("'{}' must hold one class name per line, and no empty line", tree.scalar));
     }
-    check_count(tree);
+    check_names(tree);
   }
 
   void refuse_classes(const Tree& tree, const std::string& found) {
@@ -98,8 +98,14 @@ class TaskReader {
                     fmt::format("'classes' must be a list of names or a file with one name per line, not {}", found));
   }
 
-  void check_count(const Tree& tree) {
-    if (task_.classes.size() <= kMaxClassNames) return;
+  void check_names(const Tree& tree) {
+    if (task_.classes.size() <= kMaxClassNames) {
+      std::vector<std::string> sorted = task_.classes;
+      std::ranges::sort(sorted);
+      if (const auto twice = std::ranges::adjacent_find(sorted); twice != sorted.end())
+        violations_.add(tree.place, fmt::format("'classes' names '{}' twice; tell the two apart", one_line(*twice)));
+      return;
+    }
     violations_.add(tree.place,
                     fmt::format("'classes' names {} classes, more than {}", task_.classes.size(), kMaxClassNames));
     task_.classes.clear();

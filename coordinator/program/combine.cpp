@@ -94,6 +94,12 @@ class Combine {
     if (form_.rules.empty())
       throw Error(ErrorKind::usage, "there is nothing to combine by", "the rule of this run is none",
                   "name rules: --rules mean,vote");
+    const auto weighs = [](const config::CombineSpec& rule) {
+      return rule.rule == CombineRule::weighted || rule.rule == CombineRule::vote;
+    };
+    if (!line.weights.empty() && std::ranges::none_of(form_.rules, weighs))
+      throw Error(ErrorKind::usage, "'--weights' belongs to the rules weighted and vote", "none of those is asked for",
+                  "add one: --rules weighted");
   }
 
   Outcome perform() {

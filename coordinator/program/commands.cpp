@@ -46,11 +46,13 @@ Outcome train(const CommandLine& line, Interruption& interruption) {
     test = open_source(session.spec(), session.spec().input);
     check_same_preparation(session.spec(), session.source(), *test);
   }
-  session.perform([&] {
-    session.measure([&] { train_members(session, line.quiet); });
-    if (test && test->labelled())
-      session.score(test->count(), 0, nullptr, [&](Sink& sink) { session.ensemble().run(*test, sink); });
-  });
+  session.perform([] {},
+                  [&] {
+                    session.measure([&] { train_members(session, line.quiet); });
+                    if (test && test->labelled())
+                      session.score(test->count(), 0, nullptr,
+                                    [&](Sink& sink) { session.ensemble().run(*test, sink); });
+                  });
   return session.conclude({});
 }
 

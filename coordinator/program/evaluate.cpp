@@ -45,7 +45,7 @@ class Evaluate {
     for (std::size_t rank = 0; rank < hosting_.models.size(); ++rank)
       session_.report().members[rank].role = hosting_.models[rank].role;
     try {
-      session_.perform([this] { session_.measure([this] { evaluate(); }); });
+      session_.perform([this] { check(); }, [this] { session_.measure([this] { evaluate(); }); });
     } catch (...) {
       say_finished();
       throw;
@@ -57,6 +57,8 @@ class Evaluate {
   }
 
  private:
+  void check() { check_widths(tasks_, session_.ensemble().status().members, form_.members, !form_.rules.empty()); }
+
   /// Of an evaluation that ended early: what there is of it.
   void say_finished() const {
     const auto& found = session_.report().evaluation;
@@ -68,8 +70,6 @@ class Evaluate {
 
   void evaluate() {
     session_.report().evaluation = begin_evaluation(hosting_.models, form_);
-    const std::vector<MemberStatus> models = session_.ensemble().status().members;
-    check_widths(tasks_, models, form_.members, !form_.rules.empty());
     const Clock::time_point begin = Clock::now();
     const auto note = [&] {
       images::Report& report = session_.report();

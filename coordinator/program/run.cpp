@@ -127,7 +127,7 @@ class Run {
 
   Outcome perform() {
     try {
-      session_.perform([this] { predict(); });
+      session_.perform([this] { check(); }, [this] { predict(); });
     } catch (const Error& error) {
       throw with_resumption(error);
     }
@@ -145,9 +145,13 @@ class Run {
   }
 
  private:
+  void check() {
+    if (session_.spec().combine.over != OutputKind::features)
+      check_classes(session_.source(), session_.ensemble().status().members);
+  }
+
   void predict() {
     const Status status = session_.ensemble().status();
-    if (session_.spec().combine.over != OutputKind::features) check_classes(session_.source(), status.members);
     open_journal(status);
     goes_on_ = true;
     images::NpySink results(session_.folder(),

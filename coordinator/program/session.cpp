@@ -117,16 +117,19 @@ void Session::hold_folder() {
   if (!folder_ && std::filesystem::is_directory(requested_folder_, unknown)) folder_.emplace(requested_folder_, "runs");
 }
 
-void Session::perform(const std::function<void()>& work) {
+void Session::perform(const std::function<void()>& check, const std::function<void()>& work) {
   const Clock::time_point begin = Clock::now();
   hold_folder();
   log::info("starting {}", counted(spec_->members.size(), "worker"));
   ensemble_.emplace(Spec(spec_), options_);
   const Interruption::Watch watch(interruption_, *ensemble_);
   if (!folder_) folder_.emplace(requested_folder_, "runs");
-  // Once the workers are up, little is left that could be wrong; a run that goes on may need what is there.
+  check();
+  // Now little is left that could be wrong; a run that goes on may need what is there.
   if (!line_.resume) clear_results(*folder_, arrays_of(*spec_));
   try {
+    // What is in the folder from now on has a report, whatever ends this program: the next command knows it by that.
+    if (!line_.resume) write_report(begin);
     work();
     report_.completed = true;
   } catch (const Error& error) {

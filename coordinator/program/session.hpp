@@ -57,9 +57,9 @@ class Session {
   /// Where they go; there once the workers are up.
   const std::filesystem::path& folder() const { return folder_->path(); }
 
-  /// Starts the workers, removes the results of an earlier command (not where a run is resumed), does `work`, and
-  /// writes the report whether it ended well or not.
-  void perform(const std::function<void()>& work);
+  /// Starts the workers, calls `check`, which may throw what only they can tell to be wrong, removes the results of an
+  /// earlier command (not where a run is resumed), does `work`, and writes the report whether it ended well or not.
+  void perform(const std::function<void()>& check, const std::function<void()>& work);
 
   /// Scores what `drive` hands to the sink that it is given, of `images` images in all, `known` of which need no
   /// computing. The results go on to `next`, the scores into the report, also where the user ended it.

@@ -45,6 +45,15 @@ TEST_CASE("class names may stand in a file with one on each line") {
         "e.yaml:2:76: cannot read the class names none.txt (No such file or directory)");
 }
 
+TEST_CASE("two classes of one name are refused") {
+  CHECK(wrong("[{name: t, " + kImages + ", classes: [a, b, c, a]}]") ==
+        "e.yaml:2:76: 'classes' names 'a' twice; tell the two apart");
+  const TemporaryFolder folder;
+  std::ofstream(folder / "classes.txt") << "a\nb\nb\n";
+  CHECK(wrong("[{name: t, " + kImages + ", classes: '" + (folder / "classes.txt").string() + "'}]") ==
+        "e.yaml:2:76: 'classes' names 'b' twice; tell the two apart");
+}
+
 TEST_CASE("what is no list of tasks or lacks a part is refused") {
   CHECK(wrong("3") == "e.yaml:2:8: 'tasks' must be a list of 1 to 1024 tasks, not '3'");
   CHECK(wrong("[]") == "e.yaml:2:8: 'tasks' must be a list of 1 to 1024 tasks, not one of 0");

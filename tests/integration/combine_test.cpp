@@ -77,6 +77,8 @@ TEST_CASE("weights and accumulation of the command line change what comes out as
               .code == 0);
   CHECK(different_results(saved.place, "c/weighted", "r") == kNotCombined);
   CHECK(contains(refusal(saved.place, {"saved", "--weights", "1"}), "--weights lists 1 weight for 2 members"));
+  CHECK(contains(refusal(saved.place, {"saved", "--weights", "1,2", "--rules", "mean,max"}),
+                 "'--weights' belongs to the rules weighted and vote\n  detail: none of those is asked for"));
 }
 
 TEST_CASE("a description that names its output is combined by its own rule") {

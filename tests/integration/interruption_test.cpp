@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <set>
 
 #include "tests/common/error_of.hpp"
 #include "tests/integration/programs.hpp"
@@ -143,7 +144,10 @@ TEST_CASE("a run that is killed leaves no half file") {
   }));
   run.program.signal(SIGKILL);
   CHECK(run.program.code() == 128 + SIGKILL);
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) CHECK(entry.path().filename() == "journal");
+  std::set<std::string> left;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) left.insert(entry.path().filename());
+  CHECK(left == std::set<std::string>{"journal", "report.json"});
+  CHECK(run.place.report("runs/0001").at("completed") == false);
   for (const int worker : run.workers) {
     CHECK(ends(worker));
     ::waitpid(worker, nullptr, 0);  // the test has adopted it

@@ -143,8 +143,32 @@ TEST_CASE("what is refused or does not start takes nothing away") {
   CHECK(Finished(place, {"run", "e.yaml", "-q", "output=out", "on_worker_failure=fail",
                          "members.0.model.faults=[{kind: kill, phase: load}]"})
             .code == 1);
+  // What only the models can tell to be wrong.
+  const Finished widths(place, {"evaluate", "e.yaml", "-q", "output=out",
+                                "tasks=[{name: t, classes: [a, b, c, d, e], input: {dataset: random, count: 20, "
+                                "shape: [1, 4, 4], classes: 4}}]"});
+  CHECK(widths.code == 2);
+  CHECK(contains(widths.err(), "task 't' names 5 classes, but 'a' answers 4"));
   CHECK(place.has_all(kRunFiles));
   CHECK(place.read("out/report.json") == report);
+}
+
+TEST_CASE("what an evaluation leaves that was killed is taken away by the next command") {
+  const Trained place;
+  Program program(Workplace::command({"evaluate", "e.yaml", "output=out", "members.0.model.delay_ms=100",
+                                      "input.count=20000", "save_members=true"}),
+                  place.options());
+  REQUIRE(happens([&] { return place.has("out/report.json"); }));
+  program.signal(SIGKILL);
+  CHECK(program.code() == 128 + SIGKILL);
+  CHECK(place.report("out").at("completed") == false);
+  const Finished combined(place, {"combine", "out"});
+  CHECK(combined.code == 2);
+  CHECK(contains(combined.err(), "the run in it did not complete"));
+  const Finished next(place, {"evaluate", "e.yaml", "output=out"});
+  CHECK(next.code == 0);
+  CHECK(contains(next.err(), "results of an earlier 'tutti evaluate'"));
+  CHECK(place.report("out").at("completed") == true);
 }
 
 TEST_CASE("a command that fails leaves no answers of the one before") {

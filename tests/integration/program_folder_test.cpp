@@ -122,8 +122,7 @@ TEST_CASE("classes beyond those of the models are found before the first segment
   CHECK(contains(run.err(),
                  "tutti: the images of folder pets have 3 classes, but 'b' answers 2\n  hint: give images "
                  "whose labels are classes of the models\n"));
-  CHECK_FALSE(place.has("out/journal"));
-  CHECK(place.report("out").at_pointer("/counts/segments_handed_out") == 0);
+  CHECK_FALSE(place.has("out"));
   CHECK_FALSE(contains(run.err(), "--resume"));
 }
 

@@ -30,6 +30,9 @@ def written_whole(file: Path) -> Iterator[Path]:
     partial = file.with_name(f".{file.stem}.{os.getpid()}{file.suffix}")
     try:
         yield partial
+        umask = os.umask(0o077)  # there is no other way to read it
+        os.umask(umask)
+        partial.chmod(0o666 & ~umask)  # some writers let nobody else read their files
         os.replace(partial, file)
     finally:
         partial.unlink(missing_ok=True)
