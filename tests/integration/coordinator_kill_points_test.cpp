@@ -101,7 +101,8 @@ Words strange_files(const Workplace& place) {
 /// What follows a killed run: continue it, or begin it where nothing was begun.
 void check_goes_on(const Workplace& place) {
   if (place.has("here")) CHECK(strange_files(place) == Words{});
-  const bool over = place.has("here/report.json") && !place.has("here/journal");
+  const bool over =
+      !place.has("here/journal") && place.has("here/report.json") && place.report("here").at("completed") == true;
   if (!over) {
     Words words{"run", "e.yaml", "output=here"};
     if (place.has("here/journal")) words.emplace_back("--resume");
