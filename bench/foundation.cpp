@@ -18,7 +18,7 @@
 
 #include "bench/pool_load.hpp"
 #include "bench/rows.hpp"
-#include "coordinator/input.hpp"
+#include "coordinator/plan/input.hpp"
 
 namespace {
 

@@ -9,9 +9,9 @@
 
 #include <tutti/error.hpp>
 
-#include "common/control.hpp"
 #include "common/counted.hpp"
 #include "common/json.hpp"
+#include "common/wire/control.hpp"
 
 namespace tutti::bench {
 namespace {

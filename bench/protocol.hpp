@@ -20,8 +20,8 @@
 #include <string_view>
 #include <vector>
 
-#include "common/member_request.hpp"
 #include "common/values.hpp"
+#include "common/wire/member_request.hpp"
 #include "config/spec.hpp"
 
 namespace tutti::bench {

@@ -14,8 +14,8 @@
 
 #include <tutti/images.hpp>
 
-#include "common/member_request.hpp"
 #include "common/values.hpp"
+#include "common/wire/member_request.hpp"
 
 namespace tutti::config {
 

@@ -17,16 +17,16 @@ constexpr ImageShape kShape{3, 32, 32};
 constexpr std::size_t kRecordBytes = 1 + 3 * 32 * 32;
 constexpr std::uint64_t kCompleteFile = 10000 * kRecordBytes;
 constexpr std::uint8_t kClasses = 10;
-constexpr const char* kHint = "download again with scripts/get-cifar10";
+constexpr const char* kDownloadAgain = "download again with scripts/get-cifar10";
 
 RecordFile open_batch(const std::filesystem::path& path) {
-  InputFile file(path, kHint);
+  InputFile file(path, kDownloadAgain);
   const std::uint64_t records = file.size() / kRecordBytes;
   if (records == 0 || file.size() % kRecordBytes != 0)
     throw Error(ErrorKind::usage, fmt::format("{} is truncated, or no CIFAR-10 file", path.string()),
                 fmt::format("it has {}, and whole records of {} are needed ({} in the complete file)",
                             counted(file.size(), "byte"), kRecordBytes, counted(kCompleteFile, "byte")),
-                kHint);
+                kDownloadAgain);
   return RecordFile(std::move(file), 0, kRecordBytes, records);
 }
 
@@ -102,7 +102,8 @@ class Cifar10 final : public Source {
   static void check_label(const Batch& batch, std::uint64_t index, std::uint8_t label) {
     if (label >= kClasses)
       throw Error(ErrorKind::usage, fmt::format("{} is damaged, or no CIFAR-10 file", batch.file.path().string()),
-                  fmt::format("record {} has the label {}, and labels are 0 to 9", index - batch.first, label), kHint);
+                  fmt::format("record {} has the label {}, and labels are 0 to 9", index - batch.first, label),
+                  kDownloadAgain);
   }
 
   Split split_;

@@ -13,7 +13,7 @@
 
 #include <tutti/images.hpp>
 
-#include "common/member_request.hpp"
+#include "common/member_input.hpp"
 
 namespace tutti::images {
 

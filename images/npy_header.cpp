@@ -19,11 +19,11 @@ static_assert(std::endian::native == std::endian::little, "lengths are read as t
 constexpr std::string_view kMagic{"\x93NUMPY", 6};
 constexpr std::size_t kMaxHeaderBytes = 1 << 20;  // a header of three short keys has some hundred bytes
 constexpr std::size_t kMaxRank = 32;              // NumPy's own limit
-constexpr const char* kHint = "save it with numpy.save(path, array)";
+constexpr const char* kSaveWithNumpy = "save it with numpy.save(path, array)";
 
 [[noreturn]] void refuse(const InputFile& file, std::string detail) {
   throw Error(ErrorKind::usage, fmt::format("{} is not a valid .npy file", file.path().string()), std::move(detail),
-              kHint);
+              kSaveWithNumpy);
 }
 
 // Reads the dictionary literal that NumPy writes; not Python in general.

@@ -15,7 +15,7 @@
 #include <tutti/images.hpp>
 #include <vector>
 
-#include "common/member_request.hpp"
+#include "common/member_input.hpp"
 
 namespace tutti::images {
 

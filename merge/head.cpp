@@ -18,23 +18,23 @@ namespace tutti::merge {
 namespace {
 
 constexpr std::array<std::string_view, 4> kTensors{"weight", "bias", "projection", "scale"};
-constexpr const char* kHint = "write the head with 'python -m tutti.export head'";
+constexpr const char* kWriteHead = "write the head with 'python -m tutti.export head'";
 
-[[noreturn]] void refuse(const std::filesystem::path& file, std::string detail, std::string hint = kHint) {
+[[noreturn]] void refuse_head(const std::filesystem::path& file, std::string detail, std::string hint = kWriteHead) {
   throw Error(ErrorKind::usage, fmt::format("{} is not a head", file.string()), std::move(detail), std::move(hint));
 }
 
 /// A float32 tensor with `extents` dimensions, none of them 0.
 std::vector<float> floats(const std::filesystem::path& file, const TensorView& tensor, std::size_t extents) {
   if (tensor.dtype != Dtype::f32)
-    refuse(file, fmt::format("tensor {} is {}, and must be F32", tensor.name, dtype_name(tensor.dtype)));
+    refuse_head(file, fmt::format("tensor {} is {}, and must be F32", tensor.name, dtype_name(tensor.dtype)));
   if (tensor.shape.size() != extents || tensor.bytes.empty())
-    refuse(file, fmt::format("tensor {} has the shape {}, and must have {} dimensions, none of them 0", tensor.name,
-                             shape_text(tensor.shape), extents));
+    refuse_head(file, fmt::format("tensor {} has the shape {}, and must have {} dimensions, none of them 0",
+                                  tensor.name, shape_text(tensor.shape), extents));
   std::vector<float> values(tensor.bytes.size() / sizeof(float));
   std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
   if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); }))
-    refuse(file, fmt::format("tensor {} holds NaN or infinity", tensor.name));
+    refuse_head(file, fmt::format("tensor {} holds NaN or infinity", tensor.name));
   return values;
 }
 
@@ -44,14 +44,15 @@ std::uint32_t extent(const TensorView& tensor, std::size_t axis) {
 
 void check_names(const std::filesystem::path& file, const Safetensors& tensors) {
   if (!tensors.contains("weight"))
-    refuse(file, fmt::format("it has no tensor weight; it has {}",
-                             tensors.names().empty() ? "none" : fmt::format("{}", fmt::join(tensors.names(), ", "))));
+    refuse_head(file,
+                fmt::format("it has no tensor weight; it has {}",
+                            tensors.names().empty() ? "none" : fmt::format("{}", fmt::join(tensors.names(), ", "))));
   static const std::vector<std::string> known(kTensors.begin(), kTensors.end());
   for (const std::string& name : tensors.names()) {
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
     const std::string close = nearest(name, known);
-    refuse(file, fmt::format("a head has no tensor {}", name),
-           close.empty() ? kHint : fmt::format("did you mean {}?", close));
+    refuse_head(file, fmt::format("a head has no tensor {}", name),
+                close.empty() ? kWriteHead : fmt::format("did you mean {}?", close));
   }
 }
 
@@ -60,12 +61,12 @@ std::vector<std::string> parse_class_names(const std::filesystem::path& file, co
   try {
     parsed = parse_json(text, "the list of classes in its metadata");
   } catch (const Error& error) {
-    refuse(file, fmt::format("{}: {}", error.message(), error.detail()));
+    refuse_head(file, fmt::format("{}: {}", error.message(), error.detail()));
   }
   std::vector<std::string> names;
-  if (!parsed.is_array()) refuse(file, "the classes in its metadata are not a list of names");
+  if (!parsed.is_array()) refuse_head(file, "the classes in its metadata are not a list of names");
   for (const json::value& name : parsed.as_array()) {
-    if (!name.is_string()) refuse(file, "the classes in its metadata are not a list of names");
+    if (!name.is_string()) refuse_head(file, "the classes in its metadata are not a list of names");
     names.emplace_back(name.as_string());
   }
   return names;
@@ -73,7 +74,7 @@ std::vector<std::string> parse_class_names(const std::filesystem::path& file, co
 
 bool parse_normalize(const std::filesystem::path& file, const std::string& text) {
   if (text != "true" && text != "false")
-    refuse(file, fmt::format("normalize in its metadata must be true or false, not '{}'", text));
+    refuse_head(file, fmt::format("normalize in its metadata must be true or false, not '{}'", text));
   return text == "true";
 }
 
@@ -109,14 +110,15 @@ Head Head::read(const std::filesystem::path& file) {
     head.projection_ = floats(file, projection, 2);
     head.features_ = extent(projection, 1);
     if (extent(projection, 0) != head.width_)
-      refuse(file, fmt::format("the projection {} answers {}, and the weight {} takes {}", shape_text(projection.shape),
-                               counted(extent(projection, 0), "value"), shape_text(weight.shape), head.width_));
+      refuse_head(file,
+                  fmt::format("the projection {} answers {}, and the weight {} takes {}", shape_text(projection.shape),
+                              counted(extent(projection, 0), "value"), shape_text(weight.shape), head.width_));
   }
   if (tensors.contains("bias")) {
     head.bias_ = floats(file, tensors.tensor("bias"), 1);
     if (head.bias_.size() != head.classes_)
-      refuse(file, fmt::format("the bias has {} for {}", counted(head.bias_.size(), "value"),
-                               counted(head.classes_, "class")));
+      refuse_head(file, fmt::format("the bias has {} for {}", counted(head.bias_.size(), "value"),
+                                    counted(head.classes_, "class")));
   }
   if (tensors.contains("scale")) head.scale_ = floats(file, tensors.tensor("scale"), 0).front();
   head.read_metadata(tensors.metadata());
@@ -130,7 +132,8 @@ void Head::read_metadata(const std::map<std::string, std::string>& metadata) {
     if (key == "tower") tower_ = text;
   }
   if (!class_names_.empty() && class_names_.size() != classes_)
-    refuse(file_, fmt::format("it names {}, and its weight has {}", counted(class_names_.size(), "class"), classes_));
+    refuse_head(file_,
+                fmt::format("it names {}, and its weight has {}", counted(class_names_.size(), "class"), classes_));
 }
 
 void Head::apply(std::span<const float> features, std::uint32_t count, std::span<float> logits) const {

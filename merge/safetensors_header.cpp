@@ -26,7 +26,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "lengths and tensors are read as they stand in the file");
 
-constexpr const char* kHint =
+constexpr const char* kWriteAgain =
     "save the weights again, for example with safetensors.torch.save_file(model.state_dict(), path)";
 
 struct DtypeRow {
@@ -42,8 +42,9 @@ constexpr std::array kDtypes{DtypeRow{Dtype::f64, "F64", 8}, DtypeRow{Dtype::f32
 
 const DtypeRow& row_of(Dtype dtype) { return *std::ranges::find(kDtypes, dtype, &DtypeRow::dtype); }
 
-[[noreturn]] void refuse(const std::string& file, std::string detail) {
-  throw Error(ErrorKind::usage, fmt::format("{} is not a valid safetensors file", file), std::move(detail), kHint);
+[[noreturn]] void refuse_header(const std::string& file, std::string detail) {
+  throw Error(ErrorKind::usage, fmt::format("{} is not a valid safetensors file", file), std::move(detail),
+              kWriteAgain);
 }
 
 [[noreturn]] void cannot_read(const std::string& what, int code) {
@@ -59,16 +60,16 @@ UniqueFd opened(const std::filesystem::path& file) {
 std::string header_text(const FileReader& reader) {
   const std::string& file = reader.name();
   if (reader.size() < kLengthBytes)
-    refuse(file, fmt::format("it has {}, and the length of the header alone takes {}", counted(reader.size(), "byte"),
-                             kLengthBytes));
+    refuse_header(file, fmt::format("it has {}, and the length of the header alone takes {}",
+                                    counted(reader.size(), "byte"), kLengthBytes));
   std::uint64_t length = 0;
   reader.read(0, std::as_writable_bytes(std::span(&length, 1)));
   if (length > kMaxHeaderBytes)
-    refuse(file, fmt::format("its header would have {}, and at most {} are allowed", counted(length, "byte"),
-                             kMaxHeaderBytes));
+    refuse_header(file, fmt::format("its header would have {}, and at most {} are allowed", counted(length, "byte"),
+                                    kMaxHeaderBytes));
   if (length > reader.size() - kLengthBytes)
-    refuse(file, fmt::format("its header would have {}, and only {} follow", counted(length, "byte"),
-                             reader.size() - kLengthBytes));
+    refuse_header(file, fmt::format("its header would have {}, and only {} follow", counted(length, "byte"),
+                                    reader.size() - kLengthBytes));
   std::string header(static_cast<std::size_t>(length), '\0');
   reader.read(kLengthBytes, std::as_writable_bytes(std::span(header)));
   return header;
@@ -79,17 +80,17 @@ json::object parse_header(const std::string& file, const std::string& text) {
   try {
     header = parse_json(text, "the header");
   } catch (const Error& error) {
-    refuse(file, fmt::format("{}: {}", error.message(), error.detail()));
+    refuse_header(file, fmt::format("{}: {}", error.message(), error.detail()));
   }
-  if (!header.is_object()) refuse(file, "the header is not a JSON object");
+  if (!header.is_object()) refuse_header(file, "the header is not a JSON object");
   return std::move(header.as_object());
 }
 
 std::map<std::string, std::string> parse_metadata(const std::string& file, const json::value& value) {
-  if (!value.is_object()) refuse(file, "__metadata__ is not an object");
+  if (!value.is_object()) refuse_header(file, "__metadata__ is not an object");
   std::map<std::string, std::string> metadata;
   for (const auto& [key, text] : value.as_object()) {
-    if (!text.is_string()) refuse(file, fmt::format("the value of {} in __metadata__ is not a string", key));
+    if (!text.is_string()) refuse_header(file, fmt::format("the value of {} in __metadata__ is not a string", key));
     metadata.emplace(key, text.as_string());
   }
   return metadata;
@@ -109,26 +110,28 @@ std::optional<std::vector<std::int64_t>> integers(const json::value* value) {
 HeaderEntry parse_entry(const std::string& file, std::string_view name, const json::value& value,
                         std::uint64_t data_bytes) {
   const json::object* fields = value.if_object();
-  if (fields == nullptr) refuse(file, fmt::format("the entry of tensor {} is not an object", name));
+  if (fields == nullptr) refuse_header(file, fmt::format("the entry of tensor {} is not an object", name));
   const json::value* type = fields->if_contains("dtype");
-  if (type == nullptr || !type->is_string()) refuse(file, fmt::format("tensor {} has no dtype", name));
+  if (type == nullptr || !type->is_string()) refuse_header(file, fmt::format("tensor {} has no dtype", name));
   const std::optional<Dtype> dtype = dtype_of(std::string_view(type->as_string()));
   if (!dtype)
-    refuse(file, fmt::format("tensor {} has the unknown dtype {}", name, std::string_view(type->as_string())));
+    refuse_header(file, fmt::format("tensor {} has the unknown dtype {}", name, std::string_view(type->as_string())));
   auto shape = integers(fields->if_contains("shape"));
-  if (!shape) refuse(file, fmt::format("the shape of tensor {} is not a list of whole numbers", name));
+  if (!shape) refuse_header(file, fmt::format("the shape of tensor {} is not a list of whole numbers", name));
   const auto bytes = bytes_of(*dtype, *shape);
-  if (!bytes) refuse(file, fmt::format("tensor {} has the impossible shape [{}]", name, fmt::join(*shape, ", ")));
+  if (!bytes)
+    refuse_header(file, fmt::format("tensor {} has the impossible shape [{}]", name, fmt::join(*shape, ", ")));
   const auto offsets = integers(fields->if_contains("data_offsets"));
   if (!offsets || offsets->size() != 2)
-    refuse(file, fmt::format("the data_offsets of tensor {} are not two whole numbers", name));
+    refuse_header(file, fmt::format("the data_offsets of tensor {} are not two whole numbers", name));
   const std::int64_t begin = (*offsets)[0];
   const std::int64_t end = (*offsets)[1];
   if (begin < 0 || begin > end || static_cast<std::uint64_t>(end) > data_bytes)
-    refuse(file, fmt::format("tensor {} is said to stand at bytes {} to {} of {}", name, begin, end, data_bytes));
+    refuse_header(file,
+                  fmt::format("tensor {} is said to stand at bytes {} to {} of {}", name, begin, end, data_bytes));
   if (static_cast<std::uint64_t>(end - begin) != *bytes)
-    refuse(file, fmt::format("tensor {} has {}, and {} of shape [{}] needs {}", name, counted(end - begin, "byte"),
-                             dtype_name(*dtype), fmt::join(*shape, ", "), *bytes));
+    refuse_header(file, fmt::format("tensor {} has {}, and {} of shape [{}] needs {}", name,
+                                    counted(end - begin, "byte"), dtype_name(*dtype), fmt::join(*shape, ", "), *bytes));
   return {*dtype, std::move(*shape), static_cast<std::uint64_t>(begin), static_cast<std::uint64_t>(end)};
 }
 
@@ -141,13 +144,14 @@ void check_cover(const std::string& file, const Header& header) {
   std::string_view before;
   for (const auto* row : places) {
     const std::uint64_t begin = row->second.begin;
-    if (begin < covered) refuse(file, fmt::format("tensors {} and {} overlap", before, row->first));
-    if (begin > covered) refuse(file, fmt::format("bytes {} to {} of the data belong to no tensor", covered, begin));
+    if (begin < covered) refuse_header(file, fmt::format("tensors {} and {} overlap", before, row->first));
+    if (begin > covered)
+      refuse_header(file, fmt::format("bytes {} to {} of the data belong to no tensor", covered, begin));
     covered = row->second.end;
     before = row->first;
   }
   if (covered != header.data_bytes)
-    refuse(file, fmt::format("bytes {} to {} of the data belong to no tensor", covered, header.data_bytes));
+    refuse_header(file, fmt::format("bytes {} to {} of the data belong to no tensor", covered, header.data_bytes));
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 #include <tutti/error.hpp>
 
 #include "common/build_id.hpp"
-#include "common/spawn_contract.hpp"
+#include "common/wire/spawn_contract.hpp"
 #include "worker/fake.hpp"
 
 namespace tutti::worker {

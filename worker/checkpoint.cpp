@@ -11,8 +11,8 @@
 
 #include <tutti/error.hpp>
 
-#include "common/control.hpp"
 #include "common/fault_point.hpp"
+#include "common/wire/control.hpp"
 #include "merge/safetensors.hpp"
 
 namespace tutti::worker {

@@ -4,8 +4,8 @@
 
 #include <optional>
 
-#include "common/control.hpp"
 #include "common/unique_fd.hpp"
+#include "common/wire/control.hpp"
 
 namespace tutti::worker {
 

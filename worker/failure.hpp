@@ -6,7 +6,7 @@
 
 #include <tutti/error.hpp>
 
-#include "common/control.hpp"
+#include "common/wire/control.hpp"
 
 namespace tutti::worker {
 

@@ -6,7 +6,7 @@
 
 #include <optional>
 
-#include "common/spawn_contract.hpp"
+#include "common/wire/spawn_contract.hpp"
 #include "worker/control_client.hpp"
 
 namespace tutti::worker {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "common/spawn_contract.hpp"
+#include "common/wire/spawn_contract.hpp"
 
 namespace tutti::worker {
 

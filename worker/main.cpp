@@ -11,7 +11,7 @@
 #include "common/build_id.hpp"
 #include "common/clock.hpp"
 #include "common/fault_point.hpp"
-#include "common/spawn_contract.hpp"
+#include "common/wire/spawn_contract.hpp"
 #include "worker/backend_loader.hpp"
 #include "worker/control_client.hpp"
 #include "worker/failure.hpp"

@@ -15,9 +15,9 @@
 
 #include <tutti/error.hpp>
 
-#include "common/arena.hpp"
 #include "common/fault_point.hpp"
 #include "common/random.hpp"
+#include "common/wire/arena.hpp"
 #include "worker/checkpoint.hpp"
 #include "worker/failure.hpp"
 

@@ -8,10 +8,10 @@
 #include <span>
 #include <vector>
 
-#include "common/channel.hpp"
-#include "common/control.hpp"
-#include "common/doorbell.hpp"
-#include "common/spawn_contract.hpp"
+#include "common/wire/channel.hpp"
+#include "common/wire/control.hpp"
+#include "common/wire/doorbell.hpp"
+#include "common/wire/spawn_contract.hpp"
 #include "worker/control_client.hpp"
 #include "worker/model.hpp"
 #include "worker/preprocess.hpp"

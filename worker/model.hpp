@@ -11,7 +11,7 @@
 
 #include <tutti/images.hpp>
 
-#include "common/member_request.hpp"
+#include "common/wire/member_request.hpp"
 #include "merge/safetensors.hpp"
 
 namespace tutti::worker {

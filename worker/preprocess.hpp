@@ -8,9 +8,9 @@
 #include <span>
 #include <vector>
 
-#include "common/arena.hpp"
-#include "common/member_request.hpp"
 #include "common/resample.hpp"
+#include "common/wire/arena.hpp"
+#include "common/wire/member_request.hpp"
 
 namespace tutti::worker {
 

@@ -9,7 +9,7 @@
 
 #include "common/counted.hpp"
 #include "common/random.hpp"
-#include "common/shared_memory.hpp"
+#include "common/wire/shared_memory.hpp"
 #include "worker/write_guard.hpp"
 
 namespace tutti::worker {

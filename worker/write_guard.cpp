@@ -8,8 +8,8 @@
 #include <atomic>
 #include <cstdint>
 
-#include "common/control.hpp"
-#include "common/spawn_contract.hpp"
+#include "common/wire/control.hpp"
+#include "common/wire/spawn_contract.hpp"
 
 namespace tutti::worker {
 namespace {

@@ -7,7 +7,7 @@
 #include <tutti/error.hpp>
 
 #include "config/load.hpp"
-#include "coordinator/program/unknown_option.hpp"
+#include "program/unknown_option.hpp"
 
 namespace tutti::bench {
 namespace {

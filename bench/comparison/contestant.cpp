@@ -11,8 +11,8 @@
 #include <tutti/ensemble.hpp>
 
 #include "bench/comparison/memory.hpp"
-#include "coordinator/find_worker.hpp"
-#include "coordinator/plan.hpp"
+#include "coordinator/plan/find_worker.hpp"
+#include "coordinator/plan/plan.hpp"
 #include "images/sources.hpp"
 
 namespace tutti::bench {

@@ -15,7 +15,7 @@
 #include "bench/comparison/single_process.hpp"
 #include "bench/comparison/strategies.hpp"
 #include "config/spec.hpp"
-#include "coordinator/machine.hpp"
+#include "coordinator/plan/machine.hpp"
 
 namespace tutti::bench {
 

@@ -13,7 +13,7 @@
 
 #include <tutti/error.hpp>
 
-#include "coordinator/child.hpp"
+#include "coordinator/process/child.hpp"
 
 namespace tutti::bench {
 namespace {

@@ -8,7 +8,7 @@
 
 #include <tutti/images.hpp>
 
-#include "common/shared_memory.hpp"
+#include "common/wire/shared_memory.hpp"
 
 namespace tutti::bench {
 

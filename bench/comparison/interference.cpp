@@ -10,7 +10,7 @@
 
 #include "bench/comparison/comparison.hpp"
 #include "common/log.hpp"
-#include "coordinator/plan.hpp"
+#include "coordinator/plan/plan.hpp"
 #include "images/sources.hpp"
 
 namespace tutti::bench {

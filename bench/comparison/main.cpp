@@ -20,8 +20,8 @@
 #include "common/counted.hpp"
 #include "common/log.hpp"
 #include "config/load.hpp"
-#include "coordinator/find_worker.hpp"
-#include "coordinator/input.hpp"
+#include "coordinator/plan/find_worker.hpp"
+#include "coordinator/plan/input.hpp"
 
 namespace {
 

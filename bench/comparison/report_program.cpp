@@ -11,8 +11,8 @@
 
 #include <tutti/error.hpp>
 
-#include "coordinator/child.hpp"
-#include "coordinator/find_worker.hpp"
+#include "coordinator/plan/find_worker.hpp"
+#include "coordinator/process/child.hpp"
 
 namespace tutti::bench {
 namespace {

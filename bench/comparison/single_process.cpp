@@ -15,7 +15,7 @@
 
 #include <tutti/error.hpp>
 
-#include "coordinator/exit_status.hpp"
+#include "coordinator/process/exit_status.hpp"
 
 namespace tutti::bench {
 namespace {

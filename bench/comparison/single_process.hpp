@@ -13,8 +13,8 @@
 #include "bench/comparison/image_set.hpp"
 #include "bench/protocol.hpp"
 #include "common/json.hpp"
-#include "common/shared_memory.hpp"
-#include "coordinator/child.hpp"
+#include "common/wire/shared_memory.hpp"
+#include "coordinator/process/child.hpp"
 
 namespace tutti::bench {
 

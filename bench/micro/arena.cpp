@@ -7,7 +7,7 @@
 #include "bench/micro/benches.hpp"
 #include "bench/micro/measured_sources.hpp"
 #include "bench/pool_load.hpp"
-#include "coordinator/prediction.hpp"
+#include "coordinator/api/prediction.hpp"
 #include "images/sources.hpp"
 
 namespace tutti::bench::micro {

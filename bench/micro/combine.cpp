@@ -5,7 +5,7 @@
 
 #include "bench/micro/benches.hpp"
 #include "common/random.hpp"
-#include "coordinator/accumulator.hpp"
+#include "coordinator/decide/accumulator.hpp"
 
 namespace tutti::bench::micro {
 namespace {

@@ -9,7 +9,7 @@
 #include "bench/micro/benches.hpp"
 #include "bench/micro/peer.hpp"
 #include "bench/micro/transports.hpp"
-#include "coordinator/accumulator.hpp"
+#include "coordinator/decide/accumulator.hpp"
 
 namespace tutti::bench::micro {
 namespace {

@@ -16,8 +16,8 @@
 
 #include <boost/interprocess/ipc/message_queue.hpp>
 
-#include "common/channel.hpp"
-#include "common/doorbell.hpp"
+#include "common/wire/channel.hpp"
+#include "common/wire/doorbell.hpp"
 
 namespace tutti::bench::micro {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "bench/single/computation.hpp"
-#include "common/member_request.hpp"
+#include "common/wire/member_request.hpp"
 #include "worker/model.hpp"
 
 namespace tutti::bench {

@@ -10,8 +10,8 @@
 
 #include "bench/single/computation.hpp"
 #include "common/json.hpp"
-#include "common/shared_memory.hpp"
-#include "coordinator/accumulator.hpp"
+#include "common/wire/shared_memory.hpp"
+#include "coordinator/decide/accumulator.hpp"
 
 namespace tutti::bench {
 

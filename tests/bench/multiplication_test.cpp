@@ -6,10 +6,10 @@
 namespace tutti::bench {
 namespace {
 
-constexpr ImageShape kShape{3, 32, 32};
+constexpr ImageShape kMultipliedShape{3, 32, 32};
 
 TEST_CASE("the arithmetic of small-cnn is that of its layers") {
-  CHECK(operations_per_image(SmallCnnModel{10}, kShape) == doctest::Approx(9.097e6).epsilon(1e-3));
+  CHECK(operations_per_image(SmallCnnModel{10}, kMultipliedShape) == doctest::Approx(9.097e6).epsilon(1e-3));
 }
 
 TEST_CASE("the arithmetic of an mlp is that of its matrices") {

@@ -11,8 +11,8 @@
 
 #include "bench/protocol.hpp"
 #include "common/json.hpp"
-#include "common/shared_memory.hpp"
-#include "coordinator/accumulator.hpp"
+#include "common/wire/shared_memory.hpp"
+#include "coordinator/decide/accumulator.hpp"
 #include "worker/fake.hpp"
 
 namespace {

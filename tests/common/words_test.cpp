@@ -9,9 +9,9 @@
 
 #include "common/build_id.hpp"
 #include "common/counted.hpp"
-#include "common/member_request.hpp"
 #include "common/nearest.hpp"
 #include "common/values.hpp"
+#include "common/wire/member_request.hpp"
 #include "tests/common/temporary_folder.hpp"
 
 namespace tutti::test {

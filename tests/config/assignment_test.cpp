@@ -17,7 +17,7 @@ std::string devices(const std::string& assignment, const config::Overrides& over
   return text;
 }
 
-std::string wrong(const std::string& assignment, const config::Overrides& overrides = {}) {
+std::string wrong_assignment(const std::string& assignment, const config::Overrides& overrides = {}) {
   return problem(kThree + assignment, overrides);
 }
 
@@ -61,21 +61,21 @@ TEST_CASE("a device map is an assignment by another name at the top and beside t
 }
 
 TEST_CASE("a device map that lacks a member or stands beside an assignment is an error") {
-  CHECK(wrong("device_map: {0: cpu, 1: cpu}") ==
+  CHECK(wrong_assignment("device_map: {0: cpu, 1: cpu}") ==
         "e.yaml:2:13: 'device_map' has no device for member 'c.d'; add c.d: cpu, another device, or null for the first "
         "usable one");
-  CHECK(wrong("combine: {device_map: {0: cpu, 1: cpu, 2: cpu, 3: cpu}}") ==
+  CHECK(wrong_assignment("combine: {device_map: {0: cpu, 1: cpu, 2: cpu, 3: cpu}}") ==
         "e.yaml:2:48: 'device_map' names member 3, but their numbers end at 2");
-  CHECK(wrong("assignment: cpu\ndevice_map: cpu") ==
+  CHECK(wrong_assignment("assignment: cpu\ndevice_map: cpu") ==
         "e.yaml:3:13: 'device_map' is another word for 'assignment'; 'assignment' is given already");
-  CHECK(wrong("device_map: cpu\ncombine: {device_map: cpu}") ==
+  CHECK(wrong_assignment("device_map: cpu\ncombine: {device_map: cpu}") ==
         "e.yaml:3:23: 'device_map' is another word for 'assignment'; a 'device_map' is given already");
-  CHECK(wrong("combine: {device_map:}") ==
+  CHECK(wrong_assignment("combine: {device_map:}") ==
         "e.yaml:2:11: 'device_map' has no value; write one, or null for the default");
 }
 
 TEST_CASE("a member without a device is an error that names it") {
-  CHECK(wrong("assignment: {a: cpu, b: cpu}") ==
+  CHECK(wrong_assignment("assignment: {a: cpu, b: cpu}") ==
         "e.yaml:2:13: 'assignment' has no device for member 'c.d'; add c.d: cpu, another device, or null for the first "
         "usable one");
   CHECK(problems(kThree + "assignment: {}").size() == 3);
@@ -84,44 +84,46 @@ TEST_CASE("a member without a device is an error that names it") {
 TEST_CASE("a device for nobody is an error with the nearest member") {
   CHECK(problem("members: [{name: cnn-0, model: {kind: fake}}]\nassignment: {cnn-0: cpu, cnn-O: cpu}") ==
         "e.yaml:2:26: 'assignment' names 'cnn-O', which is no member; did you mean 'cnn-0'?");
-  CHECK(wrong("assignment: {0: cpu, 1: cpu, 2: cpu, 3: cpu}") ==
+  CHECK(wrong_assignment("assignment: {0: cpu, 1: cpu, 2: cpu, 3: cpu}") ==
         "e.yaml:2:38: 'assignment' names member 3, but their numbers end at 2");
 }
 
 TEST_CASE("a member that is named by name and by rank is an error") {
-  CHECK(wrong("assignment: {0: cpu, b: cpu, c.d: cpu, a: cpu:1}") ==
+  CHECK(wrong_assignment("assignment: {0: cpu, b: cpu, c.d: cpu, a: cpu:1}") ==
         "e.yaml:2:40: 'assignment' names member 'a' twice, by name and by rank");
 }
 
 TEST_CASE("a list of another length than the members is an error") {
-  CHECK(wrong("assignment: [0, 1]") ==
+  CHECK(wrong_assignment("assignment: [0, 1]") ==
         "e.yaml:2:13: 'assignment' lists 2 devices for 3 members; it must hold one for each");
-  CHECK(wrong("assignment: [cpu:0-3,8, cpu, cpu]") ==
+  CHECK(wrong_assignment("assignment: [cpu:0-3,8, cpu, cpu]") ==
         "e.yaml:2:13: 'assignment' lists 4 devices for 3 members; it must hold one for each; the comma ends 'cpu:0-3' "
         "inside brackets; quote it: \"cpu:0-3,8\", or write {cpu: [0-3,8]}");
 }
 
 TEST_CASE("an unquoted comma in a map in braces is explained") {
-  CHECK(wrong("assignment: {a: cpu:0-3,8, b: cpu, c.d: cpu}") ==
+  CHECK(wrong_assignment("assignment: {a: cpu:0-3,8, b: cpu, c.d: cpu}") ==
         "e.yaml:2:17: the comma ends 'cpu:0-3' inside brackets; quote it: \"cpu:0-3,8\", or write {cpu: [0-3,8]}");
-  CHECK(wrong("assignment: {a: cpu, b: cpu, c.d: cpu:0,2-3,8}") ==
+  CHECK(wrong_assignment("assignment: {a: cpu, b: cpu, c.d: cpu:0,2-3,8}") ==
         "e.yaml:2:35: the comma ends 'cpu:0' inside brackets; quote it: \"cpu:0,2-3,8\", or write {cpu: [0,2-3,8]}");
 }
 
 TEST_CASE("a device that is wrong is refused at its place") {
-  CHECK(wrong("assignment: {a: cpu, b: tpu, c.d: cpu}") ==
+  CHECK(wrong_assignment("assignment: {a: cpu, b: tpu, c.d: cpu}") ==
         "e.yaml:2:25: 'tpu' cannot be used: LibTorch has no such device; use cpu or cuda");
-  CHECK(wrong("assignment: tpu") == "e.yaml:2:13: 'tpu' cannot be used: LibTorch has no such device; use cpu or cuda");
-  CHECK(wrong("assignment: [cpu, cpu, gpu]").starts_with("e.yaml:2:24: unknown device 'gpu'"));
+  CHECK(wrong_assignment("assignment: tpu") ==
+        "e.yaml:2:13: 'tpu' cannot be used: LibTorch has no such device; use cpu or cuda");
+  CHECK(wrong_assignment("assignment: [cpu, cpu, gpu]").starts_with("e.yaml:2:24: unknown device 'gpu'"));
   const std::string shape = "a device is written as cpu:0-3, cuda:1, a number, null or {cpu: [0, 1]}, not as ";
-  CHECK(wrong("assignment: [cpu, cpu, [0, 1]]") == "e.yaml:2:24: " + shape + "a list");
-  CHECK(wrong("assignment: {a: cpu, b: {cpu: 0, x: 1}, c.d: cpu}") == "e.yaml:2:25: " + shape + "a map");
-  CHECK(wrong("assignment: {a: cpu, b: {cpu: [[1]]}, c.d: cpu}") == "e.yaml:2:25: " + shape + "a map");
-  CHECK(wrong("assignment:\n  a: cpu\n  b:\n  c.d: cpu\n") == "e.yaml:4:3: " + shape + "nothing");
+  CHECK(wrong_assignment("assignment: [cpu, cpu, [0, 1]]") == "e.yaml:2:24: " + shape + "a list");
+  CHECK(wrong_assignment("assignment: {a: cpu, b: {cpu: 0, x: 1}, c.d: cpu}") == "e.yaml:2:25: " + shape + "a map");
+  CHECK(wrong_assignment("assignment: {a: cpu, b: {cpu: [[1]]}, c.d: cpu}") == "e.yaml:2:25: " + shape + "a map");
+  CHECK(wrong_assignment("assignment:\n  a: cpu\n  b:\n  c.d: cpu\n") == "e.yaml:4:3: " + shape + "nothing");
 }
 
 TEST_CASE("an assignment without a value is refused") {
-  CHECK(wrong("assignment:\n") == "e.yaml:2:1: 'assignment' has no value; write one, or null for the default");
+  CHECK(wrong_assignment("assignment:\n") ==
+        "e.yaml:2:1: 'assignment' has no value; write one, or null for the default");
 }
 
 TEST_CASE("the command line overrides devices") {
@@ -137,7 +139,7 @@ TEST_CASE("only members that remain without a device are errors") {
 }
 
 TEST_CASE("what is wrong with a device on the command line is said with the option") {
-  const auto assign = [](const char* option) { return wrong("assignment: cpu", {{}, {option}}); };
+  const auto assign = [](const char* option) { return wrong_assignment("assignment: cpu", {{}, {option}}); };
   CHECK(assign("a") == "command line: '--assign a': write a member and its device: --assign cnn-0=cpu:1");
   CHECK(assign("=cpu") == "command line: '--assign =cpu': write a member and its device: --assign cnn-0=cpu:1");
   CHECK(assign("a=") == "command line: '--assign a=': write a member and its device: --assign cnn-0=cpu:1");
@@ -147,7 +149,8 @@ TEST_CASE("what is wrong with a device on the command line is said with the opti
   CHECK(assign("a=tpu") ==
         "command line: '--assign a=tpu': 'tpu' cannot be used: LibTorch has no such device; use cpu or cuda");
   CHECK(assign("a=cpu,b=cpu,a=cpu:1") == "command line: '--assign a=cpu:1': --assign names member 'a' twice");
-  CHECK(wrong("", {{}, {"a=cpu", "0=cpu:1"}}) == "command line: '--assign 0=cpu:1': --assign names member 'a' twice");
+  CHECK(wrong_assignment("", {{}, {"a=cpu", "0=cpu:1"}}) ==
+        "command line: '--assign 0=cpu:1': --assign names member 'a' twice");
 }
 
 }  // namespace

@@ -10,13 +10,12 @@ namespace {
 
 using config::FailureSpec;
 
-config::EnsembleSpec load(const std::string& rest) { return config::load_text(kOneMember + rest, "e.yaml"); }
-FailureSpec failure(const std::string& rest) { return load(rest).failure; }
-std::string wrong(const std::string& line) { return problem(kOneMember + line); }
+FailureSpec failure(const std::string& rest) { return load_one(rest).failure; }
+std::string wrong_failure(const std::string& line) { return problem(kOneMember + line); }
 
 /// The configuration in effect is read back as the same one.
 void check_round_trip(const std::string& rest) {
-  const config::EnsembleSpec spec = load(rest);
+  const config::EnsembleSpec spec = load_one(rest);
   CAPTURE(spec.effective_yaml);
   CHECK(config::load_text(spec.effective_yaml, "effective") == spec);
 }
@@ -92,38 +91,38 @@ TEST_CASE("what is said about failures is in effect again when it is read back")
 }
 
 TEST_CASE("a word about failures that is wrong is refused with those that there are") {
-  CHECK(wrong("on_worker_failure: retry") ==
+  CHECK(wrong_failure("on_worker_failure: retry") ==
         "e.yaml:2:20: 'on_worker_failure' must be restart, degrade or fail, not 'retry'");
-  CHECK(wrong("on_worker_failure: degraded") ==
+  CHECK(wrong_failure("on_worker_failure: degraded") ==
         "e.yaml:2:20: 'on_worker_failure' must be restart, degrade or fail, not 'degraded'; did you mean 'degrade'?");
-  CHECK(wrong("on_poison: skip") == "e.yaml:2:12: 'on_poison' must be set_aside or fail, not 'skip'");
-  CHECK(wrong("on_nan: ignore") == "e.yaml:2:9: 'on_nan' must be error, allow or degrade, not 'ignore'");
-  CHECK(wrong("spares: 1") == "e.yaml:2:9: 'spares' must be none, process or member, not '1'");
-  CHECK(wrong("core_files: maybe") == "e.yaml:2:13: 'core_files' must be true or false, not 'maybe'");
+  CHECK(wrong_failure("on_poison: skip") == "e.yaml:2:12: 'on_poison' must be set_aside or fail, not 'skip'");
+  CHECK(wrong_failure("on_nan: ignore") == "e.yaml:2:9: 'on_nan' must be error, allow or degrade, not 'ignore'");
+  CHECK(wrong_failure("spares: 1") == "e.yaml:2:9: 'spares' must be none, process or member, not '1'");
+  CHECK(wrong_failure("core_files: maybe") == "e.yaml:2:13: 'core_files' must be true or false, not 'maybe'");
 }
 
 TEST_CASE("a number about failures that is wrong is refused with what it must be") {
-  CHECK(wrong("drain_deadline_s: 0") ==
+  CHECK(wrong_failure("drain_deadline_s: 0") ==
         "e.yaml:2:19: 'drain_deadline_s' must be a number of seconds above 0 and at most 1000000, not '0'");
-  CHECK(wrong("restarts: {window_s: 0}") ==
+  CHECK(wrong_failure("restarts: {window_s: 0}") ==
         "e.yaml:2:22: 'window_s' must be a number of seconds above 0 and at most 1000000, not '0'");
-  CHECK(wrong("restarts: {back_off_s: -0.1}") ==
+  CHECK(wrong_failure("restarts: {back_off_s: -0.1}") ==
         "e.yaml:2:24: 'back_off_s' must be a number of seconds from 0 to 1000000, not '-0.1'");
-  CHECK(wrong("restarts: 5") == "e.yaml:2:11: 'restarts' must be a map of keys and values, not '5'");
+  CHECK(wrong_failure("restarts: 5") == "e.yaml:2:11: 'restarts' must be a map of keys and values, not '5'");
 }
 
 TEST_CASE("a limit is a number or the word off") {
-  CHECK(wrong("poison_limit: 0") ==
+  CHECK(wrong_failure("poison_limit: 0") ==
         "e.yaml:2:15: 'poison_limit' must be off or a whole number from 1 to 1000000, not '0'");
-  CHECK(wrong("poison_limit: of") ==
+  CHECK(wrong_failure("poison_limit: of") ==
         "e.yaml:2:15: 'poison_limit' must be off or a whole number from 1 to 1000000, not 'of'; did you mean 'off'?");
-  CHECK(wrong("poison_limit: [3]") ==
+  CHECK(wrong_failure("poison_limit: [3]") ==
         "e.yaml:2:15: 'poison_limit' must be off or a whole number from 1 to 1000000, not a list");
-  CHECK(wrong("restarts: {limit: -1}") ==
+  CHECK(wrong_failure("restarts: {limit: -1}") ==
         "e.yaml:2:19: 'limit' must be off or a whole number from 0 to 1000000, not '-1'");
-  CHECK(wrong("restarts: {limit: 1000001}") ==
+  CHECK(wrong_failure("restarts: {limit: 1000001}") ==
         "e.yaml:2:19: 'limit' must be off or a whole number from 0 to 1000000, not '1000001'");
-  CHECK(wrong("restarts: {limit: 'off'}") ==
+  CHECK(wrong_failure("restarts: {limit: 'off'}") ==
         "e.yaml:2:19: 'limit' must be off or a whole number from 0 to 1000000, not the text 'off'; did you mean "
         "'off'?");
 }
@@ -131,46 +130,47 @@ TEST_CASE("a limit is a number or the word off") {
 TEST_CASE("the deadline of a batch is a number or one of two words") {
   const std::string must =
       "e.yaml:2:22: 'progress_deadline_s' must be auto, off or a number of seconds above 0 and at most 1000000, not ";
-  CHECK(wrong("progress_deadline_s: 0") == must + "'0'");
-  CHECK(wrong("progress_deadline_s: 1e7") == must + "'1e7'");
-  CHECK(wrong("progress_deadline_s: atuo") == must + "'atuo'; did you mean 'auto'?");
-  CHECK(wrong("progress_deadline_s: {}") == must + "a map");
+  CHECK(wrong_failure("progress_deadline_s: 0") == must + "'0'");
+  CHECK(wrong_failure("progress_deadline_s: 1e7") == must + "'1e7'");
+  CHECK(wrong_failure("progress_deadline_s: atuo") == must + "'atuo'; did you mean 'auto'?");
+  CHECK(wrong_failure("progress_deadline_s: {}") == must + "a map");
 }
 
 TEST_CASE("misspelt keys about failures are refused with the nearest one") {
-  CHECK(wrong("on_worker_failur: fail") ==
+  CHECK(wrong_failure("on_worker_failur: fail") ==
         "e.yaml:2:1: unknown key 'on_worker_failur'; did you mean 'on_worker_failure'?");
-  CHECK(wrong("progres_deadline_s: 3") ==
+  CHECK(wrong_failure("progres_deadline_s: 3") ==
         "e.yaml:2:1: unknown key 'progres_deadline_s'; did you mean 'progress_deadline_s'?");
-  CHECK(wrong("restart: {}") == "e.yaml:2:1: unknown key 'restart'; did you mean 'restarts'?");
-  CHECK(wrong("restarts: {window: 3}") == "e.yaml:2:12: unknown key 'window'; did you mean 'window_s'?");
-  CHECK(wrong("poison_limt: 3") == "e.yaml:2:1: unknown key 'poison_limt'; did you mean 'poison_limit'?");
-  CHECK(wrong("spare: none") == "e.yaml:2:1: unknown key 'spare'; did you mean 'spares'?");
-  CHECK(wrong("core_file: true") == "e.yaml:2:1: unknown key 'core_file'; did you mean 'core_files'?");
-  CHECK(wrong("drain_deadline: 3") == "e.yaml:2:1: unknown key 'drain_deadline'; did you mean 'drain_deadline_s'?");
-  CHECK(wrong("train: {checkpoint_segment: 1}") ==
+  CHECK(wrong_failure("restart: {}") == "e.yaml:2:1: unknown key 'restart'; did you mean 'restarts'?");
+  CHECK(wrong_failure("restarts: {window: 3}") == "e.yaml:2:12: unknown key 'window'; did you mean 'window_s'?");
+  CHECK(wrong_failure("poison_limt: 3") == "e.yaml:2:1: unknown key 'poison_limt'; did you mean 'poison_limit'?");
+  CHECK(wrong_failure("spare: none") == "e.yaml:2:1: unknown key 'spare'; did you mean 'spares'?");
+  CHECK(wrong_failure("core_file: true") == "e.yaml:2:1: unknown key 'core_file'; did you mean 'core_files'?");
+  CHECK(wrong_failure("drain_deadline: 3") ==
+        "e.yaml:2:1: unknown key 'drain_deadline'; did you mean 'drain_deadline_s'?");
+  CHECK(wrong_failure("train: {checkpoint_segment: 1}") ==
         "e.yaml:2:9: unknown key 'checkpoint_segment'; did you mean 'checkpoint_segments'?");
 }
 
 TEST_CASE("checkpoints are by default two segments apart and closer where there are few slots") {
-  CHECK(load("").checkpoint_segments == 2);
-  CHECK(load("train: {epochs: 3}").checkpoint_segments == 2);
-  CHECK(load("slots: 64").checkpoint_segments == 2);
-  CHECK(load("slots: 3").checkpoint_segments == 2);
-  CHECK(load("slots: 2\ntrain: {epochs: 3}").checkpoint_segments == 1);
-  CHECK(load("slots: 1").checkpoint_segments == 1);
+  CHECK(load_one("").checkpoint_segments == 2);
+  CHECK(load_one("train: {epochs: 3}").checkpoint_segments == 2);
+  CHECK(load_one("slots: 64").checkpoint_segments == 2);
+  CHECK(load_one("slots: 3").checkpoint_segments == 2);
+  CHECK(load_one("slots: 2\ntrain: {epochs: 3}").checkpoint_segments == 1);
+  CHECK(load_one("slots: 1").checkpoint_segments == 1);
 }
 
 TEST_CASE("as many segments as leave a slot free can lie between two checkpoints") {
-  CHECK(load("slots: 9\ntrain: {checkpoint_segments: 8}").checkpoint_segments == 8);
-  CHECK(load("slots: 1\ntrain: {checkpoint_segments: 1}").checkpoint_segments == 1);
-  CHECK(wrong("train: {checkpoint_segments: 4}") ==
+  CHECK(load_one("slots: 9\ntrain: {checkpoint_segments: 8}").checkpoint_segments == 8);
+  CHECK(load_one("slots: 1\ntrain: {checkpoint_segments: 1}").checkpoint_segments == 1);
+  CHECK(wrong_failure("train: {checkpoint_segments: 4}") ==
         "e.yaml:2:30: 'checkpoint_segments' must be at most 3 with 'slots: 4', not 4: the images since the last "
         "checkpoint stay in their slots");
-  CHECK(wrong("train: {checkpoint_segments: 2}\nslots: 1") ==
+  CHECK(wrong_failure("train: {checkpoint_segments: 2}\nslots: 1") ==
         "e.yaml:2:30: 'checkpoint_segments' must be at most 1 with 'slots: 1', not 2: the images since the last "
         "checkpoint stay in their slots");
-  CHECK(wrong("train: {checkpoint_segments: 0}") ==
+  CHECK(wrong_failure("train: {checkpoint_segments: 0}") ==
         "e.yaml:2:30: 'checkpoint_segments' must be a whole number of at least 1, not '0'");
 }
 

@@ -11,33 +11,31 @@ namespace {
 using config::Dataset;
 using config::Split;
 
-config::EnsembleSpec load(const std::string& rest) { return config::load_text(kOneMember + rest, "e.yaml"); }
-
 /// What is said about this input, without its place.
-std::string wrong(const std::string& input) {
+std::string wrong_input(const std::string& input) {
   const std::string text = problem(kOneMember + "input: " + input);
   return text.substr(std::min(text.find(": "), text.size() - 2) + 2);
 }
 
 TEST_CASE("without an input images come from memory") {
-  CHECK(load("").input == config::InputSpec{});
-  CHECK(load("input: null").input == config::InputSpec{});
-  const config::InputSpec shaped = load("input: {shape: [1, 8, 9], preprocess: {std: 2}}").input;
+  CHECK(load_one("").input == config::InputSpec{});
+  CHECK(load_one("input: null").input == config::InputSpec{});
+  const config::InputSpec shaped = load_one("input: {shape: [1, 8, 9], preprocess: {std: 2}}").input;
   CHECK(shaped.dataset == Dataset::memory);
   CHECK(shaped.shape == ImageShape{1, 8, 9});
   CHECK(shaped.preprocess.std == std::vector<float>{2.0F});
-  CHECK(load("input: {dataset: memory, shape: [1, 8, 9]}").input.shape == ImageShape{1, 8, 9});
+  CHECK(load_one("input: {dataset: memory, shape: [1, 8, 9]}").input.shape == ImageShape{1, 8, 9});
 }
 
 TEST_CASE("every key of every dataset is read") {
-  const config::InputSpec digits = load("input: {dataset: digits, split: train, limit: 0}").input;
+  const config::InputSpec digits = load_one("input: {dataset: digits, split: train, limit: 0}").input;
   CHECK(digits.dataset == Dataset::digits);
   CHECK(digits.split == Split::train);
   CHECK(digits.limit == 0U);
   CHECK(digits.skip == 0);
-  CHECK(load("input: {dataset: digits, skip: 7}").input.skip == 7);
+  CHECK(load_one("input: {dataset: digits, skip: 7}").input.skip == 7);
   const config::InputSpec cifar =
-      load("input: {dataset: cifar10, path: d, preprocess: {mean: 0.5, std: [1, 2, 3]}}").input;
+      load_one("input: {dataset: cifar10, path: d, preprocess: {mean: 0.5, std: [1, 2, 3]}}").input;
   CHECK(cifar.dataset == Dataset::cifar10);
   CHECK(cifar.split == Split::test);
   CHECK(cifar.path == "d");
@@ -45,7 +43,7 @@ TEST_CASE("every key of every dataset is read") {
   CHECK(cifar.preprocess.mean == std::vector<float>{0.5F});
   CHECK(cifar.preprocess.std == std::vector<float>{1.0F, 2.0F, 3.0F});
   const config::InputSpec npy =
-      load("input: {dataset: npy, images: x.npy, labels: y.npy, layout: nhwc, classes: 5, limit: 7}").input;
+      load_one("input: {dataset: npy, images: x.npy, labels: y.npy, layout: nhwc, classes: 5, limit: 7}").input;
   CHECK(npy.dataset == Dataset::npy);
   CHECK(npy.images == "x.npy");
   CHECK(npy.labels == "y.npy");
@@ -53,7 +51,7 @@ TEST_CASE("every key of every dataset is read") {
   CHECK(npy.classes == 5);
   CHECK(npy.limit == 7U);
   const config::InputSpec random =
-      load("input: {dataset: random, count: 0, shape: [1, 2, 3], classes: 4, seed: 9}").input;
+      load_one("input: {dataset: random, count: 0, shape: [1, 2, 3], classes: 4, seed: 9}").input;
   CHECK(random.dataset == Dataset::random);
   CHECK(random.count == 0);
   CHECK(random.shape == ImageShape{1, 2, 3});
@@ -62,17 +60,17 @@ TEST_CASE("every key of every dataset is read") {
 }
 
 TEST_CASE("training reads the split train where there are splits and the same input elsewhere") {
-  const auto digits = load("input: {dataset: digits, limit: 50, preprocess: {mean: 0.5}}");
+  const auto digits = load_one("input: {dataset: digits, limit: 50, preprocess: {mean: 0.5}}");
   CHECK(digits.input.split == Split::test);
   CHECK(digits.train_input.split == Split::train);
   CHECK(digits.train_input.limit == 50U);
   CHECK(digits.train_input.preprocess == digits.input.preprocess);
-  const auto random = load("input: {dataset: random, count: 5}");
+  const auto random = load_one("input: {dataset: random, count: 5}");
   CHECK(random.train_input == random.input);
 }
 
 TEST_CASE("training can read another input") {
-  const auto spec = load("input: {dataset: digits}\ntrain: {input: {dataset: cifar10, path: d}}");
+  const auto spec = load_one("input: {dataset: digits}\ntrain: {input: {dataset: cifar10, path: d}}");
   CHECK(spec.input.dataset == Dataset::digits);
   CHECK(spec.train_input.dataset == Dataset::cifar10);
   CHECK(spec.train_input.split == Split::train);
@@ -82,48 +80,56 @@ TEST_CASE("training can read another input") {
 }
 
 TEST_CASE("a dataset needs its keys") {
-  CHECK(wrong("{dataset: cifar10}") == "'input' needs 'path', the folder with the files of the binary version");
-  CHECK(wrong("{dataset: npy}") == "'input' needs 'images', a .npy file");
-  CHECK(wrong("{dataset: random}") == "'input' needs 'count', a number of images");
+  CHECK(wrong_input("{dataset: cifar10}") == "'input' needs 'path', the folder with the files of the binary version");
+  CHECK(wrong_input("{dataset: npy}") == "'input' needs 'images', a .npy file");
+  CHECK(wrong_input("{dataset: random}") == "'input' needs 'count', a number of images");
 }
 
 TEST_CASE("keys of another dataset are refused with the datasets that have them") {
-  CHECK(wrong("{dataset: digits, path: x}") == "'path' belongs to dataset cifar10 or folder, not to dataset digits");
-  CHECK(wrong("{dataset: npy, images: x, split: test}") ==
+  CHECK(wrong_input("{dataset: digits, path: x}") ==
+        "'path' belongs to dataset cifar10 or folder, not to dataset digits");
+  CHECK(wrong_input("{dataset: npy, images: x, split: test}") ==
         "'split' belongs to dataset digits or cifar10, not to dataset npy");
-  CHECK(wrong("{dataset: digits, shape: [3, 32, 32]}") == "'shape' belongs to dataset random, not to dataset digits");
-  CHECK(wrong("{dataset: digits, classes: 10}") == "'classes' belongs to dataset npy or random, not to dataset digits");
-  CHECK(wrong("{skip: 3}") ==
-        "'skip' belongs to dataset digits, cifar10, npy, folder or random, not to images from memory (there is no 'dataset')");
-  CHECK(wrong("{limit: 3}") ==
+  CHECK(wrong_input("{dataset: digits, shape: [3, 32, 32]}") ==
+        "'shape' belongs to dataset random, not to dataset digits");
+  CHECK(wrong_input("{dataset: digits, classes: 10}") ==
+        "'classes' belongs to dataset npy or random, not to dataset digits");
+  CHECK(wrong_input("{skip: 3}") ==
+        "'skip' belongs to dataset digits, cifar10, npy, folder or random, not to images from memory (there is no "
+        "'dataset')");
+  CHECK(wrong_input("{limit: 3}") ==
         "'limit' belongs to dataset digits, cifar10, npy, folder or random, not to images from memory (there is no "
         "'dataset')");
-  CHECK(wrong("{dataset: random, count: 1, labels: x}") == "'labels' belongs to dataset npy, not to dataset random");
+  CHECK(wrong_input("{dataset: random, count: 1, labels: x}") ==
+        "'labels' belongs to dataset npy, not to dataset random");
 }
 
 TEST_CASE("unknown keys of the input are refused with the nearest one") {
-  CHECK(wrong("{dataset: digits, splt: test}") == "unknown key 'splt'; did you mean 'split'?");
-  CHECK(wrong("{dataset: digits, preprocess: {means: 1}}") == "unknown key 'means'; did you mean 'mean'?");
+  CHECK(wrong_input("{dataset: digits, splt: test}") == "unknown key 'splt'; did you mean 'split'?");
+  CHECK(wrong_input("{dataset: digits, preprocess: {means: 1}}") == "unknown key 'means'; did you mean 'mean'?");
 }
 
 TEST_CASE("values of the input that are wrong are refused with what they must be") {
-  CHECK(wrong("digits") == "'input' must be a map of keys and values, not 'digits'");
-  CHECK(wrong("{dataset: digits, split: val}") == "'split' must be train or test, not 'val'");
-  CHECK(wrong("{dataset: npy, images: x, layout: hwc}") ==
+  CHECK(wrong_input("digits") == "'input' must be a map of keys and values, not 'digits'");
+  CHECK(wrong_input("{dataset: digits, split: val}") == "'split' must be train or test, not 'val'");
+  CHECK(wrong_input("{dataset: npy, images: x, layout: hwc}") ==
         "'layout' must be nchw or nhwc, not 'hwc'; did you mean 'nhwc'?");
-  CHECK(wrong("{dataset: digits, limit: -1}") == "'limit' must be a whole number of at least 0, not '-1'");
-  CHECK(wrong("{dataset: random, count: 1, classes: 0}") == "'classes' must be a whole number of at least 1, not '0'");
-  CHECK(wrong("{shape: [3, 32]}") == "'shape' must be [channels, height, width], not a list of 2");
-  CHECK(wrong("{shape: 32}") == "'shape' must be [channels, height, width], not '32'");
-  CHECK(wrong("{shape: [3, 0, 32]}") == "each item of 'shape' must be a whole number of at least 1, not '0'");
-  CHECK(wrong("{shape: [3, 65537, 32]}") ==
+  CHECK(wrong_input("{dataset: digits, limit: -1}") == "'limit' must be a whole number of at least 0, not '-1'");
+  CHECK(wrong_input("{dataset: random, count: 1, classes: 0}") ==
+        "'classes' must be a whole number of at least 1, not '0'");
+  CHECK(wrong_input("{shape: [3, 32]}") == "'shape' must be [channels, height, width], not a list of 2");
+  CHECK(wrong_input("{shape: 32}") == "'shape' must be [channels, height, width], not '32'");
+  CHECK(wrong_input("{shape: [3, 0, 32]}") == "each item of 'shape' must be a whole number of at least 1, not '0'");
+  CHECK(wrong_input("{shape: [3, 65537, 32]}") ==
         "each item of 'shape' must be a whole number of at most 65536, not '65537'");
-  CHECK(wrong("{shape: [3, 65536, 65536]}") ==
+  CHECK(wrong_input("{shape: [3, 65536, 65536]}") ==
         "'shape' 3x65536x65536 is 12884901888 values per image, more than 268435456");
 }
 
 TEST_CASE("preprocessing that cannot be computed is refused") {
-  const auto preprocess = [](const std::string& keys) { return wrong("{dataset: digits, preprocess: " + keys + "}"); };
+  const auto preprocess = [](const std::string& keys) {
+    return wrong_input("{dataset: digits, preprocess: " + keys + "}");
+  };
   CHECK(preprocess("[1]") == "'preprocess' must be a map of keys and values, not a list");
   CHECK(preprocess("{mean: x}") == "'mean' must be a number that fits float32, not 'x'");
   CHECK(preprocess("{mean: [1, 1e39, 1]}") == "each item of 'mean' must be a number that fits float32, not '1e39'");
@@ -133,27 +139,28 @@ TEST_CASE("preprocessing that cannot be computed is refused") {
   CHECK(preprocess("{mean: []}") == "'mean' must be a number or a list with one for each channel, not an empty list");
   CHECK(preprocess("{mean: [1, 2]}") == "'mean' has 2 values, but an image has 3 channels");
   CHECK(preprocess("{std: [1, 2, 3, 4]}") == "'std' has 4 values, but an image has 3 channels");
-  CHECK(load("input: {dataset: npy, images: x, preprocess: {mean: [1, 2, 3, 4]}}").input.preprocess.mean.size() == 4);
+  CHECK(load_one("input: {dataset: npy, images: x, preprocess: {mean: [1, 2, 3, 4]}}").input.preprocess.mean.size() ==
+        4);
 }
 
 TEST_CASE("shape and classes are known as far as the configuration tells") {
-  CHECK(config::known_shape(load("input: {dataset: digits}").input) == ImageShape{3, 32, 32});
-  CHECK(config::known_shape(load("input: {shape: [1, 2, 3]}").input) == ImageShape{1, 2, 3});
-  CHECK_FALSE(config::known_shape(load("input: {dataset: npy, images: x}").input));
-  CHECK(config::known_classes(load("input: {dataset: digits}").input) == 10);
-  CHECK(config::known_classes(load("input: {dataset: random, count: 1, classes: 4}").input) == 4);
-  CHECK(config::known_classes(load("").input) == 0);
+  CHECK(config::known_shape(load_one("input: {dataset: digits}").input) == ImageShape{3, 32, 32});
+  CHECK(config::known_shape(load_one("input: {shape: [1, 2, 3]}").input) == ImageShape{1, 2, 3});
+  CHECK_FALSE(config::known_shape(load_one("input: {dataset: npy, images: x}").input));
+  CHECK(config::known_classes(load_one("input: {dataset: digits}").input) == 10);
+  CHECK(config::known_classes(load_one("input: {dataset: random, count: 1, classes: 4}").input) == 4);
+  CHECK(config::known_classes(load_one("").input) == 0);
 }
 
 TEST_CASE("a folder of images is resized and cropped to 224 unless it says otherwise") {
-  const config::InputSpec plain = load("input: {dataset: folder, path: pets}").input;
+  const config::InputSpec plain = load_one("input: {dataset: folder, path: pets}").input;
   CHECK(plain.dataset == Dataset::folder);
   CHECK(plain.path == "pets");
   CHECK(plain.resize == Resize{ResizeRule::shorter, 224, 224, 224, 224, Interpolation::bicubic});
   CHECK(plain.shape == ImageShape{3, 224, 224});
   CHECK(plain.on_broken == OnBroken::fail);
   CHECK(plain.decode_threads == 0);
-  const config::InputSpec all = load(
+  const config::InputSpec all = load_one(
                                     "input: {dataset: folder, path: d, resize: [40, 50], crop: [30, 20], "
                                     "interpolation: bilinear, on_broken: skip, decode_threads: 3, limit: 9, "
                                     "preprocess: {mean: [1, 2, 3]}}")
@@ -163,16 +170,16 @@ TEST_CASE("a folder of images is resized and cropped to 224 unless it says other
   CHECK(all.on_broken == OnBroken::skip);
   CHECK(all.decode_threads == 3);
   CHECK(all.limit == 9U);
-  CHECK(load("input: {dataset: folder, path: d, resize: 256}").input.shape == ImageShape{3, 256, 256});
-  CHECK(load("input: {dataset: folder, path: d, resize: 256, crop: 224}").input.shape == ImageShape{3, 224, 224});
-  CHECK(load("input: {dataset: folder, path: d, resize: 32, rule: exact}").input.resize ==
+  CHECK(load_one("input: {dataset: folder, path: d, resize: 256}").input.shape == ImageShape{3, 256, 256});
+  CHECK(load_one("input: {dataset: folder, path: d, resize: 256, crop: 224}").input.shape == ImageShape{3, 224, 224});
+  CHECK(load_one("input: {dataset: folder, path: d, resize: 32, rule: exact}").input.resize ==
         Resize{ResizeRule::exact, 32, 32, 0, 0, Interpolation::bicubic});
   CHECK(config::known_shape(all) == ImageShape{3, 30, 20});
 }
 
 TEST_CASE("sizes of a folder that make no sense are refused") {
-  const auto folder = [](const std::string& keys) { return wrong("{dataset: folder, path: d, " + keys + "}"); };
-  CHECK(wrong("{dataset: folder}") ==
+  const auto folder = [](const std::string& keys) { return wrong_input("{dataset: folder, path: d, " + keys + "}"); };
+  CHECK(wrong_input("{dataset: folder}") ==
         "'input' needs 'path', the folder with the images, or with one folder of images for each class");
   CHECK(folder("resize: big") == "'resize' must be a whole number of at least 1, not 'big'");
   CHECK(folder("resize: 0") == "'resize' must be a whole number of at least 1, not '0'");
@@ -190,7 +197,7 @@ TEST_CASE("sizes of a folder that make no sense are refused") {
   CHECK(folder("decode_threads: 65") == "'decode_threads' must be a whole number of at most 64, not '65'");
   CHECK(folder("on_broken: repair") == "'on_broken' must be fail or skip, not 'repair'");
   CHECK(folder("preprocess: {std: [1, 2]}") == "'std' has 2 values, but an image has 3 channels");
-  CHECK(wrong("{dataset: digits, resize: 8}") == "'resize' belongs to dataset folder, not to dataset digits");
+  CHECK(wrong_input("{dataset: digits, resize: 8}") == "'resize' belongs to dataset folder, not to dataset digits");
 }
 
 }  // namespace

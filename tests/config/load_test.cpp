@@ -12,10 +12,8 @@
 namespace tutti::test {
 namespace {
 
-config::EnsembleSpec load(const std::string& rest) { return config::load_text(kOneMember + rest, "e.yaml"); }
-
 TEST_CASE("without further keys the defaults hold") {
-  const config::EnsembleSpec spec = load("");
+  const config::EnsembleSpec spec = load_one("");
   const config::EnsembleSpec defaults;
   CHECK(spec.combine == defaults.combine);
   CHECK(spec.segment_images == 500);
@@ -31,7 +29,7 @@ TEST_CASE("without further keys the defaults hold") {
 }
 
 TEST_CASE("every top-level key is read") {
-  const config::EnsembleSpec spec = load(
+  const config::EnsembleSpec spec = load_one(
       "segment_images: 16777216\nbatch_images: 3\nslots: 64\nthreads: 5\nseed: 6\nsave_members: true\non_nan: allow\n"
       "start_deadline_s: 0.5\nstop_deadline_s: 2\noutput: runs/x\n");
   CHECK(spec.segment_images == 16777216);
@@ -47,11 +45,11 @@ TEST_CASE("every top-level key is read") {
 }
 
 TEST_CASE("a batch may be left to measurement and stays so in the effective configuration") {
-  const config::EnsembleSpec spec = load("batch_images: auto\n");
+  const config::EnsembleSpec spec = load_one("batch_images: auto\n");
   CHECK(spec.measure_batch_images);
   CHECK(spec.effective_yaml.find("\nbatch_images: auto\n") != std::string::npos);
   CHECK(config::load_text(spec.effective_yaml, "again").measure_batch_images);
-  CHECK_FALSE(load("").measure_batch_images);
+  CHECK_FALSE(load_one("").measure_batch_images);
 }
 
 TEST_CASE("top-level values that are wrong are refused with what they must be") {
@@ -105,26 +103,26 @@ void check_effective(const config::EnsembleSpec& spec) {
 }
 
 TEST_CASE("the configuration in effect is read back as an equal one") {
-  check_effective(load(""));
+  check_effective(load_one(""));
   check_effective(config::load_text(
       "combine: {over: features}\nmembers: [{name: a, model: {kind: fake}, output: features}]\n"
       "tasks: [{name: t, head: h.safetensors, classes: ['yes', b], input: {dataset: random, count: 5, classes: 2}},\n"
       "  {name: u, head: i.safetensors, input: {dataset: npy, images: x.npy, labels: y.npy, classes: 3}}]\n",
       "e.yaml"));
-  check_effective(load("input: {dataset: digits, skip: 5, limit: 3}"));
-  check_effective(load("input: {shape: [1, 2, 3], preprocess: {mean: 0.1, std: [0.3]}}\nassignment: [cpu:0-3]"));
+  check_effective(load_one("input: {dataset: digits, skip: 5, limit: 3}"));
+  check_effective(load_one("input: {shape: [1, 2, 3], preprocess: {mean: 0.1, std: [0.3]}}\nassignment: [cpu:0-3]"));
   check_effective(
-      load("input: {dataset: cifar10, path: 'a b, #c', limit: 3}\nassignment: cuda:GPU-1a\noutput: 'null'"));
-  check_effective(load("input: {dataset: npy, images: x, labels: y, layout: nhwc, classes: 10}\nassignment: 1"));
-  check_effective(load("input: {dataset: folder, path: d}"));
+      load_one("input: {dataset: cifar10, path: 'a b, #c', limit: 3}\nassignment: cuda:GPU-1a\noutput: 'null'"));
+  check_effective(load_one("input: {dataset: npy, images: x, labels: y, layout: nhwc, classes: 10}\nassignment: 1"));
+  check_effective(load_one("input: {dataset: folder, path: d}"));
   check_effective(
-      load("input: {dataset: folder, path: d, resize: [40, 50], crop: 30, interpolation: nearest, on_broken: skip, "
-           "decode_threads: 2, limit: 7, preprocess: {mean: [1, 2, 3]}}"));
+      load_one("input: {dataset: folder, path: d, resize: [40, 50], crop: 30, interpolation: nearest, on_broken: skip, "
+               "decode_threads: 2, limit: 7, preprocess: {mean: [1, 2, 3]}}"));
   check_effective(config::load_text(
       "members: [{name: a, model: {kind: fake}, input: {resize: 20, crop: [10, 9], mean: [0.1, 2, 3], std: 0.3}},"
       "{name: b, model: {kind: fake}, input: {}}, {name: c, model: {kind: fake}, input: {resize: 8, rule: exact}}]",
       "e.yaml"));
-  check_effective(load("input: {dataset: digits}\ntrain: {input: {dataset: digits, split: test, limit: 9}}"));
+  check_effective(load_one("input: {dataset: digits}\ntrain: {input: {dataset: digits, split: test, limit: 9}}"));
   check_effective(config::load_text(R"(
 members:
   - name: a

@@ -7,7 +7,7 @@
 namespace tutti::test {
 namespace {
 
-config::EnsembleSpec load(const std::string& yaml) { return config::load_text(yaml, "e.yaml"); }
+config::EnsembleSpec load_yaml(const std::string& yaml) { return config::load_text(yaml, "e.yaml"); }
 
 /// What is said about one member of this model, without its place.
 std::string model_problem(const std::string& model) {
@@ -17,7 +17,7 @@ std::string model_problem(const std::string& model) {
 
 TEST_CASE("a member with nothing but name and kind gets the defaults") {
   const auto spec =
-      load("seed: 7\nmembers: [{name: a, model: {kind: small-cnn}}, {name: b, model: {kind: small-cnn}}]");
+      load_yaml("seed: 7\nmembers: [{name: a, model: {kind: small-cnn}}, {name: b, model: {kind: small-cnn}}]");
   REQUIRE(spec.members.size() == 2);
   const config::MemberSpec& b = spec.members[1];
   CHECK(b.name == "b");
@@ -41,9 +41,9 @@ std::string input_problem(const std::string& keys, const std::string& model = "k
 
 TEST_CASE("a member may have an input of its own") {
   const auto input = [](const std::string& keys) {
-    return load("members: [{name: a, model: {kind: fake}, input: {" + keys + "}}]").members[0].input;
+    return load_yaml("members: [{name: a, model: {kind: fake}, input: {" + keys + "}}]").members[0].input;
   };
-  CHECK_FALSE(load("members: [{name: a, model: {kind: fake}}]").members[0].input);
+  CHECK_FALSE(load_yaml("members: [{name: a, model: {kind: fake}}]").members[0].input);
   CHECK(input("") == MemberInput{});
   CHECK(input("resize: 224") == MemberInput{{ResizeRule::shorter, 224, 224, 0, 0, Interpolation::bicubic}, {}, {}});
   CHECK(input("resize: [20, 30], interpolation: nearest") ==
@@ -85,7 +85,7 @@ TEST_CASE("a small-cnn takes images of any size where its own input makes them f
 }
 
 TEST_CASE("every key of a member is read") {
-  const auto spec = load(R"(
+  const auto spec = load_yaml(R"(
 members:
   - name: A_1.x-y
     model: {kind: fake, classes: 4, delay_us: 20, load_delay_ms: 30, reads_input: false, writes_input: true,
@@ -129,7 +129,7 @@ combine: {rule: weighted}
 }
 
 TEST_CASE("how a member learns is its own over the ensemble's over the defaults") {
-  const auto spec = load(
+  const auto spec = load_yaml(
       "members: [{name: a, model: {kind: fake}, train: {epochs: 9, bootstrap: false}}, {name: b, model: {kind: "
       "fake}}]\n"
       "train: {epochs: 4, batch_images: 16, bootstrap: true}\n");
@@ -236,7 +236,7 @@ TEST_CASE("keys of another kind of model are refused with the kinds that have th
 }
 
 TEST_CASE("packages of aoti are one path or several and name the entry of their answer") {
-  const auto spec = load(
+  const auto spec = load_yaml(
       "members:\n"
       "  - {name: a, model: {kind: aoti, path: a.pt2, output: pooler_output}, output: features}\n"
       "  - {name: b, model: {kind: aoti, path: [b1.pt2, b32.pt2]}, output: features}\n"
@@ -253,7 +253,7 @@ TEST_CASE("packages of aoti are one path or several and name the entry of their 
 }
 
 TEST_CASE("a clip-vit says in its model what it answers and the member follows") {
-  const auto spec = load(
+  const auto spec = load_yaml(
       "members:\n"
       "  - {name: a, model: {kind: clip-vit, path: tower}}\n"
       "  - {name: b, model: {kind: clip-vit, path: tower, output: projected, weights: merged.safetensors}}\n"
@@ -264,7 +264,7 @@ TEST_CASE("a clip-vit says in its model what it answers and the member follows")
   CHECK(spec.members[1].model.weights == "merged.safetensors");
   CHECK(config::load_text(spec.effective_yaml, "again").members == spec.members);
   const auto logits =
-      load("members: [{name: a, model: {kind: clip-vit, path: t, output: logits, head: h.safetensors}}]\n");
+      load_yaml("members: [{name: a, model: {kind: clip-vit, path: t, output: logits, head: h.safetensors}}]\n");
   CHECK(logits.members[0].output == OutputKind::logits);
   CHECK(std::get<ClipVitModel>(logits.members[0].model.kind).head == "h.safetensors");
   CHECK(config::load_text(logits.effective_yaml, "again").members == logits.members);

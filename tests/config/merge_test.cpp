@@ -13,11 +13,11 @@ const std::string kTwo =
     "{name: b, model: {kind: mlp, layers: [10], weights: b.st}}]\n";
 const std::string kBase = "base: {kind: mlp, layers: [10], weights: base.st}\n";
 
-config::EnsembleSpec load(const std::string& rest) { return config::load_text(kTwo + rest, "e.yaml"); }
-std::string wrong(const std::string& rest) { return problem(kTwo + rest); }
+config::EnsembleSpec load_two(const std::string& rest) { return config::load_text(kTwo + rest, "e.yaml"); }
+std::string wrong_merge(const std::string& rest) { return problem(kTwo + rest); }
 
 config::MergeSpec merge(const std::string& rest) {
-  const config::EnsembleSpec spec = load(rest);
+  const config::EnsembleSpec spec = load_two(rest);
   REQUIRE(spec.merge);
   // The effective configuration says the same.
   const config::EnsembleSpec again = config::load_text(spec.effective_yaml, "again");
@@ -26,7 +26,7 @@ config::MergeSpec merge(const std::string& rest) {
 }
 
 TEST_CASE("without the keys nothing is merged") {
-  const config::EnsembleSpec spec = load("");
+  const config::EnsembleSpec spec = load_two("");
   CHECK_FALSE(spec.base);
   CHECK_FALSE(spec.merge);
   CHECK(spec.effective_yaml.find("merge") == std::string::npos);
@@ -67,54 +67,60 @@ TEST_CASE("each method has its keys") {
   const config::MergeSpec soup = merge("merge: {method: greedy_soup, input: {dataset: digits, limit: 9}}\n");
   REQUIRE(soup.input);
   CHECK(soup.input->limit == 9);
-  CHECK(load(kBase).base->weights == "base.st");
+  CHECK(load_two(kBase).base->weights == "base.st");
 }
 
 TEST_CASE("keys of other methods are explained") {
-  CHECK(wrong("merge: {weights: [1, 2]}\n") == "e.yaml:2:9: 'weights' belongs to weighted, not to average");
-  CHECK(wrong("merge: {normalize: true}\n") == "e.yaml:2:9: 'normalize' belongs to weighted, not to average");
-  CHECK(wrong("merge: {scaling: 1}\n") == "e.yaml:2:9: 'scaling' belongs to task_arithmetic or ties, not to average");
-  CHECK(wrong("merge: {density: 1}\n") == "e.yaml:2:9: 'density' belongs to ties, not to average");
-  CHECK(wrong("merge: {disjoint: sum}\n") == "e.yaml:2:9: 'disjoint' belongs to ties, not to average");
-  CHECK(wrong("merge: {t: 1}\n") == "e.yaml:2:9: 't' belongs to slerp, not to average");
-  CHECK(wrong("merge: {input: {}}\n") ==
+  CHECK(wrong_merge("merge: {weights: [1, 2]}\n") == "e.yaml:2:9: 'weights' belongs to weighted, not to average");
+  CHECK(wrong_merge("merge: {normalize: true}\n") == "e.yaml:2:9: 'normalize' belongs to weighted, not to average");
+  CHECK(wrong_merge("merge: {scaling: 1}\n") ==
+        "e.yaml:2:9: 'scaling' belongs to task_arithmetic or ties, not to average");
+  CHECK(wrong_merge("merge: {density: 1}\n") == "e.yaml:2:9: 'density' belongs to ties, not to average");
+  CHECK(wrong_merge("merge: {disjoint: sum}\n") == "e.yaml:2:9: 'disjoint' belongs to ties, not to average");
+  CHECK(wrong_merge("merge: {t: 1}\n") == "e.yaml:2:9: 't' belongs to slerp, not to average");
+  CHECK(wrong_merge("merge: {input: {}}\n") ==
         "e.yaml:2:9: 'input' belongs to greedy_soup or batch_norm: estimate, not to average");
-  CHECK(wrong("merge: {wieghts: 1}\n").find("unknown key") != std::string::npos);
+  CHECK(wrong_merge("merge: {wieghts: 1}\n").find("unknown key") != std::string::npos);
 }
 
 TEST_CASE("values of the wrong form are refused with what they must be") {
-  CHECK(wrong("merge: {method: avarage}\n").find("did you mean 'average'?") != std::string::npos);
-  CHECK(wrong("merge: {accumulate: float16}\n").find("must be float32 or float64") != std::string::npos);
-  CHECK(wrong(kBase + "merge: {method: ties, density: 20}\n") ==
+  CHECK(wrong_merge("merge: {method: avarage}\n").find("did you mean 'average'?") != std::string::npos);
+  CHECK(wrong_merge("merge: {accumulate: float16}\n").find("must be float32 or float64") != std::string::npos);
+  CHECK(wrong_merge(kBase + "merge: {method: ties, density: 20}\n") ==
         "e.yaml:3:32: 'density' must be a number above 0 and at most 1, not '20'");
-  CHECK(wrong("merge: {over: a}\n") == "e.yaml:2:15: 'over' must be a list of members such as [cnn-0, cnn-1], not 'a'");
-  CHECK(wrong("merge: {over: []}\n") ==
+  CHECK(wrong_merge("merge: {over: a}\n") ==
+        "e.yaml:2:15: 'over' must be a list of members such as [cnn-0, cnn-1], not 'a'");
+  CHECK(wrong_merge("merge: {over: []}\n") ==
         "e.yaml:2:15: 'over' must be a list of members such as [cnn-0, cnn-1], not an empty one");
-  CHECK(wrong("merge: {over: [a, [b]]}\n") == "e.yaml:2:19: each item of 'over' must be a member, not a list");
-  CHECK(wrong("merge: {over: [a, a]}\n") == "e.yaml:2:19: 'over' names member 'a' twice");
-  CHECK(wrong("merge: {over: [a, 2]}\n").find("2:19: a rank in 'over' must be a whole number") != std::string::npos);
-  CHECK(wrong("merge: {over: [bb]}\n").find("'over' names 'bb', and no member is called so") != std::string::npos);
-  CHECK(wrong("merge: {method: weighted, weights: 3}\n") ==
+  CHECK(wrong_merge("merge: {over: [a, [b]]}\n") == "e.yaml:2:19: each item of 'over' must be a member, not a list");
+  CHECK(wrong_merge("merge: {over: [a, a]}\n") == "e.yaml:2:19: 'over' names member 'a' twice");
+  CHECK(wrong_merge("merge: {over: [a, 2]}\n").find("2:19: a rank in 'over' must be a whole number") !=
+        std::string::npos);
+  CHECK(wrong_merge("merge: {over: [bb]}\n").find("'over' names 'bb', and no member is called so") !=
+        std::string::npos);
+  CHECK(wrong_merge("merge: {method: weighted, weights: 3}\n") ==
         "e.yaml:2:36: 'weights' must be a list of numbers such as [1, 2], not '3'");
-  CHECK(wrong("merge: {method: weighted, weights: [1]}\n") == "e.yaml:2:36: 'weights' has 1 number for 2 members");
-  CHECK(wrong("merge: {method: weighted, weights: [1, x]}\n").find("each item of 'weights'") != std::string::npos);
+  CHECK(wrong_merge("merge: {method: weighted, weights: [1]}\n") ==
+        "e.yaml:2:36: 'weights' has 1 number for 2 members");
+  CHECK(wrong_merge("merge: {method: weighted, weights: [1, x]}\n").find("each item of 'weights'") !=
+        std::string::npos);
 }
 
 TEST_CASE("weights that cannot be normalized are refused") {
-  CHECK(wrong("merge: {method: weighted, weights: [1, -1]}\n") ==
+  CHECK(wrong_merge("merge: {method: weighted, weights: [1, -1]}\n") ==
         "e.yaml:2:36: the weights sum to 0 and cannot be normalized; change them or set normalize: false");
 }
 
 TEST_CASE("a method without what it needs is refused") {
   for (const std::string method : {"task_arithmetic", "ties"})
-    CHECK(wrong("merge: {method: " + method + "}\n") ==
+    CHECK(wrong_merge("merge: {method: " + method + "}\n") ==
           "e.yaml:2:8: method " + method +
               " needs 'base', the model that the members were fine-tuned from, such as base: {kind: small-cnn, "
               "weights: base.safetensors}");
-  CHECK(wrong("merge: {method: greedy_soup}\n") ==
+  CHECK(wrong_merge("merge: {method: greedy_soup}\n") ==
         "e.yaml:2:8: 'merge' needs 'input', the held-out images by which greedy_soup chooses; or give every task "
         "'held_out' images");
-  CHECK(wrong("merge: {method: slerp, over: [a]}\n") ==
+  CHECK(wrong_merge("merge: {method: slerp, over: [a]}\n") ==
         "e.yaml:2:30: slerp merges two members, not 1; name them in 'over'");
 }
 
@@ -134,7 +140,7 @@ TEST_CASE("BatchNorm statistics are estimated over images of torchscript members
   CHECK(problem(scripts + "merge: {batch_norm: estimate}\n") ==
         "e.yaml:3:8: 'merge' needs 'input', the images over which batch_norm: estimate computes the statistics");
   CHECK(problem(scripts + "merge: {batch_norm: guess}\n").find("must be keep or estimate") != std::string::npos);
-  CHECK(wrong("merge: {batch_norm: estimate, over: [a], input: {dataset: digits}}\n") ==
+  CHECK(wrong_merge("merge: {batch_norm: estimate, over: [a], input: {dataset: digits}}\n") ==
         "e.yaml:1:11: member 'a' is a mlp, which has no BatchNorm layers; batch_norm: estimate is for members of kind "
         "torchscript");
 }
@@ -195,17 +201,17 @@ TEST_CASE("statistics of a soup are estimated over the images of merge beside th
 TEST_CASE("a greedy soup of members that answer classes chooses by one set or by all tasks") {
   const std::string tasks =
       "tasks: [{name: t, input: {dataset: digits, limit: 9}, held_out: {dataset: digits, skip: 9}}]\n";
-  const config::EnsembleSpec spec = load(tasks + "merge: {method: greedy_soup}\n");
+  const config::EnsembleSpec spec = load_two(tasks + "merge: {method: greedy_soup}\n");
   CHECK(spec.tasks[0].held_out->skip == 9);
   CHECK_FALSE(spec.merge->input);
   CHECK(config::load_text(spec.effective_yaml, "again") == spec);
   // What is wrong with the tasks is said of them alone.
-  CHECK(wrong("tasks: []\nmerge: {method: greedy_soup}\n") ==
+  CHECK(wrong_merge("tasks: []\nmerge: {method: greedy_soup}\n") ==
         "e.yaml:2:8: 'tasks' must be a list of 1 to 1024 tasks, not one of 0");
 }
 
 TEST_CASE("the images of a merge come from a data set") {
-  CHECK(wrong("merge: {method: greedy_soup, input: {shape: [1, 2, 2]}}\n")
+  CHECK(wrong_merge("merge: {method: greedy_soup, input: {shape: [1, 2, 2]}}\n")
             .ends_with("the images of 'merge' need a 'dataset': they cannot come through the API"));
 }
 
@@ -227,12 +233,12 @@ TEST_CASE("members that cannot be merged are named") {
 }
 
 TEST_CASE("a base that does not fit is refused") {
-  CHECK(wrong("base: {kind: small-cnn, weights: b.st}\nmerge: {}\n") ==
+  CHECK(wrong_merge("base: {kind: small-cnn, weights: b.st}\nmerge: {}\n") ==
         "e.yaml:2:7: 'base' is a small-cnn and member 'a' a mlp; they must be of one kind");
-  CHECK(wrong("base: {kind: mlp, layers: [10]}\n") ==
+  CHECK(wrong_merge("base: {kind: mlp, layers: [10]}\n") ==
         "e.yaml:2:7: 'base' names no weights that could be merged; add 'weights'");
-  CHECK(wrong("base: {kind: aoti, path: b.pt2}\n").find("'base' is a aoti, whose weights") != std::string::npos);
-  CHECK(wrong("base: {kind: mpl}\n").find("did you mean 'mlp'?") != std::string::npos);
+  CHECK(wrong_merge("base: {kind: aoti, path: b.pt2}\n").find("'base' is a aoti, whose weights") != std::string::npos);
+  CHECK(wrong_merge("base: {kind: mpl}\n").find("did you mean 'mlp'?") != std::string::npos);
 }
 
 TEST_CASE("the example is read and every method can be chosen on the command line") {

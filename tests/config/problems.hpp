@@ -17,6 +17,9 @@ namespace tutti::test {
 /// One fake member, so that a case can add the keys that it is about.
 inline const std::string kOneMember = "members: [{name: a, model: {kind: fake}}]\n";
 
+/// The description of that member and of these keys.
+inline config::EnsembleSpec load_one(const std::string& rest) { return config::load_text(kOneMember + rest, "e.yaml"); }
+
 /// The lines about the violations, in the order of the message; empty where there are none.
 template <class Load>
 std::vector<std::string> problems_of(Load&& load) {

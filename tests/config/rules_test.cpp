@@ -8,14 +8,16 @@
 namespace tutti::test {
 namespace {
 
-const std::string kTwo = "members: [{name: a, model: {kind: fake}, weight: 2}, {name: b, model: {kind: fake}}]\n";
+const std::string kTwoMembers =
+    "members: [{name: a, model: {kind: fake}, weight: 2}, {name: b, model: {kind: fake}}]\n";
 
-std::vector<std::string> wrong(const std::string& rules, const std::string& yaml = kTwo) {
+std::vector<std::string> wrong_rules(const std::string& rules, const std::string& yaml = kTwoMembers) {
   return problems_of([&] { config::read_rules(rules, config::load_text(yaml, "e.yaml")); });
 }
 
 TEST_CASE("each rule of the list keeps what else the configuration says of the combination") {
-  const auto spec = config::load_text(kTwo + "combine: {rule: weighted, normalize: false, accumulate: float64}", "e");
+  const auto spec =
+      config::load_text(kTwoMembers + "combine: {rule: weighted, normalize: false, accumulate: float64}", "e");
   const auto rules = config::read_rules("mean,weighted,max,vote", spec);
   REQUIRE(rules.size() == 4);
   CHECK(rules[0].rule == CombineRule::mean);
@@ -30,30 +32,30 @@ TEST_CASE("each rule of the list keeps what else the configuration says of the c
 }
 
 TEST_CASE("rules that are unknown or named twice or combine nothing are refused together") {
-  const auto lines = wrong("mean,men,mean,none");
+  const auto lines = wrong_rules("mean,men,mean,none");
   REQUIRE(lines.size() == 3);
   CHECK(lines[0] ==
         "command line: --rules: a rule is mean, sum, weighted, max, most_confident, vote, median or "
         "geometric_mean, not 'men'; did you mean 'mean'?");
   CHECK(lines[1] == "command line: --rules: rule mean is named twice");
   CHECK(lines[2] == "command line: --rules: rule none combines nothing: each member is evaluated alone in any case");
-  CHECK(wrong("").front() ==
+  CHECK(wrong_rules("").front() ==
         "command line: --rules: a rule is mean, sum, weighted, max, most_confident, vote, median "
         "or geometric_mean, not ''");
 }
 
 TEST_CASE("a rule that does not fit what is combined or its weights is refused") {
-  CHECK(wrong("geometric_mean", kTwo + "combine: {over: logits}") ==
+  CHECK(wrong_rules("geometric_mean", kTwoMembers + "combine: {over: logits}") ==
         std::vector<std::string>{"command line: --rules: rule geometric_mean is defined over probabilities only; "
                                  "logits may be negative"});
   const std::string zero =
       "members: [{name: a, model: {kind: fake}, weight: 0}, {name: b, model: {kind: fake}, weight: 0}]\n";
-  CHECK(wrong("weighted", zero) ==
+  CHECK(wrong_rules("weighted", zero) ==
         std::vector<std::string>{"command line: --rules: the weights sum to 0, by which rule weighted cannot divide; "
                                  "change them or set normalize: false"});
   const std::string features =
       "members: [{name: a, model: {kind: fake}, output: features}]\ncombine: {over: features}\n";
-  CHECK(wrong("max,vote", features).front() ==
+  CHECK(wrong_rules("max,vote", features).front() ==
         "command line: --rules: rule vote decides between classes and cannot combine features; use mean, sum, "
         "weighted, max, median or none");
 }
@@ -70,7 +72,7 @@ TEST_CASE("where tasks have heads the rules that need classes are applied behind
 }
 
 TEST_CASE("weights of the command line are one number per member") {
-  auto spec = config::load_text(kTwo, "e");
+  auto spec = config::load_text(kTwoMembers, "e");
   config::set_weights("0.5,-3", spec);
   CHECK(spec.members[0].weight == 0.5);
   CHECK(spec.members[1].weight == -3);

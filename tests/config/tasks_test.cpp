@@ -14,7 +14,7 @@ const std::string kFeatures =
     "members: [{name: a, model: {kind: fake, classes: 4}, output: features}]\ncombine: {over: features}\n";
 const std::string kImages = "input: {dataset: random, count: 5, classes: 3}";
 
-std::string wrong(const std::string& tasks, const std::string& before = kClasses) {
+std::string wrong_tasks(const std::string& tasks, const std::string& before = kClasses) {
   return problem(before + "tasks: " + tasks + "\n");
 }
 
@@ -38,62 +38,64 @@ TEST_CASE("class names may stand in a file with one on each line") {
   CHECK(config::load_text(kClasses + "tasks: " + task, "e").tasks[0].classes ==
         std::vector<std::string>{"annual crop", "forest land"});
   std::ofstream(file) << "a\n\nb\n";
-  CHECK(wrong(task) == "e.yaml:2:76: '" + file + "' must hold one class name per line, and no empty line");
+  CHECK(wrong_tasks(task) == "e.yaml:2:76: '" + file + "' must hold one class name per line, and no empty line");
   std::ofstream(file) << "";
-  CHECK(wrong(task) == "e.yaml:2:76: '" + file + "' must hold one class name per line, and no empty line");
-  CHECK(wrong("[{name: t, " + kImages + ", classes: none.txt}]") ==
+  CHECK(wrong_tasks(task) == "e.yaml:2:76: '" + file + "' must hold one class name per line, and no empty line");
+  CHECK(wrong_tasks("[{name: t, " + kImages + ", classes: none.txt}]") ==
         "e.yaml:2:76: cannot read the class names none.txt (No such file or directory)");
 }
 
 TEST_CASE("two classes of one name are refused") {
-  CHECK(wrong("[{name: t, " + kImages + ", classes: [a, b, c, a]}]") ==
+  CHECK(wrong_tasks("[{name: t, " + kImages + ", classes: [a, b, c, a]}]") ==
         "e.yaml:2:76: 'classes' names 'a' twice; tell the two apart");
   const TemporaryFolder folder;
   std::ofstream(folder / "classes.txt") << "a\nb\nb\n";
-  CHECK(wrong("[{name: t, " + kImages + ", classes: '" + (folder / "classes.txt").string() + "'}]") ==
+  CHECK(wrong_tasks("[{name: t, " + kImages + ", classes: '" + (folder / "classes.txt").string() + "'}]") ==
         "e.yaml:2:76: 'classes' names 'b' twice; tell the two apart");
 }
 
 TEST_CASE("what is no list of tasks or lacks a part is refused") {
-  CHECK(wrong("3") == "e.yaml:2:8: 'tasks' must be a list of 1 to 1024 tasks, not '3'");
-  CHECK(wrong("[]") == "e.yaml:2:8: 'tasks' must be a list of 1 to 1024 tasks, not one of 0");
-  CHECK(wrong("[{name: t}]") ==
+  CHECK(wrong_tasks("3") == "e.yaml:2:8: 'tasks' must be a list of 1 to 1024 tasks, not '3'");
+  CHECK(wrong_tasks("[]") == "e.yaml:2:8: 'tasks' must be a list of 1 to 1024 tasks, not one of 0");
+  CHECK(wrong_tasks("[{name: t}]") ==
         "e.yaml:2:9: task 0 needs 'input', such as {dataset: npy, images: test.npy, labels: labels.npy}");
-  CHECK(wrong("[{" + kImages + "}]") == "e.yaml:2:9: task 0 needs 'name', a word such as mnist");
-  CHECK(wrong("[{name: t, input: {}}]") ==
+  CHECK(wrong_tasks("[{" + kImages + "}]") == "e.yaml:2:9: task 0 needs 'name', a word such as mnist");
+  CHECK(wrong_tasks("[{name: t, input: {}}]") ==
         "e.yaml:2:26: the images of task 't' need a 'dataset': they cannot come through the API");
-  CHECK(wrong("[{name: t, " + kImages + ", heads: x}]") == "e.yaml:2:67: unknown key 'heads'; did you mean 'head'?");
+  CHECK(wrong_tasks("[{name: t, " + kImages + ", heads: x}]") ==
+        "e.yaml:2:67: unknown key 'heads'; did you mean 'head'?");
 }
 
 TEST_CASE("names of tasks become folders and columns and differ") {
   const auto named = [](const std::string& name) { return "[{name: '" + name + "', " + kImages + "}]"; };
-  CHECK(wrong(named("a/b")) == "e.yaml:2:16: the name 'a/b' of a task may hold letters, digits, '_', '.' and '-' only");
-  CHECK(wrong(named(".x")) == "e.yaml:2:16: the name '.x' of a task must begin with a letter, a digit or '_'");
-  CHECK(wrong(named(std::string(65, 'x'))) ==
+  CHECK(wrong_tasks(named("a/b")) ==
+        "e.yaml:2:16: the name 'a/b' of a task may hold letters, digits, '_', '.' and '-' only");
+  CHECK(wrong_tasks(named(".x")) == "e.yaml:2:16: the name '.x' of a task must begin with a letter, a digit or '_'");
+  CHECK(wrong_tasks(named(std::string(65, 'x'))) ==
         "e.yaml:2:16: the name '" + std::string(65, 'x') + "' of a task is longer than 64 characters");
-  CHECK(wrong(named("average")) ==
+  CHECK(wrong_tasks(named("average")) ==
         "e.yaml:2:16: the name 'average' stands for the mean over all tasks; choose another one");
-  CHECK(wrong("[{name: t, " + kImages + "},\n {name: t, " + kImages + "}]") ==
+  CHECK(wrong_tasks("[{name: t, " + kImages + "},\n {name: t, " + kImages + "}]") ==
         "e.yaml:3:2: task 1 is called 't' like task 0; names must differ");
 }
 
 TEST_CASE("heads take features and features need heads") {
-  CHECK(wrong("[{name: t, " + kImages + ", head: h.safetensors}]") ==
+  CHECK(wrong_tasks("[{name: t, " + kImages + ", head: h.safetensors}]") ==
         "e.yaml:2:73: task 't' has a head, which takes features, but the members are combined over probabilities; set "
         "combine: {over: features}");
-  CHECK(wrong("[{name: t, " + kImages + "}]", kFeatures) ==
+  CHECK(wrong_tasks("[{name: t, " + kImages + "}]", kFeatures) ==
         "e.yaml:3:9: task 't' has no 'head', and the members' features have no classes; name the file of one, or "
         "combine over probabilities");
 }
 
 TEST_CASE("images with more classes than are named or answered are refused") {
-  CHECK(wrong("[{name: t, " + kImages + ", classes: [a, b]}]") ==
+  CHECK(wrong_tasks("[{name: t, " + kImages + ", classes: [a, b]}]") ==
         "e.yaml:2:26: task 't' names 2 classes, but its images have 3");
-  CHECK(wrong("[{name: t, input: {dataset: random, count: 5, classes: 5}}]") ==
+  CHECK(wrong_tasks("[{name: t, input: {dataset: random, count: 5, classes: 5}}]") ==
         "e.yaml:2:26: member 'a' answers 4 classes, but the images have 5");
   for (const char* classes : {"[]", "{a: b}", "[[a]]", "['']"}) {
     CAPTURE(classes);
-    CHECK(wrong("[{name: t, " + kImages + ", classes: " + classes + "}]")
+    CHECK(wrong_tasks("[{name: t, " + kImages + ", classes: " + classes + "}]")
               .starts_with("e.yaml:2:76: 'classes' must be a list of names or a file with one name per line, not "));
   }
 }
@@ -107,12 +109,13 @@ TEST_CASE("images that are held out are read and judged as those of the task and
   CHECK(spec.tasks[0].held_out->count == 7);
   CHECK(config::load_text(spec.effective_yaml, "again") == spec);
   CHECK_FALSE(config::load_text(kClasses + "tasks: [{name: t, " + kImages + "}]", "e").tasks[0].held_out);
-  CHECK(wrong(held("{}")) ==
+  CHECK(wrong_tasks(held("{}")) ==
         "e.yaml:2:97: the held-out images of task 't' need a 'dataset': they cannot come through the API");
-  CHECK(wrong(held("{dataset: random, count: 5, classes: 4}")) ==
+  CHECK(wrong_tasks(held("{dataset: random, count: 5, classes: 4}")) ==
         "e.yaml:2:97: task 't' names 3 classes, but its held-out images have 4");
-  CHECK(wrong(held("{dataset: random, count: 5, clases: 3}")).find("did you mean 'classes'?") != std::string::npos);
-  CHECK(wrong(held("{dataset: random, count: 5, classes: 3}")) ==
+  CHECK(wrong_tasks(held("{dataset: random, count: 5, clases: 3}")).find("did you mean 'classes'?") !=
+        std::string::npos);
+  CHECK(wrong_tasks(held("{dataset: random, count: 5, classes: 3}")) ==
         "e.yaml:2:97: the held-out images of task 't' are those of its 'input', by which the soup is judged; tell them "
         "apart, such as with 'skip' and 'limit'");
 }

@@ -1,6 +1,6 @@
 // Control messages as a broken worker could send them: refused with words, or understood, and then the message is the
 // same after another round.
-#include "common/control.hpp"
+#include "common/wire/control.hpp"
 
 #include "tests/fuzz/fuzz.hpp"
 

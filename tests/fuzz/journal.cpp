@@ -7,7 +7,7 @@
 
 #include "common/atomic_file.hpp"
 #include "common/checksum.hpp"
-#include "images/journal.hpp"
+#include "results/journal.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/fuzz/fuzz.hpp"
 

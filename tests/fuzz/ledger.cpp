@@ -1,6 +1,6 @@
 // Completion records as a broken worker could write them, against a ledger with segments in flight: only what was
 // handed out, to this member and in this generation, is accepted, and only once.
-#include "coordinator/ledger.hpp"
+#include "coordinator/decide/ledger.hpp"
 
 #include <array>
 #include <map>

@@ -1,12 +1,12 @@
 // The two ends of a ring whose shared memory somebody else writes to between their calls: headers, indices, records.
 // Each answer is compared with what the definition of the ring says about the memory as it is at that moment, and
 // nothing outside the ring is touched (AddressSanitizer: the memory is no byte longer than the ring).
-#include "common/ring.hpp"
+#include "common/wire/ring.hpp"
 
 #include <memory>
 #include <new>
 
-#include "common/records.hpp"
+#include "common/wire/records.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 using namespace tutti;

@@ -22,13 +22,13 @@ namespace {
 namespace fs = std::filesystem;
 using images::make_folder;
 
-const std::string kEncoded = TUTTI_TEST_DATA "/encoded/";
+const std::string kPictures = TUTTI_TEST_DATA "/encoded/";
 constexpr Resize kResize{ResizeRule::shorter, 10, 10, 8, 9, Interpolation::bicubic};
 
 struct ImageFolder : TemporaryFolder {
   void put(const std::string& name, const std::string& image = "plain.jpg") const {
     fs::create_directories((*this / name).parent_path());
-    fs::copy_file(kEncoded + image, *this / name);
+    fs::copy_file(kPictures + image, *this / name);
   }
   void write(const std::string& name, const std::string& text) const {
     fs::create_directories((*this / name).parent_path());
@@ -92,7 +92,7 @@ TEST_CASE("an image is decoded and resized and cropped and its float32 are its b
   folder.put("a.png", "plain.png");
   const auto source = folder.open();
   images::DecodedImage image;
-  std::ifstream in(kEncoded + "plain.png", std::ios::binary);
+  std::ifstream in(kPictures + "plain.png", std::ios::binary);
   const std::vector<char> file{std::istreambuf_iterator<char>(in), {}};
   images::decode(std::as_bytes(std::span(file)), {}, image);
   Resampler resampler(kResize, image.shape);
@@ -105,7 +105,7 @@ TEST_CASE("an image is decoded and resized and cropped and its float32 are its b
 
 TEST_CASE("images come the same in any order and on any number of threads") {
   const ImageFolder folder;
-  for (const auto& entry : fs::directory_iterator(kEncoded))
+  for (const auto& entry : fs::directory_iterator(kPictures))
     if (entry.path().extension() != ".rgb")
       folder.put("x/" + entry.path().filename().string(), entry.path().filename());
   for (int i = 0; i < 20; ++i) folder.put("y/" + std::to_string(i) + ".jpg");

@@ -12,16 +12,16 @@ namespace {
 
 using test::error_of;
 
-constexpr ImageShape kShape{1, 1, 2};
+constexpr ImageShape kMemoryShape{1, 1, 2};
 constexpr std::array kFloats{0.5F, -1.0F, 2.0F, 3.0F, 4.0F, 5.0F};
 constexpr std::array<std::uint8_t, 4> kBytes{0, 255, 51, 102};
-constexpr std::array<std::int64_t, 3> kLabels{1, 0, 3};
+constexpr std::array<std::int64_t, 3> kMemoryLabels{1, 0, 3};
 
 TEST_CASE("float32 images in memory are read as they are with their labels") {
-  const auto source = make_memory(Images(kFloats, kShape), kLabels);
+  const auto source = make_memory(Images(kFloats, kMemoryShape), kMemoryLabels);
   CHECK(source->name() == "memory");
   CHECK(source->count() == 3);
-  CHECK(source->shape() == kShape);
+  CHECK(source->shape() == kMemoryShape);
   CHECK(source->classes() == 4);
   CHECK(source->labelled());
   CHECK(test::read(*source, {2, 0}).pixels == std::vector{4.0F, 5.0F, 0.5F, -1.0F});
@@ -30,7 +30,7 @@ TEST_CASE("float32 images in memory are read as they are with their labels") {
 }
 
 TEST_CASE("uint8 images in memory become float32 from 0 to 1") {
-  const auto source = make_memory(Images(kBytes, kShape));
+  const auto source = make_memory(Images(kBytes, kMemoryShape));
   CHECK_FALSE(source->labelled());
   CHECK(source->classes() == 0);
   CHECK(test::read(*source, {0, 1}).pixels == std::vector{0.0F, 1.0F, 51.0F / 255.0F, 102.0F / 255.0F});
@@ -38,7 +38,7 @@ TEST_CASE("uint8 images in memory become float32 from 0 to 1") {
 }
 
 TEST_CASE("a source of float32 has no bytes and no names") {
-  const auto source = make_memory(Images(kFloats, kShape), kLabels);
+  const auto source = make_memory(Images(kFloats, kMemoryShape), kMemoryLabels);
   CHECK_FALSE(source->has_bytes());
   const auto error = error_of([&] { source->Source::read_bytes({}, {}, {}); });
   REQUIRE(error);
@@ -52,11 +52,11 @@ TEST_CASE("a source of float32 has no bytes and no names") {
 
 TEST_CASE("no images in memory are a set of none") {
   CHECK(make_memory(Images())->count() == 0);
-  CHECK(make_memory(Images(std::span<const float>(), kShape))->count() == 0);
+  CHECK(make_memory(Images(std::span<const float>(), kMemoryShape))->count() == 0);
 }
 
 TEST_CASE("a part of an image in memory is an error") {
-  const auto error = error_of([] { make_memory(Images(std::span(kFloats).first(5), kShape)); });
+  const auto error = error_of([] { make_memory(Images(std::span(kFloats).first(5), kMemoryShape)); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == "the images in memory are not whole");
@@ -71,14 +71,14 @@ TEST_CASE("images in memory without extent are an error") {
 }
 
 TEST_CASE("labels in memory that do not fit are an error") {
-  const auto few = error_of([] { make_memory(Images(kBytes, kShape), kLabels); });
+  const auto few = error_of([] { make_memory(Images(kBytes, kMemoryShape), kMemoryLabels); });
   REQUIRE(few);
   CHECK(few->kind() == ErrorKind::usage);
   CHECK(few->message() == "images and labels in memory differ in number");
   CHECK(few->detail() == "2 images with 3 labels");
   for (const std::int64_t wrong : {std::int64_t{-2}, std::int64_t{1} << 40}) {
     const std::array labels{std::int64_t{0}, wrong};
-    const auto error = error_of([&] { make_memory(Images(kBytes, kShape), labels); });
+    const auto error = error_of([&] { make_memory(Images(kBytes, kMemoryShape), labels); });
     REQUIRE(error);
     CHECK(error->message() == "a label in memory is no class");
     CHECK(error->detail() == "image 1 has the label " + std::to_string(wrong));

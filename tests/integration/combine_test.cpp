@@ -6,8 +6,8 @@
 #include <filesystem>
 
 #include "tests/common/error_of.hpp"
-#include "tests/coordinator/made_heads.hpp"
 #include "tests/integration/programs.hpp"
+#include "tests/program/made_heads.hpp"
 
 namespace tutti::test {
 namespace {

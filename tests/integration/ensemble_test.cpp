@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <thread>
 
-#include "common/arena.hpp"
+#include "common/wire/arena.hpp"
 #include "tests/integration/pools.hpp"
 
 namespace tutti::test {

@@ -8,8 +8,8 @@
 #include <string_view>
 
 #include "tests/common/error_of.hpp"
-#include "tests/coordinator/made_heads.hpp"
 #include "tests/integration/programs.hpp"
+#include "tests/program/made_heads.hpp"
 
 namespace tutti::test {
 namespace {

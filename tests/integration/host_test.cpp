@@ -11,8 +11,8 @@
 #include <cstdio>
 #include <fstream>
 
-#include "common/spawn_contract.hpp"
 #include "common/unique_fd.hpp"
+#include "common/wire/spawn_contract.hpp"
 #include "tests/integration/pools.hpp"
 
 namespace tutti::test {

@@ -5,8 +5,8 @@
 #include <fstream>
 #include <vector>
 
-#include "common/arena.hpp"
 #include "common/resample.hpp"
+#include "common/wire/arena.hpp"
 #include "images/sources.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/integration/pools.hpp"

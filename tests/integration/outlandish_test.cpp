@@ -13,7 +13,7 @@
 #include <fstream>
 #include <future>
 
-#include "common/spawn_contract.hpp"
+#include "common/wire/spawn_contract.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/integration/pools.hpp"
 

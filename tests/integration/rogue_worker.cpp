@@ -9,9 +9,9 @@
 #include <string>
 
 #include "common/build_id.hpp"
-#include "common/channel.hpp"
-#include "common/doorbell.hpp"
-#include "common/spawn_contract.hpp"
+#include "common/wire/channel.hpp"
+#include "common/wire/doorbell.hpp"
+#include "common/wire/spawn_contract.hpp"
 #include "worker/control_client.hpp"
 #include "worker/launch.hpp"
 

@@ -9,9 +9,9 @@
 #include "images/sources.hpp"
 #include "merge/head.hpp"
 #include "tests/common/error_of.hpp"
-#include "tests/coordinator/made_heads.hpp"
 #include "tests/images/reading.hpp"
 #include "tests/integration/programs.hpp"
+#include "tests/program/made_heads.hpp"
 
 namespace tutti::test {
 namespace {

@@ -36,7 +36,7 @@ std::vector<float> logits(const Head& head, const std::vector<float>& features) 
 }
 
 /// What is wrong with the head; message, kind and name of the file are the same for all.
-Error refusal(const std::vector<Tensor>& tensors, const Metadata& metadata = {}) {
+Error refused_head(const std::vector<Tensor>& tensors, const Metadata& metadata = {}) {
   const TemporaryFolder folder;
   test::write(folder / "bad.safetensors", tensors, metadata);
   const auto error = error_of([&] { Head::read(folder / "bad.safetensors"); });
@@ -123,46 +123,47 @@ TEST_CASE("the logits of an image have the same bits whatever the count") {
 }
 
 TEST_CASE("a file without a weight is not a head") {
-  const Error error = refusal({f32("wieght", {1, 1}, {1})});
+  const Error error = refused_head({f32("wieght", {1, 1}, {1})});
   CHECK(error.detail() == "it has no tensor weight; it has wieght");
   CHECK(contains(error.hint(), "tutti.export head"));
-  CHECK(refusal({}).detail() == "it has no tensor weight; it has none");
+  CHECK(refused_head({}).detail() == "it has no tensor weight; it has none");
 }
 
 TEST_CASE("a tensor that no head has is refused with the nearest name") {
-  const Error error = refusal({f32("weight", {1, 1}, {1}), f32("projektion", {1, 1}, {1})});
+  const Error error = refused_head({f32("weight", {1, 1}, {1}), f32("projektion", {1, 1}, {1})});
   CHECK(error.detail() == "a head has no tensor projektion");
   CHECK(error.hint() == "did you mean projection?");
-  CHECK(contains(refusal({f32("weight", {1, 1}, {1}), f32("conv1", {1}, {1})}).hint(), "tutti.export head"));
+  CHECK(contains(refused_head({f32("weight", {1, 1}, {1}), f32("conv1", {1}, {1})}).hint(), "tutti.export head"));
 }
 
 TEST_CASE("tensors of the wrong form are refused") {
-  CHECK(refusal({f32("weight", {2}, {1, 2})}).detail() ==
+  CHECK(refused_head({f32("weight", {2}, {1, 2})}).detail() ==
         "tensor weight has the shape [2], and must have 2 dimensions, none of them 0");
-  CHECK(refusal({f32("weight", {2, 0}, {})}).detail() ==
+  CHECK(refused_head({f32("weight", {2, 0}, {})}).detail() ==
         "tensor weight has the shape [2, 0], and must have 2 dimensions, none of them 0");
-  CHECK(refusal({test::tensor_of<double>("weight", Dtype::f64, {1, 1}, {1})}).detail() ==
+  CHECK(refused_head({test::tensor_of<double>("weight", Dtype::f64, {1, 1}, {1})}).detail() ==
         "tensor weight is F64, and must be F32");
-  CHECK(refusal({f32("weight", {1, 1}, {1}), f32("bias", {2}, {1, 2})}).detail() ==
+  CHECK(refused_head({f32("weight", {1, 1}, {1}), f32("bias", {2}, {1, 2})}).detail() ==
         "the bias has 2 values for 1 class");
-  CHECK(refusal({f32("weight", {1, 2}, {1, 2}), f32("projection", {3, 1}, {1, 2, 3})}).detail() ==
+  CHECK(refused_head({f32("weight", {1, 2}, {1, 2}), f32("projection", {3, 1}, {1, 2, 3})}).detail() ==
         "the projection [3, 1] answers 3 values, and the weight [1, 2] takes 2");
-  CHECK(refusal({f32("weight", {1, 1}, {1}), f32("scale", {1}, {1})}).detail() ==
+  CHECK(refused_head({f32("weight", {1, 1}, {1}), f32("scale", {1}, {1})}).detail() ==
         "tensor scale has the shape [1], and must have 0 dimensions, none of them 0");
 }
 
 TEST_CASE("a head that holds NaN is refused") {
-  CHECK(refusal({f32("weight", {1, 2}, {1, NAN})}).detail() == "tensor weight holds NaN or infinity");
+  CHECK(refused_head({f32("weight", {1, 2}, {1, NAN})}).detail() == "tensor weight holds NaN or infinity");
 }
 
 TEST_CASE("metadata that do not fit the head are refused") {
   const Tensor weight = f32("weight", {2, 1}, {1, 2});
-  CHECK(refusal({weight}, {{"classes", R"(["cat"])"}}).detail() == "it names 1 class, and its weight has 2");
-  CHECK(contains(refusal({weight}, {{"classes", "cat, dog"}}).detail(),
+  CHECK(refused_head({weight}, {{"classes", R"(["cat"])"}}).detail() == "it names 1 class, and its weight has 2");
+  CHECK(contains(refused_head({weight}, {{"classes", "cat, dog"}}).detail(),
                  "the list of classes in its metadata is not valid JSON"));
-  CHECK(refusal({weight}, {{"classes", "{}"}}).detail() == "the classes in its metadata are not a list of names");
-  CHECK(refusal({weight}, {{"classes", "[1, 2]"}}).detail() == "the classes in its metadata are not a list of names");
-  CHECK(refusal({weight}, {{"normalize", "yes"}}).detail() ==
+  CHECK(refused_head({weight}, {{"classes", "{}"}}).detail() == "the classes in its metadata are not a list of names");
+  CHECK(refused_head({weight}, {{"classes", "[1, 2]"}}).detail() ==
+        "the classes in its metadata are not a list of names");
+  CHECK(refused_head({weight}, {{"normalize", "yes"}}).detail() ==
         "normalize in its metadata must be true or false, not 'yes'");
 }
 

@@ -27,7 +27,7 @@ std::vector<Value> values(const TensorView& tensor) {
   return out;
 }
 
-void put(const std::filesystem::path& path, const std::string& bytes) {
+void put_bytes(const std::filesystem::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
@@ -39,9 +39,9 @@ std::string file_bytes(const std::string& header, const std::string& data) {
 }
 
 // The error that a file of these bytes gives; its kind, message and hint are the same for all.
-std::string refusal(const std::string& bytes) {
+std::string refused_file(const std::string& bytes) {
   const TemporaryFolder folder;
-  put(folder / "bad.safetensors", bytes);
+  put_bytes(folder / "bad.safetensors", bytes);
   const auto error = error_of([&] { Safetensors::read(folder / "bad.safetensors"); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
@@ -50,7 +50,9 @@ std::string refusal(const std::string& bytes) {
   return error->detail();
 }
 
-std::string refusal(const std::string& header, const std::string& data) { return refusal(file_bytes(header, data)); }
+std::string refused_file(const std::string& header, const std::string& data) {
+  return refused_file(file_bytes(header, data));
+}
 
 TEST_CASE("a file written by Python is read") {
   const Safetensors file = Safetensors::read(TUTTI_TEST_DATA "/python.safetensors");
@@ -94,7 +96,7 @@ TEST_CASE("a tensor that is not there is an error with the nearest name") {
 
 TEST_CASE("a file without tensors is read and says that it has none") {
   const TemporaryFolder folder;
-  put(folder / "empty.safetensors", file_bytes("{}", ""));
+  put_bytes(folder / "empty.safetensors", file_bytes("{}", ""));
   const Safetensors file = Safetensors::read(folder / "empty.safetensors");
   CHECK(file.names().empty());
   CHECK(error_of([&] { file.tensor("a"); })->detail() == "it has none");
@@ -135,59 +137,59 @@ TEST_CASE("an open file that is none is refused by its name") {
 }
 
 TEST_CASE("a file shorter than the length of its header is refused") {
-  CHECK(refusal("1234567") == "it has 7 bytes, and the length of the header alone takes 8");
-  CHECK(refusal("") == "it has 0 bytes, and the length of the header alone takes 8");
+  CHECK(refused_file("1234567") == "it has 7 bytes, and the length of the header alone takes 8");
+  CHECK(refused_file("") == "it has 0 bytes, and the length of the header alone takes 8");
 }
 
 TEST_CASE("a header longer than the file is refused before it is read") {
-  CHECK(refusal(file_bytes("{}", "").substr(0, 9)) == "its header would have 2 bytes, and only 1 follow");
-  CHECK(refusal(std::string(16, '\xff')) ==
+  CHECK(refused_file(file_bytes("{}", "").substr(0, 9)) == "its header would have 2 bytes, and only 1 follow");
+  CHECK(refused_file(std::string(16, '\xff')) ==
         "its header would have 18446744073709551615 bytes, and at most 100000000 are allowed");
 }
 
 TEST_CASE("a header that is not a JSON object is refused") {
-  CHECK(contains(refusal("{\"a\":", ""), "the header is not valid JSON"));
-  CHECK(refusal("[]", "") == "the header is not a JSON object");
+  CHECK(contains(refused_file("{\"a\":", ""), "the header is not valid JSON"));
+  CHECK(refused_file("[]", "") == "the header is not a JSON object");
 }
 
 TEST_CASE("metadata that are not strings are refused") {
-  CHECK(refusal(R"({"__metadata__":3})", "") == "__metadata__ is not an object");
-  CHECK(refusal(R"({"__metadata__":{"epoch":3}})", "") == "the value of epoch in __metadata__ is not a string");
+  CHECK(refused_file(R"({"__metadata__":3})", "") == "__metadata__ is not an object");
+  CHECK(refused_file(R"({"__metadata__":{"epoch":3}})", "") == "the value of epoch in __metadata__ is not a string");
 }
 
 TEST_CASE("an entry without its fields is refused") {
-  CHECK(refusal(R"({"a":3})", "") == "the entry of tensor a is not an object");
-  CHECK(refusal(R"({"a":{"shape":[1],"data_offsets":[0,1]}})", "x") == "tensor a has no dtype");
-  CHECK(refusal(R"({"a":{"dtype":"F8","shape":[1],"data_offsets":[0,1]}})", "x") ==
+  CHECK(refused_file(R"({"a":3})", "") == "the entry of tensor a is not an object");
+  CHECK(refused_file(R"({"a":{"shape":[1],"data_offsets":[0,1]}})", "x") == "tensor a has no dtype");
+  CHECK(refused_file(R"({"a":{"dtype":"F8","shape":[1],"data_offsets":[0,1]}})", "x") ==
         "tensor a has the unknown dtype F8");
-  CHECK(refusal(R"({"a":{"dtype":"U8","data_offsets":[0,1]}})", "x") ==
+  CHECK(refused_file(R"({"a":{"dtype":"U8","data_offsets":[0,1]}})", "x") ==
         "the shape of tensor a is not a list of whole numbers");
-  CHECK(refusal(R"({"a":{"dtype":"U8","shape":[1.5],"data_offsets":[0,1]}})", "x") ==
+  CHECK(refused_file(R"({"a":{"dtype":"U8","shape":[1.5],"data_offsets":[0,1]}})", "x") ==
         "the shape of tensor a is not a list of whole numbers");
-  CHECK(refusal(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0]}})", "x") ==
+  CHECK(refused_file(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0]}})", "x") ==
         "the data_offsets of tensor a are not two whole numbers");
-  CHECK(refusal(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,"1"]}})", "x") ==
+  CHECK(refused_file(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,"1"]}})", "x") ==
         "the data_offsets of tensor a are not two whole numbers");
 }
 
 TEST_CASE("a shape that cannot be is refused") {
-  CHECK(refusal(R"({"a":{"dtype":"U8","shape":[-1],"data_offsets":[0,1]}})", "x") ==
+  CHECK(refused_file(R"({"a":{"dtype":"U8","shape":[-1],"data_offsets":[0,1]}})", "x") ==
         "tensor a has the impossible shape [-1]");
-  CHECK(refusal(R"({"a":{"dtype":"F64","shape":[4294967296,4294967296],"data_offsets":[0,0]}})", "") ==
+  CHECK(refused_file(R"({"a":{"dtype":"F64","shape":[4294967296,4294967296],"data_offsets":[0,0]}})", "") ==
         "tensor a has the impossible shape [4294967296, 4294967296]");
 }
 
 TEST_CASE("offsets outside the data are refused") {
-  CHECK(refusal(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}})", "x") ==
+  CHECK(refused_file(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}})", "x") ==
         "tensor a is said to stand at bytes 0 to 2 of 1");
-  CHECK(refusal(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[-1,1]}})", "x") ==
+  CHECK(refused_file(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[-1,1]}})", "x") ==
         "tensor a is said to stand at bytes -1 to 1 of 1");
-  CHECK(refusal(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[1,0]}})", "x") ==
+  CHECK(refused_file(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[1,0]}})", "x") ==
         "tensor a is said to stand at bytes 1 to 0 of 1");
 }
 
 TEST_CASE("offsets that do not match dtype and shape are refused") {
-  CHECK(refusal(R"({"a":{"dtype":"F32","shape":[2,1],"data_offsets":[0,4]}})", "1234") ==
+  CHECK(refused_file(R"({"a":{"dtype":"F32","shape":[2,1],"data_offsets":[0,4]}})", "1234") ==
         "tensor a has 4 bytes, and F32 of shape [2, 1] needs 8");
 }
 
@@ -198,9 +200,9 @@ TEST_CASE("tensors that overlap or leave holes are refused") {
   const auto two = [&](int b1, int e1, int b2, int e2) {
     return fmt::format(R"({{"a":{},"b":{}}})", entry(b1, e1), entry(b2, e2));
   };
-  CHECK(refusal(two(0, 3, 2, 4), "1234") == "tensors a and b overlap");
-  CHECK(refusal(two(3, 4, 0, 2), "1234") == "bytes 2 to 3 of the data belong to no tensor");
-  CHECK(refusal(two(0, 1, 1, 3), "1234") == "bytes 3 to 4 of the data belong to no tensor");
+  CHECK(refused_file(two(0, 3, 2, 4), "1234") == "tensors a and b overlap");
+  CHECK(refused_file(two(3, 4, 0, 2), "1234") == "bytes 2 to 3 of the data belong to no tensor");
+  CHECK(refused_file(two(0, 1, 1, 3), "1234") == "bytes 3 to 4 of the data belong to no tensor");
 }
 
 TEST_CASE("the names and sizes of all dtypes are those of the format") {

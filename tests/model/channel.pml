@@ -1,5 +1,5 @@
 /* The two rings of a channel with parking and doorbells, and both loops that sleep on them, as a model that SPIN
- * searches completely. Not the code itself: it follows common/ring.hpp, MemberLoop::run and sleep (worker), and
+ * searches completely. Not the code itself: it follows common/wire/ring.hpp, MemberLoop::run and sleep (worker), and
  * WorkerProcess::hand_out, drain_completions and gone (coordinator) access by access, and has to be changed with them.
  * scripts/model-check runs it.
  *
@@ -44,7 +44,7 @@ bit worker_exited;    /* its pidfd can be read */
 bit coordinator_killed;
 bit coordinator_done;
 
-/* ---- common/ring.hpp; own_tail and own_head are the ends' private indices ---------------------------------------- */
+/* ---- common/wire/ring.hpp; own_tail and own_head are the ends' private indices ---------------------------------------- */
 
 inline push(ring, own_tail, value, status) {
   seen = ring.head;

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "common/unique_fd.hpp"
-#include "coordinator/exit_status.hpp"
+#include "coordinator/process/exit_status.hpp"
 #include "tests/support/census.hpp"
 
 namespace tutti::test {

@@ -12,27 +12,83 @@
 namespace tutti::tidy {
 namespace {
 
-/// A place in the tree and the places of the tree that it may include besides itself and <tutti/...>.
-struct Arrow {
-  std::string_view from;
-  std::vector<std::string_view> to;
+/// A place in the tree, and the places that its files may include besides their own and <tutti/...>.
+struct Place {
+  std::string_view path;
+  std::vector<std::string_view> includes;
+  bool may_start_workers = false;  ///< may include <tutti/ensemble.hpp>; everybody may include the other public headers
 };
 
-/// The first arrow whose `from` is a prefix of the path counts. What stands outside (main programs of examples) is a
-/// program of its own and includes <tutti/...> alone. bench and tests see everything.
-const std::vector<Arrow>& arrows() {
-  static const std::vector<Arrow> all{
-      {"coordinator/include/", {}},
+/// A file belongs to the first place whose path it begins with. What belongs to none (the programs of examples) stands
+/// outside and includes <tutti/...> only. bench and tests see everything.
+const std::vector<Place>& places() {
+  static const std::vector<std::string_view> decide{"config/", "common/wire/", "common/"};
+  static const std::vector<std::string_view> everything{"program/run/",
+                                                        "program/evaluate/",
+                                                        "program/merge/",
+                                                        "program/",
+                                                        "coordinator/api/",
+                                                        "coordinator/pool/",
+                                                        "coordinator/process/",
+                                                        "coordinator/plan/",
+                                                        "coordinator/observe/",
+                                                        "coordinator/decide/",
+                                                        "worker/torch/",
+                                                        "worker/cuda/",
+                                                        "worker/",
+                                                        "merge/",
+                                                        "results/",
+                                                        "images/",
+                                                        "config/",
+                                                        "common/wire/",
+                                                        "common/",
+                                                        "bench/"};
+  static const std::vector<std::string_view> program{
+      "coordinator/plan/", "coordinator/decide/", "results/", "images/", "merge/", "config/", "common/"};
+  static const auto program_and = [](std::vector<std::string_view> more) {
+    more.insert(more.end(), program.begin(), program.end());
+    return more;
+  };
+  static const std::vector<Place> all{
+      {"include/tutti/ensemble.hpp", {}, true},
+      {"include/", {}},
+      {"common/wire/", {"common/"}},
       {"common/", {}},
-      {"config/", {"common/"}},
+      {"config/", {"common/wire/", "common/"}},
       {"images/", {"common/"}},
+      {"results/", {"images/", "common/"}},
       {"merge/", {"common/"}},
-      {"worker/", {"merge/", "common/"}},
-      {"coordinator/", {"config/", "images/", "merge/", "common/"}},
-      {"bench/", {"coordinator/", "worker/", "config/", "images/", "merge/", "common/"}},
-      {"tests/", {"coordinator/", "worker/", "config/", "images/", "merge/", "common/", "bench/"}},
+      {"worker/torch/", {"worker/", "merge/", "common/wire/", "common/"}},
+      {"worker/cuda/", {"worker/torch/", "worker/", "common/wire/", "common/"}},
+      {"worker/", {"merge/", "common/wire/", "common/"}},
+      {"coordinator/decide/", decide},
+      {"coordinator/observe/", {"common/wire/", "common/"}},
+      {"coordinator/plan/",
+       {"coordinator/decide/", "coordinator/observe/", "merge/", "images/", "config/", "common/wire/", "common/"}},
+      {"coordinator/process/", {"coordinator/plan/", "common/wire/", "common/"}},
+      {"coordinator/pool/",
+       {"coordinator/process/", "coordinator/plan/", "coordinator/observe/", "coordinator/decide/", "common/wire/",
+        "common/"}},
+      {"coordinator/api/",
+       {"coordinator/pool/", "coordinator/plan/", "coordinator/observe/", "coordinator/decide/", "results/", "images/",
+        "config/", "common/"},
+       true},
+      {"program/main.cpp", program_and({"program/run/", "program/evaluate/", "program/merge/", "program/"}), true},
+      {"program/commands.cpp", program_and({"program/evaluate/", "program/"}), true},
+      {"program/run/", program_and({"program/evaluate/", "program/"}), true},
+      {"program/evaluate/", program_and({"common/wire/", "program/"}), true},
+      {"program/merge/", program_and({"program/evaluate/", "program/"}), true},
+      {"program/", program, true},
+      {"bench/", everything, true},
+      {"tests/", everything, true},
+      {"examples/", {}, true},
   };
   return all;
+}
+
+const Place* place_of(std::string_view path) {
+  const auto found = std::ranges::find_if(places(), [&](const Place& place) { return path.starts_with(place.path); });
+  return found == places().end() ? nullptr : &*found;
 }
 
 /// A library, recognised by how its headers begin, and the places that may include them.
@@ -45,16 +101,18 @@ struct Owner {
 const std::vector<Owner>& owners() {
   static const std::vector<std::string_view> torch{"worker/torch/", "worker/cuda/", "bench/"};
   static const std::vector<Owner> all{
-      {"boost/asio", {"coordinator/"}},
+      {"boost/asio", {"coordinator/process/", "coordinator/pool/"}},
       {"boost/json", {"common/json.hpp", "common/json.cpp"}},
       // A baseline that is measured, and used nowhere.
       {"boost/interprocess/ipc/message_queue.hpp", {"bench/"}},
-      {"boost/interprocess/", {"common/"}},
+      {"boost/interprocess/", {"common/wire/"}},
       {"yaml-cpp/", {"config/"}},
       {"spdlog/", {"common/log.cpp"}},
-      {"fmt/", {"common/", "config/", "images/", "merge/", "worker/", "coordinator/", "bench/", "tests/"}},
-      {"CLI/", {"coordinator/", "bench/", "tests/chaos/"}},
-      {"hwloc", {"coordinator/"}},
+      {"fmt/",
+       {"common/", "config/", "images/", "results/", "merge/", "worker/", "coordinator/", "program/", "bench/",
+        "tests/"}},
+      {"CLI/", {"program/main.cpp", "program/unknown_option.hpp", "bench/", "tests/chaos/"}},
+      {"hwloc", {"coordinator/plan/"}},
       {"jpeglib.h", {"images/codecs.cpp"}},
       {"jerror.h", {"images/codecs.cpp"}},
       {"png.h", {"images/codecs.cpp"}},
@@ -73,14 +131,14 @@ const std::vector<Owner>& owners() {
 
 /// Headers of the C library and of Linux: lower case, and either with ".h" from this list or from these folders.
 bool is_system(std::string_view header) {
-  static constexpr std::array<std::string_view, 7> kFolders{"sys/", "linux/", "netinet/", "arpa/",
-                                                            "net/", "asm/",   "bits/"};
+  static constexpr std::array<std::string_view, 7> kSystemFolders{"sys/", "linux/", "netinet/", "arpa/",
+                                                                  "net/", "asm/",   "bits/"};
   static constexpr std::array<std::string_view, 31> kHeaders{
       "dirent.h",  "dlfcn.h",  "elf.h",      "endian.h", "errno.h",  "fcntl.h",    "getopt.h",   "glob.h",
       "grp.h",     "limits.h", "link.h",     "locale.h", "malloc.h", "poll.h",     "pthread.h",  "pwd.h",
       "sched.h",   "signal.h", "spawn.h",    "stdint.h", "stdio.h",  "stdlib.h",   "string.h",   "syscall.h",
       "termios.h", "time.h",   "ucontext.h", "unistd.h", "wchar.h",  "execinfo.h", "immintrin.h"};
-  return std::ranges::any_of(kFolders, [&](auto folder) { return header.starts_with(folder); }) ||
+  return std::ranges::any_of(kSystemFolders, [&](auto folder) { return header.starts_with(folder); }) ||
          std::ranges::find(kHeaders, header) != kHeaders.end();
 }
 
@@ -96,15 +154,34 @@ bool owns(std::string_view path, std::span<const std::string_view> places) {
   if (!path.starts_with("tests/")) return false;
   path.remove_prefix(std::string_view("tests/").size());
   if (path.starts_with("torch/") || path.starts_with("cuda/")) return lies_in("worker/" + std::string(path));
-  // Tests that start the whole pool stand beside the coordinator's own.
-  if (path.starts_with("integration/")) return lies_in("coordinator/");
+  // Tests that start the whole pool may use its loop.
+  if (path.starts_with("integration/")) return lies_in("coordinator/pool/");
   return lies_in(path);
 }
 
+/// What the C++ library has for threads, files and the terminal, which pure code does without.
+bool is_deed(std::string_view header) {
+  static constexpr std::array<std::string_view, 13> kHeaders{
+      "thread",  "mutex",   "shared_mutex", "condition_variable", "future", "semaphore", "latch",
+      "barrier", "fstream", "iostream",     "filesystem",         "cstdio", "atomic"};
+  return std::ranges::find(kHeaders, header) != kHeaders.end();
+}
+
+constexpr std::string_view kPure = "coordinator/decide/";
+
 std::string complain_angle(const std::string& path, std::string_view header) {
+  if (header == "tutti/ensemble.hpp") {
+    const Place* place = place_of(path);
+    return place != nullptr && place->may_start_workers
+               ? std::string()
+               : fmt::format("<{}> is for those above the coordinator; here <tutti/status.hpp> has the values", header);
+  }
+  if (path.starts_with(kPure) && (is_system(header) || is_deed(header))) {
+    return fmt::format("{} decides only: no threads, files or system calls, so no <{}>", kPure, header);
+  }
   if (header.starts_with("tutti/") || is_standard(header)) return {};
-  if (path.starts_with("coordinator/include/")) {
-    return fmt::format("public headers include the C++ library and <tutti/...> alone, not <{}>", header);
+  if (path.starts_with("include/")) {
+    return fmt::format("public headers include the C++ library and <tutti/...> only, not <{}>", header);
   }
   if (is_system(header)) return {};
   for (const Owner& owner : owners()) {
@@ -116,17 +193,22 @@ std::string complain_angle(const std::string& path, std::string_view header) {
 }
 
 std::string complain_quote(const std::string& path, std::string_view header, const std::vector<std::string>& exists) {
+  static constexpr std::array<std::string_view, 3> kImpure{"common/log.hpp", "common/atomic_file.hpp",
+                                                           "common/thread.hpp"};
   if (std::ranges::find(exists, header) == exists.end()) {
     return fmt::format("\"{}\" is no file of the tree; includes are written from the root", header);
   }
-  for (const Arrow& arrow : arrows()) {
-    if (!path.starts_with(arrow.from)) continue;
-    if (header.starts_with(arrow.from) && !header.starts_with("coordinator/include/")) return {};
-    if (header.starts_with("coordinator/include/")) return "public headers are included as <tutti/...>";
-    if (std::ranges::any_of(arrow.to, [&](auto to) { return header.starts_with(to); })) return {};
-    return fmt::format("{} may not include \"{}\"", arrow.from, header);
+  if (header.starts_with("include/")) return "public headers are included as <tutti/...>";
+  const Place* from = place_of(path);
+  const Place* to = place_of(header);
+  if (from == nullptr || from->path == "examples/") {
+    return fmt::format("only <tutti/...> may be included here, not \"{}\"", header);
   }
-  return fmt::format("only <tutti/...> may be included here, not \"{}\"", header);
+  if (from->path == kPure && std::ranges::find(kImpure, header) != kImpure.end()) {
+    return fmt::format("{} decides only: no log, files or threads, so no \"{}\"", kPure, header);
+  }
+  if (from == to || std::ranges::find(from->includes, to->path) != from->includes.end()) return {};
+  return fmt::format("{} may not include \"{}\"", from->path, header);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <utility>
 
 #include "tests/tidy/checks.hpp"
 
@@ -17,8 +18,9 @@ namespace fs = std::filesystem;
 const fs::path kRoot = TUTTI_SOURCE_DIR;
 
 /// What belongs to the project; what else lies in the working copy (build folders, notes) is its owner's affair.
-constexpr std::array kFolders{".ci",      "bench",  "cmake", "common", "config",  "coordinator", "docs",
-                              "examples", "images", "merge", "python", "scripts", "tests",       "worker"};
+constexpr std::array kFolders{".ci",    "bench",    "cmake",   "common",  "config", "coordinator",
+                              "docs",   "examples", "images",  "include", "merge",  "program",
+                              "python", "results",  "scripts", "tests",   "worker"};
 constexpr std::array kTopFiles{"CMakeLists.txt", "CMakePresets.json", "README.md",   "CONTRIBUTING.md", "CHANGELOG.md",
                                "NOTICE",         ".clang-format",     ".clang-tidy", ".editorconfig",   ".gitignore"};
 
@@ -73,8 +75,10 @@ void expect_clean(const Check& check) {
 Complaints includes(const std::string& path, const std::string& line) {
   return check_includes(
       {path, "// A file.\n" + line + "\n"},
-      {"common/json.hpp", "config/spec.hpp", "images/digits.hpp", "merge/safetensors.hpp", "worker/model.hpp",
-       "coordinator/pool.hpp", "coordinator/include/tutti/error.hpp", "tests/support.hpp"});
+      {"common/json.hpp", "common/log.hpp", "common/wire/ring.hpp", "config/spec.hpp", "images/digits.hpp",
+       "results/report.hpp", "merge/safetensors.hpp", "worker/model.hpp", "coordinator/decide/ledger.hpp",
+       "coordinator/observe/trace.hpp", "coordinator/plan/plan.hpp", "coordinator/process/child.hpp",
+       "coordinator/pool/pool.hpp", "program/say.hpp", "include/tutti/error.hpp", "tests/support.hpp"});
 }
 
 /// A function whose braces stand `lines` lines apart, both counted.
@@ -116,18 +120,38 @@ TEST_CASE("names say something and no text names a path of one machine") {
 TEST_CASE("an include against the arrows is reported with its place") {
   CHECK(includes("common/x.cpp", "#include \"config/spec.hpp\"") ==
         Complaints{"common/x.cpp:2: common/ may not include \"config/spec.hpp\""});
-  CHECK(includes("worker/x.cpp", "#include \"coordinator/pool.hpp\"").size() == 1);
-  CHECK(includes("coordinator/x.cpp", "#include \"worker/model.hpp\"").size() == 1);
+  for (const auto& [path, header] : {
+           std::pair{"common/x.cpp", "common/wire/ring.hpp"},
+           {"images/x.cpp", "results/report.hpp"},
+           {"images/x.cpp", "common/wire/ring.hpp"},
+           {"worker/x.cpp", "coordinator/pool/pool.hpp"},
+           {"coordinator/pool/x.cpp", "worker/model.hpp"},
+           {"coordinator/decide/x.cpp", "coordinator/plan/plan.hpp"},
+           {"coordinator/decide/x.cpp", "common/log.hpp"},
+           {"coordinator/observe/x.cpp", "coordinator/plan/plan.hpp"},
+           {"coordinator/plan/x.cpp", "coordinator/process/child.hpp"},
+           {"coordinator/process/x.cpp", "coordinator/pool/pool.hpp"},
+           {"coordinator/pool/x.cpp", "program/say.hpp"},
+           {"program/x.cpp", "coordinator/pool/pool.hpp"},
+       }) {
+    CAPTURE(path);
+    CAPTURE(header);
+    CHECK(includes(path, "#include \"" + std::string(header) + "\"").size() == 1);
+  }
   CHECK(includes("worker/x.cpp", "#include \"config/spec.hpp\"").size() == 1);
   CHECK(includes("images/x.cpp", "#include \"merge/safetensors.hpp\"").size() == 1);
-  CHECK(includes("coordinator/x.cpp", "#include \"tests/support.hpp\"").size() == 1);
+  CHECK(includes("coordinator/pool/x.cpp", "#include \"tests/support.hpp\"").size() == 1);
   CHECK(includes("examples/embed/main.cpp", "#include \"common/json.hpp\"").size() == 1);
 }
 
 TEST_CASE("includes along the arrows pass") {
   CHECK(includes("config/x.cpp", "#include \"common/json.hpp\"").empty());
   CHECK(includes("worker/x.cpp", "#include \"merge/safetensors.hpp\"").empty());
-  CHECK(includes("coordinator/x.cpp", "#include \"images/digits.hpp\"").empty());
+  CHECK(includes("results/x.cpp", "#include \"images/digits.hpp\"").empty());
+  CHECK(includes("common/wire/x.cpp", "#include \"common/json.hpp\"").empty());
+  CHECK(includes("coordinator/plan/x.cpp", "#include \"images/digits.hpp\"").empty());
+  CHECK(includes("coordinator/pool/x.cpp", "#include \"coordinator/decide/ledger.hpp\"").empty());
+  CHECK(includes("coordinator/pool/x.cpp", "#include \"coordinator/observe/trace.hpp\"").empty());
   CHECK(includes("tests/x.cpp", "#include \"worker/model.hpp\"").empty());
   CHECK(includes("tests/x.cpp", "#include \"tests/support.hpp\"").empty());
   CHECK(includes("common/x.cpp", "#include <tutti/error.hpp>").empty());
@@ -137,11 +161,33 @@ TEST_CASE("includes along the arrows pass") {
 TEST_CASE("includes are written from the root and public headers in angle brackets") {
   CHECK(includes("common/x.cpp", "#include \"json.hpp\"") ==
         Complaints{"common/x.cpp:2: \"json.hpp\" is no file of the tree; includes are written from the root"});
-  CHECK(includes("coordinator/x.cpp", "#include \"coordinator/include/tutti/error.hpp\"").size() == 1);
+  CHECK(includes("coordinator/pool/x.cpp", "#include \"include/tutti/error.hpp\"").size() == 1);
 }
 
-TEST_CASE("public headers include the standard library and each other alone") {
-  const std::string path = "coordinator/include/tutti/x.hpp";
+TEST_CASE("what decides has no threads or files or system calls") {
+  const std::string path = "coordinator/decide/x.cpp";
+  for (const char* header : {"mutex", "thread", "fstream", "filesystem", "sys/mman.h", "unistd.h", "boost/asio.hpp"}) {
+    CAPTURE(header);
+    CHECK(includes(path, "#include <" + std::string(header) + ">").size() == 1);
+  }
+  CHECK(includes(path, "#include <chrono>").empty());
+  CHECK(includes(path, "#include <fmt/format.h>").empty());
+}
+
+TEST_CASE("only those above the coordinator's pool see the Ensemble") {
+  for (const char* path : {"coordinator/api/x.cpp", "program/run/x.cpp", "examples/embed/main.cpp", "tests/x.cpp"}) {
+    CAPTURE(path);
+    CHECK(includes(path, "#include <tutti/ensemble.hpp>").empty());
+  }
+  for (const char* path : {"common/x.cpp", "results/x.cpp", "coordinator/pool/x.cpp", "include/tutti/status.hpp"}) {
+    CAPTURE(path);
+    CHECK(includes(path, "#include <tutti/ensemble.hpp>").size() == 1);
+    CHECK(includes(path, "#include <tutti/images.hpp>").empty());
+  }
+}
+
+TEST_CASE("public headers include the standard library and each other only") {
+  const std::string path = "include/tutti/x.hpp";
   CHECK(includes(path, "#include <vector>").empty());
   CHECK(includes(path, "#include <tutti/error.hpp>").empty());
   CHECK(includes(path, "#include <fmt/format.h>").size() == 1);
@@ -151,7 +197,7 @@ TEST_CASE("public headers include the standard library and each other alone") {
 
 TEST_CASE("a library outside its owner is reported") {
   CHECK(includes("common/x.cpp", "#include <boost/asio.hpp>") ==
-        Complaints{"common/x.cpp:2: <boost/asio.hpp> belongs to coordinator/"});
+        Complaints{"common/x.cpp:2: <boost/asio.hpp> belongs to coordinator/process/"});
   for (const char* line :
        {"#include <boost/json.hpp>", "#include <yaml-cpp/yaml.h>", "#include <spdlog/spdlog.h>",
         "#include <CLI/CLI.hpp>", "# include <hwloc.h>", "#include <torch/torch.h>", "#include <ATen/ATen.h>",
@@ -160,14 +206,14 @@ TEST_CASE("a library outside its owner is reported") {
     CAPTURE(line);
     CHECK(includes("images/x.cpp", line).size() == 1);
   }
-  CHECK(includes("coordinator/x.cpp", "#include <boost/interprocess/mapped_region.hpp>").size() == 1);
+  CHECK(includes("coordinator/pool/x.cpp", "#include <boost/interprocess/mapped_region.hpp>").size() == 1);
   CHECK(includes("worker/x.cpp", "#include <torch/torch.h>").size() == 1);
   CHECK(includes("worker/torch/x.cpp", "#include <cuda_runtime.h>").size() == 1);
   CHECK(includes("tests/common/x.cpp", "#include <torch/torch.h>").size() == 1);
 }
 
 TEST_CASE("a library at its owner passes and so does its owner's test") {
-  CHECK(includes("coordinator/x.cpp", "#include <boost/asio.hpp>").empty());
+  CHECK(includes("coordinator/pool/x.cpp", "#include <boost/asio.hpp>").empty());
   CHECK(includes("common/json.hpp", "#include <boost/json.hpp>").empty());
   CHECK(includes("worker/torch/x.cpp", "#include <torch/torch.h>").empty());
   CHECK(includes("tests/torch/x.cpp", "#include <torch/torch.h>").empty());

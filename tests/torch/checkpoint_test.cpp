@@ -26,18 +26,18 @@ using test::request_for;
 using test::some_images;
 using test::TemporaryFolder;
 
-constexpr std::uint32_t kImages = 24;
+constexpr std::uint32_t kCheckpointImages = 24;
 
 UniqueFd file() { return UniqueFd(::memfd_create("tutti-checkpoint", MFD_CLOEXEC)); }
 
 /// One step on all images, in an order and with labels that depend on its number.
 void learn(Model& model, std::uint32_t step) {
-  static const std::vector<float> images = some_images(kImages);
-  std::vector<std::int64_t> labels(kImages);
-  std::vector<std::uint32_t> rows(kImages);
-  for (std::uint32_t i = 0; i < kImages; ++i) {
+  static const std::vector<float> images = some_images(kCheckpointImages);
+  std::vector<std::int64_t> labels(kCheckpointImages);
+  std::vector<std::uint32_t> rows(kCheckpointImages);
+  for (std::uint32_t i = 0; i < kCheckpointImages; ++i) {
     labels[i] = (i + step) % 4;
-    rows[i] = (i * 7 + step) % kImages;
+    rows[i] = (i * 7 + step) % kCheckpointImages;
   }
   model.train(images.data(), labels, rows);
 }
@@ -89,7 +89,7 @@ TEST_CASE("a fresh model that goes on from a checkpoint saves the bytes of an un
 
 TEST_CASE("a restored model answers with the same bits without further training") {
   const TemporaryFolder folder;
-  const std::vector<float> images = some_images(kImages);
+  const std::vector<float> images = some_images(kCheckpointImages);
   for (const MemberRequest& request : members(folder)) {
     const UniqueFd checkpoint = file();
     const auto model = make_torch_model(request);
@@ -97,11 +97,11 @@ TEST_CASE("a restored model answers with the same bits without further training"
     learn(*model, 0);
     write_checkpoint(checkpoint.get(), request, *model, 0);
     const auto restored = make_torch_model(request);
-    const std::vector<float> before = answers(*restored, images, kImages, 8);
+    const std::vector<float> before = answers(*restored, images, kCheckpointImages, 8);
     read_checkpoint(checkpoint.get(), request, *restored);
-    const std::vector<float> after = answers(*restored, images, kImages, 8);
+    const std::vector<float> after = answers(*restored, images, kCheckpointImages, 8);
     CHECK(after != before);
-    CHECK(after == answers(*model, images, kImages, 8));
+    CHECK(after == answers(*model, images, kCheckpointImages, 8));
   }
 }
 

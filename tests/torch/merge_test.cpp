@@ -7,7 +7,7 @@
 #include <tutti/ensemble.hpp>
 
 #include "config/load.hpp"
-#include "coordinator/input.hpp"
+#include "coordinator/plan/input.hpp"
 #include "images/sources.hpp"
 #include "merge/checkpoint.hpp"
 #include "merge/safetensors.hpp"

@@ -18,8 +18,8 @@
 #include <thread>
 #include <vector>
 
-#include "common/channel.hpp"
 #include "common/thread.hpp"
+#include "common/wire/channel.hpp"
 #include "tests/support/fake_ensemble.hpp"
 #include "tests/worker/requests.hpp"
 #include "worker/fake.hpp"
@@ -30,8 +30,8 @@ namespace {
 
 constexpr std::uint32_t kMembers = 2;
 constexpr std::uint32_t kClasses = 4;
-constexpr ArenaLayout kArena{4, 8, kShape};
-constexpr ChannelLayout kChannel{kArena.slots, kArena.images, kClasses};
+constexpr ArenaLayout kOneArena{4, 8, kShape};
+constexpr ChannelLayout kChannel{kOneArena.slots, kOneArena.images, kClasses};
 constexpr int kOversleptMilliseconds = 30'000;
 
 /// Lets the other threads run ahead by some random time: mostly little, at times a scheduler's turn.
@@ -93,7 +93,7 @@ class Member {
  public:
   Member(std::uint32_t rank, std::byte* arena, std::uint64_t seed)
       : request_(fake_request()),
-        start_{.width = kClasses, .arena = kArena},
+        start_{.width = kClasses, .arena = kOneArena},
         arena_(arena),
         channel_(memory(kChannel.bytes()), kChannel),
         tasks_(channel_.tasks()),
@@ -197,13 +197,13 @@ class Member {
 /// The coordinator's side of it all. Segment n has the images of set n % kSets, as many as its length says.
 class Ends {
  public:
-  explicit Ends(std::uint64_t seed) : pauses_(seed), arena_(memory(kArena.bytes()), Access::read_write, "a test") {
+  explicit Ends(std::uint64_t seed) : pauses_(seed), arena_(memory(kOneArena.bytes()), Access::read_write, "a test") {
     for (std::uint64_t set = 0; set < kSets; ++set) {
-      images_.push_back(random_images(kArena.images, set));
+      images_.push_back(random_images(kOneArena.images, set));
       for (std::uint32_t rank = 0; rank < kMembers; ++rank)
         expected_[rank].push_back(naive_answer(fake_spec(kMembers), rank, images_.back()));
     }
-    for (std::uint32_t slot = 0; slot < kArena.slots; ++slot) free_slots_.push_back(slot);
+    for (std::uint32_t slot = 0; slot < kOneArena.slots; ++slot) free_slots_.push_back(slot);
     for (std::uint32_t rank = 0; rank < kMembers; ++rank) {
       members_[rank] = std::make_unique<Member>(rank, arena_.data(), seed + 1 + rank);
       drain(rank);  // parks this end, so that the first completion rings
@@ -246,8 +246,8 @@ class Ends {
   void hand_out() {
     const std::uint32_t slot = free_slots_.front();
     free_slots_.pop_front();
-    const auto count = static_cast<std::uint32_t>(1 + pauses_.below(kArena.images));
-    const auto view = slot_view(arena_.data(), kArena, slot, count);
+    const auto count = static_cast<std::uint32_t>(1 + pauses_.below(kOneArena.images));
+    const auto view = slot_view(arena_.data(), kOneArena, slot, count);
     std::copy_n(images_[handed_out_ % kSets].begin(), view.pixels.size(), view.pixels.begin());
     const std::uint64_t who = pauses_.below(kMembers + 1);  // one of them, or all
     slot_owners_.emplace(handed_out_, Open{slot, who < kMembers ? 1 : kMembers});

@@ -14,11 +14,11 @@
 #include <utility>
 #include <vector>
 
-#include "common/channel.hpp"
-#include "common/control.hpp"
-#include "common/doorbell.hpp"
-#include "common/spawn_contract.hpp"
-#include "coordinator/child.hpp"
+#include "common/wire/channel.hpp"
+#include "common/wire/control.hpp"
+#include "common/wire/doorbell.hpp"
+#include "common/wire/spawn_contract.hpp"
+#include "coordinator/process/child.hpp"
 #include "tests/support/census.hpp"
 #include "tests/worker/requests.hpp"
 #include "worker/control_client.hpp"

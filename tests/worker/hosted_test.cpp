@@ -19,7 +19,7 @@
 namespace tutti::test {
 namespace {
 
-constexpr ArenaLayout kArena{2, 8, kShape};
+constexpr ArenaLayout kHostedArena{2, 8, kShape};
 
 /// The flags of the arena's mapping, as the kernel shows them; waits until it is mapped.
 std::string flags_of_arena(int pid) {
@@ -38,7 +38,7 @@ std::string flags_of_arena(int pid) {
 
 TEST_CASE("the arena is left out of a worker's core file") {
   const CheckpointFiles files;
-  Hosted worker(TUTTI_WORKER_PROGRAM, kArena, 4, files, {"--core-files"});
+  Hosted worker(TUTTI_WORKER_PROGRAM, kHostedArena, 4, files, {"--core-files"});
   worker.receive<control::Hello>();
   worker.load(fake_request());
   worker.start();
@@ -55,7 +55,7 @@ TEST_CASE("a worker that is refused memory says so and what to lower") {
   std::puts("SKIPPED: a sanitizer's allocator does not throw");
 #else
   const CheckpointFiles files;
-  Hosted worker(TUTTI_WORKER_PROGRAM, kArena, 4, files);
+  Hosted worker(TUTTI_WORKER_PROGRAM, kHostedArena, 4, files);
   worker.receive<control::Hello>();
   rlimit limit{1 << 28, 1 << 28};
   REQUIRE(::prlimit(worker.pid(), RLIMIT_DATA, &limit, nullptr) == 0);

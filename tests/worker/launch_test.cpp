@@ -16,8 +16,8 @@
 
 #include "common/atomic_file.hpp"
 #include "common/build_id.hpp"
-#include "common/spawn_contract.hpp"
-#include "coordinator/child.hpp"
+#include "common/wire/spawn_contract.hpp"
+#include "coordinator/process/child.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/support/census.hpp"
 #include "tests/support/run_program.hpp"

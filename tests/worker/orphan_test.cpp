@@ -13,7 +13,7 @@
 #include <optional>
 #include <string>
 
-#include "coordinator/child.hpp"
+#include "coordinator/process/child.hpp"
 #include "tests/support/census.hpp"
 #include "tests/worker/requests.hpp"
 #include "worker/control_client.hpp"

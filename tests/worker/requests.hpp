@@ -6,8 +6,8 @@
 #include <array>
 #include <stdexcept>
 
-#include "common/member_request.hpp"
 #include "common/unique_fd.hpp"
+#include "common/wire/member_request.hpp"
 
 namespace tutti::test {
 

@@ -8,8 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/control.hpp"
-#include "common/spawn_contract.hpp"
+#include "common/wire/control.hpp"
+#include "common/wire/spawn_contract.hpp"
 #include "tests/worker/requests.hpp"
 #include "worker/control_client.hpp"
 

@@ -17,7 +17,7 @@ namespace {
 /// An answer may have very many items, and the message is for people.
 constexpr std::size_t kMostListed = 20;
 
-std::string listed(std::span<const AnswerEntry> entries) {
+std::string listed_entries(std::span<const AnswerEntry> entries) {
   std::vector<std::string> lines;
   for (const AnswerEntry& entry : entries.first(std::min(entries.size(), kMostListed)))
     lines.push_back(entry.tensor.defined()
@@ -64,7 +64,7 @@ std::vector<AnswerEntry> entries_of(const c10::IValue& answer) {
 at::Tensor chosen_entry(std::span<const AnswerEntry> entries, const std::string& output, std::string_view what) {
   if (output.empty()) {
     const std::string proposal = first_tensor(entries);
-    throw Error(ErrorKind::usage, fmt::format("the model answers a {}, not a tensor", what), listed(entries),
+    throw Error(ErrorKind::usage, fmt::format("the model answers a {}, not a tensor", what), listed_entries(entries),
                 proposal.empty() ? "let it answer one tensor of shape [images, classes or features]"
                                  : fmt::format("choose one with 'output' in 'model', such as 'output: {}'", proposal));
   }
@@ -79,13 +79,13 @@ at::Tensor chosen_entry(std::span<const AnswerEntry> entries, const std::string&
   if (found == nullptr) {
     const std::string near = nearest(output, names);
     throw Error(ErrorKind::usage, fmt::format("the model's answer has no '{}'", output),
-                fmt::format("{} of {}: {}", what, entries.size(), listed(entries)),
+                fmt::format("{} of {}: {}", what, entries.size(), listed_entries(entries)),
                 near.empty() ? "mend 'output' in 'model'" : fmt::format("did you mean 'output: {}'?", near));
   }
   if (!found->tensor.defined())
     throw Error(ErrorKind::usage,
                 fmt::format("'{}' of the model's answer is of type {}, not a tensor", output, found->type),
-                listed(entries), "choose another with 'output' in 'model'");
+                listed_entries(entries), "choose another with 'output' in 'model'");
   return found->tensor;
 }
 

@@ -7,7 +7,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "common/member_request.hpp"
+#include "common/wire/member_request.hpp"
 #include "worker/torch/weights.hpp"
 
 namespace tutti::worker {

@@ -3,7 +3,7 @@
 
 #include <torch/csrc/jit/api/module.h>
 
-#include "common/member_request.hpp"
+#include "common/wire/member_request.hpp"
 #include "worker/torch/weights.hpp"
 
 namespace tutti::worker {

@@ -1,0 +1,31 @@
+// What is done to an image before a member sees it: sizes and statistics. Plain values; common/resample does the
+// resizing.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "common/values.hpp"
+
+namespace tutti {
+
+/// How an image gets from the arena's size to the size that is wanted: first resized, then cropped about its centre.
+struct Resize {
+  ResizeRule rule = ResizeRule::none;
+  std::uint32_t height = 0;       ///< exact: of the image; shorter: the length of the shorter side
+  std::uint32_t width = 0;        ///< exact: of the image; shorter: as height
+  std::uint32_t crop_height = 0;  ///< 0: no crop
+  std::uint32_t crop_width = 0;
+  Interpolation interpolation = Interpolation::bicubic;
+  friend bool operator==(const Resize&, const Resize&) = default;
+};
+/// What is done to the arena's images for one member: resized, bytes made 0..1, then (x - mean) / std per channel. One
+/// value holds for all channels, none leaves that step out.
+struct MemberInput {
+  Resize resize;
+  std::vector<float> mean{};
+  std::vector<float> std{};
+  friend bool operator==(const MemberInput&, const MemberInput&) = default;
+};
+
+}  // namespace tutti

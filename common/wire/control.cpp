@@ -1,0 +1,397 @@
+#include "common/wire/control.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <optional>
+#include <type_traits>
+
+#include <tutti/error.hpp>
+
+#include "common/json.hpp"
+
+namespace tutti::control {
+namespace {
+
+// ---- writing -------------------------------------------------------------------------------------------------------
+
+/// A number with a fraction travels as text: Boost.JSON up to 1.83 may read one a unit in its last place off.
+template <class Float>
+json::string to_text(Float number) {
+  return json::string(fmt::format("{}", number));  // the shortest text that reads back as the same number
+}
+
+json::object to_json(const ImageShape& shape) {
+  return {{"channels", shape.channels}, {"height", shape.height}, {"width", shape.width}};
+}
+
+json::object to_json(const FaultPoint& fault) {
+  json::object out{{"kind", to_name(fault.kind)}, {"phase", to_name(fault.phase)}, {"at_batch", fault.at_batch}};
+  out["at_value"] = fault.at_value ? json::value(to_text(*fault.at_value)) : json::value();
+  return out;
+}
+
+json::object to_json(const ModelKind& kind) {
+  json::object out{{"kind", kind_name(kind)}};
+  if (const auto* cnn = std::get_if<SmallCnnModel>(&kind)) {
+    out["classes"] = cnn->classes;
+  } else if (const auto* mlp = std::get_if<MlpModel>(&kind)) {
+    out["layers"] = json::array(mlp->layers.begin(), mlp->layers.end());
+  } else if (const auto* script = std::get_if<TorchScriptModel>(&kind)) {
+    out["path"] = script->path;
+    out["optimize"] = script->optimize;
+    out["entry"] = script->entry;
+  } else if (const auto* aoti = std::get_if<AotiModel>(&kind)) {
+    out["paths"] = json::array(aoti->paths.begin(), aoti->paths.end());
+    out["entry"] = aoti->entry;
+  } else if (const auto* clip = std::get_if<ClipVitModel>(&kind)) {
+    out["path"] = clip->path;
+    out["output"] = to_name(clip->output);
+    out["head"] = clip->head;
+  } else if (const auto* fake = std::get_if<FakeModel>(&kind)) {
+    out["classes"] = fake->classes;
+    out["delay_us"] = fake->delay_us;
+    out["load_delay_us"] = fake->load_delay_us;
+    out["reads_input"] = fake->reads_input;
+    out["writes_input"] = fake->writes_input;
+    json::array faults;
+    for (const FaultPoint& fault : fake->faults) faults.push_back(to_json(fault));
+    out["faults"] = std::move(faults);
+  }
+  return out;
+}
+
+json::object to_json(const Resize& resize) {
+  return {{"rule", to_name(resize.rule)},    {"height", resize.height},
+          {"width", resize.width},           {"crop_height", resize.crop_height},
+          {"crop_width", resize.crop_width}, {"interpolation", to_name(resize.interpolation)}};
+}
+
+json::value to_json(const std::optional<MemberInput>& input) {
+  if (!input) return nullptr;
+  const auto texts = [](const std::vector<float>& numbers) {
+    json::array out;
+    for (const float number : numbers) out.push_back(to_text(number));
+    return out;
+  };
+  return json::object{{"resize", to_json(input->resize)}, {"mean", texts(input->mean)}, {"std", texts(input->std)}};
+}
+
+json::object to_json(const MemberRequest& member) {
+  return {{"name", member.name},
+          {"model", to_json(member.model)},
+          {"weights", member.weights},
+          {"seed", member.seed},
+          {"shape", to_json(member.shape)},
+          {"arena_shape", to_json(member.arena_shape)},
+          {"arena_pixels", to_name(member.arena_pixels)},
+          {"input", to_json(member.input)},
+          {"batch_images", member.batch_images},
+          {"warm_up_batches", json::array(member.warm_up_batches.begin(), member.warm_up_batches.end())},
+          {"output", to_name(member.output)},
+          {"over", to_name(member.over)},
+          {"copy_input", member.copy_input},
+          {"cuda", member.cuda},
+          {"threads", member.threads},
+          {"train_batch_images", member.train_batch_images},
+          {"learning_rate", to_text(member.learning_rate)},
+          {"bootstrap", member.bootstrap},
+          {"learns", to_name(member.learns)}};
+}
+
+/// Bytes of the UTF-8 letter that `text` begins with; 0 where it begins with none (Unicode 15, table 3-7).
+std::size_t letter_bytes(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  const auto follows = [&](std::size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
+  const unsigned first = byte(0);
+  if (first < 0x80) return 1;
+  if (first >= 0xC2 && first <= 0xDF) return follows(1) ? 2 : 0;
+  if (first >= 0xE0 && first <= 0xEF) {
+    const bool overlong = first == 0xE0 && byte(1) < 0xA0;
+    const bool surrogate = first == 0xED && byte(1) > 0x9F;
+    return follows(1) && follows(2) && !overlong && !surrogate ? 3 : 0;
+  }
+  if (first >= 0xF0 && first <= 0xF4) {
+    const bool overlong = first == 0xF0 && byte(1) < 0x90;
+    const bool beyond = first == 0xF4 && byte(1) > 0x8F;
+    return follows(1) && follows(2) && follows(3) && !overlong && !beyond ? 4 : 0;
+  }
+  return 0;
+}
+
+/// JSON is UTF-8, and the words of an exception may be anything: what is no letter becomes a question mark.
+std::string as_utf8(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t bytes = letter_bytes(text);
+    if (bytes == 0)
+      out += '?';
+    else
+      out += text.substr(0, bytes);
+    text.remove_prefix(std::max<std::size_t>(bytes, 1));
+  }
+  return out;
+}
+
+/// A text that people read, short enough for a message with two of them: escapes may lengthen it sixfold.
+std::string cut(const std::string& text) {
+  constexpr std::size_t kText = kMaxBytes / 16;
+  return as_utf8(std::string_view(text).substr(0, kText)) + (text.size() <= kText ? "" : " [cut]");
+}
+
+struct Encoder {
+  json::object operator()(const Hello& m) const { return {{"type", "hello"}, {"build_id", m.build_id}}; }
+  json::object operator()(const Preload& m) const { return {{"type", "preload"}, {"cuda", m.cuda}}; }
+  json::object operator()(const Load& m) const { return {{"type", "load"}, {"member", to_json(m.member)}}; }
+  json::object operator()(const Ready& m) const {
+    return {{"type", "ready"},
+            {"width", m.width},
+            {"load_seconds", to_text(m.load_seconds)},
+            {"warm_up_seconds", to_text(m.warm_up_seconds)},
+            {"parameters", m.parameters},
+            {"backend", m.backend}};
+  }
+  json::object operator()(const Start& m) const {
+    return {{"type", "start"},
+            {"generation", m.generation},
+            {"width", m.width},
+            {"slots", m.arena.slots},
+            {"images", m.arena.images},
+            {"shape", to_json(m.arena.shape)},
+            {"pixels", to_name(m.arena.pixels)},
+            {"allow_nan", m.allow_nan}};
+  }
+  json::object operator()(const BeginTraining&) const { return {{"type", "begin_training"}}; }
+  json::object operator()(const Restore& m) const { return {{"type", "restore"}, {"file", m.file}}; }
+  json::object operator()(const Save& m) const { return {{"type", "save"}, {"path", m.path}}; }
+  json::object operator()(const Stop&) const { return {{"type", "stop"}}; }
+  json::object operator()(const Done& m) const {
+    return {{"type", "done"}, {"problem", cut(m.problem)}, {"hint", cut(m.hint)}};
+  }
+  json::object operator()(const Failure& m) const {
+    return {{"type", "failure"}, {"text", cut(m.text)}, {"hint", cut(m.hint)}, {"usage", m.usage}};
+  }
+};
+
+// ---- reading -------------------------------------------------------------------------------------------------------
+
+[[noreturn]] void refuse(std::string reason) {
+  throw Error(ErrorKind::failed, "control message is malformed", std::move(reason));
+}
+
+template <class Float>
+std::optional<Float> from_text(std::string_view text) {
+  Float number{};
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc{} || rest != end || !std::isfinite(number)) return std::nullopt;
+  return number;
+}
+
+/// Reads the fields of one object, checking type and range of each.
+class Fields {
+ public:
+  explicit Fields(const json::value& value) {
+    if (!value.is_object()) refuse("an object is expected");
+    object_ = &value.get_object();
+  }
+
+  const json::value& at(std::string_view key) const {
+    const json::value* value = object_->if_contains(key);
+    if (value == nullptr) refuse(fmt::format("field '{}' is missing", key));
+    return *value;
+  }
+  template <class T>
+  T get(std::string_view key) const {
+    const json::value& value = at(key);
+    if constexpr (std::is_same_v<T, bool>) {
+      if (value.is_bool()) return value.get_bool();
+    } else if constexpr (std::is_same_v<T, std::string>) {
+      if (value.is_string()) return std::string(value.get_string());
+    } else if constexpr (std::is_floating_point_v<T>) {
+      if (value.is_string())
+        if (const auto number = from_text<T>(value.get_string())) return *number;
+    } else if constexpr (std::is_enum_v<T>) {
+      if (value.is_string())
+        if (const auto found = from_name<T>(std::string_view(value.get_string()))) return *found;
+    } else {
+      json::error_code code;
+      const T number = value.to_number<T>(code);  // fails on fractions and on values outside T
+      if (!code) return number;
+    }
+    refuse(
+        fmt::format("field '{}' has the wrong type or is out of range: {}", key, json::serialize(value).substr(0, 80)));
+  }
+
+ private:
+  const json::object* object_;
+};
+
+ImageShape read_shape(const json::value& value) {
+  const Fields fields(value);
+  return {fields.get<std::uint32_t>("channels"), fields.get<std::uint32_t>("height"),
+          fields.get<std::uint32_t>("width")};
+}
+
+const json::array& read_array(const Fields& fields, std::string_view key) {
+  const json::value& value = fields.at(key);
+  if (!value.is_array()) refuse(fmt::format("field '{}' has the wrong type or is out of range", key));
+  return value.get_array();
+}
+
+std::vector<std::uint32_t> read_numbers(const Fields& fields, std::string_view key) {
+  std::vector<std::uint32_t> numbers;
+  for (const json::value& value : read_array(fields, key)) {
+    json::error_code code;
+    numbers.push_back(value.to_number<std::uint32_t>(code));
+    if (code) refuse(fmt::format("field '{}' has the wrong type or is out of range", key));
+  }
+  return numbers;
+}
+
+std::vector<std::string> read_texts(const Fields& fields, std::string_view key) {
+  std::vector<std::string> texts;
+  for (const json::value& value : read_array(fields, key)) {
+    if (!value.is_string()) refuse(fmt::format("field '{}' has the wrong type or is out of range", key));
+    texts.emplace_back(value.get_string());
+  }
+  return texts;
+}
+
+std::vector<float> read_floats(const Fields& fields, std::string_view key) {
+  std::vector<float> numbers;
+  for (const json::value& value : read_array(fields, key)) {
+    const auto number = value.is_string() ? from_text<float>(value.get_string()) : std::nullopt;
+    if (!number) refuse(fmt::format("field '{}' has the wrong type or is out of range", key));
+    numbers.push_back(*number);
+  }
+  return numbers;
+}
+
+Resize read_resize(const json::value& value) {
+  const Fields fields(value);
+  return {fields.get<ResizeRule>("rule"),          fields.get<std::uint32_t>("height"),
+          fields.get<std::uint32_t>("width"),      fields.get<std::uint32_t>("crop_height"),
+          fields.get<std::uint32_t>("crop_width"), fields.get<Interpolation>("interpolation")};
+}
+
+std::optional<MemberInput> read_input(const json::value& value) {
+  if (value.is_null()) return std::nullopt;
+  const Fields fields(value);
+  return MemberInput{read_resize(fields.at("resize")), read_floats(fields, "mean"), read_floats(fields, "std")};
+}
+
+FaultPoint read_fault(const Fields& fields) {
+  FaultPoint fault{fields.get<FaultKind>("kind"), fields.get<FaultPhase>("phase"),
+                   fields.get<std::uint64_t>("at_batch")};
+  if (!fields.at("at_value").is_null()) fault.at_value = fields.get<float>("at_value");
+  return fault;
+}
+
+FakeModel read_fake(const Fields& fields) {
+  FakeModel fake;
+  fake.classes = fields.get<std::uint32_t>("classes");
+  fake.delay_us = fields.get<std::uint64_t>("delay_us");
+  fake.load_delay_us = fields.get<std::uint64_t>("load_delay_us");
+  fake.reads_input = fields.get<bool>("reads_input");
+  fake.writes_input = fields.get<bool>("writes_input");
+  for (const json::value& value : read_array(fields, "faults")) fake.faults.push_back(read_fault(Fields(value)));
+  return fake;
+}
+
+ModelKind read_model(const json::value& value) {
+  const Fields fields(value);
+  const auto kind = fields.get<std::string>("kind");
+  if (kind == kind_name(SmallCnnModel{})) return SmallCnnModel{fields.get<std::uint32_t>("classes")};
+  if (kind == kind_name(MlpModel{})) return MlpModel{read_numbers(fields, "layers")};
+  if (kind == kind_name(TorchScriptModel{}))
+    return TorchScriptModel{fields.get<std::string>("path"), fields.get<bool>("optimize"),
+                            fields.get<std::string>("entry")};
+  if (kind == kind_name(AotiModel{})) return AotiModel{read_texts(fields, "paths"), fields.get<std::string>("entry")};
+  if (kind == kind_name(ClipVitModel{}))
+    return ClipVitModel{fields.get<std::string>("path"), fields.get<ClipOutput>("output"),
+                        fields.get<std::string>("head")};
+  if (kind == kind_name(FakeModel{})) return read_fake(fields);
+  refuse(fmt::format("unknown model kind '{}'", kind.substr(0, 80)));
+}
+
+MemberRequest read_member(const json::value& value) {
+  const Fields fields(value);
+  MemberRequest member;
+  member.name = fields.get<std::string>("name");
+  member.model = read_model(fields.at("model"));
+  member.weights = fields.get<std::string>("weights");
+  member.seed = fields.get<std::uint64_t>("seed");
+  member.shape = read_shape(fields.at("shape"));
+  member.arena_shape = read_shape(fields.at("arena_shape"));
+  member.arena_pixels = fields.get<PixelType>("arena_pixels");
+  member.input = read_input(fields.at("input"));
+  member.batch_images = fields.get<std::uint32_t>("batch_images");
+  member.warm_up_batches = read_numbers(fields, "warm_up_batches");
+  member.output = fields.get<OutputKind>("output");
+  member.over = fields.get<OutputKind>("over");
+  member.copy_input = fields.get<bool>("copy_input");
+  member.cuda = fields.get<bool>("cuda");
+  member.threads = fields.get<std::uint32_t>("threads");
+  member.train_batch_images = fields.get<std::uint32_t>("train_batch_images");
+  member.learning_rate = fields.get<double>("learning_rate");
+  member.bootstrap = fields.get<bool>("bootstrap");
+  member.learns = fields.get<Learns>("learns");
+  return member;
+}
+
+Start read_start(const Fields& fields) {
+  Start start;
+  start.generation = fields.get<std::uint32_t>("generation");
+  start.width = fields.get<std::uint32_t>("width");
+  start.arena.slots = fields.get<std::uint32_t>("slots");
+  start.arena.images = fields.get<std::uint32_t>("images");
+  start.arena.shape = read_shape(fields.at("shape"));
+  start.arena.pixels = fields.get<PixelType>("pixels");
+  start.allow_nan = fields.get<bool>("allow_nan");
+  return start;
+}
+
+}  // namespace
+
+Failure failure_of(const Error& error) {
+  const std::string& detail = error.detail();
+  return {detail.empty() ? error.message() : fmt::format("{}: {}", error.message(), detail), error.hint(),
+          error.kind() == ErrorKind::usage};
+}
+
+std::string encode(const Message& message) {
+  std::string text = json::serialize(std::visit(Encoder{}, message));
+  if (text.size() > kMaxBytes)
+    throw Error(ErrorKind::usage, "a message to a worker is too long",
+                fmt::format("{} bytes, at most {}: {}", text.size(), kMaxBytes, text.substr(0, 120)),
+                "shorten the member's description: names, paths, faults");
+  return text;
+}
+
+Message decode(std::string_view text) {
+  if (text.size() > kMaxBytes) refuse(fmt::format("{} bytes, at most {}", text.size(), kMaxBytes));
+  const json::value value = parse_json(text, "control message");
+  const Fields fields(value);
+  const auto type = fields.get<std::string>("type");
+  if (type == "hello") return Hello{fields.get<std::string>("build_id")};
+  if (type == "preload") return Preload{fields.get<bool>("cuda")};
+  if (type == "load") return Load{read_member(fields.at("member"))};
+  if (type == "ready")
+    return Ready{fields.get<std::uint32_t>("width"), fields.get<double>("load_seconds"),
+                 fields.get<double>("warm_up_seconds"), fields.get<std::uint64_t>("parameters"),
+                 fields.get<std::string>("backend")};
+  if (type == "start") return read_start(fields);
+  if (type == "begin_training") return BeginTraining{};
+  if (type == "restore") return Restore{fields.get<std::uint32_t>("file")};
+  if (type == "save") return Save{fields.get<std::string>("path")};
+  if (type == "stop") return Stop{};
+  if (type == "done") return Done{fields.get<std::string>("problem"), fields.get<std::string>("hint")};
+  if (type == "failure")
+    return Failure{fields.get<std::string>("text"), fields.get<std::string>("hint"), fields.get<bool>("usage")};
+  refuse(fmt::format("unknown type '{}'", type.substr(0, 80)));
+}
+
+}  // namespace tutti::control

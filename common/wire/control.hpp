@@ -1,0 +1,85 @@
+// The control plane: small JSON messages over one SEQPACKET socket per worker. The messages as values, and their
+// text; who sends and receives them is said elsewhere. It never carries images.
+//
+//   worker                         coordinator
+//     hello {build_id}         ->                      refused where the build differs
+//                              <-  preload {cuda}      only to a spare: it opens its libraries; not answered
+//                              <-  load {member}
+//     ready {width, ...}       ->                      after loading and warm-up
+//                              <-  start {channel, arena}
+//                              <-  begin_training | restore {file} | save {path} | stop
+//     done {problem}           ->                      the answer to begin_training, restore and save
+//     failure {text}           ->                      at any time; the worker then leaves
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include <tutti/error.hpp>
+
+#include "common/wire/arena.hpp"
+#include "common/wire/member_request.hpp"
+
+namespace tutti::control {
+
+/// A message that is longer is refused; texts are cut to fit.
+constexpr std::size_t kMaxBytes = 60 * 1024;
+
+struct Hello {
+  std::string build_id;
+};
+/// Open the libraries of LibTorch's backend, for the CPU or for CUDA: the member comes later.
+struct Preload {
+  bool cuda = false;
+};
+struct Load {
+  MemberRequest member;
+};
+struct Ready {
+  std::uint32_t width = 0;  ///< classes or features per image
+  double load_seconds = 0;
+  double warm_up_seconds = 0;
+  std::uint64_t parameters = 0;
+  std::string backend;  ///< "fake", "torch 2.11.0"
+};
+struct Start {
+  std::uint32_t generation = 0;
+  std::uint32_t width = 0;
+  ArenaLayout arena;
+  bool allow_nan = false;
+};
+struct BeginTraining {};
+/// Go on from a checkpoint that an earlier generation wrote.
+struct Restore {
+  std::uint32_t file = 0;  ///< 0 or 1: kCheckpointFd + file
+};
+struct Save {
+  std::string path;
+};
+struct Stop {};
+struct Done {
+  std::string problem;  ///< empty: done as told
+  std::string hint;
+};
+/// What went wrong, for the user; `hint` may be empty. `usage`: the configuration is at fault, not the machine.
+struct Failure {
+  std::string text;
+  std::string hint;
+  bool usage = false;
+};
+
+/// An Error as its message and detail on one line, and its hint.
+Failure failure_of(const Error& error);
+
+using Message = std::variant<Hello, Preload, Load, Ready, Start, BeginTraining, Restore, Save, Stop, Done, Failure>;
+
+/// One line of JSON, at most kMaxBytes: a Failure's text is cut to fit, anything else that is longer throws
+/// Error(usage) naming the message.
+std::string encode(const Message& message);
+/// Throws Error(failed) that says what is wrong with the text: not JSON, unknown type, a field missing, of the wrong
+/// type or out of range. Never reads what it has not checked; the text may come from a broken worker.
+Message decode(std::string_view text);
+
+}  // namespace tutti::control

@@ -1,0 +1,271 @@
+// The public API: wires the parts together. Decisions are in plan, ledger and accumulator; deeds in pool and exchange.
+#include <tutti/ensemble.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <system_error>
+
+#include "config/load.hpp"
+#include "coordinator/api/prediction.hpp"
+#include "coordinator/api/submissions.hpp"
+#include "coordinator/api/training.hpp"
+#include "coordinator/decide/accumulator.hpp"
+#include "coordinator/observe/trace.hpp"
+#include "coordinator/plan/find_worker.hpp"
+#include "coordinator/plan/input.hpp"
+#include "coordinator/plan/machine.hpp"
+#include "coordinator/plan/plan.hpp"
+#include "coordinator/pool/batch_trial.hpp"
+#include "coordinator/pool/pool.hpp"
+#include "images/sources.hpp"
+#include "results/sinks.hpp"
+
+namespace tutti {
+
+const std::string& Spec::yaml() const noexcept { return checked_->effective_yaml; }
+
+Spec load_spec(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
+  return Spec(std::make_shared<config::EnsembleSpec>(config::load_file(file, {overrides, {}})));
+}
+
+Spec parse_spec(std::string_view yaml, const std::vector<std::string>& overrides) {
+  return Spec(std::make_shared<config::EnsembleSpec>(config::load_text(yaml, "the given text", {overrides, {}})));
+}
+
+const char* to_text(WorkerState state) {
+  switch (state) {
+    case WorkerState::starting:
+      return "starting";
+    case WorkerState::running:
+      return "running";
+    case WorkerState::waiting:
+      return "waiting";
+    case WorkerState::ending:
+      return "ending";
+    case WorkerState::absent:
+      return "absent";
+  }
+  return "?";
+}
+
+namespace {
+
+Plan checked_plan(const config::EnsembleSpec& spec, const Options& options, const std::filesystem::path& worker) {
+  const config::InputSpec& input = options.training ? spec.train_input : spec.input;
+  Plan plan = make_plan(spec, look_at_machine(worker, gpus_wanted(spec)), input_form(spec, input), options);
+  check_memory(plan);
+  return plan;
+}
+
+std::unique_ptr<TraceRecorder> make_trace(const config::EnsembleSpec& spec, const std::filesystem::path& file) {
+  std::vector<std::string> names;
+  for (const config::MemberSpec& member : spec.members) names.push_back(member.name);
+  return std::make_unique<TraceRecorder>(file, std::move(names), std::chrono::steady_clock::now());
+}
+
+void make_folder(const std::filesystem::path& folder) {
+  std::error_code code;
+  std::filesystem::create_directories(folder, code);
+  if (code)
+    throw Error(ErrorKind::failed, fmt::format("could not create the folder {} for the weights", folder.string()),
+                code.message(), "choose another folder with 'output' or the member's 'weights'");
+}
+
+/// The same for every spelling of a file, of which not even the folder need be there.
+std::filesystem::path resolved(const std::filesystem::path& file) {
+  std::error_code code;
+  const auto folder = std::filesystem::weakly_canonical(file.parent_path(), code);
+  return (code ? file.parent_path() : folder) / file.filename();
+}
+
+}  // namespace
+
+class Ensemble::Impl {
+ public:
+  Impl(const Spec& spec, const Options& options) : Impl(spec, options, find_worker(options.worker)) {}
+
+  Impl(const Spec& spec, const Options& options, const std::filesystem::path& worker)
+      : Impl(spec, options, worker, checked_plan(spec.checked(), options, worker)) {}
+
+  Impl(const Spec& spec, const Options& options, const std::filesystem::path& worker, Plan plan)
+      : spec_(spec),
+        trace_(options.trace.empty() ? nullptr : make_trace(spec.checked(), options.trace)),
+        pool_(std::move(plan), worker, options.debug_member, trace_.get()),
+        accumulator_(spec.checked().combine, pool_.plan().weights),
+        submissions_(pool_.exchange()) {
+    if (pool_.plan().batches == Batches::to_measure) measure_batches(pool_);
+  }
+
+  // Ends what runs, so that every call has left and every future is settled before the parts go, last built first.
+  ~Impl() {
+    const Error closed(ErrorKind::interrupted, "the ensemble was closed before this was answered");
+    pool_.exchange().fail(closed);
+    std::unique_lock lock(calls_mutex_);
+    if (calls_ > 0) pool_.fail(closed);  // one may be waiting for a worker's answer to a command
+    calls_changed_.wait(lock, [&] { return calls_ == 0; });
+  }
+
+  void run(Source& source, Sink& sink) {
+    const Call call(*this);
+    check_fits(source, pool_.plan().arena);
+    Prediction prediction(source, sink, accumulator_, pool_.widths(), combined(), trace_.get());
+    pool_.exchange().drive(std::make_shared<Stream>(prediction, TaskKind::predict, all_members()));
+  }
+
+  Predictions predict(const Images& images) {
+    const auto source = images::make_memory(images);
+    images::MemorySink sink(form(source->count()));
+    run(*source, sink);
+    return sink.take();
+  }
+
+  std::future<Predictions> submit(const Images& images) {
+    auto source = images::make_memory(images);
+    check_fits(*source, pool_.plan().arena);
+    return submissions_.add(std::make_unique<Submitted>(*this, std::move(source)));
+  }
+
+  TrainResult train(Source& source, const std::filesystem::path& folder,
+                    const std::function<void(const EpochResult&)>& on_epoch) {
+    const Call call(*this);
+    const std::lock_guard one_at_a_time(training_);
+    check_fits(source, pool_.plan().arena);
+    const Learns learns = spec_.checked().members.front().train.learns;
+    if (learns == Learns::weights && !source.labelled())
+      throw Error(
+          ErrorKind::usage, fmt::format("{} has no labels to train on", source.name()), {},
+          "give 'train.input' labels ('labels' for npy, 'classes' for random), or use a data set that has them");
+    TrainResult result{weight_files(folder)};
+    pool_.command(std::vector<control::Message>(result.weights.size(), control::BeginTraining{}));
+    train_epochs(source, learns, on_epoch);
+    std::vector<control::Message> save;
+    for (const auto& file : result.weights) save.emplace_back(control::Save{file.string()});
+    pool_.command(std::move(save));
+    const std::vector<MemberStatus> members = pool_.status(StatusDetail::counters).members;
+    for (std::size_t rank = 0; rank < members.size(); ++rank)
+      if (members[rank].state == WorkerState::absent) result.weights[rank].clear();
+    return result;
+  }
+
+  Status status(StatusDetail detail) const { return pool_.status(detail); }
+  void interrupt() { pool_.fail(Error(ErrorKind::interrupted, "interrupted")); }
+  void drain() { pool_.drain(Error(ErrorKind::interrupted, "interrupted")); }
+
+ private:
+  /// A call of some thread on its way through the ensemble: the destructor waits for it.
+  class Call {
+   public:
+    explicit Call(Impl& ensemble) : ensemble_(ensemble) {
+      const std::lock_guard lock(ensemble_.calls_mutex_);
+      ++ensemble_.calls_;
+    }
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+    ~Call() {
+      const std::lock_guard lock(ensemble_.calls_mutex_);
+      --ensemble_.calls_;
+      ensemble_.calls_changed_.notify_all();
+    }
+
+   private:
+    Impl& ensemble_;
+  };
+
+  /// What a future needs to live: the images' view, where the answer gathers, and the work between them.
+  class Submitted final : public Submission {
+   public:
+    Submitted(Impl& ensemble, std::unique_ptr<Source> source)
+        : source_(std::move(source)),
+          sink_(ensemble.form(source_->count())),
+          prediction_(*source_, sink_, ensemble.accumulator_, ensemble.pool_.widths(), ensemble.combined(),
+                      ensemble.trace_.get()),
+          stream_(std::make_shared<Stream>(prediction_, TaskKind::predict, ensemble.all_members())) {}
+    const std::shared_ptr<Stream>& stream() const override { return stream_; }
+    Predictions take() override { return sink_.take(); }
+
+   private:
+    std::unique_ptr<Source> source_;
+    images::MemorySink sink_;
+    Prediction prediction_;
+    std::shared_ptr<Stream> stream_;
+  };
+
+  // Found, and their folders made, before anything is learnt. Absolute: the workers stay in the folder of their start.
+  std::vector<std::filesystem::path> weight_files(const std::filesystem::path& folder) const {
+    std::vector<std::filesystem::path> files;
+    for (const WorkerPlan& worker : pool_.plan().workers) {
+      const auto file = std::filesystem::absolute(
+          worker.weights.empty() ? folder / (worker.request.name + ".safetensors") : worker.weights);
+      const auto twin = std::find_if(files.begin(), files.end(),
+                                     [&](const auto& other) { return resolved(other) == resolved(file); });
+      if (twin != files.end())
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} and {} would save their weights to the same file",
+                                pool_.plan().workers[static_cast<std::size_t>(twin - files.begin())].request.name,
+                                worker.request.name),
+                    file.string(), "give each member 'weights' of its own, or leave them out");
+      files.push_back(file);
+    }
+    for (const auto& file : files) make_folder(file.parent_path());
+    return files;
+  }
+
+  void train_epochs(Source& source, Learns learns, const std::function<void(const EpochResult&)>& on_epoch) {
+    const std::vector<WorkerPlan>& workers = pool_.plan().workers;
+    const std::vector<std::uint32_t>& widths = pool_.widths();
+    const std::uint32_t classes = *std::min_element(widths.begin(), widths.end());
+    for (std::uint32_t epoch = 1;; ++epoch) {
+      std::vector<bool> asked;
+      for (const WorkerPlan& worker : workers) asked.push_back(epoch <= worker.epochs);
+      const bool final_for_some =
+          std::any_of(workers.begin(), workers.end(), [&](const WorkerPlan& worker) { return worker.epochs == epoch; });
+      if (std::find(asked.begin(), asked.end(), true) == asked.end()) return;
+      Epoch work(source, learns, spec_.checked().seed, epoch, classes, asked, final_for_some);
+      pool_.exchange().drive(std::make_shared<Stream>(work, TaskKind::train, asked));
+      if (!on_epoch) continue;
+      for (const EpochResult& result : work.results()) on_epoch(result);
+    }
+  }
+
+  bool combined() const { return spec_.checked().combine.rule != CombineRule::none; }
+  std::vector<bool> all_members() const { return std::vector<bool>(pool_.plan().workers.size(), true); }
+
+  images::ResultForm form(std::uint64_t images) const {
+    images::ResultForm form;
+    form.images = images;
+    form.width = combined() ? pool_.widths().front() : 0;
+    form.classes = combined() && spec_.checked().combine.over != OutputKind::features;
+    if (!combined() || spec_.checked().save_members)
+      for (std::size_t rank = 0; rank < pool_.widths().size(); ++rank)
+        form.members.push_back({pool_.plan().workers[rank].request.name, pool_.widths()[rank]});
+    return form;
+  }
+
+  const Spec spec_;
+  const std::unique_ptr<TraceRecorder> trace_;  // its end writes the file, after the end of all that tell it something
+  Pool pool_;
+  const Accumulator accumulator_;
+  std::mutex training_;
+  std::mutex calls_mutex_;
+  std::condition_variable calls_changed_;
+  std::size_t calls_ = 0;
+  Submissions submissions_;
+};
+
+Ensemble::Ensemble(const Spec& spec, Options options) : impl_(std::make_unique<Impl>(spec, options)) {}
+Ensemble::~Ensemble() = default;
+Predictions Ensemble::predict(const Images& images) { return impl_->predict(images); }
+std::future<Predictions> Ensemble::submit(const Images& images) { return impl_->submit(images); }
+void Ensemble::run(Source& source, Sink& sink) { impl_->run(source, sink); }
+TrainResult Ensemble::train(Source& source, const std::filesystem::path& folder,
+                            const std::function<void(const EpochResult&)>& on_epoch) {
+  return impl_->train(source, folder, on_epoch);
+}
+Status Ensemble::status(StatusDetail detail) const { return impl_->status(detail); }
+void Ensemble::interrupt() { impl_->interrupt(); }
+void Ensemble::drain() { impl_->drain(); }
+
+}  // namespace tutti

@@ -1,0 +1,48 @@
+// The work of a prediction run: images of a source into slots, the members' answers through the combine rule into a
+// sink. No threads, no processes: a driver calls it.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include <tutti/predictions.hpp>
+
+#include "coordinator/decide/accumulator.hpp"
+#include "coordinator/pool/exchange.hpp"
+
+namespace tutti {
+
+/// Source, sink and `trace`, which may be null, outlive it.
+class Prediction final : public Work {
+ public:
+  Prediction(Source& source, Sink& sink, const Accumulator& accumulator, const std::vector<std::uint32_t>& widths,
+             bool combined, TraceRecorder* trace = nullptr);
+
+  bool has_more() const override { return next_ < count_; }
+  std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, std::uint32_t slot) override;
+  /// A member that is not present has rows of NaN; its channel is not touched. Where the segment was set aside, or no
+  /// member is present, the combined values are NaN and the predicted classes -1.
+  void deliver(const FinishedSegment& finished) override;
+  std::string image_name(std::uint64_t segment, std::uint64_t image) const override;
+
+ private:
+  void write(const SegmentResult& result, const Ledger::Segment& segment, TraceRecorder::Time begin);
+  std::span<const float> nan_rows(std::uint32_t images, std::uint32_t width);
+
+  Source& source_;
+  Sink& sink_;
+  const Accumulator& accumulator_;
+  const std::vector<std::uint32_t>& widths_;
+  const bool combined_;  ///< false with the rule `none`
+  TraceRecorder* const trace_;
+  const std::uint64_t count_;
+  std::uint64_t next_ = 0;       ///< image to fill in
+  std::uint64_t delivered_ = 0;  ///< images
+  std::vector<std::uint64_t> indices_;
+  std::byte* arena_ = nullptr;
+  ArenaLayout layout_;
+  std::vector<float> nan_;  ///< what stands for missing values
+};
+
+}  // namespace tutti

@@ -1,0 +1,46 @@
+// The thread behind Ensemble::submit(): drives any number of predictions at once and settles their futures.
+#pragma once
+
+#include <condition_variable>
+#include <future>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include <tutti/predictions.hpp>
+
+#include "coordinator/pool/exchange.hpp"
+
+namespace tutti {
+
+/// A prediction that is under way, with everything that it needs to live.
+class Submission {
+ public:
+  virtual ~Submission() = default;
+  virtual const std::shared_ptr<Stream>& stream() const = 0;
+  virtual Predictions take() = 0;
+  std::promise<Predictions> promise;
+};
+
+/// Thread-safe. The thread starts with the first submission.
+class Submissions {
+ public:
+  explicit Submissions(Exchange& exchange) : exchange_(exchange) {}
+  /// Every future is settled before this returns; the exchange must have been failed before, so that nothing waits.
+  ~Submissions();
+
+  std::future<Predictions> add(std::unique_ptr<Submission> submission);
+
+ private:
+  void run();
+  bool advance(Submission& submission, bool& progressed);
+
+  Exchange& exchange_;
+  std::mutex mutex_;
+  std::list<std::unique_ptr<Submission>> added_;
+  bool closing_ = false;
+  std::thread thread_;
+};
+
+}  // namespace tutti

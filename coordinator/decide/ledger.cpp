@@ -1,0 +1,108 @@
+#include "coordinator/decide/ledger.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+namespace tutti {
+
+std::uint64_t Ledger::open(std::uint32_t slot, std::uint32_t images, TaskKind kind, const std::vector<bool>& asked,
+                           std::uint64_t index, bool last) {
+  assert(asked.size() == members_);
+  Segment segment;
+  segment.slot = slot;
+  segment.images = images;
+  segment.kind = kind;
+  segment.index = index;
+  segment.last = last;
+  segment.rows.resize(members_);
+  for (std::size_t rank = 0; rank < members_; ++rank) {
+    segment.rows[rank].asked = asked[rank];
+    segment.open += asked[rank] ? 1 : 0;
+  }
+  segments_.emplace(next_segment_, std::move(segment));
+  return next_segment_++;
+}
+
+TaskRecord Ledger::hand_out(std::uint64_t number, std::size_t rank, std::uint32_t generation,
+                            std::uint32_t checkpoint) {
+  Segment& segment = segments_.at(number);
+  Row& row = segment.rows.at(rank);
+  assert(row.asked && !row.abandoned && (!row.answered || row.kept));
+  Sequence& sequence = sequences_[rank];
+  if (sequence.generation != generation) sequence = {generation, 0};
+  row.out = true;
+  ++row.times;
+  row.task = {sequence.next++, number, generation, segment.slot, segment.images, segment.kind, checkpoint};
+  return row.task;
+}
+
+Verdict Ledger::accept(std::size_t rank, std::uint32_t generation, const CompletionRecord& record) {
+  if (record.generation != generation) return record.generation < generation ? Verdict::stale : Verdict::violation;
+  const auto found = segments_.find(record.segment);
+  if (found == segments_.end()) return Verdict::violation;
+  Segment& segment = found->second;
+  Row& row = segment.rows[rank];
+  const bool matches = row.out && row.task.sequence == record.sequence && row.task.generation == record.generation &&
+                       row.task.slot == record.slot && row.task.images == record.images;
+  const bool sensible = record.status == CompletionStatus::done || record.status == CompletionStatus::not_finite;
+  if (!matches || !sensible) return Verdict::violation;
+  row.out = false;
+  if (row.answered) return Verdict::repeated;
+  row.answered = true;
+  row.present = true;
+  row.completion = record;
+  return --segment.open == 0 ? Verdict::segment_done : Verdict::accepted;
+}
+
+Ledger::Segment Ledger::close(std::uint64_t number) {
+  const auto found = segments_.find(number);
+  assert(found != segments_.end() && !found->second.closed);
+  found->second.closed = true;
+  if (found->second.held) return found->second;
+  Segment segment = std::move(found->second);
+  segments_.erase(found);
+  return segment;
+}
+
+void Ledger::take_back(std::uint64_t number, std::size_t rank) { segments_.at(number).rows[rank].out = false; }
+
+void Ledger::ask_again(std::uint64_t number, std::size_t rank) {
+  Segment& segment = segments_.at(number);
+  Row& row = segment.rows[rank];
+  assert(segment.open > 0 && row.answered && !row.out);
+  row.answered = false;
+  row.present = false;
+  ++segment.open;
+}
+
+bool Ledger::abandon(std::uint64_t number, std::size_t rank) {
+  Segment& segment = segments_.at(number);
+  Row& row = segment.rows[rank];
+  row.kept = false;
+  row.out = false;
+  if (!row.asked || row.answered || row.abandoned) return false;
+  row.abandoned = true;
+  return --segment.open == 0;
+}
+
+void Ledger::hold(std::uint64_t number) {
+  Segment& segment = segments_.at(number);
+  segment.held = true;
+  for (Row& row : segment.rows) row.kept = row.asked;
+}
+
+void Ledger::settle(std::uint64_t number, std::size_t rank) { segments_.at(number).rows[rank].kept = false; }
+
+std::optional<std::uint32_t> Ledger::release(std::uint64_t number) {
+  const auto found = segments_.find(number);
+  assert(found != segments_.end());
+  Segment& segment = found->second;
+  const bool kept = std::any_of(segment.rows.begin(), segment.rows.end(), [](const Row& row) { return row.kept; });
+  if (!segment.held || segment.open > 0 || kept) return std::nullopt;
+  const std::uint32_t slot = segment.slot;
+  segment.held = false;
+  if (segment.closed) segments_.erase(found);
+  return slot;
+}
+
+}  // namespace tutti

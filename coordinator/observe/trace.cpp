@@ -1,0 +1,279 @@
+#include "coordinator/observe/trace.hpp"
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <system_error>
+#include <utility>
+
+#include <tutti/error.hpp>
+
+#include "common/build_id.hpp"
+#include "common/json.hpp"
+#include "common/log.hpp"
+
+namespace tutti {
+namespace {
+
+// An eighth of a microsecond, the unit of the format. Its decimals and its sums are exact in binary, so that what lies
+// side by side here does not overlap by a rounding in whoever reads it: Perfetto, which multiplies by 1000 and cuts
+// off, would lose a slice for a nanosecond.
+constexpr std::uint64_t kStepNanoseconds = 125;
+constexpr std::uint64_t kStepsPerMicrosecond = 8;
+constexpr std::size_t kWriteBytes = 1 << 20;
+
+std::uint64_t stamp(TraceRecorder::Time time) {
+  const auto nanoseconds = std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(nanoseconds, 0));
+}
+
+/// With a decimal point and no exponent: readers get those exactly right (see kStepNanoseconds).
+std::string microseconds(std::uint64_t steps) {
+  return fmt::format("{}.{:03}", steps / kStepsPerMicrosecond, steps % kStepsPerMicrosecond * kStepNanoseconds);
+}
+
+std::string json_text(std::string_view text) { return json::serialize(json::string(text)); }
+
+/// The file itself where a link names it, wherever the program goes meanwhile.
+std::filesystem::path checked(const std::filesystem::path& file) {
+  std::error_code code;
+  const auto kind = std::filesystem::status(file, code).type();
+  using std::filesystem::file_type;
+  if (kind != file_type::not_found && kind != file_type::regular && kind != file_type::directory &&
+      kind != file_type::none)
+    throw Error(ErrorKind::usage, fmt::format("cannot write a trace to {}", file.string()), "it is not a regular file",
+                "name a file that may be replaced, 'trace.json' for example");
+  const auto absolute = std::filesystem::absolute(file);
+  auto resolved = std::filesystem::weakly_canonical(absolute, code);
+  return code ? absolute : resolved;
+}
+
+}  // namespace
+
+TraceRecorder::TraceRecorder(const std::filesystem::path& file, std::vector<std::string> names, Time begin,
+                             std::size_t limit)
+    : names_(std::move(names)), pid_(::getpid()), begin_(stamp(begin)), limit_(limit), file_(checked(file)) {}
+
+TraceRecorder::~TraceRecorder() {
+  try {
+    write();
+  } catch (const std::exception& error) {
+    log::error("there is no trace of this run: {}", error.what());
+  }
+}
+
+// ---- workers -------------------------------------------------------------------------------------------------------
+
+void TraceRecorder::chosen(int pid, std::size_t rank, std::uint32_t generation, Time now) {
+  const std::lock_guard lock(mutex_);
+  processes_[pid] = {rank, generation, stamp(now), {}};
+}
+
+void TraceRecorder::begun(int pid, Time now) {
+  const std::lock_guard lock(mutex_);
+  const auto process = processes_.find(pid);
+  if (process == processes_.end()) return;
+  const Stamp since = std::exchange(process->second.free_since, stamp(now));
+  add_slice({.kind = Kind::start, .pid = pid, .tid = pid}, since, stamp(now));
+  add_in_flight(pid, process->second, stamp(now));
+}
+
+void TraceRecorder::handed_out(int pid, const TaskRecord& task, Time now) {
+  const std::lock_guard lock(mutex_);
+  const auto process = processes_.find(pid);
+  if (process == processes_.end()) return;
+  process->second.out.push_back({task.sequence, stamp(now), task.kind == TaskKind::train ? Kind::train : Kind::infer});
+  add_in_flight(pid, process->second, stamp(now));
+}
+
+void TraceRecorder::answered(int pid, const CompletionRecord& record, Time now) {
+  const std::lock_guard lock(mutex_);
+  const auto found = processes_.find(pid);
+  if (found == processes_.end()) return;
+  Process& process = found->second;
+  const auto asked = std::find_if(process.out.begin(), process.out.end(),
+                                  [&](const Task& task) { return task.sequence == record.sequence; });
+  if (asked == process.out.end()) return;
+  const Task task = *asked;
+  process.out.erase(asked);
+  const Stamp found_at = stamp(now);
+  const Stamp earliest = std::min(std::max(task.handed_out, process.free_since), found_at);
+  const Stamp begun = std::clamp(record.begun_nanoseconds, earliest, found_at);
+  const Stamp computed = std::clamp(record.computed_nanoseconds, begun, found_at);
+  const Stamp written = std::clamp(record.written_nanoseconds, computed, found_at);
+  Event event{.pid = pid, .tid = pid, .segment = record.segment, .count = record.images};
+  event.kind = Kind::wait;
+  if (steps(begun) > steps(process.free_since)) add_slice(event, process.free_since, begun);
+  event.kind = task.kind;
+  event.queued = steps(begun) - steps(task.handed_out);
+  event.noticed = steps(found_at) - steps(written);
+  add_slice(event, begun, computed);
+  event.kind = Kind::write;
+  if (steps(written) > steps(computed)) add_slice(event, computed, written);
+  process.free_since = written;
+  add_in_flight(pid, process, found_at);
+}
+
+void TraceRecorder::ended(int pid, std::string_view how, Time now) {
+  const std::lock_guard lock(mutex_);
+  const auto process = processes_.find(pid);
+  if (process == processes_.end()) return;
+  add_text({.kind = Kind::ended, .pid = pid, .tid = pid, .count = process->second.out.size()}, how, stamp(now));
+  process->second.out.clear();
+  add_in_flight(pid, process->second, stamp(now));
+}
+
+// ---- coordinator ---------------------------------------------------------------------------------------------------
+
+void TraceRecorder::did(Deed deed, std::uint32_t slot, std::uint32_t images, Time begin, Time end) {
+  constexpr std::array kKinds{Kind::fill, Kind::combine, Kind::sink};
+  const std::lock_guard lock(mutex_);
+  Slot& place = slots_[slot];
+  Event event{.kind = kKinds[static_cast<std::size_t>(deed)],
+              .pid = pid_,
+              .tid = this_thread(),
+              .begin = steps(stamp(begin)),
+              .end = steps(stamp(end)),
+              .segment = place.segment,
+              .count = images};
+  if (deed == Deed::fill)
+    place.filled = event;
+  else
+    add(event);
+}
+
+void TraceRecorder::opened(std::uint32_t slot, std::uint64_t segment) {
+  const std::lock_guard lock(mutex_);
+  Slot& place = slots_[slot];
+  place.segment = segment;
+  if (!place.filled) return;
+  place.filled->segment = segment;
+  add(*place.filled);
+  place.filled.reset();
+}
+
+void TraceRecorder::said(std::string_view line, Time now) {
+  const std::lock_guard lock(mutex_);
+  add_text({.kind = Kind::said, .pid = pid_, .tid = this_thread()}, line, stamp(now));
+}
+
+// ---- events --------------------------------------------------------------------------------------------------------
+
+TraceRecorder::Stamp TraceRecorder::steps(Stamp nanoseconds) const {
+  return (std::max(nanoseconds, begin_) - begin_) / kStepNanoseconds;
+}
+
+void TraceRecorder::add(const Event& event) {
+  if (events_.size() < limit_)
+    events_.push_back(event);
+  else
+    ++dropped_;
+}
+
+void TraceRecorder::add_slice(Event slice, Stamp begin, Stamp end) {
+  slice.begin = steps(begin);
+  slice.end = steps(end);
+  add(slice);
+}
+
+void TraceRecorder::add_in_flight(int pid, const Process& process, Stamp now) {
+  add_slice({.kind = Kind::in_flight, .pid = pid, .tid = pid, .count = process.out.size()}, now, now);
+}
+
+void TraceRecorder::add_text(Event event, std::string_view text, Stamp now) {
+  event.text = static_cast<std::uint32_t>(texts_.size());
+  if (events_.size() < limit_) texts_.emplace_back(text);
+  add_slice(event, now, now);
+}
+
+int TraceRecorder::this_thread() {
+  thread_local const int tid = ::gettid();
+  if (!threads_.contains(tid)) {
+    std::array<char, 16> name{};
+    ::pthread_getname_np(::pthread_self(), name.data(), name.size());
+    threads_[tid] = name.data();
+  }
+  return tid;
+}
+
+// ---- the file ------------------------------------------------------------------------------------------------------
+
+// Line by line into a file, since a tree of a million events would take a gigabyte.
+void TraceRecorder::write() {
+  const std::lock_guard lock(mutex_);
+  const json::object about{
+      {"tutti", version()}, {"build_id", build_id()}, {"dropped_events", dropped_}, {"event_limit", limit_}};
+  std::string text = fmt::format("{{\"displayTimeUnit\":\"ms\",\"otherData\":{},\"traceEvents\":[\n{}",
+                                 json::serialize(about), names());
+  for (const Event& event : events_) {
+    text += fmt::format(",\n{}", text_of(event));
+    if (text.size() < kWriteBytes) continue;
+    file_.write(text);
+    text.clear();
+  }
+  file_.write(text + "\n]}\n");
+  const std::string path = file_.path().string();
+  file_.commit();
+  if (dropped_ > 0)
+    log::warning("the trace {} ends early: {} events came after the first {} and were left out", path, dropped_,
+                 limit_);
+  log::info("the trace is in {}; ui.perfetto.dev shows it", path);
+}
+
+/// Who is who: processes in the order of the members, the coordinator first.
+std::string TraceRecorder::names() const {
+  const auto named = [](const char* what, int pid, int tid, const char* key, const std::string& value) {
+    return fmt::format(R"({{"name":"{}","ph":"M","pid":{},"tid":{},"args":{{"{}":{}}}}})", what, pid, tid, key, value);
+  };
+  std::string text = named("process_name", pid_, pid_, "name", json_text("coordinator"));
+  text += ",\n" + named("process_sort_index", pid_, pid_, "sort_index", "0");
+  for (const auto& [tid, name] : threads_) text += ",\n" + named("thread_name", pid_, tid, "name", json_text(name));
+  for (const auto& [pid, process] : processes_) {
+    const std::string& member = names_.at(process.rank);
+    const std::string name =
+        process.generation == 0 ? member : fmt::format("{} (replacement {})", member, process.generation);
+    text += ",\n" + named("process_name", pid, pid, "name", json_text(name));
+    text += ",\n" + named("process_sort_index", pid, pid, "sort_index", fmt::format("{}", process.rank + 1));
+    text += ",\n" + named("thread_name", pid, pid, "name", json_text("tasks"));
+  }
+  return text;
+}
+
+std::string TraceRecorder::text_of(const Event& event) const {
+  static constexpr std::array kNames{"fill",  "combine", "sink",      "start", "wait", "infer",
+                                     "train", "write",   "in flight", "said",  "ended"};
+  const bool instant = event.kind == Kind::said || event.kind == Kind::ended;
+  const bool counter = event.kind == Kind::in_flight;
+  const char* name = kNames[static_cast<std::size_t>(event.kind)];
+  // An instant of the coordinator is drawn through all tracks, that of a worker through its own.
+  std::string shape = fmt::format(R"("ph":"X","dur":{})", microseconds(event.end - event.begin));
+  if (counter) shape = R"("ph":"C")";
+  if (instant) shape = fmt::format(R"("ph":"i","s":"{}")", event.kind == Kind::said ? 'g' : 'p');
+  return fmt::format(R"({{"name":{},"cat":"tutti",{},"ts":{},"pid":{},"tid":{},"args":{{{}}}}})",
+                     json_text(instant ? texts_.at(event.text) : name), shape, microseconds(event.begin), event.pid,
+                     event.tid, arguments(event));
+}
+
+std::string TraceRecorder::arguments(const Event& event) const {
+  const std::string segment = fmt::format(R"("segment":{},"images":{})", event.segment, event.count);
+  switch (event.kind) {
+    case Kind::infer:
+    case Kind::train:
+      return fmt::format(R"({},"queued_us":{},"noticed_us":{})", segment, microseconds(event.queued),
+                         microseconds(event.noticed));
+    case Kind::in_flight:
+      return fmt::format(R"("segments":{})", event.count);
+    case Kind::ended:
+      return fmt::format(R"("unanswered":{})", event.count);
+    case Kind::start:
+    case Kind::said:
+      return {};
+    default:
+      return segment;
+  }
+}
+
+}  // namespace tutti

@@ -1,0 +1,124 @@
+// Writes down what workers and coordinator did and when, as a file in Chrome's trace event format, which Perfetto
+// (ui.perfetto.dev) and chrome://tracing show as a timeline. Nothing is decided by it, and where no trace is wanted
+// there is no recorder: whoever would tell it something finds a null pointer.
+//
+// The times of a worker are its own words (CompletionRecord). They are believed as far as they lie between the moment
+// when the task was handed out and that when its answer was found, and moved there otherwise: a worker that lies
+// spoils its own track, and is not punished for it.
+//
+// Format: https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/atomic_file.hpp"
+#include "common/wire/records.hpp"
+
+namespace tutti {
+
+/// Thread-safe. Every method takes the time, on the steady clock, which all processes of a machine share.
+class TraceRecorder {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+  /// Events kept in memory until the end: 64 bytes each.
+  static constexpr std::size_t kMaxEvents = 1'000'000;
+  static constexpr std::uint64_t kEventBytes = 64;
+
+  /// `names` of the members, by rank; the file's time 0 is `begin`. What comes after `limit` events is counted and left
+  /// out. Throws Error where the file cannot be written: it is opened now, and in place when this ends.
+  TraceRecorder(const std::filesystem::path& file, std::vector<std::string> names, Time begin,
+                std::size_t limit = kMaxEvents);
+  /// Writes the file. Logs where it is and what it lacks; an error where it could not be written.
+  ~TraceRecorder();
+  TraceRecorder(const TraceRecorder&) = delete;
+  TraceRecorder& operator=(const TraceRecorder&) = delete;
+
+  // ---- workers. A process that was not chosen is unknown, and what is told of it ignored.
+  /// The process is to host the member from now on.
+  void chosen(int pid, std::size_t rank, std::uint32_t generation, Time now);
+  /// It is warm, and was told to begin.
+  void begun(int pid, Time now);
+  void handed_out(int pid, const TaskRecord& task, Time now);
+  /// A record that was checked and accepted, except for its times.
+  void answered(int pid, const CompletionRecord& record, Time now);
+  /// The process is gone; `how`: "was killed by SIGKILL".
+  void ended(int pid, std::string_view how, Time now);
+
+  // ---- coordinator
+  enum class Deed : std::uint8_t { fill, combine, sink };
+  /// The calling thread did this with the segment in this slot. A fill is kept back until opened().
+  void did(Deed deed, std::uint32_t slot, std::uint32_t images, Time begin, Time end);
+  /// What was filled into the slot has this number in the pool's life.
+  void opened(std::uint32_t slot, std::uint64_t segment);
+  /// A line for the user, on the track of the calling thread.
+  void said(std::string_view line, Time now);
+
+ private:
+  /// Nanoseconds of the steady clock; and, in events, steps of 125 ns since the beginning.
+  using Stamp = std::uint64_t;
+  enum class Kind : std::uint8_t { fill, combine, sink, start, wait, infer, train, write, in_flight, said, ended };
+  struct Event {
+    Kind kind{};
+    std::int32_t pid = 0;
+    std::int32_t tid = 0;
+    std::uint32_t text = 0;  ///< said, ended: which of texts_
+    Stamp begin = 0;
+    Stamp end = 0;
+    std::uint64_t segment = 0;
+    std::uint64_t count = 0;  ///< images; in_flight, ended: tasks
+    Stamp queued = 0;         ///< infer, train: from the hand-out to its begin
+    Stamp noticed = 0;        ///< infer, train: from the answer to when it was found
+  };
+  static_assert(sizeof(Event) == kEventBytes);
+  struct Task {
+    std::uint64_t sequence = 0;
+    Stamp handed_out = 0;
+    Kind kind{};
+  };
+  /// A process that hosts a member, or did.
+  struct Process {
+    std::size_t rank = 0;
+    std::uint32_t generation = 0;
+    Stamp free_since = 0;   ///< the end of its last slice
+    std::vector<Task> out;  ///< handed out and not answered: as many as there are slots, at most
+  };
+  struct Slot {
+    std::uint64_t segment = 0;
+    std::optional<Event> filled;  ///< until it is opened
+  };
+
+  Stamp steps(Stamp nanoseconds) const;
+  void add(const Event& event);
+  void add_slice(Event slice, Stamp begin, Stamp end);
+  void add_in_flight(int pid, const Process& process, Stamp now);
+  void add_text(Event event, std::string_view text, Stamp now);
+  int this_thread();
+  void write();
+  std::string names() const;
+  std::string text_of(const Event& event) const;
+  std::string arguments(const Event& event) const;
+
+  const std::vector<std::string> names_;  // by rank
+  const int pid_;
+  const Stamp begin_;
+  const std::size_t limit_;
+  AtomicFile file_;
+  std::mutex mutex_;
+  std::deque<Event> events_;
+  std::deque<std::string> texts_;
+  std::uint64_t dropped_ = 0;
+  std::map<int, Process> processes_;    // by pid
+  std::map<int, std::string> threads_;  // of the coordinator, by tid
+  std::map<std::uint32_t, Slot> slots_;
+};
+
+}  // namespace tutti

@@ -1,0 +1,211 @@
+// What a run's bytes depend on.
+#include "coordinator/plan/fingerprint.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdlib>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "common/build_id.hpp"
+#include "common/checksum.hpp"
+#include "config/effective.hpp"
+#include "config/yaml.hpp"
+#include "images/sources.hpp"
+
+namespace tutti {
+namespace {
+
+constexpr std::string_view kBackend = "backend of ";
+constexpr std::string_view kBatch = "batch of ";
+
+/// The description without what cannot change a byte, and without what stands in the fingerprint by itself.
+config::EnsembleSpec essence(config::EnsembleSpec spec) {
+  const config::EnsembleSpec plain;
+  for (config::MemberSpec& member : spec.members) {
+    member.device = config::AutoDevice{};  // as resolved, from the plan
+    member.train = {};
+    member.model.weights.clear();  // their content counts
+    if (auto* script = std::get_if<TorchScriptModel>(&member.model.kind)) script->path.clear();
+    if (auto* aoti = std::get_if<AotiModel>(&member.model.kind)) aoti->paths.clear();
+    if (auto* clip = std::get_if<ClipVitModel>(&member.model.kind)) {
+      clip->path.clear();
+      clip->head.clear();
+    }
+    if (auto* fake = std::get_if<FakeModel>(&member.model.kind)) {
+      fake->delay_us = fake->load_delay_us = 0;
+      std::erase_if(fake->faults, [](const FaultPoint& fault) { return fault.kind != FaultKind::nan; });
+    }
+  }
+  spec.input.decode_threads = 0;
+  const OnNan on_nan = spec.failure.on_nan;
+  spec.failure = plain.failure;
+  spec.failure.on_nan = on_nan;
+  spec.train_input = plain.train_input;
+  spec.checkpoint_segments = plain.checkpoint_segments;
+  spec.slots = plain.slots;
+  spec.threads = plain.threads;  // as resolved, from the plan
+  spec.start_deadline = plain.start_deadline;
+  spec.stop_deadline = plain.stop_deadline;
+  spec.output.clear();
+  return spec;
+}
+
+/// members: [{weight: 2}] becomes "members.0.weight" -> "2": what an override on the command line would be called.
+void flatten(const config::Tree& tree, const std::string& path, Fingerprint& into) {
+  const std::string before = path.empty() ? "" : path + ".";
+  for (std::size_t i = 0; i < tree.items.size(); ++i) flatten(tree.items[i], fmt::format("{}{}", before, i), into);
+  for (const auto& entry : tree.entries) flatten(entry.value, before + entry.key, into);
+  if (tree.kind == config::Tree::Kind::scalar) into[path] = tree.scalar;
+}
+
+void add_description(const config::EnsembleSpec& spec, Fingerprint& into) {
+  config::Violations violations;
+  const auto tree = config::parse_yaml(config::to_yaml(essence(spec)), "the effective configuration", violations);
+  violations.raise("the effective configuration");
+  flatten(*tree, "", into);
+}
+
+std::string content_text(const std::filesystem::path& file, const std::string& member) {
+  const auto content = content_of(file);
+  if (content) return fmt::format("{} bytes, crc {:08x}", content->bytes, content->crc);
+  throw Error(ErrorKind::usage, fmt::format("{}: could not read '{}'", member, file.string()), {},
+              "check that it is a file, and that this user may read it");
+}
+
+void add_members(const config::EnsembleSpec& spec, const Plan& plan, Fingerprint& into) {
+  for (const config::MemberSpec& member : spec.members) {
+    if (!member.model.weights.empty())
+      into["weights of " + member.name] = content_text(member.model.weights, member.name);
+    std::size_t number = 0;
+    for (const auto& file : files_of(member.model.kind, member.model.weights)) {
+      into["model of " + member.name + (number == 0 ? "" : fmt::format(", file {}", number))] =
+          content_text(file, member.name);
+      ++number;
+    }
+  }
+  for (const WorkerPlan& worker : plan.workers) {
+    into["device of " + worker.request.name] = worker.device;
+    into["threads of " + worker.request.name] = std::to_string(worker.request.threads);
+  }
+}
+
+/// Cheap on purpose: a data set may be large, and whoever changes it in place changes its time.
+void add_file(const std::filesystem::path& file, Fingerprint& into) {
+  struct stat status {};
+  if (::stat(file.c_str(), &status) != 0) return;
+  into["file " + file.string()] =
+      fmt::format("{} bytes, changed at {}.{:09} s", status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+}
+
+void add_images(const config::InputSpec& input, const Source& source, Fingerprint& into) {
+  into["images"] = fmt::format("{}: {} of {}, {} classes, {}", source.name(), source.count(), source.shape().text(),
+                               source.classes(), source.labelled() ? "labelled" : "not labelled");
+  for (const auto& file : {input.images, input.labels})
+    if (!file.empty()) add_file(file, into);
+  if (input.dataset == config::Dataset::folder)
+    into["folder " + input.path.string()] = images::folder_fingerprint(input.path);
+  if (input.path.empty() || input.dataset == config::Dataset::folder) return;
+  std::error_code code;
+  for (std::filesystem::directory_iterator entry(input.path, code), end; !code && entry != end; entry.increment(code))
+    if (entry->path().extension() == ".bin") add_file(entry->path(), into);
+}
+
+/// Libraries below the members read these, and choose other kernels.
+void add_environment(Fingerprint& into) {
+  for (const char* name : {"ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR",
+                           "MKL_ENABLE_INSTRUCTIONS", "MKL_DYNAMIC", "OPENBLAS_CORETYPE"})
+    if (const char* value = std::getenv(name); value != nullptr) into[fmt::format("environment {}", name)] = value;
+}
+
+bool chooses_kernels(std::string_view flag) {
+  static constexpr std::array<std::string_view, 11> kBeginnings{"sse4", "avx", "fma",  "f16c", "amx", "asimd",
+                                                                "sve",  "sme", "neon", "bf16", "i8mm"};
+  return std::any_of(kBeginnings.begin(), kBeginnings.end(),
+                     [&](std::string_view beginning) { return flag.starts_with(beginning); });
+}
+
+}  // namespace
+
+Fingerprint processor_of(const std::string& cpuinfo) {
+  Fingerprint result{{"processor", "unknown"}};
+  std::set<std::string> instructions;  // of all cores: big and little ones may differ
+  std::istringstream lines(cpuinfo);
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t colon = line.find(':');
+    if (colon == line.npos) continue;
+    const std::string key = line.substr(0, line.find_last_not_of(" \t", colon - 1) + 1);
+    const std::string value = line.substr(std::min(colon + 2, line.size()));
+    if (key == "model name" || key == "CPU part") result["processor"] = value;
+    if (key != "flags" && key != "Features") continue;
+    std::istringstream flags(value);
+    for (std::string flag; flags >> flag;)
+      if (chooses_kernels(flag)) instructions.insert(flag);
+  }
+  result["instructions"] = fmt::format("{}", fmt::join(instructions, " "));
+  return result;
+}
+
+Fingerprint fingerprint_of(const config::EnsembleSpec& spec, const Plan& plan, const Source& source) {
+  std::ostringstream cpuinfo;
+  cpuinfo << std::ifstream("/proc/cpuinfo").rdbuf();
+  Fingerprint result = processor_of(cpuinfo.str());
+  result["version"] = fmt::format("{} (build {})", version(), build_id());
+  add_description(spec, result);
+  add_members(spec, plan, result);
+  add_images(spec.input, source, result);
+  add_environment(result);
+  return result;
+}
+
+void add_backends(Fingerprint& fingerprint, const Status& status) {
+  for (const MemberStatus& member : status.members) fingerprint[std::string(kBackend) + member.name] = member.backend;
+}
+
+void add_batch(Fingerprint& fingerprint, const std::string& member, std::uint32_t batch_images) {
+  fingerprint[std::string(kBatch) + member] = std::to_string(batch_images);
+}
+
+void add_batches(Fingerprint& fingerprint, const Status& status) {
+  for (const MemberStatus& member : status.members)
+    if (member.batch_images_measured) add_batch(fingerprint, member.name, member.batch_images);
+}
+
+std::vector<std::uint32_t> batches_of(const Fingerprint& fingerprint, const std::vector<config::MemberSpec>& members,
+                                      std::uint32_t segment_images) {
+  std::vector<std::uint32_t> batches;
+  for (const config::MemberSpec& member : members) {
+    const auto found = fingerprint.find(std::string(kBatch) + member.name);
+    if (found == fingerprint.end()) return {};
+    const std::string& text = found->second;
+    std::uint32_t batch = 0;
+    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), batch);
+    if (code != std::errc() || end != text.data() + text.size() || batch == 0 || batch > segment_images) return {};
+    batches.push_back(batch);
+  }
+  return batches;
+}
+
+std::vector<std::string> differences(const Fingerprint& was, const Fingerprint& now) {
+  Fingerprint all = was;
+  all.insert(now.begin(), now.end());
+  std::vector<std::string> lines;
+  for (const auto& [key, ignored] : all) {
+    const auto before = was.find(key);
+    const auto after = now.find(key);
+    const bool both = before != was.end() && after != now.end();
+    if (both ? before->second == after->second : key.starts_with(kBackend)) continue;
+    const auto text = [](bool there, const auto& entry) { return there ? entry->second : std::string("nothing"); };
+    lines.push_back(
+        fmt::format("{}: was {}, now {}", key, text(before != was.end(), before), text(after != now.end(), after)));
+  }
+  return lines;
+}
+
+}  // namespace tutti

@@ -1,0 +1,170 @@
+#include "coordinator/plan/memory_bounds.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <string_view>
+#include <utility>
+
+#include "common/counted.hpp"
+#include "common/resample.hpp"
+#include "common/wire/channel.hpp"
+#include "coordinator/observe/trace.hpp"
+#include "merge/checkpoint.hpp"
+
+namespace tutti {
+namespace {
+
+// Measured (docs/decisions/0003): private memory of a worker after warm-up, with LibTorch and a small model.
+constexpr std::uint64_t kTorchWorkerBytes = 110ULL << 20;
+constexpr std::uint64_t kFakeWorkerBytes = 3ULL << 20;
+constexpr std::uint64_t kForkedWorkerBytes = 40ULL << 20;
+constexpr std::uint64_t kForkServerBytes = 100ULL << 20;
+// One image of 12 million pixels, its file, and what resizing it takes.
+constexpr std::uint64_t kDecodingBytes = 45ULL << 20;
+// Used for the width of models that only tell it once loaded.
+constexpr std::uint32_t kAssumedWidth = 1000;
+// Values that a model of which nothing is known holds per value of its input.
+constexpr std::uint64_t kAssumedGrowth = 32;
+
+/// The files whose bytes a worker holds once its model is loaded. The weights of a module take the place of its own.
+std::vector<std::filesystem::path> model_files(const MemberRequest& request) {
+  std::vector<std::filesystem::path> files = files_of(request.model, request.weights);
+  const bool replaced = std::holds_alternative<TorchScriptModel>(request.model);
+  if (!request.weights.empty() && !replaced) files.emplace_back(request.weights);
+  std::erase_if(files, [](const std::filesystem::path& file) { return file.filename() == "config.json"; });
+  return files;
+}
+
+/// float32, whatever the files hold; 0 where they cannot be read, which the worker says.
+std::uint64_t tower_bytes(const MemberRequest& request, const ClipVitModel& tower) {
+  try {
+    const auto weights = merge::Checkpoint::open(request.weights.empty() ? tower.path : request.weights);
+    std::uint64_t values = 0;
+    for (const std::string& name : weights.names())
+      if (!name.starts_with("text_")) values += weights.form(name).bytes / merge::size_of(weights.form(name).dtype);
+    return values * sizeof(float);
+  } catch (const Error&) {
+    return 0;
+  }
+}
+
+std::uint32_t known_width(const ModelKind& model) {
+  if (const auto* cnn = std::get_if<SmallCnnModel>(&model)) return cnn->classes;
+  if (const auto* mlp = std::get_if<MlpModel>(&model)) return mlp->layers.empty() ? 0 : mlp->layers.back();
+  if (const auto* fake = std::get_if<FakeModel>(&model)) return fake->classes;
+  return 0;
+}
+
+/// Alive at a time while a model answers: the input and the output of its widest layer, and what is made ready for
+/// it.
+std::uint64_t values_per_image(const MemberRequest& request) {
+  const std::uint64_t input = request.shape.elements();
+  if (std::holds_alternative<SmallCnnModel>(request.model)) return input + std::uint64_t{2} * 32 * 30 * 30;
+  if (const auto* mlp = std::get_if<MlpModel>(&request.model)) {
+    std::uint64_t widest = input;
+    for (const std::uint32_t layer : mlp->layers) widest = std::max<std::uint64_t>(widest, layer);
+    return 2 * widest;
+  }
+  return kAssumedGrowth * input;
+}
+
+/// Of worker/preprocess.hpp: the resampler's own buffers, and one image between it and the member.
+std::uint64_t preparation_bytes(const MemberRequest& request) {
+  if (request.input->resize == Resize{}) return 0;
+  return Resampler::buffer_bytes(request.input->resize, request.arena_shape) + request.shape.elements();
+}
+
+class Sum {
+ public:
+  Sum(const Plan& plan, bool traced) : plan_(plan), traced_(traced) {}
+
+  std::vector<Bound> make() {
+    const std::uint64_t segment = plan_.arena.slot_bytes();
+    bounds_.push_back(
+        {fmt::format("arena: {} x {} (segment of {} {}{}, labels, numbers)", counted(plan_.arena.slots, "slot"),
+                     bytes_text(segment), counted(plan_.arena.images, "image"), plan_.arena.shape.text(),
+                     plan_.arena.pixels == PixelType::uint8 ? " as bytes" : ""),
+         plan_.arena.bytes()});
+    if (plan_.decode_threads != 0)
+      bounds_.push_back({fmt::format("decoding: {} x {} (estimate: images of 12 million pixels)",
+                                     counted(plan_.decode_threads, "thread"), bytes_text(kDecodingBytes)),
+                         plan_.decode_threads * kDecodingBytes});
+    if (plan_.training && plan_.images)
+      bounds_.push_back({fmt::format("order of {} to learn from", counted(*plan_.images, "image")), *plan_.images * 8});
+    if (plan_.first_forked() != nullptr)
+      bounds_.push_back(
+          {"fork server: LibTorch, shared by the workers that are forked from it (estimate)", kForkServerBytes});
+    if (traced_)
+      bounds_.push_back({fmt::format("trace: up to {} events x {}", TraceRecorder::kMaxEvents,
+                                     bytes_text(TraceRecorder::kEventBytes)),
+                         TraceRecorder::kMaxEvents * TraceRecorder::kEventBytes});
+    for (const WorkerPlan& worker : plan_.workers) {
+      add_channels(worker);
+      add_process(worker, "", true);
+      if (plan_.failure.spares != Spares::none) add_process(worker, "spare ", plan_.failure.spares == Spares::member);
+    }
+    return std::move(bounds_);
+  }
+
+ private:
+  /// The answers of a worker that died are read out of its channel while its replacement has one of its own already.
+  void add_channels(const WorkerPlan& worker) {
+    const std::uint32_t width = known_width(worker.request.model);
+    const ChannelLayout channel{plan_.arena.slots, plan_.arena.images, width == 0 ? kAssumedWidth : width};
+    bounds_.push_back(
+        {fmt::format("channel of {}: rings, {} output slots x {}{}", worker.request.name, channel.slots,
+                     bytes_text(channel.output_slot_bytes()), width == 0 ? " (1000 values an image assumed)" : ""),
+         channel.bytes()});
+    if (plan_.failure.on_worker_failure != OnWorkerFailure::fail)
+      bounds_.push_back(
+          {fmt::format("channel of a replacement of {}, beside that of the worker that died", worker.request.name),
+           channel.bytes()});
+  }
+
+  /// A spare gets its channel when it takes the place of a worker that died: it is a replacement then.
+  void add_process(const WorkerPlan& worker, std::string_view spare, bool with_model) {
+    if (const auto* tower = std::get_if<ClipVitModel>(&worker.request.model); with_model && tower != nullptr)
+      bounds_.push_back({fmt::format("{}model of {}: the weights of its tower as float32", spare, worker.request.name),
+                         tower_bytes(worker.request, *tower)});
+    else if (with_model)
+      for (const std::filesystem::path& file : model_files(worker.request)) {
+        std::error_code missing;  // said by whoever opens it
+        const auto bytes = std::filesystem::file_size(file, missing);
+        if (!missing)
+          bounds_.push_back(
+              {fmt::format("{}model of {}: the size of {}", spare, worker.request.name, file.string()), bytes});
+      }
+    const bool fake = std::holds_alternative<FakeModel>(worker.request.model);
+    if (plan_.batches == Batches::to_measure && with_model && !fake && !worker.request.cuda)
+      bounds_.push_back({fmt::format("{}batches of up to {} in {} (estimate; 'batch_images')", spare,
+                                     counted(worker.most_batch_images, "image"), worker.request.name),
+                         worker.most_batch_images * values_per_image(worker.request) * sizeof(float)});
+    if (with_model) add_own_images(worker, spare);
+    bounds_.push_back({fmt::format("{}process of {} (estimate, without its model)", spare, worker.request.name),
+                       fake            ? kFakeWorkerBytes
+                       : worker.forked ? kForkedWorkerBytes
+                                       : kTorchWorkerBytes});
+  }
+
+  /// A batch, or a segment to learn from, as the member sees it.
+  void add_own_images(const WorkerPlan& worker, std::string_view spare) {
+    const MemberRequest& request = worker.request;
+    if (!request.input) return;
+    const std::uint64_t images = plan_.training ? plan_.arena.images : worker.most_batch_images;
+    bounds_.push_back({fmt::format("{}images of {} made for it: {} x {}, and what resizing takes", spare, request.name,
+                                   images, request.shape.text()),
+                       images * request.shape.elements() * sizeof(float) + preparation_bytes(request)});
+  }
+
+  const Plan& plan_;
+  const bool traced_;
+  std::vector<Bound> bounds_;
+};
+
+}  // namespace
+
+std::vector<Bound> memory_bounds(const Plan& plan, bool traced) { return Sum(plan, traced).make(); }
+
+}  // namespace tutti

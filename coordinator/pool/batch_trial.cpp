@@ -1,0 +1,146 @@
+#include "coordinator/pool/batch_trial.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <tuple>
+
+#include "common/counted.hpp"
+#include "common/log.hpp"
+#include "common/random.hpp"
+#include "coordinator/decide/batch_search.hpp"
+#include "coordinator/pool/exchange.hpp"
+
+namespace tutti {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Seconds = BatchSearch::Seconds;
+using Groups = std::vector<std::vector<std::size_t>>;
+
+/// One segment of made-up images after the other, each a stream of its own; and what it took.
+class Rounds final : public Work {
+ public:
+  Rounds(const Groups& groups, std::uint32_t slots) : groups_(groups), written_(slots) {}
+
+  void prepare(std::uint32_t images) {
+    images_ = images;
+    filled_ = false;
+  }
+  bool has_more() const override { return !filled_; }
+
+  std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, std::uint32_t slot) override {
+    const auto view = slot_view(arena, layout, slot, images_);
+    std::size_t& written = written_[slot];  // values that lie there from earlier rounds
+    for (; written < view.bytes.size(); ++written)
+      view.bytes[written] = static_cast<std::uint8_t>(random_at(0, written) >> 56);
+    for (; written < view.pixels.size(); ++written) view.pixels[written] = unit_float(random_at(0, written));
+    filled_ = true;
+    begin_ = Clock::now();
+    return images_;
+  }
+
+  void deliver(const FinishedSegment& finished) override {
+    times_ = {Clock::now() - begin_, {}};
+    disturbed_ = finished.segment.set_aside;
+    for (const auto& ranks : groups_) {
+      Seconds longest{};
+      for (const std::size_t rank : ranks) {
+        const Ledger::Row& row = finished.segment.rows[rank];
+        disturbed_ = disturbed_ || row.times > 1;
+        if (row.present)
+          longest = std::max<Seconds>(longest, std::chrono::nanoseconds(row.completion.busy_nanoseconds));
+      }
+      times_.busy.push_back(longest);
+    }
+  }
+
+  const BatchSearch::Times& times() const { return times_; }
+  /// A worker died: the others had more room, or waited.
+  bool disturbed() const { return disturbed_; }
+
+ private:
+  const Groups& groups_;
+  std::vector<std::size_t> written_;  // by slot
+  std::uint32_t images_ = 0;
+  bool filled_ = false;
+  Clock::time_point begin_;
+  BatchSearch::Times times_;
+  bool disturbed_ = false;
+};
+
+/// By rank, out of what is said by group.
+template <class Value, class OfGroup>
+std::vector<Value> by_rank(const Groups& groups, std::size_t members, OfGroup of_group) {
+  std::vector<Value> values(members);
+  for (std::size_t group = 0; group < groups.size(); ++group)
+    for (const std::size_t rank : groups[group]) values[rank] = of_group(group);
+  return values;
+}
+
+void drive(Pool& pool, BatchSearch& search, const Groups& groups) {
+  const std::size_t members = pool.plan().workers.size();
+  Rounds rounds(groups, pool.plan().arena.slots);
+  while (const auto round = search.next()) {
+    pool.try_batches(by_rank<std::uint32_t>(groups, members, [&](std::size_t group) { return round->batches[group]; }));
+    rounds.prepare(round->images);
+    pool.exchange().drive(std::make_shared<Stream>(rounds, TaskKind::predict, std::vector<bool>(members, true)));
+    if (rounds.disturbed())
+      search.skip();
+    else
+      search.add(rounds.times());
+  }
+}
+
+}  // namespace
+
+Groups batch_groups(const Plan& plan) {
+  const auto key = [&](std::size_t rank) {
+    const WorkerPlan& worker = plan.workers[rank];
+    const MemberRequest& request = worker.request;
+    return std::tie(request.model, worker.device, request.threads, request.output, request.copy_input, request.input);
+  };
+  Groups groups;
+  for (std::size_t rank = 0; rank < plan.workers.size(); ++rank) {
+    const auto same =
+        std::find_if(groups.begin(), groups.end(), [&](const auto& group) { return key(group.front()) == key(rank); });
+    if (same == groups.end())
+      groups.push_back({rank});
+    else
+      same->push_back(rank);
+  }
+  return groups;
+}
+
+std::string batch_text(const Plan& plan, const std::vector<std::size_t>& ranks, const Pool::BatchChoice& choice) {
+  const auto name = [&](std::size_t rank) { return plan.workers[rank].request.name; };
+  std::string names = name(ranks.front());
+  if (ranks.size() > 2 && ranks.back() - ranks.front() + 1 == ranks.size())
+    names += fmt::format("..{}", name(ranks.back()));
+  else
+    for (std::size_t i = 1; i < ranks.size(); ++i) names += fmt::format(", {}", name(ranks[i]));
+  std::string speeds;
+  for (const BatchSpeed& speed : choice.speeds)
+    speeds += fmt::format("{}{}: {:.0f}/s", speeds.empty() ? "" : ", ", speed.batch_images, speed.images_per_second);
+  return fmt::format("{}: batches of {} ({})", names, counted(choice.batch_images, "image"),
+                     speeds.empty() ? "there was nothing to measure" : fmt::format("measured: {}", speeds));
+}
+
+void measure_batches(Pool& pool) {
+  const Clock::time_point begin = Clock::now();
+  const Plan& plan = pool.plan();
+  const Groups groups = batch_groups(plan);
+  std::vector<std::uint32_t> most;
+  for (const auto& ranks : groups) most.push_back(plan.workers[ranks.front()].most_batch_images);
+  BatchSearch search(plan.arena.images, most);
+  drive(pool, search, groups);
+  const auto choice = [&](std::size_t group) { return Pool::BatchChoice{search.choice(group), search.speeds(group)}; };
+  pool.settle_batches(by_rank<Pool::BatchChoice>(groups, plan.workers.size(), choice),
+                      Seconds(Clock::now() - begin).count());
+  for (std::size_t group = 0; group < groups.size(); ++group)
+    log::info("{}", batch_text(plan, groups[group], choice(group)));
+}
+
+}  // namespace tutti

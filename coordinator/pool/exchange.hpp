@@ -1,0 +1,134 @@
+// Where the threads that feed segments and take results (drivers) meet the loop: free slots, finished segments, and
+// the reason why all has ended. Knows nothing of processes.
+//
+// A driver is whatever thread called run(), predict() or train(), and the one thread behind submit(). It fills slots
+// straight from the source and combines straight out of the output slots, so the loop itself only moves records.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <tutti/error.hpp>
+
+#include "common/wire/arena.hpp"
+#include "common/wire/channel.hpp"
+#include "coordinator/decide/ledger.hpp"
+#include "coordinator/observe/trace.hpp"
+
+namespace tutti {
+
+/// A segment that every member asked has answered, or was given up for. Its slot stays taken until it is delivered.
+struct FinishedSegment {
+  Ledger::Segment segment;
+  std::vector<std::shared_ptr<const Channel>> channels;  ///< by rank; where the answers lie; null where not present
+
+  std::span<const float> answer(std::size_t rank) const { return channels[rank]->output(segment.slot, segment.images); }
+};
+
+/// A stream of segments and what becomes of them. Called by its driver only.
+class Work {
+ public:
+  virtual ~Work() = default;
+  virtual bool has_more() const = 0;
+  /// Writes the next segment into a slot of layout.images images, and returns how many it holds: at least one.
+  virtual std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, std::uint32_t slot) = 0;
+  /// Asked after fill(): whether members learn from no further segment, so that they keep what they have learnt.
+  virtual bool last() const { return false; }
+  /// In the order of filling.
+  virtual void deliver(const FinishedSegment& finished) = 0;
+  /// What an image of a segment that was filled is called; empty where it is not known.
+  virtual std::string image_name(std::uint64_t /*segment*/, std::uint64_t /*image*/) const { return {}; }
+};
+
+/// One run of Work through the pool.
+struct Stream {
+  Stream(Work& stream_work, TaskKind stream_kind, std::vector<bool> stream_asked)
+      : work(stream_work), kind(stream_kind), asked(std::move(stream_asked)) {}
+
+  Work& work;  ///< not touched any more once cancelled
+  TaskKind kind;
+  std::vector<bool> asked;  ///< members, by rank
+
+  // Guarded by the exchange's mutex.
+  std::uint64_t filled = 0;                           ///< segments
+  std::uint64_t delivered = 0;                        ///< segments
+  std::map<std::uint64_t, FinishedSegment> finished;  ///< by index, not yet delivered
+  bool cancelled = false;
+  std::optional<std::pair<std::uint64_t, std::uint64_t>> blamed;  ///< segment, and image in it: see blame()
+};
+
+/// A slot with the images of a stream's next segment.
+struct FilledSegment {
+  std::shared_ptr<Stream> stream;
+  std::uint64_t index = 0;  ///< within the stream
+  std::uint32_t slot = 0;
+  std::uint32_t images = 0;
+  bool last = false;  ///< see Work::last()
+};
+
+/// Thread-safe.
+class Exchange {
+ public:
+  /// Hands a filled slot to the loop.
+  using Submit = std::function<void(FilledSegment)>;
+
+  /// `trace` outlives it, or is null.
+  Exchange(std::byte* arena, const ArenaLayout& layout, Submit submit, TraceRecorder* trace = nullptr);
+
+  // ---- drivers
+  enum class Step { progressed, waiting, done };
+  /// Does one thing for the stream: deliver a finished segment, or fill a free slot. Throws the failure, and what the
+  /// stream's work throws; the stream is then cancelled.
+  Step step(const std::shared_ptr<Stream>& stream);
+  /// step() until done, waiting in between. Throws Error(usage) from inside a stream's work of the same exchange.
+  void drive(const std::shared_ptr<Stream>& stream);
+  /// Gives up what is in flight: its results are dropped when they come.
+  void cancel(Stream& stream);
+  /// A number that changes when something happened; wait_change() returns once it differs from `seen`.
+  std::uint64_t changes() const;
+  void wait_change(std::uint64_t seen);
+  void announce_change();
+
+  // ---- loop
+  void finish(Stream& stream, std::uint64_t index, FinishedSegment finished);
+  /// One more reason to keep a slot that is taken, besides its driver; and one less. It is free when none is left.
+  void hold(std::uint32_t slot);
+  void release(std::uint32_t slot);
+  /// The failure that follows is about this image of the stream, whose driver then adds its name to the detail.
+  void blame(Stream& stream, std::uint64_t segment, std::uint64_t image);
+  /// Ends every present and future step with this error. The first failure stays.
+  void fail(const Error& error);
+  /// No slot is filled any more: a stream delivers what is in flight, and then its step throws this error.
+  void drain(const Error& error);
+  std::optional<Error> failure() const;
+
+  std::uint64_t input_bytes_copied() const;
+
+ private:
+  void let_go(std::uint32_t slot);
+  void check(const Stream& stream, std::unique_lock<std::mutex>& lock) const;
+  std::uint32_t fill(Work& work, std::uint32_t slot);
+
+  std::byte* const arena_;
+  const ArenaLayout layout_;
+  const Submit submit_;
+  TraceRecorder* const trace_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::uint64_t changes_ = 0;
+  std::vector<std::uint32_t> free_slots_;
+  std::vector<std::uint32_t> holds_;  // by slot
+  std::optional<Error> failure_;
+  std::optional<Error> draining_;
+  std::uint64_t input_bytes_copied_ = 0;
+};
+
+}  // namespace tutti

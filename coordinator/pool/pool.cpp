@@ -1,0 +1,349 @@
+#include "coordinator/pool/pool.hpp"
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cassert>
+
+#include <boost/asio/post.hpp>
+
+#include "common/counted.hpp"
+#include "common/fault_point.hpp"
+#include "common/log.hpp"
+#include "common/thread.hpp"
+
+namespace tutti {
+namespace {
+
+std::chrono::steady_clock::duration ticks_of(std::chrono::duration<double> seconds) {
+  return std::chrono::duration_cast<std::chrono::steady_clock::duration>(seconds);
+}
+
+}  // namespace
+
+Pool::Pool(Plan plan, const std::filesystem::path& worker_program, std::string debug_member, TraceRecorder* trace)
+    : plan_(std::move(plan)),
+      trace_(trace),
+      arena_file_(MemoryFile::create("arena")),
+      roster_(loop_, static_cast<WorkerListener&>(*this),
+              {plan_, worker_program, arena_file_.fd(), std::move(debug_member), fork_server_}),
+      supervisor_(supervisor_setting()),
+      settled_(plan_.batches != Batches::to_measure),
+      widths_(plan_.workers.size()),
+      prepare_answers_(plan_.workers.size()) {
+  make_arena();
+  for (const WorkerPlan& worker : plan_.workers) {
+    MemberStatus member;
+    member.name = worker.request.name;
+    member.kind = kind_name(worker.request.model);
+    member.device = worker.device;
+    member.cores = worker.cores;
+    member.threads = worker.request.threads;
+    member.batch_images = worker.request.batch_images;
+    member.batch_images_measured = plan_.batches == Batches::measured_before;
+    batches_.push_back(worker.request.batch_images);
+    status_.members.push_back(std::move(member));
+  }
+  status_.arena_bytes = plan_.arena.bytes();
+  keep_running_.emplace(loop_.get_executor());
+  started_.emplace();
+  std::future<void> started = started_->get_future();
+  thread_ = start_thread("tutti-loop", [this] { run_loop(); });
+  loop_thread_ = thread_.native_handle();
+  boost::asio::post(loop_, [this, worker_program] {
+    const WorkerPlan* forked = plan_.first_forked();
+    if (forked == nullptr) return start_workers();
+    fork_server_.start(worker_program, forked->environment, plan_.failure.core_files, plan_.start_deadline,
+                       [this] { start_workers(); });
+  });
+  try {
+    started.get();
+  } catch (...) {
+    stop();
+    throw;
+  }
+}
+
+Pool::~Pool() { stop(); }
+
+SupervisorSetting Pool::supervisor_setting() const {
+  SupervisorSetting setting;
+  for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank) setting.places.push_back(place_of(rank));
+  setting.policy = plan_.failure;
+  setting.deadlines = !plan_.debugging;
+  setting.start_deadline = plan_.start_deadline;
+  setting.kill_deadline = std::chrono::duration<double>(plan_.failure.kill_deadline);
+  setting.slots = plan_.arena.slots;
+  setting.segment_images = plan_.arena.images;
+  setting.checkpoint_segments = plan_.checkpoint_segments;
+  return setting;
+}
+
+void Pool::make_arena() {
+  arena_file_.allocate(plan_.arena.bytes(), "the arena");
+  arena_file_.seal_size();
+  arena_ = Mapping(arena_file_, Access::read_write, "the arena");
+  // From here on only this mapping can write: a worker that tries gets an error, not somebody else's images.
+  arena_file_.seal_future_write();
+  arena_.exclude_from_core_dumps();
+  fault_point("coordinator.arena_made");
+  const auto submit_on_loop = [this](FilledSegment filled) {
+    fault_point("coordinator.segment_filled");
+    boost::asio::post(loop_, [this, filled = std::move(filled)] { submit(filled); });
+  };
+  exchange_ = std::make_unique<Exchange>(arena_.data(), plan_.arena, submit_on_loop, trace_);
+}
+
+void Pool::start_workers() {
+  if (over()) return;
+  supervisor_.start(Clock::now());
+  carry_out();
+}
+
+// This thread also spawns: the workers' death signal follows it. What nobody foresaw ends the pool, not the program.
+void Pool::run_loop() {
+  for (;;) {
+    try {
+      loop_.run();
+      fork_server_.end();
+      return;
+    } catch (const Error& error) {
+      fail_on_loop(error);
+    } catch (const std::exception& error) {
+      fail_on_loop(Error(ErrorKind::failed, fmt::format("the coordinator's loop failed: {}", error.what())));
+    }
+  }
+}
+
+void Pool::all_running() {
+  for (std::size_t rank = 1; rank < widths_.size() && plan_.combine.rule != CombineRule::none; ++rank) {
+    if (widths_[rank] == widths_[0]) continue;
+    return fail_on_loop(Error(ErrorKind::usage,
+                              fmt::format("the members cannot be combined: {} answers {} per image, {} answers {}",
+                                          plan_.workers[0].request.name, counted(widths_[0], "value"),
+                                          plan_.workers[rank].request.name, widths_[rank]),
+                              {}, "use models of the same classes, or 'combine: {rule: none}'"));
+  }
+  was_running_ = true;
+  const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
+  {
+    const std::lock_guard lock(status_mutex_);
+    if (status_.state != PoolState::starting) return;
+    status_.state = PoolState::ready;
+    status_.start_up_seconds = seconds;
+  }
+  log::debug("{} ready after {:.2f} s", counted(plan_.workers.size(), "worker"), seconds);
+  fault_point("coordinator.all_ready");
+  if (settled_)
+    for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank) roster_.make_spare(rank);
+  started_->set_value();
+  started_.reset();
+}
+
+// ---- commands, failure, end ----------------------------------------------------------------------------------------
+
+void Pool::command(std::vector<control::Message> messages) {
+  assert(messages.size() == plan_.workers.size());
+  const bool save = std::holds_alternative<control::Save>(messages.front());
+  std::vector<std::string> texts;
+  for (const control::Message& message : messages) texts.push_back(control::encode(message));
+  std::promise<void> promise;
+  std::future<void> answered = promise.get_future();
+  boost::asio::post(loop_, [this, save, texts = std::move(texts), promise = std::move(promise)]() mutable {
+    command_ = std::move(promise);
+    command_texts_ = std::move(texts);
+    if (const auto failure = exchange_->failure()) return fail_on_loop(*failure);
+    supervisor_.command(save ? Supervisor::Command::save : Supervisor::Command::begin_training, Clock::now());
+    carry_out();
+  });
+  answered.get();
+}
+
+// ---- batches -------------------------------------------------------------------------------------------------------
+
+// Posted, like every segment that follows: the loop takes both in this order.
+void Pool::try_batches(std::vector<std::uint32_t> sizes) {
+  assert(sizes.size() == plan_.workers.size());
+  boost::asio::post(loop_, [this, sizes = std::move(sizes)]() mutable { batches_ = std::move(sizes); });
+}
+
+void Pool::settle_batches(std::vector<BatchChoice> choices, double seconds) {
+  assert(choices.size() == plan_.workers.size());
+  std::promise<void> promise;
+  std::future<void> settled = promise.get_future();
+  boost::asio::post(loop_, [this, seconds, choices = std::move(choices), promise = std::move(promise)]() mutable {
+    settle(std::move(choices), seconds);
+    promise.set_value();
+  });
+  settled.get();
+}
+
+// Spares come only now: they are loaded with these sizes, like every replacement.
+void Pool::settle(std::vector<BatchChoice> choices, double seconds) {
+  settled_ = true;
+  tried_set_aside_ = supervisor_.counts().set_aside;
+  {
+    const std::lock_guard lock(status_mutex_);
+    status_.batch_search_seconds = seconds;
+    tried_bytes_ = exchange_->input_bytes_copied();
+    for (std::size_t rank = 0; rank < choices.size(); ++rank) {
+      batches_[rank] = choices[rank].batch_images;
+      set_batch(plan_, plan_.workers[rank].request, batches_[rank]);
+      MemberStatus& member = status_.members[rank];
+      member.batch_images = batches_[rank];
+      member.batch_images_measured = true;
+      member.batch_speeds = std::move(choices[rank].speeds);
+      member.segments_handed_out = member.segments_answered = member.images = 0;
+      member.busy_seconds = 0;
+    }
+  }
+  refresh_status();
+  if (over()) return;
+  for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank)
+    if (!supervisor_.absent(rank)) roster_.make_spare(rank);
+}
+
+std::string Pool::place_of(std::size_t rank) const {
+  return fmt::format("{} on {}", plan_.workers[rank].request.name, plan_.workers[rank].device);
+}
+
+void Pool::fail(const Error& error) {
+  announce(error);
+  boost::asio::post(loop_, [this, error] { fail_on_loop(error); });
+}
+
+void Pool::drain(const Error& error) {
+  exchange_->drain(error);
+  boost::asio::post(loop_, [this, error] {
+    drain_timer_.expires_after(ticks_of(std::chrono::duration<double>(plan_.failure.drain_deadline)));
+    drain_timer_.async_wait([this, error](const boost::system::error_code& cancelled) {
+      if (!cancelled) fail_on_loop(error);
+    });
+  });
+}
+
+// The state first: whoever is woken by the error and looks at the status finds the pool failed.
+void Pool::announce(const Error& error) {
+  {
+    const std::lock_guard lock(status_mutex_);
+    status_.state = PoolState::failed;
+  }
+  exchange_->fail(error);
+}
+
+// What runs ends now; the workers are of no use any more.
+void Pool::fail_on_loop(const Error& error) {
+  if (trace_ != nullptr && !failed_) trace_->said(error.message(), Clock::now());
+  failed_ = true;
+  announce(error);
+  for (auto* waiting : {&started_, &command_}) {
+    if (!*waiting) continue;
+    (*waiting)->set_exception(std::make_exception_ptr(error));
+    waiting->reset();
+  }
+  tick_timer_.cancel();
+  kill_all();
+}
+
+void Pool::kill_all() {
+  roster_.for_each_alive([](WorkerProcess& worker) { worker.kill(); });
+}
+
+// Step 1: no intake. Step 2: idle workers are told to leave, computing ones and spares, which may be loading, are
+// terminated: nobody waits for their answers. Step 3, after the deadline: kill. Step 4, long after that: report and
+// leave behind.
+void Pool::stop() {
+  if (!thread_.joinable()) return;
+  boost::asio::post(loop_, [this] {
+    const bool computing = supervisor_.busy();
+    stopping_ = true;
+    tick_timer_.cancel();
+    roster_.for_each_alive([&](WorkerProcess& worker) {
+      if (computing || !worker.channel())
+        worker.terminate();
+      else
+        worker.send(control::Stop{});
+    });
+    stop_timer_.expires_after(ticks_of(plan_.stop_deadline));
+    stop_timer_.async_wait([this](const boost::system::error_code& cancelled) {
+      if (cancelled) return;
+      kill_all();
+      stop_timer_.expires_after(ticks_of(std::chrono::duration<double>(plan_.failure.kill_deadline)));
+      stop_timer_.async_wait([this](const boost::system::error_code& cancelled_too) {
+        if (cancelled_too) return;
+        roster_.for_each_alive([this](WorkerProcess& worker) {
+          log::error("worker {} does not end even after SIGKILL; it is left behind", worker.pid());
+          abandoned_pids_.push_back(worker.pid());
+        });
+        loop_.stop();
+      });
+    });
+    leave_when_gone();
+  });
+  thread_.join();
+  const std::lock_guard lock(status_mutex_);
+  if (status_.state != PoolState::failed) status_.state = PoolState::stopped;
+}
+
+void Pool::leave_when_gone() {
+  if (!stopping_ || roster_.any_alive()) return;
+  stop_timer_.cancel();
+  drain_timer_.cancel();
+  keep_running_.reset();
+  // Abandoned processes are not waited for.
+  loop_.stop();
+}
+
+// ---- status --------------------------------------------------------------------------------------------------------
+
+void Pool::refresh_status() {
+  told_counts_ = supervisor_.counts();
+  const std::lock_guard lock(status_mutex_);
+  status_.faults = told_counts_;
+  status_.faults.missed_wake_ups = missed_wake_ups_;
+  status_.faults.stalls = stalls_;
+  status_.faults.set_aside -= tried_set_aside_;
+  status_.faults.abandoned_pids = abandoned_pids_;
+  status_.fork_server_pid = fork_server_.pid();
+  for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank) {
+    MemberStatus& member = status_.members[rank];
+    supervisor_.describe(rank, member);
+    if (auto& from = member.absent_from_segment) *from -= std::min(*from, tried_segments_);
+    const auto& worker = roster_.worker(rank);
+    member.alive = worker && worker->alive();
+    member.pid = member.alive ? worker->pid() : 0;
+  }
+}
+
+Status Pool::status(StatusDetail detail) const {
+  Status status;
+  {
+    const std::lock_guard lock(status_mutex_);
+    status = status_;
+    status.input_bytes_copied = exchange_->input_bytes_copied() - tried_bytes_;
+  }
+  status.coordinator_cpu_seconds = loop_cpu_seconds();
+  if (detail == StatusDetail::counters) return status;
+  status.pss_bytes = pss_bytes(::getpid());
+  if (status.fork_server_pid != 0)
+    if (const auto shared = pss_bytes(status.fork_server_pid); shared && status.pss_bytes) *status.pss_bytes += *shared;
+  for (MemberStatus& member : status.members) {
+    if (!member.alive) continue;
+    member.pss_bytes = pss_bytes(member.pid);
+    if (status.pss_bytes && member.pss_bytes) *status.pss_bytes += *member.pss_bytes;
+  }
+  return status;
+}
+
+double Pool::loop_cpu_seconds() const {
+  clockid_t clock{};
+  timespec time{};
+  if (!loop_thread_ || ::pthread_getcpuclockid(*loop_thread_, &clock) != 0 || ::clock_gettime(clock, &time) != 0)
+    return 0;
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+}  // namespace tutti

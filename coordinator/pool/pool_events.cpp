@@ -1,0 +1,295 @@
+// The pool's half that connects workers and supervisor: their events in, its actions out, and the time.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+#include <variant>
+
+#include "common/counted.hpp"
+#include "common/fault_point.hpp"
+#include "common/log.hpp"
+#include "coordinator/pool/pool.hpp"
+
+namespace tutti {
+namespace {
+
+// How often progress and wake-ups are looked at while tasks are in flight.
+constexpr std::chrono::milliseconds kTick{250};
+// A tick that comes so late was not delayed by a busy machine: this process had been stopped.
+constexpr std::chrono::seconds kStall{1};
+// Values per image that a member may answer; with the bounds of the configuration no sum of bytes can overflow.
+constexpr std::uint32_t kMaxWidth = 1U << 24;
+
+}  // namespace
+
+// ---- events --------------------------------------------------------------------------------------------------------
+
+void Pool::on_ready(WorkerProcess& worker, const control::Ready& ready) {
+  if (over()) return;
+  if (roster_.is_spare(worker)) return roster_.keep_ready(worker, ready);
+  take_ready(worker, ready);
+  carry_out();
+}
+
+void Pool::take_ready(WorkerProcess& worker, const control::Ready& ready) {
+  const std::size_t rank = worker.rank();
+  if (worker.channel()) return worker.violate("it is ready twice");
+  if (ready.width == 0 || ready.width > kMaxWidth)
+    return worker.violate(fmt::format("it says that it answers {} per image", counted(ready.width, "value")));
+  if (widths_[rank] != 0 && widths_[rank] != ready.width)
+    return worker.violate(
+        fmt::format("it answers {} per image, the worker before it {}", counted(ready.width, "value"), widths_[rank]));
+  if (widths_[rank] == 0) widths_[rank] = ready.width;  // drivers read it from then on
+  {
+    const std::lock_guard lock(status_mutex_);
+    MemberStatus& member = status_.members[rank];
+    member.backend = ready.backend;
+    member.width = ready.width;
+    member.parameters = ready.parameters;
+    member.load_seconds = ready.load_seconds;
+    member.warm_up_seconds = ready.warm_up_seconds;
+  }
+  supervisor_.ready(rank, Clock::now());
+}
+
+void Pool::submit(const FilledSegment& filled) {
+  if (over()) return;
+  const std::size_t members = plan_.workers.size();
+  const auto segment = supervisor_.open(filled.slot, filled.images, filled.stream->kind, filled.stream->asked,
+                                        filled.index, filled.last, Clock::now());
+  if (segment && trace_ != nullptr) trace_->opened(filled.slot, *segment);
+  if (!settled_) ++tried_segments_;
+  if (segment)
+    running_.emplace(*segment,
+                     Running{filled.stream, filled.index, std::vector<std::shared_ptr<const Channel>>(members)});
+  fault_point("coordinator.segment_opened");
+  carry_out();
+}
+
+void Pool::on_completion(WorkerProcess& worker, const CompletionRecord& published) {
+  if (over() || !roster_.is_worker(worker)) return;
+  CompletionRecord record = published;
+  // What is answered to made-up images is no reason to refuse a model.
+  if (!settled_ && record.status == CompletionStatus::not_finite) record.status = CompletionStatus::done;
+  const std::size_t rank = worker.rank();
+  const auto now = Clock::now();
+  const Acceptance acceptance = supervisor_.completion(rank, worker.generation(), record, now);
+  if (trace_ != nullptr && (acceptance == Acceptance::accepted || acceptance == Acceptance::repeated))
+    trace_->answered(worker.pid(), record, now);
+  if (acceptance == Acceptance::accepted) {
+    running_.at(record.segment).channels[rank] = worker.channel();
+    const std::lock_guard lock(status_mutex_);
+    MemberStatus& member = status_.members[rank];
+    ++member.segments_answered;
+    member.images += record.images;
+    member.busy_seconds += static_cast<double>(record.busy_nanoseconds) * 1e-9;
+  }
+  fault_point("coordinator.completion_accepted");
+  carry_out();
+}
+
+void Pool::on_done(WorkerProcess& worker, const control::Done& done) {
+  if (over()) return;
+  if (!roster_.is_worker(worker)) return worker.violate("it answered a command that it was not given");
+  fault_point("coordinator.command_answered");
+  int& expected = prepare_answers_[worker.rank()];
+  if (expected > 0 && --expected > 0 && done.problem.empty()) return;
+  supervisor_.done(worker.rank(), done, Clock::now());
+  carry_out();
+}
+
+void Pool::on_violation(WorkerProcess& worker, const std::string& what) {
+  if (over() || !roster_.is_worker(worker)) return;
+  supervisor_.violation(worker.rank(), what, Clock::now());
+  carry_out();
+}
+
+void Pool::on_gone(WorkerProcess& worker, const ExitStatus& status, const std::optional<control::Failure>& reason) {
+  const auto self = worker.shared_from_this();
+  const bool late = roster_.forget(worker);
+  const std::size_t rank = worker.rank();
+  if (trace_ != nullptr) trace_->ended(worker.pid(), to_text(status), Clock::now());
+  if (!over() && late) {
+    std::erase(abandoned_pids_, worker.pid());
+    supervisor_.exited_late(rank, worker.generation(), Clock::now());
+  } else if (roster_.is_spare(worker)) {
+    roster_.drop_spare(worker);
+    if (!over() && !supervisor_.absent(rank))
+      log::warning("the spare worker of {} {}; there is none until the next replacement", place_of(rank),
+                   reason ? "failed: " + reason->text : to_text(status));
+  } else if (!over() && roster_.is_worker(worker)) {
+    const auto* signaled = std::get_if<Signaled>(&status);
+    const bool by_kernel = signaled != nullptr && signaled->signal == SIGKILL && !worker.killed();
+    supervisor_.gone(rank, {to_text(status), by_kernel && memory_watch_.look(), reason, worker.tasks_taken()},
+                     Clock::now());
+  }
+  carry_out();
+  leave_when_gone();
+}
+
+// ---- time ----------------------------------------------------------------------------------------------------------
+
+// One timer for all that time decides. It may come a tick late, never too early; and not at all in an idle pool.
+void Pool::arm_tick() {
+  if (over()) return;
+  auto wanted = supervisor_.next_wake();
+  const Clock::time_point now = Clock::now();
+  if (supervisor_.busy()) wanted = std::min(wanted.value_or(now + kTick), now + kTick);
+  if (!wanted || (tick_at_ && *tick_at_ <= *wanted + kTick)) return;
+  tick_at_ = wanted;
+  tick_timer_.expires_at(*wanted);
+  tick_timer_.async_wait([this](const boost::system::error_code& cancelled) {
+    if (!cancelled) tick();
+  });
+}
+
+void Pool::tick() {
+  if (over()) return;
+  const Clock::time_point now = Clock::now();
+  const bool stalled = now - tick_at_.value_or(now) > kStall;
+  tick_at_.reset();
+  if (stalled) {
+    // What the workers did meanwhile comes before any judgement of them.
+    roster_.for_each_alive([](WorkerProcess& worker) { worker.drain_completions(); });
+    ++stalls_;
+    supervisor_.stalled(Clock::now());
+    refresh_status();
+  }
+  look_at_workers();
+  supervisor_.tick(Clock::now());
+  carry_out();
+}
+
+void Pool::look_at_workers() {
+  for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank) {
+    const auto worker = roster_.worker(rank);
+    if (!worker || !worker->alive() || !worker->channel()) continue;
+    // Before a process is given up that does not end, what it has published is read.
+    if (worker->killed()) worker->drain_completions();
+    supervisor_.progress(rank, worker->progress(), Clock::now());
+    const int missed = worker->count_missed_wake_ups();
+    if (missed == 0) continue;
+    log::warning("{}: {} missed wake-ups", place_of(rank), missed);
+    missed_wake_ups_ += static_cast<std::uint64_t>(missed);
+    refresh_status();
+  }
+}
+
+// ---- actions -------------------------------------------------------------------------------------------------------
+
+// An action may bring events, and these further actions: they wait for their turn here.
+void Pool::carry_out() {
+  if (carrying_out_) return;
+  carrying_out_ = true;
+  struct Reset {
+    bool& flag;
+    ~Reset() { flag = false; }
+  } reset{carrying_out_};
+  bool changed = false;
+  while (!over()) {
+    const auto next = supervisor_.next();
+    if (!next) break;
+    changed =
+        changed || !(std::holds_alternative<action::HandOut>(*next) || std::holds_alternative<action::Finish>(*next));
+    // Whoever is woken by an action and looks at the status finds what led to it.
+    if (told_counts_ != supervisor_.counts()) refresh_status();
+    std::visit([this](const auto& action) { perform(action); }, *next);
+  }
+  if (changed) dismiss_spares();
+  if (changed || over() || told_counts_ != supervisor_.counts()) refresh_status();
+  if (!was_running_ && !over() && supervisor_.all_running()) all_running();
+  arm_tick();
+}
+
+// Nobody will take the place of a member that is done without.
+void Pool::dismiss_spares() {
+  for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank)
+    if (supervisor_.absent(rank)) roster_.dismiss_spare(rank);
+}
+
+void Pool::perform(const action::Spawn& spawn) {
+  const auto now = Clock::now();
+  std::optional<control::Ready> ready;
+  try {
+    ready = roster_.take_worker(spawn.rank);
+  } catch (const Error& error) {
+    return supervisor_.spawn_failed(spawn.rank, error, Clock::now());
+  }
+  if (trace_ != nullptr) trace_->chosen(roster_.worker(spawn.rank)->pid(), spawn.rank, spawn.generation, now);
+  if (ready) take_ready(*roster_.worker(spawn.rank), *ready);
+}
+
+void Pool::perform(const action::Begin& begin) {
+  WorkerProcess& worker = *roster_.worker(begin.rank);
+  try {
+    worker.start(
+        {supervisor_.generation(begin.rank), widths_[begin.rank], plan_.arena, plan_.failure.on_nan == OnNan::allow});
+  } catch (const Error& error) {
+    if (!was_running_) return fail_on_loop(error);
+    worker.give_up(control::failure_of(error));
+  }
+  if (trace_ != nullptr) trace_->begun(worker.pid(), Clock::now());
+  if (was_running_ && settled_) roster_.make_spare(begin.rank);
+}
+
+void Pool::perform(const action::Prepare& prepare) {
+  WorkerProcess& worker = *roster_.worker(prepare.rank);
+  prepare_answers_[prepare.rank] = (prepare.checkpoint ? 1 : 0) + (prepare.begin ? 1 : 0);
+  if (prepare.checkpoint) worker.send(control::Restore{*prepare.checkpoint});
+  if (prepare.begin) worker.send(control::BeginTraining{});
+}
+
+void Pool::perform(const action::Tell& tell) {
+  roster_.worker(tell.rank)->send_text(command_texts_[tell.rank]);
+  fault_point("coordinator.command_sent");
+}
+
+void Pool::perform(const action::HandOut& hand_out) {
+  WorkerProcess& worker = *roster_.worker(hand_out.rank);
+  if (trace_ != nullptr) trace_->handed_out(worker.pid(), hand_out.task, Clock::now());  // before it can be popped
+  TaskRecord task = hand_out.task;
+  task.batch_images = batches_[hand_out.rank];
+  worker.hand_out(task);
+  const std::lock_guard lock(status_mutex_);
+  ++status_.members[hand_out.rank].segments_handed_out;
+}
+
+void Pool::perform(const action::Kill& kill) { roster_.worker(kill.rank)->kill(); }
+
+void Pool::perform(const action::Abandon& abandon) {
+  const int pid = roster_.worker(abandon.rank)->pid();
+  abandoned_pids_.push_back(pid);
+  log::error("worker {} of {} does not end even after SIGKILL; it is left behind", pid, place_of(abandon.rank));
+  roster_.abandon(abandon.rank, abandon.checkpoint);
+}
+
+void Pool::perform(const action::Finish& finish) {
+  const auto found = running_.find(finish.segment);
+  assert(found != running_.end());
+  FinishedSegment finished{supervisor_.close(finish.segment), std::move(found->second.channels)};
+  fault_point("coordinator.segment_done");
+  exchange_->finish(*found->second.stream, found->second.index, std::move(finished));
+  running_.erase(found);
+}
+
+void Pool::perform(const action::Fail& fail) {
+  const auto found = fail.image ? running_.find(fail.image->segment) : running_.end();
+  if (found != running_.end()) exchange_->blame(*found->second.stream, found->second.index, fail.image->number);
+  fail_on_loop(fail.error);
+}
+
+void Pool::perform(const action::CommandDone& done) {
+  if (!command_) return;
+  if (done.problem)
+    command_->set_exception(std::make_exception_ptr(*done.problem));
+  else
+    command_->set_value();
+  command_.reset();
+}
+
+void Pool::perform(const action::Say& say) {
+  log::warning("{}", say.line);
+  if (trace_ != nullptr) trace_->said(say.line, Clock::now());
+}
+
+}  // namespace tutti

@@ -1,0 +1,71 @@
+// The processes of a pool: for each member the worker that counts, a spare where spares are wanted, and, aside, those
+// that were abandoned since they do not end. It knows who is who; what is to be done is decided elsewhere.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+
+#include "coordinator/process/worker_process.hpp"
+
+namespace tutti {
+
+/// Lives on the loop's thread.
+class Roster {
+ public:
+  struct Setting {
+    const Plan& plan;
+    std::filesystem::path program;
+    int arena_fd = -1;
+    std::string debug_member;
+    ForkServer& fork_server;
+  };
+  Roster(boost::asio::io_context& loop, WorkerListener& listener, Setting setting);
+
+  /// Makes the member's spare its worker, or starts one. Returns the spare's Ready where it is warm already. Throws
+  /// Error(failed) where no process can be started.
+  std::optional<control::Ready> take_worker(std::size_t rank);
+  /// Starts a spare for the member where spares are wanted and it has none. A spare that cannot be started is a
+  /// warning: the member has a worker.
+  void make_spare(std::size_t rank);
+  /// The spare is loaded and warm.
+  void keep_ready(const WorkerProcess& spare, const control::Ready& ready);
+  void drop_spare(const WorkerProcess& spare);
+  /// Ends the member's spare, if it has one; it stays the spare until it is gone.
+  void dismiss_spare(std::size_t rank);
+  /// Puts the member's worker aside. It may write to a checkpoint file at any time later: all but the one that counts
+  /// are replaced, and a spare that has inherited them is ended.
+  void abandon(std::size_t rank, std::optional<std::uint32_t> checkpoint);
+  /// Takes an abandoned process that has ended off the list; false where it is none.
+  bool forget(const WorkerProcess& worker);
+
+  /// Null before take_worker() and after abandon().
+  const std::shared_ptr<WorkerProcess>& worker(std::size_t rank) const { return posts_[rank].worker; }
+  bool is_worker(const WorkerProcess& process) const { return posts_[process.rank()].worker.get() == &process; }
+  bool is_spare(const WorkerProcess& process) const { return posts_[process.rank()].spare.get() == &process; }
+
+  /// Calls `deed` for every process that has not ended, spares included, abandoned ones not.
+  void for_each_alive(const std::function<void(WorkerProcess&)>& deed) const;
+  bool any_alive() const;
+
+ private:
+  struct Post {
+    std::shared_ptr<WorkerProcess> worker;
+    std::shared_ptr<WorkerProcess> spare;
+    std::optional<control::Ready> spare_ready;
+    std::array<UniqueFd, 2> checkpoints;
+  };
+  std::shared_ptr<WorkerProcess> start(std::size_t rank, bool load);
+
+  boost::asio::io_context& loop_;
+  WorkerListener& listener_;
+  const Setting setting_;
+  std::vector<Post> posts_;  // by rank
+  std::vector<std::shared_ptr<WorkerProcess>> abandoned_;
+};
+
+}  // namespace tutti

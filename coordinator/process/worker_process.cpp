@@ -1,0 +1,384 @@
+#include "coordinator/process/worker_process.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cassert>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+
+#include <tutti/error.hpp>
+
+#include "common/build_id.hpp"
+#include "common/fault_point.hpp"
+#include "common/log.hpp"
+#include "common/wire/spawn_contract.hpp"
+#include "coordinator/process/ends.hpp"
+
+namespace tutti {
+namespace {
+
+// What can still be on its way when a worker has ended: a pipe's capacity in reads of 4 KiB, and some messages.
+constexpr int kMaxLastReads = 16;
+constexpr int kMaxLastMessages = 64;
+// A large process takes long to end: 60 ms per GB, measured.
+constexpr std::chrono::seconds kHangUpGrace{2};
+
+/// Gives a descriptor to the loop.
+void take(boost::asio::posix::stream_descriptor& descriptor, UniqueFd fd) {
+  boost::system::error_code error;
+  descriptor.assign(fd.get(), error);
+  if (error)
+    throw Error(ErrorKind::failed, "could not watch a worker's descriptor", error.message(),
+                "raise fs.epoll.max_user_watches or 'ulimit -n'");
+  fd.release();
+}
+
+/// The width of its answers is a worker's own word, and allocating more than there is would call the OOM killer.
+void check_available(std::uint64_t bytes, const std::string& member) {
+  const AvailableMemory available = available_memory();
+  if (bytes <= available.bytes) return;
+  throw Error(ErrorKind::failed,
+              fmt::format("the answers of '{}' do not fit into memory: {} needed, {} available ({})", member,
+                          bytes_text(bytes), bytes_text(available.bytes), available.limited_by),
+              {}, "lower 'slots' or 'segment_images'");
+}
+
+}  // namespace
+
+WorkerProcess::WorkerProcess(boost::asio::io_context& loop, WorkerListener& listener, Setting setting)
+    : loop_(loop),
+      listener_(listener),
+      setting_(std::move(setting)),
+      load_(control::encode(control::Load{setting_.plan->request})),
+      load_wanted_(setting_.load),
+      channel_file_(MemoryFile::create("channel-" + setting_.plan->request.name)),
+      task_bell_(Doorbell::create()),
+      pidfd_(loop),
+      control_(loop),
+      completion_bell_(loop),
+      stdout_(loop),
+      stderr_(loop),
+      hang_up_(loop),
+      stdout_lines_([name = setting_.plan->request.name](std::string_view line) { log::info("[{}] {}", name, line); }),
+      stderr_lines_(
+          [name = setting_.plan->request.name](std::string_view line) { log::warning("[{}] {}", name, line); }) {}
+
+void WorkerProcess::spawn() {
+  if (setting_.fork_server != nullptr && setting_.fork_server->usable()) {
+    if (start_process(setting_.fork_server)) return;
+    close_all();
+  }
+  start_process(nullptr);
+}
+
+/// False where the fork server failed.
+bool WorkerProcess::start_process(ForkServer* fork_server) {
+  Ends control = make_control_sockets();
+  Ends out = make_output_pipe();
+  Ends err = make_output_pipe();
+  Doorbell completion_bell = Doorbell::create();
+  LaunchOptions launch{setting_.plan->request.name, ::getpid(), setting_.plan->cores, setting_.debug,
+                       setting_.core_files};
+  SpawnRequest request{setting_.program, to_arguments(launch), setting_.plan->environment, {}};
+  request.descriptors = {-1,
+                         out.theirs.get(),
+                         err.theirs.get(),
+                         control.theirs.get(),
+                         setting_.arena_fd,
+                         channel_file_.fd(),
+                         task_bell_.fd(),
+                         completion_bell.fd(),
+                         setting_.checkpoint_fds[0],
+                         setting_.checkpoint_fds[1]};
+  // Before the process exists, since each may fail.
+  take(control_, std::move(control.ours));
+  take(stdout_, std::move(out.ours));
+  take(stderr_, std::move(err.ours));
+  take(completion_bell_, UniqueFd(completion_bell.release()));
+  std::optional<Child> child = fork_server != nullptr ? fork_server->fork(request) : Child::spawn(request);
+  if (!child) return false;
+  pid_ = child->pid();
+  alive_ = true;
+  fault_point("coordinator.worker_spawned");
+  if (child->pidfd() >= 0)
+    watch_over(*child);
+  else
+    boost::asio::post(loop_, [self = shared_from_this()] { self->gone(GoneUnseen{}); });
+  listen();
+  return true;
+}
+
+void WorkerProcess::watch_over(Child& child) {
+  try {
+    take(pidfd_, child.take_pidfd());
+  } catch (const Error&) {
+    // It cannot be watched, so it must not run.
+    child.end();
+    alive_ = false;
+    throw;
+  }
+}
+
+/// Calls `on_readable` each time the descriptor can be read, until it returns `end` or the descriptor is closed.
+template <class OnReadable>
+void WorkerProcess::watch(Descriptor& descriptor, OnReadable on_readable) {
+  if (!descriptor.is_open()) return;
+  descriptor.async_wait(Descriptor::wait_read, [self = shared_from_this(), &descriptor,
+                                                on_readable](const boost::system::error_code& error) mutable {
+    if (error || !descriptor.is_open()) return;
+    if (on_readable() != Read::end) self->watch(descriptor, std::move(on_readable));
+  });
+}
+
+void WorkerProcess::listen() {
+  watch(pidfd_, [this] {
+    exited();
+    return alive_ ? Read::some : Read::end;
+  });
+  watch(control_, [this] { return read_control(); });
+  watch(stdout_, [this] { return read_lines(stdout_, stdout_lines_); });
+  watch(stderr_, [this] { return read_lines(stderr_, stderr_lines_); });
+}
+
+// Reads one message, as far as one is there.
+WorkerProcess::Read WorkerProcess::read_control() {
+  if (distrusted_) return Read::end;
+  std::array<char, control::kMaxBytes + 1> buffer;
+  const ssize_t length = ::recv(control_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  // A peer that left with messages unread shows as an error, once, before what it sent and before its end.
+  if (length < 0 && errno == ECONNRESET) return Read::some;
+  if (length < 0) return errno == EAGAIN || errno == EINTR ? Read::nothing : Read::end;
+  if (length == 0) {
+    hung_up();
+    return Read::end;
+  }
+  try {
+    obey(control::decode({buffer.data(), static_cast<std::size_t>(length)}));
+  } catch (const Error& error) {
+    violate(fmt::format("{} ({})", error.message(), error.detail()));
+    return Read::end;
+  }
+  return Read::some;
+}
+
+void WorkerProcess::obey(const control::Message& message) {
+  if (const auto* hello = std::get_if<control::Hello>(&message)) {
+    greeted_ = hello->build_id == build_id();
+    if (greeted_) return greet_back();
+    return give_up({fmt::format("tutti-worker is of another build: {}, this is {}", hello->build_id, build_id()),
+                    "build or install Tutti again, or check TUTTI_WORKER", true});
+  }
+  if (!greeted_ && !std::holds_alternative<control::Failure>(message)) return violate("it did not say hello");
+  if (const auto* ready = std::get_if<control::Ready>(&message)) return listener_.on_ready(*this, *ready);
+  if (const auto* done = std::get_if<control::Done>(&message)) return listener_.on_done(*this, *done);
+  if (const auto* failure = std::get_if<control::Failure>(&message)) return give_up(*failure);
+  violate("it sent a control message that only the coordinator sends");
+}
+
+// A process that ends closes its socket a moment before its pidfd tells; one that lives on cannot be told anything.
+void WorkerProcess::hung_up() {
+  if (!alive_) return;
+  hang_up_.expires_after(kHangUpGrace);
+  hang_up_.async_wait([self = shared_from_this()](const boost::system::error_code& cancelled) {
+    if (!cancelled) self->violate("it closed its control socket");
+  });
+}
+
+void WorkerProcess::greet_back() {
+  if (load_wanted_) return send_load();
+  // A fake member has no libraries to open.
+  if (!std::holds_alternative<FakeModel>(setting_.plan->request.model))
+    send(control::Preload{setting_.plan->request.cuda});
+}
+
+// A spare that is to hold its member may be loading it already when it takes over: a second order would kill it.
+void WorkerProcess::load() {
+  if (std::exchange(load_wanted_, true)) return;
+  if (greeted_) send_load();
+}
+
+void WorkerProcess::send_load() {
+  send_text(load_);
+  fault_point("coordinator.load_sent");
+}
+
+// A worker with words of its own leaves by itself, but need not be waited for: everything is said. The first words
+// count.
+void WorkerProcess::give_up(const control::Failure& reason) {
+  if (!reason_) reason_ = reason;
+  kill();
+}
+
+WorkerProcess::Read WorkerProcess::read_lines(Descriptor& pipe, LineReader& lines) {
+  std::array<char, 4096> buffer;
+  const ssize_t length = ::read(pipe.native_handle(), buffer.data(), buffer.size());
+  if (length < 0) return errno == EAGAIN || errno == EINTR ? Read::nothing : Read::end;
+  if (length == 0) return Read::end;
+  lines.add({buffer.data(), static_cast<std::size_t>(length)});
+  return Read::some;
+}
+
+void WorkerProcess::start(const control::Start& start) {
+  generation_ = start.generation;
+  const ChannelLayout layout{start.arena.slots, start.arena.images, start.width};
+  check_available(layout.bytes(), setting_.plan->request.name);
+  channel_file_.allocate(layout.bytes(), fmt::format("the channel of '{}'", setting_.plan->request.name));
+  channel_file_.seal_size();
+  channel_ = std::make_shared<Channel>(channel_file_, layout);
+  fault_point("coordinator.channel_made");
+  tasks_.emplace(channel_->tasks());
+  completions_.emplace(channel_->completions());
+  watch(completion_bell_, [this] {
+    std::uint64_t count = 0;
+    [[maybe_unused]] const ssize_t taken = ::read(completion_bell_.native_handle(), &count, sizeof count);
+    drain_completions();
+    return Read::some;
+  });
+  drain_completions();  // parks this end, so that the first completion rings
+  send(start);
+  fault_point("coordinator.start_sent");
+}
+
+std::uint64_t WorkerProcess::progress() const noexcept {
+  return channel_ ? channel_->status().progress.load(std::memory_order_relaxed) : 0;
+}
+
+void WorkerProcess::hand_out(const TaskRecord& task) {
+  if (!alive_ || distrusted_ || !tasks_) return;
+  switch (tasks_->push(task)) {
+    case RingStatus::ok:
+      fault_point("coordinator.task_pushed");
+      if (tasks_->consumer_is_parked()) task_bell_.ring();
+      return;
+    case RingStatus::would_block:
+    case RingStatus::corrupt:
+      return violate("it wrote nonsense into its task ring");
+    case RingStatus::closed:
+      assert(false && "the task ring is never closed while the worker is used");
+  }
+}
+
+// Pops until the ring is empty after this end was parked: see ring.hpp.
+void WorkerProcess::drain_completions() {
+  if (!completions_ || distrusted_) return;
+  completions_->unpark();
+  bool parked = false;
+  // A peer that publishes without end must not keep the loop. An honest one has at most as many answers to give as
+  // there are slots, those counted that are handed out to it meanwhile: every task in flight or pending lies in a slot,
+  // and slots are filled anew by a posted submit() only.
+  for (std::uint64_t left = 2 * channel_->layout().ring_capacity() + 1; left > 0; --left) {
+    CompletionRecord record;
+    const RingStatus status = completions_->pop(record);
+    if (status == RingStatus::ok) {
+      listener_.on_completion(*this, record);
+      if (distrusted_) return;
+    } else if (status == RingStatus::corrupt) {
+      return violate("it wrote nonsense into its completion ring");
+    } else if (status == RingStatus::closed) {
+      return violate("it closed its completion ring");
+    } else if (parked) {
+      return;
+    } else {
+      completions_->park();
+      parked = true;
+    }
+  }
+  violate("it answers more than it was asked");
+}
+
+// A bell that was rung is still in its eventfd until the sleeper takes it; so a ring with something in it, a peer that
+// is parked and a silent bell, twice in a row, are a wake-up that was lost. A peer that was stopped before it
+// rang, or just before its second look, would look the same: that is asked for.
+int WorkerProcess::count_missed_wake_ups() {
+  if (!alive_ || distrusted_ || !completions_) return 0;
+  int missed = 0;
+  const bool completion_waits =
+      completions_->ready() && !Doorbell::is_rung(completion_bell_.native_handle()) && !is_stopped(pid_);
+  if (completion_waits && completion_waited_) {
+    ++missed;
+    // Later: whoever waits for the answer shall find it counted.
+    boost::asio::post(loop_, [self = shared_from_this()] { self->drain_completions(); });
+  }
+  completion_waited_ = completion_waits;
+  const bool task_waits =
+      tasks_->unread() && tasks_->consumer_is_parked() && !Doorbell::is_rung(task_bell_.fd()) && !is_stopped(pid_);
+  if (task_waits && task_waited_) {
+    ++missed;
+    task_bell_.ring();
+  }
+  task_waited_ = task_waits;
+  return missed;
+}
+
+void WorkerProcess::send(const control::Message& message) { send_text(control::encode(message)); }
+
+void WorkerProcess::send_text(const std::string& text) {
+  if (!control_.is_open()) return;
+  const ssize_t sent = ::send(control_.native_handle(), text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent >= 0 || errno == EPIPE || errno == ECONNRESET) return;  // a dead worker is reported by its pidfd
+  violate(errno == EAGAIN ? "it does not read its control messages"
+                          : fmt::format("it cannot be sent a control message: {}", std::strerror(errno)));
+}
+
+void WorkerProcess::terminate() noexcept {
+  if (alive_ && pidfd_.is_open()) send_signal(pidfd_.native_handle(), SIGTERM);
+}
+
+void WorkerProcess::kill() noexcept {
+  killed_ = true;
+  if (alive_ && pidfd_.is_open()) send_signal(pidfd_.native_handle(), SIGKILL);
+}
+
+void WorkerProcess::violate(const std::string& what) {
+  if (!alive_ || distrusted_) return;
+  distrusted_ = true;
+  kill();
+  listener_.on_violation(*this, what);
+}
+
+void WorkerProcess::exited() {
+  kill_group(pid_, pidfd_.native_handle());
+  const auto status = reap(pidfd_.native_handle());
+  if (status) gone(*status);
+}
+
+// All its threads are gone: what it published before can be read to the end, and nothing comes after it.
+void WorkerProcess::gone(const ExitStatus& status) {
+  if (!alive_) return;
+  const auto self = shared_from_this();
+  // Bounded: a process that it started itself, in a group of its own, may hold the other ends and never stop writing.
+  for (int left = kMaxLastMessages; left > 0 && read_control() == Read::some;) --left;
+  drain_completions();
+  fault_point("coordinator.death_seen");
+  alive_ = false;
+  for (int left = kMaxLastReads; left > 0 && read_lines(stdout_, stdout_lines_) == Read::some;) --left;
+  for (int left = kMaxLastReads; left > 0 && read_lines(stderr_, stderr_lines_) == Read::some;) --left;
+  stdout_lines_.finish();
+  stderr_lines_.finish();
+  close_all();
+  listener_.on_gone(*this, status, reason_);
+}
+
+void WorkerProcess::abandon() {
+  distrusted_ = true;
+  hang_up_.cancel();
+  boost::system::error_code ignored;
+  for (Descriptor* descriptor : {&control_, &completion_bell_, &stdout_, &stderr_}) descriptor->close(ignored);
+}
+
+void WorkerProcess::close_all() {
+  hang_up_.cancel();
+  boost::system::error_code ignored;
+  for (Descriptor* descriptor : {&pidfd_, &control_, &completion_bell_, &stdout_, &stderr_}) descriptor->close(ignored);
+}
+
+}  // namespace tutti

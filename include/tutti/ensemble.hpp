@@ -1,0 +1,90 @@
+// The embeddable API: an ensemble of models, each in a worker process of its own, that answers as one.
+//
+//   tutti::Ensemble ensemble(tutti::load_spec("ensemble.yaml"));   // workers are up and warm, or it throws
+//   tutti::Predictions p = ensemble.predict(images);               // waits
+//   std::future<tutti::Predictions> f = ensemble.submit(images);   // does not
+//
+// The library installs no signal handlers and waits for no child but its own; it works in a program that ignores
+// SIGCHLD. One internal thread drives the workers for as long as the Ensemble lives.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <future>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tutti/error.hpp>
+#include <tutti/images.hpp>
+#include <tutti/predictions.hpp>
+#include <tutti/status.hpp>
+
+namespace tutti {
+
+namespace config {
+struct EnsembleSpec;
+}
+
+/// A checked ensemble description. Copies cheaply; immutable.
+class TUTTI_API Spec {
+ public:
+  explicit Spec(std::shared_ptr<const config::EnsembleSpec> checked) : checked_(std::move(checked)) {}
+  const config::EnsembleSpec& checked() const noexcept { return *checked_; }
+  /// The description as it is in effect, as YAML: what was left out is filled in.
+  const std::string& yaml() const noexcept;
+
+ private:
+  std::shared_ptr<const config::EnsembleSpec> checked_;
+};
+
+/// Reads a YAML file; `overrides` are `key=value` pairs applied after it ("members.0.weight=2"). Throws Error(usage)
+/// that lists every violation as file:line:column.
+TUTTI_API Spec load_spec(const std::filesystem::path& file, const std::vector<std::string>& overrides = {});
+/// The same for YAML text.
+TUTTI_API Spec parse_spec(std::string_view yaml, const std::vector<std::string>& overrides = {});
+
+/// Thread-safe: every method may be called from any thread, any number of times, also at the same time; but no answer
+/// may be waited for inside a source or a sink of the same ensemble. A worker that dies, hangs or writes nonsense is
+/// replaced, and its unanswered segments are computed again: the answers stay the same to the last bit. Where that is
+/// not possible (`on_worker_failure`), running calls and later ones throw the same Error(failed), which names the
+/// member.
+class TUTTI_API Ensemble {
+ public:
+  /// Starts the workers and returns when all are loaded and warm. Throws Error; nothing is left running then.
+  explicit Ensemble(const Spec& spec, Options options = {});
+  /// Ends running calls and pending futures with Error(interrupted), stops the workers, waits for them (bounded by
+  /// `stop_deadline_s`), and frees all memory.
+  ~Ensemble();
+  Ensemble(const Ensemble&) = delete;
+  Ensemble& operator=(const Ensemble&) = delete;
+
+  /// The ensemble's answer. The images' shape must be the ensemble's input shape; 0 images are answered with 0 rows.
+  Predictions predict(const Images& images);
+  /// The same without waiting; `images` must stay valid until the future is ready.
+  std::future<Predictions> submit(const Images& images);
+  /// Streams `source` through the ensemble into `sink`, segment by segment, both called on this thread. Memory is
+  /// bounded by the arena whatever the source's size. What source or sink throw ends the run and leaves this call.
+  void run(Source& source, Sink& sink);
+
+  /// Trains every member in its worker, all at the same time, on the labelled `source`; each as its `train:` says.
+  /// Saves member m's weights to its `weights` file, or to `<folder>/<name>.safetensors` where it has none. `on_epoch`
+  /// is called on this thread. Same seeds, same bytes. Throws Error; one training at a time.
+  TrainResult train(Source& source, const std::filesystem::path& folder,
+                    const std::function<void(const EpochResult&)>& on_epoch = {});
+
+  Status status(StatusDetail detail = StatusDetail::counters) const;
+  /// Ends running calls with Error(interrupted), and refuses later ones. For a program's second Ctrl-C; not for use
+  /// inside a signal handler.
+  void interrupt();
+  /// Stops intake: running calls deliver the segments that are in flight and then throw Error(interrupted), after
+  /// `drain_deadline_s` at the latest; later calls are refused. Returns at once. For a program's first Ctrl-C.
+  void drain();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tutti

@@ -1,0 +1,46 @@
+// The commands of the program `tutti`, after the command line was read.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "program/interruption.hpp"
+#include "results/run_folder.hpp"
+
+namespace tutti::program {
+
+struct CommandLine {
+  std::filesystem::path file;
+  std::vector<std::string> overrides;  ///< key=value
+  std::vector<std::string> assign;     ///< member=device
+  std::filesystem::path worker;
+  std::string debug_worker;
+  std::filesystem::path trace;
+  std::string rules;                ///< "mean,vote": evaluated beside each other; empty: that of the description
+  std::string weights;              ///< "1,0.5": instead of the members' own
+  std::filesystem::path output;     ///< of `combine`; empty: a fresh one
+  std::vector<std::string> merged;  ///< weights of merged models, evaluated beside the members: FILE or NAME=FILE
+  std::filesystem::path picture;    ///< an SVG file
+  bool quiet = false;
+  bool resume = false;
+};
+
+/// How a command ended that did not throw.
+enum class Outcome {
+  complete,
+  incomplete,  ///< done, but a member is absent or a segment is not that of all members
+};
+
+/// Each throws Error.
+Outcome run(const CommandLine& line, Interruption& interruption);
+Outcome evaluate(const CommandLine& line, Interruption& interruption);
+/// The same into a folder that this program holds already.
+Outcome evaluate(const CommandLine& line, Interruption& interruption, images::RunFolder folder);
+/// `line.file` is the output folder of a run, or a description that names it.
+Outcome combine(const CommandLine& line, Interruption& interruption);
+Outcome train(const CommandLine& line, Interruption& interruption);
+void plan(const CommandLine& line);
+void validate(const CommandLine& line);
+
+}  // namespace tutti::program

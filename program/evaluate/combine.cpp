@@ -1,0 +1,252 @@
+// `tutti combine`: combines what an earlier run saved of its members, by other rules or weights, without running a
+// model. The accumulator is the pool's, so that the bytes are what the pool would have written.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <optional>
+
+#include "common/clock.hpp"
+#include "common/counted.hpp"
+#include "config/load.hpp"
+#include "config/rules.hpp"
+#include "coordinator/plan/machine.hpp"
+#include "program/commands.hpp"
+#include "program/evaluate/evaluating_sink.hpp"
+#include "program/evaluate/evaluation_report.hpp"
+#include "program/evaluate/hosting.hpp"
+#include "program/evaluate/saved_run.hpp"
+#include "program/reporting.hpp"
+#include "program/say.hpp"
+#include "program/session.hpp"
+#include "program/summary.hpp"
+#include "results/run_folder.hpp"
+#include "results/sinks.hpp"
+
+namespace tutti::program {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Behind an EvaluatingSink: writes what each rule gave, rule by rule, into a folder of its own.
+class RuleFiles final : public Sink {
+ public:
+  RuleFiles(const Evaluation& evaluation, const EvaluationForm& form, const std::filesystem::path& folder,
+            std::uint64_t images, std::uint32_t width, std::uint32_t classes, const Interruption& interruption)
+      : evaluation_(evaluation), interruption_(interruption) {
+    for (const config::CombineSpec& rule : form.rules) {
+      const bool features = rule.over == OutputKind::features;
+      widths_.push_back(rule.over == form.answers ? width : classes);
+      folders_.emplace_back(folder / std::string(to_name(rule.rule)), "");
+      files_.push_back(std::make_unique<images::NpySink>(folders_.back().path(),
+                                                         images::ResultForm{images, widths_.back(), !features, {}}));
+    }
+  }
+
+  void write(const SegmentResult& result) override {
+    interruption_.check();
+    for (std::size_t rule = 0; rule < files_.size(); ++rule) {
+      SegmentResult combined;
+      combined.first = result.first;
+      combined.count = result.count;
+      combined.width = widths_[rule];
+      combined.values = evaluation_.combined()[rule].values;
+      combined.predicted = evaluation_.combined()[rule].predicted;
+      files_[rule]->write(combined);
+    }
+  }
+
+  void finish() {
+    for (const auto& file : files_) file->finish();
+  }
+
+ private:
+  const Evaluation& evaluation_;
+  const Interruption& interruption_;
+  std::vector<std::uint32_t> widths_;
+  std::vector<images::MadeFolder> folders_;  ///< stand before the files in them, so that they go after them
+  std::vector<std::unique_ptr<images::NpySink>> files_;
+};
+
+class Combine {
+ public:
+  Combine(const CommandLine& line, Interruption& interruption) : line_(line), interruption_(interruption) {
+    const bool folder = std::filesystem::is_directory(line.file);
+    if (!folder && (!std::filesystem::exists(line.file) || line.file.filename() == "report.json"))
+      throw Error(ErrorKind::usage, fmt::format("{} is no folder of a run, and no description", line.file.string()), {},
+                  "name the folder that the run said it wrote its report into: tutti combine runs/0001");
+    if (!folder) spec_ = load(line);
+    if (!folder && spec_.output.empty())
+      throw Error(ErrorKind::usage, fmt::format("{} does not say where its run was written", line.file.string()),
+                  "it names no 'output'", "name the run's folder instead: tutti combine runs/0001");
+    source_ = folder ? line.file : spec_.output;
+    saved_ = read_saved_run(source_);
+    if (folder)
+      spec_ = config::load_text(saved_.configuration, (line.file / "report.json").string() + ": configuration",
+                                {line.overrides, {}});
+    if (!line.weights.empty()) config::set_weights(line.weights, spec_);
+    check_members();
+    check_answers();
+    form_ = form_of({spec_, spec_, saved_.models}, line.rules);
+    if (form_.rules.empty())
+      throw Error(ErrorKind::usage, "there is nothing to combine by", "the rule of this run is none",
+                  "name rules: --rules mean,vote");
+    const auto weighs = [](const config::CombineSpec& rule) {
+      return rule.rule == CombineRule::weighted || rule.rule == CombineRule::vote;
+    };
+    if (!line.weights.empty() && std::ranges::none_of(form_.rules, weighs))
+      throw Error(ErrorKind::usage, "'--weights' belongs to the rules weighted and vote", "none of those is asked for",
+                  "add one: --rules weighted");
+  }
+
+  Outcome perform() {
+    const Clock::time_point begin = Clock::now();
+    images::Report report = begin_report("combine", spec_, Plan{}, look_at_machine({}, GpuSearch::no));
+    report.members = saved_.members;
+    report.evaluation = begin_evaluation(saved_.models, form_);
+    const std::vector<std::optional<merge::Head>> heads = read_heads();
+    const auto head_of = [&](std::size_t number) { return heads[number] ? &*heads[number] : nullptr; };
+    std::vector<SavedAnswers> answers;
+    for (const SavedTask& task : saved_.tasks) answers.emplace_back(task, saved_.models);
+    for (std::size_t number = 0; number < answers.size(); ++number) check_widths(answers[number], head_of(number));
+    std::error_code absent;
+    if (std::filesystem::equivalent(line_.output, source_, absent))
+      throw Error(ErrorKind::usage, "the results would replace those that are combined", source_.string(),
+                  "name another folder with -o");
+    const images::RunFolder held(line_.output, "runs");
+    const std::filesystem::path& folder = held.path();
+    const bool cleared = clear_results(held, files_of(answers));
+    // What is being combined looks for the signal itself.
+    const Interruption::Watch watch(interruption_, [](int) {});
+    for (std::size_t number = 0; number < answers.size(); ++number) {
+      try {
+        combine_task(number, answers[number], head_of(number), folder, report);
+      } catch (const Error& error) {
+        if (error.kind() != ErrorKind::interrupted) throw;
+        if (number == 0)
+          throw Error(error.kind(), error.message(),
+                      cleared ? "the results of an earlier command are gone, and no others were written"
+                              : "nothing was written");
+        report.interrupted_by = signal_name(interruption_.signal());
+        break;
+      }
+    }
+    add_parameters(*report.evaluation, saved_.members);
+    report.phases.total = seconds_since(begin);
+    report.completed = !report.interrupted_by;
+    images::write_report(folder / "report.json", report);
+    if (!report.completed)
+      throw Error(ErrorKind::interrupted, "interrupted",
+                  fmt::format("{} of {} tasks are written into {}", report.evaluation->tasks.size(),
+                              saved_.tasks.size(), folder.string()));
+    if (!line_.quiet)
+      say(stdout,
+          fmt::format("{}report: {}\n", evaluation_table(*report.evaluation), (folder / "report.json").string()));
+    return is_incomplete(report) ? Outcome::incomplete : Outcome::complete;
+  }
+
+ private:
+  /// What is being combined is no result of an earlier command, wherever it lies.
+  std::vector<std::filesystem::path> files_of(const std::vector<SavedAnswers>& answers) const {
+    std::vector<std::filesystem::path> files{source_ / "report.json"};
+    for (std::size_t task = 0; task < answers.size(); ++task) {
+      files.push_back(saved_.tasks[task].folder / "labels.npy");
+      for (std::size_t m = 0; m < saved_.models.size(); ++m) files.push_back(answers[task].file(m));
+    }
+    return files;
+  }
+
+  /// The description may have been changed since; its members may not.
+  void check_members() const {
+    std::vector<std::string> then;
+    for (const EvaluatedModel& model : saved_.models)
+      if (model.role == "member") then.push_back(model.name);
+    std::vector<std::string> now;
+    for (const config::MemberSpec& member : spec_.members) now.push_back(member.name);
+    if (then == now) return;
+    throw Error(ErrorKind::usage, "the members are not those of the run",
+                fmt::format("then: {}; now: {}", fmt::join(then, ", "), fmt::join(now, ", ")),
+                "combine with the description that was run, or name the run's folder alone");
+  }
+
+  /// The files hold what was combined over then: as anything else their values would mean nothing.
+  void check_answers() const {
+    const config::EnsembleSpec run = config::load_text(saved_.configuration, "the configuration of the run", {});
+    const OutputKind then = run.combine.over;
+    if (!run.save_members && run.combine.rule != CombineRule::none)
+      throw Error(ErrorKind::usage, "the answers of the members were not saved by this run",
+                  "what lies in its folder beside its report is older", "run it again with save_members: true");
+    if (then == spec_.combine.over) return;
+    throw Error(ErrorKind::usage,
+                fmt::format("the run was combined over {}, and cannot be combined over {}", to_name(then),
+                            to_name(spec_.combine.over)),
+                "its files hold what the members answered then",
+                fmt::format("set combine.over to {}, or run it again", to_name(then)));
+  }
+
+  /// One place per task, empty where it has no head.
+  std::vector<std::optional<merge::Head>> read_heads() const {
+    std::vector<std::optional<merge::Head>> heads(saved_.tasks.size());
+    for (std::size_t number = 0; !spec_.tasks.empty() && number < heads.size(); ++number) {
+      const std::string& name = saved_.tasks[number].name;
+      const auto task = std::ranges::find(spec_.tasks, name, &config::TaskSpec::name);
+      if (task == spec_.tasks.end())
+        throw Error(ErrorKind::usage, fmt::format("the run has a task '{}', and the description has none", name), {},
+                    "combine with the description that was run, or name the run's folder alone");
+      if (!task->head.empty()) heads[number] = merge::Head::read(task->head);
+    }
+    return heads;
+  }
+
+  void check_widths(const SavedAnswers& answers, const merge::Head* head) const {
+    for (std::size_t m = 0; m < saved_.models.size(); ++m) {
+      const std::uint32_t wanted = head != nullptr ? head->features() : answers.width(0);
+      if (answers.width(m) == wanted || (head == nullptr && m >= form_.members)) continue;
+      throw Error(ErrorKind::usage, fmt::format("{} cannot be combined", answers.file(m).string()),
+                  fmt::format("it has {} per image, {} has {}", counted(answers.width(m), "value"),
+                              head != nullptr ? head->file().string() : answers.file(0).string(), wanted),
+                  "its files are not of one run, or its members answer differently");
+    }
+  }
+
+  void combine_task(std::size_t number, const SavedAnswers& answers, const merge::Head* head,
+                    const std::filesystem::path& folder, images::Report& report) const {
+    const SavedTask& task = saved_.tasks[number];
+    std::optional<images::MadeFolder> all;  // goes after its part
+    if (task.in_own_folder) all.emplace(folder / "tasks", "");
+    const images::MadeFolder made(task.in_own_folder ? all->path() / task.name : folder, "");
+    const std::filesystem::path& own = made.path();
+    const Clock::time_point begin = Clock::now();
+    Evaluation evaluation(form_, head);
+    RuleFiles files(evaluation, form_, own, answers.images(), answers.width(0),
+                    head != nullptr ? head->classes() : answers.width(0), interruption_);
+    EvaluatingSink sink(evaluation, own, answers.images(), &files);
+    answers.replay(sink);
+    sink.finish();
+    files.finish();
+    images::TaskReport row;
+    row.name = task.name.empty() ? std::string(to_name(spec_.input.dataset)) : task.name;
+    row.source = task.source;
+    if (head != nullptr) row.head = head->file().string();
+    row.classes = evaluation.has_classes() ? (head != nullptr ? head->classes() : answers.width(0)) : 0;
+    row.incomplete = task.incomplete;
+    report.counts.images += answers.images();
+    add_task(*report.evaluation, std::move(row), evaluation, {}, seconds_since(begin), answers.images());
+  }
+
+  const CommandLine& line_;
+  Interruption& interruption_;
+  config::EnsembleSpec spec_;
+  std::filesystem::path source_;  ///< the folder of the run
+  SavedRun saved_;
+  EvaluationForm form_;
+};
+
+}  // namespace
+
+Outcome combine(const CommandLine& line, Interruption& interruption) { return Combine(line, interruption).perform(); }
+
+}  // namespace tutti::program

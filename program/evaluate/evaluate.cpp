@@ -1,0 +1,167 @@
+// `tutti evaluate`: every task through one pool, and from the same answers each model alone and the members under each
+// rule.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "common/clock.hpp"
+#include "common/log.hpp"
+#include "config/rules.hpp"
+#include "program/commands.hpp"
+#include "program/evaluate/evaluating_sink.hpp"
+#include "program/evaluate/evaluation_report.hpp"
+#include "program/evaluate/hosting.hpp"
+#include "program/evaluate/picture.hpp"
+#include "program/progress.hpp"
+#include "program/reporting.hpp"
+#include "program/say.hpp"
+#include "program/session.hpp"
+#include "program/task.hpp"
+#include "program/task_sink.hpp"
+#include "results/run_folder.hpp"
+#include "results/sinks.hpp"
+
+namespace tutti::program {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+class Evaluate {
+ public:
+  Evaluate(const CommandLine& line, Interruption& interruption)
+      : line_(line),
+        hosting_(with_files(host_models(load(line), line.merged))),
+        form_(form_of(hosting_, line.rules)),
+        tasks_(open_tasks(hosting_.described)),
+        session_("evaluate", line, interruption, hosting_.hosted, *tasks_.front().source) {
+    if (!line.picture.empty()) check_picture(line.picture);
+  }
+
+  void work_in(images::RunFolder folder) { session_.work_in(std::move(folder)); }
+
+  Outcome perform() {
+    session_.report().members.resize(hosting_.models.size());
+    for (std::size_t rank = 0; rank < hosting_.models.size(); ++rank)
+      session_.report().members[rank].role = hosting_.models[rank].role;
+    try {
+      session_.perform([this] { check(); }, [this] { session_.measure([this] { evaluate(); }); });
+    } catch (...) {
+      say_finished();
+      throw;
+    }
+    const images::EvaluationReport& found = *session_.report().evaluation;
+    const Outcome outcome = session_.conclude(evaluation_table(found), "");
+    if (!line_.picture.empty()) write_picture(line_.picture, found);
+    return outcome;
+  }
+
+ private:
+  void check() { check_widths(tasks_, session_.ensemble().status().members, form_.members, !form_.rules.empty()); }
+
+  /// Of an evaluation that ended early: what there is of it.
+  void say_finished() const {
+    const auto& found = session_.report().evaluation;
+    if (line_.quiet || !found || found->tasks.empty()) return;
+    std::vector<TaskLength> all;
+    for (const Task& task : tasks_) all.push_back({task.name, task.source->count()});
+    say(stdout, evaluation_table(*found) + unfinished_tasks_text(*found, all));
+  }
+
+  void evaluate() {
+    session_.report().evaluation = begin_evaluation(hosting_.models, form_);
+    const Clock::time_point begin = Clock::now();
+    const auto note = [&] {
+      images::Report& report = session_.report();
+      add_status(report, session_.ensemble().status());
+      add_parameters(*report.evaluation, report.members);
+      report.phases.predict = seconds_since(begin);
+      report.counts.images = 0;
+      for (const images::TaskReport& task : report.evaluation->tasks) report.counts.images += task.images;
+    };
+    try {
+      for (std::size_t number = 0; number < tasks_.size(); ++number) evaluate_task(number);
+    } catch (...) {
+      note();
+      throw;
+    }
+    note();
+  }
+
+  std::filesystem::path folder_of(const Task& task) const {
+    const std::filesystem::path folder =
+        session_.spec().tasks.empty() ? session_.folder() : session_.folder() / "tasks" / task.name;
+    return images::make_run_folder(folder, {});
+  }
+
+  images::ResultForm saved_form(const Task& task) {
+    images::ResultForm form{task.source->count(), 0, false, {}, true};
+    for (const MemberStatus& model : session_.ensemble().status().members)
+      form.members.push_back({model.name, model.width});
+    return form;
+  }
+
+  std::uint32_t classes_of(const Task& task) {
+    return task.head ? task.head->classes() : session_.ensemble().status().members.front().width;
+  }
+
+  void evaluate_task(std::size_t number) {
+    Task& task = tasks_[number];
+    const std::filesystem::path folder = folder_of(task);
+    Evaluation evaluation(form_, task.head_or_null());
+    std::optional<images::NpySink> saved;
+    if (session_.spec().save_members) saved.emplace(folder, saved_form(task));
+    EvaluatingSink evaluating(evaluation, folder, task.source->count(), saved ? &*saved : nullptr);
+    if (!form_.rules.empty()) evaluating.add_table(folder / "predictions.csv", *task.source, classes_of(task));
+    Progress progress(style_for(stderr, line_.quiet), task.name, task.source->count(), 0,
+                      [this] { return session_.ensemble().status(); }, {number, tasks_.size()});
+    TaskSink sink(evaluating, progress);
+    const Clock::time_point begin = Clock::now();
+    const auto note = [&] {
+      add_task(*session_.report().evaluation, task.report(), evaluation, sink.incomplete(), seconds_since(begin), 0);
+    };
+    try {
+      session_.ensemble().run(*task.source, sink);
+    } catch (const Error& error) {
+      if (evaluation.images() > 0) note();
+      if (error.kind() == ErrorKind::interrupted) keep_partial(evaluating, saved);
+      throw in_task(error, task);
+    }
+    evaluating.finish();
+    if (saved) saved->finish();
+    note();
+  }
+
+  /// What came is worth having, but not worth hiding why the run ended.
+  static void keep_partial(EvaluatingSink& evaluating, std::optional<images::NpySink>& saved) noexcept {
+    try {
+      evaluating.finish_partial();
+      if (saved) saved->finish_partial();
+    } catch (const std::exception& error) {
+      log::error("what is finished could not be written: {}", error.what());
+    }
+  }
+
+  Error in_task(const Error& error, const Task& task) const {
+    if (tasks_.size() == 1 || error.kind() == ErrorKind::interrupted) return error;
+    return Error(error.kind(), fmt::format("task '{}': {}", task.name, error.message()), error.detail(), error.hint());
+  }
+
+  const CommandLine& line_;
+  const Hosting hosting_;
+  const EvaluationForm form_;
+  std::vector<Task> tasks_;
+  Session session_;
+};
+
+}  // namespace
+
+Outcome evaluate(const CommandLine& line, Interruption& interruption) { return Evaluate(line, interruption).perform(); }
+
+Outcome evaluate(const CommandLine& line, Interruption& interruption, images::RunFolder folder) {
+  Evaluate evaluation(line, interruption);
+  evaluation.work_in(std::move(folder));
+  return evaluation.perform();
+}
+
+}  // namespace tutti::program

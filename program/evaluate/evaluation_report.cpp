@@ -1,0 +1,138 @@
+#include "program/evaluate/evaluation_report.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/wire/member_request.hpp"
+
+namespace tutti::program {
+namespace {
+
+images::ScoreReport score_of(const MaybeMetrics& metrics) {
+  if (!metrics) return {};
+  return {metrics->accuracy(), metrics->loss(), metrics->calibration_error(), metrics->images()};
+}
+
+std::optional<images::DisagreementReport> disagreement_of(const images::Disagreement& disagreement) {
+  const auto means = disagreement.means();
+  if (!means) return std::nullopt;
+  return images::DisagreementReport{(*means)[0], (*means)[1], (*means)[2], (*means)[3], disagreement.images()};
+}
+
+std::string cell(const std::optional<double>& value, const char* format, double factor = 1) {
+  return value ? fmt::format(fmt::runtime(format), *value * factor) : "-";
+}
+
+/// Columns as wide as their widest cell; the first to the left, the others to the right.
+std::string aligned(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths(rows.front().size());
+  for (const auto& row : rows)
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  std::string text;
+  for (const auto& row : rows) {
+    text += fmt::format("{:<{}}", row.front(), widths.front());
+    for (std::size_t i = 1; i < row.size(); ++i) text += fmt::format("  {:>{}}", row[i], widths[i]);
+    text += "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string label_of(const images::ModelReport& model) {
+  return model.role == "ensemble" ? fmt::format("ensemble {}", model.name) : model.name;
+}
+
+images::EvaluationReport begin_evaluation(const std::vector<EvaluatedModel>& models, const EvaluationForm& form) {
+  images::EvaluationReport report;
+  for (const EvaluatedModel& model : models) report.models.push_back({model.name, model.role, {}, {}, 0, 0, {}});
+  for (const config::CombineSpec& rule : form.rules) {
+    const std::string name(to_name(rule.rule));
+    report.models.push_back({name, "ensemble", name, std::string(to_name(rule.over)), 0, 0, {}});
+  }
+  return report;
+}
+
+void add_task(images::EvaluationReport& report, images::TaskReport task, const Evaluation& evaluation,
+              const std::vector<Incomplete>& incomplete, double seconds, std::uint64_t known) {
+  task.images = evaluation.images();
+  task.seconds = seconds;
+  if (seconds > 0) task.images_per_second = static_cast<double>(task.images - std::min(known, task.images)) / seconds;
+  task.disagreement = disagreement_of(evaluation.disagreement());
+  for (const Incomplete& some : incomplete) {
+    task.incomplete.push_back({some.first, some.count, some.members_present, {}, some.set_aside});
+    for (const std::size_t rank : some.absent) task.incomplete.back().absent.push_back(report.models.at(rank).name);
+  }
+  const std::size_t models = report.models.size() - evaluation.rules().size();
+  for (std::size_t row = 0; row < report.models.size(); ++row) {
+    // Of a task of which no image came nobody knows anything.
+    const bool known_model = row < evaluation.models().size();
+    report.models[row].tasks.push_back(row >= models ? score_of(evaluation.rules()[row - models])
+                                       : known_model ? score_of(evaluation.models()[row])
+                                                     : images::ScoreReport{});
+  }
+  report.tasks.push_back(std::move(task));
+}
+
+void add_parameters(images::EvaluationReport& report, const std::vector<images::MemberReport>& models) {
+  std::uint64_t all = 0;
+  std::uint64_t trainable = 0;
+  for (std::size_t row = 0; row < models.size(); ++row) {
+    images::ModelReport& model = report.models.at(row);
+    const bool frozen = models[row].kind == "torchscript" || models[row].kind == "aoti";
+    model.all_params = models[row].parameters.value_or(0);
+    model.trainable_params = frozen ? 0 : model.all_params;
+    if (model.role != "member") continue;
+    all += model.all_params;
+    trainable += model.trainable_params;
+  }
+  for (images::ModelReport& model : report.models) {
+    if (model.role != "ensemble") continue;
+    model.all_params = all;
+    model.trainable_params = trainable;
+  }
+}
+
+std::string evaluation_table(const images::EvaluationReport& report) {
+  if (report.tasks.empty() || report.models.empty()) return {};
+  const bool several = report.tasks.size() > 1;
+  std::vector<std::vector<std::string>> rows(1, {"model"});
+  for (const images::TaskReport& task : report.tasks) rows[0].push_back(task.name);
+  if (several) rows[0].emplace_back("average");
+  rows[0].emplace_back("loss");
+  rows[0].emplace_back("calibration");
+  for (const images::ModelReport& model : report.models) {
+    std::vector<std::string> row{label_of(model)};
+    for (const images::ScoreReport& task : model.tasks) row.push_back(cell(task.accuracy, "{:.2f} %", 100));
+    const images::ScoreReport average = images::average_of(model.tasks);
+    if (several) row.push_back(cell(average.accuracy, "{:.2f} %", 100));
+    row.push_back(cell(average.loss, "{:.4f}"));
+    row.push_back(cell(average.calibration_error, "{:.4f}"));
+    rows.push_back(std::move(row));
+  }
+  std::string text = aligned(rows);
+  std::vector<std::vector<std::string>> dissent(
+      1, {"members disagree on", "entropy", "mutual information", "variance", "dissent"});
+  for (const images::TaskReport& task : report.tasks)
+    if (task.disagreement)
+      dissent.push_back(
+          {task.name, cell(task.disagreement->entropy, "{:.4f}"), cell(task.disagreement->mutual_information, "{:.4f}"),
+           cell(task.disagreement->variance, "{:.6f}"), cell(task.disagreement->dissent, "{:.2f} %", 100)});
+  return dissent.size() > 1 ? text + "\n" + aligned(dissent) : text;
+}
+
+std::string unfinished_tasks_text(const images::EvaluationReport& report, const std::vector<TaskLength>& all) {
+  std::string text;
+  for (std::size_t number = 0; number < all.size(); ++number) {
+    const std::uint64_t images = number < report.tasks.size() ? report.tasks[number].images : 0;
+    if (images == all[number].images) continue;
+    text += text.empty() ? "not finished: " : ", ";
+    text += all[number].name;
+    if (images > 0) text += fmt::format(" ({} of {} images)", images, all[number].images);
+  }
+  if (text.empty()) return text;
+  return fmt::format("{}; averages are over what stands above\n", text);
+}
+
+}  // namespace tutti::program

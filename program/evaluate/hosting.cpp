@@ -1,0 +1,125 @@
+#include "program/evaluate/hosting.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include <tutti/error.hpp>
+
+#include "config/rules.hpp"
+
+namespace tutti::program {
+namespace {
+
+/// The same model with other weights.
+config::ModelSpec with_weights(config::ModelSpec model, const std::filesystem::path& weights) {
+  if (std::holds_alternative<AotiModel>(model.kind))
+    throw Error(ErrorKind::usage,
+                fmt::format("{} cannot be given to a model of kind {}", weights.string(), kind_name(model.kind)),
+                "its file holds its own weights", "name the kind of the merged model with 'base'");
+  auto* const tower = std::get_if<ClipVitModel>(&model.kind);
+  if (tower != nullptr && std::filesystem::is_directory(weights)) {
+    tower->path = weights.string();  // a folder as Hugging Face writes it
+    model.weights.clear();
+  } else {
+    model.weights = weights;
+  }
+  return model;
+}
+
+/// What a tower answers follows from its own model, while it is asked for what the members answer: its worker would
+/// refuse that, and could not say why.
+void check_answer(const Hosting& hosting, const std::string& role, const config::ModelSpec& model) {
+  const auto* tower = std::get_if<ClipVitModel>(&model.kind);
+  const OutputKind wanted = hosting.described.members.front().output;
+  if (tower == nullptr || kind_of(tower->output) == wanted) return;
+  throw Error(ErrorKind::usage,
+              fmt::format("the {} model answers {}, but the members {}", role, to_name(kind_of(tower->output)),
+                          to_name(wanted)),
+              fmt::format("'base' is a clip-vit with 'output: {}'", to_name(tower->output)),
+              wanted == OutputKind::logits ? "add 'output: logits' and 'head' to 'base', as the members have them"
+                                           : fmt::format("let 'base' answer {} like the members", to_name(wanted)));
+}
+
+void check_name(const Hosting& hosting, const std::string& name, const std::string& role) {
+  for (const EvaluatedModel& other : hosting.models) {
+    if (other.name != name) continue;
+    if (other.role == role)
+      throw Error(ErrorKind::usage, fmt::format("two merged models are called '{}'", name), {},
+                  "name each: --merged one=FILE --merged other=FILE");
+    throw Error(ErrorKind::usage, fmt::format("two models are called '{}': a {} and a {} one", name, other.role, role),
+                {},
+                other.role == "base" ? "name the merged model otherwise: --merged soup=FILE"
+                : role == "base"     ? "rename the member"
+                                     : "rename the member, or name the merged model: --merged soup=FILE");
+  }
+}
+
+/// The member whose device and input the other models share: the first of those that are merged, or of all.
+const config::MemberSpec& leading(const config::EnsembleSpec& spec) {
+  return spec.merge ? spec.members[spec.merge->over.front()] : spec.members.front();
+}
+
+void add_model(Hosting& hosting, const std::string& name, const std::string& role, config::ModelSpec model) {
+  check_name(hosting, name, role);
+  check_answer(hosting, role, model);
+  config::MemberSpec beside = leading(hosting.described);
+  beside.name = name;
+  beside.model = std::move(model);
+  beside.seed = hosting.described.seed;
+  hosting.hosted.members.push_back(std::move(beside));
+  hosting.models.push_back({name, role});
+}
+
+void add_merged(Hosting& hosting, const std::string& option) {
+  // A path may hold a '=' as well, but behind a '/', which no name has.
+  const std::size_t equals = std::min(option.find('='), option.find('/'));
+  const bool named = equals != std::string::npos && option[equals] == '=';
+  const std::string name = named ? option.substr(0, equals) : "merged";
+  const std::string file = named ? option.substr(equals + 1) : option;
+  if (name.empty() || file.empty() || name.front() == '.')
+    throw Error(ErrorKind::usage, fmt::format("--merged {} is neither FILE nor NAME=FILE", option), {},
+                "for example --merged soup=runs/soup/merged.safetensors");
+  const config::EnsembleSpec& spec = hosting.described;
+  add_model(hosting, name, "merged", with_weights(spec.base ? *spec.base : leading(spec).model, file));
+}
+
+}  // namespace
+
+Hosting host_models(config::EnsembleSpec spec, const std::vector<std::string>& merged) {
+  Hosting hosting{spec, std::move(spec), {}};
+  hosting.hosted.combine.rule = CombineRule::none;
+  if (!hosting.described.tasks.empty()) hosting.hosted.input = hosting.described.tasks.front().input;
+  for (const config::MemberSpec& member : hosting.described.members) hosting.models.push_back({member.name, "member"});
+  if (hosting.described.base) add_model(hosting, "base", "base", *hosting.described.base);
+  for (const std::string& option : merged) add_merged(hosting, option);
+  return hosting;
+}
+
+Hosting with_files(Hosting hosting) {
+  for (std::size_t rank = hosting.described.members.size(); rank < hosting.models.size(); ++rank) {
+    const std::string file = hosting.hosted.members[rank].model.weights.string();
+    if (file.empty() || ::access(file.c_str(), R_OK) == 0) continue;
+    const EvaluatedModel& model = hosting.models[rank];
+    const bool merged = model.role == "merged";
+    throw Error(ErrorKind::usage, fmt::format("{}: there is no readable file '{}'", model.name, file),
+                fmt::format("named by {}; relative paths start at the current folder",
+                            merged ? "--merged" : "the 'weights' of 'base'"),
+                merged ? "'tutti merge' writes one, such as runs/0001/merged.safetensors, and says where" : "");
+  }
+  return hosting;
+}
+
+EvaluationForm form_of(const Hosting& hosting, const std::string& rules) {
+  const config::EnsembleSpec& spec = hosting.described;
+  EvaluationForm form{spec.combine.over, spec.members.size(), {}, {}};
+  for (const config::MemberSpec& member : spec.members) form.weights.push_back(static_cast<float>(member.weight));
+  if (!rules.empty())
+    form.rules = config::read_rules(rules, spec);
+  else if (spec.combine.rule != CombineRule::none)
+    form.rules.push_back(spec.combine);
+  return form;
+}
+
+}  // namespace tutti::program

@@ -1,0 +1,170 @@
+#include "program/evaluate/saved_run.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <string_view>
+
+#include <tutti/error.hpp>
+
+#include "common/atomic_file.hpp"
+#include "common/counted.hpp"
+
+namespace tutti::program {
+namespace {
+
+constexpr std::uint64_t kPartImages = 1024;
+
+[[noreturn]] void refuse(const std::filesystem::path& file, std::string detail, std::string hint) {
+  throw Error(ErrorKind::usage, fmt::format("{} cannot be combined", file.string()), std::move(detail),
+              std::move(hint));
+}
+
+std::string text_of(const json::value& value) { return std::string(value.as_string()); }
+/// Names become names of files, here and in what is written: none leads elsewhere.
+std::string name_of(const json::value& value) {
+  std::string name = text_of(value);
+  if (name.empty() || name.front() == '.' || name.find_first_of(std::string_view("/\0", 2)) != name.npos)
+    throw std::invalid_argument(fmt::format("the name '{}' is none of a member or a task", name));
+  return name;
+}
+std::uint64_t count_of(const json::value& value) { return value.to_number<std::uint64_t>(); }
+
+std::vector<images::IncompleteReport> incomplete_of(const json::value& list) {
+  std::vector<images::IncompleteReport> all;
+  for (const json::value& row : list.as_array()) {
+    images::IncompleteReport some{
+        count_of(row.at("first")), count_of(row.at("count")), 0, {}, row.at("set_aside").as_bool()};
+    for (const json::value& name : row.at("absent").as_array()) some.absent.push_back(text_of(name));
+    all.push_back(std::move(some));
+  }
+  return all;
+}
+
+void read_models(const json::value& report, SavedRun& run) {
+  for (const json::value& row : report.at("members").as_array()) {
+    images::MemberReport member;
+    member.name = name_of(row.at("name"));
+    member.rank = static_cast<std::uint32_t>(run.members.size());
+    member.role = text_of(row.at("role"));
+    member.kind = text_of(row.at("kind"));
+    if (!row.at("parameters").is_null()) member.parameters = count_of(row.at("parameters"));
+    run.models.push_back({member.name, member.role});
+    run.members.push_back(std::move(member));
+  }
+}
+
+void read_tasks(const json::value& report, const std::filesystem::path& folder, SavedRun& run) {
+  if (text_of(report.at("command")) == "run") {
+    run.tasks.push_back({"", "", folder, false, count_of(report.at("counts").at("images")),
+                         incomplete_of(report.at("ensemble").at("incomplete"))});
+    return;
+  }
+  for (const json::value& row : report.at("evaluation").at("tasks").as_array()) {
+    const std::string name = name_of(row.at("name"));
+    const std::filesystem::path own = folder / "tasks" / name;
+    const bool in_own = std::filesystem::exists(own);
+    run.tasks.push_back({name, text_of(row.at("source")), in_own ? own : folder, in_own, count_of(row.at("images")),
+                         incomplete_of(row.at("incomplete"))});
+  }
+}
+
+}  // namespace
+
+SavedRun read_saved_run(const std::filesystem::path& folder) {
+  const std::filesystem::path file = folder / "report.json";
+  const std::string text = read_text(file, "the report of the run");
+  SavedRun run;
+  try {
+    const json::value report = parse_json(text, file.string());
+    if (text_of(report.at("schema")) != images::kReportSchema)
+      refuse(folder, fmt::format("the schema of its report is {}", text_of(report.at("schema"))),
+             fmt::format("this version reads {}", images::kReportSchema));
+    const std::string command = text_of(report.at("command"));
+    if (command != "run" && command != "evaluate")
+      refuse(folder, fmt::format("it was written by 'tutti {}'", command),
+             "name the output folder of 'tutti run' or 'tutti evaluate'");
+    if (!report.at("completed").as_bool())
+      refuse(folder, "the run in it did not complete",
+             command == "run" ? "complete it first: tutti run ... --resume" : "evaluate it again, to its end");
+    run.configuration = text_of(report.at("configuration"));
+    read_models(report, run);
+    read_tasks(report, folder, run);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::usage) throw;
+    refuse(folder, error.message(), "its report was not written by Tutti, or was changed");
+  } catch (const std::exception& error) {
+    refuse(folder, fmt::format("{} is no report of this version: {}", file.string(), error.what()),
+           "run it again with save_members: true");
+  }
+  return run;
+}
+
+SavedAnswers::SavedAnswers(const SavedTask& task, const std::vector<EvaluatedModel>& models)
+    : images_(task.images), incomplete_(task.incomplete) {
+  const auto check = [&](const images::NpyReader& file) {
+    if (file.rows() == images_) return;
+    refuse(task.folder,
+           fmt::format("{} holds {}, but the report says {}", file.path().string(), counted(file.rows(), "row"),
+                       counted(images_, "image")),
+           "its files are not of one run: run it again with save_members: true");
+  };
+  for (const EvaluatedModel& model : models) {
+    const std::filesystem::path file = task.folder / "members" / (model.name + ".npy");
+    if (!std::filesystem::exists(file))
+      refuse(task.folder, fmt::format("the answers of '{}' were not saved: there is no {}", model.name, file.string()),
+             "run it again with save_members: true");
+    names_.push_back(model.name);
+    files_.emplace_back(file, images::NpyType::float32, 2);
+    check(files_.back());
+  }
+  if (const auto labels = task.folder / "labels.npy"; std::filesystem::exists(labels)) {
+    labels_.emplace(labels, images::NpyType::int64, 1);
+    check(*labels_);
+  }
+}
+
+std::vector<SavedAnswers::Part> SavedAnswers::parts() const {
+  std::vector<Part> all;
+  std::uint64_t next = 0;
+  for (const images::IncompleteReport& some : incomplete_) {
+    const std::uint64_t first = std::clamp(some.first, next, images_);
+    const std::uint64_t end = first + std::min(some.count, images_ - first);
+    if (first > next) all.push_back({next, first, nullptr});
+    if (end > first) all.push_back({first, end, &some});
+    next = end;
+  }
+  if (next < images_) all.push_back({next, images_, nullptr});
+  return all;
+}
+
+void SavedAnswers::replay(Sink& sink) const {
+  for (const Part& part : parts())
+    for (std::uint64_t first = part.first; first < part.end; first += kPartImages)
+      hand_over(part, first, static_cast<std::uint32_t>(std::min(kPartImages, part.end - first)), sink);
+}
+
+void SavedAnswers::hand_over(const Part& part, std::uint64_t first, std::uint32_t count, Sink& sink) const {
+  std::vector<std::vector<float>> values(files_.size());
+  std::vector<MemberSegmentResult> members;
+  for (std::size_t m = 0; m < files_.size(); ++m) {
+    values[m].resize(std::size_t{count} * files_[m].width());
+    files_[m].read(first, values[m]);
+    const bool absent = part.incomplete != nullptr &&
+                        std::find(part.incomplete->absent.begin(), part.incomplete->absent.end(), names_[m]) !=
+                            part.incomplete->absent.end();
+    members.push_back({files_[m].width(), values[m], !absent});
+  }
+  std::vector<std::int64_t> labels(labels_ ? count : 0);
+  if (labels_) labels_->read(first, labels);
+  SegmentResult result;
+  result.first = first;
+  result.count = count;
+  result.members = members;
+  result.labels = labels;
+  result.set_aside = part.incomplete != nullptr && part.incomplete->set_aside;
+  sink.write(result);
+}
+
+}  // namespace tutti::program

@@ -1,0 +1,66 @@
+#include "program/interruption.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <utility>
+
+#include <tutti/error.hpp>
+
+#include "common/log.hpp"
+#include "program/say.hpp"
+
+namespace tutti::program {
+const char* signal_name(int signal) {
+  switch (signal) {
+    case SIGINT:
+      return "SIGINT";
+    case SIGTERM:
+      return "SIGTERM";
+    case SIGHUP:
+      return "SIGHUP";
+    default:
+      return "a signal";
+  }
+}
+
+void Interruption::take(int number) {
+  const std::lock_guard lock(mutex_);
+  if (!stop_ || signal_ != 0) ::_exit(128 + number);  // no word: stderr may be what it waits for
+  signal_ = number;
+  stop_(number);
+}
+
+void Interruption::check() const {
+  if (signal_ != 0) throw Error(ErrorKind::interrupted, "interrupted");
+}
+
+void Interruption::leave(int signal, std::string_view detail) {
+  // A terminal that is held, or a pipe that nobody reads, must not keep the program.
+  pollfd place{STDERR_FILENO, POLLOUT, 0};
+  if (::poll(&place, 1, 0) == 1)
+    say(stderr, fmt::format("tutti: {}\n", Error(ErrorKind::interrupted, "interrupted", std::string(detail)).what()));
+  ::_exit(128 + signal);
+}
+
+Interruption::Watch::Watch(Interruption& interruption, Ensemble& ensemble)
+    : Watch(interruption, [&ensemble](int number) {
+        ensemble.drain();
+        // The log does not wait for stderr.
+        log::info("{}: finishing what is in flight; a second signal ends at once", signal_name(number));
+      }) {}
+
+Interruption::Watch::Watch(Interruption& interruption, std::function<void(int)> stop) : interruption_(interruption) {
+  const std::lock_guard lock(interruption_.mutex_);
+  before_ = std::exchange(interruption_.stop_, std::move(stop));
+}
+
+Interruption::Watch::~Watch() {
+  const std::lock_guard lock(interruption_.mutex_);
+  interruption_.stop_ = std::move(before_);
+}
+
+}  // namespace tutti::program

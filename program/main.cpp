@@ -1,0 +1,244 @@
+// The program `tutti`: reads the command line, runs one command, turns errors into words and exit codes.
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string_view>
+
+#include <tutti/error.hpp>
+
+#include "common/build_id.hpp"
+#include "common/log.hpp"
+#include "common/nearest.hpp"
+#include "coordinator/plan/find_worker.hpp"
+#include "program/commands.hpp"
+#include "program/merge/merge_command.hpp"
+#include "program/say.hpp"
+#include "program/unknown_option.hpp"
+
+namespace tutti::program {
+namespace {
+
+constexpr int kFailedExit = 1;
+constexpr int kUsageExit = 2;
+constexpr int kIncompleteExit = 3;
+constexpr const char* kExitCodes =
+    "Exit codes: 0 all done, 1 failed while running, 2 wrong usage or configuration,\n"
+    "3 done but some member or segment is missing, 129, 130 and 143 interrupted by\n"
+    "SIGHUP, SIGINT (Ctrl-C) and SIGTERM.";
+
+struct LogOptions {
+  bool verbose = false;
+  std::string level = "info";
+};
+
+void add_log_options(CLI::App& command, CommandLine& line, LogOptions& logs) {
+  command.add_flag("-q,--quiet", line.quiet, "print errors only");
+  command.add_flag("-v,--verbose", logs.verbose, "log every step");
+  command.add_option("--log-level", logs.level, "debug, info, warning, error or off")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error", "off"}))
+      ->capture_default_str();
+}
+
+void add_common_options(CLI::App& command, CommandLine& line, LogOptions& logs) {
+  command.add_option("file", line.file, "the ensemble's YAML file")->required()->type_name("FILE");
+  command.add_option("overrides", line.overrides, "key=value applied after the file: members.0.weight=2")
+      ->type_name("KEY=VALUE");
+  command.add_option("--assign", line.assign, "device of a member, once per member: cnn-0=cpu:1")
+      ->type_name("MEMBER=DEVICE")
+      ->allow_extra_args(false);  // one value each time, or it would swallow the file that follows
+  add_log_options(command, line, logs);
+}
+
+void add_worker_option(CLI::App& command, CommandLine& line) {
+  command.add_option("--worker", line.worker, "the program tutti-worker")->type_name("FILE");
+}
+
+void add_worker_options(CLI::App& command, CommandLine& line) {
+  add_worker_option(command, line);
+  command
+      .add_option("--debug-worker", line.debug_worker,
+                  "this member's worker waits for a debugger, and all deadlines are off")
+      ->type_name("MEMBER");
+}
+
+void add_rules_option(CLI::App& command, CommandLine& line, const char* what) {
+  command.add_option("--rules", line.rules, what)->type_name("RULE,...");
+}
+
+void add_evaluate_options(CLI::App& command, CommandLine& line) {
+  add_rules_option(command, line, "combine by each of these rules, instead of that of the file: mean,max,vote");
+  command
+      .add_option("--merged", line.merged, "weights of a merged model, evaluated beside the members; once per model")
+      ->type_name("[NAME=]FILE")
+      ->allow_extra_args(false);
+  command.add_option("--picture", line.picture, "draw the accuracies as bars, per task")->type_name("FILE.svg");
+}
+
+void add_combine_options(CLI::App& command, CommandLine& line, LogOptions& logs) {
+  command.add_option("run", line.file, "the output folder of a run with save_members: true, or its YAML file")
+      ->required()
+      ->type_name("FOLDER|FILE");
+  command.add_option("overrides", line.overrides, "key=value applied to the configuration: combine.accumulate=float64")
+      ->type_name("KEY=VALUE");
+  add_rules_option(command, line, "combine by each of these rules, instead of that of the run: mean,max,vote");
+  command.add_option("--weights", line.weights, "one per member, in their order: 1,0.5,2")->type_name("NUMBER,...");
+  command.add_option("-o,--output", line.output, "where results go; default: a fresh numbered folder below runs")
+      ->type_name("FOLDER");
+  add_log_options(command, line, logs);
+}
+
+void set_log_level(const LogOptions& options, bool quiet, bool debugging) {
+  using log::Level;
+  const std::map<std::string, Level> levels{{"debug", Level::debug},
+                                            {"info", Level::info},
+                                            {"warning", Level::warning},
+                                            {"error", Level::error},
+                                            {"off", Level::off}};
+  // A worker that waits for a debugger says so as a warning.
+  const Level least = debugging ? Level::warning : Level::error;
+  log::set_level(options.verbose ? Level::debug : quiet ? least : levels.at(options.level));
+}
+
+int explain(const Error& error, int signal) {
+  log::flush();  // what led to it stands before it
+  say(stderr, fmt::format("tutti: {}\n", error.what()));
+  if (error.kind() == ErrorKind::interrupted && signal != 0) return 128 + signal;
+  return error.kind() == ErrorKind::usage ? kUsageExit : kFailedExit;
+}
+
+int execute(const std::function<Outcome()>& command, const std::optional<Interruption>& interruption) {
+  try {
+    const Outcome outcome = command();
+    std::fflush(stdout);
+    // A reader that has gone (head) has seen what it wanted; a full disk has not.
+    if (std::ferror(stdout) != 0 && errno != EPIPE)
+      throw Error(ErrorKind::failed, "could not write to the standard output", std::strerror(errno));
+    return outcome == Outcome::incomplete ? kIncompleteExit : 0;
+  } catch (const Error& error) {
+    return explain(error, interruption ? interruption->signal() : 0);
+  } catch (const std::bad_alloc&) {
+    return explain(Error(ErrorKind::failed, "out of memory"), 0);
+  } catch (const std::exception& error) {
+    return explain(Error(ErrorKind::failed, error.what()), 0);
+  }
+}
+
+/// One line, and where to read on; CLI11's own text begins with the name of an exception.
+std::string explain_usage(const CLI::App* app, const CLI::Error& error) {
+  std::string command = "tutti";
+  const std::vector<CLI::App*> chosen = app->get_subcommands();
+  for (const CLI::App* one : chosen) command += " " + one->get_name();
+  const CLI::App& asked = chosen.empty() ? *app : *chosen.front();
+  if (const auto unknown = unknown_option(asked, command, app->get_subcommands([](const CLI::App*) { return true; })))
+    return fmt::format("tutti: {}\n", unknown->what());
+  return fmt::format("tutti: {}\n  hint: see '{} --help'\n", error.what(), command);
+}
+
+/// CLI11 would only say that a subcommand is required.
+void check_command(const CLI::App& app, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return;
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  if (std::find(names.begin(), names.end(), argv[1]) != names.end()) return;
+  const std::string near = nearest(argv[1], names);
+  throw Error(ErrorKind::usage, fmt::format("there is no command '{}'", argv[1]), {},
+              near.empty() ? "see 'tutti --help'" : fmt::format("did you mean '{}'?", near));
+}
+
+/// Measuring is a program of its own, which reads the rest of the command line itself.
+[[noreturn]] void become_bench(char** argv) {
+  const std::filesystem::path bench =
+      find_program("tutti-bench", "it is built with Tutti (target tutti_programs) and installed beside tutti-worker");
+  ::execv(bench.c_str(), argv + 1);
+  throw Error(ErrorKind::failed, fmt::format("could not start {}", bench.string()), std::strerror(errno));
+}
+
+int run_program(int argc, char** argv) {
+  CLI::App app("Tutti runs an ensemble of models, each in a worker process of its own, as one.", "tutti");
+  app.set_version_flag("--version", fmt::format("tutti {} (build {})", version(), build_id()));
+  app.require_subcommand(1);
+  app.failure_message(explain_usage);
+  CommandLine line;
+  LogOptions logs;
+  bool dry_run = false;
+  CLI::App* const run_command = app.add_subcommand("run", "predict, combine, evaluate, write a report");
+  CLI::App* const evaluate_command =
+      app.add_subcommand("evaluate", "measure members, base, merged model and ensemble on every task");
+  CLI::App* const combine_command =
+      app.add_subcommand("combine", "combine saved answers of members by other rules or weights, without running them");
+  CLI::App* const train_command = app.add_subcommand("train", "train every member in its worker, side by side");
+  CLI::App* const plan_command = app.add_subcommand("plan", "say what would run where, and what it needs");
+  CLI::App* const validate_command = app.add_subcommand("validate", "check the configuration, and nothing else");
+  CLI::App* const merge_command = app.add_subcommand("merge", "make one checkpoint of the members' weights");
+  app.add_subcommand("bench", "compare ways to run the ensemble, same weights, same images");
+  for (CLI::App* const command :
+       {run_command, evaluate_command, train_command, plan_command, validate_command, merge_command})
+    add_common_options(*command, line, logs);
+  for (CLI::App* const command : {run_command, evaluate_command, train_command, plan_command})
+    add_worker_options(*command, line);
+  add_worker_option(*merge_command, line);
+  for (CLI::App* const command : {run_command, evaluate_command, train_command})
+    command
+        ->add_option("--trace", line.trace,
+                     "write what workers and coordinator did when, for ui.perfetto.dev or chrome://tracing")
+        ->type_name("FILE");
+  CLI::Option* const dry = run_command->add_flag("--dry-run", dry_run, "print the plan instead");
+  for (CLI::App* const described : {&app, run_command, evaluate_command, combine_command, train_command, merge_command})
+    described->footer(kExitCodes);
+  run_command->add_flag("--resume", line.resume, "go on with the run that was begun in the output folder")
+      ->excludes(dry);
+  run_command->get_option("--trace")->excludes(dry);
+  add_rules_option(*run_command, line, "evaluate these rules too, in the same pass, and how much the members disagree");
+  add_evaluate_options(*evaluate_command, line);
+  add_combine_options(*combine_command, line, logs);
+  try {
+    check_command(app, argc, argv);
+    if (argc >= 2 && std::string_view(argv[1]) == "bench") become_bench(argv);
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kUsageExit;
+  } catch (const Error& error) {
+    return explain(error, 0);
+  }
+  set_log_level(logs, line.quiet, !line.debug_worker.empty());
+  std::optional<Interruption> interruption;
+  return execute(
+      [&] {
+        interruption.emplace();
+        if (*run_command && !dry_run) return run(line, *interruption);
+        if (*combine_command) return combine(line, *interruption);
+        if (*evaluate_command) return evaluate(line, *interruption);
+        if (*train_command) return train(line, *interruption);
+        if (*merge_command) return merge(line, *interruption);
+        if (*validate_command)
+          validate(line);
+        else
+          plan(line);
+        return Outcome::complete;
+      },
+      interruption);
+}
+
+}  // namespace
+}  // namespace tutti::program
+
+int main(int argc, char** argv) {
+  // Whoever stops reading what is printed, or meets a file size limit, gets an error where the write is; no silent end.
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
+  // In a container without /sys hwloc falls back to what the kernel answers, and need not say so on stderr.
+  ::setenv("HWLOC_HIDE_ERRORS", "2", 0);
+  return tutti::program::run_program(argc, argv);
+}

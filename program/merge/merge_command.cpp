@@ -1,0 +1,277 @@
+#include "program/merge/merge_command.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "common/atomic_file.hpp"
+#include "common/clock.hpp"
+#include "common/counted.hpp"
+#include "common/log.hpp"
+#include "config/merge.hpp"
+#include "coordinator/plan/find_worker.hpp"
+#include "merge/replacing.hpp"
+#include "program/evaluate/hosting.hpp"
+#include "program/merge/merge_place.hpp"
+#include "program/merge/merge_progress.hpp"
+#include "program/merge/merge_report.hpp"
+#include "program/merge/soup_measuring.hpp"
+#include "program/nameless_file.hpp"
+#include "program/say.hpp"
+#include "program/session.hpp"
+#include "program/task.hpp"
+#include "results/run_folder.hpp"
+
+namespace tutti::program {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+merge::MergeInput open_input(const std::string& name, const config::ModelSpec& model) {
+  const bool is_tower = kind_name(model.kind) == "clip-vit";
+  return {name, std::make_shared<const merge::Checkpoint>(merge::Checkpoint::open(config::weights_path(model))),
+          is_tower ? merge::clip_tower_alias : nullptr};
+}
+
+merge::MergeSettings settings_of(const config::MergeSpec& spec) {
+  merge::MergeSettings settings;
+  settings.method = spec.method;
+  settings.weights = spec.weights;
+  settings.normalize = spec.normalize;
+  settings.scaling = spec.scaling;
+  settings.density = spec.density;
+  settings.disjoint = spec.disjoint;
+  settings.t = spec.t;
+  settings.accumulate_f64 = spec.accumulate_f64;
+  return settings;
+}
+
+/// One merge, from its description to its report.
+class Merge {
+ public:
+  Merge(const CommandLine& line, Interruption& interruption)
+      : line_(line), interruption_(interruption), spec_(load(line)) {
+    if (!spec_.merge)
+      throw Error(ErrorKind::usage, fmt::format("{} does not say what to merge", line.file.string()), {},
+                  "add merge: {method: average}");
+    for (const std::size_t rank : spec_.merge->over)
+      report_.inputs.push_back(open_input(spec_.members[rank].name, spec_.members[rank].model));
+    if (spec_.base) report_.base = open_input("base", *spec_.base);
+    settings_ = settings_of(*spec_.merge);
+    if (settings_.method == MergeMethod::weighted)
+      report_.factors = merge::weight_factors(settings_.weights, settings_.normalize);
+    merge::check_merge(settings_, report_.inputs, base());
+    // What is wrong with images and heads is said before anything is measured or merged.
+    if (settings_.method == MergeMethod::greedy_soup)
+      measuring_.emplace(spec_, find_worker(line_.worker), interruption_, line_.quiet);
+    if (spec_.merge->batch_norm == BatchNorm::estimate) prepare_estimation();
+    if (spec_.tasks.empty()) return;
+    open_tasks(spec_);
+    host_models(spec_, {"merged=weights"});
+  }
+
+  void perform() {
+    place_.emplace(images::RunFolder(spec_.output, "runs"), report_.inputs.front().checkpoint->path());
+    for (const merge::MergeInput& input : report_.inputs) place_->check(input);
+    if (report_.base) place_->check(*report_.base);
+    report_.result = place_->weights();
+    compute();
+    if (!line_.quiet) say(stdout, summary());
+  }
+
+  /// Where there are tasks, the merged model is measured on them beside base, members and ensemble.
+  Outcome evaluate_result() {
+    if (spec_.tasks.empty()) return Outcome::complete;
+    CommandLine line = line_;
+    line.merged = {fmt::format("merged={}", place_->model().string())};
+    line.picture = place_->folder() / "tasks.svg";
+    return evaluate(line, interruption_, std::move(*place_).release());
+  }
+
+ private:
+  const merge::MergeInput* base() const { return report_.base ? &*report_.base : nullptr; }
+
+  void compute() {
+    const Interruption::Watch watch(interruption_, [this](int signal) { stop(signal); });
+    try {
+      if (settings_.method == MergeMethod::greedy_soup) cook();
+      write_result();
+      write_report();
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::interrupted) throw;
+      throw Error(error.kind(), error.message(), written());
+    }
+  }
+
+  /// On the thread that waits for signals, while no pool is watched. A half file is there while weights are computed:
+  /// they look for the signal themselves. Whatever else is being done is not worth waiting for.
+  void stop(int signal) const {
+    if (computing_) return;
+    place_->remove_if_empty();
+    Interruption::leave(signal, written());
+  }
+
+  /// Of a merge that was interrupted.
+  std::string written() const {
+    if (reported_) return fmt::format("{} was written, and merge.json", report_.result.string());
+    return in_place_ ? fmt::format("{} was written, and no merge.json of it", report_.result.string())
+                     : "nothing was written";
+  }
+
+  void cook() {
+    const Clock::time_point begin = Clock::now();
+    report_.soup = cook_greedy_soup(spec_, report_.inputs, settings_, measuring_->at_once(), place_->folder(),
+                                    [&, members = true](const std::vector<config::MemberSpec>& models) mutable {
+                                      // The members come first; their statistics are their own.
+                                      const bool estimates = !std::exchange(members, false) && estimation_;
+                                      const std::vector<SoupScore> scores =
+                                          estimates ? measure_estimated(models) : (*measuring_)(models);
+                                      interruption_.check();  // it came with the last answer
+                                      return scores;
+                                    });
+    measuring_.reset();
+    report_.evaluate_seconds = seconds_since(begin);
+  }
+
+  /// The scores of candidates with statistics of their own.
+  std::vector<SoupScore> measure_estimated(std::vector<config::MemberSpec> models) {
+    std::vector<NamelessFile> files;
+    for (config::MemberSpec& model : models) {
+      const merge::Safetensors tensors = (*estimation_)(model.model.weights, place_->folder()).tensors;
+      const NamelessFile& file = files.emplace_back(place_->folder(), "a candidate");
+      merge::write_replaced(merge::Checkpoint::open(model.model.weights), tensors,
+                            [&](std::span<const std::byte> bytes) { file.write(bytes); }, {});
+      model.model.weights = file.path();
+    }
+    return (*measuring_)(models);
+  }
+
+  /// The inputs that become one.
+  std::vector<merge::MergeInput> chosen() const {
+    if (!report_.soup) return report_.inputs;
+    std::vector<merge::MergeInput> inputs;
+    for (const std::size_t place : report_.soup->chosen) inputs.push_back(report_.inputs[place]);
+    return inputs;
+  }
+
+  std::map<std::string, std::string> metadata(const std::vector<merge::MergeInput>& inputs) const {
+    std::vector<std::string> names;
+    for (const merge::MergeInput& input : inputs) names.push_back(input.name);
+    // transformers wants to know which library's tensors these are.
+    return {{"format", "pt"},
+            {"tutti.merge", fmt::format("{} of {}", to_name(settings_.method), fmt::join(names, ", "))}};
+  }
+
+  void prepare_estimation() {
+    const merge::Checkpoint& first = *report_.inputs.front().checkpoint;
+    if (std::ranges::none_of(first.names(), [](const std::string& name) { return name.ends_with("running_mean"); }))
+      throw Error(ErrorKind::usage, "the members have no BatchNorm statistics that could be estimated",
+                  fmt::format("no tensor of {} is called running_mean", first.path().string()),
+                  "leave 'batch_norm' out of 'merge'");
+    settings_.statistics_follow = true;
+    estimation_.emplace(spec_, find_worker(line_.worker), interruption_, line_.quiet);
+  }
+
+  void merge_to(const merge::ByteSink& sink, const std::vector<merge::MergeInput>& inputs) {
+    MergeProgressLine progress(style_for(stderr, line_.quiet));
+    report_.outcome = merge::merge_checkpoints(settings_, inputs, base(), sink, metadata(inputs),
+                                               [&](std::uint64_t done, std::uint64_t total) {
+                                                 interruption_.check();
+                                                 progress.show(done, total);
+                                               });
+  }
+
+  /// The average never has a name: what has the name of the result has the statistics of images.
+  std::optional<NamelessFile> average_and_estimate(const std::vector<merge::MergeInput>& inputs) {
+    const std::filesystem::path folder = report_.result.parent_path();
+    NamelessFile averaged(folder, "the averaged weights");
+    merge_to([&](std::span<const std::byte> bytes) { averaged.write(bytes); }, inputs);
+    report_.statistics = (*estimation_)(averaged.path(), folder);
+    interruption_.check();  // it came with the last batch
+    return averaged;
+  }
+
+  void write_result() {
+    const std::vector<merge::MergeInput> inputs = chosen();
+    const Clock::time_point begin = Clock::now();
+    const std::optional<NamelessFile> averaged = estimation_ ? average_and_estimate(inputs) : std::nullopt;
+    computing_ = true;
+    AtomicFile out(report_.result);
+    const merge::ByteSink sink = [&](std::span<const std::byte> bytes) { out.write(bytes); };
+    if (averaged)
+      merge::write_replaced(merge::Checkpoint::open(averaged->path()), report_.statistics->tensors, sink,
+                            metadata(inputs));
+    else
+      merge_to(sink, inputs);
+    interruption_.check();
+    place_->copy_beside();
+    place_->remove_report();
+    if (!spec_.tasks.empty())
+      clear_results(place_->held(), arrays_of(spec_));  // of the evaluation of an earlier result
+    out.commit();
+    in_place_ = true;
+    computing_ = false;
+    interruption_.check();
+    report_.merge_seconds = seconds_since(begin) - (report_.statistics ? report_.statistics->seconds : 0);
+    for (const std::string& note : report_.outcome.notes) log::warning("{}", note);
+  }
+
+  void write_report() {
+    const std::string text = pretty_json(to_json(report_, spec_));
+    AtomicFile out(place_->report());
+    out.write(text);
+    out.commit();
+    reported_ = true;
+  }
+
+  std::string summary() const {
+    std::string text;
+    if (report_.soup) {
+      for (const SoupStep& step : report_.soup->steps)
+        text += fmt::format("{:<12}  {}  accuracy {:6.2f} %\n", report_.inputs[step.member].name,
+                            step.added ? "added   " : "left out", step.accuracy * 100);
+    }
+    if (report_.statistics)
+      text +=
+          fmt::format("statistics: estimated over {} in {}, {:.2f} s\n", counted(report_.statistics->images, "image"),
+                      counted(report_.statistics->batches, "batch"), report_.statistics->seconds);
+    const std::uint64_t bytes = report_.outcome.bytes_read + report_.outcome.bytes_written;
+    return text + fmt::format(
+                      "{} of {}: {}, {}, {:.2f} s, {}\nmerged: {}\n"
+                      "report: {}\n",
+                      to_name(settings_.method), counted(chosen().size(), "checkpoint"),
+                      counted(report_.outcome.tensors, "tensor"), counted(report_.outcome.values, "value"),
+                      report_.merge_seconds, rate_text(bytes, report_.merge_seconds), place_->model().string(),
+                      place_->report().string());
+  }
+
+  const CommandLine& line_;
+  Interruption& interruption_;
+  const config::EnsembleSpec spec_;
+  merge::MergeSettings settings_;
+  std::optional<SoupMeasuring> measuring_;  ///< greedy_soup, until it has chosen
+  MergeReport report_;
+  std::optional<StatisticsEstimation> estimation_;
+  std::optional<MergePlace> place_;
+  std::atomic<bool> computing_ = false;
+  std::atomic<bool> in_place_ = false;
+  std::atomic<bool> reported_ = false;
+};
+
+}  // namespace
+
+Outcome merge(const CommandLine& line, Interruption& interruption) {
+  Merge merge(line, interruption);
+  merge.perform();
+  return merge.evaluate_result();
+}
+
+}  // namespace tutti::program

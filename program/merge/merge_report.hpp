@@ -1,0 +1,34 @@
+// What `tutti merge` did, as JSON: docs/merging.md describes it.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "common/json.hpp"
+#include "config/spec.hpp"
+#include "merge/merging.hpp"
+#include "program/merge/greedy_soup.hpp"
+#include "program/merge/statistics.hpp"
+
+namespace tutti::program {
+
+/// Changes where a reader of the old schema would misunderstand the new one; new fields alone do not change it.
+inline constexpr const char* kMergeSchema = "tutti.merge/1";
+
+struct MergeReport {
+  std::vector<merge::MergeInput> inputs;  ///< all of `merge.over`
+  std::optional<merge::MergeInput> base;
+  std::vector<double> factors;  ///< weighted: what each was multiplied with
+  std::optional<Soup> soup;
+  std::optional<Statistics> statistics;  ///< batch_norm: estimate
+  merge::MergeOutcome outcome;
+  std::filesystem::path result;  ///< the file
+  double evaluate_seconds = 0;   ///< greedy soup
+  double merge_seconds = 0;
+};
+
+/// Reads the files once more, for their checksums.
+json::value to_json(const MergeReport& report, const config::EnsembleSpec& spec);
+
+}  // namespace tutti::program

@@ -1,0 +1,92 @@
+#include "program/merge/soup_measuring.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <numeric>
+#include <thread>
+
+#include "program/evaluate/evaluating_sink.hpp"
+#include "program/progress.hpp"
+#include "program/task_sink.hpp"
+
+namespace tutti::program {
+namespace {
+
+/// The models side by side on these images: each answers for itself.
+config::EnsembleSpec side_by_side(const config::EnsembleSpec& spec, const std::vector<config::MemberSpec>& models,
+                                  const config::InputSpec& input) {
+  config::EnsembleSpec side(spec);
+  side.members = models;
+  side.input = input;
+  side.combine = {};
+  side.combine.rule = CombineRule::none;
+  side.combine.over = spec.combine.over;
+  side.tasks.clear();
+  side.save_members = false;
+  return side;
+}
+
+void check_complete(const Task& task, const std::vector<Incomplete>& incomplete) {
+  if (incomplete.empty()) return;
+  const Incomplete& first = incomplete.front();
+  throw Error(ErrorKind::failed, "the soup's candidates cannot be compared: not all answered all held-out images",
+              fmt::format("{}images {} to {}", task.name.empty() ? "" : fmt::format("task '{}', ", task.name),
+                          first.first, first.first + first.count - 1));
+}
+
+}  // namespace
+
+SoupMeasuring::SoupMeasuring(const config::EnsembleSpec& spec, std::filesystem::path worker, Interruption& interruption,
+                             bool quiet)
+    : spec_(by_held_out(spec)),
+      tasks_(open_held_out(spec_)),
+      worker_(std::move(worker)),
+      interruption_(interruption),
+      quiet_(quiet) {}
+
+std::size_t SoupMeasuring::at_once() const { return std::max(1U, std::thread::hardware_concurrency()); }
+
+std::vector<SoupScore> SoupMeasuring::operator()(const std::vector<config::MemberSpec>& models) {
+  std::vector<SoupScore> scores(models.size());
+  for (std::size_t first = 0; first < tasks_.size();) first = measure_tasks(first, models, scores);
+  ++round_;
+  for (SoupScore& score : scores) {
+    const double sum = std::accumulate(score.tasks.begin(), score.tasks.end(), 0.0);
+    score.accuracy = sum / static_cast<double>(score.tasks.size());
+    if (tasks_.front().name.empty()) score.tasks.clear();
+  }
+  return scores;
+}
+
+std::size_t SoupMeasuring::measure_tasks(std::size_t first, const std::vector<config::MemberSpec>& models,
+                                         std::vector<SoupScore>& scores) {
+  Options options;
+  options.worker = worker_;
+  Ensemble ensemble(
+      Spec(std::make_shared<const config::EnsembleSpec>(side_by_side(spec_, models, spec_.tasks[first].input))),
+      options);
+  const Interruption::Watch watch(interruption_, ensemble);
+  // Of all tasks, before anything is computed.
+  if (first == 0) check_widths(tasks_, ensemble.status().members, models.size(), false);
+  std::size_t next = first;
+  while (next < tasks_.size() && same_form(spec_, tasks_, first, next)) measure_task(ensemble, tasks_[next++], scores);
+  return next;
+}
+
+void SoupMeasuring::measure_task(Ensemble& ensemble, const Task& task, std::vector<SoupScore>& scores) const {
+  const std::string round = round_ == 0 ? "members" : fmt::format("soup {}", round_);
+  Progress progress(style_for(stderr, quiet_), task.name.empty() ? round : fmt::format("{}, {}", round, task.name),
+                    task.source->count(), 0, [&] { return ensemble.status(); });
+  Evaluation evaluation({spec_.combine.over, 0, {}, {}}, task.head_or_null());
+  EvaluatingSink evaluating(evaluation);
+  TaskSink sink(evaluating, progress);
+  ensemble.run(*task.source, sink);
+  check_complete(task, sink.incomplete());
+  for (std::size_t model = 0; model < scores.size(); ++model)
+    scores[model].tasks.push_back(evaluation.models()[model]->accuracy().value());
+}
+
+}  // namespace tutti::program

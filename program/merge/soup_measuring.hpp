@@ -1,0 +1,44 @@
+// Measures models side by side on the held-out images of a greedy soup, those of `merge` or those of every task, in a
+// pool that lives for one round (or for those tasks of it whose images have one form).
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include <tutti/ensemble.hpp>
+
+#include "config/spec.hpp"
+#include "program/interruption.hpp"
+#include "program/merge/greedy_soup.hpp"
+#include "program/task.hpp"
+
+namespace tutti::program {
+
+class SoupMeasuring {
+ public:
+  /// Opens the images and heads. `interruption` outlives it. Throws Error where that fails, and Error(usage) where
+  /// something does not fit together, has no labels or no images.
+  SoupMeasuring(const config::EnsembleSpec& spec, std::filesystem::path worker, Interruption& interruption, bool quiet);
+
+  /// How many candidates are worth measuring at once: one for each core.
+  std::size_t at_once() const;
+
+  /// The score of each. Throws Error where a worker fails, where models and tasks do not fit together, where one of the
+  /// images was not answered, or where the user ended it.
+  std::vector<SoupScore> operator()(const std::vector<config::MemberSpec>& models);
+
+ private:
+  /// The tasks from `first` on that one pool serves, up to the one that is returned.
+  std::size_t measure_tasks(std::size_t first, const std::vector<config::MemberSpec>& models,
+                            std::vector<SoupScore>& scores);
+  void measure_task(Ensemble& ensemble, const Task& task, std::vector<SoupScore>& scores) const;
+
+  const config::EnsembleSpec spec_;  ///< its tasks have the held-out images as their input
+  const std::vector<Task> tasks_;
+  const std::filesystem::path worker_;
+  Interruption& interruption_;
+  const bool quiet_;
+  int round_ = 0;
+};
+
+}  // namespace tutti::program

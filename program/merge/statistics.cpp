@@ -1,0 +1,127 @@
+#include "program/merge/statistics.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <system_error>
+
+#include <tutti/ensemble.hpp>
+
+#include "common/clock.hpp"
+#include "coordinator/plan/input.hpp"
+#include "program/progress.hpp"
+
+namespace tutti::program {
+namespace {
+
+/// The images of another source, shown as they are read.
+class ShownSource final : public Source {
+ public:
+  ShownSource(Source& source, Progress& progress) : source_(source), progress_(progress) {}
+
+  std::string name() const override { return source_.name(); }
+  ImageShape shape() const override { return source_.shape(); }
+  std::uint64_t count() const override { return source_.count(); }
+  std::uint32_t classes() const override { return source_.classes(); }
+  bool labelled() const override { return source_.labelled(); }
+  bool has_bytes() const override { return source_.has_bytes(); }
+  void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
+    source_.read(indices, pixels, labels);
+    progress_.show(read_ += indices.size());
+  }
+  void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
+                  std::span<std::int64_t> labels) override {
+    source_.read_bytes(indices, pixels, labels);
+    progress_.show(read_ += indices.size());
+  }
+
+ private:
+  Source& source_;
+  Progress& progress_;
+  std::uint64_t read_ = 0;
+};
+
+/// The file that the worker writes, gone with this value.
+class ShortLived {
+ public:
+  explicit ShortLived(std::filesystem::path path) : path_(std::move(path)) {}
+  ~ShortLived() {
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
+  }
+  ShortLived(const ShortLived&) = delete;
+  ShortLived& operator=(const ShortLived&) = delete;
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace
+
+StatisticsEstimation::StatisticsEstimation(const config::EnsembleSpec& spec, std::filesystem::path worker,
+                                           Interruption& interruption, bool quiet)
+    : spec_(spec),
+      worker_(std::move(worker)),
+      interruption_(interruption),
+      quiet_(quiet),
+      source_(open_source(alone({}, {}), *spec.merge->input)) {
+  say_skipped(*source_);
+  if (source_->count() == 0)
+    throw Error(ErrorKind::usage,
+                fmt::format("{} has no images to estimate BatchNorm statistics over", source_->name()), {},
+                "name others in the 'input' of 'merge'");
+}
+
+/// One member that trains for one epoch: it starts from `weights` and saves to `result`. Every batch counts alike, so
+/// segments are whole batches, and the last alone may be short.
+config::EnsembleSpec StatisticsEstimation::alone(const std::filesystem::path& weights,
+                                                 const std::filesystem::path& result) const {
+  config::EnsembleSpec alone(spec_);
+  config::MemberSpec member = spec_.members[spec_.merge->over.front()];
+  member.name = "merged";
+  member.model.weights = result;
+  member.train = {};
+  member.train.batch_images = std::min(spec_.batch_images, spec_.segment_images);
+  member.train.init = weights;
+  member.train.learns = Learns::statistics;
+  alone.segment_images -= alone.segment_images % member.train.batch_images;
+  alone.batch_images = member.train.batch_images;
+  alone.measure_batch_images = false;
+  alone.members = {std::move(member)};
+  alone.input = alone.train_input = *spec_.merge->input;
+  alone.combine = {};
+  alone.combine.rule = CombineRule::none;
+  alone.combine.over = spec_.combine.over;
+  alone.tasks.clear();
+  // Statistics over some of the images would not be those that were asked for.
+  alone.failure.on_poison = OnPoison::fail;
+  if (alone.failure.on_worker_failure == OnWorkerFailure::degrade)
+    alone.failure.on_worker_failure = OnWorkerFailure::restart;
+  return alone;
+}
+
+Statistics StatisticsEstimation::operator()(const std::filesystem::path& weights, const std::filesystem::path& folder) {
+  const auto begin = std::chrono::steady_clock::now();
+  const std::filesystem::path file = folder / ".statistics.safetensors";
+  const auto spec = std::make_shared<const config::EnsembleSpec>(alone(weights, file));
+  Options options;
+  options.worker = worker_;
+  options.training = true;
+  Ensemble ensemble(Spec(spec), options);
+  const Interruption::Watch watch(interruption_, ensemble);
+  const ShortLived result(file);  // gone before the watch is over: then a signal ends the program at once
+  {
+    Progress progress(style_for(stderr, quiet_), "statistics", source_->count(), 0, [&] { return ensemble.status(); });
+    ShownSource shown(*source_, progress);
+    ensemble.train(shown, folder);
+  }
+  Statistics statistics{merge::Safetensors::read(file)};
+  statistics.images = source_->count();
+  statistics.batch_images = spec->batch_images;
+  statistics.batches = (statistics.images + spec->batch_images - 1) / spec->batch_images;
+  statistics.seconds = seconds_since(begin);
+  return statistics;
+}
+
+}  // namespace tutti::program

@@ -1,0 +1,35 @@
+#include "program/nameless_file.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "common/atomic_file.hpp"
+
+namespace tutti::program {
+
+NamelessFile::NamelessFile(const std::filesystem::path& folder, const char* what)
+    : place_(folder / what), file_(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)) {
+  if (file_) return;
+  // Where the file system has none: one whose name is taken away at once.
+  std::string name = (folder / ".nameless-XXXXXX").string();
+  file_ = UniqueFd(::mkostemp(name.data(), O_CLOEXEC));
+  if (!file_) throw write_error(place_, errno);
+  ::unlink(name.c_str());
+}
+
+void NamelessFile::write(std::span<const std::byte> bytes) const {
+  while (!bytes.empty()) {
+    const ssize_t count = ::write(file_.get(), bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw write_error(place_, errno);
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+}
+
+std::filesystem::path NamelessFile::path() const { return fmt::format("/proc/{}/fd/{}", ::getpid(), file_.get()); }
+
+}  // namespace tutti::program

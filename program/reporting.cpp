@@ -1,0 +1,207 @@
+#include "program/reporting.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <ctime>
+
+#include "common/build_id.hpp"
+#include "common/counted.hpp"
+#include "common/processor.hpp"
+#include "coordinator/decide/batch_search.hpp"
+
+namespace tutti::program {
+namespace {
+
+std::string cpu_name() {
+  const std::string name = processor_name();
+  return name.empty() ? "unknown" : name;
+}
+
+template <class Number>
+std::string text_or_dash(const std::optional<Number>& value, const char* format, double factor = 1) {
+  return value ? fmt::format(fmt::runtime(format), static_cast<double>(*value) * factor) : "-";
+}
+
+std::optional<double> rate(std::uint64_t images, std::optional<double> seconds) {
+  if (!seconds || *seconds <= 0) return std::nullopt;
+  return static_cast<double>(images) / *seconds;
+}
+
+std::vector<std::vector<std::uint64_t>> rows_of(const images::Metrics& metrics) {
+  std::vector<std::vector<std::uint64_t>> rows;
+  if (metrics.confusion().empty()) return rows;
+  for (std::uint32_t label = 0; label < metrics.classes(); ++label) {
+    const auto begin = metrics.confusion().begin() + std::ptrdiff_t{label} * metrics.classes();
+    rows.emplace_back(begin, begin + metrics.classes());
+  }
+  return rows;
+}
+
+images::IncompleteReport row_of(const Incomplete& some, const config::EnsembleSpec& spec) {
+  images::IncompleteReport row{some.first, some.count, some.members_present, {}, some.set_aside};
+  for (const std::size_t rank : some.absent) row.absent.push_back(spec.members.at(rank).name);
+  return row;
+}
+
+/// Of all members: on a GPU larger ones are tried than on a CPU.
+std::string batches_line(const Plan& plan) {
+  std::uint32_t most = 1;
+  for (const WorkerPlan& worker : plan.workers) most = std::max(most, worker.most_batch_images);
+  return fmt::format("batches  measured at the start: {} images\n",
+                     fmt::join(batch_candidates(plan.arena.images, most), ", "));
+}
+
+}  // namespace
+
+images::Report begin_report(const std::string& command, const config::EnsembleSpec& spec, const Plan& plan,
+                            const Machine& machine) {
+  images::Report report;
+  report.version = version();
+  report.build_id = build_id();
+  report.command = command;
+  report.started = images::iso_8601(std::time(nullptr));
+  report.seed = spec.seed;
+  report.machine = {cpu_name(), static_cast<std::uint32_t>(machine.cores.size()), machine.memory.bytes};
+  report.configuration = spec.effective_yaml;
+  for (const Bound& bound : plan.bounds) report.memory.bounds.push_back({bound.name, bound.bytes});
+  return report;
+}
+
+void add_status(images::Report& report, const Status& status) {
+  report.members.resize(status.members.size());
+  report.counts.segments_handed_out = 0;
+  report.counts.segments_answered = 0;
+  double warm_up = 0;
+  for (std::size_t rank = 0; rank < status.members.size(); ++rank) {
+    const MemberStatus& member = status.members[rank];
+    images::MemberReport& row = report.members[rank];
+    row.name = member.name;
+    row.rank = static_cast<std::uint32_t>(rank);
+    row.kind = member.kind;
+    row.device = member.device;
+    row.cores = member.cores;
+    row.threads = member.threads;
+    row.batch_images = member.batch_images;
+    row.batch_images_measured = member.batch_images_measured;
+    row.batch_speeds = member.batch_speeds;
+    if (member.pid != 0) row.pid = member.pid;
+    row.parameters = member.parameters;
+    row.load_seconds = member.load_seconds;
+    row.warm_up_seconds = member.warm_up_seconds;
+    row.pss_bytes = member.pss_bytes;
+    row.segments_handed_out = member.segments_handed_out;
+    row.segments_answered = member.segments_answered;
+    row.state = to_text(member.state);
+    row.generation = member.generation;
+    row.deaths = member.deaths;
+    if (!member.absent_reason.empty()) row.absent_reason = member.absent_reason;
+    row.absent_from_segment = member.absent_from_segment;
+    report.counts.segments_handed_out += member.segments_handed_out;
+    report.counts.segments_answered += member.segments_answered;
+    warm_up = std::max(warm_up, member.warm_up_seconds);
+  }
+  report.phases.start_up = status.start_up_seconds;
+  report.phases.warm_up = warm_up;
+  if (status.batch_search_seconds > 0) report.phases.batch_search = status.batch_search_seconds;
+  report.counts.input_bytes_copied = status.input_bytes_copied;
+  report.faults = status.faults;
+  report.memory.arena_bytes = status.arena_bytes;
+  report.memory.pss_bytes_family = status.pss_bytes;
+}
+
+void add_speeds(images::Report& report, const Status& before, const Status& after) {
+  report.members.resize(after.members.size());
+  for (std::size_t rank = 0; rank < after.members.size(); ++rank) {
+    images::MemberReport& row = report.members[rank];
+    row.images = after.members[rank].images - before.members[rank].images;
+    row.busy_seconds = after.members[rank].busy_seconds - before.members[rank].busy_seconds;
+    row.images_per_second = rate(row.images, row.busy_seconds);
+  }
+}
+
+void add_scores(images::Report& report, const Scoreboard& scoreboard, const config::EnsembleSpec& spec, double seconds,
+                std::uint64_t known) {
+  report.phases.predict = seconds;
+  report.counts.images = scoreboard.images();
+  images::EnsembleReport ensemble;
+  ensemble.rule = to_name(spec.combine.rule);
+  ensemble.over = to_name(spec.combine.over);
+  ensemble.seconds = seconds;
+  ensemble.images = scoreboard.images();
+  ensemble.images_per_second = rate(scoreboard.images() - std::min(known, scoreboard.images()), seconds);
+  if (const auto& metrics = scoreboard.ensemble()) {
+    ensemble.accuracy = metrics->accuracy();
+    ensemble.loss = metrics->loss();
+    ensemble.calibration_error = metrics->calibration_error();
+    ensemble.confusion_matrix = rows_of(*metrics);
+    ensemble.per_class_accuracy = metrics->per_class_accuracy();
+  }
+  for (const Incomplete& some : scoreboard.incomplete()) ensemble.incomplete.push_back(row_of(some, spec));
+  report.ensemble = std::move(ensemble);
+  report.members.resize(std::max(report.members.size(), scoreboard.members().size()));
+  for (std::size_t rank = 0; rank < scoreboard.members().size(); ++rank) {
+    const auto& metrics = scoreboard.members()[rank];
+    if (!metrics) continue;
+    report.members[rank].accuracy = metrics->accuracy();
+    report.members[rank].loss = metrics->loss();
+    report.members[rank].calibration_error = metrics->calibration_error();
+  }
+}
+
+void add_epoch(images::Report& report, const EpochResult& result) {
+  if (report.members.size() <= result.member) report.members.resize(result.member + 1);
+  report.members[result.member].epochs.push_back({result.epoch, result.loss, result.accuracy, result.seconds});
+}
+
+std::string results_table(const images::Report& report) {
+  std::size_t name_width = std::string_view("ensemble").size();
+  std::size_t device_width = std::string_view("device").size();
+  if (report.ensemble) device_width = std::max(device_width, report.ensemble->rule.size());
+  for (const auto& member : report.members) {
+    name_width = std::max(name_width, member.name.size());
+    device_width = std::max(device_width, member.device.size());
+  }
+  const auto row = [&](std::string_view name, std::string_view device, std::string_view accuracy,
+                       std::string_view seconds, std::string_view rate_text) {
+    return fmt::format("{:<{}}  {:<{}}  {:>9}  {:>8}  {:>9}\n", name, name_width, device, device_width, accuracy,
+                       seconds, rate_text);
+  };
+  std::string table = row("member", "device", "accuracy", "seconds", "images/s");
+  for (const auto& member : report.members)
+    table += row(member.name, member.device, text_or_dash(member.accuracy, "{:.2f} %", 100),
+                 text_or_dash(member.busy_seconds, "{:.2f}"), text_or_dash(member.images_per_second, "{:.0f}"));
+  if (!report.ensemble) return table;
+  const auto& ensemble = *report.ensemble;
+  return table + row("ensemble", ensemble.rule, text_or_dash(ensemble.accuracy, "{:.2f} %", 100),
+                     fmt::format("{:.2f}", ensemble.seconds), text_or_dash(ensemble.images_per_second, "{:.0f}"));
+}
+
+std::string plan_text(const Plan& plan, const Machine& machine, const std::string& source) {
+  std::string text =
+      fmt::format("input    {} in segments of {}, {}\n", source, plan.arena.images, counted(plan.arena.slots, "slot"));
+  text += fmt::format("machine  {} usable of {}{}, {}{}, {} available ({})\n", machine.cores.size(),
+                      counted(machine.present_cores.size(), "core"),
+                      machine.cpu_quota ? fmt::format(" (quota {:.2f})", *machine.cpu_quota) : "",
+                      counted(machine.gpus.size(), "GPU"),
+                      machine.gpus.empty() ? fmt::format(" ({})", machine.why_no_gpu) : "",
+                      bytes_text(machine.memory.bytes), machine.memory.limited_by);
+  if (plan.batches == Batches::to_measure) text += batches_line(plan);
+  text += fmt::format("\n{:<16}  {:<12}  {:<24}  {:<10}  {:>7}  {}\n", "member", "model", "device", "cores", "threads",
+                      "assigned as");
+  for (const WorkerPlan& worker : plan.workers)
+    text +=
+        fmt::format("{:<16}  {:<12}  {:<24}  {:<10}  {:>7}  {}\n", worker.request.name, kind_name(worker.request.model),
+                    worker.device, worker.cores.empty() ? "any" : fmt::format("{}", fmt::join(worker.cores, ",")),
+                    worker.request.threads, worker.assigned);
+  text += "\nmemory\n";
+  for (const Bound& bound : plan.bounds) text += fmt::format("{:>12}  {}\n", bytes_text(bound.bytes), bound.name);
+  text += fmt::format("{:>12}  in all\n", bytes_text(plan.needed_bytes()));
+  if (!plan.survival.empty()) text += "\nwhen a worker dies\n";
+  for (const std::string& sentence : plan.survival) text += sentence + "\n";
+  for (const std::string& note : plan.notes) text += fmt::format("note: {}\n", note);
+  return text;
+}
+
+}  // namespace tutti::program

@@ -1,0 +1,38 @@
+// Gathers what a command did into the report, and prints the tables that people read.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <tutti/status.hpp>
+
+#include "config/spec.hpp"
+#include "coordinator/plan/machine.hpp"
+#include "coordinator/plan/plan.hpp"
+#include "program/scoreboard.hpp"
+#include "results/report.hpp"
+
+namespace tutti::program {
+
+/// What a report says before anything ran: version, machine, configuration, memory bounds. `completed` is false.
+images::Report begin_report(const std::string& command, const config::EnsembleSpec& spec, const Plan& plan,
+                            const Machine& machine);
+
+/// Adds the members' and the pool's counters as they are now, memory included.
+void add_status(images::Report& report, const Status& status);
+/// Adds what each member computed between two looks at the pool: images, seconds, images/s.
+void add_speeds(images::Report& report, const Status& before, const Status& after);
+/// Adds accuracy and loss of all, and the ensemble's time for `scoreboard.images()` images, of which `known` took none.
+void add_scores(images::Report& report, const Scoreboard& scoreboard, const config::EnsembleSpec& spec, double seconds,
+                std::uint64_t known);
+void add_epoch(images::Report& report, const EpochResult& result);
+
+/// The table of a run: member, device, accuracy, seconds, images/s; then the ensemble. Columns that nobody has a value
+/// for show "-".
+std::string results_table(const images::Report& report);
+/// What `tutti plan` prints.
+std::string plan_text(const Plan& plan, const Machine& machine, const std::string& source);
+
+}  // namespace tutti::program

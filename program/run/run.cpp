@@ -1,0 +1,261 @@
+// `tutti run`: a prediction that keeps a journal, and can be resumed.
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "common/fault_point.hpp"
+#include "common/log.hpp"
+#include "coordinator/plan/fingerprint.hpp"
+#include "program/commands.hpp"
+#include "program/evaluate/evaluating_sink.hpp"
+#include "program/evaluate/evaluation_report.hpp"
+#include "program/evaluate/hosting.hpp"
+#include "program/reporting.hpp"
+#include "program/run/continuation.hpp"
+#include "program/run/unfinished.hpp"
+#include "program/session.hpp"
+#include "program/summary.hpp"
+#include "program/task.hpp"
+#include "results/sinks.hpp"
+
+namespace tutti::program {
+namespace {
+
+bool has_classes(const config::CombineSpec& combine) {
+  return combine.rule != CombineRule::none && combine.over != OutputKind::features;
+}
+
+/// What is journaled of an answer: members' own answers only where a file or a score is made of them.
+images::AnswerForm answer_form(const config::EnsembleSpec& spec, const Status& status, bool labelled, bool rules) {
+  const bool combined = spec.combine.rule != CombineRule::none;
+  const bool scored = labelled && spec.combine.over != OutputKind::features;
+  images::AnswerForm form;
+  form.width = combined ? status.members.front().width : 0;
+  form.predicted = has_classes(spec.combine);
+  form.labels = labelled;
+  for (const MemberStatus& member : status.members)
+    form.member_widths.push_back(scored || rules || spec.save_members || !combined ? member.width : 0);
+  return form;
+}
+
+images::ResultForm result_form(const config::EnsembleSpec& spec, const Status& status, std::uint64_t images,
+                               bool labelled) {
+  const bool combined = spec.combine.rule != CombineRule::none;
+  images::ResultForm form{images, combined ? status.members.front().width : 0, has_classes(spec.combine), {}};
+  if (spec.save_members || !combined)
+    for (const MemberStatus& member : status.members) form.members.push_back({member.name, member.width});
+  form.labels = labelled && !form.members.empty();
+  return form;
+}
+
+/// The rules of --rules, evaluated in the same pass.
+class RuleEvaluation {
+ public:
+  RuleEvaluation(const config::EnsembleSpec& spec, const std::string& rules)
+      : hosting_(host_models(without_base(spec), {})), form_(form_of(hosting_, rules)), evaluation_(form_, nullptr) {
+    if (spec.combine.over == OutputKind::features)
+      throw Error(ErrorKind::usage, "--rules: features have no classes to be evaluated by",
+                  "the members are combined over features",
+                  "name 'tasks' with heads and use 'tutti evaluate', or combine over probabilities");
+  }
+
+  /// What is measured goes on to `next`, in a folder that exists.
+  EvaluatingSink& open(const Status& status, const std::filesystem::path& folder, std::uint64_t images, Sink& next) {
+    check_widths({}, status.members, form_.members, true);
+    return sink_.emplace(evaluation_, folder, images, &next);
+  }
+
+  /// `known` of the images needed no computing.
+  void add_to(images::Report& report, const Source& source, std::uint64_t known) const {
+    report.evaluation = begin_evaluation(hosting_.models, form_);
+    images::TaskReport task;
+    task.name = to_name(hosting_.described.input.dataset);
+    task.source = source.name();
+    task.classes = source.classes();
+    if (report.ensemble) task.incomplete = report.ensemble->incomplete;
+    add_task(*report.evaluation, std::move(task), evaluation_, {}, report.phases.predict.value_or(0), known);
+    add_parameters(*report.evaluation, report.members);
+  }
+
+ private:
+  static config::EnsembleSpec without_base(config::EnsembleSpec spec) {
+    spec.base.reset();
+    return spec;
+  }
+
+  const Hosting hosting_;
+  const EvaluationForm form_;
+  Evaluation evaluation_;
+  std::optional<EvaluatingSink> sink_;
+};
+
+/// The prediction of one Session: begun anew, or continued.
+class Run {
+ public:
+  Run(const CommandLine& line, Interruption& interruption) : session_("run", line, false, interruption) {
+    find_journal(line.resume);
+    header_ = {session_.source().count(), session_.spec().segment_images,
+               static_cast<std::uint32_t>(session_.spec().members.size()),
+               fingerprint_of(session_.spec(), session_.plan(), session_.source())};
+    if (!line.rules.empty()) rules_.emplace(session_.spec(), line.rules);
+    if (!journal_) return;
+    if (journal_->finished_segments() > 0) {
+      use_batches_of(journal_->header());
+      check_same_run(*journal_, header_);
+    }
+    if (line.resume) log::info("resuming {}: {}", journal_->path().parent_path().string(), finished_text(*journal_));
+  }
+
+  void find_journal(bool resume) {
+    std::filesystem::path folder = session_.spec().output;
+    if (resume) folder = folder_to_resume(folder, "runs");
+    session_.work_in(folder);
+    session_.hold_folder();
+    journal_ = journal_before(resume, folder);
+  }
+
+  /// With `batch_images: auto` a run goes on with what its beginning measured.
+  void use_batches_of(const images::JournalHeader& begun) {
+    const config::EnsembleSpec& spec = session_.spec();
+    if (!spec.measure_batch_images) return;
+    const auto batches = batches_of(begun.fingerprint, spec.members, spec.segment_images);
+    if (batches.empty()) return;  // the runs differ, then, which is said
+    for (std::size_t rank = 0; rank < batches.size(); ++rank)
+      add_batch(header_.fingerprint, spec.members[rank].name, batches[rank]);
+    session_.use_batches(batches);
+  }
+
+  Outcome perform() {
+    try {
+      session_.perform([this] { check(); }, [this] { predict(); });
+    } catch (const Error& error) {
+      throw with_resumption(error);
+    }
+    fault_point("coordinator.report_written");
+    std::string again;
+    if (journal_->finished_segments() == header_.segments()) {
+      journal_->remove();
+      fault_point("coordinator.journal_removed");
+    } else {
+      again = fmt::format("to have these segments done again: {}\n", command());
+    }
+    const images::Report& report = session_.report();
+    const std::string rules = rules_ ? fmt::format("\n{}\n", evaluation_table(*report.evaluation)) : "";
+    return session_.conclude(results_table(report) + rules, again);
+  }
+
+ private:
+  void check() {
+    if (session_.spec().combine.over != OutputKind::features)
+      check_classes(session_.source(), session_.ensemble().status().members);
+  }
+
+  void predict() {
+    const Status status = session_.ensemble().status();
+    open_journal(status);
+    goes_on_ = true;
+    images::NpySink results(session_.folder(),
+                            result_form(session_.spec(), status, header_.images, session_.source().labelled()),
+                            &session_.source());
+    const images::AnswerForm form =
+        answer_form(session_.spec(), status, session_.source().labelled(), rules_.has_value());
+    EvaluatingSink* const rules = rules_ ? &rules_->open(status, session_.folder(), header_.images, results) : nullptr;
+    const std::uint64_t known = journal_->finished_images();
+    Sink* const first = rules != nullptr ? static_cast<Sink*>(rules) : &results;
+    try {
+      session_.measure(
+          [&] { session_.score(header_.images, known, first, [&](Sink& sink) { compute_missing(form, sink); }); });
+      fault_point("coordinator.results_begun");
+      if (rules != nullptr) rules->finish();
+      results.finish();
+      fault_point("coordinator.results_in_place");
+    } catch (const Error& error) {
+      note_finished();
+      if (error.kind() == ErrorKind::interrupted) keep_partial(results, rules);
+      if (rules_) note_rules(known);
+      throw;
+    }
+    note_finished();
+    if (rules_) note_rules(known);
+  }
+
+  void note_rules(std::uint64_t known) {
+    add_status(session_.report(), session_.ensemble().status());
+    rules_->add_to(session_.report(), session_.source(), known);
+  }
+
+  void open_journal(const Status& status) {
+    add_backends(header_.fingerprint, status);
+    add_batches(header_.fingerprint, status);
+    if (!journal_) journal_.emplace(session_.folder());
+    resumed_ = journal_->finished_segments();
+    if (resumed_ > 0)
+      check_same_run(*journal_, header_);
+    else
+      journal_->begin(header_);
+  }
+
+  void compute_missing(const images::AnswerForm& form, Sink& sink) {
+    UnfinishedImages unfinished(session_.source(), *journal_);
+    JournalingSink journaling(*journal_, form, unfinished, sink);
+    try {
+      session_.ensemble().run(unfinished, journaling);
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::interrupted) journaling.catch_up();
+      throw;
+    }
+    journaling.catch_up();
+  }
+
+  void note_finished() { session_.report().finished = finished_report(*journal_, resumed_); }
+
+  /// What is finished is worth having, but not worth hiding why the run ended.
+  void keep_partial(images::NpySink& results, EvaluatingSink* rules) noexcept {
+    if (journal_->finished_segments() == 0) return;
+    try {
+      if (rules != nullptr) rules->finish_partial();
+      results.finish_partial();
+    } catch (const std::exception& error) {
+      log::error("what is finished could not be written: {}", error.what());
+    }
+  }
+
+  std::string command() const {
+    return resume_command(session_.line(), session_.folder(), !session_.spec().output.empty());
+  }
+
+  /// The error, and how to go on from what is finished; where nothing is, no journal stays. Where the
+  /// description or its images are wrong (a label that is no class, an image that cannot be decoded), a run with mended
+  /// ones is another run, of which the finished segments may be no part; a file that was gone for a while is none of
+  /// that.
+  Error with_resumption(const Error& error) {
+    if (!journal_ || !journal_->begun()) return error;
+    if (journal_->finished_segments() == 0) {
+      journal_->remove();
+      return error;
+    }
+    const bool usage = error.kind() == ErrorKind::usage;
+    if (usage && !goes_on_) return error;
+    const std::string way_on =
+        usage ? fmt::format(
+                    "{}; if this is mended without a change to the description, the images or the weights, "
+                    "continue with: {}; otherwise remove {} and run anew",
+                    finished_text(*journal_), command(), journal_->path().string())
+              : fmt::format("{}; continue with: {}", finished_text(*journal_), command());
+    return Error(error.kind(), error.message(), error.detail(),
+                 error.hint().empty() ? way_on : fmt::format("{}\n        {}", error.hint(), way_on));
+  }
+
+  Session session_;
+  std::optional<RuleEvaluation> rules_;
+  std::optional<images::Journal> journal_;
+  images::JournalHeader header_;
+  std::uint64_t resumed_ = 0;
+  bool goes_on_ = false;  ///< the journal is of this run, and its images are being computed
+};
+
+}  // namespace
+
+Outcome run(const CommandLine& line, Interruption& interruption) { return Run(line, interruption).perform(); }
+
+}  // namespace tutti::program

@@ -1,0 +1,15 @@
+#include "program/scoreboard.hpp"
+
+namespace tutti::program {
+
+Scoreboard::Scoreboard(const config::CombineSpec& combine, Progress& progress, Sink* next)
+    : scores_(combine), progress_(progress), next_(next) {}
+
+void Scoreboard::write(const SegmentResult& result) {
+  if (next_ != nullptr) next_->write(result);
+  images_ += result.count;
+  scores_.add(result);
+  progress_.show(images_);
+}
+
+}  // namespace tutti::program

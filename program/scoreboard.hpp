@@ -1,0 +1,37 @@
+// A sink that measures: accuracy and loss of every member and of the ensemble, progress on the way, and the results
+// passed on to a further sink.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include <tutti/predictions.hpp>
+
+#include "config/spec.hpp"
+#include "program/progress.hpp"
+#include "program/scores.hpp"
+
+namespace tutti::program {
+
+class Scoreboard final : public Sink {
+ public:
+  /// `next` may be null. All outlive it.
+  Scoreboard(const config::CombineSpec& combine, Progress& progress, Sink* next);
+
+  void write(const SegmentResult& result) override;
+
+  std::uint64_t images() const noexcept { return images_; }
+  // As in Scores.
+  const std::optional<images::Metrics>& ensemble() const noexcept { return scores_.ensemble(); }
+  const std::vector<std::optional<images::Metrics>>& members() const noexcept { return scores_.members(); }
+  const std::vector<Incomplete>& incomplete() const noexcept { return scores_.incomplete(); }
+
+ private:
+  Scores scores_;
+  Progress& progress_;
+  Sink* next_;
+  std::uint64_t images_ = 0;
+};
+
+}  // namespace tutti::program

@@ -1,0 +1,57 @@
+#include "program/scores.hpp"
+
+#include "coordinator/decide/accumulator.hpp"
+
+namespace tutti::program {
+
+images::ScoreKind score_kind(const config::CombineSpec& combine) {
+  // Votes are shares of weights, whatever they were taken over.
+  const bool logits = combine.over == OutputKind::logits && combine.rule != CombineRule::vote;
+  return logits ? images::ScoreKind::logits : images::ScoreKind::probabilities;
+}
+
+std::vector<std::int64_t> decided(std::span<const float> scores, std::uint32_t images, std::uint32_t classes) {
+  std::vector<std::int64_t> predicted(images);
+  for (std::uint32_t image = 0; image < images; ++image)
+    predicted[image] = static_cast<std::int64_t>(argmax(scores.subspan(std::size_t{image} * classes, classes)));
+  return predicted;
+}
+
+void Scores::add(const SegmentResult& result) {
+  incomplete_.note(result);
+  if (result.labels.empty() || combine_.over == OutputKind::features) return;
+  members_.resize(result.members.size());
+  for (std::size_t rank = 0; rank < result.members.size(); ++rank) score_member(rank, result);
+  if (combine_.rule != CombineRule::none) score_ensemble(result);
+}
+
+void IncompleteImages::note(const SegmentResult& result) {
+  Incomplete now{result.first, result.count, result.members_present(), {}, result.set_aside};
+  for (std::size_t rank = 0; rank < result.members.size(); ++rank)
+    if (!result.members[rank].present) now.absent.push_back(rank);
+  if (now.absent.empty() && !now.set_aside) return;
+  const bool goes_on = !list_.empty() && !now.set_aside && !list_.back().set_aside &&
+                       list_.back().absent == now.absent && list_.back().first + list_.back().count == now.first;
+  if (goes_on)
+    list_.back().count += now.count;
+  else
+    list_.push_back(std::move(now));
+}
+
+void Scores::score_member(std::size_t rank, const SegmentResult& result) {
+  const MemberSegmentResult& member = result.members[rank];
+  std::optional<images::Metrics>& metrics = members_[rank];
+  if (!metrics) metrics.emplace(member.width);
+  if (!member.present) return metrics->skip(result.count);
+  const bool logits = combine_.over == OutputKind::logits;
+  metrics->add(result.labels, member.values, decided(member.values, result.count, member.width),
+               logits ? images::ScoreKind::logits : images::ScoreKind::probabilities);
+}
+
+void Scores::score_ensemble(const SegmentResult& result) {
+  if (!ensemble_) ensemble_.emplace(result.width);
+  if (result.set_aside || result.members_present() == 0) return ensemble_->skip(result.count);
+  ensemble_->add(result.labels, result.values, result.predicted, score_kind(combine_));
+}
+
+}  // namespace tutti::program

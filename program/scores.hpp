@@ -1,0 +1,71 @@
+// How well a run's answers hit their labels, and which of its images lack members. It gathers from segment to segment;
+// it prints nothing and knows no processes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include <tutti/predictions.hpp>
+
+#include "config/spec.hpp"
+#include "results/metrics.hpp"
+
+namespace tutti::program {
+
+/// Images first .. first + count - 1 whose answer is not that of all members. Neighbouring segments that lack the same
+/// members are one entry, so that a member that is lost for good makes the list no longer; a segment that was set aside
+/// is one of its own.
+struct Incomplete {
+  std::uint64_t first = 0;
+  std::uint64_t count = 0;
+  std::uint32_t members_present = 0;
+  std::vector<std::size_t> absent;  ///< ranks
+  bool set_aside = false;
+  friend bool operator==(const Incomplete&, const Incomplete&) = default;
+};
+
+/// Gathers them from segment to segment. A value.
+class IncompleteImages {
+ public:
+  void note(const SegmentResult& result);
+  /// In order; empty where every member answered everything.
+  const std::vector<Incomplete>& list() const noexcept { return list_; }
+
+ private:
+  std::vector<Incomplete> list_;
+};
+
+/// What the scores of an answer are that was combined so; not over features.
+images::ScoreKind score_kind(const config::CombineSpec& combine);
+
+/// The class with the largest of each image's `classes` scores.
+std::vector<std::int64_t> decided(std::span<const float> scores, std::uint32_t images, std::uint32_t classes);
+
+/// Accuracy and loss, gathered from segment to segment. Images that a member did not answer do not count for it, those
+/// without any answer not for the ensemble. A value, but for `combine`, which outlives it.
+class Scores {
+ public:
+  explicit Scores(const config::CombineSpec& combine) : combine_(combine) {}
+
+  void add(const SegmentResult& result);
+
+  /// Nothing without labels, over features, or before the first image.
+  const std::optional<images::Metrics>& ensemble() const noexcept { return ensemble_; }
+  const std::vector<std::optional<images::Metrics>>& members() const noexcept { return members_; }
+  /// In order; empty where every member answered everything.
+  const std::vector<Incomplete>& incomplete() const noexcept { return incomplete_.list(); }
+
+ private:
+  void score_member(std::size_t rank, const SegmentResult& result);
+  void score_ensemble(const SegmentResult& result);
+
+  const config::CombineSpec& combine_;
+  std::optional<images::Metrics> ensemble_;
+  std::vector<std::optional<images::Metrics>> members_;
+  IncompleteImages incomplete_;
+};
+
+}  // namespace tutti::program

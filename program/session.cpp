@@ -1,0 +1,201 @@
+#include "program/session.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <tuple>
+
+#include "common/clock.hpp"
+#include "common/counted.hpp"
+#include "common/log.hpp"
+#include "config/load.hpp"
+#include "coordinator/plan/find_worker.hpp"
+#include "coordinator/plan/input.hpp"
+#include "coordinator/plan/machine.hpp"
+#include "program/progress.hpp"
+#include "program/reporting.hpp"
+#include "program/say.hpp"
+#include "program/scoreboard.hpp"
+#include "program/summary.hpp"
+#include "results/result_files.hpp"
+
+namespace tutti::program {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+bool readable(const std::filesystem::path& file) { return ::access(file.c_str(), R_OK) == 0; }
+
+void check_files(const config::EnsembleSpec& spec, bool training) {
+  for (const config::MemberSpec& member : spec.members) {
+    using Row = std::tuple<std::filesystem::path, std::string_view, std::string>;
+    const bool trained = !answers_only(member.model.kind);
+    std::vector<Row> rows{
+        {training ? "" : member.model.weights, "weights", trained ? "train them first: tutti train" : ""},
+        {training ? member.train.init : "", "train.init", ""}};
+    for (const NamedPath& named : paths_of(member.model.kind)) rows.emplace_back(named.path, named.key, "");
+    for (const auto& [file, what, hint] : rows)
+      if (!file.empty() && !readable(file))
+        throw Error(ErrorKind::usage, fmt::format("{}: there is no readable file '{}'", member.name, file.string()),
+                    fmt::format("named by its '{}'; relative paths start at the current folder", what), hint);
+  }
+}
+
+}  // namespace
+
+config::EnsembleSpec load(const CommandLine& line) {
+  return config::load_file(line.file, {line.overrides, line.assign});
+}
+
+std::vector<std::filesystem::path> arrays_of(const config::EnsembleSpec& spec) {
+  std::vector<std::filesystem::path> files;
+  const auto add = [&](const config::InputSpec& input) {
+    for (const std::filesystem::path& file : {input.images, input.labels})
+      if (!file.empty()) files.push_back(file);
+  };
+  add(spec.input);
+  add(spec.train_input);
+  for (const config::TaskSpec& task : spec.tasks) {
+    add(task.input);
+    if (task.held_out) add(*task.held_out);
+  }
+  if (spec.merge && spec.merge->input) add(*spec.merge->input);
+  return files;
+}
+
+bool clear_results(const images::RunFolder& folder, const std::vector<std::filesystem::path>& inputs) {
+  const images::RemovedResults removed = images::remove_results(folder.path(), inputs);
+  if (removed.files > 0)
+    log::info("removed {} from {}: results of an earlier 'tutti {}'", counted(removed.files, "file"),
+              folder.path().string(), removed.command);
+  return removed.files > 0;
+}
+
+Session::Session(const std::string& command, const CommandLine& line, bool training, Interruption& interruption)
+    : line_(line), interruption_(interruption), spec_(std::make_shared<config::EnsembleSpec>(load(line))) {
+  options_ = {find_worker(line.worker), line.debug_worker, training, line.trace};
+  check_files(*spec_, training);
+  own_source_ = open_source(*spec_, training ? spec_->train_input : spec_->input);
+  source_ = own_source_.get();
+  set_up(command);
+  say_skipped(*source_);
+}
+
+Session::Session(const std::string& command, const CommandLine& line, Interruption& interruption,
+                 config::EnsembleSpec spec, Source& source)
+    : line_(line),
+      interruption_(interruption),
+      spec_(std::make_shared<config::EnsembleSpec>(std::move(spec))),
+      source_(&source) {
+  options_ = {find_worker(line.worker), line.debug_worker, false, line.trace};
+  check_files(*spec_, false);
+  set_up(command);
+}
+
+void Session::set_up(const std::string& command) {
+  const Machine machine = look_at_machine(options_.worker, gpus_wanted(*spec_));
+  const config::InputSpec& input = options_.training ? spec_->train_input : spec_->input;
+  plan_ = make_plan(*spec_, machine, form_of(*source_, *spec_, input), options_);
+  for (const std::string& note : plan_.notes) log::info("{}", note);
+  report_ = begin_report(command, *spec_, plan_, machine);
+  note_skipped();
+  requested_folder_ = spec_->output;
+}
+
+void Session::note_skipped() {
+  std::vector<std::string> skipped = source_->skipped();
+  if (skipped.empty()) return;
+  const std::size_t count = skipped.size();
+  skipped.resize(std::min(count, images::kSkippedNamed));
+  report_.skipped = {count, std::move(skipped)};
+}
+
+void Session::hold_folder() {
+  std::error_code unknown;
+  if (!folder_ && std::filesystem::is_directory(requested_folder_, unknown)) folder_.emplace(requested_folder_, "runs");
+}
+
+void Session::perform(const std::function<void()>& check, const std::function<void()>& work) {
+  const Clock::time_point begin = Clock::now();
+  hold_folder();
+  log::info("starting {}", counted(spec_->members.size(), "worker"));
+  ensemble_.emplace(Spec(spec_), options_);
+  const Interruption::Watch watch(interruption_, *ensemble_);
+  if (!folder_) folder_.emplace(requested_folder_, "runs");
+  check();
+  // Now little is left that could be wrong; a run that goes on may need what is there.
+  if (!line_.resume) clear_results(*folder_, arrays_of(*spec_));
+  try {
+    // What is in the folder from now on has a report, whatever ends this program: the next command knows it by that.
+    if (!line_.resume) write_report(begin);
+    work();
+    report_.completed = true;
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::interrupted && interruption_.signal() != 0)
+      report_.interrupted_by = signal_name(interruption_.signal());
+    report_failure(begin);
+    throw;
+  } catch (...) {
+    report_failure(begin);
+    throw;
+  }
+  write_report(begin);
+}
+
+void Session::score(std::uint64_t images, std::uint64_t known, Sink* next, const std::function<void(Sink&)>& drive) {
+  Progress progress(style_for(stderr, line_.quiet), "predict", images, known, [this] { return ensemble_->status(); });
+  Scoreboard scoreboard(spec_->combine, progress, next);
+  const Clock::time_point begin = Clock::now();
+  const auto add = [&] { add_scores(report_, scoreboard, *spec_, seconds_since(begin), known); };
+  try {
+    drive(scoreboard);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::interrupted && scoreboard.images() > 0) add();
+    throw;
+  }
+  add();
+}
+
+void Session::measure(const std::function<void()>& work) {
+  const Status before = ensemble_->status();
+  try {
+    work();
+  } catch (...) {
+    add_speeds(report_, before, ensemble_->status());  // what was computed until then
+    throw;
+  }
+  add_speeds(report_, before, ensemble_->status());
+}
+
+// What is known of a run that failed. The first error is the one that the user must see.
+void Session::report_failure(Clock::time_point begin) noexcept {
+  try {
+    write_report(begin);
+    if (!line_.quiet) say(stderr, fmt::format("report: {}\n", (folder() / "report.json").string()));
+  } catch (const std::exception& error) {
+    log::error("no report of this run could be written: {}", error.what());
+  }
+}
+
+void Session::write_report(Clock::time_point begin) {
+  add_status(report_, ensemble_->status(StatusDetail::memory));
+  report_.phases.total = seconds_since(begin);
+  images::write_report(folder() / "report.json", report_);
+}
+
+Outcome Session::conclude(const std::string& advice) { return conclude(results_table(report_), advice); }
+
+Outcome Session::conclude(const std::string& table, const std::string& advice) {
+  const std::string missing = missing_text(report_, spec_->segment_images) + advice;
+  // Somebody who asked for errors only must still learn that the results are not whole.
+  if (line_.quiet)
+    say(stderr, missing);
+  else
+    say(stdout, fmt::format("{}{}{}report: {}\n", table, faults_text(report_.faults), missing,
+                            (folder() / "report.json").string()));
+  return is_incomplete(report_) ? Outcome::incomplete : Outcome::complete;
+}
+
+}  // namespace tutti::program

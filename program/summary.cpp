@@ -1,0 +1,138 @@
+#include "program/summary.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "common/counted.hpp"
+
+namespace tutti::program {
+namespace {
+
+constexpr std::size_t kRangesShown = 5;
+
+const char* were(std::uint64_t count) { return count == 1 ? "was" : "were"; }
+
+/// Adds a range that lies behind all others, joined to the last where that ends there.
+void add_range(std::vector<images::ImageRange>& ranges, const images::ImageRange& next) {
+  if (!ranges.empty() && ranges.back().first + ranges.back().count == next.first)
+    ranges.back().count += next.count;
+  else
+    ranges.push_back(next);
+}
+
+std::string range_text(const images::ImageRange& images) {
+  return images.count == 1 ? fmt::format("{}", images.first)
+                           : fmt::format("{}-{}", images.first, images.first + images.count - 1);
+}
+
+/// "images 500-999, 4000-4499 and 3 more ranges".
+std::string images_text(const std::vector<images::ImageRange>& ranges) {
+  std::string text = ranges.size() == 1 && ranges.front().count == 1 ? "image " : "images ";
+  for (std::size_t i = 0; i < std::min(ranges.size(), kRangesShown); ++i)
+    text += (i == 0 ? "" : ", ") + range_text(ranges[i]);
+  if (ranges.size() > kRangesShown) text += " and " + counted(ranges.size() - kRangesShown, "more range");
+  return text;
+}
+
+bool is_absent(const images::MemberReport& member) { return member.state == to_text(WorkerState::absent); }
+
+/// What of `all` holds for `which`, as ranges.
+template <class Which>
+std::vector<images::ImageRange> images_that(const std::vector<images::IncompleteReport>& all, Which which) {
+  std::vector<images::ImageRange> ranges;
+  for (const images::IncompleteReport& some : all)
+    if (which(some)) add_range(ranges, {some.first, some.count});
+  return ranges;
+}
+
+/// Images of one stream that lack members; `prefix` tells it from others.
+struct Lacking {
+  std::string prefix;
+  const std::vector<images::IncompleteReport>& images;
+};
+
+/// Those of the ensemble's answer, or of each task.
+std::vector<Lacking> all_lacking(const images::Report& report) {
+  std::vector<Lacking> all;
+  if (report.ensemble) {
+    all.push_back({"", report.ensemble->incomplete});
+    return all;
+  }
+  if (!report.evaluation) return all;
+  for (const images::TaskReport& task : report.evaluation->tasks)
+    all.push_back({report.evaluation->tasks.size() == 1 ? "" : task.name + ": ", task.incomplete});
+  return all;
+}
+
+/// "cnn-2 is missing from images 6000-19999, the first is segment 12; it is absent: ...\n"; empty where it is
+/// everywhere.
+std::string member_lines(const images::MemberReport& member, const std::vector<Lacking>& all,
+                         std::uint32_t segment_images) {
+  const std::string reason = member.absent_reason ? fmt::format(": {}", *member.absent_reason) : "";
+  std::string text;
+  for (const Lacking& lacking : all) {
+    const auto ranges = images_that(lacking.images, [&](const images::IncompleteReport& some) {
+      return !some.set_aside && std::find(some.absent.begin(), some.absent.end(), member.name) != some.absent.end();
+    });
+    if (ranges.empty()) continue;
+    text += fmt::format("{}{} is missing from {}, the first is segment {}{}\n", lacking.prefix, member.name,
+                        images_text(ranges), ranges.front().first / segment_images,
+                        is_absent(member) ? fmt::format("; it is absent{}", reason) : "");
+  }
+  return text.empty() && is_absent(member) ? fmt::format("{} is absent{}\n", member.name, reason) : text;
+}
+
+std::string aside_line(const Lacking& lacking) {
+  const auto aside = [](const images::IncompleteReport& some) { return some.set_aside; };
+  const auto count = static_cast<std::uint64_t>(std::count_if(lacking.images.begin(), lacking.images.end(), aside));
+  if (count == 0) return {};
+  return fmt::format("{}{} {} set aside for killing workers: {}; NaN in the results\n", lacking.prefix,
+                     counted(count, "segment"), were(count), images_text(images_that(lacking.images, aside)));
+}
+
+}  // namespace
+
+std::string faults_text(const FaultCounts& faults) {
+  if (faults.deaths == 0) return {};
+  std::string text = faults.restarts == faults.deaths
+                         ? fmt::format("{} died and {} replaced", counted(faults.deaths, "worker"), were(faults.deaths))
+                         : fmt::format("{} died, {} {} replaced", counted(faults.deaths, "worker"), faults.restarts,
+                                       were(faults.restarts));
+  if (faults.handed_out_again > 0)
+    text += fmt::format("; {} {} handed out again", counted(faults.handed_out_again, "segment"),
+                        were(faults.handed_out_again));
+  if (!faults.abandoned_pids.empty())
+    text += fmt::format("; left behind after SIGKILL: process {}", fmt::join(faults.abandoned_pids, ", "));
+  return text + "\n";
+}
+
+bool is_incomplete(const images::Report& report) {
+  const std::vector<Lacking> all = all_lacking(report);
+  return std::any_of(all.begin(), all.end(), [](const Lacking& lacking) { return !lacking.images.empty(); }) ||
+         std::any_of(report.members.begin(), report.members.end(), is_absent);
+}
+
+std::string missing_text(const images::Report& report, std::uint32_t segment_images) {
+  const std::vector<Lacking> all = all_lacking(report);
+  std::string text;
+  for (const images::MemberReport& member : report.members) text += member_lines(member, all, segment_images);
+  for (const Lacking& lacking : all) text += aside_line(lacking);
+  return text;
+}
+
+std::vector<images::ImageRange> ranges_of(const std::vector<std::uint64_t>& segments,
+                                          const images::JournalHeader& run) {
+  std::vector<images::ImageRange> ranges;
+  for (const std::uint64_t segment : segments) add_range(ranges, {segment * run.segment_images, run.count_of(segment)});
+  return ranges;
+}
+
+images::FinishedReport finished_report(const images::Journal& journal, std::uint64_t resumed) {
+  const images::JournalHeader& run = journal.header();
+  return {journal.finished_segments(),       run.segments(), journal.finished_images(), run.images, resumed,
+          ranges_of(journal.finished(), run)};
+}
+
+}  // namespace tutti::program

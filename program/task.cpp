@@ -1,0 +1,205 @@
+#include "program/task.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include <tutti/error.hpp>
+
+#include "common/counted.hpp"
+#include "coordinator/plan/input.hpp"
+#include "program/class_names.hpp"
+
+namespace tutti::program {
+namespace {
+
+[[noreturn]] void refuse(std::string message, std::string detail, std::string hint) {
+  throw Error(ErrorKind::usage, std::move(message), std::move(detail), std::move(hint));
+}
+
+/// `key` is what names the images.
+void check_images(const Task& task, std::string_view key) {
+  if (task.source->count() == 0)
+    refuse(fmt::format("{}: there are none", task.images), task.source->name(),
+           fmt::format("look at 'limit', 'skip' and 'count' of its '{}'", key));
+  if (!task.source->labelled())
+    refuse(fmt::format("{} have no labels", task.images), task.source->name(),
+           fmt::format("give its '{}' labels ('labels' for npy, 'classes' for random), or use a data set that has them",
+                       key));
+}
+
+void check_head(const Task& task, const std::vector<std::string>& named) {
+  if (!task.head) return;
+  const std::string file = task.head->file().string();
+  if (!named.empty() && named.size() != task.head->classes())
+    refuse(fmt::format("task '{}' names {}, but its head has {}", task.name, counted(named.size(), "class"),
+                       task.head->classes()),
+           file, "make the head for these classes, in the order of the labels, or correct 'classes'");
+  if (task.source->classes() > task.head->classes())
+    refuse(fmt::format("{} have {}, but its head has {}", task.images, counted(task.source->classes(), "class"),
+                       task.head->classes()),
+           file, "make the head for the classes of these images, in the order of the labels");
+}
+
+void check_shapes(const std::vector<Task>& tasks) {
+  for (const Task& task : tasks) {
+    const ImageShape first = tasks.front().source->shape();
+    if (task.source->shape() == first) continue;
+    refuse(fmt::format("task '{}' has images of {}, task '{}' of {}", tasks.front().name, first.text(), task.name,
+                       task.source->shape().text()),
+           "one pool serves all tasks, and all its images have one shape",
+           "bring the images to one shape, or evaluate these tasks apart");
+  }
+}
+
+/// Whether the workers would prepare the images of two tasks in the same way; `same_kind` is set where that is a matter
+/// of their `preprocess` alone.
+bool prepared_alike(const config::EnsembleSpec& spec, const std::vector<Task>& tasks, std::size_t a, std::size_t b,
+                    bool& same_kind) {
+  const bool own = std::all_of(spec.members.begin(), spec.members.end(),
+                               [](const config::MemberSpec& member) { return member.input.has_value(); });
+  const config::InputSpec& first = spec.tasks[a].input;
+  const config::InputSpec& other = spec.tasks[b].input;
+  const bool prepared = workers_prepare(spec, first);
+  same_kind = prepared == workers_prepare(spec, other) &&
+              form_of(*tasks[a].source, spec, first).pixels == form_of(*tasks[b].source, spec, other).pixels;
+  if (!prepared && same_kind) return true;
+  return same_kind && (own || first.preprocess == other.preprocess);
+}
+
+/// The pool is planned for the images of the first task: the workers prepare those of the others in the same way.
+void check_preparation(const config::EnsembleSpec& spec, const std::vector<Task>& tasks) {
+  for (std::size_t i = 1; i < spec.tasks.size(); ++i) {
+    bool same_kind = false;
+    if (prepared_alike(spec, tasks, 0, i, same_kind)) continue;
+    refuse(fmt::format("the images of tasks '{}' and '{}' would be prepared differently", tasks[0].name, tasks[i].name),
+           fmt::format("{}; {}: one pool serves all tasks, and its workers prepare the images", tasks[0].source->name(),
+                       tasks[i].source->name()),
+           same_kind ? "give both the same 'preprocess', or every member an 'input' of its own"
+                     : "bring the images into one kind of data set, or evaluate these tasks apart");
+  }
+}
+
+void check_towers(const std::vector<Task>& tasks) {
+  const Task* first = nullptr;
+  for (const Task& task : tasks) {
+    if (!task.head || task.head->tower().empty()) continue;
+    if (first == nullptr) first = &task;
+    if (task.head->tower() == first->head->tower()) continue;
+    refuse(fmt::format("the heads of tasks '{}' and '{}' were made with different text towers", first->name, task.name),
+           fmt::format("{}: {}; {}: {}", first->head->file().string(), first->head->tower(), task.head->file().string(),
+                       task.head->tower()),
+           "make all heads with the tower that the members' features belong to");
+  }
+}
+
+Task open_task(const config::EnsembleSpec& whole, const config::TaskSpec& spec, TaskImages which) {
+  const bool held_out = which == TaskImages::held_out;
+  const std::string title = spec.name.empty() ? "'merge'" : fmt::format("task '{}'", spec.name);
+  Task task{spec.name, fmt::format("the {}images of {}", held_out ? "held-out " : "", title),
+            open_source(whole, spec.input), std::nullopt, spec.classes};
+  say_skipped(*task.source);
+  check_images(task, held_out && !spec.name.empty() ? "held_out" : "input");
+  if (!spec.head.empty()) task.head = merge::Head::read(spec.head);
+  check_head(task, spec.classes);
+  if (task.class_names.empty() && task.head) task.class_names = task.head->class_names();
+  task.source = with_task_classes(std::move(task.source), task.class_names, task.images);
+  return task;
+}
+
+/// `images` are those of `source`, for people.
+void check_classes(const std::string& images, const Source& source, const MemberStatus& model) {
+  if (source.classes() <= model.width) return;
+  refuse(fmt::format("{} have {}, but '{}' answers {}", images, counted(source.classes(), "class"), model.name,
+                     model.width),
+         {}, "give images whose labels are classes of the models");
+}
+
+void check_width(const Task& task, const MemberStatus& model) {
+  if (task.head) {
+    if (model.width == task.head->features()) return;
+    refuse(fmt::format("the head of task '{}' takes {}, but '{}' answers {}", task.name,
+                       counted(task.head->features(), "feature"), model.name, model.width),
+           task.head->file().string(), "make the head with the tower that these features belong to");
+  }
+  if (!task.class_names.empty() && model.width != task.class_names.size())
+    refuse(fmt::format("task '{}' names {}, but '{}' answers {}", task.name, counted(task.class_names.size(), "class"),
+                       model.name, model.width),
+           {}, "correct 'classes', or evaluate models of these classes");
+  check_classes(task.images, *task.source, model);
+}
+
+}  // namespace
+
+images::TaskReport Task::report() const {
+  images::TaskReport report;
+  report.name = name;
+  report.source = source->name();
+  if (head) report.head = head->file().string();
+  report.classes = head ? head->classes() : source->classes();
+  return report;
+}
+
+std::vector<Task> open_tasks(const config::EnsembleSpec& spec) {
+  std::vector<Task> tasks;
+  for (const config::TaskSpec& task : spec.tasks) tasks.push_back(open_task(spec, task, TaskImages::input));
+  if (spec.tasks.empty()) {
+    if (spec.combine.over == OutputKind::features)
+      refuse("features have no classes to be evaluated by", "the members are combined over features",
+             "name 'tasks' with heads, or combine over probabilities");
+    config::TaskSpec only;
+    only.name = to_name(spec.input.dataset);
+    only.input = spec.input;
+    tasks.push_back(open_task(spec, only, TaskImages::input));
+  }
+  check_shapes(tasks);
+  check_preparation(spec, tasks);
+  check_towers(tasks);
+  return tasks;
+}
+
+void check_classes(const Source& source, const std::vector<MemberStatus>& models) {
+  if (!source.labelled()) return;
+  for (const MemberStatus& model : models) check_classes(fmt::format("the images of {}", source.name()), source, model);
+}
+
+config::EnsembleSpec by_held_out(config::EnsembleSpec spec) {
+  std::vector<config::MemberSpec> merged;
+  for (const std::size_t rank : spec.merge->over) merged.push_back(spec.members[rank]);
+  spec.members = std::move(merged);
+  if (spec.tasks.empty() || !spec.tasks.front().held_out) {
+    config::TaskSpec only;
+    only.input = *spec.merge->input;
+    spec.tasks = {only};
+  } else {
+    for (config::TaskSpec& task : spec.tasks) task.input = *std::exchange(task.held_out, std::nullopt);
+  }
+  return spec;
+}
+
+std::vector<Task> open_held_out(const config::EnsembleSpec& held_out) {
+  std::vector<Task> tasks;
+  for (const config::TaskSpec& task : held_out.tasks) tasks.push_back(open_task(held_out, task, TaskImages::held_out));
+  check_towers(tasks);
+  return tasks;
+}
+
+bool same_form(const config::EnsembleSpec& spec, const std::vector<Task>& tasks, std::size_t a, std::size_t b) {
+  bool same_kind = false;
+  return tasks[a].source->shape() == tasks[b].source->shape() && prepared_alike(spec, tasks, a, b, same_kind);
+}
+
+void check_widths(const std::vector<Task>& tasks, const std::vector<MemberStatus>& models, std::size_t members,
+                  bool combined) {
+  for (const Task& task : tasks)
+    for (const MemberStatus& model : models) check_width(task, model);
+  for (std::size_t rank = 1; combined && rank < members; ++rank)
+    if (models[rank].width != models[0].width)
+      refuse(fmt::format("'{}' answers {} per image and '{}' answers {}: they cannot be combined", models[0].name,
+                         counted(models[0].width, "value"), models[rank].name, models[rank].width),
+             {}, "combine members of equal width, or evaluate each alone with combine: {rule: none}");
+}
+
+}  // namespace tutti::program

@@ -1,0 +1,34 @@
+// What comes of a task on its way to a further sink: progress is shown, and what is incomplete is noted.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <tutti/predictions.hpp>
+
+#include "program/progress.hpp"
+#include "program/scores.hpp"
+
+namespace tutti::program {
+
+class TaskSink final : public Sink {
+ public:
+  /// Both outlive it.
+  TaskSink(Sink& next, Progress& progress) : next_(next), progress_(progress) {}
+
+  void write(const SegmentResult& result) override {
+    next_.write(result);
+    incomplete_.note(result);
+    images_ += result.count;
+    progress_.show(images_);
+  }
+  const std::vector<Incomplete>& incomplete() const noexcept { return incomplete_.list(); }
+
+ private:
+  Sink& next_;
+  Progress& progress_;
+  IncompleteImages incomplete_;
+  std::uint64_t images_ = 0;
+};
+
+}  // namespace tutti::program

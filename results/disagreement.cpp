@@ -1,0 +1,99 @@
+// Entropy, mutual information and variance across the members.
+#include "results/disagreement.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <limits>
+
+namespace tutti::images {
+namespace {
+
+/// 0 ln 0 is 0, its limit.
+double entropy_of(std::span<const double> shares) {
+  double sum = 0;
+  for (const double share : shares)
+    if (share != 0) sum -= share * std::log(share);
+  return sum;
+}
+
+std::size_t largest_of(std::span<const double> shares) {
+  return static_cast<std::size_t>(std::max_element(shares.begin(), shares.end()) - shares.begin());
+}
+
+/// `shares` holds one row per member.
+DisagreementRow row_of(std::span<const double> shares, std::size_t members, std::size_t classes) {
+  std::vector<double> mean(classes);
+  double entropies = 0;
+  for (std::size_t m = 0; m < members; ++m) {
+    const auto row = shares.subspan(m * classes, classes);
+    for (std::size_t c = 0; c < classes; ++c) mean[c] += row[c] / static_cast<double>(members);
+    entropies += entropy_of(row);
+  }
+  const std::size_t decided = largest_of(mean);
+  double variance = 0;
+  std::size_t dissenters = 0;
+  for (std::size_t m = 0; m < members; ++m) {
+    const auto row = shares.subspan(m * classes, classes);
+    for (std::size_t c = 0; c < classes; ++c) variance += (row[c] - mean[c]) * (row[c] - mean[c]);
+    dissenters += largest_of(row) == decided ? 0 : 1;
+  }
+  const auto count = static_cast<double>(members);
+  const double entropy = entropy_of(mean);
+  // Rounding alone can bring it below 0, which it cannot be (Jensen's inequality); a NaN stays one.
+  const double information = entropy - entropies / count;
+  return {static_cast<float>(entropy), static_cast<float>(information < 0 ? 0 : information),
+          static_cast<float>(variance / (count * static_cast<double>(classes))),
+          static_cast<float>(static_cast<double>(dissenters) / count)};
+}
+
+DisagreementRow unknown() {
+  DisagreementRow row;
+  row.fill(std::numeric_limits<float>::quiet_NaN());
+  return row;
+}
+
+}  // namespace
+
+void shares_of(std::span<const float> row, ScoreKind kind, std::span<double> shares) {
+  assert(row.size() == shares.size());
+  double sum = 0;
+  if (kind == ScoreKind::logits) {
+    const double largest = *std::ranges::max_element(row);
+    for (std::size_t c = 0; c < row.size(); ++c) sum += shares[c] = std::exp(row[c] - largest);
+  } else {
+    for (std::size_t c = 0; c < row.size(); ++c) sum += shares[c] = row[c];
+  }
+  if (sum != 0)
+    for (double& share : shares) share /= sum;
+}
+
+std::vector<DisagreementRow> Disagreement::add(std::span<const std::span<const float>> members, std::uint32_t images,
+                                               std::uint32_t classes, ScoreKind kind) {
+  std::vector<DisagreementRow> rows(images, unknown());
+  if (members.empty()) return rows;
+  std::vector<double> shares(members.size() * classes);
+  for (std::size_t image = 0; image < images; ++image) {
+    for (std::size_t m = 0; m < members.size(); ++m)
+      shares_of(members[m].subspan(image * classes, classes), kind, std::span(shares).subspan(m * classes, classes));
+    // The order of NaN is nobody's: a row that holds one says nothing at all.
+    const bool known = std::none_of(shares.begin(), shares.end(), [](double share) { return std::isnan(share); });
+    if (known) rows[image] = row_of(shares, members.size(), classes);
+    if (known) count(rows[image]);
+  }
+  return rows;
+}
+
+void Disagreement::count(const DisagreementRow& row) {
+  ++images_;
+  for (std::size_t column = 0; column < row.size(); ++column) sums_[column] += static_cast<double>(row[column]);
+}
+
+std::optional<std::array<double, kDisagreementColumns>> Disagreement::means() const {
+  if (images_ == 0) return std::nullopt;
+  std::array<double, kDisagreementColumns> means = sums_;
+  for (double& mean : means) mean /= static_cast<double>(images_);
+  return means;
+}
+
+}  // namespace tutti::images

@@ -1,0 +1,114 @@
+// Accuracy, loss, calibration error and confusion matrix.
+#include "results/metrics.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <numeric>
+#include <tutti/error.hpp>
+
+#include "common/counted.hpp"
+
+namespace tutti::images {
+namespace {
+
+constexpr double kSmallestShare = 1e-12;
+
+// The two figures of a row: the loss of its label, and the share of the class that was chosen.
+struct Judged {
+  double loss;
+  double confidence;
+};
+
+// -log(softmax(row)[label]) and softmax(row)[chosen], with the largest logit taken out so that exp() cannot overflow.
+Judged judged_logits(std::span<const float> row, std::size_t label, std::size_t chosen) {
+  const double largest = *std::ranges::max_element(row);
+  double sum = 0.0;
+  for (const float logit : row) sum += std::exp(logit - largest);
+  return {std::log(sum) + largest - row[label], std::exp(row[chosen] - largest) / sum};
+}
+
+Judged judged_probabilities(std::span<const float> row, std::size_t label, std::size_t chosen) {
+  const double sum = std::accumulate(row.begin(), row.end(), 0.0);
+  const auto share_of = [&](std::size_t place) { return sum == 0.0 ? 0.0 : row[place] / sum; };
+  const double share = share_of(label);
+  // Written so that a NaN stays a NaN: it must not be counted as a very bad answer.
+  return {-std::log(share < kSmallestShare ? kSmallestShare : share), share_of(chosen)};
+}
+
+void check_class(const char* what, std::int64_t value, std::uint64_t image, std::uint32_t classes) {
+  if (value < 0 || value >= std::int64_t{classes})
+    throw Error(ErrorKind::usage, fmt::format("the {} of image {} is {}", what, image, value),
+                fmt::format("the answers have {}, so classes are 0 to {}", counted(classes, "class"),
+                            std::int64_t{classes} - 1),
+                "give images whose labels are classes of the models");
+}
+
+}  // namespace
+
+Metrics::Metrics(std::uint32_t classes)
+    : classes_(classes),
+      images_of_(classes),
+      correct_of_(classes),
+      confusion_(classes <= kMaxConfusionClasses ? std::size_t{classes} * classes : 0) {}
+
+void Metrics::add(std::span<const std::int64_t> labels, std::span<const float> values,
+                  std::span<const std::int64_t> predicted, ScoreKind kind) {
+  assert(values.size() == labels.size() * classes_ && predicted.size() == labels.size());
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    check_class("label", labels[i], seen_, classes_);
+    check_class("predicted class", predicted[i], seen_, classes_);
+    const auto label = static_cast<std::size_t>(labels[i]);
+    const std::span<const float> row = values.subspan(i * classes_, classes_);
+    const auto decided = static_cast<std::size_t>(predicted[i]);
+    const Judged judged =
+        kind == ScoreKind::logits ? judged_logits(row, label, decided) : judged_probabilities(row, label, decided);
+    loss_sum_ += judged.loss;
+    add_confidence(judged.confidence, labels[i] == predicted[i]);
+    correct_ += labels[i] == predicted[i] ? 1 : 0;
+    ++images_of_[label];
+    correct_of_[label] += labels[i] == predicted[i] ? 1 : 0;
+    if (!confusion_.empty()) ++confusion_[label * classes_ + decided];
+    ++images_;
+    ++seen_;
+  }
+}
+
+void Metrics::add_confidence(double confidence, bool correct) {
+  // Closed above; 0 and a NaN fall into the first bin, whose sum then keeps the NaN.
+  const double place = std::ceil(confidence * static_cast<double>(kCalibrationBins));
+  const std::size_t bin =
+      place > 1.0 ? std::min(static_cast<std::size_t>(std::min(place, 1e6)), kCalibrationBins) - 1 : 0;
+  ++bins_[bin].images;
+  bins_[bin].correct += correct ? 1 : 0;
+  bins_[bin].confidence_sum += confidence;
+}
+
+std::optional<double> Metrics::accuracy() const {
+  if (images_ == 0) return std::nullopt;
+  return static_cast<double>(correct_) / static_cast<double>(images_);
+}
+
+std::optional<double> Metrics::loss() const {
+  if (images_ == 0) return std::nullopt;
+  return loss_sum_ / static_cast<double>(images_);
+}
+
+std::optional<double> Metrics::calibration_error() const {
+  if (images_ == 0) return std::nullopt;
+  double sum = 0.0;
+  for (const Bin& bin : bins_) sum += std::fabs(static_cast<double>(bin.correct) - bin.confidence_sum);
+  return sum / static_cast<double>(images_);
+}
+
+std::vector<std::optional<double>> Metrics::per_class_accuracy() const {
+  std::vector<std::optional<double>> result(classes_);
+  for (std::size_t label = 0; label < classes_; ++label)
+    if (images_of_[label] > 0)
+      result[label] = static_cast<double>(correct_of_[label]) / static_cast<double>(images_of_[label]);
+  return result;
+}
+
+}  // namespace tutti::images

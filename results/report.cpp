@@ -1,0 +1,260 @@
+// The report as JSON.
+#include "results/report.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <ctime>
+
+#include "common/atomic_file.hpp"
+
+namespace tutti::images {
+namespace {
+
+// JSON has no NaN and no infinity.
+json::value number(std::optional<double> value) {
+  return value && std::isfinite(*value) ? json::value(*value) : json::value(nullptr);
+}
+
+template <class Value>
+json::value or_null(const std::optional<Value>& value) {
+  return value ? json::value(*value) : json::value(nullptr);
+}
+
+template <class Values, class Convert>
+json::array list(const Values& values, Convert convert) {
+  json::array array;
+  for (const auto& value : values) array.push_back(convert(value));
+  return array;
+}
+
+json::value epoch_json(const EpochReport& epoch) {
+  return {{"epoch", epoch.epoch},
+          {"loss", number(epoch.loss)},
+          {"accuracy", number(epoch.accuracy)},
+          {"seconds", number(epoch.seconds)}};
+}
+
+json::value speed_json(const BatchSpeed& speed) {
+  return {{"batch_images", speed.batch_images}, {"images_per_second", number(speed.images_per_second)}};
+}
+
+json::value member_json(const MemberReport& member) {
+  return {{"name", member.name},
+          {"rank", member.rank},
+          {"role", member.role},
+          {"kind", member.kind},
+          {"device", member.device},
+          {"cores", json::array(member.cores.begin(), member.cores.end())},
+          {"threads", member.threads},
+          {"batch_images", member.batch_images},
+          {"batch_images_measured", member.batch_images_measured},
+          {"batch_speeds", list(member.batch_speeds, speed_json)},
+          {"pid", or_null(member.pid)},
+          {"parameters", or_null(member.parameters)},
+          {"accuracy", number(member.accuracy)},
+          {"loss", number(member.loss)},
+          {"calibration_error", number(member.calibration_error)},
+          {"busy_seconds", number(member.busy_seconds)},
+          {"images", member.images},
+          {"images_per_second", number(member.images_per_second)},
+          {"load_seconds", number(member.load_seconds)},
+          {"warm_up_seconds", number(member.warm_up_seconds)},
+          {"pss_bytes", or_null(member.pss_bytes)},
+          {"segments_handed_out", member.segments_handed_out},
+          {"segments_answered", member.segments_answered},
+          {"epochs", list(member.epochs, epoch_json)},
+          {"weights", or_null(member.weights)},
+          {"state", member.state},
+          {"generation", member.generation},
+          {"deaths", member.deaths},
+          {"absent_reason", or_null(member.absent_reason)},
+          {"absent_from_segment", or_null(member.absent_from_segment)}};
+}
+
+json::value incomplete_json(const IncompleteReport& images) {
+  return {{"first", images.first},
+          {"count", images.count},
+          {"members_present", images.members_present},
+          {"absent", json::array(images.absent.begin(), images.absent.end())},
+          {"set_aside", images.set_aside}};
+}
+
+json::value ensemble_json(const EnsembleReport& ensemble) {
+  const auto row = [](const std::vector<std::uint64_t>& counts) { return json::array(counts.begin(), counts.end()); };
+  return {{"rule", ensemble.rule},
+          {"over", ensemble.over},
+          {"accuracy", number(ensemble.accuracy)},
+          {"loss", number(ensemble.loss)},
+          {"calibration_error", number(ensemble.calibration_error)},
+          {"seconds", number(ensemble.seconds)},
+          {"images", ensemble.images},
+          {"images_per_second", number(ensemble.images_per_second)},
+          {"confusion_matrix", list(ensemble.confusion_matrix, row)},
+          {"per_class_accuracy", list(ensemble.per_class_accuracy, number)},
+          {"incomplete", list(ensemble.incomplete, incomplete_json)}};
+}
+
+json::value phases_json(const PhasesReport& phases) {
+  return {{"start_up", number(phases.start_up)},         {"warm_up", number(phases.warm_up)},
+          {"batch_search", number(phases.batch_search)}, {"train", number(phases.train)},
+          {"predict", number(phases.predict)},           {"total", number(phases.total)}};
+}
+
+json::object score_json(const ScoreReport& score) {
+  return {{"accuracy", number(score.accuracy)},
+          {"loss", number(score.loss)},
+          {"calibration_error", number(score.calibration_error)},
+          {"images", score.images}};
+}
+
+/// As FusionBench writes it; a part of 1 in spite of its name.
+json::value model_info_json(const ModelReport& model) {
+  std::optional<double> part;
+  if (model.all_params > 0) part = static_cast<double>(model.trainable_params) / static_cast<double>(model.all_params);
+  return {{"trainable_params", model.trainable_params},
+          {"all_params", model.all_params},
+          {"trainable_percentage", number(part)}};
+}
+
+json::value model_json(const ModelReport& model, const std::vector<TaskReport>& names) {
+  json::object tasks;
+  for (std::size_t i = 0; i < model.tasks.size() && i < names.size(); ++i)
+    tasks[names[i].name] = score_json(model.tasks[i]);
+  return {{"name", model.name},
+          {"role", model.role},
+          {"rule", or_null(model.rule)},
+          {"over", or_null(model.over)},
+          {"model_info", model_info_json(model)},
+          {"tasks", std::move(tasks)},
+          {"average", score_json(average_of(model.tasks))}};
+}
+
+json::value disagreement_json(const DisagreementReport& mean) {
+  return {{"entropy", number(mean.entropy)},
+          {"mutual_information", number(mean.mutual_information)},
+          {"variance", number(mean.variance)},
+          {"dissent", number(mean.dissent)},
+          {"images", mean.images}};
+}
+
+json::value task_json(const TaskReport& task) {
+  return {{"name", task.name},
+          {"source", task.source},
+          {"head", or_null(task.head)},
+          {"classes", task.classes},
+          {"images", task.images},
+          {"seconds", number(task.seconds)},
+          {"images_per_second", number(task.images_per_second)},
+          {"disagreement", task.disagreement ? disagreement_json(*task.disagreement) : json::value(nullptr)},
+          {"incomplete", list(task.incomplete, incomplete_json)}};
+}
+
+json::value evaluation_json(const EvaluationReport& evaluation) {
+  const auto model = [&](const ModelReport& row) { return model_json(row, evaluation.tasks); };
+  return {{"tasks", list(evaluation.tasks, task_json)}, {"models", list(evaluation.models, model)}};
+}
+
+json::value faults_json(const FaultCounts& faults) {
+  return {{"deaths", faults.deaths},
+          {"hangs", faults.hangs},
+          {"violations", faults.violations},
+          {"out_of_memory", faults.out_of_memory},
+          {"restarts", faults.restarts},
+          {"handed_out_again", faults.handed_out_again},
+          {"stale_dropped", faults.stale_dropped},
+          {"set_aside", faults.set_aside},
+          {"not_finite_dropped", faults.not_finite_dropped},
+          {"missed_wake_ups", faults.missed_wake_ups},
+          {"stalls", faults.stalls},
+          {"abandoned_pids", json::array(faults.abandoned_pids.begin(), faults.abandoned_pids.end())}};
+}
+
+json::value memory_json(const MemoryReport& memory) {
+  const auto bound = [](const MemoryBound& term) { return json::object{{"name", term.name}, {"bytes", term.bytes}}; };
+  return {{"pss_bytes_family", or_null(memory.pss_bytes_family)},
+          {"arena_bytes", memory.arena_bytes},
+          {"bounds", list(memory.bounds, bound)}};
+}
+
+/// JSON is UTF-8, and the name of a file may be anything: where it is none, its bytes above ASCII become '?'.
+std::string in_utf8(std::string text) {
+  json::error_code wrong;
+  json::parse(json::serialize(json::string(text)), wrong);
+  if (wrong)
+    std::ranges::replace_if(
+        text, [](char byte) { return (byte & 0x80) != 0; }, '?');
+  return text;
+}
+
+json::value skipped_json(const SkippedReport& skipped) {
+  json::array first;
+  for (const std::string& name : skipped.first) first.emplace_back(in_utf8(name));
+  return {{"count", skipped.count}, {"first", std::move(first)}};
+}
+
+json::value finished_json(const FinishedReport& finished) {
+  const auto range = [](const ImageRange& images) {
+    return json::object{{"first", images.first}, {"count", images.count}};
+  };
+  return {{"segments", finished.segments},   {"of", finished.of},           {"images", finished.images},
+          {"of_images", finished.of_images}, {"resumed", finished.resumed}, {"ranges", list(finished.ranges, range)}};
+}
+
+}  // namespace
+
+ScoreReport average_of(const std::vector<ScoreReport>& tasks) {
+  const auto mean = [&](std::optional<double> ScoreReport::*figure) -> std::optional<double> {
+    double sum = 0;
+    for (const ScoreReport& task : tasks) {
+      if (!(task.*figure)) return std::nullopt;
+      sum += *(task.*figure);
+    }
+    return tasks.empty() ? std::nullopt : std::optional(sum / static_cast<double>(tasks.size()));
+  };
+  ScoreReport average{mean(&ScoreReport::accuracy), mean(&ScoreReport::loss), mean(&ScoreReport::calibration_error), 0};
+  for (const ScoreReport& task : tasks) average.images += task.images;
+  return average;
+}
+
+std::string iso_8601(std::int64_t unix_seconds) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(unix_seconds)));
+}
+
+json::value to_json(const Report& report) {
+  return {{"schema", kReportSchema},
+          {"version", report.version},
+          {"build_id", report.build_id},
+          {"command", report.command},
+          {"completed", report.completed},
+          {"interrupted_by", or_null(report.interrupted_by)},
+          {"finished", report.finished ? finished_json(*report.finished) : json::value(nullptr)},
+          {"started", report.started},
+          {"seed", report.seed},
+          {"machine",
+           {{"cpu", report.machine.cpu},
+            {"usable_cores", report.machine.usable_cores},
+            {"memory_bytes", report.machine.memory_bytes}}},
+          {"skipped", report.skipped ? skipped_json(*report.skipped) : json::value(nullptr)},
+          {"configuration", report.configuration},
+          {"phases", phases_json(report.phases)},
+          {"members", list(report.members, member_json)},
+          {"ensemble", report.ensemble ? ensemble_json(*report.ensemble) : json::value(nullptr)},
+          {"evaluation", report.evaluation ? evaluation_json(*report.evaluation) : json::value(nullptr)},
+          {"counts",
+           {{"images", report.counts.images},
+            {"segments_handed_out", report.counts.segments_handed_out},
+            {"segments_answered", report.counts.segments_answered},
+            {"input_bytes_copied", report.counts.input_bytes_copied}}},
+          {"faults", faults_json(report.faults)},
+          {"memory", memory_json(report.memory)}};
+}
+
+void write_report(const std::filesystem::path& file, const Report& report) {
+  AtomicFile out(file);
+  out.write(pretty_json(to_json(report)));
+  out.commit();
+}
+
+}  // namespace tutti::images

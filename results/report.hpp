@@ -1,0 +1,217 @@
+// The report of a run as plain values, and as JSON: one schema for all commands, described in docs/report.md. It
+// measures nothing; whoever runs fills it in.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <tutti/status.hpp>
+
+#include "common/json.hpp"
+
+namespace tutti::images {
+
+/// Changes where a reader of the old schema would misunderstand the new one; new fields alone do not change it.
+inline constexpr const char* kReportSchema = "tutti.report/1";
+
+struct EpochReport {
+  std::uint32_t epoch = 0;  ///< from 1
+  std::optional<double> loss;
+  std::optional<double> accuracy;
+  double seconds = 0.0;
+};
+
+struct MemberReport {
+  std::string name;
+  std::uint32_t rank = 0;
+  std::string role = "member";  ///< or "base", "merged": hosted, but no part of the combination
+  std::string kind;             ///< "small-cnn", ...
+  std::string device;           ///< resolved: "cpu:0", never "null"
+  std::vector<int> cores;
+  std::uint32_t threads = 0;
+  std::uint32_t batch_images = 0;
+  bool batch_images_measured = false;
+  std::vector<BatchSpeed> batch_speeds;  ///< empty unless it was measured at the start of this run
+  std::optional<std::int64_t> pid;
+  std::optional<std::uint64_t> parameters;
+  std::optional<double> accuracy;
+  std::optional<double> loss;
+  std::optional<double> calibration_error;
+  std::optional<double> busy_seconds;
+  std::uint64_t images = 0;
+  std::optional<double> images_per_second;
+  std::optional<double> load_seconds;
+  std::optional<double> warm_up_seconds;
+  std::optional<std::uint64_t> pss_bytes;
+  std::uint64_t segments_handed_out = 0;
+  std::uint64_t segments_answered = 0;
+  std::vector<EpochReport> epochs;     ///< empty unless it was trained
+  std::optional<std::string> weights;  ///< the file that holds them
+  std::string state;                   ///< of its worker: to_text(WorkerState)
+  std::uint32_t generation = 0;        ///< how often its worker was replaced
+  std::uint64_t deaths = 0;
+  std::optional<std::string> absent_reason;
+  std::optional<std::uint64_t> absent_from_segment;
+};
+
+/// Images first .. first + count - 1 whose answer is not that of all members.
+struct IncompleteReport {
+  std::uint64_t first = 0;
+  std::uint64_t count = 0;
+  std::uint32_t members_present = 0;
+  std::vector<std::string> absent;  ///< names
+  bool set_aside = false;
+};
+
+struct EnsembleReport {
+  std::string rule;
+  std::string over;
+  std::optional<double> accuracy;
+  std::optional<double> loss;
+  std::optional<double> calibration_error;
+  double seconds = 0.0;
+  std::uint64_t images = 0;
+  std::optional<double> images_per_second;
+  std::vector<std::vector<std::uint64_t>> confusion_matrix;  ///< [label][predicted]; empty without labels
+  std::vector<std::optional<double>> per_class_accuracy;     ///< empty without labels
+  std::vector<IncompleteReport> incomplete;                  ///< in order
+};
+
+/// Over the images of one task that a model answered; nothing where there are no labels or no classes.
+struct ScoreReport {
+  std::optional<double> accuracy;
+  std::optional<double> loss;
+  std::optional<double> calibration_error;
+  std::uint64_t images = 0;
+};
+
+/// One row of an evaluation: a model alone, or the members under a rule.
+struct ModelReport {
+  std::string name;                 ///< of the model; of an ensemble that of its rule
+  std::string role;                 ///< "member", "base", "merged", "ensemble"
+  std::optional<std::string> rule;  ///< of an ensemble
+  std::optional<std::string> over;  ///< of an ensemble: what was combined
+  std::uint64_t all_params = 0;
+  std::uint64_t trainable_params = 0;
+  std::vector<ScoreReport> tasks;  ///< as EvaluationReport::tasks, as far as they were begun
+};
+
+/// Means over the images; see results/disagreement.hpp.
+struct DisagreementReport {
+  double entropy = 0.0;
+  double mutual_information = 0.0;
+  double variance = 0.0;
+  double dissent = 0.0;
+  std::uint64_t images = 0;
+};
+
+struct TaskReport {
+  std::string name;
+  std::string source;               ///< where its images come from
+  std::optional<std::string> head;  ///< the file
+  std::uint32_t classes = 0;        ///< 0: not known
+  std::uint64_t images = 0;
+  double seconds = 0.0;
+  std::optional<double> images_per_second;
+  std::optional<DisagreementReport> disagreement;
+  std::vector<IncompleteReport> incomplete;  ///< in order
+};
+
+struct EvaluationReport {
+  std::vector<TaskReport> tasks;
+  std::vector<ModelReport> models;
+};
+
+/// The mean over the tasks, each counting alike; of a figure that any task lacks, nothing. `images` is their sum.
+ScoreReport average_of(const std::vector<ScoreReport>& tasks);
+
+struct MachineReport {
+  std::string cpu;
+  std::uint32_t usable_cores = 0;
+  std::uint64_t memory_bytes = 0;
+};
+
+/// Seconds; a phase that did not take place is nothing.
+struct PhasesReport {
+  std::optional<double> start_up;
+  std::optional<double> warm_up;
+  std::optional<double> batch_search;
+  std::optional<double> train;
+  std::optional<double> predict;
+  std::optional<double> total;
+};
+
+struct CountsReport {
+  std::uint64_t images = 0;
+  std::uint64_t segments_handed_out = 0;
+  std::uint64_t segments_answered = 0;
+  std::uint64_t input_bytes_copied = 0;
+};
+
+struct MemoryBound {
+  std::string name;
+  std::uint64_t bytes = 0;
+};
+struct MemoryReport {
+  std::optional<std::uint64_t> pss_bytes_family;  ///< coordinator and workers
+  std::uint64_t arena_bytes = 0;
+  std::vector<MemoryBound> bounds;  ///< the named terms of the sum
+};
+
+/// Images first .. first + count - 1 of the input.
+struct ImageRange {
+  std::uint64_t first = 0;
+  std::uint64_t count = 0;
+};
+
+/// How far a run came: what all members answered, in this run or in those that it resumes.
+struct FinishedReport {
+  std::uint64_t segments = 0;
+  std::uint64_t of = 0;  ///< segments that there are
+  std::uint64_t images = 0;
+  std::uint64_t of_images = 0;
+  std::uint64_t resumed = 0;       ///< segments that earlier runs had finished
+  std::vector<ImageRange> ranges;  ///< in order, neighbours joined
+};
+
+/// Files that would be images of the input but cannot be decoded, and were left out.
+struct SkippedReport {
+  std::uint64_t count = 0;
+  std::vector<std::string> first;  ///< kSkippedNamed at most, each with the reason
+};
+inline constexpr std::size_t kSkippedNamed = 20;
+
+struct Report {
+  std::string version;
+  std::string build_id;
+  std::string command;
+  bool completed = false;
+  std::optional<std::string> interrupted_by;  ///< the signal that ended it: "SIGINT"
+  std::optional<FinishedReport> finished;     ///< of a prediction that began
+  std::string started;                        ///< ISO 8601 in UTC: iso_8601()
+  std::uint64_t seed = 0;
+  MachineReport machine;
+  std::optional<SkippedReport> skipped;  ///< nothing where none was
+  std::string configuration;             ///< YAML as it was in effect
+  PhasesReport phases;
+  std::vector<MemberReport> members;  ///< in rank order
+  std::optional<EnsembleReport> ensemble;
+  std::optional<EvaluationReport> evaluation;  ///< of every rule, task and model, where that was asked for
+  CountsReport counts;
+  FaultCounts faults;
+  MemoryReport memory;
+};
+
+/// "2031-01-05T09:07:03Z" of seconds since 1970.
+std::string iso_8601(std::int64_t unix_seconds);
+
+/// In the order of docs/report.md. What is missing, and what is not finite, becomes null.
+json::value to_json(const Report& report);
+
+/// Writes to_json() atomically. Throws Error(failed) that names the file.
+void write_report(const std::filesystem::path& file, const Report& report);
+
+}  // namespace tutti::images

@@ -1,0 +1,122 @@
+// Removing the results of an earlier command.
+#include "results/result_files.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <system_error>
+#include <tutti/error.hpp>
+
+#include "common/atomic_file.hpp"
+#include "common/json.hpp"
+#include "common/values.hpp"
+#include "images/npy.hpp"
+
+namespace tutti::images {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kReport = "report.json";
+constexpr std::array kAnswers{"predictions.npy", "predicted.npy", "labels.npy", "disagreement.npy", "predictions.csv"};
+constexpr std::array kOfRule{"predictions.npy", "predicted.npy"};
+
+/// The command of a report that Tutti wrote; empty where there is none. Of any version: the names are the same.
+std::string command_of(const fs::path& report) {
+  std::error_code code;
+  if (!fs::is_regular_file(report, code)) return {};
+  try {
+    const json::value json = parse_json(read_text(report, "the report"), report.string());
+    const std::string schema(json.at("schema").as_string());
+    return schema.starts_with("tutti.report/") ? std::string(json.at("command").as_string()) : std::string();
+  } catch (const std::exception&) {
+    return {};
+  }
+}
+
+bool is_folder(const fs::path& path) {
+  std::error_code code;
+  return fs::is_directory(fs::symlink_status(path, code));
+}
+
+std::vector<fs::path> entries_of(const fs::path& folder) {
+  std::vector<fs::path> entries;
+  std::error_code code;
+  for (fs::directory_iterator entry(folder, code), end; !code && entry != end; entry.increment(code))
+    entries.push_back(entry->path());
+  return entries;
+}
+
+class Removal {
+ public:
+  explicit Removal(const std::vector<fs::path>& inputs) : inputs_(inputs) {}
+
+  void remove(const fs::path& file) {
+    std::error_code code;
+    const fs::file_status status = fs::symlink_status(file, code);
+    if (!fs::is_regular_file(status) && !fs::is_symlink(status)) return;
+    if (std::any_of(inputs_.begin(), inputs_.end(), [&](const fs::path& input) { return same(file, input); })) return;
+    if (fs::remove(file, code)) ++files_;
+    if (code)
+      throw Error(ErrorKind::failed, fmt::format("could not remove {}", file.string()),
+                  fmt::format("{}; it is of an earlier command", code.message()), "choose another output folder");
+  }
+
+  void remove_answers(const fs::path& folder) {
+    for (const char* name : kAnswers) {
+      remove(folder / name);
+      remove(partial_of(folder / name));
+    }
+    below(folder / "members", [&](const fs::path& members) {
+      for (const fs::path& file : entries_of(members))
+        if (file.extension() == ".npy") remove(file);
+    });
+    for (const auto& rule : enum_names(CombineRule{}))
+      below(folder / std::string(rule.name), [&](const fs::path& own) {
+        for (const char* name : kOfRule) remove(own / name);
+      });
+  }
+
+  void remove_tasks(const fs::path& tasks) {
+    below(tasks, [&](const fs::path&) {
+      for (const fs::path& task : entries_of(tasks)) below(task, [&](const fs::path& own) { remove_answers(own); });
+    });
+  }
+
+  std::size_t files() const { return files_; }
+
+ private:
+  static bool same(const fs::path& a, const fs::path& b) {
+    std::error_code different;
+    return fs::equivalent(a, b, different);
+  }
+
+  /// Does `work` on a folder of a command's folder, which goes if that empties it.
+  template <class Work>
+  void below(const fs::path& folder, const Work& work) {
+    std::error_code not_empty;
+    if (!is_folder(folder) || fs::exists(folder / kReport, not_empty)) return;
+    const std::size_t before = files_;
+    work(folder);
+    if (files_ > before) fs::remove(folder, not_empty);
+  }
+
+  const std::vector<fs::path>& inputs_;
+  std::size_t files_ = 0;
+};
+
+}  // namespace
+
+RemovedResults remove_results(const fs::path& folder, const std::vector<fs::path>& inputs) {
+  const std::string command = command_of(folder / kReport);
+  if (command.empty()) return {};
+  Removal removal(inputs);
+  removal.remove_answers(folder);
+  removal.remove_tasks(folder / "tasks");
+  removal.remove(folder / "tasks.svg");
+  removal.remove(folder / kReport);
+  return {removal.files(), command};
+}
+
+}  // namespace tutti::images

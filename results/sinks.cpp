@@ -1,0 +1,120 @@
+// Results into files and into memory.
+#include "results/sinks.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+#include <system_error>
+#include <utility>
+
+namespace tutti::images {
+namespace {
+
+template <class Value>
+void append(std::vector<Value>& to, std::span<const Value> from) {
+  to.insert(to.end(), from.begin(), from.end());
+}
+
+void check_file_name(const std::string& member) {
+  if (member.empty() || member == "." || member == ".." || member.find('/') != member.npos)
+    throw Error(ErrorKind::usage, fmt::format("the predictions of member \"{}\" cannot be saved", member),
+                "its name is no name of a file", "rename the member, or leave save_members off");
+}
+
+}  // namespace
+
+NpySink::NpySink(const std::filesystem::path& folder, const ResultForm& form, const Source* names) : folder_(folder) {
+  for (const ResultForm::Member& member : form.members) check_file_name(member.name);
+  if (form.width > 0)
+    predictions_.emplace(folder / "predictions.npy", NpyType::float32,
+                         std::vector{form.images, std::uint64_t{form.width}});
+  if (form.classes) predicted_.emplace(folder / "predicted.npy", NpyType::int64, std::vector{form.images});
+  if (form.labels) labels_.emplace(folder / "labels.npy", NpyType::int64, std::vector{form.images});
+  if (form.classes && names != nullptr) table_.emplace(folder / "predictions.csv", *names, form.width);
+  if (form.members.empty()) return;
+  const std::filesystem::path members = folder / "members";
+  std::error_code code;
+  if (std::filesystem::create_directory(members, code)) members_folder_.created = members;
+  if (code)
+    throw Error(ErrorKind::failed, fmt::format("could not create the folder {}", members.string()), code.message());
+  for (const ResultForm::Member& member : form.members)
+    members_.emplace_back(members / (member.name + ".npy"), NpyType::float32,
+                          std::vector{form.images, std::uint64_t{member.width}});
+}
+
+NpySink::MembersFolder::~MembersFolder() {
+  std::error_code not_empty;
+  if (!created.empty()) std::filesystem::remove(created, not_empty);
+}
+
+void NpySink::write(const SegmentResult& result) {
+  if (predictions_) predictions_->write(result.values);
+  if (predicted_) predicted_->write(result.predicted);
+  assert(members_.empty() || members_.size() == result.members.size());
+  for (std::size_t i = 0; i < members_.size(); ++i) members_[i].write(result.members[i].values);
+  if (labels_) labels_->write(result.labels);
+  if (table_) table_->write(result);
+  images_ += result.count;
+}
+
+// predictions.npy last: where it is, all are.
+std::vector<NpyWriter*> NpySink::writers() {
+  std::vector<NpyWriter*> all;
+  for (NpyWriter& member : members_) all.push_back(&member);
+  if (labels_) all.push_back(&*labels_);
+  if (predicted_) all.push_back(&*predicted_);
+  if (predictions_) all.push_back(&*predictions_);
+  return all;
+}
+
+void NpySink::finish() {
+  if (table_) table_->finish();
+  for (NpyWriter* writer : writers()) writer->finish();
+  remove_partial_files();
+}
+
+void NpySink::finish_partial() {
+  if (images_ == 0) return;
+  if (table_) table_->finish_partial(partial_of(table_->path()));
+  for (NpyWriter* writer : writers()) writer->finish_partial(partial_of(writer->path()), images_);
+}
+
+void NpySink::remove_partial_files() {
+  std::vector<std::filesystem::path> partial{partial_of(folder_ / "predictions.npy"),
+                                             partial_of(folder_ / "predicted.npy"), partial_of(folder_ / "labels.npy"),
+                                             partial_of(folder_ / "predictions.csv")};
+  for (const NpyWriter& member : members_) partial.push_back(partial_of(member.path()));
+  for (const std::filesystem::path& file : partial) {
+    // A member may be called "cnn.partial": its file is no other member's partial one.
+    const bool is_result =
+        std::any_of(members_.begin(), members_.end(), [&](const NpyWriter& member) { return member.path() == file; });
+    if (!is_result) remove_partial(file);
+  }
+}
+
+MemorySink::MemorySink(const ResultForm& form) {
+  predictions_.width = form.width;
+  predictions_.values.reserve(form.images * form.width);
+  if (form.classes) predictions_.predicted.reserve(form.images);
+  for (const ResultForm::Member& member : form.members) {
+    predictions_.members.push_back({member.name, member.width, {}});
+    predictions_.members.back().values.reserve(form.images * member.width);
+  }
+}
+
+void MemorySink::write(const SegmentResult& result) {
+  assert(result.first == predictions_.count);
+  predictions_.count += result.count;
+  append(predictions_.values, result.values);
+  append(predictions_.predicted, result.predicted);
+  if (const std::uint32_t present = result.members_present(); result.set_aside || present < result.members.size())
+    predictions_.incomplete.push_back({result.first, result.count, present, result.set_aside});
+  assert(predictions_.members.empty() || predictions_.members.size() == result.members.size());
+  for (std::size_t i = 0; i < predictions_.members.size(); ++i)
+    append(predictions_.members[i].values, result.members[i].values);
+}
+
+Predictions MemorySink::take() { return std::exchange(predictions_, {}); }
+
+}  // namespace tutti::images

@@ -1,0 +1,301 @@
+// The ledger: every verdict, and a simulation with seeds in which workers answer in any order, twice, late and wrong.
+#include "coordinator/decide/ledger.hpp"
+
+#include <doctest/doctest.h>
+
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "common/random.hpp"
+
+namespace tutti::test {
+namespace {
+
+/// The segments that the member was asked and has not answered, oldest first.
+std::vector<std::uint64_t> unanswered(const Ledger& ledger, std::size_t rank) {
+  std::vector<std::uint64_t> numbers;
+  for (const auto& [number, segment] : ledger.segments())
+    if (segment.rows[rank].asked && !segment.rows[rank].answered) numbers.push_back(number);
+  return numbers;
+}
+
+CompletionRecord answer_to(const TaskRecord& task) {
+  CompletionRecord record;
+  record.sequence = task.sequence;
+  record.segment = task.segment;
+  record.generation = task.generation;
+  record.slot = task.slot;
+  record.images = task.images;
+  return record;
+}
+
+TEST_CASE("a task carries what was opened and counts per member") {
+  Ledger ledger(2);
+  const auto first = ledger.open(3, 20, TaskKind::train, {true, true});
+  const auto second = ledger.open(1, 7, TaskKind::predict, {false, true});
+  const TaskRecord a = ledger.hand_out(first, 1, 5);
+  const TaskRecord b = ledger.hand_out(second, 1, 5);
+  CHECK(a.sequence == 0);
+  CHECK(a.segment == first);
+  CHECK(a.generation == 5);
+  CHECK(a.slot == 3);
+  CHECK(a.images == 20);
+  CHECK(a.kind == TaskKind::train);
+  CHECK(b.sequence == 1);
+  CHECK(b.segment == second);
+  CHECK(b.kind == TaskKind::predict);
+  CHECK(ledger.hand_out(first, 0, 0).sequence == 0);
+}
+
+TEST_CASE("a segment is done with the last answer of those who were asked") {
+  Ledger ledger(3);
+  const auto segment = ledger.open(0, 5, TaskKind::predict, {true, false, true});
+  const TaskRecord a = ledger.hand_out(segment, 0, 0);
+  const TaskRecord c = ledger.hand_out(segment, 2, 0);
+  CHECK_FALSE(ledger.segments().empty());
+  CHECK(ledger.accept(2, 0, answer_to(c)) == Verdict::accepted);
+  CompletionRecord last = answer_to(a);
+  last.loss_sum = 2.5;
+  CHECK(ledger.accept(0, 0, last) == Verdict::segment_done);
+  const Ledger::Segment closed = ledger.close(segment);
+  CHECK(closed.slot == 0);
+  CHECK(closed.images == 5);
+  CHECK(closed.rows[0].completion.loss_sum == 2.5);
+  CHECK_FALSE(closed.rows[1].asked);
+  CHECK(ledger.segments().empty());
+}
+
+TEST_CASE("an answer that comes twice is a violation") {
+  Ledger ledger(2);
+  const auto segment = ledger.open(0, 5, TaskKind::predict, {true, true});
+  const TaskRecord task = ledger.hand_out(segment, 0, 0);
+  ledger.hand_out(segment, 1, 0);
+  CHECK(ledger.accept(0, 0, answer_to(task)) == Verdict::accepted);
+  CHECK(ledger.accept(0, 0, answer_to(task)) == Verdict::violation);
+}
+
+TEST_CASE("an answer to a segment that is closed or was never opened is a violation") {
+  Ledger ledger(1);
+  const auto segment = ledger.open(0, 5, TaskKind::predict, {true});
+  const TaskRecord task = ledger.hand_out(segment, 0, 0);
+  CHECK(ledger.accept(0, 0, answer_to(task)) == Verdict::segment_done);
+  ledger.close(segment);
+  CHECK(ledger.accept(0, 0, answer_to(task)) == Verdict::violation);
+  CompletionRecord unknown = answer_to(task);
+  unknown.segment = 1000;
+  CHECK(ledger.accept(0, 0, unknown) == Verdict::violation);
+}
+
+TEST_CASE("an answer of a member that was not asked or not handed the task is a violation") {
+  Ledger ledger(3);
+  const auto segment = ledger.open(0, 5, TaskKind::predict, {true, false, true});
+  const TaskRecord task = ledger.hand_out(segment, 0, 0);
+  CHECK(ledger.accept(1, 0, answer_to(task)) == Verdict::violation);
+  CHECK(ledger.accept(2, 0, answer_to(task)) == Verdict::violation);
+}
+
+TEST_CASE("an answer with any wrong field is a violation and changes nothing") {
+  Ledger ledger(1);
+  const auto segment = ledger.open(2, 5, TaskKind::predict, {true});
+  const TaskRecord task = ledger.hand_out(segment, 0, 4);
+  for (int field = 0; field < 5; ++field) {
+    CAPTURE(field);
+    CompletionRecord record = answer_to(task);
+    if (field == 0) ++record.sequence;
+    if (field == 1) ++record.slot;
+    if (field == 2) ++record.images;
+    if (field == 3) record.status = static_cast<CompletionStatus>(0);
+    if (field == 4) record.status = static_cast<CompletionStatus>(3);
+    CHECK(ledger.accept(0, 4, record) == Verdict::violation);
+    CHECK(unanswered(ledger, 0) == std::vector{segment});
+  }
+  CompletionRecord nan = answer_to(task);
+  nan.status = CompletionStatus::not_finite;
+  CHECK(ledger.accept(0, 4, nan) == Verdict::segment_done);
+}
+
+TEST_CASE("an answer of an earlier generation is stale and one of a later is a violation") {
+  Ledger ledger(1);
+  const auto segment = ledger.open(0, 5, TaskKind::predict, {true});
+  const auto other = ledger.open(1, 5, TaskKind::predict, {true});
+  const TaskRecord old = ledger.hand_out(segment, 0, 0);
+  CHECK(ledger.hand_out(other, 0, 1).sequence == 0);  // counted anew in each generation
+  const TaskRecord present = ledger.hand_out(segment, 0, 1);
+  CHECK(ledger.accept(0, 1, answer_to(old)) == Verdict::stale);
+  CompletionRecord later = answer_to(present);
+  later.generation = 2;
+  CHECK(ledger.accept(0, 1, later) == Verdict::violation);
+  // The words of the old one under the new generation.
+  CompletionRecord forged = answer_to(old);
+  forged.generation = 1;
+  CHECK(ledger.accept(0, 1, forged) == Verdict::violation);
+  CHECK(ledger.accept(0, 1, answer_to(present)) == Verdict::segment_done);
+}
+
+TEST_CASE("what a member has not answered is listed from the oldest on") {
+  Ledger ledger(2);
+  std::vector<std::uint64_t> segments;
+  std::vector<TaskRecord> tasks;
+  for (std::uint32_t slot = 0; slot < 4; ++slot) {
+    segments.push_back(ledger.open(slot, 1, TaskKind::predict, {true, slot != 2}));
+    tasks.push_back(ledger.hand_out(segments.back(), 0, 0));
+    if (slot != 2) ledger.hand_out(segments.back(), 1, 0);
+  }
+  ledger.accept(0, 0, answer_to(tasks[1]));
+  CHECK(unanswered(ledger, 0) == std::vector{segments[0], segments[2], segments[3]});
+  CHECK(unanswered(ledger, 1) == std::vector{segments[0], segments[1], segments[3]});
+}
+
+TEST_CASE("a segment is also done when the last open member is given up") {
+  Ledger ledger(2);
+  const auto segment = ledger.open(0, 5, TaskKind::predict, {true, true}, 17, true);
+  const TaskRecord task = ledger.hand_out(segment, 0, 0);
+  CHECK(ledger.at(segment).index == 17);
+  CHECK(ledger.at(segment).last);
+  CHECK_FALSE(ledger.abandon(segment, 1));
+  CHECK_FALSE(ledger.abandon(segment, 1));
+  CHECK(ledger.accept(0, 0, answer_to(task)) == Verdict::segment_done);
+  CHECK_FALSE(ledger.abandon(segment, 0));  // it has answered
+  const auto closed = ledger.close(segment);
+  CHECK(closed.rows[1].abandoned);
+  CHECK_FALSE(closed.rows[1].answered);
+  const auto second = ledger.open(0, 5, TaskKind::predict, {false, true});
+  CHECK(ledger.abandon(second, 1));
+}
+
+TEST_CASE("what is taken back cannot be answered until it is handed out again") {
+  Ledger ledger(1);
+  const auto segment = ledger.open(0, 5, TaskKind::predict, {true});
+  const TaskRecord task = ledger.hand_out(segment, 0, 0);
+  ledger.take_back(segment, 0);
+  CHECK(ledger.accept(0, 0, answer_to(task)) == Verdict::violation);
+  const TaskRecord again = ledger.hand_out(segment, 0, 1);
+  CHECK(ledger.at(segment).rows[0].times == 2);
+  CHECK(ledger.accept(0, 1, answer_to(again)) == Verdict::segment_done);
+}
+
+TEST_CASE("an answer that nobody can read is asked for again") {
+  Ledger ledger(2);
+  const auto segment = ledger.open(0, 5, TaskKind::predict, {true, true});
+  ledger.accept(0, 0, answer_to(ledger.hand_out(segment, 0, 0)));
+  ledger.ask_again(segment, 0);
+  CHECK_FALSE(ledger.at(segment).rows[0].present);
+  CHECK(ledger.accept(0, 1, answer_to(ledger.hand_out(segment, 0, 1))) == Verdict::accepted);
+  CHECK(ledger.at(segment).open == 1);
+}
+
+TEST_CASE("a held segment outlives its closing and is repeated without counting twice") {
+  Ledger ledger(2);
+  const auto segment = ledger.open(3, 5, TaskKind::train, {true, true});
+  ledger.hold(segment);
+  CHECK(ledger.hand_out(segment, 0, 0, 2).checkpoint == 2);
+  CompletionRecord first = answer_to(ledger.at(segment).rows[0].task);
+  first.loss_sum = 1.5;
+  CHECK(ledger.accept(0, 0, first) == Verdict::accepted);
+  CHECK(ledger.accept(1, 0, answer_to(ledger.hand_out(segment, 1, 0))) == Verdict::segment_done);
+  CHECK_FALSE(ledger.release(segment));
+  CHECK(ledger.close(segment).rows[0].completion.loss_sum == 1.5);
+  CompletionRecord again = answer_to(ledger.hand_out(segment, 0, 1));
+  again.loss_sum = 2.5;
+  CHECK(ledger.accept(0, 1, again) == Verdict::repeated);
+  CHECK(ledger.at(segment).rows[0].completion.loss_sum == 1.5);
+  ledger.settle(segment, 0);
+  CHECK_FALSE(ledger.release(segment));
+  ledger.settle(segment, 1);
+  CHECK(ledger.release(segment) == 3U);
+  CHECK(ledger.segments().empty());
+}
+
+/// One run of a made-up pool: answers come in any order, some twice, some of dead generations, some falsified.
+struct Simulation {
+  explicit Simulation(std::uint64_t simulation_seed) : seed(simulation_seed), ledger(kMembers), generation(kMembers) {}
+  static constexpr std::size_t kMembers = 3;
+  static constexpr std::uint64_t kSegments = 60;
+
+  std::uint64_t draw(std::uint64_t below) { return random_at(seed, counter++) % below; }
+
+  void open_segment() {
+    std::vector<bool> asked(kMembers);
+    for (std::size_t m = 0; m < kMembers; ++m) asked[m] = draw(4) != 0;
+    asked[draw(kMembers)] = true;
+    const std::uint64_t number = ledger.open(static_cast<std::uint32_t>(draw(4)),
+                                             static_cast<std::uint32_t>(1 + draw(9)), TaskKind::predict, asked);
+    for (std::size_t m = 0; m < kMembers; ++m)
+      if (asked[m]) pending.emplace_back(m, ledger.hand_out(number, m, generation[m]));
+    for (std::size_t m = 0; m < kMembers; ++m)
+      if (asked[m]) owed.insert({number, m});
+    ++opened;
+  }
+  /// The member's worker is replaced: what it owes is handed out again.
+  void replace(std::size_t member) {
+    ++generation[member];
+    for (const std::uint64_t number : unanswered(ledger, member))
+      pending.emplace_back(member, ledger.hand_out(number, member, generation[member]));
+  }
+  void answer() {
+    const std::size_t at = draw(pending.size());
+    const auto [member, task] = pending[at];
+    CompletionRecord record = answer_to(task);
+    if (draw(10) == 0) {
+      record.slot += 1;
+      CHECK(ledger.accept(member, generation[member], record) != Verdict::accepted);
+      return;
+    }
+    const Verdict verdict = ledger.accept(member, generation[member], record);
+    const bool counts = verdict == Verdict::accepted || verdict == Verdict::segment_done;
+    if (task.generation < generation[member]) CHECK(verdict == Verdict::stale);
+    if (counts) {
+      CHECK(owed.erase({task.segment, member}) == 1);  // exactly once
+      answered.push_back({member, task});
+    }
+    if (verdict == Verdict::segment_done) {
+      ledger.close(task.segment);
+      ++closed;
+    }
+    pending.erase(pending.begin() + static_cast<std::ptrdiff_t>(at));
+  }
+  void answer_again() {
+    if (answered.empty()) return;
+    const auto& [member, task] = answered[draw(answered.size())];
+    const Verdict verdict = ledger.accept(member, generation[member], answer_to(task));
+    CHECK((verdict == Verdict::violation || verdict == Verdict::stale));
+  }
+  void run() {
+    while (opened < kSegments || !pending.empty()) {
+      const std::uint64_t what = draw(20);
+      if (opened < kSegments && what < 6)
+        open_segment();
+      else if (what == 6)
+        replace(draw(kMembers));
+      else if (what == 7)
+        answer_again();
+      else if (!pending.empty())
+        answer();
+    }
+  }
+
+  std::uint64_t seed;
+  std::uint64_t counter = 0;
+  Ledger ledger;
+  std::vector<std::uint32_t> generation;
+  std::vector<std::pair<std::size_t, TaskRecord>> pending;
+  std::vector<std::pair<std::size_t, TaskRecord>> answered;
+  std::set<std::pair<std::uint64_t, std::size_t>> owed;
+  std::uint64_t opened = 0;
+  std::uint64_t closed = 0;
+};
+
+TEST_CASE("in any order of answers and deaths every segment is answered exactly once by each member") {
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    CAPTURE(seed);
+    Simulation simulation(seed);
+    simulation.run();
+    CHECK(simulation.owed.empty());
+    CHECK(simulation.closed == Simulation::kSegments);
+    CHECK(simulation.ledger.segments().empty());
+  }
+}
+
+}  // namespace
+}  // namespace tutti::test

@@ -1,0 +1,148 @@
+// The supervisor step by step with segments that kill the workers that compute them.
+#include <doctest/doctest.h>
+
+#include "tests/coordinator/decide/supervisor_rig.hpp"
+
+namespace tutti::test {
+namespace {
+
+TEST_CASE("a worker that dies before it takes its task is counted and the segment is not blamed") {
+  Rig rig = Rig::running(with_policy(OnWorkerFailure::restart, 3, 1));
+  rig.open();
+  rig.take();
+  for (int n = 0; n < 3; ++n) {
+    rig.supervisor.gone(0, {"killed by SIGKILL", false, {}, 0}, rig.now);
+    CHECK(contains(rig.take().front(), "m0 on cpu:0 died before segment 100: killed by SIGKILL; replacement "));
+    rig.pass(5);
+    rig.tick();
+    rig.ready(0);
+    CHECK(rig.take().back() == "task 0 s0");
+  }
+  rig.supervisor.gone(0, {"killed by SIGKILL", false, {}, 0}, rig.now);
+  CHECK(contains(rig.take().front(), "fail: m0 on cpu:0 died before segment 100"));
+  CHECK(rig.supervisor.counts().set_aside == 0);
+}
+
+TEST_CASE("a worker that dies between two tasks is not blamed on the second") {
+  Rig rig = Rig::running(with_policy(OnWorkerFailure::restart, 3, 1));
+  for (int n = 0; n < 2; ++n) rig.open();
+  rig.take();
+  rig.answer(0);
+  rig.supervisor.gone(0, {"killed by SIGKILL", false, {}, 1}, rig.now);
+  rig.open();
+  rig.take();
+  rig.ready(0);
+  // Were the second suspected, the third would have to wait for its answer.
+  CHECK(rig.take() == Texts{"begin 0", "task 0 s1", "task 0 s2"});
+}
+
+TEST_CASE("a segment that kills three workers alone is set aside without using the budget") {
+  auto setting = with_policy(OnWorkerFailure::restart, 1, 3);
+  Rig rig = Rig::running(setting);
+  rig.dies(2);
+  rig.take();
+  for (int n = 0; n < 2; ++n) rig.open();  // member 2 is still starting
+  rig.take();
+  rig.dies(0);  // from the budget
+  for (int n = 0; n < 2; ++n) {
+    rig.ready(0);
+    CHECK(rig.take().back() == "task 0 s0");
+    rig.dies(0);
+    rig.pass(5);
+    rig.tick();
+  }
+  rig.ready(0);
+  rig.take();
+  rig.dies(0);
+  const Texts texts = rig.take();
+  REQUIRE(texts.size() == 1);
+  CHECK(texts[0] ==
+        "m0 on cpu:0 died: killed by SIGKILL on segment 100; segment 100 (images 1000 to 1009) has killed 3 "
+        "workers that computed nothing else and is set aside; replacement in 0.4 s, 1 segment handed out "
+        "again");
+  CHECK(rig.supervisor.counts().set_aside == 1);
+  rig.pass(5);
+  rig.tick();
+  rig.ready(0);
+  CHECK(rig.take() == Texts{"spawn 0 g4", "begin 0", "task 0 s1"});
+  rig.ready(2);
+  CHECK(rig.take() == Texts{"begin 2", "task 2 s1"});
+  rig.answer(1);  // it had begun the segment, and is waited for
+  CHECK(rig.take() == Texts{"finish 0"});
+  const auto closed = rig.supervisor.close(0);
+  CHECK(closed.set_aside);
+  CHECK(closed.rows[0].abandoned);
+  CHECK(closed.rows[1].answered);
+  CHECK(closed.rows[2].abandoned);
+}
+
+TEST_CASE("a segment that was set aside is not tried again by a worker that dies of it") {
+  auto setting = with_policy(OnWorkerFailure::restart, 5);
+  setting.policy.poison_limit = 1;
+  Rig rig = Rig::running(setting);
+  rig.open();
+  rig.take();
+  die_again(rig, 0);
+  rig.take();
+  rig.dies(0);
+  CHECK(contains(rig.take().front(), "has killed 1 worker that computed nothing else and is set aside"));
+  rig.dies(1);
+  CHECK(rig.take() ==
+        Texts{"finish 0", "m1 on cpu:1 died: killed by SIGKILL on segment 100; replacement started", "spawn 1 g1"});
+  CHECK(rig.supervisor.close(0).rows[1].abandoned);
+}
+
+TEST_CASE("with on_poison fail or in training a segment that kills ends the pool") {
+  for (const bool train : {false, true}) {
+    CAPTURE(train);
+    auto setting = with_policy(OnWorkerFailure::restart, 5, 1);
+    setting.policy.poison_limit = 2;
+    if (!train) setting.policy.on_poison = OnPoison::fail;
+    Rig rig = Rig::running(setting);
+    if (train) rig.begin_training();
+    rig.open(train ? TaskKind::train : TaskKind::predict);
+    for (int n = 0; n < 2; ++n) {
+      die_again(rig, 0);
+      if (train) rig.done(0);
+    }
+    rig.take();
+    rig.dies(0);
+    CHECK(rig.take() == Texts{"fail: m0 on cpu:0 died on segment 100: it was killed by SIGKILL"});
+    CHECK(rig.error->detail() == std::string(train ? "segment 100" : "segment 100 (images 1000 to 1009)") +
+                                     " has killed 2 workers that computed nothing else");
+    CHECK(rig.error->hint() == (train ? "look at its images and their labels: a training cannot go on without them"
+                                      : "look at these images; 'on_poison: set_aside' goes on without them"));
+  }
+}
+
+TEST_CASE("a worker that says what to do about its failure is believed more than its segment is suspected") {
+  auto setting = with_policy(OnWorkerFailure::restart, 5, 1);
+  setting.policy.poison_limit = 1;
+  Rig rig = Rig::running(setting);
+  rig.begin_training();
+  rig.open(TaskKind::train);
+  die_again(rig, 0);
+  rig.done(0);
+  rig.take();
+  const control::Failure words{"could not write a checkpoint of 'm0'", "free space in /tmp", false};
+  rig.supervisor.gone(0, {"exited with code 1", false, words}, rig.now);
+  CHECK(rig.take() == Texts{"fail: m0 on cpu:0 failed on segment 100: could not write a checkpoint of 'm0'"});
+  CHECK(rig.error->hint() == "free space in /tmp");
+}
+
+TEST_CASE("without a poison limit nothing is suspected and every death uses the budget") {
+  auto setting = with_policy(OnWorkerFailure::restart, 2, 1);
+  setting.policy.poison_limit.reset();
+  Rig rig = Rig::running(setting);
+  rig.open();
+  rig.open();
+  die_again(rig, 0);
+  CHECK(rig.take().back() == "task 0 s1");  // both at once
+  die_again(rig, 0);
+  rig.take();
+  rig.dies(0);
+  CHECK(rig.take() == Texts{"fail: m0 on cpu:0 died on segment 100: it was killed by SIGKILL"});
+}
+
+}  // namespace
+}  // namespace tutti::test

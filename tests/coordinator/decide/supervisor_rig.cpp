@@ -1,0 +1,108 @@
+#include "tests/coordinator/decide/supervisor_rig.hpp"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+namespace tutti::test {
+namespace {
+
+template <class... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <class... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+}  // namespace
+
+SupervisorSetting rig_setting(std::size_t members, std::uint32_t slots) {
+  SupervisorSetting setting;
+  for (std::size_t rank = 0; rank < members; ++rank) setting.places.push_back(fmt::format("m{} on cpu:{}", rank, rank));
+  setting.slots = slots;
+  setting.segment_images = 10;
+  setting.checkpoint_segments = 2;
+  return setting;
+}
+
+Rig::Rig(SupervisorSetting setting)
+    : supervisor(setting), members_(setting.places.size()), slots_(setting.slots), tasks_(members_) {}
+
+Rig Rig::running(SupervisorSetting setting) {
+  Rig rig(std::move(setting));
+  rig.supervisor.start(rig.now);
+  for (std::size_t rank = 0; rank < rig.members_; ++rank) rig.ready(rank);
+  rig.take();
+  REQUIRE(rig.supervisor.all_running());
+  return rig;
+}
+
+Texts Rig::take() {
+  Texts texts;
+  while (const auto action = supervisor.next()) texts.push_back(text_of(*action));
+  return texts;
+}
+
+std::string Rig::text_of(const Action& action) {
+  return std::visit(
+      Overloaded{
+          [&](const action::Spawn& a) {
+            tasks_[a.rank].clear();
+            return fmt::format("spawn {} g{}", a.rank, a.generation);
+          },
+          [](const action::Begin& a) { return fmt::format("begin {}", a.rank); },
+          [](const action::Prepare& a) {
+            return fmt::format("prepare {}{}{}", a.rank, a.checkpoint ? fmt::format(" from {}", *a.checkpoint) : "",
+                               a.begin && a.checkpoint ? " and begin" : "");
+          },
+          [](const action::Tell& a) { return fmt::format("tell {}", a.rank); },
+          [&](const action::HandOut& a) {
+            tasks_[a.rank].push_back(a.task);
+            return fmt::format("task {} s{}{}", a.rank, a.task.segment,
+                               a.task.checkpoint == 0 ? "" : fmt::format(" c{}", a.task.checkpoint));
+          },
+          [](const action::Kill& a) { return fmt::format("kill {}", a.rank); },
+          [](const action::Abandon& a) { return fmt::format("abandon {} g{}", a.rank, a.generation); },
+          [](const action::Hold& a) { return fmt::format("hold {}", a.slot); },
+          [](const action::Release& a) { return fmt::format("release {}", a.slot); },
+          [](const action::Finish& a) { return fmt::format("finish {}", a.segment); },
+          [](const action::CommandDone& a) {
+            return a.problem ? fmt::format("command done: {}", a.problem->message()) : std::string("command done");
+          },
+          [&](const action::Fail& a) {
+            error = a.error;
+            blamed = a.image;
+            return fmt::format("fail: {}", a.error.message());
+          },
+          [](const action::Say& a) { return a.line; }},
+      action);
+}
+
+void Rig::pass(double seconds) {
+  now += std::chrono::duration_cast<Supervisor::Time::duration>(std::chrono::duration<double>(seconds));
+}
+
+std::optional<std::uint64_t> Rig::open(TaskKind kind, bool last) {
+  const std::uint32_t number = opened_++;
+  return supervisor.open(number % slots_, 10, kind, std::vector<bool>(members_, true), 100 + number, last, now);
+}
+
+CompletionRecord Rig::answer_to(const TaskRecord& task, CompletionStatus status) {
+  CompletionRecord record{task.sequence, task.segment, task.generation, task.slot, task.images};
+  record.status = status;
+  record.detail = 3;
+  return record;
+}
+
+Acceptance Rig::answer(std::size_t rank, CompletionStatus status) {
+  const TaskRecord task = tasks_.at(rank).front();
+  tasks_[rank].pop_front();
+  return supervisor.completion(rank, task.generation, answer_to(task, status), now);
+}
+
+void Rig::begin_training() {
+  supervisor.command(Supervisor::Command::begin_training, now);
+  for (std::size_t rank = 0; rank < members_; ++rank) done(rank);
+  take();
+}
+
+}  // namespace tutti::test

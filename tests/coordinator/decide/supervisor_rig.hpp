@@ -1,0 +1,83 @@
+// A supervisor with a clock, and its actions as short texts, for the tests that go through it step by step.
+#pragma once
+
+#include <deque>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "coordinator/decide/supervisor.hpp"
+#include "tests/common/error_of.hpp"
+
+namespace tutti::test {
+
+struct Texts : std::vector<std::string> {
+  using std::vector<std::string>::vector;
+  friend std::ostream& operator<<(std::ostream& out, const Texts& texts) {
+    for (const std::string& text : texts) out << "\n  " << text;
+    return out;
+  }
+};
+
+/// Members "m0 on cpu:0", "m1 on cpu:1", ..., in segments of 10 images.
+SupervisorSetting rig_setting(std::size_t members, std::uint32_t slots = 4);
+
+class Rig {
+ public:
+  explicit Rig(SupervisorSetting setting);
+  /// All are started and ready, and nothing is left to be carried out.
+  static Rig running(SupervisorSetting setting);
+
+  /// What is to be done, one text each:
+  ///   spawn 0 g1     begin 0     prepare 0, prepare 0 from 1     tell 0     task 0 s7, task 0 s7 c1     kill 0
+  ///   abandon 0 g1   hold 2      release 2     finish 7     command done, command done: ...     fail: ...     line
+  Texts take();
+
+  void pass(double seconds);
+  void tick() { supervisor.tick(now); }
+  void ready(std::size_t rank) { supervisor.ready(rank, now); }
+  void done(std::size_t rank, const std::string& problem = {}) { supervisor.done(rank, {problem, {}}, now); }
+  void dies(std::size_t rank, const std::string& how = "killed by SIGKILL") {
+    supervisor.gone(rank, {how, false, {}}, now);
+  }
+  /// The number of the next segment, asked of all; its slot is that number in the circle, its index the number + 100.
+  std::optional<std::uint64_t> open(TaskKind kind = TaskKind::predict, bool last = false);
+  /// The oldest task that take() saw being handed to this member.
+  const TaskRecord& task(std::size_t rank) const { return tasks_.at(rank).front(); }
+  /// The answer to it.
+  Acceptance answer(std::size_t rank, CompletionStatus status = CompletionStatus::done);
+  static CompletionRecord answer_to(const TaskRecord& task, CompletionStatus status = CompletionStatus::done);
+  /// begin_training for all, to its end.
+  void begin_training();
+
+  Supervisor::Time now{};
+  Supervisor supervisor;
+  std::optional<Error> error;                   ///< of the last Fail
+  std::optional<action::Fail::Image> blamed{};  ///< of the last Fail
+
+ private:
+  std::string text_of(const Action& action);
+
+  std::size_t members_;
+  std::uint32_t slots_;
+  std::uint32_t opened_ = 0;
+  std::vector<std::deque<TaskRecord>> tasks_;  // by rank: in the hands of its worker
+};
+
+inline SupervisorSetting with_policy(OnWorkerFailure policy, std::optional<std::uint32_t> limit,
+                                     std::size_t members = 2) {
+  auto setting = rig_setting(members);
+  setting.policy.on_worker_failure = policy;
+  setting.policy.restart_limit = limit;
+  return setting;
+}
+
+/// Dies on the task that it has, and is replaced and given it again.
+inline void die_again(Rig& rig, std::size_t rank) {
+  rig.dies(rank);
+  rig.pass(5);
+  rig.tick();
+  rig.ready(rank);
+}
+
+}  // namespace tutti::test

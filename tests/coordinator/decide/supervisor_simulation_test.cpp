@@ -1,0 +1,141 @@
+// The supervisor in a made-up pool with thousands of seeds: whatever happens, and in whatever order, every segment is
+// finished exactly once, every answer counts exactly once, no slot is used too early, training learns what it would
+// have learnt without faults, and it all comes to an end. A failure prints its seed.
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include "common/random.hpp"
+#include "tests/coordinator/decide/supervisor_world.hpp"
+
+namespace tutti::test {
+namespace {
+
+constexpr std::uint64_t kSeeds = 2000;  // of each kind
+
+/// A pool of random size in which every member can live.
+WorldSetting living(std::uint64_t seed) {
+  std::uint64_t drawn = 0;
+  const auto draw = [&](std::uint64_t below) {
+    return static_cast<std::uint32_t>(random_at(seed ^ 0x5eed, drawn++) % below);
+  };
+  WorldSetting setting;
+  setting.seed = seed;
+  SupervisorSetting& supervisor = setting.supervisor;
+  const std::uint32_t members = 1 + draw(4);
+  for (std::uint32_t rank = 0; rank < members; ++rank) supervisor.places.push_back(fmt::format("m{} on cpu", rank));
+  supervisor.slots = 1 + draw(5);
+  supervisor.segment_images = 5;
+  supervisor.checkpoint_segments = supervisor.slots == 1 ? 1 : 1 + draw(supervisor.slots - 1);
+  supervisor.policy.restart_limit.reset();
+  supervisor.policy.poison_limit.reset();
+  supervisor.policy.back_off = draw(2) == 0 ? 0 : 0.1;
+  setting.faults = 1 + draw(15);
+  setting.steps = 100 + draw(300);
+  return setting;
+}
+
+/// What the worlds of one kind have gone through: a simulation in which nothing happens shows nothing.
+struct Sum {
+  FaultCounts counts;
+  std::uint64_t finished = 0;
+  std::uint64_t repeated = 0;
+  std::uint64_t checkpoints_used = 0;
+  std::uint64_t failed = 0;
+
+  void add(const World& world) {
+    counts.deaths += world.counts().deaths;
+    counts.hangs += world.counts().hangs;
+    counts.violations += world.counts().violations;
+    counts.handed_out_again += world.counts().handed_out_again;
+    counts.stale_dropped += world.counts().stale_dropped;
+    counts.set_aside += world.counts().set_aside;
+    counts.not_finite_dropped += world.counts().not_finite_dropped;
+    finished += world.finished();
+    repeated += world.repeated();
+    checkpoints_used += world.checkpoints_used();
+    failed += world.failed() ? 1 : 0;
+  }
+};
+
+template <class Change>
+Sum live_through(std::uint64_t first_seed, Change change) {
+  Sum sum;
+  for (std::uint64_t seed = first_seed; seed < first_seed + kSeeds; ++seed) {
+    WorldSetting setting = living(seed);
+    change(setting);
+    World world(setting);
+    try {
+      world.run();
+    } catch (const Broken& broken) {
+      FAIL_CHECK(std::string(broken.what()));
+      break;
+    }
+    sum.add(world);
+  }
+  MESSAGE(
+      fmt::format("{} segments, {} deaths, {} hangs, {} violations, {} handed out again, {} repeated, {} restored, "
+                  "{} stale, {} set aside, {} pools failed",
+                  sum.finished, sum.counts.deaths, sum.counts.hangs, sum.counts.violations, sum.counts.handed_out_again,
+                  sum.repeated, sum.checkpoints_used, sum.counts.stale_dropped, sum.counts.set_aside, sum.failed));
+  return sum;
+}
+
+TEST_CASE("whatever happens to workers that can live every call ends as without faults") {
+  const Sum sum = live_through(0, [](WorldSetting&) {});
+  CHECK(sum.counts.deaths > kSeeds);
+  CHECK(sum.counts.hangs > 0);
+  CHECK(sum.counts.violations > 0);
+  CHECK(sum.counts.handed_out_again > kSeeds);
+  CHECK(sum.counts.stale_dropped > 0);
+  CHECK(sum.repeated > 0);
+  CHECK(sum.checkpoints_used > 0);
+  CHECK(sum.counts.set_aside == 0);
+}
+
+TEST_CASE("processes that do not end keep their slots and the rest goes on or says why not") {
+  const Sum sum = live_through(10'000, [](WorldSetting& setting) {
+    setting.stuck = true;
+    setting.may_fail_with = {"no slot is left for a segment"};
+  });
+  CHECK(sum.finished > kSeeds);
+  CHECK(sum.failed > 0);
+  CHECK(sum.failed < kSeeds);
+}
+
+TEST_CASE("segments that seem to kill workers are set aside and the rest is answered") {
+  const Sum sum = live_through(20'000, [](WorldSetting& setting) {
+    setting.supervisor.policy.poison_limit = 1 + setting.seed % 3;
+    setting.may_fail_with = {"that computed nothing else"};
+    setting.faults *= 2;
+  });
+  CHECK(sum.counts.set_aside > 0);
+  CHECK(sum.failed < kSeeds);
+}
+
+TEST_CASE("members that die too often are done without and the others answer") {
+  const Sum sum = live_through(30'000, [](WorldSetting& setting) {
+    setting.supervisor.policy.on_worker_failure = OnWorkerFailure::degrade;
+    setting.supervisor.policy.restart_limit = static_cast<std::uint32_t>(setting.seed % 4);
+    setting.supervisor.policy.on_nan = OnNan::degrade;
+    setting.supervisor.policy.poison_limit = 3;
+    setting.nan = true;
+    setting.stuck = setting.seed % 2 == 0;
+    setting.may_fail_with = {"no member is left", "no slot is left", "that computed nothing else"};
+  });
+  CHECK(sum.counts.not_finite_dropped > 0);
+  CHECK(sum.counts.set_aside > 0);
+  CHECK(sum.failed < kSeeds);
+}
+
+TEST_CASE("a pool that fails says so once and does nothing more") {
+  const Sum sum = live_through(40'000, [](WorldSetting& setting) {
+    setting.supervisor.policy.on_worker_failure =
+        setting.seed % 2 == 0 ? OnWorkerFailure::fail : OnWorkerFailure::restart;
+    setting.supervisor.policy.restart_limit = 1;
+    setting.may_fail_with = {"'on_worker_failure: restart' replaces", "its restart budget is spent (1 within 60 s)"};
+  });
+  CHECK(sum.failed > kSeeds / 2);
+}
+
+}  // namespace
+}  // namespace tutti::test

@@ -1,0 +1,199 @@
+// The supervisor step by step in training: checkpoints, slots that are kept for them, and members that are brought back
+// to their state.
+#include <doctest/doctest.h>
+
+#include "tests/coordinator/decide/supervisor_rig.hpp"
+
+namespace tutti::test {
+namespace {
+
+using Command = Supervisor::Command;
+
+SupervisorSetting degrading() {
+  auto setting = rig_setting(2);
+  setting.policy.on_worker_failure = OnWorkerFailure::degrade;
+  setting.policy.restart_limit = 0;
+  return setting;
+}
+
+TEST_CASE("every second training task makes a checkpoint and the files take turns") {
+  Rig rig = Rig::running(rig_setting(1));
+  rig.begin_training();
+  Texts all;
+  for (int n = 0; n < 7; ++n) {
+    rig.open(TaskKind::train, n == 6);
+    for (auto& text : rig.take())
+      if (text.starts_with("task")) all.push_back(text);
+    rig.answer(0);
+    rig.take();
+  }
+  CHECK(all ==
+        Texts{"task 0 s0", "task 0 s1 c1", "task 0 s2", "task 0 s3 c2", "task 0 s4", "task 0 s5 c1", "task 0 s6 c2"});
+}
+
+TEST_CASE("no checkpoint is asked for before the one before it counts") {
+  auto setting = rig_setting(1);
+  setting.checkpoint_segments = 1;
+  Rig rig = Rig::running(setting);
+  rig.begin_training();
+  rig.open(TaskKind::train);
+  rig.open(TaskKind::train);
+  CHECK(rig.take() == Texts{"hold 0", "task 0 s0 c1", "hold 1"});
+  rig.answer(0);
+  CHECK(rig.take() == Texts{"finish 0", "release 0", "task 0 s1 c2"});
+}
+
+TEST_CASE("the slot of a training segment is kept until every member has it in a checkpoint") {
+  Rig rig = Rig::running(rig_setting(2));
+  rig.begin_training();
+  rig.open(TaskKind::train);
+  CHECK(rig.take() == Texts{"hold 0", "task 0 s0", "task 1 s0"});
+  rig.answer(0);
+  rig.answer(1);
+  CHECK(rig.take() == Texts{"finish 0"});
+  CHECK(rig.supervisor.close(0).rows[0].answered);
+  rig.open(TaskKind::train);
+  rig.take();
+  rig.answer(0);
+  CHECK(rig.take().empty());
+  rig.answer(1);
+  CHECK(rig.take() == Texts{"finish 1", "release 0", "release 1"});
+}
+
+TEST_CASE("training that begins anew begins from what the last one ended with") {
+  Rig rig = Rig::running(rig_setting(1));
+  rig.begin_training();
+  rig.open(TaskKind::train, true);
+  rig.take();
+  rig.answer(0);
+  rig.take();
+  rig.begin_training();
+  rig.dies(0);
+  rig.ready(0);
+  CHECK(rig.take().back() == "prepare 0 from 0 and begin");
+}
+
+TEST_CASE("training that begins anew forgets what was not in a checkpoint") {
+  Rig rig = Rig::running(rig_setting(1));
+  rig.begin_training();
+  rig.open(TaskKind::train);
+  rig.take();
+  rig.answer(0);
+  CHECK(rig.take() == Texts{"finish 0"});
+  rig.supervisor.close(0);
+  rig.supervisor.command(Command::begin_training, rig.now);
+  CHECK(rig.take() == Texts{"release 0", "tell 0"});
+}
+
+TEST_CASE("a training member goes on from its checkpoint with all later tasks again") {
+  Rig rig = Rig::running(rig_setting(1));
+  rig.begin_training();
+  for (int n = 0; n < 3; ++n) rig.open(TaskKind::train);
+  rig.take();
+  for (int n = 0; n < 3; ++n) rig.answer(0);  // 0 and 1 are in checkpoint file 0
+  CHECK(rig.take() == Texts{"finish 0", "finish 1", "release 0", "release 1", "finish 2"});
+  for (std::uint64_t n = 0; n < 3; ++n) rig.supervisor.close(n);
+  rig.open(TaskKind::train);
+  CHECK(rig.take() == Texts{"hold 3", "task 0 s3 c2"});
+  rig.dies(0);
+  CHECK(rig.take().front() ==
+        "m0 on cpu:0 died: killed by SIGKILL on segment 103; replacement started, 2 segments handed out again");
+  rig.ready(0);
+  CHECK(rig.take() == Texts{"begin 0", "prepare 0 from 0"});
+  CHECK(rig.supervisor.state(0) == WorkerState::starting);
+  rig.done(0);
+  CHECK(rig.take() == Texts{"task 0 s2"});
+  CHECK(rig.answer(0) == Acceptance::repeated);
+  CHECK(rig.take() == Texts{"task 0 s3 c2"});
+  CHECK(rig.answer(0) == Acceptance::accepted);
+  CHECK(rig.take() == Texts{"finish 3", "release 2", "release 3"});
+}
+
+TEST_CASE("a training member without a checkpoint begins anew") {
+  Rig rig = Rig::running(rig_setting(2));
+  rig.begin_training();
+  rig.open(TaskKind::train);
+  rig.take();
+  rig.dies(0);
+  rig.ready(0);
+  const Texts texts = rig.take();
+  CHECK(texts.back() == "prepare 0");
+  rig.done(0);
+  CHECK(rig.take() == Texts{"task 0 s0"});
+}
+
+TEST_CASE("a replacement in a command is brought to its state and told again or begins by that") {
+  Rig rig = Rig::running(rig_setting(1));
+  rig.supervisor.command(Command::begin_training, rig.now);
+  rig.dies(0);
+  rig.take();
+  rig.ready(0);
+  CHECK(rig.take() == Texts{"begin 0", "prepare 0"});
+  rig.done(0);
+  CHECK(rig.take() == Texts{"command done"});
+  rig.supervisor.command(Command::save, rig.now);
+  rig.take();
+  rig.dies(0);
+  rig.pass(1);
+  rig.tick();
+  rig.ready(0);
+  CHECK(rig.take().back() == "prepare 0");
+  rig.done(0);
+  CHECK(rig.take() == Texts{"tell 0"});
+  rig.done(0);
+  CHECK(rig.take() == Texts{"command done"});
+}
+
+TEST_CASE("a worker that dies while it begins its training is told so") {
+  Rig rig = Rig::running(rig_setting(1));
+  rig.supervisor.command(Command::begin_training, rig.now);
+  rig.take();
+  rig.dies(0);
+  CHECK(rig.take().front() == "m0 on cpu:0 died while beginning its training: killed by SIGKILL; replacement started");
+}
+
+TEST_CASE("a member that cannot be brought back to its training ends the pool") {
+  Rig rig = Rig::running(rig_setting(1));
+  rig.begin_training();
+  rig.dies(0);
+  rig.ready(0);
+  rig.take();
+  rig.supervisor.done(0, {"the checkpoint is torn", "its hint"}, rig.now);
+  CHECK(rig.take() == Texts{"fail: m0 on cpu:0 could not be brought back to its training: the checkpoint is torn"});
+  CHECK(rig.error->hint() == "its hint");
+}
+
+TEST_CASE("a member that cannot be brought back before it begins anew ends the pool as well") {
+  Rig rig = Rig::running(rig_setting(1));
+  rig.begin_training();
+  rig.open(TaskKind::train, true);
+  rig.take();
+  rig.answer(0);
+  rig.take();
+  rig.supervisor.command(Command::begin_training, rig.now);
+  rig.take();
+  rig.dies(0);
+  rig.ready(0);
+  CHECK(rig.take().back() == "prepare 0 from 0 and begin");
+  // It would begin from its first weights, and nobody would know.
+  rig.done(0, "the checkpoint is torn");
+  CHECK(rig.take() == Texts{"fail: m0 on cpu:0 could not be brought back to its training: the checkpoint is torn"});
+}
+
+TEST_CASE("an absent member keeps no slots of a training and the others go on") {
+  Rig rig = Rig::running(degrading());
+  rig.begin_training();
+  for (int n = 0; n < 2; ++n) rig.open(TaskKind::train);
+  rig.take();
+  rig.answer(0);
+  for (int n = 0; n < 2; ++n) rig.answer(1);
+  CHECK(rig.take() == Texts{"finish 0"});
+  rig.dies(0);
+  CHECK(rig.take() == Texts{"m0 on cpu:0 died: killed by SIGKILL on segment 101; its restart budget is spent (0 within "
+                            "60 s), and the ensemble goes on without it from segment 101",
+                            "release 0", "finish 1", "release 1"});
+  CHECK_FALSE(rig.supervisor.close(1).set_aside);
+}
+
+}  // namespace
+}  // namespace tutti::test

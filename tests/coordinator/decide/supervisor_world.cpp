@@ -1,0 +1,330 @@
+#include "tests/coordinator/decide/supervisor_world.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/random.hpp"
+
+namespace tutti::test {
+namespace {
+
+// Far more than any call of the simulation takes.
+constexpr int kRounds = 20'000;
+
+}  // namespace
+
+World::World(WorldSetting setting)
+    : setting_(std::move(setting)),
+      supervisor_(setting_.supervisor),
+      members_(setting_.supervisor.places.size()),
+      slots_(setting_.supervisor.slots),
+      driven_(setting_.supervisor.slots),
+      holds_(setting_.supervisor.slots) {
+  for (std::uint32_t n = 0; n < setting_.calls; ++n) calls_.push_back(make_call());
+}
+
+std::uint64_t World::draw(std::uint64_t below) { return random_at(setting_.seed, drawn_++) % below; }
+
+void World::must(bool condition, const char* what) const {
+  if (!condition) throw Broken(fmt::format("seed {}, draw {}: {}", setting_.seed, drawn_, what));
+}
+
+void World::run() {
+  supervisor_.start(now_);
+  carry_out(true);
+  for (std::uint32_t step = 0; step < setting_.steps && !failed_; ++step) {
+    carry_out(random_step() || chance(50));
+    check_bounds();
+  }
+  calm();
+  check_end();
+}
+
+// ---- what happens --------------------------------------------------------------------------------------------------
+
+World::Process* World::any_process() {
+  Member& member = members_[draw(members_.size())];
+  return member.process.get();
+}
+
+/// True where the actions must be carried out before anything else happens.
+bool World::random_step() {
+  if (chance(setting_.faults)) {
+    fault();
+    return true;
+  }
+  const std::uint64_t what = draw(100);
+  if (what < 50) {
+    if (Process* process = any_process()) act(*process);
+  } else if (what < 75) {
+    if (Process* process = any_process()) report(*process);
+  } else if (what < 92) {
+    drive();
+  } else {
+    pass_time(static_cast<double>(draw(40)) * 0.1);
+    return true;
+  }
+  return false;
+}
+
+void World::fault() {
+  Process* const process = any_process();
+  const std::uint64_t what = draw(100);
+  if (what < 5) return stall();
+  if (what < 8 && !ghosts_.empty()) {
+    const auto ghost = std::move(ghosts_.front());
+    ghosts_.erase(ghosts_.begin());
+    return supervisor_.exited_late(ghost->rank, ghost->generation, now_);
+  }
+  if (process == nullptr) return;
+  Member& member = members_[process->rank];
+  if (what < 50) {
+    if (!process->stuck) end(*process);
+  } else if (what < 65) {
+    process->frozen = all_ran_;  // at the first start that is the end
+  } else if (what < 75) {
+    if (!process->killed) lie(*process);
+  } else if (what < 85) {
+    process->stuck = setting_.stuck;
+  } else if (member.old && member.old->generation < process->generation) {
+    const auto generation = chance(50) ? member.old->generation : process->generation;
+    must(supervisor_.completion(process->rank, generation, *member.old, now_) == Acceptance::dropped,
+         "an answer of an earlier generation counts");
+  }
+}
+
+void World::lie(Process& process) {
+  const auto& last = members_[process.rank].last_accepted;
+  if (last && last->generation == process.generation && chance(50)) {
+    const auto acceptance = supervisor_.completion(process.rank, process.generation, *last, now_);
+    must(process.distrusted || acceptance == Acceptance::violation, "an answer that comes twice is no violation");
+  } else if (!process.published.empty() && chance(50)) {
+    CompletionRecord record = process.published.front();
+    ++record.slot;
+    const auto acceptance = supervisor_.completion(process.rank, process.generation, record, now_);
+    must(process.distrusted || acceptance == Acceptance::violation, "a wrong answer is no violation");
+  } else {
+    supervisor_.violation(process.rank, "it lies", now_);
+  }
+  process.distrusted = true;
+}
+
+void World::end_killed() {
+  for (Member& member : members_)
+    if (member.process && member.process->killed && !member.process->stuck) end(*member.process);
+  carry_out(true);
+}
+
+void World::stall() {
+  end_killed();
+  now_ += std::chrono::seconds(100);
+  for (Member& member : members_)
+    if (member.process) report_all(*member.process);
+  supervisor_.stalled(now_);
+}
+
+void World::pass_time(double seconds) {
+  end_killed();
+  now_ += std::chrono::duration_cast<Supervisor::Time::duration>(std::chrono::duration<double>(seconds));
+  for (Member& member : members_) {
+    if (!member.process || !member.process->begun) continue;
+    // Before a process is abandoned, what it has published is read.
+    if (member.process->killed && !member.process->distrusted) report_all(*member.process);
+    supervisor_.progress(member.process->rank, member.process->batches, now_);
+  }
+  supervisor_.tick(now_);
+}
+
+// ---- processes -----------------------------------------------------------------------------------------------------
+
+/// One step of a process. False where it can do nothing.
+bool World::act(Process& process) {
+  if (process.killed && !process.stuck) {
+    end(process);
+    return true;
+  }
+  if (process.killed || process.frozen) return false;
+  if (!process.ready) {
+    process.ready = true;
+    supervisor_.ready(process.rank, now_);
+  } else if (process.computed) {
+    publish(process);
+  } else if (!process.ring.empty()) {
+    compute(process);
+  } else if (!process.orders.empty()) {
+    obey(process);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void World::obey(Process& process) {
+  const Order order = process.orders.front();
+  process.orders.pop_front();
+  Member& member = members_[process.rank];
+  if (order.kind == Order::Kind::begin) process.learnt.begin();
+  if (order.kind == Order::Kind::save) member.saved = process.learnt;
+  if (order.kind == Order::Kind::restore) {
+    must(!member.files[order.file].torn, "a checkpoint is used that is not whole");
+    process.learnt = member.files[order.file].learnt;
+    ++checkpoints_used_;
+  }
+  if (process.orders.empty()) supervisor_.done(process.rank, {}, now_);
+}
+
+void World::compute(Process& process) {
+  const TaskRecord& task = process.ring.front();
+  const Segment& segment = segments_.at(task.segment);
+  must(slots_[task.slot] == segment.content, "a slot was filled anew while a task needs its images");
+  process.computed = true;
+  ++process.batches;
+  if (task.kind != TaskKind::train) return must(task.checkpoint == 0, "a prediction makes a checkpoint");
+  must(static_cast<std::int64_t>(task.segment) > process.learnt.up_to, "a segment is learnt twice, or out of order");
+  process.learnt.hash = mix(process.learnt.hash ^ segment.content);
+  process.learnt.up_to = static_cast<std::int64_t>(task.segment);
+  if (task.checkpoint != 0) members_[process.rank].files[task.checkpoint - 1].torn = true;
+}
+
+void World::publish(Process& process) {
+  const TaskRecord task = process.ring.front();
+  process.ring.pop_front();
+  process.computed = false;
+  if (task.checkpoint != 0) members_[process.rank].files[task.checkpoint - 1] = {process.learnt, false};
+  CompletionRecord record{task.sequence, task.segment, task.generation, task.slot, task.images};
+  if (setting_.nan && task.kind == TaskKind::predict && chance(5)) record.status = CompletionStatus::not_finite;
+  process.published.push_back(record);
+}
+
+/// The pool reads one completion. False where there is none.
+bool World::report(Process& process) {
+  if (process.published.empty()) return false;
+  const CompletionRecord record = process.published.front();
+  process.published.pop_front();
+  judge(process, record, supervisor_.completion(process.rank, process.generation, record, now_));
+  return true;
+}
+
+void World::report_all(Process& process) {
+  while (report(process)) {
+  }
+}
+
+void World::judge(Process& process, const CompletionRecord& record, Acceptance acceptance) {
+  --process.unread;
+  Member& member = members_[process.rank];
+  member.old = record;
+  if (process.distrusted) return must(acceptance == Acceptance::dropped, "a liar is believed");
+  if (acceptance == Acceptance::dropped) {
+    carry_out(true);
+    return must(failed_, "a right answer is dropped");
+  }
+  Segment& segment = segments_.at(record.segment);
+  auto& accepted = segment.accepted[process.rank];
+  if (acceptance == Acceptance::repeated) {
+    must(accepted && segment.kind == TaskKind::train, "something else than training is repeated");
+    ++repeated_;
+  } else {
+    must(acceptance == Acceptance::accepted, "a right answer is a violation");
+    must(!accepted, "an answer counts twice");
+    must(!segment.finished, "an answer to a finished segment counts");
+    accepted = process.generation;
+  }
+  member.last_accepted = record;
+}
+
+void World::end(Process& process) {
+  // Nobody reads on after nonsense.
+  if (!process.distrusted) report_all(process);
+  const std::size_t rank = process.rank;
+  Death death{"killed by SIGKILL", chance(10), {}};
+  if (all_ran_ && chance(10)) death.words = control::Failure{"out of luck", "try again", false};
+  const auto gone = std::move(members_[rank].process);
+  supervisor_.gone(rank, death, now_);
+}
+
+// ---- without faults, to the end ------------------------------------------------------------------------------------
+
+void World::calm() {
+  calm_ = true;
+  carry_out(true);
+  for (int round = 0; !failed_ && !(calls_.empty() && finished_ == segments_.size() && undelivered_.empty()); ++round) {
+    must(round < kRounds, "there is no end");
+    if (calm_round()) continue;
+    const auto wake = supervisor_.next_wake();
+    must(wake.has_value(), "nothing can happen any more");
+    pass_time(std::chrono::duration<double>(*wake - now_).count() + 1e-9);
+    carry_out(true);
+    check_bounds();
+  }
+}
+
+/// Everybody does one thing. False where nobody could.
+bool World::calm_round() {
+  bool any = drive();
+  carry_out(true);
+  for (std::size_t rank = 0; rank < members_.size() && !failed_; ++rank) {
+    if (Process* const process = members_[rank].process.get()) any = report(*process) || any;
+    carry_out(true);
+    if (Process* const process = members_[rank].process.get()) any = act(*process) || any;
+    carry_out(true);
+    check_bounds();
+  }
+  return any;
+}
+
+void World::check_bounds() const {
+  for (const Member& member : members_)
+    must(!member.process || member.process->unread <= setting_.supervisor.slots, "more tasks in flight than slots");
+}
+
+void World::check_end() {
+  if (failed_) return check_failure();
+  for (const auto& [number, segment] : segments_) must(segment.finished, "a segment was never finished");
+  for (const auto& ghost : ghosts_) supervisor_.exited_late(ghost->rank, ghost->generation, now_);
+  carry_out(true);
+  // What a cancelled training left behind goes when the next one begins.
+  Call call;
+  call.stage = Call::Stage::begin;
+  calls_.push_back(call);
+  ghosts_.clear();
+  while (commanded_ || calls_.front().stage == Call::Stage::begin) {
+    const bool any = calm_round();
+    must(any || supervisor_.next_wake().has_value(), "a command is never carried out");
+    if (!any) pass_time(std::chrono::duration<double>(*supervisor_.next_wake() - now_).count() + 1e-9);
+    carry_out(true);
+    if (failed_) return check_failure();
+  }
+  for (const int holds : holds_) must(holds == 0, "a slot is held for ever");
+  const FaultCounts& counts = supervisor_.counts();
+  must(said_ == counts.deaths + counts.not_finite_dropped, "not one line per event");
+  must(counts.hangs + counts.violations <= counts.deaths + members_.size(), "the counts do not add up");
+}
+
+/// It is one that may be, and whatever comes after it changes nothing.
+void World::check_failure() {
+  for (std::size_t rank = 0; rank < members_.size(); ++rank) {
+    supervisor_.gone(rank, {"killed by SIGKILL", false, {}}, now_);
+    supervisor_.spawn_failed(rank, Error(ErrorKind::failed, "could not start"), now_);
+    supervisor_.ready(rank, now_);
+    supervisor_.done(rank, {}, now_);
+    supervisor_.violation(rank, "it lies", now_);
+    if (members_[rank].last_accepted) supervisor_.completion(rank, 0, *members_[rank].last_accepted, now_);
+  }
+  for (const auto& ghost : ghosts_) supervisor_.exited_late(ghost->rank, ghost->generation, now_);
+  supervisor_.command(Supervisor::Command::save, now_);
+  supervisor_.stalled(now_);
+  supervisor_.tick(now_ + std::chrono::hours(1));
+  must(!supervisor_.open(0, 1, TaskKind::train, std::vector<bool>(members_.size(), true), 0, true, now_),
+       "a segment is opened after the end");
+  must(!supervisor_.next_wake() && !supervisor_.next(), "something is decided after the end");
+  const auto& allowed = setting_.may_fail_with;
+  const auto says = [this](const std::string& part) { return failure_.find(part) != failure_.npos; };
+  // Nobody is done without before all were there.
+  if (!all_ran_ && setting_.supervisor.policy.restart_limit && says("its restart budget is spent")) return;
+  must(std::any_of(allowed.begin(), allowed.end(), says), failure_.c_str());
+}
+
+}  // namespace tutti::test

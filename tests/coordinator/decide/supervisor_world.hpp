@@ -1,0 +1,188 @@
+// A made-up pool around the supervisor, for its simulation: processes that pop tasks from a ring, compute, write
+// checkpoints and publish completions; drivers that fill slots and free them; a clock; and every fault that the
+// supervisor is there for. It checks after each event what must hold, and throws Broken where it does not.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "common/random.hpp"
+#include "coordinator/decide/supervisor.hpp"
+
+namespace tutti::test {
+
+struct Broken : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+struct WorldSetting {
+  std::uint64_t seed = 0;
+  SupervisorSetting supervisor;
+  std::uint32_t steps = 200;  ///< with faults, before the world calms down
+  std::uint32_t calls = 3;
+  std::uint32_t faults = 10;  ///< percent of the steps
+  bool stuck = false;         ///< some processes do not end when they are killed
+  bool nan = false;
+  /// Parts of the errors with which the pool may fail. None: every member can live, and no budget limits it.
+  std::vector<std::string> may_fail_with;
+};
+
+class World {
+ public:
+  explicit World(WorldSetting setting);
+  /// Lives through a random time with faults, and then to the end of all calls without.
+  void run();
+
+  bool failed() const { return failed_; }
+  const std::string& failure() const { return failure_; }
+  const FaultCounts& counts() const { return supervisor_.counts(); }
+  std::uint64_t finished() const { return finished_; }
+  std::uint64_t repeated() const { return repeated_; }
+  std::uint64_t checkpoints_used() const { return checkpoints_used_; }
+
+ private:
+  using Time = Supervisor::Time;
+  struct Order {
+    enum class Kind { begin, restore, save } kind;
+    std::uint32_t file = 0;
+  };
+  /// What a member has learnt: which contents, in which order, and what it had learnt when this training began.
+  struct Learnt {
+    void begin() {
+      if (begun && hash == 0) return;  // a second time changes nothing
+      before = mix(before ^ hash ^ 1);
+      hash = 0;
+      begun = true;
+    }
+    std::uint64_t before = 0;
+    std::uint64_t hash = 0;
+    bool begun = false;
+    std::int64_t up_to = -1;  ///< segment
+  };
+  struct File {
+    Learnt learnt;
+    bool torn = true;
+  };
+  struct Process {
+    std::size_t rank;
+    std::uint32_t generation;
+    bool ready = false, begun = false, killed = false, frozen = false, stuck = false, distrusted = false;
+    std::deque<Order> orders;
+    std::deque<TaskRecord> ring;  ///< not answered
+    bool computed = false;        ///< the first of them; its completion is not published
+    std::deque<CompletionRecord> published;
+    std::uint32_t unread = 0;  ///< handed out, and its completion not reported
+    Learnt learnt;
+    std::uint64_t batches = 0;
+  };
+  struct Segment {
+    std::uint32_t slot = 0;
+    TaskKind kind = TaskKind::predict;
+    std::uint64_t content = 0;
+    std::vector<bool> asked;
+    std::vector<std::optional<std::uint32_t>> accepted;  ///< by rank: in which generation
+    bool finished = false;
+  };
+  struct Member {
+    std::unique_ptr<Process> process;
+    std::array<File, 2> files;
+    Learnt expected;  ///< what it was asked to learn
+    Learnt saved;
+    std::optional<CompletionRecord> last_accepted;
+    std::optional<CompletionRecord> old;  ///< of a generation that is gone
+  };
+  struct Call {
+    bool train = false;
+    bool cancelled = false;  ///< ends without a last segment, and saves nothing
+    std::uint32_t segments = 0;
+    std::uint32_t opened = 0;
+    std::uint32_t finished = 0;
+    enum class Stage { begin, begin_told, work, save, save_told, done } stage = Stage::work;
+    std::vector<bool> asked;
+  };
+
+  std::uint64_t draw(std::uint64_t below);
+  bool chance(std::uint32_t percent) { return draw(100) < percent; }
+  void must(bool condition, const char* what) const;
+
+  // ---- what happens
+  bool random_step();
+  void fault();
+  void calm();
+  bool calm_round();
+  bool act(Process& process);
+  void obey(Process& process);
+  void compute(Process& process);
+  void publish(Process& process);
+  bool report(Process& process);
+  void report_all(Process& process);
+  void judge(Process& process, const CompletionRecord& record, Acceptance acceptance);
+  void end(Process& process);
+  void lie(Process& process);
+  void end_killed();
+  void stall();
+  void pass_time(double seconds);
+  Process* any_process();
+
+  // ---- drivers
+  bool drive();
+  bool drive_command(Call& call);
+  bool open(Call* call);
+  bool deliver();
+  std::optional<std::uint32_t> free_slot();
+  Call make_call();
+
+  // ---- actions
+  void carry_out(bool all);
+  void perform(const action::Spawn& spawn);
+  void perform(const action::Begin& begin);
+  void perform(const action::Prepare& prepare);
+  void perform(const action::Tell& tell);
+  void perform(const action::HandOut& hand_out);
+  void perform(const action::Kill& kill);
+  void perform(const action::Abandon& abandon);
+  void perform(const action::Hold& hold);
+  void perform(const action::Release& release);
+  void perform(const action::Finish& finish);
+  void perform(const action::CommandDone& done);
+  void perform(const action::Fail& fail);
+  void perform(const action::Say& say);
+  Process& process_of(std::size_t rank);
+  void check_saved();
+  void check_bounds() const;
+  void check_end();
+  void check_failure();
+
+  WorldSetting setting_;
+  std::uint64_t drawn_ = 0;
+  Time now_{};
+  Supervisor supervisor_;
+  std::vector<Member> members_;
+  std::vector<std::unique_ptr<Process>> ghosts_;  // abandoned
+  std::map<std::uint64_t, Segment> segments_;
+  std::map<std::uint64_t, Call*> of_call_;  // segments in work
+  std::vector<std::uint64_t> slots_;        // content, by slot
+  std::vector<bool> driven_;                // by slot: filled and not delivered
+  std::vector<int> holds_;                  // by slot
+  std::deque<std::uint32_t> undelivered_;   // slots of finished segments
+  std::deque<Call> calls_;                  // the first is at work
+  bool commanded_ = false;
+  bool broken_off_ = false;  // a training was: a worker that dies goes back to its last checkpoint
+  Supervisor::Command command_ = Supervisor::Command::save;
+  bool failed_ = false;
+  bool calm_ = false;
+  bool all_ran_ = false;
+  std::string failure_;
+  std::uint64_t finished_ = 0;
+  std::uint64_t repeated_ = 0;
+  std::uint64_t checkpoints_used_ = 0;
+  std::uint64_t said_ = 0;
+};
+
+}  // namespace tutti::test

@@ -1,0 +1,226 @@
+// The half of the world in which drivers fill slots, and the supervisor's actions are carried out and checked.
+#include <algorithm>
+#include <utility>
+
+#include "common/random.hpp"
+#include "tests/coordinator/decide/supervisor_world.hpp"
+
+namespace tutti::test {
+
+// ---- drivers -------------------------------------------------------------------------------------------------------
+
+World::Call World::make_call() {
+  Call call;
+  call.train = chance(50);
+  call.cancelled = call.train && chance(20);
+  call.segments = static_cast<std::uint32_t>(1 + draw(12));
+  call.stage = call.train ? Call::Stage::begin : Call::Stage::work;
+  for (std::size_t rank = 0; rank < members_.size(); ++rank) call.asked.push_back(chance(80));
+  call.asked[draw(members_.size())] = true;
+  return call;
+}
+
+std::optional<std::uint32_t> World::free_slot() {
+  for (std::uint32_t slot = 0; slot < slots_.size(); ++slot)
+    if (!driven_[slot] && holds_[slot] == 0) return slot;
+  return std::nullopt;
+}
+
+/// False where the drivers can do nothing.
+bool World::drive() {
+  all_ran_ = all_ran_ || supervisor_.all_running();
+  if (!all_ran_) return false;
+  if (chance(50) && deliver()) return true;
+  if (calls_.empty()) return deliver();
+  Call& call = calls_.front();
+  if (call.stage == Call::Stage::done) {
+    calls_.pop_front();
+    return true;
+  }
+  if (!calm_ && chance(10) && open(nullptr)) return true;
+  if (call.stage != Call::Stage::work) return drive_command(call) || deliver();
+  if (call.opened < call.segments) return open(&call) || deliver();
+  if (call.finished < call.segments) return deliver();
+  call.stage = call.train && !call.cancelled ? Call::Stage::save : Call::Stage::done;
+  return true;
+}
+
+bool World::drive_command(Call& call) {
+  if (commanded_ || failed_) return false;
+  const bool begin = call.stage == Call::Stage::begin;
+  if (!begin && call.stage != Call::Stage::save) return false;
+  call.stage = begin ? Call::Stage::begin_told : Call::Stage::save_told;
+  command_ = begin ? Supervisor::Command::begin_training : Supervisor::Command::save;
+  commanded_ = true;
+  if (begin)
+    for (Member& member : members_) member.expected.begin();
+  broken_off_ = broken_off_ || call.cancelled;
+  supervisor_.command(command_, now_);
+  return true;
+}
+
+bool World::open(Call* call) {
+  const auto slot = free_slot();
+  if (!slot || failed_) return false;
+  const auto in_use = [&](const Process& process) {
+    return std::any_of(process.ring.begin(), process.ring.end(), [&](const auto& task) { return task.slot == *slot; });
+  };
+  for (const Member& member : members_) must(!member.process || !in_use(*member.process), "a slot in use is free");
+  // A process with SIGKILL pending begins no further task; what a liar has done nobody knows.
+  for (const auto& ghost : ghosts_) {
+    const bool used = ghost->distrusted ? in_use(*ghost) : !ghost->ring.empty() && ghost->ring.front().slot == *slot;
+    must(!used, "a slot that an abandoned process can read is free");
+  }
+  const TaskKind kind = call != nullptr && call->train ? TaskKind::train : TaskKind::predict;
+  std::vector<bool> asked = call != nullptr ? call->asked : std::vector<bool>(members_.size(), true);
+  const bool last = call != nullptr && call->opened + 1 == call->segments && !call->cancelled;
+  for (std::size_t rank = 0; rank < members_.size(); ++rank)
+    if (supervisor_.absent(rank)) asked[rank] = false;
+  const std::uint64_t content = mix(drawn_++);
+  const auto number = supervisor_.open(*slot, 5, kind, asked, call != nullptr ? call->opened : 7, last, now_);
+  if (!number) carry_out(true);
+  must(number.has_value() || failed_, "a segment is not opened though a member is left");
+  if (!number) return true;
+  slots_[*slot] = content;
+  driven_[*slot] = true;
+  Segment segment{*slot, kind, content, asked, {}, false};
+  segment.accepted.resize(members_.size());
+  segments_.emplace(*number, std::move(segment));
+  if (call == nullptr) return true;
+  of_call_[*number] = call;
+  ++call->opened;
+  for (std::size_t rank = 0; rank < members_.size() && call->train; ++rank)
+    if (asked[rank]) members_[rank].expected.hash = mix(members_[rank].expected.hash ^ content);
+  return true;
+}
+
+bool World::deliver() {
+  if (undelivered_.empty()) return false;
+  driven_[undelivered_.front()] = false;
+  undelivered_.pop_front();
+  return true;
+}
+
+// ---- actions -------------------------------------------------------------------------------------------------------
+
+void World::carry_out(bool all) {
+  while (const auto action = supervisor_.next()) {
+    must(!failed_, "there are actions after the end");
+    std::visit([this](const auto& a) { perform(a); }, *action);
+    if (!all && chance(50)) return;
+  }
+}
+
+World::Process& World::process_of(std::size_t rank) {
+  must(members_[rank].process != nullptr, "an order to a process that is no more");
+  return *members_[rank].process;
+}
+
+void World::perform(const action::Spawn& spawn) {
+  must(!members_[spawn.rank].process, "two processes of one member");
+  must(spawn.generation == supervisor_.generation(spawn.rank), "a process of the wrong generation");
+  if (!calm_ && supervisor_.counts().deaths > 0 && chance(5))
+    return supervisor_.spawn_failed(spawn.rank, Error(ErrorKind::failed, "could not start"), now_);
+  auto process = std::make_unique<Process>();
+  process->rank = spawn.rank;
+  process->generation = spawn.generation;
+  members_[spawn.rank].process = std::move(process);
+}
+
+void World::perform(const action::Begin& begin) {
+  Process& process = process_of(begin.rank);
+  must(process.ready && !process.begun, "begun twice, or too early");
+  process.begun = true;
+}
+
+void World::perform(const action::Prepare& prepare) {
+  Process& process = process_of(prepare.rank);
+  must(process.begun && process.orders.empty(), "an order too early");
+  must(prepare.checkpoint || prepare.begin, "a preparation that is none");
+  if (prepare.checkpoint) process.orders.push_back({Order::Kind::restore, *prepare.checkpoint});
+  if (prepare.begin) process.orders.push_back({Order::Kind::begin, 0});
+}
+
+void World::perform(const action::Tell& tell) {
+  Process& process = process_of(tell.rank);
+  must(process.begun && process.orders.empty() && process.unread == 0, "a command too early");
+  must(commanded_, "a command that was not given");
+  process.orders.push_back({command_ == Supervisor::Command::save ? Order::Kind::save : Order::Kind::begin, 0});
+}
+
+void World::perform(const action::HandOut& hand_out) {
+  Process& process = process_of(hand_out.rank);
+  must(process.begun && process.orders.empty(), "a task before the worker is ready for it");
+  must(hand_out.task.generation == process.generation, "a task of another generation");
+  must(segments_.at(hand_out.task.segment).asked[hand_out.rank], "a task for a member that was not asked");
+  process.ring.push_back(hand_out.task);
+  ++process.unread;
+}
+
+void World::perform(const action::Kill& kill) { process_of(kill.rank).killed = true; }
+
+void World::perform(const action::Abandon& abandon) {
+  Process& process = process_of(abandon.rank);
+  must(process.stuck && process.killed && process.generation == abandon.generation, "a process is abandoned early");
+  for (auto& [number, segment] : segments_)
+    if (!segment.finished && segment.kind == TaskKind::predict && segment.accepted[abandon.rank] == abandon.generation)
+      segment.accepted[abandon.rank].reset();
+  ghosts_.push_back(std::move(members_[abandon.rank].process));
+}
+
+void World::perform(const action::Hold& hold) { ++holds_.at(hold.slot); }
+
+void World::perform(const action::Release& release) {
+  must(--holds_.at(release.slot) >= 0, "a slot is released that was not held");
+}
+
+void World::perform(const action::Finish& finish) {
+  Segment& segment = segments_.at(finish.segment);
+  must(!segment.finished, "a segment is finished twice");
+  segment.finished = true;
+  ++finished_;
+  const Ledger::Segment result = supervisor_.close(finish.segment);
+  must(result.slot == segment.slot && result.kind == segment.kind, "a segment is not what it was");
+  for (std::size_t rank = 0; rank < members_.size(); ++rank) {
+    const Ledger::Row& row = result.rows[rank];
+    must(row.asked == segment.asked[rank], "a row for a member that was not asked");
+    must(!row.asked || row.answered != row.abandoned, "a row is open at the end");
+    must(row.answered == segment.accepted[rank].has_value(), "an answer is missing, or was made up");
+    must(!row.abandoned || supervisor_.absent(rank) || result.set_aside, "an answer was given up without need");
+  }
+  undelivered_.push_back(segment.slot);
+  if (const auto found = of_call_.find(finish.segment); found != of_call_.end()) {
+    ++found->second->finished;
+    of_call_.erase(found);
+  }
+}
+
+void World::perform(const action::CommandDone& done) {
+  must(commanded_ && !done.problem, "a command is done that was not given");
+  commanded_ = false;
+  if (command_ == Supervisor::Command::save) check_saved();
+  if (calls_.empty()) return;
+  auto& stage = calls_.front().stage;
+  stage = command_ == Supervisor::Command::save ? Call::Stage::done : Call::Stage::work;
+}
+
+void World::check_saved() {
+  for (std::size_t rank = 0; rank < members_.size(); ++rank) {
+    const Member& member = members_[rank];
+    const bool same =
+        member.saved.hash == member.expected.hash && (broken_off_ || member.saved.before == member.expected.before);
+    must(supervisor_.absent(rank) || same, "a member has learnt something else than without faults");
+  }
+}
+
+void World::perform(const action::Fail& fail) {
+  failed_ = true;
+  failure_ = fail.error.what();
+}
+
+void World::perform(const action::Say& say) {
+  must(say.line.find('\n') == std::string::npos, "a line of several lines");
+  ++said_;
+}
+
+}  // namespace tutti::test

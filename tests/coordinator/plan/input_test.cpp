@@ -1,0 +1,159 @@
+// The source that a description names.
+#include "coordinator/plan/input.hpp"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <vector>
+
+#include <tutti/error.hpp>
+
+#include "images/sources.hpp"
+
+#include "tests/common/error_of.hpp"
+
+namespace tutti::test {
+namespace {
+
+config::InputSpec random_input() {
+  config::InputSpec input;
+  input.dataset = config::Dataset::random;
+  input.count = 9;
+  input.shape = {1, 2, 2};
+  input.classes = 3;
+  return input;
+}
+
+TEST_CASE("a description without images to read says what to add") {
+  const auto error = error_of([] { open_source({}); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "there are no images to work on");
+  CHECK(contains(error->hint(), "input: {dataset: digits}"));
+}
+
+TEST_CASE("a limit and a normalisation are applied") {
+  config::InputSpec input = random_input();
+  input.limit = 4;
+  const auto plain = open_source(input);
+  CHECK(plain->count() == 4);
+  input.preprocess = {{1.0F}, {2.0F}};
+  const auto normalised = open_source(input);
+  std::vector<float> before(4);
+  std::vector<float> after(4);
+  const std::uint64_t index = 3;
+  plain->read({&index, 1}, before, {});
+  normalised->read({&index, 1}, after, {});
+  CHECK(after[0] == (before[0] - 1.0F) / 2.0F);
+}
+
+TEST_CASE("the split of a data set is honoured and shapes are known without reading") {
+  config::InputSpec input;
+  input.dataset = config::Dataset::digits;
+  input.split = config::Split::train;
+  const auto train = open_source(input);
+  input.split = config::Split::test;
+  CHECK(train->count() + open_source(input)->count() == 1797);
+  CHECK(input_form(input).shape == ImageShape{3, 32, 32});
+  CHECK(input_form(random_input()).shape == ImageShape{1, 2, 2});
+  CHECK(input_form(random_input()).images == 9);
+  CHECK(input_form({}).shape == ImageShape{3, 32, 32});
+  CHECK_FALSE(input_form({}).images.has_value());
+}
+
+/// Two members, the second with an input of its own where `own` is set.
+config::EnsembleSpec spec_of(const config::InputSpec& input, bool own) {
+  config::EnsembleSpec spec;
+  spec.members.resize(2);
+  if (own) spec.members[1].input.emplace();
+  spec.input = spec.train_input = input;
+  return spec;
+}
+
+TEST_CASE("the source normalises where all members see the same and the workers do where one does not") {
+  config::InputSpec input = random_input();
+  input.preprocess = {{1.0F}, {}};
+  const std::uint64_t index = 0;
+  std::vector<float> as_said(4);
+  open_source(input)->read({&index, 1}, as_said, {});
+  std::vector<float> alike(4);
+  const auto same = spec_of(input, false);
+  CHECK_FALSE(workers_prepare(same, same.input));
+  open_source(same, same.input)->read({&index, 1}, alike, {});
+  CHECK(alike == as_said);
+  std::vector<float> raw(4);
+  const auto different = spec_of(input, true);
+  CHECK(workers_prepare(different, different.input));
+  open_source(different, different.input)->read({&index, 1}, raw, {});
+  CHECK(raw[0] - 1.0F == as_said[0]);
+}
+
+TEST_CASE("the arena holds bytes where the source has them and workers prepare them") {
+  const std::vector<std::uint8_t> pixels(12);
+  const auto bytes = images::make_memory(Images(std::span(pixels), {3, 2, 2}));
+  const auto own = spec_of(random_input(), true);
+  const auto none = spec_of(random_input(), false);
+  CHECK(form_of(*bytes, own, own.input).pixels == PixelType::uint8);
+  CHECK(form_of(*bytes, none, none.input).pixels == PixelType::float32);
+  CHECK(form_of(*open_source(own, own.input), own, own.input).pixels == PixelType::float32);
+  CHECK(input_form(own, own.input).images == 9);
+  CHECK(input_form(own, config::InputSpec{}).pixels == PixelType::float32);
+  config::InputSpec folder;
+  folder.dataset = config::Dataset::folder;
+  CHECK(workers_prepare(none, folder));
+}
+
+TEST_CASE("float32 cannot lie in an arena of bytes and bytes can lie in both") {
+  const std::vector<std::uint8_t> bytes(12);
+  const std::vector<float> floats(12);
+  const auto of_bytes = images::make_memory(Images(std::span(bytes), {3, 2, 2}));
+  const auto of_floats = images::make_memory(Images(std::span(floats), {3, 2, 2}));
+  const ArenaLayout arena{1, 1, {3, 2, 2}};
+  ArenaLayout byte_arena = arena;
+  byte_arena.pixels = PixelType::uint8;
+  check_fits(*of_bytes, arena);
+  check_fits(*of_bytes, byte_arena);
+  check_fits(*of_floats, arena);
+  const auto error = error_of([&] { check_fits(*of_floats, byte_arena); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "memory gives float32, the ensemble takes images as bytes");
+  CHECK(error->detail() == "its 'input' has bytes, of which each worker makes its member's own images");
+  CHECK(error->hint() == "give uint8, 0 to 255; an ensemble whose 'input' names no data set takes both");
+}
+
+TEST_CASE("images to learn from and to test with must be prepared alike where workers do it") {
+  auto spec = spec_of(random_input(), true);
+  const auto source = open_source(spec, spec.input);
+  check_same_preparation(spec, *source, *source);
+  spec.train_input.preprocess.mean = {0.5F};
+  const auto error = error_of([&] { check_same_preparation(spec, *source, *source); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "the images to learn from and those to test with would be prepared differently");
+  CHECK(error->detail() == "random (float32) and random (float32); workers prepare both as 'train.input' says");
+  CHECK(contains(error->hint(), "the same 'preprocess'"));
+  spec.members[1].input.reset();  // each source does it by itself
+  check_same_preparation(spec, *source, *source);
+}
+
+TEST_CASE("a slot is filled as its arena holds images") {
+  const std::vector<std::uint8_t> pixels{0, 51, 255, 3};
+  const std::array<std::int64_t, 2> labels{4, 5};
+  const auto source = images::make_memory(Images(std::span(pixels), {1, 1, 2}), labels);
+  for (const PixelType type : {PixelType::uint8, PixelType::float32}) {
+    const ArenaLayout arena{1, 2, {1, 1, 2}, type};
+    std::vector<std::uint64_t> memory(arena.bytes() / 8);
+    const auto slot = slot_view(reinterpret_cast<std::byte*>(memory.data()), arena, 0, 2);
+    const std::array<std::uint64_t, 2> indices{1, 0};
+    read_images(*source, indices, slot, true);
+    CHECK(slot.labels[0] == 5);
+    if (type == PixelType::uint8)
+      CHECK(std::vector(slot.bytes.begin(), slot.bytes.end()) == std::vector<std::uint8_t>{255, 3, 0, 51});
+    else
+      CHECK(std::vector(slot.pixels.begin(), slot.pixels.end()) == std::vector<float>{1.0F, 3 / 255.0F, 0, 0.2F});
+  }
+}
+
+}  // namespace
+}  // namespace tutti::test

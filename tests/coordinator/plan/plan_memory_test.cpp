@@ -1,0 +1,128 @@
+// Which workers are forked, and what the memory of a plan is the sum of.
+#include "coordinator/plan/memory_bounds.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <optional>
+#include <string>
+
+#include "common/resample.hpp"
+#include "common/wire/channel.hpp"
+#include "tests/common/error_of.hpp"
+#include "tests/common/temporary_folder.hpp"
+#include "tests/coordinator/plan/plans.hpp"
+
+namespace tutti::test {
+namespace {
+
+std::vector<bool> forked(const std::string& members, const std::string& more = "", const Options& options = {}) {
+  const std::string yaml = "members: [" + members + "]\n" + more;
+  std::vector<bool> result;
+  const Plan plan = make_plan(config::load_text(yaml, "test", {}), machine_of(4), {{3, 32, 32}, {}}, options);
+  for (const WorkerPlan& worker : plan.workers) result.push_back(worker.forked);
+  const bool any = std::find(result.begin(), result.end(), true) != result.end();
+  CHECK((plan.first_forked() != nullptr) == any);
+  const bool bound = std::any_of(plan.bounds.begin(), plan.bounds.end(),
+                                 [](const Bound& term) { return term.name.starts_with("fork server"); });
+  CHECK(bound == any);
+  return result;
+}
+
+TEST_CASE("workers that load LibTorch into the same environment are forked where there are two") {
+  using Bits = std::vector<bool>;
+  const std::string a = "{name: a, model: {kind: small-cnn}}";
+  const std::string b = "{name: b, model: {kind: mlp, layers: [10]}}";
+  const std::string fake = "{name: f, model: {kind: fake, classes: 10}}";
+  const std::string on_cpu = "assignment: cpu\n";
+  CHECK(forked(a + ", " + b, on_cpu) == Bits{true, true});
+  CHECK(forked(a + ", " + fake + ", " + b, on_cpu) == Bits{true, false, true});
+  CHECK(forked(a + ", " + fake, on_cpu) == Bits{false, false});
+  CHECK(forked(a + ", " + fake, on_cpu + "start_method: forkserver\n") == Bits{true, false});
+  CHECK(forked(a + ", " + b, on_cpu + "start_method: spawn\n") == Bits{false, false});
+  // Of its own cores the second has more threads than the first.
+  CHECK(forked(a + ", " + b, "assignment: [cpu:0, 'cpu:1-3']\n") == Bits{false, false});
+  Options debugging;
+  debugging.debug_member = "a";
+  CHECK(forked(a + ", " + b, on_cpu, debugging) == Bits{false, false});
+}
+
+TEST_CASE("the bounds are named and their sum is what is needed") {
+  const Plan plan = plan_of("cpu", machine_of(2), 3, "slots: 3\nsegment_images: 10\n");
+  std::uint64_t sum = 0;
+  for (const Bound& bound : plan.bounds) sum += bound.bytes;
+  CHECK(plan.needed_bytes() == sum);
+  REQUIRE(plan.bounds.size() == 1 + 3 * 3);
+  CHECK(plan.bounds[0].bytes == ArenaLayout{3, 10, {3, 32, 32}}.bytes());
+  CHECK(plan.bounds[0].name.starts_with("arena: 3 slots x "));
+  CHECK(plan.bounds[1].bytes == ChannelLayout{3, 10, 4}.bytes());
+  CHECK(plan.bounds[1].name.starts_with("channel of m0: rings, 3 output slots x "));
+  CHECK(plan.bounds[2].bytes == plan.bounds[1].bytes);
+  CHECK(plan.bounds[2].name == "channel of a replacement of m0, beside that of the worker that died");
+  CHECK(plan.bounds[3].name == "process of m0 (estimate, without its model)");
+}
+
+std::vector<std::string> names_of(const Plan& plan) {
+  std::vector<std::string> names;
+  for (const Bound& bound : plan.bounds) names.push_back(bound.name);
+  return names;
+}
+
+/// The bounds of one member beside the arena; its model is a file of 100 bytes.
+Plan plan_with_model(const TemporaryFolder& folder, const std::string& more) {
+  std::ofstream(folder / "w") << std::string(100, 'x');
+  const std::string yaml =
+      "members: [{name: a, model: {kind: fake, weights: " + (folder / "w").string() + "}}]\nassignment: cpu\n" + more;
+  return make_plan(config::load_text(yaml, "test"), machine_of(1), {{3, 32, 32}, {}}, {});
+}
+
+TEST_CASE("spares count as processes and with their models where they hold them") {
+  const TemporaryFolder folder;
+  const std::string file = (folder / "w").string();
+  const Plan none = plan_with_model(folder, "");
+  REQUIRE(none.bounds.size() == 5);
+  const std::uint64_t process_bytes = none.bounds[4].bytes;
+  const Plan process = plan_with_model(folder, "spares: process\n");
+  REQUIRE(process.bounds.size() == 6);
+  CHECK(process.bounds[5].name == "spare process of a (estimate, without its model)");
+  CHECK(process.bounds[5].bytes == process_bytes);
+  CHECK(process.needed_bytes() == none.needed_bytes() + process_bytes);
+  const Plan member = plan_with_model(folder, "spares: member\n");
+  REQUIRE(member.bounds.size() == 7);
+  CHECK(member.bounds[5].name == "spare model of a: the size of " + file);
+  CHECK(member.bounds[5].bytes == 100);
+  CHECK(member.needed_bytes() == none.needed_bytes() + process_bytes + 100);
+}
+
+TEST_CASE("images that a worker makes for its member are a term and bytes in the arena are a quarter") {
+  const auto plan_with = [](const std::string& input, PixelType pixels, bool training = false) {
+    Options options;
+    options.training = training;
+    return make_plan(config::load_text("members: [{name: a, model: {kind: fake}" + input +
+                                           "}]\nassignment: cpu\nsegment_images: 10\nbatch_images: 4",
+                                       "test"),
+                     machine_of(1), {{3, 32, 32}, {}, pixels}, options);
+  };
+  const Plan plain = plan_with("", PixelType::float32);
+  const Plan bytes = plan_with(", input: {mean: 0.5}", PixelType::uint8);
+  CHECK(bytes.bounds[0].bytes == ArenaLayout{4, 10, {3, 32, 32}, PixelType::uint8}.bytes());
+  CHECK(contains(bytes.bounds[0].name, "images 3x32x32 as bytes, labels, numbers"));
+  REQUIRE(bytes.bounds.size() == plain.bounds.size() + 1);
+  CHECK(bytes.bounds[3].name == "images of a made for it: 4 x 3x32x32, and what resizing takes");
+  CHECK(bytes.bounds[3].bytes == 4 * 3072 * sizeof(float));
+  const Plan resized = plan_with(", input: {resize: [20, 30]}", PixelType::uint8);
+  const MemberRequest& request = resized.workers[0].request;
+  CHECK(resized.bounds[3].bytes ==
+        4 * 1800 * sizeof(float) + 1800 + Resampler::buffer_bytes(request.input->resize, request.arena_shape));
+  const Plan training = plan_with(", input: {mean: 0.5}", PixelType::uint8, true);
+  CHECK(training.bounds[3].bytes == 10 * 3072 * sizeof(float));
+}
+
+TEST_CASE("where nobody is replaced there is no second channel") {
+  CHECK(names_of(plan_of("cpu", machine_of(2), 1, "on_worker_failure: fail\n")).size() == 3);
+  CHECK(names_of(plan_of("cpu", machine_of(2), 1, "on_worker_failure: degrade\n")).size() == 4);
+}
+
+}  // namespace
+}  // namespace tutti::test

@@ -1,0 +1,153 @@
+// Slots that are kept although their segment is delivered, and an exchange that fills no more: step by step, on one
+// thread.
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "coordinator/pool/exchange.hpp"
+#include "tests/common/error_of.hpp"
+
+namespace tutti::test {
+namespace {
+
+constexpr ArenaLayout kArena{2, 4, {1, 1, 2}};
+
+/// `segments` segments of one image.
+struct Counted final : Work {
+  explicit Counted(int segments_of_work) : segments(segments_of_work) {}
+  bool has_more() const override { return filled < segments; }
+  std::uint32_t fill(std::byte*, const ArenaLayout&, std::uint32_t) override {
+    ++filled;
+    return 1;
+  }
+  void deliver(const FinishedSegment& finished) override { slots.push_back(finished.segment.slot); }
+  int segments;
+  int filled = 0;
+  std::vector<std::uint32_t> slots;  ///< of what was delivered
+};
+
+/// An exchange, one stream, and what was submitted of it.
+struct Rig {
+  explicit Rig(int segments) : work(segments) {}
+  Exchange::Step step() { return exchange.step(stream); }
+  /// The workers have answered the submitted segment.
+  void finish(std::size_t index) {
+    FinishedSegment finished;
+    finished.segment.slot = submitted.at(index).slot;
+    finished.segment.images = 1;
+    exchange.finish(*stream, index, std::move(finished));
+  }
+  std::string end_of_step() {
+    const auto error = error_of([&] { step(); });
+    return error ? error->message() : "nothing";
+  }
+
+  Counted work;
+  std::vector<float> arena = std::vector<float>(kArena.bytes() / sizeof(float));
+  std::vector<FilledSegment> submitted;
+  Exchange exchange{reinterpret_cast<std::byte*>(arena.data()), kArena,
+                    [this](FilledSegment filled) { submitted.push_back(std::move(filled)); }};
+  std::shared_ptr<Stream> stream = std::make_shared<Stream>(work, TaskKind::predict, std::vector<bool>{true});
+};
+
+using Step = Exchange::Step;
+
+TEST_CASE("a slot that is held is not filled again before it is released as often as it was held") {
+  Rig rig(10);
+  REQUIRE(rig.step() == Step::progressed);
+  REQUIRE(rig.step() == Step::progressed);
+  REQUIRE(rig.step() == Step::waiting);
+  const std::uint32_t held = rig.submitted[0].slot;
+  rig.exchange.hold(held);
+  rig.exchange.hold(held);
+  rig.finish(0);
+  CHECK(rig.step() == Step::progressed);
+  CHECK(rig.work.slots == std::vector{held});
+  CHECK(rig.step() == Step::waiting);
+  // The others go round without it.
+  for (std::size_t index = 1; index < 5; ++index) {
+    rig.finish(index);
+    CHECK(rig.step() == Step::progressed);
+    CHECK(rig.step() == Step::progressed);
+    CHECK(rig.submitted.back().slot != held);
+    CHECK(rig.step() == Step::waiting);
+  }
+  rig.exchange.release(held);
+  CHECK(rig.step() == Step::waiting);
+  const std::uint64_t seen = rig.exchange.changes();
+  rig.exchange.release(held);
+  CHECK(rig.exchange.changes() != seen);  // drivers that wait for a slot look again
+  CHECK(rig.step() == Step::progressed);
+  CHECK(rig.submitted.back().slot == held);
+}
+
+TEST_CASE("a slot that is held stays away also where its work was cancelled") {
+  Rig rig(10);
+  REQUIRE(rig.step() == Step::progressed);
+  const std::uint32_t held = rig.submitted[0].slot;
+  rig.exchange.hold(held);
+  rig.exchange.cancel(*rig.stream);
+  rig.finish(0);
+  Counted next(3);
+  const auto stream = std::make_shared<Stream>(next, TaskKind::predict, std::vector<bool>{true});
+  CHECK(rig.exchange.step(stream) == Step::progressed);
+  CHECK(rig.submitted.back().slot != held);
+  CHECK(rig.exchange.step(stream) == Step::waiting);
+  rig.exchange.release(held);
+  CHECK(rig.exchange.step(stream) == Step::progressed);
+  CHECK(rig.submitted.back().slot == held);
+}
+
+TEST_CASE("an exchange that drains delivers what is in flight and then ends the work with its words") {
+  Rig rig(10);
+  REQUIRE(rig.step() == Step::progressed);
+  REQUIRE(rig.step() == Step::progressed);
+  rig.finish(0);
+  const std::uint64_t seen = rig.exchange.changes();
+  rig.exchange.drain(Error(ErrorKind::interrupted, "interrupted"));
+  CHECK(rig.exchange.changes() != seen);
+  rig.exchange.drain(Error(ErrorKind::interrupted, "once more"));
+  CHECK(rig.step() == Step::progressed);
+  CHECK(rig.step() == Step::waiting);  // a slot is free, and stays so
+  CHECK(rig.submitted.size() == 2);
+  rig.finish(1);
+  CHECK(rig.step() == Step::progressed);
+  CHECK(rig.work.slots.size() == 2);
+  CHECK(rig.end_of_step() == "interrupted");
+  CHECK(rig.submitted.size() == 2);
+  CHECK_FALSE(rig.exchange.failure());
+}
+
+TEST_CASE("an exchange that drains with nothing in flight ends the work at once") {
+  Rig rig(10);
+  rig.exchange.drain(Error(ErrorKind::interrupted, "interrupted"));
+  CHECK(rig.end_of_step() == "interrupted");
+  CHECK(rig.work.filled == 0);
+}
+
+TEST_CASE("work whose last segment is in flight is done although the exchange drains") {
+  Rig rig(2);
+  REQUIRE(rig.step() == Step::progressed);
+  REQUIRE(rig.step() == Step::progressed);
+  rig.exchange.drain(Error(ErrorKind::interrupted, "interrupted"));
+  rig.finish(1);
+  CHECK(rig.step() == Step::waiting);
+  rig.finish(0);
+  CHECK(rig.step() == Step::progressed);
+  CHECK(rig.step() == Step::progressed);
+  CHECK(rig.step() == Step::done);
+}
+
+TEST_CASE("a failure ends an exchange that drains without waiting for what is in flight") {
+  Rig rig(10);
+  REQUIRE(rig.step() == Step::progressed);
+  rig.exchange.drain(Error(ErrorKind::interrupted, "interrupted"));
+  CHECK(rig.step() == Step::waiting);
+  rig.exchange.fail(Error(ErrorKind::failed, "m0 died"));
+  CHECK(rig.end_of_step() == "m0 died");
+}
+
+}  // namespace
+}  // namespace tutti::test

@@ -1,0 +1,287 @@
+// Where drivers meet the loop, with a thread that plays the loop and the workers.
+#include "coordinator/pool/exchange.hpp"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <deque>
+#include <set>
+#include <thread>
+
+#include "common/random.hpp"
+#include "tests/common/error_of.hpp"
+
+namespace tutti::test {
+namespace {
+
+constexpr ArenaLayout kExchangeArena{3, 4, {1, 1, 2}};
+
+/// `segments` segments that remember how they came and went.
+struct Recorded final : Work {
+  explicit Recorded(std::uint32_t segments_of_work) : segments(segments_of_work) {}
+  bool has_more() const override { return filled < segments; }
+  std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, std::uint32_t slot) override {
+    if (filled == fail_at_fill) throw std::runtime_error("the source broke");
+    slot_view(arena, layout, slot, 1).pixels[0] = static_cast<float>(filled);
+    ++filled;
+    outstanding = filled - delivered.size();
+    most_outstanding = std::max(most_outstanding, outstanding);
+    return 1;
+  }
+  void deliver(const FinishedSegment& finished) override {
+    if (delivered.size() == fail_at_delivery) throw std::runtime_error("the sink broke");
+    delivered.push_back(finished.segment.rows[0].task.segment);
+  }
+
+  std::uint32_t segments;
+  std::uint32_t filled = 0;
+  std::uint32_t fail_at_fill = ~0U;
+  std::size_t fail_at_delivery = ~std::size_t{0};
+  std::size_t outstanding = 0;
+  std::size_t most_outstanding = 0;
+  std::vector<std::uint64_t> delivered;  ///< indices
+};
+
+/// A thread that finishes what is submitted, in an order drawn from a seed, and checks that no slot is used twice.
+class FakeLoop {
+ public:
+  explicit FakeLoop(std::uint64_t seed)
+      : arena_(kExchangeArena.bytes() / sizeof(float)),
+        exchange_(reinterpret_cast<std::byte*>(arena_.data()), kExchangeArena,
+                  [this](FilledSegment filled) {
+                    const std::lock_guard lock(mutex_);
+                    if (!slots_in_use_.insert(filled.slot).second) slot_used_twice_ = true;
+                    submitted_.push_back(std::move(filled));
+                    changed_.notify_all();
+                  }),
+        seed_(seed),
+        thread_([this] { run(); }) {}
+  FakeLoop(const FakeLoop&) = delete;
+  FakeLoop& operator=(const FakeLoop&) = delete;
+  ~FakeLoop() {
+    {
+      const std::lock_guard lock(mutex_);
+      closing_ = true;
+      changed_.notify_all();
+    }
+    thread_.join();
+  }
+
+  Exchange& exchange() { return exchange_; }
+  /// Nothing is finished while it is held.
+  void hold(bool held) {
+    const std::lock_guard lock(mutex_);
+    held_ = held;
+    changed_.notify_all();
+  }
+  void wait_until_submitted(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return submitted_.size() >= count; });
+  }
+  bool slot_used_twice() const {
+    const std::lock_guard lock(mutex_);
+    return slot_used_twice_;
+  }
+
+ private:
+  void run() {
+    for (std::uint64_t n = 0;; ++n) {
+      FilledSegment task;
+      {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [&] { return (!submitted_.empty() && !held_) || closing_; });
+        if (submitted_.empty() || held_) return;
+        const auto at = static_cast<std::ptrdiff_t>(random_at(seed_, n) % submitted_.size());
+        task = submitted_[static_cast<std::size_t>(at)];
+        submitted_.erase(submitted_.begin() + at);
+        slots_in_use_.erase(task.slot);
+      }
+      FinishedSegment finished;
+      finished.segment.slot = task.slot;
+      finished.segment.images = task.images;
+      finished.segment.rows.resize(1);
+      finished.segment.rows[0].task.segment = task.index;
+      exchange_.finish(*task.stream, task.index, std::move(finished));
+    }
+  }
+
+  std::vector<float> arena_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<FilledSegment> submitted_;
+  std::set<std::uint32_t> slots_in_use_;
+  bool slot_used_twice_ = false;
+  bool held_ = false;
+  bool closing_ = false;
+  Exchange exchange_;
+  std::uint64_t seed_;
+  std::thread thread_;
+};
+
+std::shared_ptr<Stream> stream_of(Work& work) {
+  return std::make_shared<Stream>(work, TaskKind::predict, std::vector<bool>{true});
+}
+
+/// Drives `work` while nothing is finished until every slot is out: slots that were lost would never come.
+void drive_with_all_slots(FakeLoop& loop, Recorded& work) {
+  loop.hold(true);
+  std::thread driver([&] { loop.exchange().drive(stream_of(work)); });
+  loop.wait_until_submitted(kExchangeArena.slots);
+  loop.hold(false);
+  driver.join();
+}
+
+bool in_order(const Recorded& work) {
+  for (std::size_t i = 0; i < work.delivered.size(); ++i)
+    if (work.delivered[i] != i) return false;
+  return work.delivered.size() == work.segments;
+}
+
+TEST_CASE("segments are delivered in the order of filling whatever the order of finishing") {
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    CAPTURE(seed);
+    FakeLoop loop(seed);
+    Recorded work(200);
+    loop.exchange().drive(stream_of(work));
+    CHECK(in_order(work));
+    CHECK_FALSE(loop.slot_used_twice());
+  }
+}
+
+TEST_CASE("no more segments are out than there are slots") {
+  FakeLoop loop(1);
+  Recorded work(100);
+  drive_with_all_slots(loop, work);
+  CHECK(work.most_outstanding == kExchangeArena.slots);
+}
+
+TEST_CASE("work without segments is done at once") {
+  FakeLoop loop(1);
+  Recorded work(0);
+  loop.exchange().drive(stream_of(work));
+  CHECK(work.delivered.empty());
+}
+
+TEST_CASE("several drivers share the slots and each gets its own in order") {
+  FakeLoop loop(3);
+  std::vector<Recorded> works(5, Recorded(100));
+  std::vector<std::thread> drivers;
+  for (Recorded& work : works) drivers.emplace_back([&] { loop.exchange().drive(stream_of(work)); });
+  for (std::thread& driver : drivers) driver.join();
+  for (const Recorded& work : works) CHECK(in_order(work));
+  CHECK_FALSE(loop.slot_used_twice());
+}
+
+TEST_CASE("the bytes of the input are counted once") {
+  FakeLoop loop(1);
+  Recorded work(7);
+  loop.exchange().drive(stream_of(work));
+  CHECK(loop.exchange().input_bytes_copied() == 7 * kExchangeArena.shape.elements() * sizeof(float));
+}
+
+/// Drives `work` and says what was thrown.
+std::string end_of(FakeLoop& loop, Work& work) {
+  try {
+    loop.exchange().drive(stream_of(work));
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+  return "done";
+}
+
+TEST_CASE("a sink that throws ends its work and all slots come back") {
+  FakeLoop loop(5);
+  for (std::size_t at = 0; at < 10; ++at) {
+    Recorded work(20);
+    work.fail_at_delivery = at;
+    CHECK(end_of(loop, work) == "the sink broke");
+  }
+  Recorded after(50);
+  drive_with_all_slots(loop, after);
+  CHECK(in_order(after));
+}
+
+TEST_CASE("a source that throws ends its work and all slots come back") {
+  FakeLoop loop(5);
+  for (std::uint32_t at = 0; at < 10; ++at) {
+    Recorded work(20);
+    work.fail_at_fill = at;
+    CHECK(end_of(loop, work) == "the source broke");
+  }
+  Recorded after(50);
+  drive_with_all_slots(loop, after);
+  CHECK(in_order(after));
+}
+
+TEST_CASE("cancelled work keeps its slots until the workers have let go of them") {
+  FakeLoop loop(5);
+  loop.hold(true);
+  Recorded broken(20);
+  broken.fail_at_fill = 2;
+  CHECK(end_of(loop, broken) == "the source broke");  // two slots are still with the workers
+  Recorded next(20);
+  std::thread driver([&] { loop.exchange().drive(stream_of(next)); });
+  loop.wait_until_submitted(3);
+  loop.hold(false);
+  driver.join();
+  CHECK(in_order(next));
+  CHECK_FALSE(loop.slot_used_twice());
+}
+
+TEST_CASE("a failure ends drivers that wait and everything later with the same words") {
+  FakeLoop loop(1);
+  loop.hold(true);
+  std::vector<Recorded> works(3, Recorded(20));
+  std::vector<std::string> ends(works.size());
+  std::vector<std::thread> drivers;
+  for (std::size_t i = 0; i < works.size(); ++i) drivers.emplace_back([&, i] { ends[i] = end_of(loop, works[i]); });
+  loop.wait_until_submitted(kExchangeArena.slots);
+  loop.exchange().fail(Error(ErrorKind::failed, "m0 died"));
+  for (std::thread& driver : drivers) driver.join();
+  for (const std::string& end : ends) CHECK(end == "m0 died");
+  Recorded later(1);
+  CHECK(end_of(loop, later) == "m0 died");
+  loop.exchange().fail(Error(ErrorKind::failed, "m1 died too"));
+  CHECK(end_of(loop, later) == "m0 died");  // the first failure stays
+  CHECK(loop.exchange().failure()->message() == "m0 died");
+}
+
+TEST_CASE("a failure that is about an image names it to the driver of its stream alone") {
+  struct Named final : Work {
+    bool has_more() const override { return true; }
+    std::uint32_t fill(std::byte*, const ArenaLayout&, std::uint32_t) override { return 1; }
+    void deliver(const FinishedSegment&) override {}
+    std::string image_name(std::uint64_t segment, std::uint64_t image) const override {
+      return segment == 2 ? fmt::format("{}.jpg", image) : "";
+    }
+  };
+  FakeLoop loop(1);
+  Named work;
+  const auto stream = [&] { return std::make_shared<Stream>(work, TaskKind::predict, std::vector<bool>{true}); };
+  const auto detail_of = [&](const std::shared_ptr<Stream>& one) {
+    const auto error = error_of([&] { loop.exchange().step(one); });
+    return error ? error->detail() : "no error";
+  };
+  const auto blamed = stream();
+  const auto nameless = stream();
+  loop.exchange().blame(*blamed, 2, 7);
+  loop.exchange().blame(*nameless, 1, 7);
+  loop.exchange().fail(Error(ErrorKind::failed, "m0 answered with NaN", "first in image 7 of the segment"));
+  CHECK(detail_of(blamed) == "first in image 7 of the segment: 7.jpg");
+  CHECK(detail_of(nameless) == "first in image 7 of the segment");
+  CHECK(detail_of(stream()) == "first in image 7 of the segment");
+}
+
+TEST_CASE("a waiting thread returns when something changed since it looked") {
+  FakeLoop loop(1);
+  const std::uint64_t seen = loop.exchange().changes();
+  std::thread waiter([&] { loop.exchange().wait_change(seen); });
+  loop.exchange().announce_change();
+  waiter.join();
+  CHECK(loop.exchange().changes() != seen);
+}
+
+}  // namespace
+}  // namespace tutti::test

@@ -1,0 +1,169 @@
+// Rows and columns of an evaluation, as report, table and picture.
+#include "program/evaluate/evaluation_report.hpp"
+
+#include <doctest/doctest.h>
+
+#include "common/atomic_file.hpp"
+#include "program/evaluate/picture.hpp"
+#include "tests/common/error_of.hpp"
+#include "tests/common/temporary_folder.hpp"
+
+namespace tutti::test {
+namespace {
+
+using namespace program;
+
+EvaluationForm form() {
+  EvaluationForm form{OutputKind::probabilities, 2, {1, 1}, {}};
+  form.rules.resize(2);
+  form.rules[1].rule = CombineRule::vote;
+  return form;
+}
+
+/// Two members, of which the first is right and the second wrong, and a base that is right about every other image.
+Evaluation evaluated(std::uint32_t images) {
+  Evaluation evaluation(form(), nullptr);
+  for (std::uint32_t image = 0; image < images; ++image) {
+    const std::vector<float> right{0.75F, 0.25F};
+    const std::vector<float> wrong{0.375F, 0.625F};
+    const std::vector<MemberSegmentResult> members{{2, right}, {2, wrong}, {2, image % 2 == 0 ? right : wrong}};
+    const std::vector<std::int64_t> labels{0};
+    SegmentResult result;
+    result.first = image;
+    result.count = 1;
+    result.members = members;
+    result.labels = labels;
+    evaluation.add(result);
+  }
+  return evaluation;
+}
+
+images::EvaluationReport report_of(const std::vector<std::string>& tasks) {
+  auto report = begin_evaluation({{"cnn-0", "member"}, {"cnn-1", "member"}, {"base", "base"}}, form());
+  for (const std::string& name : tasks) {
+    images::TaskReport task;
+    task.name = name;
+    add_task(report, std::move(task), evaluated(4), {{0, 2, 1, {1}, false}}, 2.0, 1);
+  }
+  return report;
+}
+
+TEST_CASE("a report has a row for each model and then one for each rule") {
+  const images::EvaluationReport report = report_of({"t", "u"});
+  REQUIRE(report.models.size() == 5);
+  CHECK(report.models[2].role == "base");
+  CHECK(report.models[3].name == "mean");
+  CHECK(report.models[4].rule == "vote");
+  CHECK(report.models[4].over == "probabilities");
+  CHECK_FALSE(report.models[0].rule);
+  REQUIRE(report.models[0].tasks.size() == 2);
+  CHECK(report.models[0].tasks[1].accuracy == 1.0);
+  CHECK(report.models[1].tasks[0].accuracy == 0.0);
+  CHECK(report.models[2].tasks[0].accuracy == 0.5);
+  CHECK(report.models[3].tasks[0].images == 4);
+  CHECK(report.tasks[1].name == "u");
+  CHECK(report.tasks[0].images_per_second == 1.5);
+  CHECK(report.tasks[0].incomplete.at(0).absent == std::vector<std::string>{"cnn-1"});
+  CHECK(report.tasks[0].disagreement->dissent == 0.5);
+  CHECK(report.tasks[0].disagreement->images == 4);
+}
+
+TEST_CASE("an ensemble has the parameters of its members and those are trainable that tutti can train") {
+  images::EvaluationReport report = report_of({"t"});
+  std::vector<images::MemberReport> models(3);
+  models[0].kind = "mlp";
+  models[0].parameters = 10;
+  models[1].kind = "torchscript";
+  models[1].parameters = 20;
+  models[2].kind = "small-cnn";
+  models[2].parameters = 40;
+  add_parameters(report, models);
+  CHECK(report.models[1].all_params == 20);
+  CHECK(report.models[1].trainable_params == 0);
+  CHECK(report.models[2].trainable_params == 40);
+  CHECK(report.models[3].all_params == 30);
+  CHECK(report.models[4].trainable_params == 10);
+}
+
+TEST_CASE("the table has a column for each task and on several one for their average") {
+  CHECK(evaluation_table(report_of({"mnist", "t"})) ==
+        "model             mnist         t   average    loss  calibration\n"
+        "cnn-0          100.00 %  100.00 %  100.00 %  0.2877       0.2500\n"
+        "cnn-1            0.00 %    0.00 %    0.00 %  0.9808       0.6250\n"
+        "base            50.00 %   50.00 %   50.00 %  0.6343       0.4375\n"
+        "ensemble mean  100.00 %  100.00 %  100.00 %  0.5754       0.4375\n"
+        "ensemble vote  100.00 %  100.00 %  100.00 %  0.6931       0.5000\n"
+        "\n"
+        "members disagree on  entropy  mutual information  variance  dissent\n"
+        "mnist                 0.6853              0.0734  0.035156  50.00 %\n"
+        "t                     0.6853              0.0734  0.035156  50.00 %\n");
+  const std::string single = evaluation_table(report_of({"t"}));
+  CHECK(single.find("average") == std::string::npos);
+  CHECK(evaluation_table({}).empty());
+}
+
+TEST_CASE("what has no labels shows a dash") {
+  auto report = begin_evaluation({{"a", "member"}}, {OutputKind::probabilities, 1, {1}, {}});
+  images::TaskReport task;
+  task.name = "t";
+  add_task(report, std::move(task), Evaluation({OutputKind::probabilities, 1, {1}, {}}, nullptr), {}, 0, 0);
+  CHECK(evaluation_table(report) == "model  t  loss  calibration\na      -     -            -\n");
+  CHECK_FALSE(report.tasks[0].images_per_second);
+}
+
+std::size_t count(const std::string& text, const std::string& what) {
+  std::size_t found = 0;
+  for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++found;
+  return found;
+}
+
+TEST_CASE("a picture has a bar for each model and task and one for the average and names them all") {
+  const std::string one = picture_of(report_of({"t"}));
+  CHECK(count(one, "<title>") == 5);
+  CHECK(one.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\""));
+  CHECK(one.ends_with("</svg>\n"));
+  const std::string two = picture_of(report_of({"t", "u"}));
+  CHECK(count(two, "<title>") == 15);
+  for (const char* name : {">t<", ">u<", ">average<", ">cnn-0<", ">base<", ">ensemble vote<"})
+    CHECK(count(two, name) == 1);
+  // 50 % is half of 240 pixels.
+  CHECK(count(two, "height=\"120.0\" fill=\"#999999\"><title>base on u: 50.00 %") == 1);
+  CHECK(count(two, "height=\"0.0\"") == 3);
+}
+
+TEST_CASE("what has no accuracy has no bar") {
+  auto report = begin_evaluation({{"a", "member"}}, {OutputKind::probabilities, 1, {1}, {}});
+  images::TaskReport task;
+  task.name = "t";
+  add_task(report, std::move(task), Evaluation({OutputKind::probabilities, 1, {1}, {}}, nullptr), {}, 0, 0);
+  CHECK(count(picture_of(report), "<title>") == 0);
+}
+
+TEST_CASE("a picture is written whole as SVG and under no other name") {
+  const TemporaryFolder folder;
+  write_picture(folder / "p.svg", report_of({"t"}));
+  CHECK(read_text(folder / "p.svg", "the picture") == picture_of(report_of({"t"})));
+  check_picture("p.svg");
+  const auto error = error_of([] { check_picture("p.png"); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "cannot draw p.png");
+  const auto nowhere = error_of([] { check_picture("nowhere/p.svg"); });
+  REQUIRE(nowhere);
+  CHECK(nowhere->detail() == "there is no folder nowhere");
+  const auto unwritable = error_of([] { write_picture("/nowhere/p.svg", {}); });
+  REQUIRE(unwritable);
+  CHECK(unwritable->message() == "could not write /nowhere/p.svg");
+}
+
+TEST_CASE("tasks that were not finished are named with what there is of them") {
+  const auto report = report_of({"t", "u"});  // four images of each
+  CHECK(unfinished_tasks_text(report, {{"t", 4}, {"u", 4}}).empty());
+  CHECK(unfinished_tasks_text(report, {{"t", 4}, {"u", 70}, {"v", 9}, {"w", 1}}) ==
+        "not finished: u (4 of 70 images), v, w; averages are over what stands above\n");
+  CHECK(unfinished_tasks_text(report, {{"t", 4}, {"u", 4}, {"v", 9}}) ==
+        "not finished: v; averages are over what stands above\n");
+}
+
+}  // namespace
+}  // namespace tutti::test

@@ -1,0 +1,204 @@
+// What the program prints: progress and tables.
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "program/progress.hpp"
+#include "program/reporting.hpp"
+#include "tests/common/error_of.hpp"
+
+namespace tutti::test {
+namespace {
+
+using namespace program;
+
+TEST_CASE("a line of progress names images and speed and time left and members") {
+  CHECK(progress_text("predict", {3000, 0, 6000}, 2.0, "4/4 members alive", false) ==
+        "predict   50 %  3000/6000 images  1500 images/s  2 s left  4/4 members alive");
+}
+
+TEST_CASE("images that an earlier run had finished do not make a run look faster") {
+  CHECK(progress_text("predict", {3000, 2000, 6000}, 2.0, "4/4 members alive", false) ==
+        "predict   50 %  3000/6000 images  500 images/s  6 s left  4/4 members alive");
+  CHECK(progress_text("predict", {1000, 2000, 6000}, 2.0, "4/4 members alive", false) ==
+        "predict   17 %  1000/6000 images  0 images/s  4/4 members alive");
+}
+
+TEST_CASE("a bar fills from the left and is full at the end") {
+  CHECK(progress_text("predict", {0, 0, 100}, 0.0, "2/2 members alive", true) ==
+        "predict  [........................]    0 %  0/100 images  0 images/s  2/2 members alive");
+  CHECK(contains(progress_text("predict", {25, 0, 100}, 1.0, "", true), "[######..................]"));
+  CHECK(progress_text("predict", {100, 0, 100}, 2.0, "1/2 members, b absent", true) ==
+        "predict  [########################]  100 %  100/100 images  50 images/s  1/2 members, b absent");
+}
+
+TEST_CASE("progress of nothing is complete") {
+  CHECK(contains(progress_text("predict", {0, 0, 0}, 0.0, "", false), "100 %"));
+}
+
+Status members(std::size_t count) {
+  Status status;
+  status.members.resize(count);
+  for (std::size_t rank = 0; rank < count; ++rank) {
+    status.members[rank].name = fmt::format("cnn-{}", rank);
+    status.members[rank].alive = true;
+    status.members[rank].state = WorkerState::running;
+  }
+  return status;
+}
+
+TEST_CASE("members are counted and those that restart or are absent are named") {
+  Status status = members(6);
+  CHECK(members_text(status) == "6/6 members alive");
+  status.members[2].alive = false;
+  CHECK(members_text(status) == "5/6 members, cnn-2 restarting");
+  status.members[2].alive = true;
+  status.members[2].generation = 1;
+  status.members[2].state = WorkerState::starting;
+  CHECK(members_text(status) == "5/6 members, cnn-2 restarting");
+  status.members[2].state = WorkerState::running;
+  status.faults.restarts = 1;
+  CHECK(members_text(status) == "6/6 members alive, 1 restart");
+  status.faults.restarts = 7;
+  status.members[0].state = WorkerState::absent;
+  status.members[3].alive = status.members[4].alive = status.members[5].alive = false;
+  CHECK(members_text(status) == "2/6 members, cnn-3, cnn-4 and 1 more restarting, cnn-0 absent, 7 restarts");
+}
+
+TEST_CASE("a member that starts for the first time does not count as restarting") {
+  Status status = members(1);
+  status.members[0].state = WorkerState::starting;
+  CHECK(members_text(status) == "1/1 member alive");
+}
+
+TEST_CASE("a file gets lines and quiet gets nothing") {
+  std::FILE* const file = std::tmpfile();
+  CHECK(style_for(file, false) == ProgressStyle::lines);
+  CHECK(style_for(file, true) == ProgressStyle::none);
+  std::fclose(file);
+}
+
+images::Report a_report() {
+  images::Report report;
+  images::MemberReport member;
+  member.name = "a-rather-long-name";
+  member.device = "cpu:0";
+  member.accuracy = 0.98765;
+  member.busy_seconds = 1.5;
+  member.images_per_second = 240.4;
+  report.members.push_back(member);
+  report.members.push_back({});
+  report.members.back().name = "b";
+  report.members.back().device = "cuda:0";
+  return report;
+}
+
+TEST_CASE("the table shows what is known and a dash where nothing is") {
+  images::Report report = a_report();
+  CHECK(results_table(report) ==
+        "member              device   accuracy   seconds   images/s\n"
+        "a-rather-long-name  cpu:0     98.77 %      1.50        240\n"
+        "b                   cuda:0          -         -          -\n");
+  report.ensemble.emplace();
+  report.ensemble->rule = "mean";
+  report.ensemble->accuracy = 1.0;
+  report.ensemble->seconds = 0.25;
+  report.ensemble->images_per_second = 1440;
+  const std::string table = results_table(report);
+  CHECK(table.ends_with("ensemble            mean     100.00 %      0.25       1440\n"));
+}
+
+TEST_CASE("the counts of a report are those of the pool however often they are added") {
+  Status status;
+  status.members.resize(2);
+  status.members[0].name = "a";
+  for (MemberStatus& member : status.members) member.segments_handed_out = member.segments_answered = 3;
+  status.input_bytes_copied = 100;
+  images::Report report;
+  status.members[1].state = WorkerState::absent;
+  status.members[1].generation = 6;
+  status.members[1].deaths = 7;
+  status.members[1].absent_reason = "it died too often";
+  status.members[1].absent_from_segment = 12;
+  status.faults.deaths = 7;
+  add_status(report, status);
+  add_status(report, status);
+  CHECK(report.faults == status.faults);
+  CHECK(report.members[0].state == "starting");
+  CHECK_FALSE(report.members[0].absent_reason.has_value());
+  CHECK(report.members[1].state == "absent");
+  CHECK(report.members[1].generation == 6);
+  CHECK(report.members[1].deaths == 7);
+  CHECK(report.members[1].absent_reason == "it died too often");
+  CHECK(report.members[1].absent_from_segment == 12U);
+  CHECK(report.counts.segments_handed_out == 6);
+  CHECK(report.counts.segments_answered == 6);
+  CHECK(report.counts.input_bytes_copied == 100);
+  CHECK(report.members[0].name == "a");
+  CHECK(report.members[1].rank == 1);
+}
+
+TEST_CASE("the speed of a member is that of the time between two looks") {
+  Status before;
+  before.members.resize(1);
+  before.members[0].images = 100;
+  before.members[0].busy_seconds = 1.0;
+  Status after = before;
+  after.members[0].images = 400;
+  after.members[0].busy_seconds = 3.0;
+  images::Report report;
+  add_speeds(report, before, after);
+  CHECK(report.members[0].images == 300);
+  CHECK(report.members[0].images_per_second == 150.0);
+  add_speeds(report, before, before);
+  CHECK_FALSE(report.members[0].images_per_second.has_value());
+}
+
+TEST_CASE("epochs gather at their member") {
+  images::Report report;
+  add_epoch(report, {1, 1, 0.5, 0.75, 100, 2.0});
+  add_epoch(report, {1, 2, 0.25, 0.8, 100, 2.0});
+  REQUIRE(report.members.size() == 2);
+  CHECK(report.members[0].epochs.empty());
+  REQUIRE(report.members[1].epochs.size() == 2);
+  CHECK(report.members[1].epochs[1].epoch == 2);
+  CHECK(report.members[1].epochs[1].loss == 0.25);
+}
+
+TEST_CASE("a plan is printed with machine and members and every sum") {
+  Plan plan;
+  plan.arena = {4, 500, {3, 32, 32}};
+  WorkerPlan worker;
+  worker.request.name = "cnn-0";
+  worker.request.model = FakeModel{};
+  worker.request.threads = 2;
+  worker.device = "cpu:0-1";
+  worker.assigned = "cpu:0-1";
+  worker.cores = {0, 1};
+  plan.workers.push_back(worker);
+  plan.bounds = {{"arena", 1000}, {"channel", 500}};
+  plan.survival = {"while a worker is replaced the others go on"};
+  plan.notes = {"cnn-0: null is cpu here (no driver)"};
+  Machine machine;
+  machine.cores = {0, 1};
+  machine.present_cores = {0, 1, 2, 3};
+  machine.cpu_quota = 1.5;
+  machine.memory = {2'000'000, "cgroup limit"};
+  machine.why_no_gpu = "no driver";
+  CHECK(plan_text(plan, machine, "images").find("batches") == std::string::npos);
+  plan.batches = Batches::to_measure;
+  plan.workers[0].most_batch_images = 64;
+  const std::string text = plan_text(plan, machine, "360 x 3x32x32 of digits (test)");
+  for (const char* part :
+       {"input    360 x 3x32x32 of digits (test) in segments of 500, 4 slots",
+        "machine  2 usable of 4 cores (quota 1.50), 0 GPUs (no driver), 2.0 MB available (cgroup limit)",
+        "cnn-0             fake          cpu:0-1                   0,1               2  cpu:0-1",
+        "batches  measured at the start: 4, 8, 16, 25, 50 images\n", "      1.0 kB  arena\n", "       500 B  channel\n",
+        "      1.5 kB  in all\n", "\nwhen a worker dies\nwhile a worker is replaced the others go on\n",
+        "note: cnn-0: null is cpu here (no driver)\n"})
+    CHECK_MESSAGE(text.find(part) != std::string::npos, part);
+}
+
+}  // namespace
+}  // namespace tutti::test

@@ -1,0 +1,279 @@
+// A run that goes on: which images are asked for again, what is handed on in which order, and what is said in the end.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "program/run/continuation.hpp"
+#include "program/summary.hpp"
+#include "tests/common/error_of.hpp"
+#include "tests/common/temporary_folder.hpp"
+
+namespace tutti::test {
+namespace {
+
+using namespace program;
+using images::Journal;
+using images::JournalHeader;
+
+/// 50 images in segments of 20, two members of width 1.
+const JournalHeader kRun{50, 20, 2, {}};
+const images::AnswerForm kForm{1, false, false, {1, 1}};
+
+/// A pool that answers an image with its number: by the pixels of the source, which are the number too.
+struct Numbers final : Source {
+  std::string name() const override { return "numbers"; }
+  ImageShape shape() const override { return {1, 1, 1}; }
+  std::uint64_t count() const override { return 50; }
+  std::uint32_t classes() const override { return 2; }
+  bool labelled() const override { return true; }
+  void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
+    for (std::size_t i = 0; i < indices.size(); ++i) {
+      pixels[i] = static_cast<float>(indices[i]);
+      if (!labels.empty()) labels[i] = static_cast<std::int64_t>(indices[i] % 2);
+    }
+  }
+};
+
+/// What the second member does with a segment.
+enum class Fate { answered, degraded, set_aside };
+
+/// Streams all of `source` into `sink` as a pool does, in segments of 20; at most `segments` of them.
+void stream(Source& source, Sink& sink, std::vector<Fate> fates = {}, std::size_t segments = 99) {
+  for (std::uint64_t first = 0; first < source.count() && segments > 0; first += 20, --segments) {
+    const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>(20, source.count() - first));
+    std::vector<std::uint64_t> indices(count);
+    for (std::uint32_t i = 0; i < count; ++i) indices[i] = first + i;
+    std::vector<float> pixels(count);
+    source.read(indices, pixels, {});
+    const Fate fate = first / 20 < fates.size() ? fates[first / 20] : Fate::answered;
+    const std::array members{MemberSegmentResult{1, pixels, fate != Fate::set_aside},
+                             MemberSegmentResult{1, pixels, fate == Fate::answered}};
+    SegmentResult result;
+    result.first = first;
+    result.count = count;
+    result.width = 1;
+    result.values = pixels;
+    result.members = members;
+    result.set_aside = fate == Fate::set_aside;
+    sink.write(result);
+  }
+}
+
+/// Collects the values and checks that segments come in order.
+struct Gathered final : Sink {
+  void write(const SegmentResult& result) override {
+    CHECK(result.first == values.size());
+    values.insert(values.end(), result.values.begin(), result.values.end());
+    for (const MemberSegmentResult& member : result.members) widths.push_back(member.width);
+  }
+  void check(std::size_t count) const {
+    REQUIRE(values.size() == count);
+    for (std::size_t i = 0; i < count; ++i) CHECK(values[i] == static_cast<float>(i));
+  }
+  std::vector<float> values;
+  std::vector<std::uint32_t> widths;
+};
+
+/// A journal in a folder of its own that holds these segments.
+struct Journaled {
+  explicit Journaled(const std::vector<std::uint64_t>& segments) {
+    journal.begin(kRun);
+    for (const std::uint64_t segment : segments) {
+      std::vector<float> values(kRun.count_of(segment));
+      for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(segment * 20 + i);
+      const std::array members{MemberSegmentResult{1, values, true}, MemberSegmentResult{1, values, true}};
+      SegmentResult result;
+      result.first = segment * 20;
+      result.count = kRun.count_of(segment);
+      result.width = 1;
+      result.values = values;
+      result.members = members;
+      journal.append(result);
+    }
+  }
+  TemporaryFolder folder;
+  Journal journal{folder.path()};
+};
+
+using Segments = std::vector<std::uint64_t>;
+
+TEST_CASE("whatever segments are known the whole is handed on in order and known afterwards") {
+  for (const Segments& known : {Segments{}, Segments{0}, Segments{1}, Segments{2}, Segments{0, 1}, Segments{0, 2},
+                                Segments{1, 2}, Segments{0, 1, 2}}) {
+    Journaled journaled(known);
+    Numbers all;
+    UnfinishedImages missing(all, journaled.journal);
+    std::uint64_t known_images = 0;
+    for (const std::uint64_t segment : known) known_images += kRun.count_of(segment);
+    CHECK(missing.count() == 50 - known_images);
+    Gathered gathered;
+    JournalingSink sink(journaled.journal, kForm, missing, gathered);
+    stream(missing, sink);
+    sink.catch_up();
+    gathered.check(50);
+    CHECK(journaled.journal.finished() == Segments{0, 1, 2});
+  }
+}
+
+TEST_CASE("the unfinished images are those of the source in all but their number") {
+  Journaled journaled({0});
+  Numbers all;
+  UnfinishedImages missing(all, journaled.journal);
+  CHECK(missing.name() == "numbers");
+  CHECK(missing.shape() == all.shape());
+  CHECK(missing.classes() == 2);
+  CHECK(missing.labelled());
+  CHECK(missing.image(0) == 20);
+  CHECK(missing.image(29) == 49);
+  std::array<float, 2> pixels{};
+  std::array<std::int64_t, 2> labels{};
+  missing.read(std::array<std::uint64_t, 2>{29, 0}, pixels, labels);
+  CHECK(pixels == std::array<float, 2>{49, 20});
+  CHECK(labels == std::array<std::int64_t, 2>{1, 0});
+}
+
+TEST_CASE("a run that ends early hands on what is known up to the first gap") {
+  Journaled journaled({1});
+  Numbers all;
+  UnfinishedImages missing(all, journaled.journal);
+  Gathered gathered;
+  JournalingSink sink(journaled.journal, kForm, missing, gathered);
+  sink.catch_up();
+  gathered.check(0);
+  stream(missing, sink, {}, 1);
+  gathered.check(20);
+  sink.catch_up();
+  gathered.check(40);
+  CHECK(journaled.journal.finished() == Segments{0, 1});
+}
+
+TEST_CASE("what not all members answered is handed on but not journaled and is missing afterwards") {
+  Journaled journaled({});
+  Numbers all;
+  {
+    UnfinishedImages missing(all, journaled.journal);
+    Gathered gathered;
+    JournalingSink sink(journaled.journal, kForm, missing, gathered);
+    stream(missing, sink, {Fate::degraded, Fate::answered, Fate::set_aside});
+    gathered.check(50);
+    CHECK(journaled.journal.finished() == Segments{1});
+  }
+  UnfinishedImages missing(all, journaled.journal);
+  CHECK(missing.count() == 30);
+  Gathered gathered;
+  JournalingSink sink(journaled.journal, kForm, missing, gathered);
+  stream(missing, sink, {Fate::answered, Fate::degraded});
+  gathered.check(50);
+  CHECK(journaled.journal.finished() == Segments{0, 1});
+}
+
+TEST_CASE("answers of members that nobody asks for are not journaled") {
+  Journaled journaled({});
+  Numbers all;
+  const images::AnswerForm form{1, false, false, {0, 1}};
+  {
+    UnfinishedImages missing(all, journaled.journal);
+    Gathered gathered;
+    JournalingSink sink(journaled.journal, form, missing, gathered);
+    stream(missing, sink);
+    CHECK(gathered.widths == std::vector<std::uint32_t>{1, 1, 1, 1, 1, 1});
+  }
+  UnfinishedImages missing(all, journaled.journal);
+  Gathered gathered;
+  JournalingSink sink(journaled.journal, form, missing, gathered);
+  sink.catch_up();
+  gathered.check(50);
+  CHECK(gathered.widths == std::vector<std::uint32_t>{0, 1, 0, 1, 0, 1});
+}
+
+// ---- what is said --------------------------------------------------------------------------------------------------
+
+TEST_CASE("deaths are told in one line and nothing is told where there were none") {
+  FaultCounts faults;
+  CHECK(faults_text(faults).empty());
+  faults.deaths = faults.restarts = 2;
+  faults.handed_out_again = 5;
+  CHECK(faults_text(faults) == "2 workers died and were replaced; 5 segments were handed out again\n");
+  faults.deaths = faults.restarts = faults.handed_out_again = 1;
+  CHECK(faults_text(faults) == "1 worker died and was replaced; 1 segment was handed out again\n");
+  faults.deaths = 4;
+  faults.handed_out_again = 0;
+  CHECK(faults_text(faults) == "4 workers died, 1 was replaced\n");
+  faults.restarts = 3;
+  faults.abandoned_pids = {17, 18};
+  CHECK(faults_text(faults) == "4 workers died, 3 were replaced; left behind after SIGKILL: process 17, 18\n");
+}
+
+images::Report two_members() {
+  images::Report report;
+  report.members.resize(2);
+  report.members[0].name = "a";
+  report.members[1].name = "b";
+  for (images::MemberReport& member : report.members) member.state = "running";
+  report.ensemble.emplace();
+  return report;
+}
+
+TEST_CASE("what is missing is told member by member with the first segment") {
+  images::Report report = two_members();
+  CHECK(missing_text(report, 20).empty());
+  CHECK_FALSE(is_incomplete(report));
+  report.ensemble->incomplete = {{20, 40, 1, {"b"}, false}, {80, 20, 1, {"b"}, false}, {100, 20, 0, {"a", "b"}, false}};
+  CHECK(is_incomplete(report));
+  CHECK(missing_text(report, 20) ==
+        "a is missing from images 100-119, the first is segment 5\n"
+        "b is missing from images 20-59, 80-119, the first is segment 1\n");
+  report.members[1].state = "absent";
+  report.members[1].absent_reason = "it died 6 times in 60 s";
+  CHECK(contains(missing_text(report, 20),
+                 "b is missing from images 20-59, 80-119, the first is segment 1; it is absent: it died 6 times in 60 "
+                 "s\n"));
+}
+
+TEST_CASE("a member that is absent makes a run incomplete also where no image lacks it") {
+  images::Report report = two_members();
+  report.ensemble.reset();  // of a training
+  CHECK_FALSE(is_incomplete(report));
+  report.members[0].state = "absent";
+  CHECK(is_incomplete(report));
+  CHECK(missing_text(report, 20) == "a is absent\n");
+  report.members[0].absent_reason = "it died 6 times in 60 s";
+  CHECK(missing_text(report, 20) == "a is absent: it died 6 times in 60 s\n");
+}
+
+TEST_CASE("segments that were set aside are told with their images") {
+  images::Report report = two_members();
+  report.ensemble->incomplete = {{40, 10, 0, {"a", "b"}, true}};
+  CHECK(is_incomplete(report));
+  CHECK(missing_text(report, 20) == "1 segment was set aside for killing workers: images 40-49; NaN in the results\n");
+  report.ensemble->incomplete = {{7, 1, 0, {}, true}};
+  CHECK(missing_text(report, 1) == "1 segment was set aside for killing workers: image 7; NaN in the results\n");
+  report.ensemble->incomplete.clear();
+  for (const std::uint64_t image : {0, 1, 3, 5, 7, 9, 11, 13})
+    report.ensemble->incomplete.push_back({image, 1, 0, {}, true});
+  CHECK(missing_text(report, 1) ==
+        "8 segments were set aside for killing workers: images 0-1, 3, 5, 7, 9 and 2 more ranges; NaN in the "
+        "results\n");
+}
+
+TEST_CASE("how far a run came is told with joined ranges") {
+  const Journaled journaled({0, 2});
+  const images::FinishedReport finished = finished_report(journaled.journal, 1);
+  CHECK(finished.segments == 2);
+  CHECK(finished.of == 3);
+  CHECK(finished.images == 30);
+  CHECK(finished.of_images == 50);
+  CHECK(finished.resumed == 1);
+  REQUIRE(finished.ranges.size() == 2);
+  CHECK(finished.ranges[1].first == 40);
+  CHECK(finished.ranges[1].count == 10);
+  const auto joined = ranges_of({0, 1, 2}, kRun);
+  REQUIRE(joined.size() == 1);
+  CHECK(joined[0].first == 0);
+  CHECK(joined[0].count == 50);
+}
+
+}  // namespace
+}  // namespace tutti::test

@@ -1,0 +1,186 @@
+// Journals that were cut off, changed or made up: reading them is safe, and what is believed is right.
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <cstring>
+#include <span>
+#include <string>
+
+#include "common/checksum.hpp"
+#include "results/journal.hpp"
+#include "tests/common/error_of.hpp"
+#include "tests/common/temporary_folder.hpp"
+#include "tests/results/journals.hpp"
+
+namespace tutti::images {
+namespace {
+
+using test::error_of;
+
+TEST_CASE("a file that was only just made is a journal that has not begun") {
+  const test::TemporaryFolder folder;
+  replace(folder.path(), "");
+  CHECK_FALSE(Journal(folder.path()).begun());
+  replace(folder.path(), "tutti-jou");
+  CHECK_FALSE(Journal(folder.path()).begun());
+  replace(folder.path(), "tutti-journal/1\n");
+  Journal journal(folder.path());
+  CHECK_FALSE(journal.begun());
+  journal.begin(a_run());
+  journal.append(Answer(1).result());
+  check_replay(journal, 1);
+}
+
+TEST_CASE("of a file that was cut off anywhere the whole records count and the rest is written again") {
+  const test::TemporaryFolder folder;
+  write_journal(folder.path());
+  const std::string whole = content(folder.path());
+  for (std::size_t length = 0; length < whole.size(); length += 7) {
+    CAPTURE(length);
+    replace(folder.path(), whole.substr(0, length));
+    {
+      Journal journal(folder.path());
+      CHECK_FALSE(journal.holds(2));
+      if (!journal.begun()) journal.begin(a_run());
+      if (!journal.holds(0)) journal.append(Answer(0).result());
+      journal.append(Answer(2).result());
+    }
+    CHECK(content(folder.path()) == whole);
+  }
+}
+
+TEST_CASE("any byte that was changed costs the record that it is in and those behind it") {
+  const test::TemporaryFolder folder;
+  write_journal(folder.path());
+  const std::string whole = content(folder.path());
+  for (std::size_t at = 16; at < whole.size(); at += 3) {
+    CAPTURE(at);
+    std::string changed = whole;
+    changed[at] = static_cast<char>(changed[at] ^ 0x40);
+    replace(folder.path(), changed);
+    const Journal journal(folder.path());
+    CHECK_FALSE(journal.holds(2));
+    if (journal.holds(0)) check_replay(journal, 0);
+  }
+}
+
+/// A record as the journal has it, with a checksum that is right.
+std::string record(const std::string& payload) {
+  std::string head(16, '\0');
+  const std::uint64_t length = payload.size();
+  const std::uint32_t crc = crc32(std::as_bytes(std::span(payload.data(), payload.size())));
+  std::memcpy(&head[0], &length, sizeof length);
+  std::memcpy(&head[8], &crc, sizeof crc);
+  return head + payload;
+}
+
+std::string segment_payload(std::uint64_t first, std::uint32_t count, std::uint32_t width, std::uint32_t members,
+                            std::uint16_t predicted, std::uint16_t labels, const std::string& rest) {
+  std::string payload(24, '\0');
+  std::memcpy(&payload[0], &first, 8);
+  std::memcpy(&payload[8], &count, 4);
+  std::memcpy(&payload[12], &width, 4);
+  std::memcpy(&payload[16], &members, 4);
+  std::memcpy(&payload[20], &predicted, 2);
+  std::memcpy(&payload[22], &labels, 2);
+  return payload + rest;
+}
+
+std::string widths(std::uint32_t a, std::uint32_t b) {
+  std::string text(8, '\0');
+  std::memcpy(&text[0], &a, 4);
+  std::memcpy(&text[4], &b, 4);
+  return text;
+}
+
+TEST_CASE("records that lie about themselves with a right checksum are not believed") {
+  const test::TemporaryFolder folder;
+  {
+    Journal journal(folder.path());
+    journal.begin(a_run());
+  }
+  const std::string begin = content(folder.path());
+  const std::string floats(20 * 4 * 3, '\0');  // widths 1, 1 and 1
+  const std::uint32_t huge = 0xffffffff;
+  const auto holds_any = [&](const std::string& payload) {
+    replace(folder.path(), begin + record(payload));
+    return Journal(folder.path()).finished_segments() > 0;
+  };
+  CHECK(holds_any(segment_payload(20, 20, 1, 2, 0, 0, widths(1, 1) + floats)));  // the form is right
+  CHECK(holds_any(segment_payload(40, 10, 0, 2, 0, 0, widths(0, 0))));
+  CHECK_FALSE(holds_any(""));
+  CHECK_FALSE(holds_any(std::string(23, '\0')));
+  CHECK_FALSE(holds_any(segment_payload(10, 20, 1, 2, 0, 0, widths(1, 1) + floats)));  // begins between segments
+  CHECK_FALSE(holds_any(segment_payload(60, 20, 1, 2, 0, 0, widths(1, 1) + floats)));  // behind the last image
+  CHECK_FALSE(holds_any(segment_payload(20, 10, 1, 2, 0, 0, widths(1, 1) + floats)));  // of another length
+  CHECK_FALSE(holds_any(segment_payload(40, 0, 0, 2, 0, 0, widths(0, 0))));            // of no image
+  CHECK_FALSE(holds_any(segment_payload(20, 20, 1, 1, 0, 0, widths(1, 1) + floats)));  // of fewer members
+  CHECK_FALSE(holds_any(segment_payload(20, 20, 1, huge, 0, 0, widths(1, 1) + floats)));
+  CHECK_FALSE(holds_any(segment_payload(20, 20, 2, 2, 0, 0, widths(1, 1) + floats)));  // wider than it is long
+  CHECK_FALSE(holds_any(segment_payload(20, 20, 0, 2, 0, 0, widths(1, 1) + floats)));  // longer than it is wide
+  CHECK_FALSE(holds_any(segment_payload(20, 20, huge, 2, 0, 0, widths(huge, huge) + floats)));
+  CHECK_FALSE(holds_any(segment_payload(20, 20, 1, 2, 2, 0, widths(1, 1) + floats)));
+  CHECK_FALSE(holds_any(segment_payload(20, 20, 1, 2, 1, 0, widths(1, 1) + floats)));  // classes that are not there
+  CHECK_FALSE(holds_any(segment_payload(20, 20, 1, 2, 0, 0xffff, widths(1, 1) + floats)));
+}
+
+TEST_CASE("sizes that only agree because they overflow are not believed") {
+  const test::TemporaryFolder folder;
+  constexpr std::uint32_t kHalf = 1U << 31;  // 2^31 images x 2^31 values x 4 bytes is 0 in 64 bits
+  {
+    Journal journal(folder.path());
+    journal.begin({kHalf, kHalf, 1, {}});
+  }
+  replace(folder.path(),
+          content(folder.path()) + record(segment_payload(0, kHalf, kHalf, 1, 0, 0, std::string(4, '\0'))));
+  CHECK(Journal(folder.path()).finished_segments() == 0);
+}
+
+TEST_CASE("a segment that stands in the file twice counts once and what follows does not count") {
+  const test::TemporaryFolder folder;
+  write_journal(folder.path());
+  const std::string whole = content(folder.path());
+  replace(folder.path(), whole + record(segment_payload(40, 10, 0, 2, 0, 0, widths(0, 0))) +
+                             record(segment_payload(20, 20, 0, 2, 0, 0, widths(0, 0))));
+  const Journal journal(folder.path());
+  CHECK(journal.finished() == std::vector<std::uint64_t>{0, 2});
+  check_replay(journal, 2);
+}
+
+TEST_CASE("headers that make no sense are those of a journal that has not begun") {
+  const test::TemporaryFolder folder;
+  for (const char* text : {"", "{", "[]", "{}", R"({"images": 50})",
+                           R"({"images": -1, "segment_images": 20, "members": 2, "fingerprint": {}})",
+                           R"({"images": 50, "segment_images": 0, "members": 2, "fingerprint": {}})",
+                           R"({"images": 50, "segment_images": 20, "members": 2, "fingerprint": []})",
+                           R"({"images": 50, "segment_images": 20, "members": 2, "fingerprint": {"a": 1}})",
+                           R"({"images": 50, "segment_images": 5000000000, "members": 2, "fingerprint": {}})"}) {
+    CAPTURE(text);
+    replace(folder.path(), "tutti-journal/1\n" + record(text));
+    CHECK_FALSE(Journal(folder.path()).begun());
+  }
+  replace(
+      folder.path(),
+      "tutti-journal/1\n" + record(R"({"images": 50, "segment_images": 20, "members": 2, "fingerprint": {"a": "1"}})"));
+  CHECK(Journal(folder.path()).header().fingerprint.at("a") == "1");
+  // A header that is said to be larger than the file, or than any header is.
+  replace(folder.path(), "tutti-journal/1\n" + std::string(8, '\xff') + std::string(8, '\0'));
+  CHECK_FALSE(Journal(folder.path()).begun());
+  replace(folder.path(), "tutti-journal/1\n" + record(std::string((16 << 20) + 1, ' ')));
+  CHECK_FALSE(Journal(folder.path()).begun());
+}
+
+TEST_CASE("another file of that name is left alone") {
+  const test::TemporaryFolder folder;
+  replace(folder.path(), "Dear diary, today we went to the lake");
+  const auto error = error_of([&] { Journal journal(folder.path()); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == fmt::format("{} is not a journal of Tutti", (folder / "journal").string()));
+  CHECK(error->detail() == "it begins with other bytes");
+  CHECK(error->hint() == "move it away, or choose another folder: output=...");
+  CHECK(content(folder.path()) == "Dear diary, today we went to the lake");
+}
+
+}  // namespace
+}  // namespace tutti::images

@@ -1,0 +1,115 @@
+// predictions.csv: its columns, the order of its classes, and its quotes.
+#include "results/prediction_table.hpp"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <limits>
+
+#include "results/sinks.hpp"
+#include "tests/common/error_of.hpp"
+#include "tests/common/temporary_folder.hpp"
+
+namespace tutti::test {
+namespace {
+
+/// Images and classes with or without names.
+struct Named : Source {
+  Named(bool is_named, bool is_labelled) : named(is_named), has_labels(is_labelled) {}
+  std::string name() const override { return "named"; }
+  ImageShape shape() const override { return {1, 1, 1}; }
+  std::uint64_t count() const override { return 100; }
+  std::uint32_t classes() const override { return 7; }
+  bool labelled() const override { return has_labels; }
+  void read(std::span<const std::uint64_t>, std::span<float>, std::span<std::int64_t>) override {}
+  std::string image_name(std::uint64_t index) const override {
+    return named ? "a/b, \"" + std::to_string(index) + "\".jpg" : "";
+  }
+  std::string class_name(std::uint32_t label) const override {
+    return named && label < 7 ? std::string(1, static_cast<char>('A' + label)) : "";
+  }
+  bool named;
+  bool has_labels;
+};
+
+/// One image at place 3 of `names`.
+std::string table_of(const Source& names, const std::vector<float>& scores, std::int64_t predicted) {
+  const TemporaryFolder folder;
+  images::PredictionTable table(folder / "p.csv", names, static_cast<std::uint32_t>(scores.size()));
+  const std::array<std::int64_t, 1> labels{2};
+  SegmentResult result;
+  result.first = 3;
+  result.count = 1;
+  result.width = static_cast<std::uint32_t>(scores.size());
+  result.values = scores;
+  result.predicted = {&predicted, 1};
+  if (names.labelled()) result.labels = labels;
+  table.write(result);
+  table.finish();
+  return read_text(folder / "p.csv", "a table");
+}
+
+TEST_CASE("a line has the names of image and label and the five best classes with their scores") {
+  CHECK(table_of(Named(true, true), {0.125F, 0.25F, 0, 0.5F, 0.0625F, 0.03125F, 0.015625F}, 3) ==
+        "file,label,class_1,score_1,class_2,score_2,class_3,score_3,class_4,score_4,class_5,score_5\n"
+        "\"a/b, \"\"3\"\".jpg\",C,D,0.5,B,0.25,A,0.125,E,0.0625,F,0.03125\n");
+}
+
+TEST_CASE("without names there are numbers and without labels there is no such column") {
+  CHECK(table_of(Named(false, false), {0.25F, 0.75F}, 1) == "image,class_1,score_1,class_2,score_2\n3,1,0.75,0,0.25\n");
+  CHECK(table_of(Named(false, true), {0.1F}, 0) == "image,label,class_1,score_1\n3,2,0,0.1\n");
+}
+
+TEST_CASE("the class that the rule decided for comes first and equal scores by class") {
+  CHECK(table_of(Named(false, false), {1, 2, 2, 1}, 2) ==
+        "image,class_1,score_1,class_2,score_2,class_3,score_3,class_4,score_4\n3,2,2,1,2,0,1,3,1\n");
+}
+
+TEST_CASE("an image without an answer has empty fields and what is no number comes last") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  CHECK(table_of(Named(false, false), {nan, nan}, -1) == "image,class_1,score_1,class_2,score_2\n3,,,,\n");
+  CHECK(table_of(Named(false, false), {nan, 0.5F, 1}, 1) ==
+        "image,class_1,score_1,class_2,score_2,class_3,score_3\n3,1,0.5,2,1,0,nan\n");
+}
+
+TEST_CASE("fields are quoted where a reader would misunderstand them") {
+  CHECK(images::csv_field("plain text") == "plain text");
+  CHECK(images::csv_field("a,b") == "\"a,b\"");
+  CHECK(images::csv_field("a\"b") == "\"a\"\"b\"");
+  CHECK(images::csv_field("a\nb") == "\"a\nb\"");
+  CHECK(images::csv_field("a\rb") == "\"a\rb\"");
+}
+
+TEST_CASE("the sink writes a table beside its arrays where it is told the names") {
+  const TemporaryFolder folder;
+  const Named names(true, false);
+  const std::array<float, 4> values{0.25F, 0.75F, 1, 0};
+  const std::array<std::int64_t, 2> predicted{1, 0};
+  SegmentResult result;
+  result.count = 2;
+  result.width = 2;
+  result.values = values;
+  result.predicted = predicted;
+  const std::string head = "file,class_1,score_1,class_2,score_2\n";
+  const std::string lines = "\"a/b, \"\"0\"\".jpg\",B,0.75,A,0.25\n\"a/b, \"\"1\"\".jpg\",A,1,B,0\n";
+  {
+    images::NpySink early(folder.path(), {4, 2, true, {}}, &names);
+    early.write(result);
+    early.finish_partial();
+    CHECK(read_text(folder / "predictions.partial.csv", "a table") == head + lines);
+    CHECK_FALSE(std::filesystem::exists(folder / "predictions.csv"));
+  }
+  images::NpySink sink(folder.path(), {2, 2, true, {}}, &names);
+  sink.write(result);
+  sink.finish();
+  CHECK(read_text(folder / "predictions.csv", "a table") == head + lines);
+  CHECK_FALSE(std::filesystem::exists(folder / "predictions.partial.csv"));
+  images::NpySink features(folder.path(), {2, 2, false, {}}, &names);
+  features.write(result);
+  std::filesystem::remove(folder / "predictions.csv");
+  features.finish();
+  CHECK_FALSE(std::filesystem::exists(folder / "predictions.csv"));
+}
+
+}  // namespace
+}  // namespace tutti::test
