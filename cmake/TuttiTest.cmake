@@ -1,4 +1,4 @@
-# tutti_test(name LABELS unit SOURCES a.cpp ... LIBRARIES lib ...): a doctest program whose cases ctest finds one by
+# tutti_test(name [THREADS] LABELS unit SOURCES a.cpp ... LIBRARIES lib ...): a doctest program whose cases ctest finds one by
 # one. Sources do not define the main function; it is added here. APART: sources whose local names are those of others. Keep commas, brackets, semicolons and quotes out of
 # the names of test cases: ctest and doctest's filters give them a meaning.
 # A case that prints a line beginning with "SKIPPED:" is reported as skipped by ctest.
@@ -10,18 +10,26 @@ if(NOT TARGET tutti_test_main)
   target_link_libraries(tutti_test_main PUBLIC tutti_flags doctest::doctest)
 endif()
 
+# What has threads or processes, for ThreadSanitizer: tutti_test(... THREADS) adds itself, and has the label `threads`.
+if(NOT TARGET tutti_threaded_tests)
+  add_custom_target(tutti_threaded_tests)
+endif()
+
 function(tutti_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "LABELS;SOURCES;APART;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ARG "THREADS" "TIMEOUT" "LABELS;SOURCES;APART;LIBRARIES" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
-  add_executable(${name} ${ARG_SOURCES} ${ARG_APART})
-  set_source_files_properties(${ARG_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  tutti_grouped(sources ${name} ${ARG_SOURCES})
+  add_executable(${name} ${sources} ${ARG_APART})
   # Only the code under test need be fast: without optimisation a test compiles in half the time.
   target_compile_options(${name} PRIVATE -O0)
-  tutti_group_sources(${name} 8)
   target_link_libraries(${name} PRIVATE tutti_test_main ${ARG_LIBRARIES})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  if(ARG_THREADS)
+    list(APPEND ARG_LABELS threads)
+    add_dependencies(tutti_threaded_tests ${name})
+  endif()
   doctest_discover_tests(${name}
     TEST_PREFIX "${name}: "
     PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} SKIP_REGULAR_EXPRESSION "SKIPPED:")

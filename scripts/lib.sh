@@ -20,17 +20,46 @@ fail() {
   exit "$code"
 }
 
+# cpu_seconds: what this script's commands have used so far, in hundredths.
+cpu_hundredths() {
+  local fields
+  read -ra fields </proc/$$/stat
+  say "$(((fields[15] + fields[16]) * 100 / $(getconf CLK_TCK)))"
+}
+
 # step NAME COMMAND...: runs one step of a script and says how long it took. The command is called plainly, not as a
-# condition, since Bash would ignore `set -e` inside it then; hence the trap, which speaks where it does not return.
+# condition, since Bash would ignore `set -e` inside it then; hence the trap, which speaks if it does not return.
+steps=()
 step() {
   current_step=$1
   step_start=$SECONDS
+  step_cpu=$(cpu_hundredths)
   shift
   trap 'say "== $current_step failed after $((SECONDS - step_start)) s" >&2' EXIT
   say "== $current_step"
   "$@"
-  say "== $current_step: $((SECONDS - step_start)) s"
+  local seconds=$((SECONDS - step_start)) cpu=$((($(cpu_hundredths) - step_cpu) / 100))
+  steps+=("$seconds|$cpu|$current_step")
+  say "== $current_step: $seconds s"
   trap - EXIT
+}
+
+# steps_table: the steps so far, with their seconds and the seconds of all processors together.
+steps_table() {
+  local row seconds cpu name
+  printf '%8s %8s  %s\n' seconds CPU step
+  for row in "${steps[@]}"; do
+    IFS='|' read -r seconds cpu name <<<"$row"
+    printf '%8d %8d  %s\n' "$seconds" "$cpu" "$name"
+  done
+}
+
+# skipped_tests BUILD_FOLDER: which tests the last ctest there skipped, counted by the reason that they give.
+skipped_tests() {
+  local log=$1/Testing/Temporary/LastTest.log
+  [[ -r $log ]] || return 0
+  { grep -ahoE 'SKIPPED: .*' "$log" || true; } | sed 's/^SKIPPED: *//' | sort | uniq -c | sort -rn |
+    sed 's/^ *\([0-9]*\) /  skipped \1: /'
 }
 
 # logged LOG COMMAND...: keeps the output of a command in a file, and shows its end where the command fails.
@@ -263,6 +292,60 @@ set_up_libtorch() {
     TUTTI_LIBTORCH=$root/.libtorch/torch
   fi
   export TUTTI_LIBTORCH
+}
+
+# --- Python for the tests -----------------------------------------------------------------------------------------
+
+# What loading torch's Python side takes besides LibTorch, if no CUDA is installed: named by torch's own metadata.
+torch_python_requirements=(nvidia-cufile nvidia-cusparselt-cu13==0.8.0 nvidia-nvshmem-cu13==3.4.5)
+torch_all_requirements=('cuda-toolkit[cublas,cudart,cufft,cufile,cupti,curand,cusolver,cusparse,nvjitlink,nvrtc,nvtx]==13.0.2'
+  nvidia-cudnn-cu13==9.19.0.56 nvidia-nccl-cu13==2.28.9 "${torch_python_requirements[@]}")
+
+# write_test_python FOLDER: the interpreter that the tests call: that of FOLDER/venv, with the torch of TUTTI_LIBTORCH.
+write_test_python() {
+  mkdir -p "$1/bin"
+  cat >"$1/bin/python" <<'END'
+#!/bin/sh
+folder=$(cd "$(dirname "$0")/.." && pwd)
+PYTHONPATH=$(dirname "${TUTTI_LIBTORCH:?set it to a torch/ folder}")
+LD_LIBRARY_PATH=$folder/nvidia/nvidia/cu13/lib:$folder/nvidia/nvidia/nvshmem/lib:$folder/nvidia/nvidia/cudnn/lib:$folder/nvidia/nvidia/nccl/lib
+export PYTHONPATH LD_LIBRARY_PATH
+exec "$folder/venv/bin/python" "$@"
+END
+  chmod +x "$1/bin/python"
+}
+
+# fetch_test_python FOLDER: an environment with all that tests/python compares with.
+fetch_test_python() {
+  local folder=$1 log=$root/build/python.log pip=(--disable-pip-version-check --progress-bar off install)
+  logged "$log" python3 -m venv "$folder/venv" ||
+    fail 1 "A Python environment could not be made; is Python's venv module installed?"
+  logged "$log" "$folder/venv/bin/pip" "${pip[@]}" -r "$root/tests/python/requirements.txt" &&
+    logged "$log" "$folder/venv/bin/pip" "${pip[@]}" --no-deps --target "$folder/nvidia" "${torch_python_requirements[@]}" ||
+    fail 1 "The packages of tests/python/requirements.txt could not be fetched; is the network there?"
+  write_test_python "$folder"
+  "$folder/bin/python" -c 'import torch' 2>/dev/null && return
+  logged "$log" "$folder/venv/bin/pip" "${pip[@]}" --upgrade --target "$folder/nvidia" "${torch_all_requirements[@]}" &&
+    logged "$log" "$folder/bin/python" -c 'import torch' ||
+    fail 1 "The torch in $TUTTI_LIBTORCH cannot be imported by Python; see $log"
+}
+
+# set_up_test_python: exports TUTTI_PYTHON, an interpreter with torch and transformers, unless the caller names one. The
+# environment is kept in the user's cache (some 1 GB) and made again only if the requirements change.
+set_up_test_python() {
+  [[ -z ${TUTTI_PYTHON:-} ]] || return 0
+  local cache=${XDG_CACHE_HOME:-$HOME/.cache}/tutti key folder
+  key=$({ python3 --version && cat "$root/tests/python/requirements.txt" && say "${torch_all_requirements[@]}"; } |
+    sha256sum | cut -c1-12)
+  folder=$cache/python-$key
+  if [[ ! -e $folder/complete ]]; then
+    say "making a Python with torch and transformers for the tests: $folder"
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    fetch_test_python "$folder"
+    touch "$folder/complete"
+  fi
+  export TUTTI_PYTHON=$folder/bin/python
 }
 
 # --- All of it ----------------------------------------------------------------------------------------------------

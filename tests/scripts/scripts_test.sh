@@ -310,7 +310,7 @@ test_unknown_arguments_are_refused() {
 # copy_scripts: the scripts in a tree of their own, so that what they write stays there.
 copy_scripts() {
   copy=$scratch/copy
-  mkdir -p "$copy/tests/fuzz/corpus/ring" "$copy/tests/model" "$copy/build/fuzz/tests"
+  mkdir -p "$copy/tests/fuzz/corpus/ring" "$copy/tests/model" "$copy/build/asan/tests"
   cp -r "$source_root/scripts" "$copy"
   cp "$source_root/tests/fuzz/CMakeLists.txt" "$copy/tests/fuzz"
   cp "$source_root/tests/model/channel.pml" "$copy/tests/model"
@@ -331,12 +331,12 @@ test_an_input_that_fuzzing_finds_is_kept_and_said() {
   stand_in clang++ 'exit 0'
   printf '%s\n' '#!/bin/bash' 'for a in "$@"; do [[ $a != -artifact_prefix=* ]] || echo x >"${a#*=}crash-1"; done' \
     'echo "#9 NEW cov: 60 ft: 1"' 'echo "stat::number_of_executed_units: 9"' 'echo "does not hold: a ring"' 'exit 77' \
-    >"$copy/build/fuzz/tests/fuzz-ring"
-  chmod +x "$copy/build/fuzz/tests/fuzz-ring"
+    >"$copy/build/asan/tests/fuzz-ring"
+  chmod +x "$copy/build/asan/tests/fuzz-ring"
   outcome "$copy/scripts/fuzz" --seconds 1 ring
   expect_code 1 && expect_text "ring: 9 executions, 60 edges" && expect_text "does not hold: a ring"
   expect_text "ring failed (exit code 77)" && expect_text "failed: ring"
-  expect_text "Once more: build/fuzz/tests/fuzz-ring $copy/build/fuzz/found/ring-crash-1"
+  expect_text "Once more: build/asan/tests/fuzz-ring $copy/build/fuzz/found/ring-crash-1"
   [[ -e $copy/build/fuzz/found/ring-crash-1 ]]
 }
 
