@@ -32,9 +32,9 @@ double seconds_of_one_pass(Source& source, std::vector<std::uint8_t>& pixels, st
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-int answer(const std::string& folder, std::uint32_t side, std::uint32_t threads) {
+int answer(const std::string& folder, std::uint32_t side, const images::FolderReading& reading) {
   const Resize resize{ResizeRule::shorter, side, side, side, side, Interpolation::bicubic};
-  const auto source = images::make_folder(folder, resize, threads, false);
+  const auto source = images::make_folder(folder, resize, reading);
   std::vector<std::uint8_t> pixels(kSegment * source->shape().elements());
   std::vector<std::uint64_t> indices;
   for (std::string line; std::getline(std::cin, line);) {
@@ -50,13 +50,14 @@ int main(int argc, char** argv) {
   CLI::App app("Reads a folder of images for every line on the standard input, and says how long it took.");
   std::string folder;
   std::uint32_t side = 224;
-  std::uint32_t threads = 0;
+  images::FolderReading reading;
   app.add_option("folder", folder)->required();
   app.add_option("--side", side, "of the images")->capture_default_str();
-  app.add_option("--threads", threads, "that decode; 0: as many as usable cores")->capture_default_str();
+  app.add_flag("--jpeg-scaling", reading.jpeg_scaling, "decode large JPEGs at a part of their size");
+  app.add_option("--threads", reading.threads, "that decode; 0: as many as usable cores")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {
-    return answer(folder, side, threads);
+    return answer(folder, side, reading);
   } catch (const Error& error) {
     fmt::print(stderr, "tutti-bench-folder: {}\n", error.what());
     return 1;

@@ -163,6 +163,7 @@ void set_keys_of_dataset(Tree& map, const InputSpec& input) {
       set_path(map, "path", input.path);
       set_resize(map, input.resize);
       map.set("on_broken", name_of(input.on_broken));
+      map.set("jpeg_scaling", boolean(input.jpeg_scaling));
       if (input.decode_threads != 0) map.set("decode_threads", number(input.decode_threads));
       return;
     case Dataset::random:

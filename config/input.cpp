@@ -39,6 +39,7 @@ const std::vector<KeyOfDatasets>& keys_of_datasets() {
       {"interpolation", {folder}},
       {"on_broken", {folder}},
       {"decode_threads", {folder}},
+      {"jpeg_scaling", {folder}},
   };
   return rows;
 }
@@ -195,6 +196,7 @@ void read_folder(Fields& fields, InputSpec& input, Violations& violations) {
   fields.path("path", input.path);
   fields.choice("on_broken", input.on_broken);
   fields.whole("decode_threads", input.decode_threads, 1, kMaxDecodeThreads);
+  fields.boolean("jpeg_scaling", input.jpeg_scaling);
   const std::size_t before = violations.count();
   read_resize(fields, input.resize, Size{kFolderSide, kFolderSide, true}, violations);
   if (violations.count() != before) return;

@@ -147,7 +147,8 @@ void Fields::finish() {
   for (const Tree::Entry& entry : tree_.entries) {
     if (std::find(known_.begin(), known_.end(), entry.key) != known_.end()) continue;
     if (std::find(refused_.begin(), refused_.end(), entry.key) != refused_.end()) continue;
-    violations_.add(entry.key_place, fmt::format("unknown key '{}'{}", one_line(entry.key), did_you_mean(entry.key, known_)));
+    violations_.add(entry.key_place,
+                    fmt::format("unknown key '{}'{}", one_line(entry.key), did_you_mean(entry.key, known_)));
   }
 }
 

@@ -77,6 +77,7 @@ struct InputSpec {
   std::uint64_t seed = 0;               ///< random
   OnBroken on_broken = OnBroken::fail;  ///< folder: what an image that cannot be decoded means
   std::uint32_t decode_threads = 0;     ///< folder; 0: usable cores, at most 16
+  bool jpeg_scaling = false;            ///< folder: large JPEGs are decoded at a part of their size
   Resize resize;                        ///< folder: how every image gets to `shape`
   std::uint64_t skip = 0;               ///< so many images at the beginning are left out
   std::optional<std::uint64_t> limit;   ///< of those that follow

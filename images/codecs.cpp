@@ -48,7 +48,7 @@ template <class Calls>
 }
 
 void make_room(DecodedImage& image, std::uint32_t height, std::uint32_t width) {
-  image.shape = {3, height, width};
+  image.shape = image.full = {3, height, width};
   image.bytes.resize(std::max(image.bytes.size(), image.shape.elements()));
 }
 
@@ -132,6 +132,7 @@ class Jpeg {
     info_.scale_denom = scale;
     guarded(errors_.way, [&] { jpeg_start_decompress(&info_); });
     make_room(into, info_.output_height, info_.output_width);
+    into.full = {3, info_.image_height, info_.image_width};
     const bool inks = info_.out_color_space == JCS_CMYK;
     if (inks) row_.resize(std::size_t{4} * info_.output_width);
     while (info_.output_scanline < info_.output_height) {
@@ -263,6 +264,12 @@ std::uint32_t jpeg_scale(const Resize& resize, std::uint32_t height, std::uint32
     if ((height + scale - 1) / scale >= 2 * wanted.height && (width + scale - 1) / scale >= 2 * wanted.width)
       return scale;
   return 1;
+}
+
+Resize resize_from_decoded(const Resize& resize, const DecodedImage& image) {
+  if (image.shape == image.full) return resize;
+  const ImageShape whole = scaled_shape(resize, image.full);
+  return {ResizeRule::exact, whole.height, whole.width, resize.crop_height, resize.crop_width, resize.interpolation};
 }
 
 namespace {

@@ -19,6 +19,7 @@ namespace tutti::images {
 
 struct DecodedImage {
   ImageShape shape;                 ///< 3 channels
+  ImageShape full;                  ///< as the file has it: larger than `shape` if a JPEG was decoded at a part of it
   std::vector<std::uint8_t> bytes;  ///< red, green and blue of one pixel after another; may be larger than the image
 
   std::span<const std::uint8_t> values() const { return std::span(bytes).first(shape.elements()); }
@@ -27,15 +28,20 @@ struct DecodedImage {
 /// The most pixels of an image; one with more is taken for an attack.
 constexpr std::uint64_t kMaxPixels = 1U << 27;
 
-/// What an encoded image is to be resized to. A JPEG is decoded at a half, a quarter or an eighth of its size where the
-/// result is still at least twice as high and twice as wide as what `resize` makes of it before the crop: what the
-/// library leaves out then is what the resizing would average away. (Pillow's draft() with thumbnail()'s reducing_gap
-/// of 2.) Never for `nearest`, which takes single values.
+/// The part of its size at which a JPEG is decoded for `resize`: a half, a quarter or an eighth, if the result is still
+/// at least twice as high and twice as wide as what `resize` makes of the image before the crop. (Pillow's draft() with
+/// thumbnail()'s reducing_gap of 2.) It is a third of the time, and up to 16 levels away from decoding all of it
+/// (docs/images.md). Never for `nearest`, which takes single values.
 std::uint32_t jpeg_scale(const Resize& resize, std::uint32_t height, std::uint32_t width);
 
-/// Decodes one image; `file` says by its first bytes what it is. `into` is used again, so that its memory is. Throws
-/// Error(usage) whose message says why it cannot be decoded, without a name: "it is neither JPEG nor PNG". An image
-/// with a part missing or damaged is an error, as far as its format lets that be seen.
+/// What brings a decoded image to the size that `resize` gives the whole one: `resize` itself, unless it was decoded at
+/// a part of its size. The sides of a part are rounded up, and a target derived from them could be a pixel off.
+Resize resize_from_decoded(const Resize& resize, const DecodedImage& image);
+
+/// Decodes one image, a JPEG at the part of its size that jpeg_scale() says (all of it for a Resize{}); `file` says by
+/// its first bytes what it is. `into` is used again, so that its memory is. Throws Error(usage) whose message says why
+/// it cannot be decoded, without a name: "it is neither JPEG nor PNG". An image with a part missing or damaged is an
+/// error, as far as its format lets that be seen.
 void decode(std::span<const std::byte> file, const Resize& resize, DecodedImage& into);
 
 /// Throws as decode() does. Reads everything, and computes as little as it can.

@@ -12,6 +12,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "common/checksum.hpp"
@@ -124,8 +125,8 @@ struct Hand {
   std::vector<std::byte> file;
   DecodedImage image;
   std::optional<Resampler> resampler;
-  ImageShape resampled;             ///< what `resampler` was made for
-  std::vector<std::uint8_t> bytes;  ///< one image of the source's shape
+  std::pair<ImageShape, Resize> resampled;  ///< what `resampler` was made for
+  std::vector<std::uint8_t> bytes;          ///< one image of the source's shape
 };
 
 /// Calls `work(hand, i)` for 0 <= i < count, on as many threads as there are hands. Throws what the first i (not the
@@ -169,10 +170,14 @@ void side_by_side(std::vector<Hand>& hands, std::size_t count, const Work& work)
 
 class Folder final : public Source {
  public:
-  Folder(const fs::path& folder, const Resize& resize, std::uint32_t threads, bool skip_broken)
-      : folder_(folder), resize_(resize), shape_(shape_of(resize)), listing_(list_images(folder)) {
-    hands_.resize(decode_threads(threads));
-    if (skip_broken) leave_out_broken();
+  Folder(const fs::path& folder, const Resize& resize, const FolderReading& reading)
+      : folder_(folder),
+        resize_(resize),
+        decode_for_(reading.jpeg_scaling ? resize : Resize{}),
+        shape_(shape_of(resize)),
+        listing_(list_images(folder)) {
+    hands_.resize(decode_threads(reading.threads));
+    if (reading.skip_broken) leave_out_broken();
   }
 
   std::string name() const override { return fmt::format("folder {}", folder_.string()); }
@@ -229,10 +234,11 @@ class Folder final : public Source {
     const File& file = listing_.files[index];
     load(hand, file);
     try {
-      decode(hand.file, resize_, hand.image);
-      if (!hand.resampler || hand.resampled != hand.image.shape) {
-        hand.resampler.emplace(resize_, hand.image.shape);
-        hand.resampled = hand.image.shape;
+      decode(hand.file, decode_for_, hand.image);
+      const Resize resize = resize_from_decoded(resize_, hand.image);
+      if (!hand.resampler || hand.resampled != std::pair(hand.image.shape, resize)) {
+        hand.resampler.emplace(resize, hand.image.shape);
+        hand.resampled = {hand.image.shape, resize};
       }
       hand.resampler->apply_interleaved(hand.image.values(), to);
     } catch (const Error& error) {
@@ -275,6 +281,7 @@ class Folder final : public Source {
 
   const fs::path folder_;
   const Resize resize_;
+  const Resize decode_for_;  ///< what a JPEG may be decoded at a part of its size for
   const ImageShape shape_;
   Listing listing_;
   std::vector<std::string> skipped_;
@@ -283,9 +290,9 @@ class Folder final : public Source {
 
 }  // namespace
 
-std::unique_ptr<Source> make_folder(const std::filesystem::path& folder, const Resize& resize, std::uint32_t threads,
-                                    bool skip_broken) {
-  return std::make_unique<Folder>(folder, resize, threads, skip_broken);
+std::unique_ptr<Source> make_folder(const std::filesystem::path& folder, const Resize& resize,
+                                    const FolderReading& reading) {
+  return std::make_unique<Folder>(folder, resize, reading);
 }
 
 std::uint32_t decode_threads(std::uint32_t wanted) {

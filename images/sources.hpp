@@ -36,15 +36,21 @@ std::unique_ptr<Source> make_cifar10(const std::filesystem::path& folder, Split 
 std::unique_ptr<Source> make_npy(const std::filesystem::path& images, const std::filesystem::path& labels,
                                  Layout layout, std::uint32_t classes);
 
+/// How a folder of images is read.
+struct FolderReading {
+  std::uint32_t threads = 0;  ///< that decode; 0: as many as there are usable cores, at most 16
+  /// Images that cannot be decoded are looked for at the start, by decoding every one, and left out, so that they are
+  /// in no count; otherwise the first one that is met is an error.
+  bool skip_broken = false;
+  bool jpeg_scaling = false;  ///< JPEGs are decoded at a part of their size if they are much larger than wanted
+};
+
 /// The JPEG and PNG images in `folder` as RGB bytes, each resized and cropped by `resize`, which must make them all of
 /// one shape. Sub-folders that hold images, at any depth, are the classes, by name; without such the images are not
-/// labelled. Both are in the order of their names, byte by byte. `threads` decode side by side; 0: as many as there are
-/// usable cores, at most 16. Names that begin with a dot are passed over.
-/// `skip_broken`: images that cannot be decoded are looked for here, by decoding every one, and left
-/// out, so that they are in no count; else the first one that is met is an error.
-/// What is done about files, colours and sizes is described in docs/images.md.
-std::unique_ptr<Source> make_folder(const std::filesystem::path& folder, const Resize& resize, std::uint32_t threads,
-                                    bool skip_broken);
+/// labelled. Both are in the order of their names, byte by byte. Names that begin with a dot are passed over. What is
+/// done about files, colours and sizes is described in docs/images.md.
+std::unique_ptr<Source> make_folder(const std::filesystem::path& folder, const Resize& resize,
+                                    const FolderReading& reading = {});
 
 /// How many threads make_folder() decodes with where it is asked for so many.
 std::uint32_t decode_threads(std::uint32_t wanted);

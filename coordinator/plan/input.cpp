@@ -28,7 +28,8 @@ std::unique_ptr<Source> open_data_set(const config::InputSpec& input) {
                               input.layout == config::Layout::nhwc ? images::Layout::nhwc : images::Layout::nchw,
                               input.classes);
     case config::Dataset::folder:
-      return images::make_folder(input.path, input.resize, input.decode_threads, input.on_broken == OnBroken::skip);
+      return images::make_folder(input.path, input.resize,
+                                 {input.decode_threads, input.on_broken == OnBroken::skip, input.jpeg_scaling});
     case config::Dataset::random:
       return images::make_random(input.count, input.shape, input.classes, input.seed);
     case config::Dataset::memory:

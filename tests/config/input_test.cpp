@@ -160,15 +160,18 @@ TEST_CASE("a folder of images is resized and cropped to 224 unless it says other
   CHECK(plain.shape == ImageShape{3, 224, 224});
   CHECK(plain.on_broken == OnBroken::fail);
   CHECK(plain.decode_threads == 0);
-  const config::InputSpec all = load_one(
-                                    "input: {dataset: folder, path: d, resize: [40, 50], crop: [30, 20], "
-                                    "interpolation: bilinear, on_broken: skip, decode_threads: 3, limit: 9, "
-                                    "preprocess: {mean: [1, 2, 3]}}")
-                                    .input;
+  CHECK_FALSE(plain.jpeg_scaling);
+  const config::InputSpec all =
+      load_one(
+          "input: {dataset: folder, path: d, resize: [40, 50], crop: [30, 20], "
+          "interpolation: bilinear, on_broken: skip, decode_threads: 3, jpeg_scaling: on, limit: 9, "
+          "preprocess: {mean: [1, 2, 3]}}")
+          .input;
   CHECK(all.resize == Resize{ResizeRule::exact, 40, 50, 30, 20, Interpolation::bilinear});
   CHECK(all.shape == ImageShape{3, 30, 20});
   CHECK(all.on_broken == OnBroken::skip);
   CHECK(all.decode_threads == 3);
+  CHECK(all.jpeg_scaling);
   CHECK(all.limit == 9U);
   CHECK(load_one("input: {dataset: folder, path: d, resize: 256}").input.shape == ImageShape{3, 256, 256});
   CHECK(load_one("input: {dataset: folder, path: d, resize: 256, crop: 224}").input.shape == ImageShape{3, 224, 224});

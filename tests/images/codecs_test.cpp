@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "common/resample.hpp"
 #include "tests/common/error_of.hpp"
 
 namespace tutti::test {
@@ -140,6 +141,28 @@ TEST_CASE("a JPEG is decoded at a part of its size where that is twice what is w
   DecodedImage image;
   images::decode(file_of("plain.jpg"), {ResizeRule::exact, 5, 8, 0, 0, Interpolation::bicubic}, image);
   CHECK(image.shape == ImageShape{3, 11, 17});
+  CHECK(image.full == ImageShape{3, 21, 33});
+}
+
+TEST_CASE("what an image is resized to follows from its whole size at whatever part it was decoded") {
+  const auto part = [](std::uint32_t side, std::uint32_t scale) { return (side + scale - 1) / scale; };
+  for (const std::uint32_t wanted : {8U, 224U, 336U}) {
+    const Resize resize{ResizeRule::shorter, wanted, wanted, wanted, wanted, Interpolation::bicubic};
+    for (const std::uint32_t shorter : {16U, 127U, 895U, 1365U, 2000U}) {
+      for (std::uint32_t longer = shorter; longer <= 4096; ++longer) {
+        for (const std::uint32_t scale : {1U, 2U, 4U, 8U}) {
+          const DecodedImage wide{{3, part(shorter, scale), part(longer, scale)}, {3, shorter, longer}, {}};
+          const DecodedImage high{{3, part(longer, scale), part(shorter, scale)}, {3, longer, shorter}, {}};
+          // In whole numbers, and not as the code has it.
+          const std::uint32_t long_side = wanted * longer / shorter;
+          REQUIRE(scaled_shape(images::resize_from_decoded(resize, wide), wide.shape) ==
+                  ImageShape{3, wanted, long_side});
+          REQUIRE(scaled_shape(images::resize_from_decoded(resize, high), high.shape) ==
+                  ImageShape{3, long_side, wanted});
+        }
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ struct ImageFolder : TemporaryFolder {
     std::ofstream(*this / name) << text;
   }
   std::unique_ptr<Source> open(bool skip = false, std::uint32_t threads = 3) const {
-    return make_folder(path(), kResize, threads, skip);
+    return make_folder(path(), kResize, {threads, skip});
   }
 };
 
@@ -101,6 +101,26 @@ TEST_CASE("an image is decoded and resized and cropped and its float32 are its b
   CHECK(bytes_of(*source, {0}) == wanted);
   const auto floats = read(*source, {0}).pixels;
   for (std::size_t i = 0; i < wanted.size(); ++i) REQUIRE(floats[i] == static_cast<float>(wanted[i]) / 255.0F);
+}
+
+TEST_CASE("a JPEG is decoded in full by default and close to that at a part of its size") {
+  const ImageFolder folder;
+  fs::copy_file(TUTTI_TEST_DATA "/ramp.jpg", folder / "ramp.jpg");
+  const Resize resize{ResizeRule::shorter, 8, 8, 8, 8, Interpolation::bicubic};
+  std::ifstream in(TUTTI_TEST_DATA "/ramp_8x8.rgb", std::ios::binary);
+  const std::vector<char> pillow{std::istreambuf_iterator<char>(in), {}};
+  const auto farthest = [&](const images::FolderReading& reading) {
+    const auto bytes = bytes_of(*make_folder(folder.path(), resize, reading), {0});
+    int most = 0;
+    for (std::size_t i = 0; i < pillow.size() / 3; ++i)  // the planes of a grey image are alike
+      most = std::max(most, std::abs(bytes[i] - static_cast<std::uint8_t>(pillow[3 * i])));
+    return most;
+  };
+  REQUIRE(pillow.size() == 8 * 8 * 3);
+  CHECK(farthest({1}) <= 1);  // a rounding of another JPEG library
+  const int reduced = farthest({1, false, true});
+  CHECK(reduced >= 1);
+  CHECK(reduced <= 4);
 }
 
 TEST_CASE("images come the same in any order and on any number of threads") {
@@ -200,13 +220,13 @@ TEST_CASE("folders that are no set of images are refused") {
   REQUIRE(error);
   CHECK(error->detail() ==
         "it holds 1 image itself, 2.jpg say, beside folders with images: to which class they belong is not clear");
-  error = error_of([&] { make_folder(folder / "none", kResize, 1, false); });
+  error = error_of([&] { make_folder(folder / "none", kResize, {1}); });
   REQUIRE(error);
   CHECK(error->detail() == "No such file or directory");
-  error = error_of([&] { make_folder(folder / "2.jpg", kResize, 1, false); });
+  error = error_of([&] { make_folder(folder / "2.jpg", kResize, {1}); });
   REQUIRE(error);
   CHECK(error->detail() == "Not a directory");
-  error = error_of([&] { make_folder(folder / "cat", {}, 1, false); });
+  error = error_of([&] { make_folder(folder / "cat", {}, {1}); });
   REQUIRE(error);
   CHECK(error->message() == "images of a folder differ in size, and need a crop to become alike");
 }

@@ -70,3 +70,10 @@ path = save_png("interlaced.png", 8, 2, 1, interlaced_rows(picture(3)))
 wide = picture(3).astype(">u2") * 256 + 77
 path = save_png("sixteen.png", 16, 2, 0, [row.tobytes() for row in wide])
 (FOLDER / "sixteen.png.rgb").write_bytes(numpy.asarray(Image.open(path).convert("RGB")).tobytes())
+
+# Decoded at an eighth, its sides are rounded up to 18x16, of which the proportions are others.
+ramp = numpy.tile(numpy.linspace(0, 255, 141).astype(numpy.uint8)[None, :, None], (127, 1, 3))
+path = FOLDER.parent / "ramp.jpg"
+Image.fromarray(ramp).save(path, quality=98)
+(FOLDER.parent / "ramp_8x8.rgb").write_bytes(
+    numpy.asarray(Image.open(path).convert("RGB").resize((8, 8), Image.Resampling.BICUBIC)).tobytes())
