@@ -20,8 +20,10 @@ std::vector<std::int64_t> decided(std::span<const float> scores, std::uint32_t i
 void Scores::add(const SegmentResult& result) {
   incomplete_.note(result);
   if (result.labels.empty() || combine_.over == OutputKind::features) return;
-  members_.resize(result.members.size());
-  for (std::size_t rank = 0; rank < result.members.size(); ++rank) score_member(rank, result);
+  if (elsewhere_ == nullptr) {
+    members_.resize(result.members.size());
+    for (std::size_t rank = 0; rank < result.members.size(); ++rank) score_member(rank, result);
+  }
   if (combine_.rule != CombineRule::none) score_ensemble(result);
 }
 
@@ -40,7 +42,7 @@ void IncompleteImages::note(const SegmentResult& result) {
 
 void Scores::score_member(std::size_t rank, const SegmentResult& result) {
   const MemberSegmentResult& member = result.members[rank];
-  std::optional<images::Metrics>& metrics = members_[rank];
+  MaybeMetrics& metrics = members_[rank];
   if (!metrics) metrics.emplace(member.width);
   if (!member.present) return metrics->skip(result.count);
   const bool logits = combine_.over == OutputKind::logits;

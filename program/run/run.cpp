@@ -65,6 +65,8 @@ class RuleEvaluation {
     return sink_.emplace(evaluation_, folder, images, &next);
   }
 
+  const std::vector<MaybeMetrics>& members() const { return evaluation_.models(); }
+
   /// `known` of the images needed no computing.
   void add_to(images::Report& report, const Source& source, std::uint64_t known) const {
     report.evaluation = begin_evaluation(hosting_.models, form_);
@@ -163,8 +165,10 @@ class Run {
     const std::uint64_t known = journal_->finished_images();
     Sink* const first = rules != nullptr ? static_cast<Sink*>(rules) : &results;
     try {
-      session_.measure(
-          [&] { session_.score(header_.images, known, first, [&](Sink& sink) { compute_missing(form, sink); }); });
+      session_.measure([&] {
+        session_.score(header_.images, known, first, rules_ ? &rules_->members() : nullptr,
+                       [&](Sink& sink) { compute_missing(form, sink); });
+      });
       fault_point("coordinator.results_begun");
       if (rules != nullptr) rules->finish();
       results.finish();

@@ -94,6 +94,15 @@ TEST_CASE("a segment that no member answered has no accuracy at all") {
   CHECK(scores.incomplete()[0].members_present == 0);
 }
 
+TEST_CASE("members that are scored elsewhere are not scored again") {
+  const std::vector<MaybeMetrics> found(2, images::Metrics(2));
+  Scores scores(kMean, &found);
+  add(scores, {0});
+  CHECK(&scores.members() == &found);
+  CHECK(scores.members()[0]->images() == 0);
+  CHECK(scores.ensemble()->images() == 2);
+}
+
 TEST_CASE("an image is named by its place in the run whatever was left out before it") {
   Scores scores(kMean);
   add(scores, {0, {false, true}, true});
