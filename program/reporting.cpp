@@ -39,12 +39,6 @@ std::vector<std::vector<std::uint64_t>> rows_of(const images::Metrics& metrics) 
   return rows;
 }
 
-images::IncompleteReport row_of(const Incomplete& some, const config::EnsembleSpec& spec) {
-  images::IncompleteReport row{some.first, some.count, some.members_present, {}, some.set_aside};
-  for (const std::size_t rank : some.absent) row.absent.push_back(spec.members.at(rank).name);
-  return row;
-}
-
 /// Of all members: on a GPU larger ones are tried than on a CPU.
 std::string batches_line(const Plan& plan) {
   std::uint32_t most = 1;
@@ -138,7 +132,7 @@ void add_scores(images::Report& report, const Scoreboard& scoreboard, const conf
     ensemble.confusion_matrix = rows_of(*metrics);
     ensemble.per_class_accuracy = metrics->per_class_accuracy();
   }
-  for (const Incomplete& some : scoreboard.incomplete()) ensemble.incomplete.push_back(row_of(some, spec));
+  ensemble.incomplete = scoreboard.incomplete();
   report.ensemble = std::move(ensemble);
   report.members.resize(std::max(report.members.size(), scoreboard.members().size()));
   for (std::size_t rank = 0; rank < scoreboard.members().size(); ++rank) {

@@ -26,7 +26,7 @@ class Scoreboard final : public Sink {
   // As in Scores.
   const MaybeMetrics& ensemble() const noexcept { return scores_.ensemble(); }
   const std::vector<MaybeMetrics>& members() const noexcept { return scores_.members(); }
-  const std::vector<Incomplete>& incomplete() const noexcept { return scores_.incomplete(); }
+  const std::vector<IncompleteSegment>& incomplete() const noexcept { return scores_.incomplete(); }
 
  private:
   Scores scores_;

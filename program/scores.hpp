@@ -15,27 +15,17 @@
 
 namespace tutti::program {
 
-/// Images first .. first + count - 1 whose answer is not that of all members. Neighbouring segments that lack the same
-/// members are one entry, so that a member that is lost for good makes the list no longer; a segment that was set aside
-/// is one of its own.
-struct Incomplete {
-  std::uint64_t first = 0;
-  std::uint64_t count = 0;
-  std::uint32_t members_present = 0;
-  std::vector<std::size_t> absent;  ///< ranks
-  bool set_aside = false;
-  friend bool operator==(const Incomplete&, const Incomplete&) = default;
-};
-
-/// Gathers them from segment to segment. A value.
-class IncompleteImages {
+/// Gathers the segments whose answer is not that of all members. Neighbouring segments that lack the same members are
+/// one entry, so that a member that is lost for good makes the list no longer; a segment that was set aside is an entry
+/// by itself. A value.
+class IncompleteSegments {
  public:
   void note(const SegmentResult& result);
   /// In order; empty where every member answered everything.
-  const std::vector<Incomplete>& list() const noexcept { return list_; }
+  const std::vector<IncompleteSegment>& list() const noexcept { return list_; }
 
  private:
-  std::vector<Incomplete> list_;
+  std::vector<IncompleteSegment> list_;
 };
 
 /// How good the answers of a model, or of the members under a rule, are. Nothing without labels, and over features
@@ -63,7 +53,7 @@ class Scores {
   const MaybeMetrics& ensemble() const noexcept { return ensemble_; }
   const std::vector<MaybeMetrics>& members() const noexcept { return elsewhere_ != nullptr ? *elsewhere_ : members_; }
   /// In order; empty where every member answered everything.
-  const std::vector<Incomplete>& incomplete() const noexcept { return incomplete_.list(); }
+  const std::vector<IncompleteSegment>& incomplete() const noexcept { return incomplete_.list(); }
 
  private:
   void score_member(std::size_t rank, const SegmentResult& result);
@@ -73,7 +63,7 @@ class Scores {
   const std::vector<MaybeMetrics>* elsewhere_;
   MaybeMetrics ensemble_;
   std::vector<MaybeMetrics> members_;
-  IncompleteImages incomplete_;
+  IncompleteSegments incomplete_;
 };
 
 }  // namespace tutti::program

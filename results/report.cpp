@@ -73,15 +73,19 @@ json::value member_json(const MemberReport& member) {
           {"absent_from_segment", or_null(member.absent_from_segment)}};
 }
 
-json::value incomplete_json(const IncompleteReport& images) {
-  return {{"first", images.first},
-          {"count", images.count},
-          {"members_present", images.members_present},
-          {"absent", json::array(images.absent.begin(), images.absent.end())},
-          {"set_aside", images.set_aside}};
+/// `named` are the rows of members or models whose ranks the segments tell.
+template <class Named>
+json::array incomplete_json(const std::vector<IncompleteSegment>& segments, const std::vector<Named>& named) {
+  return list(segments, [&](const IncompleteSegment& lacks) -> json::value {
+    return {{"first", lacks.first},
+            {"count", lacks.count},
+            {"members_present", lacks.members_present},
+            {"absent", list(lacks.absent, [&](std::size_t rank) { return json::value(named.at(rank).name); })},
+            {"set_aside", lacks.set_aside}};
+  });
 }
 
-json::value ensemble_json(const EnsembleReport& ensemble) {
+json::value ensemble_json(const EnsembleReport& ensemble, const std::vector<MemberReport>& members) {
   const auto row = [](const std::vector<std::uint64_t>& counts) { return json::array(counts.begin(), counts.end()); };
   return {{"rule", ensemble.rule},
           {"over", ensemble.over},
@@ -93,7 +97,7 @@ json::value ensemble_json(const EnsembleReport& ensemble) {
           {"images_per_second", number(ensemble.images_per_second)},
           {"confusion_matrix", list(ensemble.confusion_matrix, row)},
           {"per_class_accuracy", list(ensemble.per_class_accuracy, number)},
-          {"incomplete", list(ensemble.incomplete, incomplete_json)}};
+          {"incomplete", incomplete_json(ensemble.incomplete, members)}};
 }
 
 json::value phases_json(const PhasesReport& phases) {
@@ -139,7 +143,7 @@ json::value disagreement_json(const DisagreementReport& mean) {
           {"images", mean.images}};
 }
 
-json::value task_json(const TaskReport& task) {
+json::value task_json(const TaskReport& task, const std::vector<ModelReport>& models) {
   return {{"name", task.name},
           {"source", task.source},
           {"head", or_null(task.head)},
@@ -148,12 +152,13 @@ json::value task_json(const TaskReport& task) {
           {"seconds", number(task.seconds)},
           {"images_per_second", number(task.images_per_second)},
           {"disagreement", task.disagreement ? disagreement_json(*task.disagreement) : json::value(nullptr)},
-          {"incomplete", list(task.incomplete, incomplete_json)}};
+          {"incomplete", incomplete_json(task.incomplete, models)}};
 }
 
 json::value evaluation_json(const EvaluationReport& evaluation) {
   const auto model = [&](const ModelReport& row) { return model_json(row, evaluation.tasks); };
-  return {{"tasks", list(evaluation.tasks, task_json)}, {"models", list(evaluation.models, model)}};
+  const auto task = [&](const TaskReport& row) { return task_json(row, evaluation.models); };
+  return {{"tasks", list(evaluation.tasks, task)}, {"models", list(evaluation.models, model)}};
 }
 
 json::value faults_json(const FaultCounts& faults) {
@@ -240,7 +245,7 @@ json::value to_json(const Report& report) {
           {"configuration", report.configuration},
           {"phases", phases_json(report.phases)},
           {"members", list(report.members, member_json)},
-          {"ensemble", report.ensemble ? ensemble_json(*report.ensemble) : json::value(nullptr)},
+          {"ensemble", report.ensemble ? ensemble_json(*report.ensemble, report.members) : json::value(nullptr)},
           {"evaluation", report.evaluation ? evaluation_json(*report.evaluation) : json::value(nullptr)},
           {"counts",
            {{"images", report.counts.images},

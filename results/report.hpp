@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include <tutti/predictions.hpp>
 #include <tutti/status.hpp>
 
 #include "common/json.hpp"
@@ -57,15 +58,6 @@ struct MemberReport {
   std::optional<std::uint64_t> absent_from_segment;
 };
 
-/// Images first .. first + count - 1 whose answer is not that of all members.
-struct IncompleteReport {
-  std::uint64_t first = 0;
-  std::uint64_t count = 0;
-  std::uint32_t members_present = 0;
-  std::vector<std::string> absent;  ///< names
-  bool set_aside = false;
-};
-
 struct EnsembleReport {
   std::string rule;
   std::string over;
@@ -77,7 +69,7 @@ struct EnsembleReport {
   std::optional<double> images_per_second;
   std::vector<std::vector<std::uint64_t>> confusion_matrix;  ///< [label][predicted]; empty without labels
   std::vector<std::optional<double>> per_class_accuracy;     ///< empty without labels
-  std::vector<IncompleteReport> incomplete;                  ///< in order
+  std::vector<IncompleteSegment> incomplete;                 ///< in order; the ranks are those of Report::members
 };
 
 /// Over the images of one task that a model answered; nothing where there are no labels or no classes.
@@ -117,7 +109,7 @@ struct TaskReport {
   double seconds = 0.0;
   std::optional<double> images_per_second;
   std::optional<DisagreementReport> disagreement;
-  std::vector<IncompleteReport> incomplete;  ///< in order
+  std::vector<IncompleteSegment> incomplete;  ///< in order; the ranks are those of EvaluationReport::models
 };
 
 struct EvaluationReport {

@@ -24,7 +24,7 @@ struct SavedTask {
   std::filesystem::path folder;  ///< of members/ and labels.npy
   bool in_own_folder = false;    ///< below the run's
   std::uint64_t images = 0;
-  std::vector<images::IncompleteReport> incomplete;  ///< in order
+  std::vector<IncompleteSegment> incomplete;  ///< in order
 };
 
 struct SavedRun {
@@ -57,16 +57,15 @@ class SavedAnswers {
   struct Part {
     std::uint64_t first = 0;
     std::uint64_t end = 0;
-    const images::IncompleteReport* incomplete = nullptr;
+    const IncompleteSegment* incomplete = nullptr;
   };
   std::vector<Part> parts() const;
   void hand_over(const Part& part, std::uint64_t first, std::uint32_t count, Sink& sink) const;
 
-  std::vector<std::string> names_;
   std::vector<images::NpyReader> files_;
   std::optional<images::NpyReader> labels_;
   std::uint64_t images_;
-  std::vector<images::IncompleteReport> incomplete_;
+  std::vector<IncompleteSegment> incomplete_;
 };
 
 }  // namespace tutti::program

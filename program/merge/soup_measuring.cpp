@@ -29,9 +29,9 @@ config::EnsembleSpec side_by_side(const config::EnsembleSpec& spec, const std::v
   return side;
 }
 
-void check_complete(const Task& task, const std::vector<Incomplete>& incomplete) {
+void check_complete(const Task& task, const std::vector<IncompleteSegment>& incomplete) {
   if (incomplete.empty()) return;
-  const Incomplete& first = incomplete.front();
+  const IncompleteSegment& first = incomplete.front();
   throw Error(ErrorKind::failed, "the soup's candidates cannot be compared: not all answered all held-out images",
               fmt::format("{}images {} to {}", task.name.empty() ? "" : fmt::format("task '{}', ", task.name),
                           first.first, first.first + first.count - 1));

@@ -74,8 +74,8 @@ class RuleEvaluation {
     task.name = to_name(hosting_.described.input.dataset);
     task.source = source.name();
     task.classes = source.classes();
-    if (report.ensemble) task.incomplete = report.ensemble->incomplete;
-    add_task(*report.evaluation, std::move(task), evaluation_, {}, report.phases.predict.value_or(0), known);
+    const auto incomplete = report.ensemble ? report.ensemble->incomplete : std::vector<IncompleteSegment>{};
+    add_task(*report.evaluation, std::move(task), evaluation_, incomplete, report.phases.predict.value_or(0), known);
     add_parameters(*report.evaluation, report.members);
   }
 

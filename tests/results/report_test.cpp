@@ -49,17 +49,8 @@ Report full_report() {
   member.absent_reason = "killed by SIGKILL";
   member.absent_from_segment = 17;
   report.members = {member, {}};
-  report.ensemble = EnsembleReport{"mean",
-                                   "probabilities",
-                                   0.75,
-                                   0.5,
-                                   0.125,
-                                   2.0,
-                                   3,
-                                   180.0,
-                                   {{1, 0}, {1, 1}},
-                                   {1.0, {}},
-                                   {{8, 4, 1, {"cnn-0"}, true}}};
+  report.ensemble = EnsembleReport{"mean",    "probabilities",       0.75, 0.5, 0.125, 2.0, 3, 180.0, {{1, 0}, {1, 1}},
+                                   {1.0, {}}, {{8, 4, 1, {0}, true}}};
   EvaluationReport evaluation;
   evaluation.tasks.push_back({"digits",
                               "digits (test)",
@@ -69,7 +60,7 @@ Report full_report() {
                               2.0,
                               180.0,
                               DisagreementReport{1, 0.5, 0.25, 0, 8},
-                              {{8, 4, 1, {"cnn-0"}, false}}});
+                              {{8, 4, 1, {0}, false}}});
   evaluation.tasks.push_back({"tasks", "npy x.npy", {}, 0, 0, 0.0, {}, {}, {}});
   evaluation.models.push_back({"cnn-0", "member", {}, {}, 200, 50, {{0.5, 1.0, 0.25, 360}, {}}});
   evaluation.models.push_back(

@@ -63,7 +63,7 @@ TEST_CASE("a report has a row for each model and then one for each rule") {
   CHECK(report.models[3].tasks[0].images == 4);
   CHECK(report.tasks[1].name == "u");
   CHECK(report.tasks[0].images_per_second == 1.5);
-  CHECK(report.tasks[0].incomplete.at(0).absent == std::vector<std::string>{"cnn-1"});
+  CHECK(report.tasks[0].incomplete.at(0).absent == std::vector<std::size_t>{1});
   CHECK(report.tasks[0].disagreement->dissent == 0.5);
   CHECK(report.tasks[0].disagreement->images == 4);
 }

@@ -220,7 +220,7 @@ TEST_CASE("what is missing is told member by member with the first segment") {
   images::Report report = two_members();
   CHECK(missing_text(report, 20).empty());
   CHECK_FALSE(is_incomplete(report));
-  report.ensemble->incomplete = {{20, 40, 1, {"b"}, false}, {80, 20, 1, {"b"}, false}, {100, 20, 0, {"a", "b"}, false}};
+  report.ensemble->incomplete = {{20, 40, 1, {1}, false}, {80, 20, 1, {1}, false}, {100, 20, 0, {0, 1}, false}};
   CHECK(is_incomplete(report));
   CHECK(missing_text(report, 20) ==
         "a is missing from images 100-119, the first is segment 5\n"
@@ -245,7 +245,7 @@ TEST_CASE("a member that is absent makes a run incomplete also where no image la
 
 TEST_CASE("segments that were set aside are told with their images") {
   images::Report report = two_members();
-  report.ensemble->incomplete = {{40, 10, 0, {"a", "b"}, true}};
+  report.ensemble->incomplete = {{40, 10, 0, {0, 1}, true}};
   CHECK(is_incomplete(report));
   CHECK(missing_text(report, 20) == "1 segment was set aside for killing workers: images 40-49; NaN in the results\n");
   report.ensemble->incomplete = {{7, 1, 0, {}, true}};
