@@ -36,7 +36,7 @@ std::string images_text(const std::vector<images::ImageRange>& ranges) {
   return text;
 }
 
-bool is_absent(const images::MemberReport& member) { return member.state == to_text(WorkerState::absent); }
+bool is_absent(const images::MemberReport& member) { return member.status.state == WorkerState::absent; }
 
 /// What of `all` holds for `which`, as ranges.
 template <class Which>
@@ -70,18 +70,19 @@ std::vector<Lacking> all_lacking(const images::Report& report) {
 /// everywhere.
 std::string member_lines(std::size_t rank, const images::MemberReport& member, const std::vector<Lacking>& all,
                          std::uint32_t segment_images) {
-  const std::string reason = member.absent_reason ? fmt::format(": {}", *member.absent_reason) : "";
+  const MemberStatus& status = member.status;
+  const std::string reason = status.absent_reason.empty() ? "" : fmt::format(": {}", status.absent_reason);
   std::string text;
   for (const Lacking& lacking : all) {
     const auto ranges = images_that(lacking.images, [&](const IncompleteSegment& some) {
       return !some.set_aside && std::find(some.absent.begin(), some.absent.end(), rank) != some.absent.end();
     });
     if (ranges.empty()) continue;
-    text += fmt::format("{}{} is missing from {}, the first is segment {}{}\n", lacking.prefix, member.name,
+    text += fmt::format("{}{} is missing from {}, the first is segment {}{}\n", lacking.prefix, status.name,
                         images_text(ranges), ranges.front().first / segment_images,
                         is_absent(member) ? fmt::format("; it is absent{}", reason) : "");
   }
-  return text.empty() && is_absent(member) ? fmt::format("{} is absent{}\n", member.name, reason) : text;
+  return text.empty() && is_absent(member) ? fmt::format("{} is absent{}\n", status.name, reason) : text;
 }
 
 std::string aside_line(const Lacking& lacking) {

@@ -40,38 +40,49 @@ json::value speed_json(const BatchSpeed& speed) {
   return {{"batch_images", speed.batch_images}, {"images_per_second", number(speed.images_per_second)}};
 }
 
-json::value member_json(const MemberReport& member) {
-  return {{"name", member.name},
-          {"rank", member.rank},
+json::value member_json(const MemberReport& member, std::size_t rank) {
+  const MemberStatus& status = member.status;
+  const auto if_hosted = [&](double value) { return member.hosted ? number(value) : json::value(nullptr); };
+  return {{"name", status.name},
+          {"rank", rank},
           {"role", member.role},
-          {"kind", member.kind},
-          {"device", member.device},
-          {"cores", json::array(member.cores.begin(), member.cores.end())},
-          {"threads", member.threads},
-          {"batch_images", member.batch_images},
-          {"batch_images_measured", member.batch_images_measured},
-          {"batch_speeds", list(member.batch_speeds, speed_json)},
-          {"pid", or_null(member.pid)},
-          {"parameters", or_null(member.parameters)},
+          {"kind", status.kind},
+          {"device", status.device},
+          {"cores", json::array(status.cores.begin(), status.cores.end())},
+          {"threads", status.threads},
+          {"batch_images", status.batch_images},
+          {"batch_images_measured", status.batch_images_measured},
+          {"batch_speeds", list(status.batch_speeds, speed_json)},
+          {"pid", status.pid != 0 ? json::value(status.pid) : json::value(nullptr)},
+          {"parameters", status.parameters},
           {"accuracy", number(member.accuracy)},
           {"loss", number(member.loss)},
           {"calibration_error", number(member.calibration_error)},
           {"busy_seconds", number(member.busy_seconds)},
           {"images", member.images},
           {"images_per_second", number(member.images_per_second)},
-          {"load_seconds", number(member.load_seconds)},
-          {"warm_up_seconds", number(member.warm_up_seconds)},
-          {"pss_bytes", or_null(member.pss_bytes)},
-          {"segments_handed_out", member.segments_handed_out},
-          {"segments_answered", member.segments_answered},
+          {"load_seconds", if_hosted(status.load_seconds)},
+          {"warm_up_seconds", if_hosted(status.warm_up_seconds)},
+          {"pss_bytes", or_null(status.pss_bytes)},
+          {"segments_handed_out", status.segments_handed_out},
+          {"segments_answered", status.segments_answered},
           {"epochs", list(member.epochs, epoch_json)},
           {"weights", or_null(member.weights)},
-          {"state", member.state},
-          {"generation", member.generation},
-          {"deaths", member.deaths},
-          {"absent_reason", or_null(member.absent_reason)},
-          {"absent_from_segment", or_null(member.absent_from_segment)}};
+          {"state", member.hosted ? to_text(status.state) : ""},
+          {"generation", status.generation},
+          {"deaths", status.deaths},
+          {"absent_reason", status.absent_reason.empty() ? json::value(nullptr) : json::value(status.absent_reason)},
+          {"absent_from_segment", or_null(status.absent_from_segment)}};
 }
+
+json::array members_json(const std::vector<MemberReport>& members) {
+  json::array rows;
+  for (const MemberReport& member : members) rows.push_back(member_json(member, rows.size()));
+  return rows;
+}
+
+const std::string& name_of(const MemberReport& member) { return member.status.name; }
+const std::string& name_of(const ModelReport& model) { return model.name; }
 
 /// `named` are the rows of members or models whose ranks the segments tell.
 template <class Named>
@@ -80,7 +91,7 @@ json::array incomplete_json(const std::vector<IncompleteSegment>& segments, cons
     return {{"first", lacks.first},
             {"count", lacks.count},
             {"members_present", lacks.members_present},
-            {"absent", list(lacks.absent, [&](std::size_t rank) { return json::value(named.at(rank).name); })},
+            {"absent", list(lacks.absent, [&](std::size_t rank) { return json::value(name_of(named.at(rank))); })},
             {"set_aside", lacks.set_aside}};
   });
 }
@@ -177,7 +188,7 @@ json::value faults_json(const FaultCounts& faults) {
 }
 
 json::value memory_json(const MemoryReport& memory) {
-  const auto bound = [](const MemoryBound& term) { return json::object{{"name", term.name}, {"bytes", term.bytes}}; };
+  const auto bound = [](const Bound& term) { return json::object{{"name", term.name}, {"bytes", term.bytes}}; };
   return {{"pss_bytes_family", or_null(memory.pss_bytes_family)},
           {"arena_bytes", memory.arena_bytes},
           {"bounds", list(memory.bounds, bound)}};
@@ -244,7 +255,7 @@ json::value to_json(const Report& report) {
           {"skipped", report.skipped ? skipped_json(*report.skipped) : json::value(nullptr)},
           {"configuration", report.configuration},
           {"phases", phases_json(report.phases)},
-          {"members", list(report.members, member_json)},
+          {"members", members_json(report.members)},
           {"ensemble", report.ensemble ? ensemble_json(*report.ensemble, report.members) : json::value(nullptr)},
           {"evaluation", report.evaluation ? evaluation_json(*report.evaluation) : json::value(nullptr)},
           {"counts",

@@ -77,8 +77,9 @@ void add_parameters(images::EvaluationReport& report, const std::vector<images::
   std::uint64_t trainable = 0;
   for (std::size_t row = 0; row < models.size(); ++row) {
     images::ModelReport& model = report.models.at(row);
-    const bool frozen = models[row].kind == "torchscript" || models[row].kind == "aoti";
-    model.all_params = models[row].parameters.value_or(0);
+    const MemberStatus& status = models[row].status;
+    const bool frozen = status.kind == "torchscript" || status.kind == "aoti";
+    model.all_params = status.parameters;
     model.trainable_params = frozen ? 0 : model.all_params;
     if (model.role != "member") continue;
     all += model.all_params;

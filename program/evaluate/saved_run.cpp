@@ -52,12 +52,11 @@ std::vector<IncompleteSegment> incomplete_of(const json::value& list, const std:
 void read_models(const json::value& report, SavedRun& run) {
   for (const json::value& row : report.at("members").as_array()) {
     images::MemberReport member;
-    member.name = name_of(row.at("name"));
-    member.rank = static_cast<std::uint32_t>(run.members.size());
+    member.status.name = name_of(row.at("name"));
     member.role = text_of(row.at("role"));
-    member.kind = text_of(row.at("kind"));
-    if (!row.at("parameters").is_null()) member.parameters = count_of(row.at("parameters"));
-    run.models.push_back({member.name, member.role});
+    member.status.kind = text_of(row.at("kind"));
+    if (!row.at("parameters").is_null()) member.status.parameters = count_of(row.at("parameters"));
+    run.models.push_back({member.status.name, member.role});
     run.members.push_back(std::move(member));
   }
 }
