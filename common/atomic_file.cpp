@@ -14,6 +14,8 @@
 #include <system_error>
 #include <tutti/error.hpp>
 
+#include "common/system_limits.hpp"
+
 namespace tutti {
 namespace {
 
@@ -25,8 +27,6 @@ std::string hint_for(int code, const std::filesystem::path& folder) {
     case ENOSPC:
     case EDQUOT:
       return fmt::format("free space below {}, or choose another output folder", folder.string());
-    case EFBIG:
-      return "raise the limit on the size of a file (ulimit -f)";
     case EACCES:
     case EPERM:
     case EROFS:
@@ -37,7 +37,7 @@ std::string hint_for(int code, const std::filesystem::path& folder) {
     case EISDIR:
       return "choose another name, or move that folder away";
     default:
-      return {};
+      return limit_hint(code);
   }
 }
 

@@ -32,15 +32,9 @@ struct DescriptorHandle {
 
 // The hint that fits the reason why memory could not be had.
 std::string allocation_hint(int error) {
-  switch (error) {
-    case ENOSPC:
-    case ENOMEM:
-      return "lower 'slots' or 'segment_images', or raise the memory limit; 'tutti plan' shows every sum";
-    case EFBIG:
-      return "the file size limit of this process is too low: raise 'ulimit -f'";
-    default:
-      return {};
-  }
+  if (error == ENOSPC || error == ENOMEM)
+    return "lower 'slots' or 'segment_images', or raise the memory limit; 'tutti plan' shows every sum";
+  return limit_hint(error);
 }
 
 }  // namespace

@@ -6,9 +6,11 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <vector>
 
+#include "common/system_limits.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/small_disk.hpp"
 #include "tests/common/temporary_folder.hpp"
@@ -140,7 +142,7 @@ TEST_CASE("a checkpoint beyond the limit of a file's size is an error that says 
   ::signal(SIGXFSZ, handler);
   REQUIRE(error);
   CHECK(error->detail() == "File too large");
-  CHECK(error->hint() == "raise the limit on the size of a file (ulimit -f)");
+  CHECK(error->hint() == limit_hint(EFBIG));
 }
 
 /// Runs in a child. Exit status: 0 as wished, else what failed.
