@@ -13,6 +13,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/nameless_file.hpp"
 #include "common/system_limits.hpp"
 
 namespace tutti {
@@ -40,18 +41,12 @@ std::string allocation_hint(int error) {
 }  // namespace
 
 MemoryFile MemoryFile::create(const std::string& tag) {
-  const std::string name = "tutti-" + tag;
-#ifdef MFD_NOEXEC_SEAL
-  int fd = ::memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
-  if (fd < 0 && errno == EINVAL) fd = ::memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING);
-#else
-  const int fd = ::memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING);
-#endif
-  if (fd < 0) {
+  UniqueFd file = memory_file(tag);
+  if (!file) {
     const int error = errno;
-    fail(fmt::format("could not create shared memory '{}'", name), error, limit_hint(error));
+    fail(fmt::format("could not create shared memory 'tutti-{}'", tag), error, limit_hint(error));
   }
-  return MemoryFile(UniqueFd(fd));
+  return MemoryFile(std::move(file));
 }
 
 void MemoryFile::allocate(std::size_t bytes, const std::string& what) {

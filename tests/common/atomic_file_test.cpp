@@ -19,6 +19,7 @@
 #include <string>
 #include <utility>
 
+#include "common/nameless_file.hpp"
 #include "common/system_limits.hpp"
 #include "common/unique_fd.hpp"
 #include "tests/common/error_of.hpp"
@@ -113,7 +114,7 @@ TEST_CASE("a file that is not committed leaves the old one and nothing else") {
 
 /// Whether files without a name can be had in this folder.
 bool has_nameless_files(const std::filesystem::path& folder) {
-  return static_cast<bool>(UniqueFd(::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600)));
+  return static_cast<bool>(nameless_file(folder, O_WRONLY));
 }
 
 TEST_CASE("a file has no name until it is committed") {
