@@ -8,6 +8,7 @@
 #include <ctime>
 
 #include "common/atomic_file.hpp"
+#include "common/utf8.hpp"
 
 namespace tutti::images {
 namespace {
@@ -194,19 +195,9 @@ json::value memory_json(const MemoryReport& memory) {
           {"bounds", list(memory.bounds, bound)}};
 }
 
-/// JSON is UTF-8, and the name of a file may be anything: where it is none, its bytes above ASCII become '?'.
-std::string in_utf8(std::string text) {
-  json::error_code wrong;
-  json::parse(json::serialize(json::string(text)), wrong);
-  if (wrong)
-    std::ranges::replace_if(
-        text, [](char byte) { return (byte & 0x80) != 0; }, '?');
-  return text;
-}
-
 json::value skipped_json(const SkippedReport& skipped) {
   json::array first;
-  for (const std::string& name : skipped.first) first.emplace_back(in_utf8(name));
+  for (const std::string& name : skipped.first) first.emplace_back(as_utf8(name));
   return {{"count", skipped.count}, {"first", std::move(first)}};
 }
 
