@@ -20,6 +20,7 @@
 #include "coordinator/plan/find_worker.hpp"
 #include "merge/replacing.hpp"
 #include "program/evaluate/hosting.hpp"
+#include "program/evaluation_task.hpp"
 #include "program/merge/merge_place.hpp"
 #include "program/merge/merge_progress.hpp"
 #include "program/merge/merge_report.hpp"
@@ -27,7 +28,6 @@
 #include "program/nameless_file.hpp"
 #include "program/say.hpp"
 #include "program/session.hpp"
-#include "program/task.hpp"
 #include "results/run_folder.hpp"
 
 namespace tutti::program {

@@ -10,12 +10,12 @@
 #include "program/evaluate/evaluating_sink.hpp"
 #include "program/evaluate/evaluation_report.hpp"
 #include "program/evaluate/hosting.hpp"
+#include "program/evaluation_task.hpp"
 #include "program/reporting.hpp"
 #include "program/run/continuation.hpp"
 #include "program/run/unfinished.hpp"
 #include "program/session.hpp"
 #include "program/summary.hpp"
-#include "program/task.hpp"
 #include "results/sinks.hpp"
 
 namespace tutti::program {
