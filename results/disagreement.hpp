@@ -20,8 +20,6 @@ namespace tutti::images {
 ///   dissent             the share of the members whose own class is not that of q
 enum class DisagreementColumn : std::size_t { entropy, mutual_information, variance, dissent };
 constexpr std::size_t kDisagreementColumns = 4;
-constexpr std::array<const char*, kDisagreementColumns> kDisagreementNames{"entropy", "mutual_information", "variance",
-                                                                           "dissent"};
 
 using DisagreementRow = std::array<float, kDisagreementColumns>;
 

@@ -35,7 +35,6 @@ class Metrics {
   void skip(std::uint64_t images) noexcept { seen_ += images; }
 
   std::uint64_t images() const noexcept { return images_; }
-  std::uint64_t correct() const noexcept { return correct_; }
   /// correct / images; nothing without images.
   std::optional<double> accuracy() const;
   /// The mean negative log likelihood of the labels (ClassShares::loss). Nothing without images; NaN where a score is

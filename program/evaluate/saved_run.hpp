@@ -45,7 +45,6 @@ class SavedAnswers {
   /// report says images.
   SavedAnswers(const SavedTask& task, const std::vector<EvaluatedModel>& models);
 
-  bool labelled() const noexcept { return labels_.has_value(); }
   std::uint64_t images() const noexcept { return images_; }
   std::uint32_t width(std::size_t model) const { return files_.at(model).width(); }
   const std::filesystem::path& file(std::size_t model) const { return files_.at(model).path(); }

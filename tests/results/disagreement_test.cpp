@@ -5,7 +5,6 @@
 
 #include <cmath>
 #include <limits>
-#include <string>
 #include <vector>
 
 #include "results/class_shares.hpp"
@@ -97,13 +96,6 @@ TEST_CASE("images without a member or with a score that is no number are unknown
   REQUIRE(all.means());
   CHECK((*all.means())[0] == doctest::Approx(std::log(2.0)));
   CHECK((*all.means())[2] == doctest::Approx(0.25));
-}
-
-TEST_CASE("every column has a name of its own") {
-  CHECK(std::string(kDisagreementNames[static_cast<std::size_t>(Column::entropy)]) == "entropy");
-  CHECK(std::string(kDisagreementNames[static_cast<std::size_t>(Column::mutual_information)]) == "mutual_information");
-  CHECK(std::string(kDisagreementNames[static_cast<std::size_t>(Column::variance)]) == "variance");
-  CHECK(std::string(kDisagreementNames[static_cast<std::size_t>(Column::dissent)]) == "dissent");
 }
 
 }  // namespace
