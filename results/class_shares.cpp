@@ -17,9 +17,9 @@ void ClassShares::take(std::span<const float> row, ScoreKind kind) {
   sum_ = 0.0;
   if (kind == ScoreKind::logits) {
     largest_ = *std::ranges::max_element(row);
-    for (std::size_t place = 0; place < row.size(); ++place) sum_ += terms_[place] = std::exp(row[place] - largest_);
+    for (std::size_t i = 0; i < row.size(); ++i) sum_ += terms_[i] = std::exp(row[i] - largest_);
   } else {
-    for (std::size_t place = 0; place < row.size(); ++place) sum_ += terms_[place] = row[place];
+    for (std::size_t i = 0; i < row.size(); ++i) sum_ += terms_[i] = row[i];
   }
 }
 

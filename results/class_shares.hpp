@@ -21,13 +21,13 @@ class ClassShares {
 
   std::size_t classes() const noexcept { return terms_.size(); }
   /// NaN if any score is NaN; 0 if the scores sum to 0.
-  double share(std::size_t place) const { return sum_ == 0.0 ? 0.0 : terms_[place] / sum_; }
+  double share(std::size_t index) const { return sum_ == 0.0 ? 0.0 : terms_[index] / sum_; }
   /// The negative log likelihood of `label`; of probabilities, a share below 1e-12 counts as 1e-12.
   double loss(std::size_t label) const;
   /// All shares, as double or float; `shares` holds classes() values.
   template <class Value>
   void write(std::span<Value> shares) const {
-    for (std::size_t place = 0; place < terms_.size(); ++place) shares[place] = static_cast<Value>(share(place));
+    for (std::size_t i = 0; i < terms_.size(); ++i) shares[i] = static_cast<Value>(share(i));
   }
 
  private:
