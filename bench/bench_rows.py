@@ -1,5 +1,5 @@
-"""Reads the rows of the measuring programs (bench/rows.hpp: one JSON object per line, schema tutti.bench/1), and checks
-them. For the scripts beside it; it prints nothing."""
+"""The rows of the measuring programs in Python (bench/rows.hpp: one JSON object per line, schema tutti.bench/1): reads
+and checks them, and appends those that a script measured. It prints nothing."""
 
 import json
 import math
@@ -23,13 +23,13 @@ class Row:
     name: str
     conditions: dict
     unit: str
-    higher_is_better: bool
-    samples: list[float]
-    skipped: str
-    aim: str
-    note: str
-    certificate: dict
-    place: str = field(compare=False)  # "FILE:LINE"
+    samples: list[float] = field(default_factory=list)
+    higher_is_better: bool = False
+    skipped: str = ""
+    aim: str = ""
+    note: str = ""
+    certificate: dict = field(default_factory=dict)
+    place: str = field(default="", compare=False)  # "FILE:LINE" of a row that was read
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -45,6 +45,14 @@ class Row:
         """Median of the absolute deviations from the median, not scaled."""
         middle = self.median
         return statistics.median(abs(sample - middle) for sample in self.samples)
+
+    def to_json(self) -> dict:
+        fields = {"schema": SCHEMA, "certificate": self.certificate, "bench": self.bench, "name": self.name,
+                  "conditions": self.conditions, "unit": self.unit,
+                  "better": "higher" if self.higher_is_better else "lower", "samples": self.samples}
+        if self.samples:
+            fields |= {"median": self.median, "mad": self.mad, "min": min(self.samples)}
+        return fields | {key: value for key in ("aim", "note", "skipped") if (value := getattr(self, key))}
 
     def conditions_text(self) -> str:
         return ", ".join(f"{key} {_plain(value)}" for key, value in sorted(self.conditions.items()))
@@ -115,6 +123,14 @@ def read_rows(file: Path) -> list[Row]:
     if not rows:
         raise MalformedRows(f"'{file}' holds no rows")
     return rows
+
+
+def append_rows(file: Path, rows: list[Row], certificate: dict) -> None:
+    """Each as one line of JSON, with this certificate."""
+    with file.open("a", encoding="utf-8") as out:
+        for row in rows:
+            row.certificate = certificate
+            out.write(json.dumps(row.to_json()) + "\n")
 
 
 def merged(rows: list[Row]) -> dict[tuple, Row]:

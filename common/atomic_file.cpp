@@ -14,6 +14,9 @@
 #include <system_error>
 #include <tutti/error.hpp>
 
+#include "common/nameless_file.hpp"
+#include "common/system_limits.hpp"
+
 namespace tutti {
 namespace {
 
@@ -25,8 +28,6 @@ std::string hint_for(int code, const std::filesystem::path& folder) {
     case ENOSPC:
     case EDQUOT:
       return fmt::format("free space below {}, or choose another output folder", folder.string());
-    case EFBIG:
-      return "raise the limit on the size of a file (ulimit -f)";
     case EACCES:
     case EPERM:
     case EROFS:
@@ -37,7 +38,7 @@ std::string hint_for(int code, const std::filesystem::path& folder) {
     case EISDIR:
       return "choose another name, or move that folder away";
     default:
-      return {};
+      return limit_hint(code);
   }
 }
 
@@ -58,7 +59,7 @@ std::filesystem::path temporary_name(const std::filesystem::path& path) {
 // or where no /proc is there to give it a name later.
 UniqueFd open_nameless(const std::filesystem::path& folder) {
   if (::access("/proc/self/fd", X_OK) != 0) return {};
-  return UniqueFd(::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666));
+  return nameless_file(folder, O_WRONLY, 0666);
 }
 
 // A rename is on disk only when its folder is. A folder that may be written but not opened, or a file system that

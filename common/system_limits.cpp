@@ -11,7 +11,9 @@ std::string limit_hint(int error) {
     case ENFILE:
       return "too many open files on this machine: raise the sysctl fs.file-max";
     case EAGAIN:
-      return "too many processes: raise 'ulimit -u' or the cgroup's pids.max";
+      return "too many processes or threads: raise 'ulimit -u' or the cgroup's pids.max";
+    case EFBIG:
+      return "the limit on the size of a file is too low: raise 'ulimit -f'";
     default:
       return {};
   }

@@ -1,11 +1,12 @@
-// What to raise where the system refuses something for want of it.
+// What a user can raise if the system refuses something because a limit is reached.
 #pragma once
 
 #include <string>
 
 namespace tutti {
 
-/// The hint for an errno that means "too many": open files, processes. Empty for any other.
+/// The hint for an errno that stands for a limit: on open files, on processes and threads, on the size of a file. Empty
+/// for any other; what helps against want of memory or disk space depends on what it was for.
 std::string limit_hint(int error);
 
 }  // namespace tutti

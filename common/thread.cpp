@@ -9,6 +9,8 @@
 
 #include <tutti/error.hpp>
 
+#include "common/system_limits.hpp"
+
 namespace tutti {
 
 std::thread start_thread(const char* name, std::function<void()> work) {
@@ -17,19 +19,19 @@ std::thread start_thread(const char* name, std::function<void()> work) {
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);  // a new thread inherits the mask
   std::thread thread;
-  std::string problem;
+  std::error_code problem;
   try {
     thread = std::thread([name = std::string(name), work = std::move(work)] {
       ::pthread_setname_np(::pthread_self(), name.c_str());
       work();
     });
   } catch (const std::system_error& error) {
-    problem = error.what();
+    problem = error.code();
   }
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (!thread.joinable())
-    throw Error(ErrorKind::failed, fmt::format("could not start the thread '{}'", name), problem,
-                "too many threads: raise 'ulimit -u' or the cgroup's pids.max");
+    throw Error(ErrorKind::failed, fmt::format("could not start the thread '{}'", name), problem.message(),
+                limit_hint(problem.value()));
   return thread;
 }
 

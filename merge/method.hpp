@@ -39,7 +39,6 @@ class Lane {
   }
   /// Bytes read since the last call.
   std::uint64_t take_bytes_read() { return std::exchange(bytes_read_, 0); }
-  void add_bytes_read(std::uint64_t bytes) { bytes_read_ += bytes; }
 
  private:
   std::span<const Real> read(const Column& column, const Chunk& chunk, std::vector<Real>& out) {

@@ -50,7 +50,7 @@ Outcome train(const CommandLine& line, Interruption& interruption) {
                   [&] {
                     session.measure([&] { train_members(session, line.quiet); });
                     if (test && test->labelled())
-                      session.score(test->count(), 0, nullptr,
+                      session.score(test->count(), 0, nullptr, nullptr,
                                     [&](Sink& sink) { session.ensemble().run(*test, sink); });
                   });
   return session.conclude({});

@@ -8,11 +8,12 @@
 #include <cstdlib>
 
 #include "common/atomic_file.hpp"
+#include "common/nameless_file.hpp"
 
 namespace tutti::program {
 
 NamelessFile::NamelessFile(const std::filesystem::path& folder, const char* what)
-    : place_(folder / what), file_(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)) {
+    : place_(folder / what), file_(nameless_file(folder, O_RDWR)) {
   if (file_) return;
   // Where the file system has none: one whose name is taken away at once.
   std::string name = (folder / ".nameless-XXXXXX").string();

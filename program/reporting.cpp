@@ -39,12 +39,6 @@ std::vector<std::vector<std::uint64_t>> rows_of(const images::Metrics& metrics) 
   return rows;
 }
 
-images::IncompleteReport row_of(const Incomplete& some, const config::EnsembleSpec& spec) {
-  images::IncompleteReport row{some.first, some.count, some.members_present, {}, some.set_aside};
-  for (const std::size_t rank : some.absent) row.absent.push_back(spec.members.at(rank).name);
-  return row;
-}
-
 /// Of all members: on a GPU larger ones are tried than on a CPU.
 std::string batches_line(const Plan& plan) {
   std::uint32_t most = 1;
@@ -65,7 +59,7 @@ images::Report begin_report(const std::string& command, const config::EnsembleSp
   report.seed = spec.seed;
   report.machine = {cpu_name(), static_cast<std::uint32_t>(machine.cores.size()), machine.memory.bytes};
   report.configuration = spec.effective_yaml;
-  for (const Bound& bound : plan.bounds) report.memory.bounds.push_back({bound.name, bound.bytes});
+  report.memory.bounds = plan.bounds;
   return report;
 }
 
@@ -77,27 +71,10 @@ void add_status(images::Report& report, const Status& status) {
   for (std::size_t rank = 0; rank < status.members.size(); ++rank) {
     const MemberStatus& member = status.members[rank];
     images::MemberReport& row = report.members[rank];
-    row.name = member.name;
-    row.rank = static_cast<std::uint32_t>(rank);
-    row.kind = member.kind;
-    row.device = member.device;
-    row.cores = member.cores;
-    row.threads = member.threads;
-    row.batch_images = member.batch_images;
-    row.batch_images_measured = member.batch_images_measured;
-    row.batch_speeds = member.batch_speeds;
-    if (member.pid != 0) row.pid = member.pid;
-    row.parameters = member.parameters;
-    row.load_seconds = member.load_seconds;
-    row.warm_up_seconds = member.warm_up_seconds;
-    row.pss_bytes = member.pss_bytes;
-    row.segments_handed_out = member.segments_handed_out;
-    row.segments_answered = member.segments_answered;
-    row.state = to_text(member.state);
-    row.generation = member.generation;
-    row.deaths = member.deaths;
-    if (!member.absent_reason.empty()) row.absent_reason = member.absent_reason;
-    row.absent_from_segment = member.absent_from_segment;
+    const int last_pid = row.status.pid;
+    row.status = member;
+    if (member.pid == 0) row.status.pid = last_pid;  // of the worker that it had
+    row.hosted = true;
     report.counts.segments_handed_out += member.segments_handed_out;
     report.counts.segments_answered += member.segments_answered;
     warm_up = std::max(warm_up, member.warm_up_seconds);
@@ -138,7 +115,7 @@ void add_scores(images::Report& report, const Scoreboard& scoreboard, const conf
     ensemble.confusion_matrix = rows_of(*metrics);
     ensemble.per_class_accuracy = metrics->per_class_accuracy();
   }
-  for (const Incomplete& some : scoreboard.incomplete()) ensemble.incomplete.push_back(row_of(some, spec));
+  ensemble.incomplete = scoreboard.incomplete();
   report.ensemble = std::move(ensemble);
   report.members.resize(std::max(report.members.size(), scoreboard.members().size()));
   for (std::size_t rank = 0; rank < scoreboard.members().size(); ++rank) {
@@ -160,8 +137,8 @@ std::string results_table(const images::Report& report) {
   std::size_t device_width = std::string_view("device").size();
   if (report.ensemble) device_width = std::max(device_width, report.ensemble->rule.size());
   for (const auto& member : report.members) {
-    name_width = std::max(name_width, member.name.size());
-    device_width = std::max(device_width, member.device.size());
+    name_width = std::max(name_width, member.status.name.size());
+    device_width = std::max(device_width, member.status.device.size());
   }
   const auto row = [&](std::string_view name, std::string_view device, std::string_view accuracy,
                        std::string_view seconds, std::string_view rate_text) {
@@ -170,7 +147,7 @@ std::string results_table(const images::Report& report) {
   };
   std::string table = row("member", "device", "accuracy", "seconds", "images/s");
   for (const auto& member : report.members)
-    table += row(member.name, member.device, text_or_dash(member.accuracy, "{:.2f} %", 100),
+    table += row(member.status.name, member.status.device, text_or_dash(member.accuracy, "{:.2f} %", 100),
                  text_or_dash(member.busy_seconds, "{:.2f}"), text_or_dash(member.images_per_second, "{:.0f}"));
   if (!report.ensemble) return table;
   const auto& ensemble = *report.ensemble;

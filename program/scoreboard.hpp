@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include <tutti/predictions.hpp>
@@ -16,16 +15,18 @@ namespace tutti::program {
 
 class Scoreboard final : public Sink {
  public:
-  /// `next` may be null. All outlive it.
-  Scoreboard(const config::CombineSpec& combine, Progress& progress, Sink* next);
+  /// `next` may be null; so may `members`, which are as in Scores, and are found by `next` or what follows it. All
+  /// outlive it.
+  Scoreboard(const config::CombineSpec& combine, Progress& progress, Sink* next,
+             const std::vector<MaybeMetrics>* members);
 
   void write(const SegmentResult& result) override;
 
   std::uint64_t images() const noexcept { return images_; }
   // As in Scores.
-  const std::optional<images::Metrics>& ensemble() const noexcept { return scores_.ensemble(); }
-  const std::vector<std::optional<images::Metrics>>& members() const noexcept { return scores_.members(); }
-  const std::vector<Incomplete>& incomplete() const noexcept { return scores_.incomplete(); }
+  const MaybeMetrics& ensemble() const noexcept { return scores_.ensemble(); }
+  const std::vector<MaybeMetrics>& members() const noexcept { return scores_.members(); }
+  const std::vector<IncompleteSegment>& incomplete() const noexcept { return scores_.incomplete(); }
 
  private:
   Scores scores_;

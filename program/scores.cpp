@@ -20,27 +20,27 @@ std::vector<std::int64_t> decided(std::span<const float> scores, std::uint32_t i
 void Scores::add(const SegmentResult& result) {
   incomplete_.note(result);
   if (result.labels.empty() || combine_.over == OutputKind::features) return;
-  members_.resize(result.members.size());
-  for (std::size_t rank = 0; rank < result.members.size(); ++rank) score_member(rank, result);
+  if (elsewhere_ == nullptr) {
+    members_.resize(result.members.size());
+    for (std::size_t rank = 0; rank < result.members.size(); ++rank) score_member(rank, result);
+  }
   if (combine_.rule != CombineRule::none) score_ensemble(result);
 }
 
-void IncompleteImages::note(const SegmentResult& result) {
-  Incomplete now{result.first, result.count, result.members_present(), {}, result.set_aside};
-  for (std::size_t rank = 0; rank < result.members.size(); ++rank)
-    if (!result.members[rank].present) now.absent.push_back(rank);
-  if (now.absent.empty() && !now.set_aside) return;
-  const bool goes_on = !list_.empty() && !now.set_aside && !list_.back().set_aside &&
-                       list_.back().absent == now.absent && list_.back().first + list_.back().count == now.first;
+void IncompleteSegments::note(const SegmentResult& result) {
+  std::optional<IncompleteSegment> now = result.incomplete();
+  if (!now) return;
+  const bool goes_on = !list_.empty() && !now->set_aside && !list_.back().set_aside &&
+                       list_.back().absent == now->absent && list_.back().first + list_.back().count == now->first;
   if (goes_on)
-    list_.back().count += now.count;
+    list_.back().count += now->count;
   else
-    list_.push_back(std::move(now));
+    list_.push_back(std::move(*now));
 }
 
 void Scores::score_member(std::size_t rank, const SegmentResult& result) {
   const MemberSegmentResult& member = result.members[rank];
-  std::optional<images::Metrics>& metrics = members_[rank];
+  MaybeMetrics& metrics = members_[rank];
   if (!metrics) metrics.emplace(member.width);
   if (!member.present) return metrics->skip(result.count);
   const bool logits = combine_.over == OutputKind::logits;

@@ -15,28 +15,22 @@
 
 namespace tutti::program {
 
-/// Images first .. first + count - 1 whose answer is not that of all members. Neighbouring segments that lack the same
-/// members are one entry, so that a member that is lost for good makes the list no longer; a segment that was set aside
-/// is one of its own.
-struct Incomplete {
-  std::uint64_t first = 0;
-  std::uint64_t count = 0;
-  std::uint32_t members_present = 0;
-  std::vector<std::size_t> absent;  ///< ranks
-  bool set_aside = false;
-  friend bool operator==(const Incomplete&, const Incomplete&) = default;
-};
-
-/// Gathers them from segment to segment. A value.
-class IncompleteImages {
+/// Gathers the segments whose answer is not that of all members. Neighbouring segments that lack the same members are
+/// one entry, so that a member that is lost for good makes the list no longer; a segment that was set aside is an entry
+/// by itself. A value.
+class IncompleteSegments {
  public:
   void note(const SegmentResult& result);
   /// In order; empty where every member answered everything.
-  const std::vector<Incomplete>& list() const noexcept { return list_; }
+  const std::vector<IncompleteSegment>& list() const noexcept { return list_; }
 
  private:
-  std::vector<Incomplete> list_;
+  std::vector<IncompleteSegment> list_;
 };
+
+/// How good the answers of a model, or of the members under a rule, are. Nothing without labels, and over features
+/// without a head.
+using MaybeMetrics = std::optional<images::Metrics>;
 
 /// What the scores of an answer are that was combined so; not over features.
 images::ScoreKind score_kind(const config::CombineSpec& combine);
@@ -45,27 +39,31 @@ images::ScoreKind score_kind(const config::CombineSpec& combine);
 std::vector<std::int64_t> decided(std::span<const float> scores, std::uint32_t images, std::uint32_t classes);
 
 /// Accuracy and loss, gathered from segment to segment. Images that a member did not answer do not count for it, those
-/// without any answer not for the ensemble. A value, but for `combine`, which outlives it.
+/// without any answer not for the ensemble. A value, but for what it is made of, which outlives it.
 class Scores {
  public:
-  explicit Scores(const config::CombineSpec& combine) : combine_(combine) {}
+  /// `members`: what somebody else finds of the members, who is handed every segment before; null: nobody does, and
+  /// each is scored here.
+  explicit Scores(const config::CombineSpec& combine, const std::vector<MaybeMetrics>* members = nullptr)
+      : combine_(combine), elsewhere_(members) {}
 
   void add(const SegmentResult& result);
 
   /// Nothing without labels, over features, or before the first image.
-  const std::optional<images::Metrics>& ensemble() const noexcept { return ensemble_; }
-  const std::vector<std::optional<images::Metrics>>& members() const noexcept { return members_; }
+  const MaybeMetrics& ensemble() const noexcept { return ensemble_; }
+  const std::vector<MaybeMetrics>& members() const noexcept { return elsewhere_ != nullptr ? *elsewhere_ : members_; }
   /// In order; empty where every member answered everything.
-  const std::vector<Incomplete>& incomplete() const noexcept { return incomplete_.list(); }
+  const std::vector<IncompleteSegment>& incomplete() const noexcept { return incomplete_.list(); }
 
  private:
   void score_member(std::size_t rank, const SegmentResult& result);
   void score_ensemble(const SegmentResult& result);
 
   const config::CombineSpec& combine_;
-  std::optional<images::Metrics> ensemble_;
-  std::vector<std::optional<images::Metrics>> members_;
-  IncompleteImages incomplete_;
+  const std::vector<MaybeMetrics>* elsewhere_;
+  MaybeMetrics ensemble_;
+  std::vector<MaybeMetrics> members_;
+  IncompleteSegments incomplete_;
 };
 
 }  // namespace tutti::program

@@ -144,9 +144,10 @@ void Session::perform(const std::function<void()>& check, const std::function<vo
   write_report(begin);
 }
 
-void Session::score(std::uint64_t images, std::uint64_t known, Sink* next, const std::function<void(Sink&)>& drive) {
+void Session::score(std::uint64_t images, std::uint64_t known, Sink* next, const std::vector<MaybeMetrics>* members,
+                    const std::function<void(Sink&)>& drive) {
   Progress progress(style_for(stderr, line_.quiet), "predict", images, known, [this] { return ensemble_->status(); });
-  Scoreboard scoreboard(spec_->combine, progress, next);
+  Scoreboard scoreboard(spec_->combine, progress, next, members);
   const Clock::time_point begin = Clock::now();
   const auto add = [&] { add_scores(report_, scoreboard, *spec_, seconds_since(begin), known); };
   try {

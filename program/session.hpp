@@ -8,12 +8,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <tutti/ensemble.hpp>
 
 #include "config/spec.hpp"
 #include "coordinator/plan/plan.hpp"
 #include "program/commands.hpp"
+#include "program/scores.hpp"
 #include "results/report.hpp"
 #include "results/run_folder.hpp"
 
@@ -62,8 +64,10 @@ class Session {
   void perform(const std::function<void()>& check, const std::function<void()>& work);
 
   /// Scores what `drive` hands to the sink that it is given, of `images` images in all, `known` of which need no
-  /// computing. The results go on to `next`, the scores into the report, also where the user ended it.
-  void score(std::uint64_t images, std::uint64_t known, Sink* next, const std::function<void(Sink&)>& drive);
+  /// computing. The results go on to `next`, which may score the members itself (`members`, or null: Scores); the
+  /// scores go into the report, also if the user ended it.
+  void score(std::uint64_t images, std::uint64_t known, Sink* next, const std::vector<MaybeMetrics>* members,
+             const std::function<void(Sink&)>& drive);
 
   /// Does `work`; what the members compute meanwhile gives their speeds in the report.
   void measure(const std::function<void()>& work);

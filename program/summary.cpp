@@ -36,13 +36,13 @@ std::string images_text(const std::vector<images::ImageRange>& ranges) {
   return text;
 }
 
-bool is_absent(const images::MemberReport& member) { return member.state == to_text(WorkerState::absent); }
+bool is_absent(const images::MemberReport& member) { return member.status.state == WorkerState::absent; }
 
 /// What of `all` holds for `which`, as ranges.
 template <class Which>
-std::vector<images::ImageRange> images_that(const std::vector<images::IncompleteReport>& all, Which which) {
+std::vector<images::ImageRange> images_that(const std::vector<IncompleteSegment>& all, Which which) {
   std::vector<images::ImageRange> ranges;
-  for (const images::IncompleteReport& some : all)
+  for (const IncompleteSegment& some : all)
     if (which(some)) add_range(ranges, {some.first, some.count});
   return ranges;
 }
@@ -50,7 +50,7 @@ std::vector<images::ImageRange> images_that(const std::vector<images::Incomplete
 /// Images of one stream that lack members; `prefix` tells it from others.
 struct Lacking {
   std::string prefix;
-  const std::vector<images::IncompleteReport>& images;
+  const std::vector<IncompleteSegment>& images;
 };
 
 /// Those of the ensemble's answer, or of each task.
@@ -68,24 +68,25 @@ std::vector<Lacking> all_lacking(const images::Report& report) {
 
 /// "cnn-2 is missing from images 6000-19999, the first is segment 12; it is absent: ...\n"; empty where it is
 /// everywhere.
-std::string member_lines(const images::MemberReport& member, const std::vector<Lacking>& all,
+std::string member_lines(std::size_t rank, const images::MemberReport& member, const std::vector<Lacking>& all,
                          std::uint32_t segment_images) {
-  const std::string reason = member.absent_reason ? fmt::format(": {}", *member.absent_reason) : "";
+  const MemberStatus& status = member.status;
+  const std::string reason = status.absent_reason.empty() ? "" : fmt::format(": {}", status.absent_reason);
   std::string text;
   for (const Lacking& lacking : all) {
-    const auto ranges = images_that(lacking.images, [&](const images::IncompleteReport& some) {
-      return !some.set_aside && std::find(some.absent.begin(), some.absent.end(), member.name) != some.absent.end();
+    const auto ranges = images_that(lacking.images, [&](const IncompleteSegment& some) {
+      return !some.set_aside && std::find(some.absent.begin(), some.absent.end(), rank) != some.absent.end();
     });
     if (ranges.empty()) continue;
-    text += fmt::format("{}{} is missing from {}, the first is segment {}{}\n", lacking.prefix, member.name,
+    text += fmt::format("{}{} is missing from {}, the first is segment {}{}\n", lacking.prefix, status.name,
                         images_text(ranges), ranges.front().first / segment_images,
                         is_absent(member) ? fmt::format("; it is absent{}", reason) : "");
   }
-  return text.empty() && is_absent(member) ? fmt::format("{} is absent{}\n", member.name, reason) : text;
+  return text.empty() && is_absent(member) ? fmt::format("{} is absent{}\n", status.name, reason) : text;
 }
 
 std::string aside_line(const Lacking& lacking) {
-  const auto aside = [](const images::IncompleteReport& some) { return some.set_aside; };
+  const auto aside = [](const IncompleteSegment& some) { return some.set_aside; };
   const auto count = static_cast<std::uint64_t>(std::count_if(lacking.images.begin(), lacking.images.end(), aside));
   if (count == 0) return {};
   return fmt::format("{}{} {} set aside for killing workers: {}; NaN in the results\n", lacking.prefix,
@@ -117,7 +118,8 @@ bool is_incomplete(const images::Report& report) {
 std::string missing_text(const images::Report& report, std::uint32_t segment_images) {
   const std::vector<Lacking> all = all_lacking(report);
   std::string text;
-  for (const images::MemberReport& member : report.members) text += member_lines(member, all, segment_images);
+  for (std::size_t rank = 0; rank < report.members.size(); ++rank)
+    text += member_lines(rank, report.members[rank], all, segment_images);
   for (const Lacking& lacking : all) text += aside_line(lacking);
   return text;
 }

@@ -22,12 +22,12 @@ class TaskSink final : public Sink {
     images_ += result.count;
     progress_.show(images_);
   }
-  const std::vector<Incomplete>& incomplete() const noexcept { return incomplete_.list(); }
+  const std::vector<IncompleteSegment>& incomplete() const noexcept { return incomplete_.list(); }
 
  private:
   Sink& next_;
   Progress& progress_;
-  IncompleteImages incomplete_;
+  IncompleteSegments incomplete_;
   std::uint64_t images_ = 0;
 };
 

@@ -2,9 +2,9 @@
 #include "results/disagreement.hpp"
 
 #include <algorithm>
-#include <cassert>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 namespace tutti::images {
 namespace {
@@ -55,33 +55,14 @@ DisagreementRow unknown() {
 
 }  // namespace
 
-void shares_of(std::span<const float> row, ScoreKind kind, std::span<double> shares) {
-  assert(row.size() == shares.size());
-  double sum = 0;
-  if (kind == ScoreKind::logits) {
-    const double largest = *std::ranges::max_element(row);
-    for (std::size_t c = 0; c < row.size(); ++c) sum += shares[c] = std::exp(row[c] - largest);
-  } else {
-    for (std::size_t c = 0; c < row.size(); ++c) sum += shares[c] = row[c];
-  }
-  if (sum != 0)
-    for (double& share : shares) share /= sum;
-}
-
-std::vector<DisagreementRow> Disagreement::add(std::span<const std::span<const float>> members, std::uint32_t images,
-                                               std::uint32_t classes, ScoreKind kind) {
-  std::vector<DisagreementRow> rows(images, unknown());
-  if (members.empty()) return rows;
-  std::vector<double> shares(members.size() * classes);
-  for (std::size_t image = 0; image < images; ++image) {
-    for (std::size_t m = 0; m < members.size(); ++m)
-      shares_of(members[m].subspan(image * classes, classes), kind, std::span(shares).subspan(m * classes, classes));
-    // The order of NaN is nobody's: a row that holds one says nothing at all.
-    const bool known = std::none_of(shares.begin(), shares.end(), [](double share) { return std::isnan(share); });
-    if (known) rows[image] = row_of(shares, members.size(), classes);
-    if (known) count(rows[image]);
-  }
-  return rows;
+DisagreementRow Disagreement::add(std::span<const double> shares, std::size_t members) {
+  // The order of NaN is nobody's: a row that holds one says nothing at all.
+  const bool known =
+      members > 0 && std::none_of(shares.begin(), shares.end(), [](double share) { return std::isnan(share); });
+  if (!known) return unknown();
+  const DisagreementRow row = row_of(shares, members, shares.size() / members);
+  count(row);
+  return row;
 }
 
 void Disagreement::count(const DisagreementRow& row) {

@@ -7,9 +7,6 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <vector>
-
-#include "results/metrics.hpp"
 
 namespace tutti::images {
 
@@ -23,19 +20,15 @@ namespace tutti::images {
 ///   dissent             the share of the members whose own class is not that of q
 enum class DisagreementColumn : std::size_t { entropy, mutual_information, variance, dissent };
 constexpr std::size_t kDisagreementColumns = 4;
-constexpr std::array<const char*, kDisagreementColumns> kDisagreementNames{"entropy", "mutual_information", "variance",
-                                                                           "dissent"};
 
 using DisagreementRow = std::array<float, kDisagreementColumns>;
 
-/// Gathers means from segment to segment, in float64. A value; one thread.
+/// Gathers means from image to image, in float64. A value; one thread.
 class Disagreement {
  public:
-  /// `members` are those that are present, in rank order, each with `images` x `classes` scores; logits go through a
-  /// softmax, probabilities are divided by their sum. One row per image: NaN where nobody is present, or a score is
-  /// NaN; such rows do not count in the means.
-  std::vector<DisagreementRow> add(std::span<const std::span<const float>> members, std::uint32_t images,
-                                   std::uint32_t classes, ScoreKind kind);
+  /// One image: `shares` holds the class probabilities (ClassShares) of the members that are present, in rank order, as
+  /// many for each. The row is NaN if no member is present or a share is NaN; such rows do not count in the means.
+  DisagreementRow add(std::span<const double> shares, std::size_t members);
 
   std::uint64_t images() const noexcept { return images_; }  ///< that count
   /// Nothing without images.
@@ -47,9 +40,5 @@ class Disagreement {
   std::uint64_t images_ = 0;
   std::array<double, kDisagreementColumns> sums_{};
 };
-
-/// The class probabilities of one row of scores, as the loss and the disagreement take them: a softmax of logits in
-/// float64, probabilities divided by their sum (all 0: left alone).
-void shares_of(std::span<const float> row, ScoreKind kind, std::span<double> shares);
 
 }  // namespace tutti::images

@@ -188,18 +188,18 @@ void Journal::read_records() {
   end_ = magic.size();
   for (bool good = true; good && size - end_ >= sizeof(RecordHead);) {
     const auto head = read_value<RecordHead>(path_, file_.get(), end_);
-    const Place place{end_ + sizeof(RecordHead), head.length};
-    good = head.zero == 0 && head.length <= size - place.offset &&
-           crc_at(path_, file_.get(), place.offset, place.length) == head.crc &&
-           (begun_ ? read_segment(place) : read_header(place));
-    if (good) end_ = place.offset + place.length;
+    const Extent extent{end_ + sizeof(RecordHead), head.length};
+    good = head.zero == 0 && head.length <= size - extent.offset &&
+           crc_at(path_, file_.get(), extent.offset, extent.length) == head.crc &&
+           (begun_ ? read_segment(extent) : read_header(extent));
+    if (good) end_ = extent.offset + extent.length;
   }
 }
 
-bool Journal::read_header(const Place& place) {
-  if (place.length > kMaxHeaderBytes) return false;
-  std::string text(place.length, '\0');
-  read_at(path_, file_.get(), place.offset, std::as_writable_bytes(std::span(text)));
+bool Journal::read_header(const Extent& extent) {
+  if (extent.length > kMaxHeaderBytes) return false;
+  std::string text(extent.length, '\0');
+  read_at(path_, file_.get(), extent.offset, std::as_writable_bytes(std::span(text)));
   try {
     header_ = parse_header(text);
   } catch (const std::exception&) {
@@ -209,37 +209,37 @@ bool Journal::read_header(const Place& place) {
   return true;
 }
 
-bool Journal::read_segment(const Place& place) {
-  if (place.length < sizeof(SegmentHead)) return false;
-  const auto head = read_value<SegmentHead>(path_, file_.get(), place.offset);
+bool Journal::read_segment(const Extent& extent) {
+  if (extent.length < sizeof(SegmentHead)) return false;
+  const auto head = read_value<SegmentHead>(path_, file_.get(), extent.offset);
   const std::uint64_t segment = head.first / header_.segment_images;
   if (segment >= header_.segments() || head.first % header_.segment_images != 0 || holds(segment)) return false;
   if (head.count != header_.count_of(segment) || head.members != header_.members) return false;
   if (head.predicted > 1 || head.labels > 1) return false;
-  if (head.members > (place.length - sizeof(SegmentHead)) / sizeof(std::uint32_t)) return false;
+  if (head.members > (extent.length - sizeof(SegmentHead)) / sizeof(std::uint32_t)) return false;
   std::vector<std::uint32_t> widths(head.members);
-  read_at(path_, file_.get(), place.offset + sizeof(SegmentHead), std::as_writable_bytes(std::span(widths)));
-  if (!sizes_agree(head, widths, place.length)) return false;
-  places_.emplace(segment, place);
+  read_at(path_, file_.get(), extent.offset + sizeof(SegmentHead), std::as_writable_bytes(std::span(widths)));
+  if (!sizes_agree(head, widths, extent.length)) return false;
+  extents_.emplace(segment, extent);
   return true;
 }
 
 std::vector<std::uint64_t> Journal::finished() const {
   std::vector<std::uint64_t> segments;
-  for (const auto& [segment, place] : places_) segments.push_back(segment);
+  for (const auto& [segment, extent] : extents_) segments.push_back(segment);
   return segments;
 }
 
 std::uint64_t Journal::finished_images() const {
   std::uint64_t images = 0;
-  for (const auto& [segment, place] : places_) images += header_.count_of(segment);
+  for (const auto& [segment, extent] : extents_) images += header_.count_of(segment);
   return images;
 }
 
 void Journal::begin(JournalHeader header) {
   assert(header.segment_images > 0);
   header_ = std::move(header);
-  places_.clear();
+  extents_.clear();
   begun_ = true;
   end_ = 0;
   if (::ftruncate(file_.get(), 0) != 0) throw write_error(path_, errno);
@@ -272,9 +272,9 @@ void Journal::append(const SegmentResult& result) {
     head.length += parts[i].size();
     head.crc = crc32(parts[i], head.crc);
   }
-  const Place place{end_ + sizeof head, head.length};
+  const Extent extent{end_ + sizeof head, head.length};
   write_record(std::move(parts));
-  places_.emplace(segment, place);
+  extents_.emplace(segment, extent);
 }
 
 // One call for the whole record, so that it is there or not; what a full disk lets through of it is taken back.
@@ -304,9 +304,9 @@ void Journal::write_record(std::vector<std::span<const std::byte>> parts) {
 }
 
 void Journal::replay(std::uint64_t segment, const AnswerForm& form, Sink& sink) const {
-  const Place place = places_.at(segment);
-  std::vector<std::byte> payload(place.length);
-  read_at(path_, file_.get(), place.offset, payload);
+  const Extent extent = extents_.at(segment);
+  std::vector<std::byte> payload(extent.length);
+  read_at(path_, file_.get(), extent.offset, payload);
   Cutter cutter(payload);
   // As read_segment() found it: the file is locked, and its sizes were held against its length.
   const SegmentHead head = cutter.take<SegmentHead>(1).front();

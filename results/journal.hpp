@@ -60,8 +60,8 @@ class Journal {
   const JournalHeader& header() const noexcept { return header_; }
   /// In order: the segments that it holds.
   std::vector<std::uint64_t> finished() const;
-  bool holds(std::uint64_t segment) const { return places_.count(segment) != 0; }
-  std::uint64_t finished_segments() const noexcept { return places_.size(); }
+  bool holds(std::uint64_t segment) const { return extents_.count(segment) != 0; }
+  std::uint64_t finished_segments() const noexcept { return extents_.size(); }
   std::uint64_t finished_images() const;
 
   /// Empties it, and writes what run it is of.
@@ -75,23 +75,23 @@ class Journal {
   void remove();
 
  private:
-  struct Place {
+  struct Extent {
     std::uint64_t offset = 0;  ///< of the payload
     std::uint64_t length = 0;
   };
 
   void lock();
   void read_records();
-  bool read_header(const Place& place);
-  bool read_segment(const Place& place);
+  bool read_header(const Extent& extent);
+  bool read_segment(const Extent& extent);
   void write_record(std::vector<std::span<const std::byte>> parts);
 
   std::filesystem::path path_;
   UniqueFd file_;
   bool begun_ = false;
   JournalHeader header_;
-  std::map<std::uint64_t, Place> places_;  ///< by segment
-  std::uint64_t end_ = 0;                  ///< behind the last whole record
+  std::map<std::uint64_t, Extent> extents_;  ///< by segment
+  std::uint64_t end_ = 0;                    ///< behind the last whole record
 };
 
 }  // namespace tutti::images

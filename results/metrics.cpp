@@ -6,37 +6,12 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
-#include <numeric>
 #include <tutti/error.hpp>
 
 #include "common/counted.hpp"
 
 namespace tutti::images {
 namespace {
-
-constexpr double kSmallestShare = 1e-12;
-
-// The two figures of a row: the loss of its label, and the share of the class that was chosen.
-struct Judged {
-  double loss;
-  double confidence;
-};
-
-// -log(softmax(row)[label]) and softmax(row)[chosen], with the largest logit taken out so that exp() cannot overflow.
-Judged judged_logits(std::span<const float> row, std::size_t label, std::size_t chosen) {
-  const double largest = *std::ranges::max_element(row);
-  double sum = 0.0;
-  for (const float logit : row) sum += std::exp(logit - largest);
-  return {std::log(sum) + largest - row[label], std::exp(row[chosen] - largest) / sum};
-}
-
-Judged judged_probabilities(std::span<const float> row, std::size_t label, std::size_t chosen) {
-  const double sum = std::accumulate(row.begin(), row.end(), 0.0);
-  const auto share_of = [&](std::size_t place) { return sum == 0.0 ? 0.0 : row[place] / sum; };
-  const double share = share_of(label);
-  // Written so that a NaN stays a NaN: it must not be counted as a very bad answer.
-  return {-std::log(share < kSmallestShare ? kSmallestShare : share), share_of(chosen)};
-}
 
 void check_class(const char* what, std::int64_t value, std::uint64_t image, std::uint32_t classes) {
   if (value < 0 || value >= std::int64_t{classes})
@@ -57,23 +32,28 @@ Metrics::Metrics(std::uint32_t classes)
 void Metrics::add(std::span<const std::int64_t> labels, std::span<const float> values,
                   std::span<const std::int64_t> predicted, ScoreKind kind) {
   assert(values.size() == labels.size() * classes_ && predicted.size() == labels.size());
+  ClassShares scores;
   for (std::size_t i = 0; i < labels.size(); ++i) {
-    check_class("label", labels[i], seen_, classes_);
-    check_class("predicted class", predicted[i], seen_, classes_);
-    const auto label = static_cast<std::size_t>(labels[i]);
-    const std::span<const float> row = values.subspan(i * classes_, classes_);
-    const auto decided = static_cast<std::size_t>(predicted[i]);
-    const Judged judged =
-        kind == ScoreKind::logits ? judged_logits(row, label, decided) : judged_probabilities(row, label, decided);
-    loss_sum_ += judged.loss;
-    add_confidence(judged.confidence, labels[i] == predicted[i]);
-    correct_ += labels[i] == predicted[i] ? 1 : 0;
-    ++images_of_[label];
-    correct_of_[label] += labels[i] == predicted[i] ? 1 : 0;
-    if (!confusion_.empty()) ++confusion_[label * classes_ + decided];
-    ++images_;
-    ++seen_;
+    scores.take(values.subspan(i * classes_, classes_), kind);
+    add(labels[i], scores, predicted[i]);
   }
+}
+
+void Metrics::add(std::int64_t label, const ClassShares& scores, std::int64_t predicted) {
+  assert(scores.classes() == classes_);
+  check_class("label", label, seen_, classes_);
+  check_class("predicted class", predicted, seen_, classes_);
+  const auto wanted = static_cast<std::size_t>(label);
+  const auto decided = static_cast<std::size_t>(predicted);
+  const bool correct = label == predicted;
+  loss_sum_ += scores.loss(wanted);
+  add_confidence(scores.share(decided), correct);
+  correct_ += correct ? 1 : 0;
+  ++images_of_[wanted];
+  correct_of_[wanted] += correct ? 1 : 0;
+  if (!confusion_.empty()) ++confusion_[wanted * classes_ + decided];
+  ++images_;
+  ++seen_;
 }
 
 void Metrics::add_confidence(double confidence, bool correct) {

@@ -9,10 +9,9 @@
 #include <span>
 #include <vector>
 
-namespace tutti::images {
+#include "results/class_shares.hpp"
 
-/// What the scores of an answer are. Features have no loss and no metrics.
-enum class ScoreKind { probabilities, logits };
+namespace tutti::images {
 
 /// Up to this many classes a confusion matrix is kept: it has their square of numbers, and nobody reads a larger one.
 constexpr std::uint32_t kMaxConfusionClasses = 1000;
@@ -30,22 +29,21 @@ class Metrics {
   /// class is no class.
   void add(std::span<const std::int64_t> labels, std::span<const float> values, std::span<const std::int64_t> predicted,
            ScoreKind kind);
+  /// The same of one image, whose scores were taken into `scores`.
+  void add(std::int64_t label, const ClassShares& scores, std::int64_t predicted);
   /// Images without an answer: they are left out of everything, and only counted on the way.
   void skip(std::uint64_t images) noexcept { seen_ += images; }
 
   std::uint64_t images() const noexcept { return images_; }
-  std::uint64_t correct() const noexcept { return correct_; }
   /// correct / images; nothing without images.
   std::optional<double> accuracy() const;
-  /// The mean negative log likelihood of the labels. Logits go through a log-softmax. Probabilities are divided by
-  /// their sum first, so that rules whose scores do not sum to 1 (sum, max, vote) give a loss that can be compared; a
-  /// share below 1e-12 counts as 1e-12. Nothing without images; NaN where a score is NaN.
+  /// The mean negative log likelihood of the labels (ClassShares::loss). Nothing without images; NaN where a score is
+  /// NaN.
   std::optional<double> loss() const;
   /// The expected calibration error: images are put into kCalibrationBins bins of equal width ((m - 1) / 15, m / 15] by
   /// their confidence, the share of the predicted class; the sum over the bins of (images in it / all images) times
-  /// |its accuracy - its mean confidence|. Logits become shares by a softmax, probabilities as for the loss (all 0: no
-  /// confidence). Nothing without images; NaN where a score is NaN. (Guo et al., "On Calibration of Modern Neural
-  /// Networks", ICML 2017)
+  /// |its accuracy - its mean confidence|. Nothing without images; NaN where a score is NaN. (Guo et al., "On
+  /// Calibration of Modern Neural Networks", ICML 2017)
   std::optional<double> calibration_error() const;
   /// confusion()[label * classes + predicted]: images. Empty with more than kMaxConfusionClasses classes.
   const std::vector<std::uint64_t>& confusion() const noexcept { return confusion_; }

@@ -8,6 +8,7 @@
 #include <ctime>
 
 #include "common/atomic_file.hpp"
+#include "common/utf8.hpp"
 
 namespace tutti::images {
 namespace {
@@ -40,48 +41,63 @@ json::value speed_json(const BatchSpeed& speed) {
   return {{"batch_images", speed.batch_images}, {"images_per_second", number(speed.images_per_second)}};
 }
 
-json::value member_json(const MemberReport& member) {
-  return {{"name", member.name},
-          {"rank", member.rank},
+json::value member_json(const MemberReport& member, std::size_t rank) {
+  const MemberStatus& status = member.status;
+  const auto if_hosted = [&](double value) { return member.hosted ? number(value) : json::value(nullptr); };
+  return {{"name", status.name},
+          {"rank", rank},
           {"role", member.role},
-          {"kind", member.kind},
-          {"device", member.device},
-          {"cores", json::array(member.cores.begin(), member.cores.end())},
-          {"threads", member.threads},
-          {"batch_images", member.batch_images},
-          {"batch_images_measured", member.batch_images_measured},
-          {"batch_speeds", list(member.batch_speeds, speed_json)},
-          {"pid", or_null(member.pid)},
-          {"parameters", or_null(member.parameters)},
+          {"kind", status.kind},
+          {"device", status.device},
+          {"cores", json::array(status.cores.begin(), status.cores.end())},
+          {"threads", status.threads},
+          {"batch_images", status.batch_images},
+          {"batch_images_measured", status.batch_images_measured},
+          {"batch_speeds", list(status.batch_speeds, speed_json)},
+          {"pid", status.pid != 0 ? json::value(status.pid) : json::value(nullptr)},
+          {"parameters", status.parameters},
           {"accuracy", number(member.accuracy)},
           {"loss", number(member.loss)},
           {"calibration_error", number(member.calibration_error)},
           {"busy_seconds", number(member.busy_seconds)},
           {"images", member.images},
           {"images_per_second", number(member.images_per_second)},
-          {"load_seconds", number(member.load_seconds)},
-          {"warm_up_seconds", number(member.warm_up_seconds)},
-          {"pss_bytes", or_null(member.pss_bytes)},
-          {"segments_handed_out", member.segments_handed_out},
-          {"segments_answered", member.segments_answered},
+          {"load_seconds", if_hosted(status.load_seconds)},
+          {"warm_up_seconds", if_hosted(status.warm_up_seconds)},
+          {"pss_bytes", or_null(status.pss_bytes)},
+          {"segments_handed_out", status.segments_handed_out},
+          {"segments_answered", status.segments_answered},
           {"epochs", list(member.epochs, epoch_json)},
           {"weights", or_null(member.weights)},
-          {"state", member.state},
-          {"generation", member.generation},
-          {"deaths", member.deaths},
-          {"absent_reason", or_null(member.absent_reason)},
-          {"absent_from_segment", or_null(member.absent_from_segment)}};
+          {"state", member.hosted ? to_text(status.state) : ""},
+          {"generation", status.generation},
+          {"deaths", status.deaths},
+          {"absent_reason", status.absent_reason.empty() ? json::value(nullptr) : json::value(status.absent_reason)},
+          {"absent_from_segment", or_null(status.absent_from_segment)}};
 }
 
-json::value incomplete_json(const IncompleteReport& images) {
-  return {{"first", images.first},
-          {"count", images.count},
-          {"members_present", images.members_present},
-          {"absent", json::array(images.absent.begin(), images.absent.end())},
-          {"set_aside", images.set_aside}};
+json::array members_json(const std::vector<MemberReport>& members) {
+  json::array rows;
+  for (const MemberReport& member : members) rows.push_back(member_json(member, rows.size()));
+  return rows;
 }
 
-json::value ensemble_json(const EnsembleReport& ensemble) {
+const std::string& name_of(const MemberReport& member) { return member.status.name; }
+const std::string& name_of(const ModelReport& model) { return model.name; }
+
+/// `named` are the rows of members or models whose ranks the segments tell.
+template <class Named>
+json::array incomplete_json(const std::vector<IncompleteSegment>& segments, const std::vector<Named>& named) {
+  return list(segments, [&](const IncompleteSegment& lacks) -> json::value {
+    return {{"first", lacks.first},
+            {"count", lacks.count},
+            {"members_present", lacks.members_present},
+            {"absent", list(lacks.absent, [&](std::size_t rank) { return json::value(name_of(named.at(rank))); })},
+            {"set_aside", lacks.set_aside}};
+  });
+}
+
+json::value ensemble_json(const EnsembleReport& ensemble, const std::vector<MemberReport>& members) {
   const auto row = [](const std::vector<std::uint64_t>& counts) { return json::array(counts.begin(), counts.end()); };
   return {{"rule", ensemble.rule},
           {"over", ensemble.over},
@@ -93,7 +109,7 @@ json::value ensemble_json(const EnsembleReport& ensemble) {
           {"images_per_second", number(ensemble.images_per_second)},
           {"confusion_matrix", list(ensemble.confusion_matrix, row)},
           {"per_class_accuracy", list(ensemble.per_class_accuracy, number)},
-          {"incomplete", list(ensemble.incomplete, incomplete_json)}};
+          {"incomplete", incomplete_json(ensemble.incomplete, members)}};
 }
 
 json::value phases_json(const PhasesReport& phases) {
@@ -139,7 +155,7 @@ json::value disagreement_json(const DisagreementReport& mean) {
           {"images", mean.images}};
 }
 
-json::value task_json(const TaskReport& task) {
+json::value task_json(const TaskReport& task, const std::vector<ModelReport>& models) {
   return {{"name", task.name},
           {"source", task.source},
           {"head", or_null(task.head)},
@@ -148,12 +164,13 @@ json::value task_json(const TaskReport& task) {
           {"seconds", number(task.seconds)},
           {"images_per_second", number(task.images_per_second)},
           {"disagreement", task.disagreement ? disagreement_json(*task.disagreement) : json::value(nullptr)},
-          {"incomplete", list(task.incomplete, incomplete_json)}};
+          {"incomplete", incomplete_json(task.incomplete, models)}};
 }
 
 json::value evaluation_json(const EvaluationReport& evaluation) {
   const auto model = [&](const ModelReport& row) { return model_json(row, evaluation.tasks); };
-  return {{"tasks", list(evaluation.tasks, task_json)}, {"models", list(evaluation.models, model)}};
+  const auto task = [&](const TaskReport& row) { return task_json(row, evaluation.models); };
+  return {{"tasks", list(evaluation.tasks, task)}, {"models", list(evaluation.models, model)}};
 }
 
 json::value faults_json(const FaultCounts& faults) {
@@ -172,25 +189,15 @@ json::value faults_json(const FaultCounts& faults) {
 }
 
 json::value memory_json(const MemoryReport& memory) {
-  const auto bound = [](const MemoryBound& term) { return json::object{{"name", term.name}, {"bytes", term.bytes}}; };
+  const auto bound = [](const Bound& term) { return json::object{{"name", term.name}, {"bytes", term.bytes}}; };
   return {{"pss_bytes_family", or_null(memory.pss_bytes_family)},
           {"arena_bytes", memory.arena_bytes},
           {"bounds", list(memory.bounds, bound)}};
 }
 
-/// JSON is UTF-8, and the name of a file may be anything: where it is none, its bytes above ASCII become '?'.
-std::string in_utf8(std::string text) {
-  json::error_code wrong;
-  json::parse(json::serialize(json::string(text)), wrong);
-  if (wrong)
-    std::ranges::replace_if(
-        text, [](char byte) { return (byte & 0x80) != 0; }, '?');
-  return text;
-}
-
 json::value skipped_json(const SkippedReport& skipped) {
   json::array first;
-  for (const std::string& name : skipped.first) first.emplace_back(in_utf8(name));
+  for (const std::string& name : skipped.first) first.emplace_back(as_utf8(name));
   return {{"count", skipped.count}, {"first", std::move(first)}};
 }
 
@@ -239,8 +246,8 @@ json::value to_json(const Report& report) {
           {"skipped", report.skipped ? skipped_json(*report.skipped) : json::value(nullptr)},
           {"configuration", report.configuration},
           {"phases", phases_json(report.phases)},
-          {"members", list(report.members, member_json)},
-          {"ensemble", report.ensemble ? ensemble_json(*report.ensemble) : json::value(nullptr)},
+          {"members", members_json(report.members)},
+          {"ensemble", report.ensemble ? ensemble_json(*report.ensemble, report.members) : json::value(nullptr)},
           {"evaluation", report.evaluation ? evaluation_json(*report.evaluation) : json::value(nullptr)},
           {"counts",
            {{"images", report.counts.images},

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include <tutti/predictions.hpp>
 #include <tutti/status.hpp>
 
 #include "common/json.hpp"
@@ -25,45 +26,19 @@ struct EpochReport {
 };
 
 struct MemberReport {
-  std::string name;
-  std::uint32_t rank = 0;
+  /// As the pool said last; its images and busy seconds are of the pool's whole life. Of a member that no worker of
+  /// this command hosts, name, kind and parameters alone are known.
+  MemberStatus status;
+  bool hosted = false;
   std::string role = "member";  ///< or "base", "merged": hosted, but no part of the combination
-  std::string kind;             ///< "small-cnn", ...
-  std::string device;           ///< resolved: "cpu:0", never "null"
-  std::vector<int> cores;
-  std::uint32_t threads = 0;
-  std::uint32_t batch_images = 0;
-  bool batch_images_measured = false;
-  std::vector<BatchSpeed> batch_speeds;  ///< empty unless it was measured at the start of this run
-  std::optional<std::int64_t> pid;
-  std::optional<std::uint64_t> parameters;
   std::optional<double> accuracy;
   std::optional<double> loss;
   std::optional<double> calibration_error;
-  std::optional<double> busy_seconds;
-  std::uint64_t images = 0;
+  std::optional<double> busy_seconds;  ///< for `images`
+  std::uint64_t images = 0;            ///< while it was measured
   std::optional<double> images_per_second;
-  std::optional<double> load_seconds;
-  std::optional<double> warm_up_seconds;
-  std::optional<std::uint64_t> pss_bytes;
-  std::uint64_t segments_handed_out = 0;
-  std::uint64_t segments_answered = 0;
   std::vector<EpochReport> epochs;     ///< empty unless it was trained
   std::optional<std::string> weights;  ///< the file that holds them
-  std::string state;                   ///< of its worker: to_text(WorkerState)
-  std::uint32_t generation = 0;        ///< how often its worker was replaced
-  std::uint64_t deaths = 0;
-  std::optional<std::string> absent_reason;
-  std::optional<std::uint64_t> absent_from_segment;
-};
-
-/// Images first .. first + count - 1 whose answer is not that of all members.
-struct IncompleteReport {
-  std::uint64_t first = 0;
-  std::uint64_t count = 0;
-  std::uint32_t members_present = 0;
-  std::vector<std::string> absent;  ///< names
-  bool set_aside = false;
 };
 
 struct EnsembleReport {
@@ -77,7 +52,7 @@ struct EnsembleReport {
   std::optional<double> images_per_second;
   std::vector<std::vector<std::uint64_t>> confusion_matrix;  ///< [label][predicted]; empty without labels
   std::vector<std::optional<double>> per_class_accuracy;     ///< empty without labels
-  std::vector<IncompleteReport> incomplete;                  ///< in order
+  std::vector<IncompleteSegment> incomplete;                 ///< in order; the ranks are those of Report::members
 };
 
 /// Over the images of one task that a model answered; nothing where there are no labels or no classes.
@@ -117,7 +92,7 @@ struct TaskReport {
   double seconds = 0.0;
   std::optional<double> images_per_second;
   std::optional<DisagreementReport> disagreement;
-  std::vector<IncompleteReport> incomplete;  ///< in order
+  std::vector<IncompleteSegment> incomplete;  ///< in order; the ranks are those of EvaluationReport::models
 };
 
 struct EvaluationReport {
@@ -151,14 +126,10 @@ struct CountsReport {
   std::uint64_t input_bytes_copied = 0;
 };
 
-struct MemoryBound {
-  std::string name;
-  std::uint64_t bytes = 0;
-};
 struct MemoryReport {
   std::optional<std::uint64_t> pss_bytes_family;  ///< coordinator and workers
   std::uint64_t arena_bytes = 0;
-  std::vector<MemoryBound> bounds;  ///< the named terms of the sum
+  std::vector<Bound> bounds;  ///< the named terms of the sum
 };
 
 /// Images first .. first + count - 1 of the input.

@@ -108,8 +108,7 @@ void MemorySink::write(const SegmentResult& result) {
   predictions_.count += result.count;
   append(predictions_.values, result.values);
   append(predictions_.predicted, result.predicted);
-  if (const std::uint32_t present = result.members_present(); result.set_aside || present < result.members.size())
-    predictions_.incomplete.push_back({result.first, result.count, present, result.set_aside});
+  if (auto lacks = result.incomplete()) predictions_.incomplete.push_back(std::move(*lacks));
   assert(predictions_.members.empty() || predictions_.members.size() == result.members.size());
   for (std::size_t i = 0; i < predictions_.members.size(); ++i)
     append(predictions_.members[i].values, result.members[i].values);

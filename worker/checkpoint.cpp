@@ -12,6 +12,7 @@
 #include <tutti/error.hpp>
 
 #include "common/fault_point.hpp"
+#include "common/system_limits.hpp"
 #include "common/wire/control.hpp"
 #include "merge/safetensors.hpp"
 
@@ -31,10 +32,8 @@ std::string hint_for(int fd, int code, std::uint64_t bytes) {
     case EDQUOT:
       return fmt::format("free space in {}: each training member keeps two checkpoints there, of more than {} bytes",
                          file.parent_path().string(), bytes);
-    case EFBIG:
-      return "raise the limit on the size of a file (ulimit -f)";
     default:
-      return {};
+      return limit_hint(code);
   }
 }
 

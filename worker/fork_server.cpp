@@ -11,18 +11,18 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <iterator>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <tutti/error.hpp>
 
 #include "common/build_id.hpp"
 #include "common/fault_point.hpp"
+#include "common/wire/descriptor_passing.hpp"
 #include "worker/backend_loader.hpp"
 
 namespace tutti::worker {
@@ -35,27 +35,9 @@ struct ForkRequest {
 
 /// Nothing where the coordinator hung up.
 std::optional<ForkRequest> receive_request(int socket) {
-  std::array<char, kMaxForkRequest> text;
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kFirstForeignFd)> ancillary;
-  iovec part{text.data(), text.size()};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = ancillary.data();
-  message.msg_controllen = ancillary.size();
-  ssize_t length = 0;
-  do {
-    length = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-  } while (length < 0 && errno == EINTR);
-  if (length <= 0) return std::nullopt;
-  ForkRequest request{split_fork_request({text.data(), static_cast<std::size_t>(length)}), {}};
-  for (const cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
-       header = CMSG_NXTHDR(&message, const_cast<cmsghdr*>(header))) {
-    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-    std::vector<int> numbers((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-    std::memcpy(numbers.data(), CMSG_DATA(header), numbers.size() * sizeof(int));
-    for (const int number : numbers) request.descriptors.emplace_back(number);
-  }
+  auto received = receive_with_descriptors(socket, kMaxForkRequest, kFirstForeignFd);
+  if (!received) return std::nullopt;
+  ForkRequest request{split_fork_request(received->text), std::move(received->descriptors)};
   if (request.descriptors.size() != kFirstForeignFd)
     throw Error(ErrorKind::failed, "could not receive a worker's descriptors");
   return request;

@@ -10,7 +10,7 @@
 
 #include <tutti/ensemble.hpp>
 
-#include "bench/comparison/memory.hpp"
+#include "common/process_memory.hpp"
 #include "coordinator/plan/find_worker.hpp"
 #include "coordinator/plan/plan.hpp"
 #include "images/sources.hpp"
@@ -46,13 +46,13 @@ class PoolContestant final : public Contestant {
   }
   std::vector<float> answer() const override { return kept_.values(); }
   std::optional<std::uint64_t> pss_bytes() const override {
-    auto sum = pss_bytes_but(::getpid(), ImageSet::kMapping);
+    auto sum = tutti::pss_bytes(::getpid(), ImageSet::kMapping);
     const Status status = ensemble_.status();
     std::vector<int> pids;
     for (const MemberStatus& member : status.members) pids.push_back(member.pid);
     if (status.fork_server_pid != 0) pids.push_back(status.fork_server_pid);
     for (const int pid : pids) {
-      const auto bytes = pss_bytes_but(pid, ImageSet::kMapping);
+      const auto bytes = tutti::pss_bytes(pid, ImageSet::kMapping);
       sum = sum && bytes ? std::optional(*sum + *bytes) : std::nullopt;
     }
     return sum;
@@ -73,7 +73,9 @@ class SingleContestant final : public Contestant {
 
   double pass() override { return process_.run(); }
   std::vector<float> answer() const override { return process_.answer(); }
-  std::optional<std::uint64_t> pss_bytes() const override { return pss_bytes_but(process_.pid(), ImageSet::kMapping); }
+  std::optional<std::uint64_t> pss_bytes() const override {
+    return tutti::pss_bytes(process_.pid(), ImageSet::kMapping);
+  }
   std::string backend() const override { return backend_; }
 
  private:

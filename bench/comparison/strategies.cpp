@@ -10,6 +10,7 @@
 
 #include "common/counted.hpp"
 #include "common/nearest.hpp"
+#include "coordinator/plan/plan.hpp"
 
 namespace tutti::bench {
 namespace {
@@ -162,11 +163,10 @@ Setting fastest(const std::vector<Setting>& settings, const std::function<double
   return best;
 }
 
-std::vector<std::uint32_t> batches_to_try(const config::EnsembleSpec& spec, std::vector<std::uint32_t> given) {
+std::vector<std::uint32_t> batches_to_try(const config::EnsembleSpec& spec, std::vector<std::uint32_t> given,
+                                          bool cuda) {
   if (!given.empty() || !spec.measure_batch_images) return given;
-  for (const std::uint32_t batch : {4U, 8U, 16U, 32U, 64U, 128U})
-    if (batch <= spec.segment_images) given.push_back(batch);
-  return given;
+  return batches_to_measure(spec.segment_images, cuda);
 }
 
 }  // namespace tutti::bench

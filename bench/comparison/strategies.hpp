@@ -58,7 +58,8 @@ std::string_view left_out_on_gpu(Contender contender);
 Setting fastest(const std::vector<Setting>& settings, const std::function<double(const Setting&)>& seconds);
 
 /// The batches of which each strategy takes its own best: those that the user gave; with `batch_images: auto`, which
-/// the pool alone would measure for itself, some of all sizes. Empty: that of the description is the only one.
-std::vector<std::uint32_t> batches_to_try(const config::EnsembleSpec& spec, std::vector<std::uint32_t> given);
+/// only the pool would measure for itself, those that the pool tries. Empty: that of the description is the only one.
+std::vector<std::uint32_t> batches_to_try(const config::EnsembleSpec& spec, std::vector<std::uint32_t> given,
+                                          bool cuda);
 
 }  // namespace tutti::bench

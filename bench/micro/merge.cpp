@@ -14,8 +14,8 @@
 
 #include "bench/micro/benches.hpp"
 #include "common/atomic_file.hpp"
+#include "common/nameless_file.hpp"
 #include "common/random.hpp"
-#include "common/unique_fd.hpp"
 #include "merge/merging.hpp"
 
 namespace tutti::bench::micro {
@@ -65,7 +65,7 @@ class Checkpoints {
  public:
   Checkpoints() {
     for (std::size_t i = 0; i < kCheckpoints; ++i) {
-      files_.emplace_back(::open(folder().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+      files_.push_back(nameless_file(folder(), O_RDWR));
       if (!files_.back()) throw write_error(folder() / "a checkpoint", errno);
       fill(files_.back().get(), i);
       const auto path = fmt::format("/proc/self/fd/{}", files_.back().get());

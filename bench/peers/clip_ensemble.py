@@ -26,7 +26,7 @@ from typing import Any, Callable
 
 from family import pss_bytes
 from protocol import Child, ContestantFailed, private_stdout, serve
-from rows import Row, reference_of, table, to_json
+from tables import Row, append_rows, reference_of, table
 
 HERE = Path(__file__).resolve().parent
 TREE = HERE.parent.parent
@@ -288,15 +288,15 @@ def compare_answers(entries: list[Entry], file: Path) -> None:
             entry.drop(f"its answers differ from {entries[0].name}'s by {difference:.1e}, more than {TOLERANCE:.0e}")
 
 
-def rows_of(entry: Entry, options: argparse.Namespace) -> list[tuple[Row, str]]:
-    """Each with what is better."""
+def rows_of(entry: Entry, options: argparse.Namespace) -> list[Row]:
     conditions = {"workload": "clip tiny" if options.tiny else "clip ViT-B/32", "members": options.members,
                   "images": options.images, "batch_images": options.batch}
-    figures = (("rate", "images/s", "higher", [options.images / seconds for seconds in entry.seconds]),
-               ("start to ready", "s", "lower", [entry.ready_seconds]),
-               ("memory", "MiB", "lower", [entry.memory_bytes / 2**20]))
-    return [(Row(entry.name, conditions | {"figure": figure}, unit, [] if entry.failed else samples, entry.note,
-                 skipped=entry.failed, bench="clip"), better) for figure, unit, better, samples in figures]
+    figures = (("rate", "images/s", True, [options.images / seconds for seconds in entry.seconds]),
+               ("start to ready", "s", False, [entry.ready_seconds]),
+               ("memory", "MiB", False, [entry.memory_bytes / 2**20]))
+    return [Row("clip", entry.name, conditions | {"figure": figure}, unit, [] if entry.failed else samples,
+                higher_is_better, entry.failed, note=entry.note)
+            for figure, unit, higher_is_better, samples in figures]
 
 
 def certificate(options: argparse.Namespace) -> dict[str, Any]:
@@ -330,13 +330,12 @@ def main(arguments: list[str]) -> int:
         for entry in entries:
             if entry.child:
                 entry.child.close()
-    rows = [pair for entry in entries for pair in rows_of(entry, options)]
+    rows = [row for entry in entries for row in rows_of(entry, options)]
     for figure in ("rate", "start to ready", "memory"):
-        chosen = [row for row, _ in rows if row.conditions["figure"] == figure]
+        chosen = [row for row in rows if row.conditions["figure"] == figure]
         print(table(figure, chosen, reference_of(chosen)) + "\n", flush=True)
     if options.json:
-        with options.json.open("a") as out:
-            out.writelines(json.dumps(to_json(row, birth) | {"better": better}) + "\n" for row, better in rows)
+        append_rows(options.json, rows, birth)
     return 1 if any(entry.failed for entry in entries) else 0
 
 

@@ -12,11 +12,10 @@ from typing import Any
 
 import catalogue
 import measure
-import rows as bench_rows
 from catalogue import Contestant, Setting
 from measure import Entry, Place, Prober, compare_answers, environment, fastest, start_tutti, timed
 from protocol import ContestantFailed, last_line
-from rows import Row
+from tables import Row, append_rows, reference_of, table
 
 HERE = Path(__file__).parent
 TREE = HERE.parent.parent
@@ -206,7 +205,7 @@ class Comparison:
             for figure, unit, samples in (("time", "s", entry.seconds),
                                           ("start to ready", "s", [entry.ready_seconds]),
                                           ("memory", "MiB", [entry.memory_bytes and entry.memory_bytes / 2**20])):
-                row = Row(name, conditions | {"figure": figure}, unit, note=note, skipped=entry.failed)
+                row = Row("peers", name, conditions | {"figure": figure}, unit, note=note, skipped=entry.failed)
                 row.samples = [] if entry.failed else [sample for sample in samples if sample is not None]
                 found.append(row)
         return found
@@ -221,7 +220,7 @@ def print_tables(comparison: Comparison, rows: list[Row], best: bool) -> None:
     say(f"\n{catalogue.TITLES[comparison.table]}, {batch}")
     for name in ("time", "start to ready", "memory"):
         chosen = figure(rows, name)
-        say("\n" + bench_rows.table(name, chosen, bench_rows.reference_of(chosen)))
+        say("\n" + table(name, chosen, reference_of(chosen)))
 
 
 def prepare_packages(place: Place, peer: Contestant, batches: list[int]) -> None:
@@ -263,7 +262,7 @@ def main(arguments: list[str]) -> int:
             rows = comparison.run(best)
             print_tables(comparison, rows, best)
             if options.json:
-                bench_rows.append_json(options.json, rows, certificate | {"repeats": comparison.repeats})
+                append_rows(options.json, rows, certificate | {"repeats": comparison.repeats})
     return 0
 
 

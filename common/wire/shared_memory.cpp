@@ -13,6 +13,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/nameless_file.hpp"
 #include "common/system_limits.hpp"
 
 namespace tutti {
@@ -32,32 +33,20 @@ struct DescriptorHandle {
 
 // The hint that fits the reason why memory could not be had.
 std::string allocation_hint(int error) {
-  switch (error) {
-    case ENOSPC:
-    case ENOMEM:
-      return "lower 'slots' or 'segment_images', or raise the memory limit; 'tutti plan' shows every sum";
-    case EFBIG:
-      return "the file size limit of this process is too low: raise 'ulimit -f'";
-    default:
-      return {};
-  }
+  if (error == ENOSPC || error == ENOMEM)
+    return "lower 'slots' or 'segment_images', or raise the memory limit; 'tutti plan' shows every sum";
+  return limit_hint(error);
 }
 
 }  // namespace
 
 MemoryFile MemoryFile::create(const std::string& tag) {
-  const std::string name = "tutti-" + tag;
-#ifdef MFD_NOEXEC_SEAL
-  int fd = ::memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
-  if (fd < 0 && errno == EINVAL) fd = ::memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING);
-#else
-  const int fd = ::memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING);
-#endif
-  if (fd < 0) {
+  UniqueFd file = memory_file(tag);
+  if (!file) {
     const int error = errno;
-    fail(fmt::format("could not create shared memory '{}'", name), error, limit_hint(error));
+    fail(fmt::format("could not create shared memory 'tutti-{}'", tag), error, limit_hint(error));
   }
-  return MemoryFile(UniqueFd(fd));
+  return MemoryFile(std::move(file));
 }
 
 void MemoryFile::allocate(std::size_t bytes, const std::string& what) {

@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
-#include <sstream>
 
 #include <tutti/error.hpp>
 
@@ -67,17 +66,6 @@ Machine look_at_machine(const std::filesystem::path& worker, GpuSearch gpus) {
   if (find_plugin(worker.parent_path(), kCudaPlugin).empty())
     machine.why_no_cuda_members = fmt::format("Tutti was built without its CUDA plugin, {}", kCudaPlugin);
   return machine;
-}
-
-std::optional<std::uint64_t> pss_bytes(int pid) {
-  std::ifstream in(fmt::format("/proc/{}/smaps_rollup", pid));
-  for (std::string line; std::getline(in, line);) {
-    std::istringstream words(line);
-    std::string key;
-    std::uint64_t kibibytes = 0;
-    if (words >> key >> kibibytes && key == "Pss:") return kibibytes * 1024;
-  }
-  return std::nullopt;
 }
 
 }  // namespace tutti

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "common/process_memory.hpp"
+
 namespace tutti {
 
 struct Gpu {
@@ -37,8 +39,5 @@ enum class GpuSearch { no, yes };
 
 /// `worker` is the worker program, whose plugins are looked for.
 Machine look_at_machine(const std::filesystem::path& worker, GpuSearch gpus);
-
-/// Proportional set size of a process in bytes, from /proc; nothing where it cannot be read.
-std::optional<std::uint64_t> pss_bytes(int pid);
 
 }  // namespace tutti

@@ -21,8 +21,8 @@
 namespace tutti {
 namespace {
 
-// The largest batches that `batch_images: auto` tries. On a CPU the fastest ones fit into a
-// core's cache, and the memory of the largest one stays with the process.
+// The largest batches that are tried. On a CPU the fastest ones fit into a core's cache, and the memory of the largest
+// one stays with the process.
 constexpr std::uint32_t kMostImagesOnCpu = 128;
 constexpr std::uint32_t kMostImagesOnGpu = 1024;
 
@@ -128,8 +128,7 @@ class Planner {
     if (plan_.batches == Batches::measured_before) batch = options_.batch_images[plan_.workers.size()];
     worker.most_batch_images = batch;
     if (plan_.batches == Batches::to_measure) {
-      const auto candidates =
-          batch_candidates(spec_.segment_images, worker.request.cuda ? kMostImagesOnGpu : kMostImagesOnCpu);
+      const auto candidates = batches_to_measure(spec_.segment_images, worker.request.cuda);
       batch = candidates.front();
       worker.most_batch_images = candidates.back();
     }
@@ -305,6 +304,10 @@ class Planner {
 };
 
 }  // namespace
+
+std::vector<std::uint32_t> batches_to_measure(std::uint32_t segment_images, bool cuda) {
+  return batch_candidates(segment_images, cuda ? kMostImagesOnGpu : kMostImagesOnCpu);
+}
 
 GpuSearch gpus_wanted(const config::EnsembleSpec& spec) {
   const bool none = std::all_of(spec.members.begin(), spec.members.end(), [](const config::MemberSpec& member) {

@@ -67,6 +67,9 @@ GpuSearch gpus_wanted(const config::EnsembleSpec& spec);
 Plan make_plan(const config::EnsembleSpec& spec, const Machine& machine, const InputForm& input,
                const Options& options);
 
+/// The sizes that `batch_images: auto` tries on a CPU or on a GPU, ascending.
+std::vector<std::uint32_t> batches_to_measure(std::uint32_t segment_images, bool cuda);
+
 /// Has the worker load its member with this batch, and warm up with the short ones that will occur.
 void set_batch(const Plan& plan, MemberRequest& request, std::uint32_t batch_images);
 

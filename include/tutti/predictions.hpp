@@ -1,7 +1,9 @@
 // What an ensemble answers, and who receives it. Plain values; no files (Tutti's own sinks write those).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,11 +19,13 @@ struct MemberPredictions {
   std::vector<float> values;  ///< count x width, row-major
 };
 
-/// A segment whose answer is not that of all members.
+/// A segment whose answer is not that of all members. In reports an entry may stand for several in a row that lack the
+/// same members.
 struct IncompleteSegment {
   std::uint64_t first = 0;            ///< its first image
-  std::uint32_t count = 0;            ///< images
+  std::uint64_t count = 0;            ///< images
   std::uint32_t members_present = 0;  ///< members whose answers are in it
+  std::vector<std::size_t> absent;    ///< ranks of the members whose answers are not, ascending
   bool set_aside = false;             ///< it killed too many workers: its rows are NaN, its predicted classes -1
   friend bool operator==(const IncompleteSegment&, const IncompleteSegment&) = default;
 };
@@ -59,6 +63,14 @@ struct SegmentResult {
     std::uint32_t present = 0;
     for (const MemberSegmentResult& member : members) present += member.present ? 1 : 0;
     return present;
+  }
+  /// What it lacks; nothing if it is whole.
+  std::optional<IncompleteSegment> incomplete() const {
+    IncompleteSegment lacks{first, count, members_present(), {}, set_aside};
+    for (std::size_t rank = 0; rank < members.size(); ++rank)
+      if (!members[rank].present) lacks.absent.push_back(rank);
+    if (lacks.absent.empty() && !set_aside) return std::nullopt;
+    return lacks;
   }
 };
 

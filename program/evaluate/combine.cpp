@@ -232,9 +232,8 @@ class Combine {
     row.source = task.source;
     if (head != nullptr) row.head = head->file().string();
     row.classes = evaluation.has_classes() ? (head != nullptr ? head->classes() : answers.width(0)) : 0;
-    row.incomplete = task.incomplete;
     report.counts.images += answers.images();
-    add_task(*report.evaluation, std::move(row), evaluation, {}, seconds_since(begin), answers.images());
+    add_task(*report.evaluation, std::move(row), evaluation, task.incomplete, seconds_since(begin), answers.images());
   }
 
   const CommandLine& line_;

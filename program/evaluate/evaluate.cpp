@@ -13,11 +13,11 @@
 #include "program/evaluate/evaluation_report.hpp"
 #include "program/evaluate/hosting.hpp"
 #include "program/evaluate/picture.hpp"
+#include "program/evaluation_task.hpp"
 #include "program/progress.hpp"
 #include "program/reporting.hpp"
 #include "program/say.hpp"
 #include "program/session.hpp"
-#include "program/task.hpp"
 #include "program/task_sink.hpp"
 #include "results/run_folder.hpp"
 #include "results/sinks.hpp"
@@ -64,7 +64,7 @@ class Evaluate {
     const auto& found = session_.report().evaluation;
     if (line_.quiet || !found || found->tasks.empty()) return;
     std::vector<TaskLength> all;
-    for (const Task& task : tasks_) all.push_back({task.name, task.source->count()});
+    for (const EvaluationTask& task : tasks_) all.push_back({task.name, task.source->count()});
     say(stdout, evaluation_table(*found) + unfinished_tasks_text(*found, all));
   }
 
@@ -88,25 +88,25 @@ class Evaluate {
     note();
   }
 
-  std::filesystem::path folder_of(const Task& task) const {
+  std::filesystem::path folder_of(const EvaluationTask& task) const {
     const std::filesystem::path folder =
         session_.spec().tasks.empty() ? session_.folder() : session_.folder() / "tasks" / task.name;
     return images::make_run_folder(folder, {});
   }
 
-  images::ResultForm saved_form(const Task& task) {
+  images::ResultForm saved_form(const EvaluationTask& task) {
     images::ResultForm form{task.source->count(), 0, false, {}, true};
     for (const MemberStatus& model : session_.ensemble().status().members)
       form.members.push_back({model.name, model.width});
     return form;
   }
 
-  std::uint32_t classes_of(const Task& task) {
+  std::uint32_t classes_of(const EvaluationTask& task) {
     return task.head ? task.head->classes() : session_.ensemble().status().members.front().width;
   }
 
   void evaluate_task(std::size_t number) {
-    Task& task = tasks_[number];
+    EvaluationTask& task = tasks_[number];
     const std::filesystem::path folder = folder_of(task);
     Evaluation evaluation(form_, task.head_or_null());
     std::optional<images::NpySink> saved;
@@ -142,7 +142,7 @@ class Evaluate {
     }
   }
 
-  Error in_task(const Error& error, const Task& task) const {
+  Error in_task(const Error& error, const EvaluationTask& task) const {
     if (tasks_.size() == 1 || error.kind() == ErrorKind::interrupted) return error;
     return Error(error.kind(), fmt::format("task '{}': {}", task.name, error.message()), error.detail(), error.hint());
   }
@@ -150,7 +150,7 @@ class Evaluate {
   const CommandLine& line_;
   const Hosting hosting_;
   const EvaluationForm form_;
-  std::vector<Task> tasks_;
+  std::vector<EvaluationTask> tasks_;
   Session session_;
 };
 

@@ -1,5 +1,4 @@
 #include "program/evaluate/evaluation.hpp"
-#include "program/scores.hpp"
 
 #include <algorithm>
 #include <cassert>
@@ -9,16 +8,6 @@ namespace tutti::program {
 namespace {
 
 using images::ScoreKind;
-
-/// The softmax of each row, as float32: what the members of an ensemble over probabilities hand over.
-void probabilities_of(std::span<const float> logits, std::uint32_t classes, std::vector<float>& probabilities) {
-  probabilities.resize(logits.size());
-  std::vector<double> shares(classes);
-  for (std::size_t first = 0; first < logits.size(); first += classes) {
-    images::shares_of(logits.subspan(first, classes), ScoreKind::logits, shares);
-    for (std::size_t c = 0; c < classes; ++c) probabilities[first + c] = static_cast<float>(shares[c]);
-  }
-}
 
 /// What stands for images without an answer.
 Accumulator::Result nothing_of(std::uint32_t images, std::uint32_t classes) {
@@ -35,7 +24,10 @@ Evaluation::Evaluation(EvaluationForm form, const merge::Head* head)
       combined_(form_.rules.size()),
       behind_(form_.rules.size()) {
   assert(head_ == nullptr || form_.answers == OutputKind::features);
-  for (const config::CombineSpec& rule : form_.rules) accumulators_.emplace_back(rule, form_.weights);
+  for (const config::CombineSpec& rule : form_.rules) {
+    accumulators_.emplace_back(rule, form_.weights);
+    if (behind_head(rule)) shares_.resize(form_.members);
+  }
 }
 
 ScoreKind Evaluation::kind() const {
@@ -57,12 +49,9 @@ void Evaluation::add(const SegmentResult& result) {
   for (std::size_t rank = 0; rank < form_.members; ++rank) present_.push_back(result.members[rank].present);
   answered_ = !result.set_aside && std::find(present_.begin(), present_.end(), true) != present_.end();
   const Answers scores = class_scores(result);
-  if (has_classes()) {
-    score_models(result, scores);
-    note_disagreement(result, scores);
-  }
+  if (has_classes()) judge_models(result, scores);
   const Answers answers = features_or_answers(result);
-  const Answers shares = probabilities(result, scores);
+  const Answers shares(shares_.begin(), shares_.end());
   for (std::size_t rule = 0; rule < form_.rules.size(); ++rule) {
     const bool behind = behind_head(form_.rules[rule]);
     const std::uint32_t width = behind ? head_->classes() : result.members.front().width;
@@ -88,47 +77,53 @@ Evaluation::Answers Evaluation::class_scores(const SegmentResult& result) {
   return scores;
 }
 
-void Evaluation::score(MaybeMetrics& metrics, const SegmentResult& result, std::span<const float> scores,
-                       std::uint32_t classes, std::span<const std::int64_t> predicted, ScoreKind kind) const {
-  if (result.labels.empty()) return;
-  if (!metrics) metrics.emplace(classes);
-  metrics->add(result.labels, scores, predicted, kind);
-}
-
 void Evaluation::skip(MaybeMetrics& metrics, const SegmentResult& result, std::uint32_t classes) const {
   if (result.labels.empty()) return;
   if (!metrics) metrics.emplace(classes);
   metrics->skip(result.count);
 }
 
-void Evaluation::score_models(const SegmentResult& result, const Answers& scores) {
+void Evaluation::judge_models(const SegmentResult& result, const Answers& scores) {
   for (std::size_t m = 0; m < scores.size(); ++m) {
     const std::uint32_t classes = classes_of(result.members[m]);
-    if (result.members[m].present)
-      score(models_[m], result, scores[m], classes, decided(scores[m], result.count, classes), kind());
-    else
+    if (!result.members[m].present)
       skip(models_[m], result, classes);
+    else if (!result.labels.empty() && !models_[m])
+      models_[m].emplace(classes);
   }
+  const std::uint32_t classes = classes_of(result.members.front());
+  const auto alike = [&](const MemberSegmentResult& member) { return classes_of(member) == classes; };
+  // With the rule none members may answer different classes, and nothing can be compared then.
+  const bool compared = answered_ && std::ranges::all_of(result.members.first(form_.members), alike);
+  for (std::vector<float>& shares : shares_) shares.resize(std::size_t{result.count} * classes);
+  rows_.clear();
+  for (std::uint32_t image = 0; image < result.count; ++image) {
+    std::size_t members = 0;
+    for (std::size_t m = 0; m < scores.size(); ++m) {
+      if (!result.members[m].present) continue;
+      judge(m, result, scores[m], image);
+      if (!compared || m >= form_.members) continue;
+      compared_.resize((members + 1) * classes);
+      judged_.write(std::span(compared_).subspan(members++ * classes, classes));
+      if (!shares_.empty()) judged_.write(std::span(shares_[m]).subspan(std::size_t{image} * classes, classes));
+    }
+    rows_.push_back(disagreement_.add(std::span(compared_).first(members * classes), members));
+  }
+}
+
+void Evaluation::judge(std::size_t model, const SegmentResult& result, std::span<const float> scores,
+                       std::uint32_t image) {
+  const std::uint32_t classes = classes_of(result.members[model]);
+  const auto row = scores.subspan(std::size_t{image} * classes, classes);
+  judged_.take(row, kind());
+  if (!result.labels.empty())
+    models_[model]->add(result.labels[image], judged_, static_cast<std::int64_t>(argmax(row)));
 }
 
 Evaluation::Answers Evaluation::features_or_answers(const SegmentResult& result) const {
   Answers answers;
   for (std::size_t rank = 0; rank < form_.members; ++rank) answers.push_back(result.members[rank].values);
   return answers;
-}
-
-Evaluation::Answers Evaluation::probabilities(const SegmentResult& result, const Answers& scores) {
-  const bool wanted = std::any_of(form_.rules.begin(), form_.rules.end(),
-                                  [this](const config::CombineSpec& rule) { return behind_head(rule); });
-  if (!wanted || !answered_) return {};
-  shares_.resize(form_.members);
-  Answers shares;
-  for (std::size_t rank = 0; rank < form_.members; ++rank) {
-    // Nobody looks at what stands for a member that is not present.
-    if (result.members[rank].present) probabilities_of(scores[rank], head_->classes(), shares_[rank]);
-    shares.emplace_back(shares_[rank]);
-  }
-  return shares;
 }
 
 void Evaluation::score_rule(std::size_t rule, const SegmentResult& result) {
@@ -140,24 +135,24 @@ void Evaluation::score_rule(std::size_t rule, const SegmentResult& result) {
     return skip(rules_[rule], result, classes);
   }
   const Accumulator::Result& combined = combined_[rule];
-  if (!features) return score(rules_[rule], result, combined.values, classes, combined.predicted, score_kind(combine));
-  std::vector<float> logits(std::size_t{result.count} * classes);
-  head_->apply(combined.values, result.count, logits);
-  behind_[rule].predicted = decided(logits, result.count, classes);
-  probabilities_of(logits, classes, behind_[rule].values);
-  score(rules_[rule], result, logits, classes, behind_[rule].predicted, ScoreKind::logits);
+  MaybeMetrics& metrics = rules_[rule];
+  if (!result.labels.empty() && !metrics) metrics.emplace(classes);
+  if (features) return decide_behind_head(rule, result, classes);
+  if (!result.labels.empty()) metrics->add(result.labels, combined.values, combined.predicted, score_kind(combine));
 }
 
-void Evaluation::note_disagreement(const SegmentResult& result, const Answers& scores) {
-  const std::uint32_t classes = classes_of(result.members.front());
-  Answers members;
-  bool alike = true;  // with the rule none, members may answer different classes: nothing can be compared then
-  for (std::size_t rank = 0; rank < form_.members; ++rank) {
-    alike = alike && classes_of(result.members[rank]) == classes;
-    if (present_[rank] && !result.set_aside) members.push_back(scores[rank]);
+void Evaluation::decide_behind_head(std::size_t rule, const SegmentResult& result, std::uint32_t classes) {
+  std::vector<float> logits(std::size_t{result.count} * classes);
+  head_->apply(combined_[rule].values, result.count, logits);
+  Accumulator::Result& behind = behind_[rule];
+  behind.predicted = decided(logits, result.count, classes);
+  behind.values.resize(logits.size());
+  for (std::uint32_t image = 0; image < result.count; ++image) {
+    const std::size_t first = std::size_t{image} * classes;
+    judged_.take(std::span(logits).subspan(first, classes), ScoreKind::logits);
+    judged_.write(std::span(behind.values).subspan(first, classes));
+    if (!result.labels.empty()) rules_[rule]->add(result.labels[image], judged_, behind.predicted[image]);
   }
-  if (!alike) members.clear();
-  rows_ = disagreement_.add(members, result.count, classes, kind());
 }
 
 }  // namespace tutti::program

@@ -14,6 +14,8 @@
 #include "config/spec.hpp"
 #include "coordinator/decide/accumulator.hpp"
 #include "merge/head.hpp"
+#include "program/scores.hpp"
+#include "results/class_shares.hpp"
 #include "results/disagreement.hpp"
 #include "results/metrics.hpp"
 
@@ -27,9 +29,6 @@ struct EvaluationForm {
   /// Over what the models answer; or, with a head, over probabilities: applied behind it.
   std::vector<config::CombineSpec> rules;
 };
-
-/// A model alone, or a rule: how good its answers are. Nothing without labels, and over features without a head.
-using MaybeMetrics = std::optional<images::Metrics>;
 
 class Evaluation {
  public:
@@ -66,16 +65,14 @@ class Evaluation {
 
   /// The models' class scores: their own answers, or what the head makes of them.
   Answers class_scores(const SegmentResult& result);
-  void score(MaybeMetrics& metrics, const SegmentResult& result, std::span<const float> scores, std::uint32_t classes,
-             std::span<const std::int64_t> predicted, images::ScoreKind kind) const;
   void skip(MaybeMetrics& metrics, const SegmentResult& result, std::uint32_t classes) const;
-  void score_models(const SegmentResult& result, const Answers& scores);
+  /// Each model alone and the members against each other, image by image: what a score means is computed once.
+  void judge_models(const SegmentResult& result, const Answers& scores);
+  void judge(std::size_t model, const SegmentResult& result, std::span<const float> scores, std::uint32_t image);
   void score_rule(std::size_t rule, const SegmentResult& result);
+  void decide_behind_head(std::size_t rule, const SegmentResult& result, std::uint32_t classes);
   bool behind_head(const config::CombineSpec& rule) const;
   Answers features_or_answers(const SegmentResult& result) const;
-  /// What the rules that are applied behind the head combine; nothing where there is none of them.
-  Answers probabilities(const SegmentResult& result, const Answers& scores);
-  void note_disagreement(const SegmentResult& result, const Answers& scores);
   std::uint32_t classes_of(const MemberSegmentResult& model) const;
   images::ScoreKind kind() const;
 
@@ -85,7 +82,11 @@ class Evaluation {
   std::vector<bool> present_;  ///< members of the present segment
   bool answered_ = false;      ///< by any of them
   std::vector<std::vector<float>> logits_;
-  std::vector<std::vector<float>> shares_;  ///< the members' probabilities behind the head
+  /// The members' probabilities behind the head; empty unless a rule is applied to them. Nobody looks at those of a
+  /// member that is not present.
+  std::vector<std::vector<float>> shares_;
+  images::ClassShares judged_;    ///< the row at hand
+  std::vector<double> compared_;  ///< the shares of the members of one image
   std::vector<MaybeMetrics> models_;
   std::vector<MaybeMetrics> rules_;
   images::Disagreement disagreement_;

@@ -55,15 +55,12 @@ images::EvaluationReport begin_evaluation(const std::vector<EvaluatedModel>& mod
 }
 
 void add_task(images::EvaluationReport& report, images::TaskReport task, const Evaluation& evaluation,
-              const std::vector<Incomplete>& incomplete, double seconds, std::uint64_t known) {
+              std::vector<IncompleteSegment> incomplete, double seconds, std::uint64_t known) {
   task.images = evaluation.images();
   task.seconds = seconds;
   if (seconds > 0) task.images_per_second = static_cast<double>(task.images - std::min(known, task.images)) / seconds;
   task.disagreement = disagreement_of(evaluation.disagreement());
-  for (const Incomplete& some : incomplete) {
-    task.incomplete.push_back({some.first, some.count, some.members_present, {}, some.set_aside});
-    for (const std::size_t rank : some.absent) task.incomplete.back().absent.push_back(report.models.at(rank).name);
-  }
+  task.incomplete = std::move(incomplete);
   const std::size_t models = report.models.size() - evaluation.rules().size();
   for (std::size_t row = 0; row < report.models.size(); ++row) {
     // Of a task of which no image came nobody knows anything.
@@ -80,8 +77,9 @@ void add_parameters(images::EvaluationReport& report, const std::vector<images::
   std::uint64_t trainable = 0;
   for (std::size_t row = 0; row < models.size(); ++row) {
     images::ModelReport& model = report.models.at(row);
-    const bool frozen = models[row].kind == "torchscript" || models[row].kind == "aoti";
-    model.all_params = models[row].parameters.value_or(0);
+    const MemberStatus& status = models[row].status;
+    const bool frozen = status.kind == "torchscript" || status.kind == "aoti";
+    model.all_params = status.parameters;
     model.trainable_params = frozen ? 0 : model.all_params;
     if (model.role != "member") continue;
     all += model.all_params;

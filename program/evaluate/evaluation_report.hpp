@@ -22,10 +22,10 @@ struct EvaluatedModel {
 /// The rows of a report before any task: the models, then one per rule.
 images::EvaluationReport begin_evaluation(const std::vector<EvaluatedModel>& models, const EvaluationForm& form);
 
-/// Adds what `evaluation` found of `task`, whose name, source, head and classes are set already. `incomplete` names
-/// models by their place among the rows.
+/// Adds what `evaluation` found of `task`, whose name, source, head and classes are set already. The ranks in
+/// `incomplete` are places among the models.
 void add_task(images::EvaluationReport& report, images::TaskReport task, const Evaluation& evaluation,
-              const std::vector<Incomplete>& incomplete, double seconds, std::uint64_t known);
+              std::vector<IncompleteSegment> incomplete, double seconds, std::uint64_t known);
 
 /// "cnn-0", "ensemble mean": how people are told which row it is.
 std::string label_of(const images::ModelReport& model);

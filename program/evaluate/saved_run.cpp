@@ -31,12 +31,19 @@ std::string name_of(const json::value& value) {
 }
 std::uint64_t count_of(const json::value& value) { return value.to_number<std::uint64_t>(); }
 
-std::vector<images::IncompleteReport> incomplete_of(const json::value& list) {
-  std::vector<images::IncompleteReport> all;
+std::vector<IncompleteSegment> incomplete_of(const json::value& list, const std::vector<EvaluatedModel>& models) {
+  std::vector<IncompleteSegment> all;
   for (const json::value& row : list.as_array()) {
-    images::IncompleteReport some{
-        count_of(row.at("first")), count_of(row.at("count")), 0, {}, row.at("set_aside").as_bool()};
-    for (const json::value& name : row.at("absent").as_array()) some.absent.push_back(text_of(name));
+    IncompleteSegment some{count_of(row.at("first")),
+                           count_of(row.at("count")),
+                           row.at("members_present").to_number<std::uint32_t>(),
+                           {},
+                           row.at("set_aside").as_bool()};
+    for (const json::value& name : row.at("absent").as_array()) {
+      const auto model = std::ranges::find(models, text_of(name), &EvaluatedModel::name);
+      if (model == models.end()) throw std::invalid_argument(fmt::format("it has no model '{}'", text_of(name)));
+      some.absent.push_back(static_cast<std::size_t>(model - models.begin()));
+    }
     all.push_back(std::move(some));
   }
   return all;
@@ -45,12 +52,11 @@ std::vector<images::IncompleteReport> incomplete_of(const json::value& list) {
 void read_models(const json::value& report, SavedRun& run) {
   for (const json::value& row : report.at("members").as_array()) {
     images::MemberReport member;
-    member.name = name_of(row.at("name"));
-    member.rank = static_cast<std::uint32_t>(run.members.size());
+    member.status.name = name_of(row.at("name"));
     member.role = text_of(row.at("role"));
-    member.kind = text_of(row.at("kind"));
-    if (!row.at("parameters").is_null()) member.parameters = count_of(row.at("parameters"));
-    run.models.push_back({member.name, member.role});
+    member.status.kind = text_of(row.at("kind"));
+    if (!row.at("parameters").is_null()) member.status.parameters = count_of(row.at("parameters"));
+    run.models.push_back({member.status.name, member.role});
     run.members.push_back(std::move(member));
   }
 }
@@ -58,7 +64,7 @@ void read_models(const json::value& report, SavedRun& run) {
 void read_tasks(const json::value& report, const std::filesystem::path& folder, SavedRun& run) {
   if (text_of(report.at("command")) == "run") {
     run.tasks.push_back({"", "", folder, false, count_of(report.at("counts").at("images")),
-                         incomplete_of(report.at("ensemble").at("incomplete"))});
+                         incomplete_of(report.at("ensemble").at("incomplete"), run.models)});
     return;
   }
   for (const json::value& row : report.at("evaluation").at("tasks").as_array()) {
@@ -66,7 +72,7 @@ void read_tasks(const json::value& report, const std::filesystem::path& folder, 
     const std::filesystem::path own = folder / "tasks" / name;
     const bool in_own = std::filesystem::exists(own);
     run.tasks.push_back({name, text_of(row.at("source")), in_own ? own : folder, in_own, count_of(row.at("images")),
-                         incomplete_of(row.at("incomplete"))});
+                         incomplete_of(row.at("incomplete"), run.models)});
   }
 }
 
@@ -115,7 +121,6 @@ SavedAnswers::SavedAnswers(const SavedTask& task, const std::vector<EvaluatedMod
     if (!std::filesystem::exists(file))
       refuse(task.folder, fmt::format("the answers of '{}' were not saved: there is no {}", model.name, file.string()),
              "run it again with save_members: true");
-    names_.push_back(model.name);
     files_.emplace_back(file, images::NpyType::float32, 2);
     check(files_.back());
   }
@@ -128,7 +133,7 @@ SavedAnswers::SavedAnswers(const SavedTask& task, const std::vector<EvaluatedMod
 std::vector<SavedAnswers::Part> SavedAnswers::parts() const {
   std::vector<Part> all;
   std::uint64_t next = 0;
-  for (const images::IncompleteReport& some : incomplete_) {
+  for (const IncompleteSegment& some : incomplete_) {
     const std::uint64_t first = std::clamp(some.first, next, images_);
     const std::uint64_t end = first + std::min(some.count, images_ - first);
     if (first > next) all.push_back({next, first, nullptr});
@@ -151,9 +156,9 @@ void SavedAnswers::hand_over(const Part& part, std::uint64_t first, std::uint32_
   for (std::size_t m = 0; m < files_.size(); ++m) {
     values[m].resize(std::size_t{count} * files_[m].width());
     files_[m].read(first, values[m]);
-    const bool absent = part.incomplete != nullptr &&
-                        std::find(part.incomplete->absent.begin(), part.incomplete->absent.end(), names_[m]) !=
-                            part.incomplete->absent.end();
+    const bool absent =
+        part.incomplete != nullptr &&
+        std::find(part.incomplete->absent.begin(), part.incomplete->absent.end(), m) != part.incomplete->absent.end();
     members.push_back({files_[m].width(), values[m], !absent});
   }
   std::vector<std::int64_t> labels(labels_ ? count : 0);

@@ -24,7 +24,7 @@ struct SavedTask {
   std::filesystem::path folder;  ///< of members/ and labels.npy
   bool in_own_folder = false;    ///< below the run's
   std::uint64_t images = 0;
-  std::vector<images::IncompleteReport> incomplete;  ///< in order
+  std::vector<IncompleteSegment> incomplete;  ///< in order
 };
 
 struct SavedRun {
@@ -45,7 +45,6 @@ class SavedAnswers {
   /// report says images.
   SavedAnswers(const SavedTask& task, const std::vector<EvaluatedModel>& models);
 
-  bool labelled() const noexcept { return labels_.has_value(); }
   std::uint64_t images() const noexcept { return images_; }
   std::uint32_t width(std::size_t model) const { return files_.at(model).width(); }
   const std::filesystem::path& file(std::size_t model) const { return files_.at(model).path(); }
@@ -57,16 +56,15 @@ class SavedAnswers {
   struct Part {
     std::uint64_t first = 0;
     std::uint64_t end = 0;
-    const images::IncompleteReport* incomplete = nullptr;
+    const IncompleteSegment* incomplete = nullptr;
   };
   std::vector<Part> parts() const;
   void hand_over(const Part& part, std::uint64_t first, std::uint32_t count, Sink& sink) const;
 
-  std::vector<std::string> names_;
   std::vector<images::NpyReader> files_;
   std::optional<images::NpyReader> labels_;
   std::uint64_t images_;
-  std::vector<images::IncompleteReport> incomplete_;
+  std::vector<IncompleteSegment> incomplete_;
 };
 
 }  // namespace tutti::program

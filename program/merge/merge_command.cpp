@@ -20,14 +20,14 @@
 #include "coordinator/plan/find_worker.hpp"
 #include "merge/replacing.hpp"
 #include "program/evaluate/hosting.hpp"
-#include "program/merge/merge_place.hpp"
+#include "program/evaluation_task.hpp"
+#include "program/merge/merge_folder.hpp"
 #include "program/merge/merge_progress.hpp"
 #include "program/merge/merge_report.hpp"
 #include "program/merge/soup_measuring.hpp"
 #include "program/nameless_file.hpp"
 #include "program/say.hpp"
 #include "program/session.hpp"
-#include "program/task.hpp"
 #include "results/run_folder.hpp"
 
 namespace tutti::program {
@@ -79,10 +79,10 @@ class Merge {
   }
 
   void perform() {
-    place_.emplace(images::RunFolder(spec_.output, "runs"), report_.inputs.front().checkpoint->path());
-    for (const merge::MergeInput& input : report_.inputs) place_->check(input);
-    if (report_.base) place_->check(*report_.base);
-    report_.result = place_->weights();
+    folder_.emplace(images::RunFolder(spec_.output, "runs"), report_.inputs.front().checkpoint->path());
+    for (const merge::MergeInput& input : report_.inputs) folder_->check(input);
+    if (report_.base) folder_->check(*report_.base);
+    report_.result = folder_->weights();
     compute();
     if (!line_.quiet) say(stdout, summary());
   }
@@ -91,9 +91,9 @@ class Merge {
   Outcome evaluate_result() {
     if (spec_.tasks.empty()) return Outcome::complete;
     CommandLine line = line_;
-    line.merged = {fmt::format("merged={}", place_->model().string())};
-    line.picture = place_->folder() / "tasks.svg";
-    return evaluate(line, interruption_, std::move(*place_).release());
+    line.merged = {fmt::format("merged={}", folder_->model().string())};
+    line.picture = folder_->folder() / "tasks.svg";
+    return evaluate(line, interruption_, std::move(*folder_).release());
   }
 
  private:
@@ -115,7 +115,7 @@ class Merge {
   /// they look for the signal themselves. Whatever else is being done is not worth waiting for.
   void stop(int signal) const {
     if (computing_) return;
-    place_->remove_if_empty();
+    folder_->remove_if_empty();
     Interruption::leave(signal, written());
   }
 
@@ -128,7 +128,7 @@ class Merge {
 
   void cook() {
     const Clock::time_point begin = Clock::now();
-    report_.soup = cook_greedy_soup(spec_, report_.inputs, settings_, measuring_->at_once(), place_->folder(),
+    report_.soup = cook_greedy_soup(spec_, report_.inputs, settings_, measuring_->at_once(), folder_->folder(),
                                     [&, members = true](const std::vector<config::MemberSpec>& models) mutable {
                                       // The members come first; their statistics are their own.
                                       const bool estimates = !std::exchange(members, false) && estimation_;
@@ -145,8 +145,8 @@ class Merge {
   std::vector<SoupScore> measure_estimated(std::vector<config::MemberSpec> models) {
     std::vector<NamelessFile> files;
     for (config::MemberSpec& model : models) {
-      const merge::Safetensors tensors = (*estimation_)(model.model.weights, place_->folder()).tensors;
-      const NamelessFile& file = files.emplace_back(place_->folder(), "a candidate");
+      const merge::Safetensors tensors = (*estimation_)(model.model.weights, folder_->folder()).tensors;
+      const NamelessFile& file = files.emplace_back(folder_->folder(), "a candidate");
       merge::write_replaced(merge::Checkpoint::open(model.model.weights), tensors,
                             [&](std::span<const std::byte> bytes) { file.write(bytes); }, {});
       model.model.weights = file.path();
@@ -212,10 +212,10 @@ class Merge {
     else
       merge_to(sink, inputs);
     interruption_.check();
-    place_->copy_beside();
-    place_->remove_report();
+    folder_->copy_beside();
+    folder_->remove_report();
     if (!spec_.tasks.empty())
-      clear_results(place_->held(), arrays_of(spec_));  // of the evaluation of an earlier result
+      clear_results(folder_->held(), arrays_of(spec_));  // of the evaluation of an earlier result
     out.commit();
     in_place_ = true;
     computing_ = false;
@@ -226,7 +226,7 @@ class Merge {
 
   void write_report() {
     const std::string text = pretty_json(to_json(report_, spec_));
-    AtomicFile out(place_->report());
+    AtomicFile out(folder_->report());
     out.write(text);
     out.commit();
     reported_ = true;
@@ -249,8 +249,8 @@ class Merge {
                       "report: {}\n",
                       to_name(settings_.method), counted(chosen().size(), "checkpoint"),
                       counted(report_.outcome.tensors, "tensor"), counted(report_.outcome.values, "value"),
-                      report_.merge_seconds, rate_text(bytes, report_.merge_seconds), place_->model().string(),
-                      place_->report().string());
+                      report_.merge_seconds, rate_text(bytes, report_.merge_seconds), folder_->model().string(),
+                      folder_->report().string());
   }
 
   const CommandLine& line_;
@@ -260,7 +260,7 @@ class Merge {
   std::optional<SoupMeasuring> measuring_;  ///< greedy_soup, until it has chosen
   MergeReport report_;
   std::optional<StatisticsEstimation> estimation_;
-  std::optional<MergePlace> place_;
+  std::optional<MergeFolder> folder_;
   std::atomic<bool> computing_ = false;
   std::atomic<bool> in_place_ = false;
   std::atomic<bool> reported_ = false;

@@ -29,9 +29,9 @@ config::EnsembleSpec side_by_side(const config::EnsembleSpec& spec, const std::v
   return side;
 }
 
-void check_complete(const Task& task, const std::vector<Incomplete>& incomplete) {
+void check_complete(const EvaluationTask& task, const std::vector<IncompleteSegment>& incomplete) {
   if (incomplete.empty()) return;
-  const Incomplete& first = incomplete.front();
+  const IncompleteSegment& first = incomplete.front();
   throw Error(ErrorKind::failed, "the soup's candidates cannot be compared: not all answered all held-out images",
               fmt::format("{}images {} to {}", task.name.empty() ? "" : fmt::format("task '{}', ", task.name),
                           first.first, first.first + first.count - 1));
@@ -76,7 +76,7 @@ std::size_t SoupMeasuring::measure_tasks(std::size_t first, const std::vector<co
   return next;
 }
 
-void SoupMeasuring::measure_task(Ensemble& ensemble, const Task& task, std::vector<SoupScore>& scores) const {
+void SoupMeasuring::measure_task(Ensemble& ensemble, const EvaluationTask& task, std::vector<SoupScore>& scores) const {
   const std::string round = round_ == 0 ? "members" : fmt::format("soup {}", round_);
   Progress progress(style_for(stderr, quiet_), task.name.empty() ? round : fmt::format("{}, {}", round, task.name),
                     task.source->count(), 0, [&] { return ensemble.status(); });

@@ -8,9 +8,9 @@
 #include <tutti/ensemble.hpp>
 
 #include "config/spec.hpp"
+#include "program/evaluation_task.hpp"
 #include "program/interruption.hpp"
 #include "program/merge/greedy_soup.hpp"
-#include "program/task.hpp"
 
 namespace tutti::program {
 
@@ -31,10 +31,10 @@ class SoupMeasuring {
   /// The tasks from `first` on that one pool serves, up to the one that is returned.
   std::size_t measure_tasks(std::size_t first, const std::vector<config::MemberSpec>& models,
                             std::vector<SoupScore>& scores);
-  void measure_task(Ensemble& ensemble, const Task& task, std::vector<SoupScore>& scores) const;
+  void measure_task(Ensemble& ensemble, const EvaluationTask& task, std::vector<SoupScore>& scores) const;
 
   const config::EnsembleSpec spec_;  ///< its tasks have the held-out images as their input
-  const std::vector<Task> tasks_;
+  const std::vector<EvaluationTask> tasks_;
   const std::filesystem::path worker_;
   Interruption& interruption_;
   const bool quiet_;

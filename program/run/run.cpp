@@ -10,12 +10,12 @@
 #include "program/evaluate/evaluating_sink.hpp"
 #include "program/evaluate/evaluation_report.hpp"
 #include "program/evaluate/hosting.hpp"
+#include "program/evaluation_task.hpp"
 #include "program/reporting.hpp"
 #include "program/run/continuation.hpp"
 #include "program/run/unfinished.hpp"
 #include "program/session.hpp"
 #include "program/summary.hpp"
-#include "program/task.hpp"
 #include "results/sinks.hpp"
 
 namespace tutti::program {
@@ -65,6 +65,8 @@ class RuleEvaluation {
     return sink_.emplace(evaluation_, folder, images, &next);
   }
 
+  const std::vector<MaybeMetrics>& members() const { return evaluation_.models(); }
+
   /// `known` of the images needed no computing.
   void add_to(images::Report& report, const Source& source, std::uint64_t known) const {
     report.evaluation = begin_evaluation(hosting_.models, form_);
@@ -72,8 +74,8 @@ class RuleEvaluation {
     task.name = to_name(hosting_.described.input.dataset);
     task.source = source.name();
     task.classes = source.classes();
-    if (report.ensemble) task.incomplete = report.ensemble->incomplete;
-    add_task(*report.evaluation, std::move(task), evaluation_, {}, report.phases.predict.value_or(0), known);
+    const auto incomplete = report.ensemble ? report.ensemble->incomplete : std::vector<IncompleteSegment>{};
+    add_task(*report.evaluation, std::move(task), evaluation_, incomplete, report.phases.predict.value_or(0), known);
     add_parameters(*report.evaluation, report.members);
   }
 
@@ -163,8 +165,10 @@ class Run {
     const std::uint64_t known = journal_->finished_images();
     Sink* const first = rules != nullptr ? static_cast<Sink*>(rules) : &results;
     try {
-      session_.measure(
-          [&] { session_.score(header_.images, known, first, [&](Sink& sink) { compute_missing(form, sink); }); });
+      session_.measure([&] {
+        session_.score(header_.images, known, first, rules_ ? &rules_->members() : nullptr,
+                       [&](Sink& sink) { compute_missing(form, sink); });
+      });
       fault_point("coordinator.results_begun");
       if (rules != nullptr) rules->finish();
       results.finish();

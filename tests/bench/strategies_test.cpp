@@ -96,14 +96,17 @@ TEST_CASE("every strategy has a title and a form in one process") {
   CHECK(strategy_of(Contender::fused) == Strategy::fused);
 }
 
-TEST_CASE("where the batch is to be measured every strategy tries the same ones") {
+TEST_CASE("where the batch is to be measured every strategy tries those that the pool tries") {
   config::EnsembleSpec spec;
   spec.segment_images = 20;
-  CHECK(batches_to_try(spec, {}).empty());
-  CHECK(batches_to_try(spec, {7}) == std::vector<std::uint32_t>{7});
+  CHECK(batches_to_try(spec, {}, false).empty());
+  CHECK(batches_to_try(spec, {7}, false) == std::vector<std::uint32_t>{7});
   spec.measure_batch_images = true;
-  CHECK(batches_to_try(spec, {}) == std::vector<std::uint32_t>{4, 8, 16});
-  CHECK(batches_to_try(spec, {7}) == std::vector<std::uint32_t>{7});
+  CHECK(batches_to_try(spec, {}, false) == std::vector<std::uint32_t>{4, 8, 20});
+  spec.segment_images = 2048;
+  CHECK(batches_to_try(spec, {}, false).back() == 128);
+  CHECK(batches_to_try(spec, {}, true).back() == 1024);
+  CHECK(batches_to_try(spec, {7}, false) == std::vector<std::uint32_t>{7});
 }
 
 }  // namespace

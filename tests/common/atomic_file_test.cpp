@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <fstream>
@@ -18,6 +19,8 @@
 #include <string>
 #include <utility>
 
+#include "common/nameless_file.hpp"
+#include "common/system_limits.hpp"
 #include "common/unique_fd.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/ordinary_user.hpp"
@@ -80,7 +83,7 @@ TEST_CASE("a change that the file cannot take is an error that names it") {
     CHECK(error->kind() == ErrorKind::failed);
     CHECK(error->message() == fmt::format("could not write {}", (folder / "a.txt").string()));
     CHECK(error->detail() == "File too large");
-    CHECK(error->hint() == "raise the limit on the size of a file (ulimit -f)");
+    CHECK(error->hint() == limit_hint(EFBIG));
   }
 }
 
@@ -111,7 +114,7 @@ TEST_CASE("a file that is not committed leaves the old one and nothing else") {
 
 /// Whether files without a name can be had in this folder.
 bool has_nameless_files(const std::filesystem::path& folder) {
-  return static_cast<bool>(UniqueFd(::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600)));
+  return static_cast<bool>(nameless_file(folder, O_WRONLY));
 }
 
 TEST_CASE("a file has no name until it is committed") {
@@ -264,7 +267,7 @@ TEST_CASE("a file over the size limit is an error and the old file stays") {
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::failed);
     CHECK(error->detail() == "File too large");
-    CHECK(error->hint() == "raise the limit on the size of a file (ulimit -f)");
+    CHECK(error->hint() == limit_hint(EFBIG));
   }
   CHECK(read_text(folder / "a.txt", "the text") == "old");
   CHECK(folder.names().size() == 1);

@@ -11,7 +11,8 @@ namespace {
 TEST_CASE("each limit of the system is named with what raises it") {
   CHECK(limit_hint(EMFILE) == "too many open files: raise 'ulimit -n'");
   CHECK(limit_hint(ENFILE) == "too many open files on this machine: raise the sysctl fs.file-max");
-  CHECK(limit_hint(EAGAIN) == "too many processes: raise 'ulimit -u' or the cgroup's pids.max");
+  CHECK(limit_hint(EFBIG) == "the limit on the size of a file is too low: raise 'ulimit -f'");
+  CHECK(limit_hint(EAGAIN) == "too many processes or threads: raise 'ulimit -u' or the cgroup's pids.max");
 }
 
 TEST_CASE("what is no limit has no hint") {

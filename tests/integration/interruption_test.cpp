@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <set>
 
+#include "common/nameless_file.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/integration/programs.hpp"
 
@@ -127,7 +128,7 @@ TEST_CASE("a run that was started to outlive its terminal does so") {
 
 /// Whether files without a name can be had in this folder.
 bool has_nameless_files(const std::filesystem::path& folder) {
-  return static_cast<bool>(UniqueFd(::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600)));
+  return static_cast<bool>(nameless_file(folder, O_WRONLY));
 }
 
 TEST_CASE("a run that is killed leaves no half file") {

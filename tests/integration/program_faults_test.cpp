@@ -7,8 +7,8 @@
 namespace tutti::test {
 namespace {
 
-TEST_CASE("a member that dies fails the run and the report says that it is not complete") {
-  const Workplace place(R"(
+/// The second member dies in segment 1, and is not replaced.
+const std::string kMemberDies = R"(
 members:
   - {name: a, model: {kind: fake, classes: 4}}
   - {name: b, model: {kind: fake, classes: 4, faults: [{kind: kill, phase: predict, at_batch: 4}]}}
@@ -17,7 +17,10 @@ input: {dataset: random, count: 50, shape: [1, 4, 4], classes: 4}
 segment_images: 20
 batch_images: 8
 on_worker_failure: fail
-)");
+)";
+
+TEST_CASE("a member that dies fails the run and the report says that it is not complete") {
+  const Workplace place(kMemberDies);
   const Finished run(place, {"run", "e.yaml"});
   CHECK(run.code == 1);
   CHECK(contains(run.err(), "tutti: b on cpu died on segment 1: it was killed by SIGKILL\n"));
@@ -26,17 +29,8 @@ on_worker_failure: fail
 }
 
 TEST_CASE("the report of a run whose member died counts what was done and its place is printed") {
-  const Workplace place(R"(
-members:
-  - {name: a, model: {kind: fake, classes: 4}}
-  - {name: b, model: {kind: fake, classes: 4, faults: [{kind: kill, phase: predict, at_batch: 4}]}}
-assignment: cpu
-input: {dataset: random, count: 40, shape: [1, 4, 4], classes: 4}
-segment_images: 20
-batch_images: 8
-on_worker_failure: fail
-)");
-  const Finished run(place, {"run", "e.yaml"});
+  const Workplace place(kMemberDies);
+  const Finished run(place, {"run", "e.yaml", "input.count=40"});
   CHECK(run.code == 1);
   CHECK(contains(run.err(), "report: runs/0001/report.json\n"));
   const json::value report = place.report();

@@ -137,7 +137,7 @@ TEST_CASE("an image that kills its workers is set aside with its segment and the
       CHECK((aside ? std::isnan(value) : value == whole[image * 4 + c]));
     }
   }
-  CHECK(answer.incomplete == std::vector{IncompleteSegment{32, 8, 2, true}});
+  CHECK(answer.incomplete == std::vector{IncompleteSegment{32, 8, 2, {1}, true}});
   const Status status = ensemble.status();
   CHECK(status.faults.set_aside == 1);
   CHECK(status.faults.deaths == 4);  // once among others, three times alone
@@ -204,6 +204,7 @@ TEST_CASE("a member that dies too often is left out where that is wanted and the
     CHECK(answer.values[i] == (first[i] + 3 * third[i]) / 4);
   for (const IncompleteSegment& segment : answer.incomplete) {
     CHECK(segment.members_present == 2);
+    CHECK(segment.absent == std::vector<std::size_t>{1});
     CHECK_FALSE(segment.set_aside);
   }
   const Status status = ensemble.status();
@@ -222,7 +223,7 @@ TEST_CASE("an answer that is not finite is left out of its segment where that is
   Ensemble ensemble(published(spec), with_worker());
   const auto images = random_images(80);
   const Predictions answer = ensemble.predict(view(images));
-  CHECK(answer.incomplete == std::vector{IncompleteSegment{8, 8, 2, false}});
+  CHECK(answer.incomplete == std::vector{IncompleteSegment{8, 8, 2, {1}, false}});
   CHECK(ensemble.status().faults.not_finite_dropped == 1);
   CHECK(ensemble.status().faults.deaths == 0);
   for (const float value : answer.values) CHECK(std::isfinite(value));

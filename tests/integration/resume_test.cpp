@@ -368,8 +368,8 @@ TEST_CASE("a journal that can grow no further fails the run and nothing of it is
   const Finished run(large, options);
   CHECK(run.code == 1);
   CHECK(contains(run.err(),
-                 "tutti: could not write here/journal\n  detail: File too large\n  hint: raise the limit on "
-                 "the size of a file (ulimit -f)\n        finished "));
+                 "tutti: could not write here/journal\n  detail: File too large\n  hint: the limit on the "
+                 "size of a file is too low: raise 'ulimit -f'\n        finished "));
   CHECK(contains(run.err(), " of 80 segments; continue with: tutti run e.yaml "));
   Words again = large;
   again.emplace_back("--resume");

@@ -82,15 +82,15 @@ TEST_CASE("a file gets lines and quiet gets nothing") {
 images::Report a_report() {
   images::Report report;
   images::MemberReport member;
-  member.name = "a-rather-long-name";
-  member.device = "cpu:0";
+  member.status.name = "a-rather-long-name";
+  member.status.device = "cpu:0";
   member.accuracy = 0.98765;
   member.busy_seconds = 1.5;
   member.images_per_second = 240.4;
   report.members.push_back(member);
   report.members.push_back({});
-  report.members.back().name = "b";
-  report.members.back().device = "cuda:0";
+  report.members.back().status.name = "b";
+  report.members.back().status.device = "cuda:0";
   return report;
 }
 
@@ -125,18 +125,17 @@ TEST_CASE("the counts of a report are those of the pool however often they are a
   add_status(report, status);
   add_status(report, status);
   CHECK(report.faults == status.faults);
-  CHECK(report.members[0].state == "starting");
-  CHECK_FALSE(report.members[0].absent_reason.has_value());
-  CHECK(report.members[1].state == "absent");
-  CHECK(report.members[1].generation == 6);
-  CHECK(report.members[1].deaths == 7);
-  CHECK(report.members[1].absent_reason == "it died too often");
-  CHECK(report.members[1].absent_from_segment == 12U);
+  CHECK(report.members[0].status.state == WorkerState::starting);
+  CHECK(report.members[0].status.absent_reason.empty());
+  CHECK(report.members[1].status.state == WorkerState::absent);
+  CHECK(report.members[1].status.generation == 6);
+  CHECK(report.members[1].status.deaths == 7);
+  CHECK(report.members[1].status.absent_reason == "it died too often");
+  CHECK(report.members[1].status.absent_from_segment == 12U);
   CHECK(report.counts.segments_handed_out == 6);
   CHECK(report.counts.segments_answered == 6);
   CHECK(report.counts.input_bytes_copied == 100);
-  CHECK(report.members[0].name == "a");
-  CHECK(report.members[1].rank == 1);
+  CHECK(report.members[0].status.name == "a");
 }
 
 TEST_CASE("the speed of a member is that of the time between two looks") {

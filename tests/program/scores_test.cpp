@@ -94,6 +94,15 @@ TEST_CASE("a segment that no member answered has no accuracy at all") {
   CHECK(scores.incomplete()[0].members_present == 0);
 }
 
+TEST_CASE("members that are scored elsewhere are not scored again") {
+  const std::vector<MaybeMetrics> found(2, images::Metrics(2));
+  Scores scores(kMean, &found);
+  add(scores, {0});
+  CHECK(&scores.members() == &found);
+  CHECK(scores.members()[0]->images() == 0);
+  CHECK(scores.ensemble()->images() == 2);
+}
+
 TEST_CASE("an image is named by its place in the run whatever was left out before it") {
   Scores scores(kMean);
   add(scores, {0, {false, true}, true});
@@ -112,8 +121,9 @@ TEST_CASE("what is incomplete is listed with ranks and neighbours that lack the 
   add(scores, {8});
   add(scores, {10, {false, true}});
   using Ranks = std::vector<std::size_t>;
-  CHECK(scores.incomplete() ==
-        std::vector<Incomplete>{{2, 4, 1, Ranks{1}, false}, {6, 2, 1, Ranks{0}, false}, {10, 2, 1, Ranks{0}, false}});
+  CHECK(scores.incomplete() == std::vector<IncompleteSegment>{{2, 4, 1, Ranks{1}, false},
+                                                              {6, 2, 1, Ranks{0}, false},
+                                                              {10, 2, 1, Ranks{0}, false}});
 }
 
 TEST_CASE("every segment that was set aside is an entry of its own") {
@@ -124,8 +134,8 @@ TEST_CASE("every segment that was set aside is an entry of its own") {
   add(scores, {6, {true, false}});
   add(scores, {8, {true, true}, true});
   REQUIRE(scores.incomplete().size() == 5);
-  CHECK(scores.incomplete()[2] == Incomplete{4, 2, 1, {1}, true});
-  CHECK(scores.incomplete()[4] == Incomplete{8, 2, 2, {}, true});
+  CHECK(scores.incomplete()[2] == IncompleteSegment{4, 2, 1, {1}, true});
+  CHECK(scores.incomplete()[4] == IncompleteSegment{8, 2, 2, {}, true});
 }
 
 TEST_CASE("without labels or over features what is incomplete is listed all the same") {

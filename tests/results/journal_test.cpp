@@ -4,10 +4,12 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include <cerrno>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "common/system_limits.hpp"
 #include "results/journal.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/limited_files.hpp"
@@ -168,7 +170,7 @@ TEST_CASE("a record that does not fit on the disk is taken back and the journal 
     CHECK(error->kind() == ErrorKind::failed);
     CHECK(error->message() == fmt::format("could not write {}", (folder / "journal").string()));
     CHECK(error->detail() == "File too large");
-    CHECK(error->hint() == "raise the limit on the size of a file (ulimit -f)");
+    CHECK(error->hint() == limit_hint(EFBIG));
     CHECK(content(folder.path()) == before);
     CHECK_FALSE(journal.holds(1));
   }

@@ -28,38 +28,30 @@ Report full_report() {
   report.configuration = "members:\n  - {name: cnn-0}\n";
   report.phases = {0.5, 0.25, 0.75, std::nullopt, 2.0, 3.0};
   MemberReport member;
-  member.name = "cnn-0";
-  member.kind = "small-cnn";
-  member.device = "cpu:0";
-  member.cores = {0, 3};
-  member.threads = 1;
-  member.batch_images = 16;
-  member.batch_images_measured = true;
-  member.batch_speeds = {{8, 1000.0}, {16, 1500.0}};
-  member.pid = 77;
+  member.hosted = true;
+  member.status.name = "cnn-0";
+  member.status.kind = "small-cnn";
+  member.status.device = "cpu:0";
+  member.status.cores = {0, 3};
+  member.status.threads = 1;
+  member.status.batch_images = 16;
+  member.status.batch_images_measured = true;
+  member.status.batch_speeds = {{8, 1000.0}, {16, 1500.0}};
+  member.status.pid = 77;
   member.accuracy = 0.75;
   member.loss = std::numeric_limits<double>::quiet_NaN();
   member.calibration_error = 0.0625;
   member.images = 360;
   member.epochs = {{1, 2.5, 0.5, 1.5}, {2, 1.25, std::nullopt, 1.5}};
   member.weights = "runs/0001/cnn-0.safetensors";
-  member.state = "absent";
-  member.generation = 5;
-  member.deaths = 6;
-  member.absent_reason = "killed by SIGKILL";
-  member.absent_from_segment = 17;
+  member.status.state = WorkerState::absent;
+  member.status.generation = 5;
+  member.status.deaths = 6;
+  member.status.absent_reason = "killed by SIGKILL";
+  member.status.absent_from_segment = 17;
   report.members = {member, {}};
-  report.ensemble = EnsembleReport{"mean",
-                                   "probabilities",
-                                   0.75,
-                                   0.5,
-                                   0.125,
-                                   2.0,
-                                   3,
-                                   180.0,
-                                   {{1, 0}, {1, 1}},
-                                   {1.0, {}},
-                                   {{8, 4, 1, {"cnn-0"}, true}}};
+  report.ensemble = EnsembleReport{"mean",    "probabilities",       0.75, 0.5, 0.125, 2.0, 3, 180.0, {{1, 0}, {1, 1}},
+                                   {1.0, {}}, {{8, 4, 1, {0}, true}}};
   EvaluationReport evaluation;
   evaluation.tasks.push_back({"digits",
                               "digits (test)",
@@ -69,7 +61,7 @@ Report full_report() {
                               2.0,
                               180.0,
                               DisagreementReport{1, 0.5, 0.25, 0, 8},
-                              {{8, 4, 1, {"cnn-0"}, false}}});
+                              {{8, 4, 1, {0}, false}}});
   evaluation.tasks.push_back({"tasks", "npy x.npy", {}, 0, 0, 0.0, {}, {}, {}});
   evaluation.models.push_back({"cnn-0", "member", {}, {}, 200, 50, {{0.5, 1.0, 0.25, 360}, {}}});
   evaluation.models.push_back(

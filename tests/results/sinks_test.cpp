@@ -351,7 +351,8 @@ TEST_CASE("a sink in memory lists the segments that lack members or were set asi
   segment(3, false, true);
   const Predictions predictions = sink.take();
   CHECK(predictions.count == 4);
-  CHECK(predictions.incomplete == std::vector<IncompleteSegment>{{1, 1, 1, false}, {2, 1, 2, true}, {3, 1, 1, true}});
+  CHECK(predictions.incomplete ==
+        std::vector<IncompleteSegment>{{1, 1, 1, {1}, false}, {2, 1, 2, {}, true}, {3, 1, 1, {1}, true}});
 }
 
 TEST_CASE("a sink in memory keeps the members only where it is asked to") {

@@ -2,11 +2,9 @@
 // bytes.
 #include "worker/checkpoint.hpp"
 
-#include <sys/mman.h>
-
 #include <numeric>
 
-#include "common/unique_fd.hpp"
+#include "common/nameless_file.hpp"
 #include "merge/safetensors.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
@@ -27,8 +25,6 @@ using test::some_images;
 using test::TemporaryFolder;
 
 constexpr std::uint32_t kCheckpointImages = 24;
-
-UniqueFd file() { return UniqueFd(::memfd_create("tutti-checkpoint", MFD_CLOEXEC)); }
 
 /// One step on all images, in an order and with labels that depend on its number.
 void learn(Model& model, std::uint32_t step) {
@@ -59,7 +55,7 @@ TEST_CASE("a fresh model that goes on from a checkpoint saves the bytes of an un
   for (const MemberRequest& request : members(folder)) {
     CAPTURE(std::string(kind_name(request.model)));
     CAPTURE(request.weights);
-    const UniqueFd checkpoint = file();
+    const UniqueFd checkpoint = memory_file("checkpoint");
     const auto undisturbed = make_torch_model(request);
     undisturbed->begin_training();
     for (std::uint32_t step = 0; step < 3; ++step) learn(*undisturbed, step);
@@ -91,7 +87,7 @@ TEST_CASE("a restored model answers with the same bits without further training"
   const TemporaryFolder folder;
   const std::vector<float> images = some_images(kCheckpointImages);
   for (const MemberRequest& request : members(folder)) {
-    const UniqueFd checkpoint = file();
+    const UniqueFd checkpoint = memory_file("checkpoint");
     const auto model = make_torch_model(request);
     model->begin_training();
     learn(*model, 0);
@@ -108,7 +104,7 @@ TEST_CASE("a restored model answers with the same bits without further training"
 TEST_CASE("a checkpoint before the first step is that of a member that has just begun") {
   const TemporaryFolder folder;
   for (const MemberRequest& request : members(folder)) {
-    const UniqueFd checkpoint = file();
+    const UniqueFd checkpoint = memory_file("checkpoint");
     const auto undisturbed = make_torch_model(request);
     undisturbed->begin_training();
     const auto witness = make_torch_model(request);  // of a training without checkpoints
@@ -127,7 +123,7 @@ TEST_CASE("a checkpoint before the first step is that of a member that has just 
 }
 
 TEST_CASE("a checkpoint holds weights and moments and steps by name") {
-  const UniqueFd checkpoint = file();
+  const UniqueFd checkpoint = memory_file("checkpoint");
   const MemberRequest request = request_for(MlpModel{{4}});
   const auto model = make_torch_model(request);
   model->begin_training();
@@ -145,7 +141,7 @@ TEST_CASE("a checkpoint holds weights and moments and steps by name") {
 
 TEST_CASE("a checkpoint of other layers is refused with what differs and the model stays as it was") {
   const TemporaryFolder folder;
-  const UniqueFd checkpoint = file();
+  const UniqueFd checkpoint = memory_file("checkpoint");
   const MemberRequest wide = request_for(MlpModel{{8, 4}});
   const auto model = make_torch_model(wide);
   model->begin_training();
@@ -178,7 +174,7 @@ TEST_CASE("a torchscript member has no checkpoints") {
   test::save_script(folder / "dense.pt", test::kDenseScript);
   const MemberRequest request = request_for(TorchScriptModel{(folder / "dense.pt").string(), false});
   const auto model = make_torch_model(request);
-  const UniqueFd checkpoint = file();
+  const UniqueFd checkpoint = memory_file("checkpoint");
   const auto write = error_of([&] { write_checkpoint(checkpoint.get(), request, *model, 0); });
   REQUIRE(write);
   CHECK(write->message() == "a torchscript member cannot be trained");

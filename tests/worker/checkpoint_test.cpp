@@ -2,13 +2,17 @@
 #include "worker/checkpoint.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <vector>
 
+#include "common/nameless_file.hpp"
+#include "common/system_limits.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/small_disk.hpp"
 #include "tests/common/temporary_folder.hpp"
@@ -37,7 +41,7 @@ std::vector<float> answer(worker::Model& model) {
 }
 
 TEST_CASE("a member goes on from a checkpoint as if nothing had happened") {
-  const UniqueFd file = nameless_file();
+  const UniqueFd file = make_checkpoint_file(/*on_disk=*/true);
   const auto undisturbed = make_fake_model(fake_request());
   undisturbed->begin_training();
   learn(*undisturbed, 1);
@@ -53,7 +57,7 @@ TEST_CASE("a member goes on from a checkpoint as if nothing had happened") {
 }
 
 TEST_CASE("a checkpoint replaces the whole content and nothing is left of a longer one") {
-  const UniqueFd file = nameless_file();
+  const UniqueFd file = make_checkpoint_file(/*on_disk=*/true);
   const auto model = make_fake_model(fake_request());
   write_checkpoint(file.get(), fake_request(), *model, 1);
   const off_t bytes = size_of(file);
@@ -77,7 +81,7 @@ std::string refusal(const UniqueFd& file, const MemberRequest& member = fake_req
 }
 
 TEST_CASE("a checkpoint that was torn is refused wherever it was torn") {
-  const UniqueFd file = nameless_file();
+  const UniqueFd file = make_checkpoint_file(/*on_disk=*/true);
   write_checkpoint(file.get(), fake_request(), *make_fake_model(fake_request()), 3);
   for (off_t bytes = size_of(file) - 1; bytes >= 0; --bytes) {
     REQUIRE(::ftruncate(file.get(), bytes) == 0);
@@ -86,7 +90,7 @@ TEST_CASE("a checkpoint that was torn is refused wherever it was torn") {
 }
 
 TEST_CASE("a checkpoint of another member is refused with its name and kind") {
-  const UniqueFd file = nameless_file();
+  const UniqueFd file = make_checkpoint_file(/*on_disk=*/true);
   write_checkpoint(file.get(), fake_request(), *make_fake_model(fake_request()), 3);
   MemberRequest other = fake_request();
   other.name = "m1";
@@ -103,7 +107,7 @@ TEST_CASE("a file of weights is no checkpoint") {
 }
 
 TEST_CASE("a checkpoint that does not say its segment is refused") {
-  const UniqueFd file = nameless_file();
+  const UniqueFd file = make_checkpoint_file(/*on_disk=*/true);
   for (const char* said : {"", "x", "-1", "3 "}) {
     REQUIRE(::ftruncate(file.get(), 0) == 0);
     REQUIRE(::lseek(file.get(), 0, SEEK_SET) == 0);
@@ -128,7 +132,7 @@ TEST_CASE("what is no regular file cannot take a checkpoint") {
 }
 
 TEST_CASE("a checkpoint beyond the limit of a file's size is an error that says to raise it") {
-  const UniqueFd file = nameless_file();
+  const UniqueFd file = make_checkpoint_file(/*on_disk=*/true);
   const auto model = make_fake_model(fake_request());
   rlimit before{};
   REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
@@ -140,13 +144,13 @@ TEST_CASE("a checkpoint beyond the limit of a file's size is an error that says 
   ::signal(SIGXFSZ, handler);
   REQUIRE(error);
   CHECK(error->detail() == "File too large");
-  CHECK(error->hint() == "raise the limit on the size of a file (ulimit -f)");
+  CHECK(error->hint() == limit_hint(EFBIG));
 }
 
 /// Runs in a child. Exit status: 0 as wished, else what failed.
 int fill_small_disk(const std::filesystem::path& folder) {
   if (!mount_small_disk(folder)) return kNoSmallDisk;
-  const UniqueFd file(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  const UniqueFd file = nameless_file(folder, O_RDWR);
   const MemberRequest member = fake_request({.classes = 1 << 18, .faults = {}});
   const auto error = error_of([&] { write_checkpoint(file.get(), member, *make_fake_model(member), 1); });
   if (!error || error->detail() != "No space left on device") return 1;

@@ -18,6 +18,7 @@
 #include "common/wire/control.hpp"
 #include "common/wire/doorbell.hpp"
 #include "common/wire/spawn_contract.hpp"
+#include "coordinator/process/checkpoint_file.hpp"
 #include "coordinator/process/child.hpp"
 #include "tests/support/census.hpp"
 #include "tests/worker/requests.hpp"
@@ -25,18 +26,10 @@
 
 namespace tutti::test {
 
-/// A file without a name, as the coordinator opens it for a checkpoint.
-inline UniqueFd nameless_file() {
-  UniqueFd fd(::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-  if (!fd) fd = UniqueFd(::memfd_create("tutti-checkpoint", MFD_CLOEXEC));
-  if (!fd) throw std::runtime_error("a nameless file");
-  return fd;
-}
-
 /// They outlive the workers that write to them.
 struct CheckpointFiles {
-  UniqueFd first = nameless_file();
-  UniqueFd second = nameless_file();
+  UniqueFd first = make_checkpoint_file(/*on_disk=*/true);
+  UniqueFd second = make_checkpoint_file(/*on_disk=*/true);
 };
 
 /// The worker has ended, or has said why it will.

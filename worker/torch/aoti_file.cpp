@@ -3,7 +3,6 @@
 #include <caffe2/serialize/inline_container.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/mman.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -20,6 +19,7 @@
 #include <tutti/error.hpp>
 
 #include "common/json.hpp"
+#include "common/nameless_file.hpp"
 #include "worker/torch/torch_errors.hpp"
 
 namespace tutti::worker {
@@ -172,15 +172,7 @@ void check_library(const std::vector<std::string>& records, const std::string& p
 }
 
 UniqueFd unpacked(Reader& reader, const std::string& record) {
-  unsigned flags = MFD_CLOEXEC;
-#ifdef MFD_EXEC
-  // Systems may be set to refuse memory that can be executed unless it is asked for; kernels before 6.3 know no such
-  // flag.
-  UniqueFd fd(::memfd_create("tutti-aoti", flags | MFD_EXEC));
-  if (!fd) fd = UniqueFd(::memfd_create("tutti-aoti", flags));
-#else
-  UniqueFd fd(::memfd_create("tutti-aoti", flags));
-#endif
+  UniqueFd fd = memory_file("aoti", Executable::yes);
   if (!fd) throw Error(ErrorKind::failed, "no memory could be had for a package", std::strerror(errno));
   const std::size_t size = reader.getRecordSize(record);
   auto pieces = reader.createChunkReaderIter(record, size, kPiece);

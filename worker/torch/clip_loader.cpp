@@ -171,10 +171,8 @@ void ClipLoader::fill(ClipTower& tower) const {
   for (std::int64_t number = 0; number < config_.layers; ++number) tower.layers_.push_back(layer(number));
   for (const auto& [name, shape] : expected_) tower.parameters_ += static_cast<std::uint64_t>(product(shape));
   if (!projected_) return;
-  const Shape shape = checkpoint_.form(kProjection).shape;
   tower.projection_ = place(read(kProjection), {}, 1);
-  tower.projection_width_ = shape[0];
-  tower.parameters_ += static_cast<std::uint64_t>(product(shape));
+  tower.parameters_ += static_cast<std::uint64_t>(product(checkpoint_.form(kProjection).shape));
 }
 
 }  // namespace tutti::worker

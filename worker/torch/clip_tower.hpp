@@ -26,7 +26,6 @@ class ClipTower {
   /// [images, projection] of pooled() (`image_embeds`); of a tower that was loaded with its projection.
   at::Tensor projected(const at::Tensor& pooled) const { return projection_(pooled); }
 
-  std::int64_t projection_width() const { return projection_width_; }  ///< 0: loaded without
   std::uint64_t parameters() const { return parameters_; }
 
  private:
@@ -57,7 +56,6 @@ class ClipTower {
   Norm before_, after_;
   std::vector<Layer> layers_;
   PackedLinear projection_;
-  std::int64_t projection_width_ = 0;
   std::uint64_t parameters_ = 0;
 };
 

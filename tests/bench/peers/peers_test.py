@@ -15,13 +15,14 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PEERS = HERE.parents[2] / "bench" / "peers"
-sys.path.insert(0, str(PEERS))
+sys.path[:0] = [str(PEERS), str(PEERS.parent)]
 
 import catalogue  # noqa: E402
 import family  # noqa: E402
 import main  # noqa: E402
 import measure  # noqa: E402
-import rows  # noqa: E402
+import tables  # noqa: E402
+from bench_rows import Row, append_rows, number, read_rows  # noqa: E402
 from catalogue import Contestant, Setting  # noqa: E402
 from protocol import Child, ContestantFailed, decode, encode, last_line  # noqa: E402
 
@@ -218,32 +219,34 @@ class Peers(unittest.TestCase):
     # Rows
 
     def test_median_and_deviation_are_those_of_the_other_measuring_programs(self) -> None:
-        self.assertEqual(rows.median([3.0, 1.0, 2.0, 10.0]), 2.5)
-        self.assertEqual(rows.mad([3.0, 1.0, 2.0, 10.0]), 1.0)
+        row = Row("peers", "x", {}, "s", [3.0, 1.0, 2.0, 10.0])
+        self.assertEqual((row.median, row.mad), (2.5, 1.0))
 
     def test_a_row_is_a_line_of_json_with_its_certificate(self) -> None:
         file = self.folder / "rows.json"
-        rows.append_json(file, [rows.Row("x", {"batch_images": 4}, "s", [1.0, 2.0, 4.0], note="n")], {"commit": "c"})
-        rows.append_json(file, [rows.Row("y", {}, "s", skipped="no GPU")], {"commit": "c"})
+        append_rows(file, [Row("peers", "x", {"batch_images": 4}, "s", [1.0, 2.0, 4.0], note="n")], {"commit": "c"})
+        append_rows(file, [Row("peers", "y", {}, "images/s", [], True, skipped="no GPU")], {"commit": "c"})
         first, second = map(json.loads, file.read_text().splitlines())
         self.assertEqual(first, {"schema": "tutti.bench/1", "certificate": {"commit": "c"}, "bench": "peers",
                                  "name": "x", "conditions": {"batch_images": 4}, "unit": "s", "better": "lower",
                                  "samples": [1.0, 2.0, 4.0], "median": 2.0, "mad": 1.0, "min": 1.0, "note": "n"})
         self.assertEqual((second["skipped"], second["samples"]), ("no GPU", []))
+        self.assertEqual(second["better"], "higher")
         self.assertNotIn("median", second)
+        self.assertEqual([row.to_json() for row in read_rows(file)], [first, second])
 
     def test_the_table_shows_ratios_to_tutti_and_who_was_skipped(self) -> None:
-        found = [rows.Row("tutti", {}, "s", [2.0]), rows.Row("x", {}, "s", [3.0], note="eager"),
-                 rows.Row("y", {}, "s", skipped="not installed")]
-        lines = rows.table("time", found, rows.reference_of(found)).splitlines()
+        found = [Row("peers", "tutti", {}, "s", [2.0]), Row("peers", "x", {}, "s", [3.0], note="eager"),
+                 Row("peers", "y", {}, "s", skipped="not installed")]
+        lines = tables.table("time", found, tables.reference_of(found)).splitlines()
         self.assertIn("x Tutti", lines[0])
-        self.assertEqual(lines[2].split(), ["x", "3", "0", "3", "s", "1.50", "eager"])
+        self.assertEqual(lines[2].split(), ["x", "3.000", "0", "3.000", "s", "1.50", "eager"])
         self.assertEqual(lines[3].split(), ["y", "skipped:", "not", "installed"])
-        self.assertIsNone(rows.reference_of(found[1:]))
+        self.assertIsNone(tables.reference_of(found[1:]))
 
     def test_numbers_have_four_digits(self) -> None:
-        self.assertEqual([rows.number(value) for value in (0, 0.0012345, 1.23456, 1650.0, 123456.0)],
-                         ["0", "0.001234", "1.235", "1650", "123456"])
+        self.assertEqual([number(value) for value in (0, 0.0012346, 1.23456, 1650.0, 123456.0)],
+                         ["0", "0.001235", "1.235", "1650", "123456"])
 
     # Words
 

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "common/system_limits.hpp"
 #include "common/wire/channel.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/limited_files.hpp"
@@ -146,7 +147,7 @@ TEST_CASE("memory beyond the file size limit is refused with the limit as the re
   CHECK(error->kind() == ErrorKind::failed);
   CHECK(error->message() == "could not allocate 1048576 bytes for the arena");
   CHECK(error->detail() == "File too large");
-  CHECK(error->hint() == "the file size limit of this process is too low: raise 'ulimit -f'");
+  CHECK(error->hint() == limit_hint(EFBIG));
 }
 
 TEST_CASE("memory without a free descriptor is refused with a way out") {

@@ -63,7 +63,7 @@ TEST_CASE("a report has a row for each model and then one for each rule") {
   CHECK(report.models[3].tasks[0].images == 4);
   CHECK(report.tasks[1].name == "u");
   CHECK(report.tasks[0].images_per_second == 1.5);
-  CHECK(report.tasks[0].incomplete.at(0).absent == std::vector<std::string>{"cnn-1"});
+  CHECK(report.tasks[0].incomplete.at(0).absent == std::vector<std::size_t>{1});
   CHECK(report.tasks[0].disagreement->dissent == 0.5);
   CHECK(report.tasks[0].disagreement->images == 4);
 }
@@ -71,12 +71,12 @@ TEST_CASE("a report has a row for each model and then one for each rule") {
 TEST_CASE("an ensemble has the parameters of its members and those are trainable that tutti can train") {
   images::EvaluationReport report = report_of({"t"});
   std::vector<images::MemberReport> models(3);
-  models[0].kind = "mlp";
-  models[0].parameters = 10;
-  models[1].kind = "torchscript";
-  models[1].parameters = 20;
-  models[2].kind = "small-cnn";
-  models[2].parameters = 40;
+  models[0].status.kind = "mlp";
+  models[0].status.parameters = 10;
+  models[1].status.kind = "torchscript";
+  models[1].status.parameters = 20;
+  models[2].status.kind = "small-cnn";
+  models[2].status.parameters = 40;
   add_parameters(report, models);
   CHECK(report.models[1].all_params == 20);
   CHECK(report.models[1].trainable_params == 0);

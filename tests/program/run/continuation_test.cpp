@@ -209,9 +209,9 @@ TEST_CASE("deaths are told in one line and nothing is told where there were none
 images::Report two_members() {
   images::Report report;
   report.members.resize(2);
-  report.members[0].name = "a";
-  report.members[1].name = "b";
-  for (images::MemberReport& member : report.members) member.state = "running";
+  report.members[0].status.name = "a";
+  report.members[1].status.name = "b";
+  for (images::MemberReport& member : report.members) member.status.state = WorkerState::running;
   report.ensemble.emplace();
   return report;
 }
@@ -220,13 +220,13 @@ TEST_CASE("what is missing is told member by member with the first segment") {
   images::Report report = two_members();
   CHECK(missing_text(report, 20).empty());
   CHECK_FALSE(is_incomplete(report));
-  report.ensemble->incomplete = {{20, 40, 1, {"b"}, false}, {80, 20, 1, {"b"}, false}, {100, 20, 0, {"a", "b"}, false}};
+  report.ensemble->incomplete = {{20, 40, 1, {1}, false}, {80, 20, 1, {1}, false}, {100, 20, 0, {0, 1}, false}};
   CHECK(is_incomplete(report));
   CHECK(missing_text(report, 20) ==
         "a is missing from images 100-119, the first is segment 5\n"
         "b is missing from images 20-59, 80-119, the first is segment 1\n");
-  report.members[1].state = "absent";
-  report.members[1].absent_reason = "it died 6 times in 60 s";
+  report.members[1].status.state = WorkerState::absent;
+  report.members[1].status.absent_reason = "it died 6 times in 60 s";
   CHECK(contains(missing_text(report, 20),
                  "b is missing from images 20-59, 80-119, the first is segment 1; it is absent: it died 6 times in 60 "
                  "s\n"));
@@ -236,16 +236,16 @@ TEST_CASE("a member that is absent makes a run incomplete also where no image la
   images::Report report = two_members();
   report.ensemble.reset();  // of a training
   CHECK_FALSE(is_incomplete(report));
-  report.members[0].state = "absent";
+  report.members[0].status.state = WorkerState::absent;
   CHECK(is_incomplete(report));
   CHECK(missing_text(report, 20) == "a is absent\n");
-  report.members[0].absent_reason = "it died 6 times in 60 s";
+  report.members[0].status.absent_reason = "it died 6 times in 60 s";
   CHECK(missing_text(report, 20) == "a is absent: it died 6 times in 60 s\n");
 }
 
 TEST_CASE("segments that were set aside are told with their images") {
   images::Report report = two_members();
-  report.ensemble->incomplete = {{40, 10, 0, {"a", "b"}, true}};
+  report.ensemble->incomplete = {{40, 10, 0, {0, 1}, true}};
   CHECK(is_incomplete(report));
   CHECK(missing_text(report, 20) == "1 segment was set aside for killing workers: images 40-49; NaN in the results\n");
   report.ensemble->incomplete = {{7, 1, 0, {}, true}};

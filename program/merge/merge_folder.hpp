@@ -11,10 +11,10 @@
 
 namespace tutti::program {
 
-class MergePlace {
+class MergeFolder {
  public:
   /// In `folder`, like `first`, the path of a checkpoint. Throws Error where there can be none.
-  MergePlace(images::RunFolder folder, const std::filesystem::path& first);
+  MergeFolder(images::RunFolder folder, const std::filesystem::path& first);
 
   const std::filesystem::path& folder() const { return folder_.path(); }
   /// The file with the weights.

@@ -1,4 +1,4 @@
-#include "program/task.hpp"
+#include "program/evaluation_task.hpp"
 
 #include <fmt/format.h>
 
@@ -20,7 +20,7 @@ namespace {
 }
 
 /// `key` is what names the images.
-void check_images(const Task& task, std::string_view key) {
+void check_images(const EvaluationTask& task, std::string_view key) {
   if (task.source->count() == 0)
     refuse(fmt::format("{}: there are none", task.images), task.source->name(),
            fmt::format("look at 'limit', 'skip' and 'count' of its '{}'", key));
@@ -30,7 +30,7 @@ void check_images(const Task& task, std::string_view key) {
                        key));
 }
 
-void check_head(const Task& task, const std::vector<std::string>& named) {
+void check_head(const EvaluationTask& task, const std::vector<std::string>& named) {
   if (!task.head) return;
   const std::string file = task.head->file().string();
   if (!named.empty() && named.size() != task.head->classes())
@@ -43,8 +43,8 @@ void check_head(const Task& task, const std::vector<std::string>& named) {
            file, "make the head for the classes of these images, in the order of the labels");
 }
 
-void check_shapes(const std::vector<Task>& tasks) {
-  for (const Task& task : tasks) {
+void check_shapes(const std::vector<EvaluationTask>& tasks) {
+  for (const EvaluationTask& task : tasks) {
     const ImageShape first = tasks.front().source->shape();
     if (task.source->shape() == first) continue;
     refuse(fmt::format("task '{}' has images of {}, task '{}' of {}", tasks.front().name, first.text(), task.name,
@@ -56,8 +56,8 @@ void check_shapes(const std::vector<Task>& tasks) {
 
 /// Whether the workers would prepare the images of two tasks in the same way; `same_kind` is set where that is a matter
 /// of their `preprocess` alone.
-bool prepared_alike(const config::EnsembleSpec& spec, const std::vector<Task>& tasks, std::size_t a, std::size_t b,
-                    bool& same_kind) {
+bool prepared_alike(const config::EnsembleSpec& spec, const std::vector<EvaluationTask>& tasks, std::size_t a,
+                    std::size_t b, bool& same_kind) {
   const bool own = std::all_of(spec.members.begin(), spec.members.end(),
                                [](const config::MemberSpec& member) { return member.input.has_value(); });
   const config::InputSpec& first = spec.tasks[a].input;
@@ -70,7 +70,7 @@ bool prepared_alike(const config::EnsembleSpec& spec, const std::vector<Task>& t
 }
 
 /// The pool is planned for the images of the first task: the workers prepare those of the others in the same way.
-void check_preparation(const config::EnsembleSpec& spec, const std::vector<Task>& tasks) {
+void check_preparation(const config::EnsembleSpec& spec, const std::vector<EvaluationTask>& tasks) {
   for (std::size_t i = 1; i < spec.tasks.size(); ++i) {
     bool same_kind = false;
     if (prepared_alike(spec, tasks, 0, i, same_kind)) continue;
@@ -82,9 +82,9 @@ void check_preparation(const config::EnsembleSpec& spec, const std::vector<Task>
   }
 }
 
-void check_towers(const std::vector<Task>& tasks) {
-  const Task* first = nullptr;
-  for (const Task& task : tasks) {
+void check_towers(const std::vector<EvaluationTask>& tasks) {
+  const EvaluationTask* first = nullptr;
+  for (const EvaluationTask& task : tasks) {
     if (!task.head || task.head->tower().empty()) continue;
     if (first == nullptr) first = &task;
     if (task.head->tower() == first->head->tower()) continue;
@@ -95,11 +95,11 @@ void check_towers(const std::vector<Task>& tasks) {
   }
 }
 
-Task open_task(const config::EnsembleSpec& whole, const config::TaskSpec& spec, TaskImages which) {
+EvaluationTask open_task(const config::EnsembleSpec& whole, const config::TaskSpec& spec, TaskImages which) {
   const bool held_out = which == TaskImages::held_out;
   const std::string title = spec.name.empty() ? "'merge'" : fmt::format("task '{}'", spec.name);
-  Task task{spec.name, fmt::format("the {}images of {}", held_out ? "held-out " : "", title),
-            open_source(whole, spec.input), std::nullopt, spec.classes};
+  EvaluationTask task{spec.name, fmt::format("the {}images of {}", held_out ? "held-out " : "", title),
+                      open_source(whole, spec.input), std::nullopt, spec.classes};
   say_skipped(*task.source);
   check_images(task, held_out && !spec.name.empty() ? "held_out" : "input");
   if (!spec.head.empty()) task.head = merge::Head::read(spec.head);
@@ -117,7 +117,7 @@ void check_classes(const std::string& images, const Source& source, const Member
          {}, "give images whose labels are classes of the models");
 }
 
-void check_width(const Task& task, const MemberStatus& model) {
+void check_width(const EvaluationTask& task, const MemberStatus& model) {
   if (task.head) {
     if (model.width == task.head->features()) return;
     refuse(fmt::format("the head of task '{}' takes {}, but '{}' answers {}", task.name,
@@ -133,7 +133,7 @@ void check_width(const Task& task, const MemberStatus& model) {
 
 }  // namespace
 
-images::TaskReport Task::report() const {
+images::TaskReport EvaluationTask::report() const {
   images::TaskReport report;
   report.name = name;
   report.source = source->name();
@@ -142,8 +142,8 @@ images::TaskReport Task::report() const {
   return report;
 }
 
-std::vector<Task> open_tasks(const config::EnsembleSpec& spec) {
-  std::vector<Task> tasks;
+std::vector<EvaluationTask> open_tasks(const config::EnsembleSpec& spec) {
+  std::vector<EvaluationTask> tasks;
   for (const config::TaskSpec& task : spec.tasks) tasks.push_back(open_task(spec, task, TaskImages::input));
   if (spec.tasks.empty()) {
     if (spec.combine.over == OutputKind::features)
@@ -179,21 +179,22 @@ config::EnsembleSpec by_held_out(config::EnsembleSpec spec) {
   return spec;
 }
 
-std::vector<Task> open_held_out(const config::EnsembleSpec& held_out) {
-  std::vector<Task> tasks;
+std::vector<EvaluationTask> open_held_out(const config::EnsembleSpec& held_out) {
+  std::vector<EvaluationTask> tasks;
   for (const config::TaskSpec& task : held_out.tasks) tasks.push_back(open_task(held_out, task, TaskImages::held_out));
   check_towers(tasks);
   return tasks;
 }
 
-bool same_form(const config::EnsembleSpec& spec, const std::vector<Task>& tasks, std::size_t a, std::size_t b) {
+bool same_form(const config::EnsembleSpec& spec, const std::vector<EvaluationTask>& tasks, std::size_t a,
+               std::size_t b) {
   bool same_kind = false;
   return tasks[a].source->shape() == tasks[b].source->shape() && prepared_alike(spec, tasks, a, b, same_kind);
 }
 
-void check_widths(const std::vector<Task>& tasks, const std::vector<MemberStatus>& models, std::size_t members,
-                  bool combined) {
-  for (const Task& task : tasks)
+void check_widths(const std::vector<EvaluationTask>& tasks, const std::vector<MemberStatus>& models,
+                  std::size_t members, bool combined) {
+  for (const EvaluationTask& task : tasks)
     for (const MemberStatus& model : models) check_width(task, model);
   for (std::size_t rank = 1; combined && rank < members; ++rank)
     if (models[rank].width != models[0].width)

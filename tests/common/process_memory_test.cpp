@@ -1,12 +1,12 @@
-// What a process weighs without one of its mappings.
-#include "bench/comparison/memory.hpp"
+// What a process weighs, with and without one of its mappings.
+#include "common/process_memory.hpp"
 
 #include <doctest/doctest.h>
 #include <unistd.h>
 
 #include <sstream>
 
-namespace tutti::bench {
+namespace tutti::test {
 namespace {
 
 constexpr const char* kSmaps =
@@ -22,15 +22,19 @@ constexpr const char* kSmaps =
 
 TEST_CASE("the proportional sizes are summed but for the mapping that is left out") {
   std::istringstream all(kSmaps);
-  CHECK(sum_pss(all, "/nothing") == 517 * 1024);
+  CHECK(sum_pss(all) == 517 * 1024);
+  std::istringstream same(kSmaps);
+  CHECK(sum_pss(same, "/nothing") == 517 * 1024);
   std::istringstream some(kSmaps);
   CHECK(sum_pss(some, "/memfd:tutti-bench-images") == 17 * 1024);
 }
 
 TEST_CASE("this process weighs something and one that does not exist is not known") {
-  CHECK(pss_bytes_but(::getpid(), "/nothing").value_or(0) > 0);
-  CHECK_FALSE(pss_bytes_but(-1, "/nothing"));
+  for (const char* but : {"", "/nothing"}) {
+    CHECK(pss_bytes(::getpid(), but).value_or(0) > 0);
+    CHECK_FALSE(pss_bytes(-1, but));
+  }
 }
 
 }  // namespace
-}  // namespace tutti::bench
+}  // namespace tutti::test

@@ -1,4 +1,4 @@
-#include "program/merge/merge_place.hpp"
+#include "program/merge/merge_folder.hpp"
 
 #include <fmt/format.h>
 
@@ -18,7 +18,7 @@ constexpr std::array<const char*, 2> kCopied{"config.json", "preprocessor_config
 
 }  // namespace
 
-MergePlace::MergePlace(images::RunFolder folder, const std::filesystem::path& first) : folder_(std::move(folder)) {
+MergeFolder::MergeFolder(images::RunFolder folder, const std::filesystem::path& first) : folder_(std::move(folder)) {
   std::error_code ignored;
   if (std::filesystem::is_directory(first, ignored)) {
     source_folder_ = first;
@@ -28,7 +28,7 @@ MergePlace::MergePlace(images::RunFolder folder, const std::filesystem::path& fi
   }
 }
 
-void MergePlace::check(const merge::MergeInput& input) const {
+void MergeFolder::check(const merge::MergeInput& input) const {
   for (const std::filesystem::path& file : input.checkpoint->files()) {
     std::error_code different;
     if (std::filesystem::equivalent(file, weights_, different))
@@ -37,7 +37,7 @@ void MergePlace::check(const merge::MergeInput& input) const {
   }
 }
 
-void MergePlace::copy_beside() const {
+void MergeFolder::copy_beside() const {
   if (!result_folder_) return;
   for (const char* name : kCopied) {
     std::error_code ignored;
@@ -48,13 +48,13 @@ void MergePlace::copy_beside() const {
   }
 }
 
-void MergePlace::remove_report() const {
+void MergeFolder::remove_report() const {
   std::error_code code;
   std::filesystem::remove(report(), code);
   if (code) throw write_error(report(), code.value());
 }
 
-void MergePlace::remove_if_empty() const noexcept {
+void MergeFolder::remove_if_empty() const noexcept {
   if (result_folder_) result_folder_->remove_if_empty();
   folder_.remove_if_empty();
 }

@@ -1,5 +1,5 @@
 // Whether tasks, heads and models fit together, and what is said where they do not.
-#include "program/task.hpp"
+#include "program/evaluation_task.hpp"
 
 #include <doctest/doctest.h>
 
@@ -146,7 +146,7 @@ TEST_CASE("models of other classes than the task and members of unequal widths a
   models[0].width = 3;
   models[1].width = 2;
   const auto said = [&](const std::string& tasks, bool combined) -> std::string {
-    const auto opened = tasks.empty() ? std::vector<Task>{} : open_tasks(spec_of(tasks, classes));
+    const auto opened = tasks.empty() ? std::vector<EvaluationTask>{} : open_tasks(spec_of(tasks, classes));
     const auto error = error_of([&] { check_widths(opened, models, 2, combined); });
     return error ? error->message() : "";
   };

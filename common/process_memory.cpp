@@ -1,13 +1,12 @@
-#include "bench/comparison/memory.hpp"
+#include "common/process_memory.hpp"
 
 #include <fmt/format.h>
 
-#include <cctype>
 #include <fstream>
 #include <sstream>
 #include <string>
 
-namespace tutti::bench {
+namespace tutti {
 namespace {
 
 /// "7f00-7f10 rw-s 00000000 00:01 12  /memfd:name (deleted)"; a line of figures begins with a word and a colon.
@@ -19,22 +18,22 @@ bool opens_mapping(const std::string& line) {
 }  // namespace
 
 std::uint64_t sum_pss(std::istream& smaps, std::string_view but) {
-  std::uint64_t kilobytes = 0;
+  std::uint64_t kibibytes = 0;
   bool counts = true;
   for (std::string line; std::getline(smaps, line);) {
-    if (opens_mapping(line)) counts = line.find(but) == std::string::npos;
+    if (opens_mapping(line)) counts = but.empty() || line.find(but) == std::string::npos;
     if (!counts || !line.starts_with("Pss:")) continue;
     std::istringstream figure(line.substr(4));
     std::uint64_t value = 0;
-    if (figure >> value) kilobytes += value;
+    if (figure >> value) kibibytes += value;
   }
-  return kilobytes * 1024;
+  return kibibytes * 1024;
 }
 
-std::optional<std::uint64_t> pss_bytes_but(int pid, std::string_view but) {
-  std::ifstream smaps(fmt::format("/proc/{}/smaps", pid));
+std::optional<std::uint64_t> pss_bytes(int pid, std::string_view but) {
+  std::ifstream smaps(fmt::format("/proc/{}/{}", pid, but.empty() ? "smaps_rollup" : "smaps"));
   if (!smaps || smaps.peek() == std::ifstream::traits_type::eof()) return std::nullopt;
   return sum_pss(smaps, but);
 }
 
-}  // namespace tutti::bench
+}  // namespace tutti
