@@ -1,0 +1,171 @@
+// The supervisor and the work of its members: tasks are handed out, and answers judged.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "common/check.hpp"
+#include "coordinator/decide/supervisor.hpp"
+
+namespace tutti {
+
+std::optional<std::uint64_t> Supervisor::open(std::uint32_t slot, std::uint32_t images, TaskKind kind,
+                                              const std::vector<bool>& asked, std::uint64_t index, bool last,
+                                              Time now) {
+  TUTTI_CHECK(asked.size() == work_.size());
+  TUTTI_CHECK(slot < setting_.slots);
+  TUTTI_CHECK(images > 0);
+  if (failed_) return std::nullopt;
+  std::vector<bool> present = asked;
+  for (std::size_t rank = 0; rank < work_.size(); ++rank)
+    if (absent(rank)) present[rank] = false;
+  if (!any_member_left()) {
+    fail(no_member_left());
+    return std::nullopt;
+  }
+  const std::uint64_t segment = ledger_.open(slot, images, kind, present, index, last);
+  if (kind == TaskKind::train) {
+    ledger_.hold(segment);
+    actions_.push_back(action::Hold{slot});
+  }
+  for (std::size_t rank = 0; rank < work_.size(); ++rank) {
+    if (!present[rank]) continue;
+    work_[rank].tasks.add(segment);
+    hand_out_pending(rank, now);
+  }
+  // Whoever was asked is absent, but others are not.
+  if (std::find(present.begin(), present.end(), true) == present.end()) finish(segment);
+  return segment;
+}
+
+// While slots are kept from use, the others must suffice to reach the next checkpoint.
+bool Supervisor::makes_checkpoint(std::size_t rank, std::uint64_t number) const {
+  const Ledger::Segment& segment = ledger_.at(number);
+  if (segment.kind != TaskKind::train) return false;
+  const auto lost = static_cast<std::uint32_t>(abandoned_.slots().size());
+  const std::uint32_t usable = setting_.slots - std::min(lost, setting_.slots);
+  const std::uint32_t every =
+      lost == 0 ? setting_.checkpoint_segments : std::min(setting_.checkpoint_segments, std::max(usable, 2U) - 1);
+  return work_[rank].tasks.due(every, segment.last);
+}
+
+void Supervisor::hand_out_pending(std::size_t rank, Time now) {
+  MemberWork& work = work_[rank];
+  WorkerLife& life = life_of(rank);
+  while (life.running()) {
+    const auto number = work.next();
+    if (!number) break;
+    const bool checkpoint = makes_checkpoint(rank, *number);
+    if (!work.tasks.may_hand_out(checkpoint)) break;
+    if (work.tasks.in_flight().empty()) life.clock.begin(now);
+    const std::uint32_t file = work.hand_out(ledger_.at(*number).kind == TaskKind::train, checkpoint);
+    const TaskRecord task = ledger_.hand_out(*number, rank, life.generation(), file);
+    if (ledger_.at(*number).rows[rank].times > 1) ++counts_.handed_out_again;
+    actions_.push_back(action::HandOut{rank, task});
+  }
+  tell_if_due(rank, now);
+}
+
+Acceptance Supervisor::completion(std::size_t rank, std::uint32_t generation, const CompletionRecord& record,
+                                  Time now) {
+  MemberWork& work = work_.at(rank);
+  WorkerLife& life = life_of(rank);
+  if (failed_ || work.absent()) return Acceptance::dropped;
+  if (generation != life.generation() || !life.has_process()) {
+    ++counts_.stale_dropped;
+    return Acceptance::dropped;
+  }
+  if (life.distrusted()) return Acceptance::dropped;
+  const auto& in_flight = work.tasks.in_flight();
+  const bool known = std::find(in_flight.begin(), in_flight.end(), record.segment) != in_flight.end();
+  if (record.generation == generation && known && in_flight.front() != record.segment) {
+    violation(worker_of(rank), "it answered a task before an earlier one", now);
+    return Acceptance::violation;
+  }
+  const Verdict verdict = ledger_.accept(rank, generation, record);
+  if (verdict == Verdict::stale) {
+    ++counts_.stale_dropped;
+    return Acceptance::dropped;
+  }
+  if (verdict == Verdict::violation) {
+    violation(worker_of(rank), "it answered a task that it was not given", now);
+    return Acceptance::violation;
+  }
+  const Acceptance acceptance = verdict == Verdict::repeated ? Acceptance::repeated : Acceptance::accepted;
+  if (record.status == CompletionStatus::not_finite && !accept_not_finite(rank, record, verdict == Verdict::repeated))
+    return acceptance;
+  life.budget.worked();
+  life.clock.answered(now);
+  const auto safe = work.tasks.answer(ledger_.at(record.segment).kind == TaskKind::train);
+  if (verdict == Verdict::segment_done) finish(record.segment);
+  for (const std::uint64_t number : safe) {
+    ledger_.settle(number, rank);
+    release(number);
+  }
+  hand_out_pending(rank, now);
+  check_slots();
+  return acceptance;
+}
+
+// A model that computes NaN is no fault of its worker. False where the pool ends by it.
+bool Supervisor::accept_not_finite(std::size_t rank, const CompletionRecord& record, bool repeated) {
+  Ledger::Segment& segment = ledger_.at(record.segment);
+  if (segment.kind == TaskKind::train) {
+    fail(Error(ErrorKind::failed, fmt::format("{} diverged: its loss is NaN or infinite", setting_.places[rank]), {},
+               "lower its 'learning_rate', or look at the images and their labels"));
+    return false;
+  }
+  const std::string answered =
+      fmt::format("{} answered with NaN or infinity on segment {}", setting_.places[rank], segment.index);
+  const std::string first = fmt::format("first in image {} of the segment", record.detail);
+  if (setting_.policy.on_nan == OnNan::error) {
+    fail(Error(ErrorKind::failed, answered, first,
+               "check the model and its input; 'on_nan: allow' lets such values into the result, 'on_nan: degrade' "
+               "leaves the member out of the segment"),
+         action::Fail::Image{record.segment, record.detail});
+    return false;
+  }
+  if (setting_.policy.on_nan == OnNan::degrade && !repeated) {
+    segment.rows[rank].present = false;
+    ++counts_.not_finite_dropped;
+    actions_.push_back(action::Say{fmt::format("{}, {}; this answer is left out", answered, first)});
+  }
+  return true;
+}
+
+void Supervisor::finish(std::uint64_t number) {
+  Ledger::Segment& segment = ledger_.at(number);
+  const bool any = std::any_of(segment.rows.begin(), segment.rows.end(), [](const auto& row) { return row.present; });
+  if (segment.kind == TaskKind::predict && !any && !segment.set_aside) {
+    segment.set_aside = true;
+    ++counts_.set_aside;
+  }
+  actions_.push_back(action::Finish{number});
+  release(number);
+}
+
+Ledger::Segment Supervisor::close(std::uint64_t segment) { return ledger_.close(segment); }
+
+void Supervisor::release(std::uint64_t segment) {
+  if (const auto slot = ledger_.release(segment)) actions_.push_back(action::Release{*slot});
+}
+
+// With processes that do not end, a slot may never become free again. Nothing would come in then, and nothing that is
+// in flight could change that.
+void Supervisor::check_slots() {
+  std::set<std::uint32_t> kept = abandoned_.slots();
+  const std::size_t abandoned = kept.size();
+  if (failed_ || abandoned == 0) return;
+  const bool open =
+      std::any_of(work_.begin(), work_.end(), [](const MemberWork& work) { return work.tasks.any_open(); });
+  for (const auto& [number, segment] : ledger_.segments())
+    if (segment.held && !open) kept.insert(segment.slot);
+  if (kept.size() < setting_.slots) return;
+  fail(Error(ErrorKind::failed, "no slot is left for a segment",
+             fmt::format("{} of {} are kept for processes that do not end even after SIGKILL, {} for tasks that may "
+                         "have to be done again",
+                         abandoned, setting_.slots, kept.size() - abandoned),
+             "find out why those processes, whose pids are in the report, hang in the kernel; or raise 'slots'"));
+}
+
+}  // namespace tutti
