@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cassert>
 #include <cerrno>
 #include <chrono>
 #include <cmath>
@@ -15,6 +14,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/check.hpp"
 #include "common/fault_point.hpp"
 #include "common/random.hpp"
 #include "common/wire/arena.hpp"
@@ -131,13 +131,16 @@ void MemberLoop::restore(const control::Restore& restore) {
 }
 
 void MemberLoop::perform(const TaskRecord& task) {
-  assert(task.slot < parts_.start.arena.slots && task.images <= parts_.start.arena.images);
-  assert(task.kind == TaskKind::train || (task.batch_images > 0 && task.batch_images <= parts_.start.arena.images));
-  assert(task.checkpoint <= parts_.checkpoints.size() && (task.checkpoint == 0 || task.kind == TaskKind::train));
+  const bool trains = task.kind == TaskKind::train;
+  TUTTI_CHECK(task.slot < parts_.start.arena.slots);
+  TUTTI_CHECK(task.images <= parts_.start.arena.images);
+  TUTTI_CHECK(trains || (task.batch_images > 0 && task.batch_images <= parts_.start.arena.images));
+  TUTTI_CHECK(task.checkpoint <= parts_.checkpoints.size());
+  TUTTI_CHECK(trains || task.checkpoint == 0);
   fault_point("worker.task_popped");
   CompletionRecord completion{task.sequence, task.segment, task.generation, task.slot, task.images};
   completion.begun_nanoseconds = steady_nanoseconds();
-  if (task.kind == TaskKind::train)
+  if (trains)
     train(task, completion);
   else
     predict(task, completion);

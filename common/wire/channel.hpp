@@ -8,6 +8,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/check.hpp"
 #include "common/wire/records.hpp"
 #include "common/wire/ring.hpp"
 #include "common/wire/shared_memory.hpp"
@@ -58,6 +59,8 @@ class Channel {
   WorkerStatus& status() const { return *reinterpret_cast<WorkerStatus*>(mapping_.data() + layout_.status_offset()); }
   /// The answers for `count` images in `slot`, row-major; both within the layout.
   std::span<float> output(std::uint32_t slot, std::uint32_t count) const {
+    TUTTI_CHECK(slot < layout_.slots);
+    TUTTI_CHECK(count <= layout_.images);
     std::byte* base = mapping_.data() + layout_.outputs_offset() + slot * layout_.output_slot_bytes();
     return {reinterpret_cast<float*>(base), std::size_t{count} * layout_.width};
   }

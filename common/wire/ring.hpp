@@ -21,11 +21,11 @@
 
 #include <atomic>
 #include <bit>
-#include <cassert>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
 
+#include "common/check.hpp"
 #include "common/wire/shared_memory.hpp"
 
 namespace tutti {
@@ -60,8 +60,8 @@ struct RingPlace {
   }
   /// The ring at `memory`, which is zeroed, aligned to a cache line, and bytes(capacity) long.
   static RingPlace at(std::byte* memory, std::uint64_t capacity) {
-    assert(std::has_single_bit(capacity));
-    assert(reinterpret_cast<std::uintptr_t>(memory) % kCacheLineBytes == 0);
+    TUTTI_CHECK(std::has_single_bit(capacity));
+    TUTTI_CHECK(reinterpret_cast<std::uintptr_t>(memory) % kCacheLineBytes == 0);
     return {reinterpret_cast<RingHeader*>(memory), reinterpret_cast<Record*>(memory + sizeof(RingHeader)), capacity};
   }
 };

@@ -4,11 +4,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cassert>
 #include <cmath>
 #include <limits>
 
 #include <tutti/error.hpp>
+
+#include "common/check.hpp"
 
 namespace tutti {
 namespace {
@@ -95,9 +96,11 @@ Accumulator::Result Accumulator::combine(Answers members, std::uint32_t count, s
 
 Accumulator::Result Accumulator::combine(Answers members, const std::vector<bool>& present, std::uint32_t count,
                                          std::uint32_t width) const {
-  assert(members.size() == present.size());
+  TUTTI_CHECK(members.size() == present.size());
   if (spec_.rule == CombineRule::none || members.empty()) return {};
-  assert(members.size() == weights_.size());
+  TUTTI_CHECK(members.size() == weights_.size());
+  for (std::size_t m = 0; m < members.size(); ++m)
+    if (present[m]) TUTTI_CHECK(members[m].size() == std::size_t{count} * width);
   return combine(choose(members, present), count, width);
 }
 
@@ -116,7 +119,7 @@ Accumulator::Chosen Accumulator::choose(Answers members, const std::vector<bool>
     chosen.members.push_back(members[m]);
     chosen.weights.push_back(weights_[m]);
   }
-  assert(!chosen.members.empty());
+  TUTTI_CHECK(!chosen.members.empty(), "a segment without an answer is not combined");
   if (chosen.members.size() == members.size()) return chosen;
   const bool weighted = spec_.rule == CombineRule::weighted;
   if (spec_.rule == CombineRule::sum)
@@ -205,7 +208,7 @@ void Accumulator::combine_values(const Chosen& chosen, std::uint32_t width, Resu
     case CombineRule::none:
       break;
   }
-  assert(false && "handled by combine()");
+  TUTTI_UNREACHABLE("handled by combine()");
 }
 
 template <class Sum>

@@ -1,7 +1,8 @@
 #include "coordinator/decide/batch_search.hpp"
 
 #include <algorithm>
-#include <cassert>
+
+#include "common/check.hpp"
 
 namespace tutti {
 namespace {
@@ -32,7 +33,7 @@ std::vector<std::uint32_t> batch_candidates(std::uint32_t segment_images, std::u
 
 BatchSearch::BatchSearch(std::uint32_t segment_images, const std::vector<std::uint32_t>& most)
     : segment_images_(segment_images) {
-  assert(!most.empty());
+  TUTTI_CHECK(!most.empty());
   for (const std::uint32_t limit : most) groups_.push_back({limit, {}, 0, 0, 0, false});
   candidates_ = batch_candidates(segment_images, *std::max_element(most.begin(), most.end()));
   over_ = candidates_.size() < 2;
@@ -47,7 +48,8 @@ std::optional<BatchSearch::Round> BatchSearch::next() const {
 }
 
 void BatchSearch::add(const Times& times) {
-  assert(!over_ && times.busy.size() == groups_.size());
+  TUTTI_CHECK(!over_);
+  TUTTI_CHECK(times.busy.size() == groups_.size());
   spent_ += times.wall;
   const bool first = !warm_;
   if (first) warmed(times.wall);

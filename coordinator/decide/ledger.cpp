@@ -1,13 +1,14 @@
 #include "coordinator/decide/ledger.hpp"
 
 #include <algorithm>
-#include <cassert>
+
+#include "common/check.hpp"
 
 namespace tutti {
 
 std::uint64_t Ledger::open(std::uint32_t slot, std::uint32_t images, TaskKind kind, const std::vector<bool>& asked,
                            std::uint64_t index, bool last) {
-  assert(asked.size() == members_);
+  TUTTI_CHECK(asked.size() == members_);
   Segment segment;
   segment.slot = slot;
   segment.images = images;
@@ -27,7 +28,10 @@ TaskRecord Ledger::hand_out(std::uint64_t number, std::size_t rank, std::uint32_
                             std::uint32_t checkpoint) {
   Segment& segment = segments_.at(number);
   Row& row = segment.rows.at(rank);
-  assert(row.asked && !row.abandoned && (!row.answered || row.kept));
+  TUTTI_CHECK(row.asked);
+  TUTTI_CHECK(!row.abandoned);
+  TUTTI_CHECK(!row.out || row.task.generation != generation, "a worker has a task once");
+  TUTTI_CHECK(!row.answered || row.kept, "only training is done again");
   Sequence& sequence = sequences_[rank];
   if (sequence.generation != generation) sequence = {generation, 0};
   row.out = true;
@@ -48,6 +52,8 @@ Verdict Ledger::accept(std::size_t rank, std::uint32_t generation, const Complet
   if (!matches || !sensible) return Verdict::violation;
   row.out = false;
   if (row.answered) return Verdict::repeated;
+  TUTTI_CHECK(segment.open > 0);
+  TUTTI_CHECK(!row.abandoned, "a member that was given up has no task");
   row.answered = true;
   row.present = true;
   row.completion = record;
@@ -56,7 +62,8 @@ Verdict Ledger::accept(std::size_t rank, std::uint32_t generation, const Complet
 
 Ledger::Segment Ledger::close(std::uint64_t number) {
   const auto found = segments_.find(number);
-  assert(found != segments_.end() && !found->second.closed);
+  TUTTI_CHECK(found != segments_.end());
+  TUTTI_CHECK(!found->second.closed, "results are taken once");
   found->second.closed = true;
   if (found->second.held) return found->second;
   Segment segment = std::move(found->second);
@@ -69,7 +76,9 @@ void Ledger::take_back(std::uint64_t number, std::size_t rank) { segments_.at(nu
 void Ledger::ask_again(std::uint64_t number, std::size_t rank) {
   Segment& segment = segments_.at(number);
   Row& row = segment.rows[rank];
-  assert(segment.open > 0 && row.answered && !row.out);
+  TUTTI_CHECK(segment.open > 0, "the results of a finished segment are read");
+  TUTTI_CHECK(row.answered);
+  TUTTI_CHECK(!row.out);
   row.answered = false;
   row.present = false;
   ++segment.open;
@@ -81,12 +90,14 @@ bool Ledger::abandon(std::uint64_t number, std::size_t rank) {
   row.kept = false;
   row.out = false;
   if (!row.asked || row.answered || row.abandoned) return false;
+  TUTTI_CHECK(segment.open > 0);
   row.abandoned = true;
   return --segment.open == 0;
 }
 
 void Ledger::hold(std::uint64_t number) {
   Segment& segment = segments_.at(number);
+  TUTTI_CHECK(!segment.held && !segment.closed);
   segment.held = true;
   for (Row& row : segment.rows) row.kept = row.asked;
 }
@@ -95,7 +106,7 @@ void Ledger::settle(std::uint64_t number, std::size_t rank) { segments_.at(numbe
 
 std::optional<std::uint32_t> Ledger::release(std::uint64_t number) {
   const auto found = segments_.find(number);
-  assert(found != segments_.end());
+  TUTTI_CHECK(found != segments_.end());
   Segment& segment = found->second;
   const bool kept = std::any_of(segment.rows.begin(), segment.rows.end(), [](const Row& row) { return row.kept; });
   if (!segment.held || segment.open > 0 || kept) return std::nullopt;

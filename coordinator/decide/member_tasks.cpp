@@ -1,13 +1,14 @@
 #include "coordinator/decide/member_tasks.hpp"
 
 #include <algorithm>
-#include <cassert>
 #include <utility>
+
+#include "common/check.hpp"
 
 namespace tutti {
 
 void MemberTasks::forget(std::uint64_t segment) {
-  assert(std::find(in_flight_.begin(), in_flight_.end(), segment) == in_flight_.end());
+  TUTTI_CHECK(std::find(in_flight_.begin(), in_flight_.end(), segment) == in_flight_.end());
   pending_.erase(segment);
   if (suspect_ == segment) suspect_.reset();
 }
@@ -21,6 +22,7 @@ bool MemberTasks::may_hand_out(bool checkpoint) const {
 }
 
 std::uint32_t MemberTasks::hand_out(bool train, bool checkpoint) {
+  TUTTI_CHECK(may_hand_out(checkpoint));
   const std::uint64_t segment = *pending_.begin();
   pending_.erase(pending_.begin());
   in_flight_.push_back(segment);
@@ -33,6 +35,7 @@ std::uint32_t MemberTasks::hand_out(bool train, bool checkpoint) {
 }
 
 std::vector<std::uint64_t> MemberTasks::answer(bool train) {
+  TUTTI_CHECK(!in_flight_.empty());
   const std::uint64_t segment = in_flight_.front();
   in_flight_.pop_front();
   if (suspect_ == segment) suspect_.reset();

@@ -1,9 +1,10 @@
-// The supervisor's half that hands tasks out and judges the answers.
+// The supervisor and the work of its members: tasks are handed out, and answers judged.
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cassert>
+#include <set>
 
+#include "common/check.hpp"
 #include "coordinator/decide/supervisor.hpp"
 
 namespace tutti {
@@ -11,12 +12,14 @@ namespace tutti {
 std::optional<std::uint64_t> Supervisor::open(std::uint32_t slot, std::uint32_t images, TaskKind kind,
                                               const std::vector<bool>& asked, std::uint64_t index, bool last,
                                               Time now) {
-  assert(asked.size() == members_.size());
+  TUTTI_CHECK(asked.size() == work_.size());
+  TUTTI_CHECK(slot < setting_.slots);
+  TUTTI_CHECK(images > 0);
   if (failed_) return std::nullopt;
   std::vector<bool> present = asked;
-  for (std::size_t rank = 0; rank < members_.size(); ++rank)
+  for (std::size_t rank = 0; rank < work_.size(); ++rank)
     if (absent(rank)) present[rank] = false;
-  if (std::all_of(members_.begin(), members_.end(), [](const Member& m) { return m.phase == Phase::absent; })) {
+  if (!any_member_left()) {
     fail(no_member_left());
     return std::nullopt;
   }
@@ -25,9 +28,9 @@ std::optional<std::uint64_t> Supervisor::open(std::uint32_t slot, std::uint32_t 
     ledger_.hold(segment);
     actions_.push_back(action::Hold{slot});
   }
-  for (std::size_t rank = 0; rank < members_.size(); ++rank) {
+  for (std::size_t rank = 0; rank < work_.size(); ++rank) {
     if (!present[rank]) continue;
-    members_[rank].tasks.add(segment);
+    work_[rank].tasks.add(segment);
     hand_out_pending(rank, now);
   }
   // Whoever was asked is absent, but others are not.
@@ -36,33 +39,28 @@ std::optional<std::uint64_t> Supervisor::open(std::uint32_t slot, std::uint32_t 
 }
 
 // While slots are kept from use, the others must suffice to reach the next checkpoint.
-bool Supervisor::makes_checkpoint(const Member& member, std::uint64_t number) const {
+bool Supervisor::makes_checkpoint(std::size_t rank, std::uint64_t number) const {
   const Ledger::Segment& segment = ledger_.at(number);
   if (segment.kind != TaskKind::train) return false;
-  const auto lost = static_cast<std::uint32_t>(abandoned_slots().size());
+  const auto lost = static_cast<std::uint32_t>(abandoned_.slots().size());
   const std::uint32_t usable = setting_.slots - std::min(lost, setting_.slots);
   const std::uint32_t every =
       lost == 0 ? setting_.checkpoint_segments : std::min(setting_.checkpoint_segments, std::max(usable, 2U) - 1);
-  return member.tasks.due(every, segment.last);
-}
-
-bool Supervisor::may_hand_out(const Member& member) const {
-  const auto& pending = member.tasks.pending();
-  if (member.phase != Phase::running || pending.empty()) return false;
-  if (member.part != Part::none && *pending.begin() >= command_before_) return false;
-  return member.tasks.may_hand_out(makes_checkpoint(member, *pending.begin()));
+  return work_[rank].tasks.due(every, segment.last);
 }
 
 void Supervisor::hand_out_pending(std::size_t rank, Time now) {
-  Member& member = members_[rank];
-  while (may_hand_out(member)) {
-    const std::uint64_t number = *member.tasks.pending().begin();
-    const bool train = ledger_.at(number).kind == TaskKind::train;
-    if (member.tasks.in_flight().empty()) member.clock.begin(now);
-    const std::uint32_t checkpoint = member.tasks.hand_out(train, makes_checkpoint(member, number));
-    const TaskRecord task = ledger_.hand_out(number, rank, member.generation, checkpoint);
-    if (ledger_.at(number).rows[rank].times > 1) ++counts_.handed_out_again;
-    ++member.handed_out;
+  MemberWork& work = work_[rank];
+  WorkerLife& life = life_of(rank);
+  while (life.running()) {
+    const auto number = work.next();
+    if (!number) break;
+    const bool checkpoint = makes_checkpoint(rank, *number);
+    if (!work.tasks.may_hand_out(checkpoint)) break;
+    if (work.tasks.in_flight().empty()) life.clock.begin(now);
+    const std::uint32_t file = work.hand_out(ledger_.at(*number).kind == TaskKind::train, checkpoint);
+    const TaskRecord task = ledger_.hand_out(*number, rank, life.generation(), file);
+    if (ledger_.at(*number).rows[rank].times > 1) ++counts_.handed_out_again;
     actions_.push_back(action::HandOut{rank, task});
   }
   tell_if_due(rank, now);
@@ -70,17 +68,18 @@ void Supervisor::hand_out_pending(std::size_t rank, Time now) {
 
 Acceptance Supervisor::completion(std::size_t rank, std::uint32_t generation, const CompletionRecord& record,
                                   Time now) {
-  Member& member = members_[rank];
-  if (failed_ || member.phase == Phase::absent) return Acceptance::dropped;
-  if (generation != member.generation || member.phase == Phase::waiting) {
+  MemberWork& work = work_.at(rank);
+  WorkerLife& life = life_of(rank);
+  if (failed_ || work.absent()) return Acceptance::dropped;
+  if (generation != life.generation() || !life.has_process()) {
     ++counts_.stale_dropped;
     return Acceptance::dropped;
   }
-  if (member.distrusted) return Acceptance::dropped;
-  const auto& in_flight = member.tasks.in_flight();
+  if (life.distrusted()) return Acceptance::dropped;
+  const auto& in_flight = work.tasks.in_flight();
   const bool known = std::find(in_flight.begin(), in_flight.end(), record.segment) != in_flight.end();
   if (record.generation == generation && known && in_flight.front() != record.segment) {
-    violation(rank, "it answered a task before an earlier one", now);
+    violation(worker_of(rank), "it answered a task before an earlier one", now);
     return Acceptance::violation;
   }
   const Verdict verdict = ledger_.accept(rank, generation, record);
@@ -89,15 +88,15 @@ Acceptance Supervisor::completion(std::size_t rank, std::uint32_t generation, co
     return Acceptance::dropped;
   }
   if (verdict == Verdict::violation) {
-    violation(rank, "it answered a task that it was not given", now);
+    violation(worker_of(rank), "it answered a task that it was not given", now);
     return Acceptance::violation;
   }
   const Acceptance acceptance = verdict == Verdict::repeated ? Acceptance::repeated : Acceptance::accepted;
   if (record.status == CompletionStatus::not_finite && !accept_not_finite(rank, record, verdict == Verdict::repeated))
     return acceptance;
-  member.budget.worked();
-  member.clock.answered(now);
-  const auto safe = member.tasks.answer(ledger_.at(record.segment).kind == TaskKind::train);
+  life.budget.worked();
+  life.clock.answered(now);
+  const auto safe = work.tasks.answer(ledger_.at(record.segment).kind == TaskKind::train);
   if (verdict == Verdict::segment_done) finish(record.segment);
   for (const std::uint64_t number : safe) {
     ledger_.settle(number, rank);
@@ -151,20 +150,14 @@ void Supervisor::release(std::uint64_t segment) {
   if (const auto slot = ledger_.release(segment)) actions_.push_back(action::Release{*slot});
 }
 
-std::set<std::uint32_t> Supervisor::abandoned_slots() const {
-  std::set<std::uint32_t> slots;
-  for (const Abandoned& process : abandoned_) slots.insert(process.slots.begin(), process.slots.end());
-  return slots;
-}
-
 // With processes that do not end, a slot may never become free again. Nothing would come in then, and nothing that is
 // in flight could change that.
 void Supervisor::check_slots() {
-  std::set<std::uint32_t> kept = abandoned_slots();
+  std::set<std::uint32_t> kept = abandoned_.slots();
   const std::size_t abandoned = kept.size();
   if (failed_ || abandoned == 0) return;
   const bool open =
-      std::any_of(members_.begin(), members_.end(), [](const Member& member) { return member.tasks.any_open(); });
+      std::any_of(work_.begin(), work_.end(), [](const MemberWork& work) { return work.tasks.any_open(); });
   for (const auto& [number, segment] : ledger_.segments())
     if (segment.held && !open) kept.insert(segment.slot);
   if (kept.size() < setting_.slots) return;

@@ -1,0 +1,88 @@
+#include "coordinator/decide/member_work.hpp"
+
+#include <array>
+#include <utility>
+
+#include "common/check.hpp"
+
+namespace tutti {
+namespace {
+
+/// What an event makes of a part: the next one; nothing where that is a bug.
+std::optional<MemberWork::Part> part_after(MemberWork::Part part, MemberWork::Event event) {
+  using enum MemberWork::Part;
+  using Next = std::optional<MemberWork::Part>;
+  constexpr Next bug = std::nullopt;
+  // clang-format off
+  static constexpr std::array<std::array<Next, 5>, 3> kTable{{
+      // command tell  answer lose  leave
+      {owed,     bug,  bug,   none, none},  // none
+      {bug,      told, bug,   owed, none},  // owed
+      {bug,      bug,  none,  owed, none},  // told
+  }};
+  // clang-format on
+  return kTable.at(static_cast<std::size_t>(part)).at(static_cast<std::size_t>(event));
+}
+
+constexpr std::array<const char*, 5> kPartBug{
+    "a command is given only when the last one was answered",
+    "a member is told its part once",
+    "a member answers the part that it was told",
+    "a worker can be lost at any time",
+    "a member can leave at any time",
+};
+
+}  // namespace
+
+void MemberWork::step(Event event) {
+  const std::optional<Part> next = part_after(part_, event);
+  TUTTI_CHECK(next.has_value(), kPartBug[static_cast<std::size_t>(event)]);
+  part_ = *next;
+}
+
+void MemberWork::command(std::uint64_t before) {
+  step(Event::command);
+  command_before_ = before;
+}
+
+bool MemberWork::may_be_told() const {
+  const auto& pending = tasks.pending();
+  return owes() && tasks.in_flight().empty() && (pending.empty() || *pending.begin() >= command_before_);
+}
+
+std::vector<std::uint64_t> MemberWork::begin_training() {
+  training_ = true;
+  return tasks.begin_training();
+}
+
+std::optional<std::uint64_t> MemberWork::next() const {
+  const auto& pending = tasks.pending();
+  if (pending.empty() || (commanded() && *pending.begin() >= command_before_)) return std::nullopt;
+  return *pending.begin();
+}
+
+std::uint32_t MemberWork::hand_out(bool train, bool checkpoint) {
+  TUTTI_CHECK(next().has_value());
+  ++handed_out_;
+  return tasks.hand_out(train, checkpoint);
+}
+
+void MemberWork::lose() {
+  step(Event::lose);
+  tasks.lose();
+}
+
+void MemberWork::leave(std::string reason, std::uint64_t from) {
+  TUTTI_CHECK(!absent(), "a member leaves once");
+  step(Event::leave);
+  absent_reason_ = std::move(reason);
+  absent_from_ = from;
+  tasks.forget_all();
+}
+
+void MemberWork::missing_from(std::uint64_t segment) {
+  TUTTI_CHECK(absent());
+  absent_from_ = segment;
+}
+
+}  // namespace tutti

@@ -1,0 +1,81 @@
+// The work of a member: its tasks, its part of the command that is under way, and what it has learnt so far that a
+// replacement must learn again. A pure state machine. Of processes, phases and deadlines it knows nothing; that is the
+// life of a worker (worker_life.hpp).
+//
+// A member's part of a command:
+//
+//   part \ event   command   tell   answer   lose   leave
+//   none           owed      -      -        none   none
+//   owed           -         told   -        owed   none
+//   told           -         -      none     owed   none
+//
+//   lose: its worker is gone. leave: the ensemble continues without the member. -: a bug, and a failed check.
+//
+// A command is about the state after the tasks that came before it, so the member is told when it has answered these,
+// and is given no later task before it has answered the command.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coordinator/decide/member_tasks.hpp"
+
+namespace tutti {
+
+class MemberWork {
+ public:
+  enum class Part : std::uint8_t { none, owed, told };
+  enum class Event : std::uint8_t { command, tell, answer, lose, leave };
+
+  // ---- the command
+  /// One is given to all. The segments below the number `before` come before it.
+  void command(std::uint64_t before);
+  /// Whether the part is owed, and every task that comes before it has been answered.
+  bool may_be_told() const;
+  void tell() { step(Event::tell); }
+  void answer() { step(Event::answer); }
+  bool owes() const noexcept { return part_ == Part::owed; }
+  bool told() const noexcept { return part_ == Part::told; }
+  bool commanded() const noexcept { return part_ != Part::none; }
+
+  // ---- training
+  /// A replacement must be brought to the member's state from now on. Returns the tasks that need not be done again.
+  std::vector<std::uint64_t> begin_training();
+  /// It could not begin.
+  void stop_training() { training_ = false; }
+  bool training() const noexcept { return training_; }
+
+  // ---- tasks
+  /// The first pending task, if no command comes before it. Whether it may be handed out now: tasks.may_hand_out().
+  std::optional<std::uint64_t> next() const;
+  /// Hands out next(), and returns TaskRecord::checkpoint.
+  std::uint32_t hand_out(bool train, bool checkpoint);
+  /// The worker is gone; another will have to do what is not safe.
+  void lose();
+  std::uint64_t handed_out() const noexcept { return handed_out_; }  ///< those handed out again included
+
+  // ---- the end
+  /// The ensemble continues without the member: from this segment on, and for this reason.
+  void leave(std::string reason, std::uint64_t from);
+  /// It is missing in a segment before that as well.
+  void missing_from(std::uint64_t segment);
+  bool absent() const noexcept { return absent_from_.has_value(); }
+  const std::string& absent_reason() const noexcept { return absent_reason_; }
+  const std::optional<std::uint64_t>& absent_from() const noexcept { return absent_from_; }
+
+  MemberTasks tasks;
+
+ private:
+  void step(Event event);
+
+  Part part_ = Part::none;
+  std::uint64_t command_before_ = 0;
+  bool training_ = false;
+  std::uint64_t handed_out_ = 0;
+  std::string absent_reason_;
+  std::optional<std::uint64_t> absent_from_;
+};
+
+}  // namespace tutti

@@ -1,0 +1,113 @@
+// The supervisor and the work that a death disturbs: tasks are taken back, a segment may be to blame, a member may
+// leave.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/counted.hpp"
+#include "coordinator/decide/supervisor.hpp"
+
+namespace tutti {
+
+/// Whether it has taken the oldest of its tasks; each generation's are numbered from 0.
+bool Supervisor::has_begun(std::size_t rank, std::uint64_t tasks_taken) const {
+  const auto& in_flight = work_[rank].tasks.in_flight();
+  return !in_flight.empty() && tasks_taken > ledger_.at(in_flight.front()).rows[rank].task.sequence;
+}
+
+/// Where in its work a worker is, or was.
+std::string Supervisor::where(std::size_t rank, bool computing) const {
+  const MemberWork& work = work_[rank];
+  if (!work.tasks.in_flight().empty())
+    return fmt::format(" {} segment {}", computing ? "on" : "before", ledger_.at(work.tasks.in_flight().front()).index);
+  if (!life_of(rank).ran()) return " while starting";
+  if (!work.told()) return {};
+  return command_ == Command::save ? " while saving its weights" : " while beginning its training";
+}
+
+/// The worker has no tasks any more. What was set aside meanwhile is not done again.
+void Supervisor::take_back(std::size_t rank) {
+  MemberWork& work = work_[rank];
+  const auto in_flight = work.tasks.in_flight();
+  work.lose();
+  for (const std::uint64_t number : in_flight) {
+    ledger_.take_back(number, rank);
+    if (!ledger_.at(number).set_aside) continue;
+    work.tasks.forget(number);
+    if (ledger_.abandon(number, rank)) finish(number);
+  }
+}
+
+/// Answers in a channel that is not read any more, of segments that are not finished.
+void Supervisor::ask_unread_again(std::size_t rank, std::uint32_t generation) {
+  for (const auto& [number, segment] : ledger_.segments()) {
+    const Ledger::Row& row = segment.rows[rank];
+    const bool unread = segment.kind == TaskKind::predict && segment.open > 0 && !segment.set_aside;
+    if (!unread || !row.answered || row.completion.generation != generation) continue;
+    ledger_.ask_again(number, rank);
+    work_[rank].tasks.add(number);
+  }
+}
+
+// A worker died while it computed this segment and nothing else. False where the pool ends by it.
+bool Supervisor::blame(std::uint64_t number, const Fault& fault, std::string& news) {
+  Ledger::Segment& segment = ledger_.at(number);
+  ++segment.deaths;
+  if (segment.set_aside || !setting_.policy.poison_limit || segment.deaths < *setting_.policy.poison_limit) return true;
+  const bool train = segment.kind == TaskKind::train;
+  const std::string name = train ? fmt::format("segment {}", segment.index)
+                                 : segment_text(segment.index, setting_.segment_images, segment.images);
+  const std::string blamed =
+      fmt::format("{} has killed {} that computed nothing else", name, counted(segment.deaths, "worker"));
+  if (train || setting_.policy.on_poison == OnPoison::fail) {
+    // A worker that knew what to do said so.
+    const std::string hint = fault.kind == Fault::Kind::failed ? hint_of(fault) : "";
+    const char* suspicion = train ? "look at its images and their labels: a training cannot go on without them"
+                                  : "look at these images; 'on_poison: set_aside' goes on without them";
+    fail(Error(ErrorKind::failed, error_of(fault).message(), blamed, hint.empty() ? suspicion : hint));
+    return false;
+  }
+  set_aside(number);
+  news = fmt::format("{} and is set aside", blamed);
+  return true;
+}
+
+// Nobody begins it any more; those who have it are waited for.
+void Supervisor::set_aside(std::uint64_t number) {
+  Ledger::Segment& segment = ledger_.at(number);
+  segment.set_aside = true;
+  ++counts_.set_aside;
+  for (std::size_t rank = 0; rank < work_.size(); ++rank) {
+    if (!work_[rank].tasks.pending().contains(number)) continue;
+    work_[rank].tasks.forget(number);
+    if (ledger_.abandon(number, rank)) finish(number);
+  }
+}
+
+/// The ensemble continues without the member.
+void Supervisor::leave(std::size_t rank, const Fault& fault) {
+  MemberWork& work = work_[rank];
+  work.leave(error_of(fault).message(), ledger_.next());
+  if (!any_member_left()) return fail(no_member_left());
+
+  std::string from = "the next segment";
+  std::vector<std::uint64_t> asked;  // finish() must not find the table in the middle of a walk
+  for (const auto& [number, segment] : ledger_.segments()) {
+    const Ledger::Row& row = segment.rows[rank];
+    if (!row.asked) continue;
+    asked.push_back(number);
+    if (row.answered || row.abandoned || *work.absent_from() < ledger_.next()) continue;
+    work.missing_from(number);
+    from = fmt::format("segment {}", segment.index);
+  }
+  actions_.push_back(action::Say{
+      fmt::format("{}; {}, and the ensemble goes on without it from {}", line_of(fault), budget_text(), from)});
+  for (const std::uint64_t number : asked)
+    if (ledger_.abandon(number, rank))
+      finish(number);
+    else
+      release(number);
+  finish_command();
+}
+
+}  // namespace tutti

@@ -1,0 +1,225 @@
+// The supervisor and the lives of its workers: how they start, how they come to their end, and what follows from it.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <variant>
+
+#include "common/check.hpp"
+#include "coordinator/decide/supervisor.hpp"
+
+namespace tutti {
+namespace {
+
+// Where a process could not be started the next attempt waits, whatever the back-off: the cause is hardly gone by now.
+constexpr RestartBudget::Seconds kAfterFailedStart{0.1};
+
+bool is_for(const Action& action, std::size_t worker) {
+  return std::visit(
+      [worker](const auto& a) {
+        using Kind = std::decay_t<decltype(a)>;
+        if constexpr (std::is_same_v<Kind, action::Begin> || std::is_same_v<Kind, action::Prepare> ||
+                      std::is_same_v<Kind, action::Tell> || std::is_same_v<Kind, action::HandOut> ||
+                      std::is_same_v<Kind, action::Kill>)
+          return a.rank == worker;
+        else
+          return false;
+      },
+      action);
+}
+
+}  // namespace
+
+// ---- from nothing to running ---------------------------------------------------------------------------------------
+
+void Supervisor::start(Time now) {
+  for (std::size_t worker = 0; worker < lives_.size(); ++worker) spawn(worker, now);
+}
+
+void Supervisor::spawn(std::size_t worker, Time now) {
+  WorkerLife& life = lives_[worker];
+  life.spawn(now);
+  if (life.generation() > 0) ++counts_.restarts;
+  actions_.push_back(action::Spawn{worker, life.generation()});
+}
+
+void Supervisor::ready(std::size_t worker, Time now) {
+  if (failed_) return;
+  switch (lives_.at(worker).ready(now)) {
+    case WorkerLife::Step::late:
+      return;
+    case WorkerLife::Step::lie:
+      return violation(worker, "it is ready twice", now);
+    case WorkerLife::Step::taken:
+      break;
+  }
+  const std::size_t rank = member_of(worker);
+  MemberWork& work = work_[rank];
+  actions_.push_back(action::Begin{worker});
+  const bool begins = work.owes() && command_ == Command::begin_training && !work.tasks.any_open();
+  if (begins) begin_training(rank);
+  if (!work.training()) return run(worker, now);
+  if (begins) work.tell();
+  actions_.push_back(action::Prepare{rank, work.tasks.checkpoint(), work.tasks.begins()});
+}
+
+void Supervisor::run(std::size_t worker, Time now) {
+  lives_[worker].prepared();
+  note_all_running();
+  hand_out_pending(member_of(worker), now);
+}
+
+// ---- how the end comes ---------------------------------------------------------------------------------------------
+
+void Supervisor::violation(std::size_t worker, const std::string& what, Time now) {
+  WorkerLife& life = lives_.at(worker);
+  if (failed_ || !life.has_process()) return;
+  life.distrust();
+  if (life.phase() == WorkerLife::Phase::ending) return;
+  ++counts_.violations;
+  Fault fault;
+  fault.kind = Fault::Kind::lied;
+  fault.text = what;
+  kill(worker, std::move(fault), now);
+}
+
+void Supervisor::kill(std::size_t worker, Fault fault, Time now) {
+  const std::size_t rank = member_of(worker);
+  fault.place = setting_.places[rank];
+  fault.where = where(rank, !work_[rank].tasks.in_flight().empty());
+  const WorkerLife::Step step = lives_[worker].kill(std::move(fault), now);
+  TUTTI_CHECK(step == WorkerLife::Step::taken, "a worker is killed only while there is one");
+  actions_.push_back(action::Kill{worker});
+}
+
+void Supervisor::gone(std::size_t worker, const Death& death, Time now) {
+  const WorkerLife& life = lives_.at(worker);
+  if (failed_ || !life.has_process()) return;
+  const std::size_t rank = member_of(worker);
+  const bool computing = has_begun(rank, death.tasks_taken);
+  Fault fault;
+  fault.place = setting_.places[rank];
+  fault.where = where(rank, computing);
+  fault.text = death.how;
+  fault.out_of_memory = death.out_of_memory;
+  if (death.words) {
+    fault.kind = Fault::Kind::failed;
+    fault.text = death.words->text;
+    fault.hint = death.words->hint;
+    fault.usage = death.words->usage;
+  }
+  // What it was killed for says more than SIGKILL; but not more than words that name the configuration.
+  if (life.fault() && !fault.usage) fault = *life.fault();
+  died(worker, std::move(fault), computing, now);
+}
+
+void Supervisor::spawn_failed(std::size_t worker, const Error& error, Time now) {
+  if (failed_ || lives_.at(worker).phase() != WorkerLife::Phase::starting) return;
+  Fault fault;
+  fault.kind = Fault::Kind::not_started;
+  fault.place = setting_.places[member_of(worker)];
+  fault.text = error.message();
+  fault.detail = error.detail();
+  fault.hint = error.hint();
+  fault.usage = error.kind() == ErrorKind::usage;
+  died(worker, std::move(fault), false, now);
+}
+
+// Its channel is not read any more, so what it answered and nobody has read yet is asked again. With SIGKILL pending it
+// will run no instruction of its own any more: the kernel can still read, for it, only the slot that it was computing.
+// Which one that was is not known of a liar.
+void Supervisor::abandon(std::size_t worker, Time now) {
+  const WorkerLife& life = lives_[worker];
+  const std::size_t rank = member_of(worker);
+  const MemberTasks& tasks = work_[rank].tasks;
+  const auto& in_flight = tasks.in_flight();
+  AbandonedProcesses::Slots slots;
+  const std::size_t readable = life.distrusted() ? in_flight.size() : std::min<std::size_t>(in_flight.size(), 1);
+  for (std::size_t i = 0; i < readable; ++i) slots.push_back(ledger_.at(in_flight[i]).slot);
+  actions_.push_back(action::Abandon{worker, life.generation(), tasks.checkpoint()});
+  for (const std::uint32_t slot : slots) actions_.push_back(action::Hold{slot});
+  abandoned_.add(worker, life.generation(), std::move(slots));
+  ask_unread_again(rank, life.generation());
+  TUTTI_CHECK(life.fault().has_value(), "a process is abandoned after it was killed");
+  Fault fault = *life.fault();
+  fault.stuck = true;
+  died(worker, std::move(fault), !in_flight.empty(), now);
+  check_slots();
+}
+
+void Supervisor::exited_late(std::size_t worker, std::uint32_t generation, Time /*now*/) {
+  if (failed_) return;
+  for (const std::uint32_t slot : abandoned_.remove(worker, generation)) actions_.push_back(action::Release{slot});
+}
+
+// ---- what follows --------------------------------------------------------------------------------------------------
+
+void Supervisor::died(std::size_t worker, Fault fault, bool computing, Time now) {
+  WorkerLife& life = lives_[worker];
+  const std::size_t rank = member_of(worker);
+  MemberTasks& tasks = work_[rank].tasks;
+  ++counts_.deaths;
+  life.count_death();
+  if (fault.out_of_memory) ++counts_.out_of_memory;
+  forget_actions(worker);
+  // A worker that can say why it does not start would say it again.
+  if (fault.usage || (fault.kind == Fault::Kind::failed && !all_ran_)) return fail(error_of(fault));
+  if (setting_.policy.on_worker_failure == OnWorkerFailure::fail)
+    return fail(error_of(fault, "'on_worker_failure: restart' replaces workers that die"));
+
+  TUTTI_CHECK(!computing || !tasks.in_flight().empty());
+  const std::uint64_t computed = computing ? tasks.in_flight().front() : 0;
+  const bool alone = computing && tasks.retries_suspect();
+  life.gone();
+  take_back(rank);
+  std::string news;
+  if (alone) {
+    if (!blame(computed, fault, news)) return;
+  } else {
+    if (!life.budget.spend(now)) return give_up(worker, fault);
+    if (computing && setting_.policy.poison_limit && tasks.pending().contains(computed)) tasks.suspect(computed);
+  }
+  replace(worker, fault, news, now);
+}
+
+// Orders to a process that is no more.
+void Supervisor::forget_actions(std::size_t worker) {
+  std::erase_if(actions_, [worker](const Action& action) { return is_for(action, worker); });
+}
+
+void Supervisor::replace(std::size_t worker, const Fault& fault, const std::string& news, Time now) {
+  using Seconds = WorkerLife::Seconds;
+  const std::size_t rank = member_of(worker);
+  const auto at_least = fault.kind == Fault::Kind::not_started ? kAfterFailedStart : Seconds(0);
+  const Seconds delay = lives_[worker].wait_for_replacement(at_least, now);
+  const bool at_once = delay <= Seconds(0);
+  const auto& pending = work_[rank].tasks.pending();
+  const auto again = static_cast<std::size_t>(std::count_if(
+      pending.begin(), pending.end(), [&](std::uint64_t number) { return ledger_.at(number).rows[rank].times > 0; }));
+  // Where the coordinator killed it, the hint is for whoever has to raise the deadline at the end.
+  const bool by_itself =
+      fault.kind != Fault::Kind::late && fault.kind != Fault::Kind::hung && fault.kind != Fault::Kind::lied;
+  const std::string hint = by_itself ? hint_of(fault) : "";
+  actions_.push_back(action::Say{
+      fmt::format("{}{}; {}{}{}", line_of(fault), news.empty() ? "" : "; " + news,
+                  at_once ? std::string("replacement started") : fmt::format("replacement in {:.2g} s", delay.count()),
+                  again == 0 ? "" : fmt::format(", {} handed out again", segments_text(again)),
+                  hint.empty() ? "" : fmt::format(" ({})", hint))});
+  if (at_once) spawn(worker, now);
+}
+
+// The budget is spent.
+void Supervisor::give_up(std::size_t worker, const Fault& fault) {
+  // Without a first answer of every member nobody knows the form of the results.
+  if (setting_.policy.on_worker_failure == OnWorkerFailure::restart || !all_ran_)
+    return fail(error_of(fault, budget_text() + "; look at what the worker printed, or raise 'restarts'"));
+  lives_[worker].give_up();
+  leave(member_of(worker), fault);
+  note_all_running();
+}
+
+std::string Supervisor::budget_text() const {
+  return fmt::format("its restart budget is spent ({} within {} s)", setting_.policy.restart_limit.value_or(0),
+                     setting_.policy.restart_window);
+}
+
+}  // namespace tutti

@@ -1,0 +1,131 @@
+#include "coordinator/decide/worker_life.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "common/check.hpp"
+#include "coordinator/decide/later.hpp"
+
+namespace tutti {
+namespace {
+
+// With `automatic`: a batch may take so many times as long as the slowest so far.
+constexpr double kTimesSlowest = 20;
+
+/// What an event makes of a phase: the next one, which has the same number as in Phase, or why there is none.
+enum class Next : std::uint8_t { waiting, starting, preparing, running, ending, given_up, late, lie, bug };
+
+constexpr std::array<const char*, 6> kBug{
+    "a worker is spawned only while it waits",
+    "every phase of a worker has `ready`",
+    "a worker is prepared once, after it was ready",
+    "a worker is killed only while there is one",
+    "a worker goes only if there is one",
+    "a worker is given up only while it waits",
+};
+
+Next next_of(WorkerLife::Phase phase, WorkerLife::Event event) {
+  using enum Next;
+  // clang-format off
+  static constexpr std::array<std::array<Next, 6>, 6> kTable{{
+      // spawn   ready      prepared kill    gone     give_up
+      {starting, late,      bug,     late,   late,    given_up},  // waiting
+      {bug,      preparing, bug,     ending, waiting, bug},       // starting
+      {bug,      lie,       running, ending, waiting, bug},       // preparing
+      {bug,      lie,       bug,     ending, waiting, bug},       // running
+      {bug,      late,      bug,     late,   waiting, bug},       // ending
+      {bug,      late,      bug,     late,   late,    bug},       // given_up
+  }};
+  // clang-format on
+  return kTable.at(static_cast<std::size_t>(phase)).at(static_cast<std::size_t>(event));
+}
+
+}  // namespace
+
+WorkerLife::WorkerLife(const Setting& setting)
+    : budget(setting.policy.restart_limit, Seconds(setting.policy.restart_window), Seconds(setting.policy.back_off)),
+      setting_(setting) {}
+
+WorkerLife::Step WorkerLife::step(Event event) {
+  const Next next = next_of(phase_, event);
+  TUTTI_CHECK(next != Next::bug, kBug[static_cast<std::size_t>(event)]);
+  if (next == Next::late) return Step::late;
+  if (next == Next::lie) return Step::lie;
+  phase_ = static_cast<Phase>(next);
+  deadline_.reset();
+  return Step::taken;
+}
+
+// ---- events --------------------------------------------------------------------------------------------------------
+
+void WorkerLife::spawn(Time now) {
+  step(Event::spawn);
+  ++spawned_;
+  deadline_ = start_deadline(now);
+}
+
+WorkerLife::Step WorkerLife::ready(Time now) {
+  const Step taken = step(Event::ready);
+  if (taken == Step::taken) deadline_ = start_deadline(now);
+  return taken;
+}
+
+void WorkerLife::prepared() {
+  step(Event::prepared);
+  ran_ = true;
+  clock.reset();
+}
+
+WorkerLife::Step WorkerLife::kill(Fault fault, Time now) {
+  const Step taken = step(Event::kill);
+  if (taken != Step::taken) return taken;
+  fault_ = std::move(fault);
+  deadline_ = later(now, setting_.kill_deadline);
+  return taken;
+}
+
+WorkerLife::Step WorkerLife::gone() {
+  const Step taken = step(Event::gone);
+  if (taken != Step::taken) return taken;
+  ran_ = false;
+  distrusted_ = false;
+  fault_.reset();
+  return taken;
+}
+
+void WorkerLife::give_up() { step(Event::give_up); }
+
+WorkerLife::Seconds WorkerLife::wait_for_replacement(Seconds at_least, Time now) {
+  TUTTI_CHECK(phase_ == Phase::waiting);
+  const Seconds delay = std::max(budget.delay(), at_least);
+  deadline_ = later(now, delay);
+  return delay;
+}
+
+void WorkerLife::stalled(Time now) {
+  clock.stalled(now);
+  if (!deadline_) return;
+  if (phase_ == Phase::starting || phase_ == Phase::preparing) deadline_ = start_deadline(now);
+  if (phase_ == Phase::ending) deadline_ = later(now, setting_.kill_deadline);
+}
+
+// ---- deadlines -----------------------------------------------------------------------------------------------------
+
+std::optional<WorkerLife::Time> WorkerLife::start_deadline(Time now) const {
+  if (!setting_.deadlines) return std::nullopt;
+  return later(now, setting_.start_deadline);
+}
+
+std::optional<WorkerLife::Time> WorkerLife::due(Duty duty) const {
+  using Deadline = config::FailureSpec::Deadline;
+  if (phase_ != Phase::running) return deadline_;
+  const config::FailureSpec& policy = setting_.policy;
+  if (duty == Duty::nothing || !setting_.deadlines || policy.progress == Deadline::off) return std::nullopt;
+  if (duty == Duty::command) return later(clock.since(), setting_.start_deadline);
+  Seconds deadline(policy.progress_deadline);
+  if (policy.progress == Deadline::automatic) deadline = std::max(deadline, kTimesSlowest * clock.slowest());
+  return later(clock.since(), deadline);
+}
+
+}  // namespace tutti

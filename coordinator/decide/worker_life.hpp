@@ -1,0 +1,116 @@
+// The life of a worker: one process after another in one place of the pool, each a generation. Its phase, its
+// deadlines, how often it may be replaced, and why the process that it has is to end. A pure state machine: the time is
+// handed in, and nothing is done. Of members and tasks it knows nothing; that is the work of a member
+// (member_work.hpp).
+//
+//   phase \ event   spawn      ready       prepared   kill     gone      give_up
+//   waiting         starting   late        -          late     late      given_up
+//   starting        -          preparing   -          ending   waiting   -
+//   preparing       -          lie         running    ending   waiting   -
+//   running         -          lie         -          ending   waiting   -
+//   ending          -          late        -          late     waiting   -
+//   given_up        -          late        -          late     late      -
+//
+//   late: something else was faster; nothing changes. lie: the worker broke the protocol. -: a bug, and a failed check.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+
+#include "common/wire/control.hpp"
+#include "config/spec.hpp"
+#include "coordinator/decide/fault_text.hpp"
+#include "coordinator/decide/progress_clock.hpp"
+#include "coordinator/decide/restart_budget.hpp"
+
+namespace tutti {
+
+/// How a process ended.
+struct Death {
+  std::string how;                        ///< "killed by SIGKILL", "exited with code 7"
+  bool out_of_memory = false;             ///< the kernel killed it because there was not enough memory
+  std::optional<control::Failure> words;  ///< what it said before
+  /// How many tasks it says to have taken out of its ring: one that it never took did not kill it.
+  std::uint64_t tasks_taken = std::numeric_limits<std::uint64_t>::max();
+};
+
+class WorkerLife {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+  using Seconds = std::chrono::duration<double>;
+
+  struct Setting {
+    config::FailureSpec policy;
+    bool deadlines = true;  ///< false while debugging
+    Seconds start_deadline{};
+    Seconds kill_deadline{};
+  };
+
+  enum class Phase : std::uint8_t {
+    waiting,    ///< for the end of the back-off; or not started yet
+    starting,   ///< there is a process, or will be at once; it loads
+    preparing,  ///< it is ready, and brought to the state that it must have
+    running,    ///< it may be given tasks
+    ending,     ///< it was told to end by SIGKILL
+    given_up,   ///< there is no process, and there will be none
+  };
+  enum class Event : std::uint8_t { spawn, ready, prepared, kill, gone, give_up };
+  /// What became of an event; see the table.
+  enum class Step : std::uint8_t { taken, late, lie };
+  /// What the process is busy with, which says how long it may take.
+  enum class Duty : std::uint8_t { nothing, tasks, command };
+
+  explicit WorkerLife(const Setting& setting);
+
+  // ---- events
+  void spawn(Time now);
+  Step ready(Time now);
+  void prepared();
+  Step kill(Fault fault, Time now);
+  /// The process has ended, or is left behind since it does not. Forgets what was of this process alone.
+  Step gone();
+  void give_up();
+  /// It wrote nonsense: nothing that this process says is believed any more.
+  void distrust() { distrusted_ = true; }
+  /// One death more, whatever follows from it.
+  void count_death() { ++deaths_; }
+  /// How long to wait for the replacement. With no wait it can be spawned at once.
+  Seconds wait_for_replacement(Seconds at_least, Time now);
+  /// The coordinator itself had been stopped: all deadlines start again.
+  void stalled(Time now);
+
+  // ---- questions
+  Phase phase() const noexcept { return phase_; }
+  bool running() const noexcept { return phase_ == Phase::running; }
+  /// Whether there is a process that may still be heard.
+  bool has_process() const noexcept { return phase_ != Phase::waiting && phase_ != Phase::given_up; }
+  /// How many processes came before the present one, or before the last.
+  std::uint32_t generation() const noexcept { return spawned_ == 0 ? 0 : spawned_ - 1; }
+  bool ran() const noexcept { return ran_; }  ///< this process came as far as running
+  bool distrusted() const noexcept { return distrusted_; }
+  const std::optional<Fault>& fault() const noexcept { return fault_; }  ///< for which it was killed
+  std::uint64_t deaths() const noexcept { return deaths_; }
+  /// When tick() of the supervisor has something to decide.
+  std::optional<Time> due(Duty duty) const;
+
+  RestartBudget budget;
+  ProgressClock clock;
+
+ private:
+  Step step(Event event);
+  std::optional<Time> start_deadline(Time now) const;
+
+  Setting setting_;
+  Phase phase_ = Phase::waiting;
+  std::uint32_t spawned_ = 0;
+  std::optional<Time> deadline_;  // the back-off is over; to be ready, prepared, gone by
+  bool ran_ = false;
+  bool distrusted_ = false;
+  std::optional<Fault> fault_;
+  std::uint64_t deaths_ = 0;
+};
+
+}  // namespace tutti

@@ -1,0 +1,132 @@
+// The table of a worker's life, cell by cell; and what a process leaves behind for the next.
+#include "coordinator/decide/worker_life.hpp"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <functional>
+#include <vector>
+
+#include "tests/common/death.hpp"
+
+namespace tutti::test {
+namespace {
+
+using Phase = WorkerLife::Phase;
+using Step = WorkerLife::Step;
+using Time = WorkerLife::Time;
+using Seconds = WorkerLife::Seconds;
+
+WorkerLife::Setting life_setting() {
+  WorkerLife::Setting setting;
+  setting.start_deadline = Seconds(120);
+  setting.kill_deadline = Seconds(10);
+  return setting;
+}
+
+Time at(double seconds) { return Time{} + std::chrono::duration_cast<Time::duration>(Seconds(seconds)); }
+
+WorkerLife life_in(Phase phase) {
+  WorkerLife life(life_setting());
+  if (phase == Phase::waiting) return life;
+  if (phase == Phase::given_up) {
+    life.give_up();
+    return life;
+  }
+  life.spawn(at(0));
+  if (phase == Phase::starting) return life;
+  life.ready(at(0));
+  if (phase == Phase::preparing) return life;
+  life.prepared();
+  if (phase == Phase::running) return life;
+  life.kill({}, at(0));
+  return life;
+}
+
+constexpr std::array kPhases{Phase::waiting, Phase::starting, Phase::preparing,
+                             Phase::running, Phase::ending,   Phase::given_up};
+
+/// The phase after an event, for each phase before it; the same one where the event is late or a lie.
+template <class Event>
+std::vector<Phase> after(Event event) {
+  std::vector<Phase> phases;
+  for (const Phase phase : kPhases) {
+    WorkerLife life = life_in(phase);
+    CHECK(life.phase() == phase);
+    event(life);
+    phases.push_back(life.phase());
+  }
+  return phases;
+}
+
+TEST_CASE("what a worker or the system tells is taken in every phase of a life") {
+  using enum Phase;
+  std::vector<Step> steps;
+  CHECK(after([&](WorkerLife& life) { steps.push_back(life.ready(at(1))); }) ==
+        std::vector{waiting, preparing, preparing, running, ending, given_up});
+  CHECK(steps == std::vector{Step::late, Step::taken, Step::lie, Step::lie, Step::late, Step::late});
+  steps.clear();
+  CHECK(after([&](WorkerLife& life) { steps.push_back(life.kill({}, at(1))); }) ==
+        std::vector{waiting, ending, ending, ending, ending, given_up});
+  CHECK(steps == std::vector{Step::late, Step::taken, Step::taken, Step::taken, Step::late, Step::late});
+  steps.clear();
+  CHECK(after([&](WorkerLife& life) { steps.push_back(life.gone()); }) ==
+        std::vector{waiting, waiting, waiting, waiting, waiting, given_up});
+  CHECK(steps == std::vector{Step::late, Step::taken, Step::taken, Step::taken, Step::taken, Step::late});
+}
+
+TEST_CASE("a decision that does not fit the phase of a worker is a failed check") {
+  const auto allowed_in = [](const std::function<void(WorkerLife&)>& event) {
+    std::vector<Phase> allowed;
+    for (const Phase phase : kPhases)
+      if (end_of([&] {
+            WorkerLife life = life_in(phase);
+            event(life);
+          }).signal == 0)
+        allowed.push_back(phase);
+    return allowed;
+  };
+  CHECK(allowed_in([](WorkerLife& life) { life.spawn(at(1)); }) == std::vector{Phase::waiting});
+  CHECK(allowed_in([](WorkerLife& life) { life.prepared(); }) == std::vector{Phase::preparing});
+  CHECK(allowed_in([](WorkerLife& life) { life.give_up(); }) == std::vector{Phase::waiting});
+  CHECK(allowed_in([](WorkerLife& life) { life.wait_for_replacement(Seconds(0), at(1)); }) ==
+        std::vector{Phase::waiting});
+  WorkerLife life = life_in(Phase::running);
+  const std::string line = failed_check([&] { life.spawn(at(1)); });
+  CHECK(line.ends_with("a worker is spawned only while it waits"));
+}
+
+TEST_CASE("a process that is gone leaves its generation and its deaths and nothing else") {
+  WorkerLife life = life_in(Phase::running);
+  CHECK(life.ran());
+  life.distrust();
+  life.kill({}, at(1));
+  CHECK(life.fault().has_value());
+  life.count_death();
+  life.gone();
+  CHECK(!life.ran());
+  CHECK(!life.distrusted());
+  CHECK(!life.fault().has_value());
+  CHECK(life.deaths() == 1);
+  CHECK(life.generation() == 0);
+  life.spawn(at(2));
+  CHECK(life.generation() == 1);
+}
+
+TEST_CASE("every phase that can last too long has a deadline") {
+  const auto due = [](Phase phase) { return life_in(phase).due(WorkerLife::Duty::nothing); };
+  CHECK(due(Phase::waiting) == std::nullopt);
+  CHECK(due(Phase::starting) == at(120));
+  CHECK(due(Phase::preparing) == at(120));
+  CHECK(due(Phase::running) == std::nullopt);
+  CHECK(due(Phase::ending) == at(10));
+  CHECK(due(Phase::given_up) == std::nullopt);
+  CHECK(life_in(Phase::running).due(WorkerLife::Duty::tasks).has_value());
+  CHECK(life_in(Phase::running).due(WorkerLife::Duty::command) == at(120));
+  WorkerLife life = life_in(Phase::waiting);
+  life.wait_for_replacement(Seconds(0.5), at(3));
+  CHECK(life.due(WorkerLife::Duty::nothing) == at(3.5));
+}
+
+}  // namespace
+}  // namespace tutti::test
