@@ -54,10 +54,11 @@ Pool::Pool(Plan plan, const std::filesystem::path& worker_program, std::string d
   thread_ = start_thread("tutti-loop", [this] { run_loop(); });
   loop_thread_ = thread_.native_handle();
   boost::asio::post(loop_, [this, worker_program] {
+    assert_on_loop(loop_);
     const WorkerPlan* forked = plan_.first_forked();
     if (forked == nullptr) return start_workers();
     fork_server_.start(worker_program, forked->environment, plan_.failure.core_files, plan_.start_deadline,
-                       [this] { start_workers(); });
+                       [this]() TUTTI_REQUIRES(on_loop) { start_workers(); });
   });
   try {
     started.get();
@@ -92,7 +93,10 @@ void Pool::make_arena() {
   fault_point("coordinator.arena_made");
   const auto submit_on_loop = [this](FilledSegment filled) {
     fault_point("coordinator.segment_filled");
-    boost::asio::post(loop_, [this, filled = std::move(filled)] { submit(filled); });
+    boost::asio::post(loop_, [this, filled = std::move(filled)] {
+      assert_on_loop(loop_);
+      submit(filled);
+    });
   };
   exchange_ = std::make_unique<Exchange>(arena_.data(), plan_.arena, submit_on_loop, trace_);
 }
@@ -105,6 +109,7 @@ void Pool::start_workers() {
 
 // This thread also spawns: the workers' death signal follows it. What nobody foresaw ends the pool, not the program.
 void Pool::run_loop() {
+  become_loop_thread();
   for (;;) {
     try {
       loop_.run();
@@ -130,7 +135,7 @@ void Pool::all_running() {
   was_running_ = true;
   const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
   {
-    const std::lock_guard lock(status_mutex_);
+    const MutexLock lock(status_mutex_);
     if (status_.state != PoolState::starting) return;
     status_.state = PoolState::ready;
     status_.start_up_seconds = seconds;
@@ -153,6 +158,7 @@ void Pool::command(std::vector<control::Message> messages) {
   std::promise<void> promise;
   std::future<void> answered = promise.get_future();
   boost::asio::post(loop_, [this, save, texts = std::move(texts), promise = std::move(promise)]() mutable {
+    assert_on_loop(loop_);
     command_ = std::move(promise);
     command_texts_ = std::move(texts);
     if (const auto failure = exchange_->failure()) return fail_on_loop(*failure);
@@ -167,7 +173,10 @@ void Pool::command(std::vector<control::Message> messages) {
 // Posted, like every segment that follows: the loop takes both in this order.
 void Pool::try_batches(std::vector<std::uint32_t> sizes) {
   assert(sizes.size() == plan_.workers.size());
-  boost::asio::post(loop_, [this, sizes = std::move(sizes)]() mutable { batches_ = std::move(sizes); });
+  boost::asio::post(loop_, [this, sizes = std::move(sizes)]() mutable {
+    assert_on_loop(loop_);
+    batches_ = std::move(sizes);
+  });
 }
 
 void Pool::settle_batches(std::vector<BatchChoice> choices, double seconds) {
@@ -175,6 +184,7 @@ void Pool::settle_batches(std::vector<BatchChoice> choices, double seconds) {
   std::promise<void> promise;
   std::future<void> settled = promise.get_future();
   boost::asio::post(loop_, [this, seconds, choices = std::move(choices), promise = std::move(promise)]() mutable {
+    assert_on_loop(loop_);
     settle(std::move(choices), seconds);
     promise.set_value();
   });
@@ -186,7 +196,7 @@ void Pool::settle(std::vector<BatchChoice> choices, double seconds) {
   settled_ = true;
   tried_set_aside_ = supervisor_.counts().set_aside;
   {
-    const std::lock_guard lock(status_mutex_);
+    const MutexLock lock(status_mutex_);
     status_.batch_search_seconds = seconds;
     tried_bytes_ = exchange_->input_bytes_copied();
     for (std::size_t rank = 0; rank < choices.size(); ++rank) {
@@ -212,14 +222,19 @@ std::string Pool::place_of(std::size_t rank) const {
 
 void Pool::fail(const Error& error) {
   announce(error);
-  boost::asio::post(loop_, [this, error] { fail_on_loop(error); });
+  boost::asio::post(loop_, [this, error] {
+    assert_on_loop(loop_);
+    fail_on_loop(error);
+  });
 }
 
 void Pool::drain(const Error& error) {
   exchange_->drain(error);
   boost::asio::post(loop_, [this, error] {
+    assert_on_loop(loop_);
     drain_timer_.expires_after(ticks_of(std::chrono::duration<double>(plan_.failure.drain_deadline)));
     drain_timer_.async_wait([this, error](const boost::system::error_code& cancelled) {
+      assert_on_loop(loop_);
       if (!cancelled) fail_on_loop(error);
     });
   });
@@ -228,7 +243,7 @@ void Pool::drain(const Error& error) {
 // The state first: whoever is woken by the error and looks at the status finds the pool failed.
 void Pool::announce(const Error& error) {
   {
-    const std::lock_guard lock(status_mutex_);
+    const MutexLock lock(status_mutex_);
     status_.state = PoolState::failed;
   }
   exchange_->fail(error);
@@ -249,7 +264,7 @@ void Pool::fail_on_loop(const Error& error) {
 }
 
 void Pool::kill_all() {
-  roster_.for_each_alive([](WorkerProcess& worker) { worker.kill(); });
+  roster_.for_each_alive([](WorkerProcess& worker) TUTTI_REQUIRES(on_loop) { worker.kill(); });
 }
 
 // Step 1: no intake. Step 2: idle workers are told to leave, computing ones and spares, which may be loading, are
@@ -258,10 +273,11 @@ void Pool::kill_all() {
 void Pool::stop() {
   if (!thread_.joinable()) return;
   boost::asio::post(loop_, [this] {
+    assert_on_loop(loop_);
     const bool computing = supervisor_.busy();
     stopping_ = true;
     tick_timer_.cancel();
-    roster_.for_each_alive([&](WorkerProcess& worker) {
+    roster_.for_each_alive([&](WorkerProcess& worker) TUTTI_REQUIRES(on_loop) {
       if (computing || !worker.channel())
         worker.terminate();
       else
@@ -269,12 +285,14 @@ void Pool::stop() {
     });
     stop_timer_.expires_after(ticks_of(plan_.stop_deadline));
     stop_timer_.async_wait([this](const boost::system::error_code& cancelled) {
+      assert_on_loop(loop_);
       if (cancelled) return;
       kill_all();
       stop_timer_.expires_after(ticks_of(std::chrono::duration<double>(plan_.failure.kill_deadline)));
       stop_timer_.async_wait([this](const boost::system::error_code& cancelled_too) {
+        assert_on_loop(loop_);
         if (cancelled_too) return;
-        roster_.for_each_alive([this](WorkerProcess& worker) {
+        roster_.for_each_alive([this](WorkerProcess& worker) TUTTI_REQUIRES(on_loop) {
           log::error("worker {} does not end even after SIGKILL; it is left behind", worker.pid());
           abandoned_pids_.push_back(worker.pid());
         });
@@ -284,7 +302,7 @@ void Pool::stop() {
     leave_when_gone();
   });
   thread_.join();
-  const std::lock_guard lock(status_mutex_);
+  const MutexLock lock(status_mutex_);
   if (status_.state != PoolState::failed) status_.state = PoolState::stopped;
 }
 
@@ -301,7 +319,7 @@ void Pool::leave_when_gone() {
 
 void Pool::refresh_status() {
   told_counts_ = supervisor_.counts();
-  const std::lock_guard lock(status_mutex_);
+  const MutexLock lock(status_mutex_);
   status_.faults = told_counts_;
   status_.faults.missed_wake_ups = missed_wake_ups_;
   status_.faults.stalls = stalls_;
@@ -321,7 +339,7 @@ void Pool::refresh_status() {
 Status Pool::status(StatusDetail detail) const {
   Status status;
   {
-    const std::lock_guard lock(status_mutex_);
+    const MutexLock lock(status_mutex_);
     status = status_;
     status.input_bytes_copied = exchange_->input_bytes_copied() - tried_bytes_;
   }

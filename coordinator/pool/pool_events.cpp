@@ -41,7 +41,7 @@ void Pool::take_ready(WorkerProcess& worker, const control::Ready& ready) {
         fmt::format("it answers {} per image, the worker before it {}", counted(ready.width, "value"), widths_[rank]));
   if (widths_[rank] == 0) widths_[rank] = ready.width;  // drivers read it from then on
   {
-    const std::lock_guard lock(status_mutex_);
+    const MutexLock lock(status_mutex_);
     MemberStatus& member = status_.members[rank];
     member.backend = ready.backend;
     member.width = ready.width;
@@ -78,7 +78,7 @@ void Pool::on_completion(WorkerProcess& worker, const CompletionRecord& publishe
     trace_->answered(worker.pid(), record, now);
   if (acceptance == Acceptance::accepted) {
     running_.at(record.segment).channels[rank] = worker.channel();
-    const std::lock_guard lock(status_mutex_);
+    const MutexLock lock(status_mutex_);
     MemberStatus& member = status_.members[rank];
     ++member.segments_answered;
     member.images += record.images;
@@ -139,6 +139,7 @@ void Pool::arm_tick() {
   tick_at_ = wanted;
   tick_timer_.expires_at(*wanted);
   tick_timer_.async_wait([this](const boost::system::error_code& cancelled) {
+    assert_on_loop(loop_);
     if (!cancelled) tick();
   });
 }
@@ -150,7 +151,7 @@ void Pool::tick() {
   tick_at_.reset();
   if (stalled) {
     // What the workers did meanwhile comes before any judgement of them.
-    roster_.for_each_alive([](WorkerProcess& worker) { worker.drain_completions(); });
+    roster_.for_each_alive([](WorkerProcess& worker) TUTTI_REQUIRES(on_loop) { worker.drain_completions(); });
     ++stalls_;
     supervisor_.stalled(Clock::now());
     refresh_status();
@@ -193,7 +194,7 @@ void Pool::carry_out() {
         changed || !(std::holds_alternative<action::HandOut>(*next) || std::holds_alternative<action::Finish>(*next));
     // Whoever is woken by an action and looks at the status finds what led to it.
     if (told_counts_ != supervisor_.counts()) refresh_status();
-    std::visit([this](const auto& action) { perform(action); }, *next);
+    std::visit([this](const auto& action) TUTTI_REQUIRES(on_loop) { perform(action); }, *next);
   }
   if (changed) dismiss_spares();
   if (changed || over() || told_counts_ != supervisor_.counts()) refresh_status();
@@ -250,7 +251,7 @@ void Pool::perform(const action::HandOut& hand_out) {
   TaskRecord task = hand_out.task;
   task.batch_images = batches_[hand_out.rank];
   worker.hand_out(task);
-  const std::lock_guard lock(status_mutex_);
+  const MutexLock lock(status_mutex_);
   ++status_.members[hand_out.rank].segments_handed_out;
 }
 

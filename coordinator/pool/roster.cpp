@@ -87,7 +87,7 @@ void Roster::for_each_alive(const std::function<void(WorkerProcess&)>& deed) con
 
 bool Roster::any_alive() const {
   bool any = false;
-  for_each_alive([&](WorkerProcess&) { any = true; });
+  for_each_alive([&](WorkerProcess&) TUTTI_REQUIRES(on_loop) { any = true; });
   return any;
 }
 
