@@ -13,6 +13,7 @@
 #include "common/wire/arena.hpp"
 #include "common/wire/member_request.hpp"
 #include "config/spec.hpp"
+#include "coordinator/plan/batches.hpp"
 #include "coordinator/plan/input.hpp"
 #include "coordinator/plan/machine.hpp"
 
@@ -31,10 +32,6 @@ struct WorkerPlan {
   std::filesystem::path weights;        ///< where training saves; empty: in the output folder
   std::vector<std::pair<std::string, std::string>> environment;
 };
-
-/// Where the members' batches come from: a number of the description, a measurement that is still to be made
-/// (`batch_images: auto`), or one that an earlier run has made.
-enum class Batches { given, to_measure, measured_before };
 
 struct Plan {
   std::vector<WorkerPlan> workers;  ///< in rank order

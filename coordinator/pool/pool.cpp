@@ -1,9 +1,6 @@
 #include "coordinator/pool/pool.hpp"
 
 #include <fmt/format.h>
-#include <pthread.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cassert>
@@ -28,31 +25,18 @@ Pool::Pool(Plan plan, const std::filesystem::path& worker_program, std::string d
     : plan_(std::move(plan)),
       trace_(trace),
       arena_file_(MemoryFile::create("arena")),
+      widths_(plan_.workers.size()),
+      board_(plan_),
       roster_(loop_, static_cast<WorkerListener&>(*this),
               {plan_, worker_program, arena_file_.fd(), std::move(debug_member), fork_server_}),
       supervisor_(supervisor_setting()),
-      settled_(plan_.batches != Batches::to_measure),
-      widths_(plan_.workers.size()),
+      batches_(plan_),
       prepare_answers_(plan_.workers.size()) {
   make_arena();
-  for (const WorkerPlan& worker : plan_.workers) {
-    MemberStatus member;
-    member.name = worker.request.name;
-    member.kind = kind_name(worker.request.model);
-    member.device = worker.device;
-    member.cores = worker.cores;
-    member.threads = worker.request.threads;
-    member.batch_images = worker.request.batch_images;
-    member.batch_images_measured = plan_.batches == Batches::measured_before;
-    batches_.push_back(worker.request.batch_images);
-    status_.members.push_back(std::move(member));
-  }
-  status_.arena_bytes = plan_.arena.bytes();
   keep_running_.emplace(loop_.get_executor());
   started_.emplace();
   std::future<void> started = started_->get_future();
   thread_ = start_thread("tutti-loop", [this] { run_loop(); });
-  loop_thread_ = thread_.native_handle();
   boost::asio::post(loop_, [this, worker_program] {
     assert_on_loop(loop_);
     const WorkerPlan* forked = plan_.first_forked();
@@ -110,6 +94,7 @@ void Pool::start_workers() {
 // This thread also spawns: the workers' death signal follows it. What nobody foresaw ends the pool, not the program.
 void Pool::run_loop() {
   become_loop_thread();
+  board_.watch_this_thread();
   for (;;) {
     try {
       loop_.run();
@@ -134,15 +119,10 @@ void Pool::all_running() {
   }
   was_running_ = true;
   const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
-  {
-    const MutexLock lock(status_mutex_);
-    if (status_.state != PoolState::starting) return;
-    status_.state = PoolState::ready;
-    status_.start_up_seconds = seconds;
-  }
+  if (!board_.all_ready(seconds)) return;
   log::debug("{} ready after {:.2f} s", counted(plan_.workers.size(), "worker"), seconds);
   fault_point("coordinator.all_ready");
-  if (settled_)
+  if (batches_.settled())
     for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank) roster_.make_spare(rank);
   started_->set_value();
   started_.reset();
@@ -175,7 +155,7 @@ void Pool::try_batches(std::vector<std::uint32_t> sizes) {
   assert(sizes.size() == plan_.workers.size());
   boost::asio::post(loop_, [this, sizes = std::move(sizes)]() mutable {
     assert_on_loop(loop_);
-    batches_ = std::move(sizes);
+    batches_.try_out(std::move(sizes));
   });
 }
 
@@ -193,23 +173,9 @@ void Pool::settle_batches(std::vector<BatchChoice> choices, double seconds) {
 
 // Spares come only now: they are loaded with these sizes, like every replacement.
 void Pool::settle(std::vector<BatchChoice> choices, double seconds) {
-  settled_ = true;
-  tried_set_aside_ = supervisor_.counts().set_aside;
-  {
-    const MutexLock lock(status_mutex_);
-    status_.batch_search_seconds = seconds;
-    tried_bytes_ = exchange_->input_bytes_copied();
-    for (std::size_t rank = 0; rank < choices.size(); ++rank) {
-      batches_[rank] = choices[rank].batch_images;
-      set_batch(plan_, plan_.workers[rank].request, batches_[rank]);
-      MemberStatus& member = status_.members[rank];
-      member.batch_images = batches_[rank];
-      member.batch_images_measured = true;
-      member.batch_speeds = std::move(choices[rank].speeds);
-      member.segments_handed_out = member.segments_answered = member.images = 0;
-      member.busy_seconds = 0;
-    }
-  }
+  batches_.settle(choices);
+  for (std::size_t rank = 0; rank < choices.size(); ++rank) roster_.load_with(rank, choices[rank].batch_images);
+  board_.settled(std::move(choices), seconds, supervisor_, exchange_->input_bytes_copied());
   refresh_status();
   if (over()) return;
   for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank)
@@ -242,10 +208,7 @@ void Pool::drain(const Error& error) {
 
 // The state first: whoever is woken by the error and looks at the status finds the pool failed.
 void Pool::announce(const Error& error) {
-  {
-    const MutexLock lock(status_mutex_);
-    status_.state = PoolState::failed;
-  }
+  board_.failed();
   exchange_->fail(error);
 }
 
@@ -294,7 +257,7 @@ void Pool::stop() {
         if (cancelled_too) return;
         roster_.for_each_alive([this](WorkerProcess& worker) TUTTI_REQUIRES(on_loop) {
           log::error("worker {} does not end even after SIGKILL; it is left behind", worker.pid());
-          abandoned_pids_.push_back(worker.pid());
+          board_.left_behind(worker.pid());
         });
         loop_.stop();
       });
@@ -302,8 +265,7 @@ void Pool::stop() {
     leave_when_gone();
   });
   thread_.join();
-  const MutexLock lock(status_mutex_);
-  if (status_.state != PoolState::failed) status_.state = PoolState::stopped;
+  board_.stopped();
 }
 
 void Pool::leave_when_gone() {
@@ -315,53 +277,6 @@ void Pool::leave_when_gone() {
   loop_.stop();
 }
 
-// ---- status --------------------------------------------------------------------------------------------------------
-
-void Pool::refresh_status() {
-  told_counts_ = supervisor_.counts();
-  const MutexLock lock(status_mutex_);
-  status_.faults = told_counts_;
-  status_.faults.missed_wake_ups = missed_wake_ups_;
-  status_.faults.stalls = stalls_;
-  status_.faults.set_aside -= tried_set_aside_;
-  status_.faults.abandoned_pids = abandoned_pids_;
-  status_.fork_server_pid = fork_server_.pid();
-  for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank) {
-    MemberStatus& member = status_.members[rank];
-    supervisor_.describe(rank, member);
-    if (auto& from = member.absent_from_segment) *from -= std::min(*from, tried_segments_);
-    const auto& worker = roster_.worker(rank);
-    member.alive = worker && worker->alive();
-    member.pid = member.alive ? worker->pid() : 0;
-  }
-}
-
-Status Pool::status(StatusDetail detail) const {
-  Status status;
-  {
-    const MutexLock lock(status_mutex_);
-    status = status_;
-    status.input_bytes_copied = exchange_->input_bytes_copied() - tried_bytes_;
-  }
-  status.coordinator_cpu_seconds = loop_cpu_seconds();
-  if (detail == StatusDetail::counters) return status;
-  status.pss_bytes = pss_bytes(::getpid());
-  if (status.fork_server_pid != 0)
-    if (const auto shared = pss_bytes(status.fork_server_pid); shared && status.pss_bytes) *status.pss_bytes += *shared;
-  for (MemberStatus& member : status.members) {
-    if (!member.alive) continue;
-    member.pss_bytes = pss_bytes(member.pid);
-    if (status.pss_bytes && member.pss_bytes) *status.pss_bytes += *member.pss_bytes;
-  }
-  return status;
-}
-
-double Pool::loop_cpu_seconds() const {
-  clockid_t clock{};
-  timespec time{};
-  if (!loop_thread_ || ::pthread_getcpuclockid(*loop_thread_, &clock) != 0 || ::clock_gettime(clock, &time) != 0)
-    return 0;
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-}
+void Pool::refresh_status() { board_.refresh(supervisor_, roster_, batches_.tried_segments(), fork_server_.pid()); }
 
 }  // namespace tutti

@@ -17,12 +17,13 @@
 
 #include <tutti/status.hpp>
 
-#include "common/mutex.hpp"
 #include "coordinator/decide/supervisor.hpp"
 #include "coordinator/observe/trace.hpp"
 #include "coordinator/plan/plan.hpp"
+#include "coordinator/pool/batch_sizes.hpp"
 #include "coordinator/pool/exchange.hpp"
 #include "coordinator/pool/roster.hpp"
+#include "coordinator/pool/status_board.hpp"
 #include "coordinator/process/fork_server.hpp"
 #include "coordinator/process/loop_thread.hpp"
 #include "coordinator/process/oom.hpp"
@@ -56,10 +57,6 @@ class Pool final : private WorkerListener {
   /// are handed out from now on are cut into batches of these sizes, by rank; their answers are nobody's, and may be
   /// NaN.
   void try_batches(std::vector<std::uint32_t> sizes);
-  struct BatchChoice {
-    std::uint32_t batch_images = 1;
-    std::vector<BatchSpeed> speeds;
-  };
   /// Ends that: these sizes hold, by rank, for every worker that is there or comes. What was tried is not counted.
   void settle_batches(std::vector<BatchChoice> choices, double seconds);
 
@@ -68,7 +65,7 @@ class Pool final : private WorkerListener {
   /// Refuses what is asked for later, lets what is in flight finish, and then, after the drain deadline at the latest,
   /// ends everything with this error.
   void drain(const Error& error);
-  Status status(StatusDetail detail) const;
+  Status status(StatusDetail detail) const { return board_.read(detail, exchange_->input_bytes_copied()); }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -116,7 +113,6 @@ class Pool final : private WorkerListener {
   void leave_when_gone() TUTTI_REQUIRES(on_loop);
   bool over() const noexcept TUTTI_REQUIRES(on_loop) { return failed_ || stopping_; }
   void refresh_status() TUTTI_REQUIRES(on_loop);
-  double loop_cpu_seconds() const;
   void settle(std::vector<BatchChoice> choices, double seconds) TUTTI_REQUIRES(on_loop);
   std::string place_of(std::size_t rank) const;
   SupervisorSetting supervisor_setting() const;
@@ -127,16 +123,20 @@ class Pool final : private WorkerListener {
     std::vector<std::shared_ptr<const Channel>> channels;  ///< by rank: where the accepted answers lie
   };
 
-  Plan plan_;  // changed by settle_batches() alone, on the loop's thread: the requests of workers to come
-  TraceRecorder* const trace_;
+  // Constant after construction.
+  const Plan plan_;
+  TraceRecorder* const trace_;  // thread-safe
   const Clock::time_point begin_ = Clock::now();
-
   MemoryFile arena_file_;
   Mapping arena_;
-  std::unique_ptr<Exchange> exchange_;
+  std::vector<std::uint32_t> widths_;  // written by the loop until all are ready, for which the constructor waits
 
-  // The loop's own.
+  // Have their own synchronisation.
+  std::unique_ptr<Exchange> exchange_;
+  StatusBoard board_;
   boost::asio::io_context loop_{1};
+
+  // The loop's. First the parts, then what connects them.
   std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> keep_running_
       TUTTI_GUARDED_BY(on_loop);
   boost::asio::steady_timer tick_timer_ TUTTI_GUARDED_BY(on_loop){loop_};  // never runs while the pool is idle
@@ -146,33 +146,20 @@ class Pool final : private WorkerListener {
   ForkServer fork_server_ TUTTI_GUARDED_BY(on_loop){loop_};
   Roster roster_ TUTTI_GUARDED_BY(on_loop);
   Supervisor supervisor_ TUTTI_GUARDED_BY(on_loop);
+  BatchSizes batches_ TUTTI_GUARDED_BY(on_loop);
   OutOfMemoryWatch memory_watch_ TUTTI_GUARDED_BY(on_loop);
+
   bool carrying_out_ TUTTI_GUARDED_BY(on_loop) = false;
   bool was_running_ TUTTI_GUARDED_BY(on_loop) = false;  // all were ready once
-  std::vector<std::uint32_t> batches_
-      TUTTI_GUARDED_BY(on_loop);            // by rank: the size of the batches of what is handed out
-  bool settled_ TUTTI_GUARDED_BY(on_loop);  // these sizes are final
-  std::uint64_t tried_segments_ TUTTI_GUARDED_BY(on_loop) = 0;  // before that
-  std::uint64_t tried_set_aside_ TUTTI_GUARDED_BY(on_loop) = 0;
   bool failed_ TUTTI_GUARDED_BY(on_loop) = false;
   bool stopping_ TUTTI_GUARDED_BY(on_loop) = false;
-  std::vector<std::uint32_t> widths_ TUTTI_GUARDED_BY(on_loop);
   std::map<std::uint64_t, Running> running_ TUTTI_GUARDED_BY(on_loop);  // by segment
   std::vector<int> prepare_answers_ TUTTI_GUARDED_BY(on_loop);          // by rank: how many are still to come
   std::optional<std::promise<void>> started_ TUTTI_GUARDED_BY(on_loop);
   std::optional<std::promise<void>> command_ TUTTI_GUARDED_BY(on_loop);
   std::vector<std::string> command_texts_ TUTTI_GUARDED_BY(on_loop);  // by rank
-  FaultCounts told_counts_ TUTTI_GUARDED_BY(on_loop);                 // what the status says of the supervisor's
-  std::uint64_t missed_wake_ups_ TUTTI_GUARDED_BY(on_loop) = 0;
-  std::uint64_t stalls_ TUTTI_GUARDED_BY(on_loop) = 0;
-  std::vector<int> abandoned_pids_ TUTTI_GUARDED_BY(on_loop);
 
-  mutable Mutex status_mutex_;
-  Status status_ TUTTI_GUARDED_BY(status_mutex_);
-  std::uint64_t tried_bytes_ TUTTI_GUARDED_BY(status_mutex_) =
-      0;  // copied into the arena before the sizes were settled
-  std::thread thread_;
-  std::optional<std::thread::native_handle_type> loop_thread_;
+  std::thread thread_;  // its owner's: construction and stop()
 };
 
 }  // namespace tutti

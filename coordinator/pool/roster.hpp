@@ -30,6 +30,8 @@ class Roster {
   /// Makes the member's spare its worker, or starts one. Returns the spare's Ready where it is warm already. Throws
   /// Error(failed) where no process can be started.
   std::optional<control::Ready> take_worker(std::size_t rank) TUTTI_REQUIRES(on_loop);
+  /// Workers that are started from now on load their member with this batch.
+  void load_with(std::size_t rank, std::uint32_t batch_images) TUTTI_REQUIRES(on_loop);
   /// Starts a spare for the member where spares are wanted and it has none. A spare that cannot be started is a
   /// warning: the member has a worker.
   void make_spare(std::size_t rank) TUTTI_REQUIRES(on_loop);
@@ -61,6 +63,7 @@ class Roster {
 
  private:
   struct Post {
+    WorkerPlan plan;
     std::shared_ptr<WorkerProcess> worker;
     std::shared_ptr<WorkerProcess> spare;
     std::optional<control::Ready> spare_ready;
