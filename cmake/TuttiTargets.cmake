@@ -25,6 +25,10 @@ target_compile_options(tutti_flags INTERFACE
   -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wconversion -Wno-sign-conversion
   # The same bits on every build: no fused multiply-add that the source does not spell.
   -ffp-contract=off)
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  # Locks and the loop's thread: common/thread_annotations.hpp.
+  target_compile_options(tutti_flags INTERFACE -Wthread-safety)
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # It warns of `"text" + std::string` at -O3 without a reason (GCC bug 105651, mended in 13).
   target_compile_options(tutti_flags INTERFACE -Wno-restrict)

@@ -34,3 +34,25 @@ function(tutti_test name)
     TEST_PREFIX "${name}: "
     PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} SKIP_REGULAR_EXPRESSION "SKIPPED:")
 endfunction()
+
+# tutti_test_of_locks(name SOURCE a.cpp MESSAGE "..."): two tests of what clang says to a source (thread_annotations.hpp):
+# nothing as it is, and an error with MESSAGE, a regular expression, where TUTTI_WITHOUT_LOCK takes a lock out of it.
+# Whatever compiler builds the rest; skipped without clang++.
+find_program(TUTTI_CLANG NAMES clang++ DOC "clang++, which checks the annotations of locks")
+mark_as_advanced(TUTTI_CLANG)
+
+function(tutti_test_of_locks name)
+  cmake_parse_arguments(ARG "" "SOURCE;MESSAGE" "" ${ARGN})
+  set(look ${TUTTI_CLANG} -std=c++20 -fsyntax-only -Wthread-safety -Werror -I${PROJECT_SOURCE_DIR}
+    ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_SOURCE})
+  if(NOT TUTTI_CLANG)
+    set(look ${CMAKE_COMMAND} -E echo "SKIPPED: there is no clang++ here")
+  endif()
+  add_test(NAME "${name} compiles" COMMAND ${look})
+  add_test(NAME "${name} does not compile without it" COMMAND ${look} -DTUTTI_WITHOUT_LOCK)
+  set_tests_properties("${name} compiles" "${name} does not compile without it" PROPERTIES
+    LABELS unit TIMEOUT 120 SKIP_REGULAR_EXPRESSION "SKIPPED:")
+  if(TUTTI_CLANG)
+    set_tests_properties("${name} does not compile without it" PROPERTIES PASS_REGULAR_EXPRESSION "error: ${ARG_MESSAGE}")
+  endif()
+endfunction()

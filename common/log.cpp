@@ -5,17 +5,16 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdlib>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 
 #include <tutti/error.hpp>
 
 #include "common/counted.hpp"
+#include "common/mutex.hpp"
 #include "common/thread.hpp"
 
 namespace tutti::log {
@@ -45,8 +44,8 @@ spdlog::level::level_enum to_spdlog(Level level) {
 
 /// What stands around the lines on stderr.
 struct Frame {
-  std::mutex mutex;
-  std::function<void(const std::function<void()>&)> around;
+  Mutex mutex;
+  std::function<void(const std::function<void()>&)> around TUTTI_GUARDED_BY(mutex);
 };
 
 // Never destroyed, like the writer that uses it.
@@ -56,7 +55,7 @@ Frame& frame() {
 }
 
 void write_framed(const std::function<void()>& write_line) {
-  const std::lock_guard lock(frame().mutex);
+  const MutexLock lock(frame().mutex);
   if (frame().around)
     frame().around(write_line);
   else
@@ -74,7 +73,7 @@ class StderrWriter {
   }
 
   void add(Level level, std::string_view line) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (lines_.size() < kMaxLines)
       lines_.emplace_back(level, line);
     else
@@ -83,16 +82,18 @@ class StderrWriter {
   }
 
   void flush() {
-    std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, std::chrono::seconds(1), [&] { return lines_.empty() && !writing_; });
+    const auto last = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+    MutexLock lock(mutex_);
+    while (!lines_.empty() || writing_)
+      if (!changed_.wait_until(lock, last)) return;
   }
 
  private:
   static constexpr std::size_t kMaxLines = 4096;
 
   [[noreturn]] void run() {
-    for (std::unique_lock lock(mutex_);;) {
-      changed_.wait(lock, [&] { return !lines_.empty(); });
+    for (MutexLock lock(mutex_);;) {
+      while (lines_.empty()) changed_.wait(lock);
       const auto first = std::move(lines_.front());
       lines_.pop_front();
       const std::size_t dropped = std::exchange(dropped_, 0);
@@ -108,12 +109,12 @@ class StderrWriter {
     }
   }
 
-  spdlog::logger logger_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::pair<Level, std::string>> lines_;
-  std::size_t dropped_ = 0;
-  bool writing_ = false;
+  spdlog::logger logger_;  // constant after construction; its sink has a lock of its own
+  Mutex mutex_;
+  Condition changed_;
+  std::deque<std::pair<Level, std::string>> lines_ TUTTI_GUARDED_BY(mutex_);
+  std::size_t dropped_ TUTTI_GUARDED_BY(mutex_) = 0;
+  bool writing_ TUTTI_GUARDED_BY(mutex_) = false;
 };
 
 // Made with the first line, never destroyed: its thread and others may log while the process exits.
@@ -128,8 +129,8 @@ StderrWriter& stderr_writer() {
 struct State {
   std::atomic<Level> level = Level::warning;
   std::atomic<bool> writes_stderr = false;  // a first line was written there
-  std::mutex mutex;                         // guards output
-  std::function<void(Level, std::string_view)> output;
+  Mutex mutex;
+  std::function<void(Level, std::string_view)> output TUTTI_GUARDED_BY(mutex);
 };
 
 // Never destroyed: threads may log while the process exits.
@@ -145,18 +146,18 @@ void set_level(Level level) { state().level = level; }
 bool enabled(Level level) { return level >= state().level.load(std::memory_order_relaxed); }
 
 void set_output(std::function<void(Level, std::string_view)> output) {
-  const std::lock_guard lock(state().mutex);
+  const MutexLock lock(state().mutex);
   state().output = std::move(output);
 }
 
 void set_frame(std::function<void(const std::function<void()>& write_line)> around) {
-  const std::lock_guard lock(frame().mutex);
+  const MutexLock lock(frame().mutex);
   frame().around = std::move(around);
 }
 
 void write(Level level, std::string_view line) {
   if (!enabled(level)) return;
-  const std::lock_guard lock(state().mutex);
+  const MutexLock lock(state().mutex);
   if (state().output) return state().output(level, line);
   try {
     stderr_writer().add(level, line);

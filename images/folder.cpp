@@ -7,7 +7,6 @@
 #include <atomic>
 #include <cassert>
 #include <exception>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -17,6 +16,7 @@
 
 #include "common/checksum.hpp"
 #include "common/counted.hpp"
+#include "common/mutex.hpp"
 #include "common/resample.hpp"
 #include "common/thread.hpp"
 #include "images/bytes_to_floats.hpp"
@@ -129,15 +129,34 @@ struct Hand {
   std::vector<std::uint8_t> bytes;          ///< one image of the source's shape
 };
 
+/// What the first piece of work threw: first by its number, not in time. Thread-safe.
+class FirstError {
+ public:
+  /// On the thread that caught it.
+  void add(std::size_t i) {
+    const MutexLock lock(mutex_);
+    if (error_ && i >= first_) return;
+    first_ = i;
+    error_ = std::current_exception();
+  }
+  void rethrow() {
+    const MutexLock lock(mutex_);
+    if (error_) std::rethrow_exception(error_);
+  }
+
+ private:
+  Mutex mutex_;
+  std::size_t first_ TUTTI_GUARDED_BY(mutex_) = 0;
+  std::exception_ptr error_ TUTTI_GUARDED_BY(mutex_);
+};
+
 /// Calls `work(hand, i)` for 0 <= i < count, on as many threads as there are hands. Throws what the first i (not the
 /// first in time) threw.
 template <class Work>
 void side_by_side(std::vector<Hand>& hands, std::size_t count, const Work& work) {
   std::atomic<std::size_t> next{0};
   std::atomic<bool> failed{false};
-  std::mutex mutex;
-  std::size_t first = count;
-  std::exception_ptr error;
+  FirstError error;
   const auto take = [&](Hand& hand) {
     while (!failed) {
       const std::size_t i = next++;
@@ -146,9 +165,7 @@ void side_by_side(std::vector<Hand>& hands, std::size_t count, const Work& work)
         work(hand, i);
       } catch (...) {
         failed = true;
-        const std::lock_guard lock(mutex);
-        if (i < first) error = std::current_exception();
-        first = std::min(first, i);
+        error.add(i);
       }
     }
   };
@@ -159,11 +176,10 @@ void side_by_side(std::vector<Hand>& hands, std::size_t count, const Work& work)
     take(hands.front());
   } catch (...) {  // no more threads can be had
     failed = true;
-    const std::lock_guard lock(mutex);
-    if (!error) error = std::current_exception();
+    error.add(count);
   }
   for (std::thread& other : others) other.join();
-  if (error) std::rethrow_exception(error);
+  error.rethrow();
 }
 
 // ---- the source ----------------------------------------------------------------------------------------------------

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <exception>
-#include <mutex>
 #include <thread>
 #include <vector>
 
+#include "common/mutex.hpp"
 #include "common/thread.hpp"
 
 namespace tutti::merge {
@@ -29,6 +28,7 @@ class Pass {
     }
     go(0);
     for (std::thread& other : others) other.join();
+    const MutexLock lock(mutex_);
     if (error_) std::rethrow_exception(error_);
   }
 
@@ -37,8 +37,8 @@ class Pass {
     try {
       for (std::size_t index = next_++; index < count_; index = next_++) {
         work_(index, thread);
-        std::unique_lock lock(mutex_);
-        turn_.wait(lock, [&] { return delivered_ == index || error_; });
+        MutexLock lock(mutex_);
+        while (delivered_ != index && !error_) turn_.wait(lock);
         if (error_) return;
         deliver_(index, thread);
         ++delivered_;
@@ -50,7 +50,7 @@ class Pass {
   }
 
   void fail() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!error_) error_ = std::current_exception();
     next_ = count_;
     turn_.notify_all();
@@ -60,10 +60,10 @@ class Pass {
   const std::function<void(std::size_t, unsigned)>& work_;
   const std::function<void(std::size_t, unsigned)>& deliver_;
   std::atomic<std::size_t> next_ = 0;
-  std::mutex mutex_;  ///< of the two below, and of deliver
-  std::condition_variable turn_;
-  std::size_t delivered_ = 0;
-  std::exception_ptr error_;
+  Mutex mutex_;  ///< also held by deliver
+  Condition turn_;
+  std::size_t delivered_ TUTTI_GUARDED_BY(mutex_) = 0;
+  std::exception_ptr error_ TUTTI_GUARDED_BY(mutex_);
 };
 
 }  // namespace

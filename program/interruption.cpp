@@ -28,7 +28,7 @@ const char* signal_name(int signal) {
 }
 
 void Interruption::take(int number) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!stop_ || signal_ != 0) ::_exit(128 + number);  // no word: stderr may be what it waits for
   signal_ = number;
   stop_(number);
@@ -54,12 +54,12 @@ Interruption::Watch::Watch(Interruption& interruption, Ensemble& ensemble)
       }) {}
 
 Interruption::Watch::Watch(Interruption& interruption, std::function<void(int)> stop) : interruption_(interruption) {
-  const std::lock_guard lock(interruption_.mutex_);
+  const MutexLock lock(interruption_.mutex_);
   before_ = std::exchange(interruption_.stop_, std::move(stop));
 }
 
 Interruption::Watch::~Watch() {
-  const std::lock_guard lock(interruption_.mutex_);
+  const MutexLock lock(interruption_.mutex_);
   interruption_.stop_ = std::move(before_);
 }
 

@@ -3,11 +3,11 @@
 
 #include <atomic>
 #include <functional>
-#include <mutex>
 #include <string_view>
 
 #include <tutti/ensemble.hpp>
 
+#include "common/mutex.hpp"
 #include "common/signal_waiter.hpp"
 
 namespace tutti::program {
@@ -50,8 +50,8 @@ class Interruption {
  private:
   void take(int number);
 
-  std::mutex mutex_;
-  std::function<void(int)> stop_;
+  Mutex mutex_;
+  std::function<void(int)> stop_ TUTTI_GUARDED_BY(mutex_);
   std::atomic<int> signal_ = 0;
   SignalWaiter waiter_{[this](int number) { take(number); }};  // last: it uses the others
 };

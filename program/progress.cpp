@@ -100,7 +100,7 @@ Progress::Progress(ProgressStyle style, std::string what, std::uint64_t total, s
   if (style_ != ProgressStyle::bar) return;
   thread_ = start_thread("tutti-progress", [this] { keep_drawing(); });
   log::set_frame([this](const std::function<void()>& write_line) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     const bool was_there = bar_is_there_;
     wipe();
     write_line();
@@ -111,12 +111,13 @@ Progress::Progress(ProgressStyle style, std::string what, std::uint64_t total, s
 Progress::~Progress() {
   if (style_ != ProgressStyle::bar) return;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     closing_ = true;
     changed_.notify_all();
   }
   thread_.join();
   log::set_frame({});
+  const MutexLock lock(mutex_);
   if (done_ == total_) draw();  // a terminal that is kept as a file shows how it ended
   wipe();
 }
@@ -134,7 +135,12 @@ std::string Progress::text(bool with_bar) const {
 }
 
 void Progress::keep_drawing() {
-  for (std::unique_lock lock(mutex_); !changed_.wait_for(lock, kRedraw, [this] { return closing_; });) draw();
+  MutexLock lock(mutex_);
+  while (!closing_) {
+    const auto next = Clock::now() + kRedraw;
+    while (!closing_ && changed_.wait_until(lock, next)) continue;
+    if (!closing_) draw();
+  }
 }
 
 void Progress::draw() {

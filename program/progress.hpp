@@ -3,15 +3,15 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <cstdio>
 #include <functional>
-#include <mutex>
 #include <string>
 #include <thread>
 
 #include <tutti/status.hpp>
+
+#include "common/mutex.hpp"
 
 namespace tutti::program {
 
@@ -63,8 +63,8 @@ class Progress {
   using Clock = std::chrono::steady_clock;
   std::string text(bool with_bar) const;
   void keep_drawing();
-  void draw();
-  void wipe();
+  void draw() TUTTI_REQUIRES(mutex_);
+  void wipe() TUTTI_REQUIRES(mutex_);
 
   const ProgressStyle style_;
   const std::string what_;
@@ -73,13 +73,13 @@ class Progress {
   const std::function<Status()> look_;
   const Part part_;
   const Clock::time_point begin_ = Clock::now();
-  std::uint64_t tenths_;  ///< of the way that lines have been written for
+  std::uint64_t tenths_;  ///< of the way that lines have been written for; show()'s thread
   std::atomic<std::uint64_t> done_ = 0;
-  std::mutex mutex_;  ///< of the line that the bar stands on, and of what follows
-  std::condition_variable changed_;
-  bool bar_is_there_ = false;
-  bool closing_ = false;
-  std::thread thread_;
+  Mutex mutex_;  ///< also of the line that the bar stands on
+  Condition changed_;
+  bool bar_is_there_ TUTTI_GUARDED_BY(mutex_) = false;
+  bool closing_ TUTTI_GUARDED_BY(mutex_) = false;
+  std::thread thread_;  ///< its construction and its end
 };
 
 }  // namespace tutti::program

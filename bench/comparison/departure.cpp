@@ -32,26 +32,26 @@ void remove_while_written(const std::filesystem::path& folder) {
 
 // Held to the end: nothing is started any more, and nothing is forgotten while it is ended.
 void Departure::leave(int number) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (const int child : children_) send_signal(child, SIGKILL);
   for (const auto& folder : folders_) remove_while_written(folder);
   ::_exit(128 + number);
 }
 
 void Departure::take_along(int pidfd) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   children_.insert(pidfd);
 }
 void Departure::forget(int pidfd) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   children_.erase(pidfd);
 }
 void Departure::take_along(const std::filesystem::path& folder) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   folders_.insert(folder);
 }
 void Departure::forget(const std::filesystem::path& folder) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   folders_.erase(folder);
 }
 

@@ -3,9 +3,9 @@
 #pragma once
 
 #include <filesystem>
-#include <mutex>
 #include <set>
 
+#include "common/mutex.hpp"
 #include "common/signal_waiter.hpp"
 
 namespace tutti::bench {
@@ -28,9 +28,9 @@ class Departure {
  private:
   [[noreturn]] void leave(int number);
 
-  std::mutex mutex_;
-  std::set<int> children_;
-  std::set<std::filesystem::path> folders_;
+  Mutex mutex_;
+  std::set<int> children_ TUTTI_GUARDED_BY(mutex_);
+  std::set<std::filesystem::path> folders_ TUTTI_GUARDED_BY(mutex_);
   SignalWaiter waiter_{[this](int number) { leave(number); }};  // last: it uses the others
 };
 

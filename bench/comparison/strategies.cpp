@@ -10,7 +10,7 @@
 
 #include "common/counted.hpp"
 #include "common/nearest.hpp"
-#include "coordinator/plan/plan.hpp"
+#include "coordinator/plan/batches.hpp"
 
 namespace tutti::bench {
 namespace {

@@ -10,7 +10,7 @@ Crew::Crew(std::uint32_t threads, std::function<void(const std::function<void()>
 
 Crew::~Crew() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     over_ = true;
   }
   changed_.notify_all();
@@ -18,26 +18,27 @@ Crew::~Crew() {
 }
 
 void Crew::each(std::size_t count, const std::function<void(std::size_t)>& work) {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   work_ = &work;
   count_ = count;
   next_ = 0;
   changed_.notify_all();
-  changed_.wait(lock, [&] { return next_ == count_ && busy_ == 0; });
+  while (next_ != count_ || busy_ != 0) changed_.wait(lock);
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
 void Crew::serve() {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [&] { return over_ || next_ < count_; });
+    while (!over_ && next_ >= count_) changed_.wait(lock);
     if (over_) return;
     const std::size_t piece = next_++;
+    const auto& work = *work_;
     ++busy_;
     lock.unlock();
     std::exception_ptr failure;
     try {
-      (*work_)(piece);
+      work(piece);
     } catch (...) {
       failure = std::current_exception();
     }

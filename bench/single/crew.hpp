@@ -2,14 +2,14 @@
 // thread does, so that what belongs to a thread (OpenMP's team, the allocator's arena, a stream) is made once.
 #pragma once
 
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
-#include <mutex>
 #include <thread>
 #include <vector>
+
+#include "common/mutex.hpp"
 
 namespace tutti::bench {
 
@@ -28,15 +28,15 @@ class Crew {
  private:
   void serve();
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  const std::function<void(std::size_t)>* work_ = nullptr;
-  std::size_t count_ = 0;
-  std::size_t next_ = 0;
-  std::size_t busy_ = 0;  // threads at a piece
-  bool over_ = false;
-  std::exception_ptr failure_;
-  std::vector<std::thread> threads_;
+  Mutex mutex_;
+  Condition changed_;
+  const std::function<void(std::size_t)>* work_ TUTTI_GUARDED_BY(mutex_) = nullptr;
+  std::size_t count_ TUTTI_GUARDED_BY(mutex_) = 0;
+  std::size_t next_ TUTTI_GUARDED_BY(mutex_) = 0;
+  std::size_t busy_ TUTTI_GUARDED_BY(mutex_) = 0;  // threads at a piece
+  bool over_ TUTTI_GUARDED_BY(mutex_) = false;
+  std::exception_ptr failure_ TUTTI_GUARDED_BY(mutex_);
+  std::vector<std::thread> threads_;  // constant after construction
 };
 
 }  // namespace tutti::bench

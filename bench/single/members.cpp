@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <cassert>
 #include <functional>
-#include <mutex>
 #include <utility>
 
 #include <tutti/error.hpp>
 
 #include "bench/single/torch/device.hpp"
 #include "common/counted.hpp"
+#include "common/mutex.hpp"
 #include "worker/fake.hpp"
 #include "worker/torch/models.hpp"
 #include "worker/warm_up.hpp"
@@ -34,8 +34,8 @@ std::vector<Member> load_members(const SingleJob& job) {
 
 std::uint32_t warm_up(Member& member) {
   // The guard that it sets against models that write to their input is the process's.
-  static std::mutex one_at_a_time;
-  const std::lock_guard lock(one_at_a_time);
+  static Mutex one_at_a_time;
+  const MutexLock lock(one_at_a_time);
   constexpr int kNoControl = -1;
   return worker::warm_up(*member.model, member.request, kNoControl);
 }

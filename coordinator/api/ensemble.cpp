@@ -4,10 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 #include <system_error>
 
+#include "common/mutex.hpp"
 #include "config/load.hpp"
 #include "coordinator/api/prediction.hpp"
 #include "coordinator/api/submissions.hpp"
@@ -103,9 +102,9 @@ class Ensemble::Impl {
   ~Impl() {
     const Error closed(ErrorKind::interrupted, "the ensemble was closed before this was answered");
     pool_.exchange().fail(closed);
-    std::unique_lock lock(calls_mutex_);
+    MutexLock lock(calls_mutex_);
     if (calls_ > 0) pool_.fail(closed);  // one may be waiting for a worker's answer to a command
-    calls_changed_.wait(lock, [&] { return calls_ == 0; });
+    while (calls_ > 0) calls_changed_.wait(lock);
   }
 
   void run(Source& source, Sink& sink) {
@@ -131,7 +130,7 @@ class Ensemble::Impl {
   TrainResult train(Source& source, const std::filesystem::path& folder,
                     const std::function<void(const EpochResult&)>& on_epoch) {
     const Call call(*this);
-    const std::lock_guard one_at_a_time(training_);
+    const MutexLock one_at_a_time(training_);
     check_fits(source, pool_.plan().arena);
     const Learns learns = spec_.checked().members.front().train.learns;
     if (learns == Learns::weights && !source.labelled())
@@ -159,13 +158,13 @@ class Ensemble::Impl {
   class Call {
    public:
     explicit Call(Impl& ensemble) : ensemble_(ensemble) {
-      const std::lock_guard lock(ensemble_.calls_mutex_);
+      const MutexLock lock(ensemble_.calls_mutex_);
       ++ensemble_.calls_;
     }
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
     ~Call() {
-      const std::lock_guard lock(ensemble_.calls_mutex_);
+      const MutexLock lock(ensemble_.calls_mutex_);
       --ensemble_.calls_;
       ensemble_.calls_changed_.notify_all();
     }
@@ -246,13 +245,15 @@ class Ensemble::Impl {
 
   const Spec spec_;
   const std::unique_ptr<TraceRecorder> trace_;  // its end writes the file, after the end of all that tell it something
-  Pool pool_;
+  Pool pool_;                                   // has its own synchronisation
   const Accumulator accumulator_;
-  std::mutex training_;
-  std::mutex calls_mutex_;
-  std::condition_variable calls_changed_;
-  std::size_t calls_ = 0;
-  Submissions submissions_;
+
+  Mutex training_;  // held by a train(): one at a time
+  Mutex calls_mutex_;
+  Condition calls_changed_;
+  std::size_t calls_ TUTTI_GUARDED_BY(calls_mutex_) = 0;
+
+  Submissions submissions_;  // thread-safe
 };
 
 Ensemble::Ensemble(const Spec& spec, Options options) : impl_(std::make_unique<Impl>(spec, options)) {}

@@ -6,7 +6,7 @@ namespace tutti {
 
 Submissions::~Submissions() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     closing_ = true;
   }
   exchange_.announce_change();
@@ -16,7 +16,7 @@ Submissions::~Submissions() {
 std::future<Predictions> Submissions::add(std::unique_ptr<Submission> submission) {
   std::future<Predictions> future = submission->promise.get_future();
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!thread_.joinable()) thread_ = start_thread("tutti-submit", [this] { run(); });
     added_.push_back(std::move(submission));
   }
@@ -29,7 +29,7 @@ void Submissions::run() {
   for (;;) {
     const std::uint64_t seen = exchange_.changes();
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       active.splice(active.end(), added_);
       if (closing_ && active.empty()) return;
     }

@@ -1,15 +1,14 @@
 // The thread behind Ensemble::submit(): drives any number of predictions at once and settles their futures.
 #pragma once
 
-#include <condition_variable>
 #include <future>
 #include <list>
 #include <memory>
-#include <mutex>
 #include <thread>
 
 #include <tutti/predictions.hpp>
 
+#include "common/mutex.hpp"
 #include "coordinator/pool/exchange.hpp"
 
 namespace tutti {
@@ -36,11 +35,11 @@ class Submissions {
   void run();
   bool advance(Submission& submission, bool& progressed);
 
-  Exchange& exchange_;
-  std::mutex mutex_;
-  std::list<std::unique_ptr<Submission>> added_;
-  bool closing_ = false;
-  std::thread thread_;
+  Exchange& exchange_;  // thread-safe
+  Mutex mutex_;
+  std::list<std::unique_ptr<Submission>> added_ TUTTI_GUARDED_BY(mutex_);
+  bool closing_ TUTTI_GUARDED_BY(mutex_) = false;
+  std::thread thread_ TUTTI_GUARDED_BY(mutex_);  // joined without it, when no add() can come any more
 };
 
 }  // namespace tutti

@@ -68,12 +68,12 @@ TraceRecorder::~TraceRecorder() {
 // ---- workers -------------------------------------------------------------------------------------------------------
 
 void TraceRecorder::chosen(int pid, std::size_t rank, std::uint32_t generation, Time now) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   processes_[pid] = {rank, generation, stamp(now), {}};
 }
 
 void TraceRecorder::begun(int pid, Time now) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto process = processes_.find(pid);
   if (process == processes_.end()) return;
   const Stamp since = std::exchange(process->second.free_since, stamp(now));
@@ -82,7 +82,7 @@ void TraceRecorder::begun(int pid, Time now) {
 }
 
 void TraceRecorder::handed_out(int pid, const TaskRecord& task, Time now) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto process = processes_.find(pid);
   if (process == processes_.end()) return;
   process->second.out.push_back({task.sequence, stamp(now), task.kind == TaskKind::train ? Kind::train : Kind::infer});
@@ -90,7 +90,7 @@ void TraceRecorder::handed_out(int pid, const TaskRecord& task, Time now) {
 }
 
 void TraceRecorder::answered(int pid, const CompletionRecord& record, Time now) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto found = processes_.find(pid);
   if (found == processes_.end()) return;
   Process& process = found->second;
@@ -118,7 +118,7 @@ void TraceRecorder::answered(int pid, const CompletionRecord& record, Time now) 
 }
 
 void TraceRecorder::ended(int pid, std::string_view how, Time now) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto process = processes_.find(pid);
   if (process == processes_.end()) return;
   add_text({.kind = Kind::ended, .pid = pid, .tid = pid, .count = process->second.out.size()}, how, stamp(now));
@@ -130,7 +130,7 @@ void TraceRecorder::ended(int pid, std::string_view how, Time now) {
 
 void TraceRecorder::did(Deed deed, std::uint32_t slot, std::uint32_t images, Time begin, Time end) {
   constexpr std::array kKinds{Kind::fill, Kind::combine, Kind::sink};
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   Slot& place = slots_[slot];
   Event event{.kind = kKinds[static_cast<std::size_t>(deed)],
               .pid = pid_,
@@ -146,7 +146,7 @@ void TraceRecorder::did(Deed deed, std::uint32_t slot, std::uint32_t images, Tim
 }
 
 void TraceRecorder::opened(std::uint32_t slot, std::uint64_t segment) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   Slot& place = slots_[slot];
   place.segment = segment;
   if (!place.filled) return;
@@ -156,7 +156,7 @@ void TraceRecorder::opened(std::uint32_t slot, std::uint64_t segment) {
 }
 
 void TraceRecorder::said(std::string_view line, Time now) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   add_text({.kind = Kind::said, .pid = pid_, .tid = this_thread()}, line, stamp(now));
 }
 
@@ -203,7 +203,7 @@ int TraceRecorder::this_thread() {
 
 // Line by line into a file, since a tree of a million events would take a gigabyte.
 void TraceRecorder::write() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const json::object about{
       {"tutti", version()}, {"build_id", build_id()}, {"dropped_events", dropped_}, {"event_limit", limit_}};
   std::string text = fmt::format("{{\"displayTimeUnit\":\"ms\",\"otherData\":{},\"traceEvents\":[\n{}",

@@ -14,13 +14,13 @@
 #include <deque>
 #include <filesystem>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/atomic_file.hpp"
+#include "common/mutex.hpp"
 #include "common/wire/records.hpp"
 
 namespace tutti {
@@ -97,28 +97,29 @@ class TraceRecorder {
   };
 
   Stamp steps(Stamp nanoseconds) const;
-  void add(const Event& event);
-  void add_slice(Event slice, Stamp begin, Stamp end);
-  void add_in_flight(int pid, const Process& process, Stamp now);
-  void add_text(Event event, std::string_view text, Stamp now);
-  int this_thread();
+  void add(const Event& event) TUTTI_REQUIRES(mutex_);
+  void add_slice(Event slice, Stamp begin, Stamp end) TUTTI_REQUIRES(mutex_);
+  void add_in_flight(int pid, const Process& process, Stamp now) TUTTI_REQUIRES(mutex_);
+  void add_text(Event event, std::string_view text, Stamp now) TUTTI_REQUIRES(mutex_);
+  int this_thread() TUTTI_REQUIRES(mutex_);
   void write();
-  std::string names() const;
-  std::string text_of(const Event& event) const;
-  std::string arguments(const Event& event) const;
+  std::string names() const TUTTI_REQUIRES(mutex_);
+  std::string text_of(const Event& event) const TUTTI_REQUIRES(mutex_);
+  std::string arguments(const Event& event) const TUTTI_REQUIRES(mutex_);
 
   const std::vector<std::string> names_;  // by rank
   const int pid_;
   const Stamp begin_;
   const std::size_t limit_;
-  AtomicFile file_;
-  std::mutex mutex_;
-  std::deque<Event> events_;
-  std::deque<std::string> texts_;
-  std::uint64_t dropped_ = 0;
-  std::map<int, Process> processes_;    // by pid
-  std::map<int, std::string> threads_;  // of the coordinator, by tid
-  std::map<std::uint32_t, Slot> slots_;
+
+  Mutex mutex_;
+  AtomicFile file_ TUTTI_GUARDED_BY(mutex_);
+  std::deque<Event> events_ TUTTI_GUARDED_BY(mutex_);
+  std::deque<std::string> texts_ TUTTI_GUARDED_BY(mutex_);
+  std::uint64_t dropped_ TUTTI_GUARDED_BY(mutex_) = 0;
+  std::map<int, Process> processes_ TUTTI_GUARDED_BY(mutex_);    // by pid
+  std::map<int, std::string> threads_ TUTTI_GUARDED_BY(mutex_);  // of the coordinator, by tid
+  std::map<std::uint32_t, Slot> slots_ TUTTI_GUARDED_BY(mutex_);
 };
 
 }  // namespace tutti

@@ -13,6 +13,7 @@
 #include "common/wire/arena.hpp"
 #include "common/wire/member_request.hpp"
 #include "config/spec.hpp"
+#include "coordinator/plan/batches.hpp"
 #include "coordinator/plan/input.hpp"
 #include "coordinator/plan/machine.hpp"
 
@@ -31,10 +32,6 @@ struct WorkerPlan {
   std::filesystem::path weights;        ///< where training saves; empty: in the output folder
   std::vector<std::pair<std::string, std::string>> environment;
 };
-
-/// Where the members' batches come from: a number of the description, a measurement that is still to be made
-/// (`batch_images: auto`), or one that an earlier run has made.
-enum class Batches { given, to_measure, measured_before };
 
 struct Plan {
   std::vector<WorkerPlan> workers;  ///< in rank order
@@ -66,9 +63,6 @@ GpuSearch gpus_wanted(const config::EnsembleSpec& spec);
 /// Throws Error(usage) where a device or core does not exist, naming the members, and what there is instead.
 Plan make_plan(const config::EnsembleSpec& spec, const Machine& machine, const InputForm& input,
                const Options& options);
-
-/// The sizes that `batch_images: auto` tries on a CPU or on a GPU, ascending.
-std::vector<std::uint32_t> batches_to_measure(std::uint32_t segment_images, bool cuda);
 
 /// Has the worker load its member with this batch, and warm up with the short ones that will occur.
 void set_batch(const Plan& plan, MemberRequest& request, std::uint32_t batch_images);

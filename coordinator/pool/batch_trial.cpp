@@ -114,7 +114,7 @@ Groups batch_groups(const Plan& plan) {
   return groups;
 }
 
-std::string batch_text(const Plan& plan, const std::vector<std::size_t>& ranks, const Pool::BatchChoice& choice) {
+std::string batch_text(const Plan& plan, const std::vector<std::size_t>& ranks, const BatchChoice& choice) {
   const auto name = [&](std::size_t rank) { return plan.workers[rank].request.name; };
   std::string names = name(ranks.front());
   if (ranks.size() > 2 && ranks.back() - ranks.front() + 1 == ranks.size())
@@ -136,9 +136,8 @@ void measure_batches(Pool& pool) {
   for (const auto& ranks : groups) most.push_back(plan.workers[ranks.front()].most_batch_images);
   BatchSearch search(plan.arena.images, most);
   drive(pool, search, groups);
-  const auto choice = [&](std::size_t group) { return Pool::BatchChoice{search.choice(group), search.speeds(group)}; };
-  pool.settle_batches(by_rank<Pool::BatchChoice>(groups, plan.workers.size(), choice),
-                      Seconds(Clock::now() - begin).count());
+  const auto choice = [&](std::size_t group) { return BatchChoice{search.choice(group), search.speeds(group)}; };
+  pool.settle_batches(by_rank<BatchChoice>(groups, plan.workers.size(), choice), Seconds(Clock::now() - begin).count());
   for (std::size_t group = 0; group < groups.size(); ++group)
     log::info("{}", batch_text(plan, groups[group], choice(group)));
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/pool/batch_sizes.hpp"
 #include "coordinator/pool/pool.hpp"
 
 namespace tutti {
@@ -13,7 +14,7 @@ namespace tutti {
 std::vector<std::vector<std::size_t>> batch_groups(const Plan& plan);
 
 /// "cnn-0..cnn-3: batches of 32 images (measured: 4: 2100/s, 8: 2600/s)"; `ranks` is in order and not empty.
-std::string batch_text(const Plan& plan, const std::vector<std::size_t>& ranks, const Pool::BatchChoice& choice);
+std::string batch_text(const Plan& plan, const std::vector<std::size_t>& ranks, const BatchChoice& choice);
 
 /// Finds the best batch of every member with all of them running, settles the pool with it, and says so. Throws the
 /// pool's failure.

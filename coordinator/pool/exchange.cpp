@@ -16,17 +16,15 @@ Exchange::Exchange(std::byte* arena, const ArenaLayout& layout, Submit submit, T
   for (std::uint32_t slot = layout.slots; slot > 0; --slot) free_slots_.push_back(slot - 1);
 }
 
-void Exchange::check(const Stream& stream, std::unique_lock<std::mutex>& lock) const {
-  if (!failure_) return;
-  const Error failure = *failure_;
-  const auto blamed = stream.blamed;
-  lock.unlock();
-  const std::string name = blamed ? stream.work.image_name(blamed->first, blamed->second) : std::string{};
+namespace {
+
+/// Throws the failure as the driver of this work is told it: with the name of the image that it is about.
+[[noreturn]] void raise(const Error& failure, const Work& work,
+                        const std::optional<std::pair<std::uint64_t, std::uint64_t>>& blamed) {
+  const std::string name = blamed ? work.image_name(blamed->first, blamed->second) : std::string{};
   if (name.empty()) throw failure;
   throw Error(failure.kind(), failure.message(), fmt::format("{}: {}", failure.detail(), name), failure.hint());
 }
-
-namespace {
 
 // The exchange whose work this thread is in the middle of.
 thread_local const Exchange* t_inside = nullptr;
@@ -46,45 +44,26 @@ class Inside {
 
 Exchange::Step Exchange::step(const std::shared_ptr<Stream>& stream) {
   try {
-    std::unique_lock lock(mutex_);
-    check(*stream, lock);
-    if (const auto next = stream->finished.find(stream->delivered); next != stream->finished.end()) {
-      const FinishedSegment finished = std::move(next->second);
-      stream->finished.erase(next);
-      ++stream->delivered;
+    MutexLock lock(mutex_);
+    if (failure_) {
+      const Error failure = *failure_;
+      const auto blamed = of(*stream).blamed;
       lock.unlock();
-      struct Releaser {  // the slot is free again also where the work throws
-        Exchange& exchange;
-        std::uint32_t slot;
-        ~Releaser() { exchange.release(slot); }
-      } releaser{*this, finished.segment.slot};
-      const Inside inside(*this);
-      stream->work.deliver(finished);
-      fault_point("coordinator.segment_delivered");
+      raise(failure, stream->work, blamed);
+    }
+    if (const auto finished = next_finished(*stream)) {
+      lock.unlock();
+      deliver(*stream, *finished);
       return Step::progressed;
     }
-    const bool in_flight = stream->delivered < stream->filled;
+    const bool in_flight = of(*stream).delivered < of(*stream).filled;
     if (!stream->work.has_more()) return in_flight ? Step::waiting : Step::done;
     if (draining_ && !in_flight) throw *draining_;
     if (draining_) return Step::waiting;
-    if (free_slots_.empty()) return Step::waiting;
-    const std::uint32_t slot = free_slots_.back();
-    free_slots_.pop_back();
-    holds_[slot] = 1;
+    const auto slot = take_slot();
+    if (!slot) return Step::waiting;
     lock.unlock();
-    std::uint32_t images = 0;
-    try {
-      images = fill(stream->work, slot);
-    } catch (...) {
-      release(slot);
-      throw;
-    }
-    assert(images > 0 && images <= layout_.images);
-    lock.lock();
-    input_bytes_copied_ += images * layout_.image_bytes();
-    const std::uint64_t index = stream->filled++;
-    lock.unlock();
-    submit_({stream, index, slot, images, stream->work.last()});
+    fill(stream, *slot);
     return Step::progressed;
   } catch (...) {
     cancel(*stream);
@@ -92,7 +71,55 @@ Exchange::Step Exchange::step(const std::shared_ptr<Stream>& stream) {
   }
 }
 
-std::uint32_t Exchange::fill(Work& work, std::uint32_t slot) {
+/// The segment that the stream's driver delivers next, if it is finished.
+std::optional<FinishedSegment> Exchange::next_finished(Stream& stream) {
+  Progress& progress = of(stream);
+  const auto next = progress.finished.find(progress.delivered);
+  if (next == progress.finished.end()) return std::nullopt;
+  std::optional<FinishedSegment> finished(std::move(next->second));
+  progress.finished.erase(next);
+  ++progress.delivered;
+  return finished;
+}
+
+std::optional<std::uint32_t> Exchange::take_slot() {
+  if (free_slots_.empty()) return std::nullopt;
+  const std::uint32_t slot = free_slots_.back();
+  free_slots_.pop_back();
+  holds_[slot] = 1;
+  return slot;
+}
+
+void Exchange::deliver(Stream& stream, const FinishedSegment& finished) {
+  struct Releaser {  // the slot is free again also where the work throws
+    Exchange& exchange;
+    std::uint32_t slot;
+    ~Releaser() { exchange.release(slot); }
+  } releaser{*this, finished.segment.slot};
+  const Inside inside(*this);
+  stream.work.deliver(finished);
+  fault_point("coordinator.segment_delivered");
+}
+
+void Exchange::fill(const std::shared_ptr<Stream>& stream, std::uint32_t slot) {
+  std::uint32_t images = 0;
+  try {
+    images = fill_slot(stream->work, slot);
+  } catch (...) {
+    release(slot);
+    throw;
+  }
+  assert(images > 0 && images <= layout_.images);
+  std::uint64_t index = 0;
+  {
+    const MutexLock lock(mutex_);
+    input_bytes_copied_ += images * layout_.image_bytes();
+    index = of(*stream).filled++;
+  }
+  submit_({stream, index, slot, images, stream->work.last()});
+}
+
+std::uint32_t Exchange::fill_slot(Work& work, std::uint32_t slot) {
   const Inside inside(*this);
   if (trace_ == nullptr) return work.fill(arena_, layout_, slot);
   const auto begin = std::chrono::steady_clock::now();
@@ -115,26 +142,30 @@ void Exchange::drive(const std::shared_ptr<Stream>& stream) {
 }
 
 void Exchange::cancel(Stream& stream) {
-  const std::lock_guard lock(mutex_);
-  stream.cancelled = true;
-  for (const auto& [index, finished] : stream.finished) let_go(finished.segment.slot);
-  stream.finished.clear();
-  ++changes_;
-  changed_.notify_all();
+  const MutexLock lock(mutex_);
+  Progress& progress = of(stream);
+  progress.cancelled = true;
+  for (const auto& [index, finished] : progress.finished) let_go(finished.segment.slot);
+  progress.finished.clear();
+  note_change();
 }
 
 std::uint64_t Exchange::changes() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return changes_;
 }
 
 void Exchange::wait_change(std::uint64_t seen) {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return changes_ != seen; });
+  MutexLock lock(mutex_);
+  while (changes_ == seen) changed_.wait(lock);
 }
 
 void Exchange::announce_change() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
+  note_change();
+}
+
+void Exchange::note_change() {
   ++changes_;
   changed_.notify_all();
 }
@@ -145,54 +176,50 @@ void Exchange::let_go(std::uint32_t slot) {
 }
 
 void Exchange::hold(std::uint32_t slot) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   assert(holds_[slot] > 0);
   ++holds_[slot];
 }
 
 void Exchange::release(std::uint32_t slot) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   let_go(slot);
-  ++changes_;
-  changed_.notify_all();
+  note_change();
 }
 
 void Exchange::finish(Stream& stream, std::uint64_t index, FinishedSegment finished) {
-  const std::lock_guard lock(mutex_);
-  if (stream.cancelled)
+  const MutexLock lock(mutex_);
+  if (of(stream).cancelled)
     let_go(finished.segment.slot);
   else
-    stream.finished.emplace(index, std::move(finished));
-  ++changes_;
-  changed_.notify_all();
+    of(stream).finished.emplace(index, std::move(finished));
+  note_change();
 }
 
 void Exchange::blame(Stream& stream, std::uint64_t segment, std::uint64_t image) {
-  const std::lock_guard lock(mutex_);
-  if (!failure_) stream.blamed = {segment, image};
+  const MutexLock lock(mutex_);
+  if (!failure_) of(stream).blamed = {segment, image};
 }
 
 void Exchange::fail(const Error& error) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!failure_) failure_ = error;
-  ++changes_;
-  changed_.notify_all();
+  note_change();
 }
 
 void Exchange::drain(const Error& error) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!draining_) draining_ = error;
-  ++changes_;
-  changed_.notify_all();
+  note_change();
 }
 
 std::optional<Error> Exchange::failure() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return failure_;
 }
 
 std::uint64_t Exchange::input_bytes_copied() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return input_bytes_copied_;
 }
 

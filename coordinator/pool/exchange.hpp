@@ -5,12 +5,10 @@
 // straight from the source and combines straight out of the output slots, so the loop itself only moves records.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -18,6 +16,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/mutex.hpp"
 #include "common/wire/arena.hpp"
 #include "common/wire/channel.hpp"
 #include "coordinator/decide/ledger.hpp"
@@ -49,20 +48,25 @@ class Work {
 };
 
 /// One run of Work through the pool.
-struct Stream {
+class Stream {
+ public:
   Stream(Work& stream_work, TaskKind stream_kind, std::vector<bool> stream_asked)
       : work(stream_work), kind(stream_kind), asked(std::move(stream_asked)) {}
 
   Work& work;  ///< not touched any more once cancelled
-  TaskKind kind;
-  std::vector<bool> asked;  ///< members, by rank
+  const TaskKind kind;
+  const std::vector<bool> asked;  ///< members, by rank
 
-  // Guarded by the exchange's mutex.
-  std::uint64_t filled = 0;                           ///< segments
-  std::uint64_t delivered = 0;                        ///< segments
-  std::map<std::uint64_t, FinishedSegment> finished;  ///< by index, not yet delivered
-  bool cancelled = false;
-  std::optional<std::pair<std::uint64_t, std::uint64_t>> blamed;  ///< segment, and image in it: see blame()
+ private:
+  friend class Exchange;
+  struct Progress {
+    std::uint64_t filled = 0;                           ///< segments
+    std::uint64_t delivered = 0;                        ///< segments
+    std::map<std::uint64_t, FinishedSegment> finished;  ///< by index, not yet delivered
+    bool cancelled = false;
+    std::optional<std::pair<std::uint64_t, std::uint64_t>> blamed;  ///< segment, and image in it: see blame()
+  };
+  Progress progress_;  ///< guarded by the exchange's mutex: Exchange::of() is the only way to it
 };
 
 /// A slot with the images of a stream's next segment.
@@ -113,22 +117,30 @@ class Exchange {
   std::uint64_t input_bytes_copied() const;
 
  private:
-  void let_go(std::uint32_t slot);
-  void check(const Stream& stream, std::unique_lock<std::mutex>& lock) const;
-  std::uint32_t fill(Work& work, std::uint32_t slot);
+  using Progress = Stream::Progress;
+  Progress& of(Stream& stream) const TUTTI_REQUIRES(mutex_) { return stream.progress_; }
+  void let_go(std::uint32_t slot) TUTTI_REQUIRES(mutex_);
+  void note_change() TUTTI_REQUIRES(mutex_);
+  std::optional<FinishedSegment> next_finished(Stream& stream) TUTTI_REQUIRES(mutex_);
+  std::optional<std::uint32_t> take_slot() TUTTI_REQUIRES(mutex_);
+  void deliver(Stream& stream, const FinishedSegment& finished) TUTTI_EXCLUDES(mutex_);
+  void fill(const std::shared_ptr<Stream>& stream, std::uint32_t slot) TUTTI_EXCLUDES(mutex_);
+  std::uint32_t fill_slot(Work& work, std::uint32_t slot) TUTTI_EXCLUDES(mutex_);
 
+  // Constant after construction.
   std::byte* const arena_;
   const ArenaLayout layout_;
   const Submit submit_;
-  TraceRecorder* const trace_;
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::uint64_t changes_ = 0;
-  std::vector<std::uint32_t> free_slots_;
-  std::vector<std::uint32_t> holds_;  // by slot
-  std::optional<Error> failure_;
-  std::optional<Error> draining_;
-  std::uint64_t input_bytes_copied_ = 0;
+  TraceRecorder* const trace_;  // thread-safe
+
+  mutable Mutex mutex_;
+  Condition changed_;
+  std::uint64_t changes_ TUTTI_GUARDED_BY(mutex_) = 0;
+  std::vector<std::uint32_t> free_slots_ TUTTI_GUARDED_BY(mutex_);
+  std::vector<std::uint32_t> holds_ TUTTI_GUARDED_BY(mutex_);  // by slot
+  std::optional<Error> failure_ TUTTI_GUARDED_BY(mutex_);
+  std::optional<Error> draining_ TUTTI_GUARDED_BY(mutex_);
+  std::uint64_t input_bytes_copied_ TUTTI_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace tutti

@@ -1,9 +1,6 @@
 #include "coordinator/pool/pool.hpp"
 
 #include <fmt/format.h>
-#include <pthread.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cassert>
@@ -28,36 +25,24 @@ Pool::Pool(Plan plan, const std::filesystem::path& worker_program, std::string d
     : plan_(std::move(plan)),
       trace_(trace),
       arena_file_(MemoryFile::create("arena")),
+      widths_(plan_.workers.size()),
+      board_(plan_),
       roster_(loop_, static_cast<WorkerListener&>(*this),
               {plan_, worker_program, arena_file_.fd(), std::move(debug_member), fork_server_}),
       supervisor_(supervisor_setting()),
-      settled_(plan_.batches != Batches::to_measure),
-      widths_(plan_.workers.size()),
+      batches_(plan_),
       prepare_answers_(plan_.workers.size()) {
   make_arena();
-  for (const WorkerPlan& worker : plan_.workers) {
-    MemberStatus member;
-    member.name = worker.request.name;
-    member.kind = kind_name(worker.request.model);
-    member.device = worker.device;
-    member.cores = worker.cores;
-    member.threads = worker.request.threads;
-    member.batch_images = worker.request.batch_images;
-    member.batch_images_measured = plan_.batches == Batches::measured_before;
-    batches_.push_back(worker.request.batch_images);
-    status_.members.push_back(std::move(member));
-  }
-  status_.arena_bytes = plan_.arena.bytes();
   keep_running_.emplace(loop_.get_executor());
   started_.emplace();
   std::future<void> started = started_->get_future();
   thread_ = start_thread("tutti-loop", [this] { run_loop(); });
-  loop_thread_ = thread_.native_handle();
   boost::asio::post(loop_, [this, worker_program] {
+    assert_on_loop(loop_);
     const WorkerPlan* forked = plan_.first_forked();
     if (forked == nullptr) return start_workers();
     fork_server_.start(worker_program, forked->environment, plan_.failure.core_files, plan_.start_deadline,
-                       [this] { start_workers(); });
+                       [this]() TUTTI_REQUIRES(on_loop) { start_workers(); });
   });
   try {
     started.get();
@@ -92,7 +77,10 @@ void Pool::make_arena() {
   fault_point("coordinator.arena_made");
   const auto submit_on_loop = [this](FilledSegment filled) {
     fault_point("coordinator.segment_filled");
-    boost::asio::post(loop_, [this, filled = std::move(filled)] { submit(filled); });
+    boost::asio::post(loop_, [this, filled = std::move(filled)] {
+      assert_on_loop(loop_);
+      submit(filled);
+    });
   };
   exchange_ = std::make_unique<Exchange>(arena_.data(), plan_.arena, submit_on_loop, trace_);
 }
@@ -105,6 +93,8 @@ void Pool::start_workers() {
 
 // This thread also spawns: the workers' death signal follows it. What nobody foresaw ends the pool, not the program.
 void Pool::run_loop() {
+  become_loop_thread();
+  board_.watch_this_thread();
   for (;;) {
     try {
       loop_.run();
@@ -129,15 +119,10 @@ void Pool::all_running() {
   }
   was_running_ = true;
   const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
-  {
-    const std::lock_guard lock(status_mutex_);
-    if (status_.state != PoolState::starting) return;
-    status_.state = PoolState::ready;
-    status_.start_up_seconds = seconds;
-  }
+  if (!board_.all_ready(seconds)) return;
   log::debug("{} ready after {:.2f} s", counted(plan_.workers.size(), "worker"), seconds);
   fault_point("coordinator.all_ready");
-  if (settled_)
+  if (batches_.settled())
     for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank) roster_.make_spare(rank);
   started_->set_value();
   started_.reset();
@@ -153,6 +138,7 @@ void Pool::command(std::vector<control::Message> messages) {
   std::promise<void> promise;
   std::future<void> answered = promise.get_future();
   boost::asio::post(loop_, [this, save, texts = std::move(texts), promise = std::move(promise)]() mutable {
+    assert_on_loop(loop_);
     command_ = std::move(promise);
     command_texts_ = std::move(texts);
     if (const auto failure = exchange_->failure()) return fail_on_loop(*failure);
@@ -167,7 +153,10 @@ void Pool::command(std::vector<control::Message> messages) {
 // Posted, like every segment that follows: the loop takes both in this order.
 void Pool::try_batches(std::vector<std::uint32_t> sizes) {
   assert(sizes.size() == plan_.workers.size());
-  boost::asio::post(loop_, [this, sizes = std::move(sizes)]() mutable { batches_ = std::move(sizes); });
+  boost::asio::post(loop_, [this, sizes = std::move(sizes)]() mutable {
+    assert_on_loop(loop_);
+    batches_.try_out(std::move(sizes));
+  });
 }
 
 void Pool::settle_batches(std::vector<BatchChoice> choices, double seconds) {
@@ -175,6 +164,7 @@ void Pool::settle_batches(std::vector<BatchChoice> choices, double seconds) {
   std::promise<void> promise;
   std::future<void> settled = promise.get_future();
   boost::asio::post(loop_, [this, seconds, choices = std::move(choices), promise = std::move(promise)]() mutable {
+    assert_on_loop(loop_);
     settle(std::move(choices), seconds);
     promise.set_value();
   });
@@ -183,23 +173,9 @@ void Pool::settle_batches(std::vector<BatchChoice> choices, double seconds) {
 
 // Spares come only now: they are loaded with these sizes, like every replacement.
 void Pool::settle(std::vector<BatchChoice> choices, double seconds) {
-  settled_ = true;
-  tried_set_aside_ = supervisor_.counts().set_aside;
-  {
-    const std::lock_guard lock(status_mutex_);
-    status_.batch_search_seconds = seconds;
-    tried_bytes_ = exchange_->input_bytes_copied();
-    for (std::size_t rank = 0; rank < choices.size(); ++rank) {
-      batches_[rank] = choices[rank].batch_images;
-      set_batch(plan_, plan_.workers[rank].request, batches_[rank]);
-      MemberStatus& member = status_.members[rank];
-      member.batch_images = batches_[rank];
-      member.batch_images_measured = true;
-      member.batch_speeds = std::move(choices[rank].speeds);
-      member.segments_handed_out = member.segments_answered = member.images = 0;
-      member.busy_seconds = 0;
-    }
-  }
+  batches_.settle(choices);
+  for (std::size_t rank = 0; rank < choices.size(); ++rank) roster_.load_with(rank, choices[rank].batch_images);
+  board_.settled(std::move(choices), seconds, supervisor_, exchange_->input_bytes_copied());
   refresh_status();
   if (over()) return;
   for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank)
@@ -212,14 +188,19 @@ std::string Pool::place_of(std::size_t rank) const {
 
 void Pool::fail(const Error& error) {
   announce(error);
-  boost::asio::post(loop_, [this, error] { fail_on_loop(error); });
+  boost::asio::post(loop_, [this, error] {
+    assert_on_loop(loop_);
+    fail_on_loop(error);
+  });
 }
 
 void Pool::drain(const Error& error) {
   exchange_->drain(error);
   boost::asio::post(loop_, [this, error] {
+    assert_on_loop(loop_);
     drain_timer_.expires_after(ticks_of(std::chrono::duration<double>(plan_.failure.drain_deadline)));
     drain_timer_.async_wait([this, error](const boost::system::error_code& cancelled) {
+      assert_on_loop(loop_);
       if (!cancelled) fail_on_loop(error);
     });
   });
@@ -227,10 +208,7 @@ void Pool::drain(const Error& error) {
 
 // The state first: whoever is woken by the error and looks at the status finds the pool failed.
 void Pool::announce(const Error& error) {
-  {
-    const std::lock_guard lock(status_mutex_);
-    status_.state = PoolState::failed;
-  }
+  board_.failed();
   exchange_->fail(error);
 }
 
@@ -249,7 +227,7 @@ void Pool::fail_on_loop(const Error& error) {
 }
 
 void Pool::kill_all() {
-  roster_.for_each_alive([](WorkerProcess& worker) { worker.kill(); });
+  roster_.for_each_alive([](WorkerProcess& worker) TUTTI_REQUIRES(on_loop) { worker.kill(); });
 }
 
 // Step 1: no intake. Step 2: idle workers are told to leave, computing ones and spares, which may be loading, are
@@ -258,10 +236,11 @@ void Pool::kill_all() {
 void Pool::stop() {
   if (!thread_.joinable()) return;
   boost::asio::post(loop_, [this] {
+    assert_on_loop(loop_);
     const bool computing = supervisor_.busy();
     stopping_ = true;
     tick_timer_.cancel();
-    roster_.for_each_alive([&](WorkerProcess& worker) {
+    roster_.for_each_alive([&](WorkerProcess& worker) TUTTI_REQUIRES(on_loop) {
       if (computing || !worker.channel())
         worker.terminate();
       else
@@ -269,14 +248,16 @@ void Pool::stop() {
     });
     stop_timer_.expires_after(ticks_of(plan_.stop_deadline));
     stop_timer_.async_wait([this](const boost::system::error_code& cancelled) {
+      assert_on_loop(loop_);
       if (cancelled) return;
       kill_all();
       stop_timer_.expires_after(ticks_of(std::chrono::duration<double>(plan_.failure.kill_deadline)));
       stop_timer_.async_wait([this](const boost::system::error_code& cancelled_too) {
+        assert_on_loop(loop_);
         if (cancelled_too) return;
-        roster_.for_each_alive([this](WorkerProcess& worker) {
+        roster_.for_each_alive([this](WorkerProcess& worker) TUTTI_REQUIRES(on_loop) {
           log::error("worker {} does not end even after SIGKILL; it is left behind", worker.pid());
-          abandoned_pids_.push_back(worker.pid());
+          board_.left_behind(worker.pid());
         });
         loop_.stop();
       });
@@ -284,8 +265,7 @@ void Pool::stop() {
     leave_when_gone();
   });
   thread_.join();
-  const std::lock_guard lock(status_mutex_);
-  if (status_.state != PoolState::failed) status_.state = PoolState::stopped;
+  board_.stopped();
 }
 
 void Pool::leave_when_gone() {
@@ -297,53 +277,6 @@ void Pool::leave_when_gone() {
   loop_.stop();
 }
 
-// ---- status --------------------------------------------------------------------------------------------------------
-
-void Pool::refresh_status() {
-  told_counts_ = supervisor_.counts();
-  const std::lock_guard lock(status_mutex_);
-  status_.faults = told_counts_;
-  status_.faults.missed_wake_ups = missed_wake_ups_;
-  status_.faults.stalls = stalls_;
-  status_.faults.set_aside -= tried_set_aside_;
-  status_.faults.abandoned_pids = abandoned_pids_;
-  status_.fork_server_pid = fork_server_.pid();
-  for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank) {
-    MemberStatus& member = status_.members[rank];
-    supervisor_.describe(rank, member);
-    if (auto& from = member.absent_from_segment) *from -= std::min(*from, tried_segments_);
-    const auto& worker = roster_.worker(rank);
-    member.alive = worker && worker->alive();
-    member.pid = member.alive ? worker->pid() : 0;
-  }
-}
-
-Status Pool::status(StatusDetail detail) const {
-  Status status;
-  {
-    const std::lock_guard lock(status_mutex_);
-    status = status_;
-    status.input_bytes_copied = exchange_->input_bytes_copied() - tried_bytes_;
-  }
-  status.coordinator_cpu_seconds = loop_cpu_seconds();
-  if (detail == StatusDetail::counters) return status;
-  status.pss_bytes = pss_bytes(::getpid());
-  if (status.fork_server_pid != 0)
-    if (const auto shared = pss_bytes(status.fork_server_pid); shared && status.pss_bytes) *status.pss_bytes += *shared;
-  for (MemberStatus& member : status.members) {
-    if (!member.alive) continue;
-    member.pss_bytes = pss_bytes(member.pid);
-    if (status.pss_bytes && member.pss_bytes) *status.pss_bytes += *member.pss_bytes;
-  }
-  return status;
-}
-
-double Pool::loop_cpu_seconds() const {
-  clockid_t clock{};
-  timespec time{};
-  if (!loop_thread_ || ::pthread_getcpuclockid(*loop_thread_, &clock) != 0 || ::clock_gettime(clock, &time) != 0)
-    return 0;
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-}
+void Pool::refresh_status() { board_.refresh(supervisor_, roster_, batches_.tried_segments(), fork_server_.pid()); }
 
 }  // namespace tutti

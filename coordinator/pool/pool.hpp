@@ -7,7 +7,6 @@
 #include <future>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <thread>
 #include <vector>
@@ -21,9 +20,12 @@
 #include "coordinator/decide/supervisor.hpp"
 #include "coordinator/observe/trace.hpp"
 #include "coordinator/plan/plan.hpp"
+#include "coordinator/pool/batch_sizes.hpp"
 #include "coordinator/pool/exchange.hpp"
 #include "coordinator/pool/roster.hpp"
+#include "coordinator/pool/status_board.hpp"
 #include "coordinator/process/fork_server.hpp"
+#include "coordinator/process/loop_thread.hpp"
 #include "coordinator/process/oom.hpp"
 
 namespace tutti {
@@ -55,10 +57,6 @@ class Pool final : private WorkerListener {
   /// are handed out from now on are cut into batches of these sizes, by rank; their answers are nobody's, and may be
   /// NaN.
   void try_batches(std::vector<std::uint32_t> sizes);
-  struct BatchChoice {
-    std::uint32_t batch_images = 1;
-    std::vector<BatchSpeed> speeds;
-  };
   /// Ends that: these sizes hold, by rank, for every worker that is there or comes. What was tried is not counted.
   void settle_batches(std::vector<BatchChoice> choices, double seconds);
 
@@ -67,55 +65,55 @@ class Pool final : private WorkerListener {
   /// Refuses what is asked for later, lets what is in flight finish, and then, after the drain deadline at the latest,
   /// ends everything with this error.
   void drain(const Error& error);
-  Status status(StatusDetail detail) const;
+  Status status(StatusDetail detail) const { return board_.read(detail, exchange_->input_bytes_copied()); }
 
  private:
   using Clock = std::chrono::steady_clock;
 
   // ---- events of the workers, on the loop's thread
-  void on_ready(WorkerProcess& worker, const control::Ready& ready) override;
-  void on_completion(WorkerProcess& worker, const CompletionRecord& record) override;
-  void on_done(WorkerProcess& worker, const control::Done& done) override;
-  void on_gone(WorkerProcess& worker, const ExitStatus& status, const std::optional<control::Failure>& reason) override;
-  void on_violation(WorkerProcess& worker, const std::string& what) override;
+  void on_ready(WorkerProcess& worker, const control::Ready& ready) TUTTI_REQUIRES(on_loop) override;
+  void on_completion(WorkerProcess& worker, const CompletionRecord& record) TUTTI_REQUIRES(on_loop) override;
+  void on_done(WorkerProcess& worker, const control::Done& done) TUTTI_REQUIRES(on_loop) override;
+  void on_gone(WorkerProcess& worker, const ExitStatus& status, const std::optional<control::Failure>& reason)
+      TUTTI_REQUIRES(on_loop) override;
+  void on_violation(WorkerProcess& worker, const std::string& what) TUTTI_REQUIRES(on_loop) override;
 
   // ---- the supervisor's actions
-  void carry_out();
-  void dismiss_spares();
-  void perform(const action::Spawn& spawn);
-  void perform(const action::Begin& begin);
-  void perform(const action::Prepare& prepare);
-  void perform(const action::Tell& tell);
-  void perform(const action::HandOut& hand_out);
-  void perform(const action::Kill& kill);
-  void perform(const action::Abandon& abandon);
-  void perform(const action::Hold& hold) { exchange_->hold(hold.slot); }
-  void perform(const action::Release& release) { exchange_->release(release.slot); }
-  void perform(const action::Finish& finish);
-  void perform(const action::CommandDone& done);
-  void perform(const action::Fail& fail);
-  void perform(const action::Say& say);
+  void carry_out() TUTTI_REQUIRES(on_loop);
+  void dismiss_spares() TUTTI_REQUIRES(on_loop);
+  void perform(const action::Spawn& spawn) TUTTI_REQUIRES(on_loop);
+  void perform(const action::Begin& begin) TUTTI_REQUIRES(on_loop);
+  void perform(const action::Prepare& prepare) TUTTI_REQUIRES(on_loop);
+  void perform(const action::Tell& tell) TUTTI_REQUIRES(on_loop);
+  void perform(const action::HandOut& hand_out) TUTTI_REQUIRES(on_loop);
+  void perform(const action::Kill& kill) TUTTI_REQUIRES(on_loop);
+  void perform(const action::Abandon& abandon) TUTTI_REQUIRES(on_loop);
+  void perform(const action::Hold& hold) TUTTI_REQUIRES(on_loop) { exchange_->hold(hold.slot); }
+  void perform(const action::Release& release) TUTTI_REQUIRES(on_loop) { exchange_->release(release.slot); }
+  void perform(const action::Finish& finish) TUTTI_REQUIRES(on_loop);
+  void perform(const action::CommandDone& done) TUTTI_REQUIRES(on_loop);
+  void perform(const action::Fail& fail) TUTTI_REQUIRES(on_loop);
+  void perform(const action::Say& say) TUTTI_REQUIRES(on_loop);
 
   void make_arena();
-  void start_workers();
+  void start_workers() TUTTI_REQUIRES(on_loop);
   void run_loop();
-  void take_ready(WorkerProcess& worker, const control::Ready& ready);
-  void all_running();
-  void submit(const FilledSegment& filled);
+  void take_ready(WorkerProcess& worker, const control::Ready& ready) TUTTI_REQUIRES(on_loop);
+  void all_running() TUTTI_REQUIRES(on_loop);
+  void submit(const FilledSegment& filled) TUTTI_REQUIRES(on_loop);
   void announce(const Error& error);
-  void fail_on_loop(const Error& error);
+  void fail_on_loop(const Error& error) TUTTI_REQUIRES(on_loop);
 
-  void arm_tick();
-  void tick();
-  void look_at_workers();
+  void arm_tick() TUTTI_REQUIRES(on_loop);
+  void tick() TUTTI_REQUIRES(on_loop);
+  void look_at_workers() TUTTI_REQUIRES(on_loop);
 
   void stop();
-  void kill_all();
-  void leave_when_gone();
-  bool over() const noexcept { return failed_ || stopping_; }
-  void refresh_status();
-  double loop_cpu_seconds() const;
-  void settle(std::vector<BatchChoice> choices, double seconds);
+  void kill_all() TUTTI_REQUIRES(on_loop);
+  void leave_when_gone() TUTTI_REQUIRES(on_loop);
+  bool over() const noexcept TUTTI_REQUIRES(on_loop) { return failed_ || stopping_; }
+  void refresh_status() TUTTI_REQUIRES(on_loop);
+  void settle(std::vector<BatchChoice> choices, double seconds) TUTTI_REQUIRES(on_loop);
   std::string place_of(std::size_t rank) const;
   SupervisorSetting supervisor_setting() const;
 
@@ -125,49 +123,43 @@ class Pool final : private WorkerListener {
     std::vector<std::shared_ptr<const Channel>> channels;  ///< by rank: where the accepted answers lie
   };
 
-  Plan plan_;  // changed by settle_batches() alone, on the loop's thread: the requests of workers to come
-  TraceRecorder* const trace_;
+  // Constant after construction.
+  const Plan plan_;
+  TraceRecorder* const trace_;  // thread-safe
   const Clock::time_point begin_ = Clock::now();
-
   MemoryFile arena_file_;
   Mapping arena_;
+  std::vector<std::uint32_t> widths_;  // written by the loop until all are ready, for which the constructor waits
+
+  // Have their own synchronisation.
   std::unique_ptr<Exchange> exchange_;
-
-  // The loop's own.
+  StatusBoard board_;
   boost::asio::io_context loop_{1};
-  std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> keep_running_;
-  boost::asio::steady_timer tick_timer_{loop_};  // never runs while the pool is idle
-  std::optional<Clock::time_point> tick_at_;
-  boost::asio::steady_timer stop_timer_{loop_};
-  boost::asio::steady_timer drain_timer_{loop_};
-  ForkServer fork_server_{loop_};
-  Roster roster_;
-  Supervisor supervisor_;
-  OutOfMemoryWatch memory_watch_;
-  bool carrying_out_ = false;
-  bool was_running_ = false;            // all were ready once
-  std::vector<std::uint32_t> batches_;  // by rank: the size of the batches of what is handed out
-  bool settled_;                        // these sizes are final
-  std::uint64_t tried_segments_ = 0;    // before that
-  std::uint64_t tried_set_aside_ = 0;
-  bool failed_ = false;
-  bool stopping_ = false;
-  std::vector<std::uint32_t> widths_;
-  std::map<std::uint64_t, Running> running_;  // by segment
-  std::vector<int> prepare_answers_;          // by rank: how many are still to come
-  std::optional<std::promise<void>> started_;
-  std::optional<std::promise<void>> command_;
-  std::vector<std::string> command_texts_;  // by rank
-  FaultCounts told_counts_;                 // what the status says of the supervisor's
-  std::uint64_t missed_wake_ups_ = 0;
-  std::uint64_t stalls_ = 0;
-  std::vector<int> abandoned_pids_;
 
-  mutable std::mutex status_mutex_;
-  Status status_;
-  std::uint64_t tried_bytes_ = 0;  // copied into the arena before the sizes were settled
-  std::thread thread_;
-  std::optional<std::thread::native_handle_type> loop_thread_;
+  // The loop's. First the parts, then what connects them.
+  std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> keep_running_
+      TUTTI_GUARDED_BY(on_loop);
+  boost::asio::steady_timer tick_timer_ TUTTI_GUARDED_BY(on_loop){loop_};  // never runs while the pool is idle
+  std::optional<Clock::time_point> tick_at_ TUTTI_GUARDED_BY(on_loop);
+  boost::asio::steady_timer stop_timer_ TUTTI_GUARDED_BY(on_loop){loop_};
+  boost::asio::steady_timer drain_timer_ TUTTI_GUARDED_BY(on_loop){loop_};
+  ForkServer fork_server_ TUTTI_GUARDED_BY(on_loop){loop_};
+  Roster roster_ TUTTI_GUARDED_BY(on_loop);
+  Supervisor supervisor_ TUTTI_GUARDED_BY(on_loop);
+  BatchSizes batches_ TUTTI_GUARDED_BY(on_loop);
+  OutOfMemoryWatch memory_watch_ TUTTI_GUARDED_BY(on_loop);
+
+  bool carrying_out_ TUTTI_GUARDED_BY(on_loop) = false;
+  bool was_running_ TUTTI_GUARDED_BY(on_loop) = false;  // all were ready once
+  bool failed_ TUTTI_GUARDED_BY(on_loop) = false;
+  bool stopping_ TUTTI_GUARDED_BY(on_loop) = false;
+  std::map<std::uint64_t, Running> running_ TUTTI_GUARDED_BY(on_loop);  // by segment
+  std::vector<int> prepare_answers_ TUTTI_GUARDED_BY(on_loop);          // by rank: how many are still to come
+  std::optional<std::promise<void>> started_ TUTTI_GUARDED_BY(on_loop);
+  std::optional<std::promise<void>> command_ TUTTI_GUARDED_BY(on_loop);
+  std::vector<std::string> command_texts_ TUTTI_GUARDED_BY(on_loop);  // by rank
+
+  std::thread thread_;  // its owner's: construction and stop()
 };
 
 }  // namespace tutti

@@ -40,15 +40,7 @@ void Pool::take_ready(WorkerProcess& worker, const control::Ready& ready) {
     return worker.violate(
         fmt::format("it answers {} per image, the worker before it {}", counted(ready.width, "value"), widths_[rank]));
   if (widths_[rank] == 0) widths_[rank] = ready.width;  // drivers read it from then on
-  {
-    const std::lock_guard lock(status_mutex_);
-    MemberStatus& member = status_.members[rank];
-    member.backend = ready.backend;
-    member.width = ready.width;
-    member.parameters = ready.parameters;
-    member.load_seconds = ready.load_seconds;
-    member.warm_up_seconds = ready.warm_up_seconds;
-  }
+  board_.ready(rank, ready);
   supervisor_.ready(rank, Clock::now());
 }
 
@@ -58,7 +50,7 @@ void Pool::submit(const FilledSegment& filled) {
   const auto segment = supervisor_.open(filled.slot, filled.images, filled.stream->kind, filled.stream->asked,
                                         filled.index, filled.last, Clock::now());
   if (segment && trace_ != nullptr) trace_->opened(filled.slot, *segment);
-  if (!settled_) ++tried_segments_;
+  batches_.note_segment();
   if (segment)
     running_.emplace(*segment,
                      Running{filled.stream, filled.index, std::vector<std::shared_ptr<const Channel>>(members)});
@@ -68,9 +60,7 @@ void Pool::submit(const FilledSegment& filled) {
 
 void Pool::on_completion(WorkerProcess& worker, const CompletionRecord& published) {
   if (over() || !roster_.is_worker(worker)) return;
-  CompletionRecord record = published;
-  // What is answered to made-up images is no reason to refuse a model.
-  if (!settled_ && record.status == CompletionStatus::not_finite) record.status = CompletionStatus::done;
+  const CompletionRecord record = batches_.as_it_counts(published);
   const std::size_t rank = worker.rank();
   const auto now = Clock::now();
   const Acceptance acceptance = supervisor_.completion(rank, worker.generation(), record, now);
@@ -78,11 +68,7 @@ void Pool::on_completion(WorkerProcess& worker, const CompletionRecord& publishe
     trace_->answered(worker.pid(), record, now);
   if (acceptance == Acceptance::accepted) {
     running_.at(record.segment).channels[rank] = worker.channel();
-    const std::lock_guard lock(status_mutex_);
-    MemberStatus& member = status_.members[rank];
-    ++member.segments_answered;
-    member.images += record.images;
-    member.busy_seconds += static_cast<double>(record.busy_nanoseconds) * 1e-9;
+    board_.answered(rank, record);
   }
   fault_point("coordinator.completion_accepted");
   carry_out();
@@ -110,7 +96,7 @@ void Pool::on_gone(WorkerProcess& worker, const ExitStatus& status, const std::o
   const std::size_t rank = worker.rank();
   if (trace_ != nullptr) trace_->ended(worker.pid(), to_text(status), Clock::now());
   if (!over() && late) {
-    std::erase(abandoned_pids_, worker.pid());
+    board_.ended_after_all(worker.pid());
     supervisor_.exited_late(rank, worker.generation(), Clock::now());
   } else if (roster_.is_spare(worker)) {
     roster_.drop_spare(worker);
@@ -139,6 +125,7 @@ void Pool::arm_tick() {
   tick_at_ = wanted;
   tick_timer_.expires_at(*wanted);
   tick_timer_.async_wait([this](const boost::system::error_code& cancelled) {
+    assert_on_loop(loop_);
     if (!cancelled) tick();
   });
 }
@@ -150,10 +137,9 @@ void Pool::tick() {
   tick_at_.reset();
   if (stalled) {
     // What the workers did meanwhile comes before any judgement of them.
-    roster_.for_each_alive([](WorkerProcess& worker) { worker.drain_completions(); });
-    ++stalls_;
+    roster_.for_each_alive([](WorkerProcess& worker) TUTTI_REQUIRES(on_loop) { worker.drain_completions(); });
+    board_.stalled();
     supervisor_.stalled(Clock::now());
-    refresh_status();
   }
   look_at_workers();
   supervisor_.tick(Clock::now());
@@ -170,8 +156,7 @@ void Pool::look_at_workers() {
     const int missed = worker->count_missed_wake_ups();
     if (missed == 0) continue;
     log::warning("{}: {} missed wake-ups", place_of(rank), missed);
-    missed_wake_ups_ += static_cast<std::uint64_t>(missed);
-    refresh_status();
+    board_.missed_wake_ups(missed);
   }
 }
 
@@ -192,11 +177,11 @@ void Pool::carry_out() {
     changed =
         changed || !(std::holds_alternative<action::HandOut>(*next) || std::holds_alternative<action::Finish>(*next));
     // Whoever is woken by an action and looks at the status finds what led to it.
-    if (told_counts_ != supervisor_.counts()) refresh_status();
-    std::visit([this](const auto& action) { perform(action); }, *next);
+    if (board_.is_behind(supervisor_)) refresh_status();
+    std::visit([this](const auto& action) TUTTI_REQUIRES(on_loop) { perform(action); }, *next);
   }
   if (changed) dismiss_spares();
-  if (changed || over() || told_counts_ != supervisor_.counts()) refresh_status();
+  if (changed || over() || board_.is_behind(supervisor_)) refresh_status();
   if (!was_running_ && !over() && supervisor_.all_running()) all_running();
   arm_tick();
 }
@@ -229,7 +214,7 @@ void Pool::perform(const action::Begin& begin) {
     worker.give_up(control::failure_of(error));
   }
   if (trace_ != nullptr) trace_->begun(worker.pid(), Clock::now());
-  if (was_running_ && settled_) roster_.make_spare(begin.rank);
+  if (was_running_ && batches_.settled()) roster_.make_spare(begin.rank);
 }
 
 void Pool::perform(const action::Prepare& prepare) {
@@ -248,17 +233,16 @@ void Pool::perform(const action::HandOut& hand_out) {
   WorkerProcess& worker = *roster_.worker(hand_out.rank);
   if (trace_ != nullptr) trace_->handed_out(worker.pid(), hand_out.task, Clock::now());  // before it can be popped
   TaskRecord task = hand_out.task;
-  task.batch_images = batches_[hand_out.rank];
+  task.batch_images = batches_.of(hand_out.rank);
   worker.hand_out(task);
-  const std::lock_guard lock(status_mutex_);
-  ++status_.members[hand_out.rank].segments_handed_out;
+  board_.handed_out(hand_out.rank);
 }
 
 void Pool::perform(const action::Kill& kill) { roster_.worker(kill.rank)->kill(); }
 
 void Pool::perform(const action::Abandon& abandon) {
   const int pid = roster_.worker(abandon.rank)->pid();
-  abandoned_pids_.push_back(pid);
+  board_.left_behind(pid);
   log::error("worker {} of {} does not end even after SIGKILL; it is left behind", pid, place_of(abandon.rank));
   roster_.abandon(abandon.rank, abandon.checkpoint);
 }

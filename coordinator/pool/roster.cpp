@@ -9,11 +9,13 @@
 namespace tutti {
 
 Roster::Roster(boost::asio::io_context& loop, WorkerListener& listener, Setting setting)
-    : loop_(loop), listener_(listener), setting_(std::move(setting)), posts_(setting_.plan.workers.size()) {}
+    : loop_(loop), listener_(listener), setting_(std::move(setting)), posts_(setting_.plan.workers.size()) {
+  for (std::size_t rank = 0; rank < posts_.size(); ++rank) posts_[rank].plan = setting_.plan.workers[rank];
+}
 
 std::shared_ptr<WorkerProcess> Roster::start(std::size_t rank, bool load) {
-  const WorkerPlan& plan = setting_.plan.workers[rank];
   Post& post = posts_[rank];
+  const WorkerPlan& plan = post.plan;
   for (UniqueFd& file : post.checkpoints)
     if (!file) file = make_checkpoint_file(setting_.plan.training);
   auto worker =
@@ -40,6 +42,10 @@ std::optional<control::Ready> Roster::take_worker(std::size_t rank) {
   post.worker = std::exchange(post.spare, nullptr);
   if (!post.spare_ready) post.worker->load();
   return std::exchange(post.spare_ready, std::nullopt);
+}
+
+void Roster::load_with(std::size_t rank, std::uint32_t batch_images) {
+  set_batch(setting_.plan, posts_[rank].plan.request, batch_images);
 }
 
 void Roster::make_spare(std::size_t rank) {
@@ -87,7 +93,7 @@ void Roster::for_each_alive(const std::function<void(WorkerProcess&)>& deed) con
 
 bool Roster::any_alive() const {
   bool any = false;
-  for_each_alive([&](WorkerProcess&) { any = true; });
+  for_each_alive([&](WorkerProcess&) TUTTI_REQUIRES(on_loop) { any = true; });
   return any;
 }
 

@@ -83,7 +83,7 @@ int await_answer(int socket) {
 
 }  // namespace
 
-ForkServer::ForkServer(boost::asio::io_context& loop) : socket_(loop), deadline_(loop) {}
+ForkServer::ForkServer(boost::asio::io_context& loop) : loop_(loop), socket_(loop), deadline_(loop) {}
 
 ForkServer::~ForkServer() { end(); }
 
@@ -103,10 +103,12 @@ void ForkServer::start(const std::filesystem::path& program,
   fault_point("coordinator.fork_server_spawned");
   deadline_.expires_after(std::chrono::duration_cast<std::chrono::steady_clock::duration>(deadline));
   deadline_.async_wait([this](const boost::system::error_code& cancelled) {
+    assert_on_loop(loop_);
     if (!cancelled) socket_.cancel();
   });
   socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                      [this, settled = std::move(settled)](const boost::system::error_code& error) {
+                       assert_on_loop(loop_);
                        if (!child_) return;  // end() was called
                        deadline_.cancel();
                        const std::string problem =

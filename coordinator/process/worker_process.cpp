@@ -112,7 +112,10 @@ bool WorkerProcess::start_process(ForkServer* fork_server) {
   if (child->pidfd() >= 0)
     watch_over(*child);
   else
-    boost::asio::post(loop_, [self = shared_from_this()] { self->gone(GoneUnseen{}); });
+    boost::asio::post(loop_, [self = shared_from_this()] {
+      assert_on_loop(self->loop_);
+      self->gone(GoneUnseen{});
+    });
   listen();
   return true;
 }
@@ -134,19 +137,20 @@ void WorkerProcess::watch(Descriptor& descriptor, OnReadable on_readable) {
   if (!descriptor.is_open()) return;
   descriptor.async_wait(Descriptor::wait_read, [self = shared_from_this(), &descriptor,
                                                 on_readable](const boost::system::error_code& error) mutable {
+    assert_on_loop(self->loop_);
     if (error || !descriptor.is_open()) return;
     if (on_readable() != Read::end) self->watch(descriptor, std::move(on_readable));
   });
 }
 
 void WorkerProcess::listen() {
-  watch(pidfd_, [this] {
+  watch(pidfd_, [this]() TUTTI_REQUIRES(on_loop) {
     exited();
     return alive_ ? Read::some : Read::end;
   });
-  watch(control_, [this] { return read_control(); });
-  watch(stdout_, [this] { return read_lines(stdout_, stdout_lines_); });
-  watch(stderr_, [this] { return read_lines(stderr_, stderr_lines_); });
+  watch(control_, [this]() TUTTI_REQUIRES(on_loop) { return read_control(); });
+  watch(stdout_, [this]() TUTTI_REQUIRES(on_loop) { return read_lines(stdout_, stdout_lines_); });
+  watch(stderr_, [this]() TUTTI_REQUIRES(on_loop) { return read_lines(stderr_, stderr_lines_); });
 }
 
 // Reads one message, as far as one is there.
@@ -189,6 +193,7 @@ void WorkerProcess::hung_up() {
   if (!alive_) return;
   hang_up_.expires_after(kHangUpGrace);
   hang_up_.async_wait([self = shared_from_this()](const boost::system::error_code& cancelled) {
+    assert_on_loop(self->loop_);
     if (!cancelled) self->violate("it closed its control socket");
   });
 }
@@ -237,7 +242,7 @@ void WorkerProcess::start(const control::Start& start) {
   fault_point("coordinator.channel_made");
   tasks_.emplace(channel_->tasks());
   completions_.emplace(channel_->completions());
-  watch(completion_bell_, [this] {
+  watch(completion_bell_, [this]() TUTTI_REQUIRES(on_loop) {
     std::uint64_t count = 0;
     [[maybe_unused]] const ssize_t taken = ::read(completion_bell_.native_handle(), &count, sizeof count);
     drain_completions();
@@ -306,7 +311,10 @@ int WorkerProcess::count_missed_wake_ups() {
   if (completion_waits && completion_waited_) {
     ++missed;
     // Later: whoever waits for the answer shall find it counted.
-    boost::asio::post(loop_, [self = shared_from_this()] { self->drain_completions(); });
+    boost::asio::post(loop_, [self = shared_from_this()] {
+      assert_on_loop(self->loop_);
+      self->drain_completions();
+    });
   }
   completion_waited_ = completion_waits;
   const bool task_waits =

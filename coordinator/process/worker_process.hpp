@@ -20,6 +20,7 @@
 #include "coordinator/process/child.hpp"
 #include "coordinator/process/fork_server.hpp"
 #include "coordinator/process/line_reader.hpp"
+#include "coordinator/process/loop_thread.hpp"
 
 namespace tutti {
 
@@ -30,15 +31,15 @@ class WorkerListener {
  public:
   virtual ~WorkerListener() = default;
   /// The member is loaded and warm; the worker waits for start().
-  virtual void on_ready(WorkerProcess& worker, const control::Ready& ready) = 0;
-  virtual void on_completion(WorkerProcess& worker, const CompletionRecord& record) = 0;
+  virtual void on_ready(WorkerProcess& worker, const control::Ready& ready) TUTTI_REQUIRES(on_loop) = 0;
+  virtual void on_completion(WorkerProcess& worker, const CompletionRecord& record) TUTTI_REQUIRES(on_loop) = 0;
   /// The answer to begin_training, restore and save.
-  virtual void on_done(WorkerProcess& worker, const control::Done& done) = 0;
+  virtual void on_done(WorkerProcess& worker, const control::Done& done) TUTTI_REQUIRES(on_loop) = 0;
   /// The process has ended, and everything that it published has been reported. The last event.
-  virtual void on_gone(WorkerProcess& worker, const ExitStatus& status,
-                       const std::optional<control::Failure>& reason) = 0;
+  virtual void on_gone(WorkerProcess& worker, const ExitStatus& status, const std::optional<control::Failure>& reason)
+      TUTTI_REQUIRES(on_loop) = 0;
   /// The worker broke the protocol; it has been killed, nothing more of it is reported but on_gone.
-  virtual void on_violation(WorkerProcess& worker, const std::string& what) = 0;
+  virtual void on_violation(WorkerProcess& worker, const std::string& what) TUTTI_REQUIRES(on_loop) = 0;
 };
 
 /// Lives on the loop's thread, held by shared_ptr: pending waits keep it alive until they are cancelled. Neither
@@ -60,43 +61,43 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   WorkerProcess(boost::asio::io_context& loop, WorkerListener& listener, Setting setting);
 
   /// Starts the process and begins to listen. Throws Error(failed).
-  void spawn();
+  void spawn() TUTTI_REQUIRES(on_loop);
   /// Lets a spare that waits load its member; nothing where it was told already.
-  void load();
+  void load() TUTTI_REQUIRES(on_loop);
   /// Gives the channel its size and memory, and tells the worker to begin. Throws Error(failed) for want of memory.
-  void start(const control::Start& start);
+  void start(const control::Start& start) TUTTI_REQUIRES(on_loop);
   /// Puts a task into the ring; there is always room, since a segment in flight has a slot. Where start() failed there
   /// is no ring, and the worker is about to end.
-  void hand_out(const TaskRecord& task);
-  void send(const control::Message& message);
+  void hand_out(const TaskRecord& task) TUTTI_REQUIRES(on_loop);
+  void send(const control::Message& message) TUTTI_REQUIRES(on_loop);
   /// A message that was encoded before.
-  void send_text(const std::string& text);
+  void send_text(const std::string& text) TUTTI_REQUIRES(on_loop);
   /// SIGTERM; a worker has no handler for it and ends at once.
-  void terminate() noexcept;
-  void kill() noexcept;
+  void terminate() noexcept TUTTI_REQUIRES(on_loop);
+  void kill() noexcept TUTTI_REQUIRES(on_loop);
   /// Kills it for a reason of ours, which on_gone tells as if it were its own words.
-  void give_up(const control::Failure& reason);
+  void give_up(const control::Failure& reason) TUTTI_REQUIRES(on_loop);
   /// Kills it since it broke the protocol; on_violation tells.
-  void violate(const std::string& what);
+  void violate(const std::string& what) TUTTI_REQUIRES(on_loop);
   /// For a process that does not even die of SIGKILL: nothing of it is read any more, only its end is awaited.
-  void abandon();
+  void abandon() TUTTI_REQUIRES(on_loop);
   /// Reports what the worker has published and not rung for.
-  void drain_completions();
+  void drain_completions() TUTTI_REQUIRES(on_loop);
   /// Called at long intervals while tasks are in flight. Returns how many of the two sides sleep although there was
   /// something in their ring at this look and at the one before: always 0, or the doorbells are broken. Wakes them.
-  int count_missed_wake_ups();
+  int count_missed_wake_ups() TUTTI_REQUIRES(on_loop);
 
   std::size_t rank() const noexcept { return setting_.rank; }
-  bool alive() const noexcept { return alive_; }
-  bool killed() const noexcept { return killed_; }  ///< by us
-  int pid() const noexcept { return pid_; }
-  std::uint32_t generation() const noexcept { return generation_; }
+  bool alive() const noexcept TUTTI_REQUIRES(on_loop) { return alive_; }
+  bool killed() const noexcept TUTTI_REQUIRES(on_loop) { return killed_; }  ///< by us
+  int pid() const noexcept TUTTI_REQUIRES(on_loop) { return pid_; }
+  std::uint32_t generation() const noexcept TUTTI_REQUIRES(on_loop) { return generation_; }
   /// Batches that the worker says to have finished; any number is possible. 0 before start().
-  std::uint64_t progress() const noexcept;
+  std::uint64_t progress() const noexcept TUTTI_REQUIRES(on_loop);
   /// Tasks that the worker says to have taken out of its ring; any number is possible. 0 before start().
-  std::uint64_t tasks_taken() const noexcept { return tasks_ ? tasks_->taken() : 0; }
+  std::uint64_t tasks_taken() const noexcept TUTTI_REQUIRES(on_loop) { return tasks_ ? tasks_->taken() : 0; }
   /// The mapped channel, which outlives the process for as long as somebody reads answers from it. Null before start().
-  const std::shared_ptr<const Channel>& channel() const noexcept { return channel_; }
+  const std::shared_ptr<const Channel>& channel() const noexcept TUTTI_REQUIRES(on_loop) { return channel_; }
 
  private:
   using Descriptor = boost::asio::posix::stream_descriptor;
@@ -104,49 +105,52 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   enum class Read { some, nothing, end };
 
   template <class OnReadable>
-  void watch(Descriptor& descriptor, OnReadable on_readable);
-  bool start_process(ForkServer* fork_server);
-  void watch_over(Child& child);
-  void listen();
-  Read read_control();
-  void obey(const control::Message& message);
-  void greet_back();
-  void send_load();
-  void hung_up();
-  Read read_lines(Descriptor& pipe, LineReader& lines);
-  void exited();
-  void gone(const ExitStatus& status);
-  void close_all();
+  void watch(Descriptor& descriptor, OnReadable on_readable) TUTTI_REQUIRES(on_loop);
+  bool start_process(ForkServer* fork_server) TUTTI_REQUIRES(on_loop);
+  void watch_over(Child& child) TUTTI_REQUIRES(on_loop);
+  void listen() TUTTI_REQUIRES(on_loop);
+  Read read_control() TUTTI_REQUIRES(on_loop);
+  void obey(const control::Message& message) TUTTI_REQUIRES(on_loop);
+  void greet_back() TUTTI_REQUIRES(on_loop);
+  void send_load() TUTTI_REQUIRES(on_loop);
+  void hung_up() TUTTI_REQUIRES(on_loop);
+  Read read_lines(Descriptor& pipe, LineReader& lines) TUTTI_REQUIRES(on_loop);
+  void exited() TUTTI_REQUIRES(on_loop);
+  void gone(const ExitStatus& status) TUTTI_REQUIRES(on_loop);
+  void close_all() TUTTI_REQUIRES(on_loop);
 
+  // Constant after construction.
   boost::asio::io_context& loop_;
   WorkerListener& listener_;
-  Setting setting_;
+  const Setting setting_;
   const std::string load_;  // encoded before the process exists: a description that is too long fails early
-  int pid_ = 0;
-  std::uint32_t generation_ = 0;  // from start() on
-  bool alive_ = false;
-  bool killed_ = false;
-  bool distrusted_ = false;  // it broke the protocol, or was abandoned: nothing is read any more
-  bool greeted_ = false;     // it is of this build
-  bool load_wanted_;
-  bool completion_waited_ = false;  // at the last count_missed_wake_ups()
-  bool task_waited_ = false;
+  int pid_ TUTTI_GUARDED_BY(on_loop) = 0;
+  std::uint32_t generation_ TUTTI_GUARDED_BY(on_loop) = 0;  // from start() on
+  bool alive_ TUTTI_GUARDED_BY(on_loop) = false;
+  bool killed_ TUTTI_GUARDED_BY(on_loop) = false;
+  bool distrusted_ TUTTI_GUARDED_BY(on_loop) =
+      false;                                        // it broke the protocol, or was abandoned: nothing is read any more
+  bool greeted_ TUTTI_GUARDED_BY(on_loop) = false;  // it is of this build
+  bool load_wanted_ TUTTI_GUARDED_BY(on_loop);
+  bool completion_waited_ TUTTI_GUARDED_BY(on_loop) = false;  // at the last count_missed_wake_ups()
+  bool task_waited_ TUTTI_GUARDED_BY(on_loop) = false;
 
-  MemoryFile channel_file_;
-  std::shared_ptr<const Channel> channel_;
-  std::optional<RingProducer<TaskRecord>> tasks_;
-  std::optional<RingConsumer<CompletionRecord>> completions_;
-  Doorbell task_bell_;
-  std::optional<control::Failure> reason_;
+  MemoryFile channel_file_ TUTTI_GUARDED_BY(on_loop);
+  std::shared_ptr<const Channel> channel_ TUTTI_GUARDED_BY(on_loop);
+  std::optional<RingProducer<TaskRecord>> tasks_ TUTTI_GUARDED_BY(on_loop);
+  std::optional<RingConsumer<CompletionRecord>> completions_ TUTTI_GUARDED_BY(on_loop);
+  Doorbell task_bell_ TUTTI_GUARDED_BY(on_loop);
+  std::optional<control::Failure> reason_ TUTTI_GUARDED_BY(on_loop);
 
-  Descriptor pidfd_;
-  Descriptor control_;
-  Descriptor completion_bell_;
-  Descriptor stdout_;
-  Descriptor stderr_;
-  boost::asio::steady_timer hang_up_;  // runs only between the end of the control socket and the end of the process
-  LineReader stdout_lines_;
-  LineReader stderr_lines_;
+  Descriptor pidfd_ TUTTI_GUARDED_BY(on_loop);
+  Descriptor control_ TUTTI_GUARDED_BY(on_loop);
+  Descriptor completion_bell_ TUTTI_GUARDED_BY(on_loop);
+  Descriptor stdout_ TUTTI_GUARDED_BY(on_loop);
+  Descriptor stderr_ TUTTI_GUARDED_BY(on_loop);
+  boost::asio::steady_timer hang_up_
+      TUTTI_GUARDED_BY(on_loop);  // runs only between the end of the control socket and the end of the process
+  LineReader stdout_lines_ TUTTI_GUARDED_BY(on_loop);
+  LineReader stderr_lines_ TUTTI_GUARDED_BY(on_loop);
 };
 
 }  // namespace tutti

@@ -4,7 +4,6 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +11,7 @@
 #include <tutti/ensemble.hpp>
 
 #include "common/log.hpp"
+#include "common/mutex.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/support/census.hpp"
 #include "tests/support/fake_ensemble.hpp"
@@ -53,7 +53,7 @@ class Lines {
  public:
   Lines() {
     log::set_output([this](log::Level, std::string_view line) {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       lines_.emplace_back(line);
     });
   }
@@ -62,7 +62,7 @@ class Lines {
   ~Lines() { log::set_output({}); }
   std::vector<std::string> all() const { return with(""); }
   std::vector<std::string> with(std::string_view part) const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     std::vector<std::string> found;
     for (const std::string& line : lines_)
       if (contains(line, part)) found.push_back(line);
@@ -70,8 +70,8 @@ class Lines {
   }
 
  private:
-  mutable std::mutex mutex_;
-  std::vector<std::string> lines_;
+  mutable Mutex mutex_;
+  std::vector<std::string> lines_ TUTTI_GUARDED_BY(mutex_);
 };
 
 /// Checks at its end that this process owns what it owned at its beginning.

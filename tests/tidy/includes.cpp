@@ -167,6 +167,12 @@ bool is_deed(std::string_view header) {
   return std::ranges::find(kHeaders, header) != kHeaders.end();
 }
 
+/// Locks without annotations, which the compiler cannot check.
+bool is_plain_lock(std::string_view header) {
+  static constexpr std::array<std::string_view, 3> kHeaders{"mutex", "shared_mutex", "condition_variable"};
+  return std::ranges::find(kHeaders, header) != kHeaders.end();
+}
+
 constexpr std::string_view kPure = "coordinator/decide/";
 
 std::string complain_angle(const std::string& path, std::string_view header) {
@@ -178,6 +184,9 @@ std::string complain_angle(const std::string& path, std::string_view header) {
   }
   if (path.starts_with(kPure) && (is_system(header) || is_deed(header))) {
     return fmt::format("{} decides only: no threads, files or system calls, so no <{}>", kPure, header);
+  }
+  if (is_plain_lock(header) && path != "common/mutex.hpp" && !path.starts_with("examples/")) {
+    return fmt::format("<{}> belongs to common/mutex.hpp, whose Mutex the compiler checks", header);
   }
   if (header.starts_with("tutti/") || is_standard(header)) return {};
   if (path.starts_with("include/")) {

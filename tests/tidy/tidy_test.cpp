@@ -164,6 +164,14 @@ TEST_CASE("includes are written from the root and public headers in angle bracke
   CHECK(includes("coordinator/pool/x.cpp", "#include \"include/tutti/error.hpp\"").size() == 1);
 }
 
+TEST_CASE("locks are those that the compiler checks") {
+  CHECK(includes("coordinator/pool/x.hpp", "#include <mutex>") ==
+        Complaints{"coordinator/pool/x.hpp:2: <mutex> belongs to common/mutex.hpp, whose Mutex the compiler checks"});
+  CHECK(includes("tests/x.cpp", "#include <condition_variable>").size() == 1);
+  CHECK(includes("common/mutex.hpp", "#include <mutex>").empty());
+  CHECK(includes("examples/embed/main.cpp", "#include <mutex>").empty());
+}
+
 TEST_CASE("what decides has no threads or files or system calls") {
   const std::string path = "coordinator/decide/x.cpp";
   for (const char* header : {"mutex", "thread", "fstream", "filesystem", "sys/mman.h", "unistd.h", "boost/asio.hpp"}) {

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -17,6 +16,7 @@
 
 #include "common/atomic_file.hpp"
 #include "common/log.hpp"
+#include "common/mutex.hpp"
 #include "common/random.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/support/census.hpp"
@@ -140,9 +140,9 @@ TEST_CASE("after the death of the fork server workers are spawned and it is said
   settle_threads();
   const Census before = Census::now();
   std::vector<std::string> lines;
-  std::mutex mutex;
+  Mutex mutex;
   log::set_output([&](log::Level, std::string_view line) {
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     lines.emplace_back(line);
   });
   {

@@ -31,7 +31,7 @@ TEST_CASE("members of the same model on the same device share a batch") {
 
 TEST_CASE("a choice is told with the names of its members and what was measured") {
   const Plan plan = members({"cnn-0", "cnn-1", "cnn-2", "cnn-3"});
-  const Pool::BatchChoice choice{8, {{4, 2100.4}, {8, 2600}}};
+  const BatchChoice choice{8, {{4, 2100.4}, {8, 2600}}};
   CHECK(batch_text(plan, {0, 1, 2, 3}, choice) == "cnn-0..cnn-3: batches of 8 images (measured: 4: 2100/s, 8: 2600/s)");
   CHECK(batch_text(plan, {0, 1}, {8, {}}) == "cnn-0, cnn-1: batches of 8 images (there was nothing to measure)");
   CHECK(batch_text(plan, {0, 1, 3}, {8, {}}) ==

@@ -10,6 +10,7 @@
 #include <set>
 #include <thread>
 
+#include "common/mutex.hpp"
 #include "common/random.hpp"
 #include "tests/common/error_of.hpp"
 
@@ -51,7 +52,7 @@ class FakeLoop {
       : arena_(kExchangeArena.bytes() / sizeof(float)),
         exchange_(reinterpret_cast<std::byte*>(arena_.data()), kExchangeArena,
                   [this](FilledSegment filled) {
-                    const std::lock_guard lock(mutex_);
+                    const MutexLock lock(mutex_);
                     if (!slots_in_use_.insert(filled.slot).second) slot_used_twice_ = true;
                     submitted_.push_back(std::move(filled));
                     changed_.notify_all();
@@ -62,7 +63,7 @@ class FakeLoop {
   FakeLoop& operator=(const FakeLoop&) = delete;
   ~FakeLoop() {
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       closing_ = true;
       changed_.notify_all();
     }
@@ -72,16 +73,16 @@ class FakeLoop {
   Exchange& exchange() { return exchange_; }
   /// Nothing is finished while it is held.
   void hold(bool held) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     held_ = held;
     changed_.notify_all();
   }
   void wait_until_submitted(std::size_t count) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return submitted_.size() >= count; });
+    MutexLock lock(mutex_);
+    while (submitted_.size() < count) changed_.wait(lock);
   }
   bool slot_used_twice() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return slot_used_twice_;
   }
 
@@ -90,8 +91,8 @@ class FakeLoop {
     for (std::uint64_t n = 0;; ++n) {
       FilledSegment task;
       {
-        std::unique_lock lock(mutex_);
-        changed_.wait(lock, [&] { return (!submitted_.empty() && !held_) || closing_; });
+        MutexLock lock(mutex_);
+        while ((submitted_.empty() || held_) && !closing_) changed_.wait(lock);
         if (submitted_.empty() || held_) return;
         const auto at = static_cast<std::ptrdiff_t>(random_at(seed_, n) % submitted_.size());
         task = submitted_[static_cast<std::size_t>(at)];
@@ -108,13 +109,13 @@ class FakeLoop {
   }
 
   std::vector<float> arena_;
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<FilledSegment> submitted_;
-  std::set<std::uint32_t> slots_in_use_;
-  bool slot_used_twice_ = false;
-  bool held_ = false;
-  bool closing_ = false;
+  mutable Mutex mutex_;
+  Condition changed_;
+  std::deque<FilledSegment> submitted_ TUTTI_GUARDED_BY(mutex_);
+  std::set<std::uint32_t> slots_in_use_ TUTTI_GUARDED_BY(mutex_);
+  bool slot_used_twice_ TUTTI_GUARDED_BY(mutex_) = false;
+  bool held_ TUTTI_GUARDED_BY(mutex_) = false;
+  bool closing_ TUTTI_GUARDED_BY(mutex_) = false;
   Exchange exchange_;
   std::uint64_t seed_;
   std::thread thread_;

@@ -1,0 +1,30 @@
+// Where a member's worker runs. Pure: a member and a machine go in, a place or a problem comes out.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/spec.hpp"
+#include "coordinator/plan/machine.hpp"
+
+namespace tutti {
+
+using Environment = std::vector<std::pair<std::string, std::string>>;
+
+struct Placement {
+  std::string device;      ///< for people: "cpu:0", "cuda:0 (NVIDIA H200)"
+  std::vector<int> cores;  ///< to pin to; empty: not pinned
+  bool cuda = false;
+  Environment environment;
+  std::string note;     ///< a choice that was made for the user; empty: none was
+  std::string problem;  ///< why the member cannot be placed; empty: it can
+};
+
+/// On the member's device, or on the best one that the machine has where it names none.
+Placement place(const config::MemberSpec& member, const Machine& machine);
+
+/// Throws Error(usage) with all of these problems; nothing where there is none.
+void raise_placement_problems(const std::vector<std::string>& problems);
+
+}  // namespace tutti

@@ -1,0 +1,49 @@
+// How many images each member's batches have: a number that stands from the start, or, with `batch_images: auto`, sizes
+// that are tried on made-up images until one is settled for each member. What was tried on the way is nobody's result.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <tutti/status.hpp>
+
+#include "common/wire/records.hpp"
+#include "coordinator/plan/plan.hpp"
+#include "coordinator/process/loop_thread.hpp"
+
+namespace tutti {
+
+/// What was settled for a member, and what was measured on the way.
+struct BatchChoice {
+  std::uint32_t batch_images = 1;
+  std::vector<BatchSpeed> speeds;
+};
+
+/// Lives on the loop's thread.
+class BatchSizes {
+ public:
+  /// Settled, unless the plan says that they are to be measured.
+  explicit BatchSizes(const Plan& plan);
+
+  /// By rank; for the tasks that are handed out from now on.
+  void try_out(std::vector<std::uint32_t> sizes) TUTTI_REQUIRES(on_loop) { sizes_ = std::move(sizes); }
+  /// By rank; they hold from now on.
+  void settle(const std::vector<BatchChoice>& choices) TUTTI_REQUIRES(on_loop);
+
+  bool settled() const noexcept TUTTI_REQUIRES(on_loop) { return settled_; }
+  std::uint32_t of(std::size_t rank) const TUTTI_REQUIRES(on_loop) { return sizes_[rank]; }
+
+  /// A segment was opened.
+  void note_segment() noexcept TUTTI_REQUIRES(on_loop) { tried_segments_ += settled_ ? 0 : 1; }
+  /// Segments of made-up images so far.
+  std::uint64_t tried_segments() const noexcept TUTTI_REQUIRES(on_loop) { return tried_segments_; }
+  /// The record as it counts: what is answered to made-up images is no reason to refuse a model.
+  CompletionRecord as_it_counts(CompletionRecord record) const TUTTI_REQUIRES(on_loop);
+
+ private:
+  std::vector<std::uint32_t> sizes_ TUTTI_GUARDED_BY(on_loop);  // by rank
+  bool settled_ TUTTI_GUARDED_BY(on_loop);
+  std::uint64_t tried_segments_ TUTTI_GUARDED_BY(on_loop) = 0;
+};
+
+}  // namespace tutti

@@ -1,0 +1,163 @@
+#include "coordinator/pool/status_board.hpp"
+
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace tutti {
+
+StatusBoard::StatusBoard(const Plan& plan) {
+  for (const WorkerPlan& worker : plan.workers) {
+    MemberStatus member;
+    member.name = worker.request.name;
+    member.kind = kind_name(worker.request.model);
+    member.device = worker.device;
+    member.cores = worker.cores;
+    member.threads = worker.request.threads;
+    member.batch_images = worker.request.batch_images;
+    member.batch_images_measured = plan.batches == Batches::measured_before;
+    status_.members.push_back(std::move(member));
+  }
+  status_.arena_bytes = plan.arena.bytes();
+}
+
+// ---- any thread ----------------------------------------------------------------------------------------------------
+
+Status StatusBoard::read(StatusDetail detail, std::uint64_t input_bytes) const {
+  Status status;
+  {
+    const MutexLock lock(mutex_);
+    status = status_;
+    status.input_bytes_copied = input_bytes - tried_bytes_;
+    status.coordinator_cpu_seconds = loop_cpu_seconds();
+  }
+  if (detail == StatusDetail::counters) return status;
+  status.pss_bytes = pss_bytes(::getpid());
+  if (status.fork_server_pid != 0)
+    if (const auto shared = pss_bytes(status.fork_server_pid); shared && status.pss_bytes) *status.pss_bytes += *shared;
+  for (MemberStatus& member : status.members) {
+    if (!member.alive) continue;
+    member.pss_bytes = pss_bytes(member.pid);
+    if (status.pss_bytes && member.pss_bytes) *status.pss_bytes += *member.pss_bytes;
+  }
+  return status;
+}
+
+double StatusBoard::loop_cpu_seconds() const {
+  clockid_t clock{};
+  timespec time{};
+  if (!loop_thread_ || ::pthread_getcpuclockid(*loop_thread_, &clock) != 0 || ::clock_gettime(clock, &time) != 0)
+    return 0;
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+void StatusBoard::failed() {
+  const MutexLock lock(mutex_);
+  status_.state = PoolState::failed;
+}
+
+void StatusBoard::stopped() {
+  const MutexLock lock(mutex_);
+  loop_thread_.reset();  // it has ended
+  if (status_.state != PoolState::failed) status_.state = PoolState::stopped;
+}
+
+// ---- the loop ------------------------------------------------------------------------------------------------------
+
+void StatusBoard::watch_this_thread() {
+  const MutexLock lock(mutex_);
+  loop_thread_ = ::pthread_self();
+}
+
+bool StatusBoard::all_ready(double seconds) {
+  const MutexLock lock(mutex_);
+  if (status_.state != PoolState::starting) return false;
+  status_.state = PoolState::ready;
+  status_.start_up_seconds = seconds;
+  return true;
+}
+
+void StatusBoard::ready(std::size_t rank, const control::Ready& ready) {
+  const MutexLock lock(mutex_);
+  MemberStatus& member = status_.members[rank];
+  member.backend = ready.backend;
+  member.width = ready.width;
+  member.parameters = ready.parameters;
+  member.load_seconds = ready.load_seconds;
+  member.warm_up_seconds = ready.warm_up_seconds;
+}
+
+void StatusBoard::handed_out(std::size_t rank) {
+  const MutexLock lock(mutex_);
+  ++status_.members[rank].segments_handed_out;
+}
+
+void StatusBoard::answered(std::size_t rank, const CompletionRecord& record) {
+  const MutexLock lock(mutex_);
+  MemberStatus& member = status_.members[rank];
+  ++member.segments_answered;
+  member.images += record.images;
+  member.busy_seconds += static_cast<double>(record.busy_nanoseconds) * 1e-9;
+}
+
+void StatusBoard::missed_wake_ups(int count) {
+  const MutexLock lock(mutex_);
+  status_.faults.missed_wake_ups += static_cast<std::uint64_t>(count);
+}
+
+void StatusBoard::stalled() {
+  const MutexLock lock(mutex_);
+  ++status_.faults.stalls;
+}
+
+void StatusBoard::left_behind(int pid) {
+  const MutexLock lock(mutex_);
+  status_.faults.abandoned_pids.push_back(pid);
+}
+
+void StatusBoard::ended_after_all(int pid) {
+  const MutexLock lock(mutex_);
+  std::erase(status_.faults.abandoned_pids, pid);
+}
+
+void StatusBoard::settled(std::vector<BatchChoice> choices, double seconds, const Supervisor& supervisor,
+                          std::uint64_t input_bytes) {
+  const MutexLock lock(mutex_);
+  status_.batch_search_seconds = seconds;
+  tried_bytes_ = input_bytes;
+  tried_set_aside_ = supervisor.counts().set_aside;
+  for (std::size_t rank = 0; rank < choices.size(); ++rank) {
+    MemberStatus& member = status_.members[rank];
+    member.batch_images = choices[rank].batch_images;
+    member.batch_images_measured = true;
+    member.batch_speeds = std::move(choices[rank].speeds);
+    member.segments_handed_out = member.segments_answered = member.images = 0;
+    member.busy_seconds = 0;
+  }
+}
+
+void StatusBoard::refresh(const Supervisor& supervisor, const Roster& roster, std::uint64_t tried_segments,
+                          int fork_server_pid) {
+  told_ = supervisor.counts();
+  const MutexLock lock(mutex_);
+  FaultCounts faults = told_;
+  faults.set_aside -= tried_set_aside_;
+  // What only the pool knows.
+  faults.missed_wake_ups = status_.faults.missed_wake_ups;
+  faults.stalls = status_.faults.stalls;
+  faults.abandoned_pids = std::move(status_.faults.abandoned_pids);
+  status_.faults = std::move(faults);
+  status_.fork_server_pid = fork_server_pid;
+  for (std::size_t rank = 0; rank < status_.members.size(); ++rank) {
+    MemberStatus& member = status_.members[rank];
+    supervisor.describe(rank, member);
+    if (auto& from = member.absent_from_segment) *from -= std::min(*from, tried_segments);
+    const auto& worker = roster.worker(rank);
+    member.alive = worker && worker->alive();
+    member.pid = member.alive ? worker->pid() : 0;
+  }
+}
+
+}  // namespace tutti

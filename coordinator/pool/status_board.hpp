@@ -1,0 +1,70 @@
+// What status() says: a snapshot that the loop brings up to date and any thread reads. It decides nothing.
+#pragma once
+
+#include <pthread.h>
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include <tutti/status.hpp>
+
+#include "common/mutex.hpp"
+#include "common/wire/control.hpp"
+#include "common/wire/records.hpp"
+#include "coordinator/decide/supervisor.hpp"
+#include "coordinator/plan/plan.hpp"
+#include "coordinator/pool/batch_sizes.hpp"
+#include "coordinator/pool/roster.hpp"
+#include "coordinator/process/loop_thread.hpp"
+
+namespace tutti {
+
+/// Thread-safe.
+class StatusBoard {
+ public:
+  explicit StatusBoard(const Plan& plan);
+
+  // ---- any thread
+  /// `input_bytes`: copied into the arena so far.
+  Status read(StatusDetail detail, std::uint64_t input_bytes) const;
+  void failed();
+  /// The pool has ended; one that had failed stays failed.
+  void stopped();
+
+  // ---- the loop
+  /// The calling thread is the one whose CPU time is the coordinator's.
+  void watch_this_thread() TUTTI_REQUIRES(on_loop);
+  /// False where the pool has failed meanwhile.
+  bool all_ready(double seconds) TUTTI_REQUIRES(on_loop);
+  void ready(std::size_t rank, const control::Ready& ready) TUTTI_REQUIRES(on_loop);
+  void handed_out(std::size_t rank) TUTTI_REQUIRES(on_loop);
+  void answered(std::size_t rank, const CompletionRecord& record) TUTTI_REQUIRES(on_loop);
+  void missed_wake_ups(int count) TUTTI_REQUIRES(on_loop);
+  void stalled() TUTTI_REQUIRES(on_loop);
+  /// A process that does not end even after SIGKILL; and its end after all.
+  void left_behind(int pid) TUTTI_REQUIRES(on_loop);
+  void ended_after_all(int pid) TUTTI_REQUIRES(on_loop);
+  /// These batches hold. What was counted so far, the `input_bytes` that were copied included, was tried for them and
+  /// is taken back: with the next refresh() what the supervisor has counted.
+  void settled(std::vector<BatchChoice> choices, double seconds, const Supervisor& supervisor,
+               std::uint64_t input_bytes) TUTTI_REQUIRES(on_loop);
+  /// Takes over what supervisor and roster say. `tried_segments` of those that the supervisor knows were no user's.
+  void refresh(const Supervisor& supervisor, const Roster& roster, std::uint64_t tried_segments, int fork_server_pid)
+      TUTTI_REQUIRES(on_loop);
+  /// Whether the supervisor has counted something since the last refresh().
+  bool is_behind(const Supervisor& supervisor) const TUTTI_REQUIRES(on_loop) { return told_ != supervisor.counts(); }
+
+ private:
+  double loop_cpu_seconds() const TUTTI_REQUIRES(mutex_);
+
+  FaultCounts told_ TUTTI_GUARDED_BY(on_loop);  // the supervisor's, at the last refresh()
+
+  mutable Mutex mutex_;
+  Status status_ TUTTI_GUARDED_BY(mutex_);
+  std::uint64_t tried_bytes_ TUTTI_GUARDED_BY(mutex_) = 0;
+  std::uint64_t tried_set_aside_ TUTTI_GUARDED_BY(mutex_) = 0;
+  std::optional<pthread_t> loop_thread_ TUTTI_GUARDED_BY(mutex_);
+};
+
+}  // namespace tutti
