@@ -100,7 +100,7 @@ distribution() {
 packages() {
   local common="g++ cmake ninja-build ccache pkg-config git ca-certificates python3 python3-venv libyaml-cpp-dev
     doctest-dev libcli11-dev libspdlog-dev libfmt-dev libhwloc-dev
-    libjpeg-dev libpng-dev"
+    libjpeg-dev libpng-dev patchelf"
   case $1 in
     debian-12) say "$common libboost1.81-dev" ;;
     ubuntu-24.04) say "$common libboost-dev" ;;

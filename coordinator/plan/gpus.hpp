@@ -15,7 +15,8 @@ namespace tutti {
 std::vector<Gpu> find_gpus(std::string& why_none);
 
 /// The part of that which needs no driver: picks from `all` (in PCI order) what CUDA_VISIBLE_DEVICES `visible` names,
-/// by number or uuid prefix; like CUDA, stops at the first name that fits nothing.
+/// by number or uuid prefix; like CUDA, stops at the first name that fits nothing. A MIG instance is taken as it is
+/// named, without asking whether it exists.
 std::vector<Gpu> visible_gpus(const std::vector<Gpu>& all, const char* visible);
 
 }  // namespace tutti

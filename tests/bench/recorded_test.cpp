@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -18,19 +17,18 @@
 
 #include <tutti/error.hpp>
 
-#include "bench/single/torch/device.hpp"
 #include "bench/single/torch/streams.hpp"
 #include "common/build_id.hpp"
+#include "tests/bench/recorded_jobs.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
-#include "tests/torch/requests.hpp"
-#include "worker/torch/models.hpp"
 
 namespace tutti::bench {
 namespace {
 
 using test::contains;
 using test::error_of;
+using namespace test_jobs;  // NOLINT: a header of these tests
 
 const c10::Device kCpu(c10::kCPU);
 
@@ -129,55 +127,6 @@ struct Again {
             }};
   }
 };
-
-SingleJob job_of(Strategy strategy, const ModelKind& kind, std::uint32_t batch, std::vector<std::uint32_t> others) {
-  SingleJob job;
-  job.strategy = strategy;
-  for (std::uint32_t m = 0; m < 3; ++m) {
-    MemberRequest request = test::request_for(kind, m);
-    request.name = fmt::format("m{}", m);
-    request.batch_images = batch;
-    request.warm_up_batches = others;
-    job.members.push_back(request);
-  }
-  return job;
-}
-
-constexpr std::uint32_t kImages = 23;  // segments of 10, 10 and 3; with batches of 4 they are cut into 4, 4, 2 and 3
-const std::vector<float>& pixels() {
-  static const std::vector<float> values = test::some_images(kImages);
-  return values;
-}
-const Input kInput{pixels().data(), {}, kImages, 10, {3, 32, 32}};
-
-MemberAnswers answers_of(Computation& computation) {
-  MemberAnswers answers(3, std::vector<float>(kImages * computation.width(), -1.0F));
-  computation.predict(kInput, answers);
-  return answers;
-}
-
-/// What each member answers alone.
-MemberAnswers expected(const SingleJob& job) {
-  MemberAnswers all;
-  for (const MemberRequest& request : job.members)
-    all.push_back(test::answers(*worker::make_torch_model(request), pixels(), kImages, request.batch_images));
-  return all;
-}
-
-float worst_difference(const MemberAnswers& found, const MemberAnswers& wanted) {
-  float worst = 0;
-  REQUIRE(found.size() == wanted.size());
-  for (std::size_t m = 0; m < found.size(); ++m) {
-    REQUIRE(found[m].size() == wanted[m].size());
-    for (std::size_t i = 0; i < found[m].size(); ++i)
-      worst = std::max(worst, std::abs(found[m][i] - wanted[m][i]) / (1 + std::abs(wanted[m][i])));
-  }
-  return worst;
-}
-
-std::unique_ptr<Computation> made(const SingleJob& job, const GraphDevice& device) {
-  return job.strategy == Strategy::fused ? make_recorded_fused(job, device) : make_recorded_branches(job, device);
-}
 
 TEST_CASE("what is recorded answers what each member answers alone") {
   for (const Strategy strategy : {Strategy::branches, Strategy::fused})
@@ -338,27 +287,6 @@ TEST_CASE("a plugin that is missing or no recorder or of another build is named"
   const auto no_recorder = error_of([&] { open_recorder(none.parent_path(), none.filename().string()); });
   REQUIRE(no_recorder);
   CHECK(contains(no_recorder->message(), " records no graphs"));
-}
-
-#ifdef TUTTI_CUDA_RECORDER
-// It can be opened only where all of CUDA's libraries are.
-TEST_CASE("the recorder of CUDA graphs is one where it can be opened") {
-  const std::filesystem::path recorder(TUTTI_CUDA_RECORDER);
-  const auto error = error_of([&] { open_recorder(recorder.parent_path(), kCudaRecorder); });
-  if (error) CHECK_MESSAGE(error->message().starts_with("cannot open "), error->message());
-}
-#endif
-
-TEST_CASE("on a GPU CUDA graphs answer as the members do on the CPU") {
-  if (const auto error = error_of(require_cuda)) {
-    fmt::print("SKIPPED: {}: {}\n", error->message(), error->detail());
-    return;
-  }
-  for (const Strategy strategy : {Strategy::branches, Strategy::fused})
-    for (const ModelKind& kind : {ModelKind(SmallCnnModel{}), ModelKind(MlpModel{{16, 10}})}) {
-      const SingleJob job = job_of(strategy, kind, 4, {2});
-      CHECK(worst_difference(answers_of(*made(job, graphs_of_gpu())), expected(job)) <= 1e-4F);
-    }
 }
 
 }  // namespace

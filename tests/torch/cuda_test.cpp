@@ -2,10 +2,15 @@
 #include <doctest/doctest.h>
 
 #include <cstdio>
+#include <filesystem>
 
+#include "common/wire/spawn_contract.hpp"
+#include "merge/safetensors.hpp"
 #include "tests/common/error_of.hpp"
+#include "tests/common/temporary_folder.hpp"
 #include "tests/torch/plugin.hpp"
 #include "tests/torch/requests.hpp"
+#include "tests/torch/script_files.hpp"
 #include "worker/cuda/usable_gpu.hpp"
 #include "worker/torch/models.hpp"
 
@@ -17,6 +22,9 @@ using test::contains;
 using test::error_of;
 using test::request_for;
 using test::some_images;
+using test::TemporaryFolder;
+
+constexpr double kGpuTolerance = 1e-4;
 
 // The backend, or nullptr after saying why these tests are skipped.
 const Backend* gpu_backend() {
@@ -25,25 +33,41 @@ const Backend* gpu_backend() {
     return nullptr;
   }
   std::string problem;
-  const Backend* const backend = test::open_plugin(TUTTI_CUDA_PLUGIN, problem);
+  // Found as the worker finds it, so that the test may be moved together with the plugin.
+  const auto folder = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  const Backend* const backend = test::open_plugin(find_plugin(folder, kCudaPlugin).string(), problem);
   if (backend == nullptr) FAIL(problem);  // a GPU is there: the plugin must open
   return backend;
+}
+
+// What a member of `kind` answers on the GPU is what it answers on the CPU, and the same again.
+void check_on_gpu(const Backend& backend, const ModelKind& kind) {
+  CAPTURE(std::string(kind_name(kind)));
+  MemberRequest request = request_for(kind);
+  const std::vector<float> images = some_images(21);
+  const std::vector<float> expected = answers(*make_torch_model(request), images, 21, 8);
+  request.cuda = true;
+  auto model = backend.make(request);
+  const std::vector<float> found = answers(*model, images, 21, 8);
+  REQUIRE(found.size() == expected.size());
+  for (std::size_t i = 0; i < found.size(); ++i) CHECK(found[i] == doctest::Approx(expected[i]).epsilon(kGpuTolerance));
+  CHECK(answers(*model, images, 21, 8) == found);
 }
 
 TEST_CASE("a member on the GPU answers as on the CPU") {
   const Backend* const backend = gpu_backend();
   if (backend == nullptr) return;
-  for (const ModelKind& kind : {ModelKind(SmallCnnModel{}), ModelKind(MlpModel{{64, 10}})}) {
-    MemberRequest request = request_for(kind);
-    const std::vector<float> images = some_images(21);
-    const std::vector<float> expected = answers(*make_torch_model(request), images, 21, 8);
-    request.cuda = true;
-    auto model = backend->make(request);
-    const std::vector<float> found = answers(*model, images, 21, 8);
-    REQUIRE(found.size() == expected.size());
-    for (std::size_t i = 0; i < found.size(); ++i) CHECK(found[i] == doctest::Approx(expected[i]).epsilon(1e-4));
-    CHECK(answers(*model, images, 21, 8) == found);
-  }
+  for (const ModelKind& kind : {ModelKind(SmallCnnModel{}), ModelKind(MlpModel{{64, 10}})})
+    check_on_gpu(*backend, kind);
+}
+
+TEST_CASE("a torchscript member on the GPU answers as on the CPU optimised or not") {
+  const Backend* const backend = gpu_backend();
+  if (backend == nullptr) return;
+  const TemporaryFolder folder;
+  save_batch_norm_script(folder / "script.pt", test::BatchNormForm::traced);
+  for (const bool optimize : {true, false})
+    check_on_gpu(*backend, TorchScriptModel{.path = (folder / "script.pt").string(), .optimize = optimize});
 }
 
 TEST_CASE("a member learns on the GPU") {
@@ -60,6 +84,39 @@ TEST_CASE("a member learns on the GPU") {
   double last = first;
   for (int i = 0; i < 100; ++i) last = model->train(images.data(), labels, rows).loss_sum;
   CHECK(last < first);
+}
+
+// One image of each class: what it has learned decides what it answers.
+std::vector<float> learned(Model& model, int steps) {
+  const std::vector<float> images = some_images(8);
+  const std::vector<std::int64_t> labels{0, 1, 2, 3, 4, 5, 6, 7};
+  const std::vector<std::uint32_t> rows{7, 6, 5, 4, 3, 2, 1, 0};
+  for (int i = 0; i < steps; ++i) model.train(images.data(), labels, rows);
+  return answers(model, images, 8, 8);
+}
+
+TEST_CASE("training on the GPU gives the same bytes again and from a checkpoint") {
+  const Backend* const backend = gpu_backend();
+  if (backend == nullptr) return;
+  const TemporaryFolder folder;
+  for (const ModelKind& kind : {ModelKind(SmallCnnModel{}), ModelKind(MlpModel{{64, 10}})}) {
+    CAPTURE(std::string(kind_name(kind)));
+    MemberRequest request = request_for(kind);
+    request.cuda = true;
+    auto undisturbed = backend->make(request);
+    undisturbed->begin_training();
+    const std::vector<float> expected = learned(*undisturbed, 6);
+
+    auto first = backend->make(request);
+    first->begin_training();
+    learned(*first, 3);
+    const std::filesystem::path state = folder / "state.safetensors";
+    first->lend_state(
+        [&](std::span<const merge::TensorView> tensors) { merge::write_safetensors(state, tensors, {}); });
+    auto second = backend->make(request);
+    second->take_state(merge::Safetensors::read(state));
+    CHECK(learned(*second, 3) == expected);
+  }
 }
 
 TEST_CASE("without a GPU it is said what is missing") {

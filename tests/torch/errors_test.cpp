@@ -43,6 +43,16 @@ TEST_CASE("memory that LibTorch is refused is told as such with the reason and w
   REQUIRE(on_gpu);
   CHECK(on_gpu->message() == "out of memory");
   CHECK(on_gpu->detail() == "it broke (CUDA out of memory)");
+  // Not by LibTorch's allocator: when the process makes its context, and by a library.
+  for (const char* const reason :
+       {"CUDA error: out of memory", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"}) {
+    const auto of_cuda = test::error_of([&] {
+      explained(ErrorKind::usage, "it broke", "mend it", [&] { throw c10::Error({__func__, __FILE__, 0}, reason); });
+    });
+    REQUIRE(of_cuda);
+    CHECK(of_cuda->kind() == ErrorKind::failed);
+    CHECK(of_cuda->message() == "out of memory");
+  }
   const auto of_cpp =
       test::error_of([] { explained(ErrorKind::usage, "it broke", "", [] { throw std::bad_alloc(); }); });
   REQUIRE(of_cpp);

@@ -1,5 +1,7 @@
 #include "worker/torch/torch_errors.hpp"
 
+#include <algorithm>
+#include <array>
 #include <new>
 
 namespace tutti::worker {
@@ -22,11 +24,17 @@ std::string shortened(std::string_view text) {
   return fmt::format("{}\n[...]\n{}", text.substr(0, kHead), text.substr(text.size() - kTail));
 }
 
-// The allocator of the CPU throws a plain c10::Error: its words are the only sign (c10/core/impl/alloc_cpu.cpp).
+// Memory that is refused outside of LibTorch's allocators comes as a plain error, and its words are the only sign: that
+// of the CPU's allocator (c10/core/impl/alloc_cpu.cpp), of CUDA itself, when the process makes its context, and of
+// cuBLAS and cuDNN, for their handles and workspaces.
 bool is_out_of_memory(const std::exception& error) {
-  return dynamic_cast<const std::bad_alloc*>(&error) != nullptr ||
-         dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
-         std::string_view(error.what()).find("DefaultCPUAllocator: can't allocate memory") != std::string_view::npos;
+  static constexpr std::array<std::string_view, 4> kSigns{"DefaultCPUAllocator: can't allocate memory",
+                                                          "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED",
+                                                          "CUDNN_STATUS_ALLOC_FAILED"};
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) return true;
+  if (dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr) return true;
+  const std::string_view text(error.what());
+  return std::ranges::any_of(kSigns, [&](std::string_view sign) { return text.find(sign) != std::string_view::npos; });
 }
 
 std::string reason_of(const std::exception& error) {

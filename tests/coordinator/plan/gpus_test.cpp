@@ -33,6 +33,15 @@ TEST_CASE("the beginning of a uuid chooses a GPU") {
   CHECK(visible("GPU-").empty());
 }
 
+TEST_CASE("a MIG instance is visible under its own name") {
+  const auto gpus = visible_gpus(kAll, "MIG-dddd,0");
+  REQUIRE(gpus.size() == 2);
+  CHECK(gpus[0].uuid == "MIG-dddd");
+  CHECK(gpus[0].name == "MIG instance");
+  CHECK(gpus[1].name == "A");
+  CHECK(gpus[1].index == 1);
+}
+
 TEST_CASE("an empty choice and an unknown first name hide every GPU") {
   CHECK(visible("").empty());
   CHECK(visible("-1").empty());
