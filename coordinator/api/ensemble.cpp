@@ -34,22 +34,6 @@ Spec parse_spec(std::string_view yaml, const std::vector<std::string>& overrides
   return Spec(std::make_shared<config::EnsembleSpec>(config::load_text(yaml, "the given text", {overrides, {}})));
 }
 
-const char* to_text(WorkerState state) {
-  switch (state) {
-    case WorkerState::starting:
-      return "starting";
-    case WorkerState::running:
-      return "running";
-    case WorkerState::waiting:
-      return "waiting";
-    case WorkerState::ending:
-      return "ending";
-    case WorkerState::absent:
-      return "absent";
-  }
-  return "?";
-}
-
 namespace {
 
 Plan checked_plan(const config::EnsembleSpec& spec, const Options& options, const std::filesystem::path& worker) {

@@ -35,7 +35,22 @@ enum class PoolState { starting, ready, failed, stopped };
 /// What a member's worker is doing. `absent`: it died more often than the budget allows, and the ensemble goes on
 /// without it.
 enum class WorkerState { starting, running, waiting, ending, absent };
-TUTTI_API const char* to_text(WorkerState state);  ///< "starting", ...
+/// "starting", ...
+constexpr const char* to_text(WorkerState state) {
+  switch (state) {
+    case WorkerState::starting:
+      return "starting";
+    case WorkerState::running:
+      return "running";
+    case WorkerState::waiting:
+      return "waiting";
+    case WorkerState::ending:
+      return "ending";
+    case WorkerState::absent:
+      return "absent";
+  }
+  return "?";
+}
 
 /// What went wrong so far, in numbers.
 struct FaultCounts {

@@ -100,9 +100,10 @@ void Evaluation::judge_models(const SegmentResult& result, const Answers& scores
   for (std::uint32_t image = 0; image < result.count; ++image) {
     std::size_t members = 0;
     for (std::size_t m = 0; m < scores.size(); ++m) {
-      if (!result.members[m].present) continue;
+      const bool is_compared = compared && m < form_.members;
+      if (!result.members[m].present || (result.labels.empty() && !is_compared)) continue;
       judge(m, result, scores[m], image);
-      if (!compared || m >= form_.members) continue;
+      if (!is_compared) continue;
       compared_.resize((members + 1) * classes);
       judged_.write(std::span(compared_).subspan(members++ * classes, classes));
       if (!shares_.empty()) judged_.write(std::span(shares_[m]).subspan(std::size_t{image} * classes, classes));

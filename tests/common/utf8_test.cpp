@@ -1,3 +1,4 @@
+// Bytes that are no UTF-8: each becomes a question mark, and nothing else changes.
 #include "common/utf8.hpp"
 
 #include <doctest/doctest.h>

@@ -1,3 +1,4 @@
+// Descriptors over a socket, to and fro.
 #include "common/wire/descriptor_passing.hpp"
 
 #include <doctest/doctest.h>
