@@ -176,10 +176,10 @@ def train(found: Findings, place: Place) -> None:
 STEPS = [
     Step("machine", "What the machine is", 90, False, describe),
     Step("tests", "Tests of label gpu", 150, True, run_tests),
-    Step("references", "Trained and predicted on the CPU", 60, False, make_references),
+    Step("references", "Trained and predicted on the CPU", 90, False, make_references),
     Step("ensembles", "Ensembles on the GPU against the CPU", 120, True, run_ensembles),
     Step("kill", "A worker on the GPU is killed while it predicts", 90, True, strike),
     Step("training", "Training on the GPU", 90, True, train),
     Step("mistakes", "A device that is missing, and a GPU that is full", 60, True, make_mistakes),
-    Step("bench", "tutti bench on the GPU", 240, True, compare_strategies),
+    Step("bench", "tutti bench on the GPU", 300, True, compare_strategies),
 ]

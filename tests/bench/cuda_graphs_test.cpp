@@ -9,14 +9,14 @@
 
 #include "bench/single/torch/device.hpp"
 #include "common/wire/spawn_contract.hpp"
-#include "tests/bench/recorded_jobs.hpp"
+#include "tests/bench/recorded_ensembles.hpp"
 #include "tests/common/error_of.hpp"
 
 namespace tutti::bench {
 namespace {
 
 using test::error_of;
-using namespace test_jobs;  // NOLINT: a header of these tests
+using namespace recorded;  // NOLINT: a header of these tests
 
 constexpr float kGpuTolerance = 1e-4F;
 

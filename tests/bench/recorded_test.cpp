@@ -19,7 +19,7 @@
 
 #include "bench/single/torch/streams.hpp"
 #include "common/build_id.hpp"
-#include "tests/bench/recorded_jobs.hpp"
+#include "tests/bench/recorded_ensembles.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
 
@@ -28,7 +28,7 @@ namespace {
 
 using test::contains;
 using test::error_of;
-using namespace test_jobs;  // NOLINT: a header of these tests
+using namespace recorded;  // NOLINT: a header of these tests
 
 const c10::Device kCpu(c10::kCPU);
 

@@ -1,7 +1,9 @@
 """scripts/gpu-pack and gpu-check, rehearsed on the CPU. TUTTI_BUILD names the build that is packed, TUTTI_LIBTORCH its
 LibTorch. The pack is moved before it runs, so that nothing in it may know where it was made."""
 
+import array
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -11,6 +13,12 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from gpu_check.arrays import largest_difference, read_npy  # noqa: E402
+from gpu_check.bench import check_row  # noqa: E402
+from gpu_check.checks import Findings, Step  # noqa: E402
+
 ALL_STEPS = ["machine", "tests", "references", "ensembles", "kill", "training", "mistakes", "bench"]
 NOT_ONLY_ON_A_GPU = ["machine", "references"]
 MIB = 1024 * 1024
@@ -131,6 +139,27 @@ class Cases(unittest.TestCase):
         probe.chmod(0o755)
         _, _, printed = self.check("--only", "machine")
         self.assertIn(f"found in {self.pack}/lib/libstdcxx", printed)
+
+    def test_arrays_that_differ_are_told_apart(self) -> None:
+        file = self.folder / "a.npy"
+        values = array.array("f", [0.5, -2.0, 0.25])
+        header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 1), }\n"
+        file.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + values.tobytes())
+        self.assertEqual(read_npy(file), values)
+        self.assertEqual(largest_difference(values, array.array("f", [0.5, -2.25, 0.25])), 0.25)
+        self.assertEqual(largest_difference(values, array.array("f", [0.5, -2.0])), math.inf)
+        self.assertEqual(largest_difference(values, array.array("f", [0.5, math.nan, 0.25])), math.inf)
+        file.write_bytes(file.read_bytes().replace(b"<f4", b"<i8"))
+        self.assertRaises(ValueError, read_npy, file)
+
+    def test_a_row_that_was_skipped_is_a_check_that_does_not_hold(self) -> None:
+        found = Findings(Step("bench", "", 1, True, lambda *_: None), 1)
+        check_row(found, 4, "threads", [{"skipped": "no streams"}])
+        check_row(found, 4, "fused", [])
+        check_row(found, 4, "pool", [{"samples": [1.0], "median": 1.0, "mad": 0.0, "min": 1.0, "unit": "s", "note": ""}])
+        self.assertEqual([check["ok"] for check in found.checks], [True, False, False, True, True])
+        self.assertEqual(found.checks[1]["detail"], "no streams")
+        self.assertEqual(found.status(rehearsal=False), "failed")
 
     def test_an_unknown_step_is_refused(self) -> None:
         self.make()

@@ -16,7 +16,7 @@
 #include "tests/torch/requests.hpp"
 #include "worker/torch/models.hpp"
 
-namespace tutti::bench::test_jobs {
+namespace tutti::bench::recorded {
 
 /// Three members of one kind; `others` are the sizes of batches that are prepared besides `batch`.
 inline SingleJob job_of(Strategy strategy, const ModelKind& kind, std::uint32_t batch,
@@ -71,4 +71,4 @@ inline std::unique_ptr<Computation> made(const SingleJob& job, const GraphDevice
   return job.strategy == Strategy::fused ? make_recorded_fused(job, device) : make_recorded_branches(job, device);
 }
 
-}  // namespace tutti::bench::test_jobs
+}  // namespace tutti::bench::recorded
