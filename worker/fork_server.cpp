@@ -95,10 +95,10 @@ void answer(int socket, pid_t pid) {
 
 }  // namespace
 
-std::optional<LaunchOptions> serve_forks(ControlClient& control, int argc, char** argv) {
+std::optional<LaunchOptions> serve_forks(ControlClient& control, bool preload, int argc, char** argv) {
   ProcessTitle title(argc, argv);
   title.set({"--fork-server"});
-  preload_backend(/*cuda=*/false);
+  if (preload) preload_backend(/*cuda=*/false);
   check_alone();
   control.send(control::Hello{build_id()});
   fault_point("fork_server.ready");
@@ -108,7 +108,6 @@ std::optional<LaunchOptions> serve_forks(ControlClient& control, int argc, char*
     if (pid == 0) {
       // The worker answers, and not its maker, who may be killed at this very moment: so none is ever unknown.
       answer(control.fd(), ::getpid());
-      ::setpgid(0, 0);
       place_descriptors(std::move(request->descriptors));
       title.set(request->arguments);
       return parse_arguments({request->arguments.begin(), request->arguments.end()});

@@ -94,7 +94,7 @@ int run(int argc, char** argv) {
     take_place(options);
     fault_point("worker.tied");
     if (options.fork_server) {
-      auto forked = serve_forks(control, argc, argv);
+      auto forked = serve_forks(control, options.preload, argc, argv);
       if (!forked) return kLeft;
       options = std::move(*forked);
       take_place(options);

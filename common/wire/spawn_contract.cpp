@@ -42,6 +42,7 @@ std::vector<std::string> to_arguments(const LaunchOptions& options) {
   if (options.debug) arguments.emplace_back("--debug");
   if (options.core_files) arguments.emplace_back("--core-files");
   // Its workers will show their arguments in its place, and longer ones than its own.
+  if (options.preload) arguments.emplace_back("--preload");
   if (options.fork_server) arguments.push_back(fmt::format("--fork-server={:-<400}", ""));
   return arguments;
 }
@@ -73,6 +74,8 @@ LaunchOptions parse_arguments(const std::vector<std::string_view>& arguments) {
       options.debug = true;
     else if (argument == "--core-files")
       options.core_files = true;
+    else if (argument == "--preload")
+      options.preload = true;
     else if (argument.starts_with("--fork-server="))
       options.fork_server = true;
     else

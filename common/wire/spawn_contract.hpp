@@ -36,11 +36,13 @@ struct LaunchOptions {
   bool debug = false;           ///< wait for a debugger before loading
   bool core_files = false;      ///< a crash may leave a core file, as far as the inherited limit allows
   bool fork_server = false;     ///< hosts no member, but forks the workers that do
+  bool preload = false;         ///< the fork server opens LibTorch's plugin first
 };
 
 /// A request to the fork server is one message: the arguments of a worker, and all its descriptors (0 to
-/// kFirstForeignFd - 1) as SCM_RIGHTS. The answer, sent by the worker itself,
-/// is its pid in digits; -1 where the fork server could not make one.
+/// kFirstForeignFd - 1) as SCM_RIGHTS. The answer, sent by the worker itself, is its pid in digits; -1 where the fork
+/// server could not make one. The worker stays in the fork server's process group until the coordinator, having read
+/// the answer, moves it into one of its own: so those in that group are those whom the coordinator does not know.
 inline constexpr std::size_t kMaxForkRequest = 16 * 1024;
 std::string join_fork_request(const std::vector<std::string>& arguments);
 std::vector<std::string> split_fork_request(std::string_view text);

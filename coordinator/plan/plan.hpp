@@ -47,7 +47,8 @@ struct Plan {
   bool debugging = false;                 ///< deadlines are off
   std::chrono::duration<double> start_deadline{};
   std::chrono::duration<double> stop_deadline{};
-  std::vector<Bound> bounds;          ///< the named terms; their sum is the need
+  std::chrono::duration<double> fork_deadline{0.5};  ///< for an answer of the fork server; some 5 ms are normal
+  std::vector<Bound> bounds;                         ///< the named terms; their sum is the need
   std::vector<std::string> notes;     ///< choices that were made for the user: "cnn-0: null is cpu (no NVIDIA driver)"
   std::vector<std::string> survival;  ///< for people: what goes on, and for how long, when a worker dies
   AvailableMemory available;

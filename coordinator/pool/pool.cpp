@@ -39,10 +39,7 @@ Pool::Pool(Plan plan, const std::filesystem::path& worker_program, std::string d
   thread_ = start_thread("tutti-loop", [this] { run_loop(); });
   boost::asio::post(loop_, [this, worker_program] {
     assert_on_loop(loop_);
-    const WorkerPlan* forked = plan_.first_forked();
-    if (forked == nullptr) return start_workers();
-    fork_server_.start(worker_program, forked->environment, plan_.failure.core_files, plan_.start_deadline,
-                       [this]() TUTTI_REQUIRES(on_loop) { start_workers(); });
+    start_processes(worker_program);
   });
   try {
     started.get();
@@ -85,6 +82,26 @@ void Pool::make_arena() {
   exchange_ = std::make_unique<Exchange>(arena_.data(), plan_.arena, submit_on_loop, trace_);
 }
 
+// The fork server first, if there is to be one.
+void Pool::start_processes(const std::filesystem::path& worker_program) {
+  const WorkerPlan* forked = plan_.first_forked();
+  if (forked == nullptr) return start_workers();
+  ForkServer::Setting setting;
+  setting.program = worker_program;
+  setting.environment = forked->environment;
+  setting.preload = !std::holds_alternative<FakeModel>(forked->request.model);
+  setting.core_files = plan_.failure.core_files;
+  setting.start_deadline = plan_.start_deadline;
+  setting.answer_deadline = plan_.fork_deadline;
+  setting.kill_deadline = std::chrono::duration<double>(plan_.failure.kill_deadline);
+  setting.settled = [this]() TUTTI_REQUIRES(on_loop) { start_workers(); };
+  setting.gone = [this]() TUTTI_REQUIRES(on_loop) {
+    refresh_status();
+    leave_when_gone();
+  };
+  fork_server_.start(std::move(setting));
+}
+
 void Pool::start_workers() {
   if (over()) return;
   supervisor_.start(Clock::now());
@@ -98,7 +115,6 @@ void Pool::run_loop() {
   for (;;) {
     try {
       loop_.run();
-      fork_server_.end();
       return;
     } catch (const Error& error) {
       fail_on_loop(error);
@@ -246,6 +262,7 @@ void Pool::stop() {
       else
         worker.send(control::Stop{});
     });
+    fork_server_.end();
     stop_timer_.expires_after(ticks_of(plan_.stop_deadline));
     stop_timer_.async_wait([this](const boost::system::error_code& cancelled) {
       assert_on_loop(loop_);
@@ -269,7 +286,7 @@ void Pool::stop() {
 }
 
 void Pool::leave_when_gone() {
-  if (!stopping_ || roster_.any_alive()) return;
+  if (!stopping_ || roster_.any_alive() || fork_server_.pid() != 0) return;
   stop_timer_.cancel();
   drain_timer_.cancel();
   keep_running_.reset();

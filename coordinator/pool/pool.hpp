@@ -71,6 +71,8 @@ class Pool final : private WorkerListener {
   using Clock = std::chrono::steady_clock;
 
   // ---- events of the workers, on the loop's thread
+  void on_spawned(WorkerProcess& worker) TUTTI_REQUIRES(on_loop) override;
+  void on_spawn_failed(WorkerProcess& worker, const Error& error) TUTTI_REQUIRES(on_loop) override;
   void on_ready(WorkerProcess& worker, const control::Ready& ready) TUTTI_REQUIRES(on_loop) override;
   void on_completion(WorkerProcess& worker, const CompletionRecord& record) TUTTI_REQUIRES(on_loop) override;
   void on_done(WorkerProcess& worker, const control::Done& done) TUTTI_REQUIRES(on_loop) override;
@@ -96,7 +98,9 @@ class Pool final : private WorkerListener {
   void perform(const action::Say& say) TUTTI_REQUIRES(on_loop);
 
   void make_arena();
+  void start_processes(const std::filesystem::path& worker_program) TUTTI_REQUIRES(on_loop);
   void start_workers() TUTTI_REQUIRES(on_loop);
+  void note_chosen(std::size_t rank) TUTTI_REQUIRES(on_loop);
   void run_loop();
   void take_ready(WorkerProcess& worker, const control::Ready& ready) TUTTI_REQUIRES(on_loop);
   void all_running() TUTTI_REQUIRES(on_loop);

@@ -24,6 +24,25 @@ constexpr std::uint32_t kMaxWidth = 1U << 24;
 
 // ---- events --------------------------------------------------------------------------------------------------------
 
+void Pool::on_spawned(WorkerProcess& worker) {
+  if (over()) return;
+  if (roster_.is_worker(worker)) note_chosen(worker.rank());
+  refresh_status();
+}
+
+void Pool::on_spawn_failed(WorkerProcess& worker, const Error& error) {
+  const auto self = worker.shared_from_this();
+  const bool late = roster_.forget(worker);
+  if (roster_.is_spare(worker))
+    roster_.spare_failed(worker, error);
+  else if (!over() && late)
+    supervisor_.exited_late(worker.rank(), worker.generation(), Clock::now());
+  else if (!over() && roster_.is_worker(worker))
+    supervisor_.spawn_failed(worker.rank(), error, Clock::now());
+  carry_out();
+  leave_when_gone();
+}
+
 void Pool::on_ready(WorkerProcess& worker, const control::Ready& ready) {
   if (over()) return;
   if (roster_.is_spare(worker)) return roster_.keep_ready(worker, ready);
@@ -193,15 +212,20 @@ void Pool::dismiss_spares() {
 }
 
 void Pool::perform(const action::Spawn& spawn) {
-  const auto now = Clock::now();
   std::optional<control::Ready> ready;
   try {
     ready = roster_.take_worker(spawn.rank);
   } catch (const Error& error) {
     return supervisor_.spawn_failed(spawn.rank, error, Clock::now());
   }
-  if (trace_ != nullptr) trace_->chosen(roster_.worker(spawn.rank)->pid(), spawn.rank, spawn.generation, now);
+  note_chosen(spawn.rank);
   if (ready) take_ready(*roster_.worker(spawn.rank), *ready);
+}
+
+/// The process, if it is there already, hosts the member from now on.
+void Pool::note_chosen(std::size_t rank) {
+  const int pid = roster_.worker(rank)->pid();
+  if (trace_ != nullptr && pid != 0) trace_->chosen(pid, rank, supervisor_.generation(rank), Clock::now());
 }
 
 void Pool::perform(const action::Begin& begin) {

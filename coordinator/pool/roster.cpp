@@ -54,8 +54,17 @@ void Roster::make_spare(std::size_t rank) {
   try {
     posts_[rank].spare = start(rank, wanted == Spares::member);
   } catch (const Error& error) {
-    log::warning("no spare worker for {}: {}", setting_.plan.workers[rank].request.name, error.what());
+    say_no_spare(rank, error);
   }
+}
+
+void Roster::say_no_spare(std::size_t rank, const Error& error) const {
+  log::warning("no spare worker for {}: {}", setting_.plan.workers[rank].request.name, error.what());
+}
+
+void Roster::spare_failed(const WorkerProcess& spare, const Error& error) {
+  say_no_spare(spare.rank(), error);
+  drop_spare(spare);
 }
 
 void Roster::keep_ready(const WorkerProcess& spare, const control::Ready& ready) {

@@ -27,8 +27,8 @@ class Roster {
   };
   Roster(boost::asio::io_context& loop, WorkerListener& listener, Setting setting);
 
-  /// Makes the member's spare its worker, or starts one. Returns the spare's Ready where it is warm already. Throws
-  /// Error(failed) where no process can be started.
+  /// Makes the member's spare its worker, or starts one, whose process may be on its way for a while. Returns the
+  /// spare's Ready where it is warm already. Throws Error(failed) where no process can be started.
   std::optional<control::Ready> take_worker(std::size_t rank) TUTTI_REQUIRES(on_loop);
   /// Workers that are started from now on load their member with this batch.
   void load_with(std::size_t rank, std::uint32_t batch_images) TUTTI_REQUIRES(on_loop);
@@ -37,6 +37,8 @@ class Roster {
   void make_spare(std::size_t rank) TUTTI_REQUIRES(on_loop);
   /// The spare is loaded and warm.
   void keep_ready(const WorkerProcess& spare, const control::Ready& ready) TUTTI_REQUIRES(on_loop);
+  /// It could not be started after all.
+  void spare_failed(const WorkerProcess& spare, const Error& error) TUTTI_REQUIRES(on_loop);
   void drop_spare(const WorkerProcess& spare) TUTTI_REQUIRES(on_loop);
   /// Ends the member's spare, if it has one; it stays the spare until it is gone.
   void dismiss_spare(std::size_t rank) TUTTI_REQUIRES(on_loop);
@@ -57,7 +59,7 @@ class Roster {
     return posts_[process.rank()].spare.get() == &process;
   }
 
-  /// Calls `deed` for every process that has not ended, spares included, abandoned ones not.
+  /// Calls `deed` for every process that is there or on its way, spares included, abandoned ones not.
   void for_each_alive(const std::function<void(WorkerProcess&)>& deed) const TUTTI_REQUIRES(on_loop);
   bool any_alive() const TUTTI_REQUIRES(on_loop);
 
@@ -69,6 +71,7 @@ class Roster {
     std::optional<control::Ready> spare_ready;
     std::array<UniqueFd, 2> checkpoints;
   };
+  void say_no_spare(std::size_t rank, const Error& error) const;
   std::shared_ptr<WorkerProcess> start(std::size_t rank, bool load) TUTTI_REQUIRES(on_loop);
 
   // Constant after construction.

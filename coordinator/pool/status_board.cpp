@@ -155,7 +155,7 @@ void StatusBoard::refresh(const Supervisor& supervisor, const Roster& roster, st
     supervisor.describe(rank, member);
     if (auto& from = member.absent_from_segment) *from -= std::min(*from, tried_segments);
     const auto& worker = roster.worker(rank);
-    member.alive = worker && worker->alive();
+    member.alive = worker && worker->alive() && worker->pid() != 0;
     member.pid = member.alive ? worker->pid() : 0;
   }
 }

@@ -2,15 +2,18 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <memory>
+#include <utility>
+
+#include <boost/asio/post.hpp>
 
 #include <tutti/error.hpp>
 
@@ -24,19 +27,11 @@
 namespace tutti {
 namespace {
 
-constexpr std::chrono::milliseconds kAnswerDeadline{500};
-constexpr std::chrono::seconds kEndDeadline{10};
-
-/// One message, as far as one is there; empty where the peer hung up or nothing came.
-std::string receive(int socket) {
-  std::string text(control::kMaxBytes + 1, '\0');
-  const ssize_t length = ::recv(socket, text.data(), text.size(), MSG_DONTWAIT);
-  text.resize(length > 0 ? static_cast<std::size_t>(length) : 0);
-  return text;
-}
+// Between two looks at a group whose members have been killed: they need some milliseconds to end.
+constexpr std::chrono::milliseconds kLookAgain{2};
 
 /// Why this greeting is not that of a fork server of this build; empty where it is.
-std::string refuse(const std::string& text) {
+std::string refuse(std::string_view text) {
   if (text.empty()) return "it ended while it was starting";
   try {
     const control::Message message = control::decode(text);
@@ -71,91 +66,233 @@ bool send_request(int socket, const SpawnRequest& request) {
   return ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 }
 
-/// The pid that the answer holds; 0 where none comes in time, or none that could be one.
-int await_answer(int socket) {
-  pollfd end{socket, POLLIN, 0};
-  if (::poll(&end, 1, static_cast<int>(kAnswerDeadline.count())) != 1) return 0;
-  const std::string text = receive(socket);
+/// The pid that the answer holds; 0 where it is none that could be one.
+int pid_of(std::string_view text) {
   int pid = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), pid);
   return error == std::errc{} && rest == text.data() + text.size() && pid > 0 ? pid : 0;
 }
 
+/// Kills the members of a group whose leader is a child of ours that nobody has waited for: so the number is its own.
+void kill_members(int group) {
+  siginfo_t info{};
+  if (::waitid(P_PID, static_cast<id_t>(group), &info, WEXITED | WNOHANG | WNOWAIT) == 0) ::kill(-group, SIGKILL);
+}
+
+/// Reaps our children in the group as far as they have ended. False where one has not.
+bool reap_members(int group) {
+  for (;;) {
+    siginfo_t info{};
+    const int result = ::waitid(P_PGID, static_cast<id_t>(group), &info, WEXITED | WNOHANG);
+    if (result != 0 && errno != EINTR) return true;  // ECHILD: there is none
+    if (result == 0 && info.si_pid == 0) return false;
+  }
+}
+
 }  // namespace
 
-ForkServer::ForkServer(boost::asio::io_context& loop) : loop_(loop), socket_(loop), deadline_(loop) {}
+ForkServer::ForkServer(boost::asio::io_context& loop)
+    : loop_(loop), socket_(loop), pidfd_(loop), deadline_(loop), again_(loop) {}
 
-ForkServer::~ForkServer() { end(); }
+ForkServer::~ForkServer() {
+  if (!child_) return;
+  kill_members(child_->pid());
+  child_->end(std::chrono::milliseconds(0));
+}
 
-void ForkServer::start(const std::filesystem::path& program,
-                       std::vector<std::pair<std::string, std::string>> environment, bool core_files,
-                       std::chrono::duration<double> deadline, std::function<void()> settled) {
+// ---- from nothing to usable ----------------------------------------------------------------------------------------
+
+void ForkServer::start(Setting setting) {
+  setting_ = std::move(setting);
+  state_ = State::starting;
   try {
-    Ends ends = make_control_sockets();
-    socket_.assign(ends.ours.get());
-    ends.ours.release();
-    LaunchOptions launch{.member = "fork server", .parent = ::getpid(), .core_files = core_files, .fork_server = true};
-    child_ = Child::spawn({program, to_arguments(launch), std::move(environment), {-1, -1, -1, ends.theirs.get()}});
+    launch();
   } catch (const std::exception& error) {
     give_up(error.what());
-    return settled();
+    return setting_.settled();
   }
   fault_point("coordinator.fork_server_spawned");
-  deadline_.expires_after(std::chrono::duration_cast<std::chrono::steady_clock::duration>(deadline));
-  deadline_.async_wait([this](const boost::system::error_code& cancelled) {
-    assert_on_loop(loop_);
-    if (!cancelled) socket_.cancel();
-  });
-  socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                     [this, settled = std::move(settled)](const boost::system::error_code& error) {
-                       assert_on_loop(loop_);
-                       if (!child_) return;  // end() was called
-                       deadline_.cancel();
-                       const std::string problem =
-                           error ? "it was not ready in time" : refuse(receive(socket_.native_handle()));
-                       if (problem.empty())
-                         usable_ = true;
-                       else
-                         give_up(problem);
-                       settled();
-                     });
+  arm(setting_.start_deadline, &ForkServer::answer_is_late);
+  watch_socket();
+  watch_process();
 }
 
-std::optional<Child> ForkServer::fork(const SpawnRequest& request) {
-  if (!usable_) return std::nullopt;
-  const int socket = socket_.native_handle();
-  std::optional<Child> worker;
-  std::string problem = "it does not answer";
-  try {
-    if (send_request(socket, request)) {
-      int pid = await_answer(socket);
-      if (pid != 0) return Child::adopt(pid);
-      // Once it is dead it makes no worker any more; one that it has made answers still, or nobody holds the socket.
-      child_->end(kEndDeadline);
-      pid = await_answer(socket);
-      if (pid != 0) worker = Child::adopt(pid);
-    }
-  } catch (const Error& error) {
-    problem = error.what();
-  }
-  give_up(problem);
-  return worker;
+void ForkServer::launch() {
+  Ends ends = make_control_sockets();
+  LaunchOptions options{.member = "fork server",
+                        .parent = ::getpid(),
+                        .core_files = setting_.core_files,
+                        .fork_server = true,
+                        .preload = setting_.preload};
+  socket_.assign(ends.ours.get());
+  ends.ours.release();
+  child_ =
+      Child::spawn({setting_.program, to_arguments(options), setting_.environment, {-1, -1, -1, ends.theirs.get()}});
+  if (child_->pidfd() < 0) throw Error(ErrorKind::failed, "it ended, and somebody else has waited for it");
+  UniqueFd pidfd = child_->take_pidfd();
+  pidfd_.assign(pidfd.get());
+  pidfd.release();
 }
+
+void ForkServer::watch_socket() {
+  socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
+    assert_on_loop(loop_);
+    if (error || !socket_.is_open()) return;
+    if (hear() == Heard::end) return;
+    if (socket_.is_open()) watch_socket();
+  });
+}
+
+void ForkServer::watch_process() {
+  pidfd_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
+    assert_on_loop(loop_);
+    if (!error && pidfd_.is_open()) exited();
+  });
+}
+
+/// Takes one message, if one is there.
+ForkServer::Heard ForkServer::hear() {
+  std::array<char, control::kMaxBytes + 1> buffer;
+  const ssize_t length = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  if (length < 0 && (errno == EAGAIN || errno == EINTR)) return Heard::nothing;
+  const std::string_view text(buffer.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
+  if (state_ == State::starting)
+    greeted(text);
+  else if (!text.empty())
+    answered(text);
+  return text.empty() ? Heard::end : Heard::message;  // after the end the pidfd tells how the process has ended
+}
+
+void ForkServer::greeted(std::string_view text) {
+  disarm();
+  const std::string problem = refuse(text);
+  if (problem.empty())
+    state_ = State::usable;
+  else
+    give_up(problem);
+  setting_.settled();
+}
+
+// ---- workers -------------------------------------------------------------------------------------------------------
+
+void ForkServer::fork(SpawnRequest request, Made made) {
+  requests_.push_back({std::move(request), std::move(made)});
+  if (requests_.size() > 1) return;
+  // Posted, since `made` must not be called from here.
+  boost::asio::post(loop_, [this] {
+    assert_on_loop(loop_);
+    ask();
+  });
+}
+
+void ForkServer::ask() {
+  if (!usable() || requests_.empty()) return;
+  if (!send_request(socket_.native_handle(), requests_.front().spawn))
+    return give_up("it cannot be asked for a worker");
+  arm(setting_.answer_deadline, &ForkServer::answer_is_late);
+}
+
+void ForkServer::answered(std::string_view text) {
+  disarm();
+  const int pid = pid_of(text);
+  if (requests_.empty() || pid == 0) return give_up("it could not make a worker");
+  std::optional<Child> worker;
+  try {
+    worker = Child::adopt(pid);
+  } catch (const Error& error) {
+    return give_up(error.what());
+  }
+  // Out of the server's group, which is killed whole. Not by itself: it would be unknown and yet escape.
+  ::setpgid(pid, pid);
+  const Made made = std::move(requests_.front().made);
+  requests_.pop_front();
+  ask();
+  made(std::move(worker));
+}
+
+// ---- time ----------------------------------------------------------------------------------------------------------
+
+void ForkServer::arm(Seconds deadline, void (ForkServer::*late)()) {
+  deadline_.expires_after(std::chrono::duration_cast<std::chrono::steady_clock::duration>(deadline));
+  deadline_.async_wait([this, late, number = ++armed_](const boost::system::error_code&) {
+    assert_on_loop(loop_);
+    if (number == armed_) (this->*late)();
+  });
+}
+
+// A wait that has ended is not cancelled any more, but its number is.
+void ForkServer::disarm() {
+  ++armed_;
+  deadline_.cancel();
+}
+
+void ForkServer::answer_is_late() {
+  // Where this process had been stopped, the answer may be there for long.
+  if (hear() == Heard::message || state_ == State::ending) return;
+  const bool starting = state_ == State::starting;
+  give_up(starting ? "it was not ready in time" : "it does not answer");
+  if (starting) setting_.settled();
+}
+
+// ---- the end -------------------------------------------------------------------------------------------------------
 
 void ForkServer::give_up(const std::string& why) {
   log::warning("workers are started one by one, for their fork server failed: {}", why);
   end();
 }
 
-void ForkServer::end() noexcept {
-  usable_ = false;
-  if (!child_) return;
-  if (!child_->end(kEndDeadline))
-    log::error("the fork server, process {}, does not end even after SIGKILL; it is left behind", pid());
-  child_.reset();
+void ForkServer::end() {
+  if (state_ == State::ending || state_ == State::none) return;
+  state_ = State::ending;
   boost::system::error_code ignored;
   socket_.close(ignored);
-  deadline_.cancel();
+  for (Request& request : std::exchange(requests_, {}))
+    boost::asio::post(loop_, [made = std::move(request.made)] { made(std::nullopt); });
+  if (!child_) return;
+  kill_members(child_->pid());
+  arm(setting_.kill_deadline, &ForkServer::end_is_late);
+  if (!pidfd_.is_open()) await_group();  // it could not be watched
+}
+
+// The group is killed first: once its leader is reaped the number may be another's.
+void ForkServer::exited() {
+  kill_members(child_->pid());
+  const auto status = reap(pidfd_.native_handle());
+  if (!status) return watch_process();
+  if (state_ == State::starting) hear();  // what it said before it ended says more than how it ended
+  if (state_ != State::ending) {
+    const bool starting = state_ == State::starting;
+    give_up("it " + to_text(*status));
+    if (starting) setting_.settled();
+  }
+  boost::system::error_code ignored;
+  pidfd_.close(ignored);
+  await_group();
+}
+
+// The server itself has ended; of a worker that it made and nobody knows there is no pidfd to wait for.
+void ForkServer::await_group() {
+  if (!child_) return;
+  if (reap_members(child_->pid())) return over();
+  again_.expires_after(kLookAgain);
+  again_.async_wait([this](const boost::system::error_code& cancelled) {
+    assert_on_loop(loop_);
+    if (!cancelled) await_group();
+  });
+}
+
+void ForkServer::end_is_late() {
+  log::error("the fork server, process {}, does not end even after SIGKILL; it is left behind", pid());
+  over();
+}
+
+void ForkServer::over() {
+  disarm();
+  again_.cancel();
+  boost::system::error_code ignored;
+  pidfd_.close(ignored);
+  child_.reset();
+  setting_.gone();
 }
 
 }  // namespace tutti

@@ -1,12 +1,23 @@
 // The coordinator's end of the fork server (worker/fork_server.hpp): starts it, waits until it is ready, and asks it
-// for workers. Whatever goes wrong with it, workers are spawned instead; nothing depends on it but memory and time.
+// for workers. It never blocks the loop: answers, deadlines and the end of the process come as events. Whatever goes
+// wrong with it, workers are spawned instead; nothing depends on it but memory and time.
+//
+// Who is known. A worker that the server has made is our child (CLONE_PARENT), but nobody knows of it until its answer
+// is read: the server can be stopped or killed at any step, and an answer can come at any time. So a new worker stays
+// in the server's process group, and we move it out when we have read its pid and taken it over. Whoever is in that
+// group when the server is given up is the server, or a worker that nobody will take: all of them are killed at once,
+// and since they are our children, waiting for that group reaps them. So a request that was given up cannot bring a
+// worker later, and its member can be spawned at once.
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -22,37 +33,78 @@ namespace tutti {
 /// Lives on the loop's thread, whose children the workers become. A resource: neither copies nor moves.
 class ForkServer {
  public:
+  using Seconds = std::chrono::duration<double>;
+  struct Setting {
+    std::filesystem::path program;
+    std::vector<std::pair<std::string, std::string>> environment;
+    bool preload = true;  ///< whether its workers need LibTorch's plugin, which it opens
+    bool core_files = false;
+    Seconds start_deadline{120};
+    Seconds answer_deadline{0.5};  ///< some 5 ms are normal
+    Seconds kill_deadline{10};     ///< from SIGKILL until it counts as stuck in the kernel
+    /// Called once, when it is ready, or has failed; perhaps from inside start(). Not after end().
+    std::function<void()> settled;
+    /// Called when the process is there no more, or is left behind.
+    std::function<void()> gone;
+  };
+  /// Receives the worker, or nothing where the server made none and never will.
+  using Made = std::function<void(std::optional<Child>)>;
+
   explicit ForkServer(boost::asio::io_context& loop);
+  /// Kills what end() was not called for, or has not ended yet.
   ~ForkServer();
   ForkServer(const ForkServer&) = delete;
   ForkServer& operator=(const ForkServer&) = delete;
 
-  /// Starts the process, and calls `settled` once: when it is ready, or has failed, or `deadline` has passed. usable()
-  /// tells which; what went wrong is logged. Not called after end().
-  void start(const std::filesystem::path& program, std::vector<std::pair<std::string, std::string>> environment,
-             bool core_files, std::chrono::duration<double> deadline, std::function<void()> settled)
-      TUTTI_REQUIRES(on_loop);
-
-  bool usable() const noexcept TUTTI_REQUIRES(on_loop) { return usable_; }
-  /// 0 where there is none.
+  /// Once. What goes wrong, now or later, is logged in one line.
+  void start(Setting setting) TUTTI_REQUIRES(on_loop);
+  bool usable() const noexcept TUTTI_REQUIRES(on_loop) { return state_ == State::usable; }
+  /// 0 before the process is there, and once it is gone.
   int pid() const noexcept TUTTI_REQUIRES(on_loop) { return child_ ? child_->pid() : 0; }
 
-  /// A worker with these arguments and descriptors, as Child::spawn() would start it. Waits for the answer, half a
-  /// second at most (some 5 ms are normal): a server that does not answer is ended, and not usable any more, which is
-  /// logged. Nothing where it made no worker.
-  std::optional<Child> fork(const SpawnRequest& request) TUTTI_REQUIRES(on_loop);
+  /// Asks for a worker with these arguments and descriptors, as Child::spawn() would start it: one after the other, in
+  /// the order of the calls. `made` is called once, later; the descriptors stay open until then. Only while usable().
+  void fork(SpawnRequest request, Made made) TUTTI_REQUIRES(on_loop);
 
-  /// Ends the process and waits for its end.
-  void end() noexcept TUTTI_REQUIRES(on_loop);
+  /// Kills the process. Workers that were asked for are not made any more, and `gone` is called later.
+  void end() TUTTI_REQUIRES(on_loop);
 
  private:
+  enum class State { none, starting, usable, ending };
+  /// What one attempt to read found.
+  enum class Heard { message, nothing, end };
+  struct Request {
+    SpawnRequest spawn;
+    Made made;
+  };
+
+  void launch() TUTTI_REQUIRES(on_loop);
+  void watch_socket() TUTTI_REQUIRES(on_loop);
+  void watch_process() TUTTI_REQUIRES(on_loop);
+  Heard hear() TUTTI_REQUIRES(on_loop);
+  void greeted(std::string_view text) TUTTI_REQUIRES(on_loop);
+  void answered(std::string_view text) TUTTI_REQUIRES(on_loop);
+  void ask() TUTTI_REQUIRES(on_loop);
+  void arm(Seconds deadline, void (ForkServer::*late)()) TUTTI_REQUIRES(on_loop);
+  void disarm() TUTTI_REQUIRES(on_loop);
+  void answer_is_late() TUTTI_REQUIRES(on_loop);
+  void end_is_late() TUTTI_REQUIRES(on_loop);
+  void exited() TUTTI_REQUIRES(on_loop);
+  void await_group() TUTTI_REQUIRES(on_loop);
+  void over() TUTTI_REQUIRES(on_loop);
   void give_up(const std::string& why) TUTTI_REQUIRES(on_loop);
 
   boost::asio::io_context& loop_;
-  boost::asio::posix::stream_descriptor socket_ TUTTI_GUARDED_BY(on_loop);
-  boost::asio::steady_timer deadline_ TUTTI_GUARDED_BY(on_loop);
+
+  Setting setting_ TUTTI_GUARDED_BY(on_loop);  // constant after start()
+  State state_ TUTTI_GUARDED_BY(on_loop) = State::none;
   std::optional<Child> child_ TUTTI_GUARDED_BY(on_loop);
-  bool usable_ TUTTI_GUARDED_BY(on_loop) = false;
+  std::deque<Request> requests_ TUTTI_GUARDED_BY(on_loop);  // the first one has been sent
+  boost::asio::posix::stream_descriptor socket_ TUTTI_GUARDED_BY(on_loop);
+  boost::asio::posix::stream_descriptor pidfd_ TUTTI_GUARDED_BY(on_loop);
+  boost::asio::steady_timer deadline_ TUTTI_GUARDED_BY(on_loop);  // of the greeting, an answer, or the end
+  std::uint64_t armed_ TUTTI_GUARDED_BY(on_loop) = 0;             // only the wait of this number counts
+  boost::asio::steady_timer again_ TUTTI_GUARDED_BY(on_loop);     // the next look at the group
 };
 
 }  // namespace tutti

@@ -1,6 +1,5 @@
 #include "coordinator/process/worker_process.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -20,8 +19,6 @@
 #include "common/build_id.hpp"
 #include "common/fault_point.hpp"
 #include "common/log.hpp"
-#include "common/wire/spawn_contract.hpp"
-#include "coordinator/process/ends.hpp"
 
 namespace tutti {
 namespace {
@@ -31,16 +28,6 @@ constexpr int kMaxLastReads = 16;
 constexpr int kMaxLastMessages = 64;
 // A large process takes long to end: 60 ms per GB, measured.
 constexpr std::chrono::seconds kHangUpGrace{2};
-
-/// Gives a descriptor to the loop.
-void take(boost::asio::posix::stream_descriptor& descriptor, UniqueFd fd) {
-  boost::system::error_code error;
-  descriptor.assign(fd.get(), error);
-  if (error)
-    throw Error(ErrorKind::failed, "could not watch a worker's descriptor", error.message(),
-                "raise fs.epoll.max_user_watches or 'ulimit -n'");
-  fd.release();
-}
 
 /// The width of its answers is a worker's own word, and allocating more than there is would call the OOM killer.
 void check_available(std::uint64_t bytes, const std::string& member) {
@@ -71,65 +58,6 @@ WorkerProcess::WorkerProcess(boost::asio::io_context& loop, WorkerListener& list
       stdout_lines_([name = setting_.plan->request.name](std::string_view line) { log::info("[{}] {}", name, line); }),
       stderr_lines_(
           [name = setting_.plan->request.name](std::string_view line) { log::warning("[{}] {}", name, line); }) {}
-
-void WorkerProcess::spawn() {
-  if (setting_.fork_server != nullptr && setting_.fork_server->usable()) {
-    if (start_process(setting_.fork_server)) return;
-    close_all();
-  }
-  start_process(nullptr);
-}
-
-/// False where the fork server failed.
-bool WorkerProcess::start_process(ForkServer* fork_server) {
-  Ends control = make_control_sockets();
-  Ends out = make_output_pipe();
-  Ends err = make_output_pipe();
-  Doorbell completion_bell = Doorbell::create();
-  LaunchOptions launch{setting_.plan->request.name, ::getpid(), setting_.plan->cores, setting_.debug,
-                       setting_.core_files};
-  SpawnRequest request{setting_.program, to_arguments(launch), setting_.plan->environment, {}};
-  request.descriptors = {-1,
-                         out.theirs.get(),
-                         err.theirs.get(),
-                         control.theirs.get(),
-                         setting_.arena_fd,
-                         channel_file_.fd(),
-                         task_bell_.fd(),
-                         completion_bell.fd(),
-                         setting_.checkpoint_fds[0],
-                         setting_.checkpoint_fds[1]};
-  // Before the process exists, since each may fail.
-  take(control_, std::move(control.ours));
-  take(stdout_, std::move(out.ours));
-  take(stderr_, std::move(err.ours));
-  take(completion_bell_, UniqueFd(completion_bell.release()));
-  std::optional<Child> child = fork_server != nullptr ? fork_server->fork(request) : Child::spawn(request);
-  if (!child) return false;
-  pid_ = child->pid();
-  alive_ = true;
-  fault_point("coordinator.worker_spawned");
-  if (child->pidfd() >= 0)
-    watch_over(*child);
-  else
-    boost::asio::post(loop_, [self = shared_from_this()] {
-      assert_on_loop(self->loop_);
-      self->gone(GoneUnseen{});
-    });
-  listen();
-  return true;
-}
-
-void WorkerProcess::watch_over(Child& child) {
-  try {
-    take(pidfd_, child.take_pidfd());
-  } catch (const Error&) {
-    // It cannot be watched, so it must not run.
-    child.end();
-    alive_ = false;
-    throw;
-  }
-}
 
 /// Calls `on_readable` each time the descriptor can be read, until it returns `end` or the descriptor is closed.
 template <class OnReadable>
@@ -338,6 +266,7 @@ void WorkerProcess::send_text(const std::string& text) {
 }
 
 void WorkerProcess::terminate() noexcept {
+  if (pid_ == 0) return kill();
   if (alive_ && pidfd_.is_open()) send_signal(pidfd_.native_handle(), SIGTERM);
 }
 

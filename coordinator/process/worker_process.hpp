@@ -30,6 +30,10 @@ class WorkerProcess;
 class WorkerListener {
  public:
   virtual ~WorkerListener() = default;
+  /// A process that was on its way when spawn() returned is there.
+  virtual void on_spawned(WorkerProcess& worker) TUTTI_REQUIRES(on_loop) = 0;
+  /// There is no process after all. The last event.
+  virtual void on_spawn_failed(WorkerProcess& worker, const Error& error) TUTTI_REQUIRES(on_loop) = 0;
   /// The member is loaded and warm; the worker waits for start().
   virtual void on_ready(WorkerProcess& worker, const control::Ready& ready) TUTTI_REQUIRES(on_loop) = 0;
   virtual void on_completion(WorkerProcess& worker, const CompletionRecord& record) TUTTI_REQUIRES(on_loop) = 0;
@@ -60,7 +64,8 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
 
   WorkerProcess(boost::asio::io_context& loop, WorkerListener& listener, Setting setting);
 
-  /// Starts the process and begins to listen. Throws Error(failed).
+  /// Starts the process and begins to listen; or asks the fork server for it, where it may take a while: on_spawned or
+  /// on_spawn_failed follow. Throws Error(failed).
   void spawn() TUTTI_REQUIRES(on_loop);
   /// Lets a spare that waits load its member; nothing where it was told already.
   void load() TUTTI_REQUIRES(on_loop);
@@ -88,8 +93,10 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   int count_missed_wake_ups() TUTTI_REQUIRES(on_loop);
 
   std::size_t rank() const noexcept { return setting_.rank; }
+  /// The process is there, or on its way.
   bool alive() const noexcept TUTTI_REQUIRES(on_loop) { return alive_; }
   bool killed() const noexcept TUTTI_REQUIRES(on_loop) { return killed_; }  ///< by us
+  /// 0 while it is on its way.
   int pid() const noexcept TUTTI_REQUIRES(on_loop) { return pid_; }
   std::uint32_t generation() const noexcept TUTTI_REQUIRES(on_loop) { return generation_; }
   /// Batches that the worker says to have finished; any number is possible. 0 before start().
@@ -104,10 +111,16 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   /// What one attempt to read found.
   enum class Read { some, nothing, end };
 
+  // ---- how it begins (worker_spawn.cpp)
+  struct Launch;
+  std::shared_ptr<Launch> prepare() TUTTI_REQUIRES(on_loop);
+  void begin(Child child) TUTTI_REQUIRES(on_loop);
+  void forked(std::optional<Child> child) TUTTI_REQUIRES(on_loop);
+  void watch_over(Child& child) TUTTI_REQUIRES(on_loop);
+
+  // ---- what it says, and its end
   template <class OnReadable>
   void watch(Descriptor& descriptor, OnReadable on_readable) TUTTI_REQUIRES(on_loop);
-  bool start_process(ForkServer* fork_server) TUTTI_REQUIRES(on_loop);
-  void watch_over(Child& child) TUTTI_REQUIRES(on_loop);
   void listen() TUTTI_REQUIRES(on_loop);
   Read read_control() TUTTI_REQUIRES(on_loop);
   void obey(const control::Message& message) TUTTI_REQUIRES(on_loop);
@@ -124,12 +137,13 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   WorkerListener& listener_;
   const Setting setting_;
   const std::string load_;  // encoded before the process exists: a description that is too long fails early
+
   int pid_ TUTTI_GUARDED_BY(on_loop) = 0;
   std::uint32_t generation_ TUTTI_GUARDED_BY(on_loop) = 0;  // from start() on
   bool alive_ TUTTI_GUARDED_BY(on_loop) = false;
   bool killed_ TUTTI_GUARDED_BY(on_loop) = false;
-  bool distrusted_ TUTTI_GUARDED_BY(on_loop) =
-      false;                                        // it broke the protocol, or was abandoned: nothing is read any more
+  // It broke the protocol, or was abandoned: nothing is read any more.
+  bool distrusted_ TUTTI_GUARDED_BY(on_loop) = false;
   bool greeted_ TUTTI_GUARDED_BY(on_loop) = false;  // it is of this build
   bool load_wanted_ TUTTI_GUARDED_BY(on_loop);
   bool completion_waited_ TUTTI_GUARDED_BY(on_loop) = false;  // at the last count_missed_wake_ups()
@@ -147,8 +161,8 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   Descriptor completion_bell_ TUTTI_GUARDED_BY(on_loop);
   Descriptor stdout_ TUTTI_GUARDED_BY(on_loop);
   Descriptor stderr_ TUTTI_GUARDED_BY(on_loop);
-  boost::asio::steady_timer hang_up_
-      TUTTI_GUARDED_BY(on_loop);  // runs only between the end of the control socket and the end of the process
+  // Runs only between the end of the control socket and the end of the process.
+  boost::asio::steady_timer hang_up_ TUTTI_GUARDED_BY(on_loop);
   LineReader stdout_lines_ TUTTI_GUARDED_BY(on_loop);
   LineReader stderr_lines_ TUTTI_GUARDED_BY(on_loop);
 };

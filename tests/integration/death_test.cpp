@@ -5,7 +5,6 @@
 #include <sys/wait.h>
 
 #include <future>
-#include <mutex>
 #include <thread>
 
 #include "common/build_id.hpp"

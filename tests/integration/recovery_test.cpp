@@ -5,7 +5,6 @@
 
 #include <cmath>
 #include <cstring>
-#include <mutex>
 
 #include "common/log.hpp"
 #include "tests/integration/pools.hpp"

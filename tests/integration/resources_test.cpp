@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <mutex>
 
 #include "common/log.hpp"
 #include "tests/common/limited_files.hpp"

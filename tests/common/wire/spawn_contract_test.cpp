@@ -41,6 +41,9 @@ TEST_CASE("a fork server has room for the arguments of its workers") {
   LaunchOptions options{"fork server", 1, {}, false, false};
   options.fork_server = true;
   CHECK(round_trip(options).fork_server);
+  CHECK_FALSE(round_trip(options).preload);
+  options.preload = true;
+  CHECK(round_trip(options).preload);
   CHECK_FALSE(round_trip({"a", 1, {}, false, false}).fork_server);
   std::size_t room = 0;
   for (const std::string& argument : to_arguments(options)) room += argument.size() + 1;

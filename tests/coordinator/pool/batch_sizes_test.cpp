@@ -1,0 +1,53 @@
+// Which sizes hold, and what counts while they are tried.
+#include "coordinator/pool/batch_sizes.hpp"
+
+#include <doctest/doctest.h>
+
+namespace tutti::test {
+namespace {
+
+Plan plan_of_batches(Batches batches) {
+  Plan plan;
+  plan.batches = batches;
+  plan.workers.resize(2);
+  plan.workers[0].request.batch_images = 4;
+  plan.workers[1].request.batch_images = 8;
+  return plan;
+}
+
+CompletionRecord not_finite() {
+  CompletionRecord record;
+  record.status = CompletionStatus::not_finite;
+  return record;
+}
+
+TEST_CASE("batches that are given hold from the start") {
+  become_loop_thread();
+  BatchSizes sizes(plan_of_batches(Batches::given));
+  CHECK(sizes.settled());
+  CHECK(sizes.of(0) == 4);
+  CHECK(sizes.of(1) == 8);
+  sizes.note_segment();
+  CHECK(sizes.tried_segments() == 0);
+  CHECK(sizes.as_it_counts(not_finite()).status == CompletionStatus::not_finite);
+}
+
+TEST_CASE("while batches are tried segments are counted apart and no answer is refused") {
+  become_loop_thread();
+  BatchSizes sizes(plan_of_batches(Batches::to_measure));
+  CHECK_FALSE(sizes.settled());
+  sizes.try_out({16, 32});
+  CHECK(sizes.of(1) == 32);
+  sizes.note_segment();
+  CHECK(sizes.as_it_counts(not_finite()).status == CompletionStatus::done);
+  sizes.settle({{2, {}}, {64, {}}});
+  CHECK(sizes.settled());
+  CHECK(sizes.of(0) == 2);
+  CHECK(sizes.of(1) == 64);
+  sizes.note_segment();
+  CHECK(sizes.tried_segments() == 1);
+  CHECK(sizes.as_it_counts(not_finite()).status == CompletionStatus::not_finite);
+}
+
+}  // namespace
+}  // namespace tutti::test
