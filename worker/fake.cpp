@@ -35,7 +35,7 @@ void softmax(std::span<float> row) {
 class Fake final : public Model {
  public:
   explicit Fake(const MemberRequest& request) : request_(request), model_(std::get<FakeModel>(request.model)) {
-    std::this_thread::sleep_for(std::chrono::microseconds(model_.load_delay_us));
+    std::this_thread::sleep_for(std::chrono::milliseconds(model_.load_delay_ms));
     strike(FaultPhase::load, {});
     bias_.resize(model_.classes);
     for (std::size_t c = 0; c < bias_.size(); ++c) bias_[c] = unit_float(random_at(request.seed, c));

@@ -270,7 +270,7 @@ class Planner {
     const WorkerPlan* first = nullptr;
     std::size_t count = 0;
     for (WorkerPlan& worker : plan_.workers) {
-      const bool fits = !std::holds_alternative<FakeModel>(worker.request.model) && !worker.request.cuda &&
+      const bool fits = facts_of(worker.request.model).torch && !worker.request.cuda &&
                         worker.request.name != options_.debug_member &&
                         (first == nullptr || worker.environment == first->environment);
       if (!fits) continue;

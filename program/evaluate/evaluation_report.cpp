@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "common/wire/member_request.hpp"
+#include "common/wire/model_kinds.hpp"
 
 namespace tutti::program {
 namespace {
@@ -80,7 +80,8 @@ void add_parameters(images::EvaluationReport& report, const std::vector<images::
   std::uint64_t trainable = 0;
   for (std::size_t row = 0; row < models.size(); ++row) {
     images::ModelReport& model = report.models.at(row);
-    const bool frozen = models[row].kind == "torchscript" || models[row].kind == "aoti";
+    const auto kind = kind_called(models[row].kind);
+    const bool frozen = kind && holds_program(facts_of(*kind));
     model.all_params = models[row].parameters.value_or(0);
     model.trainable_params = frozen ? 0 : model.all_params;
     if (model.role != "member") continue;
