@@ -21,7 +21,7 @@
 namespace tutti::worker {
 namespace {
 
-class NativeModel final : public TorchModel {
+class NativeModel final : public TorchModel, public Trainable {
  public:
   explicit NativeModel(const MemberRequest& request)
       : TorchModel(request, facts_of(request.model).width),
@@ -44,6 +44,8 @@ class NativeModel final : public TorchModel {
     batch_images_ = images;
     packed_.reset();  // the layout of its weights is chosen for a size
   }
+
+  Trainable* trainable() override { return this; }
 
   // There is nothing to draw: the order of the images comes from outside, and no layer is random.
   void begin_training() override { optimiser_.emplace(named_tensors(network_), request().learning_rate); }
