@@ -16,12 +16,7 @@ namespace tutti::config {
 namespace {
 
 /// Values per image that a member answers, as far as the configuration tells it; 0 where it does not.
-std::uint32_t known_width(const MemberSpec& member) {
-  if (const auto* cnn = std::get_if<SmallCnnModel>(&member.model.kind)) return cnn->classes;
-  if (const auto* fake = std::get_if<FakeModel>(&member.model.kind)) return fake->classes;
-  if (const auto* mlp = std::get_if<MlpModel>(&member.model.kind)) return mlp->layers.back();
-  return 0;
-}
+std::uint32_t known_width(const MemberSpec& member) { return facts_of(member.model.kind).width; }
 
 void check_over(const CombineSpec& combine, const Place& place, Violations& violations) {
   if (needs_classes(combine.rule) && combine.over == OutputKind::features)
@@ -37,12 +32,13 @@ void check_output(const ReadMember& member, const CombineSpec& combine, Violatio
   const bool softmax = answers == OutputKind::logits && combine.over == OutputKind::probabilities;
   if (answers == combine.over || softmax) return;
   const bool features = answers == OutputKind::features;
-  const bool tower = features && std::holds_alternative<ClipVitModel>(member.spec.model.kind);
+  const auto fixed = facts_of(member.spec.model.kind).output;
+  const std::string_view for_logits = features && fixed ? fixed->for_logits : "";
   violations.add(
       member.place,
       fmt::format("member '{}' answers {}, which cannot be combined over {}; set combine: {{over: {}}}{}",
                   member.spec.name, to_name(answers), to_name(combine.over), features ? "features" : "probabilities",
-                  tower ? ", or 'output: logits' and 'head' in its 'model'" : ""));
+                  for_logits.empty() ? "" : fmt::format(", or {} in its 'model'", for_logits)));
 }
 
 void check_widths(const std::vector<ReadMember>& members, Violations& violations) {
@@ -137,11 +133,11 @@ void check_input(const std::vector<ReadMember>& members, const InputSpec& input,
   const std::uint32_t classes = known_classes(input);
   for (const ReadMember& member : members) {
     if (!member.sound) continue;
-    const bool is_cnn = std::holds_alternative<SmallCnnModel>(member.spec.model.kind);
+    const KindFacts facts = facts_of(member.spec.model.kind);
     const auto seen = shape ? seen_shape(member, *shape, violations) : std::nullopt;
-    if (is_cnn && seen && *seen != ImageShape{3, 32, 32})
-      violations.add(place, fmt::format("member '{}' is a small-cnn, which takes images of 3x32x32, not {}",
-                                        member.spec.name, seen->text()));
+    if (seen && *seen != facts.images.value_or(*seen))
+      violations.add(place, fmt::format("member '{}' is a {}, which takes images of {}, not {}", member.spec.name,
+                                        facts.name, facts.images->text(), seen->text()));
     const std::uint32_t width = member.spec.output == OutputKind::features ? 0 : known_width(member.spec);
     if (width != 0 && width < classes)
       violations.add(place, fmt::format("member '{}' answers {}, but the images have {}", member.spec.name,
@@ -151,7 +147,7 @@ void check_input(const std::vector<ReadMember>& members, const InputSpec& input,
 
 void check_training(const std::vector<ReadMember>& members, Violations& violations) {
   for (const ReadMember& member : members)
-    if (member.sound && !member.spec.train.init.empty() && answers_only(member.spec.model.kind))
+    if (member.sound && !member.spec.train.init.empty() && !facts_of(member.spec.model.kind).trainable)
       violations.add(member.place,
                      fmt::format("member '{}' cannot start from the 'init' file {}: a {} is not trained",
                                  member.spec.name, member.spec.train.init.string(), kind_name(member.spec.model.kind)));

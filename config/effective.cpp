@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 
-#include "config/members.hpp"
 #include "config/yaml.hpp"
 
 namespace tutti::config {
@@ -43,48 +42,42 @@ Tree tree_of(const FaultPoint& fault) {
   return map;
 }
 
-/// Writes the keys of one kind of model.
-struct ModelKeys {
+/// Sets the key of one field of a model, each in the way of its type. A text that may be left out and is empty is left
+/// out.
+struct FieldWriter {
   Tree& map;
 
-  void operator()(const SmallCnnModel& model) const { map.set("classes", number(model.classes)); }
-  void operator()(const MlpModel& model) const { map.set("layers", numbers(model.layers)); }
-  void operator()(const TorchScriptModel& model) const {
-    set_path(map, "path", model.path);
-    map.set("optimize", boolean(model.optimize));
-    if (!model.entry.empty()) map.set("output", Tree::text(model.entry));
+  template <class Number>
+  void set(std::string_view key, Number value) const {
+    if constexpr (std::is_enum_v<Number>)
+      map.set(key, name_of(value));
+    else
+      map.set(key, number(value));
   }
-  void operator()(const AotiModel& model) const {
-    if (model.paths.size() == 1) {
-      set_path(map, "path", model.paths.front());
-    } else {
-      Tree list = Tree::list();
-      for (const std::string& path : model.paths) list.items.push_back(Tree::text(path));
-      map.set("path", std::move(list));
-    }
-    if (!model.entry.empty()) map.set("output", Tree::text(model.entry));
+  void set(std::string_view key, bool value) const { map.set(key, boolean(value)); }
+  void set(std::string_view key, const std::string& text) const {
+    if (!text.empty()) map.set(key, Tree::text(text));
   }
-  void operator()(const ClipVitModel& model) const {
-    set_path(map, "path", model.path);
-    map.set("output", name_of(model.output));
-    set_path(map, "head", model.head);
+  void set(std::string_view key, const std::vector<std::string>& texts) const {
+    if (texts.size() == 1) return set(key, texts.front());
+    Tree list = Tree::list();
+    for (const std::string& text : texts) list.items.push_back(Tree::text(text));
+    map.set(key, std::move(list));
   }
-  void operator()(const FakeModel& model) const {
-    map.set("classes", number(model.classes));
-    map.set("delay_us", number(model.delay_us));
-    map.set("load_delay_ms", number(model.load_delay_us / 1000));  // read from whole milliseconds
-    map.set("reads_input", boolean(model.reads_input));
-    map.set("writes_input", boolean(model.writes_input));
-    Tree faults = Tree::list();
-    for (const FaultPoint& fault : model.faults) faults.items.push_back(tree_of(fault));
-    map.set("faults", std::move(faults));
+  void set(std::string_view key, const std::vector<std::uint32_t>& values) const { map.set(key, numbers(values)); }
+  void set(std::string_view key, const std::vector<FaultPoint>& faults) const {
+    Tree list = Tree::list();
+    for (const FaultPoint& fault : faults) list.items.push_back(tree_of(fault));
+    map.set(key, std::move(list));
   }
 };
 
 Tree tree_of(const ModelSpec& model) {
   Tree map = Tree::map();
   map.set("kind", Tree::plain(std::string(kind_name(model.kind))));
-  std::visit(ModelKeys{map}, model.kind);
+  for_each_field(model.kind, [writer = FieldWriter{map}](std::string_view key, const auto& value, const auto&) {
+    writer.set(key, value);
+  });
   set_path(map, "weights", model.weights);
   return map;
 }
@@ -126,7 +119,7 @@ Tree tree_of(const MemberSpec& member) {
   map.set("name", Tree::text(member.name));
   map.set("model", tree_of(member.model));
   map.set("weight", number(member.weight));
-  if (says_what_it_answers(member.model.kind)) map.set("output", name_of(member.output));
+  if (!facts_of(member.model.kind).output) map.set("output", name_of(member.output));
   if (member.input) map.set("input", tree_of(*member.input));
   map.set("copy_input", boolean(member.copy_input));
   map.set("seed", number(member.seed));

@@ -259,7 +259,7 @@ InputSpec read_input(const Tree& tree, Split split, Violations& violations) {
   if (input.dataset != Dataset::digits && input.dataset != Dataset::cifar10) input.split = InputSpec().split;
   read_of_dataset(fields, input, violations);
   if (input.dataset == Dataset::npy || input.dataset == Dataset::random)
-    fields.whole("classes", input.classes, 1, kMaxWidth);
+    fields.whole("classes", input.classes, 1, kMaxModelWidth);
   if (input.dataset == Dataset::random || input.dataset == Dataset::memory) read_shape(fields, input.shape, violations);
   if (input.dataset != Dataset::memory) fields.whole("skip", input.skip, 0);
   if (input.dataset != Dataset::memory) read_limit(fields, input.limit);

@@ -29,25 +29,21 @@ void read_name(Fields& fields, std::size_t rank, MemberSpec& member, Violations&
     violations.add(fields.place_of("name"), std::move(problem));
 }
 
+/// Where the model decides what it answers, the key may only repeat it.
 void read_output(Fields& fields, MemberSpec& member, Violations& violations) {
-  if (const auto* clip = std::get_if<ClipVitModel>(&member.model.kind)) {
-    const OutputKind follows = kind_of(clip->output);
-    member.output = follows;
-    fields.choice("output", member.output);
-    if (member.output != follows)
-      violations.add(
-          fields.place_of("output"),
-          fmt::format("a clip-vit with 'output: {}' in its 'model' answers {}; leave this 'output' out, or change the "
-                      "one in its 'model'",
-                      to_name(clip->output), to_name(follows)));
-  } else if (says_what_it_answers(member.model.kind)) {
-    fields.choice("output", member.output);
-  } else {
-    fields.choice("output", member.output);
-    if (member.output != OutputKind::logits)
-      violations.add(fields.place_of("output"),
-                     fmt::format("{} always answers logits; leave 'output' out", kind_name(member.model.kind)));
-  }
+  const KindFacts facts = facts_of(member.model.kind);
+  if (!facts.output) return fields.choice("output", member.output);
+  const OutputKind answers = facts.output->kind;
+  member.output = answers;
+  fields.choice("output", member.output);
+  if (member.output == answers) return;
+  violations.add(
+      fields.place_of("output"),
+      facts.output->chosen_by.empty()
+          ? fmt::format("{} always answers {}; leave 'output' out", facts.name, to_name(answers))
+          : fmt::format("a {} with 'output: {}' in its 'model' answers {}; leave this 'output' out, or change the "
+                        "one in its 'model'",
+                        facts.name, facts.output->chosen_by, to_name(answers)));
 }
 
 void read_own_train(Fields& fields, MemberSpec& member, Violations& violations) {
@@ -113,11 +109,6 @@ std::string name_problem(const std::string& name, std::string_view whose) {
   if (name.size() > kMaxNameLength)
     return fmt::format("the name '{}'{} is longer than {} characters", name, whose, kMaxNameLength);
   return {};
-}
-
-bool says_what_it_answers(const ModelKind& kind) {
-  return std::holds_alternative<TorchScriptModel>(kind) || std::holds_alternative<AotiModel>(kind) ||
-         std::holds_alternative<FakeModel>(kind);
 }
 
 void read_train(Fields& fields, TrainSpec& train, Violations& violations) {

@@ -21,12 +21,7 @@ struct ReadMember {
 
 /// Longest name of a member: names become names of files.
 constexpr std::size_t kMaxNameLength = 64;
-/// The most members of an ensemble, layers of an mlp and faults of a fake member.
 constexpr std::size_t kMaxMembers = 1024;
-constexpr std::size_t kMaxLayers = 64;
-constexpr std::size_t kMaxFaults = 1024;
-/// The widest layer or answer.
-constexpr std::uint32_t kMaxWidth = 1U << 20;
 
 class Fields;
 
@@ -40,8 +35,5 @@ void read_train(Fields& fields, TrainSpec& train, Violations& violations);
 /// `train` and `seed` are the ensemble's; the seed of a member is by default `seed` + its rank.
 std::vector<ReadMember> read_members(const Tree& list, const TrainSpec& train, std::uint64_t seed,
                                      Violations& violations);
-
-/// Whether `output` at the member says what a model of this kind answers; the others are known to answer one thing.
-bool says_what_it_answers(const ModelKind& kind);
 
 }  // namespace tutti::config

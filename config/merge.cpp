@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <numeric>
 #include <optional>
@@ -19,13 +18,6 @@ namespace tutti::config {
 namespace {
 
 constexpr NumberRule kDensity{"a number above 0 and at most 1", [](double value) { return value > 0 && value <= 1; }};
-
-/// The kinds whose weights are safetensors; another one is added here and in weights_path().
-constexpr std::array<std::string_view, 5> kMergeable{"small-cnn", "mlp", "torchscript", "clip-vit", "fake"};
-
-bool is_mergeable(const ModelSpec& model) {
-  return std::ranges::find(kMergeable, kind_name(model.kind)) != kMergeable.end();
-}
 
 /// Which methods take which key; a key outside its methods is explained instead of called unknown.
 struct KeyOfMethods {
@@ -150,9 +142,9 @@ void read_of_method(Fields& fields, const std::vector<ReadMember>& members, Merg
 
 /// What a model that is to be merged lacks, as the end of "member 'a' ..."; empty: nothing.
 std::string obstacle(const ModelSpec& model) {
-  if (!is_mergeable(model))
+  if (!takes_weights(facts_of(model.kind)))
     return fmt::format("is a {}, whose weights cannot be merged; export it as safetensors for one of {}",
-                       kind_name(model.kind), fmt::join(kMergeable, ", "));
+                       kind_name(model.kind), fmt::join(kinds_where(takes_weights), ", "));
   return weights_path(model).empty() ? "names no weights that could be merged; add 'weights'" : "";
 }
 
@@ -163,11 +155,12 @@ void check_members(const MergeSpec& merge, const std::vector<ReadMember>& member
     if (!member.sound) continue;
     if (const std::string problem = obstacle(member.spec.model); !problem.empty())
       violations.add(member.place, fmt::format("member '{}' {}", member.spec.name, problem));
-    if (merge.batch_norm == BatchNorm::estimate && !std::holds_alternative<TorchScriptModel>(member.spec.model.kind))
+    if (merge.batch_norm == BatchNorm::estimate && !facts_of(member.spec.model.kind).learns_statistics)
       violations.add(member.place,
                      fmt::format("member '{}' is a {}, which has no BatchNorm layers; batch_norm: estimate "
-                                 "is for members of kind torchscript",
-                                 member.spec.name, kind_name(member.spec.model.kind)));
+                                 "is for members of kind {}",
+                                 member.spec.name, kind_name(member.spec.model.kind),
+                                 one_of(kinds_where([](const KindFacts& kind) { return kind.learns_statistics; }))));
     if (first == nullptr) first = &member;
     const std::string_view kind = kind_name(member.spec.model.kind);
     const std::string_view wanted = kind_name(first->spec.model.kind);
@@ -255,9 +248,9 @@ void check_soup(const Tree& tree, const Tree* tasks, bool features, bool estimat
 }  // namespace
 
 std::filesystem::path weights_path(const ModelSpec& model) {
-  if (!is_mergeable(model)) return {};
-  const auto* tower = std::get_if<ClipVitModel>(&model.kind);
-  return tower != nullptr && model.weights.empty() ? std::filesystem::path(tower->path) : model.weights;
+  if (!takes_weights(facts_of(model.kind))) return {};
+  const std::string* folder = folder_of(model.kind);
+  return folder != nullptr && model.weights.empty() ? std::filesystem::path(*folder) : model.weights;
 }
 
 void read_merging(Fields& top, const std::vector<ReadMember>& members, EnsembleSpec& spec, Violations& violations) {

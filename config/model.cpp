@@ -1,69 +1,42 @@
+// From YAML to the fields of a kind: one function per form that a field may have, and none per kind.
 #include "config/model.hpp"
 
 #include <algorithm>
-#include <array>
 
 #include <fmt/format.h>
 
-#include "config/members.hpp"
 #include "config/reader.hpp"
 
 namespace tutti::config {
 namespace {
 
-/// The longest scripted delay: an hour.
-constexpr std::uint64_t kMaxDelayMs = 3'600'000;
-/// Batches of fixed sizes that one model may be packaged for.
-constexpr std::size_t kMaxPackages = 16;
-
-/// Which kinds take which key; a key outside its kinds is explained instead of called unknown.
+/// A key that some kinds have, so that for the others it is explained instead of called unknown.
 struct KeyOfKinds {
   std::string_view key;
-  std::array<std::string_view, 5> kinds;  ///< unused places are empty
-};
-constexpr KeyOfKinds kKeys[] = {
-    {"classes", {"small-cnn", "fake"}},
-    {"weights", {"small-cnn", "mlp", "torchscript", "clip-vit", "fake"}},
-    {"layers", {"mlp"}},
-    {"path", {"torchscript", "aoti", "clip-vit"}},
-    {"optimize", {"torchscript"}},
-    {"output", {"torchscript", "aoti", "clip-vit"}},
-    {"head", {"clip-vit"}},
-    {"delay_us", {"fake"}},
-    {"delay_ms", {"fake"}},
-    {"load_delay_ms", {"fake"}},
-    {"reads_input", {"fake"}},
-    {"writes_input", {"fake"}},
-    {"faults", {"fake"}},
+  std::vector<std::string> kinds;
 };
 
-void refuse_keys_of_other_kinds(Fields& fields, std::string_view kind) {
-  for (const KeyOfKinds& row : kKeys) {
-    if (std::find(row.kinds.begin(), row.kinds.end(), kind) != row.kinds.end()) continue;
-    std::vector<std::string> owners;
-    for (const std::string_view owner : row.kinds)
-      if (!owner.empty()) owners.emplace_back(owner);
-    const std::string remedy =
-        row.key == "weights" ? fmt::format("; a file of {} holds its own weights, name it with 'path'", kind) : "";
-    fields.refuse(row.key, fmt::format("'{}' belongs to {}, not to {}{}", row.key, one_of(owners), kind, remedy));
-  }
+const std::vector<KeyOfKinds>& keys_of_kinds() {
+  static const std::vector<KeyOfKinds> all = [] {
+    std::vector<KeyOfKinds> rows;
+    for (const ModelKind& kind : every_kind())
+      for (const std::string_view key : keys_of(kind)) {
+        auto row = std::ranges::find(rows, key, &KeyOfKinds::key);
+        if (row == rows.end()) row = rows.insert(row, {key, {}});
+        row->kinds.emplace_back(kind_name(kind));
+      }
+    return rows;
+  }();
+  return all;
 }
 
-MlpModel read_mlp(Fields& fields, Violations& violations) {
-  MlpModel model;
-  const Tree* layers = fields.require("layers", "the hidden widths and then the number of classes: [64, 10]");
-  if (layers == nullptr) return model;
-  if (layers->kind != Tree::Kind::list || layers->items.empty() || layers->items.size() > kMaxLayers) {
-    violations.add(layers->place,
-                   fmt::format("'layers' must be a list of 1 to {} widths such as [64, 10], not {}", kMaxLayers,
-                               layers->kind == Tree::Kind::list ? fmt::format("one of {}", layers->items.size())
-                                                                : describe(*layers)));
-    return model;
+void refuse_keys_of_other_kinds(Fields& fields, std::string_view kind) {
+  for (const KeyOfKinds& row : keys_of_kinds()) {
+    if (std::ranges::find(row.kinds, kind) != row.kinds.end()) continue;
+    const std::string remedy =
+        row.key == kWeightsKey ? fmt::format("; a file of {} holds its own weights, name it with 'path'", kind) : "";
+    fields.refuse(row.key, fmt::format("'{}' belongs to {}, not to {}{}", row.key, one_of(row.kinds), kind, remedy));
   }
-  for (const Tree& item : layers->items)
-    if (const auto width = read_whole(item, "each item of 'layers'", 1, kMaxWidth, violations); width)
-      model.layers.push_back(static_cast<std::uint32_t>(*width));
-  return model;
 }
 
 /// An image is found by its first value instead of by its place in a worker's life, in which others may come before it.
@@ -97,107 +70,101 @@ FaultPoint read_fault(const Tree& tree, Violations& violations) {
   return fault;
 }
 
-FakeModel read_fake(Fields& fields, Violations& violations) {
-  FakeModel model;
-  fields.whole("classes", model.classes, 1, kMaxWidth);
-  fields.whole("delay_us", model.delay_us, 0, kMaxDelayMs * 1000);
-  std::uint64_t delay_ms = 0;
-  fields.whole("delay_ms", delay_ms, 0, kMaxDelayMs);
-  if (fields.find("delay_us") != nullptr && fields.find("delay_ms") != nullptr)
-    violations.add(fields.place_of("delay_ms"), "'delay_us' and 'delay_ms' are the same delay; give one of them");
-  else if (delay_ms > 0)
-    model.delay_us = delay_ms * 1000;
-  std::uint64_t load_delay_ms = 0;
-  fields.whole("load_delay_ms", load_delay_ms, 0, kMaxDelayMs);
-  model.load_delay_us = load_delay_ms * 1000;
-  fields.boolean("reads_input", model.reads_input);
-  fields.boolean("writes_input", model.writes_input);
-  const Tree* faults = fields.find("faults");
-  if (faults == nullptr) return model;
-  if (faults->kind != Tree::Kind::list || faults->items.size() > kMaxFaults) {
-    violations.add(faults->place,
-                   fmt::format("'faults' must be a list of at most {} maps with kind, phase, and at_batch or at_value",
-                               kMaxFaults));
-    return model;
-  }
-  for (const Tree& item : faults->items) model.faults.push_back(read_fault(item, violations));
-  return model;
-}
+/// Reads one field of a model, each in the way of its form.
+struct FieldReader {
+  Fields& fields;
+  Violations& violations;
 
-AotiModel read_aoti(Fields& fields, Violations& violations) {
-  AotiModel model;
-  fields.text("output", model.entry);
-  const Tree* tree =
-      fields.require("path", "the package that AOTInductor wrote, or a list of several for fixed batches");
-  if (tree == nullptr) return model;
-  if (tree->kind != Tree::Kind::list) {
-    std::filesystem::path path;
-    fields.path("path", path);
-    model.paths = {path.string()};
-    return model;
+  void operator()(std::string_view key, std::uint32_t& value, const form::Whole& whole) const {
+    fields.whole(key, value, whole.least, whole.most);
   }
-  if (tree->items.empty() || tree->items.size() > kMaxPackages)
-    violations.add(tree->place, fmt::format("'path' must be a file or a list of 1 to {} files", kMaxPackages));
-  for (const Tree& item : tree->items) {
-    if (item.kind == Tree::Kind::scalar && !item.scalar.empty())
-      model.paths.push_back(item.scalar);
-    else
-      violations.add(item.place, fmt::format("each item of 'path' must be a file, not {}", describe(item)));
-  }
-  return model;
-}
 
-ClipVitModel read_clip_vit(Fields& fields, Violations& violations) {
-  ClipVitModel model;
-  fields.require("path", "the folder with config.json and model.safetensors");
-  std::filesystem::path path;
-  std::filesystem::path head;
-  fields.path("path", path);
-  fields.path("head", head);
-  model.path = path.string();
-  model.head = head.string();
-  fields.choice("output", model.output);
-  if (model.output == ClipOutput::logits && head.empty())
-    violations.add(fields.place_of("output"),
-                   "'output: logits' needs 'head', the file that turns features into logits");
-  if (model.output != ClipOutput::logits && !head.empty())
-    violations.add(fields.place_of("head"),
-                   fmt::format("'head' has no meaning with 'output: {}'; set 'output: logits'", to_name(model.output)));
-  return model;
-}
-
-ModelKind read_kind(std::string_view kind, Fields& fields, Violations& violations) {
-  if (kind == "small-cnn") {
-    SmallCnnModel model;
-    fields.whole("classes", model.classes, 1, kMaxWidth);
-    return model;
+  void operator()(std::string_view key, std::uint64_t& value, const form::Delay& delay) const {
+    fields.whole(key, value, 0, delay.most);
+    const std::string_view other = delay.in_thousands;
+    if (other.empty()) return;
+    std::uint64_t thousands = 0;
+    fields.whole(other, thousands, 0, delay.most / 1000);
+    if (fields.find(key) != nullptr && fields.find(other) != nullptr)
+      violations.add(fields.place_of(other),
+                     fmt::format("'{}' and '{}' are the same delay; give one of them", key, other));
+    else if (thousands > 0)
+      value = thousands * 1000;
   }
-  if (kind == "mlp") return read_mlp(fields, violations);
-  if (kind == "fake") return read_fake(fields, violations);
-  if (kind == "aoti") return read_aoti(fields, violations);
-  if (kind == "clip-vit") return read_clip_vit(fields, violations);
-  TorchScriptModel model;
-  fields.require("path", "the file that torch.jit.save wrote");
-  std::filesystem::path path;
-  fields.path("path", path);
-  model.path = path.string();
-  fields.boolean("optimize", model.optimize);
-  fields.text("output", model.entry);
-  return model;
-}
+
+  void operator()(std::string_view key, bool& value, const form::Flag&) const { fields.boolean(key, value); }
+
+  template <class Enum>
+  void operator()(std::string_view key, Enum& value, const form::Choice&) const {
+    fields.choice(key, value);
+  }
+
+  void operator()(std::string_view key, std::string& value, const form::Text&) const { fields.text(key, value); }
+
+  void operator()(std::string_view key, std::string& value, const form::Path& path) const {
+    if (path.needed.empty() || fields.require(key, path.needed) != nullptr) fields.text(key, value);
+  }
+
+  void operator()(std::string_view key, std::vector<std::string>& values, const form::Paths& paths) const {
+    const Tree* tree = fields.require(key, paths.needed);
+    if (tree == nullptr) return;
+    if (tree->kind != Tree::Kind::list) {
+      fields.text(key, values.emplace_back());
+      return;
+    }
+    if (tree->items.empty() || tree->items.size() > paths.most)
+      violations.add(tree->place, fmt::format("'{}' must be a file or a list of 1 to {} files", key, paths.most));
+    for (const Tree& item : tree->items) {
+      if (item.kind == Tree::Kind::scalar && !item.scalar.empty())
+        values.push_back(item.scalar);
+      else
+        violations.add(item.place, fmt::format("each item of '{}' must be a file, not {}", key, describe(item)));
+    }
+  }
+
+  void operator()(std::string_view key, std::vector<std::uint32_t>& values, const form::Widths& widths) const {
+    const Tree* tree = fields.require(key, widths.needed);
+    if (tree == nullptr) return;
+    if (tree->kind != Tree::Kind::list || tree->items.empty() || tree->items.size() > widths.most_layers) {
+      violations.add(
+          tree->place,
+          fmt::format("'{}' must be a list of 1 to {} widths such as [64, 10], not {}", key, widths.most_layers,
+                      tree->kind == Tree::Kind::list ? fmt::format("one of {}", tree->items.size()) : describe(*tree)));
+      return;
+    }
+    const std::string what = fmt::format("each item of '{}'", key);
+    for (const Tree& item : tree->items)
+      if (const auto width = read_whole(item, what, 1, kMaxModelWidth, violations); width)
+        values.push_back(static_cast<std::uint32_t>(*width));
+  }
+
+  void operator()(std::string_view key, std::vector<FaultPoint>& values, const form::Faults& faults) const {
+    const Tree* tree = fields.find(key);
+    if (tree == nullptr) return;
+    if (tree->kind != Tree::Kind::list || tree->items.size() > faults.most) {
+      violations.add(tree->place,
+                     fmt::format("'{}' must be a list of at most {} maps with kind, phase, and at_batch or at_value",
+                                 key, faults.most));
+      return;
+    }
+    for (const Tree& item : tree->items) values.push_back(read_fault(item, violations));
+  }
+};
 
 }  // namespace
 
 ModelSpec read_model(const Tree& tree, Violations& violations) {
   ModelSpec model;
   Fields fields(tree, "'model'", violations);
-  const std::vector<std::string> kinds{"small-cnn", "mlp", "torchscript", "aoti", "clip-vit", "fake"};
+  const std::vector<std::string> kinds = kinds_where([](const KindFacts&) { return true; });
   const std::size_t before = violations.count();
   if (tree.kind == Tree::Kind::map) fields.require("kind", one_of(kinds));
   const auto kind = violations.count() == before ? fields.one_of_words("kind", kinds) : std::nullopt;
   if (!kind) return model;  // without it no key can be judged
-  model.kind = read_kind(*kind, fields, violations);
-  if (*kind != "aoti") fields.path("weights", model.weights);
+  model.kind = *kind_called(*kind);
+  for_each_field(model.kind, FieldReader{fields, violations});
+  if (const auto clash = clash_in(model.kind); clash) violations.add(fields.place_of(clash->key), clash->text);
+  if (takes_weights(facts_of(model.kind))) fields.path(kWeightsKey, model.weights);
   refuse_keys_of_other_kinds(fields, *kind);
   fields.finish();
   return model;

@@ -14,8 +14,9 @@
 
 #include <tutti/images.hpp>
 
+#include "common/member_input.hpp"
 #include "common/values.hpp"
-#include "common/wire/member_request.hpp"
+#include "common/wire/model_kinds.hpp"
 
 namespace tutti::config {
 

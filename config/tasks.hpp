@@ -11,7 +11,7 @@ namespace tutti::config {
 
 /// The most tasks, and the longest list of class names: as many as a layer may be wide.
 constexpr std::size_t kMaxTasks = 1024;
-constexpr std::size_t kMaxClassNames = kMaxWidth;
+constexpr std::size_t kMaxClassNames = kMaxModelWidth;
 
 /// Reads the list. A task with a head needs members that are combined over features, one without a head needs classes;
 /// names differ; the images come from a data set, and have no more classes than are named, and those that are held out

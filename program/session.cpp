@@ -30,8 +30,8 @@ bool readable(const std::filesystem::path& file) { return ::access(file.c_str(),
 
 void check_files(const config::EnsembleSpec& spec, bool training) {
   for (const config::MemberSpec& member : spec.members) {
-    using Row = std::tuple<std::filesystem::path, std::string_view, std::string>;
-    const bool trained = !answers_only(member.model.kind);
+    using Row = std::tuple<std::filesystem::path, std::string, std::string>;
+    const bool trained = facts_of(member.model.kind).trainable;
     std::vector<Row> rows{
         {training ? "" : member.model.weights, "weights", trained ? "train them first: tutti train" : ""},
         {training ? member.train.init : "", "train.init", ""}};

@@ -66,7 +66,7 @@ const Backend& open_torch_backend(bool cuda, std::string_view on_cpu) {
 void preload_backend(bool cuda) { open_torch_backend(cuda, "a member of LibTorch"); }
 
 LoadedModel load_model(const MemberRequest& request) {
-  if (std::holds_alternative<FakeModel>(request.model)) return {make_fake_model(request), "fake"};
+  if (!facts_of(request.model).torch) return {make_fake_model(request), "fake"};
   const Backend& backend = open_torch_backend(request.cuda, fmt::format("a {} member", kind_name(request.model)));
   return {backend.make(request), fmt::format("{} {}", backend.name, backend.version)};
 }

@@ -86,7 +86,7 @@ std::uint64_t checked_segment(const merge::Safetensors& file, const MemberReques
 
 }  // namespace
 
-void write_checkpoint(int fd, const MemberRequest& member, Model& model, std::uint64_t segment) {
+void write_checkpoint(int fd, const MemberRequest& member, Trainable& model, std::uint64_t segment) {
   const std::map<std::string, std::string> metadata{
       {kMember, member.name}, {kKind, std::string(kind_name(member.model))}, {kSegment, std::to_string(segment)}};
   model.lend_state([&](std::span<const merge::TensorView> state) {
@@ -96,7 +96,7 @@ void write_checkpoint(int fd, const MemberRequest& member, Model& model, std::ui
   });
 }
 
-std::uint64_t read_checkpoint(int fd, const MemberRequest& member, Model& model) {
+std::uint64_t read_checkpoint(int fd, const MemberRequest& member, Trainable& model) {
   try {
     const auto file = merge::Safetensors::read(fd, "the file");
     const std::uint64_t segment = checked_segment(file, member);

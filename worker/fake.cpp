@@ -32,10 +32,10 @@ void softmax(std::span<float> row) {
   for (float& value : row) value /= sum;
 }
 
-class Fake final : public Model {
+class Fake final : public Model, public Trainable {
  public:
   explicit Fake(const MemberRequest& request) : request_(request), model_(std::get<FakeModel>(request.model)) {
-    std::this_thread::sleep_for(std::chrono::microseconds(model_.load_delay_us));
+    std::this_thread::sleep_for(std::chrono::milliseconds(model_.load_delay_ms));
     strike(FaultPhase::load, {});
     bias_.resize(model_.classes);
     for (std::size_t c = 0; c < bias_.size(); ++c) bias_[c] = unit_float(random_at(request.seed, c));
@@ -59,6 +59,7 @@ class Fake final : public Model {
     return probed_;
   }
 
+  Trainable* trainable() override { return this; }
   void begin_training() override { step_ = 0; }
 
   TrainBatch train(const float* images, std::span<const std::int64_t> labels,

@@ -107,7 +107,7 @@ bool MemberLoop::obey(const control::Message& message) {
   control::Done answer;
   if (std::holds_alternative<control::BeginTraining>(message)) {
     fault_point("worker.begin_training_received");
-    parts_.model.begin_training();
+    trainable().begin_training();
     trained_up_to_.reset();
   } else if (const auto* from = std::get_if<control::Restore>(&message)) {
     fault_point("worker.restore_received");
@@ -115,7 +115,7 @@ bool MemberLoop::obey(const control::Message& message) {
     fault_point("worker.restored");
   } else if (const auto* save = std::get_if<control::Save>(&message)) {
     fault_point("worker.save_received");
-    answer = done_or_why_not([&] { parts_.model.save(save->path); });
+    answer = done_or_why_not([&] { trainable("saved").save(save->path); });
     fault_point("worker.saved");
   } else {
     throw std::logic_error("a control message came that does not belong here");
@@ -127,7 +127,7 @@ bool MemberLoop::obey(const control::Message& message) {
 void MemberLoop::restore(const control::Restore& restore) {
   if (restore.file >= parts_.checkpoints.size())
     throw std::logic_error(fmt::format("there is no checkpoint file {}", restore.file));
-  trained_up_to_ = read_checkpoint(parts_.checkpoints[restore.file], parts_.request, parts_.model);
+  trained_up_to_ = read_checkpoint(parts_.checkpoints[restore.file], parts_.request, trainable());
 }
 
 void MemberLoop::perform(const TaskRecord& task) {
@@ -187,9 +187,10 @@ void MemberLoop::train(const TaskRecord& task, CompletionRecord& completion) {
   pick_rows(slot.numbers);
   completion.trained = rows_.size();
   const float* const images = preprocess_.images(slot, 0, task.images);
+  Trainable& model = trainable();
   for (std::size_t first = 0; first < rows_.size(); first += parts_.request.train_batch_images) {
     const std::size_t count = std::min<std::size_t>(parts_.request.train_batch_images, rows_.size() - first);
-    const TrainBatch batch = parts_.model.train(images, slot.labels, std::span(rows_).subspan(first, count));
+    const TrainBatch batch = model.train(images, slot.labels, std::span(rows_).subspan(first, count));
     completion.loss_sum += batch.loss_sum;
     completion.correct += batch.correct;
     stamp_progress();
@@ -201,10 +202,12 @@ void MemberLoop::train(const TaskRecord& task, CompletionRecord& completion) {
 
 // The completion that follows is what makes it count: see checkpoint.hpp.
 void MemberLoop::keep_checkpoint(const TaskRecord& task) {
-  write_checkpoint(parts_.checkpoints[task.checkpoint - 1], parts_.request, parts_.model, task.segment);
+  write_checkpoint(parts_.checkpoints[task.checkpoint - 1], parts_.request, trainable(), task.segment);
   fault_point("worker.checkpoint_written");
   stamp_progress();
 }
+
+Trainable& MemberLoop::trainable(std::string_view what) { return trainable_part(parts_.model, parts_.request, what); }
 
 void MemberLoop::pick_rows(std::span<const std::uint64_t> numbers) {
   rows_.clear();

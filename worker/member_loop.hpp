@@ -6,6 +6,7 @@
 #include <array>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "common/wire/channel.hpp"
@@ -47,6 +48,7 @@ class MemberLoop {
   void perform(const TaskRecord& task);
   void predict(const TaskRecord& task, CompletionRecord& completion);
   void train(const TaskRecord& task, CompletionRecord& completion);
+  Trainable& trainable(std::string_view what = "trained");
   void pick_rows(std::span<const std::uint64_t> numbers);
   void keep_checkpoint(const TaskRecord& task);
   void stamp_progress();

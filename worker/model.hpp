@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include <tutti/images.hpp>
 
@@ -22,8 +23,30 @@ struct TrainBatch {
   std::uint64_t correct = 0;  ///< images whose highest output was their label
 };
 
-/// A loaded member. Every call comes from the worker's computing thread. Any std::exception that a call throws ends
-/// the member with its text; the text is shown to the user behind the member's name.
+/// The part of a member that learns. Called as its Model is, by the same thread.
+class Trainable {
+ public:
+  virtual ~Trainable() = default;
+
+  /// Begins training anew with the request's seed and learning rate (fresh optimiser state, present weights).
+  virtual void begin_training() = 0;
+  /// One optimiser step on `count` images at `images[rows[i]]` of the segment.
+  virtual TrainBatch train(const float* images, std::span<const std::int64_t> labels,
+                           std::span<const std::uint32_t> rows) = 0;
+  /// Writes the weights as safetensors, atomically.
+  virtual void save(const std::filesystem::path& file) = 0;
+
+  /// Calls `use` once with all that training goes on from, which it may look at during the call: "params/<name>", then
+  /// whatever the optimiser remembers ("exp_avg/<name>", "step") and, where a backend draws random numbers, the
+  /// state of its generator. Only after begin_training() or take_state(). Throws what `use` throws.
+  virtual void lend_state(const std::function<void(std::span<const merge::TensorView>)>& use) = 0;
+  /// Takes such a state over, all or nothing: answers and the training that follows are, to the last bit, those of the
+  /// model that lent it. Throws Error where it does not fit this model.
+  virtual void take_state(const merge::Safetensors& state) = 0;
+};
+
+/// A loaded member, which predicts. Every call comes from the worker's computing thread. Any std::exception that a call
+/// throws ends the member with its text; the text is shown to the user behind the member's name.
 class Model {
  public:
   virtual ~Model() = default;
@@ -49,22 +72,13 @@ class Model {
   /// (count x width), valid until the next call.
   virtual std::span<const float> probe(const float* images, std::uint32_t count) = 0;
 
-  /// Begins training anew with the request's seed and learning rate (fresh optimiser state, present weights).
-  virtual void begin_training() = 0;
-  /// One optimiser step on `count` images at `images[rows[i]]` of the segment. Throws where the member cannot learn.
-  virtual TrainBatch train(const float* images, std::span<const std::int64_t> labels,
-                           std::span<const std::uint32_t> rows) = 0;
-  /// Writes the weights as safetensors, atomically.
-  virtual void save(const std::filesystem::path& file) = 0;
-
-  /// Calls `use` once with all that training goes on from, which it may look at during the call: "params/<name>", then
-  /// whatever the optimiser remembers ("exp_avg/<name>", "step") and, where a backend draws random numbers, the
-  /// state of its generator. Only after begin_training() or take_state(). Throws what `use` throws.
-  virtual void lend_state(const std::function<void(std::span<const merge::TensorView>)>& use) = 0;
-  /// Takes such a state over, all or nothing: answers and the training that follows are, to the last bit, those of the
-  /// model that lent it. Throws Error where it does not fit this model.
-  virtual void take_state(const merge::Safetensors& state) = 0;
+  /// What learns of it, as long as the model lives; nullptr where nothing does.
+  virtual Trainable* trainable() { return nullptr; }
 };
+
+/// What learns of `model`, which was made of `request`. Throws Error(usage) where nothing does: "a torchscript member
+/// cannot be <what>".
+Trainable& trainable_part(Model& model, const MemberRequest& request, std::string_view what);
 
 /// What a backend plugin exports under the C name `tutti_backend`. `build_id` is compared before `make` is called.
 struct Backend {

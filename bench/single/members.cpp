@@ -19,7 +19,7 @@
 namespace tutti::bench {
 namespace {
 
-bool is_fake(const MemberRequest& request) { return std::holds_alternative<FakeModel>(request.model); }
+bool is_fake(const MemberRequest& request) { return !facts_of(request.model).torch; }
 
 }  // namespace
 

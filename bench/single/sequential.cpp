@@ -33,24 +33,25 @@ class Sequential final : public Computation {
 
   void train(const Input& input, std::uint32_t epochs) override {
     for (Member& member : members_) {
-      member.model->begin_training();
+      worker::Trainable& learner = worker::trainable_part(*member.model, member.request, "trained");
+      learner.begin_training();
       for (std::uint32_t epoch = 0; epoch < epochs; ++epoch)
-        for_each_segment(input, [&](const Run& segment) { learn(member, input, segment); });
+        for_each_segment(input, [&](const Run& segment) { learn(member, learner, input, segment); });
     }
   }
 
  private:
   // As the worker's loop does with the segment of a task.
-  void learn(Member& member, const Input& input, const Run& segment) {
+  void learn(const Member& member, worker::Trainable& learner, const Input& input, const Run& segment) {
     rows_.clear();
     for (std::uint32_t row = 0; row < segment.count; ++row)
       rows_.insert(rows_.end(), member.request.bootstrap ? poisson_one(member.request.seed, segment.first + row) : 1U,
                    row);
     const auto labels = input.labels.subspan(segment.first, segment.count);
-    for_each_batch(
-        {0, static_cast<std::uint32_t>(rows_.size())}, member.request.train_batch_images, [&](const Run& batch) {
-          member.model->train(input.at(segment.first), labels, std::span(rows_).subspan(batch.first, batch.count));
-        });
+    for_each_batch({0, static_cast<std::uint32_t>(rows_.size())}, member.request.train_batch_images,
+                   [&](const Run& batch) {
+                     learner.train(input.at(segment.first), labels, std::span(rows_).subspan(batch.first, batch.count));
+                   });
   }
 
   std::vector<Member> members_;

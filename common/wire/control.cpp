@@ -33,33 +33,23 @@ json::object to_json(const FaultPoint& fault) {
   return out;
 }
 
+template <class Value>
+json::value to_json(const Value& value) {
+  if constexpr (std::is_enum_v<Value>)
+    return json::value(to_name(value));
+  else
+    return json::value(value);
+}
+template <class Item>
+json::value to_json(const std::vector<Item>& items) {
+  json::array out;
+  for (const Item& item : items) out.push_back(to_json(item));
+  return out;
+}
+
 json::object to_json(const ModelKind& kind) {
   json::object out{{"kind", kind_name(kind)}};
-  if (const auto* cnn = std::get_if<SmallCnnModel>(&kind)) {
-    out["classes"] = cnn->classes;
-  } else if (const auto* mlp = std::get_if<MlpModel>(&kind)) {
-    out["layers"] = json::array(mlp->layers.begin(), mlp->layers.end());
-  } else if (const auto* script = std::get_if<TorchScriptModel>(&kind)) {
-    out["path"] = script->path;
-    out["optimize"] = script->optimize;
-    out["entry"] = script->entry;
-  } else if (const auto* aoti = std::get_if<AotiModel>(&kind)) {
-    out["paths"] = json::array(aoti->paths.begin(), aoti->paths.end());
-    out["entry"] = aoti->entry;
-  } else if (const auto* clip = std::get_if<ClipVitModel>(&kind)) {
-    out["path"] = clip->path;
-    out["output"] = to_name(clip->output);
-    out["head"] = clip->head;
-  } else if (const auto* fake = std::get_if<FakeModel>(&kind)) {
-    out["classes"] = fake->classes;
-    out["delay_us"] = fake->delay_us;
-    out["load_delay_us"] = fake->load_delay_us;
-    out["reads_input"] = fake->reads_input;
-    out["writes_input"] = fake->writes_input;
-    json::array faults;
-    for (const FaultPoint& fault : fake->faults) faults.push_back(to_json(fault));
-    out["faults"] = std::move(faults);
-  }
+  for_each_field(kind, [&](std::string_view key, const auto& value, const auto&) { out[key] = to_json(value); });
   return out;
 }
 
@@ -190,6 +180,25 @@ std::optional<Float> from_text(std::string_view text) {
   return number;
 }
 
+/// A value of the type and within the range of T, or nothing.
+template <class T>
+std::optional<T> value_in(const json::value& value) {
+  if constexpr (std::is_same_v<T, bool>) {
+    if (value.is_bool()) return value.get_bool();
+  } else if constexpr (std::is_same_v<T, std::string>) {
+    if (value.is_string()) return std::string(value.get_string());
+  } else if constexpr (std::is_floating_point_v<T>) {
+    if (value.is_string()) return from_text<T>(value.get_string());
+  } else if constexpr (std::is_enum_v<T>) {
+    if (value.is_string()) return from_name<T>(std::string_view(value.get_string()));
+  } else {
+    json::error_code code;
+    const T number = value.to_number<T>(code);  // fails on fractions and on values outside T
+    if (!code) return number;
+  }
+  return std::nullopt;
+}
+
 /// Reads the fields of one object, checking type and range of each.
 class Fields {
  public:
@@ -206,26 +215,31 @@ class Fields {
   template <class T>
   T get(std::string_view key) const {
     const json::value& value = at(key);
-    if constexpr (std::is_same_v<T, bool>) {
-      if (value.is_bool()) return value.get_bool();
-    } else if constexpr (std::is_same_v<T, std::string>) {
-      if (value.is_string()) return std::string(value.get_string());
-    } else if constexpr (std::is_floating_point_v<T>) {
-      if (value.is_string())
-        if (const auto number = from_text<T>(value.get_string())) return *number;
-    } else if constexpr (std::is_enum_v<T>) {
-      if (value.is_string())
-        if (const auto found = from_name<T>(std::string_view(value.get_string()))) return *found;
-    } else {
-      json::error_code code;
-      const T number = value.to_number<T>(code);  // fails on fractions and on values outside T
-      if (!code) return number;
-    }
+    if (auto found = value_in<T>(value)) return std::move(*found);
     refuse(
         fmt::format("field '{}' has the wrong type or is out of range: {}", key, json::serialize(value).substr(0, 80)));
   }
+  const json::array& array(std::string_view key) const {
+    const json::value& value = at(key);
+    if (!value.is_array()) refuse_item(key);
+    return value.get_array();
+  }
+  template <class T>
+  std::vector<T> list(std::string_view key) const {
+    std::vector<T> items;
+    for (const json::value& value : array(key)) {
+      auto item = value_in<T>(value);
+      if (!item) refuse_item(key);
+      items.push_back(std::move(*item));
+    }
+    return items;
+  }
 
  private:
+  [[noreturn]] static void refuse_item(std::string_view key) {
+    refuse(fmt::format("field '{}' has the wrong type or is out of range", key));
+  }
+
   const json::object* object_;
 };
 
@@ -233,41 +247,6 @@ ImageShape read_shape(const json::value& value) {
   const Fields fields(value);
   return {fields.get<std::uint32_t>("channels"), fields.get<std::uint32_t>("height"),
           fields.get<std::uint32_t>("width")};
-}
-
-const json::array& read_array(const Fields& fields, std::string_view key) {
-  const json::value& value = fields.at(key);
-  if (!value.is_array()) refuse(fmt::format("field '{}' has the wrong type or is out of range", key));
-  return value.get_array();
-}
-
-std::vector<std::uint32_t> read_numbers(const Fields& fields, std::string_view key) {
-  std::vector<std::uint32_t> numbers;
-  for (const json::value& value : read_array(fields, key)) {
-    json::error_code code;
-    numbers.push_back(value.to_number<std::uint32_t>(code));
-    if (code) refuse(fmt::format("field '{}' has the wrong type or is out of range", key));
-  }
-  return numbers;
-}
-
-std::vector<std::string> read_texts(const Fields& fields, std::string_view key) {
-  std::vector<std::string> texts;
-  for (const json::value& value : read_array(fields, key)) {
-    if (!value.is_string()) refuse(fmt::format("field '{}' has the wrong type or is out of range", key));
-    texts.emplace_back(value.get_string());
-  }
-  return texts;
-}
-
-std::vector<float> read_floats(const Fields& fields, std::string_view key) {
-  std::vector<float> numbers;
-  for (const json::value& value : read_array(fields, key)) {
-    const auto number = value.is_string() ? from_text<float>(value.get_string()) : std::nullopt;
-    if (!number) refuse(fmt::format("field '{}' has the wrong type or is out of range", key));
-    numbers.push_back(*number);
-  }
-  return numbers;
 }
 
 Resize read_resize(const json::value& value) {
@@ -280,7 +259,7 @@ Resize read_resize(const json::value& value) {
 std::optional<MemberInput> read_input(const json::value& value) {
   if (value.is_null()) return std::nullopt;
   const Fields fields(value);
-  return MemberInput{read_resize(fields.at("resize")), read_floats(fields, "mean"), read_floats(fields, "std")};
+  return MemberInput{read_resize(fields.at("resize")), fields.list<float>("mean"), fields.list<float>("std")};
 }
 
 FaultPoint read_fault(const Fields& fields) {
@@ -290,31 +269,25 @@ FaultPoint read_fault(const Fields& fields) {
   return fault;
 }
 
-FakeModel read_fake(const Fields& fields) {
-  FakeModel fake;
-  fake.classes = fields.get<std::uint32_t>("classes");
-  fake.delay_us = fields.get<std::uint64_t>("delay_us");
-  fake.load_delay_us = fields.get<std::uint64_t>("load_delay_us");
-  fake.reads_input = fields.get<bool>("reads_input");
-  fake.writes_input = fields.get<bool>("writes_input");
-  for (const json::value& value : read_array(fields, "faults")) fake.faults.push_back(read_fault(Fields(value)));
-  return fake;
+template <class Value>
+void read(const Fields& fields, std::string_view key, Value& value) {
+  value = fields.get<Value>(key);
+}
+template <class Item>
+void read(const Fields& fields, std::string_view key, std::vector<Item>& items) {
+  items = fields.list<Item>(key);
+}
+void read(const Fields& fields, std::string_view key, std::vector<FaultPoint>& faults) {
+  for (const json::value& value : fields.array(key)) faults.push_back(read_fault(Fields(value)));
 }
 
 ModelKind read_model(const json::value& value) {
   const Fields fields(value);
-  const auto kind = fields.get<std::string>("kind");
-  if (kind == kind_name(SmallCnnModel{})) return SmallCnnModel{fields.get<std::uint32_t>("classes")};
-  if (kind == kind_name(MlpModel{})) return MlpModel{read_numbers(fields, "layers")};
-  if (kind == kind_name(TorchScriptModel{}))
-    return TorchScriptModel{fields.get<std::string>("path"), fields.get<bool>("optimize"),
-                            fields.get<std::string>("entry")};
-  if (kind == kind_name(AotiModel{})) return AotiModel{read_texts(fields, "paths"), fields.get<std::string>("entry")};
-  if (kind == kind_name(ClipVitModel{}))
-    return ClipVitModel{fields.get<std::string>("path"), fields.get<ClipOutput>("output"),
-                        fields.get<std::string>("head")};
-  if (kind == kind_name(FakeModel{})) return read_fake(fields);
-  refuse(fmt::format("unknown model kind '{}'", kind.substr(0, 80)));
+  const auto name = fields.get<std::string>("kind");
+  std::optional<ModelKind> model = kind_called(name);
+  if (!model) refuse(fmt::format("unknown model kind '{}'", name.substr(0, 80)));
+  for_each_field(*model, [&](std::string_view key, auto& field, const auto&) { read(fields, key, field); });
+  return std::move(*model);
 }
 
 MemberRequest read_member(const json::value& value) {
@@ -329,7 +302,7 @@ MemberRequest read_member(const json::value& value) {
   member.arena_pixels = fields.get<PixelType>("arena_pixels");
   member.input = read_input(fields.at("input"));
   member.batch_images = fields.get<std::uint32_t>("batch_images");
-  member.warm_up_batches = read_numbers(fields, "warm_up_batches");
+  member.warm_up_batches = fields.list<std::uint32_t>("warm_up_batches");
   member.output = fields.get<OutputKind>("output");
   member.over = fields.get<OutputKind>("over");
   member.copy_input = fields.get<bool>("copy_input");

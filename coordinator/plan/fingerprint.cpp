@@ -25,6 +25,18 @@ namespace {
 constexpr std::string_view kBackend = "backend of ";
 constexpr std::string_view kBatch = "batch of ";
 
+/// Leaves of a model's fields what can change a byte and does not stand in the fingerprint by itself.
+struct Reduction {
+  template <class Value, class Form>
+  void operator()(std::string_view /*key*/, Value& /*value*/, const Form& /*form*/) const {}
+  void operator()(std::string_view, std::string& path, const form::Path&) const { path.clear(); }  // its content counts
+  void operator()(std::string_view, std::vector<std::string>& paths, const form::Paths&) const { paths.clear(); }
+  void operator()(std::string_view, std::uint64_t& time, const form::Delay&) const { time = 0; }
+  void operator()(std::string_view, std::vector<FaultPoint>& faults, const form::Faults&) const {
+    std::erase_if(faults, [](const FaultPoint& fault) { return fault.kind != FaultKind::nan; });
+  }
+};
+
 /// The description without what cannot change a byte, and without what stands in the fingerprint by itself.
 config::EnsembleSpec essence(config::EnsembleSpec spec) {
   const config::EnsembleSpec plain;
@@ -32,16 +44,7 @@ config::EnsembleSpec essence(config::EnsembleSpec spec) {
     member.device = config::AutoDevice{};  // as resolved, from the plan
     member.train = {};
     member.model.weights.clear();  // their content counts
-    if (auto* script = std::get_if<TorchScriptModel>(&member.model.kind)) script->path.clear();
-    if (auto* aoti = std::get_if<AotiModel>(&member.model.kind)) aoti->paths.clear();
-    if (auto* clip = std::get_if<ClipVitModel>(&member.model.kind)) {
-      clip->path.clear();
-      clip->head.clear();
-    }
-    if (auto* fake = std::get_if<FakeModel>(&member.model.kind)) {
-      fake->delay_us = fake->load_delay_us = 0;
-      std::erase_if(fake->faults, [](const FaultPoint& fault) { return fault.kind != FaultKind::nan; });
-    }
+    for_each_field(member.model.kind, Reduction{});
   }
   spec.input.decode_threads = 0;
   const OnNan on_nan = spec.failure.on_nan;

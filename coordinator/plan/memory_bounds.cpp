@@ -18,7 +18,7 @@ namespace {
 
 // Measured (docs/decisions/0003): private memory of a worker after warm-up, with LibTorch and a small model.
 constexpr std::uint64_t kTorchWorkerBytes = 110ULL << 20;
-constexpr std::uint64_t kFakeWorkerBytes = 3ULL << 20;
+constexpr std::uint64_t kPlainWorkerBytes = 3ULL << 20;
 constexpr std::uint64_t kForkedWorkerBytes = 40ULL << 20;
 constexpr std::uint64_t kForkServerBytes = 100ULL << 20;
 // One image of 12 million pixels, its file, and what resizing it takes.
@@ -28,19 +28,20 @@ constexpr std::uint32_t kAssumedWidth = 1000;
 // Values that a model of which nothing is known holds per value of its input.
 constexpr std::uint64_t kAssumedGrowth = 32;
 
-/// The files whose bytes a worker holds once its model is loaded. The weights of a module take the place of its own.
+/// The files whose bytes a worker holds once its model is loaded.
 std::vector<std::filesystem::path> model_files(const MemberRequest& request) {
   std::vector<std::filesystem::path> files = files_of(request.model, request.weights);
-  const bool replaced = std::holds_alternative<TorchScriptModel>(request.model);
+  // Such weights take the place of those in its own file.
+  const bool replaced = facts_of(request.model).weights == WeightsFrom::module;
   if (!request.weights.empty() && !replaced) files.emplace_back(request.weights);
   std::erase_if(files, [](const std::filesystem::path& file) { return file.filename() == "config.json"; });
   return files;
 }
 
 /// float32, whatever the files hold; 0 where they cannot be read, which the worker says.
-std::uint64_t tower_bytes(const MemberRequest& request, const ClipVitModel& tower) {
+std::uint64_t tower_bytes(const MemberRequest& request) {
   try {
-    const auto weights = merge::Checkpoint::open(request.weights.empty() ? tower.path : request.weights);
+    const auto weights = merge::Checkpoint::open(request.weights.empty() ? *folder_of(request.model) : request.weights);
     std::uint64_t values = 0;
     for (const std::string& name : weights.names())
       if (!name.starts_with("text_")) values += weights.form(name).bytes / merge::size_of(weights.form(name).dtype);
@@ -50,24 +51,9 @@ std::uint64_t tower_bytes(const MemberRequest& request, const ClipVitModel& towe
   }
 }
 
-std::uint32_t known_width(const ModelKind& model) {
-  if (const auto* cnn = std::get_if<SmallCnnModel>(&model)) return cnn->classes;
-  if (const auto* mlp = std::get_if<MlpModel>(&model)) return mlp->layers.empty() ? 0 : mlp->layers.back();
-  if (const auto* fake = std::get_if<FakeModel>(&model)) return fake->classes;
-  return 0;
-}
-
-/// Alive at a time while a model answers: the input and the output of its widest layer, and what is made ready for
-/// it.
-std::uint64_t values_per_image(const MemberRequest& request) {
-  const std::uint64_t input = request.shape.elements();
-  if (std::holds_alternative<SmallCnnModel>(request.model)) return input + std::uint64_t{2} * 32 * 30 * 30;
-  if (const auto* mlp = std::get_if<MlpModel>(&request.model)) {
-    std::uint64_t widest = input;
-    for (const std::uint32_t layer : mlp->layers) widest = std::max<std::uint64_t>(widest, layer);
-    return 2 * widest;
-  }
-  return kAssumedGrowth * input;
+/// Alive at a time while a model answers.
+std::uint64_t values_alive_per_image(const MemberRequest& request) {
+  return values_per_image(request.model, request.shape).value_or(kAssumedGrowth * request.shape.elements());
 }
 
 /// Of worker/preprocess.hpp: the resampler's own buffers, and one image between it and the member.
@@ -111,7 +97,7 @@ class Sum {
  private:
   /// The answers of a worker that died are read out of its channel while its replacement has one of its own already.
   void add_channels(const WorkerPlan& worker) {
-    const std::uint32_t width = known_width(worker.request.model);
+    const std::uint32_t width = facts_of(worker.request.model).width;
     const ChannelLayout channel{plan_.arena.slots, plan_.arena.images, width == 0 ? kAssumedWidth : width};
     bounds_.push_back(
         {fmt::format("channel of {}: rings, {} output slots x {}{}", worker.request.name, channel.slots,
@@ -125,9 +111,10 @@ class Sum {
 
   /// A spare gets its channel when it takes the place of a worker that died: it is a replacement then.
   void add_process(const WorkerPlan& worker, std::string_view spare, bool with_model) {
-    if (const auto* tower = std::get_if<ClipVitModel>(&worker.request.model); with_model && tower != nullptr)
+    const KindFacts facts = facts_of(worker.request.model);
+    if (with_model && facts.weights == WeightsFrom::tower)
       bounds_.push_back({fmt::format("{}model of {}: the weights of its tower as float32", spare, worker.request.name),
-                         tower_bytes(worker.request, *tower)});
+                         tower_bytes(worker.request)});
     else if (with_model)
       for (const std::filesystem::path& file : model_files(worker.request)) {
         std::error_code missing;  // said by whoever opens it
@@ -136,14 +123,13 @@ class Sum {
           bounds_.push_back(
               {fmt::format("{}model of {}: the size of {}", spare, worker.request.name, file.string()), bytes});
       }
-    const bool fake = std::holds_alternative<FakeModel>(worker.request.model);
-    if (plan_.batches == Batches::to_measure && with_model && !fake && !worker.request.cuda)
+    if (plan_.batches == Batches::to_measure && with_model && facts.torch && !worker.request.cuda)
       bounds_.push_back({fmt::format("{}batches of up to {} in {} (estimate; 'batch_images')", spare,
                                      counted(worker.most_batch_images, "image"), worker.request.name),
-                         worker.most_batch_images * values_per_image(worker.request) * sizeof(float)});
+                         worker.most_batch_images * values_alive_per_image(worker.request) * sizeof(float)});
     if (with_model) add_own_images(worker, spare);
     bounds_.push_back({fmt::format("{}process of {} (estimate, without its model)", spare, worker.request.name),
-                       fake            ? kFakeWorkerBytes
+                       !facts.torch    ? kPlainWorkerBytes
                        : worker.forked ? kForkedWorkerBytes
                                        : kTorchWorkerBytes});
   }

@@ -128,9 +128,8 @@ void WorkerProcess::hung_up() {
 
 void WorkerProcess::greet_back() {
   if (load_wanted_) return send_load();
-  // A fake member has no libraries to open.
-  if (!std::holds_alternative<FakeModel>(setting_.plan->request.model))
-    send(control::Preload{setting_.plan->request.cuda});
+  // Without LibTorch there are no libraries to open.
+  if (facts_of(setting_.plan->request.model).torch) send(control::Preload{setting_.plan->request.cuda});
 }
 
 // A spare that is to hold its member may be loading it already when it takes over: a second order would kill it.

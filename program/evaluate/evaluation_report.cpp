@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "common/wire/member_request.hpp"
+#include "common/wire/model_kinds.hpp"
 
 namespace tutti::program {
 namespace {
@@ -78,7 +78,8 @@ void add_parameters(images::EvaluationReport& report, const std::vector<images::
   for (std::size_t row = 0; row < models.size(); ++row) {
     images::ModelReport& model = report.models.at(row);
     const MemberStatus& status = models[row].status;
-    const bool frozen = status.kind == "torchscript" || status.kind == "aoti";
+    const auto kind = kind_called(status.kind);
+    const bool frozen = kind && holds_program(facts_of(*kind));
     model.all_params = status.parameters;
     model.trainable_params = frozen ? 0 : model.all_params;
     if (model.role != "member") continue;

@@ -14,13 +14,13 @@ namespace {
 
 /// The same model with other weights.
 config::ModelSpec with_weights(config::ModelSpec model, const std::filesystem::path& weights) {
-  if (std::holds_alternative<AotiModel>(model.kind))
+  if (!takes_weights(facts_of(model.kind)))
     throw Error(ErrorKind::usage,
                 fmt::format("{} cannot be given to a model of kind {}", weights.string(), kind_name(model.kind)),
                 "its file holds its own weights", "name the kind of the merged model with 'base'");
-  auto* const tower = std::get_if<ClipVitModel>(&model.kind);
-  if (tower != nullptr && std::filesystem::is_directory(weights)) {
-    tower->path = weights.string();  // a folder as Hugging Face writes it
+  std::string* const folder = folder_of(model.kind);
+  if (folder != nullptr && std::filesystem::is_directory(weights)) {
+    *folder = weights.string();
     model.weights.clear();
   } else {
     model.weights = weights;
@@ -28,18 +28,18 @@ config::ModelSpec with_weights(config::ModelSpec model, const std::filesystem::p
   return model;
 }
 
-/// What a tower answers follows from its own model, while it is asked for what the members answer: its worker would
-/// refuse that, and could not say why.
+/// What some models answer follows from their own keys, while they are asked for what the members answer: their worker
+/// would refuse that, and could not say why.
 void check_answer(const Hosting& hosting, const std::string& role, const config::ModelSpec& model) {
-  const auto* tower = std::get_if<ClipVitModel>(&model.kind);
+  const KindFacts facts = facts_of(model.kind);
   const OutputKind wanted = hosting.described.members.front().output;
-  if (tower == nullptr || kind_of(tower->output) == wanted) return;
-  throw Error(ErrorKind::usage,
-              fmt::format("the {} model answers {}, but the members {}", role, to_name(kind_of(tower->output)),
-                          to_name(wanted)),
-              fmt::format("'base' is a clip-vit with 'output: {}'", to_name(tower->output)),
-              wanted == OutputKind::logits ? "add 'output: logits' and 'head' to 'base', as the members have them"
-                                           : fmt::format("let 'base' answer {} like the members", to_name(wanted)));
+  if (!facts.output || facts.output->chosen_by.empty() || facts.output->kind == wanted) return;
+  throw Error(
+      ErrorKind::usage,
+      fmt::format("the {} model answers {}, but the members {}", role, to_name(facts.output->kind), to_name(wanted)),
+      fmt::format("'base' is a {} with 'output: {}'", facts.name, facts.output->chosen_by),
+      wanted == OutputKind::logits ? fmt::format("add {} to 'base', as the members have them", facts.output->for_logits)
+                                   : fmt::format("let 'base' answer {} like the members", to_name(wanted)));
 }
 
 void check_name(const Hosting& hosting, const std::string& name, const std::string& role) {

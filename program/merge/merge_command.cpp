@@ -36,7 +36,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 merge::MergeInput open_input(const std::string& name, const config::ModelSpec& model) {
-  const bool is_tower = kind_name(model.kind) == "clip-vit";
+  const bool is_tower = facts_of(model.kind).weights == WeightsFrom::tower;
   return {name, std::make_shared<const merge::Checkpoint>(merge::Checkpoint::open(config::weights_path(model))),
           is_tower ? merge::clip_tower_alias : nullptr};
 }

@@ -196,7 +196,7 @@ TEST_CASE("weights of files are those that are computed with") {
   for (const Strategy strategy : {Strategy::branches, Strategy::sequential}) {
     SingleJob job = job_of(strategy, MlpModel{{kClasses}}, 20);
     const std::string file = (folder.path() / "m.safetensors").string();
-    worker::make_torch_model(test::request_for(MlpModel{{kClasses}}, 99))->save(file);
+    worker::make_torch_model(test::request_for(MlpModel{{kClasses}}, 99))->trainable()->save(file);
     const std::vector<float> from_seeds = expected(job);
     for (MemberRequest& member : job.members) member.weights = file;
     CHECK(answers_of(job) == expected(job));
@@ -226,16 +226,17 @@ TEST_CASE("members learn what a loop of training teaches them") {
   const std::vector<float> pixels = test::some_images(kImages);
   const std::vector<std::int64_t> labels = some_labels();
   const auto lesson = [&](worker::Model& model, const MemberRequest& request) {
-    model.begin_training();
+    model.trainable()->begin_training();
     for (int epoch = 0; epoch < 2; ++epoch)
       for (std::uint32_t first = 0; first < kImages; first += kSegment) {
         std::vector<std::uint32_t> rows;
         for (std::uint32_t row = 0; row < std::min(kSegment, kImages - first); ++row)
           rows.insert(rows.end(), request.bootstrap ? poisson_one(request.seed, first + row) : 1U, row);
         for (std::size_t at = 0; at < rows.size(); at += request.train_batch_images)
-          model.train(pixels.data() + first * request.shape.elements(),
-                      std::span(labels).subspan(first, std::min(kSegment, kImages - first)),
-                      std::span(rows).subspan(at, std::min<std::size_t>(request.train_batch_images, rows.size() - at)));
+          model.trainable()->train(
+              pixels.data() + first * request.shape.elements(),
+              std::span(labels).subspan(first, std::min(kSegment, kImages - first)),
+              std::span(rows).subspan(at, std::min<std::size_t>(request.train_batch_images, rows.size() - at)));
       }
   };
   MemoryFile answers = answers_file();
@@ -250,7 +251,7 @@ TEST_CASE("members learn what a loop of training teaches them") {
     auto model = worker::make_torch_model(member);
     lesson(*model, member);
     member.weights = (folder.path() / member.name).string();
-    model->save(member.weights);
+    model->trainable()->save(member.weights);
   }
   CHECK(floats_of(fd) == expected(job));
   ::close(fd);

@@ -1,8 +1,6 @@
-// Names: those of enumerations, of models and their files, the nearest of several, and that of this build.
+// Names: those of enumerations, the nearest of several, and that of this build.
 #include <doctest/doctest.h>
 
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,8 +9,6 @@
 #include "common/counted.hpp"
 #include "common/nearest.hpp"
 #include "common/values.hpp"
-#include "common/wire/member_request.hpp"
-#include "tests/common/temporary_folder.hpp"
 
 namespace tutti::test {
 namespace {
@@ -46,37 +42,6 @@ TEST_CASE("what is counted is singular for 1 and plural otherwise") {
   CHECK(counted(10, "class") == "10 classes");
   CHECK(counted(2, "batch") == "2 batches");
   CHECK(counted(2, "fake member") == "2 fake members");
-}
-
-TEST_CASE("every kind of model has the name that it has in YAML") {
-  CHECK(kind_name(SmallCnnModel{}) == "small-cnn");
-  CHECK(kind_name(MlpModel{}) == "mlp");
-  CHECK(kind_name(TorchScriptModel{}) == "torchscript");
-  CHECK(kind_name(AotiModel{}) == "aoti");
-  CHECK(kind_name(ClipVitModel{}) == "clip-vit");
-  CHECK(kind_name(FakeModel{}) == "fake");
-}
-
-TEST_CASE("the files of a model are those that it names and those that count in its folder") {
-  const TemporaryFolder folder;
-  for (const char* name : {"config.json", "b.safetensors", "a.safetensors", "vocab.json", "head.st"})
-    std::ofstream(folder / name) << "x";
-  const ClipVitModel clip{folder.path().string(), ClipOutput::logits, (folder / "head.st").string()};
-  using Files = std::vector<std::filesystem::path>;
-  CHECK(files_of(clip, "") ==
-        Files{folder / "config.json", folder / "a.safetensors", folder / "b.safetensors", folder / "head.st"});
-  CHECK(files_of(clip, "w.safetensors") == Files{folder / "config.json", folder / "head.st"});
-  CHECK(files_of(AotiModel{{(folder / "head.st").string(), (folder / "absent").string()}}, "") ==
-        Files{folder / "head.st"});
-  CHECK(files_of(SmallCnnModel{}, "w.safetensors").empty());
-  REQUIRE(paths_of(clip).size() == 2);
-  CHECK(paths_of(clip)[1].key == "model.head");
-  CHECK(paths_of(TorchScriptModel{"m.pt"}).front().path == "m.pt");
-  CHECK(answers_only(clip));
-  CHECK(answers_only(AotiModel{}));
-  CHECK(answers_only(TorchScriptModel{}));
-  CHECK_FALSE(answers_only(MlpModel{}));
-  CHECK_FALSE(answers_only(FakeModel{}));
 }
 
 TEST_CASE("the nearest word is the one with the fewest changes") {

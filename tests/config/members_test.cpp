@@ -106,7 +106,7 @@ combine: {rule: weighted}
   const auto& fake = std::get<FakeModel>(a.model.kind);
   CHECK(fake.classes == 4);
   CHECK(fake.delay_us == 20);
-  CHECK(fake.load_delay_us == 30'000);
+  CHECK(fake.load_delay_ms == 30);
   CHECK_FALSE(fake.reads_input);
   CHECK(fake.writes_input);
   REQUIRE(fake.faults.size() == 3);

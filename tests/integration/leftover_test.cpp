@@ -70,7 +70,7 @@ void check_that_workers_follow(const Host& host) {
 TEST_CASE("workers end with a coordinator that is killed while they load") {
   const Host host([] {
     auto spec = fake_spec(3);
-    for (std::size_t rank = 0; rank < 3; ++rank) fake_model(spec, rank).load_delay_us = 3'600'000'000;
+    for (std::size_t rank = 0; rank < 3; ++rank) fake_model(spec, rank).load_delay_ms = 3'600'000;
     const Ensemble ensemble(published(spec), with_worker());
   });
   check_that_workers_follow(host);

@@ -253,7 +253,7 @@ TEST_CASE("spares take over and are replaced themselves") {
 TEST_CASE("a spare that is still loading takes over and is told to load once") {
   const NothingLeft census;
   auto spec = fake_spec(1);
-  fake_model(spec, 0).load_delay_us = 500'000;
+  fake_model(spec, 0).load_delay_ms = 500;
   spec.failure.spares = Spares::member;
   Ensemble ensemble(published(spec), with_worker());
   REQUIRE(happens([] { return children_of(::getpid()).size() == 2; }));

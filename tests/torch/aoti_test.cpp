@@ -256,11 +256,13 @@ TEST_CASE("a library that cannot be loaded and a member on CUDA are errors with 
 
 // An aoti member is neither trained nor saved.
 void check_refusals(const TemporaryFolder& folder) {
-  auto model = make_torch_model(aoti_request({(folder / "fixed1.pt2").string()}));
-  auto error = error_of([&] { model->begin_training(); });
+  const MemberRequest refused = aoti_request({(folder / "fixed1.pt2").string()});
+  const auto model = make_torch_model(refused);
+  CHECK(model->trainable() == nullptr);
+  auto error = error_of([&] { trainable_part(*model, refused, "trained"); });
   REQUIRE(error);
   CHECK(error->message() == "an aoti member cannot be trained");
-  error = error_of([&] { model->save("x.safetensors"); });
+  error = error_of([&] { trainable_part(*model, refused, "saved"); });
   REQUIRE(error);
   CHECK(error->message() == "an aoti member cannot be saved");
 }

@@ -35,7 +35,7 @@ void learn(Model& model, std::uint32_t step) {
     labels[i] = (i + step) % 4;
     rows[i] = (i * 7 + step) % kCheckpointImages;
   }
-  model.train(images.data(), labels, rows);
+  model.trainable()->train(images.data(), labels, rows);
 }
 
 /// Both kinds, from the seed and from saved weights.
@@ -43,7 +43,7 @@ std::vector<MemberRequest> members(const TemporaryFolder& folder) {
   std::vector<MemberRequest> requests;
   for (const ModelKind& kind : {ModelKind(SmallCnnModel{4}), ModelKind(MlpModel{{16, 4}})}) {
     requests.push_back(request_for(kind));
-    make_torch_model(request_for(kind, 99))->save(folder / kind_name(kind));
+    make_torch_model(request_for(kind, 99))->trainable()->save(folder / kind_name(kind));
     requests.push_back(request_for(kind));
     requests.back().weights = folder / kind_name(kind);
   }
@@ -57,28 +57,28 @@ TEST_CASE("a fresh model that goes on from a checkpoint saves the bytes of an un
     CAPTURE(request.weights);
     const UniqueFd checkpoint = memory_file("checkpoint");
     const auto undisturbed = make_torch_model(request);
-    undisturbed->begin_training();
+    undisturbed->trainable()->begin_training();
     for (std::uint32_t step = 0; step < 3; ++step) learn(*undisturbed, step);
-    write_checkpoint(checkpoint.get(), request, *undisturbed, 2);
-    undisturbed->save(folder / "at the checkpoint");
+    write_checkpoint(checkpoint.get(), request, *undisturbed->trainable(), 2);
+    undisturbed->trainable()->save(folder / "at the checkpoint");
     for (std::uint32_t step = 3; step < 6; ++step) learn(*undisturbed, step);
-    undisturbed->save(folder / "undisturbed");
+    undisturbed->trainable()->save(folder / "undisturbed");
 
     const auto restored = make_torch_model(request);
     answers(*restored, some_images(8), 8, 8);  // its weights are packed now, as after a warm-up
-    CHECK(read_checkpoint(checkpoint.get(), request, *restored) == 2);
-    restored->save(folder / "restored");
+    CHECK(read_checkpoint(checkpoint.get(), request, *restored->trainable()) == 2);
+    restored->trainable()->save(folder / "restored");
     CHECK(bytes_of(folder / "restored") == bytes_of(folder / "at the checkpoint"));
     for (std::uint32_t step = 3; step < 6; ++step) learn(*restored, step);
-    restored->save(folder / "restored");
+    restored->trainable()->save(folder / "restored");
     CHECK(bytes_of(folder / "restored") == bytes_of(folder / "undisturbed"));
 
     // With the optimiser begun anew the steps after the checkpoint are others: the test can tell.
     const auto forgetful = make_torch_model(request);
-    read_checkpoint(checkpoint.get(), request, *forgetful);
-    forgetful->begin_training();
+    read_checkpoint(checkpoint.get(), request, *forgetful->trainable());
+    forgetful->trainable()->begin_training();
     for (std::uint32_t step = 3; step < 6; ++step) learn(*forgetful, step);
-    forgetful->save(folder / "forgetful");
+    forgetful->trainable()->save(folder / "forgetful");
     CHECK(bytes_of(folder / "forgetful") != bytes_of(folder / "undisturbed"));
   }
 }
@@ -89,12 +89,12 @@ TEST_CASE("a restored model answers with the same bits without further training"
   for (const MemberRequest& request : members(folder)) {
     const UniqueFd checkpoint = memory_file("checkpoint");
     const auto model = make_torch_model(request);
-    model->begin_training();
+    model->trainable()->begin_training();
     learn(*model, 0);
-    write_checkpoint(checkpoint.get(), request, *model, 0);
+    write_checkpoint(checkpoint.get(), request, *model->trainable(), 0);
     const auto restored = make_torch_model(request);
     const std::vector<float> before = answers(*restored, images, kCheckpointImages, 8);
-    read_checkpoint(checkpoint.get(), request, *restored);
+    read_checkpoint(checkpoint.get(), request, *restored->trainable());
     const std::vector<float> after = answers(*restored, images, kCheckpointImages, 8);
     CHECK(after != before);
     CHECK(after == answers(*model, images, kCheckpointImages, 8));
@@ -106,17 +106,17 @@ TEST_CASE("a checkpoint before the first step is that of a member that has just 
   for (const MemberRequest& request : members(folder)) {
     const UniqueFd checkpoint = memory_file("checkpoint");
     const auto undisturbed = make_torch_model(request);
-    undisturbed->begin_training();
+    undisturbed->trainable()->begin_training();
     const auto witness = make_torch_model(request);  // of a training without checkpoints
-    witness->begin_training();
-    write_checkpoint(checkpoint.get(), request, *undisturbed, 0);
+    witness->trainable()->begin_training();
+    write_checkpoint(checkpoint.get(), request, *undisturbed->trainable(), 0);
     const auto restored = make_torch_model(request);
-    read_checkpoint(checkpoint.get(), request, *restored);
+    read_checkpoint(checkpoint.get(), request, *restored->trainable());
     for (Model* const model : {undisturbed.get(), restored.get(), witness.get()})
       for (std::uint32_t step = 0; step < 2; ++step) learn(*model, step);
-    undisturbed->save(folder / "undisturbed");
-    restored->save(folder / "restored");
-    witness->save(folder / "witness");
+    undisturbed->trainable()->save(folder / "undisturbed");
+    restored->trainable()->save(folder / "restored");
+    witness->trainable()->save(folder / "witness");
     CHECK(bytes_of(folder / "restored") == bytes_of(folder / "undisturbed"));
     CHECK(bytes_of(folder / "witness") == bytes_of(folder / "undisturbed"));
   }
@@ -126,10 +126,10 @@ TEST_CASE("a checkpoint holds weights and moments and steps by name") {
   const UniqueFd checkpoint = memory_file("checkpoint");
   const MemberRequest request = request_for(MlpModel{{4}});
   const auto model = make_torch_model(request);
-  model->begin_training();
+  model->trainable()->begin_training();
   learn(*model, 0);
   learn(*model, 1);
-  write_checkpoint(checkpoint.get(), request, *model, 1);
+  write_checkpoint(checkpoint.get(), request, *model->trainable(), 1);
   const auto state = merge::Safetensors::read(checkpoint.get(), "the file");
   CHECK(state.names() == std::vector<std::string>{"exp_avg/fc1.bias", "exp_avg/fc1.weight", "exp_avg_sq/fc1.bias",
                                                   "exp_avg_sq/fc1.weight", "params/fc1.bias", "params/fc1.weight",
@@ -144,28 +144,28 @@ TEST_CASE("a checkpoint of other layers is refused with what differs and the mod
   const UniqueFd checkpoint = memory_file("checkpoint");
   const MemberRequest wide = request_for(MlpModel{{8, 4}});
   const auto model = make_torch_model(wide);
-  model->begin_training();
+  model->trainable()->begin_training();
   learn(*model, 0);
-  write_checkpoint(checkpoint.get(), wide, *model, 0);
+  write_checkpoint(checkpoint.get(), wide, *model->trainable(), 0);
   const MemberRequest narrow = request_for(MlpModel{{6, 4}});
   const auto other = make_torch_model(narrow);
-  other->begin_training();
+  other->trainable()->begin_training();
   learn(*other, 0);
-  other->save(folder / "before");
-  const auto error = error_of([&] { read_checkpoint(checkpoint.get(), narrow, *other); });
+  other->trainable()->save(folder / "before");
+  const auto error = error_of([&] { read_checkpoint(checkpoint.get(), narrow, *other->trainable()); });
   REQUIRE(error);
   CHECK(error->message() == "cannot go on from a checkpoint of 'member'");
   CHECK(error->detail().starts_with("its tensors do not fit mlp: "));
   CHECK(contains(error->detail(), "exp_avg/fc1.weight has shape [8, 3072], expected [6, 3072]"));
-  other->save(folder / "after");
+  other->trainable()->save(folder / "after");
   CHECK(bytes_of(folder / "before") == bytes_of(folder / "after"));
   // Its optimiser too: a twin that was never offered that checkpoint learns the same.
   const auto twin = make_torch_model(narrow);
-  twin->begin_training();
+  twin->trainable()->begin_training();
   for (std::uint32_t step = 0; step < 3; ++step) learn(*twin, step);
   for (std::uint32_t step = 1; step < 3; ++step) learn(*other, step);
-  twin->save(folder / "before");
-  other->save(folder / "after");
+  twin->trainable()->save(folder / "before");
+  other->trainable()->save(folder / "after");
   CHECK(bytes_of(folder / "before") == bytes_of(folder / "after"));
 }
 
@@ -175,10 +175,10 @@ TEST_CASE("a torchscript member has no checkpoints") {
   const MemberRequest request = request_for(TorchScriptModel{(folder / "dense.pt").string(), false});
   const auto model = make_torch_model(request);
   const UniqueFd checkpoint = memory_file("checkpoint");
-  const auto write = error_of([&] { write_checkpoint(checkpoint.get(), request, *model, 0); });
+  const auto write = error_of([&] { write_checkpoint(checkpoint.get(), request, *model->trainable(), 0); });
   REQUIRE(write);
   CHECK(write->message() == "a torchscript member cannot be trained");
-  const auto read = error_of([&] { model->take_state(merge::Safetensors()); });
+  const auto read = error_of([&] { model->trainable()->take_state(merge::Safetensors()); });
   REQUIRE(read);
   CHECK(read->message() == "a torchscript member cannot be trained");
 }

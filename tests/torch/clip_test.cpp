@@ -275,13 +275,15 @@ TEST_CASE("a config of another model or with impossible values is refused with w
 }
 
 TEST_CASE("a clip-vit is neither trained nor saved and answers what its model says") {
-  auto model = make_torch_model(clip_request(kData / "bare"));
-  auto error = error_of([&] { model->begin_training(); });
+  const MemberRequest refused = clip_request(kData / "bare");
+  const auto model = make_torch_model(refused);
+  CHECK(model->trainable() == nullptr);
+  auto error = error_of([&] { trainable_part(*model, refused, "trained"); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == "a clip-vit member cannot be trained");
   CHECK(contains(error->hint(), "small-cnn or mlp"));
-  error = error_of([&] { model->save("x.safetensors"); });
+  error = error_of([&] { trainable_part(*model, refused, "saved"); });
   REQUIRE(error);
   CHECK(error->message() == "a clip-vit member cannot be saved");
   MemberRequest request = clip_request(kData / "bare");

@@ -79,10 +79,10 @@ TEST_CASE("a member learns on the GPU") {
   const std::vector<float> images = some_images(8);
   const std::vector<std::int64_t> labels{0, 1, 0, 1, 1, 0, 0, 1};
   const std::vector<std::uint32_t> rows{0, 1, 2, 3, 7, 6, 5, 4};
-  model->begin_training();
-  const double first = model->train(images.data(), labels, rows).loss_sum;
+  model->trainable()->begin_training();
+  const double first = model->trainable()->train(images.data(), labels, rows).loss_sum;
   double last = first;
-  for (int i = 0; i < 100; ++i) last = model->train(images.data(), labels, rows).loss_sum;
+  for (int i = 0; i < 100; ++i) last = model->trainable()->train(images.data(), labels, rows).loss_sum;
   CHECK(last < first);
 }
 

@@ -82,13 +82,13 @@ std::string learnt_in_a_loop(const Workplace& place, const std::filesystem::path
   request.over = OutputKind::logits;
   request.learns = Learns::statistics;
   const auto model = worker::make_torch_model(request);
-  model->begin_training();
+  model->trainable()->begin_training();
   for (std::uint32_t first = 0; first < kImages; first += kBatch) {
     std::vector<std::uint32_t> rows;
     for (std::uint32_t i = first; i < std::min(first + kBatch, kImages); ++i) rows.push_back(i);
-    model->train(pixels.data(), {}, rows);
+    model->trainable()->train(pixels.data(), {}, rows);
   }
-  model->save(place / "loop.st");
+  model->trainable()->save(place / "loop.st");
   return place.read("loop.st");
 }
 

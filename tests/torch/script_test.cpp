@@ -297,16 +297,15 @@ TEST_CASE("files that are no TorchScript are named in few words") {
 TEST_CASE("a torchscript member is neither trained nor saved") {
   const TemporaryFolder folder;
   save_script(folder / "m.pt", test::kDenseScript);
-  auto model = make_torch_model(script_request(folder / "m.pt"));
-  auto error = error_of([&] { model->begin_training(); });
+  const MemberRequest refused = script_request(folder / "m.pt");
+  const auto model = make_torch_model(refused);
+  CHECK(model->trainable() == nullptr);
+  auto error = error_of([&] { trainable_part(*model, refused, "trained"); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == "a torchscript member cannot be trained");
   CHECK(contains(error->hint(), "small-cnn or mlp"));
-  error = error_of([&] { model->train(nullptr, {}, {}); });
-  REQUIRE(error);
-  CHECK(error->message() == "a torchscript member cannot be trained");
-  error = error_of([&] { model->save(folder / "w.safetensors"); });
+  error = error_of([&] { trainable_part(*model, refused, "saved"); });
   REQUIRE(error);
   CHECK(error->message() == "a torchscript member cannot be saved");
 }

@@ -41,7 +41,7 @@ void learn(Model& model, const std::vector<float>& images) {
   for (std::size_t first = 0; first < count; first += 8) {
     std::vector<std::uint32_t> rows(std::min<std::size_t>(8, count - first));
     for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<std::uint32_t>(first + i);
-    model.train(images.data(), {}, rows);
+    model.trainable()->train(images.data(), {}, rows);
   }
 }
 
@@ -81,7 +81,7 @@ std::map<std::string, at::Tensor> written_out(const std::filesystem::path& file,
 }
 
 merge::Safetensors saved(Model& model, const TemporaryFolder& folder) {
-  model.save(folder / "s.safetensors");
+  model.trainable()->save(folder / "s.safetensors");
   return merge::Safetensors::read(folder / "s.safetensors");
 }
 
@@ -92,7 +92,7 @@ TEST_CASE("statistics are averages over batches of which a short last one counts
     CAPTURE(static_cast<int>(form));
     save_batch_norm_script(folder / "n.pt", form);
     const auto model = make_torch_model(learner(folder / "n.pt"));
-    model->begin_training();
+    model->trainable()->begin_training();
     learn(*model, images);
     const merge::Safetensors found = saved(*model, folder);
     const auto expected = written_out(folder / "n.pt", images);
@@ -117,7 +117,7 @@ TEST_CASE("a model that learns statistics answers with those that it came with")
   const auto expected = test::answers(*make_torch_model(answering), images, 8, 8);
   const auto model = make_torch_model(learner(folder / "n.pt"));
   CHECK(test::answers(*model, images, 8, 8) == expected);
-  model->begin_training();
+  model->trainable()->begin_training();
   learn(*model, images);
   CHECK(test::answers(*model, images, 8, 8) == expected);
   CHECK(model->parameters() == 4 * 27 + 2 * 4 + 170 + 2 * 10);
@@ -131,19 +131,20 @@ TEST_CASE("statistics begin anew and go on from a checkpoint with the same bytes
   const std::vector<float> rest(images.begin() + 16 * kElements, images.end());
   const auto model = make_torch_model(learner(folder / "n.pt"));
   learn(*model, first);  // forgotten
-  model->begin_training();
+  model->trainable()->begin_training();
   learn(*model, first);
-  model->lend_state(
+  model->trainable()->lend_state(
       [&](std::span<const merge::TensorView> state) { merge::write_safetensors(folder / "c.safetensors", state, {}); });
   learn(*model, rest);
   saved(*model, folder);
   const std::string expected = test::bytes_of(folder / "s.safetensors");
   const auto other = make_torch_model(learner(folder / "n.pt"));
-  other->take_state(merge::Safetensors::read(folder / "c.safetensors"));
+  other->trainable()->take_state(merge::Safetensors::read(folder / "c.safetensors"));
   learn(*other, rest);
   saved(*other, folder);
   CHECK(test::bytes_of(folder / "s.safetensors") == expected);
-  const auto error = error_of([&] { other->take_state(merge::Safetensors::read(folder / "s.safetensors")); });
+  const auto error =
+      error_of([&] { other->trainable()->take_state(merge::Safetensors::read(folder / "s.safetensors")); });
   REQUIRE(error);
   CHECK(contains(error->message(), "its tensors do not fit torchscript"));
 }
@@ -162,7 +163,7 @@ TEST_CASE("a layer that is called twice counts twice and one without statistics 
       "    return torch.flatten(x, 1)\n");
   module.save((folder / "n.pt").string());
   const auto model = make_torch_model(learner(folder / "n.pt"));
-  model->begin_training();
+  model->trainable()->begin_training();
   const std::vector<float> images = some_images(8);
   learn(*model, images);
   const merge::Safetensors found = saved(*model, folder);
@@ -196,9 +197,9 @@ TEST_CASE("batches that have no variance are named with the layer") {
   const TemporaryFolder folder;
   save_batch_norm_script(folder / "n.pt", BatchNormForm::traced);
   const auto model = make_torch_model(learner(folder / "n.pt"));
-  model->begin_training();
+  model->trainable()->begin_training();
   learn(*model, some_images(9));  // the last batch is one image
-  const auto error = error_of([&] { model->save(folder / "s.safetensors"); });
+  const auto error = error_of([&] { model->trainable()->save(folder / "s.safetensors"); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::failed);
   CHECK(error->message() == "the images give no finite bn2.running_var");

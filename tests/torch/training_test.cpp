@@ -49,8 +49,8 @@ std::vector<std::uint32_t> all_rows() {
 
 TrainBatch epochs(Model& model, const Lesson& lesson, int count) {
   TrainBatch last;
-  model.begin_training();
-  for (int i = 0; i < count; ++i) last = model.train(lesson.images.data(), lesson.labels, all_rows());
+  model.trainable()->begin_training();
+  for (int i = 0; i < count; ++i) last = model.trainable()->train(lesson.images.data(), lesson.labels, all_rows());
   return last;
 }
 
@@ -70,8 +70,8 @@ TEST_CASE("the loss and the correct images are those of the answer before the st
   const Lesson lesson = bright_quarters();
   auto model = make_torch_model(request_for(SmallCnnModel{4}));
   const std::vector<float> before = answers(*model, lesson.images, kImages, kImages);
-  model->begin_training();
-  const TrainBatch batch = model->train(lesson.images.data(), lesson.labels, all_rows());
+  model->trainable()->begin_training();
+  const TrainBatch batch = model->trainable()->train(lesson.images.data(), lesson.labels, all_rows());
   double loss = 0;
   std::uint64_t correct = 0;
   for (std::size_t image = 0; image < kImages; ++image) {
@@ -89,9 +89,9 @@ TEST_CASE("the first step of Adam moves each weight by the learning rate") {
   MemberRequest request = request_for(MlpModel{{4}});
   request.learning_rate = 0.01;
   auto model = make_torch_model(request);
-  model->save(folder / "before");
+  model->trainable()->save(folder / "before");
   epochs(*model, lesson, 1);
-  model->save(folder / "after");
+  model->trainable()->save(folder / "after");
   const auto before = merge::Safetensors::read(folder / "before");
   const auto after = merge::Safetensors::read(folder / "after");
   const auto values = [](const merge::Safetensors& file) {
@@ -110,7 +110,7 @@ TEST_CASE("answers come from the weights after the last step") {
   epochs(*model, lesson, 3);
   const std::vector<float> after = answers(*model, lesson.images, kImages, 8);
   CHECK(after != before);
-  model->save(folder / "w");
+  model->trainable()->save(folder / "w");
   request.weights = folder / "w";
   CHECK(answers(*make_torch_model(request), lesson.images, kImages, 8) == after);
 }
@@ -122,8 +122,8 @@ TEST_CASE("the same seeds give the same bytes and one more step gives others") {
   for (const std::string name : {"a", "b", "c"}) {
     auto model = make_torch_model(request_for(SmallCnnModel{4}));
     epochs(*model, lesson, 3);
-    if (name != "c") model->train(lesson.images.data(), lesson.labels, shuffled);
-    model->save(folder / name);
+    if (name != "c") model->trainable()->train(lesson.images.data(), lesson.labels, shuffled);
+    model->trainable()->save(folder / name);
   }
   CHECK(bytes_of(folder / "a") == bytes_of(folder / "b"));
   CHECK(bytes_of(folder / "a") != bytes_of(folder / "c"));
@@ -141,13 +141,14 @@ TEST_CASE("rows are picked from the segment in their order") {
   }
   auto scattered = make_torch_model(request_for(SmallCnnModel{4}));
   auto together = make_torch_model(request_for(SmallCnnModel{4}));
-  scattered->begin_training();
-  together->begin_training();
-  const TrainBatch one = scattered->train(lesson.images.data(), lesson.labels, rows);
-  const TrainBatch two = together->train(picked.images.data(), picked.labels, std::vector<std::uint32_t>{0, 1, 2, 3});
+  scattered->trainable()->begin_training();
+  together->trainable()->begin_training();
+  const TrainBatch one = scattered->trainable()->train(lesson.images.data(), lesson.labels, rows);
+  const TrainBatch two =
+      together->trainable()->train(picked.images.data(), picked.labels, std::vector<std::uint32_t>{0, 1, 2, 3});
   CHECK(one.loss_sum == two.loss_sum);
-  scattered->save(folder / "scattered");
-  together->save(folder / "together");
+  scattered->trainable()->save(folder / "scattered");
+  together->trainable()->save(folder / "together");
   CHECK(bytes_of(folder / "scattered") == bytes_of(folder / "together"));
 }
 
@@ -156,14 +157,14 @@ TEST_CASE("training begins anew with a fresh optimiser and the present weights")
   const Lesson lesson = bright_quarters();
   auto twice = make_torch_model(request_for(SmallCnnModel{4}));
   epochs(*twice, lesson, 2);
-  twice->save(folder / "half");
+  twice->trainable()->save(folder / "half");
   epochs(*twice, lesson, 2);
   MemberRequest request = request_for(SmallCnnModel{4});
   request.weights = folder / "half";
   auto resumed = make_torch_model(request);
   epochs(*resumed, lesson, 2);
-  twice->save(folder / "a");
-  resumed->save(folder / "b");
+  twice->trainable()->save(folder / "a");
+  resumed->trainable()->save(folder / "b");
   CHECK(bytes_of(folder / "a") == bytes_of(folder / "b"));
 }
 
@@ -171,20 +172,20 @@ TEST_CASE("no rows are no step") {
   const TemporaryFolder folder;
   const Lesson lesson = bright_quarters();
   auto model = make_torch_model(request_for(SmallCnnModel{4}));
-  model->save(folder / "a");
-  model->begin_training();
-  CHECK(model->train(lesson.images.data(), lesson.labels, {}).loss_sum == 0.0);
-  model->save(folder / "b");
+  model->trainable()->save(folder / "a");
+  model->trainable()->begin_training();
+  CHECK(model->trainable()->train(lesson.images.data(), lesson.labels, {}).loss_sum == 0.0);
+  model->trainable()->save(folder / "b");
   CHECK(bytes_of(folder / "a") == bytes_of(folder / "b"));
 }
 
 TEST_CASE("a label outside the classes is named") {
   Lesson lesson = bright_quarters();
   auto model = make_torch_model(request_for(SmallCnnModel{4}));
-  model->begin_training();
+  model->trainable()->begin_training();
   for (const std::int64_t label : {std::int64_t{4}, std::int64_t{-1}}) {
     lesson.labels[9] = label;
-    const auto error = error_of([&] { model->train(lesson.images.data(), lesson.labels, all_rows()); });
+    const auto error = error_of([&] { model->trainable()->train(lesson.images.data(), lesson.labels, all_rows()); });
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::usage);
     CHECK(error->message() == "label " + std::to_string(label) + " is outside the model's 4 classes");

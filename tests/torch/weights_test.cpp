@@ -30,7 +30,7 @@ TEST_CASE("saved weights answer with the same bits in another model") {
   const TemporaryFolder folder;
   for (const ModelKind& kind : {ModelKind(SmallCnnModel{}), ModelKind(MlpModel{{32, 10}})}) {
     auto model = make_torch_model(request_for(kind, 1));
-    model->save(folder / "w.safetensors");
+    model->trainable()->save(folder / "w.safetensors");
     MemberRequest request = request_for(kind, 2);
     const std::vector<float> images = some_images(8);
     const std::vector<float> expected = answers(*model, images, 8, 8);
@@ -38,14 +38,14 @@ TEST_CASE("saved weights answer with the same bits in another model") {
     request.weights = folder / "w.safetensors";
     auto loaded = make_torch_model(request);
     CHECK(answers(*loaded, images, 8, 8) == expected);
-    loaded->save(folder / "again.safetensors");
+    loaded->trainable()->save(folder / "again.safetensors");
     CHECK(bytes_of(folder / "again.safetensors") == bytes_of(folder / "w.safetensors"));
   }
 }
 
 TEST_CASE("the file has the names and shapes that PyTorch uses") {
   const TemporaryFolder folder;
-  make_torch_model(request_for(SmallCnnModel{7}))->save(folder / "w.safetensors");
+  make_torch_model(request_for(SmallCnnModel{7}))->trainable()->save(folder / "w.safetensors");
   const auto file = merge::Safetensors::read(folder / "w.safetensors");
   CHECK(file.names() == std::vector<std::string>{"conv1.bias", "conv1.weight", "conv2.bias", "conv2.weight",
                                                  "conv3.bias", "conv3.weight", "fc1.bias", "fc1.weight", "fc2.bias",
@@ -61,7 +61,7 @@ TEST_CASE("the file has the names and shapes that PyTorch uses") {
 TEST_CASE("the same seed gives the same file and another seed another") {
   const TemporaryFolder folder;
   for (const auto& [name, seed] : {std::pair{"a", 1U}, {"b", 1U}, {"c", 2U}})
-    make_torch_model(request_for(SmallCnnModel{}, seed))->save(folder / name);
+    make_torch_model(request_for(SmallCnnModel{}, seed))->trainable()->save(folder / name);
   CHECK(bytes_of(folder / "a") == bytes_of(folder / "b"));
   CHECK(bytes_of(folder / "a") != bytes_of(folder / "c"));
 }

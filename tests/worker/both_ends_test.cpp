@@ -65,16 +65,7 @@ class HesitantModel final : public worker::Model {
   std::span<const float> probe(const float* images, std::uint32_t count) override {
     return model_->probe(images, count);
   }
-  void begin_training() override { model_->begin_training(); }
-  worker::TrainBatch train(const float* images, std::span<const std::int64_t> labels,
-                           std::span<const std::uint32_t> rows) override {
-    return model_->train(images, labels, rows);
-  }
-  void save(const std::filesystem::path& file) override { model_->save(file); }
-  void lend_state(const std::function<void(std::span<const merge::TensorView>)>& use) override {
-    model_->lend_state(use);
-  }
-  void take_state(const merge::Safetensors& state) override { model_->take_state(state); }
+  worker::Trainable* trainable() override { return model_->trainable(); }
 
  private:
   std::unique_ptr<worker::Model> model_;

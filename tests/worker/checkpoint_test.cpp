@@ -31,7 +31,7 @@ off_t size_of(const UniqueFd& fd) { return ::lseek(fd.get(), 0, SEEK_END); }
 
 void learn(worker::Model& model, std::int64_t label) {
   const auto images = random_images(1);
-  model.train(images.data(), std::vector{label}, std::vector<std::uint32_t>{0, 0, 0});
+  model.trainable()->train(images.data(), std::vector{label}, std::vector<std::uint32_t>{0, 0, 0});
 }
 
 std::vector<float> answer(worker::Model& model) {
@@ -43,13 +43,13 @@ std::vector<float> answer(worker::Model& model) {
 TEST_CASE("a member goes on from a checkpoint as if nothing had happened") {
   const UniqueFd file = make_checkpoint_file(/*on_disk=*/true);
   const auto undisturbed = make_fake_model(fake_request());
-  undisturbed->begin_training();
+  undisturbed->trainable()->begin_training();
   learn(*undisturbed, 1);
-  write_checkpoint(file.get(), fake_request(), *undisturbed, 1ULL << 60);
+  write_checkpoint(file.get(), fake_request(), *undisturbed->trainable(), 1ULL << 60);
   MemberRequest other = fake_request();
   other.seed = 5;  // all comes from the file
   const auto restored = make_fake_model(other);
-  CHECK(read_checkpoint(file.get(), other, *restored) == 1ULL << 60);
+  CHECK(read_checkpoint(file.get(), other, *restored->trainable()) == 1ULL << 60);
   CHECK(answer(*restored) == answer(*undisturbed));
   learn(*undisturbed, 2);
   learn(*restored, 2);
@@ -59,20 +59,20 @@ TEST_CASE("a member goes on from a checkpoint as if nothing had happened") {
 TEST_CASE("a checkpoint replaces the whole content and nothing is left of a longer one") {
   const UniqueFd file = make_checkpoint_file(/*on_disk=*/true);
   const auto model = make_fake_model(fake_request());
-  write_checkpoint(file.get(), fake_request(), *model, 1);
+  write_checkpoint(file.get(), fake_request(), *model->trainable(), 1);
   const off_t bytes = size_of(file);
   const std::vector<char> noise(10'000, 'x');
   REQUIRE(::pwrite(file.get(), noise.data(), noise.size(), 0) == static_cast<ssize_t>(noise.size()));
-  write_checkpoint(file.get(), fake_request(), *model, 2);
+  write_checkpoint(file.get(), fake_request(), *model->trainable(), 2);
   CHECK(size_of(file) == bytes);
-  CHECK(read_checkpoint(file.get(), fake_request(), *model) == 2);
+  CHECK(read_checkpoint(file.get(), fake_request(), *model->trainable()) == 2);
 }
 
 /// Why a checkpoint in `file` is refused to a member.
 std::string refusal(const UniqueFd& file, const MemberRequest& member = fake_request()) {
   const auto model = make_fake_model(member);
   const auto before = answer(*model);
-  const auto error = error_of([&] { read_checkpoint(file.get(), member, *model); });
+  const auto error = error_of([&] { read_checkpoint(file.get(), member, *model->trainable()); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::failed);
   CHECK(error->message() == "cannot go on from a checkpoint of '" + member.name + "'");
@@ -82,7 +82,7 @@ std::string refusal(const UniqueFd& file, const MemberRequest& member = fake_req
 
 TEST_CASE("a checkpoint that was torn is refused wherever it was torn") {
   const UniqueFd file = make_checkpoint_file(/*on_disk=*/true);
-  write_checkpoint(file.get(), fake_request(), *make_fake_model(fake_request()), 3);
+  write_checkpoint(file.get(), fake_request(), *make_fake_model(fake_request())->trainable(), 3);
   for (off_t bytes = size_of(file) - 1; bytes >= 0; --bytes) {
     REQUIRE(::ftruncate(file.get(), bytes) == 0);
     CHECK(contains(refusal(file), "the file is not a valid safetensors file: "));
@@ -91,7 +91,7 @@ TEST_CASE("a checkpoint that was torn is refused wherever it was torn") {
 
 TEST_CASE("a checkpoint of another member is refused with its name and kind") {
   const UniqueFd file = make_checkpoint_file(/*on_disk=*/true);
-  write_checkpoint(file.get(), fake_request(), *make_fake_model(fake_request()), 3);
+  write_checkpoint(file.get(), fake_request(), *make_fake_model(fake_request())->trainable(), 3);
   MemberRequest other = fake_request();
   other.name = "m1";
   CHECK(refusal(file, other) == "the file is one of 'm0' (fake)");
@@ -101,7 +101,7 @@ TEST_CASE("a checkpoint of another member is refused with its name and kind") {
 
 TEST_CASE("a file of weights is no checkpoint") {
   const TemporaryFolder folder;
-  make_fake_model(fake_request())->save(folder / "w");
+  make_fake_model(fake_request())->trainable()->save(folder / "w");
   const UniqueFd weights(::open((folder / "w").c_str(), O_RDONLY | O_CLOEXEC));
   CHECK(refusal(weights) == "the file is one of 'nothing' (fake)");
 }
@@ -123,7 +123,7 @@ TEST_CASE("a checkpoint that does not say its segment is refused") {
 TEST_CASE("what is no regular file cannot take a checkpoint") {
   const UniqueFd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
   const auto model = make_fake_model(fake_request());
-  const auto error = error_of([&] { write_checkpoint(nothing.get(), fake_request(), *model, 1); });
+  const auto error = error_of([&] { write_checkpoint(nothing.get(), fake_request(), *model->trainable(), 1); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::failed);
   CHECK(error->message() == "could not write a checkpoint of 'm0'");
@@ -139,7 +139,7 @@ TEST_CASE("a checkpoint beyond the limit of a file's size is an error that says 
   const auto handler = ::signal(SIGXFSZ, SIG_IGN);
   const rlimit small{100, before.rlim_max};
   REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
-  const auto error = error_of([&] { write_checkpoint(file.get(), fake_request(), *model, 1); });
+  const auto error = error_of([&] { write_checkpoint(file.get(), fake_request(), *model->trainable(), 1); });
   ::setrlimit(RLIMIT_FSIZE, &before);
   ::signal(SIGXFSZ, handler);
   REQUIRE(error);
@@ -152,7 +152,7 @@ int fill_small_disk(const std::filesystem::path& folder) {
   if (!mount_small_disk(folder)) return kNoSmallDisk;
   const UniqueFd file = nameless_file(folder, O_RDWR);
   const MemberRequest member = fake_request({.classes = 1 << 18, .faults = {}});
-  const auto error = error_of([&] { write_checkpoint(file.get(), member, *make_fake_model(member), 1); });
+  const auto error = error_of([&] { write_checkpoint(file.get(), member, *make_fake_model(member)->trainable(), 1); });
   if (!error || error->detail() != "No space left on device") return 1;
   return error->hint().starts_with("free space in " + folder.string() + ": each training member keeps two") ? 0 : 2;
 }

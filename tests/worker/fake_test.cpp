@@ -115,10 +115,10 @@ TEST_CASE("training moves the bias of each label by a learning rate that falls w
   const auto model = worker::make_fake_model(request);
   const auto images = random_images(3);
   const auto before = predict(*model, images);
-  model->begin_training();
+  model->trainable()->begin_training();
   const std::vector<std::int64_t> labels{2, 0, 1};
   const std::vector<std::uint32_t> rows{0, 0, 1};
-  const worker::TrainBatch batch = model->train(images.data(), labels, rows);
+  const worker::TrainBatch batch = model->trainable()->train(images.data(), labels, rows);
   CHECK(batch.correct <= 3);
   CHECK(batch.loss_sum > 0);
   const auto after = predict(*model, images);
@@ -133,8 +133,8 @@ TEST_CASE("weights that were saved are loaded again bit for bit") {
   MemberRequest request = fake_request();
   const auto model = worker::make_fake_model(request);
   const auto images = random_images(4);
-  model->train(images.data(), std::vector<std::int64_t>{3}, std::vector<std::uint32_t>{0});
-  model->save(folder / "m.safetensors");
+  model->trainable()->train(images.data(), std::vector<std::int64_t>{3}, std::vector<std::uint32_t>{0});
+  model->trainable()->save(folder / "m.safetensors");
   request.seed = 999;
   request.weights = (folder / "m.safetensors").string();
   CHECK(predict(*worker::make_fake_model(request), images) == predict(*model, images));
@@ -143,7 +143,7 @@ TEST_CASE("weights that were saved are loaded again bit for bit") {
 TEST_CASE("weights of another size or name are refused with the file") {
   const TemporaryFolder folder;
   const std::string file = (folder / "m.safetensors").string();
-  worker::make_fake_model(fake_request({.classes = 5, .faults = {}}))->save(file);
+  worker::make_fake_model(fake_request({.classes = 5, .faults = {}}))->trainable()->save(file);
   MemberRequest request = fake_request();
   request.weights = file;
   CHECK(thrown([&] { worker::make_fake_model(request); }) ==
@@ -160,8 +160,9 @@ TEST_CASE("a label outside the classes is refused with its number") {
   const auto model = worker::make_fake_model(fake_request());
   const auto images = random_images(1);
   for (const std::int64_t label : {std::int64_t{4}, std::int64_t{-1}})
-    CHECK(thrown([&] { model->train(images.data(), std::vector{label}, std::vector<std::uint32_t>{0}); }) ==
-          "label " + std::to_string(label) + " is outside the 4 classes");
+    CHECK(thrown([&] {
+            model->trainable()->train(images.data(), std::vector{label}, std::vector<std::uint32_t>{0});
+          }) == "label " + std::to_string(label) + " is outside the 4 classes");
 }
 
 TEST_CASE("a scripted exception comes at its batch and only there") {
@@ -208,9 +209,9 @@ TEST_CASE("a fault with a value strikes in training at the rows that are picked"
   const auto model = worker::make_fake_model(
       fake_request({.classes = 4, .faults = {{FaultKind::exception, FaultPhase::train, 0, -2.5F}}}));
   const std::vector<std::int64_t> labels{0, 1, 2};
-  model->train(images.data(), labels, std::vector<std::uint32_t>{0, 2});
+  model->trainable()->train(images.data(), labels, std::vector<std::uint32_t>{0, 2});
   CHECK(thrown([&] {
-          model->train(images.data(), labels, std::vector<std::uint32_t>{2, 1});
+          model->trainable()->train(images.data(), labels, std::vector<std::uint32_t>{2, 1});
         }) == "scripted fault: exception");
 }
 
@@ -244,8 +245,9 @@ TEST_CASE("faults of warm-up and training strike in their phase alone") {
        .faults = {{FaultKind::exception, FaultPhase::warm_up, 0}, {FaultKind::exception, FaultPhase::train, 0}}}));
   predict(*model, images);
   CHECK(thrown([&] { model->probe(images.data(), 1); }) == "scripted fault: exception");
-  CHECK(thrown([&] { model->train(images.data(), std::vector<std::int64_t>{0}, std::vector<std::uint32_t>{0}); }) ==
-        "scripted fault: exception");
+  CHECK(thrown([&] {
+          model->trainable()->train(images.data(), std::vector<std::int64_t>{0}, std::vector<std::uint32_t>{0});
+        }) == "scripted fault: exception");
 }
 
 }  // namespace

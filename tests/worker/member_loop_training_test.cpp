@@ -5,6 +5,7 @@
 #include "common/atomic_file.hpp"
 #include "common/random.hpp"
 #include "merge/safetensors.hpp"
+#include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/worker/hosted.hpp"
 #include "tests/worker/rig.hpp"
@@ -37,6 +38,42 @@ TEST_CASE("weights that cannot be written are answered with words and the member
   REQUIRE(std::holds_alternative<control::Done>(done));
   CHECK(std::get<control::Done>(done).problem.empty());
   CHECK(std::filesystem::exists(folder / "m.safetensors"));
+}
+
+/// A model that only predicts.
+class Oracle final : public worker::Model {
+ public:
+  std::uint32_t width() const override { return 4; }
+  std::uint64_t parameters() const override { return 0; }
+  void predict(const float*, std::uint32_t, std::span<float> output) override { std::ranges::fill(output, 0.25F); }
+  std::span<const float> probe(const float*, std::uint32_t) override { return {}; }
+};
+
+Rig rig_of_oracle() {
+  MemberRequest request = fake_request();
+  request.model = AotiModel{{"m.pt2"}};
+  return Rig(request, false, {-1, -1}, std::make_unique<Oracle>());
+}
+
+TEST_CASE("a member that only predicts refuses to save and lives on") {
+  Rig rig = rig_of_oracle();
+  rig.send(control::Save{"m.safetensors"});
+  const auto done = std::get<control::Done>(rig.reply());
+  CHECK(done.problem == "an aoti member cannot be saved: m.pt2");
+  CHECK(done.hint == "train members of kind small-cnn or mlp, and leave this one out");
+  rig.fill(0, random_images(8));
+  rig.hand_out(0, 8);
+  CHECK(rig.answer().status == CompletionStatus::done);
+}
+
+TEST_CASE("a member that only predicts ends where it is to learn") {
+  Rig beginning = rig_of_oracle();
+  beginning.send(control::BeginTraining{});
+  CHECK(contains(beginning.end(), "an aoti member cannot be trained"));
+  Rig learning = rig_of_oracle();
+  learning.fill(0, random_images(8));
+  learning.hand_out(0, 8, TaskKind::train);
+  CHECK(contains(learning.end(), "an aoti member cannot be trained"));
 }
 
 /// Trains on two segments and returns the weights' file; the sums of the completions come along.

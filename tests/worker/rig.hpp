@@ -27,11 +27,13 @@ inline constexpr ArenaLayout kArena{4, 8, kShape};
 /// A member in a thread, and the coordinator's side of it.
 class Rig {
  public:
-  explicit Rig(MemberRequest request, bool allow_nan = false, std::array<int, 2> checkpoints = {-1, -1})
+  /// Without a `model` the fake one of the request.
+  explicit Rig(MemberRequest request, bool allow_nan = false, std::array<int, 2> checkpoints = {-1, -1},
+               std::unique_ptr<worker::Model> model = nullptr)
       : checkpoints_(checkpoints),
         request_(std::move(request)),
         start_{0, 4, kArena, allow_nan},
-        model_(worker::make_fake_model(request_)),
+        model_(model ? std::move(model) : worker::make_fake_model(request_)),
         arena_(kArena.bytes() / sizeof(Page) + 1),
         channel_(memory_of(layout()), layout()),
         tasks_(channel_.tasks()),

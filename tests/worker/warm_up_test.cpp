@@ -26,13 +26,6 @@ class Counting final : public worker::Model {
     answer_.assign(values_(count), 0.0F);
     return answer_;
   }
-  void begin_training() override {}
-  worker::TrainBatch train(const float*, std::span<const std::int64_t>, std::span<const std::uint32_t>) override {
-    return {};
-  }
-  void save(const std::filesystem::path&) override {}
-  void lend_state(const std::function<void(std::span<const merge::TensorView>)>&) override {}
-  void take_state(const merge::Safetensors&) override {}
 
   std::map<std::uint32_t, int> calls;
   std::vector<std::uint32_t> order;

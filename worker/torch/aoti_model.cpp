@@ -12,11 +12,11 @@
 #include <tutti/error.hpp>
 
 #include "common/counted.hpp"
-#include "worker/torch/answering_model.hpp"
 #include "worker/torch/aoti_answer.hpp"
 #include "worker/torch/aoti_file.hpp"
 #include "worker/torch/models.hpp"
 #include "worker/torch/torch_errors.hpp"
+#include "worker/torch/torch_model.hpp"
 
 namespace tutti::worker {
 namespace {
@@ -88,9 +88,9 @@ class Package {
   at::Tensor padding_;  // black images
 };
 
-class AotiMember final : public AnsweringModel {
+class AotiMember final : public TorchModel {
  public:
-  explicit AotiMember(const MemberRequest& request) : AnsweringModel(request) {
+  explicit AotiMember(const MemberRequest& request) : TorchModel(request, 0) {
     if (!device().is_cpu())
       throw Error(ErrorKind::usage, "an aoti member cannot be on CUDA yet", model_of(request).paths.front(),
                   "assign it to the CPU, or export it as TorchScript");

@@ -9,8 +9,8 @@
 
 #include "common/counted.hpp"
 #include "merge/head.hpp"
-#include "worker/torch/answering_model.hpp"
 #include "worker/torch/clip_tower.hpp"
+#include "worker/torch/torch_model.hpp"
 
 namespace tutti::worker {
 namespace {
@@ -31,10 +31,10 @@ std::filesystem::path weights_of(const MemberRequest& request) {
   return request.weights.empty() ? model_of(request).path : request.weights;
 }
 
-class ClipVit final : public AnsweringModel {
+class ClipVit final : public TorchModel {
  public:
   explicit ClipVit(const MemberRequest& request)
-      : AnsweringModel(request),
+      : TorchModel(request, 0),
         output_(model_of(request).output),
         config_(config_for(request)),
         tower_(config_, weights_of(request), output_ == ClipOutput::projected, device()) {

@@ -7,6 +7,7 @@
 #include <torch/version.h>
 
 #include <cassert>
+#include <variant>
 
 #include "worker/torch/aoti_model.hpp"
 #include "worker/torch/clip_vit.hpp"
@@ -44,13 +45,20 @@ void keep_freed_memory() {
   mallopt(M_TRIM_THRESHOLD, 2 * (kLargestActivation - 1));
 }
 
-std::unique_ptr<Model> make_of_kind(const MemberRequest& request) {
-  if (std::holds_alternative<TorchScriptModel>(request.model)) return make_script_model(request);
-  assert(request.learns == Learns::weights);  // config/merge.cpp has refused other kinds
-  if (std::holds_alternative<AotiModel>(request.model)) return make_aoti_model(request);
-  if (std::holds_alternative<ClipVitModel>(request.model)) return make_clip_vit(request);
-  return make_native_model(request);
-}
+/// One function per kind, so that the compiler names a kind that is missing.
+struct Maker {
+  const MemberRequest& request;
+
+  std::unique_ptr<Model> operator()(const SmallCnnModel&) const { return make_native_model(request); }
+  std::unique_ptr<Model> operator()(const MlpModel&) const { return make_native_model(request); }
+  std::unique_ptr<Model> operator()(const TorchScriptModel&) const { return make_script_model(request); }
+  std::unique_ptr<Model> operator()(const AotiModel&) const { return make_aoti_model(request); }
+  std::unique_ptr<Model> operator()(const ClipVitModel&) const { return make_clip_vit(request); }
+  std::unique_ptr<Model> operator()(const FakeModel&) const {
+    assert(false);  // its facts say that LibTorch does not compute it
+    return nullptr;
+  }
+};
 
 }  // namespace
 
@@ -61,11 +69,13 @@ void set_up_torch(std::uint32_t within_an_operation, std::uint32_t between_opera
 }
 
 std::unique_ptr<Model> make_torch_model(const MemberRequest& request) {
-  assert(!std::holds_alternative<FakeModel>(request.model) && request.threads > 0);
+  assert(request.threads > 0);
+  // config/merge.cpp has refused other kinds.
+  assert(request.learns == Learns::weights || facts_of(request.model).learns_statistics);
   return explained(ErrorKind::failed, fmt::format("LibTorch could not load a {} member", kind_name(request.model)), "",
                    [&] {
                      set_up_torch(request.threads);
-                     return make_of_kind(request);
+                     return std::visit(Maker{request}, request.model);
                    });
 }
 

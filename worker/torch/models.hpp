@@ -1,4 +1,4 @@
-// Members computed by LibTorch: all kinds but `fake`. This header is free of LibTorch; the plugin, the
+// Members computed by LibTorch: the kinds whose facts say `torch`. This header is free of LibTorch; the plugin, the
 // tests and the benchmarks make models through it.
 #pragma once
 

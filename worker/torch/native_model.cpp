@@ -21,16 +21,10 @@
 namespace tutti::worker {
 namespace {
 
-std::uint32_t classes_of(const ModelKind& kind) {
-  if (const auto* cnn = std::get_if<SmallCnnModel>(&kind)) return cnn->classes;
-  const auto& layers = std::get<MlpModel>(kind).layers;
-  return layers.empty() ? 0 : layers.back();
-}
-
-class NativeModel final : public TorchModel {
+class NativeModel final : public TorchModel, public Trainable {
  public:
   explicit NativeModel(const MemberRequest& request)
-      : TorchModel(request, classes_of(request.model)),
+      : TorchModel(request, facts_of(request.model).width),
         network_(make_network(request)),
         batch_images_(request.batch_images) {
     if (request.output != OutputKind::logits)
@@ -50,6 +44,8 @@ class NativeModel final : public TorchModel {
     batch_images_ = images;
     packed_.reset();  // the layout of its weights is chosen for a size
   }
+
+  Trainable* trainable() override { return this; }
 
   // There is nothing to draw: the order of the images comes from outside, and no layer is random.
   void begin_training() override { optimiser_.emplace(named_tensors(network_), request().learning_rate); }

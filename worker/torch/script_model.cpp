@@ -9,11 +9,11 @@
 
 #include <tutti/error.hpp>
 
-#include "worker/torch/answering_model.hpp"
 #include "worker/torch/entry.hpp"
 #include "worker/torch/script_module.hpp"
 #include "worker/torch/statistics_model.hpp"
 #include "worker/torch/torch_errors.hpp"
+#include "worker/torch/torch_model.hpp"
 
 namespace tutti::worker {
 namespace {
@@ -23,10 +23,10 @@ constexpr double kRelativeTolerance = 1e-3;
 constexpr double kAbsoluteTolerance = 1e-4;
 constexpr std::string_view kOptimizeOff = "set 'optimize: off' at this member";
 
-class ScriptModel final : public AnsweringModel {
+class ScriptModel final : public TorchModel {
  public:
   explicit ScriptModel(const MemberRequest& request)
-      : AnsweringModel(request),
+      : TorchModel(request, 0),
         path_(std::get<TorchScriptModel>(request.model).path),
         entry_(std::get<TorchScriptModel>(request.model).entry),
         module_(load_script_module(request, device())) {

@@ -14,7 +14,7 @@
 namespace tutti::worker {
 namespace {
 
-class StatisticsModel final : public TorchModel {
+class StatisticsModel final : public TorchModel, public Trainable {
  public:
   explicit StatisticsModel(const MemberRequest& request)
       : TorchModel(request, 0),
@@ -24,6 +24,8 @@ class StatisticsModel final : public TorchModel {
   }
 
   std::uint64_t parameters() const override { return parameters_; }
+
+  Trainable* trainable() override { return this; }
 
   void begin_training() override { statistics_.reset(); }
 

@@ -96,7 +96,7 @@ TEST_CASE("a member without an input of its own arrives without one") {
 TEST_CASE("every kind of model arrives as it was sent") {
   const FakeModel fake{.classes = 3,
                        .delay_us = 1,
-                       .load_delay_us = 1ULL << 60,
+                       .load_delay_ms = 1ULL << 60,
                        .reads_input = false,
                        .writes_input = true,
                        .faults = {{FaultKind::nan, FaultPhase::predict, 5},

@@ -10,6 +10,7 @@
 #include "coordinator/plan/input.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
+#include "tests/common/wire/every_model.hpp"
 
 namespace tutti {
 namespace {
@@ -112,6 +113,27 @@ TEST_CASE("what cannot change a byte does not count") {
         "members.0.model.faults=[{kind: kill, phase: predict, at_batch: 3}]"}) {
     CAPTURE(assignment);
     CHECK(changed_by(assignment).empty());
+  }
+}
+
+Fingerprint fingerprint(const ModelKind& model) {
+  config::EnsembleSpec spec = config::load_text(kYaml, "a test");
+  spec.members.front().model.kind = model;
+  const auto source = open_source(spec.input);
+  return fingerprint_of(spec, make_plan(spec, two_cores(), input_form(spec.input), {}), *source);
+}
+
+TEST_CASE("every field of a model counts but for delays") {
+  const test::TemporaryFolder folder;
+  test::Change change(folder.path());
+  for (const ModelKind& model : test::every_model(change)) {
+    const Fingerprint was = fingerprint(model);
+    CHECK(differences(was, fingerprint(model)).empty());
+    for (const test::Changed& changed : test::changed_one_by_one(model, change)) {
+      CAPTURE(std::string(kind_name(model)));
+      CAPTURE(changed.key);
+      CHECK(differences(was, fingerprint(changed.model)).empty() == changed.is_delay);
+    }
   }
 }
 

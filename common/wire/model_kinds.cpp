@@ -1,0 +1,123 @@
+#include "common/wire/model_kinds.hpp"
+
+#include <type_traits>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace tutti {
+namespace {
+
+template <std::size_t... Index>
+std::vector<ModelKind> one_of_each(std::index_sequence<Index...>) {
+  return {ModelKind(std::in_place_index<Index>)...};
+}
+
+void add_folder(const std::filesystem::path& folder, bool with_weights, std::vector<std::filesystem::path>& files) {
+  if (std::filesystem::exists(folder / "config.json")) files.push_back(folder / "config.json");
+  if (!with_weights) return;
+  const std::filesystem::path index = folder / "model.safetensors.index.json";  // it says which of them count
+  if (std::filesystem::exists(index)) files.push_back(index);
+  const auto first = static_cast<std::ptrdiff_t>(files.size());
+  std::error_code code;
+  for (std::filesystem::directory_iterator entry(folder, code), end; !code && entry != end; entry.increment(code))
+    if (entry->path().extension() == ".safetensors") files.push_back(entry->path());
+  std::sort(files.begin() + first, files.end());
+}
+
+template <class Text, class Kind>
+Text* folder_in(Kind& kind) {
+  Text* folder = nullptr;
+  for_each_field(kind, [&](std::string_view, auto& value, const auto& its_form) {
+    if constexpr (std::is_same_v<decltype(its_form), const form::Path&>)
+      if (its_form.folder) folder = &value;
+  });
+  return folder;
+}
+
+}  // namespace
+
+std::optional<Clash> ClipVitModel::clash() const {
+  if (output == ClipOutput::logits && head.empty())
+    return Clash{"output", "'output: logits' needs 'head', the file that turns features into logits"};
+  if (output != ClipOutput::logits && !head.empty())
+    return Clash{"head", fmt::format("'head' has no meaning with 'output: {}'; set 'output: logits'", to_name(output))};
+  return std::nullopt;
+}
+
+const std::vector<ModelKind>& every_kind() {
+  static const auto kinds = one_of_each(std::make_index_sequence<std::variant_size_v<ModelKind>>());
+  return kinds;
+}
+
+std::optional<ModelKind> kind_called(std::string_view name) {
+  for (const ModelKind& kind : every_kind())
+    if (kind_name(kind) == name) return kind;
+  return std::nullopt;
+}
+
+std::vector<std::string> kinds_where(bool (*counts)(const KindFacts&)) {
+  std::vector<std::string> names;
+  for (const ModelKind& kind : every_kind())
+    if (const KindFacts facts = facts_of(kind); counts(facts)) names.emplace_back(facts.name);
+  return names;
+}
+
+std::vector<std::string_view> keys_of(const ModelKind& kind) {
+  std::vector<std::string_view> keys;
+  for_each_field(kind, [&](std::string_view key, const auto&, const auto& its_form) {
+    keys.push_back(key);
+    if constexpr (std::is_same_v<decltype(its_form), const form::Delay&>)
+      if (!its_form.in_thousands.empty()) keys.push_back(its_form.in_thousands);
+  });
+  if (takes_weights(facts_of(kind))) keys.push_back(kWeightsKey);
+  return keys;
+}
+
+std::optional<Clash> clash_in(const ModelKind& kind) {
+  return std::visit(
+      [](const auto& model) -> std::optional<Clash> {
+        if constexpr (requires { model.clash(); }) return model.clash();
+        return std::nullopt;
+      },
+      kind);
+}
+
+std::optional<std::uint64_t> values_per_image(const ModelKind& kind, const ImageShape& shape) {
+  return std::visit(
+      [&](const auto& model) -> std::optional<std::uint64_t> {
+        if constexpr (requires { model.values_per_image(shape); }) return model.values_per_image(shape);
+        return std::nullopt;
+      },
+      kind);
+}
+
+std::vector<NamedPath> paths_of(const ModelKind& kind) {
+  std::vector<NamedPath> paths;
+  const auto add = [&](std::string_view key, const std::string& path) {
+    if (!path.empty()) paths.push_back({fmt::format("model.{}", key), path});
+  };
+  for_each_field(kind, [&](std::string_view key, const auto& value, const auto& its_form) {
+    if constexpr (std::is_same_v<decltype(its_form), const form::Path&>) add(key, value);
+    if constexpr (std::is_same_v<decltype(its_form), const form::Paths&>)
+      for (const std::string& path : value) add(key, path);
+  });
+  return paths;
+}
+
+std::string* folder_of(ModelKind& kind) { return folder_in<std::string>(kind); }
+const std::string* folder_of(const ModelKind& kind) { return folder_in<const std::string>(kind); }
+
+std::vector<std::filesystem::path> files_of(const ModelKind& kind, const std::filesystem::path& weights) {
+  std::vector<std::filesystem::path> files;
+  std::error_code missing;
+  for (const NamedPath& named : paths_of(kind)) {
+    if (std::filesystem::is_directory(named.path, missing))
+      add_folder(named.path, weights.empty(), files);
+    else if (std::filesystem::exists(named.path, missing))
+      files.emplace_back(named.path);
+  }
+  return files;
+}
+
+}  // namespace tutti

@@ -1,0 +1,289 @@
+// The kinds of models: what a configuration can say about each, and what is known about it before it is loaded. Readers
+// and writers of YAML and of control messages, the fingerprint of a run, the memory bounds and the messages to people
+// all derive from these descriptions. How a model computes is known only to the worker.
+//
+// A new kind is a struct here with a description, an entry in ModelKind, and its model in the worker. The description:
+//
+//   facts()                  what holds for this model before it is loaded
+//   fields(self, field)      calls field(key, value, form) for each key that the kind has in YAML, in the order in
+//   which
+//                            it is written there; `kind` and `weights` are not among them
+//   clash()                  optional: what is wrong with fields that are right one by one
+//   values_per_image(shape)  optional, for the memory bounds: see values_per_image() below
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <tutti/images.hpp>
+
+#include "common/values.hpp"
+
+namespace tutti {
+
+/// The widest layer or output that a configuration can ask for.
+constexpr std::uint32_t kMaxModelWidth = 1U << 20;
+
+/// What the value of a field is, and which values it may have.
+namespace form {
+
+struct Whole {
+  std::uint64_t least;
+  std::uint64_t most;
+};
+/// Time that a model spends on purpose. It changes no prediction.
+struct Delay {
+  std::uint64_t most;
+  std::string_view in_thousands{};  ///< another key of the same delay, in units that are a thousand times larger
+};
+struct Flag {};
+/// One of the names of an enumeration.
+struct Choice {};
+/// May be empty.
+struct Text {};
+/// A file or a folder. `needed` says what it is, for those who leave it out; empty: it may be left out.
+struct Path {
+  std::string_view needed{};
+  bool folder = false;
+};
+/// One file or a list of them.
+struct Paths {
+  std::string_view needed;
+  std::size_t most;
+};
+/// A list of layers.
+struct Widths {
+  std::string_view needed;
+  std::size_t most_layers;
+};
+/// A list of FaultPoint. Only those that change what the model outputs change a prediction.
+struct Faults {
+  std::size_t most;
+};
+
+}  // namespace form
+
+/// Where a model has its weights from.
+enum class WeightsFrom : std::uint8_t {
+  seed,     ///< from the seed, or from the safetensors file in `weights`
+  tower,    ///< from a folder as Hugging Face writes a CLIP model, or from `weights`; the vision tower's are used
+  module,   ///< from the file of a program, where those in `weights` take their place
+  package,  ///< from the file of a compiled program; there is no `weights`
+};
+
+/// What the numbers mean that a model outputs.
+struct FixedOutput {
+  OutputKind kind;
+  std::string_view chosen_by{};   ///< the model's key `output` has this value, and another may change it; or empty
+  std::string_view for_logits{};  ///< with `chosen_by`: the keys with which the model answers logits
+};
+
+struct KindFacts {
+  std::string_view name;
+  WeightsFrom weights = WeightsFrom::seed;
+  bool torch = true;                    ///< LibTorch computes it
+  bool trainable = false;               ///< its weights can be trained
+  bool learns_statistics = false;       ///< those of its BatchNorm layers can be estimated over images
+  std::optional<FixedOutput> output{};  ///< nothing: the member's `output` says it
+  std::optional<ImageShape> images{};   ///< the only images that it takes; nothing: that is not known, or it takes any
+  std::uint32_t width = 0;              ///< values per image of its output; 0: only the loaded model knows
+};
+
+/// Fields that do not go together: what to say, and at which key.
+struct Clash {
+  std::string_view key;
+  std::string text;
+};
+
+// ---- the kinds -----------------------------------------------------------------------------------------------------
+
+/// Three convolutions and two dense layers.
+struct SmallCnnModel {
+  std::uint32_t classes = 10;
+  friend bool operator==(const SmallCnnModel&, const SmallCnnModel&) = default;
+
+  KindFacts facts() const {
+    return {.name = "small-cnn",
+            .trainable = true,
+            .output = FixedOutput{OutputKind::logits},
+            .images = ImageShape{3, 32, 32},
+            .width = classes};
+  }
+  static void fields(auto& self, auto&& field) { field("classes", self.classes, form::Whole{1, kMaxModelWidth}); }
+  static std::uint64_t values_per_image(const ImageShape& shape) {
+    return shape.elements() + std::uint64_t{2} * 32 * 30 * 30;
+  }
+};
+
+/// Dense layers.
+struct MlpModel {
+  std::vector<std::uint32_t> layers;  ///< hidden widths, then the number of classes
+  friend bool operator==(const MlpModel&, const MlpModel&) = default;
+
+  KindFacts facts() const {
+    return {.name = "mlp",
+            .trainable = true,
+            .output = FixedOutput{OutputKind::logits},
+            .width = layers.empty() ? 0 : layers.back()};
+  }
+  static void fields(auto& self, auto&& field) {
+    field("layers", self.layers, form::Widths{"the hidden widths and then the number of classes: [64, 10]", 64});
+  }
+  std::uint64_t values_per_image(const ImageShape& shape) const {
+    std::uint64_t widest = shape.elements();
+    for (const std::uint32_t layer : layers) widest = std::max<std::uint64_t>(widest, layer);
+    return 2 * widest;
+  }
+};
+
+/// Any module that torch.jit.save wrote.
+struct TorchScriptModel {
+  std::string path;
+  bool optimize = true;
+  std::string entry{};  ///< of a tuple ("0") or a dict ("pooler_output") that the model outputs; empty: a tensor
+  friend bool operator==(const TorchScriptModel&, const TorchScriptModel&) = default;
+
+  static KindFacts facts() {
+    return {.name = "torchscript", .weights = WeightsFrom::module, .learns_statistics = true};
+  }
+  static void fields(auto& self, auto&& field) {
+    field("path", self.path, form::Path{"the file that torch.jit.save wrote"});
+    field("optimize", self.optimize, form::Flag{});
+    field("output", self.entry, form::Text{});
+  }
+};
+
+/// Packages of AOTInductor (.pt2), of one model: one for any batch, or several for fixed ones.
+struct AotiModel {
+  std::vector<std::string> paths;
+  std::string entry{};  ///< as of a TorchScriptModel
+  friend bool operator==(const AotiModel&, const AotiModel&) = default;
+
+  static KindFacts facts() { return {.name = "aoti", .weights = WeightsFrom::package}; }
+  static void fields(auto& self, auto&& field) {
+    field("path", self.paths,
+          form::Paths{"the package that AOTInductor wrote, or a list of several for fixed batches", 16});
+    field("output", self.entry, form::Text{});
+  }
+};
+
+/// The vision tower of CLIP, from a folder as Hugging Face writes it.
+struct ClipVitModel {
+  std::string path;  ///< the folder with config.json and, where the request names no weights, the weights
+  ClipOutput output = ClipOutput::pooled;
+  std::string head{};  ///< of merge/head.hpp; with ClipOutput::logits
+  friend bool operator==(const ClipVitModel&, const ClipVitModel&) = default;
+
+  KindFacts facts() const {
+    return {.name = "clip-vit",
+            .weights = WeightsFrom::tower,
+            .output = FixedOutput{kind_of(output), to_name(output), "'output: logits' and 'head'"}};
+  }
+  static void fields(auto& self, auto&& field) {
+    field("path", self.path, form::Path{"the folder with config.json and model.safetensors", /*folder=*/true});
+    field("output", self.output, form::Choice{});
+    field("head", self.head, form::Path{});
+  }
+  std::optional<Clash> clash() const;
+};
+
+/// One scripted fault of a `fake` model: `kind` happens in `phase`, at batch `at_batch` of it (counted from 0 in each
+/// process); or, with `at_value`, at every batch that holds an image whose first value is exactly that one.
+struct FaultPoint {
+  FaultKind kind = FaultKind::none;
+  FaultPhase phase = FaultPhase::predict;
+  std::uint64_t at_batch = 0;
+  std::optional<float> at_value =
+      std::nullopt;  ///< finite; `at_batch` is ignored then, and no image comes while loading
+  friend bool operator==(const FaultPoint&, const FaultPoint&) = default;
+};
+
+/// Deterministic arithmetic without LibTorch, with scripted delays and faults; for tests and for measuring.
+struct FakeModel {
+  std::uint32_t classes = 10;
+  std::uint64_t delay_us = 0;       ///< per batch, slept
+  std::uint64_t load_delay_ms = 0;  ///< once, while loading
+  bool reads_input = true;          ///< false: answers the same whatever the images, so a batch costs its delay alone
+  bool writes_input = false;        ///< behaves like a model that changes its input in place
+  std::vector<FaultPoint> faults;
+  friend bool operator==(const FakeModel&, const FakeModel&) = default;
+
+  KindFacts facts() const { return {.name = "fake", .torch = false, .trainable = true, .width = classes}; }
+  static void fields(auto& self, auto&& field) {
+    constexpr std::uint64_t kHourMs = 3'600'000;
+    field("classes", self.classes, form::Whole{1, kMaxModelWidth});
+    field("delay_us", self.delay_us, form::Delay{kHourMs * 1000, "delay_ms"});
+    field("load_delay_ms", self.load_delay_ms, form::Delay{kHourMs});
+    field("reads_input", self.reads_input, form::Flag{});
+    field("writes_input", self.writes_input, form::Flag{});
+    field("faults", self.faults, form::Faults{1024});
+  }
+};
+
+// ---- the table -----------------------------------------------------------------------------------------------------
+
+/// The order is that in which messages list the kinds.
+using ModelKind = std::variant<SmallCnnModel, MlpModel, TorchScriptModel, AotiModel, ClipVitModel, FakeModel>;
+
+/// One model of each kind, with the defaults of its fields.
+const std::vector<ModelKind>& every_kind();
+
+/// The one of them that is called so, or nothing.
+std::optional<ModelKind> kind_called(std::string_view name);
+
+/// The names of the kinds with facts that `counts` accepts.
+std::vector<std::string> kinds_where(bool (*counts)(const KindFacts&));
+
+inline KindFacts facts_of(const ModelKind& kind) {
+  return std::visit([](const auto& model) { return model.facts(); }, kind);
+}
+inline std::string_view kind_name(const ModelKind& kind) { return facts_of(kind).name; }
+
+/// Calls field(key, value, form) for each field; `Kind` is ModelKind or const ModelKind, and so is the value.
+template <class Kind, class Field>
+void for_each_field(Kind& kind, Field&& field) {
+  std::visit([&](auto& model) { model.fields(model, field); }, kind);
+}
+
+/// All keys that the kind has in YAML besides `kind`. They live as long as the program.
+std::vector<std::string_view> keys_of(const ModelKind& kind);
+
+/// What is wrong with fields that are right one by one, or nothing.
+std::optional<Clash> clash_in(const ModelKind& kind);
+
+/// The key that names a safetensors file, and whether the kind has it.
+constexpr std::string_view kWeightsKey = "weights";
+constexpr bool takes_weights(const KindFacts& facts) { return facts.weights != WeightsFrom::package; }
+
+/// Whether its file is a program, in which no weight is trainable.
+constexpr bool holds_program(const KindFacts& facts) {
+  return facts.weights == WeightsFrom::module || facts.weights == WeightsFrom::package;
+}
+
+/// Values that are alive at a time while the model computes one image: the input and the output of its widest layer,
+/// and what is made ready for it. Nothing where the description does not tell.
+std::optional<std::uint64_t> values_per_image(const ModelKind& kind, const ImageShape& shape);
+
+/// What the fields name: files, or a folder. The weights of a request are not among them.
+struct NamedPath {
+  std::string key;  ///< "model.path"
+  std::string path;
+};
+std::vector<NamedPath> paths_of(const ModelKind& kind);
+
+/// The field that names a folder; nullptr where the kind has none.
+std::string* folder_of(ModelKind& kind);
+const std::string* folder_of(const ModelKind& kind);
+
+/// The files that count of what paths_of() names: of a folder, config.json and, where `weights` names no others, all
+/// .safetensors, sorted. What is not there is left out.
+std::vector<std::filesystem::path> files_of(const ModelKind& kind, const std::filesystem::path& weights);
+
+}  // namespace tutti
