@@ -23,7 +23,7 @@ namespace {
 
 using Runner = torch::inductor::AOTIModelContainerRunnerCpu;
 
-const AotiModel& model_of(const MemberRequest& request) { return std::get<AotiModel>(request.model); }
+const AotiModel& aoti_model_of(const MemberRequest& request) { return std::get<AotiModel>(request.model); }
 
 std::unique_ptr<Runner> load(AotiFile& file) {
   // Each package then compares the images with what it was made for, instead of reading past their end.
@@ -92,9 +92,9 @@ class AotiMember final : public TorchModel {
  public:
   explicit AotiMember(const MemberRequest& request) : TorchModel(request, 0) {
     if (!device().is_cpu())
-      throw Error(ErrorKind::usage, "an aoti member cannot be on CUDA yet", model_of(request).paths.front(),
+      throw Error(ErrorKind::usage, "an aoti member cannot be on CUDA yet", aoti_model_of(request).paths.front(),
                   "assign it to the CPU, or export it as TorchScript");
-    for (const std::string& path : model_of(request).paths) packages_.emplace_back(path, request.shape);
+    for (const std::string& path : aoti_model_of(request).paths) packages_.emplace_back(path, request.shape);
     // The last is the one for batches that are too large for all of them.
     std::sort(packages_.begin(), packages_.end(),
               [](const Package& a, const Package& b) { return a.input().most < b.input().most; });
@@ -117,11 +117,11 @@ class AotiMember final : public TorchModel {
   at::Tensor answer(const at::Tensor& batch) override {
     const std::int64_t count = batch.size(0);
     const std::int64_t most = packages_.back().input().most;
-    if (count <= most) return package_for(count).run(batch, model_of(request()).entry);
+    if (count <= most) return package_for(count).run(batch, aoti_model_of(request()).entry);
     std::vector<at::Tensor> parts;
     for (std::int64_t first = 0; first < count; first += most) {
       const at::Tensor part = batch.narrow(0, first, std::min(most, count - first));
-      parts.push_back(package_for(part.size(0)).run(part, model_of(request()).entry));
+      parts.push_back(package_for(part.size(0)).run(part, aoti_model_of(request()).entry));
       check_rows(parts.back(), part.size(0));
     }
     return at::cat(parts);

@@ -15,27 +15,27 @@
 namespace tutti::worker {
 namespace {
 
-const ClipVitModel& model_of(const MemberRequest& request) { return std::get<ClipVitModel>(request.model); }
+const ClipVitModel& tower_model_of(const MemberRequest& request) { return std::get<ClipVitModel>(request.model); }
 
 ClipConfig config_for(const MemberRequest& request) {
-  const ClipConfig config = read_clip_config(model_of(request).path);
+  const ClipConfig config = read_clip_config(tower_model_of(request).path);
   const ImageShape& shape = request.shape;
   if (shape.channels == config.channels && shape.height == config.image && shape.width == config.image) return config;
   throw Error(ErrorKind::usage,
-              fmt::format("the tower in '{}' takes images of {}x{}x{}, not {}", model_of(request).path, config.channels,
-                          config.image, config.image, shape.text()),
+              fmt::format("the tower in '{}' takes images of {}x{}x{}, not {}", tower_model_of(request).path,
+                          config.channels, config.image, config.image, shape.text()),
               {}, "resize them: 'input' at this member, or of the whole");
 }
 
 std::filesystem::path weights_of(const MemberRequest& request) {
-  return request.weights.empty() ? model_of(request).path : request.weights;
+  return request.weights.empty() ? tower_model_of(request).path : request.weights;
 }
 
 class ClipVit final : public TorchModel {
  public:
   explicit ClipVit(const MemberRequest& request)
       : TorchModel(request, 0),
-        output_(model_of(request).output),
+        output_(tower_model_of(request).output),
         config_(config_for(request)),
         tower_(config_, weights_of(request), output_ == ClipOutput::projected, device()) {
     if (request.output != kind_of(output_))
@@ -50,11 +50,11 @@ class ClipVit final : public TorchModel {
 
  private:
   merge::Head read_head() const {
-    merge::Head head = merge::Head::read(model_of(request()).head);
+    merge::Head head = merge::Head::read(tower_model_of(request()).head);
     if (head.features() != static_cast<std::uint64_t>(config_.hidden))
       throw Error(ErrorKind::usage,
                   fmt::format("the head '{}' takes {}, but the tower in '{}' answers {}", head.file().string(),
-                              counted(head.features(), "feature"), model_of(request()).path, config_.hidden),
+                              counted(head.features(), "feature"), tower_model_of(request()).path, config_.hidden),
                   head.tower().empty() ? "" : fmt::format("it was made with {}", head.tower()),
                   "make the head for this tower, with its projection");
     return head;
