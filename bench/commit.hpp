@@ -3,7 +3,7 @@
 
 namespace tutti::bench {
 
-/// "df0c8dc12345", with "+dirty" where files differed from the commit; empty where the tree was no repository.
+/// "df0c8dc12345", with "+dirty" if files differed from the commit; empty if the tree was no repository.
 const char* commit();
 
 }  // namespace tutti::bench

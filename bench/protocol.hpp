@@ -43,7 +43,7 @@ constexpr auto enum_names(Strategy) {
 }
 
 /// How far answers may be apart whose sums run in another order: |a - b| <= tolerance for probabilities, and for logits
-/// <= tolerance * (1 + |b|). That is the case for `fused`, and where the number of threads within an operation differs
+/// <= tolerance * (1 + |b|). That is the case for `fused`, and if the number of threads within an operation differs
 /// (from batches of about twenty on, LibTorch's matrix products split their sums). All others agree to the last bit.
 inline constexpr float kTolerance = 1e-5F;
 
@@ -59,10 +59,10 @@ struct SingleJob {
   std::vector<MemberRequest> members;
 };
 
-/// One line of JSON, the object behind `"prepare":`. Throws Error(usage) where a member's description is too long.
+/// One line of JSON, the object behind `"prepare":`. Throws Error(usage) if a member's description is too long.
 std::string encode(const SingleJob& job);
-/// Throws Error(failed) where it is malformed: says which field, or what does not go together (a number of weights
-/// other than that of members, members with images of different shapes, zeros where there must be something).
+/// Throws Error(failed) if it is malformed: says which field, or what does not go together (a number of weights
+/// other than that of members, members with images of different shapes, zeros if there must be something).
 SingleJob decode_job(std::string_view text);
 
 }  // namespace tutti::bench

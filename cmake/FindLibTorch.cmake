@@ -2,7 +2,7 @@
 # that comes with it: that one demands nvcc at configure time and links every CUDA library into each program.
 #
 #   LibTorch::cpu   torch_cpu and c10
-#   LibTorch::cuda  torch_cuda and c10_cuda, where this LibTorch has them
+#   LibTorch::cuda  torch_cuda and c10_cuda, if this LibTorch has them
 #   LibTorch_VERSION, LibTorch_ROOT_FOLDER
 #
 # Looked for, the first that is given or there: the cache variable TUTTI_LIBTORCH, the environment's TUTTI_LIBTORCH,

@@ -56,7 +56,7 @@ if(TUTTI_FUZZ)
   target_compile_options(tutti_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
-# tutti_group_sources(target N): compiles N sources of the target at once, where TUTTI_GROUP_SOURCES is on: they share
+# tutti_group_sources(target N): compiles N sources of the target at once, if TUTTI_GROUP_SOURCES is on: they share
 # the reading of the headers, which is most of a compiler's time here. Names in unnamed namespaces must then differ
 # within a folder; a source with options of its own stays apart.
 function(tutti_group_sources target size)

@@ -1,4 +1,4 @@
-// What to raise where the system refuses something for want of it.
+// Which limit to raise if the system refuses a resource.
 #pragma once
 
 #include <string>

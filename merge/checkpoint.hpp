@@ -39,10 +39,10 @@ class Checkpoint {
   const std::filesystem::path& path() const noexcept { return path_; }
   const std::vector<std::string>& names() const noexcept { return names_; }  ///< sorted
   bool contains(std::string_view name) const;
-  /// Throws Error(usage) naming the file and the nearest name where there is no such tensor.
+  /// Throws Error(usage) naming the file and the nearest name if there is no such tensor.
   const TensorForm& form(std::string_view name) const;
-  /// The bytes of a tensor from `offset` on, out.size() of them. Throws Error(failed) where the file became shorter or
-  /// cannot be read, or where the tensor has fewer.
+  /// The bytes of a tensor from `offset` on, out.size() of them. Throws Error(failed) if the file became shorter or
+  /// cannot be read, or if the tensor has fewer.
   void read(std::string_view name, std::uint64_t offset, std::span<std::byte> out) const;
   /// `__metadata__` of the first file.
   const std::map<std::string, std::string>& metadata() const noexcept { return metadata_; }

@@ -7,7 +7,7 @@
 //   projection  [width, features]   optional: applied first (CLIP's visual_projection)
 //   scale       []                  optional, 1: what weight x features is multiplied with (CLIP's exp(logit_scale));
 //                                   the bias is added after it, as SigLIP does
-// metadata: `classes`, a JSON list of names; `normalize`, "true" where features are divided by their length after the
+// metadata: `classes`, a JSON list of names; `normalize`, "true" if features are divided by their length after the
 // projection; `tower`, what the text embeddings were made with.
 #pragma once
 

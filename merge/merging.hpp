@@ -57,7 +57,7 @@ using MergeProgress = std::function<void(std::uint64_t done, std::uint64_t total
 /// bytes, whatever the threads. `base` is needed by task_arithmetic and ties; for others it only says which integers
 /// count. Throws Error(usage), before anything is written: tensors that do not match (all differences are listed),
 /// integers that differ, a number of inputs, weights or settings that the method cannot take. Throws Error(failed)
-/// where a file cannot be read or written. Blocks; threads of its own have ended when it returns.
+/// if a file cannot be read or written. Blocks; threads of its own have ended when it returns.
 MergeOutcome merge_checkpoints(const MergeSettings& settings, std::span<const MergeInput> inputs,
                                const MergeInput* base, const std::filesystem::path& file,
                                const std::map<std::string, std::string>& metadata = {},
@@ -76,7 +76,7 @@ void check_merge(const MergeSettings& settings, std::span<const MergeInput> inpu
 /// `vision_model.`; empty for what belongs to the text tower. For MergeInput::alias.
 std::string clip_tower_alias(std::string_view tensor);
 
-/// The factors of a weighted sum. Throws Error(usage) where the weights cannot be normalized (their sum is 0 or not
+/// The factors of a weighted sum. Throws Error(usage) if the weights cannot be normalized (their sum is 0 or not
 /// finite) or one is not finite.
 std::vector<double> weight_factors(std::span<const double> weights, bool normalize);
 

@@ -54,7 +54,7 @@ inline std::uint16_t bfloat_of_float(float value) {
   return static_cast<std::uint16_t>((bits + 0x7fffU + (bits >> 16 & 1U)) >> 16);
 }
 
-/// A float32 from which a shorter format is rounded as if from the float64 itself: towards zero, and where something is
+/// A float32 from which a shorter format is rounded as if from the float64 itself: towards zero, and if something is
 /// lost the last bit says so ("round to odd"). Twice rounded to nearest would not be rounded to nearest.
 inline float odd_float_of(double value) {
   const float rounded = static_cast<float>(value);

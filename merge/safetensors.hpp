@@ -45,7 +45,7 @@ class Safetensors {
 
   const std::vector<std::string>& names() const noexcept { return names_; }  ///< sorted
   bool contains(std::string_view name) const;
-  /// Throws Error(usage) naming the file and the nearest name where there is no such tensor.
+  /// Throws Error(usage) naming the file and the nearest name if there is no such tensor.
   TensorView tensor(std::string_view name) const;
   /// `__metadata__`.
   const std::map<std::string, std::string>& metadata() const noexcept { return metadata_; }

@@ -22,7 +22,7 @@ inline constexpr std::string_view kMetadataKey = "__metadata__";
 
 std::optional<Dtype> dtype_of(std::string_view name);
 
-/// Bytes of a tensor; nothing where an extent is negative or the product does not fit.
+/// Bytes of a tensor; nothing if an extent is negative or the product does not fit.
 std::optional<std::size_t> bytes_of(Dtype dtype, std::span<const std::int64_t> shape);
 
 /// A tensor of a file that is to be written.

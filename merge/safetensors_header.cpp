@@ -96,7 +96,7 @@ std::map<std::string, std::string> parse_metadata(const std::string& file, const
   return metadata;
 }
 
-// The whole numbers of a list; nothing where one of them is something else.
+// The whole numbers of a list; nothing if one of them is something else.
 std::optional<std::vector<std::int64_t>> integers(const json::value* value) {
   if (value == nullptr || !value->is_array()) return std::nullopt;
   std::vector<std::int64_t> numbers;

@@ -21,21 +21,21 @@ namespace tutti::merge {
 class FileReader {
  public:
   /// `what` is the name with what it is: "the weights a.safetensors". The descriptor stays the caller's. Throws
-  /// Error(usage) where it is none of a file.
+  /// Error(usage) if it is none of a file.
   FileReader(int fd, std::string name, std::string what);
-  /// Opens the file. Throws Error(usage) where it cannot be read.
+  /// Opens the file. Throws Error(usage) if it cannot be read.
   explicit FileReader(const std::filesystem::path& file);
 
   const std::string& name() const noexcept { return name_; }
   std::uint64_t size() const noexcept { return size_; }  ///< when it was opened
 
-  /// out.size() bytes from `offset` on. Throws Error(failed) where the file cannot be read or became shorter.
+  /// out.size() bytes from `offset` on. Throws Error(failed) if the file cannot be read or became shorter.
   void read(std::uint64_t offset, std::span<std::byte> out) const;
 
  private:
   FileReader(UniqueFd fd, std::string name, std::string what);
 
-  UniqueFd own_;  ///< empty where the descriptor is the caller's
+  UniqueFd own_;  ///< empty if the descriptor is the caller's
   int fd_;
   std::string name_;
   std::string what_;

@@ -1,5 +1,5 @@
 // Spherical interpolation between two checkpoints, each tensor as one vector (Shoemake 1985; for weights as mergekit's
-// slerp does it: the angle is that of the normalized vectors, the vectors themselves are interpolated, and where
+// slerp does it: the angle is that of the normalized vectors, the vectors themselves are interpolated, and if
 // |cos| > 0.9995 the interpolation is linear).
 #include <cmath>
 #include <utility>
@@ -43,7 +43,7 @@ Products products_of(std::span<const Real> x, std::span<const Real> y) {
 /// What the first and the second vector are multiplied with.
 std::pair<double, double> factors_of(const Products& products, double t) {
   const double cosine = products.both / std::sqrt(products.first * products.second);
-  // Not a number where a vector has no length: linear too.
+  // Not a number if a vector has no length: linear too.
   if (!(std::fabs(cosine) <= kColinear)) return {1 - t, t};
   const double angle = std::acos(cosine);
   return {std::sin((1 - t) * angle) / std::sin(angle), std::sin(t * angle) / std::sin(angle)};

@@ -17,7 +17,7 @@ namespace tutti::images {
 /// mean (unweighted) and H the entropy in nats:
 ///
 ///   entropy             H(q): how undecided the ensemble is
-///   mutual_information  H(q) - (sum H(p_m)) / M: the part of it that comes from members that differ; 0 where they are
+///   mutual_information  H(q) - (sum H(p_m)) / M: the part of it that comes from members that differ; 0 if they are
 ///                       all equal, at most ln M (Depeweg et al., "Decomposition of Uncertainty", ICML 2018)
 ///   variance            the variance of p_m over the members (divided by M), averaged over the classes
 ///   dissent             the share of the members whose own class is not that of q
@@ -32,7 +32,7 @@ using DisagreementRow = std::array<float, kDisagreementColumns>;
 class Disagreement {
  public:
   /// `members` are those that are present, in rank order, each with `images` x `classes` scores; logits go through a
-  /// softmax, probabilities are divided by their sum. One row per image: NaN where nobody is present, or a score is
+  /// softmax, probabilities are divided by their sum. One row per image: NaN if nobody is present, or a score is
   /// NaN; such rows do not count in the means.
   std::vector<DisagreementRow> add(std::span<const std::span<const float>> members, std::uint32_t images,
                                    std::uint32_t classes, ScoreKind kind);

@@ -96,7 +96,7 @@ std::string header_text(const JournalHeader& header) {
                                       {"fingerprint", std::move(fingerprint)}});
 }
 
-/// Throws where the JSON is not what header_text() writes.
+/// Throws if the JSON is not what header_text() writes.
 JournalHeader parse_header(const std::string& text) {
   const json::value json = parse_json(text, "the journal's header");
   JournalHeader header;
@@ -291,7 +291,7 @@ void Journal::write_record(std::vector<std::span<const std::byte>> parts) {
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) {
       const int code = errno;
-      // Where even this fails, the reader finds a torn record.
+      // If even this fails, the reader finds a torn record.
       [[maybe_unused]] const int taken_back = ::ftruncate(file_.get(), static_cast<off_t>(end_));
       throw write_error(path_, code);
     }

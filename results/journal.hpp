@@ -50,12 +50,12 @@ class Journal {
   static bool exists(const std::filesystem::path& folder);
 
   /// Opens, or makes, the journal of `folder`, which exists, and reads which segments it holds; a record that is torn,
-  /// and all behind it, count as not there. Throws Error(usage) where another run holds it or the file is no journal,
-  /// Error(failed) where it cannot be read or made.
+  /// and all behind it, count as not there. Throws Error(usage) if another run holds it or the file is no journal,
+  /// Error(failed) if it cannot be read or made.
   explicit Journal(const std::filesystem::path& folder);
 
   const std::filesystem::path& path() const noexcept { return path_; }
-  /// Whether it says what run it is of: not so where it was made just now, or its run was killed at once.
+  /// Whether it says what run it is of: not so if it was made just now, or its run was killed at once.
   bool begun() const noexcept { return begun_; }
   const JournalHeader& header() const noexcept { return header_; }
   /// In order: the segments that it holds.
@@ -69,7 +69,7 @@ class Journal {
   /// Adds a whole segment, which the journal does not hold and of which every member is part. Throws Error(failed); the
   /// journal is as before then, and stays good.
   void append(const SegmentResult& result);
-  /// Hands a segment that it holds to `sink`. Throws Error(failed) where it cannot be read, or is not of this form.
+  /// Hands a segment that it holds to `sink`. Throws Error(failed) if it cannot be read, or is not of this form.
   void replay(std::uint64_t segment, const AnswerForm& form, Sink& sink) const;
   /// Removes the file: the run is done. A file that is no longer there is none of our business.
   void remove();

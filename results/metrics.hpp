@@ -26,7 +26,7 @@ class Metrics {
   explicit Metrics(std::uint32_t classes);
 
   /// `labels` and `predicted` hold one class per image, `values` one score per image and class, row-major. Throws
-  /// Error(usage) that names the image (counted from 0 over all calls, skip() included) where a label or a predicted
+  /// Error(usage) that names the image (counted from 0 over all calls, skip() included) if a label or a predicted
   /// class is no class.
   void add(std::span<const std::int64_t> labels, std::span<const float> values, std::span<const std::int64_t> predicted,
            ScoreKind kind);
@@ -39,12 +39,12 @@ class Metrics {
   std::optional<double> accuracy() const;
   /// The mean negative log likelihood of the labels. Logits go through a log-softmax. Probabilities are divided by
   /// their sum first, so that rules whose scores do not sum to 1 (sum, max, vote) give a loss that can be compared; a
-  /// share below 1e-12 counts as 1e-12. Nothing without images; NaN where a score is NaN.
+  /// share below 1e-12 counts as 1e-12. Nothing without images; NaN if a score is NaN.
   std::optional<double> loss() const;
   /// The expected calibration error: images are put into kCalibrationBins bins of equal width ((m - 1) / 15, m / 15] by
   /// their confidence, the share of the predicted class; the sum over the bins of (images in it / all images) times
   /// |its accuracy - its mean confidence|. Logits become shares by a softmax, probabilities as for the loss (all 0: no
-  /// confidence). Nothing without images; NaN where a score is NaN. (Guo et al., "On Calibration of Modern Neural
+  /// confidence). Nothing without images; NaN if a score is NaN. (Guo et al., "On Calibration of Modern Neural
   /// Networks", ICML 2017)
   std::optional<double> calibration_error() const;
   /// confusion()[label * classes + predicted]: images. Empty with more than kMaxConfusionClasses classes.

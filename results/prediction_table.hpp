@@ -17,12 +17,12 @@ namespace tutti::images {
 /// The most classes of one line.
 constexpr std::uint32_t kTableClasses = 5;
 
-/// A field as RFC 4180 has it: in quotes where it holds a comma, a quote or the end of a line.
+/// A field as RFC 4180 has it: in quotes if it holds a comma, a quote or the end of a line.
 std::string csv_field(std::string_view text);
 
-/// Columns: `file` (or `image`, a number, where images have no names), `label` (where there are labels), then class_1,
+/// Columns: `file` (or `image`, a number, if images have no names), `label` (if there are labels), then class_1,
 /// score_1, class_2, score_2 ... The first class is the one that the rule decided for, the others follow by score, the
-/// lower class first where scores are equal; classes without names are numbers. An image without an answer has empty
+/// lower class first if scores are equal; classes without names are numbers. An image without an answer has empty
 /// fields there. Lines end in LF.
 /// The file appears at finish(), whole, or never. Throws Error(failed) that names it. Moves, does not copy; one thread.
 class PredictionTable {

@@ -178,7 +178,7 @@ json::value memory_json(const MemoryReport& memory) {
           {"bounds", list(memory.bounds, bound)}};
 }
 
-/// JSON is UTF-8, and the name of a file may be anything: where it is none, its bytes above ASCII become '?'.
+/// JSON is UTF-8, and the name of a file may be anything: if it is none, its bytes above ASCII become '?'.
 std::string in_utf8(std::string text) {
   json::error_code wrong;
   json::parse(json::serialize(json::string(text)), wrong);

@@ -22,7 +22,7 @@ constexpr const char* kReport = "report.json";
 constexpr std::array kAnswers{"predictions.npy", "predicted.npy", "labels.npy", "disagreement.npy", "predictions.csv"};
 constexpr std::array kOfRule{"predictions.npy", "predicted.npy"};
 
-/// The command of a report that Tutti wrote; empty where there is none. Of any version: the names are the same.
+/// The command of a report that Tutti wrote; empty if there is none. Of any version: the names are the same.
 std::string command_of(const fs::path& report) {
   std::error_code code;
   if (!fs::is_regular_file(report, code)) return {};

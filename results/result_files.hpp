@@ -16,7 +16,7 @@ struct RemovedResults {
 };
 
 /// Removes the answers and the report of an earlier command from `folder`, so that what is there afterwards is of one
-/// command. Where `folder` holds no report.json of Tutti nothing is touched: its files are somebody else's. Otherwise
+/// command. If `folder` holds no report.json of Tutti nothing is touched: its files are somebody else's. Otherwise
 /// these go, and no others:
 ///
 ///   report.json, tasks.svg

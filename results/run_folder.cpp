@@ -35,7 +35,7 @@ void create(const std::filesystem::path& folder) {
 }
 
 // The highest number that names something in `folder`; names that are not numbers do not count. It only saves tries:
-// 0 where the folder cannot be listed.
+// 0 if the folder cannot be listed.
 unsigned highest_number(const std::filesystem::path& folder) {
   unsigned highest = 0;
   std::error_code code;
@@ -83,7 +83,7 @@ MadeFolder::~MadeFolder() { remove_if_empty(); }
 
 void MadeFolder::remove_if_empty() const noexcept {
   const int before = errno;           // of what the program is about to say, perhaps
-  if (made_) ::rmdir(path_.c_str());  // fails where something is in it, as it should
+  if (made_) ::rmdir(path_.c_str());  // fails if something is in it, as it should
   errno = before;
 }
 
@@ -93,7 +93,7 @@ RunFolder::RunFolder(const std::filesystem::path& requested, const std::filesyst
   while (!lock()) make_run_folder(path(), parent);
 }
 
-// False where the folder has gone meanwhile. An open file that a worker inherited would keep the lock: O_CLOEXEC.
+// False if the folder has gone meanwhile. An open file that a worker inherited would keep the lock: O_CLOEXEC.
 bool RunFolder::lock() {
   lock_ = UniqueFd(::open(path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!lock_ && errno == ENOENT) return false;
@@ -101,7 +101,7 @@ bool RunFolder::lock() {
   do result = lock_ ? ::flock(lock_.get(), LOCK_EX | LOCK_NB) : -1;
   while (lock_ && result != 0 && errno == EINTR);
   if (result != 0 && errno == EWOULDBLOCK) {
-    folder_.keep();  // it is the other one's, also where it was made here a moment ago
+    folder_.keep();  // it is the other one's, also if it was made here a moment ago
     throw Error(ErrorKind::usage, fmt::format("another tutti is writing into {}", path().string()),
                 "it holds the lock of this folder", "wait for its end, or choose another output folder");
   }

@@ -9,12 +9,12 @@
 
 namespace tutti::images {
 
-/// The number that names the folder of a run; nothing where its name is no number.
+/// The number that names the folder of a run; nothing if its name is no number.
 std::optional<unsigned> run_number(const std::filesystem::path& folder);
 
-/// The folder for the results of a run. `requested`, where it is not empty: created with its parents if missing; files
+/// The folder for the results of a run. `requested`, if it is not empty: created with its parents if missing; files
 /// in it stay until they are replaced. Otherwise a fresh one below `parent`: 0001, 0002, ..., never shared by two runs
-/// that start at the same time. Throws Error(usage) where something of that name is no folder, Error(failed) where
+/// that start at the same time. Throws Error(usage) if something of that name is no folder, Error(failed) if
 /// it could not be created. Nothing is locked.
 std::filesystem::path make_run_folder(const std::filesystem::path& requested, const std::filesystem::path& parent);
 
@@ -25,7 +25,7 @@ class MadeFolder {
   MadeFolder(const std::filesystem::path& requested, const std::filesystem::path& parent);
   MadeFolder(MadeFolder&& other) noexcept;
   MadeFolder& operator=(MadeFolder&&) = delete;
-  /// Removes the folder where this object made it and nothing is in it: what wrote nothing leaves nothing.
+  /// Removes the folder if this object made it and nothing is in it: what wrote nothing leaves nothing.
   ~MadeFolder();
 
   const std::filesystem::path& path() const noexcept { return path_; }
@@ -41,11 +41,11 @@ class MadeFolder {
 
 /// The output folder of a command, which writes into it alone while the object lives: the lock is the kernel's
 /// (flock() on the folder itself), so that no file is left behind and that it ends with the process, however that ends.
-/// Where the file system cannot lock a folder (NFS cannot), a warning says so, and whoever starts two programs must see
+/// If the file system cannot lock a folder (NFS cannot), a warning says so, and whoever starts two programs must see
 /// to it that their folders differ. Moves, does not copy.
 class RunFolder {
  public:
-  /// Also throws Error(usage) where another one holds the folder.
+  /// Also throws Error(usage) if another one holds the folder.
   RunFolder(const std::filesystem::path& requested, const std::filesystem::path& parent);
   RunFolder(RunFolder&&) = default;
 

@@ -58,7 +58,7 @@ void NpySink::write(const SegmentResult& result) {
   images_ += result.count;
 }
 
-// predictions.npy last: where it is, all are.
+// predictions.npy last: if it is, all are.
 std::vector<NpyWriter*> NpySink::writers() {
   std::vector<NpyWriter*> all;
   for (NpyWriter& member : members_) all.push_back(&member);

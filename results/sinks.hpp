@@ -22,28 +22,28 @@ struct ResultForm {
     std::string name;
     std::uint32_t width = 0;
   };
-  std::vector<Member> members;  ///< in rank order; all members where their own answers are kept, else empty
+  std::vector<Member> members;  ///< in rank order; all members if their predictions are kept, else empty
   bool labels = false;          ///< the labels are kept beside them
 };
 
 /// Writes predictions.npy (images x width, float32), predicted.npy (images, int64; only with classes), predictions.csv
-/// (only with classes, see prediction_table.hpp) and, where the form names members, members/<name>.npy, and labels.npy
-/// (images, int64) where it asks for them. Nothing appears in `folder` before finish(). Throws Error(failed) that names
-/// the file, from any call; one thread. Where members are
+/// (only with classes, see prediction_table.hpp) and, if the form names members, members/<name>.npy, and labels.npy
+/// (images, int64) if it asks for them. Nothing appears in `folder` before finish(). Throws Error(failed) that names
+/// the file, from any call; one thread. If members are
 /// missing, what comes for them is written: NaN, and -1.
 class NpySink final : public Sink {
  public:
   /// `folder` exists. `names`, whose images these are, outlives it; without it there is no predictions.csv. Throws
-  /// Error(usage) where a member's name cannot be the name of a file.
+  /// Error(usage) if a member's name cannot be the name of a file.
   NpySink(const std::filesystem::path& folder, const ResultForm& form, const Source* names = nullptr);
 
   void write(const SegmentResult& result) override;
   /// Puts all files in place, predictions.npy last, and removes those that finish_partial() of an earlier run left.
-  /// Throws where not all announced images came.
+  /// Throws if not all announced images came.
   void finish();
   /// For a run that ended early: puts the images that came into predictions.partial.npy, predicted.partial.npy,
   /// predictions.partial.csv and members/<name>.partial.npy, which hold so many rows. A segment that could not be
-  /// written whole is left out. No file appears where no segment came; files of earlier, complete runs stay.
+  /// written whole is left out. No file appears if no segment came; files of earlier, complete runs stay.
   void finish_partial();
 
  private:

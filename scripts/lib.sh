@@ -21,7 +21,7 @@ fail() {
 }
 
 # step NAME COMMAND...: runs one step of a script and says how long it took. The command is called plainly, not as a
-# condition, since Bash would ignore `set -e` inside it then; hence the trap, which speaks where it does not return.
+# condition, since Bash would ignore `set -e` inside it then; hence the trap, which speaks if it does not return.
 step() {
   current_step=$1
   step_start=$SECONDS
@@ -33,7 +33,7 @@ step() {
   trap - EXIT
 }
 
-# logged LOG COMMAND...: keeps the output of a command in a file, and shows its end where the command fails.
+# logged LOG COMMAND...: keeps the output of a command in a file, and shows its end if the command fails.
 logged() {
   local log=$1 code=0
   shift
@@ -57,7 +57,7 @@ jobs() {
 
 # --- Packages of the distribution ---------------------------------------------------------------------------------
 
-# distribution OS_RELEASE_FILE: "debian-12", "ubuntu-24.04"; "unknown" where the file says nothing.
+# distribution OS_RELEASE_FILE: "debian-12", "ubuntu-24.04"; "unknown" if the file says nothing.
 distribution() {
   if [[ -r $1 ]]; then
     # shellcheck source=/dev/null
@@ -96,7 +96,7 @@ root_prefix() {
   fi
 }
 
-# install_packages PACKAGE...: installs those that are missing, and touches nothing where none is.
+# install_packages PACKAGE...: installs those that are missing, and touches nothing if none is.
 install_packages() {
   local package prefix missing=() log=$root/build/packages.log
   for package in "$@"; do
@@ -180,7 +180,7 @@ is_libtorch() {
   [[ -e $1/lib/libtorch_cpu.so && -e $1/lib/libc10.so && -e $1/include/torch/csrc/api/include/torch/torch.h ]]
 }
 
-# check_given_libtorch FOLDER: leaves with an explanation where TUTTI_LIBTORCH names no LibTorch.
+# check_given_libtorch FOLDER: leaves with an explanation if TUTTI_LIBTORCH names no LibTorch.
 check_given_libtorch() {
   local inner
   is_libtorch "$1" && return
@@ -191,7 +191,7 @@ check_given_libtorch() {
     "Name a pip wheel's torch/ folder or an unpacked LibTorch, or unset TUTTI_LIBTORCH to have one installed here."
 }
 
-# libtorch_variant: "full" where an NVIDIA driver is loaded, else "light" (CPU only: without the CUDA libraries that
+# libtorch_variant: "full" if an NVIDIA driver is loaded, else "light" (CPU only: without the CUDA libraries that
 # only GPU code needs, a third of the size).
 libtorch_variant() {
   if [[ -e /proc/driver/nvidia/version ]] || { command -v nvidia-smi && nvidia-smi -L; } >/dev/null 2>&1; then
@@ -201,7 +201,7 @@ libtorch_variant() {
   fi
 }
 
-# check_disk FOLDER MEGABYTES: leaves with an explanation where less is free.
+# check_disk FOLDER MEGABYTES: leaves with an explanation if less is free.
 check_disk() {
   local free
   free=$(df -Pm "$1" | awk 'NR == 2 { print $4 }')

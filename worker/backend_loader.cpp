@@ -53,7 +53,7 @@ const Backend& open_backend(std::string_view file, std::string_view needed_for, 
   return backend;
 }
 
-/// `on_cpu` is what it is needed for where it is not CUDA.
+/// `on_cpu` is what it is needed for if it is not CUDA.
 const Backend& open_torch_backend(bool cuda, std::string_view on_cpu) {
   if (cuda)
     return open_backend(kCudaPlugin, "a member on CUDA",

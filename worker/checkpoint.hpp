@@ -14,10 +14,10 @@
 namespace tutti::worker {
 
 /// Replaces the content of `fd` by the state of `model`, which has trained up to `segment`. Throws Error(failed) that
-/// names member, folder and bytes where the file cannot be written, and whatever the model throws.
+/// names member, folder and bytes if the file cannot be written, and whatever the model throws.
 void write_checkpoint(int fd, const MemberRequest& member, Model& model, std::uint64_t segment);
 
-/// Brings `model` to the state in `fd` and returns the segment up to which it had trained. Throws Error(failed) where
+/// Brings `model` to the state in `fd` and returns the segment up to which it had trained. Throws Error(failed) if
 /// the file holds none of this member, whole and of the right shape; the model is then as it was.
 std::uint64_t read_checkpoint(int fd, const MemberRequest& member, Model& model);
 

@@ -16,7 +16,7 @@ class ControlClient {
 
   /// Best effort: a coordinator that is gone does not read, and its death is noticed elsewhere.
   void send(const control::Message& message) noexcept;
-  /// The next message; nothing where the coordinator closed its end or died. Throws Error(failed) where it is
+  /// The next message; nothing if the coordinator closed its end or died. Throws Error(failed) if it is
   /// malformed.
   std::optional<control::Message> receive();
 

@@ -13,8 +13,8 @@ namespace tutti::worker {
 
 /// Opens the backend, greets the coordinator, and forks until it hangs up: then nothing is returned. In each forked
 /// worker it returns the options of that worker; descriptors, process group and name are the worker's own then. `argv`
-/// is main's, whose memory holds the name in process listings. Throws Error(failed) where the backend cannot be opened,
-/// or where forking is not safe here.
+/// is main's, whose memory holds the name in process listings. Throws Error(failed) if the backend cannot be opened,
+/// or if forking is not safe here.
 std::optional<LaunchOptions> serve_forks(ControlClient& control, int argc, char** argv);
 
 }  // namespace tutti::worker

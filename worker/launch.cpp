@@ -54,7 +54,7 @@ void be_chosen_when_memory_runs_out() {
   std::ofstream("/proc/self/oom_score_adj") << 500;
 }
 
-// Where core_pattern is a pipe the kernel does not look at the limit, except that it takes 1 for the sign of a crash
+// If core_pattern is a pipe the kernel does not look at the limit, except that it takes 1 for the sign of a crash
 // within the program at the pipe's other end, and dumps nothing (fs/coredump.c). A core in a file needs a page at
 // least.
 void leave_no_core_file() {
@@ -75,7 +75,7 @@ bool debugger_is_attached() {
 
 void take_place(const LaunchOptions& options) {
   tie_to_parent(options.parent);
-  ::signal(SIGXFSZ, SIG_IGN);  // a file size limit is to be an error where weights and checkpoints are written
+  ::signal(SIGXFSZ, SIG_IGN);  // a file size limit is to be an error if weights and checkpoints are written
   close_foreign_descriptors();
   // The inherited ones are for this process, not for what it may start itself.
   for (int fd = kControlFd; fd < kFirstForeignFd; ++fd) ::fcntl(fd, F_SETFD, FD_CLOEXEC);

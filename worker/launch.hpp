@@ -10,8 +10,8 @@
 
 namespace tutti::worker {
 
-/// Carries `options` out. Ends the process with status kOrphaned where the parent is already gone; throws Error(failed)
-/// where a step fails that the worker cannot do without (its cores).
+/// Carries `options` out. Ends the process with status kOrphaned if the parent is already gone; throws Error(failed)
+/// if a step fails that the worker cannot do without (its cores).
 void take_place(const LaunchOptions& options);
 
 /// Waits until a debugger is attached, or for ever; says on stderr how to attach.

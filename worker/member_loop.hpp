@@ -34,7 +34,7 @@ struct LoopParts {
 /// One thread, the computing one.
 class MemberLoop {
  public:
-  /// Throws Error(usage) where the member's own input does not fit the arena.
+  /// Throws Error(usage) if the member's own input does not fit the arena.
   explicit MemberLoop(const LoopParts& parts);
 
   /// Returns when told to stop or when the coordinator is gone. Throws what the model throws.

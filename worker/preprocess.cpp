@@ -13,7 +13,7 @@
 namespace tutti::worker {
 namespace {
 
-/// One value per channel, from one per channel or one for all; empty where there is none.
+/// One value per channel, from one per channel or one for all; empty if there is none.
 std::vector<float> per_channel(const std::vector<float>& values, const ImageShape& shape, std::string_view what) {
   if (values.size() > 1 && values.size() != shape.channels)
     throw Error(ErrorKind::usage,

@@ -1,5 +1,5 @@
 // From the images in the arena to those that a member sees: resized by its own rule, bytes made 0..1, (x - mean) / std.
-// Where a member takes the arena's images as they are, nothing is copied. It knows neither models nor rings.
+// If a member takes the arena's images as they are, nothing is copied. It knows neither models nor rings.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@ namespace tutti::worker {
 /// float32 values that begin at a cache line, as those of an arena do.
 class AlignedFloats {
  public:
-  /// At least `count` values; what was there before is lost where they have to grow.
+  /// At least `count` values; what was there before is lost if they have to grow.
   float* make_room(std::size_t count);
 
  private:
@@ -31,11 +31,11 @@ class AlignedFloats {
 /// machine.
 class Preprocess {
  public:
-  /// Throws Error(usage) where the request's `input` does not fit its `arena_shape`, or does not give its `shape`.
+  /// Throws Error(usage) if the request's `input` does not fit its `arena_shape`, or does not give its `shape`.
   explicit Preprocess(const MemberRequest& request);
 
   /// Images `first` to `first + count - 1` of a slot as the member sees them: float32 NCHW of the request's `shape`.
-  /// They are valid until the next call, in read-only memory where the member takes the arena's own.
+  /// They are valid until the next call, in read-only memory if the member takes the arena's own.
   const float* images(const SlotView<const std::byte>& slot, std::uint32_t first, std::uint32_t count);
 
  private:
@@ -45,7 +45,7 @@ class Preprocess {
   bool needed_ = false;
   ImageShape from_;
   ImageShape to_;
-  std::optional<Resampler> resampler_;  ///< none where the size stays
+  std::optional<Resampler> resampler_;  ///< none if the size stays
   std::vector<std::uint8_t> resized_;   ///< one image of bytes
   std::vector<float> of_bytes_;         ///< what byte x of channel c becomes: at 256 * c + x
   std::vector<float> mean_;             ///< per channel; empty: that step is left out

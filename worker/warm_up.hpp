@@ -11,7 +11,7 @@ namespace tutti::worker {
 constexpr int kWarmUpCalls = 3;
 
 /// Calls the model with every size in `request.warm_up_batches` (at least the full batch). Returns its width. Throws
-/// what the model throws, and std::runtime_error where its width changes with the batch size or is 0. A model that
+/// what the model throws, and std::runtime_error if its width changes with the batch size or is 0. A model that
 /// writes to its input ends the process with a message (write_guard.hpp).
 std::uint32_t warm_up(Model& model, const MemberRequest& request, int control_fd);
 

@@ -23,7 +23,7 @@ int g_control_fd = -1;
 void on_fault(int signal, siginfo_t* info, void*) {
   const auto address = reinterpret_cast<std::uintptr_t>(info->si_addr);
   if (address >= g_begin && address < g_end) {
-    // Nothing to be done where it cannot be sent: the exit code still tells.
+    // Nothing to be done if it cannot be sent: the exit code still tells.
     [[maybe_unused]] const ssize_t sent = ::send(g_control_fd, g_message.data(), g_message.size(), MSG_NOSIGNAL);
     ::_exit(kFailed);
   }

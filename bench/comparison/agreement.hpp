@@ -10,7 +10,7 @@
 namespace tutti::bench {
 
 /// What counts as agreement. The kernels of one strategy may sum in another order than those of another: float32
-/// answers then differ in their last digits. Where a rule picks (vote, most_confident), such a difference may tip one
+/// answers then differ in their last digits. If a rule picks (vote, most_confident), such a difference may tip one
 /// image.
 struct Tolerance {
   double value = 0;          ///< largest difference of two values
@@ -21,7 +21,7 @@ Tolerance tolerance_for(const config::CombineSpec& combine, std::span<const floa
 
 struct Agreement {
   bool same_bits = false;
-  double largest = 0;        ///< difference of two values; infinite where shapes differ or one is NaN
+  double largest = 0;        ///< difference of two values; infinite if shapes differ or one is NaN
   std::uint64_t beyond = 0;  ///< images with a value that differs by more than the tolerance
   bool within = false;
 };

@@ -120,7 +120,7 @@ class Comparison {
     }
   }
 
-  /// One pass for each that is not timed; their answers are held against those of `sequential`, or, where that was not
+  /// One pass for each that is not timed; their answers are held against those of `sequential`, or, if that was not
   /// chosen, of one that is started for this alone.
   void warm_up(const std::vector<std::unique_ptr<Contestant>>& contestants) {
     std::vector<float> reference = sequential_answer(contestants);

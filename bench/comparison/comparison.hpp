@@ -40,16 +40,16 @@ struct ComparisonResult {
   std::vector<double> multiply;  ///< 10^9 operations per second of matrices on all cores, between the rounds
   Tolerance tolerance;
 
-  /// "torch 2.11.0"; empty where none ran.
+  /// "torch 2.11.0"; empty if none ran.
   std::string backend() const;
   /// Names of those whose answers differ beyond the tolerance.
   std::vector<std::string> disagreeing() const;
 };
 
-/// All steps, minutes of computing. Throws Error where something broke, or no strategy can run these members.
+/// All steps, minutes of computing. Throws Error if something broke, or no strategy can run these members.
 ComparisonResult compare_strategies(const Field& field, const ImageSet& images, const ComparisonChoices& choices);
 
-/// What every row of a description has in common; the batch is the strategy's own where it is not given.
+/// What every row of a description has in common; the batch is the strategy's own if it is not given.
 json::object conditions_of(const Field& field, const ImageSet& images, std::optional<std::uint32_t> batch_images);
 /// "small-cnn", "small-cnn, mlp".
 std::string kinds_of(const config::EnsembleSpec& spec);

@@ -30,7 +30,7 @@ struct Field {
   bool cuda = false;
   Departure& departure;
 };
-/// `single` is found beside this program where it is empty. Throws Error(usage) where the members' devices or the rule
+/// `single` is found beside this program if it is empty. Throws Error(usage) if the members' devices or the rule
 /// cannot be compared.
 Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& worker,
                  const std::filesystem::path& single, Departure& departure);
@@ -48,15 +48,15 @@ class Contestant {
   virtual std::string backend() const = 0;
 };
 
-/// Returns when it is loaded and warm; `images` must outlive it. Throws Refused where the strategy cannot run these
-/// members, Error where something broke.
+/// Returns when it is loaded and warm; `images` must outlive it. Throws Refused if the strategy cannot run these
+/// members, Error if something broke.
 std::unique_ptr<Contestant> start(const Field& field, Contender contender, const Setting& setting,
                                   const ImageSet& images);
 
 /// One pass of the pool as the description has it, of which a trace goes to `file`. Throws Error.
 void trace_pool(const Field& field, const ImageSet& images, const std::filesystem::path& file);
 
-/// Where and how a process tutti-bench-single is started. Throws Refused where the build has none.
+/// Where and how a process tutti-bench-single is started. Throws Refused if the build has none.
 SingleProcess::Place single_place(const Field& field, const Setting& setting);
 
 /// The description of `field` with a setting in it.

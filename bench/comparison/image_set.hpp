@@ -17,9 +17,9 @@ class ImageSet {
   /// What /proc/<pid>/smaps calls the mapping: it is left out of memory figures, since every strategy needs it alike.
   static constexpr const char* kMapping = "/memfd:tutti-bench-images";
 
-  /// All of `source`. Throws Error(usage) where it is empty, Error(failed) where memory does not suffice.
+  /// All of `source`. Throws Error(usage) if it is empty, Error(failed) if memory does not suffice.
   static ImageSet read(Source& source);
-  /// A copy of the first `count` images, or of all where there are fewer.
+  /// A copy of the first `count` images, or of all if there are fewer.
   ImageSet first(std::uint64_t count) const;
 
   const std::string& name() const noexcept { return name_; }
@@ -27,7 +27,7 @@ class ImageSet {
   std::uint64_t count() const noexcept { return count_; }
   bool labelled() const noexcept { return labelled_; }
   Images view() const;
-  /// One per image; zeros where the source has none.
+  /// One per image; zeros if the source has none.
   std::span<const std::int64_t> labels() const;
   int fd() const noexcept { return file_.fd(); }
 

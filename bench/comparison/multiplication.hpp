@@ -12,7 +12,7 @@
 
 namespace tutti::bench {
 
-/// Multiplications and additions, each counted, that a model's layers need for one image; nothing where that is not
+/// Multiplications and additions, each counted, that a model's layers need for one image; nothing if that is not
 /// known.
 std::optional<double> operations_per_image(const ModelKind& model, const ImageShape& shape);
 /// Of all members together.
@@ -20,7 +20,7 @@ std::optional<double> operations_per_image(const config::EnsembleSpec& spec, con
 
 class Multipliers {
  public:
-  /// Starts a process for each usable core. Throws Refused where the build has no tutti-bench-single.
+  /// Starts a process for each usable core. Throws Refused if the build has no tutti-bench-single.
   Multipliers(const Field& field, const ImageSet& images);
   /// 10^9 operations per second of all together, over a third of a second.
   double measure();

@@ -5,8 +5,8 @@
 
 namespace tutti::bench {
 
-/// Finds `report` (bench/report) beside this program and asks it whether it could draw here. Throws Error(usage) where
-/// it is not installed, or where it lacks something, which it says on stderr.
+/// Finds `report` (bench/report) beside this program and asks it whether it could draw here. Throws Error(usage) if
+/// it is not installed, or if it lacks something, which it says on stderr.
 std::filesystem::path find_report_program();
 
 /// Has it draw the rows of `rows`, and the timeline of `trace` unless that is empty, into `page`. Throws Error(failed).

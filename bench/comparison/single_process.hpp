@@ -35,11 +35,11 @@ class SingleProcess {
   SingleProcess(std::string name, const Place& place, const ImageSet& images, Departure& departure);
   SingleProcess(const SingleProcess&) = delete;
   SingleProcess& operator=(const SingleProcess&) = delete;
-  /// Ends its input, at which it leaves; kills it where it does not within 5 s.
+  /// Ends its input, at which it leaves; kills it if it does not within 5 s.
   ~SingleProcess();
 
-  /// Loads and warms up; returns the backend's name, "torch 2.11.0". This, like all that follows, throws Refused where
-  /// the child says what is wrong, and Error(failed) where it died or said nonsense.
+  /// Loads and warms up; returns the backend's name, "torch 2.11.0". This, like all that follows, throws Refused if
+  /// the child says what is wrong, and Error(failed) if it died or said nonsense.
   std::string prepare(const SingleJob& job);
   /// One pass over all images; the seconds that it took in the child.
   double run();

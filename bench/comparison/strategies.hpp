@@ -47,14 +47,14 @@ std::string to_text(Contender contender, const Setting& setting, bool cuda = fal
 std::vector<Setting> settings_to_try(Contender contender, std::uint32_t cores, std::uint32_t members,
                                      std::uint32_t batch_images);
 
-/// The same where the members are on a GPU: a thread hands over work and computes nothing, so there is one within, and
+/// The same if the members are on a GPU: a thread hands over work and computes nothing, so there is one within, and
 /// `between` is the number of streams.
 std::vector<Setting> settings_on_gpu(Contender contender, std::uint32_t members, std::uint32_t batch_images);
 
-/// Why a strategy has no row of its own on a GPU; empty where it has one.
+/// Why a strategy has no row of its own on a GPU; empty if it has one.
 std::string_view left_out_on_gpu(Contender contender);
 
-/// The setting with the fewest seconds, of equal ones the first; only asks where there is a choice.
+/// The setting with the fewest seconds, of equal ones the first; only asks if there is a choice.
 Setting fastest(const std::vector<Setting>& settings, const std::function<double(const Setting&)>& seconds);
 
 /// The batches of which each strategy takes its own best: those that the user gave; with `batch_images: auto`, which

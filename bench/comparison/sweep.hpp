@@ -33,7 +33,7 @@ std::vector<Point> sweep_points(const Point& base);
 using Speeds = std::map<Contender, double>;
 struct Verdict {
   Contender winner{};
-  double lead = 1;  ///< its speed over that of the second; 1 where it is alone
+  double lead = 1;  ///< its speed over that of the second; 1 if it is alone
 };
 /// `speeds` must not be empty.
 Verdict judge(const Speeds& speeds);

@@ -9,7 +9,7 @@
 namespace tutti::bench {
 
 /// `images` are what is learnt from. The weights go into a folder for a time; no file of the description is written.
-/// Throws Error(usage) where they have no labels or the members differ in their epochs.
+/// Throws Error(usage) if they have no labels or the members differ in their epochs.
 std::vector<Row> training_rows(const Field& field, const ImageSet& images, int repeats);
 
 }  // namespace tutti::bench

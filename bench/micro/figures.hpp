@@ -48,13 +48,13 @@ class Suite {
 /// Google Benchmark's console, and each row as a line of JSON.
 class RowsReporter final : public benchmark::ConsoleReporter {
  public:
-  /// `json_lines` may be empty: no file. Throws Error(failed) where it cannot be written.
+  /// `json_lines` may be empty: no file. Throws Error(failed) if it cannot be written.
   RowsReporter(const Suite& suite, Certificate certificate, const std::filesystem::path& json_lines);
 
   bool ReportContext(const Context& context) override;
   /// All repetitions of one benchmark.
   void ReportRuns(const std::vector<Run>& runs) override;
-  /// Throws Error(failed) where the file could not be written to its end.
+  /// Throws Error(failed) if the file could not be written to its end.
   void finish();
 
  private:

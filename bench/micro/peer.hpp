@@ -1,4 +1,4 @@
-// The other side of a measurement: a thread, or a process forked from this one, on a core of its own where that is
+// The other side of a measurement: a thread, or a process forked from this one, on a core of its own if that is
 // asked for. Not for products: a fork of a program with threads would be wrong; here nothing else runs.
 #pragma once
 
@@ -33,7 +33,7 @@ class Pinned {
 /// Runs `body` once. The destructor waits for its end; whoever destroys it has told it to end.
 class Peer {
  public:
-  /// `core` nothing: wherever the kernel puts it. Throws Error(failed) where no process can be made.
+  /// `core` nothing: wherever the kernel puts it. Throws Error(failed) if no process can be made.
   Peer(PeerKind kind, std::optional<int> core, const std::function<void()>& body);
   ~Peer();
   Peer(const Peer&) = delete;

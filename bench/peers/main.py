@@ -79,7 +79,7 @@ def make_packages(place: Place, threads: int, member: int | str, batches: list[i
 
 
 class SettingsFile:
-    """What the peers chose in an earlier run; nothing is kept where no file was named."""
+    """What the peers chose in an earlier run; nothing is kept if no file was named."""
 
     def __init__(self, file: Path | None):
         self.file = file
@@ -117,7 +117,7 @@ class Comparison:
         self.chosen: dict[str, tuple[Setting, Setting]] = {}
 
     def choose_all(self) -> None:
-        """Each peer's settings: from the file where it has them, else by trying."""
+        """Each peer's settings: from the file if it has them, else by trying."""
         small = Place(self.place.build, self.place.driver, min(self.place.images, 1000))
         for peer in self.peers:
             if (known := self.settings.known(self.table, peer.name, self.batches)) is not None:
@@ -175,7 +175,7 @@ class Comparison:
         return self.rows(entries, best)
 
     def try_tutti(self, tutti: Entry) -> None:
-        """Where this Tutti does not know `batch_images: auto`: its best batch is found by trying, as the peers' are."""
+        """If this Tutti does not know `batch_images: auto`: its best batch is found by trying, as the peers' are."""
 
         def probe(setting: Setting) -> float:
             child = start_tutti(self.place, setting.batch)

@@ -113,7 +113,7 @@ Probe = Callable[[Setting], float]
 
 
 def fastest(candidates: list[Setting], probe: Probe) -> tuple[Setting, float, list[str]]:
-    """The candidate with the least time, and what became of those that failed. Raises where all did."""
+    """The candidate with the least time, and what became of those that failed. Raises if all did."""
     best: tuple[Setting, float] | None = None
     troubles: list[str] = []
     for candidate in candidates:
@@ -171,7 +171,7 @@ def choose(contestant: Contestant, batches: list[int], probe: Probe) -> tuple[Se
 
 
 def begin(place: Place, table: str, entry: Entry) -> None:
-    """Starts the entry's process in its setting, and notes how long that took; drops it where it fails."""
+    """Starts the entry's process in its setting, and notes how long that took; drops it if it fails."""
     assert entry.setting is not None
     start = time.monotonic()
     try:
@@ -211,7 +211,7 @@ def answer_of(child: Child, file: Path) -> array.array:
 
 
 def greatest_difference(one: array.array, other: array.array) -> float:
-    """Infinite where they are not of one size, or a value is not a number."""
+    """Infinite if they are not of one size, or a value is not a number."""
     if len(one) != len(other):
         return float("inf")
     differences = [abs(a - b) for a, b in zip(one, other)]

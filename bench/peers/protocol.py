@@ -33,7 +33,7 @@ def encode(word: str, content: Any) -> bytes:
 
 
 def decode(line: bytes, expected: str) -> Any:
-    """The content of the answer `expected`. Raises ContestantFailed where it is another one or none at all."""
+    """The content of the answer `expected`. Raises ContestantFailed if it is another one or none at all."""
     try:
         message = json.loads(line)
     except ValueError:

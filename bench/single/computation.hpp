@@ -22,15 +22,15 @@ class Computation {
   virtual ~Computation() = default;
   /// Values per image of every member's answer.
   virtual std::uint32_t width() const = 0;
-  /// Fills `answers`, which has room for all. Returns the seconds that each member took, in rank order, where members
+  /// Fills `answers`, which has room for all. Returns the seconds that each member took, in rank order, if members
   /// can be told apart, else nothing. Throws what a model throws.
   virtual std::vector<double> predict(const Input& input, MemberAnswers& answers) = 0;
-  /// Each member learns all images in their order, `epochs` times, one member after another. Throws Error(failed) where
+  /// Each member learns all images in their order, `epochs` times, one member after another. Throws Error(failed) if
   /// the strategy does not learn.
   virtual void train(const Input& input, std::uint32_t epochs);
 };
 
-/// Loads and warms up what `job` asks for. Throws Error(usage) or Error(failed) where that is not possible: see each.
+/// Loads and warms up what `job` asks for. Throws Error(usage) or Error(failed) if that is not possible: see each.
 std::unique_ptr<Computation> make_computation(const SingleJob& job);
 
 /// One member after another through each segment.
@@ -38,10 +38,10 @@ std::unique_ptr<Computation> make_sequential(const SingleJob& job);
 /// A thread takes a member, computes it for all images, and takes the next that nobody has; `job.between` threads.
 std::unique_ptr<Computation> make_threads(const SingleJob& job);
 /// All members at each batch in parallel, in LibTorch's inter-op pool of `job.between` threads: as the branches of one
-/// TorchScript graph where LibTorch knows their operations (small-cnn, mlp), else as a task for each member. On a GPU:
+/// TorchScript graph if LibTorch knows their operations (small-cnn, mlp), else as a task for each member. On a GPU:
 /// on a stream each, in one CUDA graph; small-cnn and mlp alone.
 std::unique_ptr<Computation> make_branches(const SingleJob& job);
-/// Equal small-cnns or mlps as one network; on a GPU in a CUDA graph. Throws Error(failed) where the members are not
+/// Equal small-cnns or mlps as one network; on a GPU in a CUDA graph. Throws Error(failed) if the members are not
 /// equal, or of other kinds.
 std::unique_ptr<Computation> make_fused(const SingleJob& job);
 

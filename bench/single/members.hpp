@@ -18,15 +18,15 @@ struct Member {
   std::unique_ptr<worker::Model> model;
 };
 
-/// Loads each member of the job, and sets LibTorch's threads where one needs it. Not warm yet. Throws what loading
-/// throws, and Error(failed) where a member wants a GPU and there is none.
+/// Loads each member of the job, and sets LibTorch's threads if one needs it. Not warm yet. Throws what loading
+/// throws, and Error(failed) if a member wants a GPU and there is none.
 std::vector<Member> load_members(const SingleJob& job);
 
 /// Warms `member` up as a worker does. Several threads may call it for different members: they take turns. Returns the
 /// member's width.
 std::uint32_t warm_up(Member& member);
 
-/// The width that all members have, `width_of(m)` for each. Throws Error(failed) where they differ: there is no common
+/// The width that all members have, `width_of(m)` for each. Throws Error(failed) if they differ: there is no common
 /// answer then.
 std::uint32_t common_width(const SingleJob& job, const std::function<std::uint32_t(std::size_t)>& width_of);
 

@@ -35,7 +35,7 @@ inline constexpr const char* kRecorderEntry = "tutti_recorder";
 inline constexpr std::string_view kCudaRecorder = "libtutti-bench-cuda.so";
 
 /// Opens the plugin `file`, which lies where find_plugin() looks for one of a program in `folder`; it stays open.
-/// Throws Error(failed) where it is missing, cannot be opened, or is of another build.
+/// Throws Error(failed) if it is missing, cannot be opened, or is of another build.
 Recorder open_recorder(const std::filesystem::path& folder, std::string_view file);
 
 }  // namespace tutti::bench

@@ -41,7 +41,7 @@ std::vector<std::string> to_arguments(const LaunchOptions& options) {
   if (!options.cores.empty()) arguments.push_back(fmt::format("--cores={}", fmt::join(options.cores, ",")));
   if (options.debug) arguments.emplace_back("--debug");
   if (options.core_files) arguments.emplace_back("--core-files");
-  // Its workers will show their arguments in its place, and longer ones than its own.
+  // The forked workers write their arguments over those of the fork server, and theirs are longer.
   if (options.fork_server) arguments.push_back(fmt::format("--fork-server={:-<400}", ""));
   return arguments;
 }

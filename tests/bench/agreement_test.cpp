@@ -59,7 +59,7 @@ TEST_CASE("a negative zero is another bit pattern and no difference") {
   CHECK(found.largest == 0);
 }
 
-TEST_CASE("where both are not a number they agree and where one is they do not") {
+TEST_CASE("if both are not a number they agree and if one is they do not") {
   std::vector<float> reference = kReference;
   reference[0] = std::numeric_limits<float>::quiet_NaN();
   CHECK(compare(reference, reference, kImages, {1e-5, 0}).within);

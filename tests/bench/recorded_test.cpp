@@ -342,7 +342,7 @@ TEST_CASE("a plugin that is missing or no recorder or of another build is named"
 
 #ifdef TUTTI_CUDA_RECORDER
 // It can be opened only where all of CUDA's libraries are.
-TEST_CASE("the recorder of CUDA graphs is one where it can be opened") {
+TEST_CASE("the recorder of CUDA graphs is one if it can be opened") {
   const std::filesystem::path recorder(TUTTI_CUDA_RECORDER);
   const auto error = error_of([&] { open_recorder(recorder.parent_path(), kCudaRecorder); });
   if (error) CHECK_MESSAGE(error->message().starts_with("cannot open "), error->message());

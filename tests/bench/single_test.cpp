@@ -204,7 +204,7 @@ TEST_CASE("weights of files are those that are computed with") {
   }
 }
 
-TEST_CASE("seconds of members are told where members can be told apart") {
+TEST_CASE("seconds of members are told if members can be told apart") {
   for (const auto& [strategy, name] : enum_names(Strategy{})) {
     Session session(images_file(), answers_file());
     REQUIRE(contains(session.answer(prepare(job_of(strategy, MlpModel{{kClasses}}, 20))),

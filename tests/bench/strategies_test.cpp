@@ -65,7 +65,7 @@ TEST_CASE("the fastest setting is chosen and of equal ones the first") {
   CHECK(fastest(settings, [](const Setting&) { return 1.0; }) == settings[0]);
 }
 
-TEST_CASE("nothing is tried where there is no choice") {
+TEST_CASE("nothing is tried if there is no choice") {
   bool tried = false;
   fastest({{3, 1, 1}}, [&](const Setting&) {
     tried = true;
@@ -96,7 +96,7 @@ TEST_CASE("every strategy has a title and a form in one process") {
   CHECK(strategy_of(Contender::fused) == Strategy::fused);
 }
 
-TEST_CASE("where the batch is to be measured every strategy tries the same ones") {
+TEST_CASE("if the batch is to be measured every strategy tries the same ones") {
   config::EnsembleSpec spec;
   spec.segment_images = 20;
   CHECK(batches_to_try(spec, {}).empty());

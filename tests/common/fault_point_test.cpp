@@ -17,7 +17,7 @@
 namespace tutti::test {
 namespace {
 
-/// Visits made by a child with this setting before it died at a fault point; all of them where it did not.
+/// Visits made by a child with this setting before it died at a fault point; all of them if it did not.
 int visits_of(const std::string& setting, int visits, std::string_view point = "worker.hello") {
   const pid_t pid = ::fork();
   if (pid == 0) {
@@ -38,7 +38,7 @@ int visits_of(const std::string& setting, int visits, std::string_view point = "
 #ifdef TUTTI_FAULT_POINTS
 constexpr int kDied = -1;
 #else
-constexpr int kDied = 3;  // nobody dies where there are no fault points
+constexpr int kDied = 3;  // nobody dies if there are no fault points
 #endif
 
 TEST_CASE("of several processes one dies at the visit that was named") {

@@ -189,12 +189,12 @@ TEST_CASE("the longer side is truncated as torchvision does it") {
 TEST_CASE("sizes that no image can have are refused") {
   const auto nothing = error_of([] { resized_shape({R::shorter, 8, 8, 4, 4, I::bicubic}, {3, 0, 7}); });
   REQUIRE(nothing);
-  CHECK(nothing->message() == "an image of 3x0x7 has nothing to be resized");
+  CHECK(nothing->message() == "cannot resize an image of 3x0x7: it has no pixels");
   const auto empty = error_of([] { resized_shape({R::exact, 0, 8, 0, 0, I::bicubic}, {3, 4, 7}); });
   REQUIRE(empty);
   CHECK(empty->kind() == ErrorKind::usage);
-  CHECK(empty->message() == "an image of 3x4x7 cannot be resized");
-  CHECK(empty->detail() == "it would be 3x0x8, and a side has 1 to 16777216 places");
+  CHECK(empty->message() == "cannot resize an image of 3x4x7");
+  CHECK(empty->detail() == "it would be 3x0x8, and a side has 1 to 16777216 pixels");
   CHECK(error_of([] { Resampler({R::shorter, 4096, 4096, 8, 8, I::bicubic}, {1, 65536, 8}); }));
 }
 

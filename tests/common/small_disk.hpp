@@ -11,10 +11,10 @@
 
 namespace tutti::test {
 
-/// What a child that needs a small disk exits with where none can be had.
+/// What a child that needs a small disk exits with if none can be had.
 constexpr int kNoSmallDisk = 77;
 
-/// Mounts it at `folder`, for this process and its children alone: call it in a child, for it is for good. False where
+/// Mounts it at `folder`, for this process and its children alone: call it in a child, for it is for good. False if
 /// that is not possible here.
 inline bool mount_small_disk(const std::filesystem::path& folder) {
   const bool is_root = ::geteuid() == 0;

@@ -8,7 +8,7 @@ using namespace tutti;
 
 namespace {
 
-/// The text of a message; nothing where it would be longer than allowed (numbers may be written longer than they came).
+/// The text of a message; nothing if it would be longer than allowed (numbers may be written longer than they came).
 std::string encoded(const control::Message& message) {
   try {
     return control::encode(message);

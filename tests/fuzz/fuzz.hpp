@@ -25,7 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
 namespace tutti::fuzz {
 
-/// Ends the program, which libFuzzer reports with the input, where `holds` is false.
+/// Ends the program, which libFuzzer reports with the input, if `holds` is false.
 inline void must(bool holds, const char* what) {
   if (holds) return;
   std::fprintf(stderr, "does not hold: %s\n", what);

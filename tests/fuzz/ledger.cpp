@@ -118,7 +118,7 @@ class Game {
 
   Ledger ledger_{kMembers};
   std::array<Member, kMembers> members_;
-  CompletionRecord last_;  ///< what came before, which is told again where nothing is owed
+  CompletionRecord last_;  ///< what came before, which is told again if nothing is owed
 };
 
 }  // namespace

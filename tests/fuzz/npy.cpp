@@ -13,7 +13,7 @@ using namespace tutti;
 
 namespace {
 
-/// Images of one value each, as many as there are labels in `labels`, where those are few.
+/// Images of one value each, as many as there are labels in `labels`, if those are few.
 std::vector<std::uint8_t> images_for(const std::string& labels) {
   const images::NpyHeader header = images::read_npy_header(images::InputFile(labels));
   fuzz::must(header.shape.size() <= 32, "an array has at most 32 axes, as NumPy's");

@@ -29,7 +29,7 @@ std::vector<std::byte> file_of(const std::string& name) {
   return {view.begin(), view.end()};
 }
 
-/// The largest difference between an image and its reference; 1000 where sizes differ.
+/// The largest difference between an image and its reference; 1000 if sizes differ.
 int difference(const std::string& name) {
   DecodedImage image;
   images::decode(file_of(name), {}, image);
@@ -125,7 +125,7 @@ TEST_CASE("an image that is too large is refused before it takes memory") {
   CHECK(refusal(file) == "it has 61680 x 61680 pixels, more than 134217728");
 }
 
-TEST_CASE("a JPEG is decoded at a part of its size where that is twice what is wanted") {
+TEST_CASE("a JPEG is decoded at a part of its size if that is twice what is wanted") {
   const Resize clip{ResizeRule::shorter, 224, 224, 224, 224, Interpolation::bicubic};
   CHECK(images::jpeg_scale(clip, 375, 500) == 1);
   CHECK(images::jpeg_scale(clip, 894, 1200) == 1);

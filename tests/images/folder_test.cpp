@@ -135,7 +135,7 @@ TEST_CASE("a broken image is an error that names the first one") {
   CHECK(bytes_of(*source, {0}).size() == 216);  // it can be asked again
 }
 
-TEST_CASE("broken images are left out and named where that is wanted") {
+TEST_CASE("broken images are left out and named if that is wanted") {
   const ImageFolder folder;
   folder.put("cat/1.jpg");
   folder.write("cat/2.png", "x");
@@ -176,7 +176,7 @@ TEST_CASE("what has the name of an image and is none is refused without being re
   fs::resize_file(folder / "1.jpg", (std::uintmax_t{1} << 30) + 1);  // sparse: it takes no room
   auto error = error_of([&] { bytes_of(*folder.open(), {0}); });
   REQUIRE(error);
-  CHECK(error->message() == (folder / "1.jpg").string() + " is no image");
+  CHECK(error->message() == (folder / "1.jpg").string() + " is too large for an image");
   fs::remove(folder / "1.jpg");
   REQUIRE(::mkfifo((folder / "1.jpg").c_str(), 0600) == 0);
   error = error_of([&] { bytes_of(*folder.open(), {0}); });
@@ -199,7 +199,7 @@ TEST_CASE("folders that are no set of images are refused") {
   error = error_of([&] { folder.open(); });
   REQUIRE(error);
   CHECK(error->detail() ==
-        "it holds 1 image itself, 2.jpg say, beside folders with images: to which class they belong is not clear");
+        "it holds 1 image itself, such as 2.jpg, next to folders with images: their class is not clear");
   error = error_of([&] { make_folder(folder / "none", kResize, 1, false); });
   REQUIRE(error);
   CHECK(error->detail() == "No such file or directory");
@@ -208,7 +208,7 @@ TEST_CASE("folders that are no set of images are refused") {
   CHECK(error->detail() == "Not a directory");
   error = error_of([&] { make_folder(folder / "cat", {}, 1, false); });
   REQUIRE(error);
-  CHECK(error->message() == "images of a folder differ in size, and need a crop to become alike");
+  CHECK(error->message() == "the images of a folder differ in size, and need a crop to get the same size");
 }
 
 TEST_CASE("a circle of links is walked once and links to images count") {

@@ -46,7 +46,7 @@ TEST_CASE("arrays of another type or form or length are refused with what they h
     const auto error = error_of([&] { NpyReader(path, type, axes); });
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::usage);
-    CHECK(error->message() == path.string() + " is not what a run writes");
+    CHECK(error->message() == path.string() + " was not written by a run");
     return error->detail();
   };
   write<float>(path, NpyType::float32, {3, 2}, {1, 2, 3, 4, 5, 6});

@@ -129,7 +129,7 @@ TEST_CASE("images of another rank are refused with the axes that are needed") {
   CHECK(rank.detail() == "its shape is (3, 2, 3), and 4 axes are needed");
   CHECK(rank.hint() ==
         "images need four axes: (count, channels, height, width), or with `layout: nhwc` (count, height, width, "
-        "channels); grey images x[:, None]");
+        "channels); for grey images save x[:, None]");
   const TemporaryFolder folder;
   put(folder / "a.npy", npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 0, 4, 4)}"));
   CHECK(refusal(folder / "a.npy").detail() == "its shape is (2, 0, 4, 4)");
@@ -157,9 +157,9 @@ TEST_CASE("a file that is no array is refused with what is wrong with it") {
     CHECK(error.hint() == "save it with numpy.save(path, array)");
     return error.detail();
   };
-  CHECK(detail("") == "it has 0 bytes, less than any header");
+  CHECK(detail("") == "it has 0 bytes, fewer than any header");
   CHECK(detail("PK\x03\x04 and more bytes") == "it does not begin with the magic bytes \\x93NUMPY");
-  CHECK(detail("\x93NUMPY\x04\x01 and more") == "its format is 4.1, and 1.0, 2.0 and 3.0 are known");
+  CHECK(detail("\x93NUMPY\x04\x01 and more") == "its format is 4.1; Tutti reads 1.0, 2.0 and 3.0");
   CHECK(detail("\x93NUMPY\x01 \xff\xffxx") == "its header would have 65535 bytes, and the file has 12");
   const std::string none = "its header is not a dictionary of descr, fortran_order and shape";
   const std::string good = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 1, 1)}";

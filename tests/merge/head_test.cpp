@@ -78,7 +78,7 @@ TEST_CASE("a head projects and then normalizes") {
   CHECK(logits(head, {1, 1, 9}) == std::vector<float>{0.6F});
 }
 
-TEST_CASE("features without a length give NaN where they are to be normalized") {
+TEST_CASE("features without a length give NaN if they are to be normalized") {
   const Head head = made({f32("weight", {1, 2}, {1, 1})}, {{"normalize", "true"}});
   CHECK(std::isnan(logits(head, {0, 0}).front()));
   const Head plain = made({f32("weight", {1, 2}, {1, 1})}, {{"normalize", "false"}});

@@ -56,7 +56,7 @@ TEST_CASE("merged checkpoints are those that PyTorch computes") {
           continue;
         }
         const Dtype dtype = expected.tensor(tensor).dtype;
-        // Half a place of the shorter formats would be lost where both sides round to different neighbours.
+        // Half a place of the shorter formats would be lost if both sides round to different neighbours.
         const double epsilon = dtype == Dtype::f32 ? 2e-6 : dtype == Dtype::f16 ? 1e-3 : 8e-3;
         const auto a = values(made, tensor);
         const auto b = values(expected, tensor);

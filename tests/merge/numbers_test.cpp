@@ -70,7 +70,7 @@ TEST_CASE("every bfloat has its value and goes back to itself and is rounded to 
   }
 }
 
-TEST_CASE("float64 is rounded to odd where something is lost") {
+TEST_CASE("float64 is rounded to odd if something is lost") {
   CHECK(odd_float_of(1.5) == 1.5F);
   CHECK(odd_float_of(1 + 0x1p-40) == 1 + 0x1p-23F);
   CHECK(odd_float_of(1 - 0x1p-40) == 1 - 0x1p-24F);

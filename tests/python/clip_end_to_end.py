@@ -149,7 +149,7 @@ def preprocessed(file: Path, size: int) -> Any:
     width, height = image.size
     shorter = min(width, height)
     new = (int(size * width / shorter), int(size * height / shorter))
-    # The width first: so did Pillow always before version 13, which begins with the height where that loses much more.
+    # The width first: so did Pillow always before version 13, which begins with the height if that loses much more.
     image = image.resize((new[0], height), Image.Resampling.BICUBIC).resize(new, Image.Resampling.BICUBIC)
     left, top = (image.width - size) // 2, (image.height - size) // 2
     pixels = numpy.asarray(image.crop((left, top, left + size, top + size)), dtype=numpy.float32) / 255

@@ -19,7 +19,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # a test that goes to the network is wrong
 
 
 def run_tests(*packages: str) -> None:
-    """As a program: runs the tests of the main module, or says SKIPPED where a package is missing."""
+    """As a program: runs the tests of the main module, or says SKIPPED if a package is missing."""
     missing = [package for package in packages if importlib.util.find_spec(package) is None]
     if missing:
         print(f"SKIPPED: {sys.executable} has no {', '.join(missing)}; -DTUTTI_PYTHON=... names another interpreter")

@@ -90,7 +90,7 @@ TEST_CASE("gaps cancel within a bin and not between bins and an edge belongs to 
   CHECK(*two_bins.calibration_error() == doctest::Approx((0.2 + 0.82) / 2));
 }
 
-TEST_CASE("the confidence is the share of the predicted class also where another one is larger") {
+TEST_CASE("the confidence is the share of the predicted class also if another one is larger") {
   Metrics metrics(2);
   metrics.add(Classes{0}, Scores{1.0F, 3.0F}, Classes{0}, ScoreKind::probabilities);
   CHECK(*metrics.calibration_error() == doctest::Approx(0.75));

@@ -72,7 +72,7 @@ TEST_CASE("an image without an answer has empty fields and what is no number com
         "image,class_1,score_1,class_2,score_2,class_3,score_3\n3,1,0.5,2,1,0,nan\n");
 }
 
-TEST_CASE("fields are quoted where a reader would misunderstand them") {
+TEST_CASE("fields are quoted if a reader would misunderstand them") {
   CHECK(images::csv_field("plain text") == "plain text");
   CHECK(images::csv_field("a,b") == "\"a,b\"");
   CHECK(images::csv_field("a\"b") == "\"a\"\"b\"");
@@ -80,7 +80,7 @@ TEST_CASE("fields are quoted where a reader would misunderstand them") {
   CHECK(images::csv_field("a\rb") == "\"a\rb\"");
 }
 
-TEST_CASE("the sink writes a table beside its arrays where it is told the names") {
+TEST_CASE("the sink writes a table beside its arrays if it is told the names") {
   const TemporaryFolder folder;
   const Named names(true, false);
   const std::array<float, 4> values{0.25F, 0.75F, 1, 0};

@@ -202,7 +202,7 @@ TEST_CASE("programs that start and end at the same time never hold one folder or
   CHECK(gone == 0);
 }
 
-TEST_CASE("where a folder cannot be locked a warning says so and the work is done") {
+TEST_CASE("if a folder cannot be locked a warning says so and the work is done") {
   const TemporaryFolder folder;
   for (const int code : {ENOLCK, EOPNOTSUPP, EBADF}) {
     std::vector<std::string> lines;

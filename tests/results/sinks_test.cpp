@@ -90,7 +90,7 @@ TEST_CASE("a finished sink has written the scores and classes and each member") 
   CHECK(folder.names().size() == 3);
 }
 
-TEST_CASE("labels are kept beside the members where they are asked for and cut off with them") {
+TEST_CASE("labels are kept beside the members if they are asked for and cut off with them") {
   const TemporaryFolder folder;
   ResultForm form = kForm;
   form.labels = true;
@@ -354,7 +354,7 @@ TEST_CASE("a sink in memory lists the segments that lack members or were set asi
   CHECK(predictions.incomplete == std::vector<IncompleteSegment>{{1, 1, 1, false}, {2, 1, 2, true}, {3, 1, 1, true}});
 }
 
-TEST_CASE("a sink in memory keeps the members only where it is asked to") {
+TEST_CASE("a sink in memory keeps the members only if it is asked to") {
   MemorySink sink({3, 2, true, {}});
   hand(sink, 0, 3);
   const Predictions predictions = sink.take();

@@ -35,10 +35,10 @@ void settle_threads();
 /// Makes this process the parent of every orphan below it, so that a census sees grandchildren that were left behind.
 void adopt_orphans();
 
-/// True once the process has ended (a zombie counts), false where it is still there after `patience`.
+/// True once the process has ended (a zombie counts), false if it is still there after `patience`.
 bool ends(int pid, std::chrono::milliseconds patience = kPatience);
 
-/// Looks again and again until `condition` holds; false where it does not within kPatience. For what cannot be awaited.
+/// Looks again and again until `condition` holds; false if it does not within kPatience. For what cannot be awaited.
 bool happens(const std::function<bool()>& condition);
 
 /// Times that the first thread of a process went to sleep by itself: it stays where it is in a process that is idle.

@@ -16,7 +16,7 @@ struct File {
   std::string text;
 };
 
-/// All checks return complaints, each "path:line: what is wrong", and nothing where all is well.
+/// All checks return complaints, each "path:line: what is wrong", and nothing if all is well.
 using Complaints = std::vector<std::string>;
 
 /// The arrows between the folders and the owners of third-party libraries. `exists` holds the paths of all files.

@@ -1,4 +1,4 @@
-// The source tree keeps its rules, and the checks notice where it does not.
+// The source tree keeps its rules, and the checks notice if it does not.
 #include <doctest/doctest.h>
 
 #include <algorithm>

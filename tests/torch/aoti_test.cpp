@@ -1,5 +1,5 @@
 // Tests of aoti members. What is wrong with a package is told from made-up ones, which need no compiler; real ones are
-// made where TUTTI_PYTHON names a Python with torch.
+// made if TUTTI_PYTHON names a Python with torch.
 #include <dlfcn.h>
 #include <fmt/format.h>
 
@@ -285,7 +285,7 @@ TEST_CASE("packages made by this torch answer every row as Python does and say w
   check_refusals(folder);
 }
 
-TEST_CASE("the form of an answer is read from its text and guessed where that is not understood") {
+TEST_CASE("the form of an answer is read from its text and guessed if that is not understood") {
   const AnswerForm leaf = answer_form(R"([1, {"type": null, "context": null, "children_spec": []}])");
   CHECK(leaf.type.empty());
   const AnswerForm output = answer_form(

@@ -205,7 +205,7 @@ TEST_CASE("a fork server that is killed at any of its own steps leaves no worker
 }
 #endif
 
-TEST_CASE("where the backend cannot be loaded the worker says so and not the fork server") {
+TEST_CASE("if the backend cannot be loaded the worker says so and not the fork server") {
   // The worker's program alone, without its plugins.
   const TemporaryFolder folder;
   std::filesystem::copy_file(TUTTI_WORKER_PROGRAM, folder / "tutti-worker");

@@ -205,7 +205,7 @@ TEST_CASE("statistics that cannot be estimated are refused before a folder is ma
   CHECK_FALSE(place.has("runs"));
 }
 
-TEST_CASE("where the statistics fail the old result stays and nothing else is left") {
+TEST_CASE("if the statistics fail the old result stays and nothing else is left") {
   const ScriptPlace place("merge: {batch_norm: estimate, input: " + kInput + "}\noutput: out\n");
   // 53 images in batches of 4: the last batch is one image, which has no variance behind the dense layer.
   REQUIRE(Finished(place, {"merge", "e.yaml"}).code == 0);

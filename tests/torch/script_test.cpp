@@ -121,7 +121,7 @@ TEST_CASE("probabilities of a module that answers logits sum to one and those it
   for (std::size_t i = 0; i < found.size(); ++i) CHECK(found[i] == doctest::Approx(expected[i]).epsilon(1e-5));
 }
 
-TEST_CASE("a module that writes to its input gets a copy where that is asked for") {
+TEST_CASE("a module that writes to its input gets a copy if that is asked for") {
   const TemporaryFolder folder;
   save_script(folder / "m.pt", test::kWritingScript);
   const std::vector<float> images = some_images(4);
@@ -184,7 +184,7 @@ TEST_CASE("answers of another shape or type or kind say what came and what is ne
   CHECK(contains(error->detail(), "softmax of a single value"));
 }
 
-TEST_CASE("an entry of a tuple or list or dict is the answer where the member names it") {
+TEST_CASE("an entry of a tuple or list or dict is the answer if the member names it") {
   const TemporaryFolder folder;
   const std::string wanted = "torch.flatten(x, 1)[:, 5:8]";
   const std::string other = "torch.flatten(x, 1)[:, 0:2]";

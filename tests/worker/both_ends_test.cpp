@@ -147,7 +147,7 @@ class Member {
     tasks_.close();
     if (tasks_.consumer_is_parked()) task_bell_.ring();
   }
-  /// Ends the loop, where it has not ended by itself, and returns what it threw, or "left".
+  /// Ends the loop, if it has not ended by itself, and returns what it threw, or "left".
   std::string end() {
     hang_up();
     if (thread_.joinable()) thread_.join();

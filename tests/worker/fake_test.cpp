@@ -96,7 +96,7 @@ TEST_CASE("a fake member that does not read its input answers the same for all i
   CHECK(predict(*worker::make_fake_model(request), random_images(1)) != answer);
 }
 
-TEST_CASE("a model with a private copy answers the same even where it writes to its input") {
+TEST_CASE("a model with a private copy answers the same even if it writes to its input") {
   auto images = random_images(2);
   const auto before = images;
   MemberRequest request = fake_request({.classes = 4, .writes_input = true, .faults = {}});

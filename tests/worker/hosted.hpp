@@ -68,7 +68,7 @@ class Hosted {
 
   int pid() const { return child_.pid(); }
   void send(const control::Message& message) { control_.send(message); }
-  /// The next message of this type. Throws Died where the worker ends, with its words where it has any.
+  /// The next message of this type. Throws Died if the worker ends, with its words if it has any.
   template <class Expected>
   Expected receive() {
     const auto message = control_.receive();

@@ -134,7 +134,7 @@ TEST_CASE("a worker leaves no core file unless it was told to") {
   const rlimit before = core_limit(::getpid());
   Started worker({"--member=a", parent_is_us()});
   worker.control.receive();
-  // 0 where it was 0 before and may not be raised: see the case below.
+  // 0 if it was 0 before and may not be raised: see the case below.
   const rlim_t expected = before.rlim_max == 0 && core_limit(worker.child.pid()).rlim_max == 0 ? 0 : 1;
   CHECK(core_limit(worker.child.pid()).rlim_cur == expected);
   CHECK(core_limit(worker.child.pid()).rlim_max == expected);

@@ -178,7 +178,7 @@ TEST_CASE("an answer that is not finite is reported with its image") {
   CHECK(record.detail == 6);  // the third batch of three begins there
 }
 
-TEST_CASE("an answer that is not finite passes where it is allowed") {
+TEST_CASE("an answer that is not finite passes if it is allowed") {
   Rig rig(fake_request({.classes = 4, .faults = {{FaultKind::nan, FaultPhase::predict, 0}}}), true);
   rig.fill(0, random_images(8));
   rig.hand_out(0, 8);

@@ -57,7 +57,7 @@ class Fostered {
   }
 
   int worker() const { return worker_; }
-  /// True where the worker follows within a second.
+  /// True if the worker follows within a second.
   bool follows() {
     if (ends(worker_, 0ms)) return false;  // it had ended before
     ::kill(parent_, SIGKILL);

@@ -77,7 +77,7 @@ class Rig {
       completion_bell_.silence();
     }
   }
-  /// Waits without parking for the next completion; false where none comes.
+  /// Waits without parking for the next completion; false if none comes.
   bool answer_without_sleep() {
     CompletionRecord record;
     return spin_until([&] { return completions_.pop(record) == RingStatus::ok; });

@@ -33,7 +33,7 @@ struct AotiFile {
 /// does not say what batches it takes. `torch_version`: "2.11.0", of this program.
 AotiFile read_aoti_file(const std::filesystem::path& path, std::string_view torch_version);
 
-/// What a worker learns from the checks that AOTInductor writes into the source of each package; nothing where there
+/// What a worker learns from the checks that AOTInductor writes into the source of each package; nothing if there
 /// are none.
 std::optional<AotiInput> input_of_source(std::string_view source);
 

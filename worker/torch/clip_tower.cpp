@@ -23,7 +23,7 @@ at::Tensor ClipTower::embed(const at::Tensor& images) const {
   const std::int64_t count = images.size(0);
   const std::int64_t side = config_.side();
   const std::int64_t patch = config_.patch;
-  // What a convolution leaves over at the right and below, where the patches do not fill the image.
+  // What a convolution leaves over at the right and below, if the patches do not fill the image.
   const at::Tensor whole = images.narrow(2, 0, side * patch).narrow(3, 0, side * patch);
   const at::Tensor rows = whole.reshape({count, config_.channels, side, patch, side, patch})
                               .permute({0, 2, 4, 1, 3, 5})

@@ -1,4 +1,4 @@
-// Which tensor of a model's answer counts, where the answer is a tuple, a list or a dict of several: the entry that the
+// Which tensor of a model's answer counts, if the answer is a tuple, a list or a dict of several: the entry that the
 // member's `output` names. Not the model; it knows no images.
 #pragma once
 
@@ -13,7 +13,7 @@ namespace tutti::worker {
 /// One item of an answer.
 struct AnswerEntry {
   std::string name;   ///< a key, a field's name, or the place from 0
-  at::Tensor tensor;  ///< undefined where it is none
+  at::Tensor tensor;  ///< undefined if it is none
   std::string type;   ///< "Tensor", "Tuple", ...
 };
 
@@ -26,7 +26,7 @@ at::Tensor chosen_entry(std::span<const AnswerEntry> entries, const std::string&
 /// error too.
 at::Tensor chosen_entry(const c10::IValue& answer, const std::string& output);
 
-/// Throws the Error of above for an answer that is one tensor, where `output` names something.
+/// Throws the Error of above for an answer that is one tensor, if `output` names something.
 void refuse_entry_of_tensor(const std::string& output);
 
 }  // namespace tutti::worker

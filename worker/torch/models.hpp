@@ -18,8 +18,8 @@ void set_up_torch(std::uint32_t within_an_operation, std::uint32_t between_opera
 /// whose libraries the caller has loaded.
 ///
 /// Images come as float32 NCHW; an answer is float32 [count, width]. The same request and the same batches, cut in the
-/// same way, give the same bytes. Throws Error(usage) where the request cannot be met (shape, weights, a file that is
-/// no TorchScript), Error(failed) where LibTorch fails. One thread at a time uses a model.
+/// same way, give the same bytes. Throws Error(usage) if the request cannot be met (shape, weights, a file that is
+/// no TorchScript), Error(failed) if LibTorch fails. One thread at a time uses a model.
 std::unique_ptr<Model> make_torch_model(const MemberRequest& request);
 
 /// The version whose headers this was compiled with: "2.11.0".

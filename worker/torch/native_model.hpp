@@ -7,7 +7,7 @@
 
 namespace tutti::worker {
 
-/// Throws Error(usage) where the network cannot take the images or the weights do not fit.
+/// Throws Error(usage) if the network cannot take the images or the weights do not fit.
 std::unique_ptr<Model> make_native_model(const MemberRequest& request);
 
 }  // namespace tutti::worker

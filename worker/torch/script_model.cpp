@@ -78,7 +78,7 @@ class ScriptModel final : public AnsweringModel {
   std::string entry_;
   torch::jit::Module module_;
   std::uint64_t parameters_ = 0;
-  std::optional<torch::jit::Module> plain_;  // until the first batch, where module_ is optimised
+  std::optional<torch::jit::Module> plain_;  // until the first batch, if module_ is optimised
 };
 
 }  // namespace

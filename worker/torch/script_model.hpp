@@ -8,7 +8,7 @@
 
 namespace tutti::worker {
 
-/// Throws Error(usage) as load_script_module() says, and where the module cannot be optimised while that is asked for.
+/// Throws Error(usage) as load_script_module() says, and if the module cannot be optimised while that is asked for.
 /// A module is a program: load only those that you trust.
 std::unique_ptr<Model> make_script_model(const MemberRequest& request);
 

@@ -54,7 +54,7 @@ void settle_mode(std::shared_ptr<Graph>& graph) {
   torch::jit::ConstantPropagation(graph);
 }
 
-/// "layer1.0.bn1.running_mean", where the value is an attribute of `self`; else empty.
+/// "layer1.0.bn1.running_mean", if the value is an attribute of `self`; else empty.
 std::string name_of(const Value* value, const Value* self) {
   std::string name;
   for (; value->node()->kind() == c10::prim::GetAttr; value = value->node()->input(0))

@@ -16,8 +16,8 @@ namespace tutti::worker {
 
 class StatisticsGraph {
  public:
-  /// `module` is in evaluation mode. Throws Error(usage), with `name` for the module, where none of its layers keeps
-  /// running statistics, or where the graph does not tell whose they are.
+  /// `module` is in evaluation mode. Throws Error(usage), with `name` for the module, if none of its layers keeps
+  /// running statistics, or if the graph does not tell whose they are.
   StatisticsGraph(const torch::jit::Module& module, const std::string& name);
 
   /// Forgets all batches.
@@ -27,9 +27,9 @@ class StatisticsGraph {
 
   /// What was summed up so far, to look at or to replace.
   NamedTensors sums() const;
-  /// The averages over the batches, under the names of the state dict: running_mean, running_var (unbiased) and, where
+  /// The averages over the batches, under the names of the state dict: running_mean, running_var (unbiased) and, if
   /// the module has it, num_batches_tracked. A layer counts as often as the forward pass calls it; one that it never
-  /// called is left out. Throws Error(failed) where values are not finite.
+  /// called is left out. Throws Error(failed) if values are not finite.
   NamedTensors averages() const;
 
  private:

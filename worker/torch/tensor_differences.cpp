@@ -32,7 +32,7 @@ std::vector<std::string> tensor_differences(const TensorForms& found, std::span<
   for (const WantedTensor& tensor : wanted) known.push_back(tensor.name);
   std::vector<std::string> sorted = known;
   std::ranges::sort(sorted);
-  std::vector<std::string> unknown;  // what may be meant where a name is missing
+  std::vector<std::string> unknown;  // what may be meant if a name is missing
   for (const auto& row : found)
     if (!std::ranges::binary_search(sorted, row.first)) unknown.push_back(row.first);
 

@@ -20,7 +20,7 @@ struct WantedTensor {
 using TensorForms = std::map<std::string, merge::TensorForm>;
 
 /// One line for each tensor that is missing, of another shape, of a type that is not wanted, or unknown; names that are
-/// not there with the nearest. Empty where the file fits.
+/// not there with the nearest. Empty if the file fits.
 std::vector<std::string> tensor_differences(const TensorForms& found, std::span<const WantedTensor> wanted);
 
 /// The detail of an error. A file of another model differs in everything, and the message is for people: only the first

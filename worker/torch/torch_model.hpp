@@ -8,7 +8,7 @@
 namespace tutti::worker {
 
 /// Reads each batch where it lies (or from a private copy, `copy_input`), runs answer(), checks what it says, and
-/// applies the softmax exactly once where the model answers logits and probabilities are wanted.
+/// applies the softmax exactly once if the model answers logits and probabilities are wanted.
 class TorchModel : public Model {
  public:
   std::uint32_t width() const final { return width_; }
@@ -16,7 +16,7 @@ class TorchModel : public Model {
   std::span<const float> probe(const float* images, std::uint32_t count) final;
 
  protected:
-  /// `width` is 0 where it is known only after the first batch. Throws Error(usage) where `over` cannot be had from
+  /// `width` is 0 if it is known only after the first batch. Throws Error(usage) if `over` cannot be had from
   /// `output`.
   TorchModel(const MemberRequest& request, std::uint32_t width);
 
@@ -28,7 +28,7 @@ class TorchModel : public Model {
   at::Device device() const { return device_; }
   /// The memory of `count` images as a tensor on the CPU, not copied: it must not be written to.
   at::Tensor view(const float* images, std::int64_t count) const;
-  /// The images at `rows`, of which there is one or more, on device(). Not copied where they follow each other and the
+  /// The images at `rows`, of which there is one or more, on device(). Not copied if they follow each other and the
   /// device is the CPU.
   at::Tensor pick_images(const float* images, std::span<const std::uint32_t> rows) const;
 

@@ -18,7 +18,7 @@ namespace tutti::worker {
 /// Names as in a PyTorch state dict ("conv1.weight"), so that Python loads the file as it is.
 using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
-/// The type of safetensors that holds these; nothing where there is none (complex and quantised numbers).
+/// The type of safetensors that holds these; nothing if there is none (complex and quantised numbers).
 std::optional<merge::Dtype> dtype_of(at::ScalarType type);
 
 /// Copies the file's tensors into `targets`, all or none. Throws Error(usage) naming the file and every tensor that is
@@ -41,7 +41,7 @@ struct LentTensors {
 };
 LentTensors lent(const NamedTensors& tensors);
 
-/// Writes `tensors` atomically. Throws Error(failed) where the file cannot be written.
+/// Writes `tensors` atomically. Throws Error(failed) if the file cannot be written.
 void write_weights(const std::filesystem::path& file, const NamedTensors& tensors,
                    const std::map<std::string, std::string>& metadata);
 

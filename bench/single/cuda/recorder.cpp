@@ -20,7 +20,7 @@ class CudaGraph final : public tutti::bench::Recording {
     // What throws in between leaves the capture open, and LibTorch's own wrapper promises nothing after that. It need
     // not: the process was started for this one strategy, says what was thrown, and ends.
     work();
-    // Fails where a stream was not waited for, or a call was made that cannot be recorded. Else the graph is
+    // Fails if a stream was not waited for, or a call was made that cannot be recorded. Else the graph is
     // instantiated: kernels, arguments and their order are fixed.
     graph_.capture_end();
   }

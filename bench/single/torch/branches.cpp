@@ -32,7 +32,7 @@ namespace {
 namespace jit = torch::jit;
 using worker::Network;
 
-/// `like` with its weights taken from `stack`, where they follow the images in the order of named_tensors().
+/// `like` with its weights taken from `stack`, if they follow the images in the order of named_tensors().
 Network with_weights_of(const Network& like, const jit::Stack& stack) {
   Network network = like;
   std::size_t next = 1;

@@ -6,7 +6,7 @@
 
 namespace tutti::bench {
 
-/// Opens LibTorch's CUDA libraries, once. Throws Error(failed) where they or a usable GPU are missing.
+/// Opens LibTorch's CUDA libraries, once. Throws Error(failed) if they or a usable GPU are missing.
 void require_cuda();
 
 /// The calling thread computes with as many threads within an operation as the process set; with `cuda` on a stream of

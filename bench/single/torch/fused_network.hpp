@@ -1,5 +1,5 @@
 // Equal members as one network, which does for all of them at once what each would do alone. The strongest rival to
-// running members side by side where they are small and equal; no other members can be computed so.
+// running members side by side if they are small and equal; no other members can be computed so.
 //
 //   first convolution   all members read the same images: weights stacked along the output channels, one convolution
 //   later convolutions  grouped, one group for each member: member m reads and writes its own channels

@@ -16,21 +16,21 @@ namespace tutti::bench {
 /// Whether every member is a small-cnn or an mlp, whose operations can stand in a common graph.
 bool are_networks(const SingleJob& job);
 
-/// Whether the members are on a GPU. Throws Error(failed) where some are and some are not.
+/// Whether the members are on a GPU. Throws Error(failed) if some are and some are not.
 bool on_gpu(const SingleJob& job);
 
 /// Sets LibTorch up for the process (job.between threads between operations) and loads the members' networks, as they
-/// are: on the CPU, not packed. Throws Error(failed) where not are_networks(), where members want different things of
+/// are: on the CPU, not packed. Throws Error(failed) if not are_networks(), if members want different things of
 /// their logits, or neither logits nor probabilities; and what loading throws.
 std::vector<worker::Network> load_networks(const SingleJob& job);
 
 /// Whether a network's logits become probabilities.
 bool wants_softmax(const MemberRequest& request);
 
-/// Classes of every network's answer. Throws Error(failed) where they differ.
+/// Classes of every network's answer. Throws Error(failed) if they differ.
 std::uint32_t common_classes(const SingleJob& job, const std::vector<worker::Network>& networks);
 
-/// The batch of all members. Throws Error(failed) where they differ: a graph is given one batch at a time.
+/// The batch of all members. Throws Error(failed) if they differ: a graph is given one batch at a time.
 std::uint32_t common_batch(const SingleJob& job);
 
 /// The batch where it lies: not to be written to.

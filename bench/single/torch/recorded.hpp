@@ -20,12 +20,12 @@ struct GraphDevice {
   Recorder record;
 };
 
-/// cuda:0, and what records its graphs. Throws Error(failed) where LibTorch's CUDA libraries, a usable GPU or the
+/// cuda:0, and what records its graphs. Throws Error(failed) if LibTorch's CUDA libraries, a usable GPU or the
 /// plugin is missing.
 GraphDevice graphs_of_gpu();
 
-/// Each member on a stream of its own, with the workers' operations. Throws Error(failed) where a member is neither a
-/// small-cnn nor an mlp, where recording fails, and as load_networks() does.
+/// Each member on a stream of its own, with the workers' operations. Throws Error(failed) if a member is neither a
+/// small-cnn nor an mlp, if recording fails, and as load_networks() does.
 std::unique_ptr<Computation> make_recorded_branches(const SingleJob& job, const GraphDevice& device);
 /// The stacked network in plain operators. The members are equal. Throws Error(failed) as the above.
 std::unique_ptr<Computation> make_recorded_fused(const SingleJob& job, const GraphDevice& device);

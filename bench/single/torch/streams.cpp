@@ -40,7 +40,7 @@ void Streams::on_main(const std::function<void()>& work) {
 }
 
 void Streams::side_by_side(const std::function<void(std::size_t)>& work) {
-  // All forks come before the first join: a lane that began after one would wait for the lanes joined so far. Where the
+  // All forks come before the first join: a lane that began after one would wait for the lanes joined so far. If the
   // main stream is recorded, the fork makes a lane part of the recording, and the join closes it again.
   for (const c10::Stream& lane : lanes_) order(main_, lane);
   for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {

@@ -29,8 +29,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="files, folders of them, or hf:datasets/owner/name; all of one set")
     parser.add_argument("--output", required=True, type=Path, metavar="FOLDER")
     parser.add_argument("--split", default="", help="of a folder, only the files of this split, for example test")
-    parser.add_argument("--image-column", default="", metavar="NAME", help="where there are several")
-    parser.add_argument("--label-column", default="", metavar="NAME", help="where there are several")
+    parser.add_argument("--image-column", default="", metavar="NAME", help="if there are several")
+    parser.add_argument("--label-column", default="", metavar="NAME", help="if there are several")
     parser.add_argument("--flat", action="store_true", help="no sub-folders: leave the labels out")
     parser.add_argument("--limit", type=int, metavar="N", help="the first N images")
 
@@ -65,7 +65,7 @@ def folder_names(columns: Columns) -> list[str]:
 
 
 def folder_of(label: object, names: list[str], where: str) -> str:
-    """The sub-folder of a row. Raises ExportError where its label has no class."""
+    """The sub-folder of a row. Raises ExportError if its label has no class."""
     if not isinstance(label, int) or isinstance(label, bool) or not 0 <= label < len(names):
         raise ExportError(f"{where} has the label {label!r}, and the set has {counted(len(names), 'class')}",
                           hint="a split without labels is exported with --flat")
@@ -103,7 +103,7 @@ def export_file(source: Path, columns: Columns, options: argparse.Namespace, fir
 
 
 def common_columns(files: list[Path], options: argparse.Namespace) -> Columns:
-    """Of all files. Raises ExportError where they are not of one set, or have no classes."""
+    """Of all files. Raises ExportError if they are not of one set, or have no classes."""
     columns = columns_of(files[0], options.image_column, options.label_column)
     for file in files[1:]:
         if columns_of(file, options.image_column, options.label_column) != columns:

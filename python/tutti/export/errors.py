@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-# What to install for a module; the module's own name where it is not listed.
+# What to install for a module; the module's own name if it is not listed.
 PACKAGES = {"yaml": "pyyaml", "PIL": "pillow"}
 
 

@@ -20,9 +20,9 @@ _WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
 
 @contextmanager
 def written_whole(file: Path) -> Iterator[Path]:
-    """A path beside `file` to write to; it becomes `file` where the block ends well, and is removed where it does not.
+    """A path beside `file` to write to; it becomes `file` if the block ends well, and is removed if it does not.
 
-    It keeps the suffix, which some writers look at. Raises ExportError where the folder does not exist."""
+    It keeps the suffix, which some writers look at. Raises ExportError if the folder does not exist."""
     if not file.parent.is_dir():
         raise ExportError(f"the folder '{file.parent}' does not exist", hint=f"mkdir -p '{file.parent}'")
     if file.is_dir():
@@ -40,7 +40,7 @@ def written_whole(file: Path) -> Iterator[Path]:
 
 @contextmanager
 def folder_written_whole(folder: Path) -> Iterator[Path]:
-    """The same for a folder. Raises ExportError where it exists and is not empty, too."""
+    """The same for a folder. Raises ExportError if it exists and is not empty, too."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ExportError(f"'{folder}' exists already", hint="choose another --output, or remove it")
     if not folder.parent.is_dir():
@@ -55,7 +55,7 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
 
 
 def scalar(value: Any) -> str:
-    """One value as YAML: quoted where it would otherwise be read as something else."""
+    """One value as YAML: quoted if it would otherwise be read as something else."""
     if isinstance(value, str):
         return value if _PLAIN.match(value) and value.lower() not in _WORDS else json.dumps(value, ensure_ascii=False)
     if isinstance(value, float):

@@ -105,7 +105,7 @@ def native_kind(tensors: dict[str, Any]) -> dict[str, Any]:
 
 
 def mlp_layers(shapes: dict[str, tuple[int, ...]]) -> list[int]:
-    """The widths of an mlp with fc1 ... fcN; empty where the tensors are none."""
+    """The widths of an mlp with fc1 ... fcN; empty if the tensors are none."""
     count = len(shapes) // 2
     wanted = {f"fc{number}.{part}" for number in range(1, count + 1) for part in ("weight", "bias")}
     if not shapes or shapes.keys() != wanted:

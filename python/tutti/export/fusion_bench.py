@@ -115,7 +115,7 @@ def lose_others(part: dict[str, Any], name: str, known: set[str], out: Converted
 # ---- modelpool -----------------------------------------------------------------------------------------------------
 
 def models_of(pool: dict[str, Any]) -> dict[str, str]:
-    """Name -> repository or folder, in order. Raises ExportError where a model is given in an unknown way."""
+    """Name -> repository or folder, in order. Raises ExportError if a model is given in an unknown way."""
     models = pool.get("models")
     if isinstance(models, list):  # the older form
         models = {entry.get("name"): entry for entry in models if isinstance(entry, dict)}
@@ -174,7 +174,7 @@ def convert_models(pool: dict[str, Any], options: argparse.Namespace, out: Conve
 # ---- method --------------------------------------------------------------------------------------------------------
 
 def weights_of(method: dict[str, Any], count: int) -> list[float]:
-    """One per model; equal ones where there are none. Raises ExportError where their number differs."""
+    """One per model; equal ones if there are none. Raises ExportError if their number differs."""
     weights = method.get("weights")
     if weights is None:
         return [1.0 / count] * count
@@ -199,7 +199,7 @@ def convert_ensemble(kind: str, method: dict[str, Any], out: Converted) -> None:
 
 
 def convert_merge(kind: str, method: dict[str, Any], out: Converted) -> None:
-    """FusionBench merges, and evaluates the merged model; `tutti merge` does so where there are tasks."""
+    """FusionBench merges, and evaluates the merged model; `tutti merge` does so if there are tasks."""
     merge: dict[str, Any] = {"method": {"weighted_average": "weighted"}.get(kind, kind)}
     known: set[str] = {"device_map"}
     if kind == "weighted_average":
@@ -317,7 +317,7 @@ def _task(name: str, dataset: str, configuration: str, split: str, tower: Path, 
 # ---- the whole -----------------------------------------------------------------------------------------------------
 
 def convert(config: dict[str, Any], options: argparse.Namespace) -> Converted:
-    """Raises ExportError where there is no way to convert it."""
+    """Raises ExportError if there is no way to convert it."""
     out = Converted()
     convert_models(config["modelpool"], options, out)
     convert_method(config["method"], out)

@@ -84,7 +84,7 @@ def load_clip(folder: Path) -> tuple[Any, Any]:
 
 
 def text_embeddings(model: Any, tokenizer: Any, classes: list[str], templates: list[str]) -> Any:
-    """Tensor [classes, width], rows of length 1. Raises ExportError where a prompt is too long for the tower."""
+    """Tensor [classes, width], rows of length 1. Raises ExportError if a prompt is too long for the tower."""
     torch = need("torch", "a CLIP text tower")
     longest = model.config.text_config.max_position_embeddings
     rows = []
@@ -105,7 +105,7 @@ def text_embeddings(model: Any, tokenizer: Any, classes: list[str], templates: l
 
 
 def tower_digest(model: Any) -> str:
-    """16 digits that two heads share exactly where they were made with the same text tower and projections."""
+    """16 digits that two heads share exactly if they were made with the same text tower and projections."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         if name.startswith(("text_model.", "text_projection.", "visual_projection.", "logit_scale")):

@@ -38,7 +38,7 @@ def is_hub_name(text: str) -> bool:
 
 
 def parse(text: str) -> HubName:
-    """Raises ExportError where `text` is not hf:[datasets/]owner/name[@revision]."""
+    """Raises ExportError if `text` is not hf:[datasets/]owner/name[@revision]."""
     name, _, revision = text.removeprefix(PREFIX).partition("@")
     if not _NAME.match(name) or (text.endswith("@")) or ".." in name:
         raise ExportError(f"'{text}' does not name a repository",
@@ -58,7 +58,7 @@ def cache_folder() -> Path:
 
 
 def snapshot(name: HubName) -> Path | None:
-    """The folder of the repository's files at that revision, or nothing where the cache lacks it."""
+    """The folder of the repository's files at that revision, or nothing if the cache lacks it."""
     repository = cache_folder() / name.folder_name()
     reference = repository / "refs" / name.revision
     commit = reference.read_text().strip() if reference.is_file() else name.revision
@@ -69,7 +69,7 @@ def snapshot(name: HubName) -> Path | None:
 def resolve(text: str) -> Path:
     """A local path, or hf:... as the folder of its snapshot in the cache.
 
-    Raises ExportError with the download command where the cache lacks it, and where a local path does not exist."""
+    Raises ExportError with the download command if the cache lacks it, and if a local path does not exist."""
     if not is_hub_name(text):
         path = Path(text).expanduser()
         if not path.exists():

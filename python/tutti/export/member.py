@@ -13,7 +13,7 @@ _NAME = re.compile(r"^[A-Za-z0-9_.-]{1,64}$")
 
 
 def checked_name(name: str) -> str:
-    """Raises ExportError where config would refuse it."""
+    """Raises ExportError if config would refuse it."""
     if not _NAME.match(name) or name.isdigit():
         raise ExportError(f"'{name}' is no name of a member: letters, digits, _ . - are allowed, at most 64, and not "
                           "digits alone", hint="name it with --name")
@@ -35,7 +35,7 @@ def text_of(member: dict[str, Any], indent: str = "  ") -> str:
 def add_to_file(file: Path, member: dict[str, Any]) -> None:
     """Appends to the file's `members:` and leaves the rest, comments too, as it is; a file that does not exist is made.
 
-    Raises ExportError where the name is taken, or the file is no mapping whose `members` is a list in block style."""
+    Raises ExportError if the name is taken, or the file is no mapping whose `members` is a list in block style."""
     if not file.exists():
         with written_whole(file) as partial:
             partial.write_text("members:\n" + text_of(member), encoding="utf-8")
@@ -47,7 +47,7 @@ def add_to_file(file: Path, member: dict[str, Any]) -> None:
 
 
 def check_room(file: Path, name: str) -> None:
-    """Raises ExportError where add_to_file() would: before a model is exported, which may take minutes."""
+    """Raises ExportError if add_to_file() would: before a model is exported, which may take minutes."""
     if file.exists():
         inserted(file.read_text(encoding="utf-8"), {"name": name}, str(file))
     elif not file.parent.is_dir():

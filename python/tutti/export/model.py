@@ -45,12 +45,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clip-output", choices=["pooled", "projected", "logits"], default="pooled",
                         help="of a CLIP tower; logits go through --head, as safetensors alone (%(default)s)")
     parser.add_argument("--head", type=Path, metavar="FILE", help="CLIP, logits: the head's safetensors")
-    parser.add_argument("--mean", metavar="M,M,M", help="of the member's input, where the source has no "
+    parser.add_argument("--mean", metavar="M,M,M", help="of the member's input, if the source has no "
                         "preprocessor_config.json")
     parser.add_argument("--std", metavar="S,S,S")
     parser.add_argument("--no-input", action="store_true", help="leave the preprocessing out of the member")
     parser.add_argument("--tolerance", type=float, default=1e-4, metavar="T", help="largest difference to the original, "
-                        "relative to its largest value where that is above 1 (%(default)s)")
+                        "relative to its largest value if that is above 1 (%(default)s)")
     parser.add_argument("--allow-pickle", action="store_true", help="load a pickled module, which runs the code in it")
 
 
@@ -96,7 +96,7 @@ def parsed_batch(text: str, max_batch: int) -> int | None:
 
 
 def chosen_format(options: argparse.Namespace) -> str:
-    """Raises ExportError where options do not go together."""
+    """Raises ExportError if options do not go together."""
     chosen = options.format or FORMATS.get(options.output.suffix)
     if chosen is None:
         raise ExportError(f"'{options.output}' says no format", hint="call it .pt, .pt2 or .safetensors, or use --format")
@@ -125,7 +125,7 @@ def chosen_format(options: argparse.Namespace) -> str:
 
 
 def planned(options: argparse.Namespace, source: sources.Source, chosen: str) -> Plan:
-    """Raises ExportError where the images' shape is not known."""
+    """Raises ExportError if the images' shape is not known."""
     found = {} if options.no_input or source.folder is None else preprocessing.read(source.folder)
     shape = parsed_shape(options.shape) if options.shape else source.shape
     size = preprocessing.output_size(found)
@@ -149,7 +149,7 @@ def images(shape: tuple[int, int, int], count: int, device: str = "cpu") -> Any:
 
 
 def tried(model: Any, shape: tuple[int, int, int], device: str, entry: str) -> Any:
-    """The model's own answer [n, values] to two images. Raises ExportError where it fails or answers no such thing."""
+    """The model's own answer [n, values] to two images. Raises ExportError if it fails or answers no such thing."""
     torch = need("torch", "exporting a model")
     try:
         with torch.no_grad():
@@ -166,7 +166,7 @@ def tried(model: Any, shape: tuple[int, int, int], device: str, entry: str) -> A
 
 def compared(original: Any, runner: formats.Runner, plan: Plan, options: argparse.Namespace) -> tuple[float, float]:
     """The largest difference, and the largest value of the original (at least 1), over several batch sizes. Raises
-    DoesNotAgree where there is nothing to compare."""
+    DoesNotAgree if there is nothing to compare."""
     torch = need("torch", "exporting a model")
     batches = [plan.batch] if plan.batch is not None else [count for count in (1, 3, 8) if count <= options.max_batch]
     worst, largest = 0.0, 1.0
@@ -245,7 +245,7 @@ def exported(source: sources.Source, plan: Plan, options: argparse.Namespace,
 
 
 def export_checked(source: sources.Source, plan: Plan, options: argparse.Namespace) -> dict[str, Any]:
-    """Writes the output, which appears where it agrees with the original; answers its `model:`."""
+    """Writes the output, which appears if it agrees with the original; answers its `model:`."""
     is_folder = plan.format == "safetensors" and source.kind == "clip"
     with (folder_written_whole if is_folder else written_whole)(options.output) as partial:
         model, runner = exported(source, plan, options, partial)

@@ -25,7 +25,7 @@ def files_of(source: str, split: str = "") -> list[Path]:
     """The parquet files that `source` stands for: a file, a folder (searched through), or hf:datasets/owner/name.
 
     `split` keeps those of a folder whose name begins with it ("test" keeps test-00000-of-00001.parquet). Raises
-    ExportError where none is left."""
+    ExportError if none is left."""
     path = hub.resolve(source)
     if path.is_file():
         return [path]
@@ -51,7 +51,7 @@ def open_file(file: Path) -> Any:
 
 
 def features_of(schema: Any, file: Path) -> dict[str, Any]:
-    """What the `datasets` library noted about the columns; empty where it did not write the file."""
+    """What the `datasets` library noted about the columns; empty if it did not write the file."""
     text = (schema.metadata or {}).get(b"huggingface")
     if text is None:
         return {}
@@ -67,7 +67,7 @@ def _is_image(field: Any) -> bool:
 
 
 def _chosen(wanted: str, found: list[str], schema: Any, what: str, option: str, file: Path) -> str:
-    """`wanted` if it was named, else the only one that was found; "" where there is none."""
+    """`wanted` if it was named, else the only one that was found; "" if there is none."""
     if wanted:
         if wanted not in schema.names:
             raise ExportError(f"'{file}' has no column '{wanted}'; it has {', '.join(schema.names)}")
@@ -97,7 +97,7 @@ def columns_of(file: Path, image: str = "", label: str = "") -> Columns:
 
 
 def class_names_of(source: str) -> list[str]:
-    """The label names of an image set. Raises ExportError where it carries none."""
+    """The label names of an image set. Raises ExportError if it carries none."""
     file = files_of(source)[0]
     columns = columns_of_labels(file)
     if not columns:
@@ -120,7 +120,7 @@ def columns_of_labels(file: Path) -> list[str]:
 
 
 def rows_of(file: Path, columns: Columns) -> Iterator[tuple[bytes | None, Any]]:
-    """Bytes of the image (None where the row has none) and label of each row, a few hundred rows in memory at a time."""
+    """Bytes of the image (None if the row has none) and label of each row, a few hundred rows in memory at a time."""
     wanted = [columns.image, *([columns.label] if columns.label else [])]
     try:
         for batch in open_file(file).iter_batches(batch_size=BATCH_ROWS, columns=wanted):

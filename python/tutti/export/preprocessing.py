@@ -12,7 +12,7 @@ INTERPOLATIONS = {0: "nearest", 2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """{} where the folder has no preprocessor_config.json. Raises ExportError where Tutti cannot do what it says."""
+    """{} if the folder has no preprocessor_config.json. Raises ExportError if Tutti cannot do what it says."""
     file = folder / "preprocessor_config.json"
     if not file.exists():
         return {}
@@ -47,7 +47,7 @@ def _resize(config: dict[str, Any]) -> dict[str, Any]:
     size = config.get("size")
     pair = _pair(size, "size")
     shorter = isinstance(size, dict) and "shortest_edge" in size
-    # A bare number of older files: the shorter side where a crop follows, else both.
+    # A bare number of older files: the shorter side if a crop follows, else both.
     shorter = shorter or (isinstance(size, int) and bool(config.get("do_center_crop")))
     if config.get("crop_pct") is not None:  # ConvNeXt: below 384 the image is made larger first, and cropped
         edge = pair[0]
@@ -81,7 +81,7 @@ def member_input(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def output_size(member_input: dict[str, Any]) -> tuple[int, int] | None:
-    """Height and width of what the model gets, where the resizing fixes it."""
+    """Height and width of what the model gets, if the resizing fixes it."""
     size = member_input.get("crop") or (member_input.get("resize") if member_input.get("rule") == "exact" else None)
     if size is None:
         return None

@@ -192,7 +192,7 @@ def entries_of(answer: Any) -> list[str]:
 
 
 def select(answer: Any, entry: str) -> Any:
-    """The tensor of that name. Raises ExportError that lists the names where `entry` is none of them."""
+    """The tensor of that name. Raises ExportError that lists the names if `entry` is none of them."""
     torch = need("torch", "exporting a model")
     names = entries_of(answer)
     if not names:

@@ -25,7 +25,7 @@ def known() -> list[str]:
 
 
 def task(name: str) -> TaskLists:
-    """The lists of a task; _ and - are the same. Raises ExportError that names the nearest where there is none."""
+    """The lists of a task; _ and - are the same. Raises ExportError that names the nearest if there is none."""
     wanted = name.lower().replace("_", "-")
     if wanted not in known():
         near = difflib.get_close_matches(wanted, known(), 1)
@@ -55,14 +55,14 @@ def lines_of(file: Path, what: str) -> list[str]:
 
 
 def check_templates(templates: list[str]) -> None:
-    """Raises ExportError where one has no place, or several, for the class name."""
+    """Raises ExportError if one has no place, or several, for the class name."""
     for template in templates:
         if template.count("{}") != 1:
             raise ExportError(f"the template '{template}' must hold {{}} once, where the class name goes")
 
 
 def check_classes(classes: list[str]) -> None:
-    """Raises ExportError where there are too few, or one stands twice: their logits would be the same."""
+    """Raises ExportError if there are too few, or one stands twice: their logits would be the same."""
     if len(classes) < 2:
         raise ExportError(f"a head needs at least two classes, and there is {len(classes)}")
     twice = sorted({name for name in classes if classes.count(name) > 1})
