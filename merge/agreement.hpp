@@ -1,5 +1,5 @@
-// Whether checkpoints can be merged: they hold the same tensors. Says which tensor of which file becomes which of the
-// result. Looks at headers, and at the bytes of integers; computes nothing.
+// Checks that checkpoints can be merged, that is, hold the same tensors, and maps the tensors of the files to those of
+// the result. Looks at headers, and at the bytes of integers; computes nothing.
 #pragma once
 
 #include <cstdint>

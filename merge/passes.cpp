@@ -25,7 +25,7 @@ class Pass {
       for (unsigned thread = 1; thread < threads; ++thread)
         others.push_back(start_thread("merge", [this, thread] { go(thread); }));
     } catch (...) {
-      fail();  // no further thread can be had
+      fail();  // no further thread can be started
     }
     go(0);
     for (std::thread& other : others) other.join();
@@ -60,7 +60,7 @@ class Pass {
   const std::function<void(std::size_t, unsigned)>& work_;
   const std::function<void(std::size_t, unsigned)>& deliver_;
   std::atomic<std::size_t> next_ = 0;
-  std::mutex mutex_;  ///< of the two below, and of deliver
+  std::mutex mutex_;  ///< guards the two below, and deliver
   std::condition_variable turn_;
   std::size_t delivered_ = 0;
   std::exception_ptr error_;

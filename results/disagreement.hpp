@@ -1,5 +1,5 @@
-// How much the members of an ensemble contradict each other, image by image: from their class scores alone, without
-// labels, whatever the combine rule. It says nothing about who is right.
+// How much the members of an ensemble contradict each other, image by image: computed only from their class scores,
+// without labels, the same for every combine rule. It does not tell which member is right.
 #pragma once
 
 #include <array>
@@ -20,7 +20,7 @@ namespace tutti::images {
 ///   mutual_information  H(q) - (sum H(p_m)) / M: the part of it that comes from members that differ; 0 if they are
 ///                       all equal, at most ln M (Depeweg et al., "Decomposition of Uncertainty", ICML 2018)
 ///   variance            the variance of p_m over the members (divided by M), averaged over the classes
-///   dissent             the share of the members whose own class is not that of q
+///   dissent             the share of the members whose class is not that of q
 enum class DisagreementColumn : std::size_t { entropy, mutual_information, variance, dissent };
 constexpr std::size_t kDisagreementColumns = 4;
 constexpr std::array<const char*, kDisagreementColumns> kDisagreementNames{"entropy", "mutual_information", "variance",
@@ -28,16 +28,16 @@ constexpr std::array<const char*, kDisagreementColumns> kDisagreementNames{"entr
 
 using DisagreementRow = std::array<float, kDisagreementColumns>;
 
-/// Gathers means from segment to segment, in float64. A value; one thread.
+/// Accumulates means over the segments, in float64. A value; one thread.
 class Disagreement {
  public:
   /// `members` are those that are present, in rank order, each with `images` x `classes` scores; logits go through a
-  /// softmax, probabilities are divided by their sum. One row per image: NaN if nobody is present, or a score is
-  /// NaN; such rows do not count in the means.
+  /// softmax, probabilities are divided by their sum. One row per image: NaN if no member is present or a score is NaN;
+  /// such rows do not count in the means.
   std::vector<DisagreementRow> add(std::span<const std::span<const float>> members, std::uint32_t images,
                                    std::uint32_t classes, ScoreKind kind);
 
-  std::uint64_t images() const noexcept { return images_; }  ///< that count
+  std::uint64_t images() const noexcept { return images_; }  ///< in the means
   /// Nothing without images.
   std::optional<std::array<double, kDisagreementColumns>> means() const;
 
@@ -48,8 +48,8 @@ class Disagreement {
   std::array<double, kDisagreementColumns> sums_{};
 };
 
-/// The class probabilities of one row of scores, as the loss and the disagreement take them: a softmax of logits in
-/// float64, probabilities divided by their sum (all 0: left alone).
+/// The class probabilities of one row of scores, for the loss and the disagreement: a softmax of logits in float64,
+/// probabilities divided by their sum (unchanged if all are 0).
 void shares_of(std::span<const float> row, ScoreKind kind, std::span<double> shares);
 
 }  // namespace tutti::images

@@ -16,7 +16,7 @@ namespace {
 
 constexpr double kSmallestShare = 1e-12;
 
-// The two figures of a row: the loss of its label, and the share of the class that was chosen.
+// The two figures of a row: the loss of its label, and the share of the predicted class.
 struct Judged {
   double loss;
   double confidence;
@@ -34,14 +34,14 @@ Judged judged_probabilities(std::span<const float> row, std::size_t label, std::
   const double sum = std::accumulate(row.begin(), row.end(), 0.0);
   const auto share_of = [&](std::size_t place) { return sum == 0.0 ? 0.0 : row[place] / sum; };
   const double share = share_of(label);
-  // Written so that a NaN stays a NaN: it must not be counted as a very bad answer.
+  // Written so that a NaN stays a NaN: it must not count as a very bad prediction.
   return {-std::log(share < kSmallestShare ? kSmallestShare : share), share_of(chosen)};
 }
 
 void check_class(const char* what, std::int64_t value, std::uint64_t image, std::uint32_t classes) {
   if (value < 0 || value >= std::int64_t{classes})
     throw Error(ErrorKind::usage, fmt::format("the {} of image {} is {}", what, image, value),
-                fmt::format("the answers have {}, so classes are 0 to {}", counted(classes, "class"),
+                fmt::format("the predictions have {}, so classes are 0 to {}", counted(classes, "class"),
                             std::int64_t{classes} - 1),
                 "give images whose labels are classes of the models");
 }
@@ -77,7 +77,7 @@ void Metrics::add(std::span<const std::int64_t> labels, std::span<const float> v
 }
 
 void Metrics::add_confidence(double confidence, bool correct) {
-  // Closed above; 0 and a NaN fall into the first bin, whose sum then keeps the NaN.
+  // The upper limit belongs to a bin; 0 and a NaN fall into the first one, whose sum then keeps the NaN.
   const double place = std::ceil(confidence * static_cast<double>(kCalibrationBins));
   const std::size_t bin =
       place > 1.0 ? std::min(static_cast<std::size_t>(std::min(place, 1e6)), kCalibrationBins) - 1 : 0;

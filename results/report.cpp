@@ -109,7 +109,7 @@ json::object score_json(const ScoreReport& score) {
           {"images", score.images}};
 }
 
-/// As FusionBench writes it; a part of 1 in spite of its name.
+/// The name that FusionBench uses; in spite of it, the value is a fraction of 1.
 json::value model_info_json(const ModelReport& model) {
   std::optional<double> part;
   if (model.all_params > 0) part = static_cast<double>(model.trainable_params) / static_cast<double>(model.all_params);
@@ -178,7 +178,7 @@ json::value memory_json(const MemoryReport& memory) {
           {"bounds", list(memory.bounds, bound)}};
 }
 
-/// JSON is UTF-8, and the name of a file may be anything: if it is none, its bytes above ASCII become '?'.
+/// JSON is UTF-8, and the name of a file may be any bytes: if it is not UTF-8, bytes above ASCII become '?'.
 std::string in_utf8(std::string text) {
   json::error_code wrong;
   json::parse(json::serialize(json::string(text)), wrong);

@@ -276,7 +276,7 @@ TEST_CASE("the result has the types and names of the first checkpoint and its or
   bench.add({f32("z", {1}, {1}), tensor_of("a", Dtype::f16, {2}, halves)});
   bench.add({f32("z", {1}, {3}), f32("a", {2}, {2, 2})});
   const MergeOutcome outcome = bench.merge();
-  CHECK(outcome.notes == std::vector<std::string>{"1 tensor of other precision than in m0, which the result keeps: a"});
+  CHECK(outcome.notes == std::vector<std::string>{"1 tensor not in the precision of m0, which the result keeps: a"});
   const Safetensors made = Safetensors::read(bench.out());
   CHECK(made.tensor("a").dtype == Dtype::f16);
   CHECK(values(made, "a") == std::vector<float>{1.5F, 2});

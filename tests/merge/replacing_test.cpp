@@ -63,7 +63,7 @@ TEST_CASE("what the checkpoint does not have is refused before the first byte") 
     const auto error = error_of([&] { place.replaced({tensor}); });
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::failed);
-    CHECK(error->message() == "tensor " + tensor.name + " cannot be replaced");
+    CHECK(error->message() == "cannot replace tensor " + tensor.name);
     CHECK(place.pieces == 0);
     return error->detail();
   };

@@ -129,7 +129,7 @@ TEST_CASE("an open file that is none is refused by its name") {
   const auto empty = error_of([&] { Safetensors::read(nothing.get(), "the file"); });
   REQUIRE(empty);
   CHECK(empty->message() == "the file is not a valid safetensors file");
-  CHECK(empty->detail() == "it has 0 bytes, and the length of the header alone takes 8");
+  CHECK(empty->detail() == "it has 0 bytes, and the header's length needs 8");
   const auto closed = error_of([] { Safetensors::read(-1, "the file"); });
   REQUIRE(closed);
   CHECK(closed->message() == "cannot read the file");
@@ -137,8 +137,8 @@ TEST_CASE("an open file that is none is refused by its name") {
 }
 
 TEST_CASE("a file shorter than the length of its header is refused") {
-  CHECK(refused_file("1234567") == "it has 7 bytes, and the length of the header alone takes 8");
-  CHECK(refused_file("") == "it has 0 bytes, and the length of the header alone takes 8");
+  CHECK(refused_file("1234567") == "it has 7 bytes, and the header's length needs 8");
+  CHECK(refused_file("") == "it has 0 bytes, and the header's length needs 8");
 }
 
 TEST_CASE("a header longer than the file is refused before it is read") {
@@ -181,11 +181,11 @@ TEST_CASE("a shape that cannot be is refused") {
 
 TEST_CASE("offsets outside the data are refused") {
   CHECK(refused_file(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}})", "x") ==
-        "tensor a is said to stand at bytes 0 to 2 of 1");
+        "tensor a should be at bytes 0 to 2 of 1");
   CHECK(refused_file(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[-1,1]}})", "x") ==
-        "tensor a is said to stand at bytes -1 to 1 of 1");
+        "tensor a should be at bytes -1 to 1 of 1");
   CHECK(refused_file(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[1,0]}})", "x") ==
-        "tensor a is said to stand at bytes 1 to 0 of 1");
+        "tensor a should be at bytes 1 to 0 of 1");
 }
 
 TEST_CASE("offsets that do not match dtype and shape are refused") {

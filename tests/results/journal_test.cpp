@@ -76,7 +76,7 @@ TEST_CASE("two runs cannot share a folder at the same time") {
     CHECK(error->kind() == ErrorKind::usage);
     CHECK(error->message() == fmt::format("another run is writing into {}", folder.path().string()));
     CHECK(error->detail() == "it holds the lock of the folder's journal");
-    CHECK(error->hint() == "wait for its end, or choose another folder: output=...");
+    CHECK(error->hint() == "wait until it ends, or choose another folder: output=...");
   }
   CHECK_FALSE(error_of([&] { Journal second(folder.path()); }));
 }
@@ -93,8 +93,8 @@ TEST_CASE("a journal whose answers have another form is not handed on") {
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::failed);
     CHECK(error->message() == fmt::format("the journal {} does not fit this run", (folder / "journal").string()));
-    CHECK(error->detail() == "the answers of segment 0 have another form");
-    CHECK(error->hint() == fmt::format("remove {} to begin anew", (folder / "journal").string()));
+    CHECK(error->detail() == "the predictions of segment 0 have another form");
+    CHECK(error->hint() == fmt::format("remove {} to start again", (folder / "journal").string()));
   }
   CHECK(sink.calls == 0);
 }

@@ -173,7 +173,7 @@ TEST_CASE("a label that is no class of the answers is an error that names the im
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::usage);
     CHECK(error->message() == "the label of image 2 is " + std::to_string(wrong));
-    CHECK(error->detail() == "the answers have 3 classes, so classes are 0 to 2");
+    CHECK(error->detail() == "the predictions have 3 classes, so classes are 0 to 2");
     CHECK(error->hint() == "give images whose labels are classes of the models");
   }
   const auto error =

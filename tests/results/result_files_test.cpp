@@ -122,7 +122,7 @@ TEST_CASE("a result that cannot be removed is an error that names it and the rep
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::failed);
     CHECK(error->message() == "could not remove " + (out / "predictions.npy").string());
-    CHECK(error->detail() == "Permission denied; it is of an earlier command");
+    CHECK(error->detail() == "Permission denied; an earlier command wrote it");
     CHECK(error->hint() == "choose another output folder");
   }
   CHECK(fs::exists(out / "report.json"));

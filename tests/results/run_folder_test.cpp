@@ -163,7 +163,7 @@ TEST_CASE("a folder is written into by one program at a time") {
     CHECK(error->kind() == ErrorKind::usage);
     CHECK(error->message() == "another tutti is writing into " + path.string());
     CHECK(error->detail() == "it holds the lock of this folder");
-    CHECK(error->hint() == "wait for its end, or choose another output folder");
+    CHECK(error->hint() == "wait until it ends, or choose another output folder");
     CHECK(std::filesystem::is_directory(path));
     CHECK(std::filesystem::is_empty(path));
     // Who is refused takes nothing away, and a lock moves.
@@ -218,9 +218,9 @@ TEST_CASE("if a folder cannot be locked a warning says so and the work is done")
       std::puts("SKIPPED: this process may not filter its system calls");
       return;
     }
-    CHECK(lines == std::vector<std::string>{(folder / "out").string() + " cannot be locked (" +
+    CHECK(lines == std::vector<std::string>{"cannot lock " + (folder / "out").string() + " (" +
                                             std::generic_category().message(code) +
-                                            "): see to it that no other tutti writes into it"});
+                                            "): make sure that no other tutti writes into it"});
     CHECK(std::filesystem::exists(folder / "out" / "result"));
   }
 }

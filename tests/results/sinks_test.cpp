@@ -288,9 +288,9 @@ TEST_CASE("a member whose name is no file name is an error before anything is cr
     const auto error = error_of([&] { NpySink(folder.path(), {1, 2, true, {{name, 2}}}); });
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::usage);
-    CHECK(error->message() == "the predictions of member \"" + std::string(name) + "\" cannot be saved");
-    CHECK(error->detail() == "its name is no name of a file");
-    CHECK(error->hint() == "rename the member, or leave save_members off");
+    CHECK(error->message() == "cannot save the predictions of member \"" + std::string(name) + "\"");
+    CHECK(error->detail() == "its name cannot be the name of a file");
+    CHECK(error->hint() == "rename the member, or do not set 'save_members'");
   }
   CHECK(folder.names().empty());
 }
