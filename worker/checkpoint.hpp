@@ -1,10 +1,10 @@
-// Checkpoints of a training member: all that a later generation needs to go on as if nothing had happened, in a file
-// that the coordinator opened without a name and that both inherit. Not the weights that a training is to give: those
-// have a name and are written atomically (Model::save).
+// Checkpoints of a training member: the state that a later generation needs to continue as if nothing had happened, in
+// a file without a name that the coordinator opened and both generations inherit. Not the weights that training
+// produces: those have a name and are written atomically (Model::save).
 //
-// Two files take turns, and a checkpoint counts once the coordinator has accepted the completion that follows it. So
-// only the file that does not count is ever written to, a torn one is never read, and nothing is synced: the content
-// must outlive this process, not the machine.
+// Two files alternate, and a checkpoint is valid once the coordinator has accepted the completion that follows it. So
+// only the file that is not valid is ever written to, and a torn one is never read. Nothing is synced: the content must
+// survive this process, not a crash of the machine.
 #pragma once
 
 #include <cstdint>
@@ -14,11 +14,11 @@
 namespace tutti::worker {
 
 /// Replaces the content of `fd` by the state of `model`, which has trained up to `segment`. Throws Error(failed) that
-/// names member, folder and bytes if the file cannot be written, and whatever the model throws.
+/// names member, folder and bytes if the file cannot be written, and what the model throws.
 void write_checkpoint(int fd, const MemberRequest& member, Model& model, std::uint64_t segment);
 
-/// Brings `model` to the state in `fd` and returns the segment up to which it had trained. Throws Error(failed) if
-/// the file holds none of this member, whole and of the right shape; the model is then as it was.
+/// Restores `model` from `fd` and returns the segment up to which it had trained. Throws Error(failed) if the file does
+/// not hold a complete checkpoint of this member with the right shapes; the model is then unchanged.
 std::uint64_t read_checkpoint(int fd, const MemberRequest& member, Model& model);
 
 }  // namespace tutti::worker

@@ -146,7 +146,7 @@ TEST_CASE("tensors of the wrong form are refused") {
   CHECK(refused_head({f32("weight", {1, 1}, {1}), f32("bias", {2}, {1, 2})}).detail() ==
         "the bias has 2 values for 1 class");
   CHECK(refused_head({f32("weight", {1, 2}, {1, 2}), f32("projection", {3, 1}, {1, 2, 3})}).detail() ==
-        "the projection [3, 1] answers 3 values, and the weight [1, 2] takes 2");
+        "the projection [3, 1] gives 3 values, and the weight [1, 2] takes 2");
   CHECK(refused_head({f32("weight", {1, 1}, {1}), f32("scale", {1}, {1})}).detail() ==
         "tensor scale has the shape [1], and must have 0 dimensions, none of them 0");
 }

@@ -124,11 +124,11 @@ void check_entries(const TemporaryFolder& folder) {
     return *error;
   };
   CHECK(error_for("dict.pt2", "poolr_output").hint() == "did you mean 'output: pooler_output'?");
-  CHECK(error_for("dict.pt2", "hidden").message() == "'hidden' of the model's answer is of type tuple, not a tensor");
-  CHECK(error_for("dict.pt2", "").message() == "the model answers a dict, not a tensor");
+  CHECK(error_for("dict.pt2", "hidden").message() == "'hidden' of the model's output is of type tuple, not a tensor");
+  CHECK(error_for("dict.pt2", "").message() == "the model outputs a dict, not a tensor");
   CHECK(error_for("dict.pt2", "").detail() == "it has 'hidden': tuple, 'pooler_output': [4, 7]");
   CHECK(error_for("tuple.pt2", "2").detail() == "tuple of 2: it has '0': [4, 3], '1': [4, 7]");
-  CHECK(error_for("fixed4.pt2", "0").message() == "the model's answer has no '0'");
+  CHECK(error_for("fixed4.pt2", "0").message() == "the model's output has no '0'");
 }
 
 // Images of another size and a model of two inputs are refused before anything runs.
@@ -180,7 +180,7 @@ TEST_CASE("instructions that the processor lacks are named and those that it has
 }
 
 TEST_CASE("a package that does not say what batches it takes is refused") {
-  CHECK(problem_with(R"({"AOTI_DEVICE_KEY": "cpu"})") == "does not say what batches it takes");
+  CHECK(problem_with(R"({"AOTI_DEVICE_KEY": "cpu"})") == "does not say which batch sizes it takes");
   CHECK(problem_with(R"({"AOTI_DEVICE_KEY": "cpu", "tutti.batch": "many"})") ==
         "has the metadata 'tutti.batch': 'many'");
   CHECK(problem_with(R"({"AOTI_DEVICE_KEY": "cpu", "tutti.batch": "0"})") == "has the metadata 'tutti.batch': '0'");
@@ -226,11 +226,10 @@ TEST_CASE("files that are no packages or lack their library are named in few wor
   error = error_of([&] { read_aoti_file(folder / "text.pt2", "2.11.0"); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(contains(error->message(), "text.pt2' cannot be read as a package of AOTInductor"));
+  CHECK(contains(error->message(), "text.pt2' as an AOTInductor package"));
   CHECK_FALSE(contains(error->detail(), "frame #"));
-  CHECK(contains(error_with({{"data.pkl", "x"}}).message(), "is no package of AOTInductor"));
-  CHECK(contains(error_with({{fmt::format("{}a_metadata.json", kModel), kGood}}).message(),
-                 "holds no library that could be loaded"));
+  CHECK(contains(error_with({{"data.pkl", "x"}}).message(), "is not an AOTInductor package"));
+  CHECK(contains(error_with({{fmt::format("{}a_metadata.json", kModel), kGood}}).message(), "has no library to load"));
   Records apart = records_with(kGood);
   apart.emplace_back(fmt::format("{}a_weights_config.json", kModel), "{}");
   CHECK(contains(error_with(apart).message(), "keeps its weights outside its library"));
@@ -251,7 +250,7 @@ TEST_CASE("a library that cannot be loaded and a member on CUDA are errors with 
   request.cuda = true;
   error = error_of([&] { make_torch_model(request); });
   REQUIRE(error);
-  CHECK(error->message() == "an aoti member cannot be on CUDA yet");
+  CHECK(error->message() == "an aoti member cannot run on CUDA yet");
 }
 
 // An aoti member is neither trained nor saved.

@@ -158,7 +158,7 @@ TEST_CASE("a checkpoint of other layers is refused with what differs and the mod
   other->save(folder / "before");
   const auto error = error_of([&] { read_checkpoint(checkpoint.get(), narrow, *other); });
   REQUIRE(error);
-  CHECK(error->message() == "cannot go on from a checkpoint of 'member'");
+  CHECK(error->message() == "cannot continue from a checkpoint of 'member'");
   CHECK(error->detail().starts_with("its tensors do not fit mlp: "));
   CHECK(contains(error->detail(), "exp_avg/fc1.weight has shape [8, 3072], expected [6, 3072]"));
   other->save(folder / "after");

@@ -168,7 +168,7 @@ TEST_CASE("a head for other features is refused with both widths and the tower t
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(contains(error->message(), "head.safetensors' takes 16 features, but the tower in"));
-  CHECK(contains(error->message(), "bare' answers 32"));
+  CHECK(contains(error->message(), "bare' outputs 32"));
   CHECK(error->detail() == "it was made with openai/clip-vit-large-patch14");
 }
 
@@ -244,14 +244,14 @@ TEST_CASE("a config of another model or with impossible values is refused with w
     const auto error = load_error(clip_request(folder / "a"));
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::usage);
-    CHECK(contains(error->message(), "config.json' describes no vision tower of CLIP"));
+    CHECK(contains(error->message(), "config.json' does not describe a CLIP vision tower"));
     CHECK(contains(error->hint(), "CLIPVisionModel"));
     return error->detail();
   };
   CHECK(with(R"({"model_type": "bert"})") == "its model_type is 'bert'; clip or clip_vision_model is needed");
   CHECK(with("{}") == "its model_type is ''; clip or clip_vision_model is needed");
   CHECK(with(R"({"model_type": "clip"})") == "it has no vision_config");
-  CHECK(with("[]") == "it is no JSON object");
+  CHECK(with("[]") == "it is not a JSON object");
   CHECK(contains(with("{"), "it is not valid JSON: "));
   const auto value = [&](const std::string& text) {
     return with(R"({"model_type": "clip_vision_model", )" + text + "}");
@@ -266,7 +266,7 @@ TEST_CASE("a config of another model or with impossible values is refused with w
   CHECK(value(R"("num_hidden_layers": 99999999999)") ==
         "'num_hidden_layers' is 99999999999, and a whole number from 1 to 1000 is needed");
   CHECK(value(R"("image_size": 2000000)") == "'image_size' is 2000000, and a whole number from 1 to 1048576 is needed");
-  CHECK(value(R"("num_attention_heads": 5)") == "'hidden_size' 768 is no multiple of 'num_attention_heads' 5");
+  CHECK(value(R"("num_attention_heads": 5)") == "'hidden_size' 768 is not a multiple of 'num_attention_heads' 5");
   CHECK(value(R"("image_size": 16)") == "'patch_size' 32 is larger than 'image_size' 16");
   const auto absent = load_error(clip_request(folder / "absent"));
   REQUIRE(absent);
@@ -288,7 +288,7 @@ TEST_CASE("a clip-vit is neither trained nor saved and answers what its model sa
   request.output = request.over = OutputKind::logits;
   error = load_error(request);
   REQUIRE(error);
-  CHECK(error->message() == "a clip-vit with 'output: pooled' answers features, not logits");
+  CHECK(error->message() == "a clip-vit with 'output: pooled' outputs features, not logits");
 }
 
 TEST_CASE("a tower of the size of ViT-B 32 answers as transformers does") {

@@ -180,19 +180,19 @@ TEST_CASE("logits do not become features and probabilities do not become logits"
   auto error = error_of([&] { make_torch_model(request); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() == "a model that answers logits cannot be combined over features");
+  CHECK(error->message() == "a model that outputs logits cannot be combined over features");
   CHECK(contains(error->detail(), "different things"));
   request.output = OutputKind::probabilities;
   request.over = OutputKind::logits;
   error = error_of([&] { make_torch_model(request); });
   REQUIRE(error);
-  CHECK(error->message() == "a model that answers probabilities cannot be combined over logits");
+  CHECK(error->message() == "a model that outputs probabilities cannot be combined over logits");
   CHECK(contains(error->detail(), "cannot be had back"));
   CHECK(contains(error->hint(), "'combine.over' to probabilities"));
   request.over = OutputKind::probabilities;
   error = error_of([&] { make_torch_model(request); });
   REQUIRE(error);
-  CHECK(error->message() == "small-cnn answers logits, not probabilities");
+  CHECK(error->message() == "small-cnn outputs logits, not probabilities");
 }
 
 }  // namespace

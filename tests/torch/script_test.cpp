@@ -158,7 +158,7 @@ TEST_CASE("a module that differs once optimised is an error that names the optio
       first_batch_error("return torch.linear(torch.flatten(x, 1), self.weight, self.bias) + torch.rand([10])");
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(contains(error->message(), "m.pt' answers differently once optimised"));
+  CHECK(contains(error->message(), "m.pt' gives other outputs when it is optimised"));
   CHECK(contains(error->detail(), "largest difference"));
   CHECK(contains(error->hint(), "optimize: off"));
 }
@@ -167,17 +167,17 @@ TEST_CASE("answers of another shape or type or kind say what came and what is ne
   auto error = first_batch_error("return torch.linear(torch.flatten(x, 1), self.weight, self.bias).double()");
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() == "the model answers a tensor of shape [4, 10] and type Double");
+  CHECK(error->message() == "the model outputs a tensor of shape [4, 10] and type Double");
   CHECK(contains(error->detail(), "type Float"));
   CHECK(contains(error->hint(), "x.float()"));
   error = first_batch_error("return torch.conv2d(x, self.kernel)");
   REQUIRE(error);
-  CHECK(error->message() == "the model answers a tensor of shape [4, 4, 30, 30] and type Float");
+  CHECK(error->message() == "the model outputs a tensor of shape [4, 4, 30, 30] and type Float");
   CHECK(contains(error->detail(), "[4, classes or features]"));
   CHECK(contains(error->hint(), "x.flatten(1)"));
   error = first_batch_error("return torch.flatten(x, 1)[0:1]");
   REQUIRE(error);
-  CHECK(error->message() == "the model answers a tensor of shape [1, 3072] and type Float");
+  CHECK(error->message() == "the model outputs a tensor of shape [1, 3072] and type Float");
   MemberRequest over_probabilities = request_for(SmallCnnModel{});
   error = first_batch_error("return torch.flatten(x, 1)[:, 0:1]", over_probabilities);
   REQUIRE(error);
@@ -209,33 +209,33 @@ TEST_CASE("an entry that is missing or no tensor or not named is an error that l
   auto error = first_batch_error("return {'hidden': " + flat + ", 'pooler_output': " + flat + "[:, 0:7]}");
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() == "the model answers a GenericDict, not a tensor");
+  CHECK(error->message() == "the model outputs a GenericDict, not a tensor");
   CHECK(error->detail() == "it has 'hidden': [4, 3072], 'pooler_output': [4, 7]");
   CHECK(error->hint() == "choose one with 'output' in 'model', such as 'output: hidden'");
   error =
       first_batch_error("return {'hidden': " + flat + ", 'pooler_output': " + flat + "[:, 0:7]}", {}, "poolr_output");
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() == "the model's answer has no 'poolr_output'");
+  CHECK(error->message() == "the model's output has no 'poolr_output'");
   CHECK(error->detail() == "GenericDict of 2: it has 'hidden': [4, 3072], 'pooler_output': [4, 7]");
   CHECK(error->hint() == "did you mean 'output: pooler_output'?");
   error = first_batch_error("return " + flat + ", 3", {}, "2");
   REQUIRE(error);
-  CHECK(error->message() == "the model's answer has no '2'");
+  CHECK(error->message() == "the model's output has no '2'");
   CHECK(error->detail() == "Tuple of 2: it has '0': [4, 3072], '1': Int");
-  CHECK(error->hint() == "mend 'output' in 'model'");
+  CHECK(error->hint() == "correct 'output' in 'model'");
   error = first_batch_error("return " + flat + ", 3", {}, "1");
   REQUIRE(error);
-  CHECK(error->message() == "'1' of the model's answer is of type Int, not a tensor");
+  CHECK(error->message() == "'1' of the model's output is of type Int, not a tensor");
   CHECK(error->hint() == "choose another with 'output' in 'model'");
   error = first_batch_error("return " + flat, {}, "logits");
   REQUIRE(error);
-  CHECK(error->message() == "the model's answer has no 'logits'");
+  CHECK(error->message() == "the model's output has no 'logits'");
   CHECK(error->detail() == "it is one tensor, with nothing to choose from");
   CHECK(error->hint() == "leave 'output' out of 'model'");
   error = first_batch_error("return 3, 4");
   REQUIRE(error);
-  CHECK(error->message() == "the model answers a Tuple, not a tensor");
+  CHECK(error->message() == "the model outputs a Tuple, not a tensor");
   CHECK(contains(error->hint(), "answer one tensor"));
   error = first_batch_error("return [" + flat + ", " + flat + "][0:" + std::string("0]"));
   REQUIRE(error);
@@ -245,7 +245,7 @@ TEST_CASE("an entry that is missing or no tensor or not named is an error that l
 TEST_CASE("the entry of an answer is checked for its shape as an answer is") {
   const auto error = first_batch_error("return {'hidden': x}", {}, "hidden");
   REQUIRE(error);
-  CHECK(error->message() == "the model answers a tensor of shape [4, 3, 32, 32] and type Float");
+  CHECK(error->message() == "the model outputs a tensor of shape [4, 3, 32, 32] and type Float");
 }
 
 TEST_CASE("a width that changes between batches is an error") {
@@ -286,7 +286,7 @@ TEST_CASE("files that are no TorchScript are named in few words") {
     error = error_of([&] { make_torch_model(script_request(folder / name)); });
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::usage);
-    CHECK(error->message() == "'" + (folder / name).string() + "' cannot be loaded as TorchScript");
+    CHECK(error->message() == "cannot load '" + (folder / name).string() + "' as TorchScript");
     CHECK_FALSE(error->detail().empty());
     CHECK(error->detail().size() < 1100);
     CHECK_FALSE(contains(error->detail(), "frame #"));

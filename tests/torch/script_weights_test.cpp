@@ -107,7 +107,7 @@ TEST_CASE("a frozen module cannot be given weights") {
       error_of([&] { make_torch_model(with_weights(folder / "frozen.pt", folder / "w.safetensors", true)); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() == "'" + (folder / "frozen.pt").string() + "' has no parameters that 'weights' could fill");
+  CHECK(error->message() == "'" + (folder / "frozen.pt").string() + "' has no parameters for 'weights' to fill");
   CHECK(contains(error->detail(), "it was frozen when it was saved"));
   CHECK(contains(error->hint(), "without torch.jit.freeze"));
 }
@@ -125,7 +125,7 @@ TEST_CASE("a parameter that no safetensors file can hold is named") {
   const WantedTensor complex{"phase", {2}, {}};
   const TensorForms found{{"phase", {merge::Dtype::f32, {2}, 8}}};
   CHECK(tensor_differences(found, std::span(&complex, 1)) ==
-        std::vector<std::string>{"phase has type F32, expected one that safetensors do not know"});
+        std::vector<std::string>{"phase has type F32, expected one that safetensors cannot hold"});
 }
 
 }  // namespace

@@ -71,7 +71,7 @@ std::string refusal(const UniqueFd& file, const MemberRequest& member = fake_req
   const auto error = error_of([&] { read_checkpoint(file.get(), member, *model); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::failed);
-  CHECK(error->message() == "cannot go on from a checkpoint of '" + member.name + "'");
+  CHECK(error->message() == "cannot continue from a checkpoint of '" + member.name + "'");
   CHECK(answer(*model) == before);
   return error->detail();
 }
@@ -90,7 +90,7 @@ TEST_CASE("a checkpoint of another member is refused with its name and kind") {
   write_checkpoint(file.get(), fake_request(), *make_fake_model(fake_request()), 3);
   MemberRequest other = fake_request();
   other.name = "m1";
-  CHECK(refusal(file, other) == "the file is one of 'm0' (fake)");
+  CHECK(refusal(file, other) == "the file is a checkpoint of 'm0' (fake)");
   other = fake_request({.classes = 5, .faults = {}});
   CHECK(refusal(file, other) == "the state is not that of a fake member of 5 classes");
 }
@@ -99,7 +99,7 @@ TEST_CASE("a file of weights is no checkpoint") {
   const TemporaryFolder folder;
   make_fake_model(fake_request())->save(folder / "w");
   const UniqueFd weights(::open((folder / "w").c_str(), O_RDONLY | O_CLOEXEC));
-  CHECK(refusal(weights) == "the file is one of 'nothing' (fake)");
+  CHECK(refusal(weights) == "the file is a checkpoint of 'nothing' (fake)");
 }
 
 TEST_CASE("a checkpoint that does not say its segment is refused") {
@@ -112,7 +112,7 @@ TEST_CASE("a checkpoint that does not say its segment is refused") {
     };
     merge::write_safetensors(append, "a test", {},
                              {{"member", "m0"}, {"kind", "fake"}, {"trained up to segment", said}});
-    CHECK(refusal(file) == "the file says no segment but '" + std::string(said) + "'");
+    CHECK(refusal(file) == "the file has '" + std::string(said) + "' instead of a segment number");
   }
 }
 

@@ -152,7 +152,7 @@ TEST_CASE("the end of the control socket ends the loop") {
 TEST_CASE("a control message that does not belong there ends the member with words") {
   Rig rig(fake_request());
   rig.send(control::Hello{});
-  CHECK(rig.end() == "a control message came that does not belong here");
+  CHECK(rig.end() == "unexpected control message");
 }
 
 TEST_CASE("a task ring that makes no sense ends the member with words") {

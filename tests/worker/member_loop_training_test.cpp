@@ -161,8 +161,8 @@ TEST_CASE("training that begins anew takes any segment") {
 TEST_CASE("a checkpoint that cannot be used is answered with words and the member lives on") {
   TrainingRig member;
   CHECK(member.tell(control::Restore{0}) ==
-        "cannot go on from a checkpoint of 'm0': the file is not a valid safetensors file: it has 0 bytes, and the "
-        "length of the header alone takes 8");
+        "cannot continue from a checkpoint of 'm0': the file is not a valid safetensors file: it has 0 bytes, and the "
+        "header's length needs 8");
   CHECK(member.tell(control::Restore{2}) == "there is no checkpoint file 2");
   CHECK(member.tell(control::BeginTraining{}).empty());
   member.train(0, 8, 1);

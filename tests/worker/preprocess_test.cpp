@@ -117,12 +117,12 @@ TEST_CASE("requests that contradict themselves are refused") {
   request.shape.width = 7;
   error = refusal(request);
   REQUIRE(error);
-  CHECK(error->message() == "the member's input makes images of 3x5x6");
-  CHECK(error->detail() == "out of 3x9x12; the member was planned for 3x5x7");
+  CHECK(error->message() == "the member's 'input' gives images of 3x5x6");
+  CHECK(error->detail() == "from images of 3x9x12; the member expects 3x5x7");
   error = refusal(request_of(PixelType::uint8, std::nullopt));
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::failed);
-  CHECK(error->message() == "the arena holds bytes, and nothing says what the member is to make of them");
+  CHECK(error->message() == "the arena holds bytes, and the member has no 'input' that converts them");
 }
 
 /// A member whose input divides by 2.

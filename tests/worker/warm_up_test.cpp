@@ -69,17 +69,17 @@ TEST_CASE("every batch size is called three times and the full batch is always o
 
 TEST_CASE("a model whose width changes with the batch is refused") {
   CHECK(refusal([](std::uint32_t count) { return std::size_t{count} * (count == 1 ? 9 : 10); }, {1}) ==
-        "the model answers 1 image with 9 values; the same number for each is needed");
+        "the model gives 9 values for 1 image; it must give the same number for each image");
 }
 
 TEST_CASE("a model that does not answer each image alike is refused") {
   CHECK(refusal([](std::uint32_t) { return std::size_t{10}; }, {}) ==
-        "the model answers 3 images with 10 values; the same number for each is needed");
+        "the model gives 10 values for 3 images; it must give the same number for each image");
 }
 
 TEST_CASE("a model that answers nothing is refused") {
   CHECK(refusal([](std::uint32_t) { return std::size_t{0}; }, {}) ==
-        "the model answers 3 images with 0 values; the same number for each is needed");
+        "the model gives 0 values for 3 images; it must give the same number for each image");
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What members share that answer and do not learn.
+// What members that only predict share.
 #pragma once
 
 #include <string_view>
@@ -7,7 +7,7 @@
 
 namespace tutti::worker {
 
-/// Refuses, with Error(usage), whatever trains or saves.
+/// Throws Error(usage) for every call that trains or saves.
 class AnsweringModel : public TorchModel {
  public:
   void begin_training() final { refuse("trained"); }
@@ -19,7 +19,7 @@ class AnsweringModel : public TorchModel {
   void take_state(const merge::Safetensors&) final { refuse("trained"); }
 
  protected:
-  /// Its width is known after the first batch.
+  /// The width is known after the first batch.
   explicit AnsweringModel(const MemberRequest& request) : TorchModel(request, 0) {}
 
  private:

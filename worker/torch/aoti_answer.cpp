@@ -8,7 +8,7 @@
 namespace tutti::worker {
 namespace {
 
-/// Of "transformers.modeling_outputs.BaseModelOutput".
+/// The last part of a name such as "transformers.modeling_outputs.BaseModelOutput".
 std::string last_word(std::string_view type) { return std::string(type.substr(type.rfind('.') + 1)); }
 
 const json::array* children_of(const json::object& node) {
@@ -82,7 +82,7 @@ at::Tensor chosen_output(const AnswerForm& form, const std::vector<at::Tensor>& 
     entries.push_back({item.name, tensor ? outputs[place] : at::Tensor(), item.type});
     place += item.leaves;
   }
-  if (place != outputs.size()) {  // a form that was not understood: by their places
+  if (place != outputs.size()) {  // the form was not understood: outputs are named by their places
     entries.clear();
     for (const at::Tensor& output : outputs) entries.push_back({std::to_string(entries.size()), output, "Tensor"});
   }

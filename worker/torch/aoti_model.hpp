@@ -1,5 +1,5 @@
-// The member `aoti`: packages that AOTInductor made of a module, for any batch or for fixed ones. It answers; it does
-// not learn.
+// The member `aoti`: packages that AOTInductor made from a module, for any batch size or for fixed ones. It only
+// predicts.
 #pragma once
 
 #include <memory>

@@ -71,7 +71,7 @@ void ClipLoader::expect_tower() {
   for (std::int64_t number = 0; number < config_.layers; ++number) expect_layer(number);
 }
 
-/// What may stand beside the tower: the rest of a CLIPModel, and numbers that are no weights.
+/// Tensors that may be there besides the tower: the rest of a CLIPModel, and constants that are not weights.
 bool ClipLoader::belongs_to_tower(const std::string& name) const {
   if (name.ends_with("position_ids")) return false;
   if (!prefix_.empty()) return name.starts_with(prefix_);

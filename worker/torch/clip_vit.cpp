@@ -24,7 +24,7 @@ ClipConfig config_for(const MemberRequest& request) {
   throw Error(ErrorKind::usage,
               fmt::format("the tower in '{}' takes images of {}x{}x{}, not {}", model_of(request).path, config.channels,
                           config.image, config.image, shape.text()),
-              {}, "resize them: 'input' at this member, or of the whole");
+              {}, "resize them with 'input', of this member or of the whole ensemble");
 }
 
 std::filesystem::path weights_of(const MemberRequest& request) {
@@ -40,9 +40,9 @@ class ClipVit final : public AnsweringModel {
         tower_(config_, weights_of(request), output_ == ClipOutput::projected, device()) {
     if (request.output != kind_of(output_))
       throw Error(ErrorKind::usage,
-                  fmt::format("a clip-vit with 'output: {}' answers {}, not {}", to_name(output_),
+                  fmt::format("a clip-vit with 'output: {}' outputs {}, not {}", to_name(output_),
                               to_name(kind_of(output_)), to_name(request.output)),
-                  {}, "leave 'output' out at this member; it stands in its 'model'");
+                  {}, "remove 'output' from this member; it belongs in its 'model'");
     if (output_ == ClipOutput::logits) head_.emplace(read_head());
   }
 
@@ -53,7 +53,7 @@ class ClipVit final : public AnsweringModel {
     merge::Head head = merge::Head::read(model_of(request()).head);
     if (head.features() != static_cast<std::uint64_t>(config_.hidden))
       throw Error(ErrorKind::usage,
-                  fmt::format("the head '{}' takes {}, but the tower in '{}' answers {}", head.file().string(),
+                  fmt::format("the head '{}' takes {}, but the tower in '{}' outputs {}", head.file().string(),
                               counted(head.features(), "feature"), model_of(request()).path, config_.hidden),
                   head.tower().empty() ? "" : fmt::format("it was made with {}", head.tower()),
                   "make the head for this tower, with its projection");

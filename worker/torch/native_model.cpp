@@ -35,8 +35,8 @@ class NativeModel final : public TorchModel {
         batch_images_(request.batch_images) {
     if (request.output != OutputKind::logits)
       throw Error(ErrorKind::usage,
-                  fmt::format("{} answers logits, not {}", kind_name(request.model), to_name(request.output)), {},
-                  "leave 'output' out at this member");
+                  fmt::format("{} outputs logits, not {}", kind_name(request.model), to_name(request.output)), {},
+                  "remove 'output' from this member");
     network_ = moved(network_, device());
   }
 
@@ -48,10 +48,10 @@ class NativeModel final : public TorchModel {
 
   void expect_batches(std::uint32_t images) override {
     batch_images_ = images;
-    packed_.reset();  // the layout of its weights is chosen for a size
+    packed_.reset();  // the layout of its weights depends on the batch size
   }
 
-  // There is nothing to draw: the order of the images comes from outside, and no layer is random.
+  // No random numbers are needed: the order of the images is given, and no layer is random.
   void begin_training() override { optimiser_.emplace(named_tensors(network_), request().learning_rate); }
 
   TrainBatch train(const float* images, std::span<const std::int64_t> labels,
@@ -64,7 +64,7 @@ class NativeModel final : public TorchModel {
   }
 
   void save(const std::filesystem::path& file) override {
-    // "format" is what Python's loaders look for.
+    // Python's loaders look for "format".
     write_weights(file, named_tensors(network_),
                   {{"format", "pt"}, {"kind", std::string(kind_name(request().model))}, {"tutti", version()}});
   }
@@ -72,12 +72,12 @@ class NativeModel final : public TorchModel {
   void lend_state(const std::function<void(std::span<const merge::TensorView>)>& use) override {
     assert(optimiser_.has_value());
     const LentTensors state =
-        explained(ErrorKind::failed, "a checkpoint could not be made", "", [&] { return lent(optimiser_->state()); });
+        explained(ErrorKind::failed, "could not make a checkpoint", "", [&] { return lent(optimiser_->state()); });
     use(state.views);
   }
 
   void take_state(const merge::Safetensors& state) override {
-    explained(ErrorKind::failed, "a checkpoint could not be loaded", "", [&] {
+    explained(ErrorKind::failed, "could not load a checkpoint", "", [&] {
       Adam optimiser(named_tensors(network_), request().learning_rate);
       copy_tensors(state, "its tensors", kind_name(request().model), "", optimiser.state());
       optimiser_.emplace(std::move(optimiser));
@@ -108,7 +108,7 @@ class NativeModel final : public TorchModel {
     const at::AutoGradMode with_gradients(true);
     packed_.reset();  // the weights change
     optimiser_->forget_gradients();
-    // oneDNN's convolutions and their gradients take about two thirds of the time when channels lie innermost.
+    // oneDNN's convolutions and their gradients take about two thirds of the time in channels-last layout.
     const at::Tensor logits =
         forward(network_, network_.convolutions.empty() ? images : images.contiguous(at::MemoryFormat::ChannelsLast));
     const at::Tensor loss = at::cross_entropy_loss(logits, targets);
@@ -120,8 +120,8 @@ class NativeModel final : public TorchModel {
   }
 
   Network network_;
-  std::uint32_t batch_images_;     // that come at a time
-  std::optional<Network> packed_;  // for answering; empty after a change of the weights or of the batch
+  std::uint32_t batch_images_;     // expected per batch
+  std::optional<Network> packed_;  // for predictions; empty after a change of the weights or of the batch
   std::optional<Adam> optimiser_;
 };
 

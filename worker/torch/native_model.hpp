@@ -1,4 +1,4 @@
-// The members `small-cnn` and `mlp`: they answer, they learn, and their weights are safetensors.
+// The members `small-cnn` and `mlp`: they predict and train, and their weights are safetensors.
 #pragma once
 
 #include <memory>

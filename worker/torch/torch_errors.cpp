@@ -22,7 +22,7 @@ std::string shortened(std::string_view text) {
   return fmt::format("{}\n[...]\n{}", text.substr(0, kHead), text.substr(text.size() - kTail));
 }
 
-// The allocator of the CPU throws a plain c10::Error: its words are the only sign (c10/core/impl/alloc_cpu.cpp).
+// The allocator of the CPU throws a plain c10::Error: only its text tells (c10/core/impl/alloc_cpu.cpp).
 bool is_out_of_memory(const std::exception& error) {
   return dynamic_cast<const std::bad_alloc*>(&error) != nullptr ||
          dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
