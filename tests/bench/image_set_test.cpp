@@ -71,7 +71,7 @@ TEST_CASE("no images are refused") {
   const auto error = test::error_of([] { random_set(0, 0); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(test::contains(error->message(), "holds no images to measure with"));
+  CHECK(test::contains(error->message(), "has no images to measure with"));
   CHECK(test::contains(error->hint(), "input.count"));
 }
 

@@ -93,7 +93,7 @@ TEST_CASE("an answer beyond the tolerance is shown and fails the command") {
   const Place place;
   const Compared bench(place, {"--repeats", "1", "--json", "rows.jsonl"}, "fused=lie");
   CHECK(bench.code == 1);
-  CHECK(contains(bench.program.err(), "the answers differ beyond the tolerance: single graph, fused"));
+  CHECK(contains(bench.program.err(), "the predictions differ beyond the tolerance: single graph, fused"));
   CHECK(contains(bench.line_with("single graph, fused"), "1 image differs by up to 0.5"));
   CHECK(contains(bench.line_with("threads"), "same bits"));
 }
@@ -116,7 +116,7 @@ TEST_CASE("a process that says nonsense ends the command") {
   const Place place;
   const Compared bench(place, {"--repeats", "1"}, "threads=nonsense");
   CHECK(bench.code == 1);
-  CHECK(contains(bench.program.err(), "the process of 'threads' gave no answer 'ran'"));
+  CHECK(contains(bench.program.err(), "the process of 'threads' did not reply 'ran'"));
   CHECK(contains(bench.program.err(), "sung"));
 }
 
@@ -126,8 +126,8 @@ TEST_CASE("chosen strategies are compared with a sequential one that has no row"
   CHECK(bench.code == 1);
   CHECK(bench.line_with("sequential").empty());
   CHECK(bench.program.err() ==
-        "tutti bench: the answers differ beyond the tolerance: multiprocess (the pool)\n"
-        "  hint: their times stand for another computation than that of sequential\n");
+        "tutti bench: the predictions differ beyond the tolerance: multiprocess (the pool)\n"
+        "  hint: their times are not comparable, because they do not compute the same as sequential\n");
 }
 
 TEST_CASE("each strategy may have a batch of its own") {
@@ -177,8 +177,8 @@ TEST_CASE("what cannot be compared is refused before anything is started") {
     CHECK(contains(bench.program.err(), text));
     CHECK(bench.program.out().empty());
   };
-  refused(kTwoFakes, {"combine.rule=none"}, "rule none has no combined answer to compare");
-  refused(kTwoFakes, {"members.0.input={mean: 0.5}"}, "member 'a' has an 'input' of its own");
+  refused(kTwoFakes, {"combine.rule=none"}, "rule none has no combined predictions to compare");
+  refused(kTwoFakes, {"members.0.input={mean: 0.5}"}, "member 'a' has a separate 'input'");
   refused(kTwoFakes, {"input=null"}, "there are no images to work on");
   refused(kTwoFakes, {"--repeats", "0"}, "see 'tutti bench --help'");
   refused(kTwoFakes, {"nonsense=1"}, "unknown key 'nonsense'");
@@ -193,7 +193,7 @@ TEST_CASE("training needs labels and equal epochs") {
     CHECK(contains(bench.program.err(), text));
   };
   refused("input={dataset: random, count: 20, shape: [1, 4, 4]}", "has no labels to train on");
-  refused("members.1.train={epochs: 3}", "--train compares members that learn equally long");
+  refused("members.1.train={epochs: 3}", "--train needs members that train for the same number of epochs");
 }
 
 TEST_CASE("a file of rows that cannot be written is told before anything is measured") {
@@ -302,7 +302,8 @@ TEST_CASE("a page that cannot be drawn is told before anything is measured") {
     const Drawn drawn(report);
     Program bench(drawn.command(), drawn.place().options());
     CHECK(bench.code() == 2);
-    CHECK(contains(bench.err(), report.empty() ? "the program report was not found" : "no page can be drawn here"));
+    CHECK(contains(bench.err(),
+                   report.empty() ? "the program report was not found" : "cannot draw a page on this machine"));
     CHECK(contains(bench.err(), report.empty() ? "leave --html out" : "matplotlib is missing"));
     CHECK(bench.out().empty());
   }

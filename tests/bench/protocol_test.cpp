@@ -80,8 +80,8 @@ TEST_CASE("a malformed job is refused with its reason") {
         Bad{replaced(good, "\"branches\"", "\"magic\""), "field 'strategy' has the wrong type"},
         Bad{replaced(good, "\"images\":6000", "\"images\":-1"), "field 'images' has the wrong type or is out of range"},
         Bad{replaced(good, "\"normalize\":false", "\"normalize\":0"), "field 'normalize' has the wrong type"},
-        Bad{replaced(good, "\"weights\":[", "\"weights\":[1,"), "1 is no weight"},
-        Bad{replaced(good, "\"weights\":[\"0.1\"", "\"weights\":[\"nan\""), "\"nan\" is no weight"}}) {
+        Bad{replaced(good, "\"weights\":[", "\"weights\":[1,"), "1 is not a weight"},
+        Bad{replaced(good, "\"weights\":[\"0.1\"", "\"weights\":[\"nan\""), "\"nan\" is not a weight"}}) {
     const auto error = error_of([&] { decode_job(bad.text); });
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::failed);

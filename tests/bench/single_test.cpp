@@ -278,18 +278,18 @@ TEST_CASE("one graph says which members it cannot hold") {
   for (const Strategy strategy : {Strategy::branches, Strategy::fused}) {
     SingleJob job = job_of(strategy, MlpModel{{kClasses}}, 4);
     job.members[1].batch_images = 20;
-    CHECK(contains(why_not(job), fmt::format("'{}' takes one batch for all members: 4 images for 'm0', 20 for 'm1'",
-                                             to_name(strategy))));
+    CHECK(contains(
+        why_not(job),
+        fmt::format("'{}' needs the same batch for all members: 4 images for 'm0', 20 for 'm1'", to_name(strategy))));
     job = job_of(strategy, MlpModel{{kClasses}}, 4);
     job.members[2].over = OutputKind::logits;
     CHECK(contains(why_not(job),
-                   "makes either logits or probabilities of all members' logits: 'm2' is to make logits "
+                   "gives either logits or probabilities for all members: 'm2' should give logits "
                    "of logits"));
     job = job_of(strategy, MlpModel{{kClasses}}, 4);
     job.members[1].cuda = true;
-    CHECK(contains(
-        why_not(job),
-        fmt::format("'{}' computes all members on one device: 'm0' is on the CPU, 'm1' on a GPU", to_name(strategy))));
+    CHECK(contains(why_not(job), fmt::format("'{}' needs all members on one device: 'm0' is on the CPU, 'm1' on a GPU",
+                                             to_name(strategy))));
   }
 }
 
@@ -297,7 +297,7 @@ TEST_CASE("members with answers of different widths cannot be combined") {
   for (const Strategy strategy : {Strategy::sequential, Strategy::threads, Strategy::branches}) {
     SingleJob job = job_of(strategy, MlpModel{{kClasses}}, 4);
     job.members[1].model = MlpModel{{7}};
-    CHECK(contains(why_not(job), "the members' answers cannot be combined: 'm0' answers 10 values per image, 'm1' 7"));
+    CHECK(contains(why_not(job), "cannot combine the members' predictions: 'm0' gives 10 values per image, 'm1' 7"));
   }
 }
 
@@ -334,16 +334,16 @@ TEST_CASE("the rule none has no answer to compare") {
 TEST_CASE("what is asked out of turn is refused and the next question is welcome") {
   Session session(images_file(), answers_file());
   CHECK(contains(session.answer("{\"run\":{}}"), "{\"failed\":{\"text\":\"nothing is prepared yet\""));
-  CHECK(contains(session.answer("{\"dance\":{}}"), "'dance' cannot be asked"));
-  CHECK(contains(session.answer("[1]"), "a question is an object with one field"));
-  CHECK(contains(session.answer("run"), "a question to tutti-bench-single is not valid JSON"));
+  CHECK(contains(session.answer("{\"dance\":{}}"), "unknown request 'dance'"));
+  CHECK(contains(session.answer("[1]"), "a request must be an object with one field"));
+  CHECK(contains(session.answer("run"), "a request to tutti-bench-single is not valid JSON"));
   CHECK(contains(session.answer("{\"prepare\":{}}"), "a job for tutti-bench-single is malformed"));
   const std::string good = prepare(job_of(Strategy::fused, MlpModel{{kClasses}}, 4));
   CHECK(contains(session.answer(good), "ready"));
-  CHECK(contains(session.answer(good), "a strategy is prepared already"));
+  CHECK(contains(session.answer(good), "a strategy is already prepared"));
   CHECK(contains(session.answer("{\"train\":{}}"), "'train' needs 'epochs', 1 or more"));
   CHECK(contains(session.answer("{\"train\":{\"epochs\":0}}"), "'train' needs 'epochs', 1 or more"));
-  CHECK(contains(session.answer("{\"train\":{\"epochs\":1}}"), "this strategy does not learn"));
+  CHECK(contains(session.answer("{\"train\":{\"epochs\":1}}"), "this strategy cannot train"));
   CHECK(contains(session.answer("{\"run\":{}}"), "ran"));
 }
 
@@ -356,7 +356,7 @@ TEST_CASE("a member that throws or answers NaN fails the run and not the program
     REQUIRE(contains(session.answer(prepare(job)), "\"backend\":\"fake\""));
     CHECK(contains(session.answer("{\"run\":{}}"), "{\"failed\":{\"text\":\"scripted fault: exception\""));
     // The run before ended at its first batch: the third is the second of this one.
-    CHECK(contains(session.answer("{\"run\":{}}"), "'m1' answers with NaN or infinity: image 50"));
+    CHECK(contains(session.answer("{\"run\":{}}"), "'m1' predicts NaN or infinity: image 50"));
     CHECK(contains(session.answer("{\"run\":{}}"), "ran"));
   }
 }
