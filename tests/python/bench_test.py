@@ -90,12 +90,12 @@ class ClipEnsemble(ExportTest):
         self.assertEqual([bool(entry.failed) for entry in entries], [False, False, False, True, True, True])
         self.assertIn("differs by 5e-05", entries[2].note)
         self.assertIn("its output differs from one's by 5.0e-01", entries[3].failed)
-        self.assertIn("it answers 1 value, and one 2", entries[5].failed)
+        self.assertIn("it gives 1 value, and one 2", entries[5].failed)
 
     def test_a_contestant_that_cannot_start_is_a_row_with_the_reason(self) -> None:
         code, rows = self.measured("--only", "fusion-bench", "--python", Path("/none/python"))
         self.assertEqual(code, 1)
-        self.assertIn("could not be started", rows[0].skipped)
+        self.assertIn("could not start", rows[0].skipped)
 
 
 if __name__ == "__main__":

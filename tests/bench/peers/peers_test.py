@@ -80,7 +80,7 @@ class Peers(unittest.TestCase):
         self.assertEqual(self.failure(self.child, "silent", deadline=0.2), "no 'ready' within 0.2 s")
 
     def test_a_contestant_that_speaks_no_json_says_so(self) -> None:
-        self.assertEqual(self.failure(self.child, "chatty"), "it said b'no JSON', which is not JSON")
+        self.assertEqual(self.failure(self.child, "chatty"), "it replied b'no JSON', which is not JSON")
 
     def test_a_program_that_is_not_there_is_the_reason(self) -> None:
         text = self.failure(Child, ["/nowhere/python"], {}, self.folder / "log", 1)
@@ -272,7 +272,7 @@ class Peers(unittest.TestCase):
     def test_a_driver_that_cannot_be_run_says_how_to_build_it(self) -> None:
         with self.assertRaises(SystemExit) as caught:
             main.version_of(Path("/nowhere/driver"))
-        self.assertIn("'/nowhere/driver' cannot be run", str(caught.exception))
+        self.assertIn("could not run '/nowhere/driver'", str(caught.exception))
         self.assertIn("--target tutti_bench_peers_driver", str(caught.exception))
 
 

@@ -211,7 +211,7 @@ class Cases(ScriptCase):
 
     def test_malformed_input_is_refused(self) -> None:
         self.refused("no rows\n", None, "rows.jsonl:1: not JSON")
-        self.refused([row()], "{", "is no Chrome trace")
+        self.refused([row()], "{", "is not a Chrome trace")
         self.refused([row()], '{"events": []}', "it has no list of events")
         self.refused([row()], "[1]", "it has no list of events")
         self.refused([row()], "[]", "there is no timeline")
