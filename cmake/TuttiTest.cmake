@@ -1,6 +1,7 @@
 # tutti_test(name LABELS unit SOURCES a.cpp ... LIBRARIES lib ...): a doctest program whose cases ctest finds one by
-# one. Sources do not define the main function; it is added here. APART: sources whose local names are those of others. Keep commas, brackets, semicolons and quotes out of
-# the names of test cases: ctest and doctest's filters give them a meaning.
+# one. Sources do not define the main function; it is added here. APART: sources whose local names collide with those of
+# others. Names of test cases must not have commas, brackets, semicolons or quotes, which ctest and doctest's filters
+# interpret.
 # A case that prints a line beginning with "SKIPPED:" is reported as skipped by ctest.
 
 include(doctest)
@@ -17,7 +18,7 @@ function(tutti_test name)
   endif()
   add_executable(${name} ${ARG_SOURCES} ${ARG_APART})
   set_source_files_properties(${ARG_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
-  # Only the code under test need be fast: without optimisation a test compiles in half the time.
+  # Only the code under test must be fast: without optimisation a test compiles in half the time.
   target_compile_options(${name} PRIVATE -O0)
   tutti_group_sources(${name} 8)
   target_link_libraries(${name} PRIVATE tutti_test_main ${ARG_LIBRARIES})
