@@ -258,7 +258,7 @@ test_too_little_disk_is_said_before_anything_is_fetched() {
   unset -f check_disk
   source "$source_root/scripts/lib.sh"
   outcome check_disk "$scratch" 999999999
-  expect_code 1 && expect_text "takes 999999999 MB of disk" && expect_text "TUTTI_LIBTORCH"
+  expect_code 1 && expect_text "needs 999999999 MB of disk" && expect_text "TUTTI_LIBTORCH"
   outcome check_disk "$scratch" 0
   expect_code 0
 }
