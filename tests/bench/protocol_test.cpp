@@ -1,4 +1,4 @@
-// The job of tutti-bench-single: it survives the way through JSON, and what is malformed is refused with its reason.
+// The job of tutti-bench-single: it survives the way through JSON, and a malformed one is rejected with its reason.
 #include "bench/protocol.hpp"
 
 #include <doctest/doctest.h>
@@ -69,7 +69,7 @@ TEST_CASE("every strategy has a name that is read back") {
   }
 }
 
-TEST_CASE("a malformed job is refused with its reason") {
+TEST_CASE("a malformed job is rejected with its reason") {
   const std::string good = encode(full_job());
   struct Bad {
     std::string text;
@@ -106,7 +106,7 @@ std::string refusal(Change change) {
   return error->detail();
 }
 
-TEST_CASE("what does not go together in a job is refused") {
+TEST_CASE("what does not fit in a job is rejected") {
   CHECK(refusal([](SingleJob& job) { job.between = 0; }) == "'between' is 0: at least one thread is needed");
   CHECK(refusal([](SingleJob& job) { job.images = 0; }) == "there are no images, or none in a segment");
   CHECK(refusal([](SingleJob& job) { job.segment_images = 0; }) == "there are no images, or none in a segment");

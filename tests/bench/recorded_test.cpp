@@ -1,5 +1,5 @@
-// Tests of the strategies that are recorded on a GPU, here on the CPU: it is lent streams whose order is written down,
-// and a recording of it computes again when it is replayed. What is CUDA's own in them is not tested here.
+// Tests of the strategies that are recorded on a GPU, here on the CPU: with simulated streams that log their order, and
+// a recording that computes again when it is replayed. Their CUDA code is not tested here.
 #include "bench/single/torch/recorded.hpp"
 
 #include <c10/core/impl/DeviceGuardImplInterface.h>
@@ -46,7 +46,7 @@ class LentStreams final : public c10::impl::NoOpDeviceGuardImpl<c10::kCPU> {
     return *lent;
   }
 
-  /// What was done since the last call.
+  /// The log since the last call.
   std::vector<std::string> take_log() { return std::exchange(log_, {}); }
   void note(const std::string& text) const { log_.push_back(text); }
   c10::StreamId current() const { return current_.id(); }
@@ -156,7 +156,7 @@ MemberAnswers answers_of(Computation& computation) {
   return answers;
 }
 
-/// What each member answers alone.
+/// The outputs of each member alone.
 MemberAnswers expected(const SingleJob& job) {
   MemberAnswers all;
   for (const MemberRequest& request : job.members)
@@ -179,7 +179,7 @@ std::unique_ptr<Computation> made(const SingleJob& job, const GraphDevice& devic
   return job.strategy == Strategy::fused ? make_recorded_fused(job, device) : make_recorded_branches(job, device);
 }
 
-TEST_CASE("what is recorded answers what each member answers alone") {
+TEST_CASE("a recording gives the outputs of each member alone") {
   for (const Strategy strategy : {Strategy::branches, Strategy::fused})
     for (const ModelKind& kind :
          {ModelKind(SmallCnnModel{}), ModelKind(MlpModel{{16, 12, 10}}), ModelKind(MlpModel{{10}})})
@@ -227,7 +227,7 @@ TEST_CASE("a batch of a size that was not foreseen is computed without a recordi
   }
 }
 
-TEST_CASE("lanes begin after the main stream and that after the one before and it waits for them") {
+TEST_CASE("lanes start after the main stream and that after the one before and it waits for them") {
   LentStreams& lent = LentStreams::instance();
   lent.restart();
   Streams streams(kCpu, 2);
@@ -264,7 +264,7 @@ TEST_CASE("the current stream is the former one when work throws") {
   CHECK(lent.current() == before);
 }
 
-// Else CUDA would refuse to record, or what is made at the first call would be made again at each replay.
+// Otherwise CUDA would reject the recording, or repeat the work of a first call at each replay.
 TEST_CASE("all has been computed and waited for on the same streams before it is recorded") {
   LentStreams& lent = LentStreams::instance();
   lent.restart();
@@ -292,7 +292,7 @@ TEST_CASE("all has been computed and waited for on the same streams before it is
   }
 }
 
-TEST_CASE("a recording that fails says what the device said") {
+TEST_CASE("a recording that fails reports the error of the device") {
   const GraphDevice device{kCpu, [](const std::function<void()>&) -> std::unique_ptr<Recording> {
                              throw std::runtime_error("operation not permitted when stream is capturing");
                            }};
@@ -349,7 +349,7 @@ TEST_CASE("the recorder of CUDA graphs is one if it can be opened") {
 }
 #endif
 
-TEST_CASE("on a GPU CUDA graphs answer as the members do on the CPU") {
+TEST_CASE("on a GPU CUDA graphs predict as the members do on the CPU") {
   if (const auto error = error_of(require_cuda)) {
     fmt::print("SKIPPED: {}: {}\n", error->message(), error->detail());
     return;

@@ -69,7 +69,7 @@ class InMemoryFile {
   UniqueFd fd_;
 };
 
-/// Calls `read`, which may refuse its input only by an Error of this kind that has something to say.
+/// Calls `read`, which may reject its input only by an Error of this kind that has something to say.
 template <class Read>
 void refuses_with(ErrorKind kind, Read read) {
   try {

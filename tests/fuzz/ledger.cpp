@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kMembers = 2;
 
-/// A ledger, and next to it what a member may still answer, kept in the plainest way.
+/// A ledger, and next to it a simple list of the tasks that a member may still complete.
 class Game {
  public:
   void step(fuzz::Input& input) {
@@ -52,14 +52,14 @@ class Game {
     Member& member = members_[rank];
     member.owed[segment] = ledger_.hand_out(segment, rank, member.generation);
   }
-  /// The worker died: its replacement gets what is unanswered.
+  /// The worker died: its replacement gets the open tasks.
   void replace(std::size_t rank) {
     ++members_[rank].generation;
     for (const auto& [segment, task] : std::map(members_[rank].owed)) hand_out(segment, rank);
   }
 
   static CompletionRecord arbitrary(fuzz::Input& input) { return input.take<CompletionRecord>(); }
-  /// The answer to a task that is open for somebody, with at most one field wrong.
+  /// The completion of an open task, with at most one wrong field.
   CompletionRecord nearly_right(fuzz::Input& input, std::size_t rank) const {
     CompletionRecord record = last_;
     const auto& owed = members_[input.below(2) == 0 ? rank : kMembers - 1 - rank].owed;
@@ -107,18 +107,18 @@ class Game {
     const bool owed = is_owed(rank, record);
     const Verdict verdict = ledger_.accept(rank, members_[rank].generation, record);
     const bool accepted = verdict == Verdict::accepted || verdict == Verdict::segment_done;
-    must(accepted == owed, "exactly what was handed out and is unanswered is accepted");
+    must(accepted == owed, "exactly the open tasks are accepted");
     if (!accepted) return;
     members_[rank].owed.erase(record.segment);
     bool open = false;
     for (const Member& member : members_) open = open || member.owed.contains(record.segment);
-    must((verdict == Verdict::segment_done) == !open, "a segment is done with its last answer");
+    must((verdict == Verdict::segment_done) == !open, "a segment is done with its last completion");
     if (verdict == Verdict::segment_done) ledger_.close(record.segment);
   }
 
   Ledger ledger_{kMembers};
   std::array<Member, kMembers> members_;
-  CompletionRecord last_;  ///< what came before, which is told again if nothing is owed
+  CompletionRecord last_;  ///< the previous record, which is sent again if no task is open
 };
 
 }  // namespace

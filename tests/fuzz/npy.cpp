@@ -1,4 +1,4 @@
-// Arrays from anywhere, as images in both layouts and as labels: refused with words, or read within their bounds.
+// Arrays from anywhere, as images in both layouts and as labels: rejected with a message, or read within their bounds.
 #include "images/npy.hpp"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tests of scripts/get-cifar10 without a network: archives are made here, and the only address is one that refuses.
+# Tests of scripts/get-cifar10 without a network: archives are made here, and the only address refuses connections.
 set -euo pipefail
 
 readonly script=$1

@@ -39,7 +39,7 @@ TEST_CASE("rows that were written are read back from any place") {
   CHECK(last.front() == -1);
 }
 
-TEST_CASE("arrays of another type or form or length are refused with what they hold") {
+TEST_CASE("arrays of another type or form or length are rejected with what they hold") {
   const test::TemporaryFolder folder;
   const auto path = folder / "a.npy";
   const auto refusal = [&](NpyType type, std::size_t axes) {

@@ -70,7 +70,7 @@ TEST_CASE("a file written by Python is opened without its bytes and read in part
   CHECK(file.bytes() == sum);
 }
 
-TEST_CASE("a checkpoint that moved goes on reading") {
+TEST_CASE("a checkpoint that moved can still be read") {
   Checkpoint first = Checkpoint::open(TUTTI_TEST_DATA "/python.safetensors");
   Checkpoint second = std::move(first);
   first = std::move(second);
@@ -156,7 +156,7 @@ TEST_CASE("a malformed file in a folder is named") {
         fmt::format("{} is not a valid safetensors file", (folder / "model.safetensors").string()));
 }
 
-TEST_CASE("a folder without weights is refused with what it has") {
+TEST_CASE("a folder without weights is rejected with what it has") {
   const TemporaryFolder folder;
   const std::string message =
       fmt::format("the folder {} has no model.safetensors and no {}", folder.path().string(), kIndex);
@@ -188,7 +188,7 @@ TEST_CASE("a shard that is missing is named") {
   CHECK(contains(error.hint(), "copy all files"));
 }
 
-TEST_CASE("an index that is none is refused with its reason") {
+TEST_CASE("an invalid index is rejected with its reason") {
   CHECK(contains(index_refusal("{").detail(), "it is not valid JSON"));
   CHECK(index_refusal("[]").detail() == "it has no weight_map, a map of tensors to files");
   CHECK(index_refusal("{}").detail() == "it has no weight_map, a map of tensors to files");
@@ -199,7 +199,7 @@ TEST_CASE("an index that is none is refused with its reason") {
                    "the file of tensor a is "));
 }
 
-TEST_CASE("an index that does not match its shards is refused") {
+TEST_CASE("an index that does not match its shards is rejected") {
   CHECK(index_refusal(R"({"weight_map": {"a": "two.safetensors", "b": "one.safetensors"}})").detail() ==
         "tensor c is in one.safetensors, and the index does not list it");
   CHECK(index_refusal(R"({"weight_map": {"b": "two.safetensors", "c": "one.safetensors"}})").detail() ==
@@ -208,7 +208,7 @@ TEST_CASE("an index that does not match its shards is refused") {
         "tensor d should be in two.safetensors, which does not have it");
 }
 
-TEST_CASE("a tensor in two shards is refused") {
+TEST_CASE("a tensor in two shards is rejected") {
   const TemporaryFolder folder;
   write_shards(folder);
   test::write(folder / "two.safetensors", {f32("a", {2, 1}, {1, 2}), f32("b", {2}, {0, 0})});

@@ -29,7 +29,7 @@ TEST_CASE("integers and booleans that are equal are kept") {
   CHECK(values<char>(made.tensor("mask").bytes) == std::vector<char>{1, 0, 1});
 }
 
-TEST_CASE("integers that differ are refused or those of the base") {
+TEST_CASE("integers that differ are rejected or those of the base") {
   Bench bench;
   bench.add({f32("w", {1}, {1}), i64("ids", {2}, {7, 9})});
   bench.add({f32("w", {1}, {2}), i64("ids", {2}, {7, 8})});
@@ -92,7 +92,7 @@ TEST_CASE("all differences between checkpoints are listed at once") {
   CHECK(contains(error.hint(), "fine-tuned from the same base"));
 }
 
-TEST_CASE("checkpoints with nothing in common are told in one line") {
+TEST_CASE("checkpoints with nothing in common are reported in one line") {
   Bench bench;
   bench.add({f32("a", {1}, {1}), f32("b", {1}, {1})});
   bench.add({f32("encoder", {1}, {1})});
@@ -146,7 +146,7 @@ TEST_CASE("the layouts of an image tower have the same aliases") {
   CHECK(clip_tower_alias("logit_scale").empty());
 }
 
-TEST_CASE("whether a merge is possible is told without one") {
+TEST_CASE("whether a merge is possible is reported without one") {
   Bench bench;
   bench.add(std::vector<float>{1});
   check_merge({}, bench.inputs(), nullptr);
@@ -168,14 +168,14 @@ TEST_CASE("a merge goes to a sink as into a file") {
   CHECK(bytes == text_of(bench.out()));
 }
 
-TEST_CASE("a checkpoint without tensors is refused") {
+TEST_CASE("a checkpoint without tensors is rejected") {
   Bench bench;
   bench.add(std::vector<Tensor>{});
   CHECK(bench.refusal().message() ==
         fmt::format("{} has no tensors to merge", (bench.folder() / "m0.safetensors").string()));
 }
 
-TEST_CASE("settings that a method cannot take are refused") {
+TEST_CASE("settings that a method cannot take are rejected") {
   Bench bench;
   CHECK(bench.refusal().message() == "there is nothing to merge");
   bench.add(std::vector<float>{1});
@@ -191,7 +191,7 @@ TEST_CASE("settings that a method cannot take are refused") {
   CHECK(bench.refusal(settings).message() == "scaling and t must be finite, not 0.3 and nan");
 }
 
-TEST_CASE("weights that cannot be normalized are refused") {
+TEST_CASE("weights that cannot be normalized are rejected") {
   CHECK(weight_factors(std::vector<double>{1, 3}, true) == std::vector<double>{0.25, 0.75});
   CHECK(weight_factors(std::vector<double>{1, -1}, false) == std::vector<double>{1, -1});
   const auto zero = error_of([] { weight_factors(std::vector<double>{1, -1}, true); });
@@ -235,7 +235,7 @@ TEST_CASE("a checkpoint that becomes shorter ends the merge and leaves the old f
   CHECK(bench.folder().names().size() == 3);
 }
 
-TEST_CASE("a folder that is not there is told before anything is computed") {
+TEST_CASE("a folder that is not there is reported before anything is computed") {
   Bench bench;
   bench.add(std::vector<float>{1});
   const auto error = error_of([&] { merge_checkpoints({}, bench.inputs(), nullptr, "/nowhere/out.safetensors"); });

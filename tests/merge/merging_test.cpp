@@ -89,7 +89,7 @@ TEST_CASE("the average of equal checkpoints is that checkpoint to the bit in flo
   CHECK(bench.merged(settings) == one);
 }
 
-TEST_CASE("weights are normalized or taken as they are") {
+TEST_CASE("weights are normalized or used unchanged") {
   Bench bench;
   bench.add(std::vector<float>{1, 10});
   bench.add(std::vector<float>{2, 20});
@@ -180,7 +180,7 @@ TEST_CASE("ties trims over the whole model and not tensor by tensor") {
   CHECK(bench.merged(settings, "b") == std::vector<float>{0, 20, 30, 40});
 }
 
-TEST_CASE("in ties changes that cancel change nothing and what is no number shows") {
+TEST_CASE("in ties changes that cancel change nothing and NaN shows") {
   Bench bench;
   bench.set_base({1, 1, 1});
   bench.add({3, 2, std::nanf("")});
@@ -304,7 +304,7 @@ TEST_CASE("metadata and progress are passed on") {
   }
 }
 
-TEST_CASE("a value that is too large for its type is told") {
+TEST_CASE("a value that is too large for its type is reported") {
   Bench bench;
   const std::vector<std::uint16_t> large{half_of_float(60000)};
   bench.add({tensor_of("w", Dtype::f16, {1}, large)});

@@ -14,7 +14,7 @@ sys.path[:0] = [str(HERE.parents[1] / "bench" / "peers"), str(HERE.parents[1] / 
 
 class ClipEnsemble(ExportTest):
     def words(self, *words: object) -> str:
-        """What the parser says to words that it must refuse."""
+        """The parser's error for options that it must reject."""
         import clip_ensemble
 
         errors = io.StringIO()

@@ -1,4 +1,4 @@
-"""Tests of `tutti.export model`: what it writes agrees with the original, and what it refuses. Need torch, transformers and
+"""Tests of `tutti.export model`: its files agree with the original, and its errors. They need torch, transformers and
 safetensors; the packages of AOTInductor a C++ compiler, and a minute each."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tests of python/tutti with the standard library alone: cache, files, lists, preprocessing, words."""
+"""Tests of python/tutti with only the standard library: cache, files, lists, preprocessing, options."""
 
 from __future__ import annotations
 

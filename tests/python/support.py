@@ -1,4 +1,4 @@
-"""What the tests of python/tutti share: packages that may be missing, and the commands run as a user runs them."""
+"""Code that the tests of python/tutti share: packages that may be missing, and running the commands as a user does."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ class ExportTest(unittest.TestCase):
         return code, out.getvalue(), errors.getvalue()
 
     def exported(self, *words: object) -> str:
-        """What is printed by a command that must succeed."""
+        """The output of a command that must succeed."""
         code, out, errors = self.export(*words)
         self.assertEqual(code, 0, errors)
         return out
 
     def refused(self, *words: object) -> str:
-        """What a command says that must be refused."""
+        """The error of a command that must fail."""
         code, out, errors = self.export(*words)
         self.assertEqual((code, out), (2, ""), errors)
         return errors

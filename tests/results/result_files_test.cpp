@@ -1,4 +1,4 @@
-// What of an earlier command is removed, and what never.
+// Which files of an earlier command are removed, and which never.
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
@@ -73,7 +73,7 @@ TEST_CASE("weights and journals and merges and all that Tutti does not know stay
   CHECK(out.files() == others);
 }
 
-TEST_CASE("a folder without a report of Tutti is somebody else's") {
+TEST_CASE("a folder without a report of Tutti is not touched") {
   for (const char* report : {"", "no JSON", "[]", R"({"schema": "other/1", "command": "run"})", R"({"schema": 3})"}) {
     const Output out;
     out.put("labels.npy");

@@ -47,7 +47,7 @@ TEST_CASE("without a request runs are numbered from 0001") {
   CHECK(std::filesystem::is_directory(folder / "runs" / "0002"));
 }
 
-TEST_CASE("numbering goes on after the highest number whatever else stands there") {
+TEST_CASE("numbering continues after the highest number whatever other names there are") {
   const TemporaryFolder folder;
   std::filesystem::create_directories(folder / "0041");
   std::filesystem::create_directories(folder / "demo");
@@ -166,7 +166,7 @@ TEST_CASE("a folder is written into by one program at a time") {
     CHECK(error->hint() == "wait until it ends, or choose another output folder");
     CHECK(std::filesystem::is_directory(path));
     CHECK(std::filesystem::is_empty(path));
-    // Who is refused takes nothing away, and a lock moves.
+    // A rejected program removes nothing, and a lock can be moved.
     const RunFolder moved(std::move(*first));
     first.reset();
     CHECK(error_of([&] { const RunFolder second(path, folder / "runs"); }));

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tests of scripts/lib.sh and of the scripts' arguments: each function test_* is one case. They run with stand-ins for
-# apt-get, dpkg and pip, in a folder of their own, so nothing is installed and no network is used.
+# apt-get, dpkg and pip, in a separate folder, so nothing is installed and no network is used.
 # usage: scripts_test.sh CASE
 # shellcheck disable=SC2016,SC2317  # stand-ins are text, and functions that others call
 set -euo pipefail
@@ -51,7 +51,7 @@ make_libtorch() {
   touch "$1/lib/libtorch_cpu.so" "$1/lib/libc10.so" "$1/include/torch/csrc/api/include/torch/torch.h"
 }
 
-# fetch_libtorch stands in for pip: counts its calls and leaves what pip would leave.
+# fetch_libtorch replaces pip: it counts its calls and makes the files that pip would make.
 fetch_libtorch() {
   say "fetched $1" >>"$scratch/fetches"
   make_libtorch "$2/site/torch"
@@ -307,7 +307,7 @@ test_unknown_arguments_are_refused() {
   done
 }
 
-# copy_scripts: the scripts in a tree of their own, so that what they write stays there.
+# copy_scripts: copies the scripts into a separate tree, so that their files stay there.
 copy_scripts() {
   copy=$scratch/copy
   mkdir -p "$copy/tests/fuzz/corpus/ring" "$copy/tests/model" "$copy/build/fuzz/tests"

@@ -15,7 +15,7 @@ constexpr std::chrono::seconds kPatience{60};
 /// The processes whose parent is `pid`, zombies included.
 std::vector<int> children_of(int pid);
 
-/// What the links of /proc/<pid>/fd say, sorted: "/memfd:tutti-arena (deleted)", "anon_inode:[eventfd]".
+/// The targets of the links in /proc/<pid>/fd, sorted: "/memfd:tutti-arena (deleted)", "anon_inode:[eventfd]".
 std::vector<std::string> descriptors_of(int pid);
 
 /// Processes, descriptors and mapped memory of this process. Two are compared.

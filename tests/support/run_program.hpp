@@ -26,7 +26,7 @@ struct ProgramOptions {
   std::optional<std::uint64_t> file_limit;  ///< largest file that it may write, in bytes
 };
 
-/// Whether pseudo-terminals can be had here; a bare container has none.
+/// Whether pseudo-terminals exist here; a bare container has none.
 bool has_terminals();
 
 /// A running program. Killed if a test leaves without waiting for it.

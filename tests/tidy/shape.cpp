@@ -124,7 +124,7 @@ class FunctionReader {
   Complaints complaints_;
 };
 
-/// Blanks out what stands between `begin` and `end`, except newlines.
+/// Blanks out the text between `begin` and `end`, except newlines.
 void blank(std::string& text, std::size_t begin, std::size_t end) {
   for (std::size_t i = begin; i < std::min(end, text.size()); ++i) {
     if (text[i] != '\n') text[i] = ' ';

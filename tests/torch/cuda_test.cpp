@@ -30,7 +30,7 @@ const Backend* gpu_backend() {
   return backend;
 }
 
-TEST_CASE("a member on the GPU answers as on the CPU") {
+TEST_CASE("a member on the GPU predicts as on the CPU") {
   const Backend* const backend = gpu_backend();
   if (backend == nullptr) return;
   for (const ModelKind& kind : {ModelKind(SmallCnnModel{}), ModelKind(MlpModel{{64, 10}})}) {
@@ -62,7 +62,7 @@ TEST_CASE("a member learns on the GPU") {
   CHECK(last < first);
 }
 
-TEST_CASE("without a GPU it is said what is missing") {
+TEST_CASE("without a GPU the message says what is missing") {
   const auto error = error_of(require_usable_gpu);
   if (!error) {
     std::printf("SKIPPED: there is a GPU\n");

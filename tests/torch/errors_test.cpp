@@ -1,4 +1,4 @@
-// Tests of how LibTorch's errors are put for people.
+// Tests of the messages for LibTorch's errors.
 #include "tests/common/error_of.hpp"
 #include "tests/torch/torch_doctest.hpp"
 #include "worker/torch/torch_errors.hpp"
@@ -26,7 +26,7 @@ TEST_CASE("what LibTorch throws becomes an error with a reason and a hint") {
   CHECK(error->detail() == "The size of tensor a (3) must match the size of tensor b (4) at non-singleton dimension 0");
 }
 
-TEST_CASE("memory that LibTorch is refused is told as such with the reason and what to lower") {
+TEST_CASE("memory that LibTorch cannot get is reported with the reason and what to lower") {
   const auto on_cpu = test::error_of(
       [] { explained(ErrorKind::usage, "it broke", "fix it", [] { return at::empty({std::int64_t{1} << 46}); }); });
   REQUIRE(on_cpu);

@@ -1,5 +1,5 @@
 // Workers that are forked from a process with LibTorch loaded: they answer, die and are replaced as spawned ones do,
-// and whatever happens to the fork server, the ensemble goes on.
+// and the ensemble continues whatever happens to the fork server.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <sched.h>
@@ -109,7 +109,7 @@ TEST_CASE("forked workers answer as spawned ones to the last bit and so do their
   CHECK(Census::now() == before);
 }
 
-TEST_CASE("a forked worker is a child and leads a group of its own and keeps to its cores") {
+TEST_CASE("a forked worker is a child and leads a separate group and keeps to its cores") {
   const Ensemble ensemble(parse_spec(yaml_of("forkserver", "cpu:0")));
   const Status status = ensemble.status();
   const std::vector<int> children = children_of(::getpid());

@@ -67,7 +67,7 @@ struct ScriptPlace : Workplace {
   }
 };
 
-/// What a member of the class learns of all images in batches of `kBatch`, one after the other.
+/// What a member of the class estimates from all images in batches of `kBatch`, one after the other.
 std::string learnt_in_a_loop(const Workplace& place, const std::filesystem::path& weights) {
   const auto source = images::make_random(kImages, {3, 32, 32}, 0, 3);
   std::vector<float> pixels(kImages * source->shape().elements());
@@ -123,7 +123,7 @@ TEST_CASE("estimated statistics are those of a loop over the same batches and th
     const Finished merged(place, {"merge", "e.yaml", "merge={batch_norm: estimate, input: " + kInput + "}"});
     CAPTURE(merged.err());
     REQUIRE(merged.code == 0);
-    CHECK_FALSE(contains(merged.err(), "that no images gave"));
+    CHECK_FALSE(contains(merged.err(), "averaged BatchNorm statistics"));
     CHECK(contains(merged.out(), "statistics: estimated over 53 images in 9 batches"));
     learnt_in_a_loop(place, place / "plain/merged.safetensors");
     const auto statistics = merge::Safetensors::read(place / "loop.st");
@@ -149,7 +149,7 @@ TEST_CASE("estimated statistics are those of a loop over the same batches and th
   }
 }
 
-TEST_CASE("candidates of a greedy soup have statistics of their own") {
+TEST_CASE("candidates of a greedy soup have separate statistics") {
   const std::string images = "{dataset: random, count: 53, shape: [3, 32, 32], classes: 10, seed: 3}";
   const ScriptPlace place("");
   // Two of one kind: the average of a member with itself is the member, but for its statistics.
@@ -168,7 +168,7 @@ TEST_CASE("candidates of a greedy soup have statistics of their own") {
   CHECK(place.merge_report("kept").at("soup").at("steps").at(1).at("accuracy").as_double() == alone);
 }
 
-TEST_CASE("a merged torchscript model is evaluated beside the members") {
+TEST_CASE("a merged torchscript model is evaluated along with the members") {
   const ScriptPlace place(
       "tasks: [{name: noise, input: {dataset: random, count: 40, shape: [3, 32, 32], classes: 10}}]\n"
       "merge: {batch_norm: estimate, input: " +
@@ -186,7 +186,7 @@ TEST_CASE("a merged torchscript model is evaluated beside the members") {
   CHECK(again.code == 0);
 }
 
-TEST_CASE("statistics that cannot be estimated are refused before a folder is made") {
+TEST_CASE("statistics that cannot be estimated are rejected before a folder is made") {
   const ScriptPlace place("");
   const Finished none(place, {"merge", "e.yaml",
                               "merge={batch_norm: estimate, input: {dataset: random, count: 0, shape: [3, 32, 32]}}"});

@@ -1,5 +1,5 @@
-// Tests of torchscript members whose weights come from a safetensors file: the file's values count, and what does not
-// fit is named in full.
+// Tests of torchscript members whose weights come from a safetensors file: the file's values are used, and what does
+// not fit is named in full.
 #include <torch/csrc/jit/serialization/import.h>
 
 #include "tests/common/error_of.hpp"
@@ -45,7 +45,7 @@ void save_two(const TemporaryFolder& folder, at::ScalarType type = at::kFloat) {
   write_weights(folder / "other.safetensors", state, {});
 }
 
-TEST_CASE("a module with the weights of a file answers as the one that they come from") {
+TEST_CASE("a module with the weights of a file predicts as the one that they come from") {
   for (const at::ScalarType type : {at::kFloat, at::kHalf, at::kBFloat16}) {
     const TemporaryFolder folder;
     save_two(folder, type);

@@ -52,7 +52,7 @@ at::Tensor tensor_of(const merge::Safetensors& file, const std::string& name) {
       .clone();
 }
 
-/// What the network of save_batch_norm_script() computes, layer by layer: the mean over batches of each batch's mean
+/// The network of save_batch_norm_script(), layer by layer: the mean over batches of each batch's mean
 /// and unbiased variance, in float64.
 std::map<std::string, at::Tensor> written_out(const std::filesystem::path& file, const std::vector<float>& images) {
   const torch::jit::Module module = torch::jit::load(file.string());
@@ -107,7 +107,7 @@ TEST_CASE("statistics are averages over batches of which a short last one counts
   }
 }
 
-TEST_CASE("a model that learns statistics answers with those that it came with") {
+TEST_CASE("a model that estimates statistics predicts with those in its file") {
   const TemporaryFolder folder;
   save_batch_norm_script(folder / "n.pt", BatchNormForm::scripted);
   const std::vector<float> images = some_images(8);
@@ -123,7 +123,7 @@ TEST_CASE("a model that learns statistics answers with those that it came with")
   CHECK(model->parameters() == 4 * 27 + 2 * 4 + 170 + 2 * 10);
 }
 
-TEST_CASE("statistics begin anew and go on from a checkpoint with the same bytes") {
+TEST_CASE("statistics start again and continue from a checkpoint with the same bytes") {
   const TemporaryFolder folder;
   save_batch_norm_script(folder / "n.pt", BatchNormForm::traced);
   const std::vector<float> images = some_images(24);
@@ -173,7 +173,7 @@ TEST_CASE("a layer that is called twice counts twice and one without statistics 
   CHECK(at::allclose(tensor_of(found, "running_var"), (x.var({0, 2, 3}, true) + 4 * 8192.0 / 8191).div(2), 1e-4, 1e-5));
 }
 
-TEST_CASE("a module without layers that keep statistics or with some of unknown names is refused") {
+TEST_CASE("a module without layers that keep statistics or with some of unknown names is rejected") {
   const TemporaryFolder folder;
   save_script(folder / "m.pt", test::kDenseScript);
   auto error = error_of([&] { make_torch_model(learner(folder / "m.pt")); });

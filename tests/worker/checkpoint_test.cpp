@@ -1,4 +1,4 @@
-// Checkpoint files: what is written is read again, and what cannot be used or written is told with its reason.
+// Checkpoint files: what is written is read again, and errors name the reason.
 #include "worker/checkpoint.hpp"
 
 #include <doctest/doctest.h>
@@ -36,7 +36,7 @@ std::vector<float> answer(worker::Model& model) {
   return {answer.begin(), answer.end()};
 }
 
-TEST_CASE("a member goes on from a checkpoint as if nothing had happened") {
+TEST_CASE("a member continues from a checkpoint as if nothing had happened") {
   const UniqueFd file = nameless_file();
   const auto undisturbed = make_fake_model(fake_request());
   undisturbed->begin_training();
@@ -64,7 +64,7 @@ TEST_CASE("a checkpoint replaces the whole content and nothing is left of a long
   CHECK(read_checkpoint(file.get(), fake_request(), *model) == 2);
 }
 
-/// Why a checkpoint in `file` is refused to a member.
+/// Why a checkpoint in `file` is rejected to a member.
 std::string refusal(const UniqueFd& file, const MemberRequest& member = fake_request()) {
   const auto model = make_fake_model(member);
   const auto before = answer(*model);
@@ -76,7 +76,7 @@ std::string refusal(const UniqueFd& file, const MemberRequest& member = fake_req
   return error->detail();
 }
 
-TEST_CASE("a checkpoint that was torn is refused wherever it was torn") {
+TEST_CASE("a checkpoint that was torn is rejected wherever it was torn") {
   const UniqueFd file = nameless_file();
   write_checkpoint(file.get(), fake_request(), *make_fake_model(fake_request()), 3);
   for (off_t bytes = size_of(file) - 1; bytes >= 0; --bytes) {
@@ -85,7 +85,7 @@ TEST_CASE("a checkpoint that was torn is refused wherever it was torn") {
   }
 }
 
-TEST_CASE("a checkpoint of another member is refused with its name and kind") {
+TEST_CASE("a checkpoint of another member is rejected with its name and kind") {
   const UniqueFd file = nameless_file();
   write_checkpoint(file.get(), fake_request(), *make_fake_model(fake_request()), 3);
   MemberRequest other = fake_request();
@@ -95,14 +95,14 @@ TEST_CASE("a checkpoint of another member is refused with its name and kind") {
   CHECK(refusal(file, other) == "the state is not that of a fake member of 5 classes");
 }
 
-TEST_CASE("a file of weights is no checkpoint") {
+TEST_CASE("a file of weights is not a checkpoint") {
   const TemporaryFolder folder;
   make_fake_model(fake_request())->save(folder / "w");
   const UniqueFd weights(::open((folder / "w").c_str(), O_RDONLY | O_CLOEXEC));
   CHECK(refusal(weights) == "the file is a checkpoint of 'nothing' (fake)");
 }
 
-TEST_CASE("a checkpoint that does not say its segment is refused") {
+TEST_CASE("a checkpoint that does not say its segment is rejected") {
   const UniqueFd file = nameless_file();
   for (const char* said : {"", "x", "-1", "3 "}) {
     REQUIRE(::ftruncate(file.get(), 0) == 0);
@@ -116,7 +116,7 @@ TEST_CASE("a checkpoint that does not say its segment is refused") {
   }
 }
 
-TEST_CASE("what is no regular file cannot take a checkpoint") {
+TEST_CASE("only a regular file can take a checkpoint") {
   const UniqueFd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
   const auto model = make_fake_model(fake_request());
   const auto error = error_of([&] { write_checkpoint(nothing.get(), fake_request(), *model, 1); });

@@ -39,7 +39,7 @@ struct CheckpointFiles {
   UniqueFd second = nameless_file();
 };
 
-/// The worker has ended, or has said why it will.
+/// The worker has ended, or has reported why it will.
 struct Died {
   std::string words;
 };
@@ -108,7 +108,7 @@ class Hosted {
       if (completions_.pop(record) == RingStatus::ok) return record;
       if (ended) throw died();
       pollfd ends[]{{completion_bell_.fd(), POLLIN, 0}, {child_.pidfd(), POLLIN, 0}};
-      if (::poll(ends, 2, 60'000) < 1) throw std::runtime_error("no answer came");
+      if (::poll(ends, 2, 60'000) < 1) throw std::runtime_error("no message came");
       completion_bell_.silence();
       ended = ends[1].revents != 0;
     }

@@ -1,4 +1,4 @@
-"""Tests of bench/peers with the standard library alone."""
+"""Tests of bench/peers with only the standard library."""
 
 import array
 import contextlib

@@ -1,4 +1,4 @@
-"""bench/report: one page that stands alone, whose numbers are the rows'."""
+"""bench/report: one self-contained page, whose numbers are those of the rows."""
 
 import importlib.util
 import json
