@@ -1,5 +1,5 @@
 """Reads the rows of the measuring programs (bench/rows.hpp: one JSON object per line, schema tutti.bench/1), and checks
-them. For the scripts beside it; it prints nothing."""
+them. For the scripts in this folder; prints nothing."""
 
 import json
 import math

@@ -58,7 +58,7 @@ using MergeProgress = std::function<void(std::uint64_t done, std::uint64_t total
 /// bytes with any number of threads. task_arithmetic and ties need `base`; for the others it only decides which
 /// integers are kept. Throws Error(usage), before anything is written: tensors that do not match (all differences are
 /// listed), integers that differ, a number of inputs, weights or settings that the method cannot take. Throws
-/// Error(failed) if a file cannot be read or written. Blocks; threads of its own have ended when it returns.
+/// Error(failed) if a file cannot be read or written. Blocks; its threads have ended when it returns.
 MergeOutcome merge_checkpoints(const MergeSettings& settings, std::span<const MergeInput> inputs,
                                const MergeInput* base, const std::filesystem::path& file,
                                const std::map<std::string, std::string>& metadata = {},

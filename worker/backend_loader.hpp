@@ -14,7 +14,7 @@ struct LoadedModel {
   std::string backend;  ///< "fake", "torch 2.11.0"
 };
 
-/// Throws Error(failed) if the plugin is missing, cannot be opened or is of another build, and whatever the backend
+/// Throws Error(failed) if the plugin is missing, cannot be opened or is of another build, and what the backend
 /// throws. Plugins stay loaded until the process ends.
 LoadedModel load_model(const MemberRequest& request);
 

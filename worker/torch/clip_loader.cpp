@@ -66,7 +66,7 @@ void ClipLoader::expect_tower() {
   expected_[prefix_ + "embeddings.patch_embedding.weight"] = {config_.hidden, config_.channels, config_.patch,
                                                               config_.patch};
   expected_[prefix_ + "embeddings.position_embedding.weight"] = {config_.tokens(), config_.hidden};
-  expect_norm("pre_layrnorm");  // spelt like this in every checkpoint
+  expect_norm("pre_layrnorm");  // every checkpoint spells it like this
   expect_norm("post_layernorm");
   for (std::int64_t number = 0; number < config_.layers; ++number) expect_layer(number);
 }

@@ -154,7 +154,7 @@ def tried(model: Any, shape: tuple[int, int, int], device: str, entry: str) -> A
     try:
         with torch.no_grad():
             answer = model(images(shape, 2, device))
-    except Exception as error:  # whatever the user's model raises
+    except Exception as error:  # any exception of the user's model
         raise ExportError(f"the model fails on two images of {'x'.join(map(str, shape))}: {first_line(error)}",
                           hint="choose another shape with --shape C,H,W") from None
     tensor = sources.select(answer, entry)
@@ -176,7 +176,7 @@ def compared(original: Any, runner: formats.Runner, plan: Plan, options: argpars
         try:
             with torch.no_grad():
                 expected = sources.select(original(batch), options.entry)
-        except Exception as error:  # whatever the user's model raises
+        except Exception as error:  # any exception of the user's model
             raise ExportError(f"the model fails on a batch of {count}: {first_line(error)}", hint=fixes) from None
         try:
             with torch.no_grad():
