@@ -268,7 +268,7 @@ class Folder final : public Source {
       else
         skipped_.push_back(fmt::format("{}: {}", listing_.files[i].name, reasons[i]));
     if (good.empty())
-      refuse_folder(folder_, fmt::format("of its {} none can be decoded; {}", counted(reasons.size(), "image"),
+      refuse_folder(folder_, fmt::format("none of its {} can be decoded; {}", counted(reasons.size(), "image"),
                                          skipped_.front()));
     listing_.files = std::move(good);
   }

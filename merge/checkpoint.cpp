@@ -85,7 +85,7 @@ WeightMap read_index(const std::filesystem::path& index) {
     throw Error(ErrorKind::usage, message,
                 fmt::format("it has {}, which only Python can convert safely", listed(pickled)),
                 fmt::format("in Python: safetensors.torch.save_file(torch.load('{}', weights_only=True), '{}'), each "
-                            "tensor made contiguous and its own",
+                            "tensor made contiguous and a copy",
                             (folder / pickled.front()).string(), (folder / kSingle).string()));
   throw Error(ErrorKind::usage, message, {}, "name a folder that model.save_pretrained(folder) wrote, or a file");
 }

@@ -23,7 +23,7 @@ namespace tutti::bench {
 struct Field {
   config::EnsembleSpec spec = {};     ///< images come from memory; a worker that dies ends the measurement
   std::filesystem::path worker = {};  ///< the program tutti-worker
-  std::filesystem::path single = {};  ///< the program tutti-bench-single; empty where the build has none
+  std::filesystem::path single = {};  ///< the program tutti-bench-single; empty if the build has none
   Machine machine = {};
   std::vector<int> cores = {};     ///< all that the members may use
   std::uint32_t usable_cores = 1;  ///< how many can be busy at once: a cgroup may allow less

@@ -86,7 +86,7 @@ struct MemberStatus {
   double busy_seconds = 0;  ///< time spent computing
   std::uint64_t segments_handed_out = 0;
   std::uint64_t segments_answered = 0;
-  std::uint64_t images = 0;                ///< answered
+  std::uint64_t images = 0;                ///< predicted
   std::optional<std::uint64_t> pss_bytes;  ///< proportional set size of the worker; with StatusDetail::memory
 };
 

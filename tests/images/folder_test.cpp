@@ -157,7 +157,7 @@ TEST_CASE("a folder of only broken images is rejected") {
   folder.write("1.jpg", "");
   const auto error = error_of([&] { folder.open(true); });
   REQUIRE(error);
-  CHECK(error->detail() == "of its 1 image none can be decoded; 1.jpg: it is empty");
+  CHECK(error->detail() == "none of its 1 image can be decoded; 1.jpg: it is empty");
 }
 
 TEST_CASE("a file that is gone by the time it is read is an error") {

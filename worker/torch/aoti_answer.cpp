@@ -61,7 +61,7 @@ AnswerForm form_of(const json::object& node) {
 AnswerForm answer_form(std::string_view spec) {
   if (spec.empty()) return {};
   try {
-    const json::value parsed = parse_json(spec, "the form of the answer");
+    const json::value parsed = parse_json(spec, "the form of the output");
     const json::array* parts = parsed.if_array();
     if (parts == nullptr || parts->size() != 2 || !(*parts)[1].is_object()) return {};
     return form_of((*parts)[1].get_object());
