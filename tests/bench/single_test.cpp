@@ -269,7 +269,7 @@ TEST_CASE("members that are not equal are not fused") {
   job.members[2].model = MlpModel{{9, kClasses}};
   const std::string text = why_not(job);
   CHECK(contains(text, "members that are not equal cannot be fused: 'm2' is another network than 'm0'"));
-  CHECK(contains(text, "take 'branches'"));
+  CHECK(contains(text, "use 'branches'"));
   const std::string fakes = why_not(job_of(Strategy::fused, fake(), 4));
   CHECK(contains(fakes, "members that are not equal cannot be fused: only members of the kind small-cnn or mlp can"));
 }
@@ -285,7 +285,7 @@ TEST_CASE("one graph says which members it cannot hold") {
     job.members[2].over = OutputKind::logits;
     CHECK(contains(why_not(job),
                    "gives either logits or probabilities for all members: 'm2' should give logits "
-                   "of logits"));
+                   "from logits"));
     job = job_of(strategy, MlpModel{{kClasses}}, 4);
     job.members[1].cuda = true;
     CHECK(contains(why_not(job), fmt::format("'{}' needs all members on one device: 'm0' is on the CPU, 'm1' on a GPU",
