@@ -1,6 +1,6 @@
-// The program tutti-bench-folder: reads a folder of images as `dataset: folder` does, whole, once for every line on its
-// standard input, and answers each with the seconds that it took. What it is measured against is said in
-// scripts/bench-folder, which asks it in turns with the other.
+// The program tutti-bench-folder: for every line on its standard input it reads a whole folder of images, as `dataset:
+// folder` does, and replies with the seconds that it took. scripts/bench-folder runs it interleaved with the program
+// that it is compared with.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -47,7 +47,7 @@ int answer(const std::string& folder, std::uint32_t side, const images::FolderRe
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Reads a folder of images for every line on the standard input, and says how long it took.");
+  CLI::App app("Reads a folder of images for every line on the standard input, and prints how long it took.");
   std::string folder;
   std::uint32_t side = 224;
   images::FolderReading reading;

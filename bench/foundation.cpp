@@ -1,5 +1,5 @@
-// The figures that the pool itself is held to: how fast it is up, what it weighs, what the coordination costs, and that
-// an idle pool does nothing. One row per figure, with the aim.
+// The figures with aims for the pool itself: how fast it starts, how much memory it takes, what the coordination costs,
+// and that an idle pool does nothing. One row per figure, with the aim.
 // It compares nothing with other systems.
 #include <fmt/format.h>
 
@@ -25,7 +25,7 @@ namespace {
 using namespace tutti;
 using namespace tutti::bench;
 
-/// utime + stime of a process in clock ticks, and its voluntary context switches: what an idle process must not add to.
+/// utime + stime of a process in clock ticks, and its voluntary context switches: an idle process must add none.
 std::uint64_t activity_of(int pid) {
   std::uint64_t activity = 0;
   std::ifstream stat(fmt::format("/proc/{}/stat", pid));
@@ -62,7 +62,7 @@ void measure_start(Reporter& out, const std::string& name, const Spec& spec, int
           name.starts_with("small-cnn") ? "<= 450" : "");
 }
 
-/// Images of one value each: what is left is coordination.
+/// Images of one value each, so that only coordination costs time.
 void measure_coordination(Reporter& out, int members, int repeats) {
   constexpr std::uint64_t kSegments = 20000;
   const Spec spec = parse_spec(members_yaml("{kind: fake, classes: 1}", members) +
@@ -124,7 +124,7 @@ void measure_idle(Reporter& out, const Spec& spec) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("The figures that the pool itself is held to");
+  CLI::App app("The figures with aims for the pool itself");
   int repeats = 7;
   std::filesystem::path json_lines;
   bool without_torch = false;

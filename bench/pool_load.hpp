@@ -1,4 +1,4 @@
-// What programs that measure the pool in their own process need: a sink that costs nothing, and their own CPU time.
+// For programs that measure the pool in their own process: a sink that costs nothing, and the process's CPU time.
 #pragma once
 
 #include <sys/resource.h>
@@ -7,7 +7,7 @@
 
 namespace tutti::bench {
 
-/// Takes the answers and drops them.
+/// Discards the predictions.
 class NullSink final : public Sink {
  public:
   void write(const SegmentResult&) override {}

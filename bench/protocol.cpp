@@ -43,7 +43,7 @@ T field(const json::object& object, std::string_view key) {
       fmt::format("field '{}' has the wrong type or is out of range: {}", key, json::serialize(*value).substr(0, 80)));
 }
 
-// Numbers with a fraction travel as text, as in the control messages: each arrives as it was sent.
+// Numbers with a fraction are sent as text, as in the control messages, so that each arrives unchanged.
 float read_weight(const json::value& value) {
   if (value.is_string()) {
     const std::string_view text = value.get_string();
@@ -51,10 +51,10 @@ float read_weight(const json::value& value) {
     const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), weight);
     if (error == std::errc{} && rest == text.data() + text.size() && std::isfinite(weight)) return weight;
   }
-  refuse(fmt::format("{} is no weight", json::serialize(value).substr(0, 80)));
+  refuse(fmt::format("{} is not a weight", json::serialize(value).substr(0, 80)));
 }
 
-// A member travels as the content of the control message `load`, which knows how to write and check it.
+// A member is sent as the content of the control message `load`, whose code writes and checks it.
 json::value to_json(const MemberRequest& member) {
   return parse_json(control::encode(control::Load{member}), "a member").at("member");
 }

@@ -1,17 +1,16 @@
-// What tutti-bench and tutti-bench-single say to each other. One process of the latter holds one strategy that lives in
-// a single process, with threads, allocator and memory of its own, and computes when it is told to; so strategies can
-// be repeated in turns (ABCABC) without disturbing one another, and each one's memory can be weighed.
+// The protocol between tutti-bench and tutti-bench-single. A process of the latter holds one single-process strategy,
+// with separate threads, allocator and memory, and computes on request; so runs of strategies can be interleaved
+// (ABCABC) without disturbing one another, and the memory of each can be measured.
 //
-// Lines of JSON over the pipes of stdin and stdout, one at a time, question and answer:
+// Lines of JSON over the pipes of stdin and stdout, one at a time, request and reply:
 //   {"prepare": {...}}                -> {"ready": {"seconds": load and warm-up, "backend": "torch 2.11.0"}}
-//   {"run": {}}                       -> {"ran": {"seconds": s, "member_seconds": [...]}}; the answer's bytes lie in
-//                                        the file of descriptor kAnswersFd, float32 [images, width]
-//   {"train": {"epochs": n}}          -> {"trained": {"seconds": s}}: each member learns all images in their order
-//   {"multiply": {"seconds": s}}      -> {"multiplied": {"gflops": g}}: matrices, on one thread, at least so long;
-//   needs no
-//                                        prepare
-//   end of input                      -> the program leaves
-//   anything that fails               -> {"failed": {"text": "...", "hint": "..."}}
+//   {"run": {}}                       -> {"ran": {"seconds": s, "member_seconds": [...]}}; the predictions are in the
+//                                        file of descriptor kAnswersFd, float32 [images, width]
+//   {"train": {"epochs": n}}          -> {"trained": {"seconds": s}}: each member trains on all images in order
+//   {"multiply": {"seconds": s}}      -> {"multiplied": {"gflops": g}}: matrices, on one thread, at least this long;
+//                                        needs no prepare
+//   end of input                      -> the program ends
+//   any failure                       -> {"failed": {"text": "...", "hint": "..."}}
 #pragma once
 
 #include <array>
@@ -26,7 +25,7 @@
 
 namespace tutti::bench {
 
-/// The images, float32 [images, channels, height, width], then int64 labels [images]; and the combined answer.
+/// The images, float32 [images, channels, height, width], then int64 labels [images]; and the combined predictions.
 inline constexpr int kImagesFd = 3;
 inline constexpr int kAnswersFd = 4;
 
@@ -42,9 +41,9 @@ constexpr auto enum_names(Strategy) {
                     EnumName{Strategy::branches, "branches"}, EnumName{Strategy::fused, "fused"}};
 }
 
-/// How far answers may be apart whose sums run in another order: |a - b| <= tolerance for probabilities, and for logits
-/// <= tolerance * (1 + |b|). That is the case for `fused`, and where the number of threads within an operation differs
-/// (from batches of about twenty on, LibTorch's matrix products split their sums). All others agree to the last bit.
+/// How far predictions may be apart if their sums run in another order: |a - b| <= tolerance for probabilities, and <=
+/// tolerance * (1 + |b|) for logits. That is the case for `fused`, and if the number of threads within an operation
+/// differs (from batches of about twenty on, LibTorch's matrix products split their sums). All others agree exactly.
 inline constexpr float kTolerance = 1e-5F;
 
 /// The content of `prepare`. Every member's request holds the batch and what its model needs; `threads` in it is the
@@ -59,10 +58,10 @@ struct SingleJob {
   std::vector<MemberRequest> members;
 };
 
-/// One line of JSON, the object behind `"prepare":`. Throws Error(usage) where a member's description is too long.
+/// One line of JSON, the value of `"prepare"`. Throws Error(usage) if a member's description is too long.
 std::string encode(const SingleJob& job);
-/// Throws Error(failed) where it is malformed: says which field, or what does not go together (a number of weights
-/// other than that of members, members with images of different shapes, zeros where there must be something).
+/// Throws Error(failed) that names the field if it is malformed, or says what does not fit: a number of weights other
+/// than that of members, members with images of different shapes, zeros that must be positive.
 SingleJob decode_job(std::string_view text);
 
 }  // namespace tutti::bench

@@ -1,5 +1,5 @@
-// What a killed worker costs: until its tasks are handed out again, until its replacement answers, for the others
-// meanwhile, and for the whole run. One row per figure, with the aim.
+// What a killed worker costs: the time until its tasks are handed out again and until its replacement predicts, the
+// others' throughput meanwhile, and the time of the whole run. One row per figure, with the aim.
 #include <fmt/format.h>
 #include <signal.h>
 
@@ -34,8 +34,8 @@ void wait_until(Condition condition) {
 
 const std::string kPolicy = "restarts: {limit: off, back_off_s: 0.001}\n";
 
-/// Kills m0 while it computes; returns the milliseconds until its generation is the next one: its process is gone, what
-/// it published was read, and its tasks wait for the replacement, which is started.
+/// Kills m0 while it computes; returns the milliseconds until its generation changes: its process is gone, its
+/// completions were read, and its tasks wait for the replacement, which is started.
 double kill_to_handed_out(Ensemble& ensemble, const std::vector<float>& pixels, const ImageShape& shape) {
   auto answer = ensemble.submit({std::span<const float>(pixels), shape});
   const MemberStatus before = ensemble.status().members[0];
@@ -66,7 +66,7 @@ void measure_handing_out(Reporter& out, const std::string& name, const std::stri
           fmt::format("<= {:.0f}", 5 + 70 * gigabytes));
 }
 
-/// Until the replacement's first answer.
+/// Measures until the replacement's first completion.
 void measure_first_answer(Reporter& out, const std::string& spares, int repeats) {
   const ImageShape shape{3, 32, 32};
   const Spec spec = parse_spec(members_yaml("{kind: small-cnn}", 2) + kPolicy +
@@ -121,7 +121,7 @@ void measure_others(Reporter& out, int repeats) {
   add_row(out, "the others' throughput while a worker is replaced (slots left)", shares, "%", ">= 95");
 }
 
-/// The whole run with one kill in its middle against the same without, in pairs, and what may explain the difference.
+/// The whole run with one kill in its middle and without, in pairs, and the times that may explain the difference.
 void measure_run(Reporter& out, int repeats) {
   const ImageShape shape{3, 32, 32};
   const Spec spec = parse_spec(members_yaml("{kind: small-cnn}", 2) + kPolicy +
@@ -140,7 +140,7 @@ void measure_run(Reporter& out, int repeats) {
     begin = Clock::now();
     const Status before = ensemble.status();
     auto answer = ensemble.submit(images);
-    // At long intervals: whoever looks all the time takes a core from the workers.
+    // At long intervals, since polling all the time would take a core from the workers.
     while (ensemble.status().members[0].segments_answered < before.members[0].segments_answered + 40)
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     ::kill(before.members[0].pid, SIGKILL);
@@ -149,7 +149,7 @@ void measure_run(Reporter& out, int repeats) {
     const Status after = ensemble.status();
     const MemberStatus& member = after.members[0];
     extra.push_back(disturbed.back() - calm.back());
-    // Its start-up (the process, loading, warm-up) and a segment computed again.
+    // The replacement's start-up (the process, loading, warm-up) and a segment computed again.
     allowed.push_back(after.start_up_seconds * 1e3 +
                       member.busy_seconds / static_cast<double>(member.segments_answered) * 1e3);
   }

@@ -1,5 +1,5 @@
-"""The report's pictures, as SVG that stands inside a page: no address in it, its text in the page's colour. What a
-picture shows is said again in words (Picture.alt). Draws with matplotlib."""
+"""The report's pictures, as SVG inside a page: without addresses, its text in the page's colour. Picture.alt describes
+each picture in words. Draws with matplotlib."""
 
 import io
 import math
@@ -44,7 +44,7 @@ def _svg_of(figure: "pyplot.Figure", name: str) -> str:
     text = text[text.index("<svg"):]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r' (xmlns(:\w+)?|version)="[^"]*"', "", text)
-    # Several pictures stand in one page: each has names of its own.
+    # There are several pictures in one page, so each has separate names.
     text = re.sub(r'( id="|href="#|url\(#)', rf"\g<1>{name}-", text)
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, 1), 1)
     return text.replace(INK, "currentColor").strip()
@@ -78,7 +78,7 @@ def _axes(panels: int, height: float) -> tuple:
 
 
 def spread(rows: list[Row], name: str, title: str) -> Picture | None:
-    """Every sample of every row, and their medians: one panel per unit. Nothing where no row was measured."""
+    """Every sample of every row, and their medians: one panel per unit. Nothing if no row was measured."""
     measured = [row for row in rows if row.samples]
     if not measured:
         return None
@@ -116,7 +116,7 @@ def _series(rows: list[Row], condition: str) -> dict:
 
 
 def lines(rows: list[Row], condition: str, name: str, title: str) -> Picture | None:
-    """Medians, with minima and maxima, over a condition. Nothing where no figure was measured at two values of it."""
+    """Medians, with minima and maxima, over a condition. Nothing if no figure was measured at two values of it."""
     panels = _series(rows, condition)
     if not panels:
         return None
@@ -143,7 +143,7 @@ def lines(rows: list[Row], condition: str, name: str, title: str) -> Picture | N
 
 
 def _window(trace: Trace) -> tuple[float, float]:
-    """A part of the trace that can be read, from its middle, where it is too long to be shown as a whole."""
+    """The middle of the trace if it is too long to be shown as a whole."""
     spans = sorted((span.begin, span.begin + span.duration) for lane in trace.lanes for span in lane.spans)
     first = max(0, (len(spans) - MAX_SPANS) // 2)
     part = spans[first:first + MAX_SPANS]

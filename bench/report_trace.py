@@ -1,5 +1,5 @@
 """Reads a Chrome trace, as far as the report needs it: complete events ("X") in lanes, counters ("C"), names ("M").
-It draws nothing."""
+Draws nothing."""
 
 import json
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from bench_rows import is_number
 
 
 class MalformedTrace(Exception):
-    """What is wrong with a trace, for people."""
+    """What is wrong with a trace, for the user."""
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Span:
 
 @dataclass
 class Lane:
-    """What one thread did."""
+    """The spans of one thread."""
 
     name: str
     spans: list[Span] = field(default_factory=list)
@@ -56,10 +56,10 @@ def _events_of(file: Path) -> list:
     except OSError as error:
         raise MalformedTrace(f"could not read '{file}': {error.strerror}") from None
     except ValueError as error:
-        raise MalformedTrace(f"'{file}' is no Chrome trace: {error}") from None
+        raise MalformedTrace(f"'{file}' is not a Chrome trace: {error}") from None
     events = content.get("traceEvents") if isinstance(content, dict) else content
     if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
-        raise MalformedTrace(f"'{file}' is no Chrome trace: it holds no list of events")
+        raise MalformedTrace(f"'{file}' is not a Chrome trace: it has no list of events")
     return events
 
 
@@ -119,10 +119,10 @@ class _Reader:
 
 
 def read_trace(file: Path) -> Trace:
-    """Raises MalformedTrace; a trace without any complete event is one."""
+    """Raises MalformedTrace, also for a trace without any complete event."""
     reader = _Reader()
     for number, event in enumerate(_events_of(file)):
         reader.take(event, f"{file}: event {number}")
     if not reader.spans:
-        raise MalformedTrace(f"'{file}' holds no complete event (\"ph\": \"X\"): there is no timeline in it")
+        raise MalformedTrace(f"'{file}' has no complete event (\"ph\": \"X\"), so there is no timeline")
     return reader.trace()

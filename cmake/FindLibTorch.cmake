@@ -1,33 +1,33 @@
-# Finds LibTorch: the `torch/` folder of a pip wheel, or an unpacked LibTorch zip. Not a wrapper of the package file
-# that comes with it: that one demands nvcc at configure time and links every CUDA library into each program.
+# Finds LibTorch: the `torch/` folder of a pip wheel, or an unpacked LibTorch zip. Does not use LibTorch's own package
+# file, which needs nvcc at configure time and links every CUDA library into each program.
 #
 #   LibTorch::cpu   torch_cpu and c10
-#   LibTorch::cuda  torch_cuda and c10_cuda, where this LibTorch has them
+#   LibTorch::cuda  torch_cuda and c10_cuda, if this LibTorch has them
 #   LibTorch_VERSION, LibTorch_ROOT_FOLDER
 #
-# Looked for, the first that is given or there: the cache variable TUTTI_LIBTORCH, the environment's TUTTI_LIBTORCH,
-# .libtorch/torch in the source tree, the torch of the Python in PATH. One that is given but cannot be used is an error,
-# never a reason to take another.
+# The first of these is used: the cache variable TUTTI_LIBTORCH, the environment's TUTTI_LIBTORCH, .libtorch/torch in the
+# source tree, the torch of the Python in PATH. If TUTTI_LIBTORCH names one that cannot be used, that is an error; no
+# other is taken.
 
 set(TUTTI_LIBTORCH "" CACHE PATH "LibTorch: a pip wheel's torch/ folder, or an unpacked LibTorch zip")
 set(_libtorch_min 2.7)   # the first whose Linux wheels all have the C++11 ABI
-set(_libtorch_max 2.14)  # not tried yet
+set(_libtorch_max 2.14)  # not tested yet
 set(_libtorch_advice
   "Run ./scripts/setup, or set TUTTI_LIBTORCH to a LibTorch ${_libtorch_min} or newer (below ${_libtorch_max}): "
   "the torch/ folder of a pip wheel or an unpacked LibTorch zip. "
   "Without LibTorch (fake members only): -DTUTTI_WITH_TORCH=OFF")
 string(CONCAT _libtorch_advice ${_libtorch_advice})
 
-# Sets `problem` to what keeps `folder` from being used, or to nothing; and LibTorch_VERSION.
+# Sets `problem` to the reason why `folder` cannot be used, or to nothing; and LibTorch_VERSION.
 function(_libtorch_check folder problem)
   set(${problem} "" PARENT_SCOPE)
   foreach(file lib/libtorch_cpu.so lib/libc10.so include/ATen/ATen.h include/torch/csrc/api/include/torch/all.h)
     if(NOT EXISTS ${folder}/${file})
-      set(${problem} "'${folder}' is no LibTorch: it has no ${file}" PARENT_SCOPE)
+      set(${problem} "'${folder}' is not a LibTorch: it has no ${file}" PARENT_SCOPE)
       return()
     endif()
   endforeach()
-  # The numbers moved: headeronly/ from 2.10 on.
+  # The version numbers moved to headeronly/ in 2.10.
   set(text "")
   foreach(file include/torch/headeronly/version.h include/torch/csrc/api/include/torch/version.h)
     if(NOT text MATCHES "TORCH_VERSION_PATCH" AND EXISTS ${folder}/${file})
@@ -42,7 +42,7 @@ function(_libtorch_check folder problem)
   endforeach()
   list(JOIN version "." version)
   if(NOT version MATCHES "^[0-9]+\\.[0-9]+\\.[0-9]+$")
-    set(${problem} "the version of the LibTorch in '${folder}' cannot be read from its version.h" PARENT_SCOPE)
+    set(${problem} "cannot read the version of the LibTorch in '${folder}' from its version.h" PARENT_SCOPE)
   elseif(version VERSION_LESS _libtorch_min)
     set(${problem} "LibTorch ${version} in '${folder}' is too old: ${_libtorch_min} or newer is needed" PARENT_SCOPE)
   elseif(NOT version VERSION_LESS _libtorch_max)
@@ -51,7 +51,7 @@ function(_libtorch_check folder problem)
   if(EXISTS ${folder}/share/cmake/Torch/TorchConfig.cmake)
     file(READ ${folder}/share/cmake/Torch/TorchConfig.cmake text)
     if(text MATCHES "_GLIBCXX_USE_CXX11_ABI=0")
-      set(${problem} "the LibTorch in '${folder}' has the old C++ ABI; take one with the C++11 ABI" PARENT_SCOPE)
+      set(${problem} "the LibTorch in '${folder}' has the old C++ ABI; use one with the C++11 ABI" PARENT_SCOPE)
     endif()
   endif()
   set(LibTorch_VERSION ${version} PARENT_SCOPE)
@@ -73,7 +73,7 @@ function(_libtorch_of_python folder)
   endif()
 endfunction()
 
-# The first folder wins; its problems are told, not passed over.
+# The first folder is used; its problems are reported, and no other folder is tried.
 set(LibTorch_ROOT_FOLDER "")
 if(TUTTI_LIBTORCH)
   set(LibTorch_ROOT_FOLDER ${TUTTI_LIBTORCH})
@@ -99,7 +99,7 @@ if(_libtorch_problem)
   return()
 endif()
 set(LibTorch_FOUND TRUE)
-# Remembered: CMake may run again where the environment is another.
+# Cached, because CMake may run again in another environment.
 set_property(CACHE TUTTI_LIBTORCH PROPERTY VALUE ${LibTorch_ROOT_FOLDER})
 
 function(_libtorch_library name file)
@@ -115,10 +115,10 @@ if(NOT TARGET LibTorch::cpu)
   target_link_libraries(LibTorch::cpu INTERFACE LibTorch::torch_cpu LibTorch::c10)
   target_include_directories(LibTorch::cpu SYSTEM INTERFACE
     ${LibTorch_ROOT_FOLDER}/include ${LibTorch_ROOT_FOLDER}/include/torch/csrc/api/include)
-  # A wheel carries headers of a {fmt} of its own, without a library, and they are found before the system's: whoever
-  # includes LibTorch takes {fmt} from headers alone.
+  # A wheel has headers of its own {fmt}, without a library, and they are found before the system's: code that includes
+  # LibTorch uses {fmt} header-only.
   target_compile_definitions(LibTorch::cpu INTERFACE FMT_HEADER_ONLY)
-  # LibTorch's checks name the header that they stand in: not with this machine's folder.
+  # LibTorch's checks name their header: without this machine's folder.
   target_compile_options(LibTorch::cpu INTERFACE -fmacro-prefix-map=${LibTorch_ROOT_FOLDER}=libtorch)
 endif()
 if(NOT TARGET LibTorch::cuda AND EXISTS ${LibTorch_ROOT_FOLDER}/lib/libtorch_cuda.so)

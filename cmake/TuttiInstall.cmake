@@ -1,14 +1,14 @@
-# What `cmake --install` puts where, and the package that find_package(tutti) finds:
+# The layout of `cmake --install`, and the package that find_package(tutti) finds:
 #
 #   bin/tutti                    the program
-#   libexec/tutti/               tutti-worker and its plugins, what `tutti bench` is made of, and compare and report, which
-#                                work on rows of measurements: nobody calls the programs by hand
-#   lib/libtutti.so, include/    the library for programs that embed Tutti; its headers need the C++ library alone
-#   lib/cmake/tutti/             the package; it asks for no other package
+#   libexec/tutti/               programs that users do not start themselves: tutti-worker and its plugins, the programs
+#                                of `tutti bench`, and compare and report, which work on rows of measurements
+#   lib/libtutti.so, include/    the library for programs that embed Tutti; its headers need only the C++ library
+#   lib/cmake/tutti/             the package; it needs no other package
 #
-# The prefix can be moved: program, library and worker find each other by their places. The plugins are installed where
-# they are defined, in worker/ and bench/. LibTorch is not copied: libexec/libtorch may be a link to one, or the environment
-# variable TUTTI_LIBTORCH names it.
+# The prefix can be moved: program, library and worker find each other by relative paths. The CMake files of worker/ and
+# bench/ install the plugins. LibTorch is not copied: libexec/libtorch may be a link to one, or the environment variable
+# TUTTI_LIBTORCH names it.
 
 include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/tutti)
@@ -23,7 +23,7 @@ foreach(program tutti_worker tutti_bench_program tutti_bench_single)
     install(TARGETS ${program} RUNTIME DESTINATION ${worker_dir})
   endif()
 endforeach()
-# Scripts that judge and show rows of measurements, and the modules that they share.
+# Scripts that compare and show rows of measurements, and the modules that they share.
 install(PROGRAMS ${PROJECT_SOURCE_DIR}/bench/compare ${PROJECT_SOURCE_DIR}/bench/report DESTINATION ${worker_dir})
 install(FILES ${PROJECT_SOURCE_DIR}/bench/bench_rows.py ${PROJECT_SOURCE_DIR}/bench/report_pictures.py
   ${PROJECT_SOURCE_DIR}/bench/report_trace.py DESTINATION ${worker_dir})

@@ -18,19 +18,19 @@ if(TUTTI_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${TUTTI_CCACHE})
 endif()
 
-# Interface target with the flags; every target of ours links it.
+# Interface target with the flags; every target of Tutti links it.
 add_library(tutti_flags INTERFACE)
 target_include_directories(tutti_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
 target_compile_options(tutti_flags INTERFACE
   -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wconversion -Wno-sign-conversion
-  # The same bits on every build: no fused multiply-add that the source does not spell.
+  # The same bits on every build: no fused multiply-add unless the source asks for it.
   -ffp-contract=off)
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   # Locks and the loop's thread: common/thread_annotations.hpp.
   target_compile_options(tutti_flags INTERFACE -Wthread-safety)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  # It warns of `"text" + std::string` at -O3 without a reason (GCC bug 105651, mended in 13).
+  # It warns about `"text" + std::string` at -O3 without a reason (GCC bug 105651, fixed in 13).
   target_compile_options(tutti_flags INTERFACE -Wno-restrict)
 endif()
 if(TUTTI_FAULT_POINTS)
@@ -41,14 +41,14 @@ if(TUTTI_WARNINGS_AS_ERRORS)
 endif()
 if(TUTTI_SANITIZE)
   if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
-    # GCC's manual: with sanitizers its warnings have more false positives; here in <regex>.
+    # With sanitizers GCC's warnings have more false positives, according to its manual; here in <regex>.
     target_compile_options(tutti_flags INTERFACE -Wno-maybe-uninitialized)
   endif()
   target_compile_options(tutti_flags INTERFACE -fsanitize=${TUTTI_SANITIZE} -fno-omit-frame-pointer -g
     -fno-sanitize-recover=all)
   target_link_options(tutti_flags INTERFACE -fsanitize=${TUTTI_SANITIZE})
   if(TUTTI_SANITIZE MATCHES "thread")
-    # ThreadSanitizer does not understand fences, and g++ says so; Asio's queue orders by its mutex all the same.
+    # ThreadSanitizer does not understand fences, and g++ warns about it; Asio's queue is also ordered by its mutex.
     target_compile_definitions(tutti_flags INTERFACE BOOST_ASIO_DISABLE_FENCED_BLOCK)
   endif()
 endif()
@@ -56,7 +56,7 @@ if(TUTTI_FUZZ)
   if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
     message(FATAL_ERROR "TUTTI_FUZZ needs clang, whose libFuzzer it uses; take the preset asan")
   endif()
-  # The counters that tell libFuzzer which edges an input reached.
+  # Counters with which libFuzzer sees the edges that an input reached.
   target_compile_options(tutti_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 

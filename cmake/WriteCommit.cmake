@@ -1,4 +1,4 @@
-# Writes OUTPUT, a C++ file that defines tutti::bench::commit(): the commit of SOURCE_DIR with "+dirty" where tracked files
+# Writes OUTPUT, a C++ file that defines tutti::bench::commit(): the commit of SOURCE_DIR with "+dirty" if tracked files
 # were changed, or nothing outside of a repository. Run at every build; writes only when the content changes.
 set(commit "")
 find_package(Git QUIET)

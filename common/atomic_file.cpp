@@ -1,4 +1,4 @@
-// Files that appear whole or not at all, and reading a whole file as text.
+// Files that appear complete or not at all, and reading a whole file as text.
 #include "common/atomic_file.hpp"
 
 #include <fcntl.h>
@@ -22,7 +22,7 @@ namespace {
 
 std::string reason(int code) { return std::generic_category().message(code); }
 
-// What a person can do about a failed write; empty where the reason already says it.
+// What the user can do about a failed write; empty if the reason already says it.
 std::string hint_for(int code, const std::filesystem::path& folder) {
   switch (code) {
     case ENOSPC:
@@ -42,28 +42,28 @@ std::string hint_for(int code, const std::filesystem::path& folder) {
   }
 }
 
-// The folder of a path as open() wants it: "a.txt" stands in ".".
+// The folder of a path as open() wants it: "a.txt" is in ".".
 std::filesystem::path folder_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
 
 [[noreturn]] void fail(const std::filesystem::path& path, int code) { throw write_error(path, code); }
 
-// Two files of one process, or of two, must not share a temporary name; O_EXCL catches what is left of a crash.
+// Two files of one process, or of two, must not share a temporary name; O_EXCL catches what a crash left behind.
 std::filesystem::path temporary_name(const std::filesystem::path& path) {
   static std::atomic<unsigned> counter{0};
   return folder_of(path) / fmt::format(".{}.tmp-{}-{}", path.filename().string(), ::getpid(), counter++);
 }
 
-// A file that has no name yet vanishes with its process, however that ends. Nothing where the file system cannot do it,
-// or where no /proc is there to give it a name later.
+// A file that has no name yet disappears with its process, however the process ends. Returns nothing if the file system
+// cannot do this, or if there is no /proc to give the file a name later.
 UniqueFd open_nameless(const std::filesystem::path& folder) {
   if (::access("/proc/self/fd", X_OK) != 0) return {};
   return nameless_file(folder, O_WRONLY, 0666);
 }
 
-// A rename is on disk only when its folder is. A folder that may be written but not opened, or a file system that
-// cannot sync folders (EINVAL), leaves nothing that could be done; the file itself is synced already.
+// A rename is on disk only when its folder is. If the folder may be written but not opened, or the file system cannot
+// sync folders (EINVAL), nothing more can be done; the file itself is already synced.
 void sync_folder(const std::filesystem::path& path) {
   const UniqueFd folder(::open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (folder && ::fsync(folder.get()) != 0 && errno != EINVAL) fail(path, errno);
@@ -79,9 +79,9 @@ Error write_error(const std::filesystem::path& path, int code) {
 AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
   if (!path_.has_filename()) fail(path_, EISDIR);
   std::error_code ignored;
-  // rename() would refuse a folder too, but only after everything has been written.
+  // rename() would reject a folder too, but only after everything has been written.
   if (std::filesystem::is_directory(path_, ignored)) fail(path_, EISDIR);
-  // Found now and not at the end: the name that it will have for a moment is the longer one.
+  // A name that is too long is found now and not at the end: the temporary name is the longer one.
   if (temporary_name(path_).filename().native().size() > NAME_MAX) fail(path_, ENAMETOOLONG);
   file_ = open_nameless(folder_of(path_));
   if (file_) return;
@@ -96,7 +96,7 @@ AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
 
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept
     : path_(std::move(other.path_)), temporary_(std::move(other.temporary_)), file_(std::move(other.file_)) {
-  other.temporary_.clear();  // a moved-from path is only "valid": the destructor of `other` must find it empty
+  other.temporary_.clear();  // the destructor of `other` must find it empty, and moving does not guarantee that
 }
 
 AtomicFile::~AtomicFile() {
@@ -144,7 +144,7 @@ void AtomicFile::commit() {
   sync_folder(path_);
 }
 
-// linkat() cannot replace a file, rename() can: a temporary name comes in between, for a moment.
+// linkat() cannot replace a file, but rename() can: the file has a temporary name in between.
 void AtomicFile::give_name() {
   const std::string descriptor = fmt::format("/proc/self/fd/{}", file_.get());
   std::filesystem::path name;

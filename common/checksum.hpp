@@ -1,5 +1,5 @@
-// The CRC-32 of zip and PNG (IEEE 802.3): tells a torn or changed file from a whole one. Not a defence against anyone
-// who means it.
+// The CRC-32 of zip and PNG (IEEE 802.3): tells a torn or changed file from an intact one. Not a defence against
+// deliberate changes.
 #pragma once
 
 #include <cstddef>
@@ -10,16 +10,16 @@
 
 namespace tutti {
 
-/// Of `bytes` that follow those whose checksum is `before`. Eight bytes a step: what is journaled goes through it, and
-/// byte by byte it would take four times as long.
+/// The checksum of the bytes whose checksum is `before`, followed by `bytes`. Takes eight bytes per step: everything
+/// that is journaled goes through it, and byte by byte it would take four times as long.
 std::uint32_t crc32(std::span<const std::byte> bytes, std::uint32_t before = 0) noexcept;
 
-/// What a file holds, in short.
+/// The size and checksum of a file.
 struct FileContent {
   std::uint64_t bytes = 0;
   std::uint32_t crc = 0;
 };
-/// Reads the whole file; nothing where it cannot be read, and errno says why.
+/// Reads the whole file; nothing if it cannot be read, and errno says why.
 std::optional<FileContent> content_of(const std::filesystem::path& file);
 
 }  // namespace tutti

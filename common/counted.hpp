@@ -7,8 +7,8 @@
 
 namespace tutti {
 
-/// `count` and `what`, which is given in the singular and made plural, as English does it with regular nouns, unless it
-/// is 1. Of several words the last one counts: counted(2, "free slot").
+/// `count` and `what`, a regular English noun in the singular, which becomes a plural unless `count` is 1. Of several
+/// words the last one changes: counted(2, "free slot").
 std::string counted(std::uint64_t count, std::string_view what);
 
 }  // namespace tutti

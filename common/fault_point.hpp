@@ -2,8 +2,8 @@
 // (without TUTTI_FAULT_POINTS) a fault point is nothing at all.
 //
 // TUTTI_FAULT="<point>:<visit>:<token>" in the environment arms one point: at its visit number <visit> (from 1, counted
-// per process) the process removes the file <token> and, where that succeeded, sends itself SIGKILL. The token is there
-// once, so that of all processes that inherit the variable exactly one dies, once.
+// per process) the process removes the file <token> and, if that succeeded, sends itself SIGKILL. There is one token,
+// so exactly one of the processes that inherit the variable dies, once.
 #pragma once
 
 #include <array>
@@ -55,7 +55,7 @@ inline constexpr std::array kCoordinatorFaultPoints{
 };
 
 #ifdef TUTTI_FAULT_POINTS
-/// Dies here where the environment says so. `point` is one of the names above.
+/// Kills the process here if the environment says so. `point` is one of the names above.
 void fault_point(std::string_view point) noexcept;
 #else
 inline void fault_point(std::string_view) noexcept {}

@@ -28,7 +28,7 @@ void write_pretty(std::string& out, const json::value& value, std::size_t depth)
   }
   const json::array* array = value.if_array();
   if (array == nullptr || array->empty() || std::all_of(array->begin(), array->end(), is_scalar)) {
-    out += json::serialize(value);  // rows of numbers stay on one line
+    out += json::serialize(value);  // a row of numbers stays on one line
     return;
   }
   out += "[\n";

@@ -1,4 +1,4 @@
-// JSON, through Boost.JSON: the one place that includes it. Adds what Boost leaves to its user: errors with a place,
+// JSON, through Boost.JSON: only these files include it. Adds what Boost leaves to its user: errors with a position,
 // and reading of required fields.
 #pragma once
 

@@ -42,7 +42,7 @@ spdlog::level::level_enum to_spdlog(Level level) {
   return spdlog::level::off;
 }
 
-/// What stands around the lines on stderr.
+/// What is printed around the lines on stderr.
 struct Frame {
   Mutex mutex;
   std::function<void(const std::function<void()>&)> around TUTTI_GUARDED_BY(mutex);
@@ -62,7 +62,7 @@ void write_framed(const std::function<void()>& write_line) {
     write_line();
 }
 
-/// Lines on their way to stderr, which may be a pipe that nobody reads: the loop must not wait for it.
+/// Lines on their way to stderr. It may be a pipe that no process reads, and the loop must not wait for it.
 class StderrWriter {
  public:
   StderrWriter() : logger_("tutti", std::make_shared<spdlog::sinks::stderr_color_sink_mt>(colour())) {
@@ -117,7 +117,7 @@ class StderrWriter {
   bool writing_ TUTTI_GUARDED_BY(mutex_) = false;
 };
 
-// Made with the first line, never destroyed: its thread and others may log while the process exits.
+// Made with the first line and never destroyed: its thread and others may log while the process exits.
 StderrWriter& stderr_writer() {
   static StderrWriter* const instance = [] {
     std::atexit([] { flush(); });
@@ -163,7 +163,7 @@ void write(Level level, std::string_view line) {
     stderr_writer().add(level, line);
     state().writes_stderr = true;
   } catch (const Error&) {
-    // No thread can be had. A line that is lost is better than a caller that meets an error of the log's.
+    // No thread could be started. Losing a line is better than giving the caller an error of the log.
   }
 }
 

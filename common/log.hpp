@@ -15,20 +15,20 @@ enum class Level { debug, info, warning, error, off };
 void set_level(Level level);
 bool enabled(Level level);
 
-/// Replaces stderr as the place of the lines; an empty function brings stderr back. The function is called by one
-/// thread at a time.
+/// Sends the lines to a function instead of stderr; an empty function brings stderr back. The function is called by
+/// one thread at a time.
 void set_output(std::function<void(Level, std::string_view)> output);
 
-/// `frame` is called for each line that goes to stderr, on the thread that writes them, and calls what it is given to
-/// have the line written: whoever keeps a line of the terminal for itself makes room first. An empty function takes it
-/// back; once this returns, the one before is not being called.
+/// `frame` is called for each line that goes to stderr, on the thread that writes them, and calls its argument to have
+/// the line written: a progress line on the terminal can make room first. An empty function removes the frame; once
+/// this returns, the previous one is no longer being called.
 void set_frame(std::function<void(const std::function<void()>& write_line)> frame);
 
-/// Writes one line. Any thread. Never waits for stderr: a thread of its own writes there; where it cannot keep up,
-/// lines are dropped and counted. An output of set_output() is called at once, and should not block either.
+/// Writes one line. Any thread. Never waits for stderr: a separate thread writes there; if it cannot keep up, lines are
+/// dropped and counted. A function given to set_output() is called at once, and should not block either.
 void write(Level level, std::string_view line);
 
-/// Waits until the lines so far are on stderr, at most for a second. Called at exit by itself.
+/// Waits until the lines so far are on stderr, at most for a second. Runs automatically at exit.
 void flush();
 
 template <class... Args>

@@ -9,7 +9,7 @@
 
 namespace tutti {
 
-/// How an image gets from the arena's size to the size that is wanted: first resized, then cropped about its centre.
+/// How an image gets from the arena's size to the member's size: it is resized, then cropped about its centre.
 struct Resize {
   ResizeRule rule = ResizeRule::none;
   std::uint32_t height = 0;       ///< exact: of the image; shorter: the length of the shorter side
@@ -19,8 +19,8 @@ struct Resize {
   Interpolation interpolation = Interpolation::bicubic;
   friend bool operator==(const Resize&, const Resize&) = default;
 };
-/// What is done to the arena's images for one member: resized, bytes made 0..1, then (x - mean) / std per channel. One
-/// value holds for all channels, none leaves that step out.
+/// What is done to the arena's images for one member: they are resized, bytes become 0..1, then (x - mean) / std per
+/// channel. One value holds for all channels; no value leaves that step out.
 struct MemberInput {
   Resize resize;
   std::vector<float> mean{};

@@ -31,7 +31,7 @@ std::string nearest(std::string_view word, std::span<const std::string> candidat
   for (const std::string& candidate : candidates) {
     const std::size_t distance = edit_distance(word, candidate);
     const std::size_t limit = std::max<std::size_t>(2, std::max(word.size(), candidate.size()) / 3);
-    // A short word is near to everything: at least one letter must be kept.
+    // A short word is near every other word, so at least one letter must be the same.
     if (distance > limit || distance >= std::max(word.size(), candidate.size())) continue;
     if (best.empty() || distance < best_distance) {
       best = candidate;

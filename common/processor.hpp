@@ -5,7 +5,7 @@
 
 namespace tutti {
 
-/// "Intel(R) Xeon(R) Processor"; empty where the kernel does not say.
+/// "Intel(R) Xeon(R) Processor"; empty if the kernel does not say.
 std::string processor_name();
 
 }  // namespace tutti

@@ -16,7 +16,7 @@ constexpr std::uint64_t mix(std::uint64_t x) {
   return x ^ (x >> 31);
 }
 
-/// Number `counter` of the stream `seed`: any order of asking gives the same numbers.
+/// Number `counter` of the stream `seed`: the numbers do not depend on the order of the calls.
 constexpr std::uint64_t random_at(std::uint64_t seed, std::uint64_t counter) { return mix(mix(seed) ^ counter); }
 
 /// Uniform in [0, 1), 24 bits.
@@ -34,8 +34,8 @@ void shuffle(std::span<T> values, std::uint64_t seed) {
   }
 }
 
-/// How often image `number` stands in the resample of stream `seed`: Poisson with mean 1, the limit of drawing N of N
-/// with replacement, decided for each image alone (Oza and Russell, "Online bagging and boosting", AISTATS 2001).
+/// How often image `number` is in the resample of stream `seed`: Poisson with mean 1, the limit of drawing N of N with
+/// replacement, decided for each image separately (Oza and Russell, "Online bagging and boosting", AISTATS 2001).
 constexpr std::uint32_t poisson_one(std::uint64_t seed, std::uint64_t number) {
   double rest = unit_double(random_at(seed, number));
   double probability = 0.36787944117144233;  // exp(-1)

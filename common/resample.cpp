@@ -1,6 +1,6 @@
-// Separable resampling. Both passes are the same sum: some vectors of neighbouring values, each times one weight. Down
-// the image the vectors are pieces of rows. Across it they are pieces of columns, and so that these lie in one piece,
-// kLanes rows at a time are turned first.
+// Separable resampling. Both passes compute the same sum: some vectors of neighbouring values, each times one weight.
+// Down the image the vectors are pieces of rows. Across it they are pieces of columns; to make these contiguous, kLanes
+// rows at a time are transposed first.
 #include "common/resample.hpp"
 
 #include <fmt/format.h>
@@ -27,8 +27,8 @@ constexpr std::int32_t kHalf = 1 << (kFractionBits - 1);
 template <class Value>
 using WeightOf = std::conditional_t<std::is_same_v<Value, float>, float, std::int32_t>;
 
-/// Places `from` resized along `axis`: place i of the answer are the kLanes values at to + i * to_stride; place x of
-/// the source, counted from axis.begin, those at from + x * stride.
+/// Resizes `from` along `axis`. Place i of the result is the kLanes values at to + i * to_stride; place x of the
+/// source, counted from axis.begin, is those at from + x * stride.
 template <class Value>
 struct Pass {
   const Value* from;
@@ -68,7 +68,7 @@ void run_plain(const Pass<Value>& pass) {
 }
 
 #if defined(__x86_64__)
-// The same operations with AVX2, spelt out: GCC 12 and 13 take the bytes apart one by one. The values are the same.
+// The same operations written with AVX2, because GCC 12 and 13 unpack the bytes one by one. The values are the same.
 [[gnu::target("avx2"), gnu::always_inline]] inline void weigh_wide(const std::uint8_t* from, std::size_t stride,
                                                                    const std::int32_t* weights, std::uint32_t taps,
                                                                    std::uint8_t* to) {
@@ -149,8 +149,8 @@ void transpose(Rows<const Value> from, std::size_t height, std::size_t width, Ro
 }
 
 #if defined(__x86_64__)
-/// kLanes rows of kLanes bytes, turned. Interleaving the first half of the rows with the second, four times over, moves
-/// the number of the row to where that of the column was.
+/// Transposes kLanes rows of kLanes bytes. Interleaving the first half of the rows with the second, four times, puts
+/// the bits of the row number in the place of those of the column number.
 void transpose_block(Rows<const std::uint8_t> from, Rows<std::uint8_t> to) {
   __m128i rows[kLanes];
   for (std::size_t i = 0; i < kLanes; ++i)
@@ -171,7 +171,7 @@ void transpose_block(Rows<const std::uint8_t> from, Rows<std::uint8_t> to) { tra
 #endif
 void transpose_block(Rows<const float> from, Rows<float> to) { transpose(from, kLanes, kLanes, to); }
 
-/// kLanes rows of `width` values, turned.
+/// Transposes kLanes rows of `width` values.
 template <class Value>
 void transpose_rows(Rows<const Value> from, std::size_t width, Rows<Value> to) {
   std::size_t x = 0;
@@ -179,16 +179,15 @@ void transpose_rows(Rows<const Value> from, std::size_t width, Rows<Value> to) {
   transpose(from.at(0, x), kLanes, width - x, to.at(x, 0));
 }
 
-/// Where the passes keep what they have done.
+/// Where the passes keep their intermediate results.
 template <class Value>
 struct Strips {
   Value* in;
   Value* out;
 };
 
-/// `count` rows of the source, at most kLanes, resized across. A pixel has `step` values one after another; colour c of
-/// them goes to `to` and `plane` values behind it, c times. There may be written as many rows as lanes, and whole
-/// lanes.
+/// Resizes `count` rows of the source, at most kLanes, across. A pixel has `step` consecutive values; colour c goes to
+/// `to` + c * `plane`. The output needs room for kLanes rows, each rounded up to whole lanes.
 template <class Value>
 void across(Rows<const Value> from, std::size_t count, std::size_t step, const ResampleAxis& axis, Rows<Value> to,
             std::size_t plane, const Strips<Value>& strips) {
@@ -213,7 +212,7 @@ void across(Rows<const Value> from, std::size_t count, std::size_t step, const R
   }
 }
 
-/// All rows of `between`, `pitch` values each, resized down into rows of the answer, kLanes columns at a time.
+/// Resizes all rows of `between`, `pitch` values each, down into rows of the result, kLanes columns at a time.
 template <class Value>
 void down(const Value* between, std::size_t pitch, const ResampleAxis& axis, std::size_t width, Value* strip, Value* to,
           std::size_t to_pitch) {
@@ -235,7 +234,7 @@ std::uint32_t scaled(std::uint32_t size, std::uint32_t longer, std::uint32_t sho
 
 ImageShape scaled_shape(const Resize& resize, const ImageShape& from) {
   if (from.elements() == 0)
-    throw Error(ErrorKind::usage, fmt::format("an image of {} has nothing to be resized", from.text()));
+    throw Error(ErrorKind::usage, fmt::format("cannot resize an image of {}: it has no pixels", from.text()));
   ImageShape to = from;
   if (resize.rule == ResizeRule::exact) {
     to.height = resize.height;
@@ -248,8 +247,8 @@ ImageShape scaled_shape(const Resize& resize, const ImageShape& from) {
     to.width = scaled(resize.height, from.width, from.height);
   }
   if (to.elements() == 0 || to.height > kMaxSide || to.width > kMaxSide)
-    throw Error(ErrorKind::usage, fmt::format("an image of {} cannot be resized", from.text()),
-                fmt::format("it would be {}, and a side has 1 to {} places", to.text(), kMaxSide));
+    throw Error(ErrorKind::usage, fmt::format("cannot resize an image of {}", from.text()),
+                fmt::format("it would be {}, and a side has 1 to {} pixels", to.text(), kMaxSide));
   return to;
 }
 

@@ -1,10 +1,9 @@
-// Images of another size, computed as Pillow computes them: separable filters with the support stretched where the
-// image gets smaller (antialiasing); for bytes in fixed point with the same rounding, so that the bytes are Pillow's.
-// No files, no threads. (The method: https://pillow.readthedocs.io/en/stable/handbook/concepts.html#filters; checked
-// against its output.)
+// Resizes images as Pillow does: separable filters whose support is stretched if the image gets smaller (antialiasing);
+// bytes in fixed point with the same rounding, so that the bytes are Pillow's. No files, no threads. (The method:
+// https://pillow.readthedocs.io/en/stable/handbook/concepts.html#filters; checked against its output.)
 //
-// The width is resized first, then the height. So does Pillow, but for one case: version 13 begins with the height
-// where that loses more than twice as many pixels as the width, and a byte may then differ by one.
+// The width is resized first, then the height. Pillow does the same, with one exception: version 13 begins with the
+// height if that loses more than twice as many pixels as the width, and a byte may then differ by one.
 #pragma once
 
 #include <cstddef>
@@ -18,29 +17,29 @@
 
 namespace tutti {
 
-/// What `resize` makes of an image of `from` before it is cropped. `shorter` keeps the proportions and truncates the
-/// longer side as torchvision and CLIP's processor do. Throws Error(usage) where a size of 0, or one beyond
-/// kMaxSide, would come out.
+/// The shape of an image of `from` after `resize`, before it is cropped. `shorter` keeps the proportions and truncates
+/// the longer side as torchvision and CLIP's processor do. Throws Error(usage) if a size of 0, or one beyond kMaxSide,
+/// would come out.
 ImageShape scaled_shape(const Resize& resize, const ImageShape& from);
 
-/// What `resize` makes of an image of `from`; a crop larger than the image is padded with zeros. Throws as
+/// The shape of an image of `from` after `resize`; a crop larger than the image is padded with zeros. Throws as
 /// scaled_shape().
 ImageShape resized_shape(const Resize& resize, const ImageShape& from);
 
-/// The longest side of an image that anything is resized to.
+/// The longest side that an image may be resized to.
 constexpr std::uint32_t kMaxSide = 1U << 24;
 
-/// Resizing and cropping along one axis: for each place of the answer that is inside the image, the first place of the
-/// source that counts for it, and the weights from there on, `taps` each.
+/// Resizing and cropping along one axis: for each place of the result that is inside the image, the first place of the
+/// source that contributes to it, and the weights from there on, `taps` each.
 struct ResampleAxis {
-  std::uint32_t skip = 0;  ///< places of the answer before the image: zeros
-  std::uint32_t size = 0;  ///< places of the answer inside the image
+  std::uint32_t skip = 0;  ///< places of the result before the image: zeros
+  std::uint32_t size = 0;  ///< places of the result inside the image
   std::uint32_t taps = 0;
-  bool copies = false;               ///< every place is a place of the source, one after another
+  bool copies = false;               ///< the result is a run of consecutive places of the source
   std::vector<std::uint32_t> first;  ///< first[i] + taps is at most the source's length
-  std::vector<std::int32_t> fixed;   ///< for bytes: with kFractionBits digits behind the point
+  std::vector<std::int32_t> fixed;   ///< for bytes: with kFractionBits binary digits after the point
   std::vector<float> weights;        ///< for float32
-  std::uint32_t begin = 0;           ///< the places of the source that count at all
+  std::uint32_t begin = 0;           ///< the places of the source that contribute
   std::uint32_t end = 0;
 
   static constexpr int kFractionBits = 32 - 8 - 2;  ///< 32, less 8 for the value, less 2 for overshoot and sign
@@ -55,13 +54,13 @@ class Resampler {
  public:
   /// Throws as resized_shape().
   Resampler(const Resize& resize, const ImageShape& from);
-  const ImageShape& shape() const noexcept { return to_; }  ///< of the answer
+  const ImageShape& shape() const noexcept { return to_; }  ///< of the result
 
   /// One image, planes one after another (CHW). `in` and `out` hold from.elements() and shape().elements() values and
   /// do not overlap. Equal values give equal bits on every machine.
   void apply(std::span<const std::uint8_t> in, std::span<std::uint8_t> out);
   void apply(std::span<const float> in, std::span<float> out);
-  /// As the first, of an image whose pixels lie one after another with all their channels (HWC), as decoders give them.
+  /// The same for an image in HWC order, as decoders give it.
   void apply_interleaved(std::span<const std::uint8_t> in, std::span<std::uint8_t> out);
 
   /// The most bytes that a Resampler keeps between its calls, for bounds.
@@ -75,9 +74,9 @@ class Resampler {
   ImageShape to_;
   ResampleAxis columns_;
   ResampleAxis rows_;
-  std::vector<std::byte> strip_in_;   ///< some rows, column by column
-  std::vector<std::byte> strip_out_;  ///< the same rows of the answer, column by column
-  std::vector<std::byte> between_;    ///< the rows that count, resized across, plane by plane
+  std::vector<std::byte> strip_in_;   ///< some rows, transposed
+  std::vector<std::byte> strip_out_;  ///< the same rows of the result, transposed
+  std::vector<std::byte> between_;    ///< the rows that contribute, resized across, plane by plane
 };
 
 }  // namespace tutti

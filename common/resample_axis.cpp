@@ -1,5 +1,5 @@
-// The filters: which places of the source count for which place of the answer, and how much. Nothing is computed with
-// images here.
+// The filters: which places of the source contribute to which place of the result, and with which weight. No image is
+// touched here.
 #include <algorithm>
 #include <cmath>
 
@@ -36,7 +36,7 @@ std::int32_t to_fixed(double weight) {
   return static_cast<std::int32_t>(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
 }
 
-/// The places of the source that one place of the answer is made of.
+/// The places of the source that contribute to one place of the result.
 struct Window {
   std::uint32_t first = 0;
   std::vector<double> weights;
@@ -78,7 +78,7 @@ std::vector<Window> nearest_windows(std::uint32_t from, std::uint32_t to, std::u
 }  // namespace
 
 ResampleAxis::ResampleAxis(Interpolation interpolation, std::uint32_t from, std::uint32_t to, std::uint32_t crop) {
-  // Rounded down, also where it is negative.
+  // Rounded down, also if it is negative.
   const std::int64_t offset = (std::int64_t{to} - crop - (to < crop && (crop - to) % 2 != 0 ? 1 : 0)) / 2;
   skip = static_cast<std::uint32_t>(std::max<std::int64_t>(-offset, 0));
   const auto cut = static_cast<std::uint32_t>(std::max<std::int64_t>(offset, 0));
@@ -89,7 +89,8 @@ ResampleAxis::ResampleAxis(Interpolation interpolation, std::uint32_t from, std:
       picks ? nearest_windows(from, to, cut, cut + size) : windows(filter_of(interpolation), from, to, cut, cut + size);
   for (const Window& window : all) taps = std::max(taps, static_cast<std::uint32_t>(window.weights.size()));
   for (const Window& window : all) {
-    // Those at the border have fewer weights: some of 0 before them keep all in step, and inside the source.
+    // Places at the border have fewer weights: zeros before them give all the same number, and keep all inside the
+    // source.
     const std::uint32_t least = std::min(window.first, from - taps);
     first.push_back(least);
     for (std::uint32_t tap = 0; tap < taps; ++tap) {

@@ -20,7 +20,7 @@ sigset_t awaited_signals() {
   ::sigemptyset(&set);
   ::sigaddset(&set, SIGINT);
   ::sigaddset(&set, SIGTERM);
-  // The terminal was closed. nohup ignores this one, but a signal that is blocked arrives even where it is ignored.
+  // The terminal was closed. nohup ignores SIGHUP, but sigwait() receives a blocked signal even if it is ignored.
   if (!is_ignored(SIGHUP)) ::sigaddset(&set, SIGHUP);
   return set;
 }

@@ -1,5 +1,5 @@
-// Ctrl-C, SIGTERM and SIGHUP for the programs: a thread of its own waits for them, so no code runs inside a signal
-// handler. What is done about them is the program's.
+// Ctrl-C, SIGTERM and SIGHUP for the programs: a separate thread waits for them, so no code runs inside a signal
+// handler. The program decides what to do about them.
 #pragma once
 
 #include <atomic>

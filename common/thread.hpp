@@ -1,4 +1,4 @@
-// Starts threads of ours inside a program of somebody else's.
+// Starts Tutti's threads inside a host program.
 #pragma once
 
 #include <functional>
@@ -7,7 +7,7 @@
 namespace tutti {
 
 /// A thread on which all signals are blocked from its first instruction: the host's handlers run on the host's threads.
-/// `name` shows in process listings (15 letters). Throws Error(failed) where no thread can be had.
+/// `name` shows in process listings (15 letters). Throws Error(failed) if no thread can be started.
 std::thread start_thread(const char* name, std::function<void()> work);
 
 }  // namespace tutti

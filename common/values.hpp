@@ -12,14 +12,14 @@ namespace tutti {
 /// What the numbers of an output mean.
 enum class OutputKind : std::uint8_t { probabilities, logits, features };
 
-/// What a clip-vit answers: the CLS token after the last norm, that projected into the space of the texts, or logits.
+/// What a clip-vit outputs: the CLS token after the last norm, that token projected into the text space, or logits.
 enum class ClipOutput : std::uint8_t { pooled, projected, logits };
-/// What the numbers of it mean.
+/// What its numbers mean.
 constexpr OutputKind kind_of(ClipOutput output) {
   return output == ClipOutput::logits ? OutputKind::logits : OutputKind::features;
 }
 
-/// How the members' answers become the ensemble's.
+/// How the members' predictions become the ensemble's.
 enum class CombineRule : std::uint8_t {
   mean,
   sum,
@@ -33,36 +33,36 @@ enum class CombineRule : std::uint8_t {
 };
 
 /// What happens to a member whose workers die: `restart` and `degrade` replace them as long as the restart budget
-/// allows, and then end the run or go on without the member; `fail` ends the run at the first death.
+/// allows, and then end the run or continue without the member; `fail` ends the run at the first death.
 enum class OnWorkerFailure : std::uint8_t { restart, degrade, fail };
 /// What happens to a segment that kills the workers that compute it.
 enum class OnPoison : std::uint8_t { set_aside, fail };
-/// What an answer with NaN or infinity means.
+/// What a prediction with NaN or infinity means.
 enum class OnNan : std::uint8_t { error, allow, degrade };
-/// Workers that wait beside the members' own: none, started with their libraries loaded, or loaded and warm.
+/// Spare workers: none, started with their libraries loaded, or loaded and warm.
 enum class Spares : std::uint8_t { none, process, member };
-/// How a worker's process comes to be: by itself, forked from one that has LibTorch loaded, or the better of the two.
+/// How a worker's process starts: spawned, forked from a process that has LibTorch loaded, or the better of the two.
 enum class StartMethod : std::uint8_t { automatic, spawn, forkserver };
 
 /// The values of an image in the arena: float32, or bytes 0..255 that each worker makes its own float32 of.
 enum class PixelType : std::uint8_t { float32, uint8 };
-/// How an image gets to another size: not at all; the shorter side to a length (then a crop); both sides, whatever
-/// becomes of the proportions.
+/// How an image is resized: not at all; the shorter side to a length (then a crop); both sides, without keeping the
+/// proportions.
 enum class ResizeRule : std::uint8_t { none, shorter, exact };
-/// As Pillow computes them: with antialiasing where the image gets smaller.
+/// The filters of Pillow: with antialiasing if the image gets smaller.
 enum class Interpolation : std::uint8_t { nearest, bilinear, bicubic };
-/// What an image means that cannot be decoded.
+/// What happens if an image cannot be decoded.
 enum class OnBroken : std::uint8_t { fail, skip };
 
 /// How checkpoints become one.
 enum class MergeMethod : std::uint8_t { average, weighted, task_arithmetic, ties, slerp, greedy_soup };
-/// What ties makes of the changes that agree in sign.
+/// What ties does with the changes that agree in sign.
 enum class Disjoint : std::uint8_t { mean, sum };
-/// What merging makes of BatchNorm statistics: they are averaged like weights, or estimated anew over images.
+/// What merging does with BatchNorm statistics: they are averaged like weights, or estimated again over images.
 enum class BatchNorm : std::uint8_t { keep, estimate };
 
-/// What a member learns when it is trained: its weights from labels, or the statistics of its BatchNorm layers, for
-/// which images are enough.
+/// What training changes in a member: its weights, from labels, or the statistics of its BatchNorm layers, for which
+/// images are enough.
 enum class Learns : std::uint8_t { weights, statistics };
 
 /// What a `fake` member does wrong, and in which phase of its life.

@@ -23,7 +23,7 @@ RecordFile open_batch(const std::filesystem::path& path) {
   InputFile file(path, kDownloadAgain);
   const std::uint64_t records = file.size() / kRecordBytes;
   if (records == 0 || file.size() % kRecordBytes != 0)
-    throw Error(ErrorKind::usage, fmt::format("{} is truncated, or no CIFAR-10 file", path.string()),
+    throw Error(ErrorKind::usage, fmt::format("{} is truncated, or is not a CIFAR-10 file", path.string()),
                 fmt::format("it has {}, and whole records of {} are needed ({} in the complete file)",
                             counted(file.size(), "byte"), kRecordBytes, counted(kCompleteFile, "byte")),
                 kDownloadAgain);
@@ -101,7 +101,7 @@ class Cifar10 final : public Source {
 
   static void check_label(const Batch& batch, std::uint64_t index, std::uint8_t label) {
     if (label >= kClasses)
-      throw Error(ErrorKind::usage, fmt::format("{} is damaged, or no CIFAR-10 file", batch.file.path().string()),
+      throw Error(ErrorKind::usage, fmt::format("{} is damaged, or is not a CIFAR-10 file", batch.file.path().string()),
                   fmt::format("record {} has the label {}, and labels are 0 to 9", index - batch.first, label),
                   kDownloadAgain);
   }

@@ -1,9 +1,9 @@
-// The owner of libjpeg-turbo and libpng. Both report errors by a jump, over which no destructor may stand: every call
-// into them is made by guarded(), whose callables hold references and numbers alone.
+// The owner of libjpeg-turbo and libpng. Both report errors by longjmp(), which must not skip a destructor: guarded()
+// makes every call into them, and its callables hold only references and numbers.
 #include "images/codecs.hpp"
 
 #include <fmt/format.h>
-// They need these declared before them.
+// Their headers need these declarations first.
 #include <cstdio>
 #include <cstdlib>
 
@@ -32,7 +32,7 @@ void check_size(std::uint64_t height, std::uint64_t width) {
     refuse(fmt::format("it has {} x {} pixels, more than {}", width, height, kMaxPixels));
 }
 
-/// Where an error of a library leads back to, and what it said.
+/// Where longjmp() returns to after an error of a library, and the library's message.
 struct Way {
   std::jmp_buf back;
   std::array<char, 256> text;
@@ -60,7 +60,7 @@ std::uint8_t product(unsigned a, unsigned b) {
   return static_cast<std::uint8_t>(((sum >> 8) + sum) >> 8);
 }
 
-/// A row of CMYK, which Adobe stores inverted, into RGB.
+/// Converts a row of CMYK, which Adobe stores inverted, to RGB.
 void multiply_out(const std::uint8_t* row, std::size_t width, std::uint8_t* to) {
   for (std::size_t x = 0; x < width; ++x, row += 4, to += 3) {
     const unsigned light = row[3];
@@ -70,7 +70,7 @@ void multiply_out(const std::uint8_t* row, std::size_t width, std::uint8_t* to) 
 }
 
 struct JpegErrors {
-  jpeg_error_mgr table;  // stands first: the library knows this part alone
+  jpeg_error_mgr table;  // must be first: the library only knows this part
   Way way;
 };
 
@@ -82,7 +82,7 @@ struct JpegErrors {
   std::longjmp(errors->way.back, 1);
 }
 
-/// Warnings say that values were made up, but for these, which concern bytes around the image.
+/// Warnings mean that the library made values up, except for these, which concern bytes around the image.
 bool is_harmless(int code) {
   return code == JWRN_EXTRANEOUS_DATA || code == JWRN_JFIF_MAJOR || code == JWRN_ADOBE_XFORM ||
          code == JWRN_TOO_MUCH_DATA;
@@ -92,7 +92,7 @@ void hear_jpeg(j_common_ptr info, int level) {
   if (level < 0 && !is_harmless(info->err->msg_code)) leave_jpeg(info);
 }
 
-/// A progressive image has some ten scans. Thousands of empty ones would keep the decoder busy for minutes.
+/// A progressive image has about ten scans. Thousands of empty ones would keep the decoder busy for minutes.
 constexpr int kMostScans = 500;
 
 void count_scans(j_common_ptr info) {
@@ -164,7 +164,7 @@ class Jpeg {
     }
   }
 
-  /// Some of the next rows, at most `count`, the first to `to`, each `pitch` behind the one before.
+  /// Reads some of the next rows, at most `count`: the first to `to`, each `pitch` after the one before.
   void read_rows(std::uint8_t* to, std::size_t pitch, std::uint32_t count) {
     count = std::min(count, kRows);
     std::array<JSAMPROW, kRows> rows;
@@ -178,7 +178,7 @@ class Jpeg {
   jpeg_progress_mgr progress_{count_scans, 0, 0, 0, 0};
   JpegErrors errors_{};
   jpeg_decompress_struct info_{};
-  std::vector<std::uint8_t> row_;  ///< of four inks
+  std::vector<std::uint8_t> row_;  ///< a row of CMYK
 };
 
 // ---- PNG -----------------------------------------------------------------------------------------------------------
@@ -208,7 +208,7 @@ class Png {
       throw std::bad_alloc();
     }
     png_set_read_fn(png_, &rest_, read_png);
-    // Texts and colour profiles are not used, and a small file may unpack to gigabytes of them.
+    // Texts and colour profiles are not used, and in a small file they may unpack to gigabytes.
     static constexpr png_byte kIgnored[] = "tEXt\0zTXt\0iTXt\0iCCP\0sPLT";
     png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, kIgnored, 5);
   }
@@ -222,7 +222,7 @@ class Png {
     guarded(way_, [&] { choose_colours(); });
     const std::uint32_t height = png_get_image_height(png_, info_);
     const std::uint32_t width = png_get_image_width(png_, info_);
-    if (png_get_rowbytes(png_, info_) != std::size_t{3} * width) refuse("its colours cannot become RGB");
+    if (png_get_rowbytes(png_, info_) != std::size_t{3} * width) refuse("its colours cannot be converted to RGB");
     make_room(into, height, width);
     rows_.resize(height);
     for (std::size_t y = 0; y < height; ++y) rows_[y] = into.bytes.data() + y * 3 * width;
@@ -274,7 +274,7 @@ Resize resize_from_decoded(const Resize& resize, const DecodedImage& image) {
 
 namespace {
 
-/// `scale_of` says at which part of its size a JPEG is decoded.
+/// `scale_of` gives the fraction of its size at which a JPEG is decoded.
 template <class ScaleOf>
 void decode_any(std::span<const std::byte> file, DecodedImage& into, const ScaleOf& scale_of) {
   if (begins_with(file, "\xFF\xD8\xFF")) {

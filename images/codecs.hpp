@@ -1,9 +1,9 @@
-// JPEG and PNG into RGB bytes. Of the libraries behind it nothing is seen outside codecs.cpp. No files, no threads, no
-// resizing: see folder.cpp.
+// Decodes JPEG and PNG to RGB bytes. Only codecs.cpp sees the libraries behind it. No files, no threads, no resizing:
+// see folder.cpp.
 //
-// Every image becomes RGB of 8 bits as Pillow's convert("RGB") makes it: grey values thrice, a palette's colours, the
+// Every image becomes RGB of 8 bits like Pillow's convert("RGB"): grey values three times, a palette's colours, the
 // high byte of 16 bits, CMYK multiplied out; alpha and transparency are dropped, not blended. Colour profiles, gamma
-// and the orientation of EXIF are not applied, which Pillow does not do either unless it is told to.
+// and the EXIF orientation are not applied; Pillow applies them only if it is told to.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +25,7 @@ struct DecodedImage {
   std::span<const std::uint8_t> values() const { return std::span(bytes).first(shape.elements()); }
 };
 
-/// The most pixels of an image; one with more is taken for an attack.
+/// The most pixels of an image; a larger one is treated as an attack.
 constexpr std::uint64_t kMaxPixels = 1U << 27;
 
 /// The part of its size at which a JPEG is decoded for `resize`: a half, a quarter or an eighth, if the result is still
@@ -44,7 +44,7 @@ Resize resize_from_decoded(const Resize& resize, const DecodedImage& image);
 /// error, as far as its format lets that be seen.
 void decode(std::span<const std::byte> file, const Resize& resize, DecodedImage& into);
 
-/// Throws as decode() does. Reads everything, and computes as little as it can.
+/// Checks that decode() would succeed: throws like it, reads everything, and computes as little as possible.
 void check(std::span<const std::byte> file, DecodedImage& room);
 
 }  // namespace tutti::images

@@ -1,4 +1,4 @@
-// Sources around a source: the first images of it, its images normalised, or its classes under other names.
+// Sources around a source: its first images, its images normalised, or its classes under other names.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 namespace tutti::images {
 namespace {
 
-// Everything as the source behind it; the decorators change one thing each.
+// Forwards everything to the source behind it; each decorator changes one thing.
 class Decorator : public Source {
  public:
   explicit Decorator(std::unique_ptr<Source> source) : source_(std::move(source)) {}
@@ -79,7 +79,7 @@ class Rest final : public Decorator {
   std::vector<std::uint64_t> shifted_;
 };
 
-// One value per channel, from one value per channel, one for all, or `otherwise` for none.
+// One value per channel, made from one per channel, from one for all, or from `otherwise` if there is none.
 std::vector<float> per_channel(std::span<const float> values, const Source& source, float otherwise, const char* what) {
   const std::uint32_t channels = source.shape().channels;
   if (values.size() > 1 && values.size() != channels)
@@ -104,7 +104,7 @@ class Normalised final : public Decorator {
         throw Error(ErrorKind::usage, fmt::format("preprocess: std must be above 0 and finite, and {} is not", value));
   }
 
-  bool has_bytes() const override { return false; }  // what is normalised is float32
+  bool has_bytes() const override { return false; }  // normalised images are float32
 
   void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
     Decorator::read(indices, pixels, labels);

@@ -1,4 +1,4 @@
-// The bytes of images/data/digits.bin, compiled into the library. Their layout is described beside that file.
+// The bytes of images/data/digits.bin, compiled into the library. images/data/README.md describes their layout.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// A folder of images as a source: which files are part of it, and several threads that decode and resize them straight
-// to where they are wanted.
+// A folder of images as a source: which files are part of it, and several threads that decode and resize them directly
+// into the caller's memory.
 #include <fmt/format.h>
 #include <sys/stat.h>
 
@@ -35,7 +35,7 @@ constexpr const char* kForms = ".jpg, .jpeg and .png";
 // ---- which files ---------------------------------------------------------------------------------------------------
 
 struct File {
-  std::string name;  ///< below the folder
+  std::string name;  ///< path below the folder
   std::uint32_t label = 0;
 };
 
@@ -58,7 +58,7 @@ bool is_image(const fs::path& path) {
               "'path' of 'input' names a folder with images, or with one folder of images for each class");
 }
 
-/// What is in a folder itself, hidden names left out.
+/// The entries of a folder, without hidden names.
 std::vector<fs::directory_entry> entries_of(const fs::path& folder) {
   std::vector<fs::directory_entry> entries;
   std::error_code code;
@@ -73,7 +73,7 @@ std::vector<std::string> images_below(const fs::path& top, const fs::path& folde
   std::vector<std::string> names;
   for (const fs::directory_entry& entry : entries_of(folder)) {
     std::error_code dangling;
-    // A link to a folder may lead round in a circle: it is not followed.
+    // A link to a folder may form a loop, so it is not followed.
     if (entry.is_directory(dangling) && !entry.is_symlink(dangling)) {
       const std::vector<std::string> below = images_below(top, entry.path());
       names.insert(names.end(), below.begin(), below.end());
@@ -100,8 +100,8 @@ Listing list_images(const fs::path& folder) {
   const bool labelled =
       std::any_of(classes.begin(), classes.end(), [](const auto& one) { return !one.second.empty(); });
   if (labelled && !loose.empty())
-    refuse_folder(folder, fmt::format("it holds {} itself, {} say, beside folders with images: to which class "
-                                      "they belong is not clear",
+    refuse_folder(folder, fmt::format("it holds {} itself, such as {}, next to folders with images: their class is "
+                                      "not clear",
                                       counted(loose.size(), "image"), loose.front()));
   Listing listing;
   for (const std::string& name : loose) listing.files.push_back({name});
@@ -117,10 +117,10 @@ Listing list_images(const fs::path& folder) {
 
 // ---- many at once --------------------------------------------------------------------------------------------------
 
-/// Of an encoded image: whoever makes one larger does not mean it well.
+/// The most bytes of an encoded image; a larger one is treated as an attack.
 constexpr std::uint64_t kMostFileBytes = std::uint64_t{1} << 30;
 
-/// What one thread works with; kept, so that its memory is.
+/// What one thread works with; kept between calls, so that its memory is.
 struct Hand {
   std::vector<std::byte> file;
   DecodedImage image;
@@ -150,8 +150,8 @@ class FirstError {
   std::exception_ptr error_ TUTTI_GUARDED_BY(mutex_);
 };
 
-/// Calls `work(hand, i)` for 0 <= i < count, on as many threads as there are hands. Throws what the first i (not the
-/// first in time) threw.
+/// Calls `work(hand, i)` for 0 <= i < count, on as many threads as there are hands. Throws the exception of the
+/// smallest i that failed (not of the first in time).
 template <class Work>
 void side_by_side(std::vector<Hand>& hands, std::size_t count, const Work& work) {
   std::atomic<std::size_t> next{0};
@@ -174,7 +174,7 @@ void side_by_side(std::vector<Hand>& hands, std::size_t count, const Work& work)
     for (std::size_t hand = 1; hand < std::min(hands.size(), count); ++hand)
       others.push_back(start_thread("tutti-decode", [&take, &mine = hands[hand]] { take(mine); }));
     take(hands.front());
-  } catch (...) {  // no more threads can be had
+  } catch (...) {  // no more threads can be started
     failed = true;
     error.add(count);
   }
@@ -233,15 +233,15 @@ class Folder final : public Source {
   static ImageShape shape_of(const Resize& resize) {
     const bool cropped = resize.crop_height != 0 && resize.crop_width != 0;
     if (!cropped && resize.rule != ResizeRule::exact)
-      throw Error(ErrorKind::usage, "images of a folder differ in size, and need a crop to become alike");
+      throw Error(ErrorKind::usage, "the images of a folder differ in size, and need a crop to get the same size");
     return cropped ? ImageShape{3, resize.crop_height, resize.crop_width} : ImageShape{3, resize.height, resize.width};
   }
 
   void load(Hand& hand, const File& file) const {
     const InputFile input(folder_ / file.name);
     if (input.size() > kMostFileBytes)
-      throw Error(ErrorKind::usage, fmt::format("{} is no image", (folder_ / file.name).string()),
-                  fmt::format("it has {} bytes, and {} are the most", input.size(), kMostFileBytes), "take it away");
+      throw Error(ErrorKind::usage, fmt::format("{} is too large for an image", (folder_ / file.name).string()),
+                  fmt::format("it has {} bytes, and {} are the most", input.size(), kMostFileBytes), "remove it");
     hand.file.resize(input.size());
     input.read(0, hand.file);
   }
@@ -259,7 +259,7 @@ class Folder final : public Source {
       hand.resampler->apply_interleaved(hand.image.values(), to);
     } catch (const Error& error) {
       throw Error(ErrorKind::usage, fmt::format("{} cannot be decoded", (folder_ / file.name).string()), why(error),
-                  "repair the file or take it away, or leave out all such files with 'on_broken: skip'");
+                  "repair or remove the file, or leave out all such files with 'on_broken: skip'");
     }
   }
 
@@ -271,7 +271,7 @@ class Folder final : public Source {
     for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = listing_.files[indices[i]].label;
   }
 
-  /// Once, at the start: the count of a source never changes, and no image may stand there for another.
+  /// Runs once, at the start: the count of a source must not change later, nor the numbers of its images.
   void leave_out_broken() {
     std::vector<std::string> reasons(listing_.files.size());
     side_by_side(hands_, listing_.files.size(), [&](Hand& hand, std::size_t i) {
@@ -282,7 +282,7 @@ class Folder final : public Source {
         reasons[i] = why(error);
       }
     });
-    hands_.assign(hands_.size(), Hand{});  // many sources may stand open: none keeps what only its first look needed
+    hands_.assign(hands_.size(), Hand{});  // many sources may be open: none keeps memory that only this pass needed
     std::vector<File> good;
     for (std::size_t i = 0; i < reasons.size(); ++i)
       if (reasons[i].empty())
@@ -290,7 +290,7 @@ class Folder final : public Source {
       else
         skipped_.push_back(fmt::format("{}: {}", listing_.files[i].name, reasons[i]));
     if (good.empty())
-      refuse_folder(folder_, fmt::format("of its {} none can be decoded; {}", counted(reasons.size(), "image"),
+      refuse_folder(folder_, fmt::format("none of its {} can be decoded; {}", counted(reasons.size(), "image"),
                                          skipped_.front()));
     listing_.files = std::move(good);
   }
@@ -320,7 +320,7 @@ std::string folder_fingerprint(const std::filesystem::path& folder) {
   std::uint32_t crc = 0;
   for (const File& file : listing.files) {
     struct stat status {};
-    ::stat((folder / file.name).c_str(), &status);  // of a file that is gone: zeros, and reading it says so
+    ::stat((folder / file.name).c_str(), &status);  // zeros if the file is gone; reading it reports that
     const std::string line = fmt::format("{}\n{} {} {}.{:09}\n", file.name, file.label, status.st_size,
                                          status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
     crc = crc32(std::as_bytes(std::span(line)), crc);

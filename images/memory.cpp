@@ -28,7 +28,7 @@ void check_labels(std::span<const std::int64_t> labels, std::size_t images) {
                 fmt::format("{} with {}", counted(images, "image"), counted(labels.size(), "label")));
   for (std::size_t i = 0; i < labels.size(); ++i)
     if (labels[i] < 0 || labels[i] >= std::numeric_limits<std::int32_t>::max())
-      throw Error(ErrorKind::usage, "a label in memory is no class",
+      throw Error(ErrorKind::usage, "a label in memory is not a class",
                   fmt::format("image {} has the label {}", i, labels[i]), "number the classes from 0");
 }
 

@@ -1,5 +1,5 @@
-// The .npy format of NumPy: the header read, and arrays written row by row. Not an array library: the reading of
-// images from it is make_npy() of images/sources.hpp.
+// The .npy format of NumPy: reads the header, and writes arrays row by row. Not an array library; make_npy() of
+// images/sources.hpp reads images from it.
 // (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html)
 #pragma once
 
@@ -25,31 +25,30 @@ struct NpyHeader {
   std::string shape_text() const;
 };
 
-/// The header of an array, in format 1.0, 2.0 or 3.0. Throws Error(usage) that names the file where it is none.
+/// The header of an array, in format 1.0, 2.0 or 3.0. Throws Error(usage) that names the file if it has no such header.
 NpyHeader read_npy_header(const InputFile& file);
 
-/// What is written of a run that ended early: predictions.npy -> predictions.partial.npy, in the same folder.
+/// The name for the results of a run that ended early: predictions.npy -> predictions.partial.npy, in the same folder.
 std::filesystem::path partial_of(std::filesystem::path file);
-/// Removes such a file of an earlier run, if there is one, beside results that are complete. Throws Error(failed).
+/// Removes such a file of an earlier run, if there is one, once the results are complete. Throws Error(failed).
 void remove_partial(const std::filesystem::path& partial);
 
 /// The element types that are written.
 enum class NpyType { float32, int64 };
 
-/// Writes an array of a shape that is known from the start, rows in order; the file appears at finish(), whole, or
+/// Writes an array of a shape that is known from the start, rows in order; the file appears at finish(), complete, or
 /// never. Throws Error(failed) that names the file: no space, no permission, fewer or more values than announced.
 /// Moves, does not copy; one thread.
 class NpyWriter {
  public:
   NpyWriter(const std::filesystem::path& path, NpyType type, const std::vector<std::uint64_t>& shape);
 
-  /// Appends whole or part rows. The element type must be the one that was announced.
+  /// Appends whole rows or parts of rows. The element type must be the one that was announced.
   void write(std::span<const float> values);
   void write(std::span<const std::int64_t> values);
-  /// The array is complete, on disk and in place.
+  /// Syncs the complete array and puts it in place.
   void finish();
-  /// The first `rows` rows alone are an array, on disk and in place as `path`, which is in the same folder. At least so
-  /// many came.
+  /// Puts an array of only the first `rows` rows, of which all were appended, in place as `path`, in the same folder.
   void finish_partial(const std::filesystem::path& path, std::uint64_t rows);
   const std::filesystem::path& path() const noexcept { return file_.path(); }
 

@@ -14,10 +14,10 @@
 namespace tutti::images {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "lengths are read as they stand in the file");
+static_assert(std::endian::native == std::endian::little, "lengths are read without swapping bytes");
 
 constexpr std::string_view kMagic{"\x93NUMPY", 6};
-constexpr std::size_t kMaxHeaderBytes = 1 << 20;  // a header of three short keys has some hundred bytes
+constexpr std::size_t kMaxHeaderBytes = 1 << 20;  // a header of three short keys has about a hundred bytes
 constexpr std::size_t kMaxRank = 32;              // NumPy's own limit
 constexpr const char* kSaveWithNumpy = "save it with numpy.save(path, array)";
 
@@ -31,7 +31,7 @@ class DictionaryReader {
  public:
   explicit DictionaryReader(std::string_view text) : text_(text) {}
 
-  // Nothing where the text is no dictionary of exactly the three keys.
+  // Nothing if the text is not a dictionary of exactly the three keys.
   std::optional<NpyHeader> read() {
     NpyHeader header;
     unsigned seen = 0;  // one bit per key
@@ -118,13 +118,13 @@ std::string NpyHeader::shape_text() const {
 NpyHeader read_npy_header(const InputFile& file) {
   std::array<char, 12> start{};  // magic, version, and a length of two or four bytes
   if (file.size() < start.size())
-    refuse(file, fmt::format("it has {}, less than any header", counted(file.size(), "byte")));
+    refuse(file, fmt::format("it has {}, fewer than any header", counted(file.size(), "byte")));
   file.read(0, std::as_writable_bytes(std::span(start)));
   if (std::string_view(start.data(), kMagic.size()) != kMagic)
     refuse(file, "it does not begin with the magic bytes \\x93NUMPY");
   const int version = start[6];
   if (version < 1 || version > 3)
-    refuse(file, fmt::format("its format is {}.{}, and 1.0, 2.0 and 3.0 are known", version, int{start[7]}));
+    refuse(file, fmt::format("its format is {}.{}; Tutti reads 1.0, 2.0 and 3.0", version, int{start[7]}));
   std::uint32_t length = 0;
   const std::size_t length_bytes = version == 1 ? 2 : 4;
   std::memcpy(&length, &start[8], length_bytes);

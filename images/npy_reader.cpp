@@ -14,7 +14,7 @@ NpyReader::NpyReader(const std::filesystem::path& path, NpyType type, std::size_
   const NpyHeader header = read_npy_header(file_);
   const bool floats = type == NpyType::float32;
   const auto refuse = [&](std::string detail) {
-    throw Error(ErrorKind::usage, fmt::format("{} is not what a run writes", path.string()), std::move(detail));
+    throw Error(ErrorKind::usage, fmt::format("{} was not written by a run", path.string()), std::move(detail));
   };
   const std::string wanted = fmt::format("{} of {} {}", floats ? "<f4" : "<i8", axes, axes == 1 ? "axis" : "axes");
   if (header.descr != (floats ? "<f4" : "<i8") || header.fortran_order || header.shape.size() != axes)

@@ -140,7 +140,7 @@ ImageShape image_shape(const OpenArray& array, Layout layout) {
   const NpyHeader& header = array.header;
   constexpr std::string_view kHint =
       "images need four axes: (count, channels, height, width), or with `layout: nhwc` "
-      "(count, height, width, channels); grey images x[:, None]";
+      "(count, height, width, channels); for grey images save x[:, None]";
   if (header.shape.size() != 4)
     refuse(file.path(), "images", fmt::format("its shape is {}, and 4 axes are needed", header.shape_text()), kHint);
   for (std::size_t axis = 1; axis < 4; ++axis)

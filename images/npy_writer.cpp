@@ -80,7 +80,7 @@ void NpyWriter::finish() {
   file_.commit();
 }
 
-// The shape stands before the data, so its text is written over the old one: never longer, as the rows are fewer.
+// The shape comes before the data, so its text overwrites the old one. It is never longer, since the rows are fewer.
 void NpyWriter::finish_partial(const std::filesystem::path& path, std::uint64_t rows) {
   assert(!shape_.empty() && rows <= shape_.front());
   const std::size_t header_bytes = header_text(type_, shape_).size();

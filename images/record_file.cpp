@@ -17,7 +17,7 @@
 namespace tutti::images {
 namespace {
 
-// Enough to make the cost of a call small beside that of the copy, small enough to stay in the cache.
+// Large enough to make a call cheap compared with the copy, small enough to stay in the cache.
 constexpr std::size_t kBufferBytes = 256 * 1024;
 
 std::string reason(int code) { return std::generic_category().message(code); }
@@ -30,7 +30,7 @@ InputFile::InputFile(std::filesystem::path path, std::string_view hint)
   int code = fd_ ? 0 : errno;
   if (code == 0 && ::fstat(fd_.get(), &status) != 0) code = errno;
   if (code == 0 && S_ISDIR(status.st_mode)) code = EISDIR;
-  const bool odd = code == 0 && !S_ISREG(status.st_mode);  // a pipe would block, and has no places to read at
+  const bool odd = code == 0 && !S_ISREG(status.st_mode);  // a pipe would block, and cannot be read at an offset
   if (code != 0 || odd)
     throw Error(ErrorKind::usage, fmt::format("cannot read {}", path_.string()),
                 odd ? "it is not a regular file" : reason(code), std::string(hint));
@@ -45,7 +45,7 @@ void InputFile::read(std::uint64_t offset, std::span<std::byte> bytes) const {
     if (count == 0)
       throw Error(ErrorKind::failed, fmt::format("could not read {}", path_.string()),
                   fmt::format("it had {} when it was opened and now ends at {}", counted(size_, "byte"), offset),
-                  "leave the file alone while it is in use");
+                  "do not change the file while it is in use");
     offset += static_cast<std::uint64_t>(count);
     bytes = bytes.subspan(static_cast<std::size_t>(count));
   }

@@ -1,5 +1,5 @@
-// A file of equal records behind a header, read at any place with pread: what CIFAR batches and .npy arrays are. It
-// knows nothing of what the records mean.
+// A file of records of equal size after a header, read at any place with pread, such as CIFAR batches and .npy arrays.
+// It does not know what the records mean.
 #pragma once
 
 #include <cstddef>
@@ -15,13 +15,13 @@ namespace tutti::images {
 /// A file opened for reading, by position. Moves, does not copy.
 class InputFile {
  public:
-  /// Throws Error(usage) where `path` cannot be opened or is a folder; `hint` says where such a file comes from.
+  /// Throws Error(usage) if `path` cannot be opened or is a folder; `hint` says where such a file comes from.
   explicit InputFile(std::filesystem::path path, std::string_view hint = {});
 
   const std::filesystem::path& path() const noexcept { return path_; }
   std::uint64_t size() const noexcept { return size_; }  ///< bytes, when it was opened
 
-  /// Fills `bytes` from `offset`. Throws Error(failed) where the file ends before, or cannot be read.
+  /// Fills `bytes` from `offset`. Throws Error(failed) if the file ends before, or cannot be read.
   void read(std::uint64_t offset, std::span<std::byte> bytes) const;
 
  private:
@@ -39,8 +39,8 @@ class RecordFile {
   const std::filesystem::path& path() const noexcept { return file_.path(); }
   std::uint64_t count() const noexcept { return count_; }
 
-  /// Calls `use(i, record)` for each record indices[i], in order of i. The record is the callee's during the call only.
-  /// `base` is subtracted from every index: the first record of this file in a set of several files.
+  /// Calls `use(i, record)` for each record indices[i], in order of i. The record is valid only during the call.
+  /// `base`, the number of this file's first record in a set of several files, is subtracted from every index.
   template <class Use>
   void read(std::span<const std::uint64_t> indices, std::uint64_t base, Use&& use) {
     for (std::size_t begin = 0; begin < indices.size();) {
@@ -52,7 +52,7 @@ class RecordFile {
   }
 
  private:
-  // How many of the first indices follow each other, as far as the buffer goes.
+  // How many of the first indices are consecutive, up to the size of the buffer.
   std::size_t run_length(std::span<const std::uint64_t> indices) const;
   std::span<const std::byte> load(std::uint64_t first, std::size_t records);
 

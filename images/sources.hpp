@@ -1,10 +1,10 @@
-// Where images come from: the sources that Tutti brings along, and decorators around any source. They stream: none
-// holds more than a few images, whatever the size of the data set (`memory` only refers to what the caller holds, the
-// digits are part of the program).
+// The sources of images that come with Tutti, and decorators around any source. They stream: none holds more than a few
+// images, however large the data set is (`memory` only refers to the caller's images, the digits are part of the
+// program).
 //
-// Every source is used by one thread at a time; two sources never share state. The errors that they throw name the
-// file and say what was found and what is needed: Error(usage) where the input is wrong, Error(failed) where it could
-// not be read or changed while it was read.
+// Each source is used by one thread at a time; two sources never share state. Their errors name the file and say what
+// was found and what is needed: Error(usage) if the input is wrong, Error(failed) if it could not be read or changed
+// while it was read.
 #pragma once
 
 #include <cstdint>
@@ -52,32 +52,32 @@ struct FolderReading {
 std::unique_ptr<Source> make_folder(const std::filesystem::path& folder, const Resize& resize,
                                     const FolderReading& reading = {});
 
-/// How many threads make_folder() decodes with where it is asked for so many.
+/// How many threads make_folder() decodes with for this value of `threads`.
 std::uint32_t decode_threads(std::uint32_t wanted);
 
-/// Which images `folder` holds, and of which size and age, in one line: what a run's answers depend on.
+/// Which images `folder` holds, and of which size and age, in one line: a run's predictions depend on them.
 std::string folder_fingerprint(const std::filesystem::path& folder);
 
-/// Uniform noise in [0, 1) with uniform labels (none where `classes` is 0). Each value depends on seed, image and place
-/// alone, so every order of reading gives the same images.
+/// Uniform noise in [0, 1) with uniform labels (none if `classes` is 0). Each value depends only on seed, image and
+/// place, so every order of reading gives the same images.
 std::unique_ptr<Source> make_random(std::uint64_t count, ImageShape shape, std::uint32_t classes, std::uint64_t seed);
 
-/// Images that the caller holds in memory for as long as the source lives; `labels` is empty or has one per image.
+/// Images that the caller keeps in memory while the source lives; `labels` is empty or has one per image.
 /// classes() is the largest label + 1.
 std::unique_ptr<Source> make_memory(Images images, std::span<const std::int64_t> labels = {});
 
-/// The first `count` images of `source`, or all where it has fewer.
+/// The first `count` images of `source`, or all if it has fewer.
 std::unique_ptr<Source> limited(std::unique_ptr<Source> source, std::uint64_t count);
 
-/// `source` without its first `count` images: nothing where it has no more. With limited() the two parts of a set: one
-/// to learn from, one to choose by.
+/// `source` without its first `count` images: nothing if it has no more. Together with limited() it splits a set into
+/// one part to train on and one to choose by.
 std::unique_ptr<Source> without_first(std::unique_ptr<Source> source, std::uint64_t count);
 
-/// (x - mean) / std per channel. One value holds for all channels, none leaves that step out.
+/// (x - mean) / std per channel. One value holds for all channels; no value leaves that step out.
 std::unique_ptr<Source> normalised(std::unique_ptr<Source> source, std::span<const float> mean,
                                    std::span<const float> std);
 
-/// `source` with the names of its classes in place of its own, in the order of the labels. Where `labels` is not empty,
+/// `source` with `names` as the names of its classes, in the order of the labels. If `labels` is not empty,
 /// class c of the source is class labels[c] of the names; all are below names.size(), which is classes() then.
 std::unique_ptr<Source> with_classes(std::unique_ptr<Source> source, std::vector<std::string> names,
                                      std::vector<std::uint32_t> labels);

@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kMostNamed = 5;
 constexpr std::size_t kCompareBytes = 1 << 20;
 
-/// The tensors of one checkpoint by the name under which they are compared.
+/// The tensors of one checkpoint, by the name that is compared.
 struct Names {
   const MergeInput* input;
   std::map<std::string, std::string, std::less<>> by_alias;
@@ -46,7 +46,7 @@ bool ends_with(std::string_view name, std::string_view end) {
   return name == end || (name.size() > end.size() && name.ends_with(end) && name[name.size() - end.size() - 1] == '.');
 }
 
-/// Models that transformers wrote before 4.31 hold this constant; later ones compute it.
+/// Models that transformers before 4.31 wrote hold this constant; later ones compute it.
 bool is_constant(const Names& names, const std::string& alias) {
   return ends_with(alias, "position_ids") && !is_floating(names.form(alias).dtype);
 }
@@ -61,12 +61,12 @@ std::string joined(const std::vector<std::string>& texts) {
 
 std::string tensors(std::size_t count) { return counted(count, "tensor"); }
 
-/// Gathers what one checkpoint has that differs from the first.
+/// Collects how one checkpoint differs from the first.
 class Comparison {
  public:
   Comparison(const Names& first, const Names& other) : first_(first), other_(other) {}
 
-  /// The base of members that are part of a larger model (the image tower of CLIP) holds more than they do.
+  /// The base may hold more than the members if they are part of a larger model (the image tower of CLIP).
   void compare(bool may_have_more) {
     for (const auto& row : first_.by_alias)
       if (other_.by_alias.contains(row.first))
@@ -139,9 +139,9 @@ void check_same_tensors(const std::vector<Names>& inputs, const std::optional<Na
   for (std::size_t i = 1; i < inputs.size(); ++i) compare(inputs[i], false);
   if (base) compare(*base, true);
   if (lines.empty()) return;
-  throw Error(ErrorKind::usage, "the checkpoints cannot be merged: they are not of one architecture",
+  throw Error(ErrorKind::usage, "cannot merge the checkpoints: they do not have the same architecture",
               fmt::format("{}", fmt::join(lines, "\n")),
-              "merge checkpoints of one architecture, fine-tuned from one base");
+              "merge checkpoints of the same architecture, fine-tuned from the same base");
 }
 
 bool same_bytes(const Column& one, const Column& other, std::uint64_t bytes) {
@@ -165,10 +165,10 @@ class Assembly {
     for (const auto& row : inputs_.front().by_alias) add(row.first);
     std::ranges::sort(made_.tensors, {}, &MergedTensor::name);
     if (!differing_.empty())
-      throw Error(ErrorKind::usage,
-                  fmt::format("the checkpoints cannot be merged: {} of integers or booleans differ",
-                              tensors(differing_.size())),
-                  joined(differing_), "their average would mean nothing; name a 'base', whose values are then taken");
+      throw Error(
+          ErrorKind::usage,
+          fmt::format("cannot merge the checkpoints: {} of integers or booleans differ", tensors(differing_.size())),
+          joined(differing_), "name a 'base': its values are then used, since an average has no meaning");
     add_notes();
     return std::move(made_);
   }
@@ -179,7 +179,7 @@ class Assembly {
   }
 
   void add(const std::string& alias) {
-    if (!all_have(alias)) {  // a constant, or it would have been refused
+    if (!all_have(alias)) {  // a constant: anything else that is missing was rejected
       left_out_.push_back(alias);
       return;
     }
@@ -226,16 +226,16 @@ class Assembly {
       if (!names.empty()) made_.notes.push_back(fmt::format("{}: {}", text, joined(names)));
     };
     const std::string& first = inputs_.front().input->name;
-    note(mixed_,
-         fmt::format("{} of other precision than in {}, which the result keeps", tensors(mixed_.size()), first));
-    note(from_base_,
-         fmt::format("{} of integers or booleans differ and are those of the base", tensors(from_base_.size())));
-    note(counters_, fmt::format("{} that count batches differ and are those of {}", tensors(counters_.size()), first));
+    note(mixed_, fmt::format("{} not in the precision of {}, which the result keeps", tensors(mixed_.size()), first));
+    note(from_base_, fmt::format("{} of integers or booleans differ; the result has those of the base",
+                                 tensors(from_base_.size())));
+    note(counters_,
+         fmt::format("{} that count batches differ; the result has those of {}", tensors(counters_.size()), first));
     note(left_out_,
-         fmt::format("{} that not all checkpoints have are constants and left out", tensors(left_out_.size())));
+         fmt::format("{} that only some checkpoints have are constants and left out", tensors(left_out_.size())));
     if (!statistics_.empty())
       made_.statistics = fmt::format(
-          "the merged model has BatchNorm statistics ({}) that no images gave: re-estimate them before you "
+          "the merged model has averaged BatchNorm statistics ({}): estimate them again before you "
           "use it, with 'batch_norm: estimate' or torch.optim.swa_utils.update_bn: {}",
           tensors(statistics_.size()), joined(statistics_));
   }
@@ -258,7 +258,7 @@ Agreement agree(std::span<const MergeInput> inputs, const MergeInput* base) {
   for (const MergeInput& input : inputs) names.push_back(names_of(input));
   if (names.front().by_alias.empty())
     throw Error(ErrorKind::usage,
-                fmt::format("{} holds no tensors to merge", inputs.front().checkpoint->path().string()));
+                fmt::format("{} has no tensors to merge", inputs.front().checkpoint->path().string()));
   std::optional<Names> base_names;
   if (base != nullptr) base_names = names_of(*base);
   check_same_tensors(names, base_names);

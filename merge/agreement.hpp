@@ -1,5 +1,5 @@
-// Whether checkpoints can be merged: they hold the same tensors. Says which tensor of which file becomes which of the
-// result. Looks at headers, and at the bytes of integers; computes nothing.
+// Checks that checkpoints can be merged, that is, hold the same tensors, and maps the tensors of the files to those of
+// the result. Looks at headers, and at the bytes of integers; computes nothing.
 #pragma once
 
 #include <cstdint>
@@ -26,14 +26,14 @@ struct MergedTensor {
   std::vector<std::int64_t> shape;
   std::uint64_t count = 0;     ///< values
   std::vector<Column> inputs;  ///< of a floating tensor: one per input
-  std::optional<Column> base;  ///< of a floating tensor, where there is a base
+  std::optional<Column> base;  ///< of a floating tensor, if there is a base
   std::optional<Column> kept;  ///< of any other: what is copied
 };
 
 struct Agreement {
   std::vector<MergedTensor> tensors;  ///< sorted by name
   std::vector<std::string> notes;
-  std::string statistics;  ///< what to beware of where BatchNorm statistics are averaged; empty: there are none
+  std::string statistics;  ///< a warning if BatchNorm statistics are averaged; empty: there are none
 };
 
 /// Throws Error(usage) that lists what differs. The checkpoints must outlive the result.

@@ -1,4 +1,4 @@
-// Where the tensors of a checkpoint stand: in one file, or in the shards that an index lists.
+// Where the tensors of a checkpoint are: in one file, or in the shards that an index lists.
 #include "merge/checkpoint.hpp"
 
 #include <fmt/format.h>
@@ -36,7 +36,7 @@ using WeightMap = std::map<std::string, std::string, std::less<>>;
               "save the model again, for example with model.save_pretrained(folder)");
 }
 
-/// Shards stand beside their index: a name that leads elsewhere is not followed.
+/// Shards are in the folder of their index: a name that leads elsewhere is not followed.
 bool is_plain_name(std::string_view name) {
   return !name.empty() && name != "." && name != ".." && name.find_first_of(std::string_view("/\0", 2)) == name.npos;
 }
@@ -46,7 +46,7 @@ WeightMap read_index(const std::filesystem::path& index) {
   try {
     parsed = parse_json(read_text(index, "the index of weights"), "it");
   } catch (const Error& error) {
-    if (error.kind() == ErrorKind::usage) throw;  // it cannot be read
+    if (error.kind() == ErrorKind::usage) throw;  // the file cannot be read
     refuse_index(index, fmt::format("{}: {}", error.message(), error.detail()));
   }
   const json::object* fields = parsed.if_object();
@@ -55,15 +55,16 @@ WeightMap read_index(const std::filesystem::path& index) {
   WeightMap shards;
   for (const auto& [tensor, file] : map->as_object()) {
     if (!file.is_string() || !is_plain_name(file.as_string()))
-      refuse_index(index, fmt::format("the file of tensor {} is {}, and must be the name of a file beside the index",
-                                      std::string_view(tensor), json::serialize(file)));
+      refuse_index(index,
+                   fmt::format("the file of tensor {} is {}, and must be the name of a file in the index's folder",
+                               std::string_view(tensor), json::serialize(file)));
     shards.emplace(tensor, file.as_string());
   }
   if (shards.empty()) refuse_index(index, "its weight_map is empty");
   return shards;
 }
 
-/// What stands in a folder that cannot be used, and how it becomes something that can.
+/// The error for a folder without safetensors: what it holds, and how to convert that.
 [[noreturn]] void refuse_folder(const std::filesystem::path& folder) {
   static constexpr std::array kPickled{".bin", ".pt", ".pth", ".ckpt"};
   std::vector<std::string> tensors;
@@ -79,12 +80,12 @@ WeightMap read_index(const std::filesystem::path& index) {
   std::ranges::sort(pickled);
   const std::string message = fmt::format("the folder {} has no {} and no {}", folder.string(), kSingle, kIndex);
   if (!tensors.empty())
-    throw Error(ErrorKind::usage, message, fmt::format("it has {}", listed(tensors)), "name the file that you mean");
+    throw Error(ErrorKind::usage, message, fmt::format("it has {}", listed(tensors)), "name one of these files");
   if (!pickled.empty())
     throw Error(ErrorKind::usage, message,
-                fmt::format("it has {}, which only Python can read safely enough to convert", listed(pickled)),
+                fmt::format("it has {}, which only Python can convert safely", listed(pickled)),
                 fmt::format("in Python: safetensors.torch.save_file(torch.load('{}', weights_only=True), '{}'), each "
-                            "tensor made contiguous and its own",
+                            "tensor made contiguous and a copy",
                             (folder / pickled.front()).string(), (folder / kSingle).string()));
   throw Error(ErrorKind::usage, message, {}, "name a folder that model.save_pretrained(folder) wrote, or a file");
 }
@@ -109,19 +110,19 @@ OpenFile open_shard(const std::filesystem::path& index, const std::string& shard
   return open_file(path);
 }
 
-/// Every tensor stands in the one shard that the index says, and in no other.
+/// Checks that every tensor is in the shard that the index names, and in no other.
 void check_shard(const std::filesystem::path& index, const std::string& shard, const Header& header,
                  const WeightMap& shards) {
   for (const auto& row : header.entries) {
     const auto said = shards.find(row.first);
     if (said == shards.end())
-      refuse_index(index, fmt::format("tensor {} stands in {}, and the index does not list it", row.first, shard));
+      refuse_index(index, fmt::format("tensor {} is in {}, and the index does not list it", row.first, shard));
     if (said->second != shard)
-      refuse_index(index, fmt::format("tensor {} stands in {}, and the index says {}", row.first, shard, said->second));
+      refuse_index(index, fmt::format("tensor {} is in {}, and the index says {}", row.first, shard, said->second));
   }
   for (const auto& row : shards)
     if (row.second == shard && !header.entries.contains(row.first))
-      refuse_index(index, fmt::format("tensor {} should stand in {}, which does not have it", row.first, shard));
+      refuse_index(index, fmt::format("tensor {} should be in {}, which does not have it", row.first, shard));
 }
 
 std::vector<OpenFile> open_shards(const std::filesystem::path& index) {

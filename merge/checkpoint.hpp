@@ -1,6 +1,6 @@
-// The weights of one model as they lie on disk, read tensor by tensor: a safetensors file, or a folder as Hugging Face
-// writes it (model.safetensors, or shards that model.safetensors.index.json lists). Holds the headers alone in memory;
-// whoever wants all bytes of one small file at once takes Safetensors.
+// The weights of one model on disk, read tensor by tensor: a safetensors file, or a folder as Hugging Face writes it
+// (model.safetensors, or shards that model.safetensors.index.json lists). Holds only the headers in memory; use
+// Safetensors to read all bytes of one small file at once.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@
 
 namespace tutti::merge {
 
-/// What is known of a tensor without its bytes.
+/// A tensor without its bytes.
 struct TensorForm {
   Dtype dtype = Dtype::f32;
   std::vector<std::int64_t> shape;  ///< empty: a scalar
@@ -23,13 +23,13 @@ struct TensorForm {
   friend bool operator==(const TensorForm&, const TensorForm&) = default;
 };
 
-/// Files stay open; they are read with pread, not mapped, so that a file which another program truncates is an Error
-/// and no SIGBUS. Any thread; several at once.
+/// Files stay open; they are read with pread, not mapped, so that a file which another program truncates causes an
+/// Error and not a SIGBUS. Any thread; several at once.
 class Checkpoint {
  public:
   /// `path`: a .safetensors file or a folder. Throws Error(usage) that names it: nothing there, no safetensors in the
-  /// folder (a folder with .bin or .pt files alone is told how to convert them), a shard that is missing, a tensor in
-  /// two shards or in none, a malformed header.
+  /// folder (the hint says how to convert .bin or .pt files), a shard that is missing, a tensor in two shards or in
+  /// none, a malformed header.
   static Checkpoint open(const std::filesystem::path& path);
 
   Checkpoint(Checkpoint&&) noexcept;
@@ -39,16 +39,16 @@ class Checkpoint {
   const std::filesystem::path& path() const noexcept { return path_; }
   const std::vector<std::string>& names() const noexcept { return names_; }  ///< sorted
   bool contains(std::string_view name) const;
-  /// Throws Error(usage) naming the file and the nearest name where there is no such tensor.
+  /// Throws Error(usage) naming the file and the nearest name if there is no such tensor.
   const TensorForm& form(std::string_view name) const;
-  /// The bytes of a tensor from `offset` on, out.size() of them. Throws Error(failed) where the file became shorter or
-  /// cannot be read, or where the tensor has fewer.
+  /// Reads out.size() bytes of a tensor from `offset` on. Throws Error(failed) if the file became shorter or cannot be
+  /// read, or if the tensor has fewer bytes.
   void read(std::string_view name, std::uint64_t offset, std::span<std::byte> out) const;
   /// `__metadata__` of the first file.
   const std::map<std::string, std::string>& metadata() const noexcept { return metadata_; }
-  /// What was opened: one file, or the shards, sorted.
+  /// The open files: one file, or the shards, sorted.
   const std::vector<std::filesystem::path>& files() const noexcept { return files_; }
-  /// Of all tensors.
+  /// The size of all tensors.
   std::uint64_t bytes() const noexcept { return bytes_; }
 
  private:

@@ -78,8 +78,7 @@ bool parse_normalize(const std::filesystem::path& file, const std::string& text)
   return text == "true";
 }
 
-// The order of the sums is that of these lanes, whatever the compiler makes of them: it may put them side by side into
-// one register without the leave to reorder anything.
+// These lanes fix the order of the sums. The compiler may put them into one register, and need not reorder anything.
 constexpr std::size_t kLanes = 16;
 
 float dot(const float* a, const float* b, std::size_t count) {
@@ -111,7 +110,7 @@ Head Head::read(const std::filesystem::path& file) {
     head.features_ = extent(projection, 1);
     if (extent(projection, 0) != head.width_)
       refuse_head(file,
-                  fmt::format("the projection {} answers {}, and the weight {} takes {}", shape_text(projection.shape),
+                  fmt::format("the projection {} gives {}, and the weight {} takes {}", shape_text(projection.shape),
                               counted(extent(projection, 0), "value"), shape_text(weight.shape), head.width_));
   }
   if (tensors.contains("bias")) {
@@ -148,7 +147,7 @@ void Head::apply(std::span<const float> features, std::uint32_t count, std::span
       for (std::size_t i = 0; i < width_; ++i) projected[i] = dot(projection_.data() + i * features_, from, features_);
     if (normalize_) {
       const float length = std::sqrt(dot(projected.data(), projected.data(), width_));
-      for (float& value : projected) value /= length;  // 0 / 0 is NaN, and says that there is no direction
+      for (float& value : projected) value /= length;  // 0 / 0 is NaN: the vector has no direction
     }
     float* to = logits.data() + image * classes_;
     for (std::size_t label = 0; label < classes_; ++label) {

@@ -1,13 +1,13 @@
-// A head: what turns the features of a tower into the logits of one task. Read from safetensors, computed in plain
-// C++, so that coordinator and worker share it. No tower, no text.
+// A head turns the features of a tower into the logits of one task. Read from safetensors, computed in plain C++, so
+// that coordinator and worker share it. No tower, no text.
 //
 // The file (`python -m tutti.export head` writes it; all float32, row-major):
 //   weight      [classes, width]    for CLIP: the normalised text embeddings
 //   bias        [classes]           optional
 //   projection  [width, features]   optional: applied first (CLIP's visual_projection)
-//   scale       []                  optional, 1: what weight x features is multiplied with (CLIP's exp(logit_scale));
+//   scale       []                  optional, default 1: factor of weight x features (CLIP's exp(logit_scale));
 //                                   the bias is added after it, as SigLIP does
-// metadata: `classes`, a JSON list of names; `normalize`, "true" where features are divided by their length after the
+// metadata: `classes`, a JSON list of names; `normalize`, "true" if features are divided by their length after the
 // projection; `tower`, what the text embeddings were made with.
 #pragma once
 
@@ -26,13 +26,13 @@ class Head {
   static Head read(const std::filesystem::path& file);
 
   std::uint32_t features() const noexcept { return features_; }  ///< values per image that it takes
-  std::uint32_t classes() const noexcept { return classes_; }    ///< values per image that it answers
+  std::uint32_t classes() const noexcept { return classes_; }    ///< values per image that it gives
   const std::vector<std::string>& class_names() const noexcept { return class_names_; }  ///< empty: not known
   const std::string& tower() const noexcept { return tower_; }                           ///< empty: not known
   const std::filesystem::path& file() const noexcept { return file_; }
 
   /// `logits` [count, classes] of `features` [count, features]; float32 sums in a fixed order, so the same bits
-  /// whatever the count. Features of length 0 give NaN, as in Python.
+  /// for any count. Features of length 0 give NaN, as in Python.
   void apply(std::span<const float> features, std::uint32_t count, std::span<float> logits) const;
 
  private:

@@ -39,13 +39,13 @@ void check(const MergeSettings& settings, std::size_t inputs, bool has_base) {
     refuse(fmt::format("scaling and t must be finite, not {} and {}", settings.scaling, settings.t));
 }
 
-/// Float64 is not made shorter unasked.
+/// Float64 is not rounded to float32 unless the user asks for it.
 void check_precision(const Agreement& agreement) {
   const auto is_f64 = [](const Column& column) { return column.dtype == Dtype::f64; };
   for (const MergedTensor& tensor : agreement.tensors)
     if (std::ranges::any_of(tensor.inputs, is_f64) || (tensor.base && is_f64(*tensor.base)))
       refuse(fmt::format("tensor {} is F64, which float32 cannot hold", tensor.name),
-             "set accumulate: float64 for the merge");
+             "set 'accumulate: float64' for the merge");
 }
 
 std::vector<Chunk> cut(const Agreement& agreement, bool kept_too) {
@@ -59,7 +59,7 @@ std::vector<Chunk> cut(const Agreement& agreement, bool kept_too) {
   return chunks;
 }
 
-/// That one pass reads.
+/// The bytes that one pass reads.
 std::uint64_t bytes_of(const Agreement& agreement, bool with_base) {
   std::uint64_t bytes = 0;
   for (const MergedTensor& tensor : agreement.tensors) {
@@ -69,7 +69,7 @@ std::uint64_t bytes_of(const Agreement& agreement, bool with_base) {
   return bytes;
 }
 
-/// From this magnitude on a value becomes infinite when it is rounded to `dtype`.
+/// A value of at least this magnitude becomes infinite when it is rounded to `dtype`.
 double limit_of(Dtype dtype) {
   if (dtype == Dtype::f16) return 65520;
   if (dtype == Dtype::bf16) return 0x1.ffp127;
@@ -104,7 +104,7 @@ class Merging {
         {agreement.tensors, computed, inputs, threads_, [&](const ScanWork<Real>& look) { scan(computed, look); }});
   }
 
-  /// Gives the data of the file, piece by piece in their order, to `sink`.
+  /// Gives the data of the file to `sink`, piece by piece and in order.
   MergeOutcome run(const ByteSink& sink) {
     run_pass(
         chunks_.size(), threads_, [&](std::size_t index, unsigned thread) { compute(chunks_[index], thread); },
@@ -184,7 +184,7 @@ class Merging {
   const MergeProgress& progress_;
   const unsigned threads_;
   std::uint64_t total_ = 0;
-  std::vector<Lane<Real>> lanes_;                ///< this and the next three: by thread
+  std::vector<Lane<Real>> lanes_;                ///< by thread, like the next three
   std::vector<std::vector<std::byte>> written_;  ///< the bytes of its chunk
   std::vector<std::uint64_t> lost_;              ///< values of its chunk that are not finite
   std::vector<std::vector<Real>> results_;

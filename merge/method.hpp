@@ -1,5 +1,5 @@
 // What the methods of merging have in common: they compute the values of one chunk of a tensor at a time, and some look
-// at all chunks first. Not for others than merge/.
+// at all chunks first. Only for merge/.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@
 
 namespace tutti::merge {
 
-/// Values per chunk: small enough that what is read and what is summed stay in a core's cache, large enough that a call
-/// of the kernel costs little beside its copy.
+/// Values per chunk: small enough that inputs and sums stay in a core's cache, large enough that a system call costs
+/// little compared with its copy.
 inline constexpr std::size_t kChunkValues = 1 << 15;
 
 struct Chunk {
@@ -23,15 +23,15 @@ struct Chunk {
   std::size_t count = 0;
 };
 
-/// The memory of one thread: a chunk of one checkpoint, one of the base, and sums.
+/// The memory of one thread: a chunk of one checkpoint, a chunk of the base, and sums.
 template <class Real>
 class Lane {
  public:
-  /// The values of a chunk; they stay until the next call.
+  /// The values of a chunk, valid until the next call.
   std::span<const Real> values(const Column& column, const Chunk& chunk) { return read(column, chunk, values_); }
-  /// The same in a place of its own.
+  /// The same in separate memory.
   std::span<const Real> base(const Column& column, const Chunk& chunk) { return read(column, chunk, base_); }
-  /// One of several places for sums, all zero.
+  /// One of several buffers for sums, set to zero.
   std::span<Real> zeros(std::size_t which, std::size_t count) {
     if (sums_.size() <= which) sums_.resize(which + 1);
     sums_[which].assign(count, Real{0});
@@ -91,10 +91,10 @@ template <class Real>
 std::unique_ptr<Method<Real>> make_weighted(const std::vector<double>& factors);
 template <class Real>
 std::unique_ptr<Method<Real>> make_task_arithmetic(double scaling);
-/// Looks at all chunks sizeof(Real) / 2 times, unless density is 1.
+/// Reads all chunks sizeof(Real) / 2 times, unless density is 1.
 template <class Real>
 std::unique_ptr<Method<Real>> make_ties(const Workload<Real>& work, const MergeSettings& settings);
-/// Looks at all chunks once.
+/// Reads all chunks once.
 template <class Real>
 std::unique_ptr<Method<Real>> make_slerp(const Workload<Real>& work, double t);
 

@@ -1,5 +1,5 @@
 // Floating-point values of checkpoints as float32 or float64 and back. Rounds to nearest, ties to even, as PyTorch
-// does. Header-only, so that the loops over chunks are vectorised where they stand.
+// does. Header-only, so that the compiler can vectorise the loops over chunks.
 #pragma once
 
 #include <bit>
@@ -19,7 +19,7 @@ constexpr bool is_floating(Dtype dtype) {
 }
 
 inline float float_of_half(std::uint16_t half) {
-  // The exponent is moved by a multiplication, which makes normal numbers of subnormal ones too.
+  // A multiplication moves the exponent, which also turns subnormal numbers into normal ones.
   const float scaled = std::bit_cast<float>(std::uint32_t{half & 0x7fffU} << 13) * 0x1p112F;
   std::uint32_t bits = std::bit_cast<std::uint32_t>(scaled);
   if ((half & 0x7c00U) == 0x7c00U) bits |= 0x7f800000U;
@@ -32,7 +32,7 @@ inline std::uint16_t half_of_float(float value) {
   constexpr std::uint32_t kInfinite = 0x7f800000U;
   constexpr std::uint32_t kTooLarge = (127U + 16U) << 23;  // 65536; from 65520 on the rounding carries into infinity
   constexpr std::uint32_t kNormal = 113U << 23;            // 2^-14
-  constexpr float kShift = 0.5F;                           // its last place is 2^-24, that of a subnormal half
+  constexpr float kShift = 0.5F;                           // its last bit is 2^-24, as in a subnormal half
   std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
   const std::uint32_t sign = bits & 0x80000000U;
   bits ^= sign;
@@ -54,8 +54,8 @@ inline std::uint16_t bfloat_of_float(float value) {
   return static_cast<std::uint16_t>((bits + 0x7fffU + (bits >> 16 & 1U)) >> 16);
 }
 
-/// A float32 from which a shorter format is rounded as if from the float64 itself: towards zero, and where something is
-/// lost the last bit says so ("round to odd"). Twice rounded to nearest would not be rounded to nearest.
+/// A float32 that rounds to a shorter format exactly as the float64 itself would: it is rounded towards zero, and if
+/// something is lost the last bit is set ("round to odd"). Rounding to nearest twice would not give the nearest.
 inline float odd_float_of(double value) {
   const float rounded = static_cast<float>(value);
   if (static_cast<double>(rounded) == value || !std::isfinite(value)) return rounded;

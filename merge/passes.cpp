@@ -24,7 +24,7 @@ class Pass {
       for (unsigned thread = 1; thread < threads; ++thread)
         others.push_back(start_thread("merge", [this, thread] { go(thread); }));
     } catch (...) {
-      fail();  // no further thread can be had
+      fail();  // no further thread can be started
     }
     go(0);
     for (std::thread& other : others) other.join();

@@ -1,4 +1,4 @@
-// Work on many chunks by several threads, its results taken in order. No pool: the threads live for one pass.
+// Work on many chunks by several threads, with results delivered in order. Not a pool: the threads live for one pass.
 #pragma once
 
 #include <cstddef>

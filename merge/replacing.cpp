@@ -19,7 +19,7 @@ void check(const Checkpoint& checkpoint, const Safetensors& replacements) {
   for (const std::string& name : replacements.names()) {
     const TensorView tensor = replacements.tensor(name);
     const auto refuse = [&](const std::string& there) {
-      throw Error(ErrorKind::failed, fmt::format("tensor {} cannot be replaced", name),
+      throw Error(ErrorKind::failed, fmt::format("cannot replace tensor {}", name),
                   fmt::format("{} {} was computed, and the checkpoint has {}", dtype_name(tensor.dtype),
                               shape_text(tensor.shape), there));
     };

@@ -1,4 +1,4 @@
-// A checkpoint with some of its tensors replaced: what an average cannot give and something else computed. Streams, as
+// Copies a checkpoint with some of its tensors replaced, such as statistics that an average cannot give. Streams, as
 // merging does.
 #pragma once
 
@@ -9,10 +9,10 @@
 
 namespace tutti::merge {
 
-/// Gives the bytes of a file with the tensors of `checkpoint`, in the order of its names, to `sink`; those that
-/// `replacements` has too are taken from there, floating ones in the type that the checkpoint has. Throws
-/// Error(failed), before the first byte, where the checkpoint has no such tensor, or one of another shape or kind of
-/// number; and where it cannot be read. Throws what `sink` throws.
+/// Gives the bytes of a file with the tensors of `checkpoint`, in the order of its names, to `sink`; tensors in
+/// `replacements` replace those of the checkpoint, floating ones converted to its type. Throws Error(failed), before
+/// the first byte, if the checkpoint has no such tensor, or one of another shape or kind of number; and if it cannot be
+/// read. Throws what `sink` throws.
 void write_replaced(const Checkpoint& checkpoint, const Safetensors& replacements, const ByteSink& sink,
                     const std::map<std::string, std::string>& metadata);
 

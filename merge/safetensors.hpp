@@ -24,7 +24,7 @@ std::string_view dtype_name(Dtype dtype);
 /// For messages: "[64, 3, 3, 3]".
 std::string shape_text(std::span<const std::int64_t> shape);
 
-/// A tensor whose bytes somebody else owns. Row-major.
+/// A tensor that does not own its bytes. Row-major.
 struct TensorView {
   std::string name;
   Dtype dtype = Dtype::f32;
@@ -39,13 +39,13 @@ class Safetensors {
   /// Throws Error(usage) that names the file: missing, too short, a header that is not JSON or too large, an unknown
   /// dtype, offsets outside the file, overlapping or not matching dtype and shape.
   static Safetensors read(const std::filesystem::path& file);
-  /// The same from the first byte on of a file that is open, whatever its position, which stays as it is; `name` stands
-  /// for it in errors. The descriptor stays the caller's.
+  /// The same from the first byte of an open file; its position is neither used nor changed. `name` is its name in
+  /// errors. The caller keeps the descriptor.
   static Safetensors read(int fd, const std::string& name);
 
   const std::vector<std::string>& names() const noexcept { return names_; }  ///< sorted
   bool contains(std::string_view name) const;
-  /// Throws Error(usage) naming the file and the nearest name where there is no such tensor.
+  /// Throws Error(usage) naming the file and the nearest name if there is no such tensor.
   TensorView tensor(std::string_view name) const;
   /// `__metadata__`.
   const std::map<std::string, std::string>& metadata() const noexcept { return metadata_; }
@@ -75,8 +75,8 @@ void write_safetensors(const std::filesystem::path& file, std::span<const Tensor
 /// Takes the bytes of a file, front to back.
 using ByteSink = std::function<void(std::span<const std::byte>)>;
 
-/// Gives the bytes of that same file to `sink`: the header with its length first, then a piece for each tensor. `name`
-/// stands for the file in the Error(usage) of above, which comes before the first byte. Throws what `sink` throws.
+/// Gives the bytes of the same file to `sink`: the header with its length first, then a piece for each tensor. `name`
+/// is the file's name in the same Error(usage), which comes before the first byte. Throws what `sink` throws.
 void write_safetensors(const ByteSink& sink, const std::string& name, std::span<const TensorView> tensors,
                        const std::map<std::string, std::string>& metadata = {});
 

@@ -1,5 +1,5 @@
-// What reading and writing of safetensors share: the numbers of the format and the size of a tensor. Not for others:
-// they include merge/safetensors.hpp.
+// What reading and writing of safetensors share: the numbers of the format and the size of a tensor. Other code
+// includes merge/safetensors.hpp.
 #pragma once
 
 #include <cstddef>
@@ -22,10 +22,10 @@ inline constexpr std::string_view kMetadataKey = "__metadata__";
 
 std::optional<Dtype> dtype_of(std::string_view name);
 
-/// Bytes of a tensor; nothing where an extent is negative or the product does not fit.
+/// Bytes of a tensor; nothing if an extent is negative or the product does not fit.
 std::optional<std::size_t> bytes_of(Dtype dtype, std::span<const std::int64_t> shape);
 
-/// A tensor of a file that is to be written.
+/// A tensor of a file to write.
 struct TensorRow {
   std::string_view name;
   Dtype dtype = Dtype::f32;
@@ -33,7 +33,7 @@ struct TensorRow {
   std::uint64_t bytes = 0;
 };
 
-/// What stands before the data: the length of the header and the header. The data of `rows` follow in their order,
+/// What comes before the data: the length of the header and the header. The data of `rows` follow in their order,
 /// without holes.
 std::string front_of_file(std::span<const TensorRow> rows, const std::map<std::string, std::string>& metadata);
 

@@ -24,7 +24,7 @@
 namespace tutti::merge {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "lengths and tensors are read as they stand in the file");
+static_assert(std::endian::native == std::endian::little, "lengths and tensors are read without swapping bytes");
 
 constexpr const char* kWriteAgain =
     "save the weights again, for example with safetensors.torch.save_file(model.state_dict(), path)";
@@ -60,8 +60,8 @@ UniqueFd opened(const std::filesystem::path& file) {
 std::string header_text(const FileReader& reader) {
   const std::string& file = reader.name();
   if (reader.size() < kLengthBytes)
-    refuse_header(file, fmt::format("it has {}, and the length of the header alone takes {}",
-                                    counted(reader.size(), "byte"), kLengthBytes));
+    refuse_header(
+        file, fmt::format("it has {}, and the header's length needs {}", counted(reader.size(), "byte"), kLengthBytes));
   std::uint64_t length = 0;
   reader.read(0, std::as_writable_bytes(std::span(&length, 1)));
   if (length > kMaxHeaderBytes)
@@ -96,7 +96,7 @@ std::map<std::string, std::string> parse_metadata(const std::string& file, const
   return metadata;
 }
 
-// The whole numbers of a list; nothing where one of them is something else.
+// The whole numbers of a list; nothing if one of them is something else.
 std::optional<std::vector<std::int64_t>> integers(const json::value* value) {
   if (value == nullptr || !value->is_array()) return std::nullopt;
   std::vector<std::int64_t> numbers;
@@ -127,15 +127,14 @@ HeaderEntry parse_entry(const std::string& file, std::string_view name, const js
   const std::int64_t begin = (*offsets)[0];
   const std::int64_t end = (*offsets)[1];
   if (begin < 0 || begin > end || static_cast<std::uint64_t>(end) > data_bytes)
-    refuse_header(file,
-                  fmt::format("tensor {} is said to stand at bytes {} to {} of {}", name, begin, end, data_bytes));
+    refuse_header(file, fmt::format("tensor {} should be at bytes {} to {} of {}", name, begin, end, data_bytes));
   if (static_cast<std::uint64_t>(end - begin) != *bytes)
     refuse_header(file, fmt::format("tensor {} has {}, and {} of shape [{}] needs {}", name,
                                     counted(end - begin, "byte"), dtype_name(*dtype), fmt::join(*shape, ", "), *bytes));
   return {*dtype, std::move(*shape), static_cast<std::uint64_t>(begin), static_cast<std::uint64_t>(end)};
 }
 
-// The format wants the tensors to cover the data without overlap and without holes.
+// The format requires that the tensors cover the data without overlap and without holes.
 void check_cover(const std::string& file, const Header& header) {
   std::vector<const std::pair<const std::string, HeaderEntry>*> places;
   for (const auto& row : header.entries) places.push_back(&row);

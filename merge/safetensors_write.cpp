@@ -75,7 +75,7 @@ void write_safetensors(const ByteSink& sink, const std::string& name, std::span<
 
 void write_safetensors(const std::filesystem::path& file, std::span<const TensorView> tensors,
                        const std::map<std::string, std::string>& metadata) {
-  std::optional<AtomicFile> out;  // made with the first byte: what is refused touches no file
+  std::optional<AtomicFile> out;  // made with the first byte, so that an error before it touches no file
   const auto append = [&](std::span<const std::byte> bytes) {
     if (!out) out.emplace(file);
     out->write(bytes);

@@ -1,5 +1,5 @@
 // Spherical interpolation between two checkpoints, each tensor as one vector (Shoemake 1985; for weights as mergekit's
-// slerp does it: the angle is that of the normalized vectors, the vectors themselves are interpolated, and where
+// slerp does it: the angle is that of the normalized vectors, the vectors themselves are interpolated, and if
 // |cos| > 0.9995 the interpolation is linear).
 #include <cmath>
 #include <utility>
@@ -19,7 +19,7 @@ struct Products {
 
 template <class Real>
 Products products_of(std::span<const Real> x, std::span<const Real> y) {
-  constexpr std::size_t kSums = 8;  // side by side: one sum would wait for itself
+  constexpr std::size_t kSums = 8;  // in parallel: each addition to a single sum would wait for the one before
   Products sums[kSums];
   const auto add = [&](std::size_t i, Products& to) {
     const auto a = static_cast<double>(x[i]);
@@ -40,10 +40,10 @@ Products products_of(std::span<const Real> x, std::span<const Real> y) {
   return sums[0];
 }
 
-/// What the first and the second vector are multiplied with.
+/// The factors of the first and the second vector.
 std::pair<double, double> factors_of(const Products& products, double t) {
   const double cosine = products.both / std::sqrt(products.first * products.second);
-  // Not a number where a vector has no length: linear too.
+  // NaN if a vector has length 0: linear too.
   if (!(std::fabs(cosine) <= kColinear)) return {1 - t, t};
   const double angle = std::acos(cosine);
   return {std::sin((1 - t) * angle) / std::sin(angle), std::sin(t * angle) / std::sin(angle)};

@@ -1,4 +1,4 @@
-// Averages, weighted sums and sums of task vectors: one look at every value.
+// Averages, weighted sums and sums of task vectors: one pass over all values.
 //   average          sum(x_i) / n                  Izmailov et al. 2018, Wortsman et al. 2022 (uniform soup)
 //   weighted         sum(w_i x_i)
 //   task_arithmetic  b + s sum(x_i - b)            Ilharco et al. 2023, "Editing models with task arithmetic"
@@ -12,7 +12,7 @@ namespace {
 template <class Real>
 class Average final : public Method<Real> {
  public:
-  // Divided in the end and not multiplied with 1 / n, which would be rounded too.
+  // A division at the end, since 1 / n would be rounded too.
   void compute(const MergedTensor& tensor, const Chunk& chunk, Lane<Real>& lane, std::span<Real> out) const override {
     std::ranges::copy(lane.values(tensor.inputs.front(), chunk), out.begin());
     for (std::size_t i = 1; i < tensor.inputs.size(); ++i) {

@@ -1,10 +1,10 @@
 // TIES-Merging (Yadav et al. 2023, "TIES-Merging: resolving interference when merging models"): of each task vector
-// x_i - b only the largest values stay (trim), each place gets the sign of their sum (elect), and the values of that
-// sign alone are averaged or summed (disjoint).
+// x_i - b only the largest values stay (trim), each place gets the sign of their sum (elect), and only the values of
+// that sign are averaged or summed (disjoint).
 //
-// Trimming needs the k-th smallest magnitude of each task vector over the whole model. It is found exactly without
-// holding the vector: magnitudes are ordered like their bits, of which each pass over the checkpoints settles 16 from a
-// histogram (radix select): two passes for float32.
+// Trimming needs the k-th smallest magnitude of each task vector over the whole model. Radix select finds it exactly
+// without holding the vector: magnitudes are ordered like their bits, and each pass over the checkpoints determines 16
+// bits with a histogram, so float32 needs two passes.
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -27,7 +27,7 @@ BitsOf<Real> magnitude_bits(Real value) {
   return std::bit_cast<BitsOf<Real>>(std::fabs(value));
 }
 
-/// The search for one task vector's threshold.
+/// Searches for one task vector's threshold.
 template <class Real>
 class Selection {
  public:
@@ -35,7 +35,7 @@ class Selection {
   explicit Selection(std::uint64_t rank) : rank_(rank) {}
 
   unsigned shift() const noexcept { return shift_; }
-  /// Whether a value can still be the one: all bits that are settled are its.
+  /// Whether a value can still be the threshold: it has all bits that are determined.
   bool takes(BitsOf<Real> bits) const noexcept { return ((bits ^ found_) >> shift_) >> kDigitBits == 0; }
   Real value() const noexcept { return std::bit_cast<Real>(found_); }
 
@@ -107,7 +107,7 @@ class Ties final : public Method<Real> {
   Ties(const Workload<Real>& work, const MergeSettings& settings)
       : scaling_(static_cast<Real>(settings.scaling)), mean_(settings.disjoint == Disjoint::mean) {
     const std::uint64_t count = values_of(work.chunks);
-    // As the authors' code counts: of d values the (d - int(d density))-th smallest stays, and what is not smaller.
+    // The authors' code counts like this: of d values the (d - int(d density))-th smallest and all larger ones stay.
     const auto dropped = count - static_cast<std::uint64_t>(static_cast<double>(count) * settings.density);
     thresholds_.assign(work.inputs, Real{0});
     if (count > 0 && dropped > 0) thresholds_ = Thresholds<Real>(work, dropped).find();
@@ -124,17 +124,17 @@ class Ties final : public Method<Real> {
 
  private:
   struct Sums {
-    std::span<Real> all;       ///< whose sign is the elected one
-    std::span<Real> positive;  ///< of the positive values
+    std::span<Real> all;       ///< sums of all kept values; their signs are the elected ones
+    std::span<Real> positive;  ///< sums of the positive values
     std::span<Real> negative;
-    std::span<Real> positives;  ///< how many
+    std::span<Real> positives;  ///< how many there are
     std::span<Real> negatives;
   };
 
   static void add(std::span<const Real> values, std::span<const Real> base, Real threshold, const Sums& sums) {
     for (std::size_t j = 0; j < values.size(); ++j) {
       const Real change = values[j] - base[j];
-      const Real kept = std::fabs(change) < threshold ? Real{0} : change;  // what is not a number stays, and shows
+      const Real kept = std::fabs(change) < threshold ? Real{0} : change;  // NaN is kept, so that the result shows it
       sums.all[j] += kept;
       sums.positive[j] += kept > 0 ? kept : Real{0};
       sums.negative[j] += kept < 0 ? kept : Real{0};
@@ -147,7 +147,7 @@ class Ties final : public Method<Real> {
     const Real all = sums.all[j];
     if (all > 0) return mean_ ? sums.positive[j] / sums.positives[j] : sums.positive[j];
     if (all < 0) return mean_ ? sums.negative[j] / sums.negatives[j] : sums.negative[j];
-    return all;  // nothing was kept, or it cancels: no change
+    return all;  // nothing was kept, or the sum is 0: no change
   }
 
   Real scaling_;

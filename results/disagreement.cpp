@@ -9,7 +9,7 @@
 namespace tutti::images {
 namespace {
 
-/// 0 ln 0 is 0, its limit.
+/// x ln x, with 0 ln 0 = 0, its limit.
 double entropy_of(std::span<const double> shares) {
   double sum = 0;
   for (const double share : shares)
@@ -40,7 +40,7 @@ DisagreementRow row_of(std::span<const double> shares, std::size_t members, std:
   }
   const auto count = static_cast<double>(members);
   const double entropy = entropy_of(mean);
-  // Rounding alone can bring it below 0, which it cannot be (Jensen's inequality); a NaN stays one.
+  // Only rounding can bring it below 0 (Jensen's inequality); a NaN stays NaN.
   const double information = entropy - entropies / count;
   return {static_cast<float>(entropy), static_cast<float>(information < 0 ? 0 : information),
           static_cast<float>(variance / (count * static_cast<double>(classes))),

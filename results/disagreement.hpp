@@ -1,5 +1,5 @@
-// How much the members of an ensemble contradict each other, image by image: from their class scores alone, without
-// labels, whatever the combine rule. It says nothing about who is right.
+// How much the members of an ensemble contradict each other, image by image: computed only from their class scores,
+// without labels, the same for every combine rule. It does not tell which member is right.
 #pragma once
 
 #include <array>
@@ -14,10 +14,10 @@ namespace tutti::images {
 /// mean (unweighted) and H the entropy in nats:
 ///
 ///   entropy             H(q): how undecided the ensemble is
-///   mutual_information  H(q) - (sum H(p_m)) / M: the part of it that comes from members that differ; 0 where they are
+///   mutual_information  H(q) - (sum H(p_m)) / M: the part of it that comes from members that differ; 0 if they are
 ///                       all equal, at most ln M (Depeweg et al., "Decomposition of Uncertainty", ICML 2018)
 ///   variance            the variance of p_m over the members (divided by M), averaged over the classes
-///   dissent             the share of the members whose own class is not that of q
+///   dissent             the share of the members whose class is not that of q
 enum class DisagreementColumn : std::size_t { entropy, mutual_information, variance, dissent };
 constexpr std::size_t kDisagreementColumns = 4;
 
@@ -30,7 +30,7 @@ class Disagreement {
   /// many for each. The row is NaN if no member is present or a share is NaN; such rows do not count in the means.
   DisagreementRow add(std::span<const double> shares, std::size_t members);
 
-  std::uint64_t images() const noexcept { return images_; }  ///< that count
+  std::uint64_t images() const noexcept { return images_; }  ///< in the means
   /// Nothing without images.
   std::optional<std::array<double, kDisagreementColumns>> means() const;
 

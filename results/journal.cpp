@@ -1,4 +1,4 @@
-// The journal: locking, the records written with one system call each, and read with every field checked.
+// The journal: locking, writing each record with one system call, and reading with every field checked.
 #include "results/journal.hpp"
 
 #include <fcntl.h>
@@ -73,7 +73,7 @@ Value read_value(const std::filesystem::path& path, int file, std::uint64_t offs
   return value;
 }
 
-/// Of a stretch of the file, a piece at a time: a length that is nonsense must not become an allocation.
+/// The checksum of a part of the file, read piece by piece: a wrong length must not become an allocation.
 std::uint32_t crc_at(const std::filesystem::path& path, int file, std::uint64_t offset, std::uint64_t length) {
   std::vector<std::byte> piece(static_cast<std::size_t>(std::min<std::uint64_t>(length, 1 << 20)));
   std::uint32_t crc = 0;
@@ -96,7 +96,7 @@ std::string header_text(const JournalHeader& header) {
                                       {"fingerprint", std::move(fingerprint)}});
 }
 
-/// Throws where the JSON is not what header_text() writes.
+/// Throws if the JSON is not what header_text() writes.
 JournalHeader parse_header(const std::string& text) {
   const json::value json = parse_json(text, "the journal's header");
   JournalHeader header;
@@ -152,9 +152,9 @@ Journal::Journal(const std::filesystem::path& folder) : path_(folder / "journal"
   read_records();
 }
 
-// A command holds its output folder already (run_folder.hpp), but NFS locks files alone: there, and for whoever uses a
-// journal without a program around it, this lock is what keeps two runs apart.
-// The run that held it may have removed the file between our open() and our flock(): then its name is free again.
+// A command holds its output folder already (run_folder.hpp), but NFS only locks files: there, and for a journal
+// without a program around it, this lock keeps two runs apart. The run that held it may have removed the file between
+// our open() and our flock(): then its name is free again.
 void Journal::lock() {
   for (;;) {
     file_ = UniqueFd(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
@@ -166,7 +166,7 @@ void Journal::lock() {
                     std::generic_category().message(errno), "choose an output folder on a local disk");
       throw Error(ErrorKind::usage, fmt::format("another run is writing into {}", path_.parent_path().string()),
                   "it holds the lock of the folder's journal",
-                  "wait for its end, or choose another folder: output=...");
+                  "wait until it ends, or choose another folder: output=...");
     }
     struct stat ours {};
     struct stat named {};
@@ -203,7 +203,7 @@ bool Journal::read_header(const Extent& extent) {
   try {
     header_ = parse_header(text);
   } catch (const std::exception&) {
-    return false;  // whole, but of no version of ours: then there is nothing to go on from
+    return false;  // complete, but of an unknown version: there is nothing to continue from
   }
   begun_ = true;
   return true;
@@ -277,9 +277,9 @@ void Journal::append(const SegmentResult& result) {
   extents_.emplace(segment, extent);
 }
 
-// One call for the whole record, so that it is there or not; what a full disk lets through of it is taken back.
+// One call writes the whole record, so that it is there or not; if a full disk takes only a part, it is removed again.
 void Journal::write_record(std::vector<std::span<const std::byte>> parts) {
-  // Behind the last whole record there may be a torn one.
+  // There may be a torn record after the last complete one.
   if (::ftruncate(file_.get(), static_cast<off_t>(end_)) != 0) throw write_error(path_, errno);
   std::uint64_t at = end_;
   for (auto part = parts.begin(); part != parts.end();) {
@@ -291,7 +291,7 @@ void Journal::write_record(std::vector<std::span<const std::byte>> parts) {
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) {
       const int code = errno;
-      // Where even this fails, the reader finds a torn record.
+      // If even this fails, the reader finds a torn record.
       [[maybe_unused]] const int taken_back = ::ftruncate(file_.get(), static_cast<off_t>(end_));
       throw write_error(path_, code);
     }
@@ -308,13 +308,13 @@ void Journal::replay(std::uint64_t segment, const AnswerForm& form, Sink& sink) 
   std::vector<std::byte> payload(extent.length);
   read_at(path_, file_.get(), extent.offset, payload);
   Cutter cutter(payload);
-  // As read_segment() found it: the file is locked, and its sizes were held against its length.
+  // The file is locked, and read_segment() has checked its sizes against its length.
   const SegmentHead head = cutter.take<SegmentHead>(1).front();
   const auto widths = cutter.take<std::uint32_t>(head.members);
   if (AnswerForm{head.width, head.predicted != 0, head.labels != 0, widths} != form)
     throw Error(ErrorKind::failed, fmt::format("the journal {} does not fit this run", path_.string()),
-                fmt::format("the answers of segment {} have another form", segment),
-                fmt::format("remove {} to begin anew", path_.string()));
+                fmt::format("the predictions of segment {} have another form", segment),
+                fmt::format("remove {} to start again", path_.string()));
   const auto predicted = cutter.take<std::int64_t>(head.predicted * std::uint64_t{head.count});
   const auto labels = cutter.take<std::int64_t>(head.labels * std::uint64_t{head.count});
   const auto values = cutter.take<float>(std::uint64_t{head.width} * head.count);

@@ -1,13 +1,12 @@
-// The journal of a run: a file `journal` in its output folder that holds every finished segment, so that a run that
-// was interrupted, crashed or was killed can go on where it was. It lies in the page cache, not on the disk: it
-// outlives every end of the process, not every end of the machine. It decides nothing: whether a journal fits a run is
-// for whoever compares the fingerprints.
+// The journal of a run: a file `journal` in its output folder that holds every finished segment, so that a run that was
+// interrupted, crashed or was killed can continue. It is not synced: it survives every end of the process, but not
+// every crash of the machine. It makes no decision: the caller compares the fingerprints to see whether it fits a run.
 //
 //   file      "tutti-journal/1\n", record (JSON: what the run is), record (a segment), record (a segment), ...
 //   record    payload's length (8 bytes), its CRC-32 (4 bytes), 4 bytes of 0, payload
 //   segment   SegmentHead, each member's width, predicted, labels, values, each member's values
 //
-// Numbers are little-endian and as in memory: a journal is read on the machine that wrote it.
+// Numbers are written as in memory, little-endian: a journal is read on the machine that wrote it.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +20,7 @@
 
 namespace tutti::images {
 
-/// What a run is: how its images are cut, and what its bytes depend on.
+/// What identifies a run: how its images are cut into segments, and what its bytes depend on.
 struct JournalHeader {
   std::uint64_t images = 0;
   std::uint32_t segment_images = 1;
@@ -34,7 +33,7 @@ struct JournalHeader {
   friend bool operator==(const JournalHeader&, const JournalHeader&) = default;
 };
 
-/// The form of every answer in a run, as a journal must have it to be handed on.
+/// The form of all predictions in a run; records of a journal must have it.
 struct AnswerForm {
   std::uint32_t width = 0;
   bool predicted = false;
@@ -46,32 +45,32 @@ struct AnswerForm {
 /// One thread. The file is locked while the object lives: two runs cannot share an output folder. Moves, does not copy.
 class Journal {
  public:
-  /// Whether a folder holds one.
+  /// Whether a folder holds a journal.
   static bool exists(const std::filesystem::path& folder);
 
-  /// Opens, or makes, the journal of `folder`, which exists, and reads which segments it holds; a record that is torn,
-  /// and all behind it, count as not there. Throws Error(usage) where another run holds it or the file is no journal,
-  /// Error(failed) where it cannot be read or made.
+  /// Opens or creates the journal of `folder`, which exists, and reads which segments it holds; a torn record and all
+  /// after it are ignored. Throws Error(usage) if another run holds it or the file is not a journal, Error(failed) if
+  /// it cannot be read or created.
   explicit Journal(const std::filesystem::path& folder);
 
   const std::filesystem::path& path() const noexcept { return path_; }
-  /// Whether it says what run it is of: not so where it was made just now, or its run was killed at once.
+  /// Whether it has a header: it has none if it was created just now, or its run was killed immediately.
   bool begun() const noexcept { return begun_; }
   const JournalHeader& header() const noexcept { return header_; }
-  /// In order: the segments that it holds.
+  /// The segments that it holds, in order.
   std::vector<std::uint64_t> finished() const;
   bool holds(std::uint64_t segment) const { return extents_.count(segment) != 0; }
   std::uint64_t finished_segments() const noexcept { return extents_.size(); }
   std::uint64_t finished_images() const;
 
-  /// Empties it, and writes what run it is of.
+  /// Empties it, and writes the header.
   void begin(JournalHeader header);
-  /// Adds a whole segment, which the journal does not hold and of which every member is part. Throws Error(failed); the
-  /// journal is as before then, and stays good.
+  /// Adds a segment that the journal does not hold yet and that every member has predicted. Throws Error(failed); the
+  /// journal is then unchanged and still usable.
   void append(const SegmentResult& result);
-  /// Hands a segment that it holds to `sink`. Throws Error(failed) where it cannot be read, or is not of this form.
+  /// Gives a segment that it holds to `sink`. Throws Error(failed) if it cannot be read, or does not have this form.
   void replay(std::uint64_t segment, const AnswerForm& form, Sink& sink) const;
-  /// Removes the file: the run is done. A file that is no longer there is none of our business.
+  /// Removes the file because the run is done. A file that is already gone is not an error.
   void remove();
 
  private:

@@ -16,7 +16,7 @@ namespace {
 void check_class(const char* what, std::int64_t value, std::uint64_t image, std::uint32_t classes) {
   if (value < 0 || value >= std::int64_t{classes})
     throw Error(ErrorKind::usage, fmt::format("the {} of image {} is {}", what, image, value),
-                fmt::format("the answers have {}, so classes are 0 to {}", counted(classes, "class"),
+                fmt::format("the predictions have {}, so classes are 0 to {}", counted(classes, "class"),
                             std::int64_t{classes} - 1),
                 "give images whose labels are classes of the models");
 }
@@ -57,7 +57,7 @@ void Metrics::add(std::int64_t label, const ClassShares& scores, std::int64_t pr
 }
 
 void Metrics::add_confidence(double confidence, bool correct) {
-  // Closed above; 0 and a NaN fall into the first bin, whose sum then keeps the NaN.
+  // The upper limit belongs to a bin; 0 and a NaN fall into the first one, whose sum then keeps the NaN.
   const double place = std::ceil(confidence * static_cast<double>(kCalibrationBins));
   const std::size_t bin =
       place > 1.0 ? std::min(static_cast<std::size_t>(std::min(place, 1e6)), kCalibrationBins) - 1 : 0;

@@ -1,5 +1,5 @@
-// How good answers are: accuracy, loss, calibration error and the confusion matrix, over images. It decides no class:
-// the combine rule does that, and ties of a vote cannot be read off the scores.
+// The quality of predictions: accuracy, loss, calibration error and the confusion matrix, over images. It does not
+// choose the class: the combine rule does that, and ties of a vote cannot be read from the scores.
 #pragma once
 
 #include <array>
@@ -13,20 +13,20 @@
 
 namespace tutti::images {
 
-/// Up to this many classes a confusion matrix is kept: it has their square of numbers, and nobody reads a larger one.
+/// Up to this many classes a confusion matrix is kept: its size is their square, and a larger one is hard to read.
 constexpr std::uint32_t kMaxConfusionClasses = 1000;
 
 /// Bins of the calibration error.
 constexpr std::size_t kCalibrationBins = 15;
 
-/// Sums over all images that were added, in float64 and in the order in which they came. A value; one thread.
+/// Sums over all images that were added, in float64 and in the order of the calls. A value; one thread.
 class Metrics {
  public:
   explicit Metrics(std::uint32_t classes);
 
   /// `labels` and `predicted` hold one class per image, `values` one score per image and class, row-major. Throws
-  /// Error(usage) that names the image (counted from 0 over all calls, skip() included) where a label or a predicted
-  /// class is no class.
+  /// Error(usage) that names the image (counted from 0 over all calls, skip() included) if a label or a predicted
+  /// class is out of range.
   void add(std::span<const std::int64_t> labels, std::span<const float> values, std::span<const std::int64_t> predicted,
            ScoreKind kind);
   /// The same of one image, whose scores were taken into `scores`.

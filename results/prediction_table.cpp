@@ -13,7 +13,7 @@ namespace {
 
 bool names_its_images(const Source& source) { return source.count() > 0 && !source.image_name(0).empty(); }
 
-/// By score, the lower class first where scores are equal; what is no number comes last.
+/// Orders by score, the lower class first if scores are equal; NaN comes last.
 bool stands_before(std::span<const float> scores, std::size_t a, std::size_t b) {
   const bool nan_a = std::isnan(scores[a]);
   const bool nan_b = std::isnan(scores[b]);

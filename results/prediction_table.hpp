@@ -1,5 +1,5 @@
 // predictions.csv: for people and spreadsheets, one line per image with its name, its label and the classes with the
-// highest scores. Not for computing with: predictions.npy has all scores.
+// highest scores. Programs should read predictions.npy, which has all scores.
 #pragma once
 
 #include <cstdint>
@@ -14,27 +14,28 @@
 
 namespace tutti::images {
 
-/// The most classes of one line.
+/// The most classes per line.
 constexpr std::uint32_t kTableClasses = 5;
 
-/// A field as RFC 4180 has it: in quotes where it holds a comma, a quote or the end of a line.
+/// A field as in RFC 4180: in quotes if it holds a comma, a quote or the end of a line.
 std::string csv_field(std::string_view text);
 
-/// Columns: `file` (or `image`, a number, where images have no names), `label` (where there are labels), then class_1,
+/// Columns: `file` (or `image`, a number, if images have no names), `label` (if there are labels), then class_1,
 /// score_1, class_2, score_2 ... The first class is the one that the rule decided for, the others follow by score, the
-/// lower class first where scores are equal; classes without names are numbers. An image without an answer has empty
+/// lower class first if scores are equal; classes without names are numbers. An image without a prediction has empty
 /// fields there. Lines end in LF.
-/// The file appears at finish(), whole, or never. Throws Error(failed) that names it. Moves, does not copy; one thread.
+/// The file appears complete at finish(), or never. Throws Error(failed) that names it. Moves, does not copy; one
+/// thread.
 class PredictionTable {
  public:
-  /// `names`, whose images these are, outlives it; `width` is the number of classes.
+  /// `names` is the source of the images and must outlive the table; `width` is the number of classes.
   PredictionTable(const std::filesystem::path& file, const Source& names, std::uint32_t width);
 
-  /// Adds a whole segment, or throws; its images are `result.first` and the following of `names`.
+  /// Adds a whole segment, or throws; its images are those of `names` from `result.first` on.
   void write(const SegmentResult& result);
-  /// Complete, on disk and in place.
+  /// Syncs the complete file and puts it in place.
   void finish() { file_.commit(); }
-  /// What whole segments came is, on disk and in place as `path`, which is in the same folder.
+  /// Puts the whole segments so far in place as `path`, which is in the same folder.
   void finish_partial(const std::filesystem::path& path);
   const std::filesystem::path& path() const noexcept { return file_.path(); }
 
@@ -46,7 +47,7 @@ class PredictionTable {
   AtomicFile file_;
   const Source& names_;
   const std::uint32_t shown_;
-  std::uint64_t bytes_ = 0;  ///< of the head and of whole segments
+  std::uint64_t bytes_ = 0;  ///< of the header and of whole segments
   std::string lines_;        ///< of one segment
 };
 

@@ -125,7 +125,7 @@ json::object score_json(const ScoreReport& score) {
           {"images", score.images}};
 }
 
-/// As FusionBench writes it; a part of 1 in spite of its name.
+/// The name that FusionBench uses; in spite of it, the value is a fraction of 1.
 json::value model_info_json(const ModelReport& model) {
   std::optional<double> part;
   if (model.all_params > 0) part = static_cast<double>(model.trainable_params) / static_cast<double>(model.all_params);

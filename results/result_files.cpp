@@ -22,7 +22,7 @@ constexpr const char* kReport = "report.json";
 constexpr std::array kAnswers{"predictions.npy", "predicted.npy", "labels.npy", "disagreement.npy", "predictions.csv"};
 constexpr std::array kOfRule{"predictions.npy", "predicted.npy"};
 
-/// The command of a report that Tutti wrote; empty where there is none. Of any version: the names are the same.
+/// The command of a report that Tutti wrote; empty if there is none. Every version uses the same names.
 std::string command_of(const fs::path& report) {
   std::error_code code;
   if (!fs::is_regular_file(report, code)) return {};
@@ -60,7 +60,7 @@ class Removal {
     if (fs::remove(file, code)) ++files_;
     if (code)
       throw Error(ErrorKind::failed, fmt::format("could not remove {}", file.string()),
-                  fmt::format("{}; it is of an earlier command", code.message()), "choose another output folder");
+                  fmt::format("{}; an earlier command wrote it", code.message()), "choose another output folder");
   }
 
   void remove_answers(const fs::path& folder) {
@@ -92,7 +92,7 @@ class Removal {
     return fs::equivalent(a, b, different);
   }
 
-  /// Does `work` on a folder of a command's folder, which goes if that empties it.
+  /// Does `work` on a subfolder of a command's folder, and removes the subfolder if it is then empty.
   template <class Work>
   void below(const fs::path& folder, const Work& work) {
     std::error_code not_empty;

@@ -1,5 +1,5 @@
-// The names of what commands write into their output folder, and what happens to those of an earlier command. Weights
-// (of a training, of a merge), journals, traces and whatever else lies there are none of these.
+// The names of the files that commands write into their output folder, and the removal of those of an earlier command.
+// Weights (of a training, of a merge), journals, traces and all other files in the folder are not touched.
 #pragma once
 
 #include <cstddef>
@@ -9,25 +9,24 @@
 
 namespace tutti::images {
 
-/// What remove_results() did.
+/// The result of remove_results().
 struct RemovedResults {
   std::size_t files = 0;
-  std::string command;  ///< that had written them: "run"
+  std::string command;  ///< the command that wrote them: "run"
 };
 
-/// Removes the answers and the report of an earlier command from `folder`, so that what is there afterwards is of one
-/// command. Where `folder` holds no report.json of Tutti nothing is touched: its files are somebody else's. Otherwise
-/// these go, and no others:
+/// Removes the predictions and the report of an earlier command from `folder`, so that its files are then of one
+/// command. If `folder` holds no report.json of Tutti, nothing is touched. Otherwise only these are removed:
 ///
 ///   report.json, tasks.svg
-///   predictions.npy, predicted.npy, labels.npy, disagreement.npy, predictions.csv, and the .partial ones of all
+///   predictions.npy, predicted.npy, labels.npy, disagreement.npy, predictions.csv, and the .partial version of each
 ///   members/*.npy
 ///   <rule>/predictions.npy, <rule>/predicted.npy                  of every combine rule
-///   tasks/<name>/ with the answers, members and rules of above
+///   tasks/<name>/ with the predictions, members and rules as above
 ///
-/// and the folders that this empties. The report goes last, so that a removal that was cut off is done by the next one.
-/// No link is followed, a folder below with a report of its own is another command's, and the files of `inputs` stay.
-/// Throws Error(failed) that names the file that could not be removed.
+/// and the folders that are then empty. The report is removed last, so that the next removal completes one that was cut
+/// off. No link is followed, a subfolder with its own report belongs to another command, and the files of `inputs`
+/// stay. Throws Error(failed) that names the file that could not be removed.
 RemovedResults remove_results(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& inputs);
 
 }  // namespace tutti::images

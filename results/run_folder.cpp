@@ -25,7 +25,7 @@ constexpr const char* kHint = "choose another folder with `output:`";
 void create(const std::filesystem::path& folder) {
   std::error_code code;
   std::filesystem::create_directories(folder, code);
-  std::error_code unknown;  // whether it exists may itself be hidden
+  std::error_code unknown;  // even whether it exists may be hidden
   if (!std::filesystem::is_directory(folder, unknown) && std::filesystem::exists(folder, unknown))
     throw Error(ErrorKind::usage, fmt::format("cannot write results to {}", folder.string()), "it is not a folder",
                 kHint);
@@ -34,8 +34,8 @@ void create(const std::filesystem::path& folder) {
                 kHint);
 }
 
-// The highest number that names something in `folder`; names that are not numbers do not count. It only saves tries:
-// 0 where the folder cannot be listed.
+// The highest number that is a name in `folder`; other names do not count. It only saves attempts: 0 if the folder
+// cannot be listed.
 unsigned highest_number(const std::filesystem::path& folder) {
   unsigned highest = 0;
   std::error_code code;
@@ -62,7 +62,7 @@ std::filesystem::path make_run_folder(const std::filesystem::path& requested, co
   create(parent);
   for (unsigned number = highest_number(parent) + 1;; ++number) {
     const std::filesystem::path folder = parent / fmt::format("{:04}", number);
-    // mkdir() succeeds for one caller only: who gets EEXIST tries the next number.
+    // mkdir() succeeds for only one caller: a caller that gets EEXIST tries the next number.
     if (::mkdir(folder.c_str(), 0777) == 0) return folder;
     if (errno != EEXIST)
       throw Error(ErrorKind::failed, fmt::format("could not create the folder {}", folder.string()),
@@ -82,18 +82,18 @@ MadeFolder::MadeFolder(MadeFolder&& other) noexcept
 MadeFolder::~MadeFolder() { remove_if_empty(); }
 
 void MadeFolder::remove_if_empty() const noexcept {
-  const int before = errno;           // of what the program is about to say, perhaps
-  if (made_) ::rmdir(path_.c_str());  // fails where something is in it, as it should
+  const int before = errno;           // the program may be about to report it
+  if (made_) ::rmdir(path_.c_str());  // fails if something is in it, as it should
   errno = before;
 }
 
 RunFolder::RunFolder(const std::filesystem::path& requested, const std::filesystem::path& parent)
     : folder_(requested, parent) {
-  // Who held it may have removed it, empty as it was, between our open() and our flock(): then it is made again.
+  // The previous holder may have removed the empty folder between our open() and our flock(): then it is made again.
   while (!lock()) make_run_folder(path(), parent);
 }
 
-// False where the folder has gone meanwhile. An open file that a worker inherited would keep the lock: O_CLOEXEC.
+// False if the folder was removed meanwhile. O_CLOEXEC, because a worker that inherited the file would keep the lock.
 bool RunFolder::lock() {
   lock_ = UniqueFd(::open(path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!lock_ && errno == ENOENT) return false;
@@ -101,12 +101,12 @@ bool RunFolder::lock() {
   do result = lock_ ? ::flock(lock_.get(), LOCK_EX | LOCK_NB) : -1;
   while (lock_ && result != 0 && errno == EINTR);
   if (result != 0 && errno == EWOULDBLOCK) {
-    folder_.keep();  // it is the other one's, also where it was made here a moment ago
+    folder_.keep();  // it belongs to the other program, even if this one has just made it
     throw Error(ErrorKind::usage, fmt::format("another tutti is writing into {}", path().string()),
-                "it holds the lock of this folder", "wait for its end, or choose another output folder");
+                "it holds the lock of this folder", "wait until it ends, or choose another output folder");
   }
   if (result != 0) {
-    log::warning("{} cannot be locked ({}): see to it that no other tutti writes into it", path().string(),
+    log::warning("cannot lock {} ({}): make sure that no other tutti writes into it", path().string(),
                  std::generic_category().message(errno));
     return true;
   }

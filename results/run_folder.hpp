@@ -1,5 +1,5 @@
-// Where a command puts its results: a folder that is there, and that one program at a time writes into. What is in it
-// is not known here: results/result_files.hpp.
+// The folder for the results of a command: it exists, and only one program at a time writes into it. The files in it are
+// listed in results/result_files.hpp.
 #pragma once
 
 #include <filesystem>
@@ -9,29 +9,29 @@
 
 namespace tutti::images {
 
-/// The number that names the folder of a run; nothing where its name is no number.
+/// The number that is the name of a run's folder; nothing if its name is not a number.
 std::optional<unsigned> run_number(const std::filesystem::path& folder);
 
-/// The folder for the results of a run. `requested`, where it is not empty: created with its parents if missing; files
-/// in it stay until they are replaced. Otherwise a fresh one below `parent`: 0001, 0002, ..., never shared by two runs
-/// that start at the same time. Throws Error(usage) where something of that name is no folder, Error(failed) where
-/// it could not be created. Nothing is locked.
+/// The folder for the results of a run. `requested`, if it is not empty: created with its parents if missing; files in
+/// it stay until they are replaced. Otherwise a new one below `parent`: 0001, 0002, ..., never shared by two runs that
+/// start at the same time. Throws Error(usage) if something else has that name, Error(failed) if it could not be
+/// created. Nothing is locked.
 std::filesystem::path make_run_folder(const std::filesystem::path& requested, const std::filesystem::path& parent);
 
-/// A folder that is there as long as something needs it. Moves, does not copy.
+/// A folder that is removed again if nothing was written into it. Moves, does not copy.
 class MadeFolder {
  public:
-  /// As make_run_folder(): the same errors.
+  /// Throws like make_run_folder().
   MadeFolder(const std::filesystem::path& requested, const std::filesystem::path& parent);
   MadeFolder(MadeFolder&& other) noexcept;
   MadeFolder& operator=(MadeFolder&&) = delete;
-  /// Removes the folder where this object made it and nothing is in it: what wrote nothing leaves nothing.
+  /// Removes the folder if this object made it and it is empty.
   ~MadeFolder();
 
   const std::filesystem::path& path() const noexcept { return path_; }
-  /// What the destructor does; any thread.
+  /// Does what the destructor does; any thread.
   void remove_if_empty() const noexcept;
-  /// It stays, whatever is in it.
+  /// Keeps the folder, even if it is empty.
   void keep() noexcept { made_ = false; }
 
  private:
@@ -39,24 +39,24 @@ class MadeFolder {
   bool made_ = false;
 };
 
-/// The output folder of a command, which writes into it alone while the object lives: the lock is the kernel's
-/// (flock() on the folder itself), so that no file is left behind and that it ends with the process, however that ends.
-/// Where the file system cannot lock a folder (NFS cannot), a warning says so, and whoever starts two programs must see
-/// to it that their folders differ. Moves, does not copy.
+/// The output folder of a command, locked while the object lives. The lock is the kernel's (flock() on the folder
+/// itself): it leaves no file behind, and ends with the process, however the process ends. If the file system cannot
+/// lock a folder (NFS cannot), a warning says so, and the user must make sure that two programs use different folders.
+/// Moves, does not copy.
 class RunFolder {
  public:
-  /// Also throws Error(usage) where another one holds the folder.
+  /// Also throws Error(usage) if another one holds the folder.
   RunFolder(const std::filesystem::path& requested, const std::filesystem::path& parent);
   RunFolder(RunFolder&&) = default;
 
   const std::filesystem::path& path() const noexcept { return folder_.path(); }
-  /// As that of MadeFolder.
+  /// Does what MadeFolder::remove_if_empty() does.
   void remove_if_empty() const noexcept { folder_.remove_if_empty(); }
 
  private:
   bool lock();
 
-  UniqueFd lock_;  ///< stands first, so that it is held until an empty folder is gone
+  UniqueFd lock_;  ///< must be first, so that it is held until an empty folder is removed
   MadeFolder folder_;
 };
 

@@ -1,4 +1,4 @@
-// Results into files and into memory.
+// Sinks that write results to files and to memory.
 #include "results/sinks.hpp"
 
 #include <fmt/format.h>
@@ -18,8 +18,8 @@ void append(std::vector<Value>& to, std::span<const Value> from) {
 
 void check_file_name(const std::string& member) {
   if (member.empty() || member == "." || member == ".." || member.find('/') != member.npos)
-    throw Error(ErrorKind::usage, fmt::format("the predictions of member \"{}\" cannot be saved", member),
-                "its name is no name of a file", "rename the member, or leave save_members off");
+    throw Error(ErrorKind::usage, fmt::format("cannot save the predictions of member \"{}\"", member),
+                "its name cannot be the name of a file", "rename the member, or do not set 'save_members'");
 }
 
 }  // namespace
@@ -58,7 +58,7 @@ void NpySink::write(const SegmentResult& result) {
   images_ += result.count;
 }
 
-// predictions.npy last: where it is, all are.
+// predictions.npy is last: if it is there, all files are.
 std::vector<NpyWriter*> NpySink::writers() {
   std::vector<NpyWriter*> all;
   for (NpyWriter& member : members_) all.push_back(&member);
@@ -86,7 +86,7 @@ void NpySink::remove_partial_files() {
                                              partial_of(folder_ / "predictions.csv")};
   for (const NpyWriter& member : members_) partial.push_back(partial_of(member.path()));
   for (const std::filesystem::path& file : partial) {
-    // A member may be called "cnn.partial": its file is no other member's partial one.
+    // A member may be called "cnn.partial": its file is not the partial file of member "cnn".
     const bool is_result =
         std::any_of(members_.begin(), members_.end(), [&](const NpyWriter& member) { return member.path() == file; });
     if (!is_result) remove_partial(file);

@@ -1,4 +1,4 @@
-// Where the results of a run go: .npy files and a table, or memory. Both take whole runs, in segment order.
+// Sinks for the results of a run: .npy files and a table, or memory. Both take whole runs, in segment order.
 #pragma once
 
 #include <cstdint>
@@ -16,41 +16,40 @@ namespace tutti::images {
 /// The form of a run's results, known once the members are warm.
 struct ResultForm {
   std::uint64_t images = 0;
-  std::uint32_t width = 0;  ///< of the ensemble's answer; 0 with the rule `none`
-  bool classes = true;      ///< the answer has predicted classes: it is not over features, the rule is not `none`
+  std::uint32_t width = 0;  ///< of the ensemble's predictions; 0 with the rule `none`
+  bool classes = true;      ///< there are predicted classes: not over features, and the rule is not `none`
   struct Member {
     std::string name;
     std::uint32_t width = 0;
   };
-  std::vector<Member> members;  ///< in rank order; all members where their own answers are kept, else empty
-  bool labels = false;          ///< the labels are kept beside them
+  std::vector<Member> members;  ///< in rank order; all members if their predictions are kept, else empty
+  bool labels = false;          ///< the labels are kept too
 };
 
 /// Writes predictions.npy (images x width, float32), predicted.npy (images, int64; only with classes), predictions.csv
-/// (only with classes, see prediction_table.hpp) and, where the form names members, members/<name>.npy, and labels.npy
-/// (images, int64) where it asks for them. Nothing appears in `folder` before finish(). Throws Error(failed) that names
-/// the file, from any call; one thread. Where members are
-/// missing, what comes for them is written: NaN, and -1.
+/// (only with classes, see prediction_table.hpp) and, if the form names members, members/<name>.npy, and labels.npy
+/// (images, int64) if it asks for them. Nothing appears in `folder` before finish(). Any call may throw Error(failed)
+/// that names the file; one thread. For missing members the file has NaN, and -1.
 class NpySink final : public Sink {
  public:
-  /// `folder` exists. `names`, whose images these are, outlives it; without it there is no predictions.csv. Throws
-  /// Error(usage) where a member's name cannot be the name of a file.
+  /// `folder` exists. `names` is the source of the images and must outlive it; without it there is no predictions.csv.
+  /// Throws Error(usage) if a member's name cannot be the name of a file.
   NpySink(const std::filesystem::path& folder, const ResultForm& form, const Source* names = nullptr);
 
   void write(const SegmentResult& result) override;
   /// Puts all files in place, predictions.npy last, and removes those that finish_partial() of an earlier run left.
-  /// Throws where not all announced images came.
+  /// Throws if fewer images than announced have been written.
   void finish();
-  /// For a run that ended early: puts the images that came into predictions.partial.npy, predicted.partial.npy,
-  /// predictions.partial.csv and members/<name>.partial.npy, which hold so many rows. A segment that could not be
-  /// written whole is left out. No file appears where no segment came; files of earlier, complete runs stay.
+  /// For a run that ended early: puts the images so far into predictions.partial.npy, predicted.partial.npy,
+  /// predictions.partial.csv and members/<name>.partial.npy, with only their rows. A segment that could not be written
+  /// completely is left out. Without any segment no file appears; files of earlier, complete runs stay.
   void finish_partial();
 
  private:
   std::vector<NpyWriter*> writers();
   void remove_partial_files();
 
-  // Stands before the writers, so that it goes after them.
+  // Declared before the writers, so that it is destroyed after them.
   struct MembersFolder {
     ~MembersFolder();
     std::filesystem::path created;  ///< empty unless the sink created it; removed at the end if nothing is in it
@@ -70,7 +69,7 @@ class MemorySink final : public Sink {
   explicit MemorySink(const ResultForm& form);
 
   void write(const SegmentResult& result) override;
-  /// What has come so far; the sink is empty afterwards.
+  /// The results so far; the sink is empty afterwards.
   Predictions take();
 
  private:

@@ -1,18 +1,18 @@
 # shellcheck shell=bash
-# Functions that scripts/setup, scripts/demo, scripts/test and .ci/run share. Sourced, never run; sourcing it does
-# nothing but define functions and variables.
+# Functions that scripts/setup, scripts/demo, scripts/test and .ci/run share. Sourced, never run; sourcing it only defines
+# functions and variables.
 #
-# Where a function takes a file or a command's answer as an argument, it is so that tests/scripts can give it another.
+# Some functions take a file or a command's output as an argument, so that tests/scripts can pass another one.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# The LibTorch that the light installation takes: the versions belong together, this is the set that torch names.
+# The packages of the light installation of LibTorch: the versions are those that this torch requires.
 torch_requirement=torch==2.11.0
 torch_cuda_requirements=(nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
 
 say() { printf "%s\n" "$@"; }
 
-# fail CODE LINE...: says what is wrong and what to do, and leaves with CODE (1 broken environment, 2 for the user).
+# fail CODE LINE...: prints what is wrong and what to do, and exits with CODE (1 broken environment, 2 wrong usage).
 fail() {
   local code=$1
   shift
@@ -74,7 +74,7 @@ logged() {
   return "$code"
 }
 
-# How many compilers may run at once: one per core, but no more than memory carries (a file that includes LibTorch's
+# How many compilers may run at once: one per core, but no more than fit into memory (a file that includes LibTorch's
 # headers takes up to 2 GB to compile). TUTTI_JOBS overrides it.
 jobs() {
   local cores by_memory
@@ -86,7 +86,7 @@ jobs() {
 
 # --- Packages of the distribution ---------------------------------------------------------------------------------
 
-# distribution OS_RELEASE_FILE: "debian-12", "ubuntu-24.04"; "unknown" where the file says nothing.
+# distribution OS_RELEASE_FILE: "debian-12", "ubuntu-24.04"; "unknown" if the file does not name it.
 distribution() {
   if [[ -r $1 ]]; then
     # shellcheck source=/dev/null
@@ -96,7 +96,7 @@ distribution() {
   fi
 }
 
-# packages DISTRIBUTION: the packages that building Tutti takes there; fails for a distribution that is not supported.
+# packages DISTRIBUTION: the packages that building Tutti needs there; fails for a distribution that is not supported.
 packages() {
   local common="g++ cmake ninja-build ccache pkg-config git ca-certificates python3 python3-venv libyaml-cpp-dev
     doctest-dev libcli11-dev libspdlog-dev libfmt-dev libhwloc-dev
@@ -111,8 +111,8 @@ packages() {
 # installed PACKAGE: whether dpkg has it.
 installed() { [[ $(dpkg-query -W -f '${Status}' "$1" 2>/dev/null) == "install ok installed" ]]; }
 
-# root_prefix USER_ID: the words that a command needs in front to run as root: none, or sudo's. Without a terminal sudo
-# may not ask for a password.
+# root_prefix USER_ID: the prefix with which a command runs as root: none, or sudo's. Without a terminal sudo must not
+# ask for a password.
 root_prefix() {
   if (($1 == 0)); then
     return
@@ -125,7 +125,7 @@ root_prefix() {
   fi
 }
 
-# install_packages PACKAGE...: installs those that are missing, and touches nothing where none is.
+# install_packages PACKAGE...: installs those that are missing, and changes nothing if none is.
 install_packages() {
   local package prefix missing=() log=$root/build/packages.log
   for package in "$@"; do
@@ -143,14 +143,14 @@ install_packages() {
   say "installing ${missing[*]}"
   # shellcheck disable=SC2086  # the prefix is a list of words
   logged "$log" $prefix apt-get update -q ||
-    fail 1 "The package lists could not be fetched; is the network there? Needed: ${missing[*]}"
-  # --no-remove: setting up Tutti never takes a package away.
+    fail 1 "Could not fetch the package lists; is there a network connection? Needed: ${missing[*]}"
+  # --no-remove: setting up Tutti never removes a package.
   # shellcheck disable=SC2086
   logged "$log" $prefix env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends --no-remove \
-    "${missing[@]}" || fail 1 "The packages could not be installed: ${missing[*]}"
+    "${missing[@]}" || fail 1 "Could not install the packages: ${missing[*]}"
 }
 
-# missing_tools: what building takes and is not found, one line each: for distributions whose packages we do not know.
+# missing_tools: the tools for building that are missing, one per line, for distributions with unknown package names.
 missing_tools() {
   local tool header line headers compiler=${CXX:-g++}
   local probe=$'#if defined(BOOST_VERSION) && BOOST_VERSION < 108100\n#error too old\n#endif'
@@ -178,7 +178,7 @@ png.h|libpng 1.6 or newer (Debian: libpng-dev)"
   done <<<"$headers"
 }
 
-# set_up_packages OS_RELEASE_FILE: everything that building takes from the distribution.
+# set_up_packages OS_RELEASE_FILE: everything that building needs from the distribution.
 set_up_packages() {
   local name list missing
   name=$(distribution "$1")
@@ -192,7 +192,7 @@ set_up_packages() {
     "Install these, then start again:" "  - ${missing//$'\n'/$'\n'  - }"
 }
 
-# set_up_bench_packages OS_RELEASE_FILE: what only measuring takes: Google Benchmark, and matplotlib for the report.
+# set_up_bench_packages OS_RELEASE_FILE: what only measuring needs: Google Benchmark, and matplotlib for the report.
 set_up_bench_packages() {
   local name
   name=$(distribution "$1")
@@ -209,18 +209,18 @@ is_libtorch() {
   [[ -e $1/lib/libtorch_cpu.so && -e $1/lib/libc10.so && -e $1/include/torch/csrc/api/include/torch/torch.h ]]
 }
 
-# check_given_libtorch FOLDER: leaves with an explanation where TUTTI_LIBTORCH names no LibTorch.
+# check_given_libtorch FOLDER: exits with a message if TUTTI_LIBTORCH does not name a LibTorch.
 check_given_libtorch() {
   local inner
   is_libtorch "$1" && return
   for inner in "$1/torch" "$1/libtorch"; do
     ! is_libtorch "$inner" || fail 2 "TUTTI_LIBTORCH=$1 is the folder above a LibTorch; set TUTTI_LIBTORCH=$inner"
   done
-  fail 2 "TUTTI_LIBTORCH=$1 is no LibTorch: lib/libtorch_cpu.so, lib/libc10.so or the C++ headers are missing in it." \
+  fail 2 "TUTTI_LIBTORCH=$1 is not a LibTorch: lib/libtorch_cpu.so, lib/libc10.so or the C++ headers are missing in it." \
     "Name a pip wheel's torch/ folder or an unpacked LibTorch, or unset TUTTI_LIBTORCH to have one installed here."
 }
 
-# libtorch_variant: "full" where an NVIDIA driver is loaded, else "light" (CPU only: without the CUDA libraries that
+# libtorch_variant: "full" if an NVIDIA driver is loaded, else "light" (CPU only: without the CUDA libraries that
 # only GPU code needs, a third of the size).
 libtorch_variant() {
   if [[ -e /proc/driver/nvidia/version ]] || { command -v nvidia-smi && nvidia-smi -L; } >/dev/null 2>&1; then
@@ -230,16 +230,16 @@ libtorch_variant() {
   fi
 }
 
-# check_disk FOLDER MEGABYTES: leaves with an explanation where less is free.
+# check_disk FOLDER MEGABYTES: exits with a message if less is free.
 check_disk() {
   local free
   free=$(df -Pm "$1" | awk 'NR == 2 { print $4 }')
-  ((free >= $2)) || fail 1 "Installing LibTorch takes $2 MB of disk, and $1 has $free MB left." \
-    "Make room, or set TUTTI_LIBTORCH to a LibTorch that is already there."
+  ((free >= $2)) || fail 1 "Installing LibTorch needs $2 MB of disk, and $1 has $free MB left." \
+    "Make room, or set TUTTI_LIBTORCH to an existing LibTorch."
 }
 
-# fetch_libtorch VARIANT FOLDER: installs the wheels into FOLDER/site through a Python environment of its own, since
-# distributions forbid pip outside one. pip's scratch files stay in FOLDER too: /tmp is often a small memory disk.
+# fetch_libtorch VARIANT FOLDER: installs the wheels into FOLDER/site with a separate Python environment, since
+# distributions forbid pip outside one. pip's temporary files are in FOLDER too: /tmp is often a small memory disk.
 fetch_libtorch() {
   local variant=$1 folder=$2 requirements=("$torch_requirement") options=()
   if [[ $variant == light ]]; then
@@ -248,12 +248,12 @@ fetch_libtorch() {
   fi
   mkdir -p "$folder/tmp"
   logged "$root/build/libtorch.log" python3 -m venv "$folder/venv" ||
-    fail 1 "A Python environment could not be made; is Python's venv module installed?"
+    fail 1 "Could not make a Python environment; is Python's venv module installed?"
   TMPDIR=$folder/tmp logged "$root/build/libtorch.log" "$folder/venv/bin/pip" install --no-cache-dir \
     --disable-pip-version-check --progress-bar off --target "$folder/site" "${options[@]}" "${requirements[@]}" || {
     rm -rf "$folder"
-    fail 1 "LibTorch could not be fetched: ${requirements[*]}" \
-      "Is the network there? Otherwise set TUTTI_LIBTORCH to a LibTorch that is already there: a pip wheel's torch/" \
+    fail 1 "Could not fetch LibTorch: ${requirements[*]}" \
+    "Is there a network connection? Otherwise set TUTTI_LIBTORCH to an existing LibTorch: a pip wheel's torch/" \
       "folder or an unpacked LibTorch."
   }
 }
@@ -266,7 +266,7 @@ install_libtorch() {
   [[ $variant == light ]] || megabytes=9000
   exec 9<"$root"
   flock 9
-  # A full one serves a machine without a GPU too: its stamp is accepted for both.
+  # The full variant works on a machine without a GPU too, so its stamp is accepted for both.
   if [[ -r $target/stamp && ($(<"$target/stamp") == "$stamp" || $(<"$target/stamp") == "$torch_requirement full") ]]; then
     exec 9<&-
     return 0
@@ -275,7 +275,7 @@ install_libtorch() {
   check_disk "$root" "$megabytes"
   say "installing LibTorch ($stamp) into .libtorch"
   fetch_libtorch "$variant" "$partial"
-  is_libtorch "$partial/site/torch" || fail 1 "$torch_requirement was installed, but holds no LibTorch"
+  is_libtorch "$partial/site/torch" || fail 1 "$torch_requirement was installed, but has no LibTorch"
   say "$stamp" >"$partial/site/stamp"
   [[ ! -e $target ]] || mv "$target" "$partial/old"
   mv "$partial/site" "$target"
@@ -283,7 +283,7 @@ install_libtorch() {
   exec 9<&-
 }
 
-# set_up_libtorch: exports TUTTI_LIBTORCH, a LibTorch that is there.
+# set_up_libtorch: exports TUTTI_LIBTORCH, the path of an installed LibTorch.
 set_up_libtorch() {
   if [[ -n ${TUTTI_LIBTORCH:-} ]]; then
     check_given_libtorch "$TUTTI_LIBTORCH"
@@ -356,14 +356,14 @@ set_up() {
   set_up_libtorch
 }
 
-# configure PRESET ARGUMENT...: quiet; the log stands in the build folder.
+# configure PRESET ARGUMENT...: quiet; the log is in the build folder.
 configure() {
   local preset=$1
   shift
   logged "$root/build/$preset/configure.log" cmake -S "$root" --preset "$preset" "$@"
 }
 
-# build PRESET TARGET...: quiet; the log stands in the build folder.
+# build PRESET TARGET...: quiet; the log is in the build folder.
 build() {
   local preset=$1
   shift

@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A LibTorch of the user's choice comes first; the plugin's own search path is the other way.
+// The LibTorch that the user chose is opened first; otherwise the plugin finds one by its own search path.
 void open_libtorch(bool cuda) {
   const char* folder = std::getenv("TUTTI_LIBTORCH");
   if (folder == nullptr || *folder == '\0') return;
@@ -34,7 +34,7 @@ void open_libtorch(bool cuda) {
 }
 
 const Backend& open_backend(std::string_view file, std::string_view needed_for, const std::string& if_missing) {
-  std::error_code no_proc;  // then nothing is found
+  std::error_code no_proc;  // without /proc nothing is found
   const fs::path path = find_plugin(fs::read_symlink("/proc/self/exe", no_proc).parent_path(), file);
   if (path.empty())
     throw Error(ErrorKind::failed, fmt::format("cannot run {}: {} is not installed", needed_for, file), {}, if_missing);
@@ -53,11 +53,11 @@ const Backend& open_backend(std::string_view file, std::string_view needed_for, 
   return backend;
 }
 
-/// `on_cpu` is what it is needed for where it is not CUDA.
+/// `on_cpu` says what needs the backend if it is not for CUDA.
 const Backend& open_torch_backend(bool cuda, std::string_view on_cpu) {
   if (cuda)
     return open_backend(kCudaPlugin, "a member on CUDA",
-                        "build Tutti where a CUDA toolkit is found, or assign the member to cpu");
+                        "build Tutti with a CUDA toolkit, or assign the member to cpu");
   return open_backend(kTorchPlugin, on_cpu, "build Tutti with LibTorch (-DTUTTI_WITH_TORCH=ON)");
 }
 

@@ -1,5 +1,5 @@
-// Finds the backend of a member and makes its model. The only place that opens plugins: the worker itself links
-// neither LibTorch nor CUDA, so it starts in milliseconds, and a library that cannot be loaded is a message.
+// Finds the backend of a member and makes its model. The only place that opens plugins: the worker itself links neither
+// LibTorch nor CUDA, so it starts in milliseconds, and can report a library that cannot be loaded.
 #pragma once
 
 #include <memory>
@@ -14,12 +14,12 @@ struct LoadedModel {
   std::string backend;  ///< "fake", "torch 2.11.0"
 };
 
-/// Throws Error(failed) where the plugin is missing, cannot be opened or is of another build, and whatever the backend
+/// Throws Error(failed) if the plugin is missing, cannot be opened or is of another build, and what the backend
 /// throws. Plugins stay loaded until the process ends.
 LoadedModel load_model(const MemberRequest& request);
 
-/// Opens what load_model() will need for a member of LibTorch, on the CPU or on CUDA, so that this time is spent before
-/// the member is known. No device is touched. Throws as load_model() does.
+/// Opens the libraries that load_model() needs for a LibTorch member, on the CPU or on CUDA, before the member is
+/// known. Touches no device. Throws like load_model().
 void preload_backend(bool cuda);
 
 }  // namespace tutti::worker

@@ -23,7 +23,7 @@ constexpr const char* kMember = "member";
 constexpr const char* kKind = "kind";
 constexpr const char* kSegment = "trained up to segment";
 
-/// What a person can do about a failed write.
+/// What the user can do about a failed write.
 std::string hint_for(int fd, int code, std::uint64_t bytes) {
   std::error_code unknown;
   const auto file = std::filesystem::read_symlink(fmt::format("/proc/self/fd/{}", fd), unknown);
@@ -37,7 +37,7 @@ std::string hint_for(int fd, int code, std::uint64_t bytes) {
   }
 }
 
-/// The content of a checkpoint's file, written anew from its beginning.
+/// Overwrites a checkpoint's file from its beginning.
 class Replacement {
  public:
   Replacement(int fd, const std::string& member) : fd_(fd), member_(member) {
@@ -68,19 +68,19 @@ class Replacement {
   std::uint64_t at_ = 0;
 };
 
-/// The segment that the file says, once it is known to be this member's.
+/// The segment in the file, after a check that the file is this member's.
 std::uint64_t checked_segment(const merge::Safetensors& file, const MemberRequest& member) {
   const auto text = [&](const char* key) {
     const auto found = file.metadata().find(key);
     return found == file.metadata().end() ? std::string("nothing") : found->second;
   };
   if (text(kMember) != member.name || text(kKind) != kind_name(member.model))
-    throw Error(ErrorKind::failed, fmt::format("the file is one of '{}' ({})", text(kMember), text(kKind)));
+    throw Error(ErrorKind::failed, fmt::format("the file is a checkpoint of '{}' ({})", text(kMember), text(kKind)));
   std::uint64_t segment = 0;
   const std::string number = text(kSegment);
   const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), segment);
   if (error != std::errc{} || end != number.data() + number.size())
-    throw Error(ErrorKind::failed, fmt::format("the file says no segment but '{}'", number));
+    throw Error(ErrorKind::failed, fmt::format("the file has '{}' instead of a segment number", number));
   return segment;
 }
 
@@ -103,7 +103,7 @@ std::uint64_t read_checkpoint(int fd, const MemberRequest& member, Trainable& mo
     model.take_state(file);
     return segment;
   } catch (const Error& error) {
-    throw Error(ErrorKind::failed, fmt::format("cannot go on from a checkpoint of '{}'", member.name),
+    throw Error(ErrorKind::failed, fmt::format("cannot continue from a checkpoint of '{}'", member.name),
                 control::failure_of(error).text);
   }
 }

@@ -2,9 +2,9 @@
 // that the coordinator opened without a name and that both inherit. Not the weights that a training is to give: those
 // have a name and are written atomically (Trainable::save).
 //
-// Two files take turns, and a checkpoint counts once the coordinator has accepted the completion that follows it. So
-// only the file that does not count is ever written to, a torn one is never read, and nothing is synced: the content
-// must outlive this process, not the machine.
+// Two files alternate, and a checkpoint is valid once the coordinator has accepted the completion that follows it. So
+// only the file that is not valid is ever written to, and a torn one is never read. Nothing is synced: the content must
+// survive this process, not a crash of the machine.
 #pragma once
 
 #include <cstdint>

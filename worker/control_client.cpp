@@ -13,7 +13,7 @@ void ControlClient::send(const control::Message& message) noexcept {
     while (::send(socket_.get(), text.data(), text.size(), MSG_NOSIGNAL) < 0 && errno == EINTR) {
     }
   } catch (const std::exception&) {
-    // Out of memory, or a message that is too long: the coordinator then reports an exit without words.
+    // Out of memory, or a message that is too long: the coordinator then reports the exit without a reason.
   }
 }
 

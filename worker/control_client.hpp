@@ -1,5 +1,5 @@
 // The worker's end of the control socket: whole messages, sent and received in blocking calls. The coordinator's end
-// never blocks; it belongs to its loop.
+// never blocks and belongs to its loop.
 #pragma once
 
 #include <optional>
@@ -14,9 +14,9 @@ class ControlClient {
  public:
   explicit ControlClient(UniqueFd socket) : socket_(std::move(socket)) {}
 
-  /// Best effort: a coordinator that is gone does not read, and its death is noticed elsewhere.
+  /// Best effort: if the coordinator is gone it does not read, and its death is noticed elsewhere.
   void send(const control::Message& message) noexcept;
-  /// The next message; nothing where the coordinator closed its end or died. Throws Error(failed) where it is
+  /// The next message; nothing if the coordinator closed its end or died. Throws Error(failed) if it is
   /// malformed.
   std::optional<control::Message> receive();
 

@@ -1,4 +1,4 @@
-// What a worker says of an exception that ends it or one of its commands: the words for the user, in one place.
+// The messages that a worker sends about an exception that ends it or one of its commands, in one place.
 #pragma once
 
 #include <exception>
@@ -10,10 +10,10 @@
 
 namespace tutti::worker {
 
-/// The error of a worker that was refused memory; `detail` says by whom and for what, and may be empty.
+/// The error of a worker that got no memory; `detail` says from whom and for what, and may be empty.
 Error out_of_memory(std::string detail);
 
-/// An Error with its detail and hint, a std::bad_alloc as out_of_memory(), anything else by its what().
+/// An Error with its detail and hint, a std::bad_alloc as out_of_memory(), any other exception with its what().
 control::Failure failure_of(const std::exception& error);
 
 }  // namespace tutti::worker

@@ -120,12 +120,12 @@ class Fake final : public Model, public Trainable {
     std::copy_n(bias.bytes.begin(), bias.bytes.size(), std::as_writable_bytes(std::span(bias_)).begin());
   }
 
-  // Falls with every image, so that weights tell the order of what was learnt, and whether the step was restored.
+  // The rate falls with every image, so that the weights depend on the order of the images and on the restored step.
   float learning_rate() const {
     return static_cast<float>(request_.learning_rate / (1.0 + static_cast<double>(step_) / 1024));
   }
 
-  // For faults at a value alone: the first values lie a whole image apart, each a cache miss.
+  // Only for faults at a value: the first values are a whole image apart, so each is a cache miss.
   void look_at(const float* images, std::uint32_t count) {
     if (model_.faults.empty()) return;
     first_values_.resize(count);
@@ -140,7 +140,7 @@ class Fake final : public Model, public Trainable {
       copy_.assign(images, images + count * elements);
       images = copy_.data();
     }
-    // The cast is the fault that is played: such a model changes what it was lent.
+    // The cast is the scripted fault: such a model changes its input.
     if (model_.writes_input && count > 0) *const_cast<volatile float*>(images) = 0.0F;
     for (std::uint32_t image = 0; image < count; ++image) {
       const std::span row = output.subspan(std::size_t{image} * model_.classes, model_.classes);
@@ -194,8 +194,8 @@ class Fake final : public Model, public Trainable {
   std::vector<float> bias_;
   std::vector<float> probed_;
   std::vector<float> copy_;
-  std::vector<float> first_values_;         // of the images of the present batch
-  std::int64_t step_ = 0;                   // images learnt from since training began
+  std::vector<float> first_values_;         // of the images of the current batch
+  std::int64_t step_ = 0;                   // images trained on since training started
   std::array<std::uint64_t, 4> batches_{};  // per phase
 };
 

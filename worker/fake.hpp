@@ -7,11 +7,11 @@
 
 namespace tutti::worker {
 
-/// `request.model` holds a FakeModel. Its answer for one image: class c gets the sum over the image's values x_i with
-/// i % classes == c (in order, in float32), plus a bias drawn from the seed; through a softmax where probabilities are
-/// wanted of logits. Training moves the bias of each image's label by the learning rate, which falls with every image
-/// since training began: other images, another order or a lost optimiser give other weights. Throws std::runtime_error
-/// where a fault is scripted for the load phase, or the weights cannot be read.
+/// `request.model` holds a FakeModel. Its output for one image: class c gets the sum over the image's values x_i with
+/// i % classes == c (in order, in float32), plus a bias drawn from the seed; then a softmax if it outputs logits and
+/// probabilities are wanted. Training moves the bias of each image's label by the learning rate, which falls with every
+/// image since training started: other images, another order or a lost optimiser state give other weights. Throws
+/// std::runtime_error if a fault is scripted for the load phase, or the weights cannot be read.
 std::unique_ptr<Model> make_fake_model(const MemberRequest& request);
 
 }  // namespace tutti::worker

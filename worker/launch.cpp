@@ -24,7 +24,7 @@ namespace {
 
 void tie_to_parent(int parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  // The parent may have died between the spawn and the line above: then nobody sends that signal any more.
+  // The parent may have died between the spawn and the line above: then that signal is never sent.
   if (::getppid() != parent) ::_exit(kOrphaned);
 }
 
@@ -38,11 +38,11 @@ void take_cores(const std::vector<int>& cores) {
   CPU_FREE(set);
   if (result != 0)
     throw Error(ErrorKind::failed, fmt::format("could not run on cores {}", fmt::join(cores, ",")),
-                std::strerror(result), "the cores may have been taken away since the start; see 'tutti plan'");
+                std::strerror(result), "see 'tutti plan': the cores may no longer be available");
 }
 
 void close_foreign_descriptors() {
-  // Whatever a host program left inheritable would be kept alive by this process.
+  // This process would keep alive every descriptor that a host program left inheritable.
   if (::syscall(SYS_close_range, kFirstForeignFd, ~0U, 0U) == 0) return;
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
@@ -50,17 +50,16 @@ void close_foreign_descriptors() {
 }
 
 void be_chosen_when_memory_runs_out() {
-  // Best effort: raising one's own score needs no rights, but /proc may be read-only.
+  // Best effort: a process may always raise its score, but /proc may be read-only.
   std::ofstream("/proc/self/oom_score_adj") << 500;
 }
 
-// Where core_pattern is a pipe the kernel does not look at the limit, except that it takes 1 for the sign of a crash
-// within the program at the pipe's other end, and dumps nothing (fs/coredump.c). A core in a file needs a page at
-// least.
+// If core_pattern is a pipe, the kernel ignores the limit, except that 1 means a crash of the program at the pipe's
+// other end, for which it dumps nothing (fs/coredump.c). A core in a file needs at least a page.
 void leave_no_core_file() {
   const rlimit one_byte{1, 1};
   if (::setrlimit(RLIMIT_CORE, &one_byte) == 0) return;
-  // The limit was 0 and only root may raise it: files are out of the question, and this closes the pipe.
+  // The limit was 0, and only root may raise it: core files are impossible, and this also excludes the pipe.
   ::prctl(PR_SET_DUMPABLE, 0);
 }
 
@@ -75,9 +74,9 @@ bool debugger_is_attached() {
 
 void take_place(const LaunchOptions& options) {
   tie_to_parent(options.parent);
-  ::signal(SIGXFSZ, SIG_IGN);  // a file size limit is to be an error where weights and checkpoints are written
+  ::signal(SIGXFSZ, SIG_IGN);  // writing weights beyond the file size limit must fail with an error, not kill
   close_foreign_descriptors();
-  // The inherited ones are for this process, not for what it may start itself.
+  // The inherited descriptors are for this process, not for its children.
   for (int fd = kControlFd; fd < kFirstForeignFd; ++fd) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
   take_cores(options.cores);
   be_chosen_when_memory_runs_out();

@@ -1,5 +1,5 @@
-// The first steps of a worker process, before anything heavy is loaded: it ties itself to its coordinator, takes
-// its cores and limits, and drops every descriptor that is not its own.
+// The first steps of a worker process, before it loads anything large: it ties itself to its coordinator, takes its
+// cores and limits, and closes every descriptor that does not belong to it.
 #pragma once
 
 #include <cstdint>
@@ -10,11 +10,11 @@
 
 namespace tutti::worker {
 
-/// Carries `options` out. Ends the process with status kOrphaned where the parent is already gone; throws Error(failed)
-/// where a step fails that the worker cannot do without (its cores).
+/// Carries `options` out. Ends the process with status kOrphaned if the parent is already gone; throws Error(failed)
+/// if a necessary step fails (taking its cores).
 void take_place(const LaunchOptions& options);
 
-/// Waits until a debugger is attached, or for ever; says on stderr how to attach.
+/// Waits until a debugger is attached, without a deadline; prints on stderr how to attach.
 void wait_for_debugger(const std::string& member);
 
 }  // namespace tutti::worker

@@ -1,4 +1,4 @@
-// The program `tutti-worker`: hosts one member. Started by the coordinator alone.
+// The program `tutti-worker`: hosts one member. Only the coordinator starts it.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -24,7 +24,7 @@
 namespace tutti::worker {
 namespace {
 
-/// The coordinator closed its end, or is dead: nobody is there to be told anything.
+/// The coordinator closed its end, or is dead: there is no one to report to.
 struct CoordinatorGone {};
 
 control::Message next_message(ControlClient& control) {
@@ -39,7 +39,7 @@ Expected as(control::Message message) {
   throw Error(ErrorKind::failed, "the coordinator sent a control message out of turn");
 }
 
-/// The member; a spare is told before to open its libraries, and may wait for its member for long.
+/// Receives the member. A spare first gets a request to open its libraries, and may wait long for its member.
 MemberRequest receive_member(ControlClient& control) {
   control::Message message = next_message(control);
   if (const auto* preload = std::get_if<control::Preload>(&message)) {
@@ -77,7 +77,7 @@ void host_member(ControlClient& control, const LaunchOptions& options) {
   const MemoryFile arena_file{UniqueFd(kArenaFd)};
   const MemoryFile channel_file{UniqueFd(kChannelFd)};
   Mapping arena(arena_file, Access::read_only, "the arena");
-  arena.exclude_from_core_dumps();  // a core file is about this member, not about everybody's images
+  arena.exclude_from_core_dumps();  // a core file is for debugging this member and need not hold all images
   guard_against_writes({arena.data(), arena.size()}, request.name, control.fd());
   Channel channel(channel_file, {start.arena.slots, start.arena.images, start.width});
   Doorbell task_bell{UniqueFd(kTaskBellFd)};
@@ -119,8 +119,7 @@ int main(int argc, char** argv) {
   } catch (const tutti::Error& error) {
     fmt::print(stderr, "tutti-worker: {}\n", error.what());
   }
-  // Libraries with threads of their own (LibTorch, CUDA) are not torn down: the model is gone, the kernel does the
-  // rest.
+  // Libraries with threads (LibTorch, CUDA) are not shut down: the model is destroyed, and the kernel cleans up.
   std::fflush(nullptr);
   ::_exit(code);
 }

@@ -27,7 +27,7 @@ namespace {
 
 /// The first image of `answers` (rows of `width`) with a value that is not finite.
 std::optional<std::uint32_t> first_not_finite(std::span<const float> answers, std::uint32_t width) {
-  // All the exponents at once, without a branch: there is nearly never anything to be found.
+  // Checks all exponents without a branch, since nearly always all values are finite.
   constexpr std::uint32_t kExponent = 0x7F80'0000;
   std::uint32_t found = 0;
   for (const float answer : answers)
@@ -42,7 +42,7 @@ std::uint64_t steady_nanoseconds() {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
 }
 
-/// A command that cannot be carried out is no reason to die: the member is as it was, and the coordinator decides.
+/// A command that fails does not end the worker: the member is unchanged, and the coordinator decides.
 template <class Command>
 control::Done done_or_why_not(Command command) {
   try {
@@ -88,7 +88,7 @@ bool MemberLoop::sleep() {
   if (status != RingStatus::would_block) {
     tasks_.unpark();
     if (status == RingStatus::ok) perform(task);
-    return true;  // closed and corrupt stay so: the loop sees it at its next look
+    return true;  // closed and corrupt are permanent: the loop sees them at its next pop
   }
   std::array<pollfd, 2> ends{{{parts_.task_bell.fd(), POLLIN, 0}, {parts_.control.fd(), POLLIN, 0}}};
   while (::poll(ends.data(), ends.size(), -1) < 0 && errno == EINTR) {
@@ -119,7 +119,7 @@ bool MemberLoop::obey(const control::Message& message) {
     answer = done_or_why_not([&] { trainable("saved").save(save->path); });
     fault_point("worker.saved");
   } else {
-    throw std::logic_error("a control message came that does not belong here");
+    throw std::logic_error("unexpected control message");
   }
   parts_.control.send(answer);
   return true;
@@ -163,7 +163,7 @@ void MemberLoop::predict(const TaskRecord& task, CompletionRecord& completion) {
   const std::span<float> answers = parts_.channel.output(task.slot, task.images);
   const std::uint32_t width = parts_.start.width;
   if (task.batch_images != batch_images_) parts_.model.expect_batches(batch_images_ = task.batch_images);
-  // Batches never cross a segment, and the cut depends on its length and the batch size alone.
+  // Batches never cross a segment, and the cut depends only on its length and the batch size.
   for (std::uint32_t first = 0; first < task.images; first += task.batch_images) {
     const std::uint32_t count = std::min(task.batch_images, task.images - first);
     parts_.model.predict(preprocess_.images(slot, first, count), count,
@@ -180,7 +180,7 @@ void MemberLoop::predict(const TaskRecord& task, CompletionRecord& completion) {
 }
 
 void MemberLoop::train(const TaskRecord& task, CompletionRecord& completion) {
-  // After a restore some segments come again, but only those that the checkpoint had not seen.
+  // After a restore some segments come again, but only those after the checkpoint.
   if (trained_up_to_ && task.segment <= *trained_up_to_)
     throw std::logic_error(fmt::format("segment {} came for training after segment {}", task.segment, *trained_up_to_));
   trained_up_to_ = task.segment;
@@ -201,7 +201,7 @@ void MemberLoop::train(const TaskRecord& task, CompletionRecord& completion) {
   if (!std::isfinite(completion.loss_sum)) completion.status = CompletionStatus::not_finite;
 }
 
-// The completion that follows is what makes it count: see checkpoint.hpp.
+// The completion that follows makes the checkpoint valid: see checkpoint.hpp.
 void MemberLoop::keep_checkpoint(const TaskRecord& task) {
   write_checkpoint(parts_.checkpoints[task.checkpoint - 1], parts_.request, trainable(), task.segment.value());
   fault_point("worker.checkpoint_written");

@@ -1,6 +1,6 @@
-// What a worker does once it is ready: takes tasks from its ring, computes straight out of the arena (or on what its
-// member's own input makes of the images there), writes answers and completions, and sleeps when there is nothing to
-// do. It knows neither LibTorch nor how the worker came to be.
+// The loop of a ready worker: it takes tasks from its ring, computes directly on the images in the arena (or on the
+// member's preprocessed copies), writes predictions and completions, and sleeps when there is nothing to do. It knows
+// neither LibTorch nor how the worker was started.
 #pragma once
 
 #include <array>
@@ -19,7 +19,7 @@
 
 namespace tutti::worker {
 
-/// What the loop works on; all outlives it.
+/// What the loop works on; all of it must outlive the loop.
 struct LoopParts {
   Model& model;
   const MemberRequest& request;
@@ -29,13 +29,13 @@ struct LoopParts {
   Doorbell& task_bell;
   Doorbell& completion_bell;
   ControlClient& control;
-  std::array<int, 2> checkpoints{kCheckpointFd, kCheckpointFd + 1};  ///< inherited files, written in turn
+  std::array<int, 2> checkpoints{kCheckpointFd, kCheckpointFd + 1};  ///< inherited files, written alternately
 };
 
-/// One thread, the computing one.
+/// Used only by the computing thread.
 class MemberLoop {
  public:
-  /// Throws Error(usage) where the member's own input does not fit the arena.
+  /// Throws Error(usage) if the member's `input` does not fit the arena.
   explicit MemberLoop(const LoopParts& parts);
 
   /// Returns when told to stop or when the coordinator is gone. Throws what the model throws.

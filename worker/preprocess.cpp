@@ -13,7 +13,7 @@
 namespace tutti::worker {
 namespace {
 
-/// One value per channel, from one per channel or one for all; empty where there is none.
+/// One value per channel, from one per channel or one for all; empty if there is none.
 std::vector<float> per_channel(const std::vector<float>& values, const ImageShape& shape, std::string_view what) {
   if (values.size() > 1 && values.size() != shape.channels)
     throw Error(ErrorKind::usage,
@@ -23,7 +23,7 @@ std::vector<float> per_channel(const std::vector<float>& values, const ImageShap
   return values.size() == 1 ? std::vector<float>(shape.channels, values.front()) : values;
 }
 
-// The same operations in the same order as in images/decorators.cpp, so that the bits are the same whoever does it.
+// The same operations in the same order as in images/decorators.cpp, so that both give the same bits.
 float normalised(float value, const std::vector<float>& mean, const std::vector<float>& std, std::size_t channel) {
   if (mean.empty() && std.empty()) return value;
   return (value - (mean.empty() ? 0.0F : mean[channel])) / (std.empty() ? 1.0F : std[channel]);
@@ -44,13 +44,13 @@ Preprocess::Preprocess(const MemberRequest& request)
     : needed_(request.input.has_value()), from_(request.arena_shape), to_(request.shape) {
   if (!needed_) {
     if (request.arena_pixels == PixelType::uint8)
-      throw Error(ErrorKind::failed, "the arena holds bytes, and nothing says what the member is to make of them");
+      throw Error(ErrorKind::failed, "the arena holds bytes, and the member has no 'input' that converts them");
     return;
   }
   const MemberInput& input = *request.input;
   if (const ImageShape made = resized_shape(input.resize, from_); made != to_)
-    throw Error(ErrorKind::usage, fmt::format("the member's input makes images of {}", made.text()),
-                fmt::format("out of {}; the member was planned for {}", from_.text(), to_.text()));
+    throw Error(ErrorKind::usage, fmt::format("the member's 'input' gives images of {}", made.text()),
+                fmt::format("from images of {}; the member expects {}", from_.text(), to_.text()));
   if (input.resize != Resize{}) resampler_.emplace(input.resize, from_);
   mean_ = per_channel(input.mean, to_, "mean");
   std_ = per_channel(input.std, to_, "std");

@@ -1,5 +1,5 @@
-// From the images in the arena to those that a member sees: resized by its own rule, bytes made 0..1, (x - mean) / std.
-// Where a member takes the arena's images as they are, nothing is copied. It knows neither models nor rings.
+// Makes a member's images from those in the arena: resized by the member's rule, bytes to 0..1, (x - mean) / std. If a
+// member takes the arena's images as they are, nothing is copied. It knows neither models nor rings.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@ namespace tutti::worker {
 /// float32 values that begin at a cache line, as those of an arena do.
 class AlignedFloats {
  public:
-  /// At least `count` values; what was there before is lost where they have to grow.
+  /// At least `count` values; earlier values are lost if the memory has to grow.
   float* make_room(std::size_t count);
 
  private:
@@ -27,15 +27,15 @@ class AlignedFloats {
   std::vector<Line> lines_;
 };
 
-/// One thread. An image's bits depend on the image and the request alone: not on where a batch was cut, nor on the
+/// One thread. An image's bits depend only on the image and the request: not on where a batch was cut, nor on the
 /// machine.
 class Preprocess {
  public:
-  /// Throws Error(usage) where the request's `input` does not fit its `arena_shape`, or does not give its `shape`.
+  /// Throws Error(usage) if the request's `input` does not fit its `arena_shape`, or does not give its `shape`.
   explicit Preprocess(const MemberRequest& request);
 
   /// Images `first` to `first + count - 1` of a slot as the member sees them: float32 NCHW of the request's `shape`.
-  /// They are valid until the next call, in read-only memory where the member takes the arena's own.
+  /// They are valid until the next call, and in read-only memory if they are the arena's.
   const float* images(const SlotView<const std::byte>& slot, std::uint32_t first, std::uint32_t count);
 
  private:
@@ -45,9 +45,9 @@ class Preprocess {
   bool needed_ = false;
   ImageShape from_;
   ImageShape to_;
-  std::optional<Resampler> resampler_;  ///< none where the size stays
+  std::optional<Resampler> resampler_;  ///< none if the size stays
   std::vector<std::uint8_t> resized_;   ///< one image of bytes
-  std::vector<float> of_bytes_;         ///< what byte x of channel c becomes: at 256 * c + x
+  std::vector<float> of_bytes_;         ///< the value for byte x of channel c, at 256 * c + x
   std::vector<float> mean_;             ///< per channel; empty: that step is left out
   std::vector<float> std_;
   AlignedFloats made_;

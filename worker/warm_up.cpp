@@ -15,7 +15,7 @@
 namespace tutti::worker {
 namespace {
 
-/// Made-up images in pages of their own that are then made read-only.
+/// Made-up images in separate pages that are then made read-only.
 class ScratchImages {
  public:
   ScratchImages(std::size_t values, std::uint64_t seed)
@@ -52,8 +52,8 @@ std::uint32_t warm_up(Model& model, const MemberRequest& request, int control_fd
     for (int call = 0; call < kWarmUpCalls; ++call) {
       const std::size_t values = model.probe(images.data(), batch).size();
       if (values == 0 || values % batch != 0 || (width != 0 && values / batch != width))
-        throw std::runtime_error(fmt::format("the model answers {} with {}; the same number for each is needed",
-                                             counted(batch, "image"), counted(values, "value")));
+        throw std::runtime_error(fmt::format("the model gives {} for {}; it must give the same number for each image",
+                                             counted(values, "value"), counted(batch, "image")));
       width = values / batch;
     }
   }

@@ -1,4 +1,4 @@
-// Runs a freshly loaded model until its speed and its bits have settled, on memory that is read-only like the arena.
+// Runs a newly loaded model until its speed and its bits no longer change, on memory that is read-only like the arena.
 #pragma once
 
 #include <cstdint>
@@ -7,11 +7,12 @@
 
 namespace tutti::worker {
 
-/// Calls per batch size: TorchScript profiles in the first, optimises in the second, and is settled in the third.
+/// Calls per batch size: TorchScript profiles in the first, optimises in the second, and no longer changes in the
+/// third.
 constexpr int kWarmUpCalls = 3;
 
 /// Calls the model with every size in `request.warm_up_batches` (at least the full batch). Returns its width. Throws
-/// what the model throws, and std::runtime_error where its width changes with the batch size or is 0. A model that
+/// what the model throws, and std::runtime_error if its width changes with the batch size or is 0. A model that
 /// writes to its input ends the process with a message (write_guard.hpp).
 std::uint32_t warm_up(Model& model, const MemberRequest& request, int control_fd);
 

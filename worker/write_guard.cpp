@@ -14,7 +14,7 @@
 namespace tutti::worker {
 namespace {
 
-// A signal handler can reach nothing but globals, and may call nothing that allocates: all is prepared beforehand.
+// A signal handler can only reach globals, and must not allocate, so everything is prepared beforehand.
 std::atomic<std::uintptr_t> g_begin = 0;
 std::atomic<std::uintptr_t> g_end = 0;
 std::string g_message;
@@ -23,18 +23,18 @@ int g_control_fd = -1;
 void on_fault(int signal, siginfo_t* info, void*) {
   const auto address = reinterpret_cast<std::uintptr_t>(info->si_addr);
   if (address >= g_begin && address < g_end) {
-    // Nothing to be done where it cannot be sent: the exit code still tells.
+    // If sending fails, the exit code still tells the coordinator.
     [[maybe_unused]] const ssize_t sent = ::send(g_control_fd, g_message.data(), g_message.size(), MSG_NOSIGNAL);
     ::_exit(kFailed);
   }
-  // Not ours: the instruction is run again, with the default action.
+  // Another fault: the instruction runs again, with the default action.
   ::signal(signal, SIG_DFL);
 }
 
 }  // namespace
 
 void guard_against_writes(std::span<const std::byte> memory, const std::string& member, int control_fd) {
-  g_begin = g_end = 0;  // nothing is watched while the words change
+  g_begin = g_end = 0;  // nothing is watched while the message changes
   g_control_fd = control_fd;
   g_message = control::encode(control::Failure{
       "the model writes to its input, which all members share",

@@ -1,5 +1,5 @@
 // Turns a model's write to its input into a message. The input is mapped read-only, so such a model raises SIGSEGV; a
-// bare "killed by SIGSEGV" would not tell the user that the option `copy_input` mends it.
+// bare "killed by SIGSEGV" would not tell the user that the option `copy_input` fixes it.
 #pragma once
 
 #include <cstddef>
@@ -8,9 +8,9 @@
 
 namespace tutti::worker {
 
-/// Watches `memory`, and nothing that was watched before: a write to it sends a control::Failure on `control_fd` and
-/// leaves with kFailed. Any other fault takes its usual course. Call it from one thread, before the memory is given to
-/// a model: first for the warm-up's images, then for the arena.
+/// Watches `memory` instead of what was watched before: a write to it sends a control::Failure on `control_fd` and ends
+/// the process with kFailed. Any other fault has its usual effect. Call it from one thread, before a model gets the
+/// memory: first for the warm-up's images, then for the arena.
 void guard_against_writes(std::span<const std::byte> memory, const std::string& member, int control_fd);
 
 }  // namespace tutti::worker

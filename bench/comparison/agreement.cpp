@@ -13,7 +13,7 @@
 namespace tutti::bench {
 namespace {
 
-/// Infinite where one of them is not a number and the other is, or their infinities differ.
+/// Infinite if one of them is not a number and the other is, or their infinities differ.
 double difference(float a, float b) {
   if (a == b || (std::isnan(a) && std::isnan(b))) return 0;
   const double found = std::abs(static_cast<double>(a) - static_cast<double>(b));

@@ -1,4 +1,4 @@
-// Whether two strategies answered the same: to the last bit, or within a tolerance that is stated. Pure.
+// Whether two strategies gave the same predictions: to the last bit, or within a stated tolerance. Pure.
 #pragma once
 
 #include <cstdint>
@@ -10,18 +10,18 @@
 namespace tutti::bench {
 
 /// What counts as agreement. The kernels of one strategy may sum in another order than those of another: float32
-/// answers then differ in their last digits. Where a rule picks (vote, most_confident), such a difference may tip one
+/// predictions then differ in their last digits. If a rule picks (vote, most_confident), such a difference may tip one
 /// image.
 struct Tolerance {
   double value = 0;          ///< largest difference of two values
   std::uint64_t tipped = 0;  ///< images that may differ by more
 };
-/// kTolerance (bench/protocol.hpp) for values up to 1, in proportion to the largest of `reference` above.
+/// kTolerance (bench/protocol.hpp) for values up to 1; above, in proportion to the largest value of `reference`.
 Tolerance tolerance_for(const config::CombineSpec& combine, std::span<const float> reference, std::uint64_t images);
 
 struct Agreement {
   bool same_bits = false;
-  double largest = 0;        ///< difference of two values; infinite where shapes differ or one is NaN
+  double largest = 0;        ///< difference of two values; infinite if shapes differ or one is NaN
   std::uint64_t beyond = 0;  ///< images with a value that differs by more than the tolerance
   bool within = false;
 };

@@ -15,7 +15,7 @@ namespace {
 constexpr const char* kFooter =
     "Strategies: sequential-one (one thread), sequential (all cores inside an operation),\n"
     "threads (one per member), branches and fused (all members in one graph), multiprocess\n"
-    "(the pool). Exit codes: 0 all measured, 1 failed, or answers differ beyond the\n"
+    "(the pool). Exit codes: 0 all measured, 1 failed, or predictions differ beyond the\n"
     "tolerance, 2 wrong usage or configuration, 129, 130 and 143 interrupted.";
 
 void add_what(CLI::App& app, CommandLine& line, std::string& strategies) {
@@ -33,10 +33,10 @@ void add_what(CLI::App& app, CommandLine& line, std::string& strategies) {
       ->check(CLI::Range(1U, config::kMaxSegmentImages));
   app.add_option("--repeats", line.repeats, "timed passes of each")->check(CLI::Range(1, 1000))->capture_default_str();
   app.add_flag("--train", line.training, "train too: one after another, and side by side");
-  app.add_flag("--interference", line.interference, "each member's speed alone and beside the others");
+  app.add_flag("--interference", line.interference, "each member's speed alone and next to the others");
   CLI::Option* const sweep =
       app.add_flag("--sweep", line.sweep, "compare over members, batch, segment, model and cores");
-  app.add_option("--sweep-seconds", line.sweep_time, "no new point of the sweep begins after these")
+  app.add_option("--sweep-seconds", line.sweep_time, "start no new point of the sweep after so many")
       ->needs(sweep)
       ->check(CLI::Range(1, 86400))
       ->default_str("180")
@@ -50,7 +50,7 @@ void add_where(CLI::App& app, CommandLine& line) {
       ->type_name("FILE");
   app.add_option("--worker", line.worker, "the program tutti-worker")->type_name("FILE");
   app.add_option("--single", line.single, "the program tutti-bench-single")->type_name("FILE");
-  app.add_flag("-q,--quiet", line.quiet, "print the tables only");
+  app.add_flag("-q,--quiet", line.quiet, "print only the tables");
   app.footer(kFooter);
 }
 

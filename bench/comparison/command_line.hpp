@@ -1,4 +1,4 @@
-// What `tutti bench` was asked for.
+// The command line of `tutti bench`.
 #pragma once
 
 #include <chrono>
@@ -32,7 +32,7 @@ struct CommandLine {
   std::string text;  ///< all of it, for the rows
 };
 
-/// Prints help where it is asked for, and returns nothing then. Throws Error(usage).
+/// Returns nothing after it has printed the help. Throws Error(usage).
 std::optional<CommandLine> parse_command_line(int argc, const char* const* argv);
 
 }  // namespace tutti::bench

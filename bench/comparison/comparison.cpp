@@ -47,7 +47,7 @@ class Comparison {
     result_.entries.push_back(std::move(entry));
   }
 
-  /// What cannot run these members is left out from then on, and its row says why.
+  /// A strategy that cannot run these members is left out from then on, and its row says why.
   template <class Step>
   void attempt(Entry& entry, Step step) {
     if (!entry.skipped.empty()) return;
@@ -75,7 +75,7 @@ class Comparison {
     entry.setting = fastest(settings, [&](const Setting& setting) { return trial(entry.contender, setting); });
   }
 
-  // One after the other instead of every pair: threads first, then the batch at these threads.
+  // Not every pair is tried: first the threads, then the batch with the best threads.
   void settle_batch(Entry& entry) {
     std::vector<Setting> settings{entry.setting};
     for (const std::uint32_t batch : choices_.batches) {
@@ -86,7 +86,7 @@ class Comparison {
     entry.setting = fastest(settings, [&](const Setting& setting) { return trial(entry.contender, setting); });
   }
 
-  // One at a time: of pages that two processes map, each is charged half.
+  // One at a time, because a page that two processes map counts half for each.
   void weigh() {
     for (int repeat = 0; repeat < choices_.repeats; ++repeat) {
       log::info("start-up and memory, {} of {}", repeat + 1, choices_.repeats);
@@ -120,8 +120,8 @@ class Comparison {
     }
   }
 
-  /// One pass for each that is not timed; their answers are held against those of `sequential`, or, where that was not
-  /// chosen, of one that is started for this alone.
+  /// One pass of each strategy that is not timed; its predictions are compared with those of `sequential`, which is
+  /// started only for this if it was not chosen.
   void warm_up(const std::vector<std::unique_ptr<Contestant>>& contestants) {
     std::vector<float> reference = sequential_answer(contestants);
     for (std::size_t i = 0; i < contestants.size(); ++i) {
@@ -153,7 +153,7 @@ class Comparison {
     return answer;
   }
 
-  /// Where the members' arithmetic is known and can be held against it.
+  /// Only if the members' arithmetic is known and can be compared with it.
   void start_multipliers() {
     if (field_.cuda || field_.single.empty() || !operations_per_image(field_.spec, images_.shape())) return;
     multipliers_.emplace(field_, images_);
@@ -168,7 +168,7 @@ class Comparison {
   const Field& field_;
   const ImageSet& images_;
   const ComparisonChoices& choices_;
-  const ImageSet short_;  ///< two segments: what settings are tried on
+  const ImageSet short_;  ///< two segments, on which settings are tried
   const std::uint32_t members_;
   std::optional<Multipliers> multipliers_;
   ComparisonResult result_;

@@ -1,5 +1,5 @@
-// The comparison itself: finds each strategy's best setting, weighs it alone, then lets all run in turns and holds
-// their answers against each other. Results are rows; printing is left to others.
+// The comparison itself: finds each strategy's best setting, measures its memory while nothing else runs, then runs all
+// interleaved and compares their predictions. Results are rows; printing happens elsewhere.
 #pragma once
 
 #include <cstdint>
@@ -19,14 +19,14 @@ struct ComparisonChoices {
   int repeats = 5;
 };
 
-/// One strategy on its way through the comparison.
+/// One strategy, and what was measured of it.
 struct Entry {
   Contender contender{};
-  bool own_batch = false;  ///< at the batch that is best for it, instead of the description's
+  bool own_batch = false;  ///< at its best batch instead of the description's
   Setting setting = {};
-  std::string skipped = {};  ///< why it does not run
+  std::string skipped = {};  ///< the reason if it does not run
   std::string backend = {};
-  std::vector<double> start_up = {};  ///< seconds from nothing to warm
+  std::vector<double> start_up = {};  ///< seconds from the start until it is warm
   std::vector<double> memory = {};    ///< MiB
   std::vector<double> seconds = {};   ///< of each pass
   std::optional<Agreement> agreement = {};
@@ -40,16 +40,16 @@ struct ComparisonResult {
   std::vector<double> multiply;  ///< 10^9 operations per second of matrices on all cores, between the rounds
   Tolerance tolerance;
 
-  /// "torch 2.11.0"; empty where none ran.
+  /// "torch 2.11.0"; empty if none ran.
   std::string backend() const;
-  /// Names of those whose answers differ beyond the tolerance.
+  /// Names of the strategies whose predictions differ beyond the tolerance.
   std::vector<std::string> disagreeing() const;
 };
 
-/// All steps, minutes of computing. Throws Error where something broke, or no strategy can run these members.
+/// Runs all steps, which takes minutes. Throws Error if something broke, or no strategy can run these members.
 ComparisonResult compare_strategies(const Field& field, const ImageSet& images, const ComparisonChoices& choices);
 
-/// What every row of a description has in common; the batch is the strategy's own where it is not given.
+/// The conditions that every row of a description has; without `batch` the strategy's batch.
 json::object conditions_of(const Field& field, const ImageSet& images, std::optional<std::uint32_t> batch_images);
 /// "small-cnn", "small-cnn, mlp".
 std::string kinds_of(const config::EnsembleSpec& spec);

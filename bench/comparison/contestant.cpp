@@ -18,7 +18,7 @@
 namespace tutti::bench {
 namespace {
 
-/// Keeps the combined answer of a run, in memory that is there already.
+/// Keeps the combined predictions of a run, in memory allocated beforehand.
 class KeptAnswer final : public Sink {
  public:
   void write(const SegmentResult& result) override {
@@ -87,11 +87,11 @@ std::filesystem::path find_single() {
   try {
     return find_program("tutti-bench-single", {});
   } catch (const Error&) {
-    return {};  // said in the rows of the strategies that need it
+    return {};  // the rows of the strategies that need it give the reason
   }
 }
 
-/// One kind of device for all members: else the strategies would not compute the same with the same.
+/// Checks that all members have the same kind of device: otherwise the strategies would not be comparable.
 bool on_cuda(const Plan& plan) {
   const auto count = std::count_if(plan.workers.begin(), plan.workers.end(),
                                    [](const WorkerPlan& worker) { return worker.request.cuda; });
@@ -100,8 +100,9 @@ bool on_cuda(const Plan& plan) {
   });
   if (count == 0) return false;
   if (!one_device)
-    throw Error(ErrorKind::usage, "the members are on several devices, which no single process can have alike", {},
-                "for a comparison give all members CPU cores, or the same GPU: 'assignment: cuda:0'");
+    throw Error(ErrorKind::usage,
+                "the members are on several devices, which a single process cannot use in the same way", {},
+                "give all members CPU cores, or the same GPU: 'assignment: cuda:0'");
   return true;
 }
 
@@ -116,7 +117,7 @@ std::vector<int> cores_of(const Plan& plan, const Machine& machine) {
   return cores;
 }
 
-/// Images come prepared; a replaced worker would count as a slow one.
+/// The images are prepared already. No worker is replaced, since that would only look slow.
 config::EnsembleSpec from_memory(config::EnsembleSpec spec, ImageShape shape) {
   config::InputSpec memory;
   memory.shape = shape;
@@ -133,12 +134,13 @@ config::EnsembleSpec from_memory(config::EnsembleSpec spec, ImageShape shape) {
 Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& worker,
                  const std::filesystem::path& single, Departure& departure) {
   if (spec.combine.rule == CombineRule::none)
-    throw Error(ErrorKind::usage, "rule none has no combined answer to compare", {}, "give 'combine.rule', mean say");
+    throw Error(ErrorKind::usage, "rule none has no combined predictions to compare", {},
+                "set 'combine.rule', for example to mean");
   for (const config::MemberSpec& member : spec.members)
     if (member.input)
-      throw Error(ErrorKind::usage, fmt::format("member '{}' has an 'input' of its own", member.name),
-                  "what is compared are ways to compute the same images",
-                  "leave out the members' 'input', and give the images as they see them");
+      throw Error(ErrorKind::usage, fmt::format("member '{}' has a separate 'input'", member.name),
+                  "all strategies must compute the same images",
+                  "remove the members' 'input', and give images that need no preparation");
   const InputForm input = input_form(spec.input);
   const Machine machine = look_at_machine(worker, GpuSearch::yes);
   const Plan plan = make_plan(spec, machine, input, {worker, {}, false});
@@ -149,7 +151,7 @@ Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& 
               .cores = cores_of(plan, machine),
               .cuda = on_cuda(plan),
               .departure = departure};
-  field.spec.measure_batch_images = false;  // a setting says which batch: see batches_to_try()
+  field.spec.measure_batch_images = false;  // the setting fixes the batch: see batches_to_try()
   const auto granted = static_cast<std::uint32_t>(std::floor(machine.cpu_quota.value_or(1e6) + 1e-9));
   field.usable_cores = std::max(1U, std::min(static_cast<std::uint32_t>(field.cores.size()), granted));
   return field;
@@ -177,7 +179,7 @@ SingleJob single_job(const Field& field, Strategy strategy, const Setting& setti
   return job;
 }
 
-// The environment of a worker, which holds what it needs of the allocator and the device, but for the threads.
+// The environment of a worker, with its settings of allocator and device, but without those of the threads.
 SingleProcess::Place single_place(const Field& field, const Setting& setting) {
   SingleProcess::Place place{field.single, {}, {}};
   if (field.single.empty())

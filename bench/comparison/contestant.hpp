@@ -1,5 +1,5 @@
-// A strategy that is up and warm, whatever stands behind it: the pool in this process and its workers, or a child
-// process that holds all members.
+// A strategy that is loaded and warm: either the pool in this process with its workers, or a child process that holds
+// all members.
 #pragma once
 
 #include <cstdint>
@@ -23,45 +23,45 @@ namespace tutti::bench {
 struct Field {
   config::EnsembleSpec spec = {};     ///< images come from memory; a worker that dies ends the measurement
   std::filesystem::path worker = {};  ///< the program tutti-worker
-  std::filesystem::path single = {};  ///< the program tutti-bench-single; empty where the build has none
+  std::filesystem::path single = {};  ///< the program tutti-bench-single; empty if the build has none
   Machine machine = {};
   std::vector<int> cores = {};     ///< all that the members may use
-  std::uint32_t usable_cores = 1;  ///< what these are worth: a cgroup may grant less
+  std::uint32_t usable_cores = 1;  ///< how many can be busy at once: a cgroup may allow less
   bool cuda = false;
   Departure& departure;
 };
-/// `single` is found beside this program where it is empty. Throws Error(usage) where the members' devices or the rule
-/// cannot be compared.
+/// An empty `single` is looked for next to this program. Throws Error(usage) if the members' devices or the rule cannot
+/// be compared.
 Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& worker,
                  const std::filesystem::path& single, Departure& departure);
 
 class Contestant {
  public:
   virtual ~Contestant() = default;
-  /// All images through all members, combined; its seconds.
+  /// Computes all images with all members and combines them; returns the seconds.
   virtual double pass() = 0;
-  /// What the last pass answered: images x width.
+  /// The predictions of the last pass: images x width.
   virtual std::vector<float> answer() const = 0;
-  /// Of all its processes, without the images themselves.
+  /// The memory of all its processes, without the images.
   virtual std::optional<std::uint64_t> pss_bytes() const = 0;
   /// "torch 2.11.0".
   virtual std::string backend() const = 0;
 };
 
-/// Returns when it is loaded and warm; `images` must outlive it. Throws Refused where the strategy cannot run these
-/// members, Error where something broke.
+/// Returns when it is loaded and warm; `images` must outlive it. Throws Refused if the strategy cannot run these
+/// members, Error if something broke.
 std::unique_ptr<Contestant> start(const Field& field, Contender contender, const Setting& setting,
                                   const ImageSet& images);
 
-/// One pass of the pool as the description has it, of which a trace goes to `file`. Throws Error.
+/// One pass of the pool with the description's settings, whose trace is written to `file`. Throws Error.
 void trace_pool(const Field& field, const ImageSet& images, const std::filesystem::path& file);
 
-/// Where and how a process tutti-bench-single is started. Throws Refused where the build has none.
+/// How to start a process tutti-bench-single. Throws Refused if the build has none.
 SingleProcess::Place single_place(const Field& field, const Setting& setting);
 
-/// The description of `field` with a setting in it.
+/// The description of `field` with a setting applied.
 config::EnsembleSpec with_setting(const Field& field, const Setting& setting);
-/// What a process that holds all members is told, and where it runs.
+/// The job for a process that holds all members.
 SingleJob single_job(const Field& field, Strategy strategy, const Setting& setting, const ImageSet& images,
                      bool training);
 SingleProcess::Place single_place(const Field& field, const Setting& setting);

@@ -18,8 +18,8 @@
 namespace tutti::bench {
 namespace {
 
-// Threads and workers may still be writing into it: once it is renamed no path leads there any more, so that what they
-// begin fails, and what they had begun is removed in one of the next rounds.
+// Threads and workers may still be writing into it. After the rename no path leads there any more, so they cannot
+// create new files, and files that they had created are removed in one of the next rounds.
 void remove_while_written(const std::filesystem::path& folder) {
   const std::filesystem::path aside = folder.string() + ".removed";
   std::error_code failed;
@@ -30,7 +30,7 @@ void remove_while_written(const std::filesystem::path& folder) {
 
 }  // namespace
 
-// Held to the end: nothing is started any more, and nothing is forgotten while it is ended.
+// Held to the end: nothing may be started or forgotten while everything is being ended.
 void Departure::leave(int number) {
   const MutexLock lock(mutex_);
   for (const int child : children_) send_signal(child, SIGKILL);

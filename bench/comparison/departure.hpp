@@ -1,5 +1,5 @@
-// What must not outlive tutti-bench, however it ends: children that compute, and folders for a time. Workers of
-// a pool need no entry: the kernel ends them with their coordinator.
+// What must not outlive tutti-bench, however it ends: children that compute, and temporary folders. Workers of a pool
+// need no entry: the kernel ends them with their coordinator.
 #pragma once
 
 #include <filesystem>
@@ -34,7 +34,7 @@ class Departure {
   SignalWaiter waiter_{[this](int number) { leave(number); }};  // last: it uses the others
 };
 
-/// A fresh folder in that for temporary files; it and its content are gone with the object, or with the program.
+/// A new folder in the folder for temporary files, removed with its content when the object or the program ends.
 class FolderForATime {
  public:
   /// Throws Error(failed).

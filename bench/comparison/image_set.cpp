@@ -24,8 +24,8 @@ ImageSet::ImageSet(std::string name, ImageShape shape, std::uint64_t count, bool
 
 ImageSet ImageSet::read(Source& source) {
   if (source.count() == 0)
-    throw Error(ErrorKind::usage, fmt::format("{} holds no images to measure with", source.name()), {},
-                "give 'input.count', or leave 'input.limit' out");
+    throw Error(ErrorKind::usage, fmt::format("{} has no images to measure with", source.name()), {},
+                "set 'input.count', or remove 'input.limit'");
   ImageSet set(source.name(), source.shape(), source.count(), source.labelled());
   constexpr std::uint64_t kAtOnce = 256;
   const std::size_t elements = set.shape_.elements();
@@ -54,8 +54,8 @@ std::span<float> ImageSet::pixels() const {
   return {reinterpret_cast<float*>(memory_.data()), count_ * shape_.elements()};
 }
 
-// Images of an odd number of values leave the labels at a multiple of 4 bytes only; x86 and Arm read them all the same,
-// and the copies below are the only reads of this process.
+// Images with an odd number of values leave the labels aligned to only 4 bytes. x86 and Arm can read them, and this
+// process only reads them in the copies below.
 std::span<std::int64_t> ImageSet::writable_labels() const {
   return {reinterpret_cast<std::int64_t*>(memory_.data() + pixels().size_bytes()), count_};
 }

@@ -1,5 +1,5 @@
-// The images that every strategy gets, read once into one unnamed memory: the pool is handed a view of it, processes of
-// single strategies inherit its descriptor. Layout as bench/protocol.hpp says: pixels, then labels.
+// The images for every strategy, read once into one unnamed memory: the pool gets a view of it, processes of single
+// strategies inherit its descriptor. The layout is that of bench/protocol.hpp: pixels, then labels.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,12 @@ namespace tutti::bench {
 
 class ImageSet {
  public:
-  /// What /proc/<pid>/smaps calls the mapping: it is left out of memory figures, since every strategy needs it alike.
+  /// The name of the mapping in /proc/<pid>/smaps: memory figures leave it out, since every strategy needs it.
   static constexpr const char* kMapping = "/memfd:tutti-bench-images";
 
-  /// All of `source`. Throws Error(usage) where it is empty, Error(failed) where memory does not suffice.
+  /// Reads all of `source`. Throws Error(usage) if it is empty, Error(failed) if there is not enough memory.
   static ImageSet read(Source& source);
-  /// A copy of the first `count` images, or of all where there are fewer.
+  /// A copy of the first `count` images, or of all if there are fewer.
   ImageSet first(std::uint64_t count) const;
 
   const std::string& name() const noexcept { return name_; }
@@ -27,7 +27,7 @@ class ImageSet {
   std::uint64_t count() const noexcept { return count_; }
   bool labelled() const noexcept { return labelled_; }
   Images view() const;
-  /// One per image; zeros where the source has none.
+  /// One per image; zeros if the source has none.
   std::span<const std::int64_t> labels() const;
   int fd() const noexcept { return file_.fd(); }
 

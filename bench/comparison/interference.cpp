@@ -16,7 +16,7 @@
 namespace tutti::bench {
 namespace {
 
-/// Notes at every segment how long each member has computed for it.
+/// Records for every segment how long each member has computed.
 class SegmentTimes final : public Sink {
  public:
   explicit SegmentTimes(Ensemble& ensemble) : ensemble_(ensemble), seconds_(ensemble.status().members.size()) {
@@ -41,7 +41,7 @@ class SegmentTimes final : public Sink {
   std::vector<std::vector<double>> seconds_;
 };
 
-/// What a member showed, one value per repeat.
+/// The measurements of a member, one value per repeat.
 struct Speed {
   std::vector<double> images_per_second;
   std::vector<double> p50;  ///< milliseconds of a segment
@@ -82,7 +82,7 @@ class Group {
   std::uint64_t images_;
 };
 
-/// A member as it is in the whole, with the whole machine to itself.
+/// A member with its setting in the ensemble, alone on the machine.
 config::EnsembleSpec alone(const config::EnsembleSpec& whole, std::size_t rank, std::uint32_t threads) {
   config::EnsembleSpec spec = whole;
   spec.members = {whole.members[rank]};

@@ -1,5 +1,5 @@
-// The program tutti-bench, which `tutti bench` becomes: measures the ways to run an ensemble against each other, and
-// prints what it found. It links no LibTorch: the pool's workers and the processes of single strategies do.
+// The program tutti-bench, which `tutti bench` executes: compares ways to run an ensemble and prints the rows. It does
+// not link LibTorch: the pool's workers and the processes of single strategies do.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <signal.h>
@@ -41,7 +41,7 @@ void print_rows(Reporter& out, const std::string& title, const std::vector<Row>&
   std::fflush(stdout);
 }
 
-/// "torch 2.11.0" is what a backend calls itself.
+/// A backend's name looks like "torch 2.11.0".
 std::string libtorch_of(const std::string& backend) {
   return backend.starts_with("torch ") ? backend.substr(6) : std::string();
 }
@@ -51,8 +51,8 @@ void check_agreement(const ComparisonResult& result) {
   if (names.empty()) return;
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "" : "; ") + name;
-  throw Error(ErrorKind::failed, fmt::format("the answers differ beyond the tolerance: {}", text), {},
-              "their times stand for another computation than that of sequential");
+  throw Error(ErrorKind::failed, fmt::format("the predictions differ beyond the tolerance: {}", text), {},
+              "their times are not comparable, because they do not compute the same as sequential");
 }
 
 /// Everything that one call of the program does.
@@ -130,7 +130,7 @@ int run_program(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Whoever stops reading gets an error where the write is; no silent end.
+  // If the reader closes the pipe, the write fails with an error, instead of ending the program silently.
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);
   ::setenv("HWLOC_HIDE_ERRORS", "2", 0);

@@ -1,5 +1,5 @@
-// What the machine can do at most: one process per core that multiplies matrices, all at once, and what that would mean
-// for the members' arithmetic.
+// The most that the machine can do: one process per core multiplies matrices, all at once, and the rate that this would
+// give with the members' arithmetic.
 #pragma once
 
 #include <memory>
@@ -12,17 +12,17 @@
 
 namespace tutti::bench {
 
-/// Multiplications and additions, each counted, that a model's layers need for one image; nothing where that is not
+/// Multiplications and additions, each counted, that a model's layers need for one image; nothing if that is not
 /// known.
 std::optional<double> operations_per_image(const ModelKind& model, const ImageShape& shape);
-/// Of all members together.
+/// The same for all members together.
 std::optional<double> operations_per_image(const config::EnsembleSpec& spec, const ImageShape& shape);
 
 class Multipliers {
  public:
-  /// Starts a process for each usable core. Throws Refused where the build has no tutti-bench-single.
+  /// Starts a process for each usable core. Throws Refused if the build has no tutti-bench-single.
   Multipliers(const Field& field, const ImageSet& images);
-  /// 10^9 operations per second of all together, over a third of a second.
+  /// 10^9 operations per second of all processes together, over a third of a second.
   double measure();
 
  private:

@@ -1,5 +1,5 @@
-// How steady the machine itself is: a fixed piece of arithmetic whose time would always be the same on a machine that
-// nobody else uses.
+// How steady the machine itself is: a fixed piece of arithmetic whose time would always be the same on an otherwise
+// idle machine.
 #pragma once
 
 #include <cstdint>

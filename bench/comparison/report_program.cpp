@@ -34,10 +34,10 @@ bool went_well(const ExitStatus& status) {
 }  // namespace
 
 std::filesystem::path find_report_program() {
-  const auto program = find_program("report", "install Tutti as a whole, or leave --html out");
+  const auto program = find_program("report", "install all of Tutti, or remove --html");
   if (!went_well(run(program, {"--check"})))
-    throw Error(ErrorKind::usage, "no page can be drawn here", "the program above says what is missing",
-                "install python3-matplotlib, or leave --html out");
+    throw Error(ErrorKind::usage, "cannot draw a page on this machine", "the message above says what is missing",
+                "install python3-matplotlib, or remove --html");
   return program;
 }
 

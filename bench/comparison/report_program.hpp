@@ -1,15 +1,15 @@
-// Runs the program that draws a page of rows. What it draws, and with what, is its own affair.
+// Runs the program that draws a page of rows. It does not know how the page is drawn.
 #pragma once
 
 #include <filesystem>
 
 namespace tutti::bench {
 
-/// Finds `report` (bench/report) beside this program and asks it whether it could draw here. Throws Error(usage) where
-/// it is not installed, or where it lacks something, which it says on stderr.
+/// Finds `report` (bench/report) next to this program and asks it whether it can draw here. Throws Error(usage) if it
+/// is not installed, or if it lacks something, which it reports on stderr.
 std::filesystem::path find_report_program();
 
-/// Has it draw the rows of `rows`, and the timeline of `trace` unless that is empty, into `page`. Throws Error(failed).
+/// Draws the rows of `rows`, and the timeline of `trace` unless that is empty, into `page`. Throws Error(failed).
 void draw_report(const std::filesystem::path& program, const std::filesystem::path& rows,
                  const std::filesystem::path& page, const std::filesystem::path& trace);
 

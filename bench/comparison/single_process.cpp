@@ -34,7 +34,7 @@ Pipe make_pipe() {
   return {UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
-/// The calling thread on `cores` while it lives: a process that is started meanwhile inherits them.
+/// Keeps the calling thread on `cores` while it lives; a process that is started meanwhile inherits them.
 class OnCores {
  public:
   explicit OnCores(const std::vector<int>& cores) {
@@ -55,7 +55,7 @@ class OnCores {
   bool moved_ = false;
 };
 
-/// A figure travels as a number or, so that it arrives as it was sent, as text.
+/// A figure is sent as a number or, so that it arrives unchanged, as text.
 double figure_of(const json::object& answer, std::string_view figure, const std::string& name) {
   double number = -1;
   if (const json::value* value = answer.if_contains(figure); value != nullptr) {
@@ -65,7 +65,7 @@ double figure_of(const json::object& answer, std::string_view figure, const std:
       number = value->to_number<double>();
   }
   if (!std::isfinite(number) || number < 0)
-    throw Error(ErrorKind::failed, fmt::format("the process of '{}' said no {}", name, figure),
+    throw Error(ErrorKind::failed, fmt::format("the process of '{}' sent no {}", name, figure),
                 json::serialize(answer));
   return number;
 }
@@ -121,7 +121,7 @@ std::vector<float> SingleProcess::answer() const {
   for (std::size_t done = 0; done < values.size() * sizeof(float);) {
     const ssize_t length =
         ::pread(answers_.fd(), bytes + done, values.size() * sizeof(float) - done, static_cast<off_t>(done));
-    if (length <= 0) throw Error(ErrorKind::failed, fmt::format("could not read the answers of '{}'", name_));
+    if (length <= 0) throw Error(ErrorKind::failed, fmt::format("could not read the predictions of '{}'", name_));
     done += static_cast<std::size_t>(length);
   }
   return values;
@@ -132,11 +132,11 @@ json::object SingleProcess::ask(const std::string& question, std::string_view an
   for (std::size_t sent = 0; sent < line.size();) {
     const ssize_t length = ::write(to_child_.get(), line.data() + sent, line.size() - sent);
     if (length < 0 && errno == EINTR) continue;
-    if (length < 0) explain_end();  // EPIPE: nobody is there to read
+    if (length < 0) explain_end();  // EPIPE: the process has ended
     sent += static_cast<std::size_t>(length);
   }
   const std::string text = read_line();
-  const json::value said = parse_json(text, fmt::format("what the process of '{}' said", name_));
+  const json::value said = parse_json(text, fmt::format("the reply of the process of '{}'", name_));
   if (const json::object* object = said.if_object()) {
     if (const json::value* failed = object->if_contains("failed"); failed != nullptr && failed->is_object())
       throw Refused(ErrorKind::failed, text_of(failed->get_object(), "text"), {},
@@ -144,11 +144,11 @@ json::object SingleProcess::ask(const std::string& question, std::string_view an
     if (const json::value* found = object->if_contains(answer); found != nullptr && found->is_object())
       return found->get_object();
   }
-  throw Error(ErrorKind::failed, fmt::format("the process of '{}' gave no answer '{}'", name_, answer),
+  throw Error(ErrorKind::failed, fmt::format("the process of '{}' did not reply '{}'", name_, answer),
               text.substr(0, 200));
 }
 
-// No deadline: how long a pass takes is what is being found out. A process that ends closes the pipe.
+// No deadline, since the time of a pass is what is being measured. A process that ends closes the pipe.
 std::string SingleProcess::read_line() {
   for (;;) {
     if (const std::size_t end = received_.find('\n'); end != std::string::npos) {
@@ -170,7 +170,7 @@ void SingleProcess::explain_end() {
   const auto status = reap(child_->pidfd());
   throw Error(ErrorKind::failed,
               fmt::format("the process of '{}' {}", name_, status ? to_text(*status) : "closed its output"), {},
-              "what it wrote to stderr, or the kernel's log, may say why");
+              "look for the reason in its stderr or in the kernel's log");
 }
 
 }  // namespace tutti::bench

@@ -1,5 +1,5 @@
-// A child process tutti-bench-single with one strategy in it, and the questions that it is asked (bench/protocol.hpp).
-// It measures nothing itself but what the child says.
+// A child process tutti-bench-single that holds one strategy, and the requests to it (bench/protocol.hpp). It measures
+// nothing itself; the figures come from the child.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@
 
 namespace tutti::bench {
 
-/// What a child says that it cannot do: the members cannot be fused, a file is missing.
+/// The child cannot do what it was asked to: the members cannot be fused, a file is missing.
 class Refused : public Error {
  public:
   using Error::Error;
@@ -29,25 +29,25 @@ class SingleProcess {
   struct Place {
     std::filesystem::path program;
     std::vector<std::pair<std::string, std::string>> environment;
-    std::vector<int> cores;  ///< that it may use; empty: all of ours
+    std::vector<int> cores;  ///< that it may use; empty: all cores of this process
   };
   /// Starts the process; `name` is for messages. Throws Error(failed).
   SingleProcess(std::string name, const Place& place, const ImageSet& images, Departure& departure);
   SingleProcess(const SingleProcess&) = delete;
   SingleProcess& operator=(const SingleProcess&) = delete;
-  /// Ends its input, at which it leaves; kills it where it does not within 5 s.
+  /// Closes its input, so that it ends; kills it if it does not end within 5 s.
   ~SingleProcess();
 
-  /// Loads and warms up; returns the backend's name, "torch 2.11.0". This, like all that follows, throws Refused where
-  /// the child says what is wrong, and Error(failed) where it died or said nonsense.
+  /// Loads and warms up; returns the backend's name, "torch 2.11.0". This, like all that follows, throws Refused if
+  /// the child reports an error, and Error(failed) if it died or sent nonsense.
   std::string prepare(const SingleJob& job);
-  /// One pass over all images; the seconds that it took in the child.
+  /// One pass over all images; returns the seconds measured in the child.
   double run();
-  /// What the last run() answered: images x width.
+  /// The predictions of the last run(): images x width.
   std::vector<float> answer() const;
-  /// Multiplies matrices on one thread for so long: 10^9 operations per second. Needs no prepare().
+  /// Multiplies matrices on one thread for this time; returns 10^9 operations per second. Needs no prepare().
   double multiply(double seconds);
-  /// All members, one after another.
+  /// Trains all members, one after another.
   double train(std::uint32_t epochs);
 
   int pid() const noexcept { return child_->pid(); }

@@ -23,7 +23,7 @@ std::vector<std::uint32_t> steps_to(std::uint32_t most) {
   return steps;
 }
 
-/// All ways to share `cores`, without those that leave every thread but one unused where there are more.
+/// All ways to share `cores`, without the one that uses a single thread if there are more cores.
 std::vector<Setting> ways_to_share(std::uint32_t cores, std::uint32_t members, std::uint32_t batch) {
   std::vector<Setting> settings;
   for (const std::uint32_t between : steps_to(std::min(members, cores)))

@@ -1,4 +1,4 @@
-// The ways to run an ensemble that are compared, and the settings that each may be given. Pure: nothing is started or
+// The ways to run an ensemble that are compared, and the settings that each may have. Pure: nothing is started or
 // measured here.
 #pragma once
 
@@ -12,7 +12,7 @@
 
 namespace tutti::bench {
 
-/// The strategies, with `sequential` twice: alone on one core it is what the others are measured by.
+/// The strategies, with `sequential` twice: on one core it is the reference for the others.
 enum class Contender { sequential_one, sequential, threads, branches, fused, multiprocess };
 /// Their names on the command line.
 constexpr auto enum_names(Contender) {
@@ -26,7 +26,7 @@ constexpr auto enum_names(Contender) {
 }
 /// Their names in tables and rows: "single graph, branches".
 std::string_view title(Contender contender);
-/// How it lives in one process. Not for `multiprocess`.
+/// The strategy within one process. Not for `multiprocess`.
 Strategy strategy_of(Contender contender);
 
 /// Names with commas between them, in the order of the enumeration, each once; empty: all. Throws Error(usage) with the
@@ -42,19 +42,19 @@ struct Setting {
 /// "2 at once, 1 thread each", on a GPU "2 streams"; the batch is not in it.
 std::string to_text(Contender contender, const Setting& setting, bool cuda = false);
 
-/// What may be best on `cores` cores: threads inside by threads between up to the cores, in powers of two and the
-/// most that fits; one thread per member too, whatever the cores.
+/// The settings to try on `cores` cores: threads inside times threads between, up to the cores, in powers of two and
+/// the most that fits; also one thread per member, for any number of cores.
 std::vector<Setting> settings_to_try(Contender contender, std::uint32_t cores, std::uint32_t members,
                                      std::uint32_t batch_images);
 
-/// The same where the members are on a GPU: a thread hands over work and computes nothing, so there is one within, and
-/// `between` is the number of streams.
+/// The same if the members are on a GPU: threads only launch work, so there is one within, and `between` is the number
+/// of streams.
 std::vector<Setting> settings_on_gpu(Contender contender, std::uint32_t members, std::uint32_t batch_images);
 
-/// Why a strategy has no row of its own on a GPU; empty where it has one.
+/// Why a strategy has no separate row on a GPU; empty if it has one.
 std::string_view left_out_on_gpu(Contender contender);
 
-/// The setting with the fewest seconds, of equal ones the first; only asks where there is a choice.
+/// The setting with the fewest seconds, the first of equal ones; measures only if there is a choice.
 Setting fastest(const std::vector<Setting>& settings, const std::function<double(const Setting&)>& seconds);
 
 /// The batches of which each strategy takes its own best: those that the user gave; with `batch_images: auto`, which

@@ -17,7 +17,7 @@ constexpr int kPasses = 3;
 constexpr std::array kContenders{Contender::sequential, Contender::threads, Contender::branches, Contender::fused,
                                  Contender::multiprocess};
 
-/// The description at a point: as many copies of its first member as the point has, each from a seed of its own.
+/// The description at a point: as many copies of its first member as the point has, each with another seed.
 Field field_at(const Field& base, const Point& point) {
   Field field = base;
   field.spec.segment_images = point.segment_images;
@@ -42,14 +42,14 @@ Field field_at(const Field& base, const Point& point) {
   return field;
 }
 
-/// The shares that fit the cores, without trying: members at once, and what is left of the cores inside of each.
+/// The threads that fit the cores, without trying: members at once, and the remaining cores inside each.
 Setting usual_setting(Contender contender, const Point& point) {
   const std::uint32_t at_once = std::min(point.members, point.cores);
   const std::uint32_t inside = point.cores / at_once;
   switch (contender) {
     case Contender::threads:
     case Contender::branches:
-      // Members that sleep need no core to do so.
+      // Members that sleep need no core.
       return point.fake_us ? Setting{1, point.members, point.batch_images}
                            : Setting{inside, at_once, point.batch_images};
     case Contender::multiprocess:
@@ -63,7 +63,7 @@ std::string model_text(const Field& field, const Point& point) {
   return point.fake_us ? fmt::format("fake {} us", *point.fake_us) : kinds_of(field.spec);
 }
 
-/// Images per second of each pass, in turns.
+/// Images per second of each pass, interleaved.
 std::map<Contender, std::vector<double>> measure(const Field& field, const Point& point, const ImageSet& images) {
   std::map<Contender, std::unique_ptr<Contestant>> contestants;
   for (const Contender contender : kContenders) {
@@ -74,7 +74,7 @@ std::map<Contender, std::vector<double>> measure(const Field& field, const Point
       contestant->pass();
       contestants.emplace(contender, std::move(contestant));
     } catch (const Refused&) {
-      // The table shows that it did not run; why is the same at every point, and the comparison says it.
+      // The table shows that it did not run. The reason is the same at every point, and the comparison gives it.
     }
   }
   std::map<Contender, std::vector<double>> speeds;
@@ -146,7 +146,7 @@ class Sweep {
     for (const auto& [contender, leads] : wins_)
       fmt::print("{} won at {}, by {:.2f}x to {:.2f}x\n", to_name(contender), counted(leads.size(), "point"),
                  *std::min_element(leads.begin(), leads.end()), *std::max_element(leads.begin(), leads.end()));
-    if (left > 0) fmt::print("{} left out: the time was up; --sweep-seconds gives it more\n", counted(left, "point"));
+    if (left > 0) fmt::print("{} left out because the time was up; raise --sweep-seconds\n", counted(left, "point"));
     std::fflush(stdout);
   }
 

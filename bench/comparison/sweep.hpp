@@ -1,5 +1,5 @@
-// The comparison over a grid: where does the pool win, where one graph, where does it turn. A coarse look with few
-// repeats at many points; what it finds is worth a closer look with the comparison itself.
+// The comparison over a grid: at which points the pool wins and at which one graph does. A coarse look with few repeats
+// at many points; measure interesting points again with the comparison itself.
 #pragma once
 
 #include <chrono>
@@ -21,25 +21,25 @@ struct Point {
   std::uint32_t segment_images = 0;
   std::uint32_t cores = 0;
   std::optional<std::uint64_t>
-      fake_us;  ///< members that sleep so long per batch; nothing: the description's first model
+      fake_us;  ///< microseconds that a member sleeps per batch; nothing: the description's first model
   friend bool operator==(const Point&, const Point&) = default;
 };
 
-/// From the description's batch, segment and cores, one thing is changed at a time: members 1 to 8, batch, segment,
-/// cores; and members of set cost, by number of members and by segment. Each point once.
+/// Starting from the description's batch, segment and cores, one condition changes at a time: members 1 to 8, batch,
+/// segment, cores; and members of fixed cost, by number of members and by segment. Each point once.
 std::vector<Point> sweep_points(const Point& base);
 
-/// Images per second of those that can run the members.
+/// Images per second of the strategies that can run the members.
 using Speeds = std::map<Contender, double>;
 struct Verdict {
   Contender winner{};
-  double lead = 1;  ///< its speed over that of the second; 1 where it is alone
+  double lead = 1;  ///< its speed over that of the second; 1 if it is alone
 };
 /// `speeds` must not be empty.
 Verdict judge(const Speeds& speeds);
 
-/// Measures point by point until all are done or the time is up, printing a line for each, and below them where which
-/// strategy won. Each strategy and point becomes a row. Throws Error.
+/// Measures point by point until all are done or the time is up. Prints a line for each, and a summary of the points at
+/// which each strategy won. Each strategy and point becomes a row. Throws Error.
 void sweep(const Field& field, const ImageSet& images, std::chrono::seconds time, Reporter& out);
 
 }  // namespace tutti::bench

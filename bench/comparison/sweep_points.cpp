@@ -1,4 +1,4 @@
-// Which points a sweep looks at, and who won at one. Pure.
+// The points of a sweep, and the winner at a point. Pure.
 #include <algorithm>
 
 #include "bench/comparison/sweep.hpp"

@@ -28,14 +28,14 @@ std::uint32_t epochs_of(const config::EnsembleSpec& spec) {
   const std::uint32_t epochs = spec.members.front().train.epochs;
   for (const config::MemberSpec& member : spec.members)
     if (member.train.epochs != epochs)
-      throw Error(ErrorKind::usage, "--train compares members that learn equally long",
-                  fmt::format("{} learns {} epochs, {} {}", spec.members.front().name, epochs, member.name,
+      throw Error(ErrorKind::usage, "--train needs members that train for the same number of epochs",
+                  fmt::format("{} trains for {} epochs, {} for {}", spec.members.front().name, epochs, member.name,
                               member.train.epochs),
-                  "give the same 'train.epochs' to all");
+                  "set the same 'train.epochs' for all");
   return epochs;
 }
 
-/// One way to train, and what it took.
+/// One way to train, and its times.
 struct Way {
   std::string name;
   std::string note;
@@ -132,7 +132,7 @@ class Training {
 std::vector<Row> training_rows(const Field& field, const ImageSet& images, int repeats) {
   if (!images.labelled())
     throw Error(ErrorKind::usage, fmt::format("{} has no labels to train on", images.name()), {},
-                "give 'train.input' labels ('labels' for npy, 'classes' for random), or leave --train out");
+                "give 'train.input' labels ('labels' for npy, 'classes' for random), or remove --train");
   return Training(field, images).run(repeats);
 }
 

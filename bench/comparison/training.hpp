@@ -1,4 +1,4 @@
-// Training as a row of its own: the members one after another in one process, and side by side in their workers.
+// Rows about training: the members one after another in one process, and in parallel in their workers.
 #pragma once
 
 #include <vector>
@@ -8,8 +8,8 @@
 
 namespace tutti::bench {
 
-/// `images` are what is learnt from. The weights go into a folder for a time; no file of the description is written.
-/// Throws Error(usage) where they have no labels or the members differ in their epochs.
+/// Trains on `images`. The weights go into a temporary folder; no file of the description is written.
+/// Throws Error(usage) if they have no labels or the members differ in their epochs.
 std::vector<Row> training_rows(const Field& field, const ImageSet& images, int repeats);
 
 }  // namespace tutti::bench

@@ -19,7 +19,7 @@ void fill(benchmark::State& state, Source& images) {
   MemoryFile file = MemoryFile::create("bench");
   file.allocate(kLayout.bytes(), "the arena");
   const Mapping arena(file, Access::read_write, "the arena");
-  // The first round is for the caches, which a stream finds as the round before left them.
+  // The first round fills the caches, as in a stream of segments.
   const auto segments = static_cast<std::uint64_t>(state.max_iterations) + kLayout.slots;
   CyclicSource source(images, segments * kLayout.images);
   NullSink sink;

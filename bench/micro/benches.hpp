@@ -10,6 +10,6 @@ void add_transports(Suite& suite);  ///< round trips, and segments handed out to
 void add_arena(Suite& suite);       ///< filling slots from a source
 void add_combine(Suite& suite);     ///< the accumulator's rules
 void add_pool(Suite& suite);        ///< the whole pool: per segment, start, memory
-void add_merge(Suite& suite);       ///< checkpoints that become one
+void add_merge(Suite& suite);       ///< merging checkpoints
 
 }  // namespace tutti::bench::micro

@@ -1,5 +1,5 @@
-// The rows of the micro-benchmarks: Google Benchmark chooses how often a piece of code runs, repeats it and prints what
-// it took; here each repetition becomes a sample of the rows that all measuring programs share.
+// The rows of the micro-benchmarks: Google Benchmark chooses how often a piece of code runs, repeats it and prints the
+// times; here each repetition becomes a sample of the rows that all measuring programs share.
 #pragma once
 
 #include <benchmark/benchmark.h>
@@ -22,16 +22,16 @@ struct Figure {
                                  unit, "ns", "us" or "ms" */
 };
 
-/// Registers benchmarks with Google Benchmark and remembers what rows they give. One thread.
+/// Registers benchmarks with Google Benchmark and remembers their rows. One thread.
 class Suite {
  public:
   Suite(int repeats, unsigned cores) : repeats_(repeats), cores_(cores) {}
 
-  /// `run` is called as a benchmark named `name`; every row without a name gets that one. `iterations` 0: as many as
-  /// Google Benchmark finds long enough.
+  /// Registers `run` as the benchmark `name`, which also names every row without a name. `iterations` 0: Google
+  /// Benchmark chooses.
   void add(const std::string& name, std::vector<Figure> figures, std::function<void(benchmark::State&)> run,
            std::int64_t iterations = 0);
-  /// The same for what says nothing with less than two cores; there the rows are told as skipped.
+  /// The same for a benchmark that needs two cores; with fewer, its rows are skipped.
   void add_on_two_cores(const std::string& name, std::vector<Figure> figures,
                         std::function<void(benchmark::State&)> run, std::int64_t iterations = 0);
 
@@ -48,13 +48,13 @@ class Suite {
 /// Google Benchmark's console, and each row as a line of JSON.
 class RowsReporter final : public benchmark::ConsoleReporter {
  public:
-  /// `json_lines` may be empty: no file. Throws Error(failed) where it cannot be written.
+  /// `json_lines` may be empty: no file. Throws Error(failed) if it cannot be written.
   RowsReporter(const Suite& suite, Certificate certificate, const std::filesystem::path& json_lines);
 
   bool ReportContext(const Context& context) override;
   /// All repetitions of one benchmark.
   void ReportRuns(const std::vector<Run>& runs) override;
-  /// Throws Error(failed) where the file could not be written to its end.
+  /// Throws Error(failed) if the file could not be written to its end.
   void finish();
 
  private:

@@ -1,5 +1,5 @@
-// The program `tutti-bench-micro`: what the parts of the pool cost, one by one, and what others would take in their
-// place. Google Benchmark measures.
+// The program `tutti-bench-micro`: what each part of the pool costs, and what alternatives to it would cost. Google
+// Benchmark measures.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 

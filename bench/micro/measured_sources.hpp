@@ -1,4 +1,4 @@
-// Sources for measuring: one that repeats a few images without end, and one whose images are in their slots already.
+// Sources for measuring: one that repeats a few images, and one whose images are already in their slots.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +10,7 @@ namespace tutti::bench::micro {
 
 inline constexpr ImageShape kShape{3, 32, 32};
 
-/// `count` images, which are those of `source` again and again. Reading costs what `source` takes for it.
+/// `count` images, which repeat those of `source`. Reading costs what `source` takes for it.
 class CyclicSource final : public Source {
  public:
   CyclicSource(Source& source, std::uint64_t count) : source_(source), count_(count) {}
@@ -31,7 +31,7 @@ class CyclicSource final : public Source {
   std::vector<std::uint64_t> wrapped_;
 };
 
-/// Leaves in each slot what is there, so that what remains of a run is the coordination; or, to begin with, writes.
+/// Leaves the slots as they are, so that a run is only coordination; or, at first, fills them.
 class FilledSource final : public Source {
  public:
   enum class Slots { write, leave };

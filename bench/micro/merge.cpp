@@ -1,4 +1,4 @@
-// How fast checkpoints become one, beside a program that only reads them and writes one of them.
+// How fast checkpoints are merged, compared with a program that only reads them and writes one of them.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -59,8 +59,8 @@ std::vector<Shape> tower() {
   return shapes;
 }
 
-/// Checkpoints in files without names, so that nothing is left of them whatever happens. What they hold does not
-/// matter: the same numbers again and again, another time for each.
+/// Checkpoints in files without names, so that nothing is left of them. Their values do not matter: each repeats the
+/// same numbers, shifted.
 class Checkpoints {
  public:
   Checkpoints() {
@@ -126,11 +126,11 @@ double seconds_of(Work&& work) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-/// All, one after the other in each round, so that what else the disk does meets all.
+/// Runs all ways in each round, one after the other, so that other work of the disk affects all of them.
 void merge_and_copy(benchmark::State& state, std::shared_ptr<std::optional<Checkpoints>> checkpoints) {
   if (!*checkpoints) {
     checkpoints->emplace();
-    ::sync();  // what is still being written would be measured too
+    ::sync();  // pending writes would be measured too
   }
   const auto out = folder() / fmt::format("tutti-bench-merge-{}", ::getpid());
   double merging = 0;

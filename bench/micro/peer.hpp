@@ -1,5 +1,5 @@
-// The other side of a measurement: a thread, or a process forked from this one, on a core of its own where that is
-// asked for. Not for products: a fork of a program with threads would be wrong; here nothing else runs.
+// The other side of a measurement: a thread, or a process forked from this one, pinned to a core if `core` names one.
+// Not for production: forking a program with threads would be wrong, but here nothing else runs.
 #pragma once
 
 #include <functional>
@@ -30,10 +30,10 @@ class Pinned {
   cpu_set_t before_{};
 };
 
-/// Runs `body` once. The destructor waits for its end; whoever destroys it has told it to end.
+/// Runs `body` once. The destructor waits for its end, so tell it to end first.
 class Peer {
  public:
-  /// `core` nothing: wherever the kernel puts it. Throws Error(failed) where no process can be made.
+  /// Without `core` the kernel chooses. Throws Error(failed) if no process can be started.
   Peer(PeerKind kind, std::optional<int> core, const std::function<void()>& body);
   ~Peer();
   Peer(const Peer&) = delete;

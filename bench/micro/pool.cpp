@@ -1,5 +1,5 @@
-// The whole pool with members of a set cost: what a segment costs besides them, how soon workers are ready, and what
-// one weighs. The members read no image, so a segment is as cheap as it can be for whoever computes.
+// The whole pool with members of a fixed cost: what a segment costs besides them, how soon workers are ready, and the
+// memory of one. The members read no image, so computing a segment is as cheap as possible.
 #include <fmt/format.h>
 
 #include <chrono>
@@ -60,7 +60,7 @@ void warm_up(Ensemble& ensemble) {
   ensemble.run(source, sink);
 }
 
-/// What the members of a pool cost: each batch of a segment this long.
+/// The cost of a pool's members: the time of each batch of a segment.
 struct Cost {
   std::int64_t delay = 0;  ///< microseconds
   std::uint32_t batch_images = kImages;
@@ -139,7 +139,7 @@ void add_copied(Suite& suite, std::uint64_t source_images) {
       kSegments);
 }
 
-/// With an arena that is next to nothing, so that a worker's memory is its own.
+/// With a tiny arena, so that the figure is only the worker's memory.
 void start(benchmark::State& state, int members) {
   const Spec spec = fakes(members, 0, 1, 1);
   double ready = 0;

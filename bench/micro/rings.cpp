@@ -1,4 +1,4 @@
-// How many records one ring carries: the instructions alone, and from core to core.
+// How many records one ring carries: on one thread, and from core to core.
 #include <cstdint>
 
 #include "bench/micro/benches.hpp"
@@ -22,7 +22,7 @@ void push_and_pop(benchmark::State& state) {
   state.counters["rate"] = benchmark::Counter(static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
 }
 
-/// The producer pushes until the consumer has popped all; a ring that is full or empty is looked at again at once.
+/// The producer pushes until the consumer has popped all; both retry at once if the ring is full or empty.
 void stream(benchmark::State& state) {
   const Channels channels(1, kLayout);
   RingEnds ends(channels[0]);

@@ -1,5 +1,5 @@
-// What a transport costs: a task to one worker and its answer back, and segments handed out to four workers that answer
-// at once. The rings without a pool around them, beside what others would take for it.
+// What a transport costs: a task to one worker and its completion, and segments handed out to four workers that
+// complete them at once. Compares the rings, without a pool around them, with alternatives.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -20,7 +20,7 @@ constexpr std::uint32_t kWidth = 10;
 constexpr std::size_t kWorkers = 4;
 constexpr std::int64_t kSegments = 4000;
 
-/// A worker: writes as many answers as there are images, and says so. A task of no images ends it.
+/// A worker: writes a prediction for each image, then the completion. A task without images ends it.
 template <class Transport>
 void serve(Transport& transport, const Channels& channels, std::size_t worker) {
   std::array<float, kWidth> row;
@@ -35,7 +35,7 @@ void serve(Transport& transport, const Channels& channels, std::size_t worker) {
   }
 }
 
-/// A task of one image to one worker, and its answer.
+/// A task of one image to one worker, and its completion.
 template <class Transport>
 void round_trip(benchmark::State& state, PeerKind kind) {
   const std::vector<int> cores = usable_cores();
@@ -44,7 +44,7 @@ void round_trip(benchmark::State& state, PeerKind kind) {
   const Pinned pinned(cores.front());
   const Peer worker(kind, cores[1], [&] { serve(transport, channels, 0); });
   const TaskRecord task{.images = 1};
-  transport.hand_out(0, task);  // the peer is up
+  transport.hand_out(0, task);  // waits until the peer runs
   transport.await();
   for (auto _ : state) {
     transport.hand_out(0, task);
@@ -93,7 +93,7 @@ class HandOut {
   Channels channels_;
   Transport transport_;
   Accumulator accumulator_{{}, std::vector<float>(kWorkers, 1)};
-  std::vector<std::unique_ptr<Peer>> peers_;  // gone first: they use the rest
+  std::vector<std::unique_ptr<Peer>> peers_;  // destroyed first: they use the rest
 };
 
 template <class Transport>

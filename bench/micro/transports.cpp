@@ -66,7 +66,7 @@ Channels::Channels(std::size_t workers, const ChannelLayout& layout) {
   }
 }
 
-// ---- rings that are spun on
+// ---- spinning on rings
 
 SpinningRings::SpinningRings(const Channels& channels) : ends_(ends_of(channels)) {}
 
@@ -181,7 +181,7 @@ void Sockets::answer(std::size_t worker, const CompletionRecord& completion) {
 
 namespace {
 
-// Its name is gone at once: peers inherit the mapping, and nothing is left behind.
+// Its name is removed at once: peers inherit the mapping, and nothing is left behind.
 template <class Record>
 std::unique_ptr<boost::interprocess::message_queue> make_queue(std::size_t capacity) {
   using boost::interprocess::message_queue;

@@ -1,11 +1,11 @@
-// Four ways to carry the records between a coordinator and its workers: our rings, spun on or parked at, and two that
-// others would take, a socket per worker and Boost.Interprocess's message queue. All carry the same records; images and
-// answers lie in shared memory and are never carried. Records only: no ledger, no deaths, no deadlines.
+// Four ways to carry the records between a coordinator and its workers: Tutti's rings, spinning or parking, and two
+// alternatives, a socket per worker and Boost.Interprocess's message queue. All carry the same records; images and
+// predictions stay in shared memory. Records only: no ledger, no deaths, no deadlines.
 //
 // Each class has the same five functions:
 //   hand_out, await             the coordinator's end: one thread
 //   take, answer                worker w's end: one thread, perhaps of a forked process
-// and is made before any peer starts. A record that breaks the protocol throws std::logic_error.
+// and is created before any peer starts. A record that breaks the protocol throws std::logic_error.
 #pragma once
 
 #include <sys/socket.h>
@@ -21,7 +21,7 @@
 
 namespace tutti::bench::micro {
 
-/// The memory between the coordinator and each worker: rings, and answers of `images` x `width` in `slots` slots.
+/// The memory between the coordinator and each worker: rings, and predictions of `images` x `width` in `slots` slots.
 class Channels {
  public:
   Channels(std::size_t workers, const ChannelLayout& layout);
@@ -45,7 +45,7 @@ struct RingEnds {
   RingConsumer<CompletionRecord> completions_in;
 };
 
-/// Rings whose consumers look again and again.
+/// Rings whose consumers spin.
 class SpinningRings {
  public:
   explicit SpinningRings(const Channels& channels);

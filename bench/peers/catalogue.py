@@ -1,4 +1,4 @@
-"""Who takes part in which table, and what each may choose from. It starts nothing."""
+"""The contestants of each table, and the settings that each may choose from. Starts nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 TORCH_FORMS = ("eager", "trace", "freeze", "optimize_for_inference")
 KERAS_FORMS = ("predict", "call", "function", "xla")
 
-# As the settings of Tutti's own workers: large activations are kept when they are freed.
+# The settings of Tutti's workers: the memory of large activations is kept when they are freed.
 MALLOC_ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(256 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(512 << 20),
@@ -16,7 +16,7 @@ MALLOC_ENVIRONMENT = {
 }
 
 
-# Tutti's form that leaves the batch to Tutti.
+# The form in which Tutti chooses its batch.
 AUTO = "auto"
 
 
@@ -75,7 +75,7 @@ TITLES = {"users": "as users run it", "kernels": "same kernels", "training": "tr
 
 
 def names() -> list[str]:
-    """Of all peers, in the tables' order."""
+    """The names of all peers, in the tables' order."""
     return list(dict.fromkeys(contestant.name for table in TABLES.values() for contestant in table))
 
 
@@ -84,6 +84,6 @@ def cores() -> int:
 
 
 def settings(contestant: Contestant, batches: list[int], all_cores: int) -> list[Setting]:
-    """What it may choose from at these batches; by threads first, since these take a process of their own."""
+    """The settings to choose from at these batches, ordered by threads, since each number needs a separate process."""
     threads = sorted({1 if text == "1" else all_cores for text in contestant.threads})
     return [Setting(form, number, batch) for number in threads for form in contestant.forms for batch in batches]

@@ -1,14 +1,13 @@
-"""Eight CLIP towers (ViT-B/32, float32) in turns: FusionBench's way, torch.compile, and Tutti, on the same images.
+"""Eight CLIP towers (ViT-B/32, float32) on the same images, interleaved: FusionBench's way, torch.compile, and Tutti.
 
     clip_ensemble.py --driver build/release/bin/tutti-bench-peers-driver --json rows.json
 
-Every contestant is a process of its own, which stays; they run one after the other, round by round (ABCABC), while the
-others idle. What is measured is images in memory to the mean of the members' pooled features in memory. Weights are random:
-they cost what trained ones cost. The rows are those of bench/rows.hpp, one JSON object per line.
+Every contestant is a separate, long-lived process; they run one after the other, round by round (ABCABC), while the
+others idle. A run goes from images in memory to the mean of the members' pooled features in memory. Weights are random,
+which costs the same as trained ones. The rows are those of bench/rows.hpp, one JSON object per line.
 
-Needs torch and transformers. FusionBench is not installed; its ensemble is done here as it does it: the modules in eager
-mode in a loop, and every tensor of their answers stacked and averaged. `--serve NAME` is how a contestant's own process is
-started.
+Needs torch and transformers. FusionBench is not installed; its ensemble is reproduced here: the modules in eager mode
+in a loop, and every tensor of their outputs stacked and averaged. `--serve NAME` starts the process of a contestant.
 """
 
 from __future__ import annotations
@@ -61,19 +60,19 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=0, help="of the peers; 0: all usable cores")
     parser.add_argument("--only", nargs="+", choices=list(PEERS), default=["fusion-bench", "torch-compile"],
                         help="the peers (%(default)s)")
-    parser.add_argument("--driver", type=Path, help="tutti-bench-peers-driver; without it Tutti takes no part")
+    parser.add_argument("--driver", type=Path, help="tutti-bench-peers-driver; without it Tutti is left out")
     parser.add_argument("--python", default=sys.executable, help="with torch and transformers (%(default)s)")
-    parser.add_argument("--tiny", action="store_true", help="a tiny tower: whether it works at all")
+    parser.add_argument("--tiny", action="store_true", help="a tiny tower, to see whether everything works")
     parser.add_argument("--folder", type=Path, default=TREE / "build" / "peers" / "clip", help="of weights and images")
     parser.add_argument("--json", type=Path, metavar="FILE", help="append each row as a line of JSON")
     parser.add_argument("--serve", choices=list(PEERS), help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     for name in ("members", "images", "batch", "repeats"):
         if getattr(options, name) < 1:
-            parser.error(f"--{name} must be at least 1, and is {getattr(options, name)}")
+            parser.error(f"--{name} must be at least 1, not {getattr(options, name)}")
     if options.images % options.batch:
         parser.error(f"--batch {options.batch} does not divide --images {options.images}; a last batch of another size "
-                     "would be compiled anew")
+                     "would be compiled again")
     if options.json and not options.json.parent.is_dir():
         parser.error(f"--json: the folder '{options.json.parent}' does not exist")
     options.threads = options.threads or len(os.sched_getaffinity(0))
@@ -92,7 +91,7 @@ def images_file(options: argparse.Namespace) -> Path:
 
 
 def make_data(options: argparse.Namespace) -> None:
-    """Towers and images; what is there already is kept."""
+    """Makes towers and images, unless they are there already."""
     import torch
     from transformers import CLIPVisionConfig, CLIPVisionModel
 
@@ -115,7 +114,7 @@ def make_data(options: argparse.Namespace) -> None:
 # ---- contestants ---------------------------------------------------------------------------------------------------
 
 def aggregate(outputs: list[Any]) -> Any:
-    """As FusionBench's: each entry of the models' dicts, stacked and averaged."""
+    """Like FusionBench's: each entry of the models' dicts, stacked and averaged."""
     import torch
 
     if isinstance(outputs[0], torch.Tensor):
@@ -124,7 +123,7 @@ def aggregate(outputs: list[Any]) -> Any:
 
 
 def fusion_bench(models: list[Any], device_map: dict[int, str] | None) -> Callable[[Any], Any]:
-    """EnsembleModule.forward: the members in a loop; with a device_map images and answers go to the devices and back."""
+    """EnsembleModule.forward: the members in a loop; a device_map moves images and outputs to the devices and back."""
 
     def forward(images: Any) -> Any:
         if device_map is None:
@@ -231,7 +230,7 @@ def command_of(name: str, options: argparse.Namespace) -> list[str]:
 
 
 def environment(options: argparse.Namespace) -> dict[str, str]:
-    """The caller's without what would tune one of them by accident."""
+    """The caller's environment without variables that would tune one contestant by accident."""
     tuned = ("OMP_", "MKL_", "KMP_", "MALLOC_", "TORCHINDUCTOR_")
     found = {name: value for name, value in os.environ.items() if not name.startswith(tuned)}
     return found | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": str(options.threads), "HF_HUB_OFFLINE": "1"}
@@ -251,7 +250,7 @@ def begin(entry: Entry, options: argparse.Namespace) -> None:
 
 
 def measure(entries: list[Entry], options: argparse.Namespace) -> None:
-    """All rounds, then memory and answers."""
+    """All rounds, then memory and outputs."""
     for _ in range(options.repeats):
         for entry in entries:
             if entry.child:
@@ -266,7 +265,7 @@ def measure(entries: list[Entry], options: argparse.Namespace) -> None:
 
 
 def compare_answers(entries: list[Entry], file: Path) -> None:
-    """Drops who answers something else than the first."""
+    """Drops the contestants whose output differs from that of the first."""
     import numpy
 
     reference = None
@@ -280,12 +279,12 @@ def compare_answers(entries: list[Entry], file: Path) -> None:
         answer = numpy.fromfile(file, numpy.float32)
         reference = answer if reference is None else reference
         if answer.shape != reference.shape:
-            entry.drop(f"it answers {answer.size} value{'' if answer.size == 1 else 's'}, and {entries[0].name} {reference.size}")
+            entry.drop(f"it gives {answer.size} value{'' if answer.size == 1 else 's'}, and {entries[0].name} {reference.size}")
             continue
         difference = float(abs(answer - reference).max() / max(1.0, float(abs(reference).max())))
         entry.note = f"differs by {difference:.0e}" if difference else ""
         if not difference <= TOLERANCE:
-            entry.drop(f"its answers differ from {entries[0].name}'s by {difference:.1e}, more than {TOLERANCE:.0e}")
+            entry.drop(f"its output differs from {entries[0].name}'s by {difference:.1e}, more than {TOLERANCE:.0e}")
 
 
 def rows_of(entry: Entry, options: argparse.Namespace) -> list[Row]:
@@ -300,14 +299,14 @@ def rows_of(entry: Entry, options: argparse.Namespace) -> list[Row]:
 
 
 def certificate(options: argparse.Namespace) -> dict[str, Any]:
-    """What stands in every row: Tutti's own, or that of this Python."""
+    """The certificate in every row: Tutti's, or that of this Python."""
     found: dict[str, Any] = {}
     if options.driver:
         try:
             text = subprocess.run([str(options.driver), "--certificate"], capture_output=True, text=True, check=True)
             found = json.loads(text.stdout)
         except (OSError, subprocess.CalledProcessError, ValueError) as error:
-            raise SystemExit(f"clip_ensemble: '{options.driver}' cannot be run: {error}\n"
+            raise SystemExit(f"clip_ensemble: could not run '{options.driver}': {error}\n"
                              "  hint: cmake --build --preset release --target tutti_bench_peers_driver") from None
     else:
         found = {"version": "no tutti", "kernel": platform.release(), "cores": len(os.sched_getaffinity(0))}

@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> None:
 
     def prepare(form: str, batch: int) -> None:
         current.update(form=form, batch=batch)
-        for _ in range(2):  # the second time is when TorchScript optimises
+        for _ in range(2):  # TorchScript optimises in the second
             predict(min(count, segment))
 
     def predict(images: int) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 def parents() -> dict[int, int]:
-    """Of every process that is there: its id -> its parent's."""
+    """The parent of every process: id -> parent's id."""
     found = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
-                # The name stands in brackets and may hold anything.
+                # The name is in brackets and may hold any characters.
                 fields = Path(f"/proc/{entry}/stat").read_text().rsplit(")", 1)[1].split()
                 found[int(entry)] = int(fields[1])
             except (OSError, IndexError):
@@ -32,7 +32,7 @@ def family(root: int) -> list[int]:
 
 
 def pss_bytes(root: int) -> int:
-    """The proportional set size of the family of `root`: shared pages count in parts."""
+    """The proportional set size of the family of `root`: each shared page is divided among its processes."""
     total = 0
     for process in family(root):
         try:

@@ -16,7 +16,7 @@ from request import Request
 
 
 def set_threads(within: int, between: int) -> None:
-    """Before TensorFlow's first operation."""
+    """Call it before TensorFlow's first operation."""
     tf.config.threading.set_intra_op_parallelism_threads(within)
     tf.config.threading.set_inter_op_parallelism_threads(between)
 
@@ -37,7 +37,7 @@ def make_member(classes: int) -> keras.Model:
 
 
 def keras_weights(file: Path) -> list[np.ndarray]:
-    """Of a safetensors file with PyTorch's names and orders; the flattened features are h, w, c here."""
+    """Loads a safetensors file with PyTorch's names and orders; the flattened features are h, w, c here."""
     named = load_file(file)
     result = []
     for layer in ("conv1", "conv2", "conv3"):
@@ -54,7 +54,7 @@ def load_member(job: Request, member: int) -> keras.Model:
 
 
 def in_form(model: keras.Model, form: str, batch: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Any number of images to their answers."""
+    """Predicts any number of images."""
     if form == "predict":
         return lambda images: model.predict(images, batch_size=batch, verbose=0)
     call = (lambda x: model(x, training=False)) if form == "call" else tf.function(

@@ -1,4 +1,4 @@
-"""TensorFlow/Keras with one process per member through multiprocessing and queues: the notebook's strategy."""
+"""TensorFlow/Keras with one process per member, with multiprocessing and queues: the notebook's strategy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def view_images(shared: Any, job: Request) -> np.ndarray:
 
 
 def serve_member(job: Request, member: int, shared: Any, tasks: Any, answers: Any) -> None:
-    """A worker: answers segments, until it is told None."""
+    """A worker: predicts segments until it gets None."""
     try:
         from keras_network import in_form, load_member, set_threads
 
@@ -35,12 +35,12 @@ def serve_member(job: Request, member: int, shared: Any, tasks: Any, answers: An
             if key != (form, batch):
                 network, key = in_form(model, form, batch), (form, batch)
             answers.put((member, begin, end, network(images[begin:end])))
-    except Exception as error:  # the parent must not wait for an answer that will never come
+    except Exception as error:  # the parent must not wait for a result that never comes
         answers.put(f"member {member}: {type(error).__name__}: {error}")
 
 
 class Pool:
-    """The processes, their queues, and the images; `serve` is what each process runs."""
+    """The processes, their queues, and the images; each process runs `serve`."""
 
     def __init__(self, job: Request, serve: Any):
         self.job = job

@@ -12,7 +12,7 @@ from keras_pool import Pool, view_images
 
 
 def serve_training(job: Request, member: int, shared: Any, tasks: Any, answers: Any) -> None:
-    """Trains a member from the same weights, each time that it is told to, for one epoch."""
+    """Trains a member for one epoch from the same weights, as often as the parent asks."""
     try:
         import keras
 
@@ -33,12 +33,12 @@ def serve_training(job: Request, member: int, shared: Any, tasks: Any, answers: 
             model.set_weights(weights)
             history = model.fit(images[:count], labels[:count], batch_size=batch, epochs=1, verbose=0).history
             answers.put(history["loss"][-1])
-    except Exception as error:  # the parent must not wait for an answer that will never come
+    except Exception as error:  # the parent must not wait for a result that never comes
         answers.put(f"member {member}: {type(error).__name__}: {error}")
 
 
 class Training(Pool):
-    """`predict` is one epoch of all members over the first `count` images; it answers their losses."""
+    """`predict` is one epoch of all members over the first `count` images; it returns their losses."""
 
     def __init__(self, job: Request):
         super().__init__(job, serve_training)

@@ -1,4 +1,4 @@
-"""scripts/bench-peers after its environment is there: options, order of the work, tables."""
+"""The part of scripts/bench-peers that runs in its environment: options, order of the work, tables."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ TREE = HERE.parent.parent
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="bench-peers", description="The notebook's workload through what a user would use instead of Tutti.")
+        prog="bench-peers", description="Runs the notebook's workload with the alternatives to Tutti.")
     parser.add_argument("--repeats", type=int, help="rounds in which every contestant runs once (5; training 3)")
     parser.add_argument("--only", nargs="+", metavar="NAME", help=f"these peers: {', '.join(catalogue.names())}")
     parser.add_argument("--batches", default="4,10,20,50,100", metavar="N,N,...",
-                        help="the first is the notebook's, all are tried for each one's own best (%(default)s)")
+                        help="the first is the notebook's; each peer chooses its best from all (%(default)s)")
     parser.add_argument("--table", choices=[*catalogue.TABLES, "all"], default="all")
-    parser.add_argument("--quick", action="store_true", help="two rounds and few images: whether it works at all")
+    parser.add_argument("--quick", action="store_true", help="two rounds and few images, to see if everything works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="append each row as a line of JSON")
     parser.add_argument("--settings", type=Path, metavar="FILE",
-                        help="what the peers chose stands here, and is not tried again; what is missing is added")
+                        help="settings that the peers chose, which are not tried again; missing ones are added")
     parser.add_argument("--driver", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--build", type=Path, default=TREE / "build" / "peers", help=argparse.SUPPRESS)
-    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)  # the words, and nothing else
+    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)  # only checks the options
     options = parser.parse_args(arguments)
     options.batches = checked_batches(parser, options.batches)
     if options.repeats is not None and options.repeats < 1:
-        parser.error(f"--repeats must be at least 1, and is {options.repeats}")
+        parser.error(f"--repeats must be at least 1, not {options.repeats}")
     for name in options.only or []:
         if name not in catalogue.names():
             parser.error(f"there is no peer '{name}'; there are {', '.join(catalogue.names())}")
@@ -78,7 +78,7 @@ def make_packages(place: Place, threads: int, member: int | str, batches: list[i
 
 
 class SettingsFile:
-    """What the peers chose in an earlier run; nothing is kept where no file was named."""
+    """The settings that the peers chose in an earlier run; nothing is kept without a file."""
 
     def __init__(self, file: Path | None):
         self.file = file
@@ -88,7 +88,7 @@ class SettingsFile:
                 self.content = json.loads(file.read_text())
             except ValueError as error:
                 raise SystemExit(f"bench-peers: '{file}' is not JSON: {error}\n"
-                                 "  hint: delete it to try anew")
+                                 "  hint: delete it to try again")
 
     def key(self, table: str, name: str, batches: list[int]) -> str:
         return f"{table}/{name}/{','.join(map(str, batches))}"
@@ -104,7 +104,7 @@ class SettingsFile:
 
 
 class Comparison:
-    """One table: who takes part, in which settings, and what came out."""
+    """One table: the contestants, their settings, and the results."""
 
     def __init__(self, place: Place, table: str, options: argparse.Namespace):
         self.place, self.table = place, table
@@ -116,7 +116,7 @@ class Comparison:
         self.chosen: dict[str, tuple[Setting, Setting]] = {}
 
     def choose_all(self) -> None:
-        """Each peer's settings: from the file where it has them, else by trying."""
+        """Each peer's settings: from the file if it has them, else by trying."""
         small = Place(self.place.build, self.place.driver, min(self.place.images, 1000))
         for peer in self.peers:
             if (known := self.settings.known(self.table, peer.name, self.batches)) is not None:
@@ -138,13 +138,13 @@ class Comparison:
                 probe.close()
 
     def package_chosen(self, peer: Contestant) -> None:
-        """The other members' packages, in what was chosen."""
+        """Makes the other members' packages, in the chosen settings."""
         for setting in set(self.chosen[peer.name]):
             for member in range(1, self.place.members) if peer.name != "torch-fused" else ():
                 make_packages(self.place, setting.threads, member, [setting.batch])
 
     def entries(self, best: bool) -> list[Entry]:
-        """Tutti first, then the peers in what they chose."""
+        """Tutti first, then the peers in their chosen settings."""
         tutti = Setting(catalogue.AUTO if best else "", 1, self.batches[0])
         found = [Entry(catalogue.TUTTI, tutti)]
         for peer in self.peers:
@@ -174,7 +174,7 @@ class Comparison:
         return self.rows(entries, best)
 
     def try_tutti(self, tutti: Entry) -> None:
-        """Where this Tutti does not know `batch_images: auto`: its best batch is found by trying, as the peers' are."""
+        """Finds Tutti's best batch by trying, like the peers', for a Tutti without `batch_images: auto`."""
 
         def probe(setting: Setting) -> float:
             child = start_tutti(self.place, setting.batch)
@@ -224,17 +224,17 @@ def print_tables(comparison: Comparison, rows: list[Row], best: bool) -> None:
 
 
 def prepare_packages(place: Place, peer: Contestant, batches: list[int]) -> None:
-    """Those that trying needs: of one member, at all batches."""
+    """Makes the packages for trying: of one member, at all batches."""
     for threads in sorted({setting.threads for setting in catalogue.settings(peer, batches, catalogue.cores())}):
         make_packages(place, threads, "merged" if peer.name == "torch-fused" else 0, batches)
 
 
 def version_of(driver: Path) -> dict[str, str]:
-    """What the driver says about itself."""
+    """The driver's certificate."""
     try:
         text = subprocess.run([str(driver), "--certificate"], capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError) as error:
-        raise SystemExit(f"bench-peers: '{driver}' cannot be run: {error}\n"
+        raise SystemExit(f"bench-peers: could not run '{driver}': {error}\n"
                          "  hint: build it: cmake --build --preset release --target tutti_bench_peers_driver")
     return json.loads(text)
 
@@ -249,7 +249,7 @@ def main(arguments: list[str]) -> int:
     try:
         helper(place, "workload", place.data, 6000, place.members)
     except ContestantFailed as error:
-        raise SystemExit(f"bench-peers: the images could not be made: {error}")
+        raise SystemExit(f"bench-peers: could not make the images: {error}")
     say(f"# {certificate['version']} of {certificate['commit']} | {certificate['cores']} x {certificate['cpu']} "
         f"({certificate['governor']}) | {certificate['kernel']} | random images")
     for table in catalogue.TABLES if options.table == "all" else [options.table]:
@@ -267,7 +267,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # contestants are ended then, too
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # this also ends the contestants
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Starts contestants, lets each choose its setting, and measures them in turns. It prints nothing."""
+"""Starts contestants, lets each choose its setting, and measures them interleaved. Prints nothing."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from family import pss_bytes
 from protocol import Child, ContestantFailed
 
 HERE = Path(__file__).parent
-# Of probabilities; sums in another order differ by some 1e-7.
+# For probabilities; sums in another order differ by about 1e-7.
 TOLERANCE = 1e-5
 
 
 @dataclass
 class Place:
-    """Where and on what it is measured."""
+    """The place and the data of a measurement."""
 
     build: Path  # build/peers: environment, data, packages, logs
     driver: Path
@@ -44,7 +44,7 @@ class Place:
 
 @dataclass
 class Entry:
-    """A contestant in one table: its process, and what it was found to take."""
+    """A contestant in one table: its process and its measurements."""
 
     contestant: Contestant
     setting: Setting | None = None
@@ -63,7 +63,7 @@ class Entry:
 
 
 def environment(table: str, threads: int) -> dict[str, str]:
-    """Of the contestants: the caller's without what would tune one of them by accident."""
+    """The environment of the contestants: the caller's without variables that would tune one of them by accident."""
     tuned = ("OMP_", "MKL_", "KMP_", "MALLOC_", "TF_", "RAY_", "TORCHINDUCTOR_")
     found = {name: value for name, value in os.environ.items() if not name.startswith(tuned)}
     found |= {"OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -113,7 +113,7 @@ Probe = Callable[[Setting], float]
 
 
 def fastest(candidates: list[Setting], probe: Probe) -> tuple[Setting, float, list[str]]:
-    """The candidate with the least time, and what became of those that failed. Raises where all did."""
+    """The candidate with the least time, and the reasons of those that failed. Raises if all did."""
     best: tuple[Setting, float] | None = None
     troubles: list[str] = []
     for candidate in candidates:
@@ -130,7 +130,7 @@ def fastest(candidates: list[Setting], probe: Probe) -> tuple[Setting, float, li
 
 
 class Prober:
-    """Measures settings of one contestant, and keeps its process as long as the threads stay the same."""
+    """Measures settings of one contestant, and keeps its process while the threads stay the same."""
 
     def __init__(self, place: Place, table: str, contestant: Contestant):
         self.place, self.table, self.contestant = place, table, contestant
@@ -157,8 +157,8 @@ class Prober:
 
 
 def choose(contestant: Contestant, batches: list[int], probe: Probe) -> tuple[Setting, Setting]:
-    """The best setting at the first batch; and the best of all: its form and threads are those that win at the batch
-    in the middle, and its batch the one that is fastest with these."""
+    """The best setting at the first batch, and the best of all: the form and threads that win at the middle batch,
+    with the batch that is fastest with these."""
     cores = catalogue.cores()
     fixed, fixed_seconds, _ = fastest(catalogue.settings(contestant, batches[:1], cores), probe)
     if len(batches) == 1:
@@ -171,7 +171,7 @@ def choose(contestant: Contestant, batches: list[int], probe: Probe) -> tuple[Se
 
 
 def begin(place: Place, table: str, entry: Entry) -> None:
-    """Starts the entry's process in its setting, and notes how long that took; drops it where it fails."""
+    """Starts the entry's process in its setting, and records how long that took; drops it if it fails."""
     assert entry.setting is not None
     start = time.monotonic()
     try:
@@ -211,7 +211,7 @@ def answer_of(child: Child, file: Path) -> array.array:
 
 
 def greatest_difference(one: array.array, other: array.array) -> float:
-    """Infinite where they are not of one size, or a value is not a number."""
+    """Infinite if they are not of one size, or a value is not a number."""
     if len(one) != len(other):
         return float("inf")
     differences = [abs(a - b) for a, b in zip(one, other)]
@@ -221,7 +221,7 @@ def greatest_difference(one: array.array, other: array.array) -> float:
 
 
 def compare_answers(place: Place, entries: list[Entry]) -> None:
-    """Drops who answers something else than the first entry, Tutti."""
+    """Drops the entries whose predictions differ from those of the first entry, Tutti."""
     reference: array.array | None = None
     for entry in entries:
         if entry.child:
@@ -234,4 +234,4 @@ def compare_answers(place: Place, entries: list[Entry]) -> None:
                 reference = answer
             entry.difference = greatest_difference(reference, answer)
             if entry.difference > TOLERANCE:
-                entry.drop(f"its answers differ from Tutti's by {entry.difference:.1e}, more than {TOLERANCE:.0e}")
+                entry.drop(f"its predictions differ from Tutti's by {entry.difference:.1e}, more than {TOLERANCE:.0e}")

@@ -48,7 +48,7 @@ def weights_file(data: Path, member: int) -> Path:
 
 
 def package_file(data: Path, member: int | str, batch: int, threads: int) -> Path:
-    """Of a member, or of "merged": all of them in one graph."""
+    """The package of a member, or of "merged": all members in one graph."""
     return data / "packages" / f"{member}-batch{batch}-threads{threads}.pt2"
 
 
@@ -64,7 +64,7 @@ def load_package(data: Path, member: int | str, batch: int) -> Network:
 
 
 def padded(network: Network, batch: int) -> Network:
-    """For a graph of one batch size: a shorter batch is filled up."""
+    """For a graph of one batch size: a shorter batch is padded."""
 
     def call(x: torch.Tensor) -> torch.Tensor:
         if len(x) == batch:
@@ -81,7 +81,7 @@ def network_in_form(data: Path, member: int, form: str, batch: int) -> Network:
     """`member` as images -> logits, for batches of `batch` images and less."""
     if form == "package":
         return load_package(data, member, batch)
-    if form == "one package":  # for trying batches, without making packages of all members for each
+    if form == "one package":  # for trying batches, without making packages of all members at each
         return load_package(data, 0, batch)
     return in_form(load_member(data, member), form, batch)
 

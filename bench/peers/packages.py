@@ -1,10 +1,10 @@
 """Makes AOTInductor packages of the members, with freezing: the kernels of the table *same kernels*.
 
-    packages.py DATA THREADS MEMBER BATCH...       into DATA/packages; what is there already is kept
+    packages.py DATA THREADS MEMBER BATCH...       into DATA/packages; existing packages are kept
 
-MEMBER is a number, or `merged`: one graph of all of them.
+MEMBER is a number, or `merged`: one graph of all members.
 
-The number of threads is compiled in: a package that was made for two takes two, whatever its process says.
+The number of threads is compiled in: a package made for two uses two, even if its process sets another number.
 """
 
 from __future__ import annotations

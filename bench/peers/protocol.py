@@ -1,14 +1,14 @@
-"""What scripts/bench-peers and its contestants say to each other. It measures nothing.
+"""The protocol between scripts/bench-peers and its contestants. Measures nothing.
 
-Every contestant is a long-lived child process, so that they can be repeated in turns (ABCABC) while the others idle.
-Lines of JSON over the pipes of stdin and stdout, question and answer:
+Every contestant is a long-lived child process, so that their runs can be interleaved (ABCABC) while the others idle.
+Lines of JSON over the pipes of stdin and stdout, request and reply:
 
-    nothing yet                       -> {"ready": {}}: the first answer, when its pool is up
+    (no request)                      -> {"ready": {}}: the first reply, when its pool is ready
     {"prepare": {"form", "batch"}}    -> {"prepared": {}}: models made and warm in that form
     {"run": {}}                       -> {"ran": {"seconds": s}}: images in memory to combined probabilities in memory
-    {"save": "FILE"}                  -> {"saved": {}}: the last run's answer, float32 [images, classes]
-    end of input                      -> the program leaves
-    anything that fails               -> {"failed": {"text": "..."}}, and it leaves
+    {"save": "FILE"}                  -> {"saved": {}}: the last run's predictions, float32 [images, classes]
+    end of input                      -> the program ends
+    any failure                       -> {"failed": {"text": "..."}}, and it ends
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ def encode(word: str, content: Any) -> bytes:
 
 
 def decode(line: bytes, expected: str) -> Any:
-    """The content of the answer `expected`. Raises ContestantFailed where it is another one or none at all."""
+    """The content of the reply `expected`. Raises ContestantFailed if there is another reply or none."""
     try:
         message = json.loads(line)
     except ValueError:
-        raise ContestantFailed(f"it said {line[:80]!r}, which is not JSON") from None
+        raise ContestantFailed(f"it replied {line[:80]!r}, which is not JSON") from None
     if isinstance(message, dict) and "failed" in message:
         failed = message["failed"]
         raise ContestantFailed(str(failed.get("text", failed) if isinstance(failed, dict) else failed))
     if not isinstance(message, dict) or expected not in message:
-        raise ContestantFailed(f"it said {line[:80]!r} where '{expected}' was due")
+        raise ContestantFailed(f"it replied {line[:80]!r} instead of '{expected}'")
     return message[expected]
 
 
 class Child:
-    """A contestant's process, seen from the parent. It leads a process group of its own, which close() ends."""
+    """A contestant's process, seen from the parent. It leads a separate process group, which close() ends."""
 
     def __init__(self, command: list[str], environment: dict[str, str], log: Path, deadline: float):
         self.deadline = deadline
@@ -59,7 +59,7 @@ class Child:
                 self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
                                                 env=environment, process_group=0)
         except OSError as error:
-            raise ContestantFailed(f"'{command[0]}' could not be started: {error.strerror}") from None
+            raise ContestantFailed(f"could not start '{command[0]}': {error.strerror}") from None
         try:
             self.receive("ready")
         except ContestantFailed:
@@ -81,7 +81,7 @@ class Child:
             self.process.stdin.write(encode(word, content))
             self.process.stdin.flush()
         except BrokenPipeError:
-            pass  # receive() says what became of it
+            pass  # receive() reports how it ended
 
     def receive(self, expected: str) -> Any:
         assert self.process.stdout is not None
@@ -93,14 +93,14 @@ class Child:
                 raise ContestantFailed(f"no '{expected}' within {self.deadline:g} s")
             read = os.read(descriptor, 65536)
             if not read:
-                raise ContestantFailed(f"it ended with {self.process.wait()} where '{expected}' was due; "
-                                       f"its last words: {last_line(self.log)}")
+                raise ContestantFailed(f"it ended with {self.process.wait()} instead of replying '{expected}'; "
+                f"its last line: {last_line(self.log)}")
             self.buffer += read
         line, self.buffer = self.buffer.split(b"\n", 1)
         return decode(line, expected)
 
     def close(self) -> None:
-        """Ends it: end of input, then, after five seconds, SIGKILL to what is left of its group."""
+        """Ends it: closes its input, then, after five seconds, sends SIGKILL to the rest of its group."""
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
             try:
@@ -124,7 +124,7 @@ def last_line(log: Path) -> str:
 
 
 def private_stdout() -> TextIO:
-    """The pipe to the parent, out of reach of libraries that print: from now on stdout is stderr."""
+    """The pipe to the parent, protected from libraries that print: from now on stdout is stderr."""
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     return out
@@ -132,7 +132,7 @@ def private_stdout() -> TextIO:
 
 def serve(out: TextIO, prepare: Callable[[str, int], None], run: Callable[[], float],
           save: Callable[[Path], None]) -> None:
-    """A contestant's main loop. `run` answers the seconds; all three raise what the parent shall read."""
+    """A contestant's main loop. `run` returns the seconds; an exception of all three is sent to the parent."""
 
     def say(word: str, content: Any) -> None:
         out.write(encode(word, content).decode())
@@ -151,7 +151,7 @@ def serve(out: TextIO, prepare: Callable[[str, int], None], run: Callable[[], fl
                 say("saved", {})
             else:
                 raise ValueError(f"this program cannot '{line.strip()}'")
-        except Exception as error:  # whatever a library throws is the reason why this contestant is skipped
+        except Exception as error:  # any exception of a library is the reason why this contestant is skipped
             say("failed", {"text": reason(error)})
             return
 

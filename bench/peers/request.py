@@ -1,4 +1,4 @@
-"""What every contestant computes: images, members, segments. Shared by all of them, and by none of the tables."""
+"""What every contestant computes: images, members, segments. Used by all contestants, but not by the tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Request:
     classes: int = 10
 
     def images(self) -> np.ndarray:
-        """float32 [images, 3, 32, 32]; a file's mapping, to be copied by who wants it in memory."""
+        """float32 [images, 3, 32, 32]; a file's mapping, to be copied if it must be in memory."""
         shape = (self.image_count, 3, 32, 32)
         return np.memmap(self.data / "images.f32", dtype=np.float32, mode="r", shape=shape)
 

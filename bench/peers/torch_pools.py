@@ -13,7 +13,7 @@ from network import add_probabilities, network_in_form
 
 
 def serve_member(job: Request, member: int, images: torch.Tensor, answers: torch.Tensor, tasks, done) -> None:
-    """A worker of Processes: segments come through a queue, images and answers lie in shared memory."""
+    """A worker of Processes: segments come through a queue, images and predictions are in shared memory."""
     torch.set_num_threads(job.threads)
     try:
         with torch.inference_mode():
@@ -24,7 +24,7 @@ def serve_member(job: Request, member: int, images: torch.Tensor, answers: torch
                 add_probabilities(network_in_form(job.data, member, form, batch), images[begin:end], batch, answer)
                 answers[member, begin:end] = answer
                 done.put(None)
-    except Exception as error:  # the parent must not wait for an answer that will never come
+    except Exception as error:  # the parent must not wait for a result that never comes
         done.put(f"member {member}: {type(error).__name__}: {error}")
 
 
@@ -64,7 +64,7 @@ class Processes:
             worker.join(3)
 
 
-# Of a process of the executor.
+# State of a process of the executor.
 executor_job: Request
 
 
@@ -77,7 +77,7 @@ def start_executor_process(job: Request) -> None:
 def executor_task(member: int, images: np.ndarray, form: str, batch: int) -> np.ndarray:
     with torch.inference_mode():
         for any_member in range(executor_job.members):
-            network_in_form(executor_job.data, any_member, form, batch)  # all at the first task: none comes late
+            network_in_form(executor_job.data, any_member, form, batch)  # at the first task
         answer = torch.zeros(len(images), executor_job.classes)
         add_probabilities(network_in_form(executor_job.data, member, form, batch), torch.from_numpy(images), batch,
                           answer)
@@ -85,7 +85,7 @@ def executor_task(member: int, images: np.ndarray, form: str, batch: int) -> np.
 
 
 class Executor:
-    """concurrent.futures: as many processes as cores, each with all members; images and answers are pickled."""
+    """concurrent.futures: as many processes as cores, each with all members; images and predictions are pickled."""
 
     def __init__(self, job: Request):
         self.job = job

@@ -58,7 +58,7 @@ class Threads(Loop):
 
 
 class Fused(Loop):
-    """All members in one graph; the form says which: `vmap` (stacked weights), or `merged` branches in a form."""
+    """All members in one graph; the form is `vmap` (stacked weights), or `merged` branches in a form."""
 
     graph_key: tuple[str, int] | None = None
 

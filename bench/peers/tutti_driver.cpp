@@ -1,6 +1,6 @@
 // Tutti as one of the contestants of scripts/bench-peers: a long-lived program that embeds an ensemble, reads the
-// images once, and answers them as often as it is told to. It speaks the protocol of bench/peers/protocol.py and
-// measures nothing else; the memory of its family is weighed from outside.
+// images once, and predicts them as often as it is asked to. It speaks the protocol of bench/peers/protocol.py and
+// measures nothing else; the parent measures the memory of its family.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -48,7 +48,7 @@ void save(const Predictions& answer, const std::filesystem::path& file) {
   if (!out.flush()) throw Error(ErrorKind::failed, fmt::format("could not write '{}'", file.string()));
 }
 
-/// Answers questions until there are none; `work` is what `run` means.
+/// Replies to requests until its input ends; `run` calls `work`.
 void serve(const std::function<Predictions()>& work) {
   Predictions answer;
   for (std::string line; std::getline(std::cin, line);) {
@@ -73,7 +73,7 @@ struct Command {
   std::uint64_t count = 0;
   std::uint32_t side = 32;
   std::filesystem::path labels;  ///< empty: predict
-  std::filesystem::path folder;  ///< of what was learnt
+  std::filesystem::path folder;  ///< for the trained weights
 };
 
 void work(const Command& command) {
@@ -105,7 +105,7 @@ int main(int argc, char** argv) {
   app.add_option("--side", command.side, "their height and width")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--labels", command.labels, "train on these: one int64 per image, without a header");
   app.add_option("--folder", command.folder, "where the trained weights go");
-  app.add_flag("--certificate", certificate, "print what stands in every row, and nothing else");
+  app.add_flag("--certificate", certificate, "print only the certificate that is in every row");
   CLI11_PARSE(app, argc, argv);
   log::set_level(log::Level::error);
   try {

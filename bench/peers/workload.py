@@ -1,4 +1,4 @@
-"""Makes workload S: random images, and the members' weights as Tutti and PyTorch read them.
+"""Makes workload S: random images, and the members' weights in a form that Tutti and PyTorch read.
 
     workload.py DATA IMAGES MEMBERS
 """

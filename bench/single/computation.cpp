@@ -5,7 +5,7 @@
 namespace tutti::bench {
 
 void Computation::train(const Input&, std::uint32_t) {
-  throw Error(ErrorKind::failed, "this strategy does not learn", {}, "only 'sequential' does");
+  throw Error(ErrorKind::failed, "this strategy cannot train", {}, "use 'sequential'");
 }
 
 std::unique_ptr<Computation> make_computation(const SingleJob& job) {
@@ -19,7 +19,7 @@ std::unique_ptr<Computation> make_computation(const SingleJob& job) {
     case Strategy::fused:
       return make_fused(job);
   }
-  throw Error(ErrorKind::failed, "a job names no strategy");
+  throw Error(ErrorKind::failed, "the job names no strategy");
 }
 
 }  // namespace tutti::bench

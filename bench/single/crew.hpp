@@ -15,14 +15,14 @@ namespace tutti::bench {
 
 class Crew {
  public:
-  /// `live` is the whole life of one thread: it calls the function that it is given, which returns when the crew ends.
+  /// Each thread runs `live`, which calls its argument; that call returns when the crew ends.
   Crew(std::uint32_t threads, std::function<void(const std::function<void()>&)> live);
   ~Crew();
   Crew(const Crew&) = delete;
   Crew& operator=(const Crew&) = delete;
 
   /// Calls `work(i)` for every i below `count`, each on the thread that is free first; waits for all. Throws the first
-  /// exception of a call; pieces that were not begun then are left out.
+  /// exception of a call; pieces that have not started then are left out.
   void each(std::size_t count, const std::function<void(std::size_t)>& work);
 
  private:

@@ -1,5 +1,5 @@
-// What a strategy computes on: a job's images, and how they are cut. The cut is the pool's: into segments, and those
-// into batches, so that no batch crosses a segment. Owns nothing.
+// A job's images, and how they are cut. The cut is the same as the pool's: into segments, and those into batches, so
+// that no batch crosses a segment. Owns nothing.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// The program `tutti-bench-single`: holds one strategy that lives in one process, and computes when it is told to.
-// Started by tutti-bench alone. Threads are what the job says; the rest of the environment is the caller's.
+// The program `tutti-bench-single`: holds one single-process strategy, and computes on request. Only tutti-bench starts
+// it. The job sets the threads; the rest of the environment is the caller's.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -16,6 +16,6 @@ int main() {
     fmt::print("{}\n", session.answer(line));
     std::fflush(stdout);
   }
-  // As a worker leaves: LibTorch and its threads are not torn down, the kernel does that.
+  // Like in a worker, LibTorch and its threads are not shut down; the kernel cleans up.
   ::_exit(0);
 }

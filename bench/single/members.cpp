@@ -44,8 +44,8 @@ std::uint32_t common_width(const SingleJob& job, const std::function<std::uint32
   const std::uint32_t width = width_of(0);
   for (std::size_t m = 1; m < job.members.size(); ++m)
     if (width_of(m) != width)
-      throw Error(ErrorKind::failed, "the members' answers cannot be combined",
-                  fmt::format("'{}' answers {} per image, '{}' {}", job.members.front().name, counted(width, "value"),
+      throw Error(ErrorKind::failed, "cannot combine the members' predictions",
+                  fmt::format("'{}' gives {} per image, '{}' {}", job.members.front().name, counted(width, "value"),
                               job.members[m].name, width_of(m)));
   return width;
 }

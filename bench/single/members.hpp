@@ -1,4 +1,5 @@
-// Members as the pool's workers hold them, but several in one process: the same models, the same warm-up, the same cut.
+// Members like those in the pool's workers, but several in one process: the same models, the same warm-up, the same
+// cut.
 #pragma once
 
 #include <cstdint>
@@ -18,22 +19,22 @@ struct Member {
   std::unique_ptr<worker::Model> model;
 };
 
-/// Loads each member of the job, and sets LibTorch's threads where one needs it. Not warm yet. Throws what loading
-/// throws, and Error(failed) where a member wants a GPU and there is none.
+/// Loads each member of the job, and sets LibTorch's threads if one needs it. Not warm yet. Throws what loading
+/// throws, and Error(failed) if a member wants a GPU and there is none.
 std::vector<Member> load_members(const SingleJob& job);
 
-/// Warms `member` up as a worker does. Several threads may call it for different members: they take turns. Returns the
+/// Warms `member` up like a worker. Several threads may call it for different members, one at a time. Returns the
 /// member's width.
 std::uint32_t warm_up(Member& member);
 
-/// The width that all members have, `width_of(m)` for each. Throws Error(failed) where they differ: there is no common
-/// answer then.
+/// The width of all members, `width_of(m)` for each. Throws Error(failed) if they differ, since they cannot be
+/// combined.
 std::uint32_t common_width(const SingleJob& job, const std::function<std::uint32_t(std::size_t)>& width_of);
 
-/// One member's answers to one segment, batch by batch, into its answers to all images.
+/// Writes one member's predictions for one segment, batch by batch, into its predictions for all images.
 void predict_segment(Member& member, const Input& input, const Run& segment, std::span<float> answers);
 
-/// The sizes of batch that occur: that of the request and the short ones that it names; each once, the largest first.
+/// The batch sizes that occur: that of the request and the shorter ones that it names; each once, the largest first.
 std::vector<std::uint32_t> batch_sizes(const MemberRequest& request);
 
 }  // namespace tutti::bench

@@ -14,14 +14,14 @@ Recorder open_recorder(const std::filesystem::path& folder, std::string_view fil
   const std::filesystem::path path = find_plugin(folder, file);
   if (path.empty())
     throw Error(ErrorKind::failed, fmt::format("cannot record graphs of a GPU: {} is not installed", file), {},
-                "build Tutti where a CUDA toolkit is found, or take 'threads'");
+                "build Tutti with a CUDA toolkit, or use 'threads'");
   void* const plugin = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (plugin == nullptr)
     throw Error(ErrorKind::failed, fmt::format("cannot open {}", path.lexically_normal().string()), ::dlerror(),
-                "take a LibTorch with CUDA and all of its libraries");
+                "use a LibTorch with CUDA and all of its libraries");
   const auto entry = reinterpret_cast<RecorderEntry>(::dlsym(plugin, kRecorderEntry));
   if (entry == nullptr)
-    throw Error(ErrorKind::failed, fmt::format("{} records no graphs", path.string()), ::dlerror(),
+    throw Error(ErrorKind::failed, fmt::format("{} cannot record graphs", path.string()), ::dlerror(),
                 "build or install Tutti again");
   const RecorderPlugin& recorder = *entry();
   if (std::string_view(recorder.build_id) != build_id())

@@ -1,4 +1,4 @@
-// One member after another, segment by segment: what a plain program does. It learns, too.
+// One member after another, segment by segment, like a plain program. It can also train.
 #include <chrono>
 
 #include "bench/single/computation.hpp"
@@ -56,7 +56,7 @@ class Sequential final : public Computation {
 
   std::vector<Member> members_;
   std::uint32_t width_ = 0;
-  std::vector<std::uint32_t> rows_;  // of the segment that is being learnt, with multiplicity
+  std::vector<std::uint32_t> rows_;  // of the current segment in training, with multiplicity
 };
 
 }  // namespace

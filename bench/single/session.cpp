@@ -33,7 +33,7 @@ Session::Session(MemoryFile images, MemoryFile answers)
 
 std::string Session::answer(std::string_view question) {
   try {
-    return json::serialize(obey(parse_json(question, "a question to tutti-bench-single")));
+    return json::serialize(obey(parse_json(question, "a request to tutti-bench-single")));
   } catch (const std::exception& error) {
     const control::Failure failure = worker::failure_of(error);
     return json::serialize(json::object{{"failed", {{"text", failure.text}, {"hint", failure.hint}}}});
@@ -47,11 +47,11 @@ json::object Session::obey(const json::value& question) {
     if (key == "prepare") return prepare(content);
     if (key == "multiply") return multiply(content);
     if (key != "run" && key != "train")
-      throw Error(ErrorKind::failed, fmt::format("'{}' cannot be asked", std::string_view(key)));
+      throw Error(ErrorKind::failed, fmt::format("unknown request '{}'", std::string_view(key)));
     if (computation_ == nullptr) throw Error(ErrorKind::failed, "nothing is prepared yet");
     return key == "run" ? run() : train(content);
   }
-  throw Error(ErrorKind::failed, "a question is an object with one field");
+  throw Error(ErrorKind::failed, "a request must be an object with one field");
 }
 
 json::object Session::multiply(const json::value& content) {
@@ -64,10 +64,10 @@ json::object Session::multiply(const json::value& content) {
 
 json::object Session::prepare(const json::value& content) {
   if (computation_ != nullptr)
-    throw Error(ErrorKind::failed, "a strategy is prepared already", "a process holds one strategy");
+    throw Error(ErrorKind::failed, "a strategy is already prepared", "a process holds one strategy");
   job_ = decode_job(json::serialize(content));
   if (job_.combine.rule == CombineRule::none)
-    throw Error(ErrorKind::failed, "the rule 'none' combines nothing, so that there is no answer to compare");
+    throw Error(ErrorKind::failed, "the rule 'none' combines nothing, so there are no predictions to compare");
   map_images(job_);
   const auto begin = Clock::now();
   std::unique_ptr<Computation> computation = make_computation(job_);
@@ -84,13 +84,13 @@ void Session::map_images(const SingleJob& job) {
   check_size(images_file_, pixel_bytes + job.images * sizeof(std::int64_t), "images",
              fmt::format("{} images of {} and their labels", job.images, shape.text()));
   images_ = Mapping(images_file_, Access::read_only, "the images");
-  // Behind an odd number of values they are not aligned as int64 must be.
+  // After an odd number of values they do not have the alignment of int64.
   labels_.resize(job.images);
   std::memcpy(labels_.data(), images_.data() + pixel_bytes, job.images * sizeof(std::int64_t));
   input_ = {reinterpret_cast<const float*>(images_.data()), labels_, job.images, job.segment_images, shape};
 }
 
-// Who asks need not know how wide an answer is: an empty file gets its size here.
+// The caller need not know the width: an empty file gets its size here.
 void Session::map_answers(std::uint32_t width) {
   const std::uint64_t bytes = job_.images * width * sizeof(float);
   if (answers_file_.size() == 0) answers_file_.allocate(bytes, "the answers");
@@ -102,7 +102,7 @@ json::object Session::run() {
   const auto begin = Clock::now();
   const std::vector<double> member_seconds = computation_->predict(input_, member_answers_);
   check_finite(job_);
-  // As the coordinator does with each finished segment.
+  // Like the coordinator with each finished segment.
   const Accumulator accumulator(job_.combine, job_.weights);
   const std::uint32_t width = computation_->width();
   auto* const combined = reinterpret_cast<float*>(answers_.data());
@@ -118,14 +118,14 @@ json::object Session::run() {
             {"member_seconds", json::array(member_seconds.begin(), member_seconds.end())}}}};
 }
 
-// A worker looks at its answers, too: at all of them without a branch, for there is nearly never anything to be found.
+// A worker also checks its predictions, all of them without a branch, since nearly always all values are finite.
 void Session::check_finite(const SingleJob& job) const {
   const auto not_finite = [](float value) { return !std::isfinite(value); };
   for (std::size_t m = 0; m < member_answers_.size(); ++m) {
     const std::vector<float>& answers = member_answers_[m];
     if (std::ranges::count_if(answers, not_finite) == 0) continue;
     throw Error(
-        ErrorKind::failed, fmt::format("'{}' answers with NaN or infinity", job.members[m].name),
+        ErrorKind::failed, fmt::format("'{}' predicts NaN or infinity", job.members[m].name),
         fmt::format("image {}", (std::ranges::find_if(answers, not_finite) - answers.begin()) / computation_->width()));
   }
 }

@@ -1,4 +1,4 @@
-// The conversation of tutti-bench-single: lines in, lines out (bench/protocol.hpp). It knows the files behind the
+// The session of tutti-bench-single: lines in, lines out (bench/protocol.hpp). It knows the files behind the
 // descriptors, the combination and the clock, but not how members are computed.
 #pragma once
 
@@ -17,11 +17,11 @@ namespace tutti::bench {
 
 class Session {
  public:
-  /// Takes over the files of the images and of the answers.
+  /// Takes over the files of the images and of the predictions.
   Session(MemoryFile images, MemoryFile answers);
 
-  /// The answer to one line, without its end. Never throws: what fails is said in the answer, and the next question is
-  /// welcome.
+  /// The reply to one line, without its end. Never throws: the reply reports a failure, and the next request may
+  /// follow.
   std::string answer(std::string_view question);
 
  private:

@@ -1,4 +1,4 @@
-// Members in threads of one process: what a user gets without processes, and without their isolation.
+// Members in threads of one process: the alternative without processes, and without their isolation.
 #include <chrono>
 #include <utility>
 

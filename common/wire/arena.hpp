@@ -1,5 +1,5 @@
-// How the input memory is laid out. Pure arithmetic over offsets: who owns the memory is said by the coordinator's
-// arena and by the worker, which maps it read-only.
+// How the input memory is laid out. Pure arithmetic over offsets: the coordinator's arena owns the memory, and the
+// worker maps it read-only.
 #pragma once
 
 #include <cstddef>
@@ -41,8 +41,8 @@ template <class Byte>
 struct SlotView {
   template <class T>
   using Like = std::conditional_t<std::is_const_v<Byte>, const T, T>;
-  std::span<Like<float>> pixels;        ///< empty where the arena holds bytes
-  std::span<Like<std::uint8_t>> bytes;  ///< empty where it holds float32
+  std::span<Like<float>> pixels;        ///< empty if the arena holds bytes
+  std::span<Like<std::uint8_t>> bytes;  ///< empty if it holds float32
   std::span<Like<std::int64_t>> labels;
   std::span<Like<std::uint64_t>> numbers;
 };

@@ -1,5 +1,5 @@
 // The memory between the coordinator and one worker generation: task ring, completion ring, status, output slots. The
-// layout and the two ends; who creates, inherits and drops it is said elsewhere.
+// layout and the two ends; creating, inheriting and dropping it happens elsewhere.
 #pragma once
 
 #include <atomic>
@@ -15,7 +15,7 @@
 
 namespace tutti {
 
-/// Written by the worker's computing thread alone.
+/// Written only by the worker's computing thread.
 struct WorkerStatus {
   alignas(kCacheLineBytes)
       std::atomic<std::uint64_t> progress;  ///< batches finished, of all kinds, and checkpoints written
@@ -45,8 +45,8 @@ struct ChannelLayout {
 /// The mapped channel, from either side.
 class Channel {
  public:
-  /// `file` is sealed and has layout.bytes() bytes. Throws Error(failed) where its size is another: the peer had hold
-  /// of it before it was sealed.
+  /// `file` is sealed and has layout.bytes() bytes. Throws Error(failed) if its size differs: the peer had it before it
+  /// was sealed.
   Channel(const MemoryFile& file, const ChannelLayout& layout)
       : layout_(layout), mapping_(of_size(file, layout.bytes()), Access::read_write, "a worker's channel") {}
 

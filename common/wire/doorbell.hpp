@@ -1,4 +1,4 @@
-// An eventfd that wakes a parked peer. Only a hint: the rings are the truth, and a bell may ring for nothing.
+// An eventfd that wakes a parked peer. Only a hint: the rings are the truth, and a bell may ring without a new record.
 #pragma once
 
 #include "common/unique_fd.hpp"
@@ -12,12 +12,12 @@ class Doorbell {
   static Doorbell create();
   explicit Doorbell(UniqueFd fd) noexcept : fd_(std::move(fd)) {}
 
-  /// Wakes the peer. EAGAIN (the counter is full, whoever filled it) means that it is rung already.
+  /// Wakes the peer. EAGAIN means that the counter is full, so the bell is rung already.
   void ring() noexcept;
-  /// Takes back what was rung, so that the next ring wakes again.
+  /// Resets the bell, so that the next ring wakes again.
   void silence() noexcept;
 
-  /// Whether an eventfd holds a ring that nobody has taken back yet.
+  /// Whether an eventfd has been rung and not reset since.
   static bool is_rung(int fd) noexcept;
 
   int fd() const noexcept { return fd_.get(); }

@@ -1,5 +1,5 @@
 // The records that cross the boundary between coordinator and worker: fixed size, trivially copyable, no pointers.
-// Both sides are one build (the handshake sees to it), so there is no version inside.
+// Both sides are one build (the handshake checks this), so there is no version inside.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@ namespace tutti {
 
 enum class TaskKind : std::uint32_t { predict = 1, train = 2 };
 
-/// "Member m, do segment s." Written by the coordinator. The member is the worker's own.
+/// "Do segment s." Written by the coordinator for the member that the worker hosts.
 struct TaskRecord {
   Sequence sequence{};       ///< number of the task in this worker's generation, from 0
   SegmentId segment{};       ///< number of the segment in the pool's life
@@ -19,7 +19,7 @@ struct TaskRecord {
   SlotId slot{};             ///< arena slot of the images, and output slot of the answer
   std::uint32_t images = 0;  ///< images in the segment
   TaskKind kind = TaskKind::predict;
-  /// train: 0, or 1 + the number of the checkpoint file (0 or 1) that the worker writes before it answers.
+  /// train: 0, or 1 + the number of the checkpoint file (0 or 1) that the worker writes before the completion.
   std::uint32_t checkpoint = 0;
   /// predict: images at a time; at least 1, and at most those of a slot. The last batch of the segment may be shorter.
   std::uint32_t batch_images = 0;
@@ -27,12 +27,12 @@ struct TaskRecord {
 
 enum class CompletionStatus : std::uint32_t {
   done = 1,
-  not_finite = 2,  ///< the answer holds a NaN or infinity, first in image `detail` of the segment
+  not_finite = 2,  ///< the predictions hold a NaN or infinity, first in image `detail` of the segment
 };
 
-/// "Done." Written by the worker; the coordinator believes no field of it before it has checked it. The three times are
-/// nanoseconds of the steady clock (CLOCK_MONOTONIC, one for all processes); nothing but a trace is made of them, and
-/// no value of theirs is a violation.
+/// "Done." Written by the worker; the coordinator checks every field before it uses it. The three times are nanoseconds
+/// of the steady clock (CLOCK_MONOTONIC, the same for all processes); only the trace uses them, so no value of theirs
+/// is a violation.
 struct CompletionRecord {
   Sequence sequence{};       ///< of the task
   SegmentId segment{};       ///< of the task
@@ -47,7 +47,7 @@ struct CompletionRecord {
   std::uint64_t trained = 0;               ///< train: images with their multiplicity (bootstrap)
   std::uint64_t begun_nanoseconds = 0;     ///< when the task had been popped
   std::uint64_t computed_nanoseconds = 0;  ///< when the last batch was done
-  std::uint64_t written_nanoseconds = 0;   ///< when it was to be pushed: looked for NaN, checkpoint written
+  std::uint64_t written_nanoseconds = 0;   ///< after the check for NaN and the checkpoint, just before the push
 };
 
 static_assert(std::is_trivially_copyable_v<TaskRecord> && sizeof(TaskRecord) == 40);

@@ -1,5 +1,5 @@
 // A bounded single-producer single-consumer queue of fixed-size records in memory that two processes share. No locks
-// and no read-modify-write: whoever is killed, at whatever instruction, leaves a record either published or not.
+// and no read-modify-write: a process that is killed, at any instruction, leaves a record either published or not.
 // It carries no wake-up itself; it only knows whether the consumer is parked (doorbell.hpp wakes it).
 //
 // Who writes what:
@@ -8,14 +8,14 @@
 //   head, parked   consumer only    the producer reads
 //
 // Order. A record is written before the tail that publishes it (release), and read after that tail was seen (acquire);
-// likewise the consumer's head hands a place back. Parking is Dekker's pattern: the producer stores tail and then loads
+// likewise the consumer's head returns a place. Parking is Dekker's pattern: the producer stores tail and then loads
 // parked, the consumer stores parked and then loads tail. All four are sequentially consistent, so that at least one of
 // the two sees the other's store: a record is never left behind with a sleeping consumer. (Fences would do as well,
-// but ThreadSanitizer does not understand them.) tests/model/channel.pml follows this file access by access: whoever
-// changes an order here changes it there, and scripts/model-check says what comes of it.
+// but ThreadSanitizer does not understand them.) tests/model/channel.pml follows this file access by access: if you
+// change an order here, change it there too and run scripts/model-check.
 //
 // Trust. Each end keeps its own index in private memory and only ever stores it to the shared one; what it reads of
-// the peer's index is checked against its own. A peer that writes nonsense gets the answer `corrupt`, never an access
+// the peer's index is checked against its own. If the peer writes nonsense, the result is `corrupt`, never an access
 // outside the ring.
 #pragma once
 
@@ -34,7 +34,7 @@ enum class RingStatus {
   ok,
   would_block,  ///< push: full; pop: empty
   closed,       ///< push: this end was closed; pop: the producer closed, and everything was popped
-  corrupt,      ///< the peer's index cannot be: it broke the protocol
+  corrupt,      ///< the peer's index is impossible: it broke the protocol
 };
 
 /// The shared part in front of the records.
@@ -47,7 +47,7 @@ struct RingHeader {
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free && std::atomic<std::uint32_t>::is_always_lock_free);
 static_assert(sizeof(RingHeader) == 2 * kCacheLineBytes);
 
-/// Where a ring lies in shared memory. Copies.
+/// Where a ring is in shared memory. Copies.
 template <class Record>
 struct RingPlace {
   static_assert(std::is_trivially_copyable_v<Record>);
@@ -75,7 +75,7 @@ class RingProducer {
   RingStatus push(const Record& record) {
     if (closed_) return RingStatus::closed;
     const std::uint64_t head = place_.header->head.load(std::memory_order_acquire);
-    const std::uint64_t used = tail_ - head;  // wraps to a huge number where head is ahead of tail
+    const std::uint64_t used = tail_ - head;  // wraps to a huge number if head is ahead of tail
     if (used > place_.capacity) return RingStatus::corrupt;
     if (used == place_.capacity) return RingStatus::would_block;
     place_.records[tail_ & (place_.capacity - 1)] = record;
@@ -83,15 +83,15 @@ class RingProducer {
     return RingStatus::ok;
   }
 
-  /// How many records the peer says to have popped; any number is possible.
+  /// How many records the peer says it has popped; it may be any number.
   std::uint64_t taken() const { return place_.header->head.load(std::memory_order_acquire); }
   /// Whether something that was pushed has not been popped.
   bool unread() const { return taken() != tail_; }
 
-  /// To be asked after a push: true where the doorbell must ring.
+  /// Call it after a push: true if the doorbell must ring.
   bool consumer_is_parked() const { return place_.header->parked.load(std::memory_order_seq_cst) != 0; }
 
-  /// What was pushed can still be popped; then the consumer is told `closed`.
+  /// Records that were pushed can still be popped; after them the consumer gets `closed`.
   void close() {
     closed_ = true;
     place_.header->closed.store(1, std::memory_order_seq_cst);
@@ -109,7 +109,7 @@ class RingConsumer {
  public:
   explicit RingConsumer(RingPlace<Record> place) : place_(place) {}
 
-  /// Copies the next record out; only the copy may be looked at, since the peer can still write to the original.
+  /// Copies the next record out; use only the copy, since the peer can still write to the original.
   RingStatus pop(Record& record) {
     // closed before tail: a tail that is read after `closed` was seen is the last one.
     const bool closed = place_.header->closed.load(std::memory_order_seq_cst) != 0;

@@ -19,7 +19,7 @@
 namespace tutti {
 namespace {
 
-// What Boost.Interprocess asks of a memory that it shall map.
+// What Boost.Interprocess requires of memory that it maps.
 struct DescriptorHandle {
   int fd;
   boost::interprocess::mode_t mode;
@@ -31,7 +31,7 @@ struct DescriptorHandle {
   throw Error(ErrorKind::failed, std::move(message), std::strerror(error), std::move(hint));
 }
 
-// The hint that fits the reason why memory could not be had.
+// The hint for the reason why memory could not be allocated.
 std::string allocation_hint(int error) {
   if (error == ENOSPC || error == ENOMEM)
     return "lower 'slots' or 'segment_images', or raise the memory limit; 'tutti plan' shows every sum";
@@ -56,7 +56,7 @@ void MemoryFile::allocate(std::size_t bytes, const std::string& what) {
   if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes > limit.rlim_cur)
     fail(fmt::format("could not allocate {} bytes for {}", bytes, what), EFBIG, allocation_hint(EFBIG));
   int result = ::ftruncate(fd_.get(), length) == 0 ? 0 : errno;
-  // Without fallocate a page that cannot be had later would be a SIGBUS in the middle of a segment.
+  // Without fallocate, a page that cannot be allocated later would raise SIGBUS in the middle of a segment.
   while (result == 0) {
     result = ::fallocate(fd_.get(), 0, 0, length) == 0 ? 0 : errno;
     if (result != EINTR) break;
@@ -88,7 +88,7 @@ Mapping::Mapping(const MemoryFile& file, Access access, const std::string& what)
   namespace ip = boost::interprocess;
   const ip::mode_t mode = access == Access::read_only ? ip::read_only : ip::read_write;
   try {
-    // The options replace Boost's own flags, so MAP_SHARED is said again.
+    // The options replace Boost's own flags, so they must repeat MAP_SHARED.
     region_ =
         ip::mapped_region(DescriptorHandle{file.fd(), mode}, mode, 0, file.size(), nullptr, MAP_SHARED | MAP_POPULATE);
   } catch (const ip::interprocess_exception& error) {

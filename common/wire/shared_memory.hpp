@@ -1,6 +1,6 @@
 // Unnamed shared memory: a memfd, and a mapping of it by Boost.Interprocess. Nothing here has a name in a file
-// system, so nothing can be left behind: the kernel frees the pages with the last descriptor and mapping. What the
-// memory holds is said elsewhere (arena.hpp, channel.hpp).
+// system, so nothing can be left behind: the kernel frees the pages with the last descriptor and mapping. The layout of
+// the memory is in arena.hpp and channel.hpp.
 #pragma once
 
 #include <cstddef>
@@ -22,12 +22,12 @@ class MemoryFile {
   explicit MemoryFile(UniqueFd fd) noexcept : fd_(std::move(fd)) {}
 
   /// Gives the file its size, once, and allocates every page: later writes cannot raise SIGBUS. Throws Error(failed)
-  /// that names `what` and the bytes where memory or the file size limit does not suffice.
+  /// that names `what` and the bytes if there is not enough memory or the file size limit is too low.
   void allocate(std::size_t bytes, const std::string& what);
-  /// No process can change the size from now on, so no peer can make us fault by shrinking it.
+  /// No process can change the size from now on, so no peer can make this process fault by shrinking it.
   void seal_size();
-  /// No process can map it writable, write to it or punch holes from now on; existing writable mappings stay. Ends
-  /// with sealing the seals.
+  /// No process can map it writable, write to it or punch holes from now on; existing writable mappings stay. Seals the
+  /// seals last.
   void seal_future_write();
 
   std::size_t size() const;
@@ -43,7 +43,7 @@ enum class Access { read_only, read_write };
 class Mapping {
  public:
   Mapping() = default;
-  /// Maps `file` and faults in its pages now, so that no segment pays for it. Throws Error(failed).
+  /// Maps `file` and faults in its pages now, so that no segment has to wait for that. Throws Error(failed).
   Mapping(const MemoryFile& file, Access access, const std::string& what);
 
   std::byte* data() const noexcept { return static_cast<std::byte*>(region_.get_address()); }

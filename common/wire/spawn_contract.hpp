@@ -1,5 +1,5 @@
 // What coordinator and worker agree on about the start of a worker: descriptor numbers, arguments, exit codes, and
-// where its plugins lie.
+// where its plugins are.
 #pragma once
 
 #include <filesystem>
@@ -16,11 +16,11 @@ enum WorkerFd : int {
   kChannelFd = 5,         ///< memfd of this generation; gets its size with the message `start`
   kTaskBellFd = 6,        ///< eventfd: the coordinator wakes the worker
   kCompletionBellFd = 7,  ///< eventfd: the worker wakes the coordinator
-  kCheckpointFd = 8,      ///< and the next: two files without a name, written in turn; training only, else /dev/null
+  kCheckpointFd = 8,  ///< and the next: two files without a name, written alternately; training only, else /dev/null
   kFirstForeignFd = 10,
 };
 
-/// Exit codes of a worker. Its reasons travel in words on the control socket; these are for whoever watches it alone.
+/// Exit codes of a worker. It sends the reasons as text on the control socket; these are for other observers.
 enum WorkerExit : int {
   kLeft = 0,      ///< told to stop, or the coordinator is gone
   kFailed = 1,    ///< a Failure was sent
@@ -50,7 +50,7 @@ std::vector<std::string> split_fork_request(std::string_view text);
 /// The files of the backends that a worker opens when its member needs them.
 inline constexpr std::string_view kTorchPlugin = "libtutti-torch.so";
 inline constexpr std::string_view kCudaPlugin = "libtutti-cuda.so";
-/// Where the plugin of a worker lies: in the worker's folder, or in ../lib of it as in a build tree; empty: nowhere.
+/// The path of a worker's plugin: in the worker's folder, or in ../lib of it as in a build tree; empty if not found.
 std::filesystem::path find_plugin(const std::filesystem::path& worker_folder, std::string_view file);
 
 std::vector<std::string> to_arguments(const LaunchOptions& options);

@@ -1,5 +1,5 @@
-// Embeds an ensemble in a program: two members that take 2 and 3 seconds for a batch answer together in about 3, since
-// each works in a process of its own. They are `fake` members, which compute without LibTorch.
+// Embeds an ensemble in a program: two members that take 2 and 3 seconds for a batch need about 3 s together, since each
+// has its own process. They are `fake` members, which compute without LibTorch.
 #include <chrono>
 #include <cstdio>
 #include <exception>
@@ -27,7 +27,7 @@ int main() try {
   for (std::uint64_t image = 0; image < answer.count; ++image) {
     std::printf("image %d: class %d\n", static_cast<int>(image), static_cast<int>(answer.predicted[image]));
   }
-  std::printf("answered in %.1f s\n", elapsed.count());
+  std::printf("predicted in %.1f s\n", elapsed.count());
   return 0;
 } catch (const std::exception& error) {
   std::fprintf(stderr, "%s\n", error.what());

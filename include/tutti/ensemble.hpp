@@ -1,11 +1,11 @@
-// The embeddable API: an ensemble of models, each in a worker process of its own, that answers as one.
+// The embeddable API: an ensemble of models, each in a separate worker process, that predicts as one.
 //
 //   tutti::Ensemble ensemble(tutti::load_spec("ensemble.yaml"));   // workers are up and warm, or it throws
 //   tutti::Predictions p = ensemble.predict(images);               // waits
 //   std::future<tutti::Predictions> f = ensemble.submit(images);   // does not
 //
-// The library installs no signal handlers and waits for no child but its own; it works in a program that ignores
-// SIGCHLD. One internal thread drives the workers for as long as the Ensemble lives.
+// The library installs no signal handlers and waits only for its own children; it works in a program that ignores
+// SIGCHLD. One internal thread drives the workers while the Ensemble lives.
 #pragma once
 
 #include <filesystem>
@@ -32,7 +32,7 @@ class TUTTI_API Spec {
  public:
   explicit Spec(std::shared_ptr<const config::EnsembleSpec> checked) : checked_(std::move(checked)) {}
   const config::EnsembleSpec& checked() const noexcept { return *checked_; }
-  /// The description as it is in effect, as YAML: what was left out is filled in.
+  /// The description in effect, as YAML: defaults are filled in.
   const std::string& yaml() const noexcept;
 
  private:
@@ -45,14 +45,14 @@ TUTTI_API Spec load_spec(const std::filesystem::path& file, const std::vector<st
 /// The same for YAML text.
 TUTTI_API Spec parse_spec(std::string_view yaml, const std::vector<std::string>& overrides = {});
 
-/// Thread-safe: every method may be called from any thread, any number of times, also at the same time; but no answer
-/// may be waited for inside a source or a sink of the same ensemble. A worker that dies, hangs or writes nonsense is
-/// replaced, and its unanswered segments are computed again: the answers stay the same to the last bit. Where that is
+/// Thread-safe: every method may be called from any thread, any number of times, also at the same time; but a source or
+/// a sink must not wait for a prediction of the same ensemble. A worker that dies, hangs or writes nonsense is
+/// replaced, and its unfinished segments are computed again: the predictions stay the same to the last bit. If that is
 /// not possible (`on_worker_failure`), running calls and later ones throw the same Error(failed), which names the
 /// member.
 class TUTTI_API Ensemble {
  public:
-  /// Starts the workers and returns when all are loaded and warm. Throws Error; nothing is left running then.
+  /// Starts the workers and returns when all are loaded and warm. If it throws Error, nothing is left running.
   explicit Ensemble(const Spec& spec, Options options = {});
   /// Ends running calls and pending futures with Error(interrupted), stops the workers, waits for them (bounded by
   /// `stop_deadline_s`), and frees all memory.
@@ -60,26 +60,26 @@ class TUTTI_API Ensemble {
   Ensemble(const Ensemble&) = delete;
   Ensemble& operator=(const Ensemble&) = delete;
 
-  /// The ensemble's answer. The images' shape must be the ensemble's input shape; 0 images are answered with 0 rows.
+  /// The ensemble's predictions. The images' shape must be the ensemble's input shape; 0 images give 0 rows.
   Predictions predict(const Images& images);
   /// The same without waiting; `images` must stay valid until the future is ready.
   std::future<Predictions> submit(const Images& images);
-  /// Streams `source` through the ensemble into `sink`, segment by segment, both called on this thread. Memory is
-  /// bounded by the arena whatever the source's size. What source or sink throw ends the run and leaves this call.
+  /// Streams `source` through the ensemble into `sink`, segment by segment, both called on this thread. The arena
+  /// bounds the memory, however large the source is. An exception of source or sink ends the run and leaves this call.
   void run(Source& source, Sink& sink);
 
-  /// Trains every member in its worker, all at the same time, on the labelled `source`; each as its `train:` says.
-  /// Saves member m's weights to its `weights` file, or to `<folder>/<name>.safetensors` where it has none. `on_epoch`
+  /// Trains every member in its worker, all at the same time, on the labelled `source`, as their `train:` settings say.
+  /// Saves member m's weights to its `weights` file, or to `<folder>/<name>.safetensors` if it has none. `on_epoch`
   /// is called on this thread. Same seeds, same bytes. Throws Error; one training at a time.
   TrainResult train(Source& source, const std::filesystem::path& folder,
                     const std::function<void(const EpochResult&)>& on_epoch = {});
 
   Status status(StatusDetail detail = StatusDetail::counters) const;
-  /// Ends running calls with Error(interrupted), and refuses later ones. For a program's second Ctrl-C; not for use
-  /// inside a signal handler.
+  /// Ends running calls with Error(interrupted), and rejects later ones. For a program's second Ctrl-C; must not be
+  /// called in a signal handler.
   void interrupt();
   /// Stops intake: running calls deliver the segments that are in flight and then throw Error(interrupted), after
-  /// `drain_deadline_s` at the latest; later calls are refused. Returns at once. For a program's first Ctrl-C.
+  /// `drain_deadline_s` at the latest; later calls are rejected. Returns at once. For a program's first Ctrl-C.
   void drain();
 
  private:

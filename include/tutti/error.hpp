@@ -1,4 +1,4 @@
-// The one exception type that Tutti throws. Not a logging facility: an Error is raised where something cannot go on.
+// The only exception type that Tutti throws. Not a logging facility: an Error means that something cannot continue.
 //
 // This header, like all of <tutti/...>, is a layer of plain values below everything else: any folder may include it.
 #pragma once
@@ -17,7 +17,7 @@ namespace tutti {
 
 /// What the caller can do about an error; the programs turn it into their exit code.
 enum class ErrorKind {
-  usage,        ///< the configuration or the call is wrong: mend it and try again (exit code 2)
+  usage,        ///< the configuration or the call is wrong: correct it and try again (exit code 2)
   failed,       ///< something broke while running: a worker, a device, a disk (exit code 1)
   interrupted,  ///< the user or the owner of the object ended it (exit code 130 or 143)
 };

@@ -1,5 +1,5 @@
-// Images in memory and where images come from. No codecs, no files: those are in Tutti's own sources, which
-// implement `Source`; a host program may implement it too.
+// Images in memory, and sources of images. No codecs, no files: those are in Tutti's own sources, which implement
+// `Source`; a host program may implement it too.
 #pragma once
 
 #include <cstddef>
@@ -29,8 +29,8 @@ struct ImageShape {
 };
 
 /// A view of consecutive images in NCHW order that the caller owns: float32, passed on as they are, or uint8, which
-/// become float32 in 0..1. An ensemble whose members prepare bytes for themselves (docs/images.md) takes uint8 alone.
-/// The memory must stay valid until the call, or the future, that was given the view ends.
+/// become float32 in 0..1. An ensemble whose members prepare bytes themselves (docs/images.md) takes only uint8. The
+/// memory must stay valid until the call, or the future, that was given the view ends.
 class Images {
  public:
   Images() = default;
@@ -38,7 +38,7 @@ class Images {
   Images(std::span<const std::uint8_t> pixels, ImageShape shape) : pixels_(pixels), shape_(shape) {}
 
   ImageShape shape() const noexcept { return shape_; }
-  /// Number of whole images in the view; a rest is an error where the view is used.
+  /// Number of whole images in the view; a partial image is an error when the view is used.
   std::size_t count() const noexcept { return shape_.elements() == 0 ? 0 : values() / shape_.elements(); }
   /// Number of values in the view.
   std::size_t values() const noexcept {
@@ -51,8 +51,8 @@ class Images {
   ImageShape shape_;
 };
 
-/// A finite, random-access set of images, with or without labels. Random access is what lets one set be streamed in
-/// order, shuffled, or limited without a copy of it. Used by one thread at a time.
+/// A finite, random-access set of images, with or without labels. Because of random access one set can be streamed in
+/// order, shuffled, or limited without a copy. Used by one thread at a time.
 class TUTTI_API Source {
  public:
   virtual ~Source() = default;
@@ -61,32 +61,32 @@ class TUTTI_API Source {
   virtual std::string name() const = 0;
   virtual ImageShape shape() const = 0;
   virtual std::uint64_t count() const = 0;
-  /// Number of classes that the labels are drawn from; 0 where it is not known.
+  /// Number of classes that the labels are drawn from; 0 if it is not known.
   virtual std::uint32_t classes() const = 0;
   virtual bool labelled() const = 0;
 
   /// Writes image `indices[i]` to `pixels[i * shape().elements() ...]` as float32 NCHW, and its label to `labels[i]`.
   /// `indices` are below count() and need not be distinct; `pixels` holds indices.size() images; `labels` is empty or
-  /// holds indices.size() values (empty always where the source is not labelled). Throws Error where an image cannot
+  /// holds indices.size() values (empty always if the source is not labelled). Throws Error if an image cannot
   /// be read.
   virtual void read(std::span<const std::uint64_t> indices, std::span<float> pixels,
                     std::span<std::int64_t> labels) = 0;
 
-  // What a source may know beyond that. Nothing here need be implemented.
+  // Optional: a source need not implement what follows.
 
-  /// Whether the images are bytes 0..255, of which read() makes float32 by dividing by 255. read_bytes() then gives
-  /// them as they are, so that every member can make its own input of them.
+  /// Whether the images are bytes 0..255, which read() divides by 255. read_bytes() then gives the bytes themselves, so
+  /// that every member can prepare its input from them.
   virtual bool has_bytes() const { return false; }
-  /// As read(), but as bytes. Called only where has_bytes(); throws Error(usage) otherwise.
+  /// Like read(), but gives bytes. Called only if has_bytes(); throws Error(usage) otherwise.
   virtual void read_bytes(std::span<const std::uint64_t> /*indices*/, std::span<std::uint8_t> /*pixels*/,
                           std::span<std::int64_t> /*labels*/) {
     throw Error(ErrorKind::usage, name() + " has no bytes to give", {}, "ask has_bytes() first");
   }
-  /// What an image is called, such as the name of its file; empty where images have numbers only.
+  /// The name of an image, such as that of its file; empty if images only have numbers.
   virtual std::string image_name(std::uint64_t /*index*/) const { return {}; }
-  /// What a class is called; empty where classes have numbers only.
+  /// The name of a class; empty if classes only have numbers.
   virtual std::string class_name(std::uint32_t /*label*/) const { return {}; }
-  /// Files that would be part of the set but cannot be read, and that it was told to leave out: not in count().
+  /// Files of the set that cannot be read and that the source was told to leave out; they are not in count().
   virtual std::vector<std::string> skipped() const { return {}; }
 };
 

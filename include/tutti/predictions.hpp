@@ -1,4 +1,5 @@
-// What an ensemble answers, and who receives it. Plain values; no files (Tutti's own sinks write those).
+// The predictions of an ensemble, and the interface that receives them. Plain values; no files (Tutti's own sinks write
+// those).
 #pragma once
 
 #include <cstddef>
@@ -12,7 +13,7 @@
 
 namespace tutti {
 
-/// The answer of one member for a run of images.
+/// The predictions of one member for a run of images.
 struct MemberPredictions {
   std::string name;
   std::uint32_t width = 0;    ///< classes or features per image
@@ -30,32 +31,32 @@ struct IncompleteSegment {
   friend bool operator==(const IncompleteSegment&, const IncompleteSegment&) = default;
 };
 
-/// The ensemble's answer for `count` images.
+/// The ensemble's predictions for `count` images.
 struct Predictions {
   std::uint64_t count = 0;
   std::uint32_t width = 0;              ///< classes or features per image; 0 with the rule `none`
   std::vector<float> values;            ///< count x width, row-major; empty with the rule `none`
   std::vector<std::int64_t> predicted;  ///< count: the class that the rule decides for; empty over features
-  /// In rank order; empty unless asked for (`save_members`, rule `none`). NaN where the member is not in a segment.
+  /// In rank order; empty unless asked for (`save_members`, rule `none`). NaN if the member is not in a segment.
   std::vector<MemberPredictions> members;
-  std::vector<IncompleteSegment> incomplete;  ///< in order; empty where every member answered every segment
+  std::vector<IncompleteSegment> incomplete;  ///< in order; empty if every member predicted every segment
 };
 
-/// One member's part of a SegmentResult; the memory is the callee's only during the call.
+/// One member's part of a SegmentResult; the memory is valid only during the call.
 struct MemberSegmentResult {
   std::uint32_t width = 0;
-  std::span<const float> values;  ///< count x width; NaN where it is not present
-  bool present = true;            ///< its answer is part of the ensemble's
+  std::span<const float> values;  ///< count x width; NaN if it is not present
+  bool present = true;            ///< its predictions are part of the ensemble's
 };
 
-/// The combined answer for one segment: images first .. first + count - 1 of the run.
+/// The combined predictions for one segment: images first .. first + count - 1 of the run.
 struct SegmentResult {
   std::uint64_t first = 0;
   std::uint32_t count = 0;
   std::uint32_t width = 0;                       ///< 0 with the rule `none`
   std::span<const float> values;                 ///< count x width; empty with the rule `none`
   std::span<const std::int64_t> predicted;       ///< count; empty over features
-  std::span<const std::int64_t> labels;          ///< count; empty where the source has no labels
+  std::span<const std::int64_t> labels;          ///< count; empty if the source has no labels
   std::span<const MemberSegmentResult> members;  ///< in rank order, all of them
   bool set_aside = false;                        ///< it killed too many workers: values are NaN, predicted -1
 

@@ -1,6 +1,5 @@
-// What an Ensemble is told besides its description, and what it tells about itself: options, the state of pool and
-// members, counts of faults, and what training reports. Plain values; they are copies, so they do not change while they
-// are looked at.
+// Options of an Ensemble besides its description, and what it reports: the state of pool and members, counts of faults,
+// and the progress of training. Plain values; they are copies, so they do not change while you look at them.
 #pragma once
 
 #include <cstddef>
@@ -14,25 +13,26 @@
 
 namespace tutti {
 
-/// What is not part of the description: how this program wants to run it.
+/// Settings of this program that are not part of the description.
 struct Options {
-  std::filesystem::path worker;  ///< the program tutti-worker; empty: $TUTTI_WORKER, then beside program or library
+  std::filesystem::path worker;  ///< the program tutti-worker; empty: $TUTTI_WORKER, then next to program or library
   std::string debug_member;      ///< this member's worker waits for a debugger, and all deadlines are off
   bool training = false;         ///< members start from `train.init` or their seed instead of `weights`
-  /// A file that the Ensemble's end writes, also after a failure: what workers and coordinator did when, in Chrome's
-  /// trace event format. Empty: none. Where it cannot be written, the constructor throws before a worker is started.
+  /// The trace file, written when the Ensemble ends, also after a failure: what workers and coordinator did and when,
+  /// in Chrome's trace event format. Empty: none. If it cannot be written, the constructor throws before it starts a
+  /// worker.
   std::filesystem::path trace{};
-  /// With `batch_images: auto`: what an earlier run measured, by rank, so that this one computes the same bytes; empty:
-  /// measure.
+  /// With `batch_images: auto`: the batch sizes of an earlier run, by rank, so that this run computes the same bytes;
+  /// empty: measure.
   std::vector<std::uint32_t> batch_images = {};
 };
 
-/// What status() looks at: the memory figures take the kernel some milliseconds per process.
+/// How much status() reports: the memory figures cost some milliseconds per process.
 enum class StatusDetail { counters, memory };
 
 enum class PoolState { starting, ready, failed, stopped };
 
-/// What a member's worker is doing. `absent`: it died more often than the budget allows, and the ensemble goes on
+/// The state of a member's worker. `absent`: it died more often than the budget allows, and the ensemble continues
 /// without it.
 enum class WorkerState { starting, running, waiting, ending, absent };
 /// "starting", ...
@@ -52,24 +52,24 @@ constexpr const char* to_text(WorkerState state) {
   return "?";
 }
 
-/// What went wrong so far, in numbers.
+/// Counts of what went wrong so far.
 struct FaultCounts {
-  std::uint64_t deaths = 0;              ///< workers that ended before they were told to, whatever the cause
-  std::uint64_t hangs = 0;               ///< of these: killed since they made no progress
-  std::uint64_t violations = 0;          ///< of these: killed since they wrote nonsense
-  std::uint64_t out_of_memory = 0;       ///< of these: killed by the kernel for want of memory
+  std::uint64_t deaths = 0;              ///< workers that ended before they were told to, for any cause
+  std::uint64_t hangs = 0;               ///< of these: killed because they made no progress
+  std::uint64_t violations = 0;          ///< of these: killed because they wrote nonsense
+  std::uint64_t out_of_memory = 0;       ///< of these: killed by the kernel because memory ran out
   std::uint64_t restarts = 0;            ///< replacements that were started
   std::uint64_t handed_out_again = 0;    ///< tasks
-  std::uint64_t stale_dropped = 0;       ///< answers of earlier generations
+  std::uint64_t stale_dropped = 0;       ///< completions of earlier generations
   std::uint64_t set_aside = 0;           ///< segments
-  std::uint64_t not_finite_dropped = 0;  ///< answers left out by `on_nan: degrade`
+  std::uint64_t not_finite_dropped = 0;  ///< predictions left out by `on_nan: degrade`
   std::uint64_t missed_wake_ups = 0;     ///< always 0, or the doorbells are broken
   std::uint64_t stalls = 0;              ///< times that the coordinator itself had been stopped
   std::vector<int> abandoned_pids;       ///< processes that did not end even after SIGKILL
   friend bool operator==(const FaultCounts&, const FaultCounts&) = default;
 };
 
-/// How fast a member was with batches of this many images, while the others ran too.
+/// The speed of a member with batches of this many images, while the other members ran too.
 struct BatchSpeed {
   std::uint32_t batch_images = 0;
   double images_per_second = 0;
@@ -84,9 +84,9 @@ struct MemberStatus {
   std::string device;      ///< as resolved: "cpu:0", "cuda:0 (NVIDIA H200)"
   std::vector<int> cores;  ///< the cores that it is pinned to; empty: not pinned
   std::uint32_t threads = 0;
-  std::uint32_t batch_images = 0;        ///< that it computes at a time when it predicts
+  std::uint32_t batch_images = 0;        ///< images per batch when it predicts
   bool batch_images_measured = false;    ///< by `batch_images: auto`, at this start or at that of an earlier run
-  std::vector<BatchSpeed> batch_speeds;  ///< what was measured at this start, by the size of the batch
+  std::vector<BatchSpeed> batch_speeds;  ///< the measurements of this start, by batch size
   int pid = 0;                           ///< 0 when gone
   bool alive = false;
   WorkerState state = WorkerState::starting;
@@ -101,7 +101,7 @@ struct MemberStatus {
   double busy_seconds = 0;  ///< time spent computing
   std::uint64_t segments_handed_out = 0;
   std::uint64_t segments_answered = 0;
-  std::uint64_t images = 0;                ///< answered
+  std::uint64_t images = 0;                ///< predicted
   std::optional<std::uint64_t> pss_bytes;  ///< proportional set size of the worker; with StatusDetail::memory
 };
 
@@ -113,13 +113,13 @@ struct Bound {
 struct Status {
   PoolState state = PoolState::starting;
   std::vector<MemberStatus> members;  ///< in rank order
-  double start_up_seconds = 0;        ///< from the constructor's begin to all ready
+  double start_up_seconds = 0;        ///< from the start of the constructor until all are ready
   double batch_search_seconds = 0;    ///< after that: for `batch_images: auto`
   std::uint64_t input_bytes_copied = 0;
   std::uint64_t arena_bytes = 0;
   double coordinator_cpu_seconds = 0;  ///< of the internal thread
   FaultCounts faults;
-  int fork_server_pid = 0;                 ///< the process that workers are forked from; 0 where they are spawned
+  int fork_server_pid = 0;                 ///< the process that workers are forked from; 0 if they are spawned
   std::optional<std::uint64_t> pss_bytes;  ///< of this process and all workers; with StatusDetail::memory
 };
 
@@ -127,7 +127,7 @@ struct Status {
 struct EpochResult {
   std::size_t member = 0;   ///< rank
   std::uint32_t epoch = 0;  ///< from 1
-  double loss = 0;          ///< mean over the images that were learnt from
+  double loss = 0;          ///< mean over the images that were trained on
   double accuracy = 0;      ///< over the same images, with the weights as they were at each batch
   std::uint64_t images = 0;
   double seconds = 0;  ///< computing time of this member in this epoch

@@ -1,2 +1,2 @@
-"""The Python side of Tutti: what turns models, images and configurations of others into what `tutti` reads. It runs no
-ensemble itself."""
+"""The Python side of Tutti: converts models, images and configurations from other tools for `tutti`. Runs no ensemble
+itself."""

@@ -1,4 +1,4 @@
-// When two answers count as the same.
+// When two predictions count as the same.
 #include "bench/comparison/agreement.hpp"
 
 #include <doctest/doctest.h>
@@ -59,7 +59,7 @@ TEST_CASE("a negative zero is another bit pattern and no difference") {
   CHECK(found.largest == 0);
 }
 
-TEST_CASE("where both are not a number they agree and where one is they do not") {
+TEST_CASE("two values that are NaN agree and one alone does not") {
   std::vector<float> reference = kReference;
   reference[0] = std::numeric_limits<float>::quiet_NaN();
   CHECK(compare(reference, reference, kImages, {1e-5, 0}).within);
@@ -68,7 +68,7 @@ TEST_CASE("where both are not a number they agree and where one is they do not")
   CHECK(std::isinf(found.largest));
 }
 
-TEST_CASE("answers of another size or none at all do not agree") {
+TEST_CASE("predictions of another size or none at all do not agree") {
   CHECK_FALSE(agreement_with({0.25F, 0.75F}).within);
   CHECK_FALSE(compare({}, {}, 0, {1, 1}).within);
 }

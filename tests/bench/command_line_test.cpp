@@ -1,4 +1,4 @@
-// What the command line of tutti bench takes and refuses.
+// What the command line of tutti bench accepts and rejects.
 #include "bench/comparison/command_line.hpp"
 
 #include <doctest/doctest.h>
@@ -22,7 +22,7 @@ std::optional<Error> refused(std::vector<const char*> words) {
   return error_of([&] { parse(std::move(words)); });
 }
 
-TEST_CASE("what is not said has its default") {
+TEST_CASE("options that are not given have their default") {
   const auto line = parse({"e.yaml"});
   REQUIRE(line);
   CHECK(line->file == "e.yaml");
@@ -33,7 +33,7 @@ TEST_CASE("what is not said has its default") {
   CHECK_FALSE(line->training);
 }
 
-TEST_CASE("overrides and options stand in any order and are kept for the rows") {
+TEST_CASE("overrides and options may be in any order and are kept for the rows") {
   const auto line = parse({"e.yaml", "--batches", "4,20", "input.limit=10", "--repeats", "7", "--sweep",
                            "--sweep-seconds", "9", "--strategies", "threads,multiprocess"});
   REQUIRE(line);
@@ -61,7 +61,7 @@ TEST_CASE("a mistake is a usage error with the way to the help") {
   }
 }
 
-TEST_CASE("an option that does not exist is refused with the nearest one") {
+TEST_CASE("an option that does not exist is rejected with the nearest one") {
   const auto error = refused({"e.yaml", "--repeat=3"});
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
@@ -70,7 +70,7 @@ TEST_CASE("an option that does not exist is refused with the nearest one") {
   CHECK(refused({"--nonsense"})->message() == "'tutti bench' has no option '--nonsense'");
 }
 
-TEST_CASE("a strategy that does not exist is refused with the nearest one") {
+TEST_CASE("a strategy that does not exist is rejected with the nearest one") {
   const auto near = refused({"e.yaml", "--strategies", "threads,fusd"});
   REQUIRE(near);
   CHECK(near->kind() == ErrorKind::usage);

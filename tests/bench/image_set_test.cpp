@@ -50,7 +50,7 @@ TEST_CASE("the descriptor holds pixels and then labels") {
   CHECK(labels == std::vector<std::int64_t>(set.labels().begin(), set.labels().end()));
 }
 
-TEST_CASE("the first images are a set of their own and no more than there are") {
+TEST_CASE("the first images are a separate set and no more than there are") {
   const ImageSet set = random_set(4, 7);
   const ImageSet two = set.first(2);
   CHECK(two.count() == 2);
@@ -67,11 +67,11 @@ TEST_CASE("without labels there are zeros") {
   CHECK(set.labels()[1] == 0);
 }
 
-TEST_CASE("no images are refused") {
+TEST_CASE("no images are rejected") {
   const auto error = test::error_of([] { random_set(0, 0); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(test::contains(error->message(), "holds no images to measure with"));
+  CHECK(test::contains(error->message(), "has no images to measure with"));
   CHECK(test::contains(error->hint(), "input.count"));
 }
 

@@ -16,7 +16,7 @@ TEST_CASE("the arithmetic of an mlp is that of its matrices") {
   CHECK(operations_per_image(MlpModel{{16, 10}}, {1, 2, 3}) == 2.0 * (6 * 16 + 16 * 10));
 }
 
-TEST_CASE("the arithmetic of an ensemble is known where that of all members is") {
+TEST_CASE("the arithmetic of an ensemble is known if that of all members is") {
   config::EnsembleSpec spec;
   spec.members.resize(2);
   for (config::MemberSpec& member : spec.members) member.model.kind = MlpModel{{10}};

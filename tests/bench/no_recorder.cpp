@@ -1,3 +1,3 @@
-// A library that is no recorder. For tests only.
+// A library that is not a recorder. For tests only.
 
 extern "C" __attribute__((visibility("default"))) int tutti_something_else() { return 1; }

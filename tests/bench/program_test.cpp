@@ -1,4 +1,4 @@
-// The command `tutti bench` from the outside, on fake members; a program that only pretends stands in for
+// The command `tutti bench` from the outside, on fake members; a program that only pretends replaces
 // tutti-bench-single, so that it can also misbehave.
 #include <doctest/doctest.h>
 #include <signal.h>
@@ -66,7 +66,7 @@ json::object row_named(const std::vector<json::object>& rows, const std::string&
   return *found;
 }
 
-TEST_CASE("all strategies run in turns and agree and every sample is kept") {
+TEST_CASE("all strategies run interleaved and agree and every sample is kept") {
   const Place place;
   const Compared bench(place, {"--repeats", "2", "--json", "rows.jsonl"});
   CHECK(bench.program.err().find("error") == std::string::npos);
@@ -89,16 +89,16 @@ TEST_CASE("all strategies run in turns and agree and every sample is kept") {
   CHECK(contains(rows.front().at("certificate").at("options").get_string(), "e.yaml --single"));
 }
 
-TEST_CASE("an answer beyond the tolerance is shown and fails the command") {
+TEST_CASE("a prediction beyond the tolerance is shown and fails the command") {
   const Place place;
   const Compared bench(place, {"--repeats", "1", "--json", "rows.jsonl"}, "fused=lie");
   CHECK(bench.code == 1);
-  CHECK(contains(bench.program.err(), "the answers differ beyond the tolerance: single graph, fused"));
+  CHECK(contains(bench.program.err(), "the predictions differ beyond the tolerance: single graph, fused"));
   CHECK(contains(bench.line_with("single graph, fused"), "1 image differs by up to 0.5"));
   CHECK(contains(bench.line_with("threads"), "same bits"));
 }
 
-TEST_CASE("a strategy that refuses the members is skipped with its words") {
+TEST_CASE("a strategy that rejects the members is skipped with its message") {
   const Place place;
   const Compared bench(place, {"--repeats", "1"}, "fused=refuse");
   CHECK(bench.code == 0);
@@ -116,7 +116,7 @@ TEST_CASE("a process that says nonsense ends the command") {
   const Place place;
   const Compared bench(place, {"--repeats", "1"}, "threads=nonsense");
   CHECK(bench.code == 1);
-  CHECK(contains(bench.program.err(), "the process of 'threads' gave no answer 'ran'"));
+  CHECK(contains(bench.program.err(), "the process of 'threads' did not reply 'ran'"));
   CHECK(contains(bench.program.err(), "sung"));
 }
 
@@ -126,11 +126,11 @@ TEST_CASE("chosen strategies are compared with a sequential one that has no row"
   CHECK(bench.code == 1);
   CHECK(bench.line_with("sequential").empty());
   CHECK(bench.program.err() ==
-        "tutti bench: the answers differ beyond the tolerance: multiprocess (the pool)\n"
-        "  hint: their times stand for another computation than that of sequential\n");
+        "tutti bench: the predictions differ beyond the tolerance: multiprocess (the pool)\n"
+        "  hint: their times are not comparable, because they do not compute the same as sequential\n");
 }
 
-TEST_CASE("each strategy may have a batch of its own") {
+TEST_CASE("each strategy may have its own batch") {
   const Place place;
   const Compared bench(
       place, {"--repeats", "1", "--batches", "1,20", "--json", "rows.jsonl", "--strategies", "threads,multiprocess"});
@@ -140,7 +140,7 @@ TEST_CASE("each strategy may have a batch of its own") {
   CHECK(contains(row.at("note").get_string(), ", batch "));
 }
 
-TEST_CASE("training and interference have rows of their own and leave no files") {
+TEST_CASE("training and interference have separate rows and leave no files") {
   const Place place;
   const Compared bench(
       place, {"--repeats", "2", "--train", "--interference", "--strategies", "multiprocess", "--json", "rows.jsonl"});
@@ -169,7 +169,7 @@ TEST_CASE("a sweep says who wins at a point and stops when its time is up") {
   }));
 }
 
-TEST_CASE("what cannot be compared is refused before anything is started") {
+TEST_CASE("what cannot be compared is rejected before anything is started") {
   const auto refused = [](const std::string& description, std::vector<std::string> words, const std::string& text) {
     const Place place(description);
     const Compared bench(place, std::move(words));
@@ -177,8 +177,8 @@ TEST_CASE("what cannot be compared is refused before anything is started") {
     CHECK(contains(bench.program.err(), text));
     CHECK(bench.program.out().empty());
   };
-  refused(kTwoFakes, {"combine.rule=none"}, "rule none has no combined answer to compare");
-  refused(kTwoFakes, {"members.0.input={mean: 0.5}"}, "member 'a' has an 'input' of its own");
+  refused(kTwoFakes, {"combine.rule=none"}, "rule none has no combined predictions to compare");
+  refused(kTwoFakes, {"members.0.input={mean: 0.5}"}, "member 'a' has a separate 'input'");
   refused(kTwoFakes, {"input=null"}, "there are no images to work on");
   refused(kTwoFakes, {"--repeats", "0"}, "see 'tutti bench --help'");
   refused(kTwoFakes, {"nonsense=1"}, "unknown key 'nonsense'");
@@ -193,10 +193,10 @@ TEST_CASE("training needs labels and equal epochs") {
     CHECK(contains(bench.program.err(), text));
   };
   refused("input={dataset: random, count: 20, shape: [1, 4, 4]}", "has no labels to train on");
-  refused("members.1.train={epochs: 3}", "--train compares members that learn equally long");
+  refused("members.1.train={epochs: 3}", "--train needs members that train for the same number of epochs");
 }
 
-TEST_CASE("a file of rows that cannot be written is told before anything is measured") {
+TEST_CASE("a file of rows that cannot be written is reported before anything is measured") {
   const Place place;
   const Compared bench(place, {"--json", "nowhere/rows.jsonl"});
   CHECK(bench.code == 1);
@@ -204,7 +204,7 @@ TEST_CASE("a file of rows that cannot be written is told before anything is meas
   CHECK_FALSE(contains(bench.program.err(), "round"));
 }
 
-TEST_CASE("a folder for the weights of a training that cannot be made is told") {
+TEST_CASE("a folder for the weights of a training that cannot be made is reported") {
   const Place place;
   ProgramOptions options = place.options();
   options.environment.emplace_back("TMPDIR", "/nowhere");
@@ -218,7 +218,7 @@ TEST_CASE("Ctrl-C ends a process that computes with the program") {
   const Place place;
   Program bench(Place::command({"--repeats", "1"}), place.options("threads=silence"));
   std::vector<int> children;
-  // The first strategy with a choice of settings, and so the first process, is the one that never answers.
+  // The first strategy with a choice of settings, and so the first process, is the one that never replies.
   REQUIRE(happens([&] { return !(children = children_of(bench.pid())).empty(); }));
   bench.signal(SIGINT);
   CHECK(bench.code() == 130);
@@ -239,7 +239,7 @@ TEST_CASE("a signal while training leaves no folder and no worker") {
   CHECK(place.names() == std::vector<std::string>{"e.yaml"});
 }
 
-/// The program in a folder of its own, with `report` beside it as the program that draws.
+/// The program in a separate folder, with `report` next to it as the program that draws.
 class Drawn {
  public:
   explicit Drawn(const std::string& report) {
@@ -289,7 +289,7 @@ TEST_CASE("a trace of the pool is written and goes into the page") {
   CHECK(read_text(drawn.place() / "trace.json", "the trace") == read_text(drawn.place() / "page.html", "the page"));
 }
 
-TEST_CASE("a trace that cannot be written is told before anything is measured") {
+TEST_CASE("a trace that cannot be written is reported before anything is measured") {
   const Place place;
   const Compared bench(place, {"--trace", "nowhere/trace.json"});
   CHECK(bench.code == 1);
@@ -297,18 +297,19 @@ TEST_CASE("a trace that cannot be written is told before anything is measured") 
   CHECK(bench.program.out().empty());
 }
 
-TEST_CASE("a page that cannot be drawn is told before anything is measured") {
+TEST_CASE("a page that cannot be drawn is reported before anything is measured") {
   for (const std::string report : {"", "echo 'matplotlib is missing' >&2; exit 1\n"}) {
     const Drawn drawn(report);
     Program bench(drawn.command(), drawn.place().options());
     CHECK(bench.code() == 2);
-    CHECK(contains(bench.err(), report.empty() ? "the program report was not found" : "no page can be drawn here"));
-    CHECK(contains(bench.err(), report.empty() ? "leave --html out" : "matplotlib is missing"));
+    CHECK(contains(bench.err(),
+                   report.empty() ? "the program report was not found" : "cannot draw a page on this machine"));
+    CHECK(contains(bench.err(), report.empty() ? "remove --html" : "matplotlib is missing"));
     CHECK(bench.out().empty());
   }
 }
 
-TEST_CASE("a drawing that fails is told after the table") {
+TEST_CASE("a drawing that fails is reported after the table") {
   const Drawn drawn("[ $1 = --check ] || exit 3\n");
   Program bench(drawn.command(), drawn.place().options());
   CHECK(bench.code() == 1);

@@ -1,4 +1,4 @@
-// The job of tutti-bench-single: it survives the way through JSON, and what is malformed is refused with its reason.
+// The job of tutti-bench-single: it survives the way through JSON, and a malformed one is rejected with its reason.
 #include "bench/protocol.hpp"
 
 #include <doctest/doctest.h>
@@ -69,7 +69,7 @@ TEST_CASE("every strategy has a name that is read back") {
   }
 }
 
-TEST_CASE("a malformed job is refused with its reason") {
+TEST_CASE("a malformed job is rejected with its reason") {
   const std::string good = encode(full_job());
   struct Bad {
     std::string text;
@@ -80,8 +80,8 @@ TEST_CASE("a malformed job is refused with its reason") {
         Bad{replaced(good, "\"branches\"", "\"magic\""), "field 'strategy' has the wrong type"},
         Bad{replaced(good, "\"images\":6000", "\"images\":-1"), "field 'images' has the wrong type or is out of range"},
         Bad{replaced(good, "\"normalize\":false", "\"normalize\":0"), "field 'normalize' has the wrong type"},
-        Bad{replaced(good, "\"weights\":[", "\"weights\":[1,"), "1 is no weight"},
-        Bad{replaced(good, "\"weights\":[\"0.1\"", "\"weights\":[\"nan\""), "\"nan\" is no weight"}}) {
+        Bad{replaced(good, "\"weights\":[", "\"weights\":[1,"), "1 is not a weight"},
+        Bad{replaced(good, "\"weights\":[\"0.1\"", "\"weights\":[\"nan\""), "\"nan\" is not a weight"}}) {
     const auto error = error_of([&] { decode_job(bad.text); });
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::failed);
@@ -106,7 +106,7 @@ std::string refusal(Change change) {
   return error->detail();
 }
 
-TEST_CASE("what does not go together in a job is refused") {
+TEST_CASE("what does not fit in a job is rejected") {
   CHECK(refusal([](SingleJob& job) { job.between = 0; }) == "'between' is 0: at least one thread is needed");
   CHECK(refusal([](SingleJob& job) { job.images = 0; }) == "there are no images, or none in a segment");
   CHECK(refusal([](SingleJob& job) { job.segment_images = 0; }) == "there are no images, or none in a segment");

@@ -1,5 +1,5 @@
-// Tests of the strategies that are recorded on a GPU, here on the CPU: it is lent streams whose order is written down,
-// and a recording of it computes again when it is replayed. What is CUDA's own in them is not tested here.
+// Tests of the strategies that are recorded on a GPU, here on the CPU: with simulated streams that log their order, and
+// a recording that computes again when it is replayed. Their CUDA code is not tested here.
 #include "bench/single/torch/recorded.hpp"
 
 #include <c10/core/impl/DeviceGuardImplInterface.h>
@@ -44,7 +44,7 @@ class LentStreams final : public c10::impl::NoOpDeviceGuardImpl<c10::kCPU> {
     return *lent;
   }
 
-  /// What was done since the last call.
+  /// The log since the last call.
   std::vector<std::string> take_log() { return std::exchange(log_, {}); }
   void note(const std::string& text) const { log_.push_back(text); }
   c10::StreamId current() const { return current_.id(); }
@@ -176,7 +176,7 @@ TEST_CASE("a batch of a size that was not foreseen is computed without a recordi
   }
 }
 
-TEST_CASE("lanes begin after the main stream and that after the one before and it waits for them") {
+TEST_CASE("lanes start after the main stream and that after the one before and it waits for them") {
   LentStreams& lent = LentStreams::instance();
   lent.restart();
   Streams streams(kCpu, 2);
@@ -213,7 +213,7 @@ TEST_CASE("the current stream is the former one when work throws") {
   CHECK(lent.current() == before);
 }
 
-// Else CUDA would refuse to record, or what is made at the first call would be made again at each replay.
+// Otherwise CUDA would reject the recording, or repeat the work of a first call at each replay.
 TEST_CASE("all has been computed and waited for on the same streams before it is recorded") {
   LentStreams& lent = LentStreams::instance();
   lent.restart();
@@ -241,7 +241,7 @@ TEST_CASE("all has been computed and waited for on the same streams before it is
   }
 }
 
-TEST_CASE("a recording that fails says what the device said") {
+TEST_CASE("a recording that fails reports the error of the device") {
   const GraphDevice device{kCpu, [](const std::function<void()>&) -> std::unique_ptr<Recording> {
                              throw std::runtime_error("operation not permitted when stream is capturing");
                            }};
@@ -260,7 +260,7 @@ TEST_CASE("models that copy their images themselves are not recorded") {
   job.members[1].model = FakeModel{.faults = {}};
   const auto error = error_of([&] { make_recorded_branches(job, again.device()); });
   REQUIRE(error);
-  CHECK(error->message() == "'branches' on a GPU holds members of the kind small-cnn or mlp alone");
+  CHECK(error->message() == "'branches' on a GPU holds only members of the kind small-cnn or mlp");
   CHECK(contains(error->hint(), "'threads'"));
 }
 
@@ -286,7 +286,7 @@ TEST_CASE("a plugin that is missing or no recorder or of another build is named"
   const std::filesystem::path none(TUTTI_NO_RECORDER);
   const auto no_recorder = error_of([&] { open_recorder(none.parent_path(), none.filename().string()); });
   REQUIRE(no_recorder);
-  CHECK(contains(no_recorder->message(), " records no graphs"));
+  CHECK(contains(no_recorder->message(), " cannot record graphs"));
 }
 
 }  // namespace

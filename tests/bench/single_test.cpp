@@ -1,4 +1,4 @@
-// Tests of the strategies of tutti-bench-single: all answer what a plain loop over the members answers, and say what
+// Tests of the strategies of tutti-bench-single: all give the outputs of a plain loop over the members, and report what
 // they cannot do.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -92,7 +92,7 @@ std::vector<float> floats_of(int fd) {
 
 std::string prepare(const SingleJob& job) { return fmt::format("{{\"prepare\":{}}}", encode(job)); }
 
-/// Asks a session of its own, which must not fail; the combined answers.
+/// The combined predictions of a separate session, which must not fail.
 std::vector<float> answers_of(const SingleJob& job) {
   MemoryFile answers = answers_file();
   const int fd = ::dup(answers.fd());
@@ -108,7 +108,7 @@ std::vector<float> answers_of(const SingleJob& job) {
   return values;
 }
 
-/// What a plain loop over the members, alone, answers.
+/// The outputs of a plain loop over the members.
 std::vector<float> expected(const SingleJob& job) {
   const std::vector<float> pixels = test::some_images(kImages, job.members.front().shape);
   const std::size_t elements = job.members.front().shape.elements();
@@ -142,11 +142,11 @@ void check_same_bytes(Strategy strategy) {
       }
 }
 
-TEST_CASE("members in a row answer the bytes of a plain loop") { check_same_bytes(Strategy::sequential); }
+TEST_CASE("members in a row give the bytes of a plain loop") { check_same_bytes(Strategy::sequential); }
 
-TEST_CASE("members in threads answer the bytes of a plain loop") { check_same_bytes(Strategy::threads); }
+TEST_CASE("members in threads give the bytes of a plain loop") { check_same_bytes(Strategy::threads); }
 
-TEST_CASE("members as branches of a graph answer the bytes of a plain loop") { check_same_bytes(Strategy::branches); }
+TEST_CASE("members as branches of a graph give the bytes of a plain loop") { check_same_bytes(Strategy::branches); }
 
 // Two threads share out the sum of a matrix product, so that the last bits are others than those of one thread.
 TEST_CASE("with two threads within an operation the bytes are those of a loop with two") {
@@ -157,7 +157,7 @@ TEST_CASE("with two threads within an operation the bytes are those of a loop wi
   }
 }
 
-TEST_CASE("equal members fused into one network answer the same up to the stated tolerance") {
+TEST_CASE("equal members fused into one network give the same up to the stated tolerance") {
   for (const ModelKind& kind :
        {ModelKind(SmallCnnModel{}), ModelKind(MlpModel{{16, 12, kClasses}}), ModelKind(MlpModel{{kClasses}})})
     for (const std::uint32_t batch : {4U, 20U})
@@ -175,14 +175,14 @@ TEST_CASE("equal members fused into one network answer the same up to the stated
       }
 }
 
-TEST_CASE("fake members answer the bytes of a plain loop in a row and in threads and in the inter-op pool") {
+TEST_CASE("fake members give the bytes of a plain loop in a row and in threads and in the inter-op pool") {
   for (const Strategy strategy : {Strategy::sequential, Strategy::threads, Strategy::branches}) {
     const SingleJob job = job_of(strategy, fake(5), 4);
     CHECK(answers_of(job) == expected(job));
   }
 }
 
-TEST_CASE("members of different kinds are branches all the same") {
+TEST_CASE("members of different kinds are still branches") {
   SingleJob job = job_of(Strategy::branches, SmallCnnModel{}, 20);
   job.members[1].model = fake();
   job.members[2].model = MlpModel{{kClasses}};
@@ -204,7 +204,7 @@ TEST_CASE("weights of files are those that are computed with") {
   }
 }
 
-TEST_CASE("seconds of members are told where members can be told apart") {
+TEST_CASE("seconds of members are reported if members can be told apart") {
   for (const auto& [strategy, name] : enum_names(Strategy{})) {
     Session session(images_file(), answers_file());
     REQUIRE(contains(session.answer(prepare(job_of(strategy, MlpModel{{kClasses}}, 20))),
@@ -245,7 +245,7 @@ TEST_CASE("members learn what a loop of training teaches them") {
   REQUIRE(contains(session.answer(prepare(job)), "ready"));
   CHECK(contains(session.answer("{\"train\":{\"epochs\":2}}"), "{\"trained\":{\"seconds\":"));
   REQUIRE(contains(session.answer("{\"run\":{}}"), "ran"));
-  // The weights show in the answers: those of models that learnt alone, saved and loaded.
+  // The predictions show the weights: those of models that were trained alone, saved and loaded.
   const test::TemporaryFolder folder;
   for (MemberRequest& member : job.members) {
     auto model = worker::make_torch_model(member);
@@ -270,7 +270,7 @@ TEST_CASE("members that are not equal are not fused") {
   job.members[2].model = MlpModel{{9, kClasses}};
   const std::string text = why_not(job);
   CHECK(contains(text, "members that are not equal cannot be fused: 'm2' is another network than 'm0'"));
-  CHECK(contains(text, "take 'branches'"));
+  CHECK(contains(text, "use 'branches'"));
   const std::string fakes = why_not(job_of(Strategy::fused, fake(), 4));
   CHECK(contains(fakes, "members that are not equal cannot be fused: only members of the kind small-cnn or mlp can"));
 }
@@ -279,30 +279,30 @@ TEST_CASE("one graph says which members it cannot hold") {
   for (const Strategy strategy : {Strategy::branches, Strategy::fused}) {
     SingleJob job = job_of(strategy, MlpModel{{kClasses}}, 4);
     job.members[1].batch_images = 20;
-    CHECK(contains(why_not(job), fmt::format("'{}' takes one batch for all members: 4 images for 'm0', 20 for 'm1'",
-                                             to_name(strategy))));
+    CHECK(contains(
+        why_not(job),
+        fmt::format("'{}' needs the same batch for all members: 4 images for 'm0', 20 for 'm1'", to_name(strategy))));
     job = job_of(strategy, MlpModel{{kClasses}}, 4);
     job.members[2].over = OutputKind::logits;
     CHECK(contains(why_not(job),
-                   "makes either logits or probabilities of all members' logits: 'm2' is to make logits "
-                   "of logits"));
+                   "gives either logits or probabilities for all members: 'm2' should give logits "
+                   "from logits"));
     job = job_of(strategy, MlpModel{{kClasses}}, 4);
     job.members[1].cuda = true;
-    CHECK(contains(
-        why_not(job),
-        fmt::format("'{}' computes all members on one device: 'm0' is on the CPU, 'm1' on a GPU", to_name(strategy))));
+    CHECK(contains(why_not(job), fmt::format("'{}' needs all members on one device: 'm0' is on the CPU, 'm1' on a GPU",
+                                             to_name(strategy))));
   }
 }
 
-TEST_CASE("members with answers of different widths cannot be combined") {
+TEST_CASE("members with outputs of different widths cannot be combined") {
   for (const Strategy strategy : {Strategy::sequential, Strategy::threads, Strategy::branches}) {
     SingleJob job = job_of(strategy, MlpModel{{kClasses}}, 4);
     job.members[1].model = MlpModel{{7}};
-    CHECK(contains(why_not(job), "the members' answers cannot be combined: 'm0' answers 10 values per image, 'm1' 7"));
+    CHECK(contains(why_not(job), "cannot combine the members' predictions: 'm0' gives 10 values per image, 'm1' 7"));
   }
 }
 
-TEST_CASE("without a GPU members on one are refused") {
+TEST_CASE("without a GPU members on one are rejected") {
   for (const auto& [strategy, name] : enum_names(Strategy{})) {
     SingleJob job = job_of(strategy, MlpModel{{kClasses}}, 4);
     for (MemberRequest& member : job.members) member.cuda = true;
@@ -316,7 +316,7 @@ TEST_CASE("without a GPU members on one are refused") {
   }
 }
 
-TEST_CASE("files that are too small are refused before they are read") {
+TEST_CASE("files that are too small are rejected before they are read") {
   const SingleJob job = job_of(Strategy::sequential, MlpModel{{kClasses}}, 4);
   CHECK(contains(why_not(job, file_of(std::span<const float>(std::vector<float>(kImages * 3072)))),
                  fmt::format("the file of the images is too small: {} bytes, {} are needed for 103 images of 3x32x32 "
@@ -326,29 +326,29 @@ TEST_CASE("files that are too small are refused before they are read") {
                  "the file of the answers is too small: 3708 bytes, 4120 are needed for 103 images with 10 values"));
 }
 
-TEST_CASE("the rule none has no answer to compare") {
+TEST_CASE("the rule none has no predictions to compare") {
   SingleJob job = job_of(Strategy::sequential, MlpModel{{kClasses}}, 4);
   job.combine.rule = CombineRule::none;
   CHECK(contains(why_not(job), "the rule 'none' combines nothing"));
 }
 
-TEST_CASE("what is asked out of turn is refused and the next question is welcome") {
+TEST_CASE("a request out of turn is rejected and the next one is accepted") {
   Session session(images_file(), answers_file());
   CHECK(contains(session.answer("{\"run\":{}}"), "{\"failed\":{\"text\":\"nothing is prepared yet\""));
-  CHECK(contains(session.answer("{\"dance\":{}}"), "'dance' cannot be asked"));
-  CHECK(contains(session.answer("[1]"), "a question is an object with one field"));
-  CHECK(contains(session.answer("run"), "a question to tutti-bench-single is not valid JSON"));
+  CHECK(contains(session.answer("{\"dance\":{}}"), "unknown request 'dance'"));
+  CHECK(contains(session.answer("[1]"), "a request must be an object with one field"));
+  CHECK(contains(session.answer("run"), "a request to tutti-bench-single is not valid JSON"));
   CHECK(contains(session.answer("{\"prepare\":{}}"), "a job for tutti-bench-single is malformed"));
   const std::string good = prepare(job_of(Strategy::fused, MlpModel{{kClasses}}, 4));
   CHECK(contains(session.answer(good), "ready"));
-  CHECK(contains(session.answer(good), "a strategy is prepared already"));
+  CHECK(contains(session.answer(good), "a strategy is already prepared"));
   CHECK(contains(session.answer("{\"train\":{}}"), "'train' needs 'epochs', 1 or more"));
   CHECK(contains(session.answer("{\"train\":{\"epochs\":0}}"), "'train' needs 'epochs', 1 or more"));
-  CHECK(contains(session.answer("{\"train\":{\"epochs\":1}}"), "this strategy does not learn"));
+  CHECK(contains(session.answer("{\"train\":{\"epochs\":1}}"), "this strategy cannot train"));
   CHECK(contains(session.answer("{\"run\":{}}"), "ran"));
 }
 
-TEST_CASE("a member that throws or answers NaN fails the run and not the program") {
+TEST_CASE("a member that throws or predicts NaN fails the run and not the program") {
   for (const Strategy strategy : {Strategy::sequential, Strategy::threads, Strategy::branches}) {
     SingleJob job = job_of(strategy, fake(), 50);
     std::get<FakeModel>(job.members[1].model).faults = {{FaultKind::exception, FaultPhase::predict, 0, {}},
@@ -357,12 +357,12 @@ TEST_CASE("a member that throws or answers NaN fails the run and not the program
     REQUIRE(contains(session.answer(prepare(job)), "\"backend\":\"fake\""));
     CHECK(contains(session.answer("{\"run\":{}}"), "{\"failed\":{\"text\":\"scripted fault: exception\""));
     // The run before ended at its first batch: the third is the second of this one.
-    CHECK(contains(session.answer("{\"run\":{}}"), "'m1' answers with NaN or infinity: image 50"));
+    CHECK(contains(session.answer("{\"run\":{}}"), "'m1' predicts NaN or infinity: image 50"));
     CHECK(contains(session.answer("{\"run\":{}}"), "ran"));
   }
 }
 
-TEST_CASE("the program answers line by line and leaves at the end of its input") {
+TEST_CASE("the program replies line by line and leaves at the end of its input") {
   const test::TemporaryFolder folder;
   SingleJob job = job_of(Strategy::branches, SmallCnnModel{}, 20);
   for (MemberRequest& member : job.members) member.threads = 2;

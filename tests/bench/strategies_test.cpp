@@ -41,7 +41,7 @@ TEST_CASE("no way to share asks for more than the cores but one thread per membe
   }
 }
 
-TEST_CASE("fused has threads inside alone and the pool threads per worker") {
+TEST_CASE("fused has threads only inside and the pool threads per worker") {
   CHECK(settings_to_try(Contender::fused, 6, 4, 1) == Settings{{1, 1, 1}, {2, 1, 1}, {4, 1, 1}, {6, 1, 1}});
   CHECK(settings_to_try(Contender::multiprocess, 2, 4, 1) == Settings{{1, 4, 1}, {2, 4, 1}});
 }
@@ -65,7 +65,7 @@ TEST_CASE("the fastest setting is chosen and of equal ones the first") {
   CHECK(fastest(settings, [](const Setting&) { return 1.0; }) == settings[0]);
 }
 
-TEST_CASE("nothing is tried where there is no choice") {
+TEST_CASE("nothing is tried if there is no choice") {
   bool tried = false;
   fastest({{3, 1, 1}}, [&](const Setting&) {
     tried = true;
@@ -74,7 +74,7 @@ TEST_CASE("nothing is tried where there is no choice") {
   CHECK_FALSE(tried);
 }
 
-TEST_CASE("a setting is said in the words of its strategy") {
+TEST_CASE("a setting is described in the terms of its strategy") {
   CHECK(to_text(Contender::threads, {1, 2, 4}) == "2 at once, 1 thread each");
   CHECK(to_text(Contender::multiprocess, {2, 4, 4}) == "2 threads per worker");
   CHECK(to_text(Contender::fused, {1, 1, 4}) == "1 thread");

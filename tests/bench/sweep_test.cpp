@@ -16,7 +16,7 @@ bool has(const std::vector<Point>& points, const Point& wanted) {
   return std::find(points.begin(), points.end(), wanted) != points.end();
 }
 
-TEST_CASE("the grid begins with the description and holds each point once") {
+TEST_CASE("the grid starts with the description and holds each point once") {
   const std::vector<Point> points = sweep_points(kBase);
   REQUIRE_FALSE(points.empty());
   CHECK(points.front() == kBase);
@@ -32,7 +32,7 @@ TEST_CASE("the grid changes members and batch and segment and cores and the cost
   for (const std::uint64_t cost : {0U, 100U, 1000U, 10000U}) CHECK(has(points, {8, 20, 500, 4, cost}));
 }
 
-TEST_CASE("the fastest strategy wins by what it is ahead of the second") {
+TEST_CASE("the fastest strategy wins by its lead over the second") {
   const Verdict verdict = judge({{Contender::threads, 100}, {Contender::multiprocess, 150}, {Contender::fused, 120}});
   CHECK(verdict.winner == Contender::multiprocess);
   CHECK(verdict.lead == doctest::Approx(1.25));

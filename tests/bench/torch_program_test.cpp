@@ -78,21 +78,21 @@ void check_ran(const Measured& measured, const std::vector<std::string>& names, 
   CHECK_FALSE(measured.rows.front().at("certificate").at("libtorch").get_string().empty());
 }
 
-TEST_CASE("small CNNs in one process answer the same bits") {
+TEST_CASE("small CNNs in one process give the same bits") {
   check_ran(Measured(kTwoCnns, {"--strategies", "sequential-one,sequential,threads"}),
             {"sequential, one thread", "sequential, all cores", "threads"}, "same bits", "differs");
 }
 
-TEST_CASE("a pool of small CNNs answers the same bits as one process") {
+TEST_CASE("a pool of small CNNs gives the same bits as one process") {
   check_ran(Measured(kTwoCnns, {"--strategies", "multiprocess"}), {"multiprocess (the pool)"}, "same bits", "differs");
 }
 
-TEST_CASE("small CNNs in one graph answer the same within the tolerance") {
+TEST_CASE("small CNNs in one graph give the same within the tolerance") {
   check_ran(Measured(kTwoCnns, {"--strategies", "branches,fused"}), {"single graph, branches", "single graph, fused"},
             "images/s", "tipped");
 }
 
-TEST_CASE("members that differ cannot be fused and are trained all the same") {
+TEST_CASE("members that differ cannot be fused and are still trained") {
   const Measured measured(
       "  - {name: a, model: {kind: small-cnn}}\n"
       "  - {name: b, model: {kind: mlp, layers: [8, 10]}}\n",

@@ -35,7 +35,7 @@ struct Order {
   bool verbose = false;
 };
 
-/// What was done, and what was found wrong.
+/// Counts of the work, and the errors that were found.
 struct Tally {
   StrikeCounts strikes;
   std::uint64_t pools = 0;
@@ -59,7 +59,7 @@ void add(FaultCounts& sum, const FaultCounts& more) {
   sum.missed_wake_ups += more.missed_wake_ups;
 }
 
-/// Restart budget and poison limit are off: they have tests of their own.
+/// Restart budget and poison limit are off: they have separate tests.
 config::EnsembleSpec spec_for(const Order& order) {
   config::EnsembleSpec spec = fake_spec(kMembers);
   for (std::size_t rank = 0; rank < kMembers; ++rank) {
@@ -90,7 +90,7 @@ std::vector<std::int64_t> labels() {
   return labels;
 }
 
-/// What a prediction and a training give, as bytes.
+/// The results of a prediction and a training, as bytes.
 class Reference {
  public:
   explicit Reference(const config::EnsembleSpec& spec)
@@ -141,7 +141,7 @@ void run_pool(const Order& order, const config::EnsembleSpec& spec, bool trainin
     for (int run = 0; run < kRunsPerPool && !over(); ++run) {
       if (training) {
         ++tally.trainings;
-        // Further trainings would go on from the first one's weights.
+        // Further trainings would continue from the first one's weights.
         if (reference.train(ensemble) != weights) ++tally.wrong_bytes;
         break;
       }

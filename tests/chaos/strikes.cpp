@@ -16,8 +16,8 @@
 namespace tutti::test {
 namespace {
 
-/// A hold of a child of this process; nothing where `pid` is no child of ours (any more). A number alone could have
-/// been given to somebody else meanwhile.
+/// A handle of a child of this process; nothing if `pid` is not its child (any more). The number alone could belong to
+/// another process meanwhile.
 UniqueFd hold_child(int pid) {
   UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!pidfd) return {};

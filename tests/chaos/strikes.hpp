@@ -26,7 +26,7 @@ struct StrikeCounts {
 /// Strikes the workers of `ensemble`, which outlives it. The destructor waits for the thread.
 class Strikes {
  public:
-  /// `drawn` numbers the random draws, so that several pools in a row go on in one sequence.
+  /// `drawn` numbers the random draws, so that several pools in a row continue one sequence.
   Strikes(const Ensemble& ensemble, const StrikePlan& plan, std::uint64_t& drawn, StrikeCounts& counts);
   ~Strikes();
   Strikes(const Strikes&) = delete;

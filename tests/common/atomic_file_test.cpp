@@ -112,7 +112,7 @@ TEST_CASE("a file that is not committed leaves the old one and nothing else") {
   CHECK(folder.names() == std::vector<std::string>{"a.txt"});
 }
 
-/// Whether files without a name can be had in this folder.
+/// Whether this folder's file system has files without a name.
 bool has_nameless_files(const std::filesystem::path& folder) {
   return static_cast<bool>(nameless_file(folder, O_WRONLY));
 }
@@ -183,7 +183,7 @@ TEST_CASE("two files for one name do not disturb each other and the last commit 
   CHECK(folder.names().size() == 1);
 }
 
-TEST_CASE("a moved file goes on where it was and is removed once") {
+TEST_CASE("a moved file continues where it was and is removed once") {
   const TemporaryFolder folder;
   std::optional<AtomicFile> moved;
   {

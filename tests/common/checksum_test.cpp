@@ -18,7 +18,7 @@ TEST_CASE("the checksum is that of zip and PNG") {
   CHECK(crc_of("The quick brown fox jumps over the lazy dog") == 0x414FA339);
 }
 
-TEST_CASE("a checksum goes on where another ended") {
+TEST_CASE("a checksum continues where another ended") {
   std::vector<std::byte> bytes(1000);
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i * 37 + i / 256);
   const std::span<const std::byte> whole(bytes);

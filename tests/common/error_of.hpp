@@ -7,7 +7,7 @@
 
 namespace tutti::test {
 
-/// The Error that `call` throws, or nothing where it returns.
+/// The Error that `call` throws, or nothing if it returns.
 template <class Call>
 std::optional<Error> error_of(Call&& call) {
   try {

@@ -17,7 +17,7 @@
 namespace tutti::test {
 namespace {
 
-/// Visits made by a child with this setting before it died at a fault point; all of them where it did not.
+/// Visits made by a child with this setting before it died at a fault point; all of them if it did not.
 int visits_of(const std::string& setting, int visits, std::string_view point = "worker.hello") {
   const pid_t pid = ::fork();
   if (pid == 0) {
@@ -38,7 +38,7 @@ int visits_of(const std::string& setting, int visits, std::string_view point = "
 #ifdef TUTTI_FAULT_POINTS
 constexpr int kDied = -1;
 #else
-constexpr int kDied = 3;  // nobody dies where there are no fault points
+constexpr int kDied = 3;  // without fault points no process dies
 #endif
 
 TEST_CASE("of several processes one dies at the visit that was named") {
@@ -66,7 +66,7 @@ TEST_CASE("a setting that makes no sense arms nothing") {
   CHECK(std::filesystem::exists(token));
 }
 
-TEST_CASE("every fault point has a name of its own that says whose it is") {
+TEST_CASE("every fault point has a unique name that says where it is") {
   std::set<std::string_view> names;
   for (const std::string_view name : kWorkerFaultPoints) {
     CHECK(name.starts_with("worker."));

@@ -32,7 +32,7 @@ TEST_CASE("a scalar is printed as a line") {
   CHECK(pretty_json(json::value("x")) == "\"x\"\n");
 }
 
-TEST_CASE("what is no JSON is named with reason and place") {
+TEST_CASE("text that is not JSON is named with reason and place") {
   const auto error = error_of([] { parse_json("{\"a\": tru}", "the report"); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::failed);

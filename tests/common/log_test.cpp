@@ -53,7 +53,7 @@ TEST_CASE("warnings and errors are logged by default") {
   CHECK(lines.all()[1] == std::pair{log::Level::error, std::string("error 4")});
 }
 
-TEST_CASE("each level lets itself and what is graver through") {
+TEST_CASE("each level lets itself and graver ones through") {
   using log::Level;
   const std::vector<Level> levels{Level::debug, Level::info, Level::warning, Level::error, Level::off};
   for (std::size_t i = 0; i < levels.size(); ++i) {
@@ -81,7 +81,7 @@ TEST_CASE("lines of several threads arrive one at a time and whole") {
 /// A child process whose stderr is a pipe to this one.
 class Child {
  public:
-  /// `work` gets a descriptor to send a byte through, for whoever calls wait_for_byte().
+  /// `work` gets a descriptor to send a byte through, which wait_for_byte() receives.
   template <class Work>
   explicit Child(Work work) {
     std::array<int, 2> err{};
@@ -125,7 +125,7 @@ class Child {
   UniqueFd byte_;
 };
 
-TEST_CASE("logging never waits for a stderr that nobody reads and says how many lines were lost") {
+TEST_CASE("logging never waits for a stderr that no one reads and says how many lines were lost") {
   constexpr std::size_t kLines = 20'000;  // more than the pipe and the queue together hold
   Child child([](int byte) {
     for (std::size_t i = 0; i < kLines; ++i) log::warning("{:0>100}", i);
@@ -156,7 +156,7 @@ TEST_CASE("logging never waits for a stderr that nobody reads and says how many 
   CHECK(dropped > 1000);
 }
 
-TEST_CASE("a frame stands around each line that goes to stderr until it is taken back") {
+TEST_CASE("a frame is called for each line that goes to stderr until it is taken back") {
   Child child([](int) {
     log::set_frame([&](const std::function<void()>& write_line) {
       (void)!::write(STDERR_FILENO, "before\n", 7);
@@ -176,7 +176,7 @@ TEST_CASE("a frame stands around each line that goes to stderr until it is taken
   CHECK(child.line().empty());
 }
 
-TEST_CASE("after a flush the lines are on stderr whatever becomes of the process") {
+TEST_CASE("after a flush the lines are on stderr however the process ends") {
   Child child([](int) {
     for (int i = 0; i < 5; ++i) log::warning("line {}", i);
     log::flush();

@@ -7,7 +7,7 @@
 
 namespace tutti::test {
 
-/// While it lives, the program acts as a user without rights where it ran as root; else nothing changes.
+/// While it lives, the program acts as a user without rights if it ran as root; else nothing changes.
 class OrdinaryUser {
  public:
   OrdinaryUser() : was_root_(::geteuid() == 0) {

@@ -27,7 +27,7 @@ TEST_CASE("the mixer is that of SplitMix64") {
   CHECK(mix(0x9e3779b97f4a7c15U) == 0x6e789e6aa1b965f4U);
 }
 
-TEST_CASE("a number depends on seed and counter alone") {
+TEST_CASE("a number depends only on seed and counter") {
   CHECK(random_at(1, 2) == random_at(1, 2));
   CHECK(random_at(1, 2) != random_at(1, 3));
   CHECK(random_at(1, 2) != random_at(2, 2));
@@ -42,7 +42,7 @@ TEST_CASE("uniform numbers stay below one and fill the range") {
   CHECK(std::abs(sum / 100'000 - 0.5) < 0.005);
 }
 
-TEST_CASE("a shuffle keeps every value once and depends on the seed alone") {
+TEST_CASE("a shuffle keeps every value once and depends only on the seed") {
   auto values = shuffled(1000, 1);
   CHECK(values == shuffled(1000, 1));
   CHECK(values != shuffled(1000, 2));

@@ -1,4 +1,4 @@
-// Images resized as Pillow resizes them; the references are its own answers, see data/make_resample.py.
+// Images are resized as Pillow does; the references are its results, see data/make_resample.py.
 #include "common/resample.hpp"
 
 #include <doctest/doctest.h>
@@ -24,8 +24,8 @@ struct Case {
   Resize resize;
   std::uint32_t to_height;
   std::uint32_t to_width;
-  std::uint32_t bytes_crc;  ///< of the answer of Pillow to bytes
-  double floats_sum;        ///< of its answer to float32: each value times (place % 7 - 3), summed
+  std::uint32_t bytes_crc;  ///< of Pillow's result for bytes
+  double floats_sum;        ///< of its result for float32: each value times (place % 7 - 3), summed
 };
 
 // clang-format off
@@ -151,7 +151,7 @@ TEST_CASE("an image whose pixels lie together becomes the same planes") {
   }
 }
 
-TEST_CASE("a resampler answers the same whatever it answered before") {
+TEST_CASE("a resampler gives the same result whatever it computed before") {
   const ImageShape from{2, 40, 37};
   const Resize resize{R::shorter, 19, 19, 18, 30, I::bicubic};
   const auto image = made_image<std::uint8_t>(from);
@@ -186,19 +186,19 @@ TEST_CASE("the longer side is truncated as torchvision does it") {
   CHECK(scaled_shape({}, {3, 5, 7}) == ImageShape{3, 5, 7});
 }
 
-TEST_CASE("sizes that no image can have are refused") {
+TEST_CASE("sizes that no image can have are rejected") {
   const auto nothing = error_of([] { resized_shape({R::shorter, 8, 8, 4, 4, I::bicubic}, {3, 0, 7}); });
   REQUIRE(nothing);
-  CHECK(nothing->message() == "an image of 3x0x7 has nothing to be resized");
+  CHECK(nothing->message() == "cannot resize an image of 3x0x7: it has no pixels");
   const auto empty = error_of([] { resized_shape({R::exact, 0, 8, 0, 0, I::bicubic}, {3, 4, 7}); });
   REQUIRE(empty);
   CHECK(empty->kind() == ErrorKind::usage);
-  CHECK(empty->message() == "an image of 3x4x7 cannot be resized");
-  CHECK(empty->detail() == "it would be 3x0x8, and a side has 1 to 16777216 places");
+  CHECK(empty->message() == "cannot resize an image of 3x4x7");
+  CHECK(empty->detail() == "it would be 3x0x8, and a side has 1 to 16777216 pixels");
   CHECK(error_of([] { Resampler({R::shorter, 4096, 4096, 8, 8, I::bicubic}, {1, 65536, 8}); }));
 }
 
-TEST_CASE("the bound of a resampler grows with the image and the answer") {
+TEST_CASE("the bound of a resampler grows with the image and the result") {
   const Resize resize{R::shorter, 224, 224, 224, 224, I::bicubic};
   CHECK(Resampler::buffer_bytes(resize, {3, 375, 500}) >= 375 * 224 * sizeof(float));
   CHECK(Resampler::buffer_bytes(resize, {3, 375, 500}) < Resampler::buffer_bytes(resize, {3, 600, 500}));

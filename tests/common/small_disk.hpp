@@ -11,10 +11,10 @@
 
 namespace tutti::test {
 
-/// What a child that needs a small disk exits with where none can be had.
+/// The exit code of a child that needs a small disk if there is none.
 constexpr int kNoSmallDisk = 77;
 
-/// Mounts it at `folder`, for this process and its children alone: call it in a child, for it is for good. False where
+/// Mounts it at `folder`, only for this process and its children: call it in a child, since it is permanent. False if
 /// that is not possible here.
 inline bool mount_small_disk(const std::filesystem::path& folder) {
   const bool is_root = ::geteuid() == 0;
@@ -26,7 +26,7 @@ inline bool mount_small_disk(const std::filesystem::path& folder) {
     return file.good();
   };
   if (::unshare(is_root ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) != 0) return false;
-  // A user who is root in a namespace of its own may mount there, but only a mapped user may write files.
+  // A user who is root in a separate namespace may mount there, but only a mapped user may write files.
   if (!is_root && !(put_line("/proc/self/setgroups", "deny") && put_line("/proc/self/uid_map", user) &&
                     put_line("/proc/self/gid_map", group)))
     return false;

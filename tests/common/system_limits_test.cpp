@@ -1,4 +1,4 @@
-// What to raise, for each reason why the system refuses something.
+// What to raise, for each reason why the system rejects something.
 #include "common/system_limits.hpp"
 
 #include <doctest/doctest.h>
@@ -15,7 +15,7 @@ TEST_CASE("each limit of the system is named with what raises it") {
   CHECK(limit_hint(EAGAIN) == "too many processes or threads: raise 'ulimit -u' or the cgroup's pids.max");
 }
 
-TEST_CASE("what is no limit has no hint") {
+TEST_CASE("an error without a limit has no hint") {
   for (const int error : {0, EPERM, ENOENT, ENOMEM, ENOSPC, EIO, -1}) {
     CAPTURE(error);
     CHECK(limit_hint(error).empty());

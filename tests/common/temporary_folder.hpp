@@ -1,4 +1,4 @@
-// A folder of its own for a test case, removed with all its content at the end. For tests only.
+// A separate folder for a test case, removed with all its content at the end. For tests only.
 #pragma once
 
 #include <sys/stat.h>

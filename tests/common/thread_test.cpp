@@ -1,4 +1,4 @@
-// Threads of ours inside somebody else's program: named, and out of the way of its signals.
+// Tutti's threads inside a host program have names and do not take its signals.
 #include "common/thread.hpp"
 
 #include <doctest/doctest.h>

@@ -12,7 +12,7 @@
 
 namespace tutti::test {
 
-/// Does `work` on a thread of its own in which flock() fails with `code`; false where the kernel does not allow that,
+/// Does `work` on a separate thread in which flock() fails with `code`; false if the kernel does not allow that,
 /// and nothing was done.
 template <class Work>
 bool without_flock(int code, const Work& work) {

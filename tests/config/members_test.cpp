@@ -72,8 +72,8 @@ TEST_CASE("an input of a member that makes no sense is refused") {
         "than 268435456 values");
   CHECK(problem("members: [{name: a, model: {kind: fake}, input: {resize: 65536}}]\n"
                 "input: {dataset: random, count: 1, shape: [1, 1, 65536]}") ==
-        "e.yaml:1:11: member 'a' cannot have this 'input': an image of 1x1x65536 cannot be resized: it would be "
-        "1x65536x16777217, and a side has 1 to 16777216 places");
+        "e.yaml:1:11: member 'a' cannot have this 'input': cannot resize an image of 1x1x65536: it would be "
+        "1x65536x16777217, and a side has 1 to 16777216 pixels");
   CHECK(problem("members: [{name: a, model: {kind: fake}, input: 224}]") ==
         "e.yaml:1:49: 'input' of a member must be a map of keys and values, not '224'");
 }

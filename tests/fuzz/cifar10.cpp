@@ -1,4 +1,4 @@
-// Batches of CIFAR-10 from anywhere: refused with words, or read within their bounds.
+// Batches of CIFAR-10 from anywhere: rejected with a message, or read within their bounds.
 #include <filesystem>
 
 #include "images/sources.hpp"
@@ -10,7 +10,8 @@ using namespace tutti;
 
 namespace {
 
-/// A folder whose six batches all lead to one file. The links are made anew for each input, as its descriptor changes.
+/// A folder whose six batches are links to one file. The links are made again for each input, as its descriptor
+/// changes.
 void link_all(const test::TemporaryFolder& folder, const std::string& file) {
   for (const char* name : {"test_batch.bin", "data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
                            "data_batch_4.bin", "data_batch_5.bin"}) {

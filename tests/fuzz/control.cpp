@@ -1,5 +1,5 @@
-// Control messages as a broken worker could send them: refused with words, or understood, and then the message is the
-// same after another round.
+// Control messages as a broken worker could send them: rejected with a message, or understood, and then the message is
+// the same after another round.
 #include "common/wire/control.hpp"
 
 #include "tests/fuzz/fuzz.hpp"
@@ -8,12 +8,12 @@ using namespace tutti;
 
 namespace {
 
-/// The text of a message; nothing where it would be longer than allowed (numbers may be written longer than they came).
+/// The text of a message; nothing if it would be longer than allowed (numbers may be written longer than they came).
 std::string encoded(const control::Message& message) {
   try {
     return control::encode(message);
   } catch (const Error& error) {
-    fuzz::must(error.kind() == ErrorKind::usage, "a message is refused for its length alone");
+    fuzz::must(error.kind() == ErrorKind::usage, "only the length is the user's fault");
     return {};
   }
 }
@@ -25,8 +25,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   try {
     message = control::decode(fuzz::text_of(data, size));
   } catch (const Error& error) {
-    fuzz::must(error.kind() == ErrorKind::failed, "a malformed message is no fault of the user");
-    fuzz::must(std::string_view(error.what()).size() < 1000, "a refusal is short, whatever was sent");
+    fuzz::must(error.kind() == ErrorKind::failed, "a malformed message is not the user's fault");
+    fuzz::must(std::string_view(error.what()).size() < 1000, "an error is short for every input");
     return 0;
   }
   const std::string once = encoded(message);

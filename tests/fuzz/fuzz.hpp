@@ -25,7 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
 namespace tutti::fuzz {
 
-/// Ends the program, which libFuzzer reports with the input, where `holds` is false.
+/// Ends the program, which libFuzzer reports with the input, if `holds` is false.
 inline void must(bool holds, const char* what) {
   if (holds) return;
   std::fprintf(stderr, "does not hold: %s\n", what);
@@ -69,7 +69,7 @@ class InMemoryFile {
   UniqueFd fd_;
 };
 
-/// Calls `read`, which may refuse its input only by an Error of this kind that has something to say.
+/// Calls `read`, which may reject its input only by an Error of this kind that has something to say.
 template <class Read>
 void refuses_with(ErrorKind kind, Read read) {
   try {

@@ -1,4 +1,4 @@
-// Files that call themselves images: refused with words, or decoded within their bounds, in full or for a resize.
+// Files that call themselves images: rejected with a message, or decoded within their bounds, in full or for a resize.
 #include "images/codecs.hpp"
 
 #include "tests/fuzz/fuzz.hpp"
@@ -14,16 +14,16 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
       images::decode(file, resize, image);
       fuzz::must(image.shape.channels == 3 && image.shape.elements() > 0, "an image is RGB and has pixels");
       fuzz::must(image.bytes.size() >= image.shape.elements(), "an image has room for its pixels");
-      fuzz::must(!refused, "what can be decoded for a resize can be decoded in full");
+      fuzz::must(!refused, "an image that can be decoded for a resize can be decoded in full");
     } catch (const Error& error) {
-      fuzz::must(error.kind() == ErrorKind::usage && !error.message().empty(), "a refusal says why");
+      fuzz::must(error.kind() == ErrorKind::usage && !error.message().empty(), "an error gives the reason");
       refused = true;
     }
   }
   try {
     images::check(file, image);
   } catch (const Error&) {
-    fuzz::must(refused, "what is said to be broken cannot be decoded");
+    fuzz::must(refused, "an image reported as broken cannot be decoded");
   }
   return 0;
 }

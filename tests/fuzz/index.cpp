@@ -1,5 +1,5 @@
-// The index of a folder of shards, from anywhere: refused with words, or every tensor is read from the shard that has
-// it.
+// The index of a folder of shards, from anywhere: rejected with a message, or every tensor is read from the shard that
+// has it.
 #include <algorithm>
 #include <fstream>
 #include <string>

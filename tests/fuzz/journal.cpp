@@ -1,4 +1,4 @@
-// Journals that were torn or written by nobody good: a record that is not whole counts as not there, and nothing is
+// Journals that were torn or written by an adversary: a record that is not complete counts as missing, and nothing is
 // read outside of what the file holds. The checksums are made right here, or all inputs would end at them.
 #include <algorithm>
 #include <filesystem>
@@ -28,7 +28,7 @@ void append(std::string& text, Number number) {
   text.append(reinterpret_cast<const char*>(&number), sizeof number);
 }
 
-/// Records as the input says: what it says of their lengths and checksums is right, or a lie.
+/// Records made from the input, with correct or wrong lengths and checksums.
 std::string made_up(fuzz::Input& input, bool begun) {
   static const std::string kBegun = begun_journal();
   std::string file = begun ? kBegun : std::string("tutti-journal/1\n");
@@ -48,7 +48,7 @@ std::string made_up(fuzz::Input& input, bool begun) {
 struct Checking final : Sink {
   void write(const SegmentResult& result) override {
     fuzz::must(result.count > 0 && result.count <= 2, "a segment has the images that its place in the run gives it");
-    fuzz::must(result.values.size() == std::size_t{result.count} * result.width, "an answer has its values");
+    fuzz::must(result.values.size() == std::size_t{result.count} * result.width, "a result has its values");
     ++calls;
   }
   int calls = 0;
@@ -63,7 +63,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   std::ofstream(folder / "journal", std::ios::binary) << made_up(input, begun);
   fuzz::refuses_with(ErrorKind::usage, [&] {
     images::Journal journal(folder.path());
-    fuzz::must(journal.finished_images() <= (journal.begun() ? journal.header().images : 0), "no image is there twice");
+    fuzz::must(journal.finished_images() <= (journal.begun() ? journal.header().images : 0), "no image counts twice");
     for (const std::uint64_t segment : journal.finished()) {
       fuzz::must(journal.holds(segment) && segment < journal.header().segments(), "a segment is one of the run's");
       Checking sink;

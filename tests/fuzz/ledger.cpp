@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kMembers = 2;
 
-/// A ledger, and next to it what a member may still answer, kept in the plainest way.
+/// A ledger, and next to it a simple list of the tasks that a member may still complete.
 class Game {
  public:
   void step(fuzz::Input& input) {
@@ -107,12 +107,12 @@ class Game {
     const bool owed = is_owed(rank, record);
     const Verdict verdict = ledger_.accept(rank, members_[rank].generation, record);
     const bool accepted = verdict == Verdict::accepted || verdict == Verdict::segment_done;
-    must(accepted == owed, "exactly what was handed out and is unanswered is accepted");
+    must(accepted == owed, "exactly the open tasks are accepted");
     if (!accepted) return;
     members_[rank].owed.erase(record.segment);
     bool open = false;
     for (const Member& member : members_) open = open || member.owed.contains(record.segment);
-    must((verdict == Verdict::segment_done) == !open, "a segment is done with its last answer");
+    must((verdict == Verdict::segment_done) == !open, "a segment is done with its last completion");
     if (verdict == Verdict::segment_done) ledger_.close(record.segment);
   }
 

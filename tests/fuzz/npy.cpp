@@ -1,4 +1,4 @@
-// Arrays from anywhere, as images in both layouts and as labels: refused with words, or read within their bounds.
+// Arrays from anywhere, as images in both layouts and as labels: rejected with a message, or read within their bounds.
 #include "images/npy.hpp"
 
 #include <algorithm>
@@ -13,7 +13,7 @@ using namespace tutti;
 
 namespace {
 
-/// Images of one value each, as many as there are labels in `labels`, where those are few.
+/// Images of one value each, as many as there are labels in `labels`, if those are few.
 std::vector<std::uint8_t> images_for(const std::string& labels) {
   const images::NpyHeader header = images::read_npy_header(images::InputFile(labels));
   fuzz::must(header.shape.size() <= 32, "an array has at most 32 axes, as NumPy's");

@@ -1,4 +1,4 @@
-// Reads the ends of an image source and looks at what it says about itself. For fuzz harnesses only.
+// Reads the ends of an image source and its properties. For fuzz harnesses only.
 #pragma once
 
 #include <algorithm>

@@ -1,6 +1,6 @@
-// The two ends of a ring whose shared memory somebody else writes to between their calls: headers, indices, records.
-// Each answer is compared with what the definition of the ring says about the memory as it is at that moment, and
-// nothing outside the ring is touched (AddressSanitizer: the memory is no byte longer than the ring).
+// The two ends of a ring whose shared memory changes between their calls: headers, indices, records. Each result is
+// compared with the ring's definition for the memory at that moment, and nothing outside the ring is touched
+// (AddressSanitizer checks this: the memory ends with the ring).
 #include "common/wire/ring.hpp"
 
 #include <memory>
@@ -36,7 +36,7 @@ class Adversary {
       case 3:
         return consumer_.unpark();
       case 4:
-        must(producer_.consumer_is_parked() == (place_.header->parked != 0), "parked is read as it stands there");
+        must(producer_.consumer_is_parked() == (place_.header->parked != 0), "parked is read from the memory");
         return;
       case 5:
         producer_.close();
@@ -94,7 +94,7 @@ class Adversary {
     if (ready == 0)
       return must(status == (closed ? RingStatus::closed : RingStatus::would_block), "an empty ring has nothing");
     must(status == RingStatus::ok, "a ring with a record gives it");
-    must(std::memcmp(&record, &there, sizeof record) == 0, "the record is a copy of what was there");
+    must(std::memcmp(&record, &there, sizeof record) == 0, "the record is a copy of the memory");
     must(place_.header->head == ++popped_, "the consumer hands back its own count");
   }
 

@@ -1,4 +1,4 @@
-// Weights from anywhere: refused with words, or every tensor lies within the file and has the bytes of its shape.
+// Weights from anywhere: rejected with a message, or every tensor is within the file and has the bytes of its shape.
 #include "merge/safetensors.hpp"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
-// Configurations from anywhere: refused with words, or understood, and then the effective configuration that the run
-// keeps is understood too and says the same. Comments that begin with "#=" are arguments key=value of the command line,
-// those with "#@" are --assign.
+// Configurations from anywhere: rejected with a message, or understood, and then the effective configuration that the
+// run keeps is understood too and says the same. Comments that begin with "#=" are arguments key=value of the command
+// line, those with "#@" are --assign.
 #include <algorithm>
 #include <cstdio>
 

@@ -95,7 +95,7 @@ TEST_CASE("a truncated batch is an error that says what was found and what is ne
     const auto error = error_of([&] { make_cifar10(folder.path(), Split::test); });
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::usage);
-    CHECK(error->message() == (folder / "test_batch.bin").string() + " is truncated, or no CIFAR-10 file");
+    CHECK(error->message() == (folder / "test_batch.bin").string() + " is truncated, or is not a CIFAR-10 file");
     CHECK(error->detail() ==
           fmt::format("it has {} bytes, and whole records of 3073 are needed (30730000 bytes in the complete file)",
                       bytes));
@@ -116,7 +116,7 @@ TEST_CASE("a label above nine is an error that names the file and the record") {
   const auto error = error_of([&] { test::read(*train, {104, 105, 106}); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() == (folder / "data_batch_3.bin").string() + " is damaged, or no CIFAR-10 file");
+  CHECK(error->message() == (folder / "data_batch_3.bin").string() + " is damaged, or is not a CIFAR-10 file");
   CHECK(error->detail() == "record 5 has the label 11, and labels are 0 to 9");
   CHECK(error->hint() == kHint);
 }
@@ -132,7 +132,7 @@ TEST_CASE("a batch that shrinks while it is read is an error") {
   CHECK(error->kind() == ErrorKind::failed);
   CHECK(error->message() == "could not read " + (folder / "test_batch.bin").string());
   CHECK(error->detail() == "it had 9219 bytes when it was opened and now ends at 3083");
-  CHECK(error->hint() == "leave the file alone while it is in use");
+  CHECK(error->hint() == "do not change the file while it is in use");
 }
 
 }  // namespace

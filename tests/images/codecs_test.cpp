@@ -30,7 +30,7 @@ std::vector<std::byte> file_of(const std::string& name) {
   return {view.begin(), view.end()};
 }
 
-/// The largest difference between an image and its reference; 1000 where sizes differ.
+/// The largest difference between an image and its reference; 1000 if sizes differ.
 int difference(const std::string& name) {
   DecodedImage image;
   images::decode(file_of(name), {}, image);
@@ -75,7 +75,7 @@ TEST_CASE("an image that was decoded before leaves nothing in the next") {
   CHECK(std::ranges::equal(image.values(), first));
 }
 
-TEST_CASE("what is no image is refused with words") {
+TEST_CASE("something that is not an image is rejected with a message") {
   CHECK(refusal({}) == "it is empty");
   const std::string text = "GIF89a and more";
   CHECK(refusal(std::as_bytes(std::span(text))) == "it is neither JPEG nor PNG");
@@ -86,7 +86,7 @@ TEST_CASE("what is no image is refused with words") {
   CHECK(refusal(std::as_bytes(std::span(png))) == "the file ends before the image does");
 }
 
-TEST_CASE("an image that was cut off anywhere is refused") {
+TEST_CASE("an image that was cut off anywhere is rejected") {
   for (const char* name : {"plain.jpg", "progressive.jpg", "cmyk.jpg", "plain.png", "interlaced.png", "palette.png"}) {
     const auto whole = file_of(name);
     // The end of a JPEG is a marker of two bytes, without which all of the image is there.
@@ -99,13 +99,13 @@ TEST_CASE("an image that was cut off anywhere is refused") {
   }
 }
 
-TEST_CASE("a PNG with a wrong byte is refused") {
+TEST_CASE("a PNG with a wrong byte is rejected") {
   auto file = file_of("interlaced.png");
   file[file.size() / 2] ^= std::byte{0x10};
   CHECK(refusal(file) != "decoded");
 }
 
-TEST_CASE("a JPEG of endless scans is refused and one of two is not") {
+TEST_CASE("a JPEG of endless scans is rejected and one of two is not") {
   const auto file = file_of("../two_scans.jpg");
   CHECK(refusal(file) == "decoded");
   const std::array marker{std::byte{0xFF}, std::byte{0xDA}};
@@ -117,7 +117,7 @@ TEST_CASE("a JPEG of endless scans is refused and one of two is not") {
   CHECK(refusal(many) == "it has more than 500 scans");
 }
 
-TEST_CASE("an image that is too large is refused before it takes memory") {
+TEST_CASE("an image that is too large is rejected before it takes memory") {
   auto file = file_of("plain.jpg");
   const std::array marker{std::byte{0xFF}, std::byte{0xC0}};
   const auto frame = std::search(file.begin(), file.end(), marker.begin(), marker.end());
@@ -126,7 +126,7 @@ TEST_CASE("an image that is too large is refused before it takes memory") {
   CHECK(refusal(file) == "it has 61680 x 61680 pixels, more than 134217728");
 }
 
-TEST_CASE("a JPEG is decoded at a part of its size where that is twice what is wanted") {
+TEST_CASE("a JPEG is decoded at a part of its size if that is twice what is wanted") {
   const Resize clip{ResizeRule::shorter, 224, 224, 224, 224, Interpolation::bicubic};
   CHECK(images::jpeg_scale(clip, 375, 500) == 1);
   CHECK(images::jpeg_scale(clip, 894, 1200) == 1);

@@ -96,7 +96,7 @@ TEST_CASE("a mean or deviation that cannot be is an error") {
   }
 }
 
-TEST_CASE("classes take other names and where labels are given other labels") {
+TEST_CASE("classes take other names and if labels are given other labels") {
   const auto named = with_classes(two_images(), {"a", "b", "c"}, {});
   CHECK(named->class_name(1) == "b");
   CHECK(named->class_name(3).empty());

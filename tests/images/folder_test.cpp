@@ -75,7 +75,7 @@ TEST_CASE("sub-folders are classes in the order of their names") {
   folder.put("cat/z.jpg", "grey.jpg");
   folder.put("cat/deep/a.png", "plain.png");
   folder.put("Ant/0.jpg");
-  fs::create_directories(folder / "bee");  // a class of which there are no images here
+  fs::create_directories(folder / "bee");  // a class without images
   folder.write("readme.txt", "");
   const auto source = folder.open();
   CHECK(names_of(*source) == std::vector<std::string>{"Ant/0.jpg", "cat/deep/a.png", "cat/z.jpg", "dog/1.jpg"});
@@ -155,7 +155,7 @@ TEST_CASE("a broken image is an error that names the first one") {
   CHECK(bytes_of(*source, {0}).size() == 216);  // it can be asked again
 }
 
-TEST_CASE("broken images are left out and named where that is wanted") {
+TEST_CASE("broken images are left out and named if that is wanted") {
   const ImageFolder folder;
   folder.put("cat/1.jpg");
   folder.write("cat/2.png", "x");
@@ -172,12 +172,12 @@ TEST_CASE("broken images are left out and named where that is wanted") {
   CHECK(images::limited(folder.open(true), 1)->skipped().size() == 2);
 }
 
-TEST_CASE("a folder of broken images alone is refused") {
+TEST_CASE("a folder of only broken images is rejected") {
   const ImageFolder folder;
   folder.write("1.jpg", "");
   const auto error = error_of([&] { folder.open(true); });
   REQUIRE(error);
-  CHECK(error->detail() == "of its 1 image none can be decoded; 1.jpg: it is empty");
+  CHECK(error->detail() == "none of its 1 image can be decoded; 1.jpg: it is empty");
 }
 
 TEST_CASE("a file that is gone by the time it is read is an error") {
@@ -190,21 +190,21 @@ TEST_CASE("a file that is gone by the time it is read is an error") {
   CHECK(contains(error->message(), (folder / "1.jpg").string()));
 }
 
-TEST_CASE("what has the name of an image and is none is refused without being read") {
+TEST_CASE("a file with the name of an image that is not one is rejected without being read") {
   const ImageFolder folder;
   folder.put("1.jpg");
   fs::resize_file(folder / "1.jpg", (std::uintmax_t{1} << 30) + 1);  // sparse: it takes no room
   auto error = error_of([&] { bytes_of(*folder.open(), {0}); });
   REQUIRE(error);
-  CHECK(error->message() == (folder / "1.jpg").string() + " is no image");
+  CHECK(error->message() == (folder / "1.jpg").string() + " is too large for an image");
   fs::remove(folder / "1.jpg");
   REQUIRE(::mkfifo((folder / "1.jpg").c_str(), 0600) == 0);
   error = error_of([&] { bytes_of(*folder.open(), {0}); });
   REQUIRE(error);
-  CHECK(error->detail() == "it is not a regular file");  // reading a pipe would wait for whoever writes
+  CHECK(error->detail() == "it is not a regular file");  // reading a pipe would wait for a writer
 }
 
-TEST_CASE("folders that are no set of images are refused") {
+TEST_CASE("folders that are not a set of images are rejected") {
   const ImageFolder folder;
   const std::string message = folder.path().string() + " cannot be read as a folder of images";
   folder.write("notes.txt", "");
@@ -228,7 +228,7 @@ TEST_CASE("folders that are no set of images are refused") {
   CHECK(error->detail() == "Not a directory");
   error = error_of([&] { make_folder(folder / "cat", {}, {1}); });
   REQUIRE(error);
-  CHECK(error->message() == "images of a folder differ in size, and need a crop to become alike");
+  CHECK(error->message() == "the images of a folder differ in size, and need a crop to get the same size");
 }
 
 TEST_CASE("a circle of links is walked once and links to images count") {

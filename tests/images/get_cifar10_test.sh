@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tests of scripts/get-cifar10 without a network: archives are made here, and the only address is one that refuses.
+# Tests of scripts/get-cifar10 without a network: archives are made here, and the only address refuses connections.
 set -euo pipefail
 
 readonly script=$1
@@ -35,7 +35,7 @@ expect 2 "usage: get-cifar10" "$script" --url
 expect 2 "usage: get-cifar10" "$script" one two
 
 echo "not an archive" >bad.tar.gz
-expect 1 "bad.tar.gz is damaged, or another file: its MD5 is c4ae565219e5199350397cb6085d7741" \
+expect 1 "bad.tar.gz is damaged, or is another file: its MD5 is c4ae565219e5199350397cb6085d7741" \
   "$script" --archive bad.tar.gz fresh
 expect_no_files fresh
 expect 1 "cannot read none.tar.gz" "$script" --archive none.tar.gz fresh
@@ -44,7 +44,7 @@ expect_no_files fresh
 
 make_files packed/cifar-10-batches-bin 3073
 tar -czf short.tar.gz -C packed cifar-10-batches-bin
-expect 1 "does not hold the six files of 30730000 bytes" \
+expect 1 "does not have the six files of 30730000 bytes" \
   "$script" --archive short.tar.gz --md5 "$(md5sum <short.tar.gz | cut -c 1-32)" fresh
 expect_no_files fresh
 
@@ -62,7 +62,7 @@ expect 1 "could not create the folder a-file/x" "$script" --archive good.tar.gz 
 
 if command -v curl >/dev/null || command -v wget >/dev/null; then
   expect 1 "could not download http://127.0.0.1:1/none" "$script" --url http://127.0.0.1:1/none away
-  expect 1 "give it with --archive FILE" "$script" --url http://127.0.0.1:1/none away
+  expect 1 "use --archive FILE" "$script" --url http://127.0.0.1:1/none away
   expect_no_files away
 fi
 mkdir no-tools

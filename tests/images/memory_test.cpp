@@ -80,7 +80,7 @@ TEST_CASE("labels in memory that do not fit are an error") {
     const std::array labels{std::int64_t{0}, wrong};
     const auto error = error_of([&] { make_memory(Images(kBytes, kMemoryShape), labels); });
     REQUIRE(error);
-    CHECK(error->message() == "a label in memory is no class");
+    CHECK(error->message() == "a label in memory is not a class");
     CHECK(error->detail() == "image 1 has the label " + std::to_string(wrong));
     CHECK(error->hint() == "number the classes from 0");
   }

@@ -39,14 +39,14 @@ TEST_CASE("rows that were written are read back from any place") {
   CHECK(last.front() == -1);
 }
 
-TEST_CASE("arrays of another type or form or length are refused with what they hold") {
+TEST_CASE("arrays of another type or form or length are rejected with what they hold") {
   const test::TemporaryFolder folder;
   const auto path = folder / "a.npy";
   const auto refusal = [&](NpyType type, std::size_t axes) {
     const auto error = error_of([&] { NpyReader(path, type, axes); });
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::usage);
-    CHECK(error->message() == path.string() + " is not what a run writes");
+    CHECK(error->message() == path.string() + " was not written by a run");
     return error->detail();
   };
   write<float>(path, NpyType::float32, {3, 2}, {1, 2, 3, 4, 5, 6});

@@ -33,7 +33,7 @@ std::string npy(const std::string& header, const std::string& data = {}) {
   return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(header.size()) + '\0' + header + data;
 }
 
-TEST_CASE("float32 images of either layout and any format version are read as they are") {
+TEST_CASE("float32 images of either layout and any format version are read unchanged") {
   std::vector<float> expected(36);
   for (std::size_t i = 0; i < 36; ++i) expected[i] = static_cast<float>(i);
   for (const char* name : {"nchw_float32.npy", "version_2.npy", "version_3.npy"}) {
@@ -110,7 +110,7 @@ Error refusal(const std::filesystem::path& path) {
   return *error;
 }
 
-TEST_CASE("images of another type or order are refused with the call that mends them") {
+TEST_CASE("images of another type or order are rejected with the call that converts them") {
   const std::string hint = "save it with numpy.save(path, numpy.ascontiguousarray(x.astype('float32')))";
   const Error wide = refusal(fixture("float64.npy"));
   CHECK(wide.message() == fixture("float64.npy").string() + " cannot be used as images");
@@ -124,18 +124,18 @@ TEST_CASE("images of another type or order are refused with the call that mends 
   CHECK(fortran.hint() == hint);
 }
 
-TEST_CASE("images of another rank are refused with the axes that are needed") {
+TEST_CASE("images of another rank are rejected with the axes that are needed") {
   const Error rank = refusal(fixture("rank_3.npy"));
   CHECK(rank.detail() == "its shape is (3, 2, 3), and 4 axes are needed");
   CHECK(rank.hint() ==
         "images need four axes: (count, channels, height, width), or with `layout: nhwc` (count, height, width, "
-        "channels); grey images x[:, None]");
+        "channels); for grey images save x[:, None]");
   const TemporaryFolder folder;
   put(folder / "a.npy", npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 0, 4, 4)}"));
   CHECK(refusal(folder / "a.npy").detail() == "its shape is (2, 0, 4, 4)");
 }
 
-TEST_CASE("truncated images are refused with the bytes that are needed and there") {
+TEST_CASE("truncated images are rejected with the bytes that are needed and there") {
   const TemporaryFolder folder;
   std::string bytes = read_text(fixture("nchw_float32.npy"), "the array");
   bytes.pop_back();
@@ -148,7 +148,7 @@ TEST_CASE("truncated images are refused with the bytes that are needed and there
   CHECK(contains(refusal(folder / "b.npy").detail(), "needs more than 2^64 bytes of data, and 0 are there"));
 }
 
-TEST_CASE("a file that is no array is refused with what is wrong with it") {
+TEST_CASE("a file that is not an array is rejected with what is wrong with it") {
   const TemporaryFolder folder;
   const auto detail = [&](const std::string& bytes) {
     put(folder / "a.npy", bytes);
@@ -157,9 +157,9 @@ TEST_CASE("a file that is no array is refused with what is wrong with it") {
     CHECK(error.hint() == "save it with numpy.save(path, array)");
     return error.detail();
   };
-  CHECK(detail("") == "it has 0 bytes, less than any header");
+  CHECK(detail("") == "it has 0 bytes, fewer than any header");
   CHECK(detail("PK\x03\x04 and more bytes") == "it does not begin with the magic bytes \\x93NUMPY");
-  CHECK(detail("\x93NUMPY\x04\x01 and more") == "its format is 4.1, and 1.0, 2.0 and 3.0 are known");
+  CHECK(detail("\x93NUMPY\x04\x01 and more") == "its format is 4.1; Tutti reads 1.0, 2.0 and 3.0");
   CHECK(detail("\x93NUMPY\x01 \xff\xffxx") == "its header would have 65535 bytes, and the file has 12");
   const std::string none = "its header is not a dictionary of descr, fortran_order and shape";
   const std::string good = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 1, 1)}";
@@ -184,7 +184,7 @@ TEST_CASE("a missing array is an error that names it") {
   CHECK(error.detail() == "No such file or directory");
 }
 
-TEST_CASE("labels that do not fit the images are refused with the reason") {
+TEST_CASE("labels that do not fit the images are rejected with the reason") {
   const auto refused = [](const std::string& labels, std::uint32_t classes) {
     const auto error = error_of([&] { make_npy(fixture("nchw_float32.npy"), fixture(labels), Layout::nchw, classes); });
     REQUIRE(error);

@@ -1,4 +1,4 @@
-// Tests of random images: every value depends on seed, image and place alone.
+// Tests of random images: every value depends only on seed, image and place.
 #include <doctest/doctest.h>
 
 #include <algorithm>

@@ -126,7 +126,7 @@ TEST_CASE("what cannot be merged is refused before a folder is made") {
   write_bias(place / "c.st", {1, 2, 3});
   const Finished shapes(place, {"merge", "e.yaml", "merge={method: average}"});
   CHECK(shapes.code == 2);
-  CHECK(contains(shapes.err(), "the checkpoints cannot be merged: they are not of one architecture"));
+  CHECK(contains(shapes.err(), "cannot merge the checkpoints: they do not have the same architecture"));
   CHECK(contains(shapes.err(), "c has 1 tensor of another shape: bias [3] instead of [2]"));
   std::filesystem::remove(place / "a.st");
   const Finished missing(place, {"merge", "e.yaml", "merge={method: average}"});
@@ -156,7 +156,7 @@ TEST_CASE("warnings are printed and stand in the report") {
   }
   const Finished merged(place, {"merge", "e.yaml"});
   CHECK(merged.code == 0);
-  CHECK(contains(merged.err(), "the merged model has BatchNorm statistics (1 tensor)"));
+  CHECK(contains(merged.err(), "the merged model has averaged BatchNorm statistics (1 tensor)"));
   CHECK(contains(place.merge_report().at("notes").at(0).as_string(), "BatchNorm"));
 }
 

@@ -58,7 +58,7 @@ TEST_CASE("a command does not write into a folder that another one is writing in
       CHECK(second.code == 2);
       CHECK(contains(second.err(),
                      "tutti: another tutti is writing into out\n  detail: it holds the lock of this "
-                     "folder\n  hint: wait for its end, or choose another output folder\n"));
+                     "folder\n  hint: wait until it ends, or choose another output folder\n"));
       CHECK_FALSE(contains(second.err(), "workers"));
     }
     first.signal(SIGKILL);

@@ -70,7 +70,7 @@ TEST_CASE("a file written by Python is opened without its bytes and read in part
   CHECK(file.bytes() == sum);
 }
 
-TEST_CASE("a checkpoint that moved goes on reading") {
+TEST_CASE("a checkpoint that moved can still be read") {
   Checkpoint first = Checkpoint::open(TUTTI_TEST_DATA "/python.safetensors");
   Checkpoint second = std::move(first);
   first = std::move(second);
@@ -156,7 +156,7 @@ TEST_CASE("a malformed file in a folder is named") {
         fmt::format("{} is not a valid safetensors file", (folder / "model.safetensors").string()));
 }
 
-TEST_CASE("a folder without weights is refused with what it has") {
+TEST_CASE("a folder without weights is rejected with what it has") {
   const TemporaryFolder folder;
   const std::string message =
       fmt::format("the folder {} has no model.safetensors and no {}", folder.path().string(), kIndex);
@@ -168,14 +168,14 @@ TEST_CASE("a folder without weights is refused with what it has") {
   put(folder / "pytorch_model.bin", "pickled");
   const Error pickled = refusal(folder.path());
   CHECK(pickled.message() == message);
-  CHECK(pickled.detail() == "it has pytorch_model.bin, which only Python can read safely enough to convert");
+  CHECK(pickled.detail() == "it has pytorch_model.bin, which only Python can convert safely");
   CHECK(contains(pickled.hint(), "safetensors.torch.save_file(torch.load('"));
   CHECK(contains(pickled.hint(), (folder / "pytorch_model.bin").string()));
 
   test::write(folder / "other.safetensors", {f32("x", {1}, {7})});
   const Error other = refusal(folder.path());
   CHECK(other.detail() == "it has other.safetensors");
-  CHECK(other.hint() == "name the file that you mean");
+  CHECK(other.hint() == "name one of these files");
 }
 
 TEST_CASE("a shard that is missing is named") {
@@ -188,7 +188,7 @@ TEST_CASE("a shard that is missing is named") {
   CHECK(contains(error.hint(), "copy all files"));
 }
 
-TEST_CASE("an index that is none is refused with its reason") {
+TEST_CASE("an invalid index is rejected with its reason") {
   CHECK(contains(index_refusal("{").detail(), "it is not valid JSON"));
   CHECK(index_refusal("[]").detail() == "it has no weight_map, a map of tensors to files");
   CHECK(index_refusal("{}").detail() == "it has no weight_map, a map of tensors to files");
@@ -199,20 +199,20 @@ TEST_CASE("an index that is none is refused with its reason") {
                    "the file of tensor a is "));
 }
 
-TEST_CASE("an index that does not match its shards is refused") {
+TEST_CASE("an index that does not match its shards is rejected") {
   CHECK(index_refusal(R"({"weight_map": {"a": "two.safetensors", "b": "one.safetensors"}})").detail() ==
-        "tensor c stands in one.safetensors, and the index does not list it");
+        "tensor c is in one.safetensors, and the index does not list it");
   CHECK(index_refusal(R"({"weight_map": {"b": "two.safetensors", "c": "one.safetensors"}})").detail() ==
-        "tensor b stands in one.safetensors, and the index says two.safetensors");
+        "tensor b is in one.safetensors, and the index says two.safetensors");
   CHECK(index_refusal(R"({"weight_map": {"a": "two.safetensors", "d": "two.safetensors"}})").detail() ==
-        "tensor d should stand in two.safetensors, which does not have it");
+        "tensor d should be in two.safetensors, which does not have it");
 }
 
-TEST_CASE("a tensor in two shards is refused") {
+TEST_CASE("a tensor in two shards is rejected") {
   const TemporaryFolder folder;
   write_shards(folder);
   test::write(folder / "two.safetensors", {f32("a", {2, 1}, {1, 2}), f32("b", {2}, {0, 0})});
-  CHECK(refusal(folder.path()).detail() == "tensor b stands in two.safetensors, and the index says one.safetensors");
+  CHECK(refusal(folder.path()).detail() == "tensor b is in two.safetensors, and the index says one.safetensors");
 }
 
 }  // namespace

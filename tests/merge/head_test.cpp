@@ -1,4 +1,4 @@
-// Tests of heads: what they compute, and what is not a head.
+// Tests of heads: what they compute, and which files are not heads.
 #include "merge/head.hpp"
 
 #include <doctest/doctest.h>
@@ -35,7 +35,7 @@ std::vector<float> logits(const Head& head, const std::vector<float>& features) 
   return out;
 }
 
-/// What is wrong with the head; message, kind and name of the file are the same for all.
+/// The error's detail; message, kind and name of the file are the same for all.
 Error refused_head(const std::vector<Tensor>& tensors, const Metadata& metadata = {}) {
   const TemporaryFolder folder;
   test::write(folder / "bad.safetensors", tensors, metadata);
@@ -78,7 +78,7 @@ TEST_CASE("a head projects and then normalizes") {
   CHECK(logits(head, {1, 1, 9}) == std::vector<float>{0.6F});
 }
 
-TEST_CASE("features without a length give NaN where they are to be normalized") {
+TEST_CASE("features without a length give NaN if they are to be normalized") {
   const Head head = made({f32("weight", {1, 2}, {1, 1})}, {{"normalize", "true"}});
   CHECK(std::isnan(logits(head, {0, 0}).front()));
   const Head plain = made({f32("weight", {1, 2}, {1, 1})}, {{"normalize", "false"}});
@@ -129,14 +129,14 @@ TEST_CASE("a file without a weight is not a head") {
   CHECK(refused_head({}).detail() == "it has no tensor weight; it has none");
 }
 
-TEST_CASE("a tensor that no head has is refused with the nearest name") {
+TEST_CASE("a tensor that no head has is rejected with the nearest name") {
   const Error error = refused_head({f32("weight", {1, 1}, {1}), f32("projektion", {1, 1}, {1})});
   CHECK(error.detail() == "a head has no tensor projektion");
   CHECK(error.hint() == "did you mean projection?");
   CHECK(contains(refused_head({f32("weight", {1, 1}, {1}), f32("conv1", {1}, {1})}).hint(), "tutti.export head"));
 }
 
-TEST_CASE("tensors of the wrong form are refused") {
+TEST_CASE("tensors of the wrong form are rejected") {
   CHECK(refused_head({f32("weight", {2}, {1, 2})}).detail() ==
         "tensor weight has the shape [2], and must have 2 dimensions, none of them 0");
   CHECK(refused_head({f32("weight", {2, 0}, {})}).detail() ==
@@ -146,16 +146,16 @@ TEST_CASE("tensors of the wrong form are refused") {
   CHECK(refused_head({f32("weight", {1, 1}, {1}), f32("bias", {2}, {1, 2})}).detail() ==
         "the bias has 2 values for 1 class");
   CHECK(refused_head({f32("weight", {1, 2}, {1, 2}), f32("projection", {3, 1}, {1, 2, 3})}).detail() ==
-        "the projection [3, 1] answers 3 values, and the weight [1, 2] takes 2");
+        "the projection [3, 1] gives 3 values, and the weight [1, 2] takes 2");
   CHECK(refused_head({f32("weight", {1, 1}, {1}), f32("scale", {1}, {1})}).detail() ==
         "tensor scale has the shape [1], and must have 0 dimensions, none of them 0");
 }
 
-TEST_CASE("a head that holds NaN is refused") {
+TEST_CASE("a head that holds NaN is rejected") {
   CHECK(refused_head({f32("weight", {1, 2}, {1, NAN})}).detail() == "tensor weight holds NaN or infinity");
 }
 
-TEST_CASE("metadata that do not fit the head are refused") {
+TEST_CASE("metadata that do not fit the head are rejected") {
   const Tensor weight = f32("weight", {2, 1}, {1, 2});
   CHECK(refused_head({weight}, {{"classes", R"(["cat"])"}}).detail() == "it names 1 class, and its weight has 2");
   CHECK(contains(refused_head({weight}, {{"classes", "cat, dog"}}).detail(),

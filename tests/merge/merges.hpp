@@ -71,7 +71,7 @@ class Bench {
     merge(settings);
     return values(Safetensors::read(out()), name);
   }
-  /// What merging is refused with; nothing is written then.
+  /// The error of a merge, which then writes nothing.
   Error refusal(const MergeSettings& settings = {}) {
     const auto error = tutti::test::error_of([&] { merge(settings); });
     REQUIRE(error);

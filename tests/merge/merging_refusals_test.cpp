@@ -29,17 +29,17 @@ TEST_CASE("integers and booleans that are equal are kept") {
   CHECK(values<char>(made.tensor("mask").bytes) == std::vector<char>{1, 0, 1});
 }
 
-TEST_CASE("integers that differ are refused or those of the base") {
+TEST_CASE("integers that differ are rejected or those of the base") {
   Bench bench;
   bench.add({f32("w", {1}, {1}), i64("ids", {2}, {7, 9})});
   bench.add({f32("w", {1}, {2}), i64("ids", {2}, {7, 8})});
   const Error error = bench.refusal();
-  CHECK(error.message() == "the checkpoints cannot be merged: 1 tensor of integers or booleans differ");
+  CHECK(error.message() == "cannot merge the checkpoints: 1 tensor of integers or booleans differ");
   CHECK(error.detail() == "ids");
   CHECK(contains(error.hint(), "name a 'base'"));
   bench.set_base({f32("w", {1}, {0}), i64("ids", {2}, {1, 2})});
   CHECK(bench.merge().notes ==
-        std::vector<std::string>{"1 tensor of integers or booleans differ and are those of the base: ids"});
+        std::vector<std::string>{"1 tensor of integers or booleans differ; the result has those of the base: ids"});
   CHECK(values<std::int64_t>(Safetensors::read(bench.out()).tensor("ids").bytes) == std::vector<std::int64_t>{1, 2});
 }
 
@@ -50,8 +50,8 @@ TEST_CASE("statistics of BatchNorm are averaged with a warning and its counters 
                i64("bn.num_batches_tracked", {}, {steps})});
   const auto notes = bench.merge().notes;
   REQUIRE(notes.size() == 2);
-  CHECK(notes[0] == "1 tensor that count batches differ and are those of m0: bn.num_batches_tracked");
-  CHECK(contains(notes[1], "the merged model has BatchNorm statistics (2 tensors) that no images gave"));
+  CHECK(notes[0] == "1 tensor that count batches differ; the result has those of m0: bn.num_batches_tracked");
+  CHECK(contains(notes[1], "the merged model has averaged BatchNorm statistics (2 tensors)"));
   CHECK(contains(notes[1], "swa_utils.update_bn"));
   const Safetensors made = Safetensors::read(bench.out());
   CHECK(values(made, "bn.running_mean") == std::vector<float>{6.5F});
@@ -63,7 +63,7 @@ TEST_CASE("a constant that not all checkpoints hold is left out") {
   bench.add({f32("w", {1}, {1}), i64("embeddings.position_ids", {1, 2}, {0, 1})});
   bench.add({f32("w", {1}, {2})});
   const auto notes = bench.merge().notes;
-  CHECK(notes == std::vector<std::string>{"1 tensor that not all checkpoints have are constants and left out: "
+  CHECK(notes == std::vector<std::string>{"1 tensor that only some checkpoints have are constants and left out: "
                                           "embeddings.position_ids"});
   CHECK(Safetensors::read(bench.out()).names() == std::vector<std::string>{"w"});
   Bench other_way;
@@ -82,17 +82,17 @@ TEST_CASE("all differences between checkpoints are listed at once") {
       {f32("conv.weight", {1}, {1}), f32("fc.weight", {1, 2}, {1, 2}), f32("steps", {}, {1}), f32("x", {1}, {1})});
   bench.add({f32("conv1.weight", {1}, {1}), f32("fc.weight", {2}, {1, 2}), i64("steps", {}, {1})});
   const Error error = bench.refusal();
-  CHECK(error.message() == "the checkpoints cannot be merged: they are not of one architecture");
+  CHECK(error.message() == "cannot merge the checkpoints: they do not have the same architecture");
   CHECK(error.detail() ==
         "m1 lacks 1 tensor of m0: conv1.weight (it has conv.weight)\n"
         "m1 has 1 tensor that m0 lacks: conv.weight\n"
         "m1 has 1 tensor of another shape: fc.weight [1, 2] instead of [2]\n"
         "m1 has 1 tensor of another type: steps F32 instead of I64\n"
         "m2 lacks 1 tensor of m0: x");
-  CHECK(contains(error.hint(), "fine-tuned from one base"));
+  CHECK(contains(error.hint(), "fine-tuned from the same base"));
 }
 
-TEST_CASE("checkpoints with nothing in common are told in one line") {
+TEST_CASE("checkpoints with nothing in common are reported in one line") {
   Bench bench;
   bench.add({f32("a", {1}, {1}), f32("b", {1}, {1})});
   bench.add({f32("encoder", {1}, {1})});
@@ -146,14 +146,14 @@ TEST_CASE("the layouts of an image tower have the same aliases") {
   CHECK(clip_tower_alias("logit_scale").empty());
 }
 
-TEST_CASE("whether a merge is possible is told without one") {
+TEST_CASE("whether a merge is possible is reported without one") {
   Bench bench;
   bench.add(std::vector<float>{1});
   check_merge({}, bench.inputs(), nullptr);
   bench.add({f32("other", {1}, {1})});
   const auto error = error_of([&] { check_merge({}, bench.inputs(), nullptr); });
   REQUIRE(error);
-  CHECK(error->message() == "the checkpoints cannot be merged: they are not of one architecture");
+  CHECK(error->message() == "cannot merge the checkpoints: they do not have the same architecture");
 }
 
 TEST_CASE("a merge goes to a sink as into a file") {
@@ -168,14 +168,14 @@ TEST_CASE("a merge goes to a sink as into a file") {
   CHECK(bytes == text_of(bench.out()));
 }
 
-TEST_CASE("a checkpoint without tensors is refused") {
+TEST_CASE("a checkpoint without tensors is rejected") {
   Bench bench;
   bench.add(std::vector<Tensor>{});
   CHECK(bench.refusal().message() ==
-        fmt::format("{} holds no tensors to merge", (bench.folder() / "m0.safetensors").string()));
+        fmt::format("{} has no tensors to merge", (bench.folder() / "m0.safetensors").string()));
 }
 
-TEST_CASE("settings that a method cannot take are refused") {
+TEST_CASE("settings that a method cannot take are rejected") {
   Bench bench;
   CHECK(bench.refusal().message() == "there is nothing to merge");
   bench.add(std::vector<float>{1});
@@ -191,7 +191,7 @@ TEST_CASE("settings that a method cannot take are refused") {
   CHECK(bench.refusal(settings).message() == "scaling and t must be finite, not 0.3 and nan");
 }
 
-TEST_CASE("weights that cannot be normalized are refused") {
+TEST_CASE("weights that cannot be normalized are rejected") {
   CHECK(weight_factors(std::vector<double>{1, 3}, true) == std::vector<double>{0.25, 0.75});
   CHECK(weight_factors(std::vector<double>{1, -1}, false) == std::vector<double>{1, -1});
   const auto zero = error_of([] { weight_factors(std::vector<double>{1, -1}, true); });
@@ -212,7 +212,7 @@ TEST_CASE("float64 is merged in float64 only") {
   bench.add({tensor_of("w", Dtype::f64, {1}, third)});
   const Error error = bench.refusal();
   CHECK(error.message() == "tensor w is F64, which float32 cannot hold");
-  CHECK(error.hint() == "set accumulate: float64 for the merge");
+  CHECK(error.hint() == "set 'accumulate: float64' for the merge");
   MergeSettings settings;
   settings.accumulate_f64 = true;
   bench.merge(settings);
@@ -235,7 +235,7 @@ TEST_CASE("a checkpoint that becomes shorter ends the merge and leaves the old f
   CHECK(bench.folder().names().size() == 3);
 }
 
-TEST_CASE("a folder that is not there is told before anything is computed") {
+TEST_CASE("a folder that is not there is reported before anything is computed") {
   Bench bench;
   bench.add(std::vector<float>{1});
   const auto error = error_of([&] { merge_checkpoints({}, bench.inputs(), nullptr, "/nowhere/out.safetensors"); });

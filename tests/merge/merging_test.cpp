@@ -56,7 +56,7 @@ TEST_CASE("merged checkpoints are those that PyTorch computes") {
           continue;
         }
         const Dtype dtype = expected.tensor(tensor).dtype;
-        // Half a place of the shorter formats would be lost where both sides round to different neighbours.
+        // Half a place of the shorter formats would be lost if both sides round to different neighbours.
         const double epsilon = dtype == Dtype::f32 ? 2e-6 : dtype == Dtype::f16 ? 1e-3 : 8e-3;
         const auto a = values(made, tensor);
         const auto b = values(expected, tensor);
@@ -89,7 +89,7 @@ TEST_CASE("the average of equal checkpoints is that checkpoint to the bit in flo
   CHECK(bench.merged(settings) == one);
 }
 
-TEST_CASE("weights are normalized or taken as they are") {
+TEST_CASE("weights are normalized or used unchanged") {
   Bench bench;
   bench.add(std::vector<float>{1, 10});
   bench.add(std::vector<float>{2, 20});
@@ -180,7 +180,7 @@ TEST_CASE("ties trims over the whole model and not tensor by tensor") {
   CHECK(bench.merged(settings, "b") == std::vector<float>{0, 20, 30, 40});
 }
 
-TEST_CASE("in ties changes that cancel change nothing and what is no number shows") {
+TEST_CASE("in ties changes that cancel change nothing and NaN shows") {
   Bench bench;
   bench.set_base({1, 1, 1});
   bench.add({3, 2, std::nanf("")});
@@ -276,7 +276,7 @@ TEST_CASE("the result has the types and names of the first checkpoint and its or
   bench.add({f32("z", {1}, {1}), tensor_of("a", Dtype::f16, {2}, halves)});
   bench.add({f32("z", {1}, {3}), f32("a", {2}, {2, 2})});
   const MergeOutcome outcome = bench.merge();
-  CHECK(outcome.notes == std::vector<std::string>{"1 tensor of other precision than in m0, which the result keeps: a"});
+  CHECK(outcome.notes == std::vector<std::string>{"1 tensor not in the precision of m0, which the result keeps: a"});
   const Safetensors made = Safetensors::read(bench.out());
   CHECK(made.tensor("a").dtype == Dtype::f16);
   CHECK(values(made, "a") == std::vector<float>{1.5F, 2});
@@ -304,7 +304,7 @@ TEST_CASE("metadata and progress are passed on") {
   }
 }
 
-TEST_CASE("a value that is too large for its type is told") {
+TEST_CASE("a value that is too large for its type is reported") {
   Bench bench;
   const std::vector<std::uint16_t> large{half_of_float(60000)};
   bench.add({tensor_of("w", Dtype::f16, {1}, large)});

@@ -33,7 +33,7 @@ TEST_CASE("every half has its value and goes back to itself") {
   }
 }
 
-TEST_CASE("what lies between two halves goes to the nearer and from the middle to the even one") {
+TEST_CASE("a value between two halves goes to the nearer and from the middle to the even one") {
   for (unsigned bits = 0; bits < 0x7bff; ++bits) {
     const auto low = static_cast<std::uint16_t>(bits);
     const auto high = static_cast<std::uint16_t>(bits + 1);
@@ -70,7 +70,7 @@ TEST_CASE("every bfloat has its value and goes back to itself and is rounded to 
   }
 }
 
-TEST_CASE("float64 is rounded to odd where something is lost") {
+TEST_CASE("float64 is rounded to odd if something is lost") {
   CHECK(odd_float_of(1.5) == 1.5F);
   CHECK(odd_float_of(1 + 0x1p-40) == 1 + 0x1p-23F);
   CHECK(odd_float_of(1 - 0x1p-40) == 1 - 0x1p-24F);

@@ -57,13 +57,13 @@ TEST_CASE("replaced tensors are those given in the type of the checkpoint and ot
   CHECK(values<std::int64_t>(made.tensor("bn.num_batches_tracked").bytes) == std::vector<std::int64_t>{9});
 }
 
-TEST_CASE("what the checkpoint does not have is refused before the first byte") {
+TEST_CASE("what the checkpoint does not have is rejected before the first byte") {
   Place place;
   const auto refused = [&](const Tensor& tensor) {
     const auto error = error_of([&] { place.replaced({tensor}); });
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::failed);
-    CHECK(error->message() == "tensor " + tensor.name + " cannot be replaced");
+    CHECK(error->message() == "cannot replace tensor " + tensor.name);
     CHECK(place.pieces == 0);
     return error->detail();
   };

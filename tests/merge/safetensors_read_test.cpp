@@ -1,4 +1,4 @@
-// Tests of reading safetensors: files of Python are understood, and every broken file is refused with its reason.
+// Tests of reading safetensors: files of Python are understood, and every broken file is rejected with its reason.
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -72,7 +72,7 @@ TEST_CASE("a file written by Python is read") {
   CHECK(file.tensor("nothing").bytes.empty());
 }
 
-TEST_CASE("a copy of a file stands on its own") {
+TEST_CASE("a copy of a file is independent") {
   Safetensors copy;
   {
     const Safetensors file = Safetensors::read(TUTTI_TEST_DATA "/python.safetensors");
@@ -124,40 +124,40 @@ TEST_CASE("an open file is read from its first byte and its position stays") {
   CHECK(error_of([&] { file.tensor("x"); })->message() == "the file has no tensor x");
 }
 
-TEST_CASE("an open file that is none is refused by its name") {
+TEST_CASE("an open file that is not valid is rejected by its name") {
   const UniqueFd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   const auto empty = error_of([&] { Safetensors::read(nothing.get(), "the file"); });
   REQUIRE(empty);
   CHECK(empty->message() == "the file is not a valid safetensors file");
-  CHECK(empty->detail() == "it has 0 bytes, and the length of the header alone takes 8");
+  CHECK(empty->detail() == "it has 0 bytes, and the header's length needs 8");
   const auto closed = error_of([] { Safetensors::read(-1, "the file"); });
   REQUIRE(closed);
   CHECK(closed->message() == "cannot read the file");
   CHECK(closed->detail() == "Bad file descriptor");
 }
 
-TEST_CASE("a file shorter than the length of its header is refused") {
-  CHECK(refused_file("1234567") == "it has 7 bytes, and the length of the header alone takes 8");
-  CHECK(refused_file("") == "it has 0 bytes, and the length of the header alone takes 8");
+TEST_CASE("a file shorter than the length of its header is rejected") {
+  CHECK(refused_file("1234567") == "it has 7 bytes, and the header's length needs 8");
+  CHECK(refused_file("") == "it has 0 bytes, and the header's length needs 8");
 }
 
-TEST_CASE("a header longer than the file is refused before it is read") {
+TEST_CASE("a header longer than the file is rejected before it is read") {
   CHECK(refused_file(file_bytes("{}", "").substr(0, 9)) == "its header would have 2 bytes, and only 1 follow");
   CHECK(refused_file(std::string(16, '\xff')) ==
         "its header would have 18446744073709551615 bytes, and at most 100000000 are allowed");
 }
 
-TEST_CASE("a header that is not a JSON object is refused") {
+TEST_CASE("a header that is not a JSON object is rejected") {
   CHECK(contains(refused_file("{\"a\":", ""), "the header is not valid JSON"));
   CHECK(refused_file("[]", "") == "the header is not a JSON object");
 }
 
-TEST_CASE("metadata that are not strings are refused") {
+TEST_CASE("metadata that are not strings are rejected") {
   CHECK(refused_file(R"({"__metadata__":3})", "") == "__metadata__ is not an object");
   CHECK(refused_file(R"({"__metadata__":{"epoch":3}})", "") == "the value of epoch in __metadata__ is not a string");
 }
 
-TEST_CASE("an entry without its fields is refused") {
+TEST_CASE("an entry without its fields is rejected") {
   CHECK(refused_file(R"({"a":3})", "") == "the entry of tensor a is not an object");
   CHECK(refused_file(R"({"a":{"shape":[1],"data_offsets":[0,1]}})", "x") == "tensor a has no dtype");
   CHECK(refused_file(R"({"a":{"dtype":"F8","shape":[1],"data_offsets":[0,1]}})", "x") ==
@@ -172,28 +172,28 @@ TEST_CASE("an entry without its fields is refused") {
         "the data_offsets of tensor a are not two whole numbers");
 }
 
-TEST_CASE("a shape that cannot be is refused") {
+TEST_CASE("an impossible shape is rejected") {
   CHECK(refused_file(R"({"a":{"dtype":"U8","shape":[-1],"data_offsets":[0,1]}})", "x") ==
         "tensor a has the impossible shape [-1]");
   CHECK(refused_file(R"({"a":{"dtype":"F64","shape":[4294967296,4294967296],"data_offsets":[0,0]}})", "") ==
         "tensor a has the impossible shape [4294967296, 4294967296]");
 }
 
-TEST_CASE("offsets outside the data are refused") {
+TEST_CASE("offsets outside the data are rejected") {
   CHECK(refused_file(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}})", "x") ==
-        "tensor a is said to stand at bytes 0 to 2 of 1");
+        "tensor a should be at bytes 0 to 2 of 1");
   CHECK(refused_file(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[-1,1]}})", "x") ==
-        "tensor a is said to stand at bytes -1 to 1 of 1");
+        "tensor a should be at bytes -1 to 1 of 1");
   CHECK(refused_file(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[1,0]}})", "x") ==
-        "tensor a is said to stand at bytes 1 to 0 of 1");
+        "tensor a should be at bytes 1 to 0 of 1");
 }
 
-TEST_CASE("offsets that do not match dtype and shape are refused") {
+TEST_CASE("offsets that do not match dtype and shape are rejected") {
   CHECK(refused_file(R"({"a":{"dtype":"F32","shape":[2,1],"data_offsets":[0,4]}})", "1234") ==
         "tensor a has 4 bytes, and F32 of shape [2, 1] needs 8");
 }
 
-TEST_CASE("tensors that overlap or leave holes are refused") {
+TEST_CASE("tensors that overlap or leave holes are rejected") {
   const auto entry = [](int begin, int end) {
     return fmt::format(R"({{"dtype":"U8","shape":[{}],"data_offsets":[{},{}]}})", end - begin, begin, end);
   };

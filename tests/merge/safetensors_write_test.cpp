@@ -70,7 +70,7 @@ std::string refusal(std::span<const TensorView> tensors) {
   return error->detail();
 }
 
-TEST_CASE("tensors that do not make a file are refused") {
+TEST_CASE("tensors that do not make a file are rejected") {
   CHECK(refusal(std::array{weights(), steps(), weights()}) == "two tensors are named fc.weight");
   CHECK(refusal(std::array{weights("__metadata__")}) == "a tensor must not be named __metadata__");
   TensorView wrong = weights();

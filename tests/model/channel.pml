@@ -3,12 +3,12 @@
  * WorkerProcess::hand_out, drain_completions and gone (coordinator) access by access, and has to be changed with them.
  * scripts/model-check runs it.
  *
- * One statement is one step that others can come between, and each access to shared memory is a statement of its own.
+ * One statement is one step that others can come between, and each access to shared memory is a separate statement.
  * A doorbell is a flag that stays up until it is read: an eventfd, and poll() looks at its level (Asio arms its edge
- * anew before each wait, which comes to the same).
+ * again before each wait, which is equivalent).
  *
  * Searched for: a ring that overflows; a task or an answer that is lost, doubled or out of order; a loop that sleeps
- * while the ring holds a record and the bell is silent (SPIN's "invalid end state"); a drain that goes on longer than
+ * while the ring holds a record and the bell is silent (SPIN's "invalid end state"); a drain that takes longer than
  * its bound; an end that does not come (the formula at the end). Optionally the worker is killed between any two
  * steps and replaced, or the coordinator is.
  *
@@ -271,7 +271,7 @@ proctype Coordinator(bit closing) {
 #ifdef KILLS
 proctype Killer() {
   if
-  :: true /* or nobody is killed: a state that only a kill would end is a dead end here */
+  :: true /* or nothing is killed: a state that only a kill would end is a dead end here */
   :: worker_killed = 1
   :: coordinator_killed = 1
   fi
@@ -293,5 +293,5 @@ init {
   }
 }
 
-/* Whatever happens, both come to their end; searched under weak fairness. */
+/* Both sides always reach their end; searched under weak fairness. */
 ltl ends { <> (coordinator_done && worker_exited) }

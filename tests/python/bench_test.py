@@ -14,7 +14,7 @@ sys.path[:0] = [str(HERE.parents[1] / "bench" / "peers"), str(HERE.parents[1] / 
 
 class ClipEnsemble(ExportTest):
     def words(self, *words: object) -> str:
-        """What the parser says to words that it must refuse."""
+        """The parser's error for options that it must reject."""
         import clip_ensemble
 
         errors = io.StringIO()
@@ -24,7 +24,7 @@ class ClipEnsemble(ExportTest):
         return errors.getvalue()
 
     def test_words_that_make_no_sense_are_refused(self) -> None:
-        self.assertIn("--members must be at least 1, and is 0", self.words("--members", 0))
+        self.assertIn("--members must be at least 1, not 0", self.words("--members", 0))
         self.assertIn("--batch 3 does not divide --images 64", self.words("--batch", 3))
         self.assertIn("does not exist", self.words("--json", self.folder / "none" / "rows.json"))
         self.assertIn("invalid choice", self.words("--only", "nobody"))
@@ -89,13 +89,13 @@ class ClipEnsemble(ExportTest):
         clip_ensemble.compare_answers(entries, self.folder / "answer")
         self.assertEqual([bool(entry.failed) for entry in entries], [False, False, False, True, True, True])
         self.assertIn("differs by 5e-05", entries[2].note)
-        self.assertIn("its answers differ from one's by 5.0e-01", entries[3].failed)
-        self.assertIn("it answers 1 value, and one 2", entries[5].failed)
+        self.assertIn("its output differs from one's by 5.0e-01", entries[3].failed)
+        self.assertIn("it gives 1 value, and one 2", entries[5].failed)
 
     def test_a_contestant_that_cannot_start_is_a_row_with_the_reason(self) -> None:
         code, rows = self.measured("--only", "fusion-bench", "--python", Path("/none/python"))
         self.assertEqual(code, 1)
-        self.assertIn("could not be started", rows[0].skipped)
+        self.assertIn("could not start", rows[0].skipped)
 
 
 if __name__ == "__main__":

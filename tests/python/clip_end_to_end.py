@@ -1,4 +1,4 @@
-"""The program `tutti` beside the same computation in Python (transformers), on randomly initialised CLIP towers, zero-shot
+"""Compares the program `tutti` with the same computation in Python (transformers), on random CLIP towers, zero-shot
 heads and small made image folders.
 
     clip_end_to_end.py --tutti build/release/bin/tutti [--members 8] [--full] [--merge|--soup] [--rule max] [--folder F]
@@ -149,7 +149,7 @@ def preprocessed(file: Path, size: int) -> Any:
     width, height = image.size
     shorter = min(width, height)
     new = (int(size * width / shorter), int(size * height / shorter))
-    # The width first: so did Pillow always before version 13, which begins with the height where that loses much more.
+    # The width first, as in Pillow before version 13, which begins with the height if that loses much more.
     image = image.resize((new[0], height), Image.Resampling.BICUBIC).resize(new, Image.Resampling.BICUBIC)
     left, top = (image.width - size) // 2, (image.height - size) // 2
     pixels = numpy.asarray(image.crop((left, top, left + size, top + size)), dtype=numpy.float32) / 255
@@ -210,7 +210,7 @@ def run_tutti(world: World, *words: object) -> None:
 
 
 def missing(tutti: Path, words: list[str]) -> str:
-    """What this build of the program cannot do, or nothing."""
+    """What this build of the program cannot do; empty if nothing."""
     answer = subprocess.run([str(tutti), "--help"], capture_output=True, text=True)
     for word in words:
         if f"\n  {word} " not in answer.stdout:

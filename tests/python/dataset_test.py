@@ -42,7 +42,7 @@ class Dataset(ExportTest):
     def test_images_go_into_a_folder_per_class_byte_by_byte(self) -> None:
         file = self.parquet([(PNG + b"1", 1), (JPEG + b"2", 0), (PNG + b"3", 1)])
         out = self.exported("dataset", file, "--output", self.folder / "out")
-        self.assertIn("3 images in 3 classes; 3 written, 0 were there", out)
+        self.assertIn("3 images in 3 classes; 3 written, 0 already there", out)
         self.assertEqual(self.files(self.folder / "out"), {
             "000-tench/00000001.jpg": JPEG + b"2", "001-a_b_c/00000000.png": PNG + b"1",
             "001-a_b_c/00000002.png": PNG + b"3"})
@@ -63,7 +63,7 @@ class Dataset(ExportTest):
         self.exported("dataset", file, "--output", self.folder / "out", "--limit", 3)
         (self.folder / "out" / "000-tench" / "00000001.png").write_bytes(b"half")
         out = self.exported("dataset", file, "--output", self.folder / "out")
-        self.assertIn("5 images in 3 classes; 3 written, 2 were there", out)
+        self.assertIn("5 images in 3 classes; 3 written, 2 already there", out)
         self.assertEqual(self.files(self.folder / "out")["000-tench/00000001.png"], PNG + b"\1")
 
     def test_a_folder_of_files_is_one_set_and_a_split_chooses_from_it(self) -> None:
@@ -94,7 +94,7 @@ class Dataset(ExportTest):
         self.assertIn("000-tench/00000000.webp", self.files(self.folder / "out"))
 
     def test_rows_that_are_no_images_are_named(self) -> None:
-        for image, words in ((None, "has no bytes of an image"), (b"text", "holds no image: it begins with b'text'")):
+        for image, words in ((None, "has no bytes of an image"), (b"text", "is not an image: it begins with b'text'")):
             file = self.parquet([(PNG, 0), (image, 0)])
             text = self.refused("dataset", file, "--output", self.folder / "out")
             self.assertIn(f"row 1 of '{file}' {words}", text)
@@ -127,19 +127,19 @@ class Dataset(ExportTest):
 
     def test_class_names_must_be_known(self) -> None:
         file = self.parquet([(PNG, 0)], names=None)
-        self.assertIn("carries no class names", self.refused("dataset", file, "--output", self.folder / "out"))
+        self.assertIn("has no class names", self.refused("dataset", file, "--output", self.folder / "out"))
 
     def test_files_of_different_sets_are_refused(self) -> None:
         one, other = self.parquet([(PNG, 0)], "a.parquet"), self.parquet([(PNG, 0)], "b.parquet", ["x", "y", "z"])
-        self.assertIn("they are no one set", self.refused("dataset", one, other, "--output", self.folder / "out"))
+        self.assertIn("they are not one set", self.refused("dataset", one, other, "--output", self.folder / "out"))
 
     def test_broken_files_are_named(self) -> None:
         file = self.write("a.parquet", "no parquet")
-        self.assertIn("is no readable parquet file", self.refused("dataset", file, "--output", self.folder / "out"))
+        self.assertIn("as a parquet file", self.refused("dataset", file, "--output", self.folder / "out"))
         whole = self.parquet([(PNG + bytes(9999), 0)], "c.parquet").read_bytes()
         broken = self.folder / "d.parquet"
         broken.write_bytes(whole[:8] + bytes(100) + whole[108:])
-        self.assertIn("cannot be read to its end", self.refused("dataset", broken, "--output", self.folder / "out"))
+        self.assertIn("could not read all of", self.refused("dataset", broken, "--output", self.folder / "out"))
 
     def test_metadata_that_is_no_json_is_refused(self) -> None:
         import pyarrow
@@ -160,7 +160,7 @@ class Dataset(ExportTest):
         file = self.parquet([(PNG, 0)])
         text = self.refused("dataset", file, "--output", self.folder / "out", "--limit", 0)
         self.assertIn("--limit must be at least 1", text)
-        self.assertIn("is no folder", self.refused("dataset", file, "--output", self.write("taken", "")))
+        self.assertIn("is not a folder", self.refused("dataset", file, "--output", self.write("taken", "")))
         text = self.refused("dataset", "hf:datasets/owner/set", "--output", self.folder / "out")
         self.assertIn("hf download owner/set --repo-type dataset", text)
 
@@ -174,7 +174,7 @@ class Dataset(ExportTest):
         fine = ([0], {"names": ["x", "y"], "_type": "ClassLabel"})
         both = self.parquet([(PNG, 0)], "both.parquet", fine=fine)
         self.assertEqual(parquet_sets.class_names_of(str(both)), NAMES)
-        for file, words in ((self.parquet([(PNG, 0)], "n.parquet", names=None), "carries no class names"),
+        for file, words in ((self.parquet([(PNG, 0)], "n.parquet", names=None), "has no class names"),
                             (self.parquet([(PNG, 0)], "s.parquet", label="coarse", fine=fine), "several columns")):
             with self.assertRaises(errors.ExportError) as caught:
                 parquet_sets.class_names_of(str(file))

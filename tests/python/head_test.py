@@ -119,12 +119,12 @@ class Heads(ExportTest):
         self.assertIn("2 classes x 2 templates, takes 32 features", out)
 
     def test_lists_are_needed_and_checked(self) -> None:
-        for words, text in ((["--task", "nothing"], "there is no task 'nothing'"), ([], "no classes are named"),
-                            (["--classes", "c", "--classes-from", "p"], "exclude each other"),
+        for words, text in ((["--task", "nothing"], "there is no task 'nothing'"), ([], "no classes are given"),
+                            (["--classes", "c", "--classes-from", "p"], "cannot be combined"),
                             (["--classes", self.folder / "none"], "could not read"),
                             (["--classes", self.write("one", "cat")], "at least two classes"),
-                            (["--classes", self.write("two", "cat\ncat")], "stand twice: cat"),
-                            (["--task", "mnist", "--templates", self.write("t", "photo")], "must hold {} once")):
+                            (["--classes", self.write("two", "cat\ncat")], "not unique: cat"),
+                            (["--task", "mnist", "--templates", self.write("t", "photo")], "must have {} once")):
             self.assertIn(text, self.refused_head(*words))
 
     def test_prompts_that_are_too_long_are_named(self) -> None:
@@ -138,12 +138,12 @@ class Heads(ExportTest):
 
         made_clip.write_fine_tuned(self.folder / "tower", self.clip, 1)
         text = self.refused_head("--task", "mnist", tower=self.folder / "tower")
-        self.assertIn("holds no CLIPModel: its model_type is 'clip_vision_model'", text)
+        self.assertIn("is not a CLIPModel: its model_type is 'clip_vision_model'", text)
         self.assertIn("name the model that it was fine-tuned from", text)
         self.assertIn("no readable config.json", self.refused_head("--task", "mnist", tower=self.folder))
         self.assertIn("hf download owner/clip", self.refused_head("--task", "mnist", tower="hf:owner/clip"))
         self.write("empty/config.json", '{"model_type": "clip"}')
-        self.assertIn("cannot be loaded as a CLIPModel", self.refused_head("--task", "mnist", tower=self.folder / "empty"))
+        self.assertIn("as a CLIPModel with a tokenizer", self.refused_head("--task", "mnist", tower=self.folder / "empty"))
 
     def test_weights_that_are_missing_or_broken_are_refused(self) -> None:
         from safetensors.torch import load_file, save_file

@@ -58,7 +58,7 @@ def shaken(model: Any, seed: int, strength: float = 0.05) -> Any:
 
 
 def write_clip(folder: Path, form: dict[str, int] = TINY, seed: int = 0) -> Any:
-    """A whole CLIPModel with tokenizer and preprocessing; answers the model."""
+    """A whole CLIPModel with tokenizer and preprocessing; returns the model."""
     import torch
     import transformers
 
@@ -72,7 +72,7 @@ def write_clip(folder: Path, form: dict[str, int] = TINY, seed: int = 0) -> Any:
 
 
 def write_fine_tuned(folder: Path, base: Any, seed: int, strength: float = 0.02) -> Any:
-    """A CLIPVisionModel that lies `strength` from the vision tower of `base`; answers the model."""
+    """A CLIPVisionModel at distance `strength` from the vision tower of `base`; returns the model."""
     from transformers import CLIPVisionModel
 
     model = CLIPVisionModel(base.config.vision_config)

@@ -1,4 +1,4 @@
-"""Tests of `tutti.export model`: what it writes agrees with the original, and what it refuses. Need torch, transformers and
+"""Tests of `tutti.export model`: its files agree with the original, and its errors. They need torch, transformers and
 safetensors; the packages of AOTInductor a C++ compiler, and a minute each."""
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Models(ExportTest):
                             "w.safetensors")
         self.assertIn("safetensors are the weights", text)
         text = self.refused("model", "nets:mlp", *SHAPE, "--output", self.folder / "a.pt", "--weights", "w.pt")
-        self.assertIn("takes a file that is called .safetensors, not 'w.pt'", text)
+        self.assertIn("takes a .safetensors file, not 'w.pt'", text)
 
     def test_scripting_keeps_what_a_trace_loses(self) -> None:
         code, _, errors = self.export("model", "nets:branches", *SHAPE, "--output", self.folder / "a.pt", "--yaml",
@@ -71,7 +71,7 @@ class Models(ExportTest):
         self.assertIn("--format pt2 with --batch N", text)
         code, _, errors = self.export("model", "nets:length_of_batch", *SHAPE, "--output", self.folder / "a.pt")
         self.assertEqual(code, 1)
-        self.assertIn("what was exported fails on a batch of 1, and the model does not\n  detail: RuntimeError: ", errors)
+        self.assertIn("the exported file fails on a batch of 1, and the model does not\n  detail: RuntimeError: ", errors)
         self.exported("model", "nets:length_of_batch", *SHAPE, "--output", self.folder / "b.pt", "--method", "script")
         self.assertEqual([entry.name for entry in self.folder.iterdir()], ["b.pt"])
 
@@ -79,7 +79,7 @@ class Models(ExportTest):
         code, _, text = self.export("model", "nets:width_of_batch", *SHAPE, "--output", self.folder / "a.pt")
         self.assertEqual(code, 1)
         self.assertFalse((self.folder / "a.pt").exists())
-        self.assertIn("what was exported answers (1, 48) to a batch of 1, and the model (1, 5)", text)
+        self.assertIn("the exported file outputs (1, 48) for a batch of 1, and the model (1, 5)", text)
 
     def test_nan_does_not_agree(self) -> None:
         code, out, _ = self.export("model", "nets:answers_nan", *SHAPE, "--output", self.folder / "a.pt")
@@ -104,7 +104,7 @@ class Models(ExportTest):
                 ("answers_dict", ["--entry", "logits"], "has no entry 'logits'"),
                 ("answers_dict", ["--entry", "last_hidden_state"], "[images, values] is needed"),
                 ("mlp", ["--entry", "0"], "--entry 0 is for a tuple or a dict"),
-                ("answers_text", [], "answers a str"),
+                ("answers_text", [], "outputs a str"),
                 ("answers_dict_of_text", ["--entry", "what"], "the entry 'what' is a str")):
             self.assertIn(text, self.refused("model", f"nets:{source}", *SHAPE, *words, "--output", self.folder / "a.pt"))
 
@@ -120,7 +120,7 @@ class Models(ExportTest):
         self.assertEqual(code, 1)
         self.assertIn("does not agree", errors)
         text = self.refused("model", "nets:answers_tuple", *SHAPE, "--entry", "0", "--output", self.folder / "m.safetensors")
-        self.assertIn("neither a small-cnn's nor an mlp's", text)
+        self.assertIn("neither those of a small-cnn nor those of an mlp", text)
         self.assertIn("conv1.weight: missing instead of 32x3x3x3", text)
 
     def test_members_are_added_to_a_file(self) -> None:
@@ -155,26 +155,26 @@ class Models(ExportTest):
             torch.save(content, file)
             self.assertIn(text, self.refused("model", file, *SHAPE, "--output", self.folder / "a.pt", "--allow-pickle"))
         file.write_text("no pickle")
-        self.assertIn("cannot be unpickled",
+        self.assertIn("cannot unpickle",
                       self.refused("model", file, *SHAPE, "--output", self.folder / "a.pt", "--allow-pickle"))
 
     def test_factories_that_make_no_module_are_refused(self) -> None:
-        for source, text in (("nets:none", "the module 'nets' has no 'none'"), ("no_such:mlp", "cannot be imported"),
+        for source, text in (("nets:none", "the module 'nets' has no 'none'"), ("no_such:mlp", "cannot import"),
                              ("nets:no_module", "made a int"),
-                             ("nets", "'nets' names no model"), ("some/nets.py", "the model: some.nets:FUNCTION"),
+                             ("nets", "'nets' does not name a model"), ("some/nets.py", "the model: some.nets:FUNCTION"),
                              ("nets:failing", "failed: ValueError: no such weights")):
             self.assertIn(text, self.refused("model", source, *SHAPE, "--output", self.folder / "a.pt"))
 
     def test_words_that_do_not_go_together_are_refused(self) -> None:
         pt, pt2 = self.folder / "a.pt", self.folder / "a.pt2"
         for words, text in (
-                (["--output", self.folder / "a.onnx"], "says no format"),
+                (["--output", self.folder / "a.onnx"], "has no format"),
                 (["--output", pt2, "--all-entries", "--entry", "0"], "--all-entries is for --format pt"),
                 (["--output", pt, "--all-entries"], "--all-entries needs --entry"),
                 (["--output", pt, "--clip-output", "logits"], "--clip-output logits needs --head"),
                 (["--output", pt, "--head", "h"], "--head goes with --clip-output logits"),
                 (["--output", pt, "--batch", "4"], "--batch is for --format pt2"),
-                (["--output", pt, "--mean", "1"], "--mean and --std go together"),
+                (["--output", pt, "--mean", "1"], "--mean and --std must be used together"),
                 (["--output", pt, "--mean", "a", "--std", "1"], "--mean takes numbers"),
                 (["--output", pt, "--mean", "0,0", "--std", "1"], "--mean has 2 values, and the images have 3 channels"),
                 (["--output", pt, "--mean", "0", "--std", "1,1,1,1"], "--std has 4 values, and the images have 3"),
@@ -182,7 +182,7 @@ class Models(ExportTest):
                 (["--output", pt, "--mean", "0", "--std", "0"], "--std takes finite numbers above 0, not '0'"),
                 (["--output", pt, "--mean", "0", "--std", "inf"], "--std takes finite numbers above 0, not 'inf'"),
                 (["--output", pt, "--tolerance", "0"], "--tolerance must be above 0"),
-                (["--output", pt, "--name", "a b"], "is no name of a member"),
+                (["--output", pt, "--name", "a b"], "cannot be the name of a member"),
                 (["--output", pt2, "--batch", "0"], "--batch takes a number of at least 1"),
                 (["--output", pt2, "--max-batch", "1"], "--max-batch must be at least 2"),
                 (["--output", pt, "--shape", "3,4"], "--shape takes channels,height,width"),
@@ -298,7 +298,7 @@ class HuggingFace(ExportTest):
             again = CLIPVisionModel.from_pretrained(self.folder / "t").eval()
             self.close(again(self.images()).pooler_output, self.clip.vision_model(pixel_values=self.images())[1])
         text = self.refused("model", self.models / "clip", "--output", self.folder / "t")
-        self.assertIn("exists already", text)
+        self.assertIn("already exists", text)
         text = self.refused("model", self.models / "clip", "--output", self.folder / "none" / "t")
         self.assertIn("does not exist", text)
 
@@ -323,9 +323,9 @@ class HuggingFace(ExportTest):
         (self.folder / "empty").mkdir()
         self.assertIn("it has no config.json", refused("empty"))
         self.write("broken/config.json", "{")
-        self.assertIn("cannot be read", refused("broken"))
+        self.assertIn("cannot read", refused("broken"))
         self.write("unknown/config.json", '{"model_type": "no such"}')
-        self.assertIn("cannot be loaded", refused("unknown"))
+        self.assertIn("cannot load", refused("unknown"))
         shutil.copytree(self.models / "tower", self.folder / "tower")
         self.assertIn("lacks 1 tensor that the model needs: visual_projection.weight",
                       refused("tower", "--clip-output", "projected"))
@@ -334,7 +334,7 @@ class HuggingFace(ExportTest):
         shutil.copytree(self.models / "tower", self.folder / "tower")
         self.write("tower/preprocessor_config.json", '{"size": {"height": 8, "width": 16}, "do_normalize": false}')
         text = self.refused("model", self.folder / "tower", "--output", self.folder / "a.pt")
-        self.assertIn("makes images of 8x16, and the model takes 32x32", text)
+        self.assertIn("gives images of 8x16, and the model takes 32x32", text)
 
 
 class Packages(ExportTest):

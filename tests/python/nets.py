@@ -60,7 +60,7 @@ class FixedBatch(nn.Module):
 
 
 class Branches(nn.Module):
-    """Tracing keeps one branch alone."""
+    """Tracing keeps only one branch."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return images.flatten(1) if images.shape[0] == 2 else images.flatten(1) * 2

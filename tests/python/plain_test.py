@@ -1,4 +1,4 @@
-"""Tests of python/tutti with the standard library alone: cache, files, lists, preprocessing, words."""
+"""Tests of python/tutti with only the standard library: cache, files, lists, preprocessing, options."""
 
 from __future__ import annotations
 
@@ -129,18 +129,18 @@ class Plain(ExportTest):
 
     def test_lists_of_users_must_be_readable_and_hold_something(self) -> None:
         self.assertIn("No such file", self.fails(task_lists.lines_of, self.folder / "none", "class names"))
-        self.assertIn("holds no class names", self.fails(task_lists.lines_of, self.write("a", "\n\n"), "class names"))
+        self.assertIn("has no class names", self.fails(task_lists.lines_of, self.write("a", "\n\n"), "class names"))
         (self.folder / "b").write_bytes(b"\xff\xfe")
-        self.assertIn("no text in UTF-8", self.fails(task_lists.lines_of, self.folder / "b", "class names"))
+        self.assertIn("not text in UTF-8", self.fails(task_lists.lines_of, self.folder / "b", "class names"))
         self.assertEqual(task_lists.lines_of(self.write("c", "cat\n\n dog \n"), "class names"), ["cat", "dog"])
 
     def test_templates_hold_the_class_name_once(self) -> None:
-        self.assertIn("must hold {} once", self.fails(task_lists.check_templates, ["a photo"]))
-        self.assertIn("must hold {} once", self.fails(task_lists.check_templates, ["{} and {}"]))
+        self.assertIn("must have {} once", self.fails(task_lists.check_templates, ["a photo"]))
+        self.assertIn("must have {} once", self.fails(task_lists.check_templates, ["{} and {}"]))
 
     def test_classes_are_several_and_differ(self) -> None:
         self.assertIn("at least two classes", self.fails(task_lists.check_classes, ["cat"]))
-        self.assertIn("stand twice: cat", self.fails(task_lists.check_classes, ["cat", "dog", "cat"]))
+        self.assertIn("not unique: cat", self.fails(task_lists.check_classes, ["cat", "dog", "cat"]))
 
     # Preprocessing
 
@@ -174,21 +174,21 @@ class Plain(ExportTest):
 
     def test_preprocessing_that_tutti_cannot_do_is_refused(self) -> None:
         for config, text in (({"size": 8, "resample": 1}, "'resample' is 1"), ({"do_pad": True}, "does not pad"),
-                             ({"size": {"longest_edge": 8}}, "no size that Tutti knows"),
-                             ({"do_resize": False, "do_center_crop": True}, "crops what it has resized"),
+                             ({"size": {"longest_edge": 8}}, "not a size that Tutti supports"),
+                             ({"do_resize": False, "do_center_crop": True}, "Tutti crops only images that it has resized"),
                              ({"rescale_factor": 1 / 127.5}, "divides by 255")):
             with self.assertRaises(ExportError) as caught:
                 self.preprocessing_of(**config)
             self.assertIn(text, str(caught.exception))
             self.assertIn("--no-input", str(caught.exception))
         self.write("preprocessor_config.json", "{")
-        self.assertIn("cannot be read", self.fails(preprocessing.read, self.folder))
+        self.assertIn("cannot read", self.fails(preprocessing.read, self.folder))
 
     # Members
 
     def test_names_of_members_are_those_that_the_configuration_takes(self) -> None:
         for name in ("a b", "12", "", "x" * 65):
-            self.assertIn("is no name of a member", self.fails(member.checked_name, name))
+            self.assertIn("cannot be the name of a member", self.fails(member.checked_name, name))
         self.assertEqual(member.checked_name("vit-b.32_x"), "vit-b.32_x")
 
     def test_a_file_that_does_not_exist_is_made_without_any_package(self) -> None:

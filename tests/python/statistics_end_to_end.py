@@ -1,4 +1,4 @@
-"""`tutti merge` with `batch_norm: estimate` beside torch.optim.swa_utils.update_bn, on networks that are exported
+"""Compares `tutti merge` with `batch_norm: estimate` and torch.optim.swa_utils.update_bn, on networks that are exported
 traced and scripted.
 
     statistics_end_to_end.py --tutti build/release/bin/tutti

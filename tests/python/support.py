@@ -1,4 +1,4 @@
-"""What the tests of python/tutti share: packages that may be missing, and the commands run as a user runs them."""
+"""Code that the tests of python/tutti share: packages that may be missing, and running the commands as a user does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # a test that goes to the network is wrong
 
 
 def run_tests(*packages: str) -> None:
-    """As a program: runs the tests of the main module, or says SKIPPED where a package is missing."""
+    """As a program: runs the tests of the main module, or says SKIPPED if a package is missing."""
     missing = [package for package in packages if importlib.util.find_spec(package) is None]
     if missing:
         print(f"SKIPPED: {sys.executable} has no {', '.join(missing)}; -DTUTTI_PYTHON=... names another interpreter")
@@ -54,13 +54,13 @@ class ExportTest(unittest.TestCase):
         return code, out.getvalue(), errors.getvalue()
 
     def exported(self, *words: object) -> str:
-        """What is printed by a command that must succeed."""
+        """The output of a command that must succeed."""
         code, out, errors = self.export(*words)
         self.assertEqual(code, 0, errors)
         return out
 
     def refused(self, *words: object) -> str:
-        """What a command says that must be refused."""
+        """The error of a command that must fail."""
         code, out, errors = self.export(*words)
         self.assertEqual((code, out), (2, ""), errors)
         return errors

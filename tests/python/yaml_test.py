@@ -137,7 +137,7 @@ class FusionBench(ExportTest):
         for line in ("method.merge_func: max - Tutti's ties takes the sum or the mean", "method.remove_keys: ...",
                      "merged_model_save_path: out - `tutti merge` always saves", "fast_dev_run: true - add `limit: N`",
                      "taskpool.fast_dev_run: true", "taskpool.dataloader_kwargs.shuffle: true", "something: ...",
-                     "modelpool.models._mtl_: o/mtl - a model with a role of its own", "fabric: ..."):
+                     "modelpool.models._mtl_: o/mtl - a model with a special role", "fabric: ..."):
             self.assertIn(f"#   {line}", text)
         out = self.exported("fusion-bench", file, "--output", self.folder / "out.yaml")
         self.assertIn("1 member, 2 tasks", out)
@@ -177,21 +177,21 @@ class FusionBench(ExportTest):
 
     def test_files_that_are_no_configuration_are_refused(self) -> None:
         self.assertIn("is not YAML", self.refused("fusion-bench", self.write("a.yaml", "a: [")))
-        self.assertIn("is no mapping", self.refused("fusion-bench", self.write("b.yaml", "[1]")))
+        self.assertIn("is not a mapping", self.refused("fusion-bench", self.write("b.yaml", "[1]")))
         self.assertIn("could not read", self.refused("fusion-bench", self.folder / "none.yaml"))
 
     def test_what_has_no_counterpart_at_all_is_refused(self) -> None:
         for changes, words in (
-                ({"method": {"_target_": "x.FisherMerging"}}, "the method 'FisherMerging' cannot be converted"),
-                ({"modelpool___target_": "x.CausalLMPool"}, "a modelpool 'CausalLMPool' cannot be converted"),
+                ({"method": {"_target_": "x.FisherMerging"}}, "cannot convert the method 'FisherMerging'"),
+                ({"modelpool___target_": "x.CausalLMPool"}, "cannot convert the modelpool 'CausalLMPool'"),
                 ({"modelpool__models": {}}, "lists no models"),
-                ({"modelpool__models": {"_pretrained_": "o/base"}}, "has no model besides"),
+                ({"modelpool__models": {"_pretrained_": "o/base"}}, "has only models with special roles"),
                 ({"modelpool__models": {"a": {"b": 1}}}, "'modelpool.models.a' names no pretrained model"),
                 ({"modelpool__models": {"a": "/none/a"}}, "the model folder '/none/a' does not exist here"),
                 ({"method": {"type": "weighted_ensemble", "weights": [1]}}, "'method.weights' is [1], and there are 2"),
                 ({"method": {"type": "weighted_average", "weights": ["a", 2]}}, "'method.weights' is [a, 2]"),
                 ({"taskpool__test_datasets": {}}, "the taskpool lists no tasks"),
-                ({"taskpool__test_datasets": {"a": 1}}, "the images of task 'a' are given as 1"),
+                ({"taskpool__test_datasets": {"a": 1}}, "the images of task 'a' are 1"),
                 ({"taskpool__test_datasets": {"a": {"split": "test"}}}, "have neither path nor name")):
             self.assertIn(words, self.refused("fusion-bench", self.resolved(**changes)))
         pool = {"a": "o/one"}
@@ -199,7 +199,7 @@ class FusionBench(ExportTest):
             text = self.refused("fusion-bench", self.resolved(method={"type": method}, modelpool__models=pool))
             self.assertIn("has no '_pretrained_'", text)
         file = self.resolved(taskpool={"type": "clip_vit_classification", "tasks": [{"name": "a", "dataset": "o/a"}]})
-        self.assertIn("names no 'clip_model'", self.refused("fusion-bench", file))
+        self.assertIn("has no 'clip_model'", self.refused("fusion-bench", file))
 
 
 class Examples(ExportTest):
@@ -262,7 +262,7 @@ class Members(ExportTest):
     def test_files_that_cannot_be_added_to_are_refused(self) -> None:
         for text, words in (("members: [{name: a}]\n", "not a list with one member per line"),
                             ("members: {a: 1}\n", "not a list with one member per line"), ("a: [\n", "is not YAML"),
-                            ("- a\n", "is no mapping"), ("members:\n  - {name: new}\n", "has a member 'new' already")):
+                            ("- a\n", "is not a mapping"), ("members:\n  - {name: new}\n", "already has a member 'new'")):
             with self.assertRaises(ExportError) as caught:
                 self.inserted(text)
             self.assertIn(words, str(caught.exception))

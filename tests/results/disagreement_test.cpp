@@ -77,14 +77,14 @@ TEST_CASE("logits count as their softmax and scores as shares of their sum") {
   CHECK(of(large, Column::entropy) == doctest::Approx(std::log(2.0)));
 }
 
-TEST_CASE("a member alone has an entropy and nobody to disagree with") {
+TEST_CASE("a single member has an entropy and no disagreement") {
   const auto row = rows_of({{0.5F, 0.5F}}, 1, 2).front();
   CHECK(of(row, Column::entropy) == doctest::Approx(std::log(2.0)));
   CHECK(of(row, Column::mutual_information) == 0);
   CHECK(of(row, Column::variance) == 0);
 }
 
-TEST_CASE("images without a member or with a score that is no number are unknown and left out of the means") {
+TEST_CASE("images without a member or with a score that is not a number are unknown and left out of the means") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   Disagreement all;
   CHECK_FALSE(all.means());

@@ -1,4 +1,4 @@
-// Journals that were cut off, changed or made up: reading them is safe, and what is believed is right.
+// Journals that were cut off, changed or made up: reading them is safe, and only correct records are used.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -17,7 +17,7 @@ namespace {
 
 using test::error_of;
 
-TEST_CASE("a file that was only just made is a journal that has not begun") {
+TEST_CASE("a new empty file is a journal that has not started") {
   const test::TemporaryFolder folder;
   replace(folder.path(), "");
   CHECK_FALSE(Journal(folder.path()).begun());
@@ -136,7 +136,7 @@ TEST_CASE("sizes that only agree because they overflow are not believed") {
   CHECK(Journal(folder.path()).finished_segments() == 0);
 }
 
-TEST_CASE("a segment that stands in the file twice counts once and what follows does not count") {
+TEST_CASE("a segment that is in the file twice counts once and what follows does not count") {
   const test::TemporaryFolder folder;
   write_journal(folder.path());
   const std::string whole = content(folder.path());
@@ -147,7 +147,7 @@ TEST_CASE("a segment that stands in the file twice counts once and what follows 
   check_replay(journal, 2);
 }
 
-TEST_CASE("headers that make no sense are those of a journal that has not begun") {
+TEST_CASE("headers that make no sense are those of a journal that has not started") {
   const test::TemporaryFolder folder;
   for (const char* text : {"", "{", "[]", "{}", R"({"images": 50})",
                            R"({"images": -1, "segment_images": 20, "members": 2, "fingerprint": {}})",
@@ -163,14 +163,14 @@ TEST_CASE("headers that make no sense are those of a journal that has not begun"
       folder.path(),
       "tutti-journal/1\n" + record(R"({"images": 50, "segment_images": 20, "members": 2, "fingerprint": {"a": "1"}})"));
   CHECK(Journal(folder.path()).header().fingerprint.at("a") == "1");
-  // A header that is said to be larger than the file, or than any header is.
+  // A header that claims to be larger than the file, or than any header can be.
   replace(folder.path(), "tutti-journal/1\n" + std::string(8, '\xff') + std::string(8, '\0'));
   CHECK_FALSE(Journal(folder.path()).begun());
   replace(folder.path(), "tutti-journal/1\n" + record(std::string((16 << 20) + 1, ' ')));
   CHECK_FALSE(Journal(folder.path()).begun());
 }
 
-TEST_CASE("another file of that name is left alone") {
+TEST_CASE("another file of that name is not touched") {
   const test::TemporaryFolder folder;
   replace(folder.path(), "Dear diary, today we went to the lake");
   const auto error = error_of([&] { Journal journal(folder.path()); });

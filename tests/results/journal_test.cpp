@@ -1,4 +1,4 @@
-// The journal of a run: what it holds comes back as it was, and every way in which it can fail is said.
+// The journal of a run: its content comes back unchanged, and every failure is reported.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <signal.h>
@@ -21,7 +21,7 @@ namespace {
 
 using test::error_of;
 
-TEST_CASE("what was journaled is there again with every byte when the file is opened anew") {
+TEST_CASE("what was journaled is there again with every byte when the file is opened again") {
   const test::TemporaryFolder folder;
   CHECK_FALSE(Journal::exists(folder.path()));
   write_journal(folder.path());
@@ -38,7 +38,7 @@ TEST_CASE("what was journaled is there again with every byte when the file is op
   check_replay(journal, 2);
 }
 
-TEST_CASE("a journal goes on where it ended and can be removed") {
+TEST_CASE("a journal continues where it ended and can be removed") {
   const test::TemporaryFolder folder;
   write_journal(folder.path());
   {
@@ -54,7 +54,7 @@ TEST_CASE("a journal goes on where it ended and can be removed") {
   journal.remove();  // a file that is gone is none of our business
 }
 
-TEST_CASE("a journal that is begun again holds nothing of before") {
+TEST_CASE("a journal that is started again holds nothing of before") {
   const test::TemporaryFolder folder;
   write_journal(folder.path());
   {
@@ -78,12 +78,12 @@ TEST_CASE("two runs cannot share a folder at the same time") {
     CHECK(error->kind() == ErrorKind::usage);
     CHECK(error->message() == fmt::format("another run is writing into {}", folder.path().string()));
     CHECK(error->detail() == "it holds the lock of the folder's journal");
-    CHECK(error->hint() == "wait for its end, or choose another folder: output=...");
+    CHECK(error->hint() == "wait until it ends, or choose another folder: output=...");
   }
   CHECK_FALSE(error_of([&] { Journal second(folder.path()); }));
 }
 
-TEST_CASE("a journal whose answers have another form is not handed on") {
+TEST_CASE("a journal whose predictions have another form is not used") {
   const test::TemporaryFolder folder;
   write_journal(folder.path());
   const Journal journal(folder.path());
@@ -95,8 +95,8 @@ TEST_CASE("a journal whose answers have another form is not handed on") {
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::failed);
     CHECK(error->message() == fmt::format("the journal {} does not fit this run", (folder / "journal").string()));
-    CHECK(error->detail() == "the answers of segment 0 have another form");
-    CHECK(error->hint() == fmt::format("remove {} to begin anew", (folder / "journal").string()));
+    CHECK(error->detail() == "the predictions of segment 0 have another form");
+    CHECK(error->hint() == fmt::format("remove {} to start again", (folder / "journal").string()));
   }
   CHECK(sink.calls == 0);
 }
@@ -188,7 +188,7 @@ TEST_CASE("segments are counted with the short one at the end") {
   CHECK(JournalHeader{~std::uint64_t{0}, 1, 1, {}}.segments() == ~std::uint64_t{0});
 }
 
-TEST_CASE("more members than one call of the kernel takes are journaled all the same") {
+TEST_CASE("more members than one call of the kernel takes are still journaled") {
   const test::TemporaryFolder folder;
   const std::vector<float> values(20, 0.5F);
   const std::vector<MemberSegmentResult> members(3000, MemberSegmentResult{1, values, true});

@@ -1,4 +1,4 @@
-// A run, its answers, and journals of them. For tests only.
+// A run, its predictions, and journals of them. For tests only.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -17,7 +17,7 @@ namespace tutti::images {
 inline JournalHeader a_run() { return {50, 20, 2, {{"seed", "3"}, {"threads of a", "2"}}}; }
 inline const AnswerForm kForm{2, true, true, {2, 3}};
 
-/// A segment's answer whose values depend on the segment.
+/// A segment's result whose values depend on the segment.
 struct Answer {
   explicit Answer(std::uint64_t segment, const JournalHeader& run = a_run()) : count(run.count_of(segment)) {
     first = segment * run.segment_images;
@@ -52,7 +52,7 @@ bool same(std::span<const Value> a, std::span<const Value> b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size_bytes()) == 0);
 }
 
-/// Compares what it gets with one answer.
+/// Compares the results that it gets with an expected one.
 struct Expecting final : Sink {
   explicit Expecting(Answer answer) : wanted(std::move(answer)) {}
   void write(const SegmentResult& result) override {

@@ -79,17 +79,17 @@ TEST_CASE("the calibration error weighs the gap of each bin with its images") {
 }
 
 TEST_CASE("gaps cancel within a bin and not between bins and an edge belongs to the bin below it") {
-  // 0.70 and 0.72 lie in (10/15, 11/15]: their mean is 0.71, one of the two is right.
+  // 0.70 and 0.72 are in (10/15, 11/15]: their mean is 0.71, one of the two is right.
   Metrics one_bin(2);
   one_bin.add(Classes{0, 1}, Scores{0.70F, 0.30F, 0.72F, 0.28F}, Classes{0, 0}, ScoreKind::probabilities);
   CHECK(*one_bin.calibration_error() == doctest::Approx(0.21));
-  // 0.8 is 12/15, the upper edge of its bin; 0.82 lies in the next.
+  // 0.8 is 12/15, the upper edge of its bin; 0.82 is in the next.
   Metrics two_bins(2);
   two_bins.add(Classes{0, 1}, Scores{0.8F, 0.2F, 0.82F, 0.18F}, Classes{0, 0}, ScoreKind::probabilities);
   CHECK(*two_bins.calibration_error() == doctest::Approx((0.2 + 0.82) / 2));
 }
 
-TEST_CASE("the confidence is the share of the predicted class also where another one is larger") {
+TEST_CASE("the confidence is the share of the predicted class also if another one is larger") {
   Metrics metrics(2);
   metrics.add(Classes{0}, Scores{1.0F, 3.0F}, Classes{0}, ScoreKind::probabilities);
   CHECK(*metrics.calibration_error() == doctest::Approx(0.75));
@@ -147,7 +147,7 @@ TEST_CASE("images that are skipped count for nothing but the place of those afte
   CHECK(error->message() == "the label of image 9 is 2");
 }
 
-TEST_CASE("up to a thousand classes have a confusion matrix and more have their accuracy alone") {
+TEST_CASE("up to a thousand classes have a confusion matrix and more have only their accuracy") {
   Metrics few(kMaxConfusionClasses);
   CHECK(few.confusion().size() == std::size_t{kMaxConfusionClasses} * kMaxConfusionClasses);
   constexpr std::uint32_t kMany = kMaxConfusionClasses + 1;
@@ -163,7 +163,7 @@ TEST_CASE("up to a thousand classes have a confusion matrix and more have their 
   CHECK_FALSE(per_class[0]);
 }
 
-TEST_CASE("a label that is no class of the answers is an error that names the image") {
+TEST_CASE("a label that is not a class of the predictions is an error that names the image") {
   Metrics metrics(3);
   metrics.add(Classes{0, 1}, Scores(6, 0.25F), Classes{0, 1}, ScoreKind::probabilities);
   for (const std::int64_t wrong : {3, -1}) {
@@ -172,7 +172,7 @@ TEST_CASE("a label that is no class of the answers is an error that names the im
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::usage);
     CHECK(error->message() == "the label of image 2 is " + std::to_string(wrong));
-    CHECK(error->detail() == "the answers have 3 classes, so classes are 0 to 2");
+    CHECK(error->detail() == "the predictions have 3 classes, so classes are 0 to 2");
     CHECK(error->hint() == "give images whose labels are classes of the models");
   }
   const auto error =

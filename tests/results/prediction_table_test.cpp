@@ -65,14 +65,14 @@ TEST_CASE("the class that the rule decided for comes first and equal scores by c
         "image,class_1,score_1,class_2,score_2,class_3,score_3,class_4,score_4\n3,2,2,1,2,0,1,3,1\n");
 }
 
-TEST_CASE("an image without an answer has empty fields and what is no number comes last") {
+TEST_CASE("an image without a prediction has empty fields and NaN comes last") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   CHECK(table_of(Named(false, false), {nan, nan}, -1) == "image,class_1,score_1,class_2,score_2\n3,,,,\n");
   CHECK(table_of(Named(false, false), {nan, 0.5F, 1}, 1) ==
         "image,class_1,score_1,class_2,score_2,class_3,score_3\n3,1,0.5,2,1,0,nan\n");
 }
 
-TEST_CASE("fields are quoted where a reader would misunderstand them") {
+TEST_CASE("fields are quoted if a reader would misunderstand them") {
   CHECK(images::csv_field("plain text") == "plain text");
   CHECK(images::csv_field("a,b") == "\"a,b\"");
   CHECK(images::csv_field("a\"b") == "\"a\"\"b\"");
@@ -80,7 +80,7 @@ TEST_CASE("fields are quoted where a reader would misunderstand them") {
   CHECK(images::csv_field("a\rb") == "\"a\rb\"");
 }
 
-TEST_CASE("the sink writes a table beside its arrays where it is told the names") {
+TEST_CASE("the sink writes a table next to its arrays if it gets the names") {
   const TemporaryFolder folder;
   const Named names(true, false);
   const std::array<float, 4> values{0.25F, 0.75F, 1, 0};

@@ -1,4 +1,4 @@
-// Tests of the report: one schema, whatever is missing is null, and the page that describes it is complete.
+// Tests of the report: one schema, missing values are null, and the page that describes it is complete.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -180,7 +180,7 @@ TEST_CASE("every report has the same fields in the same order") {
   CHECK(keys(full.at_pointer("/members/0")) == keys(full.at_pointer("/members/1")));
 }
 
-// Every key, at any depth, stands in backquotes in docs/report.md.
+// Every key, at any depth, is in backquotes in docs/report.md.
 void check_described(const json::value& value, const std::string& page) {
   if (const json::array* array = value.if_array())
     for (const json::value& element : *array) check_described(element, page);

@@ -1,4 +1,4 @@
-// What of an earlier command is removed, and what never.
+// Which files of an earlier command are removed, and which never.
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
@@ -73,7 +73,7 @@ TEST_CASE("weights and journals and merges and all that Tutti does not know stay
   CHECK(out.files() == others);
 }
 
-TEST_CASE("a folder without a report of Tutti is somebody else's") {
+TEST_CASE("a folder without a report of Tutti is not touched") {
   for (const char* report : {"", "no JSON", "[]", R"({"schema": "other/1", "command": "run"})", R"({"schema": 3})"}) {
     const Output out;
     out.put("labels.npy");
@@ -122,7 +122,7 @@ TEST_CASE("a result that cannot be removed is an error that names it and the rep
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::failed);
     CHECK(error->message() == "could not remove " + (out / "predictions.npy").string());
-    CHECK(error->detail() == "Permission denied; it is of an earlier command");
+    CHECK(error->detail() == "Permission denied; an earlier command wrote it");
     CHECK(error->hint() == "choose another output folder");
   }
   CHECK(fs::exists(out / "report.json"));

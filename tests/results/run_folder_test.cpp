@@ -47,7 +47,7 @@ TEST_CASE("without a request runs are numbered from 0001") {
   CHECK(std::filesystem::is_directory(folder / "runs" / "0002"));
 }
 
-TEST_CASE("numbering goes on after the highest number whatever else stands there") {
+TEST_CASE("numbering continues after the highest number whatever other names there are") {
   const TemporaryFolder folder;
   std::filesystem::create_directories(folder / "0041");
   std::filesystem::create_directories(folder / "demo");
@@ -163,10 +163,10 @@ TEST_CASE("a folder is written into by one program at a time") {
     CHECK(error->kind() == ErrorKind::usage);
     CHECK(error->message() == "another tutti is writing into " + path.string());
     CHECK(error->detail() == "it holds the lock of this folder");
-    CHECK(error->hint() == "wait for its end, or choose another output folder");
+    CHECK(error->hint() == "wait until it ends, or choose another output folder");
     CHECK(std::filesystem::is_directory(path));
     CHECK(std::filesystem::is_empty(path));
-    // Who is refused takes nothing away, and a lock moves.
+    // A rejected program removes nothing, and a lock can be moved.
     const RunFolder moved(std::move(*first));
     first.reset();
     CHECK(error_of([&] { const RunFolder second(path, folder / "runs"); }));
@@ -202,7 +202,7 @@ TEST_CASE("programs that start and end at the same time never hold one folder or
   CHECK(gone == 0);
 }
 
-TEST_CASE("where a folder cannot be locked a warning says so and the work is done") {
+TEST_CASE("if a folder cannot be locked a warning says so and the work is done") {
   const TemporaryFolder folder;
   for (const int code : {ENOLCK, EOPNOTSUPP, EBADF}) {
     std::vector<std::string> lines;
@@ -218,9 +218,9 @@ TEST_CASE("where a folder cannot be locked a warning says so and the work is don
       std::puts("SKIPPED: this process may not filter its system calls");
       return;
     }
-    CHECK(lines == std::vector<std::string>{(folder / "out").string() + " cannot be locked (" +
+    CHECK(lines == std::vector<std::string>{"cannot lock " + (folder / "out").string() + " (" +
                                             std::generic_category().message(code) +
-                                            "): see to it that no other tutti writes into it"});
+                                            "): make sure that no other tutti writes into it"});
     CHECK(std::filesystem::exists(folder / "out" / "result"));
   }
 }

@@ -90,7 +90,7 @@ TEST_CASE("a finished sink has written the scores and classes and each member") 
   CHECK(folder.names().size() == 3);
 }
 
-TEST_CASE("labels are kept beside the members where they are asked for and cut off with them") {
+TEST_CASE("labels are kept with the members if they are asked for and cut off with them") {
   const TemporaryFolder folder;
   ResultForm form = kForm;
   form.labels = true;
@@ -130,7 +130,7 @@ TEST_CASE("members that are not kept have no folder and features no classes") {
   CHECK(folder.names() == std::vector<std::string>{"predictions.npy"});
 }
 
-TEST_CASE("the rule none writes the members alone") {
+TEST_CASE("the rule none writes only the members") {
   const TemporaryFolder folder;
   {
     NpySink sink(folder.path(), {3, 0, false, kForm.members});
@@ -180,7 +180,7 @@ TEST_CASE("a sink that got too few images is an error and leaves nothing") {
   CHECK(folder.names().empty());
 }
 
-TEST_CASE("a run that ended early leaves the images that came in files of their own") {
+TEST_CASE("a run that ended early leaves the images that came in separate files") {
   const TemporaryFolder folder;
   {
     NpySink sink(folder.path(), kForm);
@@ -199,7 +199,7 @@ TEST_CASE("a run that ended early leaves the images that came in files of their 
   CHECK_FALSE(std::filesystem::exists(folder / "members" / "cnn-0.npy"));
 }
 
-TEST_CASE("a run that ended early leaves the results of complete runs alone") {
+TEST_CASE("a run that ended early does not touch the results of complete runs") {
   const TemporaryFolder folder;
   {
     NpySink sink(folder.path(), kForm);
@@ -227,7 +227,7 @@ TEST_CASE("a segment that not every file could hold is left out of all of them")
   const TemporaryFolder folder;
   NpySink sink(folder.path(), kForm);
   hand(sink, 0, 1);
-  // One predicted class too many is refused after the scores were written.
+  // One predicted class too many is rejected after the scores were written.
   const std::array<std::int64_t, 3> too_many{0, 0, 0};
   const std::array members{MemberSegmentResult{2, std::span(kValues).first(2)},
                            MemberSegmentResult{1, std::span(kSecond).first(1)}};
@@ -282,15 +282,15 @@ TEST_CASE("a leftover that cannot be removed is an error that says that the resu
   CHECK(load(folder / "predictions.npy").floats.size() == 6);
 }
 
-TEST_CASE("a member whose name is no file name is an error before anything is created") {
+TEST_CASE("a member whose name cannot be a file name is an error before anything is created") {
   const TemporaryFolder folder;
   for (const char* name : {"", ".", "..", "a/b"}) {
     const auto error = error_of([&] { NpySink(folder.path(), {1, 2, true, {{name, 2}}}); });
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::usage);
-    CHECK(error->message() == "the predictions of member \"" + std::string(name) + "\" cannot be saved");
-    CHECK(error->detail() == "its name is no name of a file");
-    CHECK(error->hint() == "rename the member, or leave save_members off");
+    CHECK(error->message() == "cannot save the predictions of member \"" + std::string(name) + "\"");
+    CHECK(error->detail() == "its name cannot be the name of a file");
+    CHECK(error->hint() == "rename the member, or do not set 'save_members'");
   }
   CHECK(folder.names().empty());
 }
@@ -355,7 +355,7 @@ TEST_CASE("a sink in memory lists the segments that lack members or were set asi
         std::vector<IncompleteSegment>{{1, 1, 1, {1}, false}, {2, 1, 2, {}, true}, {3, 1, 1, {1}, true}});
 }
 
-TEST_CASE("a sink in memory keeps the members only where it is asked to") {
+TEST_CASE("a sink in memory keeps the members only if it is asked to") {
   MemorySink sink({3, 2, true, {}});
   hand(sink, 0, 3);
   const Predictions predictions = sink.take();

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tests of scripts/lib.sh and of the scripts' arguments: each function test_* is one case. They run with stand-ins for
-# apt-get, dpkg and pip, in a folder of their own, so nothing is installed and no network is used.
+# apt-get, dpkg and pip, in a separate folder, so nothing is installed and no network is used.
 # usage: scripts_test.sh CASE
 # shellcheck disable=SC2016,SC2317  # stand-ins are text, and functions that others call
 set -euo pipefail
@@ -51,7 +51,7 @@ make_libtorch() {
   touch "$1/lib/libtorch_cpu.so" "$1/lib/libc10.so" "$1/include/torch/csrc/api/include/torch/torch.h"
 }
 
-# fetch_libtorch stands in for pip: counts its calls and leaves what pip would leave.
+# fetch_libtorch replaces pip: it counts its calls and makes the files that pip would make.
 fetch_libtorch() {
   say "fetched $1" >>"$scratch/fetches"
   make_libtorch "$2/site/torch"
@@ -118,7 +118,7 @@ test_package_lists_that_cannot_be_fetched_are_an_error_with_the_reason() {
   stand_in apt-get 'echo "no route to the mirror" >&2; exit 100'
   absent="ninja-build"
   outcome set_up_packages "$(os_release debian 12)"
-  expect_code 1 && expect_text "The package lists could not be fetched" && expect_text "no route to the mirror"
+  expect_code 1 && expect_text "Could not fetch the package lists" && expect_text "no route to the mirror"
   expect_text "Needed: ninja-build"
 }
 
@@ -126,7 +126,7 @@ test_packages_that_cannot_be_installed_are_an_error_with_the_reason() {
   stand_in apt-get '[[ $1 == update ]] || { echo "unmet dependencies" >&2; exit 100; }'
   absent="ninja-build"
   outcome set_up_packages "$(os_release debian 12)"
-  expect_code 1 && expect_text "The packages could not be installed: ninja-build" && expect_text "unmet dependencies"
+  expect_code 1 && expect_text "Could not install the packages: ninja-build" && expect_text "unmet dependencies"
 }
 
 test_another_distribution_is_told_what_to_install() {
@@ -169,7 +169,7 @@ test_what_the_benchmarks_take_is_installed_on_request() {
 
 test_set_up_refuses_arguments_that_it_does_not_know() {
   outcome "$source_root/scripts/setup" --all
-  expect_code 2 && expect_text "takes no argument but --bench; unknown: --all"
+  expect_code 2 && expect_text "only takes --bench; unknown: --all"
 }
 
 # --- LibTorch ---------------------------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ test_a_given_libtorch_is_used_as_it_is() {
 
 test_a_folder_that_is_no_libtorch_is_refused() {
   TUTTI_LIBTORCH=$scratch/bin outcome set_up_libtorch
-  expect_code 2 && expect_text "TUTTI_LIBTORCH=$scratch/bin is no LibTorch" && expect_text "unset TUTTI_LIBTORCH"
+  expect_code 2 && expect_text "TUTTI_LIBTORCH=$scratch/bin is not a LibTorch" && expect_text "unset TUTTI_LIBTORCH"
 }
 
 test_the_folder_above_a_libtorch_is_corrected() {
@@ -233,7 +233,7 @@ test_a_fetch_that_fails_names_what_was_wanted_and_the_way_round() {
   # A venv whose pip has no network.
   stand_in python3 'mkdir -p "$3/bin"; printf "#!/bin/bash\necho name resolution failed; exit 1\n" >"$3/bin/pip"; chmod +x "$3/bin/pip"'
   outcome fetch_libtorch light "$scratch/partial"
-  expect_code 1 && expect_text "LibTorch could not be fetched: torch==" && expect_text "nvidia-cuda-runtime=="
+  expect_code 1 && expect_text "Could not fetch LibTorch: torch==" && expect_text "nvidia-cuda-runtime=="
   expect_text "TUTTI_LIBTORCH" && expect_text "name resolution failed"
   [[ ! -e $scratch/partial ]]
 }
@@ -250,7 +250,7 @@ test_a_python_without_venv_is_named() {
 test_wheels_without_libtorch_are_an_error() {
   fetch_libtorch() { mkdir -p "$2/site/torch"; }
   outcome install_libtorch light
-  expect_code 1 && expect_text "holds no LibTorch"
+  expect_code 1 && expect_text "has no LibTorch"
   [[ ! -e $root/.libtorch ]]
 }
 
@@ -258,7 +258,7 @@ test_too_little_disk_is_said_before_anything_is_fetched() {
   unset -f check_disk
   source "$source_root/scripts/lib.sh"
   outcome check_disk "$scratch" 999999999
-  expect_code 1 && expect_text "takes 999999999 MB of disk" && expect_text "TUTTI_LIBTORCH"
+  expect_code 1 && expect_text "needs 999999999 MB of disk" && expect_text "TUTTI_LIBTORCH"
   outcome check_disk "$scratch" 0
   expect_code 0
 }
@@ -307,7 +307,7 @@ test_unknown_arguments_are_refused() {
   done
 }
 
-# copy_scripts: the scripts in a tree of their own, so that what they write stays there.
+# copy_scripts: copies the scripts into a separate tree, so that their files stay there.
 copy_scripts() {
   copy=$scratch/copy
   mkdir -p "$copy/tests/fuzz/corpus/ring" "$copy/tests/model" "$copy/build/asan/tests"
@@ -357,7 +357,7 @@ test_an_error_that_the_model_checker_finds_is_said_with_its_steps() {
 test_a_mistake_that_the_model_checker_misses_is_an_error() {
   found 0
   expect_code 1 && expect_text "four tasks, two slots: holds in 5 states"
-  expect_text "BROKEN_BELL_BEFORE_PUSH: SPIN does not notice this mistake"
+  expect_text "BROKEN_BELL_BEFORE_PUSH: SPIN does not find this mistake"
 }
 
 test_model_checking_takes_no_arguments() {

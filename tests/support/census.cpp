@@ -75,7 +75,7 @@ void settle_threads() {
   // The log's own thread comes with its first line and stays.
   static const bool logged = [] {
     log::warning("a test counts threads; warnings of workers that die may follow");
-    log::flush();  // the thread has opened and closed what it needs for its first line
+    log::flush();  // afterwards the log thread opens no further files
     return true;
   }();
   (void)logged;

@@ -15,7 +15,7 @@ constexpr std::chrono::seconds kPatience{60};
 /// The processes whose parent is `pid`, zombies included.
 std::vector<int> children_of(int pid);
 
-/// What the links of /proc/<pid>/fd say, sorted: "/memfd:tutti-arena (deleted)", "anon_inode:[eventfd]".
+/// The targets of the links in /proc/<pid>/fd, sorted: "/memfd:tutti-arena (deleted)", "anon_inode:[eventfd]".
 std::vector<std::string> descriptors_of(int pid);
 
 /// Processes, descriptors and mapped memory of this process. Two are compared.
@@ -35,10 +35,10 @@ void settle_threads();
 /// Makes this process the parent of every orphan below it, so that a census sees grandchildren that were left behind.
 void adopt_orphans();
 
-/// True once the process has ended (a zombie counts), false where it is still there after `patience`.
+/// True once the process has ended (a zombie counts), false if it is still there after `patience`.
 bool ends(int pid, std::chrono::milliseconds patience = kPatience);
 
-/// Looks again and again until `condition` holds; false where it does not within kPatience. For what cannot be awaited.
+/// Looks again and again until `condition` holds; false if it does not within kPatience. For what cannot be awaited.
 bool happens(const std::function<bool()>& condition);
 
 /// Times that the first thread of a process went to sleep by itself: it stays where it is in a process that is idle.

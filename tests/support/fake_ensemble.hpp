@@ -21,15 +21,15 @@ FakeModel& fake_model(config::EnsembleSpec& spec, std::size_t rank);
 /// The public form of a description.
 Spec published(const config::EnsembleSpec& spec);
 
-/// Values in [0, 1) that depend on the seed alone.
+/// Values in [0, 1) that depend only on the seed.
 std::vector<float> random_images(std::size_t count, std::uint64_t seed = 1, ImageShape shape = kShape);
 
-/// What member `rank` answers for images one by one, probabilities or whatever the description asks for.
+/// The outputs of member `rank` for images one by one, in the form that the description asks for.
 std::vector<float> naive_answer(const config::EnsembleSpec& spec, std::size_t rank, const std::vector<float>& images);
 /// The mean of all members, in rank order, in float32.
 std::vector<float> naive_mean(const config::EnsembleSpec& spec, const std::vector<float>& images);
 
-/// Labelled images that count what was asked of them.
+/// Labelled images that count the reads.
 class ListSource : public Source {
  public:
   ListSource(std::vector<float> pixels, std::vector<std::int64_t> labels, ImageShape shape = kShape)

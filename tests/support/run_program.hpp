@@ -26,10 +26,10 @@ struct ProgramOptions {
   std::optional<std::uint64_t> file_limit;  ///< largest file that it may write, in bytes
 };
 
-/// Whether pseudo-terminals can be had here; a bare container has none.
+/// Whether pseudo-terminals exist here; a bare container has none.
 bool has_terminals();
 
-/// A running program. Killed where a test leaves without waiting for it.
+/// A running program. Killed if a test leaves without waiting for it.
 class Program {
  public:
   explicit Program(std::vector<std::string> command, const ProgramOptions& options = {});
@@ -39,7 +39,7 @@ class Program {
 
   int pid() const noexcept { return pid_; }
   void signal(int number) const;
-  /// Returns the first line of stdout or stderr that contains `part`, waiting for it; empty where the program ended.
+  /// Returns the first line of stdout or stderr that contains `part`, waiting for it; empty if the program ended.
   std::string wait_for_line(const std::string& part);
   /// Waits for the end; kills it after kPatience.
   ExitStatus wait();

@@ -60,7 +60,7 @@ class TraceFile {
       if (known == name) return pid;
     return 0;
   }
-  /// Of this name, in the order of their beginnings; of one process where `pid` is not 0.
+  /// Of this name, in the order of their beginnings; of one process if `pid` is not 0.
   std::vector<TraceEvent> events(const std::string& name, int pid = 0) const {
     std::vector<TraceEvent> found;
     for (const TraceEvent& event : events_)

@@ -16,7 +16,7 @@ struct File {
   std::string text;
 };
 
-/// All checks return complaints, each "path:line: what is wrong", and nothing where all is well.
+/// All checks return complaints, each "path:line: what is wrong".
 using Complaints = std::vector<std::string>;
 
 /// The arrows between the folders and the owners of third-party libraries. `exists` holds the paths of all files.
@@ -34,8 +34,12 @@ Complaints check_lengths(const File& file);
 inline constexpr std::size_t kMaxFileLines = 400;
 inline constexpr std::size_t kMaxFunctionLines = 70;
 
-/// File names made of words that say nothing ("util"), and texts that name somebody's home folder.
+/// File names of words without meaning ("util"), and texts with the path of a home folder.
 Complaints check_names(const File& file);
+
+/// Phrases in comments, literals and documents that plain English has a usual word for, which the complaint names.
+/// Code, also that between backquotes, is not looked at.
+Complaints check_words(const File& file);
 
 /// The text with comments and the contents of literals blanked out; lines and columns stay where they were.
 std::string without_comments_and_literals(std::string_view text);

@@ -16,11 +16,12 @@ namespace {
 struct Place {
   std::string_view path;
   std::vector<std::string_view> includes;
-  bool may_start_workers = false;  ///< may include <tutti/ensemble.hpp>; everybody may include the other public headers
+  bool may_start_workers =
+      false;  ///< may include <tutti/ensemble.hpp>; all places may include the other public headers
 };
 
-/// A file belongs to the first place whose path it begins with. What belongs to none (the programs of examples) stands
-/// outside and includes <tutti/...> only. bench and tests see everything.
+/// A file belongs to the first place whose path it begins with. A file of no place (the programs of examples) is
+/// outside and includes only <tutti/...>. bench and tests see everything.
 const std::vector<Place>& places() {
   static const std::vector<std::string_view> decide{"config/", "common/wire/", "common/"};
   static const std::vector<std::string_view> everything{"program/run/",
@@ -145,7 +146,7 @@ bool is_system(std::string_view header) {
 /// Headers of the C++ library have neither a folder nor an ending.
 bool is_standard(std::string_view header) { return header.find_first_of("/.") == std::string_view::npos; }
 
-/// What a test may include of third parties is what the folder that it tests may: "tests/config/x.cpp" is as "config/".
+/// A test may include the third-party libraries of the folder that it tests: "tests/config/x.cpp" is like "config/".
 bool owns(std::string_view path, std::span<const std::string_view> places) {
   const auto lies_in = [&](std::string_view p) {
     return std::ranges::any_of(places, [&](auto place) { return p.starts_with(place); });
@@ -159,7 +160,7 @@ bool owns(std::string_view path, std::span<const std::string_view> places) {
   return lies_in(path);
 }
 
-/// What the C++ library has for threads, files and the terminal, which pure code does without.
+/// The headers of the C++ library for threads, files and the terminal, which pure code must not use.
 bool is_deed(std::string_view header) {
   static constexpr std::array<std::string_view, 13> kHeaders{
       "thread",  "mutex",   "shared_mutex", "condition_variable", "future", "semaphore", "latch",
@@ -205,7 +206,7 @@ std::string complain_quote(const std::string& path, std::string_view header, con
   static constexpr std::array<std::string_view, 3> kImpure{"common/log.hpp", "common/atomic_file.hpp",
                                                            "common/thread.hpp"};
   if (std::ranges::find(exists, header) == exists.end()) {
-    return fmt::format("\"{}\" is no file of the tree; includes are written from the root", header);
+    return fmt::format("\"{}\" is not a file of the tree; includes are written from the root", header);
   }
   if (header.starts_with("include/")) return "public headers are included as <tutti/...>";
   const Place* from = place_of(path);

@@ -124,7 +124,7 @@ class FunctionReader {
   Complaints complaints_;
 };
 
-/// Blanks out what stands between `begin` and `end`, except newlines.
+/// Blanks out the text between `begin` and `end`, except newlines.
 void blank(std::string& text, std::size_t begin, std::size_t end) {
   for (std::size_t i = begin; i < std::min(end, text.size()); ++i) {
     if (text[i] != '\n') text[i] = ' ';
@@ -145,7 +145,7 @@ std::string without_directives(std::string text) {
   return text;
 }
 
-/// The end (one past) of the literal or comment that begins at `i`, or nothing where none begins there.
+/// The end (one past) of the literal or comment that begins at `i`, or nothing if none begins there.
 std::optional<std::size_t> end_of_blank(std::string_view text, std::size_t i) {
   const auto past = [&](std::string_view mark, std::size_t from) {
     const std::size_t found = text.find(mark, from);

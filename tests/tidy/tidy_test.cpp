@@ -1,4 +1,4 @@
-// The source tree keeps its rules, and the checks notice where it does not.
+// The source tree keeps its rules, and the checks notice if it does not.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 const fs::path kRoot = TUTTI_SOURCE_DIR;
 
-/// What belongs to the project; what else lies in the working copy (build folders, notes) is its owner's affair.
+/// The folders of the project; others in the working copy (build folders, notes) are not checked.
 constexpr std::array kFolders{".ci",    "bench",    "cmake",   "common",  "config", "coordinator",
                               "docs",   "examples", "images",  "include", "merge",  "program",
                               "python", "results",  "scripts", "tests",   "worker"};
@@ -81,7 +81,7 @@ Complaints includes(const std::string& path, const std::string& line) {
        "coordinator/pool/pool.hpp", "program/say.hpp", "include/tutti/error.hpp", "tests/support.hpp"});
 }
 
-/// A function whose braces stand `lines` lines apart, both counted.
+/// A function of `lines` lines from the opening brace to the closing one.
 std::string function_of(std::size_t lines) {
   std::string text = "int f(int x) {\n";
   for (std::size_t i = 2; i < lines; ++i) text += "  ++x;\n";
@@ -103,6 +103,18 @@ TEST_CASE("folders include only what their arrows allow and each library has one
 TEST_CASE("C++ files open with a comment and headers guard themselves") {
   const std::vector<std::string> exists = paths();
   expect_clean([&](const File& file) { return check_opening(file, exists); });
+}
+
+TEST_CASE("prose uses the usual words") {
+  // Folders and files that are not rewritten yet. Remove an entry together with its complaints.
+  static constexpr std::array kNotYet{"config/",        "coordinator/",       "program/",
+                                      "tests/config/",  "tests/coordinator/", "tests/integration/",
+                                      "tests/program/", "results/report.hpp", "worker/model.hpp"};
+  static constexpr std::array kNever{"tests/tidy/words.cpp", "CHANGELOG.md"};  // the list itself, and history
+  expect_clean([](const File& file) {
+    const auto skips = [&](std::string_view path) { return file.path.starts_with(path); };
+    return std::ranges::any_of(kNotYet, skips) || std::ranges::any_of(kNever, skips) ? Complaints{} : check_words(file);
+  });
 }
 
 TEST_CASE("files and functions stay short") {
@@ -163,7 +175,7 @@ TEST_CASE("includes along the arrows pass") {
 
 TEST_CASE("includes are written from the root and public headers in angle brackets") {
   CHECK(includes("common/x.cpp", "#include \"json.hpp\"") ==
-        Complaints{"common/x.cpp:2: \"json.hpp\" is no file of the tree; includes are written from the root"});
+        Complaints{"common/x.cpp:2: \"json.hpp\" is not a file of the tree; includes are written from the root"});
   CHECK(includes("coordinator/pool/x.cpp", "#include \"include/tutti/error.hpp\"").size() == 1);
 }
 
@@ -287,6 +299,38 @@ TEST_CASE("empty words in file names and paths of one machine are reported") {
                      "\nsee /ro"
                      "ot/x\n"}) == Complaints{"docs/x.md:2: a path of one machine"});
   CHECK(check_names({"docs/x.md", "https://example.org/home/x and bin/work/y\n"}).empty());
+}
+
+TEST_CASE("an unusual word is reported with the usual one") {
+  // The words are put together here so that this file does not hold one itself.
+  const std::string begun = std::string("beg") + "un";
+  CHECK(check_words({"docs/x.md", "# A\n\nIt is " + begun + ".\n"}) ==
+        Complaints{"docs/x.md:3: not \"" + begun + "\" but: started"});
+  for (const auto& [path, text] : {
+           std::pair{std::string("a.cpp"), "int x = 0;  // " + begun + "\n"},
+           {"a.hpp", "f(\"it is " + begun + "\");\n"},
+           {"scripts/x", "# Beg" + begun.substr(3) + ".\n"},
+           {"x.py", "\"\"\"" + begun + ".\"\"\"\n"},
+           {"CMakeLists.txt", "# " + begun + "\n"},
+       }) {
+    CAPTURE(path);
+    CHECK(check_words({path, text}).size() == 1);
+  }
+}
+
+TEST_CASE("a phrase is found across the end of a line") {
+  CHECK(check_words({"a.hpp", "// It fails for\n  /// want\n// of memory.\n"}) ==
+        Complaints{std::string("a.hpp:1: not \"for want") + " of\" but: because there is not enough"});
+  CHECK(check_words({"x.md", "for\nwant\nof\n"}).size() == 1);
+}
+
+TEST_CASE("code and other phrases of the same words pass") {
+  const std::string begun = std::string("beg") + "un";
+  CHECK(check_words({"a.cpp", "bool " + begun + " = journal." + begun + "();\n"}).empty());
+  CHECK(check_words({"x.md", "See `" + begun + "()` and " + begun + "_nanoseconds.\n"}).empty());
+  CHECK(check_words({"x.md", "They are all the same size; it stands in for a GPU; amended.\n"}).empty());
+  CHECK(check_words({"x.json", begun + "\n"}).empty());
+  CHECK(check_words({"x.md", std::string("It works all the") + " same.\n"}).size() == 1);
 }
 
 TEST_CASE("comments and literals do not count as code") {

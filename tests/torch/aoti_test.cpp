@@ -1,5 +1,5 @@
-// Tests of aoti members. What is wrong with a package is told from made-up ones, which need no compiler; real ones are
-// made where TUTTI_PYTHON names a Python with torch.
+// Tests of aoti members. Errors are tested with made-up packages, which need no compiler; real ones are
+// made if TUTTI_PYTHON names a Python with torch.
 #include <dlfcn.h>
 #include <fmt/format.h>
 
@@ -42,7 +42,7 @@ fs::path write_package(const fs::path& file, const Records& records) {
   return file;
 }
 
-/// A package with this metadata whose library is no library.
+/// A package with this metadata whose library is not a library.
 Records records_with(const std::string& metadata) {
   return {{fmt::format("{}a.wrapper_metadata.json", kModel), metadata},
           {fmt::format("{}a.wrapper.so", kModel), "no library"}};
@@ -75,14 +75,14 @@ std::vector<float> floats(const fs::path& file, const std::string& name) {
   return values;
 }
 
-/// Every row of `found` is the one that Python answers to the same image.
+/// Every row of `found` is Python's output for the same image.
 void check_rows(const std::vector<float>& found, const TemporaryFolder& folder) {
   const std::vector<float> expected = floats(folder / "answers.safetensors", "answers");
   REQUIRE(found.size() == expected.size());
   for (std::size_t i = 0; i < found.size(); ++i) CHECK(std::abs(found[i] - expected[i]) < 1e-5F);
 }
 
-// A package of a fixed batch answers every row of shorter and longer batches rightly.
+// A package of a fixed batch predicts every row of shorter and longer batches correctly.
 void check_fixed_batches(const TemporaryFolder& folder) {
   const std::vector<float> images = floats(folder / "answers.safetensors", "images");
   for (const std::uint32_t batch : {4U, 1U, 3U, 8U, 9U}) {
@@ -94,14 +94,14 @@ void check_fixed_batches(const TemporaryFolder& folder) {
   }
 }
 
-// A package for any batch answers every row rightly.
+// A package for any batch predicts every row correctly.
 void check_any_batch(const TemporaryFolder& folder) {
   const std::vector<float> images = floats(folder / "answers.safetensors", "images");
   auto model = make_torch_model(aoti_request({(folder / "any.pt2").string()}));
   for (const std::uint32_t batch : {9U, 1U, 2U, 5U}) check_rows(answers(*model, images, 9, batch), folder);
 }
 
-// Of several packages each batch takes the smallest that holds it.
+// Each batch uses the smallest of several packages that holds it.
 void check_several_packages(const TemporaryFolder& folder) {
   const std::vector<float> images = floats(folder / "answers.safetensors", "images");
   auto model = make_torch_model(aoti_request({(folder / "fixed4.pt2").string(), (folder / "fixed1.pt2").string()}));
@@ -110,7 +110,7 @@ void check_several_packages(const TemporaryFolder& folder) {
   CHECK(answers(*model, images, 9, 1) == answers(*of_one, images, 9, 1));
 }
 
-// An entry of the tuple or dict that a package answers is chosen by name or place.
+// An entry of the tuple or dict that a package outputs is chosen by name or place.
 void check_entries(const TemporaryFolder& folder) {
   const std::vector<float> images = floats(folder / "answers.safetensors", "images");
   for (const auto& [file, entry] :
@@ -124,14 +124,14 @@ void check_entries(const TemporaryFolder& folder) {
     return *error;
   };
   CHECK(error_for("dict.pt2", "poolr_output").hint() == "did you mean 'output: pooler_output'?");
-  CHECK(error_for("dict.pt2", "hidden").message() == "'hidden' of the model's answer is of type tuple, not a tensor");
-  CHECK(error_for("dict.pt2", "").message() == "the model answers a dict, not a tensor");
+  CHECK(error_for("dict.pt2", "hidden").message() == "'hidden' of the model's output is of type tuple, not a tensor");
+  CHECK(error_for("dict.pt2", "").message() == "the model outputs a dict, not a tensor");
   CHECK(error_for("dict.pt2", "").detail() == "it has 'hidden': tuple, 'pooler_output': [4, 7]");
   CHECK(error_for("tuple.pt2", "2").detail() == "tuple of 2: it has '0': [4, 3], '1': [4, 7]");
-  CHECK(error_for("fixed4.pt2", "0").message() == "the model's answer has no '0'");
+  CHECK(error_for("fixed4.pt2", "0").message() == "the model's output has no '0'");
 }
 
-// Images of another size and a model of two inputs are refused before anything runs.
+// Images of another size and a model of two inputs are rejected before anything runs.
 void check_other_inputs(const TemporaryFolder& folder) {
   MemberRequest request = aoti_request({(folder / "fixed4.pt2").string()});
   request.shape = {3, 32, 16};
@@ -179,8 +179,8 @@ TEST_CASE("instructions that the processor lacks are named and those that it has
 #endif
 }
 
-TEST_CASE("a package that does not say what batches it takes is refused") {
-  CHECK(problem_with(R"({"AOTI_DEVICE_KEY": "cpu"})") == "does not say what batches it takes");
+TEST_CASE("a package that does not say which batch sizes it takes is rejected") {
+  CHECK(problem_with(R"({"AOTI_DEVICE_KEY": "cpu"})") == "does not say which batch sizes it takes");
   CHECK(problem_with(R"({"AOTI_DEVICE_KEY": "cpu", "tutti.batch": "many"})") ==
         "has the metadata 'tutti.batch': 'many'");
   CHECK(problem_with(R"({"AOTI_DEVICE_KEY": "cpu", "tutti.batch": "0"})") == "has the metadata 'tutti.batch': '0'");
@@ -217,7 +217,7 @@ TEST_CASE("what a package takes is read from its metadata and from the checks in
   CHECK_FALSE(input_of_source("int main() {}"));
 }
 
-TEST_CASE("files that are no packages or lack their library are named in few words") {
+TEST_CASE("files that are not packages or lack their library are named in few words") {
   const TemporaryFolder folder;
   auto error = error_of([&] { read_aoti_file(folder / "absent.pt2", "2.11.0"); });
   REQUIRE(error);
@@ -226,17 +226,16 @@ TEST_CASE("files that are no packages or lack their library are named in few wor
   error = error_of([&] { read_aoti_file(folder / "text.pt2", "2.11.0"); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(contains(error->message(), "text.pt2' cannot be read as a package of AOTInductor"));
+  CHECK(contains(error->message(), "text.pt2' as an AOTInductor package"));
   CHECK_FALSE(contains(error->detail(), "frame #"));
-  CHECK(contains(error_with({{"data.pkl", "x"}}).message(), "is no package of AOTInductor"));
-  CHECK(contains(error_with({{fmt::format("{}a_metadata.json", kModel), kGood}}).message(),
-                 "holds no library that could be loaded"));
+  CHECK(contains(error_with({{"data.pkl", "x"}}).message(), "is not an AOTInductor package"));
+  CHECK(contains(error_with({{fmt::format("{}a_metadata.json", kModel), kGood}}).message(), "has no library to load"));
   Records apart = records_with(kGood);
   apart.emplace_back(fmt::format("{}a_weights_config.json", kModel), "{}");
   CHECK(contains(error_with(apart).message(), "keeps its weights outside its library"));
   CHECK(contains(error_with({{"data/aotinductor/a/x.so", ""}, {"data/aotinductor/b/x.so", ""}}).message(),
                  "holds several models"));
-  CHECK(contains(error_with(records_with("{")).message(), "cannot be read as a package"));
+  CHECK(contains(error_with(records_with("{")).message(), "as an AOTInductor package"));
 }
 
 TEST_CASE("a library that cannot be loaded and a member on CUDA are errors with a way out") {
@@ -251,7 +250,7 @@ TEST_CASE("a library that cannot be loaded and a member on CUDA are errors with 
   request.cuda = true;
   error = error_of([&] { make_torch_model(request); });
   REQUIRE(error);
-  CHECK(error->message() == "an aoti member cannot be on CUDA yet");
+  CHECK(error->message() == "an aoti member cannot run on CUDA yet");
 }
 
 // An aoti member is neither trained nor saved.
@@ -267,7 +266,7 @@ void check_refusals(const TemporaryFolder& folder) {
   CHECK(error->message() == "an aoti member cannot be saved");
 }
 
-TEST_CASE("packages made by this torch answer every row as Python does and say what does not fit") {
+TEST_CASE("packages made by this torch give every row of Python and say what does not fit") {
   const char* python = std::getenv("TUTTI_PYTHON");
   if (python == nullptr || *python == '\0') {
     MESSAGE("SKIPPED: TUTTI_PYTHON names no Python with torch");
@@ -287,7 +286,7 @@ TEST_CASE("packages made by this torch answer every row as Python does and say w
   check_refusals(folder);
 }
 
-TEST_CASE("the form of an answer is read from its text and guessed where that is not understood") {
+TEST_CASE("the form of an output is read from its text and guessed if that is not understood") {
   const AnswerForm leaf = answer_form(R"([1, {"type": null, "context": null, "children_spec": []}])");
   CHECK(leaf.type.empty());
   const AnswerForm output = answer_form(

@@ -1,4 +1,4 @@
-// Tests of checkpoints of small-cnn and mlp: a fresh model that goes on from one learns and answers with the same
+// Tests of checkpoints of small-cnn and mlp: a new model that continues from one trains and predicts with the same
 // bytes.
 #include "worker/checkpoint.hpp"
 
@@ -50,7 +50,7 @@ std::vector<MemberRequest> members(const TemporaryFolder& folder) {
   return requests;
 }
 
-TEST_CASE("a fresh model that goes on from a checkpoint saves the bytes of an undisturbed one") {
+TEST_CASE("a fresh model that continues from a checkpoint saves the bytes of an undisturbed one") {
   const TemporaryFolder folder;
   for (const MemberRequest& request : members(folder)) {
     CAPTURE(std::string(kind_name(request.model)));
@@ -73,7 +73,7 @@ TEST_CASE("a fresh model that goes on from a checkpoint saves the bytes of an un
     restored->trainable()->save(folder / "restored");
     CHECK(bytes_of(folder / "restored") == bytes_of(folder / "undisturbed"));
 
-    // With the optimiser begun anew the steps after the checkpoint are others: the test can tell.
+    // With a new optimiser the steps after the checkpoint differ, so the test would notice.
     const auto forgetful = make_torch_model(request);
     read_checkpoint(checkpoint.get(), request, *forgetful->trainable());
     forgetful->trainable()->begin_training();
@@ -83,7 +83,7 @@ TEST_CASE("a fresh model that goes on from a checkpoint saves the bytes of an un
   }
 }
 
-TEST_CASE("a restored model answers with the same bits without further training") {
+TEST_CASE("a restored model gives the same bits without further training") {
   const TemporaryFolder folder;
   const std::vector<float> images = some_images(kCheckpointImages);
   for (const MemberRequest& request : members(folder)) {
@@ -101,7 +101,7 @@ TEST_CASE("a restored model answers with the same bits without further training"
   }
 }
 
-TEST_CASE("a checkpoint before the first step is that of a member that has just begun") {
+TEST_CASE("a checkpoint before the first step is that of a member that has just started") {
   const TemporaryFolder folder;
   for (const MemberRequest& request : members(folder)) {
     const UniqueFd checkpoint = memory_file("checkpoint");
@@ -139,7 +139,7 @@ TEST_CASE("a checkpoint holds weights and moments and steps by name") {
   CHECK(step == 2);
 }
 
-TEST_CASE("a checkpoint of other layers is refused with what differs and the model stays as it was") {
+TEST_CASE("a checkpoint of other layers is rejected with what differs and the model does not change") {
   const TemporaryFolder folder;
   const UniqueFd checkpoint = memory_file("checkpoint");
   const MemberRequest wide = request_for(MlpModel{{8, 4}});
@@ -154,7 +154,7 @@ TEST_CASE("a checkpoint of other layers is refused with what differs and the mod
   other->trainable()->save(folder / "before");
   const auto error = error_of([&] { read_checkpoint(checkpoint.get(), narrow, *other->trainable()); });
   REQUIRE(error);
-  CHECK(error->message() == "cannot go on from a checkpoint of 'member'");
+  CHECK(error->message() == "cannot continue from a checkpoint of 'member'");
   CHECK(error->detail().starts_with("its tensors do not fit mlp: "));
   CHECK(contains(error->detail(), "exp_avg/fc1.weight has shape [8, 3072], expected [6, 3072]"));
   other->trainable()->save(folder / "after");

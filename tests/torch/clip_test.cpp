@@ -1,4 +1,5 @@
-// Tests of clip-vit members: towers in every layout answer as transformers does, and what does not fit is named.
+// Tests of clip-vit members: towers in every layout give the outputs of transformers, and errors name what does not
+// fit.
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -84,7 +85,7 @@ void write_head(const fs::path& file, std::int64_t features, const std::string& 
   merge::write_safetensors(file, std::span(&tensor, 1), metadata);
 }
 
-TEST_CASE("a tower without the prefix answers as transformers does in any batch") {
+TEST_CASE("a tower without the prefix gives the outputs of transformers in any batch") {
   const std::vector<float> images = reference("images");
   for (const std::uint32_t batch : {5U, 2U, 1U}) {
     auto model = make_torch_model(clip_request(kData / "bare"));
@@ -102,7 +103,7 @@ TEST_CASE("a tower with another activation takes the weights of another file") {
   CHECK(largest_difference(found, reference("pooled")) > 1e-3);
 }
 
-TEST_CASE("a tower with the prefix answers its projected features") {
+TEST_CASE("a tower with the prefix outputs its projected features") {
   auto model = make_torch_model(clip_request(kData / "projection", ClipOutput::projected));
   CHECK(largest_difference(answers(*model, reference("images"), 5, 3), reference("projected")) < kTolerance);
   CHECK(model->width() == 16);
@@ -110,14 +111,14 @@ TEST_CASE("a tower with the prefix answers its projected features") {
   CHECK(model->parameters() == pooled->parameters() + 16 * 32);
 }
 
-TEST_CASE("a whole CLIP model in shards of bfloat16 answers as its vision tower does") {
+TEST_CASE("a whole CLIP model in shards of bfloat16 gives the outputs of its vision tower") {
   auto model = make_torch_model(clip_request(kData / "sharded"));
   CHECK(largest_difference(answers(*model, reference("images"), 5, 5), reference("pooled_whole")) < kTolerance);
   const std::uint64_t layer = 4 * (32 * 32 + 32) + 2 * 32 * 48 + 48 + 32 + 4 * 32;
   CHECK(model->parameters() == 32 + 32 * 3 * 64 + 17 * 32 + 4 * 32 + 2 * layer);
 }
 
-TEST_CASE("a tower whose weights are not packed answers the same") {
+TEST_CASE("a tower whose weights are not packed gives the same outputs") {
   at::globalContext().setUserEnabledMkldnn(false);  // as on CUDA: by plain operators
   MemberRequest gelu = clip_request(kData / "gelu");
   gelu.weights = (kData / "bare/model.safetensors").string();
@@ -159,7 +160,7 @@ TEST_CASE("logits are what the head makes of the pooled features") {
     CHECK(probabilities[i] + probabilities[i + 1] + probabilities[i + 2] == doctest::Approx(1));
 }
 
-TEST_CASE("a head for other features is refused with both widths and the tower that it was made with") {
+TEST_CASE("a head for other features is rejected with both widths and the tower that it was made with") {
   const TemporaryFolder folder;
   write_head(folder / "head.safetensors", 16, "openai/clip-vit-large-patch14");
   MemberRequest request = clip_request(kData / "bare", ClipOutput::logits);
@@ -168,11 +169,11 @@ TEST_CASE("a head for other features is refused with both widths and the tower t
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(contains(error->message(), "head.safetensors' takes 16 features, but the tower in"));
-  CHECK(contains(error->message(), "bare' answers 32"));
+  CHECK(contains(error->message(), "bare' outputs 32"));
   CHECK(error->detail() == "it was made with openai/clip-vit-large-patch14");
 }
 
-TEST_CASE("images of another size are refused with the size that the tower takes") {
+TEST_CASE("images of another size are rejected with the size that the tower takes") {
   MemberRequest request = clip_request(kData / "bare");
   request.shape = {3, 64, 32};
   const auto error = load_error(request);
@@ -236,7 +237,7 @@ TEST_CASE("a projection that is missing or of another shape or type is named") {
   CHECK_FALSE(with_projection(merge::Dtype::f32, {16, 32}));
 }
 
-TEST_CASE("a config of another model or with impossible values is refused with what is needed") {
+TEST_CASE("a config of another model or with impossible values is rejected with what is needed") {
   const TemporaryFolder folder;
   const auto with = [&](const std::string& config) {
     write_changed(
@@ -244,14 +245,14 @@ TEST_CASE("a config of another model or with impossible values is refused with w
     const auto error = load_error(clip_request(folder / "a"));
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::usage);
-    CHECK(contains(error->message(), "config.json' describes no vision tower of CLIP"));
+    CHECK(contains(error->message(), "config.json' does not describe a CLIP vision tower"));
     CHECK(contains(error->hint(), "CLIPVisionModel"));
     return error->detail();
   };
   CHECK(with(R"({"model_type": "bert"})") == "its model_type is 'bert'; clip or clip_vision_model is needed");
   CHECK(with("{}") == "its model_type is ''; clip or clip_vision_model is needed");
   CHECK(with(R"({"model_type": "clip"})") == "it has no vision_config");
-  CHECK(with("[]") == "it is no JSON object");
+  CHECK(with("[]") == "it is not a JSON object");
   CHECK(contains(with("{"), "it is not valid JSON: "));
   const auto value = [&](const std::string& text) {
     return with(R"({"model_type": "clip_vision_model", )" + text + "}");
@@ -266,7 +267,7 @@ TEST_CASE("a config of another model or with impossible values is refused with w
   CHECK(value(R"("num_hidden_layers": 99999999999)") ==
         "'num_hidden_layers' is 99999999999, and a whole number from 1 to 1000 is needed");
   CHECK(value(R"("image_size": 2000000)") == "'image_size' is 2000000, and a whole number from 1 to 1048576 is needed");
-  CHECK(value(R"("num_attention_heads": 5)") == "'hidden_size' 768 is no multiple of 'num_attention_heads' 5");
+  CHECK(value(R"("num_attention_heads": 5)") == "'hidden_size' 768 is not a multiple of 'num_attention_heads' 5");
   CHECK(value(R"("image_size": 16)") == "'patch_size' 32 is larger than 'image_size' 16");
   const auto absent = load_error(clip_request(folder / "absent"));
   REQUIRE(absent);
@@ -290,10 +291,10 @@ TEST_CASE("a clip-vit is neither trained nor saved and answers what its model sa
   request.output = request.over = OutputKind::logits;
   error = load_error(request);
   REQUIRE(error);
-  CHECK(error->message() == "a clip-vit with 'output: pooled' answers features, not logits");
+  CHECK(error->message() == "a clip-vit with 'output: pooled' outputs features, not logits");
 }
 
-TEST_CASE("a tower of the size of ViT-B 32 answers as transformers does") {
+TEST_CASE("a tower of the size of ViT-B 32 gives the outputs of transformers") {
   const char* python = std::getenv("TUTTI_PYTHON");
   if (python == nullptr || *python == '\0') {
     MESSAGE("SKIPPED: TUTTI_PYTHON names no Python with torch and transformers");

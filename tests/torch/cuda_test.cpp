@@ -1,4 +1,4 @@
-// Tests of libtutti-cuda.so on a GPU; skipped where there is none that can be used.
+// Tests of libtutti-cuda.so on a GPU; skipped if there is none that can be used.
 #include <doctest/doctest.h>
 
 #include <cstdio>

@@ -1,4 +1,4 @@
-// Tests of how LibTorch's errors are put for people.
+// Tests of the messages for LibTorch's errors.
 #include "tests/common/error_of.hpp"
 #include "tests/torch/torch_doctest.hpp"
 #include "worker/torch/torch_errors.hpp"
@@ -19,16 +19,16 @@ TEST_CASE("a long text keeps its beginning and its end") {
 
 TEST_CASE("what LibTorch throws becomes an error with a reason and a hint") {
   const auto error = test::error_of(
-      [] { explained(ErrorKind::failed, "it broke", "mend it", [] { return at::ones({3}) + at::ones({4}); }); });
+      [] { explained(ErrorKind::failed, "it broke", "fix it", [] { return at::ones({3}) + at::ones({4}); }); });
   REQUIRE(error);
   CHECK(error->message() == "it broke");
-  CHECK(error->hint() == "mend it");
+  CHECK(error->hint() == "fix it");
   CHECK(error->detail() == "The size of tensor a (3) must match the size of tensor b (4) at non-singleton dimension 0");
 }
 
-TEST_CASE("memory that LibTorch is refused is told as such with the reason and what to lower") {
+TEST_CASE("memory that LibTorch cannot get is reported with the reason and what to lower") {
   const auto on_cpu = test::error_of(
-      [] { explained(ErrorKind::usage, "it broke", "mend it", [] { return at::empty({std::int64_t{1} << 46}); }); });
+      [] { explained(ErrorKind::usage, "it broke", "fix it", [] { return at::empty({std::int64_t{1} << 46}); }); });
   REQUIRE(on_cpu);
   CHECK(on_cpu->kind() == ErrorKind::failed);
   CHECK(on_cpu->message() == "out of memory");
@@ -36,7 +36,7 @@ TEST_CASE("memory that LibTorch is refused is told as such with the reason and w
   CHECK(test::contains(on_cpu->detail(), "281474976710656 bytes"));
   CHECK(test::contains(on_cpu->hint(), "fewer members"));
   const auto on_gpu = test::error_of([] {
-    explained(ErrorKind::usage, "it broke", "mend it", [] {
+    explained(ErrorKind::usage, "it broke", "fix it", [] {
       throw c10::OutOfMemoryError({__func__, __FILE__, 0}, "CUDA out of memory");
     });
   });

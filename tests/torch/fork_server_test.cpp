@@ -1,5 +1,5 @@
 // Workers that are forked from a process with LibTorch loaded: they answer, die and are replaced as spawned ones do,
-// and whatever happens to the fork server, the ensemble goes on.
+// and the ensemble continues whatever happens to the fork server.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <sched.h>
@@ -109,7 +109,7 @@ TEST_CASE("forked workers answer as spawned ones to the last bit and so do their
   CHECK(Census::now() == before);
 }
 
-TEST_CASE("a forked worker is a child and leads a group of its own and keeps to its cores") {
+TEST_CASE("a forked worker is a child and leads a separate group and keeps to its cores") {
   const Ensemble ensemble(parse_spec(yaml_of("forkserver", "cpu:0")));
   const Status status = ensemble.status();
   const std::vector<int> children = children_of(::getpid());
@@ -205,7 +205,7 @@ TEST_CASE("a fork server that is killed at any of its own steps leaves no worker
 }
 #endif
 
-TEST_CASE("where the backend cannot be loaded the worker says so and not the fork server") {
+TEST_CASE("if the backend cannot be loaded the worker says so and not the fork server") {
   // The worker's program alone, without its plugins.
   const TemporaryFolder folder;
   std::filesystem::copy_file(TUTTI_WORKER_PROGRAM, folder / "tutti-worker");

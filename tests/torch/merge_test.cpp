@@ -67,7 +67,7 @@ struct ScriptPlace : Workplace {
   }
 };
 
-/// What a member of the class learns of all images in batches of `kBatch`, one after the other.
+/// What a member of the class estimates from all images in batches of `kBatch`, one after the other.
 std::string learnt_in_a_loop(const Workplace& place, const std::filesystem::path& weights) {
   const auto source = images::make_random(kImages, {3, 32, 32}, 0, 3);
   std::vector<float> pixels(kImages * source->shape().elements());
@@ -108,7 +108,7 @@ TEST_CASE("torchscript members are averaged with a warning about their statistic
   const Finished merged(place, {"merge", "e.yaml"});
   CAPTURE(merged.err());
   REQUIRE(merged.code == 0);
-  CHECK(contains(merged.err(), "the merged model has BatchNorm statistics (4 tensors) that no images gave"));
+  CHECK(contains(merged.err(), "the merged model has averaged BatchNorm statistics (4 tensors)"));
   CHECK(contains(merged.err(), "'batch_norm: estimate'"));
   write_multiplied(merge::Safetensors::read(place / "a.st"), 2, place / "expected.st");
   const auto found = merge::Safetensors::read(place / "runs/0001/merged.safetensors");
@@ -123,7 +123,7 @@ TEST_CASE("estimated statistics are those of a loop over the same batches and th
     const Finished merged(place, {"merge", "e.yaml", "merge={batch_norm: estimate, input: " + kInput + "}"});
     CAPTURE(merged.err());
     REQUIRE(merged.code == 0);
-    CHECK_FALSE(contains(merged.err(), "that no images gave"));
+    CHECK_FALSE(contains(merged.err(), "averaged BatchNorm statistics"));
     CHECK(contains(merged.out(), "statistics: estimated over 53 images in 9 batches"));
     learnt_in_a_loop(place, place / "plain/merged.safetensors");
     const auto statistics = merge::Safetensors::read(place / "loop.st");
@@ -149,7 +149,7 @@ TEST_CASE("estimated statistics are those of a loop over the same batches and th
   }
 }
 
-TEST_CASE("candidates of a greedy soup have statistics of their own") {
+TEST_CASE("candidates of a greedy soup have separate statistics") {
   const std::string images = "{dataset: random, count: 53, shape: [3, 32, 32], classes: 10, seed: 3}";
   const ScriptPlace place("");
   // Two of one kind: the average of a member with itself is the member, but for its statistics.
@@ -168,7 +168,7 @@ TEST_CASE("candidates of a greedy soup have statistics of their own") {
   CHECK(place.merge_report("kept").at("soup").at("steps").at(1).at("accuracy").as_double() == alone);
 }
 
-TEST_CASE("a merged torchscript model is evaluated beside the members") {
+TEST_CASE("a merged torchscript model is evaluated along with the members") {
   const ScriptPlace place(
       "tasks: [{name: noise, input: {dataset: random, count: 40, shape: [3, 32, 32], classes: 10}}]\n"
       "merge: {batch_norm: estimate, input: " +
@@ -186,7 +186,7 @@ TEST_CASE("a merged torchscript model is evaluated beside the members") {
   CHECK(again.code == 0);
 }
 
-TEST_CASE("statistics that cannot be estimated are refused before a folder is made") {
+TEST_CASE("statistics that cannot be estimated are rejected before a folder is made") {
   const ScriptPlace place("");
   const Finished none(place, {"merge", "e.yaml",
                               "merge={batch_norm: estimate, input: {dataset: random, count: 0, shape: [3, 32, 32]}}"});
@@ -205,7 +205,7 @@ TEST_CASE("statistics that cannot be estimated are refused before a folder is ma
   CHECK_FALSE(place.has("runs"));
 }
 
-TEST_CASE("where the statistics fail the old result stays and nothing else is left") {
+TEST_CASE("if the statistics fail the old result stays and nothing else is left") {
   const ScriptPlace place("merge: {batch_norm: estimate, input: " + kInput + "}\noutput: out\n");
   // 53 images in batches of 4: the last batch is one image, which has no variance behind the dense layer.
   REQUIRE(Finished(place, {"merge", "e.yaml"}).code == 0);
@@ -213,7 +213,7 @@ TEST_CASE("where the statistics fail the old result stays and nothing else is le
   const std::size_t files = files_in(place / "out");
   const Finished failed(place, {"merge", "e.yaml", "batch_images=4"});
   CHECK(failed.code == 1);
-  CHECK(contains(failed.err(), "the images give no finite bn2.running_var"));
+  CHECK(contains(failed.err(), "bn2.running_var is not finite over these images"));
   CHECK(place.read("out/merged.safetensors") == old);
   CHECK(files_in(place / "out") == files);
 }

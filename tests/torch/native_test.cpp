@@ -1,4 +1,4 @@
-// Tests of what small-cnn and mlp answer, against PyTorch's own layers and a plain computation by hand.
+// Tests of the outputs of small-cnn and mlp, against PyTorch's layers and a plain computation.
 #include <sys/mman.h>
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/linear.h>
@@ -46,7 +46,7 @@ TEST_CASE("a seed gives the weights that PyTorch gives its own layers") {
   }
 }
 
-TEST_CASE("a model that was told of other batches answers with the bytes of one that was loaded for them") {
+TEST_CASE("a model that is set to other batches gives the bytes of one that was loaded for them") {
   const auto images = some_images(48);
   for (const ModelKind& kind : {ModelKind(SmallCnnModel{10}), ModelKind(MlpModel{{32, 10}})}) {
     auto tried = make_torch_model(logits_request(kind));  // for batches of 8
@@ -61,7 +61,7 @@ TEST_CASE("a model that was told of other batches answers with the bytes of one 
   }
 }
 
-TEST_CASE("small-cnn answers as the same layers one by one") {
+TEST_CASE("small-cnn gives the outputs of the same layers one by one") {
   auto model = make_torch_model(logits_request(SmallCnnModel{12}));
   std::vector<float> images = some_images(8);
   std::vector<float> found = answers(*model, images, 8, 8);
@@ -77,7 +77,7 @@ TEST_CASE("small-cnn answers as the same layers one by one") {
   CHECK(at::allclose(tensor_of(found, {8, 12}).to(at::kDouble), x, 1e-4, 1e-5));
 }
 
-TEST_CASE("an mlp answers as its sums written out") {
+TEST_CASE("an mlp gives the outputs of its sums written out") {
   MemberRequest request = logits_request(MlpModel{{4, 3}});
   request.shape = {1, 2, 3};
   auto model = make_torch_model(request);
@@ -115,7 +115,7 @@ TEST_CASE("probabilities are the softmax of the logits applied once") {
   }
 }
 
-TEST_CASE("predict writes what probe answers and reads its input where it lies") {
+TEST_CASE("predict writes what probe returns and reads its input in place") {
   for (const ModelKind& kind : {ModelKind(SmallCnnModel{}), ModelKind(MlpModel{{16, 10}})}) {
     auto model = make_torch_model(request_for(kind));
     const std::vector<float> images = some_images(8);
@@ -180,19 +180,19 @@ TEST_CASE("logits do not become features and probabilities do not become logits"
   auto error = error_of([&] { make_torch_model(request); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() == "a model that answers logits cannot be combined over features");
+  CHECK(error->message() == "a model that outputs logits cannot be combined over features");
   CHECK(contains(error->detail(), "different things"));
   request.output = OutputKind::probabilities;
   request.over = OutputKind::logits;
   error = error_of([&] { make_torch_model(request); });
   REQUIRE(error);
-  CHECK(error->message() == "a model that answers probabilities cannot be combined over logits");
-  CHECK(contains(error->detail(), "cannot be had back"));
+  CHECK(error->message() == "a model that outputs probabilities cannot be combined over logits");
+  CHECK(contains(error->detail(), "cannot be computed from"));
   CHECK(contains(error->hint(), "'combine.over' to probabilities"));
   request.over = OutputKind::probabilities;
   error = error_of([&] { make_torch_model(request); });
   REQUIRE(error);
-  CHECK(error->message() == "small-cnn answers logits, not probabilities");
+  CHECK(error->message() == "small-cnn outputs logits, not probabilities");
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ TEST_CASE("the plugin says who it is") {
   CHECK(std::string(backend.version) == TUTTI_LIBTORCH_VERSION);
 }
 
-TEST_CASE("a model of the plugin answers") {
+TEST_CASE("a model of the plugin predicts") {
   auto model = torch_backend().make(test::request_for(SmallCnnModel{}));
   const std::vector<float> images = test::some_images(4);
   CHECK(test::answers(*model, images, 4, 4).size() == 40);

@@ -56,7 +56,7 @@ batch_images: {}
                                 members, combine, kSegment, kBatch));
 }
 
-/// What the members answer in a plain loop, one after another: images x classes each.
+/// The members' outputs in a plain loop, one after another: images x classes each.
 std::vector<std::vector<float>> answers_in_a_loop(const Spec& spec, const std::vector<float>& pixels) {
   std::vector<std::vector<float>> all;
   for (const config::MemberSpec& member : spec.checked().members) {
@@ -145,7 +145,7 @@ std::vector<float> geometric_mean(const Answers& answers) {
   return values;
 }
 
-/// Per image the answer of the member with the highest value, the first of equals.
+/// Per image the output of the member with the highest value, the first of equals.
 std::vector<float> most_confident(const Answers& answers) {
   std::vector<float> chosen;
   for (std::size_t image = 0; image < kImages; ++image) {
@@ -189,7 +189,7 @@ class MadeUp final : public Source {
 
 }  // namespace
 
-TEST_CASE("members whose batch was measured answer with the bytes of members that were given it") {
+TEST_CASE("members whose batch was measured give the bytes of members that were given it") {
   const std::vector<float> pixels = some_images();
   const Images images{std::span<const float>(pixels), kShape};
   const std::string members = R"(
@@ -211,14 +211,14 @@ TEST_CASE("members whose batch was measured answer with the bytes of members tha
   const std::vector<float> right = given.predict(images).values;
   CHECK(same_bytes(measured.predict(images).values, right));
 
-  // The replacement is loaded with what was chosen, after its predecessor had tried all sizes.
+  // The replacement is loaded with the chosen batch, after its predecessor had tried all sizes.
   ::kill(status.members[1].pid, SIGKILL);
   for (int round = 0; round < 3; ++round) CHECK(same_bytes(measured.predict(images).values, right));
   CHECK(measured.status().members[1].deaths == 1);
   CHECK(measured.status().members[1].batch_images == batch);
 }
 
-TEST_CASE("the pool answers with the bytes of a plain loop over the members") {
+TEST_CASE("the pool gives the bytes of a plain loop over the members") {
   const std::vector<float> pixels = some_images();
   const std::map<std::string, std::function<std::vector<float>(const Answers&)>> rules{
       {"{rule: mean, over: probabilities}",
@@ -267,12 +267,12 @@ TEST_CASE("the pool answers with the bytes of a plain loop over the members") {
     const std::vector<float> expected = rule(answers_in_a_loop(spec, pixels));
     const Predictions first = ensemble.predict(Images(pixels, kShape));
     CHECK(same_bytes(first.values, expected));
-    // A second pass over the same pool, from another thread, is no different.
+    // A second pass over the same pool, from another thread, gives the same.
     CHECK(same_bytes(ensemble.submit(Images(pixels, kShape)).get().values, expected));
   }
 }
 
-TEST_CASE("each member keeps its own answer byte for byte under the rule none") {
+TEST_CASE("each member keeps its predictions byte for byte under the rule none") {
   const std::vector<float> pixels = some_images();
   const Spec spec = ensemble_of("{rule: none, over: probabilities}");
   Ensemble ensemble(spec);
@@ -282,7 +282,7 @@ TEST_CASE("each member keeps its own answer byte for byte under the rule none") 
   for (std::size_t m = 0; m < expected.size(); ++m) CHECK(same_bytes(predictions.members[m].values, expected[m]));
 }
 
-TEST_CASE("members that learnt in a pool answer like their saved weights loaded by another pool") {
+TEST_CASE("members that were trained in a pool predict like their saved weights loaded by another pool") {
   const test::TemporaryFolder folder;
   const std::string members = R"(
 members:
@@ -316,7 +316,7 @@ batch_images: 8
   CHECK_FALSE(same_bytes(Ensemble(parse_spec(members)).predict(Images(pixels, kShape)).values, first.values));
 }
 
-TEST_CASE("a TorchScript member answers in a pool with the bytes of a plain loop") {
+TEST_CASE("a TorchScript member in a pool gives the bytes of a plain loop") {
   const test::TemporaryFolder folder;
   const auto file = folder / "dense.pt";
   test::save_script(file, test::kDenseScript);
@@ -338,7 +338,7 @@ TEST_CASE("a TorchScript member answers in a pool with the bytes of a plain loop
                    divided(summed(answers_in_a_loop(combined, pixels), {1, 1, 1}), 3.0F)));
 }
 
-TEST_CASE("a TorchScript member that writes to its input is told to copy it and then works") {
+TEST_CASE("a TorchScript member that writes to its input is reported with the option to copy it and then works") {
   const test::TemporaryFolder folder;
   test::save_script(folder / "writing.pt", test::kWritingScript);
   const auto members = [&](const char* copy) {
@@ -383,14 +383,14 @@ segment_images: 32
   return read_text(ensemble.train(source, folder).weights.front(), "weights");
 }
 
-TEST_CASE("training starts from the weights that it is told to start from") {
+TEST_CASE("training starts from the weights that it is given") {
   const test::TemporaryFolder folder;
   // So small that float32 weights which are not near zero stay what they are.
   constexpr double kStandingStill = 1e-30;
   const std::string seeded = weights_after(folder / "seeded", kStandingStill);
-  const std::string learnt = weights_after(folder / "learnt", 1e-2);
-  const std::string init = (folder / "learnt/a.safetensors").string();
-  CHECK(learnt != seeded);
-  CHECK(weights_after(folder / "again", kStandingStill, init) == learnt);
-  CHECK(weights_after(folder / "further", 1e-2, init) != learnt);
+  const std::string trained = weights_after(folder / "trained", 1e-2);
+  const std::string init = (folder / "trained/a.safetensors").string();
+  CHECK(trained != seeded);
+  CHECK(weights_after(folder / "again", kStandingStill, init) == trained);
+  CHECK(weights_after(folder / "further", 1e-2, init) != trained);
 }

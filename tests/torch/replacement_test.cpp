@@ -1,4 +1,4 @@
-// Worker programs with LibTorch members that die while they train: their replacements, fresh processes, save and answer
+// Worker programs with LibTorch members that die while they train: their replacements, new processes, save and predict
 // with the same bytes. And a spare that has opened LibTorch before it knows its member.
 #include "tests/worker/replacement.hpp"
 
@@ -39,7 +39,7 @@ TEST_CASE("a LibTorch member that is killed is restored by a fresh process and s
   }
 }
 
-TEST_CASE("a spare that has opened LibTorch becomes any member and answers like another") {
+TEST_CASE("a spare that has opened LibTorch becomes any member and predicts like another") {
   const Training training = three_segments(MlpModel{{16, 4}});
   std::vector<std::vector<float>> answers;
   for (const bool preloaded : {false, true}) {

@@ -17,7 +17,7 @@ MemberRequest request_for(ModelKind kind, std::uint64_t seed = 7);
 /// `count` images with values in 0..1.
 std::vector<float> some_images(std::size_t count, const ImageShape& shape = {3, 32, 32});
 
-/// The answer to `count` images in batches of `batch`, the last one short.
+/// The output for `count` images in batches of `batch`, the last one short.
 std::vector<float> answers(worker::Model& model, std::span<const float> images, std::uint32_t count,
                            std::uint32_t batch);
 

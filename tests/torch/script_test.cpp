@@ -45,7 +45,7 @@ std::optional<Error> first_batch_error(const std::string& forward, MemberRequest
   });
 }
 
-TEST_CASE("an optimised module answers as the plain one and as the sums written out") {
+TEST_CASE("an optimised module gives the outputs of the plain one and of the sums written out") {
   const TemporaryFolder folder;
   for (const std::string& forward : {test::kDenseScript, test::kConvolutionScript}) {
     save_script(folder / "m.pt", forward);
@@ -65,7 +65,7 @@ TEST_CASE("an optimised module answers as the plain one and as the sums written 
   }
 }
 
-TEST_CASE("a dense module answers what its weights say") {
+TEST_CASE("a dense module outputs what its weights say") {
   const TemporaryFolder folder;
   save_script(folder / "m.pt", "return torch.flatten(x, 1)[:, 5:8] * 2.0");
   const std::vector<float> images = some_images(2);
@@ -74,7 +74,7 @@ TEST_CASE("a dense module answers what its weights say") {
   for (std::size_t i = 0; i < 6; ++i) CHECK(found[i] == 2.0F * images[i / 3 * 3072 + 5 + i % 3]);
 }
 
-TEST_CASE("a module that was frozen when it was saved is taken as it is") {
+TEST_CASE("a module that was frozen when it was saved is used unchanged") {
   const TemporaryFolder folder;
   save_script(folder / "plain.pt", test::kConvolutionScript);
   save_script(folder / "frozen.pt", test::kConvolutionScript, true);
@@ -83,7 +83,7 @@ TEST_CASE("a module that was frozen when it was saved is taken as it is") {
         answers(*make_torch_model(script_request(folder / "plain.pt")), images, 4, 4));
 }
 
-TEST_CASE("a module that was saved while training answers in evaluation mode") {
+TEST_CASE("a module that was saved while training runs in evaluation mode") {
   const TemporaryFolder folder;
   save_script(folder / "dropout.pt",
               "return torch.linear(torch.dropout(torch.flatten(x, 1), 0.5, self.training), self.weight, self.bias)");
@@ -105,7 +105,7 @@ TEST_CASE("the same batch of a module has the same bits at every call") {
   CHECK(answers(*make_torch_model(script_request(folder / "m.pt")), images, 21, 8) == first);
 }
 
-TEST_CASE("probabilities of a module that answers logits sum to one and those it answers itself are left alone") {
+TEST_CASE("probabilities of a module that outputs logits sum to one and those it outputs itself stay unchanged") {
   const TemporaryFolder folder;
   save_script(folder / "logits.pt", test::kDenseScript);
   save_script(folder / "softmax.pt",
@@ -121,7 +121,7 @@ TEST_CASE("probabilities of a module that answers logits sum to one and those it
   for (std::size_t i = 0; i < found.size(); ++i) CHECK(found[i] == doctest::Approx(expected[i]).epsilon(1e-5));
 }
 
-TEST_CASE("a module that writes to its input gets a copy where that is asked for") {
+TEST_CASE("a module that writes to its input gets a copy if that is asked for") {
   const TemporaryFolder folder;
   save_script(folder / "m.pt", test::kWritingScript);
   const std::vector<float> images = some_images(4);
@@ -158,33 +158,33 @@ TEST_CASE("a module that differs once optimised is an error that names the optio
       first_batch_error("return torch.linear(torch.flatten(x, 1), self.weight, self.bias) + torch.rand([10])");
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(contains(error->message(), "m.pt' answers differently once optimised"));
+  CHECK(contains(error->message(), "m.pt' gives other outputs when it is optimised"));
   CHECK(contains(error->detail(), "largest difference"));
   CHECK(contains(error->hint(), "optimize: off"));
 }
 
-TEST_CASE("answers of another shape or type or kind say what came and what is needed") {
+TEST_CASE("outputs of another shape or type or kind are reported with what is needed") {
   auto error = first_batch_error("return torch.linear(torch.flatten(x, 1), self.weight, self.bias).double()");
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() == "the model answers a tensor of shape [4, 10] and type Double");
+  CHECK(error->message() == "the model outputs a tensor of shape [4, 10] and type Double");
   CHECK(contains(error->detail(), "type Float"));
   CHECK(contains(error->hint(), "x.float()"));
   error = first_batch_error("return torch.conv2d(x, self.kernel)");
   REQUIRE(error);
-  CHECK(error->message() == "the model answers a tensor of shape [4, 4, 30, 30] and type Float");
+  CHECK(error->message() == "the model outputs a tensor of shape [4, 4, 30, 30] and type Float");
   CHECK(contains(error->detail(), "[4, classes or features]"));
   CHECK(contains(error->hint(), "x.flatten(1)"));
   error = first_batch_error("return torch.flatten(x, 1)[0:1]");
   REQUIRE(error);
-  CHECK(error->message() == "the model answers a tensor of shape [1, 3072] and type Float");
+  CHECK(error->message() == "the model outputs a tensor of shape [1, 3072] and type Float");
   MemberRequest over_probabilities = request_for(SmallCnnModel{});
   error = first_batch_error("return torch.flatten(x, 1)[:, 0:1]", over_probabilities);
   REQUIRE(error);
   CHECK(contains(error->detail(), "softmax of a single value"));
 }
 
-TEST_CASE("an entry of a tuple or list or dict is the answer where the member names it") {
+TEST_CASE("an entry of a tuple or list or dict is the output if the member names it") {
   const TemporaryFolder folder;
   const std::string wanted = "torch.flatten(x, 1)[:, 5:8]";
   const std::string other = "torch.flatten(x, 1)[:, 0:2]";
@@ -209,43 +209,43 @@ TEST_CASE("an entry that is missing or no tensor or not named is an error that l
   auto error = first_batch_error("return {'hidden': " + flat + ", 'pooler_output': " + flat + "[:, 0:7]}");
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() == "the model answers a GenericDict, not a tensor");
+  CHECK(error->message() == "the model outputs a GenericDict, not a tensor");
   CHECK(error->detail() == "it has 'hidden': [4, 3072], 'pooler_output': [4, 7]");
   CHECK(error->hint() == "choose one with 'output' in 'model', such as 'output: hidden'");
   error =
       first_batch_error("return {'hidden': " + flat + ", 'pooler_output': " + flat + "[:, 0:7]}", {}, "poolr_output");
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() == "the model's answer has no 'poolr_output'");
+  CHECK(error->message() == "the model's output has no 'poolr_output'");
   CHECK(error->detail() == "GenericDict of 2: it has 'hidden': [4, 3072], 'pooler_output': [4, 7]");
   CHECK(error->hint() == "did you mean 'output: pooler_output'?");
   error = first_batch_error("return " + flat + ", 3", {}, "2");
   REQUIRE(error);
-  CHECK(error->message() == "the model's answer has no '2'");
+  CHECK(error->message() == "the model's output has no '2'");
   CHECK(error->detail() == "Tuple of 2: it has '0': [4, 3072], '1': Int");
-  CHECK(error->hint() == "mend 'output' in 'model'");
+  CHECK(error->hint() == "correct 'output' in 'model'");
   error = first_batch_error("return " + flat + ", 3", {}, "1");
   REQUIRE(error);
-  CHECK(error->message() == "'1' of the model's answer is of type Int, not a tensor");
+  CHECK(error->message() == "'1' of the model's output is of type Int, not a tensor");
   CHECK(error->hint() == "choose another with 'output' in 'model'");
   error = first_batch_error("return " + flat, {}, "logits");
   REQUIRE(error);
-  CHECK(error->message() == "the model's answer has no 'logits'");
+  CHECK(error->message() == "the model's output has no 'logits'");
   CHECK(error->detail() == "it is one tensor, with nothing to choose from");
   CHECK(error->hint() == "leave 'output' out of 'model'");
   error = first_batch_error("return 3, 4");
   REQUIRE(error);
-  CHECK(error->message() == "the model answers a Tuple, not a tensor");
-  CHECK(contains(error->hint(), "answer one tensor"));
+  CHECK(error->message() == "the model outputs a Tuple, not a tensor");
+  CHECK(contains(error->hint(), "output one tensor"));
   error = first_batch_error("return [" + flat + ", " + flat + "][0:" + std::string("0]"));
   REQUIRE(error);
   CHECK(error->detail() == "it has nothing");
 }
 
-TEST_CASE("the entry of an answer is checked for its shape as an answer is") {
+TEST_CASE("the entry of an output is checked for its shape like an output") {
   const auto error = first_batch_error("return {'hidden': x}", {}, "hidden");
   REQUIRE(error);
-  CHECK(error->message() == "the model answers a tensor of shape [4, 3, 32, 32] and type Float");
+  CHECK(error->message() == "the model outputs a tensor of shape [4, 3, 32, 32] and type Float");
 }
 
 TEST_CASE("a width that changes between batches is an error") {
@@ -286,7 +286,7 @@ TEST_CASE("files that are no TorchScript are named in few words") {
     error = error_of([&] { make_torch_model(script_request(folder / name)); });
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::usage);
-    CHECK(error->message() == "'" + (folder / name).string() + "' cannot be loaded as TorchScript");
+    CHECK(error->message() == "cannot load '" + (folder / name).string() + "' as TorchScript");
     CHECK_FALSE(error->detail().empty());
     CHECK(error->detail().size() < 1100);
     CHECK_FALSE(contains(error->detail(), "frame #"));

@@ -1,5 +1,5 @@
-// Tests of torchscript members whose weights come from a safetensors file: the file's values count, and what does not
-// fit is named in full.
+// Tests of torchscript members whose weights come from a safetensors file: the file's values are used, and what does
+// not fit is named in full.
 #include <torch/csrc/jit/serialization/import.h>
 
 #include "tests/common/error_of.hpp"
@@ -45,7 +45,7 @@ void save_two(const TemporaryFolder& folder, at::ScalarType type = at::kFloat) {
   write_weights(folder / "other.safetensors", state, {});
 }
 
-TEST_CASE("a module with the weights of a file answers as the one that they come from") {
+TEST_CASE("a module with the weights of a file predicts as the one that they come from") {
   for (const at::ScalarType type : {at::kFloat, at::kHalf, at::kBFloat16}) {
     const TemporaryFolder folder;
     save_two(folder, type);
@@ -107,7 +107,7 @@ TEST_CASE("a frozen module cannot be given weights") {
       error_of([&] { make_torch_model(with_weights(folder / "frozen.pt", folder / "w.safetensors", true)); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() == "'" + (folder / "frozen.pt").string() + "' has no parameters that 'weights' could fill");
+  CHECK(error->message() == "'" + (folder / "frozen.pt").string() + "' has no parameters for 'weights' to fill");
   CHECK(contains(error->detail(), "it was frozen when it was saved"));
   CHECK(contains(error->hint(), "without torch.jit.freeze"));
 }
@@ -125,7 +125,7 @@ TEST_CASE("a parameter that no safetensors file can hold is named") {
   const WantedTensor complex{"phase", {2}, {}};
   const TensorForms found{{"phase", {merge::Dtype::f32, {2}, 8}}};
   CHECK(tensor_differences(found, std::span(&complex, 1)) ==
-        std::vector<std::string>{"phase has type F32, expected one that safetensors do not know"});
+        std::vector<std::string>{"phase has type F32, expected one that safetensors cannot hold"});
 }
 
 }  // namespace

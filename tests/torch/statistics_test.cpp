@@ -52,7 +52,7 @@ at::Tensor tensor_of(const merge::Safetensors& file, const std::string& name) {
       .clone();
 }
 
-/// What the network of save_batch_norm_script() computes, layer by layer: the mean over batches of each batch's mean
+/// The network of save_batch_norm_script(), layer by layer: the mean over batches of each batch's mean
 /// and unbiased variance, in float64.
 std::map<std::string, at::Tensor> written_out(const std::filesystem::path& file, const std::vector<float>& images) {
   const torch::jit::Module module = torch::jit::load(file.string());
@@ -107,7 +107,7 @@ TEST_CASE("statistics are averages over batches of which a short last one counts
   }
 }
 
-TEST_CASE("a model that learns statistics answers with those that it came with") {
+TEST_CASE("a model that estimates statistics predicts with those in its file") {
   const TemporaryFolder folder;
   save_batch_norm_script(folder / "n.pt", BatchNormForm::scripted);
   const std::vector<float> images = some_images(8);
@@ -123,7 +123,7 @@ TEST_CASE("a model that learns statistics answers with those that it came with")
   CHECK(model->parameters() == 4 * 27 + 2 * 4 + 170 + 2 * 10);
 }
 
-TEST_CASE("statistics begin anew and go on from a checkpoint with the same bytes") {
+TEST_CASE("statistics start again and continue from a checkpoint with the same bytes") {
   const TemporaryFolder folder;
   save_batch_norm_script(folder / "n.pt", BatchNormForm::traced);
   const std::vector<float> images = some_images(24);
@@ -174,21 +174,21 @@ TEST_CASE("a layer that is called twice counts twice and one without statistics 
   CHECK(at::allclose(tensor_of(found, "running_var"), (x.var({0, 2, 3}, true) + 4 * 8192.0 / 8191).div(2), 1e-4, 1e-5));
 }
 
-TEST_CASE("a module without layers that keep statistics or with some of unknown names is refused") {
+TEST_CASE("a module without layers that keep statistics or with some of unknown names is rejected") {
   const TemporaryFolder folder;
   save_script(folder / "m.pt", test::kDenseScript);
   auto error = error_of([&] { make_torch_model(learner(folder / "m.pt")); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(contains(error->message(), "m.pt' has no BatchNorm layers whose statistics could be estimated"));
-  CHECK(contains(error->hint(), "leave 'batch_norm' out"));
+  CHECK(contains(error->message(), "m.pt' has no BatchNorm layers with statistics to estimate"));
+  CHECK(contains(error->hint(), "remove 'batch_norm'"));
   save_script(folder / "m.pt",
               "return torch.flatten(torch.batch_norm(x, None, None, self.bias[0:3], self.bias[3:6], False, 0.1, 1e-5, "
               "True), 1)");
   error = error_of([&] { make_torch_model(learner(folder / "m.pt")); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(contains(error->message(), "does not tell whose statistics it uses"));
+  CHECK(contains(error->message(), "cannot tell which statistics a BatchNorm layer of"));
   CHECK(contains(error->detail(), "running_mean and running_var of one layer"));
   CHECK(contains(error->hint(), "torch.jit.trace"));
 }
@@ -202,7 +202,7 @@ TEST_CASE("batches that have no variance are named with the layer") {
   const auto error = error_of([&] { model->trainable()->save(folder / "s.safetensors"); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::failed);
-  CHECK(error->message() == "the images give no finite bn2.running_var");
+  CHECK(error->message() == "bn2.running_var is not finite over these images");
   CHECK(contains(error->detail(), "one value per channel"));
   CHECK(contains(error->hint(), "batch_images"));
   CHECK_FALSE(std::filesystem::exists(folder / "s.safetensors"));

@@ -1,4 +1,4 @@
-// Tests of how small-cnn and mlp learn: the loss falls, the same seeds give the same bytes, answers use new weights.
+// Tests of training small-cnn and mlp: the loss falls, the same seeds give the same bytes, predictions use new weights.
 #include <ATen/ops/full.h>
 
 #include <algorithm>
@@ -66,7 +66,7 @@ TEST_CASE("training lowers the loss until every image is known") {
   }
 }
 
-TEST_CASE("the loss and the correct images are those of the answer before the step") {
+TEST_CASE("the loss and the correct images are those of the prediction before the step") {
   const Lesson lesson = bright_quarters();
   auto model = make_torch_model(request_for(SmallCnnModel{4}));
   const std::vector<float> before = answers(*model, lesson.images, kImages, kImages);
@@ -101,7 +101,7 @@ TEST_CASE("the first step of Adam moves each weight by the learning rate") {
     CHECK(std::abs(values(after)[i] - values(before)[i]) == doctest::Approx(0.01).epsilon(1e-2));
 }
 
-TEST_CASE("answers come from the weights after the last step") {
+TEST_CASE("predictions come from the weights after the last step") {
   const TemporaryFolder folder;
   const Lesson lesson = bright_quarters();
   MemberRequest request = request_for(SmallCnnModel{4});
@@ -152,7 +152,7 @@ TEST_CASE("rows are picked from the segment in their order") {
   CHECK(bytes_of(folder / "scattered") == bytes_of(folder / "together"));
 }
 
-TEST_CASE("training begins anew with a fresh optimiser and the present weights") {
+TEST_CASE("training starts again with a new optimiser and the current weights") {
   const TemporaryFolder folder;
   const Lesson lesson = bright_quarters();
   auto twice = make_torch_model(request_for(SmallCnnModel{4}));
@@ -168,7 +168,7 @@ TEST_CASE("training begins anew with a fresh optimiser and the present weights")
   CHECK(bytes_of(folder / "a") == bytes_of(folder / "b"));
 }
 
-TEST_CASE("no rows are no step") {
+TEST_CASE("without rows there is no step") {
   const TemporaryFolder folder;
   const Lesson lesson = bright_quarters();
   auto model = make_torch_model(request_for(SmallCnnModel{4}));

@@ -26,7 +26,7 @@ MemberRequest small_mlp() {
   return request;
 }
 
-TEST_CASE("saved weights answer with the same bits in another model") {
+TEST_CASE("saved weights give the same bits in another model") {
   const TemporaryFolder folder;
   for (const ModelKind& kind : {ModelKind(SmallCnnModel{}), ModelKind(MlpModel{{32, 10}})}) {
     auto model = make_torch_model(request_for(kind, 1));

@@ -1,7 +1,7 @@
 // Members as threads of this process, and this thread as the coordinator: it fills slots, hands out, parks and sleeps
 // on its bells as the coordinator's loop does. Each channel and the arena are one mapping that both ends use, so that
-// ThreadSanitizer sees every access; the answers, their order and the progress are checked all the same. A mistake in
-// the handshake of parking shows here by chance alone: that it is found is scripts/model-check's part.
+// ThreadSanitizer sees every access; the predictions, their order and the progress are checked too. A mistake in the
+// handshake of parking shows here only by chance: scripts/model-check finds it for certain.
 #include <doctest/doctest.h>
 #include <poll.h>
 
@@ -79,7 +79,7 @@ MemoryFile memory(std::uint64_t bytes) {
 }
 
 /// One member in its thread, and the coordinator's ends towards it. A completion is judged as the ledger does: it
-/// answers the oldest task that is open.
+/// completes the oldest task that is open.
 class Member {
  public:
   Member(std::uint32_t rank, std::byte* arena, std::uint64_t seed)
@@ -125,7 +125,7 @@ class Member {
         parked = true;
       }
     }
-    FAIL("the member answers more than it was asked");
+    FAIL("the member completes more tasks than it got");
   }
 
   const Channel& channel() const { return channel_; }
@@ -138,7 +138,7 @@ class Member {
     tasks_.close();
     if (tasks_.consumer_is_parked()) task_bell_.ring();
   }
-  /// Ends the loop, where it has not ended by itself, and returns what it threw, or "left".
+  /// Ends the loop, if it has not ended by itself, and returns what it threw, or "left".
   std::string end() {
     hang_up();
     if (thread_.joinable()) thread_.join();
@@ -201,7 +201,7 @@ class Ends {
     }
   }
 
-  /// Hands out `count` segments, in turns of some that are all answered before the next: then nothing else wakes an end
+  /// Hands out `count` segments in groups that are completed before the next one: then nothing else wakes an end
   /// that has missed its bell.
   void run(std::uint64_t count) {
     for (const std::uint64_t end = handed_out_ + count; handed_out_ < end;) {
@@ -228,7 +228,7 @@ class Ends {
 
  private:
   static constexpr std::uint64_t kSets = 16;
-  /// How many members have not answered yet.
+  /// How many members have not completed it yet.
   struct Open {
     SlotId slot;
     std::uint32_t left;
@@ -255,7 +255,7 @@ class Ends {
     ++handed_out_;
   }
 
-  // Sees answers sooner than a sleeper would: the next task then meets members on their way to sleep.
+  // Sees completions sooner than a sleeper would: the next task then meets members on their way to sleep.
   void look_for_answers() {
     for (int looks = 0; looks < 20 && !slot_owners_.empty(); ++looks) {
       pauses_.pause();
@@ -263,13 +263,13 @@ class Ends {
     }
   }
 
-  // With a task in flight a member computes, or it has a bell to hear: whoever sleeps here for long has missed one.
+  // With a task in flight a member computes, or its bell rings: a member that sleeps here for long has missed a bell.
   void wait_for_answers() {
     std::array<pollfd, kMembers> ends{};
     for (std::uint32_t rank = 0; rank < kMembers; ++rank)
       ends[rank] = {members_[rank]->completion_bell().fd(), POLLIN, 0};
     const int rung = ::poll(ends.data(), ends.size(), kOversleptMilliseconds);
-    REQUIRE_MESSAGE(rung > 0, "a task or an answer waits and nobody was woken");
+    REQUIRE_MESSAGE(rung > 0, "a task or a completion waits and no thread was woken");
     for (std::uint32_t rank = 0; rank < kMembers; ++rank) {
       if (ends[rank].revents == 0) continue;
       members_[rank]->completion_bell().silence();
@@ -299,7 +299,7 @@ class Ends {
   std::array<std::unique_ptr<Member>, kMembers> members_;
 };
 
-TEST_CASE("two members and their coordinator answer every segment in order whatever pauses they make") {
+TEST_CASE("two members and their coordinator complete every segment in order whatever pauses they make") {
   for (const std::uint64_t seed : {1U, 2U, 3U, 4U}) {
     CAPTURE(seed);
     Ends ends(seed);
@@ -314,7 +314,7 @@ TEST_CASE("two members and their coordinator answer every segment in order whate
   }
 }
 
-TEST_CASE("a ring that is closed behind segments in flight is emptied and answered") {
+TEST_CASE("a ring that is closed behind segments in flight is emptied and its tasks are completed") {
   for (std::uint64_t seed = 0; seed < 100; ++seed) {
     CAPTURE(seed);
     Ends ends(seed);

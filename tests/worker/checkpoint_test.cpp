@@ -1,4 +1,4 @@
-// Checkpoint files: what is written is read again, and what cannot be used or written is told with its reason.
+// Checkpoint files: what is written is read again, and errors name the reason.
 #include "worker/checkpoint.hpp"
 
 #include <doctest/doctest.h>
@@ -68,14 +68,14 @@ TEST_CASE("a checkpoint replaces the whole content and nothing is left of a long
   CHECK(read_checkpoint(file.get(), fake_request(), *model->trainable()) == 2);
 }
 
-/// Why a checkpoint in `file` is refused to a member.
+/// Why a checkpoint in `file` is rejected to a member.
 std::string refusal(const UniqueFd& file, const MemberRequest& member = fake_request()) {
   const auto model = make_fake_model(member);
   const auto before = answer(*model);
   const auto error = error_of([&] { read_checkpoint(file.get(), member, *model->trainable()); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::failed);
-  CHECK(error->message() == "cannot go on from a checkpoint of '" + member.name + "'");
+  CHECK(error->message() == "cannot continue from a checkpoint of '" + member.name + "'");
   CHECK(answer(*model) == before);
   return error->detail();
 }
@@ -94,16 +94,16 @@ TEST_CASE("a checkpoint of another member is refused with its name and kind") {
   write_checkpoint(file.get(), fake_request(), *make_fake_model(fake_request())->trainable(), 3);
   MemberRequest other = fake_request();
   other.name = "m1";
-  CHECK(refusal(file, other) == "the file is one of 'm0' (fake)");
+  CHECK(refusal(file, other) == "the file is a checkpoint of 'm0' (fake)");
   other = fake_request({.classes = 5, .faults = {}});
   CHECK(refusal(file, other) == "the state is not that of a fake member of 5 classes");
 }
 
-TEST_CASE("a file of weights is no checkpoint") {
+TEST_CASE("a file of weights is not a checkpoint") {
   const TemporaryFolder folder;
   make_fake_model(fake_request())->trainable()->save(folder / "w");
   const UniqueFd weights(::open((folder / "w").c_str(), O_RDONLY | O_CLOEXEC));
-  CHECK(refusal(weights) == "the file is one of 'nothing' (fake)");
+  CHECK(refusal(weights) == "the file is a checkpoint of 'nothing' (fake)");
 }
 
 TEST_CASE("a checkpoint that does not say its segment is refused") {
@@ -116,11 +116,11 @@ TEST_CASE("a checkpoint that does not say its segment is refused") {
     };
     merge::write_safetensors(append, "a test", {},
                              {{"member", "m0"}, {"kind", "fake"}, {"trained up to segment", said}});
-    CHECK(refusal(file) == "the file says no segment but '" + std::string(said) + "'");
+    CHECK(refusal(file) == "the file has '" + std::string(said) + "' instead of a segment number");
   }
 }
 
-TEST_CASE("what is no regular file cannot take a checkpoint") {
+TEST_CASE("only a regular file can take a checkpoint") {
   const UniqueFd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
   const auto model = make_fake_model(fake_request());
   const auto error = error_of([&] { write_checkpoint(nothing.get(), fake_request(), *model->trainable(), 1); });

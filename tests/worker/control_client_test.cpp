@@ -48,7 +48,7 @@ TEST_CASE("a peer that is gone is the end and not an error") {
   client.send(control::Done{});  // no SIGPIPE
 }
 
-TEST_CASE("a malformed message is refused with its reason") {
+TEST_CASE("a malformed message is rejected with its reason") {
   Sockets sockets = Sockets::make();
   ControlClient client(std::move(sockets.worker));
   REQUIRE(::send(sockets.coordinator.get(), "{}", 2, 0) == 2);

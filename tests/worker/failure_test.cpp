@@ -11,23 +11,23 @@ namespace {
 
 using worker::failure_of;
 
-TEST_CASE("an error is told with its detail and hint and whose fault it is") {
-  const auto failure = failure_of(Error(ErrorKind::usage, "it broke", "in the middle", "mend it"));
+TEST_CASE("an error is sent with its detail and hint and whose fault it is") {
+  const auto failure = failure_of(Error(ErrorKind::usage, "it broke", "in the middle", "fix it"));
   CHECK(failure.text == "it broke: in the middle");
-  CHECK(failure.hint == "mend it");
+  CHECK(failure.hint == "fix it");
   CHECK(failure.usage);
   CHECK(failure_of(Error(ErrorKind::failed, "it broke")).text == "it broke");
   CHECK_FALSE(failure_of(Error(ErrorKind::failed, "it broke")).usage);
 }
 
-TEST_CASE("any other exception is told by its own words") {
+TEST_CASE("any other exception is sent with its message") {
   const auto failure = failure_of(std::runtime_error("words"));
   CHECK(failure.text == "words");
   CHECK(failure.hint.empty());
   CHECK_FALSE(failure.usage);
 }
 
-TEST_CASE("memory that cannot be had is told as such with what to lower") {
+TEST_CASE("a lack of memory is reported with what to lower") {
   for (const control::Failure& failure :
        {failure_of(std::bad_alloc()), failure_of(std::bad_array_new_length()), failure_of(worker::out_of_memory({}))}) {
     CHECK(failure.text == "out of memory");

@@ -39,7 +39,7 @@ std::string thrown(Call call) {
   return "nothing";
 }
 
-TEST_CASE("a fake member answers what a plain loop computes") {
+TEST_CASE("a fake member outputs what a plain loop computes") {
   config::EnsembleSpec spec = fake_spec(1);
   const auto images = random_images(7);
   for (const auto& [output, over] :
@@ -54,7 +54,7 @@ TEST_CASE("a fake member answers what a plain loop computes") {
   }
 }
 
-TEST_CASE("probabilities of logits sum to one and of probabilities are left alone") {
+TEST_CASE("probabilities of logits sum to one and those of probabilities stay unchanged") {
   const auto images = random_images(1);
   MemberRequest request = fake_request();
   const auto sum_of = [&] {
@@ -76,7 +76,7 @@ TEST_CASE("a fake member says its width and its parameters") {
   CHECK(std::vector<float>(probed.begin(), probed.end()) == predict(*model, images));
 }
 
-TEST_CASE("equal seeds answer equally and others do not") {
+TEST_CASE("equal seeds give equal outputs and other seeds do not") {
   const auto images = random_images(1);
   MemberRequest other = fake_request();
   other.seed = 101;
@@ -85,7 +85,7 @@ TEST_CASE("equal seeds answer equally and others do not") {
   CHECK(predict(*worker::make_fake_model(other), images) != predict(*worker::make_fake_model(fake_request()), images));
 }
 
-TEST_CASE("a fake member that does not read its input answers the same for all images") {
+TEST_CASE("a fake member that does not read its input gives the same output for all images") {
   MemberRequest request = fake_request({.classes = 4, .reads_input = false, .faults = {}});
   const auto model = worker::make_fake_model(request);
   const auto answer = predict(*model, random_images(1));
@@ -96,7 +96,7 @@ TEST_CASE("a fake member that does not read its input answers the same for all i
   CHECK(predict(*worker::make_fake_model(request), random_images(1)) != answer);
 }
 
-TEST_CASE("a model with a private copy answers the same even where it writes to its input") {
+TEST_CASE("a model with a private copy gives the same output even if it writes to its input") {
   auto images = random_images(2);
   const auto before = images;
   MemberRequest request = fake_request({.classes = 4, .writes_input = true, .faults = {}});
@@ -140,7 +140,7 @@ TEST_CASE("weights that were saved are loaded again bit for bit") {
   CHECK(predict(*worker::make_fake_model(request), images) == predict(*model, images));
 }
 
-TEST_CASE("weights of another size or name are refused with the file") {
+TEST_CASE("weights of another size or name are rejected with the file") {
   const TemporaryFolder folder;
   const std::string file = (folder / "m.safetensors").string();
   worker::make_fake_model(fake_request({.classes = 5, .faults = {}}))->trainable()->save(file);
@@ -156,7 +156,7 @@ TEST_CASE("weights of another size or name are refused with the file") {
   CHECK(thrown([&] { worker::make_fake_model(request); }).find("none.safetensors") != std::string::npos);
 }
 
-TEST_CASE("a label outside the classes is refused with its number") {
+TEST_CASE("a label outside the classes is rejected with its number") {
   const auto model = worker::make_fake_model(fake_request());
   const auto images = random_images(1);
   for (const std::int64_t label : {std::int64_t{4}, std::int64_t{-1}})
@@ -169,7 +169,7 @@ TEST_CASE("a scripted exception comes at its batch and only there") {
   const auto model =
       worker::make_fake_model(fake_request({.classes = 4, .faults = {{FaultKind::exception, FaultPhase::predict, 2}}}));
   const auto images = random_images(1);
-  model->probe(images.data(), 1);  // counts in a phase of its own
+  model->probe(images.data(), 1);  // counts in a separate phase
   model->probe(images.data(), 1);
   model->probe(images.data(), 1);
   predict(*model, images);
@@ -178,7 +178,7 @@ TEST_CASE("a scripted exception comes at its batch and only there") {
   predict(*model, images);
 }
 
-TEST_CASE("a scripted NaN stands in the first value of its batch") {
+TEST_CASE("a scripted NaN is in the first value of its batch") {
   const auto model =
       worker::make_fake_model(fake_request({.classes = 4, .faults = {{FaultKind::nan, FaultPhase::predict, 1}}}));
   const auto images = random_images(2);
@@ -215,7 +215,7 @@ TEST_CASE("a fault with a value strikes in training at the rows that are picked"
         }) == "scripted fault: exception");
 }
 
-TEST_CASE("a scripted stop stops the process and lets it go on after SIGCONT") {
+TEST_CASE("a scripted stop stops the process and lets it continue after SIGCONT") {
   const pid_t child = ::fork();
   if (child == 0) {
     const auto model =
@@ -238,7 +238,7 @@ TEST_CASE("a fault of the load phase strikes while the member is made") {
       }) == "scripted fault: exception");
 }
 
-TEST_CASE("faults of warm-up and training strike in their phase alone") {
+TEST_CASE("faults of warm-up and training strike only in their phase") {
   const auto images = random_images(1);
   const auto model = worker::make_fake_model(fake_request(
       {.classes = 4,

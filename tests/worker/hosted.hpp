@@ -32,7 +32,7 @@ struct CheckpointFiles {
   UniqueFd second = make_checkpoint_file(/*on_disk=*/true);
 };
 
-/// The worker has ended, or has said why it will.
+/// The worker has ended, or has reported why it will.
 struct Died {
   std::string words;
 };
@@ -61,7 +61,7 @@ class Hosted {
 
   int pid() const { return child_.pid(); }
   void send(const control::Message& message) { control_.send(message); }
-  /// The next message of this type. Throws Died where the worker ends, with its words where it has any.
+  /// The next message of this type. Throws Died if the worker ends, with its words if it has any.
   template <class Expected>
   Expected receive() {
     const auto message = control_.receive();
@@ -103,7 +103,7 @@ class Hosted {
       if (completions_.pop(record) == RingStatus::ok) return record;
       if (ended) throw died();
       pollfd ends[]{{completion_bell_.fd(), POLLIN, 0}, {child_.pidfd(), POLLIN, 0}};
-      if (::poll(ends, 2, 60'000) < 1) throw std::runtime_error("no answer came");
+      if (::poll(ends, 2, 60'000) < 1) throw std::runtime_error("no message came");
       completion_bell_.silence();
       ended = ends[1].revents != 0;
     }

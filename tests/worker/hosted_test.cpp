@@ -1,4 +1,4 @@
-// The real worker program in single steps: what it maps, and what it says when memory is refused.
+// The real worker program in single steps: what it maps, and what it reports when it gets no memory.
 #include "tests/worker/hosted.hpp"
 
 #include <doctest/doctest.h>
@@ -50,7 +50,7 @@ TEST_CASE("the arena is left out of a worker's core file") {
   CHECK(flags.find(" wr ") == flags.npos);
 }
 
-TEST_CASE("a worker that is refused memory says so and what to lower") {
+TEST_CASE("a worker that gets no memory says so and what to lower") {
 #ifdef TUTTI_SANITIZED
   std::puts("SKIPPED: a sanitizer's allocator does not throw");
 #else

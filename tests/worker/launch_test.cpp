@@ -27,7 +27,7 @@
 namespace tutti::test {
 namespace {
 
-/// A worker without arena and channel, which is enough until it is told to load.
+/// A worker without arena and channel, which is enough until it gets a member to load.
 struct Started {
   explicit Started(std::vector<std::string> arguments) : Started(std::move(arguments), Sockets::make()) {}
   Started(std::vector<std::string> arguments, Sockets sockets,
@@ -83,7 +83,7 @@ TEST_CASE("a worker says hello with its build and leaves when the socket closes"
   CHECK(std::get<Exited>(worker.end()).code == kLeft);
 }
 
-TEST_CASE("a worker that is told to stop before it has loaded leaves") {
+TEST_CASE("a worker that must stop before it has loaded leaves") {
   Started worker({"--member=a", parent_is_us()});
   worker.control.send(control::Stop{});
   CHECK(std::get<Exited>(worker.end()).code == kLeft);
@@ -99,7 +99,7 @@ TEST_CASE("a message out of turn is answered with a failure") {
   CHECK(std::get<Exited>(worker.end()).code == kFailed);
 }
 
-TEST_CASE("a worker has a process group of its own and is chosen before others when memory runs out") {
+TEST_CASE("a worker has a separate process group and is chosen before others when memory runs out") {
   Started worker({"--member=a", parent_is_us()});
   worker.control.receive();
   CHECK(::getpgid(worker.child.pid()) == worker.child.pid());
@@ -134,7 +134,7 @@ TEST_CASE("a worker leaves no core file unless it was told to") {
   const rlimit before = core_limit(::getpid());
   Started worker({"--member=a", parent_is_us()});
   worker.control.receive();
-  // 0 where it was 0 before and may not be raised: see the case below.
+  // 0 if it was 0 before and may not be raised: see the case below.
   const rlim_t expected = before.rlim_max == 0 && core_limit(worker.child.pid()).rlim_max == 0 ? 0 : 1;
   CHECK(core_limit(worker.child.pid()).rlim_cur == expected);
   CHECK(core_limit(worker.child.pid()).rlim_max == expected);

@@ -1,4 +1,4 @@
-// The worker's loop as a thread of this process: answers, waking and sleeping, and every way in which it ends.
+// The worker's loop as a thread of this process: predictions, waking and sleeping, and every way in which it ends.
 #include "worker/member_loop.hpp"
 
 #include <doctest/doctest.h>
@@ -12,7 +12,7 @@
 namespace tutti::test {
 namespace {
 
-TEST_CASE("a segment is answered with the numbers of its task") {
+TEST_CASE("a segment is completed with the numbers of its task") {
   Rig rig(fake_request());
   const auto images = random_images(8);
   rig.fill(2, images);
@@ -27,7 +27,7 @@ TEST_CASE("a segment is answered with the numbers of its task") {
   CHECK(rig.output(2, 8) == naive_answer(fake_spec(1), 0, images));
 }
 
-TEST_CASE("segments of every length are cut into batches and answered image by image") {
+TEST_CASE("segments of every length are cut into batches and predicted image by image") {
   Rig rig(fake_request());
   std::uint64_t batches = 0;
   for (std::uint32_t count = 1; count <= 8; ++count) {
@@ -75,7 +75,7 @@ TEST_CASE("many segments pass with all slots in use and none is lost") {
     CHECK(rig.output(slot, 8) == naive_answer(fake_spec(1), 0, random_images(8, slot)));
 }
 
-TEST_CASE("a completion says when its task was begun and computed and written") {
+TEST_CASE("a completion says when its task was started and computed and written") {
   const auto now = [] {
     const auto time = std::chrono::steady_clock::now().time_since_epoch();
     return static_cast<std::uint64_t>(std::chrono::nanoseconds(time).count());
@@ -152,7 +152,7 @@ TEST_CASE("the end of the control socket ends the loop") {
 TEST_CASE("a control message that does not belong there ends the member with words") {
   Rig rig(fake_request());
   rig.send(control::Hello{});
-  CHECK(rig.end() == "a control message came that does not belong here");
+  CHECK(rig.end() == "unexpected control message");
 }
 
 TEST_CASE("a task ring that makes no sense ends the member with words") {
@@ -169,7 +169,7 @@ TEST_CASE("what the model throws ends the member with its words") {
   CHECK(rig.end() == "scripted fault: exception");
 }
 
-TEST_CASE("an answer that is not finite is reported with its image") {
+TEST_CASE("a prediction that is not finite is reported with its image") {
   Rig rig(fake_request({.classes = 4, .faults = {{FaultKind::nan, FaultPhase::predict, 2}}}));
   rig.fill(0, random_images(8));
   rig.hand_out(0, 8);
@@ -178,7 +178,7 @@ TEST_CASE("an answer that is not finite is reported with its image") {
   CHECK(record.detail == 6);  // the third batch of three begins there
 }
 
-TEST_CASE("an answer that is not finite passes where it is allowed") {
+TEST_CASE("a prediction that is not finite passes if it is allowed") {
   Rig rig(fake_request({.classes = 4, .faults = {{FaultKind::nan, FaultPhase::predict, 0}}}), true);
   rig.fill(0, random_images(8));
   rig.hand_out(0, 8);

@@ -25,7 +25,7 @@ TEST_CASE("a loss that is not finite is reported") {
   CHECK(rig.answer().status == CompletionStatus::not_finite);
 }
 
-TEST_CASE("weights that cannot be written are answered with words and the member lives on") {
+TEST_CASE("weights that cannot be written are reported and the member lives on") {
   const TemporaryFolder folder;
   Rig rig(fake_request());
   rig.send(control::Save{folder.path().string()});
@@ -112,7 +112,7 @@ TEST_CASE("training takes every image once and gives the same bytes again") {
   CHECK(first.weights != train(request).weights);
 }
 
-/// A member that has begun to train, whose checkpoints go to two nameless files.
+/// A member in training, whose checkpoints go to two nameless files.
 struct TrainingRig {
   TrainingRig() : rig(fake_request(), false, {files.first.get(), files.second.get()}) {
     for (std::uint32_t slot = 0; slot < 4; ++slot) rig.fill(slot, random_images(8, slot));
@@ -132,7 +132,7 @@ struct TrainingRig {
   Rig rig;
 };
 
-TEST_CASE("a checkpoint is there when its task is answered and only in the file that was named") {
+TEST_CASE("a checkpoint is there when its task is completed and only in the file that was named") {
   TrainingRig member;
   CHECK(member.tell(control::BeginTraining{}).empty());
   member.train(0, 8, 2);
@@ -185,7 +185,7 @@ TEST_CASE("a member that was restored takes the segments after its checkpoint an
   CHECK(member.rig.end() == "segment 11 came for training after segment 11");
 }
 
-TEST_CASE("training that begins anew takes any segment") {
+TEST_CASE("training that starts again takes any segment") {
   TrainingRig member;
   CHECK(member.tell(control::BeginTraining{}).empty());
   member.train(0, 8, 1);
@@ -195,11 +195,11 @@ TEST_CASE("training that begins anew takes any segment") {
   member.train(1, 8, 0);
 }
 
-TEST_CASE("a checkpoint that cannot be used is answered with words and the member lives on") {
+TEST_CASE("a checkpoint that cannot be used is reported and the member lives on") {
   TrainingRig member;
   CHECK(member.tell(control::Restore{0}) ==
-        "cannot go on from a checkpoint of 'm0': the file is not a valid safetensors file: it has 0 bytes, and the "
-        "length of the header alone takes 8");
+        "cannot continue from a checkpoint of 'm0': the file is not a valid safetensors file: it has 0 bytes, and the "
+        "header's length needs 8");
   CHECK(member.tell(control::Restore{2}) == "there is no checkpoint file 2");
   CHECK(member.tell(control::BeginTraining{}).empty());
   member.train(0, 8, 1);

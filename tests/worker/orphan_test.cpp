@@ -1,5 +1,5 @@
-// A worker ends with its coordinator whatever it is doing, and by the death signal alone: here its control socket stays
-// open. The test adopts it, so that its new parent is no init process.
+// A worker ends with its coordinator in every state, and only by the death signal: here its control socket stays open.
+// The test adopts it, so that its new parent is not an init process.
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -29,7 +29,7 @@ int spawn_worker(const Sockets& sockets) {
   return Child::spawn({TUTTI_WORKER_PROGRAM, {"--member=a", parent}, {}, {-1, 1, 2, sockets.worker.get()}}).pid();
 }
 
-/// A worker whose parent is a process of its own, and whose socket is ours.
+/// A worker whose parent is a separate process, and whose socket is the test's.
 class Fostered {
  public:
   Fostered() : sockets_(Sockets::make()) {
@@ -57,7 +57,7 @@ class Fostered {
   }
 
   int worker() const { return worker_; }
-  /// True where the worker follows within a second.
+  /// True if the worker follows within a second.
   bool follows() {
     if (ends(worker_, 0ms)) return false;  // it had ended before
     ::kill(parent_, SIGKILL);
@@ -78,7 +78,7 @@ char state_of(int pid) {
   return name_end == line.npos ? '?' : line.at(name_end + 2);
 }
 
-/// Loads a member that stops in this phase, and hangs there once it goes on; waits until it stands.
+/// Loads a member that stops in this phase, and hangs there when it continues; waits until it has stopped.
 void bring_to(Fostered& fostered, FaultPhase phase) {
   REQUIRE(fostered.control->receive());
   fostered.control->send(control::Load{
@@ -112,8 +112,8 @@ TEST_CASE("a worker that is stopped ends with its coordinator") {
   CHECK(fostered.follows());
 }
 
-// The death signal is set after the program has begun; until then the worker finds out by looking who its parent is. A
-// worker that missed both would wait for its member for ever, and this test with it.
+// The death signal is set after the program has started; until then the worker finds out by looking who its parent is.
+// A worker that missed both would wait for its member for ever, and this test with it.
 TEST_CASE("a worker whose coordinator dies at any moment of the start does not stay") {
   adopt_orphans();
   for (int round = 0; round < 300; ++round) {

@@ -15,7 +15,7 @@ namespace {
 
 constexpr ImageShape kArenaShape{3, 9, 12};
 
-/// A slot with images that are made up.
+/// A slot with made-up images.
 struct MadeSlot {
   MadeSlot(PixelType type, std::uint32_t images) {
     if (type == PixelType::float32)
@@ -48,7 +48,7 @@ std::vector<float> prepared(const MemberRequest& request, const MadeSlot& slot, 
 const MemberInput kOwn{
     {ResizeRule::shorter, 6, 6, 5, 6, Interpolation::bicubic}, {0.5F, 0.25F, 0.125F}, {0.3F, 0.7F, 2.0F}};
 
-TEST_CASE("a member that takes the images as they are reads them where they lie") {
+TEST_CASE("a member that takes the images unchanged reads them in place") {
   const MadeSlot slot(PixelType::float32, 4);
   worker::Preprocess preprocess(request_of(PixelType::float32, std::nullopt));
   CHECK(preprocess.images(slot.view(), 0, 4) == slot.floats.data());
@@ -105,7 +105,7 @@ TEST_CASE("an image is the same wherever the batch was cut") {
   }
 }
 
-TEST_CASE("requests that contradict themselves are refused") {
+TEST_CASE("requests that contradict themselves are rejected") {
   const auto refusal = [](const MemberRequest& request) { return error_of([&] { worker::Preprocess{request}; }); };
   auto request = request_of(PixelType::float32, MemberInput{{}, {1, 2}, {}});
   auto error = refusal(request);
@@ -117,12 +117,12 @@ TEST_CASE("requests that contradict themselves are refused") {
   request.shape.width = 7;
   error = refusal(request);
   REQUIRE(error);
-  CHECK(error->message() == "the member's input makes images of 3x5x6");
-  CHECK(error->detail() == "out of 3x9x12; the member was planned for 3x5x7");
+  CHECK(error->message() == "the member's 'input' gives images of 3x5x6");
+  CHECK(error->detail() == "from images of 3x9x12; the member expects 3x5x7");
   error = refusal(request_of(PixelType::uint8, std::nullopt));
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::failed);
-  CHECK(error->message() == "the arena holds bytes, and nothing says what the member is to make of them");
+  CHECK(error->message() == "the arena holds bytes, and the member has no 'input' that converts them");
 }
 
 /// A member whose input divides by 2.
@@ -133,7 +133,7 @@ MemberRequest halving() {
   return request;
 }
 
-TEST_CASE("a member with an input of its own answers for the images that it makes") {
+TEST_CASE("a member with a separate input predicts the images that it makes") {
   Rig rig(halving());
   auto images = random_images(8);
   rig.fill(1, images);
@@ -143,7 +143,7 @@ TEST_CASE("a member with an input of its own answers for the images that it make
   CHECK(rig.output(1, 8) == naive_answer(fake_spec(1), 0, images));
 }
 
-TEST_CASE("a member with an input of its own learns from the images that it makes") {
+TEST_CASE("a member with a separate input trains on the images that it makes") {
   auto images = random_images(8);
   Rig own(halving());
   own.fill(0, images);

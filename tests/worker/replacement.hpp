@@ -27,7 +27,7 @@ struct Training {
 
 struct Trained {
   std::string weights;         ///< the bytes that were saved
-  std::vector<float> answers;  ///< to the first segment, after the training
+  std::vector<float> answers;  ///< the predictions for the first segment, after the training
   std::uint32_t deaths = 0;
 };
 

@@ -45,7 +45,7 @@ std::vector<std::string_view> points_of_training() {
   return points;
 }
 
-/// The training with one fault point armed; a restored worker comes by the points of restoring alone.
+/// The training with one fault point armed; a restored worker only visits the points of restoring.
 Trained with_fault(Training training, const TemporaryFolder& folder, std::string_view point, int visit) {
   const auto token = folder / "token";
   CHECK_FALSE(std::filesystem::exists(token));

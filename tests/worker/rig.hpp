@@ -46,7 +46,7 @@ class Rig {
   Rig(const Rig&) = delete;
   Rig& operator=(const Rig&) = delete;
   ~Rig() {
-    control_.reset();  // end of file ends the loop, whatever a test left
+    control_.reset();  // end of file ends the loop in any state
     if (thread_.joinable()) thread_.join();
   }
 
@@ -75,11 +75,11 @@ class Rig {
       completions_.park();
       if (completions_.pop(record) == RingStatus::ok) return record;
       pollfd end{completion_bell_.fd(), POLLIN, 0};
-      if (::poll(&end, 1, 30'000) != 1) throw std::runtime_error("no answer came");
+      if (::poll(&end, 1, 30'000) != 1) throw std::runtime_error("no completion came");
       completion_bell_.silence();
     }
   }
-  /// Waits without parking for the next completion; false where none comes.
+  /// Waits without parking for the next completion; false if none comes.
   bool answer_without_sleep() {
     CompletionRecord record;
     return spin_until([&] { return completions_.pop(record) == RingStatus::ok; });
@@ -104,7 +104,7 @@ class Rig {
     task_bell_.ring();
   }
   void hang_up() { control_.reset(); }
-  /// What the loop threw, or "left".
+  /// The message of the loop's exception, or "left".
   std::string end() {
     thread_.join();
     return end_;

@@ -1,4 +1,4 @@
-// The warm-up: how often a model is called, on what, and what it refuses.
+// The warm-up: how often it calls a model, on which images, and which models it rejects.
 #include "worker/warm_up.hpp"
 
 #include <doctest/doctest.h>
@@ -12,7 +12,7 @@
 namespace tutti::test {
 namespace {
 
-/// Counts its calls; answers `values(count)` values to `count` images.
+/// Counts its calls; outputs `values(count)` values for `count` images.
 class Counting final : public worker::Model {
  public:
   explicit Counting(std::size_t (*values)(std::uint32_t)) : values_(values) {}
@@ -60,19 +60,19 @@ TEST_CASE("every batch size is called three times and the full batch is always o
   CHECK(model.sum > 0);
 }
 
-TEST_CASE("a model whose width changes with the batch is refused") {
+TEST_CASE("a model whose width changes with the batch is rejected") {
   CHECK(refusal([](std::uint32_t count) { return std::size_t{count} * (count == 1 ? 9 : 10); }, {1}) ==
-        "the model answers 1 image with 9 values; the same number for each is needed");
+        "the model gives 9 values for 1 image; it must give the same number for each image");
 }
 
-TEST_CASE("a model that does not answer each image alike is refused") {
+TEST_CASE("a model that does not treat each image alike is rejected") {
   CHECK(refusal([](std::uint32_t) { return std::size_t{10}; }, {}) ==
-        "the model answers 3 images with 10 values; the same number for each is needed");
+        "the model gives 10 values for 3 images; it must give the same number for each image");
 }
 
-TEST_CASE("a model that answers nothing is refused") {
+TEST_CASE("a model that outputs nothing is rejected") {
   CHECK(refusal([](std::uint32_t) { return std::size_t{0}; }, {}) ==
-        "the model answers 3 images with 0 values; the same number for each is needed");
+        "the model gives 0 values for 3 images; it must give the same number for each image");
 }
 
 }  // namespace

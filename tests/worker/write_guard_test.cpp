@@ -37,7 +37,7 @@ int end_of_child(int control_fd, Write write) {
   return status;
 }
 
-TEST_CASE("a write to guarded memory is told to the coordinator with the option that mends it") {
+TEST_CASE("a write to guarded memory is reported with the option that fixes it") {
   for (const std::size_t place : {std::size_t{0}, kBytes - 1}) {
     Sockets sockets = Sockets::make();
     const int status = end_of_child(sockets.worker.get(), [&](volatile char* memory) { memory[place] = 1; });
@@ -54,7 +54,7 @@ TEST_CASE("a write to guarded memory is told to the coordinator with the option 
   }
 }
 
-TEST_CASE("a read of guarded memory is no fault") {
+TEST_CASE("a read of guarded memory is not a fault") {
   Sockets sockets = Sockets::make();
   const int status = end_of_child(sockets.worker.get(), [](volatile char* memory) { (void)memory[100]; });
   CHECK(WIFEXITED(status));

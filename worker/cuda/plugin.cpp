@@ -1,6 +1,6 @@
-// libtutti-cuda.so: the backend that the worker opens for a member on cuda:k. The models are those of worker/torch,
-// placed on the one device that is visible: each batch is copied to it, computed there, and the answers are copied
-// back. No streams, no graphs, no pinned memory.
+// libtutti-cuda.so: the backend that the worker opens for a member on cuda:k. The models are those of worker/torch, on
+// the only visible device: each batch is copied to it and computed there, and the outputs are copied back. No streams,
+// no graphs, no pinned memory.
 #include <tutti/error.hpp>
 
 #include "common/build_id.hpp"

@@ -31,7 +31,7 @@ void Adam::step() {
   const at::NoGradGuard guard;
   std::vector<at::Tensor> gradients;
   for (const at::Tensor& weight : weights_) gradients.push_back(weight.grad());
-  steps_ += 1;  // exact in float32 up to 2^24 steps; beyond them it stays, and the correction that it is for is 1
+  steps_ += 1;  // exact in float32 up to 2^24 steps, where it stops; the bias correction is 1 by then
   at::_fused_adam_(weights_, gradients, means_, variances_, {}, std::vector<at::Tensor>(weights_.size(), steps_),
                    learning_rate_, /*beta1=*/0.9, /*beta2=*/0.999, /*weight_decay=*/0, /*eps=*/1e-8,
                    /*amsgrad=*/false, /*maximize=*/false);

@@ -1,5 +1,5 @@
 // Adam, in LibTorch's fused kernel: one pass over all parameters instead of ten operations for each of them
-// (torch::optim has no fused form in C++). It learns what torch.optim.Adam(fused=True) learns with its defaults.
+// (torch::optim has no fused form in C++). It computes what torch.optim.Adam(fused=True) computes with its defaults.
 #pragma once
 
 #include <vector>
@@ -14,15 +14,15 @@ namespace tutti::worker {
 /// thread at a time.
 class Adam {
  public:
-  /// Learns `parameters`, which are the network's own tensors, on one device; they require gradients from then on.
+  /// Trains `parameters`, which share the network's memory, on one device; they require gradients from then on.
   Adam(NamedTensors parameters, double learning_rate);
 
-  /// Forgets the gradients of the step before.
+  /// Clears the gradients of the previous step.
   void forget_gradients();
   void step();
 
-  /// All that learning goes on from, as tensors that share its memory: "params/<name>", "exp_avg/<name>",
-  /// "exp_avg_sq/<name>", and "step", float32 without dimensions: the number of steps.
+  /// The state that training continues from, as tensors that share its memory: "params/<name>", "exp_avg/<name>",
+  /// "exp_avg_sq/<name>", and "step", a float32 scalar: the number of steps.
   NamedTensors state() const;
 
  private:
@@ -31,7 +31,7 @@ class Adam {
   std::vector<at::Tensor> weights_;
   std::vector<at::Tensor> means_;      // of the gradients
   std::vector<at::Tensor> variances_;  // of the gradients, uncentred
-  at::Tensor steps_;                   // one for all parameters: none is ever left out of a step
+  at::Tensor steps_;                   // one for all parameters, since every step updates all of them
 };
 
 }  // namespace tutti::worker

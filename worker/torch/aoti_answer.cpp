@@ -8,7 +8,7 @@
 namespace tutti::worker {
 namespace {
 
-/// Of "transformers.modeling_outputs.BaseModelOutput".
+/// The last part of a name such as "transformers.modeling_outputs.BaseModelOutput".
 std::string last_word(std::string_view type) { return std::string(type.substr(type.rfind('.') + 1)); }
 
 const json::array* children_of(const json::object& node) {
@@ -61,7 +61,7 @@ AnswerForm form_of(const json::object& node) {
 AnswerForm answer_form(std::string_view spec) {
   if (spec.empty()) return {};
   try {
-    const json::value parsed = parse_json(spec, "the form of the answer");
+    const json::value parsed = parse_json(spec, "the form of the output");
     const json::array* parts = parsed.if_array();
     if (parts == nullptr || parts->size() != 2 || !(*parts)[1].is_object()) return {};
     return form_of((*parts)[1].get_object());
@@ -82,7 +82,7 @@ at::Tensor chosen_output(const AnswerForm& form, const std::vector<at::Tensor>& 
     entries.push_back({item.name, tensor ? outputs[place] : at::Tensor(), item.type});
     place += item.leaves;
   }
-  if (place != outputs.size()) {  // a form that was not understood: by their places
+  if (place != outputs.size()) {  // the form was not understood: outputs are named by their places
     entries.clear();
     for (const at::Tensor& output : outputs) entries.push_back({std::to_string(entries.size()), output, "Tensor"});
   }

@@ -1,5 +1,5 @@
-// What the outputs of an AOTInductor package mean: it answers a flat list of tensors, and a text in JSON says of which
-// tuple or dict they were the leaves (torch.utils._pytree.treespec_dumps).
+// What the outputs of an AOTInductor package mean: it returns a flat list of tensors, and a JSON text describes the
+// tuple or dict whose leaves they are (torch.utils._pytree.treespec_dumps).
 #pragma once
 
 #include <string>
@@ -20,10 +20,10 @@ struct AnswerForm {
   std::vector<Item> items;  ///< in the order of the outputs
 };
 
-/// Of a text that is not understood, or none: one tensor by itself.
+/// If the text is missing or not understood, the form is a single tensor.
 AnswerForm answer_form(std::string_view spec);
 
-/// The output that `entry` names. Throws as chosen_entry() does.
+/// The output that `entry` names. Throws like chosen_entry().
 at::Tensor chosen_output(const AnswerForm& form, const std::vector<at::Tensor>& outputs, const std::string& entry);
 
 }  // namespace tutti::worker

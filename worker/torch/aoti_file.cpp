@@ -29,9 +29,9 @@ using Reader = caffe2::serialize::PyTorchStreamReader;
 
 constexpr std::string_view kModels = "data/aotinductor/";
 constexpr std::size_t kPiece = 1 << 20;
-/// Metadata are a few hundred bytes; a source is some megabytes for the largest models.
+/// Metadata are a few hundred bytes; a source is a few megabytes for the largest models.
 constexpr std::size_t kMostText = 64 << 20;
-constexpr std::string_view kExport = "export it again where it is to run: python -m tutti.export";
+constexpr std::string_view kExport = "export it again on the machine that runs it: python -m tutti.export";
 
 [[noreturn]] void refuse(const std::string& path, std::string_view what, std::string detail, std::string_view hint) {
   throw Error(ErrorKind::usage, fmt::format("'{}' {}", path, what), std::move(detail), std::string(hint));
@@ -52,7 +52,7 @@ std::vector<std::string> records_of_model(Reader& reader, const std::string& pat
   for (const std::string& record : all)
     if (record.starts_with(kModels)) models.insert(record.substr(0, record.find('/', kModels.size()) + 1));
   if (models.empty())
-    refuse(path, "is no package of AOTInductor", "it holds no data/aotinductor",
+    refuse(path, "is not an AOTInductor package", "it has no data/aotinductor",
            "make it with python -m tutti.export, or with torch._inductor.aoti_compile_and_package");
   const std::string usual = fmt::format("{}model/", kModels);
   if (models.size() > 1 && !models.contains(usual))
@@ -77,7 +77,7 @@ std::map<std::string, std::string> metadata_of(Reader& reader, const std::vector
   for (const std::string& record : ending(records, "_metadata.json")) {
     json::error_code code;
     const json::value parsed = json::parse(text_of(reader, record), code);
-    if (code || !parsed.is_object()) throw std::runtime_error(fmt::format("{} is no JSON object", record));
+    if (code || !parsed.is_object()) throw std::runtime_error(fmt::format("{} is not a JSON object", record));
     for (const auto& [key, value] : parsed.get_object())
       if (value.is_string()) metadata[key] = value.get_string();
   }
@@ -96,7 +96,7 @@ std::string flags_of_processor() {
   return "";
 }
 
-/// "2.11" of "2.11.0": within it the interface of packages stays.
+/// "2.11" of "2.11.0": patch versions keep the interface of packages.
 std::string_view series_of(std::string_view version) {
   const std::size_t dot = version.find('.');
   return version.substr(0, dot == version.npos ? dot : version.find('.', dot + 1));
@@ -139,13 +139,13 @@ std::optional<std::int64_t> checked(std::string_view source, std::string_view ch
   return at == near.npos ? std::nullopt : number_in(near.substr(at + words.size()));
 }
 
-/// What the exporter wrote has precedence; a fixed batch is the same in both.
+/// The exporter's metadata take precedence; a fixed batch is the same in both.
 AotiInput input_of(const AotiFile& file, const std::string& source) {
   const std::optional<AotiInput> found = input_of_source(source);
   AotiInput input = found.value_or(AotiInput{});
   const std::string batch = value_of(file, "tutti.batch");
   if (batch.empty() && !found)
-    refuse(file.path, "does not say what batches it takes", "run with another one it would answer nonsense",
+    refuse(file.path, "does not say which batch sizes it takes", "with any other size its output would be wrong",
            "export it with python -m tutti.export, or with the metadata 'tutti.batch': \"dynamic\" or a number");
   if (batch.empty()) return input;
   if (batch == "dynamic") {
@@ -166,8 +166,7 @@ void check_library(const std::vector<std::string>& records, const std::string& p
     refuse(path, "keeps its weights outside its library", {},
            "package it with aot_inductor.package_constants_in_so, as is the default");
   if (ending(records, ".so").size() != 1)
-    refuse(path, "holds no library that could be loaded",
-           fmt::format("{} of its files end in .so", ending(records, ".so").size()),
+    refuse(path, "has no library to load", fmt::format("{} of its files end in .so", ending(records, ".so").size()),
            "package it with aot_inductor.package_cpp_only off, as is the default");
 }
 
@@ -183,7 +182,7 @@ UniqueFd unpacked(Reader& reader, const std::string& record) {
     for (std::size_t written = 0; written < bytes;) {
       const ssize_t more = ::write(fd.get(), piece.data() + written, bytes - written);
       if (more < 0 && errno != EINTR)
-        throw Error(ErrorKind::failed, "no memory could be had for a package", std::strerror(errno));
+        throw Error(ErrorKind::failed, "could not allocate memory for a package", std::strerror(errno));
       if (more > 0) written += static_cast<std::size_t>(more);
     }
     done += bytes;
@@ -198,7 +197,7 @@ std::string missing_instructions(std::string_view isa, std::string_view flags) {
     std::string_view name;
     std::array<std::string_view, 4> flags;
   };
-  // Names of torch._inductor.cpu_vec_isa, and the flags of the kernel that they stand for.
+  // Names of torch._inductor.cpu_vec_isa, and the corresponding flags of the kernel.
   static constexpr std::array<Row, 9> kRows{{{"AVX2", {"avx2", "fma"}},
                                              {"AVX512", {"avx512f", "avx512bw", "avx512dq", "avx512vl"}},
                                              {"AVX512_VNNI", {"avx512_vnni"}},
@@ -246,8 +245,8 @@ AotiFile read_aoti_file(const std::filesystem::path& path, std::string_view torc
   AotiFile file;
   file.path = path.string();
   if (!std::filesystem::exists(path))
-    throw Error(ErrorKind::usage, fmt::format("there is no file '{}'", file.path), {}, "mend 'path' at this member");
-  return explained(ErrorKind::usage, fmt::format("'{}' cannot be read as a package of AOTInductor", file.path),
+    throw Error(ErrorKind::usage, fmt::format("there is no file '{}'", file.path), {}, "correct 'path' of this member");
+  return explained(ErrorKind::usage, fmt::format("cannot read '{}' as an AOTInductor package", file.path),
                    "make it with python -m tutti.export, or with torch._inductor.aoti_compile_and_package", [&] {
                      Reader reader(file.path);
                      const std::vector<std::string> records = records_of_model(reader, file.path);
@@ -257,8 +256,7 @@ AotiFile read_aoti_file(const std::filesystem::path& path, std::string_view torc
                      std::string source;
                      for (const std::string& record : ending(records, ".cpp")) source += text_of(reader, record);
                      if (source.find("input_handles[1]: unmatched") != source.npos)
-                       refuse(file.path, "takes more than one input", {},
-                              "export a module that takes the images alone");
+                       refuse(file.path, "takes more than one input", {}, "export a module that takes only the images");
                      file.input = input_of(file, source);
                      file.library = unpacked(reader, ending(records, ".so").front());
                      return std::move(file);

@@ -26,12 +26,12 @@ using Runner = torch::inductor::AOTIModelContainerRunnerCpu;
 const AotiModel& aoti_model_of(const MemberRequest& request) { return std::get<AotiModel>(request.model); }
 
 std::unique_ptr<Runner> load(AotiFile& file) {
-  // Each package then compares the images with what it was made for, instead of reading past their end.
+  // With this set, each package checks the images' shape, instead of reading past their end.
   ::setenv("AOTI_RUNTIME_CHECK_INPUTS", "1", /*overwrite=*/1);
-  // The library is known by this name while it is loaded, which a second one must not have: it stays open for good. Its
-  // pages live as long as their mapping in any case.
+  // The loaded library is known by this name, and a second one must not have the same, so the memfd stays open for
+  // good. Its pages live as long as their mapping anyway.
   const std::string name = fmt::format("/proc/self/fd/{}", file.library.release());
-  return explained(ErrorKind::usage, fmt::format("the library in '{}' cannot be loaded", file.path),
+  return explained(ErrorKind::usage, fmt::format("cannot load the library in '{}'", file.path),
                    fmt::format("export it again with torch {}", torch_version()),
                    [&] { return std::make_unique<Runner>(name, /*num_models=*/1, /*run_single_threaded=*/true); });
 }
@@ -44,7 +44,7 @@ class Package {
   const AotiInput& input() const { return input_; }
   std::uint64_t parameters() const { return parameters_; }
 
-  /// The answer to at most input().most images, one row for each of them.
+  /// The output for at most input().most images, one row for each of them.
   at::Tensor run(const at::Tensor& images, const std::string& entry) {
     const std::int64_t count = images.size(0);
     if (count >= input_.least) return chosen(images, entry);
@@ -55,7 +55,7 @@ class Package {
       padding_ = at::zeros(sizes, images.options());
     }
     const at::Tensor answer = chosen(at::cat({images, padding_.narrow(0, 0, more)}), entry);
-    // An answer of another number of rows is for the caller to refuse.
+    // The caller rejects an output with another number of rows.
     return answer.dim() > 0 && answer.size(0) == input_.least ? answer.narrow(0, 0, count) : answer;
   }
 
@@ -69,7 +69,7 @@ class Package {
       throw Error(ErrorKind::usage,
                   fmt::format("'{}' takes images of {}x{}x{}, not {}", file.path, input_.channels.value_or(0),
                               input_.height.value_or(0), input_.width.value_or(0), shape.text()),
-                  {}, "resize them: 'input' at this member, or of the whole");
+                  {}, "resize them with 'input', of this member or of the whole ensemble");
     runner_ = load(file);
     const std::vector<std::string> specs = runner_->get_call_spec();
     form_ = answer_form(specs.size() < 2 ? "" : specs[1]);
@@ -103,7 +103,7 @@ class AotiMember final : public TorchModel {
   std::uint64_t parameters() const override { return packages_.front().parameters(); }
 
  private:
-  /// The one that computes the fewest images that nobody asked for.
+  /// The package that computes the least padding.
   Package& package_for(std::int64_t count) {
     Package* best = &packages_.back();
     for (Package& package : packages_) {
@@ -127,11 +127,12 @@ class AotiMember final : public TorchModel {
     return at::cat(parts);
   }
 
-  /// Parts that have too many rows and too few could make a whole that looks right.
+  /// Checks each part, since too many rows in one and too few in another could give the right total.
   static void check_rows(const at::Tensor& answer, std::int64_t count) {
     if (answer.dim() != 2 || answer.size(0) != count)
-      throw Error(ErrorKind::usage, fmt::format("the package answers {} with {}", counted(count, "image"),
-                                                counted(answer.dim() > 0 ? answer.size(0) : 0, "row")));
+      throw Error(ErrorKind::usage,
+                  fmt::format("the package gives {} for {}", counted(answer.dim() > 0 ? answer.size(0) : 0, "row"),
+                              counted(count, "image")));
   }
 
   std::vector<Package> packages_;

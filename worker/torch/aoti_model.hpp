@@ -1,5 +1,5 @@
-// The member `aoti`: packages that AOTInductor made of a module, for any batch or for fixed ones. It answers; it does
-// not learn.
+// The member `aoti`: packages that AOTInductor made from a module, for any batch size or for fixed ones. It only
+// predicts.
 #pragma once
 
 #include <memory>
@@ -8,7 +8,7 @@
 
 namespace tutti::worker {
 
-/// Throws Error(usage) where a package cannot run here (see read_aoti_file), takes other images, or the member is on
+/// Throws Error(usage) if a package cannot run here (see read_aoti_file), takes other images, or the member is on
 /// CUDA. A package is a program: load only those that you trust.
 std::unique_ptr<Model> make_aoti_model(const MemberRequest& request);
 

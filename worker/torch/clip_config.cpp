@@ -29,13 +29,13 @@ class ConfigFile {
     } catch (const Error& error) {
       refuse(fmt::format("it is not valid JSON: {}", error.detail()));
     }
-    if (!root_.is_object()) refuse("it is no JSON object");
+    if (!root_.is_object()) refuse("it is not a JSON object");
   }
 
   const json::object& root() const { return root_.get_object(); }
 
   [[noreturn]] void refuse(const std::string& reason) const {
-    throw Error(ErrorKind::usage, fmt::format("'{}' describes no vision tower of CLIP", file_.string()), reason,
+    throw Error(ErrorKind::usage, fmt::format("'{}' does not describe a CLIP vision tower", file_.string()), reason,
                 "name the folder of a CLIPModel, a CLIPVisionModel or a CLIPVisionModelWithProjection");
   }
 
@@ -44,7 +44,7 @@ class ConfigFile {
   json::value root_;
 };
 
-/// The object with the tower's own keys.
+/// The object with the tower's keys.
 const json::object& tower_of(const ConfigFile& file) {
   const json::object& root = file.root();
   const json::value* type = root.if_contains("model_type");
@@ -101,7 +101,7 @@ ClipConfig read_clip_config(const std::filesystem::path& folder) {
   config.activation = activation_of(file, tower);
   if (config.hidden % config.heads != 0)
     file.refuse(
-        fmt::format("'hidden_size' {} is no multiple of 'num_attention_heads' {}", config.hidden, config.heads));
+        fmt::format("'hidden_size' {} is not a multiple of 'num_attention_heads' {}", config.hidden, config.heads));
   if (config.patch > config.image)
     file.refuse(fmt::format("'patch_size' {} is larger than 'image_size' {}", config.patch, config.image));
   return config;

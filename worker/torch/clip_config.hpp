@@ -1,4 +1,4 @@
-// The form of CLIP's vision tower, as config.json of a Hugging Face folder says it. No weights.
+// The form of CLIP's vision tower, from config.json of a Hugging Face folder. No weights.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@ namespace tutti::worker {
 
 enum class ClipActivation : std::uint8_t { quick_gelu, gelu };
 
-/// Defaults as in transformers: what a config.json leaves out has these values.
+/// Defaults as in transformers, for keys that config.json leaves out.
 struct ClipConfig {
   std::int64_t hidden = 768;
   std::int64_t intermediate = 3072;
@@ -25,8 +25,8 @@ struct ClipConfig {
   std::int64_t tokens() const { return patches() + 1; }
 };
 
-/// Reads `folder`/config.json, of a CLIPModel (its vision_config counts) or a CLIPVisionModel. Throws Error(usage) that
-/// names the file: it is missing or no JSON, is of another model, has no vision_config, values that make no tower.
+/// Reads `folder`/config.json, of a CLIPModel (whose vision_config is used) or a CLIPVisionModel. Throws Error(usage)
+/// that names the file: it is missing or not JSON, is of another model, has no vision_config, or has impossible values.
 ClipConfig read_clip_config(const std::filesystem::path& folder);
 
 }  // namespace tutti::worker

@@ -66,12 +66,12 @@ void ClipLoader::expect_tower() {
   expected_[prefix_ + "embeddings.patch_embedding.weight"] = {config_.hidden, config_.channels, config_.patch,
                                                               config_.patch};
   expected_[prefix_ + "embeddings.position_embedding.weight"] = {config_.tokens(), config_.hidden};
-  expect_norm("pre_layrnorm");  // spelt like this in every checkpoint
+  expect_norm("pre_layrnorm");  // every checkpoint spells it like this
   expect_norm("post_layernorm");
   for (std::int64_t number = 0; number < config_.layers; ++number) expect_layer(number);
 }
 
-/// What may stand beside the tower: the rest of a CLIPModel, and numbers that are no weights.
+/// Tensors that may be there besides the tower: the rest of a CLIPModel, and constants that are not weights.
 bool ClipLoader::belongs_to_tower(const std::string& name) const {
   if (name.ends_with("position_ids")) return false;
   if (!prefix_.empty()) return name.starts_with(prefix_);

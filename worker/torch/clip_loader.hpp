@@ -1,5 +1,5 @@
-// Fills a ClipTower from a checkpoint: which tensors there must be, under which names, and what is wrong with those
-// that there are. Used by ClipTower alone.
+// Fills a ClipTower from a checkpoint: which tensors there must be, under which names, and what is wrong with those in
+// the file. Only for ClipTower.
 #pragma once
 
 #include <filesystem>
@@ -16,7 +16,7 @@ class ClipLoader {
  public:
   ClipLoader(const ClipConfig& config, const std::filesystem::path& weights, bool projected, at::Device device);
 
-  /// Throws as ClipTower's constructor does.
+  /// Throws like ClipTower's constructor.
   void fill(ClipTower& tower) const;
 
  private:
@@ -31,7 +31,7 @@ class ClipLoader {
   std::vector<std::string> differences() const;
 
   at::Tensor read(const std::string& name) const;
-  /// Several layers side by side as one.
+  /// Several parallel layers as one.
   PackedLinear linear(const std::vector<std::string>& names, double scale = 1) const;
   PackedLinear place(at::Tensor weight, at::Tensor bias, double scale) const;
   ClipTower::Norm norm(const std::string& name) const;

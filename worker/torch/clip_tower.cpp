@@ -23,7 +23,7 @@ at::Tensor ClipTower::embed(const at::Tensor& images) const {
   const std::int64_t count = images.size(0);
   const std::int64_t side = config_.side();
   const std::int64_t patch = config_.patch;
-  // What a convolution leaves over at the right and below, where the patches do not fill the image.
+  // Pixels at the right and the bottom that the convolution leaves out if the patches do not fill the image.
   const at::Tensor whole = images.narrow(2, 0, side * patch).narrow(3, 0, side * patch);
   const at::Tensor rows = whole.reshape({count, config_.channels, side, patch, side, patch})
                               .permute({0, 2, 4, 1, 3, 5})
@@ -54,8 +54,8 @@ at::Tensor ClipTower::encode(const Layer& layer, const at::Tensor& x) const {
   return feed_forward(layer, layer.out.plus(attend(parts[0], parts[1], parts[2]), x));
 }
 
-// After the last layer only the class token is looked at: nothing else of that layer is computed than what it asks for,
-// a fifteenth of all multiplications less with 12 layers.
+// After the last layer only the class token is used, so only what it needs of that layer is computed: with 12 layers
+// this saves one fifteenth of all multiplications.
 at::Tensor ClipTower::encode_class_token(const Layer& layer, const at::Tensor& x) const {
   const at::Tensor normed = norm(x, layer.norm1);
   const std::vector<at::Tensor> parts = layer.keys_values(normed).split(config_.hidden, 2);

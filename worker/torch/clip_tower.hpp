@@ -1,6 +1,6 @@
-// CLIP's vision tower: its weights out of a checkpoint, and what it makes of images. A. Radford et al., "Learning
-// Transferable Visual Models From Natural Language Supervision", 2021, in the form of transformers' CLIPVisionModel. It
-// answers; it does not learn.
+// CLIP's vision tower: weights from a checkpoint, and the forward pass. A. Radford et al., "Learning Transferable
+// Visual Models From Natural Language Supervision", 2021, in the form of transformers' CLIPVisionModel. It only
+// predicts.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,7 @@ class ClipTower {
   struct Layer {
     Norm norm1, norm2;
     PackedLinear queries_keys_values;  ///< in one multiplication: [3 * hidden, hidden]
-    PackedLinear queries;              ///< of the last layer alone, which asks for the class token
+    PackedLinear queries;              ///< only of the last layer, which needs the class token's query
     PackedLinear keys_values;
     PackedLinear out, up, down;
   };

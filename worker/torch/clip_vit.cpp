@@ -40,9 +40,9 @@ class ClipVit final : public TorchModel {
         tower_(config_, weights_of(request), output_ == ClipOutput::projected, device()) {
     if (request.output != kind_of(output_))
       throw Error(ErrorKind::usage,
-                  fmt::format("a clip-vit with 'output: {}' answers {}, not {}", to_name(output_),
+                  fmt::format("a clip-vit with 'output: {}' outputs {}, not {}", to_name(output_),
                               to_name(kind_of(output_)), to_name(request.output)),
-                  {}, "leave 'output' out at this member; it stands in its 'model'");
+                  {}, "remove 'output' from this member; it belongs in its 'model'");
     if (output_ == ClipOutput::logits) head_.emplace(read_head());
   }
 

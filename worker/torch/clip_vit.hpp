@@ -1,4 +1,4 @@
-// The member `clip-vit`: CLIP's vision tower, with a head where it answers logits. It answers; it does not learn.
+// The member `clip-vit`: CLIP's vision tower, with a head if it outputs logits. It only predicts.
 #pragma once
 
 #include <memory>
@@ -7,7 +7,7 @@
 
 namespace tutti::worker {
 
-/// Images are normalised ones of the tower's size. Throws Error(usage) where the folder holds no such tower, its
+/// Images are normalised and have the tower's size. Throws Error(usage) if the folder holds no such tower, its
 /// weights do not fit, the images have another size, or the head takes other features.
 std::unique_ptr<Model> make_clip_vit(const MemberRequest& request);
 

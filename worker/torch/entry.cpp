@@ -14,7 +14,7 @@
 namespace tutti::worker {
 namespace {
 
-/// An answer may have very many items, and the message is for people.
+/// An output may have very many items, so the message lists only some.
 constexpr std::size_t kMostListed = 20;
 
 std::string listed_entries(std::span<const AnswerEntry> entries) {
@@ -64,8 +64,8 @@ std::vector<AnswerEntry> entries_of(const c10::IValue& answer) {
 at::Tensor chosen_entry(std::span<const AnswerEntry> entries, const std::string& output, std::string_view what) {
   if (output.empty()) {
     const std::string proposal = first_tensor(entries);
-    throw Error(ErrorKind::usage, fmt::format("the model answers a {}, not a tensor", what), listed_entries(entries),
-                proposal.empty() ? "let it answer one tensor of shape [images, classes or features]"
+    throw Error(ErrorKind::usage, fmt::format("the model outputs a {}, not a tensor", what), listed_entries(entries),
+                proposal.empty() ? "let it output one tensor of shape [images, classes or features]"
                                  : fmt::format("choose one with 'output' in 'model', such as 'output: {}'", proposal));
   }
   std::vector<std::string> names;
@@ -78,20 +78,20 @@ at::Tensor chosen_entry(std::span<const AnswerEntry> entries, const std::string&
     if (std::to_string(i) == output) found = &entries[i];
   if (found == nullptr) {
     const std::string near = nearest(output, names);
-    throw Error(ErrorKind::usage, fmt::format("the model's answer has no '{}'", output),
+    throw Error(ErrorKind::usage, fmt::format("the model's output has no '{}'", output),
                 fmt::format("{} of {}: {}", what, entries.size(), listed_entries(entries)),
-                near.empty() ? "mend 'output' in 'model'" : fmt::format("did you mean 'output: {}'?", near));
+                near.empty() ? "correct 'output' in 'model'" : fmt::format("did you mean 'output: {}'?", near));
   }
   if (!found->tensor.defined())
     throw Error(ErrorKind::usage,
-                fmt::format("'{}' of the model's answer is of type {}, not a tensor", output, found->type),
+                fmt::format("'{}' of the model's output is of type {}, not a tensor", output, found->type),
                 listed_entries(entries), "choose another with 'output' in 'model'");
   return found->tensor;
 }
 
 void refuse_entry_of_tensor(const std::string& output) {
   if (!output.empty())
-    throw Error(ErrorKind::usage, fmt::format("the model's answer has no '{}'", output),
+    throw Error(ErrorKind::usage, fmt::format("the model's output has no '{}'", output),
                 "it is one tensor, with nothing to choose from", "leave 'output' out of 'model'");
 }
 

@@ -29,8 +29,8 @@ class NativeModel final : public TorchModel, public Trainable {
         batch_images_(request.batch_images) {
     if (request.output != OutputKind::logits)
       throw Error(ErrorKind::usage,
-                  fmt::format("{} answers logits, not {}", kind_name(request.model), to_name(request.output)), {},
-                  "leave 'output' out at this member");
+                  fmt::format("{} outputs logits, not {}", kind_name(request.model), to_name(request.output)), {},
+                  "remove 'output' from this member");
     network_ = moved(network_, device());
   }
 
@@ -42,7 +42,7 @@ class NativeModel final : public TorchModel, public Trainable {
 
   void expect_batches(std::uint32_t images) override {
     batch_images_ = images;
-    packed_.reset();  // the layout of its weights is chosen for a size
+    packed_.reset();  // the layout of its weights depends on the batch size
   }
 
   Trainable* trainable() override { return this; }
@@ -60,7 +60,7 @@ class NativeModel final : public TorchModel, public Trainable {
   }
 
   void save(const std::filesystem::path& file) override {
-    // "format" is what Python's loaders look for.
+    // Python's loaders look for "format".
     write_weights(file, named_tensors(network_),
                   {{"format", "pt"}, {"kind", std::string(kind_name(request().model))}, {"tutti", version()}});
   }
@@ -68,12 +68,12 @@ class NativeModel final : public TorchModel, public Trainable {
   void lend_state(const std::function<void(std::span<const merge::TensorView>)>& use) override {
     assert(optimiser_.has_value());
     const LentTensors state =
-        explained(ErrorKind::failed, "a checkpoint could not be made", "", [&] { return lent(optimiser_->state()); });
+        explained(ErrorKind::failed, "could not make a checkpoint", "", [&] { return lent(optimiser_->state()); });
     use(state.views);
   }
 
   void take_state(const merge::Safetensors& state) override {
-    explained(ErrorKind::failed, "a checkpoint could not be loaded", "", [&] {
+    explained(ErrorKind::failed, "could not load a checkpoint", "", [&] {
       Adam optimiser(named_tensors(network_), request().learning_rate);
       copy_tensors(state, "its tensors", kind_name(request().model), "", optimiser.state());
       optimiser_.emplace(std::move(optimiser));
@@ -117,8 +117,8 @@ class NativeModel final : public TorchModel, public Trainable {
   }
 
   Network network_;
-  std::uint32_t batch_images_;     // that come at a time
-  std::optional<Network> packed_;  // for answering; empty after a change of the weights or of the batch
+  std::uint32_t batch_images_;     // expected per batch
+  std::optional<Network> packed_;  // for predictions; empty after a change of the weights or of the batch
   std::optional<Adam> optimiser_;
 };
 

@@ -1,4 +1,4 @@
-// The members `small-cnn` and `mlp`: they answer, they learn, and their weights are safetensors.
+// The members `small-cnn` and `mlp`: they predict and train, and their weights are safetensors.
 #pragma once
 
 #include <memory>
@@ -7,7 +7,7 @@
 
 namespace tutti::worker {
 
-/// Throws Error(usage) where the network cannot take the images or the weights do not fit.
+/// Throws Error(usage) if the network cannot take the images or the weights do not fit.
 std::unique_ptr<Model> make_native_model(const MemberRequest& request);
 
 }  // namespace tutti::worker

@@ -19,7 +19,8 @@ namespace {
 
 constexpr std::int64_t kKernel = 3;
 
-// Draws numbers in PyTorch's order, with a generator of its own: what else the process draws does not matter.
+// Draws numbers in PyTorch's order from a separate generator, so that other random numbers of the process do not
+// matter.
 class Initialiser {
  public:
   explicit Initialiser(std::uint64_t seed) : generator_(at::make_generator<at::CPUGeneratorImpl>(seed)) {}
@@ -53,7 +54,7 @@ at::Tensor convolve(const Convolution& layer, const at::Tensor& x, bool blocked)
   const at::Tensor y = blocked
                            ? at::mkldnn_convolution(x, layer.weight, layer.bias, {0, 0}, {1, 1}, {1, 1}, /*groups=*/1)
                            : at::conv2d(x, layer.weight, layer.bias);
-  // The largest value is the same before the ReLU and after it, and its gradient too; pooled there are fewer to do.
+  // Pooling before the ReLU gives the same values and gradients, and leaves fewer values for the ReLU.
   at::Tensor out = layer.pool ? at::max_pool2d(y, {2, 2}) : y;
   out.relu_();
   return out;

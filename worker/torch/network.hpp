@@ -1,5 +1,5 @@
-// The networks that Tutti knows by itself, as weights and a forward pass. Not a general layer library: convolutions of
-// 3x3 with valid padding, each followed by ReLU, then dense layers with ReLU between them; that holds both of them.
+// Tutti's own networks, as weights and a forward pass. Not a general layer library: 3x3 convolutions with valid
+// padding, each followed by ReLU, then dense layers with ReLU between them; this covers both networks.
 #pragma once
 
 #include <cstdint>
@@ -30,27 +30,27 @@ struct Network {
 /// pool, 3x3x64, dense 64, dense `classes`. Throws Error(usage) for images of another shape than 3x32x32.
 Network make_small_cnn(const SmallCnnModel& model, const ImageShape& shape, std::uint64_t seed);
 
-/// The image as one vector, then dense layers of the given widths. Throws Error(usage) where there is no layer or one
-/// of width 0.
+/// Dense layers of the given widths over the image as one vector. Throws Error(usage) if there is no layer or one of
+/// width 0.
 Network make_mlp(const MlpModel& model, const ImageShape& shape, std::uint64_t seed);
 // Both start from the numbers that PyTorch's own Conv2d and Linear have when they are made in this order after
 // torch.manual_seed(seed): uniform in +-1/sqrt(fan-in).
 
-/// The network of a request for a small-cnn or an mlp, on the CPU: with the weights of the request's file or, where it
-/// names none, of its seed. Throws Error(usage) as the two above do and where the weights do not fit.
+/// The network of a request for a small-cnn or an mlp, on the CPU: with the weights of the request's file or, if it
+/// names none, from its seed. Throws Error(usage) like the two above, and if the weights do not fit.
 Network make_network(const MemberRequest& request);
 
-/// conv1.weight, conv1.bias, ..., fc1.weight, fc1.bias, ...: the network's own tensors, not copies.
+/// conv1.weight, conv1.bias, ..., fc1.weight, fc1.bias, ...: they share the network's memory.
 NamedTensors named_tensors(const Network& network);
 
 Network moved(const Network& network, at::Device device);
 
-/// The network for answering on the CPU: its convolutions hold their weights in oneDNN's blocked layout, chosen for
-/// `batch` images of `shape`, so that nothing is repacked per call. The network itself where LibTorch has no oneDNN or
-/// where it is on another device.
+/// The network for predictions on the CPU: its convolutions hold their weights in oneDNN's blocked layout, chosen for
+/// `batch` images of `shape`, so that nothing is repacked per call. Returns the network itself if LibTorch has no
+/// oneDNN or the network is on another device.
 Network packed(const Network& network, const ImageShape& shape, std::int64_t batch);
 
-/// Logits [count, classes] for `images` [count, channels, height, width]; differentiable where the network is not
+/// Logits [count, classes] for `images` [count, channels, height, width]; differentiable if the network is not
 /// packed.
 at::Tensor forward(const Network& network, const at::Tensor& images);
 

@@ -13,7 +13,7 @@
 namespace tutti::worker {
 namespace {
 
-// LibTorch has no C++ functions for these operators, by which its compiler for Python (Inductor) packs and fuses.
+// LibTorch has no C++ functions for these operators, with which its Python compiler (Inductor) packs and fuses.
 using Reorder = at::Tensor(const at::Tensor& weight, std::optional<c10::SymInt> batch);
 using Pointwise = at::Tensor(const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
                              std::string_view activation, c10::List<std::optional<at::Scalar>> scalars,
@@ -28,7 +28,7 @@ auto find_operator(const char* name, const char* overload) {
 
 at::Tensor reordered(const at::Tensor& weight) {
   static const auto call = find_operator<Reorder>("mkldnn::_reorder_linear_weight", "");
-  // For no batch in particular: the same layout, and so the same bits, whatever batches come.
+  // Not for a particular batch size, so that the layout and the bits are the same for all.
   return call.call(weight, std::nullopt);
 }
 

@@ -1,6 +1,6 @@
-// A dense layer for answering: its weights lie as oneDNN's kernels read them, and what follows a layer (an activation,
-// an addition) is computed inside the multiplication. On other devices, or without oneDNN, the same by plain operators.
-// It does not learn.
+// A dense layer for predictions: its weights are in the layout of oneDNN's kernels, and the operation after a layer (an
+// activation, an addition) is fused into the multiplication. On other devices, or without oneDNN, it uses plain
+// operators. It cannot be trained.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ enum class Activation : std::uint8_t { none, gelu, silu };
 class PackedLinear {
  public:
   PackedLinear() = default;
-  /// `weight` [out, in] and `bias` [out] (or undefined), float32. On the CPU the weight is repacked and let go.
+  /// `weight` [out, in] and `bias` [out] (or undefined), float32. On the CPU the weight is repacked and released.
   PackedLinear(at::Tensor weight, at::Tensor bias);
 
   /// activation(x * weight^T + bias); x is [..., in].

@@ -1,4 +1,4 @@
-// libtutti-torch.so: the backend that the worker opens for members on the CPU. Nothing but the entry.
+// libtutti-torch.so: the backend that the worker opens for members on the CPU. Only the entry.
 #include <tutti/error.hpp>
 
 #include "common/build_id.hpp"

@@ -18,10 +18,10 @@
 namespace tutti::worker {
 namespace {
 
-// What folding and blocked layouts may change: a few last bits, which deep networks multiply.
+// How much folding and blocked layouts may change: a few last bits, which deep networks amplify.
 constexpr double kRelativeTolerance = 1e-3;
 constexpr double kAbsoluteTolerance = 1e-4;
-constexpr std::string_view kOptimizeOff = "set 'optimize: off' at this member";
+constexpr std::string_view kOptimizeOff = "set 'optimize: off' for this member";
 
 class ScriptModel final : public TorchModel {
  public:
@@ -38,9 +38,9 @@ class ScriptModel final : public TorchModel {
 
  private:
   void optimise() {
-    explained(ErrorKind::usage, fmt::format("'{}' cannot be optimised", path_), kOptimizeOff, [&] {
+    explained(ErrorKind::usage, fmt::format("cannot optimise '{}'", path_), kOptimizeOff, [&] {
       plain_ = module_;
-      // Frozen explicitly: optimize_for_inference takes a module without the attribute `training` for a frozen one.
+      // Frozen explicitly: optimize_for_inference treats a module without the attribute `training` as frozen.
       torch::jit::Module frozen = torch::jit::freeze(module_);
       module_ = torch::jit::optimize_for_inference(frozen);
     });
@@ -51,23 +51,23 @@ class ScriptModel final : public TorchModel {
     return run(module_, batch);
   }
 
-  // The profiling executor would choose other kernels after some calls: the answer's last bits would depend on what the
-  // model had seen before.
+  // The profiling executor would choose other kernels after some calls, so the last bits of a prediction would depend
+  // on earlier batches.
   at::Tensor run(torch::jit::Module& module, const at::Tensor& batch) const {
     const torch::jit::GraphOptimizerEnabledGuard steady(false);
     return chosen_entry(module.forward({batch}), entry_);
   }
 
-  // Once, on the first batch. Each run has a copy: a model may write to its input.
+  // Runs once, on the first batch. Each of the two modules gets a copy: a model may write to its input.
   void compare(const at::Tensor& for_plain, const at::Tensor& for_optimised) {
     const at::Tensor expected = run(*plain_, for_plain);
     const at::Tensor found = run(module_, for_optimised);
     const auto fail = [&](const std::string& detail) {
-      throw Error(ErrorKind::usage, fmt::format("'{}' answers differently once optimised", path_), detail,
+      throw Error(ErrorKind::usage, fmt::format("'{}' gives other outputs when it is optimised", path_), detail,
                   std::string(kOptimizeOff));
     };
     if (expected.sizes() != found.sizes() || expected.scalar_type() != found.scalar_type())
-      fail("the shape or the type of the answer changes");
+      fail("the shape or the type of the output changes");
     if (!at::allclose(found, expected, kRelativeTolerance, kAbsoluteTolerance, /*equal_nan=*/true))
       fail(fmt::format("largest difference {:.3g}, on values of up to {:.3g}",
                        found.sub(expected).abs().max().item().toDouble(), expected.abs().max().item().toDouble()));
@@ -78,7 +78,7 @@ class ScriptModel final : public TorchModel {
   std::string entry_;
   torch::jit::Module module_;
   std::uint64_t parameters_ = 0;
-  std::optional<torch::jit::Module> plain_;  // until the first batch, where module_ is optimised
+  std::optional<torch::jit::Module> plain_;  // until the first batch, if module_ is optimised
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The member `torchscript`: any module that torch.jit saved. It answers, and learns nothing but the statistics of its
-// BatchNorm layers (statistics_model.hpp).
+// The member `torchscript`: any module that torch.jit saved. It predicts; only the statistics of its BatchNorm layers
+// can be trained (statistics_model.hpp).
 #pragma once
 
 #include <memory>
@@ -8,7 +8,7 @@
 
 namespace tutti::worker {
 
-/// Throws Error(usage) as load_script_module() says, and where the module cannot be optimised while that is asked for.
+/// Throws Error(usage) like load_script_module(), and if the module cannot be optimised but the request asks for it.
 /// A module is a program: load only those that you trust.
 std::unique_ptr<Model> make_script_model(const MemberRequest& request);
 

@@ -15,17 +15,16 @@ namespace {
 
 torch::jit::Module load(const std::string& path, at::Device device) {
   if (!std::filesystem::exists(path))
-    throw Error(ErrorKind::usage, fmt::format("there is no file '{}'", path), {}, "mend 'path' at this member");
-  return explained(ErrorKind::usage, fmt::format("'{}' cannot be loaded as TorchScript", path),
-                   "save it with torch.jit.script(model).save(...) or torch.jit.trace; what torch.save writes is none",
-                   [&] {
+    throw Error(ErrorKind::usage, fmt::format("there is no file '{}'", path), {}, "correct 'path' of this member");
+  return explained(ErrorKind::usage, fmt::format("cannot load '{}' as TorchScript", path),
+                   "save it with torch.jit.script(model).save(...) or torch.jit.trace, not with torch.save", [&] {
                      torch::jit::Module module = torch::jit::load(path, device);
                      module.eval();
                      return module;
                    });
 }
 
-/// The types of a file whose values `type` holds all: nothing is made shorter unasked.
+/// The file's types whose values all fit `type`: nothing is rounded unless the user asks for it.
 std::vector<merge::Dtype> types_within(at::ScalarType type) {
   using enum merge::Dtype;
   if (type == at::kFloat) return {f32, f16, bf16};
@@ -64,10 +63,10 @@ torch::jit::Module load_script_module(const MemberRequest& request, at::Device d
   if (request.weights.empty()) return module;
   const NamedTensors state = state_of(module);
   if (state.empty())
-    throw Error(ErrorKind::usage, fmt::format("'{}' has no parameters that 'weights' could fill", path),
-                "it was frozen when it was saved, which makes constants of its weights",
+    throw Error(ErrorKind::usage, fmt::format("'{}' has no parameters for 'weights' to fill", path),
+                "it was frozen when it was saved, so its weights are constants",
                 "export it again without torch.jit.freeze: python -m tutti.export model --weights FILE");
-  explained(ErrorKind::failed, fmt::format("the weights in '{}' cannot be given to '{}'", request.weights, path), "",
+  explained(ErrorKind::failed, fmt::format("could not load the weights in '{}' into '{}'", request.weights, path), "",
             [&] { fill(state, path, request.weights); });
   return module;
 }

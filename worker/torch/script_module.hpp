@@ -1,4 +1,4 @@
-// A TorchScript file as a module that can compute, with its own weights or with those of a safetensors file.
+// Loads a TorchScript file as a module, with its own weights or with those of a safetensors file.
 #pragma once
 
 #include <torch/csrc/jit/api/module.h>
@@ -8,9 +8,10 @@
 
 namespace tutti::worker {
 
-/// Loads the module of a `torchscript` member in evaluation mode, not frozen, and, where the request names weights,
-/// puts the file's values into its parameters and buffers. Throws Error(usage) where a file is missing, is no
-/// TorchScript, or where the two do not fit: every tensor that is missing, unknown, of another shape or type is named.
+/// Loads the module of a `torchscript` member in evaluation mode, not frozen, and, if the request names weights,
+/// copies the file's values into its parameters and buffers. Throws Error(usage) if a file is missing, is not
+/// TorchScript, or if the two do not fit: the error names every tensor that is missing, unknown, of another shape or
+/// type.
 torch::jit::Module load_script_module(const MemberRequest& request, at::Device device);
 
 /// All parameters and buffers, under their names in the state dict ("layer1.0.bn1.running_mean"). They share the

@@ -29,7 +29,8 @@ constexpr std::string_view kMean = "running_mean";
 constexpr std::string_view kVar = "running_var";
 constexpr std::string_view kCounter = "num_batches_tracked";
 
-// Of aten::batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled).
+// Arguments of aten::batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps,
+// cudnn_enabled).
 enum Argument : std::size_t { kMeanArgument = 3, kVarArgument = 4, kTrainingArgument = 5, kMomentumArgument = 6 };
 
 std::vector<Node*> nodes_of(Block* block, c10::Symbol kind) {
@@ -44,7 +45,8 @@ std::vector<Node*> nodes_of(Block* block, c10::Symbol kind) {
   return found;
 }
 
-/// A scripted layer asks `self.training` which buffers it passes on: answered here, the graph passes them on directly.
+/// A scripted layer reads `self.training` to choose its buffers: replaced by a constant, the graph passes them
+/// directly.
 void settle_mode(std::shared_ptr<Graph>& graph) {
   for (Node* node : nodes_of(graph->block(), c10::prim::GetAttr)) {
     if (node->s(c10::attr::name) != "training" || node->output()->type() != c10::BoolType::get()) continue;
@@ -54,7 +56,7 @@ void settle_mode(std::shared_ptr<Graph>& graph) {
   torch::jit::ConstantPropagation(graph);
 }
 
-/// "layer1.0.bn1.running_mean", where the value is an attribute of `self`; else empty.
+/// "layer1.0.bn1.running_mean", if the value is an attribute of `self`; else empty.
 std::string name_of(const Value* value, const Value* self) {
   std::string name;
   for (; value->node()->kind() == c10::prim::GetAttr; value = value->node()->input(0))
@@ -72,18 +74,16 @@ StatisticsGraph::StatisticsGraph(const torch::jit::Module& module, const std::st
   settle_mode(graph_);
   for (Node* node : nodes_of(graph_->block(), c10::aten::batch_norm)) observe(node);
   if (layers_.empty())
-    throw Error(ErrorKind::usage,
-                fmt::format("'{}' has no BatchNorm layers whose statistics could be estimated", name_),
-                "its forward pass computes no aten::batch_norm with running statistics", "leave 'batch_norm' out");
+    throw Error(ErrorKind::usage, fmt::format("'{}' has no BatchNorm layers with statistics to estimate", name_),
+                "its forward pass has no aten::batch_norm with running statistics", "remove 'batch_norm'");
   code_ = torch::jit::Code(graph_, "forward");
   reset();
 }
 
-// With a momentum of 1 a layer leaves the statistics of the batch in its buffers, and the variance as the unbiased one.
-// They are given buffers of our own, and two sums and a counter behind the layer: so whatever calls it, and however
-// often, each call counts.
+// With a momentum of 1 a layer leaves the statistics of the batch in its buffers, with the unbiased variance. Each
+// layer gets separate buffers, followed by two sums and a counter, so that every call of it counts.
 void StatisticsGraph::observe(Node* node) {
-  if (node->input(kMeanArgument)->mustBeNone()) return;  // it keeps none
+  if (node->input(kMeanArgument)->mustBeNone()) return;  // it has no statistics
   const Layer& layer = layer_of(node);
   const auto constant = [&](const at::Tensor& tensor) { return graph_->insertConstant(tensor); };
   const torch::jit::WithInsertPoint before(node);
@@ -105,10 +105,9 @@ StatisticsGraph::Layer& StatisticsGraph::layer_of(const Node* node) {
   const std::string var = fmt::format("{}{}", prefix, kVar);
   if (!mean.ends_with(kMean) || name_of(node->input(kVarArgument), graph_->inputs().at(0)) != var ||
       !state_.contains(mean) || !state_.contains(var))
-    throw Error(ErrorKind::usage,
-                fmt::format("a BatchNorm layer of '{}' does not tell whose statistics it uses", name_),
+    throw Error(ErrorKind::usage, fmt::format("cannot tell which statistics a BatchNorm layer of '{}' uses", name_),
                 "they are not the buffers running_mean and running_var of one layer",
-                "export the model with torch.jit.trace, or leave 'batch_norm' out");
+                "export the model with torch.jit.trace, or remove 'batch_norm'");
   const auto found = layers_.find(prefix);
   if (found != layers_.end()) return found->second;
   const at::Tensor& like = state_.at(mean);
@@ -118,7 +117,7 @@ StatisticsGraph::Layer& StatisticsGraph::layer_of(const Node* node) {
 
 void StatisticsGraph::reset() {
   for (const auto& row : sums()) row.second.zero_();
-  // What a call leaves is 0 times what was there before and the batch's own: an infinity would stay.
+  // A call adds 0 times the old value to that of the batch, and 0 times infinity is NaN.
   for (auto& row : layers_) {
     row.second.mean.zero_();
     row.second.var.fill_(1);
@@ -150,9 +149,9 @@ NamedTensors StatisticsGraph::averages() const {
     for (const auto& [key, sum] : {std::pair(kMean, layer.mean_sum), std::pair(kVar, layer.var_sum)}) {
       const std::string name = fmt::format("{}{}", prefix, key);
       if (!at::isfinite(sum).all().item<bool>())
-        throw Error(ErrorKind::failed, fmt::format("the images give no finite {}", name),
+        throw Error(ErrorKind::failed, fmt::format("{} is not finite over these images", name),
                     "NaN or infinity among the values, or a batch with one value per channel, which has no variance",
-                    "look for NaN in images and weights; choose 'batch_images' so that no batch has one image alone");
+                    "look for NaN in images and weights; choose 'batch_images' so that no batch has only one image");
       averages.emplace_back(name, sum.div(calls).to(state_.at(name).scalar_type()));
     }
     const std::string counter = fmt::format("{}{}", prefix, kCounter);

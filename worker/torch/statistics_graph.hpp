@@ -1,6 +1,6 @@
-// The forward pass of a TorchScript module in which the BatchNorm layers, and they alone, compute as in training: each
-// batch is normalised by its own mean and variance, which are summed up. As torch.optim.swa_utils.update_bn does it,
-// but without dropout, and with sums in float64. The module itself stays as it is.
+// The forward pass of a TorchScript module in which only the BatchNorm layers compute as in training: each batch is
+// normalised by its own mean and variance, which are summed up. Like torch.optim.swa_utils.update_bn, but without
+// dropout, and with sums in float64. The module itself does not change.
 #pragma once
 
 #include <torch/csrc/jit/api/module.h>
@@ -16,24 +16,24 @@ namespace tutti::worker {
 
 class StatisticsGraph {
  public:
-  /// `module` is in evaluation mode. Throws Error(usage), with `name` for the module, where none of its layers keeps
-  /// running statistics, or where the graph does not tell whose they are.
+  /// `module` is in evaluation mode. Throws Error(usage), with `name` for the module, if none of its layers keeps
+  /// running statistics, or if the graph does not show which layer they belong to.
   StatisticsGraph(const torch::jit::Module& module, const std::string& name);
 
-  /// Forgets all batches.
+  /// Starts again without any batch.
   void reset();
-  /// One batch, on the module's device.
+  /// Adds one batch, which is on the module's device.
   void add(const at::Tensor& batch);
 
-  /// What was summed up so far, to look at or to replace.
+  /// The sums so far, to read or to replace.
   NamedTensors sums() const;
-  /// The averages over the batches, under the names of the state dict: running_mean, running_var (unbiased) and, where
+  /// The averages over the batches, under the names of the state dict: running_mean, running_var (unbiased) and, if
   /// the module has it, num_batches_tracked. A layer counts as often as the forward pass calls it; one that it never
-  /// called is left out. Throws Error(failed) where values are not finite.
+  /// called is left out. Throws Error(failed) if values are not finite.
   NamedTensors averages() const;
 
  private:
-  /// The buffers of one layer, and what is summed up of them.
+  /// The buffers of one layer, and their sums.
   struct Layer {
     at::Tensor mean;  ///< of the batch; in the module's type
     at::Tensor var;
@@ -49,7 +49,7 @@ class StatisticsGraph {
   torch::jit::Module module_;
   std::map<std::string, at::Tensor> state_;  ///< of the module
   std::shared_ptr<torch::jit::Graph> graph_;
-  std::map<std::string, Layer> layers_;  ///< by what stands before "running_mean"
+  std::map<std::string, Layer> layers_;  ///< by the prefix of "running_mean"
   torch::jit::Code code_;
 };
 

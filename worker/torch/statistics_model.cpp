@@ -41,19 +41,19 @@ class StatisticsModel final : public TorchModel, public Trainable {
   }
 
   void save(const std::filesystem::path& file) override {
-    const NamedTensors averages = explained(ErrorKind::failed, "the statistics could not be averaged", "",
-                                            [&] { return statistics_.averages(); });
+    const NamedTensors averages =
+        explained(ErrorKind::failed, "could not average the statistics", "", [&] { return statistics_.averages(); });
     write_weights(file, averages, {{"format", "pt"}, {"tutti", version()}});
   }
 
   void lend_state(const std::function<void(std::span<const merge::TensorView>)>& use) override {
     const LentTensors state =
-        explained(ErrorKind::failed, "a checkpoint could not be made", "", [&] { return lent(statistics_.sums()); });
+        explained(ErrorKind::failed, "could not make a checkpoint", "", [&] { return lent(statistics_.sums()); });
     use(state.views);
   }
 
   void take_state(const merge::Safetensors& state) override {
-    explained(ErrorKind::failed, "a checkpoint could not be loaded", "",
+    explained(ErrorKind::failed, "could not load a checkpoint", "",
               [&] { copy_tensors(state, "its tensors", kind_name(request().model), "", statistics_.sums()); });
   }
 

@@ -1,4 +1,5 @@
-// A `torchscript` member that learns the statistics of its BatchNorm layers from images alone. Its weights stay.
+// A `torchscript` member that estimates the statistics of its BatchNorm layers from images only. Its weights do not
+// change.
 #pragma once
 
 #include <memory>
@@ -7,9 +8,9 @@
 
 namespace tutti::worker {
 
-/// For requests with Learns::statistics. train() adds one batch and looks at no labels; save() writes the statistics
-/// and nothing else. It answers as the module does, with the statistics that it came with, and is not optimised. Throws
-/// Error(usage) as load_script_module() says, and where no layer has statistics.
+/// For requests with Learns::statistics. train() adds one batch and ignores the labels; save() writes only the
+/// statistics. It predicts like the module, with the statistics in its file, and is not optimised. Throws Error(usage)
+/// like load_script_module(), and if no layer has statistics.
 std::unique_ptr<Model> make_statistics_model(const MemberRequest& request);
 
 }  // namespace tutti::worker

@@ -20,7 +20,7 @@ std::string with_nearest(std::string text, const std::string& name, const std::v
 }  // namespace
 
 std::string one_of(std::span<const merge::Dtype> types) {
-  if (types.empty()) return "one that safetensors do not know";
+  if (types.empty()) return "one that safetensors cannot hold";
   std::string text;
   for (std::size_t i = 0; i < types.size(); ++i)
     text += fmt::format("{}{}", i == 0 ? "" : i + 1 == types.size() ? " or " : ", ", merge::dtype_name(types[i]));
@@ -32,7 +32,7 @@ std::vector<std::string> tensor_differences(const TensorForms& found, std::span<
   for (const WantedTensor& tensor : wanted) known.push_back(tensor.name);
   std::vector<std::string> sorted = known;
   std::ranges::sort(sorted);
-  std::vector<std::string> unknown;  // what may be meant where a name is missing
+  std::vector<std::string> unknown;  // candidates for a missing name
   for (const auto& row : found)
     if (!std::ranges::binary_search(sorted, row.first)) unknown.push_back(row.first);
 

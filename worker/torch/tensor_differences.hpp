@@ -1,5 +1,5 @@
-// What is wrong with the tensors of a file beside those that a model needs, in words. Looks at names, shapes and types
-// alone; without LibTorch.
+// Describes how the tensors of a file differ from those that a model needs. Compares only names, shapes and types; does
+// not use LibTorch.
 #pragma once
 
 #include <cstdint>
@@ -15,16 +15,16 @@ namespace tutti::worker {
 struct WantedTensor {
   std::string name;
   std::vector<std::int64_t> shape;
-  std::vector<merge::Dtype> types;  ///< any of them
+  std::vector<merge::Dtype> types;  ///< any of these
 };
 using TensorForms = std::map<std::string, merge::TensorForm>;
 
-/// One line for each tensor that is missing, of another shape, of a type that is not wanted, or unknown; names that are
-/// not there with the nearest. Empty where the file fits.
+/// One line for each tensor that is missing, unknown, or has another shape or type; missing and unknown names with the
+/// nearest. Empty if the file fits.
 std::vector<std::string> tensor_differences(const TensorForms& found, std::span<const WantedTensor> wanted);
 
-/// The detail of an error. A file of another model differs in everything, and the message is for people: only the first
-/// lines are in it, and how many more there are.
+/// The detail of an error: the first lines, and how many more there are, since a file of another model differs in
+/// everything.
 std::string listed(std::vector<std::string> differences);
 
 /// "F32, F16 or BF16".

@@ -1,4 +1,4 @@
-// LibTorch's exceptions as messages for people: without C++ backtraces, and short.
+// LibTorch's exceptions as messages for the user: short, without C++ backtraces.
 #pragma once
 
 #include <exception>
@@ -14,17 +14,17 @@
 
 namespace tutti::worker {
 
-/// At most about a thousand characters of `text`: its beginning and its end, for LibTorch puts the reason last.
+/// At most about a thousand characters of `text`: its beginning and its end, because LibTorch puts the reason last.
 std::string shortened(std::string_view text);
 
-/// What LibTorch says of `error`, shortened, without the C++ backtrace.
+/// LibTorch's message of `error`, shortened, without the C++ backtrace.
 std::string reason_of(const std::exception& error);
 
-/// Whether LibTorch, or C++ itself, was refused memory on the CPU or on a GPU.
+/// Whether LibTorch, or C++ itself, ran out of memory on the CPU or on a GPU.
 bool is_out_of_memory(const std::exception& error);
 
-/// Calls `work`; what LibTorch throws becomes Error(kind, message, its reason, hint), want of memory
-/// out_of_memory(message and reason). An Error passes.
+/// Calls `work`; an exception of LibTorch becomes Error(kind, message, its reason, hint), or, if memory ran out,
+/// out_of_memory(message and reason). An Error passes through.
 template <class Work>
 auto explained(ErrorKind kind, std::string_view message, std::string_view hint, Work work) {
   try {

@@ -20,15 +20,15 @@
 namespace tutti::worker {
 namespace {
 
-// Whether the answer must go through a softmax to become what is wanted.
+// Whether the output needs a softmax.
 bool needs_softmax(OutputKind output, OutputKind over) {
   if (output == over) return false;
   if (output == OutputKind::logits && over == OutputKind::probabilities) return true;
   const bool loses = output == OutputKind::probabilities && over == OutputKind::logits;
   throw Error(ErrorKind::usage,
-              fmt::format("a model that answers {} cannot be combined over {}", to_name(output), to_name(over)),
-              loses ? "logits cannot be had back from probabilities" : "classes and features are different things",
-              fmt::format("set 'combine.over' to {}, or 'output' to what the model really answers",
+              fmt::format("a model that outputs {} cannot be combined over {}", to_name(output), to_name(over)),
+              loses ? "logits cannot be computed from probabilities" : "classes and features are different things",
+              fmt::format("set 'combine.over' to {}, or 'output' to what the model really outputs",
                           loses ? "probabilities" : to_name(output)));
 }
 
@@ -60,7 +60,7 @@ std::span<const float> TorchModel::probe(const float* images, std::uint32_t coun
 }
 
 at::Tensor TorchModel::view(const float* images, std::int64_t count) const {
-  // from_blob takes no const; who writes to the tensor all the same meets read-only memory.
+  // from_blob does not take const memory; a write to the tensor hits read-only memory.
   return at::from_blob(const_cast<float*>(images),
                        {count, request_.shape.channels, request_.shape.height, request_.shape.width}, at::kFloat);
 }
@@ -95,16 +95,16 @@ void TorchModel::check(const at::Tensor& answer, std::uint32_t count) {
   const auto fail = [&](std::string_view needed, std::string_view hint) {
     throw Error(
         ErrorKind::usage,
-        fmt::format("the model answers a tensor of shape [{}] and type {}", fmt::join(answer.sizes(), ", "),
+        fmt::format("the model outputs a tensor of shape [{}] and type {}", fmt::join(answer.sizes(), ", "),
                     c10::toString(answer.scalar_type())),
         fmt::format("needed for a batch of {} of {}: {}", counted(count, "image"), request_.shape.text(), needed),
         std::string(hint));
   };
   if (answer.dim() != 2 || answer.size(0) != count || answer.size(1) == 0)
-    fail(fmt::format("shape [{}, classes or features]", count), "flatten the answer in the model: x.flatten(1)");
+    fail(fmt::format("shape [{}, classes or features]", count), "flatten the output in the model: x.flatten(1)");
   if (answer.scalar_type() != at::kFloat) fail("type Float", "convert it in the model: x.float()");
   if (softmax_ && answer.size(1) == 1)
-    fail("two classes or more, for the softmax of a single value is always 1", "let the model answer probabilities");
+    fail("two classes or more, for the softmax of a single value is always 1", "let the model output probabilities");
   if (width_ != 0 && answer.size(1) != width_)
     fail(fmt::format("shape [{}, {}], as in the batches before", count, width_), "");
   width_ = static_cast<std::uint32_t>(answer.size(1));

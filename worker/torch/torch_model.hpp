@@ -1,4 +1,4 @@
-// What all members computed by LibTorch share: images in, checked answers out. Not the networks themselves.
+// What all members computed by LibTorch share: images in, checked outputs out. Not the networks themselves.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -7,8 +7,8 @@
 
 namespace tutti::worker {
 
-/// Reads each batch where it lies (or from a private copy, `copy_input`), runs answer(), checks what it says, and
-/// applies the softmax exactly once where the model answers logits and probabilities are wanted.
+/// Reads each batch in place (or from a private copy, `copy_input`), runs answer(), checks its output, and applies the
+/// softmax exactly once if the model outputs logits and probabilities are wanted.
 class TorchModel : public Model {
  public:
   std::uint32_t width() const final { return width_; }
@@ -16,20 +16,19 @@ class TorchModel : public Model {
   std::span<const float> probe(const float* images, std::uint32_t count) final;
 
  protected:
-  /// `width` is 0 where it is known only after the first batch. Throws Error(usage) where `over` cannot be had from
+  /// `width` is 0 if it is known only after the first batch. Throws Error(usage) if `over` cannot be computed from
   /// `output`.
   TorchModel(const MemberRequest& request, std::uint32_t width);
 
-  /// The model's own answer, [count, width] on any device, to `batch`, [count, channels, height, width] on device().
+  /// The model's output, [count, width] on any device, for `batch`, [count, channels, height, width] on device().
   /// Called in InferenceMode.
   virtual at::Tensor answer(const at::Tensor& batch) = 0;
 
   const MemberRequest& request() const { return request_; }
   at::Device device() const { return device_; }
-  /// The memory of `count` images as a tensor on the CPU, not copied: it must not be written to.
+  /// The memory of `count` images as a tensor on the CPU, not copied: do not write to it.
   at::Tensor view(const float* images, std::int64_t count) const;
-  /// The images at `rows`, of which there is one or more, on device(). Not copied where they follow each other and the
-  /// device is the CPU.
+  /// The images at `rows` (at least one) on device(). Not copied if they are consecutive and the device is the CPU.
   at::Tensor pick_images(const float* images, std::span<const std::uint32_t> rows) const;
 
  private:

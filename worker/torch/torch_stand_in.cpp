@@ -1,2 +1,2 @@
-// Nothing: libtorch.so for packages that name it without needing anything of it. What they do need stands in
-// libtorch_cpu.so, which is loaded already.
+// An empty libtorch.so, for packages that name it but need nothing of it. What they need is in libtorch_cpu.so, which
+// is already loaded.

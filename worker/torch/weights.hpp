@@ -1,4 +1,4 @@
-// Named tensors of a network to and from safetensors. The file format itself is in merge/safetensors.hpp.
+// Reads and writes named tensors of a network as safetensors. The file format itself is in merge/safetensors.hpp.
 #pragma once
 
 #include <filesystem>
@@ -18,15 +18,15 @@ namespace tutti::worker {
 /// Names as in a PyTorch state dict ("conv1.weight"), so that Python loads the file as it is.
 using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
-/// The type of safetensors that holds these; nothing where there is none (complex and quantised numbers).
+/// The type of safetensors for these values; nothing if there is none (complex and quantised numbers).
 std::optional<merge::Dtype> dtype_of(at::ScalarType type);
 
 /// Copies the file's tensors into `targets`, all or none. Throws Error(usage) naming the file and every tensor that is
 /// missing, unknown, of another shape or not float32; `network` is what the file should fit ("small-cnn").
 void read_weights(const std::filesystem::path& file, std::string_view network, const NamedTensors& targets);
 
-/// The same from a file that was read: `what` names its tensors in the error ("the weights in 'a.safetensors'"), `hint`
-/// is what to do then. Targets may be of any type that a file can have, and the file's must be the same.
+/// The same from a file that was read: `what` names its tensors in the error ("the weights in 'a.safetensors'"), and
+/// `hint` is the error's hint. Targets may have any type that a file can have, and the file's must be the same.
 void copy_tensors(const merge::Safetensors& source, std::string_view what, std::string_view network,
                   std::string_view hint, const NamedTensors& targets);
 
@@ -34,14 +34,14 @@ void copy_tensors(const merge::Safetensors& source, std::string_view what, std::
 /// type.
 void read_tensor(const merge::Checkpoint& file, const std::string& name, at::Tensor target);
 
-/// Tensors (of types that a file can have, on any device) as bytes on the CPU. Values: copies share what they hold.
+/// Tensors (of types that a file can have, on any device) as bytes on the CPU. Copies share the tensors.
 struct LentTensors {
   std::vector<at::Tensor> held;  ///< own the bytes
   std::vector<merge::TensorView> views;
 };
 LentTensors lent(const NamedTensors& tensors);
 
-/// Writes `tensors` atomically. Throws Error(failed) where the file cannot be written.
+/// Writes `tensors` atomically. Throws Error(failed) if the file cannot be written.
 void write_weights(const std::filesystem::path& file, const NamedTensors& tensors,
                    const std::map<std::string, std::string>& metadata);
 

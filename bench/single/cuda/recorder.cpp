@@ -1,5 +1,5 @@
-// libtutti-bench-cuda.so: records what LibTorch hands over to a GPU as a CUDA graph. All that tutti-bench-single has of
-// CUDA itself; streams, tensors, the warm-up and the order of things are its own, in bench/single/torch.
+// libtutti-bench-cuda.so: records LibTorch's work for a GPU as a CUDA graph. The only CUDA code of tutti-bench-single;
+// streams, tensors, the warm-up and the order of operations are in bench/single/torch.
 #include <ATen/cuda/CUDAGraph.h>
 
 #include <tutti/error.hpp>
@@ -12,20 +12,20 @@ namespace {
 class CudaGraph final : public tutti::bench::Recording {
  public:
   explicit CudaGraph(const std::function<void()>& work) {
-    // LibTorch's wrapper and not cudaStreamBeginCapture alone: from here on its allocator serves the streams that take
-    // part in the capture from memory that is this graph's own, so that what `work` frees is not given to anybody else
-    // between two replays. A side stream takes part from its first wait for this one. The mode is the default and the
-    // strictest: a call that cannot be recorded fails, whichever thread makes it; one thread of this process uses CUDA.
+    // LibTorch's wrapper and not just cudaStreamBeginCapture: from here on its allocator serves the captured streams
+    // from this graph's private memory, so that memory that `work` frees is not reused elsewhere between two replays. A
+    // side stream is captured from its first wait for this one. The mode is the default and the strictest: a call that
+    // cannot be recorded fails on any thread; one thread of this process uses CUDA.
     graph_.capture_begin();
-    // What throws in between leaves the capture open, and LibTorch's own wrapper promises nothing after that. It need
-    // not: the process was started for this one strategy, says what was thrown, and ends.
+    // An exception in between leaves the capture open, and LibTorch's wrapper gives no guarantees after that. None are
+    // needed: the process was started for this one strategy, reports the exception, and ends.
     work();
-    // Fails where a stream was not waited for, or a call was made that cannot be recorded. Else the graph is
-    // instantiated: kernels, arguments and their order are fixed.
+    // Fails if a stream was not waited for, or a call cannot be recorded. Otherwise it instantiates the graph: kernels,
+    // arguments and their order are fixed.
     graph_.capture_end();
   }
 
-  // One launch, in the order of the current stream: after the copy of the images and before that of the answers.
+  // One launch, in the order of the current stream: after the copy of the images and before that of the predictions.
   void replay() override { graph_.replay(); }
 
  private:

@@ -1,10 +1,10 @@
-// All members at each batch side by side, in LibTorch's inter-op pool. Networks that Tutti knows become one TorchScript
-// graph: each member's packed forward pass is traced as it is, so that the kernels and the bits are the workers' own,
-// and stands in the graph as a branch (prim::fork) that is joined at its end (aten::wait). Weights are inputs of the
-// graph: oneDNN's blocked tensors have no storage that TorchScript could hold as a constant.
+// All members at each batch in parallel, in LibTorch's inter-op pool. Networks that Tutti knows become one TorchScript
+// graph: each member's packed forward pass is traced unchanged, so that the kernels and the bits are those of the
+// workers, and is in the graph as a branch (prim::fork) that is joined at its end (aten::wait). Weights are inputs of
+// the graph: oneDNN's blocked tensors have no storage that TorchScript could hold as a constant.
 //
-// What LibTorch cannot look into (fake members, and TorchScript of the user's, whose graph stays in its model) is a
-// task of the same pool for each member and batch. On a GPU branches are streams: recorded.hpp.
+// Members that LibTorch cannot look into (fake members, and the user's TorchScript, whose graph stays in its model) are
+// a task of the same pool for each member and batch. On a GPU branches are streams: recorded.hpp.
 #include <ATen/Parallel.h>
 #include <ATen/ops/softmax.h>
 #include <c10/core/InferenceMode.h>
@@ -32,7 +32,7 @@ namespace {
 namespace jit = torch::jit;
 using worker::Network;
 
-/// `like` with its weights taken from `stack`, where they follow the images in the order of named_tensors().
+/// `like` with its weights taken from `stack`, if they follow the images in the order of named_tensors().
 Network with_weights_of(const Network& like, const jit::Stack& stack) {
   Network network = like;
   std::size_t next = 1;
@@ -45,9 +45,9 @@ Network with_weights_of(const Network& like, const jit::Stack& stack) {
   return network;
 }
 
-/// Calls `work` on a thread of the inter-op pool, and waits. The calling thread must not compute by itself, not even
-/// once: OpenMP would keep a team for it as well, find more threads than cores, and let every team sleep at each
-/// operation (measured: 2.3 to 2.7 times the time with two threads on two cores).
+/// Calls `work` on a thread of the inter-op pool, and waits. The calling thread must never compute itself: OpenMP would
+/// keep a team for it too, see more threads than cores, and let every team sleep at each operation (measured: 2.3
+/// to 2.7 times the time with two threads on two cores).
 void on_pool(const std::function<void()>& work) {
   std::exception_ptr failure;
   std::latch done(1);
@@ -65,7 +65,7 @@ void on_pool(const std::function<void()>& work) {
 
 class Graph {
  public:
-  /// `images` is a batch as it will occur; its number of images may change from call to call.
+  /// `images` is a typical batch; the number of images may differ between calls.
   Graph(const std::vector<Network>& members, bool softmax, const at::Tensor& images)
       : graph_(std::make_shared<jit::Graph>()), images_(graph_->addInput("images")) {
     std::vector<jit::Value*> futures;
@@ -79,7 +79,7 @@ class Graph {
     executor_ = jit::GraphExecutor(graph_, "branches");
   }
 
-  /// The members' answers, [count, classes] each.
+  /// The members' outputs, [count, classes] each.
   jit::Stack operator()(const at::Tensor& images) {
     jit::Stack stack{images};
     stack.insert(stack.end(), weights_.begin(), weights_.end());

@@ -15,11 +15,11 @@ namespace {
 const at::Device kGpu(at::kCUDA, 0);
 
 void open_cuda_libraries() {
-  // It registers its kernels and its guard when it is loaded; found by the search path that found libtorch_cpu.so.
+  // It registers its kernels and its guard when it is loaded; the search path is that of libtorch_cpu.so.
   if (::dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) != nullptr) return;
   const char* const reason = ::dlerror();
   throw Error(ErrorKind::failed, "there is no usable GPU", reason == nullptr ? "" : reason,
-              "assign the members to cpu, or take a LibTorch with CUDA and all of its libraries");
+              "assign the members to cpu, or use a LibTorch with CUDA and all of its libraries");
 }
 
 }  // namespace
@@ -39,7 +39,7 @@ struct ComputingThread::OwnStream {
 };
 
 ComputingThread::ComputingThread(bool cuda) {
-  // OpenMP keeps the number of threads for each thread that begins a team.
+  // OpenMP keeps the number of threads for each thread that starts a team.
   at::init_num_threads();
   if (cuda) stream_ = std::make_unique<OwnStream>();
 }

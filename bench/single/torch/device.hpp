@@ -1,16 +1,16 @@
-// What a thread of this program needs before LibTorch computes on it, on the CPU and on a GPU. Free of LibTorch, and
-// of CUDA's headers: streams are taken through LibTorch's device-generic interface.
+// Prepares a thread of this program for LibTorch, on the CPU and on a GPU. Needs neither LibTorch's nor CUDA's headers:
+// streams come from LibTorch's device-generic interface.
 #pragma once
 
 #include <memory>
 
 namespace tutti::bench {
 
-/// Opens LibTorch's CUDA libraries, once. Throws Error(failed) where they or a usable GPU are missing.
+/// Opens LibTorch's CUDA libraries, once. Throws Error(failed) if they or a usable GPU are missing.
 void require_cuda();
 
-/// The calling thread computes with as many threads within an operation as the process set; with `cuda` on a stream of
-/// its own, so that threads do not wait for one another. Lives and dies on that thread.
+/// The calling thread computes with as many threads within an operation as the process set; with `cuda` on a separate
+/// stream, so that threads do not wait for one another. Create and destroy it on that thread.
 class ComputingThread {
  public:
   explicit ComputingThread(bool cuda);

@@ -1,5 +1,5 @@
-// The equal small-cnns or mlps of a job as one network, in one process: see fused_network.hpp. On the CPU here; on a
-// GPU it is recorded: recorded.hpp.
+// The equal small-cnns or mlps of a job as one network, in one process: see fused_network.hpp. This file is for the
+// CPU; on a GPU the network is recorded: recorded.hpp.
 #include <ATen/ops/softmax.h>
 #include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
@@ -21,7 +21,7 @@ using worker::Network;
 void check_equal(const SingleJob& job) {
   const MemberRequest& first = job.members.front();
   const std::string_view what = "members that are not equal cannot be fused";
-  const std::string_view hint = "take 'branches', or members of one kind with the same layers";
+  const std::string_view hint = "use 'branches', or members of one kind with the same layers";
   if (!are_networks(job))
     throw Error(ErrorKind::failed, std::string(what), "only members of the kind small-cnn or mlp can",
                 std::string(hint));

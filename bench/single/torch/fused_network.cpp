@@ -89,7 +89,7 @@ at::Tensor FusedNetwork::convolve(const Convolution& layer, const at::Tensor& x)
   at::Tensor y = layer.weight.is_mkldnn()
                      ? at::mkldnn_convolution(x, layer.weight, layer.bias, kNone, kOne, kOne, layer.groups)
                      : at::conv2d(x, layer.weight, layer.bias, kOne, kNone, kOne, layer.groups);
-  // The largest value is the same before the ReLU and after it; pooled there are fewer to do.
+  // Pooling before the ReLU gives the same values, and leaves fewer values for the ReLU.
   if (layer.pool) y = at::max_pool2d(y, {2, 2});
   y.relu_();
   return y;

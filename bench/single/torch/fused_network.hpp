@@ -1,5 +1,5 @@
-// Equal members as one network, which does for all of them at once what each would do alone. The strongest rival to
-// running members side by side where they are small and equal; no other members can be computed so.
+// Equal members as one network, which computes all of them at once. It is the strongest alternative to running members
+// in parallel if they are small and equal; it works for no other members.
 //
 //   first convolution   all members read the same images: weights stacked along the output channels, one convolution
 //   later convolutions  grouped, one group for each member: member m reads and writes its own channels
@@ -22,11 +22,11 @@ namespace tutti::bench {
 
 class FusedNetwork {
  public:
-  /// Of equal networks, on the device that they are on.
+  /// Makes it from equal networks, on their device.
   explicit FusedNetwork(const std::vector<worker::Network>& members);
 
-  /// On the CPU: the convolutions' weights in oneDNN's blocked layout, as in the members' own, chosen for `batch`
-  /// images of `shape`. Once.
+  /// On the CPU: puts the convolutions' weights into oneDNN's blocked layout, as in the members, chosen for `batch`
+  /// images of `shape`. Call it once.
   void pack(const ImageShape& shape, std::int64_t batch);
 
   /// Logits [members, count, classes] for `images` [count, channels, height, width].

@@ -1,4 +1,4 @@
-// How fast one thread of LibTorch multiplies matrices: the limit against which a network's time is held.
+// How fast one thread of LibTorch multiplies matrices: the limit for a network's speed.
 #pragma once
 
 namespace tutti::bench {

@@ -22,16 +22,16 @@ std::string_view device_of(const MemberRequest& member) { return member.cuda ? "
 void check(const SingleJob& job) {
   if (!are_networks(job))
     throw Error(ErrorKind::failed,
-                fmt::format("'{}' on a GPU holds members of the kind small-cnn or mlp alone", to_name(job.strategy)),
+                fmt::format("'{}' on a GPU holds only members of the kind small-cnn or mlp", to_name(job.strategy)),
                 "models of other kinds copy their images themselves, which cannot be recorded",
-                "take 'threads', which gives each member a stream");
+                "use 'threads', which gives each member a stream");
   for (const MemberRequest& member : job.members) {
     if (member.output != OutputKind::logits || member.over == OutputKind::features ||
         member.over != job.members.front().over)
       throw Error(
           ErrorKind::failed,
-          fmt::format("'{}' makes either logits or probabilities of all members' logits", to_name(job.strategy)),
-          fmt::format("'{}' is to make {} of {}", member.name, to_name(member.over), to_name(member.output)));
+          fmt::format("'{}' gives either logits or probabilities for all members", to_name(job.strategy)),
+          fmt::format("'{}' should give {} from {}", member.name, to_name(member.over), to_name(member.output)));
   }
 }
 
@@ -48,7 +48,7 @@ bool on_gpu(const SingleJob& job) {
   for (const MemberRequest& member : job.members)
     if (member.cuda != first.cuda)
       throw Error(
-          ErrorKind::failed, fmt::format("'{}' computes all members on one device", to_name(job.strategy)),
+          ErrorKind::failed, fmt::format("'{}' needs all members on one device", to_name(job.strategy)),
           fmt::format("'{}' is on {}, '{}' on {}", first.name, device_of(first), member.name, device_of(member)),
           "assign all members to the CPU, or to the same GPU");
   return first.cuda;
@@ -73,15 +73,15 @@ std::uint32_t common_batch(const SingleJob& job) {
   const MemberRequest& first = job.members.front();
   for (const MemberRequest& member : job.members)
     if (member.batch_images != first.batch_images)
-      throw Error(ErrorKind::failed, fmt::format("'{}' takes one batch for all members", to_name(job.strategy)),
+      throw Error(ErrorKind::failed, fmt::format("'{}' needs the same batch for all members", to_name(job.strategy)),
                   fmt::format("{} images for '{}', {} for '{}'", first.batch_images, first.name, member.batch_images,
                               member.name),
-                  "give all members the same batch, or take 'sequential' or 'threads'");
+                  "give all members the same batch, or use 'sequential' or 'threads'");
   return first.batch_images;
 }
 
 at::Tensor view(const Input& input, const Run& batch) {
-  // from_blob takes no const; no operation of these networks writes to its input.
+  // from_blob does not take const memory; no operation of these networks writes to its input.
   return at::from_blob(const_cast<float*>(input.at(batch.first)),
                        {batch.count, input.shape.channels, input.shape.height, input.shape.width}, at::kFloat);
 }
@@ -93,7 +93,7 @@ void keep(const at::Tensor& answer, const Run& batch, std::vector<float>& all) {
 
 at::Tensor made_up(const MemberRequest& request, std::uint32_t count) {
   at::Tensor images = at::empty({count, request.shape.channels, request.shape.height, request.shape.width}, at::kFloat);
-  // Not by LibTorch, which would begin a team of threads for it: see branches.cpp.
+  // Not by LibTorch, which would start a team of threads for it: see branches.cpp.
   std::fill_n(images.mutable_data_ptr<float>(), images.numel(), 0.5F);
   return images;
 }

@@ -26,7 +26,7 @@ namespace {
 
 using worker::Network;
 
-/// From [count, channels, height, width] to [members, count, width], both of the device. Waits for nothing.
+/// From [count, channels, height, width] to [members, count, width], both on the device. Does not wait.
 using Work = std::function<void(Streams& streams, const at::Tensor& images, const at::Tensor& answers)>;
 
 class Recorded final : public Computation {
@@ -61,7 +61,7 @@ class Recorded final : public Computation {
   struct Batch {
     at::Tensor images;
     at::Tensor answers;
-    std::unique_ptr<Recording> recording;  ///< none: it is computed as it is
+    std::unique_ptr<Recording> recording;  ///< none: it is computed without a recording
   };
 
   Batch unrecorded(std::uint32_t size) const {
@@ -75,8 +75,8 @@ class Recorded final : public Computation {
     const std::function<void()> work = [this, images = batch.images, answers = batch.answers] {
       work_(streams_, images, answers);
     };
-    // On the streams that are recorded afterwards: what is made once for a stream or a size (the matrix library's
-    // workspace, kernels that are loaded when they are first called) then lies outside the recording, and stays.
+    // On the streams that are recorded afterwards: objects made once for a stream or a size (the matrix library's
+    // workspace, kernels that are loaded at their first call) are then outside the recording, and stay.
     for (int call = 0; call < worker::kWarmUpCalls; ++call) work();
     streams_.wait();
     batch.recording = record(work);
@@ -85,8 +85,8 @@ class Recorded final : public Computation {
     return batch;
   }
 
-  // The main stream keeps the order: images, computation, answers; a copy waits for the stream. A batch of a size that
-  // was not foreseen is computed without a recording, which would cost more than it saves.
+  // The main stream keeps the order: images, computation, outputs; a copy waits for the stream. A batch of an
+  // unexpected size is computed without a recording, which would cost more than it saves.
   void compute(const Input& input, const Run& run, MemberAnswers& answers) {
     const auto found = batches_.find(run.count);
     const Batch once = found == batches_.end() ? unrecorded(run.count) : Batch{};
@@ -107,7 +107,7 @@ class Recorded final : public Computation {
   const c10::Device device_;
   Streams streams_;
   const Work work_;
-  std::map<std::uint32_t, Batch> batches_;  // by the number of their images
+  std::map<std::uint32_t, Batch> batches_;  // by the number of images
 };
 
 std::vector<Network> networks_on(c10::Device device, const SingleJob& job) {
@@ -116,11 +116,11 @@ std::vector<Network> networks_on(c10::Device device, const SingleJob& job) {
   return networks;
 }
 
-/// `logits` as the members answer; classes are the last dimension.
+/// `logits` as the members output them; classes are the last dimension.
 at::Tensor answer_of(const at::Tensor& logits, bool softmax) { return softmax ? at::softmax(logits, -1) : logits; }
 
-/// Memory that a lane's kernels need comes and goes on that lane; what lanes share (images, answers, weights) was there
-/// before and stays. So no memory goes from one stream to another, and the allocator need not be told of any.
+/// Memory for a lane's kernels is allocated and freed on that lane; memory that lanes share (images, outputs, weights)
+/// exists before and stays. So no memory moves between streams, and the allocator need not be told.
 Work branches_of(const std::vector<Network>& networks, bool softmax) {
   return [networks, softmax](Streams& streams, const at::Tensor& images, const at::Tensor& answers) {
     streams.side_by_side([&](std::size_t m) {
@@ -138,7 +138,7 @@ std::unique_ptr<Computation> made(Make make) {
 
 GraphDevice graphs_of_gpu() {
   require_cuda();
-  std::error_code no_proc;  // then nothing is found
+  std::error_code no_proc;  // without /proc nothing is found
   const auto program = std::filesystem::read_symlink("/proc/self/exe", no_proc);
   return {c10::Device(c10::kCUDA, 0), open_recorder(program.parent_path(), kCudaRecorder)};
 }

@@ -18,8 +18,8 @@ class Current {
   c10::Stream before_;
 };
 
-/// What `later` is given from now on waits for what `earlier` was given so far. The event may go before it has come:
-/// the device keeps what it needs of it.
+/// Later work on `later` waits for the work so far on `earlier`. The event may be destroyed before it occurs: the
+/// device keeps what it needs.
 void order(c10::Stream earlier, c10::Stream later) {
   c10::Event event(earlier.device_type());
   event.record(earlier);
@@ -31,7 +31,7 @@ void order(c10::Stream earlier, c10::Stream later) {
 Streams::Streams(c10::Device device, std::size_t lanes)
     : guard_(device.type()), main_(guard_.getStreamFromGlobalPool(device)) {
   for (std::size_t lane = 0; lane < lanes; ++lane) lanes_.push_back(guard_.getStreamFromGlobalPool(device));
-  order(guard_.getStream(device), main_);  // and the lanes wait for that one
+  order(guard_.getStream(device), main_);  // the lanes wait for the main stream
 }
 
 void Streams::on_main(const std::function<void()>& work) {
@@ -40,8 +40,8 @@ void Streams::on_main(const std::function<void()>& work) {
 }
 
 void Streams::side_by_side(const std::function<void(std::size_t)>& work) {
-  // All forks come before the first join: a lane that began after one would wait for the lanes joined so far. Where the
-  // main stream is recorded, the fork makes a lane part of the recording, and the join closes it again.
+  // All forks come before the first join: a lane that started after one would wait for the lanes joined so far. If the
+  // main stream is recorded, the fork makes a lane part of the recording, and the join ends that.
   for (const c10::Stream& lane : lanes_) order(main_, lane);
   for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
     const Current current(guard_, lanes_[lane]);

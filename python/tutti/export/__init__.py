@@ -1,4 +1,4 @@
-"""`python -m tutti.export`: models, heads, image sets and FusionBench configurations, made ready for `tutti`.
+"""`python -m tutti.export`: converts models, heads, image sets and FusionBench configurations for `tutti`.
 
-The commands stand in modules of their own, none of which imports a third-party package before it is needed.
+Each command is a separate module, which imports a third-party package only when it is needed.
 """

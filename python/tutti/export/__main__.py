@@ -1,5 +1,5 @@
-"""`python -m tutti.export COMMAND`: the words of the command line, and what is printed. Exit codes: 0 done, 1 the exported
-model does not agree with the original, 2 wrong usage or input."""
+"""`python -m tutti.export COMMAND`: the command line and its messages. Exit codes: 0 done, 1 the exported model does
+not agree with the original, 2 wrong usage or input."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ COMMANDS = {"model": model, "head": head, "dataset": dataset, "fusion-bench": fu
 
 
 def parser() -> argparse.ArgumentParser:
-    """Of all commands; each module adds its own words."""
-    top = argparse.ArgumentParser(prog="python -m tutti.export", description="Makes models, zero-shot heads, images and "
-                                  "configurations of others ready for tutti. Reads local files; hf:owner/name is looked "
-                                  "for in the local Hugging Face cache.")
+    """The parser of all commands; each module adds its options."""
+    top = argparse.ArgumentParser(prog="python -m tutti.export", description="Converts models, zero-shot heads, images "
+                                  "and configurations from other tools for tutti. Reads local files; hf:owner/name is "
+                                  "looked for in the local Hugging Face cache.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
         summary = (module.__doc__ or "").split("\n\n")[0].replace("\n", " ")

@@ -1,9 +1,9 @@
 """Turns a local image set in parquet files, the form in which Hugging Face ships them, into a folder with a sub-folder
 per class. The bytes of the images are written as they are.
 
-Sub-folders are called 000-name, 001-name, ...: a reader that sorts them finds the labels in the set's own order. They are
-made for every class, also for those without images. A run that was interrupted goes on where it was: an image that is
-there in its full length is not written again.
+Sub-folders are called 000-name, 001-name, ..., so that a reader that sorts them gets the labels in the set's order.
+There is one for every class, even for those without images. An interrupted run continues when it is started again: an
+image that already has its full length is not written again.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="files, folders of them, or hf:datasets/owner/name; all of one set")
     parser.add_argument("--output", required=True, type=Path, metavar="FOLDER")
     parser.add_argument("--split", default="", help="of a folder, only the files of this split, for example test")
-    parser.add_argument("--image-column", default="", metavar="NAME", help="where there are several")
-    parser.add_argument("--label-column", default="", metavar="NAME", help="where there are several")
-    parser.add_argument("--flat", action="store_true", help="no sub-folders: leave the labels out")
+    parser.add_argument("--image-column", default="", metavar="NAME", help="if there are several")
+    parser.add_argument("--label-column", default="", metavar="NAME", help="if there are several")
+    parser.add_argument("--flat", action="store_true", help="no sub-folders, and no labels")
     parser.add_argument("--limit", type=int, metavar="N", help="the first N images")
 
 
 @dataclass
 class Count:
-    """What became of the rows."""
+    """What happened to the rows."""
 
     written: int = 0
     there_already: int = 0
@@ -49,7 +49,7 @@ class Count:
 
 
 def extension_of(image: bytes) -> str:
-    """By the first bytes; "" for what is none of the known formats."""
+    """The extension for the first bytes; "" for an unknown format."""
     return next((name for offset, magic, name in MAGIC if image[offset:offset + len(magic)] == magic), "")
 
 
@@ -59,16 +59,16 @@ def sanitised(name: str) -> str:
 
 
 def folder_names(columns: Columns) -> list[str]:
-    """Of the classes, in label order; sorting them keeps it."""
+    """The sub-folders of the classes, in label order; sorting them keeps it."""
     digits = max(3, len(str(len(columns.classes) - 1)))
     return [f"{label:0{digits}}-{sanitised(name)}" for label, name in enumerate(columns.classes)]
 
 
 def folder_of(label: object, names: list[str], where: str) -> str:
-    """The sub-folder of a row. Raises ExportError where its label has no class."""
+    """The sub-folder of a row. Raises ExportError if its label has no class."""
     if not isinstance(label, int) or isinstance(label, bool) or not 0 <= label < len(names):
         raise ExportError(f"{where} has the label {label!r}, and the set has {counted(len(names), 'class')}",
-                          hint="a split without labels is exported with --flat")
+                          hint="export a split without labels with --flat")
     return names[label]
 
 
@@ -82,7 +82,7 @@ def write_image(image: bytes, file: Path, count: Count) -> None:
 
 
 def export_file(source: Path, columns: Columns, options: argparse.Namespace, first: int, count: Count) -> int:
-    """Writes the images of one parquet file; `first` is the number of its first row in the set. Answers the next."""
+    """Writes the images of one parquet file; `first` is the number of its first row in the set. Returns the next."""
     names = [] if options.flat else folder_names(columns)
     number = first
     for image, label in rows_of(source, columns):
@@ -90,10 +90,10 @@ def export_file(source: Path, columns: Columns, options: argparse.Namespace, fir
             break
         where = f"row {number - first} of '{source}'"
         if not image:
-            raise ExportError(f"{where} has no bytes of an image", hint="the set names files that lie elsewhere")
+            raise ExportError(f"{where} has no bytes of an image", hint="the set refers to other files; get these too")
         extension = extension_of(image)
         if not extension:
-            raise ExportError(f"{where} holds no image: it begins with {image[:8]!r}")
+            raise ExportError(f"{where} is not an image: it begins with {image[:8]!r}")
         if extension not in READ_BY_TUTTI:
             count.unread_by_tutti[extension] = count.unread_by_tutti.get(extension, 0) + 1
         folder = options.output / folder_of(label, names, where) if names else options.output
@@ -103,24 +103,24 @@ def export_file(source: Path, columns: Columns, options: argparse.Namespace, fir
 
 
 def common_columns(files: list[Path], options: argparse.Namespace) -> Columns:
-    """Of all files. Raises ExportError where they are not of one set, or have no classes."""
+    """The columns of all files. Raises ExportError if they are not of one set, or have no classes."""
     columns = columns_of(files[0], options.image_column, options.label_column)
     for file in files[1:]:
         if columns_of(file, options.image_column, options.label_column) != columns:
-            raise ExportError(f"'{file}' and '{files[0]}' differ in their columns or classes: they are no one set")
+            raise ExportError(f"'{file}' and '{files[0]}' differ in their columns or classes, so they are not one set")
     if not options.flat and not columns.classes:
-        raise ExportError(f"'{files[0]}' carries no class names" if columns.label else f"'{files[0]}' has no labels",
+        raise ExportError(f"'{files[0]}' has no class names" if columns.label else f"'{files[0]}' has no labels",
                           hint="--flat writes the images without labels")
     return columns
 
 
 def run(options: argparse.Namespace) -> int:
     if options.limit is not None and options.limit < 1:
-        raise ExportError(f"--limit must be at least 1, and is {options.limit}")
+        raise ExportError(f"--limit must be at least 1, not {options.limit}")
     files = [file for source in options.sources for file in files_of(source, options.split)]
     columns = common_columns(files, options)
     if options.output.exists() and not options.output.is_dir():
-        raise ExportError(f"'{options.output}' is no folder")
+        raise ExportError(f"'{options.output}' is not a folder")
     for name in [""] if options.flat else folder_names(columns):
         (options.output / name).mkdir(parents=True, exist_ok=True)
     count, number = Count(), 0
@@ -130,7 +130,7 @@ def run(options: argparse.Namespace) -> int:
         raise ExportError(f"there are no images in {', '.join(map(str, files))}")
     classes = "without labels" if options.flat else f"in {counted(len(columns.classes), 'class')}"
     print(f"{options.output}: {counted(count.images, 'image')} {classes}; {count.written} written, {count.there_already} "
-          "were there")
+          "already there")
     for extension, images in sorted(count.unread_by_tutti.items()):
         print(f"warning: {counted(images, 'image')} of type {extension}, which tutti does not read (it reads JPEG and PNG)")
     return 0

@@ -1,16 +1,16 @@
-"""What goes wrong while exporting, and packages that may be missing. It prints nothing."""
+"""Errors while exporting, and packages that may be missing. Prints nothing."""
 
 from __future__ import annotations
 
 import importlib
 from types import ModuleType
 
-# What to install for a module; the module's own name where it is not listed.
+# What to install for a module; the module's name if it is not listed.
 PACKAGES = {"yaml": "pyyaml", "PIL": "pillow"}
 
 
 class ExportError(Exception):
-    """Cannot be done as asked, and what to do instead; `detail` and `hint` may be empty."""
+    """The export is not possible like this; `detail` and `hint` may be empty."""
 
     exit_code = 2
 
@@ -26,7 +26,7 @@ class ExportError(Exception):
 
 
 class DoesNotAgree(ExportError):
-    """What was exported does not do what the original does."""
+    """The exported model does not compute what the original does."""
 
     exit_code = 1
 
@@ -37,7 +37,7 @@ def counted(count: int, what: str) -> str:
 
 
 def need(module: str, purpose: str) -> ModuleType:
-    """The imported `module`. Raises ExportError that says what to install where it is not there."""
+    """The imported `module`. Raises ExportError that says what to install if it is missing."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
@@ -48,6 +48,6 @@ def need(module: str, purpose: str) -> ModuleType:
 
 
 def first_line(error: BaseException) -> str:
-    """Of another library's error: its type and its first line, at most 300 characters."""
+    """The type and the first line of another library's error, at most 300 characters."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0][:300] if lines else 'no reason given'}"

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and text for YAML. It knows no model."""
+"""Files that appear complete or not at all, and text for YAML. Knows no models."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from typing import Any, Iterator
 
 from .errors import ExportError
 
-# What needs no quotes, and is no number, no boolean and no null.
+# Text that needs no quotes and is not a number, a boolean or null.
 _PLAIN = re.compile(r"^[A-Za-z_./][\w./+@-]*$")
 _WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
 
 
 @contextmanager
 def written_whole(file: Path) -> Iterator[Path]:
-    """A path beside `file` to write to; it becomes `file` where the block ends well, and is removed where it does not.
+    """A path next to `file` to write to; it becomes `file` if the block succeeds, and is removed if it fails.
 
-    It keeps the suffix, which some writers look at. Raises ExportError where the folder does not exist."""
+    It keeps the suffix, which some writers look at. Raises ExportError if the folder does not exist."""
     if not file.parent.is_dir():
         raise ExportError(f"the folder '{file.parent}' does not exist", hint=f"mkdir -p '{file.parent}'")
     if file.is_dir():
-        raise ExportError(f"'{file}' is a folder, and a file is to be written there")
+        raise ExportError(f"cannot write '{file}': it is a folder")
     partial = file.with_name(f".{file.stem}.{os.getpid()}{file.suffix}")
     try:
         yield partial
         umask = os.umask(0o077)  # there is no other way to read it
         os.umask(umask)
-        partial.chmod(0o666 & ~umask)  # some writers let nobody else read their files
+        partial.chmod(0o666 & ~umask)  # some writers make files that only their owner can read
         os.replace(partial, file)
     finally:
         partial.unlink(missing_ok=True)
@@ -40,9 +40,9 @@ def written_whole(file: Path) -> Iterator[Path]:
 
 @contextmanager
 def folder_written_whole(folder: Path) -> Iterator[Path]:
-    """The same for a folder. Raises ExportError where it exists and is not empty, too."""
+    """The same for a folder. Also raises ExportError if it exists and is not empty."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ExportError(f"'{folder}' exists already", hint="choose another --output, or remove it")
+        raise ExportError(f"'{folder}' already exists", hint="choose another --output, or remove it")
     if not folder.parent.is_dir():
         raise ExportError(f"the folder '{folder.parent}' does not exist", hint=f"mkdir -p '{folder.parent}'")
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -55,7 +55,7 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
 
 
 def scalar(value: Any) -> str:
-    """One value as YAML: quoted where it would otherwise be read as something else."""
+    """One value as YAML: quoted if it would otherwise be read as something else."""
     if isinstance(value, str):
         return value if _PLAIN.match(value) and value.lower() not in _WORDS else json.dumps(value, ensure_ascii=False)
     if isinstance(value, float):

@@ -1,5 +1,5 @@
-"""Writes a model as TorchScript (.pt), as an AOTInductor package (.pt2) or as safetensors, and loads what was written.
-It decides nothing about the ensemble, and not whether what it wrote is kept."""
+"""Writes a model as TorchScript (.pt), as an AOTInductor package (.pt2) or as safetensors, and loads the result.
+The caller decides whether the file is kept."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ SMALL_CNN = {"conv1.weight": (32, 3, 3, 3), "conv1.bias": (32,), "conv2.weight":
 
 
 def write_torchscript(model: Any, example: Any, file: Path, method: str) -> None:
-    """`method`: trace (what the model did to the example, whatever its Python), or script (its Python, translated)."""
+    """`method`: trace (records what the model does with the example) or script (translates its Python)."""
     torch = need("torch", "exporting a model")
     try:
         with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what a trace fixes; that it still agrees is checked afterwards
+            warnings.simplefilter("ignore")  # about values that a trace fixes; the result is checked afterwards
             if method == "script":
                 made = torch.jit.script(model)
             else:
                 made = torch.jit.trace(model, (example,), strict=False, check_trace=False)
-    except Exception as error:  # whatever the model raises
-        other = "" if method == "script" else "; a model that does not trace may do with --format pt2"
+    except Exception as error:  # any exception of the model
+        other = "" if method == "script" else "; a model that cannot be traced may work with --format pt2"
         raise ExportError(f"TorchScript cannot {method} the model: {first_line(error)}",
                           hint=f"--method {'trace' if method == 'script' else 'script'}{other}") from None
     torch.jit.save(made, str(file))
@@ -37,12 +37,12 @@ def write_state(script: Path, file: Path) -> None:
     torch = need("torch", "exporting a model")
     safetensors_torch = need("safetensors.torch", "writing safetensors")
     state = torch.jit.load(str(script), map_location="cpu").state_dict()
-    tensors = {name: tensor.detach().clone().contiguous() for name, tensor in state.items()}  # none shares its memory
+    tensors = {name: tensor.detach().clone().contiguous() for name, tensor in state.items()}  # none shares memory
     safetensors_torch.save_file(tensors, file, metadata={"format": "pt"})
 
 
 def metadata_of(batch: int | None, max_batch: int, device: str) -> dict[str, str]:
-    """What a worker checks before it runs a package; `batch` None: any from 1 to `max_batch`."""
+    """The metadata that a worker checks before it runs a package; `batch` None: any from 1 to `max_batch`."""
     torch = need("torch", "exporting a model")
     if device == "cuda":
         major, minor = torch.cuda.get_device_capability()
@@ -57,7 +57,7 @@ def metadata_of(batch: int | None, max_batch: int, device: str) -> dict[str, str
 def write_package(model: Any, example: Any, file: Path, batch: int | None, max_batch: int, device: str) -> None:
     """An AOTInductor package with frozen weights; `batch` None: any from 1 to `max_batch`.
 
-    Takes seconds to minutes and a C++ compiler. The number of threads is left to the process that runs it."""
+    Takes seconds to minutes and needs a C++ compiler. The process that runs it sets the number of threads."""
     torch = need("torch", "exporting a model")
     inductor = need("torch._inductor", "exporting a model")
     shapes = None if batch is not None else ({0: torch.export.Dim("batch", min=1, max=max_batch)},)
@@ -66,7 +66,7 @@ def write_package(model: Any, example: Any, file: Path, batch: int | None, max_b
             exported = torch.export.export(model, (example,), dynamic_shapes=shapes)
     except Exception as error:
         raise ExportError(f"torch.export cannot export the model: {first_line(error)}",
-                          hint="a model that fixes its batch wants --batch N") from None
+                          hint="use --batch N if the model needs a fixed batch") from None
     settings = {"freezing": True, "cpp.dynamic_threads": True,
                 "aot_inductor.metadata": metadata_of(batch, max_batch, device)}
     try:
@@ -78,7 +78,7 @@ def write_package(model: Any, example: Any, file: Path, batch: int | None, max_b
 
 
 def write_clip_folder(vision: Any, source: Path, folder: Path) -> None:
-    """The vision model as Hugging Face has it, into a folder that is there: config.json, model.safetensors, and
+    """Writes the vision model in Hugging Face's form into an existing folder: config.json, model.safetensors, and
     preprocessor_config.json if the source has it."""
     need("safetensors", "writing safetensors")
     vision.save_pretrained(folder, safe_serialization=True)
@@ -99,13 +99,13 @@ def native_kind(tensors: dict[str, Any]) -> dict[str, Any]:
     layers = mlp_layers(shapes)
     if layers:
         return {"kind": "mlp", "layers": layers}
-    raise ExportError("these weights are neither a small-cnn's nor an mlp's, and other modules have no kind of their own",
+    raise ExportError("these weights are neither those of a small-cnn nor those of an mlp",
                       detail="for small-cnn: " + "; ".join((wrong + [f"{name}: not of it" for name in extra])[:6])
-                      if wrong or extra else "for small-cnn: fc2", hint="--format pt or --format pt2 takes any module")
+                      if wrong or extra else "for small-cnn: fc2", hint="use --format pt or --format pt2 for other modules")
 
 
 def mlp_layers(shapes: dict[str, tuple[int, ...]]) -> list[int]:
-    """The widths of an mlp with fc1 ... fcN; empty where the tensors are none."""
+    """The widths of an mlp with fc1 ... fcN; empty if the tensors are not those of an mlp."""
     count = len(shapes) // 2
     wanted = {f"fc{number}.{part}" for number in range(1, count + 1) for part in ("weight", "bias")}
     if not shapes or shapes.keys() != wanted:
@@ -124,7 +124,7 @@ def _text(shape: tuple[int, ...] | None) -> str:
 
 
 def write_native(model: Any, file: Path) -> dict[str, Any]:
-    """The weights of a small-cnn or mlp; answers its `model:` without the file."""
+    """Writes the weights of a small-cnn or mlp; returns its `model:` without the file."""
     safetensors_torch = need("safetensors.torch", "writing safetensors")
     tensors = {name: tensor.detach().float().contiguous() for name, tensor in model.state_dict().items()}
     kind = native_kind(tensors)

@@ -1,8 +1,8 @@
-"""Converts a resolved configuration of FusionBench (method, modelpool, taskpool) to Tutti's YAML, and lists what could not
-be carried over.
+"""Converts a resolved configuration of FusionBench (method, modelpool, taskpool) to Tutti's YAML, and lists what cannot
+be converted.
 
-`fusion_bench --cfg job --resolve ... > resolved.yaml` prints such a configuration. Read are today's form, with _target_,
-and the older one, with type. Nothing is downloaded: the commands that fetch what is missing stand in the output.
+`fusion_bench --cfg job --resolve ... > resolved.yaml` prints such a configuration. The current form, with _target_, and
+the older one, with type, are supported. Nothing is downloaded: the output lists the commands for what is missing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .errors import ExportError, counted, first_line, need
 from .files import flow, scalar, written_whole
 
 SUMMARY = "FusionBench's resolved YAML into Tutti's"
-# CLIP's own preprocessing, for towers whose folder does not say.
+# CLIP's preprocessing, for towers whose folder has no preprocessor_config.json.
 CLIP_INPUT = {"resize": 224, "rule": "shorter", "crop": 224, "interpolation": "bicubic",
               "mean": [0.48145466, 0.4578275, 0.40821073], "std": [0.26862954, 0.26130258, 0.27577711]}
 METHODS = {
@@ -34,10 +34,10 @@ METHODS = {
 }
 MODEL_POOLS = ("CLIPVisionModelPool", "HuggingFaceClipVisionPool", "huggingface_clip_vision")
 TASK_POOLS = ("CLIPVisionModelTaskPool", "CLIPImageClassificationTaskPool", "clip_vit_classification")
-# Names without an owner, as the hub knows them now.
+# Names without an owner, as the hub has them now.
 CANONICAL = {"svhn": "ufldl-stanford/svhn", "mnist": "ylecun/mnist", "cifar10": "uoft-cs/cifar10",
              "cifar100": "uoft-cs/cifar100"}
-# Keys that say nothing about the result.
+# Keys that do not affect the result.
 SILENT = {"_target_", "_recursive_", "_version_", "_usage_", "type", "name", "_args_"}
 SILENT_TOP = SILENT | {"hydra", "path", "print_config", "print_function_call", "dry_run", "report_save_path",
                        "merged_model_save_kwargs", "use_lightning"}
@@ -47,16 +47,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("resolved", type=Path, metavar="RESOLVED.yaml")
     parser.add_argument("--output", type=Path, metavar="FILE", help="the YAML to write; default: print it")
     parser.add_argument("--models", type=Path, default=Path("models/clip"), metavar="FOLDER",
-                        help="where the models will lie (%(default)s)")
+                        help="the folder for the models (%(default)s)")
     parser.add_argument("--heads", type=Path, default=Path("heads"), metavar="FOLDER",
-                        help="where the heads will lie (%(default)s)")
+                        help="the folder for the heads (%(default)s)")
     parser.add_argument("--data", type=Path, default=Path("data"), metavar="FOLDER",
-                        help="where the images will lie (%(default)s)")
+                        help="the folder for the images (%(default)s)")
 
 
 @dataclass
 class Converted:
-    """Tutti's configuration as it grows, what was lost, and what to fetch."""
+    """Tutti's configuration under construction, what was lost, and what to fetch."""
 
     top: dict[str, Any] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
@@ -67,7 +67,7 @@ class Converted:
 
 
 def read(file: Path) -> dict[str, Any]:
-    """Raises ExportError: unreadable, no mapping, unresolved, a part that is missing."""
+    """Raises ExportError: unreadable, not a mapping, unresolved, a missing part."""
     yaml = need("yaml", "reading FusionBench's configuration")
     try:
         config = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -76,7 +76,7 @@ def read(file: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ExportError(f"'{file}' is not YAML: {first_line(error)}") from None
     if not isinstance(config, dict):
-        raise ExportError(f"'{file}' is no mapping with method, modelpool and taskpool")
+        raise ExportError(f"'{file}' is not a mapping with method, modelpool and taskpool")
     if "defaults" in config:
         raise ExportError(f"'{file}' is not resolved: it has Hydra's 'defaults'",
                           hint="fusion_bench --cfg job --resolve ... > resolved.yaml")
@@ -109,13 +109,13 @@ def kind_of(part: dict[str, Any]) -> str:
 def lose_others(part: dict[str, Any], name: str, known: set[str], out: Converted) -> None:
     for key, value in part.items():
         if key not in known | SILENT and value not in (None, [], {}, False):
-            out.lose(f"{name}.{key}", value, "Tutti has nothing like it here")
+            out.lose(f"{name}.{key}", value, "Tutti has no equivalent here")
 
 
 # ---- modelpool -----------------------------------------------------------------------------------------------------
 
 def models_of(pool: dict[str, Any]) -> dict[str, str]:
-    """Name -> repository or folder, in order. Raises ExportError where a model is given in an unknown way."""
+    """Name -> repository or folder, in order. Raises ExportError if a model is given in an unknown way."""
     models = pool.get("models")
     if isinstance(models, list):  # the older form
         models = {entry.get("name"): entry for entry in models if isinstance(entry, dict)}
@@ -132,7 +132,7 @@ def models_of(pool: dict[str, Any]) -> dict[str, str]:
 
 
 def local_folder(model: str, models: Path, out: Converted) -> Path:
-    """An existing folder as it is; for a repository the folder below `models` that it is to be downloaded to."""
+    """An existing folder unchanged; for a repository the folder below `models` to download it to."""
     if Path(model).expanduser().is_dir():
         return Path(model).expanduser()
     folder = models / model.rstrip("/").split("/")[-1]
@@ -149,21 +149,21 @@ def member_of(name: str, folder: Path) -> dict[str, Any]:
 
 
 def member_name(name: str) -> str:
-    """Tutti's names have no spaces or slashes, and are not digits alone."""
+    """Tutti's names have no spaces or slashes, and are not only digits."""
     changed = re.sub(r"[^A-Za-z0-9_.-]", "-", name)[:64]
     return f"m{changed}" if changed.isdigit() else changed
 
 
 def convert_models(pool: dict[str, Any], options: argparse.Namespace, out: Converted) -> None:
     if kind_of(pool) not in MODEL_POOLS:
-        raise ExportError(f"a modelpool '{kind_of(pool)}' cannot be converted; {', '.join(MODEL_POOLS)} can",
-                          hint="export each model by itself: python -m tutti.export model")
+        raise ExportError(f"cannot convert the modelpool '{kind_of(pool)}'; {', '.join(MODEL_POOLS)} are supported",
+                          hint="export each model separately: python -m tutti.export model")
     models = models_of(pool)
     base = models.pop("_pretrained_", None)
     for name in [name for name in models if name.startswith("_")]:
-        out.lose(f"modelpool.models.{name}", models.pop(name), "a model with a role of its own")
+        out.lose(f"modelpool.models.{name}", models.pop(name), "a model with a special role")
     if not models:
-        raise ExportError("'modelpool.models' has no model besides those with a role of their own")
+        raise ExportError("'modelpool.models' has only models with special roles")
     out.top["members"] = [member_of(name, local_folder(model, options.models, out)) for name, model in models.items()]
     if base is not None:
         out.top["base"] = {"kind": "clip-vit", "path": str(local_folder(base, options.models, out))}
@@ -174,7 +174,7 @@ def convert_models(pool: dict[str, Any], options: argparse.Namespace, out: Conve
 # ---- method --------------------------------------------------------------------------------------------------------
 
 def weights_of(method: dict[str, Any], count: int) -> list[float]:
-    """One per model; equal ones where there are none. Raises ExportError where their number differs."""
+    """One weight per model; equal ones if none are given. Raises ExportError if their number differs."""
     weights = method.get("weights")
     if weights is None:
         return [1.0 / count] * count
@@ -199,7 +199,7 @@ def convert_ensemble(kind: str, method: dict[str, Any], out: Converted) -> None:
 
 
 def convert_merge(kind: str, method: dict[str, Any], out: Converted) -> None:
-    """FusionBench merges, and evaluates the merged model; `tutti merge` does so where there are tasks."""
+    """FusionBench merges, and evaluates the merged model; `tutti merge` does the same if there are tasks."""
     merge: dict[str, Any] = {"method": {"weighted_average": "weighted"}.get(kind, kind)}
     known: set[str] = {"device_map"}
     if kind == "weighted_average":
@@ -229,8 +229,8 @@ def convert_merge(kind: str, method: dict[str, Any], out: Converted) -> None:
 def convert_method(method: dict[str, Any], out: Converted) -> None:
     kind = METHODS.get(kind_of(method))
     if kind is None:
-        raise ExportError(f"the method '{kind_of(method)}' cannot be converted",
-                          hint="what can: SimpleEnsemble, WeightedEnsemble, MaxModelPredictor, SimpleAverage, "
+        raise ExportError(f"cannot convert the method '{kind_of(method)}'",
+                          hint="supported: SimpleEnsemble, WeightedEnsemble, MaxModelPredictor, SimpleAverage, "
                           "WeightedAverage, TaskArithmetic, TiesMerging")
     (convert_ensemble if kind in ("ensemble", "weighted_ensemble", "max") else convert_merge)(kind, method, out)
     device_map = method.get("device_map")
@@ -257,7 +257,7 @@ def _dataset(name: str, entry: Any) -> tuple[str, str, str]:
     if isinstance(entry, str):
         return entry, "", "test"
     if not isinstance(entry, dict):
-        raise ExportError(f"the images of task '{name}' are given as {flow(entry)}, which is not known")
+        raise ExportError(f"the images of task '{name}' are {flow(entry)}, which Tutti does not know")
     for wrapper in ("dataset", "object"):  # the older form
         if isinstance(entry.get(wrapper), dict):
             entry = entry[wrapper]
@@ -272,13 +272,13 @@ def convert_tasks(pool: dict[str, Any] | None, options: argparse.Namespace, out:
     if not pool or kind_of(pool) in ("DummyTaskPool", "dummy"):
         return
     if kind_of(pool) not in TASK_POOLS:
-        out.lose("taskpool", kind_of(pool), f"only {', '.join(TASK_POOLS)} can be converted")
+        out.lose("taskpool", kind_of(pool), f"only {', '.join(TASK_POOLS)} are supported")
         return
     tower = pool.get("clip_model") or pool.get("base_model")
     tower = tower.get("pretrained_model_name_or_path") if isinstance(tower, dict) else tower
     tower = tower or pool.get("base_model")
     if not isinstance(tower, str):
-        raise ExportError("the taskpool names no 'clip_model', whose text tower makes the heads")
+        raise ExportError("the taskpool has no 'clip_model', whose text tower makes the heads")
     text_tower = local_folder(tower, options.models, out)
     tasks = []
     for name, (dataset, configuration, split) in datasets_of(pool).items():
@@ -317,7 +317,7 @@ def _task(name: str, dataset: str, configuration: str, split: str, tower: Path, 
 # ---- the whole -----------------------------------------------------------------------------------------------------
 
 def convert(config: dict[str, Any], options: argparse.Namespace) -> Converted:
-    """Raises ExportError where there is no way to convert it."""
+    """Raises ExportError if there is no way to convert it."""
     out = Converted()
     convert_models(config["modelpool"], options, out)
     convert_method(config["method"], out)
@@ -327,10 +327,10 @@ def convert(config: dict[str, Any], options: argparse.Namespace) -> Converted:
     for key, value in config.items():
         if key in SILENT_TOP | {"method", "modelpool", "taskpool", "seed"} or value in (None, False, {}, []):
             continue
-        reasons = {"fabric": "Tutti has processes and devices of its own: device_map, assignment, threads",
+        reasons = {"fabric": "Tutti has its own processes and devices: device_map, assignment, threads",
                    "merged_model_save_path": "`tutti merge` always saves the model, into its output folder",
                    "fast_dev_run": "add `limit: N` to the inputs of the tasks"}
-        out.lose(key, value, reasons.get(key, "Tutti has nothing like it here"))
+        out.lose(key, value, reasons.get(key, "Tutti has no equivalent here"))
     return out
 
 

@@ -1,8 +1,8 @@
 """Builds the zero-shot head of a task from a CLIP text tower: each class name goes through all prompt templates; the
 embeddings are normalised, averaged, and normalised again.
 
-That is what CLIP's authors do for their zero-shot figures, and FusionBench's HFCLIPClassifier does after them. The file
-is described in merge/head.hpp: weight [classes, width], projection [width, features], scale, and metadata.
+CLIP's authors do this for their zero-shot figures, and so does FusionBench's HFCLIPClassifier. merge/head.hpp describes
+the file: weight [classes, width], projection [width, features], scale, and metadata.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tower", required=True, metavar="FOLDER",
                         help="a CLIPModel with its tokenizer: a local folder or hf:owner/name")
     parser.add_argument("--output", required=True, type=Path, metavar="FILE", help="the .safetensors to write")
-    parser.add_argument("--task", metavar="NAME", help=f"templates and classes that ship: "
+    parser.add_argument("--task", metavar="NAME", help=f"templates and classes that come with Tutti: "
                         f"{', '.join(task_lists.known())}")
     parser.add_argument("--classes", type=Path, metavar="FILE", help="class names, one per line, in label order")
     parser.add_argument("--classes-from", metavar="PARQUET",
@@ -36,22 +36,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help=f"prompts, one per line, each with {{}}; default: the task's, or "
                         f"'{task_lists.DEFAULT_TEMPLATES[0]}'")
     parser.add_argument("--features", choices=["pooled", "projected"], default="pooled",
-                        help="what the towers hand over: pooled features, which the head projects first (%(default)s), "
+                        help="the towers' output: pooled features, which the head projects first (%(default)s), "
                         "or projected ones")
 
 
 def lists_of(options: argparse.Namespace) -> task_lists.TaskLists:
-    """What the options say about classes and templates, the user's files before the task's."""
+    """The classes and templates of the options: the user's files take precedence over the task's."""
     shipped = task_lists.task(options.task) if options.task else task_lists.TaskLists([], [])
     if options.classes and options.classes_from:
-        raise ExportError("--classes and --classes-from exclude each other")
+        raise ExportError("--classes and --classes-from cannot be combined")
     classes = shipped.classes
     if options.classes:
         classes = task_lists.lines_of(options.classes, "class names")
     elif options.classes_from:
         classes = class_names_of(options.classes_from)
     if not classes:
-        raise ExportError("no classes are named", hint="--classes-from PARQUET takes them from the image set itself, --classes FILE from "
+        raise ExportError("no classes are given", hint="--classes-from PARQUET takes them from the image set itself, --classes FILE from "
                           "a text file; the order must be that of the labels")
     templates = task_lists.lines_of(options.templates, "templates") if options.templates else shipped.templates
     templates = templates or list(task_lists.DEFAULT_TEMPLATES)
@@ -69,22 +69,22 @@ def load_clip(folder: Path) -> tuple[Any, Any]:
     except (OSError, ValueError) as error:
         raise ExportError(f"'{folder}' has no readable config.json: {first_line(error)}") from None
     if config.get("model_type") != "clip":
-        raise ExportError(f"'{folder}' holds no CLIPModel: its model_type is '{config.get('model_type')}'",
-                          hint="a head needs text and vision tower; a fine-tuned vision tower alone has no text tower, "
-                          "so name the model that it was fine-tuned from")
+        raise ExportError(f"'{folder}' is not a CLIPModel: its model_type is '{config.get('model_type')}'",
+                          hint="a fine-tuned vision tower has no text tower; name the model that it was "
+                          "fine-tuned from")
     try:
         model, told = transformers.CLIPModel.from_pretrained(folder, local_files_only=True, output_loading_info=True)
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise ExportError(f"'{folder}' cannot be loaded as a CLIPModel with a tokenizer: {first_line(error)}") from None
+        raise ExportError(f"cannot load '{folder}' as a CLIPModel with a tokenizer: {first_line(error)}") from None
     missing = sorted(told["missing_keys"])
-    if missing:  # transformers would make them up
+    if missing:  # transformers would initialise them with random numbers
         raise ExportError(f"'{folder}' lacks {counted(len(missing), 'tensor')} of a CLIPModel: {', '.join(missing[:3])}")
     return model.float().eval(), tokenizer
 
 
 def text_embeddings(model: Any, tokenizer: Any, classes: list[str], templates: list[str]) -> Any:
-    """Tensor [classes, width], rows of length 1. Raises ExportError where a prompt is too long for the tower."""
+    """Tensor [classes, width], rows of length 1. Raises ExportError if a prompt is too long for the tower."""
     torch = need("torch", "a CLIP text tower")
     longest = model.config.text_config.max_position_embeddings
     rows = []
@@ -100,12 +100,12 @@ def text_embeddings(model: Any, tokenizer: Any, classes: list[str], templates: l
             rows.append(torch.nn.functional.normalize(each.mean(dim=0), dim=-1))
     weight = torch.stack(rows)
     if not torch.isfinite(weight).all():
-        raise ExportError("the text embeddings hold NaN or infinity: the tower's weights are broken")
+        raise ExportError("the text embeddings have NaN or infinity, so the tower's weights are broken")
     return weight
 
 
 def tower_digest(model: Any) -> str:
-    """16 digits that two heads share exactly where they were made with the same text tower and projections."""
+    """16 digits that are equal for two heads exactly if the text tower and the projections were the same."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         if name.startswith(("text_model.", "text_projection.", "visual_projection.", "logit_scale")):
@@ -131,7 +131,7 @@ def apply_head(tensors: dict[str, Any], features: Any) -> Any:
 
 
 def check_against_model(model: Any, tensors: dict[str, Any]) -> float:
-    """The largest difference between the head's logits and those of the model's own parts, over made-up images."""
+    """The largest difference between the head's logits and those of the model itself, over made-up images."""
     torch = need("torch", "a CLIP text tower")
     vision = model.config.vision_config
     images = torch.randn(4, vision.num_channels, vision.image_size, vision.image_size,
@@ -152,12 +152,12 @@ def run(options: argparse.Namespace) -> int:
     model, tokenizer = load_clip(folder)
     weight = text_embeddings(model, tokenizer, lists.classes, lists.templates)
     tensors = head_tensors(model, weight, options.features)
-    # No path and no name: heads of one tower are told by comparing this text, wherever the tower lay.
+    # No path and no name: comparing this text tells whether two heads are of one tower, wherever the tower was.
     metadata = {"classes": json.dumps(lists.classes, ensure_ascii=False), "normalize": "true",
                 "tower": f"clip-{weight.shape[1]} {tower_digest(model)}",
                 "templates": json.dumps(lists.templates, ensure_ascii=False)}
     difference = check_against_model(model, tensors)
-    if not difference <= TOLERANCE:  # NaN neither
+    if not difference <= TOLERANCE:  # also true for NaN
         raise DoesNotAgree(f"the head's logits differ from the model's by {difference:.2g}, more than {TOLERANCE:g}")
     with written_whole(options.output) as partial:
         safetensors_torch.save_file(tensors, partial, metadata=metadata)

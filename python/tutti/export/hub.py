@@ -1,4 +1,4 @@
-"""`hf:owner/name[@revision]`, found in the local Hugging Face cache. It never goes to the network."""
+"""`hf:owner/name[@revision]`, found in the local Hugging Face cache. Never uses the network."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _NAME = re.compile(r"^(datasets/)?([\w.-]+/)?[\w.-]+$")
 
 @dataclass(frozen=True)
 class HubName:
-    """What stands behind `hf:`."""
+    """The parts of a name after `hf:`."""
 
     repository: str  # "owner/name"
     revision: str  # a branch, a tag or a commit
     is_dataset: bool
 
     def folder_name(self) -> str:
-        """Of its folder in the cache: models--owner--name."""
+        """The name of its folder in the cache: models--owner--name."""
         return "--".join(["datasets" if self.is_dataset else "models", *self.repository.split("/")])
 
     def download_command(self) -> str:
-        """What a user with network access types."""
+        """The command for a machine with network access."""
         words = ["hf", "download", self.repository]
         words += ["--repo-type", "dataset"] if self.is_dataset else []
         words += ["--revision", self.revision] if self.revision != "main" else []
@@ -38,7 +38,7 @@ def is_hub_name(text: str) -> bool:
 
 
 def parse(text: str) -> HubName:
-    """Raises ExportError where `text` is not hf:[datasets/]owner/name[@revision]."""
+    """Raises ExportError if `text` is not hf:[datasets/]owner/name[@revision]."""
     name, _, revision = text.removeprefix(PREFIX).partition("@")
     if not _NAME.match(name) or (text.endswith("@")) or ".." in name:
         raise ExportError(f"'{text}' does not name a repository",
@@ -58,7 +58,7 @@ def cache_folder() -> Path:
 
 
 def snapshot(name: HubName) -> Path | None:
-    """The folder of the repository's files at that revision, or nothing where the cache lacks it."""
+    """The folder of the repository's files at that revision; None if the cache lacks it."""
     repository = cache_folder() / name.folder_name()
     reference = repository / "refs" / name.revision
     commit = reference.read_text().strip() if reference.is_file() else name.revision
@@ -69,13 +69,13 @@ def snapshot(name: HubName) -> Path | None:
 def resolve(text: str) -> Path:
     """A local path, or hf:... as the folder of its snapshot in the cache.
 
-    Raises ExportError with the download command where the cache lacks it, and where a local path does not exist."""
+    Raises ExportError with the download command if the cache lacks it, and if a local path does not exist."""
     if not is_hub_name(text):
         path = Path(text).expanduser()
         if not path.exists():
             looks_like_hub = re.match(r"^[\w.-]+/[\w.-]+$", text) is not None
             raise ExportError(f"'{text}' does not exist",
-                              hint=f"for the repository of that name in the Hugging Face cache write hf:{text}"
+                              hint=f"write hf:{text} for the repository of that name in the Hugging Face cache"
                               if looks_like_hub else "")
         return path
     name = parse(text)

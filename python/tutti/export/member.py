@@ -1,4 +1,4 @@
-"""The entry of a model in the `members:` of ensemble.yaml: made, printed, added to a file. It knows no model."""
+"""The entry of a model in the `members:` of ensemble.yaml: made, printed, added to a file. Knows no models."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ _NAME = re.compile(r"^[A-Za-z0-9_.-]{1,64}$")
 
 
 def checked_name(name: str) -> str:
-    """Raises ExportError where config would refuse it."""
+    """Raises ExportError if Tutti's configuration would reject it."""
     if not _NAME.match(name) or name.isdigit():
-        raise ExportError(f"'{name}' is no name of a member: letters, digits, _ . - are allowed, at most 64, and not "
-                          "digits alone", hint="name it with --name")
+        raise ExportError(f"'{name}' cannot be the name of a member: letters, digits, _ . - are allowed, at most 64, "
+        "and not only digits", hint="choose a name with --name")
     return name
 
 
 def entry(name: str, model: dict[str, Any], answers: str, member_input: dict[str, Any]) -> dict[str, Any]:
-    """As docs/configuration.md has it."""
+    """The entry in the form of docs/configuration.md."""
     found: dict[str, Any] = {"name": checked_name(name), "model": model, "output": answers}
     return found | ({"input": member_input} if member_input else {})
 
 
 def text_of(member: dict[str, Any], indent: str = "  ") -> str:
-    """One list item, its keys on lines of their own."""
+    """One list item, with each key on a separate line."""
     lines = [f"{key}: {flow(value)}" for key, value in member.items()]
     return f"\n{indent}  ".join([f"{indent}- {lines[0]}", *lines[1:]]) + "\n"
 
 
 def add_to_file(file: Path, member: dict[str, Any]) -> None:
-    """Appends to the file's `members:` and leaves the rest, comments too, as it is; a file that does not exist is made.
+    """Appends to the file's `members:` and leaves the rest, including comments, unchanged; creates a missing file.
 
-    Raises ExportError where the name is taken, or the file is no mapping whose `members` is a list in block style."""
+    Raises ExportError if the name is taken, or the file is not a mapping whose `members` is a list in block style."""
     if not file.exists():
         with written_whole(file) as partial:
             partial.write_text("members:\n" + text_of(member), encoding="utf-8")
@@ -47,7 +47,7 @@ def add_to_file(file: Path, member: dict[str, Any]) -> None:
 
 
 def check_room(file: Path, name: str) -> None:
-    """Raises ExportError where add_to_file() would: before a model is exported, which may take minutes."""
+    """Raises the ExportError that add_to_file() would, before a model is exported, which may take minutes."""
     if file.exists():
         inserted(file.read_text(encoding="utf-8"), {"name": name}, str(file))
     elif not file.parent.is_dir():
@@ -55,7 +55,7 @@ def check_room(file: Path, name: str) -> None:
 
 
 def inserted(text: str, member: dict[str, Any], name: str) -> str:
-    """`text` with the member after the last one; `name` stands for the file in errors."""
+    """`text` with the member after the last one; `name` is the file's name in errors."""
     yaml = need("yaml", "adding to a YAML file")
     try:
         root = yaml.compose(text)
@@ -64,7 +64,7 @@ def inserted(text: str, member: dict[str, Any], name: str) -> str:
     if root is None:
         return text + "members:\n" + text_of(member)
     if not isinstance(root, yaml.MappingNode):
-        raise ExportError(f"'{name}' is no mapping, so it has no 'members'")
+        raise ExportError(f"'{name}' is not a mapping, so it has no 'members'")
     members = next((value for key, value in root.value if key.value == "members"), None)
     if members is None:
         return text.rstrip("\n") + "\nmembers:\n" + text_of(member)
@@ -74,9 +74,9 @@ def inserted(text: str, member: dict[str, Any], name: str) -> str:
     names = [value.value for node in members.value if isinstance(node, yaml.MappingNode)
              for key, value in node.value if key.value == "name"]
     if member["name"] in names:
-        raise ExportError(f"'{name}' has a member '{member['name']}' already", hint="choose another with --name")
+        raise ExportError(f"'{name}' already has a member '{member['name']}'", hint="choose another with --name")
     lines = text.splitlines(keepends=True)
-    # The end mark of a block lies where the next token begins, so the last line with content before it ends the list.
+    # The end mark of a block is at the next token, so the last line with content before it ends the list.
     last = _last_line_of(members.value[-1])
     if not lines[last].endswith("\n"):
         lines[last] += "\n"

@@ -1,8 +1,8 @@
 """Exports a model: a torch.nn.Module, a Hugging Face image classifier or a CLIP vision tower becomes TorchScript (.pt),
 an AOTInductor package (.pt2) or safetensors, and its member entry for ensemble.yaml is printed or added to a file.
 
-What was written is loaded again and run beside the original on made-up images; where they differ by more than the
-tolerance, the command ends with 1, no file stays, and no member is added.
+The exported file is loaded again and compared with the original on made-up images; if they differ by more than the
+tolerance, the command ends with 1, keeps no file and adds no member.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         "Face image classifier or CLIP model, or hf:owner/name")
     parser.add_argument("--output", required=True, type=Path, metavar="PATH",
                         help="FILE.pt, FILE.pt2, FILE.safetensors; for a CLIP tower as safetensors a folder")
-    parser.add_argument("--format", choices=["pt", "pt2", "safetensors"], help="default: as the output is called")
-    parser.add_argument("--name", help="of the member; default: as the output is called")
+    parser.add_argument("--format", choices=["pt", "pt2", "safetensors"], help="default: by the output's name")
+    parser.add_argument("--name", help="of the member; default: by the output's name")
     parser.add_argument("--yaml", type=Path, metavar="FILE", help="add the member to this file instead of printing it")
-    parser.add_argument("--shape", metavar="C,H,W", help="of one image; default: as the model's configuration says")
+    parser.add_argument("--shape", metavar="C,H,W", help="of one image; default: from the model's configuration")
     parser.add_argument("--batch", default="dynamic", metavar="N", help="pt2: images per batch, or dynamic (%(default)s)")
     parser.add_argument("--max-batch", type=int, default=1024, metavar="N", help="pt2, dynamic: the most (%(default)s)")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="pt2: what it is compiled for")
@@ -37,26 +37,26 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, metavar="FILE.safetensors", help="pt: writes the weights there too and "
                         "names them in the member, so that members of one network can be merged")
     parser.add_argument("--entry", default="", metavar="NAME", help="which tensor of a tuple (0) or dict (pooler_output) "
-                        "counts; the file answers that one alone")
+                        "to use; the file outputs only that one")
     parser.add_argument("--all-entries", action="store_true",
-                        help="pt: the file answers all of them, and the member says which counts")
+                        help="pt: the file outputs all tensors, and the member names the one to use")
     parser.add_argument("--answers", choices=["logits", "features", "probabilities"],
                         help="what the numbers mean; default: logits, of a CLIP tower features")
     parser.add_argument("--clip-output", choices=["pooled", "projected", "logits"], default="pooled",
-                        help="of a CLIP tower; logits go through --head, as safetensors alone (%(default)s)")
+                        help="of a CLIP tower; logits need --head and safetensors (%(default)s)")
     parser.add_argument("--head", type=Path, metavar="FILE", help="CLIP, logits: the head's safetensors")
-    parser.add_argument("--mean", metavar="M,M,M", help="of the member's input, where the source has no "
+    parser.add_argument("--mean", metavar="M,M,M", help="of the member's input, if the source has no "
                         "preprocessor_config.json")
     parser.add_argument("--std", metavar="S,S,S")
     parser.add_argument("--no-input", action="store_true", help="leave the preprocessing out of the member")
     parser.add_argument("--tolerance", type=float, default=1e-4, metavar="T", help="largest difference to the original, "
-                        "relative to its largest value where that is above 1 (%(default)s)")
+                        "relative to its largest value if that is above 1 (%(default)s)")
     parser.add_argument("--allow-pickle", action="store_true", help="load a pickled module, which runs the code in it")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the options come to, once the model is known."""
+    """The options, completed from the model."""
 
     format: str
     batch: int | None  # None: any
@@ -65,7 +65,7 @@ class Plan:
 
 
 def per_channel(text: str, what: str, channels: int) -> list[float]:
-    """The numbers of --mean or --std, as config takes them: one for each channel, or one for all."""
+    """The numbers of --mean or --std: one for each channel, or one for all."""
     try:
         values = [float(word) for word in text.split(",")]
     except ValueError:
@@ -88,7 +88,7 @@ def parsed_shape(text: str) -> tuple[int, int, int]:
 def parsed_batch(text: str, max_batch: int) -> int | None:
     if text == "dynamic":
         if max_batch < 2:
-            raise ExportError(f"--max-batch must be at least 2, and is {max_batch}", hint="--batch 1 fixes it to 1")
+            raise ExportError(f"--max-batch must be at least 2, not {max_batch}", hint="use --batch 1 for a batch of 1")
         return None
     if not text.isdigit() or int(text) < 1:
         raise ExportError(f"--batch takes a number of at least 1, or dynamic, not '{text}'")
@@ -96,15 +96,15 @@ def parsed_batch(text: str, max_batch: int) -> int | None:
 
 
 def chosen_format(options: argparse.Namespace) -> str:
-    """Raises ExportError where options do not go together."""
+    """Raises ExportError if options cannot be combined."""
     chosen = options.format or FORMATS.get(options.output.suffix)
     if chosen is None:
-        raise ExportError(f"'{options.output}' says no format", hint="call it .pt, .pt2 or .safetensors, or use --format")
+        raise ExportError(f"'{options.output}' has no format", hint="call it .pt, .pt2 or .safetensors, or use --format")
     if options.all_entries and chosen != "pt":
-        raise ExportError("--all-entries is for --format pt: a package answers one tensor",
-                          hint="--entry NAME alone exports that one")
+        raise ExportError("--all-entries is for --format pt: a package outputs one tensor",
+                          hint="remove --all-entries to export only --entry NAME")
     if options.all_entries and not options.entry:
-        raise ExportError("--all-entries needs --entry, the one that counts")
+        raise ExportError("--all-entries needs --entry, the tensor to use")
     if options.clip_output == "logits" and (chosen != "safetensors" or not options.head):
         raise ExportError("--clip-output logits needs --head FILE and --format safetensors: the worker applies the head")
     if options.head and options.clip_output != "logits":
@@ -115,78 +115,78 @@ def chosen_format(options: argparse.Namespace) -> str:
         raise ExportError("--weights is for --format pt: " + ("a package keeps its own" if chosen == "pt2" else
                           "safetensors are the weights"))
     if options.weights and options.weights.suffix != ".safetensors":
-        raise ExportError(f"--weights takes a file that is called .safetensors, not '{options.weights}'")
+        raise ExportError(f"--weights takes a .safetensors file, not '{options.weights}'")
     for file in (options.output, options.weights):  # before a model is exported, which may take minutes
         if file and not file.parent.is_dir():
             raise ExportError(f"the folder '{file.parent}' does not exist", hint=f"mkdir -p '{file.parent}'")
     if bool(options.mean) != bool(options.std):
-        raise ExportError("--mean and --std go together")
+        raise ExportError("--mean and --std must be used together")
     return chosen
 
 
 def planned(options: argparse.Namespace, source: sources.Source, chosen: str) -> Plan:
-    """Raises ExportError where the images' shape is not known."""
+    """Raises ExportError if the images' shape is not known."""
     found = {} if options.no_input or source.folder is None else preprocessing.read(source.folder)
     shape = parsed_shape(options.shape) if options.shape else source.shape
     size = preprocessing.output_size(found)
     if shape is None and size:
         shape = (3, *size)
     if shape is None:
-        raise ExportError("the shape of the images is not known", hint="--shape 3,224,224")
+        raise ExportError("the shape of the images is not known", hint="set it, for example --shape 3,224,224")
     if options.mean:
         found |= {what: per_channel(text, f"--{what}", shape[0])
                   for what, text in (("mean", options.mean), ("std", options.std))}
     if size and size != shape[1:]:
-        raise ExportError(f"the preprocessing makes images of {size[0]}x{size[1]}, and the model takes "
-                          f"{shape[1]}x{shape[2]}", hint="--no-input leaves the preprocessing out of the member")
+        raise ExportError(f"the preprocessing gives images of {size[0]}x{size[1]}, and the model takes "
+                          f"{shape[1]}x{shape[2]}", hint="use --no-input to leave the preprocessing out of the member")
     return Plan(chosen, parsed_batch(options.batch, options.max_batch), shape, found)
 
 
 def images(shape: tuple[int, int, int], count: int, device: str = "cpu") -> Any:
-    """Made-up images [count, channels, height, width], the same whenever asked."""
+    """Made-up images [count, channels, height, width], the same at every call."""
     torch = need("torch", "exporting a model")
     return torch.randn(count, *shape, generator=torch.Generator().manual_seed(count)).to(device)
 
 
 def tried(model: Any, shape: tuple[int, int, int], device: str, entry: str) -> Any:
-    """The model's own answer [n, values] to two images. Raises ExportError where it fails or answers no such thing."""
+    """The model's output [n, values] for two images. Raises ExportError if it fails or the output has another form."""
     torch = need("torch", "exporting a model")
     try:
         with torch.no_grad():
             answer = model(images(shape, 2, device))
-    except Exception as error:  # whatever the user's model raises
+    except Exception as error:  # any exception of the user's model
         raise ExportError(f"the model fails on two images of {'x'.join(map(str, shape))}: {first_line(error)}",
-                          hint="--shape C,H,W names another shape") from None
+                          hint="choose another shape with --shape C,H,W") from None
     tensor = sources.select(answer, entry)
     if tensor.dim() != 2 or tensor.shape[0] != 2:
-        raise ExportError(f"the model answers two images with a tensor of {'x'.join(map(str, tensor.shape))}, and "
-                          "[images, values] is needed", hint="--entry chooses another; else wrap the model in a factory")
+        raise ExportError(f"the model outputs a tensor of {'x'.join(map(str, tensor.shape))} for two images, and "
+                          "[images, values] is needed", hint="choose another with --entry, or wrap the model in a factory")
     return tensor
 
 
 def compared(original: Any, runner: formats.Runner, plan: Plan, options: argparse.Namespace) -> tuple[float, float]:
     """The largest difference, and the largest value of the original (at least 1), over several batch sizes. Raises
-    DoesNotAgree where there is nothing to compare."""
+    DoesNotAgree if there is nothing to compare."""
     torch = need("torch", "exporting a model")
     batches = [plan.batch] if plan.batch is not None else [count for count in (1, 3, 8) if count <= options.max_batch]
     worst, largest = 0.0, 1.0
     for count in batches:
         batch = images(plan.shape, count, options.device)
-        fixes = "a model that fixes its batch wants --format pt2 with --batch N"
+        fixes = "use --format pt2 with --batch N if the model needs a fixed batch"
         try:
             with torch.no_grad():
                 expected = sources.select(original(batch), options.entry)
-        except Exception as error:  # whatever the user's model raises
+        except Exception as error:  # any exception of the user's model
             raise ExportError(f"the model fails on a batch of {count}: {first_line(error)}", hint=fixes) from None
         try:
             with torch.no_grad():
                 answer = runner(batch)
         except Exception as error:
-            raise DoesNotAgree(f"what was exported fails on a batch of {count}, and the model does not",
+            raise DoesNotAgree(f"the exported file fails on a batch of {count}, and the model does not",
                                first_line(error), f"--method script may keep what a trace loses; {fixes}") from None
         found = sources.select(answer, options.entry if options.all_entries else "").float()
         if found.shape != expected.shape:
-            raise DoesNotAgree(f"what was exported answers {tuple(found.shape)} to a batch of {count}, and the model "
+            raise DoesNotAgree(f"the exported file outputs {tuple(found.shape)} for a batch of {count}, and the model "
                                f"{tuple(expected.shape)}", hint="--method script may keep what a trace loses")
         difference = (found - expected).abs().max().item()
         worst = max(worst, difference) if difference == difference else float("inf")  # NaN counts as different
@@ -195,7 +195,7 @@ def compared(original: Any, runner: formats.Runner, plan: Plan, options: argpars
 
 
 def native_reference(kind: dict[str, Any], file: Path) -> formats.Runner:
-    """What Tutti's own small-cnn or mlp computes of the weights in `file`."""
+    """A module that computes what Tutti's small-cnn or mlp computes with the weights in `file`."""
     torch = need("torch", "exporting a model")
     weights = need("safetensors.torch", "writing safetensors").load_file(file)
     functional = torch.nn.functional
@@ -222,7 +222,7 @@ def native_reference(kind: dict[str, Any], file: Path) -> formats.Runner:
 
 def exported(source: sources.Source, plan: Plan, options: argparse.Namespace,
              file: Path) -> tuple[dict[str, Any], formats.Runner]:
-    """Writes to `file`, which becomes the output; answers the `model:` of that and what runs it."""
+    """Writes to `file`, which becomes the output; returns its `model:` and a function that runs it."""
     path = str(options.output)
     if plan.format == "safetensors" and source.kind == "clip":
         formats.write_clip_folder(source.clip, source.folder, file)
@@ -245,7 +245,7 @@ def exported(source: sources.Source, plan: Plan, options: argparse.Namespace,
 
 
 def export_checked(source: sources.Source, plan: Plan, options: argparse.Namespace) -> dict[str, Any]:
-    """Writes the output, which appears where it agrees with the original; answers its `model:`."""
+    """Writes the output, which appears only if it agrees with the original; returns its `model:`."""
     is_folder = plan.format == "safetensors" and source.kind == "clip"
     with (folder_written_whole if is_folder else written_whole)(options.output) as partial:
         model, runner = exported(source, plan, options, partial)
@@ -253,7 +253,7 @@ def export_checked(source: sources.Source, plan: Plan, options: argparse.Namespa
         bound = options.tolerance * largest
         print(f"{options.output}: largest difference to the original {difference:.2g} (allowed {bound:.2g})")
         if difference > bound:
-            raise DoesNotAgree("what was exported does not agree with the original",
+            raise DoesNotAgree("the exported file does not agree with the original",
                                f"it differs by {difference:.2g}, more than {bound:.2g}; nothing is kept, and no member "
                                "was added", "--tolerance, if that much is right for this model; --method script may "
                                "keep what a trace loses")
@@ -267,7 +267,7 @@ def export_checked(source: sources.Source, plan: Plan, options: argparse.Namespa
 def run(options: argparse.Namespace) -> int:
     chosen = chosen_format(options)
     if not options.tolerance > 0:
-        raise ExportError(f"--tolerance must be above 0, and is {options.tolerance}")
+        raise ExportError(f"--tolerance must be above 0, not {options.tolerance}")
     member.checked_name(options.name or options.output.stem)
     source = sources.load(options.source, options.clip_output, options.allow_pickle)
     plan = planned(options, source, chosen)
@@ -282,7 +282,7 @@ def run(options: argparse.Namespace) -> int:
     answers = options.answers or ("logits" if options.clip_output == "logits" else source.answers)
     entry = member.entry(options.name or options.output.stem, model, answers, plan.member_input)
     if model["kind"] in ("small-cnn", "mlp"):
-        del entry["output"]  # they answer logits
+        del entry["output"]  # they output logits
     if options.yaml:
         member.add_to_file(options.yaml, entry)
         print(f"{options.yaml}: member '{entry['name']}' added")

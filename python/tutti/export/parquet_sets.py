@@ -1,5 +1,5 @@
-"""Image sets as Hugging Face ships them: parquet files with a column of {bytes, path} and a column of labels, whose names
-stand in the schema's metadata. Reads them; writes nothing."""
+"""Image sets as Hugging Face ships them: parquet files with a column of {bytes, path} and a column of labels, whose
+names are in the schema's metadata. Reads them; writes nothing."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Columns:
 
 
 def files_of(source: str, split: str = "") -> list[Path]:
-    """The parquet files that `source` stands for: a file, a folder (searched through), or hf:datasets/owner/name.
+    """The parquet files of `source`: a file, a folder (searched recursively), or hf:datasets/owner/name.
 
     `split` keeps those of a folder whose name begins with it ("test" keeps test-00000-of-00001.parquet). Raises
-    ExportError where none is left."""
+    ExportError if there are none."""
     path = hub.resolve(source)
     if path.is_file():
         return [path]
@@ -47,18 +47,18 @@ def open_file(file: Path) -> Any:
     try:
         return parquet.ParquetFile(file)
     except Exception as error:  # pyarrow has many, of several base classes
-        raise ExportError(f"'{file}' is no readable parquet file: {first_line(error)}") from None
+        raise ExportError(f"cannot read '{file}' as a parquet file: {first_line(error)}") from None
 
 
 def features_of(schema: Any, file: Path) -> dict[str, Any]:
-    """What the `datasets` library noted about the columns; empty where it did not write the file."""
+    """The columns' metadata from the `datasets` library; empty if it did not write the file."""
     text = (schema.metadata or {}).get(b"huggingface")
     if text is None:
         return {}
     try:
         return dict(json.loads(text)["info"]["features"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ExportError(f"the metadata 'huggingface' of '{file}' cannot be read: {first_line(error)}") from None
+        raise ExportError(f"cannot read the metadata 'huggingface' of '{file}': {first_line(error)}") from None
 
 
 def _is_image(field: Any) -> bool:
@@ -67,7 +67,7 @@ def _is_image(field: Any) -> bool:
 
 
 def _chosen(wanted: str, found: list[str], schema: Any, what: str, option: str, file: Path) -> str:
-    """`wanted` if it was named, else the only one that was found; "" where there is none."""
+    """`wanted` if it is given, else the only one that was found; "" if there is none."""
     if wanted:
         if wanted not in schema.names:
             raise ExportError(f"'{file}' has no column '{wanted}'; it has {', '.join(schema.names)}")
@@ -79,7 +79,7 @@ def _chosen(wanted: str, found: list[str], schema: Any, what: str, option: str, 
 
 
 def columns_of(file: Path, image: str = "", label: str = "") -> Columns:
-    """Which columns hold images and labels, and the labels' names. Raises ExportError that lists what there is."""
+    """The columns of images and labels, and the labels' names. Raises ExportError that lists the columns."""
     schema = open_file(file).schema_arrow
     features = features_of(schema, file)
     images = [field.name for field in schema if _is_image(field)]
@@ -97,11 +97,11 @@ def columns_of(file: Path, image: str = "", label: str = "") -> Columns:
 
 
 def class_names_of(source: str) -> list[str]:
-    """The label names of an image set. Raises ExportError where it carries none."""
+    """The label names of an image set. Raises ExportError if it has none."""
     file = files_of(source)[0]
     columns = columns_of_labels(file)
     if not columns:
-        raise ExportError(f"'{file}' carries no class names in its metadata",
+        raise ExportError(f"'{file}' has no class names in its metadata",
                           hint="write them to a file, one per line in label order, and name it with --classes")
     return columns
 
@@ -120,7 +120,7 @@ def columns_of_labels(file: Path) -> list[str]:
 
 
 def rows_of(file: Path, columns: Columns) -> Iterator[tuple[bytes | None, Any]]:
-    """Bytes of the image (None where the row has none) and label of each row, a few hundred rows in memory at a time."""
+    """Bytes of the image (None if the row has none) and label of each row, a few hundred rows in memory at a time."""
     wanted = [columns.image, *([columns.label] if columns.label else [])]
     try:
         for batch in open_file(file).iter_batches(batch_size=BATCH_ROWS, columns=wanted):
@@ -128,5 +128,5 @@ def rows_of(file: Path, columns: Columns) -> Iterator[tuple[bytes | None, Any]]:
             labels = batch.column(columns.label).to_pylist() if columns.label else [None] * len(images)
             for image, label in zip(images, labels):
                 yield (image or {}).get("bytes"), label
-    except OSError as error:  # what pyarrow raises for damaged pages
-        raise ExportError(f"'{file}' cannot be read to its end: {first_line(error)}") from None
+    except OSError as error:  # pyarrow raises it for damaged pages
+        raise ExportError(f"could not read all of '{file}': {first_line(error)}") from None

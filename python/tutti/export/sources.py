@@ -1,5 +1,5 @@
-"""Models as they come: a factory, a pickled module, a Hugging Face folder; each as a float32 module in evaluation mode
-that answers what is exported. It writes nothing."""
+"""Loads models from a factory, a pickled module or a Hugging Face folder; each becomes a float32 module in evaluation
+mode whose output is exported. Writes nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CLIP_TYPES = ("clip", "clip_vision_model")
 class Source:
     """A model and what is known about it."""
 
-    model: Any  # torch.nn.Module: float32 images [n, channels, height, width] in, whatever it answers out
+    model: Any  # torch.nn.Module of float32 images [n, channels, height, width]; any output
     kind: str  # "module", "classifier" or "clip"
     answers: str  # "logits", "features" or "probabilities"
     shape: tuple[int, int, int] | None = None  # of one image; None: not known
@@ -38,7 +38,7 @@ def load(text: str, clip_output: str = "pooled", allow_pickle: bool = False) -> 
         return Source(_evaluated(from_factory(text)), "module", "logits")
     if text.endswith(".py") or re.fullmatch(r"[A-Za-z_]\w*", text) and not Path(text).exists():
         module = text.removesuffix(".py").replace("/", ".")
-        raise ExportError(f"'{text}' names no model", hint=f"of a module of yours name the function that makes the model: "
+        raise ExportError(f"'{text}' does not name a model", hint=f"name the function that makes the model: "
                           f"{module}:FUNCTION")
     path = hub.resolve(text)
     if path.is_file():
@@ -51,7 +51,7 @@ def _evaluated(model: Any) -> Any:
 
 
 def from_factory(text: str) -> Any:
-    """The module that `package.module:factory` makes; the current folder is searched, too."""
+    """The module that `package.module:factory` makes; the current folder is searched too."""
     torch = need("torch", "exporting a model")
     module_name, _, name = text.partition(":")
     if "" not in sys.path:
@@ -60,8 +60,8 @@ def from_factory(text: str) -> Any:
         factory = getattr(importlib.import_module(module_name), name)
     except AttributeError:
         raise ExportError(f"the module '{module_name}' has no '{name}'") from None
-    except Exception as error:  # whatever the user's module raises while it is imported
-        raise ExportError(f"the module '{module_name}' cannot be imported: {first_line(error)}") from None
+    except Exception as error:  # any exception of the user's module while it is imported
+        raise ExportError(f"cannot import the module '{module_name}': {first_line(error)}") from None
     try:
         model = factory()
     except Exception as error:
@@ -73,17 +73,17 @@ def from_factory(text: str) -> Any:
 
 
 def from_pickle(file: Path, allow_pickle: bool) -> Any:
-    """The module that torch.save wrote. A pickle runs code, so this must have been allowed."""
+    """The module that torch.save wrote. A pickle runs code, so the user must allow it."""
     torch = need("torch", "exporting a model")
     if not allow_pickle:
         raise ExportError(f"'{file}' is a pickled file, and loading one runs the code in it",
-                          hint="--allow-pickle, if you trust where it comes from")
+                          hint="use --allow-pickle if you trust its source")
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:
         model = torch.load(file, map_location="cpu", weights_only=False)
     except Exception as error:
-        raise ExportError(f"'{file}' cannot be unpickled: {first_line(error)}") from None
+        raise ExportError(f"cannot unpickle '{file}': {first_line(error)}") from None
     if isinstance(model, dict):
         raise ExportError(f"'{file}' holds a dict (a state dict?), and a torch.nn.Module is needed",
                           hint="write a factory that makes the module and loads the state dict, and name it as "
@@ -94,7 +94,7 @@ def from_pickle(file: Path, allow_pickle: bool) -> Any:
 
 
 def quiet_transformers(purpose: str) -> Any:
-    """The library without its progress bars and reports: what matters of them becomes an ExportError."""
+    """The library without its progress bars and reports; important reports become an ExportError."""
     transformers = need("transformers", purpose)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
@@ -105,13 +105,13 @@ def config_of(folder: Path) -> dict[str, Any]:
     try:
         return dict(json.loads((folder / "config.json").read_text()))
     except FileNotFoundError:
-        raise ExportError(f"'{folder}' is no Hugging Face model: it has no config.json") from None
+        raise ExportError(f"'{folder}' is not a Hugging Face model: it has no config.json") from None
     except (OSError, ValueError) as error:
-        raise ExportError(f"'{folder}/config.json' cannot be read: {first_line(error)}") from None
+        raise ExportError(f"cannot read '{folder}/config.json': {first_line(error)}") from None
 
 
 def _vision_config(folder: Path, config: dict[str, Any], transformers: Any) -> Any:
-    """Of a CLIPModel, whose projection's width stands outside the vision model's own configuration."""
+    """The vision configuration of a CLIPModel, whose projection's width is in the outer configuration."""
     if config["model_type"] != "clip":
         return transformers.CLIPVisionConfig.from_pretrained(folder, local_files_only=True)
     whole = transformers.CLIPConfig.from_pretrained(folder, local_files_only=True)
@@ -120,16 +120,16 @@ def _vision_config(folder: Path, config: dict[str, Any], transformers: Any) -> A
 
 
 def _pretrained(loader: Any, folder: Path, **settings: Any) -> Any:
-    """The folder's model, all of whose weights came from files: transformers itself makes up what is missing."""
+    """The folder's model. Raises ExportError for missing weights, which transformers would initialise randomly."""
     try:
         model, told = loader.from_pretrained(folder, local_files_only=True, output_loading_info=True, **settings)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise ExportError(f"'{folder}' cannot be loaded: {first_line(error)}") from None
+        raise ExportError(f"cannot load '{folder}': {first_line(error)}") from None
     missing = sorted(told["missing_keys"])
     if missing:
         raise ExportError(f"'{folder}' lacks {counted(len(missing), 'tensor')} that the model needs: "
                           f"{', '.join(missing[:3])}",
-                          hint="it is a model of another kind than its config.json says, or without a trained head")
+                          hint="check that config.json describes this model, and that its head is trained")
     return _evaluated(model)
 
 
@@ -142,7 +142,7 @@ def _image_shape(config: dict[str, Any], found: Any) -> tuple[int, int, int] | N
 
 
 def from_folder(folder: Path, clip_output: str) -> Source:
-    """A CLIP tower or an image classifier, as config.json says."""
+    """A CLIP tower or an image classifier, according to config.json."""
     transformers = quiet_transformers("a Hugging Face model")
     config = config_of(folder)
     if config.get("model_type") in CLIP_TYPES:
@@ -165,7 +165,7 @@ def _clip(folder: Path, config: dict[str, Any], clip_output: str, transformers: 
 
 
 def _choosing(model: Any, choose: Any) -> Any:
-    """A module that takes images and answers one tensor of what `model` answers."""
+    """A module that takes images and outputs one tensor of the output of `model`."""
     torch = need("torch", "exporting a model")
 
     class Chosen(torch.nn.Module):
@@ -188,20 +188,20 @@ def entries_of(answer: Any) -> list[str]:
         return [str(name) for name in answer]
     if isinstance(answer, (tuple, list)):
         return [str(number) for number in range(len(answer))]
-    raise ExportError(f"the model answers a {type(answer).__name__}, and a tensor, a tuple or a dict is needed")
+    raise ExportError(f"the model outputs a {type(answer).__name__}, and a tensor, a tuple or a dict is needed")
 
 
 def select(answer: Any, entry: str) -> Any:
-    """The tensor of that name. Raises ExportError that lists the names where `entry` is none of them."""
+    """The tensor of that name. Raises ExportError that lists the names if `entry` is not one of them."""
     torch = need("torch", "exporting a model")
     names = entries_of(answer)
     if not names:
         if entry:
-            raise ExportError(f"--entry {entry} is for a tuple or a dict, and the model answers a tensor")
+            raise ExportError(f"--entry {entry} is for a tuple or a dict, and the model outputs a tensor")
         return answer
     if entry not in names:
         asked = f"has no entry '{entry}'" if entry else "has several entries"
-        raise ExportError(f"what the model answers {asked}; there are {', '.join(names)}",
+        raise ExportError(f"the model's output {asked}; there are {', '.join(names)}",
                           hint="" if entry else "choose one with --entry")
     found = answer[entry] if isinstance(answer, dict) else answer[int(entry)]
     if not isinstance(found, torch.Tensor):
@@ -210,7 +210,7 @@ def select(answer: Any, entry: str) -> Any:
 
 
 def with_entry(model: Any, entry: str) -> Any:
-    """The module that answers that entry alone; what else the model computes can then be left out."""
+    """The module that outputs only that entry; an exporter can then drop what the entry does not need."""
     torch = need("torch", "exporting a model")
 
     class Entry(torch.nn.Module):

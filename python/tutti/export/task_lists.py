@@ -1,4 +1,4 @@
-"""Class names and prompt templates: the lists that ship in tutti/tasks, and files of the user. It knows no model."""
+"""Class names and prompt templates: the lists in tutti/tasks, and the user's files. Knows no models."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def known() -> list[str]:
 
 
 def task(name: str) -> TaskLists:
-    """The lists of a task; _ and - are the same. Raises ExportError that names the nearest where there is none."""
+    """The lists of a task; _ and - are the same. Raises ExportError that names the nearest if there is none."""
     wanted = name.lower().replace("_", "-")
     if wanted not in known():
         near = difflib.get_close_matches(wanted, known(), 1)
@@ -46,26 +46,26 @@ def lines_of(file: Path, what: str) -> list[str]:
     try:
         lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
         raise ExportError(f"could not read '{file}': {reason}") from None
     entries = [line for line in lines if line]
     if not entries:
-        raise ExportError(f"'{file}' holds no {what}", hint="one per line")
+        raise ExportError(f"'{file}' has no {what}", hint="one per line")
     return entries
 
 
 def check_templates(templates: list[str]) -> None:
-    """Raises ExportError where one has no place, or several, for the class name."""
+    """Raises ExportError if a template has no place, or several, for the class name."""
     for template in templates:
         if template.count("{}") != 1:
-            raise ExportError(f"the template '{template}' must hold {{}} once, where the class name goes")
+            raise ExportError(f"the template '{template}' must have {{}} once, for the class name")
 
 
 def check_classes(classes: list[str]) -> None:
-    """Raises ExportError where there are too few, or one stands twice: their logits would be the same."""
+    """Raises ExportError if there are too few, or two are equal: their logits would be the same."""
     if len(classes) < 2:
         raise ExportError(f"a head needs at least two classes, and there is {len(classes)}")
     twice = sorted({name for name in classes if classes.count(name) > 1})
     if twice:
-        raise ExportError(f"class names stand twice: {', '.join(twice[:5])}",
-                          hint="classes of one name cannot be told apart")
+        raise ExportError(f"some class names are not unique: {', '.join(twice[:5])}",
+                          hint="give each class another name")

@@ -1,4 +1,4 @@
-"""Tests of bench/peers with the standard library alone."""
+"""Tests of bench/peers with only the standard library."""
 
 import array
 import contextlib
@@ -75,23 +75,23 @@ class Peers(unittest.TestCase):
 
     def test_a_contestant_that_ends_gives_its_last_words_as_the_reason(self) -> None:
         text = self.failure(self.child, "gone")
-        self.assertEqual(text, "it ended with 1 where 'ready' was due; its last words: the dog ate it")
+        self.assertEqual(text, "it ended with 1 instead of replying 'ready'; its last line: the dog ate it")
 
     def test_a_contestant_that_says_nothing_is_given_up_at_the_deadline(self) -> None:
         self.assertEqual(self.failure(self.child, "silent", deadline=0.2), "no 'ready' within 0.2 s")
 
     def test_a_contestant_that_speaks_no_json_says_so(self) -> None:
-        self.assertEqual(self.failure(self.child, "chatty"), "it said b'no JSON', which is not JSON")
+        self.assertEqual(self.failure(self.child, "chatty"), "it replied b'no JSON', which is not JSON")
 
     def test_a_program_that_is_not_there_is_the_reason(self) -> None:
         text = self.failure(Child, ["/nowhere/python"], {}, self.folder / "log", 1)
-        self.assertEqual(text, "'/nowhere/python' could not be started: No such file or directory")
+        self.assertEqual(text, "could not start '/nowhere/python': No such file or directory")
 
     def test_an_answer_to_another_question_is_refused(self) -> None:
         self.assertEqual(decode(encode("ran", {"seconds": 1.5}), "ran"), {"seconds": 1.5})
         self.assertEqual(self.failure(decode, encode("saved", {}), "ran"),
-                         "it said b'{\"saved\": {}}\\n' where 'ran' was due")
-        self.assertIn("where 'ran' was due", self.failure(decode, b"[1]", "ran"))
+                         "it replied b'{\"saved\": {}}\\n' instead of 'ran'")
+        self.assertIn("instead of 'ran'", self.failure(decode, b"[1]", "ran"))
         self.assertEqual(self.failure(decode, encode("failed", {"text": "no"}), "ran"), "no")
 
     def test_an_unknown_question_is_answered_with_a_failure(self) -> None:
@@ -206,7 +206,7 @@ class Peers(unittest.TestCase):
                    for name, values in (("tutti", [0.5]), ("a", [0.500001]), ("b", [0.6]))]
         measure.compare_answers(measure.Place(self.folder, Path(), 1), entries)
         self.assertEqual(entries[1].failed, "")
-        self.assertEqual(entries[2].failed, "its answers differ from Tutti's by 1.0e-01, more than 1e-05")
+        self.assertEqual(entries[2].failed, "its predictions differ from Tutti's by 1.0e-01, more than 1e-05")
 
     def test_the_memory_of_a_family_counts_its_children(self) -> None:
         child = subprocess.Popen(["sleep", "600"])
@@ -263,7 +263,7 @@ class Peers(unittest.TestCase):
         self.assertIn("--batches takes numbers with commas between, not '4;5'", said("--batches", "4;5")[1])
 
     def test_repeats_must_be_positive(self) -> None:
-        self.assertIn("--repeats must be at least 1, and is 0", said("--repeats", "0")[1])
+        self.assertIn("--repeats must be at least 1, not 0", said("--repeats", "0")[1])
 
     def test_a_folder_that_is_not_there_is_found_before_anything_runs(self) -> None:
         for option in ("--json", "--settings"):
@@ -275,7 +275,7 @@ class Peers(unittest.TestCase):
     def test_a_driver_that_cannot_be_run_says_how_to_build_it(self) -> None:
         with self.assertRaises(SystemExit) as caught:
             main.version_of(Path("/nowhere/driver"))
-        self.assertIn("'/nowhere/driver' cannot be run", str(caught.exception))
+        self.assertIn("could not run '/nowhere/driver'", str(caught.exception))
         self.assertIn("--target tutti_bench_peers_driver", str(caught.exception))
 
 

@@ -1,4 +1,4 @@
-"""bench/compare: what counts as a change, what it says, and how it leaves."""
+"""bench/compare: what counts as a change, its output, and its exit code."""
 
 import unittest
 

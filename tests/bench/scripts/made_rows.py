@@ -1,4 +1,4 @@
-"""Rows that nobody measured, and a way to run the scripts on them."""
+"""Made-up rows, and a way to run the scripts on them."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def skipped(name: str, reason: str) -> dict:
 
 
 class ScriptCase(unittest.TestCase):
-    """A test with a folder of its own."""
+    """A test with a separate folder."""
 
     script = ""
 

@@ -1,4 +1,4 @@
-"""bench/report: one page that stands alone, whose numbers are the rows'."""
+"""bench/report: one self-contained page, whose numbers are those of the rows."""
 
 import importlib.util
 import json
@@ -211,10 +211,10 @@ class Cases(ScriptCase):
 
     def test_malformed_input_is_refused(self) -> None:
         self.refused("no rows\n", None, "rows.jsonl:1: not JSON")
-        self.refused([row()], "{", "is no Chrome trace")
-        self.refused([row()], '{"events": []}', "it holds no list of events")
-        self.refused([row()], "[1]", "it holds no list of events")
-        self.refused([row()], "[]", "there is no timeline in it")
+        self.refused([row()], "{", "is not a Chrome trace")
+        self.refused([row()], '{"events": []}', "it has no list of events")
+        self.refused([row()], "[1]", "it has no list of events")
+        self.refused([row()], "[]", "there is no timeline")
         self.refused([row()], '[{"ph": "X", "name": "infer", "ts": 1}]', "event 0: 'dur' must be a number, found null")
         self.refused([row()], '[{"ph": "C", "name": "ring", "ts": 1}]', "event 0: a counter without 'args'")
 

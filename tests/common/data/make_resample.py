@@ -63,7 +63,7 @@ def cropped(image, height, width):
 
 
 def across_then_down(image, size, method):
-    """In two steps, since Pillow 13 begins with the height where that drops by more than twice as many pixels as the
+    """In two steps, since Pillow 13 begins with the height if that drops by more than twice as many pixels as the
     width; before, and in all other cases, it begins with the width."""
     return image.resize((size[1], image.height), method).resize((size[1], size[0]), method)
 

@@ -1,4 +1,4 @@
-// The control messages: each survives the way through JSON, and what is malformed is refused with its reason.
+// The control messages: each survives the way through JSON, and a malformed one is rejected with its reason.
 #include "common/wire/control.hpp"
 
 #include <doctest/doctest.h>
@@ -84,7 +84,7 @@ TEST_CASE("a request for a member arrives field by field") {
   CHECK(member.learns == sent.learns);
 }
 
-TEST_CASE("a member without an input of its own arrives without one") {
+TEST_CASE("a member without a separate input arrives without one") {
   MemberRequest sent = full_request();
   sent.input.reset();
   sent.arena_pixels = PixelType::float32;
@@ -153,7 +153,7 @@ TEST_CASE("a failure with a long text is cut to fit") {
 }
 
 // A model's exception may hold anything, and a cut may fall into the middle of a letter; the words must still arrive.
-TEST_CASE("a failure whose text is not UTF-8 arrives all the same") {
+TEST_CASE("a failure whose text is not UTF-8 still arrives") {
   CHECK(round_trip(Failure{"bad \xFF\xC3 byte", "", false}).text == "bad ?? byte");
   CHECK(round_trip(Failure{"gr\xC3\xBC\xC3\x9F \xE2\x82\xAC \xF0\x9F\x8E\xB5", "", false}).text ==
         "gr\xC3\xBC\xC3\x9F \xE2\x82\xAC \xF0\x9F\x8E\xB5");
@@ -161,7 +161,7 @@ TEST_CASE("a failure whose text is not UTF-8 arrives all the same") {
         "over??long ??? ???? ??");
 }
 
-TEST_CASE("a message that is too long is refused where it would be sent") {
+TEST_CASE("a message that is too long is rejected by its sender") {
   MemberRequest member = full_request();
   member.weights = std::string(2 * kMaxBytes, 'w');
   const auto error = error_of([&] { encode(Load{member}); });
@@ -172,7 +172,7 @@ TEST_CASE("a message that is too long is refused where it would be sent") {
   CHECK(contains(error->hint(), "shorten"));
 }
 
-/// The reason why a text is refused.
+/// The reason why a text is rejected.
 std::string reason(const std::string& text) {
   const auto error = error_of([&] { decode(text); });
   REQUIRE(error);
@@ -188,30 +188,30 @@ std::string changed(const Message& message, const std::string& from, const std::
   return text.replace(at, from.size(), to);
 }
 
-TEST_CASE("a text that is no object is refused") {
+TEST_CASE("a text that is no object is rejected") {
   CHECK(reason("[]") == "control message is malformed: an object is expected");
   CHECK(reason("17") == "control message is malformed: an object is expected");
 }
 
-TEST_CASE("a text that is not JSON is refused with the place") {
+TEST_CASE("a text that is not JSON is rejected with the place") {
   CHECK(contains(reason(""), "control message is not valid JSON: "));
   CHECK(contains(reason("{\"type\": \"stop\""), "control message is not valid JSON: "));
   CHECK(contains(reason("{\"type\": \"stop\"} x"), "at byte 17"));
   CHECK(contains(reason(std::string("\0\xFF\x80", 3)), "at byte 0"));
 }
 
-TEST_CASE("a text that is nested too deeply is refused") {
+TEST_CASE("a text that is nested too deeply is rejected") {
   std::string text = "{\"type\": ";
   text.append(20'000, '[');
   CHECK(contains(reason(text), "control message is not valid JSON: "));
 }
 
-TEST_CASE("a text that is too long is refused before it is read") {
+TEST_CASE("a text that is too long is rejected before it is read") {
   CHECK(reason(std::string(kMaxBytes + 1, '{')) == "control message is malformed: " + std::to_string(kMaxBytes + 1) +
                                                        " bytes, at most " + std::to_string(kMaxBytes));
 }
 
-TEST_CASE("an unknown type is refused with its name") {
+TEST_CASE("an unknown type is rejected with its name") {
   CHECK(reason(R"({"type": "shout"})") == "control message is malformed: unknown type 'shout'");
   CHECK(reason(R"({"kind": "stop"})") == "control message is malformed: field 'type' is missing");
   CHECK(reason(R"({"type": 5})") ==
@@ -219,14 +219,14 @@ TEST_CASE("an unknown type is refused with its name") {
   CHECK(reason("{\"type\": \"" + std::string(5000, 'x') + "\"}").size() < 200);
 }
 
-TEST_CASE("a missing field is refused with its name") {
+TEST_CASE("a missing field is rejected with its name") {
   CHECK(contains(reason(changed(Ready{}, "\"width\"", "\"wide\"")), "field 'width' is missing"));
   CHECK(contains(reason(changed(Start{}, "\"channels\"", "\"canals\"")), "field 'channels' is missing"));
   CHECK(contains(reason(changed(Load{full_request()}, "\"bootstrap\"", "\"boots\"")), "field 'bootstrap' is missing"));
   CHECK(contains(reason(R"({"type": "save"})"), "field 'path' is missing"));
 }
 
-TEST_CASE("a field of the wrong type is refused with its value") {
+TEST_CASE("a field of the wrong type is rejected with its value") {
   CHECK(contains(reason(R"({"type": "save", "path": null})"),
                  "field 'path' has the wrong type or is out of range: null"));
   CHECK(
@@ -241,7 +241,7 @@ TEST_CASE("a field of the wrong type is refused with its value") {
       contains(reason(changed(Load{full_request()}, "[4,3,1]", "[4,\"3\"]")), "field 'warm_up_batches' has the wrong"));
 }
 
-TEST_CASE("a number out of range is refused") {
+TEST_CASE("a number out of range is rejected") {
   for (const char* value : {"-1", "4294967296", "1.5", "1e300"})
     CHECK(contains(reason(changed(Start{}, "\"width\":0", "\"width\":" + std::string(value))),
                    "field 'width' has the wrong type or is out of range"));
@@ -263,7 +263,7 @@ TEST_CASE("every fraction arrives as it was sent") {
   }
 }
 
-TEST_CASE("a value that no image can hold is refused") {
+TEST_CASE("a value that no image can hold is rejected") {
   MemberRequest member = full_request();
   member.model = FakeModel{.faults = {{FaultKind::hang, FaultPhase::predict, 0, 0.5F}}};
   const std::string sent = "\"at_value\":\"0.5\"";
@@ -273,7 +273,7 @@ TEST_CASE("a value that no image can hold is refused") {
   CHECK(contains(reason(changed(Load{member}, sent, "\"at\":0")), "field 'at_value' is missing"));
 }
 
-TEST_CASE("an unknown name of a kind is refused") {
+TEST_CASE("an unknown name of a kind is rejected") {
   CHECK(contains(reason(changed(Load{full_request()}, "small-cnn", "big-cnn")), "unknown model kind 'big-cnn'"));
   CHECK(contains(reason(changed(Load{full_request()}, "\"features\"", "\"futures\"")), "field 'output' has the wrong"));
   MemberRequest member = full_request();

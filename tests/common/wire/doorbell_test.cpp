@@ -1,4 +1,4 @@
-// The doorbell: rings, is silenced, and never makes anybody wait.
+// The doorbell: rings, is silenced, and never blocks a process.
 #include "common/wire/doorbell.hpp"
 
 #include <doctest/doctest.h>
@@ -32,7 +32,7 @@ TEST_CASE("a doorbell is heard until it is silenced") {
   CHECK(rung(bell));
 }
 
-TEST_CASE("whoever holds the descriptor can see whether a ring was taken back") {
+TEST_CASE("every holder of the descriptor can see whether a ring was taken back") {
   Doorbell bell = Doorbell::create();
   const Doorbell peer(UniqueFd(::fcntl(bell.fd(), F_DUPFD_CLOEXEC, 0)));
   CHECK_FALSE(Doorbell::is_rung(bell.fd()));
@@ -67,7 +67,7 @@ TEST_CASE("a doorbell closes when a program is started") {
   CHECK((::fcntl(bell.fd(), F_GETFD) & FD_CLOEXEC) != 0);
 }
 
-TEST_CASE("a doorbell without a free descriptor is refused with a way out") {
+TEST_CASE("a doorbell without a free descriptor is rejected with a way out") {
   std::optional<Error> error;
   {
     const NoMoreFiles limit;

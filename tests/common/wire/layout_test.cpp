@@ -1,4 +1,4 @@
-// Where things lie in the arena and in a channel: nothing overlaps, everything is aligned, and the bytes are the sum.
+// The layout of the arena and of a channel: nothing overlaps, everything is aligned, and the bytes are the sum.
 #include <doctest/doctest.h>
 
 #include <cstdint>
@@ -82,7 +82,7 @@ TEST_CASE("the parts of a channel neither overlap nor leave its bytes") {
         CHECK(extents.size() == 3 + slots);
         CHECK(disjoint_and_ascending(extents, layout.bytes()));
         CHECK(layout.bytes() % kPageBytes == 0);
-        CHECK(layout.bytes() - extents.back().end < 2 * kPageBytes);  // no slack that nobody named
+        CHECK(layout.bytes() - extents.back().end < 2 * kPageBytes);  // no unexplained slack
       }
 }
 
@@ -95,7 +95,7 @@ TEST_CASE("the rings of a channel take a record of every slot at once") {
   }
 }
 
-TEST_CASE("records lie inside their ring") {
+TEST_CASE("records are inside their ring") {
   const ChannelLayout layout{5, 4, 3};
   const MemoryFile file = file_of(layout.bytes());
   const Channel channel(file, layout);

@@ -61,7 +61,7 @@ TEST_CASE("a ring gives back what was pushed in the same order") {
   }
 }
 
-TEST_CASE("a full ring refuses and keeps what it holds") {
+TEST_CASE("a full ring rejects records and keeps what it holds") {
   for (const std::uint64_t capacity : {1U, 2U, 4U, 64U}) {
     CAPTURE(capacity);
     RingMemory memory(capacity);
@@ -196,7 +196,7 @@ TEST_CASE("parking is seen by the producer until the consumer takes it back") {
   CHECK_FALSE(producer.consumer_is_parked());
 }
 
-/// What came out of a ring at the other end of a thread.
+/// The records that a thread popped from a ring.
 struct Received {
   std::uint64_t records = 0;
   bool in_order = true;

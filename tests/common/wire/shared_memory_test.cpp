@@ -169,7 +169,7 @@ TEST_CASE("what cannot be mapped is named") {
   CHECK_FALSE(error->detail().empty());
 }
 
-TEST_CASE("the size of what is no file cannot be read") {
+TEST_CASE("the size of something that is not a file cannot be read") {
   const MemoryFile nothing{UniqueFd()};
   const auto error = error_of([&] { (void)nothing.size(); });
   REQUIRE(error);

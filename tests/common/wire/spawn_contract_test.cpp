@@ -28,7 +28,7 @@ TEST_CASE("launch options arrive as they were sent") {
   CHECK(options.core_files);
 }
 
-TEST_CASE("without cores and debugger and core files nothing is said about them") {
+TEST_CASE("without cores and debugger and core files there are no arguments about them") {
   CHECK(to_arguments({"a", 1, {}, false, false}) == std::vector<std::string>{"--member=a", "--parent=1"});
   const LaunchOptions options = round_trip({"a=b", 1, {}, false, false});
   CHECK(options.member == "a=b");
@@ -66,7 +66,7 @@ TEST_CASE("a worker that was started by hand says who starts it") {
   CHECK(refusal({"--member=a"}));
 }
 
-TEST_CASE("an unknown argument is refused with its text") {
+TEST_CASE("an unknown argument is rejected with its text") {
   const auto error = refusal({"--parent=1", "--verbose"});
   REQUIRE(error);
   CHECK(error->message() == "unknown argument '--verbose'");
@@ -74,7 +74,7 @@ TEST_CASE("an unknown argument is refused with its text") {
   CHECK(refusal({"--parent=1", "file"})->message() == "unknown argument 'file'");
 }
 
-TEST_CASE("an argument that should be a number is refused with its text") {
+TEST_CASE("an argument that should be a number is rejected with its text") {
   CHECK(refusal({"--parent=x"})->message() == "'x' is not a number");
   CHECK(refusal({"--parent="})->message() == "'' is not a number");
   CHECK(refusal({"--parent=12a"})->message() == "'12a' is not a number");

@@ -1,4 +1,4 @@
-"""Writes the images of tests/images/codecs_test.cpp, and beside each what Pillow's convert("RGB") makes of it.
+"""Writes the images of tests/images/codecs_test.cpp, and next to each the result of Pillow's convert("RGB").
 
 Needs Pillow and NumPy; run it again only where images are added.
 """

@@ -1,6 +1,6 @@
 """Writes the checkpoints and merged results that merging_test.cpp compares with, computed by PyTorch.
 
-The formulas are written down anew here, whole tensors in memory: the trimming of TIES as its authors' code does it
+The formulas are written again here, with whole tensors in memory: the trimming of TIES as its authors' code does it
 (kthvalue over the flattened task vector), slerp as mergekit does it. Run in this folder; needs torch and safetensors.
 """
 

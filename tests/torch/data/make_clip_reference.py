@@ -44,7 +44,7 @@ def write(folder: Path, config: dict, tensors: dict) -> None:
 
 
 def small(config) -> dict:
-    """What counts of a config.json."""
+    """The keys of a config.json that are used."""
     keys = ("model_type", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "image_size",
             "patch_size", "projection_dim", "hidden_act", "layer_norm_eps", "num_channels")
     return {key: value for key, value in config.to_dict().items() if key in keys}

@@ -1,4 +1,4 @@
-"""Makes packages of AOTInductor of a small network, and what the network answers in Python.
+"""Makes packages of AOTInductor of a small network, and the network's outputs in Python.
 
     python make_packages.py FOLDER
 """
@@ -13,7 +13,7 @@ IMAGES = 9
 
 
 class Network(torch.nn.Module):
-    """Each image's answer depends on that image alone."""
+    """Each image's output depends only on that image."""
 
     def __init__(self) -> None:
         super().__init__()
