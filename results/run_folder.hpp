@@ -1,5 +1,5 @@
-// The folder for the results of a command: it exists, and only one program at a time writes into it. The files in it are
-// listed in results/result_files.hpp.
+// The folder for the results of a command: it exists, and only one program at a time writes into it. The files in it
+// are listed in results/result_files.hpp.
 #pragma once
 
 #include <filesystem>

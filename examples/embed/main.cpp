@@ -1,5 +1,5 @@
-// Embeds an ensemble in a program: two members that take 2 and 3 seconds for a batch need about 3 s together, since each
-// has its own process. They are `fake` members, which compute without LibTorch.
+// Embeds an ensemble in a program: two members that take 2 and 3 seconds for a batch need about 3 s together, since
+// each has its own process. They are `fake` members, which compute without LibTorch.
 #include <chrono>
 #include <cstdio>
 #include <exception>
