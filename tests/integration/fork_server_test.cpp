@@ -43,7 +43,7 @@ std::vector<float> answer_of(Pool& pool, const config::EnsembleSpec& spec, const
   ListSink sink;
   const Accumulator accumulator(spec.combine, pool.plan().weights);
   Prediction prediction(source, sink, accumulator, pool.widths(), true, nullptr);
-  pool.exchange().drive(std::make_shared<Stream>(prediction, TaskKind::predict, std::vector<bool>(3, true)));
+  pool.exchange().drive(std::make_shared<Stream>(prediction, TaskKind::predict, ByRank<bool>(3, true)));
   return sink.values;
 }
 

@@ -91,7 +91,7 @@ std::vector<float> learned(Model& model, int steps) {
   const std::vector<float> images = some_images(8);
   const std::vector<std::int64_t> labels{0, 1, 2, 3, 4, 5, 6, 7};
   const std::vector<std::uint32_t> rows{7, 6, 5, 4, 3, 2, 1, 0};
-  for (int i = 0; i < steps; ++i) model.train(images.data(), labels, rows);
+  for (int i = 0; i < steps; ++i) model.trainable()->train(images.data(), labels, rows);
   return answers(model, images, 8, 8);
 }
 
@@ -104,17 +104,17 @@ TEST_CASE("training on the GPU gives the same bytes again and from a checkpoint"
     MemberRequest request = request_for(kind);
     request.cuda = true;
     auto undisturbed = backend->make(request);
-    undisturbed->begin_training();
+    undisturbed->trainable()->begin_training();
     const std::vector<float> expected = learned(*undisturbed, 6);
 
     auto first = backend->make(request);
-    first->begin_training();
+    first->trainable()->begin_training();
     learned(*first, 3);
     const std::filesystem::path state = folder / "state.safetensors";
-    first->lend_state(
+    first->trainable()->lend_state(
         [&](std::span<const merge::TensorView> tensors) { merge::write_safetensors(state, tensors, {}); });
     auto second = backend->make(request);
-    second->take_state(merge::Safetensors::read(state));
+    second->trainable()->take_state(merge::Safetensors::read(state));
     CHECK(learned(*second, 3) == expected);
   }
 }
