@@ -23,7 +23,7 @@ class ClipEnsemble(ExportTest):
         self.assertEqual(end.exception.code, 2)
         return errors.getvalue()
 
-    def test_words_that_make_no_sense_are_refused(self) -> None:
+    def test_options_that_make_no_sense_are_rejected(self) -> None:
         self.assertIn("--members must be at least 1, not 0", self.words("--members", 0))
         self.assertIn("--batch 3 does not divide --images 64", self.words("--batch", 3))
         self.assertIn("does not exist", self.words("--json", self.folder / "none" / "rows.json"))

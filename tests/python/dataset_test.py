@@ -93,7 +93,7 @@ class Dataset(ExportTest):
         self.assertIn("warning: 1 image of type webp, which tutti does not read", out)
         self.assertIn("000-tench/00000000.webp", self.files(self.folder / "out"))
 
-    def test_rows_that_are_no_images_are_named(self) -> None:
+    def test_rows_that_are_not_images_are_named(self) -> None:
         for image, words in ((None, "has no bytes of an image"), (b"text", "is not an image: it begins with b'text'")):
             file = self.parquet([(PNG, 0), (image, 0)])
             text = self.refused("dataset", file, "--output", self.folder / "out")
@@ -129,7 +129,7 @@ class Dataset(ExportTest):
         file = self.parquet([(PNG, 0)], names=None)
         self.assertIn("has no class names", self.refused("dataset", file, "--output", self.folder / "out"))
 
-    def test_files_of_different_sets_are_refused(self) -> None:
+    def test_files_of_different_sets_are_rejected(self) -> None:
         one, other = self.parquet([(PNG, 0)], "a.parquet"), self.parquet([(PNG, 0)], "b.parquet", ["x", "y", "z"])
         self.assertIn("they are not one set", self.refused("dataset", one, other, "--output", self.folder / "out"))
 
@@ -141,7 +141,7 @@ class Dataset(ExportTest):
         broken.write_bytes(whole[:8] + bytes(100) + whole[108:])
         self.assertIn("could not read all of", self.refused("dataset", broken, "--output", self.folder / "out"))
 
-    def test_metadata_that_is_no_json_is_refused(self) -> None:
+    def test_metadata_that_is_not_json_is_rejected(self) -> None:
         import pyarrow
         import pyarrow.parquet
 
@@ -156,7 +156,7 @@ class Dataset(ExportTest):
         text = self.refused("dataset", self.folder / "none", "--output", self.folder / "out")
         self.assertIn("there is no parquet file in", text)
 
-    def test_options_that_make_no_sense_are_refused(self) -> None:
+    def test_options_that_make_no_sense_are_rejected(self) -> None:
         file = self.parquet([(PNG, 0)])
         text = self.refused("dataset", file, "--output", self.folder / "out", "--limit", 0)
         self.assertIn("--limit must be at least 1", text)

@@ -133,7 +133,7 @@ class Heads(ExportTest):
         self.assertIn(f"the prompts of the class '{'x' * 90}'", text)
         self.assertIn("and the text tower takes 77", text)
 
-    def test_folders_that_hold_no_clip_model_are_refused(self) -> None:
+    def test_folders_that_hold_no_clip_model_are_rejected(self) -> None:
         import made_clip
 
         made_clip.write_fine_tuned(self.folder / "tower", self.clip, 1)
@@ -145,7 +145,7 @@ class Heads(ExportTest):
         self.write("empty/config.json", '{"model_type": "clip"}')
         self.assertIn("as a CLIPModel with a tokenizer", self.refused_head("--task", "mnist", tower=self.folder / "empty"))
 
-    def test_weights_that_are_missing_or_broken_are_refused(self) -> None:
+    def test_weights_that_are_missing_or_broken_are_rejected(self) -> None:
         from safetensors.torch import load_file, save_file
 
         shutil.copytree(self.tower, self.folder / "clip")

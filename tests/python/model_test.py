@@ -98,7 +98,7 @@ class Models(ExportTest):
             self.assertIn("output: features", out)
             self.assertNotIsInstance(torch.jit.load(self.folder / "all.pt")(torch.rand(3, 3, 4, 4)), torch.Tensor)
 
-    def test_answers_that_are_no_tensors_are_refused(self) -> None:
+    def test_outputs_that_are_not_tensors_are_rejected(self) -> None:
         for source, words, text in (
                 ("answers_dict", [], "has several entries; there are last_hidden_state, pooler_output"),
                 ("answers_dict", ["--entry", "logits"], "has no entry 'logits'"),
@@ -134,7 +134,7 @@ class Models(ExportTest):
                       "0.5")
         self.assertIn("input: {mean: [0.0], std: [0.5]}", file.read_text())
 
-    def test_a_file_without_room_for_the_member_is_refused_before_the_export(self) -> None:
+    def test_a_file_without_room_for_the_member_is_rejected_before_the_export(self) -> None:
         file = self.write("e.yaml", "members:\n  - {name: a, model: {kind: fake}}\n")
         text = self.refused("model", "nets:mlp", *SHAPE, "--output", self.folder / "a.pt", "--yaml", file)
         self.assertIn("has a member 'a' already", text)
@@ -143,7 +143,7 @@ class Models(ExportTest):
         self.assertIn("none' does not exist", text)
         self.assertFalse((self.folder / "a.pt").exists())
 
-    def test_a_pickled_module_is_loaded_where_that_is_allowed(self) -> None:
+    def test_a_pickled_module_is_loaded_if_that_is_allowed(self) -> None:
         import torch
         import nets
 
@@ -158,14 +158,14 @@ class Models(ExportTest):
         self.assertIn("cannot unpickle",
                       self.refused("model", file, *SHAPE, "--output", self.folder / "a.pt", "--allow-pickle"))
 
-    def test_factories_that_make_no_module_are_refused(self) -> None:
+    def test_factories_that_do_not_make_a_module_are_rejected(self) -> None:
         for source, text in (("nets:none", "the module 'nets' has no 'none'"), ("no_such:mlp", "cannot import"),
                              ("nets:no_module", "made a int"),
                              ("nets", "'nets' does not name a model"), ("some/nets.py", "the model: some.nets:FUNCTION"),
                              ("nets:failing", "failed: ValueError: no such weights")):
             self.assertIn(text, self.refused("model", source, *SHAPE, "--output", self.folder / "a.pt"))
 
-    def test_words_that_do_not_go_together_are_refused(self) -> None:
+    def test_options_that_cannot_be_combined_are_rejected(self) -> None:
         pt, pt2 = self.folder / "a.pt", self.folder / "a.pt2"
         for words, text in (
                 (["--output", self.folder / "a.onnx"], "has no format"),
@@ -192,7 +192,7 @@ class Models(ExportTest):
         self.assertIn("the model fails on two images of 3x5x5",
                       self.refused("model", "nets:mlp", "--shape", "3,5,5", "--output", pt))
 
-    def test_a_gpu_that_is_not_there_is_refused(self) -> None:
+    def test_a_gpu_that_is_not_there_is_rejected(self) -> None:
         import torch
 
         if torch.cuda.is_available():
@@ -316,7 +316,7 @@ class HuggingFace(ExportTest):
         text = self.refused("model", "hf:owner/other", "--output", self.folder / "t.pt")
         self.assertIn("hf download owner/other", text)
 
-    def test_folders_that_are_no_models_are_refused(self) -> None:
+    def test_folders_that_are_not_models_are_rejected(self) -> None:
         def refused(name: str, *words: object) -> str:
             return self.refused("model", self.folder / name, "--output", self.folder / "a.pt", *words)
 
@@ -330,7 +330,7 @@ class HuggingFace(ExportTest):
         self.assertIn("lacks 1 tensor that the model needs: visual_projection.weight",
                       refused("tower", "--clip-output", "projected"))
 
-    def test_preprocessing_that_does_not_fit_the_model_is_refused(self) -> None:
+    def test_preprocessing_that_does_not_fit_the_model_is_rejected(self) -> None:
         shutil.copytree(self.models / "tower", self.folder / "tower")
         self.write("tower/preprocessor_config.json", '{"size": {"height": 8, "width": 16}, "do_normalize": false}')
         text = self.refused("model", self.folder / "tower", "--output", self.folder / "a.pt")
@@ -367,7 +367,7 @@ class Packages(ExportTest):
                       "--batch", 4)
         self.assertEqual(self.metadata(self.folder / "a.pt2")["tutti.batch"], "4")
 
-    def test_a_model_that_fixes_its_batch_is_told_so(self) -> None:
+    def test_a_model_that_fixes_its_batch_gets_a_hint(self) -> None:
         text = self.refused("model", "nets:fixed_batch", *SHAPE, "--output", self.folder / "a.pt2")
         self.assertIn("torch.export cannot export the model", text)
         self.assertIn("--batch N", text)

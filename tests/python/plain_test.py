@@ -66,7 +66,7 @@ class Plain(ExportTest):
         self.assertIn("is incomplete in the local Hugging Face cache: model.safetensors", text)
         self.assertIn("hf download owner/name", text)
 
-    def test_names_that_are_no_repositories_are_refused(self) -> None:
+    def test_names_that_are_not_repositories_are_rejected(self) -> None:
         for text in ("hf:", "hf:a/b/c", "hf:owner/name@", "hf:../secret", "hf:owner/na me"):
             self.assertIn("does not name a repository", self.fails(hub.resolve, text), text)
 
@@ -172,7 +172,7 @@ class Plain(ExportTest):
         self.assertIsNone(preprocessing.output_size(only_mean))
         self.assertEqual(preprocessing.read(self.folder / "elsewhere"), {})
 
-    def test_preprocessing_that_tutti_cannot_do_is_refused(self) -> None:
+    def test_preprocessing_that_tutti_cannot_do_is_rejected(self) -> None:
         for config, text in (({"size": 8, "resample": 1}, "'resample' is 1"), ({"do_pad": True}, "does not pad"),
                              ({"size": {"longest_edge": 8}}, "not a size that Tutti supports"),
                              ({"do_resize": False, "do_center_crop": True}, "Tutti crops only images that it has resized"),

@@ -60,7 +60,7 @@ class FusionBench(ExportTest):
         self.assertNotIn("device_map", config)
         self.assertIn("tutti evaluate THIS_FILE", text)
 
-    def test_what_is_to_be_fetched_stands_in_the_output_each_once(self) -> None:
+    def test_each_file_to_fetch_is_in_the_output_once(self) -> None:
         _, text = self.converted(HERE / "fusion_bench" / "clip_ta8_simple_ensemble.yaml")
         for line in ("hf download tanganke/clip-vit-base-patch32_dtd --local-dir models/clip/clip-vit-base-patch32_dtd",
                      "hf download openai/clip-vit-base-patch32 --local-dir models/clip/clip-vit-base-patch32",
@@ -166,7 +166,7 @@ class FusionBench(ExportTest):
         config, _ = self.converted(self.resolved(modelpool__models={"a b/c": "o/one", "12": "o/two"}))
         self.assertEqual([entry["name"] for entry in config["members"]], ["a-b-c", "m12"])
 
-    def test_what_is_not_resolved_is_refused(self) -> None:
+    def test_an_unresolved_file_is_rejected(self) -> None:
         for changes, words in (({"defaults": []}, "it has Hydra's 'defaults'"),
                                ({"taskpool__base_model": "${model}"}, "taskpool.base_model is '${model}'"),
                                ({"modelpool__models": "???"}, "modelpool.models is '???'"),
@@ -175,12 +175,12 @@ class FusionBench(ExportTest):
             self.assertIn(words, text)
             self.assertIn("fusion_bench --cfg job --resolve", text)
 
-    def test_files_that_are_no_configuration_are_refused(self) -> None:
+    def test_files_that_are_not_a_configuration_are_rejected(self) -> None:
         self.assertIn("is not YAML", self.refused("fusion-bench", self.write("a.yaml", "a: [")))
         self.assertIn("is not a mapping", self.refused("fusion-bench", self.write("b.yaml", "[1]")))
         self.assertIn("could not read", self.refused("fusion-bench", self.folder / "none.yaml"))
 
-    def test_what_has_no_counterpart_at_all_is_refused(self) -> None:
+    def test_a_method_without_a_counterpart_is_rejected(self) -> None:
         for changes, words in (
                 ({"method": {"_target_": "x.FisherMerging"}}, "cannot convert the method 'FisherMerging'"),
                 ({"modelpool___target_": "x.CausalLMPool"}, "cannot convert the modelpool 'CausalLMPool'"),
@@ -259,7 +259,7 @@ class Members(ExportTest):
         self.assertEqual(self.names(self.inserted("slots: 2\n")), ["new"])
         self.assertEqual(self.names(self.inserted("# nothing yet\n")), ["new"])
 
-    def test_files_that_cannot_be_added_to_are_refused(self) -> None:
+    def test_files_that_cannot_be_added_to_are_rejected(self) -> None:
         for text, words in (("members: [{name: a}]\n", "not a list with one member per line"),
                             ("members: {a: 1}\n", "not a list with one member per line"), ("a: [\n", "is not YAML"),
                             ("- a\n", "is not a mapping"), ("members:\n  - {name: new}\n", "already has a member 'new'")):

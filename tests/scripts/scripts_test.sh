@@ -69,7 +69,7 @@ test_debian_12_gets_boost_1_81_and_ubuntu_24_04_its_own() {
   expect_code 0 && expect_text libboost-dev && expect_no_text libboost1.81-dev
 }
 
-test_nothing_is_installed_where_nothing_is_missing() {
+test_nothing_is_installed_if_nothing_is_missing() {
   stand_in apt-get 'echo "apt-get was called"; exit 1'
   outcome set_up_packages "$(os_release debian 12)"
   expect_code 0
@@ -86,7 +86,7 @@ test_only_the_missing_packages_are_installed_and_none_is_removed() {
   expect_no_text ccache
 }
 
-test_an_old_boost_that_conflicts_is_named_and_left_alone() {
+test_an_old_boost_that_conflicts_is_named_and_not_touched() {
   stand_in apt-get "touch $scratch/called"
   absent="libboost1.81-dev"
   outcome set_up_packages "$(os_release debian 12)"
@@ -138,7 +138,7 @@ test_another_distribution_is_told_what_to_install() {
   expect_code 2 && expect_text "a C++20 compiler: g++ 12 or clang 14"
 }
 
-test_another_distribution_where_all_is_there_goes_on() {
+test_another_distribution_with_all_tools_continues() {
   stand_in any-compiler 'exit 0'
   for tool in cmake ninja pkg-config python3; do stand_in "$tool" :; done
   CXX=any-compiler outcome set_up_packages "$(os_release plan9 4)"
@@ -167,7 +167,7 @@ test_what_the_benchmarks_take_is_installed_on_request() {
   expect_code 2 && expect_text "This is plan9-4" && expect_text "Install Google Benchmark (Debian: libbenchmark-dev)"
 }
 
-test_set_up_refuses_arguments_that_it_does_not_know() {
+test_set_up_rejects_arguments_that_it_does_not_know() {
   outcome "$source_root/scripts/setup" --all
   expect_code 2 && expect_text "only takes --bench; unknown: --all"
 }
@@ -181,7 +181,7 @@ test_a_given_libtorch_is_used_as_it_is() {
   [[ $TUTTI_LIBTORCH == "$scratch/given" && ! -e $root/.libtorch && $(fetches) == 0 ]]
 }
 
-test_a_folder_that_is_no_libtorch_is_refused() {
+test_a_folder_that_is_not_a_libtorch_is_rejected() {
   TUTTI_LIBTORCH=$scratch/bin outcome set_up_libtorch
   expect_code 2 && expect_text "TUTTI_LIBTORCH=$scratch/bin is not a LibTorch" && expect_text "unset TUTTI_LIBTORCH"
 }
@@ -299,7 +299,7 @@ test_scripts_explain_themselves() {
   done
 }
 
-test_unknown_arguments_are_refused() {
+test_unknown_arguments_are_rejected() {
   local script
   for script in setup demo; do
     outcome "$source_root/scripts/$script" --frobnicate
@@ -316,7 +316,7 @@ copy_scripts() {
   cp "$source_root/tests/model/channel.pml" "$copy/tests/model"
 }
 
-test_fuzzing_refuses_harnesses_and_times_that_do_not_exist() {
+test_fuzzing_rejects_harnesses_and_times_that_do_not_exist() {
   outcome "$source_root/scripts/fuzz" rings
   expect_code 2 && expect_text "There is no harness 'rings'; there are: cifar10 control images index journal ledger npy ring safetensors yaml"
   outcome "$source_root/scripts/fuzz" --seconds 0

@@ -57,14 +57,14 @@ class Peers(unittest.TestCase):
 
     # Protocol
 
-    def test_a_contestant_is_prepared_and_runs_as_often_as_it_is_told(self) -> None:
+    def test_a_contestant_is_prepared_and_runs_as_often_as_it_is_asked(self) -> None:
         child = self.child()
         measure.prepare(child, Setting("eager", 1, 20))
         self.assertEqual([measure.timed(child), measure.timed(child)], [20.0, 20.0])
         measure.prepare(child, Setting("eager", 1, 4))
         self.assertEqual(measure.timed(child), 4.0)
 
-    def test_what_a_library_prints_is_no_answer(self) -> None:
+    def test_output_of_a_library_is_not_a_reply(self) -> None:
         self.child().ask("prepare", {"form": "", "batch": 1}, "prepared")
         self.assertEqual(last_line(self.folder / "log"), "a library's greeting")
 
@@ -87,7 +87,7 @@ class Peers(unittest.TestCase):
         text = self.failure(Child, ["/nowhere/python"], {}, self.folder / "log", 1)
         self.assertEqual(text, "could not start '/nowhere/python': No such file or directory")
 
-    def test_an_answer_to_another_question_is_refused(self) -> None:
+    def test_a_reply_to_another_request_is_rejected(self) -> None:
         self.assertEqual(decode(encode("ran", {"seconds": 1.5}), "ran"), {"seconds": 1.5})
         self.assertEqual(self.failure(decode, encode("saved", {}), "ran"),
                          "it replied b'{\"saved\": {}}\\n' instead of 'ran'")
@@ -125,7 +125,7 @@ class Peers(unittest.TestCase):
         self.assertEqual((best.batch, time_taken, troubles), (10, 1.0, ["eager, 1 thread, batch 50: too large"]))
         self.assertEqual(self.failure(measure.fastest, candidates[3:], probe), "eager, 1 thread, batch 50: too large")
 
-    def test_form_and_threads_are_chosen_anew_for_the_best_batch(self) -> None:
+    def test_form_and_threads_are_chosen_again_for_the_best_batch(self) -> None:
         peer = Contestant("x", ("a", "b"), ("1",))
 
         def probe(setting: Setting) -> float:  # a wins at 4, b at all others, and 100 is best
@@ -269,7 +269,7 @@ class Peers(unittest.TestCase):
         for option in ("--json", "--settings"):
             self.assertIn(f"{option}: the folder '/nowhere' does not exist", said(option, "/nowhere/rows.json")[1])
 
-    def test_an_unknown_table_is_refused(self) -> None:
+    def test_an_unknown_table_is_rejected(self) -> None:
         self.assertIn("invalid choice: 'gpu'", said("--table", "gpu")[1])
 
     def test_a_driver_that_cannot_be_run_says_how_to_build_it(self) -> None:

@@ -64,7 +64,7 @@ class Cases(ScriptCase):
         self.assertIn("0 worse, 0 better, 2 same, 0 new, 0 gone", output)
         self.assertIn("round trip [batch 1, members 8]", output)
 
-    def test_new_gone_and_skipped_rows_are_told_and_are_no_regression(self) -> None:
+    def test_new_gone_and_skipped_rows_are_reported_and_are_not_a_regression(self) -> None:
         output = self.compare([row("a"), row("b"), skipped("c", "no GPU")], [row("a"), skipped("b", "one core"),
                                                                           row("c"), row("d")])
         self.assertIn("1 same, 1 new, 0 gone, 2 skipped", output)
@@ -96,7 +96,7 @@ class Cases(ScriptCase):
         self.assertNotIn("Traceback", self.said)
         self.assertEqual(self.code, 2)
 
-    def test_malformed_rows_are_refused_with_their_place(self) -> None:
+    def test_malformed_rows_are_rejected_with_their_place(self) -> None:
         self.refused("{\n", "new.jsonl:1: not JSON")
         self.refused("[1]\n", "new.jsonl:1: not a row: a JSON object was expected")
         self.refused([row(), row(schema="other/1")], 'new.jsonl:2: not a row of \'tutti.bench/1\': its schema is "other/1"')
@@ -109,7 +109,7 @@ class Cases(ScriptCase):
         self.refused([row() | {"samples": 1.0}], "'samples' must be a list")
         self.refused("", "holds no rows")
 
-    def test_one_figure_in_two_units_is_refused(self) -> None:
+    def test_one_figure_in_two_units_is_rejected(self) -> None:
         self.refused([row(unit="ms")], "'round trip' is in 'us'")
         self.refused([row(better="higher")], "is better when lower in one row and when higher in another")
 

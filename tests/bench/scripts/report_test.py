@@ -87,16 +87,16 @@ class Cases(ScriptCase):
         self.assertEqual(ran.returncode, 0)
         return out.read_text(encoding="utf-8")
 
-    def test_check_says_what_to_install_where_matplotlib_is_missing(self) -> None:
+    def test_check_says_what_to_install_if_matplotlib_is_missing(self) -> None:
         ran = self.run_script("--check", environment=self.without_matplotlib())
         self.assertEqual(ran.returncode, 2)
         self.assertIn("apt-get install python3-matplotlib", ran.stderr)
 
-    def test_check_is_content_where_matplotlib_is_there(self) -> None:
+    def test_check_is_content_if_matplotlib_is_there(self) -> None:
         found = importlib.util.find_spec("matplotlib") is not None
         self.assertEqual(self.run_script("--check").returncode, 0 if found else 2)
 
-    def test_a_page_without_matplotlib_is_refused_with_advice(self) -> None:
+    def test_a_page_without_matplotlib_is_rejected_with_advice(self) -> None:
         out = self.folder / "page.html"
         ran = self.run_script(self.file("rows.jsonl", STRATEGIES), "--html", out, environment=self.without_matplotlib())
         self.assertEqual(ran.returncode, 2)
@@ -108,7 +108,7 @@ class Cases(ScriptCase):
         self.assertEqual(ran.returncode, 2)
         self.assertIn("report ROWS.jsonl --html OUT", ran.stderr)
 
-    def test_all_plots_are_there_where_all_rows_are(self) -> None:
+    def test_all_plots_are_there_if_all_rows_are(self) -> None:
         text = self.page(STRATEGIES + SWEEP + INTERFERENCE, "--trace", self.file("trace.json", json.dumps(TRACE)))
         self.assertEqual(text.count("<svg"), 5)
         self.assertNotIn(LEFT_OUT, text)
@@ -181,7 +181,7 @@ class Cases(ScriptCase):
         self.assertNotIn("#000000", text)
         self.assertNotIn("#102030", text)
 
-    def test_the_certificate_stands_in_the_page(self) -> None:
+    def test_the_certificate_is_in_the_page(self) -> None:
         text = self.page([row()])
         for value in CERTIFICATE.values():
             self.assertIn(str(value), text)
@@ -209,7 +209,7 @@ class Cases(ScriptCase):
         self.assertIn(words, ran.stderr)
         self.assertNotIn("Traceback", ran.stderr)
 
-    def test_malformed_input_is_refused(self) -> None:
+    def test_malformed_input_is_rejected(self) -> None:
         self.refused("no rows\n", None, "rows.jsonl:1: not JSON")
         self.refused([row()], "{", "is not a Chrome trace")
         self.refused([row()], '{"events": []}', "it has no list of events")
