@@ -16,6 +16,7 @@
 
 #include "common/check.hpp"
 #include "common/fault_point.hpp"
+#include "common/print_ids.hpp"
 #include "common/random.hpp"
 #include "common/wire/arena.hpp"
 #include "worker/checkpoint.hpp"
@@ -127,12 +128,12 @@ bool MemberLoop::obey(const control::Message& message) {
 void MemberLoop::restore(const control::Restore& restore) {
   if (restore.file >= parts_.checkpoints.size())
     throw std::logic_error(fmt::format("there is no checkpoint file {}", restore.file));
-  trained_up_to_ = read_checkpoint(parts_.checkpoints[restore.file], parts_.request, trainable());
+  trained_up_to_ = SegmentId(read_checkpoint(parts_.checkpoints[restore.file], parts_.request, trainable()));
 }
 
 void MemberLoop::perform(const TaskRecord& task) {
   const bool trains = task.kind == TaskKind::train;
-  TUTTI_CHECK(task.slot < parts_.start.arena.slots);
+  TUTTI_CHECK(task.slot.value() < parts_.start.arena.slots);
   TUTTI_CHECK(task.images <= parts_.start.arena.images);
   TUTTI_CHECK(trains || (task.batch_images > 0 && task.batch_images <= parts_.start.arena.images));
   TUTTI_CHECK(task.checkpoint <= parts_.checkpoints.size());
@@ -202,7 +203,7 @@ void MemberLoop::train(const TaskRecord& task, CompletionRecord& completion) {
 
 // The completion that follows is what makes it count: see checkpoint.hpp.
 void MemberLoop::keep_checkpoint(const TaskRecord& task) {
-  write_checkpoint(parts_.checkpoints[task.checkpoint - 1], parts_.request, trainable(), task.segment);
+  write_checkpoint(parts_.checkpoints[task.checkpoint - 1], parts_.request, trainable(), task.segment.value());
   fault_point("worker.checkpoint_written");
   stamp_progress();
 }

@@ -58,9 +58,9 @@ class MemberLoop {
   RingProducer<CompletionRecord> completions_;
   Preprocess preprocess_;
   std::uint64_t progress_ = 0;
-  std::uint32_t batch_images_;                  // what the model expects
-  std::optional<std::uint64_t> trained_up_to_;  // the last segment that the weights have learnt from
-  std::vector<std::uint32_t> rows_;             // of the segment that is being trained on, with multiplicity
+  std::uint32_t batch_images_;              // what the model expects
+  std::optional<SegmentId> trained_up_to_;  // the last segment that the weights have learnt from
+  std::vector<std::uint32_t> rows_;         // of the segment that is being trained on, with multiplicity
 };
 
 }  // namespace tutti::worker

@@ -24,11 +24,11 @@ void fill(benchmark::State& state, Source& images) {
   CyclicSource source(images, segments * kLayout.images);
   NullSink sink;
   const Accumulator accumulator({}, {1});
-  const std::vector<std::uint32_t> widths{10};
+  const ByRank<std::uint32_t> widths{10};
   Prediction prediction(source, sink, accumulator, widths, true);
   std::uint32_t slot = 0;
-  for (; slot < kLayout.slots; ++slot) prediction.fill(arena.data(), kLayout, slot);
-  for (auto _ : state) prediction.fill(arena.data(), kLayout, slot++ % kLayout.slots);
+  for (; slot < kLayout.slots; ++slot) prediction.fill(arena.data(), kLayout, SlotId(slot));
+  for (auto _ : state) prediction.fill(arena.data(), kLayout, SlotId(slot++ % kLayout.slots));
   const double bytes = static_cast<double>(kLayout.images * kShape.elements() * sizeof(float));
   state.counters["GB/s"] =
       benchmark::Counter(1e-9 * bytes * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);

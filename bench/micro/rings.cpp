@@ -15,7 +15,7 @@ void push_and_pop(benchmark::State& state) {
   RingEnds ends(channels[0]);
   TaskRecord record;
   for (auto _ : state) {
-    ends.tasks_out.push({.sequence = record.sequence + 1});
+    ends.tasks_out.push({.sequence = Sequence(record.sequence.value() + 1)});
     ends.tasks_in.pop(record);
     benchmark::DoNotOptimize(record);
   }
@@ -35,7 +35,7 @@ void stream(benchmark::State& state) {
   });
   std::uint64_t sequence = 0;
   for (auto _ : state)
-    for (++sequence; ends.tasks_out.push({.sequence = sequence}) != RingStatus::ok;) __builtin_ia32_pause();
+    for (++sequence; ends.tasks_out.push({.sequence = Sequence(sequence)}) != RingStatus::ok;) __builtin_ia32_pause();
   state.counters["rate"] = benchmark::Counter(static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
   ends.tasks_out.close();
 }

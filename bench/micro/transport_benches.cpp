@@ -70,7 +70,7 @@ class HandOut {
     for (; begun < std::min<std::int64_t>(kSlots, segments); ++begun)
       hand_out(static_cast<std::uint32_t>(begun), kImages);
     for (std::int64_t done = 0; done < segments;) {
-      const std::uint32_t slot = transport_.await().slot;
+      const std::uint32_t slot = transport_.await().slot.value();
       if (++answers[slot] < kWorkers) continue;
       answers[slot] = 0;
       combine(slot);
@@ -81,12 +81,12 @@ class HandOut {
 
  private:
   void hand_out(std::uint32_t slot, std::uint32_t images) {
-    for (std::size_t w = 0; w < kWorkers; ++w) transport_.hand_out(w, {.slot = slot, .images = images});
+    for (std::size_t w = 0; w < kWorkers; ++w) transport_.hand_out(w, {.slot = SlotId(slot), .images = images});
   }
 
   void combine(std::uint32_t slot) {
     std::array<std::span<const float>, kWorkers> answers;
-    for (std::size_t w = 0; w < kWorkers; ++w) answers[w] = channels_[w].output(slot, kImages);
+    for (std::size_t w = 0; w < kWorkers; ++w) answers[w] = channels_[w].output(SlotId(slot), kImages);
     benchmark::DoNotOptimize(accumulator_.combine(answers, kImages, kWidth));
   }
 

@@ -9,6 +9,7 @@
 #include <tutti/images.hpp>
 
 #include "common/check.hpp"
+#include "common/ids.hpp"
 #include "common/values.hpp"
 #include "common/wire/shared_memory.hpp"
 
@@ -48,10 +49,10 @@ struct SlotView {
 
 /// `arena` is the start of the mapped arena. The caller has checked that slot and count are within the layout.
 template <class Byte>
-SlotView<Byte> slot_view(Byte* arena, const ArenaLayout& layout, std::uint32_t slot, std::uint32_t count) {
-  TUTTI_CHECK(slot < layout.slots);
+SlotView<Byte> slot_view(Byte* arena, const ArenaLayout& layout, SlotId slot, std::uint32_t count) {
+  TUTTI_CHECK(slot.value() < layout.slots);
   TUTTI_CHECK(count <= layout.images);
-  Byte* base = arena + slot * layout.slot_bytes();
+  Byte* base = arena + slot.value() * layout.slot_bytes();
   const auto part = [&]<class T>(T*, std::uint64_t offset, std::size_t values) {
     using Like = std::conditional_t<std::is_const_v<Byte>, const T, T>;
     return std::span<Like>(reinterpret_cast<Like*>(base + offset), values);

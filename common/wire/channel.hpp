@@ -58,10 +58,10 @@ class Channel {
   }
   WorkerStatus& status() const { return *reinterpret_cast<WorkerStatus*>(mapping_.data() + layout_.status_offset()); }
   /// The answers for `count` images in `slot`, row-major; both within the layout.
-  std::span<float> output(std::uint32_t slot, std::uint32_t count) const {
-    TUTTI_CHECK(slot < layout_.slots);
+  std::span<float> output(SlotId slot, std::uint32_t count) const {
+    TUTTI_CHECK(slot.value() < layout_.slots);
     TUTTI_CHECK(count <= layout_.images);
-    std::byte* base = mapping_.data() + layout_.outputs_offset() + slot * layout_.output_slot_bytes();
+    std::byte* base = mapping_.data() + layout_.outputs_offset() + slot.value() * layout_.output_slot_bytes();
     return {reinterpret_cast<float*>(base), std::size_t{count} * layout_.width};
   }
   const ChannelLayout& layout() const noexcept { return layout_; }

@@ -145,7 +145,7 @@ struct Encoder {
   }
   json::object operator()(const Start& m) const {
     return {{"type", "start"},
-            {"generation", m.generation},
+            {"generation", m.generation.value()},
             {"width", m.width},
             {"slots", m.arena.slots},
             {"images", m.arena.images},
@@ -317,7 +317,7 @@ MemberRequest read_member(const json::value& value) {
 
 Start read_start(const Fields& fields) {
   Start start;
-  start.generation = fields.get<std::uint32_t>("generation");
+  start.generation = Generation(fields.get<std::uint32_t>("generation"));
   start.width = fields.get<std::uint32_t>("width");
   start.arena.slots = fields.get<std::uint32_t>("slots");
   start.arena.images = fields.get<std::uint32_t>("images");

@@ -45,7 +45,7 @@ struct Ready {
   std::string backend;  ///< "fake", "torch 2.11.0"
 };
 struct Start {
-  std::uint32_t generation = 0;
+  Generation generation{};
   std::uint32_t width = 0;
   ArenaLayout arena;
   bool allow_nan = false;

@@ -5,17 +5,19 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "common/ids.hpp"
+
 namespace tutti {
 
 enum class TaskKind : std::uint32_t { predict = 1, train = 2 };
 
 /// "Member m, do segment s." Written by the coordinator. The member is the worker's own.
 struct TaskRecord {
-  std::uint64_t sequence = 0;    ///< number of the task in this worker's generation, from 0
-  std::uint64_t segment = 0;     ///< number of the segment in the pool's life
-  std::uint32_t generation = 0;  ///< which replacement of the worker is meant
-  std::uint32_t slot = 0;        ///< arena slot of the images, and output slot of the answer
-  std::uint32_t images = 0;      ///< images in the segment
+  Sequence sequence{};       ///< number of the task in this worker's generation, from 0
+  SegmentId segment{};       ///< number of the segment in the pool's life
+  Generation generation{};   ///< which replacement of the worker is meant
+  SlotId slot{};             ///< arena slot of the images, and output slot of the answer
+  std::uint32_t images = 0;  ///< images in the segment
   TaskKind kind = TaskKind::predict;
   /// train: 0, or 1 + the number of the checkpoint file (0 or 1) that the worker writes before it answers.
   std::uint32_t checkpoint = 0;
@@ -32,11 +34,11 @@ enum class CompletionStatus : std::uint32_t {
 /// nanoseconds of the steady clock (CLOCK_MONOTONIC, one for all processes); nothing but a trace is made of them, and
 /// no value of theirs is a violation.
 struct CompletionRecord {
-  std::uint64_t sequence = 0;    ///< of the task
-  std::uint64_t segment = 0;     ///< of the task
-  std::uint32_t generation = 0;  ///< of the task
-  std::uint32_t slot = 0;        ///< of the task
-  std::uint32_t images = 0;      ///< of the task
+  Sequence sequence{};       ///< of the task
+  SegmentId segment{};       ///< of the task
+  Generation generation{};   ///< of the task
+  SlotId slot{};             ///< of the task
+  std::uint32_t images = 0;  ///< of the task
   CompletionStatus status = CompletionStatus::done;
   std::uint64_t detail = 0;                ///< see CompletionStatus
   std::uint64_t busy_nanoseconds = 0;      ///< time spent computing

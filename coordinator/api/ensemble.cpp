@@ -122,10 +122,10 @@ class Ensemble::Impl {
           ErrorKind::usage, fmt::format("{} has no labels to train on", source.name()), {},
           "give 'train.input' labels ('labels' for npy, 'classes' for random), or use a data set that has them");
     TrainResult result{weight_files(folder)};
-    pool_.command(std::vector<control::Message>(result.weights.size(), control::BeginTraining{}));
+    pool_.command(ByRank<control::Message>(result.weights.size(), control::BeginTraining{}));
     train_epochs(source, learns, on_epoch);
-    std::vector<control::Message> save;
-    for (const auto& file : result.weights) save.emplace_back(control::Save{file.string()});
+    ByRank<control::Message> save;
+    for (const auto& file : result.weights) save.push_back(control::Save{file.string()});
     pool_.command(std::move(save));
     const std::vector<MemberStatus> members = pool_.status(StatusDetail::counters).members;
     for (std::size_t rank = 0; rank < members.size(); ++rank)
@@ -198,10 +198,10 @@ class Ensemble::Impl {
 
   void train_epochs(Source& source, Learns learns, const std::function<void(const EpochResult&)>& on_epoch) {
     const std::vector<WorkerPlan>& workers = pool_.plan().workers;
-    const std::vector<std::uint32_t>& widths = pool_.widths();
+    const ByRank<std::uint32_t>& widths = pool_.widths();
     const std::uint32_t classes = *std::min_element(widths.begin(), widths.end());
     for (std::uint32_t epoch = 1;; ++epoch) {
-      std::vector<bool> asked;
+      ByRank<bool> asked;
       for (const WorkerPlan& worker : workers) asked.push_back(epoch <= worker.epochs);
       const bool final_for_some =
           std::any_of(workers.begin(), workers.end(), [&](const WorkerPlan& worker) { return worker.epochs == epoch; });
@@ -214,16 +214,16 @@ class Ensemble::Impl {
   }
 
   bool combined() const { return spec_.checked().combine.rule != CombineRule::none; }
-  std::vector<bool> all_members() const { return std::vector<bool>(pool_.plan().workers.size(), true); }
+  ByRank<bool> all_members() const { return ByRank<bool>(pool_.plan().workers.size(), true); }
 
   images::ResultForm form(std::uint64_t images) const {
     images::ResultForm form;
     form.images = images;
-    form.width = combined() ? pool_.widths().front() : 0;
+    form.width = combined() ? pool_.widths()[0] : 0;
     form.classes = combined() && spec_.checked().combine.over != OutputKind::features;
     if (!combined() || spec_.checked().save_members)
-      for (std::size_t rank = 0; rank < pool_.widths().size(); ++rank)
-        form.members.push_back({pool_.plan().workers[rank].request.name, pool_.widths()[rank]});
+      for (const Rank rank : pool_.widths().ids())
+        form.members.push_back({pool_.plan().workers[rank.value()].request.name, pool_.widths()[rank]});
     return form;
   }
 

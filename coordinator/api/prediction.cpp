@@ -1,16 +1,16 @@
 #include "coordinator/api/prediction.hpp"
 
 #include <algorithm>
-#include <cassert>
 #include <limits>
 #include <numeric>
 
+#include "common/check.hpp"
 #include "coordinator/plan/input.hpp"
 
 namespace tutti {
 
-Prediction::Prediction(Source& source, Sink& sink, const Accumulator& accumulator,
-                       const std::vector<std::uint32_t>& widths, bool combined, TraceRecorder* trace)
+Prediction::Prediction(Source& source, Sink& sink, const Accumulator& accumulator, const ByRank<std::uint32_t>& widths,
+                       bool combined, TraceRecorder* trace)
     : source_(source),
       sink_(sink),
       accumulator_(accumulator),
@@ -19,7 +19,7 @@ Prediction::Prediction(Source& source, Sink& sink, const Accumulator& accumulato
       trace_(trace),
       count_(source.count()) {}
 
-std::uint32_t Prediction::fill(std::byte* arena, const ArenaLayout& layout, std::uint32_t slot) {
+std::uint32_t Prediction::fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) {
   arena_ = arena;
   layout_ = layout;
   const auto images = static_cast<std::uint32_t>(std::min<std::uint64_t>(layout.images, count_ - next_));
@@ -48,14 +48,15 @@ void Prediction::deliver(const FinishedSegment& finished) {
   const std::uint32_t images = finished.segment.images;
   std::vector<bool> present;
   for (const Ledger::Row& row : finished.segment.rows) present.push_back(row.present);
-  assert(present.size() == widths_.size());
+  TUTTI_CHECK(present.size() == widths_.size());
   std::vector<std::span<const float>> answers;
   std::vector<MemberSegmentResult> members;
-  for (std::size_t rank = 0; rank < widths_.size(); ++rank) {
-    answers.push_back(present[rank] ? finished.answer(rank) : nan_rows(images, widths_[rank]));
-    members.push_back({widths_[rank], answers.back(), present[rank]});
+  for (const Rank rank : widths_.ids()) {
+    const bool answered = present[rank.value()];
+    answers.push_back(answered ? finished.answer(rank) : nan_rows(images, widths_[rank]));
+    members.push_back({widths_[rank], answers.back(), answered});
   }
-  const std::uint32_t width = combined_ ? widths_.front() : 0;
+  const std::uint32_t width = combined_ ? widths_[0] : 0;
   const bool none = finished.segment.set_aside || std::find(present.begin(), present.end(), true) == present.end();
   const Accumulator::Result combined =
       none ? accumulator_.nothing(images, width) : accumulator_.combine(answers, present, images, width);

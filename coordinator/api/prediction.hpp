@@ -16,11 +16,11 @@ namespace tutti {
 /// Source, sink and `trace`, which may be null, outlive it.
 class Prediction final : public Work {
  public:
-  Prediction(Source& source, Sink& sink, const Accumulator& accumulator, const std::vector<std::uint32_t>& widths,
+  Prediction(Source& source, Sink& sink, const Accumulator& accumulator, const ByRank<std::uint32_t>& widths,
              bool combined, TraceRecorder* trace = nullptr);
 
   bool has_more() const override { return next_ < count_; }
-  std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, std::uint32_t slot) override;
+  std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) override;
   /// A member that is not present has rows of NaN; its channel is not touched. Where the segment was set aside, or no
   /// member is present, the combined values are NaN and the predicted classes -1.
   void deliver(const FinishedSegment& finished) override;
@@ -33,7 +33,7 @@ class Prediction final : public Work {
   Source& source_;
   Sink& sink_;
   const Accumulator& accumulator_;
-  const std::vector<std::uint32_t>& widths_;
+  const ByRank<std::uint32_t>& widths_;
   const bool combined_;  ///< false with the rule `none`
   TraceRecorder* const trace_;
   const std::uint64_t count_;

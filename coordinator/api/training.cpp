@@ -14,7 +14,7 @@
 namespace tutti {
 
 Epoch::Epoch(Source& source, Learns learns, std::uint64_t seed, std::uint32_t number, std::uint32_t classes,
-             std::vector<bool> asked, bool final_for_some)
+             ByRank<bool> asked, bool final_for_some)
     : source_(source),
       labelled_(learns == Learns::weights),
       number_(number),
@@ -27,7 +27,7 @@ Epoch::Epoch(Source& source, Learns learns, std::uint64_t seed, std::uint32_t nu
   if (learns == Learns::weights) shuffle(std::span(order_), random_at(seed, number));
 }
 
-std::uint32_t Epoch::fill(std::byte* arena, const ArenaLayout& layout, std::uint32_t slot) {
+std::uint32_t Epoch::fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) {
   const auto images = static_cast<std::uint32_t>(std::min<std::uint64_t>(layout.images, order_.size() - next_));
   const auto chosen = std::span(order_).subspan(next_, images);
   const auto view = slot_view(arena, layout, slot, images);
@@ -44,7 +44,7 @@ std::uint32_t Epoch::fill(std::byte* arena, const ArenaLayout& layout, std::uint
 }
 
 void Epoch::deliver(const FinishedSegment& finished) {
-  for (std::size_t rank = 0; rank < sums_.size(); ++rank) {
+  for (const Rank rank : sums_.ids()) {
     const Ledger::Row& row = finished.segment.rows[rank];
     if (!asked_[rank]) continue;
     if (!row.present) {
@@ -60,12 +60,12 @@ void Epoch::deliver(const FinishedSegment& finished) {
 
 std::vector<EpochResult> Epoch::results() const {
   std::vector<EpochResult> results;
-  for (std::size_t rank = 0; rank < sums_.size(); ++rank) {
+  for (const Rank rank : sums_.ids()) {
     if (!asked_[rank] || !sums_[rank].complete) continue;
     const Sums& sums = sums_[rank];
     const double images = std::max(1.0, static_cast<double>(sums.images));
-    results.push_back({rank, number_, sums.loss / images, static_cast<double>(sums.correct) / images, sums.images,
-                       static_cast<double>(sums.nanoseconds) * 1e-9});
+    results.push_back({rank.value(), number_, sums.loss / images, static_cast<double>(sums.correct) / images,
+                       sums.images, static_cast<double>(sums.nanoseconds) * 1e-9});
   }
   return results;
 }

@@ -21,10 +21,10 @@ class Epoch final : public Work {
   /// orders; different epochs different ones. `final_for_some`: a member that is asked is not asked in the next epoch,
   /// or there is no next one.
   Epoch(Source& source, Learns learns, std::uint64_t seed, std::uint32_t number, std::uint32_t classes,
-        std::vector<bool> asked, bool final_for_some);
+        ByRank<bool> asked, bool final_for_some);
 
   bool has_more() const override { return next_ < order_.size(); }
-  std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, std::uint32_t slot) override;
+  std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) override;
   void deliver(const FinishedSegment& finished) override;
   /// Asked after fill(): a member learns from no later segment, so that this is where it makes its last checkpoint.
   bool last() const override { return final_for_some_ && !has_more(); }
@@ -45,11 +45,11 @@ class Epoch final : public Work {
   bool labelled_;
   std::uint32_t number_;
   std::uint32_t classes_;
-  std::vector<bool> asked_;
+  ByRank<bool> asked_;
   bool final_for_some_;
   std::vector<std::uint64_t> order_;
   std::size_t next_ = 0;
-  std::vector<Sums> sums_;  ///< by rank
+  ByRank<Sums> sums_;
 };
 
 }  // namespace tutti

@@ -2,22 +2,23 @@
 #pragma once
 
 #include <algorithm>
-#include <cstdint>
 #include <set>
 #include <utility>
 #include <vector>
+
+#include "common/ids.hpp"
 
 namespace tutti {
 
 class AbandonedProcesses {
  public:
-  using Slots = std::vector<std::uint32_t>;
+  using Slots = std::vector<SlotId>;
 
-  void add(std::size_t worker, std::uint32_t generation, Slots slots) {
+  void add(WorkerId worker, Generation generation, Slots slots) {
     processes_.push_back({worker, generation, std::move(slots)});
   }
   /// One has ended after all. Returns what it kept; nothing where it is not known.
-  Slots remove(std::size_t worker, std::uint32_t generation) {
+  Slots remove(WorkerId worker, Generation generation) {
     const auto found = std::find_if(processes_.begin(), processes_.end(), [&](const Process& process) {
       return process.worker == worker && process.generation == generation;
     });
@@ -27,16 +28,16 @@ class AbandonedProcesses {
     return slots;
   }
   /// Those that no segment may be written into.
-  std::set<std::uint32_t> slots() const {
-    std::set<std::uint32_t> all;
+  std::set<SlotId> slots() const {
+    std::set<SlotId> all;
     for (const Process& process : processes_) all.insert(process.slots.begin(), process.slots.end());
     return all;
   }
 
  private:
   struct Process {
-    std::size_t worker;
-    std::uint32_t generation;
+    WorkerId worker;
+    Generation generation;
     Slots slots;
   };
   std::vector<Process> processes_;

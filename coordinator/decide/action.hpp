@@ -1,7 +1,6 @@
 // What the supervisor tells the pool to do. Plain values.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -9,6 +8,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/ids.hpp"
 #include "common/wire/records.hpp"
 
 namespace tutti {
@@ -17,48 +17,48 @@ namespace tutti {
 namespace action {
 /// Start a process for the member, or take its spare.
 struct Spawn {
-  std::size_t rank;
-  std::uint32_t generation;
+  WorkerId worker;
+  Generation generation;
 };
 /// It is ready: give it its channel, and send `start`.
 struct Begin {
-  std::size_t rank;
+  WorkerId worker;
 };
 /// Bring a training member to its state: `restore` from this checkpoint file where there is one, then `begin_training`
 /// where no checkpoint was written since. One done() follows: the last, or the first with a problem.
 struct Prepare {
-  std::size_t rank;
+  Rank rank;
   std::optional<std::uint32_t> checkpoint;
   bool begin = true;
 };
 /// Send the member its part of the command that is under way. done() follows.
 struct Tell {
-  std::size_t rank;
+  Rank rank;
 };
 struct HandOut {
-  std::size_t rank;
+  Rank rank;
   TaskRecord task;
 };
 /// SIGKILL. gone() follows.
 struct Kill {
-  std::size_t rank;
+  WorkerId worker;
 };
 /// It did not end even after SIGKILL: never read its channel again; watch for its end: exited_late() then.
 struct Abandon {
-  std::size_t rank;
-  std::uint32_t generation;
+  WorkerId worker;
+  Generation generation;
   std::optional<std::uint32_t> checkpoint;  ///< the file that counts; it may still be writing to the other
 };
 /// One more reason to keep a slot; one less. A slot is free when its driver and all holds have let go.
 struct Hold {
-  std::uint32_t slot;
+  SlotId slot;
 };
 struct Release {
-  std::uint32_t slot;
+  SlotId slot;
 };
 /// Every member asked has answered or was given up: close() the segment and deliver it.
 struct Finish {
-  std::uint64_t segment;
+  SegmentId segment;
 };
 /// Every member that is left has carried out the command; `problem` is the first that could not (and lives on).
 struct CommandDone {
@@ -67,7 +67,7 @@ struct CommandDone {
 /// The pool ends with this error, which is about this image of a segment.
 struct Fail {
   struct Image {
-    std::uint64_t segment;
+    SegmentId segment;
     std::uint64_t number;  ///< in the segment; a worker said it
   };
   Error error;

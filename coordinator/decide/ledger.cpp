@@ -6,8 +6,8 @@
 
 namespace tutti {
 
-std::uint64_t Ledger::open(std::uint32_t slot, std::uint32_t images, TaskKind kind, const std::vector<bool>& asked,
-                           std::uint64_t index, bool last) {
+SegmentId Ledger::open(SlotId slot, std::uint32_t images, TaskKind kind, const ByRank<bool>& asked, std::uint64_t index,
+                       bool last) {
   TUTTI_CHECK(asked.size() == members_);
   Segment segment;
   segment.slot = slot;
@@ -15,32 +15,34 @@ std::uint64_t Ledger::open(std::uint32_t slot, std::uint32_t images, TaskKind ki
   segment.kind = kind;
   segment.index = index;
   segment.last = last;
-  segment.rows.resize(members_);
-  for (std::size_t rank = 0; rank < members_; ++rank) {
+  segment.rows = ByRank<Row>(members_);
+  for (const Rank rank : segment.rows.ids()) {
     segment.rows[rank].asked = asked[rank];
     segment.open += asked[rank] ? 1 : 0;
   }
-  segments_.emplace(next_segment_, std::move(segment));
-  return next_segment_++;
+  const SegmentId number = next_segment_;
+  segments_.emplace(number, std::move(segment));
+  ++next_segment_;
+  return number;
 }
 
-TaskRecord Ledger::hand_out(std::uint64_t number, std::size_t rank, std::uint32_t generation,
-                            std::uint32_t checkpoint) {
+TaskRecord Ledger::hand_out(SegmentId number, Rank rank, Generation generation, std::uint32_t checkpoint) {
   Segment& segment = segments_.at(number);
-  Row& row = segment.rows.at(rank);
+  Row& row = segment.rows[rank];
   TUTTI_CHECK(row.asked);
   TUTTI_CHECK(!row.abandoned);
   TUTTI_CHECK(!row.out || row.task.generation != generation, "a worker has a task once");
   TUTTI_CHECK(!row.answered || row.kept, "only training is done again");
-  Sequence& sequence = sequences_[rank];
-  if (sequence.generation != generation) sequence = {generation, 0};
+  Count& count = counts_[rank];
+  if (count.generation != generation) count = {generation, {}};
   row.out = true;
   ++row.times;
-  row.task = {sequence.next++, number, generation, segment.slot, segment.images, segment.kind, checkpoint};
+  row.task = {count.next, number, generation, segment.slot, segment.images, segment.kind, checkpoint};
+  ++count.next;
   return row.task;
 }
 
-Verdict Ledger::accept(std::size_t rank, std::uint32_t generation, const CompletionRecord& record) {
+Verdict Ledger::accept(Rank rank, Generation generation, const CompletionRecord& record) {
   if (record.generation != generation) return record.generation < generation ? Verdict::stale : Verdict::violation;
   const auto found = segments_.find(record.segment);
   if (found == segments_.end()) return Verdict::violation;
@@ -60,7 +62,7 @@ Verdict Ledger::accept(std::size_t rank, std::uint32_t generation, const Complet
   return --segment.open == 0 ? Verdict::segment_done : Verdict::accepted;
 }
 
-Ledger::Segment Ledger::close(std::uint64_t number) {
+Ledger::Segment Ledger::close(SegmentId number) {
   const auto found = segments_.find(number);
   TUTTI_CHECK(found != segments_.end());
   TUTTI_CHECK(!found->second.closed, "results are taken once");
@@ -71,9 +73,9 @@ Ledger::Segment Ledger::close(std::uint64_t number) {
   return segment;
 }
 
-void Ledger::take_back(std::uint64_t number, std::size_t rank) { segments_.at(number).rows[rank].out = false; }
+void Ledger::take_back(SegmentId number, Rank rank) { segments_.at(number).rows[rank].out = false; }
 
-void Ledger::ask_again(std::uint64_t number, std::size_t rank) {
+void Ledger::ask_again(SegmentId number, Rank rank) {
   Segment& segment = segments_.at(number);
   Row& row = segment.rows[rank];
   TUTTI_CHECK(segment.open > 0, "the results of a finished segment are read");
@@ -84,7 +86,7 @@ void Ledger::ask_again(std::uint64_t number, std::size_t rank) {
   ++segment.open;
 }
 
-bool Ledger::abandon(std::uint64_t number, std::size_t rank) {
+bool Ledger::abandon(SegmentId number, Rank rank) {
   Segment& segment = segments_.at(number);
   Row& row = segment.rows[rank];
   row.kept = false;
@@ -95,22 +97,22 @@ bool Ledger::abandon(std::uint64_t number, std::size_t rank) {
   return --segment.open == 0;
 }
 
-void Ledger::hold(std::uint64_t number) {
+void Ledger::hold(SegmentId number) {
   Segment& segment = segments_.at(number);
   TUTTI_CHECK(!segment.held && !segment.closed);
   segment.held = true;
   for (Row& row : segment.rows) row.kept = row.asked;
 }
 
-void Ledger::settle(std::uint64_t number, std::size_t rank) { segments_.at(number).rows[rank].kept = false; }
+void Ledger::settle(SegmentId number, Rank rank) { segments_.at(number).rows[rank].kept = false; }
 
-std::optional<std::uint32_t> Ledger::release(std::uint64_t number) {
+std::optional<SlotId> Ledger::release(SegmentId number) {
   const auto found = segments_.find(number);
   TUTTI_CHECK(found != segments_.end());
   Segment& segment = found->second;
   const bool kept = std::any_of(segment.rows.begin(), segment.rows.end(), [](const Row& row) { return row.kept; });
   if (!segment.held || segment.open > 0 || kept) return std::nullopt;
-  const std::uint32_t slot = segment.slot;
+  const SlotId slot = segment.slot;
   segment.held = false;
   if (segment.closed) segments_.erase(found);
   return slot;

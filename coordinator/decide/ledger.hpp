@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "common/ids.hpp"
 #include "common/wire/records.hpp"
 
 namespace tutti {
@@ -40,12 +41,12 @@ class Ledger {
     CompletionRecord completion;
   };
   struct Segment {
-    std::uint32_t slot = 0;
+    SlotId slot{};
     std::uint32_t images = 0;
     TaskKind kind = TaskKind::predict;
-    bool set_aside = false;    ///< there is no result: it killed too many workers, or no member's answer is present
-    std::size_t open = 0;      ///< members asked that have not answered
-    std::vector<Row> rows;     ///< by rank
+    bool set_aside = false;  ///< there is no result: it killed too many workers, or no member's answer is present
+    std::size_t open = 0;    ///< members asked that have not answered
+    ByRank<Row> rows;
     std::uint64_t index = 0;   ///< its number within its call, for people
     bool last = false;         ///< no training segment follows
     std::uint32_t deaths = 0;  ///< of workers that computed this segment alone
@@ -53,51 +54,51 @@ class Ledger {
     bool closed = false;       ///< its results were taken
   };
 
-  explicit Ledger(std::size_t members) : members_(members), sequences_(members) {}
+  explicit Ledger(std::size_t members) : members_(members), counts_(members) {}
 
   /// Enters a segment and returns its number. `asked[rank]` says which members get it.
-  std::uint64_t open(std::uint32_t slot, std::uint32_t images, TaskKind kind, const std::vector<bool>& asked,
-                     std::uint64_t index = 0, bool last = false);
+  SegmentId open(SlotId slot, std::uint32_t images, TaskKind kind, const ByRank<bool>& asked, std::uint64_t index = 0,
+                 bool last = false);
   /// The record with which the segment is handed to a member that was asked, in this generation of its worker.
-  TaskRecord hand_out(std::uint64_t segment, std::size_t rank, std::uint32_t generation, std::uint32_t checkpoint = 0);
+  TaskRecord hand_out(SegmentId segment, Rank rank, Generation generation, std::uint32_t checkpoint = 0);
   /// Judges a record, field by field, against what was handed out.
-  Verdict accept(std::size_t rank, std::uint32_t generation, const CompletionRecord& record);
+  Verdict accept(Rank rank, Generation generation, const CompletionRecord& record);
   /// Takes the results of a segment: done, or given up.
-  Segment close(std::uint64_t segment);
+  Segment close(SegmentId segment);
 
   /// The worker is gone: it will not answer.
-  void take_back(std::uint64_t segment, std::size_t rank);
+  void take_back(SegmentId segment, Rank rank);
   /// Forgets an answer that nobody will read. Only while the segment is not done.
-  void ask_again(std::uint64_t segment, std::size_t rank);
+  void ask_again(SegmentId segment, Rank rank);
   /// No answer of this member is waited for any more, nor will it do the segment again. True where the segment is done
   /// by that.
-  bool abandon(std::uint64_t segment, std::size_t rank);
+  bool abandon(SegmentId segment, Rank rank);
 
   /// Keeps the slot until every member has settled.
-  void hold(std::uint64_t segment);
+  void hold(SegmentId segment);
   /// The member will not have to do the segment again.
-  void settle(std::uint64_t segment, std::size_t rank);
+  void settle(SegmentId segment, Rank rank);
   /// The slot, once, where a held segment is done and settled by all.
-  std::optional<std::uint32_t> release(std::uint64_t segment);
+  std::optional<SlotId> release(SegmentId segment);
 
   /// A segment that is not closed, or held.
-  Segment& at(std::uint64_t segment) { return segments_.at(segment); }
-  const Segment& at(std::uint64_t segment) const { return segments_.at(segment); }
-  const std::map<std::uint64_t, Segment>& segments() const noexcept { return segments_; }
+  Segment& at(SegmentId segment) { return segments_.at(segment); }
+  const Segment& at(SegmentId segment) const { return segments_.at(segment); }
+  const std::map<SegmentId, Segment>& segments() const noexcept { return segments_; }
   /// The number that the next segment will have.
-  std::uint64_t next() const noexcept { return next_segment_; }
+  SegmentId next() const noexcept { return next_segment_; }
 
  private:
   /// Tasks are numbered from 0 in each generation.
-  struct Sequence {
-    std::uint32_t generation = 0;
-    std::uint64_t next = 0;
+  struct Count {
+    Generation generation{};
+    Sequence next{};
   };
 
   std::size_t members_;
-  std::uint64_t next_segment_ = 0;
-  std::vector<Sequence> sequences_;
-  std::map<std::uint64_t, Segment> segments_;
+  SegmentId next_segment_{};
+  ByRank<Count> counts_;
+  std::map<SegmentId, Segment> segments_;
 };
 
 }  // namespace tutti

@@ -7,7 +7,7 @@
 
 namespace tutti {
 
-void MemberTasks::forget(std::uint64_t segment) {
+void MemberTasks::forget(SegmentId segment) {
   TUTTI_CHECK(std::find(in_flight_.begin(), in_flight_.end(), segment) == in_flight_.end());
   pending_.erase(segment);
   if (suspect_ == segment) suspect_.reset();
@@ -23,7 +23,7 @@ bool MemberTasks::may_hand_out(bool checkpoint) const {
 
 std::uint32_t MemberTasks::hand_out(bool train, bool checkpoint) {
   TUTTI_CHECK(may_hand_out(checkpoint));
-  const std::uint64_t segment = *pending_.begin();
+  const SegmentId segment = *pending_.begin();
   pending_.erase(pending_.begin());
   in_flight_.push_back(segment);
   if (!train) return 0;
@@ -34,9 +34,9 @@ std::uint32_t MemberTasks::hand_out(bool train, bool checkpoint) {
   return 1 + (safe_file_ ? 1 - *safe_file_ : 0);
 }
 
-std::vector<std::uint64_t> MemberTasks::answer(bool train) {
+std::vector<SegmentId> MemberTasks::answer(bool train) {
   TUTTI_CHECK(!in_flight_.empty());
-  const std::uint64_t segment = in_flight_.front();
+  const SegmentId segment = in_flight_.front();
   in_flight_.pop_front();
   if (suspect_ == segment) suspect_.reset();
   if (!train) return {};
@@ -57,7 +57,7 @@ void MemberTasks::lose() {
   since_checkpoint_ = 0;
 }
 
-std::vector<std::uint64_t> MemberTasks::begin_training() {
+std::vector<SegmentId> MemberTasks::begin_training() {
   begins_ = true;
   since_checkpoint_ = 0;
   return std::exchange(unsafe_, {});

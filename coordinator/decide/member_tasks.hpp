@@ -18,18 +18,20 @@
 #include <set>
 #include <vector>
 
+#include "common/ids.hpp"
+
 namespace tutti {
 
 class MemberTasks {
  public:
   /// One task more, or one again that had been answered.
-  void add(std::uint64_t segment) { pending_.insert(segment); }
+  void add(SegmentId segment) { pending_.insert(segment); }
   /// The task will not be done (again); it must not be in flight.
-  void forget(std::uint64_t segment);
+  void forget(SegmentId segment);
   void forget_all();
 
-  const std::set<std::uint64_t>& pending() const noexcept { return pending_; }
-  const std::deque<std::uint64_t>& in_flight() const noexcept { return in_flight_; }
+  const std::set<SegmentId>& pending() const noexcept { return pending_; }
+  const std::deque<SegmentId>& in_flight() const noexcept { return in_flight_; }
   bool any_open() const noexcept { return !pending_.empty() || !in_flight_.empty(); }
 
   /// Whether the first pending task may be handed out now. `checkpoint`: it makes one; see due().
@@ -39,13 +41,13 @@ class MemberTasks {
   /// Hands out the first pending task, and returns TaskRecord::checkpoint.
   std::uint32_t hand_out(bool train, bool checkpoint);
   /// The oldest task in flight was answered. Returns the training tasks that are safe by that, itself included.
-  std::vector<std::uint64_t> answer(bool train);
+  std::vector<SegmentId> answer(bool train);
   /// The worker is gone: whatever is not safe must be done again, in order.
   void lose();
 
   /// The task that may have killed the last worker: its replacement is given nothing else until it has answered.
-  std::optional<std::uint64_t> suspect() const noexcept { return suspect_; }
-  void suspect(std::uint64_t segment) { suspect_ = segment; }
+  std::optional<SegmentId> suspect() const noexcept { return suspect_; }
+  void suspect(SegmentId segment) { suspect_ = segment; }
   bool retries_suspect() const { return suspect_ && !in_flight_.empty() && in_flight_.front() == *suspect_; }
 
   /// The file with the state after the last safe task, of this training or of an earlier one; nothing: the state in
@@ -55,17 +57,17 @@ class MemberTasks {
   bool begins() const noexcept { return begins_; }
   /// Training begins anew. Returns the tasks that were not safe and need not be done again: an earlier training that
   /// was broken off is taken up at its last checkpoint where a worker dies.
-  std::vector<std::uint64_t> begin_training();
+  std::vector<SegmentId> begin_training();
 
  private:
-  std::set<std::uint64_t> pending_;
-  std::deque<std::uint64_t> in_flight_;  // oldest first
-  std::vector<std::uint64_t> unsafe_;    // oldest first
-  std::optional<std::uint64_t> suspect_;
+  std::set<SegmentId> pending_;
+  std::deque<SegmentId> in_flight_;  // oldest first
+  std::vector<SegmentId> unsafe_;    // oldest first
+  std::optional<SegmentId> suspect_;
   std::optional<std::uint32_t> safe_file_;
   bool begins_ = false;
-  std::optional<std::uint64_t> unconfirmed_;  // the task in flight that makes a checkpoint
-  std::uint32_t since_checkpoint_ = 0;        // training tasks handed out
+  std::optional<SegmentId> unconfirmed_;  // the task in flight that makes a checkpoint
+  std::uint32_t since_checkpoint_ = 0;    // training tasks handed out
 };
 
 }  // namespace tutti

@@ -40,7 +40,7 @@ void MemberWork::step(Event event) {
   part_ = *next;
 }
 
-void MemberWork::command(std::uint64_t before) {
+void MemberWork::command(SegmentId before) {
   step(Event::command);
   command_before_ = before;
 }
@@ -50,12 +50,12 @@ bool MemberWork::may_be_told() const {
   return owes() && tasks.in_flight().empty() && (pending.empty() || *pending.begin() >= command_before_);
 }
 
-std::vector<std::uint64_t> MemberWork::begin_training() {
+std::vector<SegmentId> MemberWork::begin_training() {
   training_ = true;
   return tasks.begin_training();
 }
 
-std::optional<std::uint64_t> MemberWork::next() const {
+std::optional<SegmentId> MemberWork::next() const {
   const auto& pending = tasks.pending();
   if (pending.empty() || (commanded() && *pending.begin() >= command_before_)) return std::nullopt;
   return *pending.begin();
@@ -72,7 +72,7 @@ void MemberWork::lose() {
   tasks.lose();
 }
 
-void MemberWork::leave(std::string reason, std::uint64_t from) {
+void MemberWork::leave(std::string reason, SegmentId from) {
   TUTTI_CHECK(!absent(), "a member leaves once");
   step(Event::leave);
   absent_reason_ = std::move(reason);
@@ -80,7 +80,7 @@ void MemberWork::leave(std::string reason, std::uint64_t from) {
   tasks.forget_all();
 }
 
-void MemberWork::missing_from(std::uint64_t segment) {
+void MemberWork::missing_from(SegmentId segment) {
   TUTTI_CHECK(absent());
   absent_from_ = segment;
 }

@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "common/ids.hpp"
 #include "coordinator/decide/member_tasks.hpp"
 
 namespace tutti {
@@ -31,7 +32,7 @@ class MemberWork {
 
   // ---- the command
   /// One is given to all. The segments below the number `before` come before it.
-  void command(std::uint64_t before);
+  void command(SegmentId before);
   /// Whether the part is owed, and every task that comes before it has been answered.
   bool may_be_told() const;
   void tell() { step(Event::tell); }
@@ -42,14 +43,14 @@ class MemberWork {
 
   // ---- training
   /// A replacement must be brought to the member's state from now on. Returns the tasks that need not be done again.
-  std::vector<std::uint64_t> begin_training();
+  std::vector<SegmentId> begin_training();
   /// It could not begin.
   void stop_training() { training_ = false; }
   bool training() const noexcept { return training_; }
 
   // ---- tasks
   /// The first pending task, if no command comes before it. Whether it may be handed out now: tasks.may_hand_out().
-  std::optional<std::uint64_t> next() const;
+  std::optional<SegmentId> next() const;
   /// Hands out next(), and returns TaskRecord::checkpoint.
   std::uint32_t hand_out(bool train, bool checkpoint);
   /// The worker is gone; another will have to do what is not safe.
@@ -58,12 +59,12 @@ class MemberWork {
 
   // ---- the end
   /// The ensemble continues without the member: from this segment on, and for this reason.
-  void leave(std::string reason, std::uint64_t from);
+  void leave(std::string reason, SegmentId from);
   /// It is missing in a segment before that as well.
-  void missing_from(std::uint64_t segment);
+  void missing_from(SegmentId segment);
   bool absent() const noexcept { return absent_from_.has_value(); }
   const std::string& absent_reason() const noexcept { return absent_reason_; }
-  const std::optional<std::uint64_t>& absent_from() const noexcept { return absent_from_; }
+  const std::optional<SegmentId>& absent_from() const noexcept { return absent_from_; }
 
   MemberTasks tasks;
 
@@ -71,11 +72,11 @@ class MemberWork {
   void step(Event event);
 
   Part part_ = Part::none;
-  std::uint64_t command_before_ = 0;
+  SegmentId command_before_;
   bool training_ = false;
   std::uint64_t handed_out_ = 0;
   std::string absent_reason_;
-  std::optional<std::uint64_t> absent_from_;
+  std::optional<SegmentId> absent_from_;
 };
 
 }  // namespace tutti

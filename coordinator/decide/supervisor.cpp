@@ -62,8 +62,8 @@ bool Supervisor::all_running() const {
 
 void Supervisor::note_all_running() { all_ran_ = all_ran_ || all_running(); }
 
-WorkerState Supervisor::state(std::size_t worker) const {
-  switch (lives_.at(worker).phase()) {
+WorkerState Supervisor::state(WorkerId worker) const {
+  switch (lives_[worker].phase()) {
     case WorkerLife::Phase::waiting:
       return WorkerState::waiting;
     case WorkerLife::Phase::starting:
@@ -79,20 +79,21 @@ WorkerState Supervisor::state(std::size_t worker) const {
   return WorkerState::absent;
 }
 
-std::uint32_t Supervisor::generation(std::size_t worker) const { return lives_.at(worker).generation(); }
+Generation Supervisor::generation(WorkerId worker) const { return lives_[worker].generation(); }
 
-bool Supervisor::absent(std::size_t rank) const { return work_.at(rank).absent(); }
+bool Supervisor::absent(Rank rank) const { return work_[rank].absent(); }
 
-std::uint64_t Supervisor::handed_out(std::size_t rank) const { return work_.at(rank).handed_out(); }
+std::uint64_t Supervisor::handed_out(Rank rank) const { return work_[rank].handed_out(); }
 
-void Supervisor::describe(std::size_t rank, MemberStatus& status) const {
+void Supervisor::describe(Rank rank, MemberStatus& status) const {
   const WorkerLife& life = life_of(rank);
-  const MemberWork& work = work_.at(rank);
+  const MemberWork& work = work_[rank];
   status.state = state(worker_of(rank));
-  status.generation = life.generation();
+  status.generation = life.generation().value();
   status.deaths = life.deaths();
   status.absent_reason = work.absent_reason();
-  status.absent_from_segment = work.absent_from();
+  status.absent_from_segment.reset();
+  if (work.absent_from()) status.absent_from_segment = work.absent_from()->value();
 }
 
 }  // namespace tutti

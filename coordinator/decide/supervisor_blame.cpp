@@ -10,13 +10,13 @@
 namespace tutti {
 
 /// Whether it has taken the oldest of its tasks; each generation's are numbered from 0.
-bool Supervisor::has_begun(std::size_t rank, std::uint64_t tasks_taken) const {
+bool Supervisor::has_begun(Rank rank, std::uint64_t tasks_taken) const {
   const auto& in_flight = work_[rank].tasks.in_flight();
-  return !in_flight.empty() && tasks_taken > ledger_.at(in_flight.front()).rows[rank].task.sequence;
+  return !in_flight.empty() && tasks_taken > ledger_.at(in_flight.front()).rows[rank].task.sequence.value();
 }
 
 /// Where in its work a worker is, or was.
-std::string Supervisor::where(std::size_t rank, bool computing) const {
+std::string Supervisor::where(Rank rank, bool computing) const {
   const MemberWork& work = work_[rank];
   if (!work.tasks.in_flight().empty())
     return fmt::format(" {} segment {}", computing ? "on" : "before", ledger_.at(work.tasks.in_flight().front()).index);
@@ -26,11 +26,11 @@ std::string Supervisor::where(std::size_t rank, bool computing) const {
 }
 
 /// The worker has no tasks any more. What was set aside meanwhile is not done again.
-void Supervisor::take_back(std::size_t rank) {
+void Supervisor::take_back(Rank rank) {
   MemberWork& work = work_[rank];
   const auto in_flight = work.tasks.in_flight();
   work.lose();
-  for (const std::uint64_t number : in_flight) {
+  for (const SegmentId number : in_flight) {
     ledger_.take_back(number, rank);
     if (!ledger_.at(number).set_aside) continue;
     work.tasks.forget(number);
@@ -39,7 +39,7 @@ void Supervisor::take_back(std::size_t rank) {
 }
 
 /// Answers in a channel that is not read any more, of segments that are not finished.
-void Supervisor::ask_unread_again(std::size_t rank, std::uint32_t generation) {
+void Supervisor::ask_unread_again(Rank rank, Generation generation) {
   for (const auto& [number, segment] : ledger_.segments()) {
     const Ledger::Row& row = segment.rows[rank];
     const bool unread = segment.kind == TaskKind::predict && segment.open > 0 && !segment.set_aside;
@@ -50,7 +50,7 @@ void Supervisor::ask_unread_again(std::size_t rank, std::uint32_t generation) {
 }
 
 // A worker died while it computed this segment and nothing else. False where the pool ends by it.
-bool Supervisor::blame(std::uint64_t number, const Fault& fault, std::string& news) {
+bool Supervisor::blame(SegmentId number, const Fault& fault, std::string& news) {
   Ledger::Segment& segment = ledger_.at(number);
   ++segment.deaths;
   if (segment.set_aside || !setting_.policy.poison_limit || segment.deaths < *setting_.policy.poison_limit) return true;
@@ -73,11 +73,11 @@ bool Supervisor::blame(std::uint64_t number, const Fault& fault, std::string& ne
 }
 
 // Nobody begins it any more; those who have it are waited for.
-void Supervisor::set_aside(std::uint64_t number) {
+void Supervisor::set_aside(SegmentId number) {
   Ledger::Segment& segment = ledger_.at(number);
   segment.set_aside = true;
   ++counts_.set_aside;
-  for (std::size_t rank = 0; rank < work_.size(); ++rank) {
+  for (const Rank rank : work_.ids()) {
     if (!work_[rank].tasks.pending().contains(number)) continue;
     work_[rank].tasks.forget(number);
     if (ledger_.abandon(number, rank)) finish(number);
@@ -85,13 +85,13 @@ void Supervisor::set_aside(std::uint64_t number) {
 }
 
 /// The ensemble continues without the member.
-void Supervisor::leave(std::size_t rank, const Fault& fault) {
+void Supervisor::leave(Rank rank, const Fault& fault) {
   MemberWork& work = work_[rank];
   work.leave(error_of(fault).message(), ledger_.next());
   if (!any_member_left()) return fail(no_member_left());
 
   std::string from = "the next segment";
-  std::vector<std::uint64_t> asked;  // finish() must not find the table in the middle of a walk
+  std::vector<SegmentId> asked;  // finish() must not find the table in the middle of a walk
   for (const auto& [number, segment] : ledger_.segments()) {
     const Ledger::Row& row = segment.rows[rank];
     if (!row.asked) continue;
@@ -102,7 +102,7 @@ void Supervisor::leave(std::size_t rank, const Fault& fault) {
   }
   actions_.push_back(action::Say{
       fmt::format("{}; {}, and the ensemble goes on without it from {}", line_of(fault), budget_text(), from)});
-  for (const std::uint64_t number : asked)
+  for (const SegmentId number : asked)
     if (ledger_.abandon(number, rank))
       finish(number);
     else

@@ -15,11 +15,11 @@ void Supervisor::command(Command command, Time now) {
   command_problem_.reset();
   for (MemberWork& work : work_)
     if (!work.absent()) work.command(ledger_.next());
-  for (std::size_t rank = 0; rank < work_.size(); ++rank) tell_if_due(rank, now);
+  for (const Rank rank : work_.ids()) tell_if_due(rank, now);
 }
 
 // After the tasks that came before it: their state is what the command is about.
-void Supervisor::tell_if_due(std::size_t rank, Time now) {
+void Supervisor::tell_if_due(Rank rank, Time now) {
   if (!life_of(rank).running() || !work_[rank].may_be_told()) return;
   if (command_ == Command::begin_training) begin_training(rank);
   work_[rank].tell();
@@ -27,24 +27,24 @@ void Supervisor::tell_if_due(std::size_t rank, Time now) {
   actions_.push_back(action::Tell{rank});
 }
 
-void Supervisor::begin_training(std::size_t rank) {
-  for (const std::uint64_t segment : work_[rank].begin_training()) {
+void Supervisor::begin_training(Rank rank) {
+  for (const SegmentId segment : work_[rank].begin_training()) {
     ledger_.settle(segment, rank);
     release(segment);
   }
 }
 
-void Supervisor::done(std::size_t rank, const control::Done& answer, Time now) {
+void Supervisor::done(Rank rank, const control::Done& answer, Time now) {
   const WorkerLife& life = life_of(rank);
-  const bool told = work_.at(rank).told();
+  const bool told = work_[rank].told();
   if (failed_ || !life.has_process() || life.phase() == WorkerLife::Phase::ending) return;
   if (life.phase() == WorkerLife::Phase::preparing) {
     // Also where it begins anew: it would begin from its first weights instead of what it has learnt.
     if (!answer.problem.empty())
-      return fail(
-          Error(ErrorKind::failed,
-                fmt::format("{} could not be brought back to its training: {}", setting_.places[rank], answer.problem),
-                {}, answer.hint));
+      return fail(Error(ErrorKind::failed,
+                        fmt::format("{} could not be brought back to its training: {}", setting_.places[rank.value()],
+                                    answer.problem),
+                        {}, answer.hint));
     if (told) answer_command(rank, answer);
     return run(worker_of(rank), now);
   }
@@ -53,14 +53,14 @@ void Supervisor::done(std::size_t rank, const control::Done& answer, Time now) {
   hand_out_pending(rank, now);
 }
 
-void Supervisor::answer_command(std::size_t rank, const control::Done& answer) {
+void Supervisor::answer_command(Rank rank, const control::Done& answer) {
   MemberWork& work = work_[rank];
   work.answer();
   if (!answer.problem.empty()) {
     if (command_ == Command::begin_training) work.stop_training();
     if (!command_problem_)
-      command_problem_ =
-          Error(ErrorKind::failed, fmt::format("{}: {}", setting_.places[rank], answer.problem), {}, answer.hint);
+      command_problem_ = Error(ErrorKind::failed, fmt::format("{}: {}", setting_.places[rank.value()], answer.problem),
+                               {}, answer.hint);
   }
   finish_command();
 }

@@ -13,14 +13,15 @@ namespace {
 // Where a process could not be started the next attempt waits, whatever the back-off: the cause is hardly gone by now.
 constexpr RestartBudget::Seconds kAfterFailedStart{0.1};
 
-bool is_for(const Action& action, std::size_t worker) {
+bool is_for(const Action& action, WorkerId worker) {
   return std::visit(
       [worker](const auto& a) {
         using Kind = std::decay_t<decltype(a)>;
-        if constexpr (std::is_same_v<Kind, action::Begin> || std::is_same_v<Kind, action::Prepare> ||
-                      std::is_same_v<Kind, action::Tell> || std::is_same_v<Kind, action::HandOut> ||
-                      std::is_same_v<Kind, action::Kill>)
-          return a.rank == worker;
+        if constexpr (std::is_same_v<Kind, action::Begin> || std::is_same_v<Kind, action::Kill>)
+          return a.worker == worker;
+        else if constexpr (std::is_same_v<Kind, action::Prepare> || std::is_same_v<Kind, action::Tell> ||
+                           std::is_same_v<Kind, action::HandOut>)
+          return worker_of(a.rank) == worker;
         else
           return false;
       },
@@ -32,19 +33,19 @@ bool is_for(const Action& action, std::size_t worker) {
 // ---- from nothing to running ---------------------------------------------------------------------------------------
 
 void Supervisor::start(Time now) {
-  for (std::size_t worker = 0; worker < lives_.size(); ++worker) spawn(worker, now);
+  for (const WorkerId worker : lives_.ids()) spawn(worker, now);
 }
 
-void Supervisor::spawn(std::size_t worker, Time now) {
+void Supervisor::spawn(WorkerId worker, Time now) {
   WorkerLife& life = lives_[worker];
   life.spawn(now);
-  if (life.generation() > 0) ++counts_.restarts;
+  if (life.generation() > Generation(0)) ++counts_.restarts;
   actions_.push_back(action::Spawn{worker, life.generation()});
 }
 
-void Supervisor::ready(std::size_t worker, Time now) {
+void Supervisor::ready(WorkerId worker, Time now) {
   if (failed_) return;
-  switch (lives_.at(worker).ready(now)) {
+  switch (lives_[worker].ready(now)) {
     case WorkerLife::Step::late:
       return;
     case WorkerLife::Step::lie:
@@ -52,7 +53,7 @@ void Supervisor::ready(std::size_t worker, Time now) {
     case WorkerLife::Step::taken:
       break;
   }
-  const std::size_t rank = member_of(worker);
+  const Rank rank = member_of(worker);
   MemberWork& work = work_[rank];
   actions_.push_back(action::Begin{worker});
   const bool begins = work.owes() && command_ == Command::begin_training && !work.tasks.any_open();
@@ -62,7 +63,7 @@ void Supervisor::ready(std::size_t worker, Time now) {
   actions_.push_back(action::Prepare{rank, work.tasks.checkpoint(), work.tasks.begins()});
 }
 
-void Supervisor::run(std::size_t worker, Time now) {
+void Supervisor::run(WorkerId worker, Time now) {
   lives_[worker].prepared();
   note_all_running();
   hand_out_pending(member_of(worker), now);
@@ -70,8 +71,8 @@ void Supervisor::run(std::size_t worker, Time now) {
 
 // ---- how the end comes ---------------------------------------------------------------------------------------------
 
-void Supervisor::violation(std::size_t worker, const std::string& what, Time now) {
-  WorkerLife& life = lives_.at(worker);
+void Supervisor::violation(WorkerId worker, const std::string& what, Time now) {
+  WorkerLife& life = lives_[worker];
   if (failed_ || !life.has_process()) return;
   life.distrust();
   if (life.phase() == WorkerLife::Phase::ending) return;
@@ -82,22 +83,22 @@ void Supervisor::violation(std::size_t worker, const std::string& what, Time now
   kill(worker, std::move(fault), now);
 }
 
-void Supervisor::kill(std::size_t worker, Fault fault, Time now) {
-  const std::size_t rank = member_of(worker);
-  fault.place = setting_.places[rank];
+void Supervisor::kill(WorkerId worker, Fault fault, Time now) {
+  const Rank rank = member_of(worker);
+  fault.place = setting_.places[rank.value()];
   fault.where = where(rank, !work_[rank].tasks.in_flight().empty());
   const WorkerLife::Step step = lives_[worker].kill(std::move(fault), now);
   TUTTI_CHECK(step == WorkerLife::Step::taken, "a worker is killed only while there is one");
   actions_.push_back(action::Kill{worker});
 }
 
-void Supervisor::gone(std::size_t worker, const Death& death, Time now) {
-  const WorkerLife& life = lives_.at(worker);
+void Supervisor::gone(WorkerId worker, const Death& death, Time now) {
+  const WorkerLife& life = lives_[worker];
   if (failed_ || !life.has_process()) return;
-  const std::size_t rank = member_of(worker);
+  const Rank rank = member_of(worker);
   const bool computing = has_begun(rank, death.tasks_taken);
   Fault fault;
-  fault.place = setting_.places[rank];
+  fault.place = setting_.places[rank.value()];
   fault.where = where(rank, computing);
   fault.text = death.how;
   fault.out_of_memory = death.out_of_memory;
@@ -112,11 +113,11 @@ void Supervisor::gone(std::size_t worker, const Death& death, Time now) {
   died(worker, std::move(fault), computing, now);
 }
 
-void Supervisor::spawn_failed(std::size_t worker, const Error& error, Time now) {
-  if (failed_ || lives_.at(worker).phase() != WorkerLife::Phase::starting) return;
+void Supervisor::spawn_failed(WorkerId worker, const Error& error, Time now) {
+  if (failed_ || lives_[worker].phase() != WorkerLife::Phase::starting) return;
   Fault fault;
   fault.kind = Fault::Kind::not_started;
-  fault.place = setting_.places[member_of(worker)];
+  fault.place = setting_.places[member_of(worker).value()];
   fault.text = error.message();
   fault.detail = error.detail();
   fault.hint = error.hint();
@@ -127,16 +128,16 @@ void Supervisor::spawn_failed(std::size_t worker, const Error& error, Time now) 
 // Its channel is not read any more, so what it answered and nobody has read yet is asked again. With SIGKILL pending it
 // will run no instruction of its own any more: the kernel can still read, for it, only the slot that it was computing.
 // Which one that was is not known of a liar.
-void Supervisor::abandon(std::size_t worker, Time now) {
+void Supervisor::abandon(WorkerId worker, Time now) {
   const WorkerLife& life = lives_[worker];
-  const std::size_t rank = member_of(worker);
+  const Rank rank = member_of(worker);
   const MemberTasks& tasks = work_[rank].tasks;
   const auto& in_flight = tasks.in_flight();
   AbandonedProcesses::Slots slots;
   const std::size_t readable = life.distrusted() ? in_flight.size() : std::min<std::size_t>(in_flight.size(), 1);
   for (std::size_t i = 0; i < readable; ++i) slots.push_back(ledger_.at(in_flight[i]).slot);
   actions_.push_back(action::Abandon{worker, life.generation(), tasks.checkpoint()});
-  for (const std::uint32_t slot : slots) actions_.push_back(action::Hold{slot});
+  for (const SlotId slot : slots) actions_.push_back(action::Hold{slot});
   abandoned_.add(worker, life.generation(), std::move(slots));
   ask_unread_again(rank, life.generation());
   TUTTI_CHECK(life.fault().has_value(), "a process is abandoned after it was killed");
@@ -146,16 +147,16 @@ void Supervisor::abandon(std::size_t worker, Time now) {
   check_slots();
 }
 
-void Supervisor::exited_late(std::size_t worker, std::uint32_t generation, Time /*now*/) {
+void Supervisor::exited_late(WorkerId worker, Generation generation, Time /*now*/) {
   if (failed_) return;
-  for (const std::uint32_t slot : abandoned_.remove(worker, generation)) actions_.push_back(action::Release{slot});
+  for (const SlotId slot : abandoned_.remove(worker, generation)) actions_.push_back(action::Release{slot});
 }
 
 // ---- what follows --------------------------------------------------------------------------------------------------
 
-void Supervisor::died(std::size_t worker, Fault fault, bool computing, Time now) {
+void Supervisor::died(WorkerId worker, Fault fault, bool computing, Time now) {
   WorkerLife& life = lives_[worker];
-  const std::size_t rank = member_of(worker);
+  const Rank rank = member_of(worker);
   MemberTasks& tasks = work_[rank].tasks;
   ++counts_.deaths;
   life.count_death();
@@ -167,7 +168,7 @@ void Supervisor::died(std::size_t worker, Fault fault, bool computing, Time now)
     return fail(error_of(fault, "'on_worker_failure: restart' replaces workers that die"));
 
   TUTTI_CHECK(!computing || !tasks.in_flight().empty());
-  const std::uint64_t computed = computing ? tasks.in_flight().front() : 0;
+  const SegmentId computed = computing ? tasks.in_flight().front() : SegmentId();
   const bool alone = computing && tasks.retries_suspect();
   life.gone();
   take_back(rank);
@@ -182,19 +183,19 @@ void Supervisor::died(std::size_t worker, Fault fault, bool computing, Time now)
 }
 
 // Orders to a process that is no more.
-void Supervisor::forget_actions(std::size_t worker) {
+void Supervisor::forget_actions(WorkerId worker) {
   std::erase_if(actions_, [worker](const Action& action) { return is_for(action, worker); });
 }
 
-void Supervisor::replace(std::size_t worker, const Fault& fault, const std::string& news, Time now) {
+void Supervisor::replace(WorkerId worker, const Fault& fault, const std::string& news, Time now) {
   using Seconds = WorkerLife::Seconds;
-  const std::size_t rank = member_of(worker);
+  const Rank rank = member_of(worker);
   const auto at_least = fault.kind == Fault::Kind::not_started ? kAfterFailedStart : Seconds(0);
   const Seconds delay = lives_[worker].wait_for_replacement(at_least, now);
   const bool at_once = delay <= Seconds(0);
   const auto& pending = work_[rank].tasks.pending();
   const auto again = static_cast<std::size_t>(std::count_if(
-      pending.begin(), pending.end(), [&](std::uint64_t number) { return ledger_.at(number).rows[rank].times > 0; }));
+      pending.begin(), pending.end(), [&](SegmentId number) { return ledger_.at(number).rows[rank].times > 0; }));
   // Where the coordinator killed it, the hint is for whoever has to raise the deadline at the end.
   const bool by_itself =
       fault.kind != Fault::Kind::late && fault.kind != Fault::Kind::hung && fault.kind != Fault::Kind::lied;
@@ -208,7 +209,7 @@ void Supervisor::replace(std::size_t worker, const Fault& fault, const std::stri
 }
 
 // The budget is spent.
-void Supervisor::give_up(std::size_t worker, const Fault& fault) {
+void Supervisor::give_up(WorkerId worker, const Fault& fault) {
   // Without a first answer of every member nobody knows the form of the results.
   if (setting_.policy.on_worker_failure == OnWorkerFailure::restart || !all_ran_)
     return fail(error_of(fault, budget_text() + "; look at what the worker printed, or raise 'restarts'"));

@@ -7,20 +7,21 @@
 
 namespace tutti {
 
-void Supervisor::progress(std::size_t worker, std::uint64_t batches, Time now) {
-  WorkerLife& life = lives_.at(worker);
+void Supervisor::progress(WorkerId worker, std::uint64_t batches, Time now) {
+  WorkerLife& life = lives_[worker];
   if (failed_ || !life.running()) return;
   life.clock.look(batches, !work_[member_of(worker)].tasks.in_flight().empty(), now);
 }
 
-WorkerLife::Duty Supervisor::duty_of(std::size_t worker) const {
+WorkerLife::Duty Supervisor::duty_of(WorkerId worker) const {
   const MemberWork& work = work_[member_of(worker)];
   if (work.told()) return WorkerLife::Duty::command;
   return work.tasks.in_flight().empty() ? WorkerLife::Duty::nothing : WorkerLife::Duty::tasks;
 }
 
 void Supervisor::tick(Time now) {
-  for (std::size_t worker = 0; worker < lives_.size() && !failed_; ++worker) {
+  for (const WorkerId worker : lives_.ids()) {
+    if (failed_) return;
     WorkerLife& life = lives_[worker];
     life.clock.confirm();
     const auto due = life.due(duty_of(worker));
@@ -45,7 +46,7 @@ void Supervisor::tick(Time now) {
   }
 }
 
-void Supervisor::start_is_late(std::size_t worker, Time now) {
+void Supervisor::start_is_late(WorkerId worker, Time now) {
   const double seconds = setting_.start_deadline.count();
   if (all_ran_) {
     Fault fault;
@@ -54,14 +55,14 @@ void Supervisor::start_is_late(std::size_t worker, Time now) {
     return kill(worker, std::move(fault), now);
   }
   std::string late;
-  for (std::size_t other = 0; other < lives_.size(); ++other)
+  for (const WorkerId other : lives_.ids())
     if (!lives_[other].running() && lives_[other].phase() != WorkerLife::Phase::given_up)
-      late += (late.empty() ? "" : ", ") + setting_.places[member_of(other)];
+      late += (late.empty() ? "" : ", ") + setting_.places[member_of(other).value()];
   fail(Error(ErrorKind::failed, fmt::format("not ready within {} s: {}", seconds, late), {},
              "raise 'start_deadline_s' if loading and warm-up take that long"));
 }
 
-void Supervisor::hangs(std::size_t worker, Time now) {
+void Supervisor::hangs(WorkerId worker, Time now) {
   Fault fault;
   fault.kind = Fault::Kind::hung;
   fault.seconds = WorkerLife::Seconds(now - lives_[worker].clock.since()).count();
@@ -75,8 +76,9 @@ void Supervisor::stalled(Time now) {
 }
 
 std::optional<Supervisor::Time> Supervisor::next_wake() const {
+  if (failed_) return std::nullopt;
   std::optional<Time> earliest;
-  for (std::size_t worker = 0; worker < lives_.size() && !failed_; ++worker)
+  for (const WorkerId worker : lives_.ids())
     if (const auto due = lives_[worker].due(duty_of(worker))) earliest = std::min(earliest.value_or(*due), *due);
   return earliest;
 }

@@ -9,26 +9,25 @@
 
 namespace tutti {
 
-std::optional<std::uint64_t> Supervisor::open(std::uint32_t slot, std::uint32_t images, TaskKind kind,
-                                              const std::vector<bool>& asked, std::uint64_t index, bool last,
-                                              Time now) {
+std::optional<SegmentId> Supervisor::open(SlotId slot, std::uint32_t images, TaskKind kind, const ByRank<bool>& asked,
+                                          std::uint64_t index, bool last, Time now) {
   TUTTI_CHECK(asked.size() == work_.size());
-  TUTTI_CHECK(slot < setting_.slots);
+  TUTTI_CHECK(slot.value() < setting_.slots);
   TUTTI_CHECK(images > 0);
   if (failed_) return std::nullopt;
-  std::vector<bool> present = asked;
-  for (std::size_t rank = 0; rank < work_.size(); ++rank)
+  ByRank<bool> present = asked;
+  for (const Rank rank : work_.ids())
     if (absent(rank)) present[rank] = false;
   if (!any_member_left()) {
     fail(no_member_left());
     return std::nullopt;
   }
-  const std::uint64_t segment = ledger_.open(slot, images, kind, present, index, last);
+  const SegmentId segment = ledger_.open(slot, images, kind, present, index, last);
   if (kind == TaskKind::train) {
     ledger_.hold(segment);
     actions_.push_back(action::Hold{slot});
   }
-  for (std::size_t rank = 0; rank < work_.size(); ++rank) {
+  for (const Rank rank : work_.ids()) {
     if (!present[rank]) continue;
     work_[rank].tasks.add(segment);
     hand_out_pending(rank, now);
@@ -39,7 +38,7 @@ std::optional<std::uint64_t> Supervisor::open(std::uint32_t slot, std::uint32_t 
 }
 
 // While slots are kept from use, the others must suffice to reach the next checkpoint.
-bool Supervisor::makes_checkpoint(std::size_t rank, std::uint64_t number) const {
+bool Supervisor::makes_checkpoint(Rank rank, SegmentId number) const {
   const Ledger::Segment& segment = ledger_.at(number);
   if (segment.kind != TaskKind::train) return false;
   const auto lost = static_cast<std::uint32_t>(abandoned_.slots().size());
@@ -49,7 +48,7 @@ bool Supervisor::makes_checkpoint(std::size_t rank, std::uint64_t number) const 
   return work_[rank].tasks.due(every, segment.last);
 }
 
-void Supervisor::hand_out_pending(std::size_t rank, Time now) {
+void Supervisor::hand_out_pending(Rank rank, Time now) {
   MemberWork& work = work_[rank];
   WorkerLife& life = life_of(rank);
   while (life.running()) {
@@ -66,9 +65,8 @@ void Supervisor::hand_out_pending(std::size_t rank, Time now) {
   tell_if_due(rank, now);
 }
 
-Acceptance Supervisor::completion(std::size_t rank, std::uint32_t generation, const CompletionRecord& record,
-                                  Time now) {
-  MemberWork& work = work_.at(rank);
+Acceptance Supervisor::completion(Rank rank, Generation generation, const CompletionRecord& record, Time now) {
+  MemberWork& work = work_[rank];
   WorkerLife& life = life_of(rank);
   if (failed_ || work.absent()) return Acceptance::dropped;
   if (generation != life.generation() || !life.has_process()) {
@@ -98,7 +96,7 @@ Acceptance Supervisor::completion(std::size_t rank, std::uint32_t generation, co
   life.clock.answered(now);
   const auto safe = work.tasks.answer(ledger_.at(record.segment).kind == TaskKind::train);
   if (verdict == Verdict::segment_done) finish(record.segment);
-  for (const std::uint64_t number : safe) {
+  for (const SegmentId number : safe) {
     ledger_.settle(number, rank);
     release(number);
   }
@@ -108,15 +106,16 @@ Acceptance Supervisor::completion(std::size_t rank, std::uint32_t generation, co
 }
 
 // A model that computes NaN is no fault of its worker. False where the pool ends by it.
-bool Supervisor::accept_not_finite(std::size_t rank, const CompletionRecord& record, bool repeated) {
+bool Supervisor::accept_not_finite(Rank rank, const CompletionRecord& record, bool repeated) {
   Ledger::Segment& segment = ledger_.at(record.segment);
   if (segment.kind == TaskKind::train) {
-    fail(Error(ErrorKind::failed, fmt::format("{} diverged: its loss is NaN or infinite", setting_.places[rank]), {},
+    fail(Error(ErrorKind::failed,
+               fmt::format("{} diverged: its loss is NaN or infinite", setting_.places[rank.value()]), {},
                "lower its 'learning_rate', or look at the images and their labels"));
     return false;
   }
   const std::string answered =
-      fmt::format("{} answered with NaN or infinity on segment {}", setting_.places[rank], segment.index);
+      fmt::format("{} answered with NaN or infinity on segment {}", setting_.places[rank.value()], segment.index);
   const std::string first = fmt::format("first in image {} of the segment", record.detail);
   if (setting_.policy.on_nan == OnNan::error) {
     fail(Error(ErrorKind::failed, answered, first,
@@ -133,7 +132,7 @@ bool Supervisor::accept_not_finite(std::size_t rank, const CompletionRecord& rec
   return true;
 }
 
-void Supervisor::finish(std::uint64_t number) {
+void Supervisor::finish(SegmentId number) {
   Ledger::Segment& segment = ledger_.at(number);
   const bool any = std::any_of(segment.rows.begin(), segment.rows.end(), [](const auto& row) { return row.present; });
   if (segment.kind == TaskKind::predict && !any && !segment.set_aside) {
@@ -144,16 +143,16 @@ void Supervisor::finish(std::uint64_t number) {
   release(number);
 }
 
-Ledger::Segment Supervisor::close(std::uint64_t segment) { return ledger_.close(segment); }
+Ledger::Segment Supervisor::close(SegmentId segment) { return ledger_.close(segment); }
 
-void Supervisor::release(std::uint64_t segment) {
+void Supervisor::release(SegmentId segment) {
   if (const auto slot = ledger_.release(segment)) actions_.push_back(action::Release{*slot});
 }
 
 // With processes that do not end, a slot may never become free again. Nothing would come in then, and nothing that is
 // in flight could change that.
 void Supervisor::check_slots() {
-  std::set<std::uint32_t> kept = abandoned_.slots();
+  std::set<SlotId> kept = abandoned_.slots();
   const std::size_t abandoned = kept.size();
   if (failed_ || abandoned == 0) return;
   const bool open =

@@ -20,6 +20,7 @@
 #include <optional>
 #include <string>
 
+#include "common/ids.hpp"
 #include "common/wire/control.hpp"
 #include "config/spec.hpp"
 #include "coordinator/decide/fault_text.hpp"
@@ -88,7 +89,7 @@ class WorkerLife {
   /// Whether there is a process that may still be heard.
   bool has_process() const noexcept { return phase_ != Phase::waiting && phase_ != Phase::given_up; }
   /// How many processes came before the present one, or before the last.
-  std::uint32_t generation() const noexcept { return spawned_ == 0 ? 0 : spawned_ - 1; }
+  Generation generation() const noexcept { return Generation(spawned_ == 0 ? 0U : spawned_ - 1); }
   bool ran() const noexcept { return ran_; }  ///< this process came as far as running
   bool distrusted() const noexcept { return distrusted_; }
   const std::optional<Fault>& fault() const noexcept { return fault_; }  ///< for which it was killed

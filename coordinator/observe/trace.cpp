@@ -14,6 +14,7 @@
 #include "common/build_id.hpp"
 #include "common/json.hpp"
 #include "common/log.hpp"
+#include "common/print_ids.hpp"
 
 namespace tutti {
 namespace {
@@ -67,7 +68,7 @@ TraceRecorder::~TraceRecorder() {
 
 // ---- workers -------------------------------------------------------------------------------------------------------
 
-void TraceRecorder::chosen(int pid, std::size_t rank, std::uint32_t generation, Time now) {
+void TraceRecorder::chosen(int pid, Rank rank, Generation generation, Time now) {
   const MutexLock lock(mutex_);
   processes_[pid] = {rank, generation, stamp(now), {}};
 }
@@ -128,7 +129,7 @@ void TraceRecorder::ended(int pid, std::string_view how, Time now) {
 
 // ---- coordinator ---------------------------------------------------------------------------------------------------
 
-void TraceRecorder::did(Deed deed, std::uint32_t slot, std::uint32_t images, Time begin, Time end) {
+void TraceRecorder::did(Deed deed, SlotId slot, std::uint32_t images, Time begin, Time end) {
   constexpr std::array kKinds{Kind::fill, Kind::combine, Kind::sink};
   const MutexLock lock(mutex_);
   Slot& place = slots_[slot];
@@ -145,7 +146,7 @@ void TraceRecorder::did(Deed deed, std::uint32_t slot, std::uint32_t images, Tim
     add(event);
 }
 
-void TraceRecorder::opened(std::uint32_t slot, std::uint64_t segment) {
+void TraceRecorder::opened(SlotId slot, SegmentId segment) {
   const MutexLock lock(mutex_);
   Slot& place = slots_[slot];
   place.segment = segment;
@@ -232,11 +233,11 @@ std::string TraceRecorder::names() const {
   text += ",\n" + named("process_sort_index", pid_, pid_, "sort_index", "0");
   for (const auto& [tid, name] : threads_) text += ",\n" + named("thread_name", pid_, tid, "name", json_text(name));
   for (const auto& [pid, process] : processes_) {
-    const std::string& member = names_.at(process.rank);
+    const std::string& member = names_[process.rank];
     const std::string name =
-        process.generation == 0 ? member : fmt::format("{} (replacement {})", member, process.generation);
+        process.generation == Generation(0) ? member : fmt::format("{} (replacement {})", member, process.generation);
     text += ",\n" + named("process_name", pid, pid, "name", json_text(name));
-    text += ",\n" + named("process_sort_index", pid, pid, "sort_index", fmt::format("{}", process.rank + 1));
+    text += ",\n" + named("process_sort_index", pid, pid, "sort_index", fmt::format("{}", process.rank.value() + 1));
     text += ",\n" + named("thread_name", pid, pid, "name", json_text("tasks"));
   }
   return text;

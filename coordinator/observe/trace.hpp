@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "common/atomic_file.hpp"
+#include "common/ids.hpp"
 #include "common/mutex.hpp"
 #include "common/wire/records.hpp"
 
@@ -44,7 +45,7 @@ class TraceRecorder {
 
   // ---- workers. A process that was not chosen is unknown, and what is told of it ignored.
   /// The process is to host the member from now on.
-  void chosen(int pid, std::size_t rank, std::uint32_t generation, Time now);
+  void chosen(int pid, Rank rank, Generation generation, Time now);
   /// It is warm, and was told to begin.
   void begun(int pid, Time now);
   void handed_out(int pid, const TaskRecord& task, Time now);
@@ -56,9 +57,9 @@ class TraceRecorder {
   // ---- coordinator
   enum class Deed : std::uint8_t { fill, combine, sink };
   /// The calling thread did this with the segment in this slot. A fill is kept back until opened().
-  void did(Deed deed, std::uint32_t slot, std::uint32_t images, Time begin, Time end);
+  void did(Deed deed, SlotId slot, std::uint32_t images, Time begin, Time end);
   /// What was filled into the slot has this number in the pool's life.
-  void opened(std::uint32_t slot, std::uint64_t segment);
+  void opened(SlotId slot, SegmentId segment);
   /// A line for the user, on the track of the calling thread.
   void said(std::string_view line, Time now);
 
@@ -73,26 +74,26 @@ class TraceRecorder {
     std::uint32_t text = 0;  ///< said, ended: which of texts_
     Stamp begin = 0;
     Stamp end = 0;
-    std::uint64_t segment = 0;
+    SegmentId segment{};
     std::uint64_t count = 0;  ///< images; in_flight, ended: tasks
     Stamp queued = 0;         ///< infer, train: from the hand-out to its begin
     Stamp noticed = 0;        ///< infer, train: from the answer to when it was found
   };
   static_assert(sizeof(Event) == kEventBytes);
   struct Task {
-    std::uint64_t sequence = 0;
+    Sequence sequence{};
     Stamp handed_out = 0;
     Kind kind{};
   };
   /// A process that hosts a member, or did.
   struct Process {
-    std::size_t rank = 0;
-    std::uint32_t generation = 0;
+    Rank rank{};
+    Generation generation{};
     Stamp free_since = 0;   ///< the end of its last slice
     std::vector<Task> out;  ///< handed out and not answered: as many as there are slots, at most
   };
   struct Slot {
-    std::uint64_t segment = 0;
+    SegmentId segment{};
     std::optional<Event> filled;  ///< until it is opened
   };
 
@@ -107,7 +108,7 @@ class TraceRecorder {
   std::string text_of(const Event& event) const TUTTI_REQUIRES(mutex_);
   std::string arguments(const Event& event) const TUTTI_REQUIRES(mutex_);
 
-  const std::vector<std::string> names_;  // by rank
+  const ByRank<std::string> names_;
   const int pid_;
   const Stamp begin_;
   const std::size_t limit_;
@@ -119,7 +120,7 @@ class TraceRecorder {
   std::uint64_t dropped_ TUTTI_GUARDED_BY(mutex_) = 0;
   std::map<int, Process> processes_ TUTTI_GUARDED_BY(mutex_);    // by pid
   std::map<int, std::string> threads_ TUTTI_GUARDED_BY(mutex_);  // of the coordinator, by tid
-  std::map<std::uint32_t, Slot> slots_ TUTTI_GUARDED_BY(mutex_);
+  std::map<SlotId, Slot> slots_ TUTTI_GUARDED_BY(mutex_);
 };
 
 }  // namespace tutti

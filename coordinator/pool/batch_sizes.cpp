@@ -1,6 +1,8 @@
 #include "coordinator/pool/batch_sizes.hpp"
 
-#include <cassert>
+#include <utility>
+
+#include "common/check.hpp"
 
 namespace tutti {
 
@@ -8,9 +10,15 @@ BatchSizes::BatchSizes(const Plan& plan) : settled_(plan.batches != Batches::to_
   for (const WorkerPlan& worker : plan.workers) sizes_.push_back(worker.request.batch_images);
 }
 
-void BatchSizes::settle(const std::vector<BatchChoice>& choices) {
-  assert(choices.size() == sizes_.size());
-  for (std::size_t rank = 0; rank < choices.size(); ++rank) sizes_[rank] = choices[rank].batch_images;
+void BatchSizes::try_out(ByRank<std::uint32_t> sizes) {
+  TUTTI_CHECK(!settled_);
+  TUTTI_CHECK(sizes.size() == sizes_.size());
+  sizes_ = std::move(sizes);
+}
+
+void BatchSizes::settle(const ByRank<BatchChoice>& choices) {
+  TUTTI_CHECK(choices.size() == sizes_.size());
+  for (const Rank rank : choices.ids()) sizes_[rank] = choices[rank].batch_images;
   settled_ = true;
 }
 

@@ -7,6 +7,7 @@
 
 #include <tutti/status.hpp>
 
+#include "common/ids.hpp"
 #include "common/wire/records.hpp"
 #include "coordinator/plan/plan.hpp"
 #include "coordinator/process/loop_thread.hpp"
@@ -25,13 +26,13 @@ class BatchSizes {
   /// Settled, unless the plan says that they are to be measured.
   explicit BatchSizes(const Plan& plan);
 
-  /// By rank; for the tasks that are handed out from now on.
-  void try_out(std::vector<std::uint32_t> sizes) TUTTI_REQUIRES(on_loop) { sizes_ = std::move(sizes); }
-  /// By rank; they hold from now on.
-  void settle(const std::vector<BatchChoice>& choices) TUTTI_REQUIRES(on_loop);
+  /// For the tasks that are handed out from now on.
+  void try_out(ByRank<std::uint32_t> sizes) TUTTI_REQUIRES(on_loop);
+  /// They hold from now on.
+  void settle(const ByRank<BatchChoice>& choices) TUTTI_REQUIRES(on_loop);
 
   bool settled() const noexcept TUTTI_REQUIRES(on_loop) { return settled_; }
-  std::uint32_t of(std::size_t rank) const TUTTI_REQUIRES(on_loop) { return sizes_[rank]; }
+  std::uint32_t of(Rank rank) const TUTTI_REQUIRES(on_loop) { return sizes_[rank]; }
 
   /// A segment was opened.
   void note_segment() noexcept TUTTI_REQUIRES(on_loop) { tried_segments_ += settled_ ? 0 : 1; }
@@ -41,7 +42,7 @@ class BatchSizes {
   CompletionRecord as_it_counts(CompletionRecord record) const TUTTI_REQUIRES(on_loop);
 
  private:
-  std::vector<std::uint32_t> sizes_ TUTTI_GUARDED_BY(on_loop);  // by rank
+  ByRank<std::uint32_t> sizes_ TUTTI_GUARDED_BY(on_loop);
   bool settled_ TUTTI_GUARDED_BY(on_loop);
   std::uint64_t tried_segments_ TUTTI_GUARDED_BY(on_loop) = 0;
 };

@@ -18,7 +18,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using Seconds = BatchSearch::Seconds;
-using Groups = std::vector<std::vector<std::size_t>>;
+using Groups = std::vector<std::vector<Rank>>;
 
 /// One segment of made-up images after the other, each a stream of its own; and what it took.
 class Rounds final : public Work {
@@ -31,7 +31,7 @@ class Rounds final : public Work {
   }
   bool has_more() const override { return !filled_; }
 
-  std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, std::uint32_t slot) override {
+  std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) override {
     const auto view = slot_view(arena, layout, slot, images_);
     std::size_t& written = written_[slot];  // values that lie there from earlier rounds
     for (; written < view.bytes.size(); ++written)
@@ -47,7 +47,7 @@ class Rounds final : public Work {
     disturbed_ = finished.segment.set_aside;
     for (const auto& ranks : groups_) {
       Seconds longest{};
-      for (const std::size_t rank : ranks) {
+      for (const Rank rank : ranks) {
         const Ledger::Row& row = finished.segment.rows[rank];
         disturbed_ = disturbed_ || row.times > 1;
         if (row.present)
@@ -63,7 +63,7 @@ class Rounds final : public Work {
 
  private:
   const Groups& groups_;
-  std::vector<std::size_t> written_;  // by slot
+  BySlot<std::size_t> written_;
   std::uint32_t images_ = 0;
   bool filled_ = false;
   Clock::time_point begin_;
@@ -73,10 +73,10 @@ class Rounds final : public Work {
 
 /// By rank, out of what is said by group.
 template <class Value, class OfGroup>
-std::vector<Value> by_rank(const Groups& groups, std::size_t members, OfGroup of_group) {
-  std::vector<Value> values(members);
+ByRank<Value> by_rank(const Groups& groups, std::size_t members, OfGroup of_group) {
+  ByRank<Value> values(members);
   for (std::size_t group = 0; group < groups.size(); ++group)
-    for (const std::size_t rank : groups[group]) values[rank] = of_group(group);
+    for (const Rank rank : groups[group]) values[rank] = of_group(group);
   return values;
 }
 
@@ -86,7 +86,7 @@ void drive(Pool& pool, BatchSearch& search, const Groups& groups) {
   while (const auto round = search.next()) {
     pool.try_batches(by_rank<std::uint32_t>(groups, members, [&](std::size_t group) { return round->batches[group]; }));
     rounds.prepare(round->images);
-    pool.exchange().drive(std::make_shared<Stream>(rounds, TaskKind::predict, std::vector<bool>(members, true)));
+    pool.exchange().drive(std::make_shared<Stream>(rounds, TaskKind::predict, ByRank<bool>(members, true)));
     if (rounds.disturbed())
       search.skip();
     else
@@ -97,13 +97,13 @@ void drive(Pool& pool, BatchSearch& search, const Groups& groups) {
 }  // namespace
 
 Groups batch_groups(const Plan& plan) {
-  const auto key = [&](std::size_t rank) {
-    const WorkerPlan& worker = plan.workers[rank];
+  const auto key = [&](Rank rank) {
+    const WorkerPlan& worker = plan.workers[rank.value()];
     const MemberRequest& request = worker.request;
     return std::tie(request.model, worker.device, request.threads, request.output, request.copy_input, request.input);
   };
   Groups groups;
-  for (std::size_t rank = 0; rank < plan.workers.size(); ++rank) {
+  for (const Rank rank : IdRange<Rank>(plan.workers.size())) {
     const auto same =
         std::find_if(groups.begin(), groups.end(), [&](const auto& group) { return key(group.front()) == key(rank); });
     if (same == groups.end())
@@ -114,10 +114,10 @@ Groups batch_groups(const Plan& plan) {
   return groups;
 }
 
-std::string batch_text(const Plan& plan, const std::vector<std::size_t>& ranks, const BatchChoice& choice) {
-  const auto name = [&](std::size_t rank) { return plan.workers[rank].request.name; };
+std::string batch_text(const Plan& plan, const std::vector<Rank>& ranks, const BatchChoice& choice) {
+  const auto name = [&](Rank rank) { return plan.workers[rank.value()].request.name; };
   std::string names = name(ranks.front());
-  if (ranks.size() > 2 && ranks.back() - ranks.front() + 1 == ranks.size())
+  if (ranks.size() > 2 && ranks.back().value() - ranks.front().value() + 1 == ranks.size())
     names += fmt::format("..{}", name(ranks.back()));
   else
     for (std::size_t i = 1; i < ranks.size(); ++i) names += fmt::format(", {}", name(ranks[i]));
@@ -133,7 +133,7 @@ void measure_batches(Pool& pool) {
   const Plan& plan = pool.plan();
   const Groups groups = batch_groups(plan);
   std::vector<std::uint32_t> most;
-  for (const auto& ranks : groups) most.push_back(plan.workers[ranks.front()].most_batch_images);
+  for (const auto& ranks : groups) most.push_back(plan.workers[ranks.front().value()].most_batch_images);
   BatchSearch search(plan.arena.images, most);
   drive(pool, search, groups);
   const auto choice = [&](std::size_t group) { return BatchChoice{search.choice(group), search.speeds(group)}; };

@@ -1,20 +1,20 @@
 // Carries out what BatchSearch decides: rounds of made-up images through a pool that nobody else uses yet.
 #pragma once
 
-#include <cstddef>
 #include <string>
 #include <vector>
 
+#include "common/ids.hpp"
 #include "coordinator/pool/batch_sizes.hpp"
 #include "coordinator/pool/pool.hpp"
 
 namespace tutti {
 
 /// Members that get the same batch: of the same model, on the same device, with the same threads. Ranks, in order.
-std::vector<std::vector<std::size_t>> batch_groups(const Plan& plan);
+std::vector<std::vector<Rank>> batch_groups(const Plan& plan);
 
 /// "cnn-0..cnn-3: batches of 32 images (measured: 4: 2100/s, 8: 2600/s)"; `ranks` is in order and not empty.
-std::string batch_text(const Plan& plan, const std::vector<std::size_t>& ranks, const BatchChoice& choice);
+std::string batch_text(const Plan& plan, const std::vector<Rank>& ranks, const BatchChoice& choice);
 
 /// Finds the best batch of every member with all of them running, settles the pool with it, and says so. Throws the
 /// pool's failure.

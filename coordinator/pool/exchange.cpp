@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <cassert>
 #include <chrono>
 #include <utility>
 
+#include "common/check.hpp"
 #include "common/fault_point.hpp"
 
 namespace tutti {
@@ -13,7 +13,7 @@ namespace tutti {
 Exchange::Exchange(std::byte* arena, const ArenaLayout& layout, Submit submit, TraceRecorder* trace)
     : arena_(arena), layout_(layout), submit_(std::move(submit)), trace_(trace), holds_(layout.slots) {
   // Taken from the back: slot 0 first, and the one used last again first, while it is still in the cache.
-  for (std::uint32_t slot = layout.slots; slot > 0; --slot) free_slots_.push_back(slot - 1);
+  for (std::uint32_t slot = layout.slots; slot > 0; --slot) free_slots_.push_back(SlotId(slot - 1));
 }
 
 namespace {
@@ -82,10 +82,11 @@ std::optional<FinishedSegment> Exchange::next_finished(Stream& stream) {
   return finished;
 }
 
-std::optional<std::uint32_t> Exchange::take_slot() {
+std::optional<SlotId> Exchange::take_slot() {
   if (free_slots_.empty()) return std::nullopt;
-  const std::uint32_t slot = free_slots_.back();
+  const SlotId slot = free_slots_.back();
   free_slots_.pop_back();
+  TUTTI_CHECK(holds_[slot] == 0, "a free slot is kept by nobody");
   holds_[slot] = 1;
   return slot;
 }
@@ -93,7 +94,7 @@ std::optional<std::uint32_t> Exchange::take_slot() {
 void Exchange::deliver(Stream& stream, const FinishedSegment& finished) {
   struct Releaser {  // the slot is free again also where the work throws
     Exchange& exchange;
-    std::uint32_t slot;
+    SlotId slot;
     ~Releaser() { exchange.release(slot); }
   } releaser{*this, finished.segment.slot};
   const Inside inside(*this);
@@ -101,7 +102,7 @@ void Exchange::deliver(Stream& stream, const FinishedSegment& finished) {
   fault_point("coordinator.segment_delivered");
 }
 
-void Exchange::fill(const std::shared_ptr<Stream>& stream, std::uint32_t slot) {
+void Exchange::fill(const std::shared_ptr<Stream>& stream, SlotId slot) {
   std::uint32_t images = 0;
   try {
     images = fill_slot(stream->work, slot);
@@ -109,7 +110,8 @@ void Exchange::fill(const std::shared_ptr<Stream>& stream, std::uint32_t slot) {
     release(slot);
     throw;
   }
-  assert(images > 0 && images <= layout_.images);
+  TUTTI_CHECK(images > 0);
+  TUTTI_CHECK(images <= layout_.images);
   std::uint64_t index = 0;
   {
     const MutexLock lock(mutex_);
@@ -119,7 +121,7 @@ void Exchange::fill(const std::shared_ptr<Stream>& stream, std::uint32_t slot) {
   submit_({stream, index, slot, images, stream->work.last()});
 }
 
-std::uint32_t Exchange::fill_slot(Work& work, std::uint32_t slot) {
+std::uint32_t Exchange::fill_slot(Work& work, SlotId slot) {
   const Inside inside(*this);
   if (trace_ == nullptr) return work.fill(arena_, layout_, slot);
   const auto begin = std::chrono::steady_clock::now();
@@ -170,18 +172,18 @@ void Exchange::note_change() {
   changed_.notify_all();
 }
 
-void Exchange::let_go(std::uint32_t slot) {
-  assert(holds_[slot] > 0);
+void Exchange::let_go(SlotId slot) {
+  TUTTI_CHECK(holds_[slot] > 0);
   if (--holds_[slot] == 0) free_slots_.push_back(slot);
 }
 
-void Exchange::hold(std::uint32_t slot) {
+void Exchange::hold(SlotId slot) {
   const MutexLock lock(mutex_);
-  assert(holds_[slot] > 0);
+  TUTTI_CHECK(holds_[slot] > 0);
   ++holds_[slot];
 }
 
-void Exchange::release(std::uint32_t slot) {
+void Exchange::release(SlotId slot) {
   const MutexLock lock(mutex_);
   let_go(slot);
   note_change();
@@ -192,7 +194,7 @@ void Exchange::finish(Stream& stream, std::uint64_t index, FinishedSegment finis
   if (of(stream).cancelled)
     let_go(finished.segment.slot);
   else
-    of(stream).finished.emplace(index, std::move(finished));
+    TUTTI_CHECK(of(stream).finished.emplace(index, std::move(finished)).second);
   note_change();
 }
 

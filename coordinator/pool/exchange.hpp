@@ -16,6 +16,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/ids.hpp"
 #include "common/mutex.hpp"
 #include "common/wire/arena.hpp"
 #include "common/wire/channel.hpp"
@@ -27,9 +28,9 @@ namespace tutti {
 /// A segment that every member asked has answered, or was given up for. Its slot stays taken until it is delivered.
 struct FinishedSegment {
   Ledger::Segment segment;
-  std::vector<std::shared_ptr<const Channel>> channels;  ///< by rank; where the answers lie; null where not present
+  ByRank<std::shared_ptr<const Channel>> channels;  ///< where the answers lie; null where not present
 
-  std::span<const float> answer(std::size_t rank) const { return channels[rank]->output(segment.slot, segment.images); }
+  std::span<const float> answer(Rank rank) const { return channels[rank]->output(segment.slot, segment.images); }
 };
 
 /// A stream of segments and what becomes of them. Called by its driver only.
@@ -38,7 +39,7 @@ class Work {
   virtual ~Work() = default;
   virtual bool has_more() const = 0;
   /// Writes the next segment into a slot of layout.images images, and returns how many it holds: at least one.
-  virtual std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, std::uint32_t slot) = 0;
+  virtual std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) = 0;
   /// Asked after fill(): whether members learn from no further segment, so that they keep what they have learnt.
   virtual bool last() const { return false; }
   /// In the order of filling.
@@ -50,12 +51,12 @@ class Work {
 /// One run of Work through the pool.
 class Stream {
  public:
-  Stream(Work& stream_work, TaskKind stream_kind, std::vector<bool> stream_asked)
+  Stream(Work& stream_work, TaskKind stream_kind, ByRank<bool> stream_asked)
       : work(stream_work), kind(stream_kind), asked(std::move(stream_asked)) {}
 
   Work& work;  ///< not touched any more once cancelled
   const TaskKind kind;
-  const std::vector<bool> asked;  ///< members, by rank
+  const ByRank<bool> asked;
 
  private:
   friend class Exchange;
@@ -73,7 +74,7 @@ class Stream {
 struct FilledSegment {
   std::shared_ptr<Stream> stream;
   std::uint64_t index = 0;  ///< within the stream
-  std::uint32_t slot = 0;
+  SlotId slot{};
   std::uint32_t images = 0;
   bool last = false;  ///< see Work::last()
 };
@@ -104,8 +105,8 @@ class Exchange {
   // ---- loop
   void finish(Stream& stream, std::uint64_t index, FinishedSegment finished);
   /// One more reason to keep a slot that is taken, besides its driver; and one less. It is free when none is left.
-  void hold(std::uint32_t slot);
-  void release(std::uint32_t slot);
+  void hold(SlotId slot);
+  void release(SlotId slot);
   /// The failure that follows is about this image of the stream, whose driver then adds its name to the detail.
   void blame(Stream& stream, std::uint64_t segment, std::uint64_t image);
   /// Ends every present and future step with this error. The first failure stays.
@@ -119,13 +120,13 @@ class Exchange {
  private:
   using Progress = Stream::Progress;
   Progress& of(Stream& stream) const TUTTI_REQUIRES(mutex_) { return stream.progress_; }
-  void let_go(std::uint32_t slot) TUTTI_REQUIRES(mutex_);
+  void let_go(SlotId slot) TUTTI_REQUIRES(mutex_);
   void note_change() TUTTI_REQUIRES(mutex_);
   std::optional<FinishedSegment> next_finished(Stream& stream) TUTTI_REQUIRES(mutex_);
-  std::optional<std::uint32_t> take_slot() TUTTI_REQUIRES(mutex_);
+  std::optional<SlotId> take_slot() TUTTI_REQUIRES(mutex_);
   void deliver(Stream& stream, const FinishedSegment& finished) TUTTI_EXCLUDES(mutex_);
-  void fill(const std::shared_ptr<Stream>& stream, std::uint32_t slot) TUTTI_EXCLUDES(mutex_);
-  std::uint32_t fill_slot(Work& work, std::uint32_t slot) TUTTI_EXCLUDES(mutex_);
+  void fill(const std::shared_ptr<Stream>& stream, SlotId slot) TUTTI_EXCLUDES(mutex_);
+  std::uint32_t fill_slot(Work& work, SlotId slot) TUTTI_EXCLUDES(mutex_);
 
   // Constant after construction.
   std::byte* const arena_;
@@ -136,8 +137,8 @@ class Exchange {
   mutable Mutex mutex_;
   Condition changed_;
   std::uint64_t changes_ TUTTI_GUARDED_BY(mutex_) = 0;
-  std::vector<std::uint32_t> free_slots_ TUTTI_GUARDED_BY(mutex_);
-  std::vector<std::uint32_t> holds_ TUTTI_GUARDED_BY(mutex_);  // by slot
+  std::vector<SlotId> free_slots_ TUTTI_GUARDED_BY(mutex_);
+  BySlot<std::uint32_t> holds_ TUTTI_GUARDED_BY(mutex_);
   std::optional<Error> failure_ TUTTI_GUARDED_BY(mutex_);
   std::optional<Error> draining_ TUTTI_GUARDED_BY(mutex_);
   std::uint64_t input_bytes_copied_ TUTTI_GUARDED_BY(mutex_) = 0;

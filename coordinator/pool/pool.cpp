@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cassert>
 
 #include <boost/asio/post.hpp>
 
+#include "common/check.hpp"
 #include "common/counted.hpp"
 #include "common/fault_point.hpp"
 #include "common/log.hpp"
@@ -53,7 +53,7 @@ Pool::~Pool() { stop(); }
 
 SupervisorSetting Pool::supervisor_setting() const {
   SupervisorSetting setting;
-  for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank) setting.places.push_back(place_of(rank));
+  for (const Rank rank : widths_.ids()) setting.places.push_back(place_of(rank));
   setting.policy = plan_.failure;
   setting.deadlines = !plan_.debugging;
   setting.start_deadline = plan_.start_deadline;
@@ -125,12 +125,12 @@ void Pool::run_loop() {
 }
 
 void Pool::all_running() {
-  for (std::size_t rank = 1; rank < widths_.size() && plan_.combine.rule != CombineRule::none; ++rank) {
-    if (widths_[rank] == widths_[0]) continue;
+  for (const Rank rank : widths_.ids()) {
+    if (plan_.combine.rule == CombineRule::none || widths_[rank] == widths_[0]) continue;
     return fail_on_loop(Error(ErrorKind::usage,
                               fmt::format("the members cannot be combined: {} answers {} per image, {} answers {}",
                                           plan_.workers[0].request.name, counted(widths_[0], "value"),
-                                          plan_.workers[rank].request.name, widths_[rank]),
+                                          plan_.workers[rank.value()].request.name, widths_[rank]),
                               {}, "use models of the same classes, or 'combine: {rule: none}'"));
   }
   was_running_ = true;
@@ -139,17 +139,17 @@ void Pool::all_running() {
   log::debug("{} ready after {:.2f} s", counted(plan_.workers.size(), "worker"), seconds);
   fault_point("coordinator.all_ready");
   if (batches_.settled())
-    for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank) roster_.make_spare(rank);
+    for (const Rank rank : widths_.ids()) roster_.make_spare(worker_of(rank));
   started_->set_value();
   started_.reset();
 }
 
 // ---- commands, failure, end ----------------------------------------------------------------------------------------
 
-void Pool::command(std::vector<control::Message> messages) {
-  assert(messages.size() == plan_.workers.size());
-  const bool save = std::holds_alternative<control::Save>(messages.front());
-  std::vector<std::string> texts;
+void Pool::command(ByRank<control::Message> messages) {
+  TUTTI_CHECK(messages.size() == plan_.workers.size());
+  const bool save = std::holds_alternative<control::Save>(messages[0]);
+  ByRank<std::string> texts;
   for (const control::Message& message : messages) texts.push_back(control::encode(message));
   std::promise<void> promise;
   std::future<void> answered = promise.get_future();
@@ -167,16 +167,16 @@ void Pool::command(std::vector<control::Message> messages) {
 // ---- batches -------------------------------------------------------------------------------------------------------
 
 // Posted, like every segment that follows: the loop takes both in this order.
-void Pool::try_batches(std::vector<std::uint32_t> sizes) {
-  assert(sizes.size() == plan_.workers.size());
+void Pool::try_batches(ByRank<std::uint32_t> sizes) {
+  TUTTI_CHECK(sizes.size() == plan_.workers.size());
   boost::asio::post(loop_, [this, sizes = std::move(sizes)]() mutable {
     assert_on_loop(loop_);
     batches_.try_out(std::move(sizes));
   });
 }
 
-void Pool::settle_batches(std::vector<BatchChoice> choices, double seconds) {
-  assert(choices.size() == plan_.workers.size());
+void Pool::settle_batches(ByRank<BatchChoice> choices, double seconds) {
+  TUTTI_CHECK(choices.size() == plan_.workers.size());
   std::promise<void> promise;
   std::future<void> settled = promise.get_future();
   boost::asio::post(loop_, [this, seconds, choices = std::move(choices), promise = std::move(promise)]() mutable {
@@ -188,18 +188,18 @@ void Pool::settle_batches(std::vector<BatchChoice> choices, double seconds) {
 }
 
 // Spares come only now: they are loaded with these sizes, like every replacement.
-void Pool::settle(std::vector<BatchChoice> choices, double seconds) {
+void Pool::settle(ByRank<BatchChoice> choices, double seconds) {
   batches_.settle(choices);
-  for (std::size_t rank = 0; rank < choices.size(); ++rank) roster_.load_with(rank, choices[rank].batch_images);
+  for (const Rank rank : choices.ids()) roster_.load_with(worker_of(rank), choices[rank].batch_images);
   board_.settled(std::move(choices), seconds, supervisor_, exchange_->input_bytes_copied());
   refresh_status();
   if (over()) return;
-  for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank)
-    if (!supervisor_.absent(rank)) roster_.make_spare(rank);
+  for (const Rank rank : widths_.ids())
+    if (!supervisor_.absent(rank)) roster_.make_spare(worker_of(rank));
 }
 
-std::string Pool::place_of(std::size_t rank) const {
-  return fmt::format("{} on {}", plan_.workers[rank].request.name, plan_.workers[rank].device);
+std::string Pool::place_of(Rank rank) const {
+  return fmt::format("{} on {}", plan_.workers[rank.value()].request.name, plan_.workers[rank.value()].device);
 }
 
 void Pool::fail(const Error& error) {

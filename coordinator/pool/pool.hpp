@@ -17,6 +17,7 @@
 
 #include <tutti/status.hpp>
 
+#include "common/ids.hpp"
 #include "coordinator/decide/supervisor.hpp"
 #include "coordinator/observe/trace.hpp"
 #include "coordinator/plan/plan.hpp"
@@ -45,20 +46,20 @@ class Pool final : private WorkerListener {
   Exchange& exchange() noexcept { return *exchange_; }
   const Plan& plan() const noexcept { return plan_; }
   /// Values per image of each member.
-  const std::vector<std::uint32_t>& widths() const noexcept { return widths_; }
+  const ByRank<std::uint32_t>& widths() const noexcept { return widths_; }
 
   /// Sends messages[rank] to each worker and waits until every one that is left has answered `done`; a replacement is
   /// told again. All are of one kind, begin_training or save. Not on the loop's thread; one at a time, and only while
   /// no task is in flight. Throws the pool's failure, or what the first of them could not do; the others have done it
   /// then, and the pool lives.
-  void command(std::vector<control::Message> messages);
+  void command(ByRank<control::Message> messages);
 
   /// With Batches::to_measure, before the first task of a user, on the one thread that has the pool then: tasks that
-  /// are handed out from now on are cut into batches of these sizes, by rank; their answers are nobody's, and may be
+  /// are handed out from now on are cut into batches of these sizes; their answers are nobody's, and may be
   /// NaN.
-  void try_batches(std::vector<std::uint32_t> sizes);
-  /// Ends that: these sizes hold, by rank, for every worker that is there or comes. What was tried is not counted.
-  void settle_batches(std::vector<BatchChoice> choices, double seconds);
+  void try_batches(ByRank<std::uint32_t> sizes);
+  /// Ends that: these sizes hold for every worker that is there or comes. What was tried is not counted.
+  void settle_batches(ByRank<BatchChoice> choices, double seconds);
 
   /// Ends everything that runs or is asked for later with this error.
   void fail(const Error& error);
@@ -100,7 +101,7 @@ class Pool final : private WorkerListener {
   void make_arena();
   void start_processes(const std::filesystem::path& worker_program) TUTTI_REQUIRES(on_loop);
   void start_workers() TUTTI_REQUIRES(on_loop);
-  void note_chosen(std::size_t rank) TUTTI_REQUIRES(on_loop);
+  void note_chosen(WorkerId worker) TUTTI_REQUIRES(on_loop);
   void run_loop();
   void take_ready(WorkerProcess& worker, const control::Ready& ready) TUTTI_REQUIRES(on_loop);
   void all_running() TUTTI_REQUIRES(on_loop);
@@ -117,14 +118,14 @@ class Pool final : private WorkerListener {
   void leave_when_gone() TUTTI_REQUIRES(on_loop);
   bool over() const noexcept TUTTI_REQUIRES(on_loop) { return failed_ || stopping_; }
   void refresh_status() TUTTI_REQUIRES(on_loop);
-  void settle(std::vector<BatchChoice> choices, double seconds) TUTTI_REQUIRES(on_loop);
-  std::string place_of(std::size_t rank) const;
+  void settle(ByRank<BatchChoice> choices, double seconds) TUTTI_REQUIRES(on_loop);
+  std::string place_of(Rank rank) const;
   SupervisorSetting supervisor_setting() const;
 
   struct Running {
     std::shared_ptr<Stream> stream;
     std::uint64_t index = 0;
-    std::vector<std::shared_ptr<const Channel>> channels;  ///< by rank: where the accepted answers lie
+    ByRank<std::shared_ptr<const Channel>> channels;  ///< where the accepted answers lie
   };
 
   // Constant after construction.
@@ -133,7 +134,7 @@ class Pool final : private WorkerListener {
   const Clock::time_point begin_ = Clock::now();
   MemoryFile arena_file_;
   Mapping arena_;
-  std::vector<std::uint32_t> widths_;  // written by the loop until all are ready, for which the constructor waits
+  ByRank<std::uint32_t> widths_;  // written by the loop until all are ready, for which the constructor waits
 
   // Have their own synchronisation.
   std::unique_ptr<Exchange> exchange_;
@@ -157,11 +158,11 @@ class Pool final : private WorkerListener {
   bool was_running_ TUTTI_GUARDED_BY(on_loop) = false;  // all were ready once
   bool failed_ TUTTI_GUARDED_BY(on_loop) = false;
   bool stopping_ TUTTI_GUARDED_BY(on_loop) = false;
-  std::map<std::uint64_t, Running> running_ TUTTI_GUARDED_BY(on_loop);  // by segment
-  std::vector<int> prepare_answers_ TUTTI_GUARDED_BY(on_loop);          // by rank: how many are still to come
+  std::map<SegmentId, Running> running_ TUTTI_GUARDED_BY(on_loop);
+  ByRank<int> prepare_answers_ TUTTI_GUARDED_BY(on_loop);  // how many are still to come
   std::optional<std::promise<void>> started_ TUTTI_GUARDED_BY(on_loop);
   std::optional<std::promise<void>> command_ TUTTI_GUARDED_BY(on_loop);
-  std::vector<std::string> command_texts_ TUTTI_GUARDED_BY(on_loop);  // by rank
+  ByRank<std::string> command_texts_ TUTTI_GUARDED_BY(on_loop);
 
   std::thread thread_;  // its owner's: construction and stop()
 };

@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cassert>
 #include <variant>
 
+#include "common/check.hpp"
 #include "common/counted.hpp"
 #include "common/fault_point.hpp"
 #include "common/log.hpp"
@@ -26,7 +26,7 @@ constexpr std::uint32_t kMaxWidth = 1U << 24;
 
 void Pool::on_spawned(WorkerProcess& worker) {
   if (over()) return;
-  if (roster_.is_worker(worker)) note_chosen(worker.rank());
+  if (roster_.is_worker(worker)) note_chosen(worker.id());
   refresh_status();
 }
 
@@ -36,9 +36,9 @@ void Pool::on_spawn_failed(WorkerProcess& worker, const Error& error) {
   if (roster_.is_spare(worker))
     roster_.spare_failed(worker, error);
   else if (!over() && late)
-    supervisor_.exited_late(worker.rank(), worker.generation(), Clock::now());
+    supervisor_.exited_late(worker.id(), worker.generation(), Clock::now());
   else if (!over() && roster_.is_worker(worker))
-    supervisor_.spawn_failed(worker.rank(), error, Clock::now());
+    supervisor_.spawn_failed(worker.id(), error, Clock::now());
   carry_out();
   leave_when_gone();
 }
@@ -51,7 +51,7 @@ void Pool::on_ready(WorkerProcess& worker, const control::Ready& ready) {
 }
 
 void Pool::take_ready(WorkerProcess& worker, const control::Ready& ready) {
-  const std::size_t rank = worker.rank();
+  const Rank rank = member_of(worker.id());
   if (worker.channel()) return worker.violate("it is ready twice");
   if (ready.width == 0 || ready.width > kMaxWidth)
     return worker.violate(fmt::format("it says that it answers {} per image", counted(ready.width, "value")));
@@ -60,7 +60,7 @@ void Pool::take_ready(WorkerProcess& worker, const control::Ready& ready) {
         fmt::format("it answers {} per image, the worker before it {}", counted(ready.width, "value"), widths_[rank]));
   if (widths_[rank] == 0) widths_[rank] = ready.width;  // drivers read it from then on
   board_.ready(rank, ready);
-  supervisor_.ready(rank, Clock::now());
+  supervisor_.ready(worker.id(), Clock::now());
 }
 
 void Pool::submit(const FilledSegment& filled) {
@@ -71,8 +71,7 @@ void Pool::submit(const FilledSegment& filled) {
   if (segment && trace_ != nullptr) trace_->opened(filled.slot, *segment);
   batches_.note_segment();
   if (segment)
-    running_.emplace(*segment,
-                     Running{filled.stream, filled.index, std::vector<std::shared_ptr<const Channel>>(members)});
+    running_.emplace(*segment, Running{filled.stream, filled.index, ByRank<std::shared_ptr<const Channel>>(members)});
   fault_point("coordinator.segment_opened");
   carry_out();
 }
@@ -80,7 +79,7 @@ void Pool::submit(const FilledSegment& filled) {
 void Pool::on_completion(WorkerProcess& worker, const CompletionRecord& published) {
   if (over() || !roster_.is_worker(worker)) return;
   const CompletionRecord record = batches_.as_it_counts(published);
-  const std::size_t rank = worker.rank();
+  const Rank rank = member_of(worker.id());
   const auto now = Clock::now();
   const Acceptance acceptance = supervisor_.completion(rank, worker.generation(), record, now);
   if (trace_ != nullptr && (acceptance == Acceptance::accepted || acceptance == Acceptance::repeated))
@@ -97,26 +96,26 @@ void Pool::on_done(WorkerProcess& worker, const control::Done& done) {
   if (over()) return;
   if (!roster_.is_worker(worker)) return worker.violate("it answered a command that it was not given");
   fault_point("coordinator.command_answered");
-  int& expected = prepare_answers_[worker.rank()];
+  int& expected = prepare_answers_[member_of(worker.id())];
   if (expected > 0 && --expected > 0 && done.problem.empty()) return;
-  supervisor_.done(worker.rank(), done, Clock::now());
+  supervisor_.done(member_of(worker.id()), done, Clock::now());
   carry_out();
 }
 
 void Pool::on_violation(WorkerProcess& worker, const std::string& what) {
   if (over() || !roster_.is_worker(worker)) return;
-  supervisor_.violation(worker.rank(), what, Clock::now());
+  supervisor_.violation(worker.id(), what, Clock::now());
   carry_out();
 }
 
 void Pool::on_gone(WorkerProcess& worker, const ExitStatus& status, const std::optional<control::Failure>& reason) {
   const auto self = worker.shared_from_this();
   const bool late = roster_.forget(worker);
-  const std::size_t rank = worker.rank();
+  const Rank rank = member_of(worker.id());
   if (trace_ != nullptr) trace_->ended(worker.pid(), to_text(status), Clock::now());
   if (!over() && late) {
     board_.ended_after_all(worker.pid());
-    supervisor_.exited_late(rank, worker.generation(), Clock::now());
+    supervisor_.exited_late(worker.id(), worker.generation(), Clock::now());
   } else if (roster_.is_spare(worker)) {
     roster_.drop_spare(worker);
     if (!over() && !supervisor_.absent(rank))
@@ -125,7 +124,7 @@ void Pool::on_gone(WorkerProcess& worker, const ExitStatus& status, const std::o
   } else if (!over() && roster_.is_worker(worker)) {
     const auto* signaled = std::get_if<Signaled>(&status);
     const bool by_kernel = signaled != nullptr && signaled->signal == SIGKILL && !worker.killed();
-    supervisor_.gone(rank, {to_text(status), by_kernel && memory_watch_.look(), reason, worker.tasks_taken()},
+    supervisor_.gone(worker.id(), {to_text(status), by_kernel && memory_watch_.look(), reason, worker.tasks_taken()},
                      Clock::now());
   }
   carry_out();
@@ -166,12 +165,12 @@ void Pool::tick() {
 }
 
 void Pool::look_at_workers() {
-  for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank) {
-    const auto worker = roster_.worker(rank);
+  for (const Rank rank : widths_.ids()) {
+    const auto worker = roster_.worker(worker_of(rank));
     if (!worker || !worker->alive() || !worker->channel()) continue;
     // Before a process is given up that does not end, what it has published is read.
     if (worker->killed()) worker->drain_completions();
-    supervisor_.progress(rank, worker->progress(), Clock::now());
+    supervisor_.progress(worker->id(), worker->progress(), Clock::now());
     const int missed = worker->count_missed_wake_ups();
     if (missed == 0) continue;
     log::warning("{}: {} missed wake-ups", place_of(rank), missed);
@@ -207,54 +206,55 @@ void Pool::carry_out() {
 
 // Nobody will take the place of a member that is done without.
 void Pool::dismiss_spares() {
-  for (std::size_t rank = 0; rank < plan_.workers.size(); ++rank)
-    if (supervisor_.absent(rank)) roster_.dismiss_spare(rank);
+  for (const Rank rank : widths_.ids())
+    if (supervisor_.absent(rank)) roster_.dismiss_spare(worker_of(rank));
 }
 
 void Pool::perform(const action::Spawn& spawn) {
   std::optional<control::Ready> ready;
   try {
-    ready = roster_.take_worker(spawn.rank);
+    ready = roster_.take_worker(spawn.worker);
   } catch (const Error& error) {
-    return supervisor_.spawn_failed(spawn.rank, error, Clock::now());
+    return supervisor_.spawn_failed(spawn.worker, error, Clock::now());
   }
-  note_chosen(spawn.rank);
-  if (ready) take_ready(*roster_.worker(spawn.rank), *ready);
+  note_chosen(spawn.worker);
+  if (ready) take_ready(*roster_.worker(spawn.worker), *ready);
 }
 
 /// The process, if it is there already, hosts the member from now on.
-void Pool::note_chosen(std::size_t rank) {
-  const int pid = roster_.worker(rank)->pid();
-  if (trace_ != nullptr && pid != 0) trace_->chosen(pid, rank, supervisor_.generation(rank), Clock::now());
+void Pool::note_chosen(WorkerId worker) {
+  const int pid = roster_.worker(worker)->pid();
+  if (trace_ != nullptr && pid != 0)
+    trace_->chosen(pid, member_of(worker), supervisor_.generation(worker), Clock::now());
 }
 
 void Pool::perform(const action::Begin& begin) {
-  WorkerProcess& worker = *roster_.worker(begin.rank);
+  WorkerProcess& worker = *roster_.worker(begin.worker);
   try {
-    worker.start(
-        {supervisor_.generation(begin.rank), widths_[begin.rank], plan_.arena, plan_.failure.on_nan == OnNan::allow});
+    worker.start({supervisor_.generation(begin.worker), widths_[member_of(begin.worker)], plan_.arena,
+                  plan_.failure.on_nan == OnNan::allow});
   } catch (const Error& error) {
     if (!was_running_) return fail_on_loop(error);
     worker.give_up(control::failure_of(error));
   }
   if (trace_ != nullptr) trace_->begun(worker.pid(), Clock::now());
-  if (was_running_ && batches_.settled()) roster_.make_spare(begin.rank);
+  if (was_running_ && batches_.settled()) roster_.make_spare(begin.worker);
 }
 
 void Pool::perform(const action::Prepare& prepare) {
-  WorkerProcess& worker = *roster_.worker(prepare.rank);
+  WorkerProcess& worker = *roster_.worker(worker_of(prepare.rank));
   prepare_answers_[prepare.rank] = (prepare.checkpoint ? 1 : 0) + (prepare.begin ? 1 : 0);
   if (prepare.checkpoint) worker.send(control::Restore{*prepare.checkpoint});
   if (prepare.begin) worker.send(control::BeginTraining{});
 }
 
 void Pool::perform(const action::Tell& tell) {
-  roster_.worker(tell.rank)->send_text(command_texts_[tell.rank]);
+  roster_.worker(worker_of(tell.rank))->send_text(command_texts_[tell.rank]);
   fault_point("coordinator.command_sent");
 }
 
 void Pool::perform(const action::HandOut& hand_out) {
-  WorkerProcess& worker = *roster_.worker(hand_out.rank);
+  WorkerProcess& worker = *roster_.worker(worker_of(hand_out.rank));
   if (trace_ != nullptr) trace_->handed_out(worker.pid(), hand_out.task, Clock::now());  // before it can be popped
   TaskRecord task = hand_out.task;
   task.batch_images = batches_.of(hand_out.rank);
@@ -262,18 +262,19 @@ void Pool::perform(const action::HandOut& hand_out) {
   board_.handed_out(hand_out.rank);
 }
 
-void Pool::perform(const action::Kill& kill) { roster_.worker(kill.rank)->kill(); }
+void Pool::perform(const action::Kill& kill) { roster_.worker(kill.worker)->kill(); }
 
 void Pool::perform(const action::Abandon& abandon) {
-  const int pid = roster_.worker(abandon.rank)->pid();
+  const int pid = roster_.worker(abandon.worker)->pid();
   board_.left_behind(pid);
-  log::error("worker {} of {} does not end even after SIGKILL; it is left behind", pid, place_of(abandon.rank));
-  roster_.abandon(abandon.rank, abandon.checkpoint);
+  log::error("worker {} of {} does not end even after SIGKILL; it is left behind", pid,
+             place_of(member_of(abandon.worker)));
+  roster_.abandon(abandon.worker, abandon.checkpoint);
 }
 
 void Pool::perform(const action::Finish& finish) {
   const auto found = running_.find(finish.segment);
-  assert(found != running_.end());
+  TUTTI_CHECK(found != running_.end());
   FinishedSegment finished{supervisor_.close(finish.segment), std::move(found->second.channels)};
   fault_point("coordinator.segment_done");
   exchange_->finish(*found->second.stream, found->second.index, std::move(finished));

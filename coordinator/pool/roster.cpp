@@ -10,17 +10,17 @@ namespace tutti {
 
 Roster::Roster(boost::asio::io_context& loop, WorkerListener& listener, Setting setting)
     : loop_(loop), listener_(listener), setting_(std::move(setting)), posts_(setting_.plan.workers.size()) {
-  for (std::size_t rank = 0; rank < posts_.size(); ++rank) posts_[rank].plan = setting_.plan.workers[rank];
+  for (const WorkerId worker : posts_.ids()) posts_[worker].plan = setting_.plan.workers[worker.value()];
 }
 
-std::shared_ptr<WorkerProcess> Roster::start(std::size_t rank, bool load) {
-  Post& post = posts_[rank];
+std::shared_ptr<WorkerProcess> Roster::start(WorkerId worker, bool load) {
+  Post& post = posts_[worker];
   const WorkerPlan& plan = post.plan;
   for (UniqueFd& file : post.checkpoints)
     if (!file) file = make_checkpoint_file(setting_.plan.training);
-  auto worker =
+  auto process =
       std::make_shared<WorkerProcess>(loop_, listener_,
-                                      WorkerProcess::Setting{rank,
+                                      WorkerProcess::Setting{worker,
                                                              &plan,
                                                              setting_.program,
                                                              setting_.arena_fd,
@@ -29,14 +29,14 @@ std::shared_ptr<WorkerProcess> Roster::start(std::size_t rank, bool load) {
                                                              setting_.plan.failure.core_files,
                                                              load,
                                                              plan.forked ? &setting_.fork_server : nullptr});
-  worker->spawn();
-  return worker;
+  process->spawn();
+  return process;
 }
 
-std::optional<control::Ready> Roster::take_worker(std::size_t rank) {
-  Post& post = posts_[rank];
+std::optional<control::Ready> Roster::take_worker(WorkerId worker) {
+  Post& post = posts_[worker];
   if (!post.spare || post.spare->killed()) {
-    post.worker = start(rank, true);
+    post.worker = start(worker, true);
     return std::nullopt;
   }
   post.worker = std::exchange(post.spare, nullptr);
@@ -44,50 +44,50 @@ std::optional<control::Ready> Roster::take_worker(std::size_t rank) {
   return std::exchange(post.spare_ready, std::nullopt);
 }
 
-void Roster::load_with(std::size_t rank, std::uint32_t batch_images) {
-  set_batch(setting_.plan, posts_[rank].plan.request, batch_images);
+void Roster::load_with(WorkerId worker, std::uint32_t batch_images) {
+  set_batch(setting_.plan, posts_[worker].plan.request, batch_images);
 }
 
-void Roster::make_spare(std::size_t rank) {
+void Roster::make_spare(WorkerId worker) {
   const Spares wanted = setting_.plan.failure.spares;
-  if (wanted == Spares::none || posts_[rank].spare || setting_.plan.debugging) return;
+  if (wanted == Spares::none || posts_[worker].spare || setting_.plan.debugging) return;
   try {
-    posts_[rank].spare = start(rank, wanted == Spares::member);
+    posts_[worker].spare = start(worker, wanted == Spares::member);
   } catch (const Error& error) {
-    say_no_spare(rank, error);
+    say_no_spare(worker, error);
   }
 }
 
-void Roster::say_no_spare(std::size_t rank, const Error& error) const {
-  log::warning("no spare worker for {}: {}", setting_.plan.workers[rank].request.name, error.what());
+void Roster::say_no_spare(WorkerId worker, const Error& error) const {
+  log::warning("no spare worker for {}: {}", setting_.plan.workers[worker.value()].request.name, error.what());
 }
 
 void Roster::spare_failed(const WorkerProcess& spare, const Error& error) {
-  say_no_spare(spare.rank(), error);
+  say_no_spare(spare.id(), error);
   drop_spare(spare);
 }
 
 void Roster::keep_ready(const WorkerProcess& spare, const control::Ready& ready) {
-  posts_[spare.rank()].spare_ready = ready;
+  posts_[spare.id()].spare_ready = ready;
 }
 
 void Roster::drop_spare(const WorkerProcess& spare) {
-  posts_[spare.rank()].spare = nullptr;
-  posts_[spare.rank()].spare_ready.reset();
+  posts_[spare.id()].spare = nullptr;
+  posts_[spare.id()].spare_ready.reset();
 }
 
-void Roster::dismiss_spare(std::size_t rank) {
-  const auto& spare = posts_[rank].spare;
+void Roster::dismiss_spare(WorkerId worker) {
+  const auto& spare = posts_[worker].spare;
   if (spare && !spare->killed()) spare->kill();
 }
 
-void Roster::abandon(std::size_t rank, std::optional<std::uint32_t> checkpoint) {
-  Post& post = posts_[rank];
+void Roster::abandon(WorkerId worker, std::optional<std::uint32_t> checkpoint) {
+  Post& post = posts_[worker];
   post.worker->abandon();
   abandoned_.push_back(std::exchange(post.worker, nullptr));
   for (std::uint32_t file = 0; file < post.checkpoints.size(); ++file)
     if (checkpoint != file) post.checkpoints[file].reset();
-  dismiss_spare(rank);
+  dismiss_spare(worker);
 }
 
 bool Roster::forget(const WorkerProcess& worker) {

@@ -10,6 +10,7 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include "common/ids.hpp"
 #include "coordinator/process/loop_thread.hpp"
 #include "coordinator/process/worker_process.hpp"
 
@@ -29,34 +30,34 @@ class Roster {
 
   /// Makes the member's spare its worker, or starts one, whose process may be on its way for a while. Returns the
   /// spare's Ready where it is warm already. Throws Error(failed) where no process can be started.
-  std::optional<control::Ready> take_worker(std::size_t rank) TUTTI_REQUIRES(on_loop);
+  std::optional<control::Ready> take_worker(WorkerId worker) TUTTI_REQUIRES(on_loop);
   /// Workers that are started from now on load their member with this batch.
-  void load_with(std::size_t rank, std::uint32_t batch_images) TUTTI_REQUIRES(on_loop);
+  void load_with(WorkerId worker, std::uint32_t batch_images) TUTTI_REQUIRES(on_loop);
   /// Starts a spare for the member where spares are wanted and it has none. A spare that cannot be started is a
   /// warning: the member has a worker.
-  void make_spare(std::size_t rank) TUTTI_REQUIRES(on_loop);
+  void make_spare(WorkerId worker) TUTTI_REQUIRES(on_loop);
   /// The spare is loaded and warm.
   void keep_ready(const WorkerProcess& spare, const control::Ready& ready) TUTTI_REQUIRES(on_loop);
   /// It could not be started after all.
   void spare_failed(const WorkerProcess& spare, const Error& error) TUTTI_REQUIRES(on_loop);
   void drop_spare(const WorkerProcess& spare) TUTTI_REQUIRES(on_loop);
   /// Ends the member's spare, if it has one; it stays the spare until it is gone.
-  void dismiss_spare(std::size_t rank) TUTTI_REQUIRES(on_loop);
+  void dismiss_spare(WorkerId worker) TUTTI_REQUIRES(on_loop);
   /// Puts the member's worker aside. It may write to a checkpoint file at any time later: all but the one that counts
   /// are replaced, and a spare that has inherited them is ended.
-  void abandon(std::size_t rank, std::optional<std::uint32_t> checkpoint) TUTTI_REQUIRES(on_loop);
+  void abandon(WorkerId worker, std::optional<std::uint32_t> checkpoint) TUTTI_REQUIRES(on_loop);
   /// Takes an abandoned process that has ended off the list; false where it is none.
   bool forget(const WorkerProcess& worker) TUTTI_REQUIRES(on_loop);
 
   /// Null before take_worker() and after abandon().
-  const std::shared_ptr<WorkerProcess>& worker(std::size_t rank) const TUTTI_REQUIRES(on_loop) {
-    return posts_[rank].worker;
+  const std::shared_ptr<WorkerProcess>& worker(WorkerId worker) const TUTTI_REQUIRES(on_loop) {
+    return posts_[worker].worker;
   }
   bool is_worker(const WorkerProcess& process) const TUTTI_REQUIRES(on_loop) {
-    return posts_[process.rank()].worker.get() == &process;
+    return posts_[process.id()].worker.get() == &process;
   }
   bool is_spare(const WorkerProcess& process) const TUTTI_REQUIRES(on_loop) {
-    return posts_[process.rank()].spare.get() == &process;
+    return posts_[process.id()].spare.get() == &process;
   }
 
   /// Calls `deed` for every process that is there or on its way, spares included, abandoned ones not.
@@ -71,15 +72,15 @@ class Roster {
     std::optional<control::Ready> spare_ready;
     std::array<UniqueFd, 2> checkpoints;
   };
-  void say_no_spare(std::size_t rank, const Error& error) const;
-  std::shared_ptr<WorkerProcess> start(std::size_t rank, bool load) TUTTI_REQUIRES(on_loop);
+  void say_no_spare(WorkerId worker, const Error& error) const;
+  std::shared_ptr<WorkerProcess> start(WorkerId worker, bool load) TUTTI_REQUIRES(on_loop);
 
   // Constant after construction.
   boost::asio::io_context& loop_;
   WorkerListener& listener_;
   const Setting setting_;
 
-  std::vector<Post> posts_ TUTTI_GUARDED_BY(on_loop);  // by rank
+  ByWorker<Post> posts_ TUTTI_GUARDED_BY(on_loop);
   std::vector<std::shared_ptr<WorkerProcess>> abandoned_ TUTTI_GUARDED_BY(on_loop);
 };
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "coordinator/decide/hosting.hpp"
+
 namespace tutti {
 
 StatusBoard::StatusBoard(const Plan& plan) {
@@ -79,9 +81,9 @@ bool StatusBoard::all_ready(double seconds) {
   return true;
 }
 
-void StatusBoard::ready(std::size_t rank, const control::Ready& ready) {
+void StatusBoard::ready(Rank rank, const control::Ready& ready) {
   const MutexLock lock(mutex_);
-  MemberStatus& member = status_.members[rank];
+  MemberStatus& member = status_.members[rank.value()];
   member.backend = ready.backend;
   member.width = ready.width;
   member.parameters = ready.parameters;
@@ -89,14 +91,14 @@ void StatusBoard::ready(std::size_t rank, const control::Ready& ready) {
   member.warm_up_seconds = ready.warm_up_seconds;
 }
 
-void StatusBoard::handed_out(std::size_t rank) {
+void StatusBoard::handed_out(Rank rank) {
   const MutexLock lock(mutex_);
-  ++status_.members[rank].segments_handed_out;
+  ++status_.members[rank.value()].segments_handed_out;
 }
 
-void StatusBoard::answered(std::size_t rank, const CompletionRecord& record) {
+void StatusBoard::answered(Rank rank, const CompletionRecord& record) {
   const MutexLock lock(mutex_);
-  MemberStatus& member = status_.members[rank];
+  MemberStatus& member = status_.members[rank.value()];
   ++member.segments_answered;
   member.images += record.images;
   member.busy_seconds += static_cast<double>(record.busy_nanoseconds) * 1e-9;
@@ -122,14 +124,14 @@ void StatusBoard::ended_after_all(int pid) {
   std::erase(status_.faults.abandoned_pids, pid);
 }
 
-void StatusBoard::settled(std::vector<BatchChoice> choices, double seconds, const Supervisor& supervisor,
+void StatusBoard::settled(ByRank<BatchChoice> choices, double seconds, const Supervisor& supervisor,
                           std::uint64_t input_bytes) {
   const MutexLock lock(mutex_);
   status_.batch_search_seconds = seconds;
   tried_bytes_ = input_bytes;
   tried_set_aside_ = supervisor.counts().set_aside;
-  for (std::size_t rank = 0; rank < choices.size(); ++rank) {
-    MemberStatus& member = status_.members[rank];
+  for (const Rank rank : choices.ids()) {
+    MemberStatus& member = status_.members[rank.value()];
     member.batch_images = choices[rank].batch_images;
     member.batch_images_measured = true;
     member.batch_speeds = std::move(choices[rank].speeds);
@@ -150,11 +152,11 @@ void StatusBoard::refresh(const Supervisor& supervisor, const Roster& roster, st
   faults.abandoned_pids = std::move(status_.faults.abandoned_pids);
   status_.faults = std::move(faults);
   status_.fork_server_pid = fork_server_pid;
-  for (std::size_t rank = 0; rank < status_.members.size(); ++rank) {
-    MemberStatus& member = status_.members[rank];
+  for (const Rank rank : IdRange<Rank>(status_.members.size())) {
+    MemberStatus& member = status_.members[rank.value()];
     supervisor.describe(rank, member);
     if (auto& from = member.absent_from_segment) *from -= std::min(*from, tried_segments);
-    const auto& worker = roster.worker(rank);
+    const auto& worker = roster.worker(worker_of(rank));
     member.alive = worker && worker->alive() && worker->pid() != 0;
     member.pid = member.alive ? worker->pid() : 0;
   }

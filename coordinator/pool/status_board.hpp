@@ -37,9 +37,9 @@ class StatusBoard {
   void watch_this_thread() TUTTI_REQUIRES(on_loop);
   /// False where the pool has failed meanwhile.
   bool all_ready(double seconds) TUTTI_REQUIRES(on_loop);
-  void ready(std::size_t rank, const control::Ready& ready) TUTTI_REQUIRES(on_loop);
-  void handed_out(std::size_t rank) TUTTI_REQUIRES(on_loop);
-  void answered(std::size_t rank, const CompletionRecord& record) TUTTI_REQUIRES(on_loop);
+  void ready(Rank rank, const control::Ready& ready) TUTTI_REQUIRES(on_loop);
+  void handed_out(Rank rank) TUTTI_REQUIRES(on_loop);
+  void answered(Rank rank, const CompletionRecord& record) TUTTI_REQUIRES(on_loop);
   void missed_wake_ups(int count) TUTTI_REQUIRES(on_loop);
   void stalled() TUTTI_REQUIRES(on_loop);
   /// A process that does not end even after SIGKILL; and its end after all.
@@ -47,8 +47,8 @@ class StatusBoard {
   void ended_after_all(int pid) TUTTI_REQUIRES(on_loop);
   /// These batches hold. What was counted so far, the `input_bytes` that were copied included, was tried for them and
   /// is taken back: with the next refresh() what the supervisor has counted.
-  void settled(std::vector<BatchChoice> choices, double seconds, const Supervisor& supervisor,
-               std::uint64_t input_bytes) TUTTI_REQUIRES(on_loop);
+  void settled(ByRank<BatchChoice> choices, double seconds, const Supervisor& supervisor, std::uint64_t input_bytes)
+      TUTTI_REQUIRES(on_loop);
   /// Takes over what supervisor and roster say. `tried_segments` of those that the supervisor knows were no user's.
   void refresh(const Supervisor& supervisor, const Roster& roster, std::uint64_t tried_segments, int fork_server_pid)
       TUTTI_REQUIRES(on_loop);

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <cassert>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -17,6 +16,7 @@
 #include <tutti/error.hpp>
 
 #include "common/build_id.hpp"
+#include "common/check.hpp"
 #include "common/fault_point.hpp"
 #include "common/log.hpp"
 
@@ -195,7 +195,7 @@ void WorkerProcess::hand_out(const TaskRecord& task) {
     case RingStatus::corrupt:
       return violate("it wrote nonsense into its task ring");
     case RingStatus::closed:
-      assert(false && "the task ring is never closed while the worker is used");
+      TUTTI_UNREACHABLE("the task ring is never closed while the worker is used");
   }
 }
 

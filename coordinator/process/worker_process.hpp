@@ -13,6 +13,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "common/ids.hpp"
 #include "common/wire/channel.hpp"
 #include "common/wire/control.hpp"
 #include "common/wire/doorbell.hpp"
@@ -51,7 +52,7 @@ class WorkerListener {
 class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
  public:
   struct Setting {
-    std::size_t rank = 0;
+    WorkerId worker{};
     const WorkerPlan* plan = nullptr;
     std::filesystem::path program;
     int arena_fd = -1;
@@ -92,13 +93,13 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   /// something in their ring at this look and at the one before: always 0, or the doorbells are broken. Wakes them.
   int count_missed_wake_ups() TUTTI_REQUIRES(on_loop);
 
-  std::size_t rank() const noexcept { return setting_.rank; }
+  WorkerId id() const noexcept { return setting_.worker; }
   /// The process is there, or on its way.
   bool alive() const noexcept TUTTI_REQUIRES(on_loop) { return alive_; }
   bool killed() const noexcept TUTTI_REQUIRES(on_loop) { return killed_; }  ///< by us
   /// 0 while it is on its way.
   int pid() const noexcept TUTTI_REQUIRES(on_loop) { return pid_; }
-  std::uint32_t generation() const noexcept TUTTI_REQUIRES(on_loop) { return generation_; }
+  Generation generation() const noexcept TUTTI_REQUIRES(on_loop) { return generation_; }
   /// Batches that the worker says to have finished; any number is possible. 0 before start().
   std::uint64_t progress() const noexcept TUTTI_REQUIRES(on_loop);
   /// Tasks that the worker says to have taken out of its ring; any number is possible. 0 before start().
@@ -139,7 +140,7 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   const std::string load_;  // encoded before the process exists: a description that is too long fails early
 
   int pid_ TUTTI_GUARDED_BY(on_loop) = 0;
-  std::uint32_t generation_ TUTTI_GUARDED_BY(on_loop) = 0;  // from start() on
+  Generation generation_ TUTTI_GUARDED_BY(on_loop){};  // from start() on
   bool alive_ TUTTI_GUARDED_BY(on_loop) = false;
   bool killed_ TUTTI_GUARDED_BY(on_loop) = false;
   // It broke the protocol, or was abandoned: nothing is read any more.

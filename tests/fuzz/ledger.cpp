@@ -23,46 +23,46 @@ class Game {
       case 0:
         return open(input);
       case 1:
-        return replace(input.below(kMembers));
+        return replace(Rank(input.below(kMembers)));
       case 2:
-        return answer(input.below(kMembers), arbitrary(input));
+        return answer(Rank(input.below(kMembers)), arbitrary(input));
       default:
-        const std::size_t rank = input.below(kMembers);
+        const Rank rank(input.below(kMembers));
         return answer(rank, nearly_right(input, rank));
     }
   }
 
  private:
   struct Member {
-    std::uint32_t generation = 0;
-    std::map<std::uint64_t, TaskRecord> owed;  ///< by segment
+    Generation generation{};
+    std::map<SegmentId, TaskRecord> owed;
   };
 
   void open(fuzz::Input& input) {
     const std::uint32_t who = 1 + input.below((1U << kMembers) - 1);
-    const std::uint32_t slot = input.below(4);
+    const SlotId slot(input.below(4));
     const std::uint32_t images = 1 + input.below(8);
-    std::vector<bool> asked;
-    for (std::size_t rank = 0; rank < kMembers; ++rank) asked.push_back((who >> rank & 1U) != 0);
-    const std::uint64_t segment = ledger_.open(slot, images, TaskKind::predict, asked);
-    for (std::size_t rank = 0; rank < kMembers; ++rank)
+    ByRank<bool> asked(kMembers);
+    for (const Rank rank : asked.ids()) asked[rank] = (who >> rank.value() & 1U) != 0;
+    const SegmentId segment = ledger_.open(slot, images, TaskKind::predict, asked);
+    for (const Rank rank : asked.ids())
       if (asked[rank]) hand_out(segment, rank);
   }
-  void hand_out(std::uint64_t segment, std::size_t rank) {
+  void hand_out(SegmentId segment, Rank rank) {
     Member& member = members_[rank];
     member.owed[segment] = ledger_.hand_out(segment, rank, member.generation);
   }
   /// The worker died: its replacement gets what is unanswered.
-  void replace(std::size_t rank) {
+  void replace(Rank rank) {
     ++members_[rank].generation;
     for (const auto& [segment, task] : std::map(members_[rank].owed)) hand_out(segment, rank);
   }
 
   static CompletionRecord arbitrary(fuzz::Input& input) { return input.take<CompletionRecord>(); }
   /// The answer to a task that is open for somebody, with at most one field wrong.
-  CompletionRecord nearly_right(fuzz::Input& input, std::size_t rank) const {
+  CompletionRecord nearly_right(fuzz::Input& input, Rank rank) const {
     CompletionRecord record = last_;
-    const auto& owed = members_[input.below(2) == 0 ? rank : kMembers - 1 - rank].owed;
+    const auto& owed = members_[input.below(2) == 0 ? rank : Rank(kMembers - 1 - rank.value())].owed;
     if (!owed.empty()) {
       const TaskRecord& task = std::next(owed.begin(), input.below(static_cast<std::uint32_t>(owed.size())))->second;
       record = {task.sequence, task.segment, task.generation, task.slot, task.images};
@@ -70,16 +70,16 @@ class Game {
     const auto by = static_cast<std::uint32_t>(input.take<std::int8_t>());
     switch (input.below(12)) {
       case 0:
-        record.sequence += by;
+        record.sequence = Sequence(record.sequence.value() + by);
         break;
       case 1:
-        record.segment += by;
+        record.segment = SegmentId(record.segment.value() + by);
         break;
       case 2:
-        record.generation += by;
+        record.generation = Generation(record.generation.value() + by);
         break;
       case 3:
-        record.slot += by;
+        record.slot = SlotId(record.slot.value() + by);
         break;
       case 4:
         record.images += by;
@@ -93,7 +93,7 @@ class Game {
     return record;
   }
 
-  bool is_owed(std::size_t rank, const CompletionRecord& record) const {
+  bool is_owed(Rank rank, const CompletionRecord& record) const {
     const auto found = members_[rank].owed.find(record.segment);
     if (found == members_[rank].owed.end()) return false;
     const TaskRecord& task = found->second;
@@ -102,7 +102,7 @@ class Game {
            record.slot == task.slot && record.images == task.images;
   }
 
-  void answer(std::size_t rank, const CompletionRecord& record) {
+  void answer(Rank rank, const CompletionRecord& record) {
     last_ = record;
     const bool owed = is_owed(rank, record);
     const Verdict verdict = ledger_.accept(rank, members_[rank].generation, record);
@@ -117,7 +117,7 @@ class Game {
   }
 
   Ledger ledger_{kMembers};
-  std::array<Member, kMembers> members_;
+  ByRank<Member> members_ = ByRank<Member>(kMembers);
   CompletionRecord last_;  ///< what came before, which is told again where nothing is owed
 };
 

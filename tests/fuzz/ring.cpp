@@ -72,7 +72,7 @@ class Adversary {
   void push(fuzz::Input& input) {
     const std::uint64_t used = pushed_ - place_.header->head;
     CompletionRecord record;
-    record.sequence = input.take<std::uint64_t>();
+    record.sequence = Sequence(input.take<std::uint64_t>());
     const RingStatus status = producer_.push(record);
     if (closed_) return must(status == RingStatus::closed, "a closed end takes nothing");
     if (used > place_.capacity) return must(status == RingStatus::corrupt, "an impossible head is seen");
@@ -98,7 +98,7 @@ class Adversary {
     must(place_.header->head == ++popped_, "the consumer hands back its own count");
   }
 
-  static constexpr std::uint64_t kUntouched = 0x7475747469;
+  static constexpr SegmentId kUntouched{std::uint64_t{0x7475747469}};
 
   std::size_t bytes_;
   std::unique_ptr<std::byte, Free> memory_;

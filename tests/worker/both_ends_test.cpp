@@ -194,7 +194,7 @@ class Ends {
       for (std::uint32_t rank = 0; rank < kMembers; ++rank)
         expected_[rank].push_back(naive_answer(fake_spec(kMembers), rank, images_.back()));
     }
-    for (std::uint32_t slot = 0; slot < kOneArena.slots; ++slot) free_slots_.push_back(slot);
+    for (std::uint32_t slot = 0; slot < kOneArena.slots; ++slot) free_slots_.push_back(SlotId(slot));
     for (std::uint32_t rank = 0; rank < kMembers; ++rank) {
       members_[rank] = std::make_unique<Member>(rank, arena_.data(), seed + 1 + rank);
       drain(rank);  // parks this end, so that the first completion rings
@@ -230,23 +230,26 @@ class Ends {
   static constexpr std::uint64_t kSets = 16;
   /// How many members have not answered yet.
   struct Open {
-    std::uint32_t slot;
+    SlotId slot;
     std::uint32_t left;
   };
 
   void hand_out() {
-    const std::uint32_t slot = free_slots_.front();
+    const SlotId slot = free_slots_.front();
     free_slots_.pop_front();
     const auto count = static_cast<std::uint32_t>(1 + pauses_.below(kOneArena.images));
     const auto view = slot_view(arena_.data(), kOneArena, slot, count);
     std::copy_n(images_[handed_out_ % kSets].begin(), view.pixels.size(), view.pixels.begin());
     const std::uint64_t who = pauses_.below(kMembers + 1);  // one of them, or all
-    slot_owners_.emplace(handed_out_, Open{slot, who < kMembers ? 1 : kMembers});
+    slot_owners_.emplace(SegmentId(handed_out_), Open{slot, who < kMembers ? 1 : kMembers});
     for (std::uint32_t rank = 0; rank < kMembers; ++rank) {
       if (who < kMembers && who != rank) continue;
       batches_[rank] += (count + 2) / 3;
-      members_[rank]->hand_out(
-          {.sequence = handed_out_, .segment = handed_out_, .slot = slot, .images = count, .batch_images = 3});
+      members_[rank]->hand_out({.sequence = Sequence(handed_out_),
+                                .segment = SegmentId(handed_out_),
+                                .slot = slot,
+                                .images = count,
+                                .batch_images = 3});
       pauses_.pause();
     }
     ++handed_out_;
@@ -276,7 +279,7 @@ class Ends {
 
   void accept(std::uint32_t rank, const CompletionRecord& record) {
     const auto output = members_[rank]->channel().output(record.slot, record.images);
-    const auto& expected = expected_[rank][record.segment % kSets];
+    const auto& expected = expected_[rank][record.segment.value() % kSets];
     REQUIRE(std::equal(output.begin(), output.end(), expected.begin()));
     const auto owner = slot_owners_.find(record.segment);
     REQUIRE(owner != slot_owners_.end());
@@ -289,8 +292,8 @@ class Ends {
   Mapping arena_;
   std::vector<std::vector<float>> images_;
   std::array<std::vector<std::vector<float>>, kMembers> expected_;
-  std::deque<std::uint32_t> free_slots_;
-  std::map<std::uint64_t, Open> slot_owners_;
+  std::deque<SlotId> free_slots_;
+  std::map<SegmentId, Open> slot_owners_;
   std::uint64_t handed_out_ = 0;
   std::array<std::uint64_t, kMembers> batches_{};
   std::array<std::unique_ptr<Member>, kMembers> members_;

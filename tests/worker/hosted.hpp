@@ -76,11 +76,13 @@ class Hosted {
     return receive<Expected>();
   }
   control::Ready load(const MemberRequest& request) { return ask<control::Ready>(control::Load{request}); }
-  void start(std::uint32_t generation = 0) { send(control::Start{generation, channel_layout_.width, layout_, false}); }
+  void start(std::uint32_t generation = 0) {
+    send(control::Start{Generation(generation), channel_layout_.width, layout_, false});
+  }
   /// Puts images into a slot; labels are the numbers of the images modulo the width.
   void fill(std::uint32_t slot, const std::vector<float>& pixels, std::uint64_t first_number) {
     const auto count = static_cast<std::uint32_t>(pixels.size() / layout_.shape.elements());
-    const auto view = slot_view(arena_.data(), layout_, slot, count);
+    const auto view = slot_view(arena_.data(), layout_, SlotId(slot), count);
     std::copy(pixels.begin(), pixels.end(), view.pixels.begin());
     for (std::uint32_t i = 0; i < count; ++i) {
       view.numbers[i] = first_number + i;
@@ -107,7 +109,7 @@ class Hosted {
     }
   }
   std::vector<float> output(std::uint32_t slot, std::uint32_t images) const {
-    const auto span = channel_.output(slot, images);
+    const auto span = channel_.output(SlotId(slot), images);
     return {span.begin(), span.end()};
   }
   std::uint64_t progress() const { return channel_.status().progress; }

@@ -18,10 +18,10 @@ TEST_CASE("a segment is answered with the numbers of its task") {
   rig.fill(2, images);
   rig.hand_out(2, 8);
   const CompletionRecord record = rig.answer();
-  CHECK(record.sequence == 0);
-  CHECK(record.segment == 10);
-  CHECK(record.generation == 0);
-  CHECK(record.slot == 2);
+  CHECK(record.sequence == Sequence(0));
+  CHECK(record.segment == SegmentId(10));
+  CHECK(record.generation == Generation(0));
+  CHECK(record.slot == SlotId(2));
   CHECK(record.images == 8);
   CHECK(record.status == CompletionStatus::done);
   CHECK(rig.output(2, 8) == naive_answer(fake_spec(1), 0, images));
@@ -63,11 +63,11 @@ TEST_CASE("many segments pass with all slots in use and none is lost") {
   std::uint64_t handed_out = 4;
   for (std::uint64_t n = 0; n < kSegments; ++n) {
     const CompletionRecord record = rig.answer();
-    REQUIRE(record.sequence == n);
-    REQUIRE(record.slot == n % 4);
+    REQUIRE(record.sequence == Sequence(n));
+    REQUIRE(record.slot == SlotId(n % 4));
     if (handed_out < kSegments) {
-      rig.fill(record.slot, random_images(8, record.slot));
-      rig.hand_out(record.slot, 8);
+      rig.fill(record.slot.value(), random_images(8, record.slot.value()));
+      rig.hand_out(record.slot.value(), 8);
       ++handed_out;
     }
   }
@@ -97,7 +97,7 @@ TEST_CASE("a member that sleeps between single tasks wakes for each of them") {
   rig.fill(0, random_images(1));
   for (std::uint64_t n = 0; n < 3000; ++n) {
     rig.hand_out(0, 1);
-    REQUIRE(rig.answer().sequence == n);
+    REQUIRE(rig.answer().sequence == Sequence(n));
   }
 }
 
@@ -123,7 +123,7 @@ TEST_CASE("a bell that rings for nothing does no harm") {
   rig.fill(0, random_images(1));
   rig.hand_out(0, 1);
   rig.ring_for_nothing();
-  CHECK(rig.answer().sequence == 0);
+  CHECK(rig.answer().sequence == Sequence(0));
 }
 
 TEST_CASE("a closed ring ends the loop after what was in it") {
@@ -133,8 +133,8 @@ TEST_CASE("a closed ring ends the loop after what was in it") {
   rig.hand_out(0, 4);
   rig.close_ring();
   CHECK(rig.end() == "left");
-  CHECK(rig.answer().sequence == 0);
-  CHECK(rig.answer().sequence == 1);
+  CHECK(rig.answer().sequence == Sequence(0));
+  CHECK(rig.answer().sequence == Sequence(1));
 }
 
 TEST_CASE("the message stop ends the loop") {

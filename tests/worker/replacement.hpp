@@ -82,14 +82,16 @@ class Replacing {
     const std::uint64_t number = kind == TaskKind::train ? segment : training_.segments.size();
     const bool checkpoint = kind == TaskKind::train && (segment + 1) % training_.checkpoint_every == 0;
     worker.fill(0, training_.segments[segment], 100 * segment);
-    worker.hand_out({sequence_++, number, 0, 0, static_cast<std::uint32_t>(images_of(segment)), kind,
+    worker.hand_out({sequence_, SegmentId(number), 0, 0, static_cast<std::uint32_t>(images_of(segment)), kind,
                      checkpoint ? 1 + next_file_ : 0, training_.member.batch_images});
+    ++sequence_;
   }
   void accept(const CompletionRecord& completion) {
-    if ((completion.segment + 1) % training_.checkpoint_every != 0) return;
+    const std::size_t done = completion.segment.value() + 1;
+    if (done % training_.checkpoint_every != 0) return;
     committed_ = next_file_;
     next_file_ = 1 - next_file_;
-    done_ = completion.segment + 1;
+    done_ = done;
   }
 
   const Training& training_;
@@ -97,7 +99,7 @@ class Replacing {
   std::optional<std::uint32_t> committed_;
   std::uint32_t next_file_ = 0;
   std::size_t done_ = 0;
-  std::uint64_t sequence_ = 0;
+  Sequence sequence_;
 };
 
 }  // namespace tutti::test

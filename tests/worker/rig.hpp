@@ -52,7 +52,7 @@ class Rig {
 
   void fill(std::uint32_t slot, const std::vector<float>& images, std::uint64_t first_number = 0) {
     const auto count = static_cast<std::uint32_t>(images.size() / kShape.elements());
-    const auto view = slot_view(arena(), kArena, slot, count);
+    const auto view = slot_view(arena(), kArena, SlotId(slot), count);
     std::copy(images.begin(), images.end(), view.pixels.begin());
     for (std::uint32_t i = 0; i < count; ++i) {
       view.labels[i] = i % 4;
@@ -61,8 +61,8 @@ class Rig {
   }
   void hand_out(std::uint32_t slot, std::uint32_t images, TaskKind kind = TaskKind::predict,
                 std::uint32_t checkpoint = 0, std::uint32_t batch_images = 3) {
-    REQUIRE(tasks_.push({sequence_, 10 + sequence_, 0, slot, images, kind, checkpoint, batch_images}) ==
-            RingStatus::ok);
+    REQUIRE(tasks_.push({Sequence(sequence_), SegmentId(10 + sequence_), 0, SlotId(slot), images, kind, checkpoint,
+                         batch_images}) == RingStatus::ok);
     ++sequence_;
     if (tasks_.consumer_is_parked()) task_bell_.ring();
   }
@@ -88,7 +88,7 @@ class Rig {
     return spin_until([&] { return progress() >= batches; });
   }
   std::vector<float> output(std::uint32_t slot, std::uint32_t images) const {
-    const auto span = channel_.output(slot, images);
+    const auto span = channel_.output(SlotId(slot), images);
     return {span.begin(), span.end()};
   }
   void send(const control::Message& message) { control_->send(message); }

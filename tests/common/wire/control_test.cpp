@@ -116,7 +116,7 @@ TEST_CASE("every kind of model arrives as it was sent") {
 
 TEST_CASE("the start arrives as it was sent") {
   const Start start = round_trip(Start{3, 10, {4, 500, {3, 32, 31}, PixelType::uint8}, true});
-  CHECK(start.generation == 3);
+  CHECK(start.generation == Generation(3));
   CHECK(start.width == 10);
   CHECK(start.arena.slots == 4);
   CHECK(start.arena.images == 500);

@@ -76,7 +76,7 @@ TEST_CASE("the parts of a channel neither overlap nor leave its bytes") {
             ring_of(channel.tasks(), RingPlace<TaskRecord>::bytes(layout.ring_capacity())),
             ring_of(channel.completions(), RingPlace<CompletionRecord>::bytes(layout.ring_capacity()))};
         for (std::uint32_t slot = 0; slot < slots; ++slot) {
-          extents.push_back(extent_of(channel.output(slot, images), base));
+          extents.push_back(extent_of(channel.output(SlotId(slot), images), base));
           CHECK(extents.back().begin % kCacheLineBytes == 0);
         }
         CHECK(extents.size() == 3 + slots);
@@ -126,7 +126,7 @@ TEST_CASE("the parts of an arena slot begin at pages and do not overlap") {
       std::vector<std::byte> memory(layout.bytes());
       std::vector<Extent> extents;
       for (std::uint32_t slot = 0; slot < slots; ++slot) {
-        const auto view = slot_view(memory.data(), layout, slot, images);
+        const auto view = slot_view(memory.data(), layout, SlotId(slot), images);
         CHECK(view.pixels.size() == images * 105U);
         CHECK(view.labels.size() == images);
         CHECK(view.numbers.size() == images);

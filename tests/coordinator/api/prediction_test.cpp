@@ -17,9 +17,9 @@ namespace {
 
 constexpr ArenaLayout kArena{2, 4, kShape};
 
-std::vector<Ledger::Row> rows(const std::vector<bool>& present) {
-  std::vector<Ledger::Row> rows(present.size());
-  for (std::size_t rank = 0; rank < present.size(); ++rank) {
+ByRank<Ledger::Row> rows(const ByRank<bool>& present) {
+  ByRank<Ledger::Row> rows(present.size());
+  for (const Rank rank : present.ids()) {
     rows[rank].asked = true;
     rows[rank].present = present[rank];
   }
@@ -31,7 +31,7 @@ TEST_CASE("segments follow each other and the last is as short as it must be") {
   ListSource source(images, {});
   ListSink sink;
   const Accumulator accumulator({}, {1.0F});
-  const std::vector<std::uint32_t> widths{2};
+  const ByRank<std::uint32_t> widths{2};
   Prediction prediction(source, sink, accumulator, widths, true);
   std::vector<float> arena(kArena.bytes() / sizeof(float));
   auto* const base = reinterpret_cast<std::byte*>(arena.data());
@@ -61,7 +61,7 @@ TEST_CASE("labels and every member's own answer reach the sink") {
   ListSource source(random_images(3), {7, 8, 9});
   ListSink sink;
   const Accumulator accumulator({}, {1.0F, 1.0F});
-  const std::vector<std::uint32_t> widths{1, 1};
+  const ByRank<std::uint32_t> widths{1, 1};
   Prediction prediction(source, sink, accumulator, widths, true);
   std::vector<float> arena(kArena.bytes() / sizeof(float));
   prediction.fill(reinterpret_cast<std::byte*>(arena.data()), kArena, 0);
@@ -79,7 +79,7 @@ TEST_CASE("members of different widths pass where nothing is combined") {
   ListSource source(random_images(1), {});
   ListSink sink;
   const Accumulator accumulator({CombineRule::none, OutputKind::logits, true, false}, {1.0F, 1.0F});
-  const std::vector<std::uint32_t> widths{1, 3};
+  const ByRank<std::uint32_t> widths{1, 3};
   Prediction prediction(source, sink, accumulator, widths, false);
   std::vector<float> arena(kArena.bytes() / sizeof(float));
   prediction.fill(reinterpret_cast<std::byte*>(arena.data()), kArena, 0);
@@ -103,15 +103,16 @@ struct Lossy {
   }
 
   /// Answers of the members present: 1, 2 and 3 everywhere; the others have no channel.
-  void deliver(std::uint32_t slot, std::uint32_t images, const std::vector<bool>& present, bool set_aside = false) {
+  void deliver(SlotId slot, std::uint32_t images, const ByRank<bool>& present, bool set_aside = false) {
     FinishedSegment finished;
     finished.segment.slot = slot;
     finished.segment.images = images;
     finished.segment.set_aside = set_aside;
     finished.segment.rows = rows(present);
-    for (std::size_t rank = 0; rank < present.size(); ++rank)
+    for (const Rank rank : present.ids())
       finished.channels.push_back(
-          present[rank] ? channel_with(kArena, slot, std::vector<float>(2 * images, static_cast<float>(rank + 1)), 2)
+          present[rank] ? channel_with(kArena, slot.value(),
+                                       std::vector<float>(2 * images, static_cast<float>(rank.value() + 1)), 2)
                         : nullptr);
     prediction.deliver(finished);
   }
@@ -142,7 +143,7 @@ struct Lossy {
   ListSource source{random_images(7), {}};
   LastSink sink;
   Accumulator accumulator;
-  const std::vector<std::uint32_t> widths{2, 2, 2};
+  const ByRank<std::uint32_t> widths{2, 2, 2};
   Prediction prediction;
   std::vector<float> arena;
 };

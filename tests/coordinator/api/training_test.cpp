@@ -89,9 +89,9 @@ TEST_CASE("loss and accuracy are means over images and only of those who were as
   Epoch epoch(source, Learns::weights, 1, 3, 4, {true, false, true}, true);
   for (int segment = 0; segment < 2; ++segment) {
     FinishedSegment finished;
-    finished.segment.rows.resize(3);
+    finished.segment.rows = ByRank<Ledger::Row>(3);
     for (const std::size_t rank : {0U, 2U}) {
-      Ledger::Row& row = finished.segment.rows[rank];
+      Ledger::Row& row = finished.segment.rows[Rank(rank)];
       row.asked = true;
       row.present = true;
       row.completion.loss_sum = rank == 0 ? 3.0 : 10.0;
@@ -118,9 +118,9 @@ TEST_CASE("a member that was lost on the way has no result and the others keep t
   Epoch epoch(source, Learns::weights, 1, 2, 4, {true, true, true}, true);
   for (int segment = 0; segment < 2; ++segment) {
     FinishedSegment finished;
-    finished.segment.rows.resize(3);
+    finished.segment.rows = ByRank<Ledger::Row>(3);
     for (std::size_t rank = 0; rank < 3; ++rank) {
-      Ledger::Row& row = finished.segment.rows[rank];
+      Ledger::Row& row = finished.segment.rows[Rank(rank)];
       row.asked = rank != 2;  // rank 2 was lost before this epoch: nobody asked it any more
       row.present = rank == 0 || (rank == 1 && segment == 0);
       row.completion.loss_sum = 2.0;

@@ -13,8 +13,8 @@ namespace tutti::test {
 namespace {
 
 /// The segments that the member was asked and has not answered, oldest first.
-std::vector<std::uint64_t> unanswered(const Ledger& ledger, std::size_t rank) {
-  std::vector<std::uint64_t> numbers;
+std::vector<SegmentId> unanswered(const Ledger& ledger, Rank rank) {
+  std::vector<SegmentId> numbers;
   for (const auto& [number, segment] : ledger.segments())
     if (segment.rows[rank].asked && !segment.rows[rank].answered) numbers.push_back(number);
   return numbers;
@@ -36,16 +36,16 @@ TEST_CASE("a task carries what was opened and counts per member") {
   const auto second = ledger.open(1, 7, TaskKind::predict, {false, true});
   const TaskRecord a = ledger.hand_out(first, 1, 5);
   const TaskRecord b = ledger.hand_out(second, 1, 5);
-  CHECK(a.sequence == 0);
+  CHECK(a.sequence == Sequence(0));
   CHECK(a.segment == first);
-  CHECK(a.generation == 5);
-  CHECK(a.slot == 3);
+  CHECK(a.generation == Generation(5));
+  CHECK(a.slot == SlotId(3));
   CHECK(a.images == 20);
   CHECK(a.kind == TaskKind::train);
-  CHECK(b.sequence == 1);
+  CHECK(b.sequence == Sequence(1));
   CHECK(b.segment == second);
   CHECK(b.kind == TaskKind::predict);
-  CHECK(ledger.hand_out(first, 0, 0).sequence == 0);
+  CHECK(ledger.hand_out(first, 0, 0).sequence == Sequence(0));
 }
 
 TEST_CASE("a segment is done with the last answer of those who were asked") {
@@ -59,7 +59,7 @@ TEST_CASE("a segment is done with the last answer of those who were asked") {
   last.loss_sum = 2.5;
   CHECK(ledger.accept(0, 0, last) == Verdict::segment_done);
   const Ledger::Segment closed = ledger.close(segment);
-  CHECK(closed.slot == 0);
+  CHECK(closed.slot == SlotId(0));
   CHECK(closed.images == 5);
   CHECK(closed.rows[0].completion.loss_sum == 2.5);
   CHECK_FALSE(closed.rows[1].asked);
@@ -120,7 +120,7 @@ TEST_CASE("an answer of an earlier generation is stale and one of a later is a v
   const auto segment = ledger.open(0, 5, TaskKind::predict, {true});
   const auto other = ledger.open(1, 5, TaskKind::predict, {true});
   const TaskRecord old = ledger.hand_out(segment, 0, 0);
-  CHECK(ledger.hand_out(other, 0, 1).sequence == 0);  // counted anew in each generation
+  CHECK(ledger.hand_out(other, 0, 1).sequence == Sequence(0));  // counted anew in each generation
   const TaskRecord present = ledger.hand_out(segment, 0, 1);
   CHECK(ledger.accept(0, 1, answer_to(old)) == Verdict::stale);
   CompletionRecord later = answer_to(present);
@@ -135,10 +135,10 @@ TEST_CASE("an answer of an earlier generation is stale and one of a later is a v
 
 TEST_CASE("what a member has not answered is listed from the oldest on") {
   Ledger ledger(2);
-  std::vector<std::uint64_t> segments;
+  std::vector<SegmentId> segments;
   std::vector<TaskRecord> tasks;
   for (std::uint32_t slot = 0; slot < 4; ++slot) {
-    segments.push_back(ledger.open(slot, 1, TaskKind::predict, {true, slot != 2}));
+    segments.push_back(ledger.open(SlotId(slot), 1, TaskKind::predict, {true, slot != 2}));
     tasks.push_back(ledger.hand_out(segments.back(), 0, 0));
     if (slot != 2) ledger.hand_out(segments.back(), 1, 0);
   }
@@ -203,7 +203,7 @@ TEST_CASE("a held segment outlives its closing and is repeated without counting 
   ledger.settle(segment, 0);
   CHECK_FALSE(ledger.release(segment));
   ledger.settle(segment, 1);
-  CHECK(ledger.release(segment) == 3U);
+  CHECK(ledger.release(segment) == SlotId(3));
   CHECK(ledger.segments().empty());
 }
 
@@ -216,21 +216,21 @@ struct Simulation {
   std::uint64_t draw(std::uint64_t below) { return random_at(seed, counter++) % below; }
 
   void open_segment() {
-    std::vector<bool> asked(kMembers);
-    for (std::size_t m = 0; m < kMembers; ++m) asked[m] = draw(4) != 0;
-    asked[draw(kMembers)] = true;
-    const std::uint64_t number = ledger.open(static_cast<std::uint32_t>(draw(4)),
-                                             static_cast<std::uint32_t>(1 + draw(9)), TaskKind::predict, asked);
-    for (std::size_t m = 0; m < kMembers; ++m)
+    ByRank<bool> asked(kMembers);
+    for (const Rank m : asked.ids()) asked[m] = draw(4) != 0;
+    asked[Rank(draw(kMembers))] = true;
+    const SegmentId number =
+        ledger.open(SlotId(draw(4)), static_cast<std::uint32_t>(1 + draw(9)), TaskKind::predict, asked);
+    for (const Rank m : asked.ids())
       if (asked[m]) pending.emplace_back(m, ledger.hand_out(number, m, generation[m]));
-    for (std::size_t m = 0; m < kMembers; ++m)
+    for (const Rank m : asked.ids())
       if (asked[m]) owed.insert({number, m});
     ++opened;
   }
   /// The member's worker is replaced: what it owes is handed out again.
-  void replace(std::size_t member) {
+  void replace(Rank member) {
     ++generation[member];
-    for (const std::uint64_t number : unanswered(ledger, member))
+    for (const SegmentId number : unanswered(ledger, member))
       pending.emplace_back(member, ledger.hand_out(number, member, generation[member]));
   }
   void answer() {
@@ -238,7 +238,7 @@ struct Simulation {
     const auto [member, task] = pending[at];
     CompletionRecord record = answer_to(task);
     if (draw(10) == 0) {
-      record.slot += 1;
+      ++record.slot;
       CHECK(ledger.accept(member, generation[member], record) != Verdict::accepted);
       return;
     }
@@ -267,7 +267,7 @@ struct Simulation {
       if (opened < kSegments && what < 6)
         open_segment();
       else if (what == 6)
-        replace(draw(kMembers));
+        replace(Rank(draw(kMembers)));
       else if (what == 7)
         answer_again();
       else if (!pending.empty())
@@ -278,10 +278,10 @@ struct Simulation {
   std::uint64_t seed;
   std::uint64_t counter = 0;
   Ledger ledger;
-  std::vector<std::uint32_t> generation;
-  std::vector<std::pair<std::size_t, TaskRecord>> pending;
-  std::vector<std::pair<std::size_t, TaskRecord>> answered;
-  std::set<std::pair<std::uint64_t, std::size_t>> owed;
+  ByRank<Generation> generation;
+  std::vector<std::pair<Rank, TaskRecord>> pending;
+  std::vector<std::pair<Rank, TaskRecord>> answered;
+  std::set<std::pair<SegmentId, Rank>> owed;
   std::uint64_t opened = 0;
   std::uint64_t closed = 0;
 };

@@ -67,7 +67,7 @@ TEST_CASE("a member that leaves owes nothing and has no tasks") {
     CHECK(!work.tasks.any_open());
     CHECK(work.absent());
     CHECK(work.absent_reason() == "it died");
-    CHECK(work.absent_from() == 5);
+    CHECK(work.absent_from() == SegmentId(5));
   }
 }
 
@@ -77,7 +77,7 @@ TEST_CASE("a command waits for the tasks before it and holds those after it back
   work.command(4);
   work.tasks.add(4);
   CHECK(!work.may_be_told());
-  CHECK(work.next() == 3);
+  CHECK(work.next() == SegmentId(3));
   work.hand_out(false, false);
   CHECK(!work.may_be_told());
   CHECK(work.next() == std::nullopt);
@@ -86,7 +86,7 @@ TEST_CASE("a command waits for the tasks before it and holds those after it back
   work.tell();
   CHECK(work.next() == std::nullopt);
   work.answer();
-  CHECK(work.next() == 4);
+  CHECK(work.next() == SegmentId(4));
   CHECK(work.handed_out() == 1);
 }
 

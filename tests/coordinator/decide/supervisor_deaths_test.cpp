@@ -19,12 +19,12 @@ TEST_CASE("a worker that dies is replaced and its tasks are handed out again in 
   CHECK(rig.take() == Texts{"m0 on cpu:0 died: killed by SIGKILL on segment 101; replacement started, 3 segments "
                             "handed out again",
                             "spawn 0 g1"});
-  CHECK(rig.supervisor.generation(0) == 1);
+  CHECK(rig.supervisor.generation(0) == Generation(1));
   CHECK(rig.supervisor.counts().restarts == 1);
   rig.ready(0);
   CHECK(rig.take() == Texts{"begin 0", "task 0 s1"});  // alone: it may be what killed
-  CHECK(rig.task(0).generation == 1);
-  CHECK(rig.task(0).sequence == 0);
+  CHECK(rig.task(0).generation == Generation(1));
+  CHECK(rig.task(0).sequence == Sequence(0));
   CHECK(rig.answer(0) == Acceptance::accepted);
   CHECK(rig.take() == Texts{"task 0 s2", "task 0 s3"});
   CHECK(rig.supervisor.counts().handed_out_again == 3);

@@ -3,6 +3,9 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include "common/print_ids.hpp"
+#include "coordinator/decide/hosting.hpp"
+
 namespace tutti::test {
 namespace {
 
@@ -46,10 +49,10 @@ std::string Rig::text_of(const Action& action) {
   return std::visit(
       Overloaded{
           [&](const action::Spawn& a) {
-            tasks_[a.rank].clear();
-            return fmt::format("spawn {} g{}", a.rank, a.generation);
+            tasks_[member_of(a.worker)].clear();
+            return fmt::format("spawn {} g{}", a.worker, a.generation);
           },
-          [](const action::Begin& a) { return fmt::format("begin {}", a.rank); },
+          [](const action::Begin& a) { return fmt::format("begin {}", a.worker); },
           [](const action::Prepare& a) {
             return fmt::format("prepare {}{}{}", a.rank, a.checkpoint ? fmt::format(" from {}", *a.checkpoint) : "",
                                a.begin && a.checkpoint ? " and begin" : "");
@@ -60,8 +63,8 @@ std::string Rig::text_of(const Action& action) {
             return fmt::format("task {} s{}{}", a.rank, a.task.segment,
                                a.task.checkpoint == 0 ? "" : fmt::format(" c{}", a.task.checkpoint));
           },
-          [](const action::Kill& a) { return fmt::format("kill {}", a.rank); },
-          [](const action::Abandon& a) { return fmt::format("abandon {} g{}", a.rank, a.generation); },
+          [](const action::Kill& a) { return fmt::format("kill {}", a.worker); },
+          [](const action::Abandon& a) { return fmt::format("abandon {} g{}", a.worker, a.generation); },
           [](const action::Hold& a) { return fmt::format("hold {}", a.slot); },
           [](const action::Release& a) { return fmt::format("release {}", a.slot); },
           [](const action::Finish& a) { return fmt::format("finish {}", a.segment); },
@@ -81,9 +84,9 @@ void Rig::pass(double seconds) {
   now += std::chrono::duration_cast<Supervisor::Time::duration>(std::chrono::duration<double>(seconds));
 }
 
-std::optional<std::uint64_t> Rig::open(TaskKind kind, bool last) {
+std::optional<SegmentId> Rig::open(TaskKind kind, bool last) {
   const std::uint32_t number = opened_++;
-  return supervisor.open(number % slots_, 10, kind, std::vector<bool>(members_, true), 100 + number, last, now);
+  return supervisor.open(SlotId(number % slots_), 10, kind, ByRank<bool>(members_, true), 100 + number, last, now);
 }
 
 CompletionRecord Rig::answer_to(const TaskRecord& task, CompletionStatus status) {
@@ -94,9 +97,9 @@ CompletionRecord Rig::answer_to(const TaskRecord& task, CompletionStatus status)
 }
 
 Acceptance Rig::answer(std::size_t rank, CompletionStatus status) {
-  const TaskRecord task = tasks_.at(rank).front();
-  tasks_[rank].pop_front();
-  return supervisor.completion(rank, task.generation, answer_to(task, status), now);
+  const TaskRecord task = tasks_[Rank(rank)].front();
+  tasks_[Rank(rank)].pop_front();
+  return supervisor.completion(Rank(rank), task.generation, answer_to(task, status), now);
 }
 
 void Rig::begin_training() {

@@ -35,15 +35,15 @@ class Rig {
 
   void pass(double seconds);
   void tick() { supervisor.tick(now); }
-  void ready(std::size_t rank) { supervisor.ready(rank, now); }
-  void done(std::size_t rank, const std::string& problem = {}) { supervisor.done(rank, {problem, {}}, now); }
+  void ready(std::size_t rank) { supervisor.ready(WorkerId(rank), now); }
+  void done(std::size_t rank, const std::string& problem = {}) { supervisor.done(Rank(rank), {problem, {}}, now); }
   void dies(std::size_t rank, const std::string& how = "killed by SIGKILL") {
-    supervisor.gone(rank, {how, false, {}}, now);
+    supervisor.gone(WorkerId(rank), {how, false, {}}, now);
   }
   /// The number of the next segment, asked of all; its slot is that number in the circle, its index the number + 100.
-  std::optional<std::uint64_t> open(TaskKind kind = TaskKind::predict, bool last = false);
+  std::optional<SegmentId> open(TaskKind kind = TaskKind::predict, bool last = false);
   /// The oldest task that take() saw being handed to this member.
-  const TaskRecord& task(std::size_t rank) const { return tasks_.at(rank).front(); }
+  const TaskRecord& task(std::size_t rank) const { return tasks_[Rank(rank)].front(); }
   /// The answer to it.
   Acceptance answer(std::size_t rank, CompletionStatus status = CompletionStatus::done);
   static CompletionRecord answer_to(const TaskRecord& task, CompletionStatus status = CompletionStatus::done);
@@ -61,7 +61,7 @@ class Rig {
   std::size_t members_;
   std::uint32_t slots_;
   std::uint32_t opened_ = 0;
-  std::vector<std::deque<TaskRecord>> tasks_;  // by rank: in the hands of its worker
+  ByRank<std::deque<TaskRecord>> tasks_;  // in the hands of its worker
 };
 
 inline SupervisorSetting with_policy(OnWorkerFailure policy, std::optional<std::uint32_t> limit,

@@ -71,9 +71,9 @@ TEST_CASE("a worker that is ready twice breaks the protocol") {
 TEST_CASE("a segment is handed to all asked and finished once with the last answer") {
   Rig rig = Rig::running(rig_setting(3));
   const auto segment = rig.supervisor.open(2, 7, TaskKind::predict, {true, false, true}, 5, false, rig.now);
-  REQUIRE(segment == 0U);
+  REQUIRE(segment == SegmentId(0));
   CHECK(rig.take() == Texts{"task 0 s0", "task 2 s0"});
-  CHECK(rig.task(0).slot == 2);
+  CHECK(rig.task(0).slot == SlotId(2));
   CHECK(rig.task(0).images == 7);
   CHECK(rig.supervisor.busy());
   CHECK(rig.answer(2) == Acceptance::accepted);
@@ -82,7 +82,7 @@ TEST_CASE("a segment is handed to all asked and finished once with the last answ
   CHECK(rig.take() == Texts{"finish 0"});
   CHECK_FALSE(rig.supervisor.busy());
   const Ledger::Segment closed = rig.supervisor.close(0);
-  CHECK(closed.slot == 2);
+  CHECK(closed.slot == SlotId(2));
   CHECK(closed.images == 7);
   CHECK_FALSE(closed.set_aside);
   CHECK(closed.rows[0].present);
@@ -231,7 +231,7 @@ TEST_CASE("the first problem of a command is reported and the pool lives") {
   REQUIRE(problem);
   CHECK(problem->message() == "m2 on cpu:2: the disk is full");
   CHECK(problem->hint() == "make room");
-  CHECK(rig.open() == 0U);
+  CHECK(rig.open() == SegmentId(0));
   // A member that could not begin has no training to be brought back to.
   rig.take();
   rig.dies(1);

@@ -92,7 +92,7 @@ TEST_CASE("a training member goes on from its checkpoint with all later tasks ag
   rig.take();
   for (int n = 0; n < 3; ++n) rig.answer(0);  // 0 and 1 are in checkpoint file 0
   CHECK(rig.take() == Texts{"finish 0", "finish 1", "release 0", "release 1", "finish 2"});
-  for (std::uint64_t n = 0; n < 3; ++n) rig.supervisor.close(n);
+  for (std::uint64_t n = 0; n < 3; ++n) rig.supervisor.close(SegmentId(n));
   rig.open(TaskKind::train);
   CHECK(rig.take() == Texts{"hold 3", "task 0 s3 c2"});
   rig.dies(0);

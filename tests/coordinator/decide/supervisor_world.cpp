@@ -45,7 +45,7 @@ void World::run() {
 // ---- what happens --------------------------------------------------------------------------------------------------
 
 World::Process* World::any_process() {
-  Member& member = members_[draw(members_.size())];
+  Member& member = members_[Rank(draw(members_.size()))];
   return member.process.get();
 }
 
@@ -76,7 +76,7 @@ void World::fault() {
   if (what < 8 && !ghosts_.empty()) {
     const auto ghost = std::move(ghosts_.front());
     ghosts_.erase(ghosts_.begin());
-    return supervisor_.exited_late(ghost->rank, ghost->generation, now_);
+    return supervisor_.exited_late(worker_of(ghost->rank), ghost->generation, now_);
   }
   if (process == nullptr) return;
   Member& member = members_[process->rank];
@@ -106,7 +106,7 @@ void World::lie(Process& process) {
     const auto acceptance = supervisor_.completion(process.rank, process.generation, record, now_);
     must(process.distrusted || acceptance == Acceptance::violation, "a wrong answer is no violation");
   } else {
-    supervisor_.violation(process.rank, "it lies", now_);
+    supervisor_.violation(worker_of(process.rank), "it lies", now_);
   }
   process.distrusted = true;
 }
@@ -132,7 +132,7 @@ void World::pass_time(double seconds) {
     if (!member.process || !member.process->begun) continue;
     // Before a process is abandoned, what it has published is read.
     if (member.process->killed && !member.process->distrusted) report_all(*member.process);
-    supervisor_.progress(member.process->rank, member.process->batches, now_);
+    supervisor_.progress(worker_of(member.process->rank), member.process->batches, now_);
   }
   supervisor_.tick(now_);
 }
@@ -148,7 +148,7 @@ bool World::act(Process& process) {
   if (process.killed || process.frozen) return false;
   if (!process.ready) {
     process.ready = true;
-    supervisor_.ready(process.rank, now_);
+    supervisor_.ready(worker_of(process.rank), now_);
   } else if (process.computed) {
     publish(process);
   } else if (!process.ring.empty()) {
@@ -182,9 +182,10 @@ void World::compute(Process& process) {
   process.computed = true;
   ++process.batches;
   if (task.kind != TaskKind::train) return must(task.checkpoint == 0, "a prediction makes a checkpoint");
-  must(static_cast<std::int64_t>(task.segment) > process.learnt.up_to, "a segment is learnt twice, or out of order");
+  must(static_cast<std::int64_t>(task.segment.value()) > process.learnt.up_to,
+       "a segment is learnt twice, or out of order");
   process.learnt.hash = mix(process.learnt.hash ^ segment.content);
-  process.learnt.up_to = static_cast<std::int64_t>(task.segment);
+  process.learnt.up_to = static_cast<std::int64_t>(task.segment.value());
   if (task.checkpoint != 0) members_[process.rank].files[task.checkpoint - 1].torn = true;
 }
 
@@ -238,11 +239,11 @@ void World::judge(Process& process, const CompletionRecord& record, Acceptance a
 void World::end(Process& process) {
   // Nobody reads on after nonsense.
   if (!process.distrusted) report_all(process);
-  const std::size_t rank = process.rank;
+  const Rank rank = process.rank;
   Death death{"killed by SIGKILL", chance(10), {}};
   if (all_ran_ && chance(10)) death.words = control::Failure{"out of luck", "try again", false};
   const auto gone = std::move(members_[rank].process);
-  supervisor_.gone(rank, death, now_);
+  supervisor_.gone(worker_of(rank), death, now_);
 }
 
 // ---- without faults, to the end ------------------------------------------------------------------------------------
@@ -265,7 +266,8 @@ void World::calm() {
 bool World::calm_round() {
   bool any = drive();
   carry_out(true);
-  for (std::size_t rank = 0; rank < members_.size() && !failed_; ++rank) {
+  for (const Rank rank : members_.ids()) {
+    if (failed_) break;
     if (Process* const process = members_[rank].process.get()) any = report(*process) || any;
     carry_out(true);
     if (Process* const process = members_[rank].process.get()) any = act(*process) || any;
@@ -283,7 +285,7 @@ void World::check_bounds() const {
 void World::check_end() {
   if (failed_) return check_failure();
   for (const auto& [number, segment] : segments_) must(segment.finished, "a segment was never finished");
-  for (const auto& ghost : ghosts_) supervisor_.exited_late(ghost->rank, ghost->generation, now_);
+  for (const auto& ghost : ghosts_) supervisor_.exited_late(worker_of(ghost->rank), ghost->generation, now_);
   carry_out(true);
   // What a cancelled training left behind goes when the next one begins.
   Call call;
@@ -305,19 +307,19 @@ void World::check_end() {
 
 /// It is one that may be, and whatever comes after it changes nothing.
 void World::check_failure() {
-  for (std::size_t rank = 0; rank < members_.size(); ++rank) {
-    supervisor_.gone(rank, {"killed by SIGKILL", false, {}}, now_);
-    supervisor_.spawn_failed(rank, Error(ErrorKind::failed, "could not start"), now_);
-    supervisor_.ready(rank, now_);
+  for (const Rank rank : members_.ids()) {
+    supervisor_.gone(worker_of(rank), {"killed by SIGKILL", false, {}}, now_);
+    supervisor_.spawn_failed(worker_of(rank), Error(ErrorKind::failed, "could not start"), now_);
+    supervisor_.ready(worker_of(rank), now_);
     supervisor_.done(rank, {}, now_);
-    supervisor_.violation(rank, "it lies", now_);
+    supervisor_.violation(worker_of(rank), "it lies", now_);
     if (members_[rank].last_accepted) supervisor_.completion(rank, 0, *members_[rank].last_accepted, now_);
   }
-  for (const auto& ghost : ghosts_) supervisor_.exited_late(ghost->rank, ghost->generation, now_);
+  for (const auto& ghost : ghosts_) supervisor_.exited_late(worker_of(ghost->rank), ghost->generation, now_);
   supervisor_.command(Supervisor::Command::save, now_);
   supervisor_.stalled(now_);
   supervisor_.tick(now_ + std::chrono::hours(1));
-  must(!supervisor_.open(0, 1, TaskKind::train, std::vector<bool>(members_.size(), true), 0, true, now_),
+  must(!supervisor_.open(0, 1, TaskKind::train, ByRank<bool>(members_.size(), true), 0, true, now_),
        "a segment is opened after the end");
   must(!supervisor_.next_wake() && !supervisor_.next(), "something is decided after the end");
   const auto& allowed = setting_.may_fail_with;

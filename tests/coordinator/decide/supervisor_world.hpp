@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/random.hpp"
+#include "coordinator/decide/hosting.hpp"
 #include "coordinator/decide/supervisor.hpp"
 
 namespace tutti::test {
@@ -70,8 +71,8 @@ class World {
     bool torn = true;
   };
   struct Process {
-    std::size_t rank;
-    std::uint32_t generation;
+    Rank rank;
+    Generation generation;
     bool ready = false, begun = false, killed = false, frozen = false, stuck = false, distrusted = false;
     std::deque<Order> orders;
     std::deque<TaskRecord> ring;  ///< not answered
@@ -82,11 +83,11 @@ class World {
     std::uint64_t batches = 0;
   };
   struct Segment {
-    std::uint32_t slot = 0;
+    SlotId slot{};
     TaskKind kind = TaskKind::predict;
     std::uint64_t content = 0;
-    std::vector<bool> asked;
-    std::vector<std::optional<std::uint32_t>> accepted;  ///< by rank: in which generation
+    ByRank<bool> asked;
+    ByRank<std::optional<Generation>> accepted;  ///< in which generation
     bool finished = false;
   };
   struct Member {
@@ -104,7 +105,7 @@ class World {
     std::uint32_t opened = 0;
     std::uint32_t finished = 0;
     enum class Stage { begin, begin_told, work, save, save_told, done } stage = Stage::work;
-    std::vector<bool> asked;
+    ByRank<bool> asked;
   };
 
   std::uint64_t draw(std::uint64_t below);
@@ -135,7 +136,7 @@ class World {
   bool drive_command(Call& call);
   bool open(Call* call);
   bool deliver();
-  std::optional<std::uint32_t> free_slot();
+  std::optional<SlotId> free_slot();
   Call make_call();
 
   // ---- actions
@@ -153,7 +154,7 @@ class World {
   void perform(const action::CommandDone& done);
   void perform(const action::Fail& fail);
   void perform(const action::Say& say);
-  Process& process_of(std::size_t rank);
+  Process& process_of(Rank rank);
   void check_saved();
   void check_bounds() const;
   void check_end();
@@ -163,15 +164,15 @@ class World {
   std::uint64_t drawn_ = 0;
   Time now_{};
   Supervisor supervisor_;
-  std::vector<Member> members_;
+  ByRank<Member> members_;
   std::vector<std::unique_ptr<Process>> ghosts_;  // abandoned
-  std::map<std::uint64_t, Segment> segments_;
-  std::map<std::uint64_t, Call*> of_call_;  // segments in work
-  std::vector<std::uint64_t> slots_;        // content, by slot
-  std::vector<bool> driven_;                // by slot: filled and not delivered
-  std::vector<int> holds_;                  // by slot
-  std::deque<std::uint32_t> undelivered_;   // slots of finished segments
-  std::deque<Call> calls_;                  // the first is at work
+  std::map<SegmentId, Segment> segments_;
+  std::map<SegmentId, Call*> of_call_;  // segments in work
+  BySlot<std::uint64_t> slots_;         // content
+  BySlot<bool> driven_;                 // filled and not delivered
+  BySlot<int> holds_;
+  std::deque<SlotId> undelivered_;  // slots of finished segments
+  std::deque<Call> calls_;          // the first is at work
   bool commanded_ = false;
   bool broken_off_ = false;  // a training was: a worker that dies goes back to its last checkpoint
   Supervisor::Command command_ = Supervisor::Command::save;

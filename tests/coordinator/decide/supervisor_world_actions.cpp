@@ -15,13 +15,14 @@ World::Call World::make_call() {
   call.cancelled = call.train && chance(20);
   call.segments = static_cast<std::uint32_t>(1 + draw(12));
   call.stage = call.train ? Call::Stage::begin : Call::Stage::work;
-  for (std::size_t rank = 0; rank < members_.size(); ++rank) call.asked.push_back(chance(80));
-  call.asked[draw(members_.size())] = true;
+  call.asked = ByRank<bool>(members_.size());
+  for (const Rank rank : members_.ids()) call.asked[rank] = chance(80);
+  call.asked[Rank(draw(members_.size()))] = true;
   return call;
 }
 
-std::optional<std::uint32_t> World::free_slot() {
-  for (std::uint32_t slot = 0; slot < slots_.size(); ++slot)
+std::optional<SlotId> World::free_slot() {
+  for (const SlotId slot : slots_.ids())
     if (!driven_[slot] && holds_[slot] == 0) return slot;
   return std::nullopt;
 }
@@ -72,9 +73,9 @@ bool World::open(Call* call) {
     must(!used, "a slot that an abandoned process can read is free");
   }
   const TaskKind kind = call != nullptr && call->train ? TaskKind::train : TaskKind::predict;
-  std::vector<bool> asked = call != nullptr ? call->asked : std::vector<bool>(members_.size(), true);
+  ByRank<bool> asked = call != nullptr ? call->asked : ByRank<bool>(members_.size(), true);
   const bool last = call != nullptr && call->opened + 1 == call->segments && !call->cancelled;
-  for (std::size_t rank = 0; rank < members_.size(); ++rank)
+  for (const Rank rank : members_.ids())
     if (supervisor_.absent(rank)) asked[rank] = false;
   const std::uint64_t content = mix(drawn_++);
   const auto number = supervisor_.open(*slot, 5, kind, asked, call != nullptr ? call->opened : 7, last, now_);
@@ -84,13 +85,13 @@ bool World::open(Call* call) {
   slots_[*slot] = content;
   driven_[*slot] = true;
   Segment segment{*slot, kind, content, asked, {}, false};
-  segment.accepted.resize(members_.size());
+  segment.accepted = ByRank<std::optional<Generation>>(members_.size());
   segments_.emplace(*number, std::move(segment));
   if (call == nullptr) return true;
   of_call_[*number] = call;
   ++call->opened;
-  for (std::size_t rank = 0; rank < members_.size() && call->train; ++rank)
-    if (asked[rank]) members_[rank].expected.hash = mix(members_[rank].expected.hash ^ content);
+  for (const Rank rank : members_.ids())
+    if (call->train && asked[rank]) members_[rank].expected.hash = mix(members_[rank].expected.hash ^ content);
   return true;
 }
 
@@ -111,24 +112,25 @@ void World::carry_out(bool all) {
   }
 }
 
-World::Process& World::process_of(std::size_t rank) {
+World::Process& World::process_of(Rank rank) {
   must(members_[rank].process != nullptr, "an order to a process that is no more");
   return *members_[rank].process;
 }
 
 void World::perform(const action::Spawn& spawn) {
-  must(!members_[spawn.rank].process, "two processes of one member");
-  must(spawn.generation == supervisor_.generation(spawn.rank), "a process of the wrong generation");
+  must(!members_[member_of(spawn.worker)].process, "two processes of one member");
+  must(spawn.generation == supervisor_.generation(spawn.worker), "a process of the wrong generation");
   if (!calm_ && supervisor_.counts().deaths > 0 && chance(5))
-    return supervisor_.spawn_failed(spawn.rank, Error(ErrorKind::failed, "could not start"), now_);
+    return supervisor_.spawn_failed(worker_of(member_of(spawn.worker)), Error(ErrorKind::failed, "could not start"),
+                                    now_);
   auto process = std::make_unique<Process>();
-  process->rank = spawn.rank;
+  process->rank = member_of(spawn.worker);
   process->generation = spawn.generation;
-  members_[spawn.rank].process = std::move(process);
+  members_[member_of(spawn.worker)].process = std::move(process);
 }
 
 void World::perform(const action::Begin& begin) {
-  Process& process = process_of(begin.rank);
+  Process& process = process_of(member_of(begin.worker));
   must(process.ready && !process.begun, "begun twice, or too early");
   process.begun = true;
 }
@@ -157,21 +159,22 @@ void World::perform(const action::HandOut& hand_out) {
   ++process.unread;
 }
 
-void World::perform(const action::Kill& kill) { process_of(kill.rank).killed = true; }
+void World::perform(const action::Kill& kill) { process_of(member_of(kill.worker)).killed = true; }
 
 void World::perform(const action::Abandon& abandon) {
-  Process& process = process_of(abandon.rank);
+  Process& process = process_of(member_of(abandon.worker));
   must(process.stuck && process.killed && process.generation == abandon.generation, "a process is abandoned early");
   for (auto& [number, segment] : segments_)
-    if (!segment.finished && segment.kind == TaskKind::predict && segment.accepted[abandon.rank] == abandon.generation)
-      segment.accepted[abandon.rank].reset();
-  ghosts_.push_back(std::move(members_[abandon.rank].process));
+    if (!segment.finished && segment.kind == TaskKind::predict &&
+        segment.accepted[member_of(abandon.worker)] == abandon.generation)
+      segment.accepted[member_of(abandon.worker)].reset();
+  ghosts_.push_back(std::move(members_[member_of(abandon.worker)].process));
 }
 
-void World::perform(const action::Hold& hold) { ++holds_.at(hold.slot); }
+void World::perform(const action::Hold& hold) { ++holds_[hold.slot]; }
 
 void World::perform(const action::Release& release) {
-  must(--holds_.at(release.slot) >= 0, "a slot is released that was not held");
+  must(--holds_[release.slot] >= 0, "a slot is released that was not held");
 }
 
 void World::perform(const action::Finish& finish) {
@@ -181,7 +184,7 @@ void World::perform(const action::Finish& finish) {
   ++finished_;
   const Ledger::Segment result = supervisor_.close(finish.segment);
   must(result.slot == segment.slot && result.kind == segment.kind, "a segment is not what it was");
-  for (std::size_t rank = 0; rank < members_.size(); ++rank) {
+  for (const Rank rank : members_.ids()) {
     const Ledger::Row& row = result.rows[rank];
     must(row.asked == segment.asked[rank], "a row for a member that was not asked");
     must(!row.asked || row.answered != row.abandoned, "a row is open at the end");
@@ -205,7 +208,7 @@ void World::perform(const action::CommandDone& done) {
 }
 
 void World::check_saved() {
-  for (std::size_t rank = 0; rank < members_.size(); ++rank) {
+  for (const Rank rank : members_.ids()) {
     const Member& member = members_[rank];
     const bool same =
         member.saved.hash == member.expected.hash && (broken_off_ || member.saved.before == member.expected.before);

@@ -108,9 +108,9 @@ TEST_CASE("a process that is gone leaves its generation and its deaths and nothi
   CHECK(!life.distrusted());
   CHECK(!life.fault().has_value());
   CHECK(life.deaths() == 1);
-  CHECK(life.generation() == 0);
+  CHECK(life.generation() == Generation(0));
   life.spawn(at(2));
-  CHECK(life.generation() == 1);
+  CHECK(life.generation() == Generation(1));
 }
 
 TEST_CASE("every phase that can last too long has a deadline") {

@@ -38,11 +38,11 @@ struct Rig {
     recorder->begun(kPid, at(10));
   }
   void hand_out(std::uint64_t sequence, std::int64_t when, TaskKind kind = TaskKind::predict) {
-    recorder->handed_out(kPid, {sequence, 70 + sequence, 0, 0, 8, kind}, at(when));
+    recorder->handed_out(kPid, {Sequence(sequence), SegmentId(70 + sequence), 0, 0, 8, kind}, at(when));
   }
   void answer(std::uint64_t sequence, std::int64_t when, std::uint64_t begun, std::uint64_t computed,
               std::uint64_t written) {
-    CompletionRecord record{sequence, 70 + sequence, 0, 0, 8};
+    CompletionRecord record{Sequence(sequence), SegmentId(70 + sequence), 0, 0, 8};
     record.begun_nanoseconds = begun;
     record.computed_nanoseconds = computed;
     record.written_nanoseconds = written;

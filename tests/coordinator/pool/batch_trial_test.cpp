@@ -18,7 +18,7 @@ Plan members(const std::vector<std::string>& names) {
   return plan;
 }
 
-using Groups = std::vector<std::vector<std::size_t>>;
+using Groups = std::vector<std::vector<Rank>>;
 
 TEST_CASE("members of the same model on the same device share a batch") {
   Plan plan = members({"a", "b", "c", "d", "e"});

@@ -18,14 +18,14 @@ constexpr ArenaLayout kArena{2, 4, {1, 1, 2}};
 struct Counted final : Work {
   explicit Counted(int segments_of_work) : segments(segments_of_work) {}
   bool has_more() const override { return filled < segments; }
-  std::uint32_t fill(std::byte*, const ArenaLayout&, std::uint32_t) override {
+  std::uint32_t fill(std::byte*, const ArenaLayout&, SlotId) override {
     ++filled;
     return 1;
   }
   void deliver(const FinishedSegment& finished) override { slots.push_back(finished.segment.slot); }
   int segments;
   int filled = 0;
-  std::vector<std::uint32_t> slots;  ///< of what was delivered
+  std::vector<SlotId> slots;  ///< of what was delivered
 };
 
 /// An exchange, one stream, and what was submitted of it.
@@ -49,7 +49,7 @@ struct Rig {
   std::vector<FilledSegment> submitted;
   Exchange exchange{reinterpret_cast<std::byte*>(arena.data()), kArena,
                     [this](FilledSegment filled) { submitted.push_back(std::move(filled)); }};
-  std::shared_ptr<Stream> stream = std::make_shared<Stream>(work, TaskKind::predict, std::vector<bool>{true});
+  std::shared_ptr<Stream> stream = std::make_shared<Stream>(work, TaskKind::predict, ByRank<bool>{true});
 };
 
 using Step = Exchange::Step;
@@ -59,7 +59,7 @@ TEST_CASE("a slot that is held is not filled again before it is released as ofte
   REQUIRE(rig.step() == Step::progressed);
   REQUIRE(rig.step() == Step::progressed);
   REQUIRE(rig.step() == Step::waiting);
-  const std::uint32_t held = rig.submitted[0].slot;
+  const SlotId held = rig.submitted[0].slot;
   rig.exchange.hold(held);
   rig.exchange.hold(held);
   rig.finish(0);
@@ -86,12 +86,12 @@ TEST_CASE("a slot that is held is not filled again before it is released as ofte
 TEST_CASE("a slot that is held stays away also where its work was cancelled") {
   Rig rig(10);
   REQUIRE(rig.step() == Step::progressed);
-  const std::uint32_t held = rig.submitted[0].slot;
+  const SlotId held = rig.submitted[0].slot;
   rig.exchange.hold(held);
   rig.exchange.cancel(*rig.stream);
   rig.finish(0);
   Counted next(3);
-  const auto stream = std::make_shared<Stream>(next, TaskKind::predict, std::vector<bool>{true});
+  const auto stream = std::make_shared<Stream>(next, TaskKind::predict, ByRank<bool>{true});
   CHECK(rig.exchange.step(stream) == Step::progressed);
   CHECK(rig.submitted.back().slot != held);
   CHECK(rig.exchange.step(stream) == Step::waiting);

@@ -23,7 +23,7 @@ constexpr ArenaLayout kExchangeArena{3, 4, {1, 1, 2}};
 struct Recorded final : Work {
   explicit Recorded(std::uint32_t segments_of_work) : segments(segments_of_work) {}
   bool has_more() const override { return filled < segments; }
-  std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, std::uint32_t slot) override {
+  std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) override {
     if (filled == fail_at_fill) throw std::runtime_error("the source broke");
     slot_view(arena, layout, slot, 1).pixels[0] = static_cast<float>(filled);
     ++filled;
@@ -33,7 +33,7 @@ struct Recorded final : Work {
   }
   void deliver(const FinishedSegment& finished) override {
     if (delivered.size() == fail_at_delivery) throw std::runtime_error("the sink broke");
-    delivered.push_back(finished.segment.rows[0].task.segment);
+    delivered.push_back(finished.segment.index);
   }
 
   std::uint32_t segments;
@@ -102,8 +102,7 @@ class FakeLoop {
       FinishedSegment finished;
       finished.segment.slot = task.slot;
       finished.segment.images = task.images;
-      finished.segment.rows.resize(1);
-      finished.segment.rows[0].task.segment = task.index;
+      finished.segment.index = task.index;
       exchange_.finish(*task.stream, task.index, std::move(finished));
     }
   }
@@ -112,7 +111,7 @@ class FakeLoop {
   mutable Mutex mutex_;
   Condition changed_;
   std::deque<FilledSegment> submitted_ TUTTI_GUARDED_BY(mutex_);
-  std::set<std::uint32_t> slots_in_use_ TUTTI_GUARDED_BY(mutex_);
+  std::set<SlotId> slots_in_use_ TUTTI_GUARDED_BY(mutex_);
   bool slot_used_twice_ TUTTI_GUARDED_BY(mutex_) = false;
   bool held_ TUTTI_GUARDED_BY(mutex_) = false;
   bool closing_ TUTTI_GUARDED_BY(mutex_) = false;
@@ -122,7 +121,7 @@ class FakeLoop {
 };
 
 std::shared_ptr<Stream> stream_of(Work& work) {
-  return std::make_shared<Stream>(work, TaskKind::predict, std::vector<bool>{true});
+  return std::make_shared<Stream>(work, TaskKind::predict, ByRank<bool>{true});
 }
 
 /// Drives `work` while nothing is finished until every slot is out: slots that were lost would never come.
@@ -252,7 +251,7 @@ TEST_CASE("a failure ends drivers that wait and everything later with the same w
 TEST_CASE("a failure that is about an image names it to the driver of its stream alone") {
   struct Named final : Work {
     bool has_more() const override { return true; }
-    std::uint32_t fill(std::byte*, const ArenaLayout&, std::uint32_t) override { return 1; }
+    std::uint32_t fill(std::byte*, const ArenaLayout&, SlotId) override { return 1; }
     void deliver(const FinishedSegment&) override {}
     std::string image_name(std::uint64_t segment, std::uint64_t image) const override {
       return segment == 2 ? fmt::format("{}.jpg", image) : "";
@@ -260,7 +259,7 @@ TEST_CASE("a failure that is about an image names it to the driver of its stream
   };
   FakeLoop loop(1);
   Named work;
-  const auto stream = [&] { return std::make_shared<Stream>(work, TaskKind::predict, std::vector<bool>{true}); };
+  const auto stream = [&] { return std::make_shared<Stream>(work, TaskKind::predict, ByRank<bool>{true}); };
   const auto detail_of = [&](const std::shared_ptr<Stream>& one) {
     const auto error = error_of([&] { loop.exchange().step(one); });
     return error ? error->detail() : "no error";
