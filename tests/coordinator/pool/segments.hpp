@@ -16,7 +16,7 @@ inline std::shared_ptr<const Channel> channel_with(const ArenaLayout& arena, std
   MemoryFile file = MemoryFile::create("test");
   file.allocate(layout.bytes(), "a test");
   auto channel = std::make_shared<Channel>(file, layout);
-  std::copy(values.begin(), values.end(), channel->output(slot, arena.images).begin());
+  std::copy(values.begin(), values.end(), channel->output(SlotId(slot), arena.images).begin());
   return channel;
 }
 
