@@ -73,7 +73,8 @@ int pid_of(std::string_view text) {
   return error == std::errc{} && rest == text.data() + text.size() && pid > 0 ? pid : 0;
 }
 
-/// Kills the members of a group whose leader is a child of ours that nobody has waited for: so the number is its own.
+/// Kills the members of a group. Its leader is a child of ours; if it was reaped already, the number may be another's,
+/// and nothing is killed.
 void kill_members(int group) {
   siginfo_t info{};
   if (::waitid(P_PID, static_cast<id_t>(group), &info, WEXITED | WNOHANG | WNOWAIT) == 0) ::kill(-group, SIGKILL);
@@ -202,7 +203,8 @@ void ForkServer::answered(std::string_view text) {
   } catch (const Error& error) {
     return give_up(error.what());
   }
-  // Out of the server's group, which is killed whole. Not by itself: it would be unknown and yet escape.
+  // Out of the server's group, which is killed as a whole. The worker must not do this itself: it could then leave the
+  // group before we have read its answer.
   ::setpgid(pid, pid);
   const Made made = std::move(requests_.front().made);
   requests_.pop_front();
@@ -270,7 +272,7 @@ void ForkServer::exited() {
   await_group();
 }
 
-// The server itself has ended; of a worker that it made and nobody knows there is no pidfd to wait for.
+// The server itself has ended. There is no pidfd of a worker whose answer was not read, so this looks again and again.
 void ForkServer::await_group() {
   if (!child_) return;
   if (reap_members(child_->pid())) return over();

@@ -1,13 +1,13 @@
 // The coordinator's end of the fork server (worker/fork_server.hpp): starts it, waits until it is ready, and asks it
-// for workers. It never blocks the loop: answers, deadlines and the end of the process come as events. Whatever goes
-// wrong with it, workers are spawned instead; nothing depends on it but memory and time.
+// for workers. It never blocks the loop: answers, deadlines and the end of the process are events. If anything goes
+// wrong with it, workers are spawned instead, which costs only memory and time.
 //
-// Who is known. A worker that the server has made is our child (CLONE_PARENT), but nobody knows of it until its answer
-// is read: the server can be stopped or killed at any step, and an answer can come at any time. So a new worker stays
-// in the server's process group, and we move it out when we have read its pid and taken it over. Whoever is in that
-// group when the server is given up is the server, or a worker that nobody will take: all of them are killed at once,
-// and since they are our children, waiting for that group reaps them. So a request that was given up cannot bring a
-// worker later, and its member can be spawned at once.
+// No worker is left running unknown. A worker that the server has made is our child (CLONE_PARENT), but we do not know
+// its number until we have read its answer: the server can be stopped or killed at any step, and an answer can come
+// after its deadline. So a new worker stays in the server's process group, and we move it into a group of its own when
+// we have read its answer. When the server is given up, that group holds the server and any worker whose answer we have
+// not read. We kill the group, and since all of its members are our children, waiting for the group reaps them. After
+// that no worker can come of a request that is given up, so the member's worker can be spawned at once.
 #pragma once
 
 #include <chrono>

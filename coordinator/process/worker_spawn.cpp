@@ -48,8 +48,8 @@ void WorkerProcess::spawn() {
   });
 }
 
-/// What the fork server has made; or, if it failed, a process that is spawned now. Whoever was told to end meanwhile
-/// ends.
+/// The answer to the request: the process that the fork server has made, or, if it failed, one that is spawned now. If
+/// the worker was told to end meanwhile, none is spawned, and one that was made is killed.
 void WorkerProcess::forked(std::optional<Child> child) {
   const auto self = shared_from_this();
   if (!child && killed_) return gone(Signaled{SIGKILL});

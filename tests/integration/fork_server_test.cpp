@@ -1,5 +1,5 @@
-// A fork server that is stopped, killed, or does not answer holds up nobody but the members whose workers it was to
-// make, and these only until they are spawned. tests/torch/fork_server_test.cpp is about what it is good for.
+// A fork server that is stopped, killed, or does not answer delays only the members whose workers it should have made,
+// and these only until their workers are spawned. tests/torch/fork_server_test.cpp is about forked workers themselves.
 #include <signal.h>
 
 #include <algorithm>
