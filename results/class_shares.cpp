@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace tutti::images {
 namespace {
@@ -13,14 +14,16 @@ constexpr double kSmallestShare = 1e-12;
 void ClassShares::take(std::span<const float> row, ScoreKind kind) {
   row_ = row;
   kind_ = kind;
-  terms_.resize(row.size());
-  sum_ = 0.0;
-  if (kind == ScoreKind::logits) {
-    largest_ = *std::ranges::max_element(row);
-    for (std::size_t i = 0; i < row.size(); ++i) sum_ += terms_[i] = std::exp(row[i] - largest_);
-  } else {
-    for (std::size_t i = 0; i < row.size(); ++i) sum_ += terms_[i] = row[i];
+  if (kind == ScoreKind::probabilities) {
+    sum_ = std::accumulate(row.begin(), row.end(), 0.0);
+    return;
   }
+  exponentials_.resize(row.size());
+  const double largest = *std::ranges::max_element(row);
+  double sum = 0.0;
+  for (std::size_t i = 0; i < row.size(); ++i) sum += exponentials_[i] = std::exp(row[i] - largest);
+  largest_ = largest;
+  sum_ = sum;
 }
 
 double ClassShares::loss(std::size_t label) const {
