@@ -59,7 +59,7 @@ class MemberLoop {
   Preprocess preprocess_;
   std::uint64_t progress_ = 0;
   std::uint32_t batch_images_;              // what the model expects
-  std::optional<SegmentId> trained_up_to_;  // the last segment that the weights have learnt from
+  std::optional<SegmentId> trained_up_to_;  // the last segment that the weights were trained on
   std::vector<std::uint32_t> rows_;         // of the segment that is being trained on, with multiplicity
 };
 

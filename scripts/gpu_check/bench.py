@@ -14,7 +14,7 @@ ON_GPU = ("sequential, one thread", "threads", "single graph, branches", "single
           "multiprocess (the pool)")
 REHEARSED = {"sequential-one": "sequential, one thread", "multiprocess": "multiprocess (the pool)"}
 # The batch that suits a GPU first; then the one at which calls cost more than arithmetic. Each repeat starts every
-# strategy anew, which takes most of the time.
+# strategy again, which takes most of the time.
 REPEATS_AT = {100: 5, 4: 3}
 WITHOUT_GRAPHS = "sequential-one,threads,multiprocess"
 

@@ -18,7 +18,7 @@ from .running import Outcome, Running, run
 
 SCHEMA = "tutti.gpu-check/1"
 TAIL = 4000  # characters of output that a report keeps per step
-LEAST_SECONDS = 2.0  # a step with less than that left is not begun
+LEAST_SECONDS = 2.0  # a step with less than that left is not started
 
 
 class OutOfTime(Exception):

@@ -31,7 +31,7 @@ LEARNING = {"cnn-0": CNN, "cnn-1": CNN, "mlp": MLP}
 
 
 def description(place: "Place", members: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    """Members over the digits of the test set. One thread each: CPU members have the same bits whoever is beside them."""
+    """Members over the digits of the test set. One thread each: The bits of CPU members do not depend on the others."""
     limit = {"limit": 120} if place.rehearsal else {}
     return {"members": members, "assignment": place.device, "combine": {"rule": "mean", "over": "probabilities"},
             "input": {"dataset": "digits", "split": "test", **limit}, "segment_images": SEGMENT, "batch_images": 20,

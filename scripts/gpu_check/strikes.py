@@ -57,7 +57,7 @@ def strike(found: "Findings", place: "Place", verb: str, name: str, what: dict[s
         time.sleep(0.002)
     outcome = found.keep(command.finish(found.left()))
     found.need("a worker was killed in the middle", struck is not None, "the command ended before")
-    found.need(f"tutti {verb} goes on without an error", outcome.code == 0, last_words(outcome.output))
+    found.need(f"tutti {verb} continues without an error", outcome.code == 0, last_words(outcome.output))
     run = Run(place.scratch / name)
     deaths, generation = run.member(member)["deaths"], run.member(member)["generation"]
     found.check("the report counts one death and one replacement", (deaths, generation) == (1, 1),

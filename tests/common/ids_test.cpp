@@ -41,7 +41,7 @@ concept LooksInto = requires(Vector vector, Index index) {
 static_assert(LooksInto<ByRank<int>, Rank> && !LooksInto<ByRank<int>, WorkerId> &&
               !LooksInto<ByRank<int>, std::size_t>);
 
-// They cost nothing, and may lie in shared memory.
+// They cost nothing, and may be in shared memory.
 static_assert(sizeof(SlotId) == sizeof(std::uint32_t) && alignof(SlotId) == alignof(std::uint32_t));
 static_assert(sizeof(SegmentId) == sizeof(std::uint64_t) && std::is_trivially_copyable_v<SegmentId>);
 static_assert(std::is_standard_layout_v<SegmentId>);

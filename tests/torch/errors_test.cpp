@@ -47,7 +47,7 @@ TEST_CASE("memory that LibTorch cannot get is reported with the reason and what 
   for (const char* const reason :
        {"CUDA error: out of memory", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"}) {
     const auto of_cuda = test::error_of([&] {
-      explained(ErrorKind::usage, "it broke", "mend it", [&] { throw c10::Error({__func__, __FILE__, 0}, reason); });
+      explained(ErrorKind::usage, "it broke", "fix it", [&] { throw c10::Error({__func__, __FILE__, 0}, reason); });
     });
     REQUIRE(of_cuda);
     CHECK(of_cuda->kind() == ErrorKind::failed);

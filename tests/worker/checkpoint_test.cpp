@@ -40,7 +40,7 @@ std::vector<float> answer(worker::Model& model) {
   return {answer.begin(), answer.end()};
 }
 
-TEST_CASE("a member goes on from a checkpoint as if nothing had happened") {
+TEST_CASE("a member continues from a checkpoint as if nothing had happened") {
   const UniqueFd file = make_checkpoint_file(/*on_disk=*/true);
   const auto undisturbed = make_fake_model(fake_request());
   undisturbed->trainable()->begin_training();

@@ -172,7 +172,7 @@ void check_library(const std::vector<std::string>& records, const std::string& p
 
 UniqueFd unpacked(Reader& reader, const std::string& record) {
   UniqueFd fd = memory_file("aoti", Executable::yes);
-  if (!fd) throw Error(ErrorKind::failed, "no memory could be had for a package", std::strerror(errno));
+  if (!fd) throw Error(ErrorKind::failed, "memory for a package could not be allocated", std::strerror(errno));
   const std::size_t size = reader.getRecordSize(record);
   auto pieces = reader.createChunkReaderIter(record, size, kPiece);
   std::vector<char> piece(kPiece);

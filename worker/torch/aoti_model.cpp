@@ -92,7 +92,7 @@ class AotiMember final : public TorchModel {
  public:
   explicit AotiMember(const MemberRequest& request) : TorchModel(request, 0) {
     if (!device().is_cpu())
-      throw Error(ErrorKind::usage, "an aoti member cannot be on CUDA yet", aoti_model_of(request).paths.front(),
+      throw Error(ErrorKind::usage, "an aoti member cannot run on CUDA yet", aoti_model_of(request).paths.front(),
                   "assign it to the CPU, or export it as TorchScript");
     for (const std::string& path : aoti_model_of(request).paths) packages_.emplace_back(path, request.shape);
     // The last is the one for batches that are too large for all of them.

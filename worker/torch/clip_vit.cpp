@@ -53,7 +53,7 @@ class ClipVit final : public TorchModel {
     merge::Head head = merge::Head::read(tower_model_of(request()).head);
     if (head.features() != static_cast<std::uint64_t>(config_.hidden))
       throw Error(ErrorKind::usage,
-                  fmt::format("the head '{}' takes {}, but the tower in '{}' answers {}", head.file().string(),
+                  fmt::format("the head '{}' takes {}, but the tower in '{}' outputs {}", head.file().string(),
                               counted(head.features(), "feature"), tower_model_of(request()).path, config_.hidden),
                   head.tower().empty() ? "" : fmt::format("it was made with {}", head.tower()),
                   "make the head for this tower, with its projection");
