@@ -306,15 +306,15 @@ TEST_CASE("an unusual word is reported with the usual one") {
   const std::string begun = std::string("beg") + "un";
   CHECK(check_words({"docs/x.md", "# A\n\nIt is " + begun + ".\n"}) ==
         Complaints{"docs/x.md:3: not \"" + begun + "\" but: started"});
-  for (const auto& [path, text] : {
-           std::pair{std::string("a.cpp"), "int x = 0;  // " + begun + "\n"},
+  for (const File& file : {
+           File{"a.cpp", "int x = 0;  // " + begun + "\n"},
            {"a.hpp", "f(\"it is " + begun + "\");\n"},
            {"scripts/x", "# Beg" + begun.substr(3) + ".\n"},
            {"x.py", "\"\"\"" + begun + ".\"\"\"\n"},
            {"CMakeLists.txt", "# " + begun + "\n"},
        }) {
-    CAPTURE(path);
-    CHECK(check_words({path, text}).size() == 1);
+    CAPTURE(file.path);
+    CHECK(check_words(file).size() == 1);
   }
 }
 

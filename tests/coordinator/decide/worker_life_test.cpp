@@ -60,7 +60,7 @@ std::vector<Phase> after(Event event) {
 }
 
 TEST_CASE("what a worker or the system tells is taken in every phase of a life") {
-  using enum Phase;
+  using enum WorkerLife::Phase;
   std::vector<Step> steps;
   CHECK(after([&](WorkerLife& life) { steps.push_back(life.ready(at(1))); }) ==
         std::vector{waiting, preparing, preparing, running, ending, given_up});
