@@ -308,7 +308,7 @@ write_test_python() {
 #!/bin/sh
 folder=$(cd "$(dirname "$0")/.." && pwd)
 PYTHONPATH=$(dirname "${TUTTI_LIBTORCH:?set it to a torch/ folder}")
-LD_LIBRARY_PATH=$folder/nvidia/nvidia/cu13/lib:$folder/nvidia/nvidia/nvshmem/lib:$folder/nvidia/nvidia/cudnn/lib:$folder/nvidia/nvidia/nccl/lib
+LD_LIBRARY_PATH=$(printf '%s:' "$folder"/nvidia/nvidia/*/lib)
 export PYTHONPATH LD_LIBRARY_PATH
 exec "$folder/venv/bin/python" "$@"
 END
@@ -317,7 +317,7 @@ END
 
 # fetch_test_python FOLDER: an environment with all that tests/python compares with.
 fetch_test_python() {
-  local folder=$1 log=$root/build/python.log pip=(--disable-pip-version-check --progress-bar off install)
+  local folder=$1 log=$root/build/python.log pip=(install --disable-pip-version-check --progress-bar off)
   logged "$log" python3 -m venv "$folder/venv" ||
     fail 1 "A Python environment could not be made; is Python's venv module installed?"
   logged "$log" "$folder/venv/bin/pip" "${pip[@]}" -r "$root/tests/python/requirements.txt" &&
@@ -325,7 +325,8 @@ fetch_test_python() {
     fail 1 "The packages of tests/python/requirements.txt could not be fetched; is the network there?"
   write_test_python "$folder"
   "$folder/bin/python" -c 'import torch' 2>/dev/null && return
-  logged "$log" "$folder/venv/bin/pip" "${pip[@]}" --upgrade --target "$folder/nvidia" "${torch_all_requirements[@]}" &&
+  rm -rf "$folder/nvidia"  # pip would not add to a folder that is there
+  logged "$log" "$folder/venv/bin/pip" "${pip[@]}" --target "$folder/nvidia" "${torch_all_requirements[@]}" &&
     logged "$log" "$folder/bin/python" -c 'import torch' ||
     fail 1 "The torch in $TUTTI_LIBTORCH cannot be imported by Python; see $log"
 }
