@@ -137,7 +137,7 @@ class Models(ExportTest):
     def test_a_file_without_room_for_the_member_is_rejected_before_the_export(self) -> None:
         file = self.write("e.yaml", "members:\n  - {name: a, model: {kind: fake}}\n")
         text = self.refused("model", "nets:mlp", *SHAPE, "--output", self.folder / "a.pt", "--yaml", file)
-        self.assertIn("has a member 'a' already", text)
+        self.assertIn("already has a member 'a'", text)
         text = self.refused("model", "nets:mlp", *SHAPE, "--output", self.folder / "a.pt", "--yaml",
                             self.folder / "none" / "e.yaml")
         self.assertIn("none' does not exist", text)
