@@ -190,6 +190,8 @@ SingleProcess::Place single_place(const Field& field, const Setting& setting) {
     if (!name.starts_with("OMP_") && !name.starts_with("MKL_")) place.environment.emplace_back(name, value);
   for (const char* name : {"OMP_NUM_THREADS", "MKL_NUM_THREADS"})
     place.environment.emplace_back(name, std::to_string(setting.within));
+  if (const auto libtorch = chosen_libtorch(); !libtorch.empty())
+    place.environment.emplace_back("LD_LIBRARY_PATH", libtorch.string());
   if (field.cores != field.machine.cores) place.cores = field.cores;
   return place;
 }
