@@ -31,7 +31,7 @@ void set_path(Tree& map, std::string_view key, const std::filesystem::path& path
   if (!path.empty()) map.set(key, Tree::text(path.string()));
 }
 
-Tree tree_of(const FaultPoint& fault) {
+Tree tree_of(const ScriptedFault& fault) {
   Tree map = Tree::map();
   map.set("kind", name_of(fault.kind));
   map.set("phase", name_of(fault.phase));
@@ -65,9 +65,9 @@ struct FieldWriter {
     map.set(key, std::move(list));
   }
   void set(std::string_view key, const std::vector<std::uint32_t>& values) const { map.set(key, numbers(values)); }
-  void set(std::string_view key, const std::vector<FaultPoint>& faults) const {
+  void set(std::string_view key, const std::vector<ScriptedFault>& faults) const {
     Tree list = Tree::list();
-    for (const FaultPoint& fault : faults) list.items.push_back(tree_of(fault));
+    for (const ScriptedFault& fault : faults) list.items.push_back(tree_of(fault));
     map.set(key, std::move(list));
   }
 };

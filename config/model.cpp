@@ -40,7 +40,7 @@ void refuse_keys_of_other_kinds(Fields& fields, std::string_view kind) {
 }
 
 /// An image is found by its first value instead of by its place in a worker's life, in which others may come before it.
-void read_at_value(Fields& fields, FaultPoint& fault, Violations& violations) {
+void read_at_value(Fields& fields, ScriptedFault& fault, Violations& violations) {
   const Tree* tree = fields.find("at_value");
   if (tree == nullptr) return;
   if (const auto value = read_number(*tree, "'at_value'", kFloat, violations); value)
@@ -51,8 +51,8 @@ void read_at_value(Fields& fields, FaultPoint& fault, Violations& violations) {
     violations.add(tree->place, "'at_value' has no meaning in phase load: no image has come yet");
 }
 
-FaultPoint read_fault(const Tree& tree, Violations& violations) {
-  FaultPoint fault;
+ScriptedFault read_fault(const Tree& tree, Violations& violations) {
+  ScriptedFault fault;
   Fields fields(tree, "a fault", violations);
   std::vector<std::string> kinds;
   for (const auto& entry : enum_names(FaultKind{}))
@@ -138,7 +138,7 @@ struct FieldReader {
         values.push_back(static_cast<std::uint32_t>(*width));
   }
 
-  void operator()(std::string_view key, std::vector<FaultPoint>& values, const form::Faults& faults) const {
+  void operator()(std::string_view key, std::vector<ScriptedFault>& values, const form::Faults& faults) const {
     const Tree* tree = fields.find(key);
     if (tree == nullptr) return;
     if (tree->kind != Tree::Kind::list || tree->items.size() > faults.most) {

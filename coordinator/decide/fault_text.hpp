@@ -9,7 +9,7 @@
 
 namespace tutti {
 
-struct Fault {
+struct WorkerFault {
   enum class Kind {
     died,         ///< by itself; `text`: "killed by SIGKILL", "exited with code 7"
     failed,       ///< with words of its own: `text`
@@ -31,12 +31,12 @@ struct Fault {
 };
 
 /// "cnn-2 on cpu:1 died: killed by SIGKILL on segment 17"; one line, whatever the texts hold.
-std::string line_of(const Fault& fault);
+std::string line_of(const WorkerFault& fault);
 /// "cnn-2 on cpu:1 died on segment 17: it was killed by SIGKILL", with what the worker itself said as detail and hint.
 /// `advice` comes after the hint.
-Error error_of(const Fault& fault, const std::string& advice = {});
+Error error_of(const WorkerFault& fault, const std::string& advice = {});
 /// What can be done about it, or nothing.
-std::string hint_of(const Fault& fault);
+std::string hint_of(const WorkerFault& fault);
 
 /// "segment 17 (images 8500 to 8999)"
 std::string segment_text(std::uint64_t index, std::uint32_t segment_images, std::uint32_t images);

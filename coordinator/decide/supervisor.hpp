@@ -110,11 +110,11 @@ class Supervisor {
   // ---- lives (supervisor_lives.cpp)
   void spawn(WorkerId worker, Time now);
   void run(WorkerId worker, Time now);
-  void kill(WorkerId worker, Fault fault, Time now);
-  void died(WorkerId worker, Fault fault, bool computing, Time now);
+  void kill(WorkerId worker, WorkerFault fault, Time now);
+  void died(WorkerId worker, WorkerFault fault, bool computing, Time now);
   void forget_actions(WorkerId worker);
-  void replace(WorkerId worker, const Fault& fault, const std::string& news, Time now);
-  void give_up(WorkerId worker, const Fault& fault);
+  void replace(WorkerId worker, const WorkerFault& fault, const std::string& news, Time now);
+  void give_up(WorkerId worker, const WorkerFault& fault);
   void abandon(WorkerId worker, Time now);
   std::string budget_text() const;
 
@@ -135,9 +135,9 @@ class Supervisor {
   std::string where(Rank rank, bool computing) const;
   void take_back(Rank rank);
   void ask_unread_again(Rank rank, Generation generation);
-  bool blame(SegmentId segment, const Fault& fault, std::string& news);
+  bool blame(SegmentId segment, const WorkerFault& fault, std::string& news);
   void set_aside(SegmentId segment);
-  void leave(Rank rank, const Fault& fault);
+  void leave(Rank rank, const WorkerFault& fault);
 
   // ---- commands (supervisor_commands.cpp)
   void tell_if_due(Rank rank, Time now);

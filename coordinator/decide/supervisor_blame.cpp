@@ -50,7 +50,7 @@ void Supervisor::ask_unread_again(Rank rank, Generation generation) {
 }
 
 // A worker died while it computed this segment and nothing else. False where the pool ends by it.
-bool Supervisor::blame(SegmentId number, const Fault& fault, std::string& news) {
+bool Supervisor::blame(SegmentId number, const WorkerFault& fault, std::string& news) {
   Ledger::Segment& segment = ledger_.at(number);
   ++segment.deaths;
   if (segment.set_aside || !setting_.policy.poison_limit || segment.deaths < *setting_.policy.poison_limit) return true;
@@ -61,7 +61,7 @@ bool Supervisor::blame(SegmentId number, const Fault& fault, std::string& news) 
       fmt::format("{} has killed {} that computed nothing else", name, counted(segment.deaths, "worker"));
   if (train || setting_.policy.on_poison == OnPoison::fail) {
     // A worker that knew what to do said so.
-    const std::string hint = fault.kind == Fault::Kind::failed ? hint_of(fault) : "";
+    const std::string hint = fault.kind == WorkerFault::Kind::failed ? hint_of(fault) : "";
     const char* suspicion = train ? "look at its images and their labels: a training cannot go on without them"
                                   : "look at these images; 'on_poison: set_aside' goes on without them";
     fail(Error(ErrorKind::failed, error_of(fault).message(), blamed, hint.empty() ? suspicion : hint));
@@ -85,7 +85,7 @@ void Supervisor::set_aside(SegmentId number) {
 }
 
 /// The ensemble continues without the member.
-void Supervisor::leave(Rank rank, const Fault& fault) {
+void Supervisor::leave(Rank rank, const WorkerFault& fault) {
   MemberWork& work = work_[rank];
   work.leave(error_of(fault).message(), ledger_.next());
   if (!any_member_left()) return fail(no_member_left());

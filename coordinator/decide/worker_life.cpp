@@ -77,7 +77,7 @@ void WorkerLife::prepared() {
   clock.reset();
 }
 
-WorkerLife::Step WorkerLife::kill(Fault fault, Time now) {
+WorkerLife::Step WorkerLife::kill(WorkerFault fault, Time now) {
   const Step taken = step(Event::kill);
   if (taken != Step::taken) return taken;
   fault_ = std::move(fault);

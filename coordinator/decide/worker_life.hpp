@@ -70,7 +70,7 @@ class WorkerLife {
   void spawn(Time now);
   Step ready(Time now);
   void prepared();
-  Step kill(Fault fault, Time now);
+  Step kill(WorkerFault fault, Time now);
   /// The process has ended, or is left behind since it does not. Forgets what was of this process alone.
   Step gone();
   void give_up();
@@ -92,7 +92,7 @@ class WorkerLife {
   Generation generation() const noexcept { return Generation(spawned_ == 0 ? 0U : spawned_ - 1); }
   bool ran() const noexcept { return ran_; }  ///< this process came as far as running
   bool distrusted() const noexcept { return distrusted_; }
-  const std::optional<Fault>& fault() const noexcept { return fault_; }  ///< for which it was killed
+  const std::optional<WorkerFault>& fault() const noexcept { return fault_; }  ///< for which it was killed
   std::uint64_t deaths() const noexcept { return deaths_; }
   /// When tick() of the supervisor has something to decide.
   std::optional<Time> due(Duty duty) const;
@@ -110,7 +110,7 @@ class WorkerLife {
   std::optional<Time> deadline_;  // the back-off is over; to be ready, prepared, gone by
   bool ran_ = false;
   bool distrusted_ = false;
-  std::optional<Fault> fault_;
+  std::optional<WorkerFault> fault_;
   std::uint64_t deaths_ = 0;
 };
 

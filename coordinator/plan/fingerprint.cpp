@@ -32,8 +32,8 @@ struct Reduction {
   void operator()(std::string_view, std::string& path, const form::Path&) const { path.clear(); }  // its content counts
   void operator()(std::string_view, std::vector<std::string>& paths, const form::Paths&) const { paths.clear(); }
   void operator()(std::string_view, std::uint64_t& time, const form::Delay&) const { time = 0; }
-  void operator()(std::string_view, std::vector<FaultPoint>& faults, const form::Faults&) const {
-    std::erase_if(faults, [](const FaultPoint& fault) { return fault.kind != FaultKind::nan; });
+  void operator()(std::string_view, std::vector<ScriptedFault>& faults, const form::Faults&) const {
+    std::erase_if(faults, [](const ScriptedFault& fault) { return fault.kind != FaultKind::nan; });
   }
 };
 

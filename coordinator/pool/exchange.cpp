@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "common/check.hpp"
-#include "common/fault_point.hpp"
+#include "common/scripted_fault.hpp"
 
 namespace tutti {
 
@@ -99,7 +99,7 @@ void Exchange::deliver(Stream& stream, const FinishedSegment& finished) {
   } releaser{*this, finished.segment.slot};
   const Inside inside(*this);
   stream.work.deliver(finished);
-  fault_point("coordinator.segment_delivered");
+  scripted_fault("coordinator.segment_delivered");
 }
 
 void Exchange::fill(const std::shared_ptr<Stream>& stream, SlotId slot) {

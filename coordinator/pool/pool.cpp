@@ -8,8 +8,8 @@
 
 #include "common/check.hpp"
 #include "common/counted.hpp"
-#include "common/fault_point.hpp"
 #include "common/log.hpp"
+#include "common/scripted_fault.hpp"
 #include "common/thread.hpp"
 
 namespace tutti {
@@ -71,9 +71,9 @@ void Pool::make_arena() {
   // From here on only this mapping can write: a worker that tries gets an error, not somebody else's images.
   arena_file_.seal_future_write();
   arena_.exclude_from_core_dumps();
-  fault_point("coordinator.arena_made");
+  scripted_fault("coordinator.arena_made");
   const auto submit_on_loop = [this](FilledSegment filled) {
-    fault_point("coordinator.segment_filled");
+    scripted_fault("coordinator.segment_filled");
     boost::asio::post(loop_, [this, filled = std::move(filled)] {
       assert_on_loop(loop_);
       submit(filled);
@@ -137,7 +137,7 @@ void Pool::all_running() {
   const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
   if (!board_.all_ready(seconds)) return;
   log::debug("{} ready after {:.2f} s", counted(plan_.workers.size(), "worker"), seconds);
-  fault_point("coordinator.all_ready");
+  scripted_fault("coordinator.all_ready");
   if (batches_.settled())
     for (const Rank rank : widths_.ids()) roster_.make_spare(worker_of(rank));
   started_->set_value();

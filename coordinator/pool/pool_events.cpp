@@ -6,8 +6,8 @@
 
 #include "common/check.hpp"
 #include "common/counted.hpp"
-#include "common/fault_point.hpp"
 #include "common/log.hpp"
+#include "common/scripted_fault.hpp"
 #include "coordinator/pool/pool.hpp"
 
 namespace tutti {
@@ -72,7 +72,7 @@ void Pool::submit(const FilledSegment& filled) {
   batches_.note_segment();
   if (segment)
     running_.emplace(*segment, Running{filled.stream, filled.index, ByRank<std::shared_ptr<const Channel>>(members)});
-  fault_point("coordinator.segment_opened");
+  scripted_fault("coordinator.segment_opened");
   carry_out();
 }
 
@@ -88,14 +88,14 @@ void Pool::on_completion(WorkerProcess& worker, const CompletionRecord& publishe
     running_.at(record.segment).channels[rank] = worker.channel();
     board_.answered(rank, record);
   }
-  fault_point("coordinator.completion_accepted");
+  scripted_fault("coordinator.completion_accepted");
   carry_out();
 }
 
 void Pool::on_done(WorkerProcess& worker, const control::Done& done) {
   if (over()) return;
   if (!roster_.is_worker(worker)) return worker.violate("it answered a command that it was not given");
-  fault_point("coordinator.command_answered");
+  scripted_fault("coordinator.command_answered");
   int& expected = prepare_answers_[member_of(worker.id())];
   if (expected > 0 && --expected > 0 && done.problem.empty()) return;
   supervisor_.done(member_of(worker.id()), done, Clock::now());
@@ -250,7 +250,7 @@ void Pool::perform(const action::Prepare& prepare) {
 
 void Pool::perform(const action::Tell& tell) {
   roster_.worker(worker_of(tell.rank))->send_text(command_texts_[tell.rank]);
-  fault_point("coordinator.command_sent");
+  scripted_fault("coordinator.command_sent");
 }
 
 void Pool::perform(const action::HandOut& hand_out) {
@@ -276,7 +276,7 @@ void Pool::perform(const action::Finish& finish) {
   const auto found = running_.find(finish.segment);
   TUTTI_CHECK(found != running_.end());
   FinishedSegment finished{supervisor_.close(finish.segment), std::move(found->second.channels)};
-  fault_point("coordinator.segment_done");
+  scripted_fault("coordinator.segment_done");
   exchange_->finish(*found->second.stream, found->second.index, std::move(finished));
   running_.erase(found);
 }

@@ -18,8 +18,8 @@
 #include <tutti/error.hpp>
 
 #include "common/build_id.hpp"
-#include "common/fault_point.hpp"
 #include "common/log.hpp"
+#include "common/scripted_fault.hpp"
 #include "common/wire/control.hpp"
 #include "common/wire/spawn_contract.hpp"
 #include "coordinator/process/ends.hpp"
@@ -112,7 +112,7 @@ void ForkServer::start(Setting setting) {
     give_up(error.what());
     return setting_.settled();
   }
-  fault_point("coordinator.fork_server_spawned");
+  scripted_fault("coordinator.fork_server_spawned");
   arm(setting_.start_deadline, &ForkServer::answer_is_late);
   watch_socket();
   watch_process();

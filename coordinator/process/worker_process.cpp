@@ -17,8 +17,8 @@
 
 #include "common/build_id.hpp"
 #include "common/check.hpp"
-#include "common/fault_point.hpp"
 #include "common/log.hpp"
+#include "common/scripted_fault.hpp"
 
 namespace tutti {
 namespace {
@@ -140,7 +140,7 @@ void WorkerProcess::load() {
 
 void WorkerProcess::send_load() {
   send_text(load_);
-  fault_point("coordinator.load_sent");
+  scripted_fault("coordinator.load_sent");
 }
 
 // A worker with words of its own leaves by itself, but need not be waited for: everything is said. The first words
@@ -166,7 +166,7 @@ void WorkerProcess::start(const control::Start& start) {
   channel_file_.allocate(layout.bytes(), fmt::format("the channel of '{}'", setting_.plan->request.name));
   channel_file_.seal_size();
   channel_ = std::make_shared<Channel>(channel_file_, layout);
-  fault_point("coordinator.channel_made");
+  scripted_fault("coordinator.channel_made");
   tasks_.emplace(channel_->tasks());
   completions_.emplace(channel_->completions());
   watch(completion_bell_, [this]() TUTTI_REQUIRES(on_loop) {
@@ -177,7 +177,7 @@ void WorkerProcess::start(const control::Start& start) {
   });
   drain_completions();  // parks this end, so that the first completion rings
   send(start);
-  fault_point("coordinator.start_sent");
+  scripted_fault("coordinator.start_sent");
 }
 
 std::uint64_t WorkerProcess::progress() const noexcept {
@@ -188,7 +188,7 @@ void WorkerProcess::hand_out(const TaskRecord& task) {
   if (!alive_ || distrusted_ || !tasks_) return;
   switch (tasks_->push(task)) {
     case RingStatus::ok:
-      fault_point("coordinator.task_pushed");
+      scripted_fault("coordinator.task_pushed");
       if (tasks_->consumer_is_parked()) task_bell_.ring();
       return;
     case RingStatus::would_block:
@@ -294,7 +294,7 @@ void WorkerProcess::gone(const ExitStatus& status) {
   // Bounded: a process that it started itself, in a group of its own, may hold the other ends and never stop writing.
   for (int left = kMaxLastMessages; left > 0 && read_control() == Read::some;) --left;
   drain_completions();
-  fault_point("coordinator.death_seen");
+  scripted_fault("coordinator.death_seen");
   alive_ = false;
   for (int left = kMaxLastReads; left > 0 && read_lines(stdout_, stdout_lines_) == Read::some;) --left;
   for (int left = kMaxLastReads; left > 0 && read_lines(stderr_, stderr_lines_) == Read::some;) --left;

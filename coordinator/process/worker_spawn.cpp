@@ -9,7 +9,7 @@
 
 #include <tutti/error.hpp>
 
-#include "common/fault_point.hpp"
+#include "common/scripted_fault.hpp"
 #include "common/wire/spawn_contract.hpp"
 #include "coordinator/process/ends.hpp"
 #include "coordinator/process/worker_process.hpp"
@@ -99,7 +99,7 @@ std::shared_ptr<WorkerProcess::Launch> WorkerProcess::prepare() {
 void WorkerProcess::begin(Child child) {
   pid_ = child.pid();
   alive_ = true;
-  fault_point("coordinator.worker_spawned");
+  scripted_fault("coordinator.worker_spawned");
   if (child.pidfd() >= 0)
     watch_over(child);
   else

@@ -3,8 +3,8 @@
 
 #include <optional>
 
-#include "common/fault_point.hpp"
 #include "common/log.hpp"
+#include "common/scripted_fault.hpp"
 #include "coordinator/plan/fingerprint.hpp"
 #include "program/commands.hpp"
 #include "program/evaluate/evaluating_sink.hpp"
@@ -133,11 +133,11 @@ class Run {
     } catch (const Error& error) {
       throw with_resumption(error);
     }
-    fault_point("coordinator.report_written");
+    scripted_fault("coordinator.report_written");
     std::string again;
     if (journal_->finished_segments() == header_.segments()) {
       journal_->remove();
-      fault_point("coordinator.journal_removed");
+      scripted_fault("coordinator.journal_removed");
     } else {
       again = fmt::format("to have these segments done again: {}\n", command());
     }
@@ -169,10 +169,10 @@ class Run {
         session_.score(header_.images, known, first, rules_ ? &rules_->members() : nullptr,
                        [&](Sink& sink) { compute_missing(form, sink); });
       });
-      fault_point("coordinator.results_begun");
+      scripted_fault("coordinator.results_begun");
       if (rules != nullptr) rules->finish();
       results.finish();
-      fault_point("coordinator.results_in_place");
+      scripted_fault("coordinator.results_in_place");
     } catch (const Error& error) {
       note_finished();
       if (error.kind() == ErrorKind::interrupted) keep_partial(results, rules);

@@ -110,9 +110,9 @@ combine: {rule: weighted}
   CHECK_FALSE(fake.reads_input);
   CHECK(fake.writes_input);
   REQUIRE(fake.faults.size() == 3);
-  CHECK(fake.faults[0] == FaultPoint{FaultKind::hang, FaultPhase::predict, 0, {}});
-  CHECK(fake.faults[1] == FaultPoint{FaultKind::exit, FaultPhase::train, 5, {}});
-  CHECK(fake.faults[2] == FaultPoint{FaultKind::nan, FaultPhase::predict, 0, -0.1F});
+  CHECK(fake.faults[0] == ScriptedFault{FaultKind::hang, FaultPhase::predict, 0, {}});
+  CHECK(fake.faults[1] == ScriptedFault{FaultKind::exit, FaultPhase::train, 5, {}});
+  CHECK(fake.faults[2] == ScriptedFault{FaultKind::nan, FaultPhase::predict, 0, -0.1F});
   CHECK(a.model.weights == "w.safetensors");
   CHECK(a.weight == -2.5);
   CHECK(a.output == OutputKind::probabilities);

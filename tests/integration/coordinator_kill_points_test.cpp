@@ -1,6 +1,6 @@
 // The kill-point matrix of the coordinator: SIGKILL of the program at every step of a run and of a training. Its
 // workers follow it, nothing of it stays, and the next command ends with the bytes of one that was left alone.
-// Needs a build with fault points.
+// Needs a build with scripted faults.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <signal.h>
@@ -15,7 +15,7 @@
 #include <map>
 #include <set>
 
-#include "common/fault_point.hpp"
+#include "common/scripted_fault.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/integration/programs.hpp"
 
@@ -137,7 +137,7 @@ TEST_CASE("a run whose program is killed at any step takes its workers along and
   const Workplace place(kThreeFakes);
   REQUIRE(Finished(place, {"train", "e.yaml"}).code == 0);
   REQUIRE(Finished(place, {"run", "e.yaml", "output=right"}).code == 0);
-  for (const std::string_view point : kCoordinatorFaultPoints)
+  for (const std::string_view point : kCoordinatorScriptedFaults)
     for (const unsigned visit : {1, 3}) {
       CAPTURE(point);
       CAPTURE(visit);
@@ -163,7 +163,7 @@ TEST_CASE("a training whose program is killed at any step takes its workers alon
   REQUIRE(Finished(place, {"train", "e.yaml"}).code == 0);
   const auto expected = weights_in(place);
   REQUIRE(expected.size() == 3);
-  for (const std::string_view point : kCoordinatorFaultPoints)
+  for (const std::string_view point : kCoordinatorScriptedFaults)
     for (const unsigned visit : {1, 3, 5}) {
       // Three commands begin the training, the next three save.
       if (visit == 5 && !is_in(kOnlyInTraining, point)) continue;

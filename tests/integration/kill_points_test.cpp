@@ -1,6 +1,6 @@
 // The kill-point matrix of the worker: SIGKILL at every step of its protocol, from its first instruction to its last,
 // while it predicts and while it learns. The bytes are those of an undisturbed run, and nothing is left behind.
-// Needs a build with fault points.
+// Needs a build with scripted faults.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <stdlib.h>
@@ -8,8 +8,8 @@
 #include <fstream>
 
 #include "common/atomic_file.hpp"
-#include "common/fault_point.hpp"
 #include "common/random.hpp"
+#include "common/scripted_fault.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/integration/pools.hpp"
 
@@ -69,7 +69,7 @@ TEST_CASE("a worker that is killed at any step of its life changes no bit of a p
   const auto images = random_images(kImages);
   const auto spec = spec_of_two();
   const auto expected = naive_mean(spec, images);
-  for (const std::string_view point : kWorkerFaultPoints) {
+  for (const std::string_view point : kWorkerScriptedFaults) {
     if (only_in_training(point) || only_of_spares(point)) continue;
     for (const int visit : {1, 2}) {
       CAPTURE(point);
@@ -93,7 +93,7 @@ TEST_CASE("a worker that is killed at any step of its life changes no bit of a t
     Ensemble calm(published(spec), with_worker());
     expected = train(calm);
   }
-  for (const std::string_view point : kWorkerFaultPoints) {
+  for (const std::string_view point : kWorkerScriptedFaults) {
     if (only_of_spares(point)) continue;
     // A checkpoint is read by a replacement alone: that there is one, another death has seen to.
     fake_model(spec, 0).faults.clear();

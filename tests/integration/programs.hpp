@@ -48,8 +48,8 @@ class Workplace {
   TemporaryFolder folder_;
 };
 
-/// Whether the built program has fault points (common/fault_point.hpp).
-constexpr bool has_fault_points() {
+/// Whether the built program has scripted faults (common/scripted_fault.hpp).
+constexpr bool has_scripted_faults() {
 #ifdef TUTTI_FAULT_POINTS
   return true;
 #else

@@ -13,7 +13,7 @@ namespace tutti::test {
 namespace {
 
 /// Three members, of which m1 misbehaves in every generation.
-config::EnsembleSpec with_fault(const FaultPoint& fault) {
+config::EnsembleSpec with_fault(const ScriptedFault& fault) {
   auto spec = fake_spec(3);
   fake_model(spec, 1).faults = {fault};
   spec.failure.back_off = 0.001;
@@ -121,7 +121,7 @@ TEST_CASE("an image that kills its workers is set aside with its segment and the
   const NothingLeft census;
   auto images = random_images(80);
   images[35 * kShape.elements()] = 7.5F;  // in segment 4, images 32 to 39
-  FaultPoint fault{FaultKind::segfault, FaultPhase::predict, 0};
+  ScriptedFault fault{FaultKind::segfault, FaultPhase::predict, 0};
   fault.at_value = 7.5F;
   const auto spec = with_fault(fault);
   const Lines lines;
@@ -152,7 +152,7 @@ TEST_CASE("an image that kills its workers ends the run where that is wanted") {
   const NothingLeft census;
   auto images = random_images(80);
   images[35 * kShape.elements()] = 7.5F;
-  FaultPoint fault{FaultKind::kill, FaultPhase::predict, 0};
+  ScriptedFault fault{FaultKind::kill, FaultPhase::predict, 0};
   fault.at_value = 7.5F;
   auto spec = with_fault(fault);
   spec.failure.on_poison = OnPoison::fail;

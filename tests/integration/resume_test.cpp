@@ -61,8 +61,8 @@ struct Disturbed : Workplace {
 };
 
 TEST_CASE("a run that is killed at any of its own steps goes on to the same bytes") {
-  if (!has_fault_points()) {
-    std::puts("SKIPPED: this build has no fault points");
+  if (!has_scripted_faults()) {
+    std::puts("SKIPPED: this build has no scripted faults");
     return;
   }
   const Disturbed place;
@@ -103,8 +103,8 @@ TEST_CASE("a run that was killed from outside goes on to the same bytes") {
 }
 
 TEST_CASE("a run that is killed again and again goes on to the same bytes") {
-  if (!has_fault_points()) {
-    std::puts("SKIPPED: this build has no fault points");
+  if (!has_scripted_faults()) {
+    std::puts("SKIPPED: this build has no scripted faults");
     return;
   }
   const Disturbed place;

@@ -4,8 +4,8 @@
 
 #include <doctest/doctest.h>
 
-#include "common/fault_point.hpp"
 #include "common/random.hpp"
+#include "common/scripted_fault.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/torch/requests.hpp"
 
@@ -58,7 +58,7 @@ TEST_CASE("a spare that has opened LibTorch becomes any member and predicts like
 }
 
 #ifdef TUTTI_FAULT_POINTS
-TEST_CASE("a spare dies at the fault points of preloading") {
+TEST_CASE("a spare dies at the scripted faults of preloading") {
   const TemporaryFolder folder;
   const Training training = three_segments(MlpModel{{16, 4}});
   for (const std::string point : {"worker.preload_received", "worker.preloaded"}) {

@@ -1,4 +1,4 @@
-#include "common/fault_point.hpp"
+#include "common/scripted_fault.hpp"
 
 #ifdef TUTTI_FAULT_POINTS
 
@@ -33,7 +33,7 @@ struct Armed {
 
 }  // namespace
 
-void fault_point(std::string_view point) noexcept {
+void scripted_fault(std::string_view point) noexcept {
   static Armed armed;
   if (armed.point != point || ++armed.visits != armed.visit) return;
   if (::unlink(armed.token.c_str()) == 0) ::raise(SIGKILL);
