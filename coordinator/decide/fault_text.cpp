@@ -42,7 +42,7 @@ std::string hung(const WorkerFault& fault) {
 std::string lied(const WorkerFault& fault) { return fmt::format("{} broke the protocol: {}", fault.place, fault.text); }
 
 std::string died(const WorkerFault& fault) {
-  // "died while starting: ..." but "died: ... on segment 17": what it was doing then, and where.
+  // "died while starting: ..." but "died: ... on segment 17".
   const bool segment = fault.where.starts_with(" on ");
   return fmt::format("{} died{}: {}{}{}", fault.place, segment ? "" : fault.where, short_end(fault.text),
                      segment ? fault.where : "", fault.out_of_memory ? " (out of memory)" : "");

@@ -1,4 +1,4 @@
-// The supervisor and the lives of its workers: how they start, how they come to their end, and what follows from it.
+// The part of the supervisor about the lives of workers: how they start, how they end, and what follows.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 namespace tutti {
 namespace {
 
-// Where a process could not be started the next attempt waits, whatever the back-off: the cause is hardly gone by now.
+// If a process could not be started, the next attempt waits even without a back-off: the cause is probably still there.
 constexpr RestartBudget::Seconds kAfterFailedStart{0.1};
 
 bool is_for(const Action& action, WorkerId worker) {
@@ -49,7 +49,7 @@ void Supervisor::ready(WorkerId worker, Time now) {
     case WorkerLife::Step::late:
       return;
     case WorkerLife::Step::lie:
-      return violation(worker, "it is ready twice", now);
+      return violation(worker, "it said twice that it is ready", now);
     case WorkerLife::Step::taken:
       break;
   }
@@ -108,7 +108,8 @@ void Supervisor::gone(WorkerId worker, const Death& death, Time now) {
     fault.hint = death.words->hint;
     fault.usage = death.words->usage;
   }
-  // What it was killed for says more than SIGKILL; but not more than words that name the configuration.
+  // The reason why it was killed says more than "SIGKILL", but less than the worker's own message about the
+  // configuration.
   if (life.fault() && !fault.usage) fault = *life.fault();
   died(worker, std::move(fault), computing, now);
 }
@@ -125,9 +126,9 @@ void Supervisor::spawn_failed(WorkerId worker, const Error& error, Time now) {
   died(worker, std::move(fault), false, now);
 }
 
-// Its channel is not read any more, so what it answered and nobody has read yet is asked again. With SIGKILL pending it
-// will run no instruction of its own any more: the kernel can still read, for it, only the slot that it was computing.
-// Which one that was is not known of a liar.
+// Its channel is no longer read, so answers that were not read yet are asked for again. With SIGKILL pending the
+// process runs no more instructions of its own: the kernel can still read, on its behalf, only the slot that it was
+// computing. If the worker broke the protocol, that slot is not known.
 void Supervisor::abandon(WorkerId worker, Time now) {
   const WorkerLife& life = lives_[worker];
   const Rank rank = member_of(worker);
@@ -162,7 +163,7 @@ void Supervisor::died(WorkerId worker, WorkerFault fault, bool computing, Time n
   life.count_death();
   if (fault.out_of_memory) ++counts_.out_of_memory;
   forget_actions(worker);
-  // A worker that can say why it does not start would say it again.
+  // A worker that says why it cannot start would say the same again.
   if (fault.usage || (fault.kind == WorkerFault::Kind::failed && !all_ran_)) return fail(error_of(fault));
   if (setting_.policy.on_worker_failure == OnWorkerFailure::fail)
     return fail(error_of(fault, "'on_worker_failure: restart' replaces workers that die"));
@@ -182,7 +183,7 @@ void Supervisor::died(WorkerId worker, WorkerFault fault, bool computing, Time n
   replace(worker, fault, news, now);
 }
 
-// Orders to a process that is no more.
+// Drops orders to a process that no longer exists.
 void Supervisor::forget_actions(WorkerId worker) {
   std::erase_if(actions_, [worker](const Action& action) { return is_for(action, worker); });
 }
@@ -196,7 +197,7 @@ void Supervisor::replace(WorkerId worker, const WorkerFault& fault, const std::s
   const auto& pending = work_[rank].tasks.pending();
   const auto again = static_cast<std::size_t>(std::count_if(
       pending.begin(), pending.end(), [&](SegmentId number) { return ledger_.at(number).rows[rank].times > 0; }));
-  // Where the coordinator killed it, the hint is for whoever has to raise the deadline at the end.
+  // If the coordinator killed the worker, the hint about the deadline is given only if the run fails in the end.
   const bool by_itself = fault.kind != WorkerFault::Kind::late && fault.kind != WorkerFault::Kind::hung &&
                          fault.kind != WorkerFault::Kind::lied;
   const std::string hint = by_itself ? hint_of(fault) : "";
@@ -210,7 +211,7 @@ void Supervisor::replace(WorkerId worker, const WorkerFault& fault, const std::s
 
 // The budget is spent.
 void Supervisor::give_up(WorkerId worker, const WorkerFault& fault) {
-  // Without a first answer of every member nobody knows the form of the results.
+  // Until every member has been ready once, the shape of the results is not known.
   if (setting_.policy.on_worker_failure == OnWorkerFailure::restart || !all_ran_)
     return fail(error_of(fault, budget_text() + "; look at what the worker printed, or raise 'restarts'"));
   lives_[worker].give_up();

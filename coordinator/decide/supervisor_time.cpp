@@ -1,4 +1,4 @@
-// The supervisor and the time: what becomes due although nothing happens.
+// The part of the supervisor about time: what becomes due without an event.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // The kill-point matrix of the worker: SIGKILL at every step of its protocol, from its first instruction to its last,
-// while it predicts and while it learns. The bytes are those of an undisturbed run, and nothing is left behind.
+// while it predicts and while it trains. The bytes are those of an undisturbed run, and nothing is left behind.
 // Needs a build with scripted faults.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t kImages = 61;
 
-/// Arms one point for the workers that are started while it lives.
+/// Arms one point for the workers that are started during its lifetime.
 class Armed {
  public:
   Armed(std::string_view point, int visit) : token_(folder_ / "token") {
@@ -95,7 +95,7 @@ TEST_CASE("a worker that is killed at any step of its life changes no bit of a t
   }
   for (const std::string_view point : kWorkerScriptedFaults) {
     if (only_of_spares(point)) continue;
-    // A checkpoint is read by a replacement alone: that there is one, another death has seen to.
+    // Only a replacement reads a checkpoint, so another death makes sure that there is one.
     fake_model(spec, 0).faults.clear();
     if (contains(std::string(point), "restore"))
       fake_model(spec, 0).faults = {{FaultKind::kill, FaultPhase::train, 15}};

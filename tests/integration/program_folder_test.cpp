@@ -1,4 +1,4 @@
-// Runs over folders of images: what is read, what is written beside the arrays, and what is said of broken files.
+// Runs over folders of images: what is read, the files next to the arrays, and the messages about broken files.
 #include <doctest/doctest.h>
 
 #include <signal.h>
@@ -58,7 +58,7 @@ TEST_CASE("a folder of images is predicted and a table with names and classes is
   CHECK(different_results(place, "out", "again").empty());
 }
 
-TEST_CASE("a run over a folder goes on where it was and not over other images") {
+TEST_CASE("a run over a folder continues where it was and not over other images") {
   const Pets place;
   REQUIRE(Finished(place, {"run", "e.yaml", "output=right"}).code == 0);
   Program program(Workplace::command({"run", "e.yaml", "slots=1", "members.0.model.delay_ms=150"}), place.options());
@@ -95,7 +95,7 @@ TEST_CASE("a broken image ends the run or is left out and listed") {
   CHECK_FALSE(contains(place.read("skipped/predictions.csv"), "dog/0.jpg"));
 }
 
-TEST_CASE("a run that met a broken image is begun anew once that is mended") {
+TEST_CASE("a run that met a broken image is started again once the image is fixed") {
   const Pets place;
   place.write("pets/emu/1.png", "no image");
   const Finished failed(place, {"run", "e.yaml", "slots=1"});
@@ -126,7 +126,7 @@ TEST_CASE("classes beyond those of the models are found before the first segment
   CHECK_FALSE(contains(run.err(), "--resume"));
 }
 
-TEST_CASE("an answer that is not finite names the file of its image") {
+TEST_CASE("an output that is not finite names the file of its image") {
   const Pets place;
   const std::string fault = "members.0.model.faults=[{kind: nan, phase: predict, at_batch: 2}]";
   const Finished run(place, {"run", "e.yaml", fault, "members.0.model.delay_ms=0", "slots=1"});
@@ -145,7 +145,7 @@ TEST_CASE("the plan of a folder counts its images and its bytes") {
   CHECK(contains(plan.out(), "input    7 x 3x12x12 of folder in segments of 3"));
   CHECK(contains(plan.out(), "images 3x12x12 as bytes"));
   CHECK(contains(plan.out(), "decoding: 2 threads x 47.2 MB (estimate: images of 12 million pixels)"));
-  CHECK(contains(plan.out(), "images of b made for it: 2 x 3x6x7"));
+  CHECK(contains(plan.out(), "images prepared for b: 2 x 3x6x7"));
 }
 
 }  // namespace

@@ -177,7 +177,7 @@ TEST_CASE("a plan is printed with machine and members and every sum") {
   worker.cores = {0, 1};
   plan.workers.push_back(worker);
   plan.bounds = {{"arena", 1000}, {"channel", 500}};
-  plan.survival = {"while a worker is replaced the others go on"};
+  plan.survival = {"while a worker is replaced, the others continue"};
   plan.notes = {"cnn-0: null is cpu here (no driver)"};
   Machine machine;
   machine.cores = {0, 1};
@@ -194,7 +194,7 @@ TEST_CASE("a plan is printed with machine and members and every sum") {
         "machine  2 usable of 4 cores (quota 1.50), 0 GPUs (no driver), 2.0 MB available (cgroup limit)",
         "cnn-0             fake          cpu:0-1                   0,1               2  cpu:0-1",
         "batches  measured at the start: 4, 8, 16, 25, 50 images\n", "      1.0 kB  arena\n", "       500 B  channel\n",
-        "      1.5 kB  in all\n", "\nwhen a worker dies\nwhile a worker is replaced the others go on\n",
+        "      1.5 kB  in all\n", "\nwhen a worker dies\nwhile a worker is replaced, the others continue\n",
         "note: cnn-0: null is cpu here (no driver)\n"})
     CHECK_MESSAGE(text.find(part) != std::string::npos, part);
 }

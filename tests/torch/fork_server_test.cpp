@@ -158,7 +158,8 @@ TEST_CASE("after the death of the fork server workers are spawned and it is said
   log::flush();
   log::set_output({});
   CHECK(std::count_if(lines.begin(), lines.end(), [](const std::string& line) {
-          return line.find("workers are started one by one, for their fork server failed: it was killed by SIGKILL") !=
+          return line.find(
+                     "workers are started one by one because their fork server failed: it was killed by SIGKILL") !=
                  line.npos;
         }) == 1);
   CHECK(Census::now() == before);
