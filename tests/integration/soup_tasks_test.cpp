@@ -161,9 +161,9 @@ TEST_CASE("what is wrong with the images of a soup is said before anything is co
     CHECK_FALSE(place.has("out"));
     return cooked.err();
   };
-  CHECK(
-      contains(refused({"tasks.1.held_out=null"}), "task 'u' has no 'held_out' images, by which greedy_soup chooses"));
-  CHECK(contains(refused({"merge.input={dataset: digits}"}), "not by both; take one away"));
+  CHECK(contains(refused({"tasks.1.held_out=null"}),
+                 "task 'u' has no 'held_out' images for greedy_soup, but other tasks have"));
+  CHECK(contains(refused({"merge.input={dataset: digits}"}), "not by both; remove one"));
   CHECK(contains(refused({"tasks.1.held_out.classes=null"}), "the held-out images of task 'u' have no labels"));
   CHECK(contains(refused({"tasks.1.held_out.limit=0"}), "the held-out images of task 'u': there are none"));
   CHECK(contains(refused({"tasks.1.held_out.classes=3"}),
