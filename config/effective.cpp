@@ -42,8 +42,7 @@ Tree tree_of(const ScriptedFault& fault) {
   return map;
 }
 
-/// Sets the key of one field of a model, each in the way of its type. A text that may be left out and is empty is left
-/// out.
+/// Sets the key of one field of a model, depending on the field's type. An optional text that is empty is left out.
 struct FieldWriter {
   Tree& map;
 
@@ -184,7 +183,7 @@ Tree tree_of(const InputSpec& input) {
   return map;
 }
 
-/// Of the method's keys alone: others are refused when this is read back.
+/// Writes only the keys of the method: the reader rejects others.
 Tree tree_of(const MergeSpec& merge, const std::vector<MemberSpec>& members) {
   Tree map = Tree::map();
   map.set("method", name_of(merge.method));

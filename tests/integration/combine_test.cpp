@@ -88,7 +88,7 @@ TEST_CASE("a description that names its output is combined by its own rule") {
   REQUIRE(Finished(saved.place, {"combine", "max.yaml", "-q", "-o", "c"}).code == 0);
   REQUIRE(Finished(saved.place, {"run", "e.yaml", "-q", "combine.rule=max", "output=r"}).code == 0);
   CHECK(different_results(saved.place, "c/max", "r") == kNotCombined);
-  CHECK(contains(refusal(saved.place, {"sved"}), "sved is no folder of a run, and no description"));
+  CHECK(contains(refusal(saved.place, {"sved"}), "sved is neither the folder of a run nor a description"));
   CHECK(contains(refusal(saved.place, {"saved/report.json"}), "hint: name the folder that the run said"));
   CHECK(contains(refusal(saved.place, {"e.yaml"}), "e.yaml does not say where its run was written"));
   saved.place.write("other.yaml", kTwoFakes + "output: saved\n");
@@ -155,18 +155,19 @@ TEST_CASE("without labels there are predictions and no figures") {
 
 TEST_CASE("folders without a complete run or without its outputs are refused") {
   const Saved saved;
-  CHECK(contains(refusal(saved.place, {"none"}), "none is no folder of a run, and no description"));
+  CHECK(contains(refusal(saved.place, {"none"}), "none is neither the folder of a run nor a description"));
   std::filesystem::create_directory(saved.place / "empty");
   CHECK(contains(refusal(saved.place, {"empty"}), "cannot read the report of the run empty/report.json"));
   REQUIRE(Finished(saved.place, {"run", "e.yaml", "-q", "output=plain"}).code == 0);
-  CHECK(contains(refusal(saved.place, {"plain"}), "the answers of the members were not saved by this run"));
-  CHECK(contains(refusal(saved.place, {"saved", "-o", "saved"}), "the results would replace those that are combined"));
-  CHECK(contains(refusal(saved.place, {"saved", "combine.rule=none"}), "there is nothing to combine by"));
+  CHECK(contains(refusal(saved.place, {"plain"}), "this run did not save the members' outputs"));
+  CHECK(contains(refusal(saved.place, {"saved", "-o", "saved"}),
+                 "the results would replace the ones that are being combined"));
+  CHECK(contains(refusal(saved.place, {"saved", "combine.rule=none"}), "there is no rule to combine by"));
   REQUIRE(Finished(saved.place, {"combine", "saved", "-q", "-o", "c"}).code == 0);
   CHECK(contains(refusal(saved.place, {"c"}), "it was written by 'tutti combine'"));
   std::filesystem::remove(saved.place / "saved/members/a.npy");
   CHECK(contains(refusal(saved.place, {"saved"}),
-                 "detail: the answers of 'a' were not saved: there is no saved/members/a.npy"));
+                 "detail: the outputs of 'a' were not saved: there is no saved/members/a.npy"));
 }
 
 TEST_CASE("files that are not from one run are refused and named") {
@@ -221,9 +222,9 @@ TEST_CASE("a report that is damaged or has another schema or is from a run that 
   };
   CHECK(contains(with("tutti.report/1", "tutti.report/9"), "the schema of its report is tutti.report/9"));
   CHECK(contains(with("\"completed\": true", "\"completed\": false"), "the run in it did not complete"));
-  CHECK(contains(with("\"completed\"", "\"compleat\""), "saved/report.json is no report of this version: "));
+  CHECK(contains(with("\"completed\"", "\"compleat\""), "saved/report.json is not a report of this version: "));
   CHECK(contains(with("{", "["), "saved/report.json is not valid JSON"));
-  CHECK(contains(with("\"name\": \"a\"", "\"name\": \"../a\""), "the name '../a' is none of a member or a task"));
+  CHECK(contains(with("\"name\": \"a\"", "\"name\": \"../a\""), "'../a' is not a name of a member or a task"));
 }
 
 }  // namespace

@@ -91,7 +91,7 @@ TEST_CASE("rules that do not fit are refused with code 2 before anything is star
   const Finished run(features.place, {"run", "e.yaml", "input.dataset=random", "input.count=5", "input.shape=[1, 4, 4]",
                                       "--rules", "mean"});
   CHECK(run.code == 2);
-  CHECK(contains(run.err(), "--rules: features have no classes to be evaluated by"));
+  CHECK(contains(run.err(), "--rules: features cannot be evaluated without classes"));
 }
 
 TEST_CASE("every task goes through one pool and gives a column of the report") {
@@ -241,7 +241,7 @@ TEST_CASE("inputs that do not fit together are refused with code 2") {
   CHECK(contains(refused({"tasks.0.input.shape=[1, 4, 5]"}), "task 't' has images of 1x4x5, task 'u' of 1x4x4"));
   CHECK(contains(refused({"tasks.0.head=none.st"}), "none.st"));
   CHECK(contains(refused({"members.0.model.classes=5", "members.1.model.classes=5"}),
-                 "the head of task 't' takes 2 features, but 'a' answers 5"));
+                 "the head of task 't' takes 2 features, but 'a' outputs 5"));
   CHECK(contains(refused({"--picture", "p.png"}), "cannot draw p.png"));
   CHECK(contains(refused({"tasks.1.input.classes=3", "tasks.1.classes=[x, y, z]"}),
                  "task 'u' names 3 classes, but its head has 2"));
@@ -339,9 +339,9 @@ tasks:
   }
   const Finished evaluated(place, {"evaluate", "e.yaml"});
   REQUIRE(evaluated.code == 0);
-  CHECK(
-      contains(evaluated.err(),
-               "the images of task 'pets' have their classes in another order than the task: their labels go by name"));
+  CHECK(contains(
+      evaluated.err(),
+      "the images of task 'pets' have their classes in a different order than the task: labels are matched by name"));
   const std::string table = place.read("out/tasks/pets/predictions.csv");
   for (const char* line : {"\ncat/1.png,cat,", "\ndog/1.png,dog,", "\nemu/1.png,emu,"}) CHECK(contains(table, line));
   // All images are alike, so only the one of the predicted class is right.
@@ -354,16 +354,16 @@ tasks:
 
   const Finished other(place, {"evaluate", "e.yaml", "tasks.0.classes=[tench, goldfish, shark]"});
   CHECK(other.code == 0);
-  CHECK(contains(other.err(),
-                 "the images of task 'pets' have 3 of 3 classes under other names, which go by their order: 'cat' for "
-                 "'tench', 'dog' for 'goldfish', 'emu' for 'shark'"));
+  CHECK(contains(
+      other.err(),
+      "the images of task 'pets' have 3 of 3 classes under other names, which are matched by their order: 'cat' for "
+      "'tench', 'dog' for 'goldfish', 'emu' for 'shark'"));
   CHECK(contains(place.read("out/tasks/pets/predictions.csv"), "\ndog/1.png,goldfish,"));
 
   const Finished doubtful(place, {"evaluate", "e.yaml", "tasks.0.classes=[emu, cat, hound]"});
   CHECK(doubtful.code == 2);
   CHECK(contains(doubtful.err(), "the classes of the images of task 'pets' are not those of the task"));
-  CHECK(
-      contains(doubtful.err(), "not among the task's: 'dog'; at other places: 'cat' (1, there 0), 'emu' (0, there 2)"));
+  CHECK(contains(doubtful.err(), "not in the task: 'dog'; at other positions: 'cat' (1, there 0), 'emu' (0, there 2)"));
 }
 
 TEST_CASE("an evaluation without images is refused before anything is started") {
@@ -371,8 +371,8 @@ TEST_CASE("an evaluation without images is refused before anything is started") 
   const Finished none(place, {"evaluate", "e.yaml", "tasks.1.input.limit=0"});
   CHECK(none.code == 2);
   CHECK(none.err() ==
-        "tutti: the images of task 'u': there are none\n  detail: random, first 0\n  hint: look at "
-        "'limit', 'skip' and 'count' of its 'input'\n");
+        "tutti: the images of task 'u': there are none\n  detail: random, first 0\n  hint: check 'limit', 'skip' and "
+        "'count' of its 'input'\n");
   CHECK_FALSE(place.has("runs"));
 }
 

@@ -59,7 +59,7 @@ TEST_CASE("Ctrl-C ends a run with code 130 and a report and no process") {
   Running run;
   run.program.signal(SIGINT);
   CHECK(run.program.code() == 130);
-  CHECK(contains(run.program.err(), "SIGINT: finishing what is in flight; a second signal ends at once"));
+  CHECK(contains(run.program.err(), "SIGINT: finishing the work in flight; a second signal ends the program at once"));
   CHECK(contains(run.program.err(), "tutti: interrupted"));
   CHECK(run.place.report().at("completed") == false);
   CHECK(run.place.report().at("interrupted_by") == "SIGINT");
@@ -85,7 +85,7 @@ tasks:
   CHECK(program.code() == 130);
   // The finished part is shown, and the missing part is named.
   CHECK(contains(program.out(), "ensemble mean"));
-  CHECK(contains(program.out(), "\nnot finished: stuck; averages are over what stands above\n"));
+  CHECK(contains(program.out(), "\nnot finished: stuck; averages are over the figures above\n"));
   const json::value report = place.report();
   CHECK(report.at("completed") == false);
   CHECK(report.at("interrupted_by") == "SIGINT");

@@ -148,7 +148,7 @@ TEST_CASE("a command that is refused or does not start removes nothing") {
                                 "tasks=[{name: t, classes: [a, b, c, d, e], input: {dataset: random, count: 20, "
                                 "shape: [1, 4, 4], classes: 4}}]"});
   CHECK(widths.code == 2);
-  CHECK(contains(widths.err(), "task 't' names 5 classes, but 'a' answers 4"));
+  CHECK(contains(widths.err(), "task 't' names 5 classes, but 'a' outputs 4"));
   CHECK(place.has_all(kRunFiles));
   CHECK(place.read("out/report.json") == report);
 }

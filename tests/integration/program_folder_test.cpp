@@ -101,16 +101,15 @@ TEST_CASE("a run that met a broken image is started again once the image is fixe
   const Finished failed(place, {"run", "e.yaml", "slots=1"});
   CHECK(failed.code == 2);
   CHECK(contains(failed.err(), "pets/emu/1.png cannot be decoded"));
-  CHECK(
-      contains(failed.err(),
-               "\n        finished 1 of 3 segments; if this is mended without a change to the description, the images "
-               "or the weights, continue with: "));
-  CHECK(contains(failed.err(), "--resume; otherwise remove out/journal and run anew\n"));
+  CHECK(contains(failed.err(),
+                 "\n        finished 1 of 3 segments; if you can fix this without changing the description, the images "
+                 "or the weights, continue with: "));
+  CHECK(contains(failed.err(), "--resume; otherwise remove out/journal and run again\n"));
   fs::remove(place / "pets/emu/1.png");
   place.put("emu/1.png");
   const Finished resumed(place, {"run", "e.yaml", "--resume"});
   CHECK(resumed.code == 2);
-  CHECK(contains(resumed.err(), "remove out/journal to begin anew"));
+  CHECK(contains(resumed.err(), "remove out/journal to start again"));
   fs::remove(place / "out/journal");
   CHECK(Finished(place, {"run", "e.yaml"}).code == 0);
 }
@@ -120,7 +119,7 @@ TEST_CASE("classes beyond those of the models are found before the first segment
   const Finished run(place, {"run", "e.yaml", "members.1.model.classes=2", "combine.rule=none"});
   CHECK(run.code == 2);
   CHECK(contains(run.err(),
-                 "tutti: the images of folder pets have 3 classes, but 'b' answers 2\n  hint: give images "
+                 "tutti: the images of folder pets have 3 classes, but 'b' outputs 2\n  hint: give images "
                  "whose labels are classes of the models\n"));
   CHECK_FALSE(place.has("out"));
   CHECK_FALSE(contains(run.err(), "--resume"));

@@ -235,7 +235,7 @@ TEST_CASE("an output that is left out makes the run incomplete and is computed a
   CHECK(run.code == 3);
   CHECK(contains(run.out(),
                  "b is missing from images 20-39, the first is segment 1\n"
-                 "to have these segments done again: tutti run e.yaml output=here "));
+                 "to compute these segments again: tutti run e.yaml output=here "));
   json::value report = place.report("here");
   CHECK(report.at("completed") == true);
   CHECK(report.at_pointer("/finished/segments") == 4);
@@ -277,7 +277,7 @@ TEST_CASE("segments that were set aside make the run incomplete and are done aga
   CHECK(run.code == 3);
   CHECK(contains(run.out(),
                  "5 segments were set aside for killing workers: images 0-89; NaN in the results\n"
-                 "to have these segments done again: tutti run e.yaml output=here "));
+                 "to compute these segments again: tutti run e.yaml output=here "));
   CHECK(place.report("here").at_pointer("/finished/segments") == 0);
   CHECK(place.report("here").at_pointer("/finished/ranges").as_array().empty());
   place.check_resumed();
@@ -290,8 +290,7 @@ TEST_CASE("an unfinished run is not started again by accident") {
   CHECK(again.code == 2);
   CHECK(contains(again.err(), "tutti: here holds an unfinished run ("));
   CHECK(contains(again.err(),
-                 " of 5 segments)\n  hint: continue it with --resume, or remove here/journal to begin "
-                 "anew\n"));
+                 " of 5 segments)\n  hint: continue it with --resume, or remove here/journal to start again\n"));
   std::filesystem::remove(place / "here/journal");
   CHECK(Finished(place, {"run", "e.yaml", "output=here"}).code == 0);
   CHECK(different_results(place, "here", "right") == Words{});
@@ -304,10 +303,10 @@ TEST_CASE("a run other than the one that was started is refused with every diffe
                                "combine={rule: max}", "threads=3"});
   CHECK(other.code == 2);
   CHECK(contains(other.err(),
-                 "tutti: the run in here is another one and cannot be resumed\n  detail: combine.rule: was "
+                 "tutti: the run in here is a different one and cannot be resumed\n  detail: combine.rule: was "
                  "mean, now max\n          segment_images: was 20, now 10\n"));
   CHECK(contains(other.err(), "threads of a: was "));
-  CHECK(contains(other.err(), "  hint: run it as it was begun, or remove here/journal to begin anew\n"));
+  CHECK(contains(other.err(), "  hint: run it as it was started, or remove here/journal to start again\n"));
   CHECK_FALSE(contains(other.err(), "starting 2 workers"));
   place.check_resumed({"slots=2"});  // this changes no byte
 }

@@ -161,9 +161,9 @@ TEST_CASE("errors in the images of a soup are reported before anything is comput
     CHECK_FALSE(place.has("out"));
     return cooked.err();
   };
-  CHECK(
-      contains(refused({"tasks.1.held_out=null"}), "task 'u' has no 'held_out' images, by which greedy_soup chooses"));
-  CHECK(contains(refused({"merge.input={dataset: digits}"}), "not by both; take one away"));
+  CHECK(contains(refused({"tasks.1.held_out=null"}),
+                 "task 'u' has no 'held_out' images for greedy_soup, but other tasks have"));
+  CHECK(contains(refused({"merge.input={dataset: digits}"}), "not by both; remove one"));
   CHECK(contains(refused({"tasks.1.held_out.classes=null"}), "the held-out images of task 'u' have no labels"));
   CHECK(contains(refused({"tasks.1.held_out.limit=0"}), "the held-out images of task 'u': there are none"));
   CHECK(contains(refused({"tasks.1.held_out.classes=3"}),
@@ -175,7 +175,7 @@ TEST_CASE("heads of another width than the features are refused before a candida
   write_head(place / "u.st", 2, 5, {1, 0, 0, 0, 0, 0, 1, 0, 0, 0});
   const Finished cooked(place, {"merge", "e.yaml"});
   CHECK(cooked.code == 2);
-  CHECK(contains(cooked.err(), "the head of task 'u' takes 5 features, but 'm3' answers 2"));
+  CHECK(contains(cooked.err(), "the head of task 'u' takes 5 features, but 'm3' outputs 2"));
   CHECK_FALSE(contains(cooked.err(), "members, t"));
 }
 
@@ -184,7 +184,7 @@ TEST_CASE("a task without an output of a candidate ends the soup and is named") 
   const Finished cooked(place, {"merge", "e.yaml", "on_worker_failure=degrade", "restarts={limit: 0}",
                                 "members.1.model.faults=[{kind: kill, phase: predict, at_batch: 3}]"});
   CHECK(cooked.code == 1);
-  CHECK(contains(cooked.err(), "the soup's candidates cannot be compared: not all answered all held-out images"));
+  CHECK(contains(cooked.err(), "the soup's candidates cannot be compared: some did not predict all held-out images"));
   CHECK(contains(cooked.err(), "task 'v', images 20 to 30"));
 }
 

@@ -72,7 +72,7 @@ TEST_CASE("a member that starts for the first time does not count as restarting"
   CHECK(members_text(status) == "1/1 member alive");
 }
 
-TEST_CASE("a file gets lines and quiet gets nothing") {
+TEST_CASE("a file gets lines and a quiet program writes nothing") {
   std::FILE* const file = std::tmpfile();
   CHECK(style_for(file, false) == ProgressStyle::lines);
   CHECK(style_for(file, true) == ProgressStyle::none);
@@ -94,7 +94,7 @@ images::Report a_report() {
   return report;
 }
 
-TEST_CASE("the table shows what is known and a dash where nothing is") {
+TEST_CASE("the table shows what is known and a dash for the rest") {
   images::Report report = a_report();
   CHECK(results_table(report) ==
         "member              device   accuracy   seconds   images/s\n"
@@ -138,7 +138,7 @@ TEST_CASE("the counts of a report are those of the pool however often they are a
   CHECK(report.members[0].status.name == "a");
 }
 
-TEST_CASE("the speed of a member is that of the time between two looks") {
+TEST_CASE("the speed of a member is that of the time between two snapshots") {
   Status before;
   before.members.resize(1);
   before.members[0].images = 100;
@@ -154,7 +154,7 @@ TEST_CASE("the speed of a member is that of the time between two looks") {
   CHECK_FALSE(report.members[0].images_per_second.has_value());
 }
 
-TEST_CASE("epochs gather at their member") {
+TEST_CASE("epochs are collected for their member") {
   images::Report report;
   add_epoch(report, {1, 1, 0.5, 0.75, 100, 2.0});
   add_epoch(report, {1, 2, 0.25, 0.8, 100, 2.0});
