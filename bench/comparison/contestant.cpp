@@ -11,6 +11,7 @@
 #include <tutti/ensemble.hpp>
 
 #include "common/process_memory.hpp"
+#include "common/wire/spawn_contract.hpp"
 #include "coordinator/plan/find_worker.hpp"
 #include "coordinator/plan/plan.hpp"
 #include "images/sources.hpp"
