@@ -13,9 +13,9 @@ namespace tutti::images {
 namespace {
 
 // Forwards everything to the source behind it; each decorator changes one thing.
-class Decorator : public Source {
+class Decorator : public PlaneSource {
  public:
-  explicit Decorator(std::unique_ptr<Source> source) : source_(std::move(source)) {}
+  explicit Decorator(std::unique_ptr<Source> source) : source_(std::move(source)), planes_(decoding(*source_)) {}
 
   std::string name() const override { return source_->name(); }
   ImageShape shape() const override { return source_->shape(); }
@@ -34,8 +34,18 @@ class Decorator : public Source {
   std::string class_name(std::uint32_t label) const override { return source_->class_name(label); }
   std::vector<std::string> skipped() const override { return source_->skipped(); }
 
+  bool decodes() const override { return planes_ != nullptr; }
+  void choose_planes(std::span<const Resize> asked) override { planes_->choose_planes(asked); }
+  std::vector<ImageShape> plane_shapes() const override { return planes_->plane_shapes(); }
+  void read_planes(std::span<const std::uint64_t> indices, std::span<const std::span<std::uint8_t>> planes,
+                   std::span<std::int64_t> labels) override {
+    planes_->read_planes(indices, planes, labels);
+  }
+  std::uint64_t take_unturned() override { return planes_->take_unturned(); }
+
  private:
   std::unique_ptr<Source> source_;
+  PlaneSource* planes_;  ///< the same source if it decodes, else null
 };
 
 class Limited final : public Decorator {
@@ -65,6 +75,10 @@ class Rest final : public Decorator {
   void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
                   std::span<std::int64_t> labels) override {
     Decorator::read_bytes(shifted(indices), pixels, labels);
+  }
+  void read_planes(std::span<const std::uint64_t> indices, std::span<const std::span<std::uint8_t>> planes,
+                   std::span<std::int64_t> labels) override {
+    Decorator::read_planes(shifted(indices), planes, labels);
   }
   std::string image_name(std::uint64_t index) const override { return Decorator::image_name(index + left_out_); }
 
@@ -105,6 +119,7 @@ class Normalised final : public Decorator {
   }
 
   bool has_bytes() const override { return false; }  // normalised images are float32
+  bool decodes() const override { return false; }
 
   void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
     Decorator::read(indices, pixels, labels);
@@ -139,6 +154,11 @@ class WithClasses final : public Decorator {
   void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
                   std::span<std::int64_t> labels) override {
     Decorator::read_bytes(indices, pixels, labels);
+    change(labels);
+  }
+  void read_planes(std::span<const std::uint64_t> indices, std::span<const std::span<std::uint8_t>> planes,
+                   std::span<std::int64_t> labels) override {
+    Decorator::read_planes(indices, planes, labels);
     change(labels);
   }
 

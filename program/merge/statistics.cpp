@@ -10,15 +10,17 @@
 
 #include "common/clock.hpp"
 #include "coordinator/plan/input.hpp"
+#include "images/planes.hpp"
 #include "program/progress.hpp"
 
 namespace tutti::program {
 namespace {
 
 /// The images of another source; shows progress as they are read.
-class ShownSource final : public Source {
+class ShownSource final : public images::PlaneSource {
  public:
-  ShownSource(Source& source, Progress& progress) : source_(source), progress_(progress) {}
+  ShownSource(Source& source, Progress& progress)
+      : source_(source), planes_(images::decoding(source)), progress_(progress) {}
 
   std::string name() const override { return source_.name(); }
   ImageShape shape() const override { return source_.shape(); }
@@ -36,8 +38,19 @@ class ShownSource final : public Source {
     progress_.show(read_ += indices.size());
   }
 
+  bool decodes() const override { return planes_ != nullptr; }
+  void choose_planes(std::span<const Resize> asked) override { planes_->choose_planes(asked); }
+  std::vector<ImageShape> plane_shapes() const override { return planes_->plane_shapes(); }
+  void read_planes(std::span<const std::uint64_t> indices, std::span<const std::span<std::uint8_t>> planes,
+                   std::span<std::int64_t> labels) override {
+    planes_->read_planes(indices, planes, labels);
+    progress_.show(read_ += indices.size());
+  }
+  std::uint64_t take_unturned() override { return planes_->take_unturned(); }
+
  private:
   Source& source_;
+  images::PlaneSource* const planes_;  ///< the same source if it decodes, else null
   Progress& progress_;
   std::uint64_t read_ = 0;
 };
