@@ -226,7 +226,10 @@ TEST_CASE("an unknown type is rejected with its name") {
 
 TEST_CASE("a missing field is rejected with its name") {
   CHECK(contains(reason(changed(Ready{}, "\"width\"", "\"wide\"")), "field 'width' is missing"));
-  CHECK(contains(reason(changed(Start{}, "\"channels\"", "\"canals\"")), "field 'channels' is missing"));
+  CHECK(contains(reason(changed(Start{}, "\"arrays\"", "\"rays\"")), "field 'arrays' is missing"));
+  const Start start{3, 10, {4, 500, {3, 32, 31}, PixelType::uint8}, true};
+  CHECK(contains(reason(changed(start, "\"shape\"", "\"form\"")), "field 'shape' is missing"));
+  CHECK(contains(reason(changed(start, "\"uint8\"", "\"int3\"")), "field 'type' has the wrong type"));
   CHECK(contains(reason(changed(Load{full_request()}, "\"bootstrap\"", "\"boots\"")), "field 'bootstrap' is missing"));
   CHECK(contains(reason(R"({"type": "save"})"), "field 'path' is missing"));
 }
