@@ -12,40 +12,13 @@
 namespace tutti::images {
 namespace {
 
-// Forwards everything to the source behind it; each decorator changes one thing.
-class Decorator : public PlaneSource {
+/// Owns the source behind it; each decorator changes one thing.
+class Decorator : public Forwarding {
  public:
-  explicit Decorator(std::unique_ptr<Source> source) : source_(std::move(source)), planes_(decoding(*source_)) {}
-
-  std::string name() const override { return source_->name(); }
-  ImageShape shape() const override { return source_->shape(); }
-  std::uint64_t count() const override { return source_->count(); }
-  std::uint32_t classes() const override { return source_->classes(); }
-  bool labelled() const override { return source_->labelled(); }
-  void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
-    source_->read(indices, pixels, labels);
-  }
-  bool has_bytes() const override { return source_->has_bytes(); }
-  void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
-                  std::span<std::int64_t> labels) override {
-    source_->read_bytes(indices, pixels, labels);
-  }
-  std::string image_name(std::uint64_t index) const override { return source_->image_name(index); }
-  std::string class_name(std::uint32_t label) const override { return source_->class_name(label); }
-  std::vector<std::string> skipped() const override { return source_->skipped(); }
-
-  bool decodes() const override { return planes_ != nullptr; }
-  void choose_planes(std::span<const Resize> asked) override { planes_->choose_planes(asked); }
-  std::vector<ImageShape> plane_shapes() const override { return planes_->plane_shapes(); }
-  void read_planes(std::span<const std::uint64_t> indices, std::span<const std::span<std::uint8_t>> planes,
-                   std::span<std::int64_t> labels) override {
-    planes_->read_planes(indices, planes, labels);
-  }
-  std::uint64_t take_unturned() override { return planes_->take_unturned(); }
+  explicit Decorator(std::unique_ptr<Source> source) : Forwarding(*source), owned_(std::move(source)) {}
 
  private:
-  std::unique_ptr<Source> source_;
-  PlaneSource* planes_;  ///< the same source if it decodes, else null
+  std::unique_ptr<Source> owned_;
 };
 
 class Limited final : public Decorator {

@@ -17,26 +17,9 @@ namespace {
 /// Images that are read at once if no plane has room for them.
 constexpr std::size_t kAtOnce = 16;
 
-class ArrayPictures final : public PlaneSource {
+class ArrayPictures final : public Forwarding {
  public:
-  explicit ArrayPictures(Source& source) : source_(source) { choose({}); }
-
-  std::string name() const override { return source_.name(); }
-  ImageShape shape() const override { return source_.shape(); }
-  std::uint64_t count() const override { return source_.count(); }
-  std::uint32_t classes() const override { return source_.classes(); }
-  bool labelled() const override { return source_.labelled(); }
-  bool has_bytes() const override { return true; }
-  void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
-    source_.read(indices, pixels, labels);
-  }
-  void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
-                  std::span<std::int64_t> labels) override {
-    source_.read_bytes(indices, pixels, labels);
-  }
-  std::string image_name(std::uint64_t index) const override { return source_.image_name(index); }
-  std::string class_name(std::uint32_t label) const override { return source_.class_name(label); }
-  std::vector<std::string> skipped() const override { return source_.skipped(); }
+  explicit ArrayPictures(Source& source) : Forwarding(source), source_(source) { choose({}); }
 
   bool decodes() const override { return true; }
   void choose_planes(std::span<const Resize> asked) override { choose(asked); }

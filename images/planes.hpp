@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <tutti/images.hpp>
@@ -35,6 +36,44 @@ class PlaneSource : public Source {
 /// The source as one that decodes, or null.
 PlaneSource* decoding(Source& source);
 const PlaneSource* decoding(const Source& source);
+
+/// Passes everything on to the source behind it, which outlives it; a class that derives from it changes something. A
+/// source around another one is one of these: otherwise it would give an ensemble of pictures only the own plane of
+/// what is behind it.
+class Forwarding : public PlaneSource {
+ public:
+  explicit Forwarding(Source& source) : source_(source), planes_(decoding(source)) {}
+
+  std::string name() const override { return source_.name(); }
+  ImageShape shape() const override { return source_.shape(); }
+  std::uint64_t count() const override { return source_.count(); }
+  std::uint32_t classes() const override { return source_.classes(); }
+  bool labelled() const override { return source_.labelled(); }
+  void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
+    source_.read(indices, pixels, labels);
+  }
+  bool has_bytes() const override { return source_.has_bytes(); }
+  void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
+                  std::span<std::int64_t> labels) override {
+    source_.read_bytes(indices, pixels, labels);
+  }
+  std::string image_name(std::uint64_t index) const override { return source_.image_name(index); }
+  std::string class_name(std::uint32_t label) const override { return source_.class_name(label); }
+  std::vector<std::string> skipped() const override { return source_.skipped(); }
+
+  bool decodes() const override { return planes_ != nullptr; }
+  void choose_planes(std::span<const Resize> asked) override { planes_->choose_planes(asked); }
+  std::vector<ImageShape> plane_shapes() const override { return planes_->plane_shapes(); }
+  void read_planes(std::span<const std::uint64_t> indices, std::span<const std::span<std::uint8_t>> planes,
+                   std::span<std::int64_t> labels) override {
+    planes_->read_planes(indices, planes, labels);
+  }
+  std::uint64_t take_unturned() override { return planes_->take_unturned(); }
+
+ private:
+  Source& source_;
+  PlaneSource* planes_;  ///< the same source if it decodes, else null
+};
 
 /// A source of arrays of one shape, which must have bytes, as if they were decoded pictures: what a plane leaves open
 /// stays as it is. `source` outlives it.
