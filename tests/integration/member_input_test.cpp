@@ -194,7 +194,7 @@ TEST_CASE("members see pictures each resized once from the file whatever another
 TEST_CASE("a replaced worker sees the plane of the one before it") {
   const WidePictures folder;
   auto spec = over_pictures(folder.path());
-  fake_model(spec, 1).faults = {{FaultKind::kill, FaultPhase::predict, 4}};
+  fake_model(spec, 1).faults = {{FaultKind::kill, FaultPhase::predict, 3}};
   spec.failure.back_off = 0.001;
   Ensemble ensemble(published(spec), with_worker());
   ListSink sink;
