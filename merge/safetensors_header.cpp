@@ -90,7 +90,7 @@ std::map<std::string, std::string> parse_metadata(const std::string& file, const
   if (!value.is_object()) refuse_header(file, "__metadata__ is not an object");
   std::map<std::string, std::string> metadata;
   for (const auto& [key, text] : value.as_object()) {
-    if (!text.is_string()) refuse_header(file, fmt::format("the value of {} in __metadata__ is not a string", key));
+    if (!text.is_string()) refuse_header(file, fmt::format("the value of {} in __metadata__ is not a string", std::string_view(key)));
     metadata.emplace(key, text.as_string());
   }
   return metadata;
