@@ -9,7 +9,7 @@
 
 namespace tutti {
 
-/// How an image gets from the arena's size to the member's size: it is resized, then cropped about its centre.
+/// How an image gets from one size to another: it is resized, then cropped about its centre.
 struct Resize {
   ResizeRule rule = ResizeRule::none;
   std::uint32_t height = 0;       ///< exact: of the image; shorter: the length of the shorter side
@@ -17,8 +17,10 @@ struct Resize {
   std::uint32_t crop_height = 0;  ///< 0: no crop
   std::uint32_t crop_width = 0;
   Interpolation interpolation = Interpolation::bicubic;
+  CropRounding crop_rounding = CropRounding::half_even;
   friend bool operator==(const Resize&, const Resize&) = default;
 };
+
 /// What is done to the arena's images for one member: they are resized, bytes become 0..1, then (x - mean) / std per
 /// channel. One value holds for all channels; no value leaves that step out.
 struct MemberInput {

@@ -259,10 +259,51 @@ ImageShape resized_shape(const Resize& resize, const ImageShape& from) {
   return to;
 }
 
+Resize resize_of_picture(const Resize& own, const Resize& common) {
+  Resize wanted = own;
+  if (own.rule == ResizeRule::none) {
+    wanted = common;
+    if (own.crop_height != 0) {
+      wanted.crop_height = own.crop_height;
+      wanted.crop_width = own.crop_width;
+      wanted.crop_rounding = own.crop_rounding;
+    }
+  }
+  if (wanted.rule == ResizeRule::shorter && wanted.crop_height == 0)
+    wanted.crop_height = wanted.crop_width = wanted.height;
+  const bool crops =
+      wanted.crop_height != 0 &&
+      (wanted.rule != ResizeRule::exact || wanted.crop_height != wanted.height || wanted.crop_width != wanted.width);
+  if (!crops) {  // the same in every spelling
+    wanted.crop_height = wanted.crop_width = 0;
+    wanted.crop_rounding = CropRounding::half_even;
+  }
+  return wanted;
+}
+
+ImageShape fixed_shape(const Resize& resize) {
+  if (resize.crop_height != 0 && resize.crop_width != 0) return {3, resize.crop_height, resize.crop_width};
+  if (resize.rule == ResizeRule::exact) return {3, resize.height, resize.width};
+  throw Error(ErrorKind::usage, "the images of a folder differ in size, and need a crop to get the same size");
+}
+
+std::string to_text(const Resize& resize) {
+  std::string text = "as they are";
+  if (resize.rule == ResizeRule::exact) text = fmt::format("{}x{}", resize.height, resize.width);
+  if (resize.rule == ResizeRule::shorter) text = fmt::format("shorter side {}", resize.height);
+  if (resize.crop_height != 0) {
+    text += fmt::format(", centre {}x{}", resize.crop_height, resize.crop_width);
+    if (resize.crop_rounding != CropRounding::half_even)
+      text += fmt::format(" (rounding {})", to_name(resize.crop_rounding));
+  }
+  if (resize.rule != ResizeRule::none) text += fmt::format(", {}", to_name(resize.interpolation));
+  return text;
+}
+
 Resampler::Resampler(const Resize& resize, const ImageShape& from) : from_(from), to_(resized_shape(resize, from)) {
   const ImageShape whole = scaled_shape(resize, from);
-  columns_ = ResampleAxis(resize.interpolation, from.width, whole.width, to_.width);
-  rows_ = ResampleAxis(resize.interpolation, from.height, whole.height, to_.height);
+  columns_ = ResampleAxis(resize.interpolation, from.width, whole.width, to_.width, resize.crop_rounding);
+  rows_ = ResampleAxis(resize.interpolation, from.height, whole.height, to_.height, resize.crop_rounding);
 }
 
 std::uint64_t Resampler::buffer_bytes(const Resize& resize, const ImageShape& from) {

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <tutti/images.hpp>
@@ -25,6 +26,18 @@ ImageShape scaled_shape(const Resize& resize, const ImageShape& from);
 /// The shape of an image of `from` after `resize`; a crop larger than the image is padded with zeros. Throws as
 /// scaled_shape().
 ImageShape resized_shape(const Resize& resize, const ImageShape& from);
+
+/// What is done to a decoded picture for a member that asks for `own`, if the pictures' own description says `common`:
+/// `own` where it resizes, else `common`, with the crop of `own` if it has one. All pictures come out of it in one
+/// shape: a shorter side without a crop is cropped to its square. Two members that want the same get equal values.
+Resize resize_of_picture(const Resize& own, const Resize& common);
+
+/// The shape, with 3 channels, that a picture of any size has after `resize`. Throws Error(usage) if that depends on
+/// the picture.
+ImageShape fixed_shape(const Resize& resize);
+
+/// For people: "shorter side 256, centre 224x224, bicubic".
+std::string to_text(const Resize& resize);
 
 /// The longest side that an image may be resized to.
 constexpr std::uint32_t kMaxSide = 1U << 24;
@@ -44,9 +57,10 @@ struct ResampleAxis {
 
   static constexpr int kFractionBits = 32 - 8 - 2;  ///< 32, less 8 for the value, less 2 for overshoot and sign
 
-  /// `to`: the length that `from` is resized to, both above 0; `crop`: what is kept about its centre.
   ResampleAxis() = default;
-  ResampleAxis(Interpolation interpolation, std::uint32_t from, std::uint32_t to, std::uint32_t crop);
+  /// `to`: the length that `from` is resized to, both above 0; `crop`: what is kept about its centre.
+  ResampleAxis(Interpolation interpolation, std::uint32_t from, std::uint32_t to, std::uint32_t crop,
+               CropRounding rounding = CropRounding::half_even);
 };
 
 /// Resizes images of one shape by one rule; the filters are computed once. One thread at a time.

@@ -51,6 +51,11 @@ enum class PixelType : std::uint8_t { float32, uint8 };
 enum class ResizeRule : std::uint8_t { none, shorter, exact };
 /// The filters of Pillow: with antialiasing if the image gets smaller.
 enum class Interpolation : std::uint8_t { nearest, bilinear, bicubic };
+/// How the place of a centre crop is rounded if it lies between two pixels: to the even one, as torchvision does, or
+/// towards the top left, as the processors of transformers do.
+enum class CropRounding : std::uint8_t { half_even, floor };
+/// What is done about the EXIF orientation of a picture: nothing, or it is turned upright.
+enum class Orientation : std::uint8_t { ignore, exif };
 /// What happens if an image cannot be decoded.
 enum class OnBroken : std::uint8_t { fail, skip };
 
@@ -108,6 +113,12 @@ constexpr auto enum_names(ResizeRule) {
 constexpr auto enum_names(Interpolation) {
   return std::array{EnumName{Interpolation::nearest, "nearest"}, EnumName{Interpolation::bilinear, "bilinear"},
                     EnumName{Interpolation::bicubic, "bicubic"}};
+}
+constexpr auto enum_names(CropRounding) {
+  return std::array{EnumName{CropRounding::half_even, "half_even"}, EnumName{CropRounding::floor, "floor"}};
+}
+constexpr auto enum_names(Orientation) {
+  return std::array{EnumName{Orientation::ignore, "ignore"}, EnumName{Orientation::exif, "exif"}};
 }
 constexpr auto enum_names(OnBroken) {
   return std::array{EnumName{OnBroken::fail, "fail"}, EnumName{OnBroken::skip, "skip"}};

@@ -80,22 +80,64 @@ void check_weights(const std::vector<ReadMember>& members, const CombineSpec& co
 }
 
 /// What the member sees of images of `shape`; nothing if its input does not fit them, which adds a violation.
-std::optional<ImageShape> seen_shape(const ReadMember& member, const ImageShape& shape, Violations& violations) {
+std::optional<ImageShape> seen_shape(const ReadMember& member, const InputSpec& input, const ImageShape& shape,
+                                     Violations& violations) {
   if (!member.spec.input) return shape;
-  const Misfit wrong = misfit(*member.spec.input, shape);
-  if (wrong.what.empty()) return resized_shape(member.spec.input->resize, shape);
+  const MemberInput& own = *member.spec.input;
+  const bool decoded = input.dataset == Dataset::folder;
+  const Misfit wrong = decoded ? misfit_of_picture(own, input) : misfit(own, shape);
+  if (wrong.what.empty())
+    return decoded ? fixed_shape(resize_of_picture(own.resize, input.resize)) : resized_shape(own.resize, shape);
   violations.add(member.position, fmt::format("member '{}' cannot use this 'input': {}", member.spec.name, wrong.what));
   return std::nullopt;
 }
 
-}  // namespace
+/// A slot holds every picture once for each distinct resize and crop.
+void check_planes(const std::vector<ReadMember>& members, const InputSpec& input, const SourcePosition& position,
+                  Violations& violations) {
+  std::vector<Resize> planes;
+  std::uint64_t values = 0;
+  for (const ReadMember& member : members) {
+    if (!member.sound) return;
+    const Resize plane = resize_of_picture(member.spec.input.value_or(MemberInput{}).resize, input.resize);
+    if (std::find(planes.begin(), planes.end(), plane) != planes.end()) continue;
+    if (fixed_shape(plane).elements() > kMaxImageElements) return;  // seen_shape() adds that violation
+    planes.push_back(plane);
+    values += fixed_shape(plane).elements();
+  }
+  if (values > kMaxImageElements)
+    violations.add(position, fmt::format("the members see each picture in {}, which have {} values together, more than "
+                                         "{}; let more of them share a 'resize' and 'crop', or make these smaller",
+                                         counted(planes.size(), "size"), values, kMaxImageElements));
+}
 
-Misfit misfit(const MemberInput& input, const ImageShape& shape) {
+/// Why numbers per channel do not fit images of `shape`.
+Misfit channel_misfit(const MemberInput& input, const ImageShape& shape) {
   for (const auto& [key, values] : {std::pair("mean", &input.mean), std::pair("std", &input.std)})
     if (values->size() > 1 && values->size() != shape.channels)
       return {fmt::format("'{}' has {}, but an image has {}", key, counted(values->size(), "value"),
                           counted(shape.channels, "channel")),
               "give one for each channel, or one for all"};
+  return {};
+}
+
+}  // namespace
+
+Misfit misfit_of_picture(const MemberInput& own, const InputSpec& folder) {
+  const Resize plane = resize_of_picture(own.resize, folder.resize);
+  const ImageShape shape = fixed_shape(plane);
+  if (Misfit wrong = channel_misfit(own, shape); !wrong.what.empty()) return wrong;
+  if (plane.crop_height > plane.height || plane.crop_width > plane.width)
+    return {fmt::format("'crop' {}x{} is larger than what 'resize' of the folder makes ({})", plane.crop_height,
+                        plane.crop_width, to_text(folder.resize)),
+            "add 'resize' to the 'input' of the member, or make 'crop' smaller"};
+  if (shape.elements() <= kMaxImageElements) return {};
+  return {fmt::format("it makes images of {}, which is more than {} values", shape.text(), kMaxImageElements),
+          "make 'resize' or 'crop' smaller"};
+}
+
+Misfit misfit(const MemberInput& input, const ImageShape& shape) {
+  if (Misfit wrong = channel_misfit(input, shape); !wrong.what.empty()) return wrong;
   const Resize& resize = input.resize;
   if (resize.rule == ResizeRule::none && (resize.crop_height > shape.height || resize.crop_width > shape.width))
     return {fmt::format("'crop' {}x{} is larger than the images, which are {}", resize.crop_height, resize.crop_width,
@@ -130,10 +172,11 @@ void check_input(const std::vector<ReadMember>& members, const InputSpec& input,
                  Violations& violations) {
   const auto shape = known_shape(input);
   const std::uint32_t classes = known_classes(input);
+  if (input.dataset == Dataset::folder) check_planes(members, input, position, violations);
   for (const ReadMember& member : members) {
     if (!member.sound) continue;
     const KindFacts facts = facts_of(member.spec.model.kind);
-    const auto seen = shape ? seen_shape(member, *shape, violations) : std::nullopt;
+    const auto seen = shape ? seen_shape(member, input, *shape, violations) : std::nullopt;
     if (seen && *seen != facts.images.value_or(*seen))
       violations.add(position, fmt::format("member '{}' is a {}, which takes images of {}, not {}", member.spec.name,
                                            facts.name, facts.images->text(), seen->text()));

@@ -27,12 +27,15 @@ void check_rule(const std::vector<ReadMember>& members, const CombineSpec& combi
 void check_input(const std::vector<ReadMember>& members, const InputSpec& input, const SourcePosition& position,
                  Violations& violations);
 
-/// Why `input` cannot be made from images of `shape`, and what to do; `what` is empty if it can.
+/// Why a member's images cannot be made, and what to do; `what` is empty if they can.
 struct Misfit {
   std::string what;
   std::string hint;
 };
+/// Of images of `shape`.
 Misfit misfit(const MemberInput& input, const ImageShape& shape);
+/// Of the pictures of a folder.
+Misfit misfit_of_picture(const MemberInput& own, const InputSpec& folder);
 
 /// `init` holds weights as safetensors, and a torchscript member cannot start from those.
 void check_training(const std::vector<ReadMember>& members, Violations& violations);

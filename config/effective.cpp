@@ -103,6 +103,8 @@ void set_resize(Tree& map, const Resize& resize) {
     map.set("interpolation", name_of(resize.interpolation));
   }
   if (resize.crop_height != 0) map.set("crop", size_of(resize.crop_height, resize.crop_width, false));
+  if (resize.crop_height != 0 || resize.rule == ResizeRule::shorter)
+    map.set("crop_rounding", name_of(resize.crop_rounding));
 }
 
 Tree tree_of(const MemberInput& input) {
@@ -156,6 +158,7 @@ void set_keys_of_dataset(Tree& map, const InputSpec& input) {
       set_resize(map, input.resize);
       map.set("on_broken", name_of(input.on_broken));
       map.set("jpeg_scaling", boolean(input.jpeg_scaling));
+      map.set("orientation", name_of(input.orientation));
       if (input.decode_threads != 0) map.set("decode_threads", number(input.decode_threads));
       return;
     case Dataset::random:

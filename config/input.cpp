@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "common/counted.hpp"
+#include "common/resample.hpp"
 #include "config/members.hpp"
 #include "config/reader.hpp"
 
@@ -38,6 +39,8 @@ const std::vector<KeyOfDatasets>& keys_of_datasets() {
       {"rule", {folder}},
       {"crop", {folder}},
       {"interpolation", {folder}},
+      {"crop_rounding", {folder}},
+      {"orientation", {folder}},
       {"on_broken", {folder}},
       {"decode_threads", {folder}},
       {"jpeg_scaling", {folder}},
@@ -173,7 +176,7 @@ void check_crop(Fields& fields, const Resize& resize, Violations& violations) {
                                                    : fmt::format("{} along the shorter side", resize.height)));
 }
 
-/// The keys resize, rule, crop and interpolation; `size` is used if the map has no resize.
+/// The keys resize, rule, crop, interpolation and crop_rounding; `size` is used if the map has no resize.
 void read_resize(Fields& fields, Resize& resize, std::optional<Size> size, Violations& violations) {
   const std::size_t before = violations.count();
   if (const auto read = read_size(fields, "resize", violations)) size = read;
@@ -191,6 +194,11 @@ void read_resize(Fields& fields, Resize& resize, std::optional<Size> size, Viola
     resize.crop_height = crop->height;
     resize.crop_width = crop->width;
   }
+  // A shorter side is cropped to its square if the images are decoded.
+  if (resize.crop_height != 0 || resize.rule == ResizeRule::shorter)
+    fields.choice("crop_rounding", resize.crop_rounding);
+  else if (violations.count() == before)
+    fields.refuse("crop_rounding", "'crop_rounding' says how the place of 'crop' is rounded, which is missing");
   if (violations.count() == before) check_crop(fields, resize, violations);
 }
 
@@ -201,14 +209,12 @@ void read_folder(Fields& fields, InputSpec& input, Violations& violations) {
   fields.choice("on_broken", input.on_broken);
   fields.whole("decode_threads", input.decode_threads, 1, kMaxDecodeThreads);
   fields.boolean("jpeg_scaling", input.jpeg_scaling);
+  fields.choice("orientation", input.orientation);
   const std::size_t before = violations.count();
   read_resize(fields, input.resize, Size{kFolderSide, kFolderSide, true}, violations);
   if (violations.count() != before) return;
-  Resize& resize = input.resize;
-  if (resize.rule == ResizeRule::shorter && resize.crop_height == 0)
-    resize.crop_height = resize.crop_width = resize.height;
-  const bool cropped = resize.crop_height != 0;
-  const ImageShape shape{3, cropped ? resize.crop_height : resize.height, cropped ? resize.crop_width : resize.width};
+  input.resize = resize_of_picture({}, input.resize);
+  const ImageShape shape = fixed_shape(input.resize);
   if (shape.elements() > kMaxImageElements)
     violations.add(fields.position_of("resize"), fmt::format("images of {} are {} values each, more than {}",
                                                              shape.text(), shape.elements(), kMaxImageElements));

@@ -66,22 +66,23 @@ struct Preprocess {
 
 /// `input:`. Which fields are used depends on `dataset`; the reader of the YAML rejects the others.
 struct InputSpec {
-  Dataset dataset = Dataset::memory;    ///< memory: no dataset; images come through the API
-  Split split = Split::test;            ///< digits, cifar10
-  std::filesystem::path path;           ///< cifar10, folder: the folder
-  std::filesystem::path images;         ///< npy
-  std::filesystem::path labels;         ///< npy; may be empty
-  Layout layout = Layout::nchw;         ///< npy
-  std::uint64_t count = 0;              ///< random
-  ImageShape shape{3, 32, 32};          ///< random, memory, folder (there 3x224x224 by default)
-  std::uint32_t classes = 0;            ///< random, npy; 0: not known
-  std::uint64_t seed = 0;               ///< random
-  OnBroken on_broken = OnBroken::fail;  ///< folder: what to do with an image that cannot be decoded
-  std::uint32_t decode_threads = 0;     ///< folder; 0: usable cores, at most 16
-  bool jpeg_scaling = false;            ///< folder: decode large JPEGs at a fraction of their size
-  Resize resize;                        ///< folder: how every image is brought to `shape`
-  std::uint64_t skip = 0;               ///< the number of images to leave out at the start
-  std::optional<std::uint64_t> limit;   ///< the most images to use after those
+  Dataset dataset = Dataset::memory;              ///< memory: no dataset; images come through the API
+  Split split = Split::test;                      ///< digits, cifar10
+  std::filesystem::path path;                     ///< cifar10, folder: the folder
+  std::filesystem::path images;                   ///< npy
+  std::filesystem::path labels;                   ///< npy; may be empty
+  Layout layout = Layout::nchw;                   ///< npy
+  std::uint64_t count = 0;                        ///< random
+  ImageShape shape{3, 32, 32};                    ///< random, memory, folder (there 3x224x224 by default)
+  std::uint32_t classes = 0;                      ///< random, npy; 0: not known
+  std::uint64_t seed = 0;                         ///< random
+  OnBroken on_broken = OnBroken::fail;            ///< folder: what to do with an image that cannot be decoded
+  std::uint32_t decode_threads = 0;               ///< folder; 0: usable cores, at most 16
+  bool jpeg_scaling = false;                      ///< folder: decode large JPEGs at a fraction of their size
+  Orientation orientation = Orientation::ignore;  ///< folder: whether pictures are turned as EXIF says
+  Resize resize;           ///< folder: how every image is brought to `shape`, for members without a `resize`
+  std::uint64_t skip = 0;  ///< the number of images to leave out at the start
+  std::optional<std::uint64_t> limit;  ///< the most images to use after those
   Preprocess preprocess;
   friend bool operator==(const InputSpec&, const InputSpec&) = default;
 };
@@ -112,7 +113,7 @@ struct MemberSpec {
   ModelSpec model;
   double weight = 1.0;
   OutputKind output = OutputKind::logits;  ///< what the model itself outputs (small-cnn, mlp: always logits)
-  std::optional<MemberInput> input{};      ///< how to prepare the arena's images for this member only
+  std::optional<MemberInput> input{};      ///< how to prepare the images for this member only
   bool copy_input = false;                 ///< give the model a private copy of each batch
   std::uint64_t seed = 0;                  ///< default: the ensemble's seed + rank
   Device device;

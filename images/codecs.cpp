@@ -222,7 +222,8 @@ class Png {
     guarded(way_, [&] { choose_colours(); });
     const std::uint32_t height = png_get_image_height(png_, info_);
     const std::uint32_t width = png_get_image_width(png_, info_);
-    if (png_get_rowbytes(png_, info_) != std::size_t{3} * width) refuse("its colours cannot be converted to RGB");
+    if (png_get_rowbytes(png_, info_) != std::size_t{deep_grey_ ? 2U : 3U} * width)
+      refuse("its colours cannot be converted to RGB");
     make_room(into, height, width);
     rows_.resize(height);
     for (std::size_t y = 0; y < height; ++y) rows_[y] = into.bytes.data() + y * 3 * width;
@@ -230,6 +231,8 @@ class Png {
       png_read_image(png_, rows_.data());
       png_read_end(png_, nullptr);
     });
+    if (deep_grey_)
+      for (png_bytep const row : rows_) cut_off(row, width);
   }
 
  private:
@@ -237,11 +240,25 @@ class Png {
     const int colour = png_get_color_type(png_, info_);
     if (colour == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png_);
     if (colour == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(png_, info_) < 8) png_set_expand_gray_1_2_4_to_8(png_);
+    deep_grey_ = colour == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(png_, info_) == 16;
+    if (deep_grey_) return prepare_rows();
     if (png_get_bit_depth(png_, info_) == 16) png_set_strip_16(png_);
     if (colour == PNG_COLOR_TYPE_GRAY || colour == PNG_COLOR_TYPE_GRAY_ALPHA) png_set_gray_to_rgb(png_);
     png_set_strip_alpha(png_);
+    prepare_rows();
+  }
+
+  void prepare_rows() {
     png_set_interlace_handling(png_);
     png_read_update_info(png_, info_);
+  }
+
+  /// Pillow keeps such values whole until convert(), which makes all above 255 white. In place, from the end.
+  static void cut_off(png_bytep row, std::size_t width) {
+    for (std::size_t x = width; x-- > 0;) {
+      const png_byte value = row[2 * x] == 0 ? row[2 * x + 1] : png_byte{255};
+      std::fill_n(row + 3 * x, 3, value);
+    }
   }
 
   Way way_{};
@@ -249,6 +266,7 @@ class Png {
   png_structp png_ = nullptr;
   png_infop info_ = nullptr;
   std::vector<png_bytep> rows_;
+  bool deep_grey_ = false;  ///< grey of 16 bits, the high byte first
 };
 
 bool begins_with(std::span<const std::byte> file, std::string_view bytes) {
@@ -269,7 +287,8 @@ std::uint32_t jpeg_scale(const Resize& resize, std::uint32_t height, std::uint32
 Resize resize_from_decoded(const Resize& resize, const DecodedImage& image) {
   if (image.shape == image.full) return resize;
   const ImageShape whole = scaled_shape(resize, image.full);
-  return {ResizeRule::exact, whole.height, whole.width, resize.crop_height, resize.crop_width, resize.interpolation};
+  return {ResizeRule::exact, whole.height,         whole.width,         resize.crop_height,
+          resize.crop_width, resize.interpolation, resize.crop_rounding};
 }
 
 namespace {
@@ -290,8 +309,12 @@ void decode_any(std::span<const std::byte> file, DecodedImage& into, const Scale
 
 }  // namespace
 
-void decode(std::span<const std::byte> file, const Resize& resize, DecodedImage& into) {
-  decode_any(file, into, [&](std::uint32_t height, std::uint32_t width) { return jpeg_scale(resize, height, width); });
+void decode(std::span<const std::byte> file, std::span<const Resize> resizes, DecodedImage& into) {
+  decode_any(file, into, [&](std::uint32_t height, std::uint32_t width) {
+    std::uint32_t scale = resizes.empty() ? 1 : 8;
+    for (const Resize& resize : resizes) scale = std::min(scale, jpeg_scale(resize, height, width));
+    return scale;
+  });
 }
 
 void check(std::span<const std::byte> file, DecodedImage& room) {

@@ -2,8 +2,9 @@
 // see folder.cpp.
 //
 // Every image becomes RGB of 8 bits like Pillow's convert("RGB"): grey values three times, a palette's colours, the
-// high byte of 16 bits, CMYK multiplied out; alpha and transparency are dropped, not blended. Colour profiles, gamma
-// and the EXIF orientation are not applied; Pillow applies them only if it is told to.
+// high byte of 16 bits (but grey of 16 bits is cut off at 255), CMYK multiplied out; alpha and transparency are
+// dropped, not blended. Colour profiles, gamma and the EXIF orientation (orientation.hpp) are not applied; Pillow
+// applies them only if it is told to.
 #pragma once
 
 #include <cstddef>
@@ -38,11 +39,11 @@ std::uint32_t jpeg_scale(const Resize& resize, std::uint32_t height, std::uint32
 /// a part of its size. The sides of a part are rounded up, and a target derived from them could be a pixel off.
 Resize resize_from_decoded(const Resize& resize, const DecodedImage& image);
 
-/// Decodes one image, a JPEG at the part of its size that jpeg_scale() says (all of it for a Resize{}); `file` says by
-/// its first bytes what it is. `into` is used again, so that its memory is. Throws Error(usage) whose message says why
-/// it cannot be decoded, without a name: "it is neither JPEG nor PNG". An image with a part missing or damaged is an
-/// error, as far as its format lets that be seen.
-void decode(std::span<const std::byte> file, const Resize& resize, DecodedImage& into);
+/// Decodes one image, a JPEG at the largest part of its size that jpeg_scale() says for one of `resizes` (all of it if
+/// there are none); `file` says by its first bytes what it is. `into` is used again, so that its memory is. Throws
+/// Error(usage) whose message says why it cannot be decoded, without a name: "it is neither JPEG nor PNG". An image
+/// with a part missing or damaged is an error, as far as its format lets that be seen.
+void decode(std::span<const std::byte> file, std::span<const Resize> resizes, DecodedImage& into);
 
 /// Checks that decode() would succeed: throws like it, reads everything, and computes as little as possible.
 void check(std::span<const std::byte> file, DecodedImage& room);

@@ -12,30 +12,13 @@
 namespace tutti::images {
 namespace {
 
-// Forwards everything to the source behind it; each decorator changes one thing.
-class Decorator : public Source {
+/// Owns the source behind it; each decorator changes one thing.
+class Decorator : public Forwarding {
  public:
-  explicit Decorator(std::unique_ptr<Source> source) : source_(std::move(source)) {}
-
-  std::string name() const override { return source_->name(); }
-  ImageShape shape() const override { return source_->shape(); }
-  std::uint64_t count() const override { return source_->count(); }
-  std::uint32_t classes() const override { return source_->classes(); }
-  bool labelled() const override { return source_->labelled(); }
-  void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
-    source_->read(indices, pixels, labels);
-  }
-  bool has_bytes() const override { return source_->has_bytes(); }
-  void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
-                  std::span<std::int64_t> labels) override {
-    source_->read_bytes(indices, pixels, labels);
-  }
-  std::string image_name(std::uint64_t index) const override { return source_->image_name(index); }
-  std::string class_name(std::uint32_t label) const override { return source_->class_name(label); }
-  std::vector<std::string> skipped() const override { return source_->skipped(); }
+  explicit Decorator(std::unique_ptr<Source> source) : Forwarding(*source), owned_(std::move(source)) {}
 
  private:
-  std::unique_ptr<Source> source_;
+  std::unique_ptr<Source> owned_;
 };
 
 class Limited final : public Decorator {
@@ -65,6 +48,10 @@ class Rest final : public Decorator {
   void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
                   std::span<std::int64_t> labels) override {
     Decorator::read_bytes(shifted(indices), pixels, labels);
+  }
+  void read_planes(std::span<const std::uint64_t> indices, std::span<const std::span<std::uint8_t>> planes,
+                   std::span<std::int64_t> labels) override {
+    Decorator::read_planes(shifted(indices), planes, labels);
   }
   std::string image_name(std::uint64_t index) const override { return Decorator::image_name(index + left_out_); }
 
@@ -105,6 +92,7 @@ class Normalised final : public Decorator {
   }
 
   bool has_bytes() const override { return false; }  // normalised images are float32
+  bool decodes() const override { return false; }
 
   void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
     Decorator::read(indices, pixels, labels);
@@ -139,6 +127,11 @@ class WithClasses final : public Decorator {
   void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
                   std::span<std::int64_t> labels) override {
     Decorator::read_bytes(indices, pixels, labels);
+    change(labels);
+  }
+  void read_planes(std::span<const std::uint64_t> indices, std::span<const std::span<std::uint8_t>> planes,
+                   std::span<std::int64_t> labels) override {
+    Decorator::read_planes(indices, planes, labels);
     change(labels);
   }
 

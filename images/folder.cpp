@@ -19,8 +19,10 @@
 #include "common/mutex.hpp"
 #include "common/resample.hpp"
 #include "common/thread.hpp"
+#include "common/usable_cores.hpp"
 #include "images/bytes_to_floats.hpp"
 #include "images/codecs.hpp"
+#include "images/orientation.hpp"
 #include "images/record_file.hpp"
 #include "images/sources.hpp"
 
@@ -124,9 +126,15 @@ constexpr std::uint64_t kMostFileBytes = std::uint64_t{1} << 30;
 struct Hand {
   std::vector<std::byte> file;
   DecodedImage image;
-  std::optional<Resampler> resampler;
-  std::pair<ImageShape, Resize> resampled;  ///< what `resampler` was made for
-  std::vector<std::uint8_t> bytes;          ///< one image of the source's shape
+  std::vector<std::uint8_t> turned;
+  std::vector<std::uint8_t> bytes;  ///< one image of the source's shape
+
+  /// One of a plane, kept for the next picture of the same size.
+  struct Kept {
+    std::pair<ImageShape, Resize> made_for;
+    std::optional<Resampler> resampler;
+  };
+  std::vector<Kept> planes;
 };
 
 /// What the first piece of work threw: first by its number, not in time. Thread-safe.
@@ -184,16 +192,18 @@ void side_by_side(std::vector<Hand>& hands, std::size_t count, const Work& work)
 
 // ---- the source ----------------------------------------------------------------------------------------------------
 
-class Folder final : public Source {
+class Folder final : public PlaneSource {
  public:
   Folder(const fs::path& folder, const Resize& resize, const FolderReading& reading)
       : folder_(folder),
-        resize_(resize),
-        decode_for_(reading.jpeg_scaling ? resize : Resize{}),
-        shape_(shape_of(resize)),
-        listing_(list_images(folder)) {
+        own_(resize_of_picture({}, resize)),
+        shape_(fixed_shape(own_)),
+        reading_(reading),
+        listing_(list_images(folder)),
+        planes_{own_} {
     hands_.resize(decode_threads(reading.threads));
     if (reading.skip_broken) leave_out_broken();
+    unturned_ = std::vector<std::atomic<bool>>(listing_.files.size());
   }
 
   std::string name() const override { return fmt::format("folder {}", folder_.string()); }
@@ -213,7 +223,7 @@ class Folder final : public Source {
     assert(pixels.size() == indices.size() * elements);
     side_by_side(hands_, indices.size(), [&](Hand& hand, std::size_t i) {
       hand.bytes.resize(elements);
-      make(hand, indices[i], hand.bytes);
+      make(hand, indices[i], std::span(&own_, 1), [&](std::size_t) { return std::span(hand.bytes); });
       std::ranges::transform(hand.bytes, pixels.begin() + static_cast<std::ptrdiff_t>(i * elements),
                              [](std::uint8_t value) { return kUnitFloats[value]; });
     });
@@ -222,19 +232,42 @@ class Folder final : public Source {
 
   void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
                   std::span<std::int64_t> labels) override {
-    const std::size_t elements = shape_.elements();
-    assert(pixels.size() == indices.size() * elements);
-    side_by_side(hands_, indices.size(),
-                 [&](Hand& hand, std::size_t i) { make(hand, indices[i], pixels.subspan(i * elements, elements)); });
-    fill_labels(indices, labels);
+    read_into(std::span(&own_, 1), indices, std::span(&pixels, 1), labels);
+  }
+
+  bool decodes() const override { return true; }
+  void choose_planes(std::span<const Resize> asked) override {
+    planes_.clear();
+    for (const Resize& one : asked) planes_.push_back(resize_of_picture(one, own_));
+  }
+  std::vector<ImageShape> plane_shapes() const override {
+    std::vector<ImageShape> shapes;
+    for (const Resize& plane : planes_) shapes.push_back(fixed_shape(plane));
+    return shapes;
+  }
+  void read_planes(std::span<const std::uint64_t> indices, std::span<const std::span<std::uint8_t>> planes,
+                   std::span<std::int64_t> labels) override {
+    assert(planes.size() == planes_.size());
+    read_into(planes_, indices, planes, labels);
+  }
+  std::uint64_t take_unturned() override {
+    const auto met =
+        static_cast<std::uint64_t>(std::ranges::count_if(unturned_, [](const auto& one) { return one.load(); }));
+    return met - std::exchange(told_unturned_, met);
   }
 
  private:
-  static ImageShape shape_of(const Resize& resize) {
-    const bool cropped = resize.crop_height != 0 && resize.crop_width != 0;
-    if (!cropped && resize.rule != ResizeRule::exact)
-      throw Error(ErrorKind::usage, "the images of a folder differ in size, and need a crop to get the same size");
-    return cropped ? ImageShape{3, resize.crop_height, resize.crop_width} : ImageShape{3, resize.height, resize.width};
+  void read_into(std::span<const Resize> resizes, std::span<const std::uint64_t> indices,
+                 std::span<const std::span<std::uint8_t>> planes, std::span<std::int64_t> labels) {
+    std::vector<std::size_t> elements;
+    for (std::size_t p = 0; p < resizes.size(); ++p) {
+      elements.push_back(fixed_shape(resizes[p]).elements());
+      assert(planes[p].size() == indices.size() * elements[p]);
+    }
+    side_by_side(hands_, indices.size(), [&](Hand& hand, std::size_t i) {
+      make(hand, indices[i], resizes, [&](std::size_t p) { return planes[p].subspan(i * elements[p], elements[p]); });
+    });
+    fill_labels(indices, labels);
   }
 
   void load(Hand& hand, const File& file) const {
@@ -246,21 +279,40 @@ class Folder final : public Source {
     input.read(0, hand.file);
   }
 
-  void make(Hand& hand, std::uint64_t index, std::span<std::uint8_t> to) const {
+  /// Decodes one picture, once, and makes every plane of it; `room_of(p)` is the memory for plane p.
+  template <class RoomOf>
+  void make(Hand& hand, std::uint64_t index, std::span<const Resize> resizes, const RoomOf& room_of) {
     const File& file = listing_.files[index];
     load(hand, file);
     try {
-      decode(hand.file, decode_for_, hand.image);
-      const Resize resize = resize_from_decoded(resize_, hand.image);
-      if (!hand.resampler || hand.resampled != std::pair(hand.image.shape, resize)) {
-        hand.resampler.emplace(resize, hand.image.shape);
-        hand.resampled = {hand.image.shape, resize};
+      decode_upright(hand, index, resizes);
+      hand.planes.resize(std::max(hand.planes.size(), resizes.size()));
+      for (std::size_t p = 0; p < resizes.size(); ++p) {
+        Hand::Kept& kept = hand.planes[p];
+        const std::pair wanted(hand.image.shape, resize_from_decoded(resizes[p], hand.image));
+        if (!kept.resampler || kept.made_for != wanted) {
+          kept.resampler.emplace(wanted.second, wanted.first);
+          kept.made_for = wanted;
+        }
+        kept.resampler->apply_interleaved(hand.image.values(), room_of(p));
       }
-      hand.resampler->apply_interleaved(hand.image.values(), to);
     } catch (const Error& error) {
       throw Error(ErrorKind::usage, fmt::format("{} cannot be decoded", (folder_ / file.name).string()), why(error),
                   "repair or remove the file, or leave out all such files with 'on_broken: skip'");
     }
+  }
+
+  /// The stored picture is turned after it was decoded, so its sides may be exchanged when its scale is chosen.
+  void decode_upright(Hand& hand, std::uint64_t index, std::span<const Resize> resizes) {
+    const std::uint8_t orientation = orientation_of(hand.file);
+    const bool turned = orientation != 1 && reading_.orientation == Orientation::exif;
+    if (orientation != 1 && !turned) unturned_[index] = true;
+    std::vector<Resize> decode_for;
+    if (reading_.jpeg_scaling) decode_for.assign(resizes.begin(), resizes.end());
+    if (turned && exchanges_sides(orientation))
+      for (Resize& resize : decode_for) std::swap(resize.height, resize.width);
+    decode(hand.file, decode_for, hand.image);
+    if (turned) turn(hand.image, orientation, hand.turned);
   }
 
   static std::string why(const Error& error) {
@@ -296,23 +348,26 @@ class Folder final : public Source {
   }
 
   const fs::path folder_;
-  const Resize resize_;
-  const Resize decode_for_;  ///< what a JPEG may be decoded at a part of its size for
+  const Resize own_;  ///< what the description asks for, and a plane that leaves it open
   const ImageShape shape_;
+  const FolderReading reading_;
   Listing listing_;
+  std::vector<Resize> planes_;
   std::vector<std::string> skipped_;
+  std::vector<std::atomic<bool>> unturned_;  ///< by image: it was met with an orientation that was not applied
+  std::uint64_t told_unturned_ = 0;
   std::vector<Hand> hands_;
 };
 
 }  // namespace
 
-std::unique_ptr<Source> make_folder(const std::filesystem::path& folder, const Resize& resize,
-                                    const FolderReading& reading) {
+std::unique_ptr<PlaneSource> make_folder(const std::filesystem::path& folder, const Resize& resize,
+                                         const FolderReading& reading) {
   return std::make_unique<Folder>(folder, resize, reading);
 }
 
 std::uint32_t decode_threads(std::uint32_t wanted) {
-  return wanted != 0 ? wanted : std::clamp(std::thread::hardware_concurrency(), 1U, kMostThreads);
+  return wanted != 0 ? wanted : std::min(usable_cores(), kMostThreads);
 }
 
 std::string folder_fingerprint(const std::filesystem::path& folder) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "common/member_input.hpp"
+#include "images/planes.hpp"
 
 namespace tutti::images {
 
@@ -43,14 +44,15 @@ struct FolderReading {
   /// in no count; otherwise the first one that is met is an error.
   bool skip_broken = false;
   bool jpeg_scaling = false;  ///< JPEGs are decoded at a part of their size if they are much larger than wanted
+  Orientation orientation = Orientation::ignore;
 };
 
 /// The JPEG and PNG images in `folder` as RGB bytes, each resized and cropped by `resize`, which must make them all of
-/// one shape. Sub-folders that hold images, at any depth, are the classes, by name; without such the images are not
-/// labelled. Both are in the order of their names, byte by byte. Names that begin with a dot are passed over. What is
-/// done about files, colours and sizes is described in docs/images.md.
-std::unique_ptr<Source> make_folder(const std::filesystem::path& folder, const Resize& resize,
-                                    const FolderReading& reading = {});
+/// one shape; other planes of them can be chosen. Sub-folders that hold images, at any depth, are the classes, by name;
+/// without such the images are not labelled. Both are in the order of their names, byte by byte. Names that begin with
+/// a dot are passed over. What is done about files, colours and sizes is described in docs/images.md.
+std::unique_ptr<PlaneSource> make_folder(const std::filesystem::path& folder, const Resize& resize,
+                                         const FolderReading& reading = {});
 
 /// How many threads make_folder() decodes with for this value of `threads`.
 std::uint32_t decode_threads(std::uint32_t wanted);

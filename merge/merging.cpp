@@ -6,11 +6,11 @@
 #include <array>
 #include <cmath>
 #include <limits>
-#include <thread>
 #include <tutti/error.hpp>
 
 #include "common/atomic_file.hpp"
 #include "common/counted.hpp"
+#include "common/usable_cores.hpp"
 #include "merge/agreement.hpp"
 #include "merge/method.hpp"
 #include "merge/passes.hpp"
@@ -92,8 +92,7 @@ class Merging {
         agreement_(agreement),
         chunks_(cut(agreement, true)),
         progress_(progress),
-        threads_(settings.threads > 0 ? settings.threads
-                                      : std::clamp(std::thread::hardware_concurrency(), 1U, kMaxMergeThreads)),
+        threads_(settings.threads > 0 ? settings.threads : std::min(usable_cores(), kMaxMergeThreads)),
         lanes_(threads_),
         written_(threads_),
         lost_(threads_),

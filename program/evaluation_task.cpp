@@ -43,13 +43,24 @@ void check_head(const EvaluationTask& task, const std::vector<std::string>& name
            file, "make the head for the classes of these images, in the order of the labels");
 }
 
-void check_shapes(const std::vector<EvaluationTask>& tasks) {
-  for (const EvaluationTask& task : tasks) {
+bool in_same_arrays(const config::EnsembleSpec& spec, const std::vector<EvaluationTask>& tasks, std::size_t a,
+                    std::size_t b) {
+  return same_arrays(spec, {spec.tasks[a].input, *tasks[a].source}, {spec.tasks[b].input, *tasks[b].source});
+}
+
+void check_shapes(const config::EnsembleSpec& spec, const std::vector<EvaluationTask>& tasks) {
+  for (std::size_t i = 1; i < tasks.size(); ++i) {
+    if (in_same_arrays(spec, tasks, 0, i)) continue;
     const ImageShape first = tasks.front().source->shape();
-    if (task.source->shape() == first) continue;
+    const EvaluationTask& task = tasks[i];
+    if (task.source->shape() == first)
+      refuse(
+          fmt::format("the images of tasks '{}' and '{}' would be resized differently", tasks.front().name, task.name),
+          "one pool serves all tasks, and members that see the same images in one of them do so in all",
+          "give both the same 'resize' and 'crop', or every member an 'input' with its own");
     refuse(fmt::format("task '{}' has images of {}, task '{}' of {}", tasks.front().name, first.text(), task.name,
                        task.source->shape().text()),
-           "one pool serves all tasks, and all its images have one shape",
+           "one pool serves all tasks, and each of its members sees images of one shape",
            "resize the images to one shape, or evaluate these tasks separately");
   }
 }
@@ -154,7 +165,7 @@ std::vector<EvaluationTask> open_tasks(const config::EnsembleSpec& spec) {
     only.input = spec.input;
     tasks.push_back(open_task(spec, only, TaskImages::input));
   }
-  check_shapes(tasks);
+  check_shapes(spec, tasks);
   check_preparation(spec, tasks);
   check_towers(tasks);
   return tasks;
@@ -189,7 +200,7 @@ std::vector<EvaluationTask> open_held_out(const config::EnsembleSpec& held_out) 
 bool same_form(const config::EnsembleSpec& spec, const std::vector<EvaluationTask>& tasks, std::size_t a,
                std::size_t b) {
   bool same_kind = false;
-  return tasks[a].source->shape() == tasks[b].source->shape() && prepared_alike(spec, tasks, a, b, same_kind);
+  return in_same_arrays(spec, tasks, a, b) && prepared_alike(spec, tasks, a, b, same_kind);
 }
 
 void check_widths(const std::vector<EvaluationTask>& tasks, const std::vector<MemberStatus>& models,

@@ -9,6 +9,7 @@
 #include "common/build_id.hpp"
 #include "common/counted.hpp"
 #include "common/processor.hpp"
+#include "common/resample.hpp"
 #include "coordinator/decide/batch_search.hpp"
 
 namespace tutti::program {
@@ -155,6 +156,25 @@ std::string results_table(const images::Report& report) {
                      fmt::format("{:.2f}", ensemble.seconds), text_or_dash(ensemble.images_per_second, "{:.0f}"));
 }
 
+namespace {
+
+/// In which sizes the pictures of a folder are in each slot, and for whom.
+std::string planes_text(const Plan& plan) {
+  if (plan.planes.empty()) return {};
+  std::string text = fmt::format("\n{} of each picture, which is decoded once\n", counted(plan.planes.size(), "plane"));
+  for (std::size_t p = 0; p < plan.planes.size(); ++p) {
+    std::vector<std::string> members;
+    for (const WorkerPlan& worker : plan.workers)
+      if (worker.request.array == p) members.push_back(worker.request.name);
+    text += fmt::format(
+        "{:>12}  {} in all slots: {}; for {}\n", bytes_text(plan.arena.slots * plan.arena.array_bytes(p)),
+        fmt::join(plan.arena.arrays[p].shape, "x"), to_text(plan.planes[p].resize), fmt::join(members, ", "));
+  }
+  return text;
+}
+
+}  // namespace
+
 std::string plan_text(const Plan& plan, const Machine& machine, const std::string& source) {
   std::string text =
       fmt::format("input    {} in segments of {}, {}\n", source, plan.arena.images, counted(plan.arena.slots, "slot"));
@@ -172,6 +192,7 @@ std::string plan_text(const Plan& plan, const Machine& machine, const std::strin
         fmt::format("{:<16}  {:<12}  {:<24}  {:<10}  {:>7}  {}\n", worker.request.name, kind_name(worker.request.model),
                     worker.device, worker.cores.empty() ? "any" : fmt::format("{}", fmt::join(worker.cores, ",")),
                     worker.request.threads, worker.assigned);
+  text += planes_text(plan);
   text += "\nmemory\n";
   for (const Bound& bound : plan.bounds) text += fmt::format("{:>12}  {}\n", bytes_text(bound.bytes), bound.name);
   text += fmt::format("{:>12}  in all\n", bytes_text(plan.needed_bytes()));

@@ -335,6 +335,9 @@ set_up_libtorch() {
 
 # --- Python for the tests -----------------------------------------------------------------------------------------
 
+# What the tests compare pictures with: the version that belongs to torch_requirement, without that torch.
+torchvision_requirement=torchvision==0.26.0
+
 # What loading torch's Python side takes besides LibTorch, if no CUDA is installed: named by torch's own metadata.
 torch_python_requirements=(nvidia-cufile nvidia-cusparselt-cu13==0.8.0 nvidia-nvshmem-cu13==3.4.5)
 torch_all_requirements=('cuda-toolkit[cublas,cudart,cufft,cufile,cupti,curand,cusolver,cusparse,nvjitlink,nvrtc,nvtx]==13.0.2'
@@ -360,6 +363,7 @@ fetch_test_python() {
   logged "$log" python3 -m venv "$folder/venv" ||
     fail 1 "A Python environment could not be made; is Python's venv module installed?"
   logged "$log" "$folder/venv/bin/pip" "${pip[@]}" -r "$root/tests/python/requirements.txt" &&
+    logged "$log" "$folder/venv/bin/pip" "${pip[@]}" --no-deps "$torchvision_requirement" &&
     logged "$log" "$folder/venv/bin/pip" "${pip[@]}" --no-deps --target "$folder/nvidia" "${torch_python_requirements[@]}" ||
     fail 1 "The packages of tests/python/requirements.txt could not be fetched; is the network there?"
   write_test_python "$folder"
@@ -375,7 +379,8 @@ fetch_test_python() {
 set_up_test_python() {
   [[ -z ${TUTTI_PYTHON:-} ]] || return 0
   local cache=${XDG_CACHE_HOME:-$HOME/.cache}/tutti key folder
-  key=$({ python3 --version && cat "$root/tests/python/requirements.txt" && say "${torch_all_requirements[@]}"; } |
+  key=$({ python3 --version && cat "$root/tests/python/requirements.txt" &&
+    say "$torchvision_requirement" "${torch_all_requirements[@]}"; } |
     sha256sum | cut -c1-12)
   folder=$cache/python-$key
   if [[ ! -e $folder/complete ]]; then

@@ -159,7 +159,7 @@ void MemberLoop::perform(const TaskRecord& task) {
 }
 
 void MemberLoop::predict(const TaskRecord& task, CompletionRecord& completion) {
-  const auto slot = slot_view(parts_.arena, parts_.start.arena, task.slot, task.images);
+  const auto slot = slot_view(parts_.arena, parts_.start.arena, task.slot, task.images, parts_.request.array);
   const std::span<float> answers = parts_.channel.output(task.slot, task.images);
   const std::uint32_t width = parts_.start.width;
   if (task.batch_images != batch_images_) parts_.model.expect_batches(batch_images_ = task.batch_images);
@@ -184,7 +184,7 @@ void MemberLoop::train(const TaskRecord& task, CompletionRecord& completion) {
   if (trained_up_to_ && task.segment <= *trained_up_to_)
     throw std::logic_error(fmt::format("segment {} came for training after segment {}", task.segment, *trained_up_to_));
   trained_up_to_ = task.segment;
-  const auto slot = slot_view(parts_.arena, parts_.start.arena, task.slot, task.images);
+  const auto slot = slot_view(parts_.arena, parts_.start.arena, task.slot, task.images, parts_.request.array);
   pick_rows(slot.numbers);
   completion.trained = rows_.size();
   const float* const images = preprocess_.images(slot, 0, task.images);

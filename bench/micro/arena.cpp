@@ -13,7 +13,7 @@
 namespace tutti::bench::micro {
 namespace {
 
-constexpr ArenaLayout kLayout{.slots = 4, .images = 500, .shape = kShape};
+const ArenaLayout kLayout{4, 500, kShape};
 
 void fill(benchmark::State& state, Source& images) {
   MemoryFile file = MemoryFile::create("bench");

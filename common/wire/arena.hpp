@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include <tutti/images.hpp>
 
@@ -15,54 +17,89 @@
 
 namespace tutti {
 
-/// One slot: `images` x shape float32 or bytes, NCHW, then as many labels, then as many image numbers (their place in
-/// the source; training draws a member's resample from them). Every part begins at a page.
+/// One array of a slot: values of one type in a shape of any rank, once per sample.
+struct ArrayForm {
+  std::vector<std::uint32_t> shape;  ///< of one sample
+  PixelType type = PixelType::float32;
+
+  static ArrayForm of_images(const ImageShape& of, PixelType values) {
+    return {{of.channels, of.height, of.width}, values};
+  }
+  std::uint64_t elements() const {
+    std::uint64_t count = 1;
+    for (const std::uint32_t size : shape) count *= size;
+    return count;
+  }
+  std::uint64_t bytes() const { return elements() * (type == PixelType::uint8 ? 1 : sizeof(float)); }
+  friend bool operator==(const ArrayForm&, const ArrayForm&) = default;
+};
+
+/// One slot: each array for `images` samples, one array after the other, then as many labels, then as many image
+/// numbers (their place in the source; training draws a member's resample from them). Every part begins at a page.
 struct ArenaLayout {
   std::uint32_t slots = 0;
   std::uint32_t images = 0;  ///< per slot
-  ImageShape shape;
-  PixelType pixels = PixelType::float32;
+  std::vector<ArrayForm> arrays;
 
-  constexpr std::uint64_t value_bytes() const { return pixels == PixelType::uint8 ? 1 : sizeof(float); }
-  constexpr std::uint64_t image_bytes() const {
-    return std::uint64_t{shape.channels} * shape.height * shape.width * value_bytes();
+  ArenaLayout() = default;
+  ArenaLayout(std::uint32_t slot_count, std::uint32_t images_per_slot, std::vector<ArrayForm> forms)
+      : slots(slot_count), images(images_per_slot), arrays(std::move(forms)) {}
+  /// One array of images.
+  ArenaLayout(std::uint32_t slot_count, std::uint32_t images_per_slot, const ImageShape& shape,
+              PixelType type = PixelType::float32)
+      : ArenaLayout(slot_count, images_per_slot, std::vector{ArrayForm::of_images(shape, type)}) {}
+
+  /// Of one sample in all arrays.
+  std::uint64_t sample_bytes() const {
+    std::uint64_t sum = 0;
+    for (const ArrayForm& array : arrays) sum += array.bytes();
+    return sum;
   }
-  constexpr std::uint64_t pixel_bytes() const { return aligned(images * image_bytes(), kPageBytes); }
-  constexpr std::uint64_t label_bytes() const {
-    return aligned(std::uint64_t{images} * sizeof(std::int64_t), kPageBytes);
+  std::uint64_t array_bytes(std::size_t array) const { return aligned(images * arrays[array].bytes(), kPageBytes); }
+  /// Where an array begins in its slot; for the number of arrays, where the labels do.
+  std::uint64_t array_offset(std::size_t array) const {
+    std::uint64_t offset = 0;
+    for (std::size_t before = 0; before < array; ++before) offset += array_bytes(before);
+    return offset;
   }
-  constexpr std::uint64_t number_bytes() const { return label_bytes(); }
-  constexpr std::uint64_t slot_bytes() const { return pixel_bytes() + label_bytes() + number_bytes(); }
-  constexpr std::uint64_t bytes() const { return slots * slot_bytes(); }
+  std::uint64_t label_bytes() const { return aligned(std::uint64_t{images} * sizeof(std::int64_t), kPageBytes); }
+  std::uint64_t number_bytes() const { return label_bytes(); }
+  std::uint64_t slot_bytes() const { return array_offset(arrays.size()) + label_bytes() + number_bytes(); }
+  std::uint64_t bytes() const { return slots * slot_bytes(); }
 };
 
-/// The parts of one slot, of which `count` images are in use.
+/// One array of a slot, and what goes with all of its arrays; `count` samples are in use.
 template <class Byte>
 struct SlotView {
   template <class T>
   using Like = std::conditional_t<std::is_const_v<Byte>, const T, T>;
-  std::span<Like<float>> pixels;        ///< empty if the arena holds bytes
+  std::span<Like<float>> pixels;        ///< empty if the array holds bytes
   std::span<Like<std::uint8_t>> bytes;  ///< empty if it holds float32
   std::span<Like<std::int64_t>> labels;
   std::span<Like<std::uint64_t>> numbers;
 };
 
-/// `arena` is the start of the mapped arena. The caller has checked that slot and count are within the layout.
+/// `arena` is the start of the mapped arena. The caller has checked that slot, count and array are within the layout.
 template <class Byte>
-SlotView<Byte> slot_view(Byte* arena, const ArenaLayout& layout, SlotId slot, std::uint32_t count) {
+SlotView<Byte> slot_view(Byte* arena, const ArenaLayout& layout, SlotId slot, std::uint32_t count,
+                         std::size_t array = 0) {
   TUTTI_CHECK(slot.value() < layout.slots);
   TUTTI_CHECK(count <= layout.images);
+  TUTTI_CHECK(array < layout.arrays.size());
   Byte* base = arena + slot.value() * layout.slot_bytes();
   const auto part = [&]<class T>(T*, std::uint64_t offset, std::size_t values) {
     using Like = std::conditional_t<std::is_const_v<Byte>, const T, T>;
     return std::span<Like>(reinterpret_cast<Like*>(base + offset), values);
   };
-  const std::size_t values = count * layout.shape.elements();
-  const bool bytes = layout.pixels == PixelType::uint8;
-  return {part(static_cast<float*>(nullptr), 0, bytes ? 0 : values),
-          part(static_cast<std::uint8_t*>(nullptr), 0, bytes ? values : 0),
-          part(static_cast<std::int64_t*>(nullptr), layout.pixel_bytes(), count),
-          part(static_cast<std::uint64_t*>(nullptr), layout.pixel_bytes() + layout.label_bytes(), count)};
+  const ArrayForm& form = layout.arrays[array];
+  const std::size_t values = count * form.elements();
+  const std::uint64_t begin = layout.array_offset(array);
+  const std::uint64_t labels = layout.array_offset(layout.arrays.size());
+  const bool bytes = form.type == PixelType::uint8;
+  return {part(static_cast<float*>(nullptr), begin, bytes ? 0 : values),
+          part(static_cast<std::uint8_t*>(nullptr), begin, bytes ? values : 0),
+          part(static_cast<std::int64_t*>(nullptr), labels, count),
+          part(static_cast<std::uint64_t*>(nullptr), labels + layout.label_bytes(), count)};
 }
 
 }  // namespace tutti

@@ -27,6 +27,10 @@ json::object to_json(const ImageShape& shape) {
   return {{"channels", shape.channels}, {"height", shape.height}, {"width", shape.width}};
 }
 
+json::object to_json(const ArrayForm& array) {
+  return {{"shape", json::array(array.shape.begin(), array.shape.end())}, {"type", to_name(array.type)}};
+}
+
 json::object to_json(const ScriptedFault& fault) {
   json::object out{{"kind", to_name(fault.kind)}, {"phase", to_name(fault.phase)}, {"at_batch", fault.at_batch}};
   out["at_value"] = fault.at_value ? json::value(to_text(*fault.at_value)) : json::value();
@@ -54,9 +58,13 @@ json::object to_json(const ModelKind& kind) {
 }
 
 json::object to_json(const Resize& resize) {
-  return {{"rule", to_name(resize.rule)},    {"height", resize.height},
-          {"width", resize.width},           {"crop_height", resize.crop_height},
-          {"crop_width", resize.crop_width}, {"interpolation", to_name(resize.interpolation)}};
+  return {{"rule", to_name(resize.rule)},
+          {"height", resize.height},
+          {"width", resize.width},
+          {"crop_height", resize.crop_height},
+          {"crop_width", resize.crop_width},
+          {"interpolation", to_name(resize.interpolation)},
+          {"crop_rounding", to_name(resize.crop_rounding)}};
 }
 
 json::value to_json(const std::optional<MemberInput>& input) {
@@ -77,6 +85,7 @@ json::object to_json(const MemberRequest& member) {
           {"shape", to_json(member.shape)},
           {"arena_shape", to_json(member.arena_shape)},
           {"arena_pixels", to_name(member.arena_pixels)},
+          {"array", member.array},
           {"input", to_json(member.input)},
           {"batch_images", member.batch_images},
           {"warm_up_batches", json::array(member.warm_up_batches.begin(), member.warm_up_batches.end())},
@@ -144,13 +153,8 @@ struct Encoder {
             {"backend", m.backend}};
   }
   json::object operator()(const Start& m) const {
-    return {{"type", "start"},
-            {"generation", m.generation.value()},
-            {"width", m.width},
-            {"slots", m.arena.slots},
-            {"images", m.arena.images},
-            {"shape", to_json(m.arena.shape)},
-            {"pixels", to_name(m.arena.pixels)},
+    return {{"type", "start"},         {"generation", m.generation.value()}, {"width", m.width},
+            {"slots", m.arena.slots},  {"images", m.arena.images},           {"arrays", to_json(m.arena.arrays)},
             {"allow_nan", m.allow_nan}};
   }
   json::object operator()(const BeginTraining&) const { return {{"type", "begin_training"}}; }
@@ -251,9 +255,10 @@ ImageShape read_shape(const json::value& value) {
 
 Resize read_resize(const json::value& value) {
   const Fields fields(value);
-  return {fields.get<ResizeRule>("rule"),          fields.get<std::uint32_t>("height"),
-          fields.get<std::uint32_t>("width"),      fields.get<std::uint32_t>("crop_height"),
-          fields.get<std::uint32_t>("crop_width"), fields.get<Interpolation>("interpolation")};
+  return {fields.get<ResizeRule>("rule"),           fields.get<std::uint32_t>("height"),
+          fields.get<std::uint32_t>("width"),       fields.get<std::uint32_t>("crop_height"),
+          fields.get<std::uint32_t>("crop_width"),  fields.get<Interpolation>("interpolation"),
+          fields.get<CropRounding>("crop_rounding")};
 }
 
 std::optional<MemberInput> read_input(const json::value& value) {
@@ -300,6 +305,7 @@ MemberRequest read_member(const json::value& value) {
   member.shape = read_shape(fields.at("shape"));
   member.arena_shape = read_shape(fields.at("arena_shape"));
   member.arena_pixels = fields.get<PixelType>("arena_pixels");
+  member.array = fields.get<std::uint32_t>("array");
   member.input = read_input(fields.at("input"));
   member.batch_images = fields.get<std::uint32_t>("batch_images");
   member.warm_up_batches = fields.list<std::uint32_t>("warm_up_batches");
@@ -321,8 +327,10 @@ Start read_start(const Fields& fields) {
   start.width = fields.get<std::uint32_t>("width");
   start.arena.slots = fields.get<std::uint32_t>("slots");
   start.arena.images = fields.get<std::uint32_t>("images");
-  start.arena.shape = read_shape(fields.at("shape"));
-  start.arena.pixels = fields.get<PixelType>("pixels");
+  for (const json::value& array : fields.array("arrays")) {
+    const Fields form(array);
+    start.arena.arrays.push_back({form.list<std::uint32_t>("shape"), form.get<PixelType>("type")});
+  }
   start.allow_nan = fields.get<bool>("allow_nan");
   return start;
 }

@@ -22,6 +22,7 @@ struct MemberRequest {
   ImageShape shape;                             ///< of the images that the model sees
   ImageShape arena_shape;                       ///< of the images in the arena
   PixelType arena_pixels = PixelType::float32;  ///< of the images in the arena
+  std::uint32_t array = 0;                      ///< of a slot: which one holds them
   std::optional<MemberInput> input{};           ///< from those to these; nothing: they are the same
   std::uint32_t batch_images = 1;               ///< the batch of prediction
   std::vector<std::uint32_t> warm_up_batches;   ///< the batch sizes that will occur, as far as known at the start

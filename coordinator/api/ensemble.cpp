@@ -95,9 +95,10 @@ class Ensemble::Impl {
 
   void run(Source& source, Sink& sink) {
     const Call call(*this);
-    check_fits(source, pool_.plan().arena);
-    Prediction prediction(source, sink, accumulator_, pool_.widths(), combined(), trace_.get());
+    FittedSource fitted = fit(source);
+    Prediction prediction(fitted.source(), sink, accumulator_, pool_.widths(), combined(), trace_.get());
     pool_.exchange().drive(std::make_shared<Stream>(prediction, TaskKind::predict, all_members()));
+    say_unturned(source);
   }
 
   Predictions predict(const Images& images) {
@@ -109,7 +110,6 @@ class Ensemble::Impl {
 
   std::future<Predictions> submit(const Images& images) {
     auto source = images::make_memory(images);
-    check_fits(*source, pool_.plan().arena);
     return submissions_.add(std::make_unique<Submitted>(*this, std::move(source)));
   }
 
@@ -117,7 +117,7 @@ class Ensemble::Impl {
                     const std::function<void(const EpochResult&)>& on_epoch) {
     const Call call(*this);
     const MutexLock one_at_a_time(training_);
-    check_fits(source, pool_.plan().arena);
+    FittedSource fitted = fit(source);
     const Learns learns = spec_.checked().members.front().train.learns;
     if (learns == Learns::weights && !source.labelled())
       throw Error(
@@ -125,7 +125,8 @@ class Ensemble::Impl {
           "give 'train.input' labels ('labels' for npy, 'classes' for random), or use a data set that has them");
     TrainResult result{weight_files(folder)};
     pool_.command(ByRank<control::Message>(result.weights.size(), control::BeginTraining{}));
-    train_epochs(source, learns, on_epoch);
+    train_epochs(fitted.source(), learns, on_epoch);
+    say_unturned(source);
     ByRank<control::Message> save;
     for (const auto& file : result.weights) save.push_back(control::Save{file.string()});
     pool_.command(std::move(save));
@@ -164,8 +165,9 @@ class Ensemble::Impl {
    public:
     Submitted(Impl& ensemble, std::unique_ptr<Source> source)
         : source_(std::move(source)),
+          fitted_(ensemble.fit(*source_)),
           sink_(ensemble.form(source_->count())),
-          prediction_(*source_, sink_, ensemble.accumulator_, ensemble.pool_.widths(), ensemble.combined(),
+          prediction_(fitted_.source(), sink_, ensemble.accumulator_, ensemble.pool_.widths(), ensemble.combined(),
                       ensemble.trace_.get()),
           stream_(std::make_shared<Stream>(prediction_, TaskKind::predict, ensemble.all_members())) {}
     const std::shared_ptr<Stream>& stream() const override { return stream_; }
@@ -173,6 +175,7 @@ class Ensemble::Impl {
 
    private:
     std::unique_ptr<Source> source_;
+    FittedSource fitted_;
     images::MemorySink sink_;
     Prediction prediction_;
     std::shared_ptr<Stream> stream_;
@@ -215,6 +218,9 @@ class Ensemble::Impl {
       for (const EpochResult& result : work.results()) on_epoch(result);
     }
   }
+
+  /// Throws Error(usage) where the ensemble cannot take the source's images.
+  FittedSource fit(Source& source) const { return {source, pool_.plan().planes, pool_.plan().arena}; }
 
   bool combined() const { return spec_.checked().combine.rule != CombineRule::none; }
   ByRank<bool> all_members() const { return ByRank<bool>(pool_.plan().workers.size(), true); }

@@ -25,8 +25,7 @@ std::uint32_t Prediction::fill(std::byte* arena, const ArenaLayout& layout, Slot
   const auto images = static_cast<std::uint32_t>(std::min<std::uint64_t>(layout.images, count_ - next_));
   indices_.resize(images);
   std::iota(indices_.begin(), indices_.end(), next_);
-  const auto view = slot_view(arena, layout, slot, images);
-  read_images(source_, indices_, view, source_.labelled());
+  read_images(source_, indices_, {arena, layout, slot}, source_.labelled());
   next_ += images;
   return images;
 }

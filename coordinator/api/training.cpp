@@ -30,8 +30,8 @@ Epoch::Epoch(Source& source, Learns learns, std::uint64_t seed, std::uint32_t nu
 std::uint32_t Epoch::fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) {
   const auto images = static_cast<std::uint32_t>(std::min<std::uint64_t>(layout.images, order_.size() - next_));
   const auto chosen = std::span(order_).subspan(next_, images);
+  read_images(source_, chosen, {arena, layout, slot}, labelled_);
   const auto view = slot_view(arena, layout, slot, images);
-  read_images(source_, chosen, view, labelled_);
   std::copy(chosen.begin(), chosen.end(), view.numbers.begin());
   for (std::uint32_t i = 0; labelled_ && i < images; ++i)
     if (view.labels[i] < 0 || view.labels[i] >= static_cast<std::int64_t>(classes_))

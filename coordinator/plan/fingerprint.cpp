@@ -15,6 +15,7 @@
 
 #include "common/build_id.hpp"
 #include "common/checksum.hpp"
+#include "common/resample.hpp"
 #include "config/effective.hpp"
 #include "config/yaml.hpp"
 #include "images/sources.hpp"
@@ -163,6 +164,8 @@ Fingerprint fingerprint_of(const config::EnsembleSpec& spec, const Plan& plan, c
   add_description(spec, result);
   add_members(spec, plan, result);
   add_images(spec.input, source, result);
+  for (std::size_t p = 0; p < plan.planes.size(); ++p)
+    result[fmt::format("plane {}", p)] = to_text(plan.planes[p].resize);
   add_environment(result);
   return result;
 }

@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include <tutti/error.hpp>
 
 #include "common/counted.hpp"
 #include "common/log.hpp"
+#include "common/resample.hpp"
+#include "images/planes.hpp"
 #include "images/sources.hpp"
 
 namespace tutti {
@@ -28,8 +31,9 @@ std::unique_ptr<Source> open_data_set(const config::InputSpec& input) {
                               input.layout == config::Layout::nhwc ? images::Layout::nhwc : images::Layout::nchw,
                               input.classes);
     case config::Dataset::folder:
-      return images::make_folder(input.path, input.resize,
-                                 {input.decode_threads, input.on_broken == OnBroken::skip, input.jpeg_scaling});
+      return images::make_folder(
+          input.path, input.resize,
+          {input.decode_threads, input.on_broken == OnBroken::skip, input.jpeg_scaling, input.orientation});
     case config::Dataset::random:
       return images::make_random(input.count, input.shape, input.classes, input.seed);
     case config::Dataset::memory:
@@ -45,7 +49,64 @@ std::unique_ptr<Source> open_limited(const config::InputSpec& input) {
   return input.limit ? images::limited(std::move(source), *input.limit) : std::move(source);
 }
 
+/// What the member asks for; the same for members that leave all to the data set.
+Resize asked_by(const config::MemberSpec& member) { return member.input.value_or(MemberInput{}).resize; }
+
+/// What is done to the images before they are in the arena, for one member.
+Resize resize_for(const config::MemberSpec& member, const config::InputSpec& input) {
+  return resize_of_picture(asked_by(member), input.dataset == config::Dataset::folder ? input.resize : Resize{});
+}
+
+ImageShape shape_for(const config::MemberSpec& member, const OpenedInput& opened) {
+  const Resize resize = resize_for(member, opened.input);
+  return opened.input.dataset == config::Dataset::folder ? fixed_shape(resize)
+                                                         : resized_shape(resize, opened.source.shape());
+}
+
 }  // namespace
+
+std::vector<Plane> planes_of(const config::EnsembleSpec& spec, const config::InputSpec& input) {
+  std::vector<Plane> planes;
+  if (input.dataset != config::Dataset::folder) return planes;
+  for (const config::MemberSpec& member : spec.members) {
+    const Resize resize = resize_for(member, input);
+    const bool known = std::ranges::any_of(planes, [&](const Plane& plane) { return plane.resize == resize; });
+    if (!known) planes.push_back({asked_by(member), resize});
+  }
+  return planes;
+}
+
+std::uint32_t plane_of(const std::vector<Plane>& planes, const config::MemberSpec& member,
+                       const config::InputSpec& input) {
+  if (planes.empty()) return 0;
+  const Resize resize = resize_for(member, input);
+  const auto found = std::ranges::find_if(planes, [&](const Plane& plane) { return plane.resize == resize; });
+  TUTTI_CHECK(found != planes.end());
+  return static_cast<std::uint32_t>(found - planes.begin());
+}
+
+std::vector<ArrayForm> arrays_of(const InputForm& form) {
+  if (form.planes.empty()) return {ArrayForm::of_images(form.shape, form.pixels)};
+  std::vector<ArrayForm> arrays;
+  for (const Plane& plane : form.planes) arrays.push_back(ArrayForm::of_images(fixed_shape(plane.resize), form.pixels));
+  return arrays;
+}
+
+bool same_arrays(const config::EnsembleSpec& spec, const OpenedInput& planned, const OpenedInput& other) {
+  const std::vector<Plane> planes = planes_of(spec, planned.input);
+  // Without planes, the workers resize what is in the arena: it must be the image of which they are told.
+  if (planes.empty())
+    return planned.source.shape() == other.source.shape() &&
+           (other.input.dataset != config::Dataset::folder ||
+            std::ranges::all_of(spec.members, [](const auto& member) { return asked_by(member) == Resize{}; }));
+  std::vector<std::optional<Resize>> made(planes.size());
+  return std::ranges::all_of(spec.members, [&](const config::MemberSpec& member) {
+    std::optional<Resize>& plane = made[plane_of(planes, member, planned.input)];
+    const Resize resize = resize_for(member, other.input);
+    if (!plane) plane = resize;
+    return *plane == resize && shape_for(member, other) == shape_for(member, planned);
+  });
+}
 
 bool workers_prepare(const config::EnsembleSpec& spec, const config::InputSpec& input) {
   return input.dataset == config::Dataset::folder ||
@@ -80,7 +141,7 @@ InputForm input_form(const config::EnsembleSpec& spec, const config::InputSpec& 
 
 InputForm form_of(const Source& source, const config::EnsembleSpec& spec, const config::InputSpec& input) {
   const bool bytes = workers_prepare(spec, input) && source.has_bytes();
-  return {source.shape(), source.count(), bytes ? PixelType::uint8 : PixelType::float32};
+  return {source.shape(), source.count(), bytes ? PixelType::uint8 : PixelType::float32, planes_of(spec, input)};
 }
 
 void say_skipped(const Source& source) {
@@ -96,12 +157,14 @@ void check_same_preparation(const config::EnsembleSpec& spec, const Source& trai
   const InputForm now = form_of(train, spec, spec.train_input);
   const InputForm then = form_of(test, spec, spec.input);
   if (in_training == workers_prepare(spec, spec.input) && now.pixels == then.pixels &&
-      spec.input.preprocess == spec.train_input.preprocess)
+      spec.input.preprocess == spec.train_input.preprocess &&
+      same_arrays(spec, {spec.train_input, train}, {spec.input, test}))
     return;
-  throw Error(ErrorKind::usage, "the training images and the test images would be prepared differently",
-              fmt::format("{} ({}) and {} ({}); the workers prepare both as 'train.input' says", train.name(),
-                          to_name(now.pixels), test.name(), to_name(then.pixels)),
-              "give both inputs the same 'preprocess' and the same kind of images, or train and run separately");
+  throw Error(
+      ErrorKind::usage, "the training images and the test images would be prepared differently",
+      fmt::format("{} ({}) and {} ({}); the workers prepare both as 'train.input' says", train.name(),
+                  to_name(now.pixels), test.name(), to_name(then.pixels)),
+      "give both inputs the same 'preprocess' and the same kind and size of images, or train and run separately");
 }
 
 void check_shape(const Source& source, const ImageShape& wanted) {
@@ -112,20 +175,76 @@ void check_shape(const Source& source, const ImageShape& wanted) {
               {}, "the ensemble's shape is that of its 'input', or 'input: {shape: [channels, height, width]}'");
 }
 
-void check_fits(const Source& source, const ArenaLayout& arena) {
-  check_shape(source, arena.shape);
-  if (arena.pixels == PixelType::float32 || source.has_bytes()) return;
+namespace {
+
+[[noreturn]] void refuse_floats(const Source& source) {
   throw Error(ErrorKind::usage, fmt::format("{} gives float32, but the ensemble takes images as bytes", source.name()),
               "its 'input' has bytes, from which each worker prepares its member's images",
               "give uint8, 0 to 255; an ensemble whose 'input' does not name a data set takes both");
 }
 
-void read_images(Source& source, std::span<const std::uint64_t> indices, const SlotView<std::byte>& slot, bool labels) {
-  const std::span<std::int64_t> wanted = labels ? slot.labels : std::span<std::int64_t>{};
-  if (!slot.bytes.empty())
-    source.read_bytes(indices, slot.bytes, wanted);
-  else
-    source.read(indices, slot.pixels, wanted);
+}  // namespace
+
+void check_fits(const Source& source, const ArenaLayout& arena) {
+  const ArrayForm& array = arena.arrays.front();
+  const ImageShape shape{array.shape.at(0), array.shape.at(1), array.shape.at(2)};
+  check_shape(source, shape);
+  if (array.type == PixelType::float32 || source.has_bytes()) return;
+  refuse_floats(source);
+}
+
+FittedSource::FittedSource(Source& source, const std::vector<Plane>& planes, const ArenaLayout& arena)
+    : source_(source) {
+  images::PlaneSource* decoding = images::decoding(source);
+  if (planes.empty()) {
+    check_fits(source, arena);
+    if (decoding != nullptr) decoding->choose_planes(std::vector<Resize>(1));  // another ensemble may have chosen
+    return;
+  }
+  if (decoding == nullptr) {
+    if (!source.has_bytes()) refuse_floats(source);
+    auto made = images::as_pictures(source);
+    decoding = made.get();
+    made_ = std::move(made);
+  }
+  std::vector<Resize> asked;
+  for (const Plane& plane : planes) asked.push_back(plane.asked);
+  decoding->choose_planes(asked);
+  const std::vector<ImageShape> shapes = decoding->plane_shapes();
+  for (std::size_t p = 0; p < planes.size(); ++p) {
+    const ImageShape wanted = fixed_shape(planes[p].resize);
+    if (shapes[p] == wanted) continue;
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("{} gives images of {}, but the ensemble takes {}", source.name(), shapes[p].text(), wanted.text()),
+        fmt::format("its 'input' is a folder, whose pictures become: {}", to_text(planes[p].resize)),
+        "give images of this shape, or each member an 'input' with 'resize'");
+  }
+}
+
+void read_images(Source& source, std::span<const std::uint64_t> indices, const SlotPlace& place, bool labels) {
+  const auto count = static_cast<std::uint32_t>(indices.size());
+  const auto view = [&](std::size_t array) { return slot_view(place.arena, place.layout, place.slot, count, array); };
+  const SlotView<std::byte> first = view(0);
+  const std::span<std::int64_t> wanted = labels ? first.labels : std::span<std::int64_t>{};
+  images::PlaneSource* const decoding = first.bytes.empty() ? nullptr : images::decoding(source);
+  if (decoding != nullptr) {
+    std::vector<std::span<std::uint8_t>> planes;
+    for (std::size_t array = 0; array < place.layout.arrays.size(); ++array) planes.push_back(view(array).bytes);
+    decoding->read_planes(indices, planes, wanted);
+  } else if (!first.bytes.empty()) {
+    source.read_bytes(indices, first.bytes, wanted);
+  } else {
+    source.read(indices, first.pixels, wanted);
+  }
+}
+
+void say_unturned(Source& source) {
+  images::PlaneSource* const decoding = images::decoding(source);
+  const std::uint64_t pictures = decoding != nullptr ? decoding->take_unturned() : 0;
+  if (pictures > 0)
+    log::warning("{} of {} {} an EXIF orientation, which was not applied ('orientation: exif' turns them)",
+                 counted(pictures, "picture"), source.name(), pictures == 1 ? "has" : "have");
 }
 
 }  // namespace tutti

@@ -3,11 +3,16 @@
 // As a rule the source prepares the images, once for all members, and the arena holds float32 that each member reads
 // unchanged. If a member has its own `input`, or if the images are a folder, each worker prepares them for its member,
 // and the arena holds what the source has: bytes or float32.
+//
+// Pictures of a folder are resized and cropped when they are decoded, since resizing twice is not the same as resizing
+// once: a slot holds one plane of bytes for each distinct resize and crop of the members (images/planes.hpp).
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include <tutti/images.hpp>
 
@@ -28,12 +33,29 @@ std::unique_ptr<Source> open_source(const config::EnsembleSpec& spec, const conf
 /// Logs which files the source left out, if any.
 void say_skipped(const Source& source);
 
+/// Pictures in one size, for the members that agree on it.
+struct Plane {
+  Resize asked;   ///< by these members; what it leaves open is as the data set says
+  Resize resize;  ///< with that filled in
+  friend bool operator==(const Plane&, const Plane&) = default;
+};
+
+/// The planes of `input`, in the order of the members that first ask for each; none unless it is a folder.
+std::vector<Plane> planes_of(const config::EnsembleSpec& spec, const config::InputSpec& input);
+/// Which of them this member sees; 0 if there are none.
+std::uint32_t plane_of(const std::vector<Plane>& planes, const config::MemberSpec& member,
+                       const config::InputSpec& input);
+
 /// What is known about the images before the first is read.
 struct InputForm {
   ImageShape shape;
   std::optional<std::uint64_t> images;  ///< nothing if they come through the API
   PixelType pixels = PixelType::float32;
+  std::vector<Plane> planes{};  ///< then `shape` is not in the arena
 };
+
+/// What of `form` a slot holds.
+std::vector<ArrayForm> arrays_of(const InputForm& form);
 
 /// The form of the data set as open_source(input) gives it, or `input.shape` if there is none. Throws as it does.
 InputForm input_form(const config::InputSpec& input);
@@ -42,15 +64,48 @@ InputForm input_form(const config::EnsembleSpec& spec, const config::InputSpec& 
 /// The same for a source that open_source(spec, input) has opened.
 InputForm form_of(const Source& source, const config::EnsembleSpec& spec, const config::InputSpec& input);
 
+/// Images that an `input` of a description names, opened.
+struct OpenedInput {
+  const config::InputSpec& input;
+  const Source& source;
+};
+
+/// Whether an ensemble that was planned for the images of `planned` can take those of `other`: whether each member's
+/// images are in the same array, in the same shape.
+bool same_arrays(const config::EnsembleSpec& spec, const OpenedInput& planned, const OpenedInput& other);
+
 /// Throws Error(usage) if an ensemble that was planned for `train.input` would prepare the images of `input`
 /// differently from what `input` says.
 void check_same_preparation(const config::EnsembleSpec& spec, const Source& train, const Source& test);
 
 /// Throws Error(usage) if the source's images do not have this shape.
 void check_shape(const Source& source, const ImageShape& wanted);
-/// Throws Error(usage) if this arena cannot hold the source's images.
+/// Throws Error(usage) if this arena, without planes, cannot hold the source's images.
 void check_fits(const Source& source, const ArenaLayout& arena);
-/// Reads images into a slot in the form that its arena holds, and their labels if `labels` is set.
-void read_images(Source& source, std::span<const std::uint64_t> indices, const SlotView<std::byte>& slot, bool labels);
+
+/// A source as an ensemble takes it: one that decodes makes the ensemble's planes from now on, and for one of arrays
+/// they are made of these. The source outlives it.
+class FittedSource {
+ public:
+  /// Throws Error(usage) if this arena cannot hold the source's images.
+  FittedSource(Source& source, const std::vector<Plane>& planes, const ArenaLayout& arena);
+  Source& source() { return made_ ? *made_ : source_; }
+
+ private:
+  Source& source_;
+  std::unique_ptr<Source> made_;
+};
+
+/// Where images are read to.
+struct SlotPlace {
+  std::byte* arena;
+  const ArenaLayout& layout;
+  SlotId slot;
+};
+/// Reads images, as a FittedSource gives them, into all arrays of a slot, and their labels if `labels` is set.
+void read_images(Source& source, std::span<const std::uint64_t> indices, const SlotPlace& place, bool labels);
+
+/// Says in the log how many pictures that were read are not upright by their EXIF orientation, if any.
+void say_unturned(Source& source);
 
 }  // namespace tutti

@@ -10,8 +10,8 @@
 
 #include <tutti/error.hpp>
 
+#include "common/cgroup.hpp"
 #include "common/wire/spawn_contract.hpp"
-#include "coordinator/plan/cgroup.hpp"
 #include "coordinator/plan/gpus.hpp"
 
 namespace tutti {

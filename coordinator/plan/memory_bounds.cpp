@@ -1,6 +1,7 @@
 #include "coordinator/plan/memory_bounds.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -21,8 +22,9 @@ constexpr std::uint64_t kTorchWorkerBytes = 110ULL << 20;
 constexpr std::uint64_t kPlainWorkerBytes = 3ULL << 20;
 constexpr std::uint64_t kForkedWorkerBytes = 40ULL << 20;
 constexpr std::uint64_t kForkServerBytes = 100ULL << 20;
-// One image of 12 million pixels, its file, and what resizing it takes.
+// One image of 12 million pixels, its file, and what resizing it for one plane takes.
 constexpr std::uint64_t kDecodingBytes = 45ULL << 20;
+constexpr ImageShape kDecodedImage{3, 3000, 4000};
 // Used for the width of models that only tell it once loaded.
 constexpr std::uint32_t kAssumedWidth = 1000;
 // How many values an unknown model holds per value of its input.
@@ -62,6 +64,23 @@ std::uint64_t preparation_bytes(const MemberRequest& request) {
   return Resampler::buffer_bytes(request.input->resize, request.arena_shape) + request.shape.elements();
 }
 
+/// Of one thread: more with every further plane, and with a copy if pictures are turned.
+std::uint64_t decoding_bytes(const Plan& plan) {
+  std::uint64_t bytes = kDecodingBytes + (plan.turns_pictures ? kDecodedImage.elements() : 0);
+  for (std::size_t p = 1; p < plan.planes.size(); ++p)
+    bytes += Resampler::buffer_bytes(plan.planes[p].resize, kDecodedImage);
+  return bytes;
+}
+
+/// "3x224x224 as bytes and 3x64x64 as bytes".
+std::string arrays_text(const ArenaLayout& arena) {
+  std::vector<std::string> texts;
+  for (const ArrayForm& array : arena.arrays)
+    texts.push_back(
+        fmt::format("{}{}", fmt::join(array.shape, "x"), array.type == PixelType::uint8 ? " as bytes" : ""));
+  return fmt::format("{}", fmt::join(texts, " and "));
+}
+
 class Sum {
  public:
   Sum(const Plan& plan, bool traced) : plan_(plan), traced_(traced) {}
@@ -69,14 +88,15 @@ class Sum {
   std::vector<Bound> make() {
     const std::uint64_t segment = plan_.arena.slot_bytes();
     bounds_.push_back(
-        {fmt::format("arena: {} x {} (segment of {} {}{}, labels, numbers)", counted(plan_.arena.slots, "slot"),
-                     bytes_text(segment), counted(plan_.arena.images, "image"), plan_.arena.shape.text(),
-                     plan_.arena.pixels == PixelType::uint8 ? " as bytes" : ""),
+        {fmt::format("arena: {} x {} (segment of {} {}, labels, numbers)", counted(plan_.arena.slots, "slot"),
+                     bytes_text(segment), counted(plan_.arena.images, "image"), arrays_text(plan_.arena)),
          plan_.arena.bytes()});
-    if (plan_.decode_threads != 0)
+    if (plan_.decode_threads != 0) {
+      const std::uint64_t decoding = decoding_bytes(plan_);
       bounds_.push_back({fmt::format("decoding: {} x {} (estimate: images of 12 million pixels)",
-                                     counted(plan_.decode_threads, "thread"), bytes_text(kDecodingBytes)),
-                         plan_.decode_threads * kDecodingBytes});
+                                     counted(plan_.decode_threads, "thread"), bytes_text(decoding)),
+                         plan_.decode_threads * decoding});
+    }
     if (plan_.training && plan_.images)
       bounds_.push_back({fmt::format("order of {} for training", counted(*plan_.images, "image")), *plan_.images * 8});
     if (plan_.first_forked() != nullptr)

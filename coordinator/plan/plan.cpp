@@ -29,10 +29,12 @@ Plan frame_of(const config::EnsembleSpec& spec, const Machine& machine, const In
               const Options& options) {
   Plan plan;
   plan.combine = spec.combine;
-  plan.arena = {spec.slots, spec.segment_images, input.shape, input.pixels};
+  plan.arena = {spec.slots, spec.segment_images, arrays_of(input)};
+  plan.planes = input.planes;
   plan.images = input.images;
   const config::InputSpec& whole = whole_input(spec, options);
   if (whole.dataset == config::Dataset::folder) plan.decode_threads = images::decode_threads(whole.decode_threads);
+  plan.turns_pictures = whole.orientation == Orientation::exif;
   plan.failure = spec.failure;
   plan.training = options.training;
   // A description that was read from YAML keeps this bound; one that was built in code may not.
@@ -44,10 +46,10 @@ Plan frame_of(const config::EnsembleSpec& spec, const Machine& machine, const In
   return plan;
 }
 
-/// What the worker must do to an image of the arena; nothing if its member takes it unchanged.
+/// What the worker must do to an image of the arena; nothing if its member takes it unchanged. `decoded`: it is of a
+/// plane that was made for this member.
 std::optional<MemberInput> input_of(const config::MemberSpec& member, const config::EnsembleSpec& spec,
-                                    const Options& options, const ArenaLayout& arena) {
-  const config::InputSpec& whole = whole_input(spec, options);
+                                    const config::InputSpec& whole, const MemberRequest& request, bool decoded) {
   MemberInput input;
   if (member.input) {
     input = *member.input;
@@ -56,24 +58,30 @@ std::optional<MemberInput> input_of(const config::MemberSpec& member, const conf
     input.std = whole.preprocess.std;
   }
   // The reader of the configuration has already checked this if it knows the images.
-  if (const config::Misfit wrong = config::misfit(input, arena.shape); !wrong.what.empty())
+  const config::Misfit wrong =
+      decoded ? config::misfit_of_picture(input, whole) : config::misfit(input, request.arena_shape);
+  if (!wrong.what.empty())
     throw Error(ErrorKind::usage, fmt::format("{}: {}", member.name, wrong.what), {}, wrong.hint);
-  const bool nothing = arena.pixels == PixelType::float32 && input == MemberInput{};
+  if (decoded) input.resize = {};  // that is how its plane is made
+  const bool nothing = request.arena_pixels == PixelType::float32 && input == MemberInput{};
   return nothing ? std::nullopt : std::optional(input);
 }
 
 /// Without batches, threads and device.
 MemberRequest request_of(const config::MemberSpec& member, const config::EnsembleSpec& spec, const Options& options,
-                         const ArenaLayout& arena) {
+                         const Plan& plan) {
+  const config::InputSpec& whole = whole_input(spec, options);
   MemberRequest request;
   request.name = member.name;
   request.model = member.model.kind;
   request.weights = options.training ? member.train.init.string() : member.model.weights.string();
   request.seed = member.seed;
-  request.arena_shape = arena.shape;
-  request.arena_pixels = arena.pixels;
-  request.input = input_of(member, spec, options, arena);
-  request.shape = request.input ? resized_shape(request.input->resize, arena.shape) : arena.shape;
+  request.array = plane_of(plan.planes, member, whole);
+  const ArrayForm& array = plan.arena.arrays[request.array];
+  request.arena_shape = {array.shape.at(0), array.shape.at(1), array.shape.at(2)};
+  request.arena_pixels = array.type;
+  request.input = input_of(member, spec, whole, request, !plan.planes.empty());
+  request.shape = request.input ? resized_shape(request.input->resize, request.arena_shape) : request.arena_shape;
   request.output = member.output;
   request.over = spec.combine.over;
   request.copy_input = member.copy_input;
@@ -141,7 +149,7 @@ std::vector<std::string> survival_of(const Plan& plan) {
 void place_members(Plan& plan, const config::EnsembleSpec& spec, const Machine& machine, const Options& options) {
   std::vector<std::string> problems;
   for (const config::MemberSpec& member : spec.members) {
-    MemberRequest request = request_of(member, spec, options, plan.arena);
+    MemberRequest request = request_of(member, spec, options, plan);
     const Placement placement = place(member, machine);
     if (!placement.note.empty()) plan.notes.push_back(placement.note);
     if (!placement.problem.empty()) problems.push_back(placement.problem);

@@ -38,11 +38,13 @@ struct Plan {
   config::CombineSpec combine;
   std::vector<float> weights;  ///< of the combination, in rank order
   ArenaLayout arena;
+  std::vector<Plane> planes;            ///< array p of the arena is plane p; none: there is one array, not of pictures
   std::optional<std::uint64_t> images;  ///< of the input, if known
   Batches batches = Batches::given;     ///< if they are to be measured, members are loaded with the smallest
   config::FailureSpec failure;
   bool training = false;
   std::uint32_t decode_threads = 0;       ///< of a folder of images; 0: nothing is decoded
+  bool turns_pictures = false;            ///< that are decoded
   std::uint32_t checkpoint_segments = 1;  ///< tasks between two checkpoints of a training member
   bool debugging = false;                 ///< deadlines are off
   std::chrono::duration<double> start_deadline{};

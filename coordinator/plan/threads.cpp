@@ -1,8 +1,9 @@
 #include "coordinator/plan/threads.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <string>
+
+#include "common/usable_cores.hpp"
 
 namespace tutti {
 namespace {
@@ -10,13 +11,6 @@ namespace {
 /// Whether they share a core; both are sorted.
 bool overlap(const std::vector<int>& a, const std::vector<int>& b) {
   return std::any_of(a.begin(), a.end(), [&](int core) { return std::binary_search(b.begin(), b.end(), core); });
-}
-
-/// How many cores' worth of time a set of cores gives: the cgroup may grant less time than there are cores.
-std::uint32_t usable(const std::vector<int>& cores, const Machine& machine) {
-  const double granted = machine.cpu_quota.value_or(static_cast<double>(cores.size()));
-  const double worth = std::min(static_cast<double>(cores.size()), std::floor(granted + 1e-9));
-  return static_cast<std::uint32_t>(std::max(1.0, worth));
 }
 
 }  // namespace
@@ -30,7 +24,7 @@ std::vector<ThreadShare> share_threads(const std::vector<std::vector<int>>& core
   for (const auto& cores : core_sets) {
     const auto sharers = static_cast<std::uint32_t>(std::count_if(
         core_sets.begin(), core_sets.end(), [&](const auto& others) { return overlap(whole(cores), whole(others)); }));
-    const std::uint32_t fair = std::max(1U, usable(whole(cores), machine) / sharers);
+    const std::uint32_t fair = std::max(1U, cores_worth(whole(cores).size(), machine.cpu_quota) / sharers);
     shares.push_back({wanted != 0 ? wanted : fair, sharers > 1});
   }
   return shares;

@@ -23,7 +23,8 @@ using Groups = std::vector<std::vector<Rank>>;
 /// Runs one segment of made-up images after the other, each as a separate stream, and measures its time.
 class Rounds final : public Work {
  public:
-  Rounds(const Groups& groups, std::uint32_t slots) : groups_(groups), written_(slots) {}
+  Rounds(const Groups& groups, const ArenaLayout& arena)
+      : groups_(groups), written_(arena.slots, std::vector<std::size_t>(arena.arrays.size())) {}
 
   void prepare(std::uint32_t images) {
     images_ = images;
@@ -32,11 +33,13 @@ class Rounds final : public Work {
   bool has_more() const override { return !filled_; }
 
   std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) override {
-    const auto view = slot_view(arena, layout, slot, images_);
-    std::size_t& written = written_[slot];  // values that earlier rounds have written there
-    for (; written < view.bytes.size(); ++written)
-      view.bytes[written] = static_cast<std::uint8_t>(random_at(0, written) >> 56);
-    for (; written < view.pixels.size(); ++written) view.pixels[written] = unit_float(random_at(0, written));
+    for (std::size_t array = 0; array < layout.arrays.size(); ++array) {
+      const auto view = slot_view(arena, layout, slot, images_, array);
+      std::size_t& written = written_[slot][array];
+      for (; written < view.bytes.size(); ++written)
+        view.bytes[written] = static_cast<std::uint8_t>(random_at(0, written) >> 56);
+      for (; written < view.pixels.size(); ++written) view.pixels[written] = unit_float(random_at(0, written));
+    }
     filled_ = true;
     begin_ = Clock::now();
     return images_;
@@ -63,7 +66,7 @@ class Rounds final : public Work {
 
  private:
   const Groups& groups_;
-  BySlot<std::size_t> written_;
+  BySlot<std::vector<std::size_t>> written_;  // by array: values that are there from earlier rounds
   std::uint32_t images_ = 0;
   bool filled_ = false;
   Clock::time_point begin_;
@@ -82,7 +85,7 @@ ByRank<Value> by_rank(const Groups& groups, std::size_t members, OfGroup of_grou
 
 void drive(Pool& pool, BatchSearch& search, const Groups& groups) {
   const std::size_t members = pool.plan().workers.size();
-  Rounds rounds(groups, pool.plan().arena.slots);
+  Rounds rounds(groups, pool.plan().arena);
   while (const auto round = search.next()) {
     pool.try_batches(by_rank<std::uint32_t>(groups, members, [&](std::size_t group) { return round->batches[group]; }));
     rounds.prepare(round->images);
@@ -100,7 +103,8 @@ Groups batch_groups(const Plan& plan) {
   const auto key = [&](Rank rank) {
     const WorkerPlan& worker = plan.workers[rank.value()];
     const MemberRequest& request = worker.request;
-    return std::tie(request.model, worker.device, request.threads, request.output, request.copy_input, request.input);
+    return std::tie(request.model, worker.device, request.threads, request.output, request.copy_input, request.input,
+                    request.shape);
   };
   Groups groups;
   for (const Rank rank : IdRange<Rank>(plan.workers.size())) {

@@ -115,7 +115,7 @@ void Exchange::fill(const std::shared_ptr<Stream>& stream, SlotId slot) {
   std::uint64_t index = 0;
   {
     const MutexLock lock(mutex_);
-    input_bytes_copied_ += images * layout_.image_bytes();
+    input_bytes_copied_ += images * layout_.sample_bytes();
     index = of(*stream).filled++;
   }
   submit_({stream, index, slot, images, stream->work.last()});

@@ -29,8 +29,9 @@ struct ImageShape {
 };
 
 /// A view of consecutive images in NCHW order that the caller owns: float32, passed on as they are, or uint8, which
-/// become float32 in 0..1. An ensemble whose members prepare bytes themselves (docs/images.md) takes only uint8. The
-/// memory must stay valid until the call, or the future, that was given the view ends.
+/// become float32 in 0..1. An ensemble whose members prepare bytes themselves (docs/images.md) takes only uint8; if its
+/// `input` is a folder, the images are pictures of any size for members that resize them. The memory must stay valid
+/// until the call, or the future, that was given the view ends.
 class Images {
  public:
   Images() = default;

@@ -6,12 +6,12 @@
 #include <cerrno>
 #include <map>
 #include <system_error>
-#include <thread>
 
 #include <tutti/error.hpp>
 
 #include "common/build_id.hpp"
 #include "common/checksum.hpp"
+#include "common/usable_cores.hpp"
 #include "merge/passes.hpp"
 
 namespace tutti::program {
@@ -29,7 +29,7 @@ class Contents {
  public:
   explicit Contents(std::vector<std::filesystem::path> files) : files_(std::move(files)), contents_(files_.size()) {
     merge::run_pass(
-        files_.size(), std::max(1U, std::thread::hardware_concurrency()),
+        files_.size(), usable_cores(),
         [&](std::size_t index, unsigned) { contents_[index] = read_content(files_[index]); },
         [](std::size_t, unsigned) {});
   }

@@ -6,8 +6,8 @@
 #include <cstdio>
 #include <memory>
 #include <numeric>
-#include <thread>
 
+#include "common/usable_cores.hpp"
 #include "program/evaluate/evaluating_sink.hpp"
 #include "program/progress.hpp"
 #include "program/task_sink.hpp"
@@ -47,7 +47,7 @@ SoupMeasuring::SoupMeasuring(const config::EnsembleSpec& spec, std::filesystem::
       interruption_(interruption),
       quiet_(quiet) {}
 
-std::size_t SoupMeasuring::at_once() const { return std::max(1U, std::thread::hardware_concurrency()); }
+std::size_t SoupMeasuring::at_once() const { return usable_cores(); }
 
 std::vector<SoupScore> SoupMeasuring::operator()(const std::vector<config::MemberSpec>& models) {
   std::vector<SoupScore> scores(models.size());

@@ -10,34 +10,33 @@
 
 #include "common/clock.hpp"
 #include "coordinator/plan/input.hpp"
+#include "images/planes.hpp"
 #include "program/progress.hpp"
 
 namespace tutti::program {
 namespace {
 
 /// The images of another source; shows progress as they are read.
-class ShownSource final : public Source {
+class ShownSource final : public images::Forwarding {
  public:
-  ShownSource(Source& source, Progress& progress) : source_(source), progress_(progress) {}
+  ShownSource(Source& source, Progress& progress) : Forwarding(source), progress_(progress) {}
 
-  std::string name() const override { return source_.name(); }
-  ImageShape shape() const override { return source_.shape(); }
-  std::uint64_t count() const override { return source_.count(); }
-  std::uint32_t classes() const override { return source_.classes(); }
-  bool labelled() const override { return source_.labelled(); }
-  bool has_bytes() const override { return source_.has_bytes(); }
   void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
-    source_.read(indices, pixels, labels);
+    Forwarding::read(indices, pixels, labels);
     progress_.show(read_ += indices.size());
   }
   void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
                   std::span<std::int64_t> labels) override {
-    source_.read_bytes(indices, pixels, labels);
+    Forwarding::read_bytes(indices, pixels, labels);
+    progress_.show(read_ += indices.size());
+  }
+  void read_planes(std::span<const std::uint64_t> indices, std::span<const std::span<std::uint8_t>> planes,
+                   std::span<std::int64_t> labels) override {
+    Forwarding::read_planes(indices, planes, labels);
     progress_.show(read_ += indices.size());
   }
 
  private:
-  Source& source_;
   Progress& progress_;
   std::uint64_t read_ = 0;
 };

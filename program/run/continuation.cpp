@@ -8,7 +8,7 @@
 namespace tutti::program {
 
 UnfinishedImages::UnfinishedImages(Source& all, const images::Journal& journal)
-    : all_(all), segment_images_(journal.header().segment_images) {
+    : Forwarding(all), segment_images_(journal.header().segment_images) {
   for (std::uint64_t segment = 0; segment < journal.header().segments(); ++segment) {
     if (journal.holds(segment)) continue;
     segments_.push_back(segment);
@@ -18,12 +18,17 @@ UnfinishedImages::UnfinishedImages(Source& all, const images::Journal& journal)
 
 void UnfinishedImages::read(std::span<const std::uint64_t> indices, std::span<float> pixels,
                             std::span<std::int64_t> labels) {
-  all_.read(images_of(indices), pixels, labels);
+  Forwarding::read(images_of(indices), pixels, labels);
 }
 
 void UnfinishedImages::read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
                                   std::span<std::int64_t> labels) {
-  all_.read_bytes(images_of(indices), pixels, labels);
+  Forwarding::read_bytes(images_of(indices), pixels, labels);
+}
+
+void UnfinishedImages::read_planes(std::span<const std::uint64_t> indices,
+                                   std::span<const std::span<std::uint8_t>> planes, std::span<std::int64_t> labels) {
+  Forwarding::read_planes(images_of(indices), planes, labels);
 }
 
 std::span<const std::uint64_t> UnfinishedImages::images_of(std::span<const std::uint64_t> indices) {

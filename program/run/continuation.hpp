@@ -9,27 +9,25 @@
 #include <tutti/images.hpp>
 #include <tutti/predictions.hpp>
 
+#include "images/planes.hpp"
 #include "results/journal.hpp"
 
 namespace tutti::program {
 
 /// The images of the segments that `journal` does not hold: whole segments, in order. Only the last segment of all may
 /// be short, so it is cut into the same batches as before.
-class UnfinishedImages final : public Source {
+class UnfinishedImages final : public images::Forwarding {
  public:
   /// Both outlive it; the segments are those that are missing at this time.
   UnfinishedImages(Source& all, const images::Journal& journal);
 
-  std::string name() const override { return all_.name(); }
-  ImageShape shape() const override { return all_.shape(); }
   std::uint64_t count() const override { return count_; }
-  std::uint32_t classes() const override { return all_.classes(); }
-  bool labelled() const override { return all_.labelled(); }
   void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override;
-  bool has_bytes() const override { return all_.has_bytes(); }
   void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
                   std::span<std::int64_t> labels) override;
-  std::string image_name(std::uint64_t index) const override { return all_.image_name(image(index)); }
+  void read_planes(std::span<const std::uint64_t> indices, std::span<const std::span<std::uint8_t>> planes,
+                   std::span<std::int64_t> labels) override;
+  std::string image_name(std::uint64_t index) const override { return Forwarding::image_name(image(index)); }
 
   /// The index, among all images, of image number `index` here.
   std::uint64_t image(std::uint64_t index) const {
@@ -39,7 +37,6 @@ class UnfinishedImages final : public Source {
  private:
   std::span<const std::uint64_t> images_of(std::span<const std::uint64_t> indices);
 
-  Source& all_;
   const std::uint32_t segment_images_;
   std::vector<std::uint64_t> segments_;
   std::uint64_t count_ = 0;

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -63,12 +64,12 @@ constexpr std::array kCases = std::to_array<Case>({
     {32, 32, {R::shorter, 224, 224, 224, 224, I::nearest}, 224, 224, 0xeba6441a, 0.000},
     {32, 32, {R::shorter, 224, 224, 224, 224, I::bilinear}, 224, 224, 0x6b34539a, 13440.000},
     {32, 32, {R::shorter, 224, 224, 224, 224, I::bicubic}, 224, 224, 0xf7cb8404, 18672.811},
-    {20, 30, {R::shorter, 9, 9, 12, 11, I::nearest}, 12, 11, 0xb5a623e1, 2221.000},
-    {20, 30, {R::shorter, 9, 9, 12, 11, I::bilinear}, 12, 11, 0x1dfe51ea, 673.678},
-    {20, 30, {R::shorter, 9, 9, 12, 11, I::bicubic}, 12, 11, 0x0caa5088, 971.704},
-    {20, 30, {R::none, 0, 0, 7, 41, I::nearest}, 7, 41, 0xc86f918a, 2907.000},
-    {20, 30, {R::none, 0, 0, 7, 41, I::bilinear}, 7, 41, 0xc86f918a, 2907.000},
-    {20, 30, {R::none, 0, 0, 7, 41, I::bicubic}, 7, 41, 0xc86f918a, 2907.000},
+    {20, 30, {R::shorter, 9, 9, 12, 11, I::nearest, CropRounding::floor}, 12, 11, 0xb5a623e1, 2221.000},
+    {20, 30, {R::shorter, 9, 9, 12, 11, I::bilinear, CropRounding::floor}, 12, 11, 0x1dfe51ea, 673.678},
+    {20, 30, {R::shorter, 9, 9, 12, 11, I::bicubic, CropRounding::floor}, 12, 11, 0x0caa5088, 971.704},
+    {20, 30, {R::none, 0, 0, 7, 41, I::nearest, CropRounding::floor}, 7, 41, 0xc86f918a, 2907.000},
+    {20, 30, {R::none, 0, 0, 7, 41, I::bilinear, CropRounding::floor}, 7, 41, 0xc86f918a, 2907.000},
+    {20, 30, {R::none, 0, 0, 7, 41, I::bicubic, CropRounding::floor}, 7, 41, 0xc86f918a, 2907.000},
 });
 // clang-format on
 
@@ -103,6 +104,45 @@ TEST_CASE("a small image becomes what Pillow makes of it") {
   CHECK(to(I::nearest) == std::vector<std::uint8_t>{255, 20, 30, 1, 3, 4});
   CHECK(to(I::bilinear) == std::vector<std::uint8_t>{93, 59, 106, 53, 66, 19});
   CHECK(to(I::bicubic) == std::vector<std::uint8_t>{100, 54, 116, 50, 71, 7});
+}
+
+TEST_CASE("a centre crop is rounded as torchvision or transformers round it") {
+  const auto first_kept = [](std::uint32_t size, std::uint32_t crop, CropRounding rounding) {
+    std::vector<std::uint8_t> places(size);
+    for (std::uint32_t i = 0; i < size; ++i) places[i] = static_cast<std::uint8_t>(i + 1);
+    const auto kept = resized({R::none, 0, 0, 1, crop, I::nearest, rounding}, {1, 1, size}, places);
+    // Zeros before the image count backwards.
+    const auto zeros = std::find_if(kept.begin(), kept.end(), [](std::uint8_t value) { return value != 0; });
+    return kept.front() != 0 ? kept.front() - 1 : static_cast<int>(kept.begin() - zeros);
+  };
+  // Python's round((size - crop) / 2), and (size - crop) // 2.
+  const std::array even{0, 0, 1, 2, 2, 2, 3, 4};
+  for (std::uint32_t more = 0; more < 8; ++more) {
+    CHECK(first_kept(5 + more, 5, CropRounding::half_even) == even[more]);
+    CHECK(first_kept(5 + more, 5, CropRounding::floor) == static_cast<int>(more / 2));
+  }
+  // torchvision.transforms.functional.center_crop pads (crop - size) // 2 before the image.
+  CHECK(first_kept(4, 7, CropRounding::half_even) == -1);
+  CHECK(first_kept(4, 7, CropRounding::floor) == -2);
+}
+
+TEST_CASE("what a member leaves open of a picture is as the data set says") {
+  const Resize common{R::shorter, 256, 256, 224, 224, I::bilinear, CropRounding::floor};
+  const Resize squash{R::exact, 64, 64, 0, 0, I::bilinear};
+  CHECK(resize_of_picture({}, common) == common);
+  CHECK(resize_of_picture(squash, common) == squash);
+  CHECK(resize_of_picture({R::none, 0, 0, 112, 112}, common) == Resize{R::shorter, 256, 256, 112, 112, I::bilinear});
+  CHECK(resize_of_picture({R::shorter, 9, 9}, common) == Resize{R::shorter, 9, 9, 9, 9});
+  // The same in every spelling, so that members share a plane.
+  CHECK(resize_of_picture({R::exact, 64, 64, 64, 64, I::bilinear, CropRounding::floor}, common) == squash);
+  CHECK(fixed_shape(common) == ImageShape{3, 224, 224});
+  CHECK(fixed_shape(squash) == ImageShape{3, 64, 64});
+  CHECK(error_of([] {
+          fixed_shape({R::shorter, 8, 8});
+        })->message() == "the images of a folder differ in size, and need a crop to get the same size");
+  CHECK(to_text(common) == "shorter side 256, centre 224x224 (rounding floor), bilinear");
+  CHECK(to_text(squash) == "64x64, bilinear");
+  CHECK(to_text(Resize{}) == "as they are");
 }
 
 TEST_CASE("bytes are those of Pillow for every rule and filter and crop") {

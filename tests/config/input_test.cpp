@@ -165,9 +165,12 @@ TEST_CASE("a folder of images is resized and cropped to 224 unless it says other
       load_one(
           "input: {dataset: folder, path: d, resize: [40, 50], crop: [30, 20], "
           "interpolation: bilinear, on_broken: skip, decode_threads: 3, jpeg_scaling: on, limit: 9, "
+          "crop_rounding: floor, orientation: exif, "
           "preprocess: {mean: [1, 2, 3]}}")
           .input;
-  CHECK(all.resize == Resize{ResizeRule::exact, 40, 50, 30, 20, Interpolation::bilinear});
+  CHECK(all.resize == Resize{ResizeRule::exact, 40, 50, 30, 20, Interpolation::bilinear, CropRounding::floor});
+  CHECK(all.orientation == Orientation::exif);
+  CHECK(plain.orientation == Orientation::ignore);
   CHECK(all.shape == ImageShape{3, 30, 20});
   CHECK(all.on_broken == OnBroken::skip);
   CHECK(all.decode_threads == 3);
@@ -198,6 +201,7 @@ TEST_CASE("invalid sizes of a folder are refused") {
         "'crop' 8x10 is larger than what 'resize' makes (8x9); the rest would be black");
   CHECK(folder("resize: 65536") == "images of 3x65536x65536 are 12884901888 values each, more than 268435456");
   CHECK(folder("decode_threads: 65") == "'decode_threads' must be a whole number of at most 64, not '65'");
+  CHECK(folder("orientation: turn") == "'orientation' must be ignore or exif, not 'turn'");
   CHECK(folder("on_broken: repair") == "'on_broken' must be fail or skip, not 'repair'");
   CHECK(folder("preprocess: {std: [1, 2]}") == "'std' has 2 values, but an image has 3 channels");
   CHECK(wrong_input("{dataset: digits, resize: 8}") == "'resize' belongs to dataset folder, not to dataset digits");

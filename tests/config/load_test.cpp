@@ -117,9 +117,11 @@ TEST_CASE("the configuration in effect is read back as an equal one") {
   check_effective(load_one("input: {dataset: folder, path: d}"));
   check_effective(
       load_one("input: {dataset: folder, path: d, resize: [40, 50], crop: 30, interpolation: nearest, on_broken: skip, "
-               "decode_threads: 2, jpeg_scaling: true, limit: 7, preprocess: {mean: [1, 2, 3]}}"));
+               "crop_rounding: floor, orientation: exif, decode_threads: 2, jpeg_scaling: true, limit: 7, preprocess: "
+               "{mean: [1, 2, 3]}}"));
   check_effective(config::load_text(
       "members: [{name: a, model: {kind: fake}, input: {resize: 20, crop: [10, 9], mean: [0.1, 2, 3], std: 0.3}},"
+      "{name: d, model: {kind: fake}, input: {resize: 20, crop_rounding: floor}},"
       "{name: b, model: {kind: fake}, input: {}}, {name: c, model: {kind: fake}, input: {resize: 8, rule: exact}}]",
       "e.yaml"));
   check_effective(load_one("input: {dataset: digits}\ntrain: {input: {dataset: digits, split: test, limit: 9}}"));

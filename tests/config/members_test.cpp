@@ -54,6 +54,48 @@ TEST_CASE("a member may have its own input") {
         MemberInput{{ResizeRule::none, 0, 0, 4, 5, Interpolation::bicubic}, {0.5F}, {1, 2, 3}});
 }
 
+TEST_CASE("how a crop is rounded belongs to a crop") {
+  const auto rounding = [](const std::string& keys) {
+    return load_yaml("members: [{name: a, model: {kind: fake}, input: {" + keys + "}}]")
+        .members[0]
+        .input->resize.crop_rounding;
+  };
+  CHECK(rounding("resize: 9, crop: 7") == CropRounding::half_even);
+  CHECK(rounding("resize: 9, crop: 7, crop_rounding: floor") == CropRounding::floor);
+  CHECK(rounding("resize: 9, crop_rounding: floor") == CropRounding::floor);  // a folder crops it to its square
+  CHECK(input_problem("resize: [9, 9], crop_rounding: floor") ==
+        "'crop_rounding' says how the place of 'crop' is rounded, which is missing");
+  CHECK(input_problem("crop: 7, crop_rounding: up") == "'crop_rounding' must be half_even or floor, not 'up'");
+}
+
+/// What is said about the input of a member over pictures of a folder, without its place.
+std::string picture_problem(const std::string& keys, const std::string& model = "kind: fake") {
+  const std::string text = problem("members: [{name: a, model: {" + model + "}, input: {" + keys +
+                                   "}}]\ninput: {dataset: folder, path: d, resize: 40, crop: 30}");
+  return text.substr(std::min(text.find(": "), text.size() - 2) + 2);
+}
+
+TEST_CASE("an input of a member must fit the pictures of a folder and not what the folder makes of them") {
+  CHECK(picture_problem("resize: 90, crop: 80").empty());
+  CHECK(picture_problem("crop: 40").empty());
+  CHECK(
+      picture_problem("crop: 41") ==
+      "member 'a' cannot use this 'input': 'crop' 41x41 is larger than what 'resize' of the folder makes (shorter side "
+      "40, centre 30x30, bicubic)");
+  CHECK(picture_problem("mean: [1, 2]") ==
+        "member 'a' cannot use this 'input': 'mean' has 2 values, but an image has 3 channels");
+  CHECK(picture_problem("resize: 65536") ==
+        "member 'a' cannot use this 'input': it makes images of 3x65536x65536, which is more than 268435456 values");
+  CHECK(
+      problem("members: [{name: a, model: {kind: fake}, input: {resize: 8000}},"
+              "{name: b, model: {kind: fake}, input: {resize: 8001}}]\ninput: {dataset: folder, path: d}") ==
+      "e.yaml:2:8: the members see each picture in 2 sizes, which have 384048003 values together, more than 268435456; "
+      "let more of them share a 'resize' and 'crop', or make these smaller");
+  CHECK(picture_problem("resize: 32", "kind: small-cnn, classes: 3").empty());
+  CHECK(picture_problem("resize: 40, crop: 31", "kind: small-cnn, classes: 3") ==
+        "member 'a' is a small-cnn, which takes images of 3x32x32, not 3x31x31");
+}
+
 TEST_CASE("an invalid input of a member is refused") {
   CHECK(input_problem("size: 3") == "unknown key 'size'; did you mean 'resize'?");
   CHECK(input_problem("rule: exact") == "'rule' says how to resize, but there is no 'resize'; add it or remove 'rule'");

@@ -1,5 +1,6 @@
 // Files that call themselves images: rejected with a message, or decoded within their bounds, in full or for a resize.
 #include "images/codecs.hpp"
+#include "images/orientation.hpp"
 
 #include "tests/fuzz/fuzz.hpp"
 
@@ -9,9 +10,10 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto file = std::as_bytes(std::span(data, size));
   images::DecodedImage image;
   bool refused = false;
-  for (const Resize& resize : {Resize{}, Resize{ResizeRule::exact, 2, 3, 0, 0, Interpolation::bicubic}}) {
+  const Resize small{ResizeRule::exact, 2, 3, 0, 0, Interpolation::bicubic};
+  for (const std::span<const Resize> resizes : {std::span<const Resize>{}, std::span(&small, 1)}) {
     try {
-      images::decode(file, resize, image);
+      images::decode(file, resizes, image);
       fuzz::must(image.shape.channels == 3 && image.shape.elements() > 0, "an image is RGB and has pixels");
       fuzz::must(image.bytes.size() >= image.shape.elements(), "an image has room for its pixels");
       fuzz::must(!refused, "an image that can be decoded for a resize can be decoded in full");
@@ -20,6 +22,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
       refused = true;
     }
   }
+  const std::uint8_t orientation = images::orientation_of(file);
+  fuzz::must(orientation >= 1 && orientation <= 8, "an orientation is one of eight");
   try {
     images::check(file, image);
   } catch (const Error&) {

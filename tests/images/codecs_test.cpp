@@ -70,7 +70,8 @@ TEST_CASE("an image that was decoded before leaves nothing in the next") {
   DecodedImage image;
   images::decode(file_of("alpha.png"), {}, image);
   const std::vector<std::uint8_t> first(image.values().begin(), image.values().end());
-  images::decode(file_of("grey.jpg"), {ResizeRule::exact, 2, 2, 0, 0, Interpolation::bicubic}, image);
+  const Resize small{ResizeRule::exact, 2, 2, 0, 0, Interpolation::bicubic};
+  images::decode(file_of("grey.jpg"), std::span(&small, 1), image);
   images::decode(file_of("alpha.png"), {}, image);
   CHECK(std::ranges::equal(image.values(), first));
 }
@@ -139,9 +140,16 @@ TEST_CASE("a JPEG is decoded at a part of its size if that is twice what is want
   CHECK(images::jpeg_scale({}, 4000, 6000) == 1);
   CHECK(images::jpeg_scale({ResizeRule::exact, 10, 2000, 0, 0, Interpolation::bicubic}, 4000, 6000) == 1);
   DecodedImage image;
-  images::decode(file_of("plain.jpg"), {ResizeRule::exact, 5, 8, 0, 0, Interpolation::bicubic}, image);
+  const Resize half{ResizeRule::exact, 5, 8, 0, 0, Interpolation::bicubic};
+  images::decode(file_of("plain.jpg"), std::span(&half, 1), image);
   CHECK(image.shape == ImageShape{3, 11, 17});
   CHECK(image.full == ImageShape{3, 21, 33});
+  // Of several resizes the one that needs most counts.
+  const std::vector<Resize> two{{ResizeRule::exact, 2, 4, 0, 0, Interpolation::bicubic}, half};
+  images::decode(file_of("plain.jpg"), two, image);
+  CHECK(image.shape == ImageShape{3, 11, 17});
+  images::decode(file_of("plain.jpg"), std::span(two).first(1), image);
+  CHECK(image.shape == ImageShape{3, 6, 9});
 }
 
 TEST_CASE("what an image is resized to follows from its whole size at whatever part it was decoded") {

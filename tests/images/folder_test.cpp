@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/resample.hpp"
+#include "common/usable_cores.hpp"
 #include "images/codecs.hpp"
 #include "images/sources.hpp"
 #include "tests/common/error_of.hpp"
@@ -136,6 +137,11 @@ TEST_CASE("images come the same in any order and on any number of threads") {
   CHECK(bytes_of(*folder.open(false, 1), all_of(*source)) == all);
   CHECK(bytes_of(*folder.open(true, 16), all_of(*source)) == all);
   CHECK(bytes_of(*folder.open(false, 0), {5}) == bytes_of(*source, {5}));
+}
+
+TEST_CASE("as many threads decode as the process has usable cores and at most 16") {
+  CHECK(images::decode_threads(0) == std::min(usable_cores(), 16U));
+  CHECK(images::decode_threads(5) == 5);
 }
 
 TEST_CASE("a broken image is an error that names the first one") {

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <vector>
 
@@ -130,6 +131,159 @@ TEST_CASE("batches are measured over bytes too") {
   spec.measure_batch_images = true;
   Ensemble ensemble(published(spec), with_worker());
   for (const MemberStatus& member : ensemble.status().members) CHECK(member.batch_images_measured);
+}
+
+/// Pictures of three sizes that are not square, of two classes.
+struct WidePictures : TemporaryFolder {
+  WidePictures() {
+    for (const char* label : {"a", "b"}) {
+      std::filesystem::create_directory(*this / label);
+      for (const char* name : {"plain.png", "plain.jpg", "grey.jpg", "interlaced.png", "palette.png"})
+        std::filesystem::copy_file(std::filesystem::path(TUTTI_ENCODED_IMAGES) / name, *this / label / name);
+    }
+  }
+};
+
+const Resize kShorter{ResizeRule::shorter, 9, 9, 7, 8, Interpolation::bicubic};
+const Resize kSquashed{ResizeRule::exact, 5, 6, 0, 0, Interpolation::bilinear};
+
+/// Member 0 sees the pictures as the folder says, member 1 squashed, member 2 as member 0 but normalised.
+config::EnsembleSpec over_pictures(const std::filesystem::path& folder) {
+  auto spec = fake_spec(3);
+  spec.members[1].input = MemberInput{kSquashed, {}, {}};
+  spec.members[2].input = MemberInput{{}, {0.5F}, {0.25F}};
+  spec.input.dataset = config::Dataset::folder;
+  spec.input.path = folder;
+  spec.input.resize = kShorter;
+  spec.input.shape = {3, 7, 8};
+  spec.train_input = spec.input;
+  spec.save_members = true;
+  return spec;
+}
+
+/// What member `rank` answers to the pictures, each resized once, from the decoded picture.
+std::vector<float> answer_to_pictures(config::EnsembleSpec spec, std::size_t rank) {
+  const Resize resize = rank == 1 ? kSquashed : kShorter;
+  const auto source = images::make_folder(spec.input.path, resize, {1});
+  std::vector<std::uint64_t> indices;
+  for (std::uint64_t i = 0; i < source->count(); ++i) indices.push_back(i);
+  std::vector<float> seen(source->count() * source->shape().elements());
+  source->read(indices, seen, {});
+  if (rank == 2)
+    for (float& value : seen) value = (value - 0.5F) / 0.25F;
+  spec.input.shape = source->shape();
+  return naive_answer(spec, rank, seen);
+}
+
+TEST_CASE("members see pictures each resized once from the file whatever another member sees") {
+  const WidePictures folder;
+  auto spec = over_pictures(folder.path());
+  for (const std::uint32_t batch : {1U, 3U, 8U}) {
+    spec.batch_images = batch;
+    Ensemble ensemble(published(spec), with_worker());
+    CHECK(ensemble.status().arena_bytes ==
+          ArenaLayout{2, 8, {{{3, 7, 8}, PixelType::uint8}, {{3, 5, 6}, PixelType::uint8}}}.bytes());
+    ListSink sink;
+    const auto source = images::make_folder(folder.path(), kShorter, {2});
+    ensemble.run(*source, sink);
+    for (std::size_t rank = 0; rank < 3; ++rank) CHECK(sink.members[rank] == answer_to_pictures(spec, rank));
+    CHECK(sink.labels == std::vector<std::int64_t>{0, 0, 0, 0, 0, 1, 1, 1, 1, 1});
+  }
+}
+
+TEST_CASE("a replaced worker sees the plane of the one before it") {
+  const WidePictures folder;
+  auto spec = over_pictures(folder.path());
+  fake_model(spec, 1).faults = {{FaultKind::kill, FaultPhase::predict, 3}};
+  spec.failure.back_off = 0.001;
+  Ensemble ensemble(published(spec), with_worker());
+  ListSink sink;
+  const auto source = images::make_folder(folder.path(), kShorter, {2});
+  ensemble.run(*source, sink);
+  for (std::size_t rank = 0; rank < 3; ++rank) CHECK(sink.members[rank] == answer_to_pictures(spec, rank));
+  CHECK(ensemble.status().faults.deaths >= 1);
+}
+
+TEST_CASE("batches are measured over planes too") {
+  const WidePictures folder;
+  auto spec = over_pictures(folder.path());
+  spec.measure_batch_images = true;
+  Ensemble ensemble(published(spec), with_worker());
+  for (const MemberStatus& member : ensemble.status().members) CHECK(member.batch_images_measured);
+  ListSink sink;
+  const auto source = images::make_folder(folder.path(), kShorter, {2});
+  ensemble.run(*source, sink);
+  for (std::size_t rank = 0; rank < 3; ++rank) CHECK(sink.members[rank] == answer_to_pictures(spec, rank));
+}
+
+TEST_CASE("images through the API are pictures for the members that resize") {
+  const WidePictures folder;
+  auto spec = over_pictures(folder.path());
+  spec.members[0].input = spec.members[2].input = MemberInput{kShorter, {}, {}};
+  Ensemble ensemble(published(spec), with_worker());
+  constexpr ImageShape kPicture{3, 14, 25};
+  std::vector<std::uint8_t> pictures;
+  for (std::size_t i = 0; i < 11 * kPicture.elements(); ++i) pictures.push_back(static_cast<std::uint8_t>(i * i / 3));
+  const auto seen = [&](const Resize& resize) {
+    Resampler resampler(resize, kPicture);
+    std::vector<float> all;
+    std::vector<std::uint8_t> one(resampler.shape().elements());
+    for (std::size_t image = 0; image < 11; ++image) {
+      resampler.apply(std::span<const std::uint8_t>(pictures).subspan(image * kPicture.elements(), kPicture.elements()),
+                      std::span<std::uint8_t>(one));
+      const std::vector<float> floats = as_floats(one);
+      all.insert(all.end(), floats.begin(), floats.end());
+    }
+    return all;
+  };
+  const Images images(std::span<const std::uint8_t>(pictures), kPicture);
+  for (const Predictions& answer : {ensemble.predict(images), ensemble.submit(images).get()})
+    for (std::size_t rank = 0; rank < 3; ++rank) {
+      auto alone = spec;
+      alone.input.shape = rank == 1 ? ImageShape{3, 5, 6} : ImageShape{3, 7, 8};
+      CHECK(answer.members[rank].values == naive_answer(alone, rank, seen(rank == 1 ? kSquashed : kShorter)));
+    }
+}
+
+TEST_CASE("members are trained on their planes") {
+  const WidePictures folder;
+  const TemporaryFolder weights;
+  // The loss of a fake member depends on what it saw: alone on one plane it learns the same as beside another.
+  const auto losses = [&](const std::vector<std::size_t>& ranks) {
+    const auto whole = over_pictures(folder.path());
+    auto spec = whole;
+    spec.members.clear();
+    for (const std::size_t rank : ranks) spec.members.push_back(whole.members[rank]);
+    Options options = with_worker();
+    options.training = true;
+    Ensemble ensemble(published(spec), options);
+    const auto source = images::make_folder(folder.path(), kShorter, {2});
+    std::vector<double> found(ranks.size());
+    ensemble.train(*source, weights.path(), [&](const EpochResult& result) { found[result.member] = result.loss; });
+    return found;
+  };
+  const auto together = losses({0, 1, 2});
+  CHECK(losses({0}) == std::vector<double>{together[0]});
+  CHECK(losses({1}) == std::vector<double>{together[1]});
+  CHECK(together[0] != together[1]);
+}
+
+TEST_CASE("a run says how many pictures were not turned by their orientation") {
+  const WidePictures folder;
+  std::filesystem::copy_file(std::filesystem::path(TUTTI_ENCODED_IMAGES) / "turned.jpg", folder / "b" / "turned.jpg");
+  const auto spec = over_pictures(folder.path());
+  Ensemble ensemble(published(spec), with_worker());
+  const auto said = [&](Orientation orientation) {
+    const Lines lines;
+    ListSink sink;
+    const auto source = images::make_folder(folder.path(), kShorter, {2, false, false, orientation});
+    ensemble.run(*source, sink);
+    return lines.with("orientation");
+  };
+  CHECK(said(Orientation::ignore) ==
+        std::vector<std::string>{"1 picture of folder " + folder.path().string() +
+                                 " has an EXIF orientation, which was not applied ('orientation: exif' turns them)"});
+  CHECK(said(Orientation::exif).empty());
 }
 
 }  // namespace

@@ -50,7 +50,7 @@ TEST_CASE("a folder of images is predicted and a table with names and classes is
   CHECK(std::count(table.begin(), table.end(), '\n') == 8);
   const json::value report = place.report("out");
   CHECK(report.at_pointer("/counts/images") == 7);
-  CHECK(report.at_pointer("/counts/input_bytes_copied") == 7 * 3 * 12 * 12);
+  CHECK(report.at_pointer("/counts/input_bytes_copied") == 7 * 3 * (12 * 12 + 6 * 7));
   CHECK(report.at("skipped").is_null());
   CHECK(report.at_pointer("/ensemble/accuracy").is_double());
   const Finished again(place, {"run", "e.yaml", "output=again", "input.decode_threads=1", "slots=1"});
@@ -75,6 +75,10 @@ TEST_CASE("a run over a folder continues where it was and not over other images"
   const Finished refused(place, {"run", "e.yaml", "--resume", "output=other"});
   CHECK(refused.code == 2);
   CHECK(contains(refused.err(), "folder pets: was 7 images in 3 classes"));
+  fs::remove(place / "pets/emu/3.jpg");
+  const Finished others(place, {"run", "e.yaml", "--resume", "output=other", "members.0.input={resize: [12, 12]}"});
+  CHECK(others.code == 2);
+  CHECK(contains(others.err(), "plane 0: was shorter side 12, centre 12x12, bicubic, now 12x12, bicubic"));
 }
 
 TEST_CASE("a broken image ends the run or is left out and listed") {
@@ -142,8 +146,12 @@ TEST_CASE("the plan of a folder counts its images and its bytes") {
   const Finished plan(place, {"plan", "e.yaml"});
   CHECK(plan.code == 0);
   CHECK(contains(plan.out(), "input    7 x 3x12x12 of folder in segments of 3"));
-  CHECK(contains(plan.out(), "images 3x12x12 as bytes"));
-  CHECK(contains(plan.out(), "decoding: 2 threads x 47.2 MB (estimate: images of 12 million pixels)"));
+  CHECK(contains(plan.out(), "images 3x12x12 as bytes and 3x6x7 as bytes"));
+  CHECK(contains(plan.out(),
+                 "\n2 planes of each picture, which is decoded once\n"
+                 "     16.4 kB  3x12x12 in all slots: shorter side 12, centre 12x12, bicubic; for a\n"
+                 "     16.4 kB  3x6x7 in all slots: shorter side 8, centre 6x7, bicubic; for b\n"));
+  CHECK(contains(plan.out(), "decoding: 2 threads x 48.8 MB (estimate: images of 12 million pixels)"));
   CHECK(contains(plan.out(), "images prepared for b: 2 x 3x6x7"));
 }
 

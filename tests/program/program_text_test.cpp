@@ -186,6 +186,7 @@ TEST_CASE("a plan is printed with machine and members and every sum") {
   machine.memory = {2'000'000, "cgroup limit"};
   machine.why_no_gpu = "no driver";
   CHECK(plan_text(plan, machine, "images").find("batches") == std::string::npos);
+  CHECK(plan_text(plan, machine, "images").find("plane") == std::string::npos);
   plan.batches = Batches::to_measure;
   plan.workers[0].most_batch_images = 64;
   const std::string text = plan_text(plan, machine, "360 x 3x32x32 of digits (test)");

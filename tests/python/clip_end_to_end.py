@@ -106,7 +106,7 @@ class World:
 
     def input_of(self, task: str) -> str:
         return (f"{{dataset: folder, path: '{self.folder}/images/{task}', resize: {self.size}, rule: shorter, "
-                f"crop: {self.size}, interpolation: bicubic}}")
+                f"crop: {self.size}, crop_rounding: floor, interpolation: bicubic}}")
 
     def config(self, more: str, output: Path) -> Path:
         from made_clip import MEAN, STD

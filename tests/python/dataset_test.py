@@ -47,6 +47,33 @@ class Dataset(ExportTest):
             "000-tench/00000001.jpg": JPEG + b"2", "001-a_b_c/00000000.png": PNG + b"1",
             "001-a_b_c/00000002.png": PNG + b"3"})
 
+    def test_pictures_with_an_orientation_are_written_turned(self) -> None:
+        import io
+
+        import numpy
+        from PIL import Image, ImageOps
+
+        pixels = numpy.random.default_rng(3).integers(0, 256, (5, 9, 3)).astype(numpy.uint8)
+        pictures = []
+        for form, orientation in (("PNG", 6), ("JPEG", 8), ("JPEG", 1)):
+            exif = Image.Exif()
+            exif[0x0112] = orientation
+            out = io.BytesIO()
+            Image.fromarray(pixels).save(out, form, exif=exif)
+            pictures.append(out.getvalue())
+        told = self.exported("dataset", self.parquet([(image, 0) for image in pictures]), "--output", self.folder / "out")
+        self.assertIn("2 images had an EXIF orientation and are written as PNG, turned", told)
+        files = self.files(self.folder / "out")
+        self.assertEqual(files["000-tench/00000002.jpg"], pictures[2])
+        for number in (0, 1):
+            found = Image.open(io.BytesIO(files[f"000-tench/0000000{number}.png"]))
+            wanted = ImageOps.exif_transpose(Image.open(io.BytesIO(pictures[number])))
+            self.assertEqual(found.size, (5, 9))
+            self.assertEqual(found.convert("RGB").tobytes(), wanted.convert("RGB").tobytes())
+            self.assertEqual(found.getexif().get(0x0112, 1), 1)
+        again = self.exported("dataset", self.parquet([(image, 0) for image in pictures]), "--output", self.folder / "out")
+        self.assertIn("0 written, 3 already there", again)
+
     def test_a_class_without_images_has_its_folder_so_that_labels_keep_their_order(self) -> None:
         self.exported("dataset", self.parquet([(PNG, 0)]), "--output", self.folder / "out")
         self.assertEqual(sorted(entry.name for entry in (self.folder / "out").iterdir()),
@@ -183,4 +210,4 @@ class Dataset(ExportTest):
 
 
 if __name__ == "__main__":
-    run_tests("pyarrow")
+    run_tests("pyarrow", "PIL", "numpy")

@@ -263,7 +263,7 @@ class HuggingFace(ExportTest):
             {"size": {"shortest_edge": 40}, "crop_size": {"height": 32, "width": 48}, "do_center_crop": True,
              "image_mean": [0.5] * 3, "image_std": [0.5] * 3}))
         out = self.exported("model", self.folder / "resnet", "--output", self.folder / "a.pt")
-        self.assertIn("input: {resize: 40, rule: shorter, crop: [32, 48], interpolation: bilinear", out)
+        self.assertIn("input: {resize: 40, rule: shorter, crop: [32, 48], crop_rounding: floor, interpolation: bilinear", out)
         images = torch.rand(2, 3, 32, 48)
         with torch.no_grad():
             self.close(torch.jit.load(self.folder / "a.pt")(images), model(images).logits)
@@ -272,7 +272,7 @@ class HuggingFace(ExportTest):
         import torch
 
         out = self.exported("model", self.models / "tower", "--output", self.folder / "t.pt")
-        self.assertIn("output: features\n    input: {resize: 32, rule: shorter, crop: 32, interpolation: bicubic", out)
+        self.assertIn("output: features\n    input: {resize: 32, rule: shorter, crop: 32, crop_rounding: floor, interpolation: bicubic", out)
         with torch.no_grad():
             self.close(torch.jit.load(self.folder / "t.pt")(self.images()), self.tower(self.images()).pooler_output)
 

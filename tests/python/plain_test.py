@@ -151,19 +151,19 @@ class Plain(ExportTest):
     def test_clips_preprocessing_is_read(self) -> None:
         found = self.preprocessing_of(size={"shortest_edge": 224}, crop_size={"height": 224, "width": 224}, resample=3,
                                       do_center_crop=True, image_mean=[0.5, 0.4, 0.3], image_std=[0.2, 0.2, 0.2])
-        self.assertEqual(found, {"resize": 224, "rule": "shorter", "crop": 224, "interpolation": "bicubic",
+        self.assertEqual(found, {"resize": 224, "rule": "shorter", "crop": 224, "crop_rounding": "floor", "interpolation": "bicubic",
                                  "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.2]})
         self.assertEqual(preprocessing.output_size(found), (224, 224))
 
     def test_older_and_other_forms_of_preprocessing_are_read(self) -> None:
         self.assertEqual(self.preprocessing_of(size=224, crop_size=200, do_center_crop=True, do_normalize=False),
-                         {"resize": 224, "rule": "shorter", "crop": 200, "interpolation": "bilinear"})
+                         {"resize": 224, "rule": "shorter", "crop": 200, "crop_rounding": "floor", "interpolation": "bilinear"})
         exact = self.preprocessing_of(size={"height": 32, "width": 48}, resample=0, do_normalize=False)
         self.assertEqual(exact, {"resize": [32, 48], "rule": "exact", "interpolation": "nearest"})
         self.assertEqual(preprocessing.output_size(exact), (32, 48))
         convnext = {"size": {"shortest_edge": 224}, "crop_pct": 0.875, "resample": 3, "do_normalize": False}
         self.assertEqual(self.preprocessing_of(**convnext),
-                         {"resize": 256, "rule": "shorter", "crop": 224, "interpolation": "bicubic"})
+                         {"resize": 256, "rule": "shorter", "crop": 224, "crop_rounding": "floor", "interpolation": "bicubic"})
         convnext["size"] = {"shortest_edge": 384}
         self.assertEqual(self.preprocessing_of(**convnext),
                          {"resize": 384, "rule": "exact", "interpolation": "bicubic"})

@@ -30,8 +30,8 @@ namespace {
 
 constexpr std::uint32_t kMembers = 2;
 constexpr std::uint32_t kClasses = 4;
-constexpr ArenaLayout kOneArena{4, 8, kShape};
-constexpr ChannelLayout kChannel{kOneArena.slots, kOneArena.images, kClasses};
+const ArenaLayout kOneArena{4, 8, kShape};
+const ChannelLayout kChannel{kOneArena.slots, kOneArena.images, kClasses};
 constexpr int kOversleptMilliseconds = 30'000;
 
 /// Lets the other threads run ahead by some random time: mostly little, at times a scheduler's turn.

@@ -81,7 +81,7 @@ class Hosted {
   }
   /// Puts images into a slot; labels are the numbers of the images modulo the width.
   void fill(std::uint32_t slot, const std::vector<float>& pixels, std::uint64_t first_number) {
-    const auto count = static_cast<std::uint32_t>(pixels.size() / layout_.shape.elements());
+    const auto count = static_cast<std::uint32_t>(pixels.size() / layout_.arrays.front().elements());
     const auto view = slot_view(arena_.data(), layout_, SlotId(slot), count);
     std::copy(pixels.begin(), pixels.end(), view.pixels.begin());
     for (std::uint32_t i = 0; i < count; ++i) {

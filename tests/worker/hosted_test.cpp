@@ -19,7 +19,7 @@
 namespace tutti::test {
 namespace {
 
-constexpr ArenaLayout kHostedArena{2, 8, kShape};
+const ArenaLayout kHostedArena{2, 8, kShape};
 
 /// The flags of the arena's mapping, as the kernel shows them; waits until it is mapped.
 std::string flags_of_arena(int pid) {

@@ -72,7 +72,7 @@ class Replacing {
   }
 
   std::size_t images_of(std::size_t segment) const {
-    return training_.segments[segment].size() / training_.arena.shape.elements();
+    return training_.segments[segment].size() / training_.arena.arrays.front().elements();
   }
   static void tell(Hosted& worker, const control::Message& command) {
     const control::Done done = worker.ask<control::Done>(command);  // may throw, and CHECK would swallow that

@@ -22,7 +22,7 @@
 
 namespace tutti::test {
 
-inline constexpr ArenaLayout kArena{4, 8, kShape};
+inline const ArenaLayout kArena{4, 8, kShape};
 
 /// A member in a thread, and the coordinator's side of it.
 class Rig {

@@ -1,5 +1,6 @@
 """Turns a local image set in parquet files, the form in which Hugging Face ships them, into a folder with a sub-folder
-per class. The bytes of the images are written as they are.
+per class. The bytes of the images are written as they are, except for those with an EXIF orientation: Hugging Face's
+`datasets` turns these when it decodes them, so they are written as PNG, turned.
 
 Sub-folders are called 000-name, 001-name, ..., so that a reader that sorts them gets the labels in the set's order.
 There is one for every class, even for those without images. An interrupted run continues when it is started again: an
@@ -9,11 +10,12 @@ image that already has its full length is not written again.
 from __future__ import annotations
 
 import argparse
+import io
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .errors import ExportError, counted
+from .errors import ExportError, counted, first_line, need
 from .files import written_whole
 from .parquet_sets import Columns, columns_of, files_of, rows_of
 
@@ -41,6 +43,7 @@ class Count:
 
     written: int = 0
     there_already: int = 0
+    turned: int = 0
     unread_by_tutti: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -51,6 +54,24 @@ class Count:
 def extension_of(image: bytes) -> str:
     """The extension for the first bytes; "" for an unknown format."""
     return next((name for offset, magic, name in MAGIC if image[offset:offset + len(magic)] == magic), "")
+
+
+def turned(image: bytes, where: str) -> bytes:
+    """The picture as a PNG, turned as its EXIF orientation says; b"" if it has none."""
+    if b"Exif\0\0" not in image and b"eXIf" not in image and b"Raw profile type exif" not in image:
+        return b""
+    need("PIL", "turning pictures that have an EXIF orientation")
+    from PIL import Image, ImageOps
+    try:
+        picture = Image.open(io.BytesIO(image))
+        if picture.getexif().get(0x0112, 1) == 1:
+            return b""
+        upright = ImageOps.exif_transpose(picture)
+    except Exception as error:  # Pillow raises many types for a broken file
+        raise ExportError(f"{where} cannot be decoded: {first_line(error)}") from None
+    out = io.BytesIO()
+    (upright if upright.mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16") else upright.convert("RGB")).save(out, "PNG")
+    return out.getvalue()
 
 
 def sanitised(name: str) -> str:
@@ -96,6 +117,8 @@ def export_file(source: Path, columns: Columns, options: argparse.Namespace, fir
             raise ExportError(f"{where} is not an image: it begins with {image[:8]!r}")
         if extension not in READ_BY_TUTTI:
             count.unread_by_tutti[extension] = count.unread_by_tutti.get(extension, 0) + 1
+        if upright := turned(image, where):
+            image, extension, count.turned = upright, "png", count.turned + 1
         folder = options.output / folder_of(label, names, where) if names else options.output
         write_image(image, folder / f"{number:08}.{extension}", count)
         number += 1
@@ -131,6 +154,9 @@ def run(options: argparse.Namespace) -> int:
     classes = "without labels" if options.flat else f"in {counted(len(columns.classes), 'class')}"
     print(f"{options.output}: {counted(count.images, 'image')} {classes}; {count.written} written, {count.there_already} "
           "already there")
+    if count.turned:
+        print(f"{counted(count.turned, 'image')} had an EXIF orientation and {'is' if count.turned == 1 else 'are'} written "
+              "as PNG, turned, as Hugging Face's datasets decodes them")
     for extension, images in sorted(count.unread_by_tutti.items()):
         print(f"warning: {counted(images, 'image')} of type {extension}, which tutti does not read (it reads JPEG and PNG)")
     return 0

@@ -19,7 +19,7 @@ from .files import flow, scalar, written_whole
 
 SUMMARY = "FusionBench's resolved YAML into Tutti's"
 # CLIP's preprocessing, for towers whose folder has no preprocessor_config.json.
-CLIP_INPUT = {"resize": 224, "rule": "shorter", "crop": 224, "interpolation": "bicubic",
+CLIP_INPUT = {"resize": 224, "rule": "shorter", "crop": 224, "crop_rounding": "floor", "interpolation": "bicubic",
               "mean": [0.48145466, 0.4578275, 0.40821073], "std": [0.26862954, 0.26130258, 0.27577711]}
 METHODS = {
     "SimpleEnsembleAlgorithm": "ensemble", "EnsembleAlgorithm": "ensemble",

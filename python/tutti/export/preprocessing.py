@@ -43,7 +43,7 @@ def _one_or_two(pair: tuple[int, int]) -> int | list[int]:
 
 
 def _resize(config: dict[str, Any]) -> dict[str, Any]:
-    """resize, rule, crop."""
+    """resize, rule, crop, crop_rounding."""
     size = config.get("size")
     pair = _pair(size, "size")
     shorter = isinstance(size, dict) and "shortest_edge" in size
@@ -52,16 +52,17 @@ def _resize(config: dict[str, Any]) -> dict[str, Any]:
     if config.get("crop_pct") is not None:  # ConvNeXt: below 384 the image is made larger first, and cropped
         edge = pair[0]
         if edge < 384:
-            return {"resize": int(edge / config["crop_pct"]), "rule": "shorter", "crop": edge}
+            return {"resize": int(edge / config["crop_pct"]), "rule": "shorter", "crop": edge, "crop_rounding": "floor"}
         return {"resize": edge, "rule": "exact"}
     found: dict[str, Any] = {"resize": _one_or_two(pair), "rule": "shorter" if shorter else "exact"}
     if config.get("do_center_crop"):
         found["crop"] = _one_or_two(_pair(config.get("crop_size", size), "crop_size"))
+        found["crop_rounding"] = "floor"  # as all processors of transformers crop
     return found
 
 
 def member_input(config: dict[str, Any]) -> dict[str, Any]:
-    """{resize, rule, crop, interpolation, mean, std}, without the steps that the processor leaves out."""
+    """{resize, rule, crop, crop_rounding, interpolation, mean, std}, without the steps that the processor leaves out."""
     found: dict[str, Any] = {}
     if config.get("do_pad"):
         raise ExportError("'do_pad' is true, and Tutti does not pad")

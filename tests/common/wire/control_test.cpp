@@ -33,8 +33,10 @@ MemberRequest full_request() {
   member.shape = {3, 32, 31};
   member.arena_shape = {3, 64, 48};
   member.arena_pixels = PixelType::uint8;
-  member.input =
-      MemberInput{{ResizeRule::exact, 40, 41, 32, 31, Interpolation::bilinear}, {0.1F, 0.2F, -3e38F}, {1.0F / 3}};
+  member.array = 5;
+  member.input = MemberInput{{ResizeRule::exact, 40, 41, 32, 31, Interpolation::bilinear, CropRounding::floor},
+                             {0.1F, 0.2F, -3e38F},
+                             {1.0F / 3}};
   member.batch_images = 4;
   member.warm_up_batches = {4, 3, 1};
   member.output = OutputKind::features;
@@ -70,6 +72,7 @@ TEST_CASE("a request for a member arrives field by field") {
   CHECK(member.shape == sent.shape);
   CHECK(member.arena_shape == sent.arena_shape);
   CHECK(member.arena_pixels == sent.arena_pixels);
+  CHECK(member.array == sent.array);
   CHECK(member.input == sent.input);
   CHECK(member.batch_images == sent.batch_images);
   CHECK(member.warm_up_batches == sent.warm_up_batches);
@@ -115,13 +118,15 @@ TEST_CASE("every kind of model arrives as it was sent") {
 }
 
 TEST_CASE("the start arrives as it was sent") {
-  const Start start = round_trip(Start{3, 10, {4, 500, {3, 32, 31}, PixelType::uint8}, true});
+  const Start start =
+      round_trip(Start{3, 10, {4, 500, {{{3, 32, 31}, PixelType::uint8}, {{7}, PixelType::float32}}}, true});
   CHECK(start.generation == Generation(3));
   CHECK(start.width == 10);
   CHECK(start.arena.slots == 4);
   CHECK(start.arena.images == 500);
-  CHECK(start.arena.shape == ImageShape{3, 32, 31});
-  CHECK(start.arena.pixels == PixelType::uint8);
+  REQUIRE(start.arena.arrays.size() == 2);
+  CHECK(start.arena.arrays[0] == ArrayForm{{3, 32, 31}, PixelType::uint8});
+  CHECK(start.arena.arrays[1] == ArrayForm{{7}, PixelType::float32});
   CHECK(start.allow_nan);
 }
 
@@ -221,7 +226,10 @@ TEST_CASE("an unknown type is rejected with its name") {
 
 TEST_CASE("a missing field is rejected with its name") {
   CHECK(contains(reason(changed(Ready{}, "\"width\"", "\"wide\"")), "field 'width' is missing"));
-  CHECK(contains(reason(changed(Start{}, "\"channels\"", "\"canals\"")), "field 'channels' is missing"));
+  CHECK(contains(reason(changed(Start{}, "\"arrays\"", "\"rays\"")), "field 'arrays' is missing"));
+  const Start start{3, 10, {4, 500, {3, 32, 31}, PixelType::uint8}, true};
+  CHECK(contains(reason(changed(start, "\"shape\"", "\"form\"")), "field 'shape' is missing"));
+  CHECK(contains(reason(changed(start, "\"uint8\"", "\"int3\"")), "field 'type' has the wrong type"));
   CHECK(contains(reason(changed(Load{full_request()}, "\"bootstrap\"", "\"boots\"")), "field 'bootstrap' is missing"));
   CHECK(contains(reason(R"({"type": "save"})"), "field 'path' is missing"));
 }

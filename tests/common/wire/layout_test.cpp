@@ -41,11 +41,10 @@ MemoryFile file_of(std::uint64_t bytes) {
 
 TEST_CASE("an arena of bytes takes a quarter of the room and keeps labels and numbers") {
   const ArenaLayout floats{2, 1000, {3, 8, 8}};
-  ArenaLayout bytes = floats;
-  bytes.pixels = PixelType::uint8;
-  CHECK(bytes.image_bytes() == 192);
-  CHECK(floats.image_bytes() == 768);
-  CHECK(bytes.pixel_bytes() == aligned(192'000, kPageBytes));
+  const ArenaLayout bytes{2, 1000, {3, 8, 8}, PixelType::uint8};
+  CHECK(bytes.arrays[0].bytes() == 192);
+  CHECK(floats.arrays[0].bytes() == 768);
+  CHECK(bytes.array_bytes(0) == aligned(192'000, kPageBytes));
   CHECK(bytes.label_bytes() == floats.label_bytes());
   std::vector<std::byte> memory(bytes.bytes());
   const auto view = slot_view(memory.data(), bytes, 1, 5);
@@ -54,6 +53,33 @@ TEST_CASE("an arena of bytes takes a quarter of the room and keeps labels and nu
   CHECK(reinterpret_cast<std::byte*>(view.bytes.data()) == memory.data() + bytes.slot_bytes());
   CHECK(view.labels.size() == 5);
   CHECK(slot_view(memory.data(), floats, 0, 1).bytes.empty());
+}
+
+TEST_CASE("the arrays of a slot have their own types and ranks and overlap neither each other nor the labels") {
+  const ArenaLayout layout{
+      3, 7, {{{3, 5, 9}, PixelType::uint8}, {{11}, PixelType::float32}, {{2, 3, 4, 5}, PixelType::float32}}};
+  CHECK(layout.arrays[2].elements() == 120);
+  std::vector<std::byte> memory(layout.bytes());
+  std::uint64_t end = 0;
+  for (std::uint32_t slot = 0; slot < 3; ++slot) {
+    for (std::size_t array = 0; array < 3; ++array) {
+      const auto view = slot_view(memory.data(), layout, SlotId(slot), 7, array);
+      CHECK(view.bytes.empty() == (array != 0));
+      CHECK(view.bytes.size() + view.pixels.size() == 7 * layout.arrays[array].elements());
+      const Extent extent = array == 0 ? extent_of(view.bytes, memory.data()) : extent_of(view.pixels, memory.data());
+      CHECK(extent.begin >= end);
+      CHECK((extent.begin - slot * layout.slot_bytes()) % kPageBytes == 0);
+      end = extent.end;
+    }
+    const auto view = slot_view(memory.data(), layout, SlotId(slot), 7);
+    CHECK(extent_of(view.labels, memory.data()).begin >= end);
+    CHECK(extent_of(view.numbers, memory.data()).begin >= extent_of(view.labels, memory.data()).end);
+    end = extent_of(view.numbers, memory.data()).end;
+  }
+  CHECK(end <= layout.bytes());
+  // One array is as one was before there could be several.
+  const ArenaLayout one{3, 7, {3, 5, 9}, PixelType::uint8};
+  CHECK(one.slot_bytes() == aligned(7 * 135, kPageBytes) + 2 * aligned(7 * 8, kPageBytes));
 }
 
 TEST_CASE("the parts of a channel neither overlap nor leave its bytes") {
@@ -137,7 +163,7 @@ TEST_CASE("the parts of an arena slot begin at pages and do not overlap") {
       for (const Extent& extent : extents) CHECK(extent.begin % kPageBytes == 0);
       CHECK(disjoint_and_ascending(extents, layout.bytes()));
       CHECK(layout.bytes() == slots * layout.slot_bytes());
-      CHECK(layout.slot_bytes() == layout.pixel_bytes() + layout.label_bytes() + layout.number_bytes());
+      CHECK(layout.slot_bytes() == layout.array_bytes(0) + layout.label_bytes() + layout.number_bytes());
       CHECK(layout.bytes() - extents.back().end < kPageBytes);
     }
 }

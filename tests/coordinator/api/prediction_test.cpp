@@ -15,7 +15,7 @@
 namespace tutti::test {
 namespace {
 
-constexpr ArenaLayout kArena{2, 4, kShape};
+const ArenaLayout kArena{2, 4, kShape};
 
 ByRank<Ledger::Row> rows(const ByRank<bool>& present) {
   ByRank<Ledger::Row> rows(present.size());

@@ -11,7 +11,7 @@
 namespace tutti::test {
 namespace {
 
-constexpr ArenaLayout kTrainingArena{1, 4, kShape};
+const ArenaLayout kTrainingArena{1, 4, kShape};
 
 ListSource labelled(std::size_t count) {
   std::vector<std::int64_t> labels;

@@ -2,7 +2,9 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 #include "config/load.hpp"
@@ -103,6 +105,28 @@ TEST_CASE("an impossible batch in a journal is not used") {
     CHECK(batches_of({{"batch of a", "8"}, {"batch of b", text}}, spec.members, 20).empty());
   }
   CHECK(batches_of({{"batch of a", "1"}, {"batch of b", "20"}}, spec.members, 20).size() == 2);
+}
+
+TEST_CASE("the planes of pictures count") {
+  const test::TemporaryFolder folder;
+  std::filesystem::copy_file(TUTTI_ENCODED_IMAGES "/plain.png", folder / "1.png");
+  const auto of = [&](const std::string& member) {
+    config::EnsembleSpec spec = config::load_text("members: [{name: a, model: {kind: fake}" + member +
+                                                      "}, {name: b, model: {kind: fake}}]\nassignment: cpu\n"
+                                                      "input: {dataset: folder, resize: 8, path: '" +
+                                                      folder.path().string() + "'}",
+                                                  "a test");
+    const auto source = open_source(spec, spec.input);
+    return fingerprint_of(spec, make_plan(spec, two_cores(), form_of(*source, spec, spec.input), {}), *source);
+  };
+  const Fingerprint one = of("");
+  CHECK(one.at("plane 0") == "shorter side 8, centre 8x8, bicubic");
+  CHECK(one.count("plane 1") == 0);
+  const Fingerprint two = of(", input: {resize: [8, 8]}");
+  CHECK(two.at("plane 0") == "8x8, bicubic");
+  CHECK(two.at("plane 1") == one.at("plane 0"));
+  const Lines changes = differences(one, two);
+  CHECK(std::ranges::count(changes, "plane 1: was nothing, now shorter side 8, centre 8x8, bicubic") == 1);
 }
 
 TEST_CASE("what cannot change a byte does not count") {

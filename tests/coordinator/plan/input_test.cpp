@@ -3,7 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
+#include <filesystem>
 #include <vector>
 
 #include <tutti/error.hpp>
@@ -11,6 +13,7 @@
 #include "images/sources.hpp"
 
 #include "tests/common/error_of.hpp"
+#include "tests/common/temporary_folder.hpp"
 
 namespace tutti::test {
 namespace {
@@ -103,14 +106,124 @@ TEST_CASE("the arena holds bytes if the source has them and workers prepare them
   CHECK(workers_prepare(none, folder));
 }
 
+/// Members that see a folder's pictures squashed, as the folder says, squashed the same way, and as the folder says.
+config::EnsembleSpec spec_of_pictures(const std::filesystem::path& folder) {
+  config::EnsembleSpec spec;
+  spec.members.resize(4);
+  spec.members[0].input = MemberInput{{ResizeRule::exact, 6, 4, 0, 0, Interpolation::bilinear}, {}, {}};
+  spec.members[2].input = spec.members[0].input;
+  spec.members[2].input->resize.crop_height = 6;  // the same in other words
+  spec.members[2].input->resize.crop_width = 4;
+  spec.members[3].input = MemberInput{{}, {0.5F}, {}};
+  spec.input.dataset = config::Dataset::folder;
+  spec.input.path = folder;
+  spec.input.resize = {ResizeRule::shorter, 9, 9, 8, 8};
+  spec.input.shape = {3, 8, 8};
+  spec.train_input = spec.input;
+  return spec;
+}
+
+std::vector<std::uint32_t> planes_by_rank(const config::EnsembleSpec& spec) {
+  const std::vector<Plane> planes = planes_of(spec, spec.input);
+  std::vector<std::uint32_t> found;
+  for (const config::MemberSpec& member : spec.members) found.push_back(plane_of(planes, member, spec.input));
+  return found;
+}
+
+struct OnePicture : TemporaryFolder {
+  OnePicture() { std::filesystem::copy_file(TUTTI_ENCODED_IMAGES "/plain.png", *this / "1.png"); }
+};
+
+TEST_CASE("members that agree on resize and crop share a plane of the pictures") {
+  const OnePicture folder;
+  const auto spec = spec_of_pictures(folder.path());
+  CHECK(planes_by_rank(spec) == std::vector<std::uint32_t>{0, 1, 0, 1});
+  const InputForm form = input_form(spec, spec.input);
+  REQUIRE(form.planes.size() == 2);
+  CHECK(form.planes[1].asked == Resize{});
+  CHECK(form.planes[1].resize == spec.input.resize);
+  CHECK(arrays_of(form) == std::vector<ArrayForm>{{{3, 6, 4}, PixelType::uint8}, {{3, 8, 8}, PixelType::uint8}});
+  auto alike = spec;
+  for (config::MemberSpec& member : alike.members) member.input.reset();
+  CHECK(arrays_of(input_form(alike, alike.input)) == std::vector<ArrayForm>{{{3, 8, 8}, PixelType::uint8}});
+  CHECK(planes_of(spec_of(random_input(), true), random_input()).empty());
+}
+
+TEST_CASE("whether other images can be in the arrays of an ensemble depends on what each member sees") {
+  const OnePicture folder;
+  auto spec = spec_of_pictures(folder.path());
+  const auto pictures = open_source(spec, spec.input);
+  const auto same = [&](const config::InputSpec& other, const Source& source) {
+    return same_arrays(spec, {spec.input, *pictures}, {other, source});
+  };
+  config::InputSpec other = spec.input;
+  CHECK(same(other, *pictures));
+  other.resize = {ResizeRule::exact, 8, 8};
+  CHECK(same(other, *pictures));  // in another way, but to the same shape
+  other.resize = {ResizeRule::exact, 8, 9};
+  CHECK_FALSE(same(other, *pictures));
+  const std::vector<std::uint8_t> bytes(3 * 8 * 8 + 3 * 7 * 7);
+  const auto fitting = images::make_memory(Images(std::span(bytes).first(3 * 8 * 8), {3, 8, 8}));
+  const auto smaller = images::make_memory(Images(std::span(bytes).first(3 * 7 * 7), {3, 7, 7}));
+  config::InputSpec arrays;
+  arrays.dataset = config::Dataset::npy;
+  CHECK(same(arrays, *fitting));
+  CHECK_FALSE(same(arrays, *smaller));
+  // Planned for arrays, the workers resize them: pictures would be resized twice.
+  CHECK_FALSE(same_arrays(spec, {arrays, *fitting}, {spec.input, *pictures}));
+  CHECK(same_arrays(spec_of(arrays, false), {arrays, *fitting}, {spec.input, *pictures}));
+  // Two members that see one plane of the first would need two of the other.
+  spec.members[1].input = MemberInput{spec.input.resize, {}, {}};
+  other.resize = {ResizeRule::exact, 8, 8};
+  CHECK_FALSE(same(other, *pictures));
+}
+
+TEST_CASE("a source is fitted to the planes of an ensemble or rejected") {
+  const OnePicture folder;
+  const auto spec = spec_of_pictures(folder.path());
+  const InputForm form = input_form(spec, spec.input);
+  const ArenaLayout arena{1, 2, arrays_of(form)};
+  std::vector<std::uint64_t> memory(arena.bytes() / 8);
+  auto* const base = reinterpret_cast<std::byte*>(memory.data());
+  const auto pictures = open_source(spec, spec.input);
+  FittedSource fitted(*pictures, form.planes, arena);
+  CHECK(&fitted.source() == pictures.get());
+  const std::uint64_t index = 0;
+  read_images(fitted.source(), {&index, 1}, {base, arena, 0}, false);
+  for (std::size_t p = 0; p < 2; ++p) {
+    config::InputSpec alone = spec.input;
+    alone.resize = form.planes[p].resize;
+    std::vector<std::uint8_t> wanted(arena.arrays[p].elements());
+    open_source(alone)->read_bytes({&index, 1}, wanted, {});
+    CHECK(std::ranges::equal(slot_view(base, arena, 0, 1, p).bytes, wanted));
+  }
+  const std::vector<std::uint8_t> bytes(3 * 8 * 9, 3);
+  const auto fitting = images::make_memory(Images(std::span(bytes).first(3 * 8 * 8), {3, 8, 8}));
+  FittedSource made(*fitting, form.planes, arena);
+  read_images(made.source(), {&index, 1}, {base, arena, 0}, false);
+  CHECK(slot_view(base, arena, 0, 1, 0).bytes[71] == 3);
+  CHECK(slot_view(base, arena, 0, 1, 1).bytes[191] == 3);
+  const auto wide = images::make_memory(Images(std::span(bytes), {3, 8, 9}));
+  auto error = error_of([&] { FittedSource(*wide, form.planes, arena); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "memory gives images of 3x8x9, but the ensemble takes 3x8x8");
+  CHECK(error->detail() == "its 'input' is a folder, whose pictures become: shorter side 9, centre 8x8, bicubic");
+  CHECK(error->hint() == "give images of this shape, or each member an 'input' with 'resize'");
+  const std::vector<float> floats(3 * 8 * 8);
+  const auto of_floats = images::make_memory(Images(std::span(floats), {3, 8, 8}));
+  error = error_of([&] { FittedSource(*of_floats, form.planes, arena); });
+  REQUIRE(error);
+  CHECK(error->message() == "memory gives float32, but the ensemble takes images as bytes");
+}
+
 TEST_CASE("an arena of bytes cannot hold float32 and both arenas can hold bytes") {
   const std::vector<std::uint8_t> bytes(12);
   const std::vector<float> floats(12);
   const auto of_bytes = images::make_memory(Images(std::span(bytes), {3, 2, 2}));
   const auto of_floats = images::make_memory(Images(std::span(floats), {3, 2, 2}));
   const ArenaLayout arena{1, 1, {3, 2, 2}};
-  ArenaLayout byte_arena = arena;
-  byte_arena.pixels = PixelType::uint8;
+  const ArenaLayout byte_arena{1, 1, {3, 2, 2}, PixelType::uint8};
   check_fits(*of_bytes, arena);
   check_fits(*of_bytes, byte_arena);
   check_fits(*of_floats, arena);
@@ -133,6 +246,12 @@ TEST_CASE("training and test images must be prepared alike if workers prepare th
   CHECK(error->message() == "the training images and the test images would be prepared differently");
   CHECK(error->detail() == "random (float32) and random (float32); the workers prepare both as 'train.input' says");
   CHECK(contains(error->hint(), "the same 'preprocess'"));
+  const OnePicture folder;
+  auto pictures = spec_of_pictures(folder.path());
+  const auto opened = open_source(pictures, pictures.input);
+  check_same_preparation(pictures, *opened, *opened);
+  pictures.train_input.resize.crop_height = 7;
+  CHECK(error_of([&] { check_same_preparation(pictures, *opened, *opened); }));
   spec.members[1].input.reset();  // each source prepares its own images
   check_same_preparation(spec, *source, *source);
 }
@@ -146,7 +265,7 @@ TEST_CASE("a slot is filled as its arena holds images") {
     std::vector<std::uint64_t> memory(arena.bytes() / 8);
     const auto slot = slot_view(reinterpret_cast<std::byte*>(memory.data()), arena, 0, 2);
     const std::array<std::uint64_t, 2> indices{1, 0};
-    read_images(*source, indices, slot, true);
+    read_images(*source, indices, {reinterpret_cast<std::byte*>(memory.data()), arena, 0}, true);
     CHECK(slot.labels[0] == 5);
     if (type == PixelType::uint8)
       CHECK(std::vector(slot.bytes.begin(), slot.bytes.end()) == std::vector<std::uint8_t>{255, 3, 0, 51});

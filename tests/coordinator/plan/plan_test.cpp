@@ -324,7 +324,7 @@ Plan plan_over(const std::string& member, const std::string& rest, PixelType pix
 TEST_CASE("a member sees the images in the arena as its own input changes them") {
   const Plan plan = plan_over(", input: {resize: 4, crop: [3, 2], std: 2}", "", PixelType::uint8);
   const MemberRequest& request = plan.workers[0].request;
-  CHECK(plan.arena.pixels == PixelType::uint8);
+  CHECK(plan.arena.arrays.front().type == PixelType::uint8);
   CHECK(request.arena_shape == ImageShape{3, 8, 12});
   CHECK(request.arena_pixels == PixelType::uint8);
   CHECK(request.shape == ImageShape{3, 3, 2});

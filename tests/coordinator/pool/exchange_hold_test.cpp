@@ -12,7 +12,7 @@
 namespace tutti::test {
 namespace {
 
-constexpr ArenaLayout kArena{2, 4, {1, 1, 2}};
+const ArenaLayout kArena{2, 4, {1, 1, 2}};
 
 /// `segments` segments of one image.
 struct Counted final : Work {

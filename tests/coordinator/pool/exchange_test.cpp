@@ -17,7 +17,7 @@
 namespace tutti::test {
 namespace {
 
-constexpr ArenaLayout kExchangeArena{3, 4, {1, 1, 2}};
+const ArenaLayout kExchangeArena{3, 4, {1, 1, 2}};
 
 /// `segments` segments; records how they were filled and delivered.
 struct Recorded final : Work {
@@ -178,7 +178,7 @@ TEST_CASE("the bytes of the input are counted once") {
   FakeLoop loop(1);
   Recorded work(7);
   loop.exchange().drive(stream_of(work));
-  CHECK(loop.exchange().input_bytes_copied() == 7 * kExchangeArena.shape.elements() * sizeof(float));
+  CHECK(loop.exchange().input_bytes_copied() == 7 * kExchangeArena.sample_bytes());
 }
 
 /// Drives `work` and returns what was thrown.

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <vector>
 
+#include "images/sources.hpp"
 #include "program/run/continuation.hpp"
 #include "program/summary.hpp"
 #include "tests/common/error_of.hpp"
@@ -98,6 +100,28 @@ struct Journaled {
 };
 
 using Segments = std::vector<std::uint64_t>;
+
+TEST_CASE("the unfinished pictures are decoded like all of them and under their own numbers") {
+  const TemporaryFolder folder;
+  for (int number = 10; number < 60; ++number)
+    std::filesystem::copy_file(
+        std::filesystem::path(TUTTI_ENCODED_IMAGES) / (number % 3 == 0 ? "grey.jpg" : "plain.png"),
+        folder / (std::to_string(number) + (number % 3 == 0 ? ".jpg" : ".png")));
+  const Resize whole{ResizeRule::shorter, 4, 4, 4, 4};
+  const Resize squashed{ResizeRule::exact, 3, 2};
+  const auto all = images::make_folder(folder.path(), whole, {1});
+  Journaled journaled({0});
+  UnfinishedImages missing(*all, journaled.journal);
+  REQUIRE(images::decoding(missing) != nullptr);
+  missing.choose_planes(std::vector<Resize>{squashed});
+  std::vector<std::uint8_t> found(2 * 18);
+  const std::span<std::uint8_t> place(found);
+  missing.read_planes(std::array<std::uint64_t, 2>{1, 0}, {&place, 1}, {});
+  std::vector<std::uint8_t> wanted(2 * 18);
+  images::make_folder(folder.path(), squashed, {1})->read_bytes(std::array<std::uint64_t, 2>{21, 20}, wanted, {});
+  CHECK(found == wanted);
+  CHECK(missing.image_name(0) == all->image_name(20));
+}
 
 TEST_CASE("whichever segments are known all are passed on in order and known afterwards") {
   for (const Segments& known : {Segments{}, Segments{0}, Segments{1}, Segments{2}, Segments{0, 1}, Segments{0, 2},

@@ -1,6 +1,6 @@
 // The limits of control groups, read from made-up trees in the form of cgroups(7): what each level allows, and how much
 // of the memory in use the kernel can reclaim.
-#include "coordinator/plan/cgroup.hpp"
+#include "common/cgroup.hpp"
 
 #include <doctest/doctest.h>
 

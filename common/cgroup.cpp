@@ -1,4 +1,4 @@
-#include "coordinator/plan/cgroup.hpp"
+#include "common/cgroup.hpp"
 
 #include <algorithm>
 #include <fstream>
