@@ -11,6 +11,7 @@
 #include "common/build_id.hpp"
 #include "common/clock.hpp"
 #include "common/fault_point.hpp"
+#include "common/standard_streams.hpp"
 #include "common/wire/spawn_contract.hpp"
 #include "worker/backend_loader.hpp"
 #include "worker/control_client.hpp"
@@ -113,6 +114,7 @@ int run(int argc, char** argv) {
 }  // namespace tutti::worker
 
 int main(int argc, char** argv) {
+  tutti::open_missing_standard_streams();
   int code = tutti::kUsage;
   try {
     code = tutti::worker::run(argc, argv);

@@ -26,6 +26,7 @@
 #include "coordinator/pool/roster.hpp"
 #include "coordinator/pool/status_board.hpp"
 #include "coordinator/process/fork_server.hpp"
+#include "coordinator/process/loop.hpp"
 #include "coordinator/process/loop_thread.hpp"
 #include "coordinator/process/oom.hpp"
 
@@ -139,7 +140,7 @@ class Pool final : private WorkerListener {
   // Have their own synchronisation.
   std::unique_ptr<Exchange> exchange_;
   StatusBoard board_;
-  boost::asio::io_context loop_{1};
+  Loop loop_;
 
   // The loop's. First the parts, then what connects them.
   std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> keep_running_

@@ -10,7 +10,6 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <utility>
 
 #include <boost/asio/post.hpp>
@@ -21,6 +20,7 @@
 #include "common/fault_point.hpp"
 #include "common/log.hpp"
 #include "common/wire/control.hpp"
+#include "common/wire/descriptor_passing.hpp"
 #include "common/wire/spawn_contract.hpp"
 #include "coordinator/process/ends.hpp"
 
@@ -45,25 +45,13 @@ std::string refuse(std::string_view text) {
 }
 
 bool send_request(int socket, const SpawnRequest& request) {
-  std::string text = join_fork_request(request.arguments);
+  const std::string text = join_fork_request(request.arguments);
   if (text.size() > kMaxForkRequest || request.descriptors.size() != kFirstForeignFd) return false;
   const UniqueFd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
   std::array<int, kFirstForeignFd> descriptors{};
   for (std::size_t i = 0; i < descriptors.size(); ++i)
     descriptors[i] = request.descriptors[i] < 0 ? nothing.get() : request.descriptors[i];
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof descriptors)> ancillary{};
-  iovec part{text.data(), text.size()};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = ancillary.data();
-  message.msg_controllen = ancillary.size();
-  cmsghdr* const header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof descriptors);
-  std::memcpy(CMSG_DATA(header), descriptors.data(), sizeof descriptors);
-  return ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+  return send_with_descriptors(socket, text, descriptors);
 }
 
 /// The pid that the answer holds; 0 where it is none that could be one.

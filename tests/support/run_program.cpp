@@ -64,7 +64,7 @@ namespace {
   ::dup2(err, STDERR_FILENO);
   put_in_place(options.out_file, STDOUT_FILENO);
   put_in_place(options.err_file, STDERR_FILENO);
-  if (options.no_err) ::close(STDERR_FILENO);
+  for (const int number : options.closed) ::close(number);
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGCHLD}) ::signal(number, SIG_DFL);
   if (options.ignored_signal != 0) ::signal(options.ignored_signal, SIG_IGN);
   sigset_t none;

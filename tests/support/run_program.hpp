@@ -21,7 +21,7 @@ struct ProgramOptions {
   unsigned short columns = 0;               ///< of the terminal; 0: it does not say
   std::string out_file;                     ///< stdout goes there instead; a device for example
   std::string err_file;                     ///< stderr too
-  bool no_err = false;                      ///< stderr is closed
+  std::vector<int> closed;                  ///< of 0, 1 and 2: closed, as by `>&-`
   int ignored_signal = 0;                   ///< as nohup leaves SIGHUP; 0: none
   std::optional<std::uint64_t> file_limit;  ///< largest file that it may write, in bytes
 };
