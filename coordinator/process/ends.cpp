@@ -24,7 +24,7 @@ namespace {
 Ends owned(const std::array<int, 2>& fds, const char* what) {
   Ends ends{UniqueFd(fds[0]), UniqueFd(fds[1])};
   if (!ends.ours || !ends.theirs) fail(what);
-  // Only our end is non-blocking; the worker waits in its calls.
+  // Only our end is non-blocking; the worker's calls wait.
   ::fcntl(ends.ours.get(), F_SETFL, O_NONBLOCK);
   return ends;
 }
