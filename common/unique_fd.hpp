@@ -13,7 +13,7 @@ class UniqueFd {
  public:
   UniqueFd() noexcept = default;
   /// Takes `fd` over. If it is 0, 1 or 2, it is closed and a copy of it is owned, which is close-on-exec; empty, with
-  /// errno, if no copy can be had.
+  /// errno, if no copy can be made.
   explicit UniqueFd(int fd) noexcept : fd_(fd < 0 || fd > kLastStandardStream ? fd : moved_up(fd)) {}
   UniqueFd(UniqueFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   UniqueFd& operator=(UniqueFd&& other) noexcept {

@@ -65,8 +65,10 @@ void host_member(ControlClient& control, const LaunchOptions& options) {
   ready.load_seconds = seconds_since(begin);
   kill_point("worker.loaded");
   begin = std::chrono::steady_clock::now();
-  ready.width = warm_up(*loaded.model, request, control.fd());
+  const WarmUp warm = warm_up(*loaded.model, request, control.fd());
   ready.warm_up_seconds = seconds_since(begin);
+  ready.width = warm.width;
+  ready.batch_seconds = warm.batch_seconds;
   kill_point("worker.warm");
   ready.parameters = loaded.model->parameters();
   ready.backend = loaded.backend;

@@ -19,7 +19,7 @@ Doorbell Doorbell::create() {
   UniqueFd fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!fd) {
     const int error = errno;
-    throw Error(ErrorKind::failed, "could not create an eventfd", std::strerror(error), limit_hint(error));
+    throw Error(ErrorKind::failed, "could not create an eventfd", std::strerror(error), refusal_hint(error));
   }
   return Doorbell(std::move(fd));
 }

@@ -21,7 +21,7 @@ UniqueFd make_checkpoint_file(bool on_disk) {
     if (UniqueFd file = nameless_file(folder, O_RDWR)) return file;
   UniqueFd file = memory_file("checkpoint");
   if (!file)
-    throw Error(ErrorKind::failed, "could not create a checkpoint file", std::strerror(errno), limit_hint(errno));
+    throw Error(ErrorKind::failed, "could not create a checkpoint file", std::strerror(errno), refusal_hint(errno));
   return file;
 }
 

@@ -18,7 +18,7 @@ namespace {
 
 [[noreturn]] void fail(const char* what) {
   const int error = errno;
-  throw Error(ErrorKind::failed, fmt::format("could not create {}", what), std::strerror(error), limit_hint(error));
+  throw Error(ErrorKind::failed, fmt::format("could not create {}", what), std::strerror(error), refusal_hint(error));
 }
 
 Ends owned(const std::array<int, 2>& fds, const char* what) {

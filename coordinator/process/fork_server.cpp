@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <utility>
 
 #include <boost/asio/post.hpp>
@@ -54,11 +55,11 @@ bool send_request(int socket, const SpawnRequest& request) {
   return send_with_descriptors(socket, text, descriptors);
 }
 
-/// The pid in the answer; 0 if it is not a valid pid.
+/// The pid in the answer, or the negative errno; 0 if it is not a number.
 int pid_of(std::string_view text) {
   int pid = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), pid);
-  return error == std::errc{} && rest == text.data() + text.size() && pid > 0 ? pid : 0;
+  return error == std::errc{} && rest == text.data() + text.size() ? pid : 0;
 }
 
 /// Kills the members of a group. Its leader is our child; if it has been reaped already, another process may have the
@@ -184,7 +185,8 @@ void ForkServer::ask() {
 void ForkServer::answered(std::string_view text) {
   disarm();
   const int pid = pid_of(text);
-  if (requests_.empty() || pid == 0) return give_up("it could not make a worker");
+  if (pid < 0) return give_up(fmt::format("it could not make a worker ({})", std::strerror(-pid)));
+  if (requests_.empty() || pid == 0) return give_up("it gave an answer that makes no sense");
   std::optional<Child> worker;
   try {
     worker = Child::adopt(pid);

@@ -9,6 +9,7 @@ namespace tutti {
 /// 2: a host program that has closed its standard streams may open others there at any time.
 class Loop : public boost::asio::io_context {
  public:
+  /// Throws Error(failed).
   Loop();
 };
 

@@ -25,7 +25,7 @@ void take(boost::asio::posix::stream_descriptor& descriptor, UniqueFd fd) {
   descriptor.assign(fd.get(), error);
   if (error)
     throw Error(ErrorKind::failed, "could not watch a worker's descriptor", error.message(),
-                error.value() == ENOSPC ? "raise the sysctl fs.epoll.max_user_watches" : limit_hint(error.value()));
+                error.value() == ENOSPC ? "raise the sysctl fs.epoll.max_user_watches" : refusal_hint(error.value()));
   fd.release();
 }
 

@@ -184,7 +184,7 @@ TEST_CASE("a program that is started without standard streams puts nothing that 
     CAPTURE(closed.size());
     ProgramOptions options = place.options();
     options.closed = closed;
-    // Members that print are heard on stderr, and the summary of the run goes to stdout.
+    // Its log goes to stderr, and the table of its results to stdout.
     const Finished run({"run", "e.yaml", "--verbose", "output=here", "--trace", "trace.json"}, options);
     CHECK(run.code == 0);
     CHECK(different_results(place, "here", "right").empty());

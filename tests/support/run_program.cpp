@@ -13,6 +13,9 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "tests/common/refused_call.hpp"
+#include "tests/common/small_disk.hpp"
+
 namespace tutti::test {
 namespace {
 
@@ -77,6 +80,8 @@ namespace {
     const rlimit limit{*options.file_limit, *options.file_limit};
     ::setrlimit(RLIMIT_FSIZE, &limit);
   }
+  if (options.no_proc && !mount_small_disk("/proc")) ::_exit(kNoSuchPlace);
+  if (options.refused_call >= 0 && !refuse_call(options.refused_call, options.refused_with)) ::_exit(kNoSuchPlace);
   ::execv(arguments.front(), arguments.data());
   ::_exit(127);
 }
