@@ -127,8 +127,10 @@ void World::stall() {
 
 void World::pass_time(double seconds) {
   end_killed();
-  // As in the pool, the first look finds that a worker is quiet, and the next one what it does meanwhile.
-  if (setting_.slow) look_after(1);
+  // As in the pool, one look finds the progress, a later one that a worker is quiet, and the next what it does
+  // meanwhile.
+  if (setting_.slow)
+    for (const double wait : {0, 1}) look_after(wait);
   look_after(setting_.slow ? 100 * seconds : seconds);
   supervisor_.tick(now_);
 }
