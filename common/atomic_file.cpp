@@ -14,6 +14,7 @@
 #include <system_error>
 #include <tutti/error.hpp>
 
+#include "common/dangling_link.hpp"
 #include "common/nameless_file.hpp"
 #include "common/system_limits.hpp"
 
@@ -34,6 +35,7 @@ std::string hint_for(int code, const std::filesystem::path& folder) {
       return fmt::format("make {} writable for this user, or choose another output folder", folder.string());
     case ENOENT:
     case ENOTDIR:
+      if (const std::string dangling = dangling_link(folder); !dangling.empty()) return dangling;
       return fmt::format("create the folder {} first", folder.string());
     case EISDIR:
       return "choose another name, or move that folder away";

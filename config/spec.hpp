@@ -138,7 +138,8 @@ struct FailureSpec {
   double restart_window = 60;                      ///< `restarts: {window_s: 60}`
   /// `restarts: {back_off_s: 0.1}`: seconds before the second restart in a row; doubles each time.
   double back_off = 0.1;
-  /// `progress_deadline_s: auto | off | 30`: the time for one batch. auto: max(10 s, 20 x the slowest batch so far).
+  /// `progress_deadline_s: auto | off | 30`: the time for one batch. auto: max(10 s, 20 x the slowest batch so far), in
+  /// time that the worker is able to use.
   enum class Deadline { automatic, off, fixed } progress = Deadline::automatic;
   double progress_deadline = 10;  ///< seconds, with `fixed`; the minimum with `automatic`
   OnPoison on_poison = OnPoison::set_aside;

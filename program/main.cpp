@@ -21,6 +21,7 @@
 #include "common/build_id.hpp"
 #include "common/log.hpp"
 #include "common/nearest.hpp"
+#include "common/standard_streams.hpp"
 #include "coordinator/plan/find_worker.hpp"
 #include "program/commands.hpp"
 #include "program/merge/merge_command.hpp"
@@ -235,6 +236,7 @@ int run_program(int argc, char** argv) {
 }  // namespace tutti::program
 
 int main(int argc, char** argv) {
+  tutti::open_missing_standard_streams();
   // If a reader closes the pipe, or a file reaches its size limit, the write fails with an error instead of ending the
   // program silently.
   ::signal(SIGPIPE, SIG_IGN);

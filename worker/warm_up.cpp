@@ -4,9 +4,11 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <chrono>
 #include <stdexcept>
 #include <vector>
 
+#include "common/clock.hpp"
 #include "common/counted.hpp"
 #include "common/random.hpp"
 #include "common/wire/shared_memory.hpp"
@@ -39,7 +41,7 @@ class ScratchImages {
 
 }  // namespace
 
-std::uint32_t warm_up(Model& model, const MemberRequest& request, int control_fd) {
+WarmUp warm_up(Model& model, const MemberRequest& request, int control_fd) {
   std::vector<std::uint32_t> batches = request.warm_up_batches;
   batches.push_back(request.batch_images);
   std::sort(batches.rbegin(), batches.rend());
@@ -48,16 +50,19 @@ std::uint32_t warm_up(Model& model, const MemberRequest& request, int control_fd
   const ScratchImages images(batches.front() * request.shape.elements(), request.seed);
   guard_against_writes(images.bytes(), request.name, control_fd);
   std::size_t width = 0;
+  double batch_seconds = 0;
   for (const std::uint32_t batch : batches) {
     for (int call = 0; call < kWarmUpCalls; ++call) {
+      const auto begin = std::chrono::steady_clock::now();
       const std::size_t values = model.probe(images.data(), batch).size();
+      if (batch == batches.front()) batch_seconds = seconds_since(begin);
       if (values == 0 || values % batch != 0 || (width != 0 && values / batch != width))
         throw std::runtime_error(fmt::format("the model gives {} for {}; it must give the same number for each image",
                                              counted(values, "value"), counted(batch, "image")));
       width = values / batch;
     }
   }
-  return static_cast<std::uint32_t>(width);
+  return {static_cast<std::uint32_t>(width), batch_seconds};
 }
 
 }  // namespace tutti::worker

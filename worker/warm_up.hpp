@@ -11,9 +11,14 @@ namespace tutti::worker {
 /// third.
 constexpr int kWarmUpCalls = 3;
 
-/// Calls the model with every size in `request.warm_up_batches` (at least the full batch). Returns its width. Throws
+struct WarmUp {
+  std::uint32_t width = 0;   ///< values per image
+  double batch_seconds = 0;  ///< of the last call with the largest batch
+};
+
+/// Calls the model with every size in `request.warm_up_batches` (at least the full batch). Throws
 /// what the model throws, and std::runtime_error if its width changes with the batch size or is 0. A model that
 /// writes to its input ends the process with a message (write_guard.hpp).
-std::uint32_t warm_up(Model& model, const MemberRequest& request, int control_fd);
+WarmUp warm_up(Model& model, const MemberRequest& request, int control_fd);
 
 }  // namespace tutti::worker

@@ -19,6 +19,7 @@
 #include "bench/comparison/training.hpp"
 #include "common/counted.hpp"
 #include "common/log.hpp"
+#include "common/standard_streams.hpp"
 #include "config/load.hpp"
 #include "coordinator/plan/find_worker.hpp"
 #include "coordinator/plan/input.hpp"
@@ -130,6 +131,7 @@ int run_program(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  tutti::open_missing_standard_streams();
   // If the reader closes the pipe, the write fails with an error, instead of ending the program silently.
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);

@@ -42,7 +42,8 @@ struct Ready {
   double load_seconds = 0;
   double warm_up_seconds = 0;
   std::uint64_t parameters = 0;
-  std::string backend;  ///< "fake", "torch 2.11.0"
+  std::string backend;       ///< "fake", "torch 2.11.0"
+  double batch_seconds = 0;  ///< of the last and largest batch in the warm-up
 };
 struct Start {
   Generation generation{};

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <system_error>
 
+#include "common/dangling_link.hpp"
 #include "common/mutex.hpp"
 #include "config/load.hpp"
 #include "coordinator/api/prediction.hpp"
@@ -51,11 +52,14 @@ std::unique_ptr<TraceRecorder> make_trace(const config::EnsembleSpec& spec, cons
 }
 
 void make_folder(const std::filesystem::path& folder) {
+  constexpr const char* kHint = "choose another folder with 'output' or the member's 'weights'";
+  if (const std::string dangling = dangling_link(folder); !dangling.empty())
+    throw Error(ErrorKind::usage, fmt::format("cannot write the weights to {}", folder.string()), dangling, kHint);
   std::error_code code;
   std::filesystem::create_directories(folder, code);
   if (code)
     throw Error(ErrorKind::failed, fmt::format("could not create the folder {} for the weights", folder.string()),
-                code.message(), "choose another folder with 'output' or the member's 'weights'");
+                code.message(), kHint);
 }
 
 /// The same path for every spelling of a file; neither the file nor its folder has to exist.

@@ -54,7 +54,9 @@ TEST_CASE("every batch size is called three times and the full batch is always o
   MemberRequest request = fake_request();
   request.warm_up_batches = {1, 2, 2};
   Counting model(ten_each);
-  CHECK(worker::warm_up(model, request, -1) == 10);
+  const worker::WarmUp warm = worker::warm_up(model, request, -1);
+  CHECK(warm.width == 10);
+  CHECK(warm.batch_seconds > 0);
   CHECK(model.calls == std::map<std::uint32_t, int>{{1, 3}, {2, 3}, {3, 3}});
   CHECK(model.order.front() == 3);
   CHECK(model.sum > 0);

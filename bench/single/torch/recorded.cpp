@@ -18,6 +18,7 @@
 #include "bench/single/torch/fused_network.hpp"
 #include "bench/single/torch/networks.hpp"
 #include "bench/single/torch/streams.hpp"
+#include "common/program_folder.hpp"
 #include "worker/torch/torch_errors.hpp"
 #include "worker/warm_up.hpp"
 
@@ -138,9 +139,7 @@ std::unique_ptr<Computation> made(Make make) {
 
 GraphDevice graphs_of_gpu() {
   require_cuda();
-  std::error_code no_proc;  // without /proc nothing is found
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", no_proc);
-  return {c10::Device(c10::kCUDA, 0), open_recorder(program.parent_path(), kCudaRecorder)};
+  return {c10::Device(c10::kCUDA, 0), open_recorder(program_folder(), kCudaRecorder)};
 }
 
 std::unique_ptr<Computation> make_recorded_branches(const SingleJob& job, const GraphDevice& device) {

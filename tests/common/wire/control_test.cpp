@@ -54,12 +54,13 @@ MemberRequest full_request() {
 TEST_CASE("hello and ready arrive as they were sent") {
   const Hello hello = round_trip(Hello{"0.1.0-abc"});
   CHECK(hello.build_id == "0.1.0-abc");
-  const Ready ready = round_trip(Ready{10, 0.125, 1e-9, 123456789012, "torch 2.11.0"});
+  const Ready ready = round_trip(Ready{10, 0.125, 1e-9, 123456789012, "torch 2.11.0", 0.25});
   CHECK(ready.width == 10);
   CHECK(ready.load_seconds == 0.125);
   CHECK(ready.warm_up_seconds == 1e-9);
   CHECK(ready.parameters == 123456789012);
   CHECK(ready.backend == "torch 2.11.0");
+  CHECK(ready.batch_seconds == 0.25);
 }
 
 TEST_CASE("a request for a member arrives field by field") {
