@@ -14,6 +14,7 @@
 #include <system_error>
 #include <tutti/error.hpp>
 
+#include "common/lfs_pointer.hpp"
 #include "common/nameless_file.hpp"
 #include "common/system_limits.hpp"
 
@@ -169,9 +170,11 @@ std::string read_text(const std::filesystem::path& path, std::string_view what) 
     const ssize_t count = ::read(file.get(), part.data(), part.size());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) give_up(errno);
-    if (count == 0) return text;
+    if (count == 0) break;
     text.append(part.data(), static_cast<std::size_t>(count));
   }
+  if (is_lfs_pointer(text)) throw lfs_pointer_error(path);
+  return text;
 }
 
 }  // namespace tutti
