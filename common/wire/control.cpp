@@ -141,7 +141,8 @@ struct Encoder {
             {"load_seconds", to_text(m.load_seconds)},
             {"warm_up_seconds", to_text(m.warm_up_seconds)},
             {"parameters", m.parameters},
-            {"backend", m.backend}};
+            {"backend", m.backend},
+            {"note", cut(m.note)}};
   }
   json::object operator()(const Start& m) const {
     return {{"type", "start"},
@@ -353,9 +354,9 @@ Message decode(std::string_view text) {
   if (type == "preload") return Preload{fields.get<bool>("cuda")};
   if (type == "load") return Load{read_member(fields.at("member"))};
   if (type == "ready")
-    return Ready{fields.get<std::uint32_t>("width"), fields.get<double>("load_seconds"),
+    return Ready{fields.get<std::uint32_t>("width"),    fields.get<double>("load_seconds"),
                  fields.get<double>("warm_up_seconds"), fields.get<std::uint64_t>("parameters"),
-                 fields.get<std::string>("backend")};
+                 fields.get<std::string>("backend"),    fields.get<std::string>("note")};
   if (type == "start") return read_start(fields);
   if (type == "begin_training") return BeginTraining{};
   if (type == "restore") return Restore{fields.get<std::uint32_t>("file")};

@@ -43,6 +43,7 @@ struct Ready {
   double warm_up_seconds = 0;
   std::uint64_t parameters = 0;
   std::string backend;  ///< "fake", "torch 2.11.0"
+  std::string note;     ///< what the user should know about the loaded model, or nothing
 };
 struct Start {
   Generation generation{};

@@ -27,6 +27,7 @@ std::uint32_t Prediction::fill(std::byte* arena, const ArenaLayout& layout, Slot
   std::iota(indices_.begin(), indices_.end(), next_);
   const auto view = slot_view(arena, layout, slot, images);
   read_images(source_, indices_, view, source_.labelled());
+  std::ranges::transform(indices_, view.numbers.begin(), [&](std::uint64_t index) { return source_.number_of(index); });
   next_ += images;
   return images;
 }

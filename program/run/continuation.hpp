@@ -30,6 +30,7 @@ class UnfinishedImages final : public Source {
   void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
                   std::span<std::int64_t> labels) override;
   std::string image_name(std::uint64_t index) const override { return all_.image_name(image(index)); }
+  std::uint64_t number_of(std::uint64_t index) const override { return image(index); }
 
   /// The index, among all images, of image number `index` here.
   std::uint64_t image(std::uint64_t index) const {
