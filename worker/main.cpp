@@ -65,7 +65,7 @@ void host_member(ControlClient& control, const LaunchOptions& options) {
   ready.load_seconds = seconds_since(begin);
   kill_point("worker.loaded");
   begin = std::chrono::steady_clock::now();
-  ready.width = warm_up(*loaded.model, request, control.fd());
+  ready.width = warm_up(*loaded.model, request, control.fd()).width;
   ready.warm_up_seconds = seconds_since(begin);
   kill_point("worker.warm");
   ready.parameters = loaded.model->parameters();

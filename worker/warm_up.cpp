@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <optional>
@@ -12,6 +13,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/clock.hpp"
 #include "common/counted.hpp"
 #include "common/random.hpp"
 #include "common/wire/shared_memory.hpp"
@@ -55,9 +57,9 @@ class ScratchImages {
 
 /// The warm-up of one model. Single images and pairs find out almost everything that a full batch does, and a batch of
 /// a large model takes seconds.
-class WarmUp {
+class FirstCalls {
  public:
-  WarmUp(Model& model, const MemberRequest& request, int control_fd)
+  FirstCalls(Model& model, const MemberRequest& request, int control_fd)
       : model_(model), request_(request), control_fd_(control_fd), facts_(facts_of(request.model)) {}
 
   void run() {
@@ -74,7 +76,7 @@ class WarmUp {
     if (request_.cuda) every_size();
   }
 
-  std::uint32_t width() const { return static_cast<std::uint32_t>(width_); }
+  WarmUp result() const { return {static_cast<std::uint32_t>(width_), image_seconds_ * request_.batch_images}; }
 
  private:
   // Other kinds compute what this project's code says.
@@ -128,7 +130,10 @@ class WarmUp {
   }
 
   std::span<const float> probe(std::uint32_t batch) {
-    const std::span<const float> output = model_.probe(images(batch), batch);
+    const float* const pixels = images(batch);
+    const auto begin = std::chrono::steady_clock::now();
+    const std::span<const float> output = model_.probe(pixels, batch);
+    image_seconds_ = seconds_since(begin) / batch;
     const std::size_t values = output.size();
     if (values == 0 || values % batch != 0 || (width_ != 0 && values / batch != width_))
       throw Error(ErrorKind::usage,
@@ -185,14 +190,15 @@ class WarmUp {
   std::uint32_t made_ = 0;
   std::vector<float> kept_;
   std::size_t width_ = 0;
+  double image_seconds_ = 0;  ///< of the last call
 };
 
 }  // namespace
 
-std::uint32_t warm_up(Model& model, const MemberRequest& request, int control_fd) {
-  WarmUp warm_up(model, request, control_fd);
-  warm_up.run();
-  return warm_up.width();
+WarmUp warm_up(Model& model, const MemberRequest& request, int control_fd) {
+  FirstCalls calls(model, request, control_fd);
+  calls.run();
+  return calls.result();
 }
 
 }  // namespace tutti::worker

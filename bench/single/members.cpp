@@ -37,7 +37,7 @@ std::uint32_t warm_up(Member& member) {
   static Mutex one_at_a_time;
   const MutexLock lock(one_at_a_time);
   constexpr int kNoControl = -1;
-  return worker::warm_up(*member.model, member.request, kNoControl);
+  return worker::warm_up(*member.model, member.request, kNoControl).width;
 }
 
 std::uint32_t common_width(const SingleJob& job, const std::function<std::uint32_t(std::size_t)>& width_of) {

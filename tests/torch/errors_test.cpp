@@ -34,20 +34,20 @@ TEST_CASE("of a traceback of TorchScript the last line comes first and then the 
       "  File \"code/__torch__/net.py\", line 8, in forward\n    return torch.linear(x, self.weight)\n"
       "           ~~~~~~~~~~~~ <--- HERE\n\n"
       "Traceback of TorchScript, original code (most recent call last):\n"
-      "  File \"/home/me/net.py\", line 7, in forward\n        return self.l(x)\n"
-      "/usr/lib/python3/dist-packages/torch/nn/modules/linear.py(125): forward\n"
-      "  File \"/usr/lib/torch/nn/functional.py\", line 25, in linear\n"
-      "  File \"/opt/tutti/export/sources.py\", line 3, in forward\n"
+      "  File \"/net/net.py\", line 7, in forward\n        return self.l(x)\n"
+      "/lib/torch/nn/modules/linear.py(125): forward\n"
+      "  File \"/lib/torch/nn/functional.py\", line 25, in linear\n"
+      "  File \"/x/tutti/export/sources.py\", line 3, in forward\n"
       "RuntimeError: mat1 and mat2 must have the same dtype, but got Float and Half\n";
   CHECK(reason_in(traceback) ==
-        "RuntimeError: mat1 and mat2 must have the same dtype, but got Float and Half (/home/me/net.py, line 7, in "
+        "RuntimeError: mat1 and mat2 must have the same dtype, but got Float and Half (/net/net.py, line 7, in "
         "forward)");
   const std::string traced =
       "Traceback of TorchScript, original code (most recent call last):\n"
-      "/usr/lib/torch/nn/modules/linear.py(134): forward\n/home/me/net.py(9): forward\n/home/me/all.py(3): forward\n"
-      "/opt/tutti/export/formats.py(30): write_torchscript\n/home/me/main.py(1): <module>\nRuntimeError: too (large): "
+      "/lib/torch/nn/modules/linear.py(134): forward\n/net/net.py(9): forward\n/net/all.py(3): forward\n"
+      "/x/tutti/export/formats.py(30): write_torchscript\n/net/main.py(1): <module>\nRuntimeError: too (large): "
       "3\n";
-  CHECK(reason_in(traced) == "RuntimeError: too (large): 3 (/home/me/net.py, line 9, in forward)");
+  CHECK(reason_in(traced) == "RuntimeError: too (large): 3 (/net/net.py, line 9, in forward)");
   CHECK(reason_in("Traceback of TorchScript, original code:\n  somewhere\nwithout a type") == "without a type");
 }
 

@@ -7,11 +7,9 @@
 #include <cstring>
 #include <fstream>
 
-#include <caffe2/serialize/inline_container.h>
 #include <fmt/format.h>
 
 #include "tests/common/error_of.hpp"
-#include "tests/common/lfs_pointer_text.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/torch/requests.hpp"
 #include "tests/torch/script_files.hpp"
@@ -167,56 +165,6 @@ TEST_CASE("a module that differs once optimised is an error that names the optio
   CHECK(contains(error->message(), "m.pt' gives other outputs when it is optimised"));
   CHECK(contains(error->detail(), "largest difference"));
   CHECK(contains(error->hint(), "optimize: off"));
-}
-
-TEST_CASE("a module that draws random numbers is reported as that and not as one that optimising changes") {
-  const auto error =
-      first_batch_error("return torch.linear(torch.flatten(x, 1), self.weight, self.bias) + torch.rand([10])");
-  REQUIRE(error);
-  CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() == "the model gives other outputs when it predicts the same images again");
-  CHECK(error->detail() == "it draws random numbers (aten::rand)");
-  CHECK(contains(error->hint(), "model.eval()"));
-  CHECK(contains(error->hint(), "random: true"));
-}
-
-TEST_CASE("what makes a module's outputs change is found in its operators") {
-  const TemporaryFolder folder;
-  const auto why = [&](const std::string& forward) {
-    save_script(folder / "m.pt", forward);
-    return make_torch_model(script_request(folder / "m.pt", false))->why_unsteady();
-  };
-  CHECK(why(test::kDenseScript).empty());
-  CHECK(why("return torch.dropout(torch.flatten(x, 1), 0.5, self.training)").empty());
-  CHECK(why("return torch.dropout(torch.flatten(x, 1), 0.5, True)") == "it has aten::dropout in training mode");
-  CHECK(why("return torch.flatten(torch.batch_norm(x, None, None, None, None, True, 0.1, 1e-5, True), 1)") ==
-        "it has aten::batch_norm in training mode");
-  CHECK(why("return torch.flatten(x, 1) + torch.rand([1]) + torch.randn([1])") ==
-        "it draws random numbers (aten::rand, aten::randn)");
-  CHECK(why("self.bias.add_(1)\n    return torch.linear(torch.flatten(x, 1), self.weight, self.bias)") ==
-        "it changes its buffers when it is called");
-  CHECK(why("if self.training:\n        x = torch.dropout(x, 0.5, True)\n    return torch.flatten(x, 1)") ==
-        "it has aten::dropout in training mode");  // though it is never reached: this explains and proves nothing
-}
-
-TEST_CASE("a random module draws the same numbers for the same seed and segment and others for others") {
-  const TemporaryFolder folder;
-  save_script(folder / "m.pt", "return torch.dropout(torch.flatten(x, 1), 0.5, True)[:, 0:40]");
-  const std::vector<float> images = some_images(8);
-  const auto predicted = [&](std::uint64_t seed, std::uint64_t segment, int batches_before = 0) {
-    MemberRequest request = script_request(folder / "m.pt");
-    std::get<TorchScriptModel>(request.model).random = true;
-    request.seed = seed;
-    const auto model = make_torch_model(request);
-    for (int batch = 0; batch < batches_before; ++batch) model->probe(images.data(), 3);
-    model->begin_segment(segment);
-    return answers(*model, images, 8, 4);
-  };
-  const std::vector<float> once = predicted(1, 0);
-  CHECK(predicted(1, 0) == once);
-  CHECK(predicted(1, 0, 5) == once);  // whatever the process did before
-  CHECK(predicted(2, 0) != once);
-  CHECK(predicted(1, 8) != once);
 }
 
 TEST_CASE("the user hears what optimising took if that was long") {
@@ -376,65 +324,6 @@ TEST_CASE("files that are no TorchScript are named in few words") {
     CHECK_FALSE(contains(error->detail(), "frame #"));
     CHECK(contains(error->hint(), "torch.jit"));
   }
-}
-
-/// The error of a member of this file.
-Error refused_file(const std::filesystem::path& file) {
-  const auto error = error_of([&] { make_torch_model(script_request(file)); });
-  REQUIRE(error);
-  CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message().starts_with("'" + file.string() + "' "));
-  return *error;
-}
-
-void put_file(const std::filesystem::path& file, const std::string& bytes) {
-  std::ofstream(file, std::ios::binary) << bytes;
-}
-
-/// An archive as torch.save and AOTInductor write it.
-void put_archive(const std::filesystem::path& file, const std::string& record, const std::string& content) {
-  caffe2::serialize::PyTorchStreamWriter writer(file.string());
-  writer.writeRecord(record, content.data(), content.size());
-  writer.writeEndOfFile();
-}
-
-TEST_CASE("files of other formats are named with what makes a member of them") {
-  const TemporaryFolder folder;
-  put_file(folder / "a.onnx", std::string("\x08\x07\x12\x07pytorch", 11));
-  CHECK(contains(refused_file(folder / "a.onnx").message(), "is an ONNX model, which Tutti cannot run"));
-  CHECK(contains(refused_file(folder / "a.onnx").hint(), "python -m tutti.export model MODULE:FUNCTION --output m.pt"));
-  put_file(folder / "a.pkl", "\x80\x04\x95xsklearn");
-  CHECK(contains(refused_file(folder / "a.pkl").message(), "is a Python pickle"));
-  CHECK(contains(refused_file(folder / "a.pkl").hint(), "scikit-learn"));
-  put_file(folder / "a.h5", "\x89HDF\r\n\x1a\n");
-  CHECK(contains(refused_file(folder / "a.h5").message(), "is an HDF5 file"));
-  test::save_script(folder / "m.pt", test::kDenseScript);
-  test::save_state(folder / "m.pt", folder / "w.pt");
-  CHECK(contains(refused_file(folder / "w.pt").message(), "it is a safetensors file"));
-  CHECK(contains(refused_file(folder / "w.pt").hint(), "name it with 'weights'"));
-  put_archive(folder / "state.pt", "data.pkl", "ccollections\nOrderedDict\n");
-  CHECK(contains(refused_file(folder / "state.pt").message(), "holds weights without a network: it is a state dict"));
-  CHECK(contains(refused_file(folder / "state.pt").hint(), "MODULE:FUNCTION"));
-  put_archive(folder / "module.pt", "data.pkl", "ctorch.nn.modules.container\nSequential\n");
-  CHECK(contains(refused_file(folder / "module.pt").message(), "is a pickled module of torch.save"));
-  CHECK(contains(refused_file(folder / "module.pt").hint(), "--allow-pickle"));
-  put_archive(folder / "a.pt2", "data/aotinductor/model/a.so", "x");
-  CHECK(contains(refused_file(folder / "a.pt2").message(), "is an AOTInductor package"));
-  CHECK(contains(refused_file(folder / "a.pt2").hint(), "kind: aoti"));
-  put_archive(folder / "e.pt2", "archive_format", "pt2");
-  CHECK(contains(refused_file(folder / "e.pt2").message(), "is a program of torch.export"));
-  CHECK(contains(refused_file(folder / "e.pt2").hint(), "aoti_compile_and_package"));
-  put_file(folder / "l.pt", test::kLfsPointer);
-  const auto pointer = error_of([&] { make_torch_model(script_request(folder / "l.pt")); });
-  REQUIRE(pointer);
-  CHECK(contains(pointer->message(), "l.pt is a Git LFS pointer"));
-  const auto script = error_of([&] {
-    MemberRequest request = request_for(AotiModel{{(folder / "m.pt").string()}});
-    make_torch_model(request);
-  });
-  REQUIRE(script);
-  CHECK(contains(script->message(), "m.pt' is TorchScript"));
-  CHECK(contains(script->hint(), "kind: torchscript"));
 }
 
 TEST_CASE("a torchscript member is neither trained nor saved") {

@@ -57,7 +57,9 @@ TEST_CASE("a model whose code is known is called once with few images and on a G
   MemberRequest request = fake_request();
   request.warm_up_batches = {1, 2, 2};
   Counting model(ten_each);
-  CHECK(worker::warm_up(model, request, -1) == 10);
+  const worker::WarmUp warm = worker::warm_up(model, request, -1);
+  CHECK(warm.width == 10);
+  CHECK(warm.batch_seconds > 0);
   CHECK(model.calls == std::map<std::uint32_t, int>{{2, 1}});
   CHECK(model.sum > 0);
   request.cuda = true;

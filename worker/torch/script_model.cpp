@@ -119,7 +119,8 @@ class ScriptModel final : public TorchModel {
 
 std::string note_on_optimising(double seconds) {
   if (seconds < kLongOptimising) return {};
-  return fmt::format("optimising it took {:.1f} s, which 'optimize: off' saves; it then computes more slowly", seconds);
+  return fmt::format("optimising it took {:.1f} s, which 'optimize: off' saves; its batches may then take longer",
+                     seconds);
 }
 
 std::unique_ptr<Model> make_script_model(const MemberRequest& request) {
