@@ -1,5 +1,6 @@
 #include "config/load.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
@@ -109,6 +110,22 @@ Assignment find_assignment(Fields& top, Violations& violations) {
   return found;
 }
 
+/// The whole ensemble's images, or those of a task, are normalised for all members.
+bool normalises(const Tree* input) {
+  const Tree* preprocess = input != nullptr ? input->find("preprocess") : nullptr;
+  return preprocess != nullptr && (preprocess->find("mean") != nullptr || preprocess->find("std") != nullptr);
+}
+
+/// Whether members may take their input from their folders: images come from a data set, and nothing else normalises
+/// them. What a program gives through the API may be ready for the models.
+bool members_prepare(Fields& top, const EnsembleSpec& spec) {
+  const Tree* tasks = top.find("tasks");
+  if (normalises(top.find("input"))) return false;
+  if (tasks == nullptr) return spec.input.dataset != Dataset::memory;
+  return std::none_of(tasks->items.begin(), tasks->items.end(),
+                      [](const Tree& task) { return normalises(task.find("input")); });
+}
+
 EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations& violations) {
   EnsembleSpec spec;
   Fields top(root, "the configuration", violations);
@@ -125,6 +142,7 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
   std::vector<ReadMember> members;
   const Tree* list = top.require("members", "a list such as [{name: cnn-0, model: {kind: small-cnn}}]");
   if (list != nullptr) members = read_members(*list, train, spec.seed, violations);
+  if (members_prepare(top, spec)) take_inputs_of_folders(members, violations);
   const Assignment assignment = find_assignment(top, violations);
   if (!members.empty()) read_assignment(assignment, overrides.devices, members, violations);
   if (combine_sound) check_combination(members, spec.combine, top.position_of("combine"), violations);

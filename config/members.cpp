@@ -4,8 +4,11 @@
 
 #include <fmt/format.h>
 
+#include <tutti/error.hpp>
+
 #include "config/input.hpp"
 #include "config/model.hpp"
+#include "config/processor.hpp"
 #include "config/reader.hpp"
 
 namespace tutti::config {
@@ -97,6 +100,17 @@ void refuse_twins(std::vector<ReadMember>& members, Violations& violations) {
     }
 }
 
+void take_input_of_folder(const std::string& folder, ReadMember& member, Violations& violations) {
+  try {
+    member.spec.input = processor_input(folder);
+  } catch (const Error& error) {
+    violations.add(member.position, fmt::format("member '{}': {}{}{}{}{}", member.spec.name, error.message(),
+                                             error.detail().empty() ? "" : "; ", error.detail(),
+                                             error.hint().empty() ? "" : "; ", error.hint()));
+    member.sound = false;
+  }
+}
+
 }  // namespace
 
 std::string name_problem(const std::string& name, std::string_view whose) {
@@ -136,6 +150,13 @@ std::vector<ReadMember> read_members(const Tree& list, const TrainSpec& train, s
   for (const Tree& item : list.items) members.push_back(read_member(item, members.size(), train, seed, violations));
   refuse_twins(members, violations);
   return members;
+}
+
+void take_inputs_of_folders(std::vector<ReadMember>& members, Violations& violations) {
+  for (ReadMember& member : members) {
+    const std::string* const folder = folder_of(member.spec.model.kind);
+    if (member.sound && !member.spec.input && folder != nullptr) take_input_of_folder(*folder, member, violations);
+  }
 }
 
 }  // namespace tutti::config

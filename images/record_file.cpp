@@ -13,6 +13,7 @@
 #include <tutti/error.hpp>
 
 #include "common/counted.hpp"
+#include "common/lfs_pointer.hpp"
 
 namespace tutti::images {
 namespace {
@@ -35,6 +36,7 @@ InputFile::InputFile(std::filesystem::path path, std::string_view hint)
     throw Error(ErrorKind::usage, fmt::format("cannot read {}", path_.string()),
                 odd ? "it is not a regular file" : reason(code), std::string(hint));
   size_ = static_cast<std::uint64_t>(status.st_size);
+  refuse_lfs_pointer(fd_.get(), path_);
 }
 
 void InputFile::read(std::uint64_t offset, std::span<std::byte> bytes) const {

@@ -173,6 +173,22 @@ std::string planes_text(const Plan& plan) {
   return text;
 }
 
+/// As in YAML.
+std::string input_text(const MemberInput& input) {
+  const auto side = [](std::uint32_t height, std::uint32_t width) {
+    return height == width ? fmt::format("{}", height) : fmt::format("[{}, {}]", height, width);
+  };
+  const Resize& resize = input.resize;
+  std::vector<std::string> parts;
+  if (resize.rule != ResizeRule::none)
+    parts.push_back(fmt::format("resize: {}, rule: {}, interpolation: {}", side(resize.height, resize.width),
+                                to_name(resize.rule), to_name(resize.interpolation)));
+  if (resize.crop_height != 0) parts.push_back(fmt::format("crop: {}", side(resize.crop_height, resize.crop_width)));
+  if (!input.mean.empty()) parts.push_back(fmt::format("mean: [{}]", fmt::join(input.mean, ", ")));
+  if (!input.std.empty()) parts.push_back(fmt::format("std: [{}]", fmt::join(input.std, ", ")));
+  return fmt::format("{{{}}}", fmt::join(parts, ", "));
+}
+
 }  // namespace
 
 std::string plan_text(const Plan& plan, const Machine& machine, const std::string& source) {
@@ -193,6 +209,9 @@ std::string plan_text(const Plan& plan, const Machine& machine, const std::strin
                     worker.device, worker.cores.empty() ? "any" : fmt::format("{}", fmt::join(worker.cores, ",")),
                     worker.request.threads, worker.assigned);
   text += planes_text(plan);
+  for (const WorkerPlan& worker : plan.workers)
+    if (worker.request.input && *worker.request.input != MemberInput{})
+      text += fmt::format("input of {}: {}\n", worker.request.name, input_text(*worker.request.input));
   text += "\nmemory\n";
   for (const Bound& bound : plan.bounds) text += fmt::format("{:>12}  {}\n", bytes_text(bound.bytes), bound.name);
   text += fmt::format("{:>12}  in all\n", bytes_text(plan.needed_bytes()));

@@ -1,5 +1,6 @@
 // The program `tutti-worker`: hosts one member. Only the coordinator starts it.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -72,6 +73,7 @@ void host_member(ControlClient& control, const LaunchOptions& options) {
   kill_point("worker.warm");
   ready.parameters = loaded.model->parameters();
   ready.backend = loaded.backend;
+  ready.note = fmt::format("{}", fmt::join(loaded.model->notes(), "; "));
   control.send(ready);
   kill_point("worker.ready");
 

@@ -117,7 +117,8 @@ struct Encoder {
             {"warm_up_seconds", to_text(m.warm_up_seconds)},
             {"parameters", m.parameters},
             {"backend", m.backend},
-            {"batch_seconds", to_text(m.batch_seconds)}};
+            {"batch_seconds", to_text(m.batch_seconds)},
+            {"note", cut(m.note)}};
   }
   json::object operator()(const Start& m) const {
     return {{"type", "start"},         {"generation", m.generation.value()}, {"width", m.width},
@@ -330,7 +331,8 @@ Message decode(std::string_view text) {
   if (type == "ready")
     return Ready{fields.get<std::uint32_t>("width"),    fields.get<double>("load_seconds"),
                  fields.get<double>("warm_up_seconds"), fields.get<std::uint64_t>("parameters"),
-                 fields.get<std::string>("backend"),    fields.get<double>("batch_seconds")};
+                 fields.get<std::string>("backend"),    fields.get<double>("batch_seconds"),
+                 fields.get<std::string>("note")};
   if (type == "start") return read_start(fields);
   if (type == "begin_training") return BeginTraining{};
   if (type == "restore") return Restore{fields.get<std::uint32_t>("file")};

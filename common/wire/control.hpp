@@ -43,7 +43,8 @@ struct Ready {
   double warm_up_seconds = 0;
   std::uint64_t parameters = 0;
   std::string backend;       ///< "fake", "torch 2.11.0"
-  double batch_seconds = 0;  ///< of the last and largest batch in the warm-up
+  double batch_seconds = 0;  ///< of a full batch, as the warm-up judges
+  std::string note;          ///< what the user should know about the loaded model, or nothing
 };
 struct Start {
   Generation generation{};

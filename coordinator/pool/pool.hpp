@@ -104,6 +104,7 @@ class Pool final : private WorkerListener {
   void note_chosen(WorkerId worker) TUTTI_REQUIRES(on_loop);
   void run_loop();
   void take_ready(WorkerProcess& worker, const control::Ready& ready) TUTTI_REQUIRES(on_loop);
+  void say_ready(Rank rank, const control::Ready& ready) const;
   void all_running() TUTTI_REQUIRES(on_loop);
   void submit(const FilledSegment& filled) TUTTI_REQUIRES(on_loop);
   void announce(const Error& error);

@@ -61,7 +61,14 @@ void Pool::take_ready(WorkerProcess& worker, const control::Ready& ready) {
                                       counted(ready.width, "value"), widths_[rank]));
   if (widths_[rank] == 0) widths_[rank] = ready.width;  // drivers read it from now on
   board_.ready(rank, ready);
+  if (!was_running_) say_ready(rank, ready);
   supervisor_.ready(worker.id(), WorkerLife::Seconds(ready.batch_seconds), Clock::now());
+}
+
+void Pool::say_ready(Rank rank, const control::Ready& ready) const {
+  const std::string name = place_of(rank);
+  log::info("{} is ready: loaded in {:.1f} s, warm after {:.1f} s", name, ready.load_seconds, ready.warm_up_seconds);
+  if (!ready.note.empty()) log::info("{}: {}", name, ready.note);
 }
 
 void Pool::submit(const FilledSegment& filled) {

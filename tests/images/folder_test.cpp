@@ -14,6 +14,7 @@
 #include "images/codecs.hpp"
 #include "images/sources.hpp"
 #include "tests/common/error_of.hpp"
+#include "tests/common/lfs_pointer_text.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/images/reading.hpp"
 
@@ -159,6 +160,16 @@ TEST_CASE("a broken image is an error that names the first one") {
     CHECK(contains(error->hint(), "on_broken: skip"));
   }
   CHECK(bytes_of(*source, {0}).size() == 216);  // it can be asked again
+}
+
+TEST_CASE("an image that is a Git LFS pointer is reported as one even if broken images are left out") {
+  const ImageFolder folder;
+  folder.put("1.jpg");
+  folder.write("2.jpg", kLfsPointer);
+  const auto error = error_of([&] { folder.open(true); });
+  REQUIRE(error);
+  CHECK(error->message() == (folder / "2.jpg").string() + " is a Git LFS pointer, not the file itself");
+  CHECK(contains(error->hint(), "git lfs pull"));
 }
 
 TEST_CASE("broken images are left out and named if that is wanted") {

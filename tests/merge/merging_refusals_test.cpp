@@ -99,6 +99,41 @@ TEST_CASE("checkpoints with nothing in common are reported in one line") {
   CHECK(bench.refusal().detail() == "m1 has none of the 2 tensors of m0, such as a; it has encoder");
 }
 
+TEST_CASE("a tensor of a type that nothing computes with is rejected by its name") {
+  Bench bench;
+  const Tensor narrow = tensor_of<char>("q", Dtype::f8_e4m3, {1}, {1});
+  bench.add({f32("w", {1}, {1}), narrow});
+  bench.add({f32("w", {1}, {2}), narrow});
+  const auto error = error_of([&] { bench.merge(); });
+  REQUIRE(error);
+  CHECK(error->message() == "cannot merge the checkpoints: the type of a tensor is not supported");
+  CHECK(contains(error->detail(), "q of "));
+  CHECK(contains(error->detail(), "has type F8_E4M3"));
+  CHECK(contains(error->hint(), "float32"));
+}
+
+TEST_CASE("unsigned integers are kept like signed ones") {
+  Bench bench;
+  const Tensor ids = tensor_of<std::uint16_t>("ids", Dtype::u16, {2}, {7, 65535});
+  bench.add({f32("w", {1}, {1}), ids});
+  bench.add({f32("w", {1}, {3}), ids});
+  bench.merge();
+  CHECK(values<std::uint16_t>(Safetensors::read(bench.out()).tensor("ids").bytes) ==
+        std::vector<std::uint16_t>{7, 65535});
+}
+
+TEST_CASE("names with the prefix of a wrapper are reported as that") {
+  for (const auto& [prefix, maker] : {std::pair{"module.", "torch.nn.DataParallel"}, {"_orig_mod.", "torch.compile"}}) {
+    Bench bench;
+    bench.add({f32("a", {1}, {1}), f32("b", {1}, {1})});
+    bench.add({f32(prefix + std::string("a"), {1}, {1}), f32(prefix + std::string("b"), {1}, {1})});
+    const auto error = error_of([&] { bench.merge(); });
+    REQUIRE(error);
+    CHECK(contains(error->detail(), fmt::format("all names begin with '{}', which {} puts there", prefix, maker)));
+    CHECK(contains(error->detail(), fmt::format("save model.{}state_dict()", prefix)));
+  }
+}
+
 TEST_CASE("of many differences the first are named") {
   Bench bench;
   std::vector<Tensor> many;

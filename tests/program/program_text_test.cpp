@@ -189,13 +189,20 @@ TEST_CASE("a plan is printed with machine and members and every sum") {
   CHECK(plan_text(plan, machine, "images").find("plane") == std::string::npos);
   plan.batches = Batches::to_measure;
   plan.workers[0].most_batch_images = 64;
+  plan.workers[0].request.name = "cnn-0";
+  plan.workers[0].request.input =
+      MemberInput{{ResizeRule::shorter, 256, 256, 224, 200, Interpolation::bilinear}, {0.5F}, {0.25F, 1, 2}};
   const std::string text = plan_text(plan, machine, "360 x 3x32x32 of digits (test)");
   for (const char* part :
        {"input    360 x 3x32x32 of digits (test) in segments of 500, 4 slots",
         "machine  2 usable of 4 cores (quota 1.50), 0 GPUs (no driver), 2.0 MB available (cgroup limit)",
         "cnn-0             fake          cpu:0-1                   0,1               2  cpu:0-1",
-        "batches  measured at the start: 4, 8, 16, 25, 50 images\n", "      1.0 kB  arena\n", "       500 B  channel\n",
-        "      1.5 kB  in all\n", "\nwhen a worker dies\nwhile a worker is replaced, the others continue\n",
+        "batches  measured at the start: 4, 8, 16, 25, 50 images\n",
+        "\ninput of cnn-0: {resize: 256, rule: shorter, interpolation: bilinear, crop: [224, 200], mean: [0.5], std: "
+        "[0.25, "
+        "1, 2]}\n\nmemory\n",
+        "      1.0 kB  arena\n", "       500 B  channel\n", "      1.5 kB  in all\n",
+        "\nwhen a worker dies\nwhile a worker is replaced, the others continue\n",
         "note: cnn-0: null is cpu here (no driver)\n"})
     CHECK_MESSAGE(text.find(part) != std::string::npos, part);
 }

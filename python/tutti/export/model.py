@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="of a CLIP tower; logits need --head and safetensors (%(default)s)")
     parser.add_argument("--head", type=Path, metavar="FILE", help="CLIP, logits: the head's safetensors")
     parser.add_argument("--mean", metavar="M,M,M", help="of the member's input, if the source has no "
-                        "preprocessor_config.json")
+                        "image processor")
     parser.add_argument("--std", metavar="S,S,S")
     parser.add_argument("--no-input", action="store_true", help="leave the preprocessing out of the member")
     parser.add_argument("--tolerance", type=float, default=1e-4, metavar="T", help="largest difference to the original, "
@@ -127,6 +128,9 @@ def chosen_format(options: argparse.Namespace) -> str:
 def planned(options: argparse.Namespace, source: sources.Source, chosen: str) -> Plan:
     """Raises ExportError if the images' shape is not known."""
     found = {} if options.no_input or source.folder is None else preprocessing.read(source.folder)
+    if source.folder is not None and not (found or options.no_input or options.mean):
+        print(f"note: '{source.folder}' has no preprocessor_config.json or processor_config.json with an image processor, "
+              "so the member has no 'input'; --mean and --std normalise the images", file=sys.stderr)
     shape = parsed_shape(options.shape) if options.shape else source.shape
     size = preprocessing.output_size(found)
     if shape is None and size:
