@@ -99,6 +99,7 @@ class Processor {
     if (crops) {
       const json::value* crop = find("crop_size");
       std::tie(resize.crop_height, resize.crop_width) = sides(crop == nullptr ? size : *crop, "crop_size");
+      resize.crop_rounding = CropRounding::floor;  // as all processors of transformers crop
     }
     return resize;
   }

@@ -183,7 +183,9 @@ std::string input_text(const MemberInput& input) {
   if (resize.rule != ResizeRule::none)
     parts.push_back(fmt::format("resize: {}, rule: {}, interpolation: {}", side(resize.height, resize.width),
                                 to_name(resize.rule), to_name(resize.interpolation)));
-  if (resize.crop_height != 0) parts.push_back(fmt::format("crop: {}", side(resize.crop_height, resize.crop_width)));
+  if (resize.crop_height != 0)
+    parts.push_back(fmt::format("crop: {}, crop_rounding: {}", side(resize.crop_height, resize.crop_width),
+                                to_name(resize.crop_rounding)));
   if (!input.mean.empty()) parts.push_back(fmt::format("mean: [{}]", fmt::join(input.mean, ", ")));
   if (!input.std.empty()) parts.push_back(fmt::format("std: [{}]", fmt::join(input.std, ", ")));
   return fmt::format("{{{}}}", fmt::join(parts, ", "));

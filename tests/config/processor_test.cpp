@@ -37,7 +37,7 @@ struct ModelFolder : TemporaryFolder {
 };
 
 const MemberInput kExpected{
-    {ResizeRule::shorter, 32, 32, 30, 28, Interpolation::bilinear}, {0.5F, 0.25F, 0}, {1, 2, 4}};
+    {ResizeRule::shorter, 32, 32, 30, 28, Interpolation::bilinear, CropRounding::floor}, {0.5F, 0.25F, 0}, {1, 2, 4}};
 
 TEST_CASE("the image processor of a folder becomes an input") {
   const ModelFolder folder;
@@ -54,7 +54,8 @@ TEST_CASE("the image processor inside a processor comes first and a processor wi
   folder.put("{\"size\": 8, \"do_normalize\": false}");
   CHECK(processor_input(folder.path()) == kExpected);
   folder.put("{\"processor_class\": \"CLIPProcessor\"}", "processor_config.json");
-  CHECK(processor_input(folder.path())->resize == Resize{ResizeRule::shorter, 8, 8, 8, 8, Interpolation::bicubic});
+  CHECK(processor_input(folder.path())->resize ==
+        Resize{ResizeRule::shorter, 8, 8, 8, 8, Interpolation::bicubic, CropRounding::floor});
 }
 
 TEST_CASE("steps that a processor leaves out are left out and other forms of sizes are read") {
