@@ -9,6 +9,7 @@
 
 #include "common/counted.hpp"
 #include "common/resample.hpp"
+#include "common/weight_sum.hpp"
 #include "config/input.hpp"
 #include "config/rules.hpp"
 
@@ -55,13 +56,18 @@ void check_widths(const std::vector<ReadMember>& members, Violations& violations
   }
 }
 
+/// Why a sum that is not 0 is no divisor.
+std::string_view rounding_note(const WeightSum& sum) {
+  return sum.total != 0 && std::isfinite(sum.total) ? ", which is only the rounding error of weights that cancel" : "";
+}
+
 void check_weights(const std::vector<ReadMember>& members, const CombineSpec& combine, const Place& place,
                    Violations& violations) {
-  double sum = 0;
+  std::vector<float> weights;  // as the accumulator has them
   bool complete = true;
   for (const ReadMember& member : members) {
     complete = complete && member.sound;
-    sum += member.spec.weight;
+    weights.push_back(static_cast<float>(member.spec.weight));
     if (member.spec.weight < 0 && combine.rule != CombineRule::weighted)
       violations.add(
           member.place,
@@ -72,12 +78,15 @@ void check_weights(const std::vector<ReadMember>& members, const CombineSpec& co
   }
   if (!complete) return;
   const bool divides = combine.rule == CombineRule::weighted && combine.normalize;
-  if (divides && (sum == 0 || !std::isfinite(sum)))
-    violations.add(place, fmt::format("the weights sum to {}, by which rule weighted cannot divide; change them or set "
-                                      "normalize: false",
-                                      sum));
-  if (combine.rule == CombineRule::vote && sum == 0)
-    violations.add(place, "all weights are 0: nobody has a vote; change them or use another rule");
+  const WeightSum sum = weight_sum(weights, combine.accumulate_f64);
+  if (divides && !sum.divides)
+    violations.add(place, fmt::format("the weights sum to {}{}, by which rule weighted cannot divide; change them or "
+                                      "set normalize: false",
+                                      sum.total, rounding_note(sum)));
+  if (combine.rule == CombineRule::vote && !sum.divides)
+    violations.add(place, sum.total == 0 ? "all weights are 0: nobody has a vote; change them or use another rule"
+                                         : "the sum of the weights is not a number that rule vote can divide by; make "
+                                           "them smaller or use another rule");
 }
 
 /// What the member sees of images of `shape`; nothing where its own input does not fit them, which is said.

@@ -77,7 +77,7 @@ class Ensemble::Impl {
       : spec_(spec),
         trace_(options.trace.empty() ? nullptr : make_trace(spec.checked(), options.trace)),
         pool_(std::move(plan), worker, options.debug_member, trace_.get()),
-        accumulator_(spec.checked().combine, pool_.plan().weights),
+        accumulator_(spec.checked().combine, pool_.plan().weights, spec.checked().failure.on_nan),
         submissions_(pool_.exchange()) {
     if (pool_.plan().batches == Batches::to_measure) measure_batches(pool_);
   }

@@ -28,6 +28,7 @@ struct EvaluationForm {
   std::vector<float> weights;  ///< of these members
   /// Over what the models answer; or, with a head, over probabilities: applied behind it.
   std::vector<config::CombineSpec> rules;
+  OnNan on_nan = OnNan::error;  ///< allow: what is combined need not be finite
 };
 
 class Evaluation {

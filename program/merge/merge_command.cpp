@@ -67,7 +67,7 @@ class Merge {
     if (spec_.base) report_.base = open_input("base", *spec_.base);
     settings_ = settings_of(*spec_.merge);
     if (settings_.method == MergeMethod::weighted)
-      report_.factors = merge::weight_factors(settings_.weights, settings_.normalize);
+      report_.factors = merge::weight_factors(settings_);
     merge::check_merge(settings_, report_.inputs, base());
     // What is wrong with images and heads is said before anything is measured or merged.
     if (settings_.method == MergeMethod::greedy_soup)

@@ -83,6 +83,23 @@ TEST_CASE("weights that rule weighted would divide by 0 are refused") {
   CHECK(problem(huge + "combine: {rule: weighted}").starts_with("e.yaml:2:10: the weights sum to inf"));
 }
 
+TEST_CASE("weights that cancel but for a rounding error are refused") {
+  const std::string cancel =
+      "members: [{name: a, weight: 0.1, model: {kind: fake}}, {name: b, weight: 0.2, model: {kind: fake}}, "
+      "{name: c, weight: -0.3, model: {kind: fake}}]\n";
+  CHECK(problem(cancel + "combine: {rule: weighted}") ==
+        "e.yaml:2:10: the weights sum to 0, by which rule weighted cannot divide; change them or set normalize: false");
+  CHECK(problem(cancel + "combine: {rule: weighted, accumulate: float64}")
+            .ends_with(", which is only the rounding error of weights that cancel, by which rule weighted cannot "
+                       "divide; change them or set normalize: false"));
+  CHECK(problem(cancel + "combine: {rule: weighted, normalize: false}").empty());
+  const std::string large =
+      "members: [{name: a, weight: 3e38, model: {kind: fake}}, {name: b, weight: 3e38, model: {kind: fake}}]\n";
+  CHECK(problem(large + "combine: {rule: vote}") ==
+        "e.yaml:2:10: the sum of the weights is not a number that rule vote can divide by; make them smaller or use "
+        "another rule");
+}
+
 TEST_CASE("weights are not summed while one of them is unknown") {
   CHECK(problem("members: [{name: a, weight: x, model: {kind: fake}}, {name: b, weight: -1, model: {kind: fake}}]\n"
                 "combine: {rule: weighted}") == "e.yaml:1:29: 'weight' must be a number, not 'x'");
