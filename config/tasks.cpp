@@ -11,6 +11,7 @@
 
 #include "common/atomic_file.hpp"
 #include "common/counted.hpp"
+#include "common/unicode.hpp"
 #include "config/checks.hpp"
 #include "config/input.hpp"
 #include "config/reader.hpp"
@@ -100,7 +101,8 @@ class TaskReader {
 
   void check_names(const Tree& tree) {
     if (task_.classes.size() <= kMaxClassNames) {
-      std::vector<std::string> sorted = task_.classes;
+      std::vector<std::string> sorted;
+      for (const std::string& name : task_.classes) sorted.push_back(composed(name));
       std::ranges::sort(sorted);
       if (const auto twice = std::ranges::adjacent_find(sorted); twice != sorted.end())
         violations_.add(tree.place, fmt::format("'classes' names '{}' twice; tell the two apart", one_line(*twice)));

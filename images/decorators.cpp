@@ -33,6 +33,7 @@ class Decorator : public Source {
   std::string image_name(std::uint64_t index) const override { return source_->image_name(index); }
   std::string class_name(std::uint32_t label) const override { return source_->class_name(label); }
   std::vector<std::string> skipped() const override { return source_->skipped(); }
+  std::vector<std::string> remarks() const override { return source_->remarks(); }
 
  private:
   std::unique_ptr<Source> source_;

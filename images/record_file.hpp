@@ -16,6 +16,7 @@ namespace tutti::images {
 class InputFile {
  public:
   /// Throws Error(usage) if `path` cannot be opened or is a folder; `hint` says where such a file comes from.
+  /// Error(failed) if this process has no descriptor or memory left.
   explicit InputFile(std::filesystem::path path, std::string_view hint = {});
 
   const std::filesystem::path& path() const noexcept { return path_; }

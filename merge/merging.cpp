@@ -184,10 +184,10 @@ class Merging {
   }
 
   [[noreturn]] static void refuse_overflow(const MergedTensor& tensor) {
-    throw Error(ErrorKind::failed, fmt::format("the merge gives NaN or infinity in tensor {}", tensor.name),
-                fmt::format("the checkpoints are finite there, but the result is too large for {}",
-                            dtype_name(tensor.dtype)),
-                "use smaller weights or a smaller 'scaling'");
+    throw Error(
+        ErrorKind::failed, fmt::format("the merge gives NaN or infinity in tensor {}", tensor.name),
+        fmt::format("the checkpoints are finite there, but the result is too large for {}", dtype_name(tensor.dtype)),
+        "use smaller weights or a smaller 'scaling'");
   }
 
   void advance(unsigned thread) {

@@ -18,7 +18,7 @@ struct ClassMatch {
 };
 
 /// `there` are the classes of the images, `wanted` those of the task, each in the order of its labels. Names are the
-/// same where their letters and digits are, in upper or lower case (`_` counts as a blank); of `there` a leading number
+/// same where their letters and digits are (in the composed form of Unicode), in upper or lower case (`_` counts as a blank); of `there` a leading number
 /// (`003-fox`) does not count. Where every name is found, labels go by name, whatever the order. Where some are called
 /// otherwise, and no name that is found stands at another place, they go by their place. Throws Error(usage) for the
 /// rest, which `images` ("the images of task 't'") begins.

@@ -100,7 +100,7 @@ distribution() {
 packages() {
   local common="g++ cmake ninja-build ccache pkg-config git ca-certificates python3 python3-venv libyaml-cpp-dev
     doctest-dev libcli11-dev libspdlog-dev libfmt-dev libhwloc-dev
-    libjpeg-dev libpng-dev patchelf"
+    libjpeg-dev libpng-dev libwebp-dev libtiff-dev libstb-dev libutf8proc-dev patchelf"
   case $1 in
     debian-12) say "$common libboost1.81-dev" ;;
     ubuntu-24.04) say "$common libboost-dev" ;;
@@ -170,7 +170,11 @@ spdlog/version.h|spdlog 1.10 or newer (Debian: libspdlog-dev)
 fmt/format.h|fmt 9 or newer (Debian: libfmt-dev)
 hwloc.h|hwloc 2 or newer (Debian: libhwloc-dev)
 jerror.h|libjpeg-turbo 2 or newer (Debian: libjpeg-dev)
-png.h|libpng 1.6 or newer (Debian: libpng-dev)"
+png.h|libpng 1.6 or newer (Debian: libpng-dev)
+webp/decode.h|libwebp 1 or newer, for images in WebP (Debian: libwebp-dev)
+tiffio.h|libtiff 4.5 or newer, for images in TIFF (Debian: libtiff-dev)
+stb/stb_image.h|stb_image 2.26 or newer, for images in BMP (Debian: libstb-dev)
+utf8proc.h|utf8proc 2.6 or newer (Debian: libutf8proc-dev)"
   while IFS='|' read -r header line; do
     if [[ -z $compiler ]] || ! "$compiler" -fsyntax-only -x c++ -include "$header" - >/dev/null 2>&1 <<<"$probe"; then
       say "$line"

@@ -71,11 +71,11 @@ void check_total(const WeightSum& sum, CombineRule rule, const std::vector<float
   std::string ranks;
   for (std::size_t m = 0; m < present.size(); ++m)
     if (present[m]) ranks += fmt::format("{}rank {}: {}", ranks.empty() ? "" : ", ", m, weights[m]);
-  throw Error(ErrorKind::failed,
-              fmt::format("rule {} cannot go on: the weights of the members that are left sum to {}", to_name(rule),
-                          sum.total),
-              fmt::format("weights of those present: {}", ranks),
-              "change the weights, combine by another rule, or do not degrade (on_worker_failure, on_nan)");
+  throw Error(
+      ErrorKind::failed,
+      fmt::format("rule {} cannot go on: the weights of the members that are left sum to {}", to_name(rule), sum.total),
+      fmt::format("weights of those present: {}", ranks),
+      "change the weights, combine by another rule, or do not degrade (on_worker_failure, on_nan)");
 }
 
 }  // namespace
@@ -112,12 +112,13 @@ void Accumulator::check_finite(std::span<const float> values, std::uint32_t widt
   const auto wrong = std::find_if_not(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
   if (wrong == values.end()) return;
   const auto image = first + static_cast<std::uint64_t>(wrong - values.begin()) / width;
-  throw Error(ErrorKind::failed,
-              fmt::format("rule {} gives NaN or infinity for image {}, although every member is finite there",
-                          to_name(spec_.rule), image),
-              fmt::format("the values of the members are too large for float32 when they are combined over {}",
-                          to_name(spec_.over)),
-              "combine over probabilities, change the weights, or let such values into the result with 'on_nan: allow'");
+  throw Error(
+      ErrorKind::failed,
+      fmt::format("rule {} gives NaN or infinity for image {}, although every member is finite there",
+                  to_name(spec_.rule), image),
+      fmt::format("the values of the members are too large for float32 when they are combined over {}",
+                  to_name(spec_.over)),
+      "combine over probabilities, change the weights, or let such values into the result with 'on_nan: allow'");
 }
 
 Accumulator::Result Accumulator::nothing(std::uint32_t count, std::uint32_t width) const {

@@ -86,8 +86,9 @@ InputForm form_of(const Source& source, const config::EnsembleSpec& spec, const 
 void say_skipped(const Source& source) {
   const std::vector<std::string> skipped = source.skipped();
   if (!skipped.empty())
-    log::warning("left out {} of {} that cannot be decoded, as 'on_broken: skip' says; the first: {}",
+    log::warning("left out {} of {} that cannot be read or decoded, as 'on_broken: skip' says; the first: {}",
                  counted(skipped.size(), "file"), source.name(), skipped.front());
+  for (const std::string& remark : source.remarks()) log::warning("{}: {}", source.name(), remark);
 }
 
 void check_same_preparation(const config::EnsembleSpec& spec, const Source& train, const Source& test) {

@@ -25,7 +25,7 @@ std::unique_ptr<Source> open_source(const config::InputSpec& input);
 /// As the ensemble of `spec` takes it: as it says, but not normalised where the workers do it.
 std::unique_ptr<Source> open_source(const config::EnsembleSpec& spec, const config::InputSpec& input);
 
-/// Says in the log which files the source was told to leave out, if any.
+/// Says in the log which files the source left out, if any, and what else it remarks.
 void say_skipped(const Source& source);
 
 /// What is known of the images before the first is read.

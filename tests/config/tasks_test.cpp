@@ -49,6 +49,9 @@ TEST_CASE("two classes of one name are refused") {
   CHECK(wrong_tasks("[{name: t, " + kImages + ", classes: [a, b, c, a]}]") ==
         "e.yaml:2:76: 'classes' names 'a' twice; tell the two apart");
   const TemporaryFolder folder;
+  std::ofstream(folder / "classes.txt") << "caf\xC3\xA9\ncafe\xCC\x81\nb\n";  // composed and decomposed
+  CHECK(wrong_tasks("[{name: t, " + kImages + ", classes: '" + (folder / "classes.txt").string() + "'}]") ==
+        "e.yaml:2:76: 'classes' names 'caf\xC3\xA9' twice; tell the two apart");
   std::ofstream(folder / "classes.txt") << "a\nb\nb\n";
   CHECK(wrong_tasks("[{name: t, " + kImages + ", classes: '" + (folder / "classes.txt").string() + "'}]") ==
         "e.yaml:2:76: 'classes' names 'b' twice; tell the two apart");

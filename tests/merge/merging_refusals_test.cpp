@@ -206,12 +206,16 @@ TEST_CASE("weights that cannot be normalized are rejected") {
   CHECK(zero->kind() == ErrorKind::usage);
   CHECK(zero->message() == "the weights cannot be normalized: they sum to 0");
   CHECK(zero->hint() == "change them or set normalize: false");
-  CHECK(error_of([&] { factors({1e308, 1e308}, true, true); })->message() ==
-        "the weights cannot be normalized: they sum to inf");
+  CHECK(error_of([&] {
+          factors({1e308, 1e308}, true, true);
+        })->message() == "the weights cannot be normalized: they sum to inf");
   CHECK(error_of([&] { factors({std::nan("")}, false); })->message() == "a weight must be a finite number, not nan");
   // In float64 a rounding error of 6e-17 is left of them, in float32 nothing.
-  CHECK(error_of([&] { factors({0.1, 0.2, -0.3}, true, true); })->message().starts_with(
-      "the weights cannot be normalized: they sum to 5.55"));
+  CHECK(error_of([&] {
+          factors({0.1, 0.2, -0.3}, true, true);
+        })
+            ->message()
+            .starts_with("the weights cannot be normalized: they sum to 5.55"));
   CHECK(error_of([&] { factors({0.1, 0.2, -0.3}, true); }));
   CHECK(error_of([&] { factors({1, 1e-9, -1}, true); }));
   CHECK(factors({1, 1e-9, -1}, true, true).size() == 3);  // float64 holds such a sum to seven digits

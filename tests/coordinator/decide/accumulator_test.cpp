@@ -311,8 +311,7 @@ TEST_CASE("finite answers that overflow when they are combined are an error that
   const auto error = refusal(CombineRule::sum, OnNan::error);
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::failed);
-  CHECK(error->message() ==
-        "rule sum gives NaN or infinity for image 41, although every member is finite there");
+  CHECK(error->message() == "rule sum gives NaN or infinity for image 41, although every member is finite there");
   CHECK(error->detail() == "the values of the members are too large for float32 when they are combined over logits");
   CHECK(error->hint() ==
         "combine over probabilities, change the weights, or let such values into the result with 'on_nan: allow'");
