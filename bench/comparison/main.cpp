@@ -90,10 +90,13 @@ class Bench {
     if (spec_.measure_batch_images)
       log::info("batch_images is auto: rows at {}, and each strategy at its own best of {}", field_.spec.batch_images,
                 fmt::join(batches, ", "));
-    ComparisonResult result = compare_strategies(field_, images_, {line_.contenders, batches, line_.repeats});
+    ComparisonResult result =
+        compare_strategies(field_, images_, {line_.contenders, batches, line_.repeats, line_.seconds});
     out.set_libtorch(libtorch_of(result.backend()));
-    print_rows(out, workload_text(field_, images_), strategy_rows(result, field_, images_));
-    print_rows(out, "beside it", other_rows(result, field_, images_));
+    const ImageSet& images = result.images(images_);
+    for (const std::string& line : verdict_of(result)) out.remark(line);
+    print_rows(out, workload_text(field_, images), strategy_rows(result, field_, images));
+    print_rows(out, "beside it", other_rows(result, field_, images));
     return result;
   }
 

@@ -85,8 +85,28 @@ TEST_CASE("all strategies run interleaved and agree and every sample is kept") {
     CHECK(contains(bench.line_with(name), "0."));
   }
   CHECK(row_named(rows, "noise", "noise: the same arithmetic on all cores").at("samples").get_array().size() == 3);
-  CHECK(row_named(rows, "strategies", "threads, on a GPU").contains("skipped"));
+  CHECK(std::none_of(rows.begin(), rows.end(), [](const json::object& row) { return row.contains("skipped"); }));
+  CHECK(rows.front().at("certificate").at("date").get_string().size() == 10);
+  CHECK((contains(bench.program.out(), " is fastest: ") || contains(bench.program.out(), "is clearly the fastest")));
+  // Every step is announced, with its strategy if it takes long.
+  CHECK(contains(bench.program.err(), "comparing 6 strategies in about 120 s"));
+  CHECK(contains(bench.program.err(), "start-up and memory, 2 of 2: threads: "));
+  CHECK(contains(bench.program.err(), "2 rounds over 50 images: about "));
+  CHECK(contains(bench.program.err(), "starting single graph, fused"));
   CHECK(contains(rows.front().at("certificate").at("options").get_string(), "e.yaml --single"));
+}
+
+TEST_CASE("a comparison that would take too long uses fewer images and says so") {
+  const Place place;
+  // 50 images in batches of 8 take at least 7 x 20 ms in the pool.
+  const Compared bench(place, {"--repeats", "4", "--seconds", "0.1", "--json", "rows.jsonl", "--strategies",
+                               "multiprocess", "members.0.model.delay_ms=20"});
+  REQUIRE(bench.code == 0);
+  CHECK(contains(bench.program.err(), "3 rounds over the first 8 of 50 images: about "));
+  CHECK(contains(bench.program.err(), "because 0.1 s are aimed at; --seconds 0 takes 4 rounds over all"));
+  const json::object row = row_named(place.rows(), "strategies", "multiprocess (the pool)");
+  CHECK(row.at("conditions").at("images") == 8);
+  CHECK(row.at("samples").get_array().size() == 3);
 }
 
 TEST_CASE("a prediction beyond the tolerance is shown and fails the command") {
