@@ -5,10 +5,12 @@
 #                                of `tutti bench`, and compare and report, which work on rows of measurements
 #   lib/libtutti.so, include/    the library for programs that embed Tutti; its headers need only the C++ library
 #   lib/cmake/tutti/             the package; it needs no other package
+#   libexec/libtorch             a link to the LibTorch of this build
+#   share/doc/tutti/             README, docs, examples
 #
 # The prefix can be moved: program, library and worker find each other by relative paths. The CMake files of worker/ and
-# bench/ install the plugins. LibTorch is not copied: libexec/libtorch may be a link to one, or the environment variable
-# TUTTI_LIBTORCH names it.
+# bench/ install the plugins. LibTorch is not copied: libexec/libtorch is a link to it, unless there is one already or the
+# files are staged for another machine (DESTDIR); the environment variable TUTTI_LIBTORCH overrides it.
 
 include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/tutti)
@@ -45,4 +47,16 @@ if(TARGET tutti_shared)
     DESTINATION ${package_dir})
 endif()
 
-install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/NOTICE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+if(TUTTI_WITH_TORCH)
+  install(CODE "
+    set(link \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBEXECDIR}/libtorch\")
+    if(NOT EXISTS \"\${link}\" AND \"\$ENV{DESTDIR}\" STREQUAL \"\")
+      file(REMOVE \"\${link}\")  # one that leads nowhere
+      file(CREATE_LINK \"${LibTorch_ROOT_FOLDER}\" \"\${link}\" SYMBOLIC)
+      message(STATUS \"Linked: \${link} -> ${LibTorch_ROOT_FOLDER}\")
+    endif()")
+endif()
+
+install(FILES LICENSE NOTICE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs examples DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY config/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/config FILES_MATCHING PATTERN *.yaml)

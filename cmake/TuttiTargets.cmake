@@ -33,8 +33,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LES
   # It warns about `"text" + std::string` at -O3 without a reason (GCC bug 105651, fixed in 13).
   target_compile_options(tutti_flags INTERFACE -Wno-restrict)
 endif()
-if(TUTTI_FAULT_POINTS)
-  target_compile_definitions(tutti_flags INTERFACE TUTTI_FAULT_POINTS)
+if(TUTTI_KILL_POINTS)
+  target_compile_definitions(tutti_flags INTERFACE TUTTI_KILL_POINTS)
 endif()
 if(TUTTI_WARNINGS_AS_ERRORS)
   target_compile_options(tutti_flags INTERFACE -Werror)

@@ -17,7 +17,7 @@ bool is_number(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-/// A core or a range of cores, such as the rest of `cpu:0-3,8` behind its comma.
+/// A core or a range of cores, such as the part after the comma in `cpu:0-3,8`.
 bool is_core_range(std::string_view text) {
   const std::size_t dash = text.find('-');
   return is_number(text.substr(0, dash)) && (dash == std::string_view::npos || is_number(text.substr(dash + 1)));
@@ -46,7 +46,7 @@ class Assigner {
     if (tree->kind == Tree::Kind::list) return read_list(*tree);
     if (tree->kind == Tree::Kind::map) return read_map(*tree);
     const auto device = device_of(*tree);
-    give_all(device.value_or(AutoDevice{}));  // a violation was added: one for all is enough
+    give_all(device.value_or(AutoDevice{}));  // a violation was added already; any device will do
   }
 
   void read_command_line(const std::vector<std::string>& options) {
@@ -60,9 +60,9 @@ class Assigner {
       if (given_[rank])
         members_[rank].spec.device = *given_[rank];
       else if (!name.empty())
-        violations_.add(tree->place, fmt::format("{1} has no device for member '{0}'; add {0}: cpu, another "
-                                                 "device, or null for the first usable one",
-                                                 name, key_));
+        violations_.add(tree->position, fmt::format("{1} has no device for member '{0}'; add {0}: cpu, another "
+                                                    "device, or null for the first usable one",
+                                                    name, key_));
     }
   }
 
@@ -79,8 +79,8 @@ class Assigner {
     for (std::size_t i = 1; i < tree.items.size() && advice.empty(); ++i)
       if (is_plain_core_set(tree.items[i - 1]) && is_core_range(tree.items[i].scalar))
         advice = "; " + quote_advice(tree.items[i - 1].scalar + "," + tree.items[i].scalar);
-    violations_.add(tree.place,
-                    fmt::format("{} lists {} for {}; it must hold one for each{}", key_,
+    violations_.add(tree.position,
+                    fmt::format("{} lists {} for {}; it must list one for each{}", key_,
                                 counted(tree.items.size(), "device"), counted(members_.size(), "member"), advice));
     give_all(AutoDevice{});
   }
@@ -89,10 +89,10 @@ class Assigner {
     for (std::size_t i = 0; i < tree.entries.size();) {
       const Tree::Entry& entry = tree.entries[i];
       const std::size_t cut = count_cut_off(tree, i);
-      const auto rank = rank_of(entry.key, entry.key_place, key_);
+      const auto rank = rank_of(entry.key, entry.key_position, key_);
       if (rank && given_[*rank])
-        violations_.add(entry.key_place, fmt::format("{} names member '{}' twice, by name and by rank", key_,
-                                                     members_[*rank].spec.name));
+        violations_.add(entry.key_position, fmt::format("{} names member '{}' twice, by name and by rank", key_,
+                                                        members_[*rank].spec.name));
       std::optional<Device> device;
       if (cut == 0)
         device = device_of(entry.value);
@@ -103,7 +103,7 @@ class Assigner {
     }
   }
 
-  /// `{a: cpu:0-3,8}` is read as two keys, `a` and `8`: how many keys behind `at` are such rests.
+  /// YAML reads `{a: cpu:0-3,8}` as two keys, `a` and `8`: how many of the keys after `at` are such parts.
   static std::size_t count_cut_off(const Tree& tree, std::size_t at) {
     if (!is_plain_core_set(tree.entries[at].value)) return 0;
     std::size_t count = 0;
@@ -116,42 +116,43 @@ class Assigner {
   void report_cut(const Tree& tree, std::size_t at, std::size_t count) {
     std::string cores = tree.entries[at].value.scalar;
     for (std::size_t i = 1; i <= count; ++i) cores += "," + tree.entries[at + i].key;
-    violations_.add(tree.entries[at].value.place, quote_advice(cores));
+    violations_.add(tree.entries[at].value.position, quote_advice(cores));
   }
 
-  std::optional<std::size_t> rank_of(const std::string& key, const Place& place, std::string_view where) {
+  std::optional<std::size_t> rank_of(const std::string& key, const SourcePosition& position, std::string_view where) {
     if (is_number(key)) {
       std::size_t rank = members_.size();
       std::from_chars(key.data(), key.data() + key.size(), rank);
       if (rank < members_.size()) return rank;
-      violations_.add(place,
-                      fmt::format("{} names member {}, but their numbers end at {}", where, key, members_.size() - 1));
+      violations_.add(position,
+                      fmt::format("{} names member {}, but the last member is {}", where, key, members_.size() - 1));
       return std::nullopt;
     }
     std::vector<std::string> names;
     for (const ReadMember& member : members_) names.push_back(member.spec.name);
     const auto found = std::find(names.begin(), names.end(), key);
     if (found != names.end() && !key.empty()) return static_cast<std::size_t>(found - names.begin());
-    violations_.add(place, fmt::format("{} names '{}', which is no member{}", where, key, did_you_mean(key, names)));
+    violations_.add(position,
+                    fmt::format("{} names '{}', which is not a member{}", where, key, did_you_mean(key, names)));
     return std::nullopt;
   }
 
   std::optional<Device> device_of(const Tree& tree) {
     if (tree.kind == Tree::Kind::null && !tree.blank) return AutoDevice{};
     const std::string text = text_of(tree);
-    if (!text.empty()) return parsed(text, tree.place);
-    violations_.add(tree.place,
+    if (!text.empty()) return parsed(text, tree.position);
+    violations_.add(tree.position,
                     fmt::format("a device is written as cpu:0-3, cuda:1, a number, null or {{cpu: [0, 1]}}, "
                                 "not as {}",
                                 describe(tree)));
     return std::nullopt;
   }
 
-  /// A device written as one word, also from its map form; empty where it is neither.
+  /// A device written as one word, also from its map form; empty if it is neither.
   static std::string text_of(const Tree& tree) {
     if (tree.kind == Tree::Kind::scalar) return tree.scalar;
     if (tree.kind != Tree::Kind::map || tree.entries.size() != 1) return {};
-    const auto& [key, key_place, value] = tree.entries.front();
+    const auto& [key, key_position, value] = tree.entries.front();
     if (value.kind == Tree::Kind::scalar) return key + ":" + value.scalar;
     std::string text;
     for (const Tree& item : value.items) {
@@ -161,16 +162,16 @@ class Assigner {
     return text;
   }
 
-  std::optional<Device> parsed(const std::string& text, const Place& place) {
+  std::optional<Device> parsed(const std::string& text, const SourcePosition& position) {
     try {
       return parse_device(text);
     } catch (const Error& error) {
-      violations_.add(place, error.message());
+      violations_.add(position, error.message());
       return std::nullopt;
     }
   }
 
-  /// "a=cpu:0,8,b=cpu:1" -> "a=cpu:0,8" and "b=cpu:1": a comma separates where a '=' follows before the next one.
+  /// "a=cpu:0,8,b=cpu:1" -> "a=cpu:0,8" and "b=cpu:1": a comma separates if a '=' follows before the next comma.
   static std::vector<std::string> split(const std::string& option) {
     std::vector<std::string> parts;
     for (std::size_t begin = 0; begin <= option.size();) {
@@ -186,22 +187,22 @@ class Assigner {
   }
 
   void read_option(const std::string& option) {
-    const Place place{fmt::format("command line: '--assign {}'", option)};
+    const SourcePosition position{fmt::format("command line: '--assign {}'", option)};
     const std::size_t equals = option.find('=');
     if (equals == std::string::npos || equals == 0 || equals + 1 == option.size()) {
-      violations_.add(place, "write a member and its device: --assign cnn-0=cpu:1");
+      violations_.add(position, "write a member and its device: --assign cnn-0=cpu:1");
       return;
     }
-    const auto rank = rank_of(option.substr(0, equals), place, "--assign");
-    const auto device = parsed(option.substr(equals + 1), place);
+    const auto rank = rank_of(option.substr(0, equals), position, "--assign");
+    const auto device = parsed(option.substr(equals + 1), position);
     if (!rank) return;
     if (by_command_line_[*rank])
-      violations_.add(place, fmt::format("--assign names member '{}' twice", members_[*rank].spec.name));
+      violations_.add(position, fmt::format("--assign names member '{}' twice", members_[*rank].spec.name));
     by_command_line_[*rank] = true;
     given_[*rank] = device.value_or(AutoDevice{});
   }
 
-  const std::string key_;  ///< as messages name it
+  const std::string key_;  ///< the key's name in messages
   std::vector<ReadMember>& members_;
   Violations& violations_;
   std::vector<std::optional<Device>> given_;

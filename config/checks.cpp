@@ -16,16 +16,16 @@
 namespace tutti::config {
 namespace {
 
-/// Values per image that a member answers, as far as the configuration tells it; 0 where it does not.
+/// Values per image that a member outputs, if the configuration alone tells it; otherwise 0.
 std::uint32_t known_width(const MemberSpec& member) { return facts_of(member.model.kind).width; }
 
-void check_over(const CombineSpec& combine, const Place& place, Violations& violations) {
+void check_over(const CombineSpec& combine, const SourcePosition& position, Violations& violations) {
   if (needs_classes(combine.rule) && combine.over == OutputKind::features)
-    violations.add(place, fmt::format("rule {} decides between classes and cannot combine features; use mean, sum, "
-                                      "weighted, max, median or none",
-                                      to_name(combine.rule)));
+    violations.add(position, fmt::format("rule {} decides between classes and cannot combine features; use mean, sum, "
+                                         "weighted, max, median or none",
+                                         to_name(combine.rule)));
   else if (combine.rule == CombineRule::geometric_mean && combine.over != OutputKind::probabilities)
-    violations.add(place, "rule geometric_mean is defined over probabilities only; logits may be negative");
+    violations.add(position, "rule geometric_mean is defined over probabilities only; logits may be negative");
 }
 
 void check_output(const ReadMember& member, const CombineSpec& combine, Violations& violations) {
@@ -36,8 +36,8 @@ void check_output(const ReadMember& member, const CombineSpec& combine, Violatio
   const auto fixed = facts_of(member.spec.model.kind).output;
   const std::string_view for_logits = features && fixed ? fixed->for_logits : "";
   violations.add(
-      member.place,
-      fmt::format("member '{}' answers {}, which cannot be combined over {}; set combine: {{over: {}}}{}",
+      member.position,
+      fmt::format("member '{}' outputs {}, which cannot be combined over {}; set combine: {{over: {}}}{}",
                   member.spec.name, to_name(answers), to_name(combine.over), features ? "features" : "probabilities",
                   for_logits.empty() ? "" : fmt::format(", or {} in its 'model'", for_logits)));
 }
@@ -50,18 +50,18 @@ void check_widths(const std::vector<ReadMember>& members, Violations& violations
     if (first == nullptr) first = &member;
     const std::uint32_t wanted = known_width(first->spec);
     if (width != wanted)
-      violations.add(member.place,
-                     fmt::format("member '{}' answers {} but member '{}' answers {}; only rule none takes both",
+      violations.add(member.position,
+                     fmt::format("member '{}' outputs {} but member '{}' outputs {}; only rule none takes both",
                                  member.spec.name, counted(width, "class"), first->spec.name, wanted));
   }
 }
 
-/// Why a sum that is not 0 is no divisor.
+/// Why a sum that is not 0 cannot be a divisor.
 std::string_view rounding_note(const WeightSum& sum) {
-  return sum.total != 0 && std::isfinite(sum.total) ? ", which is only the rounding error of weights that cancel" : "";
+  return sum.total != 0 && std::isfinite(sum.total) ? " (only a rounding error: the weights cancel)" : "";
 }
 
-void check_weights(const std::vector<ReadMember>& members, const CombineSpec& combine, const Place& place,
+void check_weights(const std::vector<ReadMember>& members, const CombineSpec& combine, const SourcePosition& position,
                    Violations& violations) {
   std::vector<float> weights;  // as the accumulator has them
   bool complete = true;
@@ -69,32 +69,32 @@ void check_weights(const std::vector<ReadMember>& members, const CombineSpec& co
     complete = complete && member.sound;
     weights.push_back(static_cast<float>(member.spec.weight));
     if (member.spec.weight < 0 && combine.rule != CombineRule::weighted)
-      violations.add(
-          member.place,
-          fmt::format(
-              "member '{}' has the negative weight {}, which of the combine rules weighted alone takes; for a merge "
-              "write it into 'weights' of 'merge'",
-              member.spec.name, member.spec.weight));
+      violations.add(member.position, fmt::format("member '{}' has the negative weight {}, but only the combine rule "
+                                                  "weighted takes negative weights; for a merge "
+                                                  "set 'weights' of 'merge'",
+                                                  member.spec.name, member.spec.weight));
   }
   if (!complete) return;
   const bool divides = combine.rule == CombineRule::weighted && combine.normalize;
   const WeightSum sum = weight_sum(weights, combine.accumulate_f64);
   if (divides && !sum.divides)
-    violations.add(place, fmt::format("the weights sum to {}{}, by which rule weighted cannot divide; change them or "
-                                      "set normalize: false",
-                                      sum.total, rounding_note(sum)));
+    violations.add(position,
+                   fmt::format("the weights sum to {}{}, and rule weighted cannot divide by that; change them "
+                               "or set normalize: false",
+                               sum.total, rounding_note(sum)));
   if (combine.rule == CombineRule::vote && !sum.divides)
-    violations.add(place, sum.total == 0 ? "all weights are 0: nobody has a vote; change them or use another rule"
-                                         : "the sum of the weights is not a number that rule vote can divide by; make "
-                                           "them smaller or use another rule");
+    violations.add(position, sum.total == 0
+                                 ? "all weights are 0, so no member has a vote; change them or use another rule"
+                                 : "the weights are too large for rule vote, which adds them up; make them smaller or "
+                                   "use another rule");
 }
 
-/// What the member sees of images of `shape`; nothing where its own input does not fit them, which is said.
+/// What the member sees of images of `shape`; nothing if its input does not fit them, which adds a violation.
 std::optional<ImageShape> seen_shape(const ReadMember& member, const ImageShape& shape, Violations& violations) {
   if (!member.spec.input) return shape;
   const Misfit wrong = misfit(*member.spec.input, shape);
   if (wrong.what.empty()) return resized_shape(member.spec.input->resize, shape);
-  violations.add(member.place, fmt::format("member '{}' cannot have this 'input': {}", member.spec.name, wrong.what));
+  violations.add(member.position, fmt::format("member '{}' cannot use this 'input': {}", member.spec.name, wrong.what));
   return std::nullopt;
 }
 
@@ -114,7 +114,7 @@ Misfit misfit(const MemberInput& input, const ImageShape& shape) {
   try {
     const ImageShape seen = resized_shape(resize, shape);
     if (seen.elements() <= kMaxImageElements) return {};
-    return {fmt::format("it makes images of {} out of those of {}, which is more than {} values", seen.text(),
+    return {fmt::format("it makes images of {} from images of {}, which is more than {} values", seen.text(),
                         shape.text(), kMaxImageElements),
             "make 'resize' or 'crop' smaller"};
   } catch (const Error& error) {
@@ -122,21 +122,21 @@ Misfit misfit(const MemberInput& input, const ImageShape& shape) {
   }
 }
 
-void check_rule(const std::vector<ReadMember>& members, const CombineSpec& combine, const Place& place,
+void check_rule(const std::vector<ReadMember>& members, const CombineSpec& combine, const SourcePosition& position,
                 Violations& violations) {
-  check_over(combine, place, violations);
-  check_weights(members, combine, place, violations);
+  check_over(combine, position, violations);
+  check_weights(members, combine, position, violations);
 }
 
-void check_combination(const std::vector<ReadMember>& members, const CombineSpec& combine, const Place& place,
-                       Violations& violations) {
-  check_rule(members, combine, place, violations);
+void check_combination(const std::vector<ReadMember>& members, const CombineSpec& combine,
+                       const SourcePosition& position, Violations& violations) {
+  check_rule(members, combine, position, violations);
   for (const ReadMember& member : members)
     if (member.sound) check_output(member, combine, violations);
   if (combine.rule != CombineRule::none) check_widths(members, violations);
 }
 
-void check_input(const std::vector<ReadMember>& members, const InputSpec& input, const Place& place,
+void check_input(const std::vector<ReadMember>& members, const InputSpec& input, const SourcePosition& position,
                  Violations& violations) {
   const auto shape = known_shape(input);
   const std::uint32_t classes = known_classes(input);
@@ -145,19 +145,19 @@ void check_input(const std::vector<ReadMember>& members, const InputSpec& input,
     const KindFacts facts = facts_of(member.spec.model.kind);
     const auto seen = shape ? seen_shape(member, *shape, violations) : std::nullopt;
     if (seen && *seen != facts.images.value_or(*seen))
-      violations.add(place, fmt::format("member '{}' is a {}, which takes images of {}, not {}", member.spec.name,
-                                        facts.name, facts.images->text(), seen->text()));
+      violations.add(position, fmt::format("member '{}' is a {}, which takes images of {}, not {}", member.spec.name,
+                                           facts.name, facts.images->text(), seen->text()));
     const std::uint32_t width = member.spec.output == OutputKind::features ? 0 : known_width(member.spec);
     if (width != 0 && width < classes)
-      violations.add(place, fmt::format("member '{}' answers {}, but the images have {}", member.spec.name,
-                                        counted(width, "class"), classes));
+      violations.add(position, fmt::format("member '{}' outputs {}, but the images have {}", member.spec.name,
+                                           counted(width, "class"), classes));
   }
 }
 
 void check_training(const std::vector<ReadMember>& members, Violations& violations) {
   for (const ReadMember& member : members)
     if (member.sound && !member.spec.train.init.empty() && !facts_of(member.spec.model.kind).trainable)
-      violations.add(member.place,
+      violations.add(member.position,
                      fmt::format("member '{}' cannot start from the 'init' file {}: a {} is not trained",
                                  member.spec.name, member.spec.train.init.string(), kind_name(member.spec.model.kind)));
 }

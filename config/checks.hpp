@@ -1,4 +1,4 @@
-// What only the whole configuration can tell: whether members, combine rule and input fit together. Pure; no machine.
+// Checks that need the whole configuration: whether members, combine rule and input fit together. Pure; no machine.
 #pragma once
 
 #include <string>
@@ -11,29 +11,30 @@ namespace tutti::config {
 
 /// Adds a violation for each rule that does not fit what it combines. Members that are not sound are left out.
 /// - vote, most_confident and geometric_mean need classes; geometric_mean needs probabilities.
-/// - what a member answers can become what is combined: the same, or logits -> probabilities; features stay alone.
-/// - members whose width the configuration tells have the same one, unless the rule is none.
-/// - weights: negative ones only with rule weighted (a linear combination is well-defined with them; a negative share
-///   of a vote is not); what rule weighted divides by, and the votes together, must not be 0.
-void check_combination(const std::vector<ReadMember>& members, const CombineSpec& combine, const Place& place,
-                       Violations& violations);
+/// - What a member outputs must be convertible to what is combined: the same kind, or logits to probabilities. Features
+///   can only be combined with features.
+/// - Members whose width the configuration tells must have the same one, unless the rule is none.
+/// - Only rule weighted takes negative weights: a linear combination is well-defined with them, a negative share of a
+///   vote is not. The sum that rule weighted divides by, and the sum of the votes, must not be 0.
+void check_combination(const std::vector<ReadMember>& members, const CombineSpec& combine,
+                       const SourcePosition& position, Violations& violations);
 
-/// Of these the first and the last: what holds for a rule whatever the members answer.
-void check_rule(const std::vector<ReadMember>& members, const CombineSpec& combine, const Place& place,
+/// The first and the last of these checks: those that hold for a rule whatever the members output.
+void check_rule(const std::vector<ReadMember>& members, const CombineSpec& combine, const SourcePosition& position,
                 Violations& violations);
 
-/// The members take images of this shape, and know its classes.
-void check_input(const std::vector<ReadMember>& members, const InputSpec& input, const Place& place,
+/// Checks that the members take images of this shape and know its classes.
+void check_input(const std::vector<ReadMember>& members, const InputSpec& input, const SourcePosition& position,
                  Violations& violations);
 
-/// Why `input` cannot be made of images of `shape`, and what to do; `what` is empty where it can.
+/// Why `input` cannot be made from images of `shape`, and what to do; `what` is empty if it can.
 struct Misfit {
   std::string what;
   std::string hint;
 };
 Misfit misfit(const MemberInput& input, const ImageShape& shape);
 
-/// `init` holds weights as safetensors, which a torchscript member cannot start from.
+/// `init` holds weights as safetensors, and a torchscript member cannot start from those.
 void check_training(const std::vector<ReadMember>& members, Violations& violations);
 
 }  // namespace tutti::config

@@ -30,7 +30,7 @@ void add_cores(std::string_view range, std::string_view whole, std::vector<int>&
   const auto first = number_below(range.substr(0, dash), kMaxCores);
   const auto last = dash == std::string_view::npos ? first : number_below(range.substr(dash + 1), kMaxCores);
   if (!first || !last || *last < *first)
-    refuse(fmt::format("'{}' is no core set: '{}' is neither a core below {} nor a range like 0-3", whole, range,
+    refuse(fmt::format("'{}' is not a core set: '{}' is neither a core below {} nor a range like 0-3", whole, range,
                        kMaxCores));
   for (int core = *first; core <= *last; ++core) cores.push_back(core);
 }
@@ -58,7 +58,7 @@ bool is_uuid(std::string_view text) {
 Device parse_cuda(std::string_view which, std::string_view whole) {
   if (const auto index = number_below(which, std::numeric_limits<int>::max()); index) return CudaDevice{*index, {}};
   if (is_uuid(which)) return CudaDevice{-1, std::string(which)};
-  refuse(fmt::format("'{}' is no CUDA device; write cuda:0, cuda:GPU-<uuid> or cuda:MIG-<uuid>", whole));
+  refuse(fmt::format("'{}' is not a CUDA device; write cuda:0, cuda:GPU-<uuid> or cuda:MIG-<uuid>", whole));
 }
 
 [[noreturn]] void refuse_kind(std::string_view kind, std::string_view text) {

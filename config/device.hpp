@@ -1,4 +1,4 @@
-// Devices as users write them. Whether a device exists is asked by those who start workers.
+// Devices as users write them. The code that starts workers checks whether a device exists.
 #pragma once
 
 #include <string_view>
@@ -7,7 +7,7 @@
 
 namespace tutti::config {
 
-/// Core numbers are below this: what Linux itself can be built for.
+/// Core numbers are below this, the most that Linux itself can be built for.
 constexpr int kMaxCores = 8192;
 
 /// "cpu", "cpu:0-3", "cpu:0,8", "cpu:0-3,8", "cuda" (the first one), "cuda:1", "cuda:GPU-<uuid>", "cuda:MIG-<uuid>",

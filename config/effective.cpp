@@ -31,7 +31,7 @@ void set_path(Tree& map, std::string_view key, const std::filesystem::path& path
   if (!path.empty()) map.set(key, Tree::text(path.string()));
 }
 
-Tree tree_of(const FaultPoint& fault) {
+Tree tree_of(const ScriptedFault& fault) {
   Tree map = Tree::map();
   map.set("kind", name_of(fault.kind));
   map.set("phase", name_of(fault.phase));
@@ -42,8 +42,7 @@ Tree tree_of(const FaultPoint& fault) {
   return map;
 }
 
-/// Sets the key of one field of a model, each in the way of its type. A text that may be left out and is empty is left
-/// out.
+/// Sets the key of one field of a model, depending on the field's type. An optional text that is empty is left out.
 struct FieldWriter {
   Tree& map;
 
@@ -65,9 +64,9 @@ struct FieldWriter {
     map.set(key, std::move(list));
   }
   void set(std::string_view key, const std::vector<std::uint32_t>& values) const { map.set(key, numbers(values)); }
-  void set(std::string_view key, const std::vector<FaultPoint>& faults) const {
+  void set(std::string_view key, const std::vector<ScriptedFault>& faults) const {
     Tree list = Tree::list();
-    for (const FaultPoint& fault : faults) list.items.push_back(tree_of(fault));
+    for (const ScriptedFault& fault : faults) list.items.push_back(tree_of(fault));
     map.set(key, std::move(list));
   }
 };
@@ -184,7 +183,7 @@ Tree tree_of(const InputSpec& input) {
   return map;
 }
 
-/// Of the method's keys alone: others are refused when this is read back.
+/// Writes only the keys of the method: the reader rejects others.
 Tree tree_of(const MergeSpec& merge, const std::vector<MemberSpec>& members) {
   Tree map = Tree::map();
   map.set("method", name_of(merge.method));

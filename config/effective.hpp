@@ -1,4 +1,4 @@
-// A checked description written down again as YAML, with every default in it.
+// Writes a checked description as YAML again, with every default in it.
 #pragma once
 
 #include <string>
@@ -7,8 +7,8 @@
 
 namespace tutti::config {
 
-/// YAML that load_text() reads back as an equal description, in this version and in those with other defaults.
-/// `effective_yaml` itself is left out.
+/// YAML that load_text() reads back as an equal description, in this version and in versions with other defaults.
+/// Leaves out `effective_yaml` itself.
 std::string to_yaml(const EnsembleSpec& spec);
 
 }  // namespace tutti::config

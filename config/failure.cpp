@@ -17,10 +17,10 @@ void refuse(std::string_view key, const Tree& tree, std::span<const std::string>
   std::vector<std::string> wanted(words.begin(), words.end());
   wanted.emplace_back(number);
   const std::string near = tree.kind == Tree::Kind::scalar ? did_you_mean(tree.scalar, words) : "";
-  violations.add(tree.place, fmt::format("'{}' must be {}, not {}{}", key, one_of(wanted), describe(tree), near));
+  violations.add(tree.position, fmt::format("'{}' must be {}, not {}{}", key, one_of(wanted), describe(tree), near));
 }
 
-/// A whole number of at least `least`, or `off`: nothing.
+/// A whole number of at least `least`, or `off`, which gives nothing.
 void read_limit(Fields& fields, std::string_view key, std::uint32_t least, std::optional<std::uint32_t>& limit,
                 Violations& violations) {
   const Tree* tree = fields.find(key);
@@ -30,7 +30,7 @@ void read_limit(Fields& fields, std::string_view key, std::uint32_t least, std::
     return;
   }
   constexpr std::uint32_t kMost = 1'000'000;
-  Violations ignored;  // the words are part of what is wanted
+  Violations ignored;  // the message lists the words itself
   if (const auto value = read_whole(*tree, key, least, kMost, ignored); value)
     limit = static_cast<std::uint32_t>(*value);
   else
@@ -85,7 +85,7 @@ void read_checkpoint_segments(Fields* train, EnsembleSpec& spec, Violations& vio
   if (train == nullptr) return;
   train->whole("checkpoint_segments", spec.checkpoint_segments, 1);
   if (spec.checkpoint_segments <= most) return;
-  violations.add(train->place_of("checkpoint_segments"),
+  violations.add(train->position_of("checkpoint_segments"),
                  fmt::format("'checkpoint_segments' must be at most {} with 'slots: {}', not {}: the images since the "
                              "last checkpoint stay in their slots",
                              most, spec.slots, spec.checkpoint_segments));

@@ -1,4 +1,4 @@
-// Reads what is done when workers die, hang or answer nonsense: the keys of FailureSpec.
+// Reads what to do when workers die, hang or send invalid outputs: the keys of FailureSpec.
 #pragma once
 
 #include "config/reader.hpp"
@@ -6,14 +6,15 @@
 
 namespace tutti::config {
 
-/// These keys stand at the top level.
+/// These keys are at the top level.
 void read_failure(Fields& top, FailureSpec& failure, Violations& violations);
 
-/// The most training segments between two checkpoints. A replacement is given every segment since the last checkpoint
-/// again, so their images stay in their slots; one more slot is needed to go on. With a single slot each is written.
+/// The most training segments between two checkpoints. A replacement gets every segment since the last checkpoint
+/// again, so their images stay in their slots, and training needs one more slot to continue. With a single slot, every
+/// segment is followed by a checkpoint.
 constexpr std::uint32_t most_checkpoint_segments(std::uint32_t slots) { return slots > 1 ? slots - 1 : 1; }
 
-/// `checkpoint_segments` of `train:`, over the default that fits into spec.slots. `train` may be null: no such map.
+/// `checkpoint_segments` of `train:`; its default depends on spec.slots. `train` may be null: there is no such map.
 void read_checkpoint_segments(Fields* train, EnsembleSpec& spec, Violations& violations);
 
 }  // namespace tutti::config

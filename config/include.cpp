@@ -25,7 +25,8 @@ class Includer {
     if (!own) return std::nullopt;
     if (own->kind == Tree::Kind::null) own->kind = Tree::Kind::map;  // an empty file changes nothing
     if (own->kind != Tree::Kind::map) {
-      violations_.add(own->place, fmt::format("a configuration is a map of keys and values, not {}", describe(*own)));
+      violations_.add(own->position,
+                      fmt::format("a configuration is a map of keys and values, not {}", describe(*own)));
       return std::nullopt;
     }
     chain_.push_back({file, identity});
@@ -58,7 +59,7 @@ class Includer {
 
   std::optional<Tree> read_included(const Tree& item, const fs::path& folder) {
     const auto refuse = [&](std::string text) {
-      violations_.add(item.place, std::move(text));
+      violations_.add(item.position, std::move(text));
       return std::nullopt;
     };
     if (item.kind != Tree::Kind::scalar || item.scalar.empty())
@@ -69,7 +70,7 @@ class Includer {
     if (const std::string circle = circle_to(identity); !circle.empty())
       return refuse(fmt::format("files include each other in a circle: {}{}", circle, path.string()));
     if (chain_.size() >= kMaxIncludeDepth)
-      return refuse(fmt::format("more than {} files include each other in a row", kMaxIncludeDepth));
+      return refuse(fmt::format("includes are nested more than {} files deep", kMaxIncludeDepth));
     if (++files_ > kMaxIncludedFiles) return refuse(fmt::format("more than {} included files", kMaxIncludedFiles));
     try {
       return read(read_text(path, "the included file"), path.string(), path.parent_path(), identity);
@@ -78,7 +79,7 @@ class Includer {
     }
   }
 
-  /// "a.yaml -> b.yaml -> " where `identity` is being read already, from there on; else empty.
+  /// "a.yaml -> b.yaml -> ", the files from `identity` on, if it is being read already; otherwise empty.
   std::string circle_to(const fs::path& identity) const {
     const auto from = std::find_if(chain_.begin(), chain_.end(),
                                    [&](const Link& link) { return !identity.empty() && link.identity == identity; });

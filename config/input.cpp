@@ -13,7 +13,8 @@
 namespace tutti::config {
 namespace {
 
-/// Which data sets take which key; a key outside of them is explained instead of called unknown.
+/// Which data sets take which key; a key that belongs to another data set gets its own message instead of "unknown
+/// key".
 struct KeyOfDatasets {
   std::string_view key;
   std::vector<Dataset> datasets;
@@ -60,7 +61,7 @@ void read_shape(Fields& fields, ImageShape& shape, Violations& violations) {
   const Tree* tree = fields.find("shape");
   if (tree == nullptr) return;
   if (tree->kind != Tree::Kind::list || tree->items.size() != 3) {
-    violations.add(tree->place,
+    violations.add(tree->position,
                    fmt::format("'shape' must be [channels, height, width], not {}",
                                tree->kind == Tree::Kind::list ? fmt::format("a list of {}", tree->items.size())
                                                               : describe(*tree)));
@@ -74,20 +75,21 @@ void read_shape(Fields& fields, ImageShape& shape, Violations& violations) {
   }
   const ImageShape read{sizes[0], sizes[1], sizes[2]};
   if (read.elements() > kMaxImageElements)
-    violations.add(tree->place, fmt::format("'shape' {} is {} values per image, more than {}", read.text(),
-                                            read.elements(), kMaxImageElements));
+    violations.add(tree->position, fmt::format("'shape' {} is {} values per image, more than {}", read.text(),
+                                               read.elements(), kMaxImageElements));
   else
     shape = read;
 }
 
-/// A number for all channels, or one for each.
+/// One number for all channels, or one for each.
 std::vector<float> read_channels(Fields& fields, std::string_view key, const NumberRule& rule, Violations& violations) {
   const Tree* tree = fields.find(key);
   if (tree == nullptr) return {};
   if (tree->kind == Tree::Kind::list && tree->items.empty()) {
-    violations.add(tree->place, fmt::format("'{}' must be a number or a list with one for each channel, not an empty "
-                                            "list",
-                                            key));
+    violations.add(tree->position,
+                   fmt::format("'{}' must be a number or a list with one for each channel, not an empty "
+                               "list",
+                               key));
     return {};
   }
   const std::string what =
@@ -101,7 +103,7 @@ std::vector<float> read_channels(Fields& fields, std::string_view key, const Num
   return values;
 }
 
-// In float32, in which the images are computed: nothing may become infinite or zero on the way.
+// Checked in float32, which the images are computed in: no value may become infinite or zero.
 constexpr NumberRule kPositiveFloat{"a number above 0 that fits float32", [](double value) {
                                       const float narrow = static_cast<float>(value);
                                       return std::isnormal(narrow) && narrow > 0;
@@ -117,8 +119,8 @@ void read_preprocess(Fields& fields, const InputSpec& input, Preprocess& preproc
   const auto check = [&](std::string_view key, std::size_t count) {
     const auto shape = known_shape(input);
     if (count > 1 && shape && count != shape->channels)
-      violations.add(inner.place_of(key), fmt::format("'{}' has {}, but an image has {}", key, counted(count, "value"),
-                                                      counted(shape->channels, "channel")));
+      violations.add(inner.position_of(key), fmt::format("'{}' has {}, but an image has {}", key,
+                                                         counted(count, "value"), counted(shape->channels, "channel")));
   };
   check("mean", preprocess.mean.size());
   check("std", preprocess.std.size());
@@ -133,14 +135,15 @@ struct Size {
   bool one_number = false;
 };
 
-/// 224, or [height, width]; nothing where the key is absent or wrong.
+/// 224, or [height, width]; nothing if the key is absent or wrong.
 std::optional<Size> read_size(Fields& fields, std::string_view key, Violations& violations) {
   const Tree* tree = fields.find(key);
   if (tree == nullptr) return std::nullopt;
   const bool list = tree->kind == Tree::Kind::list;
   if (list ? tree->items.size() != 2 : tree->kind != Tree::Kind::scalar) {
-    violations.add(tree->place, fmt::format("'{}' must be a number or [height, width], not {}", key,
-                                            list ? fmt::format("a list of {}", tree->items.size()) : describe(*tree)));
+    violations.add(tree->position,
+                   fmt::format("'{}' must be a number or [height, width], not {}", key,
+                               list ? fmt::format("a list of {}", tree->items.size()) : describe(*tree)));
     return std::nullopt;
   }
   const std::string what = list ? fmt::format("each item of '{}'", key) : fmt::format("'{}'", key);
@@ -156,21 +159,21 @@ void read_rule(Fields& fields, const Size& size, Resize& resize, Violations& vio
   resize.rule = size.one_number ? ResizeRule::shorter : ResizeRule::exact;
   if (word) resize.rule = *from_name<ResizeRule>(*word);
   if (resize.rule == ResizeRule::shorter && !size.one_number)
-    violations.add(fields.place_of("rule"), "rule shorter takes one number as 'resize', not [height, width]");
+    violations.add(fields.position_of("rule"), "rule shorter takes one number as 'resize', not [height, width]");
 }
 
 void check_crop(Fields& fields, const Resize& resize, Violations& violations) {
   if (resize.rule == ResizeRule::none || resize.crop_height == 0) return;
   if (resize.crop_height <= resize.height && resize.crop_width <= resize.width) return;
   violations.add(
-      fields.place_of("crop"),
+      fields.position_of("crop"),
       fmt::format("'crop' {}x{} is larger than what 'resize' makes ({}); the rest would be black", resize.crop_height,
                   resize.crop_width,
                   resize.rule == ResizeRule::exact ? fmt::format("{}x{}", resize.height, resize.width)
                                                    : fmt::format("{} along the shorter side", resize.height)));
 }
 
-/// The keys resize, rule, crop and interpolation; `size` counts where the map has no resize.
+/// The keys resize, rule, crop and interpolation; `size` is used if the map has no resize.
 void read_resize(Fields& fields, Resize& resize, std::optional<Size> size, Violations& violations) {
   const std::size_t before = violations.count();
   if (const auto read = read_size(fields, "resize", violations)) size = read;
@@ -181,7 +184,8 @@ void read_resize(Fields& fields, Resize& resize, std::optional<Size> size, Viola
     fields.choice("interpolation", resize.interpolation);
   } else if (violations.count() == before) {
     for (const std::string_view key : {"rule", "interpolation"})
-      fields.refuse(key, fmt::format("'{}' says how 'resize' is done, which is missing", key));
+      fields.refuse(key,
+                    fmt::format("'{0}' says how to resize, but there is no 'resize'; add it or remove '{0}'", key));
   }
   if (const auto crop = read_size(fields, "crop", violations)) {
     resize.crop_height = crop->height;
@@ -190,7 +194,7 @@ void read_resize(Fields& fields, Resize& resize, std::optional<Size> size, Viola
   if (violations.count() == before) check_crop(fields, resize, violations);
 }
 
-/// Images of a folder differ in size, and the arena's do not: what is not exact is cropped.
+/// Images in a folder differ in size, and images in the arena do not: what does not fit exactly is cropped.
 void read_folder(Fields& fields, InputSpec& input, Violations& violations) {
   fields.require("path", "the folder with the images, or with one folder of images for each class");
   fields.path("path", input.path);
@@ -206,8 +210,8 @@ void read_folder(Fields& fields, InputSpec& input, Violations& violations) {
   const bool cropped = resize.crop_height != 0;
   const ImageShape shape{3, cropped ? resize.crop_height : resize.height, cropped ? resize.crop_width : resize.width};
   if (shape.elements() > kMaxImageElements)
-    violations.add(fields.place_of("resize"), fmt::format("images of {} are {} values each, more than {}", shape.text(),
-                                                          shape.elements(), kMaxImageElements));
+    violations.add(fields.position_of("resize"), fmt::format("images of {} are {} values each, more than {}",
+                                                             shape.text(), shape.elements(), kMaxImageElements));
   else
     input.shape = shape;
 }
@@ -255,7 +259,8 @@ InputSpec read_input(const Tree& tree, Split split, Violations& violations) {
   Fields fields(tree, "'input'", violations);
   const std::size_t before = violations.count();
   fields.choice("dataset", input.dataset);
-  if (violations.count() != before || tree.kind != Tree::Kind::map) return input;  // no key can be judged
+  if (violations.count() != before || tree.kind != Tree::Kind::map)
+    return input;  // without the dataset no key can be checked
   if (input.dataset != Dataset::digits && input.dataset != Dataset::cifar10) input.split = InputSpec().split;
   read_of_dataset(fields, input, violations);
   if (input.dataset == Dataset::npy || input.dataset == Dataset::random)

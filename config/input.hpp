@@ -9,25 +9,25 @@
 
 namespace tutti::config {
 
-/// The most values of one image: 1 GiB as float32. With the bounds in load.hpp the bytes of an arena fit 64 bits.
+/// The most values in one image: 1 GiB as float32. With the bounds in load.hpp, the bytes of an arena fit into 64 bits.
 constexpr std::size_t kMaxImageElements = std::size_t{1} << 28;
 
-/// The longest side that anything is resized to or cropped to.
+/// The longest side that an image can be resized or cropped to.
 constexpr std::uint32_t kMaxImageSide = 65536;
-/// What `dataset: folder` resizes its images to, and crops from them, where nothing else is said.
+/// The size that `dataset: folder` resizes its images to and crops from them by default.
 constexpr std::uint32_t kFolderSide = 224;
 constexpr std::uint32_t kMaxDecodeThreads = 64;
 
-/// `split` is what counts where the map names none. What is wrong becomes a violation.
+/// `split` is the default if the map names none. Mistakes become violations.
 InputSpec read_input(const Tree& tree, Split split, Violations& violations);
 
 /// Reads the `input:` of one member.
 MemberInput read_member_input(const Tree& tree, Violations& violations);
 
-/// The shape of the images as far as the configuration alone tells it: nothing for npy.
+/// The shape of the images if the configuration alone tells it; nothing for npy.
 std::optional<ImageShape> known_shape(const InputSpec& input);
 
-/// The classes that labels are drawn from, as far as the configuration alone tells it: 0 where it does not.
+/// The number of classes of the labels if the configuration alone tells it; otherwise 0.
 std::uint32_t known_classes(const InputSpec& input);
 
 }  // namespace tutti::config

@@ -38,7 +38,7 @@ CombineSpec read_combine(Fields& top, Violations& violations) {
   return combine;
 }
 
-/// `train:` without its input. What concerns all members together goes into `spec`, whose slots are read already.
+/// `train:` without its input. Settings of all members together go into `spec`, whose slots were read before.
 TrainSpec read_whole_train(Fields& top, const Tree*& input, EnsembleSpec& spec, Violations& violations) {
   TrainSpec train;
   const Tree* tree = top.find("train");
@@ -75,8 +75,8 @@ void read_batch_images(Fields& top, EnsembleSpec& spec, Violations& violations) 
       tree->kind == Tree::Kind::scalar && tree->scalar.find_first_of("0123456789") == std::string::npos;
   if (!is_word) return top.whole("batch_images", spec.batch_images, 1, kMaxSegmentImages);
   const std::array words{std::string("auto")};
-  violations.add(tree->place, fmt::format("'batch_images' must be auto or a whole number of at least 1, not {}{}",
-                                          describe(*tree), did_you_mean(tree->scalar, words)));
+  violations.add(tree->position, fmt::format("'batch_images' must be auto or a whole number of at least 1, not {}{}",
+                                             describe(*tree), did_you_mean(tree->scalar, words)));
 }
 
 void read_bounds_and_rest(Fields& top, EnsembleSpec& spec, Violations& violations) {
@@ -93,7 +93,7 @@ void read_bounds_and_rest(Fields& top, EnsembleSpec& spec, Violations& violation
   top.path("output", spec.output);
 }
 
-/// FusionBench's `device_map`, beside the rule or at the top, is the same as `assignment`.
+/// FusionBench's `device_map`, in `combine` or at the top, is the same as `assignment`.
 Assignment find_assignment(Fields& top, Violations& violations) {
   Assignment found{"assignment", top.find("assignment")};
   const Tree* combine = top.find("combine");
@@ -101,8 +101,8 @@ Assignment find_assignment(Fields& top, Violations& violations) {
   for (const Tree* tree : {top.find("device_map"), beside_rule}) {
     if (tree == nullptr || tree->kind == Tree::Kind::null) continue;
     if (found.tree != nullptr)
-      violations.add(tree->place, fmt::format("'device_map' is another word for 'assignment'; {} is given already",
-                                              found.key == "assignment" ? "'assignment'" : "a 'device_map'"));
+      violations.add(tree->position, fmt::format("'device_map' is another word for 'assignment'; {} is already given",
+                                                 found.key == "assignment" ? "'assignment'" : "a 'device_map'"));
     else
       found = {"device_map", tree};
   }
@@ -127,10 +127,10 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
   if (list != nullptr) members = read_members(*list, train, spec.seed, violations);
   const Assignment assignment = find_assignment(top, violations);
   if (!members.empty()) read_assignment(assignment, overrides.devices, members, violations);
-  if (combine_sound) check_combination(members, spec.combine, top.place_of("combine"), violations);
+  if (combine_sound) check_combination(members, spec.combine, top.position_of("combine"), violations);
   if (inputs_sound) {
-    check_input(members, spec.input, top.place_of("input"), violations);
-    if (train_input != nullptr) check_input(members, spec.train_input, train_input->place, violations);
+    check_input(members, spec.input, top.position_of("input"), violations);
+    if (train_input != nullptr) check_input(members, spec.train_input, train_input->position, violations);
   }
   check_training(members, violations);
   if (const Tree* tasks = top.find("tasks"); tasks != nullptr && combine_sound)
@@ -145,7 +145,7 @@ EnsembleSpec load(std::string_view yaml, const std::string& name, const std::fil
                   const std::filesystem::path& identity, const Overrides& overrides) {
   Violations violations;
   auto root = read_with_includes(yaml, name, folder, identity, violations);
-  // Of an incomplete tree everything could be said to be missing: it is not read further.
+  // An incomplete tree would report keys as missing that a broken file may hold: stop here.
   if (!root) violations.raise(name);
   apply_overrides(*root, overrides.assignments, violations);
   EnsembleSpec spec = read_spec(*root, overrides, violations);
@@ -157,7 +157,7 @@ EnsembleSpec load(std::string_view yaml, const std::string& name, const std::fil
 }  // namespace
 
 EnsembleSpec load_file(const std::filesystem::path& file, const Overrides& overrides) {
-  std::error_code ignored;  // what cannot be resolved cannot be read either: read_text says so
+  std::error_code ignored;  // a path that cannot be resolved cannot be read either, which read_text() reports
   return load(read_text(file, "the configuration"), file.string(), file.parent_path(),
               std::filesystem::weakly_canonical(file, ignored), overrides);
 }

@@ -1,5 +1,5 @@
-// Reads an ensemble's YAML into an EnsembleSpec. It looks at the configuration
-// alone: whether a file exists, a device is there or memory suffices is asked later, by those who use them.
+// Reads an ensemble's YAML into an EnsembleSpec. It looks only at the configuration: the code that uses a file, a
+// device or memory checks whether it exists.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@
 
 namespace tutti::config {
 
-/// Bounds of what may be asked for. Their product with kMaxImageElements and the size of a float fits 64 bits, so that
-/// the sums of `tutti plan` cannot overflow.
+/// Bounds of what a user may ask for. Their product with kMaxImageElements and the size of a float fits into 64 bits,
+/// so the sums of `tutti plan` cannot overflow.
 constexpr std::uint32_t kMaxSegmentImages = 1U << 24;
 constexpr std::uint32_t kMaxSlots = 64;
 constexpr std::uint32_t kMaxThreads = 1024;
@@ -22,16 +22,18 @@ constexpr std::uint32_t kMaxThreads = 1024;
 struct Overrides {
   /// `key=value`, applied after the file: "members.0.weight=2". The value is YAML.
   std::vector<std::string> assignments;
-  /// From --assign: "cnn-0=cpu:1", or several with commas; the member may be given by its rank. Each member once.
+  /// From --assign: "cnn-0=cpu:1", or several separated by commas; a member may be given by its rank. Each member at
+  /// most once.
   std::vector<std::string> devices;
 };
 
 /// Reads `file`, its includes, and the overrides. Throws Error(usage) whose text lists every violation, one per line,
-/// as `file:line:column: what is wrong`, with the nearest valid key where a key is unknown. A key that is null counts
-/// as absent: it brings a default back that an included file changed.
+/// as `file:line:column: what is wrong`, with the nearest valid key for an unknown one. A key that is null counts as
+/// absent: it restores a default that an included file changed.
 EnsembleSpec load_file(const std::filesystem::path& file, const Overrides& overrides = {});
 
-/// The same for text; `name` stands for the file in messages, relative includes are looked up in the current folder.
+/// The same for text; `name` is the name of the file in messages, and relative includes are looked up in the current
+/// folder.
 EnsembleSpec load_text(std::string_view yaml, std::string_view name, const Overrides& overrides = {});
 
 }  // namespace tutti::config

@@ -26,10 +26,10 @@ void read_name(Fields& fields, std::size_t rank, MemberSpec& member, Violations&
   fields.text("name", member.name);
   if (member.name.empty()) return;
   if (std::string problem = member_name_problem(member.name); !problem.empty())
-    violations.add(fields.place_of("name"), std::move(problem));
+    violations.add(fields.position_of("name"), std::move(problem));
 }
 
-/// Where the model decides what it answers, the key may only repeat it.
+/// If the model decides what it outputs, the key may only repeat it.
 void read_output(Fields& fields, MemberSpec& member, Violations& violations) {
   const KindFacts facts = facts_of(member.model.kind);
   if (!facts.output) return fields.choice("output", member.output);
@@ -38,10 +38,10 @@ void read_output(Fields& fields, MemberSpec& member, Violations& violations) {
   fields.choice("output", member.output);
   if (member.output == answers) return;
   violations.add(
-      fields.place_of("output"),
+      fields.position_of("output"),
       facts.output->chosen_by.empty()
-          ? fmt::format("{} always answers {}; leave 'output' out", facts.name, to_name(answers))
-          : fmt::format("a {} with 'output: {}' in its 'model' answers {}; leave this 'output' out, or change the "
+          ? fmt::format("{} always outputs {}; leave 'output' out", facts.name, to_name(answers))
+          : fmt::format("a {} with 'output: {}' in its 'model' outputs {}; leave this 'output' out, or change the "
                         "one in its 'model'",
                         facts.name, facts.output->chosen_by, to_name(answers)));
 }
@@ -50,10 +50,9 @@ void read_own_train(Fields& fields, MemberSpec& member, Violations& violations) 
   if (const Tree* tree = fields.find("train"); tree != nullptr) {
     Fields train(*tree, "'train'", violations);
     read_train(train, member.train, violations);
-    train.refuse("input", "'input' belongs to the 'train' of the whole: all members learn from one stream");
-    train.refuse(
-        "checkpoint_segments",
-        "'checkpoint_segments' belongs to the 'train' of the whole: all members share the slots that bound it");
+    train.refuse("input", "'input' belongs to the top-level 'train': all members learn from one stream");
+    train.refuse("checkpoint_segments",
+                 "'checkpoint_segments' belongs to the top-level 'train': all members share the slots that bound it");
     train.finish();
   }
 }
@@ -61,17 +60,17 @@ void read_own_train(Fields& fields, MemberSpec& member, Violations& violations) 
 ReadMember read_member(const Tree& tree, std::size_t rank, const TrainSpec& train, std::uint64_t seed,
                        Violations& violations) {
   const std::size_t before = violations.count();
-  ReadMember read{{}, tree.place, false};
+  ReadMember read{{}, tree.position, false};
   MemberSpec& member = read.spec;
   member.train = train;
-  member.seed = seed + rank;  // wraps around: any 64 bits are a seed
+  member.seed = seed + rank;  // wraps around: any 64 bits are a valid seed
   const std::string what = fmt::format("member {}", rank);
   Fields fields(tree, what, violations);
   read_name(fields, rank, member, violations);
   const std::size_t before_model = violations.count();
   if (const Tree* model = fields.require("model", "such as {kind: small-cnn}"); model != nullptr)
     member.model = read_model(*model, violations);
-  // Of a model that could not be read it is not known whether it says what it answers.
+  // If the model could not be read, it is unknown whether it decides what it outputs.
   if (violations.count() == before_model)
     read_output(fields, member, violations);
   else
@@ -91,7 +90,7 @@ void refuse_twins(std::vector<ReadMember>& members, Violations& violations) {
     for (std::size_t first = 0; first < later; ++first) {
       const std::string& name = members[later].spec.name;
       if (name.empty() || name != members[first].spec.name) continue;
-      violations.add(members[later].place,
+      violations.add(members[later].position,
                      fmt::format("member {} is called '{}' like member {}; names must differ", later, name, first));
       members[later].sound = false;
       break;
@@ -103,9 +102,9 @@ void refuse_twins(std::vector<ReadMember>& members, Violations& violations) {
 std::string name_problem(const std::string& name, std::string_view whose) {
   const auto allowed = [](char c) { return is_letter_or_digit(c) || c == '_' || c == '.' || c == '-'; };
   if (!std::all_of(name.begin(), name.end(), allowed))
-    return fmt::format("the name '{}'{} may hold letters, digits, '_', '.' and '-' only", name, whose);
+    return fmt::format("the name '{}'{} may contain only letters, digits, '_', '.' and '-'", name, whose);
   if (!is_letter_or_digit(name.front()) && name.front() != '_')
-    return fmt::format("the name '{}'{} must begin with a letter, a digit or '_'", name, whose);
+    return fmt::format("the name '{}'{} must start with a letter, a digit or '_'", name, whose);
   if (name.size() > kMaxNameLength)
     return fmt::format("the name '{}'{} is longer than {} characters", name, whose, kMaxNameLength);
   return {};
@@ -114,9 +113,9 @@ std::string name_problem(const std::string& name, std::string_view whose) {
 void read_train(Fields& fields, TrainSpec& train, Violations& violations) {
   fields.whole("epochs", train.epochs, 1);
   if (const Tree* batch = fields.find("batch_images"); batch != nullptr && batch->is_plain("auto"))
-    violations.add(batch->place,
-                   "'batch_images' of 'train' must be a number, not auto: unlike the batch of prediction it changes "
-                   "what is learnt");
+    violations.add(batch->position,
+                   "'batch_images' of 'train' must be a number, not auto: unlike the batch of prediction, it changes "
+                   "the trained weights");
   else
     fields.whole("batch_images", train.batch_images, 1);
   fields.number("learning_rate", train.learning_rate, kLearningRate);
@@ -128,9 +127,10 @@ std::vector<ReadMember> read_members(const Tree& list, const TrainSpec& train, s
                                      Violations& violations) {
   std::vector<ReadMember> members;
   if (list.kind != Tree::Kind::list || list.items.empty() || list.items.size() > kMaxMembers) {
-    violations.add(list.place, fmt::format("'members' must be a list of 1 to {} members, not {}", kMaxMembers,
-                                           list.kind == Tree::Kind::list ? fmt::format("one of {}", list.items.size())
-                                                                         : describe(list)));
+    violations.add(
+        list.position,
+        fmt::format("'members' must be a list of 1 to {} members, not {}", kMaxMembers,
+                    list.kind == Tree::Kind::list ? fmt::format("one of {}", list.items.size()) : describe(list)));
     return members;
   }
   for (const Tree& item : list.items) members.push_back(read_member(item, members.size(), train, seed, violations));

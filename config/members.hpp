@@ -1,4 +1,4 @@
-// Reads `members:` and `train:`: each member by itself. Whether they fit together is asked in checks.hpp.
+// Reads `members:` and `train:`, each member by itself. checks.hpp checks whether they fit together.
 #pragma once
 
 #include <cstddef>
@@ -14,25 +14,25 @@ namespace tutti::config {
 
 /// A member as read, with what later messages need.
 struct ReadMember {
-  MemberSpec spec;     ///< its device is still open
-  Place place;         ///< of the member's map
-  bool sound = false;  ///< nothing was wrong with it so far: further checks of it make sense
+  MemberSpec spec;          ///< its device is not set yet
+  SourcePosition position;  ///< of the member's map
+  bool sound = false;       ///< nothing is wrong with it so far, so further checks make sense
 };
 
-/// Longest name of a member: names become names of files.
+/// The longest name of a member: names become file names.
 constexpr std::size_t kMaxNameLength = 64;
 constexpr std::size_t kMaxMembers = 1024;
 
 class Fields;
 
-/// Names become files, folders and keys: what is wrong with this one, or nothing. Not empty. `whose` stands behind it
-/// in the text, such as " of a task".
+/// Names become files, folders and keys. Returns what is wrong with this one, or an empty text. The name must not be
+/// empty. `whose` follows the name in the text, such as " of a task".
 std::string name_problem(const std::string& name, std::string_view whose = "");
 
-/// Reads the keys epochs, batch_images, learning_rate, init and bootstrap over the values that `train` has.
+/// Reads the keys epochs, batch_images, learning_rate, init and bootstrap; absent keys leave the values in `train`.
 void read_train(Fields& fields, TrainSpec& train, Violations& violations);
 
-/// `train` and `seed` are the ensemble's; the seed of a member is by default `seed` + its rank.
+/// `train` and `seed` are the ensemble's; the default seed of a member is `seed` + its rank.
 std::vector<ReadMember> read_members(const Tree& list, const TrainSpec& train, std::uint64_t seed,
                                      Violations& violations);
 

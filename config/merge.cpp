@@ -20,7 +20,7 @@ namespace {
 
 constexpr NumberRule kDensity{"a number above 0 and at most 1", [](double value) { return value > 0 && value <= 1; }};
 
-/// Which methods take which key; a key outside its methods is explained instead of called unknown.
+/// Which methods take which key; a key of another method gets its own message instead of "unknown key".
 struct KeyOfMethods {
   std::string_view key;
   std::vector<MergeMethod> methods;
@@ -36,7 +36,7 @@ const std::vector<KeyOfMethods>& keys_of_methods() {
   return keys;
 }
 
-/// Images are also what statistics are estimated over, whatever the method.
+/// Statistics are also estimated over `input`, whatever the method.
 void refuse_keys_of_other_methods(Fields& fields, const MergeSpec& merge) {
   for (const KeyOfMethods& row : keys_of_methods()) {
     if (std::ranges::find(row.methods, merge.method) != row.methods.end()) continue;
@@ -49,12 +49,12 @@ void refuse_keys_of_other_methods(Fields& fields, const MergeSpec& merge) {
   }
 }
 
-/// The member that a name or a rank stands for.
+/// The member with this name or rank.
 std::optional<std::size_t> read_rank(const Tree& tree, const std::vector<ReadMember>& members, Violations& violations) {
   std::vector<std::string> names;
   for (const ReadMember& member : members) names.push_back(member.spec.name);
   if (tree.kind != Tree::Kind::scalar) {
-    violations.add(tree.place, fmt::format("each item of 'over' must be a member, not {}", describe(tree)));
+    violations.add(tree.position, fmt::format("each item of 'over' must be a member, not {}", describe(tree)));
     return std::nullopt;
   }
   if (const auto found = std::ranges::find(names, tree.scalar); found != names.end())
@@ -65,12 +65,12 @@ std::optional<std::size_t> read_rank(const Tree& tree, const std::vector<ReadMem
     const auto rank = read_whole(tree, "a rank in 'over'", 0, members.size() - 1, violations);
     return rank ? std::optional(static_cast<std::size_t>(*rank)) : std::nullopt;
   }
-  violations.add(tree.place, fmt::format("'over' names '{}', and no member is called so{}", one_line(tree.scalar),
-                                         did_you_mean(tree.scalar, names)));
+  violations.add(tree.position, fmt::format("'over' names '{}', but no member has that name{}", one_line(tree.scalar),
+                                            did_you_mean(tree.scalar, names)));
   return std::nullopt;
 }
 
-/// Empty where something was wrong.
+/// Empty if something is wrong.
 std::vector<std::size_t> read_over(Fields& fields, const std::vector<ReadMember>& members, Violations& violations) {
   std::vector<std::size_t> over;
   const Tree* tree = fields.find("over");
@@ -80,8 +80,8 @@ std::vector<std::size_t> read_over(Fields& fields, const std::vector<ReadMember>
     return over;
   }
   if (tree->kind != Tree::Kind::list || tree->items.empty()) {
-    violations.add(tree->place, fmt::format("'over' must be a list of members such as [cnn-0, cnn-1], not {}",
-                                            tree->kind == Tree::Kind::list ? "an empty one" : describe(*tree)));
+    violations.add(tree->position, fmt::format("'over' must be a list of members such as [cnn-0, cnn-1], not {}",
+                                               tree->kind == Tree::Kind::list ? "an empty one" : describe(*tree)));
     return over;
   }
   const std::size_t before = violations.count();
@@ -89,7 +89,7 @@ std::vector<std::size_t> read_over(Fields& fields, const std::vector<ReadMember>
     const auto rank = read_rank(item, members, violations);
     if (!rank) continue;
     if (std::ranges::find(over, *rank) != over.end())
-      violations.add(item.place, fmt::format("'over' names member '{}' twice", members[*rank].spec.name));
+      violations.add(item.position, fmt::format("'over' names member '{}' twice", members[*rank].spec.name));
     over.push_back(*rank);
   }
   return violations.count() == before ? over : std::vector<std::size_t>{};
@@ -102,7 +102,7 @@ void read_weights(Fields& fields, const std::vector<ReadMember>& members, MergeS
   if (tree == nullptr) {
     for (const std::size_t rank : merge.over) merge.weights.push_back(members[rank].spec.weight);
   } else if (tree->kind != Tree::Kind::list) {
-    violations.add(tree->place,
+    violations.add(tree->position,
                    fmt::format("'weights' must be a list of numbers such as [1, 2], not {}", describe(*tree)));
   } else {
     for (const Tree& item : tree->items)
@@ -110,15 +110,15 @@ void read_weights(Fields& fields, const std::vector<ReadMember>& members, MergeS
         merge.weights.push_back(*weight);
   }
   if (violations.count() != before || merge.over.empty()) return;
-  const Place& place = fields.place_of("weights");
+  const SourcePosition& position = fields.position_of("weights");
   if (merge.weights.size() != merge.over.size())
-    violations.add(place, fmt::format("'weights' has {} for {}", counted(merge.weights.size(), "number"),
-                                      counted(merge.over.size(), "member")));
+    violations.add(position, fmt::format("'weights' has {} for {}", counted(merge.weights.size(), "number"),
+                                         counted(merge.over.size(), "member")));
   const WeightSum sum = weight_sum(merge.weights, merge.accumulate_f64);
   if (merge.normalize && !sum.divides)
-    violations.add(place, fmt::format("the weights sum to {} and cannot be normalized; change them or set normalize: "
-                                      "false",
-                                      sum.total));
+    violations.add(position, fmt::format("the weights sum to {} and cannot be normalized; change them or set "
+                                         "normalize: false",
+                                         sum.total));
 }
 
 void read_of_method(Fields& fields, const std::vector<ReadMember>& members, MergeSpec& merge, Violations& violations) {
@@ -139,15 +139,15 @@ void read_of_method(Fields& fields, const std::vector<ReadMember>& members, Merg
   const std::size_t before = violations.count();
   merge.input = read_input(*input, soup ? Split::test : Split::train, violations);
   if (violations.count() == before && merge.input->dataset == Dataset::memory)
-    violations.add(input->place, "the images of 'merge' need a 'dataset': they cannot come through the API");
+    violations.add(input->position, "the images of 'merge' need a 'dataset': they cannot come through the API");
 }
 
-/// What a model that is to be merged lacks, as the end of "member 'a' ..."; empty: nothing.
+/// What is missing in a model that is to be merged, as the end of "member 'a' ..."; empty if nothing is.
 std::string obstacle(const ModelSpec& model) {
   if (!takes_weights(facts_of(model.kind)))
     return fmt::format("is a {}, whose weights cannot be merged; export it as safetensors for one of {}",
                        kind_name(model.kind), fmt::join(kinds_where(takes_weights), ", "));
-  return weights_path(model).empty() ? "names no weights that could be merged; add 'weights'" : "";
+  return weights_path(model).empty() ? "names no weights to merge; add 'weights'" : "";
 }
 
 void check_members(const MergeSpec& merge, const std::vector<ReadMember>& members, Violations& violations) {
@@ -156,9 +156,9 @@ void check_members(const MergeSpec& merge, const std::vector<ReadMember>& member
     const ReadMember& member = members[rank];
     if (!member.sound) continue;
     if (const std::string problem = obstacle(member.spec.model); !problem.empty())
-      violations.add(member.place, fmt::format("member '{}' {}", member.spec.name, problem));
+      violations.add(member.position, fmt::format("member '{}' {}", member.spec.name, problem));
     if (merge.batch_norm == BatchNorm::estimate && !facts_of(member.spec.model.kind).learns_statistics)
-      violations.add(member.place,
+      violations.add(member.position,
                      fmt::format("member '{}' is a {}, which has no BatchNorm layers; batch_norm: estimate "
                                  "is for members of kind {}",
                                  member.spec.name, kind_name(member.spec.model.kind),
@@ -167,20 +167,21 @@ void check_members(const MergeSpec& merge, const std::vector<ReadMember>& member
     const std::string_view kind = kind_name(member.spec.model.kind);
     const std::string_view wanted = kind_name(first->spec.model.kind);
     if (kind != wanted)
-      violations.add(member.place, fmt::format("member '{}' is a {} and cannot be merged with member '{}', a {}; name "
-                                               "members of one kind in 'over'",
-                                               member.spec.name, kind, first->spec.name, wanted));
+      violations.add(member.position,
+                     fmt::format("member '{}' is a {} and cannot be merged with member '{}', a {}; name "
+                                 "members of one kind in 'over'",
+                                 member.spec.name, kind, first->spec.name, wanted));
   }
 }
 
 void check_base(const ModelSpec& base, const MergeSpec& merge, const std::vector<ReadMember>& members,
-                const Place& place, Violations& violations) {
+                const SourcePosition& position, Violations& violations) {
   const auto first = std::ranges::find_if(merge.over, [&](std::size_t rank) { return members[rank].sound; });
   if (first == merge.over.end()) return;
   const MemberSpec& member = members[*first].spec;
   if (kind_name(base.kind) != kind_name(member.model.kind))
-    violations.add(place, fmt::format("'base' is a {} and member '{}' a {}; they must be of one kind",
-                                      kind_name(base.kind), member.name, kind_name(member.model.kind)));
+    violations.add(position, fmt::format("'base' is a {} and member '{}' a {}; they must be of one kind",
+                                         kind_name(base.kind), member.name, kind_name(member.model.kind)));
 }
 
 MergeSpec read_merge(const Tree& tree, const std::vector<ReadMember>& members, Violations& violations) {
@@ -189,12 +190,12 @@ MergeSpec read_merge(const Tree& tree, const std::vector<ReadMember>& members, V
   const std::size_t before = violations.count();
   fields.choice("method", merge.method);
   fields.choice("batch_norm", merge.batch_norm);
-  if (violations.count() != before) return merge;  // no key can be judged
+  if (violations.count() != before) return merge;  // without the method no key can be checked
   merge.over = read_over(fields, members, violations);
   merge.accumulate_f64 = fields.one_of_words("accumulate", std::vector<std::string>{"float32", "float64"}) == "float64";
   read_of_method(fields, members, merge, violations);
   if (merge.method == MergeMethod::slerp && !merge.over.empty() && merge.over.size() != 2)
-    violations.add(fields.place_of("over"),
+    violations.add(fields.position_of("over"),
                    fmt::format("slerp merges two members, not {}; name them in 'over'", merge.over.size()));
   fields.finish();
   check_members(merge, members, violations);
@@ -208,8 +209,8 @@ std::string title_of(const Tree& task, std::size_t number) {
                                                              : fmt::format("task {}", number);
 }
 
-/// A soup is chosen by the images of `merge`, or by those that every task holds out. Looks at the text: whether that
-/// was right, its readers have said.
+/// A soup is chosen by the images of `merge`, or by those that every task holds out. This looks at the text only: the
+/// readers of these keys report whether the values are right.
 void check_soup(const Tree& tree, const Tree* tasks, bool features, bool estimates, Violations& violations) {
   const auto holds_out = [](const Tree& task) {
     const Tree* images = task.find("held_out");
@@ -219,32 +220,32 @@ void check_soup(const Tree& tree, const Tree* tasks, bool features, bool estimat
   if (tasks != nullptr && list.empty()) return;
   const auto holding = static_cast<std::size_t>(std::ranges::count_if(list, holds_out));
   const Tree* input = tree.find("input");
-  // Statistics are estimated over `input` beside what the tasks hold out.
+  // Statistics are estimated over `input`, in addition to the images that the tasks hold out.
   const bool chooses = !estimates || (holding == 0 && !features);
   if (chooses && input != nullptr && input->kind != Tree::Kind::null) {
     if (holding > 0)
-      violations.add(input->place,
+      violations.add(input->position,
                      "greedy_soup chooses by the 'input' of 'merge' or by the 'held_out' images of the tasks, not by "
-                     "both; take one away");
+                     "both; remove one");
     else if (features)
-      violations.add(input->place,
-                     "greedy_soup chooses by accuracy, and members that are combined over features answer no classes; "
-                     "give every task with its head 'held_out' images in place of this");
+      violations.add(input->position,
+                     "greedy_soup chooses by accuracy, and members that are combined over features output no classes; "
+                     "give every task a head and 'held_out' images instead");
     return;
   }
   if (holding == 0) {
-    violations.add(tree.place, features
-                                   ? "greedy_soup chooses by accuracy, and members that are combined over features "
-                                     "answer no classes; give every task with its head 'held_out' images"
-                                   : "'merge' needs 'input', the held-out images by which greedy_soup chooses; or "
-                                     "give every task 'held_out' images");
+    violations.add(tree.position, features
+                                      ? "greedy_soup chooses by accuracy, and members that are combined over features "
+                                        "output no classes; give every task a head and 'held_out' images"
+                                      : "'merge' needs 'input', the held-out images that greedy_soup chooses by; or "
+                                        "give every task 'held_out' images");
     return;
   }
   for (std::size_t number = 0; number < list.size(); ++number)
     if (!holds_out(list[number]))
-      violations.add(list[number].place, fmt::format("{} has no 'held_out' images, by which greedy_soup chooses, and "
-                                                     "other tasks have; give some to every task",
-                                                     title_of(list[number], number)));
+      violations.add(list[number].position, fmt::format("{} has no 'held_out' images for greedy_soup, but "
+                                                        "other tasks have; give some to every task",
+                                                        title_of(list[number], number)));
 }
 
 }  // namespace
@@ -262,7 +263,7 @@ void read_merging(Fields& top, const std::vector<ReadMember>& members, EnsembleS
     spec.base = read_model(*base, violations);
     if (violations.count() == before_base)
       if (const std::string problem = obstacle(*spec.base); !problem.empty())
-        violations.add(base->place, fmt::format("'base' {}", problem));
+        violations.add(base->position, fmt::format("'base' {}", problem));
   }
   const bool base_sound = violations.count() == before_base;
   const Tree* tree = top.find("merge");
@@ -271,14 +272,15 @@ void read_merging(Fields& top, const std::vector<ReadMember>& members, EnsembleS
   spec.merge = read_merge(*tree, members, violations);
   if (violations.count() != before) return;
   const MergeMethod method = spec.merge->method;
-  if (spec.base && base_sound) check_base(*spec.base, *spec.merge, members, base->place, violations);
+  if (spec.base && base_sound) check_base(*spec.base, *spec.merge, members, base->position, violations);
   if (method == MergeMethod::greedy_soup)
     check_soup(*tree, top.find("tasks"), spec.combine.over == OutputKind::features,
                spec.merge->batch_norm == BatchNorm::estimate, violations);
   if (!spec.base && (method == MergeMethod::task_arithmetic || method == MergeMethod::ties))
-    violations.add(tree->place, fmt::format("method {} needs 'base', the model that the members were fine-tuned from, "
-                                            "such as base: {{kind: small-cnn, weights: base.safetensors}}",
-                                            to_name(method)));
+    violations.add(tree->position,
+                   fmt::format("method {} needs 'base', the model that the members were fine-tuned from, "
+                               "such as base: {{kind: small-cnn, weights: base.safetensors}}",
+                               to_name(method)));
 }
 
 }  // namespace tutti::config

@@ -10,7 +10,7 @@
 namespace tutti::config {
 namespace {
 
-/// A key that some kinds have, so that for the others it is explained instead of called unknown.
+/// A key that only some kinds have: for the others it gets its own message instead of "unknown key".
 struct KeyOfKinds {
   std::string_view key;
   std::vector<std::string> kinds;
@@ -34,25 +34,25 @@ void refuse_keys_of_other_kinds(Fields& fields, std::string_view kind) {
   for (const KeyOfKinds& row : keys_of_kinds()) {
     if (std::ranges::find(row.kinds, kind) != row.kinds.end()) continue;
     const std::string remedy =
-        row.key == kWeightsKey ? fmt::format("; a file of {} holds its own weights, name it with 'path'", kind) : "";
+        row.key == kWeightsKey ? fmt::format("; a {} file holds its own weights; name it with 'path'", kind) : "";
     fields.refuse(row.key, fmt::format("'{}' belongs to {}, not to {}{}", row.key, one_of(row.kinds), kind, remedy));
   }
 }
 
-/// An image is found by its first value instead of by its place in a worker's life, in which others may come before it.
-void read_at_value(Fields& fields, FaultPoint& fault, Violations& violations) {
+/// An image is found by its first value, not by when a worker gets it: the worker may get other images before it.
+void read_at_value(Fields& fields, ScriptedFault& fault, Violations& violations) {
   const Tree* tree = fields.find("at_value");
   if (tree == nullptr) return;
   if (const auto value = read_number(*tree, "'at_value'", kFloat, violations); value)
     fault.at_value = static_cast<float>(*value);
   if (fields.find("at_batch") != nullptr)
-    violations.add(tree->place, "'at_batch' does not count where 'at_value' says when; give one of them");
+    violations.add(tree->position, "'at_batch' and 'at_value' both say when the fault happens; give one of them");
   if (fault.phase == FaultPhase::load)
-    violations.add(tree->place, "'at_value' has no meaning in phase load: no image has come yet");
+    violations.add(tree->position, "'at_value' has no meaning in phase load: no image has come yet");
 }
 
-FaultPoint read_fault(const Tree& tree, Violations& violations) {
-  FaultPoint fault;
+ScriptedFault read_fault(const Tree& tree, Violations& violations) {
+  ScriptedFault fault;
   Fields fields(tree, "a fault", violations);
   std::vector<std::string> kinds;
   for (const auto& entry : enum_names(FaultKind{}))
@@ -63,14 +63,14 @@ FaultPoint read_fault(const Tree& tree, Violations& violations) {
   fields.whole("at_batch", fault.at_batch, 0);
   read_at_value(fields, fault, violations);
   if (fault.phase == FaultPhase::load && fault.at_batch > 0)
-    violations.add(fields.place_of("at_batch"), "'at_batch' has no meaning in phase load: no batch has come yet");
+    violations.add(fields.position_of("at_batch"), "'at_batch' has no meaning in phase load: no batch has come yet");
   if (fault.kind == FaultKind::nan && fault.phase == FaultPhase::load)
-    violations.add(fields.place_of("kind"), "a nan has no meaning in phase load: nothing is computed yet");
+    violations.add(fields.position_of("kind"), "a nan has no meaning in phase load: nothing is computed yet");
   fields.finish();
   return fault;
 }
 
-/// Reads one field of a model, each in the way of its form.
+/// Reads one field of a model, depending on its form.
 struct FieldReader {
   Fields& fields;
   Violations& violations;
@@ -86,7 +86,7 @@ struct FieldReader {
     std::uint64_t thousands = 0;
     fields.whole(other, thousands, 0, delay.most / 1000);
     if (fields.find(key) != nullptr && fields.find(other) != nullptr)
-      violations.add(fields.place_of(other),
+      violations.add(fields.position_of(other),
                      fmt::format("'{}' and '{}' are the same delay; give one of them", key, other));
     else if (thousands > 0)
       value = thousands * 1000;
@@ -113,12 +113,12 @@ struct FieldReader {
       return;
     }
     if (tree->items.empty() || tree->items.size() > paths.most)
-      violations.add(tree->place, fmt::format("'{}' must be a file or a list of 1 to {} files", key, paths.most));
+      violations.add(tree->position, fmt::format("'{}' must be a file or a list of 1 to {} files", key, paths.most));
     for (const Tree& item : tree->items) {
       if (item.kind == Tree::Kind::scalar && !item.scalar.empty())
         values.push_back(item.scalar);
       else
-        violations.add(item.place, fmt::format("each item of '{}' must be a file, not {}", key, describe(item)));
+        violations.add(item.position, fmt::format("each item of '{}' must be a file, not {}", key, describe(item)));
     }
   }
 
@@ -127,7 +127,7 @@ struct FieldReader {
     if (tree == nullptr) return;
     if (tree->kind != Tree::Kind::list || tree->items.empty() || tree->items.size() > widths.most_layers) {
       violations.add(
-          tree->place,
+          tree->position,
           fmt::format("'{}' must be a list of 1 to {} widths such as [64, 10], not {}", key, widths.most_layers,
                       tree->kind == Tree::Kind::list ? fmt::format("one of {}", tree->items.size()) : describe(*tree)));
       return;
@@ -138,11 +138,11 @@ struct FieldReader {
         values.push_back(static_cast<std::uint32_t>(*width));
   }
 
-  void operator()(std::string_view key, std::vector<FaultPoint>& values, const form::Faults& faults) const {
+  void operator()(std::string_view key, std::vector<ScriptedFault>& values, const form::Faults& faults) const {
     const Tree* tree = fields.find(key);
     if (tree == nullptr) return;
     if (tree->kind != Tree::Kind::list || tree->items.size() > faults.most) {
-      violations.add(tree->place,
+      violations.add(tree->position,
                      fmt::format("'{}' must be a list of at most {} maps with kind, phase, and at_batch or at_value",
                                  key, faults.most));
       return;
@@ -160,10 +160,10 @@ ModelSpec read_model(const Tree& tree, Violations& violations) {
   const std::size_t before = violations.count();
   if (tree.kind == Tree::Kind::map) fields.require("kind", one_of(kinds));
   const auto kind = violations.count() == before ? fields.one_of_words("kind", kinds) : std::nullopt;
-  if (!kind) return model;  // without it no key can be judged
+  if (!kind) return model;  // without the kind no key can be checked
   model.kind = *kind_called(*kind);
   for_each_field(model.kind, FieldReader{fields, violations});
-  if (const auto clash = clash_in(model.kind); clash) violations.add(fields.place_of(clash->key), clash->text);
+  if (const auto clash = clash_in(model.kind); clash) violations.add(fields.position_of(clash->key), clash->text);
   if (takes_weights(facts_of(model.kind))) fields.path(kWeightsKey, model.weights);
   refuse_keys_of_other_kinds(fields, *kind);
   fields.finish();

@@ -6,7 +6,7 @@
 
 namespace tutti::config {
 
-/// What is wrong becomes a violation; the result then holds what could be read.
+/// Mistakes become violations; the result then holds what could be read.
 ModelSpec read_model(const Tree& tree, Violations& violations);
 
 }  // namespace tutti::config

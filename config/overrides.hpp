@@ -1,4 +1,4 @@
-// Applies `key=value` arguments to a tree. It knows no key, except that `include` comes too late.
+// Applies `key=value` arguments to a tree. It knows no key except `include`, which it rejects.
 #pragma once
 
 #include <string>
@@ -8,8 +8,9 @@
 
 namespace tutti::config {
 
-/// Each "dotted.path=value" in turn: list items by their index, missing maps are made, the value is YAML and replaces
-/// what was there. Places in what was set are "command line: '<argument>'". `root` is a map.
+/// Applies each "dotted.path=value" in order. List items are given by their index, missing maps are created, and the
+/// value is YAML and replaces what was there. Positions in what was set are "command line: '<argument>'". `root` is a
+/// map.
 void apply_overrides(Tree& root, const std::vector<std::string>& arguments, Violations& violations);
 
 }  // namespace tutti::config

@@ -12,7 +12,7 @@
 namespace tutti::config {
 namespace {
 
-/// YAML 1.1's words, in the three spellings that it allows.
+/// The words of YAML 1.1, in the three spellings that it allows.
 std::optional<bool> boolean_of(std::string_view word) {
   for (const std::string_view yes : {"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"})
     if (word == yes) return true;
@@ -46,7 +46,7 @@ std::optional<std::uint64_t> read_whole(const Tree& tree, std::string_view what,
   const bool too_large = is_whole && (code == std::errc::result_out_of_range || value > most);
   if (is_whole && !too_large && code == std::errc() && value >= least) return value;
   const std::string bound = too_large ? fmt::format("at most {}", most) : fmt::format("at least {}", least);
-  violations.add(tree.place, fmt::format("{} must be a whole number of {}, not {}", what, bound, describe(tree)));
+  violations.add(tree.position, fmt::format("{} must be a whole number of {}, not {}", what, bound, describe(tree)));
   return std::nullopt;
 }
 
@@ -58,20 +58,20 @@ std::optional<double> read_number(const Tree& tree, std::string_view what, const
   if (is_plain_scalar(tree) && code == std::errc() && end == text.data() + text.size() && std::isfinite(value) &&
       rule.accept(value))
     return value;
-  violations.add(tree.place, fmt::format("{} must be {}, not {}", what, rule.wanted, describe(tree)));
+  violations.add(tree.position, fmt::format("{} must be {}, not {}", what, rule.wanted, describe(tree)));
   return std::nullopt;
 }
 
 Fields::Fields(const Tree& tree, std::string_view what, Violations& violations)
     : tree_(tree), what_(what), violations_(violations) {
   if (tree.kind != Tree::Kind::map)
-    violations_.add(tree.place, fmt::format("{} must be a map of keys and values, not {}", what, describe(tree)));
+    violations_.add(tree.position, fmt::format("{} must be a map of keys and values, not {}", what, describe(tree)));
 }
 
 std::string Fields::quote(std::string_view key) { return fmt::format("'{}'", key); }
 
 void Fields::must_be(std::string_view key, std::string_view wanted, const Tree& tree) {
-  violations_.add(tree.place, fmt::format("'{}' must be {}, not {}", key, wanted, describe(tree)));
+  violations_.add(tree.position, fmt::format("'{}' must be {}, not {}", key, wanted, describe(tree)));
 }
 
 const Tree* Fields::find(std::string_view key) {
@@ -79,7 +79,7 @@ const Tree* Fields::find(std::string_view key) {
   const Tree* tree = tree_.find(key);
   if (tree == nullptr || tree->kind != Tree::Kind::null) return tree;
   if (tree->blank)
-    violations_.add(tree->place, fmt::format("'{}' has no value; write one, or null for the default", key));
+    violations_.add(tree->position, fmt::format("'{}' has no value; write one, or null for the default", key));
   return nullptr;
 }
 
@@ -87,13 +87,13 @@ const Tree* Fields::require(std::string_view key, std::string_view reason) {
   const std::size_t before = violations_.count();
   const Tree* tree = find(key);
   if (tree == nullptr && tree_.kind == Tree::Kind::map && violations_.count() == before)
-    violations_.add(tree_.place, fmt::format("{} needs '{}', {}", what_, key, reason));
+    violations_.add(tree_.position, fmt::format("{} needs '{}', {}", what_, key, reason));
   return tree;
 }
 
-const Place& Fields::place_of(std::string_view key) const {
+const SourcePosition& Fields::position_of(std::string_view key) const {
   const Tree* tree = tree_.find(key);
-  return tree == nullptr ? tree_.place : tree->place;
+  return tree == nullptr ? tree_.position : tree->position;
 }
 
 void Fields::number(std::string_view key, double& out, const NumberRule& rule) {
@@ -132,13 +132,13 @@ std::optional<std::string> Fields::one_of_words(std::string_view key, std::span<
   const bool is_word = tree->kind == Tree::Kind::scalar;
   if (is_word && std::find(names.begin(), names.end(), tree->scalar) != names.end()) return tree->scalar;
   const std::string hint = is_word ? did_you_mean(tree->scalar, names) : "";
-  violations_.add(tree->place, fmt::format("'{}' must be {}, not {}{}", key, one_of(names), describe(*tree), hint));
+  violations_.add(tree->position, fmt::format("'{}' must be {}, not {}{}", key, one_of(names), describe(*tree), hint));
   return std::nullopt;
 }
 
 void Fields::refuse(std::string_view key, std::string_view reason) {
-  if (find(key) != nullptr) violations_.add(tree_.find_entry(key)->key_place, std::string(reason));
-  // Not to be proposed for a misspelt key: it would be refused as well.
+  if (find(key) != nullptr) violations_.add(tree_.find_entry(key)->key_position, std::string(reason));
+  // Do not suggest it for a misspelled key: it would be rejected as well.
   refused_.emplace_back(key);
   known_.pop_back();
 }
@@ -147,7 +147,7 @@ void Fields::finish() {
   for (const Tree::Entry& entry : tree_.entries) {
     if (std::find(known_.begin(), known_.end(), entry.key) != known_.end()) continue;
     if (std::find(refused_.begin(), refused_.end(), entry.key) != refused_.end()) continue;
-    violations_.add(entry.key_place,
+    violations_.add(entry.key_position,
                     fmt::format("unknown key '{}'{}", one_line(entry.key), did_you_mean(entry.key, known_)));
   }
 }

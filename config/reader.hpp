@@ -1,5 +1,5 @@
-// Typed access to one map of a configuration. Every mistake becomes a violation with its place; reading goes on, so
-// that all of them are found. It knows types and ranges, but no key.
+// Typed access to one map of a configuration. Every mistake becomes a violation with its position; reading continues,
+// so that all of them are found. It knows types and ranges, but no key.
 #pragma once
 
 #include <cmath>
@@ -18,13 +18,13 @@
 
 namespace tutti::config {
 
-/// "; did you mean 'x'?", or nothing where no candidate is near.
+/// "; did you mean 'x'?", or empty if no candidate is similar.
 std::string did_you_mean(std::string_view word, std::span<const std::string> candidates);
 
 /// "a, b or c".
 std::string one_of(std::span<const std::string> names);
 
-/// What a number must be, and how that is said: "a number above 0".
+/// What a number must be, and how messages say it: "a number above 0".
 struct NumberRule {
   std::string_view wanted;
   bool (*accept)(double);
@@ -43,19 +43,20 @@ std::optional<std::uint64_t> read_whole(const Tree& tree, std::string_view what,
 std::optional<double> read_number(const Tree& tree, std::string_view what, const NumberRule& rule,
                                   Violations& violations);
 
-/// The keys of one map, read one by one. A reading function leaves its result alone where the key is absent, null
-/// (both mean: the default) or wrong. finish() reports the keys that nobody asked for. The map must outlive it.
+/// The keys of one map, read one by one. A reading function does not change its result if the key is absent, null (both
+/// mean the default) or wrong. finish() reports the keys that were never read. The map must outlive this object.
 class Fields {
  public:
-  /// `what` names the map in messages: "'input'". What is no map is a violation and then counts as an empty one.
+  /// `what` names the map in messages: "'input'". A value that is not a map is a violation and then counts as an empty
+  /// map.
   Fields(const Tree& tree, std::string_view what, Violations& violations);
 
-  /// The value of a key that is there and not null.
+  /// The value of a key that is present and not null.
   const Tree* find(std::string_view key);
-  /// As find(); where there is none, a violation with the text "<what> needs '<key>', <reason>".
+  /// Like find(); if there is none, adds a violation with the text "<what> needs '<key>', <reason>".
   const Tree* require(std::string_view key, std::string_view reason);
-  /// The place of a key's value, or that of the map.
-  const Place& place_of(std::string_view key) const;
+  /// The position of a key's value, or that of the map.
+  const SourcePosition& position_of(std::string_view key) const;
 
   template <std::unsigned_integral Whole>
   void whole(std::string_view key, Whole& out, std::uint64_t least,
@@ -75,13 +76,14 @@ class Fields {
     for (const auto& entry : enum_names(Enum{})) names.emplace_back(entry.name);
     if (const auto word = one_of_words(key, names); word) out = *from_name<Enum>(*word);
   }
-  /// The word of `key`, where it is one of `names`; "'rule' must be mean, sum or max, not 'men'; did you mean 'mean'?".
+  /// The word of `key` if it is one of `names`; otherwise a violation such as "'rule' must be mean, sum or max, not
+  /// 'men'; did you mean 'mean'?".
   std::optional<std::string> one_of_words(std::string_view key, std::span<const std::string> names);
 
-  /// A violation where the key is there: it exists, but not in this combination. `reason` is the whole sentence.
+  /// Adds a violation if the key is present: it exists, but not in this combination. `reason` is the whole sentence.
   void refuse(std::string_view key, std::string_view reason);
 
-  /// Unknown keys become violations, with the nearest key that is known.
+  /// Unknown keys become violations, with the nearest known key.
   void finish();
 
  private:

@@ -27,10 +27,10 @@ std::vector<std::string> parts_of(std::string_view list) {
   return parts;
 }
 
-/// The members as check_rule() wants them: they were found to be sound when they were read.
-std::vector<ReadMember> sound(const std::vector<MemberSpec>& members, const Place& place) {
+/// The members as check_rule() needs them: they were found sound when they were read.
+std::vector<ReadMember> sound(const std::vector<MemberSpec>& members, const SourcePosition& position) {
   std::vector<ReadMember> all;
-  for (const MemberSpec& member : members) all.push_back({member, place, true});
+  for (const MemberSpec& member : members) all.push_back({member, position, true});
   return all;
 }
 
@@ -51,7 +51,7 @@ bool needs_classes(CombineRule rule) {
 }
 
 std::vector<CombineSpec> read_rules(std::string_view list, const EnsembleSpec& spec) {
-  const Place place{"command line: --rules"};
+  const SourcePosition position{"command line: --rules"};
   std::vector<std::string> names;
   for (const auto& entry : enum_names(CombineRule{}))
     if (entry.value != CombineRule::none) names.emplace_back(entry.name);
@@ -60,28 +60,28 @@ std::vector<CombineSpec> read_rules(std::string_view list, const EnsembleSpec& s
   for (const std::string& word : parts_of(list)) {
     const auto rule = from_name<CombineRule>(word);
     if (rule == CombineRule::none) {
-      violations.add(place, "rule none combines nothing: each member is evaluated alone in any case");
+      violations.add(position, "rule none combines nothing; each member is evaluated separately anyway");
       continue;
     }
     if (!rule) {
-      violations.add(place, fmt::format("a rule is {}, not '{}'{}", one_of(names), word, did_you_mean(word, names)));
+      violations.add(position, fmt::format("a rule is {}, not '{}'{}", one_of(names), word, did_you_mean(word, names)));
       continue;
     }
     if (std::any_of(rules.begin(), rules.end(), [&](const CombineSpec& other) { return other.rule == *rule; })) {
-      violations.add(place, fmt::format("rule {} is named twice", word));
+      violations.add(position, fmt::format("rule {} is named twice", word));
       continue;
     }
     rules.push_back(with_rule(spec, *rule));
-    check_rule(sound(spec.members, place), rules.back(), place, violations);
+    check_rule(sound(spec.members, position), rules.back(), position, violations);
   }
   violations.raise("--rules");
   return rules;
 }
 
 CombineSpec checked_rule(const EnsembleSpec& spec) {
-  const Place place{"combine"};
+  const SourcePosition position{"combine"};
   Violations violations;
-  check_rule(sound(spec.members, place), spec.combine, place, violations);
+  check_rule(sound(spec.members, position), spec.combine, position, violations);
   violations.raise("the weights");
   return spec.combine;
 }
@@ -98,7 +98,7 @@ void set_weights(std::string_view list, EnsembleSpec& spec) {
     double value = 0;
     const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (code != std::errc() || end != text.data() + text.size() || !std::isfinite(static_cast<float>(value)))
-      throw Error(ErrorKind::usage, fmt::format("--weights: '{}' is no number that fits float32", text), {},
+      throw Error(ErrorKind::usage, fmt::format("--weights: '{}' is not a number that fits float32", text), {},
                   "give one number per member, in their order: --weights 1,0.5,2");
     spec.members[rank].weight = value;
   }

@@ -1,6 +1,6 @@
 // The checked description of an ensemble: plain values, the result of reading YAML. It knows nothing of processes,
-// memory or LibTorch, and whatever it holds has passed every check that needs no machine to be looked at. Paths are
-// relative to the current folder, like any other argument of a program.
+// memory or LibTorch. Its values have passed every check that does not need to look at the machine. Paths are relative
+// to the current folder, like any other argument of a program.
 #pragma once
 
 #include <array>
@@ -22,18 +22,18 @@ namespace tutti::config {
 
 // ---- devices -------------------------------------------------------------------------------------------------------
 
-/// `cpu`, `cpu:0-3`, `{cpu: [0, 1, 8]}`; no cores: all that the process may use.
+/// `cpu`, `cpu:0-3`, `{cpu: [0, 1, 8]}`; no cores: all cores that the process may use.
 struct CpuDevice {
   std::vector<int> cores;  ///< sorted, distinct
   friend bool operator==(const CpuDevice&, const CpuDevice&) = default;
 };
 /// `cuda:1`, `cuda:GPU-<uuid>`, `cuda:MIG-<uuid>`.
 struct CudaDevice {
-  int index = -1;    ///< -1 where a uuid is given
+  int index = -1;    ///< -1 if a uuid is given
   std::string uuid;  ///< with its GPU- or MIG- prefix
   friend bool operator==(const CudaDevice&, const CudaDevice&) = default;
 };
-/// `null`: cuda:0 if a usable GPU is there, else cpu; whoever resolves it says which.
+/// `null`: cuda:0 if there is a usable GPU, otherwise cpu; the code that resolves it logs which one.
 struct AutoDevice {
   friend bool operator==(const AutoDevice&, const AutoDevice&) = default;
 };
@@ -57,14 +57,14 @@ constexpr auto enum_names(Dataset) {
 constexpr auto enum_names(Split) { return std::array{EnumName{Split::train, "train"}, EnumName{Split::test, "test"}}; }
 constexpr auto enum_names(Layout) { return std::array{EnumName{Layout::nchw, "nchw"}, EnumName{Layout::nhwc, "nhwc"}}; }
 
-/// Per-channel (x - mean) / std, applied when a segment is filled. Empty: no change. One value holds for all channels.
+/// Per-channel (x - mean) / std, applied when a segment is filled. Empty: no change. One value applies to all channels.
 struct Preprocess {
   std::vector<float> mean;
   std::vector<float> std;
   friend bool operator==(const Preprocess&, const Preprocess&) = default;
 };
 
-/// `input:`. Which fields count depends on `dataset`; the reader of the YAML refuses those that do not.
+/// `input:`. Which fields are used depends on `dataset`; the reader of the YAML rejects the others.
 struct InputSpec {
   Dataset dataset = Dataset::memory;    ///< memory: no dataset; images come through the API
   Split split = Split::test;            ///< digits, cifar10
@@ -76,12 +76,12 @@ struct InputSpec {
   ImageShape shape{3, 32, 32};          ///< random, memory, folder (there 3x224x224 by default)
   std::uint32_t classes = 0;            ///< random, npy; 0: not known
   std::uint64_t seed = 0;               ///< random
-  OnBroken on_broken = OnBroken::fail;  ///< folder: what an image that cannot be decoded means
+  OnBroken on_broken = OnBroken::fail;  ///< folder: what to do with an image that cannot be decoded
   std::uint32_t decode_threads = 0;     ///< folder; 0: usable cores, at most 16
-  bool jpeg_scaling = false;            ///< folder: large JPEGs are decoded at a part of their size
-  Resize resize;                        ///< folder: how every image gets to `shape`
-  std::uint64_t skip = 0;               ///< so many images at the beginning are left out
-  std::optional<std::uint64_t> limit;   ///< of those that follow
+  bool jpeg_scaling = false;            ///< folder: decode large JPEGs at a fraction of their size
+  Resize resize;                        ///< folder: how every image is brought to `shape`
+  std::uint64_t skip = 0;               ///< the number of images to leave out at the start
+  std::optional<std::uint64_t> limit;   ///< the most images to use after those
   Preprocess preprocess;
   friend bool operator==(const InputSpec&, const InputSpec&) = default;
 };
@@ -90,18 +90,19 @@ struct InputSpec {
 
 struct ModelSpec {
   ModelKind kind;
-  std::filesystem::path weights;  ///< safetensors; empty: start from the seed, or those of the model's own file
+  std::filesystem::path weights;  ///< safetensors; empty: start from the seed, or use those in the model's file
   friend bool operator==(const ModelSpec&, const ModelSpec&) = default;
 };
 
-/// How one member learns. Every field has its value here: defaults, then `train:`, then the member's own `train:`.
+/// How one member is trained. Every field has its final value here: defaults, then `train:`, then the member's
+/// `train:`.
 struct TrainSpec {
   std::uint32_t epochs = 1;
   std::uint32_t batch_images = 32;
   double learning_rate = 1e-3;
   std::filesystem::path init;  ///< start from this safetensors file
   bool bootstrap = false;      ///< each member sees its own resample of the images (bagging)
-  /// No key in YAML: `tutti merge` sets it. Statistics are learnt in one epoch, in the order of the images.
+  /// Not a key in YAML: `tutti merge` sets it. Statistics are estimated in one epoch, in the order of the images.
   Learns learns = Learns::weights;
   friend bool operator==(const TrainSpec&, const TrainSpec&) = default;
 };
@@ -110,8 +111,8 @@ struct MemberSpec {
   std::string name;
   ModelSpec model;
   double weight = 1.0;
-  OutputKind output = OutputKind::logits;  ///< what the model itself answers (small-cnn, mlp: always logits)
-  std::optional<MemberInput> input{};      ///< what is done to the arena's images for this member alone
+  OutputKind output = OutputKind::logits;  ///< what the model itself outputs (small-cnn, mlp: always logits)
+  std::optional<MemberInput> input{};      ///< how to prepare the arena's images for this member only
   bool copy_input = false;                 ///< give the model a private copy of each batch
   std::uint64_t seed = 0;                  ///< default: the ensemble's seed + rank
   Device device;
@@ -129,22 +130,24 @@ struct CombineSpec {
   friend bool operator==(const CombineSpec&, const CombineSpec&) = default;
 };
 
-/// What is done when workers die, hang or answer nonsense.
+/// What to do when workers die, hang or send invalid outputs.
 struct FailureSpec {
   OnWorkerFailure on_worker_failure = OnWorkerFailure::restart;
   std::optional<std::uint32_t> restart_limit = 5;  ///< `restarts: {limit: 5}` or `off`: per member and window
   double restart_window = 60;                      ///< `restarts: {window_s: 60}`
-  double back_off = 0.1;  ///< `restarts: {back_off_s: 0.1}`: before the second in a row; doubles
+  /// `restarts: {back_off_s: 0.1}`: seconds before the second restart in a row; doubles each time.
+  double back_off = 0.1;
   /// `progress_deadline_s: auto | off | 30`: the time for one batch. auto: max(10 s, 20 x the slowest batch so far).
   enum class Deadline { automatic, off, fixed } progress = Deadline::automatic;
-  double progress_deadline = 10;  ///< seconds, with `fixed`; the least with `automatic`
+  double progress_deadline = 10;  ///< seconds, with `fixed`; the minimum with `automatic`
   OnPoison on_poison = OnPoison::set_aside;
   std::optional<std::uint32_t> poison_limit = 3;  ///< `poison_limit: 3` or `off`
   OnNan on_nan = OnNan::error;
   Spares spares = Spares::none;
-  bool core_files = false;     ///< workers that crash may leave core files (without the arena)
-  double kill_deadline = 10;   ///< after SIGKILL; a process that is still there is stuck in the kernel. No key in YAML.
-  double drain_deadline = 10;  ///< `drain_deadline_s`: for what is in flight at Ctrl-C
+  bool core_files = false;  ///< workers that crash may leave core files (without the arena)
+  /// Seconds after SIGKILL; a process that still exists then is stuck in the kernel. Not a key in YAML.
+  double kill_deadline = 10;
+  double drain_deadline = 10;  ///< `drain_deadline_s`: seconds to finish the work in flight at Ctrl-C
   friend bool operator==(const FailureSpec&, const FailureSpec&) = default;
 };
 
@@ -152,26 +155,26 @@ struct FailureSpec {
 struct TaskSpec {
   std::string name;
   InputSpec input;
-  std::optional<InputSpec> held_out{};  ///< greedy_soup: the images by which it chooses, where all tasks have some
+  std::optional<InputSpec> held_out{};  ///< greedy_soup: the images that it chooses by, if all tasks have some
   std::vector<std::string> classes;     ///< names, in the order of the labels; empty: those of the head or the input
-  std::filesystem::path head;           ///< see merge/head.hpp; empty: the combined answer is the task's answer
+  std::filesystem::path head;           ///< see merge/head.hpp; empty: the combined output is the task's output
   friend bool operator==(const TaskSpec&, const TaskSpec&) = default;
 };
 
-/// `merge:`. Which fields count depends on `method`; the reader of the YAML refuses those that do not.
+/// `merge:`. Which fields are used depends on `method`; the reader of the YAML rejects the others.
 struct MergeSpec {
   MergeMethod method = MergeMethod::average;
   std::vector<std::size_t> over;      ///< ranks of members, in the order they were named; default: all
-  std::vector<double> weights;        ///< weighted: one per entry of `over`; default: the members' own weights
+  std::vector<double> weights;        ///< weighted: one per entry of `over`; default: the weights of the members
   bool normalize = true;              ///< weighted: divide by the sum of the weights
-  double scaling = 0.3;               ///< task_arithmetic, ties: what the sum of task vectors is multiplied with
-  double density = 0.2;               ///< ties: the part of each task vector that is kept
-  Disjoint disjoint = Disjoint::sum;  ///< ties: of the values whose sign agrees
-  double t = 0.5;                     ///< slerp: 0 is the first, 1 the second
+  double scaling = 0.3;               ///< task_arithmetic, ties: the factor of the sum of task vectors
+  double density = 0.2;               ///< ties: the fraction of each task vector that is kept
+  Disjoint disjoint = Disjoint::sum;  ///< ties: how values whose sign agrees are combined
+  double t = 0.5;                     ///< slerp: 0 gives the first member, 1 the second
   bool accumulate_f64 = false;        ///< `accumulate: float64`
   BatchNorm batch_norm = BatchNorm::keep;
-  std::optional<InputSpec> input;  ///< greedy_soup: the held-out images, where those are not the tasks'; and those of
-                                   ///< the statistics
+  std::optional<InputSpec> input;  ///< greedy_soup: the held-out images, unless the tasks have them; also the
+                                   ///< images of the statistics
   friend bool operator==(const MergeSpec&, const MergeSpec&) = default;
 };
 
@@ -184,8 +187,8 @@ struct EnsembleSpec {
   std::optional<ModelSpec> base;   ///< the model that the members were fine-tuned from
   std::optional<MergeSpec> merge;  ///< `tutti merge`
   std::uint32_t segment_images = 500;
-  std::uint32_t batch_images = 32;    ///< with `auto` this many where nothing is measured: while members learn
-  bool measure_batch_images = false;  ///< `batch_images: auto`: the best one of each member is found at the start
+  std::uint32_t batch_images = 32;    ///< with `auto`: used where no batch is measured, in training
+  bool measure_batch_images = false;  ///< `batch_images: auto`: measures the best batch of each member at the start
   std::uint32_t slots = 4;            ///< arena slots: segments in flight
   std::uint32_t threads = 0;          ///< per worker; 0: usable cores of its set / workers that share it
   std::uint64_t seed = 0;
@@ -194,9 +197,9 @@ struct EnsembleSpec {
   StartMethod start_method = StartMethod::automatic;
   std::uint32_t checkpoint_segments = 2;  ///< `train: {checkpoint_segments: 2}`; below `slots` unless both are 1
   double start_deadline = 120.0;          ///< seconds until every worker must be ready
-  double stop_deadline = 10.0;            ///< seconds for a worker to leave before it is killed
-  std::filesystem::path output;           ///< empty: a fresh numbered folder under runs/
-  std::string effective_yaml;             ///< the configuration as it is in effect, for the report
+  double stop_deadline = 10.0;            ///< seconds that a worker has to exit before it is killed
+  std::filesystem::path output;           ///< empty: a new numbered folder under runs/
+  std::string effective_yaml;             ///< the configuration in effect, for the report
   friend bool operator==(const EnsembleSpec&, const EnsembleSpec&) = default;
 };
 

@@ -53,14 +53,14 @@ class TaskReader {
     fields.text("name", task_.name);
     if (!task_.name.empty()) {
       if (std::string problem = task_name_problem(task_.name); !problem.empty())
-        violations_.add(fields.place_of("name"), std::move(problem));
+        violations_.add(fields.position_of("name"), std::move(problem));
       what_ = fmt::format("task '{}'", task_.name);
     }
     read_classes(fields.find("classes"));
     read_images(fields.require("input", "such as {dataset: npy, images: test.npy, labels: labels.npy}"));
     read_held_out(fields.find("held_out"));
     fields.path("head", task_.head);
-    if (tree_.kind == Tree::Kind::map) check_head(fields.place_of("head"));
+    if (tree_.kind == Tree::Kind::map) check_head(fields.position_of("head"));
     fields.finish();
     return std::move(task_);
   }
@@ -82,20 +82,20 @@ class TaskReader {
     try {
       task_.classes = lines_of(read_text(tree.scalar, "the class names"));
     } catch (const Error& error) {
-      return violations_.add(tree.place, fmt::format("{} ({})", error.message(), error.detail()));
+      return violations_.add(tree.position, fmt::format("{} ({})", error.message(), error.detail()));
     }
     const bool names = !task_.classes.empty() && std::none_of(task_.classes.begin(), task_.classes.end(),
                                                               [](const std::string& name) { return name.empty(); });
     if (!names) {
       task_.classes.clear();
-      return violations_.add(tree.place,
+      return violations_.add(tree.position,
                              fmt::format("'{}' must hold one class name per line, and no empty line", tree.scalar));
     }
     check_names(tree);
   }
 
   void refuse_classes(const Tree& tree, const std::string& found) {
-    violations_.add(tree.place,
+    violations_.add(tree.position,
                     fmt::format("'classes' must be a list of names or a file with one name per line, not {}", found));
   }
 
@@ -105,10 +105,10 @@ class TaskReader {
       for (const std::string& name : task_.classes) sorted.push_back(composed(name));
       std::ranges::sort(sorted);
       if (const auto twice = std::ranges::adjacent_find(sorted); twice != sorted.end())
-        violations_.add(tree.place, fmt::format("'classes' names '{}' twice; tell the two apart", one_line(*twice)));
+        violations_.add(tree.position, fmt::format("'classes' names '{}' twice; tell the two apart", one_line(*twice)));
       return;
     }
-    violations_.add(tree.place,
+    violations_.add(tree.position,
                     fmt::format("'classes' names {} classes, more than {}", task_.classes.size(), kMaxClassNames));
     task_.classes.clear();
   }
@@ -121,39 +121,40 @@ class TaskReader {
     if (tree == nullptr) return;
     task_.held_out = read_set(*tree, "held-out images");
     if (task_.held_out && *task_.held_out == task_.input)
-      violations_.add(tree->place, fmt::format("the held-out images of {} are those of its 'input', by which the soup "
-                                               "is judged; tell them apart, such as with 'skip' and 'limit'",
-                                               what_));
+      violations_.add(tree->position, fmt::format("the held-out images of {} are also its 'input', which the soup "
+                                                  "is measured on; separate them, for example with 'skip' and 'limit'",
+                                                  what_));
   }
 
-  /// Nothing where something is wrong. `images`: as what they are spoken of.
+  /// Nothing if something is wrong. `images` names them in messages.
   std::optional<InputSpec> read_set(const Tree& tree, std::string_view images) {
     const std::size_t before = violations_.count();
     const InputSpec input = read_input(tree, Split::test, violations_);
     if (violations_.count() != before) return std::nullopt;
     if (input.dataset == Dataset::memory) {
-      violations_.add(tree.place,
+      violations_.add(tree.position,
                       fmt::format("the {} of {} need a 'dataset': they cannot come through the API", images, what_));
       return std::nullopt;
     }
-    check_input(members_, input, tree.place, violations_);
+    check_input(members_, input, tree.position, violations_);
     const std::uint32_t classes = known_classes(input);
     if (!task_.classes.empty() && classes > task_.classes.size())
-      violations_.add(tree.place, fmt::format("{} names {}, but its {} have {}", what_,
-                                              counted(task_.classes.size(), "class"), images, classes));
+      violations_.add(tree.position, fmt::format("{} names {}, but its {} have {}", what_,
+                                                 counted(task_.classes.size(), "class"), images, classes));
     return input;
   }
 
-  void check_head(const Place& place) {
+  void check_head(const SourcePosition& position) {
     const bool features = combine_.over == OutputKind::features;
     if (features && task_.head.empty())
-      violations_.add(place, fmt::format("{} has no 'head', and the members' features have no classes; "
-                                         "name the file of one, or combine over probabilities",
-                                         what_));
+      violations_.add(position, fmt::format("{} has no 'head', and the members' features have no classes; "
+                                            "add 'head', or combine over probabilities",
+                                            what_));
     if (!features && !task_.head.empty())
-      violations_.add(place, fmt::format("{} has a head, which takes features, but the members are combined over {}; "
-                                         "set combine: {{over: features}}",
-                                         what_, to_name(combine_.over)));
+      violations_.add(position,
+                      fmt::format("{} has a head, which takes features, but the members are combined over {}; "
+                                  "set combine: {{over: features}}",
+                                  what_, to_name(combine_.over)));
   }
 
   const Tree& tree_;
@@ -168,8 +169,8 @@ void refuse_twins(const Tree& list, const std::vector<TaskSpec>& tasks, Violatio
   for (std::size_t later = 1; later < tasks.size(); ++later)
     for (std::size_t first = 0; first < later; ++first) {
       if (tasks[later].name.empty() || tasks[later].name != tasks[first].name) continue;
-      violations.add(list.items[later].place, fmt::format("task {} is called '{}' like task {}; names must differ",
-                                                          later, tasks[later].name, first));
+      violations.add(list.items[later].position, fmt::format("task {} is called '{}' like task {}; names must differ",
+                                                             later, tasks[later].name, first));
       break;
     }
 }
@@ -180,9 +181,10 @@ std::vector<TaskSpec> read_tasks(const Tree& list, const std::vector<ReadMember>
                                  Violations& violations) {
   std::vector<TaskSpec> tasks;
   if (list.kind != Tree::Kind::list || list.items.empty() || list.items.size() > kMaxTasks) {
-    violations.add(list.place, fmt::format("'tasks' must be a list of 1 to {} tasks, not {}", kMaxTasks,
-                                           list.kind == Tree::Kind::list ? fmt::format("one of {}", list.items.size())
-                                                                         : describe(list)));
+    violations.add(
+        list.position,
+        fmt::format("'tasks' must be a list of 1 to {} tasks, not {}", kMaxTasks,
+                    list.kind == Tree::Kind::list ? fmt::format("one of {}", list.items.size()) : describe(list)));
     return tasks;
   }
   for (const Tree& item : list.items)

@@ -1,5 +1,5 @@
-// Reads `tasks:`: what `tutti evaluate` measures the ensemble on. Files that are named are looked at later, except for
-// lists of class names, which are part of the configuration.
+// Reads `tasks:`, the images that `tutti evaluate` measures the ensemble on. Files that it names are opened later,
+// except for lists of class names, which are part of the configuration.
 #pragma once
 
 #include <vector>
@@ -9,13 +9,13 @@
 
 namespace tutti::config {
 
-/// The most tasks, and the longest list of class names: as many as a layer may be wide.
+/// The most tasks, and the longest list of class names: the largest width of a layer.
 constexpr std::size_t kMaxTasks = 1024;
 constexpr std::size_t kMaxClassNames = kMaxModelWidth;
 
-/// Reads the list. A task with a head needs members that are combined over features, one without a head needs classes;
-/// names differ; the images come from a data set, and have no more classes than are named, and those that are held out
-/// are others. What is wrong becomes a violation.
+/// Reads the list. A task with a head needs members that are combined over features; one without a head needs classes.
+/// Names differ. The images come from a data set and have no more classes than are named, and the held-out images are
+/// not the images of the task. Mistakes become violations.
 std::vector<TaskSpec> read_tasks(const Tree& list, const std::vector<ReadMember>& members, const CombineSpec& combine,
                                  Violations& violations);
 

@@ -46,11 +46,11 @@ const Tree* Tree::find(std::string_view key) const {
 
 Tree* Tree::find(std::string_view key) { return const_cast<Tree*>(std::as_const(*this).find(key)); }
 
-void Tree::set(std::string_view key, Tree value, Place key_place) {
+void Tree::set(std::string_view key, Tree value, SourcePosition key_position) {
   if (Tree* old = find(key); old != nullptr)
     *old = std::move(value);
   else
-    entries.push_back({std::string(key), std::move(key_place), std::move(value)});
+    entries.push_back({std::string(key), std::move(key_position), std::move(value)});
 }
 
 void Tree::remove(std::string_view key) {
@@ -60,7 +60,7 @@ void Tree::remove(std::string_view key) {
 std::string one_line(std::string_view text) {
   constexpr std::size_t kMost = 80;
   std::string line(text.substr(0, kMost));
-  // Not in the middle of a letter (UTF-8).
+  // Do not cut in the middle of a UTF-8 character.
   if (text.size() > kMost)
     while (!line.empty() && (static_cast<unsigned char>(text[line.size()]) & 0xC0U) == 0x80U) line.pop_back();
   for (char& letter : line)
@@ -87,10 +87,10 @@ void merge(Tree& below, Tree above) {
     below = std::move(above);
     return;
   }
-  below.place = above.place;
+  below.position = above.position;
   for (Tree::Entry& entry : above.entries) {
     if (Tree::Entry* old = const_cast<Tree::Entry*>(below.find_entry(entry.key)); old != nullptr) {
-      old->key_place = entry.key_place;
+      old->key_position = entry.key_position;
       merge(old->value, std::move(entry.value));
     } else {
       below.entries.push_back(std::move(entry));

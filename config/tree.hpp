@@ -1,5 +1,6 @@
-// A configuration as it was written: maps, lists and scalars, each with its place. It knows neither yaml-cpp nor the
-// meaning of any key. Files are merged and overrides applied on trees, so that a message names the right file after it.
+// A configuration as it was written: maps, lists and scalars, each with its position. It knows neither yaml-cpp nor the
+// meaning of any key. Files are merged and overrides applied on trees, so that later messages still name the right
+// file.
 #pragma once
 
 #include <string>
@@ -10,16 +11,16 @@
 
 namespace tutti::config {
 
-/// A value: copies deeply, is compared by nobody.
+/// A value: copies are deep; there is no comparison.
 struct Tree {
   enum class Kind { null, scalar, list, map };
   struct Entry;
 
   Kind kind = Kind::null;
   std::string scalar;   ///< as it was written, without quotes
-  bool quoted = false;  ///< it was in quotes: text, even where it looks like a number
-  bool blank = false;   ///< null because nothing was written, as opposed to the word
-  Place place;
+  bool quoted = false;  ///< it was in quotes: text, even if it looks like a number
+  bool blank = false;   ///< null because nothing was written, not because of the word null
+  SourcePosition position;
   std::vector<Tree> items;
   std::vector<Entry> entries;  ///< in the order of the file; keys are distinct
 
@@ -31,28 +32,28 @@ struct Tree {
 
   bool is_plain(std::string_view word) const { return kind == Kind::scalar && !quoted && scalar == word; }
 
-  /// The value of a map's key, or nothing; nothing for what is no map.
+  /// The value of a map's key, or nothing; nothing if this is not a map.
   const Tree* find(std::string_view key) const;
   Tree* find(std::string_view key);
   const Entry* find_entry(std::string_view key) const;
-  /// Sets a map's key, or adds it at the end.
-  void set(std::string_view key, Tree value, Place key_place = {});
+  /// Sets a key of a map, or adds it at the end.
+  void set(std::string_view key, Tree value, SourcePosition key_position = {});
   void remove(std::string_view key);
 };
 
 struct Tree::Entry {
   std::string key;
-  Place key_place;
+  SourcePosition key_position;
   Tree value;
 };
 
-/// For messages: the beginning of a text, which may be long and hold anything, as part of one line.
+/// For messages: the start of a text, which may be long and contain anything, as part of one line.
 std::string one_line(std::string_view text);
 
 /// For messages: "'abc'", "the text '3'" (quoted), "nothing", "a list", "a map".
 std::string describe(const Tree& tree);
 
-/// Lays `above` over `below`: maps are merged key by key, anything else, lists too, is replaced.
+/// Merges `above` over `below`: maps are merged key by key, and anything else, including lists, is replaced.
 void merge(Tree& below, Tree above);
 
 }  // namespace tutti::config

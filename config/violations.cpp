@@ -10,28 +10,30 @@
 
 namespace tutti::config {
 
-std::string Place::text() const { return line == 0 ? file : fmt::format("{}:{}:{}", file, line, column); }
+std::string SourcePosition::text() const { return line == 0 ? file : fmt::format("{}:{}:{}", file, line, column); }
 
-void Violations::add(const Place& place, std::string text) {
+void Violations::add(const SourcePosition& position, std::string text) {
   std::size_t rank = all_.size();
-  if (place.line == 0) rank = std::numeric_limits<std::size_t>::max();
-  // From the back: the one before is of the same file nearly always, and there may be very many.
-  const auto earlier =
-      std::find_if(all_.rbegin(), all_.rend(), [&](const Violation& one) { return one.place.file == place.file; });
+  if (position.line == 0) rank = std::numeric_limits<std::size_t>::max();
+  // Search from the back: the previous violation is nearly always in the same file, and there may be very many.
+  const auto earlier = std::find_if(all_.rbegin(), all_.rend(),
+                                    [&](const Violation& one) { return one.position.file == position.file; });
   if (earlier != all_.rend()) rank = earlier->file_rank;
-  all_.push_back({place, rank, std::move(text)});
+  all_.push_back({position, rank, std::move(text)});
 }
 
-void Violations::add_all(const Violations& other, const Place& place) {
-  for (const Violation& one : other.all_) add(place, one.text);
+void Violations::add_all(const Violations& other, const SourcePosition& position) {
+  for (const Violation& one : other.all_) add(position, one.text);
 }
 
 void Violations::raise(std::string_view file) const {
   if (all_.empty()) return;
-  const auto line_of = [](const Violation& one) { return fmt::format("{}: {}", one.place.text(), one.text); };
+  const auto line_of = [](const Violation& one) { return fmt::format("{}: {}", one.position.text(), one.text); };
   if (all_.size() == 1) throw Error(ErrorKind::usage, line_of(all_.front()));
   std::vector<Violation> sorted = all_;
-  const auto order = [](const Violation& one) { return std::tuple(one.file_rank, one.place.line, one.place.column); };
+  const auto order = [](const Violation& one) {
+    return std::tuple(one.file_rank, one.position.line, one.position.column);
+  };
   std::stable_sort(sorted.begin(), sorted.end(),
                    [&](const Violation& a, const Violation& b) { return order(a) < order(b); });
   std::string detail;

@@ -1,4 +1,4 @@
-// What is wrong with a configuration, collected: the user mends everything in one go. Not a log.
+// The mistakes in a configuration, collected so that the user can fix all of them at once. Not a log.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@
 namespace tutti::config {
 
 /// Where something was written. Line 0: not in a file; `file` then says where instead ("command line: 'seed=3'").
-struct Place {
+struct SourcePosition {
   std::string file;
   int line = 0;    ///< counted from 1
   int column = 0;  ///< counted from 1, in bytes
@@ -18,25 +18,25 @@ struct Place {
   std::string text() const;
 };
 
-/// So many are listed; more are counted only.
+/// The most violations to list; further ones are only counted.
 constexpr std::size_t kMaxListed = 100;
 
-/// A list of violations with their places. One thread.
+/// A list of violations with their positions. Use it on one thread.
 class Violations {
  public:
-  void add(const Place& place, std::string text);
-  /// Those of `other`, all at `place` instead of their own.
-  void add_all(const Violations& other, const Place& place);
+  void add(const SourcePosition& position, std::string text);
+  /// Adds those of `other`, all at `position` instead of their own positions.
+  void add_all(const Violations& other, const SourcePosition& position);
   std::size_t count() const noexcept { return all_.size(); }
 
-  /// Nothing where there are none. Else throws Error(usage): the violation itself where it is the only one, otherwise
-  /// "cannot use <file>: N problems" with one line each, those of one file in its order, those of the command line
-  /// last; beyond kMaxListed "and M more".
+  /// Returns if there are none. Otherwise throws Error(usage): the violation itself if it is the only one, else "cannot
+  /// use <file>: N problems" with one line each. The violations of one file are in its order, and those of the command
+  /// line come last; after kMaxListed follows "and M more".
   void raise(std::string_view file) const;
 
  private:
   struct Violation {
-    Place place;
+    SourcePosition position;
     std::size_t file_rank;  ///< order in which the files first appeared
     std::string text;
   };

@@ -12,9 +12,9 @@
 namespace tutti::config {
 namespace {
 
-/// Raised by the conversion for what cannot go on; the text is for the user.
+/// Thrown by the conversion if it cannot continue; the text is for the user.
 struct Unusable {
-  Place place;
+  SourcePosition position;
   std::string text;
 };
 
@@ -29,13 +29,13 @@ class Converter {
     }
   }
 
-  Place place(const YAML::Mark& mark) const {
+  SourcePosition position(const YAML::Mark& mark) const {
     return {file_, std::max(mark.line, 0) + 1, std::max(mark.column, 0) + 1};
   }
 
-  /// What follows in the same line.
+  /// The rest of the same line.
   std::string_view rest_at(const YAML::Mark& mark) const {
-    const Place at = place(mark);
+    const SourcePosition at = position(mark);
     const std::size_t line = static_cast<std::size_t>(at.line) - 1;
     const std::size_t column = static_cast<std::size_t>(at.column) - 1;
     return line < lines_.size() && column < lines_[line].size() ? lines_[line].substr(column) : std::string_view{};
@@ -43,10 +43,10 @@ class Converter {
 
   Tree convert(const YAML::Node& from, int depth = 0) {
     Tree tree;
-    tree.place = place(from.Mark());
-    if (++nodes_ > kMaxYamlNodes) throw Unusable{tree.place, fmt::format("more than {} values", kMaxYamlNodes)};
-    if (depth > kMaxYamlDepth) throw Unusable{tree.place, fmt::format("nested more than {} levels", kMaxYamlDepth)};
-    refuse_tag(from, tree.place);
+    tree.position = position(from.Mark());
+    if (++nodes_ > kMaxYamlNodes) throw Unusable{tree.position, fmt::format("more than {} values", kMaxYamlNodes)};
+    if (depth > kMaxYamlDepth) throw Unusable{tree.position, fmt::format("nested more than {} levels", kMaxYamlDepth)};
+    refuse_tag(from, tree.position);
     if (from.IsScalar()) {
       tree.kind = Tree::Kind::scalar;
       tree.scalar = from.Scalar();
@@ -65,28 +65,28 @@ class Converter {
 
  private:
   void add_entry(Tree& map, const YAML::Node& key, Tree value) {
-    const Place key_place = place(key.Mark());
+    const SourcePosition key_position = position(key.Mark());
     if (!key.IsScalar()) {
-      violations_.add(key_place, "a key must be a word, not a list, a map or nothing");
+      violations_.add(key_position, "a key must be a word, not a list, a map or nothing");
       return;
     }
-    // The parser marks a missing value by what comes after it, often on the next line: the key is the better place.
-    if (value.blank) value.place = key_place;
+    // The parser marks a missing value by what comes after it, often on the next line: the key is the better position.
+    if (value.blank) value.position = key_position;
     if (const Tree::Entry* first = map.find_entry(key.Scalar()); first != nullptr) {
-      violations_.add(key_place, fmt::format("duplicate key '{}'; it was given in line {} already", key.Scalar(),
-                                             first->key_place.line));
+      violations_.add(key_position, fmt::format("duplicate key '{}'; it is already given in line {}", key.Scalar(),
+                                                first->key_position.line));
       return;
     }
-    map.entries.push_back({key.Scalar(), key_place, std::move(value)});
+    map.entries.push_back({key.Scalar(), key_position, std::move(value)});
   }
 
-  void refuse_tag(const YAML::Node& from, const Place& at) {
+  void refuse_tag(const YAML::Node& from, const SourcePosition& at) {
     const std::string& tag = from.Tag();
     if (tag.empty() || tag == "?" || tag == "!") return;
-    violations_.add(at, fmt::format("tags such as '{}' have no meaning here; remove it", tag));
+    violations_.add(at, fmt::format("tags such as '{}' have no meaning here; remove this one", tag));
   }
 
-  // yaml-cpp drops the text of a null. The difference between `key: null` and a forgotten value is in the source alone.
+  // yaml-cpp drops the text of a null. Only the source tells `key: null` from a forgotten value.
   static bool null_is_written(std::string_view rest) {
     for (const std::string_view word : {"~", "null", "Null", "NULL"}) {
       if (!rest.starts_with(word)) continue;
@@ -101,7 +101,7 @@ class Converter {
   int nodes_ = 0;
 };
 
-/// Where a document begins; what it holds is dropped.
+/// Where a document starts; its contents are dropped.
 class DocumentStart final : public YAML::EventHandler {
  public:
   void OnDocumentStart(const YAML::Mark& mark) override { mark_ = mark; }
@@ -120,8 +120,8 @@ class DocumentStart final : public YAML::EventHandler {
   YAML::Mark mark_;
 };
 
-/// How many documents the text has, up to two, and where the last of these begins. YAML::LoadAll() would be shorter,
-/// but it never ends where yaml-cpp finds a document that takes nothing from the text: a lone comma is one, again and
+/// How many documents the text has, up to two, and where the last of these starts. YAML::LoadAll() would be shorter,
+/// but it never ends if yaml-cpp finds a document that takes nothing from the text: it finds a lone comma again and
 /// again.
 struct Documents {
   int count = 0;
@@ -176,20 +176,20 @@ std::optional<Tree> parse_yaml(std::string_view text, const std::string& file, V
     if (documents.count == 0) {
       Tree empty;
       empty.blank = true;
-      empty.place = {file, 1, 1};
+      empty.position = {file, 1, 1};
       return empty;
     }
     if (documents.count > 1) {
       const bool separated = converter.rest_at(documents.last).starts_with("---");
-      throw Unusable{converter.place(documents.last),
-                     separated ? "a second document begins; a file holds one: remove '---'"
-                               : "this is not YAML: it does not go on from what stands before it"};
+      throw Unusable{converter.position(documents.last),
+                     separated ? "a second document starts here, but a file holds only one: remove '---'"
+                               : "this is not YAML: it does not continue the text before it"};
     }
     return converter.convert(YAML::Load(copy));
   } catch (const YAML::Exception& error) {
-    violations.add(converter.place(error.mark), fmt::format("this is not YAML: {}", error.msg));
+    violations.add(converter.position(error.mark), fmt::format("this is not YAML: {}", error.msg));
   } catch (const Unusable& unusable) {
-    violations.add(unusable.place, unusable.text);
+    violations.add(unusable.position, unusable.text);
   }
   return std::nullopt;
 }

@@ -22,7 +22,7 @@ constexpr std::string_view kDigits = "0123456789";
 
 using Places = std::vector<std::optional<std::uint32_t>>;
 
-/// "Annual_Crop" and "annual crop" alike. Bytes beyond ASCII stay.
+/// Makes "Annual_Crop" and "annual crop" equal. Keeps bytes beyond ASCII.
 std::string plain(std::string_view name) {
   std::string text;
   for (const char letter : name) {
@@ -35,17 +35,17 @@ std::string plain(std::string_view name) {
       text += ' ';
   }
   if (!text.empty() && text.back() == ' ') text.pop_back();
-  return text.empty() ? std::string(name) : text;  // names of other signs alone
+  return text.empty() ? std::string(name) : text;  // a name without letters and digits
 }
 
-/// "fox" of "003-fox"; nothing where there is no number, or nothing behind it.
+/// "fox" of "003-fox"; nothing without a number, or without text after it.
 std::string_view without_number(std::string_view name) {
   const std::size_t end = name.find_first_not_of(kDigits);
   if (end == 0 || end == name.npos || end + 1 == name.size()) return {};
   return std::string_view("-_. ").find(name[end]) != std::string_view::npos ? name.substr(end + 1) : std::string_view();
 }
 
-/// The wanted classes by their names.
+/// Finds the task's classes by name.
 class Index {
  public:
   explicit Index(const std::vector<std::string>& wanted) {
@@ -56,8 +56,8 @@ class Index {
     }
   }
 
-  /// Where `name` stands. "A+" and "A-" are two classes, so the very name goes before one that is like it. Of several
-  /// that at `label`, or else none.
+  /// The position of `name`. "A+" and "A-" are two classes, so an exact match is preferred to a similar name. If
+  /// several match, the one at `label`, or none.
   std::optional<std::uint32_t> place_of(std::string_view name, std::uint32_t label) const {
     const auto found = exact_.find(std::string(name));
     return found != exact_.end() ? one_of(found->second, label) : like(name, label);
@@ -100,7 +100,7 @@ std::string shown(const std::vector<std::string>& names) {
   return names.size() > kNamesShown ? fmt::format("{} and {} more", text, names.size() - kNamesShown) : text;
 }
 
-/// All found, each at a place of its own.
+/// Whether all are found, each at a different position.
 bool go_by_name(Places places) {
   if (!std::ranges::all_of(places, [](const auto& place) { return place.has_value(); })) return false;
   std::ranges::sort(places);
@@ -127,19 +127,18 @@ bool in_place(const Places& places) {
   for (std::size_t label = 0; label < wanted.size(); ++label)
     if (std::ranges::find(places, std::optional(static_cast<std::uint32_t>(label))) == places.end())
       missing.push_back(fmt::format("'{}'", wanted[label]));
-  std::string detail = fmt::format("at other places: {}", shown(elsewhere));
-  if (!unknown.empty()) detail = fmt::format("not among the task's: {}; {}", shown(unknown), detail);
-  if (!missing.empty()) detail += fmt::format("; only among the task's: {}", shown(missing));
-  throw Error(ErrorKind::usage, fmt::format("the classes of {} are not those of the task, nor in their order", images),
-              detail,
-              "call them as the task does, then their order does not matter; or bring 'classes', and the head where "
+  std::string detail = fmt::format("at other positions: {}", shown(elsewhere));
+  if (!unknown.empty()) detail = fmt::format("not in the task: {}; {}", shown(unknown), detail);
+  if (!missing.empty()) detail += fmt::format("; only in the task: {}", shown(missing));
+  throw Error(ErrorKind::usage, fmt::format("the classes of {} do not match those of the task", images), detail,
+              "give them the task's names, and their order does not matter; or put 'classes', and the head if "
               "there is one, into their order");
 }
 
 std::vector<std::string> classes_of(const Source& source) {
   std::vector<std::string> names;
   for (std::uint32_t label = 0; label < source.classes(); ++label) names.push_back(source.class_name(label));
-  // Where one has no name, classes have numbers.
+  // If one of them has no names, classes only have numbers.
   const bool named = std::ranges::none_of(names, [](const std::string& name) { return name.empty(); });
   return named ? names : std::vector<std::string>{};
 }
@@ -170,10 +169,10 @@ std::unique_ptr<Source> with_task_classes(std::unique_ptr<Source> source, const 
                 source->name(), "name all of them in 'classes', in the order of the labels");
   const ClassMatch match = match_classes(classes_of(*source), wanted, images);
   if (!match.labels.empty())
-    log::info("{} have their classes in another order than the task: their labels go by name", images);
+    log::info("{} have their classes in a different order than the task: labels are matched by name", images);
   if (!match.others.empty())
-    log::warning("{} have {} of {} classes under other names, which go by their order: {}", images, match.others.size(),
-                 source->classes(), shown(match.others));
+    log::warning("{} have {} of {} classes under other names, which are matched by their order: {}", images,
+                 match.others.size(), source->classes(), shown(match.others));
   return images::with_classes(std::move(source), wanted, match.labels);
 }
 

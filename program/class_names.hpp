@@ -1,5 +1,5 @@
-// Whether the classes of images are those of a task: by their names, where both have some. Of folders whose names sort
-// otherwise than the task counts its classes nothing else would tell. It reads no image.
+// Whether the classes of images are those of a task: compared by name, if both have names. Only names reveal that the
+// folders of a data set sort in a different order than the classes of the task. Reads no image.
 #pragma once
 
 #include <cstdint>
@@ -11,23 +11,23 @@
 
 namespace tutti::program {
 
-/// What was found of the classes of a source.
+/// What was found about the classes of a source.
 struct ClassMatch {
-  std::vector<std::uint32_t> labels;  ///< of each class the task's label; empty: they stay as they are
-  std::vector<std::string> others;    ///< "'AnnualCrop' for 'annual crop land'": classes that go by their place
+  std::vector<std::uint32_t> labels;  ///< for each class of the source, the task's label; empty: no change
+  std::vector<std::string> others;    ///< "'AnnualCrop' for 'annual crop land'": classes that are matched by position
 };
 
-/// `there` are the classes of the images, `wanted` those of the task, each in the order of its labels. Names are the
-/// same where their letters and digits are (in the composed form of Unicode), in upper or lower case (`_` counts as a blank); of `there` a leading number
-/// (`003-fox`) does not count. Where every name is found, labels go by name, whatever the order. Where some are called
-/// otherwise, and no name that is found stands at another place, they go by their place. Throws Error(usage) for the
-/// rest, which `images` ("the images of task 't'") begins.
+/// `there` are the classes of the images, `wanted` those of the task, each in the order of its labels. Two names are
+/// equal if their letters and digits are, ignoring case and how accents are encoded (`_` counts as a blank); a leading
+/// number in `there` (`003-fox`) is ignored. If every name is found, labels are matched by name, in any order. If some
+/// have other names, and every name that is found is at its position, classes are matched by position. Otherwise throws
+/// Error(usage), whose message starts with `images` ("the images of task 't'").
 ClassMatch match_classes(const std::vector<std::string>& there, const std::vector<std::string>& wanted,
                          const std::string& images);
 
-/// `source` with the names and labels of the task; as it is where `wanted` is empty. Says in the log where labels go by
-/// name in another order, and which classes go by their place. Throws as match_classes() does, and where the source
-/// has more classes than are wanted.
+/// `source` with the names and labels of the task; unchanged if `wanted` is empty. Logs if labels are matched by name
+/// in a different order, and which classes are matched by position. Throws like match_classes(), and if the source has
+/// more classes than `wanted`.
 std::unique_ptr<Source> with_task_classes(std::unique_ptr<Source> source, const std::vector<std::string>& wanted,
                                           const std::string& images);
 

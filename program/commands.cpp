@@ -60,7 +60,7 @@ void plan(const CommandLine& line) {
   config::EnsembleSpec spec = load(line);
   const std::filesystem::path worker = find_worker(line.worker);
   const Machine machine = look_at_machine(worker, GpuSearch::yes);
-  // What could be run is an evaluation.
+  // With tasks and without images to run on, only an evaluation is possible: plan that.
   if (!spec.tasks.empty() && spec.input.dataset == config::Dataset::memory) spec = host_models(spec, {}).hosted;
   const InputForm input = input_form(spec, spec.input);
   const Plan made = make_plan(spec, machine, input, {worker, line.debug_worker, false});

@@ -1,4 +1,4 @@
-// The commands of the program `tutti`, after the command line was read.
+// The commands of the program `tutti`, called with a parsed command line.
 #pragma once
 
 #include <filesystem>
@@ -17,10 +17,10 @@ struct CommandLine {
   std::filesystem::path worker;
   std::string debug_worker;
   std::filesystem::path trace;
-  std::string rules;                ///< "mean,vote": evaluated beside each other; empty: that of the description
-  std::string weights;              ///< "1,0.5": instead of the members' own
-  std::filesystem::path output;     ///< of `combine`; empty: a fresh one
-  std::vector<std::string> merged;  ///< weights of merged models, evaluated beside the members: FILE or NAME=FILE
+  std::string rules;                ///< "mean,vote": evaluated side by side; empty: the rule of the description
+  std::string weights;              ///< "1,0.5": instead of the members' weights
+  std::filesystem::path output;     ///< of `combine`; empty: a new one
+  std::vector<std::string> merged;  ///< weights of merged models, evaluated next to the members: FILE or NAME=FILE
   std::filesystem::path picture;    ///< an SVG file
   bool quiet = false;
   bool resume = false;
@@ -29,13 +29,13 @@ struct CommandLine {
 /// How a command ended that did not throw.
 enum class Outcome {
   complete,
-  incomplete,  ///< done, but a member is absent or a segment is not that of all members
+  incomplete,  ///< done, but a member is absent or some segments lack members
 };
 
 /// Each throws Error.
 Outcome run(const CommandLine& line, Interruption& interruption);
 Outcome evaluate(const CommandLine& line, Interruption& interruption);
-/// The same into a folder that this program holds already.
+/// The same, into a folder that this program has locked already.
 Outcome evaluate(const CommandLine& line, Interruption& interruption, images::RunFolder folder);
 /// `line.file` is the output folder of a run, or a description that names it.
 Outcome combine(const CommandLine& line, Interruption& interruption);

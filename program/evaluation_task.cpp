@@ -19,11 +19,11 @@ namespace {
   throw Error(ErrorKind::usage, std::move(message), std::move(detail), std::move(hint));
 }
 
-/// `key` is what names the images.
+/// `key` is the configuration key of the images.
 void check_images(const EvaluationTask& task, std::string_view key) {
   if (task.source->count() == 0)
     refuse(fmt::format("{}: there are none", task.images), task.source->name(),
-           fmt::format("look at 'limit', 'skip' and 'count' of its '{}'", key));
+           fmt::format("check 'limit', 'skip' and 'count' of its '{}'", key));
   if (!task.source->labelled())
     refuse(fmt::format("{} have no labels", task.images), task.source->name(),
            fmt::format("give its '{}' labels ('labels' for npy, 'classes' for random), or use a data set that has them",
@@ -50,12 +50,12 @@ void check_shapes(const std::vector<EvaluationTask>& tasks) {
     refuse(fmt::format("task '{}' has images of {}, task '{}' of {}", tasks.front().name, first.text(), task.name,
                        task.source->shape().text()),
            "one pool serves all tasks, and all its images have one shape",
-           "bring the images to one shape, or evaluate these tasks apart");
+           "resize the images to one shape, or evaluate these tasks separately");
   }
 }
 
-/// Whether the workers would prepare the images of two tasks in the same way; `same_kind` is set where that is a matter
-/// of their `preprocess` alone.
+/// Whether the workers would prepare the images of two tasks in the same way; sets `same_kind` if only their
+/// `preprocess` matters.
 bool prepared_alike(const config::EnsembleSpec& spec, const std::vector<EvaluationTask>& tasks, std::size_t a,
                     std::size_t b, bool& same_kind) {
   const bool own = std::all_of(spec.members.begin(), spec.members.end(),
@@ -69,7 +69,7 @@ bool prepared_alike(const config::EnsembleSpec& spec, const std::vector<Evaluati
   return same_kind && (own || first.preprocess == other.preprocess);
 }
 
-/// The pool is planned for the images of the first task: the workers prepare those of the others in the same way.
+/// The pool is planned for the images of the first task, and the workers prepare those of the others in the same way.
 void check_preparation(const config::EnsembleSpec& spec, const std::vector<EvaluationTask>& tasks) {
   for (std::size_t i = 1; i < spec.tasks.size(); ++i) {
     bool same_kind = false;
@@ -77,8 +77,8 @@ void check_preparation(const config::EnsembleSpec& spec, const std::vector<Evalu
     refuse(fmt::format("the images of tasks '{}' and '{}' would be prepared differently", tasks[0].name, tasks[i].name),
            fmt::format("{}; {}: one pool serves all tasks, and its workers prepare the images", tasks[0].source->name(),
                        tasks[i].source->name()),
-           same_kind ? "give both the same 'preprocess', or every member an 'input' of its own"
-                     : "bring the images into one kind of data set, or evaluate these tasks apart");
+           same_kind ? "give both the same 'preprocess', or give every member an 'input'"
+                     : "use one kind of data set for both, or evaluate these tasks separately");
   }
 }
 
@@ -109,10 +109,10 @@ EvaluationTask open_task(const config::EnsembleSpec& whole, const config::TaskSp
   return task;
 }
 
-/// `images` are those of `source`, for people.
+/// `images` names the images of `source` in messages.
 void check_classes(const std::string& images, const Source& source, const MemberStatus& model) {
   if (source.classes() <= model.width) return;
-  refuse(fmt::format("{} have {}, but '{}' answers {}", images, counted(source.classes(), "class"), model.name,
+  refuse(fmt::format("{} have {}, but '{}' outputs {}", images, counted(source.classes(), "class"), model.name,
                      model.width),
          {}, "give images whose labels are classes of the models");
 }
@@ -120,12 +120,12 @@ void check_classes(const std::string& images, const Source& source, const Member
 void check_width(const EvaluationTask& task, const MemberStatus& model) {
   if (task.head) {
     if (model.width == task.head->features()) return;
-    refuse(fmt::format("the head of task '{}' takes {}, but '{}' answers {}", task.name,
+    refuse(fmt::format("the head of task '{}' takes {}, but '{}' outputs {}", task.name,
                        counted(task.head->features(), "feature"), model.name, model.width),
            task.head->file().string(), "make the head with the tower that these features belong to");
   }
   if (!task.class_names.empty() && model.width != task.class_names.size())
-    refuse(fmt::format("task '{}' names {}, but '{}' answers {}", task.name, counted(task.class_names.size(), "class"),
+    refuse(fmt::format("task '{}' names {}, but '{}' outputs {}", task.name, counted(task.class_names.size(), "class"),
                        model.name, model.width),
            {}, "correct 'classes', or evaluate models of these classes");
   check_classes(task.images, *task.source, model);
@@ -147,7 +147,7 @@ std::vector<EvaluationTask> open_tasks(const config::EnsembleSpec& spec) {
   for (const config::TaskSpec& task : spec.tasks) tasks.push_back(open_task(spec, task, TaskImages::input));
   if (spec.tasks.empty()) {
     if (spec.combine.over == OutputKind::features)
-      refuse("features have no classes to be evaluated by", "the members are combined over features",
+      refuse("features cannot be evaluated without classes", "the members are combined over features",
              "name 'tasks' with heads, or combine over probabilities");
     config::TaskSpec only;
     only.name = to_name(spec.input.dataset);
@@ -198,7 +198,7 @@ void check_widths(const std::vector<EvaluationTask>& tasks, const std::vector<Me
     for (const MemberStatus& model : models) check_width(task, model);
   for (std::size_t rank = 1; combined && rank < members; ++rank)
     if (models[rank].width != models[0].width)
-      refuse(fmt::format("'{}' answers {} per image and '{}' answers {}: they cannot be combined", models[0].name,
+      refuse(fmt::format("'{}' outputs {} per image and '{}' outputs {}: they cannot be combined", models[0].name,
                          counted(models[0].width, "value"), models[rank].name, models[rank].width),
              {}, "combine members of equal width, or evaluate each alone with combine: {rule: none}");
 }

@@ -29,7 +29,7 @@ const char* signal_name(int signal) {
 
 void Interruption::take(int number) {
   const MutexLock lock(mutex_);
-  if (!stop_ || signal_ != 0) ::_exit(128 + number);  // no word: stderr may be what it waits for
+  if (!stop_ || signal_ != 0) ::_exit(128 + number);  // no message: the program may be blocked writing to stderr
   signal_ = number;
   stop_(number);
 }
@@ -39,7 +39,7 @@ void Interruption::check() const {
 }
 
 void Interruption::leave(int signal, std::string_view detail) {
-  // A terminal that is held, or a pipe that nobody reads, must not keep the program.
+  // A stopped terminal, or a pipe that is not read, must not block the exit of the program.
   pollfd place{STDERR_FILENO, POLLOUT, 0};
   if (::poll(&place, 1, 0) == 1)
     say(stderr, fmt::format("tutti: {}\n", Error(ErrorKind::interrupted, "interrupted", std::string(detail)).what()));
@@ -49,8 +49,8 @@ void Interruption::leave(int signal, std::string_view detail) {
 Interruption::Watch::Watch(Interruption& interruption, Ensemble& ensemble)
     : Watch(interruption, [&ensemble](int number) {
         ensemble.drain();
-        // The log does not wait for stderr.
-        log::info("{}: finishing what is in flight; a second signal ends at once", signal_name(number));
+        // Logging does not wait for stderr.
+        log::info("{}: finishing the work in flight; a second signal ends the program at once", signal_name(number));
       }) {}
 
 Interruption::Watch::Watch(Interruption& interruption, std::function<void(int)> stop) : interruption_(interruption) {

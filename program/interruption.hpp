@@ -1,4 +1,4 @@
-// What Ctrl-C, SIGTERM and SIGHUP do to the program.
+// How the program reacts to Ctrl-C, SIGTERM and SIGHUP.
 #pragma once
 
 #include <atomic>
@@ -15,9 +15,9 @@ namespace tutti::program {
 /// "SIGINT", "SIGTERM", "SIGHUP".
 const char* signal_name(int signal);
 
-/// Create it first in main(), before any other thread: they inherit the blocked signals. The first signal drains the
-/// watched ensemble: what is in flight is still answered, then what runs ends; where work without an ensemble is
-/// watched, it stops that. A second one, or one while nothing is watched, ends the program at once: the kernel then
+/// Create it first in main(), before any other thread, so that all threads inherit the blocked signals. The first
+/// signal drains the watched ensemble: the work in flight is finished, then the command ends. If other work is watched,
+/// the signal stops that. A second signal, or one while nothing is watched, ends the program at once; the kernel then
 /// ends the workers and frees the memory.
 class Interruption {
  public:
@@ -25,8 +25,8 @@ class Interruption {
   Interruption(const Interruption&) = delete;
   Interruption& operator=(const Interruption&) = delete;
 
-  /// While it lives, a signal drains `ensemble`, or calls `stop` with its number on the thread that waits for signals.
-  /// One inside another takes its place for a while.
+  /// While it exists, a signal drains `ensemble`, or calls `stop` with the signal's number on the thread that waits for
+  /// signals. A nested watch replaces the outer one while it exists.
   class Watch {
    public:
     Watch(Interruption& interruption, Ensemble& ensemble);
@@ -40,11 +40,12 @@ class Interruption {
     std::function<void(int)> before_;
   };
 
-  /// The signal that came, or 0.
+  /// The signal that arrived, or 0.
   int signal() const noexcept { return signal_; }
-  /// Throws Error(interrupted) where one came.
+  /// Throws Error(interrupted) if a signal arrived.
   void check() const;
-  /// Ends the program as main() does after an Error(interrupted) with this detail: for a `stop` that nobody waits for.
+  /// Ends the program as main() does after an Error(interrupted) with this detail: for a `stop` after which no thread
+  /// would end it.
   [[noreturn]] static void leave(int signal, std::string_view detail);
 
  private:

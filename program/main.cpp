@@ -1,4 +1,4 @@
-// The program `tutti`: reads the command line, runs one command, turns errors into words and exit codes.
+// The program `tutti`: reads the command line, runs one command, turns errors into messages and exit codes.
 #include <fmt/format.h>
 #include <signal.h>
 #include <unistd.h>
@@ -57,7 +57,7 @@ void add_common_options(CLI::App& command, CommandLine& line, LogOptions& logs) 
       ->type_name("KEY=VALUE");
   command.add_option("--assign", line.assign, "device of a member, once per member: cnn-0=cpu:1")
       ->type_name("MEMBER=DEVICE")
-      ->allow_extra_args(false);  // one value each time, or it would swallow the file that follows
+      ->allow_extra_args(false);  // one value each time, or it would take the file that follows as a value
   add_log_options(command, line, logs);
 }
 
@@ -78,9 +78,9 @@ void add_rules_option(CLI::App& command, CommandLine& line, const char* what) {
 }
 
 void add_evaluate_options(CLI::App& command, CommandLine& line) {
-  add_rules_option(command, line, "combine by each of these rules, instead of that of the file: mean,max,vote");
+  add_rules_option(command, line, "combine by each of these rules, instead of the file's rule: mean,max,vote");
   command
-      .add_option("--merged", line.merged, "weights of a merged model, evaluated beside the members; once per model")
+      .add_option("--merged", line.merged, "weights of a merged model, evaluated next to the members; once per model")
       ->type_name("[NAME=]FILE")
       ->allow_extra_args(false);
   command.add_option("--picture", line.picture, "draw the accuracies as bars, per task")->type_name("FILE.svg");
@@ -92,9 +92,9 @@ void add_combine_options(CLI::App& command, CommandLine& line, LogOptions& logs)
       ->type_name("FOLDER|FILE");
   command.add_option("overrides", line.overrides, "key=value applied to the configuration: combine.accumulate=float64")
       ->type_name("KEY=VALUE");
-  add_rules_option(command, line, "combine by each of these rules, instead of that of the run: mean,max,vote");
+  add_rules_option(command, line, "combine by each of these rules, instead of the run's rule: mean,max,vote");
   command.add_option("--weights", line.weights, "one per member, in their order: 1,0.5,2")->type_name("NUMBER,...");
-  command.add_option("-o,--output", line.output, "where results go; default: a fresh numbered folder below runs")
+  command.add_option("-o,--output", line.output, "where results go; default: a new numbered folder under runs")
       ->type_name("FOLDER");
   add_log_options(command, line, logs);
 }
@@ -106,13 +106,13 @@ void set_log_level(const LogOptions& options, bool quiet, bool debugging) {
                                             {"warning", Level::warning},
                                             {"error", Level::error},
                                             {"off", Level::off}};
-  // A worker that waits for a debugger says so as a warning.
+  // A worker that waits for a debugger logs a warning, which must be visible.
   const Level least = debugging ? Level::warning : Level::error;
   log::set_level(options.verbose ? Level::debug : quiet ? least : levels.at(options.level));
 }
 
 int explain(const Error& error, int signal) {
-  log::flush();  // what led to it stands before it
+  log::flush();  // so that the log lines before the error are printed first
   say(stderr, fmt::format("tutti: {}\n", error.what()));
   if (error.kind() == ErrorKind::interrupted && signal != 0) return 128 + signal;
   return error.kind() == ErrorKind::usage ? kUsageExit : kFailedExit;
@@ -122,7 +122,7 @@ int execute(const std::function<Outcome()>& command, const std::optional<Interru
   try {
     const Outcome outcome = command();
     std::fflush(stdout);
-    // A reader that has gone (head) has seen what it wanted; a full disk has not.
+    // A reader that exits early, such as head, is no error; a full disk is one.
     if (std::ferror(stdout) != 0 && errno != EPIPE)
       throw Error(ErrorKind::failed, "could not write to the standard output", std::strerror(errno));
     return outcome == Outcome::incomplete ? kIncompleteExit : 0;
@@ -135,7 +135,7 @@ int execute(const std::function<Outcome()>& command, const std::optional<Interru
   }
 }
 
-/// One line, and where to read on; CLI11's own text begins with the name of an exception.
+/// One line, and a hint where to look; the text of CLI11 starts with the name of an exception.
 std::string explain_usage(const CLI::App* app, const CLI::Error& error) {
   std::string command = "tutti";
   const std::vector<CLI::App*> chosen = app->get_subcommands();
@@ -157,16 +157,16 @@ void check_command(const CLI::App& app, int argc, char** argv) {
               near.empty() ? "see 'tutti --help'" : fmt::format("did you mean '{}'?", near));
 }
 
-/// Measuring is a program of its own, which reads the rest of the command line itself.
+/// tutti-bench is a separate program, which reads the rest of the command line itself.
 [[noreturn]] void become_bench(char** argv) {
   const std::filesystem::path bench =
-      find_program("tutti-bench", "it is built with Tutti (target tutti_programs) and installed beside tutti-worker");
+      find_program("tutti-bench", "it is built with Tutti (target tutti_programs) and installed next to tutti-worker");
   ::execv(bench.c_str(), argv + 1);
   throw Error(ErrorKind::failed, fmt::format("could not start {}", bench.string()), std::strerror(errno));
 }
 
 int run_program(int argc, char** argv) {
-  CLI::App app("Tutti runs an ensemble of models, each in a worker process of its own, as one.", "tutti");
+  CLI::App app("Tutti runs an ensemble of models, each in its own worker process, as one.", "tutti");
   app.set_version_flag("--version", fmt::format("tutti {} (build {})", version(), build_id()));
   app.require_subcommand(1);
   app.failure_message(explain_usage);
@@ -179,9 +179,9 @@ int run_program(int argc, char** argv) {
   CLI::App* const combine_command =
       app.add_subcommand("combine", "combine saved answers of members by other rules or weights, without running them");
   CLI::App* const train_command = app.add_subcommand("train", "train every member in its worker, side by side");
-  CLI::App* const plan_command = app.add_subcommand("plan", "say what would run where, and what it needs");
+  CLI::App* const plan_command = app.add_subcommand("plan", "show what would run where, and what it needs");
   CLI::App* const validate_command = app.add_subcommand("validate", "check the configuration, and nothing else");
-  CLI::App* const merge_command = app.add_subcommand("merge", "make one checkpoint of the members' weights");
+  CLI::App* const merge_command = app.add_subcommand("merge", "make one checkpoint from the members' weights");
   app.add_subcommand("bench", "compare ways to run the ensemble, same weights, same images");
   for (CLI::App* const command :
        {run_command, evaluate_command, train_command, plan_command, validate_command, merge_command})
@@ -192,12 +192,12 @@ int run_program(int argc, char** argv) {
   for (CLI::App* const command : {run_command, evaluate_command, train_command})
     command
         ->add_option("--trace", line.trace,
-                     "write what workers and coordinator did when, for ui.perfetto.dev or chrome://tracing")
+                     "write a timeline of workers and coordinator, for ui.perfetto.dev or chrome://tracing")
         ->type_name("FILE");
   CLI::Option* const dry = run_command->add_flag("--dry-run", dry_run, "print the plan instead");
   for (CLI::App* const described : {&app, run_command, evaluate_command, combine_command, train_command, merge_command})
     described->footer(kExitCodes);
-  run_command->add_flag("--resume", line.resume, "go on with the run that was begun in the output folder")
+  run_command->add_flag("--resume", line.resume, "continue the run that was started in the output folder")
       ->excludes(dry);
   run_command->get_option("--trace")->excludes(dry);
   add_rules_option(*run_command, line, "evaluate these rules too, in the same pass, and how much the members disagree");
@@ -235,10 +235,11 @@ int run_program(int argc, char** argv) {
 }  // namespace tutti::program
 
 int main(int argc, char** argv) {
-  // Whoever stops reading what is printed, or meets a file size limit, gets an error where the write is; no silent end.
+  // If a reader closes the pipe, or a file reaches its size limit, the write fails with an error instead of ending the
+  // program silently.
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);
-  // In a container without /sys hwloc falls back to what the kernel answers, and need not say so on stderr.
+  // In a container without /sys, hwloc falls back to what the kernel reports; it need not warn about that on stderr.
   ::setenv("HWLOC_HIDE_ERRORS", "2", 0);
   return tutti::program::run_program(argc, argv);
 }

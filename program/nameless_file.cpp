@@ -15,7 +15,7 @@ namespace tutti::program {
 NamelessFile::NamelessFile(const std::filesystem::path& folder, const char* what)
     : place_(folder / what), file_(nameless_file(folder, O_RDWR)) {
   if (file_) return;
-  // Where the file system has none: one whose name is taken away at once.
+  // If the file system cannot create one: a file whose name is removed at once.
   std::string name = (folder / ".nameless-XXXXXX").string();
   file_ = UniqueFd(::mkostemp(name.data(), O_CLOEXEC));
   if (!file_) throw write_error(place_, errno);

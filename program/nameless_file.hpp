@@ -1,4 +1,4 @@
-// A file without a name, for weights that only workers are to read: it is gone with this process, however it ends.
+// A file without a name, for weights that only workers read: it disappears with this process, however it ends.
 #pragma once
 
 #include <cstddef>
@@ -9,16 +9,16 @@
 
 namespace tutti::program {
 
-/// Moves, does not copy.
+/// Can be moved, not copied.
 class NamelessFile {
  public:
-  /// On the file system of `folder`; `what` it is stands in errors: "a candidate". Throws Error(failed).
+  /// On the file system of `folder`; `what` names it in errors: "a candidate". Throws Error(failed).
   NamelessFile(const std::filesystem::path& folder, const char* what);
 
   /// Appends. Throws Error(failed).
   void write(std::span<const std::byte> bytes) const;
 
-  /// Where another process of this user finds it, as long as this one holds it.
+  /// The path by which another process of this user can open it, as long as this process holds it.
   std::filesystem::path path() const;
 
  private:

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kRedraw{100};
 constexpr std::size_t kBarWidth = 24;
-constexpr std::size_t kNamed = 2;  // members that a line of progress has room for
+constexpr std::size_t kNamed = 2;  // the number of members that a line of progress can name
 
 std::size_t terminal_columns() {
   winsize size{};
@@ -36,7 +36,7 @@ double share_of(const Way& way) {
   return way.total == 0 ? 1.0 : static_cast<double>(way.done) / static_cast<double>(way.total);
 }
 
-/// "cnn-1, cnn-2 restarting", "cnn-1, cnn-2 and 3 more restarting"; empty for nobody.
+/// "cnn-1, cnn-2 restarting", "cnn-1, cnn-2 and 3 more restarting"; empty if there are none.
 std::string who_is(const std::vector<std::string>& names, const char* what) {
   if (names.empty()) return {};
   const auto named = static_cast<std::ptrdiff_t>(std::min(names.size(), kNamed));
@@ -118,7 +118,7 @@ Progress::~Progress() {
   thread_.join();
   log::set_frame({});
   const MutexLock lock(mutex_);
-  if (done_ == total_) draw();  // a terminal that is kept as a file shows how it ended
+  if (done_ == total_) draw();  // so that the saved output of a terminal shows how it ended
   wipe();
 }
 

@@ -39,7 +39,7 @@ std::vector<std::vector<std::uint64_t>> rows_of(const images::Metrics& metrics) 
   return rows;
 }
 
-/// Of all members: on a GPU larger ones are tried than on a CPU.
+/// The batches of all members: GPUs try larger ones than CPUs.
 std::string batches_line(const Plan& plan) {
   std::uint32_t most = 1;
   for (const WorkerPlan& worker : plan.workers) most = std::max(most, worker.most_batch_images);
@@ -73,7 +73,7 @@ void add_status(images::Report& report, const Status& status) {
     images::MemberReport& row = report.members[rank];
     const int last_pid = row.status.pid;
     row.status = member;
-    if (member.pid == 0) row.status.pid = last_pid;  // of the worker that it had
+    if (member.pid == 0) row.status.pid = last_pid;  // the process id of the worker that it had
     row.hosted = true;
     report.counts.segments_handed_out += member.segments_handed_out;
     report.counts.segments_answered += member.segments_answered;

@@ -1,4 +1,4 @@
-// Gathers what a command did into the report, and prints the tables that people read.
+// Collects what a command did into the report, and prints the tables for the user.
 #pragma once
 
 #include <chrono>
@@ -16,21 +16,22 @@
 
 namespace tutti::program {
 
-/// What a report says before anything ran: version, machine, configuration, memory bounds. `completed` is false.
+/// The report before anything ran: version, machine, configuration, memory bounds. `completed` is false.
 images::Report begin_report(const std::string& command, const config::EnsembleSpec& spec, const Plan& plan,
                             const Machine& machine);
 
-/// Adds the members' and the pool's counters as they are now, memory included.
+/// Adds the current counters of the members and the pool, including memory.
 void add_status(images::Report& report, const Status& status);
-/// Adds what each member computed between two looks at the pool: images, seconds, images/s.
+/// Adds what each member computed between two snapshots of the pool: images, seconds, images/s.
 void add_speeds(images::Report& report, const Status& before, const Status& after);
-/// Adds accuracy and loss of all, and the ensemble's time for `scoreboard.images()` images, of which `known` took none.
+/// Adds the accuracy and loss of all, and the ensemble's time for `scoreboard.images()` images, of which `known` needed
+/// no computing.
 void add_scores(images::Report& report, const Scoreboard& scoreboard, const config::EnsembleSpec& spec, double seconds,
                 std::uint64_t known);
 void add_epoch(images::Report& report, const EpochResult& result);
 
-/// The table of a run: member, device, accuracy, seconds, images/s; then the ensemble. Columns that nobody has a value
-/// for show "-".
+/// The table of a run: member, device, accuracy, seconds, images/s; then the ensemble. Values that are not known show
+/// "-".
 std::string results_table(const images::Report& report);
 /// What `tutti plan` prints.
 std::string plan_text(const Plan& plan, const Machine& machine, const std::string& source);

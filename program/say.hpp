@@ -1,5 +1,5 @@
-// What the program prints. Printing must never end a run: a full disk or a closed terminal behind stderr is no reason
-// to lose results.
+// Prints the output of the program. Printing must never end a run: a full disk or a closed terminal is not a reason to
+// lose results.
 #pragma once
 
 #include <cstdio>
@@ -7,7 +7,7 @@
 
 namespace tutti::program {
 
-/// Writes and flushes; errors stay in ferror(stream), nothing is thrown.
+/// Writes and flushes; errors stay in ferror(stream), and nothing is thrown.
 void say(std::FILE* stream, std::string_view text) noexcept;
 
 }  // namespace tutti::program

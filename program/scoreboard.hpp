@@ -1,5 +1,5 @@
-// A sink that measures: accuracy and loss of every member and of the ensemble, progress on the way, and the results
-// passed on to a further sink.
+// A sink that measures the accuracy and loss of every member and of the ensemble, shows progress, and passes the
+// results on to another sink.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,8 @@ namespace tutti::program {
 
 class Scoreboard final : public Sink {
  public:
-  /// `next` may be null; so may `members`, which are as in Scores, and are found by `next` or what follows it. All
-  /// outlive it.
+  /// `next` may be null. `members` may be null; they are as in Scores, and `next` or a sink after it computes them. All
+  /// of them outlive it.
   Scoreboard(const config::CombineSpec& combine, Progress& progress, Sink* next,
              const std::vector<MaybeMetrics>* members);
 

@@ -5,7 +5,7 @@
 namespace tutti::program {
 
 images::ScoreKind score_kind(const config::CombineSpec& combine) {
-  // Votes are shares of weights, whatever they were taken over.
+  // Votes are shares of weights, whatever the members output.
   const bool logits = combine.over == OutputKind::logits && combine.rule != CombineRule::vote;
   return logits ? images::ScoreKind::logits : images::ScoreKind::probabilities;
 }

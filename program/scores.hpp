@@ -1,5 +1,5 @@
-// How well a run's answers hit their labels, and which of its images lack members. It gathers from segment to segment;
-// it prints nothing and knows no processes.
+// How accurate the predictions of a run are, and which of its images lack members. It collects segment by segment; it
+// prints nothing and knows no processes.
 #pragma once
 
 #include <cstddef>
@@ -15,35 +15,36 @@
 
 namespace tutti::program {
 
-/// Gathers the segments whose answer is not that of all members. Neighbouring segments that lack the same members are
-/// one entry, so that a member that is lost for good makes the list no longer; a segment that was set aside is an entry
-/// by itself. A value.
+/// Collects the segments that some members did not predict. Neighbouring segments that lack the same members become one
+/// entry, so a member that is absent for good does not make the list longer. A segment that was set aside is a separate
+/// entry. A value.
 class IncompleteSegments {
  public:
   void note(const SegmentResult& result);
-  /// In order; empty where every member answered everything.
+  /// In order; empty if every member predicted everything.
   const std::vector<IncompleteSegment>& list() const noexcept { return list_; }
 
  private:
   std::vector<IncompleteSegment> list_;
 };
 
-/// How good the answers of a model, or of the members under a rule, are. Nothing without labels, and over features
+/// How good the predictions of a model, or of the members under a rule, are. Nothing without labels, and over features
 /// without a head.
 using MaybeMetrics = std::optional<images::Metrics>;
 
-/// What the scores of an answer are that was combined so; not over features.
+/// The form of the scores that this combination outputs; not over features.
 images::ScoreKind score_kind(const config::CombineSpec& combine);
 
 /// The class with the largest of each image's `classes` scores.
 std::vector<std::int64_t> decided(std::span<const float> scores, std::uint32_t images, std::uint32_t classes);
 
-/// Accuracy and loss, gathered from segment to segment. Images that a member did not answer do not count for it, those
-/// without any answer not for the ensemble. A value, but for what it is made of, which outlives it.
+/// Accuracy and loss, collected segment by segment. Images that a member did not predict do not count for that member,
+/// and images without any prediction do not count for the ensemble. A value, except for what it was constructed from,
+/// which outlives it.
 class Scores {
  public:
-  /// `members`: what somebody else finds of the members, who is handed every segment before; null: nobody does, and
-  /// each is scored here.
+  /// `members`: scores of the members that other code computes, which gets every segment first; null: the members are
+  /// scored here.
   explicit Scores(const config::CombineSpec& combine, const std::vector<MaybeMetrics>* members = nullptr)
       : combine_(combine), elsewhere_(members) {}
 
@@ -52,7 +53,7 @@ class Scores {
   /// Nothing without labels, over features, or before the first image.
   const MaybeMetrics& ensemble() const noexcept { return ensemble_; }
   const std::vector<MaybeMetrics>& members() const noexcept { return elsewhere_ != nullptr ? *elsewhere_ : members_; }
-  /// In order; empty where every member answered everything.
+  /// In order; empty if every member predicted everything.
   const std::vector<IncompleteSegment>& incomplete() const noexcept { return incomplete_.list(); }
 
  private:

@@ -125,10 +125,11 @@ void Session::perform(const std::function<void()>& check, const std::function<vo
   const Interruption::Watch watch(interruption_, *ensemble_);
   if (!folder_) folder_.emplace(requested_folder_, "runs");
   check();
-  // Now little is left that could be wrong; a run that goes on may need what is there.
+  // Little can go wrong from here; a run that continues may need what is in the folder.
   if (!line_.resume) clear_results(*folder_, arrays_of(*spec_));
   try {
-    // What is in the folder from now on has a report, whatever ends this program: the next command knows it by that.
+    // From now on the folder has a report, however this program ends: it tells the next command which files are
+    // results.
     if (!line_.resume) write_report(begin);
     work();
     report_.completed = true;
@@ -164,13 +165,13 @@ void Session::measure(const std::function<void()>& work) {
   try {
     work();
   } catch (...) {
-    add_speeds(report_, before, ensemble_->status());  // what was computed until then
+    add_speeds(report_, before, ensemble_->status());  // what was computed so far
     throw;
   }
   add_speeds(report_, before, ensemble_->status());
 }
 
-// What is known of a run that failed. The first error is the one that the user must see.
+// Reports what is known of a run that failed. The user must see the first error.
 void Session::report_failure(Clock::time_point begin) noexcept {
   try {
     write_report(begin);
@@ -190,7 +191,7 @@ Outcome Session::conclude(const std::string& advice) { return conclude(results_t
 
 Outcome Session::conclude(const std::string& table, const std::string& advice) {
   const std::string missing = missing_text(report_, spec_->segment_images) + advice;
-  // Somebody who asked for errors only must still learn that the results are not whole.
+  // A user who asked for errors only must still learn that the results are incomplete.
   if (line_.quiet)
     say(stderr, missing);
   else

@@ -1,5 +1,5 @@
-// One command on its way: description, plan, source and report, and the ensemble once it is started. What `tutti run`
-// and `tutti train` have in common.
+// One running command: description, plan, source and report, and the ensemble once it is started. Shared by `tutti
+// run`, `tutti train` and others.
 #pragma once
 
 #include <chrono>
@@ -24,18 +24,18 @@ namespace tutti::program {
 /// Reads the description that the command line names. Throws Error(usage).
 config::EnsembleSpec load(const CommandLine& line);
 
-/// The files of a description's inputs that could lie in an output folder: arrays.
+/// The files of a description's inputs that could be in an output folder: arrays.
 std::vector<std::filesystem::path> arrays_of(const config::EnsembleSpec& spec);
 
-/// Removes from the output folder of a command what an earlier one left there (results/result_files.hpp), and says so.
-/// Whether there was any.
+/// Removes the results of an earlier command from an output folder (results/result_files.hpp), and logs it. Returns
+/// whether there were any.
 bool clear_results(const images::RunFolder& folder, const std::vector<std::filesystem::path>& inputs);
 
 class Session {
  public:
-  /// Finds everything wrong that can be found before a process is started. Throws Error.
+  /// Finds every mistake that can be found before a process is started. Throws Error.
   Session(const std::string& command, const CommandLine& line, bool training, Interruption& interruption);
-  /// To predict by a description that was made of the one that the command line names, the images of whose `input` are
+  /// For a prediction by a description that was derived from the one on the command line. The images of its `input` are
   /// open already; they outlive the session.
   Session(const std::string& command, const CommandLine& line, Interruption& interruption, config::EnsembleSpec spec,
           Source& source);
@@ -48,31 +48,31 @@ class Session {
   const images::Report& report() const { return report_; }
   Ensemble& ensemble() { return *ensemble_; }
 
-  /// Results go there, instead of where the description says.
+  /// Results go there, instead of the folder in the description.
   void work_in(const std::filesystem::path& folder) { requested_folder_ = folder; }
   void work_in(images::RunFolder folder) { folder_.emplace(std::move(folder)); }
-  /// Locks the folder if it is there: before what is in it is looked at, and before a process is started. Throws
-  /// Error(usage) where another program writes into it.
+  /// Locks the folder if it exists, before its contents are checked and before a process is started. Throws
+  /// Error(usage) if another program writes into it.
   void hold_folder();
   /// Members compute with these batches, which an earlier run measured.
   void use_batches(std::vector<std::uint32_t> batches) { options_.batch_images = std::move(batches); }
-  /// Where they go; there once the workers are up.
+  /// The folder of the results; it exists once the workers are up.
   const std::filesystem::path& folder() const { return folder_->path(); }
 
-  /// Starts the workers, calls `check`, which may throw what only they can tell to be wrong, removes the results of an
-  /// earlier command (not where a run is resumed), does `work`, and writes the report whether it ended well or not.
+  /// Starts the workers, calls `check`, which may throw for mistakes that only the workers reveal, removes the results
+  /// of an earlier command (unless a run is resumed), does `work`, and writes the report whether it ended well or not.
   void perform(const std::function<void()>& check, const std::function<void()>& work);
 
-  /// Scores what `drive` hands to the sink that it is given, of `images` images in all, `known` of which need no
-  /// computing. The results go on to `next`, which may score the members itself (`members`, or null: Scores); the
-  /// scores go into the report, also if the user ended it.
+  /// Scores what `drive` passes to the sink that it gets: `images` images in all, `known` of which need no computing.
+  /// The results go on to `next`, which may score the members itself (`members`, or null: Scores). The scores go into
+  /// the report, even if the user interrupted the run.
   void score(std::uint64_t images, std::uint64_t known, Sink* next, const std::vector<MaybeMetrics>* members,
              const std::function<void(Sink&)>& drive);
 
-  /// Does `work`; what the members compute meanwhile gives their speeds in the report.
+  /// Does `work`; what the members compute in this time gives their speeds in the report.
   void measure(const std::function<void()>& work);
 
-  /// Prints the table of results, what went wrong on the way, and what is missing, with `advice` below it.
+  /// Prints the table of results, what went wrong, and what is missing, followed by `advice`.
   Outcome conclude(const std::string& advice);
   /// The same with another table.
   Outcome conclude(const std::string& table, const std::string& advice);

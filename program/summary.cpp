@@ -14,7 +14,7 @@ constexpr std::size_t kRangesShown = 5;
 
 const char* were(std::uint64_t count) { return count == 1 ? "was" : "were"; }
 
-/// Adds a range that lies behind all others, joined to the last where that ends there.
+/// Adds a range that comes after all others; extends the last range if they touch.
 void add_range(std::vector<images::ImageRange>& ranges, const images::ImageRange& next) {
   if (!ranges.empty() && ranges.back().first + ranges.back().count == next.first)
     ranges.back().count += next.count;
@@ -38,7 +38,7 @@ std::string images_text(const std::vector<images::ImageRange>& ranges) {
 
 bool is_absent(const images::MemberReport& member) { return member.status.state == WorkerState::absent; }
 
-/// What of `all` holds for `which`, as ranges.
+/// The images of `all` that `which` selects, as ranges.
 template <class Which>
 std::vector<images::ImageRange> images_that(const std::vector<IncompleteSegment>& all, Which which) {
   std::vector<images::ImageRange> ranges;
@@ -47,13 +47,13 @@ std::vector<images::ImageRange> images_that(const std::vector<IncompleteSegment>
   return ranges;
 }
 
-/// Images of one stream that lack members; `prefix` tells it from others.
+/// Images of one stream that lack members; `prefix` names the stream.
 struct Lacking {
   std::string prefix;
   const std::vector<IncompleteSegment>& images;
 };
 
-/// Those of the ensemble's answer, or of each task.
+/// Those of the ensemble's output, or of each task.
 std::vector<Lacking> all_lacking(const images::Report& report) {
   std::vector<Lacking> all;
   if (report.ensemble) {
@@ -66,8 +66,8 @@ std::vector<Lacking> all_lacking(const images::Report& report) {
   return all;
 }
 
-/// "cnn-2 is missing from images 6000-19999, the first is segment 12; it is absent: ...\n"; empty where it is
-/// everywhere.
+/// "cnn-2 is missing from images 6000-19999, the first is segment 12; it is absent: ...
+/// "; empty if the member predicted everything.
 std::string member_lines(std::size_t rank, const images::MemberReport& member, const std::vector<Lacking>& all,
                          std::uint32_t segment_images) {
   const MemberStatus& status = member.status;

@@ -1,4 +1,4 @@
-// The lines below the results: what went wrong on the way, and what the answers lack. Pure.
+// The lines below the results: what went wrong, and what the predictions lack. Pure.
 #pragma once
 
 #include <cstdint>
@@ -12,20 +12,21 @@
 
 namespace tutti::program {
 
-/// "2 workers died and were replaced; 5 segments were handed out again\n"; empty where no worker died.
+/// "2 workers died and were replaced; 5 segments were handed out again
+/// "; empty if no worker died.
 std::string faults_text(const FaultCounts& faults);
 
-/// Whether the exit code says that something is missing: a member is absent, or images lack one.
+/// Whether the exit code says that something is missing: a member is absent, or images lack a member.
 bool is_incomplete(const images::Report& report);
 
-/// One line per member that is not everywhere, one for the segments that were set aside; empty where nothing is
-/// missing. `segment_images` is the length of a segment.
+/// One line per member that did not predict everything, and one for the segments that were set aside; empty if nothing
+/// is missing. `segment_images` is the length of a segment.
 std::string missing_text(const images::Report& report, std::uint32_t segment_images);
 
-/// The images of these segments, which are in order; neighbours are joined.
+/// The images of these segments, which are in order; adjacent ranges are joined.
 std::vector<images::ImageRange> ranges_of(const std::vector<std::uint64_t>& segments, const images::JournalHeader& run);
 
-/// How far a run came, `resumed` of its segments in earlier runs.
+/// How far a run came; `resumed` of its segments were finished in earlier runs.
 images::FinishedReport finished_report(const images::Journal& journal, std::uint64_t resumed);
 
 }  // namespace tutti::program

@@ -1,4 +1,4 @@
-// What comes of a task on its way to a further sink: progress is shown, and what is incomplete is noted.
+// Passes the results of a task on to another sink, shows progress, and records which segments are incomplete.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
-// What is said of an option that no command knows: the nearest one, or the command that has it. CLI11 would only say
-// that an argument was not expected. For the mains of the programs `tutti` and `tutti-bench`, which own CLI11.
+// The error for an option that a command does not know: it suggests the nearest one, or the command that has it. CLI11
+// would only say that an argument was not expected. For the mains of the programs `tutti` and `tutti-bench`, which own
+// CLI11.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -23,8 +24,8 @@ inline std::vector<std::string> option_names(const CLI::App& command) {
   return names;
 }
 
-/// Of the first word of `command`, called `title`, that it does not know, where that is an option. `others` are the
-/// commands beside it.
+/// The error for the first word that `command`, called `title`, does not know, if that word is an option. `others` are
+/// the other commands.
 inline std::optional<Error> unknown_option(const CLI::App& command, const std::string& title,
                                            const std::vector<const CLI::App*>& others = {}) {
   const std::vector<std::string> left = command.remaining(true);

@@ -1,5 +1,5 @@
 // The report of a run as plain values, and as JSON: one schema for all commands, described in docs/report.md. It
-// measures nothing; whoever runs fills it in.
+// measures nothing; the code that runs a command fills it in.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@
 
 namespace tutti::images {
 
-/// Changes where a reader of the old schema would misunderstand the new one; new fields alone do not change it.
+/// Changes if a reader of the old schema would misunderstand the new one; new fields do not change it.
 inline constexpr const char* kReportSchema = "tutti.report/1";
 
 struct EpochReport {
@@ -26,11 +26,11 @@ struct EpochReport {
 };
 
 struct MemberReport {
-  /// As the pool said last; its images and busy seconds are of the pool's whole life. Of a member that no worker of
-  /// this command hosts, name, kind and parameters alone are known.
+  /// The last status from the pool; its images and busy seconds are of the pool's whole life. For a member that no
+  /// worker of this command hosts, only name, kind and parameters are known.
   MemberStatus status;
   bool hosted = false;
-  std::string role = "member";  ///< or "base", "merged": hosted, but no part of the combination
+  std::string role = "member";  ///< or "base", "merged": hosted, but not part of the combination
   std::optional<double> accuracy;
   std::optional<double> loss;
   std::optional<double> calibration_error;
@@ -55,7 +55,7 @@ struct EnsembleReport {
   std::vector<IncompleteSegment> incomplete;                 ///< in order; the ranks are those of Report::members
 };
 
-/// Over the images of one task that a model answered; nothing where there are no labels or no classes.
+/// Over the images of one task that a model predicted; nothing if there are no labels or no classes.
 struct ScoreReport {
   std::optional<double> accuracy;
   std::optional<double> loss;
@@ -63,15 +63,15 @@ struct ScoreReport {
   std::uint64_t images = 0;
 };
 
-/// One row of an evaluation: a model alone, or the members under a rule.
+/// One row of an evaluation: a model by itself, or the members under a rule.
 struct ModelReport {
-  std::string name;                 ///< of the model; of an ensemble that of its rule
+  std::string name;                 ///< of the model; for an ensemble, the name of its rule
   std::string role;                 ///< "member", "base", "merged", "ensemble"
   std::optional<std::string> rule;  ///< of an ensemble
   std::optional<std::string> over;  ///< of an ensemble: what was combined
   std::uint64_t all_params = 0;
   std::uint64_t trainable_params = 0;
-  std::vector<ScoreReport> tasks;  ///< as EvaluationReport::tasks, as far as they were begun
+  std::vector<ScoreReport> tasks;  ///< like EvaluationReport::tasks, as far as they were started
 };
 
 /// Means over the images; see results/disagreement.hpp.
@@ -100,7 +100,7 @@ struct EvaluationReport {
   std::vector<ModelReport> models;
 };
 
-/// The mean over the tasks, each counting alike; of a figure that any task lacks, nothing. `images` is their sum.
+/// The mean over the tasks, all with the same weight; nothing if any task lacks the figure. `images` is their sum.
 ScoreReport average_of(const std::vector<ScoreReport>& tasks);
 
 struct MachineReport {
@@ -138,20 +138,20 @@ struct ImageRange {
   std::uint64_t count = 0;
 };
 
-/// How far a run came: what all members answered, in this run or in those that it resumes.
+/// How far a run came: what all members predicted, in this run or in those that it resumes.
 struct FinishedReport {
   std::uint64_t segments = 0;
-  std::uint64_t of = 0;  ///< segments that there are
+  std::uint64_t of = 0;  ///< number of all segments
   std::uint64_t images = 0;
   std::uint64_t of_images = 0;
-  std::uint64_t resumed = 0;       ///< segments that earlier runs had finished
-  std::vector<ImageRange> ranges;  ///< in order, neighbours joined
+  std::uint64_t resumed = 0;       ///< segments that earlier runs finished
+  std::vector<ImageRange> ranges;  ///< in order; adjacent ranges are joined
 };
 
-/// Files that would be images of the input but cannot be decoded, and were left out.
+/// Image files of the input that cannot be decoded and were left out.
 struct SkippedReport {
   std::uint64_t count = 0;
-  std::vector<std::string> first;  ///< kSkippedNamed at most, each with the reason
+  std::vector<std::string> first;  ///< at most kSkippedNamed, each with the reason
 };
 inline constexpr std::size_t kSkippedNamed = 20;
 
@@ -161,16 +161,16 @@ struct Report {
   std::string command;
   bool completed = false;
   std::optional<std::string> interrupted_by;  ///< the signal that ended it: "SIGINT"
-  std::optional<FinishedReport> finished;     ///< of a prediction that began
+  std::optional<FinishedReport> finished;     ///< if a prediction started
   std::string started;                        ///< ISO 8601 in UTC: iso_8601()
   std::uint64_t seed = 0;
   MachineReport machine;
-  std::optional<SkippedReport> skipped;  ///< nothing where none was
-  std::string configuration;             ///< YAML as it was in effect
+  std::optional<SkippedReport> skipped;  ///< nothing if no file was skipped
+  std::string configuration;             ///< the YAML in effect
   PhasesReport phases;
   std::vector<MemberReport> members;  ///< in rank order
   std::optional<EnsembleReport> ensemble;
-  std::optional<EvaluationReport> evaluation;  ///< of every rule, task and model, where that was asked for
+  std::optional<EvaluationReport> evaluation;  ///< every rule, task and model, if an evaluation was asked for
   CountsReport counts;
   FaultCounts faults;
   MemoryReport memory;
@@ -179,7 +179,7 @@ struct Report {
 /// "2031-01-05T09:07:03Z" of seconds since 1970.
 std::string iso_8601(std::int64_t unix_seconds);
 
-/// In the order of docs/report.md. What is missing, and what is not finite, becomes null.
+/// In the order of docs/report.md. Missing and non-finite values become null.
 json::value to_json(const Report& report);
 
 /// Writes to_json() atomically. Throws Error(failed) that names the file.

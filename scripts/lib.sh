@@ -96,16 +96,39 @@ distribution() {
   fi
 }
 
-# packages DISTRIBUTION: the packages that building Tutti needs there; fails for a distribution that is not supported.
+# debian_family OS_RELEASE_FILE: whether it has apt-get and Debian's names of packages, as Debian's and Ubuntu's relatives.
+debian_family() {
+  [[ -r $1 ]] || return 1
+  # shellcheck source=/dev/null
+  [[ " $(. "$1" && say "${ID:-} ${ID_LIKE:-}") " =~ " "(debian|ubuntu)" " ]]
+}
+
+# All but Boost, whose package has its version in its name where the distribution's own is too old.
+common_packages="g++ cmake ninja-build ccache pkg-config git ca-certificates python3 python3-venv libyaml-cpp-dev
+  doctest-dev libcli11-dev libspdlog-dev libfmt-dev libhwloc-dev
+  libjpeg-dev libpng-dev libwebp-dev libtiff-dev libstb-dev libutf8proc-dev patchelf"
+known_distributions="Debian 12 and 13, Ubuntu 24.04 and 26.04"
+
+# packages DISTRIBUTION: the packages that building Tutti needs there; fails for a distribution that it does not know.
 packages() {
-  local common="g++ cmake ninja-build ccache pkg-config git ca-certificates python3 python3-venv libyaml-cpp-dev
-    doctest-dev libcli11-dev libspdlog-dev libfmt-dev libhwloc-dev
-    libjpeg-dev libpng-dev libwebp-dev libtiff-dev libstb-dev libutf8proc-dev patchelf"
   case $1 in
-    debian-12) say "$common libboost1.81-dev" ;;
-    ubuntu-24.04) say "$common libboost-dev" ;;
+    debian-12) say "$common_packages libboost1.81-dev" ;;
+    debian-13 | ubuntu-24.04 | ubuntu-26.04) say "$common_packages libboost-dev" ;;
     *) return 1 ;;
   esac
+}
+
+# boost_package: the package with Boost 1.81 or newer, by the package lists: the distribution's own version if it is new
+# enough, else the newest that has its version in its name. Fails if there is none.
+boost_package() {
+  local version
+  version=$(apt-cache policy libboost-dev | awk '$1 == "Candidate:" { print $2 }')
+  if [[ -n $version && $version != "(none)" ]] && dpkg --compare-versions "$version" ge 1.81; then
+    say libboost-dev
+    return
+  fi
+  version=$(apt-cache pkgnames libboost1. | sed -n 's/^libboost\(1\.[0-9]*\)-dev$/\1/p' | sort -V | tail -n 1)
+  [[ -n $version ]] && dpkg --compare-versions "$version" ge 1.81 && say "libboost$version-dev"
 }
 
 # installed PACKAGE: whether dpkg has it.
@@ -125,6 +148,15 @@ root_prefix() {
   fi
 }
 
+# fetch_package_lists PREFIX PACKAGE...: the packages are what the lists are needed for.
+fetch_package_lists() {
+  local prefix=$1
+  shift
+  # shellcheck disable=SC2086  # the prefix is a list of words
+  logged "$root/build/packages.log" $prefix apt-get update -q ||
+    fail 1 "Could not fetch the package lists; is there a network connection? Needed: $*"
+}
+
 # install_packages PACKAGE...: installs those that are missing, and changes nothing if none is.
 install_packages() {
   local package prefix missing=() log=$root/build/packages.log
@@ -141,9 +173,7 @@ install_packages() {
     fail 2 "Packages are missing, this is not root, and there is no sudo. Run as root, then start again:" \
       "  apt-get install --no-install-recommends ${missing[*]}"
   say "installing ${missing[*]}"
-  # shellcheck disable=SC2086  # the prefix is a list of words
-  logged "$log" $prefix apt-get update -q ||
-    fail 1 "Could not fetch the package lists; is there a network connection? Needed: ${missing[*]}"
+  fetch_package_lists "$prefix" "${missing[@]}"
   # --no-remove: setting up Tutti never removes a package.
   # shellcheck disable=SC2086
   logged "$log" $prefix env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends --no-remove \
@@ -184,7 +214,7 @@ utf8proc.h|utf8proc 2.6 or newer (Debian: libutf8proc-dev)"
 
 # set_up_packages OS_RELEASE_FILE: everything that building needs from the distribution.
 set_up_packages() {
-  local name list missing
+  local name list missing prefix
   name=$(distribution "$1")
   if list=$(packages "$name"); then
     # shellcheck disable=SC2086  # a list of words
@@ -192,16 +222,24 @@ set_up_packages() {
     return
   fi
   missing=$(missing_tools)
-  [[ -z $missing ]] || fail 2 "This is $name; the set-up knows the packages of Debian 12 and Ubuntu 24.04 only." \
+  [[ -n $missing ]] || return 0
+  if debian_family "$1"; then
+    say "This is $name; the set-up was tried on $known_distributions. Asking the package lists."
+    if prefix=$(root_prefix "$EUID"); then
+      fetch_package_lists "$prefix" "$common_packages"
+      # shellcheck disable=SC2086
+      ! list=$(boost_package) || { install_packages $common_packages "$list" && return; }
+      missing="Boost 1.81 or newer: the package lists have no such libboost-dev"
+    fi
+  fi
+  fail 2 "This is $name; the set-up knows the packages of $known_distributions only." \
     "Install these, then start again:" "  - ${missing//$'\n'/$'\n'  - }"
 }
 
 # set_up_bench_packages OS_RELEASE_FILE: what only measuring needs: Google Benchmark, and matplotlib for the report.
 set_up_bench_packages() {
-  local name
-  name=$(distribution "$1")
-  packages "$name" >/dev/null ||
-    fail 2 "This is $name; the set-up knows the packages of Debian 12 and Ubuntu 24.04 only." \
+  packages "$(distribution "$1")" >/dev/null || debian_family "$1" ||
+    fail 2 "This is $(distribution "$1"); the set-up knows the packages of $known_distributions only." \
       "Install Google Benchmark (Debian: libbenchmark-dev) and matplotlib (Debian: python3-matplotlib)."
   install_packages libbenchmark-dev python3-matplotlib
 }
@@ -290,6 +328,7 @@ install_libtorch() {
 # set_up_libtorch: exports TUTTI_LIBTORCH, the path of an installed LibTorch.
 set_up_libtorch() {
   if [[ -n ${TUTTI_LIBTORCH:-} ]]; then
+    [[ ! -e $TUTTI_LIBTORCH/libc10.so ]] || TUTTI_LIBTORCH=$(dirname "$TUTTI_LIBTORCH")  # its lib/ was named
     check_given_libtorch "$TUTTI_LIBTORCH"
   else
     install_libtorch "$(libtorch_variant)"

@@ -3,7 +3,6 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <string_view>
 #include <vector>
@@ -21,15 +20,15 @@ namespace fs = std::filesystem;
 
 // The LibTorch that the user chose is opened first; otherwise the plugin finds one by its own search path.
 void open_libtorch(bool cuda) {
-  const char* folder = std::getenv("TUTTI_LIBTORCH");
-  if (folder == nullptr || *folder == '\0') return;
+  const fs::path folder = chosen_libtorch();
+  if (folder.empty()) return;
   std::vector<std::string_view> files{"libc10.so", "libtorch_cpu.so"};
   if (cuda) files.insert(files.end(), {"libc10_cuda.so", "libtorch_cuda.so"});
   for (const std::string_view file : files) {
-    const fs::path path = fs::path(folder) / "lib" / file;
+    const fs::path path = folder / file;
     if (::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr)
-      throw Error(ErrorKind::failed, "cannot open LibTorch", ::dlerror(),
-                  "TUTTI_LIBTORCH must name a LibTorch folder of the version that Tutti was built with");
+      throw Error(ErrorKind::failed, "cannot open the LibTorch that TUTTI_LIBTORCH names", ::dlerror(),
+                  std::string(kLibtorchHint));
   }
 }
 
@@ -42,7 +41,7 @@ const Backend& open_backend(std::string_view file, std::string_view needed_for, 
   void* const plugin = ::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (plugin == nullptr)
     throw Error(ErrorKind::failed, fmt::format("cannot open {}", path.lexically_normal().string()), ::dlerror(),
-                "set TUTTI_LIBTORCH to the folder of a LibTorch that has these libraries");
+                std::string(kLibtorchHint));
   const auto entry = reinterpret_cast<BackendEntry>(::dlsym(plugin, "tutti_backend"));
   if (entry == nullptr)
     throw Error(ErrorKind::failed, fmt::format("{} is not a backend of Tutti", path.string()), ::dlerror());

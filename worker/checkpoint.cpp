@@ -11,7 +11,7 @@
 
 #include <tutti/error.hpp>
 
-#include "common/fault_point.hpp"
+#include "common/kill_point.hpp"
 #include "common/system_limits.hpp"
 #include "common/wire/control.hpp"
 #include "merge/safetensors.hpp"
@@ -53,7 +53,7 @@ class Replacement {
       at_ += static_cast<std::uint64_t>(written);
       bytes = bytes.subspan(static_cast<std::size_t>(written));
     }
-    if (first) fault_point("worker.checkpoint_begun");
+    if (first) kill_point("worker.checkpoint_begun");
   }
 
  private:

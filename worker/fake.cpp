@@ -153,7 +153,7 @@ class Fake final : public Model, public Trainable {
 
   void strike(FaultPhase phase, std::span<float> output) {
     const std::uint64_t batch = batches_[static_cast<std::size_t>(phase)]++;
-    for (const FaultPoint& fault : model_.faults) {
+    for (const ScriptedFault& fault : model_.faults) {
       if (fault.phase != phase) continue;
       const bool now = fault.at_value ? std::ranges::find(first_values_, *fault.at_value) != first_values_.end()
                                       : fault.at_batch == batch;

@@ -21,7 +21,7 @@
 #include <tutti/error.hpp>
 
 #include "common/build_id.hpp"
-#include "common/fault_point.hpp"
+#include "common/kill_point.hpp"
 #include "common/wire/descriptor_passing.hpp"
 #include "worker/backend_loader.hpp"
 
@@ -101,9 +101,9 @@ std::optional<LaunchOptions> serve_forks(ControlClient& control, bool preload, i
   if (preload) preload_backend(/*cuda=*/false);
   check_alone();
   control.send(control::Hello{build_id()});
-  fault_point("fork_server.ready");
+  kill_point("fork_server.ready");
   while (auto request = receive_request(control.fd())) {
-    fault_point("fork_server.request_received");
+    kill_point("fork_server.request_received");
     const pid_t pid = fork_sibling();
     if (pid == 0) {
       // The worker answers, and not its maker, who may be killed at this very moment: so none is ever unknown.
@@ -113,7 +113,7 @@ std::optional<LaunchOptions> serve_forks(ControlClient& control, bool preload, i
       return parse_arguments({request->arguments.begin(), request->arguments.end()});
     }
     if (pid < 0) answer(control.fd(), pid);
-    fault_point("fork_server.forked");
+    kill_point("fork_server.forked");
   }
   return std::nullopt;
 }

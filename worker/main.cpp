@@ -10,7 +10,7 @@
 
 #include "common/build_id.hpp"
 #include "common/clock.hpp"
-#include "common/fault_point.hpp"
+#include "common/kill_point.hpp"
 #include "common/wire/spawn_contract.hpp"
 #include "worker/backend_loader.hpp"
 #include "worker/control_client.hpp"
@@ -43,9 +43,9 @@ Expected as(control::Message message) {
 MemberRequest receive_member(ControlClient& control) {
   control::Message message = next_message(control);
   if (const auto* preload = std::get_if<control::Preload>(&message)) {
-    fault_point("worker.preload_received");
+    kill_point("worker.preload_received");
     preload_backend(preload->cuda);
-    fault_point("worker.preloaded");
+    kill_point("worker.preloaded");
     message = next_message(control);
   }
   return as<control::Load>(std::move(message)).member;
@@ -53,27 +53,27 @@ MemberRequest receive_member(ControlClient& control) {
 
 void host_member(ControlClient& control, const LaunchOptions& options) {
   control.send(control::Hello{build_id()});
-  fault_point("worker.hello");
+  kill_point("worker.hello");
   if (options.debug) wait_for_debugger(options.member);
   const MemberRequest request = receive_member(control);
-  fault_point("worker.load_received");
+  kill_point("worker.load_received");
 
   auto begin = std::chrono::steady_clock::now();
   LoadedModel loaded = load_model(request);
   control::Ready ready;
   ready.load_seconds = seconds_since(begin);
-  fault_point("worker.loaded");
+  kill_point("worker.loaded");
   begin = std::chrono::steady_clock::now();
   ready.width = warm_up(*loaded.model, request, control.fd());
   ready.warm_up_seconds = seconds_since(begin);
-  fault_point("worker.warm");
+  kill_point("worker.warm");
   ready.parameters = loaded.model->parameters();
   ready.backend = loaded.backend;
   control.send(ready);
-  fault_point("worker.ready");
+  kill_point("worker.ready");
 
   const auto start = as<control::Start>(next_message(control));
-  fault_point("worker.start_received");
+  kill_point("worker.start_received");
   const MemoryFile arena_file{UniqueFd(kArenaFd)};
   const MemoryFile channel_file{UniqueFd(kChannelFd)};
   Mapping arena(arena_file, Access::read_only, "the arena");
@@ -82,17 +82,17 @@ void host_member(ControlClient& control, const LaunchOptions& options) {
   Channel channel(channel_file, {start.arena.slots, start.arena.images, start.width});
   Doorbell task_bell{UniqueFd(kTaskBellFd)};
   Doorbell completion_bell{UniqueFd(kCompletionBellFd)};
-  fault_point("worker.mapped");
+  kill_point("worker.mapped");
   MemberLoop({*loaded.model, request, start, arena.data(), channel, task_bell, completion_bell, control}).run();
 }
 
 int run(int argc, char** argv) {
-  fault_point("worker.started");
+  kill_point("worker.started");
   LaunchOptions options = parse_arguments({argv + 1, argv + argc});
   ControlClient control{UniqueFd(kControlFd)};
   try {
     take_place(options);
-    fault_point("worker.tied");
+    kill_point("worker.tied");
     if (options.fork_server) {
       auto forked = serve_forks(control, options.preload, argc, argv);
       if (!forked) return kLeft;

@@ -15,7 +15,7 @@
 #include <tutti/error.hpp>
 
 #include "common/check.hpp"
-#include "common/fault_point.hpp"
+#include "common/kill_point.hpp"
 #include "common/print_ids.hpp"
 #include "common/random.hpp"
 #include "common/wire/arena.hpp"
@@ -82,7 +82,7 @@ void MemberLoop::run() {
 // Announces sleep, looks once more, and only then sleeps: see ring.hpp.
 bool MemberLoop::sleep() {
   tasks_.park();
-  fault_point("worker.parked");
+  kill_point("worker.parked");
   TaskRecord task;
   const RingStatus status = tasks_.pop(task);
   if (status != RingStatus::would_block) {
@@ -102,22 +102,22 @@ bool MemberLoop::sleep() {
 
 bool MemberLoop::obey(const control::Message& message) {
   if (std::holds_alternative<control::Stop>(message)) {
-    fault_point("worker.stop_received");
+    kill_point("worker.stop_received");
     return false;
   }
   control::Done answer;
   if (std::holds_alternative<control::BeginTraining>(message)) {
-    fault_point("worker.begin_training_received");
+    kill_point("worker.begin_training_received");
     trainable().begin_training();
     trained_up_to_.reset();
   } else if (const auto* from = std::get_if<control::Restore>(&message)) {
-    fault_point("worker.restore_received");
+    kill_point("worker.restore_received");
     answer = done_or_why_not([&] { restore(*from); });
-    fault_point("worker.restored");
+    kill_point("worker.restored");
   } else if (const auto* save = std::get_if<control::Save>(&message)) {
-    fault_point("worker.save_received");
+    kill_point("worker.save_received");
     answer = done_or_why_not([&] { trainable("saved").save(save->path); });
-    fault_point("worker.saved");
+    kill_point("worker.saved");
   } else {
     throw std::logic_error("unexpected control message");
   }
@@ -138,7 +138,7 @@ void MemberLoop::perform(const TaskRecord& task) {
   TUTTI_CHECK(trains || (task.batch_images > 0 && task.batch_images <= parts_.start.arena.images));
   TUTTI_CHECK(task.checkpoint <= parts_.checkpoints.size());
   TUTTI_CHECK(trains || task.checkpoint == 0);
-  fault_point("worker.task_popped");
+  kill_point("worker.task_popped");
   CompletionRecord completion{task.sequence, task.segment, task.generation, task.slot, task.images};
   completion.begun_nanoseconds = steady_nanoseconds();
   if (trains)
@@ -147,15 +147,15 @@ void MemberLoop::perform(const TaskRecord& task) {
     predict(task, completion);
   completion.written_nanoseconds = steady_nanoseconds();
   completion.busy_nanoseconds = completion.written_nanoseconds - completion.begun_nanoseconds;
-  fault_point("worker.answer_written");
+  kill_point("worker.answer_written");
   if (task.checkpoint != 0) {
     keep_checkpoint(task);
     completion.written_nanoseconds = steady_nanoseconds();
   }
   if (completions_.push(completion) != RingStatus::ok) throw std::logic_error("the completion ring is full or corrupt");
-  fault_point("worker.completion_pushed");
+  kill_point("worker.completion_pushed");
   if (completions_.consumer_is_parked()) parts_.completion_bell.ring();
-  fault_point("worker.bell_rung");
+  kill_point("worker.bell_rung");
 }
 
 void MemberLoop::predict(const TaskRecord& task, CompletionRecord& completion) {
@@ -169,7 +169,7 @@ void MemberLoop::predict(const TaskRecord& task, CompletionRecord& completion) {
     parts_.model.predict(preprocess_.images(slot, first, count), count,
                          answers.subspan(std::size_t{first} * width, std::size_t{count} * width));
     stamp_progress();
-    fault_point("worker.batch_done");
+    kill_point("worker.batch_done");
   }
   completion.computed_nanoseconds = steady_nanoseconds();
   if (parts_.start.allow_nan) return;
@@ -195,7 +195,7 @@ void MemberLoop::train(const TaskRecord& task, CompletionRecord& completion) {
     completion.loss_sum += batch.loss_sum;
     completion.correct += batch.correct;
     stamp_progress();
-    fault_point("worker.batch_done");
+    kill_point("worker.batch_done");
   }
   completion.computed_nanoseconds = steady_nanoseconds();
   if (!std::isfinite(completion.loss_sum)) completion.status = CompletionStatus::not_finite;
@@ -204,7 +204,7 @@ void MemberLoop::train(const TaskRecord& task, CompletionRecord& completion) {
 // The completion that follows makes the checkpoint valid: see checkpoint.hpp.
 void MemberLoop::keep_checkpoint(const TaskRecord& task) {
   write_checkpoint(parts_.checkpoints[task.checkpoint - 1], parts_.request, trainable(), task.segment.value());
-  fault_point("worker.checkpoint_written");
+  kill_point("worker.checkpoint_written");
   stamp_progress();
 }
 

@@ -68,7 +68,7 @@ class PoolContestant final : public Contestant {
 class SingleContestant final : public Contestant {
  public:
   SingleContestant(const Field& field, Contender contender, const Setting& setting, const ImageSet& images)
-      : process_(std::string(title(contender)), single_place(field, setting), images, field.departure),
+      : process_(std::string(title(contender)), single_launch(field, setting), images, field.departure),
         backend_(process_.prepare(single_job(field, strategy_of(contender), setting, images, false))) {}
 
   double pass() override { return process_.run(); }
@@ -180,18 +180,20 @@ SingleJob single_job(const Field& field, Strategy strategy, const Setting& setti
 }
 
 // The environment of a worker, with its settings of allocator and device, but without those of the threads.
-SingleProcess::Place single_place(const Field& field, const Setting& setting) {
-  SingleProcess::Place place{field.single, {}, {}};
+SingleProcess::Launch single_launch(const Field& field, const Setting& setting) {
+  SingleProcess::Launch launch{field.single, {}, {}};
   if (field.single.empty())
     throw Refused(ErrorKind::failed, "this build has no tutti-bench-single, which needs LibTorch");
   const Plan plan =
       make_plan(with_setting(field, setting), field.machine, {field.spec.input.shape, {}}, {field.worker, {}, false});
   for (const auto& [name, value] : plan.workers.front().environment)
-    if (!name.starts_with("OMP_") && !name.starts_with("MKL_")) place.environment.emplace_back(name, value);
+    if (!name.starts_with("OMP_") && !name.starts_with("MKL_")) launch.environment.emplace_back(name, value);
   for (const char* name : {"OMP_NUM_THREADS", "MKL_NUM_THREADS"})
-    place.environment.emplace_back(name, std::to_string(setting.within));
-  if (field.cores != field.machine.cores) place.cores = field.cores;
-  return place;
+    launch.environment.emplace_back(name, std::to_string(setting.within));
+  if (const auto libtorch = chosen_libtorch(); !libtorch.empty())
+    launch.environment.emplace_back("LD_LIBRARY_PATH", libtorch.string());
+  if (field.cores != field.machine.cores) launch.cores = field.cores;
+  return launch;
 }
 
 void trace_pool(const Field& field, const ImageSet& images, const std::filesystem::path& file) {

@@ -57,13 +57,13 @@ std::unique_ptr<Contestant> start(const Field& field, Contender contender, const
 void trace_pool(const Field& field, const ImageSet& images, const std::filesystem::path& file);
 
 /// How to start a process tutti-bench-single. Throws Refused if the build has none.
-SingleProcess::Place single_place(const Field& field, const Setting& setting);
+SingleProcess::Launch single_launch(const Field& field, const Setting& setting);
 
 /// The description of `field` with a setting applied.
 config::EnsembleSpec with_setting(const Field& field, const Setting& setting);
 /// The job for a process that holds all members.
 SingleJob single_job(const Field& field, Strategy strategy, const Setting& setting, const ImageSet& images,
                      bool training);
-SingleProcess::Place single_place(const Field& field, const Setting& setting);
+SingleProcess::Launch single_launch(const Field& field, const Setting& setting);
 
 }  // namespace tutti::bench

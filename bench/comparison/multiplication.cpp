@@ -47,10 +47,10 @@ std::optional<double> operations_per_image(const config::EnsembleSpec& spec, con
 
 Multipliers::Multipliers(const Field& field, const ImageSet& images) {
   for (std::uint32_t core = 0; core < field.usable_cores; ++core) {
-    SingleProcess::Place place = single_place(field, {1, 1, field.spec.batch_images});
-    if (field.usable_cores <= field.cores.size()) place.cores = {field.cores[core]};
-    processes_.push_back(
-        std::make_unique<SingleProcess>(fmt::format("matrix multiplication {}", core), place, images, field.departure));
+    SingleProcess::Launch launch = single_launch(field, {1, 1, field.spec.batch_images});
+    if (field.usable_cores <= field.cores.size()) launch.cores = {field.cores[core]};
+    processes_.push_back(std::make_unique<SingleProcess>(fmt::format("matrix multiplication {}", core), launch, images,
+                                                         field.departure));
   }
 }
 

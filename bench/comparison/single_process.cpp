@@ -77,15 +77,15 @@ std::string text_of(const json::object& object, std::string_view key) {
 
 }  // namespace
 
-SingleProcess::SingleProcess(std::string name, const Place& place, const ImageSet& images, Departure& departure)
+SingleProcess::SingleProcess(std::string name, const Launch& launch, const ImageSet& images, Departure& departure)
     : name_(std::move(name)), departure_(departure), answers_(MemoryFile::create("bench-answers")) {
   Pipe questions = make_pipe();
   Pipe answers = make_pipe();
   static_assert(kImagesFd == 3 && kAnswersFd == 4);
-  const OnCores cores(place.cores);
-  child_ = Child::spawn({place.program,
+  const OnCores cores(launch.cores);
+  child_ = Child::spawn({launch.program,
                          {},
-                         place.environment,
+                         launch.environment,
                          {questions.read.get(), answers.write.get(), STDERR_FILENO, images.fd(), answers_.fd()}});
   departure_.take_along(child_->pidfd());
   to_child_ = std::move(questions.write);

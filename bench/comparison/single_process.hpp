@@ -26,13 +26,13 @@ class Refused : public Error {
 
 class SingleProcess {
  public:
-  struct Place {
+  struct Launch {
     std::filesystem::path program;
     std::vector<std::pair<std::string, std::string>> environment;
     std::vector<int> cores;  ///< that it may use; empty: all cores of this process
   };
   /// Starts the process; `name` is for messages. Throws Error(failed).
-  SingleProcess(std::string name, const Place& place, const ImageSet& images, Departure& departure);
+  SingleProcess(std::string name, const Launch& launch, const ImageSet& images, Departure& departure);
   SingleProcess(const SingleProcess&) = delete;
   SingleProcess& operator=(const SingleProcess&) = delete;
   /// Closes its input, so that it ends; kills it if it does not end within 5 s.

@@ -78,7 +78,7 @@ class Training {
     try {
       const Setting setting{threads, 1, field_.spec.batch_images};
       singles_.push_back(
-          std::make_unique<SingleProcess>(name, single_place(field_, setting), images_, field_.departure));
+          std::make_unique<SingleProcess>(name, single_launch(field_, setting), images_, field_.departure));
       SingleProcess& process = *singles_.back();
       process.prepare(single_job(field_, Strategy::sequential, setting, images_, true));
       way.train = [&process, epochs = epochs_] { return process.train(epochs); };

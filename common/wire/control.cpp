@@ -27,7 +27,7 @@ json::object to_json(const ImageShape& shape) {
   return {{"channels", shape.channels}, {"height", shape.height}, {"width", shape.width}};
 }
 
-json::object to_json(const FaultPoint& fault) {
+json::object to_json(const ScriptedFault& fault) {
   json::object out{{"kind", to_name(fault.kind)}, {"phase", to_name(fault.phase)}, {"at_batch", fault.at_batch}};
   out["at_value"] = fault.at_value ? json::value(to_text(*fault.at_value)) : json::value();
   return out;
@@ -262,9 +262,9 @@ std::optional<MemberInput> read_input(const json::value& value) {
   return MemberInput{read_resize(fields.at("resize")), fields.list<float>("mean"), fields.list<float>("std")};
 }
 
-FaultPoint read_fault(const Fields& fields) {
-  FaultPoint fault{fields.get<FaultKind>("kind"), fields.get<FaultPhase>("phase"),
-                   fields.get<std::uint64_t>("at_batch")};
+ScriptedFault read_fault(const Fields& fields) {
+  ScriptedFault fault{fields.get<FaultKind>("kind"), fields.get<FaultPhase>("phase"),
+                      fields.get<std::uint64_t>("at_batch")};
   if (!fields.at("at_value").is_null()) fault.at_value = fields.get<float>("at_value");
   return fault;
 }
@@ -277,7 +277,7 @@ template <class Item>
 void read(const Fields& fields, std::string_view key, std::vector<Item>& items) {
   items = fields.list<Item>(key);
 }
-void read(const Fields& fields, std::string_view key, std::vector<FaultPoint>& faults) {
+void read(const Fields& fields, std::string_view key, std::vector<ScriptedFault>& faults) {
   for (const json::value& value : fields.array(key)) faults.push_back(read_fault(Fields(value)));
 }
 

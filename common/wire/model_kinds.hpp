@@ -63,7 +63,7 @@ struct Widths {
   std::string_view needed;
   std::size_t most_layers;
 };
-/// A list of FaultPoint. Only those that change what the model outputs change a prediction.
+/// A list of ScriptedFault. Only those that change what the model outputs change a prediction.
 struct Faults {
   std::size_t most;
 };
@@ -196,13 +196,13 @@ struct ClipVitModel {
 
 /// One scripted fault of a `fake` model: `kind` happens in `phase`, at batch `at_batch` of it (counted from 0 in each
 /// process); or, with `at_value`, at every batch that holds an image whose first value is exactly that one.
-struct FaultPoint {
+struct ScriptedFault {
   FaultKind kind = FaultKind::none;
   FaultPhase phase = FaultPhase::predict;
   std::uint64_t at_batch = 0;
   std::optional<float> at_value =
       std::nullopt;  ///< finite; `at_batch` is ignored then, and no image comes while loading
-  friend bool operator==(const FaultPoint&, const FaultPoint&) = default;
+  friend bool operator==(const ScriptedFault&, const ScriptedFault&) = default;
 };
 
 /// Deterministic arithmetic without LibTorch, with scripted delays and faults; for tests and for measuring.
@@ -212,7 +212,7 @@ struct FakeModel {
   std::uint64_t load_delay_ms = 0;  ///< once, while loading
   bool reads_input = true;          ///< false: answers the same whatever the images, so a batch costs its delay alone
   bool writes_input = false;        ///< behaves like a model that changes its input in place
-  std::vector<FaultPoint> faults;
+  std::vector<ScriptedFault> faults;
   friend bool operator==(const FakeModel&, const FakeModel&) = default;
 
   KindFacts facts() const { return {.name = "fake", .torch = false, .trainable = true, .width = classes}; }

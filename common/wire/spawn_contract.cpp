@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <charconv>
+#include <cstdlib>
 
 #include <tutti/error.hpp>
 
@@ -34,6 +35,14 @@ std::filesystem::path find_plugin(const std::filesystem::path& worker_folder, st
   for (const auto& candidate : {worker_folder / file, worker_folder / ".." / "lib" / file})
     if (std::error_code unreadable; std::filesystem::exists(candidate, unreadable)) return candidate;
   return {};
+}
+
+std::filesystem::path chosen_libtorch() {
+  const char* named = std::getenv("TUTTI_LIBTORCH");
+  if (named == nullptr || *named == '\0') return {};
+  const std::filesystem::path folder(named);
+  std::error_code unreadable;
+  return std::filesystem::exists(folder / "libc10.so", unreadable) ? folder : folder / "lib";
 }
 
 std::vector<std::string> to_arguments(const LaunchOptions& options) {

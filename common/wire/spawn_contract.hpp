@@ -53,6 +53,14 @@ inline constexpr std::string_view kCudaPlugin = "libtutti-cuda.so";
 /// The path of a worker's plugin: in the worker's folder, or in ../lib of it as in a build tree; empty if not found.
 std::filesystem::path find_plugin(const std::filesystem::path& worker_folder, std::string_view file);
 
+/// The folder with the libraries of the LibTorch that TUTTI_LIBTORCH names: its `lib`, or itself if it holds them (both
+/// ways of naming a LibTorch are common). Empty if the variable is not set.
+std::filesystem::path chosen_libtorch();
+/// How a user finds and names a LibTorch, as the hint of an error.
+inline constexpr std::string_view kLibtorchHint =
+    "name the LibTorch that Tutti was built with; that of Python's torch: "
+    "export TUTTI_LIBTORCH=$(python3 -c 'import torch; print(torch.__path__[0])')";
+
 std::vector<std::string> to_arguments(const LaunchOptions& options);
 /// Throws Error(usage) with the argument that is wrong.
 LaunchOptions parse_arguments(const std::vector<std::string_view>& arguments);

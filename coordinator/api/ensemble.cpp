@@ -1,4 +1,5 @@
-// The public API: wires the parts together. Decisions are in plan, ledger and accumulator; deeds in pool and exchange.
+// The public API: wires the parts together. The plan, the ledger and the accumulator decide; the pool and the exchange
+// act.
 #include <tutti/ensemble.hpp>
 
 #include <fmt/format.h>
@@ -57,7 +58,7 @@ void make_folder(const std::filesystem::path& folder) {
                 code.message(), "choose another folder with 'output' or the member's 'weights'");
 }
 
-/// The same for every spelling of a file, of which not even the folder need be there.
+/// The same path for every spelling of a file; neither the file nor its folder has to exist.
 std::filesystem::path resolved(const std::filesystem::path& file) {
   std::error_code code;
   const auto folder = std::filesystem::weakly_canonical(file.parent_path(), code);
@@ -82,12 +83,13 @@ class Ensemble::Impl {
     if (pool_.plan().batches == Batches::to_measure) measure_batches(pool_);
   }
 
-  // Ends what runs, so that every call has left and every future is settled before the parts go, last built first.
+  // Ends what is running, so that every call has returned and every future is settled before the parts are destroyed,
+  // the last one built first.
   ~Impl() {
-    const Error closed(ErrorKind::interrupted, "the ensemble was closed before this was answered");
+    const Error closed(ErrorKind::interrupted, "the ensemble was closed before this call finished");
     pool_.exchange().fail(closed);
     MutexLock lock(calls_mutex_);
-    if (calls_ > 0) pool_.fail(closed);  // one may be waiting for a worker's answer to a command
+    if (calls_ > 0) pool_.fail(closed);  // a call may be waiting for a worker's answer to a command
     while (calls_ > 0) calls_changed_.wait(lock);
   }
 
@@ -138,7 +140,7 @@ class Ensemble::Impl {
   void drain() { pool_.drain(Error(ErrorKind::interrupted, "interrupted")); }
 
  private:
-  /// A call of some thread on its way through the ensemble: the destructor waits for it.
+  /// A call that a thread has made and that has not returned: the destructor waits for it.
   class Call {
    public:
     explicit Call(Impl& ensemble) : ensemble_(ensemble) {
@@ -157,7 +159,7 @@ class Ensemble::Impl {
     Impl& ensemble_;
   };
 
-  /// What a future needs to live: the images' view, where the answer gathers, and the work between them.
+  /// What must live as long as the future: the view of the images, the buffer of the result, and the work between them.
   class Submitted final : public Submission {
    public:
     Submitted(Impl& ensemble, std::unique_ptr<Source> source)
@@ -176,7 +178,8 @@ class Ensemble::Impl {
     std::shared_ptr<Stream> stream_;
   };
 
-  // Found, and their folders made, before anything is learnt. Absolute: the workers stay in the folder of their start.
+  // Resolved, and their folders created, before any training. Absolute, because the workers keep the working directory
+  // that they started in.
   std::vector<std::filesystem::path> weight_files(const std::filesystem::path& folder) const {
     std::vector<std::filesystem::path> files;
     for (const WorkerPlan& worker : pool_.plan().workers) {
@@ -189,7 +192,7 @@ class Ensemble::Impl {
                     fmt::format("{} and {} would save their weights to the same file",
                                 pool_.plan().workers[static_cast<std::size_t>(twin - files.begin())].request.name,
                                 worker.request.name),
-                    file.string(), "give each member 'weights' of its own, or leave them out");
+                    file.string(), "give each member its own 'weights', or leave them out");
       files.push_back(file);
     }
     for (const auto& file : files) make_folder(file.parent_path());
@@ -228,11 +231,12 @@ class Ensemble::Impl {
   }
 
   const Spec spec_;
-  const std::unique_ptr<TraceRecorder> trace_;  // its end writes the file, after the end of all that tell it something
-  Pool pool_;                                   // has its own synchronisation
+  // Its destructor writes the file, after the destructors of everything that reports to it.
+  const std::unique_ptr<TraceRecorder> trace_;
+  Pool pool_;  // thread-safe
   const Accumulator accumulator_;
 
-  Mutex training_;  // held by a train(): one at a time
+  Mutex training_;  // held by train(): one at a time
   Mutex calls_mutex_;
   Condition calls_changed_;
   std::size_t calls_ TUTTI_GUARDED_BY(calls_mutex_) = 0;

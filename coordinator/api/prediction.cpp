@@ -33,11 +33,11 @@ std::uint32_t Prediction::fill(std::byte* arena, const ArenaLayout& layout, Slot
 
 std::string Prediction::image_name(std::uint64_t segment, std::uint64_t image) const {
   const std::uint64_t index = segment * layout_.images + image;
-  return index < count_ ? source_.image_name(index) : std::string{};  // a worker said which image
+  return index < count_ ? source_.image_name(index) : std::string{};  // the index comes from a worker
 }
 
 std::span<const float> Prediction::nan_rows(std::uint32_t images, std::uint32_t width) {
-  // Grown once for the widest member, so that the rows of one member stay where they are when another's are taken.
+  // Grown once for the widest member, so that the rows of one member do not move when those of another are taken.
   const std::size_t widest = *std::max_element(widths_.begin(), widths_.end());
   nan_.resize(std::max(nan_.size(), images * widest), std::numeric_limits<float>::quiet_NaN());
   return std::span<const float>(nan_).first(std::size_t{images} * width);

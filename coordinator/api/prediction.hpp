@@ -1,5 +1,5 @@
-// The work of a prediction run: images of a source into slots, the members' answers through the combine rule into a
-// sink. No threads, no processes: a driver calls it.
+// The work of a prediction run: it fills slots with the images of a source, combines the members' outputs and
+// passes the results to a sink. No threads, no processes: a driver calls it.
 #pragma once
 
 #include <span>
@@ -21,8 +21,8 @@ class Prediction final : public Work {
 
   bool has_more() const override { return next_ < count_; }
   std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) override;
-  /// A member that is not present has rows of NaN; its channel is not touched. Where the segment was set aside, or no
-  /// member is present, the combined values are NaN and the predicted classes -1.
+  /// A member that is not present has rows of NaN; its channel is not read. If the segment was set aside, or no member
+  /// is present, the combined values are NaN and the predicted classes -1.
   void deliver(const FinishedSegment& finished) override;
   std::string image_name(std::uint64_t segment, std::uint64_t image) const override;
 
@@ -37,12 +37,12 @@ class Prediction final : public Work {
   const bool combined_;  ///< false with the rule `none`
   TraceRecorder* const trace_;
   const std::uint64_t count_;
-  std::uint64_t next_ = 0;       ///< image to fill in
+  std::uint64_t next_ = 0;       ///< the next image to fill in
   std::uint64_t delivered_ = 0;  ///< images
   std::vector<std::uint64_t> indices_;
   std::byte* arena_ = nullptr;
   ArenaLayout layout_;
-  std::vector<float> nan_;  ///< what stands for missing values
+  std::vector<float> nan_;  ///< the rows of a member that is not present
 };
 
 }  // namespace tutti

@@ -40,7 +40,7 @@ void Submissions::run() {
   }
 }
 
-// False where the future is settled.
+// False once the future is settled.
 bool Submissions::advance(Submission& submission, bool& progressed) {
   try {
     const Exchange::Step step = exchange_.step(submission.stream());

@@ -13,7 +13,7 @@
 
 namespace tutti {
 
-/// A prediction that is under way, with everything that it needs to live.
+/// A prediction in progress, with everything that must live as long as it.
 class Submission {
  public:
   virtual ~Submission() = default;
@@ -26,7 +26,7 @@ class Submission {
 class Submissions {
  public:
   explicit Submissions(Exchange& exchange) : exchange_(exchange) {}
-  /// Every future is settled before this returns; the exchange must have been failed before, so that nothing waits.
+  /// Every future is settled before this returns; the exchange must have failed before, so that nothing waits.
   ~Submissions();
 
   std::future<Predictions> add(std::unique_ptr<Submission> submission);
@@ -39,7 +39,7 @@ class Submissions {
   Mutex mutex_;
   std::list<std::unique_ptr<Submission>> added_ TUTTI_GUARDED_BY(mutex_);
   bool closing_ TUTTI_GUARDED_BY(mutex_) = false;
-  std::thread thread_ TUTTI_GUARDED_BY(mutex_);  // joined without it, when no add() can come any more
+  std::thread thread_ TUTTI_GUARDED_BY(mutex_);  // joined without the lock, when no more add() can come
 };
 
 }  // namespace tutti

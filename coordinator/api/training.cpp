@@ -36,8 +36,8 @@ std::uint32_t Epoch::fill(std::byte* arena, const ArenaLayout& layout, SlotId sl
   for (std::uint32_t i = 0; labelled_ && i < images; ++i)
     if (view.labels[i] < 0 || view.labels[i] >= static_cast<std::int64_t>(classes_))
       throw Error(ErrorKind::usage,
-                  fmt::format("image {} of {} has the label {}, but the members know {}", chosen[i], source_.name(),
-                              view.labels[i], counted(classes_, "class")),
+                  fmt::format("image {} of {} has the label {}, but the members have only {}", chosen[i],
+                              source_.name(), view.labels[i], counted(classes_, "class")),
                   {}, "labels count from 0; give the models as many classes as the data has");
   next_ += images;
   return images;

@@ -1,6 +1,6 @@
-// The work of training: one epoch's segments, labelled and in an order that depends on the seed alone, to every member
-// that has epochs left; of statistics the images as they come, without labels. The members learn in their workers, side
-// by side, from one copy of the images.
+// The work of training: gives every member that has epochs left the segments of one epoch, labelled and in an order
+// that depends only on the seed; or, to collect statistics, the images in their own order, without labels. The members
+// train in their workers, in parallel, on one copy of the images.
 #pragma once
 
 #include <cstdint>
@@ -18,19 +18,19 @@ namespace tutti {
 class Epoch final : public Work {
  public:
   /// `number` counts from 1. Labels must be below `classes`. Equal seeds give equal
-  /// orders; different epochs different ones. `final_for_some`: a member that is asked is not asked in the next epoch,
-  /// or there is no next one.
+  /// orders; different epochs different ones. `final_for_some`: some member takes part in this epoch and not in the
+  /// next one, or there is no next one.
   Epoch(Source& source, Learns learns, std::uint64_t seed, std::uint32_t number, std::uint32_t classes,
         ByRank<bool> asked, bool final_for_some);
 
   bool has_more() const override { return next_ < order_.size(); }
   std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) override;
   void deliver(const FinishedSegment& finished) override;
-  /// Asked after fill(): a member learns from no later segment, so that this is where it makes its last checkpoint.
+  /// Called after fill(). True if some member trains on no later segment, and so makes its last checkpoint here.
   bool last() const override { return final_for_some_ && !has_more(); }
 
-  /// Of the members that were asked, after the last segment. A member that answered some of its segments and not
-  /// others was lost on the way: it has no result.
+  /// The results of the members that took part, after the last segment. A member that answered only some of its
+  /// segments was lost during the epoch and has no result.
   std::vector<EpochResult> results() const;
 
  private:

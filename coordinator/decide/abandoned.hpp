@@ -17,7 +17,7 @@ class AbandonedProcesses {
   void add(WorkerId worker, Generation generation, Slots slots) {
     processes_.push_back({worker, generation, std::move(slots)});
   }
-  /// One has ended after all. Returns what it kept; nothing where it is not known.
+  /// One has ended after all. Returns the slots that it kept; nothing if it is not known.
   Slots remove(WorkerId worker, Generation generation) {
     const auto found = std::find_if(processes_.begin(), processes_.end(), [&](const Process& process) {
       return process.worker == worker && process.generation == generation;
@@ -27,7 +27,7 @@ class AbandonedProcesses {
     processes_.erase(found);
     return slots;
   }
-  /// Those that no segment may be written into.
+  /// The slots that no segment may be written into.
   std::set<SlotId> slots() const {
     std::set<SlotId> all;
     for (const Process& process : processes_) all.insert(process.slots.begin(), process.slots.end());

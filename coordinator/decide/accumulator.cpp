@@ -30,7 +30,7 @@ void normalise_rows(std::span<float> values, std::uint32_t width) {
     const std::span row = values.subspan(first, width);
     double sum = 0;
     for (const float value : row) sum += static_cast<double>(value);
-    // All members that rule a class out together leave nothing to divide.
+    // If the members together rule every class out, the sum is 0 and there is nothing to divide by.
     if (sum > 0)
       for (float& value : row) value = static_cast<float>(static_cast<double>(value) / sum);
   }
@@ -64,18 +64,18 @@ double total_size(const std::vector<float>& weights) {
   return total;
 }
 
-/// The configuration was checked with all members' weights; what is left of them may come to nothing.
+/// The configuration was checked with the weights of all members; the weights of those that are left may sum to 0.
 void check_total(const WeightSum& sum, CombineRule rule, const std::vector<float>& weights,
                  const std::vector<bool>& present) {
   if (sum.divides) return;
   std::string ranks;
   for (std::size_t m = 0; m < present.size(); ++m)
     if (present[m]) ranks += fmt::format("{}rank {}: {}", ranks.empty() ? "" : ", ", m, weights[m]);
-  throw Error(
-      ErrorKind::failed,
-      fmt::format("rule {} cannot go on: the weights of the members that are left sum to {}", to_name(rule), sum.total),
-      fmt::format("weights of those present: {}", ranks),
-      "change the weights, combine by another rule, or do not degrade (on_worker_failure, on_nan)");
+  throw Error(ErrorKind::failed,
+              fmt::format("rule {} cannot continue: the weights of the members that are left sum to {}", to_name(rule),
+                          sum.total),
+              fmt::format("weights of those present: {}", ranks),
+              "change the weights, combine by another rule, or do not degrade (on_worker_failure, on_nan)");
 }
 
 }  // namespace
@@ -90,7 +90,7 @@ Accumulator::Accumulator(const config::CombineSpec& spec, std::vector<float> wei
 struct Accumulator::Chosen {
   std::vector<std::span<const float>> members;
   std::vector<float> weights;
-  double scale = 1;  ///< what stands for the members that are missing, in rules that do not divide
+  double scale = 1;  ///< makes up for missing members in rules that do not divide
 };
 
 Accumulator::Result Accumulator::combine(Answers members, std::uint32_t count, std::uint32_t width) const {
@@ -173,8 +173,8 @@ void Accumulator::combine_values(const Chosen& chosen, std::uint32_t width, Resu
   const std::vector<float>& weights = chosen.weights;
   std::vector<float>& values = result.values;
   const auto n = static_cast<Sum>(members.size());
-  // Fills values[i] with what `finish` makes of the sum of the members' terms at i. Every sum runs in rank order; but
-  // block by block the members stand in the outer loop, so that the compiler adds several values at once.
+  // Sets values[i] to `finish` of the sum of the members' terms at i. Every sum is added up in rank order. Within a
+  // block of values the loop over the members is the outer one, so that the compiler adds several values at once.
   const auto each_sum = [&](auto term, auto finish) {
     constexpr std::size_t kBlock = 512;
     std::array<Sum, kBlock> sums;

@@ -1,5 +1,5 @@
-// Applies the combine rule to the members' answers, in rank order. Pure arithmetic on spans: the same bytes in give
-// the same bytes out, however and whenever the answers arrived.
+// Applies the combine rule to the members' outputs, in rank order. Pure arithmetic on spans: the same bytes in give
+// the same bytes out, in whatever order the outputs arrived.
 #pragma once
 
 #include <cstdint>
@@ -10,25 +10,26 @@
 
 namespace tutti {
 
-/// Combines answers of `width` values per image. For image i and value c, with x_m the answer of member m, w_m its
-/// weight, and sums running over m in rank order, in the accumulator's type (float32, or float64 on request):
+/// Combines outputs of `width` values per image. For image i and value c, with x_m the output of member m, w_m its
+/// weight, and sums over m in rank order, in the accumulator's type (float32, or float64 on request):
 ///
 ///   mean            (sum x_m) / N
 ///   sum             sum x_m
-///   weighted        sum w_m x_m, divided by sum w_m where normalised
+///   weighted        sum w_m x_m, divided by sum w_m if normalised
 ///   max             max x_m
-///   most_confident  the row of the member whose largest value is the largest of all (then the lowest rank)
-///   vote            the share of the weights whose members decide for class c; the winner has the largest share, of
-///                   equal shares the larger sum of w_m x_m, then the lower class
-///   median          the middle of the sorted x_m; the mean of the two middle ones where N is even
+///   most_confident  the row of the member whose largest value is the largest of all; of equal ones, the lowest rank
+///   vote            the share of the weights whose members predict class c; the largest share wins, among equal shares
+///                   the larger sum of w_m x_m, then the lower class
+///   median          the middle of the sorted x_m; the mean of the two middle ones if N is even
 ///   geometric_mean  exp((sum ln x_m) / N), normalised to a sum of 1 over the classes (the logarithmic opinion pool:
 ///                   Genest and Zidek, "Combining probability distributions", Statistical Science 1986); 0 if any is 0
-///   none            nothing: each member's own answer is the result
+///   none            nothing: each member's output is the result
 ///
-/// Except for the vote, the predicted class is the one with the largest value, then the lowest.
+/// Except for the vote, the predicted class is the one with the largest value; of equal ones, the lowest.
 ///
-/// Where only n of the N members are present, the sums, N and the weights are those of the members present, in rank
-/// order. What is not divided by them is scaled, so that its values stay comparable with those of whole segments:
+/// If only n of the N members are present, the sums, N and the weights are those of the members present, in rank
+/// order. The rules that do not divide by them are scaled, so that their values stay comparable with those of segments
+/// that have all members:
 ///
 ///   sum                        (sum x_m) (N / n)
 ///   weighted, not normalised   (sum w_m x_m) (W / V), W the sum of all |w_m|, V that of those present
@@ -43,9 +44,9 @@ class Accumulator {
   };
   /// `members[m]` holds count x width values. Any thread.
   Result combine(std::span<const std::span<const float>> members, std::uint32_t count, std::uint32_t width) const;
-  /// The same over the members with `present[m]`, at least one; nobody reads the values of the others. With all present
-  /// the bytes are the same as without `present`. Throws Error(failed) where the weights that are left sum to 0, and
-  /// the rule divides by them.
+  /// The same over the members with `present[m]`, at least one; the values of the others are not read. With all present
+  /// the bytes are the same as without `present`. Throws Error(failed) if the rule divides by the
+  /// weights, and the weights that are left sum to 0.
   Result combine(std::span<const std::span<const float>> members, const std::vector<bool>& present, std::uint32_t count,
                  std::uint32_t width) const;
 
@@ -53,7 +54,7 @@ class Accumulator {
   /// `width`, is not finite, and names its image: `first` is the number of the first. With `on_nan: allow` it does not.
   void check_finite(std::span<const float> values, std::uint32_t width, std::uint64_t first) const;
 
-  /// What stands for images without an answer: values that are NaN, the predicted class -1.
+  /// The result for images without an output: values that are NaN, the predicted class -1.
   Result nothing(std::uint32_t count, std::uint32_t width) const;
 
  private:

@@ -24,14 +24,14 @@ struct Spawn {
 struct Begin {
   WorkerId worker;
 };
-/// Bring a training member to its state: `restore` from this checkpoint file where there is one, then `begin_training`
-/// where no checkpoint was written since. One done() follows: the last, or the first with a problem.
+/// Bring a training member to its state: `restore` from this checkpoint file if there is one, then `begin_training` if
+/// no checkpoint has been written since. One done() follows: the last, or the first with a problem.
 struct Prepare {
   Rank rank;
   std::optional<std::uint32_t> checkpoint;
   bool begin = true;
 };
-/// Send the member its part of the command that is under way. done() follows.
+/// Send the member its part of the current command. done() follows.
 struct Tell {
   Rank rank;
 };
@@ -43,32 +43,33 @@ struct HandOut {
 struct Kill {
   WorkerId worker;
 };
-/// It did not end even after SIGKILL: never read its channel again; watch for its end: exited_late() then.
+/// It did not end even after SIGKILL: never read its channel again; watch for its end; exited_late() follows then.
 struct Abandon {
   WorkerId worker;
   Generation generation;
-  std::optional<std::uint32_t> checkpoint;  ///< the file that counts; it may still be writing to the other
+  std::optional<std::uint32_t> checkpoint;  ///< the valid file; the process may still be writing to the other
 };
-/// One more reason to keep a slot; one less. A slot is free when its driver and all holds have let go.
+/// Adds a hold on a slot; Release removes one. A slot is free when its driver has finished with it and no hold is left.
 struct Hold {
   SlotId slot;
 };
 struct Release {
   SlotId slot;
 };
-/// Every member asked has answered or was given up: close() the segment and deliver it.
+/// Every member that was given the segment has answered or was given up: close() the segment and deliver it.
 struct Finish {
   SegmentId segment;
 };
-/// Every member that is left has carried out the command; `problem` is the first that could not (and lives on).
+/// Every member that is left has carried out the command; `problem` is from the first that could not; its worker lives
+/// on.
 struct CommandDone {
   std::optional<Error> problem;
 };
-/// The pool ends with this error, which is about this image of a segment.
+/// The pool ends with this error; `image`, if set, is the image of a segment that it is about.
 struct Fail {
   struct Image {
     SegmentId segment;
-    std::uint64_t number;  ///< in the segment; a worker said it
+    std::uint64_t number;  ///< in the segment, as the worker reported it
   };
   Error error;
   std::optional<Image> image{};

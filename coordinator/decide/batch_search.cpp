@@ -25,7 +25,7 @@ std::vector<std::uint32_t> batch_candidates(std::uint32_t segment_images, std::u
   for (std::uint64_t target = kLeast; target < end; target *= 2)
     sizes.push_back(even_size(segment_images, static_cast<std::uint32_t>(target)));
   const std::uint32_t last = even_size(segment_images, end);
-  // A last step that is hardly one takes the place of the step before it.
+  // If the last step is small, it replaces the step before it.
   if (!sizes.empty() && last <= sizes.back() + sizes.back() / 4) sizes.pop_back();
   sizes.push_back(last);
   return sizes;
@@ -53,7 +53,7 @@ void BatchSearch::add(const Times& times) {
   spent_ += times.wall;
   const bool first = !warm_;
   if (first) warmed(times.wall);
-  const bool slow = first && times.wall > kSlowBatch;  // one batch says enough then
+  const bool slow = first && times.wall > kSlowBatch;  // then one batch is enough
   if (!first || slow) measured(times);
   if (slow || spent_on_size_ >= kEach || rounds_ >= kMostRounds) close_size();
   over_ = over_ || slow;
@@ -63,7 +63,7 @@ void BatchSearch::skip() {
   if (++rounds_ >= kMostRounds) close_size();
 }
 
-// As many batches as make a round of about kRound, going by how long one took.
+// As many batches as take about kRound, judging by how long one took.
 void BatchSearch::warmed(Seconds wall) {
   warm_ = true;
   rounds_ = 0;
@@ -72,8 +72,8 @@ void BatchSearch::warmed(Seconds wall) {
   round_images_ = size() * static_cast<std::uint32_t>(std::clamp(batches, 1.0, most));
 }
 
-// The last answer is that of a member that computed for as long as any: the round's whole time is its. Its own time
-// would say less where members share cores and some began late; of the other groups it is all there is.
+// The group that computed longest gives the last answer, so the whole time of the round counts for it. Its own time
+// would be too short if members share cores and some began late. For the other groups only their own time is known.
 void BatchSearch::measured(const Times& times) {
   ++rounds_;
   spent_on_size_ += times.wall;
@@ -103,7 +103,7 @@ void BatchSearch::close_size() {
   next_size();
 }
 
-// A size costs its single batch and at least one round.
+// Trying a size takes one single batch and at least one round.
 void BatchSearch::next_size() {
   warm_ = false;
   rounds_ = 0;

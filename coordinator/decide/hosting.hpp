@@ -1,5 +1,5 @@
-// Which worker hosts which member. Today each worker hosts one member and each member has one worker; what changes that
-// (several members in one worker, replicas) begins here.
+// Which worker hosts which member. Today each worker hosts one member and each member has one worker. A change to that
+// (several members in one worker, replicas) starts here.
 #pragma once
 
 #include "common/ids.hpp"

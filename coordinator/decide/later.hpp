@@ -1,4 +1,4 @@
-// A point in time so many seconds later, where the seconds come from a configuration.
+// A point in time that is a number of seconds later. The number may come from a configuration.
 #pragma once
 
 #include <algorithm>
@@ -6,7 +6,7 @@
 
 namespace tutti {
 
-/// Thirty years are as good as never; more would not fit into a time point.
+/// About thirty years. Much more would overflow a time point.
 constexpr std::chrono::duration<double> kNever{1e9};
 
 inline std::chrono::steady_clock::time_point later(std::chrono::steady_clock::time_point now,

@@ -31,7 +31,7 @@ TaskRecord Ledger::hand_out(SegmentId number, Rank rank, Generation generation, 
   Row& row = segment.rows[rank];
   TUTTI_CHECK(row.asked);
   TUTTI_CHECK(!row.abandoned);
-  TUTTI_CHECK(!row.out || row.task.generation != generation, "a worker has a task once");
+  TUTTI_CHECK(!row.out || row.task.generation != generation, "a worker has a task only once");
   TUTTI_CHECK(!row.answered || row.kept, "only training is done again");
   Count& count = counts_[rank];
   if (count.generation != generation) count = {generation, {}};
@@ -65,7 +65,7 @@ Verdict Ledger::accept(Rank rank, Generation generation, const CompletionRecord&
 Ledger::Segment Ledger::close(SegmentId number) {
   const auto found = segments_.find(number);
   TUTTI_CHECK(found != segments_.end());
-  TUTTI_CHECK(!found->second.closed, "results are taken once");
+  TUTTI_CHECK(!found->second.closed, "results are taken only once");
   found->second.closed = true;
   if (found->second.held) return found->second;
   Segment segment = std::move(found->second);

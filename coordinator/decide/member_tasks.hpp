@@ -1,15 +1,14 @@
-// The order of one member's tasks: which are pending, which its worker has, and, in training, which it has answered
-// without being able to prove it after a death; and when it writes a checkpoint, to which of its two files. What the
-// tasks are stands in the ledger.
+// The order of one member's tasks: which are pending, which its worker has, and, in training, which it has answered but
+// not yet saved in a checkpoint. Also when it writes a checkpoint, and to which of its two files. The ledger knows what
+// the tasks are.
 //
 //   pending --hand_out()--> in flight --answer()--> (predict) forgotten
 //      ^                        |               \-> (train) unsafe --a later checkpoint is confirmed--> safe: forgotten
 //      +--------lose()----------+------------------------+
 //
-// A worker answers its tasks in the order in which it was given them. A checkpoint counts once the completion of its
-// task was accepted, and everything up to it is safe then. No second checkpoint is asked for before that: so the file
-// that counts is never the one that is being written, even where completions are lost with a worker that wrote
-// nonsense.
+// A worker answers its tasks in the order in which it got them. A checkpoint is valid once the completion of its task
+// was accepted; every task up to it is then safe. No second checkpoint is requested before that, so the file being
+// written is never the valid one, even if completions are lost with a worker that broke the protocol.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +23,7 @@ namespace tutti {
 
 class MemberTasks {
  public:
-  /// One task more, or one again that had been answered.
+  /// Adds a task, or adds one again that had been answered.
   void add(SegmentId segment) { pending_.insert(segment); }
   /// The task will not be done (again); it must not be in flight.
   void forget(SegmentId segment);
@@ -34,29 +33,29 @@ class MemberTasks {
   const std::deque<SegmentId>& in_flight() const noexcept { return in_flight_; }
   bool any_open() const noexcept { return !pending_.empty() || !in_flight_.empty(); }
 
-  /// Whether the first pending task may be handed out now. `checkpoint`: it makes one; see due().
+  /// Whether the first pending task may be handed out now. `checkpoint`: the task makes one; see due().
   bool may_hand_out(bool checkpoint) const;
   /// Whether a training task that is handed out next makes a checkpoint: every `every`-th, and the `last`.
   bool due(std::uint32_t every, bool last) const { return last || since_checkpoint_ + 1 >= every; }
   /// Hands out the first pending task, and returns TaskRecord::checkpoint.
   std::uint32_t hand_out(bool train, bool checkpoint);
-  /// The oldest task in flight was answered. Returns the training tasks that are safe by that, itself included.
+  /// The oldest task in flight was answered. Returns the training tasks that this makes safe, itself included.
   std::vector<SegmentId> answer(bool train);
-  /// The worker is gone: whatever is not safe must be done again, in order.
+  /// The worker is gone: all tasks that are not safe must be done again, in order.
   void lose();
 
-  /// The task that may have killed the last worker: its replacement is given nothing else until it has answered.
+  /// The task that may have killed the last worker: the replacement gets no other task until it has answered this one.
   std::optional<SegmentId> suspect() const noexcept { return suspect_; }
   void suspect(SegmentId segment) { suspect_ = segment; }
   bool retries_suspect() const { return suspect_ && !in_flight_.empty() && in_flight_.front() == *suspect_; }
 
-  /// The file with the state after the last safe task, of this training or of an earlier one; nothing: the state in
-  /// which the member was loaded.
+  /// The file with the state after the last safe task, of this training or an earlier one; nothing if that is the state
+  /// in which the member was loaded.
   std::optional<std::uint32_t> checkpoint() const noexcept { return safe_file_; }
-  /// Whether no task of this training is safe yet, so that it begins anew after that state.
+  /// Whether no task of this training is safe yet, so that training starts again from that state.
   bool begins() const noexcept { return begins_; }
-  /// Training begins anew. Returns the tasks that were not safe and need not be done again: an earlier training that
-  /// was broken off is taken up at its last checkpoint where a worker dies.
+  /// A new training starts. Returns the tasks that were not safe and need not be done again: if a worker dies, an
+  /// earlier training that was cut short continues from its last checkpoint.
   std::vector<SegmentId> begin_training();
 
  private:

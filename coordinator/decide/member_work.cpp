@@ -8,7 +8,7 @@
 namespace tutti {
 namespace {
 
-/// What an event makes of a part: the next one; nothing where that is a bug.
+/// The part after an event; nothing if the event is a bug.
 std::optional<MemberWork::Part> part_after(MemberWork::Part part, MemberWork::Event event) {
   using enum MemberWork::Part;
   using Next = std::optional<MemberWork::Part>;
@@ -25,8 +25,8 @@ std::optional<MemberWork::Part> part_after(MemberWork::Part part, MemberWork::Ev
 }
 
 constexpr std::array<const char*, 5> kPartBug{
-    "a command is given only when the last one was answered",
-    "a member is told its part once",
+    "a command is given only after the last one was answered",
+    "a member is told its part only once",
     "a member answers the part that it was told",
     "a worker can be lost at any time",
     "a member can leave at any time",
@@ -73,7 +73,7 @@ void MemberWork::lose() {
 }
 
 void MemberWork::leave(std::string reason, SegmentId from) {
-  TUTTI_CHECK(!absent(), "a member leaves once");
+  TUTTI_CHECK(!absent(), "a member leaves only once");
   step(Event::leave);
   absent_reason_ = std::move(reason);
   absent_from_ = from;

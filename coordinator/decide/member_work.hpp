@@ -1,6 +1,6 @@
-// The work of a member: its tasks, its part of the command that is under way, and what it has learnt so far that a
-// replacement must learn again. A pure state machine. Of processes, phases and deadlines it knows nothing; that is the
-// life of a worker (worker_life.hpp).
+// The work of a member: its tasks, its part of the current command, and the training so far that a replacement must
+// repeat. A pure state machine. It knows nothing of processes, phases and deadlines; those are the life of a worker
+// (worker_life.hpp).
 //
 // A member's part of a command:
 //
@@ -11,8 +11,8 @@
 //
 //   lose: its worker is gone. leave: the ensemble continues without the member. -: a bug, and a failed check.
 //
-// A command is about the state after the tasks that came before it, so the member is told when it has answered these,
-// and is given no later task before it has answered the command.
+// A command is about the state after the tasks that came before it. So the member is told when it has answered those
+// tasks, and gets no later task until it has answered the command.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,7 @@ class MemberWork {
   enum class Event : std::uint8_t { command, tell, answer, lose, leave };
 
   // ---- the command
-  /// One is given to all. The segments below the number `before` come before it.
+  /// A command is given to all members. The segments below the number `before` come before it.
   void command(SegmentId before);
   /// Whether the part is owed, and every task that comes before it has been answered.
   bool may_be_told() const;
@@ -44,23 +44,23 @@ class MemberWork {
   // ---- training
   /// A replacement must be brought to the member's state from now on. Returns the tasks that need not be done again.
   std::vector<SegmentId> begin_training();
-  /// It could not begin.
+  /// Training could not begin.
   void stop_training() { training_ = false; }
   bool training() const noexcept { return training_; }
 
   // ---- tasks
-  /// The first pending task, if no command comes before it. Whether it may be handed out now: tasks.may_hand_out().
+  /// The first pending task, if no command comes before it. tasks.may_hand_out() says whether it may be handed out now.
   std::optional<SegmentId> next() const;
   /// Hands out next(), and returns TaskRecord::checkpoint.
   std::uint32_t hand_out(bool train, bool checkpoint);
-  /// The worker is gone; another will have to do what is not safe.
+  /// The worker is gone; its replacement must do the tasks that are not safe.
   void lose();
-  std::uint64_t handed_out() const noexcept { return handed_out_; }  ///< those handed out again included
+  std::uint64_t handed_out() const noexcept { return handed_out_; }  ///< including those handed out again
 
   // ---- the end
   /// The ensemble continues without the member: from this segment on, and for this reason.
   void leave(std::string reason, SegmentId from);
-  /// It is missing in a segment before that as well.
+  /// The member is missing from an earlier segment too.
   void missing_from(SegmentId segment);
   bool absent() const noexcept { return absent_from_.has_value(); }
   const std::string& absent_reason() const noexcept { return absent_reason_; }

@@ -4,7 +4,7 @@ namespace tutti {
 
 void ProgressClock::look(std::uint64_t batches, bool working, Time now) {
   if (batches == seen_) return;
-  // A counter that goes back was written over; that is no batch, but the worker lives.
+  // A counter that goes back was overwritten. That is not a finished batch, but the worker is alive.
   if (working && batches > seen_) {
     const Seconds each = Seconds(now - changed_) / static_cast<double>(batches - seen_);
     fresh_ = std::max(fresh_, each);

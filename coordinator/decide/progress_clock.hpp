@@ -1,6 +1,6 @@
-// How long a worker has made no progress, and how long its slowest batch took. Pure: the time is handed in. It reads a
-// counter that the worker writes, so any value must be expected: what is estimated from it never exceeds a time that
-// has really passed between two looks.
+// How long a worker has made no progress, and how long its slowest batch took. Pure: the caller passes the time. It
+// reads a counter that the worker writes, which may hold any value: an estimate never exceeds the time that really
+// passed between two looks.
 #pragma once
 
 #include <algorithm>
@@ -20,11 +20,11 @@ class ProgressClock {
   void begin(Time now) { since_ = changed_ = now; }
   /// It has answered: progress, whatever the counter says.
   void answered(Time now) { since_ = now; }
-  /// The counter as it stands now; `working`: the worker has something to do.
+  /// The counter has this value now; `working`: the worker has something to do.
   void look(std::uint64_t batches, bool working, Time now);
-  /// No stall was found before this moment: what was measured counts.
+  /// No stall was found until now: the measured times count.
   void confirm() { slowest_ = std::max(slowest_, fresh_); }
-  /// The coordinator had been stopped: nobody knows how long the batches since the last confirm() took.
+  /// The coordinator had been stopped, so the times of the batches since the last confirm() are unknown.
   void stalled(Time now);
 
   /// Since when there was no progress.
@@ -36,7 +36,7 @@ class ProgressClock {
   Time since_{};
   Time changed_{};     // when the counter was last seen to change, or work began
   Seconds slowest_{};  // batch
-  Seconds fresh_{};    // batch that was not confirmed
+  Seconds fresh_{};    // batch that was not confirmed yet
 };
 
 }  // namespace tutti

@@ -1,4 +1,4 @@
-// How often, and how soon, a member's worker may be replaced. Pure: the time is handed in.
+// How often, and how soon, a member's worker may be replaced. Pure: the caller passes the time.
 #pragma once
 
 #include <chrono>
@@ -13,14 +13,14 @@ class RestartBudget {
   using Time = std::chrono::steady_clock::time_point;
   using Seconds = std::chrono::duration<double>;
 
-  /// At most `limit` deaths in any `window`; nothing: any number.
+  /// At most `limit` deaths in any `window`; without a limit any number.
   RestartBudget(std::optional<std::uint32_t> limit, Seconds window, Seconds back_off)
       : limit_(limit), window_(window), back_off_(back_off) {}
 
-  /// One death more. False where the budget does not allow it.
+  /// Counts a death. False if the budget does not allow it.
   bool spend(Time now);
-  /// How long to wait before the replacement that comes now: nothing for the first in a row, then the back-off, and
-  /// twice as long each time, 5 s at most.
+  /// How long to wait before the next replacement: not at all for the first in a row, then the back-off, doubled each
+  /// time, up to 5 s.
   Seconds delay();
   /// The worker has answered a task: the next replacement is again the first in a row.
   void worked() { in_a_row_ = 0; }

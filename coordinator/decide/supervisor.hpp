@@ -1,13 +1,13 @@
-// Decides what becomes of the workers and of the members' tasks: who is started, killed, replaced, given up; which task
-// is handed out to whom, and again to whom after a death. A pure state machine: events and the time go in, actions come
-// out; it has no clock, no thread and no I/O. The pool carries its actions out.
+// Decides about the workers and the members' tasks: which worker is started, killed, replaced or given up, and which
+// worker gets which task, also after a death. A pure state machine: events and the time go in, actions come out; it has
+// no clock, no thread and no I/O. The pool carries its actions out.
 //
-// It is made of two parts, each with a table of its states, and of what goes from one to the other:
+// It has two parts, each with a table of its states, and connects them:
 //
 //   the life of a worker   worker_life.hpp   phases, generations, deadlines, budget; supervisor_lives.cpp, _time.cpp
 //   the work of a member   member_work.hpp   tasks, commands, training; supervisor_work.cpp, _blame.cpp, _commands.cpp
 //
-// A member whose worker is not running keeps its tasks: they are pending, and the replacement is given them in order.
+// A member whose worker is not running keeps its tasks: they are pending, and its replacement gets them in order.
 #pragma once
 
 #include <chrono>
@@ -31,12 +31,12 @@
 
 namespace tutti {
 
-/// What becomes of a completion record.
+/// What the supervisor did with a completion record.
 enum class Acceptance {
-  accepted,   ///< one answer more
-  repeated,   ///< right, but known already: a training task that was computed again after a death
-  dropped,    ///< of an earlier generation, or of a worker that is no longer trusted
-  violation,  ///< it answers nothing that this worker was asked; Kill is among the actions
+  accepted,   ///< a new answer
+  repeated,   ///< valid, but already known: a training task that was computed again after a death
+  dropped,    ///< from an earlier generation, or from a worker that is no longer trusted
+  violation,  ///< it matches no task of this worker; Kill is among the actions
 };
 
 class Supervisor {
@@ -53,49 +53,49 @@ class Supervisor {
   void ready(WorkerId worker, Time now);
   /// The answer to Prepare or Tell.
   void done(Rank rank, const control::Done& answer, Time now);
-  /// A segment that lies in its slot. `index`: its number within its call, for messages. `last`: no further training
-  /// segment follows for the members asked, so each makes a checkpoint. Returns its number in the pool's life; or
-  /// nothing where no member is left (a Fail is among the actions).
+  /// A segment was filled into its slot. `index`: its number within its call, for messages. `last`: it is the last
+  /// training segment for the members asked, so each makes a checkpoint. Returns its number in the pool's life; or
+  /// nothing if no member is left (a Fail is among the actions).
   std::optional<SegmentId> open(SlotId slot, std::uint32_t images, TaskKind kind, const ByRank<bool>& asked,
                                 std::uint64_t index, bool last, Time now);
   Acceptance completion(Rank rank, Generation generation, const CompletionRecord& record, Time now);
-  /// The worker's counter of finished batches, as it stands now. Any value is possible: the worker writes it.
+  /// The worker's counter of finished batches has this value now. Any value is possible, since the worker writes it.
   void progress(WorkerId worker, std::uint64_t batches, Time now);
-  /// The worker wrote nonsense; nothing of this generation is accepted any more.
+  /// The worker broke the protocol; nothing more is accepted from this generation.
   void violation(WorkerId worker, const std::string& what, Time now);
   /// The process has ended, and its published completions were reported before.
   void gone(WorkerId worker, const Death& death, Time now);
   /// An abandoned process has ended after all.
   void exited_late(WorkerId worker, Generation generation, Time now);
-  /// Every member left begins to train anew, or saves its weights; only while no task is in flight.
+  /// Every member left starts a new training, or saves its weights. Only while no task is in flight.
   enum class Command { begin_training, save };
   void command(Command command, Time now);
-  /// Decides what time alone decides.
+  /// Decides what depends only on the time, such as deadlines.
   void tick(Time now);
-  /// The coordinator itself had been stopped (SIGTSTP, a debugger, a suspended machine): all deadlines start anew. Call
-  /// it after everything that the workers published meanwhile was reported.
+  /// The coordinator itself had been stopped (SIGTSTP, a debugger, a suspended machine): all deadlines start again.
+  /// Call it after everything that the workers published meanwhile was reported.
   void stalled(Time now);
 
   /// The next action, or nothing.
   std::optional<Action> next();
 
   // ---- questions
-  /// Takes the results of a segment that was finished. Its images stay where they are while a training member could
-  /// still need them again: Hold and Release say so.
+  /// Takes the results of a segment that was finished. Its images stay in their slot while a training member may
+  /// still need them; the actions Hold and Release say how long.
   Ledger::Segment close(SegmentId segment);
-  /// When tick() has something to decide; nothing where only events can.
+  /// When tick() next has something to decide; nothing if only an event can change anything.
   std::optional<Time> next_wake() const;
-  /// Whether any task or command is unanswered: progress must be looked at.
+  /// Whether any task or command is unanswered, so that progress must be checked.
   bool busy() const;
   bool all_running() const;
   WorkerState state(WorkerId worker) const;
   Generation generation(WorkerId worker) const;
   bool absent(Rank rank) const;
-  /// Adds what is known of the member: state, generation, deaths, why absent and since which segment.
+  /// Adds what is known about the member: state, generation, deaths, and if it is absent, why and since which segment.
   void describe(Rank rank, MemberStatus& status) const;
-  /// Without what only the pool knows: missed wake-ups, stalls.
+  /// Without the counts that only the pool has: missed wake-ups and stalls.
   const FaultCounts& counts() const noexcept { return counts_; }
-  std::uint64_t handed_out(Rank rank) const;  ///< tasks, those handed out again included
+  std::uint64_t handed_out(Rank rank) const;  ///< tasks, including those handed out again
 
  private:
   WorkerLife& life_of(Rank rank) { return lives_[worker_of(rank)]; }
@@ -110,11 +110,11 @@ class Supervisor {
   // ---- lives (supervisor_lives.cpp)
   void spawn(WorkerId worker, Time now);
   void run(WorkerId worker, Time now);
-  void kill(WorkerId worker, Fault fault, Time now);
-  void died(WorkerId worker, Fault fault, bool computing, Time now);
+  void kill(WorkerId worker, WorkerFault fault, Time now);
+  void died(WorkerId worker, WorkerFault fault, bool computing, Time now);
   void forget_actions(WorkerId worker);
-  void replace(WorkerId worker, const Fault& fault, const std::string& news, Time now);
-  void give_up(WorkerId worker, const Fault& fault);
+  void replace(WorkerId worker, const WorkerFault& fault, const std::string& news, Time now);
+  void give_up(WorkerId worker, const WorkerFault& fault);
   void abandon(WorkerId worker, Time now);
   std::string budget_text() const;
 
@@ -135,9 +135,9 @@ class Supervisor {
   std::string where(Rank rank, bool computing) const;
   void take_back(Rank rank);
   void ask_unread_again(Rank rank, Generation generation);
-  bool blame(SegmentId segment, const Fault& fault, std::string& news);
+  bool blame(SegmentId segment, const WorkerFault& fault, std::string& news);
   void set_aside(SegmentId segment);
-  void leave(Rank rank, const Fault& fault);
+  void leave(Rank rank, const WorkerFault& fault);
 
   // ---- commands (supervisor_commands.cpp)
   void tell_if_due(Rank rank, Time now);
@@ -152,7 +152,7 @@ class Supervisor {
   AbandonedProcesses abandoned_;
   std::deque<Action> actions_;
   FaultCounts counts_;
-  bool all_ran_ = false;  // all were running once
+  bool all_ran_ = false;  // all were running at some time
   bool failed_ = false;
   std::optional<Command> command_;
   std::optional<Error> command_problem_;

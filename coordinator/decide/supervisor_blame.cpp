@@ -1,5 +1,5 @@
-// The supervisor and the work that a death disturbs: tasks are taken back, a segment may be to blame, a member may
-// leave.
+// The part of the supervisor about work that a death disturbs: tasks are taken back, a segment may be to blame, a
+// member may leave.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,13 +9,13 @@
 
 namespace tutti {
 
-/// Whether it has taken the oldest of its tasks; each generation's are numbered from 0.
+/// Whether the worker has taken the oldest of its tasks; each generation numbers its tasks from 0.
 bool Supervisor::has_begun(Rank rank, std::uint64_t tasks_taken) const {
   const auto& in_flight = work_[rank].tasks.in_flight();
   return !in_flight.empty() && tasks_taken > ledger_.at(in_flight.front()).rows[rank].task.sequence.value();
 }
 
-/// Where in its work a worker is, or was.
+/// What a worker is, or was, working on.
 std::string Supervisor::where(Rank rank, bool computing) const {
   const MemberWork& work = work_[rank];
   if (!work.tasks.in_flight().empty())
@@ -25,7 +25,7 @@ std::string Supervisor::where(Rank rank, bool computing) const {
   return command_ == Command::save ? " while saving its weights" : " while beginning its training";
 }
 
-/// The worker has no tasks any more. What was set aside meanwhile is not done again.
+/// Takes all tasks back from the worker. Segments that were set aside meanwhile are not done again.
 void Supervisor::take_back(Rank rank) {
   MemberWork& work = work_[rank];
   const auto in_flight = work.tasks.in_flight();
@@ -38,7 +38,7 @@ void Supervisor::take_back(Rank rank) {
   }
 }
 
-/// Answers in a channel that is not read any more, of segments that are not finished.
+/// Asks again for answers of unfinished segments in a channel that is no longer read.
 void Supervisor::ask_unread_again(Rank rank, Generation generation) {
   for (const auto& [number, segment] : ledger_.segments()) {
     const Ledger::Row& row = segment.rows[rank];
@@ -49,8 +49,8 @@ void Supervisor::ask_unread_again(Rank rank, Generation generation) {
   }
 }
 
-// A worker died while it computed this segment and nothing else. False where the pool ends by it.
-bool Supervisor::blame(SegmentId number, const Fault& fault, std::string& news) {
+// A worker died while it computed this segment and nothing else. False if this ends the pool.
+bool Supervisor::blame(SegmentId number, const WorkerFault& fault, std::string& news) {
   Ledger::Segment& segment = ledger_.at(number);
   ++segment.deaths;
   if (segment.set_aside || !setting_.policy.poison_limit || segment.deaths < *setting_.policy.poison_limit) return true;
@@ -60,10 +60,10 @@ bool Supervisor::blame(SegmentId number, const Fault& fault, std::string& news) 
   const std::string blamed =
       fmt::format("{} has killed {} that computed nothing else", name, counted(segment.deaths, "worker"));
   if (train || setting_.policy.on_poison == OnPoison::fail) {
-    // A worker that knew what to do said so.
-    const std::string hint = fault.kind == Fault::Kind::failed ? hint_of(fault) : "";
-    const char* suspicion = train ? "look at its images and their labels: a training cannot go on without them"
-                                  : "look at these images; 'on_poison: set_aside' goes on without them";
+    // A worker that failed with a message may have given a hint.
+    const std::string hint = fault.kind == WorkerFault::Kind::failed ? hint_of(fault) : "";
+    const char* suspicion = train ? "look at its images and their labels; training cannot continue without them"
+                                  : "look at these images, or set 'on_poison: set_aside' to continue without them";
     fail(Error(ErrorKind::failed, error_of(fault).message(), blamed, hint.empty() ? suspicion : hint));
     return false;
   }
@@ -72,7 +72,7 @@ bool Supervisor::blame(SegmentId number, const Fault& fault, std::string& news) 
   return true;
 }
 
-// Nobody begins it any more; those who have it are waited for.
+// No further worker gets the segment; those that have it are waited for.
 void Supervisor::set_aside(SegmentId number) {
   Ledger::Segment& segment = ledger_.at(number);
   segment.set_aside = true;
@@ -85,13 +85,13 @@ void Supervisor::set_aside(SegmentId number) {
 }
 
 /// The ensemble continues without the member.
-void Supervisor::leave(Rank rank, const Fault& fault) {
+void Supervisor::leave(Rank rank, const WorkerFault& fault) {
   MemberWork& work = work_[rank];
   work.leave(error_of(fault).message(), ledger_.next());
   if (!any_member_left()) return fail(no_member_left());
 
   std::string from = "the next segment";
-  std::vector<SegmentId> asked;  // finish() must not find the table in the middle of a walk
+  std::vector<SegmentId> asked;  // collected first: finish() changes the table
   for (const auto& [number, segment] : ledger_.segments()) {
     const Ledger::Row& row = segment.rows[rank];
     if (!row.asked) continue;
@@ -101,7 +101,7 @@ void Supervisor::leave(Rank rank, const Fault& fault) {
     from = fmt::format("segment {}", segment.index);
   }
   actions_.push_back(action::Say{
-      fmt::format("{}; {}, and the ensemble goes on without it from {}", line_of(fault), budget_text(), from)});
+      fmt::format("{}; {}, and the ensemble continues without it from {}", line_of(fault), budget_text(), from)});
   for (const SegmentId number : asked)
     if (ledger_.abandon(number, rank))
       finish(number);

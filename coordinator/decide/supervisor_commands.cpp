@@ -1,4 +1,4 @@
-// The supervisor and the commands: every member left begins to train, or saves its weights.
+// The part of the supervisor about commands: every member left begins to train, or saves its weights.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,7 +10,7 @@ namespace tutti {
 
 void Supervisor::command(Command command, Time now) {
   if (failed_) return;
-  TUTTI_CHECK(!command_, "one command at a time");
+  TUTTI_CHECK(!command_, "only one command at a time");
   command_ = command;
   command_problem_.reset();
   for (MemberWork& work : work_)
@@ -18,7 +18,7 @@ void Supervisor::command(Command command, Time now) {
   for (const Rank rank : work_.ids()) tell_if_due(rank, now);
 }
 
-// After the tasks that came before it: their state is what the command is about.
+// Only after the tasks that came before it, because the command is about the state after them.
 void Supervisor::tell_if_due(Rank rank, Time now) {
   if (!life_of(rank).running() || !work_[rank].may_be_told()) return;
   if (command_ == Command::begin_training) begin_training(rank);
@@ -39,7 +39,7 @@ void Supervisor::done(Rank rank, const control::Done& answer, Time now) {
   const bool told = work_[rank].told();
   if (failed_ || !life.has_process() || life.phase() == WorkerLife::Phase::ending) return;
   if (life.phase() == WorkerLife::Phase::preparing) {
-    // Also where it begins anew: it would begin from its first weights instead of what it has learnt.
+    // Even if the member starts a new training: it would start from its initial weights and lose the training so far.
     if (!answer.problem.empty())
       return fail(Error(ErrorKind::failed,
                         fmt::format("{} could not be brought back to its training: {}", setting_.places[rank.value()],

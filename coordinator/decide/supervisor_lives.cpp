@@ -1,4 +1,4 @@
-// The supervisor and the lives of its workers: how they start, how they come to their end, and what follows from it.
+// The part of the supervisor about the lives of workers: how they start, how they end, and what follows.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 namespace tutti {
 namespace {
 
-// Where a process could not be started the next attempt waits, whatever the back-off: the cause is hardly gone by now.
+// If a process could not be started, the next attempt waits even without a back-off: the cause is probably still there.
 constexpr RestartBudget::Seconds kAfterFailedStart{0.1};
 
 bool is_for(const Action& action, WorkerId worker) {
@@ -49,7 +49,7 @@ void Supervisor::ready(WorkerId worker, Time now) {
     case WorkerLife::Step::late:
       return;
     case WorkerLife::Step::lie:
-      return violation(worker, "it is ready twice", now);
+      return violation(worker, "it said twice that it is ready", now);
     case WorkerLife::Step::taken:
       break;
   }
@@ -77,13 +77,13 @@ void Supervisor::violation(WorkerId worker, const std::string& what, Time now) {
   life.distrust();
   if (life.phase() == WorkerLife::Phase::ending) return;
   ++counts_.violations;
-  Fault fault;
-  fault.kind = Fault::Kind::lied;
+  WorkerFault fault;
+  fault.kind = WorkerFault::Kind::lied;
   fault.text = what;
   kill(worker, std::move(fault), now);
 }
 
-void Supervisor::kill(WorkerId worker, Fault fault, Time now) {
+void Supervisor::kill(WorkerId worker, WorkerFault fault, Time now) {
   const Rank rank = member_of(worker);
   fault.place = setting_.places[rank.value()];
   fault.where = where(rank, !work_[rank].tasks.in_flight().empty());
@@ -97,26 +97,27 @@ void Supervisor::gone(WorkerId worker, const Death& death, Time now) {
   if (failed_ || !life.has_process()) return;
   const Rank rank = member_of(worker);
   const bool computing = has_begun(rank, death.tasks_taken);
-  Fault fault;
+  WorkerFault fault;
   fault.place = setting_.places[rank.value()];
   fault.where = where(rank, computing);
   fault.text = death.how;
   fault.out_of_memory = death.out_of_memory;
   if (death.words) {
-    fault.kind = Fault::Kind::failed;
+    fault.kind = WorkerFault::Kind::failed;
     fault.text = death.words->text;
     fault.hint = death.words->hint;
     fault.usage = death.words->usage;
   }
-  // What it was killed for says more than SIGKILL; but not more than words that name the configuration.
+  // The reason why it was killed says more than "SIGKILL", but less than the worker's own message about the
+  // configuration.
   if (life.fault() && !fault.usage) fault = *life.fault();
   died(worker, std::move(fault), computing, now);
 }
 
 void Supervisor::spawn_failed(WorkerId worker, const Error& error, Time now) {
   if (failed_ || lives_[worker].phase() != WorkerLife::Phase::starting) return;
-  Fault fault;
-  fault.kind = Fault::Kind::not_started;
+  WorkerFault fault;
+  fault.kind = WorkerFault::Kind::not_started;
   fault.place = setting_.places[member_of(worker).value()];
   fault.text = error.message();
   fault.detail = error.detail();
@@ -125,9 +126,9 @@ void Supervisor::spawn_failed(WorkerId worker, const Error& error, Time now) {
   died(worker, std::move(fault), false, now);
 }
 
-// Its channel is not read any more, so what it answered and nobody has read yet is asked again. With SIGKILL pending it
-// will run no instruction of its own any more: the kernel can still read, for it, only the slot that it was computing.
-// Which one that was is not known of a liar.
+// Its channel is no longer read, so answers that were not read yet are asked for again. With SIGKILL pending the
+// process runs no more instructions of its own: the kernel can still read, on its behalf, only the slot that it was
+// computing. If the worker broke the protocol, that slot is not known.
 void Supervisor::abandon(WorkerId worker, Time now) {
   const WorkerLife& life = lives_[worker];
   const Rank rank = member_of(worker);
@@ -141,7 +142,7 @@ void Supervisor::abandon(WorkerId worker, Time now) {
   abandoned_.add(worker, life.generation(), std::move(slots));
   ask_unread_again(rank, life.generation());
   TUTTI_CHECK(life.fault().has_value(), "a process is abandoned after it was killed");
-  Fault fault = *life.fault();
+  WorkerFault fault = *life.fault();
   fault.stuck = true;
   died(worker, std::move(fault), !in_flight.empty(), now);
   check_slots();
@@ -154,7 +155,7 @@ void Supervisor::exited_late(WorkerId worker, Generation generation, Time /*now*
 
 // ---- what follows --------------------------------------------------------------------------------------------------
 
-void Supervisor::died(WorkerId worker, Fault fault, bool computing, Time now) {
+void Supervisor::died(WorkerId worker, WorkerFault fault, bool computing, Time now) {
   WorkerLife& life = lives_[worker];
   const Rank rank = member_of(worker);
   MemberTasks& tasks = work_[rank].tasks;
@@ -162,8 +163,8 @@ void Supervisor::died(WorkerId worker, Fault fault, bool computing, Time now) {
   life.count_death();
   if (fault.out_of_memory) ++counts_.out_of_memory;
   forget_actions(worker);
-  // A worker that can say why it does not start would say it again.
-  if (fault.usage || (fault.kind == Fault::Kind::failed && !all_ran_)) return fail(error_of(fault));
+  // A worker that says why it cannot start would say the same again.
+  if (fault.usage || (fault.kind == WorkerFault::Kind::failed && !all_ran_)) return fail(error_of(fault));
   if (setting_.policy.on_worker_failure == OnWorkerFailure::fail)
     return fail(error_of(fault, "'on_worker_failure: restart' replaces workers that die"));
 
@@ -182,23 +183,23 @@ void Supervisor::died(WorkerId worker, Fault fault, bool computing, Time now) {
   replace(worker, fault, news, now);
 }
 
-// Orders to a process that is no more.
+// Drops orders to a process that no longer exists.
 void Supervisor::forget_actions(WorkerId worker) {
   std::erase_if(actions_, [worker](const Action& action) { return is_for(action, worker); });
 }
 
-void Supervisor::replace(WorkerId worker, const Fault& fault, const std::string& news, Time now) {
+void Supervisor::replace(WorkerId worker, const WorkerFault& fault, const std::string& news, Time now) {
   using Seconds = WorkerLife::Seconds;
   const Rank rank = member_of(worker);
-  const auto at_least = fault.kind == Fault::Kind::not_started ? kAfterFailedStart : Seconds(0);
+  const auto at_least = fault.kind == WorkerFault::Kind::not_started ? kAfterFailedStart : Seconds(0);
   const Seconds delay = lives_[worker].wait_for_replacement(at_least, now);
   const bool at_once = delay <= Seconds(0);
   const auto& pending = work_[rank].tasks.pending();
   const auto again = static_cast<std::size_t>(std::count_if(
       pending.begin(), pending.end(), [&](SegmentId number) { return ledger_.at(number).rows[rank].times > 0; }));
-  // Where the coordinator killed it, the hint is for whoever has to raise the deadline at the end.
-  const bool by_itself =
-      fault.kind != Fault::Kind::late && fault.kind != Fault::Kind::hung && fault.kind != Fault::Kind::lied;
+  // If the coordinator killed the worker, the hint about the deadline is given only if the run fails in the end.
+  const bool by_itself = fault.kind != WorkerFault::Kind::late && fault.kind != WorkerFault::Kind::hung &&
+                         fault.kind != WorkerFault::Kind::lied;
   const std::string hint = by_itself ? hint_of(fault) : "";
   actions_.push_back(action::Say{
       fmt::format("{}{}; {}{}{}", line_of(fault), news.empty() ? "" : "; " + news,
@@ -209,8 +210,8 @@ void Supervisor::replace(WorkerId worker, const Fault& fault, const std::string&
 }
 
 // The budget is spent.
-void Supervisor::give_up(WorkerId worker, const Fault& fault) {
-  // Without a first answer of every member nobody knows the form of the results.
+void Supervisor::give_up(WorkerId worker, const WorkerFault& fault) {
+  // Until every member has been ready once, the shape of the results is not known.
   if (setting_.policy.on_worker_failure == OnWorkerFailure::restart || !all_ran_)
     return fail(error_of(fault, budget_text() + "; look at what the worker printed, or raise 'restarts'"));
   lives_[worker].give_up();

@@ -13,11 +13,11 @@ namespace tutti {
 struct SupervisorSetting {
   std::vector<std::string> places;  ///< by rank, for people: "cnn-2 on cpu:1"
   config::FailureSpec policy;
-  bool deadlines = true;  ///< false while debugging: nobody is killed for being slow
+  bool deadlines = true;  ///< false while debugging: no worker is killed for being slow
   std::chrono::duration<double> start_deadline{120};
   std::chrono::duration<double> kill_deadline{10};  ///< from SIGKILL until a process counts as stuck in the kernel
   std::uint32_t slots = 1;                          ///< of the arena
-  std::uint32_t segment_images = 1;                 ///< of a whole segment, to name images in messages
+  std::uint32_t segment_images = 1;                 ///< in a full segment, to name images in messages
   std::uint32_t checkpoint_segments = 1;            ///< training tasks between two checkpoints; below `slots` unless 1
 };
 

@@ -1,4 +1,4 @@
-// The supervisor and the time: what becomes due although nothing happens.
+// The part of the supervisor about time: what becomes due without an event.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -49,8 +49,8 @@ void Supervisor::tick(Time now) {
 void Supervisor::start_is_late(WorkerId worker, Time now) {
   const double seconds = setting_.start_deadline.count();
   if (all_ran_) {
-    Fault fault;
-    fault.kind = Fault::Kind::late;
+    WorkerFault fault;
+    fault.kind = WorkerFault::Kind::late;
     fault.seconds = seconds;
     return kill(worker, std::move(fault), now);
   }
@@ -63,8 +63,8 @@ void Supervisor::start_is_late(WorkerId worker, Time now) {
 }
 
 void Supervisor::hangs(WorkerId worker, Time now) {
-  Fault fault;
-  fault.kind = Fault::Kind::hung;
+  WorkerFault fault;
+  fault.kind = WorkerFault::Kind::hung;
   fault.seconds = WorkerLife::Seconds(now - lives_[worker].clock.since()).count();
   ++counts_.hangs;
   kill(worker, std::move(fault), now);

@@ -1,4 +1,4 @@
-// The supervisor and the work of its members: tasks are handed out, and answers judged.
+// The part of the supervisor about the members' work: it hands out tasks and checks answers.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -32,12 +32,12 @@ std::optional<SegmentId> Supervisor::open(SlotId slot, std::uint32_t images, Tas
     work_[rank].tasks.add(segment);
     hand_out_pending(rank, now);
   }
-  // Whoever was asked is absent, but others are not.
+  // All the members asked are absent, but others are not.
   if (std::find(present.begin(), present.end(), true) == present.end()) finish(segment);
   return segment;
 }
 
-// While slots are kept from use, the others must suffice to reach the next checkpoint.
+// While some slots cannot be used, the others must be enough to reach the next checkpoint.
 bool Supervisor::makes_checkpoint(Rank rank, SegmentId number) const {
   const Ledger::Segment& segment = ledger_.at(number);
   if (segment.kind != TaskKind::train) return false;
@@ -105,7 +105,7 @@ Acceptance Supervisor::completion(Rank rank, Generation generation, const Comple
   return acceptance;
 }
 
-// A model that computes NaN is no fault of its worker. False where the pool ends by it.
+// A model that computes NaN is not a fault of its worker. False if this ends the pool.
 bool Supervisor::accept_not_finite(Rank rank, const CompletionRecord& record, bool repeated) {
   Ledger::Segment& segment = ledger_.at(record.segment);
   if (segment.kind == TaskKind::train) {
@@ -127,7 +127,7 @@ bool Supervisor::accept_not_finite(Rank rank, const CompletionRecord& record, bo
   if (setting_.policy.on_nan == OnNan::degrade && !repeated) {
     segment.rows[rank].present = false;
     ++counts_.not_finite_dropped;
-    actions_.push_back(action::Say{fmt::format("{}, {}; this answer is left out", answered, first)});
+    actions_.push_back(action::Say{fmt::format("{}, {}; this output is left out", answered, first)});
   }
   return true;
 }
@@ -149,8 +149,8 @@ void Supervisor::release(SegmentId segment) {
   if (const auto slot = ledger_.release(segment)) actions_.push_back(action::Release{*slot});
 }
 
-// With processes that do not end, a slot may never become free again. Nothing would come in then, and nothing that is
-// in flight could change that.
+// If processes do not end, a slot may never become free again. Then no segment could be filled, and nothing in flight
+// could change that.
 void Supervisor::check_slots() {
   std::set<SlotId> kept = abandoned_.slots();
   const std::size_t abandoned = kept.size();

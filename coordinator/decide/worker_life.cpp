@@ -10,10 +10,10 @@
 namespace tutti {
 namespace {
 
-// With `automatic`: a batch may take so many times as long as the slowest so far.
+// With `automatic`, a batch may take this many times as long as the slowest so far.
 constexpr double kTimesSlowest = 20;
 
-/// What an event makes of a phase: the next one, which has the same number as in Phase, or why there is none.
+/// The phase after an event, with the same number as in Phase; or why there is none.
 enum class Next : std::uint8_t { waiting, starting, preparing, running, ending, given_up, late, lie, bug };
 
 constexpr std::array<const char*, 6> kBug{
@@ -77,7 +77,7 @@ void WorkerLife::prepared() {
   clock.reset();
 }
 
-WorkerLife::Step WorkerLife::kill(Fault fault, Time now) {
+WorkerLife::Step WorkerLife::kill(WorkerFault fault, Time now) {
   const Step taken = step(Event::kill);
   if (taken != Step::taken) return taken;
   fault_ = std::move(fault);

@@ -1,6 +1,6 @@
-// The life of a worker: one process after another in one place of the pool, each a generation. Its phase, its
-// deadlines, how often it may be replaced, and why the process that it has is to end. A pure state machine: the time is
-// handed in, and nothing is done. Of members and tasks it knows nothing; that is the work of a member
+// The life of a worker: one process after another in one place of the pool, each a generation. It knows the phase, the
+// deadlines, how often the worker may be replaced, and why its process was killed. A pure state machine: the caller
+// passes the time and carries out the decisions. It knows nothing of members and tasks; those are the work of a member
 // (member_work.hpp).
 //
 //   phase \ event   spawn      ready       prepared   kill     gone      give_up
@@ -11,7 +11,7 @@
 //   ending          -          late        -          late     waiting   -
 //   given_up        -          late        -          late     late      -
 //
-//   late: something else was faster; nothing changes. lie: the worker broke the protocol. -: a bug, and a failed check.
+//   late: another event came first; nothing changes. lie: the worker broke the protocol. -: a bug, and a failed check.
 #pragma once
 
 #include <chrono>
@@ -33,8 +33,8 @@ namespace tutti {
 struct Death {
   std::string how;                        ///< "killed by SIGKILL", "exited with code 7"
   bool out_of_memory = false;             ///< the kernel killed it because there was not enough memory
-  std::optional<control::Failure> words;  ///< what it said before
-  /// How many tasks it says to have taken out of its ring: one that it never took did not kill it.
+  std::optional<control::Failure> words;  ///< its last message before that
+  /// How many tasks it claims to have taken out of its ring. A task that it never took did not kill it.
   std::uint64_t tasks_taken = std::numeric_limits<std::uint64_t>::max();
 };
 
@@ -52,16 +52,16 @@ class WorkerLife {
 
   enum class Phase : std::uint8_t {
     waiting,    ///< for the end of the back-off; or not started yet
-    starting,   ///< there is a process, or will be at once; it loads
-    preparing,  ///< it is ready, and brought to the state that it must have
+    starting,   ///< there is a process, or there will be at once; it loads its member
+    preparing,  ///< it is ready, and is being brought to the member's state
     running,    ///< it may be given tasks
-    ending,     ///< it was told to end by SIGKILL
+    ending,     ///< it was sent SIGKILL
     given_up,   ///< there is no process, and there will be none
   };
   enum class Event : std::uint8_t { spawn, ready, prepared, kill, gone, give_up };
-  /// What became of an event; see the table.
+  /// What an event did; see the table.
   enum class Step : std::uint8_t { taken, late, lie };
-  /// What the process is busy with, which says how long it may take.
+  /// What the process is working on, which decides how long it may take.
   enum class Duty : std::uint8_t { nothing, tasks, command };
 
   explicit WorkerLife(const Setting& setting);
@@ -70,15 +70,15 @@ class WorkerLife {
   void spawn(Time now);
   Step ready(Time now);
   void prepared();
-  Step kill(Fault fault, Time now);
-  /// The process has ended, or is left behind since it does not. Forgets what was of this process alone.
+  Step kill(WorkerFault fault, Time now);
+  /// The process has ended, or is left behind because it does not end. Forgets the state of this process.
   Step gone();
   void give_up();
-  /// It wrote nonsense: nothing that this process says is believed any more.
+  /// The process broke the protocol: nothing more from it is trusted.
   void distrust() { distrusted_ = true; }
-  /// One death more, whatever follows from it.
+  /// Counts a death, whether or not the worker is replaced.
   void count_death() { ++deaths_; }
-  /// How long to wait for the replacement. With no wait it can be spawned at once.
+  /// How long to wait before the replacement; with no wait it can be spawned at once.
   Seconds wait_for_replacement(Seconds at_least, Time now);
   /// The coordinator itself had been stopped: all deadlines start again.
   void stalled(Time now);
@@ -86,15 +86,15 @@ class WorkerLife {
   // ---- questions
   Phase phase() const noexcept { return phase_; }
   bool running() const noexcept { return phase_ == Phase::running; }
-  /// Whether there is a process that may still be heard.
+  /// Whether there is a process that may still send messages.
   bool has_process() const noexcept { return phase_ != Phase::waiting && phase_ != Phase::given_up; }
-  /// How many processes came before the present one, or before the last.
+  /// How many processes came before the current one, or before the last.
   Generation generation() const noexcept { return Generation(spawned_ == 0 ? 0U : spawned_ - 1); }
-  bool ran() const noexcept { return ran_; }  ///< this process came as far as running
+  bool ran() const noexcept { return ran_; }  ///< this process reached the phase `running`
   bool distrusted() const noexcept { return distrusted_; }
-  const std::optional<Fault>& fault() const noexcept { return fault_; }  ///< for which it was killed
+  const std::optional<WorkerFault>& fault() const noexcept { return fault_; }  ///< why it was killed
   std::uint64_t deaths() const noexcept { return deaths_; }
-  /// When tick() of the supervisor has something to decide.
+  /// When the supervisor's tick() next has something to decide for this worker.
   std::optional<Time> due(Duty duty) const;
 
   RestartBudget budget;
@@ -107,10 +107,10 @@ class WorkerLife {
   Setting setting_;
   Phase phase_ = Phase::waiting;
   std::uint32_t spawned_ = 0;
-  std::optional<Time> deadline_;  // the back-off is over; to be ready, prepared, gone by
+  std::optional<Time> deadline_;  // when the back-off ends, or by when it must be ready, prepared or gone
   bool ran_ = false;
   bool distrusted_ = false;
-  std::optional<Fault> fault_;
+  std::optional<WorkerFault> fault_;
   std::uint64_t deaths_ = 0;
 };
 

@@ -19,9 +19,9 @@
 namespace tutti {
 namespace {
 
-// An eighth of a microsecond, the unit of the format. Its decimals and its sums are exact in binary, so that what lies
-// side by side here does not overlap by a rounding in whoever reads it: Perfetto, which multiplies by 1000 and cuts
-// off, would lose a slice for a nanosecond.
+// An eighth of a microsecond, the unit of the format. Its decimals and sums are exact in binary, so slices that are
+// adjacent here do not overlap because of rounding in the reader: Perfetto, which multiplies by 1000 and truncates,
+// would drop a slice that overlaps by a nanosecond.
 constexpr std::uint64_t kStepNanoseconds = 125;
 constexpr std::uint64_t kStepsPerMicrosecond = 8;
 constexpr std::size_t kWriteBytes = 1 << 20;
@@ -31,14 +31,14 @@ std::uint64_t stamp(TraceRecorder::Time time) {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(nanoseconds, 0));
 }
 
-/// With a decimal point and no exponent: readers get those exactly right (see kStepNanoseconds).
+/// With a decimal point and no exponent: readers parse that form exactly (see kStepNanoseconds).
 std::string microseconds(std::uint64_t steps) {
   return fmt::format("{}.{:03}", steps / kStepsPerMicrosecond, steps % kStepsPerMicrosecond * kStepNanoseconds);
 }
 
 std::string json_text(std::string_view text) { return json::serialize(json::string(text)); }
 
-/// The file itself where a link names it, wherever the program goes meanwhile.
+/// The absolute path of the file, with links resolved: the working directory may change before it is written.
 std::filesystem::path checked(const std::filesystem::path& file) {
   std::error_code code;
   const auto kind = std::filesystem::status(file, code).type();
@@ -62,7 +62,7 @@ TraceRecorder::~TraceRecorder() {
   try {
     write();
   } catch (const std::exception& error) {
-    log::error("there is no trace of this run: {}", error.what());
+    log::error("could not write the trace of this run: {}", error.what());
   }
 }
 
@@ -224,7 +224,7 @@ void TraceRecorder::write() {
   log::info("the trace is in {}; ui.perfetto.dev shows it", path);
 }
 
-/// Who is who: processes in the order of the members, the coordinator first.
+/// The names of the processes, in the order of the members, the coordinator first.
 std::string TraceRecorder::names() const {
   const auto named = [](const char* what, int pid, int tid, const char* key, const std::string& value) {
     return fmt::format(R"({{"name":"{}","ph":"M","pid":{},"tid":{},"args":{{"{}":{}}}}})", what, pid, tid, key, value);
@@ -249,7 +249,7 @@ std::string TraceRecorder::text_of(const Event& event) const {
   const bool instant = event.kind == Kind::said || event.kind == Kind::ended;
   const bool counter = event.kind == Kind::in_flight;
   const char* name = kNames[static_cast<std::size_t>(event.kind)];
-  // An instant of the coordinator is drawn through all tracks, that of a worker through its own.
+  // An instant event of the coordinator is drawn across all tracks, one of a worker across its own.
   std::string shape = fmt::format(R"("ph":"X","dur":{})", microseconds(event.end - event.begin));
   if (counter) shape = R"("ph":"C")";
   if (instant) shape = fmt::format(R"("ph":"i","s":"{}")", event.kind == Kind::said ? 'g' : 'p');

@@ -1,10 +1,10 @@
 // Writes down what workers and coordinator did and when, as a file in Chrome's trace event format, which Perfetto
-// (ui.perfetto.dev) and chrome://tracing show as a timeline. Nothing is decided by it, and where no trace is wanted
-// there is no recorder: whoever would tell it something finds a null pointer.
+// (ui.perfetto.dev) and chrome://tracing show as a timeline. No decision depends on it. If no trace is wanted there is
+// no recorder, and the callers hold a null pointer.
 //
-// The times of a worker are its own words (CompletionRecord). They are believed as far as they lie between the moment
-// when the task was handed out and that when its answer was found, and moved there otherwise: a worker that lies
-// spoils its own track, and is not punished for it.
+// The times of a worker come from the worker (CompletionRecord). They are clamped to the interval from when the task
+// was handed out to when its answer was found: a worker that reports wrong times spoils only its own track, and is not
+// killed for it.
 //
 // Format: https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
 #pragma once
@@ -34,31 +34,31 @@ class TraceRecorder {
   static constexpr std::size_t kMaxEvents = 1'000'000;
   static constexpr std::uint64_t kEventBytes = 64;
 
-  /// `names` of the members, by rank; the file's time 0 is `begin`. What comes after `limit` events is counted and left
-  /// out. Throws Error where the file cannot be written: it is opened now, and in place when this ends.
+  /// `names` of the members, by rank; the file's time 0 is `begin`. Events after the first `limit` are counted and left
+  /// out. The file is opened now and put in place by the destructor. Throws Error if the file cannot be written.
   TraceRecorder(const std::filesystem::path& file, std::vector<std::string> names, Time begin,
                 std::size_t limit = kMaxEvents);
-  /// Writes the file. Logs where it is and what it lacks; an error where it could not be written.
+  /// Writes the file. Logs where it is and what was left out, or an error if it could not be written.
   ~TraceRecorder();
   TraceRecorder(const TraceRecorder&) = delete;
   TraceRecorder& operator=(const TraceRecorder&) = delete;
 
-  // ---- workers. A process that was not chosen is unknown, and what is told of it ignored.
-  /// The process is to host the member from now on.
+  // ---- workers. Reports about a process that was not chosen are ignored.
+  /// The process hosts the member from now on.
   void chosen(int pid, Rank rank, Generation generation, Time now);
   /// It is warm, and was told to begin.
   void begun(int pid, Time now);
   void handed_out(int pid, const TaskRecord& task, Time now);
-  /// A record that was checked and accepted, except for its times.
+  /// A record that was checked, except for its times, and accepted.
   void answered(int pid, const CompletionRecord& record, Time now);
   /// The process is gone; `how`: "was killed by SIGKILL".
   void ended(int pid, std::string_view how, Time now);
 
   // ---- coordinator
   enum class Deed : std::uint8_t { fill, combine, sink };
-  /// The calling thread did this with the segment in this slot. A fill is kept back until opened().
+  /// The calling thread did this with the segment in this slot. A fill is held back until opened().
   void did(Deed deed, SlotId slot, std::uint32_t images, Time begin, Time end);
-  /// What was filled into the slot has this number in the pool's life.
+  /// The segment that was filled into the slot has this number in the pool's life.
   void opened(SlotId slot, SegmentId segment);
   /// A line for the user, on the track of the calling thread.
   void said(std::string_view line, Time now);
@@ -71,12 +71,12 @@ class TraceRecorder {
     Kind kind{};
     std::int32_t pid = 0;
     std::int32_t tid = 0;
-    std::uint32_t text = 0;  ///< said, ended: which of texts_
+    std::uint32_t text = 0;  ///< said, ended: index into texts_
     Stamp begin = 0;
     Stamp end = 0;
     SegmentId segment{};
     std::uint64_t count = 0;  ///< images; in_flight, ended: tasks
-    Stamp queued = 0;         ///< infer, train: from the hand-out to its begin
+    Stamp queued = 0;         ///< infer, train: from the hand-out to the start of the task
     Stamp noticed = 0;        ///< infer, train: from the answer to when it was found
   };
   static_assert(sizeof(Event) == kEventBytes);

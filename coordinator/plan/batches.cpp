@@ -13,8 +13,8 @@
 namespace tutti {
 namespace {
 
-// The largest batches that are tried. On a CPU the fastest ones fit into a core's cache, and the memory of the largest
-// one stays with the process.
+// The largest batches that are tried. On a CPU the fastest batches fit into a core's cache, and a process keeps the
+// memory of the largest batch that it has run.
 constexpr std::uint32_t kMostImagesOnCpu = 128;
 constexpr std::uint32_t kMostImagesOnGpu = 1024;
 

@@ -35,8 +35,8 @@ std::uint64_t stat_value(const fs::path& file, const std::string& wanted) {
   return 0;
 }
 
-/// The group's folder and those above it, since each may limit. In a container the path of the host may not be visible;
-/// then the mount's root is the container's own group.
+/// The group's folder and those above it, since each may set a limit. In a container the host's path may not be
+/// visible; then the root of the mount is the container's group.
 std::vector<fs::path> levels(const fs::path& root, fs::path group) {
   std::vector<fs::path> folders;
   for (group = group.relative_path(); !group.empty(); group = group.parent_path()) folders.push_back(root / group);

@@ -9,11 +9,11 @@
 namespace tutti {
 
 struct CgroupLimits {
-  std::optional<double> cpu_quota;           ///< cores' worth of time; the least of all levels
-  std::optional<std::uint64_t> memory_left;  ///< bytes until the limit, page cache that can be dropped counted as free
+  std::optional<double> cpu_quota;           ///< in cores; the lowest of all levels
+  std::optional<std::uint64_t> memory_left;  ///< bytes until the limit; page cache that can be dropped counts as free
 };
 
-/// `proc_cgroup` is /proc/self/cgroup, `mount` is /sys/fs/cgroup: tests have their own.
+/// `proc_cgroup` is /proc/self/cgroup, `mount` is /sys/fs/cgroup: tests use their own files.
 CgroupLimits cgroup_limits(const std::filesystem::path& proc_cgroup = "/proc/self/cgroup",
                            const std::filesystem::path& mount = "/sys/fs/cgroup");
 

@@ -34,7 +34,7 @@ fs::path folder_of_this_program() {
 fs::path checked(const fs::path& file, std::string_view origin) {
   if (is_program(file)) return fs::absolute(file);
   throw Error(ErrorKind::usage, fmt::format("no worker program at '{}'", file.string()), fmt::format("from {}", origin),
-              "it must be an executable file; leave it out to have tutti-worker found beside the program");
+              "name an executable file, or leave it out: Tutti then looks for tutti-worker next to the program");
 }
 
 }  // namespace

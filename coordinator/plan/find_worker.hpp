@@ -6,8 +6,8 @@
 
 namespace tutti {
 
-/// `name` beside this program, or in ../libexec/tutti or ../bin of the folder of this program or of the library. Throws
-/// Error(usage) with `hint` that lists where it was looked for.
+/// Looks for `name` next to this program, and in ../libexec/tutti and ../bin of the folder of this program or of the
+/// library. If it is not there, throws Error(usage) with `hint`; the detail lists the places.
 std::filesystem::path find_program(const std::string& name, const std::string& hint);
 
 /// `wanted` if given; else $TUTTI_WORKER; else as find_program() does. Throws Error(usage).

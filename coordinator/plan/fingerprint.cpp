@@ -1,4 +1,4 @@
-// What a run's bytes depend on.
+// Collects what a run's bytes depend on.
 #include "coordinator/plan/fingerprint.hpp"
 
 #include <fmt/format.h>
@@ -25,25 +25,25 @@ namespace {
 constexpr std::string_view kBackend = "backend of ";
 constexpr std::string_view kBatch = "batch of ";
 
-/// Leaves of a model's fields what can change a byte and does not stand in the fingerprint by itself.
+/// Keeps only those of a model's fields that can change a byte and are not separate entries of the fingerprint.
 struct Reduction {
   template <class Value, class Form>
   void operator()(std::string_view /*key*/, Value& /*value*/, const Form& /*form*/) const {}
   void operator()(std::string_view, std::string& path, const form::Path&) const { path.clear(); }  // its content counts
   void operator()(std::string_view, std::vector<std::string>& paths, const form::Paths&) const { paths.clear(); }
   void operator()(std::string_view, std::uint64_t& time, const form::Delay&) const { time = 0; }
-  void operator()(std::string_view, std::vector<FaultPoint>& faults, const form::Faults&) const {
-    std::erase_if(faults, [](const FaultPoint& fault) { return fault.kind != FaultKind::nan; });
+  void operator()(std::string_view, std::vector<ScriptedFault>& faults, const form::Faults&) const {
+    std::erase_if(faults, [](const ScriptedFault& fault) { return fault.kind != FaultKind::nan; });
   }
 };
 
-/// The description without what cannot change a byte, and without what stands in the fingerprint by itself.
+/// The description without what cannot change a byte, and without what has a separate entry in the fingerprint.
 config::EnsembleSpec essence(config::EnsembleSpec spec) {
   const config::EnsembleSpec plain;
   for (config::MemberSpec& member : spec.members) {
     member.device = config::AutoDevice{};  // as resolved, from the plan
     member.train = {};
-    member.model.weights.clear();  // their content counts
+    member.model.weights.clear();  // the content of the files counts
     for_each_field(member.model.kind, Reduction{});
   }
   spec.input.decode_threads = 0;
@@ -79,7 +79,7 @@ std::string content_text(const std::filesystem::path& file, const std::string& m
   const auto content = content_of(file);
   if (content) return fmt::format("{} bytes, crc {:08x}", content->bytes, content->crc);
   throw Error(ErrorKind::usage, fmt::format("{}: could not read '{}'", member, file.string()), {},
-              "check that it is a file, and that this user may read it");
+              "check that it is a file and that this user may read it");
 }
 
 void add_members(const config::EnsembleSpec& spec, const Plan& plan, Fingerprint& into) {
@@ -99,7 +99,7 @@ void add_members(const config::EnsembleSpec& spec, const Plan& plan, Fingerprint
   }
 }
 
-/// Cheap on purpose: a data set may be large, and whoever changes it in place changes its time.
+/// Cheap on purpose: a data set may be large, and changing a file in place changes its modification time.
 void add_file(const std::filesystem::path& file, Fingerprint& into) {
   struct stat status {};
   if (::stat(file.c_str(), &status) != 0) return;
@@ -120,7 +120,7 @@ void add_images(const config::InputSpec& input, const Source& source, Fingerprin
     if (entry->path().extension() == ".bin") add_file(entry->path(), into);
 }
 
-/// Libraries below the members read these, and choose other kernels.
+/// The members' libraries read these variables and choose their kernels by them.
 void add_environment(Fingerprint& into) {
   for (const char* name : {"ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR",
                            "MKL_ENABLE_INSTRUCTIONS", "MKL_DYNAMIC", "OPENBLAS_CORETYPE"})

@@ -82,7 +82,8 @@ std::vector<Gpu> visible_gpus(const std::vector<Gpu>& all, const char* visible) 
     const auto found = std::find_if(all.begin(), all.end(), [&](const Gpu& gpu) {
       return is_number ? gpu.index == number : name.size() > 4 && gpu.uuid.starts_with(name);
     });
-    // A scheduler may have given a part of a GPU, which is not in NVML's list of GPUs: CUDA says whether it is there.
+    // A scheduler may have assigned a part of a GPU, which is not in NVML's list of GPUs. CUDA will say whether it
+    // exists.
     const bool is_mig = name.starts_with("MIG-");
     if (found == all.end() && !is_mig) break;
     Gpu gpu = is_mig ? Gpu{0, std::string(name), "MIG instance", 0} : *found;

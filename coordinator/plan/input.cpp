@@ -35,8 +35,8 @@ std::unique_ptr<Source> open_data_set(const config::InputSpec& input) {
     case config::Dataset::memory:
       break;
   }
-  throw Error(ErrorKind::usage, "there are no images to work on", "'input' names no data set",
-              "add for example 'input: {dataset: digits}'; without one, only the API can give images");
+  throw Error(ErrorKind::usage, "there are no images to work on", "'input' does not name a data set",
+              "add for example 'input: {dataset: digits}'; without it, images can come only through the API");
 }
 
 std::unique_ptr<Source> open_limited(const config::InputSpec& input) {
@@ -63,7 +63,7 @@ std::unique_ptr<Source> open_source(const config::InputSpec& input) {
 std::unique_ptr<Source> open_source(const config::EnsembleSpec& spec, const config::InputSpec& input) {
   if (input.dataset == config::Dataset::memory && !spec.tasks.empty())
     throw Error(ErrorKind::usage, "there are no images to work on", "there are 'tasks', but no 'input'",
-                "'tutti evaluate' works on the tasks; for this command add for example 'input: {dataset: digits}'");
+                "'tutti evaluate' uses the tasks; for this command add for example 'input: {dataset: digits}'");
   return workers_prepare(spec, input) ? open_limited(input) : open_source(input);
 }
 
@@ -99,26 +99,26 @@ void check_same_preparation(const config::EnsembleSpec& spec, const Source& trai
   if (in_training == workers_prepare(spec, spec.input) && now.pixels == then.pixels &&
       spec.input.preprocess == spec.train_input.preprocess)
     return;
-  throw Error(ErrorKind::usage, "the images to learn from and those to test with would be prepared differently",
-              fmt::format("{} ({}) and {} ({}); workers prepare both as 'train.input' says", train.name(),
+  throw Error(ErrorKind::usage, "the training images and the test images would be prepared differently",
+              fmt::format("{} ({}) and {} ({}); the workers prepare both as 'train.input' says", train.name(),
                           to_name(now.pixels), test.name(), to_name(then.pixels)),
-              "give both inputs the same 'preprocess' and the same kind of images, or train and run by themselves");
+              "give both inputs the same 'preprocess' and the same kind of images, or train and run separately");
 }
 
 void check_shape(const Source& source, const ImageShape& wanted) {
   if (source.shape() == wanted) return;
-  throw Error(
-      ErrorKind::usage,
-      fmt::format("{} has images of {}, the ensemble takes {}", source.name(), source.shape().text(), wanted.text()),
-      {}, "the ensemble's shape is that of its 'input', or 'input: {shape: [channels, height, width]}'");
+  throw Error(ErrorKind::usage,
+              fmt::format("{} has images of {}, but the ensemble takes {}", source.name(), source.shape().text(),
+                          wanted.text()),
+              {}, "the ensemble's shape is that of its 'input', or 'input: {shape: [channels, height, width]}'");
 }
 
 void check_fits(const Source& source, const ArenaLayout& arena) {
   check_shape(source, arena.shape);
   if (arena.pixels == PixelType::float32 || source.has_bytes()) return;
-  throw Error(ErrorKind::usage, fmt::format("{} gives float32, the ensemble takes images as bytes", source.name()),
-              "its 'input' has bytes, of which each worker makes its member's own images",
-              "give uint8, 0 to 255; an ensemble whose 'input' names no data set takes both");
+  throw Error(ErrorKind::usage, fmt::format("{} gives float32, but the ensemble takes images as bytes", source.name()),
+              "its 'input' has bytes, from which each worker prepares its member's images",
+              "give uint8, 0 to 255; an ensemble whose 'input' does not name a data set takes both");
 }
 
 void read_images(Source& source, std::span<const std::uint64_t> indices, const SlotView<std::byte>& slot, bool labels) {

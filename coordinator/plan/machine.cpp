@@ -43,7 +43,7 @@ void look_at_cores(Machine& machine) {
 }  // namespace
 
 AvailableMemory available_memory() {
-  AvailableMemory memory{std::numeric_limits<std::uint64_t>::max(), "nothing that /proc tells"};
+  AvailableMemory memory{std::numeric_limits<std::uint64_t>::max(), "no limit that Tutti can find"};
   std::ifstream in("/proc/meminfo");
   for (std::string key, rest; in >> key; std::getline(in, rest)) {
     std::uint64_t kibibytes = 0;

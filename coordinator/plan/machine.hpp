@@ -1,4 +1,4 @@
-// What this machine offers to this process: cores, memory, GPUs. Measured once; no decisions (plan.hpp makes them).
+// What this machine offers to this process: cores, memory, GPUs. Read once; plan.hpp makes the decisions.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 namespace tutti {
 
 struct Gpu {
-  int index = 0;  ///< as the user counts them: within CUDA_VISIBLE_DEVICES where that is set
+  int index = 0;  ///< as the user counts them: within CUDA_VISIBLE_DEVICES if that is set
   std::string uuid;
   std::string name;
   std::uint64_t memory_bytes = 0;
@@ -27,17 +27,17 @@ AvailableMemory available_memory();
 struct Machine {
   std::vector<int> cores;           ///< operating system numbers of the cores that this process may use, sorted
   std::vector<int> present_cores;   ///< of all cores that the machine has, online or not
-  std::optional<double> cpu_quota;  ///< cores' worth of time that the cgroup grants, where it limits
+  std::optional<double> cpu_quota;  ///< in cores, if the cgroup limits the CPU time
   AvailableMemory memory;
   std::vector<Gpu> gpus;
-  std::string why_no_gpu;           ///< where gpus is empty
-  std::string why_no_cuda_members;  ///< where the worker has no CUDA plugin; else empty
+  std::string why_no_gpu;           ///< if `gpus` is empty
+  std::string why_no_cuda_members;  ///< if the worker has no CUDA plugin; else empty
 };
 
-/// Whether the NVIDIA driver is asked, which can take long.
+/// Whether to ask the NVIDIA driver, which can take long.
 enum class GpuSearch { no, yes };
 
-/// `worker` is the worker program, whose plugins are looked for.
+/// `worker` is the worker program, next to which the plugins are looked for.
 Machine look_at_machine(const std::filesystem::path& worker, GpuSearch gpus);
 
 }  // namespace tutti

@@ -25,20 +25,20 @@ constexpr std::uint64_t kForkServerBytes = 100ULL << 20;
 constexpr std::uint64_t kDecodingBytes = 45ULL << 20;
 // Used for the width of models that only tell it once loaded.
 constexpr std::uint32_t kAssumedWidth = 1000;
-// Values that a model of which nothing is known holds per value of its input.
+// How many values an unknown model holds per value of its input.
 constexpr std::uint64_t kAssumedGrowth = 32;
 
 /// The files whose bytes a worker holds once its model is loaded.
 std::vector<std::filesystem::path> model_files(const MemberRequest& request) {
   std::vector<std::filesystem::path> files = files_of(request.model, request.weights);
-  // Such weights take the place of those in its own file.
+  // Such weights replace those in the model's file.
   const bool replaced = facts_of(request.model).weights == WeightsFrom::module;
   if (!request.weights.empty() && !replaced) files.emplace_back(request.weights);
   std::erase_if(files, [](const std::filesystem::path& file) { return file.filename() == "config.json"; });
   return files;
 }
 
-/// float32, whatever the files hold; 0 where they cannot be read, which the worker says.
+/// As float32, even if the files hold another type; 0 if they cannot be read, which the worker will report.
 std::uint64_t tower_bytes(const MemberRequest& request) {
   try {
     const auto weights = merge::Checkpoint::open(request.weights.empty() ? *folder_of(request.model) : request.weights);
@@ -51,12 +51,12 @@ std::uint64_t tower_bytes(const MemberRequest& request) {
   }
 }
 
-/// Alive at a time while a model answers.
+/// The number of values alive at the same time while a model computes.
 std::uint64_t values_alive_per_image(const MemberRequest& request) {
   return values_per_image(request.model, request.shape).value_or(kAssumedGrowth * request.shape.elements());
 }
 
-/// Of worker/preprocess.hpp: the resampler's own buffers, and one image between it and the member.
+/// Memory of worker/preprocess.hpp: the resampler's buffers, and one image between it and the member.
 std::uint64_t preparation_bytes(const MemberRequest& request) {
   if (request.input->resize == Resize{}) return 0;
   return Resampler::buffer_bytes(request.input->resize, request.arena_shape) + request.shape.elements();
@@ -78,7 +78,7 @@ class Sum {
                                      counted(plan_.decode_threads, "thread"), bytes_text(kDecodingBytes)),
                          plan_.decode_threads * kDecodingBytes});
     if (plan_.training && plan_.images)
-      bounds_.push_back({fmt::format("order of {} to learn from", counted(*plan_.images, "image")), *plan_.images * 8});
+      bounds_.push_back({fmt::format("order of {} for training", counted(*plan_.images, "image")), *plan_.images * 8});
     if (plan_.first_forked() != nullptr)
       bounds_.push_back(
           {"fork server: LibTorch, shared by the workers that are forked from it (estimate)", kForkServerBytes});
@@ -95,21 +95,21 @@ class Sum {
   }
 
  private:
-  /// The answers of a worker that died are read out of its channel while its replacement has one of its own already.
+  /// The outputs of a worker that died are read from its channel while its replacement already has another channel.
   void add_channels(const WorkerPlan& worker) {
     const std::uint32_t width = facts_of(worker.request.model).width;
     const ChannelLayout channel{plan_.arena.slots, plan_.arena.images, width == 0 ? kAssumedWidth : width};
     bounds_.push_back(
         {fmt::format("channel of {}: rings, {} output slots x {}{}", worker.request.name, channel.slots,
-                     bytes_text(channel.output_slot_bytes()), width == 0 ? " (1000 values an image assumed)" : ""),
+                     bytes_text(channel.output_slot_bytes()), width == 0 ? " (assuming 1000 values per image)" : ""),
          channel.bytes()});
     if (plan_.failure.on_worker_failure != OnWorkerFailure::fail)
-      bounds_.push_back(
-          {fmt::format("channel of a replacement of {}, beside that of the worker that died", worker.request.name),
-           channel.bytes()});
+      bounds_.push_back({fmt::format("channel of a replacement of {}, in addition to that of the worker that died",
+                                     worker.request.name),
+                         channel.bytes()});
   }
 
-  /// A spare gets its channel when it takes the place of a worker that died: it is a replacement then.
+  /// A spare gets its channel only when it replaces a worker that died.
   void add_process(const WorkerPlan& worker, std::string_view spare, bool with_model) {
     const KindFacts facts = facts_of(worker.request.model);
     if (with_model && facts.weights == WeightsFrom::tower)
@@ -117,7 +117,7 @@ class Sum {
                          tower_bytes(worker.request)});
     else if (with_model)
       for (const std::filesystem::path& file : model_files(worker.request)) {
-        std::error_code missing;  // said by whoever opens it
+        std::error_code missing;  // the worker that opens it reports it
         const auto bytes = std::filesystem::file_size(file, missing);
         if (!missing)
           bounds_.push_back(
@@ -134,12 +134,12 @@ class Sum {
                                        : kTorchWorkerBytes});
   }
 
-  /// A batch, or a segment to learn from, as the member sees it.
+  /// A batch, or in training a segment, as the member sees it.
   void add_own_images(const WorkerPlan& worker, std::string_view spare) {
     const MemberRequest& request = worker.request;
     if (!request.input) return;
     const std::uint64_t images = plan_.training ? plan_.arena.images : worker.most_batch_images;
-    bounds_.push_back({fmt::format("{}images of {} made for it: {} x {}, and what resizing takes", spare, request.name,
+    bounds_.push_back({fmt::format("{}images prepared for {}: {} x {}, and what resizing takes", spare, request.name,
                                    images, request.shape.text()),
                        images * request.shape.elements() * sizeof(float) + preparation_bytes(request)});
   }

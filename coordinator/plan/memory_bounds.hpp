@@ -1,5 +1,5 @@
-// What an ensemble's memory is the sum of: named terms, of which `tutti plan` prints each and the start checks the sum.
-// Pure but for the sizes of the models' files.
+// The memory that an ensemble needs, as named terms: `tutti plan` prints each, and their sum is checked at the start.
+// Pure, except that it reads the sizes of the models' files.
 #pragma once
 
 #include <vector>
@@ -8,7 +8,7 @@
 
 namespace tutti {
 
-/// The terms for a plan whose workers, arena and policy stand. `traced`: a trace is kept.
+/// The terms for a plan whose workers, arena and policy are set. `traced`: a trace is recorded.
 std::vector<Bound> memory_bounds(const Plan& plan, bool traced);
 
 }  // namespace tutti

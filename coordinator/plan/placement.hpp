@@ -17,14 +17,14 @@ struct Placement {
   std::vector<int> cores;  ///< to pin to; empty: not pinned
   bool cuda = false;
   Environment environment;
-  std::string note;     ///< a choice that was made for the user; empty: none was
-  std::string problem;  ///< why the member cannot be placed; empty: it can
+  std::string note;     ///< a choice that was made for the user; empty if none was
+  std::string problem;  ///< why the member cannot be placed; empty if it can
 };
 
-/// On the member's device, or on the best one that the machine has where it names none.
+/// On the member's device, or, if it names none, on the best one that the machine has.
 Placement place(const config::MemberSpec& member, const Machine& machine);
 
-/// Throws Error(usage) with all of these problems; nothing where there is none.
+/// Throws Error(usage) with all of these problems; does nothing if there are none.
 void raise_placement_problems(const std::vector<std::string>& problems);
 
 }  // namespace tutti

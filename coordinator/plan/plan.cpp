@@ -24,7 +24,7 @@ const config::InputSpec& whole_input(const config::EnsembleSpec& spec, const Opt
   return options.training ? spec.train_input : spec.input;
 }
 
-/// All of the plan that no single member is asked for.
+/// The part of the plan that does not depend on single members.
 Plan frame_of(const config::EnsembleSpec& spec, const Machine& machine, const InputForm& input,
               const Options& options) {
   Plan plan;
@@ -35,7 +35,7 @@ Plan frame_of(const config::EnsembleSpec& spec, const Machine& machine, const In
   if (whole.dataset == config::Dataset::folder) plan.decode_threads = images::decode_threads(whole.decode_threads);
   plan.failure = spec.failure;
   plan.training = options.training;
-  // The reader of the configuration keeps to this bound; a description that was put together may not.
+  // A description that was read from YAML keeps this bound; one that was built in code may not.
   plan.checkpoint_segments = std::min(spec.checkpoint_segments, config::most_checkpoint_segments(plan.arena.slots));
   plan.debugging = !options.debug_member.empty();
   plan.start_deadline = std::chrono::duration<double>(spec.start_deadline);
@@ -44,7 +44,7 @@ Plan frame_of(const config::EnsembleSpec& spec, const Machine& machine, const In
   return plan;
 }
 
-/// What the worker has to do to an image of the arena; nothing where its member takes it as it is.
+/// What the worker must do to an image of the arena; nothing if its member takes it unchanged.
 std::optional<MemberInput> input_of(const config::MemberSpec& member, const config::EnsembleSpec& spec,
                                     const Options& options, const ArenaLayout& arena) {
   const config::InputSpec& whole = whole_input(spec, options);
@@ -55,7 +55,7 @@ std::optional<MemberInput> input_of(const config::MemberSpec& member, const conf
     input.mean = whole.preprocess.mean;
     input.std = whole.preprocess.std;
   }
-  // The reader of the configuration has asked this already where it knows the images.
+  // The reader of the configuration has already checked this if it knows the images.
   if (const config::Misfit wrong = config::misfit(input, arena.shape); !wrong.what.empty())
     throw Error(ErrorKind::usage, fmt::format("{}: {}", member.name, wrong.what), {}, wrong.hint);
   const bool nothing = arena.pixels == PixelType::float32 && input == MemberInput{};
@@ -104,8 +104,8 @@ void check_debug_member(const config::EnsembleSpec& spec, const std::string& deb
     throw Error(ErrorKind::usage, fmt::format("there is no member '{}' to debug", debug_member));
 }
 
-/// By rank, which workers the fork server makes. Two or more that load the same libraries into the same environment are
-/// worth a process that has loaded them: it costs what one saves.
+/// By rank, whether the fork server makes the worker. It pays off for two or more workers that load the same libraries
+/// in the same environment: the server costs as much as one worker saves.
 std::vector<bool> choose_forked(const std::vector<WorkerPlan>& workers, StartMethod method,
                                 const std::string& debug_member) {
   std::vector<bool> forked(workers.size());
@@ -123,15 +123,15 @@ std::vector<bool> choose_forked(const std::vector<WorkerPlan>& workers, StartMet
   return forked;
 }
 
-/// For people: what goes on, and for how long, when a worker dies.
+/// For people: what continues, and for how long, when a worker dies.
 std::vector<std::string> survival_of(const Plan& plan) {
   if (plan.failure.on_worker_failure == OnWorkerFailure::fail)
     return {"a worker that dies ends the run ('on_worker_failure: fail')"};
   const auto segments = [](std::uint32_t count) { return counted(count, "segment"); };
-  std::vector<std::string> lines{
-      fmt::format("while a worker is replaced the others go on for up to {} ('slots')", segments(plan.arena.slots))};
+  std::vector<std::string> lines{fmt::format("while a worker is replaced, the others continue for up to {} ('slots')",
+                                             segments(plan.arena.slots))};
   if (plan.training)
-    lines.push_back(fmt::format("a replacement learns up to {} again ('train.checkpoint_segments')",
+    lines.push_back(fmt::format("a replacement trains on up to {} again ('train.checkpoint_segments')",
                                 segments(plan.checkpoint_segments)));
   if (plan.failure.on_worker_failure == OnWorkerFailure::degrade)
     lines.emplace_back("a member that uses up its restarts is left out ('on_worker_failure: degrade')");

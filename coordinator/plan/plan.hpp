@@ -1,5 +1,5 @@
-// Decides, from a description and a machine, what will run where and what it needs. Pure but for the sizes of the
-// models' files; starts nothing. `tutti plan` prints it; the pool carries it out.
+// Decides, from a description and a machine, what will run where and what it needs. Pure, except that it reads the
+// sizes of the models' files; starts nothing. `tutti plan` prints it; the pool carries it out.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,7 @@ struct WorkerPlan {
   std::vector<int> cores;  ///< to pin to; empty: not pinned
   bool shares_cores = false;
   bool forked = false;                  ///< by the fork server, whose environment is the worker's
-  std::uint32_t most_batch_images = 1;  ///< the largest batch that is tried; that of `request` where none is
+  std::uint32_t most_batch_images = 1;  ///< the largest batch that is tried; if none is, that of `request`
   std::uint32_t epochs = 0;             ///< of training
   std::filesystem::path weights;        ///< where training saves; empty: in the output folder
   std::vector<std::pair<std::string, std::string>> environment;
@@ -38,8 +38,8 @@ struct Plan {
   config::CombineSpec combine;
   std::vector<float> weights;  ///< of the combination, in rank order
   ArenaLayout arena;
-  std::optional<std::uint64_t> images;  ///< of the input, where that is known
-  Batches batches = Batches::given;     ///< while they are to be measured, members are loaded with the smallest
+  std::optional<std::uint64_t> images;  ///< of the input, if known
+  Batches batches = Batches::given;     ///< if they are to be measured, members are loaded with the smallest
   config::FailureSpec failure;
   bool training = false;
   std::uint32_t decode_threads = 0;       ///< of a folder of images; 0: nothing is decoded
@@ -47,28 +47,28 @@ struct Plan {
   bool debugging = false;                 ///< deadlines are off
   std::chrono::duration<double> start_deadline{};
   std::chrono::duration<double> stop_deadline{};
-  std::chrono::duration<double> fork_deadline{0.5};  ///< for an answer of the fork server; some 5 ms are normal
-  std::vector<Bound> bounds;                         ///< the named terms; their sum is the need
+  std::chrono::duration<double> fork_deadline{0.5};  ///< for an answer of the fork server; about 5 ms is normal
+  std::vector<Bound> bounds;                         ///< the named terms; their sum is the memory needed
   std::vector<std::string> notes;     ///< choices that were made for the user: "cnn-0: null is cpu (no NVIDIA driver)"
-  std::vector<std::string> survival;  ///< for people: what goes on, and for how long, when a worker dies
+  std::vector<std::string> survival;  ///< for people: what continues, and for how long, when a worker dies
   AvailableMemory available;
 
   std::uint64_t needed_bytes() const;
-  /// A worker that the fork server makes; null where none is wanted.
+  /// The first worker that the fork server makes; null if there is none.
   const WorkerPlan* first_forked() const;
 };
 
-/// Whether any member's device makes it worth asking for GPUs.
+/// Whether any member's device may be a GPU.
 GpuSearch gpus_wanted(const config::EnsembleSpec& spec);
 
-/// Throws Error(usage) where a device or core does not exist, naming the members, and what there is instead.
+/// Throws Error(usage) if a device or core does not exist; it names the members and what does exist.
 Plan make_plan(const config::EnsembleSpec& spec, const Machine& machine, const InputForm& input,
                const Options& options);
 
-/// Has the worker load its member with this batch, and warm up with the short ones that will occur.
+/// Makes the worker load its member with this batch, and warm up with the short ones that will occur.
 void set_batch(const Plan& plan, MemberRequest& request, std::uint32_t batch_images);
 
-/// Throws Error(failed) where the sum of the bounds exceeds the memory that is available, with every term.
+/// Throws Error(failed) with every term if the sum of the bounds exceeds the available memory.
 void check_memory(const Plan& plan);
 
 /// "6.1 MB".

@@ -7,12 +7,12 @@
 namespace tutti {
 namespace {
 
-/// Both in order.
+/// Whether they share a core; both are sorted.
 bool overlap(const std::vector<int>& a, const std::vector<int>& b) {
   return std::any_of(a.begin(), a.end(), [&](int core) { return std::binary_search(b.begin(), b.end(), core); });
 }
 
-/// Cores that a set of them is worth: the cgroup may grant less time than there are cores.
+/// How many cores' worth of time a set of cores gives: the cgroup may grant less time than there are cores.
 std::uint32_t usable(const std::vector<int>& cores, const Machine& machine) {
   const double granted = machine.cpu_quota.value_or(static_cast<double>(cores.size()));
   const double worth = std::min(static_cast<double>(cores.size()), std::floor(granted + 1e-9));

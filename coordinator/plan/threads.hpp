@@ -1,4 +1,4 @@
-// How many threads each worker computes with, and what its environment says of them. Pure.
+// How many threads each worker computes with, and the environment variables that say so. Pure.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,12 @@ struct ThreadShare {
   bool shares_cores = false;  ///< with another worker
 };
 
-/// One share for each of the sets of cores, of which an empty one stands for all that the machine has: its usable
-/// cores, divided among the sets that overlap it. `wanted` threads for each instead, unless it is 0.
+/// One share for each set of cores; an empty set means all cores of the machine. A share is the usable cores of the
+/// set, divided among the sets that overlap it; or `wanted` threads, unless that is 0.
 std::vector<ThreadShare> share_threads(const std::vector<std::vector<int>>& core_sets, std::uint32_t wanted,
                                        const Machine& machine);
 
-/// What a worker's libraries are told.
+/// The environment variables for a worker's libraries.
 Environment environment_of(const ThreadShare& share, bool cuda);
 
 }  // namespace tutti

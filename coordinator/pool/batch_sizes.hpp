@@ -1,5 +1,5 @@
-// How many images each member's batches have: a number that stands from the start, or, with `batch_images: auto`, sizes
-// that are tried on made-up images until one is settled for each member. What was tried on the way is nobody's result.
+// How many images each member's batches have: a number that is fixed from the start, or, with `batch_images: auto`,
+// sizes that are tried on made-up images until one is settled for each member. The outputs of the trials are discarded.
 #pragma once
 
 #include <cstdint>
@@ -20,15 +20,15 @@ struct BatchChoice {
   std::vector<BatchSpeed> speeds;
 };
 
-/// Lives on the loop's thread.
+/// Used on the loop's thread only.
 class BatchSizes {
  public:
-  /// Settled, unless the plan says that they are to be measured.
+  /// The sizes are settled, unless the plan says that they are to be measured.
   explicit BatchSizes(const Plan& plan);
 
   /// For the tasks that are handed out from now on.
   void try_out(ByRank<std::uint32_t> sizes) TUTTI_REQUIRES(on_loop);
-  /// They hold from now on.
+  /// The sizes are final from now on.
   void settle(const ByRank<BatchChoice>& choices) TUTTI_REQUIRES(on_loop);
 
   bool settled() const noexcept TUTTI_REQUIRES(on_loop) { return settled_; }
@@ -38,7 +38,7 @@ class BatchSizes {
   void note_segment() noexcept TUTTI_REQUIRES(on_loop) { tried_segments_ += settled_ ? 0 : 1; }
   /// Segments of made-up images so far.
   std::uint64_t tried_segments() const noexcept TUTTI_REQUIRES(on_loop) { return tried_segments_; }
-  /// The record as it counts: what is answered to made-up images is no reason to refuse a model.
+  /// The record as it counts: a NaN in the output for made-up images is not a reason to reject a model.
   CompletionRecord as_it_counts(CompletionRecord record) const TUTTI_REQUIRES(on_loop);
 
  private:

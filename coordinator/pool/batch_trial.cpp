@@ -20,7 +20,7 @@ using Clock = std::chrono::steady_clock;
 using Seconds = BatchSearch::Seconds;
 using Groups = std::vector<std::vector<Rank>>;
 
-/// One segment of made-up images after the other, each a stream of its own; and what it took.
+/// Runs one segment of made-up images after the other, each as a separate stream, and measures its time.
 class Rounds final : public Work {
  public:
   Rounds(const Groups& groups, std::uint32_t slots) : groups_(groups), written_(slots) {}
@@ -33,7 +33,7 @@ class Rounds final : public Work {
 
   std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) override {
     const auto view = slot_view(arena, layout, slot, images_);
-    std::size_t& written = written_[slot];  // values that lie there from earlier rounds
+    std::size_t& written = written_[slot];  // values that earlier rounds have written there
     for (; written < view.bytes.size(); ++written)
       view.bytes[written] = static_cast<std::uint8_t>(random_at(0, written) >> 56);
     for (; written < view.pixels.size(); ++written) view.pixels[written] = unit_float(random_at(0, written));
@@ -58,7 +58,7 @@ class Rounds final : public Work {
   }
 
   const BatchSearch::Times& times() const { return times_; }
-  /// A worker died: the others had more room, or waited.
+  /// A worker died: the others had more cores, or waited.
   bool disturbed() const { return disturbed_; }
 
  private:
@@ -71,7 +71,7 @@ class Rounds final : public Work {
   bool disturbed_ = false;
 };
 
-/// By rank, out of what is said by group.
+/// Values by rank from values by group.
 template <class Value, class OfGroup>
 ByRank<Value> by_rank(const Groups& groups, std::size_t members, OfGroup of_group) {
   ByRank<Value> values(members);

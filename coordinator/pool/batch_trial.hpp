@@ -1,4 +1,4 @@
-// Carries out what BatchSearch decides: rounds of made-up images through a pool that nobody else uses yet.
+// Carries out what BatchSearch decides: rounds of made-up images through a pool that is not in use yet.
 #pragma once
 
 #include <string>
@@ -16,8 +16,8 @@ std::vector<std::vector<Rank>> batch_groups(const Plan& plan);
 /// "cnn-0..cnn-3: batches of 32 images (measured: 4: 2100/s, 8: 2600/s)"; `ranks` is in order and not empty.
 std::string batch_text(const Plan& plan, const std::vector<Rank>& ranks, const BatchChoice& choice);
 
-/// Finds the best batch of every member with all of them running, settles the pool with it, and says so. Throws the
-/// pool's failure.
+/// Finds the best batch of every member while all of them run, settles the pool with it, and logs it. Throws the pool's
+/// failure.
 void measure_batches(Pool& pool);
 
 }  // namespace tutti

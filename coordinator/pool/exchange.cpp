@@ -6,19 +6,19 @@
 #include <utility>
 
 #include "common/check.hpp"
-#include "common/fault_point.hpp"
+#include "common/kill_point.hpp"
 
 namespace tutti {
 
 Exchange::Exchange(std::byte* arena, const ArenaLayout& layout, Submit submit, TraceRecorder* trace)
     : arena_(arena), layout_(layout), submit_(std::move(submit)), trace_(trace), holds_(layout.slots) {
-  // Taken from the back: slot 0 first, and the one used last again first, while it is still in the cache.
+  // Taken from the back: slot 0 first, and later the slot used last, while it is still in the cache.
   for (std::uint32_t slot = layout.slots; slot > 0; --slot) free_slots_.push_back(SlotId(slot - 1));
 }
 
 namespace {
 
-/// Throws the failure as the driver of this work is told it: with the name of the image that it is about.
+/// Throws the failure to the driver of this work, with the name of the image that it is about.
 [[noreturn]] void raise(const Error& failure, const Work& work,
                         const std::optional<std::pair<std::uint64_t, std::uint64_t>>& blamed) {
   const std::string name = blamed ? work.image_name(blamed->first, blamed->second) : std::string{};
@@ -26,7 +26,7 @@ namespace {
   throw Error(failure.kind(), failure.message(), fmt::format("{}: {}", failure.detail(), name), failure.hint());
 }
 
-// The exchange whose work this thread is in the middle of.
+// The exchange whose work this thread is doing.
 thread_local const Exchange* t_inside = nullptr;
 
 class Inside {
@@ -86,20 +86,20 @@ std::optional<SlotId> Exchange::take_slot() {
   if (free_slots_.empty()) return std::nullopt;
   const SlotId slot = free_slots_.back();
   free_slots_.pop_back();
-  TUTTI_CHECK(holds_[slot] == 0, "a free slot is kept by nobody");
+  TUTTI_CHECK(holds_[slot] == 0, "a free slot has no hold");
   holds_[slot] = 1;
   return slot;
 }
 
 void Exchange::deliver(Stream& stream, const FinishedSegment& finished) {
-  struct Releaser {  // the slot is free again also where the work throws
+  struct Releaser {  // frees the slot even if the work throws
     Exchange& exchange;
     SlotId slot;
     ~Releaser() { exchange.release(slot); }
   } releaser{*this, finished.segment.slot};
   const Inside inside(*this);
   stream.work.deliver(finished);
-  fault_point("coordinator.segment_delivered");
+  kill_point("coordinator.segment_delivered");
 }
 
 void Exchange::fill(const std::shared_ptr<Stream>& stream, SlotId slot) {
@@ -131,10 +131,10 @@ std::uint32_t Exchange::fill_slot(Work& work, SlotId slot) {
 }
 
 void Exchange::drive(const std::shared_ptr<Stream>& stream) {
-  // It would wait for slots that only the call around it can free.
+  // It would wait for slots that only the surrounding call can free.
   if (t_inside == this)
-    throw Error(ErrorKind::usage, "an ensemble cannot be asked from inside its own source or sink", {},
-                "collect the results and ask when run() has returned, or use a second ensemble");
+    throw Error(ErrorKind::usage, "an ensemble cannot be called from inside its own source or sink", {},
+                "collect the results and call it after run() has returned, or use a second ensemble");
   for (;;) {
     const std::uint64_t seen = changes();
     const Step now = step(stream);

@@ -1,8 +1,8 @@
-// Where the threads that feed segments and take results (drivers) meet the loop: free slots, finished segments, and
-// the reason why all has ended. Knows nothing of processes.
+// Connects the threads that feed segments and take results (drivers) with the loop: free slots, finished segments, and
+// the error that ended everything. Knows nothing of processes.
 //
-// A driver is whatever thread called run(), predict() or train(), and the one thread behind submit(). It fills slots
-// straight from the source and combines straight out of the output slots, so the loop itself only moves records.
+// A driver is the thread that called run(), predict() or train(), or the one thread behind submit(). It fills slots
+// directly from the source and combines directly from the output slots, so the loop only moves records.
 #pragma once
 
 #include <cstdint>
@@ -25,26 +25,26 @@
 
 namespace tutti {
 
-/// A segment that every member asked has answered, or was given up for. Its slot stays taken until it is delivered.
+/// A segment that each member asked has answered or will not answer. Its slot stays taken until it is delivered.
 struct FinishedSegment {
   Ledger::Segment segment;
-  ByRank<std::shared_ptr<const Channel>> channels;  ///< where the answers lie; null where not present
+  ByRank<std::shared_ptr<const Channel>> channels;  ///< that hold the answers; null if the member is not present
 
   std::span<const float> answer(Rank rank) const { return channels[rank]->output(segment.slot, segment.images); }
 };
 
-/// A stream of segments and what becomes of them. Called by its driver only.
+/// A stream of segments and what to do with their results. Called by its driver only.
 class Work {
  public:
   virtual ~Work() = default;
   virtual bool has_more() const = 0;
   /// Writes the next segment into a slot of layout.images images, and returns how many it holds: at least one.
   virtual std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) = 0;
-  /// Asked after fill(): whether members learn from no further segment, so that they keep what they have learnt.
+  /// Called after fill(): whether this is the last training segment, after which the members make a checkpoint.
   virtual bool last() const { return false; }
   /// In the order of filling.
   virtual void deliver(const FinishedSegment& finished) = 0;
-  /// What an image of a segment that was filled is called; empty where it is not known.
+  /// The name of an image of a segment that was filled; empty if not known.
   virtual std::string image_name(std::uint64_t /*segment*/, std::uint64_t /*image*/) const { return {}; }
 };
 
@@ -54,7 +54,7 @@ class Stream {
   Stream(Work& stream_work, TaskKind stream_kind, ByRank<bool> stream_asked)
       : work(stream_work), kind(stream_kind), asked(std::move(stream_asked)) {}
 
-  Work& work;  ///< not touched any more once cancelled
+  Work& work;  ///< not used once cancelled
   const TaskKind kind;
   const ByRank<bool> asked;
 
@@ -90,7 +90,7 @@ class Exchange {
 
   // ---- drivers
   enum class Step { progressed, waiting, done };
-  /// Does one thing for the stream: deliver a finished segment, or fill a free slot. Throws the failure, and what the
+  /// Does one thing for the stream: delivers a finished segment or fills a free slot. Throws the failure, or what the
   /// stream's work throws; the stream is then cancelled.
   Step step(const std::shared_ptr<Stream>& stream);
   /// step() until done, waiting in between. Throws Error(usage) from inside a stream's work of the same exchange.
@@ -104,14 +104,15 @@ class Exchange {
 
   // ---- loop
   void finish(Stream& stream, std::uint64_t index, FinishedSegment finished);
-  /// One more reason to keep a slot that is taken, besides its driver; and one less. It is free when none is left.
+  /// hold() adds a hold on a slot that is taken, and release() removes one. The slot is free when its driver has
+  /// finished with it and no hold is left.
   void hold(SlotId slot);
   void release(SlotId slot);
-  /// The failure that follows is about this image of the stream, whose driver then adds its name to the detail.
+  /// The next failure is about this image of the stream; the driver adds the image's name to the detail.
   void blame(Stream& stream, std::uint64_t segment, std::uint64_t image);
-  /// Ends every present and future step with this error. The first failure stays.
+  /// Ends every current and future step with this error. Only the first failure counts.
   void fail(const Error& error);
-  /// No slot is filled any more: a stream delivers what is in flight, and then its step throws this error.
+  /// No more slots are filled: a stream delivers what is in flight, and then its step throws this error.
   void drain(const Error& error);
   std::optional<Error> failure() const;
 

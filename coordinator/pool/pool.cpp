@@ -8,7 +8,7 @@
 
 #include "common/check.hpp"
 #include "common/counted.hpp"
-#include "common/fault_point.hpp"
+#include "common/kill_point.hpp"
 #include "common/log.hpp"
 #include "common/thread.hpp"
 
@@ -68,12 +68,12 @@ void Pool::make_arena() {
   arena_file_.allocate(plan_.arena.bytes(), "the arena");
   arena_file_.seal_size();
   arena_ = Mapping(arena_file_, Access::read_write, "the arena");
-  // From here on only this mapping can write: a worker that tries gets an error, not somebody else's images.
+  // From here on only this mapping can write: a worker that tries gets an error and cannot change the images of others.
   arena_file_.seal_future_write();
   arena_.exclude_from_core_dumps();
-  fault_point("coordinator.arena_made");
+  kill_point("coordinator.arena_made");
   const auto submit_on_loop = [this](FilledSegment filled) {
-    fault_point("coordinator.segment_filled");
+    kill_point("coordinator.segment_filled");
     boost::asio::post(loop_, [this, filled = std::move(filled)] {
       assert_on_loop(loop_);
       submit(filled);
@@ -108,7 +108,8 @@ void Pool::start_workers() {
   carry_out();
 }
 
-// This thread also spawns: the workers' death signal follows it. What nobody foresaw ends the pool, not the program.
+// This thread also spawns, because the workers' parent-death signal follows the thread. An unexpected exception ends
+// the pool, not the program.
 void Pool::run_loop() {
   become_loop_thread();
   board_.watch_this_thread();
@@ -128,16 +129,16 @@ void Pool::all_running() {
   for (const Rank rank : widths_.ids()) {
     if (plan_.combine.rule == CombineRule::none || widths_[rank] == widths_[0]) continue;
     return fail_on_loop(Error(ErrorKind::usage,
-                              fmt::format("the members cannot be combined: {} answers {} per image, {} answers {}",
+                              fmt::format("the members cannot be combined: {} outputs {} per image, but {} outputs {}",
                                           plan_.workers[0].request.name, counted(widths_[0], "value"),
                                           plan_.workers[rank.value()].request.name, widths_[rank]),
-                              {}, "use models of the same classes, or 'combine: {rule: none}'"));
+                              {}, "use models with the same classes, or 'combine: {rule: none}'"));
   }
   was_running_ = true;
   const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
   if (!board_.all_ready(seconds)) return;
   log::debug("{} ready after {:.2f} s", counted(plan_.workers.size(), "worker"), seconds);
-  fault_point("coordinator.all_ready");
+  kill_point("coordinator.all_ready");
   if (batches_.settled())
     for (const Rank rank : widths_.ids()) roster_.make_spare(worker_of(rank));
   started_->set_value();
@@ -187,7 +188,7 @@ void Pool::settle_batches(ByRank<BatchChoice> choices, double seconds) {
   settled.get();
 }
 
-// Spares come only now: they are loaded with these sizes, like every replacement.
+// Spares are started only now, because they are loaded with these sizes, like every replacement.
 void Pool::settle(ByRank<BatchChoice> choices, double seconds) {
   batches_.settle(choices);
   for (const Rank rank : choices.ids()) roster_.load_with(worker_of(rank), choices[rank].batch_images);
@@ -222,13 +223,13 @@ void Pool::drain(const Error& error) {
   });
 }
 
-// The state first: whoever is woken by the error and looks at the status finds the pool failed.
+// The state first, so that a thread that the error wakes up sees in the status that the pool failed.
 void Pool::announce(const Error& error) {
   board_.failed();
   exchange_->fail(error);
 }
 
-// What runs ends now; the workers are of no use any more.
+// Ends all running work; the workers are no longer needed.
 void Pool::fail_on_loop(const Error& error) {
   if (trace_ != nullptr && !failed_) trace_->said(error.message(), Clock::now());
   failed_ = true;
@@ -246,8 +247,8 @@ void Pool::kill_all() {
   roster_.for_each_alive([](WorkerProcess& worker) TUTTI_REQUIRES(on_loop) { worker.kill(); });
 }
 
-// Step 1: no intake. Step 2: idle workers are told to leave, computing ones and spares, which may be loading, are
-// terminated: nobody waits for their answers. Step 3, after the deadline: kill. Step 4, long after that: report and
+// Step 1: accept no more work. Step 2: tell idle workers to leave; terminate those that compute, and spares, which may
+// be loading: their answers are no longer needed. Step 3, after the deadline: kill. Step 4, long after that: report and
 // leave behind.
 void Pool::stop() {
   if (!thread_.joinable()) return;

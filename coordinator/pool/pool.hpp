@@ -1,6 +1,6 @@
 // The workers of one ensemble and the loop that drives them. All of its state lives on the loop's thread; other
-// threads reach it by posting, through the exchange, and by reading the status under its mutex. What is to be done when
-// something happens is decided by the supervisor; the pool reports events to it and carries its actions out.
+// threads reach it by posting, through the exchange, and by reading the status under its mutex. The supervisor decides
+// what to do; the pool reports events to it and carries out its actions.
 #pragma once
 
 #include <chrono>
@@ -33,12 +33,12 @@ namespace tutti {
 
 class Pool final : private WorkerListener {
  public:
-  /// Allocates the arena, starts the loop's thread and the workers, and returns when all are ready. Throws Error;
-  /// nothing is left behind then.
+  /// Allocates the arena, starts the loop's thread and the workers, and returns when all are ready. If it throws
+  /// Error, nothing is left behind.
   /// `trace` outlives it, or is null.
   Pool(Plan plan, const std::filesystem::path& worker_program, std::string debug_member,
        TraceRecorder* trace = nullptr);
-  /// Stops the workers in named steps: intake, leave (or terminate, where they are computing), kill, abandon.
+  /// Stops the workers in steps: no more work, leave (or terminate, if they are computing), kill, abandon.
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
@@ -48,23 +48,22 @@ class Pool final : private WorkerListener {
   /// Values per image of each member.
   const ByRank<std::uint32_t>& widths() const noexcept { return widths_; }
 
-  /// Sends messages[rank] to each worker and waits until every one that is left has answered `done`; a replacement is
-  /// told again. All are of one kind, begin_training or save. Not on the loop's thread; one at a time, and only while
-  /// no task is in flight. Throws the pool's failure, or what the first of them could not do; the others have done it
-  /// then, and the pool lives.
+  /// Sends messages[rank] to each worker and waits until every one that is left has answered `done`; a replacement gets
+  /// the message again. All are of one kind, begin_training or save. Not on the loop's thread; one at a time, and only
+  /// while no task is in flight. Throws the pool's failure, or the first worker's problem; the others have then carried
+  /// out the command, and the pool lives on.
   void command(ByRank<control::Message> messages);
 
-  /// With Batches::to_measure, before the first task of a user, on the one thread that has the pool then: tasks that
-  /// are handed out from now on are cut into batches of these sizes; their answers are nobody's, and may be
-  /// NaN.
+  /// With Batches::to_measure, before the user's first task, on the only thread that uses the pool by then: tasks that
+  /// are handed out from now on are cut into batches of these sizes. Their outputs are discarded, and may be NaN.
   void try_batches(ByRank<std::uint32_t> sizes);
-  /// Ends that: these sizes hold for every worker that is there or comes. What was tried is not counted.
+  /// Ends the trials: these sizes apply to all current and future workers. The trials are not counted.
   void settle_batches(ByRank<BatchChoice> choices, double seconds);
 
-  /// Ends everything that runs or is asked for later with this error.
+  /// Ends everything that is running, and every later call, with this error.
   void fail(const Error& error);
-  /// Refuses what is asked for later, lets what is in flight finish, and then, after the drain deadline at the latest,
-  /// ends everything with this error.
+  /// Rejects later calls and lets the segments in flight finish. Then, or when the drain deadline has passed, ends
+  /// everything with this error.
   void drain(const Error& error);
   Status status(StatusDetail detail) const { return board_.read(detail, exchange_->input_bytes_copied()); }
 
@@ -125,7 +124,7 @@ class Pool final : private WorkerListener {
   struct Running {
     std::shared_ptr<Stream> stream;
     std::uint64_t index = 0;
-    ByRank<std::shared_ptr<const Channel>> channels;  ///< where the accepted answers lie
+    ByRank<std::shared_ptr<const Channel>> channels;  ///< that hold the accepted answers
   };
 
   // Constant after construction.
@@ -134,14 +133,14 @@ class Pool final : private WorkerListener {
   const Clock::time_point begin_ = Clock::now();
   MemoryFile arena_file_;
   Mapping arena_;
-  ByRank<std::uint32_t> widths_;  // written by the loop until all are ready, for which the constructor waits
+  ByRank<std::uint32_t> widths_;  // written by the loop until all are ready; the constructor waits for that
 
-  // Have their own synchronisation.
+  // Thread-safe.
   std::unique_ptr<Exchange> exchange_;
   StatusBoard board_;
   boost::asio::io_context loop_{1};
 
-  // The loop's. First the parts, then what connects them.
+  // Owned by the loop. First the parts, then what connects them.
   std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> keep_running_
       TUTTI_GUARDED_BY(on_loop);
   boost::asio::steady_timer tick_timer_ TUTTI_GUARDED_BY(on_loop){loop_};  // never runs while the pool is idle
@@ -155,7 +154,7 @@ class Pool final : private WorkerListener {
   OutOfMemoryWatch memory_watch_ TUTTI_GUARDED_BY(on_loop);
 
   bool carrying_out_ TUTTI_GUARDED_BY(on_loop) = false;
-  bool was_running_ TUTTI_GUARDED_BY(on_loop) = false;  // all were ready once
+  bool was_running_ TUTTI_GUARDED_BY(on_loop) = false;  // all were ready at some time
   bool failed_ TUTTI_GUARDED_BY(on_loop) = false;
   bool stopping_ TUTTI_GUARDED_BY(on_loop) = false;
   std::map<SegmentId, Running> running_ TUTTI_GUARDED_BY(on_loop);
@@ -164,7 +163,7 @@ class Pool final : private WorkerListener {
   std::optional<std::promise<void>> command_ TUTTI_GUARDED_BY(on_loop);
   ByRank<std::string> command_texts_ TUTTI_GUARDED_BY(on_loop);
 
-  std::thread thread_;  // its owner's: construction and stop()
+  std::thread thread_;  // used only by the owner: constructor and stop()
 };
 
 }  // namespace tutti

@@ -1,4 +1,4 @@
-// The pool's half that connects workers and supervisor: their events in, its actions out, and the time.
+// The half of the pool that connects workers and supervisor: passes events and the time in, carries out actions.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -6,7 +6,7 @@
 
 #include "common/check.hpp"
 #include "common/counted.hpp"
-#include "common/fault_point.hpp"
+#include "common/kill_point.hpp"
 #include "common/log.hpp"
 #include "coordinator/pool/pool.hpp"
 
@@ -15,9 +15,9 @@ namespace {
 
 // How often progress and wake-ups are looked at while tasks are in flight.
 constexpr std::chrono::milliseconds kTick{250};
-// A tick that comes so late was not delayed by a busy machine: this process had been stopped.
+// A tick that is this late was not delayed by a busy machine: this process had been stopped.
 constexpr std::chrono::seconds kStall{1};
-// Values per image that a member may answer; with the bounds of the configuration no sum of bytes can overflow.
+// The most values per image that a member may output; with the bounds of the configuration no sum of bytes overflows.
 constexpr std::uint32_t kMaxWidth = 1U << 24;
 
 }  // namespace
@@ -52,13 +52,13 @@ void Pool::on_ready(WorkerProcess& worker, const control::Ready& ready) {
 
 void Pool::take_ready(WorkerProcess& worker, const control::Ready& ready) {
   const Rank rank = member_of(worker.id());
-  if (worker.channel()) return worker.violate("it is ready twice");
+  if (worker.channel()) return worker.violate("it said twice that it is ready");
   if (ready.width == 0 || ready.width > kMaxWidth)
-    return worker.violate(fmt::format("it says that it answers {} per image", counted(ready.width, "value")));
+    return worker.violate(fmt::format("it says that it outputs {} per image", counted(ready.width, "value")));
   if (widths_[rank] != 0 && widths_[rank] != ready.width)
-    return worker.violate(
-        fmt::format("it answers {} per image, the worker before it {}", counted(ready.width, "value"), widths_[rank]));
-  if (widths_[rank] == 0) widths_[rank] = ready.width;  // drivers read it from then on
+    return worker.violate(fmt::format("it outputs {} per image, but the worker before it output {}",
+                                      counted(ready.width, "value"), widths_[rank]));
+  if (widths_[rank] == 0) widths_[rank] = ready.width;  // drivers read it from now on
   board_.ready(rank, ready);
   supervisor_.ready(worker.id(), Clock::now());
 }
@@ -72,7 +72,7 @@ void Pool::submit(const FilledSegment& filled) {
   batches_.note_segment();
   if (segment)
     running_.emplace(*segment, Running{filled.stream, filled.index, ByRank<std::shared_ptr<const Channel>>(members)});
-  fault_point("coordinator.segment_opened");
+  kill_point("coordinator.segment_opened");
   carry_out();
 }
 
@@ -88,14 +88,14 @@ void Pool::on_completion(WorkerProcess& worker, const CompletionRecord& publishe
     running_.at(record.segment).channels[rank] = worker.channel();
     board_.answered(rank, record);
   }
-  fault_point("coordinator.completion_accepted");
+  kill_point("coordinator.completion_accepted");
   carry_out();
 }
 
 void Pool::on_done(WorkerProcess& worker, const control::Done& done) {
   if (over()) return;
   if (!roster_.is_worker(worker)) return worker.violate("it answered a command that it was not given");
-  fault_point("coordinator.command_answered");
+  kill_point("coordinator.command_answered");
   int& expected = prepare_answers_[member_of(worker.id())];
   if (expected > 0 && --expected > 0 && done.problem.empty()) return;
   supervisor_.done(member_of(worker.id()), done, Clock::now());
@@ -133,7 +133,7 @@ void Pool::on_gone(WorkerProcess& worker, const ExitStatus& status, const std::o
 
 // ---- time ----------------------------------------------------------------------------------------------------------
 
-// One timer for all that time decides. It may come a tick late, never too early; and not at all in an idle pool.
+// One timer for everything that depends on the time. It may fire a tick late, never too early, and not in an idle pool.
 void Pool::arm_tick() {
   if (over()) return;
   auto wanted = supervisor_.next_wake();
@@ -154,7 +154,7 @@ void Pool::tick() {
   const bool stalled = now - tick_at_.value_or(now) > kStall;
   tick_at_.reset();
   if (stalled) {
-    // What the workers did meanwhile comes before any judgement of them.
+    // Read what the workers did meanwhile before any deadline is checked.
     roster_.for_each_alive([](WorkerProcess& worker) TUTTI_REQUIRES(on_loop) { worker.drain_completions(); });
     board_.stalled();
     supervisor_.stalled(Clock::now());
@@ -168,7 +168,7 @@ void Pool::look_at_workers() {
   for (const Rank rank : widths_.ids()) {
     const auto worker = roster_.worker(worker_of(rank));
     if (!worker || !worker->alive() || !worker->channel()) continue;
-    // Before a process is given up that does not end, what it has published is read.
+    // Read what a process has published before giving it up because it does not end.
     if (worker->killed()) worker->drain_completions();
     supervisor_.progress(worker->id(), worker->progress(), Clock::now());
     const int missed = worker->count_missed_wake_ups();
@@ -180,7 +180,7 @@ void Pool::look_at_workers() {
 
 // ---- actions -------------------------------------------------------------------------------------------------------
 
-// An action may bring events, and these further actions: they wait for their turn here.
+// An action may cause events, and these further actions, which are carried out in order here.
 void Pool::carry_out() {
   if (carrying_out_) return;
   carrying_out_ = true;
@@ -194,7 +194,7 @@ void Pool::carry_out() {
     if (!next) break;
     changed =
         changed || !(std::holds_alternative<action::HandOut>(*next) || std::holds_alternative<action::Finish>(*next));
-    // Whoever is woken by an action and looks at the status finds what led to it.
+    // A thread that an action wakes up must find the cause in the status.
     if (board_.is_behind(supervisor_)) refresh_status();
     std::visit([this](const auto& action) TUTTI_REQUIRES(on_loop) { perform(action); }, *next);
   }
@@ -204,7 +204,7 @@ void Pool::carry_out() {
   arm_tick();
 }
 
-// Nobody will take the place of a member that is done without.
+// A member that the ensemble continues without needs no spare.
 void Pool::dismiss_spares() {
   for (const Rank rank : widths_.ids())
     if (supervisor_.absent(rank)) roster_.dismiss_spare(worker_of(rank));
@@ -250,7 +250,7 @@ void Pool::perform(const action::Prepare& prepare) {
 
 void Pool::perform(const action::Tell& tell) {
   roster_.worker(worker_of(tell.rank))->send_text(command_texts_[tell.rank]);
-  fault_point("coordinator.command_sent");
+  kill_point("coordinator.command_sent");
 }
 
 void Pool::perform(const action::HandOut& hand_out) {
@@ -276,7 +276,7 @@ void Pool::perform(const action::Finish& finish) {
   const auto found = running_.find(finish.segment);
   TUTTI_CHECK(found != running_.end());
   FinishedSegment finished{supervisor_.close(finish.segment), std::move(found->second.channels)};
-  fault_point("coordinator.segment_done");
+  kill_point("coordinator.segment_done");
   exchange_->finish(*found->second.stream, found->second.index, std::move(finished));
   running_.erase(found);
 }

@@ -1,5 +1,5 @@
-// The processes of a pool: for each member the worker that counts, a spare where spares are wanted, and, aside, those
-// that were abandoned since they do not end. It knows who is who; what is to be done is decided elsewhere.
+// The processes of a pool: for each member its current worker, a spare if spares are wanted, and separately the
+// processes that were abandoned because they do not end. It keeps track of them; the supervisor decides about them.
 #pragma once
 
 #include <filesystem>
@@ -16,7 +16,7 @@
 
 namespace tutti {
 
-/// Lives on the loop's thread.
+/// Used on the loop's thread only.
 class Roster {
  public:
   struct Setting {
@@ -28,25 +28,25 @@ class Roster {
   };
   Roster(boost::asio::io_context& loop, WorkerListener& listener, Setting setting);
 
-  /// Makes the member's spare its worker, or starts one, whose process may be on its way for a while. Returns the
-  /// spare's Ready where it is warm already. Throws Error(failed) where no process can be started.
+  /// Makes the member's spare its worker, or starts a worker, whose process may take a while to appear. Returns the
+  /// spare's Ready if it is already warm. Throws Error(failed) if no process can be started.
   std::optional<control::Ready> take_worker(WorkerId worker) TUTTI_REQUIRES(on_loop);
   /// Workers that are started from now on load their member with this batch.
   void load_with(WorkerId worker, std::uint32_t batch_images) TUTTI_REQUIRES(on_loop);
-  /// Starts a spare for the member where spares are wanted and it has none. A spare that cannot be started is a
-  /// warning: the member has a worker.
+  /// Starts a spare for the member if spares are wanted and it has none. If that fails, only logs a warning: the member
+  /// has a worker.
   void make_spare(WorkerId worker) TUTTI_REQUIRES(on_loop);
   /// The spare is loaded and warm.
   void keep_ready(const WorkerProcess& spare, const control::Ready& ready) TUTTI_REQUIRES(on_loop);
-  /// It could not be started after all.
+  /// The spare could not be started after all.
   void spare_failed(const WorkerProcess& spare, const Error& error) TUTTI_REQUIRES(on_loop);
   void drop_spare(const WorkerProcess& spare) TUTTI_REQUIRES(on_loop);
   /// Ends the member's spare, if it has one; it stays the spare until it is gone.
   void dismiss_spare(WorkerId worker) TUTTI_REQUIRES(on_loop);
-  /// Puts the member's worker aside. It may write to a checkpoint file at any time later: all but the one that counts
+  /// Abandons the member's worker. It may still write to a checkpoint file at any time, so all files but the valid one
   /// are replaced, and a spare that has inherited them is ended.
   void abandon(WorkerId worker, std::optional<std::uint32_t> checkpoint) TUTTI_REQUIRES(on_loop);
-  /// Takes an abandoned process that has ended off the list; false where it is none.
+  /// Removes an abandoned process that has ended from the list; false if it is not on the list.
   bool forget(const WorkerProcess& worker) TUTTI_REQUIRES(on_loop);
 
   /// Null before take_worker() and after abandon().
@@ -60,7 +60,7 @@ class Roster {
     return posts_[process.id()].spare.get() == &process;
   }
 
-  /// Calls `deed` for every process that is there or on its way, spares included, abandoned ones not.
+  /// Calls `deed` for every process that is running or being started, including spares, excluding abandoned ones.
   void for_each_alive(const std::function<void(WorkerProcess&)>& deed) const TUTTI_REQUIRES(on_loop);
   bool any_alive() const TUTTI_REQUIRES(on_loop);
 

@@ -62,7 +62,7 @@ void StatusBoard::failed() {
 
 void StatusBoard::stopped() {
   const MutexLock lock(mutex_);
-  loop_thread_.reset();  // it has ended
+  loop_thread_.reset();  // the thread has ended
   if (status_.state != PoolState::failed) status_.state = PoolState::stopped;
 }
 

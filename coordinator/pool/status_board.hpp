@@ -1,4 +1,4 @@
-// What status() says: a snapshot that the loop brings up to date and any thread reads. It decides nothing.
+// What status() returns: a snapshot that the loop updates and any thread reads. It decides nothing.
 #pragma once
 
 #include <pthread.h>
@@ -33,23 +33,23 @@ class StatusBoard {
   void stopped();
 
   // ---- the loop
-  /// The calling thread is the one whose CPU time is the coordinator's.
+  /// The CPU time of the calling thread is reported as the coordinator's.
   void watch_this_thread() TUTTI_REQUIRES(on_loop);
-  /// False where the pool has failed meanwhile.
+  /// False if the pool has failed meanwhile.
   bool all_ready(double seconds) TUTTI_REQUIRES(on_loop);
   void ready(Rank rank, const control::Ready& ready) TUTTI_REQUIRES(on_loop);
   void handed_out(Rank rank) TUTTI_REQUIRES(on_loop);
   void answered(Rank rank, const CompletionRecord& record) TUTTI_REQUIRES(on_loop);
   void missed_wake_ups(int count) TUTTI_REQUIRES(on_loop);
   void stalled() TUTTI_REQUIRES(on_loop);
-  /// A process that does not end even after SIGKILL; and its end after all.
+  /// left_behind(): a process does not end even after SIGKILL. The other: it has ended after all.
   void left_behind(int pid) TUTTI_REQUIRES(on_loop);
   void ended_after_all(int pid) TUTTI_REQUIRES(on_loop);
-  /// These batches hold. What was counted so far, the `input_bytes` that were copied included, was tried for them and
-  /// is taken back: with the next refresh() what the supervisor has counted.
+  /// These batches are final. What was counted so far, including the `input_bytes` that were copied, belongs to the
+  /// trials and is subtracted; the supervisor's counts at the next refresh().
   void settled(ByRank<BatchChoice> choices, double seconds, const Supervisor& supervisor, std::uint64_t input_bytes)
       TUTTI_REQUIRES(on_loop);
-  /// Takes over what supervisor and roster say. `tried_segments` of those that the supervisor knows were no user's.
+  /// Copies the state of supervisor and roster. `tried_segments` of the supervisor's segments were trials.
   void refresh(const Supervisor& supervisor, const Roster& roster, std::uint64_t tried_segments, int fork_server_pid)
       TUTTI_REQUIRES(on_loop);
   /// Whether the supervisor has counted something since the last refresh().

@@ -31,20 +31,20 @@ constexpr auto P_PIDFD = static_cast<idtype_t>(3);
   throw Error(ErrorKind::failed, what, std::strerror(error), limit_hint(error));
 }
 
-/// File actions and attributes, freed whatever happens.
+/// File actions and attributes, freed in every case.
 struct SpawnAttributes {
   SpawnAttributes() {
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawnattr_init(&attributes);
-    // The host may ignore or block signals; an exec would hand that on to the child.
+    // The host may ignore or block signals; the child would inherit that through exec.
     sigset_t all;
     sigset_t none;
     ::sigfillset(&all);
     ::sigemptyset(&none);
     ::posix_spawnattr_setsigdefault(&attributes, &all);
     ::posix_spawnattr_setsigmask(&attributes, &none);
-    // A Ctrl-C in the terminal must reach the coordinator only, which then ends its workers in order. Set here and not
-    // by the child, there is no moment in which it would reach the child.
+    // A Ctrl-C in the terminal must reach the coordinator only, which then ends its workers in order. The
+    // group is set here and not by the child, so that there is no moment at which the child would get the signal.
     ::posix_spawnattr_setpgroup(&attributes, 0);
     ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
   }
@@ -59,8 +59,8 @@ struct SpawnAttributes {
   posix_spawnattr_t attributes{};
 };
 
-/// Puts descriptors[i] at number i. The sources are first copied above all targets: a dup2 must not overwrite a source
-/// that is still needed.
+/// Puts descriptors[i] at number i. The sources are first copied to numbers above all targets, so that a dup2 does not
+/// overwrite a source that is still needed.
 std::vector<UniqueFd> place_descriptors(const std::vector<int>& descriptors, posix_spawn_file_actions_t& actions) {
   std::vector<UniqueFd> copies;
   const int above = static_cast<int>(descriptors.size());
@@ -124,11 +124,11 @@ Child Child::adopt(int pid) {
   if (!pidfd && error != ESRCH) fail("could not watch a worker through a pidfd (Linux 5.4 or newer is needed)", error);
   siginfo_t info{};
   if (pidfd && ::waitid(P_PIDFD, static_cast<id_t>(pidfd.get()), &info, WEXITED | WNOHANG | WNOWAIT) != 0)
-    throw Error(ErrorKind::failed, fmt::format("process {} is no child of this one", pid));
+    throw Error(ErrorKind::failed, fmt::format("process {} is not a child of this one", pid));
   return Child(pid, std::move(pidfd));
 }
 
-// It has not been reaped, hence its number is nobody else's.
+// It has not been reaped, so no other process has its number.
 bool Child::end(std::chrono::milliseconds patience) noexcept {
   ::kill(pid_, SIGKILL);
   const auto last = std::chrono::steady_clock::now() + patience;
@@ -162,7 +162,7 @@ bool is_stopped(int pid) {
   std::ifstream file(fmt::format("/proc/{}/stat", pid));
   std::string text;
   std::getline(file, text);
-  // The state stands behind the name in parentheses.
+  // The state follows the name in parentheses.
   const std::size_t end = text.rfind(')');
   return end != text.npos && end + 2 < text.size() && (text[end + 2] == 'T' || text[end + 2] == 't');
 }

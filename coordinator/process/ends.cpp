@@ -26,7 +26,7 @@ namespace {
 Ends make_control_sockets() {
   std::array<int, 2> fds{};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds.data()) != 0) fail("a control socket");
-  // Only our end is non-blocking; the worker waits in its calls.
+  // Only our end is non-blocking; the worker's calls wait.
   ::fcntl(fds[0], F_SETFL, O_NONBLOCK);
   return {UniqueFd(fds[0]), UniqueFd(fds[1])};
 }

@@ -1,4 +1,4 @@
-// The two ends of what connects a worker process with the coordinator: ours never blocks, theirs does.
+// The two ends of the connections between a worker process and the coordinator: ours never blocks, the worker's does.
 #pragma once
 
 #include "common/unique_fd.hpp"

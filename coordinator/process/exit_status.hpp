@@ -12,7 +12,7 @@ struct Exited {
 struct Signaled {
   int signal = 0;
 };
-/// Gone, but nobody can say how: the host program ignores SIGCHLD or has waited for all children.
+/// Gone, but how it ended is unknown: the host program ignores SIGCHLD or has waited for all children.
 struct GoneUnseen {};
 
 using ExitStatus = std::variant<Exited, Signaled, GoneUnseen>;

@@ -18,7 +18,7 @@
 #include <tutti/error.hpp>
 
 #include "common/build_id.hpp"
-#include "common/fault_point.hpp"
+#include "common/kill_point.hpp"
 #include "common/log.hpp"
 #include "common/wire/control.hpp"
 #include "common/wire/spawn_contract.hpp"
@@ -27,17 +27,17 @@
 namespace tutti {
 namespace {
 
-// Between two looks at a group whose members have been killed: they need some milliseconds to end.
+// Time between two looks at a group whose members were killed: they need some milliseconds to end.
 constexpr std::chrono::milliseconds kLookAgain{2};
 
-/// Why this greeting is not that of a fork server of this build; empty where it is.
+/// Why this greeting is not from a fork server of this build; empty if it is.
 std::string refuse(std::string_view text) {
   if (text.empty()) return "it ended while it was starting";
   try {
     const control::Message message = control::decode(text);
     if (const auto* failure = std::get_if<control::Failure>(&message)) return failure->text;
     if (const auto* hello = std::get_if<control::Hello>(&message))
-      return hello->build_id == build_id() ? "" : "it is of another build";
+      return hello->build_id == build_id() ? "" : "it is from another build";
     return "it sent a message out of turn";
   } catch (const Error& error) {
     return error.what();
@@ -66,26 +66,26 @@ bool send_request(int socket, const SpawnRequest& request) {
   return ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 }
 
-/// The pid that the answer holds; 0 where it is none that could be one.
+/// The pid in the answer; 0 if it is not a valid pid.
 int pid_of(std::string_view text) {
   int pid = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), pid);
   return error == std::errc{} && rest == text.data() + text.size() && pid > 0 ? pid : 0;
 }
 
-/// Kills the members of a group. Its leader is a child of ours; if it was reaped already, the number may be another's,
-/// and nothing is killed.
+/// Kills the members of a group. Its leader is our child; if it has been reaped already, another process may have the
+/// number, and nothing is killed.
 void kill_members(int group) {
   siginfo_t info{};
   if (::waitid(P_PID, static_cast<id_t>(group), &info, WEXITED | WNOHANG | WNOWAIT) == 0) ::kill(-group, SIGKILL);
 }
 
-/// Reaps our children in the group as far as they have ended. False where one has not.
+/// Reaps those of our children in the group that have ended. False if one has not ended.
 bool reap_members(int group) {
   for (;;) {
     siginfo_t info{};
     const int result = ::waitid(P_PGID, static_cast<id_t>(group), &info, WEXITED | WNOHANG);
-    if (result != 0 && errno != EINTR) return true;  // ECHILD: there is none
+    if (result != 0 && errno != EINTR) return true;  // ECHILD: no children left
     if (result == 0 && info.si_pid == 0) return false;
   }
 }
@@ -112,7 +112,7 @@ void ForkServer::start(Setting setting) {
     give_up(error.what());
     return setting_.settled();
   }
-  fault_point("coordinator.fork_server_spawned");
+  kill_point("coordinator.fork_server_spawned");
   arm(setting_.start_deadline, &ForkServer::answer_is_late);
   watch_socket();
   watch_process();
@@ -129,7 +129,7 @@ void ForkServer::launch() {
   ends.ours.release();
   child_ =
       Child::spawn({setting_.program, to_arguments(options), setting_.environment, {-1, -1, -1, ends.theirs.get()}});
-  if (child_->pidfd() < 0) throw Error(ErrorKind::failed, "it ended, and somebody else has waited for it");
+  if (child_->pidfd() < 0) throw Error(ErrorKind::failed, "it ended, and other code in this program has waited for it");
   UniqueFd pidfd = child_->take_pidfd();
   pidfd_.assign(pidfd.get());
   pidfd.release();
@@ -161,7 +161,7 @@ ForkServer::Heard ForkServer::hear() {
     greeted(text);
   else if (!text.empty())
     answered(text);
-  return text.empty() ? Heard::end : Heard::message;  // after the end the pidfd tells how the process has ended
+  return text.empty() ? Heard::end : Heard::message;  // at the end, the pidfd will tell how the process ended
 }
 
 void ForkServer::greeted(std::string_view text) {
@@ -203,8 +203,8 @@ void ForkServer::answered(std::string_view text) {
   } catch (const Error& error) {
     return give_up(error.what());
   }
-  // Out of the server's group, which is killed as a whole. The worker must not do this itself: it could then leave the
-  // group before we have read its answer.
+  // Moves the worker out of the server's group, which is killed as a whole. The worker must not do this itself: it
+  // could then leave the group before we have read the answer.
   ::setpgid(pid, pid);
   const Made made = std::move(requests_.front().made);
   requests_.pop_front();
@@ -222,14 +222,14 @@ void ForkServer::arm(Seconds deadline, void (ForkServer::*late)()) {
   });
 }
 
-// A wait that has ended is not cancelled any more, but its number is.
+// A wait that has already ended cannot be cancelled, but its number no longer matches.
 void ForkServer::disarm() {
   ++armed_;
   deadline_.cancel();
 }
 
 void ForkServer::answer_is_late() {
-  // Where this process had been stopped, the answer may be there for long.
+  // If this process had been stopped, the answer may have been there for a long time.
   if (hear() == Heard::message || state_ == State::ending) return;
   const bool starting = state_ == State::starting;
   give_up(starting ? "it was not ready in time" : "it does not answer");
@@ -239,7 +239,7 @@ void ForkServer::answer_is_late() {
 // ---- the end -------------------------------------------------------------------------------------------------------
 
 void ForkServer::give_up(const std::string& why) {
-  log::warning("workers are started one by one, for their fork server failed: {}", why);
+  log::warning("workers are started one by one because their fork server failed: {}", why);
   end();
 }
 
@@ -256,12 +256,12 @@ void ForkServer::end() {
   if (!pidfd_.is_open()) await_group();  // it could not be watched
 }
 
-// The group is killed first: once its leader is reaped the number may be another's.
+// The group is killed first: once its leader is reaped, another process may get the number.
 void ForkServer::exited() {
   kill_members(child_->pid());
   const auto status = reap(pidfd_.native_handle());
   if (!status) return watch_process();
-  if (state_ == State::starting) hear();  // what it said before it ended says more than how it ended
+  if (state_ == State::starting) hear();  // its last message says more than its exit status
   if (state_ != State::ending) {
     const bool starting = state_ == State::starting;
     give_up("it " + to_text(*status));
@@ -272,7 +272,7 @@ void ForkServer::exited() {
   await_group();
 }
 
-// The server itself has ended. There is no pidfd of a worker whose answer was not read, so this looks again and again.
+// The server itself has ended. There is no pidfd of a worker whose answer was not read, so this polls.
 void ForkServer::await_group() {
   if (!child_) return;
   if (reap_members(child_->pid())) return over();

@@ -7,7 +7,7 @@
 // after its deadline. So a new worker stays in the server's process group, and we move it into a group of its own when
 // we have read its answer. When the server is given up, that group holds the server and any worker whose answer we have
 // not read. We kill the group, and since all of its members are our children, waiting for the group reaps them. After
-// that no worker can come of a request that is given up, so the member's worker can be spawned at once.
+// that a request that was given up can produce no worker, so the member's worker can be spawned at once.
 #pragma once
 
 #include <chrono>
@@ -30,7 +30,7 @@
 
 namespace tutti {
 
-/// Lives on the loop's thread, whose children the workers become. A resource: neither copies nor moves.
+/// Used on the loop's thread only, whose children the workers become. A resource: neither copies nor moves.
 class ForkServer {
  public:
   using Seconds = std::chrono::duration<double>;
@@ -40,33 +40,33 @@ class ForkServer {
     bool preload = true;  ///< whether its workers need LibTorch's plugin, which it opens
     bool core_files = false;
     Seconds start_deadline{120};
-    Seconds answer_deadline{0.5};  ///< some 5 ms are normal
+    Seconds answer_deadline{0.5};  ///< about 5 ms is normal
     Seconds kill_deadline{10};     ///< from SIGKILL until it counts as stuck in the kernel
-    /// Called once, when it is ready, or has failed; perhaps from inside start(). Not after end().
+    /// Called once, when the server is ready or has failed; perhaps from inside start(). Not after end().
     std::function<void()> settled;
-    /// Called when the process is there no more, or is left behind.
+    /// Called when the process has ended or is left behind.
     std::function<void()> gone;
   };
-  /// Receives the worker, or nothing where the server made none and never will.
+  /// Receives the worker, or nothing if the server did not make one and never will.
   using Made = std::function<void(std::optional<Child>)>;
 
   explicit ForkServer(boost::asio::io_context& loop);
-  /// Kills what end() was not called for, or has not ended yet.
+  /// Kills the process if it is still there.
   ~ForkServer();
   ForkServer(const ForkServer&) = delete;
   ForkServer& operator=(const ForkServer&) = delete;
 
-  /// Once. What goes wrong, now or later, is logged in one line.
+  /// Call it once. If anything goes wrong, now or later, logs one line.
   void start(Setting setting) TUTTI_REQUIRES(on_loop);
   bool usable() const noexcept TUTTI_REQUIRES(on_loop) { return state_ == State::usable; }
-  /// 0 before the process is there, and once it is gone.
+  /// 0 before the process exists and after it has ended.
   int pid() const noexcept TUTTI_REQUIRES(on_loop) { return child_ ? child_->pid() : 0; }
 
   /// Asks for a worker with these arguments and descriptors, as Child::spawn() would start it: one after the other, in
   /// the order of the calls. `made` is called once, later; the descriptors stay open until then. Only while usable().
   void fork(SpawnRequest request, Made made) TUTTI_REQUIRES(on_loop);
 
-  /// Kills the process. Workers that were asked for are not made any more, and `gone` is called later.
+  /// Kills the process. Pending requests get no worker, and `gone` is called later.
   void end() TUTTI_REQUIRES(on_loop);
 
  private:
@@ -102,7 +102,7 @@ class ForkServer {
   std::deque<Request> requests_ TUTTI_GUARDED_BY(on_loop);  // the first one has been sent
   boost::asio::posix::stream_descriptor socket_ TUTTI_GUARDED_BY(on_loop);
   boost::asio::posix::stream_descriptor pidfd_ TUTTI_GUARDED_BY(on_loop);
-  boost::asio::steady_timer deadline_ TUTTI_GUARDED_BY(on_loop);  // of the greeting, an answer, or the end
+  boost::asio::steady_timer deadline_ TUTTI_GUARDED_BY(on_loop);  // for the greeting, an answer, or the end
   std::uint64_t armed_ TUTTI_GUARDED_BY(on_loop) = 0;             // only the wait of this number counts
   boost::asio::steady_timer again_ TUTTI_GUARDED_BY(on_loop);     // the next look at the group
 };

@@ -8,7 +8,8 @@ void LineReader::add(std::string_view bytes) {
   while (!bytes.empty()) {
     const std::size_t newline = bytes.find('\n');
     const bool ends = newline == 0;
-    // A full line is cut only once it is known that it goes on: the bytes decide, not how they happened to arrive.
+    // A full line is cut only once it is known to continue, so that the result does not depend on how the bytes
+    // arrived.
     if (ends || rest_.size() == kMaxLineBytes) {
       on_line_(rest_);
       rest_.clear();

@@ -15,7 +15,7 @@ class LineReader {
   explicit LineReader(std::function<void(std::string_view)> on_line) : on_line_(std::move(on_line)) {}
 
   void add(std::string_view bytes);
-  /// What stood after the last newline is a line too.
+  /// The text after the last newline is also a line.
   void finish();
 
  private:

@@ -1,5 +1,5 @@
-// Whether the kernel has killed processes for want of memory: it says so in a counter, and to the victim's parent only
-// "killed by SIGKILL".
+// Whether the kernel has killed processes because there was not enough memory. The kernel counts such kills, but the
+// parent of the process only sees "killed by SIGKILL".
 #pragma once
 
 #include <cstdint>
@@ -8,13 +8,13 @@
 
 namespace tutti {
 
-/// One thread.
+/// For use by one thread.
 class OutOfMemoryWatch {
  public:
-  /// `vmstat` is /proc/vmstat: tests have their own. Begins to watch now.
+  /// `vmstat` is /proc/vmstat: tests use their own file. Starts watching now.
   explicit OutOfMemoryWatch(std::filesystem::path vmstat = "/proc/vmstat");
-  /// True where the kernel has killed some process of this machine for want of memory since the last look; false where
-  /// it does not say.
+  /// True if the kernel has killed a process of this machine because there was not enough memory since the last look;
+  /// false if the counter cannot be read.
   bool look();
 
  private:

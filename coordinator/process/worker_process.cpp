@@ -17,24 +17,24 @@
 
 #include "common/build_id.hpp"
 #include "common/check.hpp"
-#include "common/fault_point.hpp"
+#include "common/kill_point.hpp"
 #include "common/log.hpp"
 
 namespace tutti {
 namespace {
 
-// What can still be on its way when a worker has ended: a pipe's capacity in reads of 4 KiB, and some messages.
+// How much can still be unread when a worker has ended: a pipe's capacity in reads of 4 KiB, and some messages.
 constexpr int kMaxLastReads = 16;
 constexpr int kMaxLastMessages = 64;
 // A large process takes long to end: 60 ms per GB, measured.
 constexpr std::chrono::seconds kHangUpGrace{2};
 
-/// The width of its answers is a worker's own word, and allocating more than there is would call the OOM killer.
+/// The worker reports the width of its outputs itself, and allocating more than there is would wake the OOM killer.
 void check_available(std::uint64_t bytes, const std::string& member) {
   const AvailableMemory available = available_memory();
   if (bytes <= available.bytes) return;
   throw Error(ErrorKind::failed,
-              fmt::format("the answers of '{}' do not fit into memory: {} needed, {} available ({})", member,
+              fmt::format("the outputs of '{}' do not fit into memory: {} needed, {} available ({})", member,
                           bytes_text(bytes), bytes_text(available.bytes), available.limited_by),
               {}, "lower 'slots' or 'segment_images'");
 }
@@ -81,12 +81,12 @@ void WorkerProcess::listen() {
   watch(stderr_, [this]() TUTTI_REQUIRES(on_loop) { return read_lines(stderr_, stderr_lines_); });
 }
 
-// Reads one message, as far as one is there.
+// Reads one message, if there is one.
 WorkerProcess::Read WorkerProcess::read_control() {
   if (distrusted_) return Read::end;
   std::array<char, control::kMaxBytes + 1> buffer;
   const ssize_t length = ::recv(control_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-  // A peer that left with messages unread shows as an error, once, before what it sent and before its end.
+  // If the peer ended with unread messages, the socket reports an error once, before the peer's messages and its end.
   if (length < 0 && errno == ECONNRESET) return Read::some;
   if (length < 0) return errno == EAGAIN || errno == EINTR ? Read::nothing : Read::end;
   if (length == 0) {
@@ -106,7 +106,7 @@ void WorkerProcess::obey(const control::Message& message) {
   if (const auto* hello = std::get_if<control::Hello>(&message)) {
     greeted_ = hello->build_id == build_id();
     if (greeted_) return greet_back();
-    return give_up({fmt::format("tutti-worker is of another build: {}, this is {}", hello->build_id, build_id()),
+    return give_up({fmt::format("tutti-worker is from another build: {}, this is {}", hello->build_id, build_id()),
                     "build or install Tutti again, or check TUTTI_WORKER", true});
   }
   if (!greeted_ && !std::holds_alternative<control::Failure>(message)) return violate("it did not say hello");
@@ -116,7 +116,8 @@ void WorkerProcess::obey(const control::Message& message) {
   violate("it sent a control message that only the coordinator sends");
 }
 
-// A process that ends closes its socket a moment before its pidfd tells; one that lives on cannot be told anything.
+// A process that ends closes its socket a moment before its pidfd is readable; one that lives on can no longer be
+// reached.
 void WorkerProcess::hung_up() {
   if (!alive_) return;
   hang_up_.expires_after(kHangUpGrace);
@@ -128,11 +129,11 @@ void WorkerProcess::hung_up() {
 
 void WorkerProcess::greet_back() {
   if (load_wanted_) return send_load();
-  // Without LibTorch there are no libraries to open.
+  // Without LibTorch there are no libraries to preload.
   if (facts_of(setting_.plan->request.model).torch) send(control::Preload{setting_.plan->request.cuda});
 }
 
-// A spare that is to hold its member may be loading it already when it takes over: a second order would kill it.
+// A spare may already be loading its member when it takes over. A second order would end it.
 void WorkerProcess::load() {
   if (std::exchange(load_wanted_, true)) return;
   if (greeted_) send_load();
@@ -140,11 +141,10 @@ void WorkerProcess::load() {
 
 void WorkerProcess::send_load() {
   send_text(load_);
-  fault_point("coordinator.load_sent");
+  kill_point("coordinator.load_sent");
 }
 
-// A worker with words of its own leaves by itself, but need not be waited for: everything is said. The first words
-// count.
+// A worker that reported a failure ends by itself, but there is no need to wait for that. The first report counts.
 void WorkerProcess::give_up(const control::Failure& reason) {
   if (!reason_) reason_ = reason;
   kill();
@@ -166,7 +166,7 @@ void WorkerProcess::start(const control::Start& start) {
   channel_file_.allocate(layout.bytes(), fmt::format("the channel of '{}'", setting_.plan->request.name));
   channel_file_.seal_size();
   channel_ = std::make_shared<Channel>(channel_file_, layout);
-  fault_point("coordinator.channel_made");
+  kill_point("coordinator.channel_made");
   tasks_.emplace(channel_->tasks());
   completions_.emplace(channel_->completions());
   watch(completion_bell_, [this]() TUTTI_REQUIRES(on_loop) {
@@ -175,9 +175,9 @@ void WorkerProcess::start(const control::Start& start) {
     drain_completions();
     return Read::some;
   });
-  drain_completions();  // parks this end, so that the first completion rings
+  drain_completions();  // parks this end, so that the first completion rings the bell
   send(start);
-  fault_point("coordinator.start_sent");
+  kill_point("coordinator.start_sent");
 }
 
 std::uint64_t WorkerProcess::progress() const noexcept {
@@ -188,7 +188,7 @@ void WorkerProcess::hand_out(const TaskRecord& task) {
   if (!alive_ || distrusted_ || !tasks_) return;
   switch (tasks_->push(task)) {
     case RingStatus::ok:
-      fault_point("coordinator.task_pushed");
+      kill_point("coordinator.task_pushed");
       if (tasks_->consumer_is_parked()) task_bell_.ring();
       return;
     case RingStatus::would_block:
@@ -204,9 +204,9 @@ void WorkerProcess::drain_completions() {
   if (!completions_ || distrusted_) return;
   completions_->unpark();
   bool parked = false;
-  // A peer that publishes without end must not keep the loop. An honest one has at most as many answers to give as
-  // there are slots, those counted that are handed out to it meanwhile: every task in flight or pending lies in a slot,
-  // and slots are filled anew by a posted submit() only.
+  // A peer that publishes without end must not block the loop. A correct one has at most as many answers as there are
+  // slots, including tasks that it gets meanwhile: every task in flight or pending has a slot, and slots are filled
+  // again only by a posted submit().
   for (std::uint64_t left = 2 * channel_->layout().ring_capacity() + 1; left > 0; --left) {
     CompletionRecord record;
     const RingStatus status = completions_->pop(record);
@@ -224,12 +224,12 @@ void WorkerProcess::drain_completions() {
       parked = true;
     }
   }
-  violate("it answers more than it was asked");
+  violate("it sent more answers than it was given tasks");
 }
 
-// A bell that was rung is still in its eventfd until the sleeper takes it; so a ring with something in it, a peer that
-// is parked and a silent bell, twice in a row, are a wake-up that was lost. A peer that was stopped before it
-// rang, or just before its second look, would look the same: that is asked for.
+// A bell that was rung stays in its eventfd until the sleeper takes it. So a ring with something in it, a parked peer
+// and a silent bell, twice in a row, mean a lost wake-up. A process that was stopped before it rang, or just before its
+// second look, would look the same, so this checks for stopped processes.
 int WorkerProcess::count_missed_wake_ups() {
   if (!alive_ || distrusted_ || !completions_) return 0;
   int missed = 0;
@@ -237,7 +237,7 @@ int WorkerProcess::count_missed_wake_ups() {
       completions_->ready() && !Doorbell::is_rung(completion_bell_.native_handle()) && !is_stopped(pid_);
   if (completion_waits && completion_waited_) {
     ++missed;
-    // Later: whoever waits for the answer shall find it counted.
+    // Posted, so that the missed wake-up is counted before the thread that waits for the answer continues.
     boost::asio::post(loop_, [self = shared_from_this()] {
       assert_on_loop(self->loop_);
       self->drain_completions();
@@ -287,14 +287,14 @@ void WorkerProcess::exited() {
   if (status) gone(*status);
 }
 
-// All its threads are gone: what it published before can be read to the end, and nothing comes after it.
+// All its threads are gone: everything that it published can be read, and nothing more will come.
 void WorkerProcess::gone(const ExitStatus& status) {
   if (!alive_) return;
   const auto self = shared_from_this();
-  // Bounded: a process that it started itself, in a group of its own, may hold the other ends and never stop writing.
+  // Bounded: a process that it started itself, in another group, may hold the other ends and never stop writing.
   for (int left = kMaxLastMessages; left > 0 && read_control() == Read::some;) --left;
   drain_completions();
-  fault_point("coordinator.death_seen");
+  kill_point("coordinator.death_seen");
   alive_ = false;
   for (int left = kMaxLastReads; left > 0 && read_lines(stdout_, stdout_lines_) == Read::some;) --left;
   for (int left = kMaxLastReads; left > 0 && read_lines(stderr_, stderr_lines_) == Read::some;) --left;

@@ -1,6 +1,5 @@
 // One process that hosts a member, or waits as its spare, as the coordinator's loop sees it: the process, its control
-// socket, its channel and what it prints. It reports events and carries out orders; what they mean is decided
-// elsewhere.
+// socket, its channel and what it prints. It reports events and carries out orders; the supervisor decides.
 #pragma once
 
 #include <array>
@@ -31,9 +30,9 @@ class WorkerProcess;
 class WorkerListener {
  public:
   virtual ~WorkerListener() = default;
-  /// A process that was on its way when spawn() returned is there.
+  /// A process that was still being started when spawn() returned now exists.
   virtual void on_spawned(WorkerProcess& worker) TUTTI_REQUIRES(on_loop) = 0;
-  /// There is no process after all. The last event.
+  /// No process could be started after all. The last event.
   virtual void on_spawn_failed(WorkerProcess& worker, const Error& error) TUTTI_REQUIRES(on_loop) = 0;
   /// The member is loaded and warm; the worker waits for start().
   virtual void on_ready(WorkerProcess& worker, const control::Ready& ready) TUTTI_REQUIRES(on_loop) = 0;
@@ -43,11 +42,11 @@ class WorkerListener {
   /// The process has ended, and everything that it published has been reported. The last event.
   virtual void on_gone(WorkerProcess& worker, const ExitStatus& status, const std::optional<control::Failure>& reason)
       TUTTI_REQUIRES(on_loop) = 0;
-  /// The worker broke the protocol; it has been killed, nothing more of it is reported but on_gone.
+  /// The worker broke the protocol and has been killed; only on_gone follows.
   virtual void on_violation(WorkerProcess& worker, const std::string& what) TUTTI_REQUIRES(on_loop) = 0;
 };
 
-/// Lives on the loop's thread, held by shared_ptr: pending waits keep it alive until they are cancelled. Neither
+/// Used on the loop's thread only, held by shared_ptr: pending waits keep it alive until they are cancelled. Neither
 /// copies nor moves.
 class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
  public:
@@ -59,20 +58,21 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
     std::array<int, 2> checkpoint_fds{-1, -1};
     bool debug = false;
     bool core_files = false;
-    bool load = true;                   ///< false: a spare that opens its libraries, and waits for load()
+    bool load = true;                   ///< false: a spare that opens its libraries and waits for load()
     ForkServer* fork_server = nullptr;  ///< null: the process is spawned
   };
 
   WorkerProcess(boost::asio::io_context& loop, WorkerListener& listener, Setting setting);
 
-  /// Starts the process and begins to listen; or asks the fork server for it, where it may take a while: on_spawned or
-  /// on_spawn_failed follow. Throws Error(failed).
+  /// Starts the process and listens to it; or asks the fork server for it, which may take a while: on_spawned or
+  /// on_spawn_failed follows then. Throws Error(failed).
   void spawn() TUTTI_REQUIRES(on_loop);
-  /// Lets a spare that waits load its member; nothing where it was told already.
+  /// Tells a waiting spare to load its member; does nothing if it was told already.
   void load() TUTTI_REQUIRES(on_loop);
-  /// Gives the channel its size and memory, and tells the worker to begin. Throws Error(failed) for want of memory.
+  /// Gives the channel its size and memory, and tells the worker to begin. Throws Error(failed) if there is not
+  /// enough memory.
   void start(const control::Start& start) TUTTI_REQUIRES(on_loop);
-  /// Puts a task into the ring; there is always room, since a segment in flight has a slot. Where start() failed there
+  /// Puts a task into the ring; there is always room, since every segment in flight has a slot. If start() failed there
   /// is no ring, and the worker is about to end.
   void hand_out(const TaskRecord& task) TUTTI_REQUIRES(on_loop);
   void send(const control::Message& message) TUTTI_REQUIRES(on_loop);
@@ -81,30 +81,31 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   /// SIGTERM; a worker has no handler for it and ends at once.
   void terminate() noexcept TUTTI_REQUIRES(on_loop);
   void kill() noexcept TUTTI_REQUIRES(on_loop);
-  /// Kills it for a reason of ours, which on_gone tells as if it were its own words.
+  /// Kills it for a reason of ours, which on_gone reports as if the worker had sent it.
   void give_up(const control::Failure& reason) TUTTI_REQUIRES(on_loop);
-  /// Kills it since it broke the protocol; on_violation tells.
+  /// Kills it because it broke the protocol; on_violation reports that.
   void violate(const std::string& what) TUTTI_REQUIRES(on_loop);
-  /// For a process that does not even die of SIGKILL: nothing of it is read any more, only its end is awaited.
+  /// For a process that does not end even after SIGKILL: nothing more from it is read, only its end is watched for.
   void abandon() TUTTI_REQUIRES(on_loop);
-  /// Reports what the worker has published and not rung for.
+  /// Reports completions that the worker has published, even if it has not rung the bell.
   void drain_completions() TUTTI_REQUIRES(on_loop);
-  /// Called at long intervals while tasks are in flight. Returns how many of the two sides sleep although there was
-  /// something in their ring at this look and at the one before: always 0, or the doorbells are broken. Wakes them.
+  /// Called at long intervals while tasks are in flight. Returns how many of the two sides sleep although their
+  /// ring was not empty at this look and at the one before, and wakes them. More than 0 means that the doorbells are
+  /// broken.
   int count_missed_wake_ups() TUTTI_REQUIRES(on_loop);
 
   WorkerId id() const noexcept { return setting_.worker; }
-  /// The process is there, or on its way.
+  /// The process is running or being started.
   bool alive() const noexcept TUTTI_REQUIRES(on_loop) { return alive_; }
   bool killed() const noexcept TUTTI_REQUIRES(on_loop) { return killed_; }  ///< by us
-  /// 0 while it is on its way.
+  /// 0 while it is being started.
   int pid() const noexcept TUTTI_REQUIRES(on_loop) { return pid_; }
   Generation generation() const noexcept TUTTI_REQUIRES(on_loop) { return generation_; }
-  /// Batches that the worker says to have finished; any number is possible. 0 before start().
+  /// Batches that the worker claims to have finished; any number is possible. 0 before start().
   std::uint64_t progress() const noexcept TUTTI_REQUIRES(on_loop);
-  /// Tasks that the worker says to have taken out of its ring; any number is possible. 0 before start().
+  /// Tasks that the worker claims to have taken out of its ring; any number is possible. 0 before start().
   std::uint64_t tasks_taken() const noexcept TUTTI_REQUIRES(on_loop) { return tasks_ ? tasks_->taken() : 0; }
-  /// The mapped channel, which outlives the process for as long as somebody reads answers from it. Null before start().
+  /// The mapped channel, which outlives the process for as long as answers are read from it. Null before start().
   const std::shared_ptr<const Channel>& channel() const noexcept TUTTI_REQUIRES(on_loop) { return channel_; }
 
  private:
@@ -112,14 +113,14 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   /// What one attempt to read found.
   enum class Read { some, nothing, end };
 
-  // ---- how it begins (worker_spawn.cpp)
+  // ---- start (worker_spawn.cpp)
   struct Launch;
   std::shared_ptr<Launch> prepare() TUTTI_REQUIRES(on_loop);
   void begin(Child child) TUTTI_REQUIRES(on_loop);
   void forked(std::optional<Child> child) TUTTI_REQUIRES(on_loop);
   void watch_over(Child& child) TUTTI_REQUIRES(on_loop);
 
-  // ---- what it says, and its end
+  // ---- messages, and its end
   template <class OnReadable>
   void watch(Descriptor& descriptor, OnReadable on_readable) TUTTI_REQUIRES(on_loop);
   void listen() TUTTI_REQUIRES(on_loop);
@@ -143,9 +144,9 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   Generation generation_ TUTTI_GUARDED_BY(on_loop){};  // from start() on
   bool alive_ TUTTI_GUARDED_BY(on_loop) = false;
   bool killed_ TUTTI_GUARDED_BY(on_loop) = false;
-  // It broke the protocol, or was abandoned: nothing is read any more.
+  // It broke the protocol, or was abandoned: nothing more is read from it.
   bool distrusted_ TUTTI_GUARDED_BY(on_loop) = false;
-  bool greeted_ TUTTI_GUARDED_BY(on_loop) = false;  // it is of this build
+  bool greeted_ TUTTI_GUARDED_BY(on_loop) = false;  // it said hello, and is from this build
   bool load_wanted_ TUTTI_GUARDED_BY(on_loop);
   bool completion_waited_ TUTTI_GUARDED_BY(on_loop) = false;  // at the last count_missed_wake_ups()
   bool task_waited_ TUTTI_GUARDED_BY(on_loop) = false;

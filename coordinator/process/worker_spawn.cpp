@@ -1,4 +1,4 @@
-// The worker process's half that begins: what it inherits, and how the process comes to be.
+// The half of the worker process about its start: what it inherits, and how the process is created.
 #include <signal.h>
 #include <unistd.h>
 
@@ -9,7 +9,7 @@
 
 #include <tutti/error.hpp>
 
-#include "common/fault_point.hpp"
+#include "common/kill_point.hpp"
 #include "common/wire/spawn_contract.hpp"
 #include "coordinator/process/ends.hpp"
 #include "coordinator/process/worker_process.hpp"
@@ -17,7 +17,7 @@
 namespace tutti {
 namespace {
 
-/// Gives a descriptor to the loop.
+/// Hands a descriptor over to the loop.
 void take(boost::asio::posix::stream_descriptor& descriptor, UniqueFd fd) {
   boost::system::error_code error;
   descriptor.assign(fd.get(), error);
@@ -29,7 +29,7 @@ void take(boost::asio::posix::stream_descriptor& descriptor, UniqueFd fd) {
 
 }  // namespace
 
-/// The request for a process, and the ends that it inherits: open until it has them.
+/// The request for a process, and the ends that it inherits, which stay open until it has them.
 struct WorkerProcess::Launch {
   SpawnRequest request;
   UniqueFd control;
@@ -69,7 +69,7 @@ void WorkerProcess::forked(std::optional<Child> child) {
   listener_.on_spawned(*this);
 }
 
-/// Whatever may fail before the process exists.
+/// Does everything that can fail before the process exists.
 std::shared_ptr<WorkerProcess::Launch> WorkerProcess::prepare() {
   Ends control = make_control_sockets();
   Ends out = make_output_pipe();
@@ -99,7 +99,7 @@ std::shared_ptr<WorkerProcess::Launch> WorkerProcess::prepare() {
 void WorkerProcess::begin(Child child) {
   pid_ = child.pid();
   alive_ = true;
-  fault_point("coordinator.worker_spawned");
+  kill_point("coordinator.worker_spawned");
   if (child.pidfd() >= 0)
     watch_over(child);
   else

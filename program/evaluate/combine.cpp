@@ -1,5 +1,5 @@
-// `tutti combine`: combines what an earlier run saved of its members, by other rules or weights, without running a
-// model. The accumulator is the pool's, so that the bytes are what the pool would have written.
+// `tutti combine`: combines the outputs of members that an earlier run saved, by other rules or weights, without
+// running a model. It uses the pool's accumulator, so the bytes are those that the pool would have written.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -31,7 +31,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Behind an EvaluatingSink: writes what each rule gave, rule by rule, into a folder of its own.
+/// Follows an EvaluatingSink: writes the results of each rule into a separate folder.
 class RuleFiles final : public Sink {
  public:
   RuleFiles(const Evaluation& evaluation, const EvaluationForm& form, const std::filesystem::path& folder,
@@ -67,7 +67,7 @@ class RuleFiles final : public Sink {
   const Evaluation& evaluation_;
   const Interruption& interruption_;
   std::vector<std::uint32_t> widths_;
-  std::vector<images::MadeFolder> folders_;  ///< stand before the files in them, so that they go after them
+  std::vector<images::MadeFolder> folders_;  ///< declared before the files in them, so that they are removed after them
   std::vector<std::unique_ptr<images::NpySink>> files_;
 };
 
@@ -76,7 +76,8 @@ class Combine {
   Combine(const CommandLine& line, Interruption& interruption) : line_(line), interruption_(interruption) {
     const bool folder = std::filesystem::is_directory(line.file);
     if (!folder && (!std::filesystem::exists(line.file) || line.file.filename() == "report.json"))
-      throw Error(ErrorKind::usage, fmt::format("{} is no folder of a run, and no description", line.file.string()), {},
+      throw Error(ErrorKind::usage,
+                  fmt::format("{} is neither the folder of a run nor a description", line.file.string()), {},
                   "name the folder that the run said it wrote its report into: tutti combine runs/0001");
     if (!folder) spec_ = load(line);
     if (!folder && spec_.output.empty())
@@ -92,7 +93,7 @@ class Combine {
     check_answers();
     form_ = form_of({spec_, spec_, saved_.models}, line.rules);
     if (form_.rules.empty())
-      throw Error(ErrorKind::usage, "there is nothing to combine by", "the rule of this run is none",
+      throw Error(ErrorKind::usage, "there is no rule to combine by", "the rule of this run is none",
                   "name rules: --rules mean,vote");
     const auto weighs = [](const config::CombineSpec& rule) {
       return rule.rule == CombineRule::weighted || rule.rule == CombineRule::vote;
@@ -114,12 +115,12 @@ class Combine {
     for (std::size_t number = 0; number < answers.size(); ++number) check_widths(answers[number], head_of(number));
     std::error_code absent;
     if (std::filesystem::equivalent(line_.output, source_, absent))
-      throw Error(ErrorKind::usage, "the results would replace those that are combined", source_.string(),
+      throw Error(ErrorKind::usage, "the results would replace the ones that are being combined", source_.string(),
                   "name another folder with -o");
     const images::RunFolder held(line_.output, "runs");
     const std::filesystem::path& folder = held.path();
     const bool cleared = clear_results(held, files_of(answers));
-    // What is being combined looks for the signal itself.
+    // The combining loop checks for the signal itself.
     const Interruption::Watch watch(interruption_, [](int) {});
     for (std::size_t number = 0; number < answers.size(); ++number) {
       try {
@@ -128,7 +129,7 @@ class Combine {
         if (error.kind() != ErrorKind::interrupted) throw;
         if (number == 0)
           throw Error(error.kind(), error.message(),
-                      cleared ? "the results of an earlier command are gone, and no others were written"
+                      cleared ? "the results of an earlier command were removed, and no new ones were written"
                               : "nothing was written");
         report.interrupted_by = signal_name(interruption_.signal());
         break;
@@ -140,7 +141,7 @@ class Combine {
     images::write_report(folder / "report.json", report);
     if (!report.completed)
       throw Error(ErrorKind::interrupted, "interrupted",
-                  fmt::format("{} of {} tasks are written into {}", report.evaluation->tasks.size(),
+                  fmt::format("{} of {} tasks were written into {}", report.evaluation->tasks.size(),
                               saved_.tasks.size(), folder.string()));
     if (!line_.quiet)
       say(stdout,
@@ -149,7 +150,7 @@ class Combine {
   }
 
  private:
-  /// What is being combined is no result of an earlier command, wherever it lies.
+  /// The files that are being combined are not results of an earlier command, wherever they are.
   std::vector<std::filesystem::path> files_of(const std::vector<SavedAnswers>& answers) const {
     std::vector<std::filesystem::path> files{source_ / "report.json"};
     for (std::size_t task = 0; task < answers.size(); ++task) {
@@ -159,7 +160,7 @@ class Combine {
     return files;
   }
 
-  /// The description may have been changed since; its members may not.
+  /// The description may have changed since the run; its members may not.
   void check_members() const {
     std::vector<std::string> then;
     for (const EvaluatedModel& model : saved_.models)
@@ -169,25 +170,25 @@ class Combine {
     if (then == now) return;
     throw Error(ErrorKind::usage, "the members are not those of the run",
                 fmt::format("then: {}; now: {}", fmt::join(then, ", "), fmt::join(now, ", ")),
-                "combine with the description that was run, or name the run's folder alone");
+                "combine with the description that was run, or name only the run's folder");
   }
 
-  /// The files hold what was combined over then: as anything else their values would mean nothing.
+  /// The files hold what was combined over in the run: their values would be meaningless as anything else.
   void check_answers() const {
     const config::EnsembleSpec run = config::load_text(saved_.configuration, "the configuration of the run", {});
     const OutputKind then = run.combine.over;
     if (!run.save_members && run.combine.rule != CombineRule::none)
-      throw Error(ErrorKind::usage, "the answers of the members were not saved by this run",
-                  "what lies in its folder beside its report is older", "run it again with save_members: true");
+      throw Error(ErrorKind::usage, "this run did not save the members' outputs",
+                  "the files next to its report are older", "run it again with save_members: true");
     if (then == spec_.combine.over) return;
     throw Error(ErrorKind::usage,
                 fmt::format("the run was combined over {}, and cannot be combined over {}", to_name(then),
                             to_name(spec_.combine.over)),
-                "its files hold what the members answered then",
+                "its files hold the members' outputs of that run",
                 fmt::format("set combine.over to {}, or run it again", to_name(then)));
   }
 
-  /// One place per task, empty where it has no head.
+  /// One entry per task, empty if the task has no head.
   std::vector<std::optional<merge::Head>> read_heads() const {
     std::vector<std::optional<merge::Head>> heads(saved_.tasks.size());
     for (std::size_t number = 0; !spec_.tasks.empty() && number < heads.size(); ++number) {
@@ -195,7 +196,7 @@ class Combine {
       const auto task = std::ranges::find(spec_.tasks, name, &config::TaskSpec::name);
       if (task == spec_.tasks.end())
         throw Error(ErrorKind::usage, fmt::format("the run has a task '{}', and the description has none", name), {},
-                    "combine with the description that was run, or name the run's folder alone");
+                    "combine with the description that was run, or name only the run's folder");
       if (!task->head.empty()) heads[number] = merge::Head::read(task->head);
     }
     return heads;
@@ -208,14 +209,14 @@ class Combine {
       throw Error(ErrorKind::usage, fmt::format("{} cannot be combined", answers.file(m).string()),
                   fmt::format("it has {} per image, {} has {}", counted(answers.width(m), "value"),
                               head != nullptr ? head->file().string() : answers.file(0).string(), wanted),
-                  "its files are not of one run, or its members answer differently");
+                  "its files are not from one run, or its members have outputs of different widths");
     }
   }
 
   void combine_task(std::size_t number, const SavedAnswers& answers, const merge::Head* head,
                     const std::filesystem::path& folder, images::Report& report) const {
     const SavedTask& task = saved_.tasks[number];
-    std::optional<images::MadeFolder> all;  // goes after its part
+    std::optional<images::MadeFolder> all;  // destroyed after the task's part
     if (task.in_own_folder) all.emplace(folder / "tasks", "");
     const images::MadeFolder made(task.in_own_folder ? all->path() / task.name : folder, "");
     const std::filesystem::path& own = made.path();

@@ -1,5 +1,5 @@
-// `tutti evaluate`: every task through one pool, and from the same answers each model alone and the members under each
-// rule.
+// `tutti evaluate`: runs every task through one pool, and scores each model and the members under each rule from the
+// same outputs.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -59,7 +59,7 @@ class Evaluate {
  private:
   void check() { check_widths(tasks_, session_.ensemble().status().members, form_.members, !form_.rules.empty()); }
 
-  /// Of an evaluation that ended early: what there is of it.
+  /// For an evaluation that ended early: reports what is finished.
   void say_finished() const {
     const auto& found = session_.report().evaluation;
     if (line_.quiet || !found || found->tasks.empty()) return;
@@ -132,13 +132,13 @@ class Evaluate {
     note();
   }
 
-  /// What came is worth having, but not worth hiding why the run ended.
+  /// Writes what is finished. If that fails, it is only logged, so that the reason why the run ended is not hidden.
   static void keep_partial(EvaluatingSink& evaluating, std::optional<images::NpySink>& saved) noexcept {
     try {
       evaluating.finish_partial();
       if (saved) saved->finish_partial();
     } catch (const std::exception& error) {
-      log::error("what is finished could not be written: {}", error.what());
+      log::error("could not write the finished part: {}", error.what());
     }
   }
 

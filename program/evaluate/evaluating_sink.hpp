@@ -1,5 +1,5 @@
-// A sink that evaluates what goes through it, and writes disagreement.npy and predictions.csv. It neither draws
-// progress nor reports.
+// A sink that evaluates what it is given, and writes disagreement.npy and predictions.csv. It neither draws progress
+// nor reports.
 #pragma once
 
 #include <cstdint>
@@ -19,18 +19,19 @@ class EvaluatingSink final : public Sink {
  public:
   /// Evaluates and writes no file.
   explicit EvaluatingSink(Evaluation& evaluation) : evaluation_(evaluation) {}
-  /// `folder` exists; it gets disagreement.npy, [images, 4] of float32, where the evaluation has classes. `next` may be
-  /// null. All outlive it. Nothing appears before finish().
+  /// `folder` exists; it gets disagreement.npy, [images, 4] of float32, if the evaluation has classes. `next` may be
+  /// null. All of them outlive the sink. The file appears only in finish().
   EvaluatingSink(Evaluation& evaluation, const std::filesystem::path& folder, std::uint64_t images, Sink* next);
 
-  /// Also `file`, a table of what the members answer under the first rule, which there is; `names`, whose images these
-  /// are, outlives the sink. Before the first segment; the evaluation has classes, so many.
+  /// Also writes `file`, a table of the members' predictions and those of the first rule, which must exist. `names`,
+  /// the source of these images, outlives the sink. Call it before the first segment, with the number of classes of the
+  /// evaluation.
   void add_table(const std::filesystem::path& file, const Source& names, std::uint32_t classes);
 
   void write(const SegmentResult& result) override;
   /// Throws Error(failed) that names the file.
   void finish();
-  /// For a run that ended early: the rows that came, in disagreement.partial.npy and the table's `.partial.csv`.
+  /// For a run that ended early: keeps the rows so far in disagreement.partial.npy and the table's `.partial.csv`.
   void finish_partial();
 
  private:

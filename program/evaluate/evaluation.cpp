@@ -9,7 +9,7 @@ namespace {
 
 using images::ScoreKind;
 
-/// What stands for images without an answer.
+/// The value for images without a prediction.
 Accumulator::Result nothing_of(std::uint32_t images, std::uint32_t classes) {
   return {std::vector<float>(std::size_t{images} * classes, std::numeric_limits<float>::quiet_NaN()),
           std::vector<std::int64_t>(images, -1)};
@@ -94,7 +94,7 @@ void Evaluation::judge_models(const SegmentResult& result, const Answers& scores
   }
   const std::uint32_t classes = classes_of(result.members.front());
   const auto alike = [&](const MemberSegmentResult& member) { return classes_of(member) == classes; };
-  // With the rule none members may answer different classes, and nothing can be compared then.
+  // Under rule none, members may have outputs of different widths, and nothing can be compared then.
   const bool compared = answered_ && std::ranges::all_of(result.members.first(form_.members), alike);
   for (std::vector<float>& shares : shares_) shares.resize(std::size_t{result.count} * classes);
   rows_.clear();

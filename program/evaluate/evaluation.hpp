@@ -1,5 +1,5 @@
-// One task on its way: every hosted model alone, and the members under each rule, all from the same answers; behind a
-// head where the task has one. It computes what `tutti run --rules`, `tutti evaluate` and `tutti combine` report. It
+// One task in progress: every hosted model by itself, and the members under each rule, all from the same outputs, after
+// a head if the task has one. It computes what `tutti run --rules`, `tutti evaluate` and `tutti combine` report. It
 // starts nothing, reads no file, and prints nothing.
 #pragma once
 
@@ -21,24 +21,24 @@
 
 namespace tutti::program {
 
-/// What is evaluated, whatever the task.
+/// What is evaluated, for every task.
 struct EvaluationForm {
-  OutputKind answers = OutputKind::probabilities;  ///< what the models hand over
-  std::size_t members = 0;     ///< the first so many models are combined; the others stand beside them
+  OutputKind answers = OutputKind::probabilities;  ///< what the models output
+  std::size_t members = 0;     ///< the first `members` models are combined; the others are only evaluated
   std::vector<float> weights;  ///< of these members
-  /// Over what the models answer; or, with a head, over probabilities: applied behind it.
+  /// Rules over what the models output. With a head they may also be over probabilities, and are then applied after it.
   std::vector<config::CombineSpec> rules;
   OnNan on_nan = OnNan::error;  ///< allow: what is combined need not be finite
 };
 
 class Evaluation {
  public:
-  /// `head` may be null; it outlives the evaluation, as does what `form` was made of. With a head the models answer
-  /// features.
+  /// `head` may be null; it outlives the evaluation, and so does everything that `form` refers to. With a head, the
+  /// models output features.
   Evaluation(EvaluationForm form, const merge::Head* head);
 
-  /// `result.members` are all models, each with answers of its own width (a head's, or one and the same for all
-  /// members). The combined answer of `result` does not count. Throws Error(usage) where a label is no class.
+  /// `result.members` are all models, each with outputs of its own width (that of a head, or the same width for all
+  /// members). Ignores the combined output of `result`. Throws Error(usage) if a label is not a class.
   void add(const SegmentResult& result);
 
   /// Members in rank order, then the other models.
@@ -48,26 +48,26 @@ class Evaluation {
   const images::Disagreement& disagreement() const noexcept { return disagreement_; }
   std::uint64_t images() const noexcept { return images_; }
 
-  /// Whether there are class scores to judge: models answer classes, or a head makes them.
+  /// Whether there are class scores to judge: the models output classes, or a head computes them.
   bool has_classes() const noexcept { return head_ != nullptr || form_.answers != OutputKind::features; }
 
-  /// Of the last segment, per rule: what the accumulator gave, before any head where the rule is over features.
+  /// The accumulator's output for each rule on the last segment, before any head if the rule is over features.
   const std::vector<Accumulator::Result>& combined() const noexcept { return combined_; }
-  /// The same behind the head: of features that were combined the softmax of its logits, and the classes that it
-  /// decides for. Only where has_classes().
+  /// The same after the head: for combined features, the softmax of its logits and the classes that it decides for.
+  /// Call it only if has_classes().
   const Accumulator::Result& answer(std::size_t rule) const noexcept {
     return form_.rules[rule].over == OutputKind::features ? behind_[rule] : combined_[rule];
   }
-  /// Of the last segment; empty over features without a head.
+  /// For the last segment; empty over features without a head.
   const std::vector<images::DisagreementRow>& disagreement_rows() const noexcept { return rows_; }
 
  private:
   using Answers = std::vector<std::span<const float>>;
 
-  /// The models' class scores: their own answers, or what the head makes of them.
+  /// The models' class scores: their own outputs, or those of the head.
   Answers class_scores(const SegmentResult& result);
   void skip(MaybeMetrics& metrics, const SegmentResult& result, std::uint32_t classes) const;
-  /// Each model alone and the members against each other, image by image: what a score means is computed once.
+  /// Compares each model and the members image by image, and computes each image's shares only once.
   void judge_models(const SegmentResult& result, const Answers& scores);
   void judge(std::size_t model, const SegmentResult& result, std::span<const float> scores, std::uint32_t image);
   void score_rule(std::size_t rule, const SegmentResult& result);
@@ -80,14 +80,14 @@ class Evaluation {
   const EvaluationForm form_;
   const merge::Head* head_;
   std::vector<Accumulator> accumulators_;
-  std::vector<bool> present_;  ///< members of the present segment
-  bool answered_ = false;      ///< by any of them
+  std::vector<bool> present_;  ///< members of the current segment
+  bool answered_ = false;      ///< whether any member has a prediction for it
   std::vector<std::vector<float>> logits_;
-  /// The members' probabilities behind the head; empty unless a rule is applied to them. Nobody looks at those of a
-  /// member that is not present.
+  /// The members' probabilities after the head; empty unless a rule is applied to them. Those of a member that is not
+  /// present are never read.
   std::vector<std::vector<float>> shares_;
-  images::ClassShares judged_;    ///< the row at hand
-  std::vector<double> compared_;  ///< the shares of the members of one image
+  images::ClassShares judged_;    ///< the current row
+  std::vector<double> compared_;  ///< the shares of the members for one image
   std::vector<MaybeMetrics> models_;
   std::vector<MaybeMetrics> rules_;
   images::Disagreement disagreement_;

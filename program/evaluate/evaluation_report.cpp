@@ -24,7 +24,7 @@ std::string cell(const std::optional<double>& value, const char* format, double 
   return value ? fmt::format(fmt::runtime(format), *value * factor) : "-";
 }
 
-/// Columns as wide as their widest cell; the first to the left, the others to the right.
+/// Columns as wide as their widest cell; the first is left-aligned, the others are right-aligned.
 std::string aligned(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths(rows.front().size());
   for (const auto& row : rows)
@@ -63,7 +63,7 @@ void add_task(images::EvaluationReport& report, images::TaskReport task, const E
   task.incomplete = std::move(incomplete);
   const std::size_t models = report.models.size() - evaluation.rules().size();
   for (std::size_t row = 0; row < report.models.size(); ++row) {
-    // Of a task of which no image came nobody knows anything.
+    // A task without any images so far has no figures.
     const bool known_model = row < evaluation.models().size();
     report.models[row].tasks.push_back(row >= models ? score_of(evaluation.rules()[row - models])
                                        : known_model ? score_of(evaluation.models()[row])
@@ -131,7 +131,7 @@ std::string unfinished_tasks_text(const images::EvaluationReport& report, const 
     if (images > 0) text += fmt::format(" ({} of {} images)", images, all[number].images);
   }
   if (text.empty()) return text;
-  return fmt::format("{}; averages are over what stands above\n", text);
+  return fmt::format("{}; averages are over the figures above\n", text);
 }
 
 }  // namespace tutti::program

@@ -1,4 +1,4 @@
-// What an evaluation says in the report and on the terminal: rows of models and rules, columns of tasks. Pure.
+// The report and the terminal output of an evaluation: rows of models and rules, columns of tasks. Pure.
 #pragma once
 
 #include <string>
@@ -19,32 +19,33 @@ struct EvaluatedModel {
   std::string role;
 };
 
-/// The rows of a report before any task: the models, then one per rule.
+/// The rows of a report before any task: the models, then one row per rule.
 images::EvaluationReport begin_evaluation(const std::vector<EvaluatedModel>& models, const EvaluationForm& form);
 
-/// Adds what `evaluation` found of `task`, whose name, source, head and classes are set already. The ranks in
-/// `incomplete` are places among the models.
+/// Adds the results of `evaluation` to `task`, whose name, source, head and classes are set already. The ranks in
+/// `incomplete` are indices of the models.
 void add_task(images::EvaluationReport& report, images::TaskReport task, const Evaluation& evaluation,
               std::vector<IncompleteSegment> incomplete, double seconds, std::uint64_t known);
 
-/// "cnn-0", "ensemble mean": how people are told which row it is.
+/// "cnn-0", "ensemble mean": the label of a row for the user.
 std::string label_of(const images::ModelReport& model);
 
-/// Fills in the models' numbers of parameters. All are trainable but those of files that are frozen (torchscript,
-/// aoti); a rule has those of all its members.
+/// Fills in the models' numbers of parameters. All parameters are trainable, except in frozen files (torchscript,
+/// aoti); a rule has the parameters of all its members.
 void add_parameters(images::EvaluationReport& report, const std::vector<images::MemberReport>& models);
 
-/// Accuracy of each row on each task, and on several tasks their average; average loss and calibration error; below it,
-/// per task, how much the members disagree. Empty where there is nothing to show.
+/// Accuracy of each row on each task, and the average if there are several tasks; average loss and calibration error.
+/// Below that, for each task, how much the members disagree. Empty if there is nothing to show.
 std::string evaluation_table(const images::EvaluationReport& report);
 
-/// A task that was to be evaluated.
+/// A task to evaluate.
 struct TaskLength {
   std::string name;
   std::uint64_t images = 0;
 };
-/// Below the table of an evaluation that ended early: "not finished: u (40 of 70 images), v, w\n", and what the
-/// averages are over. `all` are the tasks in order, of which the report has the first ones.
+/// Follows the table of an evaluation that ended early: "not finished: u (40 of 70 images), v, w; averages are over the
+/// figures above
+/// ". `all` are the tasks in order, and the report has the first ones.
 std::string unfinished_tasks_text(const images::EvaluationReport& report, const std::vector<TaskLength>& all);
 
 }  // namespace tutti::program

@@ -28,18 +28,18 @@ config::ModelSpec with_weights(config::ModelSpec model, const std::filesystem::p
   return model;
 }
 
-/// What some models answer follows from their own keys, while they are asked for what the members answer: their worker
-/// would refuse that, and could not say why.
+/// The `model` of some kinds says what they output, and here they must output the same as the members. Their worker
+/// would reject a difference, but could not explain it.
 void check_answer(const Hosting& hosting, const std::string& role, const config::ModelSpec& model) {
   const KindFacts facts = facts_of(model.kind);
   const OutputKind wanted = hosting.described.members.front().output;
   if (!facts.output || facts.output->chosen_by.empty() || facts.output->kind == wanted) return;
   throw Error(
       ErrorKind::usage,
-      fmt::format("the {} model answers {}, but the members {}", role, to_name(facts.output->kind), to_name(wanted)),
+      fmt::format("the {} model outputs {}, but the members {}", role, to_name(facts.output->kind), to_name(wanted)),
       fmt::format("'base' is a {} with 'output: {}'", facts.name, facts.output->chosen_by),
       wanted == OutputKind::logits ? fmt::format("add {} to 'base', as the members have them", facts.output->for_logits)
-                                   : fmt::format("let 'base' answer {} like the members", to_name(wanted)));
+                                   : fmt::format("let 'base' output {} like the members", to_name(wanted)));
 }
 
 void check_name(const Hosting& hosting, const std::string& name, const std::string& role) {
@@ -50,13 +50,13 @@ void check_name(const Hosting& hosting, const std::string& name, const std::stri
                   "name each: --merged one=FILE --merged other=FILE");
     throw Error(ErrorKind::usage, fmt::format("two models are called '{}': a {} and a {} one", name, other.role, role),
                 {},
-                other.role == "base" ? "name the merged model otherwise: --merged soup=FILE"
+                other.role == "base" ? "give the merged model another name: --merged soup=FILE"
                 : role == "base"     ? "rename the member"
                                      : "rename the member, or name the merged model: --merged soup=FILE");
   }
 }
 
-/// The member whose device and input the other models share: the first of those that are merged, or of all.
+/// The member whose device and input the other models share: the first merged member, or the first of all.
 const config::MemberSpec& leading(const config::EnsembleSpec& spec) {
   return spec.merge ? spec.members[spec.merge->over.front()] : spec.members.front();
 }
@@ -73,7 +73,7 @@ void add_model(Hosting& hosting, const std::string& name, const std::string& rol
 }
 
 void add_merged(Hosting& hosting, const std::string& option) {
-  // A path may hold a '=' as well, but behind a '/', which no name has.
+  // A path may contain a '=' too, but only after a '/', and a name cannot contain a '/'.
   const std::size_t equals = std::min(option.find('='), option.find('/'));
   const bool named = equals != std::string::npos && option[equals] == '=';
   const std::string name = named ? option.substr(0, equals) : "merged";

@@ -1,4 +1,4 @@
-// Which models an evaluation hosts beside the members: the base model and merged ones. It opens nothing.
+// The models that an evaluation hosts in addition to the members: the base model and merged ones. It opens no file.
 #pragma once
 
 #include <filesystem>
@@ -18,16 +18,16 @@ struct Hosting {
   std::vector<EvaluatedModel> models;  ///< in the order of their ranks: members, base, merged ones
 };
 
-/// The base model and merged ones stand on the device of the first member, and get its input and its kind of output.
-/// Each of `merged` is "NAME=FILE" or "FILE" (then it is called merged): weights for a model of the base's kind, or of
-/// the first member's. Throws Error(usage) where two models have one name, a model's weights cannot be
-/// replaced, or a tower answers otherwise than the members.
+/// The base model and merged ones use the device, the input and the kind of output of the first member. Each of
+/// `merged` is "NAME=FILE" or "FILE" (then its name is "merged"): weights for a model like the base, or like the first
+/// member if there is no base. Throws Error(usage) if two models have the same name, if the weights of a model cannot
+/// be replaced, or if a tower outputs something else than the members.
 Hosting host_models(config::EnsembleSpec spec, const std::vector<std::string>& merged);
 
-/// The same. Throws Error(usage) where the weights of the base or of a merged model are not there.
+/// The same. Throws Error(usage) if the weights of the base or of a merged model do not exist.
 Hosting with_files(Hosting hosting);
 
-/// What is evaluated of them: under the rules of the list, or, where that is empty, under that of the description.
+/// How to evaluate these models: under the rules of the list, or, if it is empty, under the rule of the description.
 /// Throws Error(usage).
 EvaluationForm form_of(const Hosting& hosting, const std::string& rules);
 

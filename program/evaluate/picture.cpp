@@ -25,7 +25,7 @@ constexpr int kPlot = 240;    // height of 100 %
 constexpr int kLegend = 180;  // width
 constexpr int kLine = 18;
 
-// Of the colour-blind safe palette by Okabe and Ito; grey for the base, black for the merged model.
+// From the colour-blind safe palette by Okabe and Ito; grey for the base, black for the merged model.
 constexpr std::array<const char*, 6> kColours{"#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00"};
 
 std::string colour_of(const images::ModelReport& model, std::size_t row) {
@@ -34,7 +34,7 @@ std::string colour_of(const images::ModelReport& model, std::size_t row) {
   return kColours[row % kColours.size()];
 }
 
-/// Names of tasks and models hold none of these, but a text that is written into XML is made fit for it.
+/// Names of tasks and models contain none of these, but any text that is written into XML is escaped.
 std::string escaped(const std::string& text) {
   std::string out;
   for (const char letter : text) {
@@ -91,8 +91,9 @@ void check_picture(const std::filesystem::path& file) {
     throw Error(ErrorKind::usage, fmt::format("cannot draw {}", file.string()),
                 fmt::format("there is no folder {}", folder.string()), "make it, or give another name");
   if (file.extension() == ".svg") return;
-  throw Error(ErrorKind::usage, fmt::format("cannot draw {}", file.string()), "pictures are written as SVG",
-              "give a name that ends in .svg; any browser shows it, and rsvg-convert or inkscape turn it into others");
+  throw Error(
+      ErrorKind::usage, fmt::format("cannot draw {}", file.string()), "pictures are written as SVG",
+      "give a name that ends in .svg; any browser shows it, and rsvg-convert or inkscape convert it to other formats");
 }
 
 std::string picture_of(const images::EvaluationReport& report) {

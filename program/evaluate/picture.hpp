@@ -1,5 +1,5 @@
 // The picture of an evaluation: bars of accuracy per task, one per model and rule, as an SVG file, which every browser
-// shows. No other plots: bench/report draws those of measurements.
+// shows. bench/report draws the plots of measurements.
 #pragma once
 
 #include <filesystem>
@@ -9,11 +9,11 @@
 
 namespace tutti::program {
 
-/// Before anything is computed: throws Error(usage) unless the file is called *.svg, in a folder that is there.
+/// Call it before anything is computed: throws Error(usage) unless the file is named *.svg and its folder exists.
 void check_picture(const std::filesystem::path& file);
 
-/// Groups of bars, one group per task and on several tasks one for their average; a bar's height is its accuracy, and
-/// its label says it in percent. What has no accuracy has no bar.
+/// Groups of bars: one group per task, and one for the average if there are several tasks. A bar's height is its
+/// accuracy, and its label gives it in percent. Rows without an accuracy have no bar.
 std::string picture_of(const images::EvaluationReport& report);
 
 /// Writes picture_of() atomically. Throws Error(failed) that names the file.

@@ -22,11 +22,11 @@ constexpr std::uint64_t kPartImages = 1024;
 }
 
 std::string text_of(const json::value& value) { return std::string(value.as_string()); }
-/// Names become names of files, here and in what is written: none leads elsewhere.
+/// Names become names of files, here and in what is written: no name may lead out of the folder.
 std::string name_of(const json::value& value) {
   std::string name = text_of(value);
   if (name.empty() || name.front() == '.' || name.find_first_of(std::string_view("/\0", 2)) != name.npos)
-    throw std::invalid_argument(fmt::format("the name '{}' is none of a member or a task", name));
+    throw std::invalid_argument(fmt::format("'{}' is not a name of a member or a task", name));
   return name;
 }
 std::uint64_t count_of(const json::value& value) { return value.to_number<std::uint64_t>(); }
@@ -101,7 +101,7 @@ SavedRun read_saved_run(const std::filesystem::path& folder) {
     if (error.kind() == ErrorKind::usage) throw;
     refuse(folder, error.message(), "its report was not written by Tutti, or was changed");
   } catch (const std::exception& error) {
-    refuse(folder, fmt::format("{} is no report of this version: {}", file.string(), error.what()),
+    refuse(folder, fmt::format("{} is not a report of this version: {}", file.string(), error.what()),
            "run it again with save_members: true");
   }
   return run;
@@ -114,12 +114,12 @@ SavedAnswers::SavedAnswers(const SavedTask& task, const std::vector<EvaluatedMod
     refuse(task.folder,
            fmt::format("{} holds {}, but the report says {}", file.path().string(), counted(file.rows(), "row"),
                        counted(images_, "image")),
-           "its files are not of one run: run it again with save_members: true");
+           "its files are not from one run; run it again with save_members: true");
   };
   for (const EvaluatedModel& model : models) {
     const std::filesystem::path file = task.folder / "members" / (model.name + ".npy");
     if (!std::filesystem::exists(file))
-      refuse(task.folder, fmt::format("the answers of '{}' were not saved: there is no {}", model.name, file.string()),
+      refuse(task.folder, fmt::format("the outputs of '{}' were not saved: there is no {}", model.name, file.string()),
              "run it again with save_members: true");
     files_.emplace_back(file, images::NpyType::float32, 2);
     check(files_.back());

@@ -1,5 +1,5 @@
-// What an earlier `tutti run` or `tutti evaluate` left in its output folder, as `tutti combine` needs it: read from
-// report.json, and held against the files beside it. It changes nothing there.
+// What an earlier `tutti run` or `tutti evaluate` left in its output folder, for `tutti combine`: read from report.json
+// and compared with the files next to it. It changes nothing there.
 #pragma once
 
 #include <cstdint>
@@ -17,39 +17,39 @@
 
 namespace tutti::program {
 
-/// One task of it, or its only one.
+/// One task of the run, or its only one.
 struct SavedTask {
   std::string name;
   std::string source;
-  std::filesystem::path folder;  ///< of members/ and labels.npy
-  bool in_own_folder = false;    ///< below the run's
+  std::filesystem::path folder;  ///< the one with members/ and labels.npy
+  bool in_own_folder = false;    ///< whether it is a sub-folder of the run's folder
   std::uint64_t images = 0;
   std::vector<IncompleteSegment> incomplete;  ///< in order
 };
 
 struct SavedRun {
-  std::string configuration;  ///< as it was in effect
+  std::string configuration;  ///< the configuration in effect
   std::vector<EvaluatedModel> models;
-  std::vector<images::MemberReport> members;  ///< their name, role, kind and number of parameters
+  std::vector<images::MemberReport> members;  ///< with their name, role, kind and number of parameters
   std::vector<SavedTask> tasks;
 };
 
-/// Reads the report of `folder`. Throws Error(usage): there is none, it is not one of this schema, its command is
-/// neither `run` nor `evaluate`, or it did not complete.
+/// Reads the report in `folder`. Throws Error(usage) if there is none, if it has another schema, if its command is
+/// neither `run` nor `evaluate`, or if it did not complete.
 SavedRun read_saved_run(const std::filesystem::path& folder);
 
-/// The saved answers of one task, in order: what the pool handed to the sinks then, the combined answer left out.
+/// The saved outputs of one task, in order: what the pool gave to the sinks, except for the combined output.
 class SavedAnswers {
  public:
-  /// Opens the files. Throws Error(usage) where a model's answers were not saved, or a file has not as many rows as the
-  /// report says images.
+  /// Opens the files. Throws Error(usage) if a model's outputs were not saved, or if a file does not have one row for
+  /// each image in the report.
   SavedAnswers(const SavedTask& task, const std::vector<EvaluatedModel>& models);
 
   std::uint64_t images() const noexcept { return images_; }
   std::uint32_t width(std::size_t model) const { return files_.at(model).width(); }
   const std::filesystem::path& file(std::size_t model) const { return files_.at(model).path(); }
 
-  /// Hands all of it to `sink`, in parts of a few images; a part is whole, or lacks the same models throughout.
+  /// Passes all of it to `sink`, in parts of a few images; all images of a part lack the same models, if any.
   void replay(Sink& sink) const;
 
  private:

@@ -14,7 +14,7 @@ void write_average(std::span<const merge::MergeInput> inputs, const std::vector<
                            merge::ByteSink([&](std::span<const std::byte> bytes) { file.write(bytes); }));
 }
 
-/// Only the file of a candidate differs from the member that it adds.
+/// Only the file of a candidate differs from the description of the member that it adds.
 std::vector<SoupScore> measure_candidates(const config::EnsembleSpec& spec, std::span<const merge::MergeInput> inputs,
                                           const merge::MergeSettings& settings, const std::filesystem::path& folder,
                                           const std::vector<std::vector<std::size_t>>& candidates,
@@ -51,7 +51,7 @@ Soup cook_greedy_soup(const config::EnsembleSpec& spec, std::span<const merge::M
     const std::vector<SoupScore> scores =
         measure_candidates(spec, inputs, settings, folder, recipe.candidates(at_once), measure);
     recipe.take(accuracies_of(scores));
-    // Those that were decided about are the first of them.
+    // The first of them are those that were decided about.
     for (const SoupScore& score : scores)
       if (soup.step_tasks.size() < recipe.steps().size()) soup.step_tasks.push_back(score.tasks);
   }

@@ -69,7 +69,7 @@ class Merge {
     if (settings_.method == MergeMethod::weighted)
       report_.factors = merge::weight_factors(settings_);
     merge::check_merge(settings_, report_.inputs, base());
-    // What is wrong with images and heads is said before anything is measured or merged.
+    // Mistakes in images and heads are reported before anything is measured or merged.
     if (settings_.method == MergeMethod::greedy_soup)
       measuring_.emplace(spec_, find_worker(line_.worker), interruption_, line_.quiet);
     if (spec_.merge->batch_norm == BatchNorm::estimate) prepare_estimation();
@@ -87,7 +87,7 @@ class Merge {
     if (!line_.quiet) say(stdout, summary());
   }
 
-  /// Where there are tasks, the merged model is measured on them beside base, members and ensemble.
+  /// If there are tasks, evaluates the merged model on them, together with base, members and ensemble.
   Outcome evaluate_result() {
     if (spec_.tasks.empty()) return Outcome::complete;
     CommandLine line = line_;
@@ -111,18 +111,18 @@ class Merge {
     }
   }
 
-  /// On the thread that waits for signals, while no pool is watched. A half file is there while weights are computed:
-  /// they look for the signal themselves. Whatever else is being done is not worth waiting for.
+  /// Runs on the thread that waits for signals, while no pool is watched. While weights are computed there is a partial
+  /// file, so that code checks for the signal itself. Any other work is not worth waiting for.
   void stop(int signal) const {
     if (computing_) return;
     folder_->remove_if_empty();
     Interruption::leave(signal, written());
   }
 
-  /// Of a merge that was interrupted.
+  /// The detail for a merge that was interrupted.
   std::string written() const {
-    if (reported_) return fmt::format("{} was written, and merge.json", report_.result.string());
-    return in_place_ ? fmt::format("{} was written, and no merge.json of it", report_.result.string())
+    if (reported_) return fmt::format("{} and merge.json were written", report_.result.string());
+    return in_place_ ? fmt::format("{} was written, but not its merge.json", report_.result.string())
                      : "nothing was written";
   }
 
@@ -130,18 +130,18 @@ class Merge {
     const Clock::time_point begin = Clock::now();
     report_.soup = cook_greedy_soup(spec_, report_.inputs, settings_, measuring_->at_once(), folder_->folder(),
                                     [&, members = true](const std::vector<config::MemberSpec>& models) mutable {
-                                      // The members come first; their statistics are their own.
+                                      // The members come first; they keep their own statistics.
                                       const bool estimates = !std::exchange(members, false) && estimation_;
                                       const std::vector<SoupScore> scores =
                                           estimates ? measure_estimated(models) : (*measuring_)(models);
-                                      interruption_.check();  // it came with the last answer
+                                      interruption_.check();  // the signal may have come with the last output
                                       return scores;
                                     });
     measuring_.reset();
     report_.evaluate_seconds = seconds_since(begin);
   }
 
-  /// The scores of candidates with statistics of their own.
+  /// Scores the candidates after estimating statistics for each.
   std::vector<SoupScore> measure_estimated(std::vector<config::MemberSpec> models) {
     std::vector<NamelessFile> files;
     for (config::MemberSpec& model : models) {
@@ -165,7 +165,7 @@ class Merge {
   std::map<std::string, std::string> metadata(const std::vector<merge::MergeInput>& inputs) const {
     std::vector<std::string> names;
     for (const merge::MergeInput& input : inputs) names.push_back(input.name);
-    // transformers wants to know which library's tensors these are.
+    // The transformers library needs to know which framework wrote these tensors.
     return {{"format", "pt"},
             {"tutti.merge", fmt::format("{} of {}", to_name(settings_.method), fmt::join(names, ", "))}};
   }
@@ -189,13 +189,14 @@ class Merge {
                                                });
   }
 
-  /// The average never has a name: what has the name of the result has the statistics of images.
+  /// The average without statistics never gets the name of the result: a file with that name has the estimated
+  /// statistics.
   std::optional<NamelessFile> average_and_estimate(const std::vector<merge::MergeInput>& inputs) {
     const std::filesystem::path folder = report_.result.parent_path();
     NamelessFile averaged(folder, "the averaged weights");
     merge_to([&](std::span<const std::byte> bytes) { averaged.write(bytes); }, inputs);
     report_.statistics = (*estimation_)(averaged.path(), folder);
-    interruption_.check();  // it came with the last batch
+    interruption_.check();  // the signal may have come with the last batch
     return averaged;
   }
 
@@ -215,7 +216,7 @@ class Merge {
     folder_->copy_beside();
     folder_->remove_report();
     if (!spec_.tasks.empty())
-      clear_results(folder_->held(), arrays_of(spec_));  // of the evaluation of an earlier result
+      clear_results(folder_->held(), arrays_of(spec_));  // those of the evaluation of an earlier result
     out.commit();
     in_place_ = true;
     computing_ = false;

@@ -13,7 +13,7 @@
 namespace tutti::program {
 namespace {
 
-/// What a folder of Hugging Face needs beside its weights, as far as the first member has it.
+/// What a Hugging Face folder needs in addition to its weights, as far as the first member has it.
 constexpr std::array<const char*, 2> kCopied{"config.json", "preprocessor_config.json"};
 
 }  // namespace

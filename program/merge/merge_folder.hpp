@@ -1,4 +1,4 @@
-// Where `tutti merge` puts its result: a file, or a folder as the first of the merged ones is, with merge.json beside.
+// Where `tutti merge` puts its result: a file or a folder, like the first input, with merge.json next to it.
 #pragma once
 
 #include <filesystem>
@@ -13,33 +13,35 @@ namespace tutti::program {
 
 class MergeFolder {
  public:
-  /// In `folder`, like `first`, the path of a checkpoint. Throws Error where there can be none.
+  /// The result is in `folder`; it is a file or a folder like `first`, the path of a checkpoint. Throws Error if it
+  /// cannot be created.
   MergeFolder(images::RunFolder folder, const std::filesystem::path& first);
 
   const std::filesystem::path& folder() const { return folder_.path(); }
   /// The file with the weights.
   const std::filesystem::path& weights() const { return weights_; }
   std::filesystem::path report() const { return folder() / "merge.json"; }
-  /// What a description names: the file, or the folder.
+  /// What a description would name: the file, or the folder.
   std::filesystem::path model() const { return result_folder_ ? result_folder_->path() : weights_; }
 
-  /// Throws Error(usage) where the result would replace what it is made of.
+  /// Throws Error(usage) if the result would replace one of its inputs.
   void check(const merge::MergeInput& input) const;
-  /// What else such a folder needs. Before the weights are in place: a folder with weights is a whole one.
+  /// Copies the other files that such a folder needs. Call it before the weights are in place: a folder with weights is
+  /// complete.
   void copy_beside() const;
-  /// That of an earlier merge does not stand beside other weights.
+  /// Removes the merge.json of an earlier merge, which would be next to other weights.
   void remove_report() const;
-  /// Folders that were made for nothing; any thread.
+  /// Removes folders that were made but not used; any thread.
   void remove_if_empty() const noexcept;
-  /// Ends the life of this object: another command goes on in the folder.
+  /// Ends the use of this object: another command continues in the folder.
   images::RunFolder release() && { return std::move(folder_); }
 
   const images::RunFolder& held() const { return folder_; }
 
  private:
   images::RunFolder folder_;
-  std::optional<images::MadeFolder> result_folder_;  ///< where the result is a folder
-  std::filesystem::path source_folder_;              ///< of the first checkpoint; empty where that is a file
+  std::optional<images::MadeFolder> result_folder_;  ///< if the result is a folder
+  std::filesystem::path source_folder_;              ///< of the first checkpoint; empty if that is a file
   std::filesystem::path weights_;
 };
 

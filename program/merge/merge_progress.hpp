@@ -1,5 +1,4 @@
-// What the user sees while checkpoints are read: one line that is drawn again on a terminal, or a line for every tenth
-// of the way.
+// The progress of reading checkpoints: one line that is redrawn on a terminal, or a line after every tenth.
 #pragma once
 
 #include <chrono>
@@ -13,7 +12,7 @@ namespace tutti::program {
 /// "merge  40 %  1.2 GB of 2.9 GB  5.1 GB/s". Pure.
 std::string merge_progress_text(std::uint64_t done, std::uint64_t total, double seconds);
 
-/// "5.1 GB/s"; "0 B/s" where no time has passed. Pure.
+/// "5.1 GB/s"; "0 B/s" if no time has passed. Pure.
 std::string rate_text(std::uint64_t bytes, double seconds);
 
 /// Writes to stderr. One call at a time, on any thread.

@@ -24,7 +24,7 @@ FileContent read_content(const std::filesystem::path& file) {
               std::generic_category().message(errno));
 }
 
-/// The checksums of all files, several at a time.
+/// The checksums of all files, computed on several threads.
 class Contents {
  public:
   explicit Contents(std::vector<std::filesystem::path> files) : files_(std::move(files)), contents_(files_.size()) {
@@ -68,7 +68,7 @@ json::object parameters_of(const config::MergeSpec& merge) {
   return parameters;
 }
 
-/// A member or a step of a soup; per task where `tasks` hold out the images.
+/// A member or a step of a soup; per task if `tasks` hold out the images.
 json::object soup_row(const std::string& name, double accuracy, const std::vector<double>& of_tasks,
                       const std::vector<config::TaskSpec>& tasks) {
   json::object row{{"name", name}, {"accuracy", accuracy}};

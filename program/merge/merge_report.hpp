@@ -1,4 +1,4 @@
-// What `tutti merge` did, as JSON: docs/merging.md describes it.
+// The JSON report of `tutti merge`, which docs/merging.md describes.
 #pragma once
 
 #include <filesystem>
@@ -13,13 +13,13 @@
 
 namespace tutti::program {
 
-/// Changes where a reader of the old schema would misunderstand the new one; new fields alone do not change it.
+/// Changes if a reader of the old schema would misunderstand the new one; new fields do not change it.
 inline constexpr const char* kMergeSchema = "tutti.merge/1";
 
 struct MergeReport {
   std::vector<merge::MergeInput> inputs;  ///< all of `merge.over`
   std::optional<merge::MergeInput> base;
-  std::vector<double> factors;  ///< weighted: what each was multiplied with
+  std::vector<double> factors;  ///< weighted: the factor of each input
   std::optional<Soup> soup;
   std::optional<Statistics> statistics;  ///< batch_norm: estimate
   merge::MergeOutcome outcome;

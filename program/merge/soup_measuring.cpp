@@ -15,7 +15,7 @@
 namespace tutti::program {
 namespace {
 
-/// The models side by side on these images: each answers for itself.
+/// The models side by side on these images; their outputs are not combined.
 config::EnsembleSpec side_by_side(const config::EnsembleSpec& spec, const std::vector<config::MemberSpec>& models,
                                   const config::InputSpec& input) {
   config::EnsembleSpec side(spec);
@@ -32,7 +32,7 @@ config::EnsembleSpec side_by_side(const config::EnsembleSpec& spec, const std::v
 void check_complete(const EvaluationTask& task, const std::vector<IncompleteSegment>& incomplete) {
   if (incomplete.empty()) return;
   const IncompleteSegment& first = incomplete.front();
-  throw Error(ErrorKind::failed, "the soup's candidates cannot be compared: not all answered all held-out images",
+  throw Error(ErrorKind::failed, "the soup's candidates cannot be compared: some did not predict all held-out images",
               fmt::format("{}images {} to {}", task.name.empty() ? "" : fmt::format("task '{}', ", task.name),
                           first.first, first.first + first.count - 1));
 }
@@ -69,7 +69,7 @@ std::size_t SoupMeasuring::measure_tasks(std::size_t first, const std::vector<co
       Spec(std::make_shared<const config::EnsembleSpec>(side_by_side(spec_, models, spec_.tasks[first].input))),
       options);
   const Interruption::Watch watch(interruption_, ensemble);
-  // Of all tasks, before anything is computed.
+  // Opens all tasks before anything is computed.
   if (first == 0) check_widths(tasks_, ensemble.status().members, models.size(), false);
   std::size_t next = first;
   while (next < tasks_.size() && same_form(spec_, tasks_, first, next)) measure_task(ensemble, tasks_[next++], scores);

@@ -1,5 +1,5 @@
-// Measures models side by side on the held-out images of a greedy soup, those of `merge` or those of every task, in a
-// pool that lives for one round (or for those tasks of it whose images have one form).
+// Measures models side by side on the held-out images of a greedy soup, those of `merge` or those of every task. A pool
+// lasts for one round, or for those tasks of it whose images have the same form.
 #pragma once
 
 #include <filesystem>
@@ -16,19 +16,19 @@ namespace tutti::program {
 
 class SoupMeasuring {
  public:
-  /// Opens the images and heads. `interruption` outlives it. Throws Error where that fails, and Error(usage) where
-  /// something does not fit together, has no labels or no images.
+  /// Opens the images and heads. `interruption` outlives it. Throws Error if that fails, and Error(usage) if something
+  /// does not fit together or has no labels or images.
   SoupMeasuring(const config::EnsembleSpec& spec, std::filesystem::path worker, Interruption& interruption, bool quiet);
 
-  /// How many candidates are worth measuring at once: one for each core.
+  /// How many candidates to measure at the same time: one for each core.
   std::size_t at_once() const;
 
-  /// The score of each. Throws Error where a worker fails, where models and tasks do not fit together, where one of the
-  /// images was not answered, or where the user ended it.
+  /// The score of each model. Throws Error if a worker fails, if models and tasks do not fit together, if an image has
+  /// no prediction, or if the user interrupted it.
   std::vector<SoupScore> operator()(const std::vector<config::MemberSpec>& models);
 
  private:
-  /// The tasks from `first` on that one pool serves, up to the one that is returned.
+  /// The tasks from `first` on that one pool can process, up to the one that is returned.
   std::size_t measure_tasks(std::size_t first, const std::vector<config::MemberSpec>& models,
                             std::vector<SoupScore>& scores);
   void measure_task(Ensemble& ensemble, const EvaluationTask& task, std::vector<SoupScore>& scores) const;

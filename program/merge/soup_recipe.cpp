@@ -34,7 +34,7 @@ void SoupRecipe::take(std::span<const double> accuracies) {
     if (!added) continue;
     chosen_.push_back(member);
     accuracy_ = accuracy;
-    return;  // the others were measured beside another soup
+    return;  // the others were measured with another soup
   }
 }
 

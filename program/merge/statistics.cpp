@@ -15,7 +15,7 @@
 namespace tutti::program {
 namespace {
 
-/// The images of another source, shown as they are read.
+/// The images of another source; shows progress as they are read.
 class ShownSource final : public Source {
  public:
   ShownSource(Source& source, Progress& progress) : source_(source), progress_(progress) {}
@@ -42,7 +42,7 @@ class ShownSource final : public Source {
   std::uint64_t read_ = 0;
 };
 
-/// The file that the worker writes, gone with this value.
+/// The file that the worker writes; removed with this value.
 class ShortLived {
  public:
   explicit ShortLived(std::filesystem::path path) : path_(std::move(path)) {}
@@ -73,8 +73,8 @@ StatisticsEstimation::StatisticsEstimation(const config::EnsembleSpec& spec, std
                 "name others in the 'input' of 'merge'");
 }
 
-/// One member that trains for one epoch: it starts from `weights` and saves to `result`. Every batch counts alike, so
-/// segments are whole batches, and the last alone may be short.
+/// One member that trains for one epoch: it starts from `weights` and saves to `result`. All batches count equally, so
+/// segments are whole batches, and only the last one may be shorter.
 config::EnsembleSpec StatisticsEstimation::alone(const std::filesystem::path& weights,
                                                  const std::filesystem::path& result) const {
   config::EnsembleSpec alone(spec_);
@@ -94,7 +94,7 @@ config::EnsembleSpec StatisticsEstimation::alone(const std::filesystem::path& we
   alone.combine.rule = CombineRule::none;
   alone.combine.over = spec_.combine.over;
   alone.tasks.clear();
-  // Statistics over some of the images would not be those that were asked for.
+  // Statistics over some of the images would not be what the user asked for.
   alone.failure.on_poison = OnPoison::fail;
   if (alone.failure.on_worker_failure == OnWorkerFailure::degrade)
     alone.failure.on_worker_failure = OnWorkerFailure::restart;
@@ -110,7 +110,7 @@ Statistics StatisticsEstimation::operator()(const std::filesystem::path& weights
   options.training = true;
   Ensemble ensemble(Spec(spec), options);
   const Interruption::Watch watch(interruption_, ensemble);
-  const ShortLived result(file);  // gone before the watch is over: then a signal ends the program at once
+  const ShortLived result(file);  // removed before the watch ends: after that, a signal ends the program at once
   {
     Progress progress(style_for(stderr, quiet_), "statistics", source_->count(), 0, [&] { return ensemble.status(); });
     ShownSource shown(*source_, progress);

@@ -1,6 +1,6 @@
-// Estimates the BatchNorm statistics of a merged model over images, as an epoch of training in a worker of the pool: so
-// images are streamed, and a worker that dies is replaced without a bit of the result changing. What a layer's
-// statistics are, the worker knows (worker/torch/statistics_graph.hpp).
+// Estimates the BatchNorm statistics of a merged model over images, as an epoch of training in a worker of the pool. So
+// images are streamed, and a worker that dies is replaced without changing a bit of the result. The worker knows how to
+// compute the statistics of a layer (worker/torch/statistics_graph.hpp).
 #pragma once
 
 #include <cstdint>
@@ -18,20 +18,20 @@ namespace tutti::program {
 struct Statistics {
   merge::Safetensors tensors;  ///< running_mean, running_var and num_batches_tracked of every layer
   std::uint64_t images = 0;
-  std::uint64_t batches = 0;  ///< that count alike, the last one too, which may be shorter
+  std::uint64_t batches = 0;  ///< all count equally, even the last one, which may be shorter
   std::uint32_t batch_images = 0;
   double seconds = 0;
 };
 
 class StatisticsEstimation {
  public:
-  /// Opens the images of `merge.input`; labels are not looked at. `spec`, whose `merge` says batch_norm: estimate, and
-  /// `interruption` outlive it. Throws Error(usage) where there are no images.
+  /// Opens the images of `merge.input`; labels are ignored. `spec`, whose `merge` says batch_norm: estimate, and
+  /// `interruption` outlive it. Throws Error(usage) if there are no images.
   StatisticsEstimation(const config::EnsembleSpec& spec, std::filesystem::path worker, Interruption& interruption,
                        bool quiet);
 
-  /// Of the first merged member's architecture with these weights. `folder` is where the worker's result lies for a
-  /// moment. Throws Error where the worker fails, or where the user ended it.
+  /// Estimates the statistics of a model with the first merged member's architecture and these weights. `folder` holds
+  /// the worker's result for a moment. Throws Error if the worker fails, or if the user interrupted it.
   Statistics operator()(const std::filesystem::path& weights, const std::filesystem::path& folder);
 
  private:

@@ -3,7 +3,7 @@
 #include <cassert>
 #include <utility>
 
-#include "common/fault_point.hpp"
+#include "common/kill_point.hpp"
 
 namespace tutti::program {
 
@@ -43,7 +43,7 @@ void JournalingSink::write(const SegmentResult& result) {
   assert(renumbered.first == segment_ * journal_.header().segment_images);
   if (!result.set_aside && result.members_present() == result.members.size()) {
     append(renumbered);
-    fault_point("coordinator.journal_written");
+    kill_point("coordinator.journal_written");
   }
   ++segment_;
   next_.write(renumbered);

@@ -1,5 +1,5 @@
-// A run that may have begun before: its unfinished images as a source, and a sink that journals what is new, puts what
-// is known in between, and hands all of it on in order. An undisturbed run is the case in which nothing is known.
+// A run that may have started before: its unfinished images as a source, and a sink that journals what is new, inserts
+// what is known, and passes all of it on in order. In an undisturbed run, nothing is known in advance.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,11 @@
 
 namespace tutti::program {
 
-/// The images of those segments that `journal` does not hold, whole segments in order. Since only the last segment of
-/// all may be short, it is cut into the same batches as before.
+/// The images of the segments that `journal` does not hold: whole segments, in order. Only the last segment of all may
+/// be short, so it is cut into the same batches as before.
 class UnfinishedImages final : public Source {
  public:
-  /// Both outlive it; the segments are those that are missing now.
+  /// Both outlive it; the segments are those that are missing at this time.
   UnfinishedImages(Source& all, const images::Journal& journal);
 
   std::string name() const override { return all_.name(); }
@@ -31,7 +31,7 @@ class UnfinishedImages final : public Source {
                   std::span<std::int64_t> labels) override;
   std::string image_name(std::uint64_t index) const override { return all_.image_name(image(index)); }
 
-  /// The image of all images that is number `index` here.
+  /// The index, among all images, of image number `index` here.
   std::uint64_t image(std::uint64_t index) const {
     return segments_[index / segment_images_] * segment_images_ + index % segment_images_;
   }
@@ -48,13 +48,14 @@ class UnfinishedImages final : public Source {
 
 class JournalingSink final : public Sink {
  public:
-  /// All outlive it. `next` gets images 0, 1, 2, ... of all. Where `form` has members of width 0, nobody asks for their
-  /// own answers, and these are not journaled: they are most of the bytes.
+  /// All of them outlive it. `next` gets all images in order: 0, 1, 2, ... If `form` has members of width 0, their own
+  /// outputs are not needed and not journaled: they are most of the bytes.
   JournalingSink(images::Journal& journal, images::AnswerForm form, const UnfinishedImages& images, Sink& next);
 
-  /// A segment of UnfinishedImages. Only what all members answered is journaled: the rest is to be done again.
+  /// A segment of UnfinishedImages. Only segments that all members predicted are journaled: the others must be computed
+  /// again.
   void write(const SegmentResult& result) override;
-  /// Hands on the known segments that follow the last one of write(), up to the first that is missing.
+  /// Passes on the known segments that follow the last one of write(), up to the first that is missing.
   void catch_up();
 
  private:
@@ -64,7 +65,7 @@ class JournalingSink final : public Sink {
   const images::AnswerForm form_;
   const UnfinishedImages& images_;
   Sink& next_;
-  std::uint64_t segment_ = 0;  ///< the next one that `next_` gets
+  std::uint64_t segment_ = 0;  ///< the next one to pass to `next_`
 };
 
 }  // namespace tutti::program

@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "common/fault_point.hpp"
+#include "common/kill_point.hpp"
 #include "common/log.hpp"
 #include "coordinator/plan/fingerprint.hpp"
 #include "program/commands.hpp"
@@ -25,7 +25,7 @@ bool has_classes(const config::CombineSpec& combine) {
   return combine.rule != CombineRule::none && combine.over != OutputKind::features;
 }
 
-/// What is journaled of an answer: members' own answers only where a file or a score is made of them.
+/// What to journal of the outputs: those of the members only if a file or a score needs them.
 images::AnswerForm answer_form(const config::EnsembleSpec& spec, const Status& status, bool labelled, bool rules) {
   const bool combined = spec.combine.rule != CombineRule::none;
   const bool scored = labelled && spec.combine.over != OutputKind::features;
@@ -54,12 +54,12 @@ class RuleEvaluation {
   RuleEvaluation(const config::EnsembleSpec& spec, const std::string& rules)
       : hosting_(host_models(without_base(spec), {})), form_(form_of(hosting_, rules)), evaluation_(form_, nullptr) {
     if (spec.combine.over == OutputKind::features)
-      throw Error(ErrorKind::usage, "--rules: features have no classes to be evaluated by",
+      throw Error(ErrorKind::usage, "--rules: features cannot be evaluated without classes",
                   "the members are combined over features",
                   "name 'tasks' with heads and use 'tutti evaluate', or combine over probabilities");
   }
 
-  /// What is measured goes on to `next`, in a folder that exists.
+  /// Passes on what it measures to `next`, in a folder that exists.
   EvaluatingSink& open(const Status& status, const std::filesystem::path& folder, std::uint64_t images, Sink& next) {
     check_widths({}, status.members, form_.members, true);
     return sink_.emplace(evaluation_, folder, images, &next);
@@ -91,7 +91,7 @@ class RuleEvaluation {
   std::optional<EvaluatingSink> sink_;
 };
 
-/// The prediction of one Session: begun anew, or continued.
+/// The prediction of one Session: a new one, or a continued one.
 class Run {
  public:
   Run(const CommandLine& line, Interruption& interruption) : session_("run", line, false, interruption) {
@@ -116,12 +116,12 @@ class Run {
     journal_ = journal_before(resume, folder);
   }
 
-  /// With `batch_images: auto` a run goes on with what its beginning measured.
+  /// With `batch_images: auto`, a run continues with the batches that it measured at its start.
   void use_batches_of(const images::JournalHeader& begun) {
     const config::EnsembleSpec& spec = session_.spec();
     if (!spec.measure_batch_images) return;
     const auto batches = batches_of(begun.fingerprint, spec.members, spec.segment_images);
-    if (batches.empty()) return;  // the runs differ, then, which is said
+    if (batches.empty()) return;  // the runs are different then, which is reported later
     for (std::size_t rank = 0; rank < batches.size(); ++rank)
       add_batch(header_.fingerprint, spec.members[rank].name, batches[rank]);
     session_.use_batches(batches);
@@ -133,13 +133,13 @@ class Run {
     } catch (const Error& error) {
       throw with_resumption(error);
     }
-    fault_point("coordinator.report_written");
+    kill_point("coordinator.report_written");
     std::string again;
     if (journal_->finished_segments() == header_.segments()) {
       journal_->remove();
-      fault_point("coordinator.journal_removed");
+      kill_point("coordinator.journal_removed");
     } else {
-      again = fmt::format("to have these segments done again: {}\n", command());
+      again = fmt::format("to compute these segments again: {}\n", command());
     }
     const images::Report& report = session_.report();
     const std::string rules = rules_ ? fmt::format("\n{}\n", evaluation_table(*report.evaluation)) : "";
@@ -169,10 +169,10 @@ class Run {
         session_.score(header_.images, known, first, rules_ ? &rules_->members() : nullptr,
                        [&](Sink& sink) { compute_missing(form, sink); });
       });
-      fault_point("coordinator.results_begun");
+      kill_point("coordinator.results_begun");
       if (rules != nullptr) rules->finish();
       results.finish();
-      fault_point("coordinator.results_in_place");
+      kill_point("coordinator.results_in_place");
     } catch (const Error& error) {
       note_finished();
       if (error.kind() == ErrorKind::interrupted) keep_partial(results, rules);
@@ -213,14 +213,14 @@ class Run {
 
   void note_finished() { session_.report().finished = finished_report(*journal_, resumed_); }
 
-  /// What is finished is worth having, but not worth hiding why the run ended.
+  /// Writes what is finished. If that fails, it is only logged, so that the reason why the run ended is not hidden.
   void keep_partial(images::NpySink& results, EvaluatingSink* rules) noexcept {
     if (journal_->finished_segments() == 0) return;
     try {
       if (rules != nullptr) rules->finish_partial();
       results.finish_partial();
     } catch (const std::exception& error) {
-      log::error("what is finished could not be written: {}", error.what());
+      log::error("could not write the finished part: {}", error.what());
     }
   }
 
@@ -228,10 +228,10 @@ class Run {
     return resume_command(session_.line(), session_.folder(), !session_.spec().output.empty());
   }
 
-  /// The error, and how to go on from what is finished; where nothing is, no journal stays. Where the
-  /// description or its images are wrong (a label that is no class, an image that cannot be decoded), a run with mended
-  /// ones is another run, of which the finished segments may be no part; a file that was gone for a while is none of
-  /// that.
+  /// The error, and how to continue from what is finished; if nothing is finished, the journal is removed. If the
+  /// description or its images are wrong (a label that is not a class, an image that cannot be decoded), a run with
+  /// corrected ones is a different run, and the finished segments may not belong to it. A file that was missing for a
+  /// while does not make it a different run.
   Error with_resumption(const Error& error) {
     if (!journal_ || !journal_->begun()) return error;
     if (journal_->finished_segments() == 0) {
@@ -242,8 +242,8 @@ class Run {
     if (usage && !goes_on_) return error;
     const std::string way_on =
         usage ? fmt::format(
-                    "{}; if this is mended without a change to the description, the images or the weights, "
-                    "continue with: {}; otherwise remove {} and run anew",
+                    "{}; if you can fix this without changing the description, the images or the weights, "
+                    "continue with: {}; otherwise remove {} and run again",
                     finished_text(*journal_), command(), journal_->path().string())
               : fmt::format("{}; continue with: {}", finished_text(*journal_), command());
     return Error(error.kind(), error.message(), error.detail(),
@@ -255,7 +255,7 @@ class Run {
   std::optional<images::Journal> journal_;
   images::JournalHeader header_;
   std::uint64_t resumed_ = 0;
-  bool goes_on_ = false;  ///< the journal is of this run, and its images are being computed
+  bool goes_on_ = false;  ///< the journal belongs to this run, and its images are being computed
 };
 
 }  // namespace

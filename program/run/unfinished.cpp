@@ -13,7 +13,7 @@
 namespace tutti::program {
 namespace {
 
-/// A word as a shell takes it for one.
+/// A word, quoted if a shell would not take it as one word.
 std::string quoted(const std::string& word) {
   constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,+@%";
   if (!word.empty() && word.find_first_not_of(kPlain) == word.npos) return word;
@@ -28,7 +28,7 @@ std::filesystem::path folder_to_resume(const std::filesystem::path& output, cons
   if (!output.empty()) {
     if (images::Journal::exists(output)) return output;
     throw Error(ErrorKind::usage, fmt::format("there is nothing to resume in {}", output.string()),
-                "it holds no journal: its run was completed, or was never begun", "leave --resume out");
+                "it holds no journal: its run was completed, or was never started", "leave --resume out");
   }
   std::filesystem::path newest;
   std::optional<unsigned> highest;
@@ -41,7 +41,7 @@ std::filesystem::path folder_to_resume(const std::filesystem::path& output, cons
   }
   if (highest) return newest;
   throw Error(ErrorKind::usage, fmt::format("there is nothing to resume below {}", parent.string()),
-              "no numbered folder there holds a journal: their runs were completed, or were never begun",
+              "no numbered folder there holds a journal: their runs were completed, or were never started",
               "leave --resume out, or name the folder: output=...");
 }
 
@@ -53,7 +53,7 @@ std::optional<images::Journal> journal_before(bool resume, const std::filesystem
     throw Error(ErrorKind::usage,
                 fmt::format("{} holds an unfinished run ({} of {})", output.string(), journal.finished_segments(),
                             counted(journal.header().segments(), "segment")),
-                {}, fmt::format("continue it with --resume, or remove {} to begin anew", journal.path().string()));
+                {}, fmt::format("continue it with --resume, or remove {} to start again", journal.path().string()));
   return journal;
 }
 
@@ -66,10 +66,11 @@ void check_same_run(const images::Journal& journal, const images::JournalHeader&
   };
   if (lines.empty() && cut(was) != cut(now)) lines.push_back(fmt::format("cut: was {}, now {}", cut(was), cut(now)));
   if (lines.empty()) return;
-  throw Error(ErrorKind::usage,
-              fmt::format("the run in {} is another one and cannot be resumed", journal.path().parent_path().string()),
-              fmt::format("{}", fmt::join(lines, "\n          ")),
-              fmt::format("run it as it was begun, or remove {} to begin anew", journal.path().string()));
+  throw Error(
+      ErrorKind::usage,
+      fmt::format("the run in {} is a different one and cannot be resumed", journal.path().parent_path().string()),
+      fmt::format("{}", fmt::join(lines, "\n          ")),
+      fmt::format("run it as it was started, or remove {} to start again", journal.path().string()));
 }
 
 std::string finished_text(const images::Journal& journal) {

@@ -1,5 +1,5 @@
 // What `tutti run` finds of an earlier run in its output folder: whether there is one to continue, whether it is the
-// same run, and how to say so. It computes nothing.
+// same run, and what to tell the user. It computes nothing.
 #pragma once
 
 #include <filesystem>
@@ -11,23 +11,23 @@
 
 namespace tutti::program {
 
-/// The folder whose run `--resume` continues: `output`, or where that is empty the numbered folder below `parent` with
-/// the highest number that holds a journal. Throws Error(usage) where there is none.
+/// The folder whose run `--resume` continues: `output`, or if that is empty, the numbered folder under `parent` with
+/// the highest number that holds a journal. Throws Error(usage) if there is none.
 std::filesystem::path folder_to_resume(const std::filesystem::path& output, const std::filesystem::path& parent);
 
-/// The journal that is there before anything is started, locked: with `--resume` always; without, where `output` names
-/// a folder that holds one. Throws Error(usage) where there is nothing to resume, where another run holds it, and
-/// without `--resume` where it holds finished segments: they would be lost.
+/// The journal that exists before anything is started, locked: always with `--resume`; without it, if `output` names a
+/// folder that holds one. Throws Error(usage) if there is nothing to resume, if another run holds it, and, without
+/// `--resume`, if it holds finished segments, which would be lost.
 std::optional<images::Journal> journal_before(bool resume, const std::filesystem::path& output);
 
-/// Throws Error(usage) with every difference where the run of `journal` is not the run `now`.
+/// Throws Error(usage) with every difference if the run of `journal` is not the run `now`.
 void check_same_run(const images::Journal& journal, const images::JournalHeader& now);
 
 /// "finished 12 of 40 segments".
 std::string finished_text(const images::Journal& journal);
 
-/// The command line that continues the run in `folder`, as one types it into a shell: "tutti run e.yaml --resume".
-/// `named`: the description itself says which folder it is.
+/// The command line that continues the run in `folder`, as the user types it into a shell: "tutti run e.yaml --resume".
+/// `named`: the description itself names the folder.
 std::string resume_command(const CommandLine& line, const std::filesystem::path& folder, bool named);
 
 }  // namespace tutti::program

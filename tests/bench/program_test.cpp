@@ -355,7 +355,7 @@ TEST_CASE("without the program tutti-bench the command says so") {
   CHECK(bench.code() == 2);
   CHECK(contains(bench.err(), "tutti: the program tutti-bench was not found"));
   CHECK(contains(bench.err(), (folder / "tutti-bench").string()));
-  CHECK(contains(bench.err(), "installed beside tutti-worker"));
+  CHECK(contains(bench.err(), "installed next to tutti-worker"));
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ TEST_CASE("an absent or null assignment lets each member choose") {
   CHECK(devices("assignment: auto") == "null null null");
 }
 
-TEST_CASE("one device holds for all members") {
+TEST_CASE("one device applies to all members") {
   CHECK(devices("assignment: cpu") == "cpu cpu cpu");
   CHECK(devices("assignment: cpu:0-1,3") == "cpu:0-1,3 cpu:0-1,3 cpu:0-1,3");
   CHECK(devices("assignment: -1") == "cpu cpu cpu");
@@ -52,7 +52,7 @@ TEST_CASE("a list gives each member its device") {
   CHECK(devices("assignment: [cpu:0, null, {cpu: [0, 8]}]") == "cpu:0 null cpu:0,8");
 }
 
-TEST_CASE("a device map is an assignment by another name at the top and beside the rule") {
+TEST_CASE("a device map is an assignment by another name at the top and next to the rule") {
   CHECK(devices("device_map: {0: cuda:0, 1: cuda:1, 2: cpu}") == "cuda:0 cuda:1 cpu");
   CHECK(devices("combine: {rule: max, device_map: {0: cuda:0, 1: 1, 2: -1}}") == "cuda:0 cuda:1 cpu");
   CHECK(devices("combine: {device_map: null}") == "null null null");
@@ -60,16 +60,16 @@ TEST_CASE("a device map is an assignment by another name at the top and beside t
   CHECK(devices("device_map: {0: cpu, 1: cpu, 2: cpu}", {{}, {"a=cpu:1"}}) == "cpu:1 cpu cpu");
 }
 
-TEST_CASE("a device map that lacks a member or stands beside an assignment is an error") {
+TEST_CASE("a device map that lacks a member or comes with an assignment is an error") {
   CHECK(wrong_assignment("device_map: {0: cpu, 1: cpu}") ==
         "e.yaml:2:13: 'device_map' has no device for member 'c.d'; add c.d: cpu, another device, or null for the first "
         "usable one");
   CHECK(wrong_assignment("combine: {device_map: {0: cpu, 1: cpu, 2: cpu, 3: cpu}}") ==
-        "e.yaml:2:48: 'device_map' names member 3, but their numbers end at 2");
+        "e.yaml:2:48: 'device_map' names member 3, but the last member is 2");
   CHECK(wrong_assignment("assignment: cpu\ndevice_map: cpu") ==
-        "e.yaml:3:13: 'device_map' is another word for 'assignment'; 'assignment' is given already");
+        "e.yaml:3:13: 'device_map' is another word for 'assignment'; 'assignment' is already given");
   CHECK(wrong_assignment("device_map: cpu\ncombine: {device_map: cpu}") ==
-        "e.yaml:3:23: 'device_map' is another word for 'assignment'; a 'device_map' is given already");
+        "e.yaml:3:23: 'device_map' is another word for 'assignment'; a 'device_map' is already given");
   CHECK(wrong_assignment("combine: {device_map:}") ==
         "e.yaml:2:11: 'device_map' has no value; write one, or null for the default");
 }
@@ -81,11 +81,11 @@ TEST_CASE("a member without a device is an error that names it") {
   CHECK(problems(kThree + "assignment: {}").size() == 3);
 }
 
-TEST_CASE("a device for nobody is an error with the nearest member") {
+TEST_CASE("a device for an unknown member is an error with the nearest member") {
   CHECK(problem("members: [{name: cnn-0, model: {kind: fake}}]\nassignment: {cnn-0: cpu, cnn-O: cpu}") ==
-        "e.yaml:2:26: 'assignment' names 'cnn-O', which is no member; did you mean 'cnn-0'?");
+        "e.yaml:2:26: 'assignment' names 'cnn-O', which is not a member; did you mean 'cnn-0'?");
   CHECK(wrong_assignment("assignment: {0: cpu, 1: cpu, 2: cpu, 3: cpu}") ==
-        "e.yaml:2:38: 'assignment' names member 3, but their numbers end at 2");
+        "e.yaml:2:38: 'assignment' names member 3, but the last member is 2");
 }
 
 TEST_CASE("a member that is named by name and by rank is an error") {
@@ -95,9 +95,9 @@ TEST_CASE("a member that is named by name and by rank is an error") {
 
 TEST_CASE("a list of another length than the members is an error") {
   CHECK(wrong_assignment("assignment: [0, 1]") ==
-        "e.yaml:2:13: 'assignment' lists 2 devices for 3 members; it must hold one for each");
+        "e.yaml:2:13: 'assignment' lists 2 devices for 3 members; it must list one for each");
   CHECK(wrong_assignment("assignment: [cpu:0-3,8, cpu, cpu]") ==
-        "e.yaml:2:13: 'assignment' lists 4 devices for 3 members; it must hold one for each; the comma ends 'cpu:0-3' "
+        "e.yaml:2:13: 'assignment' lists 4 devices for 3 members; it must list one for each; the comma ends 'cpu:0-3' "
         "inside brackets; quote it: \"cpu:0-3,8\", or write {cpu: [0-3,8]}");
 }
 
@@ -108,7 +108,7 @@ TEST_CASE("an unquoted comma in a map in braces is explained") {
         "e.yaml:2:35: the comma ends 'cpu:0' inside brackets; quote it: \"cpu:0,2-3,8\", or write {cpu: [0,2-3,8]}");
 }
 
-TEST_CASE("a device that is wrong is refused at its place") {
+TEST_CASE("a device that is wrong is refused at its position") {
   CHECK(wrong_assignment("assignment: {a: cpu, b: tpu, c.d: cpu}") ==
         "e.yaml:2:25: 'tpu' cannot be used: LibTorch has no such device; use cpu or cuda");
   CHECK(wrong_assignment("assignment: tpu") ==
@@ -138,14 +138,14 @@ TEST_CASE("only members that remain without a device are errors") {
   CHECK(devices("assignment: {}", {{}, {"a=cpu,b=cpu", "c.d=-1"}}) == "cpu cpu cpu");
 }
 
-TEST_CASE("what is wrong with a device on the command line is said with the option") {
+TEST_CASE("a mistake in a device on the command line is reported with the option") {
   const auto assign = [](const char* option) { return wrong_assignment("assignment: cpu", {{}, {option}}); };
   CHECK(assign("a") == "command line: '--assign a': write a member and its device: --assign cnn-0=cpu:1");
   CHECK(assign("=cpu") == "command line: '--assign =cpu': write a member and its device: --assign cnn-0=cpu:1");
   CHECK(assign("a=") == "command line: '--assign a=': write a member and its device: --assign cnn-0=cpu:1");
   CHECK(assign("c.e=cpu") ==
-        "command line: '--assign c.e=cpu': --assign names 'c.e', which is no member; did you mean 'c.d'?");
-  CHECK(assign("7=cpu") == "command line: '--assign 7=cpu': --assign names member 7, but their numbers end at 2");
+        "command line: '--assign c.e=cpu': --assign names 'c.e', which is not a member; did you mean 'c.d'?");
+  CHECK(assign("7=cpu") == "command line: '--assign 7=cpu': --assign names member 7, but the last member is 2");
   CHECK(assign("a=tpu") ==
         "command line: '--assign a=tpu': 'tpu' cannot be used: LibTorch has no such device; use cpu or cuda");
   CHECK(assign("a=cpu,b=cpu,a=cpu:1") == "command line: '--assign a=cpu:1': --assign names member 'a' twice");

@@ -37,7 +37,7 @@ TEST_CASE("the geometric mean refuses logits") {
   CHECK(problem(kFakes + "combine: {rule: vote, over: logits}").empty());
 }
 
-TEST_CASE("what a member answers must be able to become what is combined") {
+TEST_CASE("the output of a member must be convertible to what is combined") {
   const auto mixed = [](const std::string& output, const std::string& over) {
     return problem("members: [{name: a, model: {kind: fake}, output: " + output + "}]\ncombine: {over: " + over + "}");
   };
@@ -45,19 +45,19 @@ TEST_CASE("what a member answers must be able to become what is combined") {
   CHECK(mixed("logits", "probabilities").empty());
   CHECK(mixed("probabilities", "probabilities").empty());
   CHECK(mixed("probabilities", "logits") ==
-        "e.yaml:1:11: member 'a' answers probabilities, which cannot be combined over logits; set combine: "
+        "e.yaml:1:11: member 'a' outputs probabilities, which cannot be combined over logits; set combine: "
         "{over: probabilities}");
   CHECK(mixed("features", "probabilities") ==
-        "e.yaml:1:11: member 'a' answers features, which cannot be combined over probabilities; set combine: "
+        "e.yaml:1:11: member 'a' outputs features, which cannot be combined over probabilities; set combine: "
         "{over: features}");
   CHECK(mixed("logits", "features") ==
-        "e.yaml:1:11: member 'a' answers logits, which cannot be combined over features; set combine: {over: "
+        "e.yaml:1:11: member 'a' outputs logits, which cannot be combined over features; set combine: {over: "
         "probabilities}");
   CHECK(problem("members: [{name: a, model: {kind: small-cnn}}]\ncombine: {over: features}") ==
-        "e.yaml:1:11: member 'a' answers logits, which cannot be combined over features; set combine: {over: "
+        "e.yaml:1:11: member 'a' outputs logits, which cannot be combined over features; set combine: {over: "
         "probabilities}");
   CHECK(problem("members: [{name: a, model: {kind: clip-vit, path: t}}]\n") ==
-        "e.yaml:1:11: member 'a' answers features, which cannot be combined over probabilities; set combine: {over: "
+        "e.yaml:1:11: member 'a' outputs features, which cannot be combined over probabilities; set combine: {over: "
         "features}, or 'output: logits' and 'head' in its 'model'");
 }
 
@@ -67,8 +67,8 @@ TEST_CASE("members of different classes are refused unless the rule is none") {
       "  - {name: c, model: {kind: mlp, layers: [10, 7]}}\n  - {name: d, model: {kind: fake, classes: 8}}\n";
   const auto lines = problems(yaml);
   REQUIRE(lines.size() == 2);
-  CHECK(lines[0] == "e.yaml:4:5: member 'c' answers 7 classes but member 'b' answers 10; only rule none takes both");
-  CHECK(lines[1] == "e.yaml:5:5: member 'd' answers 8 classes but member 'b' answers 10; only rule none takes both");
+  CHECK(lines[0] == "e.yaml:4:5: member 'c' outputs 7 classes but member 'b' outputs 10; only rule none takes both");
+  CHECK(lines[1] == "e.yaml:5:5: member 'd' outputs 8 classes but member 'b' outputs 10; only rule none takes both");
   CHECK(problem(yaml + "combine: {rule: none}").empty());
 }
 
@@ -76,28 +76,28 @@ TEST_CASE("weights that rule weighted would divide by 0 are refused") {
   const std::string zero =
       "members: [{name: a, weight: 2, model: {kind: fake}}, {name: b, weight: -2, model: {kind: fake}}]\n";
   CHECK(problem(zero + "combine: {rule: weighted}") ==
-        "e.yaml:2:10: the weights sum to 0, by which rule weighted cannot divide; change them or set normalize: false");
+        "e.yaml:2:10: the weights sum to 0, and rule weighted cannot divide by that; change them or set normalize: "
+        "false");
   CHECK(problem(zero + "combine: {rule: weighted, normalize: false}").empty());
   const std::string huge =
       "members: [{name: a, weight: 1e308, model: {kind: fake}}, {name: b, weight: 1e308, model: {kind: fake}}]\n";
   CHECK(problem(huge + "combine: {rule: weighted}").starts_with("e.yaml:2:10: the weights sum to inf"));
 }
 
-TEST_CASE("weights that cancel but for a rounding error are refused") {
+TEST_CASE("weights that cancel but for a rounding error are rejected") {
   const std::string cancel =
       "members: [{name: a, weight: 0.1, model: {kind: fake}}, {name: b, weight: 0.2, model: {kind: fake}}, "
       "{name: c, weight: -0.3, model: {kind: fake}}]\n";
-  CHECK(problem(cancel + "combine: {rule: weighted}") ==
-        "e.yaml:2:10: the weights sum to 0, by which rule weighted cannot divide; change them or set normalize: false");
+  const std::string end = "and rule weighted cannot divide by that; change them or set normalize: false";
+  CHECK(problem(cancel + "combine: {rule: weighted}") == "e.yaml:2:10: the weights sum to 0, " + end);
   CHECK(problem(cancel + "combine: {rule: weighted, accumulate: float64}")
-            .ends_with(", which is only the rounding error of weights that cancel, by which rule weighted cannot "
-                       "divide; change them or set normalize: false"));
+            .ends_with(" (only a rounding error: the weights cancel), " + end));
   CHECK(problem(cancel + "combine: {rule: weighted, normalize: false}").empty());
   const std::string large =
       "members: [{name: a, weight: 3e38, model: {kind: fake}}, {name: b, weight: 3e38, model: {kind: fake}}]\n";
   CHECK(problem(large + "combine: {rule: vote}") ==
-        "e.yaml:2:10: the sum of the weights is not a number that rule vote can divide by; make them smaller or use "
-        "another rule");
+        "e.yaml:2:10: the weights are too large for rule vote, which adds them up; make them smaller or use another "
+        "rule");
 }
 
 TEST_CASE("weights are not summed while one of them is unknown") {
@@ -107,8 +107,8 @@ TEST_CASE("weights are not summed while one of them is unknown") {
 
 TEST_CASE("negative weights are refused unless the rule is weighted") {
   const std::string kNegative =
-      "e.yaml:1:11: member 'a' has the negative weight -2, which of the combine rules weighted alone takes; for a "
-      "merge write it into 'weights' of 'merge'";
+      "e.yaml:1:11: member 'a' has the negative weight -2, but only the combine rule weighted takes negative weights; "
+      "for a merge set 'weights' of 'merge'";
   const std::string negative = "members: [{name: a, weight: -2, model: {kind: fake}}]\n";
   CHECK(problem(negative) == kNegative);
   CHECK(problem(negative + "combine: {rule: vote}") == kNegative);
@@ -117,7 +117,7 @@ TEST_CASE("negative weights are refused unless the rule is weighted") {
 
 TEST_CASE("a vote without any weight is refused") {
   CHECK(problem("members: [{name: a, weight: 0, model: {kind: fake}}]\ncombine: {rule: vote}") ==
-        "e.yaml:2:10: all weights are 0: nobody has a vote; change them or use another rule");
+        "e.yaml:2:10: all weights are 0, so no member has a vote; change them or use another rule");
 }
 
 TEST_CASE("a small-cnn refuses images of another shape") {
@@ -129,10 +129,10 @@ TEST_CASE("a small-cnn refuses images of another shape") {
         "e.yaml:3:16: member 'a' is a small-cnn, which takes images of 3x32x32, not 1x2x3");
 }
 
-TEST_CASE("a member that knows fewer classes than the images have is refused") {
+TEST_CASE("a member with fewer classes than the images is refused") {
   const std::string seven = "members: [{name: a, model: {kind: fake, classes: 7}}]\n";
   CHECK(problem(seven + "input: {dataset: digits}") ==
-        "e.yaml:2:8: member 'a' answers 7 classes, but the images have 10");
+        "e.yaml:2:8: member 'a' outputs 7 classes, but the images have 10");
   CHECK(problem(seven + "input: {dataset: random, count: 1, classes: 7}").empty());
   CHECK(problem("members: [{name: a, model: {kind: fake, classes: 7}, output: features}]\n"
                 "input: {dataset: digits}\ncombine: {over: features}")
@@ -150,7 +150,7 @@ TEST_CASE("normalize belongs to rule weighted") {
   CHECK_FALSE(config::load_text(kFakes + "combine: {rule: weighted, normalize: false}", "e").combine.normalize);
 }
 
-TEST_CASE("values of the combination that are wrong are refused") {
+TEST_CASE("wrong values of the combination are refused") {
   CHECK(problem(kFakes + "combine: mean") == "e.yaml:2:10: 'combine' must be a map of keys and values, not 'mean'");
   CHECK(
       problem(kFakes + "combine: {rule: medianx}") ==

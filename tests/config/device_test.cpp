@@ -1,4 +1,4 @@
-// Devices and core sets as they are written, and what is said about those that are not.
+// Devices and core sets as users write them, and the messages about wrong ones.
 #include "config/device.hpp"
 
 #include <doctest/doctest.h>
@@ -53,7 +53,7 @@ TEST_CASE("a device that LibTorch does not have is refused with that reason") {
   CHECK(refusal("tpu:0") == "'tpu:0' cannot be used: LibTorch has no such device; use cpu or cuda");
 }
 
-TEST_CASE("an unknown device is refused with what may be written") {
+TEST_CASE("an unknown device is refused with what to write") {
   const std::string choices = "; write cpu, cpu:0-3, cuda:0, cuda:GPU-<uuid> or null";
   CHECK(refusal("gpu:0") == "unknown device 'gpu:0'" + choices + "; did you mean 'cuda'?");
   CHECK(refusal("CPU") == "unknown device 'CPU'" + choices + "; did you mean 'cpu'?");
@@ -63,9 +63,9 @@ TEST_CASE("an unknown device is refused with what may be written") {
   CHECK(refusal("99999999999") == "unknown device '99999999999'" + choices);
 }
 
-TEST_CASE("a core set that is none is refused with the part that is wrong") {
+TEST_CASE("an invalid core set is refused with the part that is wrong") {
   const auto expected = [](std::string_view whole, std::string_view part) {
-    return "'" + std::string(whole) + "' is no core set: '" + std::string(part) +
+    return "'" + std::string(whole) + "' is not a core set: '" + std::string(part) +
            "' is neither a core below 8192 nor a range like 0-3";
   };
   CHECK(refusal("cpu:") == expected("cpu:", ""));
@@ -78,10 +78,10 @@ TEST_CASE("a core set that is none is refused with the part that is wrong") {
   CHECK(refusal("cpu:99999999999") == expected("cpu:99999999999", "99999999999"));
 }
 
-TEST_CASE("a CUDA device that is none is refused with what may be written") {
+TEST_CASE("an invalid CUDA device is refused with what to write") {
   for (const char* text : {"cuda:", "cuda:-1", "cuda:x", "cuda:1.5", "cuda:GPU-", "cuda:GPU-a b", "cuda:99999999999"})
     CHECK(refusal(text) ==
-          "'" + std::string(text) + "' is no CUDA device; write cuda:0, cuda:GPU-<uuid> or cuda:MIG-<uuid>");
+          "'" + std::string(text) + "' is not a CUDA device; write cuda:0, cuda:GPU-<uuid> or cuda:MIG-<uuid>");
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What is done when workers die, hang or answer nonsense: every key, and what is said about wrong ones.
+// What to do when workers die, hang or send invalid outputs: every key, and the messages about wrong ones.
 #include "config/failure.hpp"
 
 #include <doctest/doctest.h>
@@ -20,7 +20,7 @@ void check_round_trip(const std::string& rest) {
   CHECK(config::load_text(spec.effective_yaml, "effective") == spec);
 }
 
-TEST_CASE("without a word about failures workers are restarted within a budget") {
+TEST_CASE("without keys about failures workers are restarted within a budget") {
   const FailureSpec spec = failure("");
   CHECK(spec == FailureSpec{});
   CHECK(spec.on_worker_failure == OnWorkerFailure::restart);
@@ -69,7 +69,7 @@ TEST_CASE("every word about failures is read") {
   CHECK(failure("restarts: {limit: 0}").restart_limit == 0U);
 }
 
-TEST_CASE("a key about failures that is null brings its default back") {
+TEST_CASE("a key about failures that is null restores its default") {
   CHECK(failure("restarts: null\npoison_limit: null\nprogress_deadline_s: null\nspares: null") == FailureSpec{});
   CHECK(failure("restarts: {limit: null, window_s: 5}").restart_limit == 5U);
 }
@@ -81,7 +81,7 @@ TEST_CASE("a limit can be lifted on the command line") {
   CHECK(spec.failure.restart_window == 60.0);
 }
 
-TEST_CASE("what is said about failures is in effect again when it is read back") {
+TEST_CASE("the keys about failures are in effect again when they are read back") {
   check_round_trip("");
   check_round_trip(
       "on_worker_failure: degrade\nrestarts: {limit: 7, window_s: 30.5, back_off_s: 0}\nprogress_deadline_s: 2.5\n"
@@ -90,7 +90,7 @@ TEST_CASE("what is said about failures is in effect again when it is read back")
   check_round_trip("on_worker_failure: fail\non_nan: allow\nslots: 9\ntrain: {checkpoint_segments: 8}");
 }
 
-TEST_CASE("a word about failures that is wrong is refused with those that there are") {
+TEST_CASE("a wrong word about failures is refused with the valid ones") {
   CHECK(wrong_failure("on_worker_failure: retry") ==
         "e.yaml:2:20: 'on_worker_failure' must be restart, degrade or fail, not 'retry'");
   CHECK(wrong_failure("on_worker_failure: degraded") ==
@@ -101,7 +101,7 @@ TEST_CASE("a word about failures that is wrong is refused with those that there 
   CHECK(wrong_failure("core_files: maybe") == "e.yaml:2:13: 'core_files' must be true or false, not 'maybe'");
 }
 
-TEST_CASE("a number about failures that is wrong is refused with what it must be") {
+TEST_CASE("a wrong number about failures is refused with what it must be") {
   CHECK(wrong_failure("drain_deadline_s: 0") ==
         "e.yaml:2:19: 'drain_deadline_s' must be a number of seconds above 0 and at most 1000000, not '0'");
   CHECK(wrong_failure("restarts: {window_s: 0}") ==
@@ -136,7 +136,7 @@ TEST_CASE("the deadline of a batch is a number or one of two words") {
   CHECK(wrong_failure("progress_deadline_s: {}") == must + "a map");
 }
 
-TEST_CASE("misspelt keys about failures are refused with the nearest one") {
+TEST_CASE("misspelled keys about failures are refused with the nearest one") {
   CHECK(wrong_failure("on_worker_failur: fail") ==
         "e.yaml:2:1: unknown key 'on_worker_failur'; did you mean 'on_worker_failure'?");
   CHECK(wrong_failure("progres_deadline_s: 3") ==
@@ -152,7 +152,7 @@ TEST_CASE("misspelt keys about failures are refused with the nearest one") {
         "e.yaml:2:9: unknown key 'checkpoint_segment'; did you mean 'checkpoint_segments'?");
 }
 
-TEST_CASE("checkpoints are by default two segments apart and closer where there are few slots") {
+TEST_CASE("checkpoints are by default two segments apart and closer with few slots") {
   CHECK(load_one("").checkpoint_segments == 2);
   CHECK(load_one("train: {epochs: 3}").checkpoint_segments == 2);
   CHECK(load_one("slots: 64").checkpoint_segments == 2);
@@ -161,7 +161,7 @@ TEST_CASE("checkpoints are by default two segments apart and closer where there 
   CHECK(load_one("slots: 1").checkpoint_segments == 1);
 }
 
-TEST_CASE("as many segments as leave a slot free can lie between two checkpoints") {
+TEST_CASE("two checkpoints can be as far apart as leaves a slot free") {
   CHECK(load_one("slots: 9\ntrain: {checkpoint_segments: 8}").checkpoint_segments == 8);
   CHECK(load_one("slots: 1\ntrain: {checkpoint_segments: 1}").checkpoint_segments == 1);
   CHECK(wrong_failure("train: {checkpoint_segments: 4}") ==
@@ -174,9 +174,9 @@ TEST_CASE("as many segments as leave a slot free can lie between two checkpoints
         "e.yaml:2:30: 'checkpoint_segments' must be a whole number of at least 1, not '0'");
 }
 
-TEST_CASE("the checkpoints of one member alone cannot be set") {
+TEST_CASE("the checkpoints of a single member cannot be set") {
   CHECK(problem("members: [{name: a, model: {kind: fake}, train: {checkpoint_segments: 1}}]") ==
-        "e.yaml:1:50: 'checkpoint_segments' belongs to the 'train' of the whole: all members share the slots that "
+        "e.yaml:1:50: 'checkpoint_segments' belongs to the top-level 'train': all members share the slots that "
         "bound it");
 }
 

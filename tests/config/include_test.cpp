@@ -51,7 +51,7 @@ TEST_CASE("the order of keys in the file does not matter for its includes") {
   CHECK(config::load_file(files.write("e.yaml", kOneMember + "seed: 5\ninclude: base.yaml\n")).seed == 5);
 }
 
-TEST_CASE("included files are found beside the file that names them") {
+TEST_CASE("included files are found next to the file that names them") {
   Files files;
   files.write("parts/deep/members.yaml", kOneMember);
   files.write("parts/common.yaml", "include: deep/members.yaml\nseed: 3\n");
@@ -66,7 +66,7 @@ TEST_CASE("lists of an included file are replaced") {
   CHECK(config::load_file(files.write("e.yaml", "include: base.yaml\n" + kOneMember)).members.size() == 1);
 }
 
-TEST_CASE("null brings back the default of what an included file sets") {
+TEST_CASE("null restores the default of what an included file sets") {
   Files files;
   files.write("base.yaml", kOneMember + "input: {dataset: cifar10, path: d, limit: 4}\n");
   const auto spec = config::load_file(
@@ -75,7 +75,7 @@ TEST_CASE("null brings back the default of what an included file sets") {
   CHECK_FALSE(spec.input.limit);
 }
 
-TEST_CASE("one file may be included along two ways") {
+TEST_CASE("one file may be included in two ways") {
   Files files;
   files.write("base.yaml", kOneMember);
   files.write("left.yaml", "include: base.yaml\nseed: 1\n");
@@ -85,7 +85,7 @@ TEST_CASE("one file may be included along two ways") {
   CHECK(spec.slots == 2);
 }
 
-TEST_CASE("a violation names the file that it stands in") {
+TEST_CASE("a violation names the file that it is in") {
   Files files;
   const std::string base = files.write("base.yaml", "slots: 0\ncombine:\n  rule: men\n  ovr: x\n");
   const std::string main = files.write("e.yaml", "include: base.yaml\n" + kOneMember + "combine: {over: y}\n");
@@ -99,14 +99,14 @@ TEST_CASE("a violation names the file that it stands in") {
   CHECK(all.find(main + ":3:17: 'over' must be") != std::string::npos);
 }
 
-TEST_CASE("what no file gives is missed in the file that includes the others") {
+TEST_CASE("a key that no file gives is reported in the file that includes the others") {
   Files files;
   files.write("base.yaml", "# the rest is elsewhere\nseed: 1\n");
   const std::string main = files.write("e.yaml", "\n\ninclude: base.yaml\n");
   CHECK(file_problem(main).starts_with(main + ":3:1: the configuration needs 'members'"));
 }
 
-TEST_CASE("files that include each other are refused with the circle") {
+TEST_CASE("files that include each other are refused with the cycle") {
   Files files;
   const std::string a = files.write("a.yaml", "include: b.yaml\n");
   const std::string b = files.write("b.yaml", "seed: 1\ninclude: [./a.yaml]\n");
@@ -127,7 +127,7 @@ TEST_CASE("all missing includes are found at once") {
   CHECK(problems_of([&] { config::load_file(files.write("e.yaml", "include: [x.yaml, y.yaml]\n")); }).size() == 2);
 }
 
-TEST_CASE("an include that is no file name is refused") {
+TEST_CASE("an include that is not a file name is refused") {
   CHECK(problem("include: {a: b}\n") == "e.yaml:1:10: 'include' must be a file or a list of files, not a map");
   CHECK(problem("include: [[x]]\n") == "e.yaml:1:11: 'include' must be a file or a list of files, not a list");
   CHECK(problem("include:\n" + kOneMember) == "e.yaml:1:1: 'include' must be a file or a list of files, not nothing");
@@ -138,7 +138,7 @@ TEST_CASE("include below the top is an unknown key") {
   CHECK(problem(kOneMember + "combine: {include: x}") == "e.yaml:2:11: unknown key 'include'");
 }
 
-TEST_CASE("an included file that is no map or no YAML is refused with its own place") {
+TEST_CASE("an included file that is not a map or not YAML is refused with its own position") {
   Files files;
   const std::string list = files.write("list.yaml", "- 1\n");
   CHECK(file_problem(files.write("e.yaml", "include: list.yaml\n")) ==
@@ -153,12 +153,12 @@ TEST_CASE("an empty included file changes nothing") {
   CHECK(config::load_file(files.write("e.yaml", "include: empty.yaml\n" + kOneMember)).members.size() == 1);
 }
 
-TEST_CASE("a long chain of includes is refused") {
+TEST_CASE("a deep chain of includes is refused") {
   Files files;
   for (int i = 0; i < 20; ++i)
     files.write("f" + std::to_string(i) + ".yaml", "include: f" + std::to_string(i + 1) + ".yaml\n");
   CHECK(file_problem(files.path("f0.yaml")) ==
-        files.path("f15.yaml") + ":1:10: more than 16 files include each other in a row");
+        files.path("f15.yaml") + ":1:10: includes are nested more than 16 files deep");
 }
 
 TEST_CASE("includes that double at every step are refused") {

@@ -11,7 +11,7 @@ namespace {
 using config::Dataset;
 using config::Split;
 
-/// What is said about this input, without its place.
+/// The message about this input, without its position.
 std::string wrong_input(const std::string& input) {
   const std::string text = problem(kOneMember + "input: " + input);
   return text.substr(std::min(text.find(": "), text.size() - 2) + 2);
@@ -59,7 +59,7 @@ TEST_CASE("every key of every dataset is read") {
   CHECK(random.seed == 9);
 }
 
-TEST_CASE("training reads the split train where there are splits and the same input elsewhere") {
+TEST_CASE("training reads the split train if there are splits and otherwise the same input") {
   const auto digits = load_one("input: {dataset: digits, limit: 50, preprocess: {mean: 0.5}}");
   CHECK(digits.input.split == Split::test);
   CHECK(digits.train_input.split == Split::train);
@@ -109,7 +109,7 @@ TEST_CASE("unknown keys of the input are refused with the nearest one") {
   CHECK(wrong_input("{dataset: digits, preprocess: {means: 1}}") == "unknown key 'means'; did you mean 'mean'?");
 }
 
-TEST_CASE("values of the input that are wrong are refused with what they must be") {
+TEST_CASE("wrong values of the input are refused with what they must be") {
   CHECK(wrong_input("digits") == "'input' must be a map of keys and values, not 'digits'");
   CHECK(wrong_input("{dataset: digits, split: val}") == "'split' must be train or test, not 'val'");
   CHECK(wrong_input("{dataset: npy, images: x, layout: hwc}") ==
@@ -143,7 +143,7 @@ TEST_CASE("preprocessing that cannot be computed is refused") {
         4);
 }
 
-TEST_CASE("shape and classes are known as far as the configuration tells") {
+TEST_CASE("shape and classes are known if the configuration tells them") {
   CHECK(config::known_shape(load_one("input: {dataset: digits}").input) == ImageShape{3, 32, 32});
   CHECK(config::known_shape(load_one("input: {shape: [1, 2, 3]}").input) == ImageShape{1, 2, 3});
   CHECK_FALSE(config::known_shape(load_one("input: {dataset: npy, images: x}").input));
@@ -180,7 +180,7 @@ TEST_CASE("a folder of images is resized and cropped to 224 unless it says other
   CHECK(config::known_shape(all) == ImageShape{3, 30, 20});
 }
 
-TEST_CASE("sizes of a folder that make no sense are refused") {
+TEST_CASE("invalid sizes of a folder are refused") {
   const auto folder = [](const std::string& keys) { return wrong_input("{dataset: folder, path: d, " + keys + "}"); };
   CHECK(wrong_input("{dataset: folder}") ==
         "'input' needs 'path', the folder with the images, or with one folder of images for each class");

@@ -12,7 +12,7 @@
 namespace tutti::test {
 namespace {
 
-TEST_CASE("without further keys the defaults hold") {
+TEST_CASE("without further keys the defaults apply") {
   const config::EnsembleSpec spec = load_one("");
   const config::EnsembleSpec defaults;
   CHECK(spec.combine == defaults.combine);
@@ -44,7 +44,7 @@ TEST_CASE("every top-level key is read") {
   CHECK(spec.output == "runs/x");
 }
 
-TEST_CASE("a batch may be left to measurement and stays so in the effective configuration") {
+TEST_CASE("a batch may be measured and stays auto in the effective configuration") {
   const config::EnsembleSpec spec = load_one("batch_images: auto\n");
   CHECK(spec.measure_batch_images);
   CHECK(spec.effective_yaml.find("\nbatch_images: auto\n") != std::string::npos);
@@ -52,7 +52,7 @@ TEST_CASE("a batch may be left to measurement and stays so in the effective conf
   CHECK_FALSE(load_one("").measure_batch_images);
 }
 
-TEST_CASE("top-level values that are wrong are refused with what they must be") {
+TEST_CASE("wrong top-level values are refused with what they must be") {
   const auto wrong = [](const std::string& line) { return problem(kOneMember + line); };
   CHECK(wrong("segment_images: abc") ==
         "e.yaml:2:17: 'segment_images' must be a whole number of at least 1, not 'abc'");
@@ -71,8 +71,8 @@ TEST_CASE("top-level values that are wrong are refused with what they must be") 
   CHECK(wrong("segment_images: auto") ==
         "e.yaml:2:17: 'segment_images' must be a whole number of at least 1, not 'auto'");
   CHECK(wrong("train: {batch_images: auto}") ==
-        "e.yaml:2:23: 'batch_images' of 'train' must be a number, not auto: unlike the batch of prediction it changes "
-        "what is learnt");
+        "e.yaml:2:23: 'batch_images' of 'train' must be a number, not auto: unlike the batch of prediction, it changes "
+        "the trained weights");
   CHECK(wrong("slots: 65") == "e.yaml:2:8: 'slots' must be a whole number of at most 64, not '65'");
   CHECK(wrong("threads: -1") == "e.yaml:2:10: 'threads' must be a whole number of at least 0, not '-1'");
   CHECK(wrong("threads: 1025") == "e.yaml:2:10: 'threads' must be a whole number of at most 1024, not '1025'");
@@ -87,14 +87,14 @@ TEST_CASE("top-level values that are wrong are refused with what they must be") 
   CHECK(wrong("zzz: 3") == "e.yaml:2:1: unknown key 'zzz'");
 }
 
-TEST_CASE("text that is empty or no map is refused") {
+TEST_CASE("text that is empty or not a map is refused") {
   CHECK(problem("") ==
         "e.yaml:1:1: the configuration needs 'members', a list such as [{name: cnn-0, model: {kind: small-cnn}}]");
   CHECK(problem("- 1\n") == "e.yaml:1:1: a configuration is a map of keys and values, not a list");
   CHECK(problem("hello") == "e.yaml:1:1: a configuration is a map of keys and values, not 'hello'");
 }
 
-/// The configuration in effect is read back as the same one, and says the same again.
+/// The configuration in effect is read back as the same one and written in the same way again.
 void check_effective(const config::EnsembleSpec& spec) {
   CAPTURE(spec.effective_yaml);
   const config::EnsembleSpec again = config::load_text(spec.effective_yaml, "effective");
@@ -155,7 +155,7 @@ output: runs/é
                                     "e.yaml"));
 }
 
-TEST_CASE("the configuration in effect says that statistics are estimated and over which images") {
+TEST_CASE("the configuration in effect tells that statistics are estimated and over which images") {
   check_effective(config::load_text(
       "members: [{name: a, model: {kind: torchscript, path: n.pt, weights: a.st}}]\n"
       "base: {kind: torchscript, path: n.pt, weights: base.st}\n"
@@ -184,7 +184,7 @@ TEST_CASE("every configuration that users start from is valid") {
   CHECK(count >= 5);
 }
 
-TEST_CASE("text that was damaged anywhere is either valid or refused with words") {
+TEST_CASE("text that was damaged anywhere is either valid or refused with a message") {
   const std::string whole =
       config::load_file(std::filesystem::path(TUTTI_CONFIG_FOLDER) / "examples/cifar10.yaml").effective_yaml;
   const std::string_view letters = "{}[]:,-#&*!|>'\"%@`~?\n\t a0.\x01\xff";

@@ -1,4 +1,4 @@
-// `members:` and `train:`: what a member may hold.
+// `members:` and `train:`: what a member may contain.
 #include <doctest/doctest.h>
 
 #include "config/members.hpp"
@@ -9,7 +9,7 @@ namespace {
 
 config::EnsembleSpec load_yaml(const std::string& yaml) { return config::load_text(yaml, "e.yaml"); }
 
-/// What is said about one member of this model, without its place.
+/// The message about one member with this model, without its position.
 std::string model_problem(const std::string& model) {
   const std::string text = problem("members: [{name: a, model: {" + model + "}}]");
   return text.substr(std::min(text.find(": "), text.size() - 2) + 2);
@@ -32,14 +32,14 @@ TEST_CASE("a member with nothing but name and kind gets the defaults") {
   CHECK(kind_name(b.model.kind) == "small-cnn");
 }
 
-/// What is said about the input of a member over images of 3x8x10, without its place.
+/// The message about the input of a member over images of 3x8x10, without its position.
 std::string input_problem(const std::string& keys, const std::string& model = "kind: fake") {
   const std::string text = problem("members: [{name: a, model: {" + model + "}, input: {" + keys +
                                    "}}]\ninput: {dataset: random, count: 1, shape: [3, 8, 10]}");
   return text.substr(std::min(text.find(": "), text.size() - 2) + 2);
 }
 
-TEST_CASE("a member may have an input of its own") {
+TEST_CASE("a member may have its own input") {
   const auto input = [](const std::string& keys) {
     return load_yaml("members: [{name: a, model: {kind: fake}, input: {" + keys + "}}]").members[0].input;
   };
@@ -54,31 +54,32 @@ TEST_CASE("a member may have an input of its own") {
         MemberInput{{ResizeRule::none, 0, 0, 4, 5, Interpolation::bicubic}, {0.5F}, {1, 2, 3}});
 }
 
-TEST_CASE("an input of a member that makes no sense is refused") {
+TEST_CASE("an invalid input of a member is refused") {
   CHECK(input_problem("size: 3") == "unknown key 'size'; did you mean 'resize'?");
-  CHECK(input_problem("rule: exact") == "'rule' says how 'resize' is done, which is missing");
-  CHECK(input_problem("interpolation: nearest") == "'interpolation' says how 'resize' is done, which is missing");
+  CHECK(input_problem("rule: exact") == "'rule' says how to resize, but there is no 'resize'; add it or remove 'rule'");
+  CHECK(input_problem("interpolation: nearest") ==
+        "'interpolation' says how to resize, but there is no 'resize'; add it or remove 'interpolation'");
   CHECK(input_problem("resize: [4, 4], crop: 5") ==
         "'crop' 5x5 is larger than what 'resize' makes (4x4); the rest would be black");
   CHECK(input_problem("std: 0") == "'std' must be a number above 0 that fits float32, not '0'");
   CHECK(input_problem("mean: [1, 2]") ==
-        "member 'a' cannot have this 'input': 'mean' has 2 values, but an image has 3 channels");
+        "member 'a' cannot use this 'input': 'mean' has 2 values, but an image has 3 channels");
   CHECK(input_problem("std: [1, 2]") ==
-        "member 'a' cannot have this 'input': 'std' has 2 values, but an image has 3 channels");
+        "member 'a' cannot use this 'input': 'std' has 2 values, but an image has 3 channels");
   CHECK(input_problem("crop: [9, 4]") ==
-        "member 'a' cannot have this 'input': 'crop' 9x4 is larger than the images, which are 3x8x10");
+        "member 'a' cannot use this 'input': 'crop' 9x4 is larger than the images, which are 3x8x10");
   CHECK(input_problem("resize: 65536") ==
-        "member 'a' cannot have this 'input': it makes images of 3x65536x81920 out of those of 3x8x10, which is more "
+        "member 'a' cannot use this 'input': it makes images of 3x65536x81920 from images of 3x8x10, which is more "
         "than 268435456 values");
   CHECK(problem("members: [{name: a, model: {kind: fake}, input: {resize: 65536}}]\n"
                 "input: {dataset: random, count: 1, shape: [1, 1, 65536]}") ==
-        "e.yaml:1:11: member 'a' cannot have this 'input': cannot resize an image of 1x1x65536: it would be "
+        "e.yaml:1:11: member 'a' cannot use this 'input': cannot resize an image of 1x1x65536: it would be "
         "1x65536x16777217, and a side has 1 to 16777216 pixels");
   CHECK(problem("members: [{name: a, model: {kind: fake}, input: 224}]") ==
         "e.yaml:1:49: 'input' of a member must be a map of keys and values, not '224'");
 }
 
-TEST_CASE("a small-cnn takes images of any size where its own input makes them fit") {
+TEST_CASE("a small-cnn takes images of any size if its own input makes them fit") {
   CHECK(input_problem("resize: [32, 32]", "kind: small-cnn").empty());
   CHECK(input_problem("resize: [32, 31]", "kind: small-cnn") ==
         "member 'a' is a small-cnn, which takes images of 3x32x32, not 3x32x31");
@@ -110,9 +111,9 @@ combine: {rule: weighted}
   CHECK_FALSE(fake.reads_input);
   CHECK(fake.writes_input);
   REQUIRE(fake.faults.size() == 3);
-  CHECK(fake.faults[0] == FaultPoint{FaultKind::hang, FaultPhase::predict, 0, {}});
-  CHECK(fake.faults[1] == FaultPoint{FaultKind::exit, FaultPhase::train, 5, {}});
-  CHECK(fake.faults[2] == FaultPoint{FaultKind::nan, FaultPhase::predict, 0, -0.1F});
+  CHECK(fake.faults[0] == ScriptedFault{FaultKind::hang, FaultPhase::predict, 0, {}});
+  CHECK(fake.faults[1] == ScriptedFault{FaultKind::exit, FaultPhase::train, 5, {}});
+  CHECK(fake.faults[2] == ScriptedFault{FaultKind::nan, FaultPhase::predict, 0, -0.1F});
   CHECK(a.model.weights == "w.safetensors");
   CHECK(a.weight == -2.5);
   CHECK(a.output == OutputKind::probabilities);
@@ -128,7 +129,7 @@ combine: {rule: weighted}
   CHECK(kind_name(spec.members[3].model.kind) == "fake");
 }
 
-TEST_CASE("how a member learns is its own over the ensemble's over the defaults") {
+TEST_CASE("training keys of a member go before the ensemble's and those before the defaults") {
   const auto spec = load_yaml(
       "members: [{name: a, model: {kind: fake}, train: {epochs: 9, bootstrap: false}}, {name: b, model: {kind: "
       "fake}}]\n"
@@ -153,21 +154,21 @@ TEST_CASE("a member needs a name and a model") {
   CHECK(lines[1] == "e.yaml:2:5: member 0 needs 'model', such as {kind: small-cnn}");
 }
 
-TEST_CASE("a name that could be no file name or key is refused") {
+TEST_CASE("a name that cannot be a file name or key is refused") {
   const auto name = [](const std::string& text) {
     return problem("members: [{name: " + text + ", model: {kind: fake}}]");
   };
-  CHECK(name("'a b'") == "e.yaml:1:18: the name 'a b' may hold letters, digits, '_', '.' and '-' only");
-  CHECK(name("a/b") == "e.yaml:1:18: the name 'a/b' may hold letters, digits, '_', '.' and '-' only");
-  CHECK(name("..") == "e.yaml:1:18: the name '..' must begin with a letter, a digit or '_'");
-  CHECK(name("-x") == "e.yaml:1:18: the name '-x' must begin with a letter, a digit or '_'");
+  CHECK(name("'a b'") == "e.yaml:1:18: the name 'a b' may contain only letters, digits, '_', '.' and '-'");
+  CHECK(name("a/b") == "e.yaml:1:18: the name 'a/b' may contain only letters, digits, '_', '.' and '-'");
+  CHECK(name("..") == "e.yaml:1:18: the name '..' must start with a letter, a digit or '_'");
+  CHECK(name("-x") == "e.yaml:1:18: the name '-x' must start with a letter, a digit or '_'");
   CHECK(name("12") == "e.yaml:1:18: the name '12' would be taken for a rank in 'assignment'; add a letter");
   CHECK(name(std::string(65, 'x')).ends_with("' is longer than 64 characters"));
   CHECK(name("[x]") == "e.yaml:1:18: 'name' must be text, not a list");
   CHECK(name("''") == "e.yaml:1:18: 'name' must be text, not the text ''");
 }
 
-TEST_CASE("two members of one name are refused") {
+TEST_CASE("two members with the same name are refused") {
   CHECK(problem("members:\n  - {name: a, model: {kind: fake}}\n  - {name: a, model: {kind: fake}}\n") ==
         "e.yaml:3:5: member 1 is called 'a' like member 0; names must differ");
 }
@@ -181,7 +182,7 @@ TEST_CASE("unknown keys of a member are refused with the nearest one") {
   CHECK(model_problem("kind: fake, faults: [{kind: exit, fase: load}]") == "unknown key 'fase'; did you mean 'phase'?");
 }
 
-TEST_CASE("values of a member that are wrong are refused with what they must be") {
+TEST_CASE("wrong values of a member are refused with what they must be") {
   const auto with = [](const std::string& keys) {
     return problem("members: [{name: a, model: {kind: fake}, " + keys + "}]");
   };
@@ -206,7 +207,7 @@ TEST_CASE("values of a member that are wrong are refused with what they must be"
   CHECK(with("train: {bootstrap: maybe}") == "e.yaml:1:61: 'bootstrap' must be true or false, not 'maybe'");
   CHECK(with("train: {init: {}}") == "e.yaml:1:56: 'init' must be text, not a map");
   CHECK(with("train: {input: {}}") ==
-        "e.yaml:1:50: 'input' belongs to the 'train' of the whole: all members learn from one stream");
+        "e.yaml:1:50: 'input' belongs to the top-level 'train': all members learn from one stream");
 }
 
 TEST_CASE("a model needs a known kind") {
@@ -231,11 +232,11 @@ TEST_CASE("keys of another kind of model are refused with the kinds that have th
         "'weights' belongs to small-cnn, mlp, torchscript, clip-vit or fake, not to aoti; a file of aoti holds its own "
         "weights, name it with 'path'");
   CHECK(problem("members: [{name: a, model: {kind: mlp, layers: [3]}, output: features}]") ==
-        "e.yaml:1:62: mlp always answers logits; leave 'output' out");
+        "e.yaml:1:62: mlp always outputs logits; leave 'output' out");
   CHECK(problem("members: [{name: a, model: {kind: small-cnn}, output: logits}]").empty());
 }
 
-TEST_CASE("packages of aoti are one path or several and name the entry of their answer") {
+TEST_CASE("packages of aoti are one path or several and name the entry of their output") {
   const auto spec = load_yaml(
       "members:\n"
       "  - {name: a, model: {kind: aoti, path: a.pt2, output: pooler_output}, output: features}\n"
@@ -252,7 +253,7 @@ TEST_CASE("packages of aoti are one path or several and name the entry of their 
   CHECK(model_problem("kind: aoti, path: a, head: b") == "'head' belongs to clip-vit, not to aoti");
 }
 
-TEST_CASE("a clip-vit says in its model what it answers and the member follows") {
+TEST_CASE("the model of a clip-vit decides what the member outputs") {
   const auto spec = load_yaml(
       "members:\n"
       "  - {name: a, model: {kind: clip-vit, path: tower}}\n"
@@ -276,13 +277,13 @@ TEST_CASE("a clip-vit says in its model what it answers and the member follows")
   CHECK(model_problem("kind: clip-vit, path: t, output: poled") ==
         "'output' must be pooled, projected or logits, not 'poled'; did you mean 'pooled'?");
   CHECK(problem("members: [{name: a, model: {kind: clip-vit, path: t}, output: logits}]\ncombine: {over: features}") ==
-        "e.yaml:1:63: a clip-vit with 'output: pooled' in its 'model' answers features; leave this 'output' out, "
+        "e.yaml:1:63: a clip-vit with 'output: pooled' in its 'model' outputs features; leave this 'output' out, "
         "or change the one in its 'model'");
   CHECK(problem("members: [{name: a, model: {kind: clip-vit, path: t}, output: features}]\ncombine: {over: features}")
             .empty());
 }
 
-TEST_CASE("a key that would be refused is not proposed") {
+TEST_CASE("a key that would be refused is not suggested") {
   CHECK(model_problem("kind: small-cnn, layer: [3]") == "unknown key 'layer'");
   CHECK(model_problem("kind: mlp, layers: [3], layer: [3]") == "unknown key 'layer'; did you mean 'layers'?");
 }
@@ -326,7 +327,7 @@ TEST_CASE("scripted faults are checked") {
   CHECK(faults("[{kind: exit, at_value: x}]") == "'at_value' must be a number that fits float32, not 'x'");
   CHECK(faults("[{kind: exit, at_value: 1e39}]") == "'at_value' must be a number that fits float32, not '1e39'");
   CHECK(faults("[{kind: exit, at_value: 1, at_batch: 0}]") ==
-        "'at_batch' does not count where 'at_value' says when; give one of them");
+        "'at_batch' and 'at_value' both say when the fault happens; give one of them");
   CHECK(faults("[{kind: exit, phase: load, at_value: 1}]") ==
         "'at_value' has no meaning in phase load: no image has come yet");
   CHECK(faults("[{kind: exit, at_valu: 1}]") == "unknown key 'at_valu'; did you mean 'at_value'?");

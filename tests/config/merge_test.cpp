@@ -1,4 +1,4 @@
-// What `base:` and `merge:` mean, and what is said about what is wrong with them.
+// What `base:` and `merge:` mean, and the messages about mistakes in them.
 #include "config/merge.hpp"
 
 #include <doctest/doctest.h>
@@ -96,7 +96,7 @@ TEST_CASE("values of the wrong form are refused with what they must be") {
   CHECK(wrong_merge("merge: {over: [a, a]}\n") == "e.yaml:2:19: 'over' names member 'a' twice");
   CHECK(wrong_merge("merge: {over: [a, 2]}\n").find("2:19: a rank in 'over' must be a whole number") !=
         std::string::npos);
-  CHECK(wrong_merge("merge: {over: [bb]}\n").find("'over' names 'bb', and no member is called so") !=
+  CHECK(wrong_merge("merge: {over: [bb]}\n").find("'over' names 'bb', but no member has that name") !=
         std::string::npos);
   CHECK(wrong_merge("merge: {method: weighted, weights: 3}\n") ==
         "e.yaml:2:36: 'weights' must be a list of numbers such as [1, 2], not '3'");
@@ -118,13 +118,13 @@ TEST_CASE("a method without what it needs is refused") {
               " needs 'base', the model that the members were fine-tuned from, such as base: {kind: small-cnn, "
               "weights: base.safetensors}");
   CHECK(wrong_merge("merge: {method: greedy_soup}\n") ==
-        "e.yaml:2:8: 'merge' needs 'input', the held-out images by which greedy_soup chooses; or give every task "
+        "e.yaml:2:8: 'merge' needs 'input', the held-out images that greedy_soup chooses by; or give every task "
         "'held_out' images");
   CHECK(wrong_merge("merge: {method: slerp, over: [a]}\n") ==
         "e.yaml:2:30: slerp merges two members, not 1; name them in 'over'");
 }
 
-TEST_CASE("BatchNorm statistics are estimated over images of torchscript members alone") {
+TEST_CASE("BatchNorm statistics are estimated over images only for torchscript members") {
   const std::string scripts =
       "members: [{name: a, model: {kind: torchscript, path: n.pt, weights: a.st}}, "
       "{name: b, model: {kind: torchscript, path: n.pt, weights: b.st}}]\n"
@@ -145,15 +145,15 @@ TEST_CASE("BatchNorm statistics are estimated over images of torchscript members
         "torchscript");
 }
 
-TEST_CASE("a greedy soup of members that answer features needs what every task holds out") {
+TEST_CASE("a greedy soup of members that output features needs what every task holds out") {
   const std::string features =
       "members: [{name: a, model: {kind: fake, weights: a.st}, output: features}]\ncombine: {over: features}\n";
   CHECK(problem(features + "merge: {method: greedy_soup, input: {dataset: digits}}\n") ==
-        "e.yaml:3:37: greedy_soup chooses by accuracy, and members that are combined over features answer no classes; "
-        "give every task with its head 'held_out' images in place of this");
+        "e.yaml:3:37: greedy_soup chooses by accuracy, and members that are combined over features output no classes; "
+        "give every task a head and 'held_out' images instead");
   CHECK(problem(features + "merge: {method: greedy_soup}\n") ==
-        "e.yaml:3:8: greedy_soup chooses by accuracy, and members that are combined over features answer no classes; "
-        "give every task with its head 'held_out' images");
+        "e.yaml:3:8: greedy_soup chooses by accuracy, and members that are combined over features output no classes; "
+        "give every task a head and 'held_out' images");
   const auto task = [](const std::string& name, const std::string& rest) {
     return "{name: " + name + ", head: h.st, input: {dataset: digits, limit: 9}" + rest + "}";
   };
@@ -165,19 +165,18 @@ TEST_CASE("a greedy soup of members that answer features needs what every task h
   CHECK(said(task("u", held), "method: average").empty());
   CHECK(said(task("u", ""), "method: average").empty());
   for (const std::string nothing : {"", ", held_out: null"})
-    CHECK(
-        said(task("u", nothing), "method: greedy_soup") ==
-        "e.yaml:5:5: task 'u' has no 'held_out' images, by which greedy_soup chooses, and other tasks have; give some "
-        "to every task");
+    CHECK(said(task("u", nothing), "method: greedy_soup") ==
+          "e.yaml:5:5: task 'u' has no 'held_out' images for greedy_soup, but other tasks have; give some "
+          "to every task");
   CHECK(said("{head: h.st, input: {dataset: digits}}", "method: greedy_soup")
-            .ends_with("task 1 has no 'held_out' images, by which greedy_soup chooses, and other tasks have; give some "
+            .ends_with("task 1 has no 'held_out' images for greedy_soup, but other tasks have; give some "
                        "to every task"));
   CHECK(said(task("u", held), "method: greedy_soup, input: {dataset: digits, limit: 9}") ==
         "e.yaml:6:37: greedy_soup chooses by the 'input' of 'merge' or by the 'held_out' images of the tasks, not by "
-        "both; take one away");
+        "both; remove one");
 }
 
-TEST_CASE("statistics of a soup are estimated over the images of merge beside those that the tasks hold out") {
+TEST_CASE("statistics of a soup are estimated over the images of merge besides those that the tasks hold out") {
   const std::string scripts =
       "members: [{name: a, model: {kind: torchscript, path: n.pt, weights: a.st}, output: logits}]\n";
   const std::string held =
@@ -189,23 +188,23 @@ TEST_CASE("statistics of a soup are estimated over the images of merge beside th
   CHECK(spec.tasks[0].held_out);
   CHECK(problem(scripts + held + estimate + "}\n") ==
         "e.yaml:3:8: 'merge' needs 'input', the images over which batch_norm: estimate computes the statistics");
-  // Without images that tasks hold out it is chosen by these.
+  // If the tasks hold out no images, the soup is chosen by these.
   CHECK(config::load_text(scripts + estimate + ", input: {dataset: digits}}\n", "e.yaml").merge->input);
   CHECK(problem("members: [{name: a, model: {kind: torchscript, path: n.pt, weights: a.st}, output: features}]\n"
                 "combine: {over: features}\n" +
                 estimate + ", input: {dataset: digits}}\n") ==
-        "e.yaml:3:8: greedy_soup chooses by accuracy, and members that are combined over features answer no classes; "
-        "give every task with its head 'held_out' images");
+        "e.yaml:3:8: greedy_soup chooses by accuracy, and members that are combined over features output no classes; "
+        "give every task a head and 'held_out' images");
 }
 
-TEST_CASE("a greedy soup of members that answer classes chooses by one set or by all tasks") {
+TEST_CASE("a greedy soup of members that output classes chooses by one set or by all tasks") {
   const std::string tasks =
       "tasks: [{name: t, input: {dataset: digits, limit: 9}, held_out: {dataset: digits, skip: 9}}]\n";
   const config::EnsembleSpec spec = load_two(tasks + "merge: {method: greedy_soup}\n");
   CHECK(spec.tasks[0].held_out->skip == 9);
   CHECK_FALSE(spec.merge->input);
   CHECK(config::load_text(spec.effective_yaml, "again") == spec);
-  // What is wrong with the tasks is said of them alone.
+  // Mistakes in the tasks are only reported for the tasks.
   CHECK(wrong_merge("tasks: []\nmerge: {method: greedy_soup}\n") ==
         "e.yaml:2:8: 'tasks' must be a list of 1 to 1024 tasks, not one of 0");
 }
@@ -224,9 +223,9 @@ TEST_CASE("members that cannot be merged are named") {
         "in 'over'");
   CHECK(problem(cnn + "merge: {over: [b]}\n").empty());
   CHECK(problem("members: [{name: a, model: {kind: small-cnn}}]\nmerge: {}\n") ==
-        "e.yaml:1:11: member 'a' names no weights that could be merged; add 'weights'");
+        "e.yaml:1:11: member 'a' names no weights to merge; add 'weights'");
   CHECK(problem("members: [{name: a, model: {kind: torchscript, path: a.pt}}]\nmerge: {}\n") ==
-        "e.yaml:1:11: member 'a' names no weights that could be merged; add 'weights'");
+        "e.yaml:1:11: member 'a' names no weights to merge; add 'weights'");
   CHECK(problem("members: [{name: a, model: {kind: aoti, path: a.pt2}}]\nmerge: {}\n") ==
         "e.yaml:1:11: member 'a' is a aoti, whose weights cannot be merged; export it as safetensors for one of "
         "small-cnn, mlp, torchscript, clip-vit, fake");
@@ -236,7 +235,7 @@ TEST_CASE("a base that does not fit is refused") {
   CHECK(wrong_merge("base: {kind: small-cnn, weights: b.st}\nmerge: {}\n") ==
         "e.yaml:2:7: 'base' is a small-cnn and member 'a' a mlp; they must be of one kind");
   CHECK(wrong_merge("base: {kind: mlp, layers: [10]}\n") ==
-        "e.yaml:2:7: 'base' names no weights that could be merged; add 'weights'");
+        "e.yaml:2:7: 'base' names no weights to merge; add 'weights'");
   CHECK(wrong_merge("base: {kind: aoti, path: b.pt2}\n").find("'base' is a aoti, whose weights") != std::string::npos);
   CHECK(wrong_merge("base: {kind: mpl}\n").find("did you mean 'mlp'?") != std::string::npos);
 }
@@ -257,7 +256,7 @@ TEST_CASE("the example is read and every method can be chosen on the command lin
   }
 }
 
-TEST_CASE("the weights of a model stand where its kind says") {
+TEST_CASE("the weights of a model are where its kind says") {
   CHECK(config::weights_path({SmallCnnModel{}, "a.st"}) == "a.st");
   CHECK(config::weights_path({MlpModel{{10}}, ""}).empty());
   CHECK(config::weights_path({TorchScriptModel{"a.pt"}, "a.st"}) == "a.st");

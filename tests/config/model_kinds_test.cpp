@@ -1,4 +1,4 @@
-// What must hold between YAML and the description of a kind, for every kind that there is.
+// What must be true for YAML and the description of a kind, for every kind that exists.
 #include <doctest/doctest.h>
 
 #include <fmt/format.h>
@@ -17,7 +17,7 @@
 namespace tutti::test {
 namespace {
 
-/// An ensemble of one member that holds this model.
+/// An ensemble of one member with this model.
 config::EnsembleSpec hosting(const ModelKind& model) {
   config::EnsembleSpec spec = config::load_text(kOneMember, "e.yaml");
   config::MemberSpec& member = spec.members.front();
@@ -42,7 +42,7 @@ TEST_CASE("a model of every kind is written to YAML and read back the same") {
   }
 }
 
-/// What the forms of a kind ask for.
+/// The values that the forms of a kind require.
 struct Needed {
   std::vector<std::string> words;
   template <class Value, class Form>
@@ -65,7 +65,7 @@ TEST_CASE("a model of every kind can leave out all but what its description need
   }
 }
 
-TEST_CASE("a key of another kind is refused with the kinds that have it whichever it is") {
+TEST_CASE("every key of another kind is refused with the kinds that have it") {
   for (const ModelKind& kind : every_kind())
     for (const ModelKind& other : every_kind())
       for (const std::string_view key : keys_of(other)) {
@@ -97,7 +97,7 @@ std::vector<std::string> rows(const std::string& text) {
   return rows;
 }
 
-/// What stands below a heading, as far as the next.
+/// The text below a heading, up to the next one.
 std::string section(const std::string& text, const std::string& heading) {
   const std::size_t at = text.find("\n" + heading + "\n");
   return at == text.npos ? "" : text.substr(at, text.find("\n#", at + 1) - at);

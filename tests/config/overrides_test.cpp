@@ -19,7 +19,7 @@ config::EnsembleSpec load_with(std::vector<std::string> assignments) {
 
 std::string wrong_overrides(const std::string& argument) { return problem(kFile, {{argument}, {}}); }
 
-/// The violation is said at this argument.
+/// The violation is reported at this argument.
 std::string at(const std::string& argument, const std::string& text) {
   return "command line: '" + argument + "': " + text;
 }
@@ -50,28 +50,28 @@ TEST_CASE("the value of an override is YAML") {
   CHECK(config::to_text(load_with({"assignment.a=cpu:0-3,8"}).members[0].device) == "cpu:0-3,8");
 }
 
-TEST_CASE("a key with dots that is there is found as a whole") {
+TEST_CASE("an existing key with dots is found as a whole") {
   CHECK(config::to_text(load_with({"assignment.b.c=cpu:3"}).members[1].device) == "cpu:3");
 }
 
-TEST_CASE("an unknown key of an override is said with the argument") {
+TEST_CASE("an unknown key of an override is reported with the argument") {
   CHECK(wrong_overrides("segmnt_images=3") ==
         at("segmnt_images=3", "unknown key 'segmnt_images'; did you mean 'segment_images'?"));
   CHECK(wrong_overrides("members.0.weigth=3") ==
         at("members.0.weigth=3", "unknown key 'weigth'; did you mean 'weight'?"));
 }
 
-TEST_CASE("a wrong value of an override is said with the argument") {
+TEST_CASE("a wrong value of an override is reported with the argument") {
   CHECK(wrong_overrides("slots=many") == at("slots=many", "'slots' must be a whole number of at least 1, not 'many'"));
   CHECK(wrong_overrides("input={dataset: digits, limit: x}") ==
         at("input={dataset: digits, limit: x}", "'limit' must be a whole number of at least 0, not 'x'"));
   CHECK(wrong_overrides("slots=[1").starts_with(at("slots=[1", "this is not YAML: ")));
   CHECK(wrong_overrides("slots=") == at("slots=", "the value is empty; write slots=VALUE, or null for the default"));
   CHECK(wrong_overrides("combine={rule: max, rule: sum}") ==
-        at("combine={rule: max, rule: sum}", "duplicate key 'rule'; it was given in line 1 already"));
+        at("combine={rule: max, rule: sum}", "duplicate key 'rule'; it is already given in line 1"));
 }
 
-TEST_CASE("an argument that is no override is refused with what to write") {
+TEST_CASE("an argument that is not an override is refused with what to write") {
   CHECK(wrong_overrides("slots") == at("slots", "write key=value, for example segment_images=100"));
   CHECK(wrong_overrides("=3") == at("=3", "the key is empty; write key=value, for example segment_images=100"));
   CHECK(wrong_overrides("input..limit=3") ==
@@ -98,8 +98,8 @@ TEST_CASE("an index outside of a list is refused") {
 }
 
 TEST_CASE("an include comes too late on the command line") {
-  CHECK(wrong_overrides("include=x.yaml") == at("include=x.yaml", "'include' can be written in a file only"));
-  CHECK(wrong_overrides("include.0=x.yaml") == at("include.0=x.yaml", "'include' can be written in a file only"));
+  CHECK(wrong_overrides("include=x.yaml") == at("include=x.yaml", "'include' can only be written in a file"));
+  CHECK(wrong_overrides("include.0=x.yaml") == at("include.0=x.yaml", "'include' can only be written in a file"));
 }
 
 }  // namespace

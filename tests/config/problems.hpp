@@ -1,4 +1,4 @@
-// Loads text that is wrong and returns what is said about it. For tests only.
+// Loads text that is wrong and returns the messages about it. For tests only.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -14,13 +14,13 @@
 
 namespace tutti::test {
 
-/// One fake member, so that a case can add the keys that it is about.
+/// One fake member, to which a case adds the keys that it tests.
 inline const std::string kOneMember = "members: [{name: a, model: {kind: fake}}]\n";
 
-/// The description of that member and of these keys.
+/// The description with that member and these keys.
 inline config::EnsembleSpec load_one(const std::string& rest) { return config::load_text(kOneMember + rest, "e.yaml"); }
 
-/// The lines about the violations, in the order of the message; empty where there are none.
+/// The lines about the violations, in the order of the message; empty if there are none.
 template <class Load>
 std::vector<std::string> problems_of(Load&& load) {
   try {

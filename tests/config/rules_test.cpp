@@ -15,7 +15,7 @@ std::vector<std::string> wrong_rules(const std::string& rules, const std::string
   return problems_of([&] { config::read_rules(rules, config::load_text(yaml, "e.yaml")); });
 }
 
-TEST_CASE("each rule of the list keeps what else the configuration says of the combination") {
+TEST_CASE("each rule of the list keeps the other settings of the combination") {
   const auto spec =
       config::load_text(kTwoMembers + "combine: {rule: weighted, normalize: false, accumulate: float64}", "e");
   const auto rules = config::read_rules("mean,weighted,max,vote", spec);
@@ -38,7 +38,7 @@ TEST_CASE("rules that are unknown or named twice or combine nothing are refused 
         "command line: --rules: a rule is mean, sum, weighted, max, most_confident, vote, median or "
         "geometric_mean, not 'men'; did you mean 'mean'?");
   CHECK(lines[1] == "command line: --rules: rule mean is named twice");
-  CHECK(lines[2] == "command line: --rules: rule none combines nothing: each member is evaluated alone in any case");
+  CHECK(lines[2] == "command line: --rules: rule none combines nothing; each member is evaluated separately anyway");
   CHECK(wrong_rules("").front() ==
         "command line: --rules: a rule is mean, sum, weighted, max, most_confident, vote, median "
         "or geometric_mean, not ''");
@@ -50,9 +50,10 @@ TEST_CASE("a rule that does not fit what is combined or its weights is refused")
                                  "logits may be negative"});
   const std::string zero =
       "members: [{name: a, model: {kind: fake}, weight: 0}, {name: b, model: {kind: fake}, weight: 0}]\n";
-  CHECK(wrong_rules("weighted", zero) ==
-        std::vector<std::string>{"command line: --rules: the weights sum to 0, by which rule weighted cannot divide; "
-                                 "change them or set normalize: false"});
+  CHECK(
+      wrong_rules("weighted", zero) ==
+      std::vector<std::string>{"command line: --rules: the weights sum to 0, and rule weighted cannot divide by that; "
+                               "change them or set normalize: false"});
   const std::string features =
       "members: [{name: a, model: {kind: fake}, output: features}]\ncombine: {over: features}\n";
   CHECK(wrong_rules("max,vote", features).front() ==
@@ -60,7 +61,7 @@ TEST_CASE("a rule that does not fit what is combined or its weights is refused")
         "weighted, max, median or none");
 }
 
-TEST_CASE("where tasks have heads the rules that need classes are applied behind them") {
+TEST_CASE("if tasks have heads the rules that need classes are applied after them") {
   const auto spec = config::load_text(
       "members: [{name: a, model: {kind: fake}, output: features}]\ncombine: {over: features}\n"
       "tasks: [{name: t, head: h.safetensors, input: {dataset: random, count: 1}}]\n",
@@ -78,8 +79,8 @@ TEST_CASE("weights of the command line are one number per member") {
   CHECK(spec.members[1].weight == -3);
   const auto refused = [&](const char* list) { return problems_of([&] { config::set_weights(list, spec); }); };
   CHECK(refused("1") == std::vector<std::string>{"--weights lists 1 weight for 2 members"});
-  CHECK(refused("1,x") == std::vector<std::string>{"--weights: 'x' is no number that fits float32"});
-  CHECK(refused("1,1e300") == std::vector<std::string>{"--weights: '1e300' is no number that fits float32"});
+  CHECK(refused("1,x") == std::vector<std::string>{"--weights: 'x' is not a number that fits float32"});
+  CHECK(refused("1,1e300") == std::vector<std::string>{"--weights: '1e300' is not a number that fits float32"});
 }
 
 }  // namespace

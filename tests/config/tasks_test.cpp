@@ -18,7 +18,7 @@ std::string wrong_tasks(const std::string& tasks, const std::string& before = kC
   return problem(before + "tasks: " + tasks + "\n");
 }
 
-TEST_CASE("a task has a name and images and where members answer features a head") {
+TEST_CASE("a task has a name and images and if members output features a head") {
   const auto spec = config::load_text(
       kFeatures + "tasks: [{name: t, " + kImages + ", head: h.safetensors, classes: [cat, dog, 3]}]", "e");
   REQUIRE(spec.tasks.size() == 1);
@@ -30,7 +30,7 @@ TEST_CASE("a task has a name and images and where members answer features a head
   CHECK(config::load_text(kClasses, "e").tasks.empty());
 }
 
-TEST_CASE("class names may stand in a file with one on each line") {
+TEST_CASE("class names may be in a file with one on each line") {
   const TemporaryFolder folder;
   const std::string file = (folder / "classes.txt").string();
   std::ofstream(file) << "annual crop\r\nforest land\n\n";
@@ -45,7 +45,7 @@ TEST_CASE("class names may stand in a file with one on each line") {
         "e.yaml:2:76: cannot read the class names none.txt (No such file or directory)");
 }
 
-TEST_CASE("two classes of one name are refused") {
+TEST_CASE("two classes with the same name are refused") {
   CHECK(wrong_tasks("[{name: t, " + kImages + ", classes: [a, b, c, a]}]") ==
         "e.yaml:2:76: 'classes' names 'a' twice; tell the two apart");
   const TemporaryFolder folder;
@@ -57,7 +57,7 @@ TEST_CASE("two classes of one name are refused") {
         "e.yaml:2:76: 'classes' names 'b' twice; tell the two apart");
 }
 
-TEST_CASE("what is no list of tasks or lacks a part is refused") {
+TEST_CASE("a value that is not a list of tasks or lacks a part is refused") {
   CHECK(wrong_tasks("3") == "e.yaml:2:8: 'tasks' must be a list of 1 to 1024 tasks, not '3'");
   CHECK(wrong_tasks("[]") == "e.yaml:2:8: 'tasks' must be a list of 1 to 1024 tasks, not one of 0");
   CHECK(wrong_tasks("[{name: t}]") ==
@@ -72,8 +72,8 @@ TEST_CASE("what is no list of tasks or lacks a part is refused") {
 TEST_CASE("names of tasks become folders and columns and differ") {
   const auto named = [](const std::string& name) { return "[{name: '" + name + "', " + kImages + "}]"; };
   CHECK(wrong_tasks(named("a/b")) ==
-        "e.yaml:2:16: the name 'a/b' of a task may hold letters, digits, '_', '.' and '-' only");
-  CHECK(wrong_tasks(named(".x")) == "e.yaml:2:16: the name '.x' of a task must begin with a letter, a digit or '_'");
+        "e.yaml:2:16: the name 'a/b' of a task may contain only letters, digits, '_', '.' and '-'");
+  CHECK(wrong_tasks(named(".x")) == "e.yaml:2:16: the name '.x' of a task must start with a letter, a digit or '_'");
   CHECK(wrong_tasks(named(std::string(65, 'x'))) ==
         "e.yaml:2:16: the name '" + std::string(65, 'x') + "' of a task is longer than 64 characters");
   CHECK(wrong_tasks(named("average")) ==
@@ -87,15 +87,15 @@ TEST_CASE("heads take features and features need heads") {
         "e.yaml:2:73: task 't' has a head, which takes features, but the members are combined over probabilities; set "
         "combine: {over: features}");
   CHECK(wrong_tasks("[{name: t, " + kImages + "}]", kFeatures) ==
-        "e.yaml:3:9: task 't' has no 'head', and the members' features have no classes; name the file of one, or "
-        "combine over probabilities");
+        "e.yaml:3:9: task 't' has no 'head', and the members' features have no classes; add 'head', or combine over "
+        "probabilities");
 }
 
-TEST_CASE("images with more classes than are named or answered are refused") {
+TEST_CASE("images with more classes than the names or the members have are refused") {
   CHECK(wrong_tasks("[{name: t, " + kImages + ", classes: [a, b]}]") ==
         "e.yaml:2:26: task 't' names 2 classes, but its images have 3");
   CHECK(wrong_tasks("[{name: t, input: {dataset: random, count: 5, classes: 5}}]") ==
-        "e.yaml:2:26: member 'a' answers 4 classes, but the images have 5");
+        "e.yaml:2:26: member 'a' outputs 4 classes, but the images have 5");
   for (const char* classes : {"[]", "{a: b}", "[[a]]", "['']"}) {
     CAPTURE(classes);
     CHECK(wrong_tasks("[{name: t, " + kImages + ", classes: " + classes + "}]")
@@ -103,7 +103,7 @@ TEST_CASE("images with more classes than are named or answered are refused") {
   }
 }
 
-TEST_CASE("images that are held out are read and judged as those of the task and are others") {
+TEST_CASE("held-out images are read and checked like those of the task and must differ from them") {
   const auto held = [](const std::string& rest) {
     return "[{name: t, " + kImages + ", classes: [a, b, c], held_out: " + rest + "}]";
   };
@@ -119,8 +119,8 @@ TEST_CASE("images that are held out are read and judged as those of the task and
   CHECK(wrong_tasks(held("{dataset: random, count: 5, clases: 3}")).find("did you mean 'classes'?") !=
         std::string::npos);
   CHECK(wrong_tasks(held("{dataset: random, count: 5, classes: 3}")) ==
-        "e.yaml:2:97: the held-out images of task 't' are those of its 'input', by which the soup is judged; tell them "
-        "apart, such as with 'skip' and 'limit'");
+        "e.yaml:2:97: the held-out images of task 't' are also its 'input', which the soup is measured on; separate "
+        "them, for example with 'skip' and 'limit'");
 }
 
 }  // namespace

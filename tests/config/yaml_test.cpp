@@ -14,15 +14,15 @@ using config::parse_yaml;
 using config::Tree;
 using config::Violations;
 
-TEST_CASE("every value and key of a parsed text knows its place") {
+TEST_CASE("every value and key of a parsed text knows its position") {
   Violations violations;
   const auto tree = parse_yaml("a: 1\nb:\n  - x\n  - {c: [2]}\n", "f.yaml", violations);
   REQUIRE(tree);
   CHECK(violations.count() == 0);
-  CHECK(tree->find_entry("b")->key_place.text() == "f.yaml:2:1");
+  CHECK(tree->find_entry("b")->key_position.text() == "f.yaml:2:1");
   const Tree& list = *tree->find("b");
-  CHECK(list.items[0].place.text() == "f.yaml:3:5");
-  CHECK(list.items[1].find("c")->items[0].place.text() == "f.yaml:4:10");
+  CHECK(list.items[0].position.text() == "f.yaml:3:5");
+  CHECK(list.items[1].find("c")->items[0].position.text() == "f.yaml:4:10");
 }
 
 TEST_CASE("a written null differs from a value that was forgotten") {
@@ -41,27 +41,28 @@ TEST_CASE("a written null differs from a value that was forgotten") {
   CHECK(blank("e"));
   CHECK_FALSE(blank("f"));
   CHECK(blank("g"));
-  CHECK(tree->find("c")->place.text() == "f.yaml:3:1");
+  CHECK(tree->find("c")->position.text() == "f.yaml:3:1");
 }
 
-TEST_CASE("a byte order mark and windows line ends change no place") {
+TEST_CASE("a byte order mark and windows line ends change no position") {
   CHECK(problem("\xEF\xBB\xBFseeed: 1\r\n" + kOneMember) == "e.yaml:1:1: unknown key 'seeed'; did you mean 'seed'?");
   CHECK(problem("\xEF\xBB\xBFseed: null\r\n" + kOneMember).empty());
 }
 
-TEST_CASE("text that is no YAML is refused with its place") {
-  // The reason is the parser's own, and differs between its versions.
+TEST_CASE("text that is not YAML is refused with its position") {
+  // The parser gives the reason, which differs between its versions.
   CHECK(problem("a: [1\nb: 2\n").starts_with("e.yaml:2:2: this is not YAML: "));
   CHECK(problem("a: 1\n b: 2\n").starts_with("e.yaml:2:3: this is not YAML: "));
 }
 
 TEST_CASE("a second document is refused") {
-  CHECK(problem("seed: 1\n---\nseed: 2\n") == "e.yaml:2:1: a second document begins; a file holds one: remove '---'");
+  CHECK(problem("seed: 1\n---\nseed: 2\n") ==
+        "e.yaml:2:1: a second document starts here, but a file holds only one: remove '---'");
 }
 
-// yaml-cpp took the comma for a document that takes nothing from the text, and found it again for ever.
-TEST_CASE("text that no document takes is refused and does not exhaust the memory") {
-  const std::string words = "this is not YAML: it does not go on from what stands before it";
+// yaml-cpp took the comma for a document that takes nothing from the text, and found it again forever.
+TEST_CASE("text that belongs to no document is refused and does not exhaust the memory") {
+  const std::string words = "this is not YAML: it does not continue the text before it";
   CHECK(problem(",") == "e.yaml:1:1: " + words);
   CHECK(problem("!,[sing>y]\n") == "e.yaml:1:2: " + words);
   CHECK(problem("- 1\nseed: 2\n") == "e.yaml:2:1: " + words);
@@ -69,18 +70,18 @@ TEST_CASE("text that no document takes is refused and does not exhaust the memor
 
 TEST_CASE("duplicate keys are refused at every level") {
   CHECK(problem("seed: 1\n" + kOneMember + "seed: 2\n") ==
-        "e.yaml:3:1: duplicate key 'seed'; it was given in line 1 already");
+        "e.yaml:3:1: duplicate key 'seed'; it is already given in line 1");
   CHECK(problem("members: [{name: a, name: b, model: {kind: fake}}]") ==
-        "e.yaml:1:21: duplicate key 'name'; it was given in line 1 already");
+        "e.yaml:1:21: duplicate key 'name'; it is already given in line 1");
 }
 
-TEST_CASE("a key that is no word is refused") {
+TEST_CASE("a key that is not a word is refused") {
   CHECK(problem(kOneMember + "? [x]\n: 1\n") == "e.yaml:2:3: a key must be a word, not a list, a map or nothing");
 }
 
 TEST_CASE("tags are refused") {
   CHECK(problem(kOneMember + "output: !!binary abc\n") ==
-        "e.yaml:2:9: tags such as 'tag:yaml.org,2002:binary' have no meaning here; remove it");
+        "e.yaml:2:9: tags such as 'tag:yaml.org,2002:binary' have no meaning here; remove this one");
 }
 
 TEST_CASE("an alias that contains itself ends with a message instead of never") {
@@ -156,8 +157,8 @@ TEST_CASE("several violations are counted and listed in the order of the file") 
   }
 }
 
-// Each violation used to look at all before it, so that a small text with many aliases took for ever.
-TEST_CASE("of very many violations all are counted and the first are listed") {
+// If each violation looked at all before it, a small text with many aliases would take forever.
+TEST_CASE("very many violations are all counted and the first are listed") {
   constexpr int kMany = 200'000;
   Violations violations;
   for (int line = 1; line <= kMany; ++line) violations.add({"e.yaml", line, 1}, "wrong");
@@ -168,7 +169,7 @@ TEST_CASE("of very many violations all are counted and the first are listed") {
   CHECK(error->detail().ends_with("\ne.yaml:100:1: wrong\nand 199900 more"));
 }
 
-TEST_CASE("violations of the command line come last whenever they were found") {
+TEST_CASE("violations of the command line come last in whatever order they were found") {
   const auto lines = problems("slots: 0\n" + kOneMember, {{"threads"}, {}});
   REQUIRE(lines.size() == 2);
   CHECK(lines[0].starts_with("e.yaml:1:8: "));

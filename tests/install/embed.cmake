@@ -32,6 +32,30 @@ foreach(text IN LISTS texts)
 endforeach()
 
 run(${SCRATCH}/moved/bin/tutti --version)
+foreach(file README.md docs/configuration.md examples/embed/CMakeLists.txt config/digits.yaml config/examples/fake.yaml)
+  if(NOT EXISTS ${SCRATCH}/moved/share/doc/tutti/${file})
+    message(FATAL_ERROR "share/doc/tutti/${file} was not installed")
+  endif()
+endforeach()
+if(TORCH)
+  # With no word about LibTorch: by the link that the installation made.
+  file(WRITE ${SCRATCH}/mlp.yaml "members: [{name: a, model: {kind: mlp, layers: [12, 3]}}]\nassignment: cpu\n"
+    "input: {dataset: random, count: 4, shape: [3, 2, 2]}\noutput: ${SCRATCH}/run\n")
+  run(${CMAKE_COMMAND} -E env --unset=TUTTI_WORKER --unset=TUTTI_LIBTORCH --unset=LD_LIBRARY_PATH
+    ${SCRATCH}/moved/bin/tutti run ${SCRATCH}/mlp.yaml)
+  # Without the link, by the name of the folder with the libraries; the single-process rows of the bench, too.
+  file(REMOVE ${SCRATCH}/moved/libexec/libtorch)
+  run(${CMAKE_COMMAND} -E env --unset=TUTTI_WORKER --unset=LD_LIBRARY_PATH TUTTI_LIBTORCH=${TORCH}/lib
+    ${SCRATCH}/moved/bin/tutti bench ${SCRATCH}/mlp.yaml --repeats 1)
+  if(output MATCHES "exit code 127")
+    message(FATAL_ERROR "the bench did not find LibTorch:\n${output}")
+  endif()
+  execute_process(COMMAND ${CMAKE_COMMAND} -E env --unset=TUTTI_WORKER --unset=LD_LIBRARY_PATH --unset=TUTTI_LIBTORCH
+    ${SCRATCH}/moved/bin/tutti run ${SCRATCH}/mlp.yaml OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT output MATCHES "export TUTTI_LIBTORCH=\\$\\(python3 -c 'import torch")
+    message(FATAL_ERROR "the hint is not the command:\n${output}")
+  endif()
+endif()
 # They find the modules in their folder.
 run(${SCRATCH}/moved/libexec/tutti/compare --help)
 run(${SCRATCH}/moved/libexec/tutti/report --help)

@@ -71,7 +71,7 @@ TEST_CASE("with a number nothing is measured") {
   CHECK(status.batch_search_seconds == 0);
 }
 
-TEST_CASE("members that are to learn are not measured") {
+TEST_CASE("members that will train are not measured") {
   auto spec = measured_spec(1);
   Options options = with_worker();
   options.training = true;
@@ -135,7 +135,7 @@ TEST_CASE("a member that is lost while the batches are measured is absent from t
   CHECK(ensemble.status().members[0].batch_images == 16);
 }
 
-TEST_CASE("a pool that cannot go on while the batches are measured is refused") {
+TEST_CASE("a pool that fails while the batches are measured is refused") {
   const NothingLeft check;
   auto spec = measured_spec(2);
   spec.failure.on_worker_failure = OnWorkerFailure::fail;
@@ -145,7 +145,7 @@ TEST_CASE("a pool that cannot go on while the batches are measured is refused") 
   CHECK(contains(error->message(), "m1 on cpu"));
 }
 
-TEST_CASE("a NaN in answers to made-up images is no reason to refuse a member") {
+TEST_CASE("a NaN in outputs for made-up images does not make Tutti refuse a member") {
   auto spec = measured_spec(1);
   fake_model(spec, 0).faults = {{FaultKind::nan, FaultPhase::predict, 2}};
   Ensemble ensemble(published(spec), with_worker());

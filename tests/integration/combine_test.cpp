@@ -1,4 +1,4 @@
-// `tutti combine`: what a run saved of its members gives the bytes that the pool would have written.
+// `tutti combine`: the members' outputs that a run saved give the bytes that the pool would have written.
 #include <doctest/doctest.h>
 
 #include <signal.h>
@@ -33,7 +33,7 @@ std::string refusal(const Workplace& place, std::vector<std::string> words) {
   return combined.err();
 }
 
-TEST_CASE("saved answers combined by any rule are the bytes of a run by that rule") {
+TEST_CASE("saved outputs combined by any rule give the bytes of a run by that rule") {
   const Saved saved({"members.1.weight=2"});
   REQUIRE(saved.code == 0);
   const std::string rules = "mean,sum,weighted,max,most_confident,vote,median,geometric_mean";
@@ -53,7 +53,7 @@ TEST_CASE("saved answers combined by any rule are the bytes of a run by that rul
   }
 }
 
-TEST_CASE("without a list the rule of the run is taken again and the figures are the same") {
+TEST_CASE("without a list the rule of the run is used again and the figures are the same") {
   const Saved saved;
   REQUIRE(Finished(saved.place, {"combine", "saved", "-q"}).code == 0);
   const json::value report = saved.place.report();
@@ -67,7 +67,7 @@ TEST_CASE("without a list the rule of the run is taken again and the figures are
   CHECK(report.at_pointer("/evaluation/models/2/model_info/all_params") == 8);
 }
 
-TEST_CASE("weights and accumulation of the command line change what comes out as they do in a run") {
+TEST_CASE("weights and accumulation of the command line change the result as they do in a run") {
   const Saved saved;
   REQUIRE(Finished(saved.place, {"combine", "saved", "combine.accumulate=float64", "--rules", "weighted", "--weights",
                                  "1,0.25", "-q", "-o", "c"})
@@ -109,9 +109,9 @@ TEST_CASE("weights that cancel are refused also if they come with the command li
   const Saved saved({"combine.rule=weighted"});
   REQUIRE(saved.code == 0);
   CHECK(contains(refusal(saved.place, {"saved", "--weights", "1,-1"}),
-                 "the weights sum to 0, by which rule weighted cannot divide"));
+                 "the weights sum to 0, and rule weighted cannot divide by that"));
   CHECK(contains(refusal(saved.place, {"saved", "--weights", "1,-1.00000001"}),
-                 "the weights sum to 0, by which rule weighted cannot divide"));
+                 "the weights sum to 0, and rule weighted cannot divide by that"));
 }
 
 TEST_CASE("a description that names its output is combined by its own rule") {
@@ -121,7 +121,7 @@ TEST_CASE("a description that names its output is combined by its own rule") {
   REQUIRE(Finished(saved.place, {"combine", "max.yaml", "-q", "-o", "c"}).code == 0);
   REQUIRE(Finished(saved.place, {"run", "e.yaml", "-q", "combine.rule=max", "output=r"}).code == 0);
   CHECK(different_results(saved.place, "c/max", "r") == kNotCombined);
-  CHECK(contains(refusal(saved.place, {"sved"}), "sved is no folder of a run, and no description"));
+  CHECK(contains(refusal(saved.place, {"sved"}), "sved is neither the folder of a run nor a description"));
   CHECK(contains(refusal(saved.place, {"saved/report.json"}), "hint: name the folder that the run said"));
   CHECK(contains(refusal(saved.place, {"e.yaml"}), "e.yaml does not say where its run was written"));
   saved.place.write("other.yaml", kTwoFakes + "output: saved\n");
@@ -129,7 +129,7 @@ TEST_CASE("a description that names its output is combined by its own rule") {
                  "the members are not those of the run\n  detail: then: a, b; now: a, c"));
 }
 
-TEST_CASE("answers are not taken for what they were not when they were saved") {
+TEST_CASE("outputs are not used as another kind than the one that was saved") {
   const Saved saved;
   CHECK(contains(refusal(saved.place, {"saved", "combine.over=logits"}),
                  "the run was combined over probabilities, and cannot be combined over logits"));
@@ -147,7 +147,7 @@ TEST_CASE("segments that lacked a member are combined as the pool did") {
         saved.place.report("saved").at_pointer("/ensemble/loss"));
 }
 
-TEST_CASE("what an evaluation saved of its tasks is combined behind the same heads") {
+TEST_CASE("the outputs that an evaluation saved for its tasks are combined behind the same heads") {
   const Workplace place(R"(
 members:
   - {name: a, model: {kind: fake, classes: 2}, output: features}
@@ -186,23 +186,24 @@ TEST_CASE("without labels there are predictions and no figures") {
   CHECK(saved.place.report("c").at_pointer("/evaluation/models/2/average/accuracy").is_null());
 }
 
-TEST_CASE("folders that hold no complete run or not its answers are refused") {
+TEST_CASE("folders without a complete run or without its outputs are refused") {
   const Saved saved;
-  CHECK(contains(refusal(saved.place, {"none"}), "none is no folder of a run, and no description"));
+  CHECK(contains(refusal(saved.place, {"none"}), "none is neither the folder of a run nor a description"));
   std::filesystem::create_directory(saved.place / "empty");
   CHECK(contains(refusal(saved.place, {"empty"}), "cannot read the report of the run empty/report.json"));
   REQUIRE(Finished(saved.place, {"run", "e.yaml", "-q", "output=plain"}).code == 0);
-  CHECK(contains(refusal(saved.place, {"plain"}), "the answers of the members were not saved by this run"));
-  CHECK(contains(refusal(saved.place, {"saved", "-o", "saved"}), "the results would replace those that are combined"));
-  CHECK(contains(refusal(saved.place, {"saved", "combine.rule=none"}), "there is nothing to combine by"));
+  CHECK(contains(refusal(saved.place, {"plain"}), "this run did not save the members' outputs"));
+  CHECK(contains(refusal(saved.place, {"saved", "-o", "saved"}),
+                 "the results would replace the ones that are being combined"));
+  CHECK(contains(refusal(saved.place, {"saved", "combine.rule=none"}), "there is no rule to combine by"));
   REQUIRE(Finished(saved.place, {"combine", "saved", "-q", "-o", "c"}).code == 0);
   CHECK(contains(refusal(saved.place, {"c"}), "it was written by 'tutti combine'"));
   std::filesystem::remove(saved.place / "saved/members/a.npy");
   CHECK(contains(refusal(saved.place, {"saved"}),
-                 "detail: the answers of 'a' were not saved: there is no saved/members/a.npy"));
+                 "detail: the outputs of 'a' were not saved: there is no saved/members/a.npy"));
 }
 
-TEST_CASE("files that are not of one run are refused and named") {
+TEST_CASE("files that are not from one run are refused and named") {
   const Saved saved;
   REQUIRE(Finished(saved.place, {"run", "e.yaml", "-q", "save_members=true", "output=short", "input.limit=30"}).code ==
           0);
@@ -219,7 +220,7 @@ TEST_CASE("files that are not of one run are refused and named") {
 TEST_CASE("a combination that is interrupted says that nothing was written and leaves no folder") {
   const Saved saved;
   REQUIRE(saved.code == 0);
-  // As if it had been of many images: zeros, which take no room on the disk.
+  // As if it had had many images: zeros, which take no space on the disk.
   constexpr std::uint64_t kImages = 30'000'000;
   for (const char* file : {"saved/members/a.npy", "saved/members/b.npy"}) {
     std::string head = saved.place.read(file).substr(0, 128);
@@ -242,7 +243,7 @@ TEST_CASE("a combination that is interrupted says that nothing was written and l
   CHECK_FALSE(saved.place.has("c"));
 }
 
-TEST_CASE("a report that is damaged or of another schema or of a run that did not complete is refused") {
+TEST_CASE("a report that is damaged or has another schema or is from a run that did not complete is refused") {
   const Saved saved;
   const std::string text = saved.place.read("saved/report.json");
   const auto with = [&](const std::string& from, const std::string& to) {
@@ -254,9 +255,9 @@ TEST_CASE("a report that is damaged or of another schema or of a run that did no
   };
   CHECK(contains(with("tutti.report/1", "tutti.report/9"), "the schema of its report is tutti.report/9"));
   CHECK(contains(with("\"completed\": true", "\"completed\": false"), "the run in it did not complete"));
-  CHECK(contains(with("\"completed\"", "\"compleat\""), "saved/report.json is no report of this version: "));
+  CHECK(contains(with("\"completed\"", "\"compleat\""), "saved/report.json is not a report of this version: "));
   CHECK(contains(with("{", "["), "saved/report.json is not valid JSON"));
-  CHECK(contains(with("\"name\": \"a\"", "\"name\": \"../a\""), "the name '../a' is none of a member or a task"));
+  CHECK(contains(with("\"name\": \"a\"", "\"name\": \"../a\""), "'../a' is not a name of a member or a task"));
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // The kill-point matrix of the coordinator: SIGKILL of the program at every step of a run and of a training. Its
-// workers follow it, nothing of it stays, and the next command ends with the bytes of one that was left alone.
-// Needs a build with fault points.
+// workers end with it, nothing is left behind, and the next command gives the bytes of an undisturbed one.
+// Needs a build with scripted faults.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <signal.h>
@@ -15,7 +15,7 @@
 #include <map>
 #include <set>
 
-#include "common/fault_point.hpp"
+#include "common/kill_point.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/integration/programs.hpp"
 
@@ -52,21 +52,21 @@ std::vector<int> processes_of(const Workplace& place) {
   return pids;
 }
 
-/// To be asked when the program is dead: its workers are this process's children now.
+/// Call it when the program is dead: its workers are then children of this process.
 void check_that_workers_follow(const Workplace& place) {
   const auto second = std::chrono::steady_clock::now() + std::chrono::seconds(1);
   for (const int worker : children_of(::getpid())) {
     const auto left = second - std::chrono::steady_clock::now();
     CHECK(ends(worker, std::max(std::chrono::milliseconds(0), std::chrono::floor<std::chrono::milliseconds>(left))));
-    ::kill(worker, SIGKILL);  // gone already, unless the test has failed
+    ::kill(worker, SIGKILL);  // they have ended already, unless the test has failed
     CHECK(::waitpid(worker, nullptr, 0) == worker);
   }
   CHECK(children_of(::getpid()).empty());
-  // Memory without a name lives by the processes that have it open or mapped.
+  // Memory without a name exists only while a process has it open or mapped.
   CHECK(processes_of(place) == std::vector<int>{});
 }
 
-/// Runs a command that is killed at the point, if it comes there. True if it did.
+/// Runs a command that is killed at the point, if it gets there. True if it did.
 bool dies_at(const Workplace& place, std::string_view point, unsigned visit, const Words& words) {
   adopt_orphans();
   ProgramOptions options = place.options();
@@ -80,7 +80,7 @@ bool dies_at(const Workplace& place, std::string_view point, unsigned visit, con
   return died;
 }
 
-/// The same, and a worker dies as often as is looked for: nobody else would see a death.
+/// The same, but a worker also dies, as often as needed for the point that a death reaches.
 Words with_deaths(Words words, std::string_view point, const std::string& phase) {
   if (point == "coordinator.death_seen")
     words.push_back(fmt::format("members.2.model.faults=[{{kind: kill, phase: {}, at_batch: 4}}]", phase));
@@ -98,7 +98,7 @@ Words strange_files(const Workplace& place) {
   return names;
 }
 
-/// What follows a killed run: continue it, or begin it where nothing was begun.
+/// The command after a killed run: continues it, or starts it if it had not started.
 void check_goes_on(const Workplace& place) {
   if (place.has("here")) CHECK(strange_files(place) == Words{});
   const bool over =
@@ -133,11 +133,11 @@ const std::set<std::string_view> kJournaled{"coordinator.journal_written", "coor
                                             "coordinator.results_begun", "coordinator.results_in_place",
                                             "coordinator.report_written"};
 
-TEST_CASE("a run whose program is killed at any step takes its workers along and goes on to the same bytes") {
+TEST_CASE("a run whose program is killed at any step takes its workers along and continues to the same bytes") {
   const Workplace place(kThreeFakes);
   REQUIRE(Finished(place, {"train", "e.yaml"}).code == 0);
   REQUIRE(Finished(place, {"run", "e.yaml", "output=right"}).code == 0);
-  for (const std::string_view point : kCoordinatorFaultPoints)
+  for (const std::string_view point : kCoordinatorKillPoints)
     for (const unsigned visit : {1, 3}) {
       CAPTURE(point);
       CAPTURE(visit);
@@ -163,7 +163,7 @@ TEST_CASE("a training whose program is killed at any step takes its workers alon
   REQUIRE(Finished(place, {"train", "e.yaml"}).code == 0);
   const auto expected = weights_in(place);
   REQUIRE(expected.size() == 3);
-  for (const std::string_view point : kCoordinatorFaultPoints)
+  for (const std::string_view point : kCoordinatorKillPoints)
     for (const unsigned visit : {1, 3, 5}) {
       // Three commands begin the training, the next three save.
       if (visit == 5 && !is_in(kOnlyInTraining, point)) continue;

@@ -1,4 +1,5 @@
-// Workers that die or lie: one clear message that names member, device, segment and way of death, and nothing left.
+// Workers that die or break the protocol: one clear message with member, device, segment and cause of death, and
+// nothing is left behind.
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -15,11 +16,11 @@
 namespace tutti::test {
 namespace {
 
-/// How the message ends after the place, for each way to die.
+/// How the message ends after the place, for each cause of death.
 struct Death {
   FaultKind kind;
   const char* words;  ///< of the message
-  bool is_death;      ///< died, or failed with words of its own
+  bool is_death;      ///< died, or failed with a message
 };
 const Death kDeaths[] = {{FaultKind::exception, "scripted fault: exception", false},
                          {FaultKind::exit, "it exited with code 7", true},
@@ -38,7 +39,7 @@ config::EnsembleSpec with_fault(FaultKind kind, FaultPhase phase, std::uint64_t 
   return spec;
 }
 
-TEST_CASE("a member that fails or dies while it starts is named with the way") {
+TEST_CASE("a member that fails or dies while it starts is named with the cause") {
   for (const FaultPhase phase : {FaultPhase::load, FaultPhase::warm_up})
     for (const Death& death : kDeaths) {
       CAPTURE(to_name(phase));
@@ -51,7 +52,7 @@ TEST_CASE("a member that fails or dies while it starts is named with the way") {
     }
 }
 
-TEST_CASE("a member that dies while it predicts is named with segment and way") {
+TEST_CASE("a member that dies while it predicts is named with segment and cause") {
   const auto images = random_images(80);
   for (const Death& death : kDeaths) {
     CAPTURE(to_name(death.kind));
@@ -68,7 +69,7 @@ TEST_CASE("a member that dies while it predicts is named with segment and way") 
   }
 }
 
-TEST_CASE("a member that dies while it learns is named with segment and way") {
+TEST_CASE("a member that dies while it trains is named with segment and cause") {
   for (const Death& death : kDeaths) {
     CAPTURE(to_name(death.kind));
     const NothingLeft census;
@@ -100,7 +101,7 @@ TEST_CASE("all threads that wait get the error of the death") {
   CHECK(submitted.ends_with(": it was killed by SIGKILL"));
 }
 
-TEST_CASE("an answer that is not finite names member and segment and image") {
+TEST_CASE("an output that is not finite names member and segment and image") {
   const NothingLeft census;
   Ensemble ensemble(published(with_fault(FaultKind::nan, FaultPhase::predict, 4)), with_worker());
   const auto images = random_images(80);
@@ -112,7 +113,7 @@ TEST_CASE("an answer that is not finite names member and segment and image") {
   CHECK(contains(error->hint(), "on_nan: allow"));
 }
 
-TEST_CASE("an answer that is not finite passes where it is allowed") {
+TEST_CASE("an output that is not finite is accepted if that is allowed") {
   auto spec = with_fault(FaultKind::nan, FaultPhase::predict, 4);
   spec.failure.on_nan = OnNan::allow;
   Ensemble ensemble(published(spec), with_worker());
@@ -146,7 +147,7 @@ TEST_CASE("a member that hangs is ended with the ensemble") {
     future = ensemble.submit(view(images));
     REQUIRE(happens([&] { return ensemble.status().members[0].segments_answered >= 1; }));
   }
-  CHECK(message_of([&] { future.get(); }) == "the ensemble was closed before this was answered");
+  CHECK(message_of([&] { future.get(); }) == "the ensemble was closed before this call finished");
 }
 
 TEST_CASE("members that cannot be combined are refused with both widths") {
@@ -156,17 +157,17 @@ TEST_CASE("members that cannot be combined are refused with both widths") {
   const auto error = start_error(spec);
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() == "the members cannot be combined: m0 answers 4 values per image, m2 answers 5");
+  CHECK(error->message() == "the members cannot be combined: m0 outputs 4 values per image, but m2 outputs 5");
   CHECK(contains(error->hint(), "rule: none"));
 }
 
-TEST_CASE("a worker program that is missing or no program is refused") {
+TEST_CASE("a worker program that is missing or not a program is refused") {
   const NothingLeft census;
   CHECK(start_error(fake_spec(1), with_worker("/nonexistent"))->message() == "no worker program at '/nonexistent'");
   CHECK(start_error(fake_spec(1), with_worker("/etc/passwd"))->message() == "no worker program at '/etc/passwd'");
 }
 
-TEST_CASE("a program that is no worker and exits at once is told by its exit") {
+TEST_CASE("a program that is not a worker and exits at once is reported with its exit code") {
   const NothingLeft census;
   CHECK(start_error(failing_at_once(2), with_worker("/bin/true"))
             ->message()
@@ -212,14 +213,15 @@ std::optional<Error> rogue(const std::string& how, double start_deadline = 60) {
   });
 }
 
-TEST_CASE("a worker of another build is refused with both builds") {
+TEST_CASE("a worker from another build is refused with both builds") {
   const NothingLeft census;
   const auto error = rogue("another-build");
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() ==
-        std::string("m0 on cpu failed while starting: tutti-worker is of another build: 0.0.0-anotherbuild, this is ") +
-            build_id());
+  CHECK(
+      error->message() ==
+      std::string("m0 on cpu failed while starting: tutti-worker is from another build: 0.0.0-anotherbuild, this is ") +
+          build_id());
   CHECK(contains(error->hint(), "TUTTI_WORKER"));
 }
 
@@ -228,9 +230,9 @@ TEST_CASE("a worker that breaks the protocol while starting is killed and named 
       {"garbage", "control message is not valid JSON"},
       {"no-hello", "it did not say hello"},
       {"order-of-coordinator", "it sent a control message that only the coordinator sends"},
-      {"no-width", "it says that it answers 0 values per image"},
-      {"huge-width", "it says that it answers 16777217 values per image"},
-      {"ready-twice", "it is ready twice"},
+      {"no-width", "it says that it outputs 0 values per image"},
+      {"huge-width", "it says that it outputs 16777217 values per image"},
+      {"ready-twice", "it said twice that it is ready"},
       {"done-unasked", "it answered a command that it was not given"}};
   for (const auto& [key, words] : ways) {
     const auto how = key;  // clang 14 cannot capture a binding
@@ -244,7 +246,7 @@ TEST_CASE("a worker that breaks the protocol while starting is killed and named 
   }
 }
 
-TEST_CASE("answers that cannot fit into memory are refused before anything is allocated") {
+TEST_CASE("outputs that cannot fit into memory are refused before anything is allocated") {
   const NothingLeft census;
   ::setenv("TUTTI_ROGUE", "largest-width", 1);
   auto spec = fake_spec(1);
@@ -252,7 +254,7 @@ TEST_CASE("answers that cannot fit into memory are refused before anything is al
   const auto error = start_error(spec, with_worker(TUTTI_ROGUE_WORKER));
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::failed);
-  CHECK(error->message().starts_with("the answers of 'm0' do not fit into memory: 8.1 TB needed, "));
+  CHECK(error->message().starts_with("the outputs of 'm0' do not fit into memory: 8.1 TB needed, "));
   CHECK(contains(error->hint(), "segment_images"));
 }
 
@@ -276,8 +278,8 @@ TEST_CASE("a worker that breaks the protocol while working is killed and named w
   }
 }
 
-// The loop is kept busy with a line of the worker until the worker is gone: it then finds all at once.
-TEST_CASE("the first words of a worker that leaves at once are not lost") {
+// A line of the worker keeps the loop busy until the worker is gone, so that it then finds everything at once.
+TEST_CASE("the first message of a worker that ends at once is not lost") {
   log::set_output([](log::Level, std::string_view line) {
     const std::size_t pid = line.find("pid ");
     if (pid != line.npos) ends(std::stoi(std::string(line.substr(pid + 4))));
@@ -290,14 +292,14 @@ TEST_CASE("the first words of a worker that leaves at once are not lost") {
   CHECK(error->message() == "m0 on cpu failed while starting: the first words");
 }
 
-TEST_CASE("what a worker had answered when it died counts as answered") {
+TEST_CASE("answers of a worker before its death count") {
   const auto error = rogue("answers-and-exits");
   REQUIRE(error);
   CHECK(error->message() == "m0 on cpu died on segment 1: it exited with code 5");
 }
 
 TEST_CASE("a worker that hangs up and stays is ended long before the deadline") {
-  // The second leaves a message unread, and its end of the socket an error before the end.
+  // The second leaves a message unread, so its end of the socket reports an error before the end.
   for (const std::string how : {"closes-socket", "closes-socket-unread"}) {
     CAPTURE(how);
     const NothingLeft census;
@@ -307,7 +309,7 @@ TEST_CASE("a worker that hangs up and stays is ended long before the deadline") 
   }
 }
 
-TEST_CASE("a worker that says why it fails and stays is ended and its words arrive") {
+TEST_CASE("a worker that says why it fails and stays is ended and its message arrives") {
   const NothingLeft census;
   const auto error = rogue("fails-and-stays", 600);
   REQUIRE(error);
@@ -316,7 +318,7 @@ TEST_CASE("a worker that says why it fails and stays is ended and its words arri
   CHECK(error->hint() == "its own hint");
 }
 
-/// The process that a rogue worker leaves behind, whose number it tells in its log.
+/// The process that a rogue worker leaves behind; the worker logs its number.
 int grandchild_of(const std::string& how) {
   int pid = 0;
   log::set_output([&](log::Level, std::string_view line) {
@@ -345,7 +347,7 @@ TEST_CASE("a process that left the worker's group and writes without end does no
   const NothingLeft census;
   const int pid = grandchild_of("leaves-writer");
   REQUIRE(pid > 0);
-  CHECK_FALSE(ends(pid, std::chrono::milliseconds(0)));  // it is not the pool's to end
+  CHECK_FALSE(ends(pid, std::chrono::milliseconds(0)));  // the pool must not end it
   ::kill(pid, SIGKILL);
   CHECK(::waitpid(pid, nullptr, 0) == pid);
 }

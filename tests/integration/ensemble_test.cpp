@@ -1,4 +1,4 @@
-// The public API over real worker processes: the same bytes as a plain loop, whatever is asked at the same time.
+// The public API over real worker processes: the same bytes as a plain loop, in spite of other calls at the same time.
 #include <doctest/doctest.h>
 
 #include <cstring>
@@ -12,7 +12,7 @@
 namespace tutti::test {
 namespace {
 
-TEST_CASE("a pool answers what a plain loop answers bit for bit whatever the number of images") {
+TEST_CASE("a pool gives the outputs of a plain loop bit for bit for any number of images") {
   const auto spec = fake_spec(3);
   Ensemble ensemble(published(spec), with_worker());
   for (const std::size_t count : {0U, 1U, 2U, 3U, 7U, 8U, 9U, 16U, 17U, 100U}) {
@@ -91,7 +91,7 @@ TEST_CASE("hundreds of small submissions from several threads are all answered")
   for (const std::size_t count : right) CHECK(count == kEach);
 }
 
-TEST_CASE("every member's own answer is kept where it is asked for") {
+TEST_CASE("every member's output is kept if that is asked for") {
   auto spec = fake_spec(2);
   spec.save_members = true;
   Ensemble ensemble(published(spec), with_worker());
@@ -104,7 +104,7 @@ TEST_CASE("every member's own answer is kept where it is asked for") {
   }
 }
 
-TEST_CASE("members of different widths answer side by side where nothing is combined") {
+TEST_CASE("members of different widths work together if nothing is combined") {
   auto spec = fake_spec(2);
   spec.combine.rule = CombineRule::none;
   fake_model(spec, 1).classes = 7;
@@ -134,7 +134,7 @@ TEST_CASE("a source far larger than the arena streams through it in order") {
   CHECK(ensemble.status().arena_bytes == ArenaLayout{2, 8, kShape}.bytes());
 }
 
-TEST_CASE("each image is copied once whatever the number of members") {
+TEST_CASE("each image is copied once for any number of members") {
   for (const std::size_t members : {1U, 4U}) {
     Ensemble ensemble(published(fake_spec(members)), with_worker());
     const auto images = random_images(50);
@@ -149,7 +149,7 @@ TEST_CASE("each image is copied once whatever the number of members") {
   }
 }
 
-TEST_CASE("the status says who runs where") {
+TEST_CASE("the status says where each member runs") {
   const auto spec = fake_spec(2);
   Ensemble ensemble(published(spec), with_worker());
   const Status status = ensemble.status(StatusDetail::memory);
@@ -171,7 +171,7 @@ TEST_CASE("the status says who runs where") {
   CHECK(children_of(::getpid()).size() == 2);
 }
 
-/// Breaks at its third segment.
+/// Throws at its third segment.
 struct BrokenSink final : Sink {
   void write(const SegmentResult&) override {
     if (++segments == 3) throw std::runtime_error("the disk is full");
@@ -186,7 +186,7 @@ struct BrokenSource final : ListSource {
   }
 };
 
-TEST_CASE("what sink and source throw leaves the call and the pool stays usable") {
+TEST_CASE("exceptions of sink and source leave the call and the pool stays usable") {
   const auto spec = fake_spec(2);
   Ensemble ensemble(published(spec), with_worker());
   const auto images = random_images(200);
@@ -201,7 +201,7 @@ TEST_CASE("what sink and source throw leaves the call and the pool stays usable"
   CHECK(ensemble.predict(view(images)).values == naive_mean(spec, images));
 }
 
-TEST_CASE("a sink that asks its own ensemble is told so instead of waiting for ever") {
+TEST_CASE("a sink that calls its own ensemble gets an error instead of waiting for ever") {
   const auto spec = fake_spec(1);
   Ensemble ensemble(published(spec), with_worker());
   const auto few = random_images(3);
@@ -216,7 +216,7 @@ TEST_CASE("a sink that asks its own ensemble is told so instead of waiting for e
   const auto error = error_of([&] { ensemble.run(source, sink); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() == "an ensemble cannot be asked from inside its own source or sink");
+  CHECK(error->message() == "an ensemble cannot be called from inside its own source or sink");
   CHECK(ensemble.predict(view(few)).values == naive_mean(spec, few));
 }
 
@@ -225,8 +225,8 @@ TEST_CASE("images of another shape are refused and the pool stays usable") {
   Ensemble ensemble(published(spec), with_worker());
   const auto images = random_images(2, 1, {1, 2, 2});
   const Images wrong(std::span<const float>(images), {1, 2, 2});
-  CHECK(message_of([&] { ensemble.predict(wrong); }) == "memory has images of 1x2x2, the ensemble takes 2x3x3");
-  CHECK(message_of([&] { ensemble.submit(wrong); }) == "memory has images of 1x2x2, the ensemble takes 2x3x3");
+  CHECK(message_of([&] { ensemble.predict(wrong); }) == "memory has images of 1x2x2, but the ensemble takes 2x3x3");
+  CHECK(message_of([&] { ensemble.submit(wrong); }) == "memory has images of 1x2x2, but the ensemble takes 2x3x3");
   const auto good = random_images(2);
   CHECK(ensemble.predict(view(good)).values == naive_mean(spec, good));
 }
@@ -244,11 +244,11 @@ TEST_CASE("the destructor settles pending futures with a named error") {
     const auto error = error_of([&] { future.get(); });
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::interrupted);
-    CHECK(error->message() == "the ensemble was closed before this was answered");
+    CHECK(error->message() == "the ensemble was closed before this call finished");
   }
 }
 
-TEST_CASE("the destructor ends calls that other threads are in") {
+TEST_CASE("the destructor ends calls of other threads") {
   auto spec = fake_spec(1);
   fake_model(spec, 0).delay_us = 100'000;
   const auto images = random_images(200);
@@ -263,12 +263,12 @@ TEST_CASE("the destructor ends calls that other threads are in") {
       ListSink sink;
       ran = message_of([&] { ensemble.run(source, sink); });
     });
-    // Both are in once two slots of the arena have been filled by them.
+    // Both calls are running once they have filled two slots of the arena.
     REQUIRE(happens([&] { return ensemble.status().members[0].segments_handed_out >= 2; }));
   }
   for (std::thread& thread : threads) thread.join();
-  CHECK(predicted == "the ensemble was closed before this was answered");
-  CHECK(ran == "the ensemble was closed before this was answered");
+  CHECK(predicted == "the ensemble was closed before this call finished");
+  CHECK(ran == "the ensemble was closed before this call finished");
 }
 
 TEST_CASE("an interruption ends running calls and refuses later ones") {
@@ -289,7 +289,7 @@ TEST_CASE("an interruption ends running calls and refuses later ones") {
   CHECK(ensemble.status().state == PoolState::failed);
 }
 
-TEST_CASE("a model that writes to its input is refused with the option that mends it") {
+TEST_CASE("a model that writes to its input is refused with the option that fixes it") {
   auto spec = fake_spec(2);
   fake_model(spec, 1).writes_input = true;
   const auto error = start_error(spec);

@@ -1,4 +1,4 @@
-// `tutti evaluate` and `tutti run --rules` as users run them: reports, tables, pictures, and what is refused.
+// `tutti evaluate` and `tutti run --rules` as users run them: reports, tables, pictures and errors.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -20,7 +20,7 @@ tasks:
   - {name: u, input: {dataset: random, count: 70, shape: [1, 4, 4], classes: 3, seed: 4}}
 )";
 
-/// Members that answer two features, and heads of three and two classes behind them.
+/// Members that output two features, with heads of three and two classes.
 struct WithHeads {
   explicit WithHeads(const std::string& more = "") : place(text() + more) {
     write_head(place / "three.st", 3, 2, {1, 0, 0, 1, -1, -1}, {{"tower", "made"}});
@@ -64,7 +64,7 @@ TEST_CASE("a run evaluates all rules of the list in one pass") {
   CHECK(row(report, 5).at("tasks").at("random").at("images") == 50);
   CHECK(contains(place.read("runs/0001/disagreement.npy").substr(0, 128), "'shape': (50, 4)"));
   CHECK(report.at("evaluation").at("tasks").at(0).at("disagreement").at("images") == 50);
-  // Each rule is what a run by that rule says.
+  // Each rule gives what a run by that rule gives.
   for (std::size_t number = 0; number < 4; ++number) {
     const std::string rule(row(report, 2 + number).at("rule").as_string());
     REQUIRE(Finished(place, {"run", "e.yaml", "combine.rule=" + rule, "output=" + rule}).code == 0);
@@ -91,7 +91,7 @@ TEST_CASE("rules that do not fit are refused with code 2 before anything is star
   const Finished run(features.place, {"run", "e.yaml", "input.dataset=random", "input.count=5", "input.shape=[1, 4, 4]",
                                       "--rules", "mean"});
   CHECK(run.code == 2);
-  CHECK(contains(run.err(), "--rules: features have no classes to be evaluated by"));
+  CHECK(contains(run.err(), "--rules: features cannot be evaluated without classes"));
 }
 
 TEST_CASE("every task goes through one pool and gives a column of the report") {
@@ -120,7 +120,7 @@ TEST_CASE("every task goes through one pool and gives a column of the report") {
   CHECK(contains(place.read("p.svg"), "</svg>"));
   CHECK(place.has("runs/0001/tasks/u/disagreement.npy"));
   CHECK_FALSE(place.has("runs/0001/tasks/u/members"));
-  // A task says the same as a run on its images.
+  // A task gives the same as a run on its images.
   REQUIRE(Finished(place, {"run", "e.yaml", "output=r"}).code == 0);
   CHECK(row(report, 2).at("tasks").at("t").at("loss") == place.report("r").at("ensemble").at("loss"));
 }
@@ -134,16 +134,16 @@ TEST_CASE("without tasks the input is evaluated by the rule of the description")
   CHECK(place.has("runs/0001/disagreement.npy"));
 }
 
-TEST_CASE("the rule none evaluates each member alone and its classes may differ") {
+TEST_CASE("the rule none evaluates each member by itself and the classes may differ") {
   const Workplace place(kTwoFakes);
   REQUIRE(Finished(place, {"evaluate", "e.yaml", "combine.rule=none", "members.1.model.classes=5", "-q"}).code == 0);
   CHECK(place.report().at("evaluation").at("models").as_array().size() == 2);
-  // Answers of different classes cannot be compared: no image has a figure.
+  // Outputs with different classes cannot be compared: no image has a figure.
   const json::value report = place.report();
   CHECK(report.at("evaluation").at("tasks").at(0).at("disagreement").is_null());
 }
 
-TEST_CASE("heads turn combined features into classes and rules that need classes are applied behind them") {
+TEST_CASE("heads turn combined features into classes and rules that need classes are applied after them") {
   const WithHeads heads;
   const Finished evaluated(heads.place, {"evaluate", "e.yaml", "--rules", "mean,max,vote"});
   REQUIRE(evaluated.code == 0);
@@ -156,7 +156,7 @@ TEST_CASE("heads turn combined features into classes and rules that need classes
     for (const char* task : {"t", "u"}) CHECK(row(report, number).at("tasks").at(task).at("accuracy").is_double());
 }
 
-TEST_CASE("a merged model stands beside the members and is no part of the ensemble") {
+TEST_CASE("a merged model is evaluated next to the members and is not part of the ensemble") {
   const Workplace place(kTwoTasks);
   const std::vector<float> bias{9, 0, 0, 0};
   merge::test::write(place / "m.st", {merge::test::f32("bias", {4}, bias)});
@@ -186,7 +186,7 @@ TEST_CASE("a merged model stands beside the members and is no part of the ensemb
   CHECK_FALSE(contains(base.err(), "tutti train"));
 }
 
-TEST_CASE("a merge of a description with tasks is evaluated beside base and members and ensemble") {
+TEST_CASE("a merge of a description with tasks is evaluated next to base and members and ensemble") {
   const Workplace place(R"(
 members:
   - {name: a, model: {kind: fake, classes: 4, weights: a.st}}
@@ -215,13 +215,13 @@ tasks:
   constexpr std::array<std::string_view, 5> names{"a", "b", "base", "merged", "mean"};
   for (std::size_t number = 0; number < names.size(); ++number)
     CHECK(row(report, number).at("name").as_string() == names[number]);
-  // The average is what a run of it alone says.
+  // The average gives what a run of it by itself gives.
   REQUIRE(Finished(place, {"evaluate", "e.yaml", "-q", "output=alone",
                            "members=[{name: m, model: {kind: fake, classes: 4, weights: out/merged.safetensors}}]"})
               .code == 0);
   CHECK(row(report, 3).at("tasks") == row(place.report("alone"), 0).at("tasks"));
   CHECK_FALSE(row(report, 2).at("tasks") == row(report, 3).at("tasks"));
-  // What is wrong with a task is said before anything is merged.
+  // An error in a task is reported before anything is merged.
   const Finished wrong(place, {"merge", "e.yaml", "output=again", "tasks.1.input.shape=[1, 4, 5]"});
   CHECK(wrong.code == 2);
   const Finished twin(place, {"merge", "e.yaml", "output=again", "members.0.name=merged"});
@@ -230,7 +230,7 @@ tasks:
   CHECK_FALSE(place.has("again"));
 }
 
-TEST_CASE("what does not fit together is refused with code 2") {
+TEST_CASE("inputs that do not fit together are refused with code 2") {
   const WithHeads heads;
   const auto refused = [&](std::vector<std::string> more) {
     more.insert(more.begin(), {"evaluate", "e.yaml", "-q"});
@@ -241,7 +241,7 @@ TEST_CASE("what does not fit together is refused with code 2") {
   CHECK(contains(refused({"tasks.0.input.shape=[1, 4, 5]"}), "task 't' has images of 1x4x5, task 'u' of 1x4x4"));
   CHECK(contains(refused({"tasks.0.head=none.st"}), "none.st"));
   CHECK(contains(refused({"members.0.model.classes=5", "members.1.model.classes=5"}),
-                 "the head of task 't' takes 2 features, but 'a' answers 5"));
+                 "the head of task 't' takes 2 features, but 'a' outputs 5"));
   CHECK(contains(refused({"--picture", "p.png"}), "cannot draw p.png"));
   CHECK(contains(refused({"tasks.1.input.classes=3", "tasks.1.classes=[x, y, z]"}),
                  "task 'u' names 3 classes, but its head has 2"));
@@ -250,7 +250,7 @@ TEST_CASE("what does not fit together is refused with code 2") {
   CHECK_FALSE(heads.place.has("p.png"));
 }
 
-TEST_CASE("a member that is lost degrades the evaluation which says where and ends with code 3") {
+TEST_CASE("a member that is lost degrades the evaluation, which says where and ends with code 3") {
   const Workplace place(kTwoTasks);
   const Finished evaluated(place, {"evaluate", "e.yaml", "on_worker_failure=degrade", "restarts={limit: 0}",
                                    "members.1.model.faults=[{kind: kill, phase: predict, at_batch: 4}]"});
@@ -281,14 +281,14 @@ TEST_CASE("a task that fails says which it is and the tasks before it stay in th
   CHECK(evaluated.out().empty());
 }
 
-TEST_CASE("each task gets a table of what the ensemble answers by the first rule") {
+TEST_CASE("each task gets a table of the ensemble's predictions by the first rule") {
   const Workplace place(kTwoTasks);
   REQUIRE(Finished(place, {"evaluate", "e.yaml", "-q", "--rules", "max,mean", "tasks.0.classes=[w, x, y, z]"}).code ==
           0);
   REQUIRE(Finished(place, {"run", "e.yaml", "-q", "output=r", "combine.rule=max"}).code == 0);
   const std::string table = place.read("runs/0001/tasks/t/predictions.csv");
   CHECK(table.starts_with("image,label,class_1,score_1,class_2,"));
-  // The same as a run's, but for the names.
+  // The same as that of a run, except for the names.
   std::string named = place.read("r/predictions.csv");
   std::string plain;
   for (std::size_t at = 0; at < table.size(); ++at) {
@@ -299,7 +299,7 @@ TEST_CASE("each task gets a table of what the ensemble answers by the first rule
   CHECK(table != named);
   CHECK(place.read("runs/0001/tasks/u/predictions.csv").starts_with("image,label,class_1,"));
   CHECK_FALSE(place.has("runs/0001/predictions.csv"));
-  // Nothing is combined: there is no answer to be shown.
+  // Nothing is combined, so there is no prediction to show.
   REQUIRE(Finished(place, {"evaluate", "e.yaml", "-q", "output=none", "combine.rule=none"}).code == 0);
   CHECK_FALSE(place.has("none/tasks/t/predictions.csv"));
 }
@@ -339,12 +339,12 @@ tasks:
   }
   const Finished evaluated(place, {"evaluate", "e.yaml"});
   REQUIRE(evaluated.code == 0);
-  CHECK(
-      contains(evaluated.err(),
-               "the images of task 'pets' have their classes in another order than the task: their labels go by name"));
+  CHECK(contains(
+      evaluated.err(),
+      "the images of task 'pets' have their classes in a different order than the task: labels are matched by name"));
   const std::string table = place.read("out/tasks/pets/predictions.csv");
   for (const char* line : {"\ncat/1.png,cat,", "\ndog/1.png,dog,", "\nemu/1.png,emu,"}) CHECK(contains(table, line));
-  // All images are alike, and the only one of the class that is answered is right.
+  // All images are alike, so only the one of the predicted class is right.
   const std::string answer = table.substr(table.find("cat/1.png,cat,") + 14, 3);
   REQUIRE(Finished(place, {"evaluate", "e.yaml", "-q", "save_members=true"}).code == 0);
   const std::string labels = place.read("out/tasks/pets/labels.npy");
@@ -354,16 +354,16 @@ tasks:
 
   const Finished other(place, {"evaluate", "e.yaml", "tasks.0.classes=[tench, goldfish, shark]"});
   CHECK(other.code == 0);
-  CHECK(contains(other.err(),
-                 "the images of task 'pets' have 3 of 3 classes under other names, which go by their order: 'cat' for "
-                 "'tench', 'dog' for 'goldfish', 'emu' for 'shark'"));
+  CHECK(contains(
+      other.err(),
+      "the images of task 'pets' have 3 of 3 classes under other names, which are matched by their order: 'cat' for "
+      "'tench', 'dog' for 'goldfish', 'emu' for 'shark'"));
   CHECK(contains(place.read("out/tasks/pets/predictions.csv"), "\ndog/1.png,goldfish,"));
 
   const Finished doubtful(place, {"evaluate", "e.yaml", "tasks.0.classes=[emu, cat, hound]"});
   CHECK(doubtful.code == 2);
   CHECK(contains(doubtful.err(), "the classes of the images of task 'pets' are not those of the task"));
-  CHECK(
-      contains(doubtful.err(), "not among the task's: 'dog'; at other places: 'cat' (1, there 0), 'emu' (0, there 2)"));
+  CHECK(contains(doubtful.err(), "not in the task: 'dog'; at other positions: 'cat' (1, there 0), 'emu' (0, there 2)"));
 }
 
 TEST_CASE("an evaluation without images is refused before anything is started") {
@@ -371,8 +371,8 @@ TEST_CASE("an evaluation without images is refused before anything is started") 
   const Finished none(place, {"evaluate", "e.yaml", "tasks.1.input.limit=0"});
   CHECK(none.code == 2);
   CHECK(none.err() ==
-        "tutti: the images of task 'u': there are none\n  detail: random, first 0\n  hint: look at "
-        "'limit', 'skip' and 'count' of its 'input'\n");
+        "tutti: the images of task 'u': there are none\n  detail: random, first 0\n  hint: check 'limit', 'skip' and "
+        "'count' of its 'input'\n");
   CHECK_FALSE(place.has("runs"));
 }
 

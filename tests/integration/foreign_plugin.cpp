@@ -1,4 +1,4 @@
-// A backend that belongs to another build. For tests only.
+// A backend from another build. For tests only.
 #include "worker/model.hpp"
 
 extern "C" __attribute__((visibility("default"))) const tutti::worker::Backend* tutti_backend() {

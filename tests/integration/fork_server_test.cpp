@@ -1,5 +1,5 @@
 // A fork server that is stopped, killed, or does not answer delays only the members whose workers it should have made,
-// and these only until their workers are spawned. tests/torch/fork_server_test.cpp is about forked workers themselves.
+// and those only until their workers are spawned. tests/torch/fork_server_test.cpp is about forked workers themselves.
 #include <signal.h>
 
 #include <algorithm>
@@ -51,7 +51,7 @@ MemberStatus member_of(const Pool& pool, std::size_t rank) { return pool.status(
 
 int server_of(const Pool& pool) { return pool.status(StatusDetail::counters).fork_server_pid; }
 
-/// Stops the fork server, kills a forked worker, and returns when its replacement was asked for.
+/// Stops the fork server, kills a forked worker, and returns when its replacement has been requested.
 int stop_server_and_kill_worker(const Pool& pool) {
   const int server = server_of(pool);
   REQUIRE(server != 0);
@@ -87,7 +87,7 @@ TEST_CASE("members of any kind are forked and replaced by the fork server") {
   CHECK(server_of(pool) != 0);
 }
 
-TEST_CASE("while the fork server is stopped at a restart the other members go on") {
+TEST_CASE("while the fork server is stopped at a restart the other members continue") {
   const auto spec = forked_spec();
   const std::vector<float> images = random_images(kImages);
   const NothingLeft nothing_left;
@@ -95,7 +95,7 @@ TEST_CASE("while the fork server is stopped at a restart the other members go on
   Pool pool(forked_plan(spec, kNever), TUTTI_WORKER_PROGRAM, "");
   const int server = stop_server_and_kill_worker(pool);
   auto answer = std::async(std::launch::async, [&] { return answer_of(pool, spec, images); });
-  // As many segments as there are slots; the next one waits for the member that is on its way.
+  // As many segments as there are slots; the next one waits for the member that is being started.
   CHECK(
       happens([&] { return member_of(pool, 0).segments_answered == 2 && member_of(pool, 1).segments_answered == 2; }));
   CHECK(member_of(pool, 2).segments_answered == 0);
@@ -106,8 +106,9 @@ TEST_CASE("while the fork server is stopped at a restart the other members go on
   CHECK(answer.get() == naive_mean(spec, images));
   CHECK(happens([&] { return server_of(pool) == 0; }));
   CHECK(pool.status(StatusDetail::counters).faults.stalls == 0);
-  CHECK(lines.with("workers are started one by one, for their fork server failed: it was killed by SIGKILL").size() ==
-        1);
+  CHECK(
+      lines.with("workers are started one by one because their fork server failed: it was killed by SIGKILL").size() ==
+      1);
 }
 
 TEST_CASE("while the fork server is stopped at the start the other members start") {
@@ -138,10 +139,10 @@ TEST_CASE("a fork server that does not answer in time is ended with the worker t
   CHECK(answer_of(pool, spec, images) == naive_mean(spec, images));
   CHECK(happens([&] { return server_of(pool) == 0; }));
   CHECK(children_of(::getpid()).size() == 3);
-  CHECK(lines.with("workers are started one by one, for their fork server failed: it does not answer").size() == 1);
+  CHECK(lines.with("workers are started one by one because their fork server failed: it does not answer").size() == 1);
 }
 
-TEST_CASE("a pool ends while a worker is on its way") {
+TEST_CASE("a pool ends while a worker is being started") {
   const auto spec = forked_spec();
   const NothingLeft nothing_left;
   Pool pool(forked_plan(spec, kNever), TUTTI_WORKER_PROGRAM, "");
@@ -158,7 +159,7 @@ TEST_CASE("a worker that comes after its pool has failed is not left behind") {
   CHECK(message_of([&] { answer_of(pool, spec, random_images(kImages)); }) == "interrupted");
 }
 
-TEST_CASE("where neither the fork server nor a spawn makes a worker the next attempt follows") {
+TEST_CASE("if neither the fork server nor a spawn makes a worker the next attempt follows") {
   const TemporaryFolder folder;
   std::filesystem::copy_file(TUTTI_WORKER_PROGRAM, folder / "tutti-worker");
   const auto spec = forked_spec();

@@ -1,4 +1,4 @@
-// Programs that embed Tutti and have signals of their own.
+// Programs that embed Tutti and use signals themselves.
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -64,7 +64,7 @@ TEST_CASE("a host that ignores SIGCHLD gets its answers and leaves nothing") {
   CHECK(ignored.is_still(SIG_IGN));
 }
 
-TEST_CASE("a host that ignores SIGCHLD hears of a death without its way") {
+TEST_CASE("a host that ignores SIGCHLD sees a death without its cause") {
   const Handler ignored(SIGCHLD, SIG_IGN);
   const NothingLeft census;
   auto spec = fake_spec(2);
@@ -112,7 +112,7 @@ TEST_CASE("descriptors that a host leaves open do not reach the workers") {
   for (const std::string& descriptor : descriptors) CHECK(descriptor != "/etc/passwd");
 }
 
-TEST_CASE("nobody can map the arena writable or resize the memories of a pool") {
+TEST_CASE("no process can map the arena writable or resize the memory of a pool") {
   Ensemble ensemble(published(fake_spec(1)), with_worker());
   const auto images = random_images(1);
   ensemble.predict(view(images));

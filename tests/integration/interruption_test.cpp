@@ -17,7 +17,7 @@
 namespace tutti::test {
 namespace {
 
-/// The second member takes so long that nobody waits for it, but not in warm-up.
+/// The second member takes too long to wait for, except in warm-up.
 const std::string kSlow = R"(
 members:
   - {name: a, model: {kind: fake, classes: 4}}
@@ -30,7 +30,7 @@ progress_deadline_s: off
 drain_deadline_s: 0.05
 )";
 
-/// Starts a run whose second member hangs in its first batch, and waits until the run is under way.
+/// Starts a run whose second member hangs in its first batch, and waits until the run is in progress.
 struct Running {
   explicit Running(int ignored_signal = 0)
       : place(kSlow), program(Workplace::command({"run", "e.yaml", "--verbose"}), options(place, ignored_signal)) {
@@ -59,19 +59,19 @@ TEST_CASE("Ctrl-C ends a run with code 130 and a report and no process") {
   Running run;
   run.program.signal(SIGINT);
   CHECK(run.program.code() == 130);
-  CHECK(contains(run.program.err(), "SIGINT: finishing what is in flight; a second signal ends at once"));
+  CHECK(contains(run.program.err(), "SIGINT: finishing the work in flight; a second signal ends the program at once"));
   CHECK(contains(run.program.err(), "tutti: interrupted"));
   CHECK(run.place.report().at("completed") == false);
   CHECK(run.place.report().at("interrupted_by") == "SIGINT");
   CHECK(run.place.report().at_pointer("/finished/segments") == 0);
-  // Nothing was finished.
+  // No segment was finished.
   for (const char* file : {"predictions.npy", "predictions.partial.npy", "journal"})
     CHECK_FALSE(run.place.has(std::string("runs/0001/") + file));
   CHECK_FALSE(contains(run.program.err(), "--resume"));
   run.check_nothing_left();
 }
 
-TEST_CASE("Ctrl-C ends an evaluation with code 130 and what was evaluated is in its report") {
+TEST_CASE("Ctrl-C ends an evaluation with code 130 and the finished part is in its report") {
   const Workplace place(kSlow + R"(
 tasks:
   - {name: quick, input: {dataset: random, count: 20, shape: [1, 4, 4], classes: 4}}
@@ -83,9 +83,9 @@ tasks:
   REQUIRE(happens([&] { return place.has("runs/0001/tasks/stuck"); }));
   program.signal(SIGINT);
   CHECK(program.code() == 130);
-  // What is finished is shown, and what is missing is named.
+  // The finished part is shown, and the missing part is named.
   CHECK(contains(program.out(), "ensemble mean"));
-  CHECK(contains(program.out(), "\nnot finished: stuck; averages are over what stands above\n"));
+  CHECK(contains(program.out(), "\nnot finished: stuck; averages are over the figures above\n"));
   const json::value report = place.report();
   CHECK(report.at("completed") == false);
   CHECK(report.at("interrupted_by") == "SIGINT");
@@ -126,7 +126,7 @@ TEST_CASE("a run that was started to outlive its terminal does so") {
   run.check_nothing_left();
 }
 
-/// Whether files without a name can be had in this folder.
+/// Whether this folder supports files without a name.
 bool has_nameless_files(const std::filesystem::path& folder) {
   return static_cast<bool>(nameless_file(folder, O_WRONLY));
 }
@@ -203,7 +203,7 @@ input: {dataset: random, count: 1, shape: [1, 4, 4], classes: 4}
   CHECK_FALSE(place.has("runs"));
 }
 
-TEST_CASE("a worker that shall be debugged waits and goes on when a debugger attaches") {
+TEST_CASE("a worker to debug waits and continues when a debugger attaches") {
   adopt_orphans();
   const Workplace place;
   // A deadline that would have passed long before: deadlines are off.
@@ -218,7 +218,7 @@ TEST_CASE("a worker that shall be debugged waits and goes on when a debugger att
     program.signal(SIGKILL);
     return;
   }
-  // What a debugger does with a worker that ends: it lets it.
+  // A debugger lets a worker that ends end.
   int status = 0;
   while (::waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status))
     ::ptrace(PTRACE_CONT, pid, nullptr, WSTOPSIG(status));

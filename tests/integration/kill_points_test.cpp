@@ -1,6 +1,6 @@
 // The kill-point matrix of the worker: SIGKILL at every step of its protocol, from its first instruction to its last,
-// while it predicts and while it learns. The bytes are those of an undisturbed run, and nothing is left behind.
-// Needs a build with fault points.
+// while it predicts and while it trains. The bytes are those of an undisturbed run, and nothing is left behind.
+// Needs a build with scripted faults.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #include <fstream>
 
 #include "common/atomic_file.hpp"
-#include "common/fault_point.hpp"
+#include "common/kill_point.hpp"
 #include "common/random.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/integration/pools.hpp"
@@ -18,16 +18,16 @@ namespace {
 
 constexpr std::size_t kImages = 61;
 
-/// Arms one point for the workers that are started while it lives.
+/// Arms one point for the workers that are started during its lifetime.
 class Armed {
  public:
   Armed(std::string_view point, int visit) : token_(folder_ / "token") {
     std::ofstream(token_) << "x";
-    ::setenv("TUTTI_FAULT", fmt::format("{}:{}:{}", point, visit, token_.string()).c_str(), 1);
+    ::setenv("TUTTI_KILL_POINT", fmt::format("{}:{}:{}", point, visit, token_.string()).c_str(), 1);
   }
   Armed(const Armed&) = delete;
   Armed& operator=(const Armed&) = delete;
-  ~Armed() { ::unsetenv("TUTTI_FAULT"); }
+  ~Armed() { ::unsetenv("TUTTI_KILL_POINT"); }
   bool has_struck() const { return !std::filesystem::exists(token_); }
 
  private:
@@ -69,7 +69,7 @@ TEST_CASE("a worker that is killed at any step of its life changes no bit of a p
   const auto images = random_images(kImages);
   const auto spec = spec_of_two();
   const auto expected = naive_mean(spec, images);
-  for (const std::string_view point : kWorkerFaultPoints) {
+  for (const std::string_view point : kWorkerKillPoints) {
     if (only_in_training(point) || only_of_spares(point)) continue;
     for (const int visit : {1, 2}) {
       CAPTURE(point);
@@ -93,9 +93,9 @@ TEST_CASE("a worker that is killed at any step of its life changes no bit of a t
     Ensemble calm(published(spec), with_worker());
     expected = train(calm);
   }
-  for (const std::string_view point : kWorkerFaultPoints) {
+  for (const std::string_view point : kWorkerKillPoints) {
     if (only_of_spares(point)) continue;
-    // A checkpoint is read by a replacement alone: that there is one, another death has seen to.
+    // Only a replacement reads a checkpoint, so another death makes sure that there is one.
     fake_model(spec, 0).faults.clear();
     if (contains(std::string(point), "restore"))
       fake_model(spec, 0).faults = {{FaultKind::kill, FaultPhase::train, 15}};

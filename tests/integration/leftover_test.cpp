@@ -1,4 +1,4 @@
-// Nothing is left behind, whoever ends and how; and an idle pool does nothing.
+// Nothing is left behind, in whatever way pool, program or worker end; and an idle pool does nothing.
 #include <doctest/doctest.h>
 #include <poll.h>
 #include <signal.h>
@@ -47,7 +47,7 @@ class Host {
   Host& operator=(const Host&) = delete;
   ~Host() {
     ::kill(pid_, SIGKILL);
-    for (const int worker : workers_) ::kill(worker, SIGKILL);  // gone already, unless the test has failed
+    for (const int worker : workers_) ::kill(worker, SIGKILL);  // they have ended already, unless the test has failed
     while (::waitpid(-1, nullptr, 0) > 0) {                     // the host and the workers that the test has adopted
     }
   }
@@ -95,7 +95,7 @@ TEST_CASE("workers end with a coordinator that is killed while they are idle") {
   check_that_workers_follow(host);
 }
 
-TEST_CASE("workers end with a coordinator that leaves without a word") {
+TEST_CASE("workers end with a coordinator that exits without a message") {
   const Host host([] {
     const auto* const left_behind = new Ensemble(published(fake_spec(3)), with_worker());
     ::poll(nullptr, 0, left_behind->status().members.size() == 3 ? 200 : 0);  // long enough to be seen with workers
@@ -105,7 +105,7 @@ TEST_CASE("workers end with a coordinator that leaves without a word") {
   for (const int worker : host.workers()) CHECK(ends(worker));
 }
 
-TEST_CASE("an idle pool wakes nobody up") {
+TEST_CASE("an idle pool wakes no process up") {
   Ensemble ensemble(published(fake_spec(2)), with_worker());
   const auto images = random_images(30);
   ensemble.predict(view(images));
@@ -115,7 +115,7 @@ TEST_CASE("an idle pool wakes nobody up") {
     for (const MemberStatus& member : ensemble.status().members) counts.push_back(voluntary_switches(member.pid));
     return counts;
   };
-  // The first windows may see the last work come to rest; a pool that polls has no window without a wake-up.
+  // The first windows may still see the last work; a pool that polls has no window without a wake-up.
   bool quiet = false;
   for (int window = 0; window < 20 && !quiet; ++window) {
     const auto before = wake_ups();

@@ -1,4 +1,5 @@
-// Members that see one stream of images differently: over real workers, against the same computation in plain loops.
+// Members that see one stream of images differently: over real workers, compared with the same computation in plain
+// loops.
 #include <doctest/doctest.h>
 
 #include <cstdint>
@@ -35,7 +36,7 @@ void write_npy(const std::filesystem::path& path, const std::vector<std::uint8_t
   out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
 }
 
-/// Member 0 sees the images as they are, member 1 what kSmaller makes of them.
+/// Member 0 sees the images unchanged, member 1 as kSmaller changes them.
 config::EnsembleSpec two_views() {
   auto spec = fake_spec(2);
   spec.members[1].input = kSmaller;
@@ -95,7 +96,7 @@ TEST_CASE("members see the bytes of one arena each in its own way") {
     const std::vector<float> floats = as_floats(bytes);
     const auto error = error_of([&] { ensemble.predict(Images(std::span<const float>(floats), kLarge)); });
     REQUIRE(error);
-    CHECK(error->message() == "memory gives float32, the ensemble takes images as bytes");
+    CHECK(error->message() == "memory gives float32, but the ensemble takes images as bytes");
   }
 }
 
@@ -109,7 +110,7 @@ TEST_CASE("members see the float32 of one arena each in its own way") {
   CHECK(answer.members[1].values == answer_of(spec, 1, seen_by_second(images)));
 }
 
-TEST_CASE("a worker that is replaced sees the images as the one before it") {
+TEST_CASE("a worker that is replaced sees the images like the one before it") {
   auto spec = two_views();
   fake_model(spec, 1).faults = {{FaultKind::kill, FaultPhase::predict, 4}};
   spec.failure.back_off = 0.001;

@@ -1,4 +1,4 @@
-// The program's command merge: what it writes, what it says, and what it refuses.
+// The program's command merge: its files, its messages and its errors.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <signal.h>
@@ -29,7 +29,7 @@ std::vector<float> bias_of(const std::filesystem::path& file) {
   return bias;
 }
 
-/// Fakes that answer the same class whatever the image: the one of their highest bias.
+/// Fakes that predict the same class for every image: the one with their highest bias.
 const std::string kFakes = R"(
 members:
   - {name: a, model: {kind: fake, classes: 2, reads_input: false, weights: a.st}}
@@ -100,7 +100,7 @@ TEST_CASE("merge with a base adds task vectors") {
   CHECK(place.merge_report("out").at("base").at("path") == "base.st");
 }
 
-TEST_CASE("folders of Hugging Face become a folder with what stands beside the weights") {
+TEST_CASE("folders of Hugging Face become a folder with the other files next to the weights") {
   MergePlace place("merge: {over: [0, 1]}\n");
   for (const char* name : {"first", "second"}) {
     std::filesystem::create_directory(place / name);
@@ -147,7 +147,7 @@ TEST_CASE("weights that are being merged are not replaced") {
   CHECK(bias_of(place / "out/merged.safetensors") == std::vector<float>{1, 0});
 }
 
-TEST_CASE("warnings are printed and stand in the report") {
+TEST_CASE("warnings are printed and are in the report") {
   const MergePlace place("merge: {over: [a, b]}\n");
   for (const char* name : {"a.st", "b.st"}) {
     const float mean = 1;
@@ -161,7 +161,7 @@ TEST_CASE("warnings are printed and stand in the report") {
 }
 
 TEST_CASE("a greedy soup measures members and candidates in the pool") {
-  // a answers class 0 and so does the average of a and b; with c among them it would be class 1.
+  // a predicts class 0 and so does the average of a and b; with c it would be class 1.
   const MergePlace place(
       "merge: {method: greedy_soup, input: {dataset: random, count: 61, shape: [1, 2, 2], classes: 2, "
       "seed: 2}}\n");
@@ -191,7 +191,7 @@ TEST_CASE("a greedy soup measures members and candidates in the pool") {
 }
 
 TEST_CASE("the images of a soup are prepared by those that are merged and not by other members") {
-  // The fakes look at the images here, so that what is done to these decides.
+  // The fakes read the images here, so that their preparation decides.
   MergePlace place(
       "merge: {method: greedy_soup, over: [a, b], input: {dataset: random, count: 61, shape: [1, 2, 2], classes: 2, "
       "preprocess: {mean: [0.5], std: [0.001]}}}\n");
@@ -203,14 +203,14 @@ TEST_CASE("the images of a soup are prepared by those that are merged and not by
   CAPTURE(beside.err());
   REQUIRE(beside.code == 0);
   CHECK(place.merge_report("runs/0002").at("soup") == place.merge_report("runs/0001").at("soup"));
-  // What is merged has an input of its own in place of `preprocess`.
+  // What is merged has its own input instead of `preprocess`.
   REQUIRE(Finished(place, {"merge", "e.yaml", "members.0.input={mean: [0.5], std: [9]}",
                            "members.1.input={mean: [0.5], std: [9]}"})
               .code == 0);
   CHECK(place.merge_report("runs/0003").at("soup") != place.merge_report("runs/0001").at("soup"));
 }
 
-TEST_CASE("a soup that fails takes nothing away of an earlier evaluation") {
+TEST_CASE("a soup that fails removes nothing of an earlier evaluation") {
   const MergePlace place(
       "merge: {method: greedy_soup, input: {dataset: random, count: 61, shape: [1, 2, 2], classes: 2, seed: 2}}\n"
       "tasks: [{name: t, input: {dataset: random, count: 30, shape: [1, 2, 2], classes: 2}}]\noutput: out\n");
@@ -271,7 +271,7 @@ TEST_CASE("a soup whose workers are still starting ends at once and leaves no fo
   }
 }
 
-/// A checkpoint of so many zeros, which takes no room on the disk.
+/// A checkpoint of this many zeros, which takes no space on the disk.
 void write_zeros(const std::filesystem::path& file, std::uint64_t values) {
   std::string header =
       fmt::format(R"({{"w":{{"dtype":"F32","shape":[{}],"data_offsets":[0,{}]}}}})", values, 4 * values);

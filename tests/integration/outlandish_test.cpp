@@ -1,5 +1,5 @@
-// Workers that write nonsense, machines that sleep, processes that do not even end by SIGKILL: the answers stay the
-// same, and nobody who is honest is punished.
+// Workers that write nonsense, machines that sleep, processes that do not end even after SIGKILL: the outputs stay the
+// same, and no correct worker is killed.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <poll.h>
@@ -40,7 +40,7 @@ class OneRogue {
   const std::string token_;
 };
 
-TEST_CASE("a worker that writes nonsense is killed and replaced and nothing of it is in the answer") {
+TEST_CASE("a worker that writes nonsense is killed and replaced and none of it is in the result") {
   const auto images = random_images(60);
   const auto spec = fake_spec(2);
   for (const std::string how : {"garbage", "no-hello", "order-of-coordinator", "no-width", "huge-width", "ready-twice",
@@ -55,7 +55,7 @@ TEST_CASE("a worker that writes nonsense is killed and replaced and nothing of i
     const Status status = ensemble.status();
     CHECK(status.faults.violations == 1);
     CHECK(status.faults.deaths == 1);
-    // The rogue's one answer before it was found out is the worker's own word; all others are right.
+    // The one answer of the rogue before it was detected may be wrong; all others are right.
     if (how != "twice" && how != "nonsense-tasks") CHECK(answer == naive_mean(spec, images));
   }
 }
@@ -78,7 +78,7 @@ TEST_CASE("a replacement that cannot be given its channel is replaced and no seg
   CHECK(status.faults.set_aside == 0);
 }
 
-TEST_CASE("a worker that is stopped before it rings for its answer is no missed wake-up") {
+TEST_CASE("a worker that is stopped before it rings for its answer is not a missed wake-up") {
   const auto images = random_images(60);
   auto spec = fake_spec(2);
   spec.failure.progress = config::FailureSpec::Deadline::fixed;
@@ -93,7 +93,7 @@ TEST_CASE("a worker that is stopped before it rings for its answer is no missed 
   CHECK(status.faults.missed_wake_ups == 0);
 }
 
-/// A coordinator in a process of its own: runs `work`, whose result is its exit code.
+/// A coordinator in a separate process: runs `work`, whose result is its exit code.
 class Coordinator {
  public:
   template <class RunWork>
@@ -147,7 +147,7 @@ TEST_CASE("a machine that sleeps and wakes up kills no worker") {
   CHECK(coordinator.code() == 0);
 }
 
-TEST_CASE("a worker that does not even end by SIGKILL is left aside with its slots and named in the status") {
+TEST_CASE("a worker that does not end even after SIGKILL is left behind with its slots and named in the status") {
   adopt_orphans();
   auto spec = fake_spec(2);
   spec.slots = 4;
@@ -160,7 +160,7 @@ TEST_CASE("a worker that does not even end by SIGKILL is left aside with its slo
   auto answer = ensemble.submit(view(images));
   REQUIRE(happens([&] { return ensemble.status().members[0].segments_answered > 0; }));
   const int pid = ensemble.status().members[0].pid;
-  // A tracer can hold a process in its exit, as a driver that hangs would.
+  // A tracer can hold a process in its exit, like a driver that hangs.
   if (::ptrace(PTRACE_SEIZE, pid, nullptr, PTRACE_O_TRACEEXIT) != 0) {
     MESSAGE("SKIPPED: no tracing here");
     return;
@@ -179,7 +179,7 @@ TEST_CASE("a worker that does not even end by SIGKILL is left aside with its slo
   CHECK(ensemble.predict(view(images)).values == naive_mean(spec, images));
 }
 
-/// Which file a process has behind one of its descriptors.
+/// The file of a process's descriptor.
 ino_t inode_of(int pid, int fd) {
   struct stat file {};
   ::stat(fmt::format("/proc/{}/fd/{}", pid, fd).c_str(), &file);
@@ -211,7 +211,7 @@ TEST_CASE("a worker that does not end cannot write into its replacement's checkp
     replacement = ensemble.status().members[0].pid;
     return replacement != 0 && replacement != pid && inode_of(replacement, kCheckpointFd) != 0;
   }));
-  // The file that counts is read by the replacement; to the other one the old process could still be writing.
+  // The replacement reads the valid file; the old process could still be writing to the other.
   CHECK((inode_of(pid, kCheckpointFd) != inode_of(replacement, kCheckpointFd) ||
          inode_of(pid, kCheckpointFd + 1) != inode_of(replacement, kCheckpointFd + 1)));
   trained.get();

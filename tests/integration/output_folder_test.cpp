@@ -1,4 +1,4 @@
-// One output folder, several commands: one at a time, and what lies there afterwards is of the last one.
+// One output folder, several commands: one at a time, and afterwards it holds the results of the last one.
 #include <doctest/doctest.h>
 #include <signal.h>
 
@@ -13,7 +13,7 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-/// Every command works on it; the weights are there once it was trained.
+/// A description that every command accepts; the weights exist once it was trained.
 const std::string kAll = R"(
 members:
   - {name: a, model: {kind: fake, classes: 4, weights: a.safetensors}}
@@ -35,7 +35,7 @@ struct Trained : Workplace {
   }
 };
 
-/// What a run writes that is told to write all that it can.
+/// The files of a run that writes everything that it can.
 const Words kRunFiles{"predictions.npy", "predicted.npy", "predictions.csv", "labels.npy",
                       "members/a.npy",   "members/b.npy", "disagreement.npy"};
 const Words kRunAll{"run", "e.yaml", "-q", "output=out", "save_members=true", "--rules", "mean,vote"};
@@ -69,7 +69,7 @@ TEST_CASE("a command does not write into a folder that another one is writing in
   }
 }
 
-TEST_CASE("each command takes away the answers of the one before and leaves weights and strangers") {
+TEST_CASE("each command removes the results of the one before and leaves weights and other files") {
   const Trained place;
   std::filesystem::create_directory(place / "out");
   place.write("out/notes.txt", "mine");
@@ -94,7 +94,7 @@ TEST_CASE("each command takes away the answers of the one before and leaves weig
   }
 }
 
-TEST_CASE("a combination takes away those of an earlier one and keeps what it combines") {
+TEST_CASE("a combination removes those of an earlier one and keeps what it combines") {
   const Trained place;
   REQUIRE(Finished(place, {"run", "e.yaml", "-q", "output=saved", "save_members=true"}).code == 0);
   REQUIRE(Finished(place, {"combine", "saved", "-q", "-o", "out", "--rules", "mean,vote"}).code == 0);
@@ -102,7 +102,7 @@ TEST_CASE("a combination takes away those of an earlier one and keeps what it co
   REQUIRE(Finished(place, {"combine", "saved", "-q", "-o", "out", "--rules", "max"}).code == 0);
   CHECK_FALSE(place.has_any({"mean", "vote"}));
   CHECK(place.has_all({"max/predictions.npy", "disagreement.npy", "report.json"}));
-  // What it reads lies in a folder with results of the same names.
+  // What it reads is in a folder with results of the same names.
   const std::string tasks = "tasks=[{name: t, input: {dataset: random, count: 20, shape: [1, 4, 4], classes: 4}}]";
   REQUIRE(Finished(place, {"evaluate", "e.yaml", "-q", "output=two", "save_members=true", tasks}).code == 0);
   for (int time = 0; time < 2; ++time) CHECK(Finished(place, {"combine", "two", "-q", "-o", "two/tasks/t"}).code == 0);
@@ -113,7 +113,7 @@ TEST_CASE("a combination takes away those of an earlier one and keeps what it co
   CHECK(place.has_all({"vote/members/a.npy", "vote/labels.npy", "vote/predictions.npy", "mean/predictions.npy"}));
 }
 
-TEST_CASE("a merge with tasks takes away the evaluation of an earlier result and nothing of a merge without") {
+TEST_CASE("a merge with tasks removes the evaluation of an earlier result and nothing of a merge without") {
   const Trained place;
   const std::string tasks = "tasks=[{name: t, input: {dataset: random, count: 20, shape: [1, 4, 4], classes: 4}}]";
   REQUIRE(Finished(place, kRunAll).code == 0);
@@ -123,7 +123,7 @@ TEST_CASE("a merge with tasks takes away the evaluation of an earlier result and
   REQUIRE(Finished(place, {"merge", "e.yaml", "-q", "output=out", tasks}).code == 0);
   CHECK_FALSE(place.has_any(kRunFiles));
   CHECK(place.has_all({"merged.safetensors", "merge.json", "report.json", "tasks.svg", "tasks/t/disagreement.npy"}));
-  // The result is another one, also where its evaluation does not even start.
+  // The result is a new one, even if its evaluation does not start.
   REQUIRE(Finished(place, {"merge", "e.yaml", "-q", "output=out", tasks, "on_worker_failure=fail",
                            "members.0.model.faults=[{kind: kill, phase: load}]"})
               .code == 1);
@@ -134,7 +134,7 @@ TEST_CASE("a merge with tasks takes away the evaluation of an earlier result and
   CHECK(place.has_all({"merged.safetensors", "merge.json", "report.json", "disagreement.npy"}));
 }
 
-TEST_CASE("what is refused or does not start takes nothing away") {
+TEST_CASE("a command that is refused or does not start removes nothing") {
   const Trained place;
   REQUIRE(Finished(place, kRunAll).code == 0);
   const std::string report = place.read("out/report.json");
@@ -143,17 +143,17 @@ TEST_CASE("what is refused or does not start takes nothing away") {
   CHECK(Finished(place, {"run", "e.yaml", "-q", "output=out", "on_worker_failure=fail",
                          "members.0.model.faults=[{kind: kill, phase: load}]"})
             .code == 1);
-  // What only the models can tell to be wrong.
+  // An error that only shows once the models are loaded.
   const Finished widths(place, {"evaluate", "e.yaml", "-q", "output=out",
                                 "tasks=[{name: t, classes: [a, b, c, d, e], input: {dataset: random, count: 20, "
                                 "shape: [1, 4, 4], classes: 4}}]"});
   CHECK(widths.code == 2);
-  CHECK(contains(widths.err(), "task 't' names 5 classes, but 'a' answers 4"));
+  CHECK(contains(widths.err(), "task 't' names 5 classes, but 'a' outputs 4"));
   CHECK(place.has_all(kRunFiles));
   CHECK(place.read("out/report.json") == report);
 }
 
-TEST_CASE("what an evaluation leaves that was killed is taken away by the next command") {
+TEST_CASE("the next command removes what a killed evaluation has left") {
   const Trained place;
   Program program(Workplace::command({"evaluate", "e.yaml", "output=out", "members.0.model.delay_ms=100",
                                       "input.count=20000", "save_members=true"}),
@@ -171,7 +171,7 @@ TEST_CASE("what an evaluation leaves that was killed is taken away by the next c
   CHECK(place.report("out").at("completed") == true);
 }
 
-TEST_CASE("a command that fails leaves no answers of the one before") {
+TEST_CASE("a command that fails leaves no results of the one before") {
   const Trained place;
   REQUIRE(Finished(place, kRunAll).code == 0);
   CHECK(Finished(place, {"evaluate", "e.yaml", "-q", "output=out", "on_worker_failure=fail",
@@ -182,11 +182,11 @@ TEST_CASE("a command that fails leaves no answers of the one before") {
   CHECK(place.report("out").at("completed") == false);
 }
 
-TEST_CASE("arrays that a command reads out of its own output folder stay") {
+TEST_CASE("arrays that a command reads from its own output folder stay") {
   const Trained place;
   REQUIRE(Finished(place, kRunAll).code == 0);
   const std::string labels = place.read("out/labels.npy");
-  // Four answers of each image become the four values of one.
+  // Four outputs for each image become the four values of one.
   std::string npy = place.read("out/predictions.npy");
   const std::size_t shape = npy.find("(50, 4), }");
   REQUIRE(shape != npy.npos);
@@ -207,7 +207,7 @@ TEST_CASE("arrays that a command reads out of its own output folder stay") {
   CHECK(place.read("out/labels.npy") == labels);
 }
 
-TEST_CASE("a run that is resumed takes nothing away") {
+TEST_CASE("a run that is resumed removes nothing") {
   const Trained place;
   REQUIRE(Finished(place, kRunAll).code == 0);
   const std::string csv = place.read("out/predictions.csv");

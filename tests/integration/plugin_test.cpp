@@ -1,4 +1,4 @@
-// Plugins that are missing, no plugins, or of another build: the worker says so in words that reach the user.
+// Plugins that are missing, are not plugins, or are from another build: the worker's message reaches the user.
 #include <doctest/doctest.h>
 
 #include <filesystem>
@@ -12,7 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// An installation of its own: the worker, and beside it what is to be taken for the LibTorch plugin.
+/// A separate installation: the worker, and next to it the file that it loads as the LibTorch plugin.
 struct Installation {
   explicit Installation(const fs::path& plugin = {}) {
     fs::create_directories(folder / "bin");
@@ -21,7 +21,7 @@ struct Installation {
   }
   fs::path worker() const { return folder / "bin/tutti-worker"; }
   fs::path plugin() const { return folder / "bin/libtutti-torch.so"; }
-  /// What is said to a member that needs the plugin.
+  /// The error of a member that needs the plugin.
   Error error() const {
     auto spec = fake_spec(1);
     spec.members[0].model.kind = MlpModel{{4}};
@@ -32,7 +32,7 @@ struct Installation {
   TemporaryFolder folder;
 };
 
-TEST_CASE("a member that needs LibTorch is refused where the plugin is not installed") {
+TEST_CASE("a member that needs LibTorch is refused if the plugin is not installed") {
   const Error error = Installation().error();
   CHECK(error.message() ==
         "m0 on cpu failed while starting: cannot run a mlp member: libtutti-torch.so is not installed");
@@ -48,13 +48,13 @@ TEST_CASE("a plugin that cannot be opened is named with the reason") {
   CHECK(contains(error.hint(), "TUTTI_LIBTORCH"));
 }
 
-TEST_CASE("a library that is no backend is refused") {
+TEST_CASE("a library that is not a backend is refused") {
   const Installation installation(TUTTI_NO_PLUGIN);
   CHECK(installation.error().message().starts_with(
       "m0 on cpu failed while starting: " + installation.plugin().string() + " is not a backend of Tutti"));
 }
 
-TEST_CASE("a plugin of another build is refused with both builds") {
+TEST_CASE("a plugin from another build is refused with both builds") {
   const Installation installation(TUTTI_FOREIGN_PLUGIN);
   const Error error = installation.error();
   CHECK(error.message().starts_with("m0 on cpu failed while starting: " + installation.plugin().string() +

@@ -1,4 +1,4 @@
-// Training over real worker processes: the same bytes for the same seeds, and each member as it is told.
+// Training over real worker processes: the same bytes for the same seeds, and each member with its own settings.
 #include <doctest/doctest.h>
 
 #include <fstream>
@@ -56,7 +56,7 @@ TEST_CASE("the same seeds give the same bytes again and members differ") {
   CHECK(first.weights[0] != first.weights[1]);
 }
 
-TEST_CASE("each member learns as many epochs as it is told and tells each as it ends") {
+TEST_CASE("each member trains for its number of epochs and reports each as it ends") {
   auto spec = training_spec(3);
   spec.members[0].train.epochs = 3;
   spec.members[1].train.epochs = 1;
@@ -73,7 +73,7 @@ TEST_CASE("each member learns as many epochs as it is told and tells each as it 
   CHECK(seen == expected);
 }
 
-TEST_CASE("with a bootstrap each member learns from a resample of its own") {
+TEST_CASE("with a bootstrap each member trains on its own resample") {
   auto spec = training_spec(3);
   spec.members[1].train.bootstrap = spec.members[2].train.bootstrap = true;
   const Trained trained = train(spec);
@@ -89,7 +89,7 @@ TEST_CASE("with a bootstrap each member learns from a resample of its own") {
   CHECK(trained.weights == train(spec).weights);
 }
 
-TEST_CASE("training copies each image once per epoch whatever the number of members") {
+TEST_CASE("training copies each image once per epoch for any number of members") {
   const TemporaryFolder folder;
   Ensemble ensemble(published(training_spec(3)), with_worker());
   ListSource source = labelled_images();
@@ -102,12 +102,12 @@ TEST_CASE("weights go to the file that the member names and its folder is made")
   auto spec = training_spec(1);
   spec.members[0].model.weights = folder / "a/b/c.safetensors";
   Options options = with_worker();
-  options.training = true;  // or the file would have to be there already
+  options.training = true;  // otherwise the file would have to exist already
   Ensemble ensemble(published(spec), options);
   ListSource source = labelled_images();
   CHECK(ensemble.train(source, folder / "elsewhere").weights.front() == folder / "a/b/c.safetensors");
   CHECK(std::filesystem::exists(folder / "a/b/c.safetensors"));
-  // What was saved is what a pool starts from.
+  // A pool starts from the saved weights.
   const auto images = random_images(9);
   const auto trained = ensemble.predict(view(images)).values;
   Ensemble loaded(published(spec), with_worker());
@@ -129,7 +129,7 @@ TEST_CASE("a pool predicts and trains and predicts again") {
   CHECK(ensemble.predict(view(images)).values != once);
 }
 
-TEST_CASE("images without labels cannot be learnt from") {
+TEST_CASE("images without labels cannot be trained on") {
   const TemporaryFolder folder;
   Ensemble ensemble(published(training_spec(1)), with_worker());
   ListSource source(random_images(5), {});
@@ -140,13 +140,13 @@ TEST_CASE("images without labels cannot be learnt from") {
   CHECK(contains(error->hint(), "labels"));
 }
 
-TEST_CASE("a label that the members do not know is refused and the pool stays usable") {
+TEST_CASE("a label outside the members' classes is refused and the pool stays usable") {
   const TemporaryFolder folder;
   const auto spec = training_spec(1);
   Ensemble ensemble(published(spec), with_worker());
   ListSource source(random_images(1), {4});
   CHECK(message_of([&] { ensemble.train(source, folder.path()); }) ==
-        "image 0 of a list has the label 4, but the members know 4 classes");
+        "image 0 of a list has the label 4, but the members have only 4 classes");
   const auto images = random_images(5);
   CHECK(ensemble.predict(view(images)).values == naive_mean(spec, images));
 }
@@ -163,12 +163,12 @@ TEST_CASE("weights that cannot be written are an error with member and file and 
   CHECK(error->message() == "m0 on cpu: could not write " + (folder / "m0.safetensors").string() + ": Is a directory");
   CHECK(error->hint() == "choose another name, or move that folder away");
   CHECK(read_text(folder / "m1.safetensors", "weights") == train(spec).weights[1]);
-  // What was learnt is not lost: the pool answers by it.
+  // The training is not lost: the pool predicts with it.
   const auto images = random_images(9);
   CHECK(ensemble.predict(view(images)).values != naive_mean(spec, images));
 }
 
-/// What keeps an ensemble from training, and that it does before anything is learnt.
+/// The error that keeps an ensemble from training; checks that it comes before any training.
 std::optional<Error> refused(const config::EnsembleSpec& spec, const std::filesystem::path& folder) {
   Options options = with_worker();
   options.training = true;
@@ -182,7 +182,7 @@ std::optional<Error> refused(const config::EnsembleSpec& spec, const std::filesy
   return error;
 }
 
-TEST_CASE("a folder for weights that cannot be made is an error before anything is learnt") {
+TEST_CASE("a folder for weights that cannot be made is an error before any training") {
   const TemporaryFolder folder;
   std::ofstream(folder / "file") << "x";
   const auto error = refused(training_spec(1), folder / "file/below");
@@ -191,7 +191,7 @@ TEST_CASE("a folder for weights that cannot be made is an error before anything 
   CHECK(error->message() == "could not create the folder " + (folder / "file/below").string() + " for the weights");
 }
 
-TEST_CASE("two members that would save to one file are refused before anything is learnt") {
+TEST_CASE("two members that would save to one file are refused before any training") {
   const TemporaryFolder folder;
   auto spec = training_spec(3);
   spec.members[0].model.weights = folder / "w/same.safetensors";
@@ -202,7 +202,7 @@ TEST_CASE("two members that would save to one file are refused before anything i
   CHECK(error->message() == "m0 and m2 would save their weights to the same file");
   CHECK(error->detail() == (folder / "w/same.safetensors").string());
   CHECK(contains(error->hint(), "'weights'"));
-  // However the file is spelt.
+  // Even with another spelling of the file.
   spec.members[2].model.weights = folder / "w/../w/./same.safetensors";
   CHECK(refused(spec, folder.path()));
   spec.members[2].model.weights.clear();

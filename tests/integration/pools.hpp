@@ -29,26 +29,26 @@ inline Options with_worker(const std::string& program = worker_program()) {
 
 inline Images view(const std::vector<float>& pixels) { return {std::span<const float>(pixels), kShape}; }
 
-/// Fake members, of which the first that dies ends the pool.
+/// Fake members; the first death ends the pool.
 inline config::EnsembleSpec failing_at_once(std::size_t count) {
   auto spec = fake_spec(count);
   spec.failure.on_worker_failure = OnWorkerFailure::fail;
   return spec;
 }
 
-/// What starting this ensemble throws; nothing where it starts.
+/// What starting this ensemble throws; nothing if it starts.
 inline std::optional<Error> start_error(const config::EnsembleSpec& spec, const Options& options = with_worker()) {
   return error_of([&] { const Ensemble ensemble(published(spec), options); });
 }
 
-/// What the one line of an error is, or "nothing".
+/// The one line of an error, or "nothing".
 template <class Call>
 std::string message_of(Call&& call) {
   const auto error = error_of(call);
   return error ? error->message() : "nothing";
 }
 
-/// The lines that are logged while it lives.
+/// The lines that are logged during its lifetime.
 class Lines {
  public:
   Lines() {
@@ -74,7 +74,7 @@ class Lines {
   std::vector<std::string> lines_ TUTTI_GUARDED_BY(mutex_);
 };
 
-/// Checks at its end that this process owns what it owned at its beginning.
+/// Checks in its destructor that this process owns what it owned in the constructor.
 class NothingLeft {
  public:
   NothingLeft() : before_((adopt_orphans(), settle_threads(), Census::now())) {}

@@ -1,4 +1,4 @@
-// Runs of the program whose batches are measured, and their resumption.
+// Runs of the program whose batches are measured, and resuming them.
 #include <doctest/doctest.h>
 #include <signal.h>
 
@@ -36,7 +36,7 @@ TEST_CASE("a run with measured batches says so in report and plan") {
   CHECK(given.at_pointer("/phases/batch_search").is_null());
 }
 
-TEST_CASE("a resumed run computes with the batches that its beginning measured") {
+TEST_CASE("a resumed run computes with the batches that its first part measured") {
   const Workplace place(kTwoFakes + "save_members: true\n");
   const Words measured{"batch_images=auto", "members.0.model.delay_ms=5", "members.1.model.delay_ms=5"};
   const auto run = [&](Words words) {
@@ -54,7 +54,7 @@ TEST_CASE("a resumed run computes with the batches that its beginning measured")
   CHECK(other.code == 2);
   CHECK(contains(other.err(), "batch_images: was auto, now 20"));
 
-  // Without delays, what is the fastest batch is left to chance.
+  // Without delays, chance decides which batch is the fastest.
   const Finished resumed(place, run({"batch_images=auto", "--resume"}));
   CAPTURE(resumed.err());
   REQUIRE(resumed.code == 0);

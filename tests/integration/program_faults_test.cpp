@@ -28,7 +28,7 @@ TEST_CASE("a member that dies fails the run and the report says that it is not c
   CHECK_FALSE(place.has("runs/0001/predictions.npy"));
 }
 
-TEST_CASE("the report of a run whose member died counts what was done and its place is printed") {
+TEST_CASE("the report of a run whose member died counts the finished work and its path is printed") {
   const Workplace place(kMemberDies);
   const Finished run(place, {"run", "e.yaml", "input.count=40"});
   CHECK(run.code == 1);
@@ -47,7 +47,7 @@ TEST_CASE("the report of a run whose member died counts what was done and its pl
   CHECK(report.at("phases").at("total").as_double() > 0);
 }
 
-TEST_CASE("a member that dies is replaced and the run tells of it and gives the same bytes") {
+TEST_CASE("a member that dies is replaced and the run reports it and gives the same bytes") {
   const Workplace place;
   const Finished run(place, {"run", "e.yaml", "output=here", "slots=1",
                              "members.1.model.faults=[{kind: kill, phase: predict, at_batch: 7}]"});

@@ -1,4 +1,4 @@
-// Runs over folders of images: what is read, what is written beside the arrays, and what is said of broken files.
+// Runs over folders of images: what is read, the files next to the arrays, and the messages about broken files.
 #include <doctest/doctest.h>
 
 #include <signal.h>
@@ -58,7 +58,7 @@ TEST_CASE("a folder of images is predicted and a table with names and classes is
   CHECK(different_results(place, "out", "again").empty());
 }
 
-TEST_CASE("a run over a folder goes on where it was and not over other images") {
+TEST_CASE("a run over a folder continues where it was and not over other images") {
   const Pets place;
   REQUIRE(Finished(place, {"run", "e.yaml", "output=right"}).code == 0);
   Program program(Workplace::command({"run", "e.yaml", "slots=1", "members.0.model.delay_ms=150"}), place.options());
@@ -95,22 +95,21 @@ TEST_CASE("a broken image ends the run or is left out and listed") {
   CHECK_FALSE(contains(place.read("skipped/predictions.csv"), "dog/0.jpg"));
 }
 
-TEST_CASE("a run that met a broken image is begun anew once that is mended") {
+TEST_CASE("a run that met a broken image is started again once the image is fixed") {
   const Pets place;
   place.write("pets/emu/1.png", "no image");
   const Finished failed(place, {"run", "e.yaml", "slots=1"});
   CHECK(failed.code == 2);
   CHECK(contains(failed.err(), "pets/emu/1.png cannot be decoded"));
-  CHECK(
-      contains(failed.err(),
-               "\n        finished 1 of 3 segments; if this is mended without a change to the description, the images "
-               "or the weights, continue with: "));
-  CHECK(contains(failed.err(), "--resume; otherwise remove out/journal and run anew\n"));
+  CHECK(contains(failed.err(),
+                 "\n        finished 1 of 3 segments; if you can fix this without changing the description, the images "
+                 "or the weights, continue with: "));
+  CHECK(contains(failed.err(), "--resume; otherwise remove out/journal and run again\n"));
   fs::remove(place / "pets/emu/1.png");
   place.put("emu/1.png");
   const Finished resumed(place, {"run", "e.yaml", "--resume"});
   CHECK(resumed.code == 2);
-  CHECK(contains(resumed.err(), "remove out/journal to begin anew"));
+  CHECK(contains(resumed.err(), "remove out/journal to start again"));
   fs::remove(place / "out/journal");
   CHECK(Finished(place, {"run", "e.yaml"}).code == 0);
 }
@@ -120,13 +119,13 @@ TEST_CASE("classes beyond those of the models are found before the first segment
   const Finished run(place, {"run", "e.yaml", "members.1.model.classes=2", "combine.rule=none"});
   CHECK(run.code == 2);
   CHECK(contains(run.err(),
-                 "tutti: the images of folder pets have 3 classes, but 'b' answers 2\n  hint: give images "
+                 "tutti: the images of folder pets have 3 classes, but 'b' outputs 2\n  hint: give images "
                  "whose labels are classes of the models\n"));
   CHECK_FALSE(place.has("out"));
   CHECK_FALSE(contains(run.err(), "--resume"));
 }
 
-TEST_CASE("an answer that is not finite names the file of its image") {
+TEST_CASE("an output that is not finite names the file of its image") {
   const Pets place;
   const std::string fault = "members.0.model.faults=[{kind: nan, phase: predict, at_batch: 2}]";
   const Finished run(place, {"run", "e.yaml", fault, "members.0.model.delay_ms=0", "slots=1"});
@@ -145,7 +144,7 @@ TEST_CASE("the plan of a folder counts its images and its bytes") {
   CHECK(contains(plan.out(), "input    7 x 3x12x12 of folder in segments of 3"));
   CHECK(contains(plan.out(), "images 3x12x12 as bytes"));
   CHECK(contains(plan.out(), "decoding: 2 threads x 47.2 MB (estimate: images of 12 million pixels)"));
-  CHECK(contains(plan.out(), "images of b made for it: 2 x 3x6x7"));
+  CHECK(contains(plan.out(), "images prepared for b: 2 x 3x6x7"));
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ std::string on_terminal(const Workplace& place, const std::string& no_color) {
 
 TEST_CASE("on a terminal progress is a bar and logs are coloured unless NO_COLOR says otherwise") {
   if (!has_terminals()) {
-    std::puts("SKIPPED: no pseudo-terminal can be had (is /dev/pts mounted?)");
+    std::puts("SKIPPED: there is no pseudo-terminal (is /dev/pts mounted?)");
     return;
   }
   const Workplace place;
@@ -59,7 +59,7 @@ TEST_CASE("on a terminal progress is a bar and logs are coloured unless NO_COLOR
 
 TEST_CASE("on a terminal an evaluation shows the tasks above the images and leaves neither behind") {
   if (!has_terminals()) {
-    std::puts("SKIPPED: no pseudo-terminal can be had (is /dev/pts mounted?)");
+    std::puts("SKIPPED: there is no pseudo-terminal (is /dev/pts mounted?)");
     return;
   }
   const Workplace place(kTwoFakes + R"(
@@ -79,10 +79,10 @@ tasks:
 
 TEST_CASE("on a terminal lines of the log and the bar do not run into each other") {
   if (!has_terminals()) {
-    std::puts("SKIPPED: no pseudo-terminal can be had (is /dev/pts mounted?)");
+    std::puts("SKIPPED: there is no pseudo-terminal (is /dev/pts mounted?)");
     return;
   }
-  // The bar stands there for a while when the line of a death comes.
+  // The bar has been shown for a while when the line about a death comes.
   const Workplace place(R"(
 members:
   - {name: a, model: {kind: fake, classes: 4, delay_ms: 20}}
@@ -102,7 +102,7 @@ slots: 1
   const std::string& text = run.err();
   const std::size_t event = text.find(" warning b on cpu died: ");
   REQUIRE(event != text.npos);
-  // A bar was drawn before, was wiped for the line, and stood there again at once.
+  // A bar was drawn before, was cleared for the line, and was drawn again at once.
   const std::size_t begin = event - std::string_view("12:34:56.789").size();
   CHECK(contains(text.substr(0, begin), "\rpredict  [####"));
   CHECK(text.substr(0, begin).ends_with("\033[K\r\033[K"));
@@ -113,7 +113,7 @@ slots: 1
 
 TEST_CASE("on a narrow terminal no line of the bar is as wide as the terminal") {
   if (!has_terminals()) {
-    std::puts("SKIPPED: no pseudo-terminal can be had (is /dev/pts mounted?)");
+    std::puts("SKIPPED: there is no pseudo-terminal (is /dev/pts mounted?)");
     return;
   }
   // So many images that the line would be far too long, and slow enough that it is drawn more than once.
@@ -137,7 +137,7 @@ batch_images: 500
       line += letter;
       continue;
     }
-    if (line.ends_with("\033[K")) line.resize(line.size() - 3);  // clears what is right of it
+    if (line.ends_with("\033[K")) line.resize(line.size() - 3);  // clears the rest of the line
     widest = std::max(widest, line.size());
     line.clear();
   }
@@ -167,7 +167,7 @@ TEST_CASE("a stderr that cannot be written or is closed does not keep a run from
     CAPTURE(options.no_err);
     CHECK(Finished({"run", "e.yaml", "--verbose", "output=here"}, options).code == 0);
     CHECK(place.report("here").at("completed") == true);
-    // Nothing that was meant for stderr went into a file that has got its number.
+    // Nothing that was meant for stderr went into a file that got its descriptor number.
     for (const char* file : {"predictions.npy", "predicted.npy"})
       CHECK(place.read(std::string("here/") + file) == place.read(std::string("right/") + file));
     std::filesystem::remove_all(place / "here");

@@ -1,4 +1,4 @@
-// The program tutti as users run it: exit codes, what it prints, and the files that it writes.
+// The program tutti as users run it: exit codes, output, and the files that it writes.
 #include <doctest/doctest.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -30,7 +30,7 @@ TEST_CASE("help and version are answered with code 0") {
   CHECK(shown.out() == std::string("tutti ") + version() + " (build " + build_id() + ")\n");
 }
 
-TEST_CASE("a command line that makes no sense is refused with code 2") {
+TEST_CASE("an invalid command line is refused with code 2") {
   const Workplace place;
   CHECK(Finished(place, {}).code == 2);
   CHECK(Finished(place, {"dance"}).code == 2);
@@ -55,7 +55,7 @@ TEST_CASE("a description with mistakes is refused with all of them") {
   CHECK(contains(run.err(), "e.yaml:3:7: "));
 }
 
-TEST_CASE("a valid description is said to be valid and nothing is started") {
+TEST_CASE("a valid description is reported as valid and nothing is started") {
   const Workplace place;
   const Finished valid(place, {"validate", "e.yaml", "seed=7"});
   CHECK(valid.code == 0);
@@ -270,14 +270,14 @@ TEST_CASE("a description with tasks alone is evaluated and planned and not run")
     CHECK(
         refused.err() ==
         "tutti: there are no images to work on\n  detail: there are 'tasks', but no 'input'\n  hint: 'tutti evaluate' "
-        "works on the tasks; for this command add for example 'input: {dataset: digits}'\n");
+        "uses the tasks; for this command add for example 'input: {dataset: digits}'\n");
   }
   const Finished plan(place, {"plan", "e.yaml"});
   CHECK(plan.code == 0);
   CHECK(contains(plan.out(), "30 x 1x4x5 of random"));
 }
 
-TEST_CASE("an option that is not there is refused with the nearest or with the command that has it") {
+TEST_CASE("an unknown option is refused with the nearest or with the command that has it") {
   const Workplace place;
   const auto said = [&](std::vector<std::string> words) {
     const Finished refused(place, std::move(words));
@@ -309,7 +309,7 @@ TEST_CASE("a worker program that is missing is refused by its option and its var
   CHECK(contains(variable.err(), "from the environment variable TUTTI_WORKER"));
 }
 
-TEST_CASE("a member to debug that is not there is refused") {
+TEST_CASE("a member to debug that does not exist is refused") {
   const Workplace place;
   const Finished run(place, {"run", "e.yaml", "--debug-worker", "c"});
   CHECK(run.code == 2);
@@ -325,7 +325,7 @@ TEST_CASE("0 images and 1 image are ordinary runs") {
   }
 }
 
-TEST_CASE("a file size limit while results are written gives words and leaves no half file") {
+TEST_CASE("a file size limit while results are written gives an error and leaves no half file") {
   const Workplace place;
   REQUIRE(Finished(place, {"run", "e.yaml", "output=here"}).code == 0);
   ProgramOptions options = place.options();
@@ -340,7 +340,7 @@ TEST_CASE("a file size limit while results are written gives words and leaves no
   CHECK(place.report("here").at("completed") == false);
 }
 
-/// A file system of 64 kB, where this process may mount one.
+/// A file system of 64 kB, if this process may mount one.
 class SmallDisk {
  public:
   explicit SmallDisk(std::filesystem::path folder) : folder_(std::move(folder)) {
@@ -359,7 +359,7 @@ class SmallDisk {
   bool there_ = false;
 };
 
-TEST_CASE("a full disk while results are written gives words and leaves no half file") {
+TEST_CASE("a full disk while results are written gives an error and leaves no half file") {
   const Workplace place;
   const SmallDisk disk(place / "disk");
   if (!disk.there()) {

@@ -20,7 +20,7 @@ bool is_stopped(int process) {
   return contains(line, ") T ");
 }
 
-TEST_CASE("a traced run answers the same bytes and one without it writes no trace") {
+TEST_CASE("a traced run gives the same bytes and one without it writes no trace") {
   const Workplace place;
   CHECK(Finished(place, {"run", "e.yaml", "output=plain"}).code == 0);
   std::size_t files = 0;
@@ -67,7 +67,7 @@ drain_deadline_s: 0.05
   CHECK(trace.events("interrupted").size() == 1);
 }
 
-TEST_CASE("a trace that cannot be written ends the program before anything is begun") {
+TEST_CASE("a trace that cannot be written ends the program before anything is started") {
   const Workplace place;
   const Finished run(place, {"run", "e.yaml", "--trace", "none/trace.json"});
   CHECK(run.code == 1);

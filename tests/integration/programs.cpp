@@ -26,7 +26,7 @@ std::vector<std::string> Workplace::command(std::vector<std::string> words) {
 std::vector<std::pair<std::string, std::string>> killed_at(const Workplace& place, std::string_view point,
                                                            unsigned visit) {
   place.write("token", "");
-  return {{"TUTTI_FAULT", fmt::format("{}:{}:{}", point, visit, (place / "token").string())}};
+  return {{"TUTTI_KILL_POINT", fmt::format("{}:{}:{}", point, visit, (place / "token").string())}};
 }
 
 bool was_killed(const Workplace& place) { return !place.has("token"); }

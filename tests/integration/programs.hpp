@@ -1,4 +1,4 @@
-// Runs of the program tutti on descriptions in a folder of their own. For tests only.
+// Runs of the program tutti on descriptions in a separate folder. For tests only.
 #pragma once
 
 #include <fstream>
@@ -48,9 +48,9 @@ class Workplace {
   TemporaryFolder folder_;
 };
 
-/// Whether the built program has fault points (common/fault_point.hpp).
-constexpr bool has_fault_points() {
-#ifdef TUTTI_FAULT_POINTS
+/// Whether the built program has scripted faults (common/kill_point.hpp).
+constexpr bool has_kill_points() {
+#ifdef TUTTI_KILL_POINTS
   return true;
 #else
   return false;
@@ -61,11 +61,11 @@ constexpr bool has_fault_points() {
 /// program itself for the points of the coordinator, one of its workers for those of the worker.
 std::vector<std::pair<std::string, std::string>> killed_at(const Workplace& place, std::string_view point,
                                                            unsigned visit = 1);
-/// Whether what killed_at() armed has gone off.
+/// Whether the fault that killed_at() armed has happened.
 bool was_killed(const Workplace& place);
 
-/// The result files that differ between two output folders, or are in one alone; empty: all the same bytes. Reports are
-/// left out, and what is no result.
+/// The result files that differ between two output folders, or are in only one of them; empty if all bytes are the
+/// same. Reports and files that are not results are left out.
 std::vector<std::string> different_results(const Workplace& place, const std::string& a, const std::string& b);
 
 /// What a finished run wrote, and its exit code.

@@ -1,5 +1,5 @@
-// Workers that die, hang, are stopped or write nonsense while there is work: the answers stay the same to the last bit,
-// the counts tell what happened, and nothing is left behind.
+// Workers that die, hang, are stopped or write nonsense while there is work: the outputs stay the same to the last bit,
+// the counts say what happened, and nothing is left behind.
 #include <doctest/doctest.h>
 #include <signal.h>
 
@@ -13,7 +13,7 @@ namespace tutti::test {
 namespace {
 
 /// Three members, of which m1 misbehaves in every generation.
-config::EnsembleSpec with_fault(const FaultPoint& fault) {
+config::EnsembleSpec with_fault(const ScriptedFault& fault) {
   auto spec = fake_spec(3);
   fake_model(spec, 1).faults = {fault};
   spec.failure.back_off = 0.001;
@@ -46,7 +46,7 @@ TEST_CASE("a member whose workers die again and again loses nothing and changes 
   }
 }
 
-TEST_CASE("a death is one line that says who and how and where and what follows") {
+TEST_CASE("a death is one line with member and cause and segment and what follows") {
   const Lines lines;
   auto spec = with_fault({FaultKind::kill, FaultPhase::predict, 7});
   spec.failure.restart_limit = 1;
@@ -88,7 +88,7 @@ TEST_CASE("a worker that hangs is killed after its deadline and replaced") {
   CHECK(ensemble.status().faults.deaths == 1);
 }
 
-TEST_CASE("a worker that was stopped by a signal hangs as well") {
+TEST_CASE("a worker that was stopped by a signal counts as hanging") {
   const NothingLeft census;
   auto spec = fake_spec(2);
   fake_model(spec, 0).delay_us = 2000;
@@ -103,7 +103,7 @@ TEST_CASE("a worker that was stopped by a signal hangs as well") {
   CHECK(ensemble.status().faults.hangs == 1);
 }
 
-TEST_CASE("without a deadline a worker may be as slow as it likes") {
+TEST_CASE("without a deadline a worker may be slow") {
   auto spec = fake_spec(1);
   spec.failure.progress = config::FailureSpec::Deadline::off;
   Ensemble ensemble(published(spec), with_worker());
@@ -121,7 +121,7 @@ TEST_CASE("an image that kills its workers is set aside with its segment and the
   const NothingLeft census;
   auto images = random_images(80);
   images[35 * kShape.elements()] = 7.5F;  // in segment 4, images 32 to 39
-  FaultPoint fault{FaultKind::segfault, FaultPhase::predict, 0};
+  ScriptedFault fault{FaultKind::segfault, FaultPhase::predict, 0};
   fault.at_value = 7.5F;
   const auto spec = with_fault(fault);
   const Lines lines;
@@ -139,20 +139,20 @@ TEST_CASE("an image that kills its workers is set aside with its segment and the
   CHECK(answer.incomplete == std::vector{IncompleteSegment{32, 8, 2, {1}, true}});
   const Status status = ensemble.status();
   CHECK(status.faults.set_aside == 1);
-  CHECK(status.faults.deaths == 4);  // once among others, three times alone
+  CHECK(status.faults.deaths == 4);  // once with other tasks, three times by itself
   bool told = false;
   for (const std::string& line : lines.all()) told = told || (contains(line, "set aside") && contains(line, "32"));
   CHECK(told);
-  // The pool is as good as new.
+  // The pool works as before.
   images[35 * kShape.elements()] = 0.5F;
   CHECK(ensemble.predict(view(images)).values == naive_mean(spec, images));
 }
 
-TEST_CASE("an image that kills its workers ends the run where that is wanted") {
+TEST_CASE("an image that kills its workers ends the run if that is set") {
   const NothingLeft census;
   auto images = random_images(80);
   images[35 * kShape.elements()] = 7.5F;
-  FaultPoint fault{FaultKind::kill, FaultPhase::predict, 0};
+  ScriptedFault fault{FaultKind::kill, FaultPhase::predict, 0};
   fault.at_value = 7.5F;
   auto spec = with_fault(fault);
   spec.failure.on_poison = OnPoison::fail;
@@ -182,7 +182,7 @@ TEST_CASE("when the restart budget is spent the run ends with the last death") {
   CHECK(ensemble.status().faults.restarts == 2);
 }
 
-TEST_CASE("a member that dies too often is left out where that is wanted and the result says so") {
+TEST_CASE("a member that dies too often is left out if that is set and the result says so") {
   const NothingLeft census;
   auto spec = with_fault({FaultKind::kill, FaultPhase::predict, 1});
   spec.failure.restart_limit = 2;
@@ -194,7 +194,7 @@ TEST_CASE("a member that dies too often is left out where that is wanted and the
   const auto images = random_images(81);
   const Predictions answer = ensemble.predict(view(images));
   REQUIRE_FALSE(answer.incomplete.empty());
-  // Of the segments without it, the others' weights are all there is.
+  // In the segments without it, only the weights of the others count.
   const auto first = naive_answer(spec, 0, images);
   const auto third = naive_answer(spec, 2, images);
   const auto begin = answer.incomplete.front().first;
@@ -216,7 +216,7 @@ TEST_CASE("a member that dies too often is left out where that is wanted and the
   CHECK(later.incomplete.size() == 27);
 }
 
-TEST_CASE("an answer that is not finite is left out of its segment where that is wanted") {
+TEST_CASE("an output that is not finite is left out of its segment if that is set") {
   auto spec = with_fault({FaultKind::nan, FaultPhase::predict, 4});
   spec.failure.on_nan = OnNan::degrade;
   Ensemble ensemble(published(spec), with_worker());
@@ -265,7 +265,7 @@ TEST_CASE("a spare that is still loading takes over and is told to load once") {
   CHECK(ensemble.status().faults.deaths == 1);
 }
 
-TEST_CASE("a member that is done without keeps no spare") {
+TEST_CASE("a member that was given up keeps no spare") {
   for (const Spares spares : {Spares::process, Spares::member}) {
     CAPTURE(to_name(spares));
     const NothingLeft census;
@@ -285,7 +285,7 @@ TEST_CASE("a member that is done without keeps no spare") {
   }
 }
 
-TEST_CASE("a spare that dies is told and missed by nobody") {
+TEST_CASE("the death of a spare is logged and does no harm") {
   const NothingLeft census;
   const Lines lines;
   auto spec = fake_spec(1);

@@ -16,7 +16,7 @@
 namespace tutti::test {
 namespace {
 
-TEST_CASE("a replacement that cannot be started for want of descriptors is told with a way out and tried again") {
+TEST_CASE("a replacement that lacks descriptors is reported with a hint and tried again") {
   const NothingLeft census;
   auto spec = fake_spec(2);
   spec.failure.restart_limit.reset();
@@ -48,7 +48,7 @@ TEST_CASE("a replacement that cannot be started for want of descriptors is told 
   CHECK(status.members[0].deaths == 0);
 }
 
-/// Runs in a child. Exit status: 0 as wished, else what failed.
+/// Runs in a child. Exit status: 0 on success, else what failed.
 int train_on_small_disk(const std::filesystem::path& disk, const std::filesystem::path& weights) {
   if (!mount_small_disk(disk)) return kNoSmallDisk;
   ::setenv("TMPDIR", disk.c_str(), 1);
@@ -81,7 +81,7 @@ TEST_CASE("a training whose checkpoints fill the disk ends with the name of the 
   CHECK(weights.names().empty());
 }
 
-/// One rogue member that answers zeros, and how often somebody was found asleep over a full ring.
+/// One rogue member that answers zeros, and how often a side was found asleep with a full ring.
 std::uint64_t missed_wake_ups(const std::string& how, std::size_t count) {
   ::setenv("TUTTI_ROGUE", how.c_str(), 1);
   const Lines lines;
@@ -95,7 +95,7 @@ std::uint64_t missed_wake_ups(const std::string& how, std::size_t count) {
   return status.faults.missed_wake_ups;
 }
 
-TEST_CASE("an answer that no bell was rung for is found all the same and counted") {
+TEST_CASE("an answer without a bell is still found and counted") {
   const NothingLeft census;
   CHECK(missed_wake_ups("answers-in-silence", 8) == 1);
   CHECK(missed_wake_ups("answers-in-silence", 40) >= 3);  // five segments in two slots
@@ -103,7 +103,7 @@ TEST_CASE("an answer that no bell was rung for is found all the same and counted
 
 TEST_CASE("a worker that slept through its bell is woken again and counted") {
   const NothingLeft census;
-  // Twice where the task was there before it first went to sleep, and no bell was needed.
+  // Twice if the task was there before it first went to sleep, so that no bell was needed.
   const std::uint64_t missed = missed_wake_ups("sleeps-through-the-bell", 8);
   CHECK(missed >= 1);
   CHECK(missed <= 2);

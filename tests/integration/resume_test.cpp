@@ -1,4 +1,4 @@
-// Runs that end before their time and go on later: to the same bytes as a run that was left alone.
+// Runs that end early and are continued later, with the same bytes as an undisturbed run.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <signal.h>
@@ -13,7 +13,7 @@
 namespace tutti::test {
 namespace {
 
-/// Five segments, the last one short; all that a run can write.
+/// Five segments, the last one short; writes everything that a run can write.
 std::string resumable() {
   std::string yaml = kTwoFakes;
   yaml.replace(yaml.find("count: 50"), 9, "count: 90");
@@ -60,9 +60,9 @@ struct Disturbed : Workplace {
   }
 };
 
-TEST_CASE("a run that is killed at any of its own steps goes on to the same bytes") {
-  if (!has_fault_points()) {
-    std::puts("SKIPPED: this build has no fault points");
+TEST_CASE("a run that is killed at any of its own steps continues to the same bytes") {
+  if (!has_kill_points()) {
+    std::puts("SKIPPED: this build has no scripted faults");
     return;
   }
   const Disturbed place;
@@ -95,16 +95,16 @@ TEST_CASE("a run that is killed at any of its own steps goes on to the same byte
   }
 }
 
-TEST_CASE("a run that was killed from outside goes on to the same bytes") {
+TEST_CASE("a run that was killed from outside continues to the same bytes") {
   const Disturbed place;
   place.kill_after_two();
   place.check_resumed();
   CHECK(place.report("here").at_pointer("/finished/resumed").as_int64() >= 2);
 }
 
-TEST_CASE("a run that is killed again and again goes on to the same bytes") {
-  if (!has_fault_points()) {
-    std::puts("SKIPPED: this build has no fault points");
+TEST_CASE("a run that is killed again and again continues to the same bytes") {
+  if (!has_kill_points()) {
+    std::puts("SKIPPED: this build has no scripted faults");
     return;
   }
   const Disturbed place;
@@ -124,7 +124,7 @@ std::uint64_t rows_of(const std::filesystem::path& file) {
   return images::read_npy_header(images::InputFile(file)).shape.at(0);
 }
 
-TEST_CASE("Ctrl-C lets what is in flight finish and writes it and the run goes on to the same bytes") {
+TEST_CASE("Ctrl-C lets what is in flight finish and writes it and the run continues to the same bytes") {
   const Workplace place(resumable());
   const Words words{"run", "e.yaml", "output=here", "input.count=190", "members.1.model.delay_ms=60"};
   Program program(Workplace::command(words), place.options());
@@ -192,17 +192,17 @@ TEST_CASE("a second Ctrl-C ends a run at once and what is finished stays") {
       place.options());
   REQUIRE_FALSE(program.wait_for_line("predict   22 %").empty());
   program.signal(SIGINT);
-  // Only once the first is dealt with does the second count.
+  // The second counts only once the first has been handled.
   REQUIRE(happens([&] {
     program.signal(SIGINT);
     return ends(program.pid(), std::chrono::milliseconds(10));
   }));
-  // Without the second it would drain for ever; where nothing was in flight just then, the first was enough.
+  // Without the second it would drain for ever; if nothing was in flight at that moment, the first was enough.
   CHECK(program.code() == 130);
   place.check_resumed();
 }
 
-TEST_CASE("a run that fails keeps what is finished and says how to go on") {
+TEST_CASE("a run that fails keeps what is finished and says how to continue") {
   const Disturbed place;
   const Finished failed(place, {"run", "e.yaml", "output=here", "on_worker_failure=fail", "slots=1",
                                 "members.1.model.faults=[{kind: kill, phase: predict, at_batch: 4}]"});
@@ -226,7 +226,7 @@ TEST_CASE("a run that fails before anything is finished leaves no journal") {
   CHECK(Finished(place, {"run", "e.yaml", "output=here"}).code == 0);
 }
 
-TEST_CASE("an answer that is left out makes the run incomplete and is computed again") {
+TEST_CASE("an output that is left out makes the run incomplete and is computed again") {
   const Disturbed place;
   const Words words{"run",         "e.yaml",
                     "output=here", "on_nan=degrade",
@@ -235,7 +235,7 @@ TEST_CASE("an answer that is left out makes the run incomplete and is computed a
   CHECK(run.code == 3);
   CHECK(contains(run.out(),
                  "b is missing from images 20-39, the first is segment 1\n"
-                 "to have these segments done again: tutti run e.yaml output=here "));
+                 "to compute these segments again: tutti run e.yaml output=here "));
   json::value report = place.report("here");
   CHECK(report.at("completed") == true);
   CHECK(report.at_pointer("/finished/segments") == 4);
@@ -277,42 +277,41 @@ TEST_CASE("segments that were set aside make the run incomplete and are done aga
   CHECK(run.code == 3);
   CHECK(contains(run.out(),
                  "5 segments were set aside for killing workers: images 0-89; NaN in the results\n"
-                 "to have these segments done again: tutti run e.yaml output=here "));
+                 "to compute these segments again: tutti run e.yaml output=here "));
   CHECK(place.report("here").at_pointer("/finished/segments") == 0);
   CHECK(place.report("here").at_pointer("/finished/ranges").as_array().empty());
   place.check_resumed();
 }
 
-TEST_CASE("an unfinished run is not begun anew by accident") {
+TEST_CASE("an unfinished run is not started again by accident") {
   const Disturbed place;
   place.kill_after_two();
   const Finished again(place, {"run", "e.yaml", "output=here"});
   CHECK(again.code == 2);
   CHECK(contains(again.err(), "tutti: here holds an unfinished run ("));
   CHECK(contains(again.err(),
-                 " of 5 segments)\n  hint: continue it with --resume, or remove here/journal to begin "
-                 "anew\n"));
+                 " of 5 segments)\n  hint: continue it with --resume, or remove here/journal to start again\n"));
   std::filesystem::remove(place / "here/journal");
   CHECK(Finished(place, {"run", "e.yaml", "output=here"}).code == 0);
   CHECK(different_results(place, "here", "right") == Words{});
 }
 
-TEST_CASE("another run than the one that was begun is refused with every difference before a worker starts") {
+TEST_CASE("a run other than the one that was started is refused with every difference before a worker starts") {
   const Disturbed place;
   place.kill_after_two();
   const Finished other(place, {"run", "e.yaml", "output=here", "--resume", "--verbose", "segment_images=10",
                                "combine={rule: max}", "threads=3"});
   CHECK(other.code == 2);
   CHECK(contains(other.err(),
-                 "tutti: the run in here is another one and cannot be resumed\n  detail: combine.rule: was "
+                 "tutti: the run in here is a different one and cannot be resumed\n  detail: combine.rule: was "
                  "mean, now max\n          segment_images: was 20, now 10\n"));
   CHECK(contains(other.err(), "threads of a: was "));
-  CHECK(contains(other.err(), "  hint: run it as it was begun, or remove here/journal to begin anew\n"));
+  CHECK(contains(other.err(), "  hint: run it as it was started, or remove here/journal to start again\n"));
   CHECK_FALSE(contains(other.err(), "starting 2 workers"));
   place.check_resumed({"slots=2"});  // this changes no byte
 }
 
-TEST_CASE("weights that have changed are no reason to mix answers") {
+TEST_CASE("changed weights do not lead to mixed results") {
   const Workplace place(R"(
 members: [{name: a, model: {kind: fake, classes: 4, weights: a.safetensors}}]
 assignment: cpu
@@ -360,7 +359,7 @@ TEST_CASE("two runs do not write into one folder at the same time") {
   CHECK(different_results(place, "here", "right") == Words{});
 }
 
-TEST_CASE("a journal that can grow no further fails the run and nothing of it is lost") {
+TEST_CASE("a journal that cannot grow fails the run and nothing in it is lost") {
   const Workplace place(resumable());
   const Words large{"run", "e.yaml", "output=here", "input.count=80000", "slots=1", "segment_images=1000"};
   ProgramOptions options = place.options();

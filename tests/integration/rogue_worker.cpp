@@ -22,7 +22,7 @@ namespace {
   for (;;) ::pause();
 }
 
-/// Waits for the bell, and leaves when the coordinator says something: it can only be that the end has come.
+/// Waits for the bell, and exits at any message from the coordinator, which can only be the order to stop.
 void wait_for(int bell) {
   std::array<pollfd, 2> ends{{{bell, POLLIN, 0}, {kControlFd, POLLIN, 0}}};
   ::poll(ends.data(), ends.size(), -1);
@@ -42,7 +42,7 @@ void answer(RingProducer<CompletionRecord>& completions, const TaskRecord& task,
 
 void say(const std::string& line) { (void)!::write(STDOUT_FILENO, line.data(), line.size()); }
 
-/// Leaves a process behind that nobody but the test ends, and exits. It says its number before.
+/// Leaves a process behind that only the test ends, logs its number, and exits.
 [[noreturn]] void leave_grandchild(bool in_own_session) {
   std::array<int, 2> ready{};
   (void)!::pipe(ready.data());
@@ -50,7 +50,7 @@ void say(const std::string& line) { (void)!::write(STDOUT_FILENO, line.data(), l
   if (pid == 0) {
     if (in_own_session) ::setsid();
     ::signal(SIGPIPE, SIG_IGN);
-    // As much as a pipe holds at once, in lines so short that nobody reads them as fast. Ends when nobody can read.
+    // As much as a pipe holds at once, in lines too short to be read as fast. Ends when the reader is gone.
     std::string noise;
     while (noise.size() < 65536) noise += "x\n";
     if (in_own_session) (void)!::write(STDOUT_FILENO, noise.data(), noise.size());
@@ -65,7 +65,7 @@ void say(const std::string& line) { (void)!::write(STDOUT_FILENO, line.data(), l
   std::exit(9);
 }
 
-/// Answers everything, and tells nobody.
+/// Answers everything without ringing the bell.
 [[noreturn]] void answer_in_silence(RingConsumer<TaskRecord>& tasks, RingProducer<CompletionRecord>& completions) {
   Doorbell bell{UniqueFd(kTaskBellFd)};
   for (;;) {
@@ -75,7 +75,7 @@ void say(const std::string& line) { (void)!::write(STDOUT_FILENO, line.data(), l
   }
 }
 
-/// Takes the first ring back and sleeps on, as if it had never come; answers what it is woken for once more.
+/// Takes the first ring back and sleeps on, as if it had never come. Answers once it is woken again.
 [[noreturn]] void sleep_through_the_bell(RingConsumer<TaskRecord>& tasks, RingProducer<CompletionRecord>& completions,
                                          Doorbell& completion_bell) {
   Doorbell bell{UniqueFd(kTaskBellFd)};
@@ -102,9 +102,9 @@ void misbehave(const std::string& how, const control::Start& start) {
     ::raise(SIGSTOP);
   }
   if (how == "answers-and-exits") {
-    first_task(tasks, kTaskBellFd);  // the second is there, and stays unanswered
+    first_task(tasks, kTaskBellFd);  // the second is in the ring, and stays unanswered
     completions.push({task.sequence, task.segment, task.generation, task.slot, task.images});
-    ::_exit(5);  // without the bell: only who looks once more finds the answer
+    ::_exit(5);  // without the bell: the answer is found only by looking again
   }
   if (how == "wrong-slot") ++task.slot;
   if (how == "wrong-images") task.images = 1'000'000;
@@ -176,7 +176,8 @@ void run(const std::string& how, int argc, char** argv) {
 }  // namespace
 }  // namespace tutti
 
-// With TUTTI_ROGUE_TOKEN only who removes that file is rogue; the others are the worker of TUTTI_REAL_WORKER.
+// With TUTTI_ROGUE_TOKEN only the process that removes that file is rogue; the others are the worker of
+// TUTTI_REAL_WORKER.
 int main(int argc, char** argv) {
   const char* token = std::getenv("TUTTI_ROGUE_TOKEN");
   if (token != nullptr && ::unlink(token) != 0) ::execv(std::getenv("TUTTI_REAL_WORKER"), argv);

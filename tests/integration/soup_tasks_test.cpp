@@ -1,5 +1,5 @@
-// Greedy soups by what several tasks hold out: members answer features, each task has its head. Against the recipe as
-// one writes it down, member by member and image by image.
+// Greedy soups over the held-out images of several tasks: members output features, each task has a head. Compared with
+// the recipe as a plain loop, member by member and image by image.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -16,7 +16,7 @@
 namespace tutti::test {
 namespace {
 
-/// Of two features; a fake adds them to the sums of the even and of the odd values of an image.
+/// A bias of two features; a fake adds them to the sums of the even and of the odd values of an image.
 using Bias = std::vector<float>;
 
 const std::vector<Bias> kBiases{{0.1F, 0}, {-0.4F, 0.3F}, {0.5F, -0.2F}, {0, 2}};
@@ -29,7 +29,7 @@ struct HeldOut {
   std::uint64_t seed;
   std::string head() const { return name + ".st"; }
 };
-/// The second is of another shape, and needs a pool of its own.
+/// The second has another shape, and needs a separate pool.
 const std::vector<HeldOut> kHeldOut{{"t", 45, {1, 2, 2}, 3, 5}, {"u", 38, {1, 2, 3}, 2, 6}, {"v", 31, {1, 2, 3}, 2, 9}};
 
 struct SoupPlace : Workplace {
@@ -99,10 +99,10 @@ Score score(const SoupPlace& place, const Bias& bias) {
 
 std::string name_of(std::size_t member) { return fmt::format("m{}", member); }
 
-/// Through text, which costs a number its last bit now and then.
+/// Compared through text, where a number may lose its last bit.
 json::value as_read(const json::value& value) { return parse_json(pretty_json(value), "what is expected"); }
 
-TEST_CASE("a soup over tasks with heads is that of the recipe written down") {
+TEST_CASE("a soup over tasks with heads is that of the plain recipe") {
   const SoupPlace place;
   const Finished cooked(place, {"merge", "e.yaml"});
   CAPTURE(cooked.err());
@@ -148,11 +148,11 @@ TEST_CASE("a soup over tasks with heads is that of the recipe written down") {
   CHECK(contains(cooked.out(), "added     accuracy "));
   CHECK(contains(cooked.err(), "members, t  100 %"));
   CHECK(contains(cooked.err(), "soup 1, v  100 %"));
-  // The result is then judged by the images of the tasks.
+  // The result is then evaluated on the images of the tasks.
   CHECK(place.report("out").at_pointer("/evaluation/tasks").as_array().size() == 3);
 }
 
-TEST_CASE("what is wrong with the images of a soup is said before anything is computed") {
+TEST_CASE("errors in the images of a soup are reported before anything is computed") {
   const SoupPlace place;
   const auto refused = [&](std::vector<std::string> more) {
     more.insert(more.begin(), {"merge", "e.yaml"});
@@ -161,9 +161,9 @@ TEST_CASE("what is wrong with the images of a soup is said before anything is co
     CHECK_FALSE(place.has("out"));
     return cooked.err();
   };
-  CHECK(
-      contains(refused({"tasks.1.held_out=null"}), "task 'u' has no 'held_out' images, by which greedy_soup chooses"));
-  CHECK(contains(refused({"merge.input={dataset: digits}"}), "not by both; take one away"));
+  CHECK(contains(refused({"tasks.1.held_out=null"}),
+                 "task 'u' has no 'held_out' images for greedy_soup, but other tasks have"));
+  CHECK(contains(refused({"merge.input={dataset: digits}"}), "not by both; remove one"));
   CHECK(contains(refused({"tasks.1.held_out.classes=null"}), "the held-out images of task 'u' have no labels"));
   CHECK(contains(refused({"tasks.1.held_out.limit=0"}), "the held-out images of task 'u': there are none"));
   CHECK(contains(refused({"tasks.1.held_out.classes=3"}),
@@ -175,20 +175,20 @@ TEST_CASE("heads of another width than the features are refused before a candida
   write_head(place / "u.st", 2, 5, {1, 0, 0, 0, 0, 0, 1, 0, 0, 0});
   const Finished cooked(place, {"merge", "e.yaml"});
   CHECK(cooked.code == 2);
-  CHECK(contains(cooked.err(), "the head of task 'u' takes 5 features, but 'm3' answers 2"));
+  CHECK(contains(cooked.err(), "the head of task 'u' takes 5 features, but 'm3' outputs 2"));
   CHECK_FALSE(contains(cooked.err(), "members, t"));
 }
 
-TEST_CASE("a task without an answer of a candidate ends the soup and is named") {
+TEST_CASE("a task without an output of a candidate ends the soup and is named") {
   const SoupPlace place;
   const Finished cooked(place, {"merge", "e.yaml", "on_worker_failure=degrade", "restarts={limit: 0}",
                                 "members.1.model.faults=[{kind: kill, phase: predict, at_batch: 3}]"});
   CHECK(cooked.code == 1);
-  CHECK(contains(cooked.err(), "the soup's candidates cannot be compared: not all answered all held-out images"));
+  CHECK(contains(cooked.err(), "the soup's candidates cannot be compared: some did not predict all held-out images"));
   CHECK(contains(cooked.err(), "task 'v', images 20 to 30"));
 }
 
-TEST_CASE("members that answer classes may be chosen by all tasks without heads") {
+TEST_CASE("members that output classes may be chosen by all tasks without heads") {
   const SoupPlace place;
   std::string yaml = place.read("e.yaml");
   for (const std::string cut :

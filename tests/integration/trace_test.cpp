@@ -1,4 +1,4 @@
-// The trace of an ensemble: who did what with which segment, when, and what became of workers that died.
+// The trace of an ensemble: what each process did with which segment, and when; and what happened to workers that died.
 #include <doctest/doctest.h>
 #include <unistd.h>
 
@@ -146,7 +146,7 @@ TEST_CASE("a pool that fails leaves a trace that says why") {
   CHECK(trace.events("exited with code 7", trace.pid_of("m1")).size() == 1);
 }
 
-TEST_CASE("an ensemble that does not start leaves a trace of its trying") {
+TEST_CASE("an ensemble that does not start leaves a trace of the attempt") {
   const NothingLeft census;
   const TemporaryFolder folder;
   auto spec = failing_at_once(2);
@@ -162,7 +162,7 @@ TEST_CASE("a trace that cannot be written is refused before a worker is started"
   const NothingLeft census;
   const TemporaryFolder folder;
   auto spec = fake_spec(2);
-  fake_model(spec, 1).faults = {{FaultKind::exception, FaultPhase::load, 0}};  // who starts it hears of that
+  fake_model(spec, 1).faults = {{FaultKind::exception, FaultPhase::load, 0}};  // starting it would report that
   const auto error = start_error(spec, traced(folder / "none/trace.json"));
   REQUIRE(error);
   CHECK(error->message() == "could not write " + (folder / "none/trace.json").string());

@@ -1,5 +1,5 @@
-// Training under fire: workers that die while they learn, write checkpoints, or save leave the same weights, to the
-// last byte, as those that nobody disturbed.
+// Training with faults: workers that die while they train, write checkpoints or save give the same weights, to the last
+// byte, as undisturbed ones.
 #include <doctest/doctest.h>
 #include <signal.h>
 
@@ -70,7 +70,7 @@ void check_same(const Trained& disturbed, const Trained& calm) {
   }
 }
 
-TEST_CASE("a member whose workers die again and again while they learn saves the same bytes") {
+TEST_CASE("a member whose workers die again and again while they train saves the same bytes") {
   for (const auto& [slots, every] : {std::pair{4U, 2U}, {4U, 1U}, {4U, 3U}, {1U, 1U}, {2U, 1U}}) {
     const auto k = slots;  // clang 14 cannot capture a binding
     const auto n = every;
@@ -90,7 +90,7 @@ TEST_CASE("a member whose workers die again and again while they learn saves the
   }
 }
 
-TEST_CASE("a second training goes on from the first one also where workers die in it") {
+TEST_CASE("a second training continues from the first one even if workers die in it") {
   auto spec = training_spec(4, 2);
   const Trained calm = train(spec, 2);
   for (const std::uint64_t batch : {8, 13}) {
@@ -100,7 +100,7 @@ TEST_CASE("a second training goes on from the first one also where workers die i
   }
 }
 
-TEST_CASE("a worker that is killed between training and prediction answers by what was learnt") {
+TEST_CASE("a worker that is killed between training and prediction predicts with the trained weights") {
   const NothingLeft census;
   const TemporaryFolder folder;
   const auto spec = training_spec(4, 2);
@@ -115,8 +115,8 @@ TEST_CASE("a worker that is killed between training and prediction answers by wh
   CHECK(ensemble.predict(view(images)).values == learnt);
 }
 
-TEST_CASE("a segment that kills those who learn from it ends the training") {
-  // It cannot be set aside: the weights would be others.
+TEST_CASE("a segment that kills the workers that train on it ends the training") {
+  // It cannot be set aside, because the weights would differ.
   const NothingLeft census;
   const TemporaryFolder folder;
   auto spec = training_spec(4, 2);
@@ -128,10 +128,10 @@ TEST_CASE("a segment that kills those who learn from it ends the training") {
   REQUIRE(error);
   CHECK(contains(error->message(), "m0 on cpu"));
   CHECK(contains(error->message(), "segment 0"));
-  CHECK(ensemble.status().faults.deaths == 3);  // once among others, twice alone
+  CHECK(ensemble.status().faults.deaths == 3);  // once with other tasks, twice by itself
 }
 
-TEST_CASE("a member that dies too often while it learns is left out where that is wanted") {
+TEST_CASE("a member that dies too often while it trains is left out if that is set") {
   const NothingLeft census;
   const TemporaryFolder folder;
   auto spec = training_spec(4, 2);

@@ -26,10 +26,10 @@ std::string refusal(const Names& there, const Names& wanted) {
   const auto error = error_of([&] { match(there, wanted); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() == "the classes of the images of task 't' are not those of the task, nor in their order");
+  CHECK(error->message() == "the classes of the images of task 't' do not match those of the task");
   CHECK(error->hint() ==
-        "call them as the task does, then their order does not matter; or bring 'classes', and the head where there is "
-        "one, into their order");
+        "give them the task's names, and their order does not matter; or put 'classes', and the head if there is one, "
+        "into their order");
   return error->detail();
 }
 
@@ -41,16 +41,16 @@ TEST_CASE("names in the order of the task leave labels as they are") {
   CHECK(match({}, {"cat", "dog"}).labels.empty());
 }
 
-TEST_CASE("names in another order or with gaps make labels go by name") {
+TEST_CASE("labels are matched by name if names are in another order or have gaps") {
   CHECK(match({"bird", "cat", "dog"}, {"cat", "dog", "bird"}).labels == Labels{2, 0, 1});
   CHECK(match({"cat", "dog"}, {"bird", "cat", "dog"}).labels == Labels{1, 2});
   CHECK(match({"dog"}, {"cat", "dog"}).labels == Labels{1});
 }
 
-TEST_CASE("a name that is the very one of a class is no other that is like it") {
+TEST_CASE("an exact name of a class goes before a similar one") {
   CHECK(match({"A+", "A-"}, {"A-", "A+"}).labels == Labels{1, 0});
   CHECK(match({"C", "C#", "C++"}, {"C", "C++", "C#"}).labels == Labels{0, 2, 1});
-  // Two classes of one name, as some data sets have, are told apart by their places.
+  // Two classes with the same name, which some data sets have, are told apart by their positions.
   CHECK(match({"crane", "egret", "crane"}, {"crane", "egret", "crane"}).labels.empty());
 }
 
@@ -62,18 +62,18 @@ TEST_CASE("composed and decomposed letters are the same") {
   CHECK(match({"000-" + of_a_mac}, {typed}).others.empty());
 }
 
-TEST_CASE("case and signs and a leading number are no part of a name") {
+TEST_CASE("case and punctuation and a leading number do not count in a name") {
   CHECK(match({"000-a_red_fox", "001-Cat"}, {"a red fox", "cat"}).others.empty());
   CHECK(match({"000-cat", "001-a_red_fox"}, {"A red  fox!", "cat"}).labels == Labels{1, 0});
   CHECK(match({"AM_General.2000"}, {"x", "AM General 2000"}).labels == Labels{1});
-  // What is a number is one.
+  // A name that is only a number keeps it.
   CHECK(match({"0", "1"}, {"1", "0"}).labels == Labels{1, 0});
   CHECK(match({"000-0", "001-1"}, {"1", "0"}).labels == Labels{1, 0});
   CHECK(match({"3_cats", "cats"}, {"cats", "3 cats"}).labels == Labels{1, 0});
   CHECK(match({"+", "-"}, {"-", "+"}).labels == Labels{1, 0});
 }
 
-TEST_CASE("names that are no class go by their place where no other is out of place") {
+TEST_CASE("unknown names are matched by position if no known one is out of position") {
   const ClassMatch none = match({"n01440764", "n01443537"}, {"tench", "goldfish"});
   CHECK(none.labels.empty());
   CHECK(none.others == Names{"'n01440764' for 'tench'", "'n01443537' for 'goldfish'"});
@@ -82,18 +82,17 @@ TEST_CASE("names that are no class go by their place where no other is out of pl
   CHECK(some.others == Names{"'AnnualCrop' for 'annual crop land'"});
 }
 
-TEST_CASE("one name for two classes stands where it is") {
+TEST_CASE("one name for two classes is matched by position") {
   const ClassMatch cranes = match({"000-crane", "001-fox", "002-crane"}, {"crane", "fox", "crane"});
   CHECK(cranes.labels.empty());
   CHECK(cranes.others.empty());
-  CHECK(refusal({"fox", "Fox"}, {"fox", "wolf"}) ==
-        "at other places: 'Fox' (0, there 1); only among the task's: 'wolf'");
+  CHECK(refusal({"fox", "Fox"}, {"fox", "wolf"}) == "at other positions: 'Fox' (0, there 1); only in the task: 'wolf'");
 }
 
-TEST_CASE("names of which some are out of place and some unknown are refused with all of them") {
+TEST_CASE("names of which some are out of position and some unknown are refused with all of them") {
   CHECK(refusal({"automobile", "cat", "dog"}, {"cat", "dog", "car"}) ==
-        "not among the task's: 'automobile'; at other places: 'cat' (0, there 1), 'dog' (1, there 2); only among the "
-        "task's: 'car'");
+        "not in the task: 'automobile'; at other positions: 'cat' (0, there 1), 'dog' (1, there 2); only in the task: "
+        "'car'");
   CHECK(refusal({"cat", "Cat", "dog"}, {"dog", "cat", "fox"}).find("'cat' (1, there 0)") != std::string::npos);
   Names there;
   Names wanted;
@@ -103,8 +102,8 @@ TEST_CASE("names of which some are out of place and some unknown are refused wit
   }
   there[0] = "x";
   CHECK(refusal(there, wanted) ==
-        "not among the task's: 'x'; at other places: 'a1' (7, there 1), 'a2' (6, there 2), 'a3' (5, there 3), 'a5' (3, "
-        "there 5), 'a6' (2, there 6) and 2 more; only among the task's: 'a0'");
+        "not in the task: 'x'; at other positions: 'a1' (7, there 1), 'a2' (6, there 2), 'a3' (5, there 3), 'a5' (3, "
+        "there 5), 'a6' (2, there 6) and 2 more; only in the task: 'a0'");
 }
 
 /// Three images of 1x1x1 with the labels 0, 1, 2 and no names.

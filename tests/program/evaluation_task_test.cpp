@@ -1,4 +1,4 @@
-// Whether tasks, heads and models fit together, and what is said where they do not.
+// Whether tasks, heads and models fit together, and the messages if they do not.
 #include "program/evaluation_task.hpp"
 
 #include <doctest/doctest.h>
@@ -61,12 +61,12 @@ TEST_CASE("a task has its images and its head and the names of its classes") {
   CHECK(tasks[0].report().head == (heads.folder / "named").string());
 }
 
-TEST_CASE("without tasks the input is the only one and is called as its data set is") {
+TEST_CASE("without tasks the input is the only one and is named after its data set") {
   const auto tasks = open_tasks(spec_of("", "members: [{name: a, model: {kind: fake}}]\ninput: {dataset: digits}\n"));
   REQUIRE(tasks.size() == 1);
   CHECK(tasks[0].name == "digits");
   CHECK(tasks[0].head_or_null() == nullptr);
-  CHECK(refusal(spec_of("")) == "features have no classes to be evaluated by");
+  CHECK(refusal(spec_of("")) == "features cannot be evaluated without classes");
 }
 
 TEST_CASE("images without labels are refused") {
@@ -134,11 +134,11 @@ TEST_CASE("a head of another width than the features is refused with both") {
   models[1].width = 768;
   const auto error = error_of([&] { check_widths(tasks, models, 1, true); });
   REQUIRE(error);
-  CHECK(error->message() == "the head of task 'mnist' takes 2 features, but 'base' answers 768");
+  CHECK(error->message() == "the head of task 'mnist' takes 2 features, but 'base' outputs 768");
   CHECK(error->detail() == (heads.folder / "h").string());
 }
 
-TEST_CASE("models of other classes than the task and members of unequal widths are refused") {
+TEST_CASE("models with other classes than the task and members of unequal widths are refused") {
   const std::string classes = "members: [{name: a, model: {kind: torchscript, path: x.pt}}]\n";
   std::vector<MemberStatus> models(2);
   models[0].name = "a";
@@ -150,13 +150,13 @@ TEST_CASE("models of other classes than the task and members of unequal widths a
     const auto error = error_of([&] { check_widths(opened, models, 2, combined); });
     return error ? error->message() : "";
   };
-  CHECK(said(task("t"), true) == "the images of task 't' have 3 classes, but 'b' answers 2");
-  CHECK(said(task("t", ", classes: [a, b, c]"), true) == "task 't' names 3 classes, but 'b' answers 2");
-  CHECK(said("", true) == "'a' answers 3 values per image and 'b' answers 2: they cannot be combined");
+  CHECK(said(task("t"), true) == "the images of task 't' have 3 classes, but 'b' outputs 2");
+  CHECK(said(task("t", ", classes: [a, b, c]"), true) == "task 't' names 3 classes, but 'b' outputs 2");
+  CHECK(said("", true) == "'a' outputs 3 values per image and 'b' outputs 2: they cannot be combined");
   CHECK(said("", false).empty());
 }
 
-TEST_CASE("base and merged model stand behind the members with what the first member has") {
+TEST_CASE("base and merged model follow the members and have the settings of the first member") {
   auto spec = config::load_text(
       "members: [{name: a, model: {kind: mlp, layers: [4], weights: a.st}, weight: 3}]\nassignment: cpu:0\n"
       "input: {dataset: random, count: 9, classes: 4}\n"
@@ -188,7 +188,7 @@ TEST_CASE("base and merged model stand behind the members with what the first me
   CHECK(form_of(host_models(spec, {}), "").rules.empty());
 }
 
-TEST_CASE("models beside the members of a merge have what the first of the merged ones has") {
+TEST_CASE("other models than the members of a merge have the settings of the first merged one") {
   const auto spec = config::load_text(
       "members:\n  - {name: a, model: {kind: fake, classes: 4, weights: a.st}, input: {mean: [0.5], std: [2]}}\n"
       "  - {name: b, model: {kind: fake, classes: 4, weights: b.st}}\n"
@@ -211,14 +211,14 @@ TEST_CASE("a merged tower is a folder or the weights for the folder of the base"
   CHECK(file.hosted.members[1].model.weights == "m.st");
 }
 
-TEST_CASE("a base that answers otherwise than the members is refused with what to write") {
+TEST_CASE("a base that outputs something else than the members is refused with what to write") {
   auto spec =
       config::load_text("members: [{name: a, model: {kind: clip-vit, path: t, output: logits, head: h.st}}]\n", "e");
   spec.base = config::ModelSpec{ClipVitModel{"base", ClipOutput::pooled, ""}, {}};
   const auto features = error_of([&] { host_models(spec, {}); });
   REQUIRE(features);
   CHECK(features->kind() == ErrorKind::usage);
-  CHECK(features->message() == "the base model answers features, but the members logits");
+  CHECK(features->message() == "the base model outputs features, but the members logits");
   CHECK(features->detail() == "'base' is a clip-vit with 'output: pooled'");
   CHECK(features->hint() == "add 'output: logits' and 'head' to 'base', as the members have them");
   spec.base = spec.members[0].model;
@@ -226,8 +226,8 @@ TEST_CASE("a base that answers otherwise than the members is refused with what t
   spec.members[0].output = OutputKind::features;
   const auto logits = error_of([&] { host_models(spec, {}); });
   REQUIRE(logits);
-  CHECK(logits->message() == "the base model answers logits, but the members features");
-  CHECK(logits->hint() == "let 'base' answer features like the members");
+  CHECK(logits->message() == "the base model outputs logits, but the members features");
+  CHECK(logits->hint() == "let 'base' output features like the members");
 }
 
 TEST_CASE("a merged torchscript model has the network of a member and the merged weights") {
@@ -238,7 +238,7 @@ TEST_CASE("a merged torchscript model has the network of a member and the merged
   CHECK(hosting.hosted.members[1].model == config::ModelSpec{TorchScriptModel{"n.pt", false}, "m.st"});
 }
 
-TEST_CASE("models of one name and weights that cannot be given to a model are refused") {
+TEST_CASE("models with the same name and weights that cannot be given to a model are refused") {
   auto spec = config::load_text("members: [{name: base, model: {kind: aoti, path: x.pt2}}]\n", "e.yaml");
   const auto merged = error_of([&] { host_models(spec, {"m.st"}); });
   REQUIRE(merged);
@@ -259,7 +259,7 @@ TEST_CASE("models of one name and weights that cannot be given to a model are re
   };
   CHECK(refused({"m.st", "n.st"})->hint() == "name each: --merged one=FILE --merged other=FILE");
   CHECK(refused({"a=m.st"})->hint() == "rename the member, or name the merged model: --merged soup=FILE");
-  CHECK(refused({"base=m.st"})->hint() == "name the merged model otherwise: --merged soup=FILE");
+  CHECK(refused({"base=m.st"})->hint() == "give the merged model another name: --merged soup=FILE");
   CHECK(said({"m.st", "n.st"}) == "two merged models are called 'merged'");
   CHECK(said({"a=m.st"}) == "two models are called 'a': a member and a merged one");
   CHECK(said({"soup="}) == "--merged soup= is neither FILE nor NAME=FILE");
@@ -277,12 +277,12 @@ TEST_CASE("a task without images is refused") {
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == "the images of task 't': there are none");
   CHECK(error->detail() == "digits (test), first 0");
-  CHECK(error->hint() == "look at 'limit', 'skip' and 'count' of its 'input'");
+  CHECK(error->hint() == "check 'limit', 'skip' and 'count' of its 'input'");
   CHECK(refusal(spec_of("", "members: [{name: a, model: {kind: fake}}]\ninput: {dataset: digits, skip: 999}\n")) ==
         "the images of task 'digits': there are none");
 }
 
-TEST_CASE("what tasks hold out is opened with their heads and may be of different shapes") {
+TEST_CASE("images that tasks hold out are opened with their heads and may have different shapes") {
   const Heads heads;
   const auto held = [&](const std::string& name, const std::string& images, const std::string& head) {
     return "{name: " + name + ", head: '" + (heads.folder / head).string() +
@@ -313,7 +313,7 @@ TEST_CASE("what tasks hold out is opened with their heads and may be of differen
         "the held-out images of task 'u' have no labels | give its 'held_out' labels ('labels' for npy, 'classes' for "
         "random), or use a data set that has them");
   CHECK(said(", count: 0, shape: [1, 2, 2], classes: 3") ==
-        "the held-out images of task 'u': there are none | look at 'limit', 'skip' and 'count' of its 'held_out'");
+        "the held-out images of task 'u': there are none | check 'limit', 'skip' and 'count' of its 'held_out'");
   CHECK(said(", count: 5, shape: [1, 2, 2], classes: 4")
             .starts_with("the held-out images of task 'u' have 4 classes, but its head has 3 | "));
   CHECK(said(good, "vit-l").starts_with("the heads of tasks 't' and 'u' were made with different text towers | "));
@@ -332,7 +332,7 @@ TEST_CASE("the images of a merge are held out as the only task") {
   const auto error = error_of([&] { open_held_out(by_held_out(described)); });
   REQUIRE(error);
   CHECK(error->message() == "the held-out images of 'merge': there are none");
-  CHECK(error->hint() == "look at 'limit', 'skip' and 'count' of its 'input'");
+  CHECK(error->hint() == "check 'limit', 'skip' and 'count' of its 'input'");
 }
 
 }  // namespace

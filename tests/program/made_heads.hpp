@@ -11,7 +11,7 @@
 
 namespace tutti::test {
 
-/// A head of `weight` [classes, features] and nothing else, but for what `metadata` says.
+/// A head with only `weight` [classes, features] and this `metadata`.
 inline void write_head(const std::filesystem::path& file, std::int64_t classes, std::int64_t features,
                        const std::vector<float>& weight, const std::map<std::string, std::string>& metadata = {}) {
   merge::test::write(file, {merge::test::f32("weight", {classes, features}, weight)}, metadata);

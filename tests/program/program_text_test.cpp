@@ -72,7 +72,7 @@ TEST_CASE("a member that starts for the first time does not count as restarting"
   CHECK(members_text(status) == "1/1 member alive");
 }
 
-TEST_CASE("a file gets lines and quiet gets nothing") {
+TEST_CASE("a file gets lines and a quiet program writes nothing") {
   std::FILE* const file = std::tmpfile();
   CHECK(style_for(file, false) == ProgressStyle::lines);
   CHECK(style_for(file, true) == ProgressStyle::none);
@@ -94,7 +94,7 @@ images::Report a_report() {
   return report;
 }
 
-TEST_CASE("the table shows what is known and a dash where nothing is") {
+TEST_CASE("the table shows what is known and a dash for the rest") {
   images::Report report = a_report();
   CHECK(results_table(report) ==
         "member              device   accuracy   seconds   images/s\n"
@@ -138,7 +138,7 @@ TEST_CASE("the counts of a report are those of the pool however often they are a
   CHECK(report.members[0].status.name == "a");
 }
 
-TEST_CASE("the speed of a member is that of the time between two looks") {
+TEST_CASE("the speed of a member is that of the time between two snapshots") {
   Status before;
   before.members.resize(1);
   before.members[0].images = 100;
@@ -154,7 +154,7 @@ TEST_CASE("the speed of a member is that of the time between two looks") {
   CHECK_FALSE(report.members[0].images_per_second.has_value());
 }
 
-TEST_CASE("epochs gather at their member") {
+TEST_CASE("epochs are collected for their member") {
   images::Report report;
   add_epoch(report, {1, 1, 0.5, 0.75, 100, 2.0});
   add_epoch(report, {1, 2, 0.25, 0.8, 100, 2.0});
@@ -177,7 +177,7 @@ TEST_CASE("a plan is printed with machine and members and every sum") {
   worker.cores = {0, 1};
   plan.workers.push_back(worker);
   plan.bounds = {{"arena", 1000}, {"channel", 500}};
-  plan.survival = {"while a worker is replaced the others go on"};
+  plan.survival = {"while a worker is replaced, the others continue"};
   plan.notes = {"cnn-0: null is cpu here (no driver)"};
   Machine machine;
   machine.cores = {0, 1};
@@ -194,7 +194,7 @@ TEST_CASE("a plan is printed with machine and members and every sum") {
         "machine  2 usable of 4 cores (quota 1.50), 0 GPUs (no driver), 2.0 MB available (cgroup limit)",
         "cnn-0             fake          cpu:0-1                   0,1               2  cpu:0-1",
         "batches  measured at the start: 4, 8, 16, 25, 50 images\n", "      1.0 kB  arena\n", "       500 B  channel\n",
-        "      1.5 kB  in all\n", "\nwhen a worker dies\nwhile a worker is replaced the others go on\n",
+        "      1.5 kB  in all\n", "\nwhen a worker dies\nwhile a worker is replaced, the others continue\n",
         "note: cnn-0: null is cpu here (no driver)\n"})
     CHECK_MESSAGE(text.find(part) != std::string::npos, part);
 }

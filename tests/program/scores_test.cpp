@@ -16,8 +16,8 @@ using namespace program;
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
-/// Two images, labelled 0 and 1, of an ensemble of two members and two classes. Member 0 answers both right, member 1
-/// both wrong, and the ensemble what member 0 says.
+/// Two images, labelled 0 and 1, and an ensemble of two members and two classes. Member 0 predicts both right, member 1
+/// both wrong, and the ensemble predicts the same as member 0.
 struct Segment {
   std::uint64_t first = 0;
   std::vector<bool> present{true, true};
@@ -64,7 +64,7 @@ TEST_CASE("whole segments count for all and nothing is incomplete") {
   CHECK(scores.incomplete().empty());
 }
 
-TEST_CASE("images that a member did not answer do not count for it") {
+TEST_CASE("images that a member did not predict do not count for it") {
   Scores scores(kMean);
   add(scores, {0, {false, true}});
   add(scores, {2});
@@ -75,7 +75,7 @@ TEST_CASE("images that a member did not answer do not count for it") {
   CHECK(scores.ensemble()->images() == 4);
 }
 
-TEST_CASE("images that were set aside do not count for the ensemble but for members that answered") {
+TEST_CASE("images that were set aside do not count for the ensemble but for members that predicted them") {
   Scores scores(kMean);
   add(scores, {0});
   add(scores, {2, {true, false}, true});
@@ -85,7 +85,7 @@ TEST_CASE("images that were set aside do not count for the ensemble but for memb
   CHECK(scores.members()[1]->images() == 2);
 }
 
-TEST_CASE("a segment that no member answered has no accuracy at all") {
+TEST_CASE("a segment that no member predicted has no accuracy at all") {
   Scores scores(kMean);
   add(scores, {0, {false, false}});
   CHECK_FALSE(scores.ensemble()->accuracy());
@@ -103,7 +103,7 @@ TEST_CASE("members that are scored elsewhere are not scored again") {
   CHECK(scores.ensemble()->images() == 2);
 }
 
-TEST_CASE("an image is named by its place in the run whatever was left out before it") {
+TEST_CASE("an image is named by its number in the run whatever was left out before it") {
   Scores scores(kMean);
   add(scores, {0, {false, true}, true});
   const auto error = error_of([&] { add(scores, {2, {true, true}, false, 5}); });
@@ -126,7 +126,7 @@ TEST_CASE("what is incomplete is listed with ranks and neighbours that lack the 
                                                               {10, 2, 1, Ranks{0}, false}});
 }
 
-TEST_CASE("every segment that was set aside is an entry of its own") {
+TEST_CASE("every segment that was set aside is a separate entry") {
   Scores scores(kMean);
   add(scores, {0, {true, false}});
   add(scores, {2, {true, false}, true});
@@ -138,7 +138,7 @@ TEST_CASE("every segment that was set aside is an entry of its own") {
   CHECK(scores.incomplete()[4] == IncompleteSegment{8, 2, 2, {}, true});
 }
 
-TEST_CASE("without labels or over features what is incomplete is listed all the same") {
+TEST_CASE("without labels or over features incomplete segments are still listed") {
   const config::CombineSpec features{CombineRule::mean, OutputKind::features, true, false};
   Scores scores(features);
   add(scores, {0, {true, false}});

@@ -69,6 +69,62 @@ test_debian_12_gets_boost_1_81_and_ubuntu_24_04_its_own() {
   expect_code 0 && expect_text libboost-dev && expect_no_text libboost1.81-dev
 }
 
+test_newer_distributions_are_known_by_name() {
+  local name
+  for name in "debian 13" "ubuntu 26.04"; do
+    # shellcheck disable=SC2086  # two words
+    outcome packages "$(distribution "$(os_release $name)")"
+    expect_code 0 && expect_text libboost-dev && expect_no_text libboost1.81-dev
+  done
+}
+
+# lists CANDIDATE NAME...: package lists whose libboost-dev has version CANDIDATE, with the names of Boost's other packages.
+lists() {
+  local candidate=$1
+  shift
+  stand_in apt-cache "case \$1 in policy) echo '  Candidate: $candidate' ;; pkgnames) printf '%s\\n' $* ;; esac"
+}
+
+test_a_relative_of_debian_is_set_up_by_its_package_lists() {
+  stand_in apt-get "echo \"apt-get \$*\" >>$scratch/calls"
+  absent="ninja-build libboost-dev"
+  lists 1.83.0.1 libboost1.83-dev
+  say 'ID_LIKE="ubuntu debian"' >>"$(os_release linuxmint 22)"
+  CXX=no-such-compiler outcome set_up_packages "$scratch/os-release"
+  expect_code 0 && expect_text "This is linuxmint-22; the set-up was tried on Debian 12 and 13"
+  output=$(<"$scratch/calls")
+  expect_text "apt-get install" && expect_text "ninja-build libboost-dev"
+}
+
+test_the_newest_boost_of_the_package_lists_is_taken_if_the_usual_one_is_too_old() {
+  lists 1.74.0.3 libboost1.74-dev libboost1.81-dev libboost1.100-dev libboost1.81-doc
+  outcome boost_package
+  expect_code 0
+  [[ $output == libboost1.100-dev ]]
+  lists 1.74.0.3 libboost1.74-dev
+  outcome boost_package
+  expect_code 1
+  lists "(none)"
+  outcome boost_package
+  expect_code 1
+}
+
+test_a_relative_of_debian_without_a_new_boost_is_told_so() {
+  stand_in apt-get :
+  lists 1.74.0.3 libboost1.74-dev
+  CXX=no-such-compiler outcome set_up_packages "$(os_release debian 11)"
+  expect_code 2 && expect_text "  - Boost 1.81 or newer: the package lists have no such libboost-dev"
+}
+
+test_a_relative_of_debian_with_all_tools_is_left_alone() {
+  stand_in any-compiler 'exit 0'
+  stand_in apt-get "touch $scratch/called"
+  for tool in cmake ninja pkg-config python3; do stand_in "$tool" :; done
+  CXX=any-compiler outcome set_up_packages "$(os_release debian 14)"
+  expect_code 0
+  [[ -z $output && ! -e $scratch/called ]]
+}
+
 test_nothing_is_installed_if_nothing_is_missing() {
   stand_in apt-get 'echo "apt-get was called"; exit 1'
   outcome set_up_packages "$(os_release debian 12)"
@@ -179,6 +235,13 @@ test_a_given_libtorch_is_used_as_it_is() {
   TUTTI_LIBTORCH=$scratch/given
   set_up_libtorch
   [[ $TUTTI_LIBTORCH == "$scratch/given" && ! -e $root/.libtorch && $(fetches) == 0 ]]
+}
+
+test_the_lib_folder_of_a_libtorch_names_it_too() {
+  make_libtorch "$scratch/given"
+  TUTTI_LIBTORCH=$scratch/given/lib
+  set_up_libtorch
+  [[ $TUTTI_LIBTORCH == "$scratch/given" && $(fetches) == 0 ]]
 }
 
 test_a_folder_that_is_not_a_libtorch_is_rejected() {

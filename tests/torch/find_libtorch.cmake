@@ -43,6 +43,7 @@ expect_refusal(TRUE ${FOLDER}/absent "'${FOLDER}/absent' is not a LibTorch: it h
 set(folder ${FOLDER}/libtorch)
 make_libtorch(${folder} 2 6)
 expect_refusal(FALSE ${folder} "LibTorch 2.6.1 in '${folder}' is too old: 2.7 or newer is needed")
+expect_refusal(TRUE ${folder}/lib "LibTorch 2.6.1 in '${folder}' is too old")  # its lib/ names it too
 make_libtorch(${folder} 2 14)
 expect_refusal(FALSE ${folder} "LibTorch 2.14.1 in '${folder}' is too new: below 2.14 is needed")
 make_libtorch(${folder} "" "")

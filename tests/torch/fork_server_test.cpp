@@ -158,7 +158,8 @@ TEST_CASE("after the death of the fork server workers are spawned and it is said
   log::flush();
   log::set_output({});
   CHECK(std::count_if(lines.begin(), lines.end(), [](const std::string& line) {
-          return line.find("workers are started one by one, for their fork server failed: it was killed by SIGKILL") !=
+          return line.find(
+                     "workers are started one by one because their fork server failed: it was killed by SIGKILL") !=
                  line.npos;
         }) == 1);
   CHECK(Census::now() == before);
@@ -179,7 +180,7 @@ TEST_CASE("a fork server that hangs is ended and its worker spawned") {
   CHECK(Census::now() == before);
 }
 
-#ifdef TUTTI_FAULT_POINTS
+#ifdef TUTTI_KILL_POINTS
 TEST_CASE("a fork server that is killed at any of its own steps leaves no worker unknown") {
   const std::vector<float> wanted = expected();
   settle_threads();
@@ -191,15 +192,15 @@ TEST_CASE("a fork server that is killed at any of its own steps leaves no worker
       const TemporaryFolder folder;
       std::ofstream(folder / "token") << "x";
       const std::string fault = fmt::format("{}:{}:{}", point, visit, (folder / "token").string());
-      ::setenv("TUTTI_FAULT", fault.c_str(), 1);
+      ::setenv("TUTTI_KILL_POINT", fault.c_str(), 1);
       {
         Ensemble ensemble(parse_spec(yaml_of("forkserver")));
-        ::unsetenv("TUTTI_FAULT");
+        ::unsetenv("TUTTI_KILL_POINT");
         CHECK(answer(ensemble) == wanted);
         kill_worker(ensemble, 1);
         CHECK(answer(ensemble) == wanted);
       }
-      ::unsetenv("TUTTI_FAULT");
+      ::unsetenv("TUTTI_KILL_POINT");
       CHECK(Census::now() == before);
     }
 }

@@ -4,7 +4,7 @@
 
 #include <doctest/doctest.h>
 
-#include "common/fault_point.hpp"
+#include "common/kill_point.hpp"
 #include "common/random.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/torch/requests.hpp"
@@ -57,15 +57,15 @@ TEST_CASE("a spare that has opened LibTorch becomes any member and predicts like
   CHECK(answers[0] == answers[1]);
 }
 
-#ifdef TUTTI_FAULT_POINTS
-TEST_CASE("a spare dies at the fault points of preloading") {
+#ifdef TUTTI_KILL_POINTS
+TEST_CASE("a spare dies at the scripted faults of preloading") {
   const TemporaryFolder folder;
   const Training training = three_segments(MlpModel{{16, 4}});
   for (const std::string point : {"worker.preload_received", "worker.preloaded"}) {
     AtomicFile(folder / "token").commit();
     const CheckpointFiles files;
     Hosted worker(training.program, training.arena, training.width, files, {},
-                  {{"TUTTI_FAULT", point + ":1:" + (folder / "token").string()}});
+                  {{"TUTTI_KILL_POINT", point + ":1:" + (folder / "token").string()}});
     worker.receive<control::Hello>();
     worker.send(control::Preload{false});
     CHECK(std::get<Signaled>(worker.end()).signal == SIGKILL);

@@ -190,24 +190,24 @@ TEST_CASE("a worker whose limit is zero for good cannot be dumped at all") {
   CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 0));
 }
 
-#ifdef TUTTI_FAULT_POINTS
-constexpr bool kHasFaultPoints = true;
+#ifdef TUTTI_KILL_POINTS
+constexpr bool kHasKillPoints = true;
 #else
-constexpr bool kHasFaultPoints = false;
+constexpr bool kHasKillPoints = false;
 #endif
 
-TEST_CASE("a worker dies at an armed fault point once and only in builds that have them") {
+TEST_CASE("a worker dies at an armed scripted fault once and only in builds that have them") {
   const TemporaryFolder folder;
   const auto token = folder / "token";
   AtomicFile(token).commit();
-  ::setenv("TUTTI_FAULT", ("worker.tied:1:" + token.string()).c_str(), 1);
+  ::setenv("TUTTI_KILL_POINT", ("worker.tied:1:" + token.string()).c_str(), 1);
   Started first({"--member=a", parent_is_us()});
-  CHECK(first.control.receive().has_value() != kHasFaultPoints);
+  CHECK(first.control.receive().has_value() != kHasKillPoints);
   Started second({"--member=a", parent_is_us()});
   CHECK(second.control.receive().has_value());
-  ::unsetenv("TUTTI_FAULT");
-  CHECK(std::filesystem::exists(token) != kHasFaultPoints);
-  if (kHasFaultPoints) CHECK(std::get<Signaled>(first.end()).signal == SIGKILL);
+  ::unsetenv("TUTTI_KILL_POINT");
+  CHECK(std::filesystem::exists(token) != kHasKillPoints);
+  if (kHasKillPoints) CHECK(std::get<Signaled>(first.end()).signal == SIGKILL);
 }
 
 TEST_CASE("a spare without the plugin that it is to open says so") {

@@ -4,7 +4,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
-#include "common/fault_point.hpp"
+#include "common/kill_point.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/support/fake_ensemble.hpp"
 
@@ -36,26 +36,26 @@ TEST_CASE("a member that is killed between two checkpoints is restored and saves
     }
 }
 
-#ifdef TUTTI_FAULT_POINTS
+#ifdef TUTTI_KILL_POINTS
 
 /// Where a worker that trains comes by; a spare has two more.
 std::vector<std::string_view> points_of_training() {
-  std::vector<std::string_view> points(kWorkerFaultPoints.begin(), kWorkerFaultPoints.end());
+  std::vector<std::string_view> points(kWorkerKillPoints.begin(), kWorkerKillPoints.end());
   std::erase_if(points, [](std::string_view point) { return point.starts_with("worker.preload"); });
   return points;
 }
 
-/// The training with one fault point armed; a restored worker only visits the points of restoring.
+/// The training with one scripted fault armed; a restored worker only visits the points of restoring.
 Trained with_fault(Training training, const TemporaryFolder& folder, std::string_view point, int visit) {
   const auto token = folder / "token";
   CHECK_FALSE(std::filesystem::exists(token));
   AtomicFile(token).commit();
-  training.environment = {{"TUTTI_FAULT", fmt::format("{}:{}:{}", point, visit, token.string())}};
+  training.environment = {{"TUTTI_KILL_POINT", fmt::format("{}:{}:{}", point, visit, token.string())}};
   const bool restoring = point.find("restore") != point.npos;
   return Replacing(training).run(folder / "b", restoring ? std::optional<std::size_t>(2) : std::nullopt);
 }
 
-TEST_CASE("a worker that dies at any of its fault points is replaced and saves the same bytes") {
+TEST_CASE("a worker that dies at any of its scripted faults is replaced and saves the same bytes") {
   const TemporaryFolder folder;
   const Training training = four_segments();
   const Trained undisturbed = Replacing(training).run(folder / "a");

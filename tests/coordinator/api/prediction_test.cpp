@@ -57,7 +57,7 @@ TEST_CASE("segments follow each other and the last is as short as it must be") {
   CHECK(sink.labels.empty());
 }
 
-TEST_CASE("labels and every member's own answer reach the sink") {
+TEST_CASE("labels and the output of every member reach the sink") {
   ListSource source(random_images(3), {7, 8, 9});
   ListSink sink;
   const Accumulator accumulator({}, {1.0F, 1.0F});
@@ -75,7 +75,7 @@ TEST_CASE("labels and every member's own answer reach the sink") {
   CHECK(sink.members == std::vector<std::vector<float>>{{1, 2, 3}, {3, 4, 5}});
 }
 
-TEST_CASE("members of different widths pass where nothing is combined") {
+TEST_CASE("members of different widths are accepted if nothing is combined") {
   ListSource source(random_images(1), {});
   ListSink sink;
   const Accumulator accumulator({CombineRule::none, OutputKind::logits, true, false}, {1.0F, 1.0F});
@@ -92,7 +92,7 @@ TEST_CASE("members of different widths pass where nothing is combined") {
   CHECK(sink.members == std::vector<std::vector<float>>{{1}, {2, 3, 4}});
 }
 
-/// Two segments, of 4 and 3 images, of three members; the sink keeps what came of the second.
+/// Two segments, of 4 and 3 images, of three members; the sink keeps the result of the second.
 struct Lossy {
   explicit Lossy(CombineRule rule = CombineRule::mean)
       : accumulator({rule, OutputKind::probabilities, true, false}, {1.0F, 2.0F, 4.0F}),
@@ -102,7 +102,7 @@ struct Lossy {
     prediction.fill(reinterpret_cast<std::byte*>(arena.data()), kArena, 1);
   }
 
-  /// Answers of the members present: 1, 2 and 3 everywhere; the others have no channel.
+  /// Delivers outputs of the members present, whose values are all 1, 2 or 3; the others have no channel.
   void deliver(SlotId slot, std::uint32_t images, const ByRank<bool>& present, bool set_aside = false) {
     FinishedSegment finished;
     finished.segment.slot = slot;
@@ -152,7 +152,7 @@ bool all_nan(const std::vector<float>& values) {
   return std::all_of(values.begin(), values.end(), [](float value) { return std::isnan(value); });
 }
 
-TEST_CASE("a segment is combined of the members that are present and the others are NaN") {
+TEST_CASE("a segment is combined from the members that are present and the others are NaN") {
   Lossy lossy(CombineRule::weighted);
   lossy.deliver(0, 4, {true, true, true});
   CHECK(lossy.sink.values == std::vector<float>(8, 17.0F / 7.0F));
@@ -171,7 +171,7 @@ TEST_CASE("a segment is combined of the members that are present and the others 
   CHECK(all_nan(lossy.sink.members[2]));
 }
 
-TEST_CASE("a segment that was set aside has no answer but those of its members that came") {
+TEST_CASE("a segment that was set aside has no combined result but the members' outputs that arrived") {
   Lossy lossy;
   lossy.deliver(0, 4, {true, false, true}, true);
   CHECK(lossy.sink.set_aside);
@@ -212,7 +212,7 @@ TEST_CASE("images of another shape are refused with both shapes") {
   const auto error = error_of([&] { check_shape(source, {3, 32, 32}); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() == "a list has images of 2x3x3, the ensemble takes 3x32x32");
+  CHECK(error->message() == "a list has images of 2x3x3, but the ensemble takes 3x32x32");
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ ListSource labelled(std::size_t count) {
   return {random_images(count), labels};
 }
 
-/// The numbers of the images in the order in which an epoch takes them; checks pixels and labels on the way.
+/// The numbers of the images in the order in which an epoch takes them. Also checks pixels and labels.
 std::vector<std::uint64_t> order(std::uint64_t seed, std::uint32_t number, std::size_t count = 50) {
   ListSource source = labelled(count);
   Epoch epoch(source, Learns::weights, seed, number, 4, {true}, true);
@@ -39,7 +39,7 @@ std::vector<std::uint64_t> order(std::uint64_t seed, std::uint32_t number, std::
   return numbers;
 }
 
-TEST_CASE("an epoch takes every image once in an order of its own") {
+TEST_CASE("an epoch takes every image once in a random order") {
   auto numbers = order(1, 1);
   CHECK_FALSE(std::is_sorted(numbers.begin(), numbers.end()));
   std::sort(numbers.begin(), numbers.end());
@@ -47,13 +47,13 @@ TEST_CASE("an epoch takes every image once in an order of its own") {
   for (std::uint64_t i = 0; i < 50; ++i) CHECK(numbers[i] == i);
 }
 
-TEST_CASE("the order depends on seed and epoch alone") {
+TEST_CASE("the order depends only on seed and epoch") {
   CHECK(order(1, 1) == order(1, 1));
   CHECK(order(1, 1) != order(1, 2));
   CHECK(order(1, 1) != order(2, 1));
 }
 
-TEST_CASE("an epoch of statistics takes the images in their order and asks for no labels") {
+TEST_CASE("an epoch of statistics takes the images in their own order and needs no labels") {
   ListSource source(random_images(6), {});
   REQUIRE_FALSE(source.labelled());
   Epoch epoch(source, Learns::statistics, 1, 1, 4, {true}, true);
@@ -79,7 +79,7 @@ TEST_CASE("a label outside the classes is refused with its image") {
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::usage);
     CHECK(error->message() ==
-          "image 0 of a list has the label " + std::to_string(label) + ", but the members know 4 classes");
+          "image 0 of a list has the label " + std::to_string(label) + ", but the members have only 4 classes");
     CHECK(contains(error->hint(), "labels count from 0"));
   }
 }
@@ -113,7 +113,7 @@ TEST_CASE("loss and accuracy are means over images and only of those who were as
   CHECK(results[1].loss == 2.0);
 }
 
-TEST_CASE("a member that was lost on the way has no result and the others keep theirs") {
+TEST_CASE("a member that was lost during an epoch has no result and the others keep theirs") {
   ListSource source = labelled(8);
   Epoch epoch(source, Learns::weights, 1, 2, 4, {true, true, true}, true);
   for (int segment = 0; segment < 2; ++segment) {
@@ -121,7 +121,7 @@ TEST_CASE("a member that was lost on the way has no result and the others keep t
     finished.segment.rows = ByRank<Ledger::Row>(3);
     for (std::size_t rank = 0; rank < 3; ++rank) {
       Ledger::Row& row = finished.segment.rows[Rank(rank)];
-      row.asked = rank != 2;  // rank 2 was lost before this epoch: nobody asked it any more
+      row.asked = rank != 2;  // rank 2 was lost before this epoch and takes no part in it
       row.present = rank == 0 || (rank == 1 && segment == 0);
       row.completion.loss_sum = 2.0;
       row.completion.trained = 4;
@@ -135,7 +135,7 @@ TEST_CASE("a member that was lost on the way has no result and the others keep t
   CHECK(results[0].images == 8);
 }
 
-TEST_CASE("the last segment is known where a member makes its last checkpoint and only there") {
+TEST_CASE("the segment with a member's last checkpoint is marked as the last and no other is") {
   for (const bool final_for_some : {true, false}) {
     ListSource source = labelled(9);
     Epoch epoch(source, Learns::weights, 1, 1, 4, {true}, final_for_some);
@@ -149,7 +149,7 @@ TEST_CASE("the last segment is known where a member makes its last checkpoint an
   }
 }
 
-TEST_CASE("a member that learnt from nothing has no loss and no division by zero") {
+TEST_CASE("a member that trained on no images has no loss and no division by zero") {
   ListSource source = labelled(0);
   const Epoch epoch(source, Learns::weights, 1, 1, 4, {true}, true);
   const auto results = epoch.results();

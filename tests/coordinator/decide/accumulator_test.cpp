@@ -73,12 +73,12 @@ TEST_CASE("the mean is the sum in rank order over the number of members") {
 
 TEST_CASE("the sum is taken in rank order") {
   CHECK(combine(CombineRule::sum, kMembers, kWidth).values == naive(kMembers, sum_f32));
-  // In another order these float32 sums differ in their last bits: order is what the rule promises.
+  // In another order these float32 sums differ in their last bits; the rule promises the order.
   Rows turned(kMembers.rbegin(), kMembers.rend());
   CHECK(combine(CombineRule::sum, turned, kWidth).values != naive(kMembers, sum_f32));
 }
 
-TEST_CASE("the weighted mean honours weights and divides by their sum") {
+TEST_CASE("the weighted mean uses the weights and divides by their sum") {
   const auto weighted = [](const std::vector<float>& x) {
     float sum = 0.0F;
     for (std::size_t m = 0; m < x.size(); ++m) sum += kWeights[m] * x[m];
@@ -110,10 +110,10 @@ TEST_CASE("the median of an odd number is the middle and of an even number the m
   CHECK(combine(CombineRule::median, {{1, 9}, {3, 1}, {2, 2}, {8, 4}}, 2).values == std::vector<float>{2.5F, 3.0F});
 }
 
-TEST_CASE("the most confident member answers alone and of equals the first") {
+TEST_CASE("the most confident member decides and among equals the first") {
   const Rows members{{0.6F, 0.4F, 0.2F, 0.8F}, {0.3F, 0.7F, 0.8F, 0.2F}};
   const auto result = combine(CombineRule::most_confident, members, 2);
-  CHECK(result.values == std::vector<float>{0.3F, 0.7F, 0.2F, 0.8F});  // of 0.8 and 0.8 that of rank 0
+  CHECK(result.values == std::vector<float>{0.3F, 0.7F, 0.2F, 0.8F});  // both have 0.8: rank 0 wins
   CHECK(result.predicted == std::vector<std::int64_t>{1, 1});
   const Rows logits{{-5, -4}, {-3, -9}};
   CHECK(combine(CombineRule::most_confident, logits, 2, {}, false, OutputKind::logits).values ==
@@ -147,14 +147,14 @@ TEST_CASE("the geometric mean of members that rule out everything together is ze
   CHECK(result.predicted == std::vector<std::int64_t>{0});
 }
 
-TEST_CASE("the vote counts heads and gives shares") {
+TEST_CASE("the vote counts members and gives shares") {
   const Rows members{{0.6F, 0.4F}, {0.55F, 0.45F}, {0.1F, 0.9F}};
   const auto result = combine(CombineRule::vote, members, 2);
   CHECK(result.values == std::vector<float>{2.0F / 3.0F, 1.0F / 3.0F});
   CHECK(result.predicted == std::vector<std::int64_t>{0});  // the mean would say 1
 }
 
-TEST_CASE("the vote honours weights") {
+TEST_CASE("the vote uses the weights") {
   const Rows members{{0.6F, 0.4F}, {0.55F, 0.45F}, {0.1F, 0.9F}};
   const auto result = combine(CombineRule::vote, members, 2, {1.0F, 1.0F, 2.5F});
   CHECK(result.values == std::vector<float>{2.0F / 4.5F, 2.5F / 4.5F});
@@ -164,10 +164,10 @@ TEST_CASE("the vote honours weights") {
 TEST_CASE("of equal votes the higher summed weighted score wins") {
   const Rows members{{0.6F, 0.4F, 0.0F}, {0.0F, 0.3F, 0.7F}};
   CHECK(combine(CombineRule::vote, members, 3).predicted == std::vector<std::int64_t>{2});
-  // Weights of 2 to 2, where the scores are weighted too: 2 x 0.6 against 2 x 0.7.
+  // The votes are 2 to 2, and the scores are weighted too: 2 x 0.6 against 2 x 0.7.
   CHECK(combine(CombineRule::vote, {{0.8F, 0.2F}, {0.3F, 0.7F}}, 2, {2.0F, 2.0F}).predicted ==
         std::vector<std::int64_t>{0});
-  // The first two share class 0 with weight 1 each, the third has weight 2: only weighted scores decide for class 1.
+  // The first two share class 0 with weight 1 each, the third has weight 2: only with weighted scores does class 1 win.
   const Rows three{{0.51F, 0.49F}, {0.51F, 0.49F}, {0.45F, 0.55F}};
   CHECK(combine(CombineRule::vote, three, 2, {1.0F, 1.0F, 2.0F}).predicted == std::vector<std::int64_t>{1});
 }
@@ -185,7 +185,7 @@ TEST_CASE("a member whose values are equal votes for the lowest class") {
 }
 
 TEST_CASE("float64 sums keep what float32 loses") {
-  // 1 + 2^-24 + 2^-24: each addend alone is lost in float32.
+  // 1 + 2^-24 + 2^-24: each small addend by itself is lost in float32.
   const Rows members{{1.0F}, {0x1p-24F}, {0x1p-24F}};
   CHECK(combine(CombineRule::sum, members, 1).values == std::vector<float>{1.0F});
   CHECK(combine(CombineRule::sum, members, 1, {}, true).values == std::vector<float>{1.0F + 0x1p-23F});
@@ -210,7 +210,7 @@ struct Options {
   OutputKind over = OutputKind::probabilities;
 };
 
-/// kMembers without those whose ranks are not given; the others' values are not there at all.
+/// Combines only the members with these ranks; the others have no values at all.
 Accumulator::Result combine_some(CombineRule rule, const std::vector<std::size_t>& ranks, const Options& options = {}) {
   std::vector<std::span<const float>> spans(kMembers.size());
   std::vector<bool> present(kMembers.size(), false);
@@ -230,7 +230,7 @@ const std::vector<std::size_t> kSome{0, 2, 3};
 const Rows kSomeMembers = chosen(kMembers, kSome);
 const std::vector<float> kSomeWeights{1.0F, 3.0F, 0.1F};
 
-TEST_CASE("with all members present every rule gives the bytes that it gives without asking") {
+TEST_CASE("with all members present every rule gives the same bytes as without `present`") {
   for (const auto& entry : enum_names(CombineRule{}))
     for (const bool normalize : {true, false})
       for (const bool f64 : {true, false}) {
@@ -242,7 +242,7 @@ TEST_CASE("with all members present every rule gives the bytes that it gives wit
       }
 }
 
-TEST_CASE("rules that divide answer without a member as the ensemble of the others would") {
+TEST_CASE("rules that divide give without a member what an ensemble of the others gives") {
   for (const CombineRule rule : {CombineRule::mean, CombineRule::weighted, CombineRule::max, CombineRule::vote,
                                  CombineRule::most_confident, CombineRule::median, CombineRule::geometric_mean})
     for (const bool f64 : {true, false}) {
@@ -269,7 +269,7 @@ TEST_CASE("a weighted sum without some members is scaled by the sizes of the wei
     return (1.0F * x[0] + 3.0F * x[1] + -0.5F * x[2]) * static_cast<float>(6.75 / 4.5);
   });
   CHECK(combine_some(CombineRule::weighted, kSome, {weights, false}).values == expected);
-  // Weights whose sum is 0 have a size all the same.
+  // Even weights whose sum is 0 have a size.
   CHECK(combine_some(CombineRule::weighted, {0, 1}, {{1, -1, 2, 0, 0}, false}).values ==
         naive(chosen(kMembers, {0, 1}), [](const auto& x) { return (x[0] - x[1]) * 2.0F; }));
 }
@@ -279,17 +279,17 @@ TEST_CASE("over features or with the rule none nothing is decided without a memb
   CHECK(combine_some(CombineRule::none, kSome).values.empty());
 }
 
-TEST_CASE("weights that come to nothing without a member are an error that names them") {
+TEST_CASE("weights that sum to 0 without a member are an error that names them") {
   const std::vector<float> weights{1.0F, 0.5F, -1.0F, 0.0F, 3.0F};
   const auto error = error_of([&] { combine_some(CombineRule::weighted, {0, 2, 3}, {weights}); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::failed);
-  CHECK(error->message() == "rule weighted cannot go on: the weights of the members that are left sum to 0");
+  CHECK(error->message() == "rule weighted cannot continue: the weights of the members that are left sum to 0");
   CHECK(error->detail() == "weights of those present: rank 0: 1, rank 2: -1, rank 3: 0");
   CHECK(error->hint() == "change the weights, combine by another rule, or do not degrade (on_worker_failure, on_nan)");
   const auto vote = error_of([&] { combine_some(CombineRule::vote, {3}, {weights}); });
   REQUIRE(vote);
-  CHECK(vote->message() == "rule vote cannot go on: the weights of the members that are left sum to 0");
+  CHECK(vote->message() == "rule vote cannot continue: the weights of the members that are left sum to 0");
   const auto plain = error_of([&] { combine_some(CombineRule::weighted, {3}, {weights, false}); });
   REQUIRE(plain);
   CHECK(plain->detail() == "weights of those present: rank 3: 0");
@@ -300,7 +300,7 @@ TEST_CASE("weights that come to nothing without a member are an error that names
   CHECK_FALSE(error_of([&] { combine_some(CombineRule::mean, {3}, {weights}); }));
 }
 
-TEST_CASE("finite answers that overflow when they are combined are an error that names the image") {
+TEST_CASE("finite outputs that overflow when they are combined are an error that names the image") {
   const Rows large{{0, 1, 3e38F, 0}, {0, 1, 3e38F, 0}};
   const auto refusal = [&](CombineRule rule, OnNan on_nan) {
     const Accumulator accumulator({rule, OutputKind::logits, true, false}, {1, 1}, on_nan);
@@ -320,7 +320,7 @@ TEST_CASE("finite answers that overflow when they are combined are an error that
   CHECK_FALSE(refusal(CombineRule::sum, OnNan::allow));
 }
 
-TEST_CASE("what stands for no answer is NaN and no class") {
+TEST_CASE("the result without an output is NaN and no class") {
   const auto result = Accumulator({CombineRule::vote, OutputKind::logits, true, false}, {1.0F}).nothing(2, 3);
   REQUIRE(result.values.size() == 6);
   CHECK(std::all_of(result.values.begin(), result.values.end(), [](float value) { return std::isnan(value); }));
@@ -329,7 +329,7 @@ TEST_CASE("what stands for no answer is NaN and no class") {
   CHECK(Accumulator({CombineRule::none, OutputKind::logits, true, false}, {1.0F}).nothing(2, 3).values.empty());
 }
 
-TEST_CASE("over features nobody predicts a class") {
+TEST_CASE("over features no class is predicted") {
   const auto result = combine(CombineRule::mean, kMembers, kWidth, {}, false, OutputKind::features);
   CHECK(result.predicted.empty());
   CHECK(result.values.size() == 42);

@@ -1,4 +1,4 @@
-// The search for the best batch, on machines that are simulated: what a batch costs is a formula here.
+// The search for the best batch on simulated machines, where a formula gives the cost of a batch.
 #include "coordinator/decide/batch_search.hpp"
 
 #include <doctest/doctest.h>
@@ -20,7 +20,7 @@ using Cost = std::function<double(std::uint32_t)>;
 Cost fixed_and_each(double fixed, double each) {
   return [=](std::uint32_t batch) { return fixed + each * batch; };
 }
-/// As cheap as can be at `best`, dearer by `share` per doubling or halving away from it.
+/// Lowest at `best`, higher by `share` for each doubling or halving away from it.
 Cost best_at(std::uint32_t best, double each, double share) {
   return [=](std::uint32_t batch) {
     double factor = 1;
@@ -34,7 +34,7 @@ struct Outcome {
   std::vector<BatchSearch::Round> rounds;
 };
 
-/// Drives the search; a group computes its batches one after another, `noise` longer at most.
+/// Drives the search; a group computes its batches one after another, at most `noise` longer.
 Outcome simulate(BatchSearch& search, const std::vector<Cost>& costs, double noise = 0, std::uint64_t seed = 1) {
   Outcome outcome;
   while (const auto round = search.next()) {
@@ -64,7 +64,7 @@ Sizes tried(const BatchSearch& search, std::size_t group) {
   return sizes;
 }
 
-TEST_CASE("candidates double from 4 on and divide the segment where a divisor is near") {
+TEST_CASE("candidates double from 4 on and divide the segment if a divisor is near") {
   CHECK(batch_candidates(500, 256) == Sizes{4, 8, 16, 25, 50, 125, 250});
   CHECK(batch_candidates(512, 256) == Sizes{4, 8, 16, 32, 64, 128, 256});
   CHECK(batch_candidates(499, 64) == Sizes{4, 8, 16, 32, 64});
@@ -81,7 +81,7 @@ TEST_CASE("a segment that is short has few candidates and the whole of it is one
   CHECK(batch_candidates(20, 256) == Sizes{4, 8, 20});
 }
 
-TEST_CASE("the fastest batch is found whatever its place and in spite of noise") {
+TEST_CASE("the fastest batch is found at any position and despite noise") {
   for (const std::uint32_t best : {4U, 8U, 16U, 32U, 64U, 128U, 256U})
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
       CAPTURE(best);
@@ -100,14 +100,14 @@ TEST_CASE("of batches that are equally fast the smallest is taken and the search
   CHECK(outcome.seconds < 0.5);
 }
 
-TEST_CASE("where every batch costs the same the largest is taken") {
+TEST_CASE("if every batch costs the same the largest is taken") {
   BatchSearch search(500, {256});
   simulate(search, {fixed_and_each(0.002, 0)});
   CHECK(search.choice(0) == 250);
   CHECK(tried(search, 0) == Sizes{4, 8, 16, 25, 50, 125, 250});
 }
 
-TEST_CASE("what is told of a batch is the speed of one member in its fastest round") {
+TEST_CASE("the reported speed of a batch is that of one member in its fastest round") {
   BatchSearch search(16, {256});
   simulate(search, {fixed_and_each(0.004, 0.001)});
   REQUIRE(search.speeds(0).size() == 3);
@@ -154,7 +154,7 @@ TEST_CASE("a batch that would take long or exceed the budget is not tried") {
   }
 }
 
-TEST_CASE("each group gets its own batch and goes on with it until the others have theirs") {
+TEST_CASE("each group gets its own batch and continues with it until the others have theirs") {
   BatchSearch search(512, {256, 256});
   const Outcome outcome = simulate(search, {best_at(8, 1e-4, 0.2), best_at(128, 1e-4, 0.2)});
   CHECK(search.choice(0) == 8);
@@ -171,7 +171,7 @@ TEST_CASE("a group tries no larger batch than it may") {
   CHECK(search.choice(1) == 1024);
 }
 
-TEST_CASE("of a group that is faster than the others its own time counts") {
+TEST_CASE("a group that is faster than the others is judged by its own time") {
   BatchSearch search(512, {256, 256});
   simulate(search, {best_at(16, 1e-6, 0.2), fixed_and_each(0, 1e-4)});
   CHECK(search.choice(0) == 16);
@@ -189,7 +189,7 @@ TEST_CASE("a group that never answers gets the smallest batch") {
   CHECK(search.speeds(1).empty());
 }
 
-TEST_CASE("where nobody answers the search ends with the smallest batch") {
+TEST_CASE("if no member answers the search ends with the smallest batch") {
   BatchSearch search(512, {256});
   for (int rounds = 0; search.next(); ++rounds) {
     REQUIRE(rounds < 100);

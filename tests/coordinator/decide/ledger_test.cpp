@@ -48,7 +48,7 @@ TEST_CASE("a task carries what was opened and counts per member") {
   CHECK(ledger.hand_out(first, 0, 0).sequence == Sequence(0));
 }
 
-TEST_CASE("a segment is done with the last answer of those who were asked") {
+TEST_CASE("a segment is done with the last answer of the members asked") {
   Ledger ledger(3);
   const auto segment = ledger.open(0, 5, TaskKind::predict, {true, false, true});
   const TaskRecord a = ledger.hand_out(segment, 0, 0);
@@ -115,25 +115,25 @@ TEST_CASE("an answer with any wrong field is a violation and changes nothing") {
   CHECK(ledger.accept(0, 4, nan) == Verdict::segment_done);
 }
 
-TEST_CASE("an answer of an earlier generation is stale and one of a later is a violation") {
+TEST_CASE("an answer from an earlier generation is stale and one from a later is a violation") {
   Ledger ledger(1);
   const auto segment = ledger.open(0, 5, TaskKind::predict, {true});
   const auto other = ledger.open(1, 5, TaskKind::predict, {true});
   const TaskRecord old = ledger.hand_out(segment, 0, 0);
-  CHECK(ledger.hand_out(other, 0, 1).sequence == Sequence(0));  // counted anew in each generation
+  CHECK(ledger.hand_out(other, 0, 1).sequence == Sequence(0));  // counted from 0 in each generation
   const TaskRecord present = ledger.hand_out(segment, 0, 1);
   CHECK(ledger.accept(0, 1, answer_to(old)) == Verdict::stale);
   CompletionRecord later = answer_to(present);
   later.generation = 2;
   CHECK(ledger.accept(0, 1, later) == Verdict::violation);
-  // The words of the old one under the new generation.
+  // The old answer under the new generation.
   CompletionRecord forged = answer_to(old);
   forged.generation = 1;
   CHECK(ledger.accept(0, 1, forged) == Verdict::violation);
   CHECK(ledger.accept(0, 1, answer_to(present)) == Verdict::segment_done);
 }
 
-TEST_CASE("what a member has not answered is listed from the oldest on") {
+TEST_CASE("the unanswered tasks of a member are listed from the oldest on") {
   Ledger ledger(2);
   std::vector<SegmentId> segments;
   std::vector<TaskRecord> tasks;
@@ -175,7 +175,7 @@ TEST_CASE("what is taken back cannot be answered until it is handed out again") 
   CHECK(ledger.accept(0, 1, answer_to(again)) == Verdict::segment_done);
 }
 
-TEST_CASE("an answer that nobody can read is asked for again") {
+TEST_CASE("an answer that can no longer be read is asked for again") {
   Ledger ledger(2);
   const auto segment = ledger.open(0, 5, TaskKind::predict, {true, true});
   ledger.accept(0, 0, answer_to(ledger.hand_out(segment, 0, 0)));
@@ -207,7 +207,7 @@ TEST_CASE("a held segment outlives its closing and is repeated without counting 
   CHECK(ledger.segments().empty());
 }
 
-/// One run of a made-up pool: answers come in any order, some twice, some of dead generations, some falsified.
+/// One run of a made-up pool: answers come in any order, some twice, some from dead generations, some forged.
 struct Simulation {
   explicit Simulation(std::uint64_t simulation_seed) : seed(simulation_seed), ledger(kMembers), generation(kMembers) {}
   static constexpr std::size_t kMembers = 3;
@@ -227,7 +227,7 @@ struct Simulation {
       if (asked[m]) owed.insert({number, m});
     ++opened;
   }
-  /// The member's worker is replaced: what it owes is handed out again.
+  /// The member's worker is replaced: its unanswered tasks are handed out again.
   void replace(Rank member) {
     ++generation[member];
     for (const SegmentId number : unanswered(ledger, member))

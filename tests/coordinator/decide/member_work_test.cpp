@@ -1,4 +1,4 @@
-// The table of a member's part of a command, cell by cell; and how tasks and commands wait for each other.
+// The table of a member's part of a command, cell by cell; also how tasks and commands wait for each other.
 #include "coordinator/decide/member_work.hpp"
 
 #include <doctest/doctest.h>
@@ -47,7 +47,7 @@ TEST_CASE("a decision that does not fit the part of a member is a failed check")
   CHECK(failed_check([&] { told.tell(); }).ends_with("a member is told its part once"));
 }
 
-TEST_CASE("a member whose worker is gone owes again what it was told") {
+TEST_CASE("a member whose worker is gone owes its part of the command again") {
   const auto after_loss = [](Part part) {
     MemberWork work = work_in(part);
     work.lose();

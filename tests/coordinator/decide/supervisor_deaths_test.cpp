@@ -1,5 +1,5 @@
-// The supervisor step by step when workers die: who is replaced and when, what is handed out again, what is said, and
-// where it ends.
+// The supervisor step by step when workers die: which are replaced and when, what is handed out again, the messages,
+// and when the pool ends.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -22,7 +22,7 @@ TEST_CASE("a worker that dies is replaced and its tasks are handed out again in 
   CHECK(rig.supervisor.generation(0) == Generation(1));
   CHECK(rig.supervisor.counts().restarts == 1);
   rig.ready(0);
-  CHECK(rig.take() == Texts{"begin 0", "task 0 s1"});  // alone: it may be what killed
+  CHECK(rig.take() == Texts{"begin 0", "task 0 s1"});  // by itself: it may have killed the worker
   CHECK(rig.task(0).generation == Generation(1));
   CHECK(rig.task(0).sequence == Sequence(0));
   CHECK(rig.answer(0) == Acceptance::accepted);
@@ -31,7 +31,7 @@ TEST_CASE("a worker that dies is replaced and its tasks are handed out again in 
   CHECK(rig.supervisor.counts().deaths == 1);
 }
 
-TEST_CASE("an answer of an earlier generation is dropped and counted") {
+TEST_CASE("an answer from an earlier generation is dropped and counted") {
   Rig rig = Rig::running(rig_setting(1));
   rig.open();
   rig.take();
@@ -47,7 +47,7 @@ TEST_CASE("an answer of an earlier generation is dropped and counted") {
   CHECK(rig.answer(0) == Acceptance::accepted);
 }
 
-TEST_CASE("a worker that dies is told with the way and the place") {
+TEST_CASE("the message about a death says how and where the worker died") {
   const auto line = [](const Death& death, bool idle) {
     Rig rig = Rig::running(rig_setting(1));
     if (!idle) rig.open();
@@ -67,7 +67,7 @@ TEST_CASE("a worker that dies is told with the way and the place") {
         "(its hint)");
 }
 
-TEST_CASE("words that name the configuration end the pool at once") {
+TEST_CASE("a failure that blames the configuration ends the pool at once") {
   Rig rig = Rig::running(rig_setting(1));
   rig.supervisor.gone(0, {"exited with code 2", false, control::Failure{"no such model", "its hint", true}}, rig.now);
   CHECK(rig.take() == Texts{"fail: m0 on cpu:0 failed: no such model"});
@@ -127,7 +127,7 @@ TEST_CASE("more deaths than the budget allows within its window end the pool") {
   rig.pass(60);  // the first of them no longer counts
   die_again(rig, 1);
   rig.take();
-  die_again(rig, 0);  // every member has its own
+  die_again(rig, 0);  // each member has a separate budget
   rig.take();
   die_again(rig, 1);
   rig.take();
@@ -149,7 +149,7 @@ TEST_CASE("with fail the first death ends the pool") {
   CHECK(rig.error->hint() == "'on_worker_failure: restart' replaces workers that die");
 }
 
-TEST_CASE("with degrade a member whose budget is spent is done without") {
+TEST_CASE("with degrade the ensemble continues without a member whose budget is spent") {
   Rig rig = Rig::running(with_policy(OnWorkerFailure::degrade, 0));
   rig.open();
   rig.open();
@@ -161,7 +161,7 @@ TEST_CASE("with degrade a member whose budget is spent is done without") {
   rig.supervisor.close(0);
   rig.dies(0);
   CHECK(rig.take() == Texts{"m0 on cpu:0 died: killed by SIGKILL on segment 101; its restart budget is spent (0 within "
-                            "60 s), and the ensemble goes on without it from segment 101",
+                            "60 s), and the ensemble continues without it from segment 101",
                             "finish 1"});
   const auto closed = rig.supervisor.close(1);
   CHECK(closed.rows[0].abandoned);
@@ -188,7 +188,7 @@ TEST_CASE("a member that becomes absent counts as having answered a command") {
   rig.take();
   rig.dies(0);
   CHECK(rig.take() == Texts{"m0 on cpu:0 died while saving its weights: killed by SIGKILL; its restart budget is spent "
-                            "(0 within 60 s), and the ensemble goes on without it from the next segment",
+                            "(0 within 60 s), and the ensemble continues without it from the next segment",
                             "command done"});
   rig.supervisor.command(Command::begin_training, rig.now);
   CHECK(rig.take() == Texts{"tell 1"});
@@ -197,7 +197,7 @@ TEST_CASE("a member that becomes absent counts as having answered a command") {
 TEST_CASE("a pool without members ends with the reasons of all") {
   Rig rig = Rig::running(with_policy(OnWorkerFailure::degrade, 0));
   rig.dies(0);
-  // Nobody of those asked, but another one is left.
+  // None of the members asked is left, but another one is.
   CHECK(rig.supervisor.open(0, 5, TaskKind::predict, {true, false}, 0, false, rig.now));
   CHECK(rig.take().back() == "finish 0");
   Rig both = Rig::running(with_policy(OnWorkerFailure::degrade, 0));
@@ -209,7 +209,7 @@ TEST_CASE("a pool without members ends with the reasons of all") {
   CHECK(both.error->hint() == "look at what the workers printed; 'restarts' says how often each is replaced");
 }
 
-TEST_CASE("a process that cannot be started is a death with the words of the system") {
+TEST_CASE("a process that cannot be started is a death with the system's message") {
   Rig rig = Rig::running(with_policy(OnWorkerFailure::restart, 2, 1));
   rig.open();
   rig.take();
@@ -228,7 +228,7 @@ TEST_CASE("a process that cannot be started is a death with the words of the sys
   CHECK(rig.error->hint().starts_with("raise 'ulimit -n'; its restart budget is spent (2 within 60 s)"));
 }
 
-// A process that never starts must not be tried for without end in one go, whatever the back-off.
+// A process that never starts must not be retried endlessly without a pause, even without a back-off.
 TEST_CASE("after a process that could not be started the next attempt waits") {
   auto setting = with_policy(OnWorkerFailure::restart, std::nullopt, 1);
   setting.policy.back_off = 0;
@@ -250,7 +250,7 @@ TEST_CASE("a replacement that is late is killed and that is a death") {
   CHECK(rig.take() == Texts{"m0 on cpu:0 was not ready within 120 s; it was killed; replacement in 0.1 s"});
 }
 
-TEST_CASE("a worker dies once") {
+TEST_CASE("the death of a worker counts once") {
   auto setting = with_policy(OnWorkerFailure::restart, std::nullopt, 1);
   Rig rig = Rig::running(setting);
   rig.dies(0);
@@ -263,7 +263,7 @@ TEST_CASE("a worker dies once") {
   CHECK(rig.supervisor.counts().deaths == 2);
 }
 
-TEST_CASE("a worker that was killed is told with the reason but for words that name the configuration") {
+TEST_CASE("the message about a killed worker gives the reason unless its own message blames the configuration") {
   for (const bool usage : {false, true}) {
     CAPTURE(usage);
     Rig rig = Rig::running(rig_setting(1));

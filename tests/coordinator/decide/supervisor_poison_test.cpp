@@ -23,7 +23,7 @@ TEST_CASE("a worker that dies before it takes its task is counted and the segmen
   CHECK(rig.supervisor.counts().set_aside == 0);
 }
 
-TEST_CASE("a worker that dies between two tasks is not blamed on the second") {
+TEST_CASE("a worker that dies between two tasks does not make the second suspect") {
   Rig rig = Rig::running(with_policy(OnWorkerFailure::restart, 3, 1));
   for (int n = 0; n < 2; ++n) rig.open();
   rig.take();
@@ -32,18 +32,18 @@ TEST_CASE("a worker that dies between two tasks is not blamed on the second") {
   rig.open();
   rig.take();
   rig.ready(0);
-  // Were the second suspected, the third would have to wait for its answer.
+  // If the second were suspected, the third would have to wait for its answer.
   CHECK(rig.take() == Texts{"begin 0", "task 0 s1", "task 0 s2"});
 }
 
-TEST_CASE("a segment that kills three workers alone is set aside without using the budget") {
+TEST_CASE("a segment that kills three workers that compute nothing else is set aside without using the budget") {
   auto setting = with_policy(OnWorkerFailure::restart, 1, 3);
   Rig rig = Rig::running(setting);
   rig.dies(2);
   rig.take();
   for (int n = 0; n < 2; ++n) rig.open();  // member 2 is still starting
   rig.take();
-  rig.dies(0);  // from the budget
+  rig.dies(0);  // uses the budget
   for (int n = 0; n < 2; ++n) {
     rig.ready(0);
     CHECK(rig.take().back() == "task 0 s0");
@@ -67,7 +67,7 @@ TEST_CASE("a segment that kills three workers alone is set aside without using t
   CHECK(rig.take() == Texts{"spawn 0 g4", "begin 0", "task 0 s1"});
   rig.ready(2);
   CHECK(rig.take() == Texts{"begin 2", "task 2 s1"});
-  rig.answer(1);  // it had begun the segment, and is waited for
+  rig.answer(1);  // it had started on the segment, so the pool waits for it
   CHECK(rig.take() == Texts{"finish 0"});
   const auto closed = rig.supervisor.close(0);
   CHECK(closed.set_aside);
@@ -110,12 +110,13 @@ TEST_CASE("with on_poison fail or in training a segment that kills ends the pool
     CHECK(rig.take() == Texts{"fail: m0 on cpu:0 died on segment 100: it was killed by SIGKILL"});
     CHECK(rig.error->detail() == std::string(train ? "segment 100" : "segment 100 (images 1000 to 1009)") +
                                      " has killed 2 workers that computed nothing else");
-    CHECK(rig.error->hint() == (train ? "look at its images and their labels: a training cannot go on without them"
-                                      : "look at these images; 'on_poison: set_aside' goes on without them"));
+    CHECK(rig.error->hint() == (train
+                                    ? "look at its images and their labels; training cannot continue without them"
+                                    : "look at these images, or set 'on_poison: set_aside' to continue without them"));
   }
 }
 
-TEST_CASE("a worker that says what to do about its failure is believed more than its segment is suspected") {
+TEST_CASE("a hint from a worker that fails is preferred to the suspicion of its segment") {
   auto setting = with_policy(OnWorkerFailure::restart, 5, 1);
   setting.policy.poison_limit = 1;
   Rig rig = Rig::running(setting);

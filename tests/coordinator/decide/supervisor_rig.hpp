@@ -1,4 +1,4 @@
-// A supervisor with a clock, and its actions as short texts, for the tests that go through it step by step.
+// A supervisor with a clock, and its actions as short texts, for the step-by-step tests.
 #pragma once
 
 #include <deque>
@@ -25,10 +25,10 @@ SupervisorSetting rig_setting(std::size_t members, std::uint32_t slots = 4);
 class Rig {
  public:
   explicit Rig(SupervisorSetting setting);
-  /// All are started and ready, and nothing is left to be carried out.
+  /// All are started and ready, and no action is left.
   static Rig running(SupervisorSetting setting);
 
-  /// What is to be done, one text each:
+  /// The actions, one text each:
   ///   spawn 0 g1     begin 0     prepare 0, prepare 0 from 1     tell 0     task 0 s7, task 0 s7 c1     kill 0
   ///   abandon 0 g1   hold 2      release 2     finish 7     command done, command done: ...     fail: ...     line
   Texts take();
@@ -40,14 +40,15 @@ class Rig {
   void dies(std::size_t rank, const std::string& how = "killed by SIGKILL") {
     supervisor.gone(WorkerId(rank), {how, false, {}}, now);
   }
-  /// The number of the next segment, asked of all; its slot is that number in the circle, its index the number + 100.
+  /// Opens the next segment for all members and returns its number; slots are used in turn, its index is the number +
+  /// 100.
   std::optional<SegmentId> open(TaskKind kind = TaskKind::predict, bool last = false);
   /// The oldest task that take() saw being handed to this member.
   const TaskRecord& task(std::size_t rank) const { return tasks_[Rank(rank)].front(); }
-  /// The answer to it.
+  /// Answers that task.
   Acceptance answer(std::size_t rank, CompletionStatus status = CompletionStatus::done);
   static CompletionRecord answer_to(const TaskRecord& task, CompletionStatus status = CompletionStatus::done);
-  /// begin_training for all, to its end.
+  /// Carries out begin_training for all.
   void begin_training();
 
   Supervisor::Time now{};
@@ -61,7 +62,7 @@ class Rig {
   std::size_t members_;
   std::uint32_t slots_;
   std::uint32_t opened_ = 0;
-  ByRank<std::deque<TaskRecord>> tasks_;  // in the hands of its worker
+  ByRank<std::deque<TaskRecord>> tasks_;  // that its worker has
 };
 
 inline SupervisorSetting with_policy(OnWorkerFailure policy, std::optional<std::uint32_t> limit,
@@ -72,7 +73,7 @@ inline SupervisorSetting with_policy(OnWorkerFailure policy, std::optional<std::
   return setting;
 }
 
-/// Dies on the task that it has, and is replaced and given it again.
+/// The worker dies on its task; its replacement gets the task again.
 inline void die_again(Rig& rig, std::size_t rank) {
   rig.dies(rank);
   rig.pass(5);

@@ -1,6 +1,6 @@
 // The supervisor in a made-up pool with thousands of seeds: whatever happens, and in whatever order, every segment is
-// finished exactly once, every answer counts exactly once, no slot is used too early, training learns what it would
-// have learnt without faults, and it all comes to an end. A failure prints its seed.
+// finished exactly once, every answer counts exactly once, no slot is used too early, training gives the
+// same result as without faults, and everything ends. A failure prints its seed.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -34,7 +34,7 @@ WorldSetting living(std::uint64_t seed) {
   return setting;
 }
 
-/// What the worlds of one kind have gone through: a simulation in which nothing happens shows nothing.
+/// What happened in the worlds of one kind: a simulation in which nothing happens proves nothing.
 struct Sum {
   FaultCounts counts;
   std::uint64_t finished = 0;
@@ -80,7 +80,7 @@ Sum live_through(std::uint64_t first_seed, Change change) {
   return sum;
 }
 
-TEST_CASE("whatever happens to workers that can live every call ends as without faults") {
+TEST_CASE("with workers that can live every call ends as without faults") {
   const Sum sum = live_through(0, [](WorldSetting&) {});
   CHECK(sum.counts.deaths > kSeeds);
   CHECK(sum.counts.hangs > 0);
@@ -92,7 +92,7 @@ TEST_CASE("whatever happens to workers that can live every call ends as without 
   CHECK(sum.counts.set_aside == 0);
 }
 
-TEST_CASE("processes that do not end keep their slots and the rest goes on or says why not") {
+TEST_CASE("processes that do not end keep their slots and the rest continues or says why not") {
   const Sum sum = live_through(10'000, [](WorldSetting& setting) {
     setting.stuck = true;
     setting.may_fail_with = {"no slot is left for a segment"};
@@ -112,7 +112,7 @@ TEST_CASE("segments that seem to kill workers are set aside and the rest is answ
   CHECK(sum.failed < kSeeds);
 }
 
-TEST_CASE("members that die too often are done without and the others answer") {
+TEST_CASE("the ensemble continues without members that die too often") {
   const Sum sum = live_through(30'000, [](WorldSetting& setting) {
     setting.supervisor.policy.on_worker_failure = OnWorkerFailure::degrade;
     setting.supervisor.policy.restart_limit = static_cast<std::uint32_t>(setting.seed % 4);

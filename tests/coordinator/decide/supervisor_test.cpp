@@ -1,5 +1,5 @@
-// The supervisor step by step while nobody dies: starting, tasks, answers, commands. Training, time, deaths and
-// poison stand in files of their own.
+// The supervisor step by step while no worker dies: starting, tasks, answers, commands. Training, time, deaths and
+// poison have separate files.
 #include "coordinator/decide/supervisor.hpp"
 
 #include <doctest/doctest.h>
@@ -41,7 +41,7 @@ TEST_CASE("members that are not ready in time at the first start end the pool an
   CHECK(rig.error->hint() == "raise 'start_deadline_s' if loading and warm-up take that long");
 }
 
-TEST_CASE("nothing has a deadline while debugging and a stall starts deadlines anew") {
+TEST_CASE("nothing has a deadline while debugging and a stall starts deadlines again") {
   auto setting = rig_setting(1);
   Rig rig(setting);
   rig.supervisor.start(rig.now);
@@ -59,16 +59,17 @@ TEST_CASE("nothing has a deadline while debugging and a stall starts deadlines a
   CHECK_FALSE(debugged.supervisor.next_wake());
 }
 
-TEST_CASE("a worker that is ready twice breaks the protocol") {
+TEST_CASE("a worker that says twice that it is ready breaks the protocol") {
   Rig rig = Rig::running(rig_setting(1));
   rig.ready(0);
   CHECK(rig.take() == Texts{"kill 0"});
   rig.dies(0);
   CHECK(rig.take() ==
-        Texts{"m0 on cpu:0 broke the protocol: it is ready twice; it was killed; replacement started", "spawn 0 g1"});
+        Texts{"m0 on cpu:0 broke the protocol: it said twice that it is ready; it was killed; replacement started",
+              "spawn 0 g1"});
 }
 
-TEST_CASE("a segment is handed to all asked and finished once with the last answer") {
+TEST_CASE("a segment is handed to all members asked and finished once with the last answer") {
   Rig rig = Rig::running(rig_setting(3));
   const auto segment = rig.supervisor.open(2, 7, TaskKind::predict, {true, false, true}, 5, false, rig.now);
   REQUIRE(segment == SegmentId(0));
@@ -169,7 +170,7 @@ TEST_CASE("an answer that is not finite fails the pool or is left out or is let 
   rig.take();
   CHECK(rig.answer(1, CompletionStatus::not_finite) == Acceptance::accepted);
   CHECK(rig.take() == Texts{"m1 on cpu:1 answered with NaN or infinity on segment 100, first in image 3 of the "
-                            "segment; this answer is left out"});
+                            "segment; this output is left out"});
   CHECK(rig.supervisor.counts().not_finite_dropped == 1);
   rig.answer(0);
   CHECK(rig.take() == Texts{"finish 0"});
@@ -191,7 +192,7 @@ TEST_CASE("a segment in which no answer is left is set aside") {
   CHECK(rig.supervisor.counts().set_aside == 1);
 }
 
-TEST_CASE("a loss that is not finite ends the pool whatever is said of answers") {
+TEST_CASE("a loss that is not finite ends the pool even if such outputs are allowed") {
   auto setting = rig_setting(1);
   setting.policy.on_nan = OnNan::allow;
   Rig rig = Rig::running(setting);
@@ -232,7 +233,7 @@ TEST_CASE("the first problem of a command is reported and the pool lives") {
   CHECK(problem->message() == "m2 on cpu:2: the disk is full");
   CHECK(problem->hint() == "make room");
   CHECK(rig.open() == SegmentId(0));
-  // A member that could not begin has no training to be brought back to.
+  // A member that could not begin has no training to return to.
   rig.take();
   rig.dies(1);
   rig.ready(1);

@@ -34,7 +34,7 @@ TEST_CASE("an idle pool never wakes and a worker at work has its deadline") {
   CHECK_FALSE(rig.supervisor.busy());
 }
 
-TEST_CASE("the deadline is twenty times the slowest batch seen or what was said or none") {
+TEST_CASE("the deadline is twenty times the slowest batch seen or a given time or none") {
   auto setting = rig_setting(1);
   Rig rig = Rig::running(setting);
   rig.open();
@@ -137,7 +137,7 @@ TEST_CASE("the error of a hang says how to allow for it") {
   CHECK(rig.error->hint().starts_with("raise 'progress_deadline_s' if one batch takes that long; its restart budget"));
 }
 
-TEST_CASE("what a worker had answered before it was killed for a hang counts") {
+TEST_CASE("the answers of a worker before it was killed for a hang count") {
   Rig rig = Rig::running(rig_setting(1));
   rig.open();
   rig.pass(10);
@@ -158,7 +158,7 @@ TEST_CASE("a process that does not end is left behind and its slots are kept unt
   rig.tick();
   CHECK(rig.take() == Texts{"kill 0"});
   rig.pass(9.9);
-  rig.supervisor.stalled(rig.now);  // it gets its time anew
+  rig.supervisor.stalled(rig.now);  // its deadline starts again
   rig.pass(9.9);
   rig.supervisor.progress(1, 2, rig.now);
   rig.tick();
@@ -179,7 +179,7 @@ TEST_CASE("a process that does not end is left behind and its slots are kept unt
   CHECK(rig.take().empty());
 }
 
-TEST_CASE("a liar and a late starter that do not end are told with what they did") {
+TEST_CASE("the message about a worker that does not end says why it was killed") {
   Rig rig = Rig::running(rig_setting(1));
   rig.supervisor.violation(0, "nonsense", rig.now);
   rig.take();
@@ -218,7 +218,7 @@ TEST_CASE("checkpoints come more often while slots are kept for processes that d
   Rig rig = Rig::running(setting);
   rig.begin_training();
   for (int n = 0; n < 2; ++n) rig.open(TaskKind::train);
-  rig.supervisor.violation(0, "nonsense", rig.now);  // nobody knows which of the two slots it reads
+  rig.supervisor.violation(0, "nonsense", rig.now);  // it is unknown which of the two slots it reads
   rig.pass(10);
   rig.tick();
   rig.ready(0);

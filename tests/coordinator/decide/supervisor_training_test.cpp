@@ -1,4 +1,4 @@
-// The supervisor step by step in training: checkpoints, slots that are kept for them, and members that are brought back
+// The supervisor step by step in training: checkpoints, slots that are kept for them, and members that are restored
 // to their state.
 #include <doctest/doctest.h>
 
@@ -60,7 +60,7 @@ TEST_CASE("the slot of a training segment is kept until every member has it in a
   CHECK(rig.take() == Texts{"finish 1", "release 0", "release 1"});
 }
 
-TEST_CASE("training that begins anew begins from what the last one ended with") {
+TEST_CASE("a new training starts from the state at the end of the last one") {
   Rig rig = Rig::running(rig_setting(1));
   rig.begin_training();
   rig.open(TaskKind::train, true);
@@ -73,7 +73,7 @@ TEST_CASE("training that begins anew begins from what the last one ended with") 
   CHECK(rig.take().back() == "prepare 0 from 0 and begin");
 }
 
-TEST_CASE("training that begins anew forgets what was not in a checkpoint") {
+TEST_CASE("a new training forgets what was not in a checkpoint") {
   Rig rig = Rig::running(rig_setting(1));
   rig.begin_training();
   rig.open(TaskKind::train);
@@ -85,7 +85,7 @@ TEST_CASE("training that begins anew forgets what was not in a checkpoint") {
   CHECK(rig.take() == Texts{"release 0", "tell 0"});
 }
 
-TEST_CASE("a training member goes on from its checkpoint with all later tasks again") {
+TEST_CASE("a training member continues from its checkpoint with all later tasks again") {
   Rig rig = Rig::running(rig_setting(1));
   rig.begin_training();
   for (int n = 0; n < 3; ++n) rig.open(TaskKind::train);
@@ -109,7 +109,7 @@ TEST_CASE("a training member goes on from its checkpoint with all later tasks ag
   CHECK(rig.take() == Texts{"finish 3", "release 2", "release 3"});
 }
 
-TEST_CASE("a training member without a checkpoint begins anew") {
+TEST_CASE("a training member without a checkpoint starts again") {
   Rig rig = Rig::running(rig_setting(2));
   rig.begin_training();
   rig.open(TaskKind::train);
@@ -122,7 +122,7 @@ TEST_CASE("a training member without a checkpoint begins anew") {
   CHECK(rig.take() == Texts{"task 0 s0"});
 }
 
-TEST_CASE("a replacement in a command is brought to its state and told again or begins by that") {
+TEST_CASE("a replacement in a command is restored and told again or begins by that") {
   Rig rig = Rig::running(rig_setting(1));
   rig.supervisor.command(Command::begin_training, rig.now);
   rig.dies(0);
@@ -144,7 +144,7 @@ TEST_CASE("a replacement in a command is brought to its state and told again or 
   CHECK(rig.take() == Texts{"command done"});
 }
 
-TEST_CASE("a worker that dies while it begins its training is told so") {
+TEST_CASE("the message about a worker that dies while it begins its training says so") {
   Rig rig = Rig::running(rig_setting(1));
   rig.supervisor.command(Command::begin_training, rig.now);
   rig.take();
@@ -163,7 +163,7 @@ TEST_CASE("a member that cannot be brought back to its training ends the pool") 
   CHECK(rig.error->hint() == "its hint");
 }
 
-TEST_CASE("a member that cannot be brought back before it begins anew ends the pool as well") {
+TEST_CASE("a member that cannot be brought back before a new training starts also ends the pool") {
   Rig rig = Rig::running(rig_setting(1));
   rig.begin_training();
   rig.open(TaskKind::train, true);
@@ -175,12 +175,12 @@ TEST_CASE("a member that cannot be brought back before it begins anew ends the p
   rig.dies(0);
   rig.ready(0);
   CHECK(rig.take().back() == "prepare 0 from 0 and begin");
-  // It would begin from its first weights, and nobody would know.
+  // Otherwise it would start from its initial weights without a message.
   rig.done(0, "the checkpoint is torn");
   CHECK(rig.take() == Texts{"fail: m0 on cpu:0 could not be brought back to its training: the checkpoint is torn"});
 }
 
-TEST_CASE("an absent member keeps no slots of a training and the others go on") {
+TEST_CASE("an absent member keeps no slots of a training and the others continue") {
   Rig rig = Rig::running(degrading());
   rig.begin_training();
   for (int n = 0; n < 2; ++n) rig.open(TaskKind::train);
@@ -190,7 +190,7 @@ TEST_CASE("an absent member keeps no slots of a training and the others go on") 
   CHECK(rig.take() == Texts{"finish 0"});
   rig.dies(0);
   CHECK(rig.take() == Texts{"m0 on cpu:0 died: killed by SIGKILL on segment 101; its restart budget is spent (0 within "
-                            "60 s), and the ensemble goes on without it from segment 101",
+                            "60 s), and the ensemble continues without it from segment 101",
                             "release 0", "finish 1", "release 1"});
   CHECK_FALSE(rig.supervisor.close(1).set_aside);
 }

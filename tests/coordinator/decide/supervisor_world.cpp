@@ -49,7 +49,7 @@ World::Process* World::any_process() {
   return member.process.get();
 }
 
-/// True where the actions must be carried out before anything else happens.
+/// True if the actions must be carried out before anything else happens.
 bool World::random_step() {
   if (chance(setting_.faults)) {
     fault();
@@ -83,7 +83,7 @@ void World::fault() {
   if (what < 50) {
     if (!process->stuck) end(*process);
   } else if (what < 65) {
-    process->frozen = all_ran_;  // at the first start that is the end
+    process->frozen = all_ran_;  // at the first start that would end the pool
   } else if (what < 75) {
     if (!process->killed) lie(*process);
   } else if (what < 85) {
@@ -99,14 +99,14 @@ void World::lie(Process& process) {
   const auto& last = members_[process.rank].last_accepted;
   if (last && last->generation == process.generation && chance(50)) {
     const auto acceptance = supervisor_.completion(process.rank, process.generation, *last, now_);
-    must(process.distrusted || acceptance == Acceptance::violation, "an answer that comes twice is no violation");
+    must(process.distrusted || acceptance == Acceptance::violation, "an answer that comes twice is not a violation");
   } else if (!process.published.empty() && chance(50)) {
     CompletionRecord record = process.published.front();
     ++record.slot;
     const auto acceptance = supervisor_.completion(process.rank, process.generation, record, now_);
-    must(process.distrusted || acceptance == Acceptance::violation, "a wrong answer is no violation");
+    must(process.distrusted || acceptance == Acceptance::violation, "a wrong answer is not a violation");
   } else {
-    supervisor_.violation(worker_of(process.rank), "it lies", now_);
+    supervisor_.violation(worker_of(process.rank), "it breaks the protocol", now_);
   }
   process.distrusted = true;
 }
@@ -139,7 +139,7 @@ void World::pass_time(double seconds) {
 
 // ---- processes -----------------------------------------------------------------------------------------------------
 
-/// One step of a process. False where it can do nothing.
+/// One step of a process. False if it can do nothing.
 bool World::act(Process& process) {
   if (process.killed && !process.stuck) {
     end(process);
@@ -178,12 +178,12 @@ void World::obey(Process& process) {
 void World::compute(Process& process) {
   const TaskRecord& task = process.ring.front();
   const Segment& segment = segments_.at(task.segment);
-  must(slots_[task.slot] == segment.content, "a slot was filled anew while a task needs its images");
+  must(slots_[task.slot] == segment.content, "a slot was filled again while a task needs its images");
   process.computed = true;
   ++process.batches;
   if (task.kind != TaskKind::train) return must(task.checkpoint == 0, "a prediction makes a checkpoint");
   must(static_cast<std::int64_t>(task.segment.value()) > process.learnt.up_to,
-       "a segment is learnt twice, or out of order");
+       "a segment is trained on twice, or out of order");
   process.learnt.hash = mix(process.learnt.hash ^ segment.content);
   process.learnt.up_to = static_cast<std::int64_t>(task.segment.value());
   if (task.checkpoint != 0) members_[process.rank].files[task.checkpoint - 1].torn = true;
@@ -199,7 +199,7 @@ void World::publish(Process& process) {
   process.published.push_back(record);
 }
 
-/// The pool reads one completion. False where there is none.
+/// The pool reads one completion. False if there is none.
 bool World::report(Process& process) {
   if (process.published.empty()) return false;
   const CompletionRecord record = process.published.front();
@@ -217,7 +217,7 @@ void World::judge(Process& process, const CompletionRecord& record, Acceptance a
   --process.unread;
   Member& member = members_[process.rank];
   member.old = record;
-  if (process.distrusted) return must(acceptance == Acceptance::dropped, "a liar is believed");
+  if (process.distrusted) return must(acceptance == Acceptance::dropped, "a worker that is not trusted is believed");
   if (acceptance == Acceptance::dropped) {
     carry_out(true);
     return must(failed_, "a right answer is dropped");
@@ -225,7 +225,7 @@ void World::judge(Process& process, const CompletionRecord& record, Acceptance a
   Segment& segment = segments_.at(record.segment);
   auto& accepted = segment.accepted[process.rank];
   if (acceptance == Acceptance::repeated) {
-    must(accepted && segment.kind == TaskKind::train, "something else than training is repeated");
+    must(accepted && segment.kind == TaskKind::train, "a task other than training is repeated");
     ++repeated_;
   } else {
     must(acceptance == Acceptance::accepted, "a right answer is a violation");
@@ -237,7 +237,7 @@ void World::judge(Process& process, const CompletionRecord& record, Acceptance a
 }
 
 void World::end(Process& process) {
-  // Nobody reads on after nonsense.
+  // Nothing is read after a violation.
   if (!process.distrusted) report_all(process);
   const Rank rank = process.rank;
   Death death{"killed by SIGKILL", chance(10), {}};
@@ -262,7 +262,7 @@ void World::calm() {
   }
 }
 
-/// Everybody does one thing. False where nobody could.
+/// Every part does one thing. False if none could.
 bool World::calm_round() {
   bool any = drive();
   carry_out(true);
@@ -287,7 +287,7 @@ void World::check_end() {
   for (const auto& [number, segment] : segments_) must(segment.finished, "a segment was never finished");
   for (const auto& ghost : ghosts_) supervisor_.exited_late(worker_of(ghost->rank), ghost->generation, now_);
   carry_out(true);
-  // What a cancelled training left behind goes when the next one begins.
+  // What a cancelled training left behind is dropped when the next one begins.
   Call call;
   call.stage = Call::Stage::begin;
   calls_.push_back(call);
@@ -305,14 +305,14 @@ void World::check_end() {
   must(counts.hangs + counts.violations <= counts.deaths + members_.size(), "the counts do not add up");
 }
 
-/// It is one that may be, and whatever comes after it changes nothing.
+/// The failure is one that is allowed, and no later event changes anything.
 void World::check_failure() {
   for (const Rank rank : members_.ids()) {
     supervisor_.gone(worker_of(rank), {"killed by SIGKILL", false, {}}, now_);
     supervisor_.spawn_failed(worker_of(rank), Error(ErrorKind::failed, "could not start"), now_);
     supervisor_.ready(worker_of(rank), now_);
     supervisor_.done(rank, {}, now_);
-    supervisor_.violation(worker_of(rank), "it lies", now_);
+    supervisor_.violation(worker_of(rank), "it breaks the protocol", now_);
     if (members_[rank].last_accepted) supervisor_.completion(rank, 0, *members_[rank].last_accepted, now_);
   }
   for (const auto& ghost : ghosts_) supervisor_.exited_late(worker_of(ghost->rank), ghost->generation, now_);
@@ -324,7 +324,7 @@ void World::check_failure() {
   must(!supervisor_.next_wake() && !supervisor_.next(), "something is decided after the end");
   const auto& allowed = setting_.may_fail_with;
   const auto says = [this](const std::string& part) { return failure_.find(part) != failure_.npos; };
-  // Nobody is done without before all were there.
+  // Before all members were running, none is given up.
   if (!all_ran_ && setting_.supervisor.policy.restart_limit && says("its restart budget is spent")) return;
   must(std::any_of(allowed.begin(), allowed.end(), says), failure_.c_str());
 }

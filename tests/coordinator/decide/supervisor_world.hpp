@@ -1,6 +1,6 @@
 // A made-up pool around the supervisor, for its simulation: processes that pop tasks from a ring, compute, write
 // checkpoints and publish completions; drivers that fill slots and free them; a clock; and every fault that the
-// supervisor is there for. It checks after each event what must hold, and throws Broken where it does not.
+// supervisor must handle. After each event it checks the invariants, and throws Broken if one does not hold.
 #pragma once
 
 #include <array>
@@ -30,14 +30,14 @@ struct WorldSetting {
   std::uint32_t faults = 10;  ///< percent of the steps
   bool stuck = false;         ///< some processes do not end when they are killed
   bool nan = false;
-  /// Parts of the errors with which the pool may fail. None: every member can live, and no budget limits it.
+  /// Parts of the errors with which the pool may fail. Empty if every member can live and no budget limits it.
   std::vector<std::string> may_fail_with;
 };
 
 class World {
  public:
   explicit World(WorldSetting setting);
-  /// Lives through a random time with faults, and then to the end of all calls without.
+  /// Runs for a random time with faults, and then without faults until all calls have ended.
   void run();
 
   bool failed() const { return failed_; }
@@ -53,7 +53,7 @@ class World {
     enum class Kind { begin, restore, save } kind;
     std::uint32_t file = 0;
   };
-  /// What a member has learnt: which contents, in which order, and what it had learnt when this training began.
+  /// The state of a member: which contents it has trained on, in which order, and its state when this training began.
   struct Learnt {
     void begin() {
       if (begun && hash == 0) return;  // a second time changes nothing
@@ -76,7 +76,7 @@ class World {
     bool ready = false, begun = false, killed = false, frozen = false, stuck = false, distrusted = false;
     std::deque<Order> orders;
     std::deque<TaskRecord> ring;  ///< not answered
-    bool computed = false;        ///< the first of them; its completion is not published
+    bool computed = false;        ///< the first of them, but its completion is not published
     std::deque<CompletionRecord> published;
     std::uint32_t unread = 0;  ///< handed out, and its completion not reported
     Learnt learnt;
@@ -93,10 +93,10 @@ class World {
   struct Member {
     std::unique_ptr<Process> process;
     std::array<File, 2> files;
-    Learnt expected;  ///< what it was asked to learn
+    Learnt expected;  ///< the state that it should have
     Learnt saved;
     std::optional<CompletionRecord> last_accepted;
-    std::optional<CompletionRecord> old;  ///< of a generation that is gone
+    std::optional<CompletionRecord> old;  ///< from a generation that is gone
   };
   struct Call {
     bool train = false;
@@ -172,9 +172,9 @@ class World {
   BySlot<bool> driven_;                 // filled and not delivered
   BySlot<int> holds_;
   std::deque<SlotId> undelivered_;  // slots of finished segments
-  std::deque<Call> calls_;          // the first is at work
+  std::deque<Call> calls_;          // the first is running
   bool commanded_ = false;
-  bool broken_off_ = false;  // a training was: a worker that dies goes back to its last checkpoint
+  bool broken_off_ = false;  // a training was cut short: a worker that dies goes back to its last checkpoint
   Supervisor::Command command_ = Supervisor::Command::save;
   bool failed_ = false;
   bool calm_ = false;

@@ -27,7 +27,7 @@ std::optional<SlotId> World::free_slot() {
   return std::nullopt;
 }
 
-/// False where the drivers can do nothing.
+/// False if the drivers can do nothing.
 bool World::drive() {
   all_ran_ = all_ran_ || supervisor_.all_running();
   if (!all_ran_) return false;
@@ -67,7 +67,7 @@ bool World::open(Call* call) {
     return std::any_of(process.ring.begin(), process.ring.end(), [&](const auto& task) { return task.slot == *slot; });
   };
   for (const Member& member : members_) must(!member.process || !in_use(*member.process), "a slot in use is free");
-  // A process with SIGKILL pending begins no further task; what a liar has done nobody knows.
+  // A process with SIGKILL pending starts no further task. What a worker that broke the protocol has read is unknown.
   for (const auto& ghost : ghosts_) {
     const bool used = ghost->distrusted ? in_use(*ghost) : !ghost->ring.empty() && ghost->ring.front().slot == *slot;
     must(!used, "a slot that an abandoned process can read is free");
@@ -113,7 +113,7 @@ void World::carry_out(bool all) {
 }
 
 World::Process& World::process_of(Rank rank) {
-  must(members_[rank].process != nullptr, "an order to a process that is no more");
+  must(members_[rank].process != nullptr, "an order to a process that no longer exists");
   return *members_[rank].process;
 }
 
@@ -131,14 +131,14 @@ void World::perform(const action::Spawn& spawn) {
 
 void World::perform(const action::Begin& begin) {
   Process& process = process_of(member_of(begin.worker));
-  must(process.ready && !process.begun, "begun twice, or too early");
+  must(process.ready && !process.begun, "started twice, or too early");
   process.begun = true;
 }
 
 void World::perform(const action::Prepare& prepare) {
   Process& process = process_of(prepare.rank);
   must(process.begun && process.orders.empty(), "an order too early");
-  must(prepare.checkpoint || prepare.begin, "a preparation that is none");
+  must(prepare.checkpoint || prepare.begin, "an empty preparation");
   if (prepare.checkpoint) process.orders.push_back({Order::Kind::restore, *prepare.checkpoint});
   if (prepare.begin) process.orders.push_back({Order::Kind::begin, 0});
 }
@@ -212,7 +212,7 @@ void World::check_saved() {
     const Member& member = members_[rank];
     const bool same =
         member.saved.hash == member.expected.hash && (broken_off_ || member.saved.before == member.expected.before);
-    must(supervisor_.absent(rank) || same, "a member has learnt something else than without faults");
+    must(supervisor_.absent(rank) || same, "a member's state differs from the one without faults");
   }
 }
 

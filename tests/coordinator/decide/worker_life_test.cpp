@@ -46,7 +46,7 @@ WorkerLife life_in(Phase phase) {
 constexpr std::array kPhases{Phase::waiting, Phase::starting, Phase::preparing,
                              Phase::running, Phase::ending,   Phase::given_up};
 
-/// The phase after an event, for each phase before it; the same one where the event is late or a lie.
+/// The phase after an event, for each phase before it; the same one if the event is late or a lie.
 template <class Event>
 std::vector<Phase> after(Event event) {
   std::vector<Phase> phases;
@@ -59,7 +59,7 @@ std::vector<Phase> after(Event event) {
   return phases;
 }
 
-TEST_CASE("what a worker or the system tells is taken in every phase of a life") {
+TEST_CASE("events from a worker or the system are accepted in every phase of a life") {
   using enum WorkerLife::Phase;
   std::vector<Step> steps;
   CHECK(after([&](WorkerLife& life) { steps.push_back(life.ready(at(1))); }) ==

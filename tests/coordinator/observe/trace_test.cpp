@@ -1,4 +1,4 @@
-// What the recorder makes of what it is told, with times and processes of the test's choice.
+// What the recorder writes, with times and processes that the test chooses.
 #include "coordinator/observe/trace.hpp"
 
 #include <doctest/doctest.h>
@@ -30,7 +30,7 @@ std::uint64_t stamp(std::int64_t microseconds) {
   return static_cast<std::uint64_t>(std::chrono::nanoseconds(at(microseconds).time_since_epoch()).count());
 }
 
-/// A recorder of two members, the first of which has a process that is free since 10 us.
+/// A recorder of two members, the first of which has a process that has been free since 10 us.
 struct Rig {
   explicit Rig(std::size_t limit = TraceRecorder::kMaxEvents) {
     recorder.emplace(folder / "trace.json", std::vector<std::string>{"a", "b"}, at(0), limit);
@@ -56,7 +56,7 @@ struct Rig {
   std::optional<TraceRecorder> recorder;
 };
 
-TEST_CASE("a task is a slice of waiting and one of computing and one of writing") {
+TEST_CASE("a task gives a slice of waiting and one of computing and one of writing") {
   Rig rig;
   rig.hand_out(0, 20);
   rig.answer(0, 90, stamp(30), stamp(70), stamp(80));
@@ -88,7 +88,7 @@ TEST_CASE("a task is a slice of waiting and one of computing and one of writing"
   CHECK(trace.about().at("dropped_events") == 0);
 }
 
-TEST_CASE("a training task is called one") {
+TEST_CASE("a training task is labelled as training") {
   Rig rig;
   rig.hand_out(0, 20, TaskKind::train);
   rig.answer(0, 90, stamp(30), stamp(70), stamp(80));
@@ -114,7 +114,7 @@ TEST_CASE("what is in flight at a worker is counted up and down") {
   CHECK(trace.events("killed by SIGKILL").front().number("unanswered") == 1);
 }
 
-TEST_CASE("times that cannot be are moved between hand-out and arrival") {
+TEST_CASE("impossible times are clamped between hand-out and arrival") {
   const std::vector<std::vector<std::uint64_t>> all{{0, 0, 0},
                                                     {kNonsense, kNonsense, kNonsense},
                                                     {kNonsense, 0, stamp(60)},
@@ -153,7 +153,7 @@ TEST_CASE("times between two eighths of a microsecond do not make slices overlap
   rig.end().check_tracks();
 }
 
-TEST_CASE("what nobody chose and nobody asked for is no event") {
+TEST_CASE("unknown processes and unexpected answers give no event") {
   Rig rig;
   rig.recorder->begun(7, at(20));
   rig.recorder->handed_out(7, {}, at(20));
@@ -203,7 +203,7 @@ TEST_CASE("a line with quotes and ends of lines is an instant with the same text
   CHECK(rig.end().instants() == std::vector<std::string>{line});
 }
 
-TEST_CASE("a replacement has a track and a name of its own beside its member") {
+TEST_CASE("a replacement has a separate track and its own name") {
   Rig rig;
   rig.recorder->ended(kPid, "killed by SIGKILL", at(20));
   rig.recorder->chosen(kPid + 1, 0, 1, at(21));
@@ -226,7 +226,7 @@ struct Logged {
   std::vector<std::pair<log::Level, std::string>> lines;
 };
 
-TEST_CASE("events beyond the limit are counted and said and left out") {
+TEST_CASE("events beyond the limit are counted and logged and left out") {
   Logged logged;
   Rig rig(5);
   for (std::uint64_t sequence = 0; sequence < 4; ++sequence) rig.hand_out(sequence, 20);
@@ -246,7 +246,7 @@ TEST_CASE("events beyond the limit are counted and said and left out") {
   CHECK(logged.lines[1].second == "the trace is in " + path + "; ui.perfetto.dev shows it");
 }
 
-TEST_CASE("nothing is there before the end and what was there is replaced") {
+TEST_CASE("the file appears only at the end and replaces an older one") {
   const TemporaryFolder folder;
   std::ofstream(folder / "trace.json") << "of yesterday";
   {
@@ -257,7 +257,7 @@ TEST_CASE("nothing is there before the end and what was there is replaced") {
   CHECK(folder.names() == std::vector<std::string>{"trace.json"});
 }
 
-TEST_CASE("a relative name means the folder of the beginning") {
+TEST_CASE("a relative name is resolved in the folder of the start") {
   const TemporaryFolder folder;
   const auto before = std::filesystem::current_path();
   std::filesystem::current_path(folder.path());
@@ -277,7 +277,7 @@ TEST_CASE("a link stays a link and the file behind it is written") {
   CHECK(TraceFile(folder / "real.json").about().at("dropped_events") == 0);
 }
 
-TEST_CASE("a trace that cannot be written is refused at the beginning") {
+TEST_CASE("a trace that cannot be written is refused at the start") {
   const TemporaryFolder folder;
   const auto error_at = [](const std::filesystem::path& path) {
     return error_of([&] { const TraceRecorder recorder(path, {}, at(0)); });
@@ -304,7 +304,7 @@ TEST_CASE("a trace that cannot be put in place at the end is an error in the log
   rig.recorder.reset();
   REQUIRE(logged.lines.size() == 1);
   CHECK(logged.lines[0].first == log::Level::error);
-  CHECK(logged.lines[0].second.starts_with("there is no trace of this run: could not write " + path));
+  CHECK(logged.lines[0].second.starts_with("could not write the trace of this run: could not write " + path));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The limits of control groups, read from made-up trees in the form of cgroups(7): what each level allows, and what of
-// the memory in use can be had back.
+// The limits of control groups, read from made-up trees in the form of cgroups(7): what each level allows, and how much
+// of the memory in use the kernel can reclaim.
 #include "coordinator/plan/cgroup.hpp"
 
 #include <doctest/doctest.h>
@@ -38,7 +38,7 @@ TEST_CASE("version 2 limits time and memory") {
   CHECK(groups.limits().memory_left == 600);
 }
 
-TEST_CASE("version 1 limits time and memory in folders of their own") {
+TEST_CASE("version 1 limits time and memory in separate folders") {
   Groups groups("11:cpu,cpuacct:/job\n4:memory:/other\n1:name=systemd:/job");
   groups.with("cpu/job/cpu.cfs_quota_us", "50000").with("cpu/job/cpu.cfs_period_us", "100000");
   groups.with("memory/other/memory.limit_in_bytes", "1000").with("memory/other/memory.usage_in_bytes", "300");
@@ -47,7 +47,7 @@ TEST_CASE("version 1 limits time and memory in folders of their own") {
   CHECK(groups.limits().memory_left == 700);
 }
 
-TEST_CASE("where both versions are mounted each tells what it has") {
+TEST_CASE("if both versions are mounted each gives what it has") {
   Groups groups("4:memory:/job\n0::/user");
   groups.with("memory/job/memory.limit_in_bytes", "1000").with("memory/job/memory.usage_in_bytes", "300");
   groups.with("user/cpu.max", "200000 100000");
@@ -55,7 +55,7 @@ TEST_CASE("where both versions are mounted each tells what it has") {
   CHECK(groups.limits().memory_left == 700);
 }
 
-TEST_CASE("the tightest level counts whichever it is") {
+TEST_CASE("the tightest level counts wherever it is") {
   Groups groups("0::/a/b/c");
   groups.with("a/cpu.max", "100000 100000").with("a/b/cpu.max", "300000 100000").with("a/b/c/cpu.max", "400000 100000");
   groups.with("a/b/memory.max", "1000").with("a/b/memory.current", "900");
@@ -65,7 +65,7 @@ TEST_CASE("the tightest level counts whichever it is") {
   CHECK(groups.limits().memory_left == 100);
 }
 
-TEST_CASE("the tightest level of version 1 counts whichever it is") {
+TEST_CASE("the tightest level of version 1 counts wherever it is") {
   Groups groups("3:memory:/a/b\n2:cpu:/a/b");
   groups.with("memory/a/memory.limit_in_bytes", "100").with("memory/a/memory.usage_in_bytes", "40");
   groups.with("memory/a/b/memory.limit_in_bytes", "90").with("memory/a/b/memory.usage_in_bytes", "0");
@@ -97,7 +97,7 @@ TEST_CASE("the page cache counts as free since the kernel drops it") {
   CHECK(first.limits().memory_left == 550);
 }
 
-TEST_CASE("more cache than use and more use than the limit leave no nonsense") {
+TEST_CASE("more cache than use and more use than the limit give sensible numbers") {
   Groups cached("0::/job");
   cached.with("job/memory.max", "1000").with("job/memory.current", "10").with("job/memory.stat", "active_file 50");
   CHECK(cached.limits().memory_left == 1000);

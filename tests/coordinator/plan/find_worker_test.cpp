@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// TUTTI_WORKER as a test wants it, for as long as the object lives.
+/// Sets TUTTI_WORKER for the lifetime of the object.
 class WorkerVariable {
  public:
   explicit WorkerVariable(const std::string& value) { ::setenv("TUTTI_WORKER", value.c_str(), 1); }
@@ -40,11 +40,9 @@ TEST_CASE("the option comes before the environment and the environment before th
   CHECK(find_worker({}) == two);
 }
 
-TEST_CASE("a relative path becomes one that stays right in another folder") {
-  CHECK(find_worker("/../bin/sh").is_absolute());
-}
+TEST_CASE("a relative path becomes absolute") { CHECK(find_worker("/../bin/sh").is_absolute()); }
 
-TEST_CASE("what is no program is refused with its origin") {
+TEST_CASE("a file that is not a program is refused with its origin") {
   const TemporaryFolder folder;
   std::ofstream(folder / "text") << "no program";
   for (const fs::path& file : {folder / "none", folder / "text", folder.path()}) {
@@ -61,7 +59,7 @@ TEST_CASE("what is no program is refused with its origin") {
   CHECK(error->detail() == "from the environment variable TUTTI_WORKER");
 }
 
-TEST_CASE("a program that is not installed is told with all places and what to do") {
+TEST_CASE("a program that is not installed is reported with all places and a hint") {
   const auto error = error_of([] { find_program("tutti-nonsense", "build it"); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);

@@ -72,7 +72,7 @@ TEST_CASE("what can change a byte is named with both values") {
   CHECK(changed_by("members.0.model.faults=[{kind: nan, phase: predict, at_batch: 3}]").size() == 3);
 }
 
-TEST_CASE("batches that were measured are part of the fingerprint and can be had back") {
+TEST_CASE("batches that were measured are part of the fingerprint and can be read back") {
   const config::EnsembleSpec spec = config::load_text(kYaml, "a test", {{"batch_images=auto"}, {}});
   Fingerprint was = fingerprint(kYaml, {"batch_images=auto"});
   CHECK(was.at("batch_images") == "auto");
@@ -96,7 +96,7 @@ TEST_CASE("batches that were measured are part of the fingerprint and can be had
   CHECK(differences(was, now) == Lines{"batch of b: was 16, now 4"});
 }
 
-TEST_CASE("a batch that a journal cannot have is not taken over") {
+TEST_CASE("an impossible batch in a journal is not used") {
   const config::EnsembleSpec spec = config::load_text(kYaml, "a test", {{"batch_images=auto"}, {}});
   for (const char* text : {"0", "21", "x", "8x", "", "-1", "99999999999"}) {
     CAPTURE(text);
@@ -123,7 +123,7 @@ Fingerprint fingerprint(const ModelKind& model) {
   return fingerprint_of(spec, make_plan(spec, two_cores(), input_form(spec.input), {}), *source);
 }
 
-TEST_CASE("every field of a model counts but for delays") {
+TEST_CASE("every field of a model except delays counts") {
   const test::TemporaryFolder folder;
   test::Change change(folder.path());
   for (const ModelKind& model : test::every_model(change)) {
@@ -144,7 +144,7 @@ TEST_CASE("threads count as they were resolved") {
         Lines{"threads of a: was 1, now 2", "threads of b: was 1, now 2"});
 }
 
-TEST_CASE("weights and scripts count with their content and not with their place") {
+TEST_CASE("weights and scripts count by their content and not by their path") {
   const test::TemporaryFolder folder;
   const auto write = [&](const char* name, const char* text) { std::ofstream(folder / name) << text; };
   const auto yaml = [&](const char* weights) {
@@ -173,10 +173,10 @@ input: {{dataset: random, count: 5, shape: [1, 4, 4]}}
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == fmt::format("a: could not read '{}'", (folder / "folder").string()));
-  CHECK(error->hint() == "check that it is a file, and that this user may read it");
+  CHECK(error->hint() == "check that it is a file and that this user may read it");
 }
 
-TEST_CASE("files of images count with their size and the time of their change") {
+TEST_CASE("files of images count by their size and modification time") {
   const test::TemporaryFolder folder;
   const auto images = folder / "images.npy";
   std::filesystem::copy_file(TUTTI_TEST_IMAGES, images);
@@ -211,7 +211,7 @@ input: {{dataset: cifar10, path: "{}"}}
   CHECK(before.count(fmt::format("file {}", (folder / "readme.html").string())) == 0);
 }
 
-TEST_CASE("backends count only where both sides know them") {
+TEST_CASE("backends count only if both sides know them") {
   Status status;
   status.members.resize(1);
   status.members[0].name = "a";
@@ -225,7 +225,7 @@ TEST_CASE("backends count only where both sides know them") {
   CHECK(differences(was, now) == Lines{"backend of a: was torch 2.11.0, now torch 2.12.0"});
 }
 
-TEST_CASE("of a processor its name and the instructions that kernels are chosen by count") {
+TEST_CASE("a processor counts by its name and the instructions that decide the kernels") {
   const Fingerprint x86 = processor_of(
       "processor\t: 0\nmodel name\t: Fast CPU @ 3GHz\nflags\t\t: fpu sse sse4_2 avx2 avx512f fma amx_tile lm\n\n"
       "processor\t: 1\nmodel name\t: Fast CPU @ 3GHz\nflags\t\t: fpu avx2\n");

@@ -1,4 +1,4 @@
-// Which GPUs CUDA_VISIBLE_DEVICES leaves, and that looking needs none.
+// Which GPUs CUDA_VISIBLE_DEVICES leaves, and that the search works without a GPU.
 #include "coordinator/plan/gpus.hpp"
 
 #include <doctest/doctest.h>
@@ -49,9 +49,9 @@ TEST_CASE("an empty choice and an unknown first name hide every GPU") {
   CHECK(visible("NoDevFiles").empty());
 }
 
-TEST_CASE("what follows an unknown name is hidden as CUDA does it") { CHECK(visible("1,9,0") == "B"); }
+TEST_CASE("what follows an unknown name is hidden as in CUDA") { CHECK(visible("1,9,0") == "B"); }
 
-TEST_CASE("where no GPU is found the reason is said") {
+TEST_CASE("if no GPU is found the reason is given") {
   std::string why;
   const auto gpus = find_gpus(why);
   CHECK(gpus.empty() != why.empty());

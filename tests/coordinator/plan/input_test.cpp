@@ -47,7 +47,7 @@ TEST_CASE("a limit and a normalisation are applied") {
   CHECK(after[0] == (before[0] - 1.0F) / 2.0F);
 }
 
-TEST_CASE("the split of a data set is honoured and shapes are known without reading") {
+TEST_CASE("the split of a data set is used and shapes are known without reading") {
   config::InputSpec input;
   input.dataset = config::Dataset::digits;
   input.split = config::Split::train;
@@ -61,7 +61,7 @@ TEST_CASE("the split of a data set is honoured and shapes are known without read
   CHECK_FALSE(input_form({}).images.has_value());
 }
 
-/// Two members, the second with an input of its own where `own` is set.
+/// Two members; the second has its own input if `own` is set.
 config::EnsembleSpec spec_of(const config::InputSpec& input, bool own) {
   config::EnsembleSpec spec;
   spec.members.resize(2);
@@ -70,7 +70,7 @@ config::EnsembleSpec spec_of(const config::InputSpec& input, bool own) {
   return spec;
 }
 
-TEST_CASE("the source normalises where all members see the same and the workers do where one does not") {
+TEST_CASE("the source normalises if all members see the same and the workers do if one does not") {
   config::InputSpec input = random_input();
   input.preprocess = {{1.0F}, {}};
   const std::uint64_t index = 0;
@@ -88,7 +88,7 @@ TEST_CASE("the source normalises where all members see the same and the workers 
   CHECK(raw[0] - 1.0F == as_said[0]);
 }
 
-TEST_CASE("the arena holds bytes where the source has them and workers prepare them") {
+TEST_CASE("the arena holds bytes if the source has them and workers prepare them") {
   const std::vector<std::uint8_t> pixels(12);
   const auto bytes = images::make_memory(Images(std::span(pixels), {3, 2, 2}));
   const auto own = spec_of(random_input(), true);
@@ -103,7 +103,7 @@ TEST_CASE("the arena holds bytes where the source has them and workers prepare t
   CHECK(workers_prepare(none, folder));
 }
 
-TEST_CASE("float32 cannot lie in an arena of bytes and bytes can lie in both") {
+TEST_CASE("an arena of bytes cannot hold float32 and both arenas can hold bytes") {
   const std::vector<std::uint8_t> bytes(12);
   const std::vector<float> floats(12);
   const auto of_bytes = images::make_memory(Images(std::span(bytes), {3, 2, 2}));
@@ -117,12 +117,12 @@ TEST_CASE("float32 cannot lie in an arena of bytes and bytes can lie in both") {
   const auto error = error_of([&] { check_fits(*of_floats, byte_arena); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() == "memory gives float32, the ensemble takes images as bytes");
-  CHECK(error->detail() == "its 'input' has bytes, of which each worker makes its member's own images");
-  CHECK(error->hint() == "give uint8, 0 to 255; an ensemble whose 'input' names no data set takes both");
+  CHECK(error->message() == "memory gives float32, but the ensemble takes images as bytes");
+  CHECK(error->detail() == "its 'input' has bytes, from which each worker prepares its member's images");
+  CHECK(error->hint() == "give uint8, 0 to 255; an ensemble whose 'input' does not name a data set takes both");
 }
 
-TEST_CASE("images to learn from and to test with must be prepared alike where workers do it") {
+TEST_CASE("training and test images must be prepared alike if workers prepare them") {
   auto spec = spec_of(random_input(), true);
   const auto source = open_source(spec, spec.input);
   check_same_preparation(spec, *source, *source);
@@ -130,10 +130,10 @@ TEST_CASE("images to learn from and to test with must be prepared alike where wo
   const auto error = error_of([&] { check_same_preparation(spec, *source, *source); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() == "the images to learn from and those to test with would be prepared differently");
-  CHECK(error->detail() == "random (float32) and random (float32); workers prepare both as 'train.input' says");
+  CHECK(error->message() == "the training images and the test images would be prepared differently");
+  CHECK(error->detail() == "random (float32) and random (float32); the workers prepare both as 'train.input' says");
   CHECK(contains(error->hint(), "the same 'preprocess'"));
-  spec.members[1].input.reset();  // each source does it by itself
+  spec.members[1].input.reset();  // each source prepares its own images
   check_same_preparation(spec, *source, *source);
 }
 

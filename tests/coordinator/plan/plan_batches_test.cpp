@@ -40,7 +40,7 @@ TEST_CASE("while batches are to be measured members are loaded with the smallest
   CHECK(plan.notes.empty());
 }
 
-TEST_CASE("while members learn or are debugged auto is a number and the plan says so") {
+TEST_CASE("while members train or are debugged auto is a number and the plan says so") {
   Options options;
   options.training = true;
   Plan plan = plan_of_batches("cpu", 1, "batch_images: auto\nsegment_images: 20\n", options);
@@ -56,7 +56,7 @@ TEST_CASE("while members learn or are debugged auto is a number and the plan say
         std::vector<std::string>{"batch_images: auto is 32 here: nothing is measured while a worker is debugged"});
 }
 
-TEST_CASE("batches of an earlier run stand in for a measurement") {
+TEST_CASE("batches of an earlier run replace a measurement") {
   Options options;
   options.batch_images = {6, 20};
   const Plan plan = plan_of_batches("cpu", 2, "batch_images: auto\nsegment_images: 20\n", options);

@@ -1,4 +1,4 @@
-// Which workers are forked, and what the memory of a plan is the sum of.
+// Which workers are forked, and the terms of a plan's memory.
 #include "coordinator/plan/memory_bounds.hpp"
 
 #include <doctest/doctest.h>
@@ -30,7 +30,7 @@ std::vector<bool> forked(const std::string& members, const std::string& more = "
   return result;
 }
 
-TEST_CASE("workers that load LibTorch into the same environment are forked where there are two") {
+TEST_CASE("workers that load LibTorch into the same environment are forked if there are two") {
   using Bits = std::vector<bool>;
   const std::string a = "{name: a, model: {kind: small-cnn}}";
   const std::string b = "{name: b, model: {kind: mlp, layers: [10]}}";
@@ -41,7 +41,7 @@ TEST_CASE("workers that load LibTorch into the same environment are forked where
   CHECK(forked(a + ", " + fake, on_cpu) == Bits{false, false});
   CHECK(forked(a + ", " + fake, on_cpu + "start_method: forkserver\n") == Bits{true, false});
   CHECK(forked(a + ", " + b, on_cpu + "start_method: spawn\n") == Bits{false, false});
-  // Of its own cores the second has more threads than the first.
+  // The second has more cores, and so more threads, than the first.
   CHECK(forked(a + ", " + b, "assignment: [cpu:0, 'cpu:1-3']\n") == Bits{false, false});
   Options debugging;
   debugging.debug_member = "a";
@@ -59,7 +59,7 @@ TEST_CASE("the bounds are named and their sum is what is needed") {
   CHECK(plan.bounds[1].bytes == ChannelLayout{3, 10, 4}.bytes());
   CHECK(plan.bounds[1].name.starts_with("channel of m0: rings, 3 output slots x "));
   CHECK(plan.bounds[2].bytes == plan.bounds[1].bytes);
-  CHECK(plan.bounds[2].name == "channel of a replacement of m0, beside that of the worker that died");
+  CHECK(plan.bounds[2].name == "channel of a replacement of m0, in addition to that of the worker that died");
   CHECK(plan.bounds[3].name == "process of m0 (estimate, without its model)");
 }
 
@@ -69,7 +69,7 @@ std::vector<std::string> names_of(const Plan& plan) {
   return names;
 }
 
-/// The bounds of one member beside the arena; its model is a file of 100 bytes.
+/// The bounds of one member, besides the arena; its model is a file of 100 bytes.
 Plan plan_with_model(const TemporaryFolder& folder, const std::string& more) {
   std::ofstream(folder / "w") << std::string(100, 'x');
   const std::string yaml =
@@ -77,7 +77,7 @@ Plan plan_with_model(const TemporaryFolder& folder, const std::string& more) {
   return make_plan(config::load_text(yaml, "test"), machine_of(1), {{3, 32, 32}, {}}, {});
 }
 
-TEST_CASE("spares count as processes and with their models where they hold them") {
+TEST_CASE("spares count as processes and with their models if they hold them") {
   const TemporaryFolder folder;
   const std::string file = (folder / "w").string();
   const Plan none = plan_with_model(folder, "");
@@ -109,7 +109,7 @@ TEST_CASE("images that a worker makes for its member are a term and bytes in the
   CHECK(bytes.bounds[0].bytes == ArenaLayout{4, 10, {3, 32, 32}, PixelType::uint8}.bytes());
   CHECK(contains(bytes.bounds[0].name, "images 3x32x32 as bytes, labels, numbers"));
   REQUIRE(bytes.bounds.size() == plain.bounds.size() + 1);
-  CHECK(bytes.bounds[3].name == "images of a made for it: 4 x 3x32x32, and what resizing takes");
+  CHECK(bytes.bounds[3].name == "images prepared for a: 4 x 3x32x32, and what resizing takes");
   CHECK(bytes.bounds[3].bytes == 4 * 3072 * sizeof(float));
   const Plan resized = plan_with(", input: {resize: [20, 30]}", PixelType::uint8);
   const MemberRequest& request = resized.workers[0].request;
@@ -119,7 +119,7 @@ TEST_CASE("images that a worker makes for its member are a term and bytes in the
   CHECK(training.bounds[3].bytes == 10 * 3072 * sizeof(float));
 }
 
-TEST_CASE("where nobody is replaced there is no second channel") {
+TEST_CASE("if no worker is replaced there is no second channel") {
   CHECK(names_of(plan_of("cpu", machine_of(2), 1, "on_worker_failure: fail\n")).size() == 3);
   CHECK(names_of(plan_of("cpu", machine_of(2), 1, "on_worker_failure: degrade\n")).size() == 4);
 }

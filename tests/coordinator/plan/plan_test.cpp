@@ -1,4 +1,4 @@
-// What would run where: every way to write an assignment, on machines that are made up.
+// What would run where: every way to write an assignment, on made-up machines.
 #include "coordinator/plan/plan.hpp"
 
 #include <doctest/doctest.h>
@@ -49,7 +49,7 @@ TEST_CASE("members are placed by name and by index and by list") {
   CHECK(devices(plan_of("cpu", machine)) == Texts{"cpu", "cpu"});
 }
 
-TEST_CASE("the command line places members over the file") {
+TEST_CASE("the command line overrides the placement in the file") {
   const Plan plan = plan_of("{m0: cpu, m1: cpu}", machine_of(4), 2, "", {}, {"m1=cpu:2"});
   CHECK(devices(plan) == Texts{"cpu", "cpu:2"});
 }
@@ -89,7 +89,7 @@ TEST_CASE("core sets that overlap in one core share it") {
   CHECK(plan.workers[1].request.threads == 1);
 }
 
-TEST_CASE("every worker has a thread however few the cores are") {
+TEST_CASE("every worker has a thread even with few cores") {
   const Plan plan = plan_of("cpu", machine_of(1), 4);
   for (const WorkerPlan& worker : plan.workers) {
     CHECK(worker.request.threads == 1);
@@ -105,7 +105,7 @@ TEST_CASE("a quota counts as the cores that it is worth") {
   CHECK(plan_of("cpu", machine_of(2, 16.0), 1).workers[0].request.threads == 2);
 }
 
-TEST_CASE("threads that the user sets are taken as they are") {
+TEST_CASE("threads that the user sets are used unchanged") {
   const Plan plan = plan_of("cpu", machine_of(4), 2, "threads: 3\n");
   CHECK(plan.workers[0].request.threads == 3);
   CHECK(variable(plan.workers[0], "OMP_NUM_THREADS") == "3");
@@ -149,14 +149,14 @@ TEST_CASE("all members that cannot be placed are named at once") {
   CHECK(contains(error->detail(), "m2: core 9"));
 }
 
-TEST_CASE("null is the first GPU where there is one and says so") {
+TEST_CASE("null is the first GPU if there is one and says so") {
   const Plan plan = plan_of("{m0: null, m1: cpu}", with_gpus(machine_of(2)));
   CHECK(devices(plan) == Texts{"cuda:0 (H200)", "cpu"});
   CHECK(plan.workers[0].assigned == "null");
   CHECK(plan.notes == Texts{"m0: null is cuda:0 here (H200)"});
 }
 
-TEST_CASE("null is the cpu where there is no GPU and says why") {
+TEST_CASE("null is the cpu if there is no GPU and says why") {
   const Plan plan = plan_of("{m0: null, m1: cpu}", machine_of(2));
   CHECK(devices(plan) == Texts{"cpu", "cpu"});
   CHECK(plan.notes == Texts{"m0: null is cpu here (no NVIDIA driver: libnvidia-ml.so.1 is not installed)"});
@@ -171,7 +171,7 @@ TEST_CASE("a GPU is chosen by its uuid in the worker's environment") {
   CHECK(variable(plan.workers[1], "CUDA_VISIBLE_DEVICES").empty());
 }
 
-TEST_CASE("a MIG instance is passed on to CUDA where there is a GPU at all") {
+TEST_CASE("a MIG instance is passed on to CUDA if there is any GPU") {
   const Plan plan = plan_of("'cuda:MIG-1234'", with_gpus(machine_of(2)), 1);
   CHECK(plan.workers[0].device == "cuda:MIG-1234");
   CHECK(variable(plan.workers[0], "CUDA_VISIBLE_DEVICES") == "MIG-1234");
@@ -188,7 +188,7 @@ TEST_CASE("a batch is not longer than a segment and the rest of a segment is war
   CHECK(request("segment_images: 8\nbatch_images: 4\n").warm_up_batches.empty());
 }
 
-TEST_CASE("the batches of a last segment are warmed up where its length is known") {
+TEST_CASE("the batches of a last segment are warmed up if its length is known") {
   const auto batches = [](std::uint64_t images) {
     return plan_of("cpu", machine_of(2), 1, "segment_images: 10\nbatch_images: 4\n", {}, {}, images)
         .workers[0]
@@ -213,7 +213,7 @@ TEST_CASE("without the CUDA plugin null is the cpu and cuda is refused with what
   CHECK(error->message() == "m0: cuda:0 cannot be used: Tutti was built without its CUDA plugin, libtutti-cuda.so");
 }
 
-TEST_CASE("a worker is told what the description says about its member") {
+TEST_CASE("a worker gets what the description says about its member") {
   const std::string yaml = R"(
 members:
   - {name: a, model: {kind: mlp, layers: [8, 4], weights: w.safetensors}, copy_input: true, weight: 2.5, seed: 77,
@@ -241,25 +241,27 @@ assignment: cpu
   CHECK(make_plan(spec, machine_of(1), {{3, 4, 5}, {}}, training).workers[0].request.weights == "i.safetensors");
 }
 
-TEST_CASE("a plan says for how long the others go on while a worker is replaced") {
+TEST_CASE("a plan says for how long the others continue while a worker is replaced") {
   const auto survival = [](const std::string& more, bool training = false) {
     Options options;
     options.training = training;
     return plan_of("cpu", machine_of(2), 2, more, options).survival;
   };
-  CHECK(survival("slots: 7\n") == Texts{"while a worker is replaced the others go on for up to 7 segments ('slots')"});
-  CHECK(survival("slots: 1\n") == Texts{"while a worker is replaced the others go on for up to 1 segment ('slots')"});
+  CHECK(survival("slots: 7\n") ==
+        Texts{"while a worker is replaced, the others continue for up to 7 segments ('slots')"});
+  CHECK(survival("slots: 1\n") ==
+        Texts{"while a worker is replaced, the others continue for up to 1 segment ('slots')"});
   CHECK(survival("slots: 4\n", true) ==
-        Texts{"while a worker is replaced the others go on for up to 4 segments ('slots')",
-              "a replacement learns up to 2 segments again ('train.checkpoint_segments')"});
+        Texts{"while a worker is replaced, the others continue for up to 4 segments ('slots')",
+              "a replacement trains on up to 2 segments again ('train.checkpoint_segments')"});
   CHECK(survival("on_worker_failure: degrade\n") ==
-        Texts{"while a worker is replaced the others go on for up to 4 segments ('slots')",
+        Texts{"while a worker is replaced, the others continue for up to 4 segments ('slots')",
               "a member that uses up its restarts is left out ('on_worker_failure: degrade')"});
   CHECK(survival("on_worker_failure: fail\n", true) ==
         Texts{"a worker that dies ends the run ('on_worker_failure: fail')"});
 }
 
-TEST_CASE("checkpoints leave a slot free whatever the description says") {
+TEST_CASE("checkpoints leave a slot free even if the description asks for more") {
   auto spec = config::load_text("members: [{name: a, model: {kind: fake}}]\nassignment: cpu\nslots: 6\n", "test");
   spec.checkpoint_segments = 4;
   CHECK(make_plan(spec, machine_of(1), {{3, 4, 5}, {}}, {}).checkpoint_segments == 4);
@@ -269,7 +271,7 @@ TEST_CASE("checkpoints leave a slot free whatever the description says") {
   CHECK(make_plan(spec, machine_of(1), {{3, 4, 5}, {}}, {}).checkpoint_segments == 1);
 }
 
-TEST_CASE("what does not fit is refused with every term") {
+TEST_CASE("a plan that does not fit is refused with every term") {
   Plan plan = plan_of("cpu", machine_of(2), 1);
   plan.available.bytes = plan.needed_bytes();
   check_memory(plan);
@@ -283,7 +285,7 @@ TEST_CASE("what does not fit is refused with every term") {
   CHECK(contains(error->hint(), "segment_images"));
 }
 
-TEST_CASE("a member that shall be debugged must be there") {
+TEST_CASE("a member to debug must exist") {
   Options options;
   options.debug_member = "m1";
   CHECK(plan_of("cpu", machine_of(1), 2, "", options).debugging);
@@ -293,7 +295,7 @@ TEST_CASE("a member that shall be debugged must be there") {
   CHECK(error->message() == "there is no member 'nobody' to debug");
 }
 
-TEST_CASE("bytes are put into words") {
+TEST_CASE("bytes are formatted with a unit") {
   CHECK(bytes_text(0) == "0 B");
   CHECK(bytes_text(999) == "999 B");
   CHECK(bytes_text(6'144'000) == "6.1 MB");
@@ -319,7 +321,7 @@ Plan plan_over(const std::string& member, const std::string& rest, PixelType pix
       machine_of(1), {{3, 8, 12}, {}, pixels}, {});
 }
 
-TEST_CASE("a member sees what its own input makes of the images in the arena") {
+TEST_CASE("a member sees the images in the arena as its own input changes them") {
   const Plan plan = plan_over(", input: {resize: 4, crop: [3, 2], std: 2}", "", PixelType::uint8);
   const MemberRequest& request = plan.workers[0].request;
   CHECK(plan.arena.pixels == PixelType::uint8);
@@ -330,13 +332,13 @@ TEST_CASE("a member sees what its own input makes of the images in the arena") {
   CHECK(request.input->std == std::vector<float>{2});
 }
 
-TEST_CASE("the preprocessing of the whole is every other member's input where workers do it") {
+TEST_CASE("the preprocessing of the whole is every other member's input if workers prepare images") {
   const std::string random =
       "input: {dataset: random, count: 3, shape: [3, 8, 12], preprocess: {mean: 0.5, std: [1, 2, 3]}}";
   const auto input = [&](const std::string& member, const std::string& rest, PixelType pixels) {
     return plan_over(member, rest, pixels).workers[0].request.input;
   };
-  CHECK_FALSE(input("", random, PixelType::float32));  // the source does it
+  CHECK_FALSE(input("", random, PixelType::float32));  // the source prepares them
   const std::string folder = "input: {dataset: folder, path: d, preprocess: {mean: 0.5, std: [1, 2, 3]}}";
   CHECK(input("", folder, PixelType::uint8) == MemberInput{{}, {0.5F}, {1, 2, 3}});
   CHECK(input(", input: {mean: 0.25}", folder, PixelType::uint8) == MemberInput{{}, {0.25F}, {}});
@@ -351,7 +353,7 @@ TEST_CASE("the preprocessing of the whole is every other member's input where wo
   CHECK_FALSE(input(", input: {}", "", PixelType::float32));  // there is nothing to do
 }
 
-TEST_CASE("a mean for other channels than the images have is refused where only the images tell") {
+TEST_CASE("a mean for other channels than the images have is refused if only the images show it") {
   const auto error =
       error_of([] { plan_over(", input: {mean: [1, 2]}", "input: {dataset: npy, images: x.npy}", PixelType::uint8); });
   REQUIRE(error);
@@ -360,7 +362,7 @@ TEST_CASE("a mean for other channels than the images have is refused where only 
   CHECK(error->hint() == "give one for each channel, or one for all");
 }
 
-TEST_CASE("a crop larger than the images is refused where only the images tell") {
+TEST_CASE("a crop larger than the images is refused if only the images show it") {
   const auto error =
       error_of([] { plan_over(", input: {crop: 64}", "input: {dataset: npy, images: x.npy}", PixelType::uint8); });
   REQUIRE(error);

@@ -1,4 +1,4 @@
-// Plans for machines that are made up. For tests only.
+// Plans for made-up machines. For tests only.
 #pragma once
 
 #include <cstdint>

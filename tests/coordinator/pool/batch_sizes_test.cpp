@@ -1,4 +1,4 @@
-// Which sizes hold, and what counts while they are tried.
+// Which sizes apply, and what counts while they are tried.
 #include "coordinator/pool/batch_sizes.hpp"
 
 #include <doctest/doctest.h>
@@ -21,7 +21,7 @@ CompletionRecord not_finite() {
   return record;
 }
 
-TEST_CASE("batches that are given hold from the start") {
+TEST_CASE("batches that are given apply from the start") {
   become_loop_thread();
   BatchSizes sizes(plan_of_batches(Batches::given));
   CHECK(sizes.settled());
@@ -32,7 +32,7 @@ TEST_CASE("batches that are given hold from the start") {
   CHECK(sizes.as_it_counts(not_finite()).status == CompletionStatus::not_finite);
 }
 
-TEST_CASE("while batches are tried segments are counted apart and no answer is refused") {
+TEST_CASE("while batches are tried segments are counted separately and no answer is refused") {
   become_loop_thread();
   BatchSizes sizes(plan_of_batches(Batches::to_measure));
   CHECK_FALSE(sizes.settled());

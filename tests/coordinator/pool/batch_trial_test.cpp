@@ -1,4 +1,4 @@
-// Who shares a batch, and how the choice is told. That it is carried out is shown with whole pools.
+// Which members share a batch, and the message about the choice. Tests with whole pools show that it is carried out.
 #include "coordinator/pool/batch_trial.hpp"
 
 #include <doctest/doctest.h>
@@ -29,7 +29,7 @@ TEST_CASE("members of the same model on the same device share a batch") {
   CHECK(batch_groups(plan) == Groups{{0, 3}, {1}, {2}, {4}});
 }
 
-TEST_CASE("a choice is told with the names of its members and what was measured") {
+TEST_CASE("a choice is logged with the names of its members and what was measured") {
   const Plan plan = members({"cnn-0", "cnn-1", "cnn-2", "cnn-3"});
   const BatchChoice choice{8, {{4, 2100.4}, {8, 2600}}};
   CHECK(batch_text(plan, {0, 1, 2, 3}, choice) == "cnn-0..cnn-3: batches of 8 images (measured: 4: 2100/s, 8: 2600/s)");

@@ -1,5 +1,5 @@
-// Slots that are kept although their segment is delivered, and an exchange that fills no more: step by step, on one
-// thread.
+// Slots that are kept although their segment was delivered, and an exchange that fills no more slots: step by step, on
+// one thread.
 #include <doctest/doctest.h>
 
 #include <memory>
@@ -28,7 +28,7 @@ struct Counted final : Work {
   std::vector<SlotId> slots;  ///< of what was delivered
 };
 
-/// An exchange, one stream, and what was submitted of it.
+/// An exchange, one stream, and its submitted segments.
 struct Rig {
   explicit Rig(int segments) : work(segments) {}
   Exchange::Step step() { return exchange.step(stream); }
@@ -54,7 +54,7 @@ struct Rig {
 
 using Step = Exchange::Step;
 
-TEST_CASE("a slot that is held is not filled again before it is released as often as it was held") {
+TEST_CASE("a slot that is held is not filled again until it is released as often as it was held") {
   Rig rig(10);
   REQUIRE(rig.step() == Step::progressed);
   REQUIRE(rig.step() == Step::progressed);
@@ -66,7 +66,7 @@ TEST_CASE("a slot that is held is not filled again before it is released as ofte
   CHECK(rig.step() == Step::progressed);
   CHECK(rig.work.slots == std::vector{held});
   CHECK(rig.step() == Step::waiting);
-  // The others go round without it.
+  // The others are used in turn without it.
   for (std::size_t index = 1; index < 5; ++index) {
     rig.finish(index);
     CHECK(rig.step() == Step::progressed);
@@ -83,7 +83,7 @@ TEST_CASE("a slot that is held is not filled again before it is released as ofte
   CHECK(rig.submitted.back().slot == held);
 }
 
-TEST_CASE("a slot that is held stays away also where its work was cancelled") {
+TEST_CASE("a slot that is held is not reused even if its work was cancelled") {
   Rig rig(10);
   REQUIRE(rig.step() == Step::progressed);
   const SlotId held = rig.submitted[0].slot;
@@ -100,7 +100,7 @@ TEST_CASE("a slot that is held stays away also where its work was cancelled") {
   CHECK(rig.submitted.back().slot == held);
 }
 
-TEST_CASE("an exchange that drains delivers what is in flight and then ends the work with its words") {
+TEST_CASE("an exchange that drains delivers what is in flight and then ends the work with its error") {
   Rig rig(10);
   REQUIRE(rig.step() == Step::progressed);
   REQUIRE(rig.step() == Step::progressed);
@@ -110,7 +110,7 @@ TEST_CASE("an exchange that drains delivers what is in flight and then ends the 
   CHECK(rig.exchange.changes() != seen);
   rig.exchange.drain(Error(ErrorKind::interrupted, "once more"));
   CHECK(rig.step() == Step::progressed);
-  CHECK(rig.step() == Step::waiting);  // a slot is free, and stays so
+  CHECK(rig.step() == Step::waiting);  // a slot is free and stays free
   CHECK(rig.submitted.size() == 2);
   rig.finish(1);
   CHECK(rig.step() == Step::progressed);

@@ -1,4 +1,4 @@
-// Where drivers meet the loop, with a thread that plays the loop and the workers.
+// The exchange between drivers and loop, with a thread that plays the loop and the workers.
 #include "coordinator/pool/exchange.hpp"
 
 #include <doctest/doctest.h>
@@ -19,7 +19,7 @@ namespace {
 
 constexpr ArenaLayout kExchangeArena{3, 4, {1, 1, 2}};
 
-/// `segments` segments that remember how they came and went.
+/// `segments` segments; records how they were filled and delivered.
 struct Recorded final : Work {
   explicit Recorded(std::uint32_t segments_of_work) : segments(segments_of_work) {}
   bool has_more() const override { return filled < segments; }
@@ -139,7 +139,7 @@ bool in_order(const Recorded& work) {
   return work.delivered.size() == work.segments;
 }
 
-TEST_CASE("segments are delivered in the order of filling whatever the order of finishing") {
+TEST_CASE("segments are delivered in the order of filling in whatever order they finish") {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     CAPTURE(seed);
     FakeLoop loop(seed);
@@ -181,7 +181,7 @@ TEST_CASE("the bytes of the input are counted once") {
   CHECK(loop.exchange().input_bytes_copied() == 7 * kExchangeArena.shape.elements() * sizeof(float));
 }
 
-/// Drives `work` and says what was thrown.
+/// Drives `work` and returns what was thrown.
 std::string end_of(FakeLoop& loop, Work& work) {
   try {
     loop.exchange().drive(stream_of(work));
@@ -215,7 +215,7 @@ TEST_CASE("a source that throws ends its work and all slots come back") {
   CHECK(in_order(after));
 }
 
-TEST_CASE("cancelled work keeps its slots until the workers have let go of them") {
+TEST_CASE("cancelled work keeps its slots until the workers have finished with them") {
   FakeLoop loop(5);
   loop.hold(true);
   Recorded broken(20);
@@ -230,7 +230,7 @@ TEST_CASE("cancelled work keeps its slots until the workers have let go of them"
   CHECK_FALSE(loop.slot_used_twice());
 }
 
-TEST_CASE("a failure ends drivers that wait and everything later with the same words") {
+TEST_CASE("a failure ends drivers that wait and everything later with the same error") {
   FakeLoop loop(1);
   loop.hold(true);
   std::vector<Recorded> works(3, Recorded(20));
@@ -248,7 +248,7 @@ TEST_CASE("a failure ends drivers that wait and everything later with the same w
   CHECK(loop.exchange().failure()->message() == "m0 died");
 }
 
-TEST_CASE("a failure that is about an image names it to the driver of its stream alone") {
+TEST_CASE("a failure that is about an image names it only to the driver of its stream") {
   struct Named final : Work {
     bool has_more() const override { return true; }
     std::uint32_t fill(std::byte*, const ArenaLayout&, SlotId) override { return 1; }

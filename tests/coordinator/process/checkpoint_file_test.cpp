@@ -1,4 +1,4 @@
-// The nameless file of a checkpoint: where it lies, and that nothing of it stays.
+// The nameless file of a checkpoint: where it is, and that nothing of it is left behind.
 #include "coordinator/process/checkpoint_file.hpp"
 
 #include <doctest/doctest.h>
@@ -22,7 +22,7 @@
 namespace tutti::test {
 namespace {
 
-/// $TMPDIR for as long as the object lives.
+/// Sets $TMPDIR for the lifetime of the object.
 class TemporaryFilesIn {
  public:
   explicit TemporaryFilesIn(const std::filesystem::path& folder) {
@@ -48,7 +48,7 @@ std::string place_of(const UniqueFd& file) {
 
 bool in_memory(const UniqueFd& file) { return contains(place_of(file), "memfd:tutti-checkpoint"); }
 
-/// What every checkpoint file is, wherever it lies.
+/// Checks what holds for every checkpoint file, on disk or in memory.
 void check_file(const UniqueFd& file) {
   REQUIRE(file);
   CHECK((::fcntl(file.get(), F_GETFD) & FD_CLOEXEC) != 0);
@@ -76,7 +76,7 @@ TEST_CASE("a checkpoint on disk has no name and leaves nothing in the folder") {
     CHECK(place_of(file).starts_with(folder.path().string() + "/"));
     struct stat status {};
     REQUIRE(::fstat(file.get(), &status) == 0);
-    CHECK((status.st_mode & 0777) == 0600);  // what a member has learnt is nobody else's
+    CHECK((status.st_mode & 0777) == 0600);  // no other user may read a member's state
     CHECK(folder.names().empty());
     const UniqueFd another = make_checkpoint_file(true);
     struct stat other {};
@@ -86,7 +86,7 @@ TEST_CASE("a checkpoint on disk has no name and leaves nothing in the folder") {
   CHECK(folder.names().empty());
 }
 
-TEST_CASE("a checkpoint that nobody is going to write takes no disk") {
+TEST_CASE("a checkpoint that will not be written takes no disk") {
   const TemporaryFolder folder;
   const TemporaryFilesIn place(folder.path());
   const UniqueFd file = make_checkpoint_file(false);
@@ -94,7 +94,7 @@ TEST_CASE("a checkpoint that nobody is going to write takes no disk") {
   CHECK(in_memory(file));
 }
 
-TEST_CASE("where the folder for temporary files takes none a checkpoint is kept in memory") {
+TEST_CASE("if the folder for temporary files does not support it a checkpoint is kept in memory") {
   const TemporaryFolder folder;
   for (const std::string& unusable : {(folder / "missing").string(), std::string("/proc"), std::string("/dev/null")}) {
     CAPTURE(unusable);
@@ -105,7 +105,7 @@ TEST_CASE("where the folder for temporary files takes none a checkpoint is kept 
   }
 }
 
-TEST_CASE("where the folder for temporary files is not ours to write a checkpoint is kept in memory") {
+TEST_CASE("if the folder for temporary files cannot be written a checkpoint is kept in memory") {
   const TemporaryFolder folder;
   std::filesystem::permissions(folder.path(), std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec |
                                                   std::filesystem::perms::others_read |
@@ -119,7 +119,7 @@ TEST_CASE("where the folder for temporary files is not ours to write a checkpoin
   CHECK(in_memory(file));
 }
 
-TEST_CASE("a checkpoint file without a free descriptor is refused with a way out") {
+TEST_CASE("a checkpoint file without a free descriptor is refused with a hint") {
   std::optional<Error> error;
   {
     const NoMoreFiles limit;

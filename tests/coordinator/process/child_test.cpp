@@ -1,4 +1,4 @@
-// Starting, signalling and reaping a child, and how its end is put into words.
+// Starting, signalling and reaping a child, and how its end is described.
 #include "coordinator/process/child.hpp"
 
 #include <doctest/doctest.h>
@@ -52,17 +52,17 @@ std::string written(const std::string& script, std::size_t number) {
   return text;
 }
 
-TEST_CASE("a child that leaves says with which code") {
+TEST_CASE("a child that exits reports its code") {
   CHECK(std::get<Exited>(end_of(shell("exit 7"))).code == 7);
   CHECK(std::get<Exited>(end_of(shell("exit 0"))).code == 0);
 }
 
-TEST_CASE("a child that is killed says by which signal") {
+TEST_CASE("a child that is killed reports the signal") {
   const Child child = shell("kill -SEGV $$");
   CHECK(std::get<Signaled>(end_of(child)).signal == SIGSEGV);
 }
 
-TEST_CASE("a child that runs is not reaped and ends when it is told") {
+TEST_CASE("a child that runs is not reaped and ends when told to") {
   const Child child = shell("read line", {-1, 1, 2});
   const Child sleeper = Child::spawn({"/bin/sleep", {"1000"}, {}, {-1, 1, 2}});
   CHECK_FALSE(reap(sleeper.pidfd()).has_value());
@@ -73,7 +73,7 @@ TEST_CASE("a child that runs is not reaped and ends when it is told") {
 }
 
 TEST_CASE("a child that was stopped is told from one that runs and from one that is gone") {
-  // A name as bad as a name can be: the state stands behind the last parenthesis.
+  // A difficult name: the state follows the last parenthesis.
   const TemporaryFolder folder;
   const auto program = folder / "a ) T (";
   std::filesystem::copy_file("/bin/sleep", program);
@@ -94,7 +94,7 @@ TEST_CASE("a child that was stopped is told from one that runs and from one that
   CHECK_FALSE(is_stopped(child.pid()));
 }
 
-TEST_CASE("a child that somebody else reaped is gone unseen") {
+TEST_CASE("a child that other code reaped is gone unseen") {
   const Child child = shell("exit 3");
   ::waitpid(child.pid(), nullptr, 0);
   const auto status = reap(child.pidfd());
@@ -102,12 +102,12 @@ TEST_CASE("a child that somebody else reaped is gone unseen") {
   CHECK(std::holds_alternative<GoneUnseen>(*status));
 }
 
-TEST_CASE("a child that another process made in our name is adopted and a stranger is not") {
+TEST_CASE("a child that another process made on our behalf is adopted and a stranger is not") {
   const Child child = shell("exit 7");
   CHECK(std::get<Exited>(end_of(Child::adopt(child.pid()))).code == 7);
   const auto error = error_of([] { Child::adopt(1); });
   REQUIRE(error);
-  CHECK(error->message() == "process 1 is no child of this one");
+  CHECK(error->message() == "process 1 is not a child of this one");
 }
 
 TEST_CASE("a child gets the descriptors at their places and the environment that was added") {
@@ -115,7 +115,7 @@ TEST_CASE("a child gets the descriptors at their places and the environment that
   CHECK(written("cat; echo end", 1) == "end\n");  // its input is empty
 }
 
-TEST_CASE("a child begins with default signals whatever its parent does") {
+TEST_CASE("a child starts with default signals even if its parent ignores or blocks them") {
   sigset_t all;
   sigset_t before;
   ::sigfillset(&all);
@@ -128,7 +128,7 @@ TEST_CASE("a child begins with default signals whatever its parent does") {
   std::uint64_t ignored = 1;
   REQUIRE(std::sscanf(masks.c_str(), "%lx %lx", &blocked, &ignored) == 2);
   CHECK(blocked == 0);
-  CHECK((ignored & 0x7FFFFFFF) == 0);  // 32 and 33 are the C library's own
+  CHECK((ignored & 0x7FFFFFFF) == 0);  // the C library uses 32 and 33
 }
 
 TEST_CASE("a program that cannot be started is named with the reason") {
@@ -142,7 +142,7 @@ TEST_CASE("a program that cannot be started is named with the reason") {
   CHECK(folder->detail() == "Permission denied");
 }
 
-TEST_CASE("without a free descriptor a child is refused with a way out") {
+TEST_CASE("without a free descriptor a child is refused with a hint") {
   const UniqueFd above_the_places(::fcntl(0, F_DUPFD_CLOEXEC, 20));  // so that the limit is not below them
   std::vector<UniqueFd> all_below;
   while (all_below.empty() || all_below.back().get() < 20) all_below.emplace_back(::fcntl(0, F_DUPFD_CLOEXEC, 3));
@@ -156,7 +156,7 @@ TEST_CASE("without a free descriptor a child is refused with a way out") {
   CHECK(contains(error->hint(), "ulimit -n"));
 }
 
-TEST_CASE("the way a process ended is put into words") {
+TEST_CASE("the way a process ended is described") {
   CHECK(to_text(Exited{7}) == "exited with code 7");
   CHECK(to_text(Signaled{SIGKILL}) == "was killed by SIGKILL");
   CHECK(to_text(Signaled{SIGSEGV}) == "was killed by SIGSEGV");

@@ -1,4 +1,4 @@
-// Lines out of bytes, however they arrive.
+// Lines from bytes, in whatever pieces they arrive.
 #include "coordinator/process/line_reader.hpp"
 
 #include <doctest/doctest.h>
@@ -21,7 +21,7 @@ std::vector<std::string> lines_of(std::string_view text, std::size_t piece) {
   return lines;
 }
 
-TEST_CASE("lines are the same however their bytes arrive") {
+TEST_CASE("lines are the same in whatever pieces their bytes arrive") {
   const std::string text = "one\n\ntwo and more\r\n\xFF\n last without newline";
   const std::vector<std::string> expected{"one", "", "two and more\r", "\xFF", " last without newline"};
   for (std::size_t piece = 1; piece <= text.size(); ++piece) CHECK(lines_of(text, piece) == expected);

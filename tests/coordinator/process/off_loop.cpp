@@ -1,4 +1,4 @@
-// Not a part of any program: ctest lets clang look at it, as it is and with TUTTI_WITHOUT_LOCK, where a handler does
+// Not a part of any program: ctest lets clang look at it, as it is and with TUTTI_WITHOUT_LOCK, in which a handler does
 // not say that it runs on the loop's thread (tutti_test_of_locks in cmake/TuttiTest.cmake).
 #include <boost/asio/post.hpp>
 

@@ -20,7 +20,7 @@ EvaluationForm form() {
   return form;
 }
 
-/// Two members, of which the first is right and the second wrong, and a base that is right about every other image.
+/// Two members, the first always right and the second always wrong, and a base that is right about every other image.
 Evaluation evaluated(std::uint32_t images) {
   Evaluation evaluation(form(), nullptr);
   for (std::uint32_t image = 0; image < images; ++image) {
@@ -68,7 +68,7 @@ TEST_CASE("a report has a row for each model and then one for each rule") {
   CHECK(report.tasks[0].disagreement->images == 4);
 }
 
-TEST_CASE("an ensemble has the parameters of its members and those are trainable that tutti can train") {
+TEST_CASE("an ensemble has the parameters of its members and only those that tutti can train are trainable") {
   images::EvaluationReport report = report_of({"t"});
   std::vector<images::MemberReport> models(3);
   models[0].status.kind = "mlp";
@@ -85,7 +85,7 @@ TEST_CASE("an ensemble has the parameters of its members and those are trainable
   CHECK(report.models[4].trainable_params == 10);
 }
 
-TEST_CASE("the table has a column for each task and on several one for their average") {
+TEST_CASE("the table has a column for each task and for several tasks one for their average") {
   CHECK(evaluation_table(report_of({"mnist", "t"})) ==
         "model             mnist         t   average    loss  calibration\n"
         "cnn-0          100.00 %  100.00 %  100.00 %  0.2877       0.2500\n"
@@ -102,7 +102,7 @@ TEST_CASE("the table has a column for each task and on several one for their ave
   CHECK(evaluation_table({}).empty());
 }
 
-TEST_CASE("what has no labels shows a dash") {
+TEST_CASE("a task without labels shows a dash") {
   auto report = begin_evaluation({{"a", "member"}}, {OutputKind::probabilities, 1, {1}, {}});
   images::TaskReport task;
   task.name = "t";
@@ -131,7 +131,7 @@ TEST_CASE("a picture has a bar for each model and task and one for the average a
   CHECK(count(two, "height=\"0.0\"") == 3);
 }
 
-TEST_CASE("what has no accuracy has no bar") {
+TEST_CASE("a row without an accuracy has no bar") {
   auto report = begin_evaluation({{"a", "member"}}, {OutputKind::probabilities, 1, {1}, {}});
   images::TaskReport task;
   task.name = "t";
@@ -139,7 +139,7 @@ TEST_CASE("what has no accuracy has no bar") {
   CHECK(count(picture_of(report), "<title>") == 0);
 }
 
-TEST_CASE("a picture is written whole as SVG and under no other name") {
+TEST_CASE("a picture is written completely as SVG and under no other name") {
   const TemporaryFolder folder;
   write_picture(folder / "p.svg", report_of({"t"}));
   CHECK(read_text(folder / "p.svg", "the picture") == picture_of(report_of({"t"})));
@@ -156,13 +156,13 @@ TEST_CASE("a picture is written whole as SVG and under no other name") {
   CHECK(unwritable->message() == "could not write /nowhere/p.svg");
 }
 
-TEST_CASE("tasks that were not finished are named with what there is of them") {
+TEST_CASE("unfinished tasks are named with the number of their finished images") {
   const auto report = report_of({"t", "u"});  // four images of each
   CHECK(unfinished_tasks_text(report, {{"t", 4}, {"u", 4}}).empty());
   CHECK(unfinished_tasks_text(report, {{"t", 4}, {"u", 70}, {"v", 9}, {"w", 1}}) ==
-        "not finished: u (4 of 70 images), v, w; averages are over what stands above\n");
+        "not finished: u (4 of 70 images), v, w; averages are over the figures above\n");
   CHECK(unfinished_tasks_text(report, {{"t", 4}, {"u", 4}, {"v", 9}}) ==
-        "not finished: v; averages are over what stands above\n");
+        "not finished: v; averages are over the figures above\n");
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Models alone and members under rules, from the same answers, with and without a head: against values by hand.
+// Single models and members under rules, from the same outputs, with and without a head: compared with values by hand.
 #include "program/evaluate/evaluation.hpp"
 
 #include <doctest/doctest.h>
@@ -24,7 +24,7 @@ config::CombineSpec rule(CombineRule which, OutputKind over = OutputKind::probab
   return combine;
 }
 
-/// Answers of models for one segment; what is empty is not present.
+/// Outputs of models for one segment; an empty one is not present.
 void add(Evaluation& evaluation, const std::vector<std::vector<float>>& answers, std::uint32_t width,
          const std::vector<std::int64_t>& labels, std::uint32_t count, bool set_aside = false) {
   const std::vector<float> nothing(std::size_t{count} * width, kNoNumber);
@@ -38,13 +38,13 @@ void add(Evaluation& evaluation, const std::vector<std::vector<float>>& answers,
   evaluation.add(result);
 }
 
-TEST_CASE("each model is judged alone and the members under every rule in one pass") {
+TEST_CASE("each model is scored alone and the members under every rule in one pass") {
   Evaluation evaluation({OutputKind::probabilities,
                          2,
                          {1, 3},
                          {rule(CombineRule::mean), rule(CombineRule::weighted), rule(CombineRule::vote)}},
                         nullptr);
-  // Member 0 is right about both images, member 1 about the second alone; the third model stands beside them.
+  // Member 0 is right about both images, member 1 only about the second; the third model is not a member.
   add(evaluation, {{0.9F, 0.1F, 0.2F, 0.8F}, {0.3F, 0.7F, 0.4F, 0.6F}, {0, 1, 1, 0}}, 2, {0, 1}, 2);
   REQUIRE(evaluation.models().size() == 3);
   CHECK(*evaluation.models()[0]->accuracy() == 1.0);
@@ -70,7 +70,7 @@ TEST_CASE("the combined values are those of the accumulator to the last bit") {
   CHECK(evaluation.combined()[0].values == Accumulator(mean, {1, 1}).combine(answers, 1, 2).values);
 }
 
-TEST_CASE("a member that is missing does not count for itself nor in the rules and the others do") {
+TEST_CASE("a member that is missing counts neither for itself nor in the rules and the others do") {
   Evaluation evaluation({OutputKind::probabilities, 2, {1, 1}, {rule(CombineRule::mean)}}, nullptr);
   add(evaluation, {{1, 0}, {}}, 2, {0}, 1);
   add(evaluation, {{1, 0}, {0, 1}}, 2, {0}, 1);
@@ -93,7 +93,7 @@ TEST_CASE("models that are not combined count neither in rules nor in the disagr
   CHECK(*evaluation.models()[1]->accuracy() == 1.0);
 }
 
-TEST_CASE("behind a head features are combined first and classes decided after it") {
+TEST_CASE("with a head features are combined first and classes decided after it") {
   const TemporaryFolder folder;
   write_head(folder / "head.safetensors", 3, 2, {1, 0, 0, 1, -1, -1});
   const merge::Head head = merge::Head::read(folder / "head.safetensors");
@@ -110,13 +110,13 @@ TEST_CASE("behind a head features are combined first and classes decided after i
   CHECK(evaluation.has_classes());
 }
 
-TEST_CASE("rules that need classes are applied behind the head to each member's probabilities") {
+TEST_CASE("rules that need classes are applied after the head to each member's probabilities") {
   const TemporaryFolder folder;
   write_head(folder / "head.safetensors", 2, 2, {1, 0, 0, 1});
   const merge::Head head = merge::Head::read(folder / "head.safetensors");
   Evaluation evaluation(
       {OutputKind::features, 3, {1, 1, 1}, {rule(CombineRule::vote), rule(CombineRule::most_confident)}}, &head);
-  // Members 0 and 1 lean to class 0, member 2 is sure of class 1.
+  // Members 0 and 1 slightly prefer class 0, member 2 is sure of class 1.
   add(evaluation, {{1, 0}, {1, 0}, {0, 9}}, 2, {0}, 1);
   CHECK(evaluation.combined()[0].predicted == std::vector<std::int64_t>{0});
   CHECK(evaluation.combined()[0].values[0] == doctest::Approx(2.0F / 3));
@@ -128,7 +128,7 @@ TEST_CASE("rules that need classes are applied behind the head to each member's 
   CHECK(evaluation.combined()[0].values[0] == doctest::Approx(0.5F));
 }
 
-TEST_CASE("without labels nothing is judged but the disagreement is known") {
+TEST_CASE("without labels nothing is scored but the disagreement is known") {
   Evaluation evaluation({OutputKind::logits, 2, {1, 1}, {rule(CombineRule::mean, OutputKind::logits)}}, nullptr);
   add(evaluation, {{0, 1}, {1, 0}}, 2, {}, 1);
   CHECK_FALSE(evaluation.models()[0]);
@@ -146,7 +146,7 @@ TEST_CASE("features without a head are combined and nothing more") {
   CHECK_FALSE(evaluation.has_classes());
 }
 
-TEST_CASE("logits are judged as logits and votes over them as shares") {
+TEST_CASE("logits are scored as logits and votes over them as shares") {
   Evaluation evaluation({OutputKind::logits,
                          1,
                          {1},
@@ -158,7 +158,7 @@ TEST_CASE("logits are judged as logits and votes over them as shares") {
   CHECK(*evaluation.rules()[1]->loss() == doctest::Approx(0.0));
 }
 
-TEST_CASE("a label that is no class is refused with its image") {
+TEST_CASE("a label that is not a class is refused with its image") {
   Evaluation evaluation({OutputKind::probabilities, 1, {1}, {}}, nullptr);
   add(evaluation, {{0, 1}}, 2, {1}, 1);
   const auto error = error_of([&] { add(evaluation, {{0, 1}}, 2, {2}, 1); });
@@ -166,7 +166,7 @@ TEST_CASE("a label that is no class is refused with its image") {
   CHECK(error->message() == "the label of image 1 is 2");
 }
 
-TEST_CASE("the answer behind a head is the softmax of its logits and without one the combined answer") {
+TEST_CASE("the output after a head is the softmax of its logits and without one the combined output") {
   const TemporaryFolder folder;
   write_head(folder / "head.safetensors", 3, 2, {1, 0, 0, 1, -1, -1});
   const merge::Head head = merge::Head::read(folder / "head.safetensors");

@@ -16,7 +16,7 @@ namespace {
 
 using Places = std::vector<std::size_t>;
 
-TEST_CASE("the best member is the first of the soup and equal ones keep their order") {
+TEST_CASE("the best member is the first of the soup and equal members keep their order") {
   const SoupRecipe recipe(std::vector<double>{0.5, 0.9, 0.7, 0.9});
   CHECK(recipe.order() == Places{1, 3, 2, 0});
   CHECK(recipe.chosen() == Places{1});
@@ -26,7 +26,7 @@ TEST_CASE("the best member is the first of the soup and equal ones keep their or
   CHECK(SoupRecipe(std::vector<double>{0.5}).done());
 }
 
-TEST_CASE("a member is added where the accuracy does not fall") {
+TEST_CASE("a member is added if the accuracy does not fall") {
   SoupRecipe recipe(std::vector<double>{0.8, 0.7, 0.6, 0.5});
   CHECK(recipe.candidates(1) == std::vector<Places>{{0, 1}});
   recipe.take(std::vector<double>{0.8});
@@ -43,7 +43,7 @@ TEST_CASE("a member is added where the accuracy does not fall") {
 
 TEST_CASE("several candidates at a time give the soup of one at a time") {
   const std::vector<double> members{0.9, 0.8, 0.7, 0.6, 0.5, 0.4};
-  // Any function of the members stands for a measurement.
+  // Any function of the members can replace a measurement.
   const auto measured = [](const Places& places) {
     std::size_t sum = 0;
     for (const std::size_t place : places) sum = sum * 7 + place + 1;
@@ -89,7 +89,7 @@ TEST_CASE("candidates are averages in files that have no name") {
   merge::MergeSettings settings;
   settings.method = MergeMethod::greedy_soup;
   std::vector<std::filesystem::path> candidates;
-  // The nearer to 2, the better.
+  // The closer to 2, the better.
   const auto measure = [&](const std::vector<config::MemberSpec>& models) {
     std::vector<SoupScore> scores;
     for (const config::MemberSpec& model : models) {
@@ -103,20 +103,20 @@ TEST_CASE("candidates are averages in files that have no name") {
     return scores;
   };
   const Soup soup = cook_greedy_soup(spec, over, settings, 2, folder.path(), measure);
-  // Places in `over`: 8, 1, 3. Both 1 and 3 are as good; 1 comes first, and their average is perfect.
+  // Values in the order of `over`: 8, 1, 3. 1 and 3 are equally good; 1 comes first, and their average is perfect.
   CHECK(soup.order == Places{1, 2, 0});
   CHECK(soup.chosen == Places{1, 2});
   CHECK(soup.accuracy == 1);
   CHECK(soup.members[1].accuracy == doctest::Approx(0.9));
   REQUIRE(soup.steps.size() == 3);
-  REQUIRE(soup.step_tasks.size() == 3);  // also that of the second round, and not that of what was forgotten
+  REQUIRE(soup.step_tasks.size() == 3);  // with that of the second round, without that of the forgotten candidate
   for (std::size_t step = 0; step < 3; ++step) CHECK(soup.step_tasks[step][0] == soup.steps[step].accuracy - 0.01);
-  CHECK(candidates.size() == 3);  // two at once, of which the second was measured beside another soup, and one more
+  CHECK(candidates.size() == 3);  // two at once, the second of them measured with another soup, and one more
   CHECK(folder.names().size() == 3);
   for (const auto& candidate : candidates) CHECK_FALSE(std::filesystem::exists(candidate));
 }
 
-TEST_CASE("the progress of a merge is told in bytes and their rate") {
+TEST_CASE("the progress of a merge is shown in bytes and their rate") {
   CHECK(merge_progress_text(1'200'000'000, 3'000'000'000, 0.5) == "merge   40 %  1.2 GB of 3.0 GB  2.4 GB/s");
   CHECK(merge_progress_text(0, 0, 0) == "merge  100 %  0 B of 0 B  0 B/s");
   CHECK(merge_progress_text(600, 42'600'000, 0.5) == "merge    0 %  600 B of 42.6 MB  1.2 kB/s");

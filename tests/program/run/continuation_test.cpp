@@ -1,4 +1,4 @@
-// A run that goes on: which images are asked for again, what is handed on in which order, and what is said in the end.
+// A run that continues: which images are requested again, what is passed on in which order, and the final messages.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -21,7 +21,7 @@ using images::JournalHeader;
 const JournalHeader kRun{50, 20, 2, {}};
 const images::AnswerForm kForm{1, false, false, {1, 1}};
 
-/// A pool that answers an image with its number: by the pixels of the source, which are the number too.
+/// A pool whose output for an image is the image's number, which is also the value of its pixels in the source.
 struct Numbers final : Source {
   std::string name() const override { return "numbers"; }
   ImageShape shape() const override { return {1, 1, 1}; }
@@ -76,7 +76,7 @@ struct Gathered final : Sink {
   std::vector<std::uint32_t> widths;
 };
 
-/// A journal in a folder of its own that holds these segments.
+/// A journal in a separate folder that holds these segments.
 struct Journaled {
   explicit Journaled(const std::vector<std::uint64_t>& segments) {
     journal.begin(kRun);
@@ -99,7 +99,7 @@ struct Journaled {
 
 using Segments = std::vector<std::uint64_t>;
 
-TEST_CASE("whatever segments are known the whole is handed on in order and known afterwards") {
+TEST_CASE("whichever segments are known all are passed on in order and known afterwards") {
   for (const Segments& known : {Segments{}, Segments{0}, Segments{1}, Segments{2}, Segments{0, 1}, Segments{0, 2},
                                 Segments{1, 2}, Segments{0, 1, 2}}) {
     Journaled journaled(known);
@@ -117,7 +117,7 @@ TEST_CASE("whatever segments are known the whole is handed on in order and known
   }
 }
 
-TEST_CASE("the unfinished images are those of the source in all but their number") {
+TEST_CASE("the unfinished images differ from those of the source only in their number") {
   Journaled journaled({0});
   Numbers all;
   UnfinishedImages missing(all, journaled.journal);
@@ -134,7 +134,7 @@ TEST_CASE("the unfinished images are those of the source in all but their number
   CHECK(labels == std::array<std::int64_t, 2>{1, 0});
 }
 
-TEST_CASE("a run that ends early hands on what is known up to the first gap") {
+TEST_CASE("a run that ends early passes on what is known up to the first gap") {
   Journaled journaled({1});
   Numbers all;
   UnfinishedImages missing(all, journaled.journal);
@@ -149,7 +149,7 @@ TEST_CASE("a run that ends early hands on what is known up to the first gap") {
   CHECK(journaled.journal.finished() == Segments{0, 1});
 }
 
-TEST_CASE("what not all members answered is handed on but not journaled and is missing afterwards") {
+TEST_CASE("segments that lack members are passed on but not journaled and are missing afterwards") {
   Journaled journaled({});
   Numbers all;
   {
@@ -169,7 +169,7 @@ TEST_CASE("what not all members answered is handed on but not journaled and is m
   CHECK(journaled.journal.finished() == Segments{0, 1});
 }
 
-TEST_CASE("answers of members that nobody asks for are not journaled") {
+TEST_CASE("outputs of members that no sink needs are not journaled") {
   Journaled journaled({});
   Numbers all;
   const images::AnswerForm form{1, false, false, {0, 1}};
@@ -188,9 +188,9 @@ TEST_CASE("answers of members that nobody asks for are not journaled") {
   CHECK(gathered.widths == std::vector<std::uint32_t>{0, 1, 0, 1, 0, 1});
 }
 
-// ---- what is said --------------------------------------------------------------------------------------------------
+// ---- messages ------------------------------------------------------------------------------------------------------
 
-TEST_CASE("deaths are told in one line and nothing is told where there were none") {
+TEST_CASE("deaths are reported in one line and nothing is reported without any") {
   FaultCounts faults;
   CHECK(faults_text(faults).empty());
   faults.deaths = faults.restarts = 2;
@@ -216,7 +216,7 @@ images::Report two_members() {
   return report;
 }
 
-TEST_CASE("what is missing is told member by member with the first segment") {
+TEST_CASE("missing images are reported member by member with the first segment") {
   images::Report report = two_members();
   CHECK(missing_text(report, 20).empty());
   CHECK_FALSE(is_incomplete(report));
@@ -232,9 +232,9 @@ TEST_CASE("what is missing is told member by member with the first segment") {
                  "s\n"));
 }
 
-TEST_CASE("a member that is absent makes a run incomplete also where no image lacks it") {
+TEST_CASE("a member that is absent makes a run incomplete even if no image lacks it") {
   images::Report report = two_members();
-  report.ensemble.reset();  // of a training
+  report.ensemble.reset();  // a training has none
   CHECK_FALSE(is_incomplete(report));
   report.members[0].status.state = WorkerState::absent;
   CHECK(is_incomplete(report));
@@ -243,7 +243,7 @@ TEST_CASE("a member that is absent makes a run incomplete also where no image la
   CHECK(missing_text(report, 20) == "a is absent: it died 6 times in 60 s\n");
 }
 
-TEST_CASE("segments that were set aside are told with their images") {
+TEST_CASE("segments that were set aside are reported with their images") {
   images::Report report = two_members();
   report.ensemble->incomplete = {{40, 10, 0, {0, 1}, true}};
   CHECK(is_incomplete(report));
@@ -258,7 +258,7 @@ TEST_CASE("segments that were set aside are told with their images") {
         "results\n");
 }
 
-TEST_CASE("how far a run came is told with joined ranges") {
+TEST_CASE("how far a run came is reported with joined ranges") {
   const Journaled journaled({0, 2});
   const images::FinishedReport finished = finished_report(journaled.journal, 1);
   CHECK(finished.segments == 2);

@@ -1,4 +1,4 @@
-// What is found of an earlier run, and how it is said.
+// What is found of an earlier run, and the messages about it.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -38,7 +38,7 @@ TEST_CASE("a named folder is resumed if it holds a journal") {
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == fmt::format("there is nothing to resume in {}", folder.path().string()));
-  CHECK(error->detail() == "it holds no journal: its run was completed, or was never begun");
+  CHECK(error->detail() == "it holds no journal: its run was completed, or was never started");
   CHECK(error->hint() == "leave --resume out");
 }
 
@@ -49,7 +49,7 @@ TEST_CASE("without a name the numbered folder with the highest number and a jour
   CHECK(nothing->kind() == ErrorKind::usage);
   CHECK(nothing->message() == fmt::format("there is nothing to resume below {}", folder.path().string()));
   CHECK(nothing->detail() ==
-        "no numbered folder there holds a journal: their runs were completed, or were never begun");
+        "no numbered folder there holds a journal: their runs were completed, or were never started");
   CHECK(nothing->hint() == "leave --resume out, or name the folder: output=...");
   with_journal(folder / "0009");
   with_journal(folder / "10");
@@ -61,28 +61,28 @@ TEST_CASE("without a name the numbered folder with the highest number and a jour
 
 TEST_CASE("a folder with an unfinished run is not written over") {
   const TemporaryFolder folder;
-  with_journal(folder / "begun", 2);
-  const auto error = error_of([&] { journal_before(false, folder / "begun"); });
+  with_journal(folder / "started", 2);
+  const auto error = error_of([&] { journal_before(false, folder / "started"); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() == fmt::format("{} holds an unfinished run (2 of 3 segments)", (folder / "begun").string()));
-  CHECK(error->hint() ==
-        fmt::format("continue it with --resume, or remove {} to begin anew", (folder / "begun" / "journal").string()));
-  CHECK(journal_before(true, folder / "begun")->finished_segments() == 2);
+  CHECK(error->message() == fmt::format("{} holds an unfinished run (2 of 3 segments)", (folder / "started").string()));
+  CHECK(error->hint() == fmt::format("continue it with --resume, or remove {} to start again",
+                                     (folder / "started" / "journal").string()));
+  CHECK(journal_before(true, folder / "started")->finished_segments() == 2);
 }
 
-TEST_CASE("a run of which nothing is finished is simply begun anew") {
+TEST_CASE("a run with no finished segment starts again") {
   const TemporaryFolder folder;
-  with_journal(folder / "begun", 0);
-  CHECK(journal_before(false, folder / "begun").has_value());
+  with_journal(folder / "started", 0);
+  CHECK(journal_before(false, folder / "started").has_value());
   CHECK_FALSE(journal_before(false, folder / "fresh").has_value());
   CHECK_FALSE(journal_before(false, {}).has_value());
   CHECK_FALSE(std::filesystem::exists(folder / "fresh"));
 }
 
-TEST_CASE("a run that is another one is refused with every difference") {
+TEST_CASE("a different run is refused with every difference") {
   const TemporaryFolder folder;
-  const Journal journal(with_journal(folder / "begun"));
+  const Journal journal(with_journal(folder / "started"));
   CHECK_FALSE(error_of([&] { check_same_run(journal, kRun); }));
   images::JournalHeader other = kRun;
   other.fingerprint = {{"seed", "4"}, {"threads of a", "1"}};
@@ -90,9 +90,9 @@ TEST_CASE("a run that is another one is refused with every difference") {
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() ==
-        fmt::format("the run in {} is another one and cannot be resumed", (folder / "begun").string()));
+        fmt::format("the run in {} is a different one and cannot be resumed", (folder / "started").string()));
   CHECK(error->detail() == "seed: was 3, now 4\n          threads of a: was 2, now 1");
-  CHECK(error->hint() == fmt::format("run it as it was begun, or remove {} to begin anew", journal.path().string()));
+  CHECK(error->hint() == fmt::format("run it as it was started, or remove {} to start again", journal.path().string()));
   other = kRun;
   other.images = 60;
   const auto cut = error_of([&] { check_same_run(journal, other); });
@@ -101,9 +101,9 @@ TEST_CASE("a run that is another one is refused with every difference") {
         "cut: was 50 images in segments of 20 for 1 member, now 60 images in segments of 20 for 1 member");
 }
 
-TEST_CASE("the command that continues a run can be typed as it stands") {
+TEST_CASE("the command that continues a run can be typed as it is printed") {
   const TemporaryFolder folder;
-  CHECK(finished_text(Journal(with_journal(folder / "begun"))) == "finished 1 of 3 segments");
+  CHECK(finished_text(Journal(with_journal(folder / "started"))) == "finished 1 of 3 segments");
   CommandLine line;
   line.file = "my ensemble.yaml";
   line.overrides = {"seed=3", "combine={rule: vote}", "x=it's"};

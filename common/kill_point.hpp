@@ -1,9 +1,9 @@
-// Named places in the protocols of worker and coordinator at which a test can end the process. In release builds
-// (without TUTTI_FAULT_POINTS) a fault point is nothing at all.
+// Named steps in the protocols of worker and coordinator at which a test can kill the process. In release builds
+// (without TUTTI_KILL_POINTS) kill_point() does nothing.
 //
-// TUTTI_FAULT="<point>:<visit>:<token>" in the environment arms one point: at its visit number <visit> (from 1, counted
-// per process) the process removes the file <token> and, if that succeeded, sends itself SIGKILL. There is one token,
-// so exactly one of the processes that inherit the variable dies, once.
+// TUTTI_KILL_POINT="<point>:<visit>:<token>" in the environment arms one point: at its visit number <visit> (from 1,
+// counted per process) the process removes the file <token> and, if that succeeded, sends itself SIGKILL. There is one
+// token, so exactly one of the processes that inherit the variable dies, once.
 #pragma once
 
 #include <array>
@@ -12,7 +12,7 @@
 namespace tutti {
 
 /// Every step of the worker's protocol, in the order of its life.
-inline constexpr std::array kWorkerFaultPoints{
+inline constexpr std::array kWorkerKillPoints{
     std::string_view("worker.started"),
     std::string_view("worker.tied"),
     std::string_view("worker.hello"),
@@ -41,7 +41,7 @@ inline constexpr std::array kWorkerFaultPoints{
 };
 
 /// Every step of the coordinator's, in the order of a run.
-inline constexpr std::array kCoordinatorFaultPoints{
+inline constexpr std::array kCoordinatorKillPoints{
     std::string_view("coordinator.arena_made"),      std::string_view("coordinator.worker_spawned"),
     std::string_view("coordinator.load_sent"),       std::string_view("coordinator.channel_made"),
     std::string_view("coordinator.start_sent"),      std::string_view("coordinator.all_ready"),
@@ -54,11 +54,11 @@ inline constexpr std::array kCoordinatorFaultPoints{
     std::string_view("coordinator.report_written"),  std::string_view("coordinator.journal_removed"),
 };
 
-#ifdef TUTTI_FAULT_POINTS
+#ifdef TUTTI_KILL_POINTS
 /// Kills the process here if the environment says so. `point` is one of the names above.
-void fault_point(std::string_view point) noexcept;
+void kill_point(std::string_view point) noexcept;
 #else
-inline void fault_point(std::string_view) noexcept {}
+inline void kill_point(std::string_view) noexcept {}
 #endif
 
 }  // namespace tutti

@@ -1,6 +1,6 @@
-// Fault points: one process of all that inherit the variable dies, once, at the visit that was named. In builds without
-// them the variable does nothing.
-#include "common/fault_point.hpp"
+// Scripted faults: one process of all that inherit the variable dies, once, at the visit that was named. In builds
+// without them the variable does nothing.
+#include "common/kill_point.hpp"
 
 #include <doctest/doctest.h>
 #include <signal.h>
@@ -17,14 +17,14 @@
 namespace tutti::test {
 namespace {
 
-/// Visits made by a child with this setting before it died at a fault point; all of them if it did not.
+/// Visits made by a child with this setting before it died at a scripted fault; all of them if it did not.
 int visits_of(const std::string& setting, int visits, std::string_view point = "worker.hello") {
   const pid_t pid = ::fork();
   if (pid == 0) {
-    ::setenv("TUTTI_FAULT", setting.c_str(), 1);
+    ::setenv("TUTTI_KILL_POINT", setting.c_str(), 1);
     for (int i = 0; i < visits; ++i) {
-      fault_point(point);
-      if (i + 1 < visits) fault_point("worker.started");  // counts apart
+      kill_point(point);
+      if (i + 1 < visits) kill_point("worker.started");  // counts apart
     }
     ::_exit(visits);
   }
@@ -35,10 +35,10 @@ int visits_of(const std::string& setting, int visits, std::string_view point = "
   return -1;
 }
 
-#ifdef TUTTI_FAULT_POINTS
+#ifdef TUTTI_KILL_POINTS
 constexpr int kDied = -1;
 #else
-constexpr int kDied = 3;  // without fault points no process dies
+constexpr int kDied = 3;  // without scripted faults no process dies
 #endif
 
 TEST_CASE("of several processes one dies at the visit that was named") {
@@ -66,17 +66,17 @@ TEST_CASE("a setting that makes no sense arms nothing") {
   CHECK(std::filesystem::exists(token));
 }
 
-TEST_CASE("every fault point has a unique name that says where it is") {
+TEST_CASE("every scripted fault has a unique name that says where it is") {
   std::set<std::string_view> names;
-  for (const std::string_view name : kWorkerFaultPoints) {
+  for (const std::string_view name : kWorkerKillPoints) {
     CHECK(name.starts_with("worker."));
     names.insert(name);
   }
-  for (const std::string_view name : kCoordinatorFaultPoints) {
+  for (const std::string_view name : kCoordinatorKillPoints) {
     CHECK(name.starts_with("coordinator."));
     names.insert(name);
   }
-  CHECK(names.size() == kWorkerFaultPoints.size() + kCoordinatorFaultPoints.size());
+  CHECK(names.size() == kWorkerKillPoints.size() + kCoordinatorKillPoints.size());
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
-#include "common/fault_point.hpp"
+#include "common/kill_point.hpp"
 
-#ifdef TUTTI_FAULT_POINTS
+#ifdef TUTTI_KILL_POINTS
 
 #include <signal.h>
 #include <unistd.h>
@@ -15,7 +15,7 @@ namespace {
 /// What the environment says, read once.
 struct Armed {
   Armed() {
-    const char* text = std::getenv("TUTTI_FAULT");
+    const char* text = std::getenv("TUTTI_KILL_POINT");
     if (text == nullptr) return;
     const std::string_view whole(text);
     const std::size_t first = whole.find(':');
@@ -33,7 +33,7 @@ struct Armed {
 
 }  // namespace
 
-void fault_point(std::string_view point) noexcept {
+void kill_point(std::string_view point) noexcept {
   static Armed armed;
   if (armed.point != point || ++armed.visits != armed.visit) return;
   if (::unlink(armed.token.c_str()) == 0) ::raise(SIGKILL);
