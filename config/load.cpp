@@ -69,7 +69,7 @@ void read_inputs(Fields& top, const Tree* train_input, EnsembleSpec& spec, Viola
 void read_batch_images(Fields& top, EnsembleSpec& spec, Violations& violations) {
   const Tree* tree = top.find("batch_images");
   if (tree == nullptr) return;
-  spec.measure_batch_images = tree->is_plain("auto");
+  spec.measure_batch_images = tree->is_word("auto");
   if (spec.measure_batch_images) return;
   const bool is_word =
       tree->kind == Tree::Kind::scalar && tree->scalar.find_first_of("0123456789") == std::string::npos;
@@ -148,6 +148,8 @@ EnsembleSpec load(std::string_view yaml, const std::string& name, const std::fil
   // An incomplete tree would report keys as missing that a broken file may hold: stop here.
   if (!root) violations.raise(name);
   apply_overrides(*root, overrides.assignments, violations);
+  remove_extensions(*root);
+  expand_here(*root, folder, violations);  // in what the command line set
   EnsembleSpec spec = read_spec(*root, overrides, violations);
   violations.raise(name);
   spec.effective_yaml = to_yaml(spec);
@@ -162,8 +164,9 @@ EnsembleSpec load_file(const std::filesystem::path& file, const Overrides& overr
               std::filesystem::weakly_canonical(file, ignored), overrides);
 }
 
-EnsembleSpec load_text(std::string_view yaml, std::string_view name, const Overrides& overrides) {
-  return load(yaml, std::string(name), {}, {}, overrides);
+EnsembleSpec load_text(std::string_view yaml, std::string_view name, const Overrides& overrides,
+                       const std::filesystem::path& folder) {
+  return load(yaml, std::string(name), folder, {}, overrides);
 }
 
 }  // namespace tutti::config

@@ -112,7 +112,7 @@ std::string name_problem(const std::string& name, std::string_view whose) {
 
 void read_train(Fields& fields, TrainSpec& train, Violations& violations) {
   fields.whole("epochs", train.epochs, 1);
-  if (const Tree* batch = fields.find("batch_images"); batch != nullptr && batch->is_plain("auto"))
+  if (const Tree* batch = fields.find("batch_images"); batch != nullptr && batch->is_word("auto"))
     violations.add(batch->position,
                    "'batch_images' of 'train' must be a number, not auto: unlike the batch of prediction, it changes "
                    "the trained weights");

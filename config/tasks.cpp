@@ -28,7 +28,8 @@ std::string task_name_problem(const std::string& name) {
 /// One name per line; empty lines at the end do not count.
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
-  std::istringstream stream(text);
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  std::istringstream stream(text.starts_with(kByteOrderMark) ? text.substr(kByteOrderMark.size()) : text);
   for (std::string line; std::getline(stream, line);) {
     if (!line.empty() && line.back() == '\r') line.pop_back();
     lines.push_back(line);
@@ -69,12 +70,19 @@ class TaskReader {
   void read_classes(const Tree* tree) {
     if (tree == nullptr) return;
     if (tree->kind == Tree::Kind::scalar) return read_class_file(*tree);
-    const bool names = tree->kind == Tree::Kind::list && !tree->items.empty() &&
-                       std::all_of(tree->items.begin(), tree->items.end(), [](const Tree& item) {
-                         return item.kind == Tree::Kind::scalar && !item.scalar.empty();
-                       });
-    if (!names) return refuse_classes(*tree, describe(*tree));
-    for (const Tree& item : tree->items) task_.classes.push_back(item.scalar);
+    if (tree->kind != Tree::Kind::list || tree->items.empty())
+      return refuse_classes(*tree, tree->kind == Tree::Kind::list ? "an empty list" : describe(*tree));
+    for (const Tree& item : tree->items) {
+      if (item.kind == Tree::Kind::scalar && !item.scalar.empty()) {
+        task_.classes.push_back(item.scalar);
+        continue;
+      }
+      const std::string_view advice =
+          item.kind == Tree::Kind::null && !item.blank ? "; if the class is called null, write it in quotes" : "";
+      violations_.add(item.position, fmt::format("class {} of 'classes' must be a name, not {}{}", task_.classes.size(),
+                                                 describe(item), advice));
+      return task_.classes.clear();
+    }
     check_names(*tree);
   }
 

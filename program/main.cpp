@@ -12,9 +12,11 @@
 #include <exception>
 #include <filesystem>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include <tutti/error.hpp>
 
@@ -165,6 +167,20 @@ void check_command(const CLI::App& app, int argc, char** argv) {
   throw Error(ErrorKind::failed, fmt::format("could not start {}", bench.string()), std::strerror(errno));
 }
 
+/// `tutti help run` and `tutti version` are `tutti run --help` and `tutti --version`. Ends with a null, as argv does.
+std::vector<char*> with_options_for_words(int argc, char** argv) {
+  static char help[] = "--help";
+  static char version[] = "--version";
+  std::vector<char*> words(argv, argv + argc);
+  if (argc >= 2 && std::string_view(argv[1]) == "version") words[1] = version;
+  if (argc >= 2 && std::string_view(argv[1]) == "help") {
+    words.erase(words.begin() + 1);
+    words.insert(words.begin() + std::min<std::ptrdiff_t>(std::ssize(words), 2), help);
+  }
+  words.push_back(nullptr);
+  return words;
+}
+
 int run_program(int argc, char** argv) {
   CLI::App app("Tutti runs an ensemble of models, each in its own worker process, as one.", "tutti");
   app.set_version_flag("--version", fmt::format("tutti {} (build {})", version(), build_id()));
@@ -241,5 +257,6 @@ int main(int argc, char** argv) {
   ::signal(SIGXFSZ, SIG_IGN);
   // In a container without /sys, hwloc falls back to what the kernel reports; it need not warn about that on stderr.
   ::setenv("HWLOC_HIDE_ERRORS", "2", 0);
-  return tutti::program::run_program(argc, argv);
+  std::vector<char*> words = tutti::program::with_options_for_words(argc, argv);
+  return tutti::program::run_program(static_cast<int>(words.size()) - 1, words.data());
 }

@@ -31,8 +31,9 @@ Spec load_spec(const std::filesystem::path& file, const std::vector<std::string>
   return Spec(std::make_shared<config::EnsembleSpec>(config::load_file(file, {overrides, {}})));
 }
 
-Spec parse_spec(std::string_view yaml, const std::vector<std::string>& overrides) {
-  return Spec(std::make_shared<config::EnsembleSpec>(config::load_text(yaml, "the given text", {overrides, {}})));
+Spec parse_spec(std::string_view yaml, const std::vector<std::string>& overrides, const std::filesystem::path& folder) {
+  return Spec(
+      std::make_shared<config::EnsembleSpec>(config::load_text(yaml, "the given text", {overrides, {}}, folder)));
 }
 
 namespace {

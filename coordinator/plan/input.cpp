@@ -41,6 +41,9 @@ std::unique_ptr<Source> open_data_set(const config::InputSpec& input) {
 
 std::unique_ptr<Source> open_limited(const config::InputSpec& input) {
   std::unique_ptr<Source> source = open_data_set(input);
+  if (input.skip > 0 && input.skip >= source->count())
+    throw Error(ErrorKind::usage, fmt::format("'skip: {}' leaves no images", input.skip),
+                fmt::format("{} has {}", source->name(), counted(source->count(), "image")), "make 'skip' smaller");
   if (input.skip > 0) source = images::without_first(std::move(source), input.skip);
   return input.limit ? images::limited(std::move(source), *input.limit) : std::move(source);
 }
@@ -88,6 +91,9 @@ void say_skipped(const Source& source) {
   if (!skipped.empty())
     log::warning("left out {} of {} that cannot be read or decoded, as 'on_broken: skip' says; the first: {}",
                  counted(skipped.size(), "file"), source.name(), skipped.front());
+  if (source.count() == 0)
+    log::warning("{} has no images, so there is nothing to predict; see 'limit' and 'count' of its 'input'",
+                 source.name());
   for (const std::string& remark : source.remarks()) log::warning("{}: {}", source.name(), remark);
 }
 

@@ -25,7 +25,7 @@ std::unique_ptr<Source> open_source(const config::InputSpec& input);
 /// The same as the ensemble of `spec` takes it: not normalised if the workers do that.
 std::unique_ptr<Source> open_source(const config::EnsembleSpec& spec, const config::InputSpec& input);
 
-/// Logs which files the source left out, if any, and its remarks.
+/// Logs which files the source left out, its remarks, and a warning if it has no images.
 void say_skipped(const Source& source);
 
 /// What is known about the images before the first is read.

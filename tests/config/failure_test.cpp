@@ -66,6 +66,11 @@ TEST_CASE("every word about failures is read") {
   CHECK(failure("progress_deadline_s: off").progress == FailureSpec::Deadline::off);
   CHECK_FALSE(failure("poison_limit: off").poison_limit);
   CHECK_FALSE(failure("restarts: {limit: off}").restart_limit);
+  // As PyYAML writes the text and the boolean.
+  CHECK_FALSE(failure("restarts: {limit: 'off'}").restart_limit);
+  CHECK_FALSE(failure("poison_limit: false").poison_limit);
+  CHECK(failure("progress_deadline_s: 'off'").progress == FailureSpec::Deadline::off);
+  CHECK(failure("progress_deadline_s: 'auto'").progress == FailureSpec::Deadline::automatic);
   CHECK(failure("restarts: {limit: 0}").restart_limit == 0U);
 }
 
