@@ -154,6 +154,23 @@ void check_input(const std::vector<ReadMember>& members, const InputSpec& input,
   }
 }
 
+void check_classes(const std::vector<ReadMember>& members, const EnsembleSpec& spec, const SourcePosition& position,
+                   Violations& violations) {
+  const std::string named = counted(spec.classes.size(), "class");
+  if (spec.combine.over == OutputKind::features)
+    violations.add(position,
+                   "the members are combined over features, which have no classes; name the classes of each "
+                   "task in 'tasks'");
+  for (const ReadMember& member : members) {
+    const std::uint32_t width = member.sound ? known_width(member.spec) : 0;
+    if (width != 0 && width != spec.classes.size())
+      violations.add(position,
+                     fmt::format("'classes' names {}, but member '{}' outputs {}", named, member.spec.name, width));
+  }
+  if (const std::uint32_t there = known_classes(spec.input); there > spec.classes.size())
+    violations.add(position, fmt::format("'classes' names {}, but the images have {}", named, there));
+}
+
 void check_training(const std::vector<ReadMember>& members, Violations& violations) {
   for (const ReadMember& member : members)
     if (member.sound && !member.spec.train.init.empty() && !facts_of(member.spec.model.kind).trainable)

@@ -32,7 +32,10 @@ void read_name(Fields& fields, std::size_t rank, MemberSpec& member, Violations&
 /// If the model decides what it outputs, the key may only repeat it.
 void read_output(Fields& fields, MemberSpec& member, Violations& violations) {
   const KindFacts facts = facts_of(member.model.kind);
-  if (!facts.output) return fields.choice("output", member.output);
+  if (!facts.output) {
+    member.output_is_written.value = fields.find("output") != nullptr;
+    return fields.choice("output", member.output);
+  }
   const OutputKind answers = facts.output->kind;
   member.output = answers;
   fields.choice("output", member.output);

@@ -2,17 +2,15 @@
 
 #include <algorithm>
 #include <optional>
-#include <sstream>
 #include <string_view>
 
 #include <fmt/format.h>
 
 #include <tutti/error.hpp>
 
-#include "common/atomic_file.hpp"
 #include "common/counted.hpp"
-#include "common/unicode.hpp"
 #include "config/checks.hpp"
+#include "config/classes.hpp"
 #include "config/input.hpp"
 #include "config/reader.hpp"
 
@@ -23,19 +21,6 @@ namespace {
 std::string task_name_problem(const std::string& name) {
   if (name == "average") return "the name 'average' stands for the mean over all tasks; choose another one";
   return name_problem(name, " of a task");
-}
-
-/// One name per line; empty lines at the end do not count.
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-  std::istringstream stream(text.starts_with(kByteOrderMark) ? text.substr(kByteOrderMark.size()) : text);
-  for (std::string line; std::getline(stream, line);) {
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    lines.push_back(line);
-  }
-  while (!lines.empty() && lines.back().empty()) lines.pop_back();
-  return lines;
 }
 
 class TaskReader {
@@ -57,7 +42,8 @@ class TaskReader {
         violations_.add(fields.position_of("name"), std::move(problem));
       what_ = fmt::format("task '{}'", task_.name);
     }
-    read_classes(fields.find("classes"));
+    if (const Tree* tree = fields.find("classes"); tree != nullptr)
+      task_.classes = read_class_names(*tree, violations_);
     read_images(fields.require("input", "such as {dataset: npy, images: test.npy, labels: labels.npy}"));
     read_held_out(fields.find("held_out"));
     fields.path("head", task_.head);
@@ -67,60 +53,6 @@ class TaskReader {
   }
 
  private:
-  void read_classes(const Tree* tree) {
-    if (tree == nullptr) return;
-    if (tree->kind == Tree::Kind::scalar) return read_class_file(*tree);
-    if (tree->kind != Tree::Kind::list || tree->items.empty())
-      return refuse_classes(*tree, tree->kind == Tree::Kind::list ? "an empty list" : describe(*tree));
-    for (const Tree& item : tree->items) {
-      if (item.kind == Tree::Kind::scalar && !item.scalar.empty()) {
-        task_.classes.push_back(item.scalar);
-        continue;
-      }
-      const std::string_view advice =
-          item.kind == Tree::Kind::null && !item.blank ? "; if the class is called null, write it in quotes" : "";
-      violations_.add(item.position, fmt::format("class {} of 'classes' must be a name, not {}{}", task_.classes.size(),
-                                                 describe(item), advice));
-      return task_.classes.clear();
-    }
-    check_names(*tree);
-  }
-
-  void read_class_file(const Tree& tree) {
-    try {
-      task_.classes = lines_of(read_text(tree.scalar, "the class names"));
-    } catch (const Error& error) {
-      return violations_.add(tree.position, fmt::format("{} ({})", error.message(), error.detail()));
-    }
-    const bool names = !task_.classes.empty() && std::none_of(task_.classes.begin(), task_.classes.end(),
-                                                              [](const std::string& name) { return name.empty(); });
-    if (!names) {
-      task_.classes.clear();
-      return violations_.add(tree.position,
-                             fmt::format("'{}' must hold one class name per line, and no empty line", tree.scalar));
-    }
-    check_names(tree);
-  }
-
-  void refuse_classes(const Tree& tree, const std::string& found) {
-    violations_.add(tree.position,
-                    fmt::format("'classes' must be a list of names or a file with one name per line, not {}", found));
-  }
-
-  void check_names(const Tree& tree) {
-    if (task_.classes.size() <= kMaxClassNames) {
-      std::vector<std::string> sorted;
-      for (const std::string& name : task_.classes) sorted.push_back(composed(name));
-      std::ranges::sort(sorted);
-      if (const auto twice = std::ranges::adjacent_find(sorted); twice != sorted.end())
-        violations_.add(tree.position, fmt::format("'classes' names '{}' twice; tell the two apart", one_line(*twice)));
-      return;
-    }
-    violations_.add(tree.position,
-                    fmt::format("'classes' names {} classes, more than {}", task_.classes.size(), kMaxClassNames));
-    task_.classes.clear();
-  }
-
   void read_images(const Tree* tree) {
     if (tree != nullptr) task_.input = read_set(*tree, "images").value_or(InputSpec());
   }

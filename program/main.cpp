@@ -210,6 +210,8 @@ int run_program(int argc, char** argv) {
         ->add_option("--trace", line.trace,
                      "write a timeline of workers and coordinator, for ui.perfetto.dev or chrome://tracing")
         ->type_name("FILE");
+  plan_command->add_flag("--measure", line.measure,
+                         "also start every member once, predict some images, and measure the memory");
   CLI::Option* const dry = run_command->add_flag("--dry-run", dry_run, "print the plan instead");
   for (CLI::App* const described : {&app, run_command, evaluate_command, combine_command, train_command, merge_command})
     described->footer(kExitCodes);
@@ -241,7 +243,7 @@ int run_program(int argc, char** argv) {
         if (*validate_command)
           validate(line);
         else
-          plan(line);
+          plan(line, *interruption);
         return Outcome::complete;
       },
       interruption);

@@ -48,6 +48,24 @@ std::string batches_line(const Plan& plan) {
                      fmt::join(batch_candidates(plan.arena.images, most), ", "));
 }
 
+/// What the sum of the bounds leaves out, because nothing tells it before the models run.
+std::string not_counted(const Plan& plan) {
+  std::vector<std::string> computing;
+  bool on_gpu = false;
+  for (const WorkerPlan& worker : plan.workers) {
+    on_gpu = on_gpu || worker.request.cuda;
+    const bool measured = plan.batches == Batches::to_measure && !worker.request.cuda;
+    if (facts_of(worker.request.model).torch && !measured) computing.push_back(worker.request.name);
+  }
+  std::vector<std::string> terms;
+  if (!computing.empty())
+    terms.push_back(fmt::format("what {} hold{} while computing ('tutti plan --measure' measures it)",
+                                fmt::join(computing, ", "), computing.size() == 1 ? "s" : ""));
+  if (plan.decode_threads != 0) terms.emplace_back("photographs of more than 12 million pixels");
+  if (on_gpu) terms.emplace_back("the memory of GPUs");
+  return fmt::format("{}", fmt::join(terms, "; "));
+}
+
 }  // namespace
 
 images::Report begin_report(const std::string& command, const config::EnsembleSpec& spec, const Plan& plan,
@@ -175,7 +193,8 @@ std::string plan_text(const Plan& plan, const Machine& machine, const std::strin
                     worker.request.threads, worker.assigned);
   text += "\nmemory\n";
   for (const Bound& bound : plan.bounds) text += fmt::format("{:>12}  {}\n", bytes_text(bound.bytes), bound.name);
-  text += fmt::format("{:>12}  in all\n", bytes_text(plan.needed_bytes()));
+  text += fmt::format("{:>12}  in all, at least\n", bytes_text(plan.needed_bytes()));
+  if (const std::string more = not_counted(plan); !more.empty()) text += fmt::format("not counted: {}\n", more);
   if (!plan.survival.empty()) text += "\nwhen a worker dies\n";
   for (const std::string& sentence : plan.survival) text += sentence + "\n";
   for (const std::string& note : plan.notes) text += fmt::format("note: {}\n", note);

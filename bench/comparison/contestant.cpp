@@ -13,6 +13,7 @@
 #include "common/process_memory.hpp"
 #include "coordinator/plan/find_worker.hpp"
 #include "coordinator/plan/plan.hpp"
+#include "coordinator/plan/segments.hpp"
 #include "images/sources.hpp"
 
 namespace tutti::bench {
@@ -142,9 +143,10 @@ Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& 
                   "all strategies must compute the same images",
                   "remove the members' 'input', and give images that need no preparation");
   const InputForm input = input_form(spec.input);
+  const config::EnsembleSpec cut = with_segment(spec, input, false);
   const Machine machine = look_at_machine(worker, GpuSearch::yes);
-  const Plan plan = make_plan(spec, machine, input, {worker, {}, false});
-  Field field{.spec = from_memory(spec, input.shape),
+  const Plan plan = make_plan(cut, machine, input, {worker, {}, false});
+  Field field{.spec = from_memory(cut, input.shape),
               .worker = worker,
               .single = single.empty() ? find_single() : std::filesystem::absolute(single),
               .machine = machine,

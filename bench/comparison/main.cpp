@@ -86,7 +86,9 @@ class Bench {
 
  private:
   ComparisonResult compare(Reporter& out) {
-    const std::vector<std::uint32_t> batches = batches_to_try(spec_, line_.batches, field_.cuda);
+    config::EnsembleSpec described = spec_;
+    described.segment_images = field_.spec.segment_images;  // chosen, if the description leaves it open
+    const std::vector<std::uint32_t> batches = batches_to_try(described, line_.batches, field_.cuda);
     if (spec_.measure_batch_images)
       log::info("batch_images is auto: rows at {}, and each strategy at its own best of {}", field_.spec.batch_images,
                 fmt::join(batches, ", "));

@@ -87,10 +87,10 @@ TEST_CASE("a broken image ends the run or is left out and listed") {
   const Finished skipped(place, {"run", "e.yaml", "input.on_broken=skip", "output=skipped"});
   CAPTURE(skipped.err());
   CHECK(skipped.code == 0);
-  CHECK(contains(skipped.err(), "left out 1 file of folder pets that cannot be decoded"));
+  CHECK(contains(skipped.err(), "left out 1 file of folder pets that cannot be read or decoded"));
   const json::value report = place.report("skipped");
   CHECK(report.at_pointer("/skipped/count") == 1);
-  CHECK(report.at_pointer("/skipped/first/0") == "dog/0.jpg: it is neither JPEG nor PNG");
+  CHECK(report.at_pointer("/skipped/first/0") == "dog/0.jpg: it is not a JPEG, PNG, WebP, TIFF or BMP");
   CHECK(report.at_pointer("/counts/images") == 7);
   CHECK_FALSE(contains(place.read("skipped/predictions.csv"), "dog/0.jpg"));
 }
