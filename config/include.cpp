@@ -118,6 +118,7 @@ void expand_here(Tree& tree, const fs::path& folder, Violations& violations) {
                    fmt::format("'{}' begins with an unknown variable; only {}/, the folder of this file, "
                                "has a meaning at the start of a path",
                                one_line(tree.scalar), kHere));
+    tree.scalar.erase(0, 1);  // reported once, although the tree of a file becomes part of another one
     return;
   }
   const fs::path base = folder.empty() ? fs::path(".") : folder;

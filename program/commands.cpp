@@ -10,7 +10,7 @@
 
 #include "common/clock.hpp"
 #include "common/counted.hpp"
-#include "common/shown.hpp"
+#include "common/unsigned_nan.hpp"
 #include "coordinator/plan/find_worker.hpp"
 #include "coordinator/plan/input.hpp"
 #include "coordinator/plan/machine.hpp"
@@ -32,8 +32,9 @@ void train_members(Session& session, bool quiet) {
     add_epoch(session.report(), epoch);
     if (quiet) return;
     const config::MemberSpec& member = members[epoch.member];
-    say(stdout, fmt::format("{:<12}  epoch {}/{}  loss {:.4f}  accuracy {:6.2f} %  {:.2f} s\n", member.name,
-                            epoch.epoch, member.train.epochs, shown(epoch.loss), epoch.accuracy * 100, epoch.seconds));
+    say(stdout,
+        fmt::format("{:<12}  epoch {}/{}  loss {:.4f}  accuracy {:6.2f} %  {:.2f} s\n", member.name, epoch.epoch,
+                    member.train.epochs, unsigned_nan(epoch.loss), epoch.accuracy * 100, epoch.seconds));
   };
   const TrainResult trained = session.ensemble().train(session.source(), session.folder(), on_epoch);
   session.report().phases.train = seconds_since(begin);

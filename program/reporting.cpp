@@ -9,7 +9,7 @@
 #include "common/build_id.hpp"
 #include "common/counted.hpp"
 #include "common/processor.hpp"
-#include "common/shown.hpp"
+#include "common/unsigned_nan.hpp"
 #include "coordinator/decide/batch_search.hpp"
 
 namespace tutti::program {
@@ -22,7 +22,7 @@ std::string cpu_name() {
 
 template <class Number>
 std::string text_or_dash(const std::optional<Number>& value, const char* format, double factor = 1) {
-  return value ? fmt::format(fmt::runtime(format), shown(static_cast<double>(*value) * factor)) : "-";
+  return value ? fmt::format(fmt::runtime(format), unsigned_nan(static_cast<double>(*value) * factor)) : "-";
 }
 
 std::optional<double> rate(std::uint64_t images, std::optional<double> seconds) {

@@ -40,7 +40,7 @@ namespace {
 
 Plan checked_plan(const config::EnsembleSpec& spec, const Options& options, const std::filesystem::path& worker) {
   const config::InputSpec& input = options.training ? spec.train_input : spec.input;
-  Plan plan = make_plan(spec, look_at_machine(worker, gpus_wanted(spec)), input_form(spec, input), options);
+  Plan plan = make_plan(spec, look_at_machine(worker, gpus_wanted(spec)), api_form(spec, input), options);
   check_memory(plan);
   return plan;
 }

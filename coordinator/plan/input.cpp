@@ -8,6 +8,7 @@
 
 #include "common/counted.hpp"
 #include "common/log.hpp"
+#include "config/input.hpp"
 #include "images/sources.hpp"
 
 namespace tutti {
@@ -79,6 +80,22 @@ InputForm input_form(const config::InputSpec& input) {
 InputForm input_form(const config::EnsembleSpec& spec, const config::InputSpec& input) {
   if (input.dataset == config::Dataset::memory) return {input.shape, std::nullopt};
   return form_of(*open_source(spec, input), spec, input);
+}
+
+InputForm api_form(const config::EnsembleSpec& spec, const config::InputSpec& input) {
+  try {
+    return input_form(spec, input);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::usage) throw;
+    const auto shape = config::known_shape(input);
+    if (!shape)
+      throw Error(error.kind(), error.message(), error.detail(),
+                  "the shape of the images is in this file; if they come through the API, give the shape instead: "
+                  "input={shape: [3, 224, 224]}");
+    const bool has_bytes = input.dataset == config::Dataset::folder || input.dataset == config::Dataset::cifar10;
+    const bool bytes = has_bytes && workers_prepare(spec, input);
+    return {*shape, std::nullopt, bytes ? PixelType::uint8 : PixelType::float32};
+  }
 }
 
 InputForm form_of(const Source& source, const config::EnsembleSpec& spec, const config::InputSpec& input) {

@@ -39,7 +39,10 @@ struct InputForm {
 InputForm input_form(const config::InputSpec& input);
 /// The form of the images in the arena of the ensemble of `spec`.
 InputForm input_form(const config::EnsembleSpec& spec, const config::InputSpec& input);
-/// The same for a source that open_source(spec, input) has opened.
+/// The same for an ensemble whose images may come through the API: if the files of `input` do not exist, their form
+/// follows from the description and their number is not known. Throws Error(usage) if only they tell the shape (`npy`).
+InputForm api_form(const config::EnsembleSpec& spec, const config::InputSpec& input);
+/// The same as input_form() for a source that open_source(spec, input) has opened.
 InputForm form_of(const Source& source, const config::EnsembleSpec& spec, const config::InputSpec& input);
 
 /// Throws Error(usage) if an ensemble that was planned for `train.input` would prepare the images of `input`

@@ -157,7 +157,7 @@ TEST_CASE("wrong values of the combination are refused") {
       "e.yaml:2:17: 'rule' must be mean, sum, weighted, max, most_confident, vote, median, geometric_mean or none, not "
       "'medianx'; did you mean 'median'?");
   CHECK(problem(kFakes + "combine: {accumulate: double}") ==
-        "e.yaml:2:23: 'accumulate' must be float32 or float64, not 'double'");
+        "e.yaml:2:23: 'accumulate' must be float32 or float64, not 'double'; did you mean 'float64'?");
   CHECK(problem(kFakes + "combine: {ruel: mean}") == "e.yaml:2:11: unknown key 'ruel'; did you mean 'rule'?");
   CHECK(config::load_text(kFakes + "combine: {accumulate: float64}", "e").combine.accumulate_f64);
 }

@@ -127,8 +127,8 @@ TEST_CASE("a limit is a number or the word off") {
         "e.yaml:2:19: 'limit' must be off or a whole number from 0 to 1000000, not '-1'");
   CHECK(wrong_failure("restarts: {limit: 1000001}") ==
         "e.yaml:2:19: 'limit' must be off or a whole number from 0 to 1000000, not '1000001'");
-  CHECK(wrong_failure("restarts: {limit: 'off'}") ==
-        "e.yaml:2:19: 'limit' must be off or a whole number from 0 to 1000000, not the text 'off'; did you mean "
+  CHECK(wrong_failure("restarts: {limit: 'of'}") ==
+        "e.yaml:2:19: 'limit' must be off or a whole number from 0 to 1000000, not the text 'of'; did you mean "
         "'off'?");
 }
 

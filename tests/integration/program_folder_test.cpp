@@ -58,6 +58,30 @@ TEST_CASE("a folder of images is predicted and a table with names and classes is
   CHECK(different_results(place, "out", "again").empty());
 }
 
+TEST_CASE("classes that are named match the folders by name and name the columns of the table") {
+  const Pets place;
+  place.write("labels.json", R"({"id2label": {"0": "emu", "1": "bird", "2": "dog", "3": "cat"}})");
+  const std::vector<std::string> wide{"members.0.model.classes=4", "members.1.model.classes=4"};
+  const auto with = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"run", "e.yaml"});
+    words.insert(words.end(), wide.begin(), wide.end());
+    return Finished(place, words);
+  };
+  const Finished run = with({"classes=labels.json"});
+  CAPTURE(run.err());
+  CHECK(run.code == 0);
+  CHECK_FALSE(contains(run.err(), "the accuracy may mean nothing"));
+  const std::string table = place.read("out/predictions.csv");
+  CHECK(contains(table, "\ncat/1.jpg,cat,"));
+  CHECK(contains(table, "bird"));
+  const Finished unnamed = with({"output=unnamed"});
+  CHECK(unnamed.code == 0);
+  CHECK(contains(unnamed.err(), "has 3 classes ('cat', ...), and 'a' outputs 4"));
+  const Finished wrong = with({"output=wrong", "classes=[cat, dog, emu]"});
+  CHECK(wrong.code == 2);
+  CHECK(contains(wrong.err(), "'classes' names 3 classes, but member 'a' outputs 4"));
+}
+
 TEST_CASE("a run over a folder continues where it was and not over other images") {
   const Pets place;
   REQUIRE(Finished(place, {"run", "e.yaml", "output=right"}).code == 0);

@@ -7,7 +7,7 @@ namespace tutti {
 
 /// `value`; a NaN without its sign, which means nothing and would be printed as "-nan".
 template <class Number>
-Number shown(Number value) {
+Number unsigned_nan(Number value) {
   return std::isnan(value) ? std::fabs(value) : value;
 }
 
