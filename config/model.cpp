@@ -34,7 +34,7 @@ void refuse_keys_of_other_kinds(Fields& fields, std::string_view kind) {
   for (const KeyOfKinds& row : keys_of_kinds()) {
     if (std::ranges::find(row.kinds, kind) != row.kinds.end()) continue;
     const std::string remedy =
-        row.key == kWeightsKey ? fmt::format("; a {} file holds its own weights; name it with 'path'", kind) : "";
+        row.key == kWeightsKey ? "; the model's file holds its own weights: name it with 'path'" : "";
     fields.refuse(row.key, fmt::format("'{}' belongs to {}, not to {}{}", row.key, one_of(row.kinds), kind, remedy));
   }
 }

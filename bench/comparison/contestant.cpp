@@ -11,6 +11,7 @@
 #include <tutti/ensemble.hpp>
 
 #include "common/process_memory.hpp"
+#include "common/wire/spawn_contract.hpp"
 #include "coordinator/plan/find_worker.hpp"
 #include "coordinator/plan/plan.hpp"
 #include "coordinator/plan/segments.hpp"
@@ -192,8 +193,11 @@ SingleProcess::Launch single_launch(const Field& field, const Setting& setting) 
     if (!name.starts_with("OMP_") && !name.starts_with("MKL_")) launch.environment.emplace_back(name, value);
   for (const char* name : {"OMP_NUM_THREADS", "MKL_NUM_THREADS"})
     launch.environment.emplace_back(name, std::to_string(setting.within));
+  // The empty libtorch.so before the real one, which needs all of CUDA.
   if (const auto libtorch = chosen_libtorch(); !libtorch.empty())
-    launch.environment.emplace_back("LD_LIBRARY_PATH", libtorch.string());
+    launch.environment.emplace_back(
+        "LD_LIBRARY_PATH",
+        fmt::format("{}:{}", find_plugin(field.single.parent_path(), kTorchStandIn).string(), libtorch.string()));
   if (field.cores != field.machine.cores) launch.cores = field.cores;
   return launch;
 }

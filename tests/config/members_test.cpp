@@ -229,8 +229,8 @@ TEST_CASE("keys of another kind of model are refused with the kinds that have th
   CHECK(model_problem("kind: mlp, layers: [3], delay_us: 3") == "'delay_us' belongs to fake, not to mlp");
   CHECK(model_problem("kind: fake, optimize: on") == "'optimize' belongs to torchscript, not to fake");
   CHECK(model_problem("kind: aoti, path: x.pt2, weights: w") ==
-        "'weights' belongs to small-cnn, mlp, torchscript, clip-vit or fake, not to aoti; a file of aoti holds its own "
-        "weights, name it with 'path'");
+        "'weights' belongs to small-cnn, mlp, torchscript, clip-vit or fake, not to aoti; the model's file holds its own "
+        "weights: name it with 'path'");
   CHECK(problem("members: [{name: a, model: {kind: mlp, layers: [3]}, output: features}]") ==
         "e.yaml:1:62: mlp always outputs logits; leave 'output' out");
   CHECK(problem("members: [{name: a, model: {kind: small-cnn}, output: logits}]").empty());

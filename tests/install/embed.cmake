@@ -20,6 +20,7 @@ run(${CMAKE_COMMAND} -S ${SCRATCH}/embed -B ${SCRATCH}/embed/build -G ${GENERATO
   -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH=${SCRATCH}/moved)
 run(${CMAKE_COMMAND} --build ${SCRATCH}/embed/build)
 
+cmake_policy(SET CMP0009 NEW)  # not into LibTorch, by its link
 file(GLOB_RECURSE texts ${SCRATCH}/moved/*.cmake ${SCRATCH}/moved/*.hpp)
 foreach(text IN LISTS texts)
   file(READ ${text} content)

@@ -362,7 +362,7 @@ tasks:
 
   const Finished doubtful(place, {"evaluate", "e.yaml", "tasks.0.classes=[emu, cat, hound]"});
   CHECK(doubtful.code == 2);
-  CHECK(contains(doubtful.err(), "the classes of the images of task 'pets' are not those of the task"));
+  CHECK(contains(doubtful.err(), "the classes of the images of task 'pets' do not match those of the task"));
   CHECK(contains(doubtful.err(), "not in the task: 'dog'; at other positions: 'cat' (1, there 0), 'emu' (0, there 2)"));
 }
 

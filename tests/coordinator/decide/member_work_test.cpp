@@ -44,7 +44,7 @@ TEST_CASE("a decision that does not fit the part of a member is a failed check")
   CHECK(allowed_in([](MemberWork& work) { work.tell(); }) == std::vector{Part::owed});
   CHECK(allowed_in([](MemberWork& work) { work.answer(); }) == std::vector{Part::told});
   MemberWork told = work_in(Part::told);
-  CHECK(failed_check([&] { told.tell(); }).ends_with("a member is told its part once"));
+  CHECK(failed_check([&] { told.tell(); }).ends_with("a member is told its part only once"));
 }
 
 TEST_CASE("a member whose worker is gone owes its part of the command again") {
