@@ -80,6 +80,7 @@ struct InputSpec {
   std::uint32_t decode_threads = 0;     ///< folder; 0: usable cores, at most 16
   bool jpeg_scaling = false;            ///< folder: decode large JPEGs at a fraction of their size
   Resize resize;                        ///< folder: how every image is brought to `shape`
+  bool has_bytes = false;               ///< memory: images are uint8. Not a key in YAML: `tutti bench` sets it
   std::uint64_t skip = 0;               ///< the number of images to leave out at the start
   std::optional<std::uint64_t> limit;   ///< the most images to use after those
   Preprocess preprocess;

@@ -201,9 +201,6 @@ fmt/format.h|fmt 9 or newer (Debian: libfmt-dev)
 hwloc.h|hwloc 2 or newer (Debian: libhwloc-dev)
 jerror.h|libjpeg-turbo 2 or newer (Debian: libjpeg-dev)
 png.h|libpng 1.6 or newer (Debian: libpng-dev)
-webp/decode.h|libwebp 1 or newer, for images in WebP (Debian: libwebp-dev)
-tiffio.h|libtiff 4.5 or newer, for images in TIFF (Debian: libtiff-dev)
-stb/stb_image.h|stb_image 2.26 or newer, for images in BMP (Debian: libstb-dev)
 utf8proc.h|utf8proc 2.6 or newer (Debian: libutf8proc-dev)"
   while IFS='|' read -r header line; do
     if [[ -z $compiler ]] || ! "$compiler" -fsyntax-only -x c++ -include "$header" - >/dev/null 2>&1 <<<"$probe"; then

@@ -63,7 +63,7 @@ class Bench {
         spec_(config::load_file(line.file, {line.overrides, line.assign})),
         worker_(find_worker(line.worker)),
         field_(make_field(spec_, worker_, line.single, departure)),
-        images_(ImageSet::read(*open_source(spec_.input))) {
+        images_(read_images(spec_, spec_.input)) {
     if (!line.page.empty()) report_program_ = find_report_program();
     if (!line.page.empty() && line.json_lines.empty()) folder_.emplace(departure);
   }
@@ -76,8 +76,7 @@ class Bench {
     if (!line_.trace.empty()) trace_pool(field_, images_, line_.trace);
     const ComparisonResult result = compare(out);
     if (line_.training)
-      print_rows(out, "training",
-                 training_rows(field_, ImageSet::read(*open_source(spec_.train_input)), line_.repeats));
+      print_rows(out, "training", training_rows(field_, read_images(spec_, spec_.train_input), line_.repeats));
     if (line_.interference) print_rows(out, "interference", interference_rows(field_, images_, line_.repeats));
     if (line_.sweep) sweep(field_, images_, line_.sweep_time, out);
     if (!line_.page.empty()) draw_report(report_program_, rows, line_.page, line_.trace);

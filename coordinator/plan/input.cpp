@@ -78,7 +78,10 @@ InputForm input_form(const config::InputSpec& input) {
 }
 
 InputForm input_form(const config::EnsembleSpec& spec, const config::InputSpec& input) {
-  if (input.dataset == config::Dataset::memory) return {input.shape, std::nullopt};
+  if (input.dataset == config::Dataset::memory) {
+    const bool bytes = input.has_bytes && workers_prepare(spec, input);
+    return {input.shape, std::nullopt, bytes ? PixelType::uint8 : PixelType::float32};
+  }
   return form_of(*open_source(spec, input), spec, input);
 }
 

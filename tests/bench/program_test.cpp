@@ -109,6 +109,16 @@ TEST_CASE("a comparison that would take too long uses fewer images and says so")
   CHECK(row.at("samples").get_array().size() == 3);
 }
 
+TEST_CASE("members with an input of their own are compared on what each makes of the images") {
+  const Place place;
+  const Compared bench(place, {"--repeats", "1", "--json", "rows.jsonl", "members.0.input={resize: 6, mean: 0.5}",
+                               "input.preprocess={mean: 0.25}"});
+  CAPTURE(bench.program.err());
+  REQUIRE(bench.code == 0);
+  for (const char* name : {"sequential, one thread", "threads", "multiprocess (the pool)"})
+    CHECK(contains(row_named(place.rows(), "strategies", name).at("note").get_string(), "same bits"));
+}
+
 TEST_CASE("a prediction beyond the tolerance is shown and fails the command") {
   const Place place;
   const Compared bench(place, {"--repeats", "1", "--json", "rows.jsonl"}, "fused=lie");
@@ -198,7 +208,6 @@ TEST_CASE("what cannot be compared is rejected before anything is started") {
     CHECK(bench.program.out().empty());
   };
   refused(kTwoFakes, {"combine.rule=none"}, "rule none has no combined predictions to compare");
-  refused(kTwoFakes, {"members.0.input={mean: 0.5}"}, "member 'a' has a separate 'input'");
   refused(kTwoFakes, {"input=null"}, "there are no images to work on");
   refused(kTwoFakes, {"--repeats", "0"}, "see 'tutti bench --help'");
   refused(kTwoFakes, {"nonsense=1"}, "unknown key 'nonsense'");

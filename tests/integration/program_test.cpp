@@ -269,9 +269,10 @@ input: {dataset: random, count: 50, shape: [1, 4, 4], classes: 4}
 )");
   const Finished plan(place, {"plan", "e.yaml"});
   CHECK(plan.code == 2);
-  CHECK(plan.out().starts_with("missing  a: there is no readable file 'nowhere.pt'\n"
-                               "missing  b: there is no readable file 'b.safetensors' (train them first: tutti train)\n"
-                               "input "));
+  CHECK(
+      plan.out().starts_with("missing  a: there is no readable file 'nowhere.pt'\n"
+                             "missing  b: there is no readable file 'b.safetensors' (train them first: tutti train)\n"
+                             "input "));
   CHECK(contains(plan.err(), "2 files are missing, so the plan cannot be carried out"));
   const Finished without(place, {"plan", "e.yaml", "input={dataset: npy, images: i.npy}"});
   CHECK(without.code == 2);
@@ -285,8 +286,8 @@ TEST_CASE("a plan measures memory by starting every member once and writes nothi
   CAPTURE(plan.err());
   CHECK(plan.code == 0);
   CHECK(contains(plan.out(), "\nmeasured, after 50 images\n"));
-  for (const char* part : {"B  a\n", "B  b\n", "B  this process with the arena\n",
-                           "B  in all (proportional set size)\n"})
+  for (const char* part :
+       {"B  a\n", "B  b\n", "B  this process with the arena\n", "B  in all (proportional set size)\n"})
     CHECK_MESSAGE(contains(plan.out(), part), part);
   CHECK_FALSE(place.has("runs"));
   const Workplace api("members: [{name: a, model: {kind: fake}}]\nassignment: cpu\ninput: {shape: [1, 4, 4]}\n");
