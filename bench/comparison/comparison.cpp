@@ -34,7 +34,7 @@ class Comparison {
 
   ComparisonResult run() {
     if (choices_.seconds > 0)
-      log::info("comparing {} in about {:g} s; --seconds changes that, and 0 takes as long as it needs",
+      log::info("comparing {} in at most about {:g} s; --seconds changes that, and 0 takes as long as it needs",
                 strategies_text(), choices_.seconds);
     for (const Contender contender : choices_.contenders) enter(contender);
     weigh();

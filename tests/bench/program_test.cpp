@@ -89,7 +89,7 @@ TEST_CASE("all strategies run interleaved and agree and every sample is kept") {
   CHECK(rows.front().at("certificate").at("date").get_string().size() == 10);
   CHECK((contains(bench.program.out(), " is fastest: ") || contains(bench.program.out(), "is clearly the fastest")));
   // Every step is announced, with its strategy if it takes long.
-  CHECK(contains(bench.program.err(), "comparing 6 strategies in about 120 s"));
+  CHECK(contains(bench.program.err(), "comparing 6 strategies in at most about 120 s"));
   CHECK(contains(bench.program.err(), "start-up and memory, 2 of 2: threads: "));
   CHECK(contains(bench.program.err(), "2 rounds over 50 images: about "));
   CHECK(contains(bench.program.err(), "starting single graph, fused"));
