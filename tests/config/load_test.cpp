@@ -215,14 +215,15 @@ TEST_CASE("text that was damaged anywhere is either valid or refused with a mess
   CHECK(refused > 500);
 }
 
-TEST_CASE("the demonstration is four small CNNs over the digits") {
+TEST_CASE("the demonstration is four small networks, tested on images that none was trained on") {
   const auto spec = config::load_file(std::filesystem::path(TUTTI_CONFIG_FOLDER) / "digits.yaml");
   REQUIRE(spec.members.size() == 4);
-  CHECK(spec.members[3].name == "cnn-3");
-  CHECK(spec.members[3].model.weights == "runs/digits/cnn-3.safetensors");
+  CHECK(spec.members[3].name == "net-3");
+  CHECK(spec.members[3].model.weights == "runs/digits/net-3.safetensors");
   CHECK(spec.input.dataset == config::Dataset::digits);
-  CHECK(spec.train_input.split == config::Split::train);
-  CHECK(spec.members[0].train.epochs == 16);
+  CHECK(spec.train_input.split == spec.input.split);
+  CHECK(spec.train_input.limit == spec.input.skip);
+  CHECK(spec.members[0].train.bootstrap);
 }
 
 TEST_CASE("bagging resamples for each member and keeps the rest of the included file") {
