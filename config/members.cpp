@@ -35,7 +35,10 @@ void read_name(Fields& fields, std::size_t rank, MemberSpec& member, Violations&
 /// If the model decides what it outputs, the key may only repeat it.
 void read_output(Fields& fields, MemberSpec& member, Violations& violations) {
   const KindFacts facts = facts_of(member.model.kind);
-  if (!facts.output) return fields.choice("output", member.output);
+  if (!facts.output) {
+    member.output_is_written.value = fields.find("output") != nullptr;
+    return fields.choice("output", member.output);
+  }
   const OutputKind answers = facts.output->kind;
   member.output = answers;
   fields.choice("output", member.output);
@@ -105,8 +108,8 @@ void take_input_of_folder(const std::string& folder, ReadMember& member, Violati
     member.spec.input = processor_input(folder);
   } catch (const Error& error) {
     violations.add(member.position, fmt::format("member '{}': {}{}{}{}{}", member.spec.name, error.message(),
-                                             error.detail().empty() ? "" : "; ", error.detail(),
-                                             error.hint().empty() ? "" : "; ", error.hint()));
+                                                error.detail().empty() ? "" : "; ", error.detail(),
+                                                error.hint().empty() ? "" : "; ", error.hint()));
     member.sound = false;
   }
 }
@@ -126,7 +129,7 @@ std::string name_problem(const std::string& name, std::string_view whose) {
 
 void read_train(Fields& fields, TrainSpec& train, Violations& violations) {
   fields.whole("epochs", train.epochs, 1);
-  if (const Tree* batch = fields.find("batch_images"); batch != nullptr && batch->is_plain("auto"))
+  if (const Tree* batch = fields.find("batch_images"); batch != nullptr && batch->is_word("auto"))
     violations.add(batch->position,
                    "'batch_images' of 'train' must be a number, not auto: unlike the batch of prediction, it changes "
                    "the trained weights");

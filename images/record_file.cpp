@@ -31,9 +31,10 @@ InputFile::InputFile(std::filesystem::path path, std::string_view hint)
   int code = fd_ ? 0 : errno;
   if (code == 0 && ::fstat(fd_.get(), &status) != 0) code = errno;
   if (code == 0 && S_ISDIR(status.st_mode)) code = EISDIR;
+  const bool shortage = code == EMFILE || code == ENFILE || code == ENOMEM;  // says nothing about the file
   const bool odd = code == 0 && !S_ISREG(status.st_mode);  // a pipe would block, and cannot be read at an offset
   if (code != 0 || odd)
-    throw Error(ErrorKind::usage, fmt::format("cannot read {}", path_.string()),
+    throw Error(shortage ? ErrorKind::failed : ErrorKind::usage, fmt::format("cannot read {}", path_.string()),
                 odd ? "it is not a regular file" : reason(code), std::string(hint));
   size_ = static_cast<std::uint64_t>(status.st_size);
   refuse_lfs_pointer(fd_.get(), path_);

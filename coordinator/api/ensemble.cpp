@@ -32,15 +32,16 @@ Spec load_spec(const std::filesystem::path& file, const std::vector<std::string>
   return Spec(std::make_shared<config::EnsembleSpec>(config::load_file(file, {overrides, {}})));
 }
 
-Spec parse_spec(std::string_view yaml, const std::vector<std::string>& overrides) {
-  return Spec(std::make_shared<config::EnsembleSpec>(config::load_text(yaml, "the given text", {overrides, {}})));
+Spec parse_spec(std::string_view yaml, const std::vector<std::string>& overrides, const std::filesystem::path& folder) {
+  return Spec(
+      std::make_shared<config::EnsembleSpec>(config::load_text(yaml, "the given text", {overrides, {}}, folder)));
 }
 
 namespace {
 
 Plan checked_plan(const config::EnsembleSpec& spec, const Options& options, const std::filesystem::path& worker) {
   const config::InputSpec& input = options.training ? spec.train_input : spec.input;
-  Plan plan = make_plan(spec, look_at_machine(worker, gpus_wanted(spec)), input_form(spec, input), options);
+  Plan plan = make_plan(spec, look_at_machine(worker, gpus_wanted(spec)), api_form(spec, input), options);
   check_memory(plan);
   return plan;
 }
@@ -82,7 +83,7 @@ class Ensemble::Impl {
       : spec_(spec),
         trace_(options.trace.empty() ? nullptr : make_trace(spec.checked(), options.trace)),
         pool_(std::move(plan), worker, options.debug_member, trace_.get()),
-        accumulator_(spec.checked().combine, pool_.plan().weights),
+        accumulator_(spec.checked().combine, pool_.plan().weights, spec.checked().failure.on_nan),
         submissions_(pool_.exchange()) {
     if (pool_.plan().batches == Batches::to_measure) measure_batches(pool_);
   }

@@ -61,6 +61,7 @@ void Prediction::deliver(const FinishedSegment& finished) {
   const bool none = finished.segment.set_aside || std::find(present.begin(), present.end(), true) == present.end();
   const Accumulator::Result combined =
       none ? accumulator_.nothing(images, width) : accumulator_.combine(answers, present, images, width);
+  if (!none) accumulator_.check_finite(combined.values, width, delivered_);
   SegmentResult result;
   result.set_aside = finished.segment.set_aside;
   result.first = delivered_;

@@ -92,6 +92,8 @@ class TUTTI_API Source {
   virtual std::uint64_t number_of(std::uint64_t index) const { return index; }
   /// Files of the set that cannot be read and that the source was told to leave out; they are not in count().
   virtual std::vector<std::string> skipped() const { return {}; }
+  /// What a user should know about the set, one sentence each: files that are no images, classes without images.
+  virtual std::vector<std::string> remarks() const { return {}; }
 };
 
 }  // namespace tutti

@@ -80,8 +80,7 @@ class Merge {
       add_towers(spec_.members[rank].name, spec_.members[rank].model, towers);
     if (spec_.base) add_towers("base", *spec_.base, towers);
     settings_ = settings_of(*spec_.merge);
-    if (settings_.method == MergeMethod::weighted)
-      report_.factors = merge::weight_factors(settings_.weights, settings_.normalize);
+    if (settings_.method == MergeMethod::weighted) report_.factors = merge::weight_factors(settings_);
     merge::check_merge(settings_, report_.inputs, base());
     merge::check_same_towers(towers);
     // Mistakes in images and heads are reported before anything is measured or merged.

@@ -297,6 +297,19 @@ class HuggingFace(ExportTest):
         out = self.exported("model", self.models / "vit", "--output", self.folder / "b.pt", "--no-input")
         self.assertNotIn("input:", out)
 
+    def test_the_names_of_classes_are_kept_next_to_the_model(self) -> None:
+        config = self.models / "vit" / "config.json"
+        plain = config.read_text()
+        self.addCleanup(config.write_text, plain)
+        out = self.exported("model", self.models / "vit", "--output", self.folder / "vit.pt")
+        self.assertNotIn("classes", out)  # LABEL_0, LABEL_1 ... are no names
+        names = ["tench", "crane", "crane", "d\u00f6g", "e", "f"]  # two classes of ImageNet are cranes
+        config.write_text(json.dumps(json.loads(plain) | {"id2label": dict(enumerate(names))}))
+        out = self.exported("model", self.models / "vit", "--output", self.folder / "vit.pt")
+        file = self.folder / "vit.classes.json"
+        self.assertIn(f"{file}: the names of 6 classes; use them with: classes: {file}", out)
+        self.assertEqual(json.loads(file.read_text(encoding="utf-8")), names)
+
     def test_a_classifier_for_any_size_takes_that_of_its_preprocessing(self) -> None:
         import torch
         from transformers import ResNetConfig, ResNetForImageClassification

@@ -33,7 +33,8 @@ using Work = std::function<void(Streams& streams, const at::Tensor& images, cons
 class Recorded final : public Computation {
  public:
   Recorded(const SingleJob& job, const GraphDevice& device, std::size_t lanes, std::uint32_t width, Work work)
-      : like_(job.members.front()),
+      : images_(job),
+        like_(job.members.front()),
         members_(job.members.size()),
         width_(width),
         batch_images_(common_batch(job)),
@@ -92,7 +93,7 @@ class Recorded final : public Computation {
     const auto found = batches_.find(run.count);
     const Batch once = found == batches_.end() ? unrecorded(run.count) : Batch{};
     const Batch& batch = found == batches_.end() ? once : found->second;
-    batch.images.copy_(view(input, run));
+    batch.images.copy_(images_(input, run));
     if (batch.recording)
       batch.recording->replay();
     else
@@ -101,6 +102,7 @@ class Recorded final : public Computation {
     for (std::size_t m = 0; m < members_; ++m) keep(here.select(0, std::int64_t(m)), run, answers[m]);
   }
 
+  CommonImages images_;
   const MemberRequest like_;
   const std::size_t members_;
   const std::uint32_t width_;

@@ -8,6 +8,7 @@ tolerance, the command ends with 1, keeps no file and adds no member.
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import sys
 from dataclasses import dataclass
@@ -268,6 +269,13 @@ def export_checked(source: sources.Source, plan: Plan, options: argparse.Namespa
     return model
 
 
+def write_classes(names: list[str], file: Path) -> None:
+    """The names of the classes, as `classes` of a description takes them."""
+    with written_whole(file) as partial:
+        partial.write_text(json.dumps(names, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+    print(f"{file}: the names of {counted(len(names), 'class')}; use them with: classes: {file}")
+
+
 def run(options: argparse.Namespace) -> int:
     chosen = chosen_format(options)
     if not options.tolerance > 0:
@@ -287,6 +295,8 @@ def run(options: argparse.Namespace) -> int:
     entry = member.entry(options.name or options.output.stem, model, answers, plan.member_input)
     if model["kind"] in ("small-cnn", "mlp"):
         del entry["output"]  # they output logits
+    if source.classes and entry.get("output") == "logits":
+        write_classes(source.classes, options.output.with_suffix(".classes.json"))
     if options.yaml:
         member.add_to_file(options.yaml, entry)
         print(f"{options.yaml}: member '{entry['name']}' added")

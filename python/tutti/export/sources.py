@@ -34,6 +34,7 @@ class Source:
     folder: Path | None = None  # of a Hugging Face model
     clip: Any = None  # CLIP: the vision model, without the module that chooses one output
     notes: list[str] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)  # names of the logits, if the model's configuration has them
 
 
 def load(text: str, clip_output: str = "pooled", allow_pickle: bool = False) -> Source:
@@ -207,7 +208,16 @@ def from_folder(folder: Path, clip_output: str) -> Source:
         return _clip(folder, config, clip_output, transformers)
     model = _pretrained(transformers.AutoModelForImageClassification, folder)
     return Source(_choosing(model, lambda answer: answer.logits), "classifier", "logits",
-                  _image_shape(config, model.config), folder)
+                  _image_shape(config, model.config), folder, classes=class_names(config))
+
+
+def class_names(config: dict[str, Any]) -> list[str]:
+    """The names in `id2label`, in the order of the logits; empty if they only number the classes."""
+    names = config.get("id2label") or {}
+    ordered = [names.get(str(number)) for number in range(len(names))]
+    if not all(isinstance(name, str) and name for name in ordered):
+        return []
+    return [] if all(name == f"LABEL_{number}" for number, name in enumerate(ordered)) else ordered
 
 
 def _clip(folder: Path, config: dict[str, Any], clip_output: str, transformers: Any) -> Source:
