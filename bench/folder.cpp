@@ -14,6 +14,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/standard_streams.hpp"
 #include "images/sources.hpp"
 
 namespace {
@@ -47,6 +48,7 @@ int answer(const std::string& folder, std::uint32_t side, const images::FolderRe
 }  // namespace
 
 int main(int argc, char** argv) {
+  tutti::open_missing_standard_streams();
   CLI::App app("Reads a folder of images for every line on the standard input, and prints how long it took.");
   std::string folder;
   std::uint32_t side = 224;

@@ -18,6 +18,7 @@
 
 #include "bench/pool_load.hpp"
 #include "bench/rows.hpp"
+#include "common/standard_streams.hpp"
 #include "coordinator/plan/input.hpp"
 
 namespace {
@@ -124,6 +125,7 @@ void measure_idle(Reporter& out, const Spec& spec) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  tutti::open_missing_standard_streams();
   CLI::App app("The figures with aims for the pool itself");
   int repeats = 7;
   std::filesystem::path json_lines;

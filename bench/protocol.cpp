@@ -89,9 +89,11 @@ void check(const SingleJob& job) {
   for (const MemberRequest& member : job.members) {
     if (member.threads == 0 || member.batch_images == 0 || member.train_batch_images == 0)
       refuse(fmt::format("member '{}' has no threads, or no images in a batch", member.name));
-    if (member.shape != job.members.front().shape)
-      refuse(fmt::format("member '{}' takes images of {}, the first one of {}", member.name, member.shape.text(),
-                         job.members.front().shape.text()));
+    const MemberRequest& first = job.members.front();
+    if (shape_in_memory(member) != shape_in_memory(first) || member.arena_pixels != first.arena_pixels)
+      refuse(fmt::format("member '{}' takes images of {} ({}), the first one of {} ({})", member.name,
+                         shape_in_memory(member).text(), to_name(member.arena_pixels), shape_in_memory(first).text(),
+                         to_name(first.arena_pixels)));
   }
 }
 

@@ -25,7 +25,8 @@
 
 namespace tutti::bench {
 
-/// The images, float32 [images, channels, height, width], then int64 labels [images]; and the combined predictions.
+/// The images [images, channels, height, width] of float32 or bytes, then int64 labels [images] at labels_offset(); and
+/// the combined predictions.
 inline constexpr int kImagesFd = 3;
 inline constexpr int kAnswersFd = 4;
 
@@ -57,6 +58,17 @@ struct SingleJob {
   std::vector<float> weights;  ///< of the combination, in rank order
   std::vector<MemberRequest> members;
 };
+
+/// The shape of the images in memory, from which a member with an `input` makes its own.
+inline ImageShape shape_in_memory(const MemberRequest& member) {
+  return member.input ? member.arena_shape : member.shape;
+}
+
+/// Where the labels begin: right after float32, after bytes at the next multiple of 8.
+inline std::uint64_t labels_offset(std::uint64_t images, const ImageShape& shape, PixelType pixels) {
+  const std::uint64_t values = images * shape.elements();
+  return pixels == PixelType::uint8 ? (values + 7) / 8 * 8 : values * sizeof(float);
+}
 
 /// One line of JSON, the value of `"prepare"`. Throws Error(usage) if a member's description is too long.
 std::string encode(const SingleJob& job);

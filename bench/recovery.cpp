@@ -18,6 +18,7 @@
 
 #include "bench/rows.hpp"
 #include "common/log.hpp"
+#include "common/standard_streams.hpp"
 
 namespace {
 
@@ -162,6 +163,7 @@ void measure_run(Reporter& out, int repeats) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  tutti::open_missing_standard_streams();
   CLI::App app("What a killed worker costs");
   int repeats = 7;
   std::filesystem::path json_lines;

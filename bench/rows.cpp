@@ -1,11 +1,13 @@
 #include "bench/rows.hpp"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <sched.h>
 #include <sys/utsname.h>
 
 #include <algorithm>
 #include <cmath>
+#include <ctime>
 #include <fstream>
 #include <numeric>
 #include <utility>
@@ -43,10 +45,10 @@ double median_of(std::vector<double>& values) {
 }
 
 json::object to_json(const Certificate& certificate) {
-  return {{"version", certificate.version},   {"commit", certificate.commit}, {"compiler", certificate.compiler},
-          {"libtorch", certificate.libtorch}, {"cpu", certificate.cpu},       {"cores", certificate.cores},
-          {"governor", certificate.governor}, {"kernel", certificate.kernel}, {"repeats", certificate.repeats},
-          {"options", certificate.options}};
+  return {{"version", certificate.version},   {"commit", certificate.commit},  {"compiler", certificate.compiler},
+          {"libtorch", certificate.libtorch}, {"cpu", certificate.cpu},        {"cores", certificate.cores},
+          {"governor", certificate.governor}, {"kernel", certificate.kernel},  {"repeats", certificate.repeats},
+          {"date", certificate.date},         {"options", certificate.options}};
 }
 
 }  // namespace
@@ -68,6 +70,7 @@ Certificate certificate(int repeats, std::string libtorch) {
           .governor = first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
           .kernel = fmt::format("Linux {}", system.release),
           .repeats = repeats,
+          .date = fmt::format("{:%Y-%m-%d}", fmt::gmtime(std::time(nullptr))),
           .options = {}};
 }
 
@@ -114,14 +117,23 @@ Reporter::Reporter(Certificate certificate, const std::filesystem::path& json_li
     throw Error(ErrorKind::failed, fmt::format("could not write '{}'", json_lines_.string()));
 }
 
+void Reporter::say_certificate() {
+  if (std::exchange(begun_, true)) return;
+  fmt::print("# {} | {}{} | {} x {} ({}) | {} | {}{} | {} repeats\n", certificate_.date, certificate_.version,
+             certificate_.commit.empty() ? "" : fmt::format(" of {}", certificate_.commit), certificate_.cores,
+             certificate_.cpu, certificate_.governor, certificate_.kernel, certificate_.compiler,
+             certificate_.libtorch.empty() ? "" : fmt::format(", LibTorch {}", certificate_.libtorch),
+             certificate_.repeats);
+}
+
 void Reporter::begin_table(const std::string& title) {
-  if (!std::exchange(begun_, true))
-    fmt::print("# {}{} | {} x {} ({}) | {} | {}{} | {} repeats\n", certificate_.version,
-               certificate_.commit.empty() ? "" : fmt::format(" of {}", certificate_.commit), certificate_.cores,
-               certificate_.cpu, certificate_.governor, certificate_.kernel, certificate_.compiler,
-               certificate_.libtorch.empty() ? "" : fmt::format(", LibTorch {}", certificate_.libtorch),
-               certificate_.repeats);
+  say_certificate();
   fmt::print("\n{:<66}  {:>9}  {:>8}  {:>9}  {:<8}  {}\n", title, "median", "MAD", "minimum", "unit", "");
+}
+
+void Reporter::remark(const std::string& sentence) {
+  say_certificate();
+  fmt::print("{}\n", sentence);
 }
 
 void Reporter::add(const Row& row) {

@@ -22,6 +22,7 @@ struct Certificate {
   std::string governor;  ///< of cpu0; "unknown" in most virtual machines
   std::string kernel;    ///< "Linux 6.1.0"
   int repeats = 0;
+  std::string date;     ///< "2026-03-21", in UTC
   std::string options;  ///< the command line as far as it tells what was measured
 };
 /// Of this program on this machine.
@@ -62,12 +63,16 @@ class Reporter {
   void set_libtorch(std::string version) { certificate_.libtorch = std::move(version); }
   /// A heading and the columns' names; before the first one the certificate.
   void begin_table(const std::string& title);
+  /// A sentence above a table; before the first one the certificate.
+  void remark(const std::string& sentence);
   void add(const Row& row);
   /// As add(), but prints nothing: for tables of another form.
   void record(const Row& row);
   const std::vector<Row>& rows() const noexcept { return rows_; }
 
  private:
+  void say_certificate();
+
   Certificate certificate_;
   std::filesystem::path json_lines_;
   std::vector<Row> rows_;

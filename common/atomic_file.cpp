@@ -14,6 +14,8 @@
 #include <system_error>
 #include <tutti/error.hpp>
 
+#include "common/dangling_link.hpp"
+#include "common/lfs_pointer.hpp"
 #include "common/nameless_file.hpp"
 #include "common/system_limits.hpp"
 
@@ -34,6 +36,7 @@ std::string hint_for(int code, const std::filesystem::path& folder) {
       return fmt::format("make {} writable for this user, or choose another output folder", folder.string());
     case ENOENT:
     case ENOTDIR:
+      if (const std::string dangling = dangling_link(folder); !dangling.empty()) return dangling;
       return fmt::format("create the folder {} first", folder.string());
     case EISDIR:
       return "choose another name, or move that folder away";
@@ -169,9 +172,11 @@ std::string read_text(const std::filesystem::path& path, std::string_view what) 
     const ssize_t count = ::read(file.get(), part.data(), part.size());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) give_up(errno);
-    if (count == 0) return text;
+    if (count == 0) break;
     text.append(part.data(), static_cast<std::size_t>(count));
   }
+  if (is_lfs_pointer(text)) throw lfs_pointer_error(path);
+  return text;
 }
 
 }  // namespace tutti

@@ -48,7 +48,8 @@ class AtomicFile {
 /// The error for a file that could not be written: path, the reason (an errno), and what to do about it.
 Error write_error(const std::filesystem::path& path, int code);
 
-/// The whole content of a file. Throws Error(usage) if it is missing or unreadable; the message names it as `what`.
+/// The whole content of a file. Throws Error(usage) if it is missing, unreadable or a Git LFS pointer; the message
+/// names it as `what`.
 std::string read_text(const std::filesystem::path& path, std::string_view what);
 
 }  // namespace tutti

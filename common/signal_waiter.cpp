@@ -18,10 +18,7 @@ bool is_ignored(int signal) {
 sigset_t awaited_signals() {
   sigset_t set;
   ::sigemptyset(&set);
-  ::sigaddset(&set, SIGINT);
-  ::sigaddset(&set, SIGTERM);
-  // The terminal was closed. nohup ignores SIGHUP, but sigwait() receives a blocked signal even if it is ignored.
-  if (!is_ignored(SIGHUP)) ::sigaddset(&set, SIGHUP);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&set, number);
   return set;
 }
 
@@ -45,7 +42,8 @@ void SignalWaiter::run() {
     int number = 0;
     if (::sigwait(&signals, &number) != 0) continue;
     if (closing_) return;
-    on_signal_(number);
+    // sigwait() receives a blocked signal even if it is ignored.
+    if (!is_ignored(number)) on_signal_(number);
   }
 }
 

@@ -11,7 +11,8 @@ namespace tutti {
 /// Create it first in main(), before any other thread: they inherit the blocked signals.
 class SignalWaiter {
  public:
-  /// Calls `on_signal` with each signal's number, on the waiting thread. A SIGHUP that is ignored (nohup) stays so.
+  /// Calls `on_signal` with each signal's number, on the waiting thread. A signal that is ignored stays so: nohup
+  /// ignores SIGHUP, and a shell ignores SIGINT for a command that a script starts in the background.
   explicit SignalWaiter(std::function<void(int)> on_signal);
   ~SignalWaiter();
   SignalWaiter(const SignalWaiter&) = delete;

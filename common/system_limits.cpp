@@ -19,4 +19,11 @@ std::string limit_hint(int error) {
   }
 }
 
+std::string refusal_hint(int error) {
+  if (error == EPERM || error == ENOSYS)
+    return "a container, a sandbox or an old kernel refuses this system call: allow it in the container's seccomp "
+           "profile, or use Linux 5.4 or newer";
+  return limit_hint(error);
+}
+
 }  // namespace tutti

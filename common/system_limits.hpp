@@ -9,4 +9,8 @@ namespace tutti {
 /// for any other; what helps against want of memory or disk space depends on what it was for.
 std::string limit_hint(int error);
 
+/// The same for a call that makes a process, a thread, memory or a descriptor, and needs no permission: if it is
+/// refused as forbidden or unknown, a container or the kernel is to blame.
+std::string refusal_hint(int error);
+
 }  // namespace tutti

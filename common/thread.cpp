@@ -31,7 +31,7 @@ std::thread start_thread(const char* name, std::function<void()> work) {
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (!thread.joinable())
     throw Error(ErrorKind::failed, fmt::format("could not start the thread '{}'", name), problem.message(),
-                limit_hint(problem.value()));
+                refusal_hint(problem.value()));
   return thread;
 }
 

@@ -9,6 +9,7 @@
 
 #include "common/counted.hpp"
 #include "common/resample.hpp"
+#include "common/weight_sum.hpp"
 #include "config/input.hpp"
 #include "config/rules.hpp"
 
@@ -55,13 +56,18 @@ void check_widths(const std::vector<ReadMember>& members, Violations& violations
   }
 }
 
+/// Why a sum that is not 0 cannot be a divisor.
+std::string_view rounding_note(const WeightSum& sum) {
+  return sum.total != 0 && std::isfinite(sum.total) ? " (only a rounding error: the weights cancel)" : "";
+}
+
 void check_weights(const std::vector<ReadMember>& members, const CombineSpec& combine, const SourcePosition& position,
                    Violations& violations) {
-  double sum = 0;
+  std::vector<float> weights;  // as the accumulator has them
   bool complete = true;
   for (const ReadMember& member : members) {
     complete = complete && member.sound;
-    sum += member.spec.weight;
+    weights.push_back(static_cast<float>(member.spec.weight));
     if (member.spec.weight < 0 && combine.rule != CombineRule::weighted)
       violations.add(member.position, fmt::format("member '{}' has the negative weight {}, but only the combine rule "
                                                   "weighted takes negative weights; for a merge "
@@ -70,13 +76,17 @@ void check_weights(const std::vector<ReadMember>& members, const CombineSpec& co
   }
   if (!complete) return;
   const bool divides = combine.rule == CombineRule::weighted && combine.normalize;
-  if (divides && (sum == 0 || !std::isfinite(sum)))
+  const WeightSum sum = weight_sum(weights, combine.accumulate_f64);
+  if (divides && !sum.divides)
     violations.add(position,
-                   fmt::format("the weights sum to {}, and rule weighted cannot divide by that; change them or set "
-                               "normalize: false",
-                               sum));
-  if (combine.rule == CombineRule::vote && sum == 0)
-    violations.add(position, "all weights are 0, so no member has a vote; change them or use another rule");
+                   fmt::format("the weights sum to {}{}, and rule weighted cannot divide by that; change them "
+                               "or set normalize: false",
+                               sum.total, rounding_note(sum)));
+  if (combine.rule == CombineRule::vote && !sum.divides)
+    violations.add(position, sum.total == 0
+                                 ? "all weights are 0, so no member has a vote; change them or use another rule"
+                                 : "the weights are too large for rule vote, which adds them up; make them smaller or "
+                                   "use another rule");
 }
 
 /// What the member sees of images of `shape`; nothing if its input does not fit them, which adds a violation.
@@ -185,6 +195,23 @@ void check_input(const std::vector<ReadMember>& members, const InputSpec& input,
       violations.add(position, fmt::format("member '{}' outputs {}, but the images have {}", member.spec.name,
                                            counted(width, "class"), classes));
   }
+}
+
+void check_classes(const std::vector<ReadMember>& members, const EnsembleSpec& spec, const SourcePosition& position,
+                   Violations& violations) {
+  const std::string named = counted(spec.classes.size(), "class");
+  if (spec.combine.over == OutputKind::features)
+    violations.add(position,
+                   "the members are combined over features, which have no classes; name the classes of each "
+                   "task in 'tasks'");
+  for (const ReadMember& member : members) {
+    const std::uint32_t width = member.sound ? known_width(member.spec) : 0;
+    if (width != 0 && width != spec.classes.size())
+      violations.add(position,
+                     fmt::format("'classes' names {}, but member '{}' outputs {}", named, member.spec.name, width));
+  }
+  if (const std::uint32_t there = known_classes(spec.input); there > spec.classes.size())
+    violations.add(position, fmt::format("'classes' names {}, but the images have {}", named, there));
 }
 
 void check_training(const std::vector<ReadMember>& members, Violations& violations) {

@@ -23,6 +23,11 @@ void check_combination(const std::vector<ReadMember>& members, const CombineSpec
 void check_rule(const std::vector<ReadMember>& members, const CombineSpec& combine, const SourcePosition& position,
                 Violations& violations);
 
+/// Checks that `spec.classes` names what is combined: as many classes as each member outputs, as far as that is known,
+/// and at least as many as the images have. Features have no classes.
+void check_classes(const std::vector<ReadMember>& members, const EnsembleSpec& spec, const SourcePosition& position,
+                   Violations& violations);
+
 /// Checks that the members take images of this shape and know its classes.
 void check_input(const std::vector<ReadMember>& members, const InputSpec& input, const SourcePosition& position,
                  Violations& violations);

@@ -268,6 +268,9 @@ std::string to_yaml(const EnsembleSpec& spec) {
   map.set("assignment", std::move(assignment));
   map.set("combine", tree_of(spec.combine));
   map.set("input", tree_of(spec.input));
+  Tree classes = Tree::list();
+  for (const std::string& name : spec.classes) classes.items.push_back(Tree::text(name));
+  if (!classes.items.empty()) map.set("classes", std::move(classes));
   Tree tasks = Tree::list();
   for (const TaskSpec& task : spec.tasks) tasks.items.push_back(tree_of(task));
   if (!tasks.items.empty()) map.set("tasks", std::move(tasks));
@@ -277,7 +280,7 @@ std::string to_yaml(const EnsembleSpec& spec) {
   train.set("input", tree_of(spec.train_input));
   train.set("checkpoint_segments", number(spec.checkpoint_segments));
   map.set("train", std::move(train));
-  map.set("segment_images", number(spec.segment_images));
+  map.set("segment_images", spec.choose_segment_images ? Tree::plain("auto") : number(spec.segment_images));
   map.set("batch_images", spec.measure_batch_images ? Tree::plain("auto") : number(spec.batch_images));
   map.set("slots", number(spec.slots));
   map.set("threads", number(spec.threads));

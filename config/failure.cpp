@@ -11,6 +11,9 @@ namespace {
 constexpr NumberRule kBackOff{"a number of seconds from 0 to 1000000",
                               [](double value) { return value >= 0 && value <= 1e6; }};
 
+/// `off`, in quotes or not. In YAML 1.1 it is the same as false, and PyYAML writes it as that.
+bool is_off(const Tree& tree) { return tree.is_word("off") || (tree.is_word("false") && !tree.quoted); }
+
 /// `key` is neither one of these words nor a number.
 void refuse(std::string_view key, const Tree& tree, std::span<const std::string> words, std::string_view number,
             Violations& violations) {
@@ -25,7 +28,7 @@ void read_limit(Fields& fields, std::string_view key, std::uint32_t least, std::
                 Violations& violations) {
   const Tree* tree = fields.find(key);
   if (tree == nullptr) return;
-  if (tree->is_plain("off")) {
+  if (is_off(*tree)) {
     limit.reset();
     return;
   }
@@ -53,9 +56,9 @@ void read_progress_deadline(Fields& top, FailureSpec& failure, Violations& viola
   const Tree* tree = top.find(kKey);
   if (tree == nullptr) return;
   Violations ignored;
-  if (tree->is_plain("auto")) {
+  if (tree->is_word("auto")) {
     failure.progress = FailureSpec::Deadline::automatic;
-  } else if (tree->is_plain("off")) {
+  } else if (is_off(*tree)) {
     failure.progress = FailureSpec::Deadline::off;
   } else if (const auto seconds = read_number(*tree, kKey, kDeadline, ignored); seconds) {
     failure.progress = FailureSpec::Deadline::fixed;

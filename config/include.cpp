@@ -15,6 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::string_view kHere = "${here}";
+
 class Includer {
  public:
   explicit Includer(Violations& violations) : violations_(violations) {}
@@ -29,6 +31,7 @@ class Includer {
                       fmt::format("a configuration is a map of keys and values, not {}", describe(*own)));
       return std::nullopt;
     }
+    remove_extensions(*own);
     chain_.push_back({file, identity});
     auto whole = merge_includes(std::move(*own), folder);
     chain_.pop_back();
@@ -43,7 +46,10 @@ class Includer {
 
   std::optional<Tree> merge_includes(Tree own, const fs::path& folder) {
     const Tree* list = own.find("include");
-    if (list == nullptr) return own;
+    if (list == nullptr) {
+      expand_here(own, folder, violations_);
+      return own;
+    }
     Tree below = Tree::map();
     bool complete = true;
     for (const Tree& item : list->kind == Tree::Kind::list ? list->items : std::vector<Tree>{*list}) {
@@ -53,6 +59,7 @@ class Includer {
       if (included) merge(below, std::move(*included));
     }
     own.remove("include");
+    expand_here(own, folder, violations_);
     merge(below, std::move(own));
     return complete ? std::optional(std::move(below)) : std::nullopt;
   }
@@ -64,7 +71,9 @@ class Includer {
     };
     if (item.kind != Tree::Kind::scalar || item.scalar.empty())
       return refuse(fmt::format("'include' must be a file or a list of files, not {}", describe(item)));
-    const fs::path path = (folder / item.scalar).lexically_normal();
+    // Relative includes start at the folder of the file, whether it says so or not.
+    const bool says_so = item.scalar.starts_with("${here}/");
+    const fs::path path = (folder / item.scalar.substr(says_so ? kHere.size() + 1 : 0)).lexically_normal();
     std::error_code ignored;  // a path that cannot be resolved cannot be read either, which is reported below
     const fs::path identity = fs::weakly_canonical(path, ignored);
     if (const std::string circle = circle_to(identity); !circle.empty())
@@ -94,6 +103,27 @@ class Includer {
 };
 
 }  // namespace
+
+void remove_extensions(Tree& root) {
+  std::erase_if(root.entries, [](const Tree::Entry& entry) { return entry.key.starts_with("x-"); });
+}
+
+void expand_here(Tree& tree, const fs::path& folder, Violations& violations) {
+  for (Tree& item : tree.items) expand_here(item, folder, violations);
+  for (Tree::Entry& entry : tree.entries) expand_here(entry.value, folder, violations);
+  if (tree.kind != Tree::Kind::scalar || !tree.scalar.starts_with("${")) return;
+  const std::string_view rest = std::string_view(tree.scalar).substr(std::min(kHere.size(), tree.scalar.size()));
+  if (!tree.scalar.starts_with(kHere) || (!rest.empty() && rest.front() != '/')) {
+    violations.add(tree.position,
+                   fmt::format("'{}' begins with an unknown variable; only {}/, the folder of this file, "
+                               "has a meaning at the start of a path",
+                               one_line(tree.scalar), kHere));
+    tree.scalar.erase(0, 1);  // reported once, although the tree of a file becomes part of another one
+    return;
+  }
+  const fs::path base = folder.empty() ? fs::path(".") : folder;
+  tree.scalar = (base / fs::path(rest).relative_path()).lexically_normal().string();
+}
 
 std::optional<Tree> read_with_includes(std::string_view text, const std::string& file, const fs::path& folder,
                                        const fs::path& identity, Violations& violations) {

@@ -14,6 +14,12 @@ namespace tutti::config {
 constexpr std::size_t kMaxIncludeDepth = 16;
 constexpr std::size_t kMaxIncludedFiles = 256;
 
+/// Removes the keys at the top level that begin with `x-`: they hold anchors and notes for other tools.
+void remove_extensions(Tree& root);
+
+/// Replaces `${here}` at the start of a path by `folder` (empty: the current one). Another variable is a violation.
+void expand_here(Tree& tree, const std::filesystem::path& folder, Violations& violations);
+
 /// `text` merged over its includes, depth first, later ones over earlier ones; the key `include` is removed. Relative
 /// includes are looked up in `folder`. `file` names the text in messages; `identity` distinguishes it from the files it
 /// includes (empty if the text is not from a file). Returns nothing, with the reasons in `violations`, if a file is

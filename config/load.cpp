@@ -1,5 +1,6 @@
 #include "config/load.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
@@ -7,6 +8,7 @@
 #include "common/atomic_file.hpp"
 #include "config/assignment.hpp"
 #include "config/checks.hpp"
+#include "config/classes.hpp"
 #include "config/effective.hpp"
 #include "config/failure.hpp"
 #include "config/include.hpp"
@@ -65,22 +67,38 @@ void read_inputs(Fields& top, const Tree* train_input, EnsembleSpec& spec, Viola
   if (has_splits) spec.train_input.split = Split::train;
 }
 
+/// A whole number, or the word auto, which is all that a similar word can be.
+void refuse_number_or_auto(const Tree& tree, std::string_view key, Violations& violations) {
+  const std::array words{std::string("auto")};
+  violations.add(tree.position, fmt::format("'{}' must be auto or a whole number of at least 1, not {}{}", key,
+                                            describe(tree), did_you_mean(tree.scalar, words)));
+}
+
+bool is_other_word(const Tree& tree) {
+  return tree.kind == Tree::Kind::scalar && tree.scalar.find_first_of("0123456789") == std::string::npos;
+}
+
+/// A number, or `auto`, which is the default.
+void read_segment_images(Fields& top, EnsembleSpec& spec, Violations& violations) {
+  const Tree* tree = top.find("segment_images");
+  spec.choose_segment_images = tree == nullptr || tree->is_word("auto");
+  if (spec.choose_segment_images) return;
+  if (is_other_word(*tree)) return refuse_number_or_auto(*tree, "segment_images", violations);
+  top.whole("segment_images", spec.segment_images, 1, kMaxSegmentImages);
+}
+
 /// A number, or `auto`.
 void read_batch_images(Fields& top, EnsembleSpec& spec, Violations& violations) {
   const Tree* tree = top.find("batch_images");
   if (tree == nullptr) return;
-  spec.measure_batch_images = tree->is_plain("auto");
+  spec.measure_batch_images = tree->is_word("auto");
   if (spec.measure_batch_images) return;
-  const bool is_word =
-      tree->kind == Tree::Kind::scalar && tree->scalar.find_first_of("0123456789") == std::string::npos;
-  if (!is_word) return top.whole("batch_images", spec.batch_images, 1, kMaxSegmentImages);
-  const std::array words{std::string("auto")};
-  violations.add(tree->position, fmt::format("'batch_images' must be auto or a whole number of at least 1, not {}{}",
-                                             describe(*tree), did_you_mean(tree->scalar, words)));
+  if (is_other_word(*tree)) return refuse_number_or_auto(*tree, "batch_images", violations);
+  top.whole("batch_images", spec.batch_images, 1, kMaxSegmentImages);
 }
 
 void read_bounds_and_rest(Fields& top, EnsembleSpec& spec, Violations& violations) {
-  top.whole("segment_images", spec.segment_images, 1, kMaxSegmentImages);
+  read_segment_images(top, spec, violations);
   read_batch_images(top, spec, violations);
   top.whole("slots", spec.slots, 1, kMaxSlots);
   top.whole("threads", spec.threads, 0, kMaxThreads);
@@ -109,6 +127,22 @@ Assignment find_assignment(Fields& top, Violations& violations) {
   return found;
 }
 
+/// The whole ensemble's images, or those of a task, are normalised for all members.
+bool normalises(const Tree* input) {
+  const Tree* preprocess = input != nullptr ? input->find("preprocess") : nullptr;
+  return preprocess != nullptr && (preprocess->find("mean") != nullptr || preprocess->find("std") != nullptr);
+}
+
+/// Whether members may take their input from their folders: images come from a data set, and nothing else normalises
+/// them. What a program gives through the API may be ready for the models.
+bool members_prepare(Fields& top, const EnsembleSpec& spec) {
+  const Tree* tasks = top.find("tasks");
+  if (normalises(top.find("input"))) return false;
+  if (tasks == nullptr) return spec.input.dataset != Dataset::memory;
+  return std::none_of(tasks->items.begin(), tasks->items.end(),
+                      [](const Tree& task) { return normalises(task.find("input")); });
+}
+
 EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations& violations) {
   EnsembleSpec spec;
   Fields top(root, "the configuration", violations);
@@ -125,6 +159,7 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
   std::vector<ReadMember> members;
   const Tree* list = top.require("members", "a list such as [{name: cnn-0, model: {kind: small-cnn}}]");
   if (list != nullptr) members = read_members(*list, train, spec.seed, violations);
+  if (members_prepare(top, spec)) take_inputs_of_folders(members, violations);
   const Assignment assignment = find_assignment(top, violations);
   if (!members.empty()) read_assignment(assignment, overrides.devices, members, violations);
   if (combine_sound) check_combination(members, spec.combine, top.position_of("combine"), violations);
@@ -133,8 +168,15 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
     if (train_input != nullptr) check_input(members, spec.train_input, train_input->position, violations);
   }
   check_training(members, violations);
+  if (const Tree* classes = top.find("classes"); classes != nullptr) {
+    spec.classes = read_class_names(*classes, violations);
+    if (combine_sound && inputs_sound && !spec.classes.empty())
+      check_classes(members, spec, classes->position, violations);
+  }
   if (const Tree* tasks = top.find("tasks"); tasks != nullptr && combine_sound)
     spec.tasks = read_tasks(*tasks, members, spec.combine, violations);
+  for (TaskSpec& task : spec.tasks)
+    if (task.classes.empty() && task.head.empty()) task.classes = spec.classes;
   read_merging(top, members, spec, violations);
   top.finish();
   for (ReadMember& member : members) spec.members.push_back(std::move(member.spec));
@@ -148,6 +190,8 @@ EnsembleSpec load(std::string_view yaml, const std::string& name, const std::fil
   // An incomplete tree would report keys as missing that a broken file may hold: stop here.
   if (!root) violations.raise(name);
   apply_overrides(*root, overrides.assignments, violations);
+  remove_extensions(*root);
+  expand_here(*root, folder, violations);  // in what the command line set
   EnsembleSpec spec = read_spec(*root, overrides, violations);
   violations.raise(name);
   spec.effective_yaml = to_yaml(spec);
@@ -162,8 +206,9 @@ EnsembleSpec load_file(const std::filesystem::path& file, const Overrides& overr
               std::filesystem::weakly_canonical(file, ignored), overrides);
 }
 
-EnsembleSpec load_text(std::string_view yaml, std::string_view name, const Overrides& overrides) {
-  return load(yaml, std::string(name), {}, {}, overrides);
+EnsembleSpec load_text(std::string_view yaml, std::string_view name, const Overrides& overrides,
+                       const std::filesystem::path& folder) {
+  return load(yaml, std::string(name), folder, {}, overrides);
 }
 
 }  // namespace tutti::config

@@ -32,8 +32,9 @@ struct Overrides {
 /// absent: it restores a default that an included file changed.
 EnsembleSpec load_file(const std::filesystem::path& file, const Overrides& overrides = {});
 
-/// The same for text; `name` is the name of the file in messages, and relative includes are looked up in the current
-/// folder.
-EnsembleSpec load_text(std::string_view yaml, std::string_view name, const Overrides& overrides = {});
+/// The same for text; `name` is the name of the file in messages. `folder` (empty: the current one) is where relative
+/// includes start, and what `${here}` stands for.
+EnsembleSpec load_text(std::string_view yaml, std::string_view name, const Overrides& overrides = {},
+                       const std::filesystem::path& folder = {});
 
 }  // namespace tutti::config

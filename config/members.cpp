@@ -4,8 +4,11 @@
 
 #include <fmt/format.h>
 
+#include <tutti/error.hpp>
+
 #include "config/input.hpp"
 #include "config/model.hpp"
+#include "config/processor.hpp"
 #include "config/reader.hpp"
 
 namespace tutti::config {
@@ -32,7 +35,10 @@ void read_name(Fields& fields, std::size_t rank, MemberSpec& member, Violations&
 /// If the model decides what it outputs, the key may only repeat it.
 void read_output(Fields& fields, MemberSpec& member, Violations& violations) {
   const KindFacts facts = facts_of(member.model.kind);
-  if (!facts.output) return fields.choice("output", member.output);
+  if (!facts.output) {
+    member.output_is_written.value = fields.find("output") != nullptr;
+    return fields.choice("output", member.output);
+  }
   const OutputKind answers = facts.output->kind;
   member.output = answers;
   fields.choice("output", member.output);
@@ -97,6 +103,17 @@ void refuse_twins(std::vector<ReadMember>& members, Violations& violations) {
     }
 }
 
+void take_input_of_folder(const std::string& folder, ReadMember& member, Violations& violations) {
+  try {
+    member.spec.input = processor_input(folder);
+  } catch (const Error& error) {
+    violations.add(member.position, fmt::format("member '{}': {}{}{}{}{}", member.spec.name, error.message(),
+                                                error.detail().empty() ? "" : "; ", error.detail(),
+                                                error.hint().empty() ? "" : "; ", error.hint()));
+    member.sound = false;
+  }
+}
+
 }  // namespace
 
 std::string name_problem(const std::string& name, std::string_view whose) {
@@ -112,7 +129,7 @@ std::string name_problem(const std::string& name, std::string_view whose) {
 
 void read_train(Fields& fields, TrainSpec& train, Violations& violations) {
   fields.whole("epochs", train.epochs, 1);
-  if (const Tree* batch = fields.find("batch_images"); batch != nullptr && batch->is_plain("auto"))
+  if (const Tree* batch = fields.find("batch_images"); batch != nullptr && batch->is_word("auto"))
     violations.add(batch->position,
                    "'batch_images' of 'train' must be a number, not auto: unlike the batch of prediction, it changes "
                    "the trained weights");
@@ -136,6 +153,13 @@ std::vector<ReadMember> read_members(const Tree& list, const TrainSpec& train, s
   for (const Tree& item : list.items) members.push_back(read_member(item, members.size(), train, seed, violations));
   refuse_twins(members, violations);
   return members;
+}
+
+void take_inputs_of_folders(std::vector<ReadMember>& members, Violations& violations) {
+  for (ReadMember& member : members) {
+    const std::string* const folder = folder_of(member.spec.model.kind);
+    if (member.sound && !member.spec.input && folder != nullptr) take_input_of_folder(*folder, member, violations);
+  }
 }
 
 }  // namespace tutti::config

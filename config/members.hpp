@@ -36,4 +36,8 @@ void read_train(Fields& fields, TrainSpec& train, Violations& violations);
 std::vector<ReadMember> read_members(const Tree& list, const TrainSpec& train, std::uint64_t seed,
                                      Violations& violations);
 
+/// A member whose model is a folder with an image processor (config/processor.hpp), and which has no `input`, takes
+/// that of the folder. What the processor does besides is a violation.
+void take_inputs_of_folders(std::vector<ReadMember>& members, Violations& violations);
+
 }  // namespace tutti::config

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "common/counted.hpp"
+#include "common/weight_sum.hpp"
 #include "config/input.hpp"
 #include "config/model.hpp"
 #include "config/reader.hpp"
@@ -113,11 +114,11 @@ void read_weights(Fields& fields, const std::vector<ReadMember>& members, MergeS
   if (merge.weights.size() != merge.over.size())
     violations.add(position, fmt::format("'weights' has {} for {}", counted(merge.weights.size(), "number"),
                                          counted(merge.over.size(), "member")));
-  const double sum = std::accumulate(merge.weights.begin(), merge.weights.end(), 0.0);
-  if (merge.normalize && (sum == 0 || !std::isfinite(sum)))
-    violations.add(
-        position,
-        fmt::format("the weights sum to {} and cannot be normalized; change them or set normalize: false", sum));
+  const WeightSum sum = weight_sum(merge.weights, merge.accumulate_f64);
+  if (merge.normalize && !sum.divides)
+    violations.add(position, fmt::format("the weights sum to {} and cannot be normalized; change them or set "
+                                         "normalize: false",
+                                         sum.total));
 }
 
 void read_of_method(Fields& fields, const std::vector<ReadMember>& members, MergeSpec& merge, Violations& violations) {
@@ -191,8 +192,8 @@ MergeSpec read_merge(const Tree& tree, const std::vector<ReadMember>& members, V
   fields.choice("batch_norm", merge.batch_norm);
   if (violations.count() != before) return merge;  // without the method no key can be checked
   merge.over = read_over(fields, members, violations);
-  read_of_method(fields, members, merge, violations);
   merge.accumulate_f64 = fields.one_of_words("accumulate", std::vector<std::string>{"float32", "float64"}) == "float64";
+  read_of_method(fields, members, merge, violations);
   if (merge.method == MergeMethod::slerp && !merge.over.empty() && merge.over.size() != 2)
     violations.add(fields.position_of("over"),
                    fmt::format("slerp merges two members, not {}; name them in 'over'", merge.over.size()));

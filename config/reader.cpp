@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "common/nearest.hpp"
+#include "config/usual_names.hpp"
 
 namespace tutti::config {
 namespace {
@@ -26,7 +27,8 @@ bool is_plain_scalar(const Tree& tree) { return tree.kind == Tree::Kind::scalar 
 }  // namespace
 
 std::string did_you_mean(std::string_view word, std::span<const std::string> candidates) {
-  const std::string near = nearest(word, candidates);
+  const std::string usual = usual_name(word, candidates);
+  const std::string near = usual.empty() ? nearest(word, candidates) : usual;
   return near.empty() ? "" : fmt::format("; did you mean '{}'?", near);
 }
 
@@ -104,7 +106,9 @@ void Fields::number(std::string_view key, double& out, const NumberRule& rule) {
 void Fields::boolean(std::string_view key, bool& out) {
   const Tree* tree = find(key);
   if (tree == nullptr) return;
-  const auto value = is_plain_scalar(*tree) ? boolean_of(tree->scalar) : std::nullopt;
+  // PyYAML writes the texts on and off in quotes, because they are booleans without them.
+  const bool is_switch = tree->is_word("on") || tree->is_word("off");
+  const auto value = is_plain_scalar(*tree) || is_switch ? boolean_of(tree->scalar) : std::nullopt;
   if (value)
     out = *value;
   else
@@ -147,8 +151,10 @@ void Fields::finish() {
   for (const Tree::Entry& entry : tree_.entries) {
     if (std::find(known_.begin(), known_.end(), entry.key) != known_.end()) continue;
     if (std::find(refused_.begin(), refused_.end(), entry.key) != refused_.end()) continue;
-    violations_.add(entry.key_position,
-                    fmt::format("unknown key '{}'{}", one_line(entry.key), did_you_mean(entry.key, known_)));
+    std::string hint = did_you_mean(entry.key, known_);
+    if (usual_name(entry.key, known_).empty())
+      if (const std::string_view elsewhere = place_of_usual_name(entry.key); !elsewhere.empty()) hint = elsewhere;
+    violations_.add(entry.key_position, fmt::format("unknown key '{}'{}", one_line(entry.key), hint));
   }
 }
 

@@ -78,6 +78,14 @@ std::vector<CombineSpec> read_rules(std::string_view list, const EnsembleSpec& s
   return rules;
 }
 
+CombineSpec checked_rule(const EnsembleSpec& spec) {
+  const SourcePosition position{"combine"};
+  Violations violations;
+  check_rule(sound(spec.members, position), spec.combine, position, violations);
+  violations.raise("the weights");
+  return spec.combine;
+}
+
 void set_weights(std::string_view list, EnsembleSpec& spec) {
   const std::vector<std::string> parts = parts_of(list);
   if (parts.size() != spec.members.size())

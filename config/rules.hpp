@@ -18,6 +18,9 @@ bool needs_classes(CombineRule rule);
 /// members or their weights.
 std::vector<CombineSpec> read_rules(std::string_view list, const EnsembleSpec& spec);
 
+/// `spec.combine`, with the weights that `spec` has now. Throws Error(usage) if the rule cannot combine with them.
+CombineSpec checked_rule(const EnsembleSpec& spec);
+
 /// Sets the members' weights: one number per member, in rank order, such as "1,0.5,2". Throws Error(usage).
 void set_weights(std::string_view list, EnsembleSpec& spec);
 

@@ -81,6 +81,7 @@ struct InputSpec {
   bool jpeg_scaling = false;                      ///< folder: decode large JPEGs at a fraction of their size
   Orientation orientation = Orientation::ignore;  ///< folder: whether pictures are turned as EXIF says
   Resize resize;           ///< folder: how every image is brought to `shape`, for members without a `resize`
+  bool has_bytes = false;  ///< memory: images are uint8. Not a key in YAML: `tutti bench` sets it
   std::uint64_t skip = 0;  ///< the number of images to leave out at the start
   std::optional<std::uint64_t> limit;  ///< the most images to use after those
   Preprocess preprocess;
@@ -108,11 +109,18 @@ struct TrainSpec {
   friend bool operator==(const TrainSpec&, const TrainSpec&) = default;
 };
 
+/// Whether the user wrote a value or it is a default. Descriptions that mean the same are equal either way.
+struct Written {
+  bool value = true;
+  friend bool operator==(const Written&, const Written&) { return true; }
+};
+
 struct MemberSpec {
   std::string name;
   ModelSpec model;
   double weight = 1.0;
   OutputKind output = OutputKind::logits;  ///< what the model itself outputs (small-cnn, mlp: always logits)
+  Written output_is_written{};             ///< false: it is the default of a kind that may output anything
   std::optional<MemberInput> input{};      ///< how to prepare the images for this member only
   bool copy_input = false;                 ///< give the model a private copy of each batch
   std::uint64_t seed = 0;                  ///< default: the ensemble's seed + rank
@@ -138,7 +146,8 @@ struct FailureSpec {
   double restart_window = 60;                      ///< `restarts: {window_s: 60}`
   /// `restarts: {back_off_s: 0.1}`: seconds before the second restart in a row; doubles each time.
   double back_off = 0.1;
-  /// `progress_deadline_s: auto | off | 30`: the time for one batch. auto: max(10 s, 20 x the slowest batch so far).
+  /// `progress_deadline_s: auto | off | 30`: the time for one batch. auto: max(10 s, 20 x the slowest batch so far), in
+  /// time that the worker is able to use.
   enum class Deadline { automatic, off, fixed } progress = Deadline::automatic;
   double progress_deadline = 10;  ///< seconds, with `fixed`; the minimum with `automatic`
   OnPoison on_poison = OnPoison::set_aside;
@@ -183,15 +192,17 @@ struct EnsembleSpec {
   std::vector<MemberSpec> members;  ///< in rank order
   CombineSpec combine;
   InputSpec input;
-  InputSpec train_input;           ///< `train.input`; default: `input` with split train
-  std::vector<TaskSpec> tasks;     ///< `tutti evaluate`, `tutti merge`
-  std::optional<ModelSpec> base;   ///< the model that the members were fine-tuned from
-  std::optional<MergeSpec> merge;  ///< `tutti merge`
+  InputSpec train_input;             ///< `train.input`; default: `input` with split train
+  std::vector<std::string> classes;  ///< names of what the members output, in that order; empty: not known
+  std::vector<TaskSpec> tasks;       ///< `tutti evaluate`, `tutti merge`
+  std::optional<ModelSpec> base;     ///< the model that the members were fine-tuned from
+  std::optional<MergeSpec> merge;    ///< `tutti merge`
   std::uint32_t segment_images = 500;
-  std::uint32_t batch_images = 32;    ///< with `auto`: used where no batch is measured, in training
-  bool measure_batch_images = false;  ///< `batch_images: auto`: measures the best batch of each member at the start
-  std::uint32_t slots = 4;            ///< arena slots: segments in flight
-  std::uint32_t threads = 0;          ///< per worker; 0: usable cores of its set / workers that share it
+  bool choose_segment_images = false;  ///< `segment_images: auto`: see coordinator/plan/segments.hpp
+  std::uint32_t batch_images = 32;     ///< with `auto`: used where no batch is measured, in training
+  bool measure_batch_images = false;   ///< `batch_images: auto`: measures the best batch of each member at the start
+  std::uint32_t slots = 4;             ///< arena slots: segments in flight
+  std::uint32_t threads = 0;           ///< per worker; 0: usable cores of its set / workers that share it
   std::uint64_t seed = 0;
   bool save_members = false;
   FailureSpec failure;

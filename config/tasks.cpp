@@ -2,16 +2,15 @@
 
 #include <algorithm>
 #include <optional>
-#include <sstream>
 #include <string_view>
 
 #include <fmt/format.h>
 
 #include <tutti/error.hpp>
 
-#include "common/atomic_file.hpp"
 #include "common/counted.hpp"
 #include "config/checks.hpp"
+#include "config/classes.hpp"
 #include "config/input.hpp"
 #include "config/reader.hpp"
 
@@ -22,18 +21,6 @@ namespace {
 std::string task_name_problem(const std::string& name) {
   if (name == "average") return "the name 'average' stands for the mean over all tasks; choose another one";
   return name_problem(name, " of a task");
-}
-
-/// One name per line; empty lines at the end do not count.
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);) {
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    lines.push_back(line);
-  }
-  while (!lines.empty() && lines.back().empty()) lines.pop_back();
-  return lines;
 }
 
 class TaskReader {
@@ -55,7 +42,8 @@ class TaskReader {
         violations_.add(fields.position_of("name"), std::move(problem));
       what_ = fmt::format("task '{}'", task_.name);
     }
-    read_classes(fields.find("classes"));
+    if (const Tree* tree = fields.find("classes"); tree != nullptr)
+      task_.classes = read_class_names(*tree, violations_);
     read_images(fields.require("input", "such as {dataset: npy, images: test.npy, labels: labels.npy}"));
     read_held_out(fields.find("held_out"));
     fields.path("head", task_.head);
@@ -65,52 +53,6 @@ class TaskReader {
   }
 
  private:
-  void read_classes(const Tree* tree) {
-    if (tree == nullptr) return;
-    if (tree->kind == Tree::Kind::scalar) return read_class_file(*tree);
-    const bool names = tree->kind == Tree::Kind::list && !tree->items.empty() &&
-                       std::all_of(tree->items.begin(), tree->items.end(), [](const Tree& item) {
-                         return item.kind == Tree::Kind::scalar && !item.scalar.empty();
-                       });
-    if (!names) return refuse_classes(*tree, describe(*tree));
-    for (const Tree& item : tree->items) task_.classes.push_back(item.scalar);
-    check_names(*tree);
-  }
-
-  void read_class_file(const Tree& tree) {
-    try {
-      task_.classes = lines_of(read_text(tree.scalar, "the class names"));
-    } catch (const Error& error) {
-      return violations_.add(tree.position, fmt::format("{} ({})", error.message(), error.detail()));
-    }
-    const bool names = !task_.classes.empty() && std::none_of(task_.classes.begin(), task_.classes.end(),
-                                                              [](const std::string& name) { return name.empty(); });
-    if (!names) {
-      task_.classes.clear();
-      return violations_.add(tree.position,
-                             fmt::format("'{}' must hold one class name per line, and no empty line", tree.scalar));
-    }
-    check_names(tree);
-  }
-
-  void refuse_classes(const Tree& tree, const std::string& found) {
-    violations_.add(tree.position,
-                    fmt::format("'classes' must be a list of names or a file with one name per line, not {}", found));
-  }
-
-  void check_names(const Tree& tree) {
-    if (task_.classes.size() <= kMaxClassNames) {
-      std::vector<std::string> sorted = task_.classes;
-      std::ranges::sort(sorted);
-      if (const auto twice = std::ranges::adjacent_find(sorted); twice != sorted.end())
-        violations_.add(tree.position, fmt::format("'classes' names '{}' twice; tell the two apart", one_line(*twice)));
-      return;
-    }
-    violations_.add(tree.position,
-                    fmt::format("'classes' names {} classes, more than {}", task_.classes.size(), kMaxClassNames));
-    task_.classes.clear();
-  }
-
   void read_images(const Tree* tree) {
     if (tree != nullptr) task_.input = read_set(*tree, "images").value_or(InputSpec());
   }

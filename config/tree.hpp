@@ -30,7 +30,8 @@ struct Tree {
   static Tree list();
   static Tree map();
 
-  bool is_plain(std::string_view word) const { return kind == Kind::scalar && !quoted && scalar == word; }
+  /// In quotes or not.
+  bool is_word(std::string_view word) const { return kind == Kind::scalar && scalar == word; }
 
   /// The value of a map's key, or nothing; nothing if this is not a map.
   const Tree* find(std::string_view key) const;

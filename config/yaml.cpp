@@ -41,6 +41,17 @@ class Converter {
     return line < lines_.size() && column < lines_[line].size() ? lines_[line].substr(column) : std::string_view{};
   }
 
+  /// The first line up to `mark` that is indented with a tab, which YAML does not allow; nothing if there is none.
+  std::optional<SourcePosition> tab_before(const YAML::Mark& mark) const {
+    const std::size_t last = std::min(lines_.size(), static_cast<std::size_t>(position(mark).line) + 1);
+    for (std::size_t line = 0; line < last; ++line) {
+      const std::size_t tab = std::min(lines_[line].find_first_not_of(' '), lines_[line].size());
+      if (tab < lines_[line].size() && lines_[line][tab] == '\t')
+        return SourcePosition{file_, static_cast<int>(line) + 1, static_cast<int>(tab) + 1};
+    }
+    return std::nullopt;
+  }
+
   Tree convert(const YAML::Node& from, int depth = 0) {
     Tree tree;
     tree.position = position(from.Mark());
@@ -56,7 +67,7 @@ class Converter {
       for (const YAML::Node& item : from) tree.items.push_back(convert(item, depth + 1));
     } else if (from.IsMap()) {
       tree.kind = Tree::Kind::map;
-      for (const auto& entry : from) add_entry(tree, entry.first, convert(entry.second, depth + 1));
+      convert_map(from, tree, depth);
     } else {
       tree.blank = !null_is_written(rest_at(from.Mark()));
     }
@@ -64,6 +75,31 @@ class Converter {
   }
 
  private:
+  static bool is_merge_key(const YAML::Node& key) { return key.IsScalar() && key.Scalar() == "<<" && key.Tag() != "!"; }
+
+  /// Keys of the map come before those that it merges, wherever `<<` is written.
+  void convert_map(const YAML::Node& from, Tree& tree, int depth) {
+    for (const auto& entry : from)
+      if (!is_merge_key(entry.first)) add_entry(tree, entry.first, convert(entry.second, depth + 1));
+    for (const auto& entry : from)
+      if (is_merge_key(entry.first)) merge_into(tree, convert(entry.second, depth + 1), position(entry.first.Mark()));
+  }
+
+  /// YAML's merge key (https://yaml.org/type/merge.html): of several maps the first counts.
+  void merge_into(Tree& map, Tree merged, const SourcePosition& at) {
+    if (merged.kind == Tree::Kind::list) {
+      for (Tree& item : merged.items) merge_into(map, std::move(item), at);
+      return;
+    }
+    if (merged.kind != Tree::Kind::map) {
+      violations_.add(at,
+                      fmt::format("'<<' takes a map or a list of maps, such as *defaults, not {}", describe(merged)));
+      return;
+    }
+    for (Tree::Entry& entry : merged.entries)
+      if (map.find_entry(entry.key) == nullptr) map.entries.push_back(std::move(entry));
+  }
+
   void add_entry(Tree& map, const YAML::Node& key, Tree value) {
     const SourcePosition key_position = position(key.Mark());
     if (!key.IsScalar()) {
@@ -187,7 +223,10 @@ std::optional<Tree> parse_yaml(std::string_view text, const std::string& file, V
     }
     return converter.convert(YAML::Load(copy));
   } catch (const YAML::Exception& error) {
-    violations.add(converter.position(error.mark), fmt::format("this is not YAML: {}", error.msg));
+    if (const auto tab = converter.tab_before(error.mark))
+      violations.add(*tab, "a tab indents this line, and YAML indents with blanks only: replace it");
+    else
+      violations.add(converter.position(error.mark), fmt::format("this is not YAML: {}", error.msg));
   } catch (const Unusable& unusable) {
     violations.add(unusable.position, unusable.text);
   }

@@ -15,22 +15,16 @@
 #include <array>
 #include <csetjmp>
 #include <cstring>
-#include <string_view>
+#include <optional>
 
 #include <tutti/error.hpp>
 
 #include "common/resample.hpp"
+#include "images/decoding.hpp"
+#include "images/formats.hpp"
 
 namespace tutti::images {
 namespace {
-
-[[noreturn]] void refuse(std::string why) { throw Error(ErrorKind::usage, std::move(why)); }
-
-void check_size(std::uint64_t height, std::uint64_t width) {
-  if (height == 0 || width == 0) refuse("it has no pixels");
-  if (height * width > kMaxPixels)
-    refuse(fmt::format("it has {} x {} pixels, more than {}", width, height, kMaxPixels));
-}
 
 /// Where longjmp() returns to after an error of a library, and the library's message.
 struct Way {
@@ -44,12 +38,7 @@ template <class Calls>
   if (setjmp(way.back) == 0)
     calls();
   else
-    refuse(way.text.data());
-}
-
-void make_room(DecodedImage& image, std::uint32_t height, std::uint32_t width) {
-  image.shape = image.full = {3, height, width};
-  image.bytes.resize(std::max(image.bytes.size(), image.shape.elements()));
+    refuse_image(way.text.data());
 }
 
 // ---- JPEG ----------------------------------------------------------------------------------------------------------
@@ -160,7 +149,7 @@ class Jpeg {
         info_.out_color_space = JCS_RGB;
         return;
       default:
-        refuse(fmt::format("it is a JPEG of {} unknown colours", info_.num_components));
+        refuse_image(fmt::format("it is a JPEG of {} unknown colours", info_.num_components));
     }
   }
 
@@ -223,7 +212,7 @@ class Png {
     const std::uint32_t height = png_get_image_height(png_, info_);
     const std::uint32_t width = png_get_image_width(png_, info_);
     if (png_get_rowbytes(png_, info_) != std::size_t{deep_grey_ ? 2U : 3U} * width)
-      refuse("its colours cannot be converted to RGB");
+      refuse_image("its colours cannot be converted to RGB");
     make_room(into, height, width);
     rows_.resize(height);
     for (std::size_t y = 0; y < height; ++y) rows_[y] = into.bytes.data() + y * 3 * width;
@@ -269,10 +258,6 @@ class Png {
   bool deep_grey_ = false;  ///< grey of 16 bits, the high byte first
 };
 
-bool begins_with(std::span<const std::byte> file, std::string_view bytes) {
-  return file.size() >= bytes.size() && std::memcmp(file.data(), bytes.data(), bytes.size()) == 0;
-}
-
 }  // namespace
 
 std::uint32_t jpeg_scale(const Resize& resize, std::uint32_t height, std::uint32_t width) {
@@ -296,14 +281,22 @@ namespace {
 /// `scale_of` gives the fraction of its size at which a JPEG is decoded.
 template <class ScaleOf>
 void decode_any(std::span<const std::byte> file, DecodedImage& into, const ScaleOf& scale_of) {
-  if (begins_with(file, "\xFF\xD8\xFF")) {
-    Jpeg jpeg(file);
-    jpeg.read_header();
-    jpeg.decode(scale_of(jpeg.height(), jpeg.width()), into);
-  } else if (begins_with(file, "\x89PNG\r\n\x1A\n")) {
-    Png(file).decode(into);
-  } else {
-    refuse(file.empty() ? "it is empty" : "it is neither JPEG nor PNG");
+  const std::optional<Format> format = format_of(file);
+  if (!format) refuse_image(file.empty() ? "it is empty" : "it is not a JPEG, PNG, WebP, TIFF or BMP");
+  switch (*format) {
+    case Format::jpeg: {
+      Jpeg jpeg(file);
+      jpeg.read_header();
+      return jpeg.decode(scale_of(jpeg.height(), jpeg.width()), into);
+    }
+    case Format::png:
+      return Png(file).decode(into);
+    case Format::webp:
+      return decode_webp(file, into);
+    case Format::tiff:
+      return decode_tiff(file, into);
+    case Format::bmp:
+      return decode_bmp(file, into);
   }
 }
 

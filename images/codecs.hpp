@@ -1,5 +1,5 @@
-// Decodes JPEG and PNG to RGB bytes. Only codecs.cpp sees the libraries behind it. No files, no threads, no resizing:
-// see folder.cpp.
+// Decodes images (formats.hpp) to RGB bytes. Only codecs.cpp, webp.cpp, tiff.cpp and bmp.cpp see the libraries behind
+// it. No files, no threads, no resizing: see folder.cpp.
 //
 // Every image becomes RGB of 8 bits like Pillow's convert("RGB"): grey values three times, a palette's colours, the
 // high byte of 16 bits (but grey of 16 bits is cut off at 255), CMYK multiplied out; alpha and transparency are
@@ -41,8 +41,8 @@ Resize resize_from_decoded(const Resize& resize, const DecodedImage& image);
 
 /// Decodes one image, a JPEG at the largest part of its size that jpeg_scale() says for one of `resizes` (all of it if
 /// there are none); `file` says by its first bytes what it is. `into` is used again, so that its memory is. Throws
-/// Error(usage) whose message says why it cannot be decoded, without a name: "it is neither JPEG nor PNG". An image
-/// with a part missing or damaged is an error, as far as its format lets that be seen.
+/// Error(usage) whose message says why it cannot be decoded, without a name: "it is empty". An image with a part
+/// missing or damaged is an error, as far as its format lets that be seen.
 void decode(std::span<const std::byte> file, std::span<const Resize> resizes, DecodedImage& into);
 
 /// Checks that decode() would succeed: throws like it, reads everything, and computes as little as possible.

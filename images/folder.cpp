@@ -1,5 +1,5 @@
-// A folder of images as a source: which files are part of it, and several threads that decode and resize them directly
-// into the caller's memory.
+// A folder of images as a source: several threads decode and resize its files directly into the caller's memory. Which
+// files are part of it: folder_listing.cpp.
 #include <fmt/format.h>
 #include <sys/stat.h>
 
@@ -22,6 +22,7 @@
 #include "common/usable_cores.hpp"
 #include "images/bytes_to_floats.hpp"
 #include "images/codecs.hpp"
+#include "images/folder_listing.hpp"
 #include "images/orientation.hpp"
 #include "images/record_file.hpp"
 #include "images/sources.hpp"
@@ -32,90 +33,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint32_t kMostThreads = 16;
-constexpr const char* kForms = ".jpg, .jpeg and .png";
-
-// ---- which files ---------------------------------------------------------------------------------------------------
-
-struct File {
-  std::string name;  ///< path below the folder
-  std::uint32_t label = 0;
-};
-
-struct Listing {
-  std::vector<File> files;           ///< by label, then by name
-  std::vector<std::string> classes;  ///< in order; empty: the images have no labels
-};
-
-bool is_hidden(const fs::path& path) { return path.filename().string().starts_with('.'); }
-
-bool is_image(const fs::path& path) {
-  std::string extension = path.extension().string();
-  for (char& letter : extension)
-    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
-  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
-}
-
-[[noreturn]] void refuse_folder(const fs::path& folder, const std::string& why) {
-  throw Error(ErrorKind::usage, fmt::format("{} cannot be read as a folder of images", folder.string()), why,
-              "'path' of 'input' names a folder with images, or with one folder of images for each class");
-}
-
-/// The entries of a folder, without hidden names.
-std::vector<fs::directory_entry> entries_of(const fs::path& folder) {
-  std::vector<fs::directory_entry> entries;
-  std::error_code code;
-  for (fs::directory_iterator entry(folder, code), end; !code && entry != end; entry.increment(code))
-    if (!is_hidden(entry->path())) entries.push_back(*entry);
-  if (code) refuse_folder(folder, code.message());
-  return entries;
-}
-
-/// The images in a folder and in all below it, by their paths below `top`, in order.
-std::vector<std::string> images_below(const fs::path& top, const fs::path& folder) {
-  std::vector<std::string> names;
-  for (const fs::directory_entry& entry : entries_of(folder)) {
-    std::error_code dangling;
-    // A link to a folder may form a loop, so it is not followed.
-    if (entry.is_directory(dangling) && !entry.is_symlink(dangling)) {
-      const std::vector<std::string> below = images_below(top, entry.path());
-      names.insert(names.end(), below.begin(), below.end());
-    } else if (is_image(entry.path()) && !entry.is_directory(dangling)) {
-      names.push_back(entry.path().lexically_relative(top).string());
-    }
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-Listing list_images(const fs::path& folder) {
-  std::vector<std::string> loose;
-  std::vector<std::pair<std::string, std::vector<std::string>>> classes;  // with their images
-  for (const fs::directory_entry& entry : entries_of(folder)) {
-    std::error_code dangling;
-    if (entry.is_directory(dangling))
-      classes.emplace_back(entry.path().filename().string(), images_below(folder, entry.path()));
-    else if (is_image(entry.path()))
-      loose.push_back(entry.path().filename().string());
-  }
-  std::sort(classes.begin(), classes.end());
-  std::sort(loose.begin(), loose.end());
-  const bool labelled =
-      std::any_of(classes.begin(), classes.end(), [](const auto& one) { return !one.second.empty(); });
-  if (labelled && !loose.empty())
-    refuse_folder(folder, fmt::format("it holds {} itself, such as {}, next to folders with images: their class is "
-                                      "not clear",
-                                      counted(loose.size(), "image"), loose.front()));
-  Listing listing;
-  for (const std::string& name : loose) listing.files.push_back({name});
-  if (labelled)
-    for (const auto& [name, images] : classes) {
-      for (const std::string& image : images)
-        listing.files.push_back({image, static_cast<std::uint32_t>(listing.classes.size())});
-      listing.classes.push_back(name);
-    }
-  if (listing.files.empty()) refuse_folder(folder, fmt::format("it holds no images: files that end in {}", kForms));
-  return listing;
-}
 
 // ---- many at once --------------------------------------------------------------------------------------------------
 
@@ -217,6 +134,7 @@ class Folder final : public PlaneSource {
     return label < listing_.classes.size() ? listing_.classes[label] : std::string();
   }
   std::vector<std::string> skipped() const override { return skipped_; }
+  std::vector<std::string> remarks() const override { return listing_.remarks; }
 
   void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
     const std::size_t elements = shape_.elements();
@@ -270,7 +188,7 @@ class Folder final : public PlaneSource {
     fill_labels(indices, labels);
   }
 
-  void load(Hand& hand, const File& file) const {
+  void load(Hand& hand, const ListedFile& file) const {
     const InputFile input(folder_ / file.name);
     if (input.size() > kMostFileBytes)
       throw Error(ErrorKind::usage, fmt::format("{} is too large for an image", (folder_ / file.name).string()),
@@ -282,7 +200,7 @@ class Folder final : public PlaneSource {
   /// Decodes one picture, once, and makes every plane of it; `room_of(p)` is the memory for plane p.
   template <class RoomOf>
   void make(Hand& hand, std::uint64_t index, std::span<const Resize> resizes, const RoomOf& room_of) {
-    const File& file = listing_.files[index];
+    const ListedFile& file = listing_.files[index];
     load(hand, file);
     try {
       decode_upright(hand, index, resizes);
@@ -327,23 +245,26 @@ class Folder final : public PlaneSource {
   void leave_out_broken() {
     std::vector<std::string> reasons(listing_.files.size());
     side_by_side(hands_, listing_.files.size(), [&](Hand& hand, std::size_t i) {
-      load(hand, listing_.files[i]);
       try {
+        load(hand, listing_.files[i]);
         check(hand.file, hand.image);
       } catch (const Error& error) {
+        // A machine that is out of memory or descriptors says nothing about the file.
+        if (error.kind() != ErrorKind::usage) throw;
         reasons[i] = why(error);
       }
     });
     hands_.assign(hands_.size(), Hand{});  // many sources may be open: none keeps memory that only this pass needed
-    std::vector<File> good;
+    std::vector<ListedFile> good;
     for (std::size_t i = 0; i < reasons.size(); ++i)
       if (reasons[i].empty())
         good.push_back(std::move(listing_.files[i]));
       else
         skipped_.push_back(fmt::format("{}: {}", listing_.files[i].name, reasons[i]));
     if (good.empty())
-      refuse_folder(folder_, fmt::format("none of its {} can be decoded; {}", counted(reasons.size(), "image"),
-                                         skipped_.front()));
+      throw Error(ErrorKind::usage, fmt::format("{} cannot be read as a folder of images", folder_.string()),
+                  fmt::format("none of its {} can be decoded; {}", counted(reasons.size(), "image"), skipped_.front()),
+                  "'path' of 'input' names a folder with images, or with one folder of images for each class");
     listing_.files = std::move(good);
   }
 
@@ -373,7 +294,7 @@ std::uint32_t decode_threads(std::uint32_t wanted) {
 std::string folder_fingerprint(const std::filesystem::path& folder) {
   const Listing listing = list_images(folder);
   std::uint32_t crc = 0;
-  for (const File& file : listing.files) {
+  for (const ListedFile& file : listing.files) {
     struct stat status {};
     ::stat((folder / file.name).c_str(), &status);  // zeros if the file is gone; reading it reports that
     const std::string line = fmt::format("{}\n{} {} {}.{:09}\n", file.name, file.label, status.st_size,

@@ -17,8 +17,6 @@
 namespace tutti::images {
 namespace {
 
-constexpr std::string_view kSaveImages = "save it with numpy.save(path, numpy.ascontiguousarray(x.astype('float32')))";
-constexpr std::string_view kSaveLabels = "save it with numpy.save(path, numpy.ascontiguousarray(y.astype('int64')))";
 constexpr std::uint64_t kMostClasses = std::numeric_limits<std::int32_t>::max();
 
 [[noreturn]] void refuse(const std::filesystem::path& path, std::string_view what, std::string detail,
@@ -36,6 +34,33 @@ OpenArray open_array(const std::filesystem::path& path) {
   InputFile file(path);
   NpyHeader header = read_npy_header(file);
   return {std::move(file), std::move(header)};
+}
+
+/// 'f', 'i', 'u', 'b': what the elements are, whatever their size and order.
+char kind_of(const NpyHeader& header) { return header.descr.size() > 1 ? header.descr[1] : ' '; }
+
+/// The call that makes images of the array: whole numbers are bytes as a rule, and float32 would be read as 0 to 1.
+std::string images_hint(const NpyHeader& header) {
+  const bool whole = kind_of(header) == 'i' || kind_of(header) == 'u';
+  return whole ? "values from 0 to 255 are saved with numpy.save(path, numpy.ascontiguousarray(x.astype('uint8')))"
+               : "save it with numpy.save(path, numpy.ascontiguousarray(x.astype('float32')))";
+}
+
+/// The call that makes labels of the array, if there is one: nothing rounds what is not a class.
+std::string labels_hint(const NpyHeader& header) {
+  const auto& shape = header.shape;
+  const bool one_each = shape.size() == 2 && shape[1] == 1;
+  if (shape.size() > 1 && !one_each)
+    return "one row per image in one-hot form is saved as y.argmax(1); several labels per image are not supported: "
+           "leave "
+           "'labels' out";
+  if (kind_of(header) == 'f')
+    return fmt::format(
+        "if all values are whole numbers of classes, save y{}.astype('int64'); targets that are not "
+        "classes are not supported: leave 'labels' out",
+        one_each ? "[:, 0]" : "");
+  return fmt::format("save it with numpy.save(path, numpy.ascontiguousarray(y{}.astype('int64')))",
+                     one_each ? "[:, 0]" : "");
 }
 
 std::size_t element_bytes(std::string_view descr) { return static_cast<std::size_t>(descr.back() - '0'); }
@@ -73,7 +98,7 @@ class NpyLabels {
  public:
   NpyLabels(OpenArray array, std::uint64_t images, std::uint32_t classes)
       : descr_(array.header.descr),
-        records_(open_rows(std::move(array), kWhat, kTypes, 1, kSaveLabels)),
+        records_(open_labels(std::move(array))),
         limit_(classes == 0 ? kMostClasses : classes) {
     if (records_.count() != images)
       refuse(records_.path(), kWhat,
@@ -95,6 +120,11 @@ class NpyLabels {
  private:
   static constexpr std::string_view kWhat = "labels";
   static constexpr std::array<std::string_view, 3> kTypes{"<i8", "<i4", "|u1"};
+
+  static RecordFile open_labels(OpenArray array) {
+    const std::string hint = labels_hint(array.header);
+    return open_rows(std::move(array), kWhat, kTypes, 1, hint);
+  }
 
   std::int64_t value(std::span<const std::byte> record) const {
     if (descr_ == "<i8") return load<std::int64_t>(record);
@@ -157,7 +187,7 @@ class Npy final : public Source {
         bytes_(images.header.descr == "|u1"),
         classes_(classes),
         shape_(image_shape(images, layout)),
-        images_(open_rows(std::move(images), "images", kTypes, 4, kSaveImages)) {
+        images_(open_images(std::move(images))) {
     if (!labels.empty()) labels_.emplace(open_array(labels), images_.count(), classes);
   }
 
@@ -186,6 +216,11 @@ class Npy final : public Source {
 
  private:
   static constexpr std::array<std::string_view, 2> kTypes{"<f4", "|u1"};
+
+  static RecordFile open_images(OpenArray array) {
+    const std::string hint = images_hint(array.header);
+    return open_rows(std::move(array), "images", kTypes, 4, hint);
+  }
 
   template <class Value, class ValueAt>
   void read_as(std::span<const std::uint64_t> indices, std::span<Value> pixels, std::span<std::int64_t> labels,

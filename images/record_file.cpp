@@ -13,6 +13,7 @@
 #include <tutti/error.hpp>
 
 #include "common/counted.hpp"
+#include "common/lfs_pointer.hpp"
 
 namespace tutti::images {
 namespace {
@@ -30,11 +31,13 @@ InputFile::InputFile(std::filesystem::path path, std::string_view hint)
   int code = fd_ ? 0 : errno;
   if (code == 0 && ::fstat(fd_.get(), &status) != 0) code = errno;
   if (code == 0 && S_ISDIR(status.st_mode)) code = EISDIR;
+  const bool shortage = code == EMFILE || code == ENFILE || code == ENOMEM;  // says nothing about the file
   const bool odd = code == 0 && !S_ISREG(status.st_mode);  // a pipe would block, and cannot be read at an offset
   if (code != 0 || odd)
-    throw Error(ErrorKind::usage, fmt::format("cannot read {}", path_.string()),
+    throw Error(shortage ? ErrorKind::failed : ErrorKind::usage, fmt::format("cannot read {}", path_.string()),
                 odd ? "it is not a regular file" : reason(code), std::string(hint));
   size_ = static_cast<std::uint64_t>(status.st_size);
+  refuse_lfs_pointer(fd_.get(), path_);
 }
 
 void InputFile::read(std::uint64_t offset, std::span<std::byte> bytes) const {

@@ -15,7 +15,8 @@ namespace tutti::images {
 /// A file opened for reading, by position. Moves, does not copy.
 class InputFile {
  public:
-  /// Throws Error(usage) if `path` cannot be opened or is a folder; `hint` says where such a file comes from.
+  /// Throws Error(usage) if `path` cannot be opened, is a folder or a Git LFS pointer; `hint` says where such a file
+  /// comes from. Error(failed) if this process has no descriptor or memory left.
   explicit InputFile(std::filesystem::path path, std::string_view hint = {});
 
   const std::filesystem::path& path() const noexcept { return path_; }

@@ -47,10 +47,11 @@ struct FolderReading {
   Orientation orientation = Orientation::ignore;
 };
 
-/// The JPEG and PNG images in `folder` as RGB bytes, each resized and cropped by `resize`, which must make them all of
+/// The images in `folder` (formats.hpp) as RGB bytes, each resized and cropped by `resize`, which must make them all of
 /// one shape; other planes of them can be chosen. Sub-folders that hold images, at any depth, are the classes, by name;
 /// without such the images are not labelled. Both are in the order of their names, byte by byte. Names that begin with
-/// a dot are passed over. What is done about files, colours and sizes is described in docs/images.md.
+/// a dot are passed over; other files that are no images are counted in remarks(). What is done about files, colours
+/// and sizes is described in docs/images.md.
 std::unique_ptr<PlaneSource> make_folder(const std::filesystem::path& folder, const Resize& resize,
                                          const FolderReading& reading = {});
 

@@ -9,6 +9,7 @@
 #include "common/counted.hpp"
 #include "common/nearest.hpp"
 #include "merge/numbers.hpp"
+#include "merge/wrapper_prefix.hpp"
 
 namespace tutti::merge {
 namespace {
@@ -28,11 +29,20 @@ struct Names {
   }
 };
 
+void check_supported(const MergeInput& input, const std::string& name) {
+  const Dtype dtype = input.checkpoint->form(name).dtype;
+  if (is_supported(dtype)) return;
+  throw Error(ErrorKind::usage, "cannot merge the checkpoints: the type of a tensor is not supported",
+              fmt::format("{} of {} has type {}", name, input.name, dtype_name(dtype)),
+              "merge the float32, float16 or bfloat16 form of the model");
+}
+
 Names names_of(const MergeInput& input) {
   Names names{&input, {}};
   for (const std::string& name : input.checkpoint->names()) {
     std::string alias = input.alias == nullptr ? name : input.alias(name);
     if (alias.empty()) continue;
+    check_supported(input, name);
     const auto [place, is_new] = names.by_alias.emplace(std::move(alias), name);
     if (!is_new)
       throw Error(ErrorKind::usage,
@@ -85,6 +95,9 @@ class Comparison {
     if (!missing_.empty() && missing_.size() == first_.by_alias.size()) {
       lines.push_back(fmt::format("{} has none of the {} of {}, such as {}; it has {}", other, tensors(missing_.size()),
                                   first, missing_.front(), extra_.empty() ? "none" : joined(extra_)));
+      for (const Names* names : {&first_, &other_})
+        if (const std::string wrapped = wrapper_text(names->input->checkpoint->names()); !wrapped.empty())
+          lines.push_back(fmt::format("{}: {}", names->input->name, wrapped));
       return lines;
     }
     if (!missing_.empty())

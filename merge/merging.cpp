@@ -11,6 +11,7 @@
 #include "common/atomic_file.hpp"
 #include "common/counted.hpp"
 #include "common/usable_cores.hpp"
+#include "common/weight_sum.hpp"
 #include "merge/agreement.hpp"
 #include "merge/method.hpp"
 #include "merge/passes.hpp"
@@ -96,6 +97,7 @@ class Merging {
         lanes_(threads_),
         written_(threads_),
         lost_(threads_),
+        overflowed_(threads_),
         results_(threads_) {
     total_ = bytes_of(agreement, needs_base(settings.method)) * (1 + passes_before());
     const std::vector<Chunk> computed = cut(agreement, false);
@@ -108,6 +110,7 @@ class Merging {
     run_pass(
         chunks_.size(), threads_, [&](std::size_t index, unsigned thread) { compute(chunks_[index], thread); },
         [&](std::size_t index, unsigned thread) {
+          if (overflowed_[thread]) refuse_overflow(agreement_.tensors[chunks_[index].tensor]);
           sink(written_[thread]);
           outcome_.bytes_written += written_[thread].size();
           if (lost_[thread] > 0) add_lost(agreement_.tensors[chunks_[index].tensor], lost_[thread]);
@@ -135,7 +138,7 @@ class Merging {
       case MergeMethod::greedy_soup:
         break;
       case MergeMethod::weighted:
-        return make_weighted<Real>(weight_factors(settings_.weights, settings_.normalize));
+        return make_weighted<Real>(weight_factors(settings_));
       case MergeMethod::task_arithmetic:
         return make_task_arithmetic<Real>(settings_.scaling);
       case MergeMethod::ties:
@@ -159,17 +162,36 @@ class Merging {
     const std::size_t size = size_of(tensor.dtype);
     written.resize(chunk.count * size);
     lost_[thread] = 0;
+    overflowed_[thread] = false;
     if (tensor.kept) return tensor.kept->checkpoint->read(tensor.kept->name, chunk.first * size, written);
     std::vector<Real>& values = results_[thread];
     values.resize(chunk.count);
     method_->compute(tensor, chunk, lanes_[thread], values);
     lost_[thread] = not_finite<Real>(values, limit_of(tensor.dtype));
+    overflowed_[thread] = lost_[thread] > 0 && inputs_are_finite(tensor, chunk, lanes_[thread]);
     encode<Real>(tensor.dtype, values, written);
+  }
+
+  /// Whether nothing that the chunk was made of is infinite or NaN. Reads the chunk again.
+  bool inputs_are_finite(const MergedTensor& tensor, const Chunk& chunk, Lane<Real>& lane) const {
+    constexpr double kAny = std::numeric_limits<double>::infinity();
+    const auto is_finite = [&](const Column& column) {
+      return not_finite<Real>(lane.values(column, chunk), kAny) == 0;
+    };
+    return std::ranges::all_of(tensor.inputs, is_finite) &&
+           (!needs_base(settings_.method) || !tensor.base || is_finite(*tensor.base));
+  }
+
+  [[noreturn]] static void refuse_overflow(const MergedTensor& tensor) {
+    throw Error(
+        ErrorKind::failed, fmt::format("the merge gives NaN or infinity in tensor {}", tensor.name),
+        fmt::format("the checkpoints are finite there, but the result is too large for {}", dtype_name(tensor.dtype)),
+        "use smaller weights or a smaller 'scaling'");
   }
 
   void advance(unsigned thread) {
     outcome_.bytes_read += lanes_[thread].take_bytes_read();
-    if (progress_) progress_(outcome_.bytes_read, total_);
+    if (progress_) progress_(std::min(outcome_.bytes_read, total_), total_);
   }
 
   void add_lost(const MergedTensor& tensor, std::uint64_t count) {
@@ -183,9 +205,10 @@ class Merging {
   const MergeProgress& progress_;
   const unsigned threads_;
   std::uint64_t total_ = 0;
-  std::vector<Lane<Real>> lanes_;                ///< by thread, like the next three
+  std::vector<Lane<Real>> lanes_;                ///< by thread, like the next four
   std::vector<std::vector<std::byte>> written_;  ///< the bytes of its chunk
   std::vector<std::uint64_t> lost_;              ///< values of its chunk that are not finite
+  std::vector<char> overflowed_;                 ///< whether such values come from finite ones
   std::vector<std::vector<Real>> results_;
   std::unique_ptr<Method<Real>> method_;
   MergeOutcome outcome_;
@@ -202,17 +225,16 @@ std::string front(const Agreement& agreement, const std::map<std::string, std::s
 
 }  // namespace
 
-std::vector<double> weight_factors(std::span<const double> weights, bool normalize) {
-  double sum = 0;
-  for (const double weight : weights) {
+std::vector<double> weight_factors(const MergeSettings& settings) {
+  for (const double weight : settings.weights)
     if (!std::isfinite(weight)) refuse(fmt::format("a weight must be a finite number, not {}", weight));
-    sum += weight;
-  }
-  if (normalize && (sum == 0 || !std::isfinite(sum)))
-    refuse(fmt::format("the weights cannot be normalized: they sum to {}", sum), "change them or set normalize: false");
-  std::vector<double> factors(weights.begin(), weights.end());
-  if (normalize)
-    for (double& factor : factors) factor /= sum;
+  std::vector<double> factors = settings.weights;
+  if (!settings.normalize) return factors;
+  if (const WeightSum sum = weight_sum(factors, settings.accumulate_f64); !sum.divides)
+    refuse(fmt::format("the weights cannot be normalized: they sum to {}", sum.total),
+           "change them or set normalize: false");
+  const double total = weight_sum<double>(factors).total;
+  for (double& factor : factors) factor /= total;
   return factors;
 }
 
@@ -220,7 +242,7 @@ namespace {
 
 Agreement agreement_of(const MergeSettings& settings, std::span<const MergeInput> inputs, const MergeInput* base) {
   check(settings, inputs.size(), base != nullptr);
-  if (settings.method == MergeMethod::weighted) weight_factors(settings.weights, settings.normalize);
+  if (settings.method == MergeMethod::weighted) weight_factors(settings);
   Agreement agreement = agree(inputs, base);
   if (!settings.accumulate_f64) check_precision(agreement);
   return agreement;

@@ -58,7 +58,8 @@ using MergeProgress = std::function<void(std::uint64_t done, std::uint64_t total
 /// bytes with any number of threads. task_arithmetic and ties need `base`; for the others it only decides which
 /// integers are kept. Throws Error(usage), before anything is written: tensors that do not match (all differences are
 /// listed), integers that differ, a number of inputs, weights or settings that the method cannot take. Throws
-/// Error(failed) if a file cannot be read or written. Blocks; its threads have ended when it returns.
+/// Error(failed) if a file cannot be read or written, or if finite values give one that is NaN, or too large for the
+/// type of the result. Blocks; its threads have ended when it returns.
 MergeOutcome merge_checkpoints(const MergeSettings& settings, std::span<const MergeInput> inputs,
                                const MergeInput* base, const std::filesystem::path& file,
                                const std::map<std::string, std::string>& metadata = {},
@@ -77,8 +78,8 @@ void check_merge(const MergeSettings& settings, std::span<const MergeInput> inpu
 /// have; empty for the text tower. For MergeInput::alias.
 std::string clip_tower_alias(std::string_view tensor);
 
-/// The factors of a weighted sum. Throws Error(usage) if the weights cannot be normalized (their sum is 0 or not
-/// finite) or one is not finite.
-std::vector<double> weight_factors(std::span<const double> weights, bool normalize);
+/// The factors of a weighted sum. Throws Error(usage) if the weights cannot be normalized (their sum, in the type that
+/// the merge computes in, is only a rounding error or not finite) or one is not finite.
+std::vector<double> weight_factors(const MergeSettings& settings);
 
 }  // namespace tutti::merge

@@ -14,10 +14,38 @@
 
 namespace tutti::merge {
 
-enum class Dtype { f64, f32, f16, bf16, i64, i32, i16, i8, u8, boolean };
+/// All types of the format. Those from c64 on can be in a file, but nothing computes with them.
+enum class Dtype {
+  f64,
+  f32,
+  f16,
+  bf16,
+  i64,
+  i32,
+  i16,
+  i8,
+  u8,
+  boolean,
+  u64,
+  u32,
+  u16,
+  c64,
+  f8_e4m3,
+  f8_e5m2,
+  f8_e8m0,
+  f8_e4m3fnuz,
+  f8_e5m2fnuz,
+  f6_e2m3,
+  f6_e3m2,
+  f4,
+};
 
-/// Bytes per element.
+/// Bits per element: 4 or more, and not always whole bytes.
+std::size_t bits_of(Dtype dtype);
+/// Bytes per element of a type that is supported.
 std::size_t size_of(Dtype dtype);
+/// Whether tensors of this type can be used.
+bool is_supported(Dtype dtype);
 /// The format's name: "F32", "BF16", ...
 std::string_view dtype_name(Dtype dtype);
 
@@ -36,8 +64,9 @@ struct TensorView {
 /// SIGBUS in a worker). Copies and moves like a value.
 class Safetensors {
  public:
-  /// Throws Error(usage) that names the file: missing, too short, a header that is not JSON or too large, an unknown
-  /// dtype, offsets outside the file, overlapping or not matching dtype and shape.
+  /// Throws Error(usage) that names the file: missing, a Git LFS pointer, too short, a header that is not JSON or too
+  /// large, a dtype that the format does not have, offsets outside the file, overlapping or not matching dtype and
+  /// shape. A tensor that safetensors.torch.save_model() left out because it is tied to another is there again.
   static Safetensors read(const std::filesystem::path& file);
   /// The same from the first byte of an open file; its position is neither used nor changed. `name` is its name in
   /// errors. The caller keeps the descriptor.

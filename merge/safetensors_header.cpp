@@ -16,8 +16,10 @@
 #include <system_error>
 #include <tutti/error.hpp>
 
+#include "common/check.hpp"
 #include "common/counted.hpp"
 #include "common/json.hpp"
+#include "common/lfs_pointer.hpp"
 #include "common/nearest.hpp"
 #include "merge/safetensors_format.hpp"
 
@@ -26,19 +28,28 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "lengths and tensors are read without swapping bytes");
 
+constexpr std::uint64_t kZip = 0x04034b50;  ///< "PK\3\4"
+constexpr std::uint64_t kPickle = 0x80;     ///< its first byte
+
 constexpr const char* kWriteAgain =
-    "save the weights again, for example with safetensors.torch.save_file(model.state_dict(), path)";
+    "save the weights again, for example with safetensors.torch.save_model(model, path)";
 
 struct DtypeRow {
   Dtype dtype;
   std::string_view name;
-  std::size_t size;
+  std::size_t bits;
 };
-constexpr std::array kDtypes{DtypeRow{Dtype::f64, "F64", 8}, DtypeRow{Dtype::f32, "F32", 4},
-                             DtypeRow{Dtype::f16, "F16", 2}, DtypeRow{Dtype::bf16, "BF16", 2},
-                             DtypeRow{Dtype::i64, "I64", 8}, DtypeRow{Dtype::i32, "I32", 4},
-                             DtypeRow{Dtype::i16, "I16", 2}, DtypeRow{Dtype::i8, "I8", 1},
-                             DtypeRow{Dtype::u8, "U8", 1},   DtypeRow{Dtype::boolean, "BOOL", 1}};
+constexpr std::array kDtypes{DtypeRow{Dtype::f64, "F64", 64},        DtypeRow{Dtype::f32, "F32", 32},
+                             DtypeRow{Dtype::f16, "F16", 16},        DtypeRow{Dtype::bf16, "BF16", 16},
+                             DtypeRow{Dtype::i64, "I64", 64},        DtypeRow{Dtype::i32, "I32", 32},
+                             DtypeRow{Dtype::i16, "I16", 16},        DtypeRow{Dtype::i8, "I8", 8},
+                             DtypeRow{Dtype::u8, "U8", 8},           DtypeRow{Dtype::boolean, "BOOL", 8},
+                             DtypeRow{Dtype::u64, "U64", 64},        DtypeRow{Dtype::u32, "U32", 32},
+                             DtypeRow{Dtype::u16, "U16", 16},        DtypeRow{Dtype::c64, "C64", 64},
+                             DtypeRow{Dtype::f8_e4m3, "F8_E4M3", 8}, DtypeRow{Dtype::f8_e5m2, "F8_E5M2", 8},
+                             DtypeRow{Dtype::f8_e8m0, "F8_E8M0", 8}, DtypeRow{Dtype::f8_e4m3fnuz, "F8_E4M3FNUZ", 8},
+                             DtypeRow{Dtype::f6_e2m3, "F6_E2M3", 6}, DtypeRow{Dtype::f8_e5m2fnuz, "F8_E5M2FNUZ", 8},
+                             DtypeRow{Dtype::f6_e3m2, "F6_E3M2", 6}, DtypeRow{Dtype::f4, "F4", 4}};
 
 const DtypeRow& row_of(Dtype dtype) { return *std::ranges::find(kDtypes, dtype, &DtypeRow::dtype); }
 
@@ -64,6 +75,9 @@ std::string header_text(const FileReader& reader) {
         file, fmt::format("it has {}, and the header's length needs {}", counted(reader.size(), "byte"), kLengthBytes));
   std::uint64_t length = 0;
   reader.read(0, std::as_writable_bytes(std::span(&length, 1)));
+  if ((length & 0xffffffffU) == kZip) refuse_header(file, "it is a zip archive, as torch.save writes");
+  if ((length & 0xffU) == kPickle && length > kMaxHeaderBytes)
+    refuse_header(file, "it is a Python pickle, as torch.save wrote before PyTorch 1.6");
   if (length > kMaxHeaderBytes)
     refuse_header(file, fmt::format("its header would have {}, and at most {} are allowed", counted(length, "byte"),
                                     kMaxHeaderBytes));
@@ -90,7 +104,7 @@ std::map<std::string, std::string> parse_metadata(const std::string& file, const
   if (!value.is_object()) refuse_header(file, "__metadata__ is not an object");
   std::map<std::string, std::string> metadata;
   for (const auto& [key, text] : value.as_object()) {
-    if (!text.is_string()) refuse_header(file, fmt::format("the value of {} in __metadata__ is not a string", key));
+    if (!text.is_string()) refuse_header(file, fmt::format("the value of {} in __metadata__ is not a string", std::string_view(key)));
     metadata.emplace(key, text.as_string());
   }
   return metadata;
@@ -153,9 +167,27 @@ void check_cover(const std::string& file, const Header& header) {
     refuse_header(file, fmt::format("bytes {} to {} of the data belong to no tensor", covered, header.data_bytes));
 }
 
+/// Of tensors that share memory, safetensors.torch.save_model() writes one; the metadata name it for each of the others
+/// ({"lm_head.weight": "embed.weight"}).
+void add_tied(Header& header) {
+  for (const auto& [name, kept] : header.metadata) {
+    if (name == "format") continue;  // of the library that wrote the file: "pt"
+    const auto entry = header.entries.find(kept);
+    if (entry != header.entries.end() && !header.entries.contains(name))
+      header.entries.emplace(name, HeaderEntry(entry->second));
+  }
+}
+
 }  // namespace
 
-std::size_t size_of(Dtype dtype) { return row_of(dtype).size; }
+std::size_t bits_of(Dtype dtype) { return row_of(dtype).bits; }
+
+std::size_t size_of(Dtype dtype) {
+  TUTTI_CHECK(bits_of(dtype) % 8 == 0U);
+  return bits_of(dtype) / 8;
+}
+
+bool is_supported(Dtype dtype) { return dtype < Dtype::c64; }
 
 std::string_view dtype_name(Dtype dtype) { return row_of(dtype).name; }
 std::string shape_text(std::span<const std::int64_t> shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
@@ -166,10 +198,10 @@ std::optional<Dtype> dtype_of(std::string_view name) {
 }
 
 std::optional<std::size_t> bytes_of(Dtype dtype, std::span<const std::int64_t> shape) {
-  std::size_t bytes = size_of(dtype);
+  std::size_t bits = bits_of(dtype);
   for (const std::int64_t extent : shape)
-    if (extent < 0 || __builtin_mul_overflow(bytes, static_cast<std::size_t>(extent), &bytes)) return std::nullopt;
-  return bytes;
+    if (extent < 0 || __builtin_mul_overflow(bits, static_cast<std::size_t>(extent), &bits)) return std::nullopt;
+  return bits % 8 == 0 ? std::optional(bits / 8) : std::nullopt;  // the format has no half bytes
 }
 
 FileReader::FileReader(int fd, std::string name, std::string what)
@@ -178,6 +210,7 @@ FileReader::FileReader(int fd, std::string name, std::string what)
   if (::fstat(fd_, &status) != 0) cannot_read(what_, errno);
   if (S_ISDIR(status.st_mode)) cannot_read(what_, EISDIR);
   size_ = static_cast<std::uint64_t>(status.st_size);
+  refuse_lfs_pointer(fd_, name_);
 }
 
 FileReader::FileReader(const std::filesystem::path& file)
@@ -214,6 +247,7 @@ Header read_header(const FileReader& reader) {
       header.entries.emplace(key, parse_entry(reader.name(), key, value, header.data_bytes));
   }
   check_cover(reader.name(), header);
+  add_tied(header);
   return header;
 }
 

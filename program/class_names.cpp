@@ -11,6 +11,7 @@
 #include <tutti/error.hpp>
 
 #include "common/log.hpp"
+#include "common/unicode.hpp"
 #include "images/sources.hpp"
 
 namespace tutti::program {
@@ -49,8 +50,9 @@ class Index {
  public:
   explicit Index(const std::vector<std::string>& wanted) {
     for (std::uint32_t place = 0; place < wanted.size(); ++place) {
-      exact_[wanted[place]].push_back(place);
-      plain_[plain(wanted[place])].push_back(place);
+      const std::string name = composed(wanted[place]);
+      exact_[name].push_back(place);
+      plain_[plain(name)].push_back(place);
     }
   }
 
@@ -80,7 +82,8 @@ class Index {
 Places places_of(const std::vector<std::string>& there, const std::vector<std::string>& wanted) {
   const Index index(wanted);
   Places places;
-  for (const std::string& name : there) {
+  for (const std::string& written : there) {
+    const std::string name = composed(written);
     const auto label = static_cast<std::uint32_t>(places.size());
     const std::string_view rest = without_number(name);
     auto place = index.place_of(name, label);

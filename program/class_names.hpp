@@ -18,10 +18,10 @@ struct ClassMatch {
 };
 
 /// `there` are the classes of the images, `wanted` those of the task, each in the order of its labels. Two names are
-/// equal if their letters and digits are, ignoring case (`_` counts as a blank); a leading number in `there`
-/// (`003-fox`) is ignored. If every name is found, labels are matched by name, in any order. If some have other names,
-/// and every name that is found is at its position, classes are matched by position. Otherwise throws Error(usage),
-/// whose message starts with `images` ("the images of task 't'").
+/// equal if their letters and digits are, ignoring case and how accents are encoded (`_` counts as a blank); a leading
+/// number in `there` (`003-fox`) is ignored. If every name is found, labels are matched by name, in any order. If some
+/// have other names, and every name that is found is at its position, classes are matched by position. Otherwise throws
+/// Error(usage), whose message starts with `images` ("the images of task 't'").
 ClassMatch match_classes(const std::vector<std::string>& there, const std::vector<std::string>& wanted,
                          const std::string& images);
 

@@ -4,15 +4,20 @@
 
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
+#include <vector>
 
 #include "common/clock.hpp"
 #include "common/counted.hpp"
+#include "common/unsigned_nan.hpp"
 #include "coordinator/plan/find_worker.hpp"
 #include "coordinator/plan/input.hpp"
 #include "coordinator/plan/machine.hpp"
 #include "coordinator/plan/plan.hpp"
+#include "coordinator/plan/segments.hpp"
 #include "program/evaluate/hosting.hpp"
+#include "program/measured_memory.hpp"
 #include "program/reporting.hpp"
 #include "program/say.hpp"
 #include "program/session.hpp"
@@ -27,8 +32,9 @@ void train_members(Session& session, bool quiet) {
     add_epoch(session.report(), epoch);
     if (quiet) return;
     const config::MemberSpec& member = members[epoch.member];
-    say(stdout, fmt::format("{:<12}  epoch {}/{}  loss {:.4f}  accuracy {:6.2f} %  {:.2f} s\n", member.name,
-                            epoch.epoch, member.train.epochs, epoch.loss, epoch.accuracy * 100, epoch.seconds));
+    say(stdout,
+        fmt::format("{:<12}  epoch {}/{}  loss {:.4f}  accuracy {:6.2f} %  {:.2f} s\n", member.name, epoch.epoch,
+                    member.train.epochs, unsigned_nan(epoch.loss), epoch.accuracy * 100, epoch.seconds));
   };
   const TrainResult trained = session.ensemble().train(session.source(), session.folder(), on_epoch);
   session.report().phases.train = seconds_since(begin);
@@ -37,13 +43,37 @@ void train_members(Session& session, bool quiet) {
     if (!trained.weights[rank].empty()) session.report().members[rank].weights = trained.weights[rank].string();
 }
 
+/// The message of an error and what to do about it, on one line.
+std::string first_lines(const Error& error) {
+  return fmt::format("{}{}", error.message(), error.hint().empty() ? "" : fmt::format(" ({})", error.hint()));
+}
+
+/// Every file that is named and does not exist: those of the models, heads, and the images.
+std::vector<Error> all_missing(const config::EnsembleSpec& spec) {
+  std::vector<Error> missing = missing_files(spec, false);
+  for (const config::TaskSpec& task : spec.tasks)
+    if (std::error_code code; !task.head.empty() && !std::filesystem::exists(task.head, code))
+      missing.emplace_back(ErrorKind::usage,
+                           fmt::format("task '{}': there is no head '{}'", task.name, task.head.string()));
+  if (missing.empty()) return missing;
+  // Without images nothing more can be planned, and that error should not hide the files above.
+  try {
+    input_form(spec, spec.input);
+  } catch (const Error& error) {
+    missing.push_back(error);
+    for (const Error& one : missing) say(stdout, fmt::format("missing  {}\n", first_lines(one)));
+    throw;
+  }
+  return missing;
+}
+
 }  // namespace
 
 Outcome train(const CommandLine& line, Interruption& interruption) {
   Session session("train", line, true, interruption);
   std::unique_ptr<Source> test;
   if (session.spec().input.dataset != config::Dataset::memory) {
-    test = open_source(session.spec(), session.spec().input);
+    test = open_named(session.spec(), session.spec().input);
     check_same_preparation(session.spec(), session.source(), *test);
   }
   session.perform([] {},
@@ -56,19 +86,28 @@ Outcome train(const CommandLine& line, Interruption& interruption) {
   return session.conclude({});
 }
 
-void plan(const CommandLine& line) {
+void plan(const CommandLine& line, Interruption& interruption) {
   config::EnsembleSpec spec = load(line);
-  const std::filesystem::path worker = find_worker(line.worker);
-  const Machine machine = look_at_machine(worker, GpuSearch::yes);
   // With tasks and without images to run on, only an evaluation is possible: plan that.
   if (!spec.tasks.empty() && spec.input.dataset == config::Dataset::memory) spec = host_models(spec, {}).hosted;
+  const std::vector<Error> missing = all_missing(spec);
+  for (const Error& error : missing) say(stdout, fmt::format("missing  {}\n", first_lines(error)));
+  const std::filesystem::path worker = find_worker(line.worker);
+  const Machine machine = look_at_machine(worker, GpuSearch::yes);
   const InputForm input = input_form(spec, spec.input);
-  const Plan made = make_plan(spec, machine, input, {worker, line.debug_worker, false});
+  const Options options{worker, line.debug_worker, false};
+  const Plan made = make_plan(spec, machine, input, options);
   const std::string images =
       input.images ? fmt::format("{} x {} of {}", *input.images, input.shape.text(), to_name(spec.input.dataset))
                    : input.shape.text() + " from the API";
   say(stdout, plan_text(made, machine, images));
+  if (!missing.empty())
+    throw Error(ErrorKind::usage,
+                fmt::format("{} missing, so the plan cannot be carried out",
+                            missing.size() == 1 ? "a file is" : fmt::format("{} files are", missing.size())),
+                missing.front().message(), missing.front().hint());
   check_memory(made);
+  if (line.measure) say(stdout, measured_text(measure_memory(with_segment(spec, input, false), options, interruption)));
 }
 
 void validate(const CommandLine& line) {

@@ -24,6 +24,7 @@ struct CommandLine {
   std::filesystem::path picture;    ///< an SVG file
   bool quiet = false;
   bool resume = false;
+  bool measure = false;  ///< `plan` starts the workers and measures their memory
 };
 
 /// How a command ended that did not throw.
@@ -40,7 +41,7 @@ Outcome evaluate(const CommandLine& line, Interruption& interruption, images::Ru
 /// `line.file` is the output folder of a run, or a description that names it.
 Outcome combine(const CommandLine& line, Interruption& interruption);
 Outcome train(const CommandLine& line, Interruption& interruption);
-void plan(const CommandLine& line);
+void plan(const CommandLine& line, Interruption& interruption);
 void validate(const CommandLine& line);
 
 }  // namespace tutti::program

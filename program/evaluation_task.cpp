@@ -163,12 +163,21 @@ std::vector<EvaluationTask> open_tasks(const config::EnsembleSpec& spec) {
     config::TaskSpec only;
     only.name = to_name(spec.input.dataset);
     only.input = spec.input;
+    only.classes = spec.classes;
     tasks.push_back(open_task(spec, only, TaskImages::input));
   }
   check_shapes(spec, tasks);
   check_preparation(spec, tasks);
   check_towers(tasks);
   return tasks;
+}
+
+void check_named_classes(const config::EnsembleSpec& spec, const std::vector<MemberStatus>& members) {
+  for (const MemberStatus& member : members)
+    if (!spec.classes.empty() && member.width != spec.classes.size())
+      refuse(fmt::format("'classes' names {}, but '{}' outputs {}", counted(spec.classes.size(), "class"), member.name,
+                         member.width),
+             {}, "name the classes of the members, in the order of their outputs");
 }
 
 void check_classes(const Source& source, const std::vector<MemberStatus>& models) {

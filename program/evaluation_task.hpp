@@ -53,6 +53,10 @@ bool same_form(const config::EnsembleSpec& spec, const std::vector<EvaluationTas
 void check_widths(const std::vector<EvaluationTask>& tasks, const std::vector<MemberStatus>& models,
                   std::size_t members, bool combined);
 
+/// Throws Error(usage) if `classes` of the description does not name as many classes as a member outputs. Call it once
+/// the models are loaded.
+void check_named_classes(const config::EnsembleSpec& spec, const std::vector<MemberStatus>& members);
+
 /// Throws Error(usage) if `source` has labels with more classes than a model outputs. Call it once the models are
 /// loaded.
 void check_classes(const Source& source, const std::vector<MemberStatus>& models);

@@ -12,15 +12,18 @@
 #include <exception>
 #include <filesystem>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include <tutti/error.hpp>
 
 #include "common/build_id.hpp"
 #include "common/log.hpp"
 #include "common/nearest.hpp"
+#include "common/standard_streams.hpp"
 #include "coordinator/plan/find_worker.hpp"
 #include "program/commands.hpp"
 #include "program/merge/merge_command.hpp"
@@ -165,6 +168,20 @@ void check_command(const CLI::App& app, int argc, char** argv) {
   throw Error(ErrorKind::failed, fmt::format("could not start {}", bench.string()), std::strerror(errno));
 }
 
+/// `tutti help run` and `tutti version` are `tutti run --help` and `tutti --version`. Ends with a null, as argv does.
+std::vector<char*> with_options_for_words(int argc, char** argv) {
+  static char help[] = "--help";
+  static char version[] = "--version";
+  std::vector<char*> words(argv, argv + argc);
+  if (argc >= 2 && std::string_view(argv[1]) == "version") words[1] = version;
+  if (argc >= 2 && std::string_view(argv[1]) == "help") {
+    words.erase(words.begin() + 1);
+    words.insert(words.begin() + std::min<std::ptrdiff_t>(std::ssize(words), 2), help);
+  }
+  words.push_back(nullptr);
+  return words;
+}
+
 int run_program(int argc, char** argv) {
   CLI::App app("Tutti runs an ensemble of models, each in its own worker process, as one.", "tutti");
   app.set_version_flag("--version", fmt::format("tutti {} (build {})", version(), build_id()));
@@ -194,6 +211,8 @@ int run_program(int argc, char** argv) {
         ->add_option("--trace", line.trace,
                      "write a timeline of workers and coordinator, for ui.perfetto.dev or chrome://tracing")
         ->type_name("FILE");
+  plan_command->add_flag("--measure", line.measure,
+                         "also start every member once, predict some images, and measure the memory");
   CLI::Option* const dry = run_command->add_flag("--dry-run", dry_run, "print the plan instead");
   for (CLI::App* const described : {&app, run_command, evaluate_command, combine_command, train_command, merge_command})
     described->footer(kExitCodes);
@@ -225,7 +244,7 @@ int run_program(int argc, char** argv) {
         if (*validate_command)
           validate(line);
         else
-          plan(line);
+          plan(line, *interruption);
         return Outcome::complete;
       },
       interruption);
@@ -235,11 +254,13 @@ int run_program(int argc, char** argv) {
 }  // namespace tutti::program
 
 int main(int argc, char** argv) {
+  tutti::open_missing_standard_streams();
   // If a reader closes the pipe, or a file reaches its size limit, the write fails with an error instead of ending the
   // program silently.
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);
   // In a container without /sys, hwloc falls back to what the kernel reports; it need not warn about that on stderr.
   ::setenv("HWLOC_HIDE_ERRORS", "2", 0);
-  return tutti::program::run_program(argc, argv);
+  std::vector<char*> words = tutti::program::with_options_for_words(argc, argv);
+  return tutti::program::run_program(static_cast<int>(words.size()) - 1, words.data());
 }

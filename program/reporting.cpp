@@ -10,6 +10,7 @@
 #include "common/counted.hpp"
 #include "common/processor.hpp"
 #include "common/resample.hpp"
+#include "common/unsigned_nan.hpp"
 #include "coordinator/decide/batch_search.hpp"
 
 namespace tutti::program {
@@ -22,7 +23,7 @@ std::string cpu_name() {
 
 template <class Number>
 std::string text_or_dash(const std::optional<Number>& value, const char* format, double factor = 1) {
-  return value ? fmt::format(fmt::runtime(format), static_cast<double>(*value) * factor) : "-";
+  return value ? fmt::format(fmt::runtime(format), unsigned_nan(static_cast<double>(*value) * factor)) : "-";
 }
 
 std::optional<double> rate(std::uint64_t images, std::optional<double> seconds) {
@@ -46,6 +47,24 @@ std::string batches_line(const Plan& plan) {
   for (const WorkerPlan& worker : plan.workers) most = std::max(most, worker.most_batch_images);
   return fmt::format("batches  measured at the start: {} images\n",
                      fmt::join(batch_candidates(plan.arena.images, most), ", "));
+}
+
+/// What the sum of the bounds leaves out, because nothing tells it before the models run.
+std::string not_counted(const Plan& plan) {
+  std::vector<std::string> computing;
+  bool on_gpu = false;
+  for (const WorkerPlan& worker : plan.workers) {
+    on_gpu = on_gpu || worker.request.cuda;
+    const bool measured = plan.batches == Batches::to_measure && !worker.request.cuda;
+    if (facts_of(worker.request.model).torch && !measured) computing.push_back(worker.request.name);
+  }
+  std::vector<std::string> terms;
+  if (!computing.empty())
+    terms.push_back(fmt::format("what {} hold{} while computing ('tutti plan --measure' measures it)",
+                                fmt::join(computing, ", "), computing.size() == 1 ? "s" : ""));
+  if (plan.decode_threads != 0) terms.emplace_back("photographs of more than 12 million pixels");
+  if (on_gpu) terms.emplace_back("the memory of GPUs");
+  return fmt::format("{}", fmt::join(terms, "; "));
 }
 
 }  // namespace
@@ -173,6 +192,24 @@ std::string planes_text(const Plan& plan) {
   return text;
 }
 
+/// As in YAML.
+std::string input_text(const MemberInput& input) {
+  const auto side = [](std::uint32_t height, std::uint32_t width) {
+    return height == width ? fmt::format("{}", height) : fmt::format("[{}, {}]", height, width);
+  };
+  const Resize& resize = input.resize;
+  std::vector<std::string> parts;
+  if (resize.rule != ResizeRule::none)
+    parts.push_back(fmt::format("resize: {}, rule: {}, interpolation: {}", side(resize.height, resize.width),
+                                to_name(resize.rule), to_name(resize.interpolation)));
+  if (resize.crop_height != 0)
+    parts.push_back(fmt::format("crop: {}, crop_rounding: {}", side(resize.crop_height, resize.crop_width),
+                                to_name(resize.crop_rounding)));
+  if (!input.mean.empty()) parts.push_back(fmt::format("mean: [{}]", fmt::join(input.mean, ", ")));
+  if (!input.std.empty()) parts.push_back(fmt::format("std: [{}]", fmt::join(input.std, ", ")));
+  return fmt::format("{{{}}}", fmt::join(parts, ", "));
+}
+
 }  // namespace
 
 std::string plan_text(const Plan& plan, const Machine& machine, const std::string& source) {
@@ -193,9 +230,13 @@ std::string plan_text(const Plan& plan, const Machine& machine, const std::strin
                     worker.device, worker.cores.empty() ? "any" : fmt::format("{}", fmt::join(worker.cores, ",")),
                     worker.request.threads, worker.assigned);
   text += planes_text(plan);
+  for (const WorkerPlan& worker : plan.workers)
+    if (worker.request.input && *worker.request.input != MemberInput{})
+      text += fmt::format("input of {}: {}\n", worker.request.name, input_text(*worker.request.input));
   text += "\nmemory\n";
   for (const Bound& bound : plan.bounds) text += fmt::format("{:>12}  {}\n", bytes_text(bound.bytes), bound.name);
-  text += fmt::format("{:>12}  in all\n", bytes_text(plan.needed_bytes()));
+  text += fmt::format("{:>12}  in all, at least\n", bytes_text(plan.needed_bytes()));
+  if (const std::string more = not_counted(plan); !more.empty()) text += fmt::format("not counted: {}\n", more);
   if (!plan.survival.empty()) text += "\nwhen a worker dies\n";
   for (const std::string& sentence : plan.survival) text += sentence + "\n";
   for (const std::string& note : plan.notes) text += fmt::format("note: {}\n", note);

@@ -14,6 +14,8 @@
 #include "coordinator/plan/find_worker.hpp"
 #include "coordinator/plan/input.hpp"
 #include "coordinator/plan/machine.hpp"
+#include "coordinator/plan/segments.hpp"
+#include "program/class_names.hpp"
 #include "program/progress.hpp"
 #include "program/reporting.hpp"
 #include "program/say.hpp"
@@ -28,7 +30,10 @@ using Clock = std::chrono::steady_clock;
 
 bool readable(const std::filesystem::path& file) { return ::access(file.c_str(), R_OK) == 0; }
 
-void check_files(const config::EnsembleSpec& spec, bool training) {
+}  // namespace
+
+std::vector<Error> missing_files(const config::EnsembleSpec& spec, bool training) {
+  std::vector<Error> missing;
   for (const config::MemberSpec& member : spec.members) {
     using Row = std::tuple<std::filesystem::path, std::string, std::string>;
     const bool trained = facts_of(member.model.kind).trainable;
@@ -38,15 +43,27 @@ void check_files(const config::EnsembleSpec& spec, bool training) {
     for (const NamedPath& named : paths_of(member.model.kind)) rows.emplace_back(named.path, named.key, "");
     for (const auto& [file, what, hint] : rows)
       if (!file.empty() && !readable(file))
-        throw Error(ErrorKind::usage, fmt::format("{}: there is no readable file '{}'", member.name, file.string()),
-                    fmt::format("named by its '{}'; relative paths start at the current folder", what), hint);
+        missing.emplace_back(ErrorKind::usage,
+                             fmt::format("{}: there is no readable file '{}'", member.name, file.string()),
+                             fmt::format("named by its '{}'; relative paths start at the current folder", what), hint);
   }
+  return missing;
+}
+
+namespace {
+
+void check_files(const config::EnsembleSpec& spec, bool training) {
+  if (const std::vector<Error> missing = missing_files(spec, training); !missing.empty()) throw missing.front();
 }
 
 }  // namespace
 
 config::EnsembleSpec load(const CommandLine& line) {
   return config::load_file(line.file, {line.overrides, line.assign});
+}
+
+std::unique_ptr<Source> open_named(const config::EnsembleSpec& spec, const config::InputSpec& input) {
+  return with_task_classes(open_source(spec, input), spec.classes, "the images of 'input'");
 }
 
 std::vector<std::filesystem::path> arrays_of(const config::EnsembleSpec& spec) {
@@ -77,7 +94,7 @@ Session::Session(const std::string& command, const CommandLine& line, bool train
     : line_(line), interruption_(interruption), spec_(std::make_shared<config::EnsembleSpec>(load(line))) {
   options_ = {find_worker(line.worker), line.debug_worker, training, line.trace};
   check_files(*spec_, training);
-  own_source_ = open_source(*spec_, training ? spec_->train_input : spec_->input);
+  own_source_ = open_named(*spec_, training ? spec_->train_input : spec_->input);
   source_ = own_source_.get();
   set_up(command);
   say_skipped(*source_);
@@ -96,8 +113,10 @@ Session::Session(const std::string& command, const CommandLine& line, Interrupti
 
 void Session::set_up(const std::string& command) {
   const Machine machine = look_at_machine(options_.worker, gpus_wanted(*spec_));
-  const config::InputSpec& input = options_.training ? spec_->train_input : spec_->input;
-  plan_ = make_plan(*spec_, machine, form_of(*source_, *spec_, input), options_);
+  const config::InputSpec input = options_.training ? spec_->train_input : spec_->input;
+  const InputForm form = form_of(*source_, *spec_, input);
+  spec_ = std::make_shared<config::EnsembleSpec>(with_segment(*spec_, form, options_.training));
+  plan_ = make_plan(*spec_, machine, form, options_);
   for (const std::string& note : plan_.notes) log::info("{}", note);
   report_ = begin_report(command, *spec_, plan_, machine);
   note_skipped();

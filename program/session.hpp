@@ -24,6 +24,13 @@ namespace tutti::program {
 /// Reads the description that the command line names. Throws Error(usage).
 config::EnsembleSpec load(const CommandLine& line);
 
+/// An error for each file of the models that does not exist or cannot be read, in rank order. In training the members
+/// start from other files.
+std::vector<Error> missing_files(const config::EnsembleSpec& spec, bool training);
+
+/// The source of `input`, whose labels go by the names in `classes`, if there are any (class_names.hpp).
+std::unique_ptr<Source> open_named(const config::EnsembleSpec& spec, const config::InputSpec& input);
+
 /// The files of a description's inputs that could be in an output folder: arrays.
 std::vector<std::filesystem::path> arrays_of(const config::EnsembleSpec& spec);
 

@@ -8,6 +8,8 @@ namespace tutti::images {
 namespace {
 
 constexpr double kSmallestShare = 1e-12;
+/// Of that share; the logits of an impossible class give no larger one.
+const double kLargestLoss = -std::log(kSmallestShare);
 
 }  // namespace
 
@@ -27,7 +29,10 @@ void ClassShares::take(std::span<const float> row, ScoreKind kind) {
 }
 
 double ClassShares::loss(std::size_t label) const {
-  if (kind_ == ScoreKind::logits) return std::log(sum_) + largest_ - row_[label];
+  if (kind_ == ScoreKind::logits) {
+    const double loss = std::log(sum_) + largest_ - row_[label];
+    return loss > kLargestLoss ? kLargestLoss : loss;
+  }
   const double own = share(label);
   // Written so that a NaN stays a NaN: it must not be counted as a very bad answer.
   return -std::log(own < kSmallestShare ? kSmallestShare : own);

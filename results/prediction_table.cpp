@@ -8,6 +8,8 @@
 #include <iterator>
 #include <vector>
 
+#include "common/unsigned_nan.hpp"
+
 namespace tutti::images {
 namespace {
 
@@ -90,7 +92,7 @@ void PredictionTable::append_scores(std::span<const float> scores, std::int64_t 
   for (const std::size_t label : best_classes(scores, static_cast<std::size_t>(predicted), shown_)) {
     lines_ += ',';
     append_class(static_cast<std::int64_t>(label));
-    fmt::format_to(std::back_inserter(lines_), ",{}", scores[label]);
+    fmt::format_to(std::back_inserter(lines_), ",{}", unsigned_nan(scores[label]));
   }
 }
 

@@ -15,6 +15,7 @@
 #include <tutti/error.hpp>
 #include <utility>
 
+#include "common/dangling_link.hpp"
 #include "common/log.hpp"
 
 namespace tutti::images {
@@ -23,6 +24,8 @@ namespace {
 constexpr const char* kHint = "choose another folder with `output:`";
 
 void create(const std::filesystem::path& folder) {
+  if (const std::string dangling = dangling_link(folder); !dangling.empty())
+    throw Error(ErrorKind::usage, fmt::format("cannot write results to {}", folder.string()), dangling, kHint);
   std::error_code code;
   std::filesystem::create_directories(folder, code);
   std::error_code unknown;  // even whether it exists may be hidden

@@ -8,6 +8,8 @@
 #include <system_error>
 #include <utility>
 
+#include "common/dangling_link.hpp"
+
 namespace tutti::images {
 namespace {
 
@@ -37,7 +39,8 @@ NpySink::NpySink(const std::filesystem::path& folder, const ResultForm& form, co
   std::error_code code;
   if (std::filesystem::create_directory(members, code)) members_folder_.created = members;
   if (code)
-    throw Error(ErrorKind::failed, fmt::format("could not create the folder {}", members.string()), code.message());
+    throw Error(ErrorKind::failed, fmt::format("could not create the folder {}", members.string()), code.message(),
+                dangling_link(members));
   for (const ResultForm::Member& member : form.members)
     members_.emplace_back(members / (member.name + ".npy"), NpyType::float32,
                           std::vector{form.images, std::uint64_t{member.width}});

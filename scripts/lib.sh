@@ -106,7 +106,7 @@ debian_family() {
 # All but Boost, whose package has its version in its name where the distribution's own is too old.
 common_packages="g++ cmake ninja-build ccache pkg-config git ca-certificates python3 python3-venv libyaml-cpp-dev
   doctest-dev libcli11-dev libspdlog-dev libfmt-dev libhwloc-dev
-  libjpeg-dev libpng-dev patchelf"
+  libjpeg-dev libpng-dev libwebp-dev libtiff-dev libstb-dev libutf8proc-dev patchelf"
 known_distributions="Debian 12 and 13, Ubuntu 24.04 and 26.04"
 
 # packages DISTRIBUTION: the packages that building Tutti needs there; fails for a distribution that it does not know.
@@ -200,7 +200,8 @@ spdlog/version.h|spdlog 1.10 or newer (Debian: libspdlog-dev)
 fmt/format.h|fmt 9 or newer (Debian: libfmt-dev)
 hwloc.h|hwloc 2 or newer (Debian: libhwloc-dev)
 jerror.h|libjpeg-turbo 2 or newer (Debian: libjpeg-dev)
-png.h|libpng 1.6 or newer (Debian: libpng-dev)"
+png.h|libpng 1.6 or newer (Debian: libpng-dev)
+utf8proc.h|utf8proc 2.6 or newer (Debian: libutf8proc-dev)"
   while IFS='|' read -r header line; do
     if [[ -z $compiler ]] || ! "$compiler" -fsyntax-only -x c++ -include "$header" - >/dev/null 2>&1 <<<"$probe"; then
       say "$line"

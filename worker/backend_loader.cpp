@@ -10,6 +10,7 @@
 #include <tutti/error.hpp>
 
 #include "common/build_id.hpp"
+#include "common/program_folder.hpp"
 #include "common/wire/spawn_contract.hpp"
 #include "worker/fake.hpp"
 
@@ -33,8 +34,7 @@ void open_libtorch(bool cuda) {
 }
 
 const Backend& open_backend(std::string_view file, std::string_view needed_for, const std::string& if_missing) {
-  std::error_code no_proc;  // without /proc nothing is found
-  const fs::path path = find_plugin(fs::read_symlink("/proc/self/exe", no_proc).parent_path(), file);
+  const fs::path path = find_plugin(program_folder(), file);
   if (path.empty())
     throw Error(ErrorKind::failed, fmt::format("cannot run {}: {} is not installed", needed_for, file), {}, if_missing);
   open_libtorch(file == kCudaPlugin);

@@ -10,6 +10,12 @@ Error out_of_memory(std::string detail) {
                "run fewer members on this machine, or lower 'batch_images', 'train.batch_images' or 'segment_images'");
 }
 
+Error unsteady(std::string what, std::string why, bool may_be_random) {
+  std::string hint = "call model.eval() before you trace, script or compile the model, and export it again";
+  if (may_be_random) hint += "; 'random: true' in 'model' is for models that do this on purpose";
+  return Error(ErrorKind::usage, std::move(what), std::move(why), std::move(hint));
+}
+
 control::Failure failure_of(const std::exception& error) {
   if (const auto* ours = dynamic_cast<const Error*>(&error)) return control::failure_of(*ours);
   if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) return control::failure_of(out_of_memory({}));

@@ -13,6 +13,10 @@ namespace tutti::worker {
 /// The error of a worker that got no memory; `detail` says from whom and for what, and may be empty.
 Error out_of_memory(std::string detail);
 
+/// The error of a model whose predictions are not a function of the image: `what` it does, and `why`, which may be
+/// empty. `may_be_random`: the kind has the key 'random'.
+Error unsteady(std::string what, std::string why, bool may_be_random);
+
 /// An Error with its detail and hint, a std::bad_alloc as out_of_memory(), any other exception with its what().
 control::Failure failure_of(const std::exception& error);
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <iterator>
@@ -45,14 +46,15 @@ std::optional<ForkRequest> receive_request(int socket) {
 
 /// A child of our parent. glibc's fork() cannot make one; so this does by itself what fork() does besides the system
 /// call, as far as it matters in a process of one thread: glibc keeps the thread's number, at the address that the
-/// kernel clears at its end.
+/// kernel clears at its end. Returns 0 in the child, and the negative errno if there is none.
 pid_t fork_sibling() {
   int* thread_number = nullptr;
-  if (::prctl(PR_GET_TID_ADDRESS, &thread_number) != 0 || thread_number == nullptr) return -1;
+  if (::prctl(PR_GET_TID_ADDRESS, &thread_number) != 0 || thread_number == nullptr) return -ENOSYS;
   clone_args args{};
   args.flags = CLONE_PARENT | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
   args.child_tid = reinterpret_cast<std::uintptr_t>(thread_number);
-  return static_cast<pid_t>(::syscall(SYS_clone3, &args, sizeof args));
+  const auto pid = static_cast<pid_t>(::syscall(SYS_clone3, &args, sizeof args));
+  return pid < 0 ? -errno : pid;
 }
 
 /// The copies first go above all targets: a dup2 must not overwrite one that is still needed.

@@ -1,5 +1,6 @@
 // The program `tutti-worker`: hosts one member. Only the coordinator starts it.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -11,6 +12,7 @@
 #include "common/build_id.hpp"
 #include "common/clock.hpp"
 #include "common/kill_point.hpp"
+#include "common/standard_streams.hpp"
 #include "common/wire/spawn_contract.hpp"
 #include "worker/backend_loader.hpp"
 #include "worker/control_client.hpp"
@@ -64,11 +66,14 @@ void host_member(ControlClient& control, const LaunchOptions& options) {
   ready.load_seconds = seconds_since(begin);
   kill_point("worker.loaded");
   begin = std::chrono::steady_clock::now();
-  ready.width = warm_up(*loaded.model, request, control.fd());
+  const WarmUp warm = warm_up(*loaded.model, request, control.fd());
   ready.warm_up_seconds = seconds_since(begin);
+  ready.width = warm.width;
+  ready.batch_seconds = warm.batch_seconds;
   kill_point("worker.warm");
   ready.parameters = loaded.model->parameters();
   ready.backend = loaded.backend;
+  ready.note = fmt::format("{}", fmt::join(loaded.model->notes(), "; "));
   control.send(ready);
   kill_point("worker.ready");
 
@@ -113,6 +118,7 @@ int run(int argc, char** argv) {
 }  // namespace tutti::worker
 
 int main(int argc, char** argv) {
+  tutti::open_missing_standard_streams();
   int code = tutti::kUsage;
   try {
     code = tutti::worker::run(argc, argv);

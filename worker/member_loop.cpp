@@ -163,6 +163,7 @@ void MemberLoop::predict(const TaskRecord& task, CompletionRecord& completion) {
   const std::span<float> answers = parts_.channel.output(task.slot, task.images);
   const std::uint32_t width = parts_.start.width;
   if (task.batch_images != batch_images_) parts_.model.expect_batches(batch_images_ = task.batch_images);
+  parts_.model.begin_segment(slot.numbers.empty() ? 0 : slot.numbers.front());
   // Batches never cross a segment, and the cut depends only on its length and the batch size.
   for (std::uint32_t first = 0; first < task.images; first += task.batch_images) {
     const std::uint32_t count = std::min(task.batch_images, task.images - first);

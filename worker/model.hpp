@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <tutti/images.hpp>
 
@@ -64,6 +65,17 @@ class Model {
   /// is that of the request. A model that prepares itself for a size does so again: its outputs are bit-identical to
   /// those of a model that was loaded with this size.
   virtual void expect_batches(std::uint32_t /*images*/) {}
+
+  /// The batches that follow belong to the segment whose first image has this number in the source. A model that draws
+  /// random numbers draws the same ones for it in every process.
+  virtual void begin_segment(std::uint64_t /*first_image*/) {}
+
+  /// Why predict() may give other outputs for the same images, as far as the model itself shows it: "it has dropout in
+  /// training mode". Empty: it does not show.
+  virtual std::string why_unsteady() const { return {}; }
+
+  /// What the user should know about the loaded and warm model, one sentence each.
+  virtual std::vector<std::string> notes() const { return {}; }
 
   /// One batch: `images` is `count` images of the request's shape, float32 NCHW, 64-byte aligned at a segment's start,
   /// possibly in READ-ONLY memory. `output` has room for count x width() values and is written row-major, in the

@@ -1,4 +1,5 @@
-// Runs a newly loaded model until its speed and its bits no longer change, on memory that is read-only like the arena.
+// Runs a newly loaded model for the first time, on memory that is read-only like the arena, and finds out whether its
+// predictions repeat.
 #pragma once
 
 #include <cstdint>
@@ -7,13 +8,20 @@
 
 namespace tutti::worker {
 
-/// Calls per batch size: TorchScript profiles in the first, optimises in the second, and no longer changes in the
-/// third.
+/// The most calls with the same images: until two outputs in a row have the same bits, which is the second call as a
+/// rule.
 constexpr int kWarmUpCalls = 3;
 
-/// Calls the model with every size in `request.warm_up_batches` (at least the full batch). Returns its width. Throws
-/// what the model throws, and std::runtime_error if its width changes with the batch size or is 0. A model that
+struct WarmUp {
+  std::uint32_t width = 0;   ///< values per image
+  double batch_seconds = 0;  ///< what the full batch takes, judged by the last call, which may be of fewer images
+};
+
+/// Calls the model with one image and with two; with the batches of the run, which `request.warm_up_batches` lists
+/// besides the full one, only on a GPU, or if the model does not take a single image. Throws what the
+/// model throws, and Error(usage) if its width changes with the batch size or is 0, or, for the file of a program
+/// that is not random on purpose, if the same images give other outputs again, or next to other images. A model that
 /// writes to its input ends the process with a message (write_guard.hpp).
-std::uint32_t warm_up(Model& model, const MemberRequest& request, int control_fd);
+WarmUp warm_up(Model& model, const MemberRequest& request, int control_fd);
 
 }  // namespace tutti::worker

@@ -21,14 +21,17 @@ std::string g_message;
 int g_control_fd = -1;
 
 void on_fault(int signal, siginfo_t* info, void*) {
+  const bool sent = info->si_code <= 0;  // by a process; there is no address then
   const auto address = reinterpret_cast<std::uintptr_t>(info->si_addr);
-  if (address >= g_begin && address < g_end) {
+  if (!sent && address >= g_begin && address < g_end) {
     // If sending fails, the exit code still tells the coordinator.
-    [[maybe_unused]] const ssize_t sent = ::send(g_control_fd, g_message.data(), g_message.size(), MSG_NOSIGNAL);
+    [[maybe_unused]] const ssize_t length = ::send(g_control_fd, g_message.data(), g_message.size(), MSG_NOSIGNAL);
     ::_exit(kFailed);
   }
-  // Another fault: the instruction runs again, with the default action.
+  // Another fault: the instruction runs again, with the default action. A signal that was sent does not come again by
+  // itself; this one is delivered when the handler returns.
   ::signal(signal, SIG_DFL);
+  if (sent) ::raise(signal);
 }
 
 }  // namespace

@@ -32,6 +32,9 @@ void add_what(CLI::App& app, CommandLine& line, std::string& strategies) {
       ->allow_extra_args(false)
       ->check(CLI::Range(1U, config::kMaxSegmentImages));
   app.add_option("--repeats", line.repeats, "timed passes of each")->check(CLI::Range(1, 1000))->capture_default_str();
+  app.add_option("--seconds", line.seconds, "aim to compare in so many: fewer settings, rounds and images; 0: no bound")
+      ->check(CLI::Range(0.0, 86400.0))
+      ->capture_default_str();
   app.add_flag("--train", line.training, "train too: one after another, and side by side");
   app.add_flag("--interference", line.interference, "each member's speed alone and next to the others");
   CLI::Option* const sweep =

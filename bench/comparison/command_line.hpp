@@ -21,6 +21,7 @@ struct CommandLine {
   std::vector<Contender> contenders;
   std::vector<std::uint32_t> batches;
   int repeats = 5;
+  double seconds = 120;  ///< aimed at for the comparison; 0: no bound
   std::filesystem::path json_lines;
   std::filesystem::path page;
   std::filesystem::path trace;

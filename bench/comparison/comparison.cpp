@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -11,7 +12,9 @@
 
 #include "bench/comparison/multiplication.hpp"
 #include "bench/comparison/noise.hpp"
+#include "bench/comparison/time_bound.hpp"
 #include "common/clock.hpp"
+#include "common/counted.hpp"
 #include "common/log.hpp"
 
 namespace tutti::bench {
@@ -25,10 +28,14 @@ class Comparison {
       : field_(field),
         images_(images),
         choices_(choices),
-        short_(images.first(2ULL * field.spec.segment_images)),
+        begin_(Clock::now()),
+        short_(images.first(images_to_try(workload(seconds_of_one())))),
         members_(static_cast<std::uint32_t>(field.spec.members.size())) {}
 
   ComparisonResult run() {
+    if (choices_.seconds > 0)
+      log::info("comparing {} in at most about {:g} s; --seconds changes that, and 0 takes as long as it needs",
+                strategies_text(), choices_.seconds);
     for (const Contender contender : choices_.contenders) enter(contender);
     weigh();
     race();
@@ -36,9 +43,40 @@ class Comparison {
   }
 
  private:
+  // The shares of the time after which a step is cut short; the rounds get the rest.
+  static constexpr double kUntilTried = 0.4;
+  static constexpr double kUntilWeighed = 0.6;
+  /// A pass that takes longer is not repeated in a trial: its own scatter is small.
+  static constexpr double kSlowPass = 1;
+
+  double left_until(double share) const {
+    return choices_.seconds > 0 ? share * choices_.seconds - seconds_since(begin_)
+                                : std::numeric_limits<double>::infinity();
+  }
+
+  std::string strategies_text() const {
+    return choices_.contenders.size() == 1 ? "1 strategy" : fmt::format("{} strategies", choices_.contenders.size());
+  }
+
+  Workload workload(double seconds_per_image) const {
+    return {seconds_per_image, images_.count(), field_.spec.segment_images, field_.spec.batch_images, choices_.repeats};
+  }
+
+  /// Seconds per image of `sequential, one thread`, from one batch, so that no step begins with minutes of large
+  /// models; 0 if it cannot run.
+  double seconds_of_one() const {
+    const ImageSet batch = images_.first(field_.spec.batch_images);
+    try {
+      const auto one = start(field_, Contender::sequential_one, {1, 1, field_.spec.batch_images}, batch);
+      return one->pass() / static_cast<double>(batch.count());
+    } catch (const Refused&) {
+      return 0;
+    }
+  }
+
   void enter(Contender contender) {
+    if (field_.cuda && is_repeated_on_gpu(contender)) return;
     Entry entry{.contender = contender, .setting = {1, 1, field_.spec.batch_images}};
-    if (field_.cuda) entry.skipped = left_out_on_gpu(contender);
     attempt(entry, [&] { settle(entry); });
     result_.entries.push_back(entry);
     if (choices_.batches.empty()) return;
@@ -60,9 +98,14 @@ class Comparison {
   }
 
   double trial(Contender contender, const Setting& setting) {
+    if (left_until(kUntilTried) <= 0) {
+      log::info("{}: {}, batch {}: not tried, because the time for trying settings is up", title(contender),
+                to_text(contender, setting, field_.cuda), setting.batch_images);
+      return std::numeric_limits<double>::infinity();
+    }
     const auto contestant = start(field_, contender, setting, short_);
-    contestant->pass();
-    const double seconds = std::min(contestant->pass(), contestant->pass());
+    double seconds = contestant->pass();
+    if (seconds < kSlowPass) seconds = std::min(contestant->pass(), contestant->pass());
     log::info("{}: {}, batch {}: {:.3f} s for {} images", title(contender), to_text(contender, setting, field_.cuda),
               setting.batch_images, seconds, short_.count());
     return seconds;
@@ -89,8 +132,14 @@ class Comparison {
   // One at a time, because a page that two processes map counts half for each.
   void weigh() {
     for (int repeat = 0; repeat < choices_.repeats; ++repeat) {
-      log::info("start-up and memory, {} of {}", repeat + 1, choices_.repeats);
-      for (Entry& entry : result_.entries) attempt(entry, [&] { weigh(entry); });
+      if (repeat > 0 && left_until(kUntilWeighed) <= 0)
+        return log::info("start-up and memory: {} of {} rounds, because their time is up", repeat, choices_.repeats);
+      for (Entry& entry : result_.entries) {
+        attempt(entry, [&] { weigh(entry); });
+        if (entry.skipped.empty())
+          log::info("start-up and memory, {} of {}: {}: {:.2f} s", repeat + 1, choices_.repeats, entry.name(),
+                    entry.start_up.back());
+      }
     }
   }
 
@@ -99,21 +148,42 @@ class Comparison {
     const auto contestant = start(field_, entry.contender, entry.setting, short_);
     entry.start_up.push_back(seconds_since(begin));
     entry.backend = contestant->backend();
-    contestant->pass();
+    entry.per_image = contestant->pass() / static_cast<double>(short_.count());
     if (const auto bytes = contestant->pss_bytes()) entry.memory.push_back(static_cast<double>(*bytes) / (1 << 20));
   }
 
+  /// Decides over how many images and how often, and says how long that takes.
+  int plan_rounds() {
+    double per_image = 0;
+    for (const Entry& entry : result_.entries)
+      if (entry.skipped.empty()) per_image += entry.per_image;
+    const Rounds fitting = rounds_that_fit(workload(per_image), left_until(1));
+    if (fitting.images < images_.count()) result_.fewer = images_.first(fitting.images);
+    const bool less = fitting.images < images_.count() || fitting.rounds < choices_.repeats;
+    log::info("{} over {}{}: about {:.0f} s{}", counted(static_cast<std::uint64_t>(fitting.rounds), "round"),
+              fitting.images < images_.count() ? fmt::format("the first {} of ", fitting.images) : "",
+              counted(images_.count(), "image"), fitting.seconds,
+              less ? fmt::format(", because {:g} s are aimed at; --seconds 0 takes {} over all", choices_.seconds,
+                                 counted(static_cast<std::uint64_t>(choices_.repeats), "round"))
+                   : "");
+    return fitting.rounds;
+  }
+
+  const ImageSet& raced() const { return result_.images(images_); }
+
   void race() {
+    const int rounds = plan_rounds();
     std::vector<std::unique_ptr<Contestant>> contestants;
     for (Entry& entry : result_.entries) {
       contestants.push_back(nullptr);
-      attempt(entry, [&] { contestants.back() = start(field_, entry.contender, entry.setting, images_); });
+      if (entry.skipped.empty()) log::info("starting {}", entry.name());
+      attempt(entry, [&] { contestants.back() = start(field_, entry.contender, entry.setting, raced()); });
     }
     warm_up(contestants);
     start_multipliers();
     note_noise();
-    for (int round = 0; round < choices_.repeats; ++round) {
-      log::info("round {} of {}", round + 1, choices_.repeats);
+    for (int round = 0; round < rounds; ++round) {
+      log::info("round {} of {}", round + 1, rounds);
       for (std::size_t i = 0; i < contestants.size(); ++i)
         if (contestants[i]) result_.entries[i].seconds.push_back(contestants[i]->pass());
       note_noise();
@@ -129,8 +199,8 @@ class Comparison {
       contestants[i]->pass();
       const std::vector<float> answer = contestants[i]->answer();
       if (reference.empty()) reference = answer;  // nothing else runs here: a build without LibTorch
-      result_.tolerance = tolerance_for(field_.spec.combine, reference, images_.count());
-      result_.entries[i].agreement = compare(reference, answer, images_.count(), result_.tolerance);
+      result_.tolerance = tolerance_for(field_.spec.combine, reference, raced().count());
+      result_.entries[i].agreement = compare(reference, answer, raced().count(), result_.tolerance);
     }
     if (reference.empty())
       throw Error(ErrorKind::failed, "no strategy can run these members", result_.entries.front().skipped);
@@ -146,7 +216,7 @@ class Comparison {
     Entry alone{.contender = Contender::sequential_one, .setting = {1, 1, field_.spec.batch_images}};
     std::vector<float> answer;
     attempt(alone, [&] {
-      const auto sequential = start(field_, alone.contender, alone.setting, images_);
+      const auto sequential = start(field_, alone.contender, alone.setting, raced());
       sequential->pass();
       answer = sequential->answer();
     });
@@ -168,7 +238,8 @@ class Comparison {
   const Field& field_;
   const ImageSet& images_;
   const ComparisonChoices& choices_;
-  const ImageSet short_;  ///< two segments, on which settings are tried
+  const Clock::time_point begin_;
+  const ImageSet short_;  ///< on which settings are tried
   const std::uint32_t members_;
   std::optional<Multipliers> multipliers_;
   ComparisonResult result_;

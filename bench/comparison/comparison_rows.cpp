@@ -35,22 +35,25 @@ json::object conditions_of(const Entry& entry, const Field& field, const ImageSe
   return conditions_of(field, images, entry.own_batch ? std::nullopt : std::optional(field.spec.batch_images));
 }
 
-/// The members run on the CPU: what stands in for the rows of a GPU.
-std::vector<Row> skipped_on_cuda(const ComparisonResult& result, const Field& field, const ImageSet& images) {
-  std::vector<Row> rows;
-  if (field.cuda) return rows;
-  const std::string reason = field.machine.gpus.empty() ? fmt::format("no usable GPU ({})", field.machine.why_no_gpu)
-                                                        : "the members are assigned to the CPU";
+/// From here on a machine is not steady enough for the usual leads between strategies.
+constexpr double kMuchNoise = 0.1;
+
+struct Ranked {
+  std::string name;
+  double median = 0;
+  double mad = 0;
+};
+
+/// The measured strategies, the fastest first.
+std::vector<Ranked> ranking_of(const ComparisonResult& result, bool own_batch) {
+  std::vector<Ranked> ranked;
   for (const Entry& entry : result.entries) {
-    const bool needs_cores = entry.contender == Contender::sequential_one || entry.own_batch;
-    if (needs_cores) continue;
-    const std::string name = entry.contender == Contender::sequential ? "sequential" : entry.name();
-    Row row{.bench = "strategies", .name = fmt::format("{}, on a GPU", name), .unit = "s", .skipped = reason};
-    row.conditions = conditions_of(entry, field, images);
-    row.conditions["device"] = "cuda";
-    rows.push_back(std::move(row));
+    if (entry.own_batch != own_batch || entry.seconds.empty()) continue;
+    const Statistics found = statistics(entry.seconds);
+    ranked.push_back({entry.name(), found.median, found.mad});
   }
-  return rows;
+  std::ranges::sort(ranked, {}, &Ranked::median);
+  return ranked;
 }
 
 /// One process per core that multiplies matrices, all at once: nobody can be faster with the same arithmetic.
@@ -106,8 +109,32 @@ std::vector<Row> strategy_rows(const ComparisonResult& result, const Field& fiel
     if (entry.skipped.empty()) row.note = note_of(result, entry, images.count(), field.cuda);
     rows.push_back(std::move(row));
   }
-  for (Row& row : skipped_on_cuda(result, field, images)) rows.push_back(std::move(row));
   return rows;
+}
+
+std::vector<std::string> verdict_of(const ComparisonResult& result) {
+  const Statistics noise = statistics(result.noise);
+  const double spread = noise.max / noise.min - 1;
+  std::vector<std::string> lines;
+  for (const bool own_batch : {false, true}) {
+    const std::vector<Ranked> ranked = ranking_of(result, own_batch);
+    if (ranked.size() < 2) continue;
+    const Ranked& first = ranked[0];
+    const Ranked& second = ranked[1];
+    const double lead = second.median / first.median - 1;
+    const bool clear = lead > std::max(spread, 3 * (first.mad + second.mad) / first.median);
+    lines.push_back(
+        clear ? fmt::format("{} is fastest: {} s, {:.0f} % less than {} ({} s)", first.name, number_text(first.median),
+                            100 * (1 - first.median / second.median), second.name, number_text(second.median))
+              : fmt::format("no strategy is clearly the fastest: {} leads {} by {:.1f} %, which is within the noise",
+                            first.name, second.name, 100 * lead));
+  }
+  if (spread >= kMuchNoise)
+    lines.push_back(
+        fmt::format("warning: the machine was not steady: the same arithmetic took {:.0f} % longer in one "
+                    "round than in another, so differences below that mean nothing",
+                    100 * spread));
+  return lines;
 }
 
 std::vector<Row> other_rows(const ComparisonResult& result, const Field& field, const ImageSet& images) {

@@ -14,6 +14,7 @@
 #include "common/wire/spawn_contract.hpp"
 #include "coordinator/plan/find_worker.hpp"
 #include "coordinator/plan/plan.hpp"
+#include "coordinator/plan/segments.hpp"
 #include "images/sources.hpp"
 
 namespace tutti::bench {
@@ -118,10 +119,15 @@ std::vector<int> cores_of(const Plan& plan, const Machine& machine) {
   return cores;
 }
 
-/// The images are prepared already. No worker is replaced, since that would only look slow.
-config::EnsembleSpec from_memory(config::EnsembleSpec spec, ImageShape shape) {
+/// The images come from memory, as `form` says. If workers prepare them, each member gets what it does to them as an
+/// `input`: images from memory have no `preprocess`. No worker is replaced, since that would only look slow.
+config::EnsembleSpec from_memory(config::EnsembleSpec spec, const InputForm& form) {
+  if (workers_prepare(spec, spec.input))
+    for (config::MemberSpec& member : spec.members)
+      if (!member.input) member.input = MemberInput{{}, spec.input.preprocess.mean, spec.input.preprocess.std};
   config::InputSpec memory;
-  memory.shape = shape;
+  memory.shape = form.shape;
+  memory.has_bytes = form.pixels == PixelType::uint8;
   spec.input = memory;
   spec.train_input = memory;
   spec.save_members = false;
@@ -137,15 +143,11 @@ Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& 
   if (spec.combine.rule == CombineRule::none)
     throw Error(ErrorKind::usage, "rule none has no combined predictions to compare", {},
                 "set 'combine.rule', for example to mean");
-  for (const config::MemberSpec& member : spec.members)
-    if (member.input)
-      throw Error(ErrorKind::usage, fmt::format("member '{}' has a separate 'input'", member.name),
-                  "all strategies must compute the same images",
-                  "remove the members' 'input', and give images that need no preparation");
-  const InputForm input = input_form(spec.input);
+  const InputForm input = input_form(spec, spec.input);
+  const config::EnsembleSpec cut = with_segment(spec, input, false);
   const Machine machine = look_at_machine(worker, GpuSearch::yes);
-  const Plan plan = make_plan(spec, machine, input, {worker, {}, false});
-  Field field{.spec = from_memory(spec, input.shape),
+  const Plan plan = make_plan(cut, machine, input, {worker, {}, false});
+  Field field{.spec = from_memory(cut, input),
               .worker = worker,
               .single = single.empty() ? find_single() : std::filesystem::absolute(single),
               .machine = machine,
@@ -158,6 +160,11 @@ Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& 
   return field;
 }
 
+ImageSet read_images(const config::EnsembleSpec& spec, const config::InputSpec& input) {
+  const std::unique_ptr<Source> source = open_source(spec, input);
+  return ImageSet::read(*source, form_of(*source, spec, input).pixels);
+}
+
 config::EnsembleSpec with_setting(const Field& field, const Setting& setting) {
   config::EnsembleSpec spec = field.spec;
   spec.threads = setting.within;
@@ -167,8 +174,8 @@ config::EnsembleSpec with_setting(const Field& field, const Setting& setting) {
 
 SingleJob single_job(const Field& field, Strategy strategy, const Setting& setting, const ImageSet& images,
                      bool training) {
-  const Plan plan = make_plan(with_setting(field, setting), field.machine, {images.shape(), images.count()},
-                              {field.worker, {}, training});
+  const Plan plan = make_plan(with_setting(field, setting), field.machine,
+                              {images.shape(), images.count(), images.pixel_type()}, {field.worker, {}, training});
   SingleJob job{.strategy = strategy,
                 .between = setting.between,
                 .images = images.count(),
@@ -186,7 +193,9 @@ SingleProcess::Launch single_launch(const Field& field, const Setting& setting) 
   if (field.single.empty())
     throw Refused(ErrorKind::failed, "this build has no tutti-bench-single, which needs LibTorch");
   const Plan plan =
-      make_plan(with_setting(field, setting), field.machine, {field.spec.input.shape, {}}, {field.worker, {}, false});
+      make_plan(with_setting(field, setting), field.machine,
+                {field.spec.input.shape, {}, field.spec.input.has_bytes ? PixelType::uint8 : PixelType::float32},
+                {field.worker, {}, false});
   for (const auto& [name, value] : plan.workers.front().environment)
     if (!name.starts_with("OMP_") && !name.starts_with("MKL_")) launch.environment.emplace_back(name, value);
   for (const char* name : {"OMP_NUM_THREADS", "MKL_NUM_THREADS"})

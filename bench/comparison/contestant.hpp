@@ -30,6 +30,9 @@ struct Field {
   bool cuda = false;
   Departure& departure;
 };
+/// The images of `input`, read as the members of `spec` prepare them: raw if the workers do that.
+ImageSet read_images(const config::EnsembleSpec& spec, const config::InputSpec& input);
+
 /// An empty `single` is looked for next to this program. Throws Error(usage) if the members' devices or the rule cannot
 /// be compared.
 Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& worker,

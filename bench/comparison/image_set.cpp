@@ -9,55 +9,64 @@
 
 #include <tutti/error.hpp>
 
+#include "bench/protocol.hpp"
+
 namespace tutti::bench {
 
-ImageSet::ImageSet(std::string name, ImageShape shape, std::uint64_t count, bool labelled)
+ImageSet::ImageSet(std::string name, ImageShape shape, std::uint64_t count, bool labelled, PixelType type)
     : name_(std::move(name)),
       shape_(shape),
       count_(count),
       labelled_(labelled),
+      type_(type),
       file_(MemoryFile::create("bench-images")) {
   const std::string what = fmt::format("{} images of {}", count, shape.text());
-  file_.allocate(count * (shape.elements() * sizeof(float) + sizeof(std::int64_t)), what);
+  file_.allocate(labels_offset(count, shape, type) + count * sizeof(std::int64_t), what);
   memory_ = Mapping(file_, Access::read_write, what);
 }
 
-ImageSet ImageSet::read(Source& source) {
+ImageSet ImageSet::read(Source& source, PixelType pixels) {
   if (source.count() == 0)
     throw Error(ErrorKind::usage, fmt::format("{} has no images to measure with", source.name()), {},
                 "set 'input.count', or remove 'input.limit'");
-  ImageSet set(source.name(), source.shape(), source.count(), source.labelled());
+  ImageSet set(source.name(), source.shape(), source.count(), source.labelled(), pixels);
   constexpr std::uint64_t kAtOnce = 256;
   const std::size_t elements = set.shape_.elements();
   std::vector<std::uint64_t> indices;
   for (std::uint64_t first = 0; first < set.count_; first += kAtOnce) {
     indices.resize(std::min(kAtOnce, set.count_ - first));
     std::iota(indices.begin(), indices.end(), first);
-    source.read(indices, set.pixels().subspan(first * elements, indices.size() * elements),
-                set.labelled_ ? set.writable_labels().subspan(first, indices.size()) : std::span<std::int64_t>());
+    const auto labels =
+        set.labelled_ ? set.writable_labels().subspan(first, indices.size()) : std::span<std::int64_t>();
+    const std::size_t begin = first * elements;
+    const std::size_t values = indices.size() * elements;
+    if (pixels == PixelType::uint8)
+      source.read_bytes(indices, set.pixels<std::uint8_t>().subspan(begin, values), labels);
+    else
+      source.read(indices, set.pixels<float>().subspan(begin, values), labels);
   }
   return set;
 }
 
 ImageSet ImageSet::first(std::uint64_t count) const {
-  ImageSet set(name_, shape_, std::min(count, count_), labelled_);
-  std::copy_n(pixels().begin(), set.pixels().size(), set.pixels().begin());
+  ImageSet set(name_, shape_, std::min(count, count_), labelled_, type_);
+  const std::size_t value_bytes = type_ == PixelType::uint8 ? 1 : sizeof(float);
+  std::copy_n(memory_.data(), set.count_ * shape_.elements() * value_bytes, set.memory_.data());
   std::copy_n(labels().begin(), set.count_, set.writable_labels().begin());
   return set;
 }
 
-Images ImageSet::view() const { return {std::span<const float>(pixels()), shape_}; }
+Images ImageSet::view() const {
+  if (type_ == PixelType::uint8) return {std::span<const std::uint8_t>(pixels<std::uint8_t>()), shape_};
+  return {std::span<const float>(pixels<float>()), shape_};
+}
 
 std::span<const std::int64_t> ImageSet::labels() const { return writable_labels(); }
 
-std::span<float> ImageSet::pixels() const {
-  return {reinterpret_cast<float*>(memory_.data()), count_ * shape_.elements()};
-}
-
-// Images with an odd number of values leave the labels aligned to only 4 bytes. x86 and Arm can read them, and this
-// process only reads them in the copies below.
+// Images with an odd number of float32 values leave the labels aligned to only 4 bytes. x86 and Arm can read them, and
+// this process only reads them in the copies below.
 std::span<std::int64_t> ImageSet::writable_labels() const {
-  return {reinterpret_cast<std::int64_t*>(memory_.data() + pixels().size_bytes()), count_};
+  return {reinterpret_cast<std::int64_t*>(memory_.data() + labels_offset(count_, shape_, type_)), count_};
 }
 
 }  // namespace tutti::bench

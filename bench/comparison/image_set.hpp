@@ -8,6 +8,7 @@
 
 #include <tutti/images.hpp>
 
+#include "common/values.hpp"
 #include "common/wire/shared_memory.hpp"
 
 namespace tutti::bench {
@@ -17,8 +18,9 @@ class ImageSet {
   /// The name of the mapping in /proc/<pid>/smaps: memory figures leave it out, since every strategy needs it.
   static constexpr const char* kMapping = "/memfd:tutti-bench-images";
 
-  /// Reads all of `source`. Throws Error(usage) if it is empty, Error(failed) if there is not enough memory.
-  static ImageSet read(Source& source);
+  /// Reads all of `source`, as float32 or as the bytes that it has. Throws Error(usage) if it is empty, Error(failed)
+  /// if there is not enough memory.
+  static ImageSet read(Source& source, PixelType pixels = PixelType::float32);
   /// A copy of the first `count` images, or of all if there are fewer.
   ImageSet first(std::uint64_t count) const;
 
@@ -26,20 +28,25 @@ class ImageSet {
   ImageShape shape() const noexcept { return shape_; }
   std::uint64_t count() const noexcept { return count_; }
   bool labelled() const noexcept { return labelled_; }
+  PixelType pixel_type() const noexcept { return type_; }
   Images view() const;
   /// One per image; zeros if the source has none.
   std::span<const std::int64_t> labels() const;
   int fd() const noexcept { return file_.fd(); }
 
  private:
-  ImageSet(std::string name, ImageShape shape, std::uint64_t count, bool labelled);
-  std::span<float> pixels() const;
+  ImageSet(std::string name, ImageShape shape, std::uint64_t count, bool labelled, PixelType type);
+  template <class Value>
+  std::span<Value> pixels() const {
+    return {reinterpret_cast<Value*>(memory_.data()), count_ * shape_.elements()};
+  }
   std::span<std::int64_t> writable_labels() const;
 
   std::string name_;
   ImageShape shape_;
   std::uint64_t count_;
   bool labelled_;
+  PixelType type_;
   MemoryFile file_;
   Mapping memory_;
 };

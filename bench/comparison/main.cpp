@@ -19,6 +19,7 @@
 #include "bench/comparison/training.hpp"
 #include "common/counted.hpp"
 #include "common/log.hpp"
+#include "common/standard_streams.hpp"
 #include "config/load.hpp"
 #include "coordinator/plan/find_worker.hpp"
 #include "coordinator/plan/input.hpp"
@@ -63,7 +64,7 @@ class Bench {
         spec_(config::load_file(line.file, {line.overrides, line.assign})),
         worker_(find_worker(line.worker)),
         field_(make_field(spec_, worker_, line.single, departure)),
-        images_(ImageSet::read(*open_source(spec_.input))) {
+        images_(read_images(spec_, spec_.input)) {
     if (!line.page.empty()) report_program_ = find_report_program();
     if (!line.page.empty() && line.json_lines.empty()) folder_.emplace(departure);
   }
@@ -76,8 +77,7 @@ class Bench {
     if (!line_.trace.empty()) trace_pool(field_, images_, line_.trace);
     const ComparisonResult result = compare(out);
     if (line_.training)
-      print_rows(out, "training",
-                 training_rows(field_, ImageSet::read(*open_source(spec_.train_input)), line_.repeats));
+      print_rows(out, "training", training_rows(field_, read_images(spec_, spec_.train_input), line_.repeats));
     if (line_.interference) print_rows(out, "interference", interference_rows(field_, images_, line_.repeats));
     if (line_.sweep) sweep(field_, images_, line_.sweep_time, out);
     if (!line_.page.empty()) draw_report(report_program_, rows, line_.page, line_.trace);
@@ -86,14 +86,19 @@ class Bench {
 
  private:
   ComparisonResult compare(Reporter& out) {
-    const std::vector<std::uint32_t> batches = batches_to_try(spec_, line_.batches, field_.cuda);
+    config::EnsembleSpec described = spec_;
+    described.segment_images = field_.spec.segment_images;  // chosen, if the description leaves it open
+    const std::vector<std::uint32_t> batches = batches_to_try(described, line_.batches, field_.cuda);
     if (spec_.measure_batch_images)
       log::info("batch_images is auto: rows at {}, and each strategy at its own best of {}", field_.spec.batch_images,
                 fmt::join(batches, ", "));
-    ComparisonResult result = compare_strategies(field_, images_, {line_.contenders, batches, line_.repeats});
+    ComparisonResult result =
+        compare_strategies(field_, images_, {line_.contenders, batches, line_.repeats, line_.seconds});
     out.set_libtorch(libtorch_of(result.backend()));
-    print_rows(out, workload_text(field_, images_), strategy_rows(result, field_, images_));
-    print_rows(out, "beside it", other_rows(result, field_, images_));
+    const ImageSet& images = result.images(images_);
+    for (const std::string& line : verdict_of(result)) out.remark(line);
+    print_rows(out, workload_text(field_, images), strategy_rows(result, field_, images));
+    print_rows(out, "beside it", other_rows(result, field_, images));
     return result;
   }
 
@@ -130,6 +135,7 @@ int run_program(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  tutti::open_missing_standard_streams();
   // If the reader closes the pipe, the write fails with an error, instead of ending the program silently.
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);

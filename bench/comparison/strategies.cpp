@@ -146,9 +146,7 @@ std::vector<Setting> settings_on_gpu(Contender contender, std::uint32_t members,
   }
 }
 
-std::string_view left_out_on_gpu(Contender contender) {
-  return contender == Contender::sequential ? "on a GPU the same as 'sequential, one thread'" : "";
-}
+bool is_repeated_on_gpu(Contender contender) { return contender == Contender::sequential; }
 
 Setting fastest(const std::vector<Setting>& settings, const std::function<double(const Setting&)>& seconds) {
   if (settings.size() == 1) return settings.front();

@@ -51,8 +51,8 @@ std::vector<Setting> settings_to_try(Contender contender, std::uint32_t cores, s
 /// of streams.
 std::vector<Setting> settings_on_gpu(Contender contender, std::uint32_t members, std::uint32_t batch_images);
 
-/// Why a strategy has no separate row on a GPU; empty if it has one.
-std::string_view left_out_on_gpu(Contender contender);
+/// Whether a strategy is the same as another one on a GPU, and so has no row there: `sequential` with all cores.
+bool is_repeated_on_gpu(Contender contender);
 
 /// The setting with the fewest seconds, the first of equal ones; measures only if there is a choice.
 Setting fastest(const std::vector<Setting>& settings, const std::function<double(const Setting&)>& seconds);

@@ -16,10 +16,10 @@
 namespace tutti::bench {
 namespace {
 
-/// The description without files to write to, on images of this shape.
-Field for_training(Field field, ImageShape shape) {
-  field.spec.input.shape = shape;
-  field.spec.train_input.shape = shape;
+/// The description without files to write to, on such images.
+Field for_training(Field field, const ImageSet& images) {
+  field.spec.input.shape = field.spec.train_input.shape = images.shape();
+  field.spec.input.has_bytes = field.spec.train_input.has_bytes = images.pixel_type() == PixelType::uint8;
   for (config::MemberSpec& member : field.spec.members) member.model.weights.clear();
   return field;
 }
@@ -47,7 +47,7 @@ struct Way {
 class Training {
  public:
   Training(const Field& field, const ImageSet& images)
-      : field_(for_training(field, images.shape())),
+      : field_(for_training(field, images)),
         images_(images),
         epochs_(epochs_of(field.spec)),
         folder_(field.departure),

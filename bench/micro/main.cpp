@@ -10,8 +10,10 @@
 
 #include "bench/micro/benches.hpp"
 #include "bench/micro/peer.hpp"
+#include "common/standard_streams.hpp"
 
 int main(int argc, char** argv) {
+  tutti::open_missing_standard_streams();
   using namespace tutti::bench;
   CLI::App app("What the parts of the pool cost");
   int repeats = 7;

@@ -19,6 +19,7 @@
 #include "bench/rows.hpp"
 #include "common/json.hpp"
 #include "common/log.hpp"
+#include "common/standard_streams.hpp"
 #include "images/sources.hpp"
 
 namespace {
@@ -96,6 +97,7 @@ void work(const Command& command) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  tutti::open_missing_standard_streams();
   CLI::App app("Tutti as a contestant of scripts/bench-peers");
   Command command;
   bool certificate = false;

@@ -3,10 +3,11 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
-#include <tutti/images.hpp>
+#include "common/wire/arena.hpp"
 
 namespace tutti::bench {
 
@@ -17,13 +18,10 @@ struct Run {
 };
 
 struct Input {
-  const float* pixels = nullptr;         ///< float32 [images, channels, height, width], possibly read-only memory
+  SlotView<const std::byte> all;         ///< the pixels of all images, possibly read-only memory
   std::span<const std::int64_t> labels;  ///< [images]
   std::uint64_t images = 0;
   std::uint32_t segment_images = 0;
-  ImageShape shape;
-
-  const float* at(std::uint64_t image) const { return pixels + image * shape.elements(); }
 };
 
 /// Calls `use(Run)` for each segment, in order.

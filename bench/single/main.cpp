@@ -8,8 +8,10 @@
 #include <string>
 
 #include "bench/single/session.hpp"
+#include "common/standard_streams.hpp"
 
 int main() {
+  tutti::open_missing_standard_streams();
   using namespace tutti;
   bench::Session session{MemoryFile(UniqueFd(bench::kImagesFd)), MemoryFile(UniqueFd(bench::kAnswersFd))};
   for (std::string line; std::getline(std::cin, line);) {

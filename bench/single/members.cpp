@@ -27,8 +27,8 @@ std::vector<Member> load_members(const SingleJob& job) {
   if (std::ranges::any_of(job.members, &MemberRequest::cuda)) require_cuda();
   std::vector<Member> members;
   for (const MemberRequest& request : job.members)
-    members.push_back({request, is_fake(request) ? worker::make_fake_model(request)  //
-                                                 : worker::make_torch_model(request)});
+    members.push_back({request, is_fake(request) ? worker::make_fake_model(request) : worker::make_torch_model(request),
+                       std::make_unique<worker::Preprocess>(request)});
   return members;
 }
 
@@ -37,7 +37,7 @@ std::uint32_t warm_up(Member& member) {
   static Mutex one_at_a_time;
   const MutexLock lock(one_at_a_time);
   constexpr int kNoControl = -1;
-  return worker::warm_up(*member.model, member.request, kNoControl);
+  return worker::warm_up(*member.model, member.request, kNoControl).width;
 }
 
 std::uint32_t common_width(const SingleJob& job, const std::function<std::uint32_t(std::size_t)>& width_of) {
@@ -53,7 +53,7 @@ std::uint32_t common_width(const SingleJob& job, const std::function<std::uint32
 void predict_segment(Member& member, const Input& input, const Run& segment, std::span<float> answers) {
   const std::size_t width = member.model->width();
   for_each_batch(segment, member.request.batch_images, [&](const Run& batch) {
-    member.model->predict(input.at(batch.first), batch.count,
+    member.model->predict(member.images(input, batch), batch.count,
                           answers.subspan(batch.first * width, batch.count * width));
   });
 }

@@ -11,12 +11,19 @@
 #include "bench/single/computation.hpp"
 #include "common/wire/member_request.hpp"
 #include "worker/model.hpp"
+#include "worker/preprocess.hpp"
 
 namespace tutti::bench {
 
 struct Member {
   MemberRequest request;
   std::unique_ptr<worker::Model> model;
+  std::unique_ptr<worker::Preprocess> preprocess;
+
+  /// A batch as the member sees it, float32; valid until the next call.
+  const float* images(const Input& input, const Run& batch) {
+    return preprocess->images(input.all, static_cast<std::uint32_t>(batch.first), batch.count);
+  }
 };
 
 /// Loads each member of the job, and sets LibTorch's threads if one needs it. Not warm yet. Throws what loading

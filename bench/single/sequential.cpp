@@ -42,16 +42,16 @@ class Sequential final : public Computation {
 
  private:
   // As the worker's loop does with the segment of a task.
-  void learn(const Member& member, worker::Trainable& learner, const Input& input, const Run& segment) {
+  void learn(Member& member, worker::Trainable& learner, const Input& input, const Run& segment) {
     rows_.clear();
     for (std::uint32_t row = 0; row < segment.count; ++row)
       rows_.insert(rows_.end(), member.request.bootstrap ? poisson_one(member.request.seed, segment.first + row) : 1U,
                    row);
+    const float* const images = member.images(input, segment);
     const auto labels = input.labels.subspan(segment.first, segment.count);
-    for_each_batch({0, static_cast<std::uint32_t>(rows_.size())}, member.request.train_batch_images,
-                   [&](const Run& batch) {
-                     learner.train(input.at(segment.first), labels, std::span(rows_).subspan(batch.first, batch.count));
-                   });
+    for_each_batch(
+        {0, static_cast<std::uint32_t>(rows_.size())}, member.request.train_batch_images,
+        [&](const Run& batch) { learner.train(images, labels, std::span(rows_).subspan(batch.first, batch.count)); });
   }
 
   std::vector<Member> members_;

@@ -35,7 +35,8 @@ struct ArrayForm {
 };
 
 /// One slot: each array for `images` samples, one array after the other, then as many labels, then as many image
-/// numbers (their place in the source; training draws a member's resample from them). Every part begins at a page.
+/// numbers (their place in the source; training draws a member's resample from them, and random models their numbers).
+/// Every part begins at a page.
 struct ArenaLayout {
   std::uint32_t slots = 0;
   std::uint32_t images = 0;  ///< per slot

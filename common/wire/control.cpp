@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <optional>
@@ -11,6 +10,7 @@
 #include <tutti/error.hpp>
 
 #include "common/json.hpp"
+#include "common/utf8.hpp"
 
 namespace tutti::control {
 namespace {
@@ -100,40 +100,6 @@ json::object to_json(const MemberRequest& member) {
           {"learns", to_name(member.learns)}};
 }
 
-/// Bytes of the UTF-8 letter that `text` begins with; 0 where it begins with none (Unicode 15, table 3-7).
-std::size_t letter_bytes(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-  const auto follows = [&](std::size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) return follows(1) ? 2 : 0;
-  if (first >= 0xE0 && first <= 0xEF) {
-    const bool overlong = first == 0xE0 && byte(1) < 0xA0;
-    const bool surrogate = first == 0xED && byte(1) > 0x9F;
-    return follows(1) && follows(2) && !overlong && !surrogate ? 3 : 0;
-  }
-  if (first >= 0xF0 && first <= 0xF4) {
-    const bool overlong = first == 0xF0 && byte(1) < 0x90;
-    const bool beyond = first == 0xF4 && byte(1) > 0x8F;
-    return follows(1) && follows(2) && follows(3) && !overlong && !beyond ? 4 : 0;
-  }
-  return 0;
-}
-
-/// JSON is UTF-8, and the words of an exception may be anything: what is no letter becomes a question mark.
-std::string as_utf8(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    const std::size_t bytes = letter_bytes(text);
-    if (bytes == 0)
-      out += '?';
-    else
-      out += text.substr(0, bytes);
-    text.remove_prefix(std::max<std::size_t>(bytes, 1));
-  }
-  return out;
-}
-
 /// A text that people read, short enough for a message with two of them: escapes may lengthen it sixfold.
 std::string cut(const std::string& text) {
   constexpr std::size_t kText = kMaxBytes / 16;
@@ -150,7 +116,9 @@ struct Encoder {
             {"load_seconds", to_text(m.load_seconds)},
             {"warm_up_seconds", to_text(m.warm_up_seconds)},
             {"parameters", m.parameters},
-            {"backend", m.backend}};
+            {"backend", m.backend},
+            {"batch_seconds", to_text(m.batch_seconds)},
+            {"note", cut(m.note)}};
   }
   json::object operator()(const Start& m) const {
     return {{"type", "start"},         {"generation", m.generation.value()}, {"width", m.width},
@@ -361,9 +329,10 @@ Message decode(std::string_view text) {
   if (type == "preload") return Preload{fields.get<bool>("cuda")};
   if (type == "load") return Load{read_member(fields.at("member"))};
   if (type == "ready")
-    return Ready{fields.get<std::uint32_t>("width"), fields.get<double>("load_seconds"),
+    return Ready{fields.get<std::uint32_t>("width"),    fields.get<double>("load_seconds"),
                  fields.get<double>("warm_up_seconds"), fields.get<std::uint64_t>("parameters"),
-                 fields.get<std::string>("backend")};
+                 fields.get<std::string>("backend"),    fields.get<double>("batch_seconds"),
+                 fields.get<std::string>("note")};
   if (type == "start") return read_start(fields);
   if (type == "begin_training") return BeginTraining{};
   if (type == "restore") return Restore{fields.get<std::uint32_t>("file")};

@@ -42,7 +42,9 @@ struct Ready {
   double load_seconds = 0;
   double warm_up_seconds = 0;
   std::uint64_t parameters = 0;
-  std::string backend;  ///< "fake", "torch 2.11.0"
+  std::string backend;       ///< "fake", "torch 2.11.0"
+  double batch_seconds = 0;  ///< of a full batch, as the warm-up judges
+  std::string note;          ///< what the user should know about the loaded model, or nothing
 };
 struct Start {
   Generation generation{};

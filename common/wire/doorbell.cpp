@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include <tutti/error.hpp>
 
@@ -15,12 +16,12 @@
 namespace tutti {
 
 Doorbell Doorbell::create() {
-  const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (fd < 0) {
+  UniqueFd fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!fd) {
     const int error = errno;
-    throw Error(ErrorKind::failed, "could not create an eventfd", std::strerror(error), limit_hint(error));
+    throw Error(ErrorKind::failed, "could not create an eventfd", std::strerror(error), refusal_hint(error));
   }
-  return Doorbell(UniqueFd(fd));
+  return Doorbell(std::move(fd));
 }
 
 void Doorbell::ring() noexcept {

@@ -94,6 +94,7 @@ struct KindFacts {
   std::optional<FixedOutput> output{};  ///< nothing: the member's `output` says it
   std::optional<ImageShape> images{};   ///< the only images that it takes; nothing: that is not known, or it takes any
   std::uint32_t width = 0;              ///< values per image of its output; 0: only the loaded model knows
+  bool random = false;                  ///< its predictions are random, or depend on the batch, on purpose
 };
 
 /// Fields that do not go together: what to say, and at which key.
@@ -148,15 +149,17 @@ struct TorchScriptModel {
   std::string path;
   bool optimize = true;
   std::string entry{};  ///< of a tuple ("0") or a dict ("pooler_output") that the model outputs; empty: a tensor
+  bool random = false;  ///< draws random numbers on purpose: from the member's seed, again for each segment
   friend bool operator==(const TorchScriptModel&, const TorchScriptModel&) = default;
 
-  static KindFacts facts() {
-    return {.name = "torchscript", .weights = WeightsFrom::module, .learns_statistics = true};
+  KindFacts facts() const {
+    return {.name = "torchscript", .weights = WeightsFrom::module, .learns_statistics = true, .random = random};
   }
   static void fields(auto& self, auto&& field) {
     field("path", self.path, form::Path{"the file that torch.jit.save wrote"});
     field("optimize", self.optimize, form::Flag{});
     field("output", self.entry, form::Text{});
+    field("random", self.random, form::Flag{});
   }
 };
 

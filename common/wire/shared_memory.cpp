@@ -44,7 +44,7 @@ MemoryFile MemoryFile::create(const std::string& tag) {
   UniqueFd file = memory_file(tag);
   if (!file) {
     const int error = errno;
-    fail(fmt::format("could not create shared memory 'tutti-{}'", tag), error, limit_hint(error));
+    fail(fmt::format("could not create shared memory 'tutti-{}'", tag), error, refusal_hint(error));
   }
   return MemoryFile(std::move(file));
 }

@@ -40,9 +40,9 @@ struct LaunchOptions {
 };
 
 /// A request to the fork server is one message: the arguments of a worker, and all its descriptors (0 to
-/// kFirstForeignFd - 1) as SCM_RIGHTS. The answer, sent by the worker itself, is its pid in digits; -1 where the fork
-/// server could not make one. The worker stays in the fork server's process group until the coordinator has read the
-/// answer and moves it into a group of its own: see coordinator/process/fork_server.hpp.
+/// kFirstForeignFd - 1) as SCM_RIGHTS. The answer, sent by the worker itself, is its pid in digits; the negative errno
+/// if the fork server could not make one. The worker stays in the fork server's process group until the coordinator has
+/// read the answer and moves it into a group of its own: see coordinator/process/fork_server.hpp.
 inline constexpr std::size_t kMaxForkRequest = 16 * 1024;
 std::string join_fork_request(const std::vector<std::string>& arguments);
 std::vector<std::string> split_fork_request(std::string_view text);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <system_error>
 
+#include "common/dangling_link.hpp"
 #include "common/mutex.hpp"
 #include "config/load.hpp"
 #include "coordinator/api/prediction.hpp"
@@ -31,15 +32,16 @@ Spec load_spec(const std::filesystem::path& file, const std::vector<std::string>
   return Spec(std::make_shared<config::EnsembleSpec>(config::load_file(file, {overrides, {}})));
 }
 
-Spec parse_spec(std::string_view yaml, const std::vector<std::string>& overrides) {
-  return Spec(std::make_shared<config::EnsembleSpec>(config::load_text(yaml, "the given text", {overrides, {}})));
+Spec parse_spec(std::string_view yaml, const std::vector<std::string>& overrides, const std::filesystem::path& folder) {
+  return Spec(
+      std::make_shared<config::EnsembleSpec>(config::load_text(yaml, "the given text", {overrides, {}}, folder)));
 }
 
 namespace {
 
 Plan checked_plan(const config::EnsembleSpec& spec, const Options& options, const std::filesystem::path& worker) {
   const config::InputSpec& input = options.training ? spec.train_input : spec.input;
-  Plan plan = make_plan(spec, look_at_machine(worker, gpus_wanted(spec)), input_form(spec, input), options);
+  Plan plan = make_plan(spec, look_at_machine(worker, gpus_wanted(spec)), api_form(spec, input), options);
   check_memory(plan);
   return plan;
 }
@@ -51,11 +53,14 @@ std::unique_ptr<TraceRecorder> make_trace(const config::EnsembleSpec& spec, cons
 }
 
 void make_folder(const std::filesystem::path& folder) {
+  constexpr const char* kHint = "choose another folder with 'output' or the member's 'weights'";
+  if (const std::string dangling = dangling_link(folder); !dangling.empty())
+    throw Error(ErrorKind::usage, fmt::format("cannot write the weights to {}", folder.string()), dangling, kHint);
   std::error_code code;
   std::filesystem::create_directories(folder, code);
   if (code)
     throw Error(ErrorKind::failed, fmt::format("could not create the folder {} for the weights", folder.string()),
-                code.message(), "choose another folder with 'output' or the member's 'weights'");
+                code.message(), kHint);
 }
 
 /// The same path for every spelling of a file; neither the file nor its folder has to exist.
@@ -78,7 +83,7 @@ class Ensemble::Impl {
       : spec_(spec),
         trace_(options.trace.empty() ? nullptr : make_trace(spec.checked(), options.trace)),
         pool_(std::move(plan), worker, options.debug_member, trace_.get()),
-        accumulator_(spec.checked().combine, pool_.plan().weights),
+        accumulator_(spec.checked().combine, pool_.plan().weights, spec.checked().failure.on_nan),
         submissions_(pool_.exchange()) {
     if (pool_.plan().batches == Batches::to_measure) measure_batches(pool_);
   }

@@ -26,6 +26,8 @@ std::uint32_t Prediction::fill(std::byte* arena, const ArenaLayout& layout, Slot
   indices_.resize(images);
   std::iota(indices_.begin(), indices_.end(), next_);
   read_images(source_, indices_, {arena, layout, slot}, source_.labelled());
+  std::ranges::transform(indices_, slot_view(arena, layout, slot, images).numbers.begin(),
+                         [&](std::uint64_t index) { return source_.number_of(index); });
   next_ += images;
   return images;
 }
@@ -59,6 +61,7 @@ void Prediction::deliver(const FinishedSegment& finished) {
   const bool none = finished.segment.set_aside || std::find(present.begin(), present.end(), true) == present.end();
   const Accumulator::Result combined =
       none ? accumulator_.nothing(images, width) : accumulator_.combine(answers, present, images, width);
+  if (!none) accumulator_.check_finite(combined.values, width, delivered_);
   SegmentResult result;
   result.set_aside = finished.segment.set_aside;
   result.first = delivered_;

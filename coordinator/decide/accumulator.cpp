@@ -10,6 +10,7 @@
 #include <tutti/error.hpp>
 
 #include "common/check.hpp"
+#include "common/weight_sum.hpp"
 
 namespace tutti {
 namespace {
@@ -64,13 +65,15 @@ double total_size(const std::vector<float>& weights) {
 }
 
 /// The configuration was checked with the weights of all members; the weights of those that are left may sum to 0.
-void check_total(double total, CombineRule rule, const std::vector<float>& weights, const std::vector<bool>& present) {
-  if (total != 0) return;
+void check_total(const WeightSum& sum, CombineRule rule, const std::vector<float>& weights,
+                 const std::vector<bool>& present) {
+  if (sum.divides) return;
   std::string ranks;
   for (std::size_t m = 0; m < present.size(); ++m)
     if (present[m]) ranks += fmt::format("{}rank {}: {}", ranks.empty() ? "" : ", ", m, weights[m]);
   throw Error(ErrorKind::failed,
-              fmt::format("rule {} cannot continue: the weights of the members that are left sum to 0", to_name(rule)),
+              fmt::format("rule {} cannot continue: the weights of the members that are left sum to {}", to_name(rule),
+                          sum.total),
               fmt::format("weights of those present: {}", ranks),
               "change the weights, combine by another rule, or do not degrade (on_worker_failure, on_nan)");
 }
@@ -81,8 +84,8 @@ std::size_t argmax(std::span<const float> row) {
   return static_cast<std::size_t>(std::max_element(row.begin(), row.end()) - row.begin());
 }
 
-Accumulator::Accumulator(const config::CombineSpec& spec, std::vector<float> weights)
-    : spec_(spec), weights_(std::move(weights)) {}
+Accumulator::Accumulator(const config::CombineSpec& spec, std::vector<float> weights, OnNan on_nan)
+    : spec_(spec), weights_(std::move(weights)), on_nan_(on_nan) {}
 
 struct Accumulator::Chosen {
   std::vector<std::span<const float>> members;
@@ -102,6 +105,20 @@ Accumulator::Result Accumulator::combine(Answers members, const std::vector<bool
   for (std::size_t m = 0; m < members.size(); ++m)
     if (present[m]) TUTTI_CHECK(members[m].size() == std::size_t{count} * width);
   return combine(choose(members, present), count, width);
+}
+
+void Accumulator::check_finite(std::span<const float> values, std::uint32_t width, std::uint64_t first) const {
+  if (on_nan_ == OnNan::allow) return;
+  const auto wrong = std::find_if_not(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
+  if (wrong == values.end()) return;
+  const auto image = first + static_cast<std::uint64_t>(wrong - values.begin()) / width;
+  throw Error(
+      ErrorKind::failed,
+      fmt::format("rule {} gives NaN or infinity for image {}, although every member is finite there",
+                  to_name(spec_.rule), image),
+      fmt::format("the values of the members are too large for float32 when they are combined over {}",
+                  to_name(spec_.over)),
+      "combine over probabilities, change the weights, or let such values into the result with 'on_nan: allow'");
 }
 
 Accumulator::Result Accumulator::nothing(std::uint32_t count, std::uint32_t width) const {
@@ -125,13 +142,11 @@ Accumulator::Chosen Accumulator::choose(Answers members, const std::vector<bool>
   if (spec_.rule == CombineRule::sum)
     chosen.scale = static_cast<double>(members.size()) / static_cast<double>(chosen.members.size());
   if (weighted && !spec_.normalize) {
-    check_total(total_size(chosen.weights), spec_.rule, weights_, present);
+    const double size = total_size(chosen.weights);
+    check_total({size, size != 0}, spec_.rule, weights_, present);
     chosen.scale = total_size(weights_) / total_size(chosen.weights);
   } else if (weighted || spec_.rule == CombineRule::vote) {
-    // In the type that the values are divided in: a sum that is not 0 in float64 may be 0 in float32.
-    const double total =
-        spec_.accumulate_f64 ? total_of<double>(chosen.weights) : static_cast<double>(total_of<float>(chosen.weights));
-    check_total(total, spec_.rule, weights_, present);
+    check_total(weight_sum(chosen.weights, spec_.accumulate_f64), spec_.rule, weights_, present);
   }
   return chosen;
 }

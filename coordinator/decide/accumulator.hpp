@@ -35,8 +35,8 @@ namespace tutti {
 ///   weighted, not normalised   (sum w_m x_m) (W / V), W the sum of all |w_m|, V that of those present
 class Accumulator {
  public:
-  /// `weights` in rank order.
-  Accumulator(const config::CombineSpec& spec, std::vector<float> weights);
+  /// `weights` in rank order. With `on_nan: allow`, values need not be finite.
+  Accumulator(const config::CombineSpec& spec, std::vector<float> weights, OnNan on_nan = OnNan::error);
 
   struct Result {
     std::vector<float> values;            ///< count x width; empty with `none`
@@ -49,6 +49,10 @@ class Accumulator {
   /// weights, and the weights that are left sum to 0.
   Result combine(std::span<const std::span<const float>> members, const std::vector<bool>& present, std::uint32_t count,
                  std::uint32_t width) const;
+
+  /// Finite values can overflow when they are combined. Throws Error(failed) if one of `values`, which are rows of
+  /// `width`, is not finite, and names its image: `first` is the number of the first. With `on_nan: allow` it does not.
+  void check_finite(std::span<const float> values, std::uint32_t width, std::uint64_t first) const;
 
   /// The result for images without an output: values that are NaN, the predicted class -1.
   Result nothing(std::uint32_t count, std::uint32_t width) const;
@@ -65,6 +69,7 @@ class Accumulator {
 
   config::CombineSpec spec_;
   std::vector<float> weights_;
+  OnNan on_nan_;
 };
 
 /// The index of the largest value; of equal ones the lowest.

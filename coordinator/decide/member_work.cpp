@@ -63,7 +63,6 @@ std::optional<SegmentId> MemberWork::next() const {
 
 std::uint32_t MemberWork::hand_out(bool train, bool checkpoint) {
   TUTTI_CHECK(next().has_value());
-  ++handed_out_;
   return tasks.hand_out(train, checkpoint);
 }
 

@@ -55,7 +55,6 @@ class MemberWork {
   std::uint32_t hand_out(bool train, bool checkpoint);
   /// The worker is gone; its replacement must do the tasks that are not safe.
   void lose();
-  std::uint64_t handed_out() const noexcept { return handed_out_; }  ///< including those handed out again
 
   // ---- the end
   /// The ensemble continues without the member: from this segment on, and for this reason.
@@ -74,7 +73,6 @@ class MemberWork {
   Part part_ = Part::none;
   SegmentId command_before_;
   bool training_ = false;
-  std::uint64_t handed_out_ = 0;
   std::string absent_reason_;
   std::optional<SegmentId> absent_from_;
 };

@@ -2,6 +2,22 @@
 
 namespace tutti {
 
+void ProgressClock::reset() {
+  seen_ = 0;
+  watched_.reset();
+}
+
+void ProgressClock::begin(Time now) {
+  changed_ = now;
+  progressed(now);
+}
+
+void ProgressClock::progressed(Time now) {
+  since_ = now;
+  excused_ = Seconds(0);
+  watched_.reset();
+}
+
 void ProgressClock::look(std::uint64_t batches, bool working, Time now) {
   if (batches == seen_) return;
   // A counter that goes back was overwritten. That is not a finished batch, but the worker is alive.
@@ -10,12 +26,24 @@ void ProgressClock::look(std::uint64_t batches, bool working, Time now) {
     fresh_ = std::max(fresh_, each);
   }
   seen_ = batches;
-  since_ = changed_ = now;
+  begin(now);
+}
+
+void ProgressClock::watch(const ProcessActivity& activity, Time now) {
+  if (watched_) {
+    const Seconds passed(now - watched_at_);
+    const bool wanted_to_work = activity.runnable > 0 || activity.major_faults > watched_->major_faults;
+    // The share of one thread: which of them the batch waits for is unknown.
+    const Seconds worked((activity.cpu_seconds - watched_->cpu_seconds) / std::max(activity.runnable, 1U));
+    if (wanted_to_work) excused_ += passed - std::clamp(worked, Seconds(0), passed);
+  }
+  watched_ = activity;
+  watched_at_ = now;
 }
 
 void ProgressClock::stalled(Time now) {
   fresh_ = slowest_;
-  since_ = changed_ = now;
+  begin(now);
 }
 
 }  // namespace tutti

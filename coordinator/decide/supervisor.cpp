@@ -83,8 +83,6 @@ Generation Supervisor::generation(WorkerId worker) const { return lives_[worker]
 
 bool Supervisor::absent(Rank rank) const { return work_[rank].absent(); }
 
-std::uint64_t Supervisor::handed_out(Rank rank) const { return work_[rank].handed_out(); }
-
 void Supervisor::describe(Rank rank, MemberStatus& status) const {
   const WorkerLife& life = life_of(rank);
   const MemberWork& work = work_[rank];

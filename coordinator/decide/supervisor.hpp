@@ -50,7 +50,8 @@ class Supervisor {
   void start(Time now);
   /// The process could not be started at all.
   void spawn_failed(WorkerId worker, const Error& error, Time now);
-  void ready(WorkerId worker, Time now);
+  /// `batch`: how long a batch took in its warm-up, as the worker says; any value is possible.
+  void ready(WorkerId worker, WorkerLife::Seconds batch, Time now);
   /// The answer to Prepare or Tell.
   void done(Rank rank, const control::Done& answer, Time now);
   /// A segment was filled into its slot. `index`: its number within its call, for messages. `last`: it is the last
@@ -61,6 +62,8 @@ class Supervisor {
   Acceptance completion(Rank rank, Generation generation, const CompletionRecord& record, Time now);
   /// The worker's counter of finished batches has this value now. Any value is possible, since the worker writes it.
   void progress(WorkerId worker, std::uint64_t batches, Time now);
+  /// What the worker's process has done until now. Call it if to_be_watched() says so, after progress().
+  void watch(WorkerId worker, const ProcessActivity& activity, Time now);
   /// The worker broke the protocol; nothing more is accepted from this generation.
   void violation(WorkerId worker, const std::string& what, Time now);
   /// The process has ended, and its published completions were reported before.
@@ -85,6 +88,8 @@ class Supervisor {
   Ledger::Segment close(SegmentId segment);
   /// When tick() next has something to decide; nothing if only an event can change anything.
   std::optional<Time> next_wake() const;
+  /// Whether this worker has made no progress for so long that watch() should say whether it is slow or hangs.
+  bool to_be_watched(WorkerId worker, Time now) const;
   /// Whether any task or command is unanswered, so that progress must be checked.
   bool busy() const;
   bool all_running() const;
@@ -95,7 +100,6 @@ class Supervisor {
   void describe(Rank rank, MemberStatus& status) const;
   /// Without the counts that only the pool has: missed wake-ups and stalls.
   const FaultCounts& counts() const noexcept { return counts_; }
-  std::uint64_t handed_out(Rank rank) const;  ///< tasks, including those handed out again
 
  private:
   WorkerLife& life_of(Rank rank) { return lives_[worker_of(rank)]; }
@@ -114,7 +118,8 @@ class Supervisor {
   void died(WorkerId worker, WorkerFault fault, bool computing, Time now);
   void forget_actions(WorkerId worker);
   void replace(WorkerId worker, const WorkerFault& fault, const std::string& news, Time now);
-  void give_up(WorkerId worker, const WorkerFault& fault);
+  void give_up(WorkerId worker, const WorkerFault& fault, const std::string& why, const std::string& advice = {});
+  bool is_missed_deadline(const WorkerFault& fault) const;
   void abandon(WorkerId worker, Time now);
   std::string budget_text() const;
 
@@ -137,7 +142,7 @@ class Supervisor {
   void ask_unread_again(Rank rank, Generation generation);
   bool blame(SegmentId segment, const WorkerFault& fault, std::string& news);
   void set_aside(SegmentId segment);
-  void leave(Rank rank, const WorkerFault& fault);
+  void leave(Rank rank, const WorkerFault& fault, const std::string& why);
 
   // ---- commands (supervisor_commands.cpp)
   void tell_if_due(Rank rank, Time now);

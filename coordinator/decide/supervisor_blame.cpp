@@ -85,7 +85,7 @@ void Supervisor::set_aside(SegmentId number) {
 }
 
 /// The ensemble continues without the member.
-void Supervisor::leave(Rank rank, const WorkerFault& fault) {
+void Supervisor::leave(Rank rank, const WorkerFault& fault, const std::string& why) {
   MemberWork& work = work_[rank];
   work.leave(error_of(fault).message(), ledger_.next());
   if (!any_member_left()) return fail(no_member_left());
@@ -100,8 +100,8 @@ void Supervisor::leave(Rank rank, const WorkerFault& fault) {
     work.missing_from(number);
     from = fmt::format("segment {}", segment.index);
   }
-  actions_.push_back(action::Say{
-      fmt::format("{}; {}, and the ensemble continues without it from {}", line_of(fault), budget_text(), from)});
+  actions_.push_back(
+      action::Say{fmt::format("{}; {}, and the ensemble continues without it from {}", line_of(fault), why, from)});
   for (const SegmentId number : asked)
     if (ledger_.abandon(number, rank))
       finish(number);

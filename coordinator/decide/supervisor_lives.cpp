@@ -12,6 +12,8 @@ namespace {
 
 // If a process could not be started, the next attempt waits even without a back-off: the cause is probably still there.
 constexpr RestartBudget::Seconds kAfterFailedStart{0.1};
+// So often in a row a member may miss the automatic deadline, which is twice as long each time.
+constexpr std::uint32_t kMostMissed = 3;
 
 bool is_for(const Action& action, WorkerId worker) {
   return std::visit(
@@ -43,9 +45,9 @@ void Supervisor::spawn(WorkerId worker, Time now) {
   actions_.push_back(action::Spawn{worker, life.generation()});
 }
 
-void Supervisor::ready(WorkerId worker, Time now) {
+void Supervisor::ready(WorkerId worker, WorkerLife::Seconds batch, Time now) {
   if (failed_) return;
-  switch (lives_[worker].ready(now)) {
+  switch (lives_[worker].ready(batch, now)) {
     case WorkerLife::Step::late:
       return;
     case WorkerLife::Step::lie:
@@ -115,7 +117,9 @@ void Supervisor::gone(WorkerId worker, const Death& death, Time now) {
 }
 
 void Supervisor::spawn_failed(WorkerId worker, const Error& error, Time now) {
-  if (failed_ || lives_[worker].phase() != WorkerLife::Phase::starting) return;
+  using Phase = WorkerLife::Phase;
+  const WorkerLife& life = lives_[worker];
+  if (failed_ || (life.phase() != Phase::starting && life.phase() != Phase::ending)) return;
   WorkerFault fault;
   fault.kind = WorkerFault::Kind::not_started;
   fault.place = setting_.places[member_of(worker).value()];
@@ -123,6 +127,8 @@ void Supervisor::spawn_failed(WorkerId worker, const Error& error, Time now) {
   fault.detail = error.detail();
   fault.hint = error.hint();
   fault.usage = error.kind() == ErrorKind::usage;
+  // It was killed while it was on its way, for a reason that says more.
+  if (life.fault()) fault = *life.fault();
   died(worker, std::move(fault), false, now);
 }
 
@@ -163,8 +169,10 @@ void Supervisor::died(WorkerId worker, WorkerFault fault, bool computing, Time n
   life.count_death();
   if (fault.out_of_memory) ++counts_.out_of_memory;
   forget_actions(worker);
-  // A worker that says why it cannot start would say the same again.
-  if (fault.usage || (fault.kind == WorkerFault::Kind::failed && !all_ran_)) return fail(error_of(fault));
+  // A worker that says why it cannot start would say the same again, and what the system refuses at the start it would
+  // refuse again. Later, the same refusal may pass: other processes have ended by then.
+  const bool explained = fault.kind == WorkerFault::Kind::failed || fault.kind == WorkerFault::Kind::not_started;
+  if (fault.usage || (explained && !all_ran_)) return fail(error_of(fault));
   if (setting_.policy.on_worker_failure == OnWorkerFailure::fail)
     return fail(error_of(fault, "'on_worker_failure: restart' replaces workers that die"));
 
@@ -174,10 +182,16 @@ void Supervisor::died(WorkerId worker, WorkerFault fault, bool computing, Time n
   life.gone();
   take_back(rank);
   std::string news;
-  if (alone) {
+  if (is_missed_deadline(fault)) {
+    // The segment may only be slow, so it is never to blame.
+    if (!life.budget.spend(now)) return give_up(worker, fault, budget_text());
+    if (const std::uint32_t missed = life.miss(); missed >= kMostMissed)
+      return give_up(worker, fault, fmt::format("it missed its deadline {} times in a row", missed));
+  } else if (alone) {
     if (!blame(computed, fault, news)) return;
   } else {
-    if (!life.budget.spend(now)) return give_up(worker, fault);
+    if (!life.budget.spend(now))
+      return give_up(worker, fault, budget_text(), "look at what the worker printed, or raise 'restarts'");
     if (computing && setting_.policy.poison_limit && tasks.pending().contains(computed)) tasks.suspect(computed);
   }
   replace(worker, fault, news, now);
@@ -197,10 +211,9 @@ void Supervisor::replace(WorkerId worker, const WorkerFault& fault, const std::s
   const auto& pending = work_[rank].tasks.pending();
   const auto again = static_cast<std::size_t>(std::count_if(
       pending.begin(), pending.end(), [&](SegmentId number) { return ledger_.at(number).rows[rank].times > 0; }));
-  // If the coordinator killed the worker, the hint about the deadline is given only if the run fails in the end.
-  const bool by_itself = fault.kind != WorkerFault::Kind::late && fault.kind != WorkerFault::Kind::hung &&
-                         fault.kind != WorkerFault::Kind::lied;
-  const std::string hint = by_itself ? hint_of(fault) : "";
+  // For these, the hint is given only if the run fails in the end.
+  const bool later = fault.kind == WorkerFault::Kind::late || fault.kind == WorkerFault::Kind::lied;
+  const std::string hint = later ? "" : hint_of(fault);
   actions_.push_back(action::Say{
       fmt::format("{}{}; {}{}{}", line_of(fault), news.empty() ? "" : "; " + news,
                   at_once ? std::string("replacement started") : fmt::format("replacement in {:.2g} s", delay.count()),
@@ -209,14 +222,19 @@ void Supervisor::replace(WorkerId worker, const WorkerFault& fault, const std::s
   if (at_once) spawn(worker, now);
 }
 
-// The budget is spent.
-void Supervisor::give_up(WorkerId worker, const WorkerFault& fault) {
+// The worker is not replaced any more.
+void Supervisor::give_up(WorkerId worker, const WorkerFault& fault, const std::string& why, const std::string& advice) {
   // Until every member has been ready once, the shape of the results is not known.
   if (setting_.policy.on_worker_failure == OnWorkerFailure::restart || !all_ran_)
-    return fail(error_of(fault, budget_text() + "; look at what the worker printed, or raise 'restarts'"));
+    return fail(error_of(fault, advice.empty() ? why : fmt::format("{}; {}", why, advice)));
   lives_[worker].give_up();
-  leave(member_of(worker), fault);
+  leave(member_of(worker), fault, why);
   note_all_running();
+}
+
+/// Under the automatic deadline nobody has said how long a batch may take, so missing it proves nothing.
+bool Supervisor::is_missed_deadline(const WorkerFault& fault) const {
+  return fault.kind == WorkerFault::Kind::hung && setting_.policy.progress == config::FailureSpec::Deadline::automatic;
 }
 
 std::string Supervisor::budget_text() const {

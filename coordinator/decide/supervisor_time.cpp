@@ -13,6 +13,15 @@ void Supervisor::progress(WorkerId worker, std::uint64_t batches, Time now) {
   life.clock.look(batches, !work_[member_of(worker)].tasks.in_flight().empty(), now);
 }
 
+void Supervisor::watch(WorkerId worker, const ProcessActivity& activity, Time now) {
+  if (failed_ || !lives_[worker].running()) return;
+  lives_[worker].clock.watch(activity, now);
+}
+
+bool Supervisor::to_be_watched(WorkerId worker, Time now) const {
+  return !failed_ && lives_[worker].to_be_watched(duty_of(worker), now);
+}
+
 WorkerLife::Duty Supervisor::duty_of(WorkerId worker) const {
   const MemberWork& work = work_[member_of(worker)];
   if (work.told()) return WorkerLife::Duty::command;
@@ -66,6 +75,10 @@ void Supervisor::hangs(WorkerId worker, Time now) {
   WorkerFault fault;
   fault.kind = WorkerFault::Kind::hung;
   fault.seconds = WorkerLife::Seconds(now - lives_[worker].clock.since()).count();
+  if (duty_of(worker) == WorkerLife::Duty::command)
+    fault.hint = "raise 'start_deadline_s' if that takes so long";
+  else if (setting_.policy.progress == config::FailureSpec::Deadline::automatic)
+    fault.hint = "if one batch may take that long, set 'progress_deadline_s' to more seconds or to off";
   ++counts_.hangs;
   kill(worker, std::move(fault), now);
 }

@@ -92,7 +92,7 @@ Acceptance Supervisor::completion(Rank rank, Generation generation, const Comple
   const Acceptance acceptance = verdict == Verdict::repeated ? Acceptance::repeated : Acceptance::accepted;
   if (record.status == CompletionStatus::not_finite && !accept_not_finite(rank, record, verdict == Verdict::repeated))
     return acceptance;
-  life.budget.worked();
+  life.worked();
   life.clock.answered(now);
   const auto safe = work.tasks.answer(ledger_.at(record.segment).kind == TaskKind::train);
   if (verdict == Verdict::segment_done) finish(record.segment);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <utility>
 
 #include "common/check.hpp"
@@ -12,6 +13,8 @@ namespace {
 
 // With `automatic`, a batch may take this many times as long as the slowest so far.
 constexpr double kTimesSlowest = 20;
+// A worker without progress for so long is watched. Ordinary batches are faster, and cost nothing.
+constexpr WorkerLife::Seconds kQuiet{1};
 
 /// The phase after an event, with the same number as in Phase; or why there is none.
 enum class Next : std::uint8_t { waiting, starting, preparing, running, ending, given_up, late, lie, bug };
@@ -62,12 +65,16 @@ WorkerLife::Step WorkerLife::step(Event event) {
 void WorkerLife::spawn(Time now) {
   step(Event::spawn);
   ++spawned_;
+  spawned_at_ = now;
   deadline_ = start_deadline(now);
 }
 
-WorkerLife::Step WorkerLife::ready(Time now) {
+WorkerLife::Step WorkerLife::ready(Seconds batch, Time now) {
   const Step taken = step(Event::ready);
-  if (taken == Step::taken) deadline_ = start_deadline(now);
+  if (taken != Step::taken) return taken;
+  deadline_ = start_deadline(now);
+  // The worker may say anything, but its batch cannot have taken longer than the worker has been there.
+  if (batch > Seconds(0)) clock.expect(std::min(batch, Seconds(now - spawned_at_)));
   return taken;
 }
 
@@ -92,6 +99,11 @@ WorkerLife::Step WorkerLife::gone() {
   distrusted_ = false;
   fault_.reset();
   return taken;
+}
+
+void WorkerLife::worked() {
+  budget.worked();
+  missed_ = 0;
 }
 
 void WorkerLife::give_up() { step(Event::give_up); }
@@ -122,10 +134,15 @@ std::optional<WorkerLife::Time> WorkerLife::due(Duty duty) const {
   if (phase_ != Phase::running) return deadline_;
   const config::FailureSpec& policy = setting_.policy;
   if (duty == Duty::nothing || !setting_.deadlines || policy.progress == Deadline::off) return std::nullopt;
-  if (duty == Duty::command) return later(clock.since(), setting_.start_deadline);
   Seconds deadline(policy.progress_deadline);
   if (policy.progress == Deadline::automatic) deadline = std::max(deadline, kTimesSlowest * clock.slowest());
-  return later(clock.since(), deadline);
+  if (duty == Duty::command) deadline = setting_.start_deadline;
+  return later(clock.since(), clock.excused() + std::ldexp(1.0, static_cast<int>(missed_)) * deadline);
+}
+
+bool WorkerLife::to_be_watched(Duty duty, Time now) const {
+  return running() && duty != Duty::nothing && setting_.deadlines &&
+         setting_.policy.progress == config::FailureSpec::Deadline::automatic && now - clock.since() >= kQuiet;
 }
 
 }  // namespace tutti

@@ -68,7 +68,8 @@ class WorkerLife {
 
   // ---- events
   void spawn(Time now);
-  Step ready(Time now);
+  /// `batch`: how long a batch took in its warm-up, as the worker says.
+  Step ready(Seconds batch, Time now);
   void prepared();
   Step kill(WorkerFault fault, Time now);
   /// The process has ended, or is left behind because it does not end. Forgets the state of this process.
@@ -76,6 +77,11 @@ class WorkerLife {
   void give_up();
   /// The process broke the protocol: nothing more from it is trusted.
   void distrust() { distrusted_ = true; }
+  /// It has answered a task.
+  void worked();
+  /// It was killed because it missed a deadline. Returns how often this happened since a worker last answered a task;
+  /// the next one gets twice the time.
+  std::uint32_t miss() { return ++missed_; }
   /// Counts a death, whether or not the worker is replaced.
   void count_death() { ++deaths_; }
   /// How long to wait before the replacement; with no wait it can be spawned at once.
@@ -94,6 +100,8 @@ class WorkerLife {
   bool distrusted() const noexcept { return distrusted_; }
   const std::optional<WorkerFault>& fault() const noexcept { return fault_; }  ///< why it was killed
   std::uint64_t deaths() const noexcept { return deaths_; }
+  /// Whether it is late enough, and its deadline of a kind, that clock.watch() should be told what the process does.
+  bool to_be_watched(Duty duty, Time now) const;
   /// When the supervisor's tick() next has something to decide for this worker.
   std::optional<Time> due(Duty duty) const;
 
@@ -107,6 +115,8 @@ class WorkerLife {
   Setting setting_;
   Phase phase_ = Phase::waiting;
   std::uint32_t spawned_ = 0;
+  Time spawned_at_{};
+  std::uint32_t missed_ = 0;
   std::optional<Time> deadline_;  // when the back-off ends, or by when it must be ready, prepared or gone
   bool ran_ = false;
   bool distrusted_ = false;

@@ -10,6 +10,8 @@
 
 #include <tutti/error.hpp>
 
+#include "common/program_folder.hpp"
+
 namespace tutti {
 namespace {
 
@@ -26,11 +28,6 @@ bool is_program(const fs::path& file) {
   return fs::is_regular_file(file, unreadable) && ::access(file.c_str(), X_OK) == 0;
 }
 
-fs::path folder_of_this_program() {
-  std::error_code no_proc;
-  return fs::read_symlink("/proc/self/exe", no_proc).parent_path();
-}
-
 fs::path checked(const fs::path& file, std::string_view origin) {
   if (is_program(file)) return fs::absolute(file);
   throw Error(ErrorKind::usage, fmt::format("no worker program at '{}'", file.string()), fmt::format("from {}", origin),
@@ -41,7 +38,7 @@ fs::path checked(const fs::path& file, std::string_view origin) {
 
 fs::path find_program(const std::string& name, const std::string& hint) {
   std::string tried;
-  for (const fs::path& folder : {folder_of_this_program(), folder_of_this_library()}) {
+  for (const fs::path& folder : {program_folder(), folder_of_this_library()}) {
     if (folder.empty()) continue;
     for (const char* relative : {".", "../libexec/tutti", "../../libexec/tutti", "../bin"}) {
       const fs::path file = (folder / relative / name).lexically_normal();

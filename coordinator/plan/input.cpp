@@ -10,6 +10,7 @@
 #include "common/counted.hpp"
 #include "common/log.hpp"
 #include "common/resample.hpp"
+#include "config/input.hpp"
 #include "images/planes.hpp"
 #include "images/sources.hpp"
 
@@ -45,6 +46,9 @@ std::unique_ptr<Source> open_data_set(const config::InputSpec& input) {
 
 std::unique_ptr<Source> open_limited(const config::InputSpec& input) {
   std::unique_ptr<Source> source = open_data_set(input);
+  if (input.skip > 0 && input.skip >= source->count())
+    throw Error(ErrorKind::usage, fmt::format("'skip: {}' leaves no images", input.skip),
+                fmt::format("{} has {}", source->name(), counted(source->count(), "image")), "make 'skip' smaller");
   if (input.skip > 0) source = images::without_first(std::move(source), input.skip);
   return input.limit ? images::limited(std::move(source), *input.limit) : std::move(source);
 }
@@ -135,8 +139,27 @@ InputForm input_form(const config::InputSpec& input) {
 }
 
 InputForm input_form(const config::EnsembleSpec& spec, const config::InputSpec& input) {
-  if (input.dataset == config::Dataset::memory) return {input.shape, std::nullopt};
+  if (input.dataset == config::Dataset::memory) {
+    const bool bytes = input.has_bytes && workers_prepare(spec, input);
+    return {input.shape, std::nullopt, bytes ? PixelType::uint8 : PixelType::float32};
+  }
   return form_of(*open_source(spec, input), spec, input);
+}
+
+InputForm api_form(const config::EnsembleSpec& spec, const config::InputSpec& input) {
+  try {
+    return input_form(spec, input);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::usage) throw;
+    const auto shape = config::known_shape(input);
+    if (!shape)
+      throw Error(error.kind(), error.message(), error.detail(),
+                  "the shape of the images is in this file; if they come through the API, give the shape instead: "
+                  "input={shape: [3, 224, 224]}");
+    const bool has_bytes = input.dataset == config::Dataset::folder || input.dataset == config::Dataset::cifar10;
+    const bool bytes = has_bytes && workers_prepare(spec, input);
+    return {*shape, std::nullopt, bytes ? PixelType::uint8 : PixelType::float32, planes_of(spec, input)};
+  }
 }
 
 InputForm form_of(const Source& source, const config::EnsembleSpec& spec, const config::InputSpec& input) {
@@ -147,8 +170,12 @@ InputForm form_of(const Source& source, const config::EnsembleSpec& spec, const 
 void say_skipped(const Source& source) {
   const std::vector<std::string> skipped = source.skipped();
   if (!skipped.empty())
-    log::warning("left out {} of {} that cannot be decoded, as 'on_broken: skip' says; the first: {}",
+    log::warning("left out {} of {} that cannot be read or decoded, as 'on_broken: skip' says; the first: {}",
                  counted(skipped.size(), "file"), source.name(), skipped.front());
+  if (source.count() == 0)
+    log::warning("{} has no images, so there is nothing to predict; see 'limit' and 'count' of its 'input'",
+                 source.name());
+  for (const std::string& remark : source.remarks()) log::warning("{}: {}", source.name(), remark);
 }
 
 void check_same_preparation(const config::EnsembleSpec& spec, const Source& train, const Source& test) {

@@ -30,7 +30,7 @@ std::unique_ptr<Source> open_source(const config::InputSpec& input);
 /// The same as the ensemble of `spec` takes it: not normalised if the workers do that.
 std::unique_ptr<Source> open_source(const config::EnsembleSpec& spec, const config::InputSpec& input);
 
-/// Logs which files the source left out, if any.
+/// Logs which files the source left out, its remarks, and a warning if it has no images.
 void say_skipped(const Source& source);
 
 /// Pictures in one size, for the members that agree on it.
@@ -61,7 +61,10 @@ std::vector<ArrayForm> arrays_of(const InputForm& form);
 InputForm input_form(const config::InputSpec& input);
 /// The form of the images in the arena of the ensemble of `spec`.
 InputForm input_form(const config::EnsembleSpec& spec, const config::InputSpec& input);
-/// The same for a source that open_source(spec, input) has opened.
+/// The same for an ensemble whose images may come through the API: if the files of `input` do not exist, their form
+/// follows from the description and their number is not known. Throws Error(usage) if only they tell the shape (`npy`).
+InputForm api_form(const config::EnsembleSpec& spec, const config::InputSpec& input);
+/// The same as input_form() for a source that open_source(spec, input) has opened.
 InputForm form_of(const Source& source, const config::EnsembleSpec& spec, const config::InputSpec& input);
 
 /// Images that an `input` of a description names, opened.

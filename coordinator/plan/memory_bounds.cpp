@@ -99,6 +99,12 @@ class Sum {
     }
     if (plan_.training && plan_.images)
       bounds_.push_back({fmt::format("order of {} for training", counted(*plan_.images, "image")), *plan_.images * 8});
+    if (!plan_.training && plan_.images) {
+      const std::uint64_t segments = (*plan_.images + plan_.arena.images - 1) / plan_.arena.images;
+      bounds_.push_back({fmt::format("index of the journal of a run: {} x {}", counted(segments, "segment"),
+                                     bytes_text(kJournalSegmentBytes)),
+                         segments * kJournalSegmentBytes});
+    }
     if (plan_.first_forked() != nullptr)
       bounds_.push_back(
           {"fork server: LibTorch, shared by the workers that are forked from it (estimate)", kForkServerBytes});

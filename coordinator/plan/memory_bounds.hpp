@@ -8,6 +8,9 @@
 
 namespace tutti {
 
+/// What the journal of a run keeps in memory of each segment (results/journal.hpp): a node of a map.
+inline constexpr std::uint64_t kJournalSegmentBytes = 64;
+
 /// The terms for a plan whose workers, arena and policy are set. `traced`: a trace is recorded.
 std::vector<Bound> memory_bounds(const Plan& plan, bool traced);
 

@@ -63,11 +63,13 @@ Placement place_on_best(const std::string& name, const Machine& machine) {
   Placement placement;
   if (!machine.gpus.empty() && machine.why_no_cuda_members.empty()) {
     placement = place_on_gpu(name, config::CudaDevice{0, {}}, machine);
-    placement.note = fmt::format("{}: null is cuda:0 here ({})", name, machine.gpus.front().name);
+    placement.note =
+        fmt::format("{} runs on cuda:0 ({}), because 'assignment' gives it no device", name, machine.gpus.front().name);
   } else {
     placement = place_on_cores(name, {}, machine);
-    placement.note = fmt::format("{}: null is cpu here ({})", name,
-                                 machine.gpus.empty() ? machine.why_no_gpu : machine.why_no_cuda_members);
+    placement.note =
+        fmt::format("{} runs on the CPU, because 'assignment' gives it no device and there is no usable GPU ({})", name,
+                    machine.gpus.empty() ? machine.why_no_gpu : machine.why_no_cuda_members);
   }
   return placement;
 }

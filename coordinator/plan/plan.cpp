@@ -13,6 +13,7 @@
 #include "config/failure.hpp"
 #include "coordinator/plan/memory_bounds.hpp"
 #include "coordinator/plan/placement.hpp"
+#include "coordinator/plan/segments.hpp"
 #include "coordinator/plan/threads.hpp"
 #include "images/sources.hpp"
 
@@ -183,8 +184,9 @@ void give_threads(Plan& plan, std::uint32_t wanted, const Machine& machine) {
 
 }  // namespace
 
-Plan make_plan(const config::EnsembleSpec& spec, const Machine& machine, const InputForm& input,
+Plan make_plan(const config::EnsembleSpec& described, const Machine& machine, const InputForm& input,
                const Options& options) {
+  const config::EnsembleSpec spec = with_segment(described, input, options.training);
   Plan plan = frame_of(spec, machine, input, options);
   const BatchSource source = choose_batch_source(spec, options);
   plan.batches = source.batches;
@@ -230,8 +232,8 @@ void check_memory(const Plan& plan) {
   std::string terms;
   for (const Bound& bound : plan.bounds) terms += fmt::format("\n    {:>10}  {}", bytes_text(bound.bytes), bound.name);
   throw Error(ErrorKind::failed, "the ensemble does not fit into memory",
-              fmt::format("needed {}, available {} ({}):{}", bytes_text(needed), bytes_text(plan.available.bytes),
-                          plan.available.limited_by, terms),
+              fmt::format("needed at least {}, available {} ({}):{}", bytes_text(needed),
+                          bytes_text(plan.available.bytes), plan.available.limited_by, terms),
               "lower 'slots' or 'segment_images', use fewer members, or raise the memory limit");
 }
 

@@ -26,6 +26,7 @@
 #include "coordinator/pool/roster.hpp"
 #include "coordinator/pool/status_board.hpp"
 #include "coordinator/process/fork_server.hpp"
+#include "coordinator/process/loop.hpp"
 #include "coordinator/process/loop_thread.hpp"
 #include "coordinator/process/oom.hpp"
 
@@ -103,6 +104,7 @@ class Pool final : private WorkerListener {
   void note_chosen(WorkerId worker) TUTTI_REQUIRES(on_loop);
   void run_loop();
   void take_ready(WorkerProcess& worker, const control::Ready& ready) TUTTI_REQUIRES(on_loop);
+  void say_ready(Rank rank, const control::Ready& ready) const;
   void all_running() TUTTI_REQUIRES(on_loop);
   void submit(const FilledSegment& filled) TUTTI_REQUIRES(on_loop);
   void announce(const Error& error);
@@ -138,7 +140,7 @@ class Pool final : private WorkerListener {
   // Thread-safe.
   std::unique_ptr<Exchange> exchange_;
   StatusBoard board_;
-  boost::asio::io_context loop_{1};
+  Loop loop_;
 
   // Owned by the loop. First the parts, then what connects them.
   std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> keep_running_

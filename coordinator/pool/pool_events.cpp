@@ -8,6 +8,7 @@
 #include "common/counted.hpp"
 #include "common/kill_point.hpp"
 #include "common/log.hpp"
+#include "common/process_activity.hpp"
 #include "coordinator/pool/pool.hpp"
 
 namespace tutti {
@@ -60,7 +61,14 @@ void Pool::take_ready(WorkerProcess& worker, const control::Ready& ready) {
                                       counted(ready.width, "value"), widths_[rank]));
   if (widths_[rank] == 0) widths_[rank] = ready.width;  // drivers read it from now on
   board_.ready(rank, ready);
-  supervisor_.ready(worker.id(), Clock::now());
+  if (!was_running_) say_ready(rank, ready);
+  supervisor_.ready(worker.id(), WorkerLife::Seconds(ready.batch_seconds), Clock::now());
+}
+
+void Pool::say_ready(Rank rank, const control::Ready& ready) const {
+  const std::string name = place_of(rank);
+  log::info("{} is ready: loaded in {:.1f} s, warm after {:.1f} s", name, ready.load_seconds, ready.warm_up_seconds);
+  if (!ready.note.empty()) log::info("{}: {}", name, ready.note);
 }
 
 void Pool::submit(const FilledSegment& filled) {
@@ -171,6 +179,8 @@ void Pool::look_at_workers() {
     // Read what a process has published before giving it up because it does not end.
     if (worker->killed()) worker->drain_completions();
     supervisor_.progress(worker->id(), worker->progress(), Clock::now());
+    if (supervisor_.to_be_watched(worker->id(), Clock::now()))
+      if (const auto activity = activity_of(worker->pid())) supervisor_.watch(worker->id(), *activity, Clock::now());
     const int missed = worker->count_missed_wake_ups();
     if (missed == 0) continue;
     log::warning("{}: {} missed wake-ups", place_of(rank), missed);

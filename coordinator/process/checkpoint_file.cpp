@@ -1,7 +1,6 @@
 #include "coordinator/process/checkpoint_file.hpp"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 
 #include <cerrno>
 #include <cstring>
@@ -10,6 +9,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/nameless_file.hpp"
 #include "common/system_limits.hpp"
 
 namespace tutti {
@@ -18,10 +18,10 @@ UniqueFd make_checkpoint_file(bool on_disk) {
   std::error_code none;
   const auto folder = std::filesystem::temp_directory_path(none);
   if (on_disk && !none)
-    if (UniqueFd file(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)); file) return file;
-  UniqueFd file(::memfd_create("tutti-checkpoint", MFD_CLOEXEC));
+    if (UniqueFd file = nameless_file(folder, O_RDWR)) return file;
+  UniqueFd file = memory_file("checkpoint");
   if (!file)
-    throw Error(ErrorKind::failed, "could not create a checkpoint file", std::strerror(errno), limit_hint(errno));
+    throw Error(ErrorKind::failed, "could not create a checkpoint file", std::strerror(errno), refusal_hint(errno));
   return file;
 }
 

@@ -28,7 +28,7 @@ constexpr auto P_PIDFD = static_cast<idtype_t>(3);
 #endif
 
 [[noreturn]] void fail(const std::string& what, int error) {
-  throw Error(ErrorKind::failed, what, std::strerror(error), limit_hint(error));
+  throw Error(ErrorKind::failed, what, std::strerror(error), refusal_hint(error));
 }
 
 /// File actions and attributes, freed in every case.
@@ -113,7 +113,7 @@ Child Child::spawn(const SpawnRequest& request) {
   const int error = errno;
   if (!pidfd && error != ESRCH) {
     Child(pid, {}).end();
-    fail("could not watch a worker through a pidfd (Linux 5.4 or newer is needed)", error);
+    fail("could not watch a worker through a pidfd", error);
   }
   return Child(pid, std::move(pidfd));
 }
@@ -121,7 +121,7 @@ Child Child::spawn(const SpawnRequest& request) {
 Child Child::adopt(int pid) {
   UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   const int error = errno;
-  if (!pidfd && error != ESRCH) fail("could not watch a worker through a pidfd (Linux 5.4 or newer is needed)", error);
+  if (!pidfd && error != ESRCH) fail("could not watch a worker through a pidfd", error);
   siginfo_t info{};
   if (pidfd && ::waitid(P_PIDFD, static_cast<id_t>(pidfd.get()), &info, WEXITED | WNOHANG | WNOWAIT) != 0)
     throw Error(ErrorKind::failed, fmt::format("process {} is not a child of this one", pid));

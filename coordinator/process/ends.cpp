@@ -18,24 +18,31 @@ namespace {
 
 [[noreturn]] void fail(const char* what) {
   const int error = errno;
-  throw Error(ErrorKind::failed, fmt::format("could not create {}", what), std::strerror(error), limit_hint(error));
+  throw Error(ErrorKind::failed, fmt::format("could not create {}", what), std::strerror(error), refusal_hint(error));
+}
+
+Ends owned(const std::array<int, 2>& fds, const char* what) {
+  Ends ends{UniqueFd(fds[0]), UniqueFd(fds[1])};
+  if (!ends.ours || !ends.theirs) fail(what);
+  // Only our end is non-blocking; the worker's calls wait.
+  ::fcntl(ends.ours.get(), F_SETFL, O_NONBLOCK);
+  return ends;
 }
 
 }  // namespace
 
 Ends make_control_sockets() {
+  constexpr const char* kWhat = "a control socket";
   std::array<int, 2> fds{};
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds.data()) != 0) fail("a control socket");
-  // Only our end is non-blocking; the worker's calls wait.
-  ::fcntl(fds[0], F_SETFL, O_NONBLOCK);
-  return {UniqueFd(fds[0]), UniqueFd(fds[1])};
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds.data()) != 0) fail(kWhat);
+  return owned(fds, kWhat);
 }
 
 Ends make_output_pipe() {
+  constexpr const char* kWhat = "a pipe for a worker's output";
   std::array<int, 2> fds{};
-  if (::pipe2(fds.data(), O_CLOEXEC) != 0) fail("a pipe for a worker's output");
-  ::fcntl(fds[0], F_SETFL, O_NONBLOCK);
-  return {UniqueFd(fds[0]), UniqueFd(fds[1])};
+  if (::pipe2(fds.data(), O_CLOEXEC) != 0) fail(kWhat);
+  return owned(fds, kWhat);
 }
 
 }  // namespace tutti

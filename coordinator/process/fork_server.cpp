@@ -21,6 +21,7 @@
 #include "common/kill_point.hpp"
 #include "common/log.hpp"
 #include "common/wire/control.hpp"
+#include "common/wire/descriptor_passing.hpp"
 #include "common/wire/spawn_contract.hpp"
 #include "coordinator/process/ends.hpp"
 
@@ -45,32 +46,20 @@ std::string refuse(std::string_view text) {
 }
 
 bool send_request(int socket, const SpawnRequest& request) {
-  std::string text = join_fork_request(request.arguments);
+  const std::string text = join_fork_request(request.arguments);
   if (text.size() > kMaxForkRequest || request.descriptors.size() != kFirstForeignFd) return false;
   const UniqueFd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
   std::array<int, kFirstForeignFd> descriptors{};
   for (std::size_t i = 0; i < descriptors.size(); ++i)
     descriptors[i] = request.descriptors[i] < 0 ? nothing.get() : request.descriptors[i];
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof descriptors)> ancillary{};
-  iovec part{text.data(), text.size()};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = ancillary.data();
-  message.msg_controllen = ancillary.size();
-  cmsghdr* const header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof descriptors);
-  std::memcpy(CMSG_DATA(header), descriptors.data(), sizeof descriptors);
-  return ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+  return send_with_descriptors(socket, text, descriptors);
 }
 
-/// The pid in the answer; 0 if it is not a valid pid.
+/// The pid in the answer, or the negative errno; 0 if it is not a number.
 int pid_of(std::string_view text) {
   int pid = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), pid);
-  return error == std::errc{} && rest == text.data() + text.size() && pid > 0 ? pid : 0;
+  return error == std::errc{} && rest == text.data() + text.size() ? pid : 0;
 }
 
 /// Kills the members of a group. Its leader is our child; if it has been reaped already, another process may have the
@@ -196,7 +185,8 @@ void ForkServer::ask() {
 void ForkServer::answered(std::string_view text) {
   disarm();
   const int pid = pid_of(text);
-  if (requests_.empty() || pid == 0) return give_up("it could not make a worker");
+  if (pid < 0) return give_up(fmt::format("it could not make a worker ({})", std::strerror(-pid)));
+  if (requests_.empty() || pid == 0) return give_up("it gave an answer that makes no sense");
   std::optional<Child> worker;
   try {
     worker = Child::adopt(pid);

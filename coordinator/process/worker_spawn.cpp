@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <memory>
 #include <utility>
 
@@ -10,6 +11,7 @@
 #include <tutti/error.hpp>
 
 #include "common/kill_point.hpp"
+#include "common/system_limits.hpp"
 #include "common/wire/spawn_contract.hpp"
 #include "coordinator/process/ends.hpp"
 #include "coordinator/process/worker_process.hpp"
@@ -23,7 +25,7 @@ void take(boost::asio::posix::stream_descriptor& descriptor, UniqueFd fd) {
   descriptor.assign(fd.get(), error);
   if (error)
     throw Error(ErrorKind::failed, "could not watch a worker's descriptor", error.message(),
-                "raise fs.epoll.max_user_watches or 'ulimit -n'");
+                error.value() == ENOSPC ? "raise the sysctl fs.epoll.max_user_watches" : refusal_hint(error.value()));
   fd.release();
 }
 

@@ -42,8 +42,10 @@ class TUTTI_API Spec {
 /// Reads a YAML file; `overrides` are `key=value` pairs applied after it ("members.0.weight=2"). Throws Error(usage)
 /// that lists every violation as file:line:column.
 TUTTI_API Spec load_spec(const std::filesystem::path& file, const std::vector<std::string>& overrides = {});
-/// The same for YAML text.
-TUTTI_API Spec parse_spec(std::string_view yaml, const std::vector<std::string>& overrides = {});
+/// The same for YAML text. `${here}` at the start of a path stands for `folder` (empty: the current one), where
+/// relative includes start, too. Other paths are relative to the current folder, as in a file.
+TUTTI_API Spec parse_spec(std::string_view yaml, const std::vector<std::string>& overrides = {},
+                          const std::filesystem::path& folder = {});
 
 /// Thread-safe: every method may be called from any thread, any number of times, also at the same time; but a source or
 /// a sink must not wait for a prediction of the same ensemble. A worker that dies, hangs or writes nonsense is

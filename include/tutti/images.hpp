@@ -87,8 +87,13 @@ class TUTTI_API Source {
   virtual std::string image_name(std::uint64_t /*index*/) const { return {}; }
   /// The name of a class; empty if classes only have numbers.
   virtual std::string class_name(std::uint32_t /*label*/) const { return {}; }
+  /// The number of an image in the whole set, if this source is a part of it that is predicted later, as a resumed run
+  /// does. Models that draw random numbers draw the same ones for the same number of a segment's first image.
+  virtual std::uint64_t number_of(std::uint64_t index) const { return index; }
   /// Files of the set that cannot be read and that the source was told to leave out; they are not in count().
   virtual std::vector<std::string> skipped() const { return {}; }
+  /// What a user should know about the set, one sentence each: files that are no images, classes without images.
+  virtual std::vector<std::string> remarks() const { return {}; }
 };
 
 }  // namespace tutti

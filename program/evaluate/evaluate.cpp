@@ -8,6 +8,8 @@
 #include "common/clock.hpp"
 #include "common/log.hpp"
 #include "config/rules.hpp"
+#include "coordinator/plan/segments.hpp"
+#include "program/advice.hpp"
 #include "program/commands.hpp"
 #include "program/evaluate/evaluating_sink.hpp"
 #include "program/evaluate/evaluation_report.hpp"
@@ -34,7 +36,8 @@ class Evaluate {
         hosting_(with_files(host_models(load(line), line.merged))),
         form_(form_of(hosting_, line.rules)),
         tasks_(open_tasks(hosting_.described)),
-        session_("evaluate", line, interruption, hosting_.hosted, *tasks_.front().source) {
+        session_("evaluate", line, interruption, for_largest_task(), *tasks_.front().source) {
+    warn_of(ignored_weights(hosting_.described, form_.rules));
     if (!line.picture.empty()) check_picture(line.picture);
   }
 
@@ -57,7 +60,20 @@ class Evaluate {
   }
 
  private:
-  void check() { check_widths(tasks_, session_.ensemble().status().members, form_.members, !form_.rules.empty()); }
+  void check() {
+    const std::vector<MemberStatus> models = session_.ensemble().status().members;
+    check_widths(tasks_, models, form_.members, !form_.rules.empty());
+    for (const EvaluationTask& task : tasks_)
+      if (!task.head && task.class_names.empty()) warn_of(doubts(hosting_.described, *task.source, models));
+  }
+
+  /// One pool serves all tasks, so the segment is that of the task with the most images.
+  config::EnsembleSpec for_largest_task() const {
+    const config::EnsembleSpec& spec = hosting_.hosted;
+    InputForm form = form_of(*tasks_.front().source, spec, spec.input);
+    for (const EvaluationTask& task : tasks_) form.images = std::max(*form.images, task.source->count());
+    return with_segment(spec, form, false);
+  }
 
   /// For an evaluation that ended early: reports what is finished.
   void say_finished() const {

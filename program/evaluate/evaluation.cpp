@@ -25,7 +25,7 @@ Evaluation::Evaluation(EvaluationForm form, const merge::Head* head)
       behind_(form_.rules.size()) {
   assert(head_ == nullptr || form_.answers == OutputKind::features);
   for (const config::CombineSpec& rule : form_.rules) {
-    accumulators_.emplace_back(rule, form_.weights);
+    accumulators_.emplace_back(rule, form_.weights, form_.on_nan);
     if (behind_head(rule)) shares_.resize(form_.members);
   }
 }
@@ -57,6 +57,7 @@ void Evaluation::add(const SegmentResult& result) {
     const std::uint32_t width = behind ? head_->classes() : result.members.front().width;
     combined_[rule] = answered_ ? accumulators_[rule].combine(behind ? shares : answers, present_, result.count, width)
                                 : accumulators_[rule].nothing(result.count, width);
+    if (answered_) accumulators_[rule].check_finite(combined_[rule].values, width, result.first);
     if (has_classes()) score_rule(rule, result);
   }
   images_ += result.count;
@@ -145,6 +146,7 @@ void Evaluation::score_rule(std::size_t rule, const SegmentResult& result) {
 void Evaluation::decide_behind_head(std::size_t rule, const SegmentResult& result, std::uint32_t classes) {
   std::vector<float> logits(std::size_t{result.count} * classes);
   head_->apply(combined_[rule].values, result.count, logits);
+  accumulators_[rule].check_finite(logits, classes, result.first);
   Accumulator::Result& behind = behind_[rule];
   behind.predicted = decided(logits, result.count, classes);
   behind.values.resize(logits.size());

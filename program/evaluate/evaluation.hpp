@@ -28,6 +28,7 @@ struct EvaluationForm {
   std::vector<float> weights;  ///< of these members
   /// Rules over what the models output. With a head they may also be over probabilities, and are then applied after it.
   std::vector<config::CombineSpec> rules;
+  OnNan on_nan = OnNan::error;  ///< allow: what is combined need not be finite
 };
 
 class Evaluation {

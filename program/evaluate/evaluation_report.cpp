@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/unsigned_nan.hpp"
 #include "common/wire/model_kinds.hpp"
 
 namespace tutti::program {
@@ -21,7 +22,7 @@ std::optional<images::DisagreementReport> disagreement_of(const images::Disagree
 }
 
 std::string cell(const std::optional<double>& value, const char* format, double factor = 1) {
-  return value ? fmt::format(fmt::runtime(format), *value * factor) : "-";
+  return value ? fmt::format(fmt::runtime(format), unsigned_nan(*value * factor)) : "-";
 }
 
 /// Columns as wide as their widest cell; the first is left-aligned, the others are right-aligned.

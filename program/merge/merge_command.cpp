@@ -18,6 +18,7 @@
 #include "common/log.hpp"
 #include "config/merge.hpp"
 #include "coordinator/plan/find_worker.hpp"
+#include "merge/clip_config.hpp"
 #include "merge/replacing.hpp"
 #include "program/evaluate/hosting.hpp"
 #include "program/evaluation_task.hpp"
@@ -39,6 +40,15 @@ merge::MergeInput open_input(const std::string& name, const config::ModelSpec& m
   const bool is_tower = facts_of(model.kind).weights == WeightsFrom::tower;
   return {name, std::make_shared<const merge::Checkpoint>(merge::Checkpoint::open(config::weights_path(model))),
           is_tower ? merge::clip_tower_alias : nullptr};
+}
+
+/// Of a member that names a folder: its configuration, and that of the folder of its weights if this is another.
+void add_towers(const std::string& name, const config::ModelSpec& model, std::vector<merge::NamedTower>& towers) {
+  if (facts_of(model.kind).weights != WeightsFrom::tower) return;
+  std::error_code ignored;
+  for (const std::filesystem::path& folder : {std::filesystem::path(*folder_of(model.kind)), model.weights})
+    if (!folder.empty() && std::filesystem::is_regular_file(folder / "config.json", ignored))
+      towers.push_back({name, merge::read_clip_config(folder)});
 }
 
 merge::MergeSettings settings_of(const config::MergeSpec& spec) {
@@ -65,10 +75,14 @@ class Merge {
     for (const std::size_t rank : spec_.merge->over)
       report_.inputs.push_back(open_input(spec_.members[rank].name, spec_.members[rank].model));
     if (spec_.base) report_.base = open_input("base", *spec_.base);
+    std::vector<merge::NamedTower> towers;
+    for (const std::size_t rank : spec_.merge->over)
+      add_towers(spec_.members[rank].name, spec_.members[rank].model, towers);
+    if (spec_.base) add_towers("base", *spec_.base, towers);
     settings_ = settings_of(*spec_.merge);
-    if (settings_.method == MergeMethod::weighted)
-      report_.factors = merge::weight_factors(settings_.weights, settings_.normalize);
+    if (settings_.method == MergeMethod::weighted) report_.factors = merge::weight_factors(settings_);
     merge::check_merge(settings_, report_.inputs, base());
+    merge::check_same_towers(towers);
     // Mistakes in images and heads are reported before anything is measured or merged.
     if (settings_.method == MergeMethod::greedy_soup)
       measuring_.emplace(spec_, find_worker(line_.worker), interruption_, line_.quiet);

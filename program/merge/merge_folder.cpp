@@ -14,7 +14,7 @@ namespace tutti::program {
 namespace {
 
 /// What a Hugging Face folder needs in addition to its weights, as far as the first member has it.
-constexpr std::array<const char*, 2> kCopied{"config.json", "preprocessor_config.json"};
+constexpr std::array<const char*, 3> kCopied{"config.json", "preprocessor_config.json", "processor_config.json"};
 
 }  // namespace
 

@@ -84,6 +84,7 @@ config::EnsembleSpec StatisticsEstimation::alone(const std::filesystem::path& we
   member.train.batch_images = std::min(spec_.batch_images, spec_.segment_images);
   member.train.init = weights;
   member.train.learns = Learns::statistics;
+  alone.choose_segment_images = false;
   alone.segment_images -= alone.segment_images % member.train.batch_images;
   alone.batch_images = member.train.batch_images;
   alone.measure_batch_images = false;

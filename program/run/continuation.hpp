@@ -28,6 +28,7 @@ class UnfinishedImages final : public images::Forwarding {
   void read_planes(std::span<const std::uint64_t> indices, std::span<const std::span<std::uint8_t>> planes,
                    std::span<std::int64_t> labels) override;
   std::string image_name(std::uint64_t index) const override { return Forwarding::image_name(image(index)); }
+  std::uint64_t number_of(std::uint64_t index) const override { return image(index); }
 
   /// The index, among all images, of image number `index` here.
   std::uint64_t image(std::uint64_t index) const {

@@ -6,6 +6,7 @@
 #include "common/kill_point.hpp"
 #include "common/log.hpp"
 #include "coordinator/plan/fingerprint.hpp"
+#include "program/advice.hpp"
 #include "program/commands.hpp"
 #include "program/evaluate/evaluating_sink.hpp"
 #include "program/evaluate/evaluation_report.hpp"
@@ -66,6 +67,7 @@ class RuleEvaluation {
   }
 
   const std::vector<MaybeMetrics>& members() const { return evaluation_.models(); }
+  const std::vector<config::CombineSpec>& rules() const { return form_.rules; }
 
   /// `known` of the images needed no computing.
   void add_to(images::Report& report, const Source& source, std::uint64_t known) const {
@@ -100,6 +102,8 @@ class Run {
                static_cast<std::uint32_t>(session_.spec().members.size()),
                fingerprint_of(session_.spec(), session_.plan(), session_.source())};
     if (!line.rules.empty()) rules_.emplace(session_.spec(), line.rules);
+    warn_of(ignored_by_run(session_.spec()));
+    warn_of(ignored_weights(session_.spec(), rules_ ? rules_->rules() : std::vector{session_.spec().combine}));
     if (!journal_) return;
     if (journal_->finished_segments() > 0) {
       use_batches_of(journal_->header());
@@ -148,8 +152,10 @@ class Run {
 
  private:
   void check() {
-    if (session_.spec().combine.over != OutputKind::features)
-      check_classes(session_.source(), session_.ensemble().status().members);
+    const std::vector<MemberStatus> members = session_.ensemble().status().members;
+    if (session_.spec().combine.over != OutputKind::features) check_classes(session_.source(), members);
+    check_named_classes(session_.spec(), members);
+    warn_of(doubts(session_.spec(), session_.source(), members));
   }
 
   void predict() {

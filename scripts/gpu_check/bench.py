@@ -36,7 +36,8 @@ def compare_at(found: "Findings", place: "Place", batch: int) -> None:
     rows = place.output / "rows.jsonl"
     before = rows.read_text().splitlines() if rows.is_file() else []
     file = write(place, f"bench-{batch}", {**ensemble(place), "batch_images": batch})
-    command = [place.tutti, "bench", file, "--json", rows, "--repeats", place.scaled(REPEATS_AT[batch], 1)]
+    command = [place.tutti, "bench", file, "--json", rows, "--repeats", place.scaled(REPEATS_AT[batch], 1),
+               "--seconds", 0]
     if place.rehearsal:
         command += ["--strategies", ",".join(REHEARSED)]
     outcome = found.run(command, place.env)

@@ -89,24 +89,41 @@ TEST_CASE("what was skipped says why") {
   CHECK(rows.row("single graph, fused").skipped == "members differ");
 }
 
-TEST_CASE("without a usable GPU its rows are skipped") {
+TEST_CASE("members on the CPU have no rows of a GPU") {
   Rows rows;
-  CHECK(rows.row("multiprocess (the pool), on a GPU").skipped == "no usable GPU (no driver)");
-  rows.field().machine.gpus.push_back({});
-  CHECK(rows.row("multiprocess (the pool), on a GPU").skipped == "the members are assigned to the CPU");
-  rows.field().cuda = true;
   const auto all = strategy_rows(rows.result(), rows.field(), ImageSet::read(*images::make_random(1, {1, 1, 1}, 0, 1)));
+  CHECK(all.size() == 2);
   CHECK(std::none_of(all.begin(), all.end(), [](const Row& row) { return !row.skipped.empty(); }));
-  CHECK(all.front().conditions.at("device") == "cuda");
+  CHECK(all.front().conditions.at("device") == "cpu");
 }
 
-TEST_CASE("every strategy stands among the skipped rows of a GPU") {
+TEST_CASE("the fastest strategy is named with its lead over the next") {
   Rows rows;
-  for (const Contender contender : {Contender::sequential, Contender::threads, Contender::branches, Contender::fused})
-    rows.add(contender, {1});
-  for (const char* name : {"sequential, on a GPU", "threads, on a GPU", "single graph, branches, on a GPU",
-                           "single graph, fused, on a GPU", "multiprocess (the pool), on a GPU"})
-    CHECK(rows.row(name).skipped == "no usable GPU (no driver)");
+  rows.result().noise = {10, 10.2};
+  rows.add(Contender::threads, {1.5, 1.5, 1.5});
+  CHECK(verdict_of(rows.result()) ==
+        std::vector<std::string>{"multiprocess (the pool) is fastest: 1.000 s, 33 % less than threads (1.500 s)"});
+  Entry& own = rows.add(Contender::threads, {0.5, 0.5, 0.5});
+  own.own_batch = true;
+  CHECK(verdict_of(rows.result()).size() == 1);  // there is nothing to compare it with
+}
+
+TEST_CASE("a lead within the noise is no lead and a machine that is not steady is a warning") {
+  Rows rows;  // its noise is 20 %
+  rows.add(Contender::threads, {1.1, 1.1, 1.1});
+  const auto lines = verdict_of(rows.result());
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[0] ==
+        "no strategy is clearly the fastest: multiprocess (the pool) leads threads by 10.0 %, which is within the "
+        "noise");
+  CHECK(lines[1] ==
+        "warning: the machine was not steady: the same arithmetic took 20 % longer in one round than in another, so "
+        "differences below that mean nothing");
+  rows.result().noise = {10, 10};
+  CHECK(verdict_of(rows.result()).size() == 1);
+  CHECK(contains(verdict_of(rows.result()).front(), " is fastest: "));
+  rows.add(Contender::branches, {0.8, 1.0, 1.2});  // it scatters by more than it leads
+  CHECK(contains(verdict_of(rows.result()).front(), "no strategy is clearly the fastest"));
 }
 
 TEST_CASE("on a GPU a row tells its streams") {

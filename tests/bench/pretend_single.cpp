@@ -14,6 +14,7 @@
 #include "common/wire/shared_memory.hpp"
 #include "coordinator/decide/accumulator.hpp"
 #include "worker/fake.hpp"
+#include "worker/preprocess.hpp"
 
 namespace {
 
@@ -47,14 +48,19 @@ class Pretender {
 
   std::string run() {
     const Mapping images(MemoryFile(UniqueFd(::dup(bench::kImagesFd))), Access::read_only, "images");
-    const auto* pixels = reinterpret_cast<const float*>(images.data());
-    const std::size_t elements = job_.members.front().shape.elements();
+    const std::size_t values = job_.images * bench::shape_in_memory(job_.members.front()).elements();
+    SlotView<const std::byte> all;
+    if (job_.members.front().arena_pixels == PixelType::uint8)
+      all.bytes = {reinterpret_cast<const std::uint8_t*>(images.data()), values};
+    else
+      all.pixels = {reinterpret_cast<const float*>(images.data()), values};
     const std::uint32_t width = models_.front()->width();
     std::vector<std::vector<float>> answers(models_.size(), std::vector<float>(job_.images * width));
     std::vector<std::span<const float>> members;
     for (std::size_t m = 0; m < models_.size(); ++m) {
-      for (std::uint64_t image = 0; image < job_.images; ++image)
-        models_[m]->predict(pixels + image * elements, 1, std::span(answers[m]).subspan(image * width, width));
+      worker::Preprocess preprocess(job_.members[m]);
+      for (std::uint32_t image = 0; image < job_.images; ++image)
+        models_[m]->predict(preprocess.images(all, image, 1), 1, std::span(answers[m]).subspan(image * width, width));
       members.emplace_back(answers[m]);
     }
     const Accumulator accumulator(job_.combine, job_.weights);

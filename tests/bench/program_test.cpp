@@ -85,8 +85,38 @@ TEST_CASE("all strategies run interleaved and agree and every sample is kept") {
     CHECK(contains(bench.line_with(name), "0."));
   }
   CHECK(row_named(rows, "noise", "noise: the same arithmetic on all cores").at("samples").get_array().size() == 3);
-  CHECK(row_named(rows, "strategies", "threads, on a GPU").contains("skipped"));
+  CHECK(std::none_of(rows.begin(), rows.end(), [](const json::object& row) { return row.contains("skipped"); }));
+  CHECK(rows.front().at("certificate").at("date").get_string().size() == 10);
+  CHECK((contains(bench.program.out(), " is fastest: ") || contains(bench.program.out(), "is clearly the fastest")));
+  // Every step is announced, with its strategy if it takes long.
+  CHECK(contains(bench.program.err(), "comparing 6 strategies in at most about 120 s"));
+  CHECK(contains(bench.program.err(), "start-up and memory, 2 of 2: threads: "));
+  CHECK(contains(bench.program.err(), "2 rounds over 50 images: about "));
+  CHECK(contains(bench.program.err(), "starting single graph, fused"));
   CHECK(contains(rows.front().at("certificate").at("options").get_string(), "e.yaml --single"));
+}
+
+TEST_CASE("a comparison that would take too long uses fewer images and says so") {
+  const Place place;
+  // 50 images in batches of 8 take at least 7 x 20 ms in the pool.
+  const Compared bench(place, {"--repeats", "4", "--seconds", "0.1", "--json", "rows.jsonl", "--strategies",
+                               "multiprocess", "members.0.model.delay_ms=20"});
+  REQUIRE(bench.code == 0);
+  CHECK(contains(bench.program.err(), "3 rounds over the first 8 of 50 images: about "));
+  CHECK(contains(bench.program.err(), "because 0.1 s are aimed at; --seconds 0 takes 4 rounds over all"));
+  const json::object row = row_named(place.rows(), "strategies", "multiprocess (the pool)");
+  CHECK(row.at("conditions").at("images") == 8);
+  CHECK(row.at("samples").get_array().size() == 3);
+}
+
+TEST_CASE("members with an input of their own are compared on what each makes of the images") {
+  const Place place;
+  const Compared bench(place, {"--repeats", "1", "--json", "rows.jsonl", "members.0.input={resize: 6, mean: 0.5}",
+                               "input.preprocess={mean: 0.25}"});
+  CAPTURE(bench.program.err());
+  REQUIRE(bench.code == 0);
+  for (const char* name : {"sequential, one thread", "threads", "multiprocess (the pool)"})
+    CHECK(contains(row_named(place.rows(), "strategies", name).at("note").get_string(), "same bits"));
 }
 
 TEST_CASE("a prediction beyond the tolerance is shown and fails the command") {
@@ -178,7 +208,6 @@ TEST_CASE("what cannot be compared is rejected before anything is started") {
     CHECK(bench.program.out().empty());
   };
   refused(kTwoFakes, {"combine.rule=none"}, "rule none has no combined predictions to compare");
-  refused(kTwoFakes, {"members.0.input={mean: 0.5}"}, "member 'a' has a separate 'input'");
   refused(kTwoFakes, {"input=null"}, "there are no images to work on");
   refused(kTwoFakes, {"--repeats", "0"}, "see 'tutti bench --help'");
   refused(kTwoFakes, {"nonsense=1"}, "unknown key 'nonsense'");

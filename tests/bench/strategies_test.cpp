@@ -56,7 +56,7 @@ TEST_CASE("on a GPU threads are streams and nothing has threads inside") {
 
 TEST_CASE("on a GPU sequential has one row") {
   for (const auto& entry : enum_names(Contender{}))
-    CHECK(left_out_on_gpu(entry.value).empty() == (entry.value != Contender::sequential));
+    CHECK(is_repeated_on_gpu(entry.value) == (entry.value == Contender::sequential));
 }
 
 TEST_CASE("the fastest setting is chosen and of equal ones the first") {

@@ -217,6 +217,15 @@ TEST_CASE("a missing folder is an error that says to create it") {
   CHECK(error->hint() == "create the folder " + (folder / "none").string() + " first");
 }
 
+TEST_CASE("a folder that is a link to nothing is an error that names both") {
+  const TemporaryFolder folder;
+  std::filesystem::create_symlink("gone", folder / "link");
+  const auto error = error_of([&] { AtomicFile file(folder / "link" / "a.txt"); });
+  REQUIRE(error);
+  CHECK(error->message() == "could not write " + (folder / "link" / "a.txt").string());
+  CHECK(error->hint() == (folder / "link").string() + " is a link to gone, which does not exist");
+}
+
 TEST_CASE("a file in the place of the folder is an error that says to create the folder") {
   const TemporaryFolder folder;
   put(folder / "a.txt", "a file");

@@ -22,5 +22,18 @@ TEST_CASE("an error without a limit has no hint") {
   }
 }
 
+TEST_CASE("a system call that is refused points at the container and a limit at the limit") {
+  for (const int error : {EPERM, ENOSYS}) {
+    CAPTURE(error);
+    CHECK(refusal_hint(error) ==
+          "a container, a sandbox or an old kernel refuses this system call: allow it in the container's seccomp "
+          "profile, or use Linux 5.4 or newer");
+  }
+  for (const int error : {EMFILE, ENFILE, EFBIG, EAGAIN, ENOENT, ENOMEM, 0}) {
+    CAPTURE(error);
+    CHECK(refusal_hint(error) == limit_hint(error));
+  }
+}
+
 }  // namespace
 }  // namespace tutti::test

@@ -84,6 +84,22 @@ TEST_CASE("weights that rule weighted would divide by 0 are refused") {
   CHECK(problem(huge + "combine: {rule: weighted}").starts_with("e.yaml:2:10: the weights sum to inf"));
 }
 
+TEST_CASE("weights that cancel but for a rounding error are rejected") {
+  const std::string cancel =
+      "members: [{name: a, weight: 0.1, model: {kind: fake}}, {name: b, weight: 0.2, model: {kind: fake}}, "
+      "{name: c, weight: -0.3, model: {kind: fake}}]\n";
+  const std::string end = "and rule weighted cannot divide by that; change them or set normalize: false";
+  CHECK(problem(cancel + "combine: {rule: weighted}") == "e.yaml:2:10: the weights sum to 0, " + end);
+  CHECK(problem(cancel + "combine: {rule: weighted, accumulate: float64}")
+            .ends_with(" (only a rounding error: the weights cancel), " + end));
+  CHECK(problem(cancel + "combine: {rule: weighted, normalize: false}").empty());
+  const std::string large =
+      "members: [{name: a, weight: 3e38, model: {kind: fake}}, {name: b, weight: 3e38, model: {kind: fake}}]\n";
+  CHECK(problem(large + "combine: {rule: vote}") ==
+        "e.yaml:2:10: the weights are too large for rule vote, which adds them up; make them smaller or use another "
+        "rule");
+}
+
 TEST_CASE("weights are not summed while one of them is unknown") {
   CHECK(problem("members: [{name: a, weight: x, model: {kind: fake}}, {name: b, weight: -1, model: {kind: fake}}]\n"
                 "combine: {rule: weighted}") == "e.yaml:1:29: 'weight' must be a number, not 'x'");
@@ -141,7 +157,7 @@ TEST_CASE("wrong values of the combination are refused") {
       "e.yaml:2:17: 'rule' must be mean, sum, weighted, max, most_confident, vote, median, geometric_mean or none, not "
       "'medianx'; did you mean 'median'?");
   CHECK(problem(kFakes + "combine: {accumulate: double}") ==
-        "e.yaml:2:23: 'accumulate' must be float32 or float64, not 'double'");
+        "e.yaml:2:23: 'accumulate' must be float32 or float64, not 'double'; did you mean 'float64'?");
   CHECK(problem(kFakes + "combine: {ruel: mean}") == "e.yaml:2:11: unknown key 'ruel'; did you mean 'rule'?");
   CHECK(config::load_text(kFakes + "combine: {accumulate: float64}", "e").combine.accumulate_f64);
 }

@@ -66,6 +66,11 @@ TEST_CASE("every word about failures is read") {
   CHECK(failure("progress_deadline_s: off").progress == FailureSpec::Deadline::off);
   CHECK_FALSE(failure("poison_limit: off").poison_limit);
   CHECK_FALSE(failure("restarts: {limit: off}").restart_limit);
+  // As PyYAML writes the text and the boolean.
+  CHECK_FALSE(failure("restarts: {limit: 'off'}").restart_limit);
+  CHECK_FALSE(failure("poison_limit: false").poison_limit);
+  CHECK(failure("progress_deadline_s: 'off'").progress == FailureSpec::Deadline::off);
+  CHECK(failure("progress_deadline_s: 'auto'").progress == FailureSpec::Deadline::automatic);
   CHECK(failure("restarts: {limit: 0}").restart_limit == 0U);
 }
 
@@ -122,8 +127,8 @@ TEST_CASE("a limit is a number or the word off") {
         "e.yaml:2:19: 'limit' must be off or a whole number from 0 to 1000000, not '-1'");
   CHECK(wrong_failure("restarts: {limit: 1000001}") ==
         "e.yaml:2:19: 'limit' must be off or a whole number from 0 to 1000000, not '1000001'");
-  CHECK(wrong_failure("restarts: {limit: 'off'}") ==
-        "e.yaml:2:19: 'limit' must be off or a whole number from 0 to 1000000, not the text 'off'; did you mean "
+  CHECK(wrong_failure("restarts: {limit: 'of'}") ==
+        "e.yaml:2:19: 'limit' must be off or a whole number from 0 to 1000000, not the text 'of'; did you mean "
         "'off'?");
 }
 

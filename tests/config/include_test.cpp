@@ -173,6 +173,37 @@ TEST_CASE("includes that double at every step are refused") {
             .ends_with(": more than 256 included files"));
 }
 
+TEST_CASE("here stands for the folder of the file that says it") {
+  Files files;
+  std::filesystem::create_directory(std::filesystem::path(files.path("e.yaml")).parent_path() / "below");
+  files.write("below/part.yaml", "train: {init: '${here}/init.st'}\n");
+  const std::string file =
+      files.write("e.yaml",
+                  "include: ['${here}/below/part.yaml']\n"
+                  "members: [{name: a, model: {kind: mlp, layers: [4], weights: '${here}/../w.st'}}]\n"
+                  "input: {dataset: npy, images: images.npy, labels: x.npy}\noutput: ${here}\n");
+  const auto spec = config::load_file(file, {{"input.labels=${here}/l.npy"}, {}});
+  const std::filesystem::path folder = std::filesystem::path(file).parent_path();
+  CHECK(spec.members[0].train.init == folder / "below/init.st");
+  CHECK(spec.members[0].model.weights == (folder / "../w.st").lexically_normal());
+  CHECK(spec.input.images == "images.npy");  // stays relative to the current folder
+  CHECK(spec.input.labels == folder / "l.npy");
+  CHECK(spec.output == folder);
+}
+
+TEST_CASE("text has the folder that it is given for here and by default the current one") {
+  const std::string yaml = "members: [{name: a, model: {kind: mlp, layers: [4], weights: '${here}/w.st'}}]\n";
+  CHECK(config::load_text(yaml, "e").members[0].model.weights == "w.st");
+  CHECK(config::load_text(yaml, "e", {}, "/some/where").members[0].model.weights == "/some/where/w.st");
+}
+
+TEST_CASE("another variable at the start of a path is refused") {
+  const std::string wrong =
+      "begins with an unknown variable; only ${here}/, the folder of this file, has a meaning at the start of a path";
+  CHECK(problem(kOneMember + "output: ${HOME}/x") == "e.yaml:2:9: '${HOME}/x' " + wrong);
+  CHECK(problem(kOneMember + "output: ${hereabouts}") == "e.yaml:2:9: '${hereabouts}' " + wrong);
+}
+
 TEST_CASE("a file that is not there is refused") {
   Files files;
   CHECK(file_problem(files.path("none.yaml")).empty() == false);

@@ -111,7 +111,8 @@ TEST_CASE("unknown keys of the input are refused with the nearest one") {
 
 TEST_CASE("wrong values of the input are refused with what they must be") {
   CHECK(wrong_input("digits") == "'input' must be a map of keys and values, not 'digits'");
-  CHECK(wrong_input("{dataset: digits, split: val}") == "'split' must be train or test, not 'val'");
+  CHECK(wrong_input("{dataset: digits, split: val}") ==
+        "'split' must be train or test, not 'val'; did you mean 'test'?");
   CHECK(wrong_input("{dataset: npy, images: x, layout: hwc}") ==
         "'layout' must be nchw or nhwc, not 'hwc'; did you mean 'nhwc'?");
   CHECK(wrong_input("{dataset: digits, limit: -1}") == "'limit' must be a whole number of at least 0, not '-1'");

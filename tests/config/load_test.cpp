@@ -4,9 +4,11 @@
 #include <doctest/doctest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <random>
 
 #include "config/effective.hpp"
+#include "tests/common/temporary_folder.hpp"
 #include "tests/config/problems.hpp"
 
 namespace tutti::test {
@@ -55,7 +57,7 @@ TEST_CASE("a batch may be measured and stays auto in the effective configuration
 TEST_CASE("wrong top-level values are refused with what they must be") {
   const auto wrong = [](const std::string& line) { return problem(kOneMember + line); };
   CHECK(wrong("segment_images: abc") ==
-        "e.yaml:2:17: 'segment_images' must be a whole number of at least 1, not 'abc'");
+        "e.yaml:2:17: 'segment_images' must be auto or a whole number of at least 1, not 'abc'");
   CHECK(wrong("segment_images: 16777217") ==
         "e.yaml:2:17: 'segment_images' must be a whole number of at most 16777216, not '16777217'");
   CHECK(wrong("segment_images: [1]") ==
@@ -68,8 +70,6 @@ TEST_CASE("wrong top-level values are refused with what they must be") {
   CHECK(wrong("batch_images: 0") == "e.yaml:2:15: 'batch_images' must be a whole number of at least 1, not '0'");
   CHECK(wrong("batch_images: [auto]") ==
         "e.yaml:2:15: 'batch_images' must be a whole number of at least 1, not a list");
-  CHECK(wrong("segment_images: auto") ==
-        "e.yaml:2:17: 'segment_images' must be a whole number of at least 1, not 'auto'");
   CHECK(wrong("train: {batch_images: auto}") ==
         "e.yaml:2:23: 'batch_images' of 'train' must be a number, not auto: unlike the batch of prediction, it changes "
         "the trained weights");
@@ -234,6 +234,66 @@ TEST_CASE("bagging resamples for each member and keeps the rest of the included 
   CHECK(spec.members[0].train.bootstrap);
   CHECK(spec.members[0].train.epochs == 16);
   CHECK(spec.combine.rule == CombineRule::vote);
+}
+
+TEST_CASE("the classes of the members are a list or a file of lines or a list in JSON or labels of Hugging Face") {
+  const TemporaryFolder folder;
+  const auto classes = [&](const std::string& value) {
+    return config::load_text("members: [{name: a, model: {kind: fake, classes: 2}}]\nclasses: " + value + "\n", "e")
+        .classes;
+  };
+  const auto file = [&](const std::string& name, const std::string& text) {
+    std::ofstream(folder / name) << text;
+    return (folder / name).string();
+  };
+  const std::vector<std::string> wanted{"cat", "dog"};
+  CHECK(classes("[cat, dog]") == wanted);
+  CHECK(classes(file("a.txt", "cat\ndog\n")) == wanted);
+  CHECK(classes(file("a.json", R"(["cat", "dog"])")) == wanted);
+  CHECK(classes(file("config.json", R"({"id2label": {"1": "dog", "0": "cat"}, "x": 1})")) == wanted);
+  // Two classes of ImageNet are cranes.
+  CHECK(classes(file("b.json", R"(["crane", "crane"])")) == std::vector<std::string>{"crane", "crane"});
+}
+
+TEST_CASE("classes that do not fit the members or the images are refused") {
+  const TemporaryFolder folder;
+  const auto wrong = [&](const std::string& value, const std::string& more = "") {
+    return problem("members: [{name: a, model: {kind: small-cnn}}]\nclasses: " + value + "\n" + more);
+  };
+  CHECK(wrong("[cat, dog]") == "e.yaml:2:10: 'classes' names 2 classes, but member 'a' outputs 10");
+  CHECK(problem("members: [{name: a, model: {kind: torchscript, path: x}}]\nclasses: [cat, dog]\n"
+                "input: {dataset: digits}\n") == "e.yaml:2:10: 'classes' names 2 classes, but the images have 10");
+  CHECK(problem("members: [{name: a, model: {kind: torchscript, path: x}, output: features}]\nclasses: [cat]\n"
+                "combine: {over: features}\n") ==
+        "e.yaml:2:10: the members are combined over features, which have no classes; name the classes of each task in "
+        "'tasks'");
+  std::ofstream(folder / "a.json") << R"({"id2label": {"1": "dog"}})";
+  CHECK(wrong((folder / "a.json").string()) ==
+        "e.yaml:2:10: '" + (folder / "a.json").string() +
+            "' must hold a list of names, or an object with 'id2label' that numbers them from 0");
+  std::ofstream(folder / "b.json") << "{";
+  CHECK(wrong((folder / "b.json").string()).find("is not valid JSON") != std::string::npos);
+}
+
+TEST_CASE("the classes of the members are those of tasks that name none") {
+  const auto spec = config::load_text(
+      "members: [{name: a, model: {kind: fake, classes: 2}}]\nclasses: [cat, dog]\n"
+      "tasks: [{name: t, input: {dataset: random, count: 2, classes: 2}}, "
+      "{name: u, classes: [x, y], input: {dataset: random, count: 2, classes: 2}}]\n",
+      "e");
+  CHECK(spec.tasks[0].classes == std::vector<std::string>{"cat", "dog"});
+  CHECK(spec.tasks[1].classes == std::vector<std::string>{"x", "y"});
+  CHECK(config::load_text(spec.effective_yaml, "again") == spec);
+}
+
+TEST_CASE("the segment is chosen unless it is written") {
+  CHECK(load_one("").choose_segment_images);
+  CHECK(load_one("segment_images: auto").choose_segment_images);
+  const auto spec = load_one("segment_images: 40");
+  CHECK_FALSE(spec.choose_segment_images);
+  CHECK(spec.segment_images == 40);
+  CHECK(problem(kOneMember + "segment_images: outo") ==
+        "e.yaml:2:17: 'segment_images' must be auto or a whole number of at least 1, not 'outo'; did you mean 'auto'?");
 }
 
 }  // namespace

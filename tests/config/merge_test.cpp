@@ -109,6 +109,10 @@ TEST_CASE("values of the wrong form are refused with what they must be") {
 TEST_CASE("weights that cannot be normalized are refused") {
   CHECK(wrong_merge("merge: {method: weighted, weights: [1, -1]}\n") ==
         "e.yaml:2:36: the weights sum to 0 and cannot be normalized; change them or set normalize: false");
+  // In float32 nothing is left of these, in float64 enough.
+  CHECK(wrong_merge("merge: {method: weighted, weights: [0.3, -0.30000001]}\n")
+            .find("the weights sum to 0 and cannot be normalized") != std::string::npos);
+  CHECK(wrong_merge("merge: {method: weighted, weights: [0.3, -0.30000001], accumulate: float64}\n").empty());
 }
 
 TEST_CASE("a method without what it needs is refused") {

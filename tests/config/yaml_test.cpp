@@ -176,6 +176,54 @@ TEST_CASE("violations of the command line come last in whatever order they were 
   CHECK(lines[1].starts_with("command line: 'threads': "));
 }
 
+TEST_CASE("switches in quotes are switches") {
+  const std::string model = "members: [{name: a, model: {kind: torchscript, path: x, optimize: 'off'}}]\n";
+  CHECK(problem(model).empty());
+  CHECK(config::load_text(kOneMember + "batch_images: 'auto'", "e").measure_batch_images);
+  CHECK(problem(kOneMember + "save_members: 'true'") ==
+        "e.yaml:2:15: 'save_members' must be true or false, not the text 'true'");
+}
+
+TEST_CASE("a merge key brings in the keys of other maps and those that are written come first") {
+  const std::string yaml = R"(
+x-defaults: &defaults {kind: fake, classes: 4, delay_ms: 5}
+x-more: &more {delay_ms: 7, reads_input: false}
+members:
+  - {name: a, model: *defaults}
+  - {name: b, model: {<<: *defaults, delay_ms: 1}}
+  - name: c
+    model:
+      <<: [*more, *defaults]
+)";
+  const auto spec = config::load_text(yaml, "e.yaml");
+  REQUIRE(spec.members.size() == 3);
+  const auto fake = [&](std::size_t rank) { return std::get<FakeModel>(spec.members[rank].model.kind); };
+  CHECK(fake(0).classes == 4);
+  CHECK(fake(1).delay_us == 1000);
+  CHECK(fake(2).delay_us == 7000);
+  CHECK(fake(2).classes == 4);
+  CHECK_FALSE(fake(2).reads_input);
+}
+
+TEST_CASE("a merge key takes maps only and mistakes in them are reported where they are written") {
+  CHECK(problem(kOneMember + "<<: 5") == "e.yaml:2:1: '<<' takes a map or a list of maps, such as *defaults, not '5'");
+  CHECK(problem("x-a: &a {slotss: 3}\n<<: *a\n" + kOneMember) ==
+        "e.yaml:1:10: unknown key 'slotss'; did you mean 'slots'?");
+}
+
+TEST_CASE("keys that begin with x- are for others at the top level only") {
+  CHECK(problem(kOneMember + "x-note: {anything: [1, 2]}\nx-: 3", {{"x-more=1"}, {}}).empty());
+  CHECK(problem(kOneMember + "combine: {x-note: 1}") == "e.yaml:2:11: unknown key 'x-note'");
+}
+
+TEST_CASE("a tab that indents has a message of its own") {
+  CHECK(problem(kOneMember + "combine:\n\trule: mean\n") ==
+        "e.yaml:3:1: a tab indents this line, and YAML indents with blanks only: replace it");
+  CHECK(problem("members:\n  - name: a\n  \tmodel: {kind: fake}\n")
+            .ends_with(": a tab indents this line, and YAML indents with blanks only: replace it"));
+  CHECK(problem(kOneMember + "slots:\t3\n").empty());
+}
+
 TEST_CASE("a text of any length and content is shown as part of one line") {
   CHECK(one_line("abc") == "abc");
   CHECK(one_line("a\nb\tc\x7F") == "a b c ");

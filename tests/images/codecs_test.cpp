@@ -1,4 +1,4 @@
-// JPEG and PNG; the references are what Pillow makes of the same files, see data/make_encoded.py.
+// Every format; the references are what Pillow makes of the same files, see data/make_encoded.py.
 #include "images/codecs.hpp"
 
 #include <doctest/doctest.h>
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/resample.hpp"
+#include "images/formats.hpp"
 #include "tests/common/error_of.hpp"
 
 namespace tutti::test {
@@ -66,6 +67,31 @@ TEST_CASE("every JPEG becomes what Pillow makes of it but for a rounding of anot
   }
 }
 
+TEST_CASE("every WebP and TIFF and BMP becomes what Pillow makes of it") {
+  for (const char* name :
+       {"lossless.webp", "alpha.webp", "plain.tif", "lzw.tif", "deflate.tiff", "alpha.tif", "grey.tif", "palette.tif",
+        "fax.tif", "cmyk.tif", "pages.tif", "plain.bmp", "grey.bmp", "palette.bmp", "bits.bmp", "alpha.bmp"}) {
+    CAPTURE(name);
+    const auto file = file_of(name);
+    const auto format = images::format_of(file);
+    REQUIRE(format);
+    // CMYK is multiplied out with another rounding.
+    if (images::is_built_in(*format))
+      CHECK(difference(name) <= (std::string(name) == "cmyk.tif" ? 1 : 0));
+    else
+      CHECK(refusal(file) == images::not_built_in(*format));
+  }
+  if (images::is_built_in(images::Format::webp)) CHECK(difference("plain.webp") <= 2);
+}
+
+TEST_CASE("a format without its library is named with what to install") {
+  CHECK(images::not_built_in(images::Format::webp) ==
+        "it is a WebP, and this build of Tutti has no libwebp; install it (Debian: libwebp-dev) and build again, or "
+        "convert the file to PNG");
+  CHECK(contains(images::not_built_in(images::Format::tiff), "libtiff-dev"));
+  CHECK(contains(images::not_built_in(images::Format::bmp), "libstb-dev"));
+}
+
 TEST_CASE("an image that was decoded before leaves nothing in the next") {
   DecodedImage image;
   images::decode(file_of("alpha.png"), {}, image);
@@ -79,7 +105,7 @@ TEST_CASE("an image that was decoded before leaves nothing in the next") {
 TEST_CASE("something that is not an image is rejected with a message") {
   CHECK(refusal({}) == "it is empty");
   const std::string text = "GIF89a and more";
-  CHECK(refusal(std::as_bytes(std::span(text))) == "it is neither JPEG nor PNG");
+  CHECK(refusal(std::as_bytes(std::span(text))) == "it is not a JPEG, PNG, WebP, TIFF or BMP");
   CHECK(contains(refusal(file_of("plain.jpg")), "decoded"));
   const std::string start = "\xFF\xD8\xFF";
   CHECK(refusal(std::as_bytes(std::span(start))) == "Premature end of JPEG file");
@@ -87,8 +113,24 @@ TEST_CASE("something that is not an image is rejected with a message") {
   CHECK(refusal(std::as_bytes(std::span(png))) == "the file ends before the image does");
 }
 
+TEST_CASE("what Tutti does not read of a format is rejected by name") {
+  if (images::is_built_in(images::Format::webp))
+    CHECK(refusal(file_of("../animated.webp")) == "it is an animated WebP, and Tutti reads single images");
+  if (!images::is_built_in(images::Format::bmp)) return;
+  auto file = file_of("grey.bmp");
+  file[30] = std::byte{1};
+  CHECK(refusal(file) == "it is a BMP that is compressed with RLE");
+  file = file_of("plain.bmp");
+  file[20] = std::byte{0xF0};  // the width is 0xF00021 now
+  CHECK(contains(refusal(file), "more than 134217728"));
+  file[18] = file[20] = std::byte{0};
+  CHECK(refusal(file) == "it has no pixels");
+}
+
 TEST_CASE("an image that was cut off anywhere is rejected") {
-  for (const char* name : {"plain.jpg", "progressive.jpg", "cmyk.jpg", "plain.png", "interlaced.png", "palette.png"}) {
+  for (const char* name :
+       {"plain.jpg", "progressive.jpg", "cmyk.jpg", "plain.png", "interlaced.png", "palette.png", "plain.webp",
+        "lossless.webp", "lzw.tif", "deflate.tiff", "fax.tif", "plain.bmp", "bits.bmp"}) {
     const auto whole = file_of(name);
     // The end of a JPEG is a marker of two bytes, without which all of the image is there.
     const std::size_t most = whole.size() - (std::string(name).ends_with("jpg") ? 8 : 1);

@@ -8,6 +8,7 @@
 #include "images/npy.hpp"
 #include "images/sources.hpp"
 #include "tests/common/error_of.hpp"
+#include "tests/common/lfs_pointer_text.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/images/reading.hpp"
 
@@ -178,6 +179,14 @@ TEST_CASE("a file that is not an array is rejected with what is wrong with it") 
   CHECK(test::read(*make_npy(folder / "a.npy", {}, Layout::nchw, 0), {0}).pixels == std::vector{1.0F});
 }
 
+TEST_CASE("an array that is a Git LFS pointer is reported as one") {
+  const TemporaryFolder folder;
+  put(folder / "a.npy", test::kLfsPointer);
+  const Error error = refusal(folder / "a.npy");
+  CHECK(error.message() == (folder / "a.npy").string() + " is a Git LFS pointer, not the file itself");
+  CHECK(contains(error.hint(), "git lfs pull"));
+}
+
 TEST_CASE("a missing array is an error that names it") {
   const Error error = refusal("/nowhere/x.npy");
   CHECK(error.message() == "cannot read /nowhere/x.npy");
@@ -200,8 +209,34 @@ TEST_CASE("labels that do not fit the images are rejected with the reason") {
   CHECK(refused("labels_rank_2.npy", 0).detail() == "its shape is (3, 1), and 1 axis is needed");
   CHECK(refused("nchw_float32.npy", 0).detail() ==
         "its element type is '<f4', and one of '<i8', '<i4', '|u1' is needed");
-  CHECK(refused("nchw_float32.npy", 0).hint() ==
-        "save it with numpy.save(path, numpy.ascontiguousarray(y.astype('int64')))");
+  CHECK(refused("labels_rank_2.npy", 0).hint() ==
+        "save it with numpy.save(path, numpy.ascontiguousarray(y[:, 0].astype('int64')))");
+}
+
+TEST_CASE("labels that would be destroyed by a conversion get no hint to convert them") {
+  const TemporaryFolder folder;
+  const auto hint = [&](const std::string& descr, const std::string& shape) {
+    put(folder / "y.npy", npy("{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + "}"));
+    return error_of([&] { make_npy(fixture("nchw_float32.npy"), folder / "y.npy", Layout::nchw, 0); })->hint();
+  };
+  CHECK(hint("<i2", "(3,)") == "save it with numpy.save(path, numpy.ascontiguousarray(y.astype('int64')))");
+  CHECK(contains(hint("<f4", "(3,)"), "if all values are whole numbers of classes, save y.astype('int64')"));
+  CHECK(contains(hint("<f8", "(3, 1)"), "save y[:, 0].astype('int64'); targets that are not classes"));
+  for (const char* descr : {"<f4", "<i8", "|b1"})
+    CHECK(
+        hint(descr, "(3, 40)") ==
+        "one row per image in one-hot form is saved as y.argmax(1); several labels per image are not supported: leave "
+        "'labels' out");
+}
+
+TEST_CASE("images of whole numbers are not made float32 since they would count as 0 to 1") {
+  const TemporaryFolder folder;
+  for (const char* descr : {"<i8", "<u2", "|i1"}) {
+    put(folder / "x.npy",
+        npy(std::string("{'descr': '") + descr + "', 'fortran_order': False, 'shape': (1, 1, 2, 2)}"));
+    CHECK(refusal(folder / "x.npy").hint() ==
+          "values from 0 to 255 are saved with numpy.save(path, numpy.ascontiguousarray(x.astype('uint8')))");
+  }
 }
 
 }  // namespace

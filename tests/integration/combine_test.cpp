@@ -81,6 +81,39 @@ TEST_CASE("weights and accumulation of the command line change the result as the
                  "'--weights' belongs to the rules weighted and vote\n  detail: none of those is asked for"));
 }
 
+TEST_CASE("finite answers that overflow when they are combined end every command with an error") {
+  const Workplace place(R"(
+members:
+  - {name: a, model: {kind: fake, classes: 2, weights: large.safetensors}}
+  - {name: b, model: {kind: fake, classes: 2, weights: large.safetensors}}
+assignment: cpu
+combine: {rule: sum, over: logits}
+input: {dataset: random, count: 10, shape: [1, 4, 4], classes: 2, seed: 3}
+)");
+  merge::test::write(place / "large.safetensors", {merge::test::f32("bias", {2}, {0.0F, 3e38F})});
+  const std::string wanted = "rule sum gives NaN or infinity for image 0, although every member is finite there";
+  for (const std::string command : {"run", "evaluate"}) {
+    const Finished program(place, {command, "e.yaml", "-q"});
+    CHECK(program.code == 1);
+    CHECK(contains(program.err(), wanted));
+  }
+  CHECK(Finished(place, {"run", "e.yaml", "-q", "on_nan=allow", "output=allowed"}).code == 0);
+  REQUIRE(Finished(place, {"run", "e.yaml", "-q", "combine.rule=none", "output=saved"}).code == 0);
+  const Finished combined(place, {"combine", "saved", "--rules", "sum", "-q"});
+  CHECK(combined.code == 1);
+  CHECK(contains(combined.err(), wanted));
+  CHECK_FALSE(place.has("runs/0003/sum/predictions.npy"));
+}
+
+TEST_CASE("weights that cancel are refused also if they come with the command line") {
+  const Saved saved({"combine.rule=weighted"});
+  REQUIRE(saved.code == 0);
+  CHECK(contains(refusal(saved.place, {"saved", "--weights", "1,-1"}),
+                 "the weights sum to 0, and rule weighted cannot divide by that"));
+  CHECK(contains(refusal(saved.place, {"saved", "--weights", "1,-1.00000001"}),
+                 "the weights sum to 0, and rule weighted cannot divide by that"));
+}
+
 TEST_CASE("a description that names its output is combined by its own rule") {
   const Saved saved;
   const auto yaml = kTwoFakes + "output: saved\ncombine: {rule: max}\n";

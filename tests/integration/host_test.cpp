@@ -6,10 +6,14 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdio>
 #include <fstream>
+#include <vector>
 
 #include "common/unique_fd.hpp"
 #include "common/wire/spawn_contract.hpp"
@@ -110,6 +114,48 @@ TEST_CASE("descriptors that a host leaves open do not reach the workers") {
   const auto descriptors = descriptors_of(ensemble.status().members[0].pid);
   CHECK(descriptors.size() == 10);
   for (const std::string& descriptor : descriptors) CHECK(descriptor != "/etc/passwd");
+}
+
+/// A process without standard streams, for as long as the object lives.
+class NoStandardStreams {
+ public:
+  NoStandardStreams() {
+    for (int fd = 0; fd <= 2; ++fd) {
+      kept_.emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+      ::close(fd);
+    }
+  }
+  NoStandardStreams(const NoStandardStreams&) = delete;
+  NoStandardStreams& operator=(const NoStandardStreams&) = delete;
+  ~NoStandardStreams() {
+    for (int fd = 0; fd <= 2; ++fd) ::dup2(kept_[static_cast<std::size_t>(fd)].get(), fd);
+  }
+  static bool all_free() {
+    return std::all_of(kNumbers.begin(), kNumbers.end(), [](int fd) { return ::fcntl(fd, F_GETFD) < 0; });
+  }
+
+ private:
+  static constexpr std::array<int, 3> kNumbers{0, 1, 2};
+  std::vector<UniqueFd> kept_;
+};
+
+TEST_CASE("a host that has closed its standard streams finds no descriptor of a pool at their numbers") {
+  const auto spec = fake_spec(2);
+  const auto images = random_images(20);
+  std::vector<bool> free;
+  std::vector<float> values;
+  {
+    const NoStandardStreams closed;
+    Ensemble ensemble(published(spec), with_worker());
+    free.push_back(NoStandardStreams::all_free());
+    values = ensemble.predict(view(images)).values;
+    // A replacement brings descriptors while the pool runs.
+    ::kill(ensemble.status().members[0].pid, SIGKILL);
+    for (int i = 0; i < 3; ++i) ensemble.predict(view(images));
+    free.push_back(NoStandardStreams::all_free());
+  }
+  CHECK(free == std::vector<bool>{true, true});
+  CHECK(values == naive_mean(spec, images));
 }
 
 TEST_CASE("no process can map the arena writable or resize the memory of a pool") {

@@ -1,5 +1,9 @@
 // The program tutti when its workers die: what it prints, and what the report says.
 #include <doctest/doctest.h>
+#include <sys/syscall.h>
+
+#include <cerrno>
+#include <cstdio>
 
 #include "tests/common/error_of.hpp"
 #include "tests/integration/programs.hpp"
@@ -62,6 +66,57 @@ TEST_CASE("a member that dies is replaced and the run reports it and gives the s
   CHECK(report.at("members").at(0).at("deaths") == 0);
   REQUIRE(Finished(place, {"run", "e.yaml", "output=right"}).code == 0);
   CHECK(different_results(place, "here", "right") == std::vector<std::string>{});
+}
+
+// Under a container's seccomp profile, or at a limit, no further attempt could succeed.
+TEST_CASE("a run that the system does not let start ends at once and says what to allow or to raise") {
+  struct Case {
+    long call;
+    int code;
+    const char* problem;
+    const char* hint;
+  };
+  const char* const forbidden = "allow it in the container's seccomp profile";
+  const char* const files = "raise 'ulimit -n'";
+  const char* const processes = "raise 'ulimit -u' or the cgroup's pids.max";
+  const char* const watch = "could not watch a worker through a pidfd";
+  for (const Case& one : {Case{SYS_pidfd_open, EPERM, watch, forbidden}, Case{SYS_pidfd_open, ENOSYS, watch, forbidden},
+                          Case{SYS_pidfd_open, EMFILE, watch, files}, Case{SYS_pidfd_open, EAGAIN, watch, processes},
+                          Case{SYS_memfd_create, EPERM, "could not create shared memory", forbidden},
+                          Case{SYS_socketpair, EMFILE, "could not create a control socket", files},
+                          Case{SYS_eventfd2, EPERM, "could not create an eventfd", forbidden},
+                          Case{SYS_epoll_create1, EMFILE, "could not create the coordinator's event loop", files}}) {
+    CAPTURE(one.problem);
+    CAPTURE(one.code);
+    const Workplace place;
+    ProgramOptions options = place.options();
+    options.refused_call = one.call;
+    options.refused_with = one.code;
+    const Finished run({"run", "e.yaml", "restarts.limit=off", "restarts.back_off_s=1000"}, options);
+    if (run.code == kNoSuchPlace) {
+      std::puts("SKIPPED: no seccomp here");
+      return;
+    }
+    CHECK(run.code == 1);
+    CHECK(contains(run.err(), one.problem));
+    CHECK(contains(run.err(), one.hint));
+    CHECK_FALSE(contains(run.err(), "replacement"));
+  }
+}
+
+TEST_CASE("without /proc a run says that it needs it") {
+  const Workplace place;
+  ProgramOptions options = place.options();
+  options.no_proc = true;
+  const Finished run({"run", "e.yaml"}, options);
+  if (run.code == kNoSuchPlace) {
+    std::puts("SKIPPED: /proc cannot be hidden here");
+    return;
+  }
+  CHECK(run.code == 1);
+  CHECK(contains(run.err(), "tutti: could not find out which program this is\n"));
+  CHECK(contains(run.err(), "cannot read /proc/self/exe"));
+  CHECK(contains(run.err(), "mount -t proc proc /proc"));
 }
 
 }  // namespace

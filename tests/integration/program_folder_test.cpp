@@ -58,6 +58,30 @@ TEST_CASE("a folder of images is predicted and a table with names and classes is
   CHECK(different_results(place, "out", "again").empty());
 }
 
+TEST_CASE("classes that are named match the folders by name and name the columns of the table") {
+  const Pets place;
+  place.write("labels.json", R"({"id2label": {"0": "emu", "1": "bird", "2": "dog", "3": "cat"}})");
+  const std::vector<std::string> wide{"members.0.model.classes=4", "members.1.model.classes=4"};
+  const auto with = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"run", "e.yaml"});
+    words.insert(words.end(), wide.begin(), wide.end());
+    return Finished(place, words);
+  };
+  const Finished run = with({"classes=labels.json"});
+  CAPTURE(run.err());
+  CHECK(run.code == 0);
+  CHECK_FALSE(contains(run.err(), "the accuracy may mean nothing"));
+  const std::string table = place.read("out/predictions.csv");
+  CHECK(contains(table, "\ncat/1.jpg,cat,"));
+  CHECK(contains(table, "bird"));
+  const Finished unnamed = with({"output=unnamed"});
+  CHECK(unnamed.code == 0);
+  CHECK(contains(unnamed.err(), "has 3 classes ('cat', ...), and 'a' outputs 4"));
+  const Finished wrong = with({"output=wrong", "classes=[cat, dog, emu]"});
+  CHECK(wrong.code == 2);
+  CHECK(contains(wrong.err(), "'classes' names 3 classes, but member 'a' outputs 4"));
+}
+
 TEST_CASE("a run over a folder continues where it was and not over other images") {
   const Pets place;
   REQUIRE(Finished(place, {"run", "e.yaml", "output=right"}).code == 0);
@@ -91,10 +115,10 @@ TEST_CASE("a broken image ends the run or is left out and listed") {
   const Finished skipped(place, {"run", "e.yaml", "input.on_broken=skip", "output=skipped"});
   CAPTURE(skipped.err());
   CHECK(skipped.code == 0);
-  CHECK(contains(skipped.err(), "left out 1 file of folder pets that cannot be decoded"));
+  CHECK(contains(skipped.err(), "left out 1 file of folder pets that cannot be read or decoded"));
   const json::value report = place.report("skipped");
   CHECK(report.at_pointer("/skipped/count") == 1);
-  CHECK(report.at_pointer("/skipped/first/0") == "dog/0.jpg: it is neither JPEG nor PNG");
+  CHECK(report.at_pointer("/skipped/first/0") == "dog/0.jpg: it is not a JPEG, PNG, WebP, TIFF or BMP");
   CHECK(report.at_pointer("/counts/images") == 7);
   CHECK_FALSE(contains(place.read("skipped/predictions.csv"), "dog/0.jpg"));
 }

@@ -1,11 +1,13 @@
 // What the program tutti writes to stdout, stderr and a terminal, and that neither can end a run.
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 
 #include "tests/common/error_of.hpp"
 #include "tests/integration/programs.hpp"
+#include "tests/support/trace_file.hpp"
 
 namespace tutti::test {
 namespace {
@@ -162,14 +164,32 @@ TEST_CASE("a stderr that cannot be written or is closed does not keep a run from
   ProgramOptions full = place.options();
   full.err_file = "/dev/full";
   ProgramOptions closed = place.options();
-  closed.no_err = true;
+  closed.closed = {STDERR_FILENO};
   for (const ProgramOptions& options : {full, closed}) {
-    CAPTURE(options.no_err);
+    CAPTURE(options.closed.size());
     CHECK(Finished({"run", "e.yaml", "--verbose", "output=here"}, options).code == 0);
     CHECK(place.report("here").at("completed") == true);
     // Nothing that was meant for stderr went into a file that got its descriptor number.
     for (const char* file : {"predictions.npy", "predicted.npy"})
       CHECK(place.read(std::string("here/") + file) == place.read(std::string("right/") + file));
+    std::filesystem::remove_all(place / "here");
+  }
+}
+
+TEST_CASE("a program that is started without standard streams puts nothing that it prints into its files") {
+  const Workplace place;
+  REQUIRE(Finished(place, {"run", "e.yaml", "output=right"}).code == 0);
+  for (const std::vector<int>& closed :
+       {std::vector<int>{STDOUT_FILENO}, {STDIN_FILENO, STDOUT_FILENO}, {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}}) {
+    CAPTURE(closed.size());
+    ProgramOptions options = place.options();
+    options.closed = closed;
+    // Its log goes to stderr, and the table of its results to stdout.
+    const Finished run({"run", "e.yaml", "--verbose", "output=here", "--trace", "trace.json"}, options);
+    CHECK(run.code == 0);
+    CHECK(different_results(place, "here", "right").empty());
+    CHECK(place.report("here").at("completed") == true);
+    TraceFile(place / "trace.json").check_tracks();
     std::filesystem::remove_all(place / "here");
   }
 }

@@ -70,6 +70,8 @@ TEST_CASE("a run writes predictions and a report into a fresh numbered folder") 
   CHECK(contains(first.out(), "member"));
   CHECK(contains(first.out(), "ensemble"));
   CHECK(contains(first.out(), "report: runs/0001/report.json"));
+  for (const char* member : {"a", "b"})
+    CHECK(contains(first.err(), std::string(member) + " on cpu is ready: loaded in "));
   CHECK(Finished(place, {"run", "e.yaml"}).code == 0);
   CHECK(place.has("runs/0002/report.json"));
   const std::string predictions = place.read("runs/0001/predictions.npy");

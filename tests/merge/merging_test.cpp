@@ -304,7 +304,7 @@ TEST_CASE("metadata and progress are passed on") {
   }
 }
 
-TEST_CASE("a value that is too large for its type is reported") {
+TEST_CASE("finite values that become too large for their type are an error and nothing is written") {
   Bench bench;
   const std::vector<std::uint16_t> large{half_of_float(60000)};
   bench.add({tensor_of("w", Dtype::f16, {1}, large)});
@@ -312,8 +312,13 @@ TEST_CASE("a value that is too large for its type is reported") {
   MergeSettings settings = method(MergeMethod::weighted);
   settings.weights = {1, 1};
   settings.normalize = false;
-  CHECK(bench.merge(settings).notes == std::vector<std::string>{"not finite in the result: 1 value, the first in w"});
-  CHECK(std::isinf(values(Safetensors::read(bench.out()), "w").front()));
+  const auto error = tutti::test::error_of([&] { bench.merge(settings); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::failed);
+  CHECK(error->message() == "the merge gives NaN or infinity in tensor w");
+  CHECK(error->detail() == "the checkpoints are finite there, but the result is too large for F16");
+  CHECK(error->hint() == "use smaller weights or a smaller 'scaling'");
+  CHECK_FALSE(std::filesystem::exists(bench.out()));
 }
 
 TEST_CASE("a tensor without values is merged") {

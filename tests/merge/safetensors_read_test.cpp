@@ -11,6 +11,7 @@
 #include "common/unique_fd.hpp"
 #include "merge/safetensors.hpp"
 #include "tests/common/error_of.hpp"
+#include "tests/common/lfs_pointer_text.hpp"
 #include "tests/common/temporary_folder.hpp"
 
 namespace tutti::merge {
@@ -141,6 +142,12 @@ TEST_CASE("a file shorter than the length of its header is rejected") {
   CHECK(refused_file("") == "it has 0 bytes, and the header's length needs 8");
 }
 
+TEST_CASE("weights that torch.save wrote are reported as such") {
+  CHECK(refused_file("PK\x03\x04 and the archive") == "it is a zip archive, as torch.save writes");
+  CHECK(refused_file("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20") ==
+        "it is a Python pickle, as torch.save wrote before PyTorch 1.6");
+}
+
 TEST_CASE("a header longer than the file is rejected before it is read") {
   CHECK(refused_file(file_bytes("{}", "").substr(0, 9)) == "its header would have 2 bytes, and only 1 follow");
   CHECK(refused_file(std::string(16, '\xff')) ==
@@ -206,16 +213,61 @@ TEST_CASE("tensors that overlap or leave holes are rejected") {
 }
 
 TEST_CASE("the names and sizes of all dtypes are those of the format") {
-  const std::vector<std::pair<std::string_view, std::size_t>> expected{{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2},
-                                                                       {"I64", 8}, {"I32", 4}, {"I16", 2}, {"I8", 1},
-                                                                       {"U8", 1},  {"BOOL", 1}};
-  std::size_t i = 0;
-  for (const Dtype dtype : {Dtype::f64, Dtype::f32, Dtype::f16, Dtype::bf16, Dtype::i64, Dtype::i32, Dtype::i16,
-                            Dtype::i8, Dtype::u8, Dtype::boolean}) {
+  const std::vector<std::pair<std::string_view, std::size_t>> expected{
+      {"F64", 64},        {"F32", 32},    {"F16", 16},    {"BF16", 16},   {"I64", 64},    {"I32", 32},
+      {"I16", 16},        {"I8", 8},      {"U8", 8},      {"BOOL", 8},    {"U64", 64},    {"U32", 32},
+      {"U16", 16},        {"C64", 64},    {"F8_E4M3", 8}, {"F8_E5M2", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8},
+      {"F8_E5M2FNUZ", 8}, {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"F4", 4}};
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const auto dtype = static_cast<Dtype>(i);
     CHECK(dtype_name(dtype) == expected[i].first);
-    CHECK(size_of(dtype) == expected[i].second);
-    ++i;
+    CHECK(bits_of(dtype) == expected[i].second);
+    CHECK(is_supported(dtype) ==
+          (dtype != Dtype::c64 && expected[i].first.find('_') == std::string_view::npos && expected[i].first != "F4"));
   }
+}
+
+TEST_CASE("tensors of every dtype of the format are read whether anything computes with them or not") {
+  const TemporaryFolder folder;
+  for (std::size_t i = 0; i <= static_cast<std::size_t>(Dtype::f4); ++i) {
+    const auto dtype = static_cast<Dtype>(i);
+    CAPTURE(dtype_name(dtype));
+    const std::size_t bytes = 8 * bits_of(dtype) / 8;
+    put_bytes(folder / "a.safetensors",
+              file_bytes(fmt::format(R"({{"a":{{"dtype":"{}","shape":[2,4],"data_offsets":[0,{}]}}}})",
+                                     dtype_name(dtype), bytes),
+                         std::string(bytes, 'x')));
+    const Safetensors file = Safetensors::read(folder / "a.safetensors");
+    CHECK(file.tensor("a").dtype == dtype);
+    CHECK(file.tensor("a").bytes.size() == bytes);
+  }
+  CHECK(refused_file(R"({"a":{"dtype":"F4","shape":[3],"data_offsets":[0,1]}})", "x") ==
+        "tensor a has the impossible shape [3]");
+}
+
+TEST_CASE("a tensor that was left out because it is tied to another has the values of that one") {
+  const TemporaryFolder folder;
+  const std::string entry = R"("a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]})";
+  put_bytes(folder / "a.safetensors",
+            file_bytes(R"({"__metadata__":{"b":"a","c":"gone","format":"a"},)" + entry + "}", "xy"));
+  const Safetensors file = Safetensors::read(folder / "a.safetensors");
+  CHECK(file.names() == std::vector<std::string>{"a", "b"});
+  CHECK(values<char>(file.tensor("b")) == std::vector<char>{'x', 'y'});
+  // What the file has itself counts.
+  put_bytes(
+      folder / "b.safetensors",
+      file_bytes(R"({"__metadata__":{"b":"a"},"b":{"dtype":"U8","shape":[1],"data_offsets":[2,3]},)" + entry + "}",
+                 "xyz"));
+  CHECK(values<char>(Safetensors::read(folder / "b.safetensors").tensor("b")) == std::vector<char>{'z'});
+}
+
+TEST_CASE("weights that are a Git LFS pointer are reported as one") {
+  const TemporaryFolder folder;
+  put_bytes(folder / "a.safetensors", tutti::test::kLfsPointer);
+  const auto error = error_of([&] { Safetensors::read(folder / "a.safetensors"); });
+  REQUIRE(error);
+  CHECK(contains(error->message(), "a.safetensors is a Git LFS pointer"));
+  CHECK(contains(error->hint(), "git lfs pull"));
 }
 
 }  // namespace

@@ -54,6 +54,14 @@ TEST_CASE("an exact name of a class goes before a similar one") {
   CHECK(match({"crane", "egret", "crane"}, {"crane", "egret", "crane"}).labels.empty());
 }
 
+TEST_CASE("composed and decomposed letters are the same") {
+  const std::string typed = "caf\xC3\xA9";      // one code point
+  const std::string of_a_mac = "cafe\xCC\x81";  // two
+  CHECK(match({"bar", of_a_mac}, {typed, "bar"}).labels == Labels{1, 0});
+  CHECK(match({of_a_mac}, {typed}).others.empty());
+  CHECK(match({"000-" + of_a_mac}, {typed}).others.empty());
+}
+
 TEST_CASE("case and punctuation and a leading number do not count in a name") {
   CHECK(match({"000-a_red_fox", "001-Cat"}, {"a red fox", "cat"}).others.empty());
   CHECK(match({"000-cat", "001-a_red_fox"}, {"A red  fox!", "cat"}).labels == Labels{1, 0});

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 
+#include "program/measured_memory.hpp"
 #include "program/progress.hpp"
 #include "program/reporting.hpp"
 #include "tests/common/error_of.hpp"
@@ -178,7 +179,7 @@ TEST_CASE("a plan is printed with machine and members and every sum") {
   plan.workers.push_back(worker);
   plan.bounds = {{"arena", 1000}, {"channel", 500}};
   plan.survival = {"while a worker is replaced, the others continue"};
-  plan.notes = {"cnn-0: null is cpu here (no driver)"};
+  plan.notes = {"cnn-0 runs on the CPU"};
   Machine machine;
   machine.cores = {0, 1};
   machine.present_cores = {0, 1, 2, 3};
@@ -189,15 +190,47 @@ TEST_CASE("a plan is printed with machine and members and every sum") {
   CHECK(plan_text(plan, machine, "images").find("plane") == std::string::npos);
   plan.batches = Batches::to_measure;
   plan.workers[0].most_batch_images = 64;
+  plan.workers[0].request.name = "cnn-0";
+  plan.workers[0].request.input =
+      MemberInput{{ResizeRule::shorter, 256, 256, 224, 200, Interpolation::bilinear}, {0.5F}, {0.25F, 1, 2}};
   const std::string text = plan_text(plan, machine, "360 x 3x32x32 of digits (test)");
   for (const char* part :
        {"input    360 x 3x32x32 of digits (test) in segments of 500, 4 slots",
         "machine  2 usable of 4 cores (quota 1.50), 0 GPUs (no driver), 2.0 MB available (cgroup limit)",
         "cnn-0             fake          cpu:0-1                   0,1               2  cpu:0-1",
-        "batches  measured at the start: 4, 8, 16, 25, 50 images\n", "      1.0 kB  arena\n", "       500 B  channel\n",
-        "      1.5 kB  in all\n", "\nwhen a worker dies\nwhile a worker is replaced, the others continue\n",
-        "note: cnn-0: null is cpu here (no driver)\n"})
+        "batches  measured at the start: 4, 8, 16, 25, 50 images\n",
+        "\ninput of cnn-0: {resize: 256, rule: shorter, interpolation: bilinear, crop: [224, 200], crop_rounding: "
+        "half_even, mean: [0.5], std: [0.25, 1, 2]}\n\nmemory\n",
+        "      1.0 kB  arena\n", "       500 B  channel\n", "      1.5 kB  in all, at least\n",
+        "\nwhen a worker dies\nwhile a worker is replaced, the others continue\n", "note: cnn-0 runs on the CPU\n"})
     CHECK_MESSAGE(text.find(part) != std::string::npos, part);
+}
+
+TEST_CASE("a plan names what its sum leaves out") {
+  Plan plan;
+  plan.arena = {4, 500, {3, 32, 32}};
+  const auto text = [&] { return plan_text(plan, {}, "images"); };
+  CHECK(text().find("not counted") == std::string::npos);
+  for (const char* name : {"a", "b"}) {
+    WorkerPlan worker;
+    worker.request.name = name;
+    worker.request.model = SmallCnnModel{};
+    plan.workers.push_back(worker);
+  }
+  CHECK(text().find("not counted: what a, b hold while computing ('tutti plan --measure' measures it)\n") !=
+        std::string::npos);
+  plan.batches = Batches::to_measure;  // bounds of the largest batch are in the sum then
+  CHECK(text().find("not counted") == std::string::npos);
+  plan.decode_threads = 2;
+  plan.workers[1].request.cuda = true;
+  CHECK(text().find("not counted: what b holds while computing ('tutti plan --measure' measures it); photographs of "
+                    "more than 12 million pixels; the memory of GPUs\n") != std::string::npos);
+}
+
+TEST_CASE("measured memory is printed per process") {
+  CHECK(measured_text({7, {{"a", 2'000'000}, {"this process with the arena", 500}}, 2'000'500}) ==
+        "\nmeasured, after 7 images\n      2.0 MB  a\n       500 B  this process with the arena\n"
+        "      2.0 MB  in all (proportional set size)\n");
 }
 
 }  // namespace

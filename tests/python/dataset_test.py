@@ -116,9 +116,12 @@ class Dataset(ExportTest):
         self.assertEqual(list(self.files(self.folder / "out")), ["00000000.png", "00000001.jpg"])
 
     def test_formats_that_tutti_does_not_read_are_written_and_counted(self) -> None:
-        out = self.exported("dataset", self.parquet([(WEBP, 0), (PNG, 0)]), "--output", self.folder / "out")
-        self.assertIn("warning: 1 image of type webp, which tutti does not read", out)
-        self.assertIn("000-tench/00000000.webp", self.files(self.folder / "out"))
+        out = self.exported("dataset", self.parquet([(b"GIF89a", 0), (WEBP, 0), (PNG, 0)]), "--output",
+                            self.folder / "out")
+        self.assertIn("warning: 1 image of type gif, which tutti does not read", out)
+        self.assertNotIn("webp, which", out)
+        self.assertIn("000-tench/00000000.gif", self.files(self.folder / "out"))
+        self.assertIn("000-tench/00000001.webp", self.files(self.folder / "out"))
 
     def test_rows_that_are_not_images_are_named(self) -> None:
         for image, words in ((None, "has no bytes of an image"), (b"text", "is not an image: it begins with b'text'")):

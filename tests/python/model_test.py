@@ -4,6 +4,7 @@ safetensors; the packages of AOTInductor a C++ compiler, and a minute each."""
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 import sys
 import tempfile
@@ -15,6 +16,10 @@ from support import HERE, ExportTest, run_tests
 
 sys.path.insert(0, str(HERE))
 SHAPE = ("--shape", "3,4,4")
+
+
+class ElsewhereModel:
+    """Stands for a model of another library, such as scikit-learn."""
 
 
 class Models(ExportTest):
@@ -151,12 +156,55 @@ class Models(ExportTest):
         torch.save(nets.mlp(), file)
         self.assertIn("--allow-pickle", self.refused("model", file, *SHAPE, "--output", self.folder / "a.pt"))
         self.exported("model", file, *SHAPE, "--output", self.folder / "a.pt", "--allow-pickle")
-        for content, text in ((nets.mlp().state_dict(), "holds a dict"), ([1], "holds a list")):
+        state = nets.mlp().state_dict()
+        for content, text in ((state, "holds weights without a network: a dict"), ([1], "holds a list"),
+                              ({"model_state_dict": state, "epoch": 3}, "a state dict under 'model_state_dict'"),
+                              ({f"module.{name}": tensor for name, tensor in state.items()},
+                               "names begin with 'module.' of torch.nn.DataParallel"),
+                              ({"state_dict": {f"_orig_mod.{name}": tensor for name, tensor in state.items()}},
+                               "names begin with '_orig_mod.' of torch.compile")):
             torch.save(content, file)
             self.assertIn(text, self.refused("model", file, *SHAPE, "--output", self.folder / "a.pt", "--allow-pickle"))
+        pickled = lambda: self.refused("model", file, *SHAPE, "--output", self.folder / "a.pt", "--allow-pickle")
+        file.write_bytes(pickle.dumps({"a": 1}))
+        self.assertIn("holds weights without a network", pickled())
+        file.write_bytes(pickle.dumps(ElsewhereModel()))
+        self.assertIn("holds a ElsewhereModel of", pickled())
+        file.write_bytes(b"\x80\x04cno_such_library\nModel\n)R.")
+        self.assertIn("is a pickle of 'no_such_library', which is not installed", pickled())
         file.write_text("no pickle")
         self.assertIn("cannot unpickle",
                       self.refused("model", file, *SHAPE, "--output", self.folder / "a.pt", "--allow-pickle"))
+
+    def test_files_of_other_formats_are_named_without_being_loaded(self) -> None:
+        import torch
+        import nets
+        from safetensors.torch import save_file
+
+        torch.jit.script(nets.mlp()).save(self.folder / "script.pt")
+        save_file(nets.mlp().state_dict(), self.folder / "w.bin")
+        self.write("a.onnx", "\x08\x07\x12")
+        (self.folder / "k.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+        with zipfile.ZipFile(self.folder / "p.pt2", "w") as package:
+            package.writestr("p/data/aotinductor/model/a.so", "")
+        self.write("l.pth", "version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 1\n")
+        for name, text in (("script.pt", "is TorchScript already"), ("w.bin", "is a safetensors file"),
+                           ("a.onnx", "is an ONNX model"), ("k.h5", "is an HDF5 file"),
+                           ("p.pt2", "is an AOTInductor package already"), ("l.pth", "is a Git LFS pointer")):
+            found = self.refused("model", self.folder / name, *SHAPE, "--output", self.folder / "o.pt")
+            self.assertIn(f"{name}{'' if name == 'l.pth' else chr(39)} {text}", found)
+            self.assertIn("hint:", found)
+
+    def test_weights_that_are_tied_are_saved_as_the_documentation_says(self) -> None:
+        import torch
+        import nets
+        from safetensors.torch import load_file, save_model
+
+        self.exported("model", "nets:tied", *SHAPE, "--output", self.folder / "a.pt", "--weights",
+                      self.folder / "a.safetensors")
+        self.assertEqual({"a.weight", "b.weight", "a.bias", "b.bias"}, set(load_file(self.folder / "a.safetensors")))
+        save_model(torch.jit.load(self.folder / "a.pt"), self.folder / "b.safetensors")
+        self.assertEqual(len(load_file(self.folder / "b.safetensors")), 3)
 
     def test_factories_that_do_not_make_a_module_are_rejected(self) -> None:
         for source, text in (("nets:none", "the module 'nets' has no 'none'"), ("no_such:mlp", "cannot import"),
@@ -249,6 +297,19 @@ class HuggingFace(ExportTest):
         out = self.exported("model", self.models / "vit", "--output", self.folder / "b.pt", "--no-input")
         self.assertNotIn("input:", out)
 
+    def test_the_names_of_classes_are_kept_next_to_the_model(self) -> None:
+        config = self.models / "vit" / "config.json"
+        plain = config.read_text()
+        self.addCleanup(config.write_text, plain)
+        out = self.exported("model", self.models / "vit", "--output", self.folder / "vit.pt")
+        self.assertNotIn("classes", out)  # LABEL_0, LABEL_1 ... are no names
+        names = ["tench", "crane", "crane", "d\u00f6g", "e", "f"]  # two classes of ImageNet are cranes
+        config.write_text(json.dumps(json.loads(plain) | {"id2label": dict(enumerate(names))}))
+        out = self.exported("model", self.models / "vit", "--output", self.folder / "vit.pt")
+        file = self.folder / "vit.classes.json"
+        self.assertIn(f"{file}: the names of 6 classes; use them with: classes: {file}", out)
+        self.assertEqual(json.loads(file.read_text(encoding="utf-8")), names)
+
     def test_a_classifier_for_any_size_takes_that_of_its_preprocessing(self) -> None:
         import torch
         from transformers import ResNetConfig, ResNetForImageClassification
@@ -329,6 +390,26 @@ class HuggingFace(ExportTest):
         shutil.copytree(self.models / "tower", self.folder / "tower")
         self.assertIn("lacks 1 tensor that the model needs: visual_projection.weight",
                       refused("tower", "--clip-output", "projected"))
+
+    def test_a_processor_of_transformers_5_is_found_and_copied(self) -> None:
+        shutil.copytree(self.models / "tower", self.folder / "tower")
+        file = self.folder / "tower" / "preprocessor_config.json"
+        self.write("tower/processor_config.json", json.dumps({"image_processor": json.loads(file.read_text())}))
+        file.unlink()
+        out = self.exported("model", self.folder / "tower", "--output", self.folder / "t.pt")
+        self.assertIn("input: {resize: 32, rule: shorter, crop: 32, interpolation: bicubic, mean:", out)
+        self.exported("model", self.folder / "tower", "--output", self.folder / "t")
+        self.assertTrue((self.folder / "t" / "processor_config.json").is_file())
+
+    def test_a_model_without_preprocessing_gets_a_member_with_a_note(self) -> None:
+        shutil.copytree(self.models / "tower", self.folder / "tower")
+        (self.folder / "tower" / "preprocessor_config.json").unlink()
+        code, out, errors = self.export("model", self.folder / "tower", "--output", self.folder / "t.pt")
+        self.assertEqual((code, "input:" in out), (0, False))
+        self.assertIn("so the member has no 'input'; --mean and --std normalise the images", errors)
+        for words in (["--no-input"], ["--mean", "0.5", "--std", "0.5"]):
+            code, out, errors = self.export("model", self.folder / "tower", "--output", self.folder / "u.pt", *words)
+            self.assertEqual((code, "note:" in errors), (0, False))
 
     def test_preprocessing_that_does_not_fit_the_model_is_rejected(self) -> None:
         shutil.copytree(self.models / "tower", self.folder / "tower")

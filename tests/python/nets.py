@@ -54,6 +54,18 @@ class Residual(nn.Module):
         return self.fc(self.dropout(nn.functional.adaptive_avg_pool2d(second, 4).flatten(1)))
 
 
+class Tied(nn.Module):
+    """Two layers with one weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(48, 48), nn.Linear(48, 48)
+        self.b.weight = self.a.weight
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.b(self.a(images.flatten(1)).relu())
+
+
 class FixedBatch(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return images.reshape(2, 48)
@@ -122,6 +134,11 @@ def answers_text() -> nn.Module:
 
 def answers_dict_of_text() -> nn.Module:
     return Several("text")
+
+
+def tied() -> nn.Module:
+    torch.manual_seed(2)
+    return Tied()
 
 
 def fixed_batch() -> nn.Module:

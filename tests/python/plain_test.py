@@ -172,17 +172,62 @@ class Plain(ExportTest):
         self.assertIsNone(preprocessing.output_size(only_mean))
         self.assertEqual(preprocessing.read(self.folder / "elsewhere"), {})
 
+    def test_the_image_processor_inside_a_processor_comes_first(self) -> None:
+        inner = {"size": 8, "do_normalize": False, "image_processor_type": "ViTImageProcessor"}
+        self.write("processor_config.json", json.dumps({"image_processor": inner, "processor_class": "CLIPProcessor"}))
+        expected = {"resize": 8, "rule": "exact", "interpolation": "bilinear"}
+        self.assertEqual(preprocessing.read(self.folder), expected)
+        self.write("preprocessor_config.json", json.dumps(inner | {"size": 16}))
+        self.assertEqual(preprocessing.read(self.folder), expected)
+        # Before transformers 5, the file says nothing about images.
+        self.write("processor_config.json", json.dumps({"processor_class": "CLIPProcessor"}))
+        self.assertEqual(preprocessing.read(self.folder), expected | {"resize": 16})
+
+    def test_what_a_file_leaves_out_is_what_its_class_does(self) -> None:
+        mean = {"image_mean": [0.5], "image_std": [0.5]}
+        clip = self.preprocessing_of(size={"shortest_edge": 8}, crop_size=8, image_processor_type="CLIPImageProcessorFast",
+                                     **mean)
+        self.assertEqual(clip | mean, {"resize": 8, "rule": "shorter", "crop": 8, "interpolation": "bicubic",
+                                       "mean": [0.5], "std": [0.5], **mean})
+        old = self.preprocessing_of(size=8, feature_extractor_type="ViTFeatureExtractor", **mean)
+        self.assertEqual((old["rule"], old["interpolation"], "crop" in old), ("exact", "bilinear", False))
+        convnext = self.preprocessing_of(size={"shortest_edge": 224}, image_processor_type="ConvNextImageProcessor",
+                                         do_center_crop=None, **mean)
+        self.assertEqual((convnext["resize"], convnext["crop"]), (256, 224))
+
     def test_preprocessing_that_tutti_cannot_do_is_rejected(self) -> None:
         for config, text in (({"size": 8, "resample": 1}, "'resample' is 1"), ({"do_pad": True}, "does not pad"),
                              ({"size": {"longest_edge": 8}}, "not a size that Tutti supports"),
                              ({"do_resize": False, "do_center_crop": True}, "Tutti crops only images that it has resized"),
-                             ({"rescale_factor": 1 / 127.5}, "divides by 255")):
+                             ({"size": 8, "rescale_factor": 1 / 127.5}, "divides by 255"),
+                             ({"do_rescale": False}, "'do_rescale' is false"),
+                             ({"do_normalize": False}, "'size' is missing"),
+                             ({"size": 8}, "'image_mean' is missing"),
+                             ({"size": 8, "image_mean": [0.5]}, "'image_std' is missing"),
+                             ({"do_flip_channel_order": True}, "'do_flip_channel_order' is true"),
+                             ({"include_top": True}, "'include_top' is true"),
+                             ({"image_processor_type": "BeitImageProcessor", "size": 8}, "'do_center_crop' is missing"),
+                             ({"image_processor_type": "LevitImageProcessor", "size": 8},
+                              "'image_processor_type' is LevitImageProcessor"),
+                             ({"image_processor_type": "MyProcessor"}, "'image_processor_type' is MyProcessor")):
             with self.assertRaises(ExportError) as caught:
                 self.preprocessing_of(**config)
             self.assertIn(text, str(caught.exception))
             self.assertIn("--no-input", str(caught.exception))
         self.write("preprocessor_config.json", "{")
         self.assertIn("cannot read", self.fails(preprocessing.read, self.folder))
+
+    def test_files_that_are_git_lfs_pointers_are_reported_as_such(self) -> None:
+        pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+        for action, name in ((preprocessing.read, "preprocessor_config.json"), (files.refuse_lfs_pointers, "m.safetensors"),
+                             (files.refuse_lfs_pointers, "model-00001-of-00002.safetensors")):
+            file = self.write(f"{name}.d/{name}", pointer)
+            text = self.fails(action, file.parent)
+            self.assertIn(f"{file} is a Git LFS pointer, not the file itself", text)
+            self.assertIn("run 'git lfs pull'", text)
+        self.assertIn("is a Git LFS pointer", self.fails(task_lists.lines_of, self.write("classes", pointer), "names"))
+        files.refuse_lfs_pointer(self.folder / "absent")
+        files.refuse_lfs_pointer(self.write("short", "version"))
 
     # Members
 

@@ -259,6 +259,16 @@ class Members(ExportTest):
         self.assertEqual(self.names(self.inserted("slots: 2\n")), ["new"])
         self.assertEqual(self.names(self.inserted("# nothing yet\n")), ["new"])
 
+    def test_an_empty_list_of_members_gets_its_first(self) -> None:
+        for members in ("members:", "members: []", "members: [ ]  # none yet", "members:  # none yet", "members: null",
+                        "members: ~"):
+            for before in ("", "seed: 1\n"):
+                for after in ("", "\n", "\n\n# next\ncombine: {rule: mean}\n"):
+                    changed = self.inserted(before + members + after)
+                    self.assertEqual(self.names(changed), ["new"], changed)
+                    self.assertEqual("combine: {rule: mean}" in changed, "combine" in after)
+                    self.assertEqual("# none yet" in changed, "none" in members)
+
     def test_files_that_cannot_be_added_to_are_rejected(self) -> None:
         for text, words in (("members: [{name: a}]\n", "not a list with one member per line"),
                             ("members: {a: 1}\n", "not a list with one member per line"), ("a: [\n", "is not YAML"),

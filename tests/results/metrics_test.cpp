@@ -63,6 +63,13 @@ TEST_CASE("scores that do not sum to one are taken as shares of their sum") {
   CHECK(*metrics.loss() == doctest::Approx(-std::log(0.25)));
 }
 
+TEST_CASE("the loss of logits is clamped like that of probabilities") {
+  Metrics metrics(2);
+  metrics.add(std::vector<std::int64_t>{1}, std::vector<float>{1000, 0}, std::vector<std::int64_t>{0},
+              ScoreKind::logits);
+  CHECK(*metrics.loss() == doctest::Approx(-std::log(1e-12)));
+}
+
 TEST_CASE("a probability of zero has a large but finite loss") {
   Metrics metrics(2);
   metrics.add(Classes{0, 1}, Scores{0.0F, 1.0F, 0.0F, 0.0F}, Classes{1, 0}, ScoreKind::probabilities);

@@ -57,6 +57,9 @@ TEST_CASE("a line has the names of image and label and the five best classes wit
 
 TEST_CASE("without names there are numbers and without labels there is no such column") {
   CHECK(table_of(Named(false, false), {0.25F, 0.75F}, 1) == "image,class_1,score_1,class_2,score_2\n3,1,0.75,0,0.25\n");
+  // A NaN has no sign in a table.
+  CHECK(table_of(Named(false, false), {-std::numeric_limits<float>::quiet_NaN(), 0.5F}, 1) ==
+        "image,class_1,score_1,class_2,score_2\n3,1,0.5,0,nan\n");
   CHECK(table_of(Named(false, true), {0.1F}, 0) == "image,label,class_1,score_1\n3,2,0,0.1\n");
 }
 

@@ -90,6 +90,24 @@ TEST_CASE("a file in the place of the folder is an error and stays") {
   CHECK(std::filesystem::file_size(folder / "results") == 4);
 }
 
+TEST_CASE("a link that leads nowhere in the place of the folder is an error that names both") {
+  const TemporaryFolder folder;
+  std::filesystem::create_symlink(folder / "gone", folder / "link");
+  for (const char* requested : {"link", "link/below"}) {
+    CAPTURE(requested);
+    const auto error = error_of([&] { RunFolder(folder / requested, {}); });
+    REQUIRE(error);
+    CHECK(error->kind() == ErrorKind::usage);
+    CHECK(error->message() == "cannot write results to " + (folder / requested).string());
+    CHECK(error->detail() ==
+          (folder / "link").string() + " is a link to " + (folder / "gone").string() + ", which does not exist");
+    CHECK(error->hint() == "choose another folder with `output:`");
+  }
+  CHECK(error_of([&] { make_run_folder({}, folder / "link"); }));  // the place of numbered folders
+  std::filesystem::create_directory(folder / "gone");
+  CHECK_FALSE(error_of([&] { RunFolder(folder / "link/below", {}); }));
+}
+
 TEST_CASE("a folder that cannot be created is an error that names it") {
   const TemporaryFolder folder;
   std::filesystem::create_directory(folder / "closed");

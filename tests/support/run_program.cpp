@@ -13,6 +13,9 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "tests/common/refused_call.hpp"
+#include "tests/common/small_disk.hpp"
+
 namespace tutti::test {
 namespace {
 
@@ -64,7 +67,7 @@ namespace {
   ::dup2(err, STDERR_FILENO);
   put_in_place(options.out_file, STDOUT_FILENO);
   put_in_place(options.err_file, STDERR_FILENO);
-  if (options.no_err) ::close(STDERR_FILENO);
+  for (const int number : options.closed) ::close(number);
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGCHLD}) ::signal(number, SIG_DFL);
   if (options.ignored_signal != 0) ::signal(options.ignored_signal, SIG_IGN);
   sigset_t none;
@@ -77,6 +80,8 @@ namespace {
     const rlimit limit{*options.file_limit, *options.file_limit};
     ::setrlimit(RLIMIT_FSIZE, &limit);
   }
+  if (options.no_proc && !mount_small_disk("/proc")) ::_exit(kNoSuchPlace);
+  if (options.refused_call >= 0 && !refuse_call(options.refused_call, options.refused_with)) ::_exit(kNoSuchPlace);
   ::execv(arguments.front(), arguments.data());
   ::_exit(127);
 }

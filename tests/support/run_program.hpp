@@ -16,18 +16,24 @@ namespace tutti::test {
 
 struct ProgramOptions {
   std::vector<std::pair<std::string, std::string>> environment;
-  std::string folder;                       ///< to start in; empty: that of the test
-  bool terminal = false;                    ///< stderr is a terminal
-  unsigned short columns = 0;               ///< of the terminal; 0: it does not say
-  std::string out_file;                     ///< stdout goes there instead; a device for example
-  std::string err_file;                     ///< stderr too
-  bool no_err = false;                      ///< stderr is closed
+  std::string folder;          ///< to start in; empty: that of the test
+  bool terminal = false;       ///< stderr is a terminal
+  unsigned short columns = 0;  ///< of the terminal; 0: it does not say
+  std::string out_file;        ///< stdout goes there instead; a device for example
+  std::string err_file;        ///< stderr too
+  std::vector<int> closed;     ///< of 0, 1 and 2: closed, as by `>&-`
+  bool no_proc = false;        ///< nothing is mounted at /proc
+  long refused_call = -1;      ///< a system call that fails with refused_with; -1: none
+  int refused_with = 0;
   int ignored_signal = 0;                   ///< as nohup leaves SIGHUP; 0: none
   std::optional<std::uint64_t> file_limit;  ///< largest file that it may write, in bytes
 };
 
 /// Whether pseudo-terminals exist here; a bare container has none.
 bool has_terminals();
+
+/// The exit code if the options are not possible here.
+constexpr int kNoSuchPlace = 77;
 
 /// A running program. Killed if a test leaves without waiting for it.
 class Program {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <regex>
 #include <utility>
 
 #include "tests/tidy/checks.hpp"
@@ -111,6 +112,21 @@ TEST_CASE("prose uses the usual words") {
     const auto skips = [&](std::string_view path) { return file.path.starts_with(path); };
     return std::ranges::any_of(kNever, skips) ? Complaints{} : check_words(file);
   });
+}
+
+TEST_CASE("a program opens its missing standard streams before anything else") {
+  static constexpr std::array kPrograms{"bench/", "program/", "worker/"};
+  static const std::regex main("\nint main\\(.*\\) \\{\n(.*)\n");
+  std::size_t programs = 0;
+  for (const File& file : tree()) {
+    std::smatch first_line;
+    if (std::ranges::none_of(kPrograms, [&](const char* folder) { return file.path.starts_with(folder); }) ||
+        !std::regex_search(file.text, first_line, main))
+      continue;
+    ++programs;
+    CHECK_MESSAGE(first_line[1] == "  tutti::open_missing_standard_streams();", file.path);
+  }
+  CHECK(programs == 9);
 }
 
 TEST_CASE("files and functions stay short") {

@@ -228,7 +228,8 @@ TEST_CASE("files that are not packages or lack their library are named in few wo
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(contains(error->message(), "text.pt2' as an AOTInductor package"));
   CHECK_FALSE(contains(error->detail(), "frame #"));
-  CHECK(contains(error_with({{"data.pkl", "x"}}).message(), "is not an AOTInductor package"));
+  CHECK(contains(error_with({{"data.json", "x"}}).message(), "is not an AOTInductor package"));
+  CHECK(contains(error_with({{"data.pkl", "x"}}).message(), "holds weights without a network"));
   CHECK(contains(error_with({{fmt::format("{}a_metadata.json", kModel), kGood}}).message(), "has no library to load"));
   Records apart = records_with(kGood);
   apart.emplace_back(fmt::format("{}a_weights_config.json", kModel), "{}");

@@ -17,6 +17,66 @@ TEST_CASE("a long text keeps its beginning and its end") {
   CHECK(shortened(" \n").empty());
 }
 
+TEST_CASE("of a message about a missing kernel the reason stays and the list of kernels goes") {
+  const std::string text =
+      "Could not run 'aten::empty.memory_format' with arguments from the 'CUDA' backend. This could be because the "
+      "operator doesn't exist for this backend, or was omitted during the build. 'aten::empty' is only available for "
+      "these backends: [CPU, Meta].\n\nCPU: registered at RegisterCPU.cpp:31 [kernel]\n"
+      "Meta: registered at RegisterMeta.cpp:26 [kernel]\nAutograd: fallthrough registered at Fallback.cpp:3 [backend "
+      "fallback]\n";
+  CHECK(reason_in(text) == "Could not run 'aten::empty.memory_format' with arguments from the 'CUDA' backend.");
+}
+
+TEST_CASE("of a traceback of TorchScript the last line comes first and then the place in the model") {
+  const std::string traceback =
+      "The following operation failed in the TorchScript interpreter.\n"
+      "Traceback of TorchScript, serialized code (most recent call last):\n"
+      "  File \"code/__torch__/net.py\", line 8, in forward\n    return torch.linear(x, self.weight)\n"
+      "           ~~~~~~~~~~~~ <--- HERE\n\n"
+      "Traceback of TorchScript, original code (most recent call last):\n"
+      "  File \"/net/net.py\", line 7, in forward\n        return self.l(x)\n"
+      "/lib/torch/nn/modules/linear.py(125): forward\n"
+      "  File \"/lib/torch/nn/functional.py\", line 25, in linear\n"
+      "  File \"/x/tutti/export/sources.py\", line 3, in forward\n"
+      "RuntimeError: mat1 and mat2 must have the same dtype, but got Float and Half\n";
+  CHECK(reason_in(traceback) ==
+        "RuntimeError: mat1 and mat2 must have the same dtype, but got Float and Half (/net/net.py, line 7, in "
+        "forward)");
+  const std::string traced =
+      "Traceback of TorchScript, original code (most recent call last):\n"
+      "/lib/torch/nn/modules/linear.py(134): forward\n/net/net.py(9): forward\n/net/all.py(3): forward\n"
+      "/x/tutti/export/formats.py(30): write_torchscript\n/net/main.py(1): <module>\nRuntimeError: too (large): "
+      "3\n";
+  CHECK(reason_in(traced) == "RuntimeError: too (large): 3 (/net/net.py, line 9, in forward)");
+  CHECK(reason_in("Traceback of TorchScript, original code:\n  somewhere\nwithout a type") == "without a type");
+}
+
+TEST_CASE("what is wrong with the model itself gets a hint about it and is not a failure of the machine") {
+  const auto fault = [](const char* reason) {
+    const auto error = test::error_of([&] {
+      explained(ErrorKind::failed, "it broke", "fix it", [&] { throw c10::Error({__func__, __FILE__, 0}, reason); });
+    });
+    REQUIRE(error);
+    CHECK((error->kind() == ErrorKind::usage) == (error->hint() != "fix it"));
+    return error->hint();
+  };
+  for (const char* const reason :
+       {"Could not run 'aten::empty' with arguments from the 'CUDA' backend.",
+        "Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu!",
+        "Input type (CPUFloatType) and weight type (CUDAFloatType) should be the same",
+        "PyTorch is not linked with support for cuda devices", "Torch not compiled with CUDA enabled"})
+    CHECK(test::contains(fault(reason), "x.device"));
+  for (const char* const reason :
+       {"mat1 and mat2 must have the same dtype, but got Float and Half",
+        "expected m1 and m2 to have the same dtype, but got: float != c10::BFloat16",
+        "Input type (float) and bias type (c10::Half) should be the same", "expected scalar type Float but found Half",
+        "\"slow_conv2d_cpu\" not implemented for 'Half'"})
+    CHECK(test::contains(fault(reason), "model.float()"));
+  CHECK(test::contains(fault("Expected more than 1 value per channel when training, got input size [1, 4]"),
+                       "model.eval()"));
+  CHECK(fault("mat1 and mat2 shapes cannot be multiplied (8x3072 and 192x5)") == "fix it");
+}
+
 TEST_CASE("what LibTorch throws becomes an error with a reason and a hint") {
   const auto error = test::error_of(
       [] { explained(ErrorKind::failed, "it broke", "fix it", [] { return at::ones({3}) + at::ones({4}); }); });

@@ -7,12 +7,15 @@
 #include <cstring>
 #include <fstream>
 
+#include <fmt/format.h>
+
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/torch/requests.hpp"
 #include "tests/torch/script_files.hpp"
 #include "tests/torch/torch_doctest.hpp"
 #include "worker/torch/models.hpp"
+#include "worker/torch/script_model.hpp"
 
 namespace tutti::worker {
 namespace {
@@ -154,8 +157,9 @@ TEST_CASE("a module that writes to read-only input is ended by SIGSEGV") {
 }
 
 TEST_CASE("a module that differs once optimised is an error that names the option") {
-  const auto error =
-      first_batch_error("return torch.linear(torch.flatten(x, 1), self.weight, self.bias) + torch.rand([10])");
+  // Folded into the kernel, the first factor makes all weights too small for float32.
+  const auto error = first_batch_error(
+      "x = torch.conv2d(x, self.kernel) * 1e-44\n    return torch.flatten(x, 1)[:, 0:8] * 1e38 * 1e7");
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(contains(error->message(), "m.pt' gives other outputs when it is optimised"));
@@ -163,13 +167,38 @@ TEST_CASE("a module that differs once optimised is an error that names the optio
   CHECK(contains(error->hint(), "optimize: off"));
 }
 
+TEST_CASE("the user hears what optimising took if that was long") {
+  CHECK(note_on_optimising(0.3).empty());
+  CHECK(contains(note_on_optimising(2.34), "optimising it took 2.3 s, which 'optimize: off' saves"));
+}
+
+TEST_CASE("outputs of other floating types become float32 with a note") {
+  const TemporaryFolder folder;
+  save_script(folder / "plain.pt", "return torch.flatten(x, 1)[:, 5:8]");
+  const std::vector<float> images = some_images(4);
+  const auto plain = make_torch_model(script_request(folder / "plain.pt"));
+  const std::vector<float> expected = answers(*plain, images, 4, 4);
+  CHECK(plain->notes().empty());
+  for (const auto& [call, type] : {std::pair{"double", "Double"}, {"half", "Half"}, {"bfloat16", "BFloat16"}}) {
+    CAPTURE(call);
+    const std::string cast = call == std::string("bfloat16") ? "to(15)" : call + std::string("()");
+    save_script(folder / "m.pt", "return torch.flatten(x, 1)[:, 5:8]." + cast);
+    const auto model = make_torch_model(script_request(folder / "m.pt"));
+    const std::vector<float> found = answers(*model, images, 4, 2);
+    REQUIRE(found.size() == expected.size());
+    for (std::size_t i = 0; i < found.size(); ++i) CHECK(found[i] == doctest::Approx(expected[i]).epsilon(1e-2));
+    CHECK(model->notes() ==
+          std::vector<std::string>{fmt::format("its outputs are {}, and are converted to float32", type)});
+  }
+}
+
 TEST_CASE("outputs of another shape or type or kind are reported with what is needed") {
-  auto error = first_batch_error("return torch.linear(torch.flatten(x, 1), self.weight, self.bias).double()");
+  auto error = first_batch_error("return torch.linear(torch.flatten(x, 1), self.weight, self.bias).long()");
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() == "the model outputs a tensor of shape [4, 10] and type Double");
+  CHECK(error->message() == "the model outputs a tensor of shape [4, 10] and type Long");
   CHECK(contains(error->detail(), "type Float"));
-  CHECK(contains(error->hint(), "x.float()"));
+  CHECK(contains(error->hint(), "scores, such as logits or probabilities, not the numbers of classes"));
   error = first_batch_error("return torch.conv2d(x, self.kernel)");
   REQUIRE(error);
   CHECK(error->message() == "the model outputs a tensor of shape [4, 4, 30, 30] and type Float");
@@ -262,9 +291,12 @@ TEST_CASE("a width that changes between batches is an error") {
 TEST_CASE("a module that fails on a batch is an error without a backtrace") {
   const auto error = first_batch_error("return torch.linear(x, self.weight, self.bias)");
   REQUIRE(error);
-  CHECK(error->kind() == ErrorKind::failed);
+  // As a wrong width: a model that fails on the first images takes other ones.
+  CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == "the model failed on a batch of 4 images");
-  CHECK(contains(error->detail(), "mat1 and mat2 shapes cannot be multiplied"));
+  CHECK(error->detail().starts_with("RuntimeError: mat1 and mat2 shapes cannot be multiplied"));
+  CHECK_FALSE(contains(error->detail(), "__torch__"));
+  CHECK(contains(error->hint(), "the images are 3x32x32"));
   CHECK_FALSE(contains(error->detail(), "frame #"));
   CHECK(error->detail().size() < 1100);
 }

@@ -128,5 +128,59 @@ TEST_CASE("a parameter that no safetensors file can hold is named") {
         std::vector<std::string>{"phase has type F32, expected one that safetensors cannot hold"});
 }
 
+/// "tied.pt": two layers with one weight.
+void save_tied(const TemporaryFolder& folder) {
+  torch::jit::Module module("Tied");
+  const at::Tensor weight = at::rand({5, 5});
+  module.register_parameter("a", weight, /*is_buffer=*/false);
+  module.register_parameter("b", weight, /*is_buffer=*/false);
+  module.define(
+      "def forward(self, x):\n    x = torch.linear(torch.flatten(x, 1)[:, 0:5], self.a)\n"
+      "    return torch.linear(x, self.b)\n");
+  module.save((folder / "tied.pt").string());
+}
+
+TEST_CASE("weights that are tied are filled from the one tensor that the file has") {
+  const TemporaryFolder folder;
+  save_tied(folder);
+  const at::Tensor other = at::rand({5, 5});
+  write_weights(folder / "both.safetensors", {{"a", other}, {"b", other}}, {});
+  write_weights(folder / "alias.safetensors", {{"b", other}}, {{"a", "b"}});
+  write_weights(folder / "one.safetensors", {{"a", other}}, {});
+  const std::vector<float> images = some_images(4);
+  const auto predicted = [&](const char* weights) {
+    return answers(*make_torch_model(with_weights(folder / "tied.pt", folder / weights, false)), images, 4, 4);
+  };
+  const auto expected = predicted("both.safetensors");
+  CHECK(predicted("alias.safetensors") == expected);
+  CHECK(predicted("one.safetensors") == expected);
+  write_weights(folder / "none.safetensors", {}, {});
+  CHECK(error_of([&] { predicted("none.safetensors"); }));
+}
+
+TEST_CASE("names with the prefix of a wrapper and types that are not supported are reported as such") {
+  const TemporaryFolder folder;
+  save_tied(folder);
+  const at::Tensor other = at::rand({5, 5});
+  const auto detail = [&](const NamedTensors& tensors) {
+    write_weights(folder / "w.safetensors", tensors, {});
+    const auto error =
+        error_of([&] { make_torch_model(with_weights(folder / "tied.pt", folder / "w.safetensors", false)); });
+    REQUIRE(error);
+    return error->detail();
+  };
+  CHECK(detail({{"module.a", other}, {"module.b", other}}) ==
+        "all names begin with 'module.', which torch.nn.DataParallel puts there: save model.module.state_dict()");
+  CHECK(detail({{"_orig_mod.a", other}, {"_orig_mod.b", other}}) ==
+        "all names begin with '_orig_mod.', which torch.compile puts there: save model._orig_mod.state_dict()");
+  const std::vector<std::byte> narrow(25);
+  merge::write_safetensors(folder / "w.safetensors",
+                           std::vector{merge::TensorView{"a", merge::Dtype::f8_e5m2, {5, 5}, narrow}});
+  const auto error =
+      error_of([&] { make_torch_model(with_weights(folder / "tied.pt", folder / "w.safetensors", false)); });
+  REQUIRE(error);
+  CHECK(contains(error->detail(), "a has type F8_E5M2, which is not supported, expected F32, F16 or BF16"));
+}
+
 }  // namespace
 }  // namespace tutti::worker

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -84,6 +85,28 @@ TEST_CASE("a fault elsewhere kills as ever and says nothing") {
   worker::ControlClient coordinator(std::move(sockets.coordinator));
   sockets.worker.reset();
   CHECK_FALSE(coordinator.receive().has_value());
+}
+
+TEST_CASE("a SIGSEGV that a process sends kills as ever and says nothing") {
+  for (const bool with_address : {false, true}) {
+    CAPTURE(with_address);
+    Sockets sockets = Sockets::make();
+    const int status = end_of_child(sockets.worker.get(), [&](volatile char* memory) {
+      siginfo_t info{};
+      info.si_code = with_address ? SI_QUEUE : SI_USER;
+      // Whatever the sender puts in its place is no address.
+      if (with_address) info.si_addr = const_cast<char*>(memory);
+      if (with_address)
+        ::syscall(SYS_rt_sigqueueinfo, ::getpid(), SIGSEGV, &info);
+      else
+        ::kill(::getpid(), SIGSEGV);
+    });
+    REQUIRE(WIFSIGNALED(status));
+    CHECK(WTERMSIG(status) == SIGSEGV);
+    worker::ControlClient coordinator(std::move(sockets.coordinator));
+    sockets.worker.reset();
+    CHECK_FALSE(coordinator.receive().has_value());
+  }
 }
 
 }  // namespace

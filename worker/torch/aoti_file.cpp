@@ -20,6 +20,7 @@
 
 #include "common/json.hpp"
 #include "common/nameless_file.hpp"
+#include "worker/torch/model_file.hpp"
 #include "worker/torch/torch_errors.hpp"
 
 namespace tutti::worker {
@@ -244,8 +245,7 @@ std::optional<AotiInput> input_of_source(std::string_view source) {
 AotiFile read_aoti_file(const std::filesystem::path& path, std::string_view torch_version) {
   AotiFile file;
   file.path = path.string();
-  if (!std::filesystem::exists(path))
-    throw Error(ErrorKind::usage, fmt::format("there is no file '{}'", file.path), {}, "correct 'path' of this member");
+  check_model_file(path, ModelFileKind::aoti);
   return explained(ErrorKind::usage, fmt::format("cannot read '{}' as an AOTInductor package", file.path),
                    "make it with python -m tutti.export, or with torch._inductor.aoti_compile_and_package", [&] {
                      Reader reader(file.path);

@@ -100,8 +100,10 @@ void ClipLoader::check() const {
       found.push_back(
           fmt::format("{} has shape {}, expected [any, {}]", kProjection, merge::shape_text(shape), config_.hidden));
     else if (!computable(checkpoint_.form(kProjection).dtype))
-      found.push_back(fmt::format("{} has type {}, expected {}", kProjection,
-                                  merge::dtype_name(checkpoint_.form(kProjection).dtype), one_of(kComputable)));
+      found.push_back(fmt::format(
+          "{} has type {}{}, expected {}", kProjection, merge::dtype_name(checkpoint_.form(kProjection).dtype),
+          merge::is_supported(checkpoint_.form(kProjection).dtype) ? "" : ", which is not supported",
+          one_of(kComputable)));
   }
   if (found.empty()) return;
   throw Error(

@@ -9,10 +9,13 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "worker/torch/clip_config.hpp"
+#include "merge/clip_config.hpp"
 #include "worker/torch/packed_linear.hpp"
 
 namespace tutti::worker {
+
+using merge::ClipActivation;
+using merge::ClipConfig;
 
 class ClipTower {
  public:

@@ -18,7 +18,7 @@ namespace {
 const ClipVitModel& tower_model_of(const MemberRequest& request) { return std::get<ClipVitModel>(request.model); }
 
 ClipConfig config_for(const MemberRequest& request) {
-  const ClipConfig config = read_clip_config(tower_model_of(request).path);
+  const ClipConfig config = merge::read_clip_config(tower_model_of(request).path);
   const ImageShape& shape = request.shape;
   if (shape.channels == config.channels && shape.height == config.image && shape.width == config.image) return config;
   throw Error(ErrorKind::usage,

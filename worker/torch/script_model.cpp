@@ -1,19 +1,26 @@
 #include "worker/torch/script_model.hpp"
 
+#include <ATen/Context.h>
 #include <ATen/ops/allclose.h>
 #include <fmt/format.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
+#include <chrono>
+#include <cstring>
 #include <optional>
 
 #include <tutti/error.hpp>
 
+#include "common/clock.hpp"
+#include "common/random.hpp"
+#include "worker/failure.hpp"
 #include "worker/torch/entry.hpp"
 #include "worker/torch/script_module.hpp"
 #include "worker/torch/statistics_model.hpp"
 #include "worker/torch/torch_errors.hpp"
 #include "worker/torch/torch_model.hpp"
+#include "worker/torch/training_operators.hpp"
 
 namespace tutti::worker {
 namespace {
@@ -22,6 +29,14 @@ namespace {
 constexpr double kRelativeTolerance = 1e-3;
 constexpr double kAbsoluteTolerance = 1e-4;
 constexpr std::string_view kOptimizeOff = "set 'optimize: off' for this member";
+/// From so many seconds on the user hears what optimising took.
+constexpr double kLongOptimising = 1;
+
+bool same_bits(const at::Tensor& one, const at::Tensor& other) {
+  const at::Tensor a = one.to(at::kCPU).contiguous();
+  const at::Tensor b = other.to(at::kCPU).contiguous();
+  return a.nbytes() == b.nbytes() && std::memcmp(a.const_data_ptr(), b.const_data_ptr(), a.nbytes()) == 0;
+}
 
 class ScriptModel final : public TorchModel {
  public:
@@ -29,27 +44,33 @@ class ScriptModel final : public TorchModel {
       : TorchModel(request, 0),
         path_(std::get<TorchScriptModel>(request.model).path),
         entry_(std::get<TorchScriptModel>(request.model).entry),
+        random_(std::get<TorchScriptModel>(request.model).random),
         module_(load_script_module(request, device())) {
     for (const at::Tensor& tensor : module_.parameters()) parameters_ += static_cast<std::uint64_t>(tensor.numel());
+    if (random_) return;  // the optimised module might draw its random numbers in another order
+    why_unsteady_ = training_operators(module_);
     if (std::get<TorchScriptModel>(request.model).optimize) optimise();
   }
 
   std::uint64_t parameters() const override { return parameters_; }
+  std::string why_unsteady() const override { return why_unsteady_; }
+  void begin_segment(std::uint64_t first_image) override {
+    if (random_) at::manual_seed(random_at(request().seed, first_image));
+  }
 
  private:
   void optimise() {
+    const auto begin = std::chrono::steady_clock::now();
     explained(ErrorKind::usage, fmt::format("cannot optimise '{}'", path_), kOptimizeOff, [&] {
       plain_ = module_;
       // Frozen explicitly: optimize_for_inference treats a module without the attribute `training` as frozen.
       torch::jit::Module frozen = torch::jit::freeze(module_);
       module_ = torch::jit::optimize_for_inference(frozen);
     });
+    if (std::string note = note_on_optimising(seconds_since(begin)); !note.empty()) add_note(std::move(note));
   }
 
-  at::Tensor answer(const at::Tensor& batch) override {
-    if (plain_) compare(batch.clone(), batch.clone());
-    return run(module_, batch);
-  }
+  at::Tensor answer(const at::Tensor& batch) override { return plain_ ? compared(batch) : run(module_, batch); }
 
   // The profiling executor would choose other kernels after some calls, so the last bits of a prediction would depend
   // on earlier batches.
@@ -58,30 +79,49 @@ class ScriptModel final : public TorchModel {
     return chosen_entry(module.forward({batch}), entry_);
   }
 
-  // Runs once, on the first batch. Each of the two modules gets a copy: a model may write to its input.
-  void compare(const at::Tensor& for_plain, const at::Tensor& for_optimised) {
-    const at::Tensor expected = run(*plain_, for_plain);
-    const at::Tensor found = run(module_, for_optimised);
-    const auto fail = [&](const std::string& detail) {
-      throw Error(ErrorKind::usage, fmt::format("'{}' gives other outputs when it is optimised", path_), detail,
-                  std::string(kOptimizeOff));
-    };
-    if (expected.sizes() != found.sizes() || expected.scalar_type() != found.scalar_type())
-      fail("the shape or the type of the output changes");
-    if (!at::allclose(found, expected, kRelativeTolerance, kAbsoluteTolerance, /*equal_nan=*/true))
-      fail(fmt::format("largest difference {:.3g}, on values of up to {:.3g}",
-                       found.sub(expected).abs().max().item().toDouble(), expected.abs().max().item().toDouble()));
+  // Runs once, on the first batch. The plain module gets a copy: a model may write to its input.
+  at::Tensor compared(const at::Tensor& batch) {
+    const at::Tensor images = batch.clone();
+    const at::Tensor expected = run(*plain_, images.clone());
+    const at::Tensor found = run(module_, batch);
+    const std::string difference = difference_between(expected, found);
+    if (!difference.empty()) refuse(images, expected, difference);
     plain_.reset();
+    return found;
+  }
+
+  /// Optimising changed nothing if the plain module differs from itself.
+  [[noreturn]] void refuse(const at::Tensor& images, const at::Tensor& expected, const std::string& difference) {
+    if (!same_bits(run(*plain_, images.clone()), expected))
+      throw unsteady("the model gives other outputs when it predicts the same images again", why_unsteady_, true);
+    throw Error(ErrorKind::usage, fmt::format("'{}' gives other outputs when it is optimised", path_), difference,
+                std::string(kOptimizeOff));
+  }
+
+  static std::string difference_between(const at::Tensor& expected, const at::Tensor& found) {
+    if (expected.sizes() != found.sizes() || expected.scalar_type() != found.scalar_type())
+      return "the shape or the type of the output changes";
+    if (at::allclose(found, expected, kRelativeTolerance, kAbsoluteTolerance, /*equal_nan=*/true)) return {};
+    return fmt::format("largest difference {:.3g}, on values of up to {:.3g}",
+                       found.sub(expected).abs().max().item().toDouble(), expected.abs().max().item().toDouble());
   }
 
   std::string path_;
   std::string entry_;
+  bool random_;
   torch::jit::Module module_;
+  std::string why_unsteady_;
   std::uint64_t parameters_ = 0;
   std::optional<torch::jit::Module> plain_;  // until the first batch, if module_ is optimised
 };
 
 }  // namespace
+
+std::string note_on_optimising(double seconds) {
+  if (seconds < kLongOptimising) return {};
+  return fmt::format("optimising it took {:.1f} s, which 'optimize: off' saves; its batches may then take longer",
+                     seconds);
+}
 
 std::unique_ptr<Model> make_script_model(const MemberRequest& request) {
   if (request.learns == Learns::statistics) return make_statistics_model(request);

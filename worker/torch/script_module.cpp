@@ -3,10 +3,11 @@
 #include <fmt/format.h>
 #include <torch/csrc/jit/serialization/import.h>
 
-#include <filesystem>
+#include <algorithm>
 
 #include <tutti/error.hpp>
 
+#include "worker/torch/model_file.hpp"
 #include "worker/torch/tensor_differences.hpp"
 #include "worker/torch/torch_errors.hpp"
 
@@ -14,8 +15,7 @@ namespace tutti::worker {
 namespace {
 
 torch::jit::Module load(const std::string& path, at::Device device) {
-  if (!std::filesystem::exists(path))
-    throw Error(ErrorKind::usage, fmt::format("there is no file '{}'", path), {}, "correct 'path' of this member");
+  check_model_file(path, ModelFileKind::torchscript);
   return explained(ErrorKind::usage, fmt::format("cannot load '{}' as TorchScript", path),
                    "save it with torch.jit.script(model).save(...) or torch.jit.trace, not with torch.save", [&] {
                      torch::jit::Module module = torch::jit::load(path, device);
@@ -33,19 +33,34 @@ std::vector<merge::Dtype> types_within(at::ScalarType type) {
   return own ? std::vector{*own} : std::vector<merge::Dtype>{};
 }
 
+/// Whether the file has the values under another name: tensors of the module that share memory have the same.
+bool is_tied(const NamedTensors::value_type& row, const NamedTensors& state, const merge::Checkpoint& file) {
+  const auto shares = [&](const NamedTensors::value_type& other) {
+    return other.first != row.first && other.second.is_alias_of(row.second) &&
+           other.second.sizes() == row.second.sizes() && other.second.strides() == row.second.strides() &&
+           other.second.storage_offset() == row.second.storage_offset() && file.contains(other.first);
+  };
+  return std::any_of(state.begin(), state.end(), shares);
+}
+
 void fill(const NamedTensors& state, const std::string& path, const std::filesystem::path& weights) {
   const auto file = merge::Checkpoint::open(weights);
   TensorForms found;
   for (const std::string& name : file.names()) found[name] = file.form(name);
   std::vector<WantedTensor> wanted;
-  for (const auto& [name, tensor] : state)
+  NamedTensors read;
+  for (const auto& row : state) {
+    const auto& [name, tensor] = row;
+    if (!file.contains(name) && is_tied(row, state, file)) continue;
     wanted.push_back({name, tensor.sizes().vec(), types_within(tensor.scalar_type())});
+    read.push_back(row);
+  }
   std::vector<std::string> differences = tensor_differences(found, wanted);
   if (!differences.empty())
     throw Error(ErrorKind::usage, fmt::format("the weights in '{}' do not fit '{}'", weights.string(), path),
                 listed(std::move(differences)),
                 "they are all parameters and buffers of the module: torch.jit.load(path).state_dict()");
-  for (const auto& [name, tensor] : state) read_tensor(file, name, tensor);
+  for (const auto& [name, tensor] : read) read_tensor(file, name, tensor);
 }
 
 }  // namespace

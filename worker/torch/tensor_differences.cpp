@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "common/nearest.hpp"
+#include "merge/wrapper_prefix.hpp"
 
 namespace tutti::worker {
 namespace {
@@ -36,6 +37,10 @@ std::vector<std::string> tensor_differences(const TensorForms& found, std::span<
   for (const auto& row : found)
     if (!std::ranges::binary_search(sorted, row.first)) unknown.push_back(row.first);
 
+  // Then nothing fits, and what is missing or unknown says nothing more.
+  if (unknown.size() == found.size())
+    if (std::string wrapped = merge::wrapper_text(unknown); !wrapped.empty()) return {std::move(wrapped)};
+
   std::vector<std::string> lines;
   for (const auto& [name, shape, types] : wanted) {
     const auto there = found.find(name);
@@ -46,7 +51,8 @@ std::vector<std::string> tensor_differences(const TensorForms& found, std::span<
     }
     const merge::TensorForm& form = there->second;
     if (std::ranges::find(types, form.dtype) == types.end())
-      lines.push_back(fmt::format("{} has type {}, expected {}", name, merge::dtype_name(form.dtype), one_of(types)));
+      lines.push_back(fmt::format("{} has type {}{}, expected {}", name, merge::dtype_name(form.dtype),
+                                  merge::is_supported(form.dtype) ? "" : ", which is not supported", one_of(types)));
     if (form.shape != shape)
       lines.push_back(
           fmt::format("{} has shape {}, expected {}", name, merge::shape_text(form.shape), merge::shape_text(shape)));

@@ -20,7 +20,7 @@ struct WantedTensor {
 using TensorForms = std::map<std::string, merge::TensorForm>;
 
 /// One line for each tensor that is missing, unknown, or has another shape or type; missing and unknown names with the
-/// nearest. Empty if the file fits.
+/// nearest. Only one line if all names have the prefix of a wrapper (merge/wrapper_prefix.hpp). Empty if the file fits.
 std::vector<std::string> tensor_differences(const TensorForms& found, std::span<const WantedTensor> wanted);
 
 /// The detail of an error: the first lines, and how many more there are, since a file of another model differs in

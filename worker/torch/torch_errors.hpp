@@ -14,17 +14,24 @@
 
 namespace tutti::worker {
 
-/// At most about a thousand characters of `text`: its beginning and its end, because LibTorch puts the reason last.
+/// At most about a thousand characters of `text`: its beginning and its end.
 std::string shortened(std::string_view text);
 
-/// LibTorch's message of `error`, shortened, without the C++ backtrace.
+/// What a message of LibTorch gives as the reason, shortened: of a TorchScript traceback the last line, then the place
+/// in the module's Python code; no list of kernels ("CPU: registered at ...").
+std::string reason_in(std::string_view text);
+
+/// The same of an exception, without its C++ backtrace.
 std::string reason_of(const std::exception& error);
+
+/// The hint if the reason is in the model itself: a device in its code, weights that are not float32. Empty: it is not.
+std::string_view fault_of_model(std::string_view reason);
 
 /// Whether LibTorch, or C++ itself, ran out of memory on the CPU or on a GPU.
 bool is_out_of_memory(const std::exception& error);
 
-/// Calls `work`; an exception of LibTorch becomes Error(kind, message, its reason, hint), or, if memory ran out,
-/// out_of_memory(message and reason). An Error passes through.
+/// Calls `work`; an exception of LibTorch becomes Error(kind, message, its reason, hint); if memory ran out,
+/// out_of_memory(message and reason); if the model is at fault, Error(usage) with that hint. An Error passes through.
 template <class Work>
 auto explained(ErrorKind kind, std::string_view message, std::string_view hint, Work work) {
   try {
@@ -33,7 +40,10 @@ auto explained(ErrorKind kind, std::string_view message, std::string_view hint, 
     throw;
   } catch (const std::exception& error) {
     if (is_out_of_memory(error)) throw out_of_memory(fmt::format("{} ({})", message, reason_of(error)));
-    throw Error(kind, std::string(message), reason_of(error), std::string(hint));
+    const std::string reason = reason_of(error);
+    if (const std::string_view fault = fault_of_model(reason); !fault.empty())
+      throw Error(ErrorKind::usage, std::string(message), reason, std::string(fault));
+    throw Error(kind, std::string(message), reason, std::string(hint));
   }
 }
 

@@ -12,6 +12,8 @@
 #include <cassert>
 #include <cstring>
 
+#include <utility>
+
 #include <tutti/error.hpp>
 
 #include "common/counted.hpp"
@@ -48,14 +50,14 @@ TorchModel::TorchModel(const MemberRequest& request, std::uint32_t width)
 
 void TorchModel::predict(const float* images, std::uint32_t count, std::span<float> output) {
   const c10::InferenceMode guard;
-  const at::Tensor answers = infer(images, count);
+  const at::Tensor answers = infer(images, count, /*warms_up=*/false);
   assert(output.size() == static_cast<std::size_t>(answers.numel()));
   std::memcpy(output.data(), answers.const_data_ptr<float>(), output.size_bytes());
 }
 
 std::span<const float> TorchModel::probe(const float* images, std::uint32_t count) {
   const c10::InferenceMode guard;
-  probed_ = infer(images, count);
+  probed_ = infer(images, count, /*warms_up=*/true);
   return {probed_.const_data_ptr<float>(), static_cast<std::size_t>(probed_.numel())};
 }
 
@@ -75,9 +77,16 @@ at::Tensor TorchModel::pick_images(const float* images, std::span<const std::uin
 }
 
 // [count, width], float32, contiguous, on the CPU.
-at::Tensor TorchModel::infer(const float* images, std::uint32_t count) {
+at::Tensor TorchModel::infer(const float* images, std::uint32_t count, bool warms_up) {
   const std::string failed = fmt::format("the model failed on a batch of {}", counted(count, "image"));
-  return explained(ErrorKind::failed, failed, "", [&] {
+  // A model that fails on the first images fails on all: it takes other ones, or is broken.
+  const ErrorKind kind = warms_up ? ErrorKind::usage : ErrorKind::failed;
+  const std::string hint =
+      warms_up
+          ? fmt::format("the images are {}; if the model takes others, set 'input' of this member or of the ensemble",
+                        request_.shape.text())
+          : "";
+  return explained(kind, failed, hint, [&] {
     at::Tensor batch = view(images, count);
     if (!device_.is_cpu())
       batch = batch.to(device_);
@@ -85,10 +94,18 @@ at::Tensor TorchModel::infer(const float* images, std::uint32_t count) {
       batch = batch.clone();
     at::Tensor answers = answer(batch);
     check(answers, count);
+    answers = as_float(answers);
     if (softmax_) answers = at::softmax(answers, 1);
     // The copy from a device waits until the device has computed.
     return answers.to(at::kCPU).contiguous();
   });
+}
+
+at::Tensor TorchModel::as_float(const at::Tensor& answer) {
+  if (answer.scalar_type() == at::kFloat) return answer;
+  if (!std::exchange(converts_, true))
+    add_note(fmt::format("its outputs are {}, and are converted to float32", c10::toString(answer.scalar_type())));
+  return answer.to(at::kFloat);
 }
 
 void TorchModel::check(const at::Tensor& answer, std::uint32_t count) {
@@ -102,7 +119,8 @@ void TorchModel::check(const at::Tensor& answer, std::uint32_t count) {
   };
   if (answer.dim() != 2 || answer.size(0) != count || answer.size(1) == 0)
     fail(fmt::format("shape [{}, classes or features]", count), "flatten the output in the model: x.flatten(1)");
-  if (answer.scalar_type() != at::kFloat) fail("type Float", "convert it in the model: x.float()");
+  if (!answer.is_floating_point())
+    fail("type Float", "let the model output scores, such as logits or probabilities, not the numbers of classes");
   if (softmax_ && answer.size(1) == 1)
     fail("two classes or more, for the softmax of a single value is always 1", "let the model output probabilities");
   if (width_ != 0 && answer.size(1) != width_)

@@ -20,7 +20,7 @@ struct Type {
   at::ScalarType tensor;
   merge::Dtype file;
 };
-constexpr std::array<Type, 10> kTypes{{{at::kDouble, merge::Dtype::f64},
+constexpr std::array<Type, 13> kTypes{{{at::kDouble, merge::Dtype::f64},
                                        {at::kFloat, merge::Dtype::f32},
                                        {at::kHalf, merge::Dtype::f16},
                                        {at::kBFloat16, merge::Dtype::bf16},
@@ -29,7 +29,10 @@ constexpr std::array<Type, 10> kTypes{{{at::kDouble, merge::Dtype::f64},
                                        {at::kShort, merge::Dtype::i16},
                                        {at::kChar, merge::Dtype::i8},
                                        {at::kByte, merge::Dtype::u8},
-                                       {at::kBool, merge::Dtype::boolean}}};
+                                       {at::kBool, merge::Dtype::boolean},
+                                       {at::ScalarType::UInt64, merge::Dtype::u64},
+                                       {at::ScalarType::UInt32, merge::Dtype::u32},
+                                       {at::ScalarType::UInt16, merge::Dtype::u16}}};
 
 at::ScalarType scalar_type_of(merge::Dtype dtype) {
   const auto found = std::ranges::find(kTypes, dtype, &Type::file);

@@ -116,7 +116,10 @@ class Graph {
 class GraphBranches final : public Computation {
  public:
   explicit GraphBranches(const SingleJob& job)
-      : networks_(load_networks(job)), width_(common_classes(job, networks_)), batch_images_(common_batch(job)) {
+      : images_(job),
+        networks_(load_networks(job)),
+        width_(common_classes(job, networks_)),
+        batch_images_(common_batch(job)) {
     const MemberRequest& like = job.members.front();
     const c10::InferenceMode guard;
     on_pool([&] {
@@ -132,7 +135,7 @@ class GraphBranches final : public Computation {
     const c10::InferenceMode guard;
     for_each_segment(input, [&](const Run& segment) {
       for_each_batch(segment, batch_images_, [&](const Run& batch) {
-        const jit::Stack members = (*graph_)(view(input, batch));
+        const jit::Stack members = (*graph_)(images_(input, batch));
         for (std::size_t m = 0; m < members.size(); ++m) keep(members[m].toTensor(), batch, answers[m]);
       });
     });
@@ -140,6 +143,7 @@ class GraphBranches final : public Computation {
   }
 
  private:
+  CommonImages images_;
   std::vector<Network> networks_;
   std::uint32_t width_;
   std::uint32_t batch_images_;
@@ -191,7 +195,7 @@ class LaunchedBranches final : public Computation {
 
 std::unique_ptr<Computation> make_branches(const SingleJob& job) {
   if (on_gpu(job)) return make_recorded_branches(job, graphs_of_gpu());
-  if (!are_networks(job)) return std::make_unique<LaunchedBranches>(job);
+  if (!are_networks(job) || !see_the_same(job)) return std::make_unique<LaunchedBranches>(job);
   return worker::explained(ErrorKind::failed, "LibTorch could not make a graph of the members", "",
                            [&] { return std::make_unique<GraphBranches>(job); });
 }

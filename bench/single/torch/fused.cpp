@@ -41,7 +41,7 @@ class Fused final : public Computation {
     const c10::InferenceMode guard;
     for_each_segment(input, [&](const Run& segment) {
       for_each_batch(segment, batch_images_, [&](const Run& batch) {
-        const at::Tensor all = compute(view(input, batch));
+        const at::Tensor all = compute(images_(input, batch));
         for (std::size_t m = 0; m < answers.size(); ++m) keep(all.select(0, std::int64_t(m)), batch, answers[m]);
       });
     });
@@ -50,7 +50,8 @@ class Fused final : public Computation {
 
  private:
   Fused(const SingleJob& job, const std::vector<Network>& networks)
-      : width_(common_classes(job, networks)),
+      : images_(job),
+        width_(common_classes(job, networks)),
         batch_images_(common_batch(job)),
         softmax_(wants_softmax(job.members.front())),
         network_(networks) {
@@ -64,6 +65,7 @@ class Fused final : public Computation {
     return softmax_ ? at::softmax(logits, 2) : logits;
   }
 
+  CommonImages images_;
   std::uint32_t width_;
   std::uint32_t batch_images_;
   bool softmax_;

@@ -80,10 +80,24 @@ std::uint32_t common_batch(const SingleJob& job) {
   return first.batch_images;
 }
 
-at::Tensor view(const Input& input, const Run& batch) {
+bool see_the_same(const SingleJob& job) {
+  const MemberRequest& first = job.members.front();
+  return std::ranges::all_of(job.members, [&](const MemberRequest& member) {
+    return member.input == first.input && member.shape == first.shape;
+  });
+}
+
+CommonImages::CommonImages(const SingleJob& job) : shape_(job.members.front().shape), preprocess_(job.members.front()) {
+  if (!see_the_same(job))
+    throw Error(ErrorKind::failed, fmt::format("'{}' gives all members the same images", to_name(job.strategy)),
+                "the members prepare theirs differently", "use 'sequential' or 'threads'");
+}
+
+at::Tensor CommonImages::operator()(const Input& input, const Run& batch) {
+  const float* const images = preprocess_.images(input.all, static_cast<std::uint32_t>(batch.first), batch.count);
   // from_blob does not take const memory; no operation of these networks writes to its input.
-  return at::from_blob(const_cast<float*>(input.at(batch.first)),
-                       {batch.count, input.shape.channels, input.shape.height, input.shape.width}, at::kFloat);
+  return at::from_blob(const_cast<float*>(images), {batch.count, shape_.channels, shape_.height, shape_.width},
+                       at::kFloat);
 }
 
 void keep(const at::Tensor& answer, const Run& batch, std::vector<float>& all) {

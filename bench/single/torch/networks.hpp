@@ -9,6 +9,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "bench/single/computation.hpp"
+#include "worker/preprocess.hpp"
 #include "worker/torch/network.hpp"
 
 namespace tutti::bench {
@@ -33,8 +34,21 @@ std::uint32_t common_classes(const SingleJob& job, const std::vector<worker::Net
 /// The batch of all members. Throws Error(failed) if they differ: a graph takes one batch at a time.
 std::uint32_t common_batch(const SingleJob& job);
 
-/// The batch in place, not copied: do not write to it.
-at::Tensor view(const Input& input, const Run& batch);
+/// Batches as all members see them: one graph has one input.
+class CommonImages {
+ public:
+  /// Throws Error(failed) if the members' `input` differ.
+  explicit CommonImages(const SingleJob& job);
+  /// In place if the members take the images unchanged; valid until the next call. Do not write to it.
+  at::Tensor operator()(const Input& input, const Run& batch);
+
+ private:
+  ImageShape shape_;
+  worker::Preprocess preprocess_;
+};
+
+/// Whether all members see the same images.
+bool see_the_same(const SingleJob& job);
 
 /// Copies `answer`, float32 [count, width] of any strides, into `all`, the member's predictions for all images.
 void keep(const at::Tensor& answer, const Run& batch, std::vector<float>& all);

@@ -18,6 +18,7 @@
 #include "bench/single/torch/fused_network.hpp"
 #include "bench/single/torch/networks.hpp"
 #include "bench/single/torch/streams.hpp"
+#include "common/program_folder.hpp"
 #include "worker/torch/torch_errors.hpp"
 #include "worker/warm_up.hpp"
 
@@ -32,7 +33,8 @@ using Work = std::function<void(Streams& streams, const at::Tensor& images, cons
 class Recorded final : public Computation {
  public:
   Recorded(const SingleJob& job, const GraphDevice& device, std::size_t lanes, std::uint32_t width, Work work)
-      : like_(job.members.front()),
+      : images_(job),
+        like_(job.members.front()),
         members_(job.members.size()),
         width_(width),
         batch_images_(common_batch(job)),
@@ -91,7 +93,7 @@ class Recorded final : public Computation {
     const auto found = batches_.find(run.count);
     const Batch once = found == batches_.end() ? unrecorded(run.count) : Batch{};
     const Batch& batch = found == batches_.end() ? once : found->second;
-    batch.images.copy_(view(input, run));
+    batch.images.copy_(images_(input, run));
     if (batch.recording)
       batch.recording->replay();
     else
@@ -100,6 +102,7 @@ class Recorded final : public Computation {
     for (std::size_t m = 0; m < members_; ++m) keep(here.select(0, std::int64_t(m)), run, answers[m]);
   }
 
+  CommonImages images_;
   const MemberRequest like_;
   const std::size_t members_;
   const std::uint32_t width_;
@@ -138,9 +141,7 @@ std::unique_ptr<Computation> made(Make make) {
 
 GraphDevice graphs_of_gpu() {
   require_cuda();
-  std::error_code no_proc;  // without /proc nothing is found
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", no_proc);
-  return {c10::Device(c10::kCUDA, 0), open_recorder(program.parent_path(), kCudaRecorder)};
+  return {c10::Device(c10::kCUDA, 0), open_recorder(program_folder(), kCudaRecorder)};
 }
 
 std::unique_ptr<Computation> make_recorded_branches(const SingleJob& job, const GraphDevice& device) {

@@ -20,7 +20,7 @@ from .files import written_whole
 from .parquet_sets import Columns, columns_of, files_of, rows_of
 
 SUMMARY = "parquet image sets into folders with class sub-folders"
-READ_BY_TUTTI = ("jpg", "png")
+READ_BY_TUTTI = ("jpg", "png", "webp", "tiff", "bmp")
 # (offset, bytes, extension)
 MAGIC = ((0, b"\xff\xd8\xff", "jpg"), (0, b"\x89PNG\r\n\x1a\n", "png"), (0, b"GIF8", "gif"), (0, b"BM", "bmp"),
          (8, b"WEBP", "webp"), (0, b"II*\0", "tiff"), (0, b"MM\0*", "tiff"))
@@ -158,5 +158,5 @@ def run(options: argparse.Namespace) -> int:
         print(f"{counted(count.turned, 'image')} had an EXIF orientation and {'is' if count.turned == 1 else 'are'} written "
               "as PNG, turned, as Hugging Face's datasets decodes them")
     for extension, images in sorted(count.unread_by_tutti.items()):
-        print(f"warning: {counted(images, 'image')} of type {extension}, which tutti does not read (it reads JPEG and PNG)")
+        print(f"warning: {counted(images, 'image')} of type {extension}, which tutti does not read")
     return 0

@@ -18,6 +18,29 @@ _PLAIN = re.compile(r"^[A-Za-z_./][\w./+@-]*$")
 _WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
 
 
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+def refuse_lfs_pointer(file: Path) -> None:
+    """Raises ExportError if Git LFS has left a pointer in the file's place. A file that cannot be read is left to its
+    reader."""
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(len(LFS_POINTER))
+    except OSError:
+        return
+    if start == LFS_POINTER:
+        raise ExportError(f"{file} is a Git LFS pointer, not the file itself",
+                          "the repository was cloned without its large files", "run 'git lfs pull' in the repository")
+
+
+def refuse_lfs_pointers(folder: Path) -> None:
+    """The same for the files of a model in a folder."""
+    for pattern in ("*.json", "*.safetensors", "*.bin", "*.txt"):
+        for file in sorted(folder.glob(pattern)):
+            refuse_lfs_pointer(file)
+
+
 @contextmanager
 def written_whole(file: Path) -> Iterator[Path]:
     """A path next to `file` to write to; it becomes `file` if the block succeeds, and is removed if it fails.

@@ -78,12 +78,13 @@ def write_package(model: Any, example: Any, file: Path, batch: int | None, max_b
 
 
 def write_clip_folder(vision: Any, source: Path, folder: Path) -> None:
-    """Writes the vision model in Hugging Face's form into an existing folder: config.json, model.safetensors, and
-    preprocessor_config.json if the source has it."""
+    """Writes the vision model in Hugging Face's form into an existing folder: config.json, model.safetensors, and the
+    files of its preprocessing that the source has."""
     need("safetensors", "writing safetensors")
     vision.save_pretrained(folder, safe_serialization=True)
-    if (source / "preprocessor_config.json").is_file():
-        shutil.copyfile(source / "preprocessor_config.json", folder / "preprocessor_config.json")
+    for name in ("preprocessor_config.json", "processor_config.json"):
+        if (source / name).is_file():
+            shutil.copyfile(source / name, folder / name)
 
 
 def native_kind(tensors: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from . import preprocessing, task_lists
 from .errors import ExportError, counted, first_line, need
-from .files import flow, scalar, written_whole
+from .files import flow, refuse_lfs_pointer, scalar, written_whole
 
 SUMMARY = "FusionBench's resolved YAML into Tutti's"
 # CLIP's preprocessing, for towers whose folder has no preprocessor_config.json.
@@ -69,6 +69,7 @@ class Converted:
 def read(file: Path) -> dict[str, Any]:
     """Raises ExportError: unreadable, not a mapping, unresolved, a missing part."""
     yaml = need("yaml", "reading FusionBench's configuration")
+    refuse_lfs_pointer(file)
     try:
         config = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:

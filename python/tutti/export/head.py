@@ -15,7 +15,7 @@ from typing import Any
 
 from . import hub, task_lists
 from .errors import DoesNotAgree, ExportError, counted, first_line, need
-from .files import written_whole
+from .files import refuse_lfs_pointers, written_whole
 from .parquet_sets import class_names_of
 from .sources import quiet_transformers
 
@@ -64,6 +64,7 @@ def load_clip(folder: Path) -> tuple[Any, Any]:
     """CLIPModel in float32 and its tokenizer. Raises ExportError naming the folder."""
     transformers = quiet_transformers("a CLIP text tower")
     need("torch", "a CLIP text tower")
+    refuse_lfs_pointers(folder)
     try:
         config = json.loads((folder / "config.json").read_text())
     except (OSError, ValueError) as error:

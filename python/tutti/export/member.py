@@ -68,6 +68,9 @@ def inserted(text: str, member: dict[str, Any], name: str) -> str:
     members = next((value for key, value in root.value if key.value == "members"), None)
     if members is None:
         return text.rstrip("\n") + "\nmembers:\n" + text_of(member)
+    if _is_empty(members, yaml):
+        begin, end = members.start_mark.index, members.end_mark.index
+        return text[:begin].rstrip(" ") + "\n" + text_of(member) + text[end:].removeprefix("\n")
     if not isinstance(members, yaml.SequenceNode) or members.flow_style or not members.value:
         raise ExportError(f"the 'members' of '{name}' are not a list with one member per line",
                           detail=f"the entry is:\n{text_of(member)}", hint="add the entry by hand")
@@ -82,6 +85,13 @@ def inserted(text: str, member: dict[str, Any], name: str) -> str:
         lines[last] += "\n"
     dash = members.start_mark.column
     return "".join(lines[:last + 1]) + text_of(member, " " * dash) + "".join(lines[last + 1:])
+
+
+def _is_empty(members: Any, yaml: Any) -> bool:
+    """`members:` without a value, or `members: []`."""
+    if isinstance(members, yaml.ScalarNode):
+        return members.value in ("", "~", "null")
+    return isinstance(members, yaml.SequenceNode) and not members.value
 
 
 def _last_line_of(node: Any) -> int:

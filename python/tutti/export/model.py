@@ -8,7 +8,9 @@ tolerance, the command ends with 1, keeps no file and adds no member.
 from __future__ import annotations
 
 import argparse
+import json
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="of a CLIP tower; logits need --head and safetensors (%(default)s)")
     parser.add_argument("--head", type=Path, metavar="FILE", help="CLIP, logits: the head's safetensors")
     parser.add_argument("--mean", metavar="M,M,M", help="of the member's input, if the source has no "
-                        "preprocessor_config.json")
+                        "image processor")
     parser.add_argument("--std", metavar="S,S,S")
     parser.add_argument("--no-input", action="store_true", help="leave the preprocessing out of the member")
     parser.add_argument("--tolerance", type=float, default=1e-4, metavar="T", help="largest difference to the original, "
@@ -127,6 +129,9 @@ def chosen_format(options: argparse.Namespace) -> str:
 def planned(options: argparse.Namespace, source: sources.Source, chosen: str) -> Plan:
     """Raises ExportError if the images' shape is not known."""
     found = {} if options.no_input or source.folder is None else preprocessing.read(source.folder)
+    if source.folder is not None and not (found or options.no_input or options.mean):
+        print(f"note: '{source.folder}' has no preprocessor_config.json or processor_config.json with an image processor, "
+              "so the member has no 'input'; --mean and --std normalise the images", file=sys.stderr)
     shape = parsed_shape(options.shape) if options.shape else source.shape
     size = preprocessing.output_size(found)
     if shape is None and size:
@@ -264,6 +269,13 @@ def export_checked(source: sources.Source, plan: Plan, options: argparse.Namespa
     return model
 
 
+def write_classes(names: list[str], file: Path) -> None:
+    """The names of the classes, as `classes` of a description takes them."""
+    with written_whole(file) as partial:
+        partial.write_text(json.dumps(names, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+    print(f"{file}: the names of {counted(len(names), 'class')}; use them with: classes: {file}")
+
+
 def run(options: argparse.Namespace) -> int:
     chosen = chosen_format(options)
     if not options.tolerance > 0:
@@ -283,6 +295,8 @@ def run(options: argparse.Namespace) -> int:
     entry = member.entry(options.name or options.output.stem, model, answers, plan.member_input)
     if model["kind"] in ("small-cnn", "mlp"):
         del entry["output"]  # they output logits
+    if source.classes and entry.get("output") == "logits":
+        write_classes(source.classes, options.output.with_suffix(".classes.json"))
     if options.yaml:
         member.add_to_file(options.yaml, entry)
         print(f"{options.yaml}: member '{entry['name']}' added")

@@ -10,6 +10,7 @@ from typing import Any, Iterator
 
 from . import hub
 from .errors import ExportError, first_line, need
+from .files import refuse_lfs_pointer
 
 BATCH_ROWS = 256  # at a time in memory
 
@@ -44,6 +45,7 @@ def files_of(source: str, split: str = "") -> list[Path]:
 def open_file(file: Path) -> Any:
     """pyarrow's ParquetFile. Raises ExportError naming the file."""
     parquet = need("pyarrow.parquet", "reading parquet files")
+    refuse_lfs_pointer(file)
     try:
         return parquet.ParquetFile(file)
     except Exception as error:  # pyarrow has many, of several base classes

@@ -5,17 +5,22 @@ from __future__ import annotations
 
 import importlib
 import json
+import pickle
 import re
 import sys
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from . import hub
 from .errors import ExportError, counted, first_line, need
+from .files import refuse_lfs_pointer, refuse_lfs_pointers
 
 _FACTORY = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
 CLIP_TYPES = ("clip", "clip_vision_model")
+# What wraps a module, and the prefix that it gives the names of its tensors.
+WRAPPERS = {"module.": "torch.nn.DataParallel", "_orig_mod.": "torch.compile"}
 
 
 @dataclass
@@ -29,6 +34,7 @@ class Source:
     folder: Path | None = None  # of a Hugging Face model
     clip: Any = None  # CLIP: the vision model, without the module that chooses one output
     notes: list[str] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)  # names of the logits, if the model's configuration has them
 
 
 def load(text: str, clip_output: str = "pooled", allow_pickle: bool = False) -> Source:
@@ -72,9 +78,35 @@ def from_factory(text: str) -> Any:
     return model
 
 
+def format_of(file: Path) -> tuple[str, str]:
+    """What a file is, for those that are no pickled module, and what to do with it; empty if it is not recognised. Only
+    its first bytes and the names in an archive are read."""
+    with file.open("rb") as opened:
+        start = opened.read(16)
+    if file.suffix == ".onnx" or start[:1] == b"\x08" and file.suffix not in (".pt", ".pth"):
+        return "an ONNX model, which Tutti cannot run", "export the PyTorch model that it was made from"
+    if start[8:10] == b'{"':
+        return ("a safetensors file: weights without a network",
+                "name a factory that makes the network and loads them, as package.module:factory")
+    if start[:6] == b"\x89HDF\r\n":
+        return "an HDF5 file, as Keras writes, which Tutti cannot run", "export a PyTorch model"
+    if start[:4] != b"PK\x03\x04" or not zipfile.is_zipfile(file):
+        return "", ""
+    names = zipfile.ZipFile(file).namelist()
+    if any("data/aotinductor/" in name for name in names):
+        return "an AOTInductor package already", f"use it as it is: {{kind: aoti, path: {file}}}"
+    if any(name.endswith("constants.pkl") for name in names):
+        return "TorchScript already", f"use it as it is: {{kind: torchscript, path: {file}}}"
+    return "", ""
+
+
 def from_pickle(file: Path, allow_pickle: bool) -> Any:
     """The module that torch.save wrote. A pickle runs code, so the user must allow it."""
     torch = need("torch", "exporting a model")
+    refuse_lfs_pointer(file)
+    what, hint = format_of(file)
+    if what:
+        raise ExportError(f"'{file}' is {what}", hint=hint)
     if not allow_pickle:
         raise ExportError(f"'{file}' is a pickled file, and loading one runs the code in it",
                           hint="use --allow-pickle if you trust its source")
@@ -83,14 +115,40 @@ def from_pickle(file: Path, allow_pickle: bool) -> Any:
     try:
         model = torch.load(file, map_location="cpu", weights_only=False)
     except Exception as error:
-        raise ExportError(f"cannot unpickle '{file}': {first_line(error)}") from None
+        model = _of_pickle_or_joblib(file, error)
     if isinstance(model, dict):
-        raise ExportError(f"'{file}' holds a dict (a state dict?), and a torch.nn.Module is needed",
+        raise ExportError(f"'{file}' holds weights without a network: {_dict_text(model)}",
                           hint="write a factory that makes the module and loads the state dict, and name it as "
                           "package.module:factory")
     if not isinstance(model, torch.nn.Module):
-        raise ExportError(f"'{file}' holds a {type(model).__name__}, and a torch.nn.Module is needed")
+        library = type(model).__module__.partition(".")[0]
+        raise ExportError(f"'{file}' holds a {type(model).__name__} of {library}, and a torch.nn.Module is needed")
     return model
+
+
+def _of_pickle_or_joblib(file: Path, error: Exception) -> Any:
+    """What a file that torch.load() rejects holds: pickle and joblib (scikit-learn) write it too."""
+    try:
+        with file.open("rb") as opened:
+            return pickle.load(opened)
+    except ModuleNotFoundError as missing:
+        raise ExportError(f"'{file}' is a pickle of '{missing.name}', which is not installed, and a torch.nn.Module is "
+                          "needed", hint="a factory, named as package.module:factory, is exported without a pickle") from None
+    except Exception:  # the reason of torch.load() is the better one
+        raise ExportError(f"cannot unpickle '{file}': {first_line(error)}",
+                          "it may come from another library, such as scikit-learn, whose models Tutti cannot run, or be "
+                          "cut short") from None
+
+
+def _dict_text(found: dict[Any, Any]) -> str:
+    """What is known about a dict of torch.save: a state dict, one inside a checkpoint, or one of a wrapped module."""
+    inner = next((key for key in ("state_dict", "model_state_dict", "model") if isinstance(found.get(key), dict)), None)
+    state = found[inner] if inner else found
+    text = f"a state dict under '{inner}'" if inner else "a dict (a state dict?)"
+    for prefix, maker in WRAPPERS.items():
+        if state and all(str(name).startswith(prefix) for name in state):
+            text += f", whose names begin with '{prefix}' of {maker}: remove it before load_state_dict()"
+    return text
 
 
 def quiet_transformers(purpose: str) -> Any:
@@ -144,12 +202,22 @@ def _image_shape(config: dict[str, Any], found: Any) -> tuple[int, int, int] | N
 def from_folder(folder: Path, clip_output: str) -> Source:
     """A CLIP tower or an image classifier, according to config.json."""
     transformers = quiet_transformers("a Hugging Face model")
+    refuse_lfs_pointers(folder)
     config = config_of(folder)
     if config.get("model_type") in CLIP_TYPES:
         return _clip(folder, config, clip_output, transformers)
     model = _pretrained(transformers.AutoModelForImageClassification, folder)
     return Source(_choosing(model, lambda answer: answer.logits), "classifier", "logits",
-                  _image_shape(config, model.config), folder)
+                  _image_shape(config, model.config), folder, classes=class_names(config))
+
+
+def class_names(config: dict[str, Any]) -> list[str]:
+    """The names in `id2label`, in the order of the logits; empty if they only number the classes."""
+    names = config.get("id2label") or {}
+    ordered = [names.get(str(number)) for number in range(len(names))]
+    if not all(isinstance(name, str) and name for name in ordered):
+        return []
+    return [] if all(name == f"LABEL_{number}" for number, name in enumerate(ordered)) else ordered
 
 
 def _clip(folder: Path, config: dict[str, Any], clip_output: str, transformers: Any) -> Source:

@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from .errors import ExportError
+from .files import refuse_lfs_pointer
 
 DEFAULT_TEMPLATES = ("a photo of a {}.",)
 
@@ -43,6 +44,7 @@ def task(name: str) -> TaskLists:
 
 def lines_of(file: Path, what: str) -> list[str]:
     """One entry per line of a text file, without empty lines. Raises ExportError naming it: unreadable, empty."""
+    refuse_lfs_pointer(file)
     try:
         lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:

@@ -54,12 +54,14 @@ MemberRequest full_request() {
 TEST_CASE("hello and ready arrive as they were sent") {
   const Hello hello = round_trip(Hello{"0.1.0-abc"});
   CHECK(hello.build_id == "0.1.0-abc");
-  const Ready ready = round_trip(Ready{10, 0.125, 1e-9, 123456789012, "torch 2.11.0"});
+  const Ready ready = round_trip(Ready{10, 0.125, 1e-9, 123456789012, "torch 2.11.0", 0.25, "its outputs are Half"});
+  CHECK(ready.note == "its outputs are Half");
   CHECK(ready.width == 10);
   CHECK(ready.load_seconds == 0.125);
   CHECK(ready.warm_up_seconds == 1e-9);
   CHECK(ready.parameters == 123456789012);
   CHECK(ready.backend == "torch 2.11.0");
+  CHECK(ready.batch_seconds == 0.25);
 }
 
 TEST_CASE("a request for a member arrives field by field") {
@@ -256,7 +258,7 @@ TEST_CASE("a number out of range is rejected") {
   CHECK(contains(reason(changed(Load{full_request()}, "[4,3,1]", "[-4]")), "'warm_up_batches'"));
   for (const char* value : {"\"1e999\"", "\"inf\"", "\"nan\"", "\"0.5s\"", "\"\"", "0.5"})
     CHECK(contains(
-        reason(changed(Ready{.backend = {}}, "\"load_seconds\":\"0\"", "\"load_seconds\":" + std::string(value))),
+        reason(changed(Ready{.backend = {}, .note = {}}, "\"load_seconds\":\"0\"", "\"load_seconds\":" + std::string(value))),
         "field 'load_seconds' has the wrong type or is out of range"));
 }
 
@@ -264,7 +266,8 @@ TEST_CASE("every fraction arrives as it was sent") {
   for (std::uint64_t i = 0; i < 2000; ++i) {
     const Ready sent{.load_seconds = std::ldexp(static_cast<double>(random_at(7, i) >> 11U), -90),
                      .warm_up_seconds = std::ldexp(static_cast<double>(random_at(8, i) >> 11U), -20),
-                     .backend = {}};
+                     .backend = {},
+                     .note = {}};
     const auto came = std::get<Ready>(decode(encode(sent)));
     REQUIRE(came.load_seconds == sent.load_seconds);
     REQUIRE(came.warm_up_seconds == sent.warm_up_seconds);

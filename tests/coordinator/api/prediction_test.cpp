@@ -41,6 +41,7 @@ TEST_CASE("segments follow each other and the last is as short as it must be") {
     counts.push_back(prediction.fill(base, kArena, 1));
     const auto pixels = slot_view(base, kArena, 1, counts.back()).pixels;
     seen.insert(seen.end(), pixels.begin(), pixels.end());
+    CHECK(slot_view(base, kArena, 1, counts.back()).numbers.front() == 4 * (counts.size() - 1));
     FinishedSegment finished;
     finished.segment.slot = 1;
     finished.segment.images = counts.back();

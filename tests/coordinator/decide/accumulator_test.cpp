@@ -293,11 +293,31 @@ TEST_CASE("weights that sum to 0 without a member are an error that names them")
   const auto plain = error_of([&] { combine_some(CombineRule::weighted, {3}, {weights, false}); });
   REQUIRE(plain);
   CHECK(plain->detail() == "weights of those present: rank 3: 0");
-  // 1e-9 is lost next to 1 in float32, but can divide in float64.
-  const std::vector<float> near{1.0F, 1e-9F, -1.0F, 5.0F, 5.0F};
+  // What is left of weights that cancel is their rounding error, also if it is added up in float64.
+  const std::vector<float> near{0.1F, 0.2F, -0.3F, 5.0F, 5.0F};
   CHECK(error_of([&] { combine_some(CombineRule::weighted, {0, 1, 2}, {near}); }));
-  CHECK_FALSE(error_of([&] { combine_some(CombineRule::weighted, {0, 1, 2}, {near, true, true}); }));
+  CHECK(error_of([&] { combine_some(CombineRule::weighted, {0, 1, 2}, {near, true, true}); }));
   CHECK_FALSE(error_of([&] { combine_some(CombineRule::mean, {3}, {weights}); }));
+}
+
+TEST_CASE("finite outputs that overflow when they are combined are an error that names the image") {
+  const Rows large{{0, 1, 3e38F, 0}, {0, 1, 3e38F, 0}};
+  const auto refusal = [&](CombineRule rule, OnNan on_nan) {
+    const Accumulator accumulator({rule, OutputKind::logits, true, false}, {1, 1}, on_nan);
+    const std::vector<std::span<const float>> spans(large.begin(), large.end());
+    const auto result = accumulator.combine(spans, 2, 2);
+    return error_of([&] { accumulator.check_finite(result.values, 2, 40); });
+  };
+  const auto error = refusal(CombineRule::sum, OnNan::error);
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::failed);
+  CHECK(error->message() == "rule sum gives NaN or infinity for image 41, although every member is finite there");
+  CHECK(error->detail() == "the values of the members are too large for float32 when they are combined over logits");
+  CHECK(error->hint() ==
+        "combine over probabilities, change the weights, or let such values into the result with 'on_nan: allow'");
+  CHECK(refusal(CombineRule::mean, OnNan::degrade));  // the sum of a mean is not scaled
+  CHECK_FALSE(refusal(CombineRule::max, OnNan::error));
+  CHECK_FALSE(refusal(CombineRule::sum, OnNan::allow));
 }
 
 TEST_CASE("the result without an output is NaN and no class") {

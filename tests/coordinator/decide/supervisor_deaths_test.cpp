@@ -228,6 +228,31 @@ TEST_CASE("a process that cannot be started is a death with the system's message
   CHECK(rig.error->hint().starts_with("raise 'ulimit -n'; its restart budget is spent (2 within 60 s)"));
 }
 
+TEST_CASE("what the system refuses at the start ends it at once with the hint") {
+  Rig rig(rig_setting(2));
+  rig.supervisor.start(rig.now);
+  rig.take();
+  rig.ready(1);
+  rig.take();
+  rig.supervisor.spawn_failed(0, Error(ErrorKind::failed, "could not start tutti-worker", "refused", "allow it"),
+                              rig.now);
+  CHECK(rig.take() == Texts{"fail: could not start tutti-worker"});
+  CHECK(rig.error->detail() == "refused");
+  CHECK(rig.error->hint() == "allow it");
+}
+
+TEST_CASE("a worker that is killed while it is on its way and then cannot be started is replaced at once") {
+  Rig rig = Rig::running(rig_setting(1));
+  rig.dies(0);
+  rig.pass(120);
+  rig.tick();
+  rig.take();
+  CHECK(rig.supervisor.state(0) == WorkerState::ending);
+  rig.supervisor.spawn_failed(0, Error(ErrorKind::failed, "could not start"), rig.now);
+  CHECK(rig.take() == Texts{"m0 on cpu:0 was not ready within 120 s; it was killed; replacement in 0.1 s"});
+  CHECK(rig.supervisor.state(0) == WorkerState::waiting);
+}
+
 // A process that never starts must not be retried endlessly without a pause, even without a back-off.
 TEST_CASE("after a process that could not be started the next attempt waits") {
   auto setting = with_policy(OnWorkerFailure::restart, std::nullopt, 1);

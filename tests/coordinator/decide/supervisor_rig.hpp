@@ -35,7 +35,9 @@ class Rig {
 
   void pass(double seconds);
   void tick() { supervisor.tick(now); }
-  void ready(std::size_t rank) { supervisor.ready(WorkerId(rank), now); }
+  void ready(std::size_t rank, double batch_seconds = 0) {
+    supervisor.ready(WorkerId(rank), WorkerLife::Seconds(batch_seconds), now);
+  }
   void done(std::size_t rank, const std::string& problem = {}) { supervisor.done(Rank(rank), {problem, {}}, now); }
   void dies(std::size_t rank, const std::string& how = "killed by SIGKILL") {
     supervisor.gone(WorkerId(rank), {how, false, {}}, now);

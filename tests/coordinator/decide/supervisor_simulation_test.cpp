@@ -29,6 +29,7 @@ WorldSetting living(std::uint64_t seed) {
   supervisor.policy.restart_limit.reset();
   supervisor.policy.poison_limit.reset();
   supervisor.policy.back_off = draw(2) == 0 ? 0 : 0.1;
+  supervisor.policy.progress = config::FailureSpec::Deadline::fixed;
   setting.faults = 1 + draw(15);
   setting.steps = 100 + draw(300);
   return setting;
@@ -90,6 +91,33 @@ TEST_CASE("with workers that can live every call ends as without faults") {
   CHECK(sum.repeated > 0);
   CHECK(sum.checkpoints_used > 0);
   CHECK(sum.counts.set_aside == 0);
+}
+
+TEST_CASE("on a machine that is far too slow no worker is killed for it and every call ends as elsewhere") {
+  const Sum sum = live_through(50'000, [](WorldSetting& setting) {
+    setting.supervisor.policy.progress = config::FailureSpec::Deadline::automatic;
+    setting.supervisor.start_deadline = std::chrono::hours(1000);
+    setting.slow = true;
+    setting.freezes = false;
+  });
+  CHECK(sum.counts.hangs == 0);
+  CHECK(sum.counts.deaths > kSeeds);
+  CHECK(sum.finished > kSeeds);
+}
+
+TEST_CASE("workers that only miss automatic deadlines never cost an answer") {
+  const Sum sum = live_through(60'000, [](WorldSetting& setting) {
+    setting.supervisor.policy.progress = config::FailureSpec::Deadline::automatic;
+    setting.supervisor.policy.poison_limit = 1;
+    setting.supervisor.start_deadline = std::chrono::hours(1000);
+    setting.slow = setting.seed % 2 == 0;
+    setting.kills = false;
+    setting.faults *= 2;
+    setting.may_fail_with = {"it missed its deadline 3 times in a row"};
+  });
+  CHECK(sum.counts.hangs > kSeeds / 2);
+  CHECK(sum.counts.set_aside == 0);
+  CHECK(sum.failed < kSeeds / 2);
 }
 
 TEST_CASE("processes that do not end keep their slots and the rest continues or says why not") {

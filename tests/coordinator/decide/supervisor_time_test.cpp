@@ -1,12 +1,16 @@
 // The supervisor step by step in time: progress and its deadlines, workers that hang, processes that do not end.
 #include <doctest/doctest.h>
 
+#include <string>
+
 #include "tests/coordinator/decide/supervisor_rig.hpp"
 
 namespace tutti::test {
 namespace {
 
 using Command = Supervisor::Command;
+
+const std::string kHint = "(if one batch may take that long, set 'progress_deadline_s' to more seconds or to off)";
 
 SupervisorSetting without_restarts() {
   auto setting = rig_setting(2);
@@ -101,7 +105,7 @@ TEST_CASE("a command has the time of a start") {
   CHECK(rig.take() == Texts{"kill 0"});
   rig.dies(0);
   CHECK(rig.take() == Texts{"m0 on cpu:0 made no progress for 120.0 s while saving its weights and was killed; "
-                            "replacement started",
+                            "replacement started (raise 'start_deadline_s' if that takes so long)",
                             "spawn 0 g1"});
   rig.ready(0);
   CHECK(rig.take() == Texts{"begin 0", "tell 0"});
@@ -122,7 +126,8 @@ TEST_CASE("a worker that makes no progress is killed and replaced") {
   CHECK(rig.supervisor.state(0) == WorkerState::ending);
   rig.dies(0);
   CHECK(rig.take() == Texts{"m0 on cpu:0 made no progress for 10.0 s on segment 100 and was killed; replacement "
-                            "started, 1 segment handed out again",
+                            "started, 1 segment handed out again " +
+                                kHint,
                             "spawn 0 g1"});
 }
 
@@ -134,7 +139,8 @@ TEST_CASE("the error of a hang says how to allow for it") {
   rig.take();
   rig.dies(0);
   CHECK(rig.take() == Texts{"fail: m0 on cpu:0 made no progress for 10.0 s on segment 100 and was killed"});
-  CHECK(rig.error->hint().starts_with("raise 'progress_deadline_s' if one batch takes that long; its restart budget"));
+  CHECK(rig.error->hint().starts_with(
+      "if one batch may take that long, set 'progress_deadline_s' to more seconds or to off; its restart budget"));
 }
 
 TEST_CASE("the answers of a worker before it was killed for a hang count") {
@@ -167,10 +173,11 @@ TEST_CASE("a process that does not end is left behind and its slots are kept unt
   rig.tick();
   CHECK(rig.take() == Texts{"abandon 0 g0", "hold 1",
                             "m0 on cpu:0 made no progress for 10.0 s on segment 101 and does not end even after "
-                            "SIGKILL (its pid is in the report); replacement started, 2 segments handed out again",
+                            "SIGKILL (its pid is in the report); replacement started, 2 segments handed out again " +
+                                kHint,
                             "spawn 0 g1"});
   rig.ready(0);
-  CHECK(rig.take() == Texts{"begin 0", "task 0 s0"});
+  CHECK(rig.take() == Texts{"begin 0", "task 0 s0", "task 0 s1"});
   rig.supervisor.exited_late(0, 7, rig.now);
   CHECK(rig.take().empty());
   rig.supervisor.exited_late(0, 0, rig.now);

@@ -81,11 +81,11 @@ void World::fault() {
   if (process == nullptr) return;
   Member& member = members_[process->rank];
   if (what < 50) {
-    if (!process->stuck) end(*process);
+    if (!process->stuck && setting_.kills) end(*process);
   } else if (what < 65) {
-    process->frozen = all_ran_;  // at the first start that would end the pool
+    process->frozen = all_ran_ && setting_.freezes;  // at the first start that would end the pool
   } else if (what < 75) {
-    if (!process->killed) lie(*process);
+    if (!process->killed && setting_.kills) lie(*process);
   } else if (what < 85) {
     process->stuck = setting_.stuck;
   } else if (member.old && member.old->generation < process->generation) {
@@ -127,14 +127,27 @@ void World::stall() {
 
 void World::pass_time(double seconds) {
   end_killed();
+  // As in the pool, one look finds the progress, a later one that a worker is quiet, and the next what it does
+  // meanwhile.
+  if (setting_.slow)
+    for (const double wait : {0, 1}) look_after(wait);
+  look_after(setting_.slow ? 100 * seconds : seconds);
+  supervisor_.tick(now_);
+}
+
+void World::look_after(double seconds) {
   now_ += std::chrono::duration_cast<Supervisor::Time::duration>(std::chrono::duration<double>(seconds));
   for (Member& member : members_) {
-    if (!member.process || !member.process->begun) continue;
+    if (!member.process) continue;
+    Process& process = *member.process;
+    const WorkerId worker = worker_of(process.rank);
     // Before a process is abandoned, what it has published is read.
-    if (member.process->killed && !member.process->distrusted) report_all(*member.process);
-    supervisor_.progress(worker_of(member.process->rank), member.process->batches, now_);
+    if (process.begun && process.killed && !process.distrusted) report_all(process);
+    if (process.begun) supervisor_.progress(worker, process.batches, now_);
+    process.activity.runnable = process.frozen ? 0 : 1;
+    process.activity.cpu_seconds += process.activity.runnable * seconds * (setting_.slow ? 0.001 : 1);
+    if (supervisor_.to_be_watched(worker, now_)) supervisor_.watch(worker, process.activity, now_);
   }
-  supervisor_.tick(now_);
 }
 
 // ---- processes -----------------------------------------------------------------------------------------------------
@@ -148,7 +161,7 @@ bool World::act(Process& process) {
   if (process.killed || process.frozen) return false;
   if (!process.ready) {
     process.ready = true;
-    supervisor_.ready(worker_of(process.rank), now_);
+    supervisor_.ready(worker_of(process.rank), {}, now_);
   } else if (process.computed) {
     publish(process);
   } else if (!process.ring.empty()) {
@@ -243,6 +256,9 @@ void World::end(Process& process) {
   Death death{"killed by SIGKILL", chance(10), {}};
   if (all_ran_ && chance(10)) death.words = control::Failure{"out of luck", "try again", false};
   const auto gone = std::move(members_[rank].process);
+  // It was killed on its way, and there was no process in the end.
+  if (gone->killed && !gone->ready && chance(30))
+    return supervisor_.spawn_failed(worker_of(rank), Error(ErrorKind::failed, "could not start"), now_);
   supervisor_.gone(worker_of(rank), death, now_);
 }
 
@@ -310,7 +326,7 @@ void World::check_failure() {
   for (const Rank rank : members_.ids()) {
     supervisor_.gone(worker_of(rank), {"killed by SIGKILL", false, {}}, now_);
     supervisor_.spawn_failed(worker_of(rank), Error(ErrorKind::failed, "could not start"), now_);
-    supervisor_.ready(worker_of(rank), now_);
+    supervisor_.ready(worker_of(rank), {}, now_);
     supervisor_.done(rank, {}, now_);
     supervisor_.violation(worker_of(rank), "it breaks the protocol", now_);
     if (members_[rank].last_accepted) supervisor_.completion(rank, 0, *members_[rank].last_accepted, now_);

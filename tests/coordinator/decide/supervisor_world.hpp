@@ -30,6 +30,9 @@ struct WorldSetting {
   std::uint32_t faults = 10;  ///< percent of the steps
   bool stuck = false;         ///< some processes do not end when they are killed
   bool nan = false;
+  bool kills = true;    ///< processes die, and break the protocol
+  bool freezes = true;  ///< processes stop and never continue
+  bool slow = false;    ///< each process gets a thousandth of a processor, and a hundred times as much time passes
   /// Parts of the errors with which the pool may fail. Empty if every member can live and no budget limits it.
   std::vector<std::string> may_fail_with;
 };
@@ -81,6 +84,7 @@ class World {
     std::uint32_t unread = 0;  ///< handed out, and its completion not reported
     Learnt learnt;
     std::uint64_t batches = 0;
+    ProcessActivity activity;
   };
   struct Segment {
     SlotId slot{};
@@ -129,6 +133,7 @@ class World {
   void end_killed();
   void stall();
   void pass_time(double seconds);
+  void look_after(double seconds);
   Process* any_process();
 
   // ---- drivers

@@ -120,7 +120,7 @@ World::Process& World::process_of(Rank rank) {
 void World::perform(const action::Spawn& spawn) {
   must(!members_[member_of(spawn.worker)].process, "two processes of one member");
   must(spawn.generation == supervisor_.generation(spawn.worker), "a process of the wrong generation");
-  if (!calm_ && supervisor_.counts().deaths > 0 && chance(5))
+  if (!calm_ && all_ran_ && chance(5))
     return supervisor_.spawn_failed(worker_of(member_of(spawn.worker)), Error(ErrorKind::failed, "could not start"),
                                     now_);
   auto process = std::make_unique<Process>();

@@ -35,7 +35,7 @@ WorkerLife life_in(Phase phase) {
   }
   life.spawn(at(0));
   if (phase == Phase::starting) return life;
-  life.ready(at(0));
+  life.ready({}, at(0));
   if (phase == Phase::preparing) return life;
   life.prepared();
   if (phase == Phase::running) return life;
@@ -62,7 +62,7 @@ std::vector<Phase> after(Event event) {
 TEST_CASE("events from a worker or the system are accepted in every phase of a life") {
   using enum WorkerLife::Phase;
   std::vector<Step> steps;
-  CHECK(after([&](WorkerLife& life) { steps.push_back(life.ready(at(1))); }) ==
+  CHECK(after([&](WorkerLife& life) { steps.push_back(life.ready({}, at(1))); }) ==
         std::vector{waiting, preparing, preparing, running, ending, given_up});
   CHECK(steps == std::vector{Step::late, Step::taken, Step::lie, Step::lie, Step::late, Step::late});
   steps.clear();

@@ -217,6 +217,39 @@ TEST_CASE("a source is fitted to the planes of an ensemble or rejected") {
   CHECK(error->message() == "memory gives float32, but the ensemble takes images as bytes");
 }
 
+TEST_CASE("images through the API need no files unless only these tell the shape") {
+  config::InputSpec folder;
+  folder.dataset = config::Dataset::folder;
+  folder.path = "/nowhere";
+  folder.shape = {3, 8, 9};
+  const auto spec = spec_of(folder, false);
+  const InputForm form = api_form(spec, spec.input);
+  CHECK(form.shape == ImageShape{3, 8, 9});
+  CHECK(form.pixels == PixelType::uint8);
+  CHECK_FALSE(form.images.has_value());
+  CHECK(api_form(spec_of(random_input(), false), random_input()).images == 9);
+  config::InputSpec npy;
+  npy.dataset = config::Dataset::npy;
+  npy.images = "/nowhere.npy";
+  const auto error = error_of([&] { api_form(spec_of(npy, false), npy); });
+  REQUIRE(error);
+  CHECK(error->message() == "cannot read /nowhere.npy");
+  CHECK(error->hint() ==
+        "the shape of the images is in this file; if they come through the API, give the shape instead: input={shape: "
+        "[3, 224, 224]}");
+}
+
+TEST_CASE("skip beyond the images is an error") {
+  config::InputSpec input = random_input();
+  input.skip = 9;
+  const auto error = error_of([&] { open_source(input); });
+  REQUIRE(error);
+  CHECK(error->message() == "'skip: 9' leaves no images");
+  CHECK(error->hint() == "make 'skip' smaller");
+  input.skip = 8;
+  CHECK(open_source(input)->count() == 1);
+}
+
 TEST_CASE("an arena of bytes cannot hold float32 and both arenas can hold bytes") {
   const std::vector<std::uint8_t> bytes(12);
   const std::vector<float> floats(12);

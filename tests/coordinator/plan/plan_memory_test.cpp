@@ -2,14 +2,17 @@
 #include "coordinator/plan/memory_bounds.hpp"
 
 #include <doctest/doctest.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <fstream>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/resample.hpp"
 #include "common/wire/channel.hpp"
+#include "results/journal.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/coordinator/plan/plans.hpp"
@@ -61,6 +64,46 @@ TEST_CASE("the bounds are named and their sum is what is needed") {
   CHECK(plan.bounds[2].bytes == plan.bounds[1].bytes);
   CHECK(plan.bounds[2].name == "channel of a replacement of m0, in addition to that of the worker that died");
   CHECK(plan.bounds[3].name == "process of m0 (estimate, without its model)");
+}
+
+/// Bytes in use on the heap.
+std::uint64_t heap_bytes() { return ::mallinfo2().uordblks; }
+
+TEST_CASE("the index of a journal is a bound of every run whose images are counted") {
+  const auto bound_of = [](std::optional<std::uint64_t> images) -> std::optional<Bound> {
+    const Plan plan = make_plan(config::load_text("members: [{name: a, model: {kind: fake, classes: 4}}]\n"
+                                                  "assignment: cpu\nsegment_images: 10\n",
+                                                  "test"),
+                                machine_of(1), {{3, 32, 32}, images}, {});
+    for (const Bound& bound : plan.bounds)
+      if (bound.name.starts_with("index of the journal")) return bound;
+    return std::nullopt;
+  };
+  const auto bound = bound_of(1'000'001);
+  REQUIRE(bound);
+  CHECK(bound->name == "index of the journal of a run: 100001 segments x 64 B");
+  CHECK(bound->bytes == 100'001 * kJournalSegmentBytes);
+  CHECK_FALSE(bound_of(std::nullopt));
+}
+
+TEST_CASE("a journal keeps no more of a segment in memory than its bound") {
+  constexpr std::uint64_t kSegments = 20'000;
+  const TemporaryFolder folder;
+  images::Journal journal(folder.path());
+  journal.begin({kSegments, 1, 1, {}});
+  const std::vector<float> values{1};
+  const std::vector<MemberSegmentResult> members{{1, values}};
+  const std::uint64_t before = heap_bytes();
+  for (std::uint64_t segment = 0; segment < kSegments; ++segment) {
+    SegmentResult result;
+    result.first = segment;
+    result.count = 1;
+    result.members = members;
+    journal.append(result);
+  }
+  CHECK(journal.finished_segments() == kSegments);
+  // The allocator keeps a little of what was freed.
+  CHECK(heap_bytes() - before <= kSegments * kJournalSegmentBytes + 4096);
 }
 
 std::vector<std::string> names_of(const Plan& plan) {

@@ -153,13 +153,15 @@ TEST_CASE("null is the first GPU if there is one and says so") {
   const Plan plan = plan_of("{m0: null, m1: cpu}", with_gpus(machine_of(2)));
   CHECK(devices(plan) == Texts{"cuda:0 (H200)", "cpu"});
   CHECK(plan.workers[0].assigned == "null");
-  CHECK(plan.notes == Texts{"m0: null is cuda:0 here (H200)"});
+  CHECK(plan.notes == Texts{"m0 runs on cuda:0 (H200), because 'assignment' gives it no device"});
 }
 
 TEST_CASE("null is the cpu if there is no GPU and says why") {
   const Plan plan = plan_of("{m0: null, m1: cpu}", machine_of(2));
   CHECK(devices(plan) == Texts{"cpu", "cpu"});
-  CHECK(plan.notes == Texts{"m0: null is cpu here (no NVIDIA driver: libnvidia-ml.so.1 is not installed)"});
+  CHECK(plan.notes ==
+        Texts{"m0 runs on the CPU, because 'assignment' gives it no device and there is no usable GPU (no NVIDIA "
+              "driver: libnvidia-ml.so.1 is not installed)"});
 }
 
 TEST_CASE("a GPU is chosen by its uuid in the worker's environment") {
@@ -207,7 +209,8 @@ TEST_CASE("without the CUDA plugin null is the cpu and cuda is refused with what
   Machine machine = with_gpus(machine_of(2));
   machine.why_no_cuda_members = "Tutti was built without its CUDA plugin, libtutti-cuda.so";
   CHECK(plan_of("{m0: null, m1: cpu}", machine).notes ==
-        Texts{"m0: null is cpu here (Tutti was built without its CUDA plugin, libtutti-cuda.so)"});
+        Texts{"m0 runs on the CPU, because 'assignment' gives it no device and there is no usable GPU (Tutti was built "
+              "without its CUDA plugin, libtutti-cuda.so)"});
   const auto error = refusal("cuda:0", machine);
   REQUIRE(error);
   CHECK(error->message() == "m0: cuda:0 cannot be used: Tutti was built without its CUDA plugin, libtutti-cuda.so");

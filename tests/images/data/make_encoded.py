@@ -71,6 +71,26 @@ wide = picture(3).astype(">u2") * 256 + 77
 path = save_png("sixteen.png", 16, 2, 0, [row.tobytes() for row in wide])
 (FOLDER / "sixteen.png.rgb").write_bytes(numpy.asarray(Image.open(path).convert("RGB")).tobytes())
 
+save(rgb, "plain.webp", quality=90)
+save(rgb, "lossless.webp", lossless=True)
+save(Image.fromarray(picture(4)), "alpha.webp", lossless=True, exact=True)
+rgb.save(FOLDER.parent / "animated.webp", save_all=True, append_images=[rgb.rotate(180)])
+save(rgb, "plain.tif")
+save(rgb, "lzw.tif", compression="tiff_lzw")
+save(rgb, "deflate.tiff", compression="tiff_adobe_deflate", tiffinfo={317: 2})
+save(Image.fromarray(picture(4)), "alpha.tif", compression="tiff_lzw")
+save(Image.fromarray(picture(1)[:, :, 0]), "grey.tif")
+save(rgb.quantize(17), "palette.tif")
+save(Image.fromarray(picture(1)[:, :, 0]).convert("1"), "fax.tif", compression="group4")
+save(Image.fromarray(picture(4), "CMYK"), "cmyk.tif")
+rgb.save(FOLDER / "pages.tif", save_all=True, append_images=[rgb.rotate(180)])
+(FOLDER / "pages.tif.rgb").write_bytes(rgb.tobytes())
+save(rgb, "plain.bmp")
+save(Image.fromarray(picture(1)[:, :, 0]), "grey.bmp")
+save(rgb.quantize(17), "palette.bmp")
+save(Image.fromarray(picture(1)[:, :, 0]).convert("1"), "bits.bmp")
+save(Image.fromarray(picture(4)), "alpha.bmp")
+
 # Decoded at an eighth, its sides are rounded up to 18x16, of which the proportions are others.
 ramp = numpy.tile(numpy.linspace(0, 255, 141).astype(numpy.uint8)[None, :, None], (127, 1, 3))
 path = FOLDER.parent / "ramp.jpg"

@@ -151,6 +151,7 @@ TEST_CASE("the unfinished images differ from those of the source only in their n
   CHECK(missing.labelled());
   CHECK(missing.image(0) == 20);
   CHECK(missing.image(29) == 49);
+  CHECK(missing.number_of(29) == 49);
   std::array<float, 2> pixels{};
   std::array<std::int64_t, 2> labels{};
   missing.read(std::array<std::uint64_t, 2>{29, 0}, pixels, labels);

@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
+#include <string>
 
-namespace tutti::worker {
+namespace tutti::merge {
 
 enum class ClipActivation : std::uint8_t { quick_gelu, gelu };
 
@@ -29,4 +31,14 @@ struct ClipConfig {
 /// that names the file: it is missing or not JSON, is of another model, has no vision_config, or has impossible values.
 ClipConfig read_clip_config(const std::filesystem::path& folder);
 
-}  // namespace tutti::worker
+/// The tower of a checkpoint that is to be merged, and the checkpoint's name in messages.
+struct NamedTower {
+  std::string name;
+  ClipConfig config;
+};
+
+/// Throws Error(usage) that lists where towers compute differently from the first with the same weights: activation,
+/// epsilon of the norms, heads, size of images and patches. Other numbers show in the shapes of the tensors.
+void check_same_towers(std::span<const NamedTower> towers);
+
+}  // namespace tutti::merge

@@ -1,16 +1,17 @@
-#include "worker/torch/clip_config.hpp"
+#include "merge/clip_config.hpp"
 
 #include <fmt/format.h>
 
-#include <fstream>
-#include <iterator>
+#include <algorithm>
 #include <string>
-
+#include <string_view>
+#include <system_error>
 #include <tutti/error.hpp>
 
+#include "common/atomic_file.hpp"
 #include "common/json.hpp"
 
-namespace tutti::worker {
+namespace tutti::merge {
 namespace {
 
 constexpr std::int64_t kMost = 1 << 20;
@@ -19,11 +20,11 @@ constexpr std::int64_t kMostLayers = 1000;
 class ConfigFile {
  public:
   explicit ConfigFile(std::filesystem::path file) : file_(std::move(file)) {
-    std::ifstream in(file_, std::ios::binary);
-    if (!in)
+    std::error_code ignored;
+    if (!std::filesystem::is_regular_file(file_, ignored))
       throw Error(ErrorKind::usage, fmt::format("there is no readable file '{}'", file_.string()), {},
                   "'path' of a clip-vit is a folder with config.json, as save_pretrained writes it");
-    const std::string text{std::istreambuf_iterator<char>(in), {}};
+    const std::string text = read_text(file_, "the model's configuration");
     try {
       root_ = parse_json(text, "the file");
     } catch (const Error& error) {
@@ -84,6 +85,10 @@ ClipActivation activation_of(const ConfigFile& file, const json::object& tower) 
   file.refuse(fmt::format("'hidden_act' is {}, and quick_gelu or gelu can be computed", json::serialize(*value)));
 }
 
+std::string_view activation_name(ClipActivation activation) {
+  return activation == ClipActivation::gelu ? "gelu" : "quick_gelu";
+}
+
 }  // namespace
 
 ClipConfig read_clip_config(const std::filesystem::path& folder) {
@@ -107,4 +112,23 @@ ClipConfig read_clip_config(const std::filesystem::path& folder) {
   return config;
 }
 
-}  // namespace tutti::worker
+void check_same_towers(std::span<const NamedTower> towers) {
+  std::vector<std::string> lines;
+  for (const NamedTower& other : towers.subspan(std::min<std::size_t>(1, towers.size()))) {
+    const ClipConfig& first = towers.front().config;
+    const auto compare = [&](const char* key, const auto& found, const auto& wanted) {
+      if (found != wanted) lines.push_back(fmt::format("{} has {} {} instead of {}", other.name, key, found, wanted));
+    };
+    compare("hidden_act", activation_name(other.config.activation), activation_name(first.activation));
+    compare("layer_norm_eps", other.config.epsilon, first.epsilon);
+    compare("num_attention_heads", other.config.heads, first.heads);
+    compare("image_size", other.config.image, first.image);
+    compare("patch_size", other.config.patch, first.patch);
+  }
+  if (lines.empty()) return;
+  throw Error(ErrorKind::usage, "cannot merge the checkpoints: their models compute differently",
+              fmt::format("{}", fmt::join(lines, "\n")),
+              "merge checkpoints of the same architecture, fine-tuned from the same base");
+}
+
+}  // namespace tutti::merge

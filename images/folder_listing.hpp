@@ -1,0 +1,25 @@
+// Which files of a folder are its images, and of which classes. It reads names only, no file.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace tutti::images {
+
+struct ListedFile {
+  std::string name;  ///< path below the folder
+  std::uint32_t label = 0;
+};
+
+struct Listing {
+  std::vector<ListedFile> files;     ///< by label, then by name
+  std::vector<std::string> classes;  ///< in order; empty: the images have no labels
+  std::vector<std::string> remarks;  ///< sentences about what is not part of it
+};
+
+/// Throws Error(usage) if there are no images, if their classes are not clear, or if a folder cannot be read.
+Listing list_images(const std::filesystem::path& folder);
+
+}  // namespace tutti::images

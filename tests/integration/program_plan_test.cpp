@@ -1,0 +1,69 @@
+// `tutti plan` with missing files and with measured memory; words in place of options; images without a number.
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "tests/common/error_of.hpp"
+#include "tests/integration/programs.hpp"
+
+namespace tutti::test {
+namespace {
+
+TEST_CASE("a plan names every file that is missing before all else and fails") {
+  const Workplace place(R"(
+members:
+  - {name: a, model: {kind: torchscript, path: nowhere.pt}}
+  - {name: b, model: {kind: fake, classes: 4, weights: b.safetensors}}
+assignment: cpu
+input: {dataset: random, count: 50, shape: [1, 4, 4], classes: 4}
+)");
+  const Finished plan(place, {"plan", "e.yaml"});
+  CHECK(plan.code == 2);
+  CHECK(
+      plan.out().starts_with("missing  a: there is no readable file 'nowhere.pt'\n"
+                             "missing  b: there is no readable file 'b.safetensors' (train them first: tutti train)\n"
+                             "input "));
+  CHECK(contains(plan.err(), "2 files are missing, so the plan cannot be carried out"));
+  const Finished without(place, {"plan", "e.yaml", "input={dataset: npy, images: i.npy}"});
+  CHECK(without.code == 2);
+  CHECK(contains(without.out(), "missing  a: there is no readable file 'nowhere.pt'\n"));
+  CHECK(contains(without.out(), "missing  cannot read i.npy"));
+}
+
+TEST_CASE("a plan measures memory by starting every member once and writes nothing") {
+  const Workplace place;
+  const Finished plan(place, {"plan", "e.yaml", "--measure", "-q"});
+  CAPTURE(plan.err());
+  CHECK(plan.code == 0);
+  CHECK(contains(plan.out(), "\nmeasured, after 50 images\n"));
+  for (const char* part :
+       {"B  a\n", "B  b\n", "B  this process with the arena\n", "B  in all (proportional set size)\n"})
+    CHECK_MESSAGE(contains(plan.out(), part), part);
+  CHECK_FALSE(place.has("runs"));
+  const Workplace api("members: [{name: a, model: {kind: fake}}]\nassignment: cpu\ninput: {shape: [1, 4, 4]}\n");
+  CHECK(contains(Finished(api, {"plan", "e.yaml", "--measure", "slots=2", "segment_images=10"}).out(),
+                 "measured, after 20 images"));
+}
+
+TEST_CASE("images without a number are a warning") {
+  const Workplace place;
+  const Finished run(place, {"run", "e.yaml", "input.limit=0"});
+  CHECK(run.code == 0);
+  CHECK(contains(run.err(), "has no images, so there is nothing to predict; see 'limit' and 'count' of its 'input'"));
+  const Finished skipped(place, {"run", "e.yaml", "input.skip=50"});
+  CHECK(skipped.code == 2);
+  CHECK(contains(skipped.err(), "'skip: 50' leaves no images"));
+}
+
+TEST_CASE("help and version are also words") {
+  const Finished help({"help", "run"}, {});
+  CHECK(help.code == 0);
+  CHECK(contains(help.out(), "--dry-run"));
+  CHECK(Finished({"help"}, {}).out() == Finished({"--help"}, {}).out());
+  CHECK(Finished({"version"}, {}).out() == Finished({"--version"}, {}).out());
+  CHECK(contains(Finished({"help", "bench"}, {}).out(), "--interference"));
+  CHECK(contains(Finished({"help", "rnu"}, {}).err(), "did you mean 'run'?"));
+}
+
+}  // namespace
+}  // namespace tutti::test
