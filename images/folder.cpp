@@ -223,7 +223,7 @@ class Folder final : public PlaneSource {
   /// The stored picture is turned after it was decoded, so its sides may be exchanged when its scale is chosen.
   void decode_upright(Hand& hand, std::uint64_t index, std::span<const Resize> resizes) {
     const std::uint8_t orientation = orientation_of(hand.file);
-    const bool turned = orientation != 1 && reading_.orientation == Orientation::exif;
+    const bool turned = orientation != 1 && (reading_.orientation == Orientation::exif || is_always_turned(hand.file));
     if (orientation != 1 && !turned) unturned_[index] = true;
     std::vector<Resize> decode_for;
     if (reading_.jpeg_scaling) decode_for.assign(resizes.begin(), resizes.end());

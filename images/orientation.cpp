@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#include "images/formats.hpp"
+
 namespace tutti::images {
 namespace {
 
@@ -82,13 +84,40 @@ Bytes exif_of_png(Bytes file) {
   return {};
 }
 
+/// The content of the EXIF chunk, which some writers begin like the segment of a JPEG.
+Bytes exif_of_webp(Bytes file) {
+  using namespace std::string_view_literals;
+  for (std::size_t at = 12; at + 8 <= file.size();) {
+    const std::size_t size = number_at(file, at + 4, 4, true);
+    if (size > file.size() - at - 8) return {};
+    if (begins(file.subspan(at), "EXIF")) {
+      const Bytes content = file.subspan(at + 8, size);
+      return begins(content, "Exif\0\0"sv) ? content.subspan(6) : content;
+    }
+    at += 8 + size + size % 2;
+  }
+  return {};
+}
+
 }  // namespace
 
 std::uint8_t orientation_of(Bytes file) {
-  if (begins(file, "\xFF\xD8\xFF")) return orientation_in_tiff(exif_of_jpeg(file));
-  if (begins(file, "\x89PNG\r\n\x1A\n")) return orientation_in_tiff(exif_of_png(file));
+  switch (format_of(file).value_or(Format::bmp)) {
+    case Format::jpeg:
+      return orientation_in_tiff(exif_of_jpeg(file));
+    case Format::png:
+      return orientation_in_tiff(exif_of_png(file));
+    case Format::webp:
+      return orientation_in_tiff(exif_of_webp(file));
+    case Format::tiff:
+      return orientation_in_tiff(file);
+    case Format::bmp:
+      break;  // it has no EXIF
+  }
   return 1;
 }
+
+bool is_always_turned(Bytes file) { return format_of(file) == Format::tiff; }
 
 void turn(DecodedImage& image, std::uint8_t orientation, std::vector<std::uint8_t>& room) {
   if (orientation <= 1 || orientation > 8) return;

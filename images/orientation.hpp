@@ -1,5 +1,5 @@
 // The EXIF orientation of a picture: how its stored rows must be turned to be seen upright. Reads only the place of the
-// tag in a JPEG or PNG; knows no other part of EXIF.
+// tag in a file; knows no other part of EXIF.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +12,11 @@
 namespace tutti::images {
 
 /// 1 to 8 as EXIF has them; 1, as it is stored, also if the file names none or names it in a way that cannot be read.
-/// (JEITA CP-3451, 4.6.4; PNG's eXIf chunk.)
+/// (JEITA CP-3451, 4.6.4; PNG's eXIf chunk, WebP's EXIF chunk, TIFF's own tag.)
 std::uint8_t orientation_of(std::span<const std::byte> file);
+
+/// Whether the picture is turned whatever is asked for: Pillow does that when it loads a TIFF.
+bool is_always_turned(std::span<const std::byte> file);
 
 /// Whether turning exchanges height and width.
 constexpr bool exchanges_sides(std::uint8_t orientation) { return orientation >= 5; }

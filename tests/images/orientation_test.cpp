@@ -26,6 +26,18 @@ TEST_CASE("the orientation of a JPEG and of a PNG is found in both orders of byt
       CHECK(orientation_in(oriented_jpeg(jpeg, value, little)) == value);
       CHECK(orientation_in(oriented_png(png, value, little)) == value);
     }
+  for (std::uint8_t value = 1; value <= 8; ++value)
+    for (const bool little : {true, false}) {
+      const std::string exif = exif_of(value, little);
+      CHECK(orientation_in(exif) == value);  // a TIFF
+      CHECK(images::is_always_turned(std::as_bytes(std::span(exif))));
+      const std::string chunk = "EXIF" + std::string(1, static_cast<char>(exif.size())) + std::string(3, '\0') + exif;
+      const std::string webp = "RIFF1234WEBP" + std::string("VP8 \3\0\0\0abc_", 12);
+      CHECK(orientation_in(webp) == 1);
+      CHECK(orientation_in(webp + chunk) == value);
+      CHECK(orientation_in(webp + chunk.substr(0, 30)) == 1);
+      CHECK_FALSE(images::is_always_turned(std::as_bytes(std::span(webp))));
+    }
   // Of other values nothing is known.
   CHECK(orientation_in(oriented_jpeg(jpeg, 0)) == 1);
   CHECK(orientation_in(oriented_jpeg(jpeg, 9)) == 1);

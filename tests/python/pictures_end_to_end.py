@@ -259,9 +259,10 @@ class Decoding(PicturesTest):
         for orientation in range(1, 9):
             exif = Image.Exif()
             exif[0x0112] = orientation
-            for form in ("JPEG", "PNG"):
+            for form in ("JPEG", "PNG", "WEBP", "TIFF"):
                 name = self.folder / f"{orientation}.{form.lower().replace('jpeg', 'jpg')}"
-                Image.fromarray(made(rng, 40, 71, 3)).save(name, form, exif=exif)
+                more = {"lossless": True} if form == "WEBP" else {}
+                Image.fromarray(made(rng, 40, 71, 3)).save(name, form, exif=exif, **more)
         plane = "shorter,40,40,25,25,bicubic,half_even"
         for how in ("plain", "turn"):
             for file, planes in zip(sorted(self.folder.iterdir()), self.planes(plane, how=how, folder=self.folder)):

@@ -58,7 +58,7 @@ def extension_of(image: bytes) -> str:
 
 def turned(image: bytes, where: str) -> bytes:
     """The picture as a PNG, turned as its EXIF orientation says; b"" if it has none."""
-    if b"Exif\0\0" not in image and b"eXIf" not in image and b"Raw profile type exif" not in image:
+    if not any(mark in image for mark in (b"Exif\0\0", b"eXIf", b"EXIF", b"Raw profile type exif")):
         return b""
     need("PIL", "turning pictures that have an EXIF orientation")
     from PIL import Image, ImageOps
