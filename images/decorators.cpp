@@ -54,6 +54,7 @@ class Rest final : public Decorator {
     Decorator::read_planes(shifted(indices), planes, labels);
   }
   std::string image_name(std::uint64_t index) const override { return Decorator::image_name(index + left_out_); }
+  std::uint64_t number_of(std::uint64_t index) const override { return Decorator::number_of(index + left_out_); }
 
  private:
   std::span<const std::uint64_t> shifted(std::span<const std::uint64_t> indices) {

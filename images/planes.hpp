@@ -59,6 +59,7 @@ class Forwarding : public PlaneSource {
   }
   std::string image_name(std::uint64_t index) const override { return source_.image_name(index); }
   std::string class_name(std::uint32_t label) const override { return source_.class_name(label); }
+  std::uint64_t number_of(std::uint64_t index) const override { return source_.number_of(index); }
   std::vector<std::string> skipped() const override { return source_.skipped(); }
   std::vector<std::string> remarks() const override { return source_.remarks(); }
 

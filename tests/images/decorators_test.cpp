@@ -47,6 +47,7 @@ TEST_CASE("a source without its first images is the rest and with a limit the tw
   CHECK(test::read(*rest, {236}).labels == test::read(*all, {1436}).labels);
   const auto three = limited(without_first(make_digits(Split::train), 1200), 3);
   CHECK(test::read(*three, {2}).pixels == test::read(*all, {1202}).pixels);
+  CHECK(three->number_of(2) == 1202);  // what a resumed run keeps
   CHECK(without_first(two_images(), 2)->count() == 0);
   CHECK(without_first(two_images(), 9)->count() == 0);
 }
