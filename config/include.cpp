@@ -122,7 +122,8 @@ void expand_here(Tree& tree, const fs::path& folder, Violations& violations) {
     return;
   }
   const fs::path base = folder.empty() ? fs::path(".") : folder;
-  tree.scalar = (base / fs::path(rest).relative_path()).lexically_normal().string();
+  const fs::path below = fs::path(rest).relative_path();
+  tree.scalar = (below.empty() ? base : base / below).lexically_normal().string();
 }
 
 std::optional<Tree> read_with_includes(std::string_view text, const std::string& file, const fs::path& folder,

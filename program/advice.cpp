@@ -24,10 +24,12 @@ void doubt_labels(const Source& source, const MemberStatus& member, std::vector<
       source.name(), counted(classes, "class"), source.class_name(0), member.name, member.width, classes));
 }
 
-/// Models of these kinds may output anything.
+/// Models that come from elsewhere may output anything.
 void doubt_output(const config::MemberSpec& member, const MemberStatus& status, const Source& source,
                   std::vector<std::string>& texts) {
-  if (member.output_is_written.value || status.width <= std::max(1U, source.classes())) return;
+  if (!facts_of(member.model.kind).torch || member.output_is_written.value ||
+      status.width <= std::max(1U, source.classes()))
+    return;
   texts.push_back(fmt::format(
       "'{}' outputs {} per image, which count as logits of so many classes, because its 'output' is not set; write "
       "'output: logits' if they are, or 'output: features' if they are an embedding",

@@ -48,12 +48,12 @@ class Pretender {
 
   std::string run() {
     const Mapping images(MemoryFile(UniqueFd(::dup(bench::kImagesFd))), Access::read_only, "images");
-    const std::size_t values = job_.images * bench::shape_in_memory(job_.members.front()).elements();
+    const std::size_t pixels = job_.images * bench::shape_in_memory(job_.members.front()).elements();
     SlotView<const std::byte> all;
     if (job_.members.front().arena_pixels == PixelType::uint8)
-      all.bytes = {reinterpret_cast<const std::uint8_t*>(images.data()), values};
+      all.bytes = {reinterpret_cast<const std::uint8_t*>(images.data()), pixels};
     else
-      all.pixels = {reinterpret_cast<const float*>(images.data()), values};
+      all.pixels = {reinterpret_cast<const float*>(images.data()), pixels};
     const std::uint32_t width = models_.front()->width();
     std::vector<std::vector<float>> answers(models_.size(), std::vector<float>(job_.images * width));
     std::vector<std::span<const float>> members;

@@ -118,7 +118,7 @@ TEST_CASE("what does not fit in a job is rejected") {
         "member 'fake' has no threads, or no images in a batch");
   CHECK(refusal([](SingleJob& job) {
           job.members[1].shape = {1, 2, 3};
-        }) == "member 'fake' takes images of 1x2x3, the first one of 3x32x32");
+        }) == "member 'fake' takes images of 1x2x3 (float32), the first one of 3x32x32 (float32)");
 }
 
 }  // namespace

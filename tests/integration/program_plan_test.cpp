@@ -56,13 +56,14 @@ TEST_CASE("images without a number are a warning") {
 }
 
 TEST_CASE("help and version are also words") {
-  const Finished help({"help", "run"}, {});
+  const Workplace place;
+  const Finished help(place, {"help", "run"});
   CHECK(help.code == 0);
   CHECK(contains(help.out(), "--dry-run"));
-  CHECK(Finished({"help"}, {}).out() == Finished({"--help"}, {}).out());
-  CHECK(Finished({"version"}, {}).out() == Finished({"--version"}, {}).out());
-  CHECK(contains(Finished({"help", "bench"}, {}).out(), "--interference"));
-  CHECK(contains(Finished({"help", "rnu"}, {}).err(), "did you mean 'run'?"));
+  CHECK(Finished(place, {"help"}).out() == Finished(place, {"--help"}).out());
+  CHECK(Finished(place, {"version"}).out() == Finished(place, {"--version"}).out());
+  CHECK(contains(Finished(place, {"help", "bench"}).out(), "--interference"));
+  CHECK(contains(Finished(place, {"help", "rnu"}).err(), "did you mean 'run'?"));
 }
 
 }  // namespace

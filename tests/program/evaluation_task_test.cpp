@@ -279,7 +279,7 @@ TEST_CASE("a task without images is refused") {
   CHECK(error->detail() == "digits (test), first 0");
   CHECK(error->hint() == "check 'limit', 'skip' and 'count' of its 'input'");
   CHECK(refusal(spec_of("", "members: [{name: a, model: {kind: fake}}]\ninput: {dataset: digits, skip: 999}\n")) ==
-        "the images of task 'digits': there are none");
+        "'skip: 999' leaves no images");
 }
 
 TEST_CASE("images that tasks hold out are opened with their heads and may have different shapes") {
