@@ -22,7 +22,8 @@ void ProgressClock::look(std::uint64_t batches, bool working, Time now) {
   if (batches == seen_) return;
   // A counter that goes back was overwritten. That is not a finished batch, but the worker is alive.
   if (working && batches > seen_) {
-    const Seconds each = Seconds(now - changed_) / static_cast<double>(batches - seen_);
+    // Without what is excused, or one slow-down would allow for a very long hang after it.
+    const Seconds each = (Seconds(now - changed_) - excused_) / static_cast<double>(batches - seen_);
     fresh_ = std::max(fresh_, each);
   }
   seen_ = batches;
