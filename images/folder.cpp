@@ -16,6 +16,7 @@
 
 #include "common/checksum.hpp"
 #include "common/counted.hpp"
+#include "common/lfs_pointer.hpp"
 #include "common/mutex.hpp"
 #include "common/resample.hpp"
 #include "common/thread.hpp"
@@ -249,8 +250,10 @@ class Folder final : public PlaneSource {
         load(hand, listing_.files[i]);
         check(hand.file, hand.image);
       } catch (const Error& error) {
-        // A machine that is out of memory or descriptors says nothing about the file.
-        if (error.kind() != ErrorKind::usage) throw;
+        // A machine that is out of memory or descriptors says nothing about the file, and a file that was not
+        // downloaded is not broken.
+        const bool is_pointer = error.message() == lfs_pointer_error(folder_ / listing_.files[i].name).message();
+        if (error.kind() != ErrorKind::usage || is_pointer) throw;
         reasons[i] = why(error);
       }
     });

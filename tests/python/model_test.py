@@ -397,7 +397,7 @@ class HuggingFace(ExportTest):
         self.write("tower/processor_config.json", json.dumps({"image_processor": json.loads(file.read_text())}))
         file.unlink()
         out = self.exported("model", self.folder / "tower", "--output", self.folder / "t.pt")
-        self.assertIn("input: {resize: 32, rule: shorter, crop: 32, interpolation: bicubic, mean:", out)
+        self.assertIn("input: {resize: 32, rule: shorter, crop: 32, crop_rounding: floor, interpolation: bicubic, mean:", out)
         self.exported("model", self.folder / "tower", "--output", self.folder / "t")
         self.assertTrue((self.folder / "t" / "processor_config.json").is_file())
 

@@ -187,8 +187,8 @@ class Plain(ExportTest):
         mean = {"image_mean": [0.5], "image_std": [0.5]}
         clip = self.preprocessing_of(size={"shortest_edge": 8}, crop_size=8, image_processor_type="CLIPImageProcessorFast",
                                      **mean)
-        self.assertEqual(clip | mean, {"resize": 8, "rule": "shorter", "crop": 8, "interpolation": "bicubic",
-                                       "mean": [0.5], "std": [0.5], **mean})
+        self.assertEqual(clip | mean, {"resize": 8, "rule": "shorter", "crop": 8, "crop_rounding": "floor",
+                                       "interpolation": "bicubic", "mean": [0.5], "std": [0.5], **mean})
         old = self.preprocessing_of(size=8, feature_extractor_type="ViTFeatureExtractor", **mean)
         self.assertEqual((old["rule"], old["interpolation"], "crop" in old), ("exact", "bilinear", False))
         convnext = self.preprocessing_of(size={"shortest_edge": 224}, image_processor_type="ConvNextImageProcessor",
