@@ -104,7 +104,8 @@ std::map<std::string, std::string> parse_metadata(const std::string& file, const
   if (!value.is_object()) refuse_header(file, "__metadata__ is not an object");
   std::map<std::string, std::string> metadata;
   for (const auto& [key, text] : value.as_object()) {
-    if (!text.is_string()) refuse_header(file, fmt::format("the value of {} in __metadata__ is not a string", std::string_view(key)));
+    if (!text.is_string())
+      refuse_header(file, fmt::format("the value of {} in __metadata__ is not a string", std::string_view(key)));
     metadata.emplace(key, text.as_string());
   }
   return metadata;
@@ -252,10 +253,10 @@ Header read_header(const FileReader& reader) {
 }
 
 std::string listed(std::span<const std::string> names) {
-  constexpr std::size_t kMost = 20;
+  constexpr std::size_t kMostListed = 20;
   if (names.empty()) return "none";
-  if (names.size() <= kMost) return fmt::format("{}", fmt::join(names, ", "));
-  return fmt::format("{} and {} more", fmt::join(names.first(kMost), ", "), names.size() - kMost);
+  if (names.size() <= kMostListed) return fmt::format("{}", fmt::join(names, ", "));
+  return fmt::format("{} and {} more", fmt::join(names.first(kMostListed), ", "), names.size() - kMostListed);
 }
 
 void refuse_unknown_tensor(const std::string& file, std::string_view name, std::span<const std::string> names) {

@@ -22,10 +22,12 @@ bool begins(std::string_view name, std::string_view attribute) {
 }  // namespace
 
 std::string wrapper_text(std::span<const std::string> names) {
-  for (const auto& [attribute, maker] : kWrappers)
-    if (!names.empty() && std::ranges::all_of(names, [&](const std::string& name) { return begins(name, attribute); }))
-      return fmt::format("all names begin with '{}.', which {} puts there: save model.{}.state_dict()", attribute,
-                         maker, attribute);
+  for (const auto& wrapper : kWrappers) {
+    const auto is_inside = [&](const std::string& name) { return begins(name, wrapper.attribute); };
+    if (!names.empty() && std::ranges::all_of(names, is_inside))
+      return fmt::format("all names begin with '{}.', which {} puts there: save model.{}.state_dict()",
+                         wrapper.attribute, wrapper.maker, wrapper.attribute);
+  }
   return {};
 }
 
