@@ -83,10 +83,10 @@ TEST_CASE("a processor that does more is rejected with the name of the key") {
       {R"("resample": 1)", "'resample' is 1"},
       {R"("image_processor_type": "LevitImageProcessor")",
        "'image_processor_type' is \"LevitImageProcessor\", not CLIP's"}};
-  for (const auto& [keys, words] : rows) {
-    CAPTURE(keys);
-    const Error error = folder.refusal(kClip + ", " + keys);  // of a key that is there twice the last counts
-    CHECK(contains(error.message(), words));
+  for (const auto& row : rows) {
+    CAPTURE(row.first);
+    const Error error = folder.refusal(kClip + ", " + row.first);  // of a key that is there twice the last counts
+    CHECK(contains(error.message(), row.second));
     CHECK(contains(error.hint(), "'input: {}'"));
   }
   CHECK(contains(folder.refusal("\"size\": 8").message(), "'image_mean' is missing"));
