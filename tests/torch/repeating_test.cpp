@@ -12,22 +12,16 @@ namespace {
 using test::answers;
 using test::contains;
 using test::error_of;
-using test::request_for;
 using test::save_script;
+using test::script_request;
 using test::some_images;
 using test::TemporaryFolder;
-
-MemberRequest repeating_request(const std::filesystem::path& file, bool optimize = true) {
-  MemberRequest request = request_for(TorchScriptModel{file.string(), optimize, ""});
-  request.over = OutputKind::logits;
-  return request;
-}
 
 TEST_CASE("a module that draws random numbers is reported as that and not as one that optimising changes") {
   const TemporaryFolder folder;
   save_script(folder / "m.pt", "return torch.linear(torch.flatten(x, 1), self.weight, self.bias) + torch.rand([10])");
   const std::vector<float> images = some_images(4);
-  const auto error = error_of([&] { make_torch_model(repeating_request(folder / "m.pt"))->probe(images.data(), 4); });
+  const auto error = error_of([&] { make_torch_model(script_request(folder / "m.pt"))->probe(images.data(), 4); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == "the model gives other outputs when it predicts the same images again");
@@ -40,7 +34,7 @@ TEST_CASE("what makes a module's outputs change is found in its operators") {
   const TemporaryFolder folder;
   const auto why = [&](const std::string& forward) {
     save_script(folder / "m.pt", forward);
-    return make_torch_model(repeating_request(folder / "m.pt", false))->why_unsteady();
+    return make_torch_model(script_request(folder / "m.pt", false))->why_unsteady();
   };
   CHECK(why(test::kDenseScript).empty());
   CHECK(why("return torch.dropout(torch.flatten(x, 1), 0.5, self.training)").empty());
@@ -60,7 +54,7 @@ TEST_CASE("a random module draws the same numbers for the same seed and segment 
   save_script(folder / "m.pt", "return torch.dropout(torch.flatten(x, 1), 0.5, True)[:, 0:40]");
   const std::vector<float> images = some_images(8);
   const auto predicted = [&](std::uint64_t seed, std::uint64_t segment, int batches_before = 0) {
-    MemberRequest request = repeating_request(folder / "m.pt");
+    MemberRequest request = script_request(folder / "m.pt");
     std::get<TorchScriptModel>(request.model).random = true;
     request.seed = seed;
     const auto model = make_torch_model(request);

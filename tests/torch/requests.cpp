@@ -18,6 +18,12 @@ MemberRequest request_for(ModelKind kind, std::uint64_t seed) {
   return request;
 }
 
+MemberRequest script_request(const std::filesystem::path& file, bool optimize, const std::string& entry) {
+  MemberRequest request = request_for(TorchScriptModel{file.string(), optimize, entry});
+  request.over = OutputKind::logits;
+  return request;
+}
+
 std::vector<float> some_images(std::size_t count, const ImageShape& shape) {
   std::vector<float> values(count * shape.elements());
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = unit_float(random_at(99, i));

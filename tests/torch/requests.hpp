@@ -14,6 +14,9 @@ namespace tutti::test {
 /// Images of 3x32x32, batches of 8, logits wanted as probabilities.
 MemberRequest request_for(ModelKind kind, std::uint64_t seed = 7);
 
+/// A TorchScript member whose logits are wanted as they are.
+MemberRequest script_request(const std::filesystem::path& file, bool optimize = true, const std::string& entry = "");
+
 /// `count` images with values in 0..1.
 std::vector<float> some_images(std::size_t count, const ImageShape& shape = {3, 32, 32});
 

@@ -25,14 +25,9 @@ using test::contains;
 using test::error_of;
 using test::request_for;
 using test::save_script;
+using test::script_request;
 using test::some_images;
 using test::TemporaryFolder;
-
-MemberRequest script_request(const std::filesystem::path& file, bool optimize = true, const std::string& entry = "") {
-  MemberRequest request = request_for(TorchScriptModel{file.string(), optimize, entry});
-  request.over = OutputKind::logits;
-  return request;
-}
 
 // The error of the first batch of 4 images that a module with this body is given.
 std::optional<Error> first_batch_error(const std::string& forward, MemberRequest request = {},

@@ -9,12 +9,10 @@
 namespace tutti::worker {
 
 void require_usable_gpu() {
-  try {
-    c10::cuda::device_count_ensure_non_zero();
-  } catch (const std::exception& error) {  // the machine's fault, whatever explained() would read in the text
-    throw Error(ErrorKind::failed, "there is no usable GPU", reason_of(error),
-                "see 'nvidia-smi' and CUDA_VISIBLE_DEVICES, or assign the member to cpu");
-  }
+  explained(
+      ErrorKind::failed, "there is no usable GPU",
+      "see 'nvidia-smi' and CUDA_VISIBLE_DEVICES, or assign the member to cpu",
+      [] { c10::cuda::device_count_ensure_non_zero(); }, Blame::machine);
 }
 
 }  // namespace tutti::worker

@@ -30,10 +30,13 @@ std::string_view fault_of_model(std::string_view reason);
 /// Whether LibTorch, or C++ itself, ran out of memory on the CPU or on a GPU.
 bool is_out_of_memory(const std::exception& error);
 
+/// What may be at fault when `work` fails: a model, whose own faults are then looked for, or only the machine.
+enum class Blame { model, machine };
+
 /// Calls `work`; an exception of LibTorch becomes Error(kind, message, its reason, hint); if memory ran out,
-/// out_of_memory(message and reason); if the model is at fault, Error(usage) with that hint. An Error passes through.
+/// out_of_memory(message and reason); if a model is at fault, Error(usage) with that hint. An Error passes through.
 template <class Work>
-auto explained(ErrorKind kind, std::string_view message, std::string_view hint, Work work) {
+auto explained(ErrorKind kind, std::string_view message, std::string_view hint, Work work, Blame blame = Blame::model) {
   try {
     return work();
   } catch (const Error&) {
@@ -41,7 +44,7 @@ auto explained(ErrorKind kind, std::string_view message, std::string_view hint, 
   } catch (const std::exception& error) {
     if (is_out_of_memory(error)) throw out_of_memory(fmt::format("{} ({})", message, reason_of(error)));
     const std::string reason = reason_of(error);
-    if (const std::string_view fault = fault_of_model(reason); !fault.empty())
+    if (const std::string_view fault = fault_of_model(reason); blame == Blame::model && !fault.empty())
       throw Error(ErrorKind::usage, std::string(message), reason, std::string(fault));
     throw Error(kind, std::string(message), reason, std::string(hint));
   }

@@ -26,10 +26,13 @@ void open_cuda_libraries() {
 
 void require_cuda() {
   open_cuda_libraries();
-  worker::explained(ErrorKind::failed, "there is no usable GPU", "see 'nvidia-smi' and CUDA_VISIBLE_DEVICES", [] {
-    at::globalContext().lazyInitDevice(at::kCUDA);
-    TORCH_CHECK(c10::impl::VirtualGuardImpl(at::kCUDA).deviceCount() > 0, "no CUDA device is visible");
-  });
+  worker::explained(
+      ErrorKind::failed, "there is no usable GPU", "see 'nvidia-smi' and CUDA_VISIBLE_DEVICES",
+      [] {
+        at::globalContext().lazyInitDevice(at::kCUDA);
+        TORCH_CHECK(c10::impl::VirtualGuardImpl(at::kCUDA).deviceCount() > 0, "no CUDA device is visible");
+      },
+      worker::Blame::machine);
 }
 
 struct ComputingThread::OwnStream {
