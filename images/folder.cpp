@@ -250,10 +250,9 @@ class Folder final : public PlaneSource {
         load(hand, listing_.files[i]);
         check(hand.file, hand.image);
       } catch (const Error& error) {
-        // A machine that is out of memory or descriptors says nothing about the file, and a file that was not
-        // downloaded is not broken.
-        const bool is_pointer = error.message() == lfs_pointer_error(folder_ / listing_.files[i].name).message();
-        if (error.kind() != ErrorKind::usage || is_pointer) throw;
+        // A machine that is out of memory or descriptors says nothing about the file.
+        if (error.kind() != ErrorKind::usage) throw;
+        refuse_lfs_pointer(folder_ / listing_.files[i].name);  // it is not broken, but was not downloaded
         reasons[i] = why(error);
       }
     });
