@@ -175,7 +175,7 @@ std::string read_text(const std::filesystem::path& path, std::string_view what) 
     if (count == 0) break;
     text.append(part.data(), static_cast<std::size_t>(count));
   }
-  if (is_lfs_pointer(text)) throw lfs_pointer_error(path);
+  if (is_lfs_pointer(text)) throw LfsPointer(path);
   return text;
 }
 
