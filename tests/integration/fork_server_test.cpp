@@ -89,6 +89,16 @@ TEST_CASE("members of any kind are forked and replaced by the fork server") {
   CHECK(server_of(pool) != 0);
 }
 
+// Such a timer would wake a pool that is idle by then.
+TEST_CASE("the deadline of a fork server that has answered is taken back") {
+  constexpr double kDeadline = 100;  // longer than this test waits
+  config::EnsembleSpec spec = forked_spec();
+  spec.start_deadline = 250;
+  const NothingLeft nothing_left;
+  Pool pool(forked_plan(spec, std::chrono::duration<double>(kDeadline)), TUTTI_WORKER_PROGRAM, "");
+  CHECK(happens([] { return next_timer().value_or(250) > kDeadline; }));
+}
+
 TEST_CASE("while the fork server is stopped at a restart the other members continue") {
   const auto spec = forked_spec();
   const std::vector<float> images = random_images(kImages);
