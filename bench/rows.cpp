@@ -2,7 +2,6 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <sched.h>
 #include <sys/utsname.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 #include "bench/commit.hpp"
 #include "common/build_id.hpp"
 #include "common/processor.hpp"
+#include "common/usable_cores.hpp"
 
 namespace tutti::bench {
 namespace {
@@ -30,11 +30,6 @@ std::string first_line(const char* file) {
   std::string line;
   std::ifstream in(file);
   return std::getline(in, line) ? line : "unknown";
-}
-
-unsigned usable_cores() {
-  cpu_set_t set;
-  return ::sched_getaffinity(0, sizeof set, &set) == 0 ? static_cast<unsigned>(CPU_COUNT(&set)) : 1;
 }
 
 /// In place; of an even number the mean of the two in the middle.

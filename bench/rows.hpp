@@ -18,7 +18,7 @@ struct Certificate {
   std::string compiler;  ///< "g++ 12.2.0"
   std::string libtorch;  ///< "2.11.0"; empty where none takes part
   std::string cpu;
-  unsigned cores = 0;    ///< usable by this process
+  unsigned cores = 0;    ///< that this process can keep busy
   std::string governor;  ///< of cpu0; "unknown" in most virtual machines
   std::string kernel;    ///< "Linux 6.1.0"
   int repeats = 0;

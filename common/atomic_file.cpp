@@ -29,11 +29,11 @@ std::string hint_for(int code, const std::filesystem::path& folder) {
   switch (code) {
     case ENOSPC:
     case EDQUOT:
-      return fmt::format("free space below {}, or choose another output folder", folder.string());
+      return fmt::format("free space below {}, or choose another folder", folder.string());
     case EACCES:
     case EPERM:
     case EROFS:
-      return fmt::format("make {} writable for this user, or choose another output folder", folder.string());
+      return fmt::format("make {} writable for this user, or choose another folder", folder.string());
     case ENOENT:
     case ENOTDIR:
       if (const std::string dangling = dangling_link(folder); !dangling.empty()) return dangling;
@@ -175,7 +175,7 @@ std::string read_text(const std::filesystem::path& path, std::string_view what) 
     if (count == 0) break;
     text.append(part.data(), static_cast<std::size_t>(count));
   }
-  if (is_lfs_pointer(text)) throw lfs_pointer_error(path);
+  if (is_lfs_pointer(text)) throw LfsPointer(path);
   return text;
 }
 

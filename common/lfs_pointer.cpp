@@ -17,15 +17,14 @@ constexpr std::string_view kFirstWords = "version https://git-lfs.github.com/spe
 
 bool is_lfs_pointer(std::string_view beginning) noexcept { return beginning.starts_with(kFirstWords); }
 
-Error lfs_pointer_error(const std::filesystem::path& file) {
-  return Error(ErrorKind::usage, fmt::format("{} is a Git LFS pointer, not the file itself", file.string()),
-               "the repository was cloned without its large files", "run 'git lfs pull' in the repository");
-}
+LfsPointer::LfsPointer(const std::filesystem::path& file)
+    : Error(ErrorKind::usage, fmt::format("{} is a Git LFS pointer, not the file itself", file.string()),
+            "the repository was cloned without its large files", "run 'git lfs pull' in the repository") {}
 
 void refuse_lfs_pointer(int fd, const std::filesystem::path& file) {
   std::array<char, kFirstWords.size()> start{};
   const ssize_t count = ::pread(fd, start.data(), start.size(), 0);
-  if (count > 0 && is_lfs_pointer({start.data(), static_cast<std::size_t>(count)})) throw lfs_pointer_error(file);
+  if (count > 0 && is_lfs_pointer({start.data(), static_cast<std::size_t>(count)})) throw LfsPointer(file);
 }
 
 void refuse_lfs_pointer(const std::filesystem::path& file) {

@@ -13,10 +13,14 @@ namespace tutti {
 /// bytes are enough.
 bool is_lfs_pointer(std::string_view beginning) noexcept;
 
-/// Error(usage) that names the file and the command that downloads it.
-Error lfs_pointer_error(const std::filesystem::path& file);
+/// Error(usage) that names the file and the command that downloads it. A separate type for readers that leave out
+/// broken files: a pointer is not one.
+class LfsPointer : public Error {
+ public:
+  explicit LfsPointer(const std::filesystem::path& file);
+};
 
-/// Throws this Error if the file is a pointer. A file that cannot be read is left to its reader.
+/// Throws LfsPointer if the file is a pointer. A file that cannot be read is left to its reader.
 void refuse_lfs_pointer(const std::filesystem::path& file);
 /// The same for an open file, whose position does not change; `file` is its name in the Error.
 void refuse_lfs_pointer(int fd, const std::filesystem::path& file);

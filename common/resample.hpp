@@ -1,6 +1,6 @@
 // Resizes images as Pillow does: separable filters whose support is stretched if the image gets smaller (antialiasing);
 // bytes in fixed point with the same rounding, so that the bytes are Pillow's. No files, no threads. (The method:
-// https://pillow.readthedocs.io/en/stable/handbook/concepts.html#filters; checked against its output.)
+// https://pillow.readthedocs.io/en/stable/handbook/concepts.html#filters; checked against its results.)
 //
 // The width is resized first, then the height. Pillow does the same, with one exception: version 13 begins with the
 // height if that loses more than twice as many pixels as the width, and a byte may then differ by one.

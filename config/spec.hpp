@@ -210,7 +210,7 @@ struct EnsembleSpec {
   std::uint32_t checkpoint_segments = 2;  ///< `train: {checkpoint_segments: 2}`; below `slots` unless both are 1
   double start_deadline = 120.0;          ///< seconds until every worker must be ready
   double stop_deadline = 10.0;            ///< seconds that a worker has to exit before it is killed
-  std::filesystem::path output;           ///< empty: a new numbered folder under runs/
+  std::filesystem::path output;           ///< the run folder; empty: a new numbered one under runs/
   std::string effective_yaml;             ///< the configuration in effect, for the report
   friend bool operator==(const EnsembleSpec&, const EnsembleSpec&) = default;
 };

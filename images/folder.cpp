@@ -249,10 +249,11 @@ class Folder final : public PlaneSource {
       try {
         load(hand, listing_.files[i]);
         check(hand.file, hand.image);
+      } catch (const LfsPointer&) {
+        throw;  // the file is not broken, but was not downloaded
       } catch (const Error& error) {
         // A machine that is out of memory or descriptors says nothing about the file.
         if (error.kind() != ErrorKind::usage) throw;
-        refuse_lfs_pointer(folder_ / listing_.files[i].name);  // it is not broken, but was not downloaded
         reasons[i] = why(error);
       }
     });

@@ -48,23 +48,34 @@ std::string first_lines(const Error& error) {
   return fmt::format("{}{}", error.message(), error.hint().empty() ? "" : fmt::format(" ({})", error.hint()));
 }
 
-/// Every file that is named and does not exist: those of the models, heads, and the images.
-std::vector<Error> all_missing(const config::EnsembleSpec& spec) {
+/// Every file of the models that is named and does not exist, and every head.
+std::vector<Error> missing_models(const config::EnsembleSpec& spec) {
   std::vector<Error> missing = missing_files(spec, false);
   for (const config::TaskSpec& task : spec.tasks)
     if (std::error_code code; !task.head.empty() && !std::filesystem::exists(task.head, code))
       missing.emplace_back(ErrorKind::usage,
                            fmt::format("task '{}': there is no head '{}'", task.name, task.head.string()));
-  if (missing.empty()) return missing;
-  // Without images nothing more can be planned, and that error should not hide the files above.
+  return missing;
+}
+
+void say_missing(const Error& error) { say(stdout, fmt::format("missing  {}\n", first_lines(error))); }
+
+/// The form of the images. Says about them what `tutti run` would say, for example that files are left out.
+InputForm look_at_images(const config::EnsembleSpec& spec) {
+  if (spec.input.dataset == config::Dataset::memory) return input_form(spec, spec.input);
+  const std::unique_ptr<Source> source = open_source(spec, spec.input);
+  say_skipped(*source);
+  return form_of(*source, spec, spec.input);
+}
+
+/// The same, after a list of missing files. Without images nothing more can be planned, so their error ends the list.
+InputForm look_at_images(const config::EnsembleSpec& spec, const std::vector<Error>& missing) {
   try {
-    input_form(spec, spec.input);
+    return look_at_images(spec);
   } catch (const Error& error) {
-    missing.push_back(error);
-    for (const Error& one : missing) say(stdout, fmt::format("missing  {}\n", first_lines(one)));
+    if (!missing.empty()) say_missing(error);
     throw;
   }
-  return missing;
 }
 
 }  // namespace
@@ -90,11 +101,11 @@ void plan(const CommandLine& line, Interruption& interruption) {
   config::EnsembleSpec spec = load(line);
   // With tasks and without images to run on, only an evaluation is possible: plan that.
   if (!spec.tasks.empty() && spec.input.dataset == config::Dataset::memory) spec = host_models(spec, {}).hosted;
-  const std::vector<Error> missing = all_missing(spec);
-  for (const Error& error : missing) say(stdout, fmt::format("missing  {}\n", first_lines(error)));
+  const std::vector<Error> missing = missing_models(spec);
+  for (const Error& error : missing) say_missing(error);
+  const InputForm input = look_at_images(spec, missing);
   const std::filesystem::path worker = find_worker(line.worker);
   const Machine machine = look_at_machine(worker, GpuSearch::yes);
-  const InputForm input = input_form(spec, spec.input);
   const Options options{worker, line.debug_worker, false};
   const Plan made = make_plan(spec, machine, input, options);
   const std::string images =

@@ -19,7 +19,7 @@ struct CommandLine {
   std::filesystem::path trace;
   std::string rules;                ///< "mean,vote": evaluated side by side; empty: the rule of the description
   std::string weights;              ///< "1,0.5": instead of the members' weights
-  std::filesystem::path output;     ///< of `combine`; empty: a new one
+  std::filesystem::path output;     ///< the run folder of `combine`; empty: a new one
   std::vector<std::string> merged;  ///< weights of merged models, evaluated next to the members: FILE or NAME=FILE
   std::filesystem::path picture;    ///< an SVG file
   bool quiet = false;
@@ -38,7 +38,7 @@ Outcome run(const CommandLine& line, Interruption& interruption);
 Outcome evaluate(const CommandLine& line, Interruption& interruption);
 /// The same, into a folder that this program has locked already.
 Outcome evaluate(const CommandLine& line, Interruption& interruption, images::RunFolder folder);
-/// `line.file` is the output folder of a run, or a description that names it.
+/// `line.file` is a run folder, or a description that names it.
 Outcome combine(const CommandLine& line, Interruption& interruption);
 Outcome train(const CommandLine& line, Interruption& interruption);
 void plan(const CommandLine& line, Interruption& interruption);

@@ -111,8 +111,8 @@ EvaluationTask open_task(const config::EnsembleSpec& whole, const config::TaskSp
   const std::string title = spec.name.empty() ? "'merge'" : fmt::format("task '{}'", spec.name);
   EvaluationTask task{spec.name, fmt::format("the {}images of {}", held_out ? "held-out " : "", title),
                       open_source(whole, spec.input), std::nullopt, spec.classes};
-  say_skipped(*task.source);
   check_images(task, held_out && !spec.name.empty() ? "held_out" : "input");
+  say_skipped(*task.source);  // would warn that there are no images, which is an error here
   if (!spec.head.empty()) task.head = merge::Head::read(spec.head);
   check_head(task, spec.classes);
   if (task.class_names.empty() && task.head) task.class_names = task.head->class_names();

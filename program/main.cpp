@@ -90,7 +90,7 @@ void add_evaluate_options(CLI::App& command, CommandLine& line) {
 }
 
 void add_combine_options(CLI::App& command, CommandLine& line, LogOptions& logs) {
-  command.add_option("run", line.file, "the output folder of a run with save_members: true, or its YAML file")
+  command.add_option("run", line.file, "the folder of a run with save_members: true, or its YAML file")
       ->required()
       ->type_name("FOLDER|FILE");
   command.add_option("overrides", line.overrides, "key=value applied to the configuration: combine.accumulate=float64")
@@ -216,8 +216,7 @@ int run_program(int argc, char** argv) {
   CLI::Option* const dry = run_command->add_flag("--dry-run", dry_run, "print the plan instead");
   for (CLI::App* const described : {&app, run_command, evaluate_command, combine_command, train_command, merge_command})
     described->footer(kExitCodes);
-  run_command->add_flag("--resume", line.resume, "continue the run that was started in the output folder")
-      ->excludes(dry);
+  run_command->add_flag("--resume", line.resume, "continue the unfinished run in the run folder")->excludes(dry);
   run_command->get_option("--trace")->excludes(dry);
   add_rules_option(*run_command, line, "evaluate these rules too, in the same pass, and how much the members disagree");
   add_evaluate_options(*evaluate_command, line);

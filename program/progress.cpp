@@ -118,7 +118,7 @@ Progress::~Progress() {
   thread_.join();
   log::set_frame({});
   const MutexLock lock(mutex_);
-  if (done_ == total_) draw();  // so that the saved output of a terminal shows how it ended
+  if (done_ == total_) draw();  // so that what was saved from a terminal shows how it ended
   wipe();
 }
 

@@ -1,5 +1,5 @@
-// Prints the output of the program. Printing must never end a run: a full disk or a closed terminal is not a reason to
-// lose results.
+// Prints what the program has to say. Printing must never end a run: a full disk or a closed terminal is not a reason
+// to lose results.
 #pragma once
 
 #include <cstdio>

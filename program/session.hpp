@@ -31,10 +31,10 @@ std::vector<Error> missing_files(const config::EnsembleSpec& spec, bool training
 /// The source of `input`, whose labels go by the names in `classes`, if there are any (class_names.hpp).
 std::unique_ptr<Source> open_named(const config::EnsembleSpec& spec, const config::InputSpec& input);
 
-/// The files of a description's inputs that could be in an output folder: arrays.
+/// The files of a description's inputs that could be in a run folder: arrays.
 std::vector<std::filesystem::path> arrays_of(const config::EnsembleSpec& spec);
 
-/// Removes the results of an earlier command from an output folder (results/result_files.hpp), and logs it. Returns
+/// Removes the results of an earlier command from a run folder (results/result_files.hpp), and logs it. Returns
 /// whether there were any.
 bool clear_results(const images::RunFolder& folder, const std::vector<std::filesystem::path>& inputs);
 

@@ -152,7 +152,7 @@ Journal::Journal(const std::filesystem::path& folder) : path_(folder / "journal"
   read_records();
 }
 
-// A command holds its output folder already (run_folder.hpp), but NFS only locks files: there, and for a journal
+// A command holds its run folder already (run_folder.hpp), but NFS only locks files: there, and for a journal
 // without a program around it, this lock keeps two runs apart. The run that held it may have removed the file between
 // our open() and our flock(): then its name is free again.
 void Journal::lock() {
@@ -163,7 +163,7 @@ void Journal::lock() {
       if (errno == EINTR) continue;
       if (errno != EWOULDBLOCK)
         throw Error(ErrorKind::failed, fmt::format("could not lock {}", path_.string()),
-                    std::generic_category().message(errno), "choose an output folder on a local disk");
+                    std::generic_category().message(errno), "choose a run folder on a local disk");
       throw Error(ErrorKind::usage, fmt::format("another run is writing into {}", path_.parent_path().string()),
                   "it holds the lock of the folder's journal",
                   "wait until it ends, or choose another folder: output=...");

@@ -1,4 +1,4 @@
-// The journal of a run: a file `journal` in its output folder that holds every finished segment, so that a run that was
+// The journal of a run: a file `journal` in the run folder that holds every finished segment, so that a run that was
 // interrupted, crashed or was killed can continue. It is not synced: it survives every end of the process, but not
 // every crash of the machine. It makes no decision: the caller compares the fingerprints to see whether it fits a run.
 //
@@ -42,7 +42,7 @@ struct AnswerForm {
   friend bool operator==(const AnswerForm&, const AnswerForm&) = default;
 };
 
-/// One thread. The file is locked while the object lives: two runs cannot share an output folder. Moves, does not copy.
+/// One thread. The file is locked while the object lives: two runs cannot share a run folder. Moves, does not copy.
 class Journal {
  public:
   /// Whether a folder holds a journal.

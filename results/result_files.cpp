@@ -60,7 +60,7 @@ class Removal {
     if (fs::remove(file, code)) ++files_;
     if (code)
       throw Error(ErrorKind::failed, fmt::format("could not remove {}", file.string()),
-                  fmt::format("{}; an earlier command wrote it", code.message()), "choose another output folder");
+                  fmt::format("{}; an earlier command wrote it", code.message()), "choose another run folder");
   }
 
   void remove_answers(const fs::path& folder) {

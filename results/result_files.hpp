@@ -1,4 +1,4 @@
-// The names of the files that commands write into their output folder, and the removal of those of an earlier command.
+// The names of the files that commands write into their run folder, and the removal of those of an earlier command.
 // Weights (of a training, of a merge), journals, traces and all other files in the folder are not touched.
 #pragma once
 

@@ -106,7 +106,7 @@ bool RunFolder::lock() {
   if (result != 0 && errno == EWOULDBLOCK) {
     folder_.keep();  // it belongs to the other program, even if this one has just made it
     throw Error(ErrorKind::usage, fmt::format("another tutti is writing into {}", path().string()),
-                "it holds the lock of this folder", "wait until it ends, or choose another output folder");
+                "it holds the lock of this folder", "wait until it ends, or choose another run folder");
   }
   if (result != 0) {
     log::warning("cannot lock {} ({}): make sure that no other tutti writes into it", path().string(),

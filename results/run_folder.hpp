@@ -1,5 +1,5 @@
-// The folder for the results of a command: it exists, and only one program at a time writes into it. The files in it
-// are listed in results/result_files.hpp.
+// The run folder, in which a command puts its results: it exists, and only one program at a time writes into it. The
+// files in it are listed in results/result_files.hpp.
 #pragma once
 
 #include <filesystem>
@@ -39,7 +39,7 @@ class MadeFolder {
   bool made_ = false;
 };
 
-/// The output folder of a command, locked while the object lives. The lock is the kernel's (flock() on the folder
+/// The run folder of a command, locked while the object lives. The lock is the kernel's (flock() on the folder
 /// itself): it leaves no file behind, and ends with the process, however the process ends. If the file system cannot
 /// lock a folder (NFS cannot), a warning says so, and the user must make sure that two programs use different folders.
 /// Moves, does not copy.

@@ -62,7 +62,7 @@ skipped_tests() {
     sed 's/^ *\([0-9]*\) /  skipped \1: /'
 }
 
-# logged LOG COMMAND...: keeps the output of a command in a file, and shows its end where the command fails.
+# logged LOG COMMAND...: keeps what a command prints in a file, and shows its end where the command fails.
 logged() {
   local log=$1 code=0
   shift

@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <utility>
 
 #include <tutti/ensemble.hpp>
 
 #include "common/process_memory.hpp"
+#include "common/usable_cores.hpp"
 #include "common/wire/spawn_contract.hpp"
 #include "coordinator/plan/find_worker.hpp"
 #include "coordinator/plan/plan.hpp"
@@ -155,8 +155,7 @@ Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& 
               .cuda = on_cuda(plan),
               .departure = departure};
   field.spec.measure_batch_images = false;  // the setting fixes the batch: see batches_to_try()
-  const auto granted = static_cast<std::uint32_t>(std::floor(machine.cpu_quota.value_or(1e6) + 1e-9));
-  field.usable_cores = std::max(1U, std::min(static_cast<std::uint32_t>(field.cores.size()), granted));
+  field.usable_cores = cores_worth(field.cores.size(), machine.cpu_quota);
   return field;
 }
 

@@ -169,8 +169,8 @@ void SingleProcess::explain_end() {
   ::poll(&ended, 1, kPatienceMilliseconds);
   const auto status = reap(child_->pidfd());
   throw Error(ErrorKind::failed,
-              fmt::format("the process of '{}' {}", name_, status ? to_text(*status) : "closed its output"), {},
-              "look for the reason in its stderr or in the kernel's log");
+              fmt::format("the process of '{}' {}", name_, status ? to_text(*status) : "closed its standard output"),
+              {}, "look for the reason in its stderr or in the kernel's log");
 }
 
 }  // namespace tutti::bench

@@ -24,7 +24,7 @@ int main(int argc, char** argv) {
   app.add_option("--json", json_lines, "append each row to this file as a line of JSON")->type_name("FILE");
   CLI11_PARSE(app, argc, argv);
   try {
-    micro::Suite suite(repeats, static_cast<unsigned>(micro::usable_cores().size()));
+    micro::Suite suite(repeats, static_cast<unsigned>(micro::allowed_cores().size()));
     micro::add_rings(suite);
     micro::add_transports(suite);
     micro::add_arena(suite);

@@ -38,7 +38,7 @@ void pin_this_thread(int core) {
 
 }  // namespace
 
-std::vector<int> usable_cores() {
+std::vector<int> allowed_cores() {
   std::vector<int> cores;
   cpu_set_t set;
   ::sched_getaffinity(0, sizeof set, &set);

@@ -15,8 +15,8 @@ namespace tutti::bench::micro {
 enum class PeerKind { thread, process };
 constexpr std::string_view to_text(PeerKind kind) { return kind == PeerKind::thread ? "threads" : "processes"; }
 
-/// The cores that this process may use, ascending.
-std::vector<int> usable_cores();
+/// The numbers of the cores that this process may run on, ascending.
+std::vector<int> allowed_cores();
 
 /// Keeps this thread on one core for its lifetime.
 class Pinned {

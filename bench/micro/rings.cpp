@@ -26,7 +26,7 @@ void push_and_pop(benchmark::State& state) {
 void stream(benchmark::State& state) {
   const Channels channels(1, kLayout);
   RingEnds ends(channels[0]);
-  const std::vector<int> cores = usable_cores();
+  const std::vector<int> cores = allowed_cores();
   const Pinned pinned(cores[0]);
   Peer consumer(PeerKind::thread, cores[1], [&ends] {
     TaskRecord record;

@@ -38,7 +38,7 @@ void serve(Transport& transport, const Channels& channels, std::size_t worker) {
 /// A task of one image to one worker, and its completion.
 template <class Transport>
 void round_trip(benchmark::State& state, PeerKind kind) {
-  const std::vector<int> cores = usable_cores();
+  const std::vector<int> cores = allowed_cores();
   const Channels channels(1, {kSlots, 1, kWidth});
   Transport transport(channels);
   const Pinned pinned(cores.front());

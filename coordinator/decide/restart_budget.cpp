@@ -9,12 +9,16 @@ constexpr RestartBudget::Seconds kLongestDelay{5};
 
 }  // namespace
 
-bool RestartBudget::spend(Time now) {
-  if (!limit_) return true;
-  while (!deaths_.empty() && now - deaths_.front() >= window_) deaths_.pop_front();
-  if (deaths_.size() >= *limit_) return false;
+RestartBudget::Verdict RestartBudget::spend(Time now) {
+  if (!limit_) return Verdict::allowed;
+  const auto is_old = [&](Time death) { return now - death >= window_; };
+  // A start that takes longer to fail than the window would otherwise be repeated without end.
+  while (deaths_.size() > in_vain_ && is_old(deaths_.front())) deaths_.pop_front();
+  if (deaths_.size() >= *limit_)
+    return !deaths_.empty() && is_old(deaths_.front()) ? Verdict::never_ready : Verdict::too_often;
   deaths_.push_back(now);
-  return true;
+  ++in_vain_;
+  return Verdict::allowed;
 }
 
 RestartBudget::Seconds RestartBudget::delay() {

@@ -121,7 +121,7 @@ class Supervisor {
   void give_up(WorkerId worker, const WorkerFault& fault, const std::string& why, const std::string& advice = {});
   bool is_missed_deadline(const WorkerFault& fault) const;
   void abandon(WorkerId worker, Time now);
-  std::string budget_text() const;
+  std::string budget_text(RestartBudget::Verdict verdict) const;
 
   // ---- time (supervisor_time.cpp)
   void start_is_late(WorkerId worker, Time now);

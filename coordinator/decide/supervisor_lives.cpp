@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "common/check.hpp"
+#include "common/counted.hpp"
 #include "coordinator/decide/supervisor.hpp"
 
 namespace tutti {
@@ -184,14 +185,15 @@ void Supervisor::died(WorkerId worker, WorkerFault fault, bool computing, Time n
   std::string news;
   if (is_missed_deadline(fault)) {
     // The segment may only be slow, so it is never to blame.
-    if (!life.budget.spend(now)) return give_up(worker, fault, budget_text());
+    if (const auto verdict = life.budget.spend(now); verdict != RestartBudget::Verdict::allowed)
+      return give_up(worker, fault, budget_text(verdict));
     if (const std::uint32_t missed = life.miss(); missed >= kMostMissed)
       return give_up(worker, fault, fmt::format("it missed its deadline {} times in a row", missed));
   } else if (alone) {
     if (!blame(computed, fault, news)) return;
   } else {
-    if (!life.budget.spend(now))
-      return give_up(worker, fault, budget_text(), "look at what the worker printed, or raise 'restarts'");
+    if (const auto verdict = life.budget.spend(now); verdict != RestartBudget::Verdict::allowed)
+      return give_up(worker, fault, budget_text(verdict), "look at what the worker printed, or raise 'restarts'");
     if (computing && setting_.policy.poison_limit && tasks.pending().contains(computed)) tasks.suspect(computed);
   }
   replace(worker, fault, news, now);
@@ -237,9 +239,13 @@ bool Supervisor::is_missed_deadline(const WorkerFault& fault) const {
   return fault.kind == WorkerFault::Kind::hung && setting_.policy.progress == config::FailureSpec::Deadline::automatic;
 }
 
-std::string Supervisor::budget_text() const {
-  return fmt::format("its restart budget is spent ({} within {} s)", setting_.policy.restart_limit.value_or(0),
-                     setting_.policy.restart_window);
+std::string Supervisor::budget_text(RestartBudget::Verdict verdict) const {
+  const std::uint32_t limit = setting_.policy.restart_limit.value_or(0);
+  return fmt::format(
+      "its restart budget is spent ({})",
+      verdict == RestartBudget::Verdict::never_ready
+          ? fmt::format("{}{} never became ready", counted(limit, "replacement"), limit == 1 ? "" : " in a row")
+          : fmt::format("{} within {} s", limit, setting_.policy.restart_window));
 }
 
 }  // namespace tutti

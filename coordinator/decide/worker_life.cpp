@@ -81,6 +81,7 @@ WorkerLife::Step WorkerLife::ready(Seconds batch, Time now) {
 void WorkerLife::prepared() {
   step(Event::prepared);
   ran_ = true;
+  budget.became_ready();
   clock.reset();
 }
 

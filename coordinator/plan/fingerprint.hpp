@@ -1,5 +1,5 @@
 // What the bytes of a run's results depend on, as names and values that can be saved, compared, and shown to the user
-// if they differ. What cannot change a byte (slots, deadlines, the output folder, the reaction to failures) is left out
+// if they differ. What cannot change a byte (slots, deadlines, the run folder, the reaction to failures) is left out
 // on purpose.
 #pragma once
 

@@ -29,7 +29,7 @@ struct WorkerPlan {
   bool forked = false;                  ///< by the fork server, whose environment is the worker's
   std::uint32_t most_batch_images = 1;  ///< the largest batch that is tried; if none is, that of `request`
   std::uint32_t epochs = 0;             ///< of training
-  std::filesystem::path weights;        ///< where training saves; empty: in the output folder
+  std::filesystem::path weights;        ///< where training saves; empty: in the run folder
   std::vector<std::pair<std::string, std::string>> environment;
 };
 

@@ -39,7 +39,7 @@ Ends make_control_sockets() {
 }
 
 Ends make_output_pipe() {
-  constexpr const char* kWhat = "a pipe for a worker's output";
+  constexpr const char* kWhat = "a pipe for what a worker prints";
   std::array<int, 2> fds{};
   if (::pipe2(fds.data(), O_CLOEXEC) != 0) fail(kWhat);
   return owned(fds, kWhat);

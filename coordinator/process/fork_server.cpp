@@ -212,10 +212,13 @@ void ForkServer::arm(Seconds deadline, void (ForkServer::*late)()) {
   });
 }
 
-// A wait that has already ended cannot be cancelled, but its number no longer matches.
+// A wait that has already ended cannot be cancelled, but its number no longer matches. A wait that is only cancelled
+// leaves Asio's timerfd as it was: at the deadline it would wake a loop that is idle by then. A wait that ends at once
+// makes Asio set it again, for what else is to come.
 void ForkServer::disarm() {
   ++armed_;
-  deadline_.cancel();
+  deadline_.expires_after(std::chrono::seconds(0));
+  deadline_.async_wait([](const boost::system::error_code&) {});
 }
 
 void ForkServer::answer_is_late() {

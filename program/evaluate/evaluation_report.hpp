@@ -1,4 +1,4 @@
-// The report and the terminal output of an evaluation: rows of models and rules, columns of tasks. Pure.
+// The report of an evaluation, and what it prints: rows of models and rules, columns of tasks. Pure.
 #pragma once
 
 #include <string>

@@ -90,7 +90,7 @@ SavedRun read_saved_run(const std::filesystem::path& folder) {
     const std::string command = text_of(report.at("command"));
     if (command != "run" && command != "evaluate")
       refuse(folder, fmt::format("it was written by 'tutti {}'", command),
-             "name the output folder of 'tutti run' or 'tutti evaluate'");
+             "name the run folder of 'tutti run' or 'tutti evaluate'");
     if (!report.at("completed").as_bool())
       refuse(folder, "the run in it did not complete",
              command == "run" ? "complete it first: tutti run ... --resume" : "evaluate it again, to its end");

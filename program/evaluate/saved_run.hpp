@@ -1,4 +1,4 @@
-// What an earlier `tutti run` or `tutti evaluate` left in its output folder, for `tutti combine`: read from report.json
+// What an earlier `tutti run` or `tutti evaluate` left in its run folder, for `tutti combine`: read from report.json
 // and compared with the files next to it. It changes nothing there.
 #pragma once
 

@@ -65,11 +65,11 @@ StatisticsEstimation::StatisticsEstimation(const config::EnsembleSpec& spec, std
       interruption_(interruption),
       quiet_(quiet),
       source_(open_source(alone({}, {}), *spec.merge->input)) {
-  say_skipped(*source_);
   if (source_->count() == 0)
     throw Error(ErrorKind::usage,
                 fmt::format("{} has no images to estimate BatchNorm statistics over", source_->name()), {},
                 "name others in the 'input' of 'merge'");
+  say_skipped(*source_);
 }
 
 /// One member that trains for one epoch: it starts from `weights` and saves to `result`. All batches count equally, so

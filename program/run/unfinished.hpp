@@ -1,4 +1,4 @@
-// What `tutti run` finds of an earlier run in its output folder: whether there is one to continue, whether it is the
+// What `tutti run` finds of an earlier run in its run folder: whether there is one to continue, whether it is the
 // same run, and what to tell the user. It computes nothing.
 #pragma once
 

@@ -54,7 +54,7 @@ def write(place: "Place", name: str, what: dict[str, Any]) -> Path:
 
 
 class Run:
-    """A finished `tutti run` or `tutti train`, by its output folder."""
+    """A finished `tutti run` or `tutti train`, by its run folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -21,7 +21,7 @@ class Outcome:
 
 
 class Running:
-    """A command at work. Its output goes into a file, so that a full pipe never stops it."""
+    """A command at work. What it prints goes into a file, so that a full pipe never stops it."""
 
     def __init__(self, command: list[str], env: dict[str, str]) -> None:
         self.command = [str(word) for word in command]

@@ -3,11 +3,10 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
-#include <filesystem>
-
 #include <tutti/error.hpp>
 
 #include "bench/single/torch/device.hpp"
+#include "common/program_folder.hpp"
 #include "common/wire/spawn_contract.hpp"
 #include "tests/bench/recorded_ensembles.hpp"
 #include "tests/common/error_of.hpp"
@@ -28,10 +27,9 @@ bool gpu_is_usable() {
 
 // Where all of CUDA's libraries are it must open, elsewhere it cannot.
 TEST_CASE("the recorder of CUDA graphs is one where it can be opened") {
-  const auto folder = std::filesystem::read_symlink("/proc/self/exe").parent_path();
-  REQUIRE_FALSE(find_plugin(folder, kCudaRecorder).empty());
+  REQUIRE_FALSE(find_plugin(program_folder(), kCudaRecorder).empty());
   const bool there_is_cuda = !error_of(require_cuda);
-  const auto error = error_of([&] { open_recorder(folder, kCudaRecorder); });
+  const auto error = error_of([] { open_recorder(program_folder(), kCudaRecorder); });
   if (error) CHECK_MESSAGE(error->message().starts_with("cannot open "), error->message());
   if (there_is_cuda) CHECK_FALSE(error);
 }

@@ -263,8 +263,7 @@ TEST_CASE("a folder without permission is an error that says to make it writable
   const auto error = error_of([&] { AtomicFile file(folder / "closed" / "a.txt"); });
   REQUIRE(error);
   CHECK(error->detail() == "Permission denied");
-  CHECK(error->hint() ==
-        "make " + (folder / "closed").string() + " writable for this user, or choose another output folder");
+  CHECK(error->hint() == "make " + (folder / "closed").string() + " writable for this user, or choose another folder");
 }
 
 TEST_CASE("a file over the size limit is an error and the old file stays") {
@@ -288,7 +287,7 @@ int fill_small_disk(const std::filesystem::path& mount_point) {
   put(mount_point / "a.txt", "old");
   const auto error = error_of([&] { put(mount_point / "a.txt", std::string(1 << 20, 'x')); });
   if (!error || error->detail() != "No space left on device") return 1;
-  if (error->hint() != "free space below " + mount_point.string() + ", or choose another output folder") return 2;
+  if (error->hint() != "free space below " + mount_point.string() + ", or choose another folder") return 2;
   return read_text(mount_point / "a.txt", "the text") == "old" ? 0 : 3;
 }
 

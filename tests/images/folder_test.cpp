@@ -1,16 +1,20 @@
 // A folder of images as a source: which files, in which order, with which labels, and what is said of those that are
 // broken.
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <doctest/doctest.h>
 
+#include <array>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
 
 #include "common/resample.hpp"
+#include "common/unique_fd.hpp"
 #include "common/usable_cores.hpp"
 #include "images/codecs.hpp"
 #include "images/formats.hpp"
@@ -180,6 +184,41 @@ TEST_CASE("an image that is a Git LFS pointer is reported as one even if broken 
   REQUIRE(error);
   CHECK(error->message() == (folder / "2.jpg").string() + " is a Git LFS pointer, not the file itself");
   CHECK(contains(error->hint(), "git lfs pull"));
+}
+
+/// The names of the files in a folder in the order in which they were opened.
+class Opened {
+ public:
+  // The kernel makes one event of equal ones in a row. With the closing of the files they are not equal.
+  explicit Opened(const fs::path& folder) : events_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
+    REQUIRE(::inotify_add_watch(events_.get(), folder.c_str(), IN_OPEN | IN_CLOSE_NOWRITE) >= 0);
+  }
+  std::vector<std::string> take() const {
+    std::vector<std::string> names;
+    alignas(inotify_event) std::array<char, 4096> buffer{};
+    const ssize_t bytes = ::read(events_.get(), buffer.data(), buffer.size());
+    for (ssize_t at = 0; at < bytes;) {
+      inotify_event event{};
+      std::memcpy(&event, buffer.data() + at, sizeof event);
+      if ((event.mask & IN_OPEN) != 0 && (event.mask & IN_ISDIR) == 0)
+        names.emplace_back(buffer.data() + at + sizeof event);
+      at += static_cast<ssize_t>(sizeof event + event.len);
+    }
+    return names;
+  }
+
+ private:
+  UniqueFd events_;
+};
+
+TEST_CASE("each file is read once to find those that are broken") {
+  const ImageFolder folder;
+  folder.put("1.jpg");
+  folder.write("2.jpg", "x");
+  folder.write("3.jpg", kLfsPointer);
+  const Opened opened(folder.path());
+  CHECK(error_of([&] { folder.open(true, 1); }));
+  CHECK(opened.take() == std::vector<std::string>{"1.jpg", "2.jpg", "3.jpg"});
 }
 
 TEST_CASE("broken images are left out and named if that is wanted") {

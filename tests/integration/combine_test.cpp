@@ -114,7 +114,7 @@ TEST_CASE("weights that cancel are refused also if they come with the command li
                  "the weights sum to 0, and rule weighted cannot divide by that"));
 }
 
-TEST_CASE("a description that names its output is combined by its own rule") {
+TEST_CASE("a description that names its run folder is combined by its own rule") {
   const Saved saved;
   const auto yaml = kTwoFakes + "output: saved\ncombine: {rule: max}\n";
   saved.place.write("max.yaml", yaml);

@@ -373,6 +373,7 @@ TEST_CASE("an evaluation without images is refused before anything is started") 
   CHECK(contains(none.err(),
                  "tutti: the images of task 'u': there are none\n  detail: random, first 0\n  hint: check 'limit', "
                  "'skip' and 'count' of its 'input'\n"));
+  CHECK_FALSE(contains(none.err(), "has no images"));  // not a warning as well
   CHECK_FALSE(place.has("runs"));
 }
 

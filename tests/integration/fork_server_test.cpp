@@ -3,9 +3,11 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <future>
 #include <thread>
+#include <utility>
 
 #include "common/atomic_file.hpp"
 #include "coordinator/api/prediction.hpp"
@@ -87,6 +89,16 @@ TEST_CASE("members of any kind are forked and replaced by the fork server") {
   CHECK(server_of(pool) != 0);
 }
 
+// Such a timer would wake a pool that is idle by then.
+TEST_CASE("the deadline of a fork server that has answered is taken back") {
+  constexpr double kDeadline = 100;  // longer than this test waits
+  config::EnsembleSpec spec = forked_spec();
+  spec.start_deadline = 250;
+  const NothingLeft nothing_left;
+  Pool pool(forked_plan(spec, std::chrono::duration<double>(kDeadline)), TUTTI_WORKER_PROGRAM, "");
+  CHECK(happens([] { return next_timer().value_or(250) > kDeadline; }));
+}
+
 TEST_CASE("while the fork server is stopped at a restart the other members continue") {
   const auto spec = forked_spec();
   const std::vector<float> images = random_images(kImages);
@@ -116,7 +128,7 @@ TEST_CASE("while the fork server is stopped at the start the other members start
   const std::vector<float> images = random_images(kImages);
   const NothingLeft nothing_left;
   auto starting = std::async(std::launch::async, [&] {
-    return std::make_unique<Pool>(forked_plan(spec, kNever), TUTTI_STOPPING_FORK_SERVER, "");
+    return std::make_unique<Pool>(forked_plan(spec, kNever), TUTTI_ROGUE_FORK_SERVER, "");
   });
   const int server = stopped_server();
   // The channel of a member is made when it is ready.
@@ -135,11 +147,43 @@ TEST_CASE("a fork server that does not answer in time is ended with the worker t
   const std::vector<float> images = random_images(kImages);
   const NothingLeft nothing_left;
   const Lines lines;
-  Pool pool(forked_plan(spec, std::chrono::milliseconds(50)), TUTTI_STOPPING_FORK_SERVER, "");
+  Pool pool(forked_plan(spec, std::chrono::milliseconds(50)), TUTTI_ROGUE_FORK_SERVER, "");
   CHECK(answer_of(pool, spec, images) == naive_mean(spec, images));
   CHECK(happens([&] { return server_of(pool) == 0; }));
   CHECK(children_of(::getpid()).size() == 3);
   CHECK(lines.with("workers are started one by one because their fork server failed: it does not answer").size() == 1);
+}
+
+/// What the rogue fork server answers to its first request.
+class ForkAnswer {
+ public:
+  explicit ForkAnswer(const char* text) { ::setenv("TUTTI_FORK_ANSWER", text, 1); }
+  ForkAnswer(const ForkAnswer&) = delete;
+  ForkAnswer& operator=(const ForkAnswer&) = delete;
+  ~ForkAnswer() { ::unsetenv("TUTTI_FORK_ANSWER"); }
+};
+
+TEST_CASE("a fork server that makes no worker is ended and the log says what it answered") {
+  const auto spec = forked_spec();
+  const std::vector<float> images = random_images(kImages);
+  const std::pair<const char*, const char*> answers[] = {
+      {"-11", "it could not make a worker (Resource temporarily unavailable)"},  // EAGAIN
+      {"0", "it gave an answer that makes no sense"},
+      {"11 workers", "it gave an answer that makes no sense"},
+      {"1", "process 1 is not a child of this one"}};
+  for (const auto& [text, words] : answers) {
+    const auto answered = text;  // clang 14 cannot capture a binding
+    CAPTURE(answered);
+    const ForkAnswer answer(answered);
+    const NothingLeft nothing_left;
+    const Lines lines;
+    Pool pool(forked_plan(spec, kNever), TUTTI_ROGUE_FORK_SERVER, "");
+    CHECK(answer_of(pool, spec, images) == naive_mean(spec, images));
+    CHECK(happens([&] { return server_of(pool) == 0; }));
+    CHECK(children_of(::getpid()).size() == 3);
+    const std::string line = std::string("workers are started one by one because their fork server failed: ") + words;
+    CHECK(lines.with(line).size() == 1);
+  }
 }
 
 TEST_CASE("a pool ends while a worker is being started") {

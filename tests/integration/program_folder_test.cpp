@@ -121,6 +121,12 @@ TEST_CASE("a broken image ends the run or is left out and listed") {
   CHECK(report.at_pointer("/skipped/first/0") == "dog/0.jpg: it is not a JPEG, PNG, WebP, TIFF or BMP");
   CHECK(report.at_pointer("/counts/images") == 7);
   CHECK_FALSE(contains(place.read("skipped/predictions.csv"), "dog/0.jpg"));
+  const Finished plan(place, {"plan", "e.yaml", "input.on_broken=skip"});
+  CHECK(plan.code == 0);
+  CHECK(contains(plan.out(), "input    7 x 3x12x12 of folder"));
+  CHECK(contains(plan.err(),
+                 "left out 1 file of folder pets that cannot be read or decoded, as 'on_broken: skip' says; the first: "
+                 "dog/0.jpg: it is not a JPEG, PNG, WebP, TIFF or BMP\n"));
 }
 
 TEST_CASE("a run that met a broken image is started again once the image is fixed") {
@@ -167,6 +173,7 @@ TEST_CASE("an output that is not finite names the file of its image") {
 
 TEST_CASE("the plan of a folder counts its images and its bytes") {
   const Pets place;
+  place.write("pets/dog/notes.txt", "no image");
   const Finished plan(place, {"plan", "e.yaml"});
   CHECK(plan.code == 0);
   CHECK(contains(plan.out(), "input    7 x 3x12x12 of folder in segments of 3"));
@@ -177,6 +184,9 @@ TEST_CASE("the plan of a folder counts its images and its bytes") {
                  "     16.4 kB  3x6x7 in all slots: shorter side 8, centre 6x7, bicubic; for b\n"));
   CHECK(contains(plan.out(), "decoding: 2 threads x 48.8 MB (estimate: images of 12 million pixels)"));
   CHECK(contains(plan.out(), "images prepared for b: 2 x 3x6x7"));
+  const std::string remark = "folder pets: left out 1 file not called like images";
+  CHECK(contains(plan.err(), remark));
+  CHECK(contains(Finished(place, {"run", "e.yaml"}).err(), remark));
 }
 
 }  // namespace

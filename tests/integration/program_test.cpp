@@ -1,4 +1,4 @@
-// The program tutti as users run it: exit codes, output, and the files that it writes.
+// The program tutti as users run it: exit codes, what it prints, and the files that it writes.
 #include <doctest/doctest.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -242,7 +242,7 @@ input: {dataset: random, count: 10, shape: [1, 4, 4], classes: 1001}
   CHECK(report.at("ensemble").at("accuracy").is_double());
 }
 
-TEST_CASE("an output that is a file is refused and the file stays") {
+TEST_CASE("a run folder that is a file is refused and the file stays") {
   const Workplace place;
   place.write("taken", "precious");
   const Finished run(place, {"run", "e.yaml", "output=taken"});

@@ -64,7 +64,7 @@ std::vector<std::pair<std::string, std::string>> killed_at(const Workplace& plac
 /// Whether the fault that killed_at() armed has happened.
 bool was_killed(const Workplace& place);
 
-/// The result files that differ between two output folders, or are in only one of them; empty if all bytes are the
+/// The result files that differ between two run folders, or are in only one of them; empty if all bytes are the
 /// same. Reports and files that are not results are left out.
 std::vector<std::string> different_results(const Workplace& place, const std::string& a, const std::string& b);
 

@@ -54,7 +54,7 @@ class ExportTest(unittest.TestCase):
         return code, out.getvalue(), errors.getvalue()
 
     def exported(self, *words: object) -> str:
-        """The output of a command that must succeed."""
+        """What a command that must succeed prints."""
         code, out, errors = self.export(*words)
         self.assertEqual(code, 0, errors)
         return out

@@ -21,7 +21,7 @@ using Names = std::vector<std::string>;
 
 const std::string kReport = R"({"schema": "tutti.report/1", "command": "evaluate"})";
 
-struct Output : test::TemporaryFolder {
+struct ResultFolder : test::TemporaryFolder {
   void put(const std::string& name, const std::string& text = "some bytes") const {
     fs::create_directories((*this / name).parent_path());
     std::ofstream(*this / name) << text;
@@ -52,7 +52,7 @@ const Names kResults{"disagreement.npy",
                      "vote/predictions.npy"};
 
 TEST_CASE("the results of an earlier command go with their folders and its report") {
-  const Output out;
+  const ResultFolder out;
   for (const std::string& name : kResults) out.put(name);
   out.put("report.json", kReport);
   const RemovedResults removed = remove_results(out.path(), {});
@@ -63,7 +63,7 @@ TEST_CASE("the results of an earlier command go with their folders and its repor
 }
 
 TEST_CASE("weights and journals and merges and all that Tutti does not know stay") {
-  const Output out;
+  const ResultFolder out;
   const Names others{"a.safetensors", "journal",         "members/notes.txt", "merge.json", "merged.safetensors",
                      "notes.npy",     "tasks/notes.txt", "tasks/t/input.npy", "trace.json", "vote/labels.npy"};
   for (const std::string& name : others) out.put(name);
@@ -75,7 +75,7 @@ TEST_CASE("weights and journals and merges and all that Tutti does not know stay
 
 TEST_CASE("a folder without a report of Tutti is not touched") {
   for (const char* report : {"", "no JSON", "[]", R"({"schema": "other/1", "command": "run"})", R"({"schema": 3})"}) {
-    const Output out;
+    const ResultFolder out;
     out.put("labels.npy");
     if (*report != '\0') out.put("report.json", report);
     const Names before = out.files();
@@ -85,7 +85,7 @@ TEST_CASE("a folder without a report of Tutti is not touched") {
 }
 
 TEST_CASE("what a command reads stays however it is named") {
-  const Output out;
+  const ResultFolder out;
   for (const char* name : {"labels.npy", "members/a.npy", "predicted.npy"}) out.put(name);
   out.put("report.json", kReport);
   fs::create_symlink(out / "members", out / "elsewhere");
@@ -94,8 +94,8 @@ TEST_CASE("what a command reads stays however it is named") {
 }
 
 TEST_CASE("other commands' folders below are theirs and links are not followed") {
-  const Output out;
-  const Output elsewhere;
+  const ResultFolder out;
+  const ResultFolder elsewhere;
   elsewhere.put("a.npy");
   elsewhere.put("predictions.npy");
   out.put("report.json", kReport);
@@ -112,7 +112,7 @@ TEST_CASE("other commands' folders below are theirs and links are not followed")
 }
 
 TEST_CASE("a result that cannot be removed is an error that names it and the report stays") {
-  const Output out;
+  const ResultFolder out;
   out.put("predictions.npy");
   out.put("report.json", kReport);
   ::chmod(out.path().c_str(), 0555);
@@ -123,7 +123,7 @@ TEST_CASE("a result that cannot be removed is an error that names it and the rep
     CHECK(error->kind() == ErrorKind::failed);
     CHECK(error->message() == "could not remove " + (out / "predictions.npy").string());
     CHECK(error->detail() == "Permission denied; an earlier command wrote it");
-    CHECK(error->hint() == "choose another output folder");
+    CHECK(error->hint() == "choose another run folder");
   }
   CHECK(fs::exists(out / "report.json"));
 }

@@ -181,7 +181,7 @@ TEST_CASE("a folder is written into by one program at a time") {
     CHECK(error->kind() == ErrorKind::usage);
     CHECK(error->message() == "another tutti is writing into " + path.string());
     CHECK(error->detail() == "it holds the lock of this folder");
-    CHECK(error->hint() == "wait until it ends, or choose another output folder");
+    CHECK(error->hint() == "wait until it ends, or choose another run folder");
     CHECK(std::filesystem::is_directory(path));
     CHECK(std::filesystem::is_empty(path));
     // A rejected program removes nothing, and a lock can be moved.

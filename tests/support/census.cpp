@@ -114,4 +114,16 @@ std::uint64_t voluntary_switches_of_thread(const std::string& name) {
   return sum;
 }
 
+std::optional<double> next_timer() {
+  std::optional<double> next;
+  for (const auto& entry : fs::directory_iterator("/proc/self/fdinfo")) {
+    const std::string left = field(entry.path(), "it_value");  // "(0, 499957000)": seconds, nanoseconds
+    if (left.empty()) continue;
+    const std::size_t comma = left.find(',');
+    const double seconds = std::stod(left.substr(1, comma - 1)) + std::stod(left.substr(comma + 1)) * 1e-9;
+    if (seconds > 0) next = std::min(next.value_or(seconds), seconds);
+  }
+  return next;
+}
+
 }  // namespace tutti::test

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,5 +46,7 @@ bool happens(const std::function<bool()>& condition);
 std::uint64_t voluntary_switches(int pid);
 /// The same of one thread of this process.
 std::uint64_t voluntary_switches_of_thread(const std::string& name);
+/// Seconds until the next timerfd of this process fires; nothing if none is set.
+std::optional<double> next_timer();
 
 }  // namespace tutti::test

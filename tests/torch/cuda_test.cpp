@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "common/program_folder.hpp"
 #include "common/wire/spawn_contract.hpp"
 #include "merge/safetensors.hpp"
 #include "tests/common/error_of.hpp"
@@ -34,8 +35,7 @@ const Backend* gpu_backend() {
   }
   std::string problem;
   // Found as the worker finds it, so that the test may be moved together with the plugin.
-  const auto folder = std::filesystem::read_symlink("/proc/self/exe").parent_path();
-  const Backend* const backend = test::open_plugin(find_plugin(folder, kCudaPlugin).string(), problem);
+  const Backend* const backend = test::open_plugin(find_plugin(program_folder(), kCudaPlugin).string(), problem);
   if (backend == nullptr) FAIL(problem);  // a GPU is there: the plugin must open
   return backend;
 }

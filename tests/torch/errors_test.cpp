@@ -119,6 +119,18 @@ TEST_CASE("memory that LibTorch cannot get is reported with the reason and what 
   CHECK(of_cpp->message() == "out of memory");
 }
 
+// LibTorch gives the same reason if a model names a device in its code.
+TEST_CASE("a GPU that cannot be used is the machine's fault and has one message") {
+  const std::string reason = "Found no NVIDIA driver on your system.";
+  REQUIRE_FALSE(fault_of_model(reason).empty());
+  const auto error = test::error_of([&] { gpu_explained([&] { throw std::runtime_error(reason); }); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::failed);
+  CHECK(error->message() == "there is no usable GPU");
+  CHECK(error->detail() == reason);
+  CHECK(error->hint() == "see 'nvidia-smi' and CUDA_VISIBLE_DEVICES, or assign cpu instead");
+}
+
 TEST_CASE("an error of Tutti passes unchanged") {
   const auto error = test::error_of([] {
     explained(ErrorKind::failed, "outer", "", [] { throw Error(ErrorKind::usage, "inner", "detail", "hint"); });

@@ -50,4 +50,14 @@ auto explained(ErrorKind kind, std::string_view message, std::string_view hint, 
   }
 }
 
+inline constexpr std::string_view kNoUsableGpu = "there is no usable GPU";
+
+/// Calls `work`, which only finds out whether this process can use a GPU. An exception becomes Error(failed,
+/// kNoUsableGpu), as above.
+template <class Work>
+void gpu_explained(Work work) {
+  explained(ErrorKind::failed, kNoUsableGpu, "see 'nvidia-smi' and CUDA_VISIBLE_DEVICES, or assign cpu instead", work,
+            Blame::machine);
+}
+
 }  // namespace tutti::worker

@@ -5,6 +5,8 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <dlfcn.h>
 
+#include <string>
+
 #include <tutti/error.hpp>
 
 #include "worker/torch/torch_errors.hpp"
@@ -18,7 +20,7 @@ void open_cuda_libraries() {
   // It registers its kernels and its guard when it is loaded; the search path is that of libtorch_cpu.so.
   if (::dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) != nullptr) return;
   const char* const reason = ::dlerror();
-  throw Error(ErrorKind::failed, "there is no usable GPU", reason == nullptr ? "" : reason,
+  throw Error(ErrorKind::failed, std::string(worker::kNoUsableGpu), reason == nullptr ? "" : reason,
               "assign the members to cpu, or use a LibTorch with CUDA and all of its libraries");
 }
 
@@ -26,13 +28,10 @@ void open_cuda_libraries() {
 
 void require_cuda() {
   open_cuda_libraries();
-  worker::explained(
-      ErrorKind::failed, "there is no usable GPU", "see 'nvidia-smi' and CUDA_VISIBLE_DEVICES",
-      [] {
-        at::globalContext().lazyInitDevice(at::kCUDA);
-        TORCH_CHECK(c10::impl::VirtualGuardImpl(at::kCUDA).deviceCount() > 0, "no CUDA device is visible");
-      },
-      worker::Blame::machine);
+  worker::gpu_explained([] {
+    at::globalContext().lazyInitDevice(at::kCUDA);
+    TORCH_CHECK(c10::impl::VirtualGuardImpl(at::kCUDA).deviceCount() > 0, "no CUDA device is visible");
+  });
 }
 
 struct ComputingThread::OwnStream {

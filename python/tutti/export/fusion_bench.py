@@ -2,7 +2,7 @@
 be converted.
 
 `fusion_bench --cfg job --resolve ... > resolved.yaml` prints such a configuration. The current form, with _target_, and
-the older one, with type, are supported. Nothing is downloaded: the output lists the commands for what is missing.
+the older one, with type, are supported. Nothing is downloaded: the file lists the commands for what is missing.
 """
 
 from __future__ import annotations
@@ -329,7 +329,7 @@ def convert(config: dict[str, Any], options: argparse.Namespace) -> Converted:
         if key in SILENT_TOP | {"method", "modelpool", "taskpool", "seed"} or value in (None, False, {}, []):
             continue
         reasons = {"fabric": "Tutti has its own processes and devices: device_map, assignment, threads",
-                   "merged_model_save_path": "`tutti merge` always saves the model, into its output folder",
+                   "merged_model_save_path": "`tutti merge` always saves the model, into its run folder",
                    "fast_dev_run": "add `limit: N` to the inputs of the tasks"}
         out.lose(key, value, reasons.get(key, "Tutti has no equivalent here"))
     return out

@@ -28,8 +28,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         "Face image classifier or CLIP model, or hf:owner/name")
     parser.add_argument("--output", required=True, type=Path, metavar="PATH",
                         help="FILE.pt, FILE.pt2, FILE.safetensors; for a CLIP tower as safetensors a folder")
-    parser.add_argument("--format", choices=["pt", "pt2", "safetensors"], help="default: by the output's name")
-    parser.add_argument("--name", help="of the member; default: by the output's name")
+    parser.add_argument("--format", choices=["pt", "pt2", "safetensors"], help="default: by the name of PATH")
+    parser.add_argument("--name", help="of the member; default: by the name of PATH")
     parser.add_argument("--yaml", type=Path, metavar="FILE", help="add the member to this file instead of printing it")
     parser.add_argument("--shape", metavar="C,H,W", help="of one image; default: from the model's configuration")
     parser.add_argument("--batch", default="dynamic", metavar="N", help="pt2: images per batch, or dynamic (%(default)s)")

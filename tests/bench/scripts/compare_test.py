@@ -1,4 +1,4 @@
-"""bench/compare: what counts as a change, its output, and its exit code."""
+"""bench/compare: what counts as a change, what it prints, and its exit code."""
 
 import unittest
 
@@ -9,7 +9,7 @@ class Cases(ScriptCase):
     script = "compare"
 
     def compare(self, old: list[dict] | str, new: list[dict] | str, *options: str) -> str:
-        """The output, and the exit code in self.code."""
+        """What it prints, and the exit code in self.code."""
         ran = self.run_script(self.file("old.jsonl", old), self.file("new.jsonl", new), *options)
         self.code = ran.returncode
         self.said = ran.stderr

@@ -30,9 +30,10 @@ struct WorldSetting {
   std::uint32_t faults = 10;  ///< percent of the steps
   bool stuck = false;         ///< some processes do not end when they are killed
   bool nan = false;
-  bool kills = true;    ///< processes die, and break the protocol
-  bool freezes = true;  ///< processes stop and never continue
-  bool slow = false;    ///< each process gets a thousandth of a processor, and a hundred times as much time passes
+  bool kills = true;         ///< processes die, and break the protocol
+  bool freezes = true;       ///< processes stop and never continue
+  bool never_ready = false;  ///< once all members have run, no further process becomes ready
+  bool slow = false;         ///< each process gets a thousandth of a processor, and a hundred times as much time passes
   /// Parts of the errors with which the pool may fail. Empty if every member can live and no budget limits it.
   std::vector<std::string> may_fail_with;
 };

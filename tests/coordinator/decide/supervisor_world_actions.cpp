@@ -126,6 +126,7 @@ void World::perform(const action::Spawn& spawn) {
   auto process = std::make_unique<Process>();
   process->rank = member_of(spawn.worker);
   process->generation = spawn.generation;
+  process->frozen = all_ran_ && setting_.never_ready;
   members_[member_of(spawn.worker)].process = std::move(process);
 }
 

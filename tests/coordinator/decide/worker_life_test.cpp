@@ -24,7 +24,7 @@ WorkerLife::Setting life_setting() {
   return setting;
 }
 
-Time at(double seconds) { return Time{} + std::chrono::duration_cast<Time::duration>(Seconds(seconds)); }
+Time moment(double seconds) { return Time{} + std::chrono::duration_cast<Time::duration>(Seconds(seconds)); }
 
 WorkerLife life_in(Phase phase) {
   WorkerLife life(life_setting());
@@ -33,13 +33,13 @@ WorkerLife life_in(Phase phase) {
     life.give_up();
     return life;
   }
-  life.spawn(at(0));
+  life.spawn(moment(0));
   if (phase == Phase::starting) return life;
-  life.ready({}, at(0));
+  life.ready({}, moment(0));
   if (phase == Phase::preparing) return life;
   life.prepared();
   if (phase == Phase::running) return life;
-  life.kill({}, at(0));
+  life.kill({}, moment(0));
   return life;
 }
 
@@ -62,11 +62,11 @@ std::vector<Phase> after(Event event) {
 TEST_CASE("events from a worker or the system are accepted in every phase of a life") {
   using enum WorkerLife::Phase;
   std::vector<Step> steps;
-  CHECK(after([&](WorkerLife& life) { steps.push_back(life.ready({}, at(1))); }) ==
+  CHECK(after([&](WorkerLife& life) { steps.push_back(life.ready({}, moment(1))); }) ==
         std::vector{waiting, preparing, preparing, running, ending, given_up});
   CHECK(steps == std::vector{Step::late, Step::taken, Step::lie, Step::lie, Step::late, Step::late});
   steps.clear();
-  CHECK(after([&](WorkerLife& life) { steps.push_back(life.kill({}, at(1))); }) ==
+  CHECK(after([&](WorkerLife& life) { steps.push_back(life.kill({}, moment(1))); }) ==
         std::vector{waiting, ending, ending, ending, ending, given_up});
   CHECK(steps == std::vector{Step::late, Step::taken, Step::taken, Step::taken, Step::late, Step::late});
   steps.clear();
@@ -86,13 +86,13 @@ TEST_CASE("a decision that does not fit the phase of a worker is a failed check"
         allowed.push_back(phase);
     return allowed;
   };
-  CHECK(allowed_in([](WorkerLife& life) { life.spawn(at(1)); }) == std::vector{Phase::waiting});
+  CHECK(allowed_in([](WorkerLife& life) { life.spawn(moment(1)); }) == std::vector{Phase::waiting});
   CHECK(allowed_in([](WorkerLife& life) { life.prepared(); }) == std::vector{Phase::preparing});
   CHECK(allowed_in([](WorkerLife& life) { life.give_up(); }) == std::vector{Phase::waiting});
-  CHECK(allowed_in([](WorkerLife& life) { life.wait_for_replacement(Seconds(0), at(1)); }) ==
+  CHECK(allowed_in([](WorkerLife& life) { life.wait_for_replacement(Seconds(0), moment(1)); }) ==
         std::vector{Phase::waiting});
   WorkerLife life = life_in(Phase::running);
-  const std::string line = failed_check([&] { life.spawn(at(1)); });
+  const std::string line = failed_check([&] { life.spawn(moment(1)); });
   CHECK(line.ends_with("a worker is spawned only while it waits"));
 }
 
@@ -100,7 +100,7 @@ TEST_CASE("a process that is gone leaves its generation and its deaths and nothi
   WorkerLife life = life_in(Phase::running);
   CHECK(life.ran());
   life.distrust();
-  life.kill({}, at(1));
+  life.kill({}, moment(1));
   CHECK(life.fault().has_value());
   life.count_death();
   life.gone();
@@ -109,23 +109,23 @@ TEST_CASE("a process that is gone leaves its generation and its deaths and nothi
   CHECK(!life.fault().has_value());
   CHECK(life.deaths() == 1);
   CHECK(life.generation() == Generation(0));
-  life.spawn(at(2));
+  life.spawn(moment(2));
   CHECK(life.generation() == Generation(1));
 }
 
 TEST_CASE("every phase that can last too long has a deadline") {
   const auto due = [](Phase phase) { return life_in(phase).due(WorkerLife::Duty::nothing); };
   CHECK(due(Phase::waiting) == std::nullopt);
-  CHECK(due(Phase::starting) == at(120));
-  CHECK(due(Phase::preparing) == at(120));
+  CHECK(due(Phase::starting) == moment(120));
+  CHECK(due(Phase::preparing) == moment(120));
   CHECK(due(Phase::running) == std::nullopt);
-  CHECK(due(Phase::ending) == at(10));
+  CHECK(due(Phase::ending) == moment(10));
   CHECK(due(Phase::given_up) == std::nullopt);
   CHECK(life_in(Phase::running).due(WorkerLife::Duty::tasks).has_value());
-  CHECK(life_in(Phase::running).due(WorkerLife::Duty::command) == at(120));
+  CHECK(life_in(Phase::running).due(WorkerLife::Duty::command) == moment(120));
   WorkerLife life = life_in(Phase::waiting);
-  life.wait_for_replacement(Seconds(0.5), at(3));
-  CHECK(life.due(WorkerLife::Duty::nothing) == at(3.5));
+  life.wait_for_replacement(Seconds(0.5), moment(3));
+  CHECK(life.due(WorkerLife::Duty::nothing) == moment(3.5));
 }
 
 }  // namespace

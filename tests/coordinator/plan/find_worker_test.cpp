@@ -8,6 +8,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/program_folder.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
 
@@ -64,7 +65,7 @@ TEST_CASE("a program that is not installed is reported with all places and a hin
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == "the program tutti-nonsense was not found");
-  const fs::path folder = fs::read_symlink("/proc/self/exe").parent_path();
+  const fs::path folder = program_folder();
   CHECK(contains(error->detail(), "looked for " + (folder / "tutti-nonsense").string()));
   CHECK(contains(error->detail(), (folder.parent_path() / "libexec/tutti/tutti-nonsense").string()));
   CHECK(error->hint() == "build it");

@@ -1,4 +1,4 @@
-// One output folder, several commands: one at a time, and afterwards it holds the results of the last one.
+// One run folder, several commands: one at a time, and afterwards it holds the results of the last one.
 #include <doctest/doctest.h>
 #include <signal.h>
 
@@ -58,7 +58,7 @@ TEST_CASE("a command does not write into a folder that another one is writing in
       CHECK(second.code == 2);
       CHECK(contains(second.err(),
                      "tutti: another tutti is writing into out\n  detail: it holds the lock of this "
-                     "folder\n  hint: wait until it ends, or choose another output folder\n"));
+                     "folder\n  hint: wait until it ends, or choose another run folder\n"));
       CHECK_FALSE(contains(second.err(), "workers"));
     }
     first.signal(SIGKILL);
@@ -182,7 +182,7 @@ TEST_CASE("a command that fails leaves no results of the one before") {
   CHECK(place.report("out").at("completed") == false);
 }
 
-TEST_CASE("arrays that a command reads from its own output folder stay") {
+TEST_CASE("arrays that a command reads from its own run folder stay") {
   const Trained place;
   REQUIRE(Finished(place, kRunAll).code == 0);
   const std::string labels = place.read("out/labels.npy");
