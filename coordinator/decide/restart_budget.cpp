@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/check.hpp"
+
 namespace tutti {
 namespace {
 
@@ -11,6 +13,7 @@ constexpr RestartBudget::Seconds kLongestDelay{5};
 
 bool RestartBudget::spend(Time now) {
   if (!limit_) return true;
+  TUTTI_CHECK(deaths_.empty() || deaths_.back() <= now, "deaths are in the order of their times");
   while (!deaths_.empty() && now - deaths_.front() >= window_) deaths_.pop_front();
   if (deaths_.size() >= *limit_) return false;
   deaths_.push_back(now);
