@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/check.hpp"
 #include "common/ids.hpp"
 
 namespace tutti {
@@ -15,13 +16,12 @@ class AbandonedProcesses {
   using Slots = std::vector<SlotId>;
 
   void add(WorkerId worker, Generation generation, Slots slots) {
+    TUTTI_CHECK(find(worker, generation) == processes_.end(), "a process is abandoned only once");
     processes_.push_back({worker, generation, std::move(slots)});
   }
   /// One has ended after all. Returns the slots that it kept; nothing if it is not known.
   Slots remove(WorkerId worker, Generation generation) {
-    const auto found = std::find_if(processes_.begin(), processes_.end(), [&](const Process& process) {
-      return process.worker == worker && process.generation == generation;
-    });
+    const auto found = find(worker, generation);
     if (found == processes_.end()) return {};
     Slots slots = std::move(found->slots);
     processes_.erase(found);
@@ -40,6 +40,12 @@ class AbandonedProcesses {
     Generation generation;
     Slots slots;
   };
+  std::vector<Process>::iterator find(WorkerId worker, Generation generation) {
+    return std::find_if(processes_.begin(), processes_.end(), [&](const Process& process) {
+      return process.worker == worker && process.generation == generation;
+    });
+  }
+
   std::vector<Process> processes_;
 };
 

@@ -109,6 +109,7 @@ Accumulator::Result Accumulator::combine(Answers members, const std::vector<bool
 
 void Accumulator::check_finite(std::span<const float> values, std::uint32_t width, std::uint64_t first) const {
   if (on_nan_ == OnNan::allow) return;
+  TUTTI_CHECK(values.empty() || values.size() % width == 0, "values are whole rows");
   const auto wrong = std::find_if_not(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
   if (wrong == values.end()) return;
   const auto image = first + static_cast<std::uint64_t>(wrong - values.begin()) / width;
@@ -148,6 +149,8 @@ Accumulator::Chosen Accumulator::choose(Answers members, const std::vector<bool>
   } else if (weighted || spec_.rule == CombineRule::vote) {
     check_total(weight_sum(chosen.weights, spec_.accumulate_f64), spec_.rule, weights_, present);
   }
+  // Infinite weights can make it NaN.
+  TUTTI_CHECK(!(chosen.scale < 1), "missing members never make the values smaller");
   return chosen;
 }
 

@@ -1,6 +1,7 @@
 #include "coordinator/decide/batch_search.hpp"
 
 #include <algorithm>
+#include <functional>
 
 #include "common/check.hpp"
 
@@ -28,6 +29,8 @@ std::vector<std::uint32_t> batch_candidates(std::uint32_t segment_images, std::u
   // If the last step is small, it replaces the step before it.
   if (!sizes.empty() && last <= sizes.back() + sizes.back() / 4) sizes.pop_back();
   sizes.push_back(last);
+  TUTTI_CHECK(std::adjacent_find(sizes.begin(), sizes.end(), std::greater_equal<>()) == sizes.end(), "sizes ascend");
+  TUTTI_CHECK(sizes.back() <= end);
   return sizes;
 }
 
@@ -36,6 +39,8 @@ BatchSearch::BatchSearch(std::uint32_t segment_images, const std::vector<std::ui
   TUTTI_CHECK(!most.empty());
   for (const std::uint32_t limit : most) groups_.push_back({limit, {}, 0, 0, 0, false});
   candidates_ = batch_candidates(segment_images, *std::max_element(most.begin(), most.end()));
+  for (const Group& group : groups_)
+    TUTTI_CHECK(candidates_.front() <= group.most, "every group may try the smallest size");
   over_ = candidates_.size() < 2;
 }
 
@@ -44,6 +49,7 @@ std::optional<BatchSearch::Round> BatchSearch::next() const {
   Round round{warm_ ? round_images_ : size(), {}};
   for (std::size_t group = 0; group < groups_.size(); ++group)
     round.batches.push_back(groups_[group].done ? choice(group) : size());
+  TUTTI_CHECK(round.images <= segment_images_, "a round is filled into one slot");
   return round;
 }
 
@@ -60,6 +66,7 @@ void BatchSearch::add(const Times& times) {
 }
 
 void BatchSearch::skip() {
+  TUTTI_CHECK(!over_);
   if (++rounds_ >= kMostRounds) close_size();
 }
 
@@ -89,6 +96,7 @@ void BatchSearch::close_size() {
   for (std::size_t index = 0; index < groups_.size(); ++index) {
     Group& group = groups_[index];
     if (group.done) continue;
+    TUTTI_CHECK(size() <= group.most);
     if (group.fresh > 0) group.speeds.push_back({size(), group.fresh});
     if (group.fresh > group.improved * (1 + kTie)) {
       group.improved = group.fresh;

@@ -5,6 +5,20 @@
 #include "common/check.hpp"
 
 namespace tutti {
+namespace {
+
+void check_row(SegmentId number, const Ledger::Segment& segment, const Ledger::Row& row) {
+  TUTTI_CHECK(row.asked || (row.times == 0 && !row.answered && !row.abandoned && !row.kept),
+              "a member that was not asked has no part in the segment");
+  TUTTI_CHECK(row.answered || !row.present);
+  TUTTI_CHECK(!row.abandoned || !(row.answered || row.out || row.kept),
+              "nothing comes from a member that was given up");
+  TUTTI_CHECK(segment.held || !row.kept);
+  TUTTI_CHECK(row.kept || !(row.out && row.answered), "only training is done again");
+  TUTTI_CHECK(!row.out || row.task.segment == number);
+}
+
+}  // namespace
 
 SegmentId Ledger::open(SlotId slot, std::uint32_t images, TaskKind kind, const ByRank<bool>& asked, std::uint64_t index,
                        bool last) {
@@ -31,9 +45,11 @@ TaskRecord Ledger::hand_out(SegmentId number, Rank rank, Generation generation, 
   Row& row = segment.rows[rank];
   TUTTI_CHECK(row.asked);
   TUTTI_CHECK(!row.abandoned);
+  TUTTI_CHECK(!segment.set_aside, "no further worker gets a segment that was set aside");
   TUTTI_CHECK(!row.out || row.task.generation != generation, "a worker has a task only once");
   TUTTI_CHECK(!row.answered || row.kept, "only training is done again");
   Count& count = counts_[rank];
+  TUTTI_CHECK(count.generation <= generation, "a later worker is of a later generation");
   if (count.generation != generation) count = {generation, {}};
   row.out = true;
   ++row.times;
@@ -66,6 +82,7 @@ Ledger::Segment Ledger::close(SegmentId number) {
   const auto found = segments_.find(number);
   TUTTI_CHECK(found != segments_.end());
   TUTTI_CHECK(!found->second.closed, "results are taken only once");
+  TUTTI_CHECK(found->second.open == 0, "results are complete when they are taken");
   found->second.closed = true;
   if (found->second.held) return found->second;
   Segment segment = std::move(found->second);
@@ -73,7 +90,11 @@ Ledger::Segment Ledger::close(SegmentId number) {
   return segment;
 }
 
-void Ledger::take_back(SegmentId number, Rank rank) { segments_.at(number).rows[rank].out = false; }
+void Ledger::take_back(SegmentId number, Rank rank) {
+  Row& row = segments_.at(number).rows[rank];
+  TUTTI_CHECK(row.out);
+  row.out = false;
+}
 
 void Ledger::ask_again(SegmentId number, Rank rank) {
   Segment& segment = segments_.at(number);
@@ -91,7 +112,7 @@ bool Ledger::abandon(SegmentId number, Rank rank) {
   Row& row = segment.rows[rank];
   row.kept = false;
   row.out = false;
-  if (!row.asked || row.answered || row.abandoned) return false;
+  if (!row.is_open()) return false;
   TUTTI_CHECK(segment.open > 0);
   row.abandoned = true;
   return --segment.open == 0;
@@ -104,7 +125,12 @@ void Ledger::hold(SegmentId number) {
   for (Row& row : segment.rows) row.kept = row.asked;
 }
 
-void Ledger::settle(SegmentId number, Rank rank) { segments_.at(number).rows[rank].kept = false; }
+void Ledger::settle(SegmentId number, Rank rank) {
+  Row& row = segments_.at(number).rows[rank];
+  TUTTI_CHECK(row.kept, "a member settles a segment only once");
+  TUTTI_CHECK(row.answered && !row.out, "what a member has settled it has answered");
+  row.kept = false;
+}
 
 std::optional<SlotId> Ledger::release(SegmentId number) {
   const auto found = segments_.find(number);
@@ -116,6 +142,19 @@ std::optional<SlotId> Ledger::release(SegmentId number) {
   segment.held = false;
   if (segment.closed) segments_.erase(found);
   return slot;
+}
+
+void Ledger::check_invariants() const {
+  for (const auto& entry : segments_) {
+    const Segment& segment = entry.second;
+    TUTTI_CHECK(segment.held || !segment.closed, "only a held segment outlives its closing");
+    std::size_t open = 0;
+    for (const Row& row : segment.rows) {
+      check_row(entry.first, segment, row);
+      open += row.is_open() ? 1 : 0;
+    }
+    TUTTI_CHECK(segment.open == open);
+  }
 }
 
 }  // namespace tutti

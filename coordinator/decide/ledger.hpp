@@ -39,6 +39,9 @@ class Ledger {
     std::uint32_t times = 0;  ///< handed out
     TaskRecord task;          ///< as it was last handed out
     CompletionRecord completion;
+
+    /// An answer is still to come.
+    bool is_open() const noexcept { return asked && !answered && !abandoned; }
   };
   struct Segment {
     SlotId slot{};
@@ -80,6 +83,9 @@ class Ledger {
   void settle(SegmentId segment, Rank rank);
   /// Returns the slot, once, when a held segment is done and every member has settled it.
   std::optional<SlotId> release(SegmentId segment);
+
+  /// Fails if facts that belong together do not agree. Between any two calls they do.
+  void check_invariants() const;
 
   /// A segment that is open or held.
   Segment& at(SegmentId segment) { return segments_.at(segment); }

@@ -24,7 +24,7 @@ namespace tutti {
 class MemberTasks {
  public:
   /// Adds a task, or adds one again that had been answered.
-  void add(SegmentId segment) { pending_.insert(segment); }
+  void add(SegmentId segment);
   /// The task will not be done (again); it must not be in flight.
   void forget(SegmentId segment);
   void forget_all();
@@ -46,7 +46,7 @@ class MemberTasks {
 
   /// The task that may have killed the last worker: the replacement gets no other task until it has answered this one.
   std::optional<SegmentId> suspect() const noexcept { return suspect_; }
-  void suspect(SegmentId segment) { suspect_ = segment; }
+  void suspect(SegmentId segment);
   bool retries_suspect() const { return suspect_ && !in_flight_.empty() && in_flight_.front() == *suspect_; }
 
   /// The file with the state after the last safe task, of this training or an earlier one; nothing if that is the state
@@ -58,7 +58,14 @@ class MemberTasks {
   /// earlier training that was cut short continues from its last checkpoint.
   std::vector<SegmentId> begin_training();
 
+  /// Answered, but not safe; oldest first.
+  const std::vector<SegmentId>& unsafe() const noexcept { return unsafe_; }
+  /// Fails if facts that belong together do not agree. Between two events they do.
+  void check_invariants() const;
+
  private:
+  bool is_in_flight(SegmentId segment) const;
+
   std::set<SegmentId> pending_;
   std::deque<SegmentId> in_flight_;  // oldest first
   std::vector<SegmentId> unsafe_;    // oldest first

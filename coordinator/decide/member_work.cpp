@@ -50,6 +50,11 @@ bool MemberWork::may_be_told() const {
   return owes() && tasks.in_flight().empty() && (pending.empty() || *pending.begin() >= command_before_);
 }
 
+void MemberWork::tell() {
+  TUTTI_CHECK(tasks.in_flight().empty(), "a command is about the state after the tasks that came before it");
+  step(Event::tell);
+}
+
 std::vector<SegmentId> MemberWork::begin_training() {
   training_ = true;
   return tasks.begin_training();
@@ -82,6 +87,14 @@ void MemberWork::leave(std::string reason, SegmentId from) {
 void MemberWork::missing_from(SegmentId segment) {
   TUTTI_CHECK(absent());
   absent_from_ = segment;
+}
+
+void MemberWork::check_invariants() const {
+  tasks.check_invariants();
+  const auto& in_flight = tasks.in_flight();
+  TUTTI_CHECK(!commanded() || in_flight.empty() || in_flight.back() < command_before_,
+              "no task that came after a command is handed out before it");
+  TUTTI_CHECK(!absent() || !(commanded() || tasks.any_open()), "nothing is expected of a member that left");
 }
 
 }  // namespace tutti

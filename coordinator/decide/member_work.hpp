@@ -35,7 +35,7 @@ class MemberWork {
   void command(SegmentId before);
   /// Whether the part is owed, and every task that comes before it has been answered.
   bool may_be_told() const;
-  void tell() { step(Event::tell); }
+  void tell();
   void answer() { step(Event::answer); }
   bool owes() const noexcept { return part_ == Part::owed; }
   bool told() const noexcept { return part_ == Part::told; }
@@ -64,6 +64,9 @@ class MemberWork {
   bool absent() const noexcept { return absent_from_.has_value(); }
   const std::string& absent_reason() const noexcept { return absent_reason_; }
   const std::optional<SegmentId>& absent_from() const noexcept { return absent_from_; }
+
+  /// Fails if facts that belong together do not agree. Between two events they do.
+  void check_invariants() const;
 
   MemberTasks tasks;
 

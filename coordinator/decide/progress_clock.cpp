@@ -1,5 +1,7 @@
 #include "coordinator/decide/progress_clock.hpp"
 
+#include "common/check.hpp"
+
 namespace tutti {
 
 void ProgressClock::reset() {
@@ -20,6 +22,7 @@ void ProgressClock::progressed(Time now) {
 
 void ProgressClock::look(std::uint64_t batches, bool working, Time now) {
   if (batches == seen_) return;
+  TUTTI_CHECK(changed_ <= since_ && since_ <= now, "the time of a batch is not negative");
   // A counter that goes back was overwritten. That is not a finished batch, but the worker is alive.
   if (working && batches > seen_) {
     // Without what is excused, or one slow-down would allow for a very long hang after it.
@@ -32,6 +35,7 @@ void ProgressClock::look(std::uint64_t batches, bool working, Time now) {
 
 void ProgressClock::watch(const ProcessActivity& activity, Time now) {
   if (watched_) {
+    TUTTI_CHECK(watched_at_ <= now, "the time between two looks is not negative");
     const Seconds passed(now - watched_at_);
     const bool wanted_to_work = activity.runnable > 0 || activity.major_faults > watched_->major_faults;
     // The share of one thread: which of them the batch waits for is unknown.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/check.hpp"
+
 namespace tutti {
 namespace {
 
@@ -11,6 +13,7 @@ constexpr RestartBudget::Seconds kLongestDelay{5};
 
 RestartBudget::Verdict RestartBudget::spend(Time now) {
   if (!limit_) return Verdict::allowed;
+  TUTTI_CHECK(deaths_.empty() || deaths_.back() <= now, "deaths are in the order of their times");
   const auto is_old = [&](Time death) { return now - death >= window_; };
   // A start that takes longer to fail than the window would otherwise be repeated without end.
   while (deaths_.size() > in_vain_ && is_old(deaths_.front())) deaths_.pop_front();

@@ -14,6 +14,8 @@ Supervisor::Supervisor(SupervisorSetting setting)
       work_(setting_.places.size()) {
   TUTTI_CHECK(!work_.empty());
   TUTTI_CHECK(setting_.slots > 0);
+  TUTTI_CHECK(setting_.checkpoint_segments == 1 || setting_.checkpoint_segments < setting_.slots,
+              "there are slots for all tasks from one checkpoint to the next");
 }
 
 std::optional<Action> Supervisor::next() {

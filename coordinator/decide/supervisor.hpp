@@ -100,6 +100,8 @@ class Supervisor {
   void describe(Rank rank, MemberStatus& status) const;
   /// Without the counts that only the pool has: missed wake-ups and stalls.
   const FaultCounts& counts() const noexcept { return counts_; }
+  /// Fails if facts that belong together do not agree. Between two events they do. Called after every death.
+  void check_invariants() const;
 
  private:
   WorkerLife& life_of(Rank rank) { return lives_[worker_of(rank)]; }
@@ -149,6 +151,11 @@ class Supervisor {
   void begin_training(Rank rank);
   void answer_command(Rank rank, const control::Done& answer);
   void finish_command();
+
+  // ---- invariants (supervisor_invariants.cpp)
+  void check_counts() const;
+  void check_member(Rank rank) const;
+  void check_tasks(Rank rank) const;
 
   SupervisorSetting setting_;
   Ledger ledger_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/check.hpp"
 #include "common/counted.hpp"
 #include "coordinator/decide/supervisor.hpp"
 
@@ -75,6 +76,8 @@ bool Supervisor::blame(SegmentId number, const WorkerFault& fault, std::string& 
 // No further worker gets the segment; those that have it are waited for.
 void Supervisor::set_aside(SegmentId number) {
   Ledger::Segment& segment = ledger_.at(number);
+  TUTTI_CHECK(segment.kind == TaskKind::predict, "training cannot continue without a segment");
+  TUTTI_CHECK(segment.open > 0, "a segment that is set aside is not finished yet");
   segment.set_aside = true;
   ++counts_.set_aside;
   for (const Rank rank : work_.ids()) {

@@ -63,6 +63,7 @@ void Supervisor::ready(WorkerId worker, WorkerLife::Seconds batch, Time now) {
   if (begins) begin_training(rank);
   if (!work.training()) return run(worker, now);
   if (begins) work.tell();
+  TUTTI_CHECK(work.tasks.begins() || work.tasks.checkpoint().has_value(), "a member in training has a state");
   actions_.push_back(action::Prepare{rank, work.tasks.checkpoint(), work.tasks.begins()});
 }
 
@@ -115,6 +116,7 @@ void Supervisor::gone(WorkerId worker, const Death& death, Time now) {
   // configuration.
   if (life.fault() && !fault.usage) fault = *life.fault();
   died(worker, std::move(fault), computing, now);
+  check_invariants();
 }
 
 void Supervisor::spawn_failed(WorkerId worker, const Error& error, Time now) {
@@ -131,6 +133,7 @@ void Supervisor::spawn_failed(WorkerId worker, const Error& error, Time now) {
   // It was killed while it was on its way, for a reason that says more.
   if (life.fault()) fault = *life.fault();
   died(worker, std::move(fault), false, now);
+  check_invariants();
 }
 
 // Its channel is no longer read, so answers that were not read yet are asked for again. With SIGKILL pending the
@@ -153,6 +156,7 @@ void Supervisor::abandon(WorkerId worker, Time now) {
   fault.stuck = true;
   died(worker, std::move(fault), !in_flight.empty(), now);
   check_slots();
+  check_invariants();
 }
 
 void Supervisor::exited_late(WorkerId worker, Generation generation, Time /*now*/) {

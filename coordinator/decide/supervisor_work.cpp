@@ -14,7 +14,11 @@ std::optional<SegmentId> Supervisor::open(SlotId slot, std::uint32_t images, Tas
   TUTTI_CHECK(asked.size() == work_.size());
   TUTTI_CHECK(slot.value() < setting_.slots);
   TUTTI_CHECK(images > 0);
+  TUTTI_CHECK(images <= setting_.segment_images);
   if (failed_) return std::nullopt;
+  for (const auto& entry : ledger_.segments())
+    TUTTI_CHECK(entry.second.slot != slot, "a slot is filled again only when nobody needs its images");
+  TUTTI_CHECK(!abandoned_.slots().contains(slot), "an abandoned process may still read this slot");
   ByRank<bool> present = asked;
   for (const Rank rank : work_.ids())
     if (absent(rank)) present[rank] = false;
@@ -56,6 +60,7 @@ void Supervisor::hand_out_pending(Rank rank, Time now) {
     if (!number) break;
     const bool checkpoint = makes_checkpoint(rank, *number);
     if (!work.tasks.may_hand_out(checkpoint)) break;
+    TUTTI_CHECK(work.tasks.in_flight().size() < setting_.slots, "the rings have room for every task");
     if (work.tasks.in_flight().empty()) life.clock.begin(now);
     const std::uint32_t file = work.hand_out(ledger_.at(*number).kind == TaskKind::train, checkpoint);
     const TaskRecord task = ledger_.hand_out(*number, rank, life.generation(), file);
@@ -92,6 +97,7 @@ Acceptance Supervisor::completion(Rank rank, Generation generation, const Comple
   const Acceptance acceptance = verdict == Verdict::repeated ? Acceptance::repeated : Acceptance::accepted;
   if (record.status == CompletionStatus::not_finite && !accept_not_finite(rank, record, verdict == Verdict::repeated))
     return acceptance;
+  TUTTI_CHECK(known, "the ledger accepts only what is in flight");
   life.worked();
   life.clock.answered(now);
   const auto safe = work.tasks.answer(ledger_.at(record.segment).kind == TaskKind::train);
@@ -134,6 +140,8 @@ bool Supervisor::accept_not_finite(Rank rank, const CompletionRecord& record, bo
 
 void Supervisor::finish(SegmentId number) {
   Ledger::Segment& segment = ledger_.at(number);
+  TUTTI_CHECK(segment.open == 0);
+  TUTTI_CHECK(!segment.closed, "a segment is finished only once");
   const bool any = std::any_of(segment.rows.begin(), segment.rows.end(), [](const auto& row) { return row.present; });
   if (segment.kind == TaskKind::predict && !any && !segment.set_aside) {
     segment.set_aside = true;

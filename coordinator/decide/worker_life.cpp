@@ -107,6 +107,11 @@ void WorkerLife::worked() {
   missed_ = 0;
 }
 
+void WorkerLife::count_death() {
+  TUTTI_CHECK(deaths_ < spawned_, "a process dies only once");
+  ++deaths_;
+}
+
 void WorkerLife::give_up() { step(Event::give_up); }
 
 WorkerLife::Seconds WorkerLife::wait_for_replacement(Seconds at_least, Time now) {
@@ -144,6 +149,34 @@ std::optional<WorkerLife::Time> WorkerLife::due(Duty duty) const {
 bool WorkerLife::to_be_watched(Duty duty, Time now) const {
   return running() && duty != Duty::nothing && setting_.deadlines &&
          setting_.policy.progress == config::FailureSpec::Deadline::automatic && now - clock.since() >= kQuiet;
+}
+
+// ---- invariants ----------------------------------------------------------------------------------------------------
+
+/// Whether the phase has a time at which it ends, whatever the worker does.
+bool WorkerLife::has_deadline() const {
+  switch (phase_) {
+    case Phase::waiting:
+      return spawned_ > 0;  // the back-off; before that, the pool has not started yet
+    case Phase::starting:
+    case Phase::preparing:
+      return setting_.deadlines;
+    case Phase::ending:
+      return true;
+    case Phase::running:
+    case Phase::given_up:
+      break;
+  }
+  return false;
+}
+
+void WorkerLife::check_invariants() const {
+  TUTTI_CHECK(deadline_.has_value() == has_deadline());
+  TUTTI_CHECK(deaths_ + (has_process() ? 1 : 0) == spawned_, "there is one process at a time, and each dies once");
+  TUTTI_CHECK(fault_.has_value() == (phase_ == Phase::ending), "a worker is killed for a reason");
+  TUTTI_CHECK(!distrusted_ || phase_ == Phase::ending, "a worker that broke the protocol is killed");
+  TUTTI_CHECK(ran_ || !running());
+  TUTTI_CHECK(!ran_ || running() || phase_ == Phase::ending, "a process that has ended is forgotten");
 }
 
 }  // namespace tutti

@@ -83,7 +83,7 @@ class WorkerLife {
   /// the next one gets twice the time.
   std::uint32_t miss() { return ++missed_; }
   /// Counts a death, whether or not the worker is replaced.
-  void count_death() { ++deaths_; }
+  void count_death();
   /// How long to wait before the replacement; with no wait it can be spawned at once.
   Seconds wait_for_replacement(Seconds at_least, Time now);
   /// The coordinator itself had been stopped: all deadlines start again.
@@ -104,12 +104,15 @@ class WorkerLife {
   bool to_be_watched(Duty duty, Time now) const;
   /// When the supervisor's tick() next has something to decide for this worker.
   std::optional<Time> due(Duty duty) const;
+  /// Fails if facts that belong together do not agree. Between two events they do.
+  void check_invariants() const;
 
   RestartBudget budget;
   ProgressClock clock;
 
  private:
   Step step(Event event);
+  bool has_deadline() const;
   std::optional<Time> start_deadline(Time now) const;
 
   Setting setting_;

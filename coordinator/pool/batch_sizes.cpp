@@ -17,6 +17,7 @@ void BatchSizes::try_out(ByRank<std::uint32_t> sizes) {
 }
 
 void BatchSizes::settle(const ByRank<BatchChoice>& choices) {
+  TUTTI_CHECK(!settled_, "sizes that are final do not change");
   TUTTI_CHECK(choices.size() == sizes_.size());
   for (const Rank rank : choices.ids()) sizes_[rank] = choices[rank].batch_images;
   settled_ = true;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <tuple>
 
+#include "common/check.hpp"
 #include "common/counted.hpp"
 #include "common/log.hpp"
 #include "common/random.hpp"
@@ -46,6 +47,7 @@ class Rounds final : public Work {
   }
 
   void deliver(const FinishedSegment& finished) override {
+    TUTTI_CHECK(finished.segment.images == images_, "a round is one segment");
     times_ = {Clock::now() - begin_, {}};
     disturbed_ = finished.segment.set_aside;
     for (const auto& ranks : groups_) {
@@ -78,8 +80,13 @@ class Rounds final : public Work {
 template <class Value, class OfGroup>
 ByRank<Value> by_rank(const Groups& groups, std::size_t members, OfGroup of_group) {
   ByRank<Value> values(members);
+  std::size_t given = 0;
   for (std::size_t group = 0; group < groups.size(); ++group)
-    for (const Rank rank : groups[group]) values[rank] = of_group(group);
+    for (const Rank rank : groups[group]) {
+      values[rank] = of_group(group);
+      ++given;
+    }
+  TUTTI_CHECK(given == members, "every member is in one group");
   return values;
 }
 
@@ -135,6 +142,7 @@ std::string batch_text(const Plan& plan, const std::vector<Rank>& ranks, const B
 void measure_batches(Pool& pool) {
   const Clock::time_point begin = Clock::now();
   const Plan& plan = pool.plan();
+  TUTTI_CHECK(plan.batches == Batches::to_measure);
   const Groups groups = batch_groups(plan);
   std::vector<std::uint32_t> most;
   for (const auto& ranks : groups) most.push_back(plan.workers[ranks.front().value()].most_batch_images);

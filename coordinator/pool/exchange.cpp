@@ -45,6 +45,7 @@ class Inside {
 Exchange::Step Exchange::step(const std::shared_ptr<Stream>& stream) {
   try {
     MutexLock lock(mutex_);
+    TUTTI_CHECK(!of(*stream).cancelled, "a stream that was cancelled takes no more steps");
     if (failure_) {
       const Error failure = *failure_;
       const auto blamed = of(*stream).blamed;
@@ -56,6 +57,7 @@ Exchange::Step Exchange::step(const std::shared_ptr<Stream>& stream) {
       deliver(*stream, *finished);
       return Step::progressed;
     }
+    TUTTI_CHECK(of(*stream).delivered <= of(*stream).filled);
     const bool in_flight = of(*stream).delivered < of(*stream).filled;
     if (!stream->work.has_more()) return in_flight ? Step::waiting : Step::done;
     if (draining_ && !in_flight) throw *draining_;
@@ -149,6 +151,7 @@ void Exchange::cancel(Stream& stream) {
   progress.cancelled = true;
   for (const auto& [index, finished] : progress.finished) let_go(finished.segment.slot);
   progress.finished.clear();
+  check_slots();
   note_change();
 }
 
@@ -159,6 +162,7 @@ std::uint64_t Exchange::changes() const {
 
 void Exchange::wait_change(std::uint64_t seen) {
   MutexLock lock(mutex_);
+  TUTTI_CHECK(seen <= changes_, "the number is from this exchange");
   while (changes_ == seen) changed_.wait(lock);
 }
 
@@ -191,10 +195,14 @@ void Exchange::release(SlotId slot) {
 
 void Exchange::finish(Stream& stream, std::uint64_t index, FinishedSegment finished) {
   const MutexLock lock(mutex_);
-  if (of(stream).cancelled)
+  Progress& progress = of(stream);
+  TUTTI_CHECK(index < progress.filled, "only what was filled is finished");
+  TUTTI_CHECK(index >= progress.delivered, "what was delivered is not finished again");
+  TUTTI_CHECK(holds_[finished.segment.slot] > 0, "a slot is taken until its segment is delivered");
+  if (progress.cancelled)
     let_go(finished.segment.slot);
   else
-    TUTTI_CHECK(of(stream).finished.emplace(index, std::move(finished)).second);
+    TUTTI_CHECK(progress.finished.emplace(index, std::move(finished)).second);
   note_change();
 }
 
@@ -223,6 +231,18 @@ std::optional<Error> Exchange::failure() const {
 std::uint64_t Exchange::input_bytes_copied() const {
   const MutexLock lock(mutex_);
   return input_bytes_copied_;
+}
+
+void Exchange::check_invariants() const {
+  const MutexLock lock(mutex_);
+  check_slots();
+}
+
+void Exchange::check_slots() const {
+  BySlot<std::uint32_t> free(layout_.slots);
+  for (const SlotId slot : free_slots_) ++free[slot];
+  for (const SlotId slot : holds_.ids())
+    TUTTI_CHECK(free[slot] + (holds_[slot] > 0 ? 1 : 0) == 1, "a slot is free, once, or held");
 }
 
 }  // namespace tutti

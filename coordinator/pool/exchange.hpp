@@ -16,6 +16,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/check.hpp"
 #include "common/ids.hpp"
 #include "common/mutex.hpp"
 #include "common/wire/arena.hpp"
@@ -30,7 +31,11 @@ struct FinishedSegment {
   Ledger::Segment segment;
   ByRank<std::shared_ptr<const Channel>> channels;  ///< that hold the answers; null if the member is not present
 
-  std::span<const float> answer(Rank rank) const { return channels[rank]->output(segment.slot, segment.images); }
+  /// Of a member that is present.
+  std::span<const float> answer(Rank rank) const {
+    TUTTI_CHECK(channels[rank] != nullptr);
+    return channels[rank]->output(segment.slot, segment.images);
+  }
 };
 
 /// A stream of segments and what to do with their results. Called by its driver only.
@@ -118,10 +123,14 @@ class Exchange {
 
   std::uint64_t input_bytes_copied() const;
 
+  /// Fails if a slot is lost, or free twice. Between any two calls none is.
+  void check_invariants() const;
+
  private:
   using Progress = Stream::Progress;
   Progress& of(Stream& stream) const TUTTI_REQUIRES(mutex_) { return stream.progress_; }
   void let_go(SlotId slot) TUTTI_REQUIRES(mutex_);
+  void check_slots() const TUTTI_REQUIRES(mutex_);
   void note_change() TUTTI_REQUIRES(mutex_);
   std::optional<FinishedSegment> next_finished(Stream& stream) TUTTI_REQUIRES(mutex_);
   std::optional<SlotId> take_slot() TUTTI_REQUIRES(mutex_);

@@ -127,6 +127,7 @@ void Pool::run_loop() {
 
 void Pool::all_running() {
   for (const Rank rank : widths_.ids()) {
+    TUTTI_CHECK(widths_[rank] > 0);
     if (plan_.combine.rule == CombineRule::none || widths_[rank] == widths_[0]) continue;
     return fail_on_loop(Error(ErrorKind::usage,
                               fmt::format("the members cannot be combined: {} outputs {} per image, but {} outputs {}",
@@ -141,6 +142,7 @@ void Pool::all_running() {
   kill_point("coordinator.all_ready");
   if (batches_.settled())
     for (const Rank rank : widths_.ids()) roster_.make_spare(worker_of(rank));
+  TUTTI_CHECK(started_.has_value(), "the constructor is told only once");
   started_->set_value();
   started_.reset();
 }
@@ -151,11 +153,15 @@ void Pool::command(ByRank<control::Message> messages) {
   TUTTI_CHECK(messages.size() == plan_.workers.size());
   const bool save = std::holds_alternative<control::Save>(messages[0]);
   ByRank<std::string> texts;
-  for (const control::Message& message : messages) texts.push_back(control::encode(message));
+  for (const control::Message& message : messages) {
+    TUTTI_CHECK(message.index() == messages[0].index(), "the messages of a command are of one kind");
+    texts.push_back(control::encode(message));
+  }
   std::promise<void> promise;
   std::future<void> answered = promise.get_future();
   boost::asio::post(loop_, [this, save, texts = std::move(texts), promise = std::move(promise)]() mutable {
     assert_on_loop(loop_);
+    TUTTI_CHECK(!command_, "only one command at a time");
     command_ = std::move(promise);
     command_texts_ = std::move(texts);
     if (const auto failure = exchange_->failure()) return fail_on_loop(*failure);
@@ -190,6 +196,7 @@ void Pool::settle_batches(ByRank<BatchChoice> choices, double seconds) {
 
 // Spares are started only now, because they are loaded with these sizes, like every replacement.
 void Pool::settle(ByRank<BatchChoice> choices, double seconds) {
+  TUTTI_CHECK(running_.empty(), "every trial has ended");
   batches_.settle(choices);
   for (const Rank rank : choices.ids()) roster_.load_with(worker_of(rank), choices[rank].batch_images);
   board_.settled(std::move(choices), seconds, supervisor_, exchange_->input_bytes_copied());

@@ -84,6 +84,7 @@ class Pool final : private WorkerListener {
   // ---- the supervisor's actions
   void carry_out() TUTTI_REQUIRES(on_loop);
   void dismiss_spares() TUTTI_REQUIRES(on_loop);
+  WorkerProcess& process_of(WorkerId worker) const TUTTI_REQUIRES(on_loop);
   void perform(const action::Spawn& spawn) TUTTI_REQUIRES(on_loop);
   void perform(const action::Begin& begin) TUTTI_REQUIRES(on_loop);
   void perform(const action::Prepare& prepare) TUTTI_REQUIRES(on_loop);

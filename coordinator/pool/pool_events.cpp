@@ -78,8 +78,10 @@ void Pool::submit(const FilledSegment& filled) {
                                         filled.index, filled.last, Clock::now());
   if (segment && trace_ != nullptr) trace_->opened(filled.slot, *segment);
   batches_.note_segment();
-  if (segment)
+  if (segment) {
     running_.emplace(*segment, Running{filled.stream, filled.index, ByRank<std::shared_ptr<const Channel>>(members)});
+    TUTTI_CHECK(running_.size() <= plan_.arena.slots, "every segment that is running has a slot");
+  }
   kill_point("coordinator.segment_opened");
   carry_out();
 }
@@ -117,6 +119,7 @@ void Pool::on_violation(WorkerProcess& worker, const std::string& what) {
 }
 
 void Pool::on_gone(WorkerProcess& worker, const ExitStatus& status, const std::optional<control::Failure>& reason) {
+  TUTTI_CHECK(!worker.alive());
   const auto self = worker.shared_from_this();
   const bool late = roster_.forget(worker);
   const Rank rank = member_of(worker.id());
@@ -220,7 +223,14 @@ void Pool::dismiss_spares() {
     if (supervisor_.absent(rank)) roster_.dismiss_spare(worker_of(rank));
 }
 
+WorkerProcess& Pool::process_of(WorkerId worker) const {
+  const auto& process = roster_.worker(worker);
+  TUTTI_CHECK(process != nullptr, "an order is for a process");
+  return *process;
+}
+
 void Pool::perform(const action::Spawn& spawn) {
+  TUTTI_CHECK(spawn.generation == supervisor_.generation(spawn.worker));
   std::optional<control::Ready> ready;
   try {
     ready = roster_.take_worker(spawn.worker);
@@ -228,21 +238,23 @@ void Pool::perform(const action::Spawn& spawn) {
     return supervisor_.spawn_failed(spawn.worker, error, Clock::now());
   }
   note_chosen(spawn.worker);
-  if (ready) take_ready(*roster_.worker(spawn.worker), *ready);
+  if (ready) take_ready(process_of(spawn.worker), *ready);
 }
 
 /// The process, if it is there already, hosts the member from now on.
 void Pool::note_chosen(WorkerId worker) {
-  const int pid = roster_.worker(worker)->pid();
+  const int pid = process_of(worker).pid();
   if (trace_ != nullptr && pid != 0)
     trace_->chosen(pid, member_of(worker), supervisor_.generation(worker), Clock::now());
 }
 
 void Pool::perform(const action::Begin& begin) {
-  WorkerProcess& worker = *roster_.worker(begin.worker);
+  WorkerProcess& worker = process_of(begin.worker);
+  const std::uint32_t width = widths_[member_of(begin.worker)];
+  TUTTI_CHECK(width > 0);
+  TUTTI_CHECK(!worker.channel(), "a process gets one channel");
   try {
-    worker.start({supervisor_.generation(begin.worker), widths_[member_of(begin.worker)], plan_.arena,
-                  plan_.failure.on_nan == OnNan::allow});
+    worker.start({supervisor_.generation(begin.worker), width, plan_.arena, plan_.failure.on_nan == OnNan::allow});
   } catch (const Error& error) {
     if (!was_running_) return fail_on_loop(error);
     worker.give_up(control::failure_of(error));
@@ -252,30 +264,34 @@ void Pool::perform(const action::Begin& begin) {
 }
 
 void Pool::perform(const action::Prepare& prepare) {
-  WorkerProcess& worker = *roster_.worker(worker_of(prepare.rank));
+  WorkerProcess& worker = process_of(worker_of(prepare.rank));
   prepare_answers_[prepare.rank] = (prepare.checkpoint ? 1 : 0) + (prepare.begin ? 1 : 0);
+  TUTTI_CHECK(prepare_answers_[prepare.rank] > 0, "a preparation is answered");
   if (prepare.checkpoint) worker.send(control::Restore{*prepare.checkpoint});
   if (prepare.begin) worker.send(control::BeginTraining{});
 }
 
 void Pool::perform(const action::Tell& tell) {
-  roster_.worker(worker_of(tell.rank))->send_text(command_texts_[tell.rank]);
+  TUTTI_CHECK(prepare_answers_[tell.rank] == 0, "a member is told a command after its preparation");
+  process_of(worker_of(tell.rank)).send_text(command_texts_[tell.rank]);
   kill_point("coordinator.command_sent");
 }
 
 void Pool::perform(const action::HandOut& hand_out) {
-  WorkerProcess& worker = *roster_.worker(worker_of(hand_out.rank));
+  WorkerProcess& worker = process_of(worker_of(hand_out.rank));
   if (trace_ != nullptr) trace_->handed_out(worker.pid(), hand_out.task, Clock::now());  // before it can be popped
   TaskRecord task = hand_out.task;
   task.batch_images = batches_.of(hand_out.rank);
+  TUTTI_CHECK(task.batch_images > 0);
+  TUTTI_CHECK(task.batch_images <= plan_.arena.images);
   worker.hand_out(task);
   board_.handed_out(hand_out.rank);
 }
 
-void Pool::perform(const action::Kill& kill) { roster_.worker(kill.worker)->kill(); }
+void Pool::perform(const action::Kill& kill) { process_of(kill.worker).kill(); }
 
 void Pool::perform(const action::Abandon& abandon) {
-  const int pid = roster_.worker(abandon.worker)->pid();
+  const int pid = process_of(abandon.worker).pid();
   board_.left_behind(pid);
   log::error("worker {} of {} does not end even after SIGKILL; it is left behind", pid,
              place_of(member_of(abandon.worker)));
@@ -286,6 +302,11 @@ void Pool::perform(const action::Finish& finish) {
   const auto found = running_.find(finish.segment);
   TUTTI_CHECK(found != running_.end());
   FinishedSegment finished{supervisor_.close(finish.segment), std::move(found->second.channels)};
+  for (const Rank rank : widths_.ids()) {
+    const auto& channel = finished.channels[rank];
+    TUTTI_CHECK(channel || !finished.segment.rows[rank].present, "the answers that count can be read");
+    TUTTI_CHECK(!channel || channel->layout().width == widths_[rank]);
+  }
   kill_point("coordinator.segment_done");
   exchange_->finish(*found->second.stream, found->second.index, std::move(finished));
   running_.erase(found);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/check.hpp"
 #include "common/log.hpp"
 #include "coordinator/process/checkpoint_file.hpp"
 
@@ -35,6 +36,8 @@ std::shared_ptr<WorkerProcess> Roster::start(WorkerId worker, bool load) {
 
 std::optional<control::Ready> Roster::take_worker(WorkerId worker) {
   Post& post = posts_[worker];
+  check_post(worker);
+  TUTTI_CHECK(!post.worker || !post.worker->alive(), "a member has one worker at a time");
   if (!post.spare || post.spare->killed()) {
     post.worker = start(worker, true);
     return std::nullopt;
@@ -45,6 +48,7 @@ std::optional<control::Ready> Roster::take_worker(WorkerId worker) {
 }
 
 void Roster::load_with(WorkerId worker, std::uint32_t batch_images) {
+  TUTTI_CHECK(batch_images > 0);
   set_batch(setting_.plan, posts_[worker].plan.request, batch_images);
 }
 
@@ -72,6 +76,7 @@ void Roster::keep_ready(const WorkerProcess& spare, const control::Ready& ready)
 }
 
 void Roster::drop_spare(const WorkerProcess& spare) {
+  TUTTI_CHECK(!spare.alive(), "no process is left running unknown");
   posts_[spare.id()].spare = nullptr;
   posts_[spare.id()].spare_ready.reset();
 }
@@ -83,15 +88,29 @@ void Roster::dismiss_spare(WorkerId worker) {
 
 void Roster::abandon(WorkerId worker, std::optional<std::uint32_t> checkpoint) {
   Post& post = posts_[worker];
+  TUTTI_CHECK(post.worker->killed(), "only a process that was killed is abandoned");
+  TUTTI_CHECK(!checkpoint || *checkpoint < post.checkpoints.size());
   post.worker->abandon();
   abandoned_.push_back(std::exchange(post.worker, nullptr));
   for (std::uint32_t file = 0; file < post.checkpoints.size(); ++file)
     if (checkpoint != file) post.checkpoints[file].reset();
   dismiss_spare(worker);
+  check_post(worker);
 }
 
 bool Roster::forget(const WorkerProcess& worker) {
-  return std::erase_if(abandoned_, [&](const auto& process) { return process.get() == &worker; }) > 0;
+  const auto forgotten = std::erase_if(abandoned_, [&](const auto& process) { return process.get() == &worker; });
+  TUTTI_CHECK(forgotten == 0 || !worker.alive(), "an abandoned process is watched until it has ended");
+  return forgotten > 0;
+}
+
+/// Each process has one place.
+void Roster::check_post(WorkerId worker) const {
+  const Post& post = posts_[worker];
+  TUTTI_CHECK(!post.spare || post.spare != post.worker);
+  TUTTI_CHECK(post.spare || !post.spare_ready, "only a spare is ready before it is needed");
+  for (const auto& process : abandoned_)
+    TUTTI_CHECK(process != post.worker && process != post.spare, "an abandoned process has no post");
 }
 
 void Roster::for_each_alive(const std::function<void(WorkerProcess&)>& deed) const {

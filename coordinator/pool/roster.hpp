@@ -73,6 +73,7 @@ class Roster {
     std::array<UniqueFd, 2> checkpoints;
   };
   void say_no_spare(WorkerId worker, const Error& error) const;
+  void check_post(WorkerId worker) const TUTTI_REQUIRES(on_loop);
   std::shared_ptr<WorkerProcess> start(WorkerId worker, bool load) TUTTI_REQUIRES(on_loop);
 
   // Constant after construction.

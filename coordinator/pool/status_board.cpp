@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/check.hpp"
 #include "coordinator/decide/hosting.hpp"
 
 namespace tutti {
@@ -32,6 +33,7 @@ Status StatusBoard::read(StatusDetail detail, std::uint64_t input_bytes) const {
   {
     const MutexLock lock(mutex_);
     status = status_;
+    TUTTI_CHECK(input_bytes >= tried_bytes_);
     status.input_bytes_copied = input_bytes - tried_bytes_;
     status.coordinator_cpu_seconds = loop_cpu_seconds();
   }
@@ -99,12 +101,14 @@ void StatusBoard::handed_out(Rank rank) {
 void StatusBoard::answered(Rank rank, const CompletionRecord& record) {
   const MutexLock lock(mutex_);
   MemberStatus& member = status_.members[rank.value()];
+  TUTTI_CHECK(member.segments_answered < member.segments_handed_out);
   ++member.segments_answered;
   member.images += record.images;
   member.busy_seconds += static_cast<double>(record.busy_nanoseconds) * 1e-9;
 }
 
 void StatusBoard::missed_wake_ups(int count) {
+  TUTTI_CHECK(count > 0);
   const MutexLock lock(mutex_);
   status_.faults.missed_wake_ups += static_cast<std::uint64_t>(count);
 }
@@ -127,6 +131,7 @@ void StatusBoard::ended_after_all(int pid) {
 void StatusBoard::settled(ByRank<BatchChoice> choices, double seconds, const Supervisor& supervisor,
                           std::uint64_t input_bytes) {
   const MutexLock lock(mutex_);
+  TUTTI_CHECK(choices.size() == status_.members.size());
   status_.batch_search_seconds = seconds;
   tried_bytes_ = input_bytes;
   tried_set_aside_ = supervisor.counts().set_aside;
@@ -145,6 +150,7 @@ void StatusBoard::refresh(const Supervisor& supervisor, const Roster& roster, st
   told_ = supervisor.counts();
   const MutexLock lock(mutex_);
   FaultCounts faults = told_;
+  TUTTI_CHECK(faults.set_aside >= tried_set_aside_, "counts only grow");
   faults.set_aside -= tried_set_aside_;
   // What only the pool knows.
   faults.missed_wake_ups = status_.faults.missed_wake_ups;
@@ -155,6 +161,8 @@ void StatusBoard::refresh(const Supervisor& supervisor, const Roster& roster, st
   for (const Rank rank : IdRange<Rank>(status_.members.size())) {
     MemberStatus& member = status_.members[rank.value()];
     supervisor.describe(rank, member);
+    TUTTI_CHECK((member.state == WorkerState::absent) == member.absent_from_segment.has_value(),
+                "a member is absent from some segment on");
     if (auto& from = member.absent_from_segment) *from -= std::min(*from, tried_segments);
     const auto& worker = roster.worker(worker_of(rank));
     member.alive = worker && worker->alive() && worker->pid() != 0;

@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "common/random.hpp"
+#include "tests/common/death.hpp"
 #include "tests/common/error_of.hpp"
 
 namespace tutti::test {
@@ -359,6 +360,13 @@ TEST_CASE("no images give no values") {
 TEST_CASE("the largest value is found and of equals the first") {
   CHECK(argmax(std::vector<float>{1, 3, 3, 2}) == 1);
   CHECK(argmax(std::vector<float>{-2}) == 0);
+}
+
+TEST_CASE("values that are not whole rows are a failed check") {
+  const Accumulator accumulator({}, {1.0F});
+  CHECK(failed_check([&] {
+          accumulator.check_finite(std::vector<float>{1, 2, 3}, 2, 0);
+        }).ends_with("values are whole rows"));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/random.hpp"
+#include "tests/common/death.hpp"
 
 namespace tutti::test {
 namespace {
@@ -207,6 +208,10 @@ TEST_CASE("a round that is skipped is done again and too many of them end its ba
   for (std::uint32_t i = 1; i < BatchSearch::kMostRounds; ++i) search.skip();
   CHECK_FALSE(search.next());
   CHECK(search.choice(0) == 4);
+}
+
+TEST_CASE("a group that may not try the smallest size is a failed check") {
+  CHECK(failed_check([] { BatchSearch(512, {256, 2}); }).ends_with("every group may try the smallest size"));
 }
 
 TEST_CASE("with one candidate there is nothing to search") {

@@ -3,11 +3,14 @@
 
 #include <doctest/doctest.h>
 
+#include <functional>
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "common/random.hpp"
+#include "tests/common/death.hpp"
+#include "tests/common/seed_of_crash.hpp"
 
 namespace tutti::test {
 namespace {
@@ -207,6 +210,49 @@ TEST_CASE("a held segment outlives its closing and is repeated without counting 
   CHECK(ledger.segments().empty());
 }
 
+TEST_CASE("a decision that does not fit a segment is a failed check") {
+  Ledger ledger(2);
+  const auto segment = ledger.open(0, 5, TaskKind::train, {true, true});
+  ledger.hold(segment);
+  CHECK(failed_check([&] { ledger.close(segment); }).ends_with("results are complete when they are taken"));
+  CHECK(failed_check([&] { ledger.take_back(segment, 0); }) == "row.out");
+  const TaskRecord task = ledger.hand_out(segment, 0, 1);
+  CHECK(failed_check([&] { ledger.settle(segment, 0); }).ends_with("what a member has settled it has answered"));
+  ledger.accept(0, 1, answer_to(task));
+  CHECK(failed_check([&] { ledger.hand_out(segment, 0, 0); }).ends_with("a later worker is of a later generation"));
+  ledger.settle(segment, 0);
+  CHECK(failed_check([&] { ledger.settle(segment, 0); }).ends_with("a member settles a segment only once"));
+  ledger.at(segment).set_aside = true;
+  CHECK(failed_check([&] {
+          ledger.hand_out(segment, 1, 0);
+        }).ends_with("no further worker gets a segment that was set aside"));
+}
+
+TEST_CASE("a row that does not agree with the others is a failed check") {
+  const auto after = [](const std::function<void(Ledger::Segment&)>& change) {
+    Ledger ledger(2);
+    const auto segment = ledger.open(0, 5, TaskKind::predict, {true, false});
+    ledger.hand_out(segment, 0, 0);
+    ledger.check_invariants();
+    change(ledger.at(segment));
+    return failed_check([&] { ledger.check_invariants(); });
+  };
+  CHECK(after([](Ledger::Segment& segment) { ++segment.open; }) == "segment.open == open (2 == 1)");
+  CHECK(after([](Ledger::Segment& segment) {
+          segment.closed = true;
+        }).ends_with("only a held segment outlives its closing"));
+  CHECK(after([](Ledger::Segment& segment) { segment.rows[0].present = true; }) == "row.answered || !row.present");
+  CHECK(after([](Ledger::Segment& segment) {
+          segment.rows[0].answered = true;
+        }).ends_with("only training is done again"));
+  CHECK(after([](Ledger::Segment& segment) {
+          segment.rows[0].abandoned = true;
+        }).ends_with("nothing comes from a member that was given up"));
+  CHECK(after([](Ledger::Segment& segment) {
+          segment.rows[1].answered = true;
+        }).ends_with("a member that was not asked has no part in the segment"));
+}
+
 /// One run of a made-up pool: answers come in any order, some twice, some from dead generations, some forged.
 struct Simulation {
   explicit Simulation(std::uint64_t simulation_seed) : seed(simulation_seed), ledger(kMembers), generation(kMembers) {}
@@ -272,6 +318,7 @@ struct Simulation {
         answer_again();
       else if (!pending.empty())
         answer();
+      ledger.check_invariants();
     }
   }
 
@@ -289,6 +336,7 @@ struct Simulation {
 TEST_CASE("in any order of answers and deaths every segment is answered exactly once by each member") {
   for (std::uint64_t seed = 0; seed < 300; ++seed) {
     CAPTURE(seed);
+    const SeedOfCrash seed_of_crash(seed);
     Simulation simulation(seed);
     simulation.run();
     CHECK(simulation.owed.empty());

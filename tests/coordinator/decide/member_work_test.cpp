@@ -47,6 +47,24 @@ TEST_CASE("a decision that does not fit the part of a member is a failed check")
   CHECK(failed_check([&] { told.tell(); }).ends_with("a member is told its part only once"));
 }
 
+TEST_CASE("an order of tasks that no worker could keep is a failed check") {
+  MemberWork work;
+  work.tasks.add(3);
+  CHECK(failed_check([&] { work.tasks.add(3); }).ends_with("a task is pending only once"));
+  CHECK(failed_check([&] { work.tasks.suspect(4); }).ends_with("a task that is suspect is tried again"));
+  CHECK(failed_check([&] { work.hand_out(false, true); }).ends_with("only training makes checkpoints"));
+  work.hand_out(true, false);
+  CHECK(failed_check([&] { work.tasks.add(3); }) == "!is_in_flight(segment)");
+  CHECK(failed_check([&] { work.begin_training(); }).ends_with("after the tasks that came before it"));
+  work.command(4);
+  CHECK(failed_check([&] { work.tell(); }).ends_with("about the state after the tasks that came before it"));
+  work.tasks.add(2);
+  CHECK(failed_check([&] { work.hand_out(true, false); }).ends_with("a worker gets its tasks in order"));
+  CHECK(failed_check([&] { work.check_invariants(); }).ends_with("are handed out and answered in their order"));
+  work.tasks.answer(true);
+  CHECK(failed_check([&] { work.hand_out(true, false); }).ends_with("nothing is trained on twice from one state"));
+}
+
 TEST_CASE("a member whose worker is gone owes its part of the command again") {
   const auto after_loss = [](Part part) {
     MemberWork work = work_in(part);

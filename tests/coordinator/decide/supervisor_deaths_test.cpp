@@ -158,12 +158,11 @@ TEST_CASE("with degrade the ensemble continues without a member whose budget is 
   rig.answer(0);
   rig.answer(1);
   CHECK(rig.take() == Texts{"finish 0"});
-  rig.supervisor.close(0);
   rig.dies(0);
   CHECK(rig.take() == Texts{"m0 on cpu:0 died: killed by SIGKILL on segment 101; its restart budget is spent (0 within "
                             "60 s), and the ensemble continues without it from segment 101",
                             "finish 1"});
-  const auto closed = rig.supervisor.close(1);
+  const Ledger::Segment& closed = rig.closed(1);
   CHECK(closed.rows[0].abandoned);
   CHECK_FALSE(closed.rows[0].present);
   CHECK(closed.rows[1].present);
@@ -178,7 +177,8 @@ TEST_CASE("with degrade the ensemble continues without a member whose budget is 
   rig.open();
   CHECK(rig.take() == Texts{"task 1 s2"});
   rig.answer(1);
-  CHECK_FALSE(rig.supervisor.close(2).rows[0].asked);
+  CHECK(rig.take() == Texts{"finish 2"});
+  CHECK_FALSE(rig.closed(2).rows[0].asked);
 }
 
 TEST_CASE("a member that becomes absent counts as having answered a command") {

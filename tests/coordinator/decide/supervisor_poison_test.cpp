@@ -69,7 +69,7 @@ TEST_CASE("a segment that kills three workers that compute nothing else is set a
   CHECK(rig.take() == Texts{"begin 2", "task 2 s1"});
   rig.answer(1);  // it had started on the segment, so the pool waits for it
   CHECK(rig.take() == Texts{"finish 0"});
-  const auto closed = rig.supervisor.close(0);
+  const Ledger::Segment& closed = rig.closed(0);
   CHECK(closed.set_aside);
   CHECK(closed.rows[0].abandoned);
   CHECK(closed.rows[1].answered);
@@ -89,7 +89,7 @@ TEST_CASE("a segment that was set aside is not tried again by a worker that dies
   rig.dies(1);
   CHECK(rig.take() ==
         Texts{"finish 0", "m1 on cpu:1 died: killed by SIGKILL on segment 100; replacement started", "spawn 1 g1"});
-  CHECK(rig.supervisor.close(0).rows[1].abandoned);
+  CHECK(rig.closed(0).rows[1].abandoned);
 }
 
 TEST_CASE("with on_poison fail or in training a segment that kills ends the pool") {

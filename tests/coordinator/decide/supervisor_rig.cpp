@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "common/print_ids.hpp"
 #include "coordinator/decide/hosting.hpp"
 
@@ -23,7 +25,7 @@ SupervisorSetting rig_setting(std::size_t members, std::uint32_t slots) {
   for (std::size_t rank = 0; rank < members; ++rank) setting.places.push_back(fmt::format("m{} on cpu:{}", rank, rank));
   setting.slots = slots;
   setting.segment_images = 10;
-  setting.checkpoint_segments = 2;
+  setting.checkpoint_segments = std::clamp(slots, 2U, 3U) - 1;
   return setting;
 }
 
@@ -67,7 +69,10 @@ std::string Rig::text_of(const Action& action) {
           [](const action::Abandon& a) { return fmt::format("abandon {} g{}", a.worker, a.generation); },
           [](const action::Hold& a) { return fmt::format("hold {}", a.slot); },
           [](const action::Release& a) { return fmt::format("release {}", a.slot); },
-          [](const action::Finish& a) { return fmt::format("finish {}", a.segment); },
+          [&](const action::Finish& a) {
+            closed_.emplace(a.segment, supervisor.close(a.segment));
+            return fmt::format("finish {}", a.segment);
+          },
           [](const action::CommandDone& a) {
             return a.problem ? fmt::format("command done: {}", a.problem->message()) : std::string("command done");
           },

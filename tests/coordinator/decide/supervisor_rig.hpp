@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -28,7 +29,7 @@ class Rig {
   /// All are started and ready, and no action is left.
   static Rig running(SupervisorSetting setting);
 
-  /// The actions, one text each:
+  /// The actions, one text each; a segment that is finished is also closed:
   ///   spawn 0 g1     begin 0     prepare 0, prepare 0 from 1     tell 0     task 0 s7, task 0 s7 c1     kill 0
   ///   abandon 0 g1   hold 2      release 2     finish 7     command done, command done: ...     fail: ...     line
   Texts take();
@@ -42,6 +43,8 @@ class Rig {
   void dies(std::size_t rank, const std::string& how = "killed by SIGKILL") {
     supervisor.gone(WorkerId(rank), {how, false, {}}, now);
   }
+  /// The results of a segment that take() saw being finished.
+  const Ledger::Segment& closed(SegmentId segment) const { return closed_.at(segment); }
   /// Opens the next segment for all members and returns its number; slots are used in turn, its index is the number +
   /// 100.
   std::optional<SegmentId> open(TaskKind kind = TaskKind::predict, bool last = false);
@@ -65,6 +68,7 @@ class Rig {
   std::uint32_t slots_;
   std::uint32_t opened_ = 0;
   ByRank<std::deque<TaskRecord>> tasks_;  // that its worker has
+  std::map<SegmentId, Ledger::Segment> closed_;
 };
 
 inline SupervisorSetting with_policy(OnWorkerFailure policy, std::optional<std::uint32_t> limit,

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "common/random.hpp"
+#include "tests/common/seed_of_crash.hpp"
 #include "tests/coordinator/decide/supervisor_world.hpp"
 
 namespace tutti::test {
@@ -64,6 +65,7 @@ Sum live_through(std::uint64_t first_seed, Change change) {
   for (std::uint64_t seed = first_seed; seed < first_seed + kSeeds; ++seed) {
     WorldSetting setting = living(seed);
     change(setting);
+    const SeedOfCrash seed_of_crash(seed);
     World world(setting);
     try {
       world.run();

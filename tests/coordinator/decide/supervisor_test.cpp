@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/common/death.hpp"
 #include "tests/coordinator/decide/supervisor_rig.hpp"
 
 namespace tutti::test {
@@ -82,7 +83,7 @@ TEST_CASE("a segment is handed to all members asked and finished once with the l
   CHECK(rig.answer(0) == Acceptance::accepted);
   CHECK(rig.take() == Texts{"finish 0"});
   CHECK_FALSE(rig.supervisor.busy());
-  const Ledger::Segment closed = rig.supervisor.close(0);
+  const Ledger::Segment& closed = rig.closed(0);
   CHECK(closed.slot == SlotId(2));
   CHECK(closed.images == 7);
   CHECK_FALSE(closed.set_aside);
@@ -160,7 +161,7 @@ TEST_CASE("an answer that is not finite fails the pool or is left out or is let 
     rig.answer(1, CompletionStatus::not_finite);
     rig.answer(0);
     CHECK(rig.take() == Texts{"finish 0"});
-    CHECK(rig.supervisor.close(0).rows[1].present);
+    CHECK(rig.closed(0).rows[1].present);
   }
   setting.policy.on_nan = OnNan::degrade;
   Rig rig = Rig::running(setting);
@@ -172,7 +173,7 @@ TEST_CASE("an answer that is not finite fails the pool or is left out or is let 
   CHECK(rig.supervisor.counts().not_finite_dropped == 1);
   rig.answer(0);
   CHECK(rig.take() == Texts{"finish 0"});
-  const auto closed = rig.supervisor.close(0);
+  const Ledger::Segment& closed = rig.closed(0);
   CHECK(closed.rows[1].answered);
   CHECK_FALSE(closed.rows[1].present);
   CHECK_FALSE(closed.set_aside);
@@ -186,7 +187,7 @@ TEST_CASE("a segment in which no answer is left is set aside") {
   rig.take();
   rig.answer(0, CompletionStatus::not_finite);
   CHECK(rig.take().back() == "finish 0");
-  CHECK(rig.supervisor.close(0).set_aside);
+  CHECK(rig.closed(0).set_aside);
   CHECK(rig.supervisor.counts().set_aside == 1);
 }
 
@@ -200,6 +201,35 @@ TEST_CASE("a loss that is not finite ends the pool even if such outputs are allo
   rig.answer(0, CompletionStatus::not_finite);
   CHECK(rig.take() == Texts{"fail: m0 on cpu:0 diverged: its loss is NaN or infinite"});
   CHECK(rig.error->hint() == "lower its 'learning_rate', or look at the images and their labels");
+}
+
+TEST_CASE("a segment in a slot that is not free is a failed check") {
+  Rig rig = Rig::running(rig_setting(1));
+  rig.open();
+  const auto open_in = [&](std::uint32_t slot, std::uint32_t images) {
+    return failed_check(
+        [&] { rig.supervisor.open(SlotId(slot), images, TaskKind::predict, {true}, 0, false, rig.now); });
+  };
+  CHECK(open_in(0, 10).ends_with("a slot is filled again only when nobody needs its images"));
+  CHECK(open_in(4, 10) == "slot.value() < setting_.slots (4 < 4)");
+  CHECK(open_in(1, 11) == "images <= setting_.segment_images (11 <= 10)");
+  rig.take();
+  rig.supervisor.violation(0, "nonsense", rig.now);
+  rig.pass(10);
+  rig.tick();  // abandoned
+  rig.ready(0);
+  rig.take();
+  rig.answer(0);
+  CHECK(rig.take() == Texts{"finish 0"});
+  CHECK(open_in(0, 10).ends_with("an abandoned process may still read this slot"));
+}
+
+TEST_CASE("checkpoints that the slots do not reach are a failed check") {
+  auto setting = rig_setting(1, 4);
+  setting.checkpoint_segments = 4;
+  CHECK(failed_check([&] {
+          Rig rig(setting);
+        }).ends_with("there are slots for all tasks from one checkpoint to the next"));
 }
 
 TEST_CASE("a command is told to all and done when all have answered") {

@@ -51,7 +51,7 @@ TEST_CASE("the slot of a training segment is kept until every member has it in a
   rig.answer(0);
   rig.answer(1);
   CHECK(rig.take() == Texts{"finish 0"});
-  CHECK(rig.supervisor.close(0).rows[0].answered);
+  CHECK(rig.closed(0).rows[0].answered);
   rig.open(TaskKind::train);
   rig.take();
   rig.answer(0);
@@ -80,7 +80,6 @@ TEST_CASE("a new training forgets what was not in a checkpoint") {
   rig.take();
   rig.answer(0);
   CHECK(rig.take() == Texts{"finish 0"});
-  rig.supervisor.close(0);
   rig.supervisor.command(Command::begin_training, rig.now);
   CHECK(rig.take() == Texts{"release 0", "tell 0"});
 }
@@ -92,7 +91,6 @@ TEST_CASE("a training member continues from its checkpoint with all later tasks 
   rig.take();
   for (int n = 0; n < 3; ++n) rig.answer(0);  // 0 and 1 are in checkpoint file 0
   CHECK(rig.take() == Texts{"finish 0", "finish 1", "release 0", "release 1", "finish 2"});
-  for (std::uint64_t n = 0; n < 3; ++n) rig.supervisor.close(SegmentId(n));
   rig.open(TaskKind::train);
   CHECK(rig.take() == Texts{"hold 3", "task 0 s3 c2"});
   rig.dies(0);
@@ -192,7 +190,7 @@ TEST_CASE("an absent member keeps no slots of a training and the others continue
   CHECK(rig.take() == Texts{"m0 on cpu:0 died: killed by SIGKILL on segment 101; its restart budget is spent (0 within "
                             "60 s), and the ensemble continues without it from segment 101",
                             "release 0", "finish 1", "release 1"});
-  CHECK_FALSE(rig.supervisor.close(1).set_aside);
+  CHECK_FALSE(rig.closed(1).set_aside);
 }
 
 }  // namespace

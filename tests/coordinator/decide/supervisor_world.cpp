@@ -35,8 +35,10 @@ void World::run() {
   supervisor_.start(now_);
   carry_out(true);
   for (std::uint32_t step = 0; step < setting_.steps && !failed_; ++step) {
-    carry_out(random_step() || chance(50));
-    check_bounds();
+    const bool all = random_step();
+    check_state();
+    carry_out(all || chance(50));
+    check_state();
   }
   calm();
   check_end();
@@ -133,6 +135,12 @@ void World::pass_time(double seconds) {
     for (const double wait : {0, 1}) look_after(wait);
   look_after(setting_.slow ? 100 * seconds : seconds);
   supervisor_.tick(now_);
+}
+
+/// What is due after a stall may have been due long ago.
+void World::pass_time_to_wake() {
+  const double wait = std::chrono::duration<double>(supervisor_.next_wake().value() - now_).count();
+  pass_time(std::max(wait, 0.0) + 1e-9);
 }
 
 void World::look_after(double seconds) {
@@ -270,11 +278,10 @@ void World::calm() {
   for (int round = 0; !failed_ && !(calls_.empty() && finished_ == segments_.size() && undelivered_.empty()); ++round) {
     must(round < kRounds, "there is no end");
     if (calm_round()) continue;
-    const auto wake = supervisor_.next_wake();
-    must(wake.has_value(), "nothing can happen any more");
-    pass_time(std::chrono::duration<double>(*wake - now_).count() + 1e-9);
+    must(supervisor_.next_wake().has_value(), "nothing can happen any more");
+    pass_time_to_wake();
     carry_out(true);
-    check_bounds();
+    check_state();
   }
 }
 
@@ -288,12 +295,13 @@ bool World::calm_round() {
     carry_out(true);
     if (Process* const process = members_[rank].process.get()) any = act(*process) || any;
     carry_out(true);
-    check_bounds();
+    check_state();
   }
   return any;
 }
 
-void World::check_bounds() const {
+void World::check_state() const {
+  supervisor_.check_invariants();
   for (const Member& member : members_)
     must(!member.process || member.process->unread <= setting_.supervisor.slots, "more tasks in flight than slots");
 }
@@ -311,7 +319,7 @@ void World::check_end() {
   while (commanded_ || calls_.front().stage == Call::Stage::begin) {
     const bool any = calm_round();
     must(any || supervisor_.next_wake().has_value(), "a command is never carried out");
-    if (!any) pass_time(std::chrono::duration<double>(*supervisor_.next_wake() - now_).count() + 1e-9);
+    if (!any) pass_time_to_wake();
     carry_out(true);
     if (failed_) return check_failure();
   }

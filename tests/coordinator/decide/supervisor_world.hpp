@@ -1,6 +1,6 @@
 // A made-up pool around the supervisor, for its simulation: processes that pop tasks from a ring, compute, write
 // checkpoints and publish completions; drivers that fill slots and free them; a clock; and every fault that the
-// supervisor must handle. After each event it checks the invariants, and throws Broken if one does not hold.
+// supervisor must handle. After each event it checks the invariants, and throws Broken if one of its own does not hold.
 #pragma once
 
 #include <array>
@@ -134,6 +134,7 @@ class World {
   void end_killed();
   void stall();
   void pass_time(double seconds);
+  void pass_time_to_wake();
   void look_after(double seconds);
   Process* any_process();
 
@@ -162,7 +163,7 @@ class World {
   void perform(const action::Say& say);
   Process& process_of(Rank rank);
   void check_saved();
-  void check_bounds() const;
+  void check_state() const;
   void check_end();
   void check_failure();
 

@@ -113,6 +113,38 @@ TEST_CASE("a process that is gone leaves its generation and its deaths and nothi
   CHECK(life.generation() == Generation(1));
 }
 
+TEST_CASE("a life whose facts do not agree is a failed check") {
+  const auto broken = [](Phase phase, const std::function<void(WorkerLife&)>& event) {
+    WorkerLife life = life_in(phase);
+    life.check_invariants();
+    event(life);
+    return failed_check([&] { life.check_invariants(); });
+  };
+  CHECK(broken(Phase::running, [](WorkerLife& life) { life.distrust(); }).ends_with("broke the protocol is killed"));
+  CHECK(broken(Phase::running, [](WorkerLife& life) { life.count_death(); }).ends_with("and each dies once"));
+  CHECK(broken(Phase::running, [](WorkerLife& life) {
+          life.count_death();
+          life.gone();
+        }) == "deadline_.has_value() == has_deadline() (false == true)");
+  WorkerLife life = life_in(Phase::running);
+  life.count_death();
+  CHECK(failed_check([&] { life.count_death(); }).ends_with("a process dies only once"));
+}
+
+TEST_CASE("a budget whose deaths are out of order is a failed check") {
+  RestartBudget budget(3, Seconds(60), Seconds(0));
+  budget.spend(moment(2));
+  CHECK(failed_check([&] { budget.spend(moment(1)); }).ends_with("deaths are in the order of their times"));
+}
+
+TEST_CASE("a clock that goes back is a failed check") {
+  ProgressClock clock;
+  clock.begin(moment(2));
+  CHECK(failed_check([&] { clock.look(1, true, moment(1)); }).ends_with("the time of a batch is not negative"));
+  clock.watch({}, moment(3));
+  CHECK(failed_check([&] { clock.watch({}, moment(2)); }).ends_with("the time between two looks is not negative"));
+}
+
 TEST_CASE("every phase that can last too long has a deadline") {
   const auto due = [](Phase phase) { return life_in(phase).due(WorkerLife::Duty::nothing); };
   CHECK(due(Phase::waiting) == std::nullopt);

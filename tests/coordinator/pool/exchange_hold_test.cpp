@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "coordinator/pool/exchange.hpp"
+#include "tests/common/death.hpp"
 #include "tests/common/error_of.hpp"
 
 namespace tutti::test {
@@ -31,7 +32,11 @@ struct Counted final : Work {
 /// An exchange, one stream, and its submitted segments.
 struct Rig {
   explicit Rig(int segments) : work(segments) {}
-  Exchange::Step step() { return exchange.step(stream); }
+  Exchange::Step step() {
+    const Exchange::Step step = exchange.step(stream);
+    exchange.check_invariants();
+    return step;
+  }
   /// The workers have answered the submitted segment.
   void finish(std::size_t index) {
     FinishedSegment finished;
@@ -98,6 +103,34 @@ TEST_CASE("a slot that is held is not reused even if its work was cancelled") {
   rig.exchange.release(held);
   CHECK(rig.exchange.step(stream) == Step::progressed);
   CHECK(rig.submitted.back().slot == held);
+}
+
+TEST_CASE("a segment that is finished when it cannot be is a failed check") {
+  Rig rig(10);
+  REQUIRE(rig.step() == Step::progressed);
+  const auto finish = [&](std::uint64_t index, SlotId slot) {
+    FinishedSegment finished;
+    finished.segment.slot = slot;
+    rig.exchange.finish(*rig.stream, index, std::move(finished));
+  };
+  CHECK(failed_check([&] { finish(1, 0); }).ends_with("only what was filled is finished"));
+  CHECK(failed_check([&] { finish(0, 1); }).ends_with("a slot is taken until its segment is delivered"));
+  rig.finish(0);
+  CHECK(rig.step() == Step::progressed);
+  CHECK(failed_check([&] { finish(0, 0); }).ends_with("what was delivered is not finished again"));
+}
+
+TEST_CASE("a stream that was cancelled takes no more steps") {
+  Rig rig(10);
+  rig.exchange.cancel(*rig.stream);
+  CHECK(failed_check([&] { rig.step(); }).ends_with("a stream that was cancelled takes no more steps"));
+}
+
+TEST_CASE("a number of changes that never was is a failed check") {
+  Rig rig(1);
+  CHECK(failed_check([&] {
+          rig.exchange.wait_change(rig.exchange.changes() + 1);
+        }).ends_with("the number is from this exchange"));
 }
 
 TEST_CASE("an exchange that drains delivers what is in flight and then ends the work with its error") {

@@ -104,6 +104,7 @@ class FakeLoop {
       finished.segment.images = task.images;
       finished.segment.index = task.index;
       exchange_.finish(*task.stream, task.index, std::move(finished));
+      exchange_.check_invariants();
     }
   }
 

@@ -1,0 +1,68 @@
+// The part of the supervisor that checks itself: what its parts know about the same thing must agree.
+#include <algorithm>
+
+#include "common/check.hpp"
+#include "coordinator/decide/supervisor.hpp"
+
+namespace tutti {
+
+void Supervisor::check_invariants() const {
+  if (failed_) return;  // the event that failed was not completed
+  ledger_.check_invariants();
+  check_counts();
+  for (const Rank rank : work_.ids()) {
+    check_member(rank);
+    check_tasks(rank);
+  }
+  const bool commanded = std::any_of(work_.begin(), work_.end(), [](const auto& work) { return work.commanded(); });
+  TUTTI_CHECK(command_.has_value() == commanded, "a command lasts until every member has answered it");
+}
+
+void Supervisor::check_counts() const {
+  std::uint64_t deaths = 0;
+  std::uint64_t restarts = 0;
+  std::uint64_t ending = 0;
+  for (const WorkerLife& life : lives_) {
+    deaths += life.deaths();
+    restarts += life.generation().value();
+    ending += life.phase() == WorkerLife::Phase::ending ? 1 : 0;
+  }
+  TUTTI_CHECK(counts_.deaths == deaths);
+  TUTTI_CHECK(counts_.restarts == restarts);
+  TUTTI_CHECK(counts_.hangs + counts_.violations <= counts_.deaths + ending, "a worker is killed for one reason");
+}
+
+void Supervisor::check_member(Rank rank) const {
+  const WorkerLife& life = life_of(rank);
+  const MemberWork& work = work_[rank];
+  life.check_invariants();
+  work.check_invariants();
+  TUTTI_CHECK(work.absent() == (life.phase() == WorkerLife::Phase::given_up));
+  TUTTI_CHECK(!work.told() || life.has_process(), "only a process answers a command");
+  TUTTI_CHECK(life.ran() || work.tasks.in_flight().empty(), "only a process that has run has tasks");
+}
+
+// Every row of the ledger that is not settled is a task of its member, and every task is such a row.
+void Supervisor::check_tasks(Rank rank) const {
+  const MemberTasks& tasks = work_[rank].tasks;
+  const auto row = [&](SegmentId number) -> const Ledger::Row& { return ledger_.at(number).rows[rank]; };
+  std::size_t unsettled = tasks.unsafe().size();
+  for (const SegmentId number : tasks.in_flight()) {
+    TUTTI_CHECK(row(number).out);
+    TUTTI_CHECK(row(number).task.generation == life_of(rank).generation());
+    ++unsettled;
+  }
+  for (const SegmentId number : tasks.pending()) {
+    TUTTI_CHECK(!row(number).out);
+    TUTTI_CHECK(row(number).is_open() || row(number).kept, "no answer is asked for in vain");
+    TUTTI_CHECK(!ledger_.at(number).set_aside);
+    ++unsettled;
+  }
+  for (const SegmentId number : tasks.unsafe()) TUTTI_CHECK(row(number).kept && row(number).answered);
+  std::size_t rows = 0;
+  for (const auto& entry : ledger_.segments())
+    rows += entry.second.rows[rank].is_open() || entry.second.rows[rank].kept ? 1 : 0;
+  TUTTI_CHECK(rows == unsettled, "a row that is nobody's task is never answered, and its slot is never free");
+}
+
+}  // namespace tutti
