@@ -68,6 +68,8 @@ json::object to_json(const config::CombineSpec& combine) {
   return {{"rule", to_name(combine.rule)},
           {"over", to_name(combine.over)},
           {"normalize", combine.normalize},
+          {"axis", combine.axis},
+          {"activation", to_name(combine.activation)},
           {"accumulate_f64", combine.accumulate_f64}};
 }
 
@@ -76,6 +78,8 @@ config::CombineSpec read_combine(const json::object& object) {
   combine.rule = field<CombineRule>(object, "rule");
   combine.over = field<OutputKind>(object, "over");
   combine.normalize = field<bool>(object, "normalize");
+  combine.axis = field<std::int32_t>(object, "axis");
+  combine.activation = field<Activation>(object, "activation");
   combine.accumulate_f64 = field<bool>(object, "accumulate_f64");
   return combine;
 }
@@ -89,11 +93,13 @@ void check(const SingleJob& job) {
   for (const MemberRequest& member : job.members) {
     if (member.threads == 0 || member.batch_images == 0 || member.train_batch_images == 0)
       refuse(fmt::format("member '{}' has no threads, or no images in a batch", member.name));
+    if (member.takes.size() != 1 || !image_shape(stored_images(member)))
+      refuse(fmt::format("member '{}' does not take images alone", member.name));
     const MemberRequest& first = job.members.front();
-    if (shape_in_memory(member) != shape_in_memory(first) || member.arena_pixels != first.arena_pixels)
+    if (stored_images(member) != stored_images(first))
       refuse(fmt::format("member '{}' takes images of {} ({}), the first one of {} ({})", member.name,
-                         shape_in_memory(member).text(), to_name(member.arena_pixels), shape_in_memory(first).text(),
-                         to_name(first.arena_pixels)));
+                         shape_in_memory(member).text(), to_name(stored_images(member).dtype),
+                         shape_in_memory(first).text(), to_name(stored_images(first).dtype)));
   }
 }
 

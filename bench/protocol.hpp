@@ -59,15 +59,14 @@ struct SingleJob {
   std::vector<MemberRequest> members;
 };
 
-/// The shape of the images in memory, from which a member with an `input` makes its own.
-inline ImageShape shape_in_memory(const MemberRequest& member) {
-  return member.input ? member.arena_shape : member.shape;
-}
+/// The images in memory, from which a member with an `input` makes its own.
+inline const TensorLayout& stored_images(const MemberRequest& member) { return member.takes.front().stored; }
+inline ImageShape shape_in_memory(const MemberRequest& member) { return image_shape(stored_images(member)).value(); }
 
 /// Where the labels begin: right after float32, after bytes at the next multiple of 8.
-inline std::uint64_t labels_offset(std::uint64_t images, const ImageShape& shape, PixelType pixels) {
+inline std::uint64_t labels_offset(std::uint64_t images, const ImageShape& shape, Dtype pixels) {
   const std::uint64_t values = images * shape.elements();
-  return pixels == PixelType::uint8 ? (values + 7) / 8 * 8 : values * sizeof(float);
+  return pixels == Dtype::uint8 ? (values + 7) / 8 * 8 : values * sizeof(float);
 }
 
 /// One line of JSON, the value of `"prepare"`. Throws Error(usage) if a member's description is too long.

@@ -15,6 +15,8 @@
 
 #include <tutti/error.hpp>
 
+#include "common/wide_vectors.hpp"
+
 namespace tutti {
 namespace {
 
@@ -109,17 +111,12 @@ template <class Value>
     weigh_wide(pass.from + (axis.first[i] - axis.begin) * pass.stride, pass.stride,
                pass.weights() + std::size_t{i} * axis.taps, axis.taps, pass.to + i * pass.to_stride);
 }
-
-bool has_avx2() {
-  static const bool has = __builtin_cpu_supports("avx2") != 0;
-  return has;
-}
 #endif
 
 template <class Value>
 void run(const Pass<Value>& pass) {
 #if defined(__x86_64__)
-  if (has_avx2()) return run_wide(pass);
+  if (uses_wide_vectors()) return run_wide(pass);
 #endif
   run_plain(pass);
 }

@@ -7,10 +7,18 @@
 #include <string_view>
 #include <utility>
 
+#include <tutti/tensor.hpp>
+
 namespace tutti {
 
-/// What the numbers of an output mean.
-enum class OutputKind : std::uint8_t { probabilities, logits, features };
+/// What the numbers of an output mean. `values` are what a regression predicts: depths, prices, coordinates.
+enum class OutputKind : std::uint8_t { probabilities, logits, features, values };
+/// Whether there is a score for each class.
+constexpr bool has_classes(OutputKind kind) { return kind == OutputKind::probabilities || kind == OutputKind::logits; }
+
+/// How logits become probabilities: over the classes, of which one is right; each for itself, since several labels may
+/// be right; or not at all.
+enum class Activation : std::uint8_t { softmax, sigmoid, none };
 
 /// What a clip-vit outputs: the CLS token after the last norm, that token projected into the text space, or logits.
 enum class ClipOutput : std::uint8_t { pooled, projected, logits };
@@ -44,8 +52,6 @@ enum class Spares : std::uint8_t { none, process, member };
 /// How a worker's process starts: spawned, forked from a process that has LibTorch loaded, or the better of the two.
 enum class StartMethod : std::uint8_t { automatic, spawn, forkserver };
 
-/// The values of an image in the arena: float32, or bytes 0..255 that each worker makes its own float32 of.
-enum class PixelType : std::uint8_t { float32, uint8 };
 /// How an image is resized: not at all; the shorter side to a length (then a crop); both sides, without keeping the
 /// proportions.
 enum class ResizeRule : std::uint8_t { none, shorter, exact };
@@ -90,7 +96,11 @@ constexpr auto enum_names(ClipOutput) {
 }
 constexpr auto enum_names(OutputKind) {
   return std::array{EnumName{OutputKind::probabilities, "probabilities"}, EnumName{OutputKind::logits, "logits"},
-                    EnumName{OutputKind::features, "features"}};
+                    EnumName{OutputKind::features, "features"}, EnumName{OutputKind::values, "values"}};
+}
+constexpr auto enum_names(Activation) {
+  return std::array{EnumName{Activation::softmax, "softmax"}, EnumName{Activation::sigmoid, "sigmoid"},
+                    EnumName{Activation::none, "none"}};
 }
 constexpr auto enum_names(CombineRule) {
   return std::array{EnumName{CombineRule::mean, "mean"},
@@ -103,8 +113,11 @@ constexpr auto enum_names(CombineRule) {
                     EnumName{CombineRule::geometric_mean, "geometric_mean"},
                     EnumName{CombineRule::none, "none"}};
 }
-constexpr auto enum_names(PixelType) {
-  return std::array{EnumName{PixelType::float32, "float32"}, EnumName{PixelType::uint8, "uint8"}};
+constexpr auto enum_names(Dtype) {
+  return std::array{EnumName{Dtype::float32, "float32"},   EnumName{Dtype::float16, "float16"},
+                    EnumName{Dtype::bfloat16, "bfloat16"}, EnumName{Dtype::uint8, "uint8"},
+                    EnumName{Dtype::int32, "int32"},       EnumName{Dtype::int64, "int64"},
+                    EnumName{Dtype::boolean, "bool"}};
 }
 constexpr auto enum_names(ResizeRule) {
   return std::array{EnumName{ResizeRule::none, "none"}, EnumName{ResizeRule::shorter, "shorter"},

@@ -20,9 +20,14 @@ namespace {
 std::uint32_t known_width(const MemberSpec& member) { return facts_of(member.model.kind).width; }
 
 void check_over(const CombineSpec& combine, const SourcePosition& position, Violations& violations) {
-  if (needs_classes(combine.rule) && combine.over == OutputKind::features)
-    violations.add(position, fmt::format("rule {} decides between classes and cannot combine features; use mean, sum, "
+  if (needs_classes(combine.rule) && !has_classes(combine.over))
+    violations.add(position, fmt::format("rule {} decides between classes and cannot combine {}; use mean, sum, "
                                          "weighted, max, median or none",
+                                         to_name(combine.rule), to_name(combine.over)));
+  else if ((combine.rule == CombineRule::vote || combine.rule == CombineRule::most_confident) &&
+           combine.activation == Activation::sigmoid)
+    violations.add(position, fmt::format("rule {} decides for one class, and with 'activation: sigmoid' several labels "
+                                         "may be right; use mean, weighted, max, median or geometric_mean",
                                          to_name(combine.rule)));
   else if (combine.rule == CombineRule::geometric_mean && combine.over != OutputKind::probabilities)
     violations.add(position, "rule geometric_mean is defined over probabilities only; logits may be negative");
@@ -30,16 +35,23 @@ void check_over(const CombineSpec& combine, const SourcePosition& position, Viol
 
 void check_output(const ReadMember& member, const CombineSpec& combine, Violations& violations) {
   const OutputKind answers = member.spec.output;
-  const bool softmax = answers == OutputKind::logits && combine.over == OutputKind::probabilities;
-  if (answers == combine.over || softmax) return;
-  const bool features = answers == OutputKind::features;
+  const bool activated = answers == OutputKind::logits && combine.over == OutputKind::probabilities &&
+                         combine.activation != Activation::none;
+  if (answers == combine.over || activated) return;
+  if (answers == OutputKind::logits && combine.over == OutputKind::probabilities)
+    return violations.add(
+        member.position,
+        fmt::format("member '{}' outputs logits, and 'activation: none' makes no probabilities of them; say "
+                    "'output: probabilities' if it outputs those, or leave 'activation' out",
+                    member.spec.name));
+  const bool features = !has_classes(answers);
   const auto fixed = facts_of(member.spec.model.kind).output;
   const std::string_view for_logits = features && fixed ? fixed->for_logits : "";
-  violations.add(
-      member.position,
-      fmt::format("member '{}' outputs {}, which cannot be combined over {}; set combine: {{over: {}}}{}",
-                  member.spec.name, to_name(answers), to_name(combine.over), features ? "features" : "probabilities",
-                  for_logits.empty() ? "" : fmt::format(", or {} in its 'model'", for_logits)));
+  violations.add(member.position,
+                 fmt::format("member '{}' outputs {}, which cannot be combined over {}; set combine: {{over: {}}}{}",
+                             member.spec.name, to_name(answers), to_name(combine.over),
+                             features ? to_name(answers) : std::string_view("probabilities"),
+                             for_logits.empty() ? "" : fmt::format(", or {} in its 'model'", for_logits)));
 }
 
 void check_widths(const std::vector<ReadMember>& members, Violations& violations) {
@@ -100,6 +112,28 @@ std::optional<ImageShape> seen_shape(const ReadMember& member, const InputSpec& 
     return decoded ? fixed_shape(resize_of_picture(own.resize, input.resize)) : resized_shape(own.resize, shape);
   violations.add(member.position, fmt::format("member '{}' cannot use this 'input': {}", member.spec.name, wrong.what));
   return std::nullopt;
+}
+
+void add_misfit(const SourcePosition& position, const Misfit& wrong, Violations& violations) {
+  violations.add(position, wrong.hint.empty() ? wrong.what : fmt::format("{}; {}", wrong.what, wrong.hint));
+}
+
+/// Whether the samples have the tensors that a member takes, as far as the description tells; adds a violation if not.
+bool takes_what_there_is(const ReadMember& member, const InputSpec& input, Violations& violations) {
+  const auto names = known_names(input);
+  if (!names) return true;
+  const TakenNames taken = taken_names(member.spec, *names);
+  if (!taken.wrong.what.empty()) {
+    add_misfit(taken.which ? member.takes.at(*taken.which) : member.position, taken.wrong, violations);
+    return false;
+  }
+  const auto tensors = known_tensors(input);
+  if (!tensors) return true;
+  std::vector<NamedLayout> chosen;
+  for (const std::size_t place : taken.places) chosen.push_back((*tensors)[place]);
+  const SeenTensors seen = seen_tensors(member.spec, chosen);
+  if (!seen.wrong.what.empty()) add_misfit(member.position, seen.wrong, violations);
+  return seen.wrong.what.empty();
 }
 
 /// A slot holds every picture once for each distinct resize and crop.
@@ -184,13 +218,13 @@ void check_input(const std::vector<ReadMember>& members, const InputSpec& input,
   const std::uint32_t classes = known_classes(input);
   if (input.dataset == Dataset::folder) check_planes(members, input, position, violations);
   for (const ReadMember& member : members) {
-    if (!member.sound) continue;
+    if (!member.sound || !takes_what_there_is(member, input, violations)) continue;
     const KindFacts facts = facts_of(member.spec.model.kind);
     const auto seen = shape ? seen_shape(member, input, *shape, violations) : std::nullopt;
     if (seen && *seen != facts.images.value_or(*seen))
       violations.add(position, fmt::format("member '{}' is a {}, which takes images of {}, not {}", member.spec.name,
                                            facts.name, facts.images->text(), seen->text()));
-    const std::uint32_t width = member.spec.output == OutputKind::features ? 0 : known_width(member.spec);
+    const std::uint32_t width = has_classes(member.spec.output) ? known_width(member.spec) : 0;
     if (width != 0 && width < classes)
       violations.add(position, fmt::format("member '{}' outputs {}, but the images have {}", member.spec.name,
                                            counted(width, "class"), classes));
@@ -200,10 +234,10 @@ void check_input(const std::vector<ReadMember>& members, const InputSpec& input,
 void check_classes(const std::vector<ReadMember>& members, const EnsembleSpec& spec, const SourcePosition& position,
                    Violations& violations) {
   const std::string named = counted(spec.classes.size(), "class");
-  if (spec.combine.over == OutputKind::features)
-    violations.add(position,
-                   "the members are combined over features, which have no classes; name the classes of each "
-                   "task in 'tasks'");
+  if (!has_classes(spec.combine.over))
+    violations.add(position, fmt::format("the members are combined over {}, which have no classes; name the classes of "
+                                         "each task in 'tasks'",
+                                         to_name(spec.combine.over)));
   for (const ReadMember& member : members) {
     const std::uint32_t width = member.sound ? known_width(member.spec) : 0;
     if (width != 0 && width != spec.classes.size())

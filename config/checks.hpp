@@ -6,6 +6,7 @@
 
 #include "config/members.hpp"
 #include "config/spec.hpp"
+#include "config/takes.hpp"
 
 namespace tutti::config {
 
@@ -28,18 +29,13 @@ void check_rule(const std::vector<ReadMember>& members, const CombineSpec& combi
 void check_classes(const std::vector<ReadMember>& members, const EnsembleSpec& spec, const SourcePosition& position,
                    Violations& violations);
 
-/// Checks that the members take images of this shape and know its classes.
+/// Checks that the members take what the samples have, and know their classes.
 void check_input(const std::vector<ReadMember>& members, const InputSpec& input, const SourcePosition& position,
                  Violations& violations);
 
-/// Why a member's images cannot be made, and what to do; `what` is empty if they can.
-struct Misfit {
-  std::string what;
-  std::string hint;
-};
-/// Of images of `shape`.
+/// Why a member's images cannot be made of images of `shape`.
 Misfit misfit(const MemberInput& input, const ImageShape& shape);
-/// Of the pictures of a folder.
+/// The same of the pictures of a folder.
 Misfit misfit_of_picture(const MemberInput& own, const InputSpec& folder);
 
 /// `init` holds weights as safetensors, and a torchscript member cannot start from those.

@@ -115,12 +115,25 @@ Tree tree_of(const MemberInput& input) {
   return map;
 }
 
+/// A word for one tensor, a list for several by their places, a map for those with the names of arguments.
+Tree tree_of(const std::vector<TakesSpec>& takes) {
+  if (takes.size() == 1 && takes[0].as.empty()) return Tree::text(takes[0].tensor);
+  Tree all = takes[0].as.empty() ? Tree::list() : Tree::map();
+  for (const TakesSpec& taken : takes)
+    if (taken.as.empty())
+      all.items.push_back(Tree::text(taken.tensor));
+    else
+      all.set(taken.as, Tree::text(taken.tensor));
+  return all;
+}
+
 Tree tree_of(const MemberSpec& member) {
   Tree map = Tree::map();
   map.set("name", Tree::text(member.name));
   map.set("model", tree_of(member.model));
   map.set("weight", number(member.weight));
   if (!facts_of(member.model.kind).output) map.set("output", name_of(member.output));
+  if (!member.takes.empty()) map.set("takes", tree_of(member.takes));
   if (member.input) map.set("input", tree_of(*member.input));
   map.set("copy_input", boolean(member.copy_input));
   map.set("seed", number(member.seed));
@@ -132,12 +145,38 @@ Tree tree_of(const CombineSpec& combine) {
   Tree map = Tree::map();
   map.set("rule", name_of(combine.rule));
   map.set("over", name_of(combine.over));
+  if (has_classes(combine.over)) map.set("axis", number(combine.axis));
+  if (combine.over == OutputKind::probabilities) map.set("activation", name_of(combine.activation));
   if (combine.rule == CombineRule::weighted) map.set("normalize", boolean(combine.normalize));
   map.set("accumulate", Tree::plain(combine.accumulate_f64 ? "float64" : "float32"));
   return map;
 }
 
 Tree tree_of(const ImageShape& shape) { return numbers(std::array{shape.channels, shape.height, shape.width}); }
+
+Tree tree_of(const std::vector<InputTensor>& tensors) {
+  if (tensors.size() == 1 && tensors[0].name.empty()) return Tree::text(tensors[0].file.string());
+  Tree map = Tree::map();
+  for (const InputTensor& tensor : tensors) {
+    if (!tensor.file.empty()) {
+      map.set(tensor.name, Tree::text(tensor.file.string()));
+      continue;
+    }
+    Tree layout = Tree::map();
+    layout.set("shape", numbers(tensor.layout.dims));
+    layout.set("dtype", name_of(tensor.layout.dtype));
+    map.set(tensor.name, std::move(layout));
+  }
+  return map;
+}
+
+/// The shape of an image, or the tensors.
+void set_form(Tree& map, const InputSpec& input) {
+  if (input.tensors.empty())
+    map.set("shape", tree_of(input.shape));
+  else
+    map.set("inputs", tree_of(input.tensors));
+}
 
 void set_keys_of_dataset(Tree& map, const InputSpec& input) {
   switch (input.dataset) {
@@ -149,9 +188,10 @@ void set_keys_of_dataset(Tree& map, const InputSpec& input) {
       set_path(map, "path", input.path);
       return;
     case Dataset::npy:
+      if (!input.tensors.empty()) map.set("inputs", tree_of(input.tensors));
       set_path(map, "images", input.images);
       set_path(map, "labels", input.labels);
-      map.set("layout", name_of(input.layout));
+      if (input.tensors.empty()) map.set("layout", name_of(input.layout));
       return;
     case Dataset::folder:
       set_path(map, "path", input.path);
@@ -164,10 +204,10 @@ void set_keys_of_dataset(Tree& map, const InputSpec& input) {
     case Dataset::random:
       map.set("count", number(input.count));
       map.set("seed", number(input.seed));
-      map.set("shape", tree_of(input.shape));
+      set_form(map, input);
       return;
     case Dataset::memory:
-      map.set("shape", tree_of(input.shape));
+      set_form(map, input);
       return;
   }
 }

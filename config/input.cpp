@@ -6,8 +6,10 @@
 
 #include <fmt/format.h>
 
+#include "common/array_path.hpp"
 #include "common/counted.hpp"
 #include "common/resample.hpp"
+#include "config/input_tensors.hpp"
 #include "config/members.hpp"
 #include "config/reader.hpp"
 
@@ -27,6 +29,7 @@ const std::vector<KeyOfDatasets>& keys_of_datasets() {
       {"split", {digits, cifar10}},
       {"path", {cifar10, folder}},
       {"images", {npy}},
+      {"inputs", {npy, random, memory}},
       {"labels", {npy}},
       {"layout", {npy}},
       {"count", {random}},
@@ -222,7 +225,7 @@ void read_folder(Fields& fields, InputSpec& input, Violations& violations) {
     input.shape = shape;
 }
 
-void read_of_dataset(Fields& fields, InputSpec& input, Violations& violations) {
+void read_of_dataset(Fields& fields, bool of_images, InputSpec& input, Violations& violations) {
   switch (input.dataset) {
     case Dataset::digits:
       fields.choice("split", input.split);
@@ -233,9 +236,10 @@ void read_of_dataset(Fields& fields, InputSpec& input, Violations& violations) {
       fields.path("path", input.path);
       break;
     case Dataset::npy:
-      fields.require("images", "a .npy file");
-      fields.path("images", input.images);
       fields.path("labels", input.labels);
+      if (!of_images) break;
+      fields.require("images", "a .npy file, or 'inputs', a file for each tensor");
+      fields.path("images", input.images);
       fields.choice("layout", input.layout);
       break;
     case Dataset::folder:
@@ -245,10 +249,17 @@ void read_of_dataset(Fields& fields, InputSpec& input, Violations& violations) {
       fields.require("count", "a number of images");
       fields.whole("count", input.count, 0);
       fields.whole("seed", input.seed, 0);
+      if (of_images) read_shape(fields, input.shape, violations);
       break;
     case Dataset::memory:
+      if (of_images) read_shape(fields, input.shape, violations);
       break;
   }
+}
+
+/// Whether the samples of this data set may be tensors.
+bool takes_tensors(Dataset dataset) {
+  return dataset == Dataset::npy || dataset == Dataset::random || dataset == Dataset::memory;
 }
 
 void read_limit(Fields& fields, std::optional<std::uint64_t>& limit) {
@@ -268,13 +279,14 @@ InputSpec read_input(const Tree& tree, Split split, Violations& violations) {
   if (violations.count() != before || tree.kind != Tree::Kind::map)
     return input;  // without the dataset no key can be checked
   if (input.dataset != Dataset::digits && input.dataset != Dataset::cifar10) input.split = InputSpec().split;
-  read_of_dataset(fields, input, violations);
+  const bool of_images = !takes_tensors(input.dataset) || fields.find("inputs") == nullptr;
+  if (!of_images) input.tensors = read_input_tensors(fields, input.dataset, violations);
+  read_of_dataset(fields, of_images, input, violations);
   if (input.dataset == Dataset::npy || input.dataset == Dataset::random)
     fields.whole("classes", input.classes, 1, kMaxModelWidth);
-  if (input.dataset == Dataset::random || input.dataset == Dataset::memory) read_shape(fields, input.shape, violations);
   if (input.dataset != Dataset::memory) fields.whole("skip", input.skip, 0);
   if (input.dataset != Dataset::memory) read_limit(fields, input.limit);
-  read_preprocess(fields, input, input.preprocess, violations);
+  if (of_images) read_preprocess(fields, input, input.preprocess, violations);
   refuse_keys_of_other_datasets(fields, input.dataset);
   fields.finish();
   return input;
@@ -292,9 +304,37 @@ MemberInput read_member_input(const Tree& tree, Violations& violations) {
 }
 
 std::optional<ImageShape> known_shape(const InputSpec& input) {
-  if (input.dataset == Dataset::npy) return std::nullopt;
+  if (input.dataset == Dataset::npy || !input.tensors.empty()) return std::nullopt;
   if (input.dataset == Dataset::digits || input.dataset == Dataset::cifar10) return ImageShape{3, 32, 32};
   return input.shape;
+}
+
+std::optional<std::vector<std::string>> known_names(const InputSpec& input) {
+  if (input.tensors.empty()) return std::vector<std::string>{kImageTensor};
+  std::vector<std::string> names;
+  for (const InputTensor& tensor : input.tensors) {
+    if (tensor.name.empty()) return std::nullopt;
+    names.push_back(tensor.name);
+  }
+  return names;
+}
+
+std::optional<std::vector<NamedLayout>> known_tensors(const InputSpec& input) {
+  if (input.tensors.empty() || input.dataset == Dataset::npy) return std::nullopt;
+  std::vector<NamedLayout> tensors;
+  for (const InputTensor& tensor : input.tensors) tensors.push_back({tensor.name, tensor.layout});
+  return tensors;
+}
+
+std::vector<std::filesystem::path> array_files(const InputSpec& input) {
+  std::vector<std::filesystem::path> files;
+  const auto add = [&](const std::filesystem::path& written) {
+    if (!written.empty()) files.push_back(array_path(written).file);
+  };
+  add(input.images);
+  for (const InputTensor& tensor : input.tensors) add(tensor.file);
+  add(input.labels);
+  return files;
 }
 
 std::uint32_t known_classes(const InputSpec& input) {

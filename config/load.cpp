@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -22,6 +23,27 @@
 namespace tutti::config {
 namespace {
 
+/// Where the classes are, and how logits become probabilities.
+void read_axis(Fields& fields, CombineSpec& combine, Violations& violations) {
+  static constexpr NumberRule kAxis{
+      "the number of an axis: 1 is the first after the sample, -1 the last", [](double value) {
+        return value == std::trunc(value) && value != 0 && std::fabs(value) <= static_cast<double>(kMaxRank);
+      }};
+  if (const Tree* tree = fields.find("axis"); tree != nullptr) {
+    if (const auto axis = read_number(*tree, "'axis'", kAxis, violations))
+      combine.axis = static_cast<std::int32_t>(*axis);
+    if (!has_classes(combine.over) && combine.axis != CombineSpec().axis)
+      violations.add(tree->position,
+                     fmt::format("'axis' says where the classes are, and {} have none", to_name(combine.over)));
+  }
+  fields.choice("activation", combine.activation);
+  if (combine.over == OutputKind::probabilities || combine.activation == CombineSpec().activation) return;
+  fields.refuse("activation",
+                fmt::format("'activation' makes probabilities of logits, and the members are combined over "
+                            "{}",
+                            to_name(combine.over)));
+}
+
 CombineSpec read_combine(Fields& top, Violations& violations) {
   CombineSpec combine;
   const Tree* tree = top.find("combine");
@@ -33,6 +55,7 @@ CombineSpec read_combine(Fields& top, Violations& violations) {
     fields.boolean("normalize", combine.normalize);
   else
     fields.refuse("normalize", fmt::format("'normalize' belongs to rule weighted, not to {}", to_name(combine.rule)));
+  read_axis(fields, combine, violations);
   fields.find("device_map");  // read with 'assignment'
   combine.accumulate_f64 =
       fields.one_of_words("accumulate", std::vector<std::string>{"float32", "float64"}) == "float64";
@@ -164,7 +187,9 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
   if (!members.empty()) read_assignment(assignment, overrides.devices, members, violations);
   if (combine_sound) check_combination(members, spec.combine, top.position_of("combine"), violations);
   if (inputs_sound) {
-    check_input(members, spec.input, top.position_of("input"), violations);
+    // With tasks and no images to run on, only an evaluation is possible.
+    if (top.find("input") != nullptr || top.find("tasks") == nullptr)
+      check_input(members, spec.input, top.position_of("input"), violations);
     if (train_input != nullptr) check_input(members, spec.train_input, train_input->position, violations);
   }
   check_training(members, violations);

@@ -10,6 +10,7 @@
 #include "config/model.hpp"
 #include "config/processor.hpp"
 #include "config/reader.hpp"
+#include "config/takes.hpp"
 
 namespace tutti::config {
 namespace {
@@ -66,7 +67,7 @@ void read_own_train(Fields& fields, MemberSpec& member, Violations& violations) 
 ReadMember read_member(const Tree& tree, std::size_t rank, const TrainSpec& train, std::uint64_t seed,
                        Violations& violations) {
   const std::size_t before = violations.count();
-  ReadMember read{{}, tree.position, false};
+  ReadMember read{{}, tree.position};
   MemberSpec& member = read.spec;
   member.train = train;
   member.seed = seed + rank;  // wraps around: any 64 bits are a valid seed
@@ -82,6 +83,9 @@ ReadMember read_member(const Tree& tree, std::size_t rank, const TrainSpec& trai
   else
     fields.find("output");
   fields.number("weight", member.weight, kAnyNumber);
+  ReadTakes takes = read_takes(fields, violations);
+  member.takes = std::move(takes.takes);
+  read.takes = std::move(takes.positions);
   if (const Tree* input = fields.find("input"); input != nullptr) member.input = read_member_input(*input, violations);
   fields.boolean("copy_input", member.copy_input);
   fields.whole("seed", member.seed, 0);

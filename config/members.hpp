@@ -14,9 +14,10 @@ namespace tutti::config {
 
 /// A member as read, with what later messages need.
 struct ReadMember {
-  MemberSpec spec;          ///< its device is not set yet
-  SourcePosition position;  ///< of the member's map
-  bool sound = false;       ///< nothing is wrong with it so far, so further checks make sense
+  MemberSpec spec;                      ///< its device is not set yet
+  SourcePosition position;              ///< of the member's map
+  bool sound = false;                   ///< nothing is wrong with it so far, so further checks make sense
+  std::vector<SourcePosition> takes{};  ///< of each name in its `takes`
 };
 
 /// The longest name of a member: names become file names.

@@ -122,6 +122,22 @@ struct FieldReader {
     }
   }
 
+  void operator()(std::string_view key, Dims& sizes, const form::Sizes& form) const {
+    const Tree* tree = fields.find(key);
+    if (tree == nullptr) return;
+    if (tree->kind != Tree::Kind::list || tree->items.size() > form.most) {
+      violations.add(tree->position,
+                     fmt::format("'{}' must be a list of at most {} sizes, not {}", key, form.most, describe(*tree)));
+      return;
+    }
+    const std::string what = fmt::format("each item of '{}'", key);
+    for (const Tree& item : tree->items)
+      if (const auto size = read_whole(item, what, 1, kMaxModelWidth, violations); size)
+        sizes.push_back(static_cast<std::uint32_t>(*size));
+    if (elements_of(sizes) > kMaxModelWidth)
+      violations.add(tree->position, fmt::format("'{}' is more than {} values", key, kMaxModelWidth));
+  }
+
   void operator()(std::string_view key, std::vector<std::uint32_t>& values, const form::Widths& widths) const {
     const Tree* tree = fields.require(key, widths.needed);
     if (tree == nullptr) return;

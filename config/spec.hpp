@@ -64,6 +64,21 @@ struct Preprocess {
   friend bool operator==(const Preprocess&, const Preprocess&) = default;
 };
 
+/// An entry of `inputs`: a tensor of the samples.
+struct InputTensor {
+  std::string name;            ///< empty: `file` is an archive, and all of its arrays are meant
+  std::filesystem::path file;  ///< npy: as images/arrays.hpp reads it
+  TensorLayout layout;         ///< random, memory
+  friend bool operator==(const InputTensor&, const InputTensor&) = default;
+};
+
+/// What opening a data set has shown.
+struct FoundSamples {
+  std::vector<NamedLayout> tensors;
+  std::uint64_t count = 0;
+  friend bool operator==(const FoundSamples&, const FoundSamples&) = default;
+};
+
 /// `input:`. Which fields are used depends on `dataset`; the reader of the YAML rejects the others.
 struct InputSpec {
   Dataset dataset = Dataset::memory;              ///< memory: no dataset; images come through the API
@@ -71,6 +86,7 @@ struct InputSpec {
   std::filesystem::path path;                     ///< cifar10, folder: the folder
   std::filesystem::path images;                   ///< npy
   std::filesystem::path labels;                   ///< npy; may be empty
+  std::vector<InputTensor> tensors;               ///< npy, random, memory: `inputs`; empty: the samples are images
   Layout layout = Layout::nchw;                   ///< npy
   std::uint64_t count = 0;                        ///< random
   ImageShape shape{3, 32, 32};                    ///< random, memory, folder (there 3x224x224 by default)
@@ -85,6 +101,8 @@ struct InputSpec {
   std::uint64_t skip = 0;  ///< the number of images to leave out at the start
   std::optional<std::uint64_t> limit;  ///< the most images to use after those
   Preprocess preprocess;
+  /// Not a key in YAML: set where the data set was opened already, so that a plan need not open it again.
+  std::optional<FoundSamples> found;
   friend bool operator==(const InputSpec&, const InputSpec&) = default;
 };
 
@@ -115,12 +133,20 @@ struct Written {
   friend bool operator==(const Written&, const Written&) { return true; }
 };
 
+/// An entry of `takes`: a tensor of the samples that a member takes.
+struct TakesSpec {
+  std::string tensor;
+  std::string as{};  ///< the model's argument; empty: by its place
+  friend bool operator==(const TakesSpec&, const TakesSpec&) = default;
+};
+
 struct MemberSpec {
   std::string name;
   ModelSpec model;
   double weight = 1.0;
   OutputKind output = OutputKind::logits;  ///< what the model itself outputs (small-cnn, mlp: always logits)
   Written output_is_written{};             ///< false: it is the default of a kind that may output anything
+  std::vector<TakesSpec> takes{};          ///< empty: the only tensor of the samples
   std::optional<MemberInput> input{};      ///< how to prepare the images for this member only
   bool copy_input = false;                 ///< give the model a private copy of each batch
   std::uint64_t seed = 0;                  ///< default: the ensemble's seed + rank
@@ -136,7 +162,13 @@ struct CombineSpec {
   OutputKind over = OutputKind::probabilities;
   bool normalize = true;        ///< weighted: divide by the sum of the weights
   bool accumulate_f64 = false;  ///< `accumulate: float64`
+  /// Where the classes are in a prediction: 1 is the first axis after the sample, as in PyTorch; -1 the last.
+  std::int32_t axis = 1;
+  Activation activation = Activation::softmax;  ///< how the members' logits become probabilities
   friend bool operator==(const CombineSpec&, const CombineSpec&) = default;
+
+  /// Whether one class is decided for: there are classes, and one of them is right.
+  bool decides() const { return rule != CombineRule::none && has_classes(over) && activation != Activation::sigmoid; }
 };
 
 /// What to do when workers die, hang or send invalid outputs.

@@ -42,27 +42,17 @@ class Rest final : public Decorator {
 
   std::string name() const override { return fmt::format("{}, without the first {}", Decorator::name(), left_out_); }
   std::uint64_t count() const override { return Decorator::count() - left_out_; }
-  void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
-    Decorator::read(shifted(indices), pixels, labels);
-  }
-  void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
-                  std::span<std::int64_t> labels) override {
-    Decorator::read_bytes(shifted(indices), pixels, labels);
-  }
-  void read_planes(std::span<const std::uint64_t> indices, std::span<const std::span<std::uint8_t>> planes,
-                   std::span<std::int64_t> labels) override {
-    Decorator::read_planes(shifted(indices), planes, labels);
-  }
   std::string image_name(std::uint64_t index) const override { return Decorator::image_name(index + left_out_); }
   std::uint64_t number_of(std::uint64_t index) const override { return Decorator::number_of(index + left_out_); }
 
- private:
-  std::span<const std::uint64_t> shifted(std::span<const std::uint64_t> indices) {
+ protected:
+  std::span<const std::uint64_t> behind(std::span<const std::uint64_t> indices) override {
     shifted_.assign(indices.begin(), indices.end());
     for (std::uint64_t& index : shifted_) index += left_out_;
     return shifted_;
   }
 
+ private:
   std::uint64_t left_out_;
   std::vector<std::uint64_t> shifted_;
 };
@@ -94,6 +84,11 @@ class Normalised final : public Decorator {
 
   bool has_bytes() const override { return false; }  // normalised images are float32
   bool decodes() const override { return false; }
+  std::vector<NamedLayout> tensors() const override { return Source::tensors(); }
+  void read_tensors(std::span<const std::uint64_t> indices, std::span<const std::span<std::byte>> tensors,
+                    std::span<std::int64_t> labels) override {
+    Source::read_tensors(indices, tensors, labels);
+  }
 
   void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
     Decorator::read(indices, pixels, labels);
@@ -121,27 +116,14 @@ class WithClasses final : public Decorator {
   std::string class_name(std::uint32_t label) const override {
     return label < names_.size() ? names_[label] : std::string();
   }
-  void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
-    Decorator::read(indices, pixels, labels);
-    change(labels);
-  }
-  void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
-                  std::span<std::int64_t> labels) override {
-    Decorator::read_bytes(indices, pixels, labels);
-    change(labels);
-  }
-  void read_planes(std::span<const std::uint64_t> indices, std::span<const std::span<std::uint8_t>> planes,
-                   std::span<std::int64_t> labels) override {
-    Decorator::read_planes(indices, planes, labels);
-    change(labels);
-  }
 
- private:
-  void change(std::span<std::int64_t> labels) const {
+ protected:
+  void after_read(std::size_t /*samples*/, std::span<std::int64_t> labels) override {
     if (labels_.empty()) return;
     for (std::int64_t& label : labels) label = labels_.at(static_cast<std::size_t>(label));
   }
 
+ private:
   const std::vector<std::string> names_;
   const std::vector<std::uint32_t> labels_;
 };

@@ -1,11 +1,13 @@
-// Images that the caller already holds, as a source.
+// Images and other samples that the caller already holds, as a source.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cassert>
 #include <limits>
+#include <utility>
 
 #include "common/counted.hpp"
+#include "common/tensor_text.hpp"
 #include "images/bytes_to_floats.hpp"
 #include "images/sources.hpp"
 
@@ -20,6 +22,26 @@ void check_whole_images(const Images& images) {
     throw Error(ErrorKind::usage, "the images in memory are not whole",
                 fmt::format("{} given, and an image of shape {} has {}", counted(images.values(), "value"),
                             images.shape().text(), images.shape().elements()));
+}
+
+/// The number of samples.
+std::uint64_t check_whole_samples(const Samples& samples) {
+  if (samples.tensors().empty()) throw Error(ErrorKind::usage, "samples in memory need a tensor");
+  for (const TensorView& view : samples.tensors()) {
+    const std::uint64_t bytes = view.tensor.layout.bytes();
+    if (view.tensor.layout.dims.size() > kMaxRank || bytes == 0)
+      throw Error(ErrorKind::usage, fmt::format("the tensor '{}' in memory has no usable shape", view.tensor.name),
+                  layout_text(view.tensor.layout), fmt::format("give it 0 to {} sizes, all above 0", kMaxRank));
+    if (view.bytes.size() % bytes != 0)
+      throw Error(ErrorKind::usage, fmt::format("the samples of '{}' in memory are not whole", view.tensor.name),
+                  fmt::format("{} given, and a sample ({}) has {}", counted(view.bytes.size(), "byte"),
+                              layout_text(view.tensor.layout), bytes));
+    if (view.bytes.size() / bytes != samples.count())
+      throw Error(ErrorKind::usage, "the tensors in memory differ in their number of samples",
+                  fmt::format("'{}' has {}, and '{}' has {}", samples.tensors().front().tensor.name, samples.count(),
+                              view.tensor.name, view.bytes.size() / bytes));
+  }
+  return samples.count();
 }
 
 void check_labels(std::span<const std::int64_t> labels, std::size_t images) {
@@ -81,7 +103,47 @@ class Memory final : public Source {
   std::uint32_t classes_ = 0;
 };
 
+class MemoryTensors final : public TensorSource {
+ public:
+  MemoryTensors(Samples samples, std::span<const std::int64_t> labels)
+      : samples_(std::move(samples)), count_(check_whole_samples(samples_)), labels_(labels) {
+    check_labels(labels, count_);
+    if (!labels.empty()) classes_ = static_cast<std::uint32_t>(*std::ranges::max_element(labels) + 1);
+  }
+
+  std::string name() const override { return "memory"; }
+  std::uint64_t count() const override { return count_; }
+  std::uint32_t classes() const override { return classes_; }
+  bool labelled() const override { return !labels_.empty(); }
+  std::vector<NamedLayout> tensors() const override {
+    std::vector<NamedLayout> all;
+    for (const TensorView& view : samples_.tensors()) all.push_back(view.tensor);
+    return all;
+  }
+
+  void read_tensors(std::span<const std::uint64_t> indices, std::span<const std::span<std::byte>> tensors,
+                    std::span<std::int64_t> labels) override {
+    for (std::size_t t = 0; t < tensors.size(); ++t) {
+      const TensorView& view = samples_.tensors()[t];
+      const std::uint64_t bytes = view.tensor.layout.bytes();
+      for (std::size_t i = 0; i < indices.size(); ++i)
+        std::ranges::copy(view.bytes.subspan(indices[i] * bytes, bytes), tensors[t].subspan(i * bytes).begin());
+    }
+    for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = labels_[indices[i]];
+  }
+
+ private:
+  Samples samples_;
+  std::uint64_t count_;
+  std::span<const std::int64_t> labels_;
+  std::uint32_t classes_ = 0;
+};
+
 }  // namespace
+
+std::unique_ptr<Source> make_memory(Samples samples, std::span<const std::int64_t> labels) {
+  return std::make_unique<MemoryTensors>(std::move(samples), labels);
+}
 
 std::unique_ptr<Source> make_memory(Images images, std::span<const std::int64_t> labels) {
   return std::make_unique<Memory>(images, labels);

@@ -4,7 +4,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
+
+#include <tutti/tensor.hpp>
 
 #include "images/npy.hpp"
 
@@ -13,12 +16,14 @@ namespace tutti::images {
 /// An open file; one thread.
 class NpyReader {
  public:
-  /// `axes` is 1 or 2: an array of one axis has rows of width 1. Throws Error(usage) that names the file if it is
-  /// missing or holds something else.
-  NpyReader(const std::filesystem::path& path, NpyType type, std::size_t axes);
+  /// An array of `axes` axes, or of any number from 1 on; the first is that of the rows. Throws Error(usage) that names
+  /// the file if it is missing or holds something else.
+  NpyReader(const std::filesystem::path& path, NpyType type, std::optional<std::size_t> axes = std::nullopt);
 
   const std::filesystem::path& path() const noexcept { return file_.path(); }
   std::uint64_t rows() const noexcept { return rows_; }
+  const Dims& row_shape() const noexcept { return row_shape_; }
+  /// Values per row.
   std::uint32_t width() const noexcept { return width_; }
 
   /// Fills `values` with whole rows, from row `first` on. The type must be the array's. Throws Error(failed) if the
@@ -31,6 +36,7 @@ class NpyReader {
   NpyType type_;
   std::uint64_t offset_ = 0;
   std::uint64_t rows_ = 0;
+  Dims row_shape_;
   std::uint32_t width_ = 1;
 };
 

@@ -50,12 +50,20 @@ class Forwarding : public PlaneSource {
   std::uint32_t classes() const override { return source_.classes(); }
   bool labelled() const override { return source_.labelled(); }
   void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
-    source_.read(indices, pixels, labels);
+    source_.read(behind(indices), pixels, labels);
+    after_read(indices.size(), labels);
   }
   bool has_bytes() const override { return source_.has_bytes(); }
   void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
                   std::span<std::int64_t> labels) override {
-    source_.read_bytes(indices, pixels, labels);
+    source_.read_bytes(behind(indices), pixels, labels);
+    after_read(indices.size(), labels);
+  }
+  std::vector<NamedLayout> tensors() const override { return source_.tensors(); }
+  void read_tensors(std::span<const std::uint64_t> indices, std::span<const std::span<std::byte>> tensors,
+                    std::span<std::int64_t> labels) override {
+    source_.read_tensors(behind(indices), tensors, labels);
+    after_read(indices.size(), labels);
   }
   std::string image_name(std::uint64_t index) const override { return source_.image_name(index); }
   std::string class_name(std::uint32_t label) const override { return source_.class_name(label); }
@@ -68,9 +76,16 @@ class Forwarding : public PlaneSource {
   std::vector<ImageShape> plane_shapes() const override { return planes_->plane_shapes(); }
   void read_planes(std::span<const std::uint64_t> indices, std::span<const std::span<std::uint8_t>> planes,
                    std::span<std::int64_t> labels) override {
-    planes_->read_planes(indices, planes, labels);
+    planes_->read_planes(behind(indices), planes, labels);
+    after_read(indices.size(), labels);
   }
   std::uint64_t take_unturned() override { return planes_->take_unturned(); }
+
+ protected:
+  /// The places of the same samples in the source behind it, however they are read; valid until the next call.
+  virtual std::span<const std::uint64_t> behind(std::span<const std::uint64_t> indices) { return indices; }
+  /// Called whenever samples were read, with their labels, if those were read too.
+  virtual void after_read(std::size_t /*samples*/, std::span<std::int64_t> /*labels*/) {}
 
  private:
   Source& source_;

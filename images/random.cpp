@@ -1,11 +1,18 @@
 // Random images from a counter-based generator: nothing is kept between calls, so any order of reading gives the same.
 #include <cassert>
+#include <utility>
 
 #include "common/random.hpp"
+#include "common/tensor_values.hpp"
 #include "images/sources.hpp"
 
 namespace tutti::images {
 namespace {
+
+/// Of the sample that `key` belongs to.
+std::int64_t random_label(std::uint64_t key, std::uint32_t classes) {
+  return static_cast<std::int64_t>((random_at(~key, 0) >> 32) * classes >> 32);
+}
 
 class Random final : public Source {
  public:
@@ -30,7 +37,7 @@ class Random final : public Source {
       const std::uint64_t key = random_at(seed_, indices[i]);
       for (std::size_t place = 0; place < elements; ++place)
         pixels[i * elements + place] = unit_float(random_at(key, place));
-      if (!labels.empty()) labels[i] = static_cast<std::int64_t>((random_at(~key, 0) >> 32) * classes_ >> 32);
+      if (!labels.empty()) labels[i] = random_label(key, classes_);
     }
   }
 
@@ -41,7 +48,47 @@ class Random final : public Source {
   std::uint64_t seed_;
 };
 
+class RandomTensors final : public TensorSource {
+ public:
+  RandomTensors(std::uint64_t count, std::vector<NamedLayout> tensors, std::uint32_t classes, std::uint64_t seed)
+      : count_(count), tensors_(std::move(tensors)), classes_(classes), seed_(seed) {}
+
+  std::string name() const override { return "random"; }
+  std::uint64_t count() const override { return count_; }
+  std::uint32_t classes() const override { return classes_; }
+  bool labelled() const override { return classes_ > 0; }
+  std::vector<NamedLayout> tensors() const override { return tensors_; }
+
+  void read_tensors(std::span<const std::uint64_t> indices, std::span<const std::span<std::byte>> tensors,
+                    std::span<std::int64_t> labels) override {
+    assert(tensors.size() == tensors_.size());
+    for (std::size_t i = 0; i < indices.size(); ++i) {
+      assert(indices[i] < count_);
+      const std::uint64_t key = random_at(seed_, indices[i]);
+      for (std::size_t t = 0; t < tensors_.size(); ++t) {
+        const TensorLayout& layout = tensors_[t].layout;
+        const std::span sample = tensors[t].subspan(i * layout.bytes(), layout.bytes());
+        for (std::size_t place = 0; place < layout.elements(); ++place)
+          write_value(&sample[place * size_of(layout.dtype)], layout.dtype,
+                      made_up_value(layout.dtype, random_at(key, t), place));
+      }
+      if (!labels.empty()) labels[i] = random_label(key, classes_);
+    }
+  }
+
+ private:
+  std::uint64_t count_;
+  std::vector<NamedLayout> tensors_;
+  std::uint32_t classes_;
+  std::uint64_t seed_;
+};
+
 }  // namespace
+
+std::unique_ptr<Source> make_random(std::uint64_t count, std::vector<NamedLayout> tensors, std::uint32_t classes,
+                                    std::uint64_t seed) {
+  return std::make_unique<RandomTensors>(count, std::move(tensors), classes, seed);
+}
 
 std::unique_ptr<Source> make_random(std::uint64_t count, ImageShape shape, std::uint32_t classes, std::uint64_t seed) {
   return std::make_unique<Random>(count, shape, classes, seed);

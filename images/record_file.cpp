@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <string>
 #include <system_error>
@@ -40,9 +41,19 @@ InputFile::InputFile(std::filesystem::path path, std::string_view hint)
   refuse_lfs_pointer(fd_.get(), path_);
 }
 
+InputFile::InputFile(std::filesystem::path name, UniqueFd file, std::uint64_t bytes)
+    : path_(std::move(name)), fd_(std::move(file)), size_(bytes) {}
+
+InputFile InputFile::part(std::filesystem::path name, std::uint64_t begin, std::uint64_t bytes) && {
+  assert(begin <= size_ && bytes <= size_ - begin);
+  InputFile part(std::move(name), std::move(fd_), bytes);
+  part.begin_ = begin_ + begin;
+  return part;
+}
+
 void InputFile::read(std::uint64_t offset, std::span<std::byte> bytes) const {
   while (!bytes.empty()) {
-    const ssize_t count = ::pread(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    const ssize_t count = ::pread(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(begin_ + offset));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) throw Error(ErrorKind::failed, fmt::format("could not read {}", path_.string()), reason(errno));
     if (count == 0)
@@ -54,8 +65,11 @@ void InputFile::read(std::uint64_t offset, std::span<std::byte> bytes) const {
   }
 }
 
-std::size_t RecordFile::run_length(std::span<const std::uint64_t> indices) const {
-  const std::size_t most = std::max<std::size_t>(1, kBufferBytes / std::max<std::size_t>(1, record_bytes_));
+std::size_t RecordFile::at_once() const {
+  return std::max<std::size_t>(1, kBufferBytes / std::max<std::size_t>(1, record_bytes_));
+}
+
+std::size_t RecordFile::run_length(std::span<const std::uint64_t> indices, std::size_t most) {
   std::size_t length = 1;
   while (length < indices.size() && length < most && indices[length] == indices[length - 1] + 1) ++length;
   return length;
@@ -66,6 +80,15 @@ std::span<const std::byte> RecordFile::load(std::uint64_t first, std::size_t rec
   const std::span bytes = std::span(buffer_).first(records * record_bytes_);
   file_.read(first_byte_ + first * record_bytes_, bytes);
   return bytes;
+}
+
+void RecordFile::copy(std::span<const std::uint64_t> indices, std::span<std::byte> out) const {
+  for (std::size_t begin = 0; begin < indices.size();) {
+    const std::size_t length = run_length(indices.subspan(begin), indices.size());
+    file_.read(first_byte_ + indices[begin] * record_bytes_,
+               out.subspan(begin * record_bytes_, length * record_bytes_));
+    begin += length;
+  }
 }
 
 }  // namespace tutti::images

@@ -18,6 +18,10 @@ class InputFile {
   /// Throws Error(usage) if `path` cannot be opened, is a folder or a Git LFS pointer; `hint` says where such a file
   /// comes from. Error(failed) if this process has no descriptor or memory left.
   explicit InputFile(std::filesystem::path path, std::string_view hint = {});
+  /// A file without a name of `bytes` bytes, which messages call `name`.
+  InputFile(std::filesystem::path name, UniqueFd file, std::uint64_t bytes);
+  /// `bytes` bytes of this file from `begin` on, which it has, as a file that messages call `name`.
+  InputFile part(std::filesystem::path name, std::uint64_t begin, std::uint64_t bytes) &&;
 
   const std::filesystem::path& path() const noexcept { return path_; }
   std::uint64_t size() const noexcept { return size_; }  ///< bytes, when it was opened
@@ -28,6 +32,7 @@ class InputFile {
  private:
   std::filesystem::path path_;
   UniqueFd fd_;
+  std::uint64_t begin_ = 0;  ///< of the part
   std::uint64_t size_ = 0;
 };
 
@@ -45,16 +50,21 @@ class RecordFile {
   template <class Use>
   void read(std::span<const std::uint64_t> indices, std::uint64_t base, Use&& use) {
     for (std::size_t begin = 0; begin < indices.size();) {
-      const std::size_t length = run_length(indices.subspan(begin));
+      const std::size_t length = run_length(indices.subspan(begin), at_once());
       const std::span<const std::byte> records = load(indices[begin] - base, length);
       for (std::size_t i = 0; i < length; ++i) use(begin + i, records.subspan(i * record_bytes_, record_bytes_));
       begin += length;
     }
   }
 
+  /// Copies the records to `out`, one after another.
+  void copy(std::span<const std::uint64_t> indices, std::span<std::byte> out) const;
+
  private:
-  // How many of the first indices are consecutive, up to the size of the buffer.
-  std::size_t run_length(std::span<const std::uint64_t> indices) const;
+  // How many of the first indices are consecutive, up to `most`.
+  static std::size_t run_length(std::span<const std::uint64_t> indices, std::size_t most);
+  // The most records that the buffer holds.
+  std::size_t at_once() const;
   std::span<const std::byte> load(std::uint64_t first, std::size_t records);
 
   InputFile file_;

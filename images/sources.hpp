@@ -1,6 +1,6 @@
-// The sources of images that come with Tutti, and decorators around any source. They stream: none holds more than a few
-// images, however large the data set is (`memory` only refers to the caller's images, the digits are part of the
-// program).
+// The sources of images and of other samples that come with Tutti, and decorators around any source. They stream: none
+// holds more than a few samples, however large the data set is (`memory` only refers to the caller's samples, the
+// digits are part of the program).
 //
 // Each source is used by one thread at a time; two sources never share state. Their errors name the file and say what
 // was found and what is needed: Error(usage) if the input is wrong, Error(failed) if it could not be read or changed
@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 #include <tutti/images.hpp>
+#include <tutti/samples.hpp>
 #include <vector>
 
 #include "common/member_input.hpp"
@@ -31,11 +32,22 @@ std::unique_ptr<Source> make_digits(Split split);
 /// (https://www.cs.toronto.edu/~kriz/cifar.html)
 std::unique_ptr<Source> make_cifar10(const std::filesystem::path& folder, Split split);
 
-/// `.npy` images of float32 (as they are) or uint8 (divided by 255), rank 4 in `layout`; `labels` is a `.npy` of int64,
-/// int32 or uint8, rank 1, of the same count, or an empty path. `classes` 0: the largest label + 1. All labels are
-/// checked here, before anything runs.
+/// Images in an array (images/arrays.hpp) of float32 (as they are) or uint8 (divided by 255), rank 4 in `layout`.
+/// `labels` is an array of int64, int32 or uint8, rank 1, of the same count, or a column of a table; or an empty path.
+/// `classes` 0: the largest label + 1. All labels are checked here, before anything runs.
 std::unique_ptr<Source> make_npy(const std::filesystem::path& images, const std::filesystem::path& labels,
                                  Layout layout, std::uint32_t classes);
+
+/// A tensor of the samples: an array of float32, float16, uint8, int32, int64 or bool, taken as it is, or of float64,
+/// which becomes float32; or the numbers of a table. Without a name `file` is an archive, and each of its arrays is a
+/// tensor, called as it is there, except the one that holds the labels.
+struct ArrayInput {
+  std::string name;
+  std::filesystem::path file;
+};
+/// Samples of these tensors, at least one, all of the same count; labels as of make_npy(). Throws Error(usage).
+std::unique_ptr<Source> make_arrays(const std::vector<ArrayInput>& inputs, const std::filesystem::path& labels,
+                                    std::uint32_t classes);
 
 /// How a folder of images is read.
 struct FolderReading {
@@ -64,10 +76,15 @@ std::string folder_fingerprint(const std::filesystem::path& folder);
 /// Uniform noise in [0, 1) with uniform labels (none if `classes` is 0). Each value depends only on seed, image and
 /// place, so every order of reading gives the same images.
 std::unique_ptr<Source> make_random(std::uint64_t count, ImageShape shape, std::uint32_t classes, std::uint64_t seed);
+/// The same of tensors: whole numbers and truths are made up as made_up_value() does.
+std::unique_ptr<Source> make_random(std::uint64_t count, std::vector<NamedLayout> tensors, std::uint32_t classes,
+                                    std::uint64_t seed);
 
 /// Images that the caller keeps in memory while the source lives; `labels` is empty or has one per image.
 /// classes() is the largest label + 1.
 std::unique_ptr<Source> make_memory(Images images, std::span<const std::int64_t> labels = {});
+/// The same of tensors, which the caller keeps too.
+std::unique_ptr<Source> make_memory(Samples samples, std::span<const std::int64_t> labels = {});
 
 /// The first `count` images of `source`, or all if it has fewer.
 std::unique_ptr<Source> limited(std::unique_ptr<Source> source, std::uint64_t count);

@@ -10,6 +10,7 @@
 
 #include "common/clock.hpp"
 #include "common/counted.hpp"
+#include "common/tensor_text.hpp"
 #include "common/unsigned_nan.hpp"
 #include "coordinator/plan/find_worker.hpp"
 #include "coordinator/plan/input.hpp"
@@ -108,9 +109,10 @@ void plan(const CommandLine& line, Interruption& interruption) {
   const Machine machine = look_at_machine(worker, GpuSearch::yes);
   const Options options{worker, line.debug_worker, false};
   const Plan made = make_plan(spec, machine, input, options);
-  const std::string images =
-      input.images ? fmt::format("{} x {} of {}", *input.images, input.shape.text(), to_name(spec.input.dataset))
-                   : input.shape.text() + " from the API";
+  const std::string sample = sample_text(input.tensors);
+  const std::string images = input.images
+                                 ? fmt::format("{} x {} of {}", *input.images, sample, to_name(spec.input.dataset))
+                                 : sample + " from the API";
   say(stdout, plan_text(made, machine, images));
   if (!missing.empty())
     throw Error(ErrorKind::usage,

@@ -9,6 +9,7 @@
 #include <tutti/error.hpp>
 
 #include "common/counted.hpp"
+#include "common/tensor_text.hpp"
 #include "coordinator/plan/input.hpp"
 #include "program/class_names.hpp"
 
@@ -51,15 +52,15 @@ bool in_same_arrays(const config::EnsembleSpec& spec, const std::vector<Evaluati
 void check_shapes(const config::EnsembleSpec& spec, const std::vector<EvaluationTask>& tasks) {
   for (std::size_t i = 1; i < tasks.size(); ++i) {
     if (in_same_arrays(spec, tasks, 0, i)) continue;
-    const ImageShape first = tasks.front().source->shape();
+    const std::string first = sample_text(tasks.front().source->tensors());
+    const std::string other = sample_text(tasks[i].source->tensors());
     const EvaluationTask& task = tasks[i];
-    if (task.source->shape() == first)
+    if (task.source->shape() == tasks.front().source->shape() && task.source->shape() != ImageShape{})
       refuse(
           fmt::format("the images of tasks '{}' and '{}' would be resized differently", tasks.front().name, task.name),
           "one pool serves all tasks, and members that see the same images in one of them do so in all",
           "give both the same 'resize' and 'crop', or every member an 'input' with its own");
-    refuse(fmt::format("task '{}' has images of {}, task '{}' of {}", tasks.front().name, first.text(), task.name,
-                       task.source->shape().text()),
+    refuse(fmt::format("task '{}' has images of {}, task '{}' of {}", tasks.front().name, first, task.name, other),
            "one pool serves all tasks, and each of its members sees images of one shape",
            "resize the images to one shape, or evaluate these tasks separately");
   }
@@ -75,7 +76,7 @@ bool prepared_alike(const config::EnsembleSpec& spec, const std::vector<Evaluati
   const config::InputSpec& other = spec.tasks[b].input;
   const bool prepared = workers_prepare(spec, first);
   same_kind = prepared == workers_prepare(spec, other) &&
-              form_of(*tasks[a].source, spec, first).pixels == form_of(*tasks[b].source, spec, other).pixels;
+              same_types(form_of(*tasks[a].source, spec, first), form_of(*tasks[b].source, spec, other));
   if (!prepared && same_kind) return true;
   return same_kind && (own || first.preprocess == other.preprocess);
 }
@@ -122,22 +123,22 @@ EvaluationTask open_task(const config::EnsembleSpec& whole, const config::TaskSp
 
 /// `images` names the images of `source` in messages.
 void check_classes(const std::string& images, const Source& source, const MemberStatus& model) {
-  if (source.classes() <= model.width) return;
+  if (source.classes() <= model.width()) return;
   refuse(fmt::format("{} have {}, but '{}' outputs {}", images, counted(source.classes(), "class"), model.name,
-                     model.width),
+                     model.width()),
          {}, "give images whose labels are classes of the models");
 }
 
 void check_width(const EvaluationTask& task, const MemberStatus& model) {
   if (task.head) {
-    if (model.width == task.head->features()) return;
+    if (model.width() == task.head->features()) return;
     refuse(fmt::format("the head of task '{}' takes {}, but '{}' outputs {}", task.name,
-                       counted(task.head->features(), "feature"), model.name, model.width),
+                       counted(task.head->features(), "feature"), model.name, model.width()),
            task.head->file().string(), "make the head with the tower that these features belong to");
   }
-  if (!task.class_names.empty() && model.width != task.class_names.size())
+  if (!task.class_names.empty() && model.width() != task.class_names.size())
     refuse(fmt::format("task '{}' names {}, but '{}' outputs {}", task.name, counted(task.class_names.size(), "class"),
-                       model.name, model.width),
+                       model.name, model.width()),
            {}, "correct 'classes', or evaluate models of these classes");
   check_classes(task.images, *task.source, model);
 }
@@ -157,8 +158,9 @@ std::vector<EvaluationTask> open_tasks(const config::EnsembleSpec& spec) {
   std::vector<EvaluationTask> tasks;
   for (const config::TaskSpec& task : spec.tasks) tasks.push_back(open_task(spec, task, TaskImages::input));
   if (spec.tasks.empty()) {
-    if (spec.combine.over == OutputKind::features)
-      refuse("features cannot be evaluated without classes", "the members are combined over features",
+    if (!has_classes(spec.combine.over))
+      refuse(fmt::format("{} cannot be evaluated without classes", to_name(spec.combine.over)),
+             fmt::format("the members are combined over {}", to_name(spec.combine.over)),
              "name 'tasks' with heads, or combine over probabilities");
     config::TaskSpec only;
     only.name = to_name(spec.input.dataset);
@@ -174,15 +176,16 @@ std::vector<EvaluationTask> open_tasks(const config::EnsembleSpec& spec) {
 
 void check_named_classes(const config::EnsembleSpec& spec, const std::vector<MemberStatus>& members) {
   for (const MemberStatus& member : members)
-    if (!spec.classes.empty() && member.width != spec.classes.size())
+    if (!spec.classes.empty() && member.width() != spec.classes.size())
       refuse(fmt::format("'classes' names {}, but '{}' outputs {}", counted(spec.classes.size(), "class"), member.name,
-                         member.width),
+                         member.width()),
              {}, "name the classes of the members, in the order of their outputs");
 }
 
 void check_classes(const Source& source, const std::vector<MemberStatus>& models) {
   if (!source.labelled()) return;
-  for (const MemberStatus& model : models) check_classes(fmt::format("the images of {}", source.name()), source, model);
+  for (const MemberStatus& model : models)
+    if (model.output.size() == 1) check_classes(fmt::format("the images of {}", source.name()), source, model);
 }
 
 config::EnsembleSpec by_held_out(config::EnsembleSpec spec) {
@@ -214,12 +217,17 @@ bool same_form(const config::EnsembleSpec& spec, const std::vector<EvaluationTas
 
 void check_widths(const std::vector<EvaluationTask>& tasks, const std::vector<MemberStatus>& models,
                   std::size_t members, bool combined) {
+  for (const MemberStatus& model : models)
+    if (model.output.size() != 1)
+      refuse(fmt::format("'{}' outputs {} values per image, and only scores of classes can be evaluated", model.name,
+                         dims_text(model.output)),
+             {}, "'tutti run' writes such predictions into predictions.npy, for a script of yours to measure");
   for (const EvaluationTask& task : tasks)
     for (const MemberStatus& model : models) check_width(task, model);
   for (std::size_t rank = 1; combined && rank < members; ++rank)
-    if (models[rank].width != models[0].width)
+    if (models[rank].width() != models[0].width())
       refuse(fmt::format("'{}' outputs {} per image and '{}' outputs {}: they cannot be combined", models[0].name,
-                         counted(models[0].width, "value"), models[rank].name, models[rank].width),
+                         counted(models[0].width(), "value"), models[rank].name, models[rank].width()),
              {}, "combine members of equal width, or evaluate each alone with combine: {rule: none}");
 }
 

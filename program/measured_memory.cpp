@@ -8,6 +8,7 @@
 #include <tutti/ensemble.hpp>
 
 #include "common/counted.hpp"
+#include "config/input.hpp"
 #include "coordinator/plan/input.hpp"
 #include "coordinator/plan/plan.hpp"
 #include "images/sources.hpp"
@@ -23,7 +24,10 @@ class Dropped final : public Sink {
 /// Enough images to fill every slot of the arena and of the channels once.
 std::unique_ptr<Source> some_images(const config::EnsembleSpec& spec) {
   const std::uint64_t most = std::uint64_t{spec.slots} * spec.segment_images;
-  if (spec.input.dataset == config::Dataset::memory) return images::make_random(most, spec.input.shape, 0, 0);
+  if (spec.input.dataset == config::Dataset::memory) {
+    const auto tensors = config::known_tensors(spec.input);
+    return tensors ? images::make_random(most, *tensors, 0, 0) : images::make_random(most, spec.input.shape, 0, 0);
+  }
   return images::limited(open_source(spec, spec.input), most);
 }
 

@@ -179,15 +179,16 @@ namespace {
 
 /// In which sizes the pictures of a folder are in each slot, and for whom.
 std::string planes_text(const Plan& plan) {
-  if (plan.planes.empty()) return {};
-  std::string text = fmt::format("\n{} of each picture, which is decoded once\n", counted(plan.planes.size(), "plane"));
-  for (std::size_t p = 0; p < plan.planes.size(); ++p) {
+  if (plan.input.planes.empty()) return {};
+  std::string text =
+      fmt::format("\n{} of each picture, which is decoded once\n", counted(plan.input.planes.size(), "plane"));
+  for (std::size_t p = 0; p < plan.input.planes.size(); ++p) {
     std::vector<std::string> members;
     for (const WorkerPlan& worker : plan.workers)
-      if (worker.request.array == p) members.push_back(worker.request.name);
-    text += fmt::format(
-        "{:>12}  {} in all slots: {}; for {}\n", bytes_text(plan.arena.slots * plan.arena.array_bytes(p)),
-        fmt::join(plan.arena.arrays[p].shape, "x"), to_text(plan.planes[p].resize), fmt::join(members, ", "));
+      if (worker.request.takes.front().array == p) members.push_back(worker.request.name);
+    text += fmt::format("{:>12}  {} in all slots: {}; for {}\n",
+                        bytes_text(plan.arena.slots * plan.arena.array_bytes(p)), dims_text(plan.arena.arrays[p].dims),
+                        to_text(plan.input.planes[p].resize), fmt::join(members, ", "));
   }
   return text;
 }
@@ -231,8 +232,9 @@ std::string plan_text(const Plan& plan, const Machine& machine, const std::strin
                     worker.request.threads, worker.assigned);
   text += planes_text(plan);
   for (const WorkerPlan& worker : plan.workers)
-    if (worker.request.input && *worker.request.input != MemberInput{})
-      text += fmt::format("input of {}: {}\n", worker.request.name, input_text(*worker.request.input));
+    for (const TakenTensor& taken : worker.request.takes)
+      if (taken.input && *taken.input != MemberInput{})
+        text += fmt::format("input of {}: {}\n", worker.request.name, input_text(*taken.input));
   text += "\nmemory\n";
   for (const Bound& bound : plan.bounds) text += fmt::format("{:>12}  {}\n", bytes_text(bound.bytes), bound.name);
   text += fmt::format("{:>12}  in all, at least\n", bytes_text(plan.needed_bytes()));

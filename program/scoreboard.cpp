@@ -2,9 +2,9 @@
 
 namespace tutti::program {
 
-Scoreboard::Scoreboard(const config::CombineSpec& combine, Progress& progress, Sink* next,
+Scoreboard::Scoreboard(const config::CombineSpec& combine, bool scored, Progress& progress, Sink* next,
                        const std::vector<MaybeMetrics>* members)
-    : scores_(combine, members), progress_(progress), next_(next) {}
+    : scores_(combine, scored, members), progress_(progress), next_(next) {}
 
 void Scoreboard::write(const SegmentResult& result) {
   if (next_ != nullptr) next_->write(result);

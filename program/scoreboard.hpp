@@ -15,9 +15,9 @@ namespace tutti::program {
 
 class Scoreboard final : public Sink {
  public:
-  /// `next` may be null. `members` may be null; they are as in Scores, and `next` or a sink after it computes them. All
-  /// of them outlive it.
-  Scoreboard(const config::CombineSpec& combine, Progress& progress, Sink* next,
+  /// `next` may be null. `scored` and `members`, which may be null, are as in Scores, and `next` or a sink after it
+  /// computes them. All of them outlive it.
+  Scoreboard(const config::CombineSpec& combine, bool scored, Progress& progress, Sink* next,
              const std::vector<MaybeMetrics>* members);
 
   void write(const SegmentResult& result) override;

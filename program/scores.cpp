@@ -1,6 +1,8 @@
 #include "program/scores.hpp"
 
-#include "coordinator/decide/accumulator.hpp"
+#include <algorithm>
+
+#include "coordinator/decide/argmax.hpp"
 
 namespace tutti::program {
 
@@ -8,6 +10,11 @@ images::ScoreKind score_kind(const config::CombineSpec& combine) {
   // Votes are shares of weights, whatever the members output.
   const bool logits = combine.over == OutputKind::logits && combine.rule != CombineRule::vote;
   return logits ? images::ScoreKind::logits : images::ScoreKind::probabilities;
+}
+
+bool has_scores(const config::CombineSpec& combine, const std::vector<MemberStatus>& members) {
+  return has_classes(combine.over) && combine.activation != Activation::sigmoid &&
+         std::ranges::all_of(members, [](const MemberStatus& member) { return member.output.size() == 1; });
 }
 
 std::vector<std::int64_t> decided(std::span<const float> scores, std::uint32_t images, std::uint32_t classes) {
@@ -19,7 +26,7 @@ std::vector<std::int64_t> decided(std::span<const float> scores, std::uint32_t i
 
 void Scores::add(const SegmentResult& result) {
   incomplete_.note(result);
-  if (result.labels.empty() || combine_.over == OutputKind::features) return;
+  if (result.labels.empty() || !scored_) return;
   if (elsewhere_ == nullptr) {
     members_.resize(result.members.size());
     for (std::size_t rank = 0; rank < result.members.size(); ++rank) score_member(rank, result);

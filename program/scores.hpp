@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <tutti/predictions.hpp>
+#include <tutti/status.hpp>
 
 #include "config/spec.hpp"
 #include "results/metrics.hpp"
@@ -35,6 +36,9 @@ using MaybeMetrics = std::optional<images::Metrics>;
 /// The form of the scores that this combination outputs; not over features.
 images::ScoreKind score_kind(const config::CombineSpec& combine);
 
+/// Whether labels say how good predictions of these sizes are: there is a score for each class of which one is right.
+bool has_scores(const config::CombineSpec& combine, const std::vector<MemberStatus>& members);
+
 /// The class with the largest of each image's `classes` scores.
 std::vector<std::int64_t> decided(std::span<const float> scores, std::uint32_t images, std::uint32_t classes);
 
@@ -45,8 +49,9 @@ class Scores {
  public:
   /// `members`: scores of the members that other code computes, which gets every segment first; null: the members are
   /// scored here.
-  explicit Scores(const config::CombineSpec& combine, const std::vector<MaybeMetrics>* members = nullptr)
-      : combine_(combine), elsewhere_(members) {}
+  /// `scored`: whether there are scores of classes of which one is right for each image.
+  explicit Scores(const config::CombineSpec& combine, bool scored, const std::vector<MaybeMetrics>* members = nullptr)
+      : combine_(combine), scored_(scored), elsewhere_(members) {}
 
   void add(const SegmentResult& result);
 
@@ -61,6 +66,7 @@ class Scores {
   void score_ensemble(const SegmentResult& result);
 
   const config::CombineSpec& combine_;
+  const bool scored_;
   const std::vector<MaybeMetrics>* elsewhere_;
   MaybeMetrics ensemble_;
   std::vector<MaybeMetrics> members_;

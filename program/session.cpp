@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <cstdio>
 #include <tuple>
+#include <utility>
 
 #include "common/clock.hpp"
 #include "common/counted.hpp"
 #include "common/log.hpp"
+#include "config/input.hpp"
 #include "config/load.hpp"
 #include "coordinator/plan/find_worker.hpp"
 #include "coordinator/plan/input.hpp"
@@ -69,8 +71,7 @@ std::unique_ptr<Source> open_named(const config::EnsembleSpec& spec, const confi
 std::vector<std::filesystem::path> arrays_of(const config::EnsembleSpec& spec) {
   std::vector<std::filesystem::path> files;
   const auto add = [&](const config::InputSpec& input) {
-    for (const std::filesystem::path& file : {input.images, input.labels})
-      if (!file.empty()) files.push_back(file);
+    for (std::filesystem::path& file : config::array_files(input)) files.push_back(std::move(file));
   };
   add(spec.input);
   add(spec.train_input);
@@ -115,7 +116,9 @@ void Session::set_up(const std::string& command) {
   const Machine machine = look_at_machine(options_.worker, gpus_wanted(*spec_));
   const config::InputSpec input = options_.training ? spec_->train_input : spec_->input;
   const InputForm form = form_of(*source_, *spec_, input);
-  spec_ = std::make_shared<config::EnsembleSpec>(with_segment(*spec_, form, options_.training));
+  config::EnsembleSpec planned = with_segment(*spec_, form, options_.training);
+  (options_.training ? planned.train_input : planned.input).found = found_in(*source_);
+  spec_ = std::make_shared<config::EnsembleSpec>(std::move(planned));
   plan_ = make_plan(*spec_, machine, form, options_);
   for (const std::string& note : plan_.notes) log::info("{}", note);
   report_ = begin_report(command, *spec_, plan_, machine);
@@ -167,7 +170,8 @@ void Session::perform(const std::function<void()>& check, const std::function<vo
 void Session::score(std::uint64_t images, std::uint64_t known, Sink* next, const std::vector<MaybeMetrics>* members,
                     const std::function<void(Sink&)>& drive) {
   Progress progress(style_for(stderr, line_.quiet), "predict", images, known, [this] { return ensemble_->status(); });
-  Scoreboard scoreboard(spec_->combine, progress, next, members);
+  Scoreboard scoreboard(spec_->combine, has_scores(spec_->combine, ensemble_->status().members), progress, next,
+                        members);
   const Clock::time_point begin = Clock::now();
   const auto add = [&] { add_scores(report_, scoreboard, *spec_, seconds_since(begin), known); };
   try {

@@ -26,7 +26,8 @@
 namespace tutti::images {
 namespace {
 
-constexpr std::string_view kMagic = "tutti-journal/1\n";
+constexpr std::string_view kMagic = "tutti-journal/2\n";
+constexpr std::string_view kAnyMagic = "tutti-journal/";
 constexpr std::uint64_t kMaxHeaderBytes = 16 << 20;  // of JSON, which is read into memory
 
 struct RecordHead {
@@ -41,10 +42,11 @@ struct SegmentHead {
   std::uint32_t count = 0;
   std::uint32_t width = 0;
   std::uint32_t members = 0;
-  std::uint16_t predicted = 0;  // 0 or 1: whether there are any
-  std::uint16_t labels = 0;
+  std::uint32_t decisions = 0;
+  std::uint32_t labels = 0;  // 0 or 1: whether there are any
+  std::uint32_t zero = 0;
 };
-static_assert(sizeof(SegmentHead) == 24 && std::is_trivially_copyable_v<SegmentHead>);
+static_assert(sizeof(SegmentHead) == 32 && std::is_trivially_copyable_v<SegmentHead>);
 
 template <class Value>
 std::span<const std::byte> bytes_of(const Value& value) {
@@ -114,7 +116,8 @@ bool sizes_agree(const SegmentHead& head, std::span<const std::uint32_t> widths,
   std::uint64_t values = head.width;  // per image; the sum of 2^32 widths of 32 bits fits
   for (const std::uint32_t width : widths) values += width;
   if (values > length / sizeof(float) / head.count) return false;
-  const std::uint64_t classes = std::uint64_t{head.count} * sizeof(std::int64_t) * (head.predicted + head.labels);
+  const std::uint64_t classes =
+      std::uint64_t{head.count} * sizeof(std::int64_t) * (std::uint64_t{head.decisions} + head.labels);
   return length == sizeof(SegmentHead) + widths.size_bytes() + classes + values * head.count * sizeof(float);
 }
 
@@ -182,6 +185,10 @@ void Journal::read_records() {
   const auto size = static_cast<std::uint64_t>(status.st_size);
   std::string magic(std::min<std::uint64_t>(size, kMagic.size()), '\0');
   read_at(path_, file_.get(), 0, std::as_writable_bytes(std::span(magic)));
+  if (magic.starts_with(kAnyMagic) && !kMagic.starts_with(magic))
+    throw Error(ErrorKind::usage, fmt::format("{} is the journal of another version of Tutti", path_.string()),
+                "its run can only be continued by the version that began it",
+                fmt::format("remove {} to start again", path_.string()));
   if (!kMagic.starts_with(magic))
     throw Error(ErrorKind::usage, fmt::format("{} is not a journal of Tutti", path_.string()),
                 "it begins with other bytes", "move it away, or choose another folder: output=...");
@@ -215,7 +222,7 @@ bool Journal::read_segment(const Extent& extent) {
   const std::uint64_t segment = head.first / header_.segment_images;
   if (segment >= header_.segments() || head.first % header_.segment_images != 0 || holds(segment)) return false;
   if (head.count != header_.count_of(segment) || head.members != header_.members) return false;
-  if (head.predicted > 1 || head.labels > 1) return false;
+  if (head.decisions > head.width || head.labels > 1) return false;
   if (head.members > (extent.length - sizeof(SegmentHead)) / sizeof(std::uint32_t)) return false;
   std::vector<std::uint32_t> widths(head.members);
   read_at(path_, file_.get(), extent.offset + sizeof(SegmentHead), std::as_writable_bytes(std::span(widths)));
@@ -252,12 +259,8 @@ void Journal::append(const SegmentResult& result) {
   const std::uint64_t segment = result.first / header_.segment_images;
   assert(begun_ && !holds(segment) && result.count == header_.count_of(segment));
   assert(!result.set_aside && result.members_present() == header_.members);
-  const SegmentHead segment_head{result.first,
-                                 result.count,
-                                 result.width,
-                                 header_.members,
-                                 static_cast<std::uint16_t>(result.predicted.empty() ? 0 : 1),
-                                 static_cast<std::uint16_t>(result.labels.empty() ? 0 : 1)};
+  const SegmentHead segment_head{result.first,    result.count,       result.width,
+                                 header_.members, result.decisions(), result.labels.empty() ? 0U : 1U};
   std::vector<std::uint32_t> widths;
   for (const MemberSegmentResult& member : result.members) widths.push_back(member.width);
   RecordHead head;
@@ -311,11 +314,11 @@ void Journal::replay(std::uint64_t segment, const AnswerForm& form, Sink& sink) 
   // The file is locked, and read_segment() has checked its sizes against its length.
   const SegmentHead head = cutter.take<SegmentHead>(1).front();
   const auto widths = cutter.take<std::uint32_t>(head.members);
-  if (AnswerForm{head.width, head.predicted != 0, head.labels != 0, widths} != form)
+  if (AnswerForm{head.width, head.decisions, head.labels != 0, widths} != form)
     throw Error(ErrorKind::failed, fmt::format("the journal {} does not fit this run", path_.string()),
                 fmt::format("the predictions of segment {} have another form", segment),
                 fmt::format("remove {} to start again", path_.string()));
-  const auto predicted = cutter.take<std::int64_t>(head.predicted * std::uint64_t{head.count});
+  const auto predicted = cutter.take<std::int64_t>(head.decisions * std::uint64_t{head.count});
   const auto labels = cutter.take<std::int64_t>(head.labels * std::uint64_t{head.count});
   const auto values = cutter.take<float>(std::uint64_t{head.width} * head.count);
   std::vector<std::vector<float>> answers;

@@ -2,7 +2,7 @@
 // interrupted, crashed or was killed can continue. It is not synced: it survives every end of the process, but not
 // every crash of the machine. It makes no decision: the caller compares the fingerprints to see whether it fits a run.
 //
-//   file      "tutti-journal/1\n", record (JSON: what the run is), record (a segment), record (a segment), ...
+//   file      "tutti-journal/2\n", record (JSON: what the run is), record (a segment), record (a segment), ...
 //   record    payload's length (8 bytes), its CRC-32 (4 bytes), 4 bytes of 0, payload
 //   segment   SegmentHead, each member's width, predicted, labels, values, each member's values
 //
@@ -35,8 +35,8 @@ struct JournalHeader {
 
 /// The form of all predictions in a run; records of a journal must have it.
 struct AnswerForm {
-  std::uint32_t width = 0;
-  bool predicted = false;
+  std::uint32_t width = 0;      ///< values per prediction
+  std::uint32_t decisions = 0;  ///< classes decided for per prediction
   bool labels = false;
   std::vector<std::uint32_t> member_widths;
   friend bool operator==(const AnswerForm&, const AnswerForm&) = default;
@@ -49,7 +49,8 @@ class Journal {
   static bool exists(const std::filesystem::path& folder);
 
   /// Opens or creates the journal of `folder`, which exists, and reads which segments it holds; a torn record and all
-  /// after it are ignored. Throws Error(usage) if another run holds it or the file is not a journal, Error(failed) if
+  /// after it are ignored. Throws Error(usage) if another run holds it or the file is not a journal of this version,
+  /// Error(failed) if
   /// it cannot be read or created.
   explicit Journal(const std::filesystem::path& folder);
 

@@ -18,6 +18,13 @@ void append(std::vector<Value>& to, std::span<const Value> from) {
   to.insert(to.end(), from.begin(), from.end());
 }
 
+/// Of the array with a prediction for each image.
+std::vector<std::uint64_t> all_sizes(std::uint64_t images, const Dims& shape) {
+  std::vector<std::uint64_t> sizes{images};
+  sizes.insert(sizes.end(), shape.begin(), shape.end());
+  return sizes;
+}
+
 void check_file_name(const std::string& member) {
   if (member.empty() || member == "." || member == ".." || member.find('/') != member.npos)
     throw Error(ErrorKind::usage, fmt::format("cannot save the predictions of member \"{}\"", member),
@@ -28,12 +35,12 @@ void check_file_name(const std::string& member) {
 
 NpySink::NpySink(const std::filesystem::path& folder, const ResultForm& form, const Source* names) : folder_(folder) {
   for (const ResultForm::Member& member : form.members) check_file_name(member.name);
-  if (form.width > 0)
-    predictions_.emplace(folder / "predictions.npy", NpyType::float32,
-                         std::vector{form.images, std::uint64_t{form.width}});
-  if (form.classes) predicted_.emplace(folder / "predicted.npy", NpyType::int64, std::vector{form.images});
+  if (form.shape)
+    predictions_.emplace(folder / "predictions.npy", NpyType::float32, all_sizes(form.images, *form.shape));
+  if (form.decided) predicted_.emplace(folder / "predicted.npy", NpyType::int64, all_sizes(form.images, *form.decided));
   if (form.labels) labels_.emplace(folder / "labels.npy", NpyType::int64, std::vector{form.images});
-  if (form.classes && names != nullptr) table_.emplace(folder / "predictions.csv", *names, form.width);
+  if (form.decided && form.decided->empty() && names != nullptr)
+    table_.emplace(folder / "predictions.csv", *names, static_cast<std::uint32_t>(elements_of(form.shape.value())));
   if (form.members.empty()) return;
   const std::filesystem::path members = folder / "members";
   std::error_code code;
@@ -42,8 +49,7 @@ NpySink::NpySink(const std::filesystem::path& folder, const ResultForm& form, co
     throw Error(ErrorKind::failed, fmt::format("could not create the folder {}", members.string()), code.message(),
                 dangling_link(members));
   for (const ResultForm::Member& member : form.members)
-    members_.emplace_back(members / (member.name + ".npy"), NpyType::float32,
-                          std::vector{form.images, std::uint64_t{member.width}});
+    members_.emplace_back(members / (member.name + ".npy"), NpyType::float32, all_sizes(form.images, member.shape));
 }
 
 NpySink::MembersFolder::~MembersFolder() {
@@ -97,12 +103,16 @@ void NpySink::remove_partial_files() {
 }
 
 MemorySink::MemorySink(const ResultForm& form) {
-  predictions_.width = form.width;
-  predictions_.values.reserve(form.images * form.width);
-  if (form.classes) predictions_.predicted.reserve(form.images);
+  if (form.shape) {
+    predictions_.shape = *form.shape;
+    predictions_.width = static_cast<std::uint32_t>(elements_of(*form.shape));
+    predictions_.values.reserve(form.images * predictions_.width);
+  }
+  if (form.decided) predictions_.predicted.reserve(form.images * elements_of(*form.decided));
   for (const ResultForm::Member& member : form.members) {
-    predictions_.members.push_back({member.name, member.width, {}});
-    predictions_.members.back().values.reserve(form.images * member.width);
+    const auto width = static_cast<std::uint32_t>(elements_of(member.shape));
+    predictions_.members.push_back({member.name, member.shape, width, {}});
+    predictions_.members.back().values.reserve(form.images * width);
   }
 }
 

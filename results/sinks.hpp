@@ -16,20 +16,20 @@ namespace tutti::images {
 /// The form of a run's results, known once the members are warm.
 struct ResultForm {
   std::uint64_t images = 0;
-  std::uint32_t width = 0;  ///< of the ensemble's predictions; 0 with the rule `none`
-  bool classes = true;      ///< there are predicted classes: not over features, and the rule is not `none`
+  std::optional<Dims> shape;    ///< of one prediction of the ensemble; nothing with the rule `none`
+  std::optional<Dims> decided;  ///< of the classes that are decided for in it: {} as a rule; nothing if none are
   struct Member {
     std::string name;
-    std::uint32_t width = 0;
+    Dims shape;  ///< of one prediction
   };
   std::vector<Member> members;  ///< in rank order; all members if their predictions are kept, else empty
   bool labels = false;          ///< the labels are kept too
 };
 
-/// Writes predictions.npy (images x width, float32), predicted.npy (images, int64; only with classes), predictions.csv
-/// (only with classes, see prediction_table.hpp) and, if the form names members, members/<name>.npy, and labels.npy
-/// (images, int64) if it asks for them. Nothing appears in `folder` before finish(). Any call may throw Error(failed)
-/// that names the file; one thread. For missing members the file has NaN, and -1.
+/// Writes predictions.npy (images x shape, float32), predicted.npy (images x decided, int64; only with classes),
+/// predictions.csv (only with one class per image, see prediction_table.hpp) and, if the form names members,
+/// members/<name>.npy, and labels.npy (images, int64) if it asks for them. Nothing appears in `folder` before finish().
+/// Any call may throw Error(failed) that names the file; one thread. For missing members the file has NaN, and -1.
 class NpySink final : public Sink {
  public:
   /// `folder` exists. `names` is the source of the images and must outlive it; without it there is no predictions.csv.

@@ -20,16 +20,19 @@
 
 #include "common/counted.hpp"
 #include "common/random.hpp"
+#include "common/tensor_values.hpp"
 #include "merge/safetensors.hpp"
 
 namespace tutti::worker {
 namespace {
 
-void softmax(std::span<float> row) {
-  const float top = *std::max_element(row.begin(), row.end());
+/// Over the first of the row's values and each `step`th after it.
+void softmax(std::span<float> row, std::size_t first, std::size_t step) {
+  float top = row[first];
+  for (std::size_t i = first; i < row.size(); i += step) top = std::max(top, row[i]);
   float sum = 0;
-  for (float& value : row) sum += value = std::exp(value - top);
-  for (float& value : row) value /= sum;
+  for (std::size_t i = first; i < row.size(); i += step) sum += row[i] = std::exp(row[i] - top);
+  for (std::size_t i = first; i < row.size(); i += step) row[i] /= sum;
 }
 
 class Fake final : public Model, public Trainable {
@@ -42,19 +45,23 @@ class Fake final : public Model, public Trainable {
     if (!request.weights.empty()) load_weights();
   }
 
-  std::uint32_t width() const override { return model_.classes; }
+  Dims output() const override {
+    Dims sizes{model_.classes};
+    sizes.insert(sizes.end(), model_.per_class.begin(), model_.per_class.end());
+    return sizes;
+  }
   std::uint64_t parameters() const override { return bias_.size(); }
 
-  void predict(const float* images, std::uint32_t count, std::span<float> output) override {
-    look_at(images, count);
-    compute(images, count, output);
+  void predict(const Samples& samples, std::uint32_t count, std::span<float> output) override {
+    look_at(samples, count);
+    compute(samples, count, output);
     strike(FaultPhase::predict, output);
   }
 
-  std::span<const float> probe(const float* images, std::uint32_t count) override {
-    probed_.resize(std::size_t{count} * model_.classes);
-    look_at(images, count);
-    compute(images, count, probed_);
+  std::span<const float> probe(const Samples& samples, std::uint32_t count) override {
+    probed_.resize(std::size_t{count} * model_.width());
+    look_at(samples, count);
+    compute(samples, count, probed_);
     strike(FaultPhase::warm_up, probed_);
     return probed_;
   }
@@ -62,14 +69,14 @@ class Fake final : public Model, public Trainable {
   Trainable* trainable() override { return this; }
   void begin_training() override { step_ = 0; }
 
-  TrainBatch train(const float* images, std::span<const std::int64_t> labels,
+  TrainBatch train(const Samples& samples, std::span<const std::int64_t> labels,
                    std::span<const std::uint32_t> rows) override {
     TrainBatch result;
-    std::vector<float> answer(model_.classes);
+    std::vector<float> answer(model_.width());
     first_values_.clear();
     for (const std::uint32_t row : rows) {
-      first_values_.push_back(images[row * request_.shape.elements()]);
-      compute(images + row * request_.shape.elements(), 1, answer);
+      first_values_.push_back(first_value(samples, row));
+      compute(of_sample(samples, row), 1, answer);
       const auto label = static_cast<std::size_t>(labels[row]);
       if (label >= answer.size())
         throw std::runtime_error(
@@ -126,29 +133,60 @@ class Fake final : public Model, public Trainable {
   }
 
   // Only for faults at a value: the first values are a whole image apart, so each is a cache miss.
-  void look_at(const float* images, std::uint32_t count) {
+  void look_at(const Samples& samples, std::uint32_t count) {
     if (model_.faults.empty()) return;
     first_values_.resize(count);
-    for (std::uint32_t image = 0; image < count; ++image)
-      first_values_[image] = images[image * request_.shape.elements()];
+    for (std::uint32_t sample = 0; sample < count; ++sample) first_values_[sample] = first_value(samples, sample);
   }
 
-  void compute(const float* images, std::uint32_t count, std::span<float> output) {
+  float first_value(const Samples& samples, std::uint32_t sample) const {
+    const TensorLayout& seen = request_.seen();
+    return read_value(samples[0] + sample * seen.bytes(), seen.dtype);
+  }
+
+  /// The same samples from `sample` on.
+  Samples of_sample(const Samples& samples, std::uint32_t sample) const {
+    std::array<const std::byte*, kMaxTaken> begins{};
+    for (std::size_t t = 0; t < samples.size(); ++t) begins[t] = samples[t] + sample * request_.takes[t].seen.bytes();
+    return Samples(std::span(begins).first(samples.size()));
+  }
+
+  void compute(const Samples& samples, std::uint32_t count, std::span<float> output) {
     if (model_.delay_us > 0) std::this_thread::sleep_for(std::chrono::microseconds(model_.delay_us));
-    const std::size_t elements = request_.shape.elements();
+    const TensorLayout& seen = request_.seen();
+    const std::byte* first = samples[0];
     if (request_.copy_input) {
-      copy_.assign(images, images + count * elements);
-      images = copy_.data();
+      copy_.assign(first, first + count * seen.bytes());
+      first = copy_.data();
     }
     // The cast is the scripted fault: such a model changes its input.
-    if (model_.writes_input && count > 0) *const_cast<volatile float*>(images) = 0.0F;
-    for (std::uint32_t image = 0; image < count; ++image) {
-      const std::span row = output.subspan(std::size_t{image} * model_.classes, model_.classes);
-      std::copy(bias_.begin(), bias_.end(), row.begin());
-      for (std::size_t i = 0; model_.reads_input && i < elements; ++i)
-        row[i % model_.classes] += images[image * elements + i];
-      if (request_.output == OutputKind::logits && request_.over == OutputKind::probabilities) softmax(row);
+    for (std::size_t i = 0; model_.writes_input && count > 0 && i < size_of(seen.dtype); ++i)
+      *const_cast<volatile std::byte*>(first + i) = std::byte{0};
+    for (std::uint32_t sample = 0; sample < count; ++sample) {
+      const std::span row = output.subspan(std::size_t{sample} * model_.width(), model_.width());
+      const std::size_t per_class = row.size() / model_.classes;
+      for (std::size_t i = 0; i < row.size(); ++i) row[i] = bias_[i / per_class];
+      if (model_.reads_input) add_sample(first + sample * seen.bytes(), seen, row);
+      for (std::size_t t = 1; model_.reads_input && t < samples.size(); ++t)
+        add_sample(samples[t] + sample * request_.takes[t].seen.bytes(), request_.takes[t].seen, row);
+      if (request_.output != OutputKind::logits || request_.over != OutputKind::probabilities) continue;
+      if (request_.activation == Activation::sigmoid)
+        for (float& value : row) value = 1 / (1 + std::exp(-value));
+      else
+        for (std::size_t place = 0; place < per_class; ++place) softmax(row, place, per_class);
     }
+  }
+
+  /// Adds the values of one tensor of a sample to the row, over and over again.
+  static void add_sample(const std::byte* begin, const TensorLayout& layout, std::span<float> row) {
+    const std::uint64_t elements = layout.elements();
+    if (layout.dtype == Dtype::float32) {
+      const auto* const values = reinterpret_cast<const float*>(begin);
+      for (std::size_t i = 0; i < elements; ++i) row[i % row.size()] += values[i];
+      return;
+    }
+    for (std::size_t i = 0; i < elements; ++i)
+      row[i % row.size()] += read_value(begin + i * size_of(layout.dtype), layout.dtype);
   }
 
   void strike(FaultPhase phase, std::span<float> output) {
@@ -193,7 +231,7 @@ class Fake final : public Model, public Trainable {
   FakeModel model_;
   std::vector<float> bias_;
   std::vector<float> probed_;
-  std::vector<float> copy_;
+  std::vector<std::byte> copy_;
   std::vector<float> first_values_;         // of the images of the current batch
   std::int64_t step_ = 0;                   // images trained on since training started
   std::array<std::uint64_t, 4> batches_{};  // per phase

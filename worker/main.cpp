@@ -68,7 +68,7 @@ void host_member(ControlClient& control, const LaunchOptions& options) {
   begin = std::chrono::steady_clock::now();
   const WarmUp warm = warm_up(*loaded.model, request, control.fd());
   ready.warm_up_seconds = seconds_since(begin);
-  ready.width = warm.width;
+  ready.output = warm.output;
   ready.batch_seconds = warm.batch_seconds;
   kill_point("worker.warm");
   ready.parameters = loaded.model->parameters();

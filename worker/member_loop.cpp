@@ -5,17 +5,16 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cerrno>
 #include <chrono>
 #include <cmath>
-#include <optional>
 #include <stdexcept>
 
 #include <tutti/error.hpp>
 
 #include "common/check.hpp"
 #include "common/kill_point.hpp"
+#include "common/not_finite.hpp"
 #include "common/print_ids.hpp"
 #include "common/random.hpp"
 #include "common/wire/arena.hpp"
@@ -24,18 +23,6 @@
 
 namespace tutti::worker {
 namespace {
-
-/// The first image of `answers` (rows of `width`) with a value that is not finite.
-std::optional<std::uint32_t> first_not_finite(std::span<const float> answers, std::uint32_t width) {
-  // Checks all exponents without a branch, since nearly always all values are finite.
-  constexpr std::uint32_t kExponent = 0x7F80'0000;
-  std::uint32_t found = 0;
-  for (const float answer : answers)
-    found |= static_cast<std::uint32_t>((std::bit_cast<std::uint32_t>(answer) & kExponent) == kExponent);
-  if (found == 0) return std::nullopt;
-  const auto first = std::find_if(answers.begin(), answers.end(), [](float answer) { return !std::isfinite(answer); });
-  return static_cast<std::uint32_t>((first - answers.begin()) / width);
-}
 
 std::uint64_t steady_nanoseconds() {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
@@ -158,25 +145,34 @@ void MemberLoop::perform(const TaskRecord& task) {
   kill_point("worker.bell_rung");
 }
 
+/// Those that the member takes.
+std::vector<SlotView<const std::byte>> MemberLoop::arrays_of(const TaskRecord& task) const {
+  std::vector<SlotView<const std::byte>> arrays;
+  for (const TakenTensor& taken : parts_.request.takes)
+    arrays.push_back(slot_view(parts_.arena, parts_.start.arena, task.slot, task.images, taken.array));
+  return arrays;
+}
+
 void MemberLoop::predict(const TaskRecord& task, CompletionRecord& completion) {
-  const auto slot = slot_view(parts_.arena, parts_.start.arena, task.slot, task.images, parts_.request.array);
+  const std::vector<SlotView<const std::byte>> arrays = arrays_of(task);
+  const std::span<const std::uint64_t> numbers = arrays.front().numbers;
   const std::span<float> answers = parts_.channel.output(task.slot, task.images);
   const std::uint32_t width = parts_.start.width;
   if (task.batch_images != batch_images_) parts_.model.expect_batches(batch_images_ = task.batch_images);
-  parts_.model.begin_segment(slot.numbers.empty() ? 0 : slot.numbers.front());
+  parts_.model.begin_segment(numbers.empty() ? 0 : numbers.front());
   // Batches never cross a segment, and the cut depends only on its length and the batch size.
   for (std::uint32_t first = 0; first < task.images; first += task.batch_images) {
     const std::uint32_t count = std::min(task.batch_images, task.images - first);
-    parts_.model.predict(preprocess_.images(slot, first, count), count,
+    parts_.model.predict(preprocess_.samples(arrays, first, count), count,
                          answers.subspan(std::size_t{first} * width, std::size_t{count} * width));
     stamp_progress();
     kill_point("worker.batch_done");
   }
   completion.computed_nanoseconds = steady_nanoseconds();
   if (parts_.start.allow_nan) return;
-  if (const auto image = first_not_finite(answers, width)) {
+  if (const auto place = first_not_finite(answers)) {
     completion.status = CompletionStatus::not_finite;
-    completion.detail = *image;
+    completion.detail = static_cast<std::uint32_t>(*place / width);
   }
 }
 
@@ -185,14 +181,14 @@ void MemberLoop::train(const TaskRecord& task, CompletionRecord& completion) {
   if (trained_up_to_ && task.segment <= *trained_up_to_)
     throw std::logic_error(fmt::format("segment {} came for training after segment {}", task.segment, *trained_up_to_));
   trained_up_to_ = task.segment;
-  const auto slot = slot_view(parts_.arena, parts_.start.arena, task.slot, task.images, parts_.request.array);
-  pick_rows(slot.numbers);
+  const std::vector<SlotView<const std::byte>> arrays = arrays_of(task);
+  pick_rows(arrays.front().numbers);
   completion.trained = rows_.size();
-  const float* const images = preprocess_.images(slot, 0, task.images);
+  const Samples samples = preprocess_.samples(arrays, 0, task.images);
   Trainable& model = trainable();
   for (std::size_t first = 0; first < rows_.size(); first += parts_.request.train_batch_images) {
     const std::size_t count = std::min<std::size_t>(parts_.request.train_batch_images, rows_.size() - first);
-    const TrainBatch batch = model.train(images, slot.labels, std::span(rows_).subspan(first, count));
+    const TrainBatch batch = model.train(samples, arrays.front().labels, std::span(rows_).subspan(first, count));
     completion.loss_sum += batch.loss_sum;
     completion.correct += batch.correct;
     stamp_progress();

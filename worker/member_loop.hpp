@@ -49,6 +49,7 @@ class MemberLoop {
   void predict(const TaskRecord& task, CompletionRecord& completion);
   void train(const TaskRecord& task, CompletionRecord& completion);
   Trainable& trainable(std::string_view what = "trained");
+  std::vector<SlotView<const std::byte>> arrays_of(const TaskRecord& task) const;
   void pick_rows(std::span<const std::uint64_t> numbers);
   void keep_checkpoint(const TaskRecord& task);
   void stamp_progress();

@@ -2,6 +2,9 @@
 // backend is in a plugin that the worker opens only if a member needs it.
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -13,10 +16,32 @@
 
 #include <tutti/images.hpp>
 
+#include "common/check.hpp"
 #include "common/wire/member_request.hpp"
 #include "merge/safetensors.hpp"
 
 namespace tutti::worker {
+
+/// Consecutive samples: where each tensor that the member takes (MemberRequest::takes) begins. The memory may be
+/// READ-ONLY, and lies at 64 bytes where the samples are the first of a segment.
+class Samples {
+ public:
+  /// Of one tensor, of float32.
+  Samples(const float* only) : tensors_{reinterpret_cast<const std::byte*>(only)}, size_(1) {}  // NOLINT: see above
+  explicit Samples(std::span<const std::byte* const> tensors) : size_(tensors.size()) {
+    TUTTI_CHECK(size_ <= tensors_.size());
+    std::copy(tensors.begin(), tensors.end(), tensors_.begin());
+  }
+
+  std::size_t size() const noexcept { return size_; }
+  const std::byte* operator[](std::size_t tensor) const { return tensors_[tensor]; }
+  /// The first tensor of a member that takes float32.
+  const float* floats() const { return reinterpret_cast<const float*>(tensors_[0]); }
+
+ private:
+  std::array<const std::byte*, kMaxTaken> tensors_{};
+  std::size_t size_;
+};
 
 /// The result of one training batch.
 struct TrainBatch {
@@ -32,8 +57,8 @@ class Trainable {
   /// Starts training from the beginning, with the request's seed and learning rate (new optimiser state, current
   /// weights).
   virtual void begin_training() = 0;
-  /// One optimiser step on `count` images at `images[rows[i]]` of the segment.
-  virtual TrainBatch train(const float* images, std::span<const std::int64_t> labels,
+  /// One optimiser step on the samples `rows` of the segment, which begins at `samples`.
+  virtual TrainBatch train(const Samples& samples, std::span<const std::int64_t> labels,
                            std::span<const std::uint32_t> rows) = 0;
   /// Writes the weights as safetensors, atomically.
   virtual void save(const std::filesystem::path& file) = 0;
@@ -54,9 +79,10 @@ class Model {
  public:
   virtual ~Model() = default;
 
-  /// Values per image of the output: classes or features. Known after loading, or after the first predict() if a model
-  /// must be run to know it; the worker asks after the warm-up.
-  virtual std::uint32_t width() const = 0;
+  /// The sizes of one sample's prediction: {classes} or {features}, {classes, height, width} of a mask, none of a
+  /// number. Known after loading, or after the first predict() if a model must be run to know it; the worker asks after
+  /// the warm-up.
+  virtual Dims output() const = 0;
 
   /// Trainable and fixed parameters together; 0 if the model does not tell.
   virtual std::uint64_t parameters() const = 0;
@@ -77,14 +103,13 @@ class Model {
   /// What the user should know about the loaded and warm model, one sentence each.
   virtual std::vector<std::string> notes() const { return {}; }
 
-  /// One batch: `images` is `count` images of the request's shape, float32 NCHW, 64-byte aligned at a segment's start,
-  /// possibly in READ-ONLY memory. `output` has room for count x width() values and is written row-major, in the
-  /// request's `over` (the backend applies the softmax if the model outputs logits and probabilities are wanted).
-  virtual void predict(const float* images, std::uint32_t count, std::span<float> output) = 0;
+  /// One batch of `count` samples. `output` has room for `count` predictions and is written row-major, in the request's
+  /// `over` (the backend applies the softmax if the model outputs logits and probabilities are wanted).
+  virtual void predict(const Samples& samples, std::uint32_t count, std::span<float> output) = 0;
 
-  /// Like predict(), into memory of the backend: used before width() is known, in the warm-up. Returns the output
-  /// (count x width), valid until the next call.
-  virtual std::span<const float> probe(const float* images, std::uint32_t count) = 0;
+  /// Like predict(), into memory of the backend: used before output() is known, in the warm-up. Returns the `count`
+  /// predictions, valid until the next call.
+  virtual std::span<const float> probe(const Samples& samples, std::uint32_t count) = 0;
 
   /// The trainable part of it, which lives as long as the model; nullptr if there is none.
   virtual Trainable* trainable() { return nullptr; }

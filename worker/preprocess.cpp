@@ -8,6 +8,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/check.hpp"
 #include "common/counted.hpp"
 
 namespace tutti::worker {
@@ -40,43 +41,54 @@ float* AlignedFloats::make_room(std::size_t count) {
   return lines_.empty() ? nullptr : lines_.front().values;
 }
 
-Preprocess::Preprocess(const MemberRequest& request)
-    : needed_(request.input.has_value()), from_(request.arena_shape), to_(request.shape) {
+Preparation::Preparation(const TakenTensor& taken)
+    : needed_(taken.input.has_value()), sample_bytes_(taken.stored.bytes()) {
   if (!needed_) {
-    if (request.arena_pixels == PixelType::uint8)
-      throw Error(ErrorKind::failed, "the arena holds bytes, and the member has no 'input' that converts them");
+    if (taken.stored != taken.seen)
+      throw Error(ErrorKind::failed,
+                  fmt::format("the arena holds {} of {}, the member sees {} of {}, and has no 'input' that converts it",
+                              to_name(taken.stored.dtype), dims_text(taken.stored.dims), to_name(taken.seen.dtype),
+                              dims_text(taken.seen.dims)));
     return;
   }
-  const MemberInput& input = *request.input;
+  const std::optional<ImageShape> from = image_shape(taken.stored);
+  const std::optional<ImageShape> to = image_shape(taken.seen);
+  if (!from || !to)
+    throw Error(ErrorKind::failed, "a member's 'input' is for images, and this tensor has not three sizes",
+                dims_text(taken.stored.dims));
+  from_ = *from;
+  to_ = *to;
+  const MemberInput& input = *taken.input;
   if (const ImageShape made = resized_shape(input.resize, from_); made != to_)
     throw Error(ErrorKind::usage, fmt::format("the member's 'input' gives images of {}", made.text()),
                 fmt::format("from images of {}; the member expects {}", from_.text(), to_.text()));
   if (input.resize != Resize{}) resampler_.emplace(input.resize, from_);
   mean_ = per_channel(input.mean, to_, "mean");
   std_ = per_channel(input.std, to_, "std");
-  if (request.arena_pixels != PixelType::uint8) return;
+  if (taken.stored.dtype != Dtype::uint8) return;
   if (resampler_) resized_.resize(to_.elements());
   for (std::size_t channel = 0; channel < to_.channels; ++channel)
     for (int value = 0; value < 256; ++value)
       of_bytes_.push_back(normalised(static_cast<float>(value) / 255.0F, mean_, std_, channel));
 }
 
-const float* Preprocess::images(const SlotView<const std::byte>& slot, std::uint32_t first, std::uint32_t count) {
-  if (!needed_) return slot.pixels.data() + first * to_.elements();
+const std::byte* Preparation::samples(const SlotView<const std::byte>& array, std::uint32_t first,
+                                      std::uint32_t count) {
+  if (!needed_) return array.bytes.data() + first * sample_bytes_;
   const std::size_t from = from_.elements();
   const std::size_t to = to_.elements();
   float* const made = made_.make_room(count * to);
   for (std::size_t image = 0; image < count; ++image) {
     const std::span<float> out(made + image * to, to);
-    if (slot.bytes.empty())
-      make(slot.pixels.subspan((first + image) * from, from), out);
+    if (array.dtype == Dtype::uint8)
+      make(array.pixels().subspan((first + image) * from, from), out);
     else
-      make(slot.bytes.subspan((first + image) * from, from), out);
+      make(array.floats().subspan((first + image) * from, from), out);
   }
-  return made;
+  return reinterpret_cast<const std::byte*>(made);
 }
 
-void Preprocess::make(std::span<const std::uint8_t> image, std::span<float> out) {
+void Preparation::make(std::span<const std::uint8_t> image, std::span<float> out) {
   assert(!of_bytes_.empty());
   if (resampler_) {
     resampler_->apply(image, std::span<std::uint8_t>(resized_));
@@ -89,7 +101,7 @@ void Preprocess::make(std::span<const std::uint8_t> image, std::span<float> out)
   }
 }
 
-void Preprocess::make(std::span<const float> image, std::span<float> out) {
+void Preparation::make(std::span<const float> image, std::span<float> out) {
   if (resampler_)
     resampler_->apply(image, out);
   else
@@ -98,6 +110,18 @@ void Preprocess::make(std::span<const float> image, std::span<float> out) {
   const std::size_t plane = std::size_t{to_.height} * to_.width;
   for (std::size_t channel = 0; channel < to_.channels; ++channel)
     for (float& value : out.subspan(channel * plane, plane)) value = normalised(value, mean_, std_, channel);
+}
+
+Preprocess::Preprocess(const MemberRequest& request) {
+  for (const TakenTensor& taken : request.takes) tensors_.emplace_back(taken);
+}
+
+Samples Preprocess::samples(std::span<const SlotView<const std::byte>> arrays, std::uint32_t first,
+                            std::uint32_t count) {
+  TUTTI_CHECK(arrays.size() == tensors_.size());
+  std::array<const std::byte*, kMaxTaken> begin{};
+  for (std::size_t t = 0; t < tensors_.size(); ++t) begin[t] = tensors_[t].samples(arrays[t], first, count);
+  return Samples(std::span(begin).first(tensors_.size()));
 }
 
 }  // namespace tutti::worker

@@ -1,5 +1,6 @@
-// Makes a member's images from those in the arena: resized by the member's rule, bytes to 0..1, (x - mean) / std. If a
-// member takes the arena's images as they are, nothing is copied. It knows neither models nor rings.
+// Makes the tensors that a member sees from those in the arena: images are resized by the member's rule, bytes become
+// 0..1, then (x - mean) / std. What a member takes as it is in the arena is not copied. It knows neither models nor
+// rings.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +12,7 @@
 #include "common/resample.hpp"
 #include "common/wire/arena.hpp"
 #include "common/wire/member_request.hpp"
+#include "worker/model.hpp"
 
 namespace tutti::worker {
 
@@ -27,22 +29,21 @@ class AlignedFloats {
   std::vector<Line> lines_;
 };
 
-/// One thread. An image's bits depend only on the image and the request: not on where a batch was cut, nor on the
-/// machine.
-class Preprocess {
+/// For one tensor. One thread.
+class Preparation {
  public:
-  /// Throws Error(usage) if the request's `input` does not fit its `arena_shape`, or does not give its `shape`.
-  explicit Preprocess(const MemberRequest& request);
+  /// Throws Error(usage) if its `input` does not fit how it is stored, or does not give what is seen.
+  explicit Preparation(const TakenTensor& taken);
 
-  /// Images `first` to `first + count - 1` of a slot as the member sees them: float32 NCHW of the request's `shape`.
-  /// They are valid until the next call, and in read-only memory if they are the arena's.
-  const float* images(const SlotView<const std::byte>& slot, std::uint32_t first, std::uint32_t count);
+  /// Where samples `first` to `first + count - 1` of the array begin, as the member sees them.
+  const std::byte* samples(const SlotView<const std::byte>& array, std::uint32_t first, std::uint32_t count);
 
  private:
   void make(std::span<const std::uint8_t> image, std::span<float> out);
   void make(std::span<const float> image, std::span<float> out);
 
   bool needed_ = false;
+  std::uint64_t sample_bytes_ = 0;  ///< as stored
   ImageShape from_;
   ImageShape to_;
   std::optional<Resampler> resampler_;  ///< none if the size stays
@@ -51,6 +52,25 @@ class Preprocess {
   std::vector<float> mean_;             ///< per channel; empty: that step is left out
   std::vector<float> std_;
   AlignedFloats made_;
+};
+
+/// For all tensors that a member takes. One thread. A sample's bits depend only on the sample and the request: not on
+/// where a batch was cut, nor on the machine.
+class Preprocess {
+ public:
+  /// Throws as Preparation() does.
+  explicit Preprocess(const MemberRequest& request);
+
+  /// Samples `first` to `first + count - 1` as the member sees them; `arrays` are those of a slot that it takes, in the
+  /// request's order. Valid until the next call, and in read-only memory where they are the arena's.
+  Samples samples(std::span<const SlotView<const std::byte>> arrays, std::uint32_t first, std::uint32_t count);
+  /// The same for a member that takes one.
+  Samples samples(const SlotView<const std::byte>& array, std::uint32_t first, std::uint32_t count) {
+    return samples(std::span(&array, 1), first, count);
+  }
+
+ private:
+  std::vector<Preparation> tensors_;
 };
 
 }  // namespace tutti::worker

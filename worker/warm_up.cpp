@@ -13,9 +13,11 @@
 
 #include <tutti/error.hpp>
 
+#include "common/check.hpp"
 #include "common/clock.hpp"
 #include "common/counted.hpp"
 #include "common/random.hpp"
+#include "common/tensor_values.hpp"
 #include "common/wire/shared_memory.hpp"
 #include "worker/failure.hpp"
 #include "worker/write_guard.hpp"
@@ -29,30 +31,47 @@ constexpr float kSameInBatches = 0.1F;
 constexpr float kSameOnGpu = 1e-3F;
 constexpr std::uint32_t kPair = 2;
 
-/// Made-up images in separate pages that are then made read-only. Every second one is dark: statistics of a batch that
-/// all images are alike to would hide that a model computes with them.
-class ScratchImages {
+/// Made-up samples in separate pages that are then made read-only: one tensor after the other, as the member sees them.
+/// Every second sample is dark: statistics of a batch that all samples are alike to would hide that a model computes
+/// with them.
+class ScratchSamples {
  public:
-  ScratchImages(std::uint32_t count, std::size_t elements, std::uint64_t seed)
-      : bytes_(aligned(std::max<std::size_t>(count * elements, 1) * sizeof(float), kPageBytes)),
-        memory_(::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
+  ScratchSamples(std::uint32_t count, const MemberRequest& request) {
+    std::vector<std::uint64_t> begins;
+    for (const TakenTensor& taken : request.takes) {
+      begins.push_back(bytes_);
+      bytes_ += aligned(std::max<std::uint64_t>(count * taken.seen.bytes(), 1), kPageBytes);
+    }
+    memory_ = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory_ == MAP_FAILED) throw std::runtime_error("no memory for warm-up");
-    for (std::size_t i = 0; i < count * elements; ++i)
-      static_cast<float*>(memory_)[i] = unit_float(random_at(seed, i)) * (i / elements % 2 == 0 ? kDark : 1.0F);
+    for (std::size_t t = 0; t < begins.size(); ++t) {
+      tensors_.push_back(static_cast<std::byte*>(memory_) + begins[t]);
+      fill(static_cast<std::byte*>(memory_) + begins[t], request.takes[t].seen, count, request.seed);
+    }
     ::mprotect(memory_, bytes_, PROT_READ);
   }
-  ~ScratchImages() { ::munmap(memory_, bytes_); }
-  ScratchImages(const ScratchImages&) = delete;
-  ScratchImages& operator=(const ScratchImages&) = delete;
+  ~ScratchSamples() { ::munmap(memory_, bytes_); }
+  ScratchSamples(const ScratchSamples&) = delete;
+  ScratchSamples& operator=(const ScratchSamples&) = delete;
 
-  static constexpr float kDark = 0.1F;
-
-  const float* data() const { return static_cast<const float*>(memory_); }
+  Samples samples() const { return Samples(tensors_); }
   std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(memory_), bytes_}; }
 
  private:
-  std::size_t bytes_;
-  void* memory_;
+  static constexpr float kDark = 0.1F;
+
+  static void fill(std::byte* begin, const TensorLayout& layout, std::uint32_t count, std::uint64_t seed) {
+    const std::uint64_t elements = layout.elements();
+    for (std::uint64_t i = 0; i < count * elements; ++i) {
+      const bool dark = !is_whole(layout.dtype) && i / elements % 2 == 0;
+      write_value(begin + i * size_of(layout.dtype), layout.dtype,
+                  made_up_value(layout.dtype, seed, i) * (dark ? kDark : 1.0F));
+    }
+  }
+
+  std::uint64_t bytes_ = 0;
+  void* memory_ = MAP_FAILED;
+  std::vector<const std::byte*> tensors_;
 };
 
 /// The warm-up of one model. Single images and pairs find out almost everything that a full batch does, and a batch of
@@ -76,7 +95,10 @@ class FirstCalls {
     if (request_.cuda) every_size();
   }
 
-  WarmUp result() const { return {static_cast<std::uint32_t>(width_), image_seconds_ * request_.batch_images}; }
+  WarmUp result() const {
+    TUTTI_CHECK(elements_of(model_.output()) == width_);
+    return {model_.output(), image_seconds_ * request_.batch_images};
+  }
 
  private:
   // Other kinds compute what this project's code says.
@@ -130,9 +152,9 @@ class FirstCalls {
   }
 
   std::span<const float> probe(std::uint32_t batch) {
-    const float* const pixels = images(batch);
+    const Samples samples = first_samples(batch);
     const auto begin = std::chrono::steady_clock::now();
-    const std::span<const float> output = model_.probe(pixels, batch);
+    const std::span<const float> output = model_.probe(samples, batch);
     image_seconds_ = seconds_since(begin) / batch;
     const std::size_t values = output.size();
     if (values == 0 || values % batch != 0 || (width_ != 0 && values / batch != width_))
@@ -144,13 +166,13 @@ class FirstCalls {
   }
 
   /// At least so many; the first ones are always the same.
-  const float* images(std::uint32_t count) {
+  Samples first_samples(std::uint32_t count) {
     if (count > made_) {
       made_ = std::max(count, kPair);
-      images_.emplace(made_, request_.shape.elements(), request_.seed);
-      guard_against_writes(images_->bytes(), request_.name, control_fd_);
+      samples_.emplace(made_, request_);
+      guard_against_writes(samples_->bytes(), request_.name, control_fd_);
     }
-    return images_->data();
+    return samples_->samples();
   }
 
   /// "Expected more than 1 value per channel when training": of BatchNorm, for a single image.
@@ -186,7 +208,7 @@ class FirstCalls {
   const MemberRequest& request_;
   const int control_fd_;
   const KindFacts facts_;
-  std::optional<ScratchImages> images_;
+  std::optional<ScratchSamples> samples_;
   std::uint32_t made_ = 0;
   std::vector<float> kept_;
   std::size_t width_ = 0;

@@ -126,8 +126,9 @@ config::EnsembleSpec from_memory(config::EnsembleSpec spec, const InputForm& for
     for (config::MemberSpec& member : spec.members)
       if (!member.input) member.input = MemberInput{{}, spec.input.preprocess.mean, spec.input.preprocess.std};
   config::InputSpec memory;
-  memory.shape = form.shape;
-  memory.has_bytes = form.pixels == PixelType::uint8;
+  const TensorLayout& image = form.tensors.front().layout;
+  memory.shape = image_shape(image).value();
+  memory.has_bytes = image.dtype == Dtype::uint8;
   spec.input = memory;
   spec.train_input = memory;
   spec.save_members = false;
@@ -143,6 +144,10 @@ Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& 
   if (spec.combine.rule == CombineRule::none)
     throw Error(ErrorKind::usage, "rule none has no combined predictions to compare", {},
                 "set 'combine.rule', for example to mean");
+  if (!spec.input.tensors.empty())
+    throw Error(ErrorKind::usage, "'tutti bench' compares ensembles of images",
+                "'input' has 'inputs', which are tensors",
+                "'tutti run' and its report say how fast such an ensemble is");
   const InputForm input = input_form(spec, spec.input);
   const config::EnsembleSpec cut = with_segment(spec, input, false);
   const Machine machine = look_at_machine(worker, GpuSearch::yes);
@@ -161,7 +166,7 @@ Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& 
 
 ImageSet read_images(const config::EnsembleSpec& spec, const config::InputSpec& input) {
   const std::unique_ptr<Source> source = open_source(spec, input);
-  return ImageSet::read(*source, form_of(*source, spec, input).pixels);
+  return ImageSet::read(*source, form_of(*source, spec, input).tensors.front().layout.dtype);
 }
 
 config::EnsembleSpec with_setting(const Field& field, const Setting& setting) {
@@ -191,10 +196,9 @@ SingleProcess::Launch single_launch(const Field& field, const Setting& setting) 
   SingleProcess::Launch launch{field.single, {}, {}};
   if (field.single.empty())
     throw Refused(ErrorKind::failed, "this build has no tutti-bench-single, which needs LibTorch");
-  const Plan plan =
-      make_plan(with_setting(field, setting), field.machine,
-                {field.spec.input.shape, {}, field.spec.input.has_bytes ? PixelType::uint8 : PixelType::float32},
-                {field.worker, {}, false});
+  const Plan plan = make_plan(with_setting(field, setting), field.machine,
+                              {field.spec.input.shape, {}, field.spec.input.has_bytes ? Dtype::uint8 : Dtype::float32},
+                              {field.worker, {}, false});
   for (const auto& [name, value] : plan.workers.front().environment)
     if (!name.starts_with("OMP_") && !name.starts_with("MKL_")) launch.environment.emplace_back(name, value);
   for (const char* name : {"OMP_NUM_THREADS", "MKL_NUM_THREADS"})

@@ -13,7 +13,7 @@
 
 namespace tutti::bench {
 
-ImageSet::ImageSet(std::string name, ImageShape shape, std::uint64_t count, bool labelled, PixelType type)
+ImageSet::ImageSet(std::string name, ImageShape shape, std::uint64_t count, bool labelled, Dtype type)
     : name_(std::move(name)),
       shape_(shape),
       count_(count),
@@ -25,7 +25,7 @@ ImageSet::ImageSet(std::string name, ImageShape shape, std::uint64_t count, bool
   memory_ = Mapping(file_, Access::read_write, what);
 }
 
-ImageSet ImageSet::read(Source& source, PixelType pixels) {
+ImageSet ImageSet::read(Source& source, Dtype pixels) {
   if (source.count() == 0)
     throw Error(ErrorKind::usage, fmt::format("{} has no images to measure with", source.name()), {},
                 "set 'input.count', or remove 'input.limit'");
@@ -40,7 +40,7 @@ ImageSet ImageSet::read(Source& source, PixelType pixels) {
         set.labelled_ ? set.writable_labels().subspan(first, indices.size()) : std::span<std::int64_t>();
     const std::size_t begin = first * elements;
     const std::size_t values = indices.size() * elements;
-    if (pixels == PixelType::uint8)
+    if (pixels == Dtype::uint8)
       source.read_bytes(indices, set.pixels<std::uint8_t>().subspan(begin, values), labels);
     else
       source.read(indices, set.pixels<float>().subspan(begin, values), labels);
@@ -50,14 +50,14 @@ ImageSet ImageSet::read(Source& source, PixelType pixels) {
 
 ImageSet ImageSet::first(std::uint64_t count) const {
   ImageSet set(name_, shape_, std::min(count, count_), labelled_, type_);
-  const std::size_t value_bytes = type_ == PixelType::uint8 ? 1 : sizeof(float);
+  const std::size_t value_bytes = type_ == Dtype::uint8 ? 1 : sizeof(float);
   std::copy_n(memory_.data(), set.count_ * shape_.elements() * value_bytes, set.memory_.data());
   std::copy_n(labels().begin(), set.count_, set.writable_labels().begin());
   return set;
 }
 
 Images ImageSet::view() const {
-  if (type_ == PixelType::uint8) return {std::span<const std::uint8_t>(pixels<std::uint8_t>()), shape_};
+  if (type_ == Dtype::uint8) return {std::span<const std::uint8_t>(pixels<std::uint8_t>()), shape_};
   return {std::span<const float>(pixels<float>()), shape_};
 }
 

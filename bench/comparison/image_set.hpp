@@ -20,7 +20,7 @@ class ImageSet {
 
   /// Reads all of `source`, as float32 or as the bytes that it has. Throws Error(usage) if it is empty, Error(failed)
   /// if there is not enough memory.
-  static ImageSet read(Source& source, PixelType pixels = PixelType::float32);
+  static ImageSet read(Source& source, Dtype pixels = Dtype::float32);
   /// A copy of the first `count` images, or of all if there are fewer.
   ImageSet first(std::uint64_t count) const;
 
@@ -28,14 +28,14 @@ class ImageSet {
   ImageShape shape() const noexcept { return shape_; }
   std::uint64_t count() const noexcept { return count_; }
   bool labelled() const noexcept { return labelled_; }
-  PixelType pixel_type() const noexcept { return type_; }
+  Dtype pixel_type() const noexcept { return type_; }
   Images view() const;
   /// One per image; zeros if the source has none.
   std::span<const std::int64_t> labels() const;
   int fd() const noexcept { return file_.fd(); }
 
  private:
-  ImageSet(std::string name, ImageShape shape, std::uint64_t count, bool labelled, PixelType type);
+  ImageSet(std::string name, ImageShape shape, std::uint64_t count, bool labelled, Dtype type);
   template <class Value>
   std::span<Value> pixels() const {
     return {reinterpret_cast<Value*>(memory_.data()), count_ * shape_.elements()};
@@ -46,7 +46,7 @@ class ImageSet {
   ImageShape shape_;
   std::uint64_t count_;
   bool labelled_;
-  PixelType type_;
+  Dtype type_;
   MemoryFile file_;
   Mapping memory_;
 };

@@ -19,7 +19,7 @@ namespace {
 /// The description without files to write to, on such images.
 Field for_training(Field field, const ImageSet& images) {
   field.spec.input.shape = field.spec.train_input.shape = images.shape();
-  field.spec.input.has_bytes = field.spec.train_input.has_bytes = images.pixel_type() == PixelType::uint8;
+  field.spec.input.has_bytes = field.spec.train_input.has_bytes = images.pixel_type() == Dtype::uint8;
   for (config::MemberSpec& member : field.spec.members) member.model.weights.clear();
   return field;
 }

@@ -24,8 +24,8 @@ void fill(benchmark::State& state, Source& images) {
   CyclicSource source(images, segments * kLayout.images);
   NullSink sink;
   const Accumulator accumulator({}, {1});
-  const ByRank<std::uint32_t> widths{10};
-  Prediction prediction(source, sink, accumulator, widths, true);
+  const ByRank<Dims> outputs{Dims{10}};
+  Prediction prediction(source, sink, accumulator, outputs, ClassAxis::of_row(10));
   std::uint32_t slot = 0;
   for (; slot < kLayout.slots; ++slot) prediction.fill(arena.data(), kLayout, SlotId(slot));
   for (auto _ : state) prediction.fill(arena.data(), kLayout, SlotId(slot++ % kLayout.slots));

@@ -37,7 +37,7 @@ std::uint32_t warm_up(Member& member) {
   static Mutex one_at_a_time;
   const MutexLock lock(one_at_a_time);
   constexpr int kNoControl = -1;
-  return worker::warm_up(*member.model, member.request, kNoControl).width;
+  return static_cast<std::uint32_t>(elements_of(worker::warm_up(*member.model, member.request, kNoControl).output));
 }
 
 std::uint32_t common_width(const SingleJob& job, const std::function<std::uint32_t(std::size_t)>& width_of) {
@@ -51,9 +51,9 @@ std::uint32_t common_width(const SingleJob& job, const std::function<std::uint32
 }
 
 void predict_segment(Member& member, const Input& input, const Run& segment, std::span<float> answers) {
-  const std::size_t width = member.model->width();
+  const std::size_t width = width_of(member);
   for_each_batch(segment, member.request.batch_images, [&](const Run& batch) {
-    member.model->predict(member.images(input, batch), batch.count,
+    member.model->predict(member.samples(input, batch), batch.count,
                           answers.subspan(batch.first * width, batch.count * width));
   });
 }

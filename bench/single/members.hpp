@@ -20,11 +20,16 @@ struct Member {
   std::unique_ptr<worker::Model> model;
   std::unique_ptr<worker::Preprocess> preprocess;
 
-  /// A batch as the member sees it, float32; valid until the next call.
-  const float* images(const Input& input, const Run& batch) {
-    return preprocess->images(input.all, static_cast<std::uint32_t>(batch.first), batch.count);
+  /// A batch as the member sees it; valid until the next call.
+  worker::Samples samples(const Input& input, const Run& batch) {
+    return preprocess->samples(input.all, static_cast<std::uint32_t>(batch.first), batch.count);
   }
 };
+
+/// Values per image of a member that is warm.
+inline std::uint32_t width_of(const Member& member) {
+  return static_cast<std::uint32_t>(elements_of(member.model->output()));
+}
 
 /// Loads each member of the job, and sets LibTorch's threads if one needs it. Not warm yet. Throws what loading
 /// throws, and Error(failed) if a member wants a GPU and there is none.

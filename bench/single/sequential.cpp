@@ -14,7 +14,7 @@ class Sequential final : public Computation {
  public:
   explicit Sequential(const SingleJob& job) : members_(load_members(job)) {
     for (Member& member : members_) warm_up(member);
-    width_ = common_width(job, [this](std::size_t m) { return members_[m].model->width(); });
+    width_ = common_width(job, [this](std::size_t m) { return width_of(members_[m]); });
   }
 
   std::uint32_t width() const override { return width_; }
@@ -47,11 +47,11 @@ class Sequential final : public Computation {
     for (std::uint32_t row = 0; row < segment.count; ++row)
       rows_.insert(rows_.end(), member.request.bootstrap ? poisson_one(member.request.seed, segment.first + row) : 1U,
                    row);
-    const float* const images = member.images(input, segment);
+    const worker::Samples samples = member.samples(input, segment);
     const auto labels = input.labels.subspan(segment.first, segment.count);
     for_each_batch(
         {0, static_cast<std::uint32_t>(rows_.size())}, member.request.train_batch_images,
-        [&](const Run& batch) { learner.train(images, labels, std::span(rows_).subspan(batch.first, batch.count)); });
+        [&](const Run& batch) { learner.train(samples, labels, std::span(rows_).subspan(batch.first, batch.count)); });
   }
 
   std::vector<Member> members_;

@@ -80,7 +80,7 @@ json::object Session::prepare(const json::value& content) {
 
 void Session::map_images(const SingleJob& job) {
   const ImageShape shape = shape_in_memory(job.members.front());
-  const PixelType type = job.members.front().arena_pixels;
+  const Dtype type = job.members.front().takes.front().stored.dtype;
   const std::uint64_t pixel_bytes = labels_offset(job.images, shape, type);
   check_size(images_file_, pixel_bytes + job.images * sizeof(std::int64_t), "images",
              fmt::format("{} images of {} and their labels", job.images, shape.text()));
@@ -88,12 +88,9 @@ void Session::map_images(const SingleJob& job) {
   // After an odd number of values they do not have the alignment of int64.
   labels_.resize(job.images);
   std::memcpy(labels_.data(), images_.data() + pixel_bytes, job.images * sizeof(std::int64_t));
-  const std::uint64_t values = job.images * shape.elements();
   input_ = {{}, labels_, job.images, job.segment_images};
-  if (type == PixelType::uint8)
-    input_.all.bytes = {reinterpret_cast<const std::uint8_t*>(images_.data()), values};
-  else
-    input_.all.pixels = {reinterpret_cast<const float*>(images_.data()), values};
+  input_.all.dtype = type;
+  input_.all.bytes = {images_.data(), job.images * shape.layout(type).bytes()};
 }
 
 // The caller need not know the width: an empty file gets its size here.

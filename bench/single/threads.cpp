@@ -20,7 +20,7 @@ class Threads final : public Computation {
           serve();
         }) {
     crew_.each(members_.size(), [this](std::size_t m) { warm_up(members_[m]); });
-    width_ = common_width(job, [this](std::size_t m) { return members_[m].model->width(); });
+    width_ = common_width(job, [this](std::size_t m) { return width_of(members_[m]); });
   }
 
   std::uint32_t width() const override { return width_; }

@@ -17,43 +17,26 @@
 
 namespace tutti {
 
-/// One array of a slot: values of one type in a shape of any rank, once per sample.
-struct ArrayForm {
-  std::vector<std::uint32_t> shape;  ///< of one sample
-  PixelType type = PixelType::float32;
-
-  static ArrayForm of_images(const ImageShape& of, PixelType values) {
-    return {{of.channels, of.height, of.width}, values};
-  }
-  std::uint64_t elements() const {
-    std::uint64_t count = 1;
-    for (const std::uint32_t size : shape) count *= size;
-    return count;
-  }
-  std::uint64_t bytes() const { return elements() * (type == PixelType::uint8 ? 1 : sizeof(float)); }
-  friend bool operator==(const ArrayForm&, const ArrayForm&) = default;
-};
-
 /// One slot: each array for `images` samples, one array after the other, then as many labels, then as many image
 /// numbers (their place in the source; training draws a member's resample from them, and random models their numbers).
 /// Every part begins at a page.
 struct ArenaLayout {
   std::uint32_t slots = 0;
   std::uint32_t images = 0;  ///< per slot
-  std::vector<ArrayForm> arrays;
+  std::vector<TensorLayout> arrays;
 
   ArenaLayout() = default;
-  ArenaLayout(std::uint32_t slot_count, std::uint32_t images_per_slot, std::vector<ArrayForm> forms)
-      : slots(slot_count), images(images_per_slot), arrays(std::move(forms)) {}
+  ArenaLayout(std::uint32_t slot_count, std::uint32_t images_per_slot, std::vector<TensorLayout> layouts)
+      : slots(slot_count), images(images_per_slot), arrays(std::move(layouts)) {}
   /// One array of images.
   ArenaLayout(std::uint32_t slot_count, std::uint32_t images_per_slot, const ImageShape& shape,
-              PixelType type = PixelType::float32)
-      : ArenaLayout(slot_count, images_per_slot, std::vector{ArrayForm::of_images(shape, type)}) {}
+              Dtype dtype = Dtype::float32)
+      : ArenaLayout(slot_count, images_per_slot, std::vector{shape.layout(dtype)}) {}
 
   /// Of one sample in all arrays.
   std::uint64_t sample_bytes() const {
     std::uint64_t sum = 0;
-    for (const ArrayForm& array : arrays) sum += array.bytes();
+    for (const TensorLayout& array : arrays) sum += array.bytes();
     return sum;
   }
   std::uint64_t array_bytes(std::size_t array) const { return aligned(images * arrays[array].bytes(), kPageBytes); }
@@ -74,10 +57,21 @@ template <class Byte>
 struct SlotView {
   template <class T>
   using Like = std::conditional_t<std::is_const_v<Byte>, const T, T>;
-  std::span<Like<float>> pixels;        ///< empty if the array holds bytes
-  std::span<Like<std::uint8_t>> bytes;  ///< empty if it holds float32
+  Dtype dtype = Dtype::float32;
+  std::span<Byte> bytes;  ///< of the array
   std::span<Like<std::int64_t>> labels;
   std::span<Like<std::uint64_t>> numbers;
+
+  /// The array's values, as what its dtype says.
+  std::span<Like<float>> floats() const { return values<float>(Dtype::float32); }
+  std::span<Like<std::uint8_t>> pixels() const { return values<std::uint8_t>(Dtype::uint8); }
+
+ private:
+  template <class T>
+  std::span<Like<T>> values(Dtype wanted) const {
+    TUTTI_CHECK(dtype == wanted);
+    return {reinterpret_cast<Like<T>*>(bytes.data()), bytes.size() / sizeof(T)};
+  }
 };
 
 /// `arena` is the start of the mapped arena. The caller has checked that slot, count and array are within the layout.
@@ -92,13 +86,9 @@ SlotView<Byte> slot_view(Byte* arena, const ArenaLayout& layout, SlotId slot, st
     using Like = std::conditional_t<std::is_const_v<Byte>, const T, T>;
     return std::span<Like>(reinterpret_cast<Like*>(base + offset), values);
   };
-  const ArrayForm& form = layout.arrays[array];
-  const std::size_t values = count * form.elements();
-  const std::uint64_t begin = layout.array_offset(array);
   const std::uint64_t labels = layout.array_offset(layout.arrays.size());
-  const bool bytes = form.type == PixelType::uint8;
-  return {part(static_cast<float*>(nullptr), begin, bytes ? 0 : values),
-          part(static_cast<std::uint8_t*>(nullptr), begin, bytes ? values : 0),
+  return {layout.arrays[array].dtype,
+          {base + layout.array_offset(array), count * layout.arrays[array].bytes()},
           part(static_cast<std::int64_t*>(nullptr), labels, count),
           part(static_cast<std::uint64_t*>(nullptr), labels + layout.label_bytes(), count)};
 }

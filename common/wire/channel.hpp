@@ -25,7 +25,7 @@ struct WorkerStatus {
 struct ChannelLayout {
   std::uint32_t slots = 0;   ///< output slots; equals the arena's slots
   std::uint32_t images = 0;  ///< images per slot
-  std::uint32_t width = 0;   ///< values per image
+  std::uint32_t width = 0;   ///< values per prediction
 
   /// Every segment in flight has a slot, so no ring ever holds more records than there are slots: the worker never
   /// blocks on its completion ring.

@@ -23,12 +23,8 @@ json::string to_text(Float number) {
   return json::string(fmt::format("{}", number));  // the shortest text that reads back as the same number
 }
 
-json::object to_json(const ImageShape& shape) {
-  return {{"channels", shape.channels}, {"height", shape.height}, {"width", shape.width}};
-}
-
-json::object to_json(const ArrayForm& array) {
-  return {{"shape", json::array(array.shape.begin(), array.shape.end())}, {"type", to_name(array.type)}};
+json::object to_json(const TensorLayout& layout) {
+  return {{"dtype", to_name(layout.dtype)}, {"dims", json::array(layout.dims.begin(), layout.dims.end())}};
 }
 
 json::object to_json(const ScriptedFault& fault) {
@@ -36,6 +32,8 @@ json::object to_json(const ScriptedFault& fault) {
   out["at_value"] = fault.at_value ? json::value(to_text(*fault.at_value)) : json::value();
   return out;
 }
+
+json::object to_json(const TakenTensor& taken);
 
 template <class Value>
 json::value to_json(const Value& value) {
@@ -77,20 +75,26 @@ json::value to_json(const std::optional<MemberInput>& input) {
   return json::object{{"resize", to_json(input->resize)}, {"mean", texts(input->mean)}, {"std", texts(input->std)}};
 }
 
+json::object to_json(const TakenTensor& taken) {
+  return {{"as", taken.as},
+          {"array", taken.array},
+          {"stored", to_json(taken.stored)},
+          {"input", to_json(taken.input)},
+          {"seen", to_json(taken.seen)}};
+}
+
 json::object to_json(const MemberRequest& member) {
   return {{"name", member.name},
           {"model", to_json(member.model)},
           {"weights", member.weights},
           {"seed", member.seed},
-          {"shape", to_json(member.shape)},
-          {"arena_shape", to_json(member.arena_shape)},
-          {"arena_pixels", to_name(member.arena_pixels)},
-          {"array", member.array},
-          {"input", to_json(member.input)},
+          {"takes", to_json(member.takes)},
           {"batch_images", member.batch_images},
           {"warm_up_batches", json::array(member.warm_up_batches.begin(), member.warm_up_batches.end())},
           {"output", to_name(member.output)},
           {"over", to_name(member.over)},
+          {"axis", member.axis},
+          {"activation", to_name(member.activation)},
           {"copy_input", member.copy_input},
           {"cuda", member.cuda},
           {"threads", member.threads},
@@ -112,7 +116,7 @@ struct Encoder {
   json::object operator()(const Load& m) const { return {{"type", "load"}, {"member", to_json(m.member)}}; }
   json::object operator()(const Ready& m) const {
     return {{"type", "ready"},
-            {"width", m.width},
+            {"output", json::array(m.output.begin(), m.output.end())},
             {"load_seconds", to_text(m.load_seconds)},
             {"warm_up_seconds", to_text(m.warm_up_seconds)},
             {"parameters", m.parameters},
@@ -215,10 +219,11 @@ class Fields {
   const json::object* object_;
 };
 
-ImageShape read_shape(const json::value& value) {
+TensorLayout read_layout(const json::value& value) {
   const Fields fields(value);
-  return {fields.get<std::uint32_t>("channels"), fields.get<std::uint32_t>("height"),
-          fields.get<std::uint32_t>("width")};
+  TensorLayout layout{fields.get<Dtype>("dtype"), fields.list<std::uint32_t>("dims")};
+  if (layout.dims.size() > kMaxRank) refuse(fmt::format("a tensor has more than {} sizes", kMaxRank));
+  return layout;
 }
 
 Resize read_resize(const json::value& value) {
@@ -233,6 +238,12 @@ std::optional<MemberInput> read_input(const json::value& value) {
   if (value.is_null()) return std::nullopt;
   const Fields fields(value);
   return MemberInput{read_resize(fields.at("resize")), fields.list<float>("mean"), fields.list<float>("std")};
+}
+
+TakenTensor read_taken(const json::value& value) {
+  const Fields fields(value);
+  return {fields.get<std::string>("as"), fields.get<std::uint32_t>("array"), read_layout(fields.at("stored")),
+          read_input(fields.at("input")), read_layout(fields.at("seen"))};
 }
 
 ScriptedFault read_fault(const Fields& fields) {
@@ -270,15 +281,15 @@ MemberRequest read_member(const json::value& value) {
   member.model = read_model(fields.at("model"));
   member.weights = fields.get<std::string>("weights");
   member.seed = fields.get<std::uint64_t>("seed");
-  member.shape = read_shape(fields.at("shape"));
-  member.arena_shape = read_shape(fields.at("arena_shape"));
-  member.arena_pixels = fields.get<PixelType>("arena_pixels");
-  member.array = fields.get<std::uint32_t>("array");
-  member.input = read_input(fields.at("input"));
+  for (const json::value& taken : fields.array("takes")) member.takes.push_back(read_taken(taken));
+  if (member.takes.empty() || member.takes.size() > kMaxTaken)
+    refuse(fmt::format("a member takes {} tensors, from 1 to {} are possible", member.takes.size(), kMaxTaken));
   member.batch_images = fields.get<std::uint32_t>("batch_images");
   member.warm_up_batches = fields.list<std::uint32_t>("warm_up_batches");
   member.output = fields.get<OutputKind>("output");
   member.over = fields.get<OutputKind>("over");
+  member.axis = fields.get<std::int32_t>("axis");
+  member.activation = fields.get<Activation>("activation");
   member.copy_input = fields.get<bool>("copy_input");
   member.cuda = fields.get<bool>("cuda");
   member.threads = fields.get<std::uint32_t>("threads");
@@ -295,10 +306,7 @@ Start read_start(const Fields& fields) {
   start.width = fields.get<std::uint32_t>("width");
   start.arena.slots = fields.get<std::uint32_t>("slots");
   start.arena.images = fields.get<std::uint32_t>("images");
-  for (const json::value& array : fields.array("arrays")) {
-    const Fields form(array);
-    start.arena.arrays.push_back({form.list<std::uint32_t>("shape"), form.get<PixelType>("type")});
-  }
+  for (const json::value& array : fields.array("arrays")) start.arena.arrays.push_back(read_layout(array));
   start.allow_nan = fields.get<bool>("allow_nan");
   return start;
 }
@@ -329,7 +337,7 @@ Message decode(std::string_view text) {
   if (type == "preload") return Preload{fields.get<bool>("cuda")};
   if (type == "load") return Load{read_member(fields.at("member"))};
   if (type == "ready")
-    return Ready{fields.get<std::uint32_t>("width"),    fields.get<double>("load_seconds"),
+    return Ready{fields.list<std::uint32_t>("output"),  fields.get<double>("load_seconds"),
                  fields.get<double>("warm_up_seconds"), fields.get<std::uint64_t>("parameters"),
                  fields.get<std::string>("backend"),    fields.get<double>("batch_seconds"),
                  fields.get<std::string>("note")};

@@ -5,7 +5,7 @@
 //     hello {build_id}         ->                      refused where the build differs
 //                              <-  preload {cuda}      only to a spare: it opens its libraries; not answered
 //                              <-  load {member}
-//     ready {width, ...}       ->                      after loading and warm-up
+//     ready {output, ...}      ->                      after loading and warm-up
 //                              <-  start {channel, arena}
 //                              <-  begin_training | restore {file} | save {path} | stop
 //     done {problem}           ->                      the answer to begin_training, restore and save
@@ -38,7 +38,7 @@ struct Load {
   MemberRequest member;
 };
 struct Ready {
-  std::uint32_t width = 0;  ///< classes or features per image
+  Dims output;  ///< of the prediction of one sample
   double load_seconds = 0;
   double warm_up_seconds = 0;
   std::uint64_t parameters = 0;
@@ -48,7 +48,7 @@ struct Ready {
 };
 struct Start {
   Generation generation{};
-  std::uint32_t width = 0;
+  std::uint32_t width = 0;  ///< values per prediction
   ArenaLayout arena;
   bool allow_nan = false;
 };

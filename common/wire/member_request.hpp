@@ -14,20 +14,36 @@
 
 namespace tutti {
 
+/// A tensor of a sample that a member takes.
+struct TakenTensor {
+  std::string as{};                    ///< the model's argument; empty: by its place
+  std::uint32_t array = 0;             ///< of a slot: which one holds it
+  TensorLayout stored;                 ///< as it is there
+  std::optional<MemberInput> input{};  ///< from that to `seen`, of images; nothing: they are the same
+  TensorLayout seen;                   ///< by the model
+  friend bool operator==(const TakenTensor&, const TakenTensor&) = default;
+
+  /// One that is seen as it is stored.
+  static TakenTensor unchanged(const TensorLayout& layout, std::uint32_t array = 0) {
+    return {.array = array, .stored = layout, .seen = layout};
+  }
+};
+
+/// The most tensors of a sample that a member takes.
+constexpr std::size_t kMaxTaken = 8;
+
 struct MemberRequest {
   std::string name;
   ModelKind model;
   std::string weights;  ///< safetensors to start from; empty: from the seed
   std::uint64_t seed = 0;
-  ImageShape shape;                             ///< of the images that the model sees
-  ImageShape arena_shape;                       ///< of the images in the arena
-  PixelType arena_pixels = PixelType::float32;  ///< of the images in the arena
-  std::uint32_t array = 0;                      ///< of a slot: which one holds them
-  std::optional<MemberInput> input{};           ///< from those to these; nothing: they are the same
+  std::vector<TakenTensor> takes;               ///< at least one
   std::uint32_t batch_images = 1;               ///< the batch of prediction
   std::vector<std::uint32_t> warm_up_batches;   ///< the batch sizes that will occur, as far as known at the start
   OutputKind output = OutputKind::logits;       ///< what the model itself answers
   OutputKind over = OutputKind::probabilities;  ///< what the ensemble wants
+  std::int32_t axis = 1;                        ///< where the classes are: see config::CombineSpec
+  Activation activation = Activation::softmax;  ///< makes probabilities of logits
   bool copy_input = false;
   bool cuda = false;  ///< on the (only) visible CUDA device
   std::uint32_t threads = 1;
@@ -35,6 +51,12 @@ struct MemberRequest {
   double learning_rate = 1e-3;
   bool bootstrap = false;  ///< resample the images of each segment for this member (bagging)
   Learns learns = Learns::weights;
+
+  /// As the model sees the first tensor.
+  const TensorLayout& seen() const { return takes.front().seen; }
 };
+
+/// The images that a member of a kind for images takes. Throws Error(usage) if it is to take anything else.
+ImageShape images_of(const MemberRequest& request);
 
 }  // namespace tutti

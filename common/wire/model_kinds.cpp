@@ -83,10 +83,10 @@ std::optional<Clash> clash_in(const ModelKind& kind) {
       kind);
 }
 
-std::optional<std::uint64_t> values_per_image(const ModelKind& kind, const ImageShape& shape) {
+std::optional<std::uint64_t> values_per_image(const ModelKind& kind, std::uint64_t seen) {
   return std::visit(
       [&](const auto& model) -> std::optional<std::uint64_t> {
-        if constexpr (requires { model.values_per_image(shape); }) return model.values_per_image(shape);
+        if constexpr (requires { model.values_per_image(seen); }) return model.values_per_image(seen);
         return std::nullopt;
       },
       kind);

@@ -9,7 +9,7 @@
 //   which
 //                            it is written there; `kind` and `weights` are not among them
 //   clash()                  optional: what is wrong with fields that are right one by one
-//   values_per_image(shape)  optional, for the memory bounds: see values_per_image() below
+//   values_per_image(seen)   optional, for the memory bounds: see values_per_image() below
 #pragma once
 
 #include <algorithm>
@@ -63,6 +63,10 @@ struct Widths {
   std::string_view needed;
   std::size_t most_layers;
 };
+/// A list of sizes, which may be left out.
+struct Sizes {
+  std::size_t most;
+};
 /// A list of ScriptedFault. Only those that change what the model outputs change a prediction.
 struct Faults {
   std::size_t most;
@@ -85,9 +89,14 @@ struct FixedOutput {
   std::string_view for_logits{};  ///< with `chosen_by`: the keys with which the model answers logits
 };
 
+/// What a model takes of a sample: one image, of float32; one tensor of float32, of any sizes; or one or several
+/// tensors of any type, also by the names of its arguments.
+enum class Takes : std::uint8_t { image, numbers, any };
+
 struct KindFacts {
   std::string_view name;
   WeightsFrom weights = WeightsFrom::seed;
+  Takes takes = Takes::any;
   bool torch = true;                    ///< LibTorch computes it
   bool trainable = false;               ///< its weights can be trained
   bool learns_statistics = false;       ///< those of its BatchNorm layers can be estimated over images
@@ -112,15 +121,14 @@ struct SmallCnnModel {
 
   KindFacts facts() const {
     return {.name = "small-cnn",
+            .takes = Takes::image,
             .trainable = true,
             .output = FixedOutput{OutputKind::logits},
             .images = ImageShape{3, 32, 32},
             .width = classes};
   }
   static void fields(auto& self, auto&& field) { field("classes", self.classes, form::Whole{1, kMaxModelWidth}); }
-  static std::uint64_t values_per_image(const ImageShape& shape) {
-    return shape.elements() + std::uint64_t{2} * 32 * 30 * 30;
-  }
+  static std::uint64_t values_per_image(std::uint64_t seen) { return seen + std::uint64_t{2} * 32 * 30 * 30; }
 };
 
 /// Dense layers.
@@ -130,6 +138,7 @@ struct MlpModel {
 
   KindFacts facts() const {
     return {.name = "mlp",
+            .takes = Takes::numbers,
             .trainable = true,
             .output = FixedOutput{OutputKind::logits},
             .width = layers.empty() ? 0 : layers.back()};
@@ -137,8 +146,8 @@ struct MlpModel {
   static void fields(auto& self, auto&& field) {
     field("layers", self.layers, form::Widths{"the hidden widths and then the number of classes: [64, 10]", 64});
   }
-  std::uint64_t values_per_image(const ImageShape& shape) const {
-    std::uint64_t widest = shape.elements();
+  std::uint64_t values_per_image(std::uint64_t seen) const {
+    std::uint64_t widest = seen;
     for (const std::uint32_t layer : layers) widest = std::max<std::uint64_t>(widest, layer);
     return 2 * widest;
   }
@@ -169,7 +178,7 @@ struct AotiModel {
   std::string entry{};  ///< as of a TorchScriptModel
   friend bool operator==(const AotiModel&, const AotiModel&) = default;
 
-  static KindFacts facts() { return {.name = "aoti", .weights = WeightsFrom::package}; }
+  static KindFacts facts() { return {.name = "aoti", .weights = WeightsFrom::package, .takes = Takes::image}; }
   static void fields(auto& self, auto&& field) {
     field("path", self.paths,
           form::Paths{"the package that AOTInductor wrote, or a list of several for fixed batches", 16});
@@ -187,6 +196,7 @@ struct ClipVitModel {
   KindFacts facts() const {
     return {.name = "clip-vit",
             .weights = WeightsFrom::tower,
+            .takes = Takes::image,
             .output = FixedOutput{kind_of(output), to_name(output), "'output: logits' and 'head'"}};
   }
   static void fields(auto& self, auto&& field) {
@@ -211,6 +221,7 @@ struct ScriptedFault {
 /// Deterministic arithmetic without LibTorch, with scripted delays and faults; for tests and for measuring.
 struct FakeModel {
   std::uint32_t classes = 10;
+  Dims per_class{};                 ///< what it outputs for each class: one score, or [height, width] of a mask
   std::uint64_t delay_us = 0;       ///< per batch, slept
   std::uint64_t load_delay_ms = 0;  ///< once, while loading
   bool reads_input = true;          ///< false: answers the same whatever the images, so a batch costs its delay alone
@@ -218,10 +229,12 @@ struct FakeModel {
   std::vector<ScriptedFault> faults;
   friend bool operator==(const FakeModel&, const FakeModel&) = default;
 
-  KindFacts facts() const { return {.name = "fake", .torch = false, .trainable = true, .width = classes}; }
+  KindFacts facts() const { return {.name = "fake", .torch = false, .trainable = true, .width = width()}; }
+  std::uint32_t width() const { return static_cast<std::uint32_t>(classes * elements_of(per_class)); }
   static void fields(auto& self, auto&& field) {
     constexpr std::uint64_t kHourMs = 3'600'000;
     field("classes", self.classes, form::Whole{1, kMaxModelWidth});
+    field("per_class", self.per_class, form::Sizes{kMaxRank - 1});
     field("delay_us", self.delay_us, form::Delay{kHourMs * 1000, "delay_ms"});
     field("load_delay_ms", self.load_delay_ms, form::Delay{kHourMs});
     field("reads_input", self.reads_input, form::Flag{});
@@ -272,7 +285,7 @@ constexpr bool holds_program(const KindFacts& facts) {
 
 /// Values that are alive at a time while the model computes one image: the input and the output of its widest layer,
 /// and what is made ready for it. Nothing where the description does not tell.
-std::optional<std::uint64_t> values_per_image(const ModelKind& kind, const ImageShape& shape);
+std::optional<std::uint64_t> values_per_image(const ModelKind& kind, std::uint64_t seen);
 
 /// What the fields name: files, or a folder. The weights of a request are not among them.
 struct NamedPath {

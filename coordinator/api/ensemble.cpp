@@ -5,8 +5,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <system_error>
 
+#include "common/axis.hpp"
 #include "common/dangling_link.hpp"
 #include "common/mutex.hpp"
 #include "config/load.hpp"
@@ -101,20 +103,18 @@ class Ensemble::Impl {
   void run(Source& source, Sink& sink) {
     const Call call(*this);
     FittedSource fitted = fit(source);
-    Prediction prediction(fitted.source(), sink, accumulator_, pool_.widths(), combined(), trace_.get());
+    Prediction prediction(fitted.source(), sink, accumulator_, pool_.outputs(), class_axis(), trace_.get());
     pool_.exchange().drive(std::make_shared<Stream>(prediction, TaskKind::predict, all_members()));
     say_unturned(source);
   }
 
-  Predictions predict(const Images& images) {
-    const auto source = images::make_memory(images);
+  Predictions predict(const std::unique_ptr<Source>& source) {
     images::MemorySink sink(form(source->count()));
     run(*source, sink);
     return sink.take();
   }
 
-  std::future<Predictions> submit(const Images& images) {
-    auto source = images::make_memory(images);
+  std::future<Predictions> submit(std::unique_ptr<Source> source) {
     return submissions_.add(std::make_unique<Submitted>(*this, std::move(source)));
   }
 
@@ -172,7 +172,7 @@ class Ensemble::Impl {
         : source_(std::move(source)),
           fitted_(ensemble.fit(*source_)),
           sink_(ensemble.form(source_->count())),
-          prediction_(fitted_.source(), sink_, ensemble.accumulator_, ensemble.pool_.widths(), ensemble.combined(),
+          prediction_(fitted_.source(), sink_, ensemble.accumulator_, ensemble.pool_.outputs(), ensemble.class_axis(),
                       ensemble.trace_.get()),
           stream_(std::make_shared<Stream>(prediction_, TaskKind::predict, ensemble.all_members())) {}
     const std::shared_ptr<Stream>& stream() const override { return stream_; }
@@ -209,15 +209,16 @@ class Ensemble::Impl {
 
   void train_epochs(Source& source, Learns learns, const std::function<void(const EpochResult&)>& on_epoch) {
     const std::vector<WorkerPlan>& workers = pool_.plan().workers;
-    const ByRank<std::uint32_t>& widths = pool_.widths();
-    const std::uint32_t classes = *std::min_element(widths.begin(), widths.end());
+    std::uint64_t classes = std::numeric_limits<std::uint64_t>::max();
+    for (const Dims& output : pool_.outputs()) classes = std::min(classes, elements_of(output));
     for (std::uint32_t epoch = 1;; ++epoch) {
       ByRank<bool> asked;
       for (const WorkerPlan& worker : workers) asked.push_back(epoch <= worker.epochs);
       const bool final_for_some =
           std::any_of(workers.begin(), workers.end(), [&](const WorkerPlan& worker) { return worker.epochs == epoch; });
       if (std::find(asked.begin(), asked.end(), true) == asked.end()) return;
-      Epoch work(source, learns, spec_.checked().seed, epoch, classes, asked, final_for_some);
+      Epoch work(source, learns, spec_.checked().seed, epoch, static_cast<std::uint32_t>(classes), asked,
+                 final_for_some);
       pool_.exchange().drive(std::make_shared<Stream>(work, TaskKind::train, asked));
       if (!on_epoch) continue;
       for (const EpochResult& result : work.results()) on_epoch(result);
@@ -225,7 +226,15 @@ class Ensemble::Impl {
   }
 
   /// Throws Error(usage) where the ensemble cannot take the source's images.
-  FittedSource fit(Source& source) const { return {source, pool_.plan().planes, pool_.plan().arena}; }
+  FittedSource fit(Source& source) const { return {source, pool_.plan().input}; }
+
+  /// Of the combined predictions; nothing with the rule `none`. Throws Error(usage) if they have no such axis.
+  std::optional<ClassAxis> class_axis() const {
+    if (!combined()) return std::nullopt;
+    const config::CombineSpec& combine = spec_.checked().combine;
+    const Dims& output = pool_.outputs()[0];
+    return combine.decides() ? ClassAxis::of(output, combine.axis) : ClassAxis::of_row(elements_of(output));
+  }
 
   bool combined() const { return spec_.checked().combine.rule != CombineRule::none; }
   ByRank<bool> all_members() const { return ByRank<bool>(pool_.plan().workers.size(), true); }
@@ -233,11 +242,12 @@ class Ensemble::Impl {
   images::ResultForm form(std::uint64_t images) const {
     images::ResultForm form;
     form.images = images;
-    form.width = combined() ? pool_.widths()[0] : 0;
-    form.classes = combined() && spec_.checked().combine.over != OutputKind::features;
+    const config::CombineSpec& combine = spec_.checked().combine;
+    if (combined()) form.shape = pool_.outputs()[0];
+    if (combine.decides()) form.decided = without_axis(*form.shape, combine.axis);
     if (!combined() || spec_.checked().save_members)
-      for (const Rank rank : pool_.widths().ids())
-        form.members.push_back({pool_.plan().workers[rank.value()].request.name, pool_.widths()[rank]});
+      for (const Rank rank : pool_.outputs().ids())
+        form.members.push_back({pool_.plan().workers[rank.value()].request.name, pool_.outputs()[rank]});
     return form;
   }
 
@@ -257,8 +267,12 @@ class Ensemble::Impl {
 
 Ensemble::Ensemble(const Spec& spec, Options options) : impl_(std::make_unique<Impl>(spec, options)) {}
 Ensemble::~Ensemble() = default;
-Predictions Ensemble::predict(const Images& images) { return impl_->predict(images); }
-std::future<Predictions> Ensemble::submit(const Images& images) { return impl_->submit(images); }
+Predictions Ensemble::predict(const Images& images) { return impl_->predict(images::make_memory(images)); }
+std::future<Predictions> Ensemble::submit(const Images& images) { return impl_->submit(images::make_memory(images)); }
+Predictions Ensemble::predict(const Samples& samples) { return impl_->predict(images::make_memory(samples)); }
+std::future<Predictions> Ensemble::submit(const Samples& samples) {
+  return impl_->submit(images::make_memory(samples));
+}
 void Ensemble::run(Source& source, Sink& sink) { impl_->run(source, sink); }
 TrainResult Ensemble::train(Source& source, const std::filesystem::path& folder,
                             const std::function<void(const EpochResult&)>& on_epoch) {

@@ -9,15 +9,16 @@
 
 namespace tutti {
 
-Prediction::Prediction(Source& source, Sink& sink, const Accumulator& accumulator, const ByRank<std::uint32_t>& widths,
-                       bool combined, TraceRecorder* trace)
+Prediction::Prediction(Source& source, Sink& sink, const Accumulator& accumulator, const ByRank<Dims>& outputs,
+                       const std::optional<ClassAxis>& combined, TraceRecorder* trace)
     : source_(source),
       sink_(sink),
       accumulator_(accumulator),
-      widths_(widths),
       combined_(combined),
       trace_(trace),
-      count_(source.count()) {}
+      count_(source.count()) {
+  for (const Dims& output : outputs) widths_.push_back(static_cast<std::uint32_t>(elements_of(output)));
+}
 
 std::uint32_t Prediction::fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) {
   arena_ = arena;
@@ -58,9 +59,10 @@ void Prediction::deliver(const FinishedSegment& finished) {
     members.push_back({widths_[rank], answers.back(), answered});
   }
   const std::uint32_t width = combined_ ? widths_[0] : 0;
+  const ClassAxis axis = combined_.value_or(ClassAxis::of_row(0));
   const bool none = finished.segment.set_aside || std::find(present.begin(), present.end(), true) == present.end();
   const Accumulator::Result combined =
-      none ? accumulator_.nothing(images, width) : accumulator_.combine(answers, present, images, width);
+      none ? accumulator_.nothing(images, axis) : accumulator_.combine(answers, present, images, axis);
   if (!none) accumulator_.check_finite(combined.values, width, delivered_);
   SegmentResult result;
   result.set_aside = finished.segment.set_aside;

@@ -2,6 +2,7 @@
 // passes the results to a sink. No threads, no processes: a driver calls it.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -9,15 +10,17 @@
 #include <tutti/predictions.hpp>
 
 #include "coordinator/decide/accumulator.hpp"
+#include "coordinator/decide/class_axis.hpp"
 #include "coordinator/pool/exchange.hpp"
 
 namespace tutti {
 
-/// Source, sink and `trace`, which may be null, outlive it.
+/// Source, sink and `trace`, which may be null, outlive it. `outputs`: the sizes of each member's predictions;
+/// `combined` of those of the ensemble, nothing with the rule `none`.
 class Prediction final : public Work {
  public:
-  Prediction(Source& source, Sink& sink, const Accumulator& accumulator, const ByRank<std::uint32_t>& widths,
-             bool combined, TraceRecorder* trace = nullptr);
+  Prediction(Source& source, Sink& sink, const Accumulator& accumulator, const ByRank<Dims>& outputs,
+             const std::optional<ClassAxis>& combined, TraceRecorder* trace = nullptr);
 
   bool has_more() const override { return next_ < count_; }
   std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) override;
@@ -33,8 +36,8 @@ class Prediction final : public Work {
   Source& source_;
   Sink& sink_;
   const Accumulator& accumulator_;
-  const ByRank<std::uint32_t>& widths_;
-  const bool combined_;  ///< false with the rule `none`
+  ByRank<std::uint32_t> widths_;  ///< values per prediction
+  const std::optional<ClassAxis> combined_;
   TraceRecorder* const trace_;
   const std::uint64_t count_;
   std::uint64_t next_ = 0;       ///< the next image to fill in

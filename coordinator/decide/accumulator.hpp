@@ -1,5 +1,5 @@
 // Applies the combine rule to the members' outputs, in rank order. Pure arithmetic on spans: the same bytes in give
-// the same bytes out, in whatever order the outputs arrived.
+// the same bytes out, in whatever order the outputs arrived, on every CPU.
 #pragma once
 
 #include <cstdint>
@@ -7,23 +7,29 @@
 #include <vector>
 
 #include "config/spec.hpp"
+#include "coordinator/decide/class_axis.hpp"
 
 namespace tutti {
 
-/// Combines outputs of `width` values per image. For image i and value c, with x_m the output of member m, w_m its
-/// weight, and sums over m in rank order, in the accumulator's type (float32, or float64 on request):
+/// Combines predictions of any shape. For a value, with x_m that of member m, w_m the member's weight, and sums over m
+/// in rank order, in the accumulator's type (float32, or float64 on request):
 ///
 ///   mean            (sum x_m) / N
 ///   sum             sum x_m
 ///   weighted        sum w_m x_m, divided by sum w_m if normalised
 ///   max             max x_m
-///   most_confident  the row of the member whose largest value is the largest of all; of equal ones, the lowest rank
+///   median          the middle of the sorted x_m; the mean of the two middle ones if N is even; NaN if any is NaN
+///   none            nothing: each member's output is the result
+///
+/// These rules compare the values along the axis of the classes, at each position by itself:
+///
+///   most_confident  the values of the member whose largest value is the largest of all; of equal ones, the lowest rank
 ///   vote            the share of the weights whose members predict class c; the largest share wins, among equal shares
 ///                   the larger sum of w_m x_m, then the lower class
-///   median          the middle of the sorted x_m; the mean of the two middle ones if N is even
 ///   geometric_mean  exp((sum ln x_m) / N), normalised to a sum of 1 over the classes (the logarithmic opinion pool:
-///                   Genest and Zidek, "Combining probability distributions", Statistical Science 1986); 0 if any is 0
-///   none            nothing: each member's output is the result
+///                   Genest and Zidek, "Combining probability distributions", Statistical Science 1986); 0 if any is 0.
+///                   Always in float64 (docs/decisions/0016-own-logarithm.md). If several labels may be right, each
+///                   is normalised with its opposite: g / (g + h), where h is the same of 1 - x_m; 0 if any x_m is 0
 ///
 /// Except for the vote, the predicted class is the one with the largest value; of equal ones, the lowest.
 ///
@@ -35,44 +41,44 @@ namespace tutti {
 ///   weighted, not normalised   (sum w_m x_m) (W / V), W the sum of all |w_m|, V that of those present
 class Accumulator {
  public:
+  using Members = std::span<const std::span<const float>>;
+
   /// `weights` in rank order. With `on_nan: allow`, values need not be finite.
   Accumulator(const config::CombineSpec& spec, std::vector<float> weights, OnNan on_nan = OnNan::error);
 
   struct Result {
-    std::vector<float> values;            ///< count x width; empty with `none`
-    std::vector<std::int64_t> predicted;  ///< count; empty over features and with `none`
+    std::vector<float> values;            ///< count x the values of a prediction; empty with `none`
+    std::vector<std::int64_t> predicted;  ///< count x outer x inner; empty if the spec does not decide
   };
-  /// `members[m]` holds count x width values. Any thread.
-  Result combine(std::span<const std::span<const float>> members, std::uint32_t count, std::uint32_t width) const;
+  /// `members[m]` holds the values of `count` predictions, whose classes are along `axis`. Any thread.
+  Result combine(Members members, std::uint32_t count, const ClassAxis& axis) const;
   /// The same over the members with `present[m]`, at least one; the values of the others are not read. With all present
   /// the bytes are the same as without `present`. Throws Error(failed) if the rule divides by the
   /// weights, and the weights that are left sum to 0.
-  Result combine(std::span<const std::span<const float>> members, const std::vector<bool>& present, std::uint32_t count,
-                 std::uint32_t width) const;
+  Result combine(Members members, const std::vector<bool>& present, std::uint32_t count, const ClassAxis& axis) const;
+  /// The same into `result`, in the memory that it has. New memory for a large result costs more than the arithmetic.
+  void combine(Members members, const std::vector<bool>& present, std::uint32_t count, const ClassAxis& axis,
+               Result& result) const;
 
-  /// Finite values can overflow when they are combined. Throws Error(failed) if one of `values`, which are rows of
-  /// `width`, is not finite, and names its image: `first` is the number of the first. With `on_nan: allow` it does not.
-  void check_finite(std::span<const float> values, std::uint32_t width, std::uint64_t first) const;
+  /// Finite values can overflow when they are combined. Throws Error(failed) if one of `values`, `width` per image, is
+  /// not finite, and names its image: `first` is the number of the first. With `on_nan: allow` it does not.
+  void check_finite(std::span<const float> values, std::uint64_t width, std::uint64_t first) const;
 
   /// The result for images without an output: values that are NaN, the predicted class -1.
-  Result nothing(std::uint32_t count, std::uint32_t width) const;
+  Result nothing(std::uint32_t count, const ClassAxis& axis) const;
+  void nothing(std::uint32_t count, const ClassAxis& axis, Result& result) const;
 
  private:
   /// The members that are combined, and what makes up for those that are not.
   struct Chosen;
-  Chosen choose(std::span<const std::span<const float>> members, const std::vector<bool>& present) const;
-  Result combine(const Chosen& chosen, std::uint32_t count, std::uint32_t width) const;
+  Chosen choose(Members members, const std::vector<bool>& present) const;
+  void apply(const Chosen& chosen, std::uint32_t count, const ClassAxis& axis, Result& result) const;
   template <class Sum>
-  void combine_values(const Chosen& chosen, std::uint32_t width, Result& result) const;
-  template <class Sum>
-  void vote(const Chosen& chosen, std::uint32_t count, std::uint32_t width, Result& result) const;
+  void vote(const Chosen& chosen, std::uint32_t count, const ClassAxis& axis, Result& result) const;
 
   config::CombineSpec spec_;
   std::vector<float> weights_;
   OnNan on_nan_;
 };
-
-/// The index of the largest value; of equal ones the lowest.
-std::size_t argmax(std::span<const float> row);
 
 }  // namespace tutti

@@ -16,7 +16,9 @@
 #include "common/build_id.hpp"
 #include "common/checksum.hpp"
 #include "common/resample.hpp"
+#include "common/tensor_text.hpp"
 #include "config/effective.hpp"
+#include "config/input.hpp"
 #include "config/yaml.hpp"
 #include "images/sources.hpp"
 
@@ -109,10 +111,10 @@ void add_file(const std::filesystem::path& file, Fingerprint& into) {
 }
 
 void add_images(const config::InputSpec& input, const Source& source, Fingerprint& into) {
-  into["images"] = fmt::format("{}: {} of {}, {} classes, {}", source.name(), source.count(), source.shape().text(),
-                               source.classes(), source.labelled() ? "labelled" : "not labelled");
-  for (const auto& file : {input.images, input.labels})
-    if (!file.empty()) add_file(file, into);
+  into["images"] =
+      fmt::format("{}: {} of {}, {} classes, {}", source.name(), source.count(), sample_text(source.tensors()),
+                  source.classes(), source.labelled() ? "labelled" : "not labelled");
+  for (const std::filesystem::path& file : config::array_files(input)) add_file(file, into);
   if (input.dataset == config::Dataset::folder)
     into["folder " + input.path.string()] = images::folder_fingerprint(input.path);
   if (input.path.empty() || input.dataset == config::Dataset::folder) return;
@@ -164,8 +166,8 @@ Fingerprint fingerprint_of(const config::EnsembleSpec& spec, const Plan& plan, c
   add_description(spec, result);
   add_members(spec, plan, result);
   add_images(spec.input, source, result);
-  for (std::size_t p = 0; p < plan.planes.size(); ++p)
-    result[fmt::format("plane {}", p)] = to_text(plan.planes[p].resize);
+  for (std::size_t p = 0; p < plan.input.planes.size(); ++p)
+    result[fmt::format("plane {}", p)] = to_text(plan.input.planes[p].resize);
   add_environment(result);
   return result;
 }

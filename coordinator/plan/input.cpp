@@ -10,6 +10,7 @@
 #include "common/counted.hpp"
 #include "common/log.hpp"
 #include "common/resample.hpp"
+#include "common/tensor_text.hpp"
 #include "config/input.hpp"
 #include "images/planes.hpp"
 #include "images/sources.hpp"
@@ -21,6 +22,12 @@ images::Split split_of(const config::InputSpec& input) {
   return input.split == config::Split::train ? images::Split::train : images::Split::test;
 }
 
+std::vector<images::ArrayInput> files_of_tensors(const config::InputSpec& input) {
+  std::vector<images::ArrayInput> files;
+  for (const config::InputTensor& tensor : input.tensors) files.push_back({tensor.name, tensor.file});
+  return files;
+}
+
 std::unique_ptr<Source> open_data_set(const config::InputSpec& input) {
   switch (input.dataset) {
     case config::Dataset::digits:
@@ -28,6 +35,7 @@ std::unique_ptr<Source> open_data_set(const config::InputSpec& input) {
     case config::Dataset::cifar10:
       return images::make_cifar10(input.path, split_of(input));
     case config::Dataset::npy:
+      if (!input.tensors.empty()) return images::make_arrays(files_of_tensors(input), input.labels, input.classes);
       return images::make_npy(input.images, input.labels,
                               input.layout == config::Layout::nhwc ? images::Layout::nhwc : images::Layout::nchw,
                               input.classes);
@@ -36,6 +44,8 @@ std::unique_ptr<Source> open_data_set(const config::InputSpec& input) {
           input.path, input.resize,
           {input.decode_threads, input.on_broken == OnBroken::skip, input.jpeg_scaling, input.orientation});
     case config::Dataset::random:
+      if (const auto tensors = config::known_tensors(input))
+        return images::make_random(input.count, *tensors, input.classes, input.seed);
       return images::make_random(input.count, input.shape, input.classes, input.seed);
     case config::Dataset::memory:
       break;
@@ -67,6 +77,41 @@ ImageShape shape_for(const config::MemberSpec& member, const OpenedInput& opened
                                                          : resized_shape(resize, opened.source.shape());
 }
 
+/// The tensor of this name, or null.
+const NamedLayout* find(const std::vector<NamedLayout>& tensors, const std::string& name) {
+  const auto found = std::ranges::find(tensors, name, &NamedLayout::name);
+  return found == tensors.end() ? nullptr : &*found;
+}
+
+/// Whether two samples have the same tensors, in any order, in the same shapes.
+bool same_shapes(const std::vector<NamedLayout>& a, const std::vector<NamedLayout>& b) {
+  return a.size() == b.size() && std::ranges::all_of(a, [&](const NamedLayout& tensor) {
+           const NamedLayout* const other = find(b, tensor.name);
+           return other != nullptr && other->layout.dims == tensor.layout.dims;
+         });
+}
+
+/// What of the samples that were found is in the arena: images that no worker prepares are float32 there.
+InputForm stored_form(config::FoundSamples found, const config::EnsembleSpec& spec, const config::InputSpec& input) {
+  if (input.tensors.empty() && !workers_prepare(spec, input))
+    for (NamedLayout& image : found.tensors) image.layout.dtype = Dtype::float32;
+  return {std::move(found.tensors), found.count, planes_of(spec, input)};
+}
+
+/// Of samples that come through the API and are declared.
+InputForm declared_form(const config::EnsembleSpec& spec, const config::InputSpec& input) {
+  if (auto tensors = config::known_tensors(input)) return {std::move(*tensors), std::nullopt};
+  const bool bytes = input.has_bytes && workers_prepare(spec, input);
+  return {input.shape, std::nullopt, bytes ? Dtype::uint8 : Dtype::float32};
+}
+
+/// "uint8 and float32".
+std::string types_text(const InputForm& form) {
+  std::vector<std::string> types;
+  for (const NamedLayout& tensor : form.tensors) types.emplace_back(to_name(tensor.layout.dtype));
+  return and_list(types);
+}
+
 }  // namespace
 
 std::vector<Plane> planes_of(const config::EnsembleSpec& spec, const config::InputSpec& input) {
@@ -89,20 +134,30 @@ std::uint32_t plane_of(const std::vector<Plane>& planes, const config::MemberSpe
   return static_cast<std::uint32_t>(found - planes.begin());
 }
 
-std::vector<ArrayForm> arrays_of(const InputForm& form) {
-  if (form.planes.empty()) return {ArrayForm::of_images(form.shape, form.pixels)};
-  std::vector<ArrayForm> arrays;
-  for (const Plane& plane : form.planes) arrays.push_back(ArrayForm::of_images(fixed_shape(plane.resize), form.pixels));
+std::vector<TensorLayout> arrays_of(const InputForm& form) {
+  std::vector<TensorLayout> arrays;
+  if (form.planes.empty())
+    for (const NamedLayout& tensor : form.tensors) arrays.push_back(tensor.layout);
+  for (const Plane& plane : form.planes)
+    arrays.push_back(fixed_shape(plane.resize).layout(form.tensors.front().layout.dtype));
   return arrays;
+}
+
+bool same_types(const InputForm& a, const InputForm& b) {
+  return std::ranges::all_of(a.tensors, [&](const NamedLayout& tensor) {
+    const NamedLayout* const other = find(b.tensors, tensor.name);
+    return other != nullptr && other->layout.dtype == tensor.layout.dtype;
+  });
 }
 
 bool same_arrays(const config::EnsembleSpec& spec, const OpenedInput& planned, const OpenedInput& other) {
   const std::vector<Plane> planes = planes_of(spec, planned.input);
   // Without planes, the workers resize what is in the arena: it must be the image of which they are told.
   if (planes.empty())
-    return planned.source.shape() == other.source.shape() &&
+    return same_shapes(planned.source.tensors(), other.source.tensors()) &&
            (other.input.dataset != config::Dataset::folder ||
             std::ranges::all_of(spec.members, [](const auto& member) { return asked_by(member) == Resize{}; }));
+  if (!other.input.tensors.empty()) return false;
   std::vector<std::optional<Resize>> made(planes.size());
   return std::ranges::all_of(spec.members, [&](const config::MemberSpec& member) {
     std::optional<Resize>& plane = made[plane_of(planes, member, planned.input)];
@@ -132,17 +187,15 @@ std::unique_ptr<Source> open_source(const config::EnsembleSpec& spec, const conf
   return workers_prepare(spec, input) ? open_limited(input) : open_source(input);
 }
 
-InputForm input_form(const config::InputSpec& input) {
-  if (input.dataset == config::Dataset::memory) return {input.shape, std::nullopt};
-  const auto source = open_source(input);
-  return {source->shape(), source->count()};
+config::FoundSamples found_in(const Source& source) { return {source.tensors(), source.count()}; }
+
+InputForm form_of(const Source& source, const config::EnsembleSpec& spec, const config::InputSpec& input) {
+  return stored_form(found_in(source), spec, input);
 }
 
 InputForm input_form(const config::EnsembleSpec& spec, const config::InputSpec& input) {
-  if (input.dataset == config::Dataset::memory) {
-    const bool bytes = input.has_bytes && workers_prepare(spec, input);
-    return {input.shape, std::nullopt, bytes ? PixelType::uint8 : PixelType::float32};
-  }
+  if (input.dataset == config::Dataset::memory) return declared_form(spec, input);
+  if (input.found) return stored_form(*input.found, spec, input);
   return form_of(*open_source(spec, input), spec, input);
 }
 
@@ -154,17 +207,15 @@ InputForm api_form(const config::EnsembleSpec& spec, const config::InputSpec& in
     const auto shape = config::known_shape(input);
     if (!shape)
       throw Error(error.kind(), error.message(), error.detail(),
-                  "the shape of the images is in this file; if they come through the API, give the shape instead: "
-                  "input={shape: [3, 224, 224]}");
+                  input.tensors.empty()
+                      ? "the shape of the images is in this file; if they come through the API, give the shape "
+                        "instead: input={shape: [3, 224, 224]}"
+                      : "the shapes of the tensors are in these files; if samples come through the API, give the "
+                        "shapes instead: input={inputs: {x: {shape: [7]}}}");
     const bool has_bytes = input.dataset == config::Dataset::folder || input.dataset == config::Dataset::cifar10;
     const bool bytes = has_bytes && workers_prepare(spec, input);
-    return {*shape, std::nullopt, bytes ? PixelType::uint8 : PixelType::float32, planes_of(spec, input)};
+    return {*shape, std::nullopt, bytes ? Dtype::uint8 : Dtype::float32, planes_of(spec, input)};
   }
-}
-
-InputForm form_of(const Source& source, const config::EnsembleSpec& spec, const config::InputSpec& input) {
-  const bool bytes = workers_prepare(spec, input) && source.has_bytes();
-  return {source.shape(), source.count(), bytes ? PixelType::uint8 : PixelType::float32, planes_of(spec, input)};
 }
 
 void say_skipped(const Source& source) {
@@ -183,23 +234,15 @@ void check_same_preparation(const config::EnsembleSpec& spec, const Source& trai
   if (!in_training && !workers_prepare(spec, spec.input)) return;
   const InputForm now = form_of(train, spec, spec.train_input);
   const InputForm then = form_of(test, spec, spec.input);
-  if (in_training == workers_prepare(spec, spec.input) && now.pixels == then.pixels &&
+  if (in_training == workers_prepare(spec, spec.input) && same_types(now, then) &&
       spec.input.preprocess == spec.train_input.preprocess &&
       same_arrays(spec, {spec.train_input, train}, {spec.input, test}))
     return;
   throw Error(
       ErrorKind::usage, "the training images and the test images would be prepared differently",
-      fmt::format("{} ({}) and {} ({}); the workers prepare both as 'train.input' says", train.name(),
-                  to_name(now.pixels), test.name(), to_name(then.pixels)),
+      fmt::format("{} ({}) and {} ({}); the workers prepare both as 'train.input' says", train.name(), types_text(now),
+                  test.name(), types_text(then)),
       "give both inputs the same 'preprocess' and the same kind and size of images, or train and run separately");
-}
-
-void check_shape(const Source& source, const ImageShape& wanted) {
-  if (source.shape() == wanted) return;
-  throw Error(ErrorKind::usage,
-              fmt::format("{} has images of {}, but the ensemble takes {}", source.name(), source.shape().text(),
-                          wanted.text()),
-              {}, "the ensemble's shape is that of its 'input', or 'input: {shape: [channels, height, width]}'");
 }
 
 namespace {
@@ -210,25 +253,67 @@ namespace {
               "give uint8, 0 to 255; an ensemble whose 'input' does not name a data set takes both");
 }
 
-}  // namespace
-
-void check_fits(const Source& source, const ArenaLayout& arena) {
-  const ArrayForm& array = arena.arrays.front();
-  const ImageShape shape{array.shape.at(0), array.shape.at(1), array.shape.at(2)};
-  check_shape(source, shape);
-  if (array.type == PixelType::float32 || source.has_bytes()) return;
-  refuse_floats(source);
+bool is_one_image(const std::vector<NamedLayout>& tensors) {
+  return tensors.size() == 1 && tensors.front().name == kImageTensor && image_shape(tensors.front().layout);
 }
 
-FittedSource::FittedSource(Source& source, const std::vector<Plane>& planes, const ArenaLayout& arena)
-    : source_(source) {
+[[noreturn]] void refuse_samples(const Source& source, const InputForm& form) {
+  const std::vector<NamedLayout> given = source.tensors();
+  if (is_one_image(given) && is_one_image(form.tensors)) {
+    if (given.front().layout.dims != form.tensors.front().layout.dims)
+      throw Error(ErrorKind::usage,
+                  fmt::format("{} has images of {}, but the ensemble takes {}", source.name(), sample_text(given),
+                              sample_text(form.tensors)),
+                  {}, "the ensemble's shape is that of its 'input', or 'input: {shape: [channels, height, width]}'");
+    if (source.shape() != ImageShape{} && form.tensors.front().layout.dtype == Dtype::uint8) refuse_floats(source);
+  }
+  throw Error(ErrorKind::usage, fmt::format("{} has other samples than the ensemble takes", source.name()),
+              fmt::format("it has {}; the ensemble takes {}", sample_text(given), sample_text(form.tensors)),
+              "the ensemble takes the tensors of its 'input', by their names");
+}
+
+/// The tensors of a source in another order.
+class Ordered final : public images::Forwarding {
+ public:
+  Ordered(Source& source, const std::vector<NamedLayout>& tensors) : Forwarding(source), tensors_(tensors) {
+    for (const NamedLayout& behind : source.tensors())
+      places_.push_back(static_cast<std::size_t>(find(tensors_, behind.name) - tensors_.data()));
+  }
+
+  std::vector<NamedLayout> tensors() const override { return tensors_; }
+  void read_tensors(std::span<const std::uint64_t> indices, std::span<const std::span<std::byte>> tensors,
+                    std::span<std::int64_t> labels) override {
+    std::vector<std::span<std::byte>> ordered;
+    for (const std::size_t place : places_) ordered.push_back(tensors[place]);
+    Forwarding::read_tensors(indices, ordered, labels);
+  }
+
+ private:
+  const std::vector<NamedLayout> tensors_;
+  std::vector<std::size_t> places_;  ///< by those of the source
+};
+
+}  // namespace
+
+void check_fits(const Source& source, const InputForm& form) {
+  const std::vector<NamedLayout> given = source.tensors();
+  // Images of bytes can also be read as float32.
+  const bool become_floats = source.has_bytes() && form.tensors.size() == 1 &&
+                             form.tensors.front() == NamedLayout{kImageTensor, source.shape().layout()};
+  if (!become_floats && !std::ranges::is_permutation(given, form.tensors)) refuse_samples(source, form);
+}
+
+FittedSource::FittedSource(Source& source, const InputForm& form) : source_(source) {
+  const std::vector<Plane>& planes = form.planes;
   images::PlaneSource* decoding = images::decoding(source);
   if (planes.empty()) {
-    check_fits(source, arena);
+    check_fits(source, form);
     if (decoding != nullptr) decoding->choose_planes(std::vector<Resize>(1));  // another ensemble may have chosen
+    if (form.tensors.size() > 1) made_ = std::make_unique<Ordered>(source, form.tensors);
     return;
   }
   if (decoding == nullptr) {
+    if (source.shape() == ImageShape{}) refuse_samples(source, form);
     if (!source.has_bytes()) refuse_floats(source);
     auto made = images::as_pictures(source);
     decoding = made.get();
@@ -254,16 +339,16 @@ void read_images(Source& source, std::span<const std::uint64_t> indices, const S
   const auto view = [&](std::size_t array) { return slot_view(place.arena, place.layout, place.slot, count, array); };
   const SlotView<std::byte> first = view(0);
   const std::span<std::int64_t> wanted = labels ? first.labels : std::span<std::int64_t>{};
-  images::PlaneSource* const decoding = first.bytes.empty() ? nullptr : images::decoding(source);
-  if (decoding != nullptr) {
+  if (images::PlaneSource* const decoding = images::decoding(source);
+      decoding != nullptr && first.dtype == Dtype::uint8) {
     std::vector<std::span<std::uint8_t>> planes;
-    for (std::size_t array = 0; array < place.layout.arrays.size(); ++array) planes.push_back(view(array).bytes);
-    decoding->read_planes(indices, planes, wanted);
-  } else if (!first.bytes.empty()) {
-    source.read_bytes(indices, first.bytes, wanted);
-  } else {
-    source.read(indices, first.pixels, wanted);
+    for (std::size_t array = 0; array < place.layout.arrays.size(); ++array) planes.push_back(view(array).pixels());
+    return decoding->read_planes(indices, planes, wanted);
   }
+  if (first.dtype == Dtype::float32 && source.has_bytes()) return source.read(indices, first.floats(), wanted);
+  std::vector<std::span<std::byte>> tensors;
+  for (std::size_t array = 0; array < place.layout.arrays.size(); ++array) tensors.push_back(view(array).bytes);
+  source.read_tensors(indices, tensors, wanted);
 }
 
 void say_unturned(Source& source) {

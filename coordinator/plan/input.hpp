@@ -2,7 +2,8 @@
 //
 // As a rule the source prepares the images, once for all members, and the arena holds float32 that each member reads
 // unchanged. If a member has its own `input`, or if the images are a folder, each worker prepares them for its member,
-// and the arena holds what the source has: bytes or float32.
+// and the arena holds what the source has: bytes or float32. Samples that are tensors (`inputs`) are in the arena as
+// the source has them, an array for each tensor.
 //
 // Pictures of a folder are resized and cropped when they are decoded, since resizing twice is not the same as resizing
 // once: a slot holds one plane of bytes for each distinct resize and crop of the members (images/planes.hpp).
@@ -12,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <tutti/images.hpp>
@@ -46,26 +48,35 @@ std::vector<Plane> planes_of(const config::EnsembleSpec& spec, const config::Inp
 std::uint32_t plane_of(const std::vector<Plane>& planes, const config::MemberSpec& member,
                        const config::InputSpec& input);
 
-/// What is known about the images before the first is read.
+/// What is known about the samples before the first is read.
 struct InputForm {
-  ImageShape shape;
-  std::optional<std::uint64_t> images;  ///< nothing if they come through the API
-  PixelType pixels = PixelType::float32;
-  std::vector<Plane> planes{};  ///< then `shape` is not in the arena
+  std::vector<NamedLayout> tensors{};     ///< as the arena holds them, an array for each
+  std::optional<std::uint64_t> images{};  ///< how many; nothing if they come through the API
+  std::vector<Plane> planes{};            ///< then the arena holds these instead of the only tensor, which is a picture
+
+  InputForm() = default;
+  InputForm(std::vector<NamedLayout> sample, std::optional<std::uint64_t> count, std::vector<Plane> sizes = {})
+      : tensors(std::move(sample)), images(count), planes(std::move(sizes)) {}
+  /// Of images.
+  InputForm(const ImageShape& shape, std::optional<std::uint64_t> count, Dtype dtype = Dtype::float32,
+            std::vector<Plane> sizes = {})
+      : InputForm(std::vector{NamedLayout{kImageTensor, shape.layout(dtype)}}, count, std::move(sizes)) {}
 };
 
 /// What of `form` a slot holds.
-std::vector<ArrayForm> arrays_of(const InputForm& form);
+std::vector<TensorLayout> arrays_of(const InputForm& form);
 
-/// The form of the data set as open_source(input) gives it, or `input.shape` if there is none. Throws as it does.
-InputForm input_form(const config::InputSpec& input);
-/// The form of the images in the arena of the ensemble of `spec`.
+/// The form of the samples in the arena of the ensemble of `spec`; of the declared ones if there is no data set. Throws
+/// as open_source() does.
 InputForm input_form(const config::EnsembleSpec& spec, const config::InputSpec& input);
-/// The same for an ensemble whose images may come through the API: if the files of `input` do not exist, their form
+/// The same for an ensemble whose samples may come through the API: if the files of `input` do not exist, their form
 /// follows from the description and their number is not known. Throws Error(usage) if only they tell the shape (`npy`).
 InputForm api_form(const config::EnsembleSpec& spec, const config::InputSpec& input);
 /// The same as input_form() for a source that open_source(spec, input) has opened.
 InputForm form_of(const Source& source, const config::EnsembleSpec& spec, const config::InputSpec& input);
+
+/// What opening the source has shown, for `found` of an input.
+config::FoundSamples found_in(const Source& source);
 
 /// Images that an `input` of a description names, opened.
 struct OpenedInput {
@@ -73,25 +84,26 @@ struct OpenedInput {
   const Source& source;
 };
 
-/// Whether an ensemble that was planned for the images of `planned` can take those of `other`: whether each member's
-/// images are in the same array, in the same shape.
+/// Whether an ensemble that was planned for the images of `planned` can take those of `other`: whether what each member
+/// takes is in the same array, in the same shape.
 bool same_arrays(const config::EnsembleSpec& spec, const OpenedInput& planned, const OpenedInput& other);
+/// Whether the arrays of two forms that have the same ones hold values of the same types.
+bool same_types(const InputForm& a, const InputForm& b);
 
 /// Throws Error(usage) if an ensemble that was planned for `train.input` would prepare the images of `input`
 /// differently from what `input` says.
 void check_same_preparation(const config::EnsembleSpec& spec, const Source& train, const Source& test);
 
-/// Throws Error(usage) if the source's images do not have this shape.
-void check_shape(const Source& source, const ImageShape& wanted);
-/// Throws Error(usage) if this arena, without planes, cannot hold the source's images.
-void check_fits(const Source& source, const ArenaLayout& arena);
+/// Throws Error(usage) if an ensemble that takes `form`, without planes, cannot take the source's samples. The order of
+/// their tensors does not matter.
+void check_fits(const Source& source, const InputForm& form);
 
 /// A source as an ensemble takes it: one that decodes makes the ensemble's planes from now on, and for one of arrays
-/// they are made of these. The source outlives it.
+/// they are made of these; tensors come in the ensemble's order. The source outlives it.
 class FittedSource {
  public:
-  /// Throws Error(usage) if this arena cannot hold the source's images.
-  FittedSource(Source& source, const std::vector<Plane>& planes, const ArenaLayout& arena);
+  /// Throws Error(usage) if an ensemble that takes `form` cannot take the source's samples.
+  FittedSource(Source& source, const InputForm& form);
   Source& source() { return made_ ? *made_ : source_; }
 
  private:
@@ -99,13 +111,13 @@ class FittedSource {
   std::unique_ptr<Source> made_;
 };
 
-/// Where images are read to.
+/// Where samples are read to.
 struct SlotPlace {
   std::byte* arena;
   const ArenaLayout& layout;
   SlotId slot;
 };
-/// Reads images, as a FittedSource gives them, into all arrays of a slot, and their labels if `labels` is set.
+/// Reads samples, as a FittedSource gives them, into all arrays of a slot, and their labels if `labels` is set.
 void read_images(Source& source, std::span<const std::uint64_t> indices, const SlotPlace& place, bool labels);
 
 /// Says in the log how many pictures that were read are not upright by their EXIF orientation, if any.

@@ -1,7 +1,6 @@
 #include "coordinator/plan/memory_bounds.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -10,6 +9,7 @@
 
 #include "common/counted.hpp"
 #include "common/resample.hpp"
+#include "common/tensor_text.hpp"
 #include "common/wire/channel.hpp"
 #include "coordinator/observe/trace.hpp"
 #include "merge/checkpoint.hpp"
@@ -55,30 +55,36 @@ std::uint64_t tower_bytes(const MemberRequest& request) {
 
 /// The number of values alive at the same time while a model computes.
 std::uint64_t values_alive_per_image(const MemberRequest& request) {
-  return values_per_image(request.model, request.shape).value_or(kAssumedGrowth * request.shape.elements());
+  std::uint64_t seen = 0;
+  for (const TakenTensor& taken : request.takes) seen += taken.seen.elements();
+  return values_per_image(request.model, seen).value_or(kAssumedGrowth * seen);
 }
 
 /// Memory of worker/preprocess.hpp: the resampler's buffers, and one image between it and the member.
-std::uint64_t preparation_bytes(const MemberRequest& request) {
-  if (request.input->resize == Resize{}) return 0;
-  return Resampler::buffer_bytes(request.input->resize, request.arena_shape) + request.shape.elements();
+std::uint64_t preparation_bytes(const TakenTensor& taken) {
+  if (taken.input->resize == Resize{}) return 0;
+  return Resampler::buffer_bytes(taken.input->resize, image_shape(taken.stored).value()) + taken.seen.elements();
 }
 
 /// Of one thread: more with every further plane, and with a copy if pictures are turned.
 std::uint64_t decoding_bytes(const Plan& plan) {
   std::uint64_t bytes = kDecodingBytes + (plan.turns_pictures ? kDecodedImage.elements() : 0);
-  for (std::size_t p = 1; p < plan.planes.size(); ++p)
-    bytes += Resampler::buffer_bytes(plan.planes[p].resize, kDecodedImage);
+  for (std::size_t p = 1; p < plan.input.planes.size(); ++p)
+    bytes += Resampler::buffer_bytes(plan.input.planes[p].resize, kDecodedImage);
   return bytes;
+}
+
+/// "3x224x224 as bytes", "3x32x32", "16 of int64".
+std::string array_text(const TensorLayout& array) {
+  if (array.dims.empty() || (array.dtype != Dtype::uint8 && array.dtype != Dtype::float32)) return layout_text(array);
+  return fmt::format("{}{}", dims_text(array.dims), array.dtype == Dtype::uint8 ? " as bytes" : "");
 }
 
 /// "3x224x224 as bytes and 3x64x64 as bytes".
 std::string arrays_text(const ArenaLayout& arena) {
   std::vector<std::string> texts;
-  for (const ArrayForm& array : arena.arrays)
-    texts.push_back(
-        fmt::format("{}{}", fmt::join(array.shape, "x"), array.type == PixelType::uint8 ? " as bytes" : ""));
-  return fmt::format("{}", fmt::join(texts, " and "));
+  for (const TensorLayout& array : arena.arrays) texts.push_back(array_text(array));
+  return and_list(texts);
 }
 
 class Sum {
@@ -97,10 +103,11 @@ class Sum {
                                      counted(plan_.decode_threads, "thread"), bytes_text(decoding)),
                          plan_.decode_threads * decoding});
     }
-    if (plan_.training && plan_.images)
-      bounds_.push_back({fmt::format("order of {} for training", counted(*plan_.images, "image")), *plan_.images * 8});
-    if (!plan_.training && plan_.images) {
-      const std::uint64_t segments = (*plan_.images + plan_.arena.images - 1) / plan_.arena.images;
+    if (plan_.training && plan_.input.images)
+      bounds_.push_back(
+          {fmt::format("order of {} for training", counted(*plan_.input.images, "image")), *plan_.input.images * 8});
+    if (!plan_.training && plan_.input.images) {
+      const std::uint64_t segments = (*plan_.input.images + plan_.arena.images - 1) / plan_.arena.images;
       bounds_.push_back({fmt::format("index of the journal of a run: {} x {}", counted(segments, "segment"),
                                      bytes_text(kJournalSegmentBytes)),
                          segments * kJournalSegmentBytes});
@@ -162,12 +169,12 @@ class Sum {
 
   /// A batch, or in training a segment, as the member sees it.
   void add_own_images(const WorkerPlan& worker, std::string_view spare) {
-    const MemberRequest& request = worker.request;
-    if (!request.input) return;
     const std::uint64_t images = plan_.training ? plan_.arena.images : worker.most_batch_images;
-    bounds_.push_back({fmt::format("{}images prepared for {}: {} x {}, and what resizing takes", spare, request.name,
-                                   images, request.shape.text()),
-                       images * request.shape.elements() * sizeof(float) + preparation_bytes(request)});
+    for (const TakenTensor& taken : worker.request.takes)
+      if (taken.input)
+        bounds_.push_back({fmt::format("{}images prepared for {}: {} x {}, and what resizing takes", spare,
+                                       worker.request.name, images, dims_text(taken.seen.dims)),
+                           images * taken.seen.bytes() + preparation_bytes(taken)});
   }
 
   const Plan& plan_;

@@ -9,8 +9,11 @@
 
 #include "common/counted.hpp"
 #include "common/resample.hpp"
+#include "common/tensor_text.hpp"
 #include "config/checks.hpp"
 #include "config/failure.hpp"
+#include "config/input.hpp"
+#include "config/takes.hpp"
 #include "coordinator/plan/memory_bounds.hpp"
 #include "coordinator/plan/placement.hpp"
 #include "coordinator/plan/segments.hpp"
@@ -25,14 +28,28 @@ const config::InputSpec& whole_input(const config::EnsembleSpec& spec, const Opt
   return options.training ? spec.train_input : spec.input;
 }
 
+/// The bounds of what only the files of a data set tell.
+void check_sample(const InputForm& input) {
+  if (input.tensors.size() > config::kMaxTensors)
+    throw Error(ErrorKind::usage, fmt::format("a sample has {}", counted(input.tensors.size(), "tensor")),
+                fmt::format("the most are {}", config::kMaxTensors),
+                "name those that the members take in 'inputs': {x: samples.npz:x}");
+  std::uint64_t values = 0;
+  for (const TensorLayout& array : arrays_of(input)) values += array.elements();
+  if (values > config::kMaxImageElements)
+    throw Error(ErrorKind::usage, fmt::format("a sample has {}", counted(values, "value")),
+                fmt::format("{}; the most are {}", sample_text(input.tensors), config::kMaxImageElements),
+                "make the samples smaller, or leave tensors out");
+}
+
 /// The part of the plan that does not depend on single members.
 Plan frame_of(const config::EnsembleSpec& spec, const Machine& machine, const InputForm& input,
               const Options& options) {
+  check_sample(input);
   Plan plan;
   plan.combine = spec.combine;
   plan.arena = {spec.slots, spec.segment_images, arrays_of(input)};
-  plan.planes = input.planes;
-  plan.images = input.images;
+  plan.input = input;
   const config::InputSpec& whole = whole_input(spec, options);
   if (whole.dataset == config::Dataset::folder) plan.decode_threads = images::decode_threads(whole.decode_threads);
   plan.turns_pictures = whole.orientation == Orientation::exif;
@@ -50,7 +67,7 @@ Plan frame_of(const config::EnsembleSpec& spec, const Machine& machine, const In
 /// What the worker must do to an image of the arena; nothing if its member takes it unchanged. `decoded`: it is of a
 /// plane that was made for this member.
 std::optional<MemberInput> input_of(const config::MemberSpec& member, const config::EnsembleSpec& spec,
-                                    const config::InputSpec& whole, const MemberRequest& request, bool decoded) {
+                                    const config::InputSpec& whole, const TensorLayout& stored, bool decoded) {
   MemberInput input;
   if (member.input) {
     input = *member.input;
@@ -60,12 +77,56 @@ std::optional<MemberInput> input_of(const config::MemberSpec& member, const conf
   }
   // The reader of the configuration has already checked this if it knows the images.
   const config::Misfit wrong =
-      decoded ? config::misfit_of_picture(input, whole) : config::misfit(input, request.arena_shape);
+      decoded ? config::misfit_of_picture(input, whole) : config::misfit(input, image_shape(stored).value());
   if (!wrong.what.empty())
     throw Error(ErrorKind::usage, fmt::format("{}: {}", member.name, wrong.what), {}, wrong.hint);
   if (decoded) input.resize = {};  // that is how its plane is made
-  const bool nothing = request.arena_pixels == PixelType::float32 && input == MemberInput{};
+  const bool nothing = stored.dtype == Dtype::float32 && input == MemberInput{};
   return nothing ? std::nullopt : std::optional(input);
+}
+
+/// The images of a data set, as often as the member takes them.
+std::vector<TakenTensor> images_taken(const config::MemberSpec& member, const config::EnsembleSpec& spec,
+                                      const config::InputSpec& whole, const Plan& plan) {
+  const bool decoded = !plan.input.planes.empty();
+  const std::uint32_t array = plane_of(plan.input.planes, member, whole);
+  TakenTensor taken = TakenTensor::unchanged(plan.arena.arrays[array], array);
+  taken.input = input_of(member, spec, whole, taken.stored, decoded);
+  if (taken.input) taken.seen = resized_shape(taken.input->resize, image_shape(taken.stored).value()).layout();
+  return std::vector<TakenTensor>(std::max<std::size_t>(1, member.takes.size()), taken);
+}
+
+void refuse_misfit(const config::Misfit& wrong) {
+  if (!wrong.what.empty()) throw Error(ErrorKind::usage, wrong.what, {}, wrong.hint);
+}
+
+/// Those at `places` of samples that are tensors: as they are, except for an image that the member's `input` prepares.
+std::vector<TakenTensor> tensors_taken(const config::MemberSpec& member, const std::vector<std::size_t>& places,
+                                       const InputForm& input) {
+  std::vector<NamedLayout> chosen;
+  for (const std::size_t place : places) chosen.push_back(input.tensors[place]);
+  const config::SeenTensors seen = config::seen_tensors(member, chosen);
+  refuse_misfit(seen.wrong);
+  std::vector<TakenTensor> taken;
+  for (std::size_t t = 0; t < places.size(); ++t) {
+    taken.push_back(TakenTensor::unchanged(chosen[t].layout, static_cast<std::uint32_t>(places[t])));
+    if (seen.prepared != t) continue;
+    taken.back().seen = seen.layouts[t];
+    const bool nothing = chosen[t].layout.dtype == Dtype::float32 && *member.input == MemberInput{};
+    if (!nothing) taken.back().input = member.input;
+  }
+  return taken;
+}
+
+std::vector<TakenTensor> taken_by(const config::MemberSpec& member, const config::EnsembleSpec& spec,
+                                  const config::InputSpec& whole, const Plan& plan) {
+  // The reader of the configuration has already checked this if it knows the tensors.
+  const config::TakenNames names = config::taken_names(member, names_of(plan.input.tensors));
+  refuse_misfit(names.wrong);
+  std::vector<TakenTensor> taken =
+      whole.tensors.empty() ? images_taken(member, spec, whole, plan) : tensors_taken(member, names.places, plan.input);
+  for (std::size_t t = 0; t < member.takes.size(); ++t) taken[t].as = member.takes[t].as;
+  return taken;
 }
 
 /// Without batches, threads and device.
@@ -77,14 +138,11 @@ MemberRequest request_of(const config::MemberSpec& member, const config::Ensembl
   request.model = member.model.kind;
   request.weights = options.training ? member.train.init.string() : member.model.weights.string();
   request.seed = member.seed;
-  request.array = plane_of(plan.planes, member, whole);
-  const ArrayForm& array = plan.arena.arrays[request.array];
-  request.arena_shape = {array.shape.at(0), array.shape.at(1), array.shape.at(2)};
-  request.arena_pixels = array.type;
-  request.input = input_of(member, spec, whole, request, !plan.planes.empty());
-  request.shape = request.input ? resized_shape(request.input->resize, request.arena_shape) : request.arena_shape;
+  request.takes = taken_by(member, spec, whole, plan);
   request.output = member.output;
   request.over = spec.combine.over;
+  request.axis = spec.combine.axis;
+  request.activation = spec.combine.activation;
   request.copy_input = member.copy_input;
   request.train_batch_images = member.train.batch_images;
   request.learning_rate = member.train.learning_rate;
@@ -211,7 +269,7 @@ GpuSearch gpus_wanted(const config::EnsembleSpec& spec) {
 
 void set_batch(const Plan& plan, MemberRequest& request, std::uint32_t batch_images) {
   request.batch_images = batch_images;
-  request.warm_up_batches = short_batches(plan.arena, plan.images, batch_images);
+  request.warm_up_batches = short_batches(plan.arena, plan.input.images, batch_images);
 }
 
 std::uint64_t Plan::needed_bytes() const {

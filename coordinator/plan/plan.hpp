@@ -38,9 +38,8 @@ struct Plan {
   config::CombineSpec combine;
   std::vector<float> weights;  ///< of the combination, in rank order
   ArenaLayout arena;
-  std::vector<Plane> planes;            ///< array p of the arena is plane p; none: there is one array, not of pictures
-  std::optional<std::uint64_t> images;  ///< of the input, if known
-  Batches batches = Batches::given;     ///< if they are to be measured, members are loaded with the smallest
+  InputForm input;                   ///< array t of the arena is its tensor t; or its plane, if it has planes
+  Batches batches = Batches::given;  ///< if they are to be measured, members are loaded with the smallest
   config::FailureSpec failure;
   bool training = false;
   std::uint32_t decode_threads = 0;       ///< of a folder of images; 0: nothing is decoded

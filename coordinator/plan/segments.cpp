@@ -16,8 +16,9 @@ constexpr std::uint64_t kMeasuredBatch = 128;
 std::uint32_t choose_segment(const config::EnsembleSpec& spec, const InputForm& images) {
   const std::uint64_t batch =
       std::min<std::uint64_t>(spec.measure_batch_images ? kMeasuredBatch : spec.batch_images, kMostImages);
-  const std::uint64_t value_bytes = images.pixels == PixelType::uint8 ? 1 : sizeof(float);
-  const std::uint64_t by_bytes = kMostBytes / std::max<std::uint64_t>(1, images.shape.elements() * value_bytes);
+  std::uint64_t sample_bytes = 0;
+  for (const NamedLayout& tensor : images.tensors) sample_bytes += tensor.layout.bytes();
+  const std::uint64_t by_bytes = kMostBytes / std::max<std::uint64_t>(1, sample_bytes);
   std::uint64_t most = kMostImages;
   if (by_bytes < most) most = by_bytes / batch * batch;
   if (images.images) {

@@ -10,7 +10,7 @@
 #include "common/check.hpp"
 #include "common/counted.hpp"
 #include "common/log.hpp"
-#include "common/random.hpp"
+#include "common/tensor_values.hpp"
 #include "coordinator/decide/batch_search.hpp"
 #include "coordinator/pool/exchange.hpp"
 
@@ -36,10 +36,10 @@ class Rounds final : public Work {
   std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) override {
     for (std::size_t array = 0; array < layout.arrays.size(); ++array) {
       const auto view = slot_view(arena, layout, slot, images_, array);
+      const std::size_t value_bytes = size_of(view.dtype);
       std::size_t& written = written_[slot][array];
-      for (; written < view.bytes.size(); ++written)
-        view.bytes[written] = static_cast<std::uint8_t>(random_at(0, written) >> 56);
-      for (; written < view.pixels.size(); ++written) view.pixels[written] = unit_float(random_at(0, written));
+      for (; written * value_bytes < view.bytes.size(); ++written)
+        write_value(&view.bytes[written * value_bytes], view.dtype, made_up_value(view.dtype, 0, written));
     }
     filled_ = true;
     begin_ = Clock::now();
@@ -110,8 +110,7 @@ Groups batch_groups(const Plan& plan) {
   const auto key = [&](Rank rank) {
     const WorkerPlan& worker = plan.workers[rank.value()];
     const MemberRequest& request = worker.request;
-    return std::tie(request.model, worker.device, request.threads, request.output, request.copy_input, request.input,
-                    request.shape);
+    return std::tie(request.model, worker.device, request.threads, request.output, request.copy_input, request.takes);
   };
   Groups groups;
   for (const Rank rank : IdRange<Rank>(plan.workers.size())) {

@@ -11,6 +11,7 @@
 #include "common/kill_point.hpp"
 #include "common/log.hpp"
 #include "common/thread.hpp"
+#include "coordinator/decide/class_axis.hpp"
 
 namespace tutti {
 namespace {
@@ -25,7 +26,8 @@ Pool::Pool(Plan plan, const std::filesystem::path& worker_program, std::string d
     : plan_(std::move(plan)),
       trace_(trace),
       arena_file_(MemoryFile::create("arena")),
-      widths_(plan_.workers.size()),
+      outputs_(plan_.workers.size()),
+      outputs_known_(plan_.workers.size()),
       board_(plan_),
       roster_(loop_, static_cast<WorkerListener&>(*this),
               {plan_, worker_program, arena_file_.fd(), std::move(debug_member), fork_server_}),
@@ -53,7 +55,7 @@ Pool::~Pool() { stop(); }
 
 SupervisorSetting Pool::supervisor_setting() const {
   SupervisorSetting setting;
-  for (const Rank rank : widths_.ids()) setting.places.push_back(place_of(rank));
+  for (const Rank rank : outputs_.ids()) setting.places.push_back(place_of(rank));
   setting.policy = plan_.failure;
   setting.deadlines = !plan_.debugging;
   setting.start_deadline = plan_.start_deadline;
@@ -125,23 +127,36 @@ void Pool::run_loop() {
   }
 }
 
-void Pool::all_running() {
-  for (const Rank rank : widths_.ids()) {
-    TUTTI_CHECK(widths_[rank] > 0);
-    if (plan_.combine.rule == CombineRule::none || widths_[rank] == widths_[0]) continue;
-    return fail_on_loop(Error(ErrorKind::usage,
-                              fmt::format("the members cannot be combined: {} outputs {} per image, but {} outputs {}",
-                                          plan_.workers[0].request.name, counted(widths_[0], "value"),
-                                          plan_.workers[rank.value()].request.name, widths_[rank]),
-                              {}, "use models with the same classes, or 'combine: {rule: none}'"));
+/// Why the members cannot be combined, if they cannot.
+std::optional<Error> Pool::unlike_outputs() const {
+  for (const Rank rank : outputs_.ids()) {
+    TUTTI_CHECK(outputs_known_[rank]);
+    if (plan_.combine.rule == CombineRule::none || outputs_[rank] == outputs_[0]) continue;
+    return Error(
+        ErrorKind::usage,
+        fmt::format("the members cannot be combined: {} outputs {} per image, but {} outputs {}",
+                    plan_.workers[0].request.name,
+                    fmt::format("{} value{}", dims_text(outputs_[0]), elements_of(outputs_[0]) == 1 ? "" : "s"),
+                    plan_.workers[rank.value()].request.name, dims_text(outputs_[rank])),
+        {}, "use models with the same classes, or 'combine: {rule: none}'");
   }
+  try {
+    if (plan_.combine.decides()) ClassAxis::of(outputs_[0], plan_.combine.axis);
+  } catch (const Error& error) {
+    return error;
+  }
+  return std::nullopt;
+}
+
+void Pool::all_running() {
+  if (const auto unlike = unlike_outputs()) return fail_on_loop(*unlike);
   was_running_ = true;
   const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
   if (!board_.all_ready(seconds)) return;
   log::debug("{} ready after {:.2f} s", counted(plan_.workers.size(), "worker"), seconds);
   kill_point("coordinator.all_ready");
   if (batches_.settled())
-    for (const Rank rank : widths_.ids()) roster_.make_spare(worker_of(rank));
+    for (const Rank rank : outputs_.ids()) roster_.make_spare(worker_of(rank));
   TUTTI_CHECK(started_.has_value(), "the constructor is told only once");
   started_->set_value();
   started_.reset();
@@ -202,7 +217,7 @@ void Pool::settle(ByRank<BatchChoice> choices, double seconds) {
   board_.settled(std::move(choices), seconds, supervisor_, exchange_->input_bytes_copied());
   refresh_status();
   if (over()) return;
-  for (const Rank rank : widths_.ids())
+  for (const Rank rank : outputs_.ids())
     if (!supervisor_.absent(rank)) roster_.make_spare(worker_of(rank));
 }
 

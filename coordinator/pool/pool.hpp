@@ -47,7 +47,7 @@ class Pool final : private WorkerListener {
   Exchange& exchange() noexcept { return *exchange_; }
   const Plan& plan() const noexcept { return plan_; }
   /// Values per image of each member.
-  const ByRank<std::uint32_t>& widths() const noexcept { return widths_; }
+  const ByRank<Dims>& outputs() const noexcept { return outputs_; }
 
   /// Sends messages[rank] to each worker and waits until every one that is left has answered `done`; a replacement gets
   /// the message again. All are of one kind, begin_training or save. Not on the loop's thread; one at a time, and only
@@ -107,6 +107,7 @@ class Pool final : private WorkerListener {
   void take_ready(WorkerProcess& worker, const control::Ready& ready) TUTTI_REQUIRES(on_loop);
   void say_ready(Rank rank, const control::Ready& ready) const;
   void all_running() TUTTI_REQUIRES(on_loop);
+  std::optional<Error> unlike_outputs() const;
   void submit(const FilledSegment& filled) TUTTI_REQUIRES(on_loop);
   void announce(const Error& error);
   void fail_on_loop(const Error& error) TUTTI_REQUIRES(on_loop);
@@ -136,7 +137,9 @@ class Pool final : private WorkerListener {
   const Clock::time_point begin_ = Clock::now();
   MemoryFile arena_file_;
   Mapping arena_;
-  ByRank<std::uint32_t> widths_;  // written by the loop until all are ready; the constructor waits for that
+  // Written by the loop until all are ready; the constructor waits for that.
+  ByRank<Dims> outputs_;
+  ByRank<bool> outputs_known_;
 
   // Thread-safe.
   std::unique_ptr<Exchange> exchange_;

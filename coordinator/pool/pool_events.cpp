@@ -54,12 +54,14 @@ void Pool::on_ready(WorkerProcess& worker, const control::Ready& ready) {
 void Pool::take_ready(WorkerProcess& worker, const control::Ready& ready) {
   const Rank rank = member_of(worker.id());
   if (worker.channel()) return worker.violate("it said twice that it is ready");
-  if (ready.width == 0 || ready.width > kMaxWidth)
-    return worker.violate(fmt::format("it says that it outputs {} per image", counted(ready.width, "value")));
-  if (widths_[rank] != 0 && widths_[rank] != ready.width)
-    return worker.violate(fmt::format("it outputs {} per image, but the worker before it output {}",
-                                      counted(ready.width, "value"), widths_[rank]));
-  if (widths_[rank] == 0) widths_[rank] = ready.width;  // drivers read it from now on
+  const std::uint64_t width = elements_of(ready.output);
+  if (width == 0 || width > kMaxWidth)
+    return worker.violate(fmt::format("it says that it outputs {} per image", counted(width, "value")));
+  if (outputs_known_[rank] && outputs_[rank] != ready.output)
+    return worker.violate(fmt::format("it outputs {} values per image, but the worker before it output {}",
+                                      dims_text(ready.output), dims_text(outputs_[rank])));
+  if (!outputs_known_[rank]) outputs_[rank] = ready.output;  // drivers read it from now on
+  outputs_known_[rank] = true;
   board_.ready(rank, ready);
   if (!was_running_) say_ready(rank, ready);
   supervisor_.ready(worker.id(), WorkerLife::Seconds(ready.batch_seconds), Clock::now());
@@ -176,7 +178,7 @@ void Pool::tick() {
 }
 
 void Pool::look_at_workers() {
-  for (const Rank rank : widths_.ids()) {
+  for (const Rank rank : outputs_.ids()) {
     const auto worker = roster_.worker(worker_of(rank));
     if (!worker || !worker->alive() || !worker->channel()) continue;
     // Read what a process has published before giving it up because it does not end.
@@ -219,7 +221,7 @@ void Pool::carry_out() {
 
 // A member that the ensemble continues without needs no spare.
 void Pool::dismiss_spares() {
-  for (const Rank rank : widths_.ids())
+  for (const Rank rank : outputs_.ids())
     if (supervisor_.absent(rank)) roster_.dismiss_spare(worker_of(rank));
 }
 
@@ -250,8 +252,9 @@ void Pool::note_chosen(WorkerId worker) {
 
 void Pool::perform(const action::Begin& begin) {
   WorkerProcess& worker = process_of(begin.worker);
-  const std::uint32_t width = widths_[member_of(begin.worker)];
-  TUTTI_CHECK(width > 0);
+  const Rank rank = member_of(begin.worker);
+  TUTTI_CHECK(outputs_known_[rank]);
+  const auto width = static_cast<std::uint32_t>(elements_of(outputs_[rank]));
   TUTTI_CHECK(!worker.channel(), "a process gets one channel");
   try {
     worker.start({supervisor_.generation(begin.worker), width, plan_.arena, plan_.failure.on_nan == OnNan::allow});
@@ -302,10 +305,10 @@ void Pool::perform(const action::Finish& finish) {
   const auto found = running_.find(finish.segment);
   TUTTI_CHECK(found != running_.end());
   FinishedSegment finished{supervisor_.close(finish.segment), std::move(found->second.channels)};
-  for (const Rank rank : widths_.ids()) {
+  for (const Rank rank : outputs_.ids()) {
     const auto& channel = finished.channels[rank];
     TUTTI_CHECK(channel || !finished.segment.rows[rank].present, "the answers that count can be read");
-    TUTTI_CHECK(!channel || channel->layout().width == widths_[rank]);
+    TUTTI_CHECK(!channel || channel->layout().width == elements_of(outputs_[rank]));
   }
   kill_point("coordinator.segment_done");
   exchange_->finish(*found->second.stream, found->second.index, std::move(finished));

@@ -87,7 +87,7 @@ void StatusBoard::ready(Rank rank, const control::Ready& ready) {
   const MutexLock lock(mutex_);
   MemberStatus& member = status_.members[rank.value()];
   member.backend = ready.backend;
-  member.width = ready.width;
+  member.output = ready.output;
   member.parameters = ready.parameters;
   member.load_seconds = ready.load_seconds;
   member.warm_up_seconds = ready.warm_up_seconds;

@@ -19,6 +19,7 @@
 #include <tutti/error.hpp>
 #include <tutti/images.hpp>
 #include <tutti/predictions.hpp>
+#include <tutti/samples.hpp>
 #include <tutti/status.hpp>
 
 namespace tutti {
@@ -67,6 +68,9 @@ class TUTTI_API Ensemble {
   Predictions predict(const Images& images);
   /// The same without waiting; `images` must stay valid until the future is ready.
   std::future<Predictions> submit(const Images& images);
+  /// The same for samples that are tensors: those that the `inputs` of the ensemble's `input` declare.
+  Predictions predict(const Samples& samples);
+  std::future<Predictions> submit(const Samples& samples);
   /// Streams `source` through the ensemble into `sink`, segment by segment, both called on this thread. The arena
   /// bounds the memory, however large the source is. An exception of source or sink ends the run and leaves this call.
   void run(Source& source, Sink& sink);

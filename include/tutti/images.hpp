@@ -1,15 +1,17 @@
-// Images in memory, and sources of images. No codecs, no files: those are in Tutti's own sources, which implement
-// `Source`; a host program may implement it too.
+// Images in memory, and sources of images and of other samples. No codecs, no files: those are in Tutti's own sources,
+// which implement `Source`; a host program may implement it too.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include <tutti/error.hpp>
+#include <tutti/tensor.hpp>
 
 namespace tutti {
 
@@ -25,8 +27,15 @@ struct ImageShape {
   std::string text() const {
     return std::to_string(channels) + "x" + std::to_string(height) + "x" + std::to_string(width);
   }
+  TensorLayout layout(Dtype dtype = Dtype::float32) const { return {dtype, {channels, height, width}}; }
   friend bool operator==(const ImageShape&, const ImageShape&) = default;
 };
+
+/// The shape of an image whose tensor is like this; nothing if it has not three sizes.
+inline std::optional<ImageShape> image_shape(const TensorLayout& layout) {
+  if (layout.dims.size() != 3) return std::nullopt;
+  return ImageShape{layout.dims[0], layout.dims[1], layout.dims[2]};
+}
 
 /// A view of consecutive images in NCHW order that the caller owns: float32, passed on as they are, or uint8, which
 /// become float32 in 0..1. An ensemble whose members prepare bytes themselves (docs/images.md) takes only uint8; if its
@@ -52,8 +61,12 @@ class Images {
   ImageShape shape_;
 };
 
+/// The name of the tensor of samples that are single images.
+inline constexpr const char* kImageTensor = "image";
+
 /// A finite, random-access set of images, with or without labels. Because of random access one set can be streamed in
-/// order, shuffled, or limited without a copy. Used by one thread at a time.
+/// order, shuffled, or limited without a copy. Used by one thread at a time. Samples that are not single images come
+/// from a TensorSource.
 class TUTTI_API Source {
  public:
   virtual ~Source() = default;
@@ -94,6 +107,40 @@ class TUTTI_API Source {
   virtual std::vector<std::string> skipped() const { return {}; }
   /// What a user should know about the set, one sentence each: files that are no images, classes without images.
   virtual std::vector<std::string> remarks() const { return {}; }
+
+  // What an ensemble takes. Sources of images leave it as it is.
+
+  /// The tensors of a sample, in the order of read_tensors(): by default the image, as bytes if has_bytes().
+  virtual std::vector<NamedLayout> tensors() const {
+    return {{kImageTensor, shape().layout(has_bytes() ? Dtype::uint8 : Dtype::float32)}};
+  }
+  /// As read(), but writes tensor t of sample `indices[i]`, as tensors() says, to the i-th part of `tensors[t]`.
+  virtual void read_tensors(std::span<const std::uint64_t> indices, std::span<const std::span<std::byte>> tensors,
+                            std::span<std::int64_t> labels) {
+    std::byte* const to = tensors[0].data();
+    if (has_bytes())
+      read_bytes(indices, {reinterpret_cast<std::uint8_t*>(to), tensors[0].size()}, labels);
+    else
+      read(indices, {reinterpret_cast<float*>(to), tensors[0].size() / sizeof(float)}, labels);
+  }
+};
+
+/// A source of samples that are named tensors: of other shapes and types than images, or several per sample. It
+/// implements tensors() and read_tensors() instead of shape() and read().
+class TUTTI_API TensorSource : public Source {
+ public:
+  std::vector<NamedLayout> tensors() const override = 0;
+  void read_tensors(std::span<const std::uint64_t> indices, std::span<const std::span<std::byte>> tensors,
+                    std::span<std::int64_t> labels) override = 0;
+
+  /// All zeros.
+  ImageShape shape() const final { return {}; }
+  bool has_bytes() const final { return false; }
+  /// Throws Error(usage).
+  void read(std::span<const std::uint64_t> /*indices*/, std::span<float> /*pixels*/,
+            std::span<std::int64_t> /*labels*/) final {
+    throw Error(ErrorKind::usage, name() + " has tensors, not images", {}, "use read_tensors()");
+  }
 };
 
 }  // namespace tutti

@@ -10,14 +10,16 @@
 #include <vector>
 
 #include <tutti/error.hpp>
+#include <tutti/tensor.hpp>
 
 namespace tutti {
 
 /// The predictions of one member for a run of images.
 struct MemberPredictions {
   std::string name;
-  std::uint32_t width = 0;    ///< classes or features per image
-  std::vector<float> values;  ///< count x width, row-major
+  Dims shape;                 ///< of one prediction: {classes}, {classes, height, width} of a mask, none of a number
+  std::uint32_t width = 0;    ///< values per prediction: the product of these
+  std::vector<float> values;  ///< count x shape, row-major
 };
 
 /// A segment whose answer is not that of all members. In reports an entry may stand for several in a row that lack the
@@ -34,9 +36,12 @@ struct IncompleteSegment {
 /// The ensemble's predictions for `count` images.
 struct Predictions {
   std::uint64_t count = 0;
-  std::uint32_t width = 0;              ///< classes or features per image; 0 with the rule `none`
-  std::vector<float> values;            ///< count x width, row-major; empty with the rule `none`
-  std::vector<std::int64_t> predicted;  ///< count: the class that the rule decides for; empty over features
+  Dims shape;                 ///< of one prediction: {classes}, {classes, height, width} of a mask, none of a number
+  std::uint32_t width = 0;    ///< values per prediction: the product of these; 0 with the rule `none`
+  std::vector<float> values;  ///< count x shape, row-major; empty with the rule `none`
+  /// The classes that the rule decides for: count x shape without the axis of the classes. Empty where there is nothing
+  /// to decide: over features and values, and with `activation: sigmoid`.
+  std::vector<std::int64_t> predicted;
   /// In rank order; empty unless asked for (`save_members`, rule `none`). NaN if the member is not in a segment.
   std::vector<MemberPredictions> members;
   std::vector<IncompleteSegment> incomplete;  ///< in order; empty if every member predicted every segment
@@ -44,7 +49,7 @@ struct Predictions {
 
 /// One member's part of a SegmentResult; the memory is valid only during the call.
 struct MemberSegmentResult {
-  std::uint32_t width = 0;
+  std::uint32_t width = 0;        ///< values per prediction
   std::span<const float> values;  ///< count x width; NaN if it is not present
   bool present = true;            ///< its predictions are part of the ensemble's
 };
@@ -53,13 +58,15 @@ struct MemberSegmentResult {
 struct SegmentResult {
   std::uint64_t first = 0;
   std::uint32_t count = 0;
-  std::uint32_t width = 0;                       ///< 0 with the rule `none`
+  std::uint32_t width = 0;                       ///< values per prediction; 0 with the rule `none`
   std::span<const float> values;                 ///< count x width; empty with the rule `none`
-  std::span<const std::int64_t> predicted;       ///< count; empty over features
+  std::span<const std::int64_t> predicted;       ///< as in Predictions; empty where nothing is decided
   std::span<const std::int64_t> labels;          ///< count; empty if the source has no labels
   std::span<const MemberSegmentResult> members;  ///< in rank order, all of them
   bool set_aside = false;                        ///< it killed too many workers: values are NaN, predicted -1
 
+  /// Classes that are decided for per prediction: 1 as a rule, one per pixel of a mask.
+  std::uint32_t decisions() const { return count == 0 ? 0 : static_cast<std::uint32_t>(predicted.size() / count); }
   std::uint32_t members_present() const {
     std::uint32_t present = 0;
     for (const MemberSegmentResult& member : members) present += member.present ? 1 : 0;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <tutti/error.hpp>
+#include <tutti/tensor.hpp>
 
 namespace tutti {
 
@@ -94,7 +95,7 @@ struct MemberStatus {
   std::uint64_t deaths = 0;
   std::string absent_reason;                         ///< empty unless absent
   std::optional<std::uint64_t> absent_from_segment;  ///< the first segment without it, counted over the pool's life
-  std::uint32_t width = 0;                           ///< classes or features
+  Dims output;                                       ///< sizes of a prediction, such as {classes}
   std::uint64_t parameters = 0;
   double load_seconds = 0;
   double warm_up_seconds = 0;
@@ -103,6 +104,9 @@ struct MemberStatus {
   std::uint64_t segments_answered = 0;
   std::uint64_t images = 0;                ///< predicted
   std::optional<std::uint64_t> pss_bytes;  ///< proportional set size of the worker; with StatusDetail::memory
+
+  /// Values per prediction: classes or features as a rule.
+  std::uint32_t width() const { return static_cast<std::uint32_t>(elements_of(output)); }
 };
 
 struct Bound {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 
+#include "common/axis.hpp"
 #include "common/clock.hpp"
 #include "common/counted.hpp"
 #include "config/load.hpp"
@@ -35,14 +36,16 @@ using Clock = std::chrono::steady_clock;
 class RuleFiles final : public Sink {
  public:
   RuleFiles(const Evaluation& evaluation, const EvaluationForm& form, const std::filesystem::path& folder,
-            std::uint64_t images, std::uint32_t width, std::uint32_t classes, const Interruption& interruption)
+            std::uint64_t images, const Dims& output, std::uint32_t classes, const Interruption& interruption)
       : evaluation_(evaluation), interruption_(interruption) {
     for (const config::CombineSpec& rule : form.rules) {
-      const bool features = rule.over == OutputKind::features;
-      widths_.push_back(rule.over == form.answers ? width : classes);
+      images::ResultForm results;
+      results.images = images;
+      results.shape = rule.over == form.answers ? output : Dims{classes};
+      if (rule.decides()) results.decided = without_axis(*results.shape, rule.over == form.answers ? rule.axis : 1);
+      widths_.push_back(static_cast<std::uint32_t>(elements_of(*results.shape)));
       folders_.emplace_back(folder / std::string(to_name(rule.rule)), "");
-      files_.push_back(std::make_unique<images::NpySink>(folders_.back().path(),
-                                                         images::ResultForm{images, widths_.back(), !features, {}}));
+      files_.push_back(std::make_unique<images::NpySink>(folders_.back().path(), results));
     }
   }
 
@@ -205,7 +208,8 @@ class Combine {
   void check_widths(const SavedAnswers& answers, const merge::Head* head) const {
     for (std::size_t m = 0; m < saved_.models.size(); ++m) {
       const std::uint32_t wanted = head != nullptr ? head->features() : answers.width(0);
-      if (answers.width(m) == wanted || (head == nullptr && m >= form_.members)) continue;
+      const bool alike = head != nullptr || answers.output(m) == answers.output(0);
+      if ((answers.width(m) == wanted && alike) || (head == nullptr && m >= form_.members)) continue;
       throw Error(ErrorKind::usage, fmt::format("{} cannot be combined", answers.file(m).string()),
                   fmt::format("it has {} per image, {} has {}", counted(answers.width(m), "value"),
                               head != nullptr ? head->file().string() : answers.file(0).string(), wanted),
@@ -221,8 +225,10 @@ class Combine {
     const images::MadeFolder made(task.in_own_folder ? all->path() / task.name : folder, "");
     const std::filesystem::path& own = made.path();
     const Clock::time_point begin = Clock::now();
-    Evaluation evaluation(form_, head);
-    RuleFiles files(evaluation, form_, own, answers.images(), answers.width(0),
+    EvaluationForm form = form_;
+    form.output = answers.output(0);
+    Evaluation evaluation(std::move(form), head);
+    RuleFiles files(evaluation, form_, own, answers.images(), answers.output(0),
                     head != nullptr ? head->classes() : answers.width(0), interruption_);
     EvaluatingSink sink(evaluation, own, answers.images(), &files);
     answers.replay(sink);

@@ -111,14 +111,16 @@ class Evaluate {
   }
 
   images::ResultForm saved_form(const EvaluationTask& task) {
-    images::ResultForm form{task.source->count(), 0, false, {}, true};
+    images::ResultForm form;
+    form.images = task.source->count();
+    form.labels = true;
     for (const MemberStatus& model : session_.ensemble().status().members)
-      form.members.push_back({model.name, model.width});
+      form.members.push_back({model.name, model.output});
     return form;
   }
 
   std::uint32_t classes_of(const EvaluationTask& task) {
-    return task.head ? task.head->classes() : session_.ensemble().status().members.front().width;
+    return task.head ? task.head->classes() : session_.ensemble().status().members.front().width();
   }
 
   void evaluate_task(std::size_t number) {

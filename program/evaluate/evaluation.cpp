@@ -4,6 +4,8 @@
 #include <cassert>
 #include <limits>
 
+#include "coordinator/decide/argmax.hpp"
+
 namespace tutti::program {
 namespace {
 
@@ -39,7 +41,19 @@ std::uint32_t Evaluation::classes_of(const MemberSegmentResult& model) const {
 }
 
 bool Evaluation::behind_head(const config::CombineSpec& rule) const {
-  return head_ != nullptr && rule.over != OutputKind::features;
+  return head_ != nullptr && tutti::has_classes(rule.over);
+}
+
+bool Evaluation::has_classes() const noexcept {
+  if (head_ != nullptr) return true;
+  const bool decided = std::ranges::all_of(
+      form_.rules, [](const config::CombineSpec& rule) { return rule.activation != Activation::sigmoid; });
+  return tutti::has_classes(form_.answers) && (!form_.output || form_.output->size() == 1) && decided;
+}
+
+ClassAxis Evaluation::axis_of(const config::CombineSpec& rule, std::uint32_t width) const {
+  if (behind_head(rule)) return ClassAxis::of_row(head_->classes());
+  return rule.decides() && form_.output ? ClassAxis::of(*form_.output, rule.axis) : ClassAxis::of_row(width);
 }
 
 void Evaluation::add(const SegmentResult& result) {
@@ -54,10 +68,11 @@ void Evaluation::add(const SegmentResult& result) {
   const Answers shares(shares_.begin(), shares_.end());
   for (std::size_t rule = 0; rule < form_.rules.size(); ++rule) {
     const bool behind = behind_head(form_.rules[rule]);
-    const std::uint32_t width = behind ? head_->classes() : result.members.front().width;
-    combined_[rule] = answered_ ? accumulators_[rule].combine(behind ? shares : answers, present_, result.count, width)
-                                : accumulators_[rule].nothing(result.count, width);
-    if (answered_) accumulators_[rule].check_finite(combined_[rule].values, width, result.first);
+    const ClassAxis axis = axis_of(form_.rules[rule], result.members.front().width);
+    combined_[rule] = answered_ ? accumulators_[rule].combine(behind ? shares : answers, present_, result.count, axis)
+                                : accumulators_[rule].nothing(result.count, axis);
+    if (answered_)
+      accumulators_[rule].check_finite(combined_[rule].values, static_cast<std::uint32_t>(axis.values()), result.first);
     if (has_classes()) score_rule(rule, result);
   }
   images_ += result.count;
@@ -131,7 +146,7 @@ Evaluation::Answers Evaluation::features_or_answers(const SegmentResult& result)
 void Evaluation::score_rule(std::size_t rule, const SegmentResult& result) {
   const std::uint32_t classes = classes_of(result.members.front());
   const config::CombineSpec& combine = form_.rules[rule];
-  const bool features = combine.over == OutputKind::features;
+  const bool features = !tutti::has_classes(combine.over);
   if (!answered_) {
     if (features) behind_[rule] = nothing_of(result.count, classes);
     return skip(rules_[rule], result, classes);

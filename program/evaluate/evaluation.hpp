@@ -13,6 +13,7 @@
 
 #include "config/spec.hpp"
 #include "coordinator/decide/accumulator.hpp"
+#include "coordinator/decide/class_axis.hpp"
 #include "merge/head.hpp"
 #include "program/scores.hpp"
 #include "results/class_shares.hpp"
@@ -29,6 +30,8 @@ struct EvaluationForm {
   /// Rules over what the models output. With a head they may also be over probabilities, and are then applied after it.
   std::vector<config::CombineSpec> rules;
   OnNan on_nan = OnNan::error;  ///< allow: what is combined need not be finite
+  /// Sizes of the members' predictions; nothing: a row, whose width the first segment tells.
+  std::optional<Dims> output{};
 };
 
 class Evaluation {
@@ -48,15 +51,16 @@ class Evaluation {
   const images::Disagreement& disagreement() const noexcept { return disagreement_; }
   std::uint64_t images() const noexcept { return images_; }
 
-  /// Whether there are class scores to judge: the models output classes, or a head computes them.
-  bool has_classes() const noexcept { return head_ != nullptr || form_.answers != OutputKind::features; }
+  /// Whether there are scores of classes to judge, of which one is right for each image: the models output them, or a
+  /// head computes them.
+  bool has_classes() const noexcept;
 
   /// The accumulator's output for each rule on the last segment, before any head if the rule is over features.
   const std::vector<Accumulator::Result>& combined() const noexcept { return combined_; }
   /// The same after the head: for combined features, the softmax of its logits and the classes that it decides for.
   /// Call it only if has_classes().
   const Accumulator::Result& answer(std::size_t rule) const noexcept {
-    return form_.rules[rule].over == OutputKind::features ? behind_[rule] : combined_[rule];
+    return tutti::has_classes(form_.rules[rule].over) ? combined_[rule] : behind_[rule];
   }
   /// For the last segment; empty over features without a head.
   const std::vector<images::DisagreementRow>& disagreement_rows() const noexcept { return rows_; }
@@ -73,6 +77,7 @@ class Evaluation {
   void score_rule(std::size_t rule, const SegmentResult& result);
   void decide_behind_head(std::size_t rule, const SegmentResult& result, std::uint32_t classes);
   bool behind_head(const config::CombineSpec& rule) const;
+  ClassAxis axis_of(const config::CombineSpec& rule, std::uint32_t width) const;
   Answers features_or_answers(const SegmentResult& result) const;
   std::uint32_t classes_of(const MemberSegmentResult& model) const;
   images::ScoreKind kind() const;

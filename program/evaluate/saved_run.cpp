@@ -121,7 +121,7 @@ SavedAnswers::SavedAnswers(const SavedTask& task, const std::vector<EvaluatedMod
     if (!std::filesystem::exists(file))
       refuse(task.folder, fmt::format("the outputs of '{}' were not saved: there is no {}", model.name, file.string()),
              "run it again with save_members: true");
-    files_.emplace_back(file, images::NpyType::float32, 2);
+    files_.emplace_back(file, images::NpyType::float32);
     check(files_.back());
   }
   if (const auto labels = task.folder / "labels.npy"; std::filesystem::exists(labels)) {

@@ -47,6 +47,8 @@ class SavedAnswers {
 
   std::uint64_t images() const noexcept { return images_; }
   std::uint32_t width(std::size_t model) const { return files_.at(model).width(); }
+  /// Sizes of a prediction.
+  const Dims& output(std::size_t model) const { return files_.at(model).row_shape(); }
   const std::filesystem::path& file(std::size_t model) const { return files_.at(model).path(); }
 
   /// Passes all of it to `sink`, in parts of a few images; all images of a part lack the same models, if any.

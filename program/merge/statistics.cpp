@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <system_error>
+#include <utility>
 
 #include <tutti/ensemble.hpp>
 
@@ -21,19 +22,9 @@ class ShownSource final : public images::Forwarding {
  public:
   ShownSource(Source& source, Progress& progress) : Forwarding(source), progress_(progress) {}
 
-  void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
-    Forwarding::read(indices, pixels, labels);
-    progress_.show(read_ += indices.size());
-  }
-  void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
-                  std::span<std::int64_t> labels) override {
-    Forwarding::read_bytes(indices, pixels, labels);
-    progress_.show(read_ += indices.size());
-  }
-  void read_planes(std::span<const std::uint64_t> indices, std::span<const std::span<std::uint8_t>> planes,
-                   std::span<std::int64_t> labels) override {
-    Forwarding::read_planes(indices, planes, labels);
-    progress_.show(read_ += indices.size());
+ protected:
+  void after_read(std::size_t samples, std::span<std::int64_t> /*labels*/) override {
+    progress_.show(read_ += samples);
   }
 
  private:
@@ -104,7 +95,9 @@ config::EnsembleSpec StatisticsEstimation::alone(const std::filesystem::path& we
 Statistics StatisticsEstimation::operator()(const std::filesystem::path& weights, const std::filesystem::path& folder) {
   const auto begin = std::chrono::steady_clock::now();
   const std::filesystem::path file = folder / ".statistics.safetensors";
-  const auto spec = std::make_shared<const config::EnsembleSpec>(alone(weights, file));
+  config::EnsembleSpec described = alone(weights, file);
+  described.train_input.found = found_in(*source_);
+  const auto spec = std::make_shared<const config::EnsembleSpec>(std::move(described));
   Options options;
   options.worker = worker_;
   options.training = true;

@@ -16,22 +16,7 @@ UnfinishedImages::UnfinishedImages(Source& all, const images::Journal& journal)
   }
 }
 
-void UnfinishedImages::read(std::span<const std::uint64_t> indices, std::span<float> pixels,
-                            std::span<std::int64_t> labels) {
-  Forwarding::read(images_of(indices), pixels, labels);
-}
-
-void UnfinishedImages::read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
-                                  std::span<std::int64_t> labels) {
-  Forwarding::read_bytes(images_of(indices), pixels, labels);
-}
-
-void UnfinishedImages::read_planes(std::span<const std::uint64_t> indices,
-                                   std::span<const std::span<std::uint8_t>> planes, std::span<std::int64_t> labels) {
-  Forwarding::read_planes(images_of(indices), planes, labels);
-}
-
-std::span<const std::uint64_t> UnfinishedImages::images_of(std::span<const std::uint64_t> indices) {
+std::span<const std::uint64_t> UnfinishedImages::behind(std::span<const std::uint64_t> indices) {
   images_.clear();
   for (const std::uint64_t index : indices) images_.push_back(image(index));
   return images_;

@@ -22,11 +22,6 @@ class UnfinishedImages final : public images::Forwarding {
   UnfinishedImages(Source& all, const images::Journal& journal);
 
   std::uint64_t count() const override { return count_; }
-  void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override;
-  void read_bytes(std::span<const std::uint64_t> indices, std::span<std::uint8_t> pixels,
-                  std::span<std::int64_t> labels) override;
-  void read_planes(std::span<const std::uint64_t> indices, std::span<const std::span<std::uint8_t>> planes,
-                   std::span<std::int64_t> labels) override;
   std::string image_name(std::uint64_t index) const override { return Forwarding::image_name(image(index)); }
   std::uint64_t number_of(std::uint64_t index) const override { return image(index); }
 
@@ -35,9 +30,10 @@ class UnfinishedImages final : public images::Forwarding {
     return segments_[index / segment_images_] * segment_images_ + index % segment_images_;
   }
 
- private:
-  std::span<const std::uint64_t> images_of(std::span<const std::uint64_t> indices);
+ protected:
+  std::span<const std::uint64_t> behind(std::span<const std::uint64_t> indices) override;
 
+ private:
   const std::uint32_t segment_images_;
   std::vector<std::uint64_t> segments_;
   std::uint64_t count_ = 0;

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "common/axis.hpp"
 #include "common/kill_point.hpp"
 #include "common/log.hpp"
 #include "coordinator/plan/fingerprint.hpp"
@@ -22,29 +23,35 @@
 namespace tutti::program {
 namespace {
 
-bool has_classes(const config::CombineSpec& combine) {
-  return combine.rule != CombineRule::none && combine.over != OutputKind::features;
+/// The sizes of what is decided in a prediction; nothing if no class is.
+std::optional<Dims> decided(const config::CombineSpec& combine, const Status& status) {
+  if (!combine.decides()) return std::nullopt;
+  return without_axis(status.members.front().output, combine.axis);
 }
 
 /// What to journal of the outputs: those of the members only if a file or a score needs them.
 images::AnswerForm answer_form(const config::EnsembleSpec& spec, const Status& status, bool labelled, bool rules) {
   const bool combined = spec.combine.rule != CombineRule::none;
-  const bool scored = labelled && spec.combine.over != OutputKind::features;
+  const bool scored = labelled && has_scores(spec.combine, status.members);
   images::AnswerForm form;
-  form.width = combined ? status.members.front().width : 0;
-  form.predicted = has_classes(spec.combine);
+  form.width = combined ? status.members.front().width() : 0;
+  if (const auto sizes = decided(spec.combine, status))
+    form.decisions = static_cast<std::uint32_t>(elements_of(*sizes));
   form.labels = labelled;
   for (const MemberStatus& member : status.members)
-    form.member_widths.push_back(scored || rules || spec.save_members || !combined ? member.width : 0);
+    form.member_widths.push_back(scored || rules || spec.save_members || !combined ? member.width() : 0);
   return form;
 }
 
 images::ResultForm result_form(const config::EnsembleSpec& spec, const Status& status, std::uint64_t images,
                                bool labelled) {
   const bool combined = spec.combine.rule != CombineRule::none;
-  images::ResultForm form{images, combined ? status.members.front().width : 0, has_classes(spec.combine), {}};
+  images::ResultForm form;
+  form.images = images;
+  if (combined) form.shape = status.members.front().output;
+  form.decided = decided(spec.combine, status);
   if (spec.save_members || !combined)
-    for (const MemberStatus& member : status.members) form.members.push_back({member.name, member.width});
+    for (const MemberStatus& member : status.members) form.members.push_back({member.name, member.output});
   form.labels = labelled && !form.members.empty();
   return form;
 }
@@ -54,9 +61,10 @@ class RuleEvaluation {
  public:
   RuleEvaluation(const config::EnsembleSpec& spec, const std::string& rules)
       : hosting_(host_models(without_base(spec), {})), form_(form_of(hosting_, rules)), evaluation_(form_, nullptr) {
-    if (spec.combine.over == OutputKind::features)
-      throw Error(ErrorKind::usage, "--rules: features cannot be evaluated without classes",
-                  "the members are combined over features",
+    if (!has_classes(spec.combine.over))
+      throw Error(ErrorKind::usage,
+                  fmt::format("--rules: {} cannot be evaluated without classes", to_name(spec.combine.over)),
+                  fmt::format("the members are combined over {}", to_name(spec.combine.over)),
                   "name 'tasks' with heads and use 'tutti evaluate', or combine over probabilities");
   }
 
@@ -153,7 +161,7 @@ class Run {
  private:
   void check() {
     const std::vector<MemberStatus> members = session_.ensemble().status().members;
-    if (session_.spec().combine.over != OutputKind::features) check_classes(session_.source(), members);
+    if (has_classes(session_.spec().combine.over)) check_classes(session_.source(), members);
     check_named_classes(session_.spec(), members);
     warn_of(doubts(session_.spec(), session_.source(), members));
   }

@@ -48,23 +48,22 @@ class Pretender {
 
   std::string run() {
     const Mapping images(MemoryFile(UniqueFd(::dup(bench::kImagesFd))), Access::read_only, "images");
-    const std::size_t pixels = job_.images * bench::shape_in_memory(job_.members.front()).elements();
+    const TensorLayout& stored = job_.members.front().takes.front().stored;
     SlotView<const std::byte> all;
-    if (job_.members.front().arena_pixels == PixelType::uint8)
-      all.bytes = {reinterpret_cast<const std::uint8_t*>(images.data()), pixels};
-    else
-      all.pixels = {reinterpret_cast<const float*>(images.data()), pixels};
-    const std::uint32_t width = models_.front()->width();
+    all.dtype = stored.dtype;
+    all.bytes = {images.data(), job_.images * stored.bytes()};
+    const std::uint64_t width = elements_of(models_.front()->output());
     std::vector<std::vector<float>> answers(models_.size(), std::vector<float>(job_.images * width));
     std::vector<std::span<const float>> members;
     for (std::size_t m = 0; m < models_.size(); ++m) {
       worker::Preprocess preprocess(job_.members[m]);
       for (std::uint32_t image = 0; image < job_.images; ++image)
-        models_[m]->predict(preprocess.images(all, image, 1), 1, std::span(answers[m]).subspan(image * width, width));
+        models_[m]->predict(preprocess.samples(all, image, 1), 1, std::span(answers[m]).subspan(image * width, width));
       members.emplace_back(answers[m]);
     }
     const Accumulator accumulator(job_.combine, job_.weights);
-    auto values = accumulator.combine(members, static_cast<std::uint32_t>(job_.images), width).values;
+    auto values =
+        accumulator.combine(members, static_cast<std::uint32_t>(job_.images), static_cast<std::uint32_t>(width)).values;
     if (told("lie")) values.back() += 0.5F;
     const auto bytes = static_cast<ssize_t>(values.size() * sizeof(float));
     const bool written = ::pwrite(bench::kAnswersFd, values.data(), values.size() * sizeof(float), 0) == bytes;

@@ -22,7 +22,7 @@ SingleJob full_job() {
   cnn.model = SmallCnnModel{12};
   cnn.weights = "a b.safetensors";
   cnn.seed = ~std::uint64_t{0};
-  cnn.shape = {3, 32, 32};
+  cnn.takes = {TakenTensor::unchanged(ImageShape{3, 32, 32}.layout())};
   cnn.batch_images = 20;
   cnn.warm_up_batches = {20, 7};
   cnn.threads = 2;
@@ -117,8 +117,11 @@ TEST_CASE("what does not fit in a job is rejected") {
   CHECK(refusal([](SingleJob& job) { job.members[1].batch_images = 0; }) ==
         "member 'fake' has no threads, or no images in a batch");
   CHECK(refusal([](SingleJob& job) {
-          job.members[1].shape = {1, 2, 3};
+          job.members[1].takes = {TakenTensor::unchanged(ImageShape{1, 2, 3}.layout())};
         }) == "member 'fake' takes images of 1x2x3 (float32), the first one of 3x32x32 (float32)");
+  CHECK(refusal([](SingleJob& job) {
+          job.members[1].takes = {TakenTensor::unchanged({Dtype::int64, {7}})};
+        }) == "member 'fake' does not take images alone");
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ inline const std::vector<float>& pixels() {
   static const std::vector<float> values = test::some_images(kImages);
   return values;
 }
-inline Input input() { return {{.pixels = pixels(), .bytes = {}, .labels = {}, .numbers = {}}, {}, kImages, 10}; }
+inline Input input() { return {{Dtype::float32, std::as_bytes(std::span(pixels())), {}, {}}, {}, kImages, 10}; }
 
 inline MemberAnswers answers_of(Computation& computation) {
   MemberAnswers answers(3, std::vector<float>(kImages * computation.width(), -1.0F));

@@ -96,7 +96,7 @@ std::string prepare(const SingleJob& job) { return fmt::format("{{\"prepare\":{}
 std::vector<float> answers_of(const SingleJob& job) {
   MemoryFile answers = answers_file();
   const int fd = ::dup(answers.fd());
-  Session session(images_file(job.members.front().shape), std::move(answers));
+  Session session(images_file(images_of(job.members.front())), std::move(answers));
   const std::string ready = session.answer(prepare(job));
   REQUIRE_MESSAGE(contains(ready, "{\"ready\":{\"seconds\":"), ready);
   const std::string ran = session.answer("{\"run\":{}}");
@@ -110,8 +110,8 @@ std::vector<float> answers_of(const SingleJob& job) {
 
 /// The outputs of a plain loop over the members.
 std::vector<float> expected(const SingleJob& job) {
-  const std::vector<float> pixels = test::some_images(kImages, job.members.front().shape);
-  const std::size_t elements = job.members.front().shape.elements();
+  const std::vector<float> pixels = test::some_images(kImages, images_of(job.members.front()));
+  const std::size_t elements = job.members.front().seen().elements();
   const Accumulator accumulator(job.combine, job.weights);
   std::vector<float> all;
   for (std::uint32_t first = 0; first < kImages; first += kSegment) {
@@ -234,7 +234,7 @@ TEST_CASE("members learn what a loop of training teaches them") {
           rows.insert(rows.end(), request.bootstrap ? poisson_one(request.seed, first + row) : 1U, row);
         for (std::size_t at = 0; at < rows.size(); at += request.train_batch_images)
           model.trainable()->train(
-              pixels.data() + first * request.shape.elements(),
+              pixels.data() + first * request.seen().elements(),
               std::span(labels).subspan(first, std::min(kSegment, kImages - first)),
               std::span(rows).subspan(at, std::min<std::size_t>(request.train_batch_images, rows.size() - at)));
       }

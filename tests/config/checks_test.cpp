@@ -31,6 +31,49 @@ TEST_CASE("rules that decide between classes refuse features") {
                                      "max, median or none");
 }
 
+TEST_CASE("values of a regression are combined like features") {
+  const std::string member = "members: [{name: a, model: {kind: fake}, output: values}]\n";
+  CHECK(problem(member + "combine: {rule: median, over: values}").empty());
+  CHECK(
+      problem(member + "combine: {rule: vote, over: values}") ==
+      "e.yaml:2:10: rule vote decides between classes and cannot combine values; use mean, sum, weighted, max, median "
+      "or none");
+  CHECK(problem(member) ==
+        "e.yaml:1:11: member 'a' outputs values, which cannot be combined over probabilities; set combine: {over: "
+        "values}");
+}
+
+TEST_CASE("several labels may be right only under rules that decide for none") {
+  const std::string sigmoid = "combine: {activation: sigmoid, rule: ";
+  for (const char* rule : {"mean", "sum", "weighted", "max", "median", "geometric_mean", "none"})
+    CHECK(problem(kFakes + sigmoid + rule + "}").empty());
+  for (const std::string rule : {"vote", "most_confident"})
+    CHECK(problem(kFakes + sigmoid + rule + "}") ==
+          "e.yaml:2:10: rule " + rule +
+              " decides for one class, and with 'activation: sigmoid' several labels may be right; use mean, weighted, "
+              "max, median or geometric_mean");
+}
+
+TEST_CASE("without an activation a member must output probabilities itself") {
+  CHECK(
+      problem("members: [{name: a, model: {kind: fake}, output: probabilities}]\ncombine: {activation: none}").empty());
+  CHECK(problem("members: [{name: a, model: {kind: fake}}]\ncombine: {activation: none}") ==
+        "e.yaml:1:11: member 'a' outputs logits, and 'activation: none' makes no probabilities of them; say 'output: "
+        "probabilities' if it outputs those, or leave 'activation' out");
+  CHECK(problem(kFakes + "combine: {over: logits, activation: sigmoid}") ==
+        "e.yaml:2:25: 'activation' makes probabilities of logits, and the members are combined over logits");
+}
+
+TEST_CASE("the axis of the classes is one of a prediction") {
+  for (const char* axis : {"1", "2", "5", "-1", "-5"}) CHECK(problem(kFakes + "combine: {axis: " + axis + "}").empty());
+  for (const std::string axis : {"0", "6", "-6", "1.5", "last"})
+    CHECK(problem(kFakes + "combine: {axis: " + axis + "}") ==
+          "e.yaml:2:17: 'axis' must be the number of an axis: 1 is the first after the sample, -1 the last, not '" +
+              axis + "'");
+  CHECK(problem("members: [{name: a, model: {kind: fake}, output: features}]\ncombine: {over: features, axis: 2}") ==
+        "e.yaml:2:33: 'axis' says where the classes are, and features have none");
+}
+
 TEST_CASE("the geometric mean refuses logits") {
   CHECK(problem(kFakes + "combine: {rule: geometric_mean, over: logits}") ==
         "e.yaml:2:10: rule geometric_mean is defined over probabilities only; logits may be negative");

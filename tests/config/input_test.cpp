@@ -81,7 +81,7 @@ TEST_CASE("training can read another input") {
 
 TEST_CASE("a dataset needs its keys") {
   CHECK(wrong_input("{dataset: cifar10}") == "'input' needs 'path', the folder with the files of the binary version");
-  CHECK(wrong_input("{dataset: npy}") == "'input' needs 'images', a .npy file");
+  CHECK(wrong_input("{dataset: npy}") == "'input' needs 'images', a .npy file, or 'inputs', a file for each tensor");
   CHECK(wrong_input("{dataset: random}") == "'input' needs 'count', a number of images");
 }
 

@@ -31,7 +31,7 @@ void append(std::string& text, Number number) {
 /// Records made from the input, with correct or wrong lengths and checksums.
 std::string made_up(fuzz::Input& input, bool begun) {
   static const std::string kBegun = begun_journal();
-  std::string file = begun ? kBegun : std::string("tutti-journal/1\n");
+  std::string file = begun ? kBegun : std::string("tutti-journal/2\n");
   while (!input.empty()) {
     const auto mode = input.take<std::uint8_t>();
     std::string payload;

@@ -6,6 +6,7 @@
 
 #include "images/sources.hpp"
 #include "tests/common/error_of.hpp"
+#include "tests/images/array_files.hpp"
 #include "tests/images/reading.hpp"
 
 namespace tutti::images {
@@ -107,6 +108,29 @@ TEST_CASE("classes take other names and if labels are given other labels") {
   CHECK(other->classes() == 3);
   CHECK(test::read(*other, {0, 1}).labels == std::vector<std::int64_t>{0, 2});
   CHECK(test::read(*other, {1}).pixels == test::read(*two_images(), {1}).pixels);
+}
+
+TEST_CASE("sources around a source of tensors pass its tensors on") {
+  const std::array<std::int64_t, 6> ids{0, 1, 2, 3, 4, 5};
+  const std::array<std::int64_t, 3> classes{0, 1, 0};
+  const auto source = with_classes(
+      without_first(limited(make_memory(Samples{{"ids", std::span(ids), {2}}}, classes), 2), 1), {"b", "a"}, {1, 0});
+  CHECK(source->count() == 1);
+  CHECK(source->tensors() == std::vector<NamedLayout>{{"ids", {Dtype::int64, {2}}}});
+  const auto read = test::read_samples(*source, {0});
+  CHECK(read.values<std::int64_t>(0) == std::vector<std::int64_t>{2, 3});
+  CHECK(read.labels == std::vector<std::int64_t>{0});
+}
+
+TEST_CASE("images can be read as their only tensor which is float32 once they are normalised") {
+  const std::vector<std::uint8_t> bytes{0, 255};
+  const auto source = make_memory(Images(std::span(bytes), {1, 1, 2}));
+  CHECK(source->tensors() == std::vector<NamedLayout>{{"image", {Dtype::uint8, {1, 1, 2}}}});
+  CHECK(test::read_samples(*source, {0}).values<std::uint8_t>(0) == bytes);
+  const std::array mean{0.5F};
+  const auto changed = normalised(make_memory(Images(std::span(bytes), {1, 1, 2})), mean, {});
+  CHECK(changed->tensors() == std::vector<NamedLayout>{{"image", {Dtype::float32, {1, 1, 2}}}});
+  CHECK(test::read_samples(*changed, {0}).values<float>(0) == std::vector<float>{-0.5F, 0.5F});
 }
 
 }  // namespace

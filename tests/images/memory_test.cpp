@@ -3,8 +3,10 @@
 
 #include <array>
 
+#include "common/tensor_text.hpp"
 #include "images/sources.hpp"
 #include "tests/common/error_of.hpp"
+#include "tests/images/array_files.hpp"
 #include "tests/images/reading.hpp"
 
 namespace tutti::images {
@@ -84,6 +86,45 @@ TEST_CASE("labels in memory that do not fit are an error") {
     CHECK(error->detail() == "image 1 has the label " + std::to_string(wrong));
     CHECK(error->hint() == "number the classes from 0");
   }
+}
+
+constexpr std::array<std::int64_t, 4> kIds{1, -2, 3, 4};
+constexpr std::array<bool, 2> kTruths{true, false};
+
+TEST_CASE("tensors in memory are read by their places") {
+  const Samples samples{{"x", std::span(kFloats), {1, 3}},
+                        {"ids", std::span(kIds), {2}},
+                        {"truth", std::span(kTruths), {}},
+                        {{"byte", {Dtype::uint8, {1}}}, std::as_bytes(std::span(kTruths))}};
+  CHECK(samples.count() == 2);
+  const std::array<std::int64_t, 2> labels{3, 1};
+  const auto source = make_memory(samples, labels);
+  CHECK(source->count() == 2);
+  CHECK(source->classes() == 4);
+  CHECK(sample_text(source->tensors()) ==
+        "x (1x3 of float32), ids (2 of int64), truth (a number of bool) and byte (1 of uint8)");
+  const auto read = test::read_samples(*source, {1, 0, 1});
+  CHECK(read.values<std::int64_t>(1) == std::vector<std::int64_t>{3, 4, 1, -2, 3, 4});
+  CHECK(read.values<std::uint8_t>(2) == std::vector<std::uint8_t>{0, 1, 0});
+  CHECK(read.values<float>(0)[0] == kFloats[3]);
+  CHECK(read.labels == std::vector<std::int64_t>{1, 3, 1});
+}
+
+TEST_CASE("tensors in memory that are not whole or not as many are an error") {
+  const auto refusal = [](const Samples& samples) {
+    const auto error = error_of([&] { make_memory(samples); });
+    REQUIRE(error);
+    CHECK(error->kind() == ErrorKind::usage);
+    return error->message() + "; " + error->detail();
+  };
+  CHECK(refusal({}) == "samples in memory need a tensor; ");
+  CHECK(refusal({{"ids", std::span(kIds), {3}}}) ==
+        "the samples of 'ids' in memory are not whole; 32 bytes given, and a sample (3 of int64) has 24");
+  CHECK(refusal({{"ids", std::span(kIds), {2}}, {"truth", std::span(kTruths).first(1), {}}}) ==
+        "the tensors in memory differ in their number of samples; 'ids' has 2, and 'truth' has 1");
+  CHECK(refusal({{"ids", std::span(kIds), {2, 0}}}) == "the tensor 'ids' in memory has no usable shape; 2x0 of int64");
+  CHECK(refusal({{"ids", std::span(kIds), {1, 1, 1, 1, 1, 1}}}) ==
+        "the tensor 'ids' in memory has no usable shape; 1x1x1x1x1x1 of int64");
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "images/sources.hpp"
 #include "tests/common/error_of.hpp"
+#include "tests/images/array_files.hpp"
 #include "tests/images/reading.hpp"
 
 namespace tutti::images {
@@ -83,6 +84,30 @@ TEST_CASE("a random image without extent is an error") {
   CHECK(error->message() == "random images need a shape without zeros");
   CHECK(error->detail() == "the shape is 3x0x32");
   CHECK(error->hint() == "write it as channels, height and width, for example [3, 32, 32]");
+}
+
+TEST_CASE("random tensors depend only on seed and sample and place and their labels are those of random images") {
+  const std::vector<NamedLayout> tensors{{"x", {Dtype::float32, {3, 50}}},
+                                         {"ids", {Dtype::int64, {100}}},
+                                         {"bytes", {Dtype::uint8, {200}}},
+                                         {"truth", {Dtype::boolean, {}}}};
+  const auto source = make_random(20, tensors, 7, 3);
+  CHECK(source->tensors() == tensors);
+  CHECK(source->count() == 20);
+  CHECK(source->labelled());
+  const auto all = test::read_samples(*source, {4, 17});
+  const auto again = test::read_samples(*make_random(30, tensors, 7, 3), {17, 4});
+  for (std::size_t t = 0; t < tensors.size(); ++t) {
+    const std::size_t bytes = tensors[t].layout.bytes();
+    CHECK(std::equal(all.tensors[t].begin(), all.tensors[t].begin() + std::ptrdiff_t(bytes),
+                     again.tensors[t].begin() + std::ptrdiff_t(bytes)));
+  }
+  CHECK(all.labels == test::read(*make_random(20, kShape, 7, 3), {4, 17}).labels);
+  for (const float value : all.values<float>(0)) CHECK((value >= 0 && value < 1));
+  for (const std::int64_t id : all.values<std::int64_t>(1)) CHECK((id == 0 || id == 1));
+  const auto bytes = all.values<std::uint8_t>(2);
+  CHECK(*std::ranges::max_element(bytes) > 200);
+  CHECK(all.values<float>(0) != test::read_samples(*make_random(20, tensors, 7, 4), {4, 17}).values<float>(0));
 }
 
 }  // namespace

@@ -165,7 +165,8 @@ TEST_CASE("the status says where each member runs") {
   CHECK(member.device == "cpu");
   CHECK(member.alive);
   CHECK(member.pid > 0);
-  CHECK(member.width == 4);
+  CHECK(member.output == Dims{4});
+  CHECK(member.width() == 4);
   CHECK(member.parameters == 4);
   CHECK(member.pss_bytes.value_or(0) > 0);
   CHECK(children_of(::getpid()).size() == 2);

@@ -44,7 +44,7 @@ std::vector<float> answer_of(Pool& pool, const config::EnsembleSpec& spec, const
   ListSource source(images, {});
   ListSink sink;
   const Accumulator accumulator(spec.combine, pool.plan().weights);
-  Prediction prediction(source, sink, accumulator, pool.widths(), true, nullptr);
+  Prediction prediction(source, sink, accumulator, pool.outputs(), ClassAxis::of_row(4), nullptr);
   pool.exchange().drive(std::make_shared<Stream>(prediction, TaskKind::predict, ByRank<bool>(3, true)));
   return sink.values;
 }

@@ -85,7 +85,7 @@ TEST_CASE("members see the bytes of one arena each in its own way") {
   for (const std::uint32_t batch : {1U, 3U, 8U}) {
     spec.batch_images = batch;
     Ensemble ensemble(published(spec), with_worker());
-    CHECK(ensemble.status().arena_bytes == ArenaLayout{2, 8, kLarge, PixelType::uint8}.bytes());
+    CHECK(ensemble.status().arena_bytes == ArenaLayout{2, 8, kLarge, Dtype::uint8}.bytes());
     ListSink sink;
     const auto source = images::make_npy(folder / "x.npy", {}, images::Layout::nchw, 0);
     ensemble.run(*source, sink);
@@ -182,7 +182,7 @@ TEST_CASE("members see pictures each resized once from the file whatever another
     spec.batch_images = batch;
     Ensemble ensemble(published(spec), with_worker());
     CHECK(ensemble.status().arena_bytes ==
-          ArenaLayout{2, 8, {{{3, 7, 8}, PixelType::uint8}, {{3, 5, 6}, PixelType::uint8}}}.bytes());
+          ArenaLayout{2, 8, {{Dtype::uint8, {3, 7, 8}}, {Dtype::uint8, {3, 5, 6}}}}.bytes());
     ListSink sink;
     const auto source = images::make_folder(folder.path(), kShorter, {2});
     ensemble.run(*source, sink);

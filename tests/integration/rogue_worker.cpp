@@ -128,7 +128,7 @@ void run(const std::string& how, int argc, char** argv) {
   worker::ControlClient control{UniqueFd(kControlFd)};
   if (how == "another-build") control.send(control::Hello{"0.0.0-anotherbuild"});
   if (how == "garbage") (void)!::write(kControlFd, "\x01\x02 not JSON", 11);
-  if (how == "no-hello") control.send(control::Ready{4, 0, 0, 0, "rogue", {}, {}});
+  if (how == "no-hello") control.send(control::Ready{{4}, 0, 0, 0, "rogue", {}, {}});
   if (how == "order-of-coordinator") {
     control.send(control::Hello{build_id()});
     control.send(control::Stop{});
@@ -166,8 +166,8 @@ void run(const std::string& how, int argc, char** argv) {
                               : how == "largest-width" ? 1U << 24
                               : how == "huge-width"    ? (1U << 24) + 1
                                                        : 4;
-  control.send(control::Ready{width, 0, 0, 0, "rogue", {}, {}});
-  if (how == "ready-twice") control.send(control::Ready{width, 0, 0, 0, "rogue", {}, {}});
+  control.send(control::Ready{{width}, 0, 0, 0, "rogue", {}, {}});
+  if (how == "ready-twice") control.send(control::Ready{{width}, 0, 0, 0, "rogue", {}, {}});
   if (how == "done-unasked") control.send(control::Done{});
   const auto message = control.receive();
   if (message && std::holds_alternative<control::Start>(*message)) misbehave(how, std::get<control::Start>(*message));

@@ -21,7 +21,7 @@ config::CombineSpec by(CombineRule rule) {
 MemberStatus loaded(const std::string& name, std::uint32_t width) {
   MemberStatus status;
   status.name = name;
-  status.width = width;
+  status.output = {width};
   return status;
 }
 

@@ -129,9 +129,9 @@ TEST_CASE("a head of another width than the features is refused with both") {
   std::vector<MemberStatus> models(2);
   models[0].name = "a";
   models[1].name = "base";
-  models[0].width = models[1].width = 2;
+  models[0].output = models[1].output = {2};
   check_widths(tasks, models, 1, true);
-  models[1].width = 768;
+  models[1].output = {768};
   const auto error = error_of([&] { check_widths(tasks, models, 1, true); });
   REQUIRE(error);
   CHECK(error->message() == "the head of task 'mnist' takes 2 features, but 'base' outputs 768");
@@ -143,8 +143,8 @@ TEST_CASE("models with other classes than the task and members of unequal widths
   std::vector<MemberStatus> models(2);
   models[0].name = "a";
   models[1].name = "b";
-  models[0].width = 3;
-  models[1].width = 2;
+  models[0].output = {3};
+  models[1].output = {2};
   const auto said = [&](const std::string& tasks, bool combined) -> std::string {
     const auto opened = tasks.empty() ? std::vector<EvaluationTask>{} : open_tasks(spec_of(tasks, classes));
     const auto error = error_of([&] { check_widths(opened, models, 2, combined); });

@@ -172,6 +172,7 @@ TEST_CASE("a plan is printed with machine and members and every sum") {
   WorkerPlan worker;
   worker.request.name = "cnn-0";
   worker.request.model = FakeModel{};
+  worker.request.takes = {TakenTensor::unchanged(ImageShape{3, 32, 32}.layout())};
   worker.request.threads = 2;
   worker.device = "cpu:0-1";
   worker.assigned = "cpu:0-1";
@@ -191,7 +192,7 @@ TEST_CASE("a plan is printed with machine and members and every sum") {
   plan.batches = Batches::to_measure;
   plan.workers[0].most_batch_images = 64;
   plan.workers[0].request.name = "cnn-0";
-  plan.workers[0].request.input =
+  plan.workers[0].request.takes[0].input =
       MemberInput{{ResizeRule::shorter, 256, 256, 224, 200, Interpolation::bilinear}, {0.5F}, {0.25F, 1, 2}};
   const std::string text = plan_text(plan, machine, "360 x 3x32x32 of digits (test)");
   for (const char* part :

@@ -52,7 +52,7 @@ void add(Scores& scores, const Segment& segment) {
 const config::CombineSpec kMean{};
 
 TEST_CASE("whole segments count for all and nothing is incomplete") {
-  Scores scores(kMean);
+  Scores scores(kMean, true);
   add(scores, {0});
   add(scores, {2});
   REQUIRE(scores.ensemble());
@@ -65,7 +65,7 @@ TEST_CASE("whole segments count for all and nothing is incomplete") {
 }
 
 TEST_CASE("images that a member did not predict do not count for it") {
-  Scores scores(kMean);
+  Scores scores(kMean, true);
   add(scores, {0, {false, true}});
   add(scores, {2});
   CHECK(scores.members()[0]->images() == 2);
@@ -76,7 +76,7 @@ TEST_CASE("images that a member did not predict do not count for it") {
 }
 
 TEST_CASE("images that were set aside do not count for the ensemble but for members that predicted them") {
-  Scores scores(kMean);
+  Scores scores(kMean, true);
   add(scores, {0});
   add(scores, {2, {true, false}, true});
   CHECK(scores.ensemble()->images() == 2);
@@ -86,7 +86,7 @@ TEST_CASE("images that were set aside do not count for the ensemble but for memb
 }
 
 TEST_CASE("a segment that no member predicted has no accuracy at all") {
-  Scores scores(kMean);
+  Scores scores(kMean, true);
   add(scores, {0, {false, false}});
   CHECK_FALSE(scores.ensemble()->accuracy());
   CHECK_FALSE(scores.members()[0]->accuracy());
@@ -96,7 +96,7 @@ TEST_CASE("a segment that no member predicted has no accuracy at all") {
 
 TEST_CASE("members that are scored elsewhere are not scored again") {
   const std::vector<MaybeMetrics> found(2, images::Metrics(2));
-  Scores scores(kMean, &found);
+  Scores scores(kMean, true, &found);
   add(scores, {0});
   CHECK(&scores.members() == &found);
   CHECK(scores.members()[0]->images() == 0);
@@ -104,7 +104,7 @@ TEST_CASE("members that are scored elsewhere are not scored again") {
 }
 
 TEST_CASE("an image is named by its number in the run whatever was left out before it") {
-  Scores scores(kMean);
+  Scores scores(kMean, true);
   add(scores, {0, {false, true}, true});
   const auto error = error_of([&] { add(scores, {2, {true, true}, false, 5}); });
   REQUIRE(error);
@@ -113,7 +113,7 @@ TEST_CASE("an image is named by its number in the run whatever was left out befo
 }
 
 TEST_CASE("what is incomplete is listed with ranks and neighbours that lack the same members are one") {
-  Scores scores(kMean);
+  Scores scores(kMean, true);
   add(scores, {0});
   add(scores, {2, {true, false}});
   add(scores, {4, {true, false}});
@@ -127,7 +127,7 @@ TEST_CASE("what is incomplete is listed with ranks and neighbours that lack the 
 }
 
 TEST_CASE("every segment that was set aside is a separate entry") {
-  Scores scores(kMean);
+  Scores scores(kMean, true);
   add(scores, {0, {true, false}});
   add(scores, {2, {true, false}, true});
   add(scores, {4, {true, false}, true});
@@ -140,7 +140,7 @@ TEST_CASE("every segment that was set aside is a separate entry") {
 
 TEST_CASE("without labels or over features incomplete segments are still listed") {
   const config::CombineSpec features{CombineRule::mean, OutputKind::features, true, false};
-  Scores scores(features);
+  Scores scores(features, false);
   add(scores, {0, {true, false}});
   CHECK(scores.incomplete().size() == 1);
   CHECK_FALSE(scores.ensemble());

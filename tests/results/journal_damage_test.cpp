@@ -23,7 +23,7 @@ TEST_CASE("a new empty file is a journal that has not started") {
   CHECK_FALSE(Journal(folder.path()).begun());
   replace(folder.path(), "tutti-jou");
   CHECK_FALSE(Journal(folder.path()).begun());
-  replace(folder.path(), "tutti-journal/1\n");
+  replace(folder.path(), "tutti-journal/2\n");
   Journal journal(folder.path());
   CHECK_FALSE(journal.begun());
   journal.begin(a_run());
@@ -75,14 +75,14 @@ std::string record(const std::string& payload) {
 }
 
 std::string segment_payload(std::uint64_t first, std::uint32_t count, std::uint32_t width, std::uint32_t members,
-                            std::uint16_t predicted, std::uint16_t labels, const std::string& rest) {
-  std::string payload(24, '\0');
+                            std::uint32_t decisions, std::uint32_t labels, const std::string& rest) {
+  std::string payload(32, '\0');
   std::memcpy(&payload[0], &first, 8);
   std::memcpy(&payload[8], &count, 4);
   std::memcpy(&payload[12], &width, 4);
   std::memcpy(&payload[16], &members, 4);
-  std::memcpy(&payload[20], &predicted, 2);
-  std::memcpy(&payload[22], &labels, 2);
+  std::memcpy(&payload[20], &decisions, 4);
+  std::memcpy(&payload[24], &labels, 4);
   return payload + rest;
 }
 
@@ -156,17 +156,17 @@ TEST_CASE("headers that make no sense are those of a journal that has not starte
                            R"({"images": 50, "segment_images": 20, "members": 2, "fingerprint": {"a": 1}})",
                            R"({"images": 50, "segment_images": 5000000000, "members": 2, "fingerprint": {}})"}) {
     CAPTURE(text);
-    replace(folder.path(), "tutti-journal/1\n" + record(text));
+    replace(folder.path(), "tutti-journal/2\n" + record(text));
     CHECK_FALSE(Journal(folder.path()).begun());
   }
   replace(
       folder.path(),
-      "tutti-journal/1\n" + record(R"({"images": 50, "segment_images": 20, "members": 2, "fingerprint": {"a": "1"}})"));
+      "tutti-journal/2\n" + record(R"({"images": 50, "segment_images": 20, "members": 2, "fingerprint": {"a": "1"}})"));
   CHECK(Journal(folder.path()).header().fingerprint.at("a") == "1");
   // A header that claims to be larger than the file, or than any header can be.
-  replace(folder.path(), "tutti-journal/1\n" + std::string(8, '\xff') + std::string(8, '\0'));
+  replace(folder.path(), "tutti-journal/2\n" + std::string(8, '\xff') + std::string(8, '\0'));
   CHECK_FALSE(Journal(folder.path()).begun());
-  replace(folder.path(), "tutti-journal/1\n" + record(std::string((16 << 20) + 1, ' ')));
+  replace(folder.path(), "tutti-journal/2\n" + record(std::string((16 << 20) + 1, ' ')));
   CHECK_FALSE(Journal(folder.path()).begun());
 }
 

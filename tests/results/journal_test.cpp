@@ -89,8 +89,8 @@ TEST_CASE("a journal whose predictions have another form is not used") {
   const Journal journal(folder.path());
   Expecting sink{Answer(0)};
   for (const AnswerForm& form :
-       {AnswerForm{3, true, true, {2, 3}}, AnswerForm{2, false, true, {2, 3}}, AnswerForm{2, true, false, {2, 3}},
-        AnswerForm{2, true, true, {2, 2}}, AnswerForm{2, true, true, {2}}}) {
+       {AnswerForm{3, 1, true, {2, 3}}, AnswerForm{2, 0, true, {2, 3}}, AnswerForm{2, 1, false, {2, 3}},
+        AnswerForm{2, 1, true, {2, 2}}, AnswerForm{2, 1, true, {2}}}) {
     const auto error = error_of([&] { journal.replay(0, form, sink); });
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::failed);

@@ -15,7 +15,7 @@ namespace tutti::images {
 
 /// 50 images in segments of 20, two members.
 inline JournalHeader a_run() { return {50, 20, 2, {{"seed", "3"}, {"threads of a", "2"}}}; }
-inline const AnswerForm kForm{2, true, true, {2, 3}};
+inline const AnswerForm kForm{2, 1, true, {2, 3}};
 
 /// A segment's result whose values depend on the segment.
 struct Answer {

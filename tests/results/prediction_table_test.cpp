@@ -96,18 +96,18 @@ TEST_CASE("the sink writes a table next to its arrays if it gets the names") {
   const std::string head = "file,class_1,score_1,class_2,score_2\n";
   const std::string lines = "\"a/b, \"\"0\"\".jpg\",B,0.75,A,0.25\n\"a/b, \"\"1\"\".jpg\",A,1,B,0\n";
   {
-    images::NpySink early(folder.path(), {4, 2, true, {}}, &names);
+    images::NpySink early(folder.path(), {4, Dims{2}, Dims{}, {}}, &names);
     early.write(result);
     early.finish_partial();
     CHECK(read_text(folder / "predictions.partial.csv", "a table") == head + lines);
     CHECK_FALSE(std::filesystem::exists(folder / "predictions.csv"));
   }
-  images::NpySink sink(folder.path(), {2, 2, true, {}}, &names);
+  images::NpySink sink(folder.path(), {2, Dims{2}, Dims{}, {}}, &names);
   sink.write(result);
   sink.finish();
   CHECK(read_text(folder / "predictions.csv", "a table") == head + lines);
   CHECK_FALSE(std::filesystem::exists(folder / "predictions.partial.csv"));
-  images::NpySink features(folder.path(), {2, 2, false, {}}, &names);
+  images::NpySink features(folder.path(), {2, Dims{2}, std::nullopt, {}}, &names);
   features.write(result);
   std::filesystem::remove(folder / "predictions.csv");
   features.finish();

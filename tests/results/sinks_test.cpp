@@ -19,7 +19,7 @@ namespace {
 using test::error_of;
 using test::TemporaryFolder;
 
-const ResultForm kForm{3, 2, true, {{"cnn-0", 2}, {"cnn-1", 1}}};
+const ResultForm kForm{3, Dims{2}, Dims{}, {{"cnn-0", {2}}, {"cnn-1", {1}}}};
 
 constexpr std::array kValues{0.25F, 0.75F, 0.5F, 0.5F, 1.0F, 0.0F};
 constexpr std::array<std::int64_t, 3> kPredicted{1, 0, 0};
@@ -123,7 +123,7 @@ TEST_CASE("labels are kept with the members if they are asked for and cut off wi
 TEST_CASE("members that are not kept have no folder and features no classes") {
   const TemporaryFolder folder;
   {
-    NpySink sink(folder.path(), {1, 2, false, {}});
+    NpySink sink(folder.path(), {1, Dims{2}, std::nullopt, {}});
     hand(sink, 0, 1, true);
     sink.finish();
   }
@@ -133,7 +133,7 @@ TEST_CASE("members that are not kept have no folder and features no classes") {
 TEST_CASE("the rule none writes only the members") {
   const TemporaryFolder folder;
   {
-    NpySink sink(folder.path(), {3, 0, false, kForm.members});
+    NpySink sink(folder.path(), {3, std::nullopt, std::nullopt, kForm.members});
     hand(sink, 0, 3, false);
     sink.finish();
   }
@@ -161,7 +161,7 @@ TEST_CASE("a sink that is not finished leaves nothing and the old results stay")
 
 TEST_CASE("a run of no images gives arrays of no rows") {
   const TemporaryFolder folder;
-  NpySink sink(folder.path(), {0, 10, true, {}});
+  NpySink sink(folder.path(), {0, Dims{10}, Dims{}, {}});
   sink.finish();
   CHECK(load(folder / "predictions.npy").shape == std::vector<std::uint64_t>{0, 10});
   CHECK(load(folder / "predicted.npy").shape == std::vector<std::uint64_t>{0});
@@ -262,7 +262,7 @@ TEST_CASE("a complete run removes what an earlier one left that ended early") {
 
 TEST_CASE("the results of a member whose name ends in partial are not taken for leftovers") {
   const TemporaryFolder folder;
-  NpySink sink(folder.path(), {3, 2, true, {{"a", 2}, {"a.partial", 1}}});
+  NpySink sink(folder.path(), {3, Dims{2}, Dims{}, {{"a", {2}}, {"a.partial", {1}}}});
   hand(sink, 0, 3);
   sink.finish();
   CHECK(load(folder / "members" / "a.partial.npy").floats == std::vector{7.0F, 8.0F, 9.0F});
@@ -271,7 +271,7 @@ TEST_CASE("the results of a member whose name ends in partial are not taken for 
 TEST_CASE("a leftover that cannot be removed is an error that says that the results are there") {
   const TemporaryFolder folder;
   std::filesystem::create_directories(folder / "predictions.partial.npy" / "full");
-  NpySink sink(folder.path(), {3, 2, true, {}});
+  NpySink sink(folder.path(), {3, Dims{2}, Dims{}, {}});
   hand(sink, 0, 3);
   const auto error = error_of([&] { sink.finish(); });
   REQUIRE(error);
@@ -285,7 +285,7 @@ TEST_CASE("a leftover that cannot be removed is an error that says that the resu
 TEST_CASE("a member whose name cannot be a file name is an error before anything is created") {
   const TemporaryFolder folder;
   for (const char* name : {"", ".", "..", "a/b"}) {
-    const auto error = error_of([&] { NpySink(folder.path(), {1, 2, true, {{name, 2}}}); });
+    const auto error = error_of([&] { NpySink(folder.path(), {1, Dims{2}, Dims{}, {{name, {2}}}}); });
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::usage);
     CHECK(error->message() == "cannot save the predictions of member \"" + std::string(name) + "\"");
@@ -308,7 +308,7 @@ TEST_CASE("a file in the place of the members folder is an error and stays") {
 TEST_CASE("a sink that cannot open its files leaves no folder behind") {
   const TemporaryFolder folder;
   const std::string too_long(300, 'x');
-  const auto error = error_of([&] { NpySink(folder.path(), {1, 2, true, {{too_long, 2}}}); });
+  const auto error = error_of([&] { NpySink(folder.path(), {1, Dims{2}, Dims{}, {{too_long, {2}}}}); });
   REQUIRE(error);
   CHECK(error->detail() == "File name too long");
   CHECK(folder.names().empty());
@@ -331,7 +331,7 @@ TEST_CASE("a sink in memory collects scores and classes and members") {
 }
 
 TEST_CASE("a sink in memory lists the segments that lack members or were set aside") {
-  MemorySink sink({4, 1, true, {}});
+  MemorySink sink({4, Dims{1}, Dims{}, {}});
   const auto segment = [&](std::uint64_t first, bool second_present, bool set_aside) {
     const std::array members{MemberSegmentResult{1, std::span(kValues).first(1)},
                              MemberSegmentResult{1, std::span(kValues).first(1), second_present}};
@@ -356,12 +356,12 @@ TEST_CASE("a sink in memory lists the segments that lack members or were set asi
 }
 
 TEST_CASE("a sink in memory keeps the members only if it is asked to") {
-  MemorySink sink({3, 2, true, {}});
+  MemorySink sink({3, Dims{2}, Dims{}, {}});
   hand(sink, 0, 3);
   const Predictions predictions = sink.take();
   CHECK(predictions.count == 3);
   CHECK(predictions.members.empty());
-  CHECK(MemorySink({0, 10, true, {}}).take().width == 10);
+  CHECK(MemorySink({0, Dims{10}, Dims{}, {}}).take().width == 10);
 }
 
 }  // namespace

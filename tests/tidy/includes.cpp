@@ -120,6 +120,7 @@ const std::vector<Owner>& owners() {
       {"webp/", {"images/webp.cpp"}},
       {"tiffio.h", {"images/tiff.cpp"}},
       {"stb_image.h", {"images/bmp.cpp"}},
+      {"minizip/", {"images/archive.cpp"}},
       {"utf8proc.h", {"common/unicode.cpp"}},
       {"torch/", torch},
       {"ATen/", torch},

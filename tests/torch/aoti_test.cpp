@@ -89,7 +89,7 @@ void check_fixed_batches(const TemporaryFolder& folder) {
     auto model = make_torch_model(aoti_request({(folder / "fixed4.pt2").string()}));
     CAPTURE(batch);
     check_rows(answers(*model, images, 9, batch), folder);
-    CHECK(model->width() == 7);
+    CHECK(model->output() == Dims{7});
     CHECK(model->parameters() > 0);
   }
 }
@@ -134,7 +134,7 @@ void check_entries(const TemporaryFolder& folder) {
 // Images of another size and a model of two inputs are rejected before anything runs.
 void check_other_inputs(const TemporaryFolder& folder) {
   MemberRequest request = aoti_request({(folder / "fixed4.pt2").string()});
-  request.shape = {3, 32, 16};
+  request.takes = {TakenTensor::unchanged(ImageShape{3, 32, 16}.layout())};
   auto error = error_of([&] { make_torch_model(request); });
   REQUIRE(error);
   CHECK(contains(error->message(), "fixed4.pt2' takes images of 3x32x32, not 3x32x16"));

@@ -90,7 +90,7 @@ TEST_CASE("a tower without the prefix gives the outputs of transformers in any b
   for (const std::uint32_t batch : {5U, 2U, 1U}) {
     auto model = make_torch_model(clip_request(kData / "bare"));
     const std::vector<float> found = answers(*model, images, 5, batch);
-    CHECK(model->width() == 32);
+    CHECK(model->output() == Dims{32});
     CHECK(largest_difference(found, reference("pooled")) < kTolerance);
   }
 }
@@ -106,7 +106,7 @@ TEST_CASE("a tower with another activation takes the weights of another file") {
 TEST_CASE("a tower with the prefix outputs its projected features") {
   auto model = make_torch_model(clip_request(kData / "projection", ClipOutput::projected));
   CHECK(largest_difference(answers(*model, reference("images"), 5, 3), reference("projected")) < kTolerance);
-  CHECK(model->width() == 16);
+  CHECK(model->output() == Dims{16});
   auto pooled = make_torch_model(clip_request(kData / "projection"));
   CHECK(model->parameters() == pooled->parameters() + 16 * 32);
 }
@@ -147,7 +147,7 @@ TEST_CASE("logits are what the head makes of the pooled features") {
   std::get<ClipVitModel>(request.model).head = (folder / "head.safetensors").string();
   auto model = make_torch_model(request);
   const std::vector<float> found = answers(*model, reference("images"), 5, 5);
-  CHECK(model->width() == 3);
+  CHECK(model->output() == Dims{3});
   const std::vector<float> features = reference("pooled");
   std::vector<float> expected(15);
   for (std::size_t i = 0; i < 15; ++i)
@@ -175,7 +175,7 @@ TEST_CASE("a head for other features is rejected with both widths and the tower 
 
 TEST_CASE("images of another size are rejected with the size that the tower takes") {
   MemberRequest request = clip_request(kData / "bare");
-  request.shape = {3, 64, 32};
+  request.takes = {TakenTensor::unchanged(ImageShape{3, 64, 32}.layout())};
   const auto error = load_error(request);
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
@@ -305,7 +305,7 @@ TEST_CASE("a tower of the size of ViT-B 32 gives the outputs of transformers") {
       fmt::format("'{}' '{}/make_vit_b32.py' '{}'", python, TUTTI_TORCH_DATA, (folder / "").string());
   REQUIRE(std::system(command.c_str()) == 0);
   MemberRequest request = clip_request(folder / "vit-b32");
-  request.shape = {3, 224, 224};
+  request.takes = {TakenTensor::unchanged(ImageShape{3, 224, 224}.layout())};
   const merge::Safetensors expected = merge::Safetensors::read(folder / "answers.safetensors");
   auto model = make_torch_model(request);
   CHECK(model->parameters() == 87'456'000);

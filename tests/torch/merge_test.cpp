@@ -78,7 +78,7 @@ std::string learnt_in_a_loop(const Workplace& place, const std::filesystem::path
   request.name = "merged";
   request.model = TorchScriptModel{(place / "n.pt").string()};
   request.weights = weights.string();
-  request.shape = source->shape();
+  request.takes = {TakenTensor::unchanged(source->shape().layout())};
   request.over = OutputKind::logits;
   request.learns = Learns::statistics;
   const auto model = worker::make_torch_model(request);

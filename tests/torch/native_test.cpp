@@ -32,7 +32,7 @@ MemberRequest logits_request(ModelKind kind) {
 }
 
 TEST_CASE("a seed gives the weights that PyTorch gives its own layers") {
-  const NamedTensors ours = named_tensors(make_small_cnn({10}, {3, 32, 32}, 5));
+  const NamedTensors ours = named_tensors(make_small_cnn({10}, ImageShape{3, 32, 32}.layout(), 5));
   at::manual_seed(5);
   std::vector<at::Tensor> theirs;
   for (const auto& [in, out] : {std::pair{3, 32}, {32, 64}, {64, 64}})
@@ -66,24 +66,24 @@ TEST_CASE("small-cnn gives the outputs of the same layers one by one") {
   std::vector<float> images = some_images(8);
   std::vector<float> found = answers(*model, images, 8, 8);
   at::Tensor x = tensor_of(images, {8, 3, 32, 32}).to(at::kDouble);
-  const NamedTensors w = named_tensors(make_small_cnn({12}, {3, 32, 32}, 7));
+  const NamedTensors w = named_tensors(make_small_cnn({12}, ImageShape{3, 32, 32}.layout(), 7));
   const auto layer = [&](std::size_t i) { return w[i].second.to(at::kDouble); };
   x = at::max_pool2d(at::relu(at::conv2d(x, layer(0), layer(1))), 2);
   x = at::max_pool2d(at::relu(at::conv2d(x, layer(2), layer(3))), 2);
   x = at::relu(at::conv2d(x, layer(4), layer(5))).flatten(1);
   x = at::addmm(layer(9), at::relu(at::addmm(layer(7), x, layer(6).t())), layer(8).t());
-  CHECK(model->width() == 12);
+  CHECK(model->output() == Dims{12});
   CHECK(model->parameters() == 896 + 18496 + 36928 + 65600 + 65 * 12);
   CHECK(at::allclose(tensor_of(found, {8, 12}).to(at::kDouble), x, 1e-4, 1e-5));
 }
 
 TEST_CASE("an mlp gives the outputs of its sums written out") {
   MemberRequest request = logits_request(MlpModel{{4, 3}});
-  request.shape = {1, 2, 3};
+  request.takes = {TakenTensor::unchanged(ImageShape{1, 2, 3}.layout())};
   auto model = make_torch_model(request);
-  const std::vector<float> images = some_images(2, request.shape);
+  const std::vector<float> images = some_images(2, {1, 2, 3});
   const std::vector<float> found = answers(*model, images, 2, 2);
-  const NamedTensors w = named_tensors(make_mlp({{4, 3}}, request.shape, 7));
+  const NamedTensors w = named_tensors(make_mlp({{4, 3}}, request.seen(), 7));
   const auto weight = [&](std::size_t i, int row, int column) { return w[i].second[row][column].item<float>(); };
   for (int image = 0; image < 2; ++image)
     for (int out = 0; out < 3; ++out) {
@@ -156,7 +156,7 @@ TEST_CASE("the cut into batches changes no more than last bits") {
 
 TEST_CASE("a network says which images and layers it cannot take") {
   MemberRequest request = request_for(SmallCnnModel{});
-  request.shape = {1, 28, 28};
+  request.takes = {TakenTensor::unchanged(ImageShape{1, 28, 28}.layout())};
   auto error = error_of([&] { make_torch_model(request); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);

@@ -5,7 +5,6 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <functional>
@@ -17,6 +16,7 @@
 #include "common/atomic_file.hpp"
 #include "common/random.hpp"
 #include "config/spec.hpp"
+#include "coordinator/decide/logarithm.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/torch/script_files.hpp"
@@ -64,7 +64,7 @@ std::vector<std::vector<float>> answers_in_a_loop(const Spec& spec, const std::v
     request.name = member.name;
     request.model = member.model.kind;
     request.seed = member.seed;
-    request.shape = kShape;
+    request.takes = {TakenTensor::unchanged(kShape.layout())};
     request.batch_images = kBatch;
     request.over = spec.checked().combine.over;
     request.copy_input = member.copy_input;
@@ -126,13 +126,14 @@ std::vector<float> median_of_three(const Answers& x) {
   return middle;
 }
 
-/// exp of the mean logarithm, and then each image's values divided by their sum.
+/// exp of the mean logarithm of positive numbers, and then each image's values divided by their sum.
 std::vector<float> geometric_mean(const Answers& answers) {
   std::vector<float> values(answers.front().size());
+  const double share = 1.0 / static_cast<double>(answers.size());
   for (std::size_t i = 0; i < values.size(); ++i) {
-    float logs = 0;
-    for (const auto& answer : answers) logs += std::log(answer[i]);
-    values[i] = std::exp(logs / static_cast<float>(answers.size()));
+    double product = 1;
+    for (const auto& answer : answers) product *= static_cast<double>(answer[i]);
+    values[i] = static_cast<float>(exp_within(ln_of_normal(product) * share));
   }
   for (std::size_t image = 0; image < kImages; ++image) {
     double sum = 0;

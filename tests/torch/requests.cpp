@@ -13,7 +13,7 @@ MemberRequest request_for(ModelKind kind, std::uint64_t seed) {
   request.name = "member";
   request.model = std::move(kind);
   request.seed = seed;
-  request.shape = {3, 32, 32};
+  request.takes = {TakenTensor::unchanged(ImageShape{3, 32, 32}.layout())};
   request.batch_images = 8;
   return request;
 }

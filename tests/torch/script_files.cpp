@@ -55,13 +55,14 @@ torch::jit::Module batch_norm(const char* name, std::int64_t channels, BatchNorm
 
 }  // namespace
 
-void save_script(const std::filesystem::path& file, const std::string& forward, bool frozen) {
+void save_script(const std::filesystem::path& file, const std::string& forward, bool frozen,
+                 const std::string& arguments) {
   Drawing draw;
   torch::jit::Module module = layer("ForTests");
   module.register_parameter("kernel", draw({4, 3, 3, 3}), /*is_buffer=*/false);
   module.register_parameter("weight", draw({10, 3072}), /*is_buffer=*/false);
   module.register_parameter("bias", draw({10}), /*is_buffer=*/false);
-  module.define("def forward(self, x):\n    " + forward + "\n");
+  module.define("def forward(self, " + arguments + "):\n    " + forward + "\n");
   if (frozen) {
     module.eval();
     module = torch::jit::freeze(module);

@@ -15,8 +15,10 @@ inline const std::string kConvolutionScript =
 inline const std::string kWritingScript =
     "x.sub_(0.5)\n    return torch.linear(torch.flatten(x, 1), self.weight, self.bias)";
 
-/// Saves such a module. `frozen`: as torch.jit.freeze leaves it, without attributes.
-void save_script(const std::filesystem::path& file, const std::string& forward, bool frozen = false);
+/// Saves such a module. `frozen`: as torch.jit.freeze leaves it, without attributes. `arguments` are those of
+/// `forward`.
+void save_script(const std::filesystem::path& file, const std::string& forward, bool frozen = false,
+                 const std::string& arguments = "x");
 
 /// How the BatchNorm layers of a network pass on their buffers: as torch.jit.trace writes it, with the mode as a
 /// constant; or as torch.jit.script does, which asks `training`.

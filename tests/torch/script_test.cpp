@@ -51,13 +51,13 @@ TEST_CASE("an optimised module gives the outputs of the plain one and of the sum
     auto plain_model = make_torch_model(script_request(folder / "m.pt", false));
     const std::vector<float> plain = answers(*plain_model, images, 8, 4);
     auto model = make_torch_model(script_request(folder / "m.pt"));
-    CHECK(model->width() == 0);
+    CHECK(model->output().empty());
     const std::vector<float> optimised = answers(*model, images, 8, 4);
-    CHECK(model->width() == plain.size() / 8);
+    CHECK(model->output() == Dims{static_cast<std::uint32_t>(plain.size() / 8)});
     CHECK(model->parameters() == 4 * 27 + 30720 + 10);
     REQUIRE(plain.size() == optimised.size());
     for (std::size_t i = 0; i < plain.size(); ++i) CHECK(optimised[i] == doctest::Approx(plain[i]).epsilon(1e-4));
-    std::vector<float> output(4 * model->width());
+    std::vector<float> output(4 * elements_of(model->output()));
     model->predict(images.data(), 4, output);
     CHECK(std::equal(output.begin(), output.end(), optimised.begin()));
   }
@@ -194,10 +194,10 @@ TEST_CASE("outputs of another shape or type or kind are reported with what is ne
   CHECK(error->message() == "the model outputs a tensor of shape [4, 10] and type Long");
   CHECK(contains(error->detail(), "type Float"));
   CHECK(contains(error->hint(), "scores, such as logits or probabilities, not the numbers of classes"));
-  error = first_batch_error("return torch.conv2d(x, self.kernel)");
+  error = first_batch_error("return torch.flatten(x)");
   REQUIRE(error);
-  CHECK(error->message() == "the model outputs a tensor of shape [4, 4, 30, 30] and type Float");
-  CHECK(contains(error->detail(), "[4, classes or features]"));
+  CHECK(error->message() == "the model outputs a tensor of shape [12288] and type Float");
+  CHECK(contains(error->detail(), "shape [4, ...], the prediction of one sample after the other"));
   CHECK(contains(error->hint(), "x.flatten(1)"));
   error = first_batch_error("return torch.flatten(x, 1)[0:1]");
   REQUIRE(error);
@@ -224,7 +224,7 @@ TEST_CASE("an entry of a tuple or list or dict is the output if the member names
       CAPTURE(file);
       auto model = make_torch_model(script_request(folder / file, optimize, entry));
       CHECK(answers(*model, images, 4, 4) == expected);
-      CHECK(model->width() == 3);
+      CHECK(model->output() == Dims{3});
     }
 }
 
@@ -267,9 +267,9 @@ TEST_CASE("an entry that is missing or no tensor or not named is an error that l
 }
 
 TEST_CASE("the entry of an output is checked for its shape like an output") {
-  const auto error = first_batch_error("return {'hidden': x}", {}, "hidden");
+  const auto error = first_batch_error("return {'hidden': torch.flatten(x)}", {}, "hidden");
   REQUIRE(error);
-  CHECK(error->message() == "the model outputs a tensor of shape [4, 3, 32, 32] and type Float");
+  CHECK(error->message() == "the model outputs a tensor of shape [12288] and type Float");
 }
 
 TEST_CASE("a width that changes between batches is an error") {

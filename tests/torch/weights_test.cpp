@@ -22,7 +22,7 @@ using test::TemporaryFolder;
 
 MemberRequest small_mlp() {
   MemberRequest request = request_for(MlpModel{{4, 3}});
-  request.shape = {1, 2, 3};
+  request.takes = {TakenTensor::unchanged(ImageShape{1, 2, 3}.layout())};
   return request;
 }
 

@@ -55,15 +55,15 @@ class HesitantModel final : public worker::Model {
  public:
   HesitantModel(const MemberRequest& request, std::uint64_t seed)
       : model_(worker::make_fake_model(request)), pauses_(seed) {}
-  std::uint32_t width() const override { return model_->width(); }
+  Dims output() const override { return model_->output(); }
   std::uint64_t parameters() const override { return model_->parameters(); }
-  void predict(const float* images, std::uint32_t count, std::span<float> output) override {
+  void predict(const worker::Samples& samples, std::uint32_t count, std::span<float> output) override {
     pauses_.pause();
-    model_->predict(images, count, output);
+    model_->predict(samples, count, output);
     pauses_.pause();
   }
-  std::span<const float> probe(const float* images, std::uint32_t count) override {
-    return model_->probe(images, count);
+  std::span<const float> probe(const worker::Samples& samples, std::uint32_t count) override {
+    return model_->probe(samples, count);
   }
   worker::Trainable* trainable() override { return model_->trainable(); }
 
@@ -239,7 +239,7 @@ class Ends {
     free_slots_.pop_front();
     const auto count = static_cast<std::uint32_t>(1 + pauses_.below(kOneArena.images));
     const auto view = slot_view(arena_.data(), kOneArena, slot, count);
-    std::copy_n(images_[handed_out_ % kSets].begin(), view.pixels.size(), view.pixels.begin());
+    std::copy_n(images_[handed_out_ % kSets].begin(), view.floats().size(), view.floats().begin());
     const std::uint64_t who = pauses_.below(kMembers + 1);  // one of them, or all
     slot_owners_.emplace(SegmentId(handed_out_), Open{slot, who < kMembers ? 1 : kMembers});
     for (std::uint32_t rank = 0; rank < kMembers; ++rank) {

@@ -23,7 +23,7 @@ namespace {
 
 std::vector<float> predict(worker::Model& model, const std::vector<float>& images) {
   const std::size_t count = images.size() / kShape.elements();
-  std::vector<float> output(count * model.width());
+  std::vector<float> output(count * elements_of(model.output()));
   model.predict(images.data(), static_cast<std::uint32_t>(count), output);
   return output;
 }
@@ -69,7 +69,7 @@ TEST_CASE("probabilities of logits sum to one and those of probabilities stay un
 
 TEST_CASE("a fake member says its width and its parameters") {
   const auto model = worker::make_fake_model(fake_request({.classes = 6, .faults = {}}));
-  CHECK(model->width() == 6);
+  CHECK(model->output() == Dims{6});
   CHECK(model->parameters() == 6);
   const auto images = random_images(2);
   const auto probed = model->probe(images.data(), 2);

@@ -83,7 +83,7 @@ class Hosted {
   void fill(std::uint32_t slot, const std::vector<float>& pixels, std::uint64_t first_number) {
     const auto count = static_cast<std::uint32_t>(pixels.size() / layout_.arrays.front().elements());
     const auto view = slot_view(arena_.data(), layout_, SlotId(slot), count);
-    std::copy(pixels.begin(), pixels.end(), view.pixels.begin());
+    std::copy(pixels.begin(), pixels.end(), view.floats().begin());
     for (std::uint32_t i = 0; i < count; ++i) {
       view.numbers[i] = first_number + i;
       view.labels[i] = static_cast<std::int64_t>(view.numbers[i] % channel_layout_.width);

@@ -43,10 +43,12 @@ TEST_CASE("weights that cannot be written are reported and the member lives on")
 /// A model that only predicts.
 class Oracle final : public worker::Model {
  public:
-  std::uint32_t width() const override { return 4; }
+  Dims output() const override { return {4}; }
   std::uint64_t parameters() const override { return 0; }
-  void predict(const float*, std::uint32_t, std::span<float> output) override { std::ranges::fill(output, 0.25F); }
-  std::span<const float> probe(const float*, std::uint32_t) override { return {}; }
+  void predict(const worker::Samples&, std::uint32_t, std::span<float> output) override {
+    std::ranges::fill(output, 0.25F);
+  }
+  std::span<const float> probe(const worker::Samples&, std::uint32_t) override { return {}; }
 };
 
 Rig rig_of_oracle() {

@@ -16,7 +16,7 @@ inline MemberRequest fake_request(FakeModel model = {.classes = 4, .faults = {}}
   request.name = "m0";
   request.model = std::move(model);
   request.seed = 100;
-  request.shape = {2, 3, 3};
+  request.takes = {TakenTensor::unchanged(ImageShape{2, 3, 3}.layout())};
   request.batch_images = 3;
   return request;
 }

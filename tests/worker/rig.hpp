@@ -53,7 +53,7 @@ class Rig {
   void fill(std::uint32_t slot, const std::vector<float>& images, std::uint64_t first_number = 0) {
     const auto count = static_cast<std::uint32_t>(images.size() / kShape.elements());
     const auto view = slot_view(arena(), kArena, SlotId(slot), count);
-    std::copy(images.begin(), images.end(), view.pixels.begin());
+    std::copy(images.begin(), images.end(), view.floats().begin());
     for (std::uint32_t i = 0; i < count; ++i) {
       view.labels[i] = i % 4;
       view.numbers[i] = first_number + i;

@@ -18,13 +18,15 @@ namespace {
 class Counting final : public worker::Model {
  public:
   explicit Counting(std::size_t (*values)(std::uint32_t)) : values_(values) {}
-  std::uint32_t width() const override { return 0; }
+  Dims output() const override { return {10}; }
   std::uint64_t parameters() const override { return 0; }
-  void predict(const float*, std::uint32_t, std::span<float>) override { throw std::logic_error("not in warm-up"); }
-  std::span<const float> probe(const float* images, std::uint32_t count) override {
+  void predict(const worker::Samples&, std::uint32_t, std::span<float>) override {
+    throw std::logic_error("not in warm-up");
+  }
+  std::span<const float> probe(const worker::Samples& samples, std::uint32_t count) override {
     ++calls[count];
     order.push_back(count);
-    for (std::size_t i = 0; i < count * 18U; ++i) sum += images[i];
+    for (std::size_t i = 0; i < count * 18U; ++i) sum += samples.floats()[i];
     answer_.assign(values_(count), 0.0F);
     return answer_;
   }
@@ -58,7 +60,7 @@ TEST_CASE("a model whose code is known is called once with few images and on a G
   request.warm_up_batches = {1, 2, 2};
   Counting model(ten_each);
   const worker::WarmUp warm = worker::warm_up(model, request, -1);
-  CHECK(warm.width == 10);
+  CHECK(warm.output == Dims{10});
   CHECK(warm.batch_seconds > 0);
   CHECK(model.calls == std::map<std::uint32_t, int>{{2, 1}});
   CHECK(model.sum > 0);
@@ -83,13 +85,15 @@ TEST_CASE("a program is called twice with one image and once with two") {
 class Scripted final : public worker::Model {
  public:
   explicit Scripted(float (*value)(int call, std::uint32_t count, const float* images)) : value_(value) {}
-  std::uint32_t width() const override { return 1; }
+  Dims output() const override { return {1}; }
   std::uint64_t parameters() const override { return 0; }
-  void predict(const float*, std::uint32_t, std::span<float>) override { throw std::logic_error("not in warm-up"); }
+  void predict(const worker::Samples&, std::uint32_t, std::span<float>) override {
+    throw std::logic_error("not in warm-up");
+  }
   std::string why_unsteady() const override { return "it has a reason"; }
-  std::span<const float> probe(const float* images, std::uint32_t count) override {
+  std::span<const float> probe(const worker::Samples& samples, std::uint32_t count) override {
     counts.push_back(count);
-    answer_.assign(count, value_(static_cast<int>(counts.size()), count, images));
+    answer_.assign(count, value_(static_cast<int>(counts.size()), count, samples.floats()));
     return answer_;
   }
 

@@ -90,11 +90,11 @@ class Package {
 
 class AotiMember final : public TorchModel {
  public:
-  explicit AotiMember(const MemberRequest& request) : TorchModel(request, 0) {
+  explicit AotiMember(const MemberRequest& request) : TorchModel(request) {
     if (!device().is_cpu())
       throw Error(ErrorKind::usage, "an aoti member cannot run on CUDA yet", aoti_model_of(request).paths.front(),
                   "assign it to the CPU, or export it as TorchScript");
-    for (const std::string& path : aoti_model_of(request).paths) packages_.emplace_back(path, request.shape);
+    for (const std::string& path : aoti_model_of(request).paths) packages_.emplace_back(path, images_of(request));
     // The last is the one for batches that are too large for all of them.
     std::sort(packages_.begin(), packages_.end(),
               [](const Package& a, const Package& b) { return a.input().most < b.input().most; });
@@ -114,7 +114,8 @@ class AotiMember final : public TorchModel {
     return *best;
   }
 
-  at::Tensor answer(const at::Tensor& batch) override {
+  at::Tensor answer(std::span<const at::Tensor> taken) override {
+    const at::Tensor& batch = taken.front();
     const std::int64_t count = batch.size(0);
     const std::int64_t most = packages_.back().input().most;
     if (count <= most) return package_for(count).run(batch, aoti_model_of(request()).entry);
@@ -129,7 +130,7 @@ class AotiMember final : public TorchModel {
 
   /// Checks each part, since too many rows in one and too few in another could give the right total.
   static void check_rows(const at::Tensor& answer, std::int64_t count) {
-    if (answer.dim() != 2 || answer.size(0) != count)
+    if (answer.dim() == 0 || answer.size(0) != count)
       throw Error(ErrorKind::usage,
                   fmt::format("the package gives {} for {}", counted(answer.dim() > 0 ? answer.size(0) : 0, "row"),
                               counted(count, "image")));

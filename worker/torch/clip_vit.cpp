@@ -19,7 +19,7 @@ const ClipVitModel& tower_model_of(const MemberRequest& request) { return std::g
 
 ClipConfig config_for(const MemberRequest& request) {
   const ClipConfig config = merge::read_clip_config(tower_model_of(request).path);
-  const ImageShape& shape = request.shape;
+  const ImageShape shape = images_of(request);
   if (shape.channels == config.channels && shape.height == config.image && shape.width == config.image) return config;
   throw Error(ErrorKind::usage,
               fmt::format("the tower in '{}' takes images of {}x{}x{}, not {}", tower_model_of(request).path,
@@ -34,7 +34,7 @@ std::filesystem::path weights_of(const MemberRequest& request) {
 class ClipVit final : public TorchModel {
  public:
   explicit ClipVit(const MemberRequest& request)
-      : TorchModel(request, 0),
+      : TorchModel(request),
         output_(tower_model_of(request).output),
         config_(config_for(request)),
         tower_(config_, weights_of(request), output_ == ClipOutput::projected, device()) {
@@ -60,8 +60,8 @@ class ClipVit final : public TorchModel {
     return head;
   }
 
-  at::Tensor answer(const at::Tensor& batch) override {
-    const at::Tensor pooled = tower_.pooled(batch);
+  at::Tensor answer(std::span<const at::Tensor> batch) override {
+    const at::Tensor pooled = tower_.pooled(batch.front());
     if (output_ == ClipOutput::projected) return tower_.projected(pooled);
     return head_ ? logits(pooled.to(at::kCPU).contiguous()) : pooled;
   }

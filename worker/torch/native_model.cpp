@@ -24,7 +24,7 @@ namespace {
 class NativeModel final : public TorchModel, public Trainable {
  public:
   explicit NativeModel(const MemberRequest& request)
-      : TorchModel(request, facts_of(request.model).width),
+      : TorchModel(request, Dims{facts_of(request.model).width}),
         network_(make_network(request)),
         batch_images_(request.batch_images) {
     if (request.output != OutputKind::logits)
@@ -50,13 +50,13 @@ class NativeModel final : public TorchModel, public Trainable {
   // There is nothing to draw: the order of the images comes from outside, and no layer is random.
   void begin_training() override { optimiser_.emplace(named_tensors(network_), request().learning_rate); }
 
-  TrainBatch train(const float* images, std::span<const std::int64_t> labels,
+  TrainBatch train(const Samples& samples, std::span<const std::int64_t> labels,
                    std::span<const std::uint32_t> rows) override {
     assert(optimiser_.has_value());
     if (rows.empty()) return {};
     const at::Tensor targets = pick_labels(labels, rows);
     return explained(ErrorKind::failed, fmt::format("training failed on a batch of {}", counted(rows.size(), "image")),
-                     "", [&] { return step(pick_images(images, rows), targets.to(device())); });
+                     "", [&] { return step(pick(samples, rows), targets.to(device())); });
   }
 
   void save(const std::filesystem::path& file) override {
@@ -82,18 +82,20 @@ class NativeModel final : public TorchModel, public Trainable {
   }
 
  private:
-  at::Tensor answer(const at::Tensor& batch) override {
-    if (!packed_) packed_ = packed(network_, request().shape, batch_images_);
-    return forward(*packed_, batch);
+  at::Tensor answer(std::span<const at::Tensor> batch) override {
+    if (!packed_) packed_ = packed(network_, request().seen(), batch_images_);
+    return forward(*packed_, batch.front());
   }
+
+  std::uint32_t classes() const { return output().front(); }
 
   at::Tensor pick_labels(std::span<const std::int64_t> labels, std::span<const std::uint32_t> rows) const {
     at::Tensor picked = at::empty({static_cast<std::int64_t>(rows.size())}, at::kLong);
     std::transform(rows.begin(), rows.end(), picked.mutable_data_ptr<std::int64_t>(), [&](std::uint32_t row) {
       assert(row < labels.size());
-      if (labels[row] < 0 || labels[row] >= width())
+      if (labels[row] < 0 || labels[row] >= classes())
         throw Error(ErrorKind::usage,
-                    fmt::format("label {} is outside the model's {}", labels[row], counted(width(), "class")),
+                    fmt::format("label {} is outside the model's {}", labels[row], counted(classes(), "class")),
                     fmt::format("image {} of the segment", row), "give the model as many classes as the images have");
       return labels[row];
     });

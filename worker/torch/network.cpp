@@ -62,9 +62,10 @@ at::Tensor convolve(const Convolution& layer, const at::Tensor& x, bool blocked)
 
 }  // namespace
 
-Network make_small_cnn(const SmallCnnModel& model, const ImageShape& shape, std::uint64_t seed) {
-  if (shape != ImageShape{3, 32, 32})
-    throw Error(ErrorKind::usage, "small-cnn needs images of 3x32x32", fmt::format("these are {}", shape.text()),
+Network make_small_cnn(const SmallCnnModel& model, const TensorLayout& seen, std::uint64_t seed) {
+  if (seen != ImageShape{3, 32, 32}.layout())
+    throw Error(ErrorKind::usage, "small-cnn needs images of 3x32x32",
+                fmt::format("these are {}", dims_text(seen.dims)),
                 "use an mlp or a torchscript member for other shapes");
   if (model.classes == 0) throw Error(ErrorKind::usage, "small-cnn needs at least one class");
   Initialiser init(seed);
@@ -77,11 +78,14 @@ Network make_small_cnn(const SmallCnnModel& model, const ImageShape& shape, std:
   return network;
 }
 
-Network make_mlp(const MlpModel& model, const ImageShape& shape, std::uint64_t seed) {
+Network make_mlp(const MlpModel& model, const TensorLayout& seen, std::uint64_t seed) {
   if (model.layers.empty()) throw Error(ErrorKind::usage, "an mlp needs at least one layer: the classes");
+  if (seen.dtype != Dtype::float32)
+    throw Error(ErrorKind::usage, "an mlp needs float32", fmt::format("it would get {}", to_name(seen.dtype)),
+                "save the array as float32");
   Initialiser init(seed);
   Network network;
-  auto in = static_cast<std::int64_t>(shape.elements());
+  auto in = static_cast<std::int64_t>(seen.elements());
   for (const std::uint32_t out : model.layers) {
     if (out == 0) throw Error(ErrorKind::usage, "a layer of an mlp cannot have width 0");
     network.dense.push_back(init.dense(in, out));
@@ -92,8 +96,8 @@ Network make_mlp(const MlpModel& model, const ImageShape& shape, std::uint64_t s
 
 Network make_network(const MemberRequest& request) {
   const auto* const cnn = std::get_if<SmallCnnModel>(&request.model);
-  Network network = cnn != nullptr ? make_small_cnn(*cnn, request.shape, request.seed)
-                                   : make_mlp(std::get<MlpModel>(request.model), request.shape, request.seed);
+  Network network = cnn != nullptr ? make_small_cnn(*cnn, request.seen(), request.seed)
+                                   : make_mlp(std::get<MlpModel>(request.model), request.seen(), request.seed);
   if (!request.weights.empty()) read_weights(request.weights, kind_name(request.model), named_tensors(network));
   return network;
 }
@@ -120,11 +124,11 @@ Network moved(const Network& network, at::Device device) {
   return there;
 }
 
-Network packed(const Network& network, const ImageShape& shape, std::int64_t batch) {
+Network packed(const Network& network, const TensorLayout& seen, std::int64_t batch) {
   Network blocked = network;
-  if (!at::globalContext().hasMKLDNN()) return blocked;
-  auto height = static_cast<std::int64_t>(shape.height);
-  auto width = static_cast<std::int64_t>(shape.width);
+  if (!at::globalContext().hasMKLDNN() || network.convolutions.empty()) return blocked;
+  auto height = static_cast<std::int64_t>(seen.dims.at(1));
+  auto width = static_cast<std::int64_t>(seen.dims.at(2));
   for (Convolution& layer : blocked.convolutions) {
     if (!layer.weight.is_cpu()) return network;
     const std::vector<std::int64_t> input{batch, layer.weight.size(1), height, width};
@@ -137,15 +141,15 @@ Network packed(const Network& network, const ImageShape& shape, std::int64_t bat
   return blocked;
 }
 
-at::Tensor forward(const Network& network, const at::Tensor& images) {
-  at::Tensor x = images;
+at::Tensor forward(const Network& network, const at::Tensor& samples) {
+  at::Tensor x = samples;
   if (!network.convolutions.empty()) {
     const bool blocked = network.convolutions.front().weight.is_mkldnn();
     if (blocked) x = x.to_mkldnn();
     for (const Convolution& layer : network.convolutions) x = convolve(layer, x, blocked);
     if (blocked) x = x.to_dense();
   }
-  x = x.flatten(1);
+  x = x.dim() > 1 ? x.flatten(1) : x.unsqueeze(1);
   for (std::size_t i = 0; i < network.dense.size(); ++i) {
     x = at::linear(x, network.dense[i].weight, network.dense[i].bias);
     if (i + 1 < network.dense.size()) x.relu_();

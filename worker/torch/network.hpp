@@ -28,11 +28,11 @@ struct Network {
 
 /// The CNN of TensorFlow's CIFAR-10 tutorial (https://www.tensorflow.org/tutorials/images/cnn): 3x3x32, pool, 3x3x64,
 /// pool, 3x3x64, dense 64, dense `classes`. Throws Error(usage) for images of another shape than 3x32x32.
-Network make_small_cnn(const SmallCnnModel& model, const ImageShape& shape, std::uint64_t seed);
+Network make_small_cnn(const SmallCnnModel& model, const TensorLayout& seen, std::uint64_t seed);
 
-/// Dense layers of the given widths over the image as one vector. Throws Error(usage) if there is no layer or one of
-/// width 0.
-Network make_mlp(const MlpModel& model, const ImageShape& shape, std::uint64_t seed);
+/// Dense layers of the given widths over the sample as one vector. Throws Error(usage) if there is no layer or one of
+/// width 0, or if the sample is not of float32.
+Network make_mlp(const MlpModel& model, const TensorLayout& seen, std::uint64_t seed);
 // Both start from the numbers that PyTorch's own Conv2d and Linear have when they are made in this order after
 // torch.manual_seed(seed): uniform in +-1/sqrt(fan-in).
 
@@ -46,12 +46,12 @@ NamedTensors named_tensors(const Network& network);
 Network moved(const Network& network, at::Device device);
 
 /// The network for predictions on the CPU: its convolutions hold their weights in oneDNN's blocked layout, chosen for
-/// `batch` images of `shape`, so that nothing is repacked per call. Returns the network itself if LibTorch has no
+/// `batch` images like `seen`, so that nothing is repacked per call. Returns the network itself if LibTorch has no
 /// oneDNN or the network is on another device.
-Network packed(const Network& network, const ImageShape& shape, std::int64_t batch);
+Network packed(const Network& network, const TensorLayout& seen, std::int64_t batch);
 
-/// Logits [count, classes] for `images` [count, channels, height, width]; differentiable if the network is not
+/// Logits [count, classes] for `samples` [count, ...]; differentiable if the network is not
 /// packed.
-at::Tensor forward(const Network& network, const at::Tensor& images);
+at::Tensor forward(const Network& network, const at::Tensor& samples);
 
 }  // namespace tutti::worker

@@ -9,6 +9,9 @@
 #include <chrono>
 #include <cstring>
 #include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
 
 #include <tutti/error.hpp>
 
@@ -38,10 +41,16 @@ bool same_bits(const at::Tensor& one, const at::Tensor& other) {
   return a.nbytes() == b.nbytes() && std::memcmp(a.const_data_ptr(), b.const_data_ptr(), a.nbytes()) == 0;
 }
 
+std::vector<at::Tensor> clones(std::span<const at::Tensor> tensors) {
+  std::vector<at::Tensor> copies;
+  for (const at::Tensor& tensor : tensors) copies.push_back(tensor.clone());
+  return copies;
+}
+
 class ScriptModel final : public TorchModel {
  public:
   explicit ScriptModel(const MemberRequest& request)
-      : TorchModel(request, 0),
+      : TorchModel(request),
         path_(std::get<TorchScriptModel>(request.model).path),
         entry_(std::get<TorchScriptModel>(request.model).entry),
         random_(std::get<TorchScriptModel>(request.model).random),
@@ -70,29 +79,39 @@ class ScriptModel final : public TorchModel {
     if (std::string note = note_on_optimising(seconds_since(begin)); !note.empty()) add_note(std::move(note));
   }
 
-  at::Tensor answer(const at::Tensor& batch) override { return plain_ ? compared(batch) : run(module_, batch); }
+  at::Tensor answer(std::span<const at::Tensor> batch) override {
+    return plain_ ? compared(batch) : run(module_, batch);
+  }
 
   // The profiling executor would choose other kernels after some calls, so the last bits of a prediction would depend
   // on earlier batches.
-  at::Tensor run(torch::jit::Module& module, const at::Tensor& batch) const {
+  at::Tensor run(torch::jit::Module& module, std::span<const at::Tensor> batch) const {
     const torch::jit::GraphOptimizerEnabledGuard steady(false);
-    return chosen_entry(module.forward({batch}), entry_);
+    std::vector<at::IValue> by_place;
+    std::unordered_map<std::string, at::IValue> by_name;
+    for (std::size_t t = 0; t < batch.size(); ++t)
+      if (const std::string& name = request().takes[t].as; name.empty())
+        by_place.emplace_back(batch[t]);
+      else
+        by_name.emplace(name, batch[t]);
+    return chosen_entry(module.forward(std::move(by_place), by_name), entry_);
   }
 
   // Runs once, on the first batch. The plain module gets a copy: a model may write to its input.
-  at::Tensor compared(const at::Tensor& batch) {
-    const at::Tensor images = batch.clone();
-    const at::Tensor expected = run(*plain_, images.clone());
+  at::Tensor compared(std::span<const at::Tensor> batch) {
+    const std::vector<at::Tensor> kept = clones(batch);
+    const at::Tensor expected = run(*plain_, clones(kept));
     const at::Tensor found = run(module_, batch);
     const std::string difference = difference_between(expected, found);
-    if (!difference.empty()) refuse(images, expected, difference);
+    if (!difference.empty()) refuse(kept, expected, difference);
     plain_.reset();
     return found;
   }
 
   /// Optimising changed nothing if the plain module differs from itself.
-  [[noreturn]] void refuse(const at::Tensor& images, const at::Tensor& expected, const std::string& difference) {
-    if (!same_bits(run(*plain_, images.clone()), expected))
+  [[noreturn]] void refuse(std::span<const at::Tensor> batch, const at::Tensor& expected,
+                           const std::string& difference) {
+    if (!same_bits(run(*plain_, clones(batch)), expected))
       throw unsteady("the model gives other outputs when it predicts the same images again", why_unsteady_, true);
     throw Error(ErrorKind::usage, fmt::format("'{}' gives other outputs when it is optimised", path_), difference,
                 std::string(kOptimizeOff));

@@ -7,6 +7,7 @@
 
 #include <tutti/error.hpp>
 
+#include "worker/torch/arguments.hpp"
 #include "worker/torch/model_file.hpp"
 #include "worker/torch/tensor_differences.hpp"
 #include "worker/torch/torch_errors.hpp"
@@ -75,6 +76,7 @@ NamedTensors state_of(const torch::jit::Module& module) {
 torch::jit::Module load_script_module(const MemberRequest& request, at::Device device) {
   const std::string& path = std::get<TorchScriptModel>(request.model).path;
   torch::jit::Module module = load(path, device);
+  check_arguments(module, path, request.takes);
   if (request.weights.empty()) return module;
   const NamedTensors state = state_of(module);
   if (state.empty())

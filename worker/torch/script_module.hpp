@@ -10,7 +10,7 @@ namespace tutti::worker {
 
 /// Loads the module of a `torchscript` member in evaluation mode, not frozen, and, if the request names weights,
 /// copies the file's values into its parameters and buffers. Throws Error(usage) if a file is missing, is not
-/// TorchScript, or if the two do not fit: the error names every tensor that is missing, unknown, of another shape or
+/// TorchScript, does not have the arguments that the member gives it, or if the two do not fit: the error names every tensor that is missing, unknown, of another shape or
 /// type.
 torch::jit::Module load_script_module(const MemberRequest& request, at::Device device);
 

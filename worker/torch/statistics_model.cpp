@@ -17,7 +17,7 @@ namespace {
 class StatisticsModel final : public TorchModel, public Trainable {
  public:
   explicit StatisticsModel(const MemberRequest& request)
-      : TorchModel(request, 0),
+      : TorchModel(request),
         module_(load_script_module(request, device())),
         statistics_(module_, std::get<TorchScriptModel>(request.model).path) {
     for (const at::Tensor& tensor : module_.parameters()) parameters_ += static_cast<std::uint64_t>(tensor.numel());
@@ -29,12 +29,12 @@ class StatisticsModel final : public TorchModel, public Trainable {
 
   void begin_training() override { statistics_.reset(); }
 
-  TrainBatch train(const float* images, std::span<const std::int64_t> /*labels*/,
+  TrainBatch train(const Samples& samples, std::span<const std::int64_t> /*labels*/,
                    std::span<const std::uint32_t> rows) override {
     if (rows.empty()) return {};
     explained(ErrorKind::failed, fmt::format("the model failed on a batch of {}", counted(rows.size(), "image")), "",
               [&] {
-                const at::Tensor batch = pick_images(images, rows);
+                const at::Tensor batch = pick(samples, rows);
                 statistics_.add(request().copy_input ? batch.clone() : batch);
               });
     return {};
@@ -58,9 +58,9 @@ class StatisticsModel final : public TorchModel, public Trainable {
   }
 
  private:
-  at::Tensor answer(const at::Tensor& batch) override {
+  at::Tensor answer(std::span<const at::Tensor> batch) override {
     const torch::jit::GraphOptimizerEnabledGuard steady(false);
-    return chosen_entry(module_.forward({batch}), std::get<TorchScriptModel>(request().model).entry);
+    return chosen_entry(module_.forward({batch.front()}), std::get<TorchScriptModel>(request().model).entry);
   }
 
   torch::jit::Module module_;

@@ -3,6 +3,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/index_select.h>
+#include <ATen/ops/sigmoid.h>
 #include <ATen/ops/softmax.h>
 #include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
@@ -22,16 +23,40 @@
 namespace tutti::worker {
 namespace {
 
-// Whether the output needs a softmax.
-bool needs_softmax(OutputKind output, OutputKind over) {
+// Whether probabilities are to be made of the output.
+bool needs_activation(const MemberRequest& request) {
+  const OutputKind output = request.output;
+  const OutputKind over = request.over;
   if (output == over) return false;
-  if (output == OutputKind::logits && over == OutputKind::probabilities) return true;
+  if (output == OutputKind::logits && over == OutputKind::probabilities) return request.activation != Activation::none;
   const bool loses = output == OutputKind::probabilities && over == OutputKind::logits;
   throw Error(ErrorKind::usage,
               fmt::format("a model that outputs {} cannot be combined over {}", to_name(output), to_name(over)),
-              loses ? "logits cannot be computed from probabilities" : "classes and features are different things",
+              loses ? "logits cannot be computed from probabilities"
+                    : fmt::format("{} and {} are different things", has_classes(output) ? "classes" : to_name(output),
+                                  has_classes(over) ? "classes" : to_name(over)),
               fmt::format("set 'combine.over' to {}, or 'output' to what the model really outputs",
                           loses ? "probabilities" : to_name(output)));
+}
+
+at::ScalarType scalar_type_of(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::float32:
+      return at::kFloat;
+    case Dtype::float16:
+      return at::kHalf;
+    case Dtype::bfloat16:
+      return at::kBFloat16;
+    case Dtype::int32:
+      return at::kInt;
+    case Dtype::int64:
+      return at::kLong;
+    case Dtype::boolean:
+      return at::kBool;
+    case Dtype::uint8:
+      break;
+  }
+  return at::kByte;
 }
 
 bool consecutive(std::span<const std::uint32_t> rows) {
@@ -42,63 +67,96 @@ bool consecutive(std::span<const std::uint32_t> rows) {
 
 }  // namespace
 
-TorchModel::TorchModel(const MemberRequest& request, std::uint32_t width)
+TorchModel::TorchModel(const MemberRequest& request, std::optional<Dims> output)
     : request_(request),
       device_(request.cuda ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU)),
-      softmax_(needs_softmax(request.output, request.over)),
-      width_(width) {}
+      activates_(needs_activation(request)),
+      output_(std::move(output)) {}
 
-void TorchModel::predict(const float* images, std::uint32_t count, std::span<float> output) {
+void TorchModel::predict(const Samples& samples, std::uint32_t count, std::span<float> output) {
   const c10::InferenceMode guard;
-  const at::Tensor answers = infer(images, count, /*warms_up=*/false);
+  const at::Tensor answers = infer(samples, count, /*warms_up=*/false);
   assert(output.size() == static_cast<std::size_t>(answers.numel()));
   std::memcpy(output.data(), answers.const_data_ptr<float>(), output.size_bytes());
 }
 
-std::span<const float> TorchModel::probe(const float* images, std::uint32_t count) {
+std::span<const float> TorchModel::probe(const Samples& samples, std::uint32_t count) {
   const c10::InferenceMode guard;
-  probed_ = infer(images, count, /*warms_up=*/true);
+  probed_ = infer(samples, count, /*warms_up=*/true);
   return {probed_.const_data_ptr<float>(), static_cast<std::size_t>(probed_.numel())};
 }
 
-at::Tensor TorchModel::view(const float* images, std::int64_t count) const {
+at::Tensor TorchModel::view(const std::byte* begin, const TensorLayout& layout, std::int64_t count) const {
+  std::vector<std::int64_t> sizes{count};
+  sizes.insert(sizes.end(), layout.dims.begin(), layout.dims.end());
   // from_blob does not take const memory; a write to the tensor hits read-only memory.
-  return at::from_blob(const_cast<float*>(images),
-                       {count, request_.shape.channels, request_.shape.height, request_.shape.width}, at::kFloat);
+  return at::from_blob(const_cast<std::byte*>(begin), sizes, scalar_type_of(layout.dtype));
 }
 
-at::Tensor TorchModel::pick_images(const float* images, std::span<const std::uint32_t> rows) const {
+at::Tensor TorchModel::pick(const Samples& samples, std::span<const std::uint32_t> rows) const {
+  const TensorLayout& seen = request_.seen();
   const auto count = static_cast<std::int64_t>(rows.size());
-  if (consecutive(rows)) return view(images + rows[0] * request_.shape.elements(), count).to(device_);
+  if (consecutive(rows)) return view(samples[0] + rows[0] * seen.bytes(), seen, count).to(device_);
   at::Tensor index = at::empty({count}, at::kLong);
   std::copy(rows.begin(), rows.end(), index.mutable_data_ptr<std::int64_t>());
   const auto end = std::int64_t{*std::max_element(rows.begin(), rows.end())} + 1;
-  return view(images, end).index_select(0, index).to(device_);
+  return view(samples[0], seen, end).index_select(0, index).to(device_);
 }
 
-// [count, width], float32, contiguous, on the CPU.
-at::Tensor TorchModel::infer(const float* images, std::uint32_t count, bool warms_up) {
+// [count, ...], float32, contiguous, on the CPU.
+at::Tensor TorchModel::infer(const Samples& samples, std::uint32_t count, bool warms_up) {
   const std::string failed = fmt::format("the model failed on a batch of {}", counted(count, "image"));
   // A model that fails on the first images fails on all: it takes other ones, or is broken.
   const ErrorKind kind = warms_up ? ErrorKind::usage : ErrorKind::failed;
   const std::string hint =
       warms_up
           ? fmt::format("the images are {}; if the model takes others, set 'input' of this member or of the ensemble",
-                        request_.shape.text())
+                        taken_text())
           : "";
   return explained(kind, failed, hint, [&] {
-    at::Tensor batch = view(images, count);
-    if (!device_.is_cpu())
-      batch = batch.to(device_);
-    else if (request_.copy_input)
-      batch = batch.clone();
+    std::vector<at::Tensor> batch;
+    for (std::size_t t = 0; t < samples.size(); ++t) {
+      at::Tensor tensor = view(samples[t], request_.takes[t].seen, count);
+      if (!device_.is_cpu())
+        tensor = tensor.to(device_);
+      else if (request_.copy_input)
+        tensor = tensor.clone();
+      batch.push_back(std::move(tensor));
+    }
     at::Tensor answers = answer(batch);
     check(answers, count);
     answers = as_float(answers);
-    if (softmax_) answers = at::softmax(answers, 1);
+    if (activates_)
+      answers = request_.activation == Activation::sigmoid ? at::sigmoid(answers) : at::softmax(answers, request_.axis);
+    if (warms_up) check_sums(answers);
     // The copy from a device waits until the device has computed.
     return answers.to(at::kCPU).contiguous();
   });
+}
+
+/// Whether the ensemble takes one class of the output to be right.
+bool TorchModel::decides() const { return has_classes(request_.over) && request_.activation != Activation::sigmoid; }
+
+/// Probabilities of which one is right sum to 1. What sums to something else is likely to be something else, or several
+/// labels, each with a probability of its own.
+void TorchModel::check_sums(const at::Tensor& answer) const {
+  constexpr double kTolerance = 0.02;
+  if (request_.over != OutputKind::probabilities || !decides()) return;
+  const at::Tensor sums = answer.to(at::kCPU).sum(request_.axis);
+  const at::Tensor farthest = sums.sub(1).abs().max();
+  if (!(farthest.item<float>() > kTolerance)) return;  // NaN is judged when samples are predicted
+  throw Error(ErrorKind::usage, "the model's outputs are no probabilities of classes: they do not sum to 1",
+              fmt::format("along axis {} they sum to {:.4g} to {:.4g}", request_.axis, sums.min().item<float>(),
+                          sums.max().item<float>()),
+              "set the member's 'output: logits' if they are logits; if several labels may be right at once, set "
+              "'activation: sigmoid' in 'combine'");
+}
+
+/// "3x32x32", or "3x32x32 and 7" of a member that takes two tensors.
+std::string TorchModel::taken_text() const {
+  std::vector<std::string> texts;
+  for (const TakenTensor& taken : request_.takes) texts.push_back(dims_text(taken.seen.dims));
+  return fmt::format("{}", fmt::join(texts, " and "));
 }
 
 at::Tensor TorchModel::as_float(const at::Tensor& answer) {
@@ -110,22 +168,30 @@ at::Tensor TorchModel::as_float(const at::Tensor& answer) {
 
 void TorchModel::check(const at::Tensor& answer, std::uint32_t count) {
   const auto fail = [&](std::string_view needed, std::string_view hint) {
-    throw Error(
-        ErrorKind::usage,
-        fmt::format("the model outputs a tensor of shape [{}] and type {}", fmt::join(answer.sizes(), ", "),
-                    c10::toString(answer.scalar_type())),
-        fmt::format("needed for a batch of {} of {}: {}", counted(count, "image"), request_.shape.text(), needed),
-        std::string(hint));
+    throw Error(ErrorKind::usage,
+                fmt::format("the model outputs a tensor of shape [{}] and type {}", fmt::join(answer.sizes(), ", "),
+                            c10::toString(answer.scalar_type())),
+                fmt::format("needed for a batch of {} of {}: {}", counted(count, "image"), taken_text(), needed),
+                std::string(hint));
   };
-  if (answer.dim() != 2 || answer.size(0) != count || answer.size(1) == 0)
-    fail(fmt::format("shape [{}, classes or features]", count), "flatten the output in the model: x.flatten(1)");
+  if (answer.dim() == 0 || answer.size(0) != count || answer.numel() == 0)
+    fail(fmt::format("shape [{}, ...], the prediction of one sample after the other", count),
+         "let the model keep the axis of the samples as the first: x.flatten(1), not x.flatten()");
+  if (answer.dim() > static_cast<std::int64_t>(kMaxRank) + 1)
+    fail(fmt::format("at most {} axes besides that of the samples", kMaxRank), "flatten some of them in the model");
   if (!answer.is_floating_point())
     fail("type Float", "let the model output scores, such as logits or probabilities, not the numbers of classes");
-  if (softmax_ && answer.size(1) == 1)
-    fail("two classes or more, for the softmax of a single value is always 1", "let the model output probabilities");
-  if (width_ != 0 && answer.size(1) != width_)
-    fail(fmt::format("shape [{}, {}], as in the batches before", count, width_), "");
-  width_ = static_cast<std::uint32_t>(answer.size(1));
+  const std::int64_t axis = request_.axis < 0 ? answer.dim() + request_.axis : request_.axis;
+  if (decides() && (axis < 1 || axis >= answer.dim()))
+    fail(fmt::format("classes along axis {}", request_.axis),
+         "set 'axis' of 'combine' to where the classes are: 1 is the first axis after the samples, -1 the last");
+  if (activates_ && decides() && answer.size(axis) == 1)
+    fail("two classes or more, for the softmax of a single value is always 1",
+         "set 'activation: sigmoid' in 'combine' if the value is the logit of one label");
+  const Dims output(answer.sizes().begin() + 1, answer.sizes().end());
+  if (output_ && *output_ != output)
+    fail(fmt::format("shape [{}, {}], as in the batches before", count, fmt::join(*output_, ", ")), "");
+  output_ = output;
 }
 
 }  // namespace tutti::worker

@@ -123,7 +123,7 @@ class GraphBranches final : public Computation {
     const MemberRequest& like = job.members.front();
     const c10::InferenceMode guard;
     on_pool([&] {
-      for (Network& network : networks_) network = worker::packed(network, like.shape, like.batch_images);
+      for (Network& network : networks_) network = worker::packed(network, like.seen(), like.batch_images);
       graph_.emplace(networks_, wants_softmax(like), made_up(like, like.batch_images));
     });
     warm_up_with(like, [&](const at::Tensor& images) { (*graph_)(images); });
@@ -156,7 +156,7 @@ class LaunchedBranches final : public Computation {
     worker::set_up_torch(job.members.front().threads, job.between);
     members_ = load_members(job);
     for (Member& member : members_) on_pool([&] { warm_up(member); });
-    width_ = common_width(job, [this](std::size_t m) { return members_[m].model->width(); });
+    width_ = common_width(job, [this](std::size_t m) { return width_of(members_[m]); });
   }
 
   std::uint32_t width() const override { return width_; }

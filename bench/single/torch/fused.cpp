@@ -56,7 +56,7 @@ class Fused final : public Computation {
         softmax_(wants_softmax(job.members.front())),
         network_(networks) {
     const c10::InferenceMode guard;
-    network_.pack(job.members.front().shape, batch_images_);
+    network_.pack(images_of(job.members.front()), batch_images_);
     warm_up_with(job.members.front(), [&](const at::Tensor& images) { compute(images); });
   }
 

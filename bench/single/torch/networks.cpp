@@ -82,21 +82,20 @@ std::uint32_t common_batch(const SingleJob& job) {
 
 bool see_the_same(const SingleJob& job) {
   const MemberRequest& first = job.members.front();
-  return std::ranges::all_of(job.members, [&](const MemberRequest& member) {
-    return member.input == first.input && member.shape == first.shape;
-  });
+  return std::ranges::all_of(job.members, [&](const MemberRequest& member) { return member.takes == first.takes; });
 }
 
-CommonImages::CommonImages(const SingleJob& job) : shape_(job.members.front().shape), preprocess_(job.members.front()) {
+CommonImages::CommonImages(const SingleJob& job)
+    : shape_(images_of(job.members.front())), preprocess_(job.members.front()) {
   if (!see_the_same(job))
     throw Error(ErrorKind::failed, fmt::format("'{}' gives all members the same images", to_name(job.strategy)),
                 "the members prepare theirs differently", "use 'sequential' or 'threads'");
 }
 
 at::Tensor CommonImages::operator()(const Input& input, const Run& batch) {
-  const float* const images = preprocess_.images(input.all, static_cast<std::uint32_t>(batch.first), batch.count);
+  const worker::Samples images = preprocess_.samples(input.all, static_cast<std::uint32_t>(batch.first), batch.count);
   // from_blob does not take const memory; no operation of these networks writes to its input.
-  return at::from_blob(const_cast<float*>(images), {batch.count, shape_.channels, shape_.height, shape_.width},
+  return at::from_blob(const_cast<float*>(images.floats()), {batch.count, shape_.channels, shape_.height, shape_.width},
                        at::kFloat);
 }
 
@@ -106,7 +105,8 @@ void keep(const at::Tensor& answer, const Run& batch, std::vector<float>& all) {
 }
 
 at::Tensor made_up(const MemberRequest& request, std::uint32_t count) {
-  at::Tensor images = at::empty({count, request.shape.channels, request.shape.height, request.shape.width}, at::kFloat);
+  const ImageShape shape = images_of(request);
+  at::Tensor images = at::empty({count, shape.channels, shape.height, shape.width}, at::kFloat);
   // Not by LibTorch, which would start a team of threads for it: see branches.cpp.
   std::fill_n(images.mutable_data_ptr<float>(), images.numel(), 0.5F);
   return images;

@@ -30,17 +30,22 @@ MemberRequest full_request() {
   member.model = SmallCnnModel{12};
   member.weights = "runs/a b.safetensors";
   member.seed = std::numeric_limits<std::uint64_t>::max();
-  member.shape = {3, 32, 31};
-  member.arena_shape = {3, 64, 48};
-  member.arena_pixels = PixelType::uint8;
-  member.array = 5;
-  member.input = MemberInput{{ResizeRule::exact, 40, 41, 32, 31, Interpolation::bilinear, CropRounding::floor},
-                             {0.1F, 0.2F, -3e38F},
-                             {1.0F / 3}};
+  member.takes = {
+      {.as = "pixel_values",
+       .array = 5,
+       .stored = {Dtype::uint8, {3, 64, 48}},
+       .input = MemberInput{{ResizeRule::exact, 40, 41, 32, 31, Interpolation::bilinear, CropRounding::floor},
+                            {0.1F, 0.2F, -3e38F},
+                            {1.0F / 3}},
+       .seen = {Dtype::float32, {3, 32, 31}}},
+      TakenTensor::unchanged({Dtype::bfloat16, {}}, 1),
+      TakenTensor::unchanged({Dtype::boolean, {2, 3, 4, 5, 6}}, 2)};
   member.batch_images = 4;
   member.warm_up_batches = {4, 3, 1};
   member.output = OutputKind::features;
   member.over = OutputKind::logits;
+  member.axis = -2;
+  member.activation = Activation::sigmoid;
   member.copy_input = true;
   member.cuda = true;
   member.threads = 7;
@@ -54,9 +59,10 @@ MemberRequest full_request() {
 TEST_CASE("hello and ready arrive as they were sent") {
   const Hello hello = round_trip(Hello{"0.1.0-abc"});
   CHECK(hello.build_id == "0.1.0-abc");
-  const Ready ready = round_trip(Ready{10, 0.125, 1e-9, 123456789012, "torch 2.11.0", 0.25, "its outputs are Half"});
+  const Ready ready =
+      round_trip(Ready{{10, 7}, 0.125, 1e-9, 123456789012, "torch 2.11.0", 0.25, "its outputs are Half"});
   CHECK(ready.note == "its outputs are Half");
-  CHECK(ready.width == 10);
+  CHECK(ready.output == Dims{10, 7});
   CHECK(ready.load_seconds == 0.125);
   CHECK(ready.warm_up_seconds == 1e-9);
   CHECK(ready.parameters == 123456789012);
@@ -71,15 +77,13 @@ TEST_CASE("a request for a member arrives field by field") {
   CHECK(member.model == sent.model);
   CHECK(member.weights == sent.weights);
   CHECK(member.seed == sent.seed);
-  CHECK(member.shape == sent.shape);
-  CHECK(member.arena_shape == sent.arena_shape);
-  CHECK(member.arena_pixels == sent.arena_pixels);
-  CHECK(member.array == sent.array);
-  CHECK(member.input == sent.input);
+  CHECK(member.takes == sent.takes);
   CHECK(member.batch_images == sent.batch_images);
   CHECK(member.warm_up_batches == sent.warm_up_batches);
   CHECK(member.output == sent.output);
   CHECK(member.over == sent.over);
+  CHECK(member.axis == sent.axis);
+  CHECK(member.activation == sent.activation);
   CHECK(member.copy_input == sent.copy_input);
   CHECK(member.cuda == sent.cuda);
   CHECK(member.threads == sent.threads);
@@ -87,15 +91,6 @@ TEST_CASE("a request for a member arrives field by field") {
   CHECK(member.learning_rate == sent.learning_rate);
   CHECK(member.bootstrap == sent.bootstrap);
   CHECK(member.learns == sent.learns);
-}
-
-TEST_CASE("a member without a separate input arrives without one") {
-  MemberRequest sent = full_request();
-  sent.input.reset();
-  sent.arena_pixels = PixelType::float32;
-  const MemberRequest member = round_trip(Load{sent}).member;
-  CHECK_FALSE(member.input);
-  CHECK(member.arena_pixels == PixelType::float32);
 }
 
 TEST_CASE("every kind of model arrives as it was sent") {
@@ -120,15 +115,14 @@ TEST_CASE("every kind of model arrives as it was sent") {
 }
 
 TEST_CASE("the start arrives as it was sent") {
-  const Start start =
-      round_trip(Start{3, 10, {4, 500, {{{3, 32, 31}, PixelType::uint8}, {{7}, PixelType::float32}}}, true});
+  const Start start = round_trip(Start{3, 10, {4, 500, {{Dtype::uint8, {3, 32, 31}}, {Dtype::float32, {7}}}}, true});
   CHECK(start.generation == Generation(3));
   CHECK(start.width == 10);
   CHECK(start.arena.slots == 4);
   CHECK(start.arena.images == 500);
   REQUIRE(start.arena.arrays.size() == 2);
-  CHECK(start.arena.arrays[0] == ArrayForm{{3, 32, 31}, PixelType::uint8});
-  CHECK(start.arena.arrays[1] == ArrayForm{{7}, PixelType::float32});
+  CHECK(start.arena.arrays[0] == TensorLayout{Dtype::uint8, {3, 32, 31}});
+  CHECK(start.arena.arrays[1] == TensorLayout{Dtype::float32, {7}});
   CHECK(start.allow_nan);
 }
 
@@ -227,11 +221,11 @@ TEST_CASE("an unknown type is rejected with its name") {
 }
 
 TEST_CASE("a missing field is rejected with its name") {
-  CHECK(contains(reason(changed(Ready{}, "\"width\"", "\"wide\"")), "field 'width' is missing"));
+  CHECK(contains(reason(changed(Ready{.output = {}, .backend = {}, .note = {}}, "\"output\"", "\"put\"")), "field 'output' is missing"));
   CHECK(contains(reason(changed(Start{}, "\"arrays\"", "\"rays\"")), "field 'arrays' is missing"));
-  const Start start{3, 10, {4, 500, {3, 32, 31}, PixelType::uint8}, true};
-  CHECK(contains(reason(changed(start, "\"shape\"", "\"form\"")), "field 'shape' is missing"));
-  CHECK(contains(reason(changed(start, "\"uint8\"", "\"int3\"")), "field 'type' has the wrong type"));
+  const Start start{3, 10, {4, 500, {3, 32, 31}, Dtype::uint8}, true};
+  CHECK(contains(reason(changed(start, "\"dims\"", "\"form\"")), "field 'dims' is missing"));
+  CHECK(contains(reason(changed(start, "\"uint8\"", "\"int3\"")), "field 'dtype' has the wrong type"));
   CHECK(contains(reason(changed(Load{full_request()}, "\"bootstrap\"", "\"boots\"")), "field 'bootstrap' is missing"));
   CHECK(contains(reason(R"({"type": "save"})"), "field 'path' is missing"));
 }
@@ -243,7 +237,7 @@ TEST_CASE("a field of the wrong type is rejected with its value") {
       contains(reason(changed(Start{}, "\"allow_nan\":false", "\"allow_nan\":0")), "field 'allow_nan' has the wrong"));
   CHECK(contains(reason(changed(Start{}, "\"width\":0", "\"width\":\"0\"")), "field 'width' has the wrong"));
   CHECK(
-      contains(reason(changed(Ready{}, "\"load_seconds\":\"0\"", "\"load_seconds\":[]")), "field 'load_seconds' has"));
+      contains(reason(changed(Ready{.output = {}, .backend = {}, .note = {}}, "\"load_seconds\":\"0\"", "\"load_seconds\":[]")), "field 'load_seconds' has"));
   CHECK(
       contains(reason(changed(Load{full_request()}, "\"model\":{", "\"model\":[],\"x\":{")), "an object is expected"));
   CHECK(contains(reason(changed(Load{full_request()}, "[4,3,1]", "4")), "field 'warm_up_batches' has the wrong type"));
@@ -257,14 +251,15 @@ TEST_CASE("a number out of range is rejected") {
                    "field 'width' has the wrong type or is out of range"));
   CHECK(contains(reason(changed(Load{full_request()}, "[4,3,1]", "[-4]")), "'warm_up_batches'"));
   for (const char* value : {"\"1e999\"", "\"inf\"", "\"nan\"", "\"0.5s\"", "\"\"", "0.5"})
-    CHECK(contains(
-        reason(changed(Ready{.backend = {}, .note = {}}, "\"load_seconds\":\"0\"", "\"load_seconds\":" + std::string(value))),
-        "field 'load_seconds' has the wrong type or is out of range"));
+    CHECK(contains(reason(changed(Ready{.output = {}, .backend = {}, .note = {}}, "\"load_seconds\":\"0\"",
+                                  "\"load_seconds\":" + std::string(value))),
+                   "field 'load_seconds' has the wrong type or is out of range"));
 }
 
 TEST_CASE("every fraction arrives as it was sent") {
   for (std::uint64_t i = 0; i < 2000; ++i) {
-    const Ready sent{.load_seconds = std::ldexp(static_cast<double>(random_at(7, i) >> 11U), -90),
+    const Ready sent{.output = {},
+                     .load_seconds = std::ldexp(static_cast<double>(random_at(7, i) >> 11U), -90),
                      .warm_up_seconds = std::ldexp(static_cast<double>(random_at(8, i) >> 11U), -20),
                      .backend = {},
                      .note = {}};
@@ -292,6 +287,18 @@ TEST_CASE("an unknown name of a kind is rejected") {
   CHECK(contains(reason(changed(Load{member}, "\"hang\"", "\"hung\"")), "field 'kind' has the wrong"));
   CHECK(
       contains(reason(changed(Load{member}, "\"faults\":[", "\"faults\":3,\"x\":[")), "field 'faults' has the wrong"));
+}
+
+TEST_CASE("tensors of every type arrive, but not more than a member may take") {
+  MemberRequest sent = full_request();
+  sent.takes.clear();
+  for (const auto& [dtype, name] : enum_names(Dtype{})) sent.takes.push_back(TakenTensor::unchanged({dtype, {3, 1}}));
+  CHECK(round_trip(Load{sent}).member.takes == sent.takes);
+  CHECK(contains(reason(changed(Load{sent}, "[3,1]", "[1,1,1,1,1,1]")), "a tensor has more than 5 sizes"));
+  sent.takes.resize(kMaxTaken + 1);
+  CHECK(contains(reason(encode(Load{sent})), "a member takes 9 tensors"));
+  sent.takes.clear();
+  CHECK(contains(reason(encode(Load{sent})), "a member takes 0 tensors"));
 }
 
 }  // namespace

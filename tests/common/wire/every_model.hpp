@@ -45,6 +45,7 @@ class Change {
   void operator()(std::string_view, std::vector<std::uint32_t>& values, const form::Widths&) {
     values.push_back(static_cast<std::uint32_t>(7 + values.size()));
   }
+  void operator()(std::string_view, Dims& sizes, const form::Sizes&) { sizes.push_back(3); }
   void operator()(std::string_view, std::vector<ScriptedFault>& values, const form::Faults&) {
     values.push_back({FaultKind::nan, FaultPhase::predict, values.size()});
     values.push_back({FaultKind::nan, FaultPhase::train, 0, 0.1F});

@@ -41,32 +41,30 @@ MemoryFile file_of(std::uint64_t bytes) {
 
 TEST_CASE("an arena of bytes takes a quarter of the room and keeps labels and numbers") {
   const ArenaLayout floats{2, 1000, {3, 8, 8}};
-  const ArenaLayout bytes{2, 1000, {3, 8, 8}, PixelType::uint8};
+  const ArenaLayout bytes{2, 1000, {3, 8, 8}, Dtype::uint8};
   CHECK(bytes.arrays[0].bytes() == 192);
   CHECK(floats.arrays[0].bytes() == 768);
   CHECK(bytes.array_bytes(0) == aligned(192'000, kPageBytes));
   CHECK(bytes.label_bytes() == floats.label_bytes());
   std::vector<std::byte> memory(bytes.bytes());
   const auto view = slot_view(memory.data(), bytes, 1, 5);
-  CHECK(view.pixels.empty());
-  CHECK(view.bytes.size() == 5 * 192);
-  CHECK(reinterpret_cast<std::byte*>(view.bytes.data()) == memory.data() + bytes.slot_bytes());
+  CHECK(view.pixels().size() == 5 * 192);
+  CHECK(view.bytes.data() == memory.data() + bytes.slot_bytes());
   CHECK(view.labels.size() == 5);
-  CHECK(slot_view(memory.data(), floats, 0, 1).bytes.empty());
+  CHECK(view.dtype == Dtype::uint8);
 }
 
 TEST_CASE("the arrays of a slot have their own types and ranks and overlap neither each other nor the labels") {
-  const ArenaLayout layout{
-      3, 7, {{{3, 5, 9}, PixelType::uint8}, {{11}, PixelType::float32}, {{2, 3, 4, 5}, PixelType::float32}}};
+  const ArenaLayout layout{3, 7, {{Dtype::uint8, {3, 5, 9}}, {Dtype::float32, {11}}, {Dtype::float32, {2, 3, 4, 5}}}};
   CHECK(layout.arrays[2].elements() == 120);
   std::vector<std::byte> memory(layout.bytes());
   std::uint64_t end = 0;
   for (std::uint32_t slot = 0; slot < 3; ++slot) {
     for (std::size_t array = 0; array < 3; ++array) {
       const auto view = slot_view(memory.data(), layout, SlotId(slot), 7, array);
-      CHECK(view.bytes.empty() == (array != 0));
-      CHECK(view.bytes.size() + view.pixels.size() == 7 * layout.arrays[array].elements());
-      const Extent extent = array == 0 ? extent_of(view.bytes, memory.data()) : extent_of(view.pixels, memory.data());
+      CHECK(view.dtype == layout.arrays[array].dtype);
+      CHECK(view.bytes.size() == 7 * layout.arrays[array].bytes());
+      const Extent extent = extent_of(view.bytes, memory.data());
       CHECK(extent.begin >= end);
       CHECK((extent.begin - slot * layout.slot_bytes()) % kPageBytes == 0);
       end = extent.end;
@@ -78,7 +76,7 @@ TEST_CASE("the arrays of a slot have their own types and ranks and overlap neith
   }
   CHECK(end <= layout.bytes());
   // One array is as one was before there could be several.
-  const ArenaLayout one{3, 7, {3, 5, 9}, PixelType::uint8};
+  const ArenaLayout one{3, 7, {3, 5, 9}, Dtype::uint8};
   CHECK(one.slot_bytes() == aligned(7 * 135, kPageBytes) + 2 * aligned(7 * 8, kPageBytes));
 }
 
@@ -153,10 +151,10 @@ TEST_CASE("the parts of an arena slot begin at pages and do not overlap") {
       std::vector<Extent> extents;
       for (std::uint32_t slot = 0; slot < slots; ++slot) {
         const auto view = slot_view(memory.data(), layout, SlotId(slot), images);
-        CHECK(view.pixels.size() == images * 105U);
+        CHECK(view.floats().size() == images * 105U);
         CHECK(view.labels.size() == images);
         CHECK(view.numbers.size() == images);
-        extents.push_back(extent_of(view.pixels, memory.data()));
+        extents.push_back(extent_of(view.bytes, memory.data()));
         extents.push_back(extent_of(view.labels, memory.data()));
         extents.push_back(extent_of(view.numbers, memory.data()));
       }
@@ -173,9 +171,9 @@ TEST_CASE("a view of fewer images than the slot holds is shorter and begins at t
   std::vector<std::byte> memory(layout.bytes());
   const auto whole = slot_view(memory.data(), layout, 1, 10);
   const auto part = slot_view(static_cast<const std::byte*>(memory.data()), layout, 1, 3);
-  CHECK(part.pixels.size() == 12);
+  CHECK(part.floats().size() == 12);
   CHECK(part.labels.size() == 3);
-  CHECK(part.pixels.data() == whole.pixels.data());
+  CHECK(part.bytes.data() == whole.bytes.data());
   CHECK(part.labels.data() == whole.labels.data());
   CHECK(part.numbers.data() == whole.numbers.data());
 }

@@ -67,9 +67,9 @@ TEST_CASE("what a model answers and how wide is known as far as its description 
   CHECK(facts_of(ClipVitModel{"t", ClipOutput::logits, "h"}).output->kind == OutputKind::logits);
   CHECK(facts_of(ClipVitModel{"t", ClipOutput::projected}).output->chosen_by == "projected");
   CHECK_FALSE(facts_of(AotiModel{}).output);
-  CHECK_FALSE(values_per_image(TorchScriptModel{}, {3, 8, 8}));
-  CHECK(values_per_image(MlpModel{{64, 10}}, {1, 8, 8}) == 128);
-  CHECK(values_per_image(MlpModel{{64, 100}}, {1, 8, 8}) == 200);
+  CHECK_FALSE(values_per_image(TorchScriptModel{}, 192));
+  CHECK(values_per_image(MlpModel{{64, 10}}, 64) == 128);
+  CHECK(values_per_image(MlpModel{{64, 100}}, 64) == 200);
 }
 
 TEST_CASE("the files of a model are those that it names and those that count in its folder") {
@@ -109,6 +109,7 @@ TEST_CASE("fields that do not go together are named by the key that is at fault"
 std::string load_message(const ModelKind& model) {
   control::Load load;
   load.member.model = model;
+  load.member.takes = {TakenTensor::unchanged({Dtype::float32, {1}})};
   return control::encode(load);
 }
 

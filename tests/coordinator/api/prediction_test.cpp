@@ -31,15 +31,14 @@ TEST_CASE("segments follow each other and the last is as short as it must be") {
   ListSource source(images, {});
   ListSink sink;
   const Accumulator accumulator({}, {1.0F});
-  const ByRank<std::uint32_t> widths{2};
-  Prediction prediction(source, sink, accumulator, widths, true);
+  Prediction prediction(source, sink, accumulator, ByRank<Dims>{{2}}, ClassAxis::of_row(2));
   std::vector<float> arena(kArena.bytes() / sizeof(float));
   auto* const base = reinterpret_cast<std::byte*>(arena.data());
   std::vector<std::uint32_t> counts;
   std::vector<float> seen;
   while (prediction.has_more()) {
     counts.push_back(prediction.fill(base, kArena, 1));
-    const auto pixels = slot_view(base, kArena, 1, counts.back()).pixels;
+    const auto pixels = slot_view(base, kArena, 1, counts.back()).floats();
     seen.insert(seen.end(), pixels.begin(), pixels.end());
     CHECK(slot_view(base, kArena, 1, counts.back()).numbers.front() == 4 * (counts.size() - 1));
     FinishedSegment finished;
@@ -62,8 +61,7 @@ TEST_CASE("labels and the output of every member reach the sink") {
   ListSource source(random_images(3), {7, 8, 9});
   ListSink sink;
   const Accumulator accumulator({}, {1.0F, 1.0F});
-  const ByRank<std::uint32_t> widths{1, 1};
-  Prediction prediction(source, sink, accumulator, widths, true);
+  Prediction prediction(source, sink, accumulator, ByRank<Dims>{{1}, {1}}, ClassAxis::of_row(1));
   std::vector<float> arena(kArena.bytes() / sizeof(float));
   prediction.fill(reinterpret_cast<std::byte*>(arena.data()), kArena, 0);
   FinishedSegment finished;
@@ -80,8 +78,7 @@ TEST_CASE("members of different widths are accepted if nothing is combined") {
   ListSource source(random_images(1), {});
   ListSink sink;
   const Accumulator accumulator({CombineRule::none, OutputKind::logits, true, false}, {1.0F, 1.0F});
-  const ByRank<std::uint32_t> widths{1, 3};
-  Prediction prediction(source, sink, accumulator, widths, false);
+  Prediction prediction(source, sink, accumulator, ByRank<Dims>{{1}, {3}}, std::nullopt);
   std::vector<float> arena(kArena.bytes() / sizeof(float));
   prediction.fill(reinterpret_cast<std::byte*>(arena.data()), kArena, 0);
   FinishedSegment finished;
@@ -97,7 +94,8 @@ TEST_CASE("members of different widths are accepted if nothing is combined") {
 struct Lossy {
   explicit Lossy(CombineRule rule = CombineRule::mean)
       : accumulator({rule, OutputKind::probabilities, true, false}, {1.0F, 2.0F, 4.0F}),
-        prediction(source, sink, accumulator, widths, rule != CombineRule::none),
+        prediction(source, sink, accumulator, ByRank<Dims>{{2}, {2}, {2}},
+                   rule == CombineRule::none ? std::nullopt : std::optional(ClassAxis::of_row(2))),
         arena(kArena.bytes() / sizeof(float)) {
     prediction.fill(reinterpret_cast<std::byte*>(arena.data()), kArena, 0);
     prediction.fill(reinterpret_cast<std::byte*>(arena.data()), kArena, 1);
@@ -144,7 +142,6 @@ struct Lossy {
   ListSource source{random_images(7), {}};
   LastSink sink;
   Accumulator accumulator;
-  const ByRank<std::uint32_t> widths{2, 2, 2};
   Prediction prediction;
   std::vector<float> arena;
 };
@@ -209,8 +206,8 @@ TEST_CASE("without a rule the members that are not present are NaN") {
 
 TEST_CASE("images of another shape are refused with both shapes") {
   const ListSource source(random_images(1), {});
-  check_shape(source, kShape);
-  const auto error = error_of([&] { check_shape(source, {3, 32, 32}); });
+  check_fits(source, {kShape, {}});
+  const auto error = error_of([&] { check_fits(source, {{3, 32, 32}, {}}); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == "a list has images of 2x3x3, but the ensemble takes 3x32x32");

@@ -32,7 +32,7 @@ std::vector<std::uint64_t> order(std::uint64_t seed, std::uint32_t number, std::
     const auto view = slot_view(base, kTrainingArena, 0, filled);
     for (std::uint32_t i = 0; i < filled; ++i) {
       CHECK(view.labels[i] == static_cast<std::int64_t>(view.numbers[i] % 4));
-      CHECK(view.pixels[i * kShape.elements()] == images[view.numbers[i] * kShape.elements()]);
+      CHECK(view.floats()[i * kShape.elements()] == images[view.numbers[i] * kShape.elements()]);
       numbers.push_back(view.numbers[i]);
     }
   }

@@ -11,11 +11,10 @@
 #include "common/random.hpp"
 #include "tests/common/death.hpp"
 #include "tests/common/error_of.hpp"
+#include "tests/coordinator/decide/naive_rules.hpp"
 
 namespace tutti::test {
 namespace {
-
-using Rows = std::vector<std::vector<float>>;  // one per member
 
 Accumulator::Result combine(CombineRule rule, const Rows& members, std::uint32_t width, std::vector<float> weights = {},
                             bool f64 = false, OutputKind over = OutputKind::probabilities, bool normalize = true) {
@@ -355,11 +354,6 @@ TEST_CASE("no images give no values") {
     CHECK(result.values.empty());
     CHECK(result.predicted.empty());
   }
-}
-
-TEST_CASE("the largest value is found and of equals the first") {
-  CHECK(argmax(std::vector<float>{1, 3, 3, 2}) == 1);
-  CHECK(argmax(std::vector<float>{-2}) == 0);
 }
 
 TEST_CASE("values that are not whole rows are a failed check") {

@@ -40,7 +40,7 @@ Fingerprint fingerprint(const std::string& yaml, std::vector<std::string> overri
                         const Machine& machine = two_cores()) {
   const config::EnsembleSpec spec = config::load_text(yaml, "a test", {std::move(overrides), {}});
   const auto source = open_source(spec.input);
-  return fingerprint_of(spec, make_plan(spec, machine, input_form(spec.input), {}), *source);
+  return fingerprint_of(spec, make_plan(spec, machine, input_form(spec, spec.input), {}), *source);
 }
 
 std::vector<std::string> changed_by(const std::string& assignment) {
@@ -144,7 +144,7 @@ Fingerprint fingerprint(const ModelKind& model) {
   config::EnsembleSpec spec = config::load_text(kYaml, "a test");
   spec.members.front().model.kind = model;
   const auto source = open_source(spec.input);
-  return fingerprint_of(spec, make_plan(spec, two_cores(), input_form(spec.input), {}), *source);
+  return fingerprint_of(spec, make_plan(spec, two_cores(), input_form(spec, spec.input), {}), *source);
 }
 
 TEST_CASE("every field of a model except delays counts") {

@@ -10,6 +10,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/tensor_text.hpp"
 #include "images/sources.hpp"
 
 #include "tests/common/error_of.hpp"
@@ -57,11 +58,12 @@ TEST_CASE("the split of a data set is used and shapes are known without reading"
   const auto train = open_source(input);
   input.split = config::Split::test;
   CHECK(train->count() + open_source(input)->count() == 1797);
-  CHECK(input_form(input).shape == ImageShape{3, 32, 32});
-  CHECK(input_form(random_input()).shape == ImageShape{1, 2, 2});
-  CHECK(input_form(random_input()).images == 9);
-  CHECK(input_form({}).shape == ImageShape{3, 32, 32});
-  CHECK_FALSE(input_form({}).images.has_value());
+  const config::EnsembleSpec spec;
+  CHECK(sample_text(input_form(spec, input).tensors) == "3x32x32");
+  CHECK(sample_text(input_form(spec, random_input()).tensors) == "1x2x2");
+  CHECK(input_form(spec, random_input()).images == 9);
+  CHECK(sample_text(input_form(spec, {}).tensors) == "3x32x32");
+  CHECK_FALSE(input_form(spec, {}).images.has_value());
 }
 
 /// Two members; the second has its own input if `own` is set.
@@ -91,16 +93,18 @@ TEST_CASE("the source normalises if all members see the same and the workers do 
   CHECK(raw[0] - 1.0F == as_said[0]);
 }
 
+Dtype type_of(const InputForm& form) { return form.tensors.at(0).layout.dtype; }
+
 TEST_CASE("the arena holds bytes if the source has them and workers prepare them") {
   const std::vector<std::uint8_t> pixels(12);
   const auto bytes = images::make_memory(Images(std::span(pixels), {3, 2, 2}));
   const auto own = spec_of(random_input(), true);
   const auto none = spec_of(random_input(), false);
-  CHECK(form_of(*bytes, own, own.input).pixels == PixelType::uint8);
-  CHECK(form_of(*bytes, none, none.input).pixels == PixelType::float32);
-  CHECK(form_of(*open_source(own, own.input), own, own.input).pixels == PixelType::float32);
+  CHECK(type_of(form_of(*bytes, own, own.input)) == Dtype::uint8);
+  CHECK(type_of(form_of(*bytes, none, none.input)) == Dtype::float32);
+  CHECK(type_of(form_of(*open_source(own, own.input), own, own.input)) == Dtype::float32);
   CHECK(input_form(own, own.input).images == 9);
-  CHECK(input_form(own, config::InputSpec{}).pixels == PixelType::float32);
+  CHECK(type_of(input_form(own, config::InputSpec{})) == Dtype::float32);
   config::InputSpec folder;
   folder.dataset = config::Dataset::folder;
   CHECK(workers_prepare(none, folder));
@@ -142,10 +146,10 @@ TEST_CASE("members that agree on resize and crop share a plane of the pictures")
   REQUIRE(form.planes.size() == 2);
   CHECK(form.planes[1].asked == Resize{});
   CHECK(form.planes[1].resize == spec.input.resize);
-  CHECK(arrays_of(form) == std::vector<ArrayForm>{{{3, 6, 4}, PixelType::uint8}, {{3, 8, 8}, PixelType::uint8}});
+  CHECK(arrays_of(form) == std::vector<TensorLayout>{{Dtype::uint8, {3, 6, 4}}, {Dtype::uint8, {3, 8, 8}}});
   auto alike = spec;
   for (config::MemberSpec& member : alike.members) member.input.reset();
-  CHECK(arrays_of(input_form(alike, alike.input)) == std::vector<ArrayForm>{{{3, 8, 8}, PixelType::uint8}});
+  CHECK(arrays_of(input_form(alike, alike.input)) == std::vector<TensorLayout>{{Dtype::uint8, {3, 8, 8}}});
   CHECK(planes_of(spec_of(random_input(), true), random_input()).empty());
 }
 
@@ -186,7 +190,7 @@ TEST_CASE("a source is fitted to the planes of an ensemble or rejected") {
   std::vector<std::uint64_t> memory(arena.bytes() / 8);
   auto* const base = reinterpret_cast<std::byte*>(memory.data());
   const auto pictures = open_source(spec, spec.input);
-  FittedSource fitted(*pictures, form.planes, arena);
+  FittedSource fitted(*pictures, form);
   CHECK(&fitted.source() == pictures.get());
   const std::uint64_t index = 0;
   read_images(fitted.source(), {&index, 1}, {base, arena, 0}, false);
@@ -195,16 +199,16 @@ TEST_CASE("a source is fitted to the planes of an ensemble or rejected") {
     alone.resize = form.planes[p].resize;
     std::vector<std::uint8_t> wanted(arena.arrays[p].elements());
     open_source(alone)->read_bytes({&index, 1}, wanted, {});
-    CHECK(std::ranges::equal(slot_view(base, arena, 0, 1, p).bytes, wanted));
+    CHECK(std::ranges::equal(slot_view(base, arena, 0, 1, p).pixels(), wanted));
   }
   const std::vector<std::uint8_t> bytes(3 * 8 * 9, 3);
   const auto fitting = images::make_memory(Images(std::span(bytes).first(3 * 8 * 8), {3, 8, 8}));
-  FittedSource made(*fitting, form.planes, arena);
+  FittedSource made(*fitting, form);
   read_images(made.source(), {&index, 1}, {base, arena, 0}, false);
-  CHECK(slot_view(base, arena, 0, 1, 0).bytes[71] == 3);
-  CHECK(slot_view(base, arena, 0, 1, 1).bytes[191] == 3);
+  CHECK(slot_view(base, arena, 0, 1, 0).pixels()[71] == 3);
+  CHECK(slot_view(base, arena, 0, 1, 1).pixels()[191] == 3);
   const auto wide = images::make_memory(Images(std::span(bytes), {3, 8, 9}));
-  auto error = error_of([&] { FittedSource(*wide, form.planes, arena); });
+  auto error = error_of([&] { FittedSource(*wide, form); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == "memory gives images of 3x8x9, but the ensemble takes 3x8x8");
@@ -212,7 +216,7 @@ TEST_CASE("a source is fitted to the planes of an ensemble or rejected") {
   CHECK(error->hint() == "give images of this shape, or each member an 'input' with 'resize'");
   const std::vector<float> floats(3 * 8 * 8);
   const auto of_floats = images::make_memory(Images(std::span(floats), {3, 8, 8}));
-  error = error_of([&] { FittedSource(*of_floats, form.planes, arena); });
+  error = error_of([&] { FittedSource(*of_floats, form); });
   REQUIRE(error);
   CHECK(error->message() == "memory gives float32, but the ensemble takes images as bytes");
 }
@@ -224,8 +228,7 @@ TEST_CASE("images through the API need no files unless only these tell the shape
   folder.shape = {3, 8, 9};
   const auto spec = spec_of(folder, false);
   const InputForm form = api_form(spec, spec.input);
-  CHECK(form.shape == ImageShape{3, 8, 9});
-  CHECK(form.pixels == PixelType::uint8);
+  CHECK(form.tensors.front().layout == ImageShape{3, 8, 9}.layout(Dtype::uint8));
   CHECK_FALSE(form.images.has_value());
   CHECK(api_form(spec_of(random_input(), false), random_input()).images == 9);
   config::InputSpec npy;
@@ -255,12 +258,12 @@ TEST_CASE("an arena of bytes cannot hold float32 and both arenas can hold bytes"
   const std::vector<float> floats(12);
   const auto of_bytes = images::make_memory(Images(std::span(bytes), {3, 2, 2}));
   const auto of_floats = images::make_memory(Images(std::span(floats), {3, 2, 2}));
-  const ArenaLayout arena{1, 1, {3, 2, 2}};
-  const ArenaLayout byte_arena{1, 1, {3, 2, 2}, PixelType::uint8};
-  check_fits(*of_bytes, arena);
-  check_fits(*of_bytes, byte_arena);
-  check_fits(*of_floats, arena);
-  const auto error = error_of([&] { check_fits(*of_floats, byte_arena); });
+  const InputForm as_floats{{3, 2, 2}, {}};
+  const InputForm as_bytes{{3, 2, 2}, {}, Dtype::uint8};
+  check_fits(*of_bytes, as_floats);
+  check_fits(*of_bytes, as_bytes);
+  check_fits(*of_floats, as_floats);
+  const auto error = error_of([&] { check_fits(*of_floats, as_bytes); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == "memory gives float32, but the ensemble takes images as bytes");
@@ -293,17 +296,17 @@ TEST_CASE("a slot is filled as its arena holds images") {
   const std::vector<std::uint8_t> pixels{0, 51, 255, 3};
   const std::array<std::int64_t, 2> labels{4, 5};
   const auto source = images::make_memory(Images(std::span(pixels), {1, 1, 2}), labels);
-  for (const PixelType type : {PixelType::uint8, PixelType::float32}) {
+  for (const Dtype type : {Dtype::uint8, Dtype::float32}) {
     const ArenaLayout arena{1, 2, {1, 1, 2}, type};
     std::vector<std::uint64_t> memory(arena.bytes() / 8);
     const auto slot = slot_view(reinterpret_cast<std::byte*>(memory.data()), arena, 0, 2);
     const std::array<std::uint64_t, 2> indices{1, 0};
     read_images(*source, indices, {reinterpret_cast<std::byte*>(memory.data()), arena, 0}, true);
     CHECK(slot.labels[0] == 5);
-    if (type == PixelType::uint8)
-      CHECK(std::vector(slot.bytes.begin(), slot.bytes.end()) == std::vector<std::uint8_t>{255, 3, 0, 51});
+    if (type == Dtype::uint8)
+      CHECK(std::vector(slot.pixels().begin(), slot.pixels().end()) == std::vector<std::uint8_t>{255, 3, 0, 51});
     else
-      CHECK(std::vector(slot.pixels.begin(), slot.pixels.end()) == std::vector<float>{1.0F, 3 / 255.0F, 0, 0.2F});
+      CHECK(std::vector(slot.floats().begin(), slot.floats().end()) == std::vector<float>{1.0F, 3 / 255.0F, 0, 0.2F});
   }
 }
 

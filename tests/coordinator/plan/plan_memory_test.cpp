@@ -139,7 +139,7 @@ TEST_CASE("spares count as processes and with their models if they hold them") {
 }
 
 TEST_CASE("images that a worker makes for its member are a term and bytes in the arena are a quarter") {
-  const auto plan_with = [](const std::string& input, PixelType pixels, bool training = false) {
+  const auto plan_with = [](const std::string& input, Dtype pixels, bool training = false) {
     Options options;
     options.training = training;
     return make_plan(config::load_text("members: [{name: a, model: {kind: fake}" + input +
@@ -147,18 +147,18 @@ TEST_CASE("images that a worker makes for its member are a term and bytes in the
                                        "test"),
                      machine_of(1), {{3, 32, 32}, {}, pixels}, options);
   };
-  const Plan plain = plan_with("", PixelType::float32);
-  const Plan bytes = plan_with(", input: {mean: 0.5}", PixelType::uint8);
-  CHECK(bytes.bounds[0].bytes == ArenaLayout{4, 10, {3, 32, 32}, PixelType::uint8}.bytes());
+  const Plan plain = plan_with("", Dtype::float32);
+  const Plan bytes = plan_with(", input: {mean: 0.5}", Dtype::uint8);
+  CHECK(bytes.bounds[0].bytes == ArenaLayout{4, 10, {3, 32, 32}, Dtype::uint8}.bytes());
   CHECK(contains(bytes.bounds[0].name, "images 3x32x32 as bytes, labels, numbers"));
   REQUIRE(bytes.bounds.size() == plain.bounds.size() + 1);
   CHECK(bytes.bounds[3].name == "images prepared for a: 4 x 3x32x32, and what resizing takes");
   CHECK(bytes.bounds[3].bytes == 4 * 3072 * sizeof(float));
-  const Plan resized = plan_with(", input: {resize: [20, 30]}", PixelType::uint8);
+  const Plan resized = plan_with(", input: {resize: [20, 30]}", Dtype::uint8);
   const MemberRequest& request = resized.workers[0].request;
   CHECK(resized.bounds[3].bytes ==
-        4 * 1800 * sizeof(float) + 1800 + Resampler::buffer_bytes(request.input->resize, request.arena_shape));
-  const Plan training = plan_with(", input: {mean: 0.5}", PixelType::uint8, true);
+        4 * 1800 * sizeof(float) + 1800 + Resampler::buffer_bytes(request.takes[0].input->resize, {3, 32, 32}));
+  const Plan training = plan_with(", input: {mean: 0.5}", Dtype::uint8, true);
   CHECK(training.bounds[3].bytes == 10 * 3072 * sizeof(float));
 }
 

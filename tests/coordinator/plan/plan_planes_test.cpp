@@ -27,21 +27,22 @@ slots: 2
 )",
                                       "test");
   const auto plan_with = [&](const config::EnsembleSpec& of) {
-    return make_plan(of, machine_of(1), {{3, 8, 8}, {}, PixelType::uint8, planes_of(of, of.input)}, {});
+    return make_plan(of, machine_of(1), {{3, 8, 8}, {}, Dtype::uint8, planes_of(of, of.input)}, {});
   };
   const Plan plan = plan_with(spec);
-  CHECK(plan.arena.arrays == std::vector<ArrayForm>{{{3, 6, 4}, PixelType::uint8}, {{3, 8, 8}, PixelType::uint8}});
+  CHECK(plan.arena.arrays == std::vector<TensorLayout>{{Dtype::uint8, {3, 6, 4}}, {Dtype::uint8, {3, 8, 8}}});
   std::vector<std::uint32_t> arrays;
   for (const WorkerPlan& worker : plan.workers) {
-    arrays.push_back(worker.request.array);
-    REQUIRE(worker.request.input);
-    CHECK(worker.request.input->resize == Resize{});
-    CHECK(worker.request.shape == worker.request.arena_shape);
-    CHECK(worker.request.shape == (worker.request.array == 0 ? ImageShape{3, 6, 4} : ImageShape{3, 8, 8}));
+    const TakenTensor& taken = worker.request.takes.at(0);
+    arrays.push_back(taken.array);
+    REQUIRE(taken.input);
+    CHECK(taken.input->resize == Resize{});
+    CHECK(taken.seen.dims == taken.stored.dims);
+    CHECK(taken.seen == (taken.array == 0 ? ImageShape{3, 6, 4} : ImageShape{3, 8, 8}).layout());
   }
   CHECK(arrays == std::vector<std::uint32_t>{0, 1, 0});
-  CHECK(plan.workers[0].request.input->mean == std::vector<float>{0.5F});
-  CHECK(plan.workers[1].request.input->std == std::vector<float>{2});
+  CHECK(plan.workers[0].request.takes[0].input->mean == std::vector<float>{0.5F});
+  CHECK(plan.workers[1].request.takes[0].input->std == std::vector<float>{2});
   CHECK(plan.bounds[0].bytes == plan.arena.bytes());
   CHECK(contains(plan.bounds[0].name,
                  "x 16.4 kB (segment of 10 images 3x6x4 as bytes and 3x8x8 as bytes, labels, numbers)"));
@@ -50,9 +51,10 @@ slots: 2
   alike.members[0].input.reset();
   alike.members[2].input.reset();
   const Plan one = plan_with(alike);
-  CHECK(one.bounds[0].bytes == ArenaLayout{2, 10, {3, 8, 8}, PixelType::uint8}.bytes());
+  CHECK(one.bounds[0].bytes == ArenaLayout{2, 10, {3, 8, 8}, Dtype::uint8}.bytes());
   CHECK(one.bounds[1].bytes == 2 * (45ULL << 20));
-  CHECK(plan.bounds[1].bytes == 2 * ((45ULL << 20) + Resampler::buffer_bytes(plan.planes[1].resize, {3, 3000, 4000})));
+  CHECK(plan.bounds[1].bytes ==
+        2 * ((45ULL << 20) + Resampler::buffer_bytes(plan.input.planes[1].resize, {3, 3000, 4000})));
   alike.input.orientation = Orientation::exif;
   CHECK(plan_with(alike).bounds[1].bytes == 2 * ((45ULL << 20) + 36'000'000));
 }

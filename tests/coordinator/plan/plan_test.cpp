@@ -230,7 +230,7 @@ assignment: cpu
   CHECK(worker.request.name == "a");
   CHECK(worker.request.weights == "w.safetensors");
   CHECK(worker.request.seed == 77);
-  CHECK(worker.request.shape == ImageShape{3, 4, 5});
+  CHECK(worker.request.seen() == ImageShape{3, 4, 5}.layout());
   CHECK(worker.request.over == OutputKind::logits);
   CHECK(worker.request.copy_input);
   CHECK(worker.request.train_batch_images == 6);
@@ -318,47 +318,47 @@ TEST_CASE("this machine has cores and memory") {
 }
 
 /// A plan for one member, over images of 3x8x12.
-Plan plan_over(const std::string& member, const std::string& rest, PixelType pixels) {
+Plan plan_over(const std::string& member, const std::string& rest, Dtype pixels) {
   return make_plan(
       config::load_text("members: [{name: a, model: {kind: fake}" + member + "}]\nassignment: cpu\n" + rest, "test"),
       machine_of(1), {{3, 8, 12}, {}, pixels}, {});
 }
 
 TEST_CASE("a member sees the images in the arena as its own input changes them") {
-  const Plan plan = plan_over(", input: {resize: 4, crop: [3, 2], std: 2}", "", PixelType::uint8);
+  const Plan plan = plan_over(", input: {resize: 4, crop: [3, 2], std: 2}", "", Dtype::uint8);
   const MemberRequest& request = plan.workers[0].request;
-  CHECK(plan.arena.arrays.front().type == PixelType::uint8);
-  CHECK(request.arena_shape == ImageShape{3, 8, 12});
-  CHECK(request.arena_pixels == PixelType::uint8);
-  CHECK(request.shape == ImageShape{3, 3, 2});
-  REQUIRE(request.input);
-  CHECK(request.input->std == std::vector<float>{2});
+  CHECK(plan.arena.arrays.front().dtype == Dtype::uint8);
+  REQUIRE(request.takes.size() == 1);
+  CHECK(request.takes[0].stored == ImageShape{3, 8, 12}.layout(Dtype::uint8));
+  CHECK(request.seen() == ImageShape{3, 3, 2}.layout());
+  REQUIRE(request.takes[0].input);
+  CHECK(request.takes[0].input->std == std::vector<float>{2});
 }
 
 TEST_CASE("the preprocessing of the whole is every other member's input if workers prepare images") {
   const std::string random =
       "input: {dataset: random, count: 3, shape: [3, 8, 12], preprocess: {mean: 0.5, std: [1, 2, 3]}}";
-  const auto input = [&](const std::string& member, const std::string& rest, PixelType pixels) {
-    return plan_over(member, rest, pixels).workers[0].request.input;
+  const auto input = [&](const std::string& member, const std::string& rest, Dtype pixels) {
+    return plan_over(member, rest, pixels).workers[0].request.takes[0].input;
   };
-  CHECK_FALSE(input("", random, PixelType::float32));  // the source prepares them
+  CHECK_FALSE(input("", random, Dtype::float32));  // the source prepares them
   const std::string folder = "input: {dataset: folder, path: d, preprocess: {mean: 0.5, std: [1, 2, 3]}}";
-  CHECK(input("", folder, PixelType::uint8) == MemberInput{{}, {0.5F}, {1, 2, 3}});
-  CHECK(input(", input: {mean: 0.25}", folder, PixelType::uint8) == MemberInput{{}, {0.25F}, {}});
-  CHECK(input("", "input: {dataset: folder, path: d}", PixelType::uint8) == MemberInput{});
+  CHECK(input("", folder, Dtype::uint8) == MemberInput{{}, {0.5F}, {1, 2, 3}});
+  CHECK(input(", input: {mean: 0.25}", folder, Dtype::uint8) == MemberInput{{}, {0.25F}, {}});
+  CHECK(input("", "input: {dataset: folder, path: d}", Dtype::uint8) == MemberInput{});
   const Plan two = make_plan(config::load_text("members: [{name: a, model: {kind: fake}, input: {mean: 9}}, {name: b, "
                                                "model: {kind: fake}}]\nassignment: cpu\n" +
                                                    random,
                                                "test"),
                              machine_of(1), {{3, 8, 12}, {}}, {});
-  CHECK(two.workers[0].request.input == MemberInput{{}, {9}, {}});
-  CHECK(two.workers[1].request.input == MemberInput{{}, {0.5F}, {1, 2, 3}});
-  CHECK_FALSE(input(", input: {}", "", PixelType::float32));  // there is nothing to do
+  CHECK(two.workers[0].request.takes[0].input == MemberInput{{}, {9}, {}});
+  CHECK(two.workers[1].request.takes[0].input == MemberInput{{}, {0.5F}, {1, 2, 3}});
+  CHECK_FALSE(input(", input: {}", "", Dtype::float32));  // there is nothing to do
 }
 
 TEST_CASE("a mean for other channels than the images have is refused if only the images show it") {
   const auto error =
-      error_of([] { plan_over(", input: {mean: [1, 2]}", "input: {dataset: npy, images: x.npy}", PixelType::uint8); });
+      error_of([] { plan_over(", input: {mean: [1, 2]}", "input: {dataset: npy, images: x.npy}", Dtype::uint8); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == "a: 'mean' has 2 values, but an image has 3 channels");
@@ -367,7 +367,7 @@ TEST_CASE("a mean for other channels than the images have is refused if only the
 
 TEST_CASE("a crop larger than the images is refused if only the images show it") {
   const auto error =
-      error_of([] { plan_over(", input: {crop: 64}", "input: {dataset: npy, images: x.npy}", PixelType::uint8); });
+      error_of([] { plan_over(", input: {crop: 64}", "input: {dataset: npy, images: x.npy}", Dtype::uint8); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == "a: 'crop' 64x64 is larger than the images, which are 3x8x12");

@@ -13,8 +13,7 @@ config::EnsembleSpec open_spec(std::uint32_t batch = 32) {
   return spec;
 }
 
-InputForm form(std::optional<std::uint64_t> images, ImageShape shape = {3, 32, 32},
-               PixelType pixels = PixelType::float32) {
+InputForm form(std::optional<std::uint64_t> images, ImageShape shape = {3, 32, 32}, Dtype pixels = Dtype::float32) {
   return {shape, images, pixels};
 }
 
@@ -34,7 +33,7 @@ TEST_CASE("few images are cut into about eight segments of whole batches") {
 TEST_CASE("large images are cut into segments of 64 MiB and at least one batch") {
   const ImageShape large{3, 224, 224};
   CHECK(choose_segment(open_spec(), form({}, large)) == 96);
-  CHECK(choose_segment(open_spec(), form(100'000, large, PixelType::uint8)) == 416);
+  CHECK(choose_segment(open_spec(), form(100'000, large, Dtype::uint8)) == 416);
   CHECK(choose_segment(open_spec(), form({}, {3, 4096, 4096})) == 32);
 }
 

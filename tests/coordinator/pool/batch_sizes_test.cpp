@@ -48,7 +48,10 @@ TEST_CASE("while batches are tried segments are counted separately and no answer
   CHECK(sizes.of(1) == 64);
   sizes.note_segment();
   CHECK(sizes.tried_segments() == 1);
-  CHECK(failed_check([&] { sizes.settle({{4, {}}, {4, {}}}); }).ends_with("sizes that are final do not change"));
+  CHECK(failed_check([&] {
+          become_loop_thread();
+          sizes.settle({{4, {}}, {4, {}}});
+        }).ends_with("sizes that are final do not change"));
   CHECK(sizes.as_it_counts(not_finite()).status == CompletionStatus::not_finite);
 }
 

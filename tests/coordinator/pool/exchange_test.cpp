@@ -25,7 +25,7 @@ struct Recorded final : Work {
   bool has_more() const override { return filled < segments; }
   std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) override {
     if (filled == fail_at_fill) throw std::runtime_error("the source broke");
-    slot_view(arena, layout, slot, 1).pixels[0] = static_cast<float>(filled);
+    slot_view(arena, layout, slot, 1).floats()[0] = static_cast<float>(filled);
     ++filled;
     outstanding = filled - delivered.size();
     most_outstanding = std::max(most_outstanding, outstanding);

@@ -28,3 +28,11 @@ numpy.save(HERE / "labels_two.npy", numpy.array([2, 0]))
 numpy.save(HERE / "labels_negative.npy", numpy.array([2, -1, 4]))
 numpy.save(HERE / "labels_rank_2.npy", numpy.array([[2], [0], [4]]))
 numpy.save(HERE / "labels_none.npy", numpy.zeros(0, dtype="int64"))
+
+# The arrays of a sample in archives: stored and compressed.
+image = numpy.arange(3 * 3 * 2 * 2, dtype="uint8").reshape(3, 3, 2, 2)
+table = numpy.arange(3 * 4, dtype="float32").reshape(3, 4) / 8
+ids = numpy.array([5, 0, -3], dtype="int64")
+numpy.savez(HERE / "samples.npz", image=image, table=table, ids=ids, labels=numpy.array([2, 0, 4]))
+numpy.savez_compressed(HERE / "compressed.npz", image=image, table=table, ids=ids, labels=numpy.array([2, 0, 4]))
+numpy.savez(HERE / "only_labels.npz", labels=numpy.array([2, 0, 4]))

@@ -21,7 +21,7 @@ using images::JournalHeader;
 
 /// 50 images in segments of 20, two members of width 1.
 const JournalHeader kRun{50, 20, 2, {}};
-const images::AnswerForm kForm{1, false, false, {1, 1}};
+const images::AnswerForm kForm{1, 0, false, {1, 1}};
 
 /// A pool whose output for an image is the image's number, which is also the value of its pixels in the source.
 struct Numbers final : Source {
@@ -197,7 +197,7 @@ TEST_CASE("segments that lack members are passed on but not journaled and are mi
 TEST_CASE("outputs of members that no sink needs are not journaled") {
   Journaled journaled({});
   Numbers all;
-  const images::AnswerForm form{1, false, false, {0, 1}};
+  const images::AnswerForm form{1, 0, false, {0, 1}};
   {
     UnfinishedImages missing(all, journaled.journal);
     Gathered gathered;
