@@ -61,6 +61,8 @@ class Reporter {
   Reporter(Certificate certificate, const std::filesystem::path& json_lines);
   /// For a program that learns it from its workers: "2.11.0". Before the first row.
   void set_libtorch(std::string version) { certificate_.libtorch = std::move(version); }
+  /// How often the following rows were repeated.
+  void set_repeats(int repeats) { certificate_.repeats = repeats; }
   /// A heading and the columns' names; before the first one the certificate.
   void begin_table(const std::string& title);
   /// A sentence above a table; before the first one the certificate.

@@ -2,12 +2,17 @@
 // resizing.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "common/values.hpp"
 
 namespace tutti {
+
+/// The most values in one image: 1 GiB as float32. With the bounds in config/load.hpp, the bytes of an arena fit into
+/// 64 bits.
+constexpr std::size_t kMaxImageElements = std::size_t{1} << 28;
 
 /// How an image gets from one size to another: it is resized, then cropped about its centre.
 struct Resize {

@@ -39,6 +39,10 @@ ImageShape fixed_shape(const Resize& resize);
 /// For people: "shorter side 256, centre 224x224, bicubic".
 std::string to_text(const Resize& resize);
 
+/// The first of the `crop` places about the centre of `to`; negative if there are more of them than `to`. torchvision
+/// rounds half a place to the even one, but puts the odd zero of a padded image last; transformers rounds down.
+std::int64_t crop_offset(std::uint32_t to, std::uint32_t crop, CropRounding rounding);
+
 /// The longest side that an image may be resized to.
 constexpr std::uint32_t kMaxSide = 1U << 24;
 

@@ -75,15 +75,13 @@ std::vector<Window> nearest_windows(std::uint32_t from, std::uint32_t to, std::u
   return result;
 }
 
-/// The first of the `crop` places about the centre of `to`; negative if there are more of them than `to`. torchvision
-/// rounds half a place to the even one, but puts the odd zero of a padded image last; transformers rounds down.
+}  // namespace
+
 std::int64_t crop_offset(std::uint32_t to, std::uint32_t crop, CropRounding rounding) {
   const bool floor = rounding == CropRounding::floor;
   if (to >= crop) return (to - crop) / 2 + (!floor && (to - crop) % 4 == 3 ? 1 : 0);
   return -std::int64_t{(crop - to + (floor ? 1 : 0)) / 2};
 }
-
-}  // namespace
 
 ResampleAxis::ResampleAxis(Interpolation interpolation, std::uint32_t from, std::uint32_t to, std::uint32_t crop,
                            CropRounding rounding) {

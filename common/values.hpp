@@ -52,6 +52,8 @@ enum class Spares : std::uint8_t { none, process, member };
 /// How a worker's process starts: spawned, forked from a process that has LibTorch loaded, or the better of the two.
 enum class StartMethod : std::uint8_t { automatic, spawn, forkserver };
 
+/// How a view of an image is made, which a member predicts too: test-time augmentation. Turns are counter-clockwise.
+enum class ViewKind : std::uint8_t { identity, hflip, vflip, rot90, rot180, rot270, transpose, crops, scale };
 /// How an image is resized: not at all; the shorter side to a length (then a crop); both sides, without keeping the
 /// proportions.
 enum class ResizeRule : std::uint8_t { none, shorter, exact };
@@ -75,6 +77,10 @@ enum class BatchNorm : std::uint8_t { keep, estimate };
 /// What training changes in a member: its weights, from labels, or the statistics of its BatchNorm layers, for which
 /// images are enough.
 enum class Learns : std::uint8_t { weights, statistics };
+
+/// What the labels of images are, by what the members predict: classes, of which one is right for each image or place;
+/// 0 or 1 for each of several labels; or numbers.
+enum class LabelForm : std::uint8_t { classes, indicators, values };
 
 /// What a `fake` member does wrong, and in which phase of its life.
 enum class FaultKind : std::uint8_t { none, exception, exit, abort, segfault, kill, hang, nan, stop };
@@ -118,6 +124,13 @@ constexpr auto enum_names(Dtype) {
                     EnumName{Dtype::bfloat16, "bfloat16"}, EnumName{Dtype::uint8, "uint8"},
                     EnumName{Dtype::int32, "int32"},       EnumName{Dtype::int64, "int64"},
                     EnumName{Dtype::boolean, "bool"}};
+}
+constexpr auto enum_names(ViewKind) {
+  return std::array{EnumName{ViewKind::identity, "identity"},   EnumName{ViewKind::hflip, "hflip"},
+                    EnumName{ViewKind::vflip, "vflip"},         EnumName{ViewKind::rot90, "rot90"},
+                    EnumName{ViewKind::rot180, "rot180"},       EnumName{ViewKind::rot270, "rot270"},
+                    EnumName{ViewKind::transpose, "transpose"}, EnumName{ViewKind::crops, "crops"},
+                    EnumName{ViewKind::scale, "scale"}};
 }
 constexpr auto enum_names(ResizeRule) {
   return std::array{EnumName{ResizeRule::none, "none"}, EnumName{ResizeRule::shorter, "shorter"},

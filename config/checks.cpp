@@ -77,16 +77,19 @@ void check_weights(const std::vector<ReadMember>& members, const CombineSpec& co
                    Violations& violations) {
   std::vector<float> weights;  // as the accumulator has them
   bool complete = true;
+  bool refused = false;
   for (const ReadMember& member : members) {
     complete = complete && member.sound;
     weights.push_back(static_cast<float>(member.spec.weight));
-    if (member.spec.weight < 0 && combine.rule != CombineRule::weighted)
+    const bool negative = member.spec.weight < 0 && combine.rule != CombineRule::weighted;
+    refused = refused || negative;
+    if (negative)
       violations.add(member.position, fmt::format("member '{}' has the negative weight {}, but only the combine rule "
                                                   "weighted takes negative weights; for a merge "
                                                   "set 'weights' of 'merge'",
                                                   member.spec.name, member.spec.weight));
   }
-  if (!complete) return;
+  if (!complete || refused) return;
   const bool divides = combine.rule == CombineRule::weighted && combine.normalize;
   const WeightSum sum = weight_sum(weights, combine.accumulate_f64);
   if (divides && !sum.divides)
@@ -106,7 +109,7 @@ std::optional<ImageShape> seen_shape(const ReadMember& member, const InputSpec& 
                                      Violations& violations) {
   if (!member.spec.input) return shape;
   const MemberInput& own = *member.spec.input;
-  const bool decoded = input.dataset == Dataset::folder;
+  const bool decoded = resizes_pictures(input);
   const Misfit wrong = decoded ? misfit_of_picture(own, input) : misfit(own, shape);
   if (wrong.what.empty())
     return decoded ? fixed_shape(resize_of_picture(own.resize, input.resize)) : resized_shape(own.resize, shape);
@@ -155,6 +158,16 @@ void check_planes(const std::vector<ReadMember>& members, const InputSpec& input
                                          counted(planes.size(), "size"), values, kMaxImageElements));
 }
 
+/// The predictions of resized tiles would not fit together.
+void check_tiled(const std::vector<ReadMember>& members, Violations& violations) {
+  for (const ReadMember& member : members)
+    if (member.sound && member.spec.input && member.spec.input->resize != Resize{})
+      violations.add(member.position,
+                     fmt::format("member '{}' has an 'input' that resizes or crops, and 'tiles' of the inputs are "
+                                 "predicted in their size; leave 'resize' and 'crop' out",
+                                 member.spec.name));
+}
+
 /// Why numbers per channel do not fit images of `shape`.
 Misfit channel_misfit(const MemberInput& input, const ImageShape& shape) {
   for (const auto& [key, values] : {std::pair("mean", &input.mean), std::pair("std", &input.std)})
@@ -163,6 +176,57 @@ Misfit channel_misfit(const MemberInput& input, const ImageShape& shape) {
                           counted(shape.channels, "channel")),
               "give one for each channel, or one for all"};
   return {};
+}
+
+/// What the model outputs for an image, if the configuration tells it.
+std::optional<Dims> known_prediction(const KindFacts& facts) {
+  if (facts.width == 0) return std::nullopt;
+  Dims prediction{static_cast<std::uint32_t>(facts.width / elements_of(facts.per_class))};
+  prediction.insert(prediction.end(), facts.per_class.begin(), facts.per_class.end());
+  return prediction;
+}
+
+/// Why the member cannot have this view of images of `shape`; empty if it can.
+std::string view_misfit(const View& view, const KindFacts& facts, const ImageShape& shape) {
+  if (const ViewProblem problem = problem_of(view, shape); !problem.what.empty())
+    return fmt::format("{}; {}", problem.what, problem.hint);
+  const ImageShape seen = seen_in(view, shape);
+  if (seen != facts.images.value_or(seen))
+    return fmt::format("a {} takes images of {}, not {}, as in view '{}'", facts.name, facts.images->text(),
+                       seen.text(), to_text(view));
+  const std::optional<Dims> prediction = known_prediction(facts);
+  if (!prediction) return {};
+  const ViewProblem problem = undoing_of(view, seen, *prediction).problem;
+  return problem.what.empty() ? "" : fmt::format("{}; {}", problem.what, problem.hint);
+}
+
+void check_views(const ReadMember& member, const ImageShape& shape, Violations& violations) {
+  for (std::size_t v = 0; v < member.spec.views.size(); ++v)
+    if (const std::string wrong = view_misfit(member.spec.views[v], facts_of(member.spec.model.kind), shape);
+        !wrong.empty())
+      violations.add(member.views.at(v), fmt::format("member '{}': {}", member.spec.name, wrong));
+}
+
+void check_images(const std::vector<ReadMember>& members, const InputSpec& input, const SourcePosition& position,
+                  bool training, Violations& violations) {
+  const auto shape = known_shape(input);
+  const std::uint32_t classes = known_classes(input);
+  if (resizes_pictures(input)) check_planes(members, input, position, violations);
+  if (input.tiles) check_tiled(members, violations);
+  for (const ReadMember& member : members) {
+    if (!member.sound || !takes_what_there_is(member, input, violations)) continue;
+    const KindFacts facts = facts_of(member.spec.model.kind);
+    const auto seen = shape ? seen_shape(member, input, *shape, violations) : std::nullopt;
+    if (seen && !training && !member.spec.views.empty())
+      check_views(member, *seen, violations);
+    else if (seen && *seen != facts.images.value_or(*seen))
+      violations.add(position, fmt::format("member '{}' is a {}, which takes images of {}, not {}", member.spec.name,
+                                           facts.name, facts.images->text(), seen->text()));
+    const std::uint32_t width = has_classes(member.spec.output) ? known_width(member.spec) : 0;
+    if (width != 0 && width < classes)
+      violations.add(position, fmt::format("member '{}' outputs {}, but the images have {}", member.spec.name,
+                                           counted(width, "class"), classes));
+  }
 }
 
 }  // namespace
@@ -214,21 +278,12 @@ void check_combination(const std::vector<ReadMember>& members, const CombineSpec
 
 void check_input(const std::vector<ReadMember>& members, const InputSpec& input, const SourcePosition& position,
                  Violations& violations) {
-  const auto shape = known_shape(input);
-  const std::uint32_t classes = known_classes(input);
-  if (input.dataset == Dataset::folder) check_planes(members, input, position, violations);
-  for (const ReadMember& member : members) {
-    if (!member.sound || !takes_what_there_is(member, input, violations)) continue;
-    const KindFacts facts = facts_of(member.spec.model.kind);
-    const auto seen = shape ? seen_shape(member, input, *shape, violations) : std::nullopt;
-    if (seen && *seen != facts.images.value_or(*seen))
-      violations.add(position, fmt::format("member '{}' is a {}, which takes images of {}, not {}", member.spec.name,
-                                           facts.name, facts.images->text(), seen->text()));
-    const std::uint32_t width = has_classes(member.spec.output) ? known_width(member.spec) : 0;
-    if (width != 0 && width < classes)
-      violations.add(position, fmt::format("member '{}' outputs {}, but the images have {}", member.spec.name,
-                                           counted(width, "class"), classes));
-  }
+  check_images(members, input, position, /*training=*/false, violations);
+}
+
+void check_train_input(const std::vector<ReadMember>& members, const InputSpec& input, const SourcePosition& position,
+                       Violations& violations) {
+  check_images(members, input, position, /*training=*/true, violations);
 }
 
 void check_classes(const std::vector<ReadMember>& members, const EnsembleSpec& spec, const SourcePosition& position,

@@ -29,9 +29,12 @@ void check_rule(const std::vector<ReadMember>& members, const CombineSpec& combi
 void check_classes(const std::vector<ReadMember>& members, const EnsembleSpec& spec, const SourcePosition& position,
                    Violations& violations);
 
-/// Checks that the members take what the samples have, and know their classes.
+/// Checks that the members take what the samples have, or can make their views of it, and know their classes.
 void check_input(const std::vector<ReadMember>& members, const InputSpec& input, const SourcePosition& position,
                  Violations& violations);
+/// The same of the images of a training, which has no views.
+void check_train_input(const std::vector<ReadMember>& members, const InputSpec& input, const SourcePosition& position,
+                       Violations& violations);
 
 /// Why a member's images cannot be made of images of `shape`.
 Misfit misfit(const MemberInput& input, const ImageShape& shape);

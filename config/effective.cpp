@@ -127,6 +127,21 @@ Tree tree_of(const std::vector<TakesSpec>& takes) {
   return all;
 }
 
+Tree tree_of(const std::vector<View>& views) {
+  Tree list = Tree::list();
+  for (const View& view : views) {
+    if (view.kind != ViewKind::crops && view.kind != ViewKind::scale) {
+      list.items.push_back(name_of(view.kind));
+      continue;
+    }
+    Tree map = Tree::map();
+    map.set(to_name(view.kind), view.kind == ViewKind::crops ? number(view.crops) : number(view.scale));
+    if (view.kind == ViewKind::crops) map.set("size", size_of(view.height, view.width, view.height == view.width));
+    list.items.push_back(std::move(map));
+  }
+  return list;
+}
+
 Tree tree_of(const MemberSpec& member) {
   Tree map = Tree::map();
   map.set("name", Tree::text(member.name));
@@ -135,6 +150,7 @@ Tree tree_of(const MemberSpec& member) {
   if (!facts_of(member.model.kind).output) map.set("output", name_of(member.output));
   if (!member.takes.empty()) map.set("takes", tree_of(member.takes));
   if (member.input) map.set("input", tree_of(*member.input));
+  if (!member.views.empty()) map.set("views", tree_of(member.views));
   map.set("copy_input", boolean(member.copy_input));
   map.set("seed", number(member.seed));
   map.set("train", tree_of(member.train));
@@ -191,13 +207,14 @@ void set_keys_of_dataset(Tree& map, const InputSpec& input) {
       if (!input.tensors.empty()) map.set("inputs", tree_of(input.tensors));
       set_path(map, "images", input.images);
       set_path(map, "labels", input.labels);
+      if (input.ignore_index) map.set("ignore_index", number(*input.ignore_index));
       if (input.tensors.empty()) map.set("layout", name_of(input.layout));
       return;
     case Dataset::folder:
       set_path(map, "path", input.path);
       set_resize(map, input.resize);
       map.set("on_broken", name_of(input.on_broken));
-      map.set("jpeg_scaling", boolean(input.jpeg_scaling));
+      if (!input.tiles) map.set("jpeg_scaling", boolean(input.jpeg_scaling));
       map.set("orientation", name_of(input.orientation));
       if (input.decode_threads != 0) map.set("decode_threads", number(input.decode_threads));
       return;
@@ -212,10 +229,19 @@ void set_keys_of_dataset(Tree& map, const InputSpec& input) {
   }
 }
 
+Tree tree_of(const Tiles& tiles) {
+  Tree map = Tree::map();
+  map.set("size", tiles.size.size() == 1 ? number(tiles.size.front()) : numbers(tiles.size));
+  map.set("overlap", number(tiles.overlap));
+  map.set("blend", name_of(tiles.blend));
+  return map;
+}
+
 Tree tree_of(const InputSpec& input) {
   Tree map = Tree::map();
   map.set("dataset", name_of(input.dataset));
   set_keys_of_dataset(map, input);
+  if (input.tiles) map.set("tiles", tree_of(*input.tiles));
   if (input.classes > 0) map.set("classes", number(input.classes));
   if (input.skip > 0) map.set("skip", number(input.skip));
   if (input.limit) map.set("limit", number(*input.limit));
@@ -326,6 +352,7 @@ std::string to_yaml(const EnsembleSpec& spec) {
   map.set("threads", number(spec.threads));
   map.set("seed", number(spec.seed));
   map.set("save_members", boolean(spec.save_members));
+  map.set("masks", name_of(spec.masks));
   set_failure(map, spec.failure);
   map.set("start_method", name_of(spec.start_method));
   map.set("start_deadline_s", number(spec.start_deadline));

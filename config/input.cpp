@@ -12,6 +12,7 @@
 #include "config/input_tensors.hpp"
 #include "config/members.hpp"
 #include "config/reader.hpp"
+#include "config/tiles.hpp"
 
 namespace tutti::config {
 namespace {
@@ -31,6 +32,7 @@ const std::vector<KeyOfDatasets>& keys_of_datasets() {
       {"images", {npy}},
       {"inputs", {npy, random, memory}},
       {"labels", {npy}},
+      {"ignore_index", {npy}},
       {"layout", {npy}},
       {"count", {random}},
       {"classes", {npy, random}},
@@ -47,6 +49,7 @@ const std::vector<KeyOfDatasets>& keys_of_datasets() {
       {"on_broken", {folder}},
       {"decode_threads", {folder}},
       {"jpeg_scaling", {folder}},
+      {"tiles", {npy, folder}},
   };
   return rows;
 }
@@ -134,31 +137,6 @@ void read_preprocess(Fields& fields, const InputSpec& input, Preprocess& preproc
 
 // ---- sizes ---------------------------------------------------------------------------------------------------------
 
-/// Height and width.
-struct Size {
-  std::uint32_t height = 0;
-  std::uint32_t width = 0;
-  bool one_number = false;
-};
-
-/// 224, or [height, width]; nothing if the key is absent or wrong.
-std::optional<Size> read_size(Fields& fields, std::string_view key, Violations& violations) {
-  const Tree* tree = fields.find(key);
-  if (tree == nullptr) return std::nullopt;
-  const bool list = tree->kind == Tree::Kind::list;
-  if (list ? tree->items.size() != 2 : tree->kind != Tree::Kind::scalar) {
-    violations.add(tree->position,
-                   fmt::format("'{}' must be a number or [height, width], not {}", key,
-                               list ? fmt::format("a list of {}", tree->items.size()) : describe(*tree)));
-    return std::nullopt;
-  }
-  const std::string what = list ? fmt::format("each item of '{}'", key) : fmt::format("'{}'", key);
-  const auto first = read_whole(list ? tree->items[0] : *tree, what, 1, kMaxImageSide, violations);
-  const auto second = list ? read_whole(tree->items[1], what, 1, kMaxImageSide, violations) : first;
-  if (!first || !second) return std::nullopt;
-  return Size{static_cast<std::uint32_t>(*first), static_cast<std::uint32_t>(*second), !list};
-}
-
 void read_rule(Fields& fields, const Size& size, Resize& resize, Violations& violations) {
   const std::array words{std::string(to_name(ResizeRule::shorter)), std::string(to_name(ResizeRule::exact))};
   const auto word = fields.one_of_words("rule", words);
@@ -205,14 +183,27 @@ void read_resize(Fields& fields, Resize& resize, std::optional<Size> size, Viola
   if (violations.count() == before) check_crop(fields, resize, violations);
 }
 
+/// Each picture is cut as it is.
+void read_tiled_folder(Fields& fields, InputSpec& input, Violations& violations) {
+  for (const std::string_view key : {"resize", "rule", "crop", "interpolation", "crop_rounding", "jpeg_scaling"})
+    fields.refuse(key, fmt::format("'{}' changes the size of pictures, and 'tiles' are cut from pictures as they are; "
+                                   "leave one of them out",
+                                   key));
+  fields.refuse("decode_threads",
+                "'decode_threads' is for pictures that are resized; with 'tiles' one is decoded at a time");
+  input.tiles = read_tiles(fields, 2, violations);
+  if (input.tiles) input.shape = {3, input.tiles->size.front(), input.tiles->size.back()};
+}
+
 /// Images in a folder differ in size, and images in the arena do not: what does not fit exactly is cropped.
 void read_folder(Fields& fields, InputSpec& input, Violations& violations) {
   fields.require("path", "the folder with the images, or with one folder of images for each class");
   fields.path("path", input.path);
   fields.choice("on_broken", input.on_broken);
+  fields.choice("orientation", input.orientation);
+  if (fields.find("tiles") != nullptr) return read_tiled_folder(fields, input, violations);
   fields.whole("decode_threads", input.decode_threads, 1, kMaxDecodeThreads);
   fields.boolean("jpeg_scaling", input.jpeg_scaling);
-  fields.choice("orientation", input.orientation);
   const std::size_t before = violations.count();
   read_resize(fields, input.resize, Size{kFolderSide, kFolderSide, true}, violations);
   if (violations.count() != before) return;
@@ -223,6 +214,35 @@ void read_folder(Fields& fields, InputSpec& input, Violations& violations) {
                                                              shape.text(), shape.elements(), kMaxImageElements));
   else
     input.shape = shape;
+}
+
+void read_tiles_of_arrays(Fields& fields, bool of_images, InputSpec& input, Violations& violations) {
+  if (fields.find("tiles") == nullptr) return;
+  fields.refuse("labels",
+                "'labels' has a class for each input, and 'tiles' are parts of inputs; leave one of them out");
+  if (!of_images && input.tensors.size() == 1 &&
+      format_of_array(array_path(input.tensors.front().file).file) == ArrayFormat::csv)
+    fields.refuse("inputs",
+                  "'tiles' are cut along axes after the channels, and a table has rows of numbers; leave one "
+                  "of them out");
+  if (!of_images && (input.tensors.size() != 1 || input.tensors.front().name.empty()))
+    fields.refuse("inputs", "'tiles' are cut from one tensor; write 'inputs: {image: x.npy}'");
+  // Tensors may have 1 to 3 axes that tiles are cut along; only the file tells.
+  input.tiles = read_tiles(fields, of_images ? std::optional<std::size_t>(2) : std::nullopt, violations);
+}
+
+/// Any whole number that every type of labels could hold: it need not be a class.
+void read_ignore_index(Fields& fields, InputSpec& input, Violations& violations) {
+  static constexpr NumberRule kLabel{
+      "a whole number", [](double value) { return value == std::trunc(value) && std::fabs(value) <= 2147483647.0; }};
+  const Tree* tree = fields.find("ignore_index");
+  if (tree == nullptr) return;
+  if (input.labels.empty()) {
+    violations.add(tree->position, "'ignore_index' is a label that does not count, but there are no 'labels'");
+    return;
+  }
+  if (const auto label = read_number(*tree, "'ignore_index'", kLabel, violations))
+    input.ignore_index = static_cast<std::int64_t>(*label);
 }
 
 void read_of_dataset(Fields& fields, bool of_images, InputSpec& input, Violations& violations) {
@@ -237,6 +257,8 @@ void read_of_dataset(Fields& fields, bool of_images, InputSpec& input, Violation
       break;
     case Dataset::npy:
       fields.path("labels", input.labels);
+      read_ignore_index(fields, input, violations);
+      read_tiles_of_arrays(fields, of_images, input, violations);
       if (!of_images) break;
       fields.require("images", "a .npy file, or 'inputs', a file for each tensor");
       fields.path("images", input.images);
@@ -269,6 +291,23 @@ void read_limit(Fields& fields, std::optional<std::uint64_t>& limit) {
 }
 
 }  // namespace
+
+std::optional<Size> read_size(Fields& fields, std::string_view key, Violations& violations) {
+  const Tree* tree = fields.find(key);
+  if (tree == nullptr) return std::nullopt;
+  const bool list = tree->kind == Tree::Kind::list;
+  if (list ? tree->items.size() != 2 : tree->kind != Tree::Kind::scalar) {
+    violations.add(tree->position,
+                   fmt::format("'{}' must be a number or [height, width], not {}", key,
+                               list ? fmt::format("a list of {}", tree->items.size()) : describe(*tree)));
+    return std::nullopt;
+  }
+  const std::string what = list ? fmt::format("each item of '{}'", key) : fmt::format("'{}'", key);
+  const auto first = read_whole(list ? tree->items[0] : *tree, what, 1, kMaxImageSide, violations);
+  const auto second = list ? read_whole(tree->items[1], what, 1, kMaxImageSide, violations) : first;
+  if (!first || !second) return std::nullopt;
+  return Size{static_cast<std::uint32_t>(*first), static_cast<std::uint32_t>(*second), !list};
+}
 
 InputSpec read_input(const Tree& tree, Split split, Violations& violations) {
   InputSpec input;
@@ -307,6 +346,16 @@ std::optional<ImageShape> known_shape(const InputSpec& input) {
   if (input.dataset == Dataset::npy || !input.tensors.empty()) return std::nullopt;
   if (input.dataset == Dataset::digits || input.dataset == Dataset::cifar10) return ImageShape{3, 32, 32};
   return input.shape;
+}
+
+bool resizes_pictures(const InputSpec& input) { return input.dataset == Dataset::folder && !input.tiles; }
+
+void refuse_tiles(const InputSpec& input, const SourcePosition& position, std::string_view what,
+                  Violations& violations) {
+  if (input.tiles)
+    violations.add(position, fmt::format("{} cannot be 'tiles', which only 'tutti run' puts together again; leave "
+                                         "'tiles' out",
+                                         what));
 }
 
 std::optional<std::vector<std::string>> known_names(const InputSpec& input) {

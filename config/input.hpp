@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/spec.hpp"
@@ -12,9 +14,6 @@
 
 namespace tutti::config {
 
-/// The most values in one sample, in all of its tensors: 1 GiB as float32. With the bounds in load.hpp, the bytes of an
-/// arena fit into 64 bits.
-constexpr std::size_t kMaxImageElements = std::size_t{1} << 28;
 /// The most tensors of a sample.
 constexpr std::size_t kMaxTensors = 64;
 
@@ -27,11 +26,30 @@ constexpr std::uint32_t kMaxDecodeThreads = 64;
 /// `split` is the default if the map names none. Mistakes become violations.
 InputSpec read_input(const Tree& tree, Split split, Violations& violations);
 
+class Fields;
+
+/// Height and width.
+struct Size {
+  std::uint32_t height = 0;
+  std::uint32_t width = 0;
+  bool one_number = false;
+};
+
+/// 224, or [height, width]; nothing if the key is absent or wrong.
+std::optional<Size> read_size(Fields& fields, std::string_view key, Violations& violations);
+
 /// Reads the `input:` of one member.
 MemberInput read_member_input(const Tree& tree, Violations& violations);
 
 /// The shape of the images if the configuration alone tells it; nothing for npy, and for samples that are tensors.
 std::optional<ImageShape> known_shape(const InputSpec& input);
+
+/// Whether the pictures of a folder are brought to one size, for each member as it asks; tiles of them are not.
+bool resizes_pictures(const InputSpec& input);
+
+/// Adds a violation if the samples of `input`, which `what` names, are tiles.
+void refuse_tiles(const InputSpec& input, const SourcePosition& position, std::string_view what,
+                  Violations& violations);
 
 /// The names of a sample's tensors if the configuration alone tells them; nothing for an archive.
 std::optional<std::vector<std::string>> known_names(const InputSpec& input);

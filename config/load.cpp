@@ -19,6 +19,7 @@
 #include "config/overrides.hpp"
 #include "config/reader.hpp"
 #include "config/tasks.hpp"
+#include "config/views.hpp"
 
 namespace tutti::config {
 namespace {
@@ -83,11 +84,30 @@ void read_inputs(Fields& top, const Tree* train_input, EnsembleSpec& spec, Viola
   if (const Tree* tree = top.find("input"); tree != nullptr) spec.input = read_input(*tree, Split::test, violations);
   if (train_input != nullptr) {
     spec.train_input = read_input(*train_input, Split::train, violations);
+    // Without `train.input`, the description in effect repeats `input`.
+    if (spec.train_input != spec.input)
+      refuse_tiles(spec.train_input, train_input->position, "what members are trained on", violations);
     return;
   }
   spec.train_input = spec.input;
   const bool has_splits = spec.input.dataset == Dataset::digits || spec.input.dataset == Dataset::cifar10;
   if (has_splits) spec.train_input.split = Split::train;
+}
+
+/// What the labels are depends on what the members predict.
+void choose_label_form(Fields& top, const Tree* train_input, EnsembleSpec& spec, Violations& violations) {
+  const CombineSpec& combine = spec.combine;
+  if (combine.over == OutputKind::values) spec.input.label_form = LabelForm::values;
+  if (has_classes(combine.over) && combine.activation == Activation::sigmoid)
+    spec.input.label_form = LabelForm::indicators;
+  spec.train_input.label_form = spec.input.label_form;
+  const bool ignores = spec.input.ignore_index || spec.train_input.ignore_index;
+  if (spec.input.label_form == LabelForm::classes || !ignores) return;
+  for (const Tree* input : {top.find("input"), train_input})
+    if (const Tree* ignored = input != nullptr ? input->find("ignore_index") : nullptr; ignored != nullptr)
+      violations.add(ignored->position,
+                     fmt::format("'ignore_index' marks places of masks of classes, and with '{}' there are none",
+                                 combine.over == OutputKind::values ? "over: values" : "activation: sigmoid"));
 }
 
 /// A whole number, or the word auto, which is all that a similar word can be.
@@ -127,6 +147,7 @@ void read_bounds_and_rest(Fields& top, EnsembleSpec& spec, Violations& violation
   top.whole("threads", spec.threads, 0, kMaxThreads);
   top.whole("seed", spec.seed, 0);
   top.boolean("save_members", spec.save_members);
+  top.choice("masks", spec.masks);
   read_failure(top, spec.failure, violations);
   top.choice("start_method", spec.start_method);
   top.number("start_deadline_s", spec.start_deadline, kDeadline);
@@ -166,6 +187,15 @@ bool members_prepare(Fields& top, const EnsembleSpec& spec) {
                       [](const Tree& task) { return normalises(task.find("input")); });
 }
 
+/// Where the rule and what it is applied over come from: the command line, if that says any of it.
+const SourcePosition& position_of_combine(const Fields& top, const Tree& root) {
+  const Tree* const combine = root.find("combine");
+  if (combine != nullptr)
+    for (const Tree::Entry& entry : combine->entries)
+      if (entry.value.position.line == 0) return entry.value.position;
+  return top.position_of("combine");
+}
+
 EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations& violations) {
   EnsembleSpec spec;
   Fields top(root, "the configuration", violations);
@@ -178,19 +208,22 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
   const std::size_t before_combine = violations.count();
   spec.combine = read_combine(top, violations);
   const bool combine_sound = violations.count() == before_combine;
+  choose_label_form(top, train_input, spec, violations);
 
   std::vector<ReadMember> members;
   const Tree* list = top.require("members", "a list such as [{name: cnn-0, model: {kind: small-cnn}}]");
-  if (list != nullptr) members = read_members(*list, train, spec.seed, violations);
+  MemberDefaults defaults{train, spec.seed, {}};
+  if (const Tree* views = top.find("views"); views != nullptr) defaults.views = read_views(*views, violations);
+  if (list != nullptr) members = read_members(*list, defaults, violations);
   if (members_prepare(top, spec)) take_inputs_of_folders(members, violations);
   const Assignment assignment = find_assignment(top, violations);
   if (!members.empty()) read_assignment(assignment, overrides.devices, members, violations);
-  if (combine_sound) check_combination(members, spec.combine, top.position_of("combine"), violations);
+  if (combine_sound) check_combination(members, spec.combine, position_of_combine(top, root), violations);
   if (inputs_sound) {
     // With tasks and no images to run on, only an evaluation is possible.
     if (top.find("input") != nullptr || top.find("tasks") == nullptr)
       check_input(members, spec.input, top.position_of("input"), violations);
-    if (train_input != nullptr) check_input(members, spec.train_input, train_input->position, violations);
+    if (train_input != nullptr) check_train_input(members, spec.train_input, train_input->position, violations);
   }
   check_training(members, violations);
   if (const Tree* classes = top.find("classes"); classes != nullptr) {

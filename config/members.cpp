@@ -64,13 +64,17 @@ void read_own_train(Fields& fields, MemberSpec& member, Violations& violations) 
   }
 }
 
-ReadMember read_member(const Tree& tree, std::size_t rank, const TrainSpec& train, std::uint64_t seed,
-                       Violations& violations) {
+void set_views(const ReadViews& views, ReadMember& member) {
+  member.spec.views = views.views;
+  member.views = views.positions;
+}
+
+ReadMember read_member(const Tree& tree, std::size_t rank, const MemberDefaults& defaults, Violations& violations) {
   const std::size_t before = violations.count();
-  ReadMember read{{}, tree.position};
+  ReadMember read{.spec = {}, .position = tree.position};
   MemberSpec& member = read.spec;
-  member.train = train;
-  member.seed = seed + rank;  // wraps around: any 64 bits are a valid seed
+  member.train = defaults.train;
+  member.seed = defaults.seed + rank;  // wraps around: any 64 bits are a valid seed
   const std::string what = fmt::format("member {}", rank);
   Fields fields(tree, what, violations);
   read_name(fields, rank, member, violations);
@@ -87,6 +91,8 @@ ReadMember read_member(const Tree& tree, std::size_t rank, const TrainSpec& trai
   member.takes = std::move(takes.takes);
   read.takes = std::move(takes.positions);
   if (const Tree* input = fields.find("input"); input != nullptr) member.input = read_member_input(*input, violations);
+  const Tree* views = fields.find("views");
+  set_views(views != nullptr ? read_views(*views, violations) : defaults.views, read);
   fields.boolean("copy_input", member.copy_input);
   fields.whole("seed", member.seed, 0);
   read_own_train(fields, member, violations);
@@ -144,8 +150,7 @@ void read_train(Fields& fields, TrainSpec& train, Violations& violations) {
   fields.boolean("bootstrap", train.bootstrap);
 }
 
-std::vector<ReadMember> read_members(const Tree& list, const TrainSpec& train, std::uint64_t seed,
-                                     Violations& violations) {
+std::vector<ReadMember> read_members(const Tree& list, const MemberDefaults& defaults, Violations& violations) {
   std::vector<ReadMember> members;
   if (list.kind != Tree::Kind::list || list.items.empty() || list.items.size() > kMaxMembers) {
     violations.add(
@@ -154,7 +159,7 @@ std::vector<ReadMember> read_members(const Tree& list, const TrainSpec& train, s
                     list.kind == Tree::Kind::list ? fmt::format("one of {}", list.items.size()) : describe(list)));
     return members;
   }
-  for (const Tree& item : list.items) members.push_back(read_member(item, members.size(), train, seed, violations));
+  for (const Tree& item : list.items) members.push_back(read_member(item, members.size(), defaults, violations));
   refuse_twins(members, violations);
   return members;
 }

@@ -9,6 +9,7 @@
 
 #include "config/spec.hpp"
 #include "config/tree.hpp"
+#include "config/views.hpp"
 
 namespace tutti::config {
 
@@ -16,6 +17,7 @@ namespace tutti::config {
 struct ReadMember {
   MemberSpec spec;                      ///< its device is not set yet
   SourcePosition position;              ///< of the member's map
+  std::vector<SourcePosition> views{};  ///< where each of its views is written
   bool sound = false;                   ///< nothing is wrong with it so far, so further checks make sense
   std::vector<SourcePosition> takes{};  ///< of each name in its `takes`
 };
@@ -33,9 +35,14 @@ std::string name_problem(const std::string& name, std::string_view whose = "");
 /// Reads the keys epochs, batch_images, learning_rate, init and bootstrap; absent keys leave the values in `train`.
 void read_train(Fields& fields, TrainSpec& train, Violations& violations);
 
-/// `train` and `seed` are the ensemble's; the default seed of a member is `seed` + its rank.
-std::vector<ReadMember> read_members(const Tree& list, const TrainSpec& train, std::uint64_t seed,
-                                     Violations& violations);
+/// What is the same for all members that do not say otherwise.
+struct MemberDefaults {
+  TrainSpec train;
+  std::uint64_t seed = 0;  ///< that of a member is this + its rank
+  ReadViews views;
+};
+
+std::vector<ReadMember> read_members(const Tree& list, const MemberDefaults& defaults, Violations& violations);
 
 /// A member whose model is a folder with an image processor (config/processor.hpp), and which has no `input`, takes
 /// that of the folder. What the processor does besides is a violation.

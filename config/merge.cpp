@@ -138,6 +138,7 @@ void read_of_method(Fields& fields, const std::vector<ReadMember>& members, Merg
   if (input == nullptr) return;
   const std::size_t before = violations.count();
   merge.input = read_input(*input, soup ? Split::test : Split::train, violations);
+  refuse_tiles(*merge.input, input->position, "the images of 'merge'", violations);
   if (violations.count() == before && merge.input->dataset == Dataset::memory)
     violations.add(input->position, "the images of 'merge' need a 'dataset': they cannot come through the API");
 }

@@ -154,6 +154,11 @@ void Fields::finish() {
     std::string hint = did_you_mean(entry.key, known_);
     if (usual_name(entry.key, known_).empty())
       if (const std::string_view elsewhere = place_of_usual_name(entry.key); !elsewhere.empty()) hint = elsewhere;
+    // In {rule:vote}, YAML reads one key without a value.
+    const std::size_t colon = entry.key.find(':');
+    if (colon != entry.key.npos && entry.value.kind == Tree::Kind::null)
+      hint = fmt::format("; write a blank after the colon: {}: {}", one_line(entry.key.substr(0, colon)),
+                         one_line(entry.key.substr(colon + 1)));
     violations_.add(entry.key_position, fmt::format("unknown key '{}'{}", one_line(entry.key), hint));
   }
 }

@@ -30,7 +30,7 @@ std::vector<std::string> parts_of(std::string_view list) {
 /// The members as check_rule() needs them: they were found sound when they were read.
 std::vector<ReadMember> sound(const std::vector<MemberSpec>& members, const SourcePosition& position) {
   std::vector<ReadMember> all;
-  for (const MemberSpec& member : members) all.push_back({member, position, true});
+  for (const MemberSpec& member : members) all.push_back({.spec = member, .position = position, .sound = true});
   return all;
 }
 

@@ -15,7 +15,9 @@
 #include <tutti/images.hpp>
 
 #include "common/member_input.hpp"
+#include "common/tiles.hpp"
 #include "common/values.hpp"
+#include "common/views.hpp"
 #include "common/wire/model_kinds.hpp"
 
 namespace tutti::config {
@@ -55,6 +57,9 @@ constexpr auto enum_names(Dataset) {
                     EnumName{Dataset::random, "random"}, EnumName{Dataset::memory, "memory"}};
 }
 constexpr auto enum_names(Split) { return std::array{EnumName{Split::train, "train"}, EnumName{Split::test, "test"}}; }
+/// What is written of masks besides the arrays.
+enum class Masks { none, png };
+constexpr auto enum_names(Masks) { return std::array{EnumName{Masks::none, "none"}, EnumName{Masks::png, "png"}}; }
 constexpr auto enum_names(Layout) { return std::array{EnumName{Layout::nchw, "nchw"}, EnumName{Layout::nhwc, "nhwc"}}; }
 
 /// Per-channel (x - mean) / std, applied when a segment is filled. Empty: no change. One value applies to all channels.
@@ -76,6 +81,7 @@ struct InputTensor {
 struct FoundSamples {
   std::vector<NamedLayout> tensors;
   std::uint64_t count = 0;
+  std::uint64_t band_places = 0;  ///< with tiles: Tiling::band_places()
   friend bool operator==(const FoundSamples&, const FoundSamples&) = default;
 };
 
@@ -96,11 +102,16 @@ struct InputSpec {
   std::uint32_t decode_threads = 0;               ///< folder; 0: usable cores, at most 16
   bool jpeg_scaling = false;                      ///< folder: decode large JPEGs at a fraction of their size
   Orientation orientation = Orientation::ignore;  ///< folder: whether pictures are turned as EXIF says
-  Resize resize;           ///< folder: how every image is brought to `shape`, for members without a `resize`
-  bool has_bytes = false;  ///< memory: images are uint8. Not a key in YAML: `tutti bench` sets it
-  std::uint64_t skip = 0;  ///< the number of images to leave out at the start
+  Resize resize;               ///< folder: how every image is brought to `shape`, for members without a `resize`
+  std::optional<Tiles> tiles;  ///< npy, folder: the samples are tiles of the inputs
+  bool has_bytes = false;      ///< memory: images are uint8. Not a key in YAML: `tutti bench` sets it
+  std::uint64_t skip = 0;      ///< the number of images to leave out at the start
   std::optional<std::uint64_t> limit;  ///< the most images to use after those
   Preprocess preprocess;
+  /// npy: places of masks with this label do not count. It need not be a class.
+  std::optional<std::int64_t> ignore_index;
+  /// Not a key in YAML: it follows from what the members are combined over.
+  LabelForm label_form = LabelForm::classes;
   /// Not a key in YAML: set where the data set was opened already, so that a plan need not open it again.
   std::optional<FoundSamples> found;
   friend bool operator==(const InputSpec&, const InputSpec&) = default;
@@ -148,6 +159,7 @@ struct MemberSpec {
   Written output_is_written{};             ///< false: it is the default of a kind that may output anything
   std::vector<TakesSpec> takes{};          ///< empty: the only tensor of the samples
   std::optional<MemberInput> input{};      ///< how to prepare the images for this member only
+  std::vector<View> views;                 ///< of each image, whose predictions are averaged; none: the image
   bool copy_input = false;                 ///< give the model a private copy of each batch
   std::uint64_t seed = 0;                  ///< default: the ensemble's seed + rank
   Device device;
@@ -237,6 +249,7 @@ struct EnsembleSpec {
   std::uint32_t threads = 0;           ///< per worker; 0: usable cores of its set / workers that share it
   std::uint64_t seed = 0;
   bool save_members = false;
+  Masks masks = Masks::none;  ///< `masks: png`
   FailureSpec failure;
   StartMethod start_method = StartMethod::automatic;
   std::uint32_t checkpoint_segments = 2;  ///< `train: {checkpoint_segments: 2}`; below `slots` unless both are 1

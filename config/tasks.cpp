@@ -76,6 +76,7 @@ class TaskReader {
                       fmt::format("the {} of {} need a 'dataset': they cannot come through the API", images, what_));
       return std::nullopt;
     }
+    refuse_tiles(input, tree.position, fmt::format("the {} of {}", images, what_), violations_);
     check_input(members_, input, tree.position, violations_);
     const std::uint32_t classes = known_classes(input);
     if (!task_.classes.empty() && classes > task_.classes.size())

@@ -31,7 +31,7 @@ constexpr std::array kUsualNames{
     UsualName{"offset", "skip"}, UsualName{"strategy", "rule"}, UsualName{"method", "rule"},
     UsualName{"aggregation", "rule"}, UsualName{"dtype", "accumulate"}, UsualName{"data", "input"},
     UsualName{"inputs", "input"}, UsualName{"dataset", "input"}, UsualName{"num_images", "count"},
-    UsualName{"n", "count"},
+    UsualName{"n", "count"}, UsualName{"tta", "views"}, UsualName{"augmentations", "views"},
     // values
     UsualName{"average", "mean"}, UsualName{"avg", "mean"}, UsualName{"averaging", "mean"},
     UsualName{"mean", "average"}, UsualName{"weighted_average", "weighted"}, UsualName{"weighted_mean", "weighted"},
@@ -47,7 +47,10 @@ constexpr std::array kUsualNames{
     UsualName{"cnn", "small-cnn"}, UsualName{"val", "test"}, UsualName{"validation", "test"},
     UsualName{"training", "train"}, UsualName{"ignore", "skip"}, UsualName{"error", "fail"}, UsualName{"raise", "fail"},
     UsualName{"float", "float32"}, UsualName{"double", "float64"}, UsualName{"uniform_soup", "average"},
-    UsualName{"soup", "greedy_soup"}};
+    UsualName{"soup", "greedy_soup"}, UsualName{"horizontal_flip", "hflip"}, UsualName{"fliplr", "hflip"},
+    UsualName{"flip", "hflip"}, UsualName{"mirror", "hflip"}, UsualName{"vertical_flip", "vflip"},
+    UsualName{"flipud", "vflip"}, UsualName{"original", "identity"}, UsualName{"none", "identity"},
+    UsualName{"rotate90", "rot90"}};
 
 constexpr std::array kElsewhere{
     UsualName{"device", "; devices are written in 'assignment' at the top level"},

@@ -21,7 +21,6 @@ namespace tutti::images {
 namespace {
 
 constexpr std::string_view kTensorWhat = "a tensor";
-constexpr std::string_view kFloat64 = "<f8";
 /// How NumPy writes the types that a tensor may have; float64 becomes float32.
 constexpr std::array<std::string_view, 7> kTensorTypes{"<f4", "<f2", "|u1", "<i4", "<i8", "|b1", kFloat64};
 constexpr std::array kTensorDtypes{Dtype::float32, Dtype::float16, Dtype::uint8,  Dtype::int32,
@@ -46,7 +45,9 @@ std::string tensor_hint(const NpyHeader& header) {
   }
 }
 
-/// The layout of a sample; the first axis of the array counts them.
+}  // namespace
+
+/// The first axis of the array counts the samples.
 TensorLayout layout_of_rows(const OpenArray& array) {
   const std::vector<std::uint64_t>& shape = array.header.shape;
   const auto refuse = [&](std::string_view why, std::string_view hint) {
@@ -68,6 +69,35 @@ TensorLayout layout_of_rows(const OpenArray& array) {
   return layout;
 }
 
+RecordFile open_tensors(OpenArray array) {
+  const std::string hint = tensor_hint(array.header);
+  const std::size_t rank = array.header.shape.size();
+  return open_rows(std::move(array), kTensorWhat, kTensorTypes, rank, hint);
+}
+
+std::string float64_remark(const std::filesystem::path& path) {
+  return fmt::format("{} holds float64, which becomes float32", path.string());
+}
+
+void narrow(const std::filesystem::path& path, std::uint64_t sample, std::span<const std::byte> wide,
+            std::span<std::byte> out) {
+  for (std::size_t place = 0; place < wide.size() / sizeof(double); ++place) {
+    double value;
+    std::memcpy(&value, &wide[place * sizeof value], sizeof value);
+    const auto narrowed = static_cast<float>(value);
+    if (std::isinf(narrowed) && std::isfinite(value))
+      refuse_array(path, kTensorWhat, fmt::format("sample {} holds {}, which float32 cannot hold", sample, value),
+                   "scale the values");
+    std::memcpy(&out[place * sizeof narrowed], &narrowed, sizeof narrowed);
+  }
+}
+
+void make_truths(std::span<std::byte> bytes) {
+  for (std::byte& truth : bytes) truth = truth == std::byte{0} ? std::byte{0} : std::byte{1};
+}
+
+namespace {
+
 /// One tensor of all samples.
 class TensorArray {
  public:
@@ -75,7 +105,7 @@ class TensorArray {
       : tensor_{std::move(name), layout_of_rows(array)},
         from_float64_(array.header.descr == kFloat64),
         remark_(std::move(array.remark)),
-        rows_(open(std::move(array))) {}
+        rows_(open_tensors(std::move(array))) {}
 
   const NamedLayout& tensor() const { return tensor_; }
   const std::filesystem::path& path() const { return rows_.path(); }
@@ -83,43 +113,22 @@ class TensorArray {
   std::vector<std::string> remarks() const {
     std::vector<std::string> all;
     if (!remark_.empty()) all.push_back(remark_);
-    if (from_float64_) all.push_back(fmt::format("{} holds float64, which becomes float32", path().string()));
+    if (from_float64_) all.push_back(float64_remark(path()));
     return all;
   }
 
   void read(std::span<const std::uint64_t> indices, std::span<std::byte> out) {
     assert(out.size() == indices.size() * tensor_.layout.bytes());
-    if (from_float64_) return narrow(indices, out);
+    const std::size_t bytes = tensor_.layout.bytes();
+    if (from_float64_)
+      return rows_.read(indices, 0, [&](std::size_t i, std::span<const std::byte> record) {
+        narrow(path(), indices[i], record, out.subspan(i * bytes, bytes));
+      });
     rows_.copy(indices, out);
-    // Any other byte than 0 and 1 would be an invalid truth.
-    if (tensor_.layout.dtype == Dtype::boolean)
-      for (std::byte& truth : out) truth = truth == std::byte{0} ? std::byte{0} : std::byte{1};
+    if (tensor_.layout.dtype == Dtype::boolean) make_truths(out);
   }
 
  private:
-  static RecordFile open(OpenArray array) {
-    const std::string hint = tensor_hint(array.header);
-    const std::size_t rank = array.header.shape.size();
-    return open_rows(std::move(array), kTensorWhat, kTensorTypes, rank, hint);
-  }
-
-  void narrow(std::span<const std::uint64_t> indices, std::span<std::byte> out) {
-    const std::size_t row_bytes = tensor_.layout.bytes();
-    rows_.read(indices, 0, [&](std::size_t i, std::span<const std::byte> record) {
-      const std::span row = out.subspan(i * row_bytes, row_bytes);
-      for (std::size_t value = 0; value < row_bytes / sizeof(float); ++value) {
-        double wide;
-        std::memcpy(&wide, &record[value * sizeof wide], sizeof wide);
-        const auto narrow = static_cast<float>(wide);
-        if (std::isinf(narrow) && std::isfinite(wide))
-          refuse_array(path(), kTensorWhat,
-                       fmt::format("sample {} holds {}, which float32 cannot hold", indices[i], wide),
-                       "scale the values");
-        std::memcpy(&row[value * sizeof narrow], &narrow, sizeof narrow);
-      }
-    });
-  }
-
   NamedLayout tensor_;
   bool from_float64_;
   std::string remark_;
@@ -128,6 +137,7 @@ class TensorArray {
 
 class Arrays final : public TensorSource {
  public:
+  /// `labels` may be empty.
   Arrays(std::vector<TensorArray> arrays, std::string name, const std::filesystem::path& labels, std::uint32_t classes)
       : arrays_(std::move(arrays)), name_(std::move(name)), classes_(classes) {
     const TensorArray& first = arrays_.front();
@@ -185,7 +195,7 @@ std::vector<TensorArray> arrays_in(const std::filesystem::path& file, const Arra
 }  // namespace
 
 std::unique_ptr<Source> make_arrays(const std::vector<ArrayInput>& inputs, const std::filesystem::path& labels,
-                                    std::uint32_t classes) {
+                                    std::uint32_t classes, ReadLabels read) {
   const ArrayPath label_path = array_path(labels);
   std::vector<TensorArray> arrays;
   std::vector<std::string> files;
@@ -198,7 +208,8 @@ std::unique_ptr<Source> make_arrays(const std::vector<ArrayInput>& inputs, const
     const bool beside_labels = array_path(input.file).file == label_path.file;
     arrays.emplace_back(input.name, open_array(input.file, beside_labels ? label_path.entry : ""));
   }
-  return std::make_unique<Arrays>(std::move(arrays), fmt::format("npy {}", and_list(files)), labels, classes);
+  return std::make_unique<Arrays>(std::move(arrays), fmt::format("npy {}", and_list(files)),
+                                  read == ReadLabels::yes ? labels : std::filesystem::path(), classes);
 }
 
 }  // namespace tutti::images

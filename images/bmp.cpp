@@ -32,7 +32,7 @@ std::uint32_t bmp_number(std::span<const std::byte> file, std::size_t offset, st
 
 /// The layout of the header is Microsoft's: BITMAPFILEHEADER, then BITMAPCOREHEADER (12 bytes) or BITMAPINFOHEADER and
 /// its longer versions. A negative height means that the first row is the top one.
-void check_bmp(std::span<const std::byte> file) {
+ImageShape check_bmp(std::span<const std::byte> file) {
   const std::uint64_t begin = bmp_number(file, 10, 4);
   const bool old = bmp_number(file, 14, 4) == 12;
   const std::uint64_t width = bmp_number(file, 18, old ? 2 : 4);
@@ -43,9 +43,12 @@ void check_bmp(std::span<const std::byte> file) {
   const std::uint32_t compression = old ? 0 : bmp_number(file, 30, 4);
   if (compression == 1 || compression == 2) refuse_image("it is a BMP that is compressed with RLE");
   if (begin + (width * bits + 31) / 32 * 4 * height > file.size()) refuse_image("the file ends before the image does");
+  return {3, static_cast<std::uint32_t>(height), static_cast<std::uint32_t>(width)};
 }
 
 }  // namespace
+
+ImageShape size_of_bmp(std::span<const std::byte> file) { return check_bmp(file); }
 
 void decode_bmp(std::span<const std::byte> file, DecodedImage& into) {
   check_bmp(file);
@@ -63,6 +66,7 @@ void decode_bmp(std::span<const std::byte> file, DecodedImage& into) {
 
 #else
 
+ImageShape size_of_bmp(std::span<const std::byte>) { refuse_image(not_built_in(Format::bmp)); }
 void decode_bmp(std::span<const std::byte>, DecodedImage&) { refuse_image(not_built_in(Format::bmp)); }
 
 #endif

@@ -13,7 +13,6 @@
 
 #include <algorithm>
 #include <array>
-#include <csetjmp>
 #include <cstring>
 #include <optional>
 
@@ -22,24 +21,10 @@
 #include "common/resample.hpp"
 #include "images/decoding.hpp"
 #include "images/formats.hpp"
+#include "images/jumps.hpp"
 
 namespace tutti::images {
 namespace {
-
-/// Where longjmp() returns to after an error of a library, and the library's message.
-struct Way {
-  std::jmp_buf back;
-  std::array<char, 256> text;
-};
-
-/// Makes calls that may jump to `way`; throws instead.
-template <class Calls>
-[[gnu::noinline]] void guarded(Way& way, const Calls& calls) {
-  if (setjmp(way.back) == 0)
-    calls();
-  else
-    refuse_image(way.text.data());
-}
 
 // ---- JPEG ----------------------------------------------------------------------------------------------------------
 
@@ -205,12 +190,17 @@ class Png {
   Png& operator=(const Png&) = delete;
   ~Png() { png_destroy_read_struct(&png_, &info_, nullptr); }
 
-  void decode(DecodedImage& into) {
+  ImageShape read_header() {
     guarded(way_, [&] { png_read_info(png_, info_); });
-    check_size(png_get_image_height(png_, info_), png_get_image_width(png_, info_));
-    guarded(way_, [&] { choose_colours(); });
     const std::uint32_t height = png_get_image_height(png_, info_);
     const std::uint32_t width = png_get_image_width(png_, info_);
+    check_size(height, width);
+    return {3, height, width};
+  }
+
+  void decode(DecodedImage& into) {
+    const auto [channels, height, width] = read_header();
+    guarded(way_, [&] { choose_colours(); });
     if (png_get_rowbytes(png_, info_) != std::size_t{deep_grey_ ? 2U : 3U} * width)
       refuse_image("its colours cannot be converted to RGB");
     make_room(into, height, width);
@@ -278,12 +268,16 @@ Resize resize_from_decoded(const Resize& resize, const DecodedImage& image) {
 
 namespace {
 
+Format known_format(std::span<const std::byte> file) {
+  const std::optional<Format> format = format_of(file);
+  if (!format) refuse_image(file.empty() ? "it is empty" : "it is not a JPEG, PNG, WebP, TIFF or BMP");
+  return *format;
+}
+
 /// `scale_of` gives the fraction of its size at which a JPEG is decoded.
 template <class ScaleOf>
 void decode_any(std::span<const std::byte> file, DecodedImage& into, const ScaleOf& scale_of) {
-  const std::optional<Format> format = format_of(file);
-  if (!format) refuse_image(file.empty() ? "it is empty" : "it is not a JPEG, PNG, WebP, TIFF or BMP");
-  switch (*format) {
+  switch (known_format(file)) {
     case Format::jpeg: {
       Jpeg jpeg(file);
       jpeg.read_header();
@@ -308,6 +302,25 @@ void decode(std::span<const std::byte> file, std::span<const Resize> resizes, De
     for (const Resize& resize : resizes) scale = std::min(scale, jpeg_scale(resize, height, width));
     return scale;
   });
+}
+
+ImageShape stored_size(std::span<const std::byte> file) {
+  switch (known_format(file)) {
+    case Format::jpeg: {
+      Jpeg jpeg(file);
+      jpeg.read_header();
+      return {3, jpeg.height(), jpeg.width()};
+    }
+    case Format::png:
+      return Png(file).read_header();
+    case Format::webp:
+      return size_of_webp(file);
+    case Format::tiff:
+      return size_of_tiff(file);
+    case Format::bmp:
+      return size_of_bmp(file);
+  }
+  refuse_image("it is of an unknown format");
 }
 
 void check(std::span<const std::byte> file, DecodedImage& room) {

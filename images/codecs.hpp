@@ -45,6 +45,9 @@ Resize resize_from_decoded(const Resize& resize, const DecodedImage& image);
 /// missing or damaged is an error, as far as its format lets that be seen.
 void decode(std::span<const std::byte> file, std::span<const Resize> resizes, DecodedImage& into);
 
+/// The sizes of an image as it is stored; reads its header only. Throws like decode().
+ImageShape stored_size(std::span<const std::byte> file);
+
 /// Checks that decode() would succeed: throws like it, reads everything, and computes as little as possible.
 void check(std::span<const std::byte> file, DecodedImage& room);
 

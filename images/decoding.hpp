@@ -29,6 +29,9 @@ inline void make_room(DecodedImage& image, std::uint32_t height, std::uint32_t w
 
 // Each in a file of its own, the only one that sees its library. They throw like decode(); a build without the library
 // says so by name.
+ImageShape size_of_webp(std::span<const std::byte> file);
+ImageShape size_of_tiff(std::span<const std::byte> file);
+ImageShape size_of_bmp(std::span<const std::byte> file);
 void decode_webp(std::span<const std::byte> file, DecodedImage& into);
 void decode_tiff(std::span<const std::byte> file, DecodedImage& into);
 void decode_bmp(std::span<const std::byte> file, DecodedImage& into);

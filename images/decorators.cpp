@@ -27,7 +27,8 @@ class Limited final : public Decorator {
       : Decorator(std::move(source)), count_(std::min(count, Decorator::count())) {}
 
   std::string name() const override {
-    return count_ == Decorator::count() ? Decorator::name() : fmt::format("{}, first {}", Decorator::name(), count_);
+    return count_ == Decorator::count() ? Decorator::name()
+                                        : fmt::format("{}, limited to {}", Decorator::name(), count_);
   }
   std::uint64_t count() const override { return count_; }
 

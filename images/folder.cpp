@@ -27,6 +27,7 @@
 #include "images/orientation.hpp"
 #include "images/record_file.hpp"
 #include "images/sources.hpp"
+#include "images/tiles.hpp"
 
 namespace tutti::images {
 namespace {
@@ -175,6 +176,24 @@ class Folder final : public PlaneSource {
     return met - std::exchange(told_unturned_, met);
   }
 
+  /// Of the upright picture.
+  ImageShape whole_size(std::uint64_t index) {
+    Hand& hand = hands_.front();
+    load(hand, listing_.files[index]);
+    ImageShape size;
+    explain(index, [&] { size = stored_size(hand.file); });
+    const std::uint8_t orientation = orientation_of(hand.file);
+    if (is_turned(hand, orientation) && exchanges_sides(orientation)) std::swap(size.height, size.width);
+    return size;
+  }
+  /// Valid until the next call.
+  const DecodedImage& decode_whole(std::uint64_t index) {
+    Hand& hand = hands_.front();
+    load(hand, listing_.files[index]);
+    explain(index, [&] { decode_upright(hand, index, {}); });
+    return hand.image;
+  }
+
  private:
   void read_into(std::span<const Resize> resizes, std::span<const std::uint64_t> indices,
                  std::span<const std::span<std::uint8_t>> planes, std::span<std::int64_t> labels) {
@@ -201,9 +220,8 @@ class Folder final : public PlaneSource {
   /// Decodes one picture, once, and makes every plane of it; `room_of(p)` is the memory for plane p.
   template <class RoomOf>
   void make(Hand& hand, std::uint64_t index, std::span<const Resize> resizes, const RoomOf& room_of) {
-    const ListedFile& file = listing_.files[index];
-    load(hand, file);
-    try {
+    load(hand, listing_.files[index]);
+    explain(index, [&] {
       decode_upright(hand, index, resizes);
       hand.planes.resize(std::max(hand.planes.size(), resizes.size()));
       for (std::size_t p = 0; p < resizes.size(); ++p) {
@@ -215,16 +233,29 @@ class Folder final : public PlaneSource {
         }
         kept.resampler->apply_interleaved(hand.image.values(), room_of(p));
       }
+    });
+  }
+
+  /// Does `work` with a picture; its errors name the file.
+  template <class Work>
+  void explain(std::uint64_t index, const Work& work) const {
+    try {
+      work();
     } catch (const Error& error) {
-      throw Error(ErrorKind::usage, fmt::format("{} cannot be decoded", (folder_ / file.name).string()), why(error),
+      const fs::path file = folder_ / listing_.files[index].name;
+      throw Error(ErrorKind::usage, fmt::format("{} cannot be decoded", file.string()), why(error),
                   "repair or remove the file, or leave out all such files with 'on_broken: skip'");
     }
+  }
+
+  bool is_turned(const Hand& hand, std::uint8_t orientation) const {
+    return orientation != 1 && (reading_.orientation == Orientation::exif || is_always_turned(hand.file));
   }
 
   /// The stored picture is turned after it was decoded, so its sides may be exchanged when its scale is chosen.
   void decode_upright(Hand& hand, std::uint64_t index, std::span<const Resize> resizes) {
     const std::uint8_t orientation = orientation_of(hand.file);
-    const bool turned = orientation != 1 && (reading_.orientation == Orientation::exif || is_always_turned(hand.file));
+    const bool turned = is_turned(hand, orientation);
     if (orientation != 1 && !turned) unturned_[index] = true;
     std::vector<Resize> decode_for;
     if (reading_.jpeg_scaling) decode_for.assign(resizes.begin(), resizes.end());
@@ -283,7 +314,55 @@ class Folder final : public PlaneSource {
   std::vector<Hand> hands_;
 };
 
+/// The current one of them is kept.
+class LargePictures final : public LargeInputs {
+ public:
+  LargePictures(const fs::path& folder, const FolderReading& reading)
+      : folder_(folder, {ResizeRule::exact, 1, 1}, reading) {}
+
+  std::string name() const override { return folder_.name(); }
+  std::uint64_t count() const override { return folder_.count(); }
+  bool are_images() const override { return true; }
+  std::string tensor_name() const override { return kImageTensor; }
+  Dtype dtype() const override { return Dtype::uint8; }
+  std::uint32_t channels() const override { return 3; }
+  std::size_t axes() const override { return 2; }
+  bool of_one_size() const override { return false; }
+  Dims sizes_of(std::uint64_t index) override {
+    const ImageShape size = folder_.whole_size(index);
+    return {size.height, size.width};
+  }
+  std::string name_of(std::uint64_t index) const override { return folder_.image_name(index); }
+  std::vector<std::string> skipped() const override { return folder_.skipped(); }
+  std::vector<std::string> remarks() const override { return folder_.remarks(); }
+  std::uint64_t take_unturned() override { return folder_.take_unturned(); }
+
+  void read(std::uint64_t index, const Region& region, const Dims& tile, std::span<std::byte> out) override {
+    if (current_ != index) {
+      current_.reset();
+      picture_ = &folder_.decode_whole(index);
+      current_ = index;
+    }
+    const Dims sizes{picture_->shape.height, picture_->shape.width};
+    const std::span<const std::uint8_t> values = picture_->values();
+    each_run(region, sizes, tile, [&](std::uint64_t whole, std::uint64_t part, std::size_t length) {
+      for (std::size_t channel = 0; channel < 3; ++channel)
+        for (std::size_t place = 0; place < length; ++place)
+          out[channel * elements_of(tile) + part + place] = std::byte{values[(whole + place) * 3 + channel]};
+    });
+  }
+
+ private:
+  Folder folder_;
+  std::optional<std::uint64_t> current_;
+  const DecodedImage* picture_ = nullptr;
+};
+
 }  // namespace
+
+std::unique_ptr<LargeInputs> open_large_pictures(const fs::path& folder, const FolderReading& reading) {
+  return std::make_unique<LargePictures>(folder, reading);
+}
 
 std::unique_ptr<PlaneSource> make_folder(const std::filesystem::path& folder, const Resize& resize,
                                          const FolderReading& reading) {

@@ -68,8 +68,8 @@ class Walk {
     return names;
   }
 
-  /// "left out 12 entries that are no images Tutti reads: 10 .heic, 2 .txt"; empty if there are none.
-  std::string passed_over() const {
+  /// "left out 12 files not called like images (.jpg, ...): 10 .heic, 2 .txt"; empty if there are none.
+  std::string passed_over(bool with_endings) const {
     std::size_t all = 0;
     std::vector<std::string> kinds;
     for (const auto& [kind, count] : passed_over_) {
@@ -77,8 +77,8 @@ class Walk {
       kinds.push_back(fmt::format("{} {}", count, kind));
     }
     if (all == 0) return {};
-    return fmt::format("left out {} not called like images ({}): {}", counted(all, "file"), image_endings(),
-                       fmt::join(kinds, ", "));
+    return fmt::format("left out {} not called like images{}: {}", counted(all, "file"),
+                       with_endings ? fmt::format(" ({})", image_endings()) : "", fmt::join(kinds, ", "));
   }
 
  private:
@@ -143,7 +143,8 @@ Listing list_images(const fs::path& folder) {
                                        "not clear",
                                        counted(loose.size(), "image"), loose.front()));
   Listing listing;
-  for (const std::string& remark : {walk.passed_over(), empty_ones(classes, labelled)})
+  const bool none = loose.empty() && !labelled;  // its message has the endings already
+  for (const std::string& remark : {walk.passed_over(!none), empty_ones(classes, labelled)})
     if (!remark.empty()) listing.remarks.push_back(remark);
   for (const std::string& name : loose) listing.files.push_back({name});
   if (labelled) add_classes(folder, classes, listing);

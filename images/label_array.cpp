@@ -26,13 +26,12 @@ std::string labels_hint(const NpyHeader& header) {
   const auto& shape = header.shape;
   const bool one_each = shape.size() == 2 && shape[1] == 1;
   if (shape.size() > 1 && !one_each)
-    return "one row per image in one-hot form is saved as y.argmax(1); several labels per image are not supported: "
-           "leave "
-           "'labels' out";
+    return "one row per image in one-hot form is saved as y.argmax(1); if several labels per image may be right, set "
+           "combine: {activation: sigmoid}";
   if (kind_of_elements(header) == 'f')
     return fmt::format(
-        "if all values are whole numbers of classes, save y{}.astype('int64'); targets that are not "
-        "classes are not supported: leave 'labels' out",
+        "if all values are whole numbers of classes, save y{}.astype('int64'); numbers that the members predict need "
+        "combine: {{over: values}}",
         one_each ? "[:, 0]" : "");
   return fmt::format("save it with numpy.save(path, numpy.ascontiguousarray(y{}.astype('int64')))",
                      one_each ? "[:, 0]" : "");
@@ -57,8 +56,8 @@ LabelArray::LabelArray(const std::filesystem::path& written, std::uint64_t count
                  fmt::format("give one label per {}", noun_));
   if (names_.size() > limit_)
     refuse_array(records_->path(), kLabelsWhat,
-                 fmt::format("it has {} different names, and `classes` says {}", names_.size(), classes),
-                 "correct `classes`, or leave it out");
+                 fmt::format("it has {} different names, and 'classes' says {}", names_.size(), classes),
+                 "correct 'classes', or leave it out");
   const std::int64_t largest = check_all();
   classes_ = classes == 0 ? static_cast<std::uint32_t>(largest + 1) : classes;
 }
@@ -100,7 +99,7 @@ void LabelArray::check(std::uint64_t index, std::int64_t label) const {
   if (label < 0 || static_cast<std::uint64_t>(label) >= limit_)
     refuse_array(records_->path(), kLabelsWhat,
                  fmt::format("the label of {} {} is {}, and labels are 0 to {}", noun_, index, label, limit_ - 1),
-                 "number the classes from 0, or correct `classes`");
+                 "number the classes from 0, or correct 'classes'");
 }
 
 std::int64_t LabelArray::check_all() {

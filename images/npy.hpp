@@ -46,18 +46,24 @@ class NpyWriter {
   /// Appends whole rows or parts of rows. The element type must be the one that was announced.
   void write(std::span<const float> values);
   void write(std::span<const std::int64_t> values);
+  /// Writes values from place `first` of the array on, in any order; each value once, and none is appended then.
+  void write_at(std::uint64_t first, std::span<const float> values);
+  void write_at(std::uint64_t first, std::span<const std::int64_t> values);
   /// Syncs the complete array and puts it in place.
   void finish();
-  /// Puts an array of only the first `rows` rows, of which all were appended, in place as `path`, in the same folder.
+  /// Puts an array of only the first `rows` rows, of which all were written, in place as `path`, in the same folder.
   void finish_partial(const std::filesystem::path& path, std::uint64_t rows);
   const std::filesystem::path& path() const noexcept { return file_.path(); }
 
  private:
   void append(std::span<const std::byte> bytes, std::size_t values);
+  void place(std::uint64_t offset, std::span<const std::byte> bytes, std::size_t values);
+  void count(std::size_t values);
 
   AtomicFile file_;
   NpyType type_;
   std::vector<std::uint64_t> shape_;
+  std::uint64_t header_bytes_;
   std::uint64_t announced_;
   std::uint64_t written_ = 0;
 };

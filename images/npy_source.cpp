@@ -25,11 +25,15 @@ std::string images_hint(const NpyHeader& header) {
                : "save it with numpy.save(path, numpy.ascontiguousarray(x.astype('float32')))";
 }
 
-ImageShape image_shape(const OpenArray& array, Layout layout) {
+constexpr std::array<std::string_view, 2> kImageTypes{"<f4", "|u1"};
+
+}  // namespace
+
+ImageShape shape_of_images(const OpenArray& array, Layout layout) {
   const InputFile& file = array.file;
   const NpyHeader& header = array.header;
   constexpr std::string_view kHint =
-      "images need four axes: (count, channels, height, width), or with `layout: nhwc` "
+      "images need four axes: (count, channels, height, width), or with 'layout: nhwc' "
       "(count, height, width, channels); for grey images save x[:, None]";
   if (header.shape.size() != 4)
     refuse_array(file.path(), kImagesWhat, fmt::format("its shape is {}, and 4 axes are needed", header.shape_text()),
@@ -41,13 +45,20 @@ ImageShape image_shape(const OpenArray& array, Layout layout) {
   return layout == Layout::nchw ? ImageShape{axis(1), axis(2), axis(3)} : ImageShape{axis(3), axis(1), axis(2)};
 }
 
+RecordFile open_images(OpenArray array) {
+  const std::string hint = images_hint(array.header);
+  return open_rows(std::move(array), kImagesWhat, kImageTypes, 4, hint);
+}
+
+namespace {
+
 class Npy final : public Source {
  public:
   Npy(OpenArray images, const std::filesystem::path& labels, Layout layout, std::uint32_t classes)
       : layout_(layout),
         bytes_(images.header.descr == "|u1"),
         classes_(classes),
-        shape_(image_shape(images, layout)),
+        shape_(shape_of_images(images, layout)),
         remark_(std::move(images.remark)),
         images_(open_images(std::move(images))) {
     if (!labels.empty()) labels_.emplace(labels, images_.count(), "image", classes);
@@ -81,13 +92,6 @@ class Npy final : public Source {
   }
 
  private:
-  static constexpr std::array<std::string_view, 2> kTypes{"<f4", "|u1"};
-
-  static RecordFile open_images(OpenArray array) {
-    const std::string hint = images_hint(array.header);
-    return open_rows(std::move(array), kImagesWhat, kTypes, 4, hint);
-  }
-
   template <class Value, class ValueAt>
   void read_as(std::span<const std::uint64_t> indices, std::span<Value> pixels, std::span<std::int64_t> labels,
                ValueAt value) {
@@ -123,8 +127,9 @@ class Npy final : public Source {
 }  // namespace
 
 std::unique_ptr<Source> make_npy(const std::filesystem::path& images, const std::filesystem::path& labels,
-                                 Layout layout, std::uint32_t classes) {
-  return std::make_unique<Npy>(open_array(images), labels, layout, classes);
+                                 Layout layout, std::uint32_t classes, ReadLabels read) {
+  return std::make_unique<Npy>(open_array(images), read == ReadLabels::yes ? labels : std::filesystem::path(), layout,
+                               classes);
 }
 
 }  // namespace tutti::images

@@ -51,7 +51,11 @@ void remove_partial(const std::filesystem::path& partial) {
 }
 
 NpyWriter::NpyWriter(const std::filesystem::path& path, NpyType type, const std::vector<std::uint64_t>& shape)
-    : file_(path), type_(type), shape_(shape), announced_(product(shape)) {
+    : file_(path),
+      type_(type),
+      shape_(shape),
+      header_bytes_(header_text(type, shape).size()),
+      announced_(product(shape)) {
   file_.write(header_text(type, shape));
 }
 
@@ -65,11 +69,30 @@ void NpyWriter::write(std::span<const std::int64_t> values) {
   append(std::as_bytes(values), values.size());
 }
 
+void NpyWriter::write_at(std::uint64_t first, std::span<const float> values) {
+  assert(type_ == NpyType::float32);
+  place(first * sizeof(float), std::as_bytes(values), values.size());
+}
+
+void NpyWriter::write_at(std::uint64_t first, std::span<const std::int64_t> values) {
+  assert(type_ == NpyType::int64);
+  place(first * sizeof(std::int64_t), std::as_bytes(values), values.size());
+}
+
+void NpyWriter::place(std::uint64_t offset, std::span<const std::byte> bytes, std::size_t values) {
+  count(values);
+  file_.write_at(header_bytes_ + offset, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
 void NpyWriter::append(std::span<const std::byte> bytes, std::size_t values) {
+  count(values);
+  file_.write(bytes);
+}
+
+void NpyWriter::count(std::size_t values) {
   if (values > announced_ - written_)
     throw Error(ErrorKind::failed, fmt::format("could not write {}", file_.path().string()),
                 fmt::format("{} announced, and there are {}", counted(announced_, "value"), written_ + values));
-  file_.write(bytes);
   written_ += values;
 }
 
@@ -83,12 +106,11 @@ void NpyWriter::finish() {
 // The shape comes before the data, so its text overwrites the old one. It is never longer, since the rows are fewer.
 void NpyWriter::finish_partial(const std::filesystem::path& path, std::uint64_t rows) {
   assert(!shape_.empty() && rows <= shape_.front());
-  const std::size_t header_bytes = header_text(type_, shape_).size();
   shape_.front() = rows;
   const std::uint64_t value_bytes = type_ == NpyType::float32 ? sizeof(float) : sizeof(std::int64_t);
   assert(product(shape_) <= written_);
-  file_.write_at(0, header_text(type_, shape_, header_bytes));
-  file_.cut(header_bytes + product(shape_) * value_bytes);
+  file_.write_at(0, header_text(type_, shape_, header_bytes_));
+  file_.cut(header_bytes_ + product(shape_) * value_bytes);
   file_.commit_as(path);
 }
 

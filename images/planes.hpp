@@ -14,6 +14,8 @@
 
 namespace tutti::images {
 
+class Tiling;
+
 /// A source that may decode pictures of any size. Source::read() and read_bytes() give its own plane, the one that its
 /// description asks for. One thread at a time.
 class PlaneSource : public Source {
@@ -31,6 +33,8 @@ class PlaneSource : public Source {
   /// How many pictures, of those that were read and not yet told by this function, have an EXIF orientation that was
   /// not applied.
   virtual std::uint64_t take_unturned() = 0;
+  /// As tiling_of() in images/tiles.hpp.
+  virtual const Tiling* tiling() const { return nullptr; }
 };
 
 /// The source as one that decodes, or null.
@@ -42,7 +46,7 @@ const PlaneSource* decoding(const Source& source);
 /// what is behind it.
 class Forwarding : public PlaneSource {
  public:
-  explicit Forwarding(Source& source) : source_(source), planes_(decoding(source)) {}
+  explicit Forwarding(Source& source) : source_(source), planes_(dynamic_cast<PlaneSource*>(&source)) {}
 
   std::string name() const override { return source_.name(); }
   ImageShape shape() const override { return source_.shape(); }
@@ -65,13 +69,17 @@ class Forwarding : public PlaneSource {
     source_.read_tensors(behind(indices), tensors, labels);
     after_read(indices.size(), labels);
   }
+  std::optional<TensorLayout> label_layout() const override { return source_.label_layout(); }
+  void read_labels(std::span<const std::uint64_t> indices, std::span<std::byte> labels) override {
+    source_.read_labels(behind(indices), labels);
+  }
   std::string image_name(std::uint64_t index) const override { return source_.image_name(index); }
   std::string class_name(std::uint32_t label) const override { return source_.class_name(label); }
   std::uint64_t number_of(std::uint64_t index) const override { return source_.number_of(index); }
   std::vector<std::string> skipped() const override { return source_.skipped(); }
   std::vector<std::string> remarks() const override { return source_.remarks(); }
 
-  bool decodes() const override { return planes_ != nullptr; }
+  bool decodes() const override { return planes_ != nullptr && planes_->decodes(); }
   void choose_planes(std::span<const Resize> asked) override { planes_->choose_planes(asked); }
   std::vector<ImageShape> plane_shapes() const override { return planes_->plane_shapes(); }
   void read_planes(std::span<const std::uint64_t> indices, std::span<const std::span<std::uint8_t>> planes,
@@ -79,7 +87,8 @@ class Forwarding : public PlaneSource {
     planes_->read_planes(behind(indices), planes, labels);
     after_read(indices.size(), labels);
   }
-  std::uint64_t take_unturned() override { return planes_->take_unturned(); }
+  std::uint64_t take_unturned() override { return planes_ != nullptr ? planes_->take_unturned() : 0; }
+  const Tiling* tiling() const override { return planes_ != nullptr ? planes_->tiling() : nullptr; }
 
  protected:
   /// The places of the same samples in the source behind it, however they are read; valid until the next call.
@@ -89,7 +98,7 @@ class Forwarding : public PlaneSource {
 
  private:
   Source& source_;
-  PlaneSource* planes_;  ///< the same source if it decodes, else null
+  PlaneSource* planes_;  ///< the same source if it is one, else null
 };
 
 /// A source of arrays of one shape, which must have bytes, as if they were decoded pictures: what a plane leaves open

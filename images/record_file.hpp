@@ -57,6 +57,10 @@ class RecordFile {
     }
   }
 
+  /// Copies the bytes of one record from `offset` on.
+  void copy_part(std::uint64_t record, std::uint64_t offset, std::span<std::byte> out) const {
+    file_.read(first_byte_ + record * record_bytes_ + offset, out);
+  }
   /// Copies the records to `out`, one after another.
   void copy(std::span<const std::uint64_t> indices, std::span<std::byte> out) const;
 

@@ -32,11 +32,14 @@ std::unique_ptr<Source> make_digits(Split split);
 /// (https://www.cs.toronto.edu/~kriz/cifar.html)
 std::unique_ptr<Source> make_cifar10(const std::filesystem::path& folder, Split split);
 
+/// Whether a source has the labels, or only leaves them out of its tensors: label_tensor.hpp reads them then.
+enum class ReadLabels { yes, no };
+
 /// Images in an array (images/arrays.hpp) of float32 (as they are) or uint8 (divided by 255), rank 4 in `layout`.
 /// `labels` is an array of int64, int32 or uint8, rank 1, of the same count, or a column of a table; or an empty path.
 /// `classes` 0: the largest label + 1. All labels are checked here, before anything runs.
 std::unique_ptr<Source> make_npy(const std::filesystem::path& images, const std::filesystem::path& labels,
-                                 Layout layout, std::uint32_t classes);
+                                 Layout layout, std::uint32_t classes, ReadLabels read = ReadLabels::yes);
 
 /// A tensor of the samples: an array of float32, float16, uint8, int32, int64 or bool, taken as it is, or of float64,
 /// which becomes float32; or the numbers of a table. Without a name `file` is an archive, and each of its arrays is a
@@ -47,7 +50,7 @@ struct ArrayInput {
 };
 /// Samples of these tensors, at least one, all of the same count; labels as of make_npy(). Throws Error(usage).
 std::unique_ptr<Source> make_arrays(const std::vector<ArrayInput>& inputs, const std::filesystem::path& labels,
-                                    std::uint32_t classes);
+                                    std::uint32_t classes, ReadLabels read = ReadLabels::yes);
 
 /// How a folder of images is read.
 struct FolderReading {

@@ -109,22 +109,36 @@ class TiffPixels {
   std::array<char, 1024> why_{};  // as long as libtiff asks for
 };
 
+[[noreturn]] void refuse_tiff(const TiffFile& file) {
+  refuse_image(file.error[0] != '\0' ? file.error.data() : "it is a damaged TIFF");
+}
+
+ImageShape size_in(TIFF* tiff) {
+  ImageShape size{3, 0, 0};
+  TIFFGetField(tiff, TIFFTAG_IMAGELENGTH, &size.height);
+  TIFFGetField(tiff, TIFFTAG_IMAGEWIDTH, &size.width);
+  check_size(size.height, size.width);
+  return size;
+}
+
 }  // namespace
+
+ImageShape size_of_tiff(std::span<const std::byte> bytes) {
+  TiffFile file{bytes, 0, {}};
+  const OpenTiff tiff = open_tiff(file);
+  if (!tiff) refuse_tiff(file);
+  return size_in(tiff.get());
+}
 
 void decode_tiff(std::span<const std::byte> bytes, DecodedImage& into) {
   TiffFile file{bytes, 0, {}};
   const OpenTiff tiff = open_tiff(file);
-  if (!tiff) refuse_image(file.error[0] != '\0' ? file.error.data() : "it is a damaged TIFF");
-  std::uint32_t height = 0;
-  std::uint32_t width = 0;
-  TIFFGetField(tiff.get(), TIFFTAG_IMAGELENGTH, &height);
-  TIFFGetField(tiff.get(), TIFFTAG_IMAGEWIDTH, &width);
-  check_size(height, width);
+  if (!tiff) refuse_tiff(file);
+  const auto [channels, height, width] = size_in(tiff.get());
   keep_colours(tiff.get());
   TiffPixels image(tiff.get());
   std::vector<std::uint32_t> pixels(std::size_t{height} * width);
-  if (!image.read(pixels) || file.error[0] != '\0')
-    refuse_image(file.error[0] != '\0' ? file.error.data() : "it is a damaged TIFF");
+  if (!image.read(pixels) || file.error[0] != '\0') refuse_tiff(file);
   make_room(into, height, width);
   std::uint8_t* to = into.bytes.data();
   for (const std::uint32_t pixel : pixels) {
@@ -136,6 +150,7 @@ void decode_tiff(std::span<const std::byte> bytes, DecodedImage& into) {
 
 #else
 
+ImageShape size_of_tiff(std::span<const std::byte>) { refuse_image(not_built_in(Format::tiff)); }
 void decode_tiff(std::span<const std::byte>, DecodedImage&) { refuse_image(not_built_in(Format::tiff)); }
 
 #endif

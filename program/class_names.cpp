@@ -114,7 +114,7 @@ bool in_place(const Places& places) {
 }
 
 [[noreturn]] void refuse(const std::vector<std::string>& there, const std::vector<std::string>& wanted,
-                         const Places& places, const std::string& images) {
+                         const Places& places, const std::string& images, const std::string& names) {
   std::vector<std::string> unknown;
   std::vector<std::string> elsewhere;
   for (std::size_t label = 0; label < there.size(); ++label) {
@@ -128,11 +128,12 @@ bool in_place(const Places& places) {
     if (std::ranges::find(places, std::optional(static_cast<std::uint32_t>(label))) == places.end())
       missing.push_back(fmt::format("'{}'", wanted[label]));
   std::string detail = fmt::format("at other positions: {}", shown(elsewhere));
-  if (!unknown.empty()) detail = fmt::format("not in the task: {}; {}", shown(unknown), detail);
-  if (!missing.empty()) detail += fmt::format("; only in the task: {}", shown(missing));
-  throw Error(ErrorKind::usage, fmt::format("the classes of {} do not match those of the task", images), detail,
-              "give them the task's names, and their order does not matter; or put 'classes', and the head if "
-              "there is one, into their order");
+  if (!unknown.empty()) detail = fmt::format("not in {}: {}; {}", names, shown(unknown), detail);
+  if (!missing.empty()) detail += fmt::format("; only in {}: {}", names, shown(missing));
+  throw Error(ErrorKind::usage, fmt::format("the classes of {} do not match those of {}", images, names), detail,
+              fmt::format("give them the names of {}, and their order does not matter; or put 'classes', and the head "
+                          "if there is one, into their order",
+                          names));
 }
 
 std::vector<std::string> classes_of(const Source& source) {
@@ -146,7 +147,7 @@ std::vector<std::string> classes_of(const Source& source) {
 }  // namespace
 
 ClassMatch match_classes(const std::vector<std::string>& there, const std::vector<std::string>& wanted,
-                         const std::string& images) {
+                         const std::string& images, const std::string& names) {
   const Places places = places_of(there, wanted);
   ClassMatch match;
   if (go_by_name(places)) {
@@ -154,22 +155,22 @@ ClassMatch match_classes(const std::vector<std::string>& there, const std::vecto
     for (const auto& place : places) match.labels.push_back(*place);
     return match;
   }
-  if (!in_place(places)) refuse(there, wanted, places, images);
+  if (!in_place(places)) refuse(there, wanted, places, images, names);
   for (std::size_t label = 0; label < there.size(); ++label)
     if (!places[label]) match.others.push_back(fmt::format("'{}' for '{}'", there[label], wanted[label]));
   return match;
 }
 
 std::unique_ptr<Source> with_task_classes(std::unique_ptr<Source> source, const std::vector<std::string>& wanted,
-                                          const std::string& images) {
+                                          const std::string& images, const std::string& names) {
   if (wanted.empty()) return source;
   if (source->classes() > wanted.size())
     throw Error(ErrorKind::usage,
-                fmt::format("{} have {} classes, but the task names {}", images, source->classes(), wanted.size()),
+                fmt::format("{} have {} classes, but {} names {}", images, source->classes(), names, wanted.size()),
                 source->name(), "name all of them in 'classes', in the order of the labels");
-  const ClassMatch match = match_classes(classes_of(*source), wanted, images);
+  const ClassMatch match = match_classes(classes_of(*source), wanted, images, names);
   if (!match.labels.empty())
-    log::info("{} have their classes in a different order than the task: labels are matched by name", images);
+    log::info("{} have their classes in a different order than {}: labels are matched by name", images, names);
   if (!match.others.empty())
     log::warning("{} have {} of {} classes under other names, which are matched by their order: {}", images,
                  match.others.size(), source->classes(), shown(match.others));

@@ -1,8 +1,11 @@
 #include "program/commands.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -10,6 +13,7 @@
 
 #include "common/clock.hpp"
 #include "common/counted.hpp"
+#include "common/folder_obstacle.hpp"
 #include "common/tensor_text.hpp"
 #include "common/unsigned_nan.hpp"
 #include "coordinator/plan/find_worker.hpp"
@@ -29,19 +33,53 @@ namespace {
 void train_members(Session& session, bool quiet) {
   const std::vector<config::MemberSpec>& members = session.spec().members;
   const auto begin = std::chrono::steady_clock::now();
+  std::uint32_t epochs = 0;
+  for (const config::MemberSpec& member : members) epochs = std::max(epochs, member.train.epochs);
+  bool trained_all = false;  // from then on, weights are written
   const auto on_epoch = [&](const EpochResult& epoch) {
     add_epoch(session.report(), epoch);
+    trained_all = trained_all || epoch.epoch == epochs;
     if (quiet) return;
     const config::MemberSpec& member = members[epoch.member];
     say(stdout,
         fmt::format("{:<12}  epoch {}/{}  loss {:.4f}  accuracy {:6.2f} %  {:.2f} s\n", member.name, epoch.epoch,
                     member.train.epochs, unsigned_nan(epoch.loss), epoch.accuracy * 100, epoch.seconds));
   };
-  const TrainResult trained = session.ensemble().train(session.source(), session.folder(), on_epoch);
+  TrainResult trained;
+  try {
+    trained = session.ensemble().train(session.source(), session.folder(), on_epoch);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::interrupted || trained_all) throw;
+    throw Error(error.kind(), error.message(), "no weights were written", error.hint());
+  }
   session.report().phases.train = seconds_since(begin);
   session.report().members.resize(members.size());
   for (std::size_t rank = 0; rank < trained.weights.size(); ++rank)
     if (!trained.weights[rank].empty()) session.report().members[rank].weights = trained.weights[rank].string();
+}
+
+/// Members that can be trained, and places for their weights: all that is wrong, before a worker is started.
+void check_training(const config::EnsembleSpec& spec) {
+  std::vector<std::string> untrained;
+  for (const config::MemberSpec& member : spec.members)
+    if (!facts_of(member.model.kind).trainable)
+      untrained.push_back(fmt::format("{} ({})", member.name, kind_name(member.model.kind)));
+  if (!untrained.empty())
+    throw Error(ErrorKind::usage, fmt::format("{} cannot be trained", counted(untrained.size(), "member")),
+                fmt::format("{}", fmt::join(untrained, ", ")),
+                "train members of kind small-cnn or mlp, in a description without the others");
+  for (const config::MemberSpec& member : spec.members) {
+    const std::filesystem::path& weights = member.model.weights;
+    if (weights.empty()) continue;
+    std::error_code hidden;
+    // With the dot, a file in the place of the folder is named.
+    const std::string obstacle = std::filesystem::is_directory(weights, hidden)
+                                     ? "it is a folder"
+                                     : folder_obstacle(weights.parent_path() / ".");
+    if (!obstacle.empty())
+      throw Error(ErrorKind::usage, fmt::format("{}: cannot write the weights to {}", member.name, weights.string()),
+                  obstacle, "correct 'weights' of this member");
+  }
 }
 
 /// The message of an error and what to do about it, on one line.
@@ -83,18 +121,21 @@ InputForm look_at_images(const config::EnsembleSpec& spec, const std::vector<Err
 
 Outcome train(const CommandLine& line, Interruption& interruption) {
   Session session("train", line, true, interruption);
+  check_training(session.spec());
   std::unique_ptr<Source> test;
   if (session.spec().input.dataset != config::Dataset::memory) {
     test = open_named(session.spec(), session.spec().input);
     check_same_preparation(session.spec(), session.source(), *test);
   }
-  session.perform([] {},
-                  [&] {
-                    session.measure([&] { train_members(session, line.quiet); });
-                    if (test && test->labelled())
-                      session.score(test->count(), 0, nullptr, nullptr,
-                                    [&](Sink& sink) { session.ensemble().run(*test, sink); });
-                  });
+  session.perform(
+      [&] {
+        if (test) check_labels(session.spec(), *test, session.ensemble().status().members);
+      },
+      [&] {
+        session.measure([&] { train_members(session, line.quiet); });
+        if (test && test->label_layout())
+          session.score(*test, 0, nullptr, nullptr, [&](Sink& sink) { session.ensemble().run(*test, sink); });
+      });
   return session.conclude({});
 }
 

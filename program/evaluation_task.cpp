@@ -8,6 +8,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/axis.hpp"
 #include "common/counted.hpp"
 #include "common/tensor_text.hpp"
 #include "coordinator/plan/input.hpp"
@@ -25,6 +26,10 @@ void check_images(const EvaluationTask& task, std::string_view key) {
   if (task.source->count() == 0)
     refuse(fmt::format("{}: there are none", task.images), task.source->name(),
            fmt::format("check 'limit', 'skip' and 'count' of its '{}'", key));
+  if (const auto label = task.source->label_layout(); label && !task.source->labelled())
+    refuse(fmt::format("{} have labels of {}, and only one class per image can be evaluated", task.images,
+                       dims_text(label->dims)),
+           task.source->name(), "'tutti run' compares masks, numbers and several labels per image with their labels");
   if (!task.source->labelled())
     refuse(fmt::format("{} have no labels", task.images), task.source->name(),
            fmt::format("give its '{}' labels ('labels' for npy, 'classes' for random), or use a data set that has them",
@@ -175,11 +180,14 @@ std::vector<EvaluationTask> open_tasks(const config::EnsembleSpec& spec) {
 }
 
 void check_named_classes(const config::EnsembleSpec& spec, const std::vector<MemberStatus>& members) {
-  for (const MemberStatus& member : members)
-    if (!spec.classes.empty() && member.width() != spec.classes.size())
+  for (const MemberStatus& member : members) {
+    const auto axis = size_at(member.output, spec.combine.axis);
+    const std::uint64_t classes = axis ? member.output[*axis] : member.width();
+    if (!spec.classes.empty() && classes != spec.classes.size())
       refuse(fmt::format("'classes' names {}, but '{}' outputs {}", counted(spec.classes.size(), "class"), member.name,
-                         member.width()),
+                         classes),
              {}, "name the classes of the members, in the order of their outputs");
+  }
 }
 
 void check_classes(const Source& source, const std::vector<MemberStatus>& models) {
@@ -221,7 +229,7 @@ void check_widths(const std::vector<EvaluationTask>& tasks, const std::vector<Me
     if (model.output.size() != 1)
       refuse(fmt::format("'{}' outputs {} values per image, and only scores of classes can be evaluated", model.name,
                          dims_text(model.output)),
-             {}, "'tutti run' writes such predictions into predictions.npy, for a script of yours to measure");
+             {}, "'tutti run' compares such predictions with labels of their shape");
   for (const EvaluationTask& task : tasks)
     for (const MemberStatus& model : models) check_width(task, model);
   for (std::size_t rank = 1; combined && rank < members; ++rank)

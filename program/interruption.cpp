@@ -5,13 +5,11 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <utility>
 
 #include <tutti/error.hpp>
 
 #include "common/log.hpp"
-#include "program/say.hpp"
 
 namespace tutti::program {
 const char* signal_name(int signal) {
@@ -29,9 +27,14 @@ const char* signal_name(int signal) {
 
 void Interruption::take(int number) {
   const MutexLock lock(mutex_);
-  if (!stop_ || signal_ != 0) ::_exit(128 + number);  // no message: the program may be blocked writing to stderr
+  if (!stop_ || signal_ != 0) leave(number, kept_);
   signal_ = number;
   stop_(number);
+}
+
+void Interruption::keep(std::string detail) {
+  const MutexLock lock(mutex_);
+  kept_ = std::move(detail);
 }
 
 void Interruption::check() const {
@@ -39,10 +42,14 @@ void Interruption::check() const {
 }
 
 void Interruption::leave(int signal, std::string_view detail) {
-  // A stopped terminal, or a pipe that is not read, must not block the exit of the program.
+  // A stopped terminal, or a pipe that is not read, must not block the exit of the program, and neither must a thread
+  // that is blocked there and holds the lock of the stream.
   pollfd place{STDERR_FILENO, POLLOUT, 0};
-  if (::poll(&place, 1, 0) == 1)
-    say(stderr, fmt::format("tutti: {}\n", Error(ErrorKind::interrupted, "interrupted", std::string(detail)).what()));
+  if (::poll(&place, 1, 0) == 1) {
+    const std::string text =
+        fmt::format("tutti: {}\n", Error(ErrorKind::interrupted, "interrupted", std::string(detail)).what());
+    if (::write(STDERR_FILENO, text.data(), text.size()) < 0) ::_exit(128 + signal);
+  }
   ::_exit(128 + signal);
 }
 

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <functional>
+#include <string>
 #include <string_view>
 
 #include <tutti/ensemble.hpp>
@@ -17,8 +18,8 @@ const char* signal_name(int signal);
 
 /// Create it first in main(), before any other thread, so that all threads inherit the blocked signals. The first
 /// signal drains the watched ensemble: the work in flight is finished, then the command ends. If other work is watched,
-/// the signal stops that. A second signal, or one while nothing is watched, ends the program at once; the kernel then
-/// ends the workers and frees the memory.
+/// the signal stops that. A second signal, or one while nothing is watched, ends the program at once, with a message
+/// that says what is kept; the kernel then ends the workers and frees the memory.
 class Interruption {
  public:
   Interruption() = default;
@@ -42,6 +43,8 @@ class Interruption {
 
   /// The signal that arrived, or 0.
   int signal() const noexcept { return signal_; }
+  /// What to say if a signal ends the program at once from now on: what is kept, and how to continue. May be empty.
+  void keep(std::string detail);
   /// Throws Error(interrupted) if a signal arrived.
   void check() const;
   /// Ends the program as main() does after an Error(interrupted) with this detail: for a `stop` after which no thread
@@ -53,6 +56,7 @@ class Interruption {
 
   Mutex mutex_;
   std::function<void(int)> stop_ TUTTI_GUARDED_BY(mutex_);
+  std::string kept_ TUTTI_GUARDED_BY(mutex_);
   std::atomic<int> signal_ = 0;
   SignalWaiter waiter_{[this](int number) { take(number); }};  // last: it uses the others
 };

@@ -193,8 +193,8 @@ int run_program(int argc, char** argv) {
   CLI::App* const run_command = app.add_subcommand("run", "predict, combine, evaluate, write a report");
   CLI::App* const evaluate_command =
       app.add_subcommand("evaluate", "measure members, base, merged model and ensemble on every task");
-  CLI::App* const combine_command =
-      app.add_subcommand("combine", "combine saved answers of members by other rules or weights, without running them");
+  CLI::App* const combine_command = app.add_subcommand(
+      "combine", "combine saved predictions of members by other rules or weights, without running them");
   CLI::App* const train_command = app.add_subcommand("train", "train every member in its worker, side by side");
   CLI::App* const plan_command = app.add_subcommand("plan", "show what would run where, and what it needs");
   CLI::App* const validate_command = app.add_subcommand("validate", "check the configuration, and nothing else");

@@ -145,12 +145,56 @@ void add_scores(images::Report& report, const Scoreboard& scoreboard, const conf
     report.members[rank].loss = metrics->loss();
     report.members[rank].calibration_error = metrics->calibration_error();
   }
+  report.ensemble->scores = scoreboard.labels().ensemble();
+  std::vector<images::Figures> members = scoreboard.labels().members();
+  report.members.resize(std::max(report.members.size(), members.size()));
+  for (std::size_t rank = 0; rank < members.size(); ++rank) report.members[rank].scores = std::move(members[rank]);
 }
 
 void add_epoch(images::Report& report, const EpochResult& result) {
   if (report.members.size() <= result.member) report.members.resize(result.member + 1);
   report.members[result.member].epochs.push_back({result.epoch, result.loss, result.accuracy, result.seconds});
 }
+
+namespace {
+
+/// A figure in the table of a run.
+struct Column {
+  std::string_view title;
+  std::string_view figure;  ///< of Figures
+  const char* format;
+  double factor;
+};
+
+/// The one or two figures that say most.
+std::vector<Column> columns_of(std::string_view kind) {
+  if (kind == "masks") return {{"mIoU", "mean_iou", "{:.2f} %", 100}, {"pixels", "pixel_accuracy", "{:.2f} %", 100}};
+  if (kind == "values") return {{"MAE", "mean_absolute_error", "{:.4g}", 1}, {"R2", "r2", "{:.4f}", 1}};
+  if (kind == "labels")
+    return {{"F1", "macro_f1", "{:.2f} %", 100}, {"mAP", "mean_average_precision", "{:.2f} %", 100}};
+  return {};
+}
+
+/// The columns of all rows: those of the first figures that there are; none if only classes were compared.
+std::vector<Column> columns_of(const images::Report& report) {
+  if (report.ensemble && report.ensemble->scores) return columns_of(report.ensemble->scores->kind);
+  for (const images::MemberReport& member : report.members)
+    if (member.scores) return columns_of(member.scores->kind);
+  return {};
+}
+
+/// How good a member or the ensemble is, in the table: one cell for each column, or the accuracy.
+std::vector<std::string> cells_of(const std::vector<Column>& columns, const std::optional<images::Figures>& scores,
+                                  std::optional<double> accuracy) {
+  if (columns.empty()) return {text_or_dash(accuracy, "{:.2f} %", 100)};
+  std::vector<std::string> cells;
+  for (const Column& column : columns)
+    cells.push_back(
+        text_or_dash(scores ? scores->value(std::string(column.figure)) : std::nullopt, column.format, column.factor));
+  return cells;
+}
+
+}  // namespace
 
 std::string results_table(const images::Report& report) {
   std::size_t name_width = std::string_view("ensemble").size();
@@ -160,18 +204,23 @@ std::string results_table(const images::Report& report) {
     name_width = std::max(name_width, member.status.name.size());
     device_width = std::max(device_width, member.status.device.size());
   }
-  const auto row = [&](std::string_view name, std::string_view device, std::string_view accuracy,
+  const auto row = [&](std::string_view name, std::string_view device, const std::vector<std::string>& figures,
                        std::string_view seconds, std::string_view rate_text) {
-    return fmt::format("{:<{}}  {:<{}}  {:>9}  {:>8}  {:>9}\n", name, name_width, device, device_width, accuracy,
-                       seconds, rate_text);
+    std::string text = fmt::format("{:<{}}  {:<{}}", name, name_width, device, device_width);
+    for (const std::string& figure : figures) text += fmt::format("  {:>9}", figure);
+    return text + fmt::format("  {:>8}  {:>9}\n", seconds, rate_text);
   };
-  std::string table = row("member", "device", "accuracy", "seconds", "images/s");
+  const std::vector<Column> columns = columns_of(report);
+  std::vector<std::string> titles;
+  for (const Column& column : columns) titles.emplace_back(column.title);
+  if (columns.empty()) titles.emplace_back("accuracy");
+  std::string table = row("member", "device", titles, "seconds", "images/s");
   for (const auto& member : report.members)
-    table += row(member.status.name, member.status.device, text_or_dash(member.accuracy, "{:.2f} %", 100),
+    table += row(member.status.name, member.status.device, cells_of(columns, member.scores, member.accuracy),
                  text_or_dash(member.busy_seconds, "{:.2f}"), text_or_dash(member.images_per_second, "{:.0f}"));
   if (!report.ensemble) return table;
   const auto& ensemble = *report.ensemble;
-  return table + row("ensemble", ensemble.rule, text_or_dash(ensemble.accuracy, "{:.2f} %", 100),
+  return table + row("ensemble", ensemble.rule, cells_of(columns, ensemble.scores, ensemble.accuracy),
                      fmt::format("{:.2f}", ensemble.seconds), text_or_dash(ensemble.images_per_second, "{:.0f}"));
 }
 
@@ -229,12 +278,16 @@ std::string plan_text(const Plan& plan, const Machine& machine, const std::strin
     text +=
         fmt::format("{:<16}  {:<12}  {:<24}  {:<10}  {:>7}  {}\n", worker.request.name, kind_name(worker.request.model),
                     worker.device, worker.cores.empty() ? "any" : fmt::format("{}", fmt::join(worker.cores, ",")),
-                    worker.request.threads, worker.assigned);
+                    worker.request.threads, worker.assigned == "null" ? "nothing" : worker.assigned);
   text += planes_text(plan);
   for (const WorkerPlan& worker : plan.workers)
     for (const TakenTensor& taken : worker.request.takes)
       if (taken.input && *taken.input != MemberInput{})
         text += fmt::format("input of {}: {}\n", worker.request.name, input_text(*taken.input));
+  for (const WorkerPlan& worker : plan.workers)
+    if (!worker.request.views.empty())
+      text += fmt::format("views of {}: {}, {}\n", worker.request.name, to_text(worker.request.views),
+                          counted(passes_of(worker.request.views), "prediction") + " of each image");
   text += "\nmemory\n";
   for (const Bound& bound : plan.bounds) text += fmt::format("{:>12}  {}\n", bytes_text(bound.bytes), bound.name);
   text += fmt::format("{:>12}  in all, at least\n", bytes_text(plan.needed_bytes()));

@@ -24,14 +24,15 @@ images::Report begin_report(const std::string& command, const config::EnsembleSp
 void add_status(images::Report& report, const Status& status);
 /// Adds what each member computed between two snapshots of the pool: images, seconds, images/s.
 void add_speeds(images::Report& report, const Status& before, const Status& after);
-/// Adds the accuracy and loss of all, and the ensemble's time for `scoreboard.images()` images, of which `known` needed
+/// Adds the figures of all, and the ensemble's time for `scoreboard.images()` images, of which `known` needed
 /// no computing.
 void add_scores(images::Report& report, const Scoreboard& scoreboard, const config::EnsembleSpec& spec, double seconds,
                 std::uint64_t known);
 void add_epoch(images::Report& report, const EpochResult& result);
 
-/// The table of a run: member, device, accuracy, seconds, images/s; then the ensemble. Values that are not known show
-/// "-".
+/// The table of a run: member, device, accuracy, seconds, images/s; then the ensemble. Instead of the accuracy, masks
+/// have mIoU and the accuracy of their pixels, numbers MAE and R2, several labels F1 and mAP. Values that are not known
+/// show "-".
 std::string results_table(const images::Report& report);
 /// What `tutti plan` prints.
 std::string plan_text(const Plan& plan, const Machine& machine, const std::string& source);

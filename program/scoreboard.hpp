@@ -1,4 +1,4 @@
-// A sink that measures the accuracy and loss of every member and of the ensemble, shows progress, and passes the
+// A sink that measures how good the predictions of every member and of the ensemble are, shows progress, and passes the
 // results on to another sink.
 #pragma once
 
@@ -8,6 +8,7 @@
 #include <tutti/predictions.hpp>
 
 #include "config/spec.hpp"
+#include "program/label_scores.hpp"
 #include "program/progress.hpp"
 #include "program/scores.hpp"
 
@@ -16,8 +17,8 @@ namespace tutti::program {
 class Scoreboard final : public Sink {
  public:
   /// `next` may be null. `scored` and `members`, which may be null, are as in Scores, and `next` or a sink after it
-  /// computes them. All of them outlive it.
-  Scoreboard(const config::CombineSpec& combine, bool scored, Progress& progress, Sink* next,
+  /// computes them. `labels` is for predictions that are not one class per image. All of them outlive it.
+  Scoreboard(const config::CombineSpec& combine, bool scored, LabelScores& labels, Progress& progress, Sink* next,
              const std::vector<MaybeMetrics>* members);
 
   void write(const SegmentResult& result) override;
@@ -27,9 +28,11 @@ class Scoreboard final : public Sink {
   const MaybeMetrics& ensemble() const noexcept { return scores_.ensemble(); }
   const std::vector<MaybeMetrics>& members() const noexcept { return scores_.members(); }
   const std::vector<IncompleteSegment>& incomplete() const noexcept { return scores_.incomplete(); }
+  const LabelScores& labels() const noexcept { return labels_; }
 
  private:
   Scores scores_;
+  LabelScores& labels_;
   Progress& progress_;
   Sink* next_;
   std::uint64_t images_ = 0;

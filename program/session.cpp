@@ -18,6 +18,7 @@
 #include "coordinator/plan/machine.hpp"
 #include "coordinator/plan/segments.hpp"
 #include "program/class_names.hpp"
+#include "program/label_scores.hpp"
 #include "program/progress.hpp"
 #include "program/reporting.hpp"
 #include "program/say.hpp"
@@ -58,6 +59,15 @@ void check_files(const config::EnsembleSpec& spec, bool training) {
   if (const std::vector<Error> missing = missing_files(spec, training); !missing.empty()) throw missing.front();
 }
 
+/// A training on no images would replace weights by untrained ones.
+void refuse_no_images(const Source& source, bool training) {
+  if (source.count() > 0) return;
+  throw Error(ErrorKind::usage, fmt::format("there are no images to {}", training ? "train on" : "predict"),
+              source.name(),
+              fmt::format("see 'limit' and 'count' of {}",
+                          training ? "'train.input', or of 'input' if there is none" : "'input'"));
+}
+
 }  // namespace
 
 config::EnsembleSpec load(const CommandLine& line) {
@@ -65,7 +75,7 @@ config::EnsembleSpec load(const CommandLine& line) {
 }
 
 std::unique_ptr<Source> open_named(const config::EnsembleSpec& spec, const config::InputSpec& input) {
-  return with_task_classes(open_source(spec, input), spec.classes, "the images of 'input'");
+  return with_task_classes(open_source(spec, input), spec.classes, "the images of 'input'", "'classes'");
 }
 
 std::vector<std::filesystem::path> arrays_of(const config::EnsembleSpec& spec) {
@@ -97,8 +107,9 @@ Session::Session(const std::string& command, const CommandLine& line, bool train
   check_files(*spec_, training);
   own_source_ = open_named(*spec_, training ? spec_->train_input : spec_->input);
   source_ = own_source_.get();
+  refuse_no_images(*source_, training);
+  say_skipped(*source_);  // would warn that there are no images, which is an error here
   set_up(command);
-  say_skipped(*source_);
 }
 
 Session::Session(const std::string& command, const CommandLine& line, Interruption& interruption,
@@ -142,9 +153,13 @@ void Session::hold_folder() {
 void Session::perform(const std::function<void()>& check, const std::function<void()>& work) {
   const Clock::time_point begin = Clock::now();
   hold_folder();
+  images::check_run_folder(folder_ ? folder() : requested_folder_, "runs");
   log::info("starting {}", counted(spec_->members.size(), "worker"));
+  interruption_.keep(line_.resume ? "the workers were not ready yet; what was finished before is kept"
+                                  : "the workers were not ready yet");
   ensemble_.emplace(Spec(spec_), options_);
   const Interruption::Watch watch(interruption_, *ensemble_);
+  interruption_.keep({});
   if (!folder_) folder_.emplace(requested_folder_, "runs");
   check();
   // Little can go wrong from here; a run that continues may need what is in the folder.
@@ -167,11 +182,13 @@ void Session::perform(const std::function<void()>& check, const std::function<vo
   write_report(begin);
 }
 
-void Session::score(std::uint64_t images, std::uint64_t known, Sink* next, const std::vector<MaybeMetrics>* members,
+void Session::score(Source& source, std::uint64_t known, Sink* next, const std::vector<MaybeMetrics>* members,
                     const std::function<void(Sink&)>& drive) {
-  Progress progress(style_for(stderr, line_.quiet), "predict", images, known, [this] { return ensemble_->status(); });
-  Scoreboard scoreboard(spec_->combine, has_scores(spec_->combine, ensemble_->status().members), progress, next,
-                        members);
+  Progress progress(style_for(stderr, line_.quiet), "predict", source.count(), known,
+                    [this] { return ensemble_->status(); });
+  const std::vector<MemberStatus> models = ensemble_->status().members;
+  LabelScores labels(spec_->combine, spec_->input.ignore_index, source, models);
+  Scoreboard scoreboard(spec_->combine, has_scores(spec_->combine, models), labels, progress, next, members);
   const Clock::time_point begin = Clock::now();
   const auto add = [&] { add_scores(report_, scoreboard, *spec_, seconds_since(begin), known); };
   try {

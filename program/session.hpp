@@ -70,10 +70,10 @@ class Session {
   /// of an earlier command (unless a run is resumed), does `work`, and writes the report whether it ended well or not.
   void perform(const std::function<void()>& check, const std::function<void()>& work);
 
-  /// Scores what `drive` passes to the sink that it gets: `images` images in all, `known` of which need no computing.
+  /// Scores what `drive` passes to the sink that it gets: all images of `source`, `known` of which need no computing.
   /// The results go on to `next`, which may score the members itself (`members`, or null: Scores). The scores go into
   /// the report, even if the user interrupted the run.
-  void score(std::uint64_t images, std::uint64_t known, Sink* next, const std::vector<MaybeMetrics>* members,
+  void score(Source& source, std::uint64_t known, Sink* next, const std::vector<MaybeMetrics>* members,
              const std::function<void(Sink&)>& drive);
 
   /// Does `work`; what the members compute in this time gives their speeds in the report.

@@ -41,6 +41,21 @@ json::value speed_json(const BatchSpeed& speed) {
   return {{"batch_images", speed.batch_images}, {"images_per_second", number(speed.images_per_second)}};
 }
 
+json::array rows_json(const std::vector<std::vector<std::uint64_t>>& rows) {
+  return list(rows, [](const std::vector<std::uint64_t>& counts) { return json::array(counts.begin(), counts.end()); });
+}
+
+/// The fields depend on the kind.
+json::value figures_json(const std::optional<Figures>& scores) {
+  if (!scores) return nullptr;
+  json::object object{{"kind", scores->kind}, {"compared", scores->compared}};
+  for (const Figure& figure : scores->figures) object[figure.name] = number(figure.value);
+  for (const FigureList& figures : scores->lists) object[figures.name] = list(figures.values, number);
+  if (scores->kind == "masks") object["confusion_matrix"] = rows_json(scores->confusion_matrix);
+  if (scores->kind == "labels") object["left_out"] = or_null(scores->left_out);
+  return object;
+}
+
 json::value member_json(const MemberReport& member, std::size_t rank) {
   const MemberStatus& status = member.status;
   const auto if_hosted = [&](double value) { return member.hosted ? number(value) : json::value(nullptr); };
@@ -59,6 +74,7 @@ json::value member_json(const MemberReport& member, std::size_t rank) {
           {"accuracy", number(member.accuracy)},
           {"loss", number(member.loss)},
           {"calibration_error", number(member.calibration_error)},
+          {"scores", figures_json(member.scores)},
           {"busy_seconds", number(member.busy_seconds)},
           {"images", member.images},
           {"images_per_second", number(member.images_per_second)},
@@ -98,16 +114,16 @@ json::array incomplete_json(const std::vector<IncompleteSegment>& segments, cons
 }
 
 json::value ensemble_json(const EnsembleReport& ensemble, const std::vector<MemberReport>& members) {
-  const auto row = [](const std::vector<std::uint64_t>& counts) { return json::array(counts.begin(), counts.end()); };
   return {{"rule", ensemble.rule},
           {"over", ensemble.over},
           {"accuracy", number(ensemble.accuracy)},
           {"loss", number(ensemble.loss)},
           {"calibration_error", number(ensemble.calibration_error)},
+          {"scores", figures_json(ensemble.scores)},
           {"seconds", number(ensemble.seconds)},
           {"images", ensemble.images},
           {"images_per_second", number(ensemble.images_per_second)},
-          {"confusion_matrix", list(ensemble.confusion_matrix, row)},
+          {"confusion_matrix", rows_json(ensemble.confusion_matrix)},
           {"per_class_accuracy", list(ensemble.per_class_accuracy, number)},
           {"incomplete", incomplete_json(ensemble.incomplete, members)}};
 }

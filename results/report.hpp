@@ -12,6 +12,7 @@
 #include <tutti/status.hpp>
 
 #include "common/json.hpp"
+#include "results/figures.hpp"
 
 namespace tutti::images {
 
@@ -39,6 +40,7 @@ struct MemberReport {
   std::optional<double> images_per_second;
   std::vector<EpochReport> epochs;     ///< empty unless it was trained
   std::optional<std::string> weights;  ///< the file that holds them
+  std::optional<Figures> scores;       ///< if the labels are not one class per image
 };
 
 struct EnsembleReport {
@@ -53,6 +55,7 @@ struct EnsembleReport {
   std::vector<std::vector<std::uint64_t>> confusion_matrix;  ///< [label][predicted]; empty without labels
   std::vector<std::optional<double>> per_class_accuracy;     ///< empty without labels
   std::vector<IncompleteSegment> incomplete;                 ///< in order; the ranks are those of Report::members
+  std::optional<Figures> scores;                             ///< if the labels are not one class per image
 };
 
 /// Over the images of one task that a model predicted; nothing if there are no labels or no classes.

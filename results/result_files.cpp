@@ -68,10 +68,8 @@ class Removal {
       remove(folder / name);
       remove(partial_of(folder / name));
     }
-    below(folder / "members", [&](const fs::path& members) {
-      for (const fs::path& file : entries_of(members))
-        if (file.extension() == ".npy") remove(file);
-    });
+    for (const char* name : {"members", "predictions", "predicted"}) remove_below(folder / name, ".npy");
+    remove_below(folder / "masks", ".png");
     for (const auto& rule : enum_names(CombineRule{}))
       below(folder / std::string(rule.name), [&](const fs::path& own) {
         for (const char* name : kOfRule) remove(own / name);
@@ -90,6 +88,17 @@ class Removal {
   static bool same(const fs::path& a, const fs::path& b) {
     std::error_code different;
     return fs::equivalent(a, b, different);
+  }
+
+  void remove_below(const fs::path& folder, const char* ending) {
+    below(folder, [&](const fs::path& own) {
+      for (const fs::path& entry : entries_of(own)) {
+        if (is_folder(entry))
+          remove_below(entry, ending);
+        else if (entry.extension() == ending)
+          remove(entry);
+      }
+    });
   }
 
   /// Does `work` on a subfolder of a command's folder, and removes the subfolder if it is then empty.

@@ -15,23 +15,23 @@
 #include <tutti/error.hpp>
 #include <utility>
 
-#include "common/dangling_link.hpp"
+#include "common/folder_obstacle.hpp"
 #include "common/log.hpp"
 
 namespace tutti::images {
 namespace {
 
-constexpr const char* kHint = "choose another folder with `output:`";
+constexpr const char* kHint = "choose another folder with 'output'";
+
+void check_place(const std::filesystem::path& folder) {
+  if (const std::string obstacle = folder_obstacle(folder); !obstacle.empty())
+    throw Error(ErrorKind::usage, fmt::format("cannot write results to {}", folder.string()), obstacle, kHint);
+}
 
 void create(const std::filesystem::path& folder) {
-  if (const std::string dangling = dangling_link(folder); !dangling.empty())
-    throw Error(ErrorKind::usage, fmt::format("cannot write results to {}", folder.string()), dangling, kHint);
+  check_place(folder);
   std::error_code code;
   std::filesystem::create_directories(folder, code);
-  std::error_code unknown;  // even whether it exists may be hidden
-  if (!std::filesystem::is_directory(folder, unknown) && std::filesystem::exists(folder, unknown))
-    throw Error(ErrorKind::usage, fmt::format("cannot write results to {}", folder.string()), "it is not a folder",
-                kHint);
   if (code)
     throw Error(ErrorKind::failed, fmt::format("could not create the folder {}", folder.string()), code.message(),
                 kHint);
@@ -55,6 +55,14 @@ std::optional<unsigned> run_number(const std::filesystem::path& folder) {
   unsigned number = 0;
   const auto [rest, wrong] = std::from_chars(name.data(), name.data() + name.size(), number);
   return wrong == std::errc{} && rest == name.data() + name.size() ? std::optional(number) : std::nullopt;
+}
+
+void check_run_folder(const std::filesystem::path& requested, const std::filesystem::path& parent) {
+  const std::filesystem::path& folder = requested.empty() ? parent : requested;
+  check_place(folder);
+  if (const int denial = folder_denial(folder); denial != 0)
+    throw Error(ErrorKind::failed, fmt::format("could not write into the folder {}", folder.string()),
+                std::generic_category().message(denial), kHint);
 }
 
 std::filesystem::path make_run_folder(const std::filesystem::path& requested, const std::filesystem::path& parent) {

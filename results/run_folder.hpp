@@ -18,6 +18,10 @@ std::optional<unsigned> run_number(const std::filesystem::path& folder);
 /// created. Nothing is locked.
 std::filesystem::path make_run_folder(const std::filesystem::path& requested, const std::filesystem::path& parent);
 
+/// Throws what make_run_folder() would throw, or the first file in the folder, as far as that shows without creating
+/// anything.
+void check_run_folder(const std::filesystem::path& requested, const std::filesystem::path& parent);
+
 /// A folder that is removed again if nothing was written into it. Moves, does not copy.
 class MadeFolder {
  public:

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/dangling_link.hpp"
+#include "results/masks.hpp"
 
 namespace tutti::images {
 namespace {
@@ -25,15 +26,24 @@ std::vector<std::uint64_t> all_sizes(std::uint64_t images, const Dims& shape) {
   return sizes;
 }
 
+void check_masks_of(const ResultForm& form, const Source* names) {
+  std::vector<std::string> all;
+  for (std::uint64_t image = 0; names != nullptr && image < form.images; ++image)
+    all.push_back(names->image_name(image));
+  check_own_files(all);
+}
+
+}  // namespace
+
 void check_file_name(const std::string& member) {
   if (member.empty() || member == "." || member == ".." || member.find('/') != member.npos)
     throw Error(ErrorKind::usage, fmt::format("cannot save the predictions of member \"{}\"", member),
                 "its name cannot be the name of a file", "rename the member, or do not set 'save_members'");
 }
 
-}  // namespace
-
-NpySink::NpySink(const std::filesystem::path& folder, const ResultForm& form, const Source* names) : folder_(folder) {
+NpySink::NpySink(const std::filesystem::path& folder, const ResultForm& form, const Source* names)
+    : folder_(folder), form_(form), names_(names) {
+  if (form.masks) check_masks_of(form, names);
   for (const ResultForm::Member& member : form.members) check_file_name(member.name);
   if (form.shape)
     predictions_.emplace(folder / "predictions.npy", NpyType::float32, all_sizes(form.images, *form.shape));
@@ -64,7 +74,21 @@ void NpySink::write(const SegmentResult& result) {
   for (std::size_t i = 0; i < members_.size(); ++i) members_[i].write(result.members[i].values);
   if (labels_) labels_->write(result.labels);
   if (table_) table_->write(result);
+  if (form_.masks) write_masks(result);
   images_ += result.count;
+}
+
+void NpySink::write_masks(const SegmentResult& result) {
+  const Dims& sizes = form_.decided.value();
+  const std::uint64_t pixels = elements_of(sizes);
+  for (std::uint64_t image = 0; image < result.count; ++image) {
+    const std::uint64_t number = result.first + image;
+    const std::string name =
+        file_name_of(names_ != nullptr ? names_->image_name(number) : std::string(), number, form_.images);
+    PalettePng mask(own_file(folder_ / "masks", name, ".png"), sizes[0], sizes[1]);
+    write_classes(mask, result.predicted.subspan(image * pixels, pixels));
+    mask.finish();
+  }
 }
 
 // predictions.npy is last: if it is there, all files are.

@@ -24,26 +24,40 @@ struct ResultForm {
   };
   std::vector<Member> members;  ///< in rank order; all members if their predictions are kept, else empty
   bool labels = false;          ///< the labels are kept too
+  bool masks = false;           ///< check_masks() has passed: every image gets a picture of its classes, too
+};
+
+/// Throws Error(usage) if the member's name cannot be the name of a file.
+void check_file_name(const std::string& member);
+
+/// Writes the results of a run into files. One thread; every call may throw Error(failed) that names the file.
+class ResultSink : public Sink {
+ public:
+  /// Puts all files in place. Throws if fewer images than announced have been written.
+  virtual void finish() = 0;
+  /// For a run that ended early: puts what is complete in place, under other names.
+  virtual void finish_partial() = 0;
 };
 
 /// Writes predictions.npy (images x shape, float32), predicted.npy (images x decided, int64; only with classes),
 /// predictions.csv (only with one class per image, see prediction_table.hpp) and, if the form names members,
-/// members/<name>.npy, and labels.npy (images, int64) if it asks for them. Nothing appears in `folder` before finish().
+/// members/<name>.npy, and labels.npy (images, int64) if it asks for them. Nothing appears in `folder` before finish(),
+/// except for masks/<name>.png, which are written one by one if the form asks for them (masks.hpp).
 /// Any call may throw Error(failed) that names the file; one thread. For missing members the file has NaN, and -1.
-class NpySink final : public Sink {
+class NpySink final : public ResultSink {
  public:
   /// `folder` exists. `names` is the source of the images and must outlive it; without it there is no predictions.csv.
-  /// Throws Error(usage) if a member's name cannot be the name of a file.
+  /// Throws Error(usage) if a member's name cannot be the name of a file, or two images would have the same mask.
   NpySink(const std::filesystem::path& folder, const ResultForm& form, const Source* names = nullptr);
 
   void write(const SegmentResult& result) override;
   /// Puts all files in place, predictions.npy last, and removes those that finish_partial() of an earlier run left.
   /// Throws if fewer images than announced have been written.
-  void finish();
+  void finish() override;
   /// For a run that ended early: puts the images so far into predictions.partial.npy, predicted.partial.npy,
   /// predictions.partial.csv and members/<name>.partial.npy, with only their rows. A segment that could not be written
   /// completely is left out. Without any segment no file appears; files of earlier, complete runs stay.
-  void finish_partial();
+  void finish_partial() override;
 
  private:
   std::vector<NpyWriter*> writers();
@@ -59,7 +73,11 @@ class NpySink final : public Sink {
   std::optional<PredictionTable> table_;
   std::vector<NpyWriter> members_;
   std::optional<NpyWriter> labels_;
+  void write_masks(const SegmentResult& result);
+
   std::filesystem::path folder_;
+  const ResultForm form_;
+  const Source* const names_;
   std::uint64_t images_ = 0;  ///< of segments that every file holds
 };
 

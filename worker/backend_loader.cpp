@@ -13,11 +13,17 @@
 #include "common/program_folder.hpp"
 #include "common/wire/spawn_contract.hpp"
 #include "worker/fake.hpp"
+#include "worker/views.hpp"
 
 namespace tutti::worker {
 namespace {
 
 namespace fs = std::filesystem;
+
+[[noreturn]] void refuse_library(const std::string& message) {
+  const std::string reason = ::dlerror();
+  throw Error(ErrorKind::failed, message, reason, std::string(library_hint(reason)));
+}
 
 // The LibTorch that the user chose is opened first; otherwise the plugin finds one by its own search path.
 void open_libtorch(bool cuda) {
@@ -28,8 +34,7 @@ void open_libtorch(bool cuda) {
   for (const std::string_view file : files) {
     const fs::path path = folder / file;
     if (::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr)
-      throw Error(ErrorKind::failed, "cannot open the LibTorch that TUTTI_LIBTORCH names", ::dlerror(),
-                  std::string(kLibtorchHint));
+      refuse_library("cannot open the LibTorch that TUTTI_LIBTORCH names");
   }
 }
 
@@ -39,9 +44,7 @@ const Backend& open_backend(std::string_view file, std::string_view needed_for, 
     throw Error(ErrorKind::failed, fmt::format("cannot run {}: {} is not installed", needed_for, file), {}, if_missing);
   open_libtorch(file == kCudaPlugin);
   void* const plugin = ::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
-  if (plugin == nullptr)
-    throw Error(ErrorKind::failed, fmt::format("cannot open {}", path.lexically_normal().string()), ::dlerror(),
-                std::string(kLibtorchHint));
+  if (plugin == nullptr) refuse_library(fmt::format("cannot open {}", path.lexically_normal().string()));
   const auto entry = reinterpret_cast<BackendEntry>(::dlsym(plugin, "tutti_backend"));
   if (entry == nullptr)
     throw Error(ErrorKind::failed, fmt::format("{} is not a backend of Tutti", path.string()), ::dlerror());
@@ -62,12 +65,31 @@ const Backend& open_torch_backend(bool cuda, std::string_view on_cpu) {
 
 }  // namespace
 
+std::string_view library_hint(std::string_view reason) {
+  static constexpr std::string_view kSigns[] = {"failed to map segment", "Cannot allocate memory"};
+  for (const std::string_view sign : kSigns)
+    if (reason.find(sign) != reason.npos)
+      return "there is not enough memory or address space for LibTorch: raise 'ulimit -v' or the memory limit";
+  return kLibtorchHint;
+}
+
 void preload_backend(bool cuda) { open_torch_backend(cuda, "a member of LibTorch"); }
 
-LoadedModel load_model(const MemberRequest& request) {
+namespace {
+
+LoadedModel load_plain(const MemberRequest& request) {
   if (!facts_of(request.model).torch) return {make_fake_model(request), "fake"};
   const Backend& backend = open_torch_backend(request.cuda, fmt::format("a {} member", kind_name(request.model)));
   return {backend.make(request), fmt::format("{} {}", backend.name, backend.version)};
+}
+
+}  // namespace
+
+LoadedModel load_model(const MemberRequest& request) {
+  if (request.views.empty()) return load_plain(request);
+  LoadedModel loaded = load_plain(behind_views(request));
+  loaded.model = std::make_unique<Viewed>(request, std::move(loaded.model));
+  return loaded;
 }
 
 }  // namespace tutti::worker

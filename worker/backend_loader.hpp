@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "worker/model.hpp"
 
@@ -14,8 +15,11 @@ struct LoadedModel {
   std::string backend;  ///< "fake", "torch 2.11.0"
 };
 
-/// Throws Error(failed) if the plugin is missing, cannot be opened or is of another build, and what the backend
-/// throws. Plugins stay loaded until the process ends.
+/// What to do about a library that cannot be opened, for this `reason` of dlerror().
+std::string_view library_hint(std::string_view reason);
+
+/// Makes the model of a member, behind its views if it has some. Throws Error(failed) if the plugin is missing, cannot
+/// be opened or is of another build, and what the backend throws. Plugins stay loaded until the process ends.
 LoadedModel load_model(const MemberRequest& request);
 
 /// Opens the libraries that load_model() needs for a LibTorch member, on the CPU or on CUDA, before the member is

@@ -16,6 +16,12 @@ Error unsteady(std::string what, std::string why, bool may_be_random) {
   return Error(ErrorKind::usage, std::move(what), std::move(why), std::move(hint));
 }
 
+Error not_finite(const std::string& file, const std::string& tensor) {
+  return Error(ErrorKind::usage, "'" + file + "' holds NaN or infinity", "first in '" + tensor + "'",
+               "the training that wrote these weights may have diverged: train again with a lower 'learning_rate', or "
+               "name other weights");
+}
+
 control::Failure failure_of(const std::exception& error) {
   if (const auto* ours = dynamic_cast<const Error*>(&error)) return control::failure_of(*ours);
   if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) return control::failure_of(out_of_memory({}));

@@ -17,6 +17,9 @@ Error out_of_memory(std::string detail);
 /// empty. `may_be_random`: the kind has the key 'random'.
 Error unsteady(std::string what, std::string why, bool may_be_random);
 
+/// The error of weights that hold NaN or infinity: `file` that they are in, and the first `tensor` that does.
+Error not_finite(const std::string& file, const std::string& tensor);
+
 /// An Error with its detail and hint, a std::bad_alloc as out_of_memory(), any other exception with its what().
 control::Failure failure_of(const std::exception& error);
 

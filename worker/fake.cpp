@@ -22,6 +22,7 @@
 #include "common/random.hpp"
 #include "common/tensor_values.hpp"
 #include "merge/safetensors.hpp"
+#include "worker/failure.hpp"
 
 namespace tutti::worker {
 namespace {
@@ -65,6 +66,8 @@ class Fake final : public Model, public Trainable {
     strike(FaultPhase::warm_up, probed_);
     return probed_;
   }
+
+  void expect_images(const ImageShape& shape) override { request_.takes.front().seen = shape.layout(); }
 
   Trainable* trainable() override { return this; }
   void begin_training() override { step_ = 0; }
@@ -125,6 +128,8 @@ class Fake final : public Model, public Trainable {
       throw std::runtime_error(
           fmt::format("'{}': tensor 'bias' must hold {} float32 values", request_.weights, bias_.size()));
     std::copy_n(bias.bytes.begin(), bias.bytes.size(), std::as_writable_bytes(std::span(bias_)).begin());
+    if (!std::ranges::all_of(bias_, [](float value) { return std::isfinite(value); }))
+      throw not_finite(request_.weights, "bias");
   }
 
   // The rate falls with every image, so that the weights depend on the order of the images and on the restored step.

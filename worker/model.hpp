@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include <tutti/error.hpp>
 #include <tutti/images.hpp>
 
 #include "common/check.hpp"
@@ -81,7 +82,7 @@ class Model {
 
   /// The sizes of one sample's prediction: {classes} or {features}, {classes, height, width} of a mask, none of a
   /// number. Known after loading, or after the first predict() if a model must be run to know it; the worker asks after
-  /// the warm-up.
+  /// the warm-up. With images of several sizes (expect_images), those of the size that is expected.
   virtual Dims output() const = 0;
 
   /// Trainable and fixed parameters together; 0 if the model does not tell.
@@ -91,6 +92,15 @@ class Model {
   /// is that of the request. A model that prepares itself for a size does so again: its outputs are bit-identical to
   /// those of a model that was loaded with this size.
   virtual void expect_batches(std::uint32_t /*images*/) {}
+
+  /// The images that follow have this shape, until the next call; before the first, that of the request. Called only
+  /// for views of several sizes, and before trainable(). Throws Error(usage) if the model takes only one size.
+  virtual void expect_images(const ImageShape& shape) {
+    throw Error(ErrorKind::usage, "the model takes images of one size, and its views have several",
+                "one of them shows images of " + shape.text(),
+                "crops of one size alone, or views that keep the size of the images, are possible; neither 'crops' nor "
+                "'scale' are for training");
+  }
 
   /// The batches that follow belong to the segment whose first image has this number in the source. A model that draws
   /// random numbers draws the same ones for it in every process.

@@ -34,8 +34,10 @@ class Comparison {
 
   ComparisonResult run() {
     if (choices_.seconds > 0)
-      log::info("comparing {} in at most about {:g} s; --seconds changes that, and 0 takes as long as it needs",
-                strategies_text(), choices_.seconds);
+      log::info(
+          "comparing {} in about {:g} s, or longer if starting each of them twice takes that long; --seconds "
+          "changes that, and 0 takes as long as it needs",
+          strategies_text(), choices_.seconds);
     for (const Contender contender : choices_.contenders) enter(contender);
     weigh();
     race();
@@ -155,9 +157,13 @@ class Comparison {
   /// Decides over how many images and how often, and says how long that takes.
   int plan_rounds() {
     double per_image = 0;
-    for (const Entry& entry : result_.entries)
-      if (entry.skipped.empty()) per_image += entry.per_image;
-    const Rounds fitting = rounds_that_fit(workload(per_image), left_until(1));
+    double starts = 0;
+    for (const Entry& entry : result_.entries) {
+      if (!entry.skipped.empty()) continue;
+      per_image += entry.per_image;
+      starts += entry.start_up.back();
+    }
+    const Rounds fitting = rounds_that_fit(workload(per_image), left_until(1) - starts);
     if (fitting.images < images_.count()) result_.fewer = images_.first(fitting.images);
     const bool less = fitting.images < images_.count() || fitting.rounds < choices_.repeats;
     log::info("{} over {}{}: about {:.0f} s{}", counted(static_cast<std::uint64_t>(fitting.rounds), "round"),
@@ -173,10 +179,11 @@ class Comparison {
 
   void race() {
     const int rounds = plan_rounds();
+    result_.rounds = rounds;
     std::vector<std::unique_ptr<Contestant>> contestants;
     for (Entry& entry : result_.entries) {
       contestants.push_back(nullptr);
-      if (entry.skipped.empty()) log::info("starting {}", entry.name());
+      if (entry.skipped.empty()) log::info("starting '{}'", entry.name());
       attempt(entry, [&] { contestants.back() = start(field_, entry.contender, entry.setting, raced()); });
     }
     warm_up(contestants);

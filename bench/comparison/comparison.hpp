@@ -18,7 +18,7 @@ struct ComparisonChoices {
   std::vector<Contender> contenders;
   std::vector<std::uint32_t> batches;  ///< tried for each strategy besides the description's; empty: that one only
   int repeats = 5;
-  double seconds = 120;  ///< aimed at for all steps; 0: as long as it takes
+  double seconds = 120;  ///< aimed at for all steps, which take longer if the starts do; 0: as long as it takes
 };
 
 /// One strategy, and what was measured of it.
@@ -42,6 +42,7 @@ struct ComparisonResult {
   std::vector<double> noise;     ///< milliseconds of fixed arithmetic on all cores, between the rounds
   std::vector<double> multiply;  ///< 10^9 operations per second of matrices on all cores, between the rounds
   Tolerance tolerance;
+  int rounds = 0;                      ///< as many as were asked for, or fewer
   std::optional<ImageSet> fewer = {};  ///< the images of the rounds if all would take too long
 
   const ImageSet& images(const ImageSet& all) const { return fewer ? *fewer : all; }

@@ -124,10 +124,12 @@ std::vector<std::string> verdict_of(const ComparisonResult& result) {
     const double lead = second.median / first.median - 1;
     const bool clear = lead > std::max(spread, 3 * (first.mad + second.mad) / first.median);
     lines.push_back(
-        clear ? fmt::format("{} is fastest: {} s, {:.0f} % less than {} ({} s)", first.name, number_text(first.median),
-                            100 * (1 - first.median / second.median), second.name, number_text(second.median))
-              : fmt::format("no strategy is clearly the fastest: {} leads {} by {:.1f} %, which is within the noise",
-                            first.name, second.name, 100 * lead));
+        clear
+            ? fmt::format("'{}' is fastest: {} s, {:.0f} % less than '{}' ({} s)", first.name,
+                          number_text(first.median), 100 * (1 - first.median / second.median), second.name,
+                          number_text(second.median))
+            : fmt::format("no strategy is clearly the fastest: '{}' leads '{}' by {:.1f} %, which is within the noise",
+                          first.name, second.name, 100 * lead));
   }
   if (spread >= kMuchNoise)
     lines.push_back(

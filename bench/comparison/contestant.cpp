@@ -148,6 +148,11 @@ Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& 
     throw Error(ErrorKind::usage, "'tutti bench' compares ensembles of images",
                 "'input' has 'inputs', which are tensors",
                 "'tutti run' and its report say how fast such an ensemble is");
+  for (const config::MemberSpec& member : spec.members)
+    if (!member.views.empty())
+      throw Error(ErrorKind::usage,
+                  fmt::format("'{}' has 'views', which the other strategies do not have", member.name), {},
+                  "leave 'views' out to compare");
   const InputForm input = input_form(spec, spec.input);
   const config::EnsembleSpec cut = with_segment(spec, input, false);
   const Machine machine = look_at_machine(worker, GpuSearch::yes);

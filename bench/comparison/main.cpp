@@ -51,7 +51,7 @@ void check_agreement(const ComparisonResult& result) {
   const std::vector<std::string> names = result.disagreeing();
   if (names.empty()) return;
   std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : "; ") + name;
+  for (const std::string& name : names) text += fmt::format("{}'{}'", text.empty() ? "" : ", ", name);
   throw Error(ErrorKind::failed, fmt::format("the predictions differ beyond the tolerance: {}", text), {},
               "their times are not comparable, because they do not compute the same as sequential");
 }
@@ -95,10 +95,12 @@ class Bench {
     ComparisonResult result =
         compare_strategies(field_, images_, {line_.contenders, batches, line_.repeats, line_.seconds});
     out.set_libtorch(libtorch_of(result.backend()));
+    out.set_repeats(result.rounds);
     const ImageSet& images = result.images(images_);
     for (const std::string& line : verdict_of(result)) out.remark(line);
     print_rows(out, workload_text(field_, images), strategy_rows(result, field_, images));
     print_rows(out, "beside it", other_rows(result, field_, images));
+    out.set_repeats(line_.repeats);
     return result;
   }
 

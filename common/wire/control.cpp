@@ -33,6 +33,14 @@ json::object to_json(const ScriptedFault& fault) {
   return out;
 }
 
+json::object to_json(const View& view) {
+  return {{"kind", to_name(view.kind)},
+          {"crops", view.crops},
+          {"height", view.height},
+          {"width", view.width},
+          {"scale", to_text(view.scale)}};
+}
+
 json::object to_json(const TakenTensor& taken);
 
 template <class Value>
@@ -89,6 +97,7 @@ json::object to_json(const MemberRequest& member) {
           {"weights", member.weights},
           {"seed", member.seed},
           {"takes", to_json(member.takes)},
+          {"views", to_json(member.views)},
           {"batch_images", member.batch_images},
           {"warm_up_batches", json::array(member.warm_up_batches.begin(), member.warm_up_batches.end())},
           {"output", to_name(member.output)},
@@ -246,6 +255,12 @@ TakenTensor read_taken(const json::value& value) {
           read_input(fields.at("input")), read_layout(fields.at("seen"))};
 }
 
+View read_view(const json::value& value) {
+  const Fields fields(value);
+  return {fields.get<ViewKind>("kind"), fields.get<std::uint32_t>("crops"), fields.get<std::uint32_t>("height"),
+          fields.get<std::uint32_t>("width"), fields.get<double>("scale")};
+}
+
 ScriptedFault read_fault(const Fields& fields) {
   ScriptedFault fault{fields.get<FaultKind>("kind"), fields.get<FaultPhase>("phase"),
                       fields.get<std::uint64_t>("at_batch")};
@@ -284,6 +299,7 @@ MemberRequest read_member(const json::value& value) {
   for (const json::value& taken : fields.array("takes")) member.takes.push_back(read_taken(taken));
   if (member.takes.empty() || member.takes.size() > kMaxTaken)
     refuse(fmt::format("a member takes {} tensors, from 1 to {} are possible", member.takes.size(), kMaxTaken));
+  for (const json::value& view : fields.array("views")) member.views.push_back(read_view(view));
   member.batch_images = fields.get<std::uint32_t>("batch_images");
   member.warm_up_batches = fields.list<std::uint32_t>("warm_up_batches");
   member.output = fields.get<OutputKind>("output");

@@ -10,6 +10,7 @@
 
 #include "common/member_input.hpp"
 #include "common/values.hpp"
+#include "common/views.hpp"
 #include "common/wire/model_kinds.hpp"
 
 namespace tutti {
@@ -38,6 +39,7 @@ struct MemberRequest {
   std::string weights;  ///< safetensors to start from; empty: from the seed
   std::uint64_t seed = 0;
   std::vector<TakenTensor> takes;               ///< at least one
+  std::vector<View> views;                      ///< of images, whose predictions are averaged; none: the images only
   std::uint32_t batch_images = 1;               ///< the batch of prediction
   std::vector<std::uint32_t> warm_up_batches;   ///< the batch sizes that will occur, as far as known at the start
   OutputKind output = OutputKind::logits;       ///< what the model itself answers
@@ -58,5 +60,8 @@ struct MemberRequest {
 
 /// The images that a member of a kind for images takes. Throws Error(usage) if it is to take anything else.
 ImageShape images_of(const MemberRequest& request);
+
+/// The images that a member with views takes, before they become views. Throws Error(usage) if it takes anything else.
+ImageShape viewed_images(const MemberRequest& request);
 
 }  // namespace tutti

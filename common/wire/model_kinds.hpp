@@ -103,6 +103,7 @@ struct KindFacts {
   std::optional<FixedOutput> output{};  ///< nothing: the member's `output` says it
   std::optional<ImageShape> images{};   ///< the only images that it takes; nothing: that is not known, or it takes any
   std::uint32_t width = 0;              ///< values per image of its output; 0: only the loaded model knows
+  Dims per_class{};                     ///< if `width` is known: the sizes of what it has for each class, as of a mask
   bool random = false;                  ///< its predictions are random, or depend on the batch, on purpose
 };
 
@@ -229,7 +230,9 @@ struct FakeModel {
   std::vector<ScriptedFault> faults;
   friend bool operator==(const FakeModel&, const FakeModel&) = default;
 
-  KindFacts facts() const { return {.name = "fake", .torch = false, .trainable = true, .width = width()}; }
+  KindFacts facts() const {
+    return {.name = "fake", .torch = false, .trainable = true, .width = width(), .per_class = per_class};
+  }
   std::uint32_t width() const { return static_cast<std::uint32_t>(classes * elements_of(per_class)); }
   static void fields(auto& self, auto&& field) {
     constexpr std::uint64_t kHourMs = 3'600'000;

@@ -9,7 +9,7 @@
 #include <system_error>
 
 #include "common/axis.hpp"
-#include "common/dangling_link.hpp"
+#include "common/folder_obstacle.hpp"
 #include "common/mutex.hpp"
 #include "config/load.hpp"
 #include "coordinator/api/prediction.hpp"
@@ -56,8 +56,8 @@ std::unique_ptr<TraceRecorder> make_trace(const config::EnsembleSpec& spec, cons
 
 void make_folder(const std::filesystem::path& folder) {
   constexpr const char* kHint = "choose another folder with 'output' or the member's 'weights'";
-  if (const std::string dangling = dangling_link(folder); !dangling.empty())
-    throw Error(ErrorKind::usage, fmt::format("cannot write the weights to {}", folder.string()), dangling, kHint);
+  if (const std::string obstacle = folder_obstacle(folder); !obstacle.empty())
+    throw Error(ErrorKind::usage, fmt::format("cannot write the weights to {}", folder.string()), obstacle, kHint);
   std::error_code code;
   std::filesystem::create_directories(folder, code);
   if (code)
@@ -123,10 +123,12 @@ class Ensemble::Impl {
     const Call call(*this);
     const MutexLock one_at_a_time(training_);
     FittedSource fitted = fit(source);
+    if (source.count() == 0) throw Error(ErrorKind::usage, "there are no images to train on", source.name());
     const Learns learns = spec_.checked().members.front().train.learns;
     if (learns == Learns::weights && !source.labelled())
       throw Error(
-          ErrorKind::usage, fmt::format("{} has no labels to train on", source.name()), {},
+          ErrorKind::usage, fmt::format("{} has no labels to train on", source.name()),
+          source.label_layout() ? "members are trained on one class per image, and its labels are of another form" : "",
           "give 'train.input' labels ('labels' for npy, 'classes' for random), or use a data set that has them");
     TrainResult result{weight_files(folder)};
     pool_.command(ByRank<control::Message>(result.weights.size(), control::BeginTraining{}));

@@ -142,7 +142,7 @@ class Supervisor {
   std::string where(Rank rank, bool computing) const;
   void take_back(Rank rank);
   void ask_unread_again(Rank rank, Generation generation);
-  bool blame(SegmentId segment, const WorkerFault& fault, std::string& news);
+  bool blame(WorkerId worker, SegmentId segment, const WorkerFault& fault, std::string& news);
   void set_aside(SegmentId segment);
   void leave(Rank rank, const WorkerFault& fault, const std::string& why);
 

@@ -9,6 +9,13 @@
 #include "coordinator/decide/supervisor.hpp"
 
 namespace tutti {
+namespace {
+
+/// Of so many segments in a row, none of which a member could answer, the last is not set aside: the member is to
+/// blame.
+constexpr std::uint32_t kMostSpoiled = 3;
+
+}  // namespace
 
 /// Whether the worker has taken the oldest of its tasks; each generation numbers its tasks from 0.
 bool Supervisor::has_begun(Rank rank, std::uint64_t tasks_taken) const {
@@ -50,8 +57,8 @@ void Supervisor::ask_unread_again(Rank rank, Generation generation) {
   }
 }
 
-// A worker died while it computed this segment and nothing else. False if this ends the pool.
-bool Supervisor::blame(SegmentId number, const WorkerFault& fault, std::string& news) {
+// A worker died while it computed this segment and nothing else. False if it is not replaced.
+bool Supervisor::blame(WorkerId worker, SegmentId number, const WorkerFault& fault, std::string& news) {
   Ledger::Segment& segment = ledger_.at(number);
   ++segment.deaths;
   if (segment.set_aside || !setting_.policy.poison_limit || segment.deaths < *setting_.policy.poison_limit) return true;
@@ -66,6 +73,12 @@ bool Supervisor::blame(SegmentId number, const WorkerFault& fault, std::string& 
     const char* suspicion = train ? "look at its images and their labels; training cannot continue without them"
                                   : "look at these images, or set 'on_poison: set_aside' to continue without them";
     fail(Error(ErrorKind::failed, error_of(fault).message(), blamed, hint.empty() ? suspicion : hint));
+    return false;
+  }
+  // Segments that kill are rare; several in a row say that the member dies of any.
+  if (lives_[worker].spoil() >= kMostSpoiled) {
+    give_up(worker, fault, fmt::format("it died on each of the last {} segments that it was given", kMostSpoiled),
+            "look at what the worker printed");
     return false;
   }
   set_aside(number);

@@ -194,7 +194,7 @@ void Supervisor::died(WorkerId worker, WorkerFault fault, bool computing, Time n
     if (const std::uint32_t missed = life.miss(); missed >= kMostMissed)
       return give_up(worker, fault, fmt::format("it missed its deadline {} times in a row", missed));
   } else if (alone) {
-    if (!blame(computed, fault, news)) return;
+    if (!blame(worker, computed, fault, news)) return;
   } else {
     if (const auto verdict = life.budget.spend(now); verdict != RestartBudget::Verdict::allowed)
       return give_up(worker, fault, budget_text(verdict), "look at what the worker printed, or raise 'restarts'");

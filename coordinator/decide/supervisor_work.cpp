@@ -121,7 +121,7 @@ bool Supervisor::accept_not_finite(Rank rank, const CompletionRecord& record, bo
     return false;
   }
   const std::string answered =
-      fmt::format("{} answered with NaN or infinity on segment {}", setting_.places[rank.value()], segment.index);
+      fmt::format("{} predicted NaN or infinity on segment {}", setting_.places[rank.value()], segment.index);
   const std::string first = fmt::format("first in image {} of the segment", record.detail);
   if (setting_.policy.on_nan == OnNan::error) {
     fail(Error(ErrorKind::failed, answered, first,

@@ -105,6 +105,7 @@ WorkerLife::Step WorkerLife::gone() {
 void WorkerLife::worked() {
   budget.worked();
   missed_ = 0;
+  spoiled_ = 0;
 }
 
 void WorkerLife::count_death() {

@@ -82,6 +82,8 @@ class WorkerLife {
   /// It was killed because it missed a deadline. Returns how often this happened since a worker last answered a task;
   /// the next one gets twice the time.
   std::uint32_t miss() { return ++missed_; }
+  /// A segment is to be set aside because it died. Returns how many there were since a worker last answered a task.
+  std::uint32_t spoil() { return ++spoiled_; }
   /// Counts a death, whether or not the worker is replaced.
   void count_death();
   /// How long to wait before the replacement; with no wait it can be spawned at once.
@@ -120,6 +122,7 @@ class WorkerLife {
   std::uint32_t spawned_ = 0;
   Time spawned_at_{};
   std::uint32_t missed_ = 0;
+  std::uint32_t spoiled_ = 0;
   std::optional<Time> deadline_;  // when the back-off ends, or by when it must be ready, prepared or gone
   bool ran_ = false;
   bool distrusted_ = false;

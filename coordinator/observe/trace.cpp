@@ -43,10 +43,14 @@ std::filesystem::path checked(const std::filesystem::path& file) {
   std::error_code code;
   const auto kind = std::filesystem::status(file, code).type();
   using std::filesystem::file_type;
-  if (kind != file_type::not_found && kind != file_type::regular && kind != file_type::directory &&
-      kind != file_type::none)
-    throw Error(ErrorKind::usage, fmt::format("cannot write a trace to {}", file.string()), "it is not a regular file",
-                "name a file that may be replaced, 'trace.json' for example");
+  const auto refuse = [&](const std::string& why, const char* hint) {
+    throw Error(ErrorKind::usage, fmt::format("cannot write a trace to {}", file.string()), why, hint);
+  };
+  if (kind != file_type::not_found && kind != file_type::regular && kind != file_type::none)
+    refuse("it is not a regular file", "name a file that may be replaced, 'trace.json' for example");
+  const std::filesystem::path folder = file.parent_path();
+  if (!folder.empty() && std::filesystem::status(folder, code).type() == file_type::not_found)
+    refuse(fmt::format("there is no folder {}", folder.string()), "create the folder first, or name another file");
   const auto absolute = std::filesystem::absolute(file);
   auto resolved = std::filesystem::weakly_canonical(absolute, code);
   return code ? absolute : resolved;

@@ -59,6 +59,7 @@ config::EnsembleSpec essence(config::EnsembleSpec spec) {
   spec.threads = plain.threads;  // as resolved, from the plan
   spec.start_deadline = plain.start_deadline;
   spec.stop_deadline = plain.stop_deadline;
+  spec.masks = plain.masks;
   spec.output.clear();
   return spec;
 }

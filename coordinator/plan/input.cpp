@@ -12,8 +12,10 @@
 #include "common/resample.hpp"
 #include "common/tensor_text.hpp"
 #include "config/input.hpp"
+#include "images/label_tensor.hpp"
 #include "images/planes.hpp"
 #include "images/sources.hpp"
+#include "images/tiles.hpp"
 
 namespace tutti {
 namespace {
@@ -28,6 +30,18 @@ std::vector<images::ArrayInput> files_of_tensors(const config::InputSpec& input)
   return files;
 }
 
+images::Layout layout_of(const config::InputSpec& input) {
+  return input.layout == config::Layout::nhwc ? images::Layout::nhwc : images::Layout::nchw;
+}
+
+images::LabelFile labels_of(const config::InputSpec& input) {
+  return {input.labels, input.label_form, input.ignore_index, input.classes};
+}
+
+images::FolderReading reading_of(const config::InputSpec& input) {
+  return {input.decode_threads, input.on_broken == OnBroken::skip, input.jpeg_scaling, input.orientation};
+}
+
 std::unique_ptr<Source> open_data_set(const config::InputSpec& input) {
   switch (input.dataset) {
     case config::Dataset::digits:
@@ -35,14 +49,13 @@ std::unique_ptr<Source> open_data_set(const config::InputSpec& input) {
     case config::Dataset::cifar10:
       return images::make_cifar10(input.path, split_of(input));
     case config::Dataset::npy:
-      if (!input.tensors.empty()) return images::make_arrays(files_of_tensors(input), input.labels, input.classes);
-      return images::make_npy(input.images, input.labels,
-                              input.layout == config::Layout::nhwc ? images::Layout::nhwc : images::Layout::nchw,
-                              input.classes);
+      return images::with_labels(labels_of(input), [&](images::ReadLabels read) {
+        return input.tensors.empty()
+                   ? images::make_npy(input.images, input.labels, layout_of(input), input.classes, read)
+                   : images::make_arrays(files_of_tensors(input), input.labels, input.classes, read);
+      });
     case config::Dataset::folder:
-      return images::make_folder(
-          input.path, input.resize,
-          {input.decode_threads, input.on_broken == OnBroken::skip, input.jpeg_scaling, input.orientation});
+      return images::make_folder(input.path, input.resize, reading_of(input));
     case config::Dataset::random:
       if (const auto tensors = config::known_tensors(input))
         return images::make_random(input.count, *tensors, input.classes, input.seed);
@@ -54,11 +67,32 @@ std::unique_ptr<Source> open_data_set(const config::InputSpec& input) {
               "add for example 'input: {dataset: digits}'; without it, images can come only through the API");
 }
 
-std::unique_ptr<Source> open_limited(const config::InputSpec& input) {
-  std::unique_ptr<Source> source = open_data_set(input);
-  if (input.skip > 0 && input.skip >= source->count())
+/// `Images`: a source, or large inputs.
+template <class Images>
+void check_skip(const config::InputSpec& input, const Images& images) {
+  if (input.skip > 0 && input.skip >= images.count())
     throw Error(ErrorKind::usage, fmt::format("'skip: {}' leaves no images", input.skip),
-                fmt::format("{} has {}", source->name(), counted(source->count(), "image")), "make 'skip' smaller");
+                fmt::format("{} has {}", images.name(), counted(images.count(), "image")), "make 'skip' smaller");
+}
+
+std::unique_ptr<images::LargeInputs> open_large(const config::InputSpec& input) {
+  if (input.dataset == config::Dataset::folder) return images::open_large_pictures(input.path, reading_of(input));
+  if (input.tensors.empty()) return images::open_large_images(input.images, layout_of(input));
+  return images::open_large_array(files_of_tensors(input).front());
+}
+
+/// `skip` and `limit` count inputs, not their tiles.
+std::unique_ptr<Source> open_tiled(const config::InputSpec& input) {
+  std::unique_ptr<images::LargeInputs> inputs = open_large(input);
+  check_skip(input, *inputs);
+  const std::uint64_t count = input.limit.value_or(inputs->count());
+  return images::tiled(std::move(inputs), *input.tiles, input.skip, count);
+}
+
+std::unique_ptr<Source> open_limited(const config::InputSpec& input) {
+  if (input.tiles) return open_tiled(input);
+  std::unique_ptr<Source> source = open_data_set(input);
+  check_skip(input, *source);
   if (input.skip > 0) source = images::without_first(std::move(source), input.skip);
   return input.limit ? images::limited(std::move(source), *input.limit) : std::move(source);
 }
@@ -68,13 +102,12 @@ Resize asked_by(const config::MemberSpec& member) { return member.input.value_or
 
 /// What is done to the images before they are in the arena, for one member.
 Resize resize_for(const config::MemberSpec& member, const config::InputSpec& input) {
-  return resize_of_picture(asked_by(member), input.dataset == config::Dataset::folder ? input.resize : Resize{});
+  return resize_of_picture(asked_by(member), config::resizes_pictures(input) ? input.resize : Resize{});
 }
 
 ImageShape shape_for(const config::MemberSpec& member, const OpenedInput& opened) {
   const Resize resize = resize_for(member, opened.input);
-  return opened.input.dataset == config::Dataset::folder ? fixed_shape(resize)
-                                                         : resized_shape(resize, opened.source.shape());
+  return config::resizes_pictures(opened.input) ? fixed_shape(resize) : resized_shape(resize, opened.source.shape());
 }
 
 /// The tensor of this name, or null.
@@ -95,7 +128,9 @@ bool same_shapes(const std::vector<NamedLayout>& a, const std::vector<NamedLayou
 InputForm stored_form(config::FoundSamples found, const config::EnsembleSpec& spec, const config::InputSpec& input) {
   if (input.tensors.empty() && !workers_prepare(spec, input))
     for (NamedLayout& image : found.tensors) image.layout.dtype = Dtype::float32;
-  return {std::move(found.tensors), found.count, planes_of(spec, input)};
+  InputForm form{std::move(found.tensors), found.count, planes_of(spec, input)};
+  form.band_places = found.band_places;
+  return form;
 }
 
 /// Of samples that come through the API and are declared.
@@ -116,7 +151,7 @@ std::string types_text(const InputForm& form) {
 
 std::vector<Plane> planes_of(const config::EnsembleSpec& spec, const config::InputSpec& input) {
   std::vector<Plane> planes;
-  if (input.dataset != config::Dataset::folder) return planes;
+  if (!config::resizes_pictures(input)) return planes;
   for (const config::MemberSpec& member : spec.members) {
     const Resize resize = resize_for(member, input);
     const bool known = std::ranges::any_of(planes, [&](const Plane& plane) { return plane.resize == resize; });
@@ -155,7 +190,7 @@ bool same_arrays(const config::EnsembleSpec& spec, const OpenedInput& planned, c
   // Without planes, the workers resize what is in the arena: it must be the image of which they are told.
   if (planes.empty())
     return same_shapes(planned.source.tensors(), other.source.tensors()) &&
-           (other.input.dataset != config::Dataset::folder ||
+           (!config::resizes_pictures(other.input) ||
             std::ranges::all_of(spec.members, [](const auto& member) { return asked_by(member) == Resize{}; }));
   if (!other.input.tensors.empty()) return false;
   std::vector<std::optional<Resize>> made(planes.size());
@@ -187,7 +222,10 @@ std::unique_ptr<Source> open_source(const config::EnsembleSpec& spec, const conf
   return workers_prepare(spec, input) ? open_limited(input) : open_source(input);
 }
 
-config::FoundSamples found_in(const Source& source) { return {source.tensors(), source.count()}; }
+config::FoundSamples found_in(const Source& source) {
+  const images::Tiling* const tiling = images::tiling_of(source);
+  return {source.tensors(), source.count(), tiling != nullptr ? tiling->band_places() : 0};
+}
 
 InputForm form_of(const Source& source, const config::EnsembleSpec& spec, const config::InputSpec& input) {
   return stored_form(found_in(source), spec, input);
@@ -352,7 +390,7 @@ void read_images(Source& source, std::span<const std::uint64_t> indices, const S
 }
 
 void say_unturned(Source& source) {
-  images::PlaneSource* const decoding = images::decoding(source);
+  auto* const decoding = dynamic_cast<images::PlaneSource*>(&source);
   const std::uint64_t pictures = decoding != nullptr ? decoding->take_unturned() : 0;
   if (pictures > 0)
     log::warning("{} of {} {} an EXIF orientation, which was not applied ('orientation: exif' turns them)",

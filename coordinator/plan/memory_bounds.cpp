@@ -27,6 +27,8 @@ constexpr std::uint64_t kDecodingBytes = 45ULL << 20;
 constexpr ImageShape kDecodedImage{3, 3000, 4000};
 // Used for the width of models that only tell it once loaded.
 constexpr std::uint32_t kAssumedWidth = 1000;
+// Used for what such models predict for each place of a tile.
+constexpr std::uint64_t kAssumedClasses = 2;
 // How many values an unknown model holds per value of its input.
 constexpr std::uint64_t kAssumedGrowth = 32;
 
@@ -53,10 +55,19 @@ std::uint64_t tower_bytes(const MemberRequest& request) {
   }
 }
 
+/// The most values that a view shows of an image.
+std::uint64_t largest_view(const MemberRequest& request) {
+  std::uint64_t largest = 0;
+  for (const View& view : request.views)
+    largest = std::max<std::uint64_t>(largest, seen_in(view, viewed_images(request)).elements());
+  return largest;
+}
+
 /// The number of values alive at the same time while a model computes.
 std::uint64_t values_alive_per_image(const MemberRequest& request) {
-  std::uint64_t seen = 0;
-  for (const TakenTensor& taken : request.takes) seen += taken.seen.elements();
+  std::uint64_t seen = largest_view(request);
+  for (const TakenTensor& taken : request.takes)
+    if (request.views.empty()) seen += taken.seen.elements();
   return values_per_image(request.model, seen).value_or(kAssumedGrowth * seen);
 }
 
@@ -64,6 +75,29 @@ std::uint64_t values_alive_per_image(const MemberRequest& request) {
 std::uint64_t preparation_bytes(const TakenTensor& taken) {
   if (taken.input->resize == Resize{}) return 0;
   return Resampler::buffer_bytes(taken.input->resize, image_shape(taken.stored).value()) + taken.seen.elements();
+}
+
+std::uint32_t width_of(const MemberRequest& request) {
+  const std::uint32_t width = facts_of(request.model).width;
+  return width == 0 ? kAssumedWidth : width;
+}
+
+/// Memory of worker/views.hpp, apart from the view of each image: the predictions of a view as it was seen, which may
+/// be larger than the member's, and the resamplers of images and predictions.
+std::uint64_t undoing_bytes(const MemberRequest& request, std::uint64_t images) {
+  const ImageShape image = viewed_images(request);
+  const std::uint64_t places = std::uint64_t{image.height} * image.width;
+  std::uint64_t predicted = width_of(request);
+  std::uint64_t resampling = 0;
+  for (const View& view : request.views) {
+    if (view.kind != ViewKind::scale) continue;
+    const ImageShape seen = seen_in(view, image);
+    predicted = std::max(predicted, width_of(request) * (std::uint64_t{seen.height} * seen.width) / places);
+    resampling += Resampler::buffer_bytes(resize_of(view, image), image);
+    const Resize back{.rule = ResizeRule::exact, .height = image.height, .width = image.width};
+    resampling += Resampler::buffer_bytes(back, {1, seen.height, seen.width});
+  }
+  return (images * predicted + places) * sizeof(float) + resampling;
 }
 
 /// Of one thread: more with every further plane, and with a copy if pictures are turned.
@@ -103,6 +137,7 @@ class Sum {
                                      counted(plan_.decode_threads, "thread"), bytes_text(decoding)),
                          plan_.decode_threads * decoding});
     }
+    if (plan_.input.band_places > 0) add_blending();
     if (plan_.training && plan_.input.images)
       bounds_.push_back(
           {fmt::format("order of {} for training", counted(*plan_.input.images, "image")), *plan_.input.images * 8});
@@ -128,14 +163,34 @@ class Sum {
   }
 
  private:
+  /// results/blending.hpp: sums of the predictions, and of the weights, where later tiles still add to them.
+  void add_blending() {
+    const std::uint32_t width = facts_of(plan_.workers.front().request.model).width;
+    const std::uint64_t classes = width == 0 ? kAssumedClasses : std::max<std::uint64_t>(1, width / places_of_tile());
+    const std::uint64_t blended = plan_.saves_members ? plan_.workers.size() + 1 : 1;
+    const std::uint64_t places = plan_.input.band_places;
+    bounds_.push_back(
+        {fmt::format("blending of tiles: a band of {} x {}{}{}", counted(places, "place"), counted(classes, "value"),
+                     width == 0 ? " (assumed)" : "", blended > 1 ? fmt::format(", {} times", blended) : ""),
+         places * (classes * blended + 1) * sizeof(float)});
+  }
+
+  /// The first axis of a tile has its channels.
+  std::uint64_t places_of_tile() const {
+    const TensorLayout& tile = plan_.arena.arrays.front();
+    return tile.elements() / tile.dims.front();
+  }
+
   /// The outputs of a worker that died are read from its channel while its replacement already has another channel.
   void add_channels(const WorkerPlan& worker) {
     const std::uint32_t width = facts_of(worker.request.model).width;
-    const ChannelLayout channel{plan_.arena.slots, plan_.arena.images, width == 0 ? kAssumedWidth : width};
-    bounds_.push_back(
-        {fmt::format("channel of {}: rings, {} output slots x {}{}", worker.request.name, channel.slots,
-                     bytes_text(channel.output_slot_bytes()), width == 0 ? " (assuming 1000 values per image)" : ""),
-         channel.bytes()});
+    const std::uint64_t assumed = plan_.input.band_places > 0 ? kAssumedClasses * places_of_tile() : kAssumedWidth;
+    const ChannelLayout channel{plan_.arena.slots, plan_.arena.images,
+                                width == 0 ? static_cast<std::uint32_t>(assumed) : width};
+    bounds_.push_back({fmt::format("channel of {}: rings, {} output slots x {}{}", worker.request.name, channel.slots,
+                                   bytes_text(channel.output_slot_bytes()),
+                                   width == 0 ? fmt::format(" (assuming {} values per image)", assumed) : ""),
+                       channel.bytes()});
     if (plan_.failure.on_worker_failure != OnWorkerFailure::fail)
       bounds_.push_back({fmt::format("channel of a replacement of {}, in addition to that of the worker that died",
                                      worker.request.name),
@@ -161,6 +216,7 @@ class Sum {
                                      counted(worker.most_batch_images, "image"), worker.request.name),
                          worker.most_batch_images * values_alive_per_image(worker.request) * sizeof(float)});
     if (with_model) add_own_images(worker, spare);
+    if (with_model) add_views(worker, spare);
     bounds_.push_back({fmt::format("{}process of {} (estimate, without its model)", spare, worker.request.name),
                        !facts.torch    ? kPlainWorkerBytes
                        : worker.forked ? kForkedWorkerBytes
@@ -175,6 +231,15 @@ class Sum {
         bounds_.push_back({fmt::format("{}images prepared for {}: {} x {}, and what resizing takes", spare,
                                        worker.request.name, images, dims_text(taken.seen.dims)),
                            images * taken.seen.bytes() + preparation_bytes(taken)});
+  }
+
+  /// One view of a batch at a time.
+  void add_views(const WorkerPlan& worker, std::string_view spare) {
+    if (worker.request.views.empty()) return;
+    const std::uint64_t images = worker.most_batch_images;
+    bounds_.push_back({fmt::format("{}views of {}: one view of {}, their predictions, and what resizing takes", spare,
+                                   worker.request.name, counted(images, "image")),
+                       images * largest_view(worker.request) * sizeof(float) + undoing_bytes(worker.request, images)});
   }
 
   const Plan& plan_;

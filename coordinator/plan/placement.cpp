@@ -63,13 +63,12 @@ Placement place_on_best(const std::string& name, const Machine& machine) {
   Placement placement;
   if (!machine.gpus.empty() && machine.why_no_cuda_members.empty()) {
     placement = place_on_gpu(name, config::CudaDevice{0, {}}, machine);
-    placement.note =
-        fmt::format("{} runs on cuda:0 ({}), because 'assignment' gives it no device", name, machine.gpus.front().name);
+    placement.chosen = fmt::format("cuda:0 ({})", machine.gpus.front().name);
   } else {
     placement = place_on_cores(name, {}, machine);
-    placement.note =
-        fmt::format("{} runs on the CPU, because 'assignment' gives it no device and there is no usable GPU ({})", name,
-                    machine.gpus.empty() ? machine.why_no_gpu : machine.why_no_cuda_members);
+    placement.chosen = "the CPU";
+    placement.why = fmt::format(" and there is no usable GPU ({})",
+                                machine.gpus.empty() ? machine.why_no_gpu : machine.why_no_cuda_members);
   }
   return placement;
 }
@@ -82,6 +81,27 @@ Placement place(const config::MemberSpec& member, const Machine& machine) {
   if (const auto* gpu = std::get_if<config::CudaDevice>(&member.device))
     return place_on_gpu(member.name, *gpu, machine);
   return place_on_best(member.name, machine);
+}
+
+std::vector<std::string> notes_of(const std::vector<std::pair<std::string, Placement>>& by_member) {
+  std::vector<std::string> notes;
+  std::vector<const Placement*> seen;
+  const auto same = [](const Placement& a, const Placement& b) { return a.chosen == b.chosen && a.why == b.why; };
+  for (const auto& entry : by_member) {
+    const Placement& first = entry.second;
+    if (first.chosen.empty() || std::ranges::any_of(seen, [&](const Placement* one) { return same(*one, first); }))
+      continue;
+    seen.push_back(&first);
+    std::vector<std::string> names;
+    for (const auto& other : by_member)
+      if (same(other.second, first)) names.push_back(other.first);
+    const bool one = names.size() == 1;
+    notes.push_back(fmt::format(
+        "{} {} on {}, because 'assignment' gives {} no device{}",
+        names.size() == by_member.size() && !one ? "all members" : fmt::format("{}", fmt::join(names, ", ")),
+        one ? "runs" : "run", first.chosen, one ? "it" : "them", first.why));
+  }
+  return notes;
 }
 
 void raise_placement_problems(const std::vector<std::string>& problems) {

@@ -36,23 +36,33 @@ void check_sample(const InputForm& input) {
                 "name those that the members take in 'inputs': {x: samples.npz:x}");
   std::uint64_t values = 0;
   for (const TensorLayout& array : arrays_of(input)) values += array.elements();
-  if (values > config::kMaxImageElements)
+  if (values > kMaxImageElements)
     throw Error(ErrorKind::usage, fmt::format("a sample has {}", counted(values, "value")),
-                fmt::format("{}; the most are {}", sample_text(input.tensors), config::kMaxImageElements),
+                fmt::format("{}; the most are {}", sample_text(input.tensors), kMaxImageElements),
                 "make the samples smaller, or leave tensors out");
+}
+
+void check_tiles(const config::InputSpec& whole, const Options& options) {
+  if (whole.tiles && options.training)
+    throw Error(ErrorKind::usage, "members cannot be trained on 'tiles'",
+                "the images of 'train' are those of 'input', which has 'tiles'",
+                "give 'train' an 'input' without 'tiles'");
 }
 
 /// The part of the plan that does not depend on single members.
 Plan frame_of(const config::EnsembleSpec& spec, const Machine& machine, const InputForm& input,
               const Options& options) {
   check_sample(input);
+  check_tiles(whole_input(spec, options), options);
   Plan plan;
   plan.combine = spec.combine;
   plan.arena = {spec.slots, spec.segment_images, arrays_of(input)};
   plan.input = input;
   const config::InputSpec& whole = whole_input(spec, options);
-  if (whole.dataset == config::Dataset::folder) plan.decode_threads = images::decode_threads(whole.decode_threads);
+  if (whole.dataset == config::Dataset::folder)
+    plan.decode_threads = whole.tiles ? 1 : images::decode_threads(whole.decode_threads);
   plan.turns_pictures = whole.orientation == Orientation::exif;
+  plan.saves_members = spec.save_members || spec.combine.rule == CombineRule::none;
   plan.failure = spec.failure;
   plan.training = options.training;
   // A description that was read from YAML keeps this bound; one that was built in code may not.
@@ -129,6 +139,15 @@ std::vector<TakenTensor> taken_by(const config::MemberSpec& member, const config
   return taken;
 }
 
+/// The reader of the configuration has already checked this if it knows the images.
+void check_views(const MemberRequest& request) {
+  if (request.views.empty()) return;
+  const ImageShape image = viewed_images(request);
+  for (const View& view : request.views)
+    if (const ViewProblem problem = problem_of(view, image); !problem.what.empty())
+      throw Error(ErrorKind::usage, fmt::format("{}: {}", request.name, problem.what), {}, problem.hint);
+}
+
 /// Without batches, threads and device.
 MemberRequest request_of(const config::MemberSpec& member, const config::EnsembleSpec& spec, const Options& options,
                          const Plan& plan) {
@@ -139,6 +158,8 @@ MemberRequest request_of(const config::MemberSpec& member, const config::Ensembl
   request.weights = options.training ? member.train.init.string() : member.model.weights.string();
   request.seed = member.seed;
   request.takes = taken_by(member, spec, whole, plan);
+  request.views = member.views;
+  check_views(request);
   request.output = member.output;
   request.over = spec.combine.over;
   request.axis = spec.combine.axis;
@@ -207,15 +228,17 @@ std::vector<std::string> survival_of(const Plan& plan) {
 
 void place_members(Plan& plan, const config::EnsembleSpec& spec, const Machine& machine, const Options& options) {
   std::vector<std::string> problems;
+  std::vector<std::pair<std::string, Placement>> placements;
   for (const config::MemberSpec& member : spec.members) {
     MemberRequest request = request_of(member, spec, options, plan);
     const Placement placement = place(member, machine);
-    if (!placement.note.empty()) plan.notes.push_back(placement.note);
+    placements.emplace_back(member.name, placement);
     if (!placement.problem.empty()) problems.push_back(placement.problem);
     plan.weights.push_back(static_cast<float>(member.weight));
     plan.workers.push_back(worker_of(member, std::move(request), placement));
   }
   raise_placement_problems(problems);
+  for (std::string& note : notes_of(placements)) plan.notes.push_back(std::move(note));
 }
 
 void give_batches(Plan& plan, const config::EnsembleSpec& spec, const Options& options) {

@@ -110,7 +110,8 @@ Groups batch_groups(const Plan& plan) {
   const auto key = [&](Rank rank) {
     const WorkerPlan& worker = plan.workers[rank.value()];
     const MemberRequest& request = worker.request;
-    return std::tie(request.model, worker.device, request.threads, request.output, request.copy_input, request.takes);
+    return std::tie(request.model, worker.device, request.threads, request.output, request.copy_input, request.takes,
+                    request.views);
   };
   Groups groups;
   for (const Rank rank : IdRange<Rank>(plan.workers.size())) {

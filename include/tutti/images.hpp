@@ -77,6 +77,7 @@ class TUTTI_API Source {
   virtual std::uint64_t count() const = 0;
   /// Number of classes that the labels are drawn from; 0 if it is not known.
   virtual std::uint32_t classes() const = 0;
+  /// Whether each image has a class as its label, which read() gives. Labels of other forms: label_layout().
   virtual bool labelled() const = 0;
 
   /// Writes image `indices[i]` to `pixels[i * shape().elements() ...]` as float32 NCHW, and its label to `labels[i]`.
@@ -95,6 +96,17 @@ class TUTTI_API Source {
   virtual void read_bytes(std::span<const std::uint64_t> /*indices*/, std::span<std::uint8_t> /*pixels*/,
                           std::span<std::int64_t> /*labels*/) {
     throw Error(ErrorKind::usage, name() + " has no bytes to give", {}, "ask has_bytes() first");
+  }
+  /// What the label of an image is: by default a class (int64, no sizes) if the source is labelled, or nothing. Labels
+  /// that are not one class per image are int64 (the classes of a mask) or float32 of any sizes; such a source is not
+  /// labelled(), and read_labels() gives them.
+  virtual std::optional<TensorLayout> label_layout() const {
+    return labelled() ? std::optional(TensorLayout{Dtype::int64, {}}) : std::nullopt;
+  }
+  /// Writes the labels of the images `indices[i]`, as label_layout() says, one after the other. Called only for labels
+  /// that are not one class per image; throws Error(usage) otherwise.
+  virtual void read_labels(std::span<const std::uint64_t> /*indices*/, std::span<std::byte> /*labels*/) {
+    throw Error(ErrorKind::usage, name() + " has no such labels to give", {}, "ask label_layout() first");
   }
   /// The name of an image, such as that of its file; empty if images only have numbers.
   virtual std::string image_name(std::uint64_t /*index*/) const { return {}; }

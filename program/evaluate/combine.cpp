@@ -180,9 +180,15 @@ class Combine {
   void check_answers() const {
     const config::EnsembleSpec run = config::load_text(saved_.configuration, "the configuration of the run", {});
     const OutputKind then = run.combine.over;
+    if (run.input.tiles)
+      throw Error(ErrorKind::usage, "the predictions of 'tiles' cannot be combined again",
+                  "a rule combines the predictions of each tile, and the files hold what was blended of them",
+                  "run it with the other rule: tutti run ... combine.rule=median");
+    const bool older = std::ranges::any_of(
+        saved_.tasks, [](const SavedTask& task) { return std::filesystem::exists(task.folder / "members"); });
     if (!run.save_members && run.combine.rule != CombineRule::none)
       throw Error(ErrorKind::usage, "this run did not save the members' outputs",
-                  "the files next to its report are older", "run it again with save_members: true");
+                  older ? "the files next to its report are older" : "", "run it again with save_members: true");
     if (then == spec_.combine.over) return;
     throw Error(ErrorKind::usage,
                 fmt::format("the run was combined over {}, and cannot be combined over {}", to_name(then),

@@ -33,7 +33,7 @@ void MergeFolder::check(const merge::MergeInput& input) const {
     std::error_code different;
     if (std::filesystem::equivalent(file, weights_, different))
       throw Error(ErrorKind::usage, fmt::format("the merged weights would replace those of {}", input.name),
-                  weights_.string(), "choose another folder with `output:`");
+                  weights_.string(), "choose another folder with 'output'");
   }
 }
 

@@ -72,6 +72,7 @@ config::EnsembleSpec StatisticsEstimation::alone(const std::filesystem::path& we
   member.name = "merged";
   member.model.weights = result;
   member.train = {};
+  member.views.clear();  // the statistics are those of the images
   member.train.batch_images = std::min(spec_.batch_images, spec_.segment_images);
   member.train.init = weights;
   member.train.learns = Learns::statistics;

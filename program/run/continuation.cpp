@@ -45,6 +45,7 @@ void JournalingSink::append(const SegmentResult& result) {
     if (form_.member_widths[rank] == 0) members[rank] = {};
   SegmentResult kept = result;
   kept.members = members;
+  if (form_.decisions == 0) kept.predicted = {};
   journal_.append(kept);
 }
 

@@ -43,7 +43,7 @@ class UnfinishedImages final : public images::Forwarding {
 class JournalingSink final : public Sink {
  public:
   /// All of them outlive it. `next` gets all images in order: 0, 1, 2, ... If `form` has members of width 0, their own
-  /// outputs are not needed and not journaled: they are most of the bytes.
+  /// outputs are not needed and not journaled: they are most of the bytes. The same holds for classes if it has none.
   JournalingSink(images::Journal& journal, images::AnswerForm form, const UnfinishedImages& images, Sink& next);
 
   /// A segment of UnfinishedImages. Only segments that all members predicted are journaled: the others must be computed

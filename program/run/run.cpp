@@ -1,6 +1,7 @@
 // `tutti run`: a prediction that keeps a journal, and can be resumed.
 #include <fmt/format.h>
 
+#include <memory>
 #include <optional>
 
 #include "common/axis.hpp"
@@ -13,11 +14,14 @@
 #include "program/evaluate/evaluation_report.hpp"
 #include "program/evaluate/hosting.hpp"
 #include "program/evaluation_task.hpp"
+#include "program/label_scores.hpp"
 #include "program/reporting.hpp"
 #include "program/run/continuation.hpp"
 #include "program/run/unfinished.hpp"
 #include "program/session.hpp"
 #include "program/summary.hpp"
+#include "results/blending.hpp"
+#include "results/masks.hpp"
 #include "results/sinks.hpp"
 
 namespace tutti::program {
@@ -29,15 +33,18 @@ std::optional<Dims> decided(const config::CombineSpec& combine, const Status& st
   return without_axis(status.members.front().output, combine.axis);
 }
 
-/// What to journal of the outputs: those of the members only if a file or a score needs them.
-images::AnswerForm answer_form(const config::EnsembleSpec& spec, const Status& status, bool labelled, bool rules) {
+/// What to journal of the outputs: those of the members only if a file or a score needs them. What tiles decide is not
+/// used: classes are decided where their predictions are blended.
+images::AnswerForm answer_form(const config::EnsembleSpec& spec, const Status& status, const Source& source,
+                               bool rules) {
   const bool combined = spec.combine.rule != CombineRule::none;
-  const bool scored = labelled && has_scores(spec.combine, status.members);
+  const bool scored =
+      has_label_scores(spec.combine, source) || (source.labelled() && has_scores(spec.combine, status.members));
   images::AnswerForm form;
   form.width = combined ? status.members.front().width() : 0;
-  if (const auto sizes = decided(spec.combine, status))
+  if (const auto sizes = decided(spec.combine, status); sizes && !spec.input.tiles)
     form.decisions = static_cast<std::uint32_t>(elements_of(*sizes));
-  form.labels = labelled;
+  form.labels = source.labelled();
   for (const MemberStatus& member : status.members)
     form.member_widths.push_back(scored || rules || spec.save_members || !combined ? member.width() : 0);
   return form;
@@ -53,7 +60,25 @@ images::ResultForm result_form(const config::EnsembleSpec& spec, const Status& s
   if (spec.save_members || !combined)
     for (const MemberStatus& member : status.members) form.members.push_back({member.name, member.output});
   form.labels = labelled && !form.members.empty();
+  form.masks = spec.masks == config::Masks::png;
   return form;
+}
+
+/// Whether the predictions of tiles can be put together, and be written as masks.
+void check_form(const config::EnsembleSpec& spec, const Status& status, const images::Tiling* tiling) {
+  for (const MemberStatus& member : status.members) {
+    if (tiling == nullptr) continue;
+    const auto axis = spec.combine.decides() ? size_at(member.output, spec.combine.axis) : std::nullopt;
+    images::check_tile_output(member.name, member.output, tiling->tiles().size, axis);
+  }
+  const images::ResultForm form = result_form(spec, status, 0, false);
+  if (form.masks) images::check_masks(form.shape, form.decided);
+}
+
+std::unique_ptr<images::ResultSink> make_sink(const std::filesystem::path& folder, const images::ResultForm& form,
+                                              const Source& source, const images::Tiling* tiling) {
+  if (tiling != nullptr) return std::make_unique<images::BlendingSink>(folder, form, *tiling);
+  return std::make_unique<images::NpySink>(folder, form, &source);
 }
 
 /// The rules of --rules, evaluated in the same pass.
@@ -104,11 +129,15 @@ class RuleEvaluation {
 /// The prediction of one Session: a new one, or a continued one.
 class Run {
  public:
-  Run(const CommandLine& line, Interruption& interruption) : session_("run", line, false, interruption) {
+  Run(const CommandLine& line, Interruption& interruption)
+      : interruption_(interruption), session_("run", line, false, interruption) {
     find_journal(line.resume);
     header_ = {session_.source().count(), session_.spec().segment_images,
                static_cast<std::uint32_t>(session_.spec().members.size()),
                fingerprint_of(session_.spec(), session_.plan(), session_.source())};
+    if (!line.rules.empty() && tiling() != nullptr)
+      throw Error(ErrorKind::usage, "--rules cannot evaluate the predictions of 'tiles'", {},
+                  "run each rule: combine.rule=median");
     if (!line.rules.empty()) rules_.emplace(session_.spec(), line.rules);
     warn_of(ignored_by_run(session_.spec()));
     warn_of(ignored_weights(session_.spec(), rules_ ? rules_->rules() : std::vector{session_.spec().combine}));
@@ -148,6 +177,7 @@ class Run {
     kill_point("coordinator.report_written");
     std::string again;
     if (journal_->finished_segments() == header_.segments()) {
+      interruption_.keep({});
       journal_->remove();
       kill_point("coordinator.journal_removed");
     } else {
@@ -159,9 +189,13 @@ class Run {
   }
 
  private:
+  const images::Tiling* tiling() { return images::tiling_of(session_.source()); }
+
   void check() {
     const std::vector<MemberStatus> members = session_.ensemble().status().members;
+    check_form(session_.spec(), session_.ensemble().status(), tiling());
     if (has_classes(session_.spec().combine.over)) check_classes(session_.source(), members);
+    check_labels(session_.spec(), session_.source(), members);
     check_named_classes(session_.spec(), members);
     warn_of(doubts(session_.spec(), session_.source(), members));
   }
@@ -170,17 +204,17 @@ class Run {
     const Status status = session_.ensemble().status();
     open_journal(status);
     goes_on_ = true;
-    images::NpySink results(session_.folder(),
-                            result_form(session_.spec(), status, header_.images, session_.source().labelled()),
-                            &session_.source());
-    const images::AnswerForm form =
-        answer_form(session_.spec(), status, session_.source().labelled(), rules_.has_value());
+    const std::unique_ptr<images::ResultSink> made =
+        make_sink(session_.folder(), result_form(session_.spec(), status, header_.images, session_.source().labelled()),
+                  session_.source(), tiling());
+    images::ResultSink& results = *made;
+    const images::AnswerForm form = answer_form(session_.spec(), status, session_.source(), rules_.has_value());
     EvaluatingSink* const rules = rules_ ? &rules_->open(status, session_.folder(), header_.images, results) : nullptr;
     const std::uint64_t known = journal_->finished_images();
     Sink* const first = rules != nullptr ? static_cast<Sink*>(rules) : &results;
     try {
       session_.measure([&] {
-        session_.score(header_.images, known, first, rules_ ? &rules_->members() : nullptr,
+        session_.score(session_.source(), known, first, rules_ ? &rules_->members() : nullptr,
                        [&](Sink& sink) { compute_missing(form, sink); });
       });
       kill_point("coordinator.results_begun");
@@ -211,6 +245,8 @@ class Run {
       check_same_run(*journal_, header_);
     else
       journal_->begin(header_);
+    interruption_.keep(
+        fmt::format("the finished segments are kept in {}; continue with: {}", journal_->path().string(), command()));
   }
 
   void compute_missing(const images::AnswerForm& form, Sink& sink) {
@@ -228,7 +264,7 @@ class Run {
   void note_finished() { session_.report().finished = finished_report(*journal_, resumed_); }
 
   /// Writes what is finished. If that fails, it is only logged, so that the reason why the run ended is not hidden.
-  void keep_partial(images::NpySink& results, EvaluatingSink* rules) noexcept {
+  void keep_partial(images::ResultSink& results, EvaluatingSink* rules) noexcept {
     if (journal_->finished_segments() == 0) return;
     try {
       if (rules != nullptr) rules->finish_partial();
@@ -249,8 +285,10 @@ class Run {
   Error with_resumption(const Error& error) {
     if (!journal_ || !journal_->begun()) return error;
     if (journal_->finished_segments() == 0) {
+      interruption_.keep({});
       journal_->remove();
-      return error;
+      if (error.kind() != ErrorKind::interrupted) return error;
+      return Error(error.kind(), error.message(), "no segment was finished, so nothing is kept", error.hint());
     }
     const bool usage = error.kind() == ErrorKind::usage;
     if (usage && !goes_on_) return error;
@@ -264,6 +302,7 @@ class Run {
                  error.hint().empty() ? way_on : fmt::format("{}\n        {}", error.hint(), way_on));
   }
 
+  Interruption& interruption_;
   Session session_;
   std::optional<RuleEvaluation> rules_;
   std::optional<images::Journal> journal_;

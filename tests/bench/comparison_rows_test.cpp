@@ -102,7 +102,7 @@ TEST_CASE("the fastest strategy is named with its lead over the next") {
   rows.result().noise = {10, 10.2};
   rows.add(Contender::threads, {1.5, 1.5, 1.5});
   CHECK(verdict_of(rows.result()) ==
-        std::vector<std::string>{"multiprocess (the pool) is fastest: 1.000 s, 33 % less than threads (1.500 s)"});
+        std::vector<std::string>{"'multiprocess (the pool)' is fastest: 1.000 s, 33 % less than 'threads' (1.500 s)"});
   Entry& own = rows.add(Contender::threads, {0.5, 0.5, 0.5});
   own.own_batch = true;
   CHECK(verdict_of(rows.result()).size() == 1);  // there is nothing to compare it with
@@ -114,7 +114,7 @@ TEST_CASE("a lead within the noise is no lead and a machine that is not steady i
   const auto lines = verdict_of(rows.result());
   REQUIRE(lines.size() == 2);
   CHECK(lines[0] ==
-        "no strategy is clearly the fastest: multiprocess (the pool) leads threads by 10.0 %, which is within the "
+        "no strategy is clearly the fastest: 'multiprocess (the pool)' leads 'threads' by 10.0 %, which is within the "
         "noise");
   CHECK(lines[1] ==
         "warning: the machine was not steady: the same arithmetic took 20 % longer in one round than in another, so "

@@ -156,6 +156,11 @@ TEST_CASE("negative weights are refused unless the rule is weighted") {
   CHECK(problem(negative) == kNegative);
   CHECK(problem(negative + "combine: {rule: vote}") == kNegative);
   CHECK(problem(negative + "combine: {rule: weighted}").empty());
+  // Their sum is no second problem.
+  const std::string two =
+      "members: [{name: a, weight: -2, model: {kind: fake}}, {name: b, weight: 2, model: {kind: "
+      "fake}}]\ncombine: {rule: vote}";
+  CHECK(problem(two) == kNegative);
 }
 
 TEST_CASE("a vote without any weight is refused") {

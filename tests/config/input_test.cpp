@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/common/error_of.hpp"
 #include "tests/config/problems.hpp"
 
 namespace tutti::test {
@@ -102,6 +103,40 @@ TEST_CASE("keys of another dataset are refused with the datasets that have them"
         "'dataset')");
   CHECK(wrong_input("{dataset: random, count: 1, labels: x}") ==
         "'labels' belongs to dataset npy, not to dataset random");
+}
+
+TEST_CASE("places of masks may be ignored, where there are masks") {
+  const std::string npy = "input: {dataset: npy, images: x, labels: y, ignore_index: ";
+  CHECK(load_one(npy + "255}").input.ignore_index == 255);
+  CHECK(load_one(npy + "-1}").input.ignore_index == -1);
+  CHECK_FALSE(load_one(npy + "null}").input.ignore_index);
+  CHECK(config::load_text(load_one(npy + "-1}").effective_yaml, "again").input.ignore_index == -1);
+  CHECK(wrong_input("{dataset: npy, images: x, labels: y, ignore_index: 0.5}") ==
+        "'ignore_index' must be a whole number, not '0.5'");
+  CHECK(wrong_input("{dataset: npy, images: x, ignore_index: 255}") ==
+        "'ignore_index' is a label that does not count, but there are no 'labels'");
+  CHECK(wrong_input("{dataset: digits, ignore_index: 255}") ==
+        "'ignore_index' belongs to dataset npy, not to dataset digits");
+  const std::string values = "members: [{name: a, model: {kind: fake}, output: values}]\ncombine: {over: values}\n";
+  CHECK(problem(values + npy + "255}") ==
+        "e.yaml:3:59: 'ignore_index' marks places of masks of classes, and with 'over: values' there are none");
+  CHECK(contains(problem(kOneMember + "combine: {activation: sigmoid}\n" + npy + "255}"),
+                 "and with 'activation: sigmoid' there are none"));
+}
+
+TEST_CASE("what the labels are follows from what the members are combined over") {
+  const auto form = [](const std::string& member, const std::string& combine) {
+    const auto spec = config::load_text("members: [{name: a, model: {kind: fake}" + member + "}]\ncombine: " + combine +
+                                            "\ninput: {dataset: npy, images: x, labels: y}\n",
+                                        "e.yaml");
+    CHECK(spec.train_input.label_form == spec.input.label_form);
+    return spec.input.label_form;
+  };
+  CHECK(form("", "{}") == LabelForm::classes);
+  CHECK(form("", "{over: logits}") == LabelForm::classes);
+  CHECK(form("", "{activation: sigmoid}") == LabelForm::indicators);
+  CHECK(form(", output: values", "{over: values}") == LabelForm::values);
+  CHECK(form(", output: features", "{over: features}") == LabelForm::classes);
 }
 
 TEST_CASE("unknown keys of the input are refused with the nearest one") {

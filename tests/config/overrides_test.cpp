@@ -71,6 +71,19 @@ TEST_CASE("a wrong value of an override is reported with the argument") {
         at("combine={rule: max, rule: sum}", "duplicate key 'rule'; it is already given in line 1"));
 }
 
+TEST_CASE("a key with its value in it is reported with the blank that is missing") {
+  CHECK(wrong_overrides("combine={rule:vote}") ==
+        at("combine={rule:vote}", "unknown key 'rule:vote'; write a blank after the colon: rule: vote"));
+  CHECK(wrong_overrides("combine={a:b: 3}") == at("combine={a:b: 3}", "unknown key 'a:b'"));
+}
+
+TEST_CASE("a rule of the command line is blamed on its argument and not on a line of the file") {
+  const std::string file = kFile + "combine: {rule: mean, over: logits}\n";
+  const std::string wrong = "rule geometric_mean is defined over probabilities only; logits may be negative";
+  CHECK(problem(file, {{"combine.rule=geometric_mean"}, {}}) == at("combine.rule=geometric_mean", wrong));
+  CHECK(problem(kFile + "combine: {rule: geometric_mean, over: logits}\n") == "e.yaml:4:10: " + wrong);
+}
+
 TEST_CASE("an argument that is not an override is refused with what to write") {
   CHECK(wrong_overrides("slots") == at("slots", "write key=value, for example segment_images=100"));
   CHECK(wrong_overrides("=3") == at("=3", "the key is empty; write key=value, for example segment_images=100"));

@@ -23,7 +23,7 @@ std::unique_ptr<Source> two_images() { return make_memory(Images(kPixels, kShape
 TEST_CASE("a limited source is the first images of the one behind it") {
   const auto source = limited(make_digits(Split::test), 7);
   CHECK(source->count() == 7);
-  CHECK(source->name() == "digits (test), first 7");
+  CHECK(source->name() == "digits (test), limited to 7");
   CHECK(source->classes() == 10);
   CHECK(source->labelled());
   CHECK(test::read(*source, {6}).pixels == test::read(*make_digits(Split::test), {6}).pixels);

@@ -343,10 +343,9 @@ TEST_CASE("folders that are not a set of images are rejected") {
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == message);
-  CHECK(
-      error->detail() ==
-      "it holds no images: files that end in .jpg, .jpeg, .jpe, .jfif, .png, .webp, .tif, .tiff, .bmp and .dib; left "
-      "out 1 file not called like images (.jpg, .jpeg, .jpe, .jfif, .png, .webp, .tif, .tiff, .bmp and .dib): 1 .txt");
+  CHECK(error->detail() ==
+        "it holds no images: files that end in .jpg, .jpeg, .jpe, .jfif, .png, .webp, .tif, .tiff, .bmp and .dib; left "
+        "out 1 file not called like images: 1 .txt");
   CHECK(contains(error->hint(), "one folder of images for each class"));
   folder.put("cat/1.jpg");
   folder.put("2.jpg");

@@ -129,7 +129,7 @@ TEST_CASE("images of another rank are rejected with the axes that are needed") {
   const Error rank = refusal(fixture("rank_3.npy"));
   CHECK(rank.detail() == "its shape is (3, 2, 3), and 4 axes are needed");
   CHECK(rank.hint() ==
-        "images need four axes: (count, channels, height, width), or with `layout: nhwc` (count, height, width, "
+        "images need four axes: (count, channels, height, width), or with 'layout: nhwc' (count, height, width, "
         "channels); for grey images save x[:, None]");
   const TemporaryFolder folder;
   put(folder / "a.npy", npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 0, 4, 4)}"));
@@ -205,7 +205,7 @@ TEST_CASE("labels that do not fit the images are rejected with the reason") {
   CHECK(refused("labels_two.npy", 0).hint() == "give one label per image");
   CHECK(refused("labels_negative.npy", 10).detail() == "the label of image 1 is -1, and labels are 0 to 9");
   CHECK(refused("labels_int64.npy", 4).detail() == "the label of image 2 is 4, and labels are 0 to 3");
-  CHECK(refused("labels_int64.npy", 4).hint() == "number the classes from 0, or correct `classes`");
+  CHECK(refused("labels_int64.npy", 4).hint() == "number the classes from 0, or correct 'classes'");
   CHECK(refused("labels_rank_2.npy", 0).detail() == "its shape is (3, 1), and 1 axis is needed");
   CHECK(refused("nchw_float32.npy", 0).detail() ==
         "its element type is '<f4', and one of '<i8', '<i4', '|u1' is needed");
@@ -221,12 +221,11 @@ TEST_CASE("labels that would be destroyed by a conversion get no hint to convert
   };
   CHECK(hint("<i2", "(3,)") == "save it with numpy.save(path, numpy.ascontiguousarray(y.astype('int64')))");
   CHECK(contains(hint("<f4", "(3,)"), "if all values are whole numbers of classes, save y.astype('int64')"));
-  CHECK(contains(hint("<f8", "(3, 1)"), "save y[:, 0].astype('int64'); targets that are not classes"));
+  CHECK(contains(hint("<f8", "(3, 1)"), "save y[:, 0].astype('int64'); numbers that the members predict"));
   for (const char* descr : {"<f4", "<i8", "|b1"})
-    CHECK(
-        hint(descr, "(3, 40)") ==
-        "one row per image in one-hot form is saved as y.argmax(1); several labels per image are not supported: leave "
-        "'labels' out");
+    CHECK(hint(descr, "(3, 40)") ==
+          "one row per image in one-hot form is saved as y.argmax(1); if several labels per image may be right, set "
+          "combine: {activation: sigmoid}");
 }
 
 TEST_CASE("images of whole numbers are not made float32 since they would count as 0 to 1") {

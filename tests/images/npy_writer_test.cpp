@@ -79,6 +79,26 @@ TEST_CASE("the first rows of an array are an array whose header is as long as th
         "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }" + std::string(58, ' ') + "\n");
 }
 
+TEST_CASE("values that are written at their places make the same array as values in a row") {
+  const TemporaryFolder folder;
+  const std::vector<float> values{1, 2, 3, 4, 5, 6};
+  for (const bool rows : {false, true}) {
+    NpyWriter in_a_row(folder / "a.npy", NpyType::float32, {3, 2});
+    in_a_row.write(values);
+    NpyWriter placed(folder / "b.npy", NpyType::float32, {3, 2});
+    placed.write_at(4, std::span(values).subspan(4));
+    placed.write_at(0, std::span(values).first(1));
+    placed.write_at(1, std::span(values).subspan(1, 3));
+    CHECK(error_of([&] { placed.write_at(0, std::span(values).first(1)); })->kind() == ErrorKind::failed);
+    for (NpyWriter* writer : {&in_a_row, &placed})
+      if (rows)
+        writer->finish_partial(writer->path(), 2);
+      else
+        writer->finish();
+    CHECK(read_text(folder / "a.npy", "an array") == read_text(folder / "b.npy", "an array"));
+  }
+}
+
 TEST_CASE("a header that could be shorter for fewer rows keeps its length") {
   const TemporaryFolder folder;
   std::vector<std::uint64_t> shape(20, 1);  // long enough that ten digits less save a block of 64 bytes

@@ -170,7 +170,7 @@ TEST_CASE("labels that no column holds or that are not classes are refused") {
   const Written names("a,y\n1,cat\n2,dog\n3,cow\n");
   const auto many = error_of([&] { names.open("y", 2); });
   REQUIRE(many);
-  CHECK(many->detail() == "it has 3 different names, and `classes` says 2");
+  CHECK(many->detail() == "it has 3 different names, and 'classes' says 2");
   const auto whole = error_of([&] { make_arrays({{"t", names.column("a")}}, names.file(), 0); });
   REQUIRE(whole);
   CHECK(whole->detail() == "it is a table, and one of its columns holds the labels");

@@ -192,7 +192,9 @@ TEST_CASE("folders without a complete run or without its outputs are refused") {
   std::filesystem::create_directory(saved.place / "empty");
   CHECK(contains(refusal(saved.place, {"empty"}), "cannot read the report of the run empty/report.json"));
   REQUIRE(Finished(saved.place, {"run", "e.yaml", "-q", "output=plain"}).code == 0);
-  CHECK(contains(refusal(saved.place, {"plain"}), "this run did not save the members' outputs"));
+  CHECK(contains(refusal(saved.place, {"plain"}), "this run did not save the members' outputs\n  hint: run it again"));
+  std::filesystem::copy(saved.place / "saved/members", saved.place / "plain/members");
+  CHECK(contains(refusal(saved.place, {"plain"}), "detail: the files next to its report are older"));
   CHECK(contains(refusal(saved.place, {"saved", "-o", "saved"}),
                  "the results would replace the ones that are being combined"));
   CHECK(contains(refusal(saved.place, {"saved", "combine.rule=none"}), "there is no rule to combine by"));

@@ -108,7 +108,7 @@ TEST_CASE("an output that is not finite names member and segment and image") {
   const auto error = error_of([&] { ensemble.predict(view(images)); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::failed);
-  CHECK(error->message() == "m1 on cpu answered with NaN or infinity on segment 1");
+  CHECK(error->message() == "m1 on cpu predicted NaN or infinity on segment 1");
   CHECK(error->detail() == "first in image 3 of the segment");
   CHECK(contains(error->hint(), "on_nan: allow"));
 }

@@ -370,9 +370,10 @@ TEST_CASE("an evaluation without images is refused before anything is started") 
   const Workplace place(kTwoTasks);
   const Finished none(place, {"evaluate", "e.yaml", "tasks.1.input.limit=0"});
   CHECK(none.code == 2);
-  CHECK(contains(none.err(),
-                 "tutti: the images of task 'u': there are none\n  detail: random, first 0\n  hint: check 'limit', "
-                 "'skip' and 'count' of its 'input'\n"));
+  CHECK(
+      contains(none.err(),
+               "tutti: the images of task 'u': there are none\n  detail: random, limited to 0\n  hint: check 'limit', "
+               "'skip' and 'count' of its 'input'\n"));
   CHECK_FALSE(contains(none.err(), "has no images"));  // not a warning as well
   CHECK_FALSE(place.has("runs"));
 }

@@ -60,7 +60,7 @@ TEST_CASE("Ctrl-C ends a run with code 130 and a report and no process") {
   run.program.signal(SIGINT);
   CHECK(run.program.code() == 130);
   CHECK(contains(run.program.err(), "SIGINT: finishing the work in flight; a second signal ends the program at once"));
-  CHECK(contains(run.program.err(), "tutti: interrupted"));
+  CHECK(contains(run.program.err(), "tutti: interrupted\n  detail: no segment was finished, so nothing is kept\n"));
   CHECK(run.place.report().at("completed") == false);
   CHECK(run.place.report().at("interrupted_by") == "SIGINT");
   CHECK(run.place.report().at_pointer("/finished/segments") == 0);
@@ -174,7 +174,7 @@ segment_images: 20
   REQUIRE_FALSE(program.wait_for_line("epoch 2/100000").empty());
   program.signal(SIGINT);
   CHECK(program.code() == 130);
-  CHECK(contains(program.err(), "tutti: interrupted\n"));
+  CHECK(contains(program.err(), "tutti: interrupted\n  detail: no weights were written\n"));
   const json::value report = place.report();
   CHECK(report.at("command") == "train");
   CHECK(report.at("completed") == false);
@@ -202,12 +202,26 @@ input: {dataset: random, count: 1, shape: [1, 4, 4], classes: 4}
   }));
   program.signal(SIGINT);
   CHECK(program.code() == 130);
+  CHECK(contains(program.err(), "tutti: interrupted\n  detail: the workers were not ready yet\n"));
   for (const int worker : workers) {
     CHECK(ends(worker));
     ::waitpid(worker, nullptr, 0);  // the test has adopted it
   }
   CHECK(children_of(::getpid()).empty());
   CHECK_FALSE(place.has("runs"));
+}
+
+TEST_CASE("a second Ctrl-C ends a run at once and says how to continue it") {
+  const Workplace place(kSlow);
+  Program program(Workplace::command({"run", "e.yaml", "drain_deadline_s=100"}), place.options());
+  REQUIRE(happens([&] { return place.has("runs/0001/journal"); }));
+  program.signal(SIGINT);
+  REQUIRE_FALSE(program.wait_for_line("SIGINT: finishing the work in flight").empty());
+  program.signal(SIGINT);
+  CHECK(program.code() == 130);
+  CHECK(contains(program.err(),
+                 "tutti: interrupted\n  detail: the finished segments are kept in runs/0001/journal; "
+                 "continue with: tutti run e.yaml drain_deadline_s=100 output=runs/0001 --resume\n"));
 }
 
 TEST_CASE("a worker to debug waits and continues when a debugger attaches") {

@@ -143,7 +143,7 @@ TEST_CASE("weights that are being merged are not replaced") {
   CHECK(merged.code == 2);
   CHECK(merged.err() ==
         "tutti: the merged weights would replace those of a\n  detail: out/merged.safetensors\n  hint: choose another "
-        "folder with `output:`\n");
+        "folder with 'output'\n");
   CHECK(bias_of(place / "out/merged.safetensors") == std::vector<float>{1, 0});
 }
 

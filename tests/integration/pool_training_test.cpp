@@ -49,6 +49,17 @@ config::EnsembleSpec training_spec(std::size_t members) {
   return spec;
 }
 
+TEST_CASE("a training on no images is refused and writes no weights") {
+  const TemporaryFolder folder;
+  Ensemble ensemble(published(training_spec(1)), with_worker());
+  ListSource none({}, {0});
+  const auto error = error_of([&] { ensemble.train(none, folder.path(), {}); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "there are no images to train on");
+  CHECK(std::filesystem::is_empty(folder.path()));
+}
+
 TEST_CASE("the same seeds give the same bytes again and members differ") {
   const auto spec = training_spec(2);
   const Trained first = train(spec);
@@ -187,8 +198,9 @@ TEST_CASE("a folder for weights that cannot be made is an error before any train
   std::ofstream(folder / "file") << "x";
   const auto error = refused(training_spec(1), folder / "file/below");
   REQUIRE(error);
-  CHECK(error->kind() == ErrorKind::failed);
-  CHECK(error->message() == "could not create the folder " + (folder / "file/below").string() + " for the weights");
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "cannot write the weights to " + (folder / "file/below").string());
+  CHECK(error->detail() == (folder / "file").string() + " is not a folder");
 }
 
 TEST_CASE("two members that would save to one file are refused before any training") {

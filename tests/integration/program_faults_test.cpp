@@ -32,6 +32,28 @@ TEST_CASE("a member that dies fails the run and the report says that it is not c
   CHECK_FALSE(place.has("runs/0001/predictions.npy"));
 }
 
+TEST_CASE("a member that dies on every segment ends the run or is left out of it") {
+  const Workplace place;
+  std::vector<std::string> words{"run",
+                                 "e.yaml",
+                                 "output=here",
+                                 "input.count=200",
+                                 "poison_limit=1",
+                                 "restarts={back_off_s: 0.001}",
+                                 "members.1.model.faults=[{kind: kill, phase: predict, at_batch: 0}]"};
+  const Finished ended(place, words);
+  CHECK(ended.code == 1);
+  CHECK(contains(ended.err(), "tutti: b on cpu died on segment 2: it was killed by SIGKILL\n"));
+  CHECK(contains(ended.err(),
+                 "hint: it died on each of the last 3 segments that it was given; look at what the worker "
+                 "printed"));
+  words.emplace_back("on_worker_failure=degrade");
+  const Finished left(place, words);
+  CHECK(left.code == 3);
+  CHECK(contains(left.out(), "b is missing from images 40-199, the first is segment 2; it is absent"));
+  CHECK(contains(left.out(), "2 segments were set aside for killing workers: images 0-39; NaN in the results\n"));
+}
+
 TEST_CASE("the report of a run whose member died counts the finished work and its path is printed") {
   const Workplace place(kMemberDies);
   const Finished run(place, {"run", "e.yaml", "input.count=40"});

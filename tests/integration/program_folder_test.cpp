@@ -164,7 +164,7 @@ TEST_CASE("an output that is not finite names the file of its image") {
   const std::string fault = "members.0.model.faults=[{kind: nan, phase: predict, at_batch: 2}]";
   const Finished run(place, {"run", "e.yaml", fault, "members.0.model.delay_ms=0", "slots=1"});
   CHECK(run.code == 1);
-  CHECK(contains(run.err(), "a on cpu answered with NaN or infinity on segment 1"));
+  CHECK(contains(run.err(), "a on cpu predicted NaN or infinity on segment 1"));
   CHECK(contains(run.err(), "of the segment: dog/"));
   const Finished skipping(place, {"run", "e.yaml", fault, "input.skip=3", "output=skipping", "slots=1"});
   CHECK(skipping.code == 1);

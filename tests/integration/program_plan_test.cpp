@@ -1,4 +1,5 @@
-// `tutti plan` with missing files and with measured memory; words in place of options; images without a number.
+// What is found before anything starts: missing files, no images, places that cannot be written. `tutti plan` with
+// measured memory; words in place of options.
 #include <doctest/doctest.h>
 
 #include <string>
@@ -45,14 +46,66 @@ TEST_CASE("a plan measures memory by starting every member once and writes nothi
                  "measured, after 20 images"));
 }
 
-TEST_CASE("images without a number are a warning") {
+TEST_CASE("a plan for no images is a warning and a run or a training of none is an error before anything starts") {
   const Workplace place;
+  const Finished plan(place, {"plan", "e.yaml", "input.limit=0"});
+  CHECK(plan.code == 0);
+  CHECK(contains(plan.err(), "has no images, so there is nothing to predict; see 'limit' and 'count' of its 'input'"));
   const Finished run(place, {"run", "e.yaml", "input.limit=0"});
-  CHECK(run.code == 0);
-  CHECK(contains(run.err(), "has no images, so there is nothing to predict; see 'limit' and 'count' of its 'input'"));
+  CHECK(run.code == 2);
+  CHECK(run.err() ==
+        "tutti: there are no images to predict\n  detail: random, limited to 0\n  hint: see 'limit' and 'count' of "
+        "'input'\n");
+  place.write("a.safetensors", "trained for days");
+  const Finished train(place, {"train", "e.yaml", "members.0.model.weights=a.safetensors",
+                               "train.input={dataset: random, count: 0, shape: [1, 4, 4], classes: 4}"});
+  CHECK(train.code == 2);
+  CHECK(
+      train.err() ==
+      "tutti: there are no images to train on\n  detail: random\n  hint: see 'limit' and 'count' of 'train.input', or "
+      "of 'input' if there is none\n");
+  CHECK(place.read("a.safetensors") == "trained for days");
   const Finished skipped(place, {"run", "e.yaml", "input.skip=50"});
   CHECK(skipped.code == 2);
   CHECK(contains(skipped.err(), "'skip: 50' leaves no images"));
+}
+
+TEST_CASE("members that cannot be trained are all named before anything starts") {
+  const Workplace place(
+      "members:\n  - {name: a, model: {kind: fake}}\n  - {name: b, model: {kind: torchscript, path: m.pt}}\n"
+      "  - {name: c, model: {kind: aoti, path: m.pt}}\nassignment: cpu\ninput: {dataset: digits}\n");
+  place.write("m.pt", "never opened");
+  const Finished train(place, {"train", "e.yaml"});
+  CHECK(train.code == 2);
+  CHECK(contains(train.err(), "tutti: 2 members cannot be trained\n  detail: b (torchscript), c (aoti)\n"));
+  CHECK_FALSE(contains(train.err(), "starting"));
+}
+
+TEST_CASE("weights that cannot be written are found before anything starts") {
+  const Workplace place;
+  place.write("file", "x");
+  std::filesystem::create_directory(place / "taken");
+  for (const auto& [weights, why] : {std::pair{"file/a.st", "file is not a folder"}, {"taken", "it is a folder"}}) {
+    const Finished train(place, {"train", "e.yaml", std::string("members.1.model.weights=") + weights});
+    CHECK(train.code == 2);
+    CHECK(contains(train.err(), std::string("tutti: b: cannot write the weights to ") + weights + "\n  detail: "));
+    CHECK(contains(train.err(), why));
+    CHECK_FALSE(contains(train.err(), "starting"));
+  }
+}
+
+TEST_CASE("an output folder that cannot be written is found before anything starts") {
+  const Workplace place;
+  place.write("file", "x");
+  for (const char* command : {"run", "train", "evaluate"}) {
+    CAPTURE(command);
+    const Finished below(place, {command, "e.yaml", "output=file/below"});
+    CHECK(below.code == 2);
+    CHECK(
+        below.err() ==
+        "tutti: cannot write results to file/below\n  detail: file is not a folder\n  hint: choose another folder with "
+        "'output'\n");
+  }
 }
 
 TEST_CASE("help and version are also words") {

@@ -35,7 +35,7 @@ TEST_CASE("a run over masks that was killed continues to the same bytes") {
   const Workplace place(kMasks);
   REQUIRE(Finished(place, {"run", "e.yaml", "-q", "output=whole"}).code == 0);
   // The third segment holds an image that ends the run.
-  REQUIRE(Finished(place, {"run", "e.yaml", "-q", "output=cut", "on_worker_failure=fail",
+  REQUIRE(Finished(place, {"run", "e.yaml", "-q", "output=cut", "slots=1", "on_worker_failure=fail",
                            "members.1.model.faults=[{kind: kill, phase: predict, at_batch: 3}]"})
               .code == 1);
   REQUIRE(Finished(place, {"run", "e.yaml", "-q", "output=cut", "--resume", "on_worker_failure=fail"}).code == 0);

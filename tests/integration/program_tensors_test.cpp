@@ -81,7 +81,7 @@ TEST_CASE("a run over tensors that was killed continues to the same bytes and no
   const TensorPlace place;
   REQUIRE(Finished(place, {"run", "e.yaml", "-q", "output=whole"}).code == 0);
   const auto cut = [&] {
-    return Finished(place, {"run", "e.yaml", "-q", "output=cut", "on_worker_failure=fail",
+    return Finished(place, {"run", "e.yaml", "-q", "output=cut", "slots=1", "on_worker_failure=fail",
                             "members.1.model.faults=[{kind: kill, phase: predict, at_batch: 5}]"})
         .code;
   };

@@ -70,9 +70,8 @@ drain_deadline_s: 0.05
 TEST_CASE("a trace that cannot be written ends the program before anything is started") {
   const Workplace place;
   const Finished run(place, {"run", "e.yaml", "--trace", "none/trace.json"});
-  CHECK(run.code == 1);
-  CHECK(contains(run.err(), "tutti: could not write "));
-  CHECK(contains(run.err(), "none/trace.json"));
+  CHECK(run.code == 2);
+  CHECK(contains(run.err(), "tutti: cannot write a trace to none/trace.json\n  detail: there is no folder none\n"));
   CHECK_FALSE(place.has("runs"));
   CHECK(Finished(place, {"run", "e.yaml", "--dry-run", "--trace", "trace.json"}).code == 2);
   CHECK(Finished(place, {"plan", "e.yaml", "--trace", "trace.json"}).code == 2);

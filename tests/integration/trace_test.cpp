@@ -165,7 +165,7 @@ TEST_CASE("a trace that cannot be written is refused before a worker is started"
   fake_model(spec, 1).faults = {{FaultKind::exception, FaultPhase::load, 0}};  // starting it would report that
   const auto error = start_error(spec, traced(folder / "none/trace.json"));
   REQUIRE(error);
-  CHECK(error->message() == "could not write " + (folder / "none/trace.json").string());
+  CHECK(error->message() == "cannot write a trace to " + (folder / "none/trace.json").string());
   CHECK(contains(error->hint(), "create the folder"));
 }
 

@@ -28,7 +28,8 @@ std::string refusal(const Names& there, const Names& wanted) {
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == "the classes of the images of task 't' do not match those of the task");
   CHECK(error->hint() ==
-        "give them the task's names, and their order does not matter; or put 'classes', and the head if there is one, "
+        "give them the names of the task, and their order does not matter; or put 'classes', and the head if there is "
+        "one, "
         "into their order");
   return error->detail();
 }
@@ -128,6 +129,9 @@ TEST_CASE("images of more classes than the task has are refused") {
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == "the images of task 't' have 3 classes, but the task names 2");
   CHECK(error->detail() == "memory");
+  const auto whole = error_of([] { with_task_classes(nameless(), {"a", "b"}, "the images of 'input'", "'classes'"); });
+  REQUIRE(whole);
+  CHECK(whole->message() == "the images of 'input' have 3 classes, but 'classes' names 2");
 }
 
 TEST_CASE("the labels of a folder follow the names of its folders") {

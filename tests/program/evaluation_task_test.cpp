@@ -276,7 +276,7 @@ TEST_CASE("a task without images is refused") {
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == "the images of task 't': there are none");
-  CHECK(error->detail() == "digits (test), first 0");
+  CHECK(error->detail() == "digits (test), limited to 0");
   CHECK(error->hint() == "check 'limit', 'skip' and 'count' of its 'input'");
   CHECK(refusal(spec_of("", "members: [{name: a, model: {kind: fake}}]\ninput: {dataset: digits, skip: 999}\n")) ==
         "'skip: 999' leaves no images");

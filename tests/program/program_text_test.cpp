@@ -110,6 +110,28 @@ TEST_CASE("the table shows what is known and a dash for the rest") {
   CHECK(table.ends_with("ensemble            mean     100.00 %      0.25       1440\n"));
 }
 
+TEST_CASE("the table shows the figures that fit what was compared") {
+  images::Report report = a_report();
+  report.members[0].scores =
+      images::Figures{"masks", 9, {{"pixel_accuracy", 0.75}, {"mean_iou", 0.5}, {"mean_dice", 0.6}}, {}, {}, {}};
+  CHECK(results_table(report) ==
+        "member              device       mIoU     pixels   seconds   images/s\n"
+        "a-rather-long-name  cpu:0     50.00 %    75.00 %      1.50        240\n"
+        "b                   cuda:0          -          -         -          -\n");
+  report.ensemble.emplace();
+  report.ensemble->rule = "mean";
+  report.ensemble->scores = images::Figures{
+      "values", 9, {{"mean_absolute_error", 1234.567}, {"mean_squared_error", 2}, {"r2", -0.5}}, {}, {}, {}};
+  const std::string values = results_table(report);
+  CHECK(values.starts_with("member              device        MAE         R2   seconds   images/s\n"));
+  CHECK(values.ends_with("ensemble            mean         1235    -0.5000      0.00          -\n"));
+  report.ensemble->scores =
+      images::Figures{"labels", 9, {{"macro_f1", 0.5}, {"mean_average_precision", {}}}, {}, {}, {}};
+  const std::string labels = results_table(report);
+  CHECK(labels.starts_with("member              device         F1        mAP   seconds   images/s\n"));
+  CHECK(labels.ends_with("ensemble            mean      50.00 %          -      0.00          -\n"));
+}
+
 TEST_CASE("the counts of a report are those of the pool however often they are added") {
   Status status;
   status.members.resize(2);
@@ -189,6 +211,13 @@ TEST_CASE("a plan is printed with machine and members and every sum") {
   machine.why_no_gpu = "no driver";
   CHECK(plan_text(plan, machine, "images").find("batches") == std::string::npos);
   CHECK(plan_text(plan, machine, "images").find("plane") == std::string::npos);
+  plan.workers[0].assigned = "null";
+  CHECK(plan_text(plan, machine, "images").find("0,1               2  nothing\n") != std::string::npos);
+  plan.workers[0].assigned = "cpu:0-1";
+  CHECK(plan_text(plan, machine, "images").find("views") == std::string::npos);
+  plan.workers[0].request.views = {{.kind = ViewKind::identity},
+                                   {.kind = ViewKind::crops, .crops = 5, .height = 24, .width = 20},
+                                   {.kind = ViewKind::scale, .scale = 1.25}};
   plan.batches = Batches::to_measure;
   plan.workers[0].most_batch_images = 64;
   plan.workers[0].request.name = "cnn-0";
@@ -201,7 +230,8 @@ TEST_CASE("a plan is printed with machine and members and every sum") {
         "cnn-0             fake          cpu:0-1                   0,1               2  cpu:0-1",
         "batches  measured at the start: 4, 8, 16, 25, 50 images\n",
         "\ninput of cnn-0: {resize: 256, rule: shorter, interpolation: bilinear, crop: [224, 200], crop_rounding: "
-        "half_even, mean: [0.5], std: [0.25, 1, 2]}\n\nmemory\n",
+        "half_even, mean: [0.5], std: [0.25, 1, 2]}\n"
+        "views of cnn-0: identity, 5 crops of 24x20 and scale 1.25, 7 predictions of each image\n\nmemory\n",
         "      1.0 kB  arena\n", "       500 B  channel\n", "      1.5 kB  in all, at least\n",
         "\nwhen a worker dies\nwhile a worker is replaced, the others continue\n", "note: cnn-0 runs on the CPU\n"})
     CHECK_MESSAGE(text.find(part) != std::string::npos, part);

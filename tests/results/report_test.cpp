@@ -13,6 +13,24 @@
 namespace tutti::images {
 namespace {
 
+EvaluationReport full_evaluation() {
+  EvaluationReport evaluation;
+  evaluation.tasks.push_back({"digits",
+                              "digits (test)",
+                              "heads/digits.safetensors",
+                              10,
+                              360,
+                              2.0,
+                              180.0,
+                              DisagreementReport{1, 0.5, 0.25, 0, 8},
+                              {{8, 4, 1, {0}, false}}});
+  evaluation.tasks.push_back({"tasks", "npy x.npy", {}, 0, 0, 0.0, {}, {}, {}});
+  evaluation.models.push_back({"cnn-0", "member", {}, {}, 200, 50, {{0.5, 1.0, 0.25, 360}, {}}});
+  evaluation.models.push_back(
+      {"mean", "ensemble", "mean", "features", 0, 0, {{0.5, 1.0, 0.5, 360}, {1.0, 2.0, {}, 40}}});
+  return evaluation;
+}
+
 Report full_report() {
   Report report;
   report.version = "0.1.0";
@@ -49,24 +67,25 @@ Report full_report() {
   member.status.deaths = 6;
   member.status.absent_reason = "killed by SIGKILL";
   member.status.absent_from_segment = 17;
-  report.members = {member, {}};
-  report.ensemble = EnsembleReport{"mean",    "probabilities",       0.75, 0.5, 0.125, 2.0, 3, 180.0, {{1, 0}, {1, 1}},
-                                   {1.0, {}}, {{8, 4, 1, {0}, true}}};
-  EvaluationReport evaluation;
-  evaluation.tasks.push_back({"digits",
-                              "digits (test)",
-                              "heads/digits.safetensors",
-                              10,
-                              360,
-                              2.0,
-                              180.0,
-                              DisagreementReport{1, 0.5, 0.25, 0, 8},
-                              {{8, 4, 1, {0}, false}}});
-  evaluation.tasks.push_back({"tasks", "npy x.npy", {}, 0, 0, 0.0, {}, {}, {}});
-  evaluation.models.push_back({"cnn-0", "member", {}, {}, 200, 50, {{0.5, 1.0, 0.25, 360}, {}}});
-  evaluation.models.push_back(
-      {"mean", "ensemble", "mean", "features", 0, 0, {{0.5, 1.0, 0.5, 360}, {1.0, 2.0, {}, 40}}});
-  report.evaluation = evaluation;
+  member.scores =
+      Figures{"labels",
+              40,
+              {{"mean_accuracy", 0.5}, {"macro_f1", 0.25}, {"micro_f1", 0.75}, {"mean_average_precision", {}}},
+              {{"accuracy_per_label", {0.5, {}}}, {"f1_per_label", {}}, {"average_precision_per_label", {}}},
+              {},
+              "average precision"};
+  report.members = {member, {}, {}};
+  report.members[2].scores =
+      Figures{"values", 8, {{"mean_absolute_error", 0.5}, {"mean_squared_error", 0.25}, {"r2", -1.0}}, {}, {}, {}};
+  report.ensemble = EnsembleReport{"mean",    "probabilities",        0.75, 0.5, 0.125, 2.0, 3, 180.0, {{1, 0}, {1, 1}},
+                                   {1.0, {}}, {{8, 4, 1, {0}, true}}, {}};
+  report.ensemble->scores = Figures{"masks",
+                                    90,
+                                    {{"pixel_accuracy", 0.5}, {"mean_iou", 0.25}, {"mean_dice", 0.375}},
+                                    {{"iou_per_class", {0.5, 0.0}}, {"dice_per_class", {0.75, 0.0}}},
+                                    {{50, 0}, {40, 0}},
+                                    {}};
+  report.evaluation = full_evaluation();
   report.counts = {360, 8, 8, 4423680};
   report.faults = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, {4711}};
   report.memory = {100000, 4096, {{"arena", 4096}, {"channel of cnn-0", 512}}};
@@ -106,6 +125,23 @@ TEST_CASE("a full report has its values in place") {
   CHECK(report.at_pointer("/counts/input_bytes_copied") == 4423680);
   CHECK(report.at_pointer("/memory/bounds/1/name") == "channel of cnn-0");
   CHECK(report.at_pointer("/memory/pss_bytes_family") == 100000);
+}
+
+TEST_CASE("what is compared with other labels than classes has an object of figures") {
+  const json::value report = to_json(full_report());
+  CHECK(report.at_pointer("/ensemble/scores") == json::value{{"kind", "masks"},
+                                                             {"compared", 90},
+                                                             {"pixel_accuracy", 0.5},
+                                                             {"mean_iou", 0.25},
+                                                             {"mean_dice", 0.375},
+                                                             {"iou_per_class", json::array{0.5, 0.0}},
+                                                             {"dice_per_class", json::array{0.75, 0.0}},
+                                                             {"confusion_matrix", {{50, 0}, {40, 0}}}});
+  CHECK(report.at_pointer("/members/0/scores/mean_average_precision").is_null());
+  CHECK(report.at_pointer("/members/0/scores/left_out") == "average precision");
+  CHECK(report.at_pointer("/members/0/scores/accuracy_per_label/1").is_null());
+  CHECK(report.at_pointer("/members/1/scores").is_null());
+  CHECK(report.at_pointer("/members/2/scores/r2") == -1.0);
 }
 
 TEST_CASE("a report says how good each model and rule is on each task") {

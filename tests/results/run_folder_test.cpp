@@ -85,7 +85,7 @@ TEST_CASE("a file in the place of the folder is an error and stays") {
     CHECK(error->kind() == ErrorKind::usage);
     CHECK(error->message() == "cannot write results to " + (folder / "results").string());
     CHECK(error->detail() == "it is not a folder");
-    CHECK(error->hint() == "choose another folder with `output:`");
+    CHECK(error->hint() == "choose another folder with 'output'");
   }
   CHECK(std::filesystem::file_size(folder / "results") == 4);
 }
@@ -101,7 +101,7 @@ TEST_CASE("a link that leads nowhere in the place of the folder is an error that
     CHECK(error->message() == "cannot write results to " + (folder / requested).string());
     CHECK(error->detail() ==
           (folder / "link").string() + " is a link to " + (folder / "gone").string() + ", which does not exist");
-    CHECK(error->hint() == "choose another folder with `output:`");
+    CHECK(error->hint() == "choose another folder with 'output'");
   }
   CHECK(error_of([&] { make_run_folder({}, folder / "link"); }));  // the place of numbered folders
   std::filesystem::create_directory(folder / "gone");
@@ -121,6 +121,29 @@ TEST_CASE("a folder that cannot be created is an error that names it") {
     CHECK(error->message() ==
           "could not create the folder " + (folder / "closed" / (requested ? "a" : "0001")).string());
     CHECK(error->detail() == "Permission denied");
+  }
+}
+
+TEST_CASE("a folder that could not be made or written is found without making it") {
+  const TemporaryFolder folder;
+  std::ofstream(folder / "file") << "x";
+  const auto below = error_of([&] { check_run_folder(folder / "file" / "a", {}); });
+  REQUIRE(below);
+  CHECK(below->kind() == ErrorKind::usage);
+  CHECK(below->message() == "cannot write results to " + (folder / "file" / "a").string());
+  CHECK(below->detail() == (folder / "file").string() + " is not a folder");
+  CHECK(error_of([&] { make_run_folder(folder / "file" / "a", {}); })->kind() == ErrorKind::usage);
+  CHECK_FALSE(error_of([&] { check_run_folder({}, folder / "runs"); }));
+  CHECK_FALSE(std::filesystem::exists(folder / "runs"));
+  std::filesystem::create_directory(folder / "closed");
+  ::chmod((folder / "closed").c_str(), 0555);
+  const test::OrdinaryUser user;
+  for (const auto& place : {folder / "closed", folder / "closed" / "a"}) {
+    const auto closed = error_of([&] { check_run_folder(place, {}); });
+    REQUIRE(closed);
+    CHECK(closed->kind() == ErrorKind::failed);
+    CHECK(closed->message() == "could not write into the folder " + place.string());
+    CHECK(closed->detail() == "Permission denied");
   }
 }
 

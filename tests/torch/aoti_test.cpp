@@ -226,7 +226,7 @@ TEST_CASE("files that are not packages or lack their library are named in few wo
   error = error_of([&] { read_aoti_file(folder / "text.pt2", "2.11.0"); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(contains(error->message(), "text.pt2' as an AOTInductor package"));
+  CHECK(contains(error->message(), "text.pt2' is not a model file"));
   CHECK_FALSE(contains(error->detail(), "frame #"));
   CHECK(contains(error_with({{"data.json", "x"}}).message(), "is not an AOTInductor package"));
   CHECK(contains(error_with({{"data.pkl", "x"}}).message(), "holds weights without a network"));

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <limits>
 
 #include <ATen/Context.h>
 #include <fmt/format.h>
@@ -181,6 +182,22 @@ TEST_CASE("images of another size are rejected with the size that the tower take
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(contains(error->message(), "takes images of 3x32x32, not 3x64x32"));
   CHECK(contains(error->hint(), "'input'"));
+}
+
+TEST_CASE("a tower whose weights hold NaN is refused with the tensor") {
+  const TemporaryFolder folder;
+  for (const char* name : {"encoder.layers.0.self_attn.v_proj.bias", "encoder.layers.1.mlp.fc1.weight"}) {
+    std::vector<float> values;
+    write_changed(folder / "a", [&](std::vector<merge::TensorView>& tensors) {
+      merge::TensorView& tensor = named(tensors, name);
+      values.assign(tensor.bytes.size() / sizeof(float), std::numeric_limits<float>::quiet_NaN());
+      tensor.bytes = std::as_bytes(std::span(values));
+    });
+    const auto error = load_error(clip_request(folder / "a"));
+    REQUIRE(error);
+    CHECK(contains(error->message(), "a' holds NaN or infinity"));
+    CHECK(error->detail() == std::string("first in '") + name + "'");
+  }
 }
 
 TEST_CASE("tensors that are missing or of another shape or type are all listed with the nearest name") {

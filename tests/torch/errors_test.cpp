@@ -1,4 +1,6 @@
 // Tests of the messages for LibTorch's errors.
+#include <array>
+
 #include "tests/common/error_of.hpp"
 #include "tests/torch/torch_doctest.hpp"
 #include "worker/torch/torch_errors.hpp"
@@ -75,6 +77,35 @@ TEST_CASE("what is wrong with the model itself gets a hint about it and is not a
   CHECK(test::contains(fault("Expected more than 1 value per channel when training, got input size [1, 4]"),
                        "model.eval()"));
   CHECK(fault("mat1 and mat2 shapes cannot be multiplied (8x3072 and 192x5)") == "fix it");
+}
+
+TEST_CASE("a batch that is built into a model is read from the sizes that do not fit") {
+  CHECK(misfit_hint("shape '[8, 3072]' is invalid for input of size 12288", 4) ==
+        "the model seems to fix its batch at 8: export it with a free batch");
+  CHECK(test::contains(misfit_hint("shape '[8, -1]' is invalid for input of size 300", 4), "its batch at 8"));
+  CHECK(test::contains(misfit_hint("shape '[8, 3, 1024]' is invalid for input of size 12288", 4), "its batch at 8"));
+  CHECK(test::contains(misfit_hint("mat1 and mat2 shapes cannot be multiplied (8x1536 and 3072x10)", 4), "at 8"));
+  CHECK(test::contains(misfit_hint("Sizes of tensors must match except in dimension 1. Expected size 8 but got size 4 "
+                                   "for tensor number 1 in the list.",
+                                   4),
+                       "at 8"));
+  // Pictures of another size.
+  CHECK(misfit_hint("shape '[4, 400]' is invalid for input of size 12544", 4).empty());
+  CHECK(misfit_hint("shape '[400, 10]' is invalid for input of size 12544", 4).empty());
+  CHECK(misfit_hint("mat1 and mat2 shapes cannot be multiplied (4x1536 and 3072x10)", 4).empty());
+  CHECK(misfit_hint("mat1 and mat2 shapes cannot be multiplied (128x32 and 3072x10)", 4).empty());
+  CHECK(misfit_hint("mat1 and mat2 shapes cannot be multiplied (384x32 and 3072x10)", 4).empty());  // not flattened
+  CHECK(misfit_hint("Expected size 7 but got size 9 for tensor number 1 in the list.", 4).empty());
+}
+
+TEST_CASE("sizes whose last is that of channels get a hint about the layout") {
+  constexpr std::array<std::uint32_t, 3> kLast{32, 32, 3};
+  constexpr std::array<std::uint32_t, 3> kFirst{3, 32, 3};
+  constexpr std::array<std::uint32_t, 2> kTwo{32, 3};
+  CHECK(layout_hint(kLast) ==
+        "the images are 32x32x3: if the last axis is the channels, add 'layout: nhwc' to 'input'");
+  CHECK(layout_hint(kFirst).empty());
+  CHECK(layout_hint(kTwo).empty());
 }
 
 TEST_CASE("what LibTorch throws becomes an error with a reason and a hint") {

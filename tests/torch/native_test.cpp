@@ -163,6 +163,10 @@ TEST_CASE("a network says which images and layers it cannot take") {
   CHECK(error->message() == "small-cnn needs images of 3x32x32");
   CHECK(error->detail() == "these are 1x28x28");
   CHECK(contains(error->hint(), "mlp"));
+  request.takes = {TakenTensor::unchanged(ImageShape{32, 32, 3}.layout())};
+  error = error_of([&] { make_torch_model(request); });
+  REQUIRE(error);
+  CHECK(contains(error->hint(), "add 'layout: nhwc' to 'input'"));
   error = error_of([] { make_torch_model(request_for(SmallCnnModel{0})); });
   REQUIRE(error);
   CHECK(error->message() == "small-cnn needs at least one class");

@@ -159,12 +159,22 @@ TEST_CASE("a module that differs once optimised is an error that names the optio
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(contains(error->message(), "m.pt' gives other outputs when it is optimised"));
   CHECK(contains(error->detail(), "largest difference"));
-  CHECK(contains(error->hint(), "optimize: off"));
+  CHECK(contains(error->hint(), "optimize: false"));
+}
+
+TEST_CASE("a module that outputs NaN is reported as such and not as one that differs once optimised") {
+  const auto error = first_batch_error(
+      "x = torch.conv2d(x, self.kernel) * 1e-44\n    x = torch.flatten(x, 1)[:, 0:8] * 1e38 * 1e7\n"
+      "    return torch.cat([x, x[:, 0:1] * 0.0 / 0.0], 1)");
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(contains(error->message(), "m.pt' outputs NaN or infinity"));
+  CHECK(error->hint() == "check its weights; if such values are meant, set 'optimize: false' for this member");
 }
 
 TEST_CASE("the user hears what optimising took if that was long") {
   CHECK(note_on_optimising(0.3).empty());
-  CHECK(contains(note_on_optimising(2.34), "optimising it took 2.3 s, which 'optimize: off' saves"));
+  CHECK(contains(note_on_optimising(2.34), "optimising it took 2.3 s, which 'optimize: false' saves"));
 }
 
 TEST_CASE("outputs of other floating types become float32 with a note") {
@@ -194,6 +204,10 @@ TEST_CASE("outputs of another shape or type or kind are reported with what is ne
   CHECK(error->message() == "the model outputs a tensor of shape [4, 10] and type Long");
   CHECK(contains(error->detail(), "type Float"));
   CHECK(contains(error->hint(), "scores, such as logits or probabilities, not the numbers of classes"));
+  error = first_batch_error("return torch.argmax(torch.linear(torch.flatten(x, 1), self.weight, self.bias), 1)");
+  REQUIRE(error);
+  CHECK(error->message() == "the model outputs a tensor of shape [4] and type Long");
+  CHECK(contains(error->hint(), "scores, such as logits or probabilities, not the numbers of classes"));
   error = first_batch_error("return torch.flatten(x)");
   REQUIRE(error);
   CHECK(error->message() == "the model outputs a tensor of shape [12288] and type Float");
@@ -202,6 +216,7 @@ TEST_CASE("outputs of another shape or type or kind are reported with what is ne
   error = first_batch_error("return torch.flatten(x, 1)[0:1]");
   REQUIRE(error);
   CHECK(error->message() == "the model outputs a tensor of shape [1, 3072] and type Float");
+  CHECK(contains(error->hint(), "if it fixes its batch at 1, export it with a free batch"));
   MemberRequest over_probabilities = request_for(SmallCnnModel{});
   error = first_batch_error("return torch.flatten(x, 1)[:, 0:1]", over_probabilities);
   REQUIRE(error);
@@ -233,7 +248,7 @@ TEST_CASE("an entry that is missing or no tensor or not named is an error that l
   auto error = first_batch_error("return {'hidden': " + flat + ", 'pooler_output': " + flat + "[:, 0:7]}");
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() == "the model outputs a GenericDict, not a tensor");
+  CHECK(error->message() == "the model outputs a dict, not a tensor");
   CHECK(error->detail() == "it has 'hidden': [4, 3072], 'pooler_output': [4, 7]");
   CHECK(error->hint() == "choose one with 'output' in 'model', such as 'output: hidden'");
   error =
@@ -241,16 +256,16 @@ TEST_CASE("an entry that is missing or no tensor or not named is an error that l
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == "the model's output has no 'poolr_output'");
-  CHECK(error->detail() == "GenericDict of 2: it has 'hidden': [4, 3072], 'pooler_output': [4, 7]");
+  CHECK(error->detail() == "dict of 2: it has 'hidden': [4, 3072], 'pooler_output': [4, 7]");
   CHECK(error->hint() == "did you mean 'output: pooler_output'?");
   error = first_batch_error("return " + flat + ", 3", {}, "2");
   REQUIRE(error);
   CHECK(error->message() == "the model's output has no '2'");
-  CHECK(error->detail() == "Tuple of 2: it has '0': [4, 3072], '1': Int");
+  CHECK(error->detail() == "tuple of 2: it has '0': [4, 3072], '1': int");
   CHECK(error->hint() == "correct 'output' in 'model'");
   error = first_batch_error("return " + flat + ", 3", {}, "1");
   REQUIRE(error);
-  CHECK(error->message() == "'1' of the model's output is of type Int, not a tensor");
+  CHECK(error->message() == "'1' of the model's output is of type int, not a tensor");
   CHECK(error->hint() == "choose another with 'output' in 'model'");
   error = first_batch_error("return " + flat, {}, "logits");
   REQUIRE(error);
@@ -259,7 +274,7 @@ TEST_CASE("an entry that is missing or no tensor or not named is an error that l
   CHECK(error->hint() == "leave 'output' out of 'model'");
   error = first_batch_error("return 3, 4");
   REQUIRE(error);
-  CHECK(error->message() == "the model outputs a Tuple, not a tensor");
+  CHECK(error->message() == "the model outputs a tuple, not a tensor");
   CHECK(contains(error->hint(), "output one tensor"));
   error = first_batch_error("return [" + flat + ", " + flat + "][0:" + std::string("0]"));
   REQUIRE(error);
@@ -296,6 +311,23 @@ TEST_CASE("a module that fails on a batch is an error without a backtrace") {
   CHECK(error->detail().size() < 1100);
 }
 
+TEST_CASE("a module that has another batch built in or takes one channel gets a hint about that") {
+  const std::string dense = "return torch.linear(x, self.weight, self.bias)";
+  for (const std::string& fixed : {"x = x.view(8, -1)\n    " + dense, "x = x.view(8, 3072)\n    " + dense}) {
+    const auto error = first_batch_error(fixed);
+    REQUIRE(error);
+    CHECK(error->hint() == "the model seems to fix its batch at 8: export it with a free batch");
+  }
+  const auto error = first_batch_error("return torch.flatten(torch.conv2d(x, self.kernel[:, 0:1]), 1)");
+  REQUIRE(error);
+  CHECK(contains(error->hint(), "takes pictures of 1 channel, and those of a folder have 3"));
+  MemberRequest last = script_request("m.pt");
+  last.takes = {TakenTensor::unchanged(ImageShape{32, 32, 3}.layout())};
+  const auto nhwc = first_batch_error("return torch.flatten(torch.conv2d(x, self.kernel), 1)", last);
+  REQUIRE(nhwc);
+  CHECK(nhwc->hint() == "the images are 32x32x3: if the last axis is the channels, add 'layout: nhwc' to 'input'");
+}
+
 TEST_CASE("files that are no TorchScript are named in few words") {
   const TemporaryFolder folder;
   auto error = error_of([&] { make_torch_model(script_request(folder / "absent.pt")); });
@@ -308,17 +340,34 @@ TEST_CASE("files that are no TorchScript are named in few words") {
   std::ofstream(folder / "cut.pt", std::ios::binary) << whole.substr(0, whole.size() / 2);
   std::ofstream(folder / "text.pt") << "not a model";
   std::ofstream(folder / "empty.pt");
-  for (const char* name : {"cut.pt", "text.pt", "empty.pt"}) {
+  const auto message = [&](const char* name) {
     CAPTURE(name);
     error = error_of([&] { make_torch_model(script_request(folder / name)); });
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::usage);
-    CHECK(error->message() == "cannot load '" + (folder / name).string() + "' as TorchScript");
-    CHECK_FALSE(error->detail().empty());
     CHECK(error->detail().size() < 1100);
     CHECK_FALSE(contains(error->detail(), "frame #"));
-    CHECK(contains(error->hint(), "torch.jit"));
-  }
+    CHECK_FALSE(error->hint().empty());
+    CHECK(error->message().starts_with("'" + (folder / name).string() + "' "));
+    return error->message().substr((folder / name).string().size() + 3);
+  };
+  CHECK(message("cut.pt") == "is cut off: it begins as an archive and has no end");
+  CHECK(contains(error->hint(), "copy it again"));
+  CHECK(message("text.pt") == "is not a model file");
+  CHECK(contains(error->hint(), "python -m tutti.export model MODULE:FUNCTION"));
+  CHECK(message("empty.pt") == "is empty");
+  CHECK(contains(error->hint(), "copy it again"));
+  CHECK(message(".") == "is a folder");
+  CHECK(contains(error->hint(), "name the file of the model with 'path'"));
+  // An archive with its end, whose middle is missing: LibTorch says what is wrong, in few words.
+  std::ofstream(folder / "torn.pt", std::ios::binary) << whole.substr(0, 100) + whole.substr(whole.size() - 30);
+  error = error_of([&] { make_torch_model(script_request(folder / "torn.pt")); });
+  REQUIRE(error);
+  CHECK(error->message() == "cannot load '" + (folder / "torn.pt").string() + "' as TorchScript");
+  CHECK_FALSE(error->detail().empty());
+  CHECK(error->detail().size() < 1100);
+  CHECK_FALSE(contains(error->detail(), "frame #"));
+  CHECK(contains(error->hint(), "torch.jit"));
 }
 
 TEST_CASE("a torchscript member is neither trained nor saved") {

@@ -2,6 +2,8 @@
 // not fit is named in full.
 #include <torch/csrc/jit/serialization/import.h>
 
+#include <limits>
+
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/torch/requests.hpp"
@@ -126,6 +128,24 @@ TEST_CASE("a parameter that no safetensors file can hold is named") {
   const TensorForms found{{"phase", {merge::Dtype::f32, {2}, 8}}};
   CHECK(tensor_differences(found, std::span(&complex, 1)) ==
         std::vector<std::string>{"phase has type F32, expected one that safetensors cannot hold"});
+}
+
+TEST_CASE("parameters that hold NaN are refused and buffers may hold infinity") {
+  const TemporaryFolder folder;
+  save_two(folder);
+  const auto refusal = [&](const std::string& of, double value) {
+    NamedTensors state = state_of(torch::jit::load((folder / "other.pt").string()));
+    for (auto& [name, tensor] : state)
+      if (name == of) tensor = at::full_like(tensor.detach(), value);
+    write_weights(folder / "w.safetensors", state, {});
+    return error_of([&] { make_torch_model(with_weights(folder / "n.pt", folder / "w.safetensors", false)); });
+  };
+  const auto error = refusal("fc.weight", std::numeric_limits<double>::quiet_NaN());
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "'" + (folder / "w.safetensors").string() + "' holds NaN or infinity");
+  CHECK(error->detail() == "first in 'fc.weight'");
+  CHECK_FALSE(refusal("bn1.running_var", std::numeric_limits<double>::infinity()));
 }
 
 /// "tied.pt": two layers with one weight.

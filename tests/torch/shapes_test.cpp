@@ -112,6 +112,27 @@ TEST_CASE("probabilities that do not sum to 1 are refused with what they may be"
                       }));
 }
 
+TEST_CASE("logits that are probabilities already are noted once") {
+  const TemporaryFolder folder;
+  const auto notes = [&](const std::string& forward, Activation activation) {
+    save_script(folder / "m.pt", forward);
+    MemberRequest request = script_request(folder / "m.pt");
+    as_probabilities(request);
+    request.activation = activation;
+    const auto model = make_torch_model(request);
+    const std::vector<float> images = some_images(4);
+    for (int batch = 0; batch < 2; ++batch) model->probe(images.data(), 4);
+    return model->notes();
+  };
+  const std::string logits = "torch.linear(torch.flatten(x, 1), self.weight, self.bias)";
+  CHECK(notes("return torch.softmax(" + logits + ", 1)", Activation::softmax) ==
+        std::vector<std::string>{
+            "its outputs look like probabilities already, and get a second softmax: set 'output: probabilities'"});
+  CHECK(notes("return " + logits, Activation::softmax).empty());
+  CHECK(notes("return torch.softmax(" + logits + ", 1) - 0.25", Activation::softmax).empty());
+  CHECK(notes("return torch.softmax(" + logits + ", 1)", Activation::sigmoid).empty());
+}
+
 TEST_CASE("the softmax of a single value is refused with the activation that makes sense of it") {
   const auto error = refusal(kOneLogit, as_probabilities);
   REQUIRE(error);
@@ -131,6 +152,30 @@ TEST_CASE("an output without the axis of the classes or of the samples is refuse
   error = refusal("return x.reshape([4, 1, 1, 1, 3, 32, 32])", as_values);
   REQUIRE(error);
   CHECK(contains(error->detail(), "at most 5 axes besides that of the samples"));
+}
+
+TEST_CASE("a script predicts images of one size after the other and small-cnn only those of its size") {
+  const TemporaryFolder folder;
+  save_script(folder / "m.pt", kMask);
+  const auto model = make_torch_model(script_request(folder / "m.pt"));
+  const auto probe = [&](const ImageShape& shape) {
+    const auto images = some_images(2, shape);
+    const auto values = model->probe(images.data(), 2);
+    return std::vector<float>(values.begin(), values.end());
+  };
+  const auto whole = probe({3, 32, 32});
+  CHECK(model->output() == Dims{4, 30, 30});
+  model->expect_images({3, 16, 20});
+  CHECK(probe({3, 16, 20}).size() == 2 * 4 * 14 * 18);
+  CHECK(model->output() == Dims{4, 14, 18});
+  model->expect_images({3, 32, 32});
+  CHECK(model->output() == Dims{4, 30, 30});
+  CHECK(probe({3, 32, 32}) == whole);
+
+  const auto cnn = make_torch_model(test::request_for(SmallCnnModel{}));
+  const auto error = error_of([&] { cnn->expect_images({3, 40, 40}); });
+  REQUIRE(error);
+  CHECK(error->message() == "the model takes images of one size, and its views have several");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <limits>
 
 #include "merge/safetensors.hpp"
 #include "tests/common/error_of.hpp"
@@ -93,6 +94,34 @@ TEST_CASE("every tensor that does not fit is named with what was expected and fo
         "  fc2.bais is unknown; the nearest is fc2.bias\n"
         "  running_average is unknown");
   CHECK(contains(error->hint(), "same kind"));
+}
+
+TEST_CASE("weights that hold NaN or infinity are refused and large finite ones are not") {
+  const TemporaryFolder folder;
+  const auto loaded = [&](float value) {
+    std::array<float, 24> weight{};
+    weight[17] = weight[18] = value;
+    const std::array<float, 12> other{};
+    const auto f32 = [](const char* name, std::vector<std::int64_t> shape, std::span<const float> values) {
+      return merge::TensorView{name, merge::Dtype::f32, std::move(shape), std::as_bytes(values)};
+    };
+    merge::write_safetensors(
+        folder / "w.safetensors",
+        std::vector{f32("fc1.weight", {4, 6}, weight), f32("fc1.bias", {4}, std::span(other).first(4)),
+                    f32("fc2.weight", {3, 4}, other), f32("fc2.bias", {3}, std::span(other).first(3))});
+    MemberRequest request = small_mlp();
+    request.weights = folder / "w.safetensors";
+    return error_of([&] { make_torch_model(request); });
+  };
+  for (const float value : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    const auto error = loaded(value);
+    REQUIRE(error);
+    CHECK(error->kind() == ErrorKind::usage);
+    CHECK(error->message() == "'" + (folder / "w.safetensors").string() + "' holds NaN or infinity");
+    CHECK(error->detail() == "first in 'fc1.weight'");
+    CHECK(contains(error->hint(), "may have diverged"));
+  }
+  CHECK_FALSE(loaded(std::numeric_limits<float>::max()));  // their sum is infinite
 }
 
 TEST_CASE("a file of weights that is missing is named") {

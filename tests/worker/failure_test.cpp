@@ -5,6 +5,9 @@
 
 #include <new>
 #include <stdexcept>
+#include <string_view>
+
+#include "worker/backend_loader.hpp"
 
 namespace tutti::test {
 namespace {
@@ -36,6 +39,12 @@ TEST_CASE("a lack of memory is reported with what to lower") {
     CHECK_FALSE(failure.usage);
   }
   CHECK(failure_of(worker::out_of_memory("in a batch")).text == "out of memory: in a batch");
+}
+
+TEST_CASE("a library that does not fit into memory is not taken for one of another version") {
+  for (const char* reason : {"libc10.so: failed to map segment from shared object", "x.so: Cannot allocate memory"})
+    CHECK(worker::library_hint(reason).find("'ulimit -v'") != std::string_view::npos);
+  CHECK(worker::library_hint("undefined symbol: _ZN3c10").find("TUTTI_LIBTORCH") != std::string_view::npos);
 }
 
 }  // namespace

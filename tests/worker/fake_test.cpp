@@ -6,7 +6,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 #include <vector>
 
@@ -154,6 +156,20 @@ TEST_CASE("weights of another size or name are rejected with the file") {
   CHECK(thrown([&] { worker::make_fake_model(request); }).find(file) != std::string::npos);
   request.weights = (folder / "none.safetensors").string();
   CHECK(thrown([&] { worker::make_fake_model(request); }).find("none.safetensors") != std::string::npos);
+}
+
+TEST_CASE("weights that hold NaN or infinity are rejected with the file and the tensor") {
+  const TemporaryFolder folder;
+  MemberRequest request = fake_request();
+  request.weights = (folder / "m.safetensors").string();
+  for (const float value : {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
+    const std::array<float, 4> values{1, 2, value, 4};
+    const merge::TensorView bias{"bias", merge::Dtype::f32, {4}, std::as_bytes(std::span(values))};
+    merge::write_safetensors(request.weights, std::span(&bias, 1));
+    const std::string said = thrown([&] { worker::make_fake_model(request); });
+    CHECK(said.starts_with("'" + request.weights + "' holds NaN or infinity\n  detail: first in 'bias'\n  hint: "));
+    CHECK(said.find("may have diverged") != said.npos);
+  }
 }
 
 TEST_CASE("a label outside the classes is rejected with its number") {

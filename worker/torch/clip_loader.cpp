@@ -115,6 +115,7 @@ void ClipLoader::check() const {
 at::Tensor ClipLoader::read(const std::string& name) const {
   at::Tensor tensor = at::empty(checkpoint_.form(name).shape, at::kFloat);
   read_tensor(checkpoint_, name, tensor);
+  check_finite(checkpoint_.path(), name, tensor);
   return tensor;
 }
 
@@ -130,8 +131,11 @@ PackedLinear ClipLoader::linear(const std::vector<std::string>& names, double sc
   const at::Tensor bias = at::empty({count * one[0]}, at::kFloat);
   for (std::int64_t i = 0; i < count; ++i) {
     const std::string name = prefix_ + names[static_cast<std::size_t>(i)];
-    read_tensor(checkpoint_, name + ".weight", weight.narrow(0, i * one[0], one[0]));
-    read_tensor(checkpoint_, name + ".bias", bias.narrow(0, i * one[0], one[0]));
+    for (const auto& [part, all] : {std::pair(".weight", &weight), std::pair(".bias", &bias)}) {
+      const at::Tensor own = all->narrow(0, i * one[0], one[0]);
+      read_tensor(checkpoint_, name + part, own);
+      check_finite(checkpoint_.path(), name + part, own);
+    }
   }
   return place(weight, bias, scale);
 }

@@ -27,6 +27,18 @@ std::string listed_entries(std::span<const AnswerEntry> entries) {
   return fmt::format("it has {}", lines.empty() ? "nothing" : fmt::format("{}", fmt::join(lines, ", ")));
 }
 
+/// As Python calls it; LibTorch has several kinds of lists and dicts.
+std::string type_of(const c10::IValue& value) {
+  if (value.isTuple()) return "tuple";
+  if (value.isList()) return "list";
+  if (value.isGenericDict()) return "dict";
+  if (value.isInt()) return "int";
+  if (value.isDouble()) return "float";
+  if (value.isBool()) return "bool";
+  if (value.isString()) return "str";
+  return value.tagKind();
+}
+
 std::string first_tensor(std::span<const AnswerEntry> entries) {
   const auto found =
       std::find_if(entries.begin(), entries.end(), [](const AnswerEntry& entry) { return entry.tensor.defined(); });
@@ -34,7 +46,7 @@ std::string first_tensor(std::span<const AnswerEntry> entries) {
 }
 
 AnswerEntry entry_of(std::string name, const c10::IValue& value) {
-  return {std::move(name), value.isTensor() ? value.toTensor() : at::Tensor(), value.tagKind()};
+  return {std::move(name), value.isTensor() ? value.toTensor() : at::Tensor(), type_of(value)};
 }
 
 std::vector<AnswerEntry> entries_of_tuple(const c10::IValue& answer) {
@@ -100,7 +112,7 @@ at::Tensor chosen_entry(const c10::IValue& answer, const std::string& output) {
     refuse_entry_of_tensor(output);
     return answer.toTensor();
   }
-  return chosen_entry(entries_of(answer), output, answer.tagKind());
+  return chosen_entry(entries_of(answer), output, type_of(answer));
 }
 
 }  // namespace tutti::worker

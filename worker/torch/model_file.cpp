@@ -26,6 +26,16 @@ std::string first_bytes(const std::filesystem::path& file) {
   return {bytes.data(), static_cast<std::size_t>(in.gcount())};
 }
 
+/// Whether an archive has its directory, which comes last: it may be followed by a comment of 64 KiB.
+bool has_end(const std::filesystem::path& file, std::uintmax_t bytes) {
+  constexpr std::uintmax_t kMost = 65'557;
+  std::string tail(static_cast<std::size_t>(std::min(bytes, kMost)), '\0');
+  std::ifstream in(file, std::ios::binary);
+  in.seekg(static_cast<std::streamoff>(bytes - tail.size()));
+  in.read(tail.data(), static_cast<std::streamsize>(tail.size()));
+  return tail.find("PK\x05\x06") != tail.npos;
+}
+
 /// In a pickle a class is named by its module. A state dict names none of torch.nn.
 bool names_module(Reader& reader) {
   constexpr std::size_t kMost = 16 << 20;
@@ -75,21 +85,35 @@ constexpr std::array kWords{
           "export the PyTorch model that it was made from: {} MODULE:FUNCTION --output m.pt"},
     Words{ModelFileKind::hdf5, "is an HDF5 file, as Keras writes, which Tutti cannot run",
           "export a PyTorch model: {} MODULE:FUNCTION --output m.pt"},
+    Words{ModelFileKind::folder, "is a folder",
+          "name the file of the model with 'path'; a folder of Hugging Face is exported with {} FOLDER --output m.pt"},
+    Words{ModelFileKind::empty, "is empty", "copy it again, or export it: {} MODULE:FUNCTION --output m.pt"},
+    Words{ModelFileKind::cut_off, "is cut off: it begins as an archive and has no end",
+          "copy it again, or export it: {} MODULE:FUNCTION --output m.pt"},
+    Words{ModelFileKind::other, "is not a model file", "make one of a PyTorch model: {} MODULE:FUNCTION --output m.pt"},
 };
 
 }  // namespace
 
 ModelFileKind kind_of_file(const std::filesystem::path& file) {
+  std::error_code code;
+  if (std::filesystem::is_directory(file, code)) return ModelFileKind::folder;
+  const std::uintmax_t size = std::filesystem::file_size(file, code);
+  if (!code && size == 0) return ModelFileKind::empty;
   const std::string bytes = first_bytes(file);
+  if (code || bytes.empty()) return ModelFileKind::unknown;
   const std::string_view start(bytes);
-  if (start.starts_with("PK\x03\x04")) return kind_of_archive(file);
+  if (start.starts_with("PK\x03\x04")) {
+    const ModelFileKind kind = kind_of_archive(file);
+    return kind == ModelFileKind::unknown && !has_end(file, size) ? ModelFileKind::cut_off : kind;
+  }
   if (start.starts_with("\x89HDF\r\n")) return ModelFileKind::hdf5;
   // Protocols 2 to 5; the older one is text, without a signature.
   if (start.size() > 2 && start[0] == '\x80' && start[1] >= 2 && start[1] <= 5) return ModelFileKind::pickle;
   if (start.size() > 10 && start[8] == '{' && start[9] == '"') return ModelFileKind::safetensors;
   // Protobuf has no signature: field 1, the IR version, comes first.
   if (start.starts_with("\x08") && file.extension() == ".onnx") return ModelFileKind::onnx;
-  return ModelFileKind::unknown;
+  return ModelFileKind::other;
 }
 
 void check_model_file(const std::filesystem::path& file, ModelFileKind wanted) {

@@ -8,7 +8,7 @@
 namespace tutti::worker {
 
 enum class ModelFileKind : std::uint8_t {
-  unknown,      ///< nothing that is recognised: LibTorch's own message is the best there is
+  unknown,      ///< an archive that is not recognised, or cannot be read: LibTorch's own message is the best there is
   torchscript,  ///< of torch.jit.save
   aoti,         ///< of torch._inductor.aoti_compile_and_package
   exported,     ///< of torch.export.save
@@ -18,6 +18,10 @@ enum class ModelFileKind : std::uint8_t {
   safetensors,
   onnx,
   hdf5,  ///< of Keras
+  folder,
+  empty,
+  cut_off,  ///< an archive without an end
+  other,    ///< none of these
 };
 
 /// A file that cannot be read is `unknown`.

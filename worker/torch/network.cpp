@@ -14,6 +14,8 @@
 
 #include <tutti/error.hpp>
 
+#include "worker/torch/torch_errors.hpp"
+
 namespace tutti::worker {
 namespace {
 
@@ -63,10 +65,12 @@ at::Tensor convolve(const Convolution& layer, const at::Tensor& x, bool blocked)
 }  // namespace
 
 Network make_small_cnn(const SmallCnnModel& model, const TensorLayout& seen, std::uint64_t seed) {
-  if (seen != ImageShape{3, 32, 32}.layout())
+  if (seen != ImageShape{3, 32, 32}.layout()) {
+    const std::string layout = layout_hint(seen.dims);
     throw Error(ErrorKind::usage, "small-cnn needs images of 3x32x32",
                 fmt::format("these are {}", dims_text(seen.dims)),
-                "use an mlp or a torchscript member for other shapes");
+                layout.empty() ? "use an mlp or a torchscript member for other shapes" : layout);
+  }
   if (model.classes == 0) throw Error(ErrorKind::usage, "small-cnn needs at least one class");
   Initialiser init(seed);
   Network network;

@@ -31,7 +31,7 @@ namespace {
 // How much folding and blocked layouts may change: a few last bits, which deep networks amplify.
 constexpr double kRelativeTolerance = 1e-3;
 constexpr double kAbsoluteTolerance = 1e-4;
-constexpr std::string_view kOptimizeOff = "set 'optimize: off' for this member";
+constexpr std::string_view kOptimizeOff = "set 'optimize: false' for this member";
 /// From so many seconds on the user hears what optimising took.
 constexpr double kLongOptimising = 1;
 
@@ -62,6 +62,7 @@ class ScriptModel final : public TorchModel {
   }
 
   std::uint64_t parameters() const override { return parameters_; }
+  void expect_images(const ImageShape& shape) override { take_images(shape); }
   std::string why_unsteady() const override { return why_unsteady_; }
   void begin_segment(std::uint64_t first_image) override {
     if (random_) at::manual_seed(random_at(request().seed, first_image));
@@ -111,6 +112,10 @@ class ScriptModel final : public TorchModel {
   /// Optimising changed nothing if the plain module differs from itself.
   [[noreturn]] void refuse(std::span<const at::Tensor> batch, const at::Tensor& expected,
                            const std::string& difference) {
+    if (!expected.isfinite().all().item<bool>())
+      throw Error(ErrorKind::usage, fmt::format("'{}' outputs NaN or infinity", path_),
+                  "its kernels may make numbers of them once it is optimised",
+                  fmt::format("check its weights; if such values are meant, {}", kOptimizeOff));
     if (!same_bits(run(*plain_, clones(batch)), expected))
       throw unsteady("the model gives other outputs when it predicts the same images again", why_unsteady_, true);
     throw Error(ErrorKind::usage, fmt::format("'{}' gives other outputs when it is optimised", path_), difference,
@@ -138,7 +143,7 @@ class ScriptModel final : public TorchModel {
 
 std::string note_on_optimising(double seconds) {
   if (seconds < kLongOptimising) return {};
-  return fmt::format("optimising it took {:.1f} s, which 'optimize: off' saves; its batches may then take longer",
+  return fmt::format("optimising it took {:.1f} s, which 'optimize: false' saves; its batches may then take longer",
                      seconds);
 }
 

@@ -84,7 +84,12 @@ torch::jit::Module load_script_module(const MemberRequest& request, at::Device d
                 "it was frozen when it was saved, so its weights are constants",
                 "export it again without torch.jit.freeze: python -m tutti.export model --weights FILE");
   explained(ErrorKind::failed, fmt::format("could not load the weights in '{}' into '{}'", request.weights, path), "",
-            [&] { fill(state, path, request.weights); });
+            [&] {
+              fill(state, path, request.weights);
+              // Infinity in a buffer may be meant: a mask of attention.
+              for (const auto& parameter : module.named_parameters())
+                check_finite(request.weights, parameter.name, parameter.value);
+            });
   return module;
 }
 

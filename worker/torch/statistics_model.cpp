@@ -24,6 +24,7 @@ class StatisticsModel final : public TorchModel, public Trainable {
   }
 
   std::uint64_t parameters() const override { return parameters_; }
+  void expect_images(const ImageShape& shape) override { take_images(shape); }
 
   Trainable* trainable() override { return this; }
 

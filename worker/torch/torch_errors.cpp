@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <new>
+#include <optional>
+#include <regex>
 #include <span>
 #include <vector>
 
@@ -90,6 +93,47 @@ bool holds_any(std::string_view text, std::span<const std::string_view> signs) {
   return std::ranges::any_of(signs, [&](std::string_view sign) { return text.find(sign) != text.npos; });
 }
 
+std::int64_t whole(const std::string& text) {
+  std::int64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+/// The batch for which the model was exported, if the reason shows that: the sizes would fit with it in the place of
+/// `count`.
+std::optional<std::int64_t> built_in_batch(const std::string& reason, std::uint32_t count) {
+  static const std::regex view(R"(shape '\[(\d+), ([-\d, ]+)\]' is invalid for input of size (\d+))");
+  static const std::regex product(R"(cannot be multiplied \((\d+)x(\d+) and (\d+)x\d+\))");
+  static const std::regex sizes(R"(Expected size (\d+) but got size (\d+))");
+  const std::int64_t given = count;
+  std::smatch found;
+  if (std::regex_search(reason, found, view)) {
+    const std::int64_t batch = whole(found[1]);
+    const std::string rest = found[2];
+    std::int64_t values = 1;
+    bool free = false;
+    for (std::size_t at = 0; at < rest.size(); at = std::min(rest.find(' ', at), rest.size() - 1) + 1) {
+      const std::int64_t size = whole(rest.substr(at));
+      free = free || size < 0;
+      values *= size;
+    }
+    return batch != given && (free || values * given == whole(found[3])) ? std::optional(batch) : std::nullopt;
+  }
+  if (std::regex_search(reason, found, product)) {
+    const std::int64_t batch = whole(found[1]);
+    const std::int64_t values = whole(found[2]);
+    // A picture that was not flattened has more rows than columns.
+    const bool fits = batch != given && batch <= values && batch * values == given * whole(found[3]);
+    return fits ? std::optional(batch) : std::nullopt;
+  }
+  if (std::regex_search(reason, found, sizes)) {
+    const std::int64_t one = whole(found[1]);
+    const std::int64_t other = whole(found[2]);
+    if (one != other && (one == given || other == given)) return one == given ? other : one;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::string shortened(std::string_view text) {
@@ -147,6 +191,23 @@ std::string_view fault_of_model(std::string_view reason) {
   if (unlike || holds_any(reason, kNarrow))
     return "images are float32, and the model's weights or constants are not: export model.float()";
   return {};
+}
+
+// The words are those of LibTorch 2.11, as above.
+std::string misfit_hint(const std::string& reason, std::uint32_t count) {
+  if (const auto batch = built_in_batch(reason, count))
+    return fmt::format("the model seems to fix its batch at {}: export it with a free batch", *batch);
+  if (reason.find("to have 1 channels, but got 3 channels") != reason.npos)
+    return "the model takes pictures of 1 channel, and those of a folder have 3: export it with "
+           "x.mean(1, keepdim=True) before its first layer";
+  return {};
+}
+
+std::string layout_hint(std::span<const std::uint32_t> dims) {
+  const auto is_channels = [](std::uint32_t size) { return size == 1 || size == 3; };
+  if (dims.size() != 3 || is_channels(dims[0]) || !is_channels(dims[2])) return {};
+  return fmt::format("the images are {}x{}x{}: if the last axis is the channels, add 'layout: nhwc' to 'input'",
+                     dims[0], dims[1], dims[2]);
 }
 
 }  // namespace tutti::worker

@@ -1,9 +1,12 @@
 // LibTorch's exceptions as messages for the user: short, without C++ backtraces.
 #pragma once
 
+#include <cstdint>
 #include <exception>
+#include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
@@ -33,10 +36,18 @@ bool is_out_of_memory(const std::exception& error);
 /// What may be at fault when `work` fails: a model, whose own faults are then looked for, or only the machine.
 enum class Blame { model, machine };
 
+/// The hint if the reason is that a model that takes other samples got a batch of `count`: it has another batch built
+/// in, or takes pictures of one channel. Empty: it is not.
+std::string misfit_hint(const std::string& reason, std::uint32_t count);
+
+/// The hint if samples of these sizes look like pictures whose channels are the last axis. Empty: they do not.
+std::string layout_hint(std::span<const std::uint32_t> dims);
+
 /// Calls `work`; an exception of LibTorch becomes Error(kind, message, its reason, hint); if memory ran out,
 /// out_of_memory(message and reason); if a model is at fault, Error(usage) with that hint. An Error passes through.
-template <class Work>
-auto explained(ErrorKind kind, std::string_view message, std::string_view hint, Work work, Blame blame = Blame::model) {
+/// `hint` is a text, or makes one of the reason.
+template <class Hint, class Work>
+auto explained(ErrorKind kind, std::string_view message, const Hint& hint, Work work, Blame blame = Blame::model) {
   try {
     return work();
   } catch (const Error&) {
@@ -46,7 +57,10 @@ auto explained(ErrorKind kind, std::string_view message, std::string_view hint, 
     const std::string reason = reason_of(error);
     if (const std::string_view fault = fault_of_model(reason); blame == Blame::model && !fault.empty())
       throw Error(ErrorKind::usage, std::string(message), reason, std::string(fault));
-    throw Error(kind, std::string(message), reason, std::string(hint));
+    if constexpr (std::is_invocable_v<Hint, const std::string&>)
+      throw Error(kind, std::string(message), reason, hint(reason));
+    else
+      throw Error(kind, std::string(message), reason, std::string(hint));
   }
 }
 

@@ -70,8 +70,14 @@ bool consecutive(std::span<const std::uint32_t> rows) {
 TorchModel::TorchModel(const MemberRequest& request, std::optional<Dims> output)
     : request_(request),
       device_(request.cuda ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU)),
-      activates_(needs_activation(request)),
-      output_(std::move(output)) {}
+      activates_(needs_activation(request)) {
+  if (output) outputs_.emplace(request.seen().dims, std::move(*output));
+}
+
+std::optional<Dims> TorchModel::known_output() const {
+  const auto found = outputs_.find(request_.seen().dims);
+  return found == outputs_.end() ? std::nullopt : std::optional(found->second);
+}
 
 void TorchModel::predict(const Samples& samples, std::uint32_t count, std::span<float> output) {
   const c10::InferenceMode guard;
@@ -108,11 +114,7 @@ at::Tensor TorchModel::infer(const Samples& samples, std::uint32_t count, bool w
   const std::string failed = fmt::format("the model failed on a batch of {}", counted(count, "image"));
   // A model that fails on the first images fails on all: it takes other ones, or is broken.
   const ErrorKind kind = warms_up ? ErrorKind::usage : ErrorKind::failed;
-  const std::string hint =
-      warms_up
-          ? fmt::format("the images are {}; if the model takes others, set 'input' of this member or of the ensemble",
-                        taken_text())
-          : "";
+  const auto hint = [&](const std::string& reason) { return warms_up ? hint_for(reason, count) : std::string(); };
   return explained(kind, failed, hint, [&] {
     std::vector<at::Tensor> batch;
     for (std::size_t t = 0; t < samples.size(); ++t) {
@@ -126,6 +128,7 @@ at::Tensor TorchModel::infer(const Samples& samples, std::uint32_t count, bool w
     at::Tensor answers = answer(batch);
     check(answers, count);
     answers = as_float(answers);
+    if (warms_up) note_probabilities(answers);
     if (activates_)
       answers = request_.activation == Activation::sigmoid ? at::sigmoid(answers) : at::softmax(answers, request_.axis);
     if (warms_up) check_sums(answers);
@@ -134,8 +137,28 @@ at::Tensor TorchModel::infer(const Samples& samples, std::uint32_t count, bool w
   });
 }
 
+/// What to do about a model that cannot take the samples.
+std::string TorchModel::hint_for(const std::string& reason, std::uint32_t count) const {
+  std::string hint = misfit_hint(reason, count);
+  for (const TakenTensor& taken : request_.takes)
+    if (hint.empty()) hint = layout_hint(taken.seen.dims);
+  if (!hint.empty()) return hint;
+  return fmt::format("the images are {}; if the model takes others, set 'input' of this member or of the ensemble",
+                     taken_text());
+}
+
 /// Whether the ensemble takes one class of the output to be right.
 bool TorchModel::decides() const { return has_classes(request_.over) && request_.activation != Activation::sigmoid; }
+
+/// A second softmax leaves the classes almost alike. Logits are hardly ever between 0 and 1 with a sum of 1.
+void TorchModel::note_probabilities(const at::Tensor& answer) {
+  constexpr double kTolerance = 1e-3;
+  if (probabilities_ || !activates_ || !decides()) return;
+  const bool within = answer.min().item<float>() >= 0 && answer.max().item<float>() <= 1;
+  if (!within || !(answer.sum(request_.axis).sub(1).abs().max().item<float>() <= kTolerance)) return;
+  probabilities_ = true;
+  add_note("its outputs look like probabilities already, and get a second softmax: set 'output: probabilities'");
+}
 
 /// Probabilities of which one is right sum to 1. What sums to something else is likely to be something else, or several
 /// labels, each with a probability of its own.
@@ -174,13 +197,16 @@ void TorchModel::check(const at::Tensor& answer, std::uint32_t count) {
                 fmt::format("needed for a batch of {} of {}: {}", counted(count, "image"), taken_text(), needed),
                 std::string(hint));
   };
-  if (answer.dim() == 0 || answer.size(0) != count || answer.numel() == 0)
-    fail(fmt::format("shape [{}, ...], the prediction of one sample after the other", count),
-         "let the model keep the axis of the samples as the first: x.flatten(1), not x.flatten()");
-  if (answer.dim() > static_cast<std::int64_t>(kMaxRank) + 1)
-    fail(fmt::format("at most {} axes besides that of the samples", kMaxRank), "flatten some of them in the model");
   if (!answer.is_floating_point())
     fail("type Float", "let the model output scores, such as logits or probabilities, not the numbers of classes");
+  if (answer.dim() == 0 || answer.size(0) != count || answer.numel() == 0) {
+    std::string hint = "let the model keep the axis of the samples as the first: x.flatten(1), not x.flatten()";
+    if (answer.dim() > 1 && answer.numel() > 0)
+      hint += fmt::format("; if it fixes its batch at {}, export it with a free batch", answer.size(0));
+    fail(fmt::format("shape [{}, ...], the prediction of one sample after the other", count), hint);
+  }
+  if (answer.dim() > static_cast<std::int64_t>(kMaxRank) + 1)
+    fail(fmt::format("at most {} axes besides that of the samples", kMaxRank), "flatten some of them in the model");
   const std::int64_t axis = request_.axis < 0 ? answer.dim() + request_.axis : request_.axis;
   if (decides() && (axis < 1 || axis >= answer.dim()))
     fail(fmt::format("classes along axis {}", request_.axis),
@@ -189,9 +215,9 @@ void TorchModel::check(const at::Tensor& answer, std::uint32_t count) {
     fail("two classes or more, for the softmax of a single value is always 1",
          "set 'activation: sigmoid' in 'combine' if the value is the logit of one label");
   const Dims output(answer.sizes().begin() + 1, answer.sizes().end());
-  if (output_ && *output_ != output)
-    fail(fmt::format("shape [{}, {}], as in the batches before", count, fmt::join(*output_, ", ")), "");
-  output_ = output;
+  const Dims& before = outputs_.try_emplace(request_.seen().dims, output).first->second;
+  if (before != output)
+    fail(fmt::format("shape [{}, {}], as in the batches before", count, fmt::join(before, ", ")), "");
 }
 
 }  // namespace tutti::worker

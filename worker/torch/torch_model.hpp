@@ -1,6 +1,7 @@
 // What all members computed by LibTorch share: samples in, checked outputs out. Not the networks themselves.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,7 +19,7 @@ namespace tutti::worker {
 /// probabilities are wanted.
 class TorchModel : public Model {
  public:
-  Dims output() const final { return output_.value_or(Dims{}); }
+  Dims output() const final { return known_output().value_or(Dims{}); }
   void predict(const Samples& samples, std::uint32_t count, std::span<float> output) final;
   std::span<const float> probe(const Samples& samples, std::uint32_t count) final;
   std::vector<std::string> notes() const final { return notes_; }
@@ -32,6 +33,8 @@ class TorchModel : public Model {
   /// device(). Called in InferenceMode.
   virtual at::Tensor answer(std::span<const at::Tensor> batch) = 0;
 
+  /// What expect_images() does if the model takes images of several sizes.
+  void take_images(const ImageShape& shape) { request_.takes.front().seen = shape.layout(); }
   void add_note(std::string note) { notes_.push_back(std::move(note)); }
   const MemberRequest& request() const { return request_; }
   at::Device device() const { return device_; }
@@ -43,18 +46,22 @@ class TorchModel : public Model {
   /// One tensor of `count` samples on the CPU, not copied: do not write to it.
   at::Tensor view(const std::byte* begin, const TensorLayout& layout, std::int64_t count) const;
   at::Tensor infer(const Samples& samples, std::uint32_t count, bool warms_up);
+  std::string hint_for(const std::string& reason, std::uint32_t count) const;
   void check(const at::Tensor& answer, std::uint32_t count);
   at::Tensor as_float(const at::Tensor& answer);
+  std::optional<Dims> known_output() const;
   bool decides() const;
+  void note_probabilities(const at::Tensor& answer);
   void check_sums(const at::Tensor& answer) const;
   std::string taken_text() const;
 
   MemberRequest request_;
   at::Device device_;
   bool activates_;
-  std::optional<Dims> output_;
+  std::map<Dims, Dims> outputs_;  ///< the sizes of a prediction, by those of the first tensor
   at::Tensor probed_;
-  bool converts_ = false;  ///< and a note says so
+  bool converts_ = false;       ///< and a note says so
+  bool probabilities_ = false;  ///< its logits look like probabilities, and a note says so
   std::vector<std::string> notes_;
 };
 

@@ -11,6 +11,7 @@
 
 #include <tutti/error.hpp>
 
+#include "worker/failure.hpp"
 #include "worker/torch/tensor_differences.hpp"
 
 namespace tutti::worker {
@@ -73,6 +74,15 @@ void copy_tensors(const merge::Safetensors& source, std::string_view what, std::
 void read_weights(const std::filesystem::path& file, std::string_view network, const NamedTensors& targets) {
   copy_tensors(merge::Safetensors::read(file), fmt::format("the weights in '{}'", file.string()), network,
                "name the file of a model with the same kind, layers and classes", targets);
+  for (const auto& [name, tensor] : targets) check_finite(file, name, tensor);
+}
+
+// A sum needs one pass and no memory; it is infinite for some tensors that are not.
+void check_finite(const std::filesystem::path& file, const std::string& name, const at::Tensor& tensor) {
+  if (!at::isFloatingType(tensor.scalar_type()) || tensor.numel() == 0) return;
+  const at::NoGradGuard without_gradients;
+  if (tensor.sum().isfinite().item<bool>() || tensor.isfinite().all().item<bool>()) return;
+  throw not_finite(file.string(), name);
 }
 
 void read_tensor(const merge::Checkpoint& file, const std::string& name, at::Tensor target) {

@@ -21,14 +21,19 @@ using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 /// The type of safetensors for these values; nothing if there is none (complex and quantised numbers).
 std::optional<merge::Dtype> dtype_of(at::ScalarType type);
 
-/// Copies the file's tensors into `targets`, all or none. Throws Error(usage) naming the file and every tensor that is
-/// missing, unknown, of another shape or not float32; `network` is what the file should fit ("small-cnn").
+/// Copies the file's tensors into `targets`. Throws Error(usage) naming the file and every tensor that is missing,
+/// unknown, of another shape or not float32, or the first that holds NaN or infinity; `network` is what the file should
+/// fit ("small-cnn").
 void read_weights(const std::filesystem::path& file, std::string_view network, const NamedTensors& targets);
 
 /// The same from a file that was read: `what` names its tensors in the error ("the weights in 'a.safetensors'"), and
 /// `hint` is the error's hint. Targets may have any type that a file can have, and the file's must be the same.
 void copy_tensors(const merge::Safetensors& source, std::string_view what, std::string_view network,
                   std::string_view hint, const NamedTensors& targets);
+
+/// Throws Error(usage) if the tensor `name` of `file` holds NaN or infinity. The outputs would not show it: kernels of
+/// oneDNN make numbers of NaN in a pooling or a ReLU.
+void check_finite(const std::filesystem::path& file, const std::string& name, const at::Tensor& tensor);
 
 /// Copies one tensor of a file that is known to have it, in this shape, into `target`, on any device; to the target's
 /// type.

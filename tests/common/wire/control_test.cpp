@@ -40,6 +40,9 @@ MemberRequest full_request() {
        .seen = {Dtype::float32, {3, 32, 31}}},
       TakenTensor::unchanged({Dtype::bfloat16, {}}, 1),
       TakenTensor::unchanged({Dtype::boolean, {2, 3, 4, 5, 6}}, 2)};
+  member.views = {{.kind = ViewKind::transpose},
+                  {.kind = ViewKind::crops, .crops = 10, .height = 24, .width = 25},
+                  {.kind = ViewKind::scale, .scale = 1.0 / 3}};
   member.batch_images = 4;
   member.warm_up_batches = {4, 3, 1};
   member.output = OutputKind::features;
@@ -78,6 +81,7 @@ TEST_CASE("a request for a member arrives field by field") {
   CHECK(member.weights == sent.weights);
   CHECK(member.seed == sent.seed);
   CHECK(member.takes == sent.takes);
+  CHECK(member.views == sent.views);
   CHECK(member.batch_images == sent.batch_images);
   CHECK(member.warm_up_batches == sent.warm_up_batches);
   CHECK(member.output == sent.output);
@@ -221,7 +225,8 @@ TEST_CASE("an unknown type is rejected with its name") {
 }
 
 TEST_CASE("a missing field is rejected with its name") {
-  CHECK(contains(reason(changed(Ready{.output = {}, .backend = {}, .note = {}}, "\"output\"", "\"put\"")), "field 'output' is missing"));
+  CHECK(contains(reason(changed(Ready{.output = {}, .backend = {}, .note = {}}, "\"output\"", "\"put\"")),
+                 "field 'output' is missing"));
   CHECK(contains(reason(changed(Start{}, "\"arrays\"", "\"rays\"")), "field 'arrays' is missing"));
   const Start start{3, 10, {4, 500, {3, 32, 31}, Dtype::uint8}, true};
   CHECK(contains(reason(changed(start, "\"dims\"", "\"form\"")), "field 'dims' is missing"));
@@ -236,8 +241,9 @@ TEST_CASE("a field of the wrong type is rejected with its value") {
   CHECK(
       contains(reason(changed(Start{}, "\"allow_nan\":false", "\"allow_nan\":0")), "field 'allow_nan' has the wrong"));
   CHECK(contains(reason(changed(Start{}, "\"width\":0", "\"width\":\"0\"")), "field 'width' has the wrong"));
-  CHECK(
-      contains(reason(changed(Ready{.output = {}, .backend = {}, .note = {}}, "\"load_seconds\":\"0\"", "\"load_seconds\":[]")), "field 'load_seconds' has"));
+  CHECK(contains(
+      reason(changed(Ready{.output = {}, .backend = {}, .note = {}}, "\"load_seconds\":\"0\"", "\"load_seconds\":[]")),
+      "field 'load_seconds' has"));
   CHECK(
       contains(reason(changed(Load{full_request()}, "\"model\":{", "\"model\":[],\"x\":{")), "an object is expected"));
   CHECK(contains(reason(changed(Load{full_request()}, "[4,3,1]", "4")), "field 'warm_up_batches' has the wrong type"));

@@ -92,6 +92,71 @@ TEST_CASE("a segment that was set aside is not tried again by a worker that dies
   CHECK(rig.closed(0).rows[1].abandoned);
 }
 
+/// The member's worker dies on its segment, and again on nothing but this segment.
+Texts spoil(Rig& rig, std::size_t rank) {
+  die_again(rig, rank);
+  rig.take();
+  rig.dies(rank);
+  return rig.take();
+}
+
+void revive(Rig& rig, std::size_t rank) {
+  rig.pass(5);
+  rig.tick();
+  rig.ready(rank);
+  rig.take();
+}
+
+TEST_CASE("a member that dies on three segments in a row is to blame and not the segments") {
+  for (const OnWorkerFailure policy : {OnWorkerFailure::restart, OnWorkerFailure::degrade}) {
+    CAPTURE(to_name(policy));
+    auto setting = with_policy(policy, std::nullopt);
+    setting.policy.poison_limit = 1;
+    setting.deadlines = false;  // the other member does not answer for minutes
+    Rig rig = Rig::running(setting);
+    for (int n = 0; n < 2; ++n) {
+      rig.open();
+      rig.take();
+      CHECK(contains(spoil(rig, 1).front(), "has killed 1 worker that computed nothing else and is set aside"));
+      revive(rig, 1);
+    }
+    rig.open();
+    rig.take();
+    const Texts end = spoil(rig, 1);
+    CHECK(rig.supervisor.counts().set_aside == 2);
+    if (policy == OnWorkerFailure::restart) {
+      CHECK(end == Texts{"fail: m1 on cpu:1 died on segment 102: it was killed by SIGKILL"});
+      CHECK(rig.error->hint() ==
+            "it died on each of the last 3 segments that it was given; look at what the worker printed");
+      continue;
+    }
+    CHECK(end ==
+          Texts{"m1 on cpu:1 died: killed by SIGKILL on segment 102; it died on each of the last 3 segments that "
+                "it was given, and the ensemble continues without it from segment 102"});
+    for (int n = 0; n < 3; ++n) rig.answer(0);
+    CHECK(rig.take() == Texts{"finish 0", "finish 1", "finish 2"});
+    CHECK(rig.closed(1).set_aside);
+    CHECK_FALSE(rig.closed(2).set_aside);
+  }
+}
+
+TEST_CASE("a member that answers segments in between is not to blame for those that kill it") {
+  auto setting = with_policy(OnWorkerFailure::restart, std::nullopt, 1);
+  setting.policy.poison_limit = 1;
+  Rig rig = Rig::running(setting);
+  for (int n = 0; n < 4; ++n) {
+    rig.open();
+    rig.take();
+    CHECK(contains(spoil(rig, 0).back(), "is set aside"));
+    revive(rig, 0);
+    rig.open();
+    rig.take();
+    rig.answer(0);
+    rig.take();
+  }
+  CHECK(rig.supervisor.counts().set_aside == 4);
+}
+
 TEST_CASE("with on_poison fail or in training a segment that kills ends the pool") {
   for (const bool train : {false, true}) {
     CAPTURE(train);

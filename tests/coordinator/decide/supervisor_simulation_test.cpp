@@ -135,7 +135,7 @@ TEST_CASE("processes that do not end keep their slots and the rest continues or 
 TEST_CASE("segments that seem to kill workers are set aside and the rest is answered") {
   const Sum sum = live_through(20'000, [](WorldSetting& setting) {
     setting.supervisor.policy.poison_limit = 1 + setting.seed % 3;
-    setting.may_fail_with = {"that computed nothing else"};
+    setting.may_fail_with = {"that computed nothing else", "it died on each of the last 3 segments that it was given"};
     setting.faults *= 2;
   });
   CHECK(sum.counts.set_aside > 0);
@@ -150,7 +150,8 @@ TEST_CASE("the ensemble continues without members that die too often") {
     setting.supervisor.policy.poison_limit = 3;
     setting.nan = true;
     setting.stuck = setting.seed % 2 == 0;
-    setting.may_fail_with = {"no member is left", "no slot is left", "that computed nothing else"};
+    setting.may_fail_with = {"no member is left", "no slot is left", "that computed nothing else",
+                             "it died on each of the last 3 segments that it was given"};
   });
   CHECK(sum.counts.not_finite_dropped > 0);
   CHECK(sum.counts.set_aside > 0);
@@ -167,6 +168,22 @@ TEST_CASE("no call waits for ever for a member whose workers never become ready 
   });
   CHECK(sum.failed > kSeeds / 4);
   CHECK(sum.finished > kSeeds);
+}
+
+TEST_CASE("a member that dies on every segment is left out or ends the pool and does not take the results with it") {
+  const Sum sum = live_through(80'000, [](WorldSetting& setting) {
+    setting.supervisor.policy.on_worker_failure =
+        setting.seed % 2 == 0 ? OnWorkerFailure::degrade : OnWorkerFailure::restart;
+    setting.supervisor.policy.poison_limit = 1 + setting.seed % 3;
+    setting.cursed = true;
+    setting.faults = 0;
+    setting.may_fail_with = {"no member is left", "it died on each of the last 3 segments that it was given"};
+  });
+  // At most 3 segments, each with its first death and those of its poison limit.
+  CHECK(sum.counts.deaths > kSeeds);
+  CHECK(sum.counts.deaths < 12 * kSeeds);
+  CHECK(sum.failed > 0);
+  CHECK(sum.failed < kSeeds);
 }
 
 TEST_CASE("a pool that fails says so once and does nothing more") {

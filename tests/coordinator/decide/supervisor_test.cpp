@@ -145,7 +145,7 @@ TEST_CASE("an answer that is not finite fails the pool or is left out or is let 
     rig.open();
     rig.take();
     rig.answer(1, CompletionStatus::not_finite);
-    CHECK(rig.take() == Texts{"fail: m1 on cpu:1 answered with NaN or infinity on segment 100"});
+    CHECK(rig.take() == Texts{"fail: m1 on cpu:1 predicted NaN or infinity on segment 100"});
     CHECK(rig.error->detail() == "first in image 3 of the segment");
     REQUIRE(rig.blamed);
     CHECK(rig.blamed->number == 3);
@@ -168,7 +168,7 @@ TEST_CASE("an answer that is not finite fails the pool or is left out or is let 
   rig.open();
   rig.take();
   CHECK(rig.answer(1, CompletionStatus::not_finite) == Acceptance::accepted);
-  CHECK(rig.take() == Texts{"m1 on cpu:1 answered with NaN or infinity on segment 100, first in image 3 of the "
+  CHECK(rig.take() == Texts{"m1 on cpu:1 predicted NaN or infinity on segment 100, first in image 3 of the "
                             "segment; this output is left out"});
   CHECK(rig.supervisor.counts().not_finite_dropped == 1);
   rig.answer(0);

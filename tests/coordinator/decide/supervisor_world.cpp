@@ -173,7 +173,10 @@ bool World::act(Process& process) {
   } else if (process.computed) {
     publish(process);
   } else if (!process.ring.empty()) {
-    compute(process);
+    if (setting_.cursed && process.rank == Rank(0) && process.ring.front().kind == TaskKind::predict)
+      end(process);
+    else
+      compute(process);
   } else if (!process.orders.empty()) {
     obey(process);
   } else {

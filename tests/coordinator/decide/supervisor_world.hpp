@@ -33,6 +33,7 @@ struct WorldSetting {
   bool kills = true;         ///< processes die, and break the protocol
   bool freezes = true;       ///< processes stop and never continue
   bool never_ready = false;  ///< once all members have run, no further process becomes ready
+  bool cursed = false;       ///< the first member dies on every segment that it is to predict
   bool slow = false;         ///< each process gets a thousandth of a processor, and a hundred times as much time passes
   /// Parts of the errors with which the pool may fail. Empty if every member can live and no budget limits it.
   std::vector<std::string> may_fail_with;

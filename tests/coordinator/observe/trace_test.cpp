@@ -284,9 +284,10 @@ TEST_CASE("a trace that cannot be written is refused at the start") {
   };
   const auto missing = error_at(folder / "none/trace.json");
   REQUIRE(missing);
-  CHECK(missing->kind() == ErrorKind::failed);
-  CHECK(missing->message() == "could not write " + (folder / "none/trace.json").string());
-  CHECK(error_at(folder.path())->detail() == "Is a directory");
+  CHECK(missing->kind() == ErrorKind::usage);
+  CHECK(missing->message() == "cannot write a trace to " + (folder / "none/trace.json").string());
+  CHECK(missing->detail() == "there is no folder " + (folder / "none").string());
+  CHECK(error_at(folder.path())->detail() == "it is not a regular file");
   REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
   const auto pipe = error_at(folder / "pipe");
   REQUIRE(pipe);

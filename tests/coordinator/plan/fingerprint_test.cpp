@@ -60,6 +60,8 @@ TEST_CASE("the same run has the same fingerprint") {
 TEST_CASE("what can change a byte is named with both values") {
   CHECK(changed_by("segment_images=25") == Lines{"segment_images: was 20, now 25"});
   CHECK(changed_by("batch_images=8") == Lines{"batch_images: was 32, now 8"});
+  CHECK(changed_by("members.1.views=[hflip, {scale: 1.5}]") ==
+        Lines{"members.1.views.0: was nothing, now hflip", "members.1.views.1.scale: was nothing, now 1.5"});
   CHECK(changed_by("members.1.weight=2") == Lines{"members.1.weight: was 1, now 2"});
   CHECK(changed_by("combine={rule: max}") == Lines{"combine.rule: was mean, now max"});
   CHECK(changed_by("on_nan=allow") == Lines{"on_nan: was error, now allow"});

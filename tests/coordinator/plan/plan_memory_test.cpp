@@ -162,6 +162,41 @@ TEST_CASE("images that a worker makes for its member are a term and bytes in the
   CHECK(training.bounds[3].bytes == 10 * 3072 * sizeof(float));
 }
 
+TEST_CASE("views of a batch are a term with their predictions and what resizing takes") {
+  const auto plan_with = [](const std::string& views, const Options& options = {}) {
+    return make_plan(config::load_text("members: [{name: a, views: " + views +
+                                           ", model: {kind: fake, classes: 3, per_class: [32, 32]}}]\n"
+                                           "assignment: cpu\nsegment_images: 10\nbatch_images: 4\n"
+                                           "input: {shape: [3, 32, 32]}",
+                                       "test"),
+                     machine_of(1), {{3, 32, 32}, {}}, options);
+  };
+  const Plan plain = plan_with("[]");
+  const Plan mirrored = plan_with("[identity, hflip]");
+  REQUIRE(mirrored.bounds.size() == plain.bounds.size() + 1);
+  CHECK(mirrored.bounds[3].name == "views of a: one view of 4 images, their predictions, and what resizing takes");
+  CHECK(mirrored.bounds[3].bytes == (4 * (3072 + 3072) + 1024) * sizeof(float));
+  MemberRequest request = mirrored.workers[0].request;
+  CHECK(request.views == std::vector<View>{{.kind = ViewKind::identity}, {.kind = ViewKind::hflip}});
+  CHECK(request.seen() == ImageShape{3, 32, 32}.layout());
+  Options training;
+  training.training = true;
+  CHECK(plan_with("[identity, hflip]", training).bounds[3].bytes == mirrored.bounds[3].bytes);
+}
+
+TEST_CASE("a scale is a larger view with larger predictions and two resamplers") {
+  const Plan plan =
+      make_plan(config::load_text("members: [{name: a, views: [{scale: 2}], model: {kind: fake, classes: 5}}]\n"
+                                  "assignment: cpu\nbatch_images: 4\ninput: {shape: [3, 20, 30]}",
+                                  "test"),
+                machine_of(1), {{3, 20, 30}, {}}, {});
+  const View scale{.kind = ViewKind::scale, .scale = 2};
+  const Resize back{.rule = ResizeRule::exact, .height = 20, .width = 30};
+  CHECK(plan.bounds[3].bytes == (4 * (3 * 40 * 60 + 4 * 5) + 20 * 30) * sizeof(float) +
+                                    Resampler::buffer_bytes(resize_of(scale, {3, 20, 30}), {3, 20, 30}) +
+                                    Resampler::buffer_bytes(back, {1, 40, 60}));
+}
+
 TEST_CASE("if no worker is replaced there is no second channel") {
   CHECK(names_of(plan_of("cpu", machine_of(2), 1, "on_worker_failure: fail\n")).size() == 3);
   CHECK(names_of(plan_of("cpu", machine_of(2), 1, "on_worker_failure: degrade\n")).size() == 4);

@@ -164,6 +164,14 @@ TEST_CASE("null is the cpu if there is no GPU and says why") {
               "driver: libnvidia-ml.so.1 is not installed)"});
 }
 
+TEST_CASE("members that nothing is assigned to share one note") {
+  CHECK(plan_of("null", machine_of(2), 3).notes ==
+        Texts{"all members run on the CPU, because 'assignment' gives them no device and there is no usable GPU (no "
+              "NVIDIA driver: libnvidia-ml.so.1 is not installed)"});
+  CHECK(plan_of("{m0: null, m1: cpu, m2: null}", with_gpus(machine_of(2)), 3).notes ==
+        Texts{"m0, m2 run on cuda:0 (H200), because 'assignment' gives them no device"});
+}
+
 TEST_CASE("a GPU is chosen by its uuid in the worker's environment") {
   const Plan plan = plan_of("{m0: cuda:1, m1: cpu}", with_gpus(machine_of(2)));
   CHECK(plan.workers[0].request.cuda);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <filesystem>
 #include <vector>
 
@@ -121,6 +122,27 @@ TEST_CASE("the unfinished pictures are decoded like all of them and under their 
   images::make_folder(folder.path(), squashed, {1})->read_bytes(std::array<std::uint64_t, 2>{21, 20}, wanted, {});
   CHECK(found == wanted);
   CHECK(missing.image_name(0) == all->image_name(20));
+}
+
+TEST_CASE("the unfinished images have their own labels of any form") {
+  struct Numbered final : images::Forwarding {
+    using Forwarding::Forwarding;
+    std::optional<TensorLayout> label_layout() const override { return TensorLayout{Dtype::float32, {}}; }
+    void read_labels(std::span<const std::uint64_t> indices, std::span<std::byte> labels) override {
+      for (std::size_t i = 0; i < indices.size(); ++i) {
+        const auto label = static_cast<float>(indices[i]);
+        std::memcpy(&labels[i * sizeof label], &label, sizeof label);
+      }
+    }
+  };
+  Journaled journaled({0});
+  Numbers numbers;
+  Numbered all(numbers);
+  UnfinishedImages missing(all, journaled.journal);
+  CHECK(missing.label_layout() == all.label_layout());
+  std::vector<float> labels(2);
+  missing.read_labels(std::array<std::uint64_t, 2>{3, 0}, std::as_writable_bytes(std::span(labels)));
+  CHECK(labels == std::vector{23.0F, 20.0F});
 }
 
 TEST_CASE("whichever segments are known all are passed on in order and known afterwards") {
