@@ -64,6 +64,7 @@ void Prediction::deliver(const FinishedSegment& finished) {
   const Accumulator::Result combined =
       none ? accumulator_.nothing(images, axis) : accumulator_.combine(answers, present, images, axis);
   if (!none) accumulator_.check_finite(combined.values, width, delivered_);
+  if (!none) accumulator_.check_finite_spread(combined.spread, combined.spread.size() / images, delivered_);
   SegmentResult result;
   result.set_aside = finished.segment.set_aside;
   result.first = delivered_;
@@ -71,6 +72,7 @@ void Prediction::deliver(const FinishedSegment& finished) {
   result.width = width;
   result.values = combined.values;
   result.predicted = combined.predicted;
+  result.spread = combined.spread;
   result.members = members;
   if (source_.labelled())
     result.labels = slot_view(static_cast<const std::byte*>(arena_), layout_, finished.segment.slot, images).labels;
