@@ -1,14 +1,14 @@
 // Runs with members whose predictions were computed elsewhere: the same bytes as with the models that computed them.
 #include <doctest/doctest.h>
-#include <fmt/format.h>
+#include <signal.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "images/npy_reader.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/images/array_files.hpp"
-#include "tests/integration/pools.hpp"
 #include "tests/integration/programs.hpp"
 
 namespace tutti::test {
@@ -16,17 +16,17 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-const std::string kInput =
+const std::string kSavedInput =
     "input: {dataset: random, count: 50, shape: [1, 4, 4], classes: 4, seed: 3}\nsegment_images: 20\n"
     "batch_images: 8\n";
-const std::string kLive = "{name: b, model: {kind: fake, classes: 4}, seed: 1}";
+const std::string kLiveMember = "{name: b, model: {kind: fake, classes: 4}, seed: 1}";
 
 /// A run of two fake members in `live`, whose predictions are saved, and a description that takes the first from there.
 struct SavedPlace : Workplace {
   SavedPlace() : Workplace(kTwoFakes) {
     REQUIRE(Finished(*this, {"run", "e.yaml", "-q", "output=live", "save_members=true"}).code == 0);
-    write("s.yaml", "members:\n  - {name: a, model: {kind: saved, predictions: live/members/a.npy}}\n  - " + kLive +
-                        "\nassignment: cpu\n" + kInput);
+    write("s.yaml", "members:\n  - {name: a, model: {kind: saved, predictions: live/members/a.npy}}\n  - " +
+                        kLiveMember + "\nassignment: cpu\n" + kSavedInput);
   }
   /// Runs `s.yaml` into `out`, and the live one with the same words into `wanted`: the same bytes are expected.
   void check_same(const Words& more) const {
@@ -122,7 +122,7 @@ TEST_CASE("members may all be saved and files of every float type take part") {
   place.write("s.yaml",
               "members:\n  - {name: a, model: {kind: saved, predictions: live/members/a.npy}}\n"
               "  - {name: b, model: {kind: saved, predictions: b.npy}}\nassignment: cpu\n" +
-                  kInput);
+                  kSavedInput);
   place.check_same({});
   place.check_same({"batch_images=auto"});
   const Finished run(place, {"run", "s.yaml", "output=out"});
@@ -169,35 +169,6 @@ TEST_CASE("saved predictions are evaluated over the input and not over tasks and
   const Finished trained(place, {"train", "s.yaml"});
   CHECK(trained.code == 2);
   CHECK(contains(trained.err(), "a (saved)"));
-}
-
-TEST_CASE("an ensemble with saved predictions takes only the samples of its input") {
-  const SavedPlace place;
-  const auto spec =
-      parse_spec("members: [{name: a, model: {kind: saved, predictions: " + (place / "live/members/a.npy").string() +
-                 "}}]\nassignment: cpu\n" + kInput);
-  Ensemble ensemble(spec, with_worker());
-  const std::vector<float> pixels(16);
-  const Images image(pixels, {1, 4, 4});
-  for (const auto& error : {error_of([&] { ensemble.predict(image); }), error_of([&] { ensemble.submit(image); })}) {
-    REQUIRE(error);
-    CHECK(error->kind() == ErrorKind::usage);
-    CHECK(error->message() == "a has saved predictions, which belong to the samples of the ensemble's 'input'");
-    CHECK(error->detail() == "samples that come through predict() or submit() have no place in that data set");
-    CHECK(error->hint() == "call run() with a source of the data set, or leave the member out");
-  }
-  ListSink sink;
-  ListSource whole(std::vector<float>(50 * 16), {}, {1, 4, 4});
-  ensemble.run(whole, sink);
-  std::vector<float> rows(200);
-  images::NpyReader(place / "live/members/a.npy", images::NpyType::float32).read(0, rows);
-  CHECK(sink.values == rows);
-  ListSource more(std::vector<float>(51 * 16), {}, {1, 4, 4});
-  const auto error = error_of([&] { ensemble.run(more, sink); });
-  REQUIRE(error);
-  CHECK(error->message() == "a has no saved predictions for all of a list");
-  CHECK(error->detail() == "its file has those of samples 0 to 49, and the source has 0 to 50");
-  CHECK(error->hint() == "predict the samples of the ensemble's 'input', or leave the member out");
 }
 
 }  // namespace

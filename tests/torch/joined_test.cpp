@@ -43,9 +43,10 @@ TEST_CASE("several entries are joined into one row for each image in the order o
       CHECK(answers(*model, images, 4, 4) == expected);
       CHECK(answers(*model, images, 4, 3) == expected);
       CHECK(model->output() == Dims{12});
-      CHECK(model->parts() == std::vector<NamedLayout>{{entries[0], {Dtype::float32, {2, 4}}},
-                                                       {entries[1], {Dtype::float32, {}}},
-                                                       {entries[2], {Dtype::float32, {3}}}});
+      const std::vector<NamedLayout> parts = model->parts();
+      CHECK((parts == std::vector<NamedLayout>{{entries[0], {Dtype::float32, {2, 4}}},
+                                               {entries[1], {Dtype::float32, {}}},
+                                               {entries[2], {Dtype::float32, {3}}}}));
       CHECK(contains(fmt::format("{}", fmt::join(model->notes(), "; ")),
                      fmt::format("it joins outputs into one row: {} (2x4) from value 0, {} (1) from value 8, {} (3) "
                                  "from value 9",
