@@ -73,7 +73,7 @@ TEST_CASE("members that are absent do not count for the spread") {
         variances_naively(two));
 }
 
-TEST_CASE("images without a prediction have a spread that is no number") {
+TEST_CASE("images without a prediction have a spread that is not a number") {
   const auto all_nan = [](const std::vector<float>& values) {
     return std::all_of(values.begin(), values.end(), [](float value) { return std::isnan(value); });
   };
