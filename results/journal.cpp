@@ -44,7 +44,7 @@ struct SegmentHead {
   std::uint32_t members = 0;
   std::uint32_t decisions = 0;
   std::uint32_t labels = 0;  // 0 or 1: whether there are any
-  std::uint32_t zero = 0;
+  std::uint32_t spread = 0;
 };
 static_assert(sizeof(SegmentHead) == 32 && std::is_trivially_copyable_v<SegmentHead>);
 
@@ -113,7 +113,7 @@ JournalHeader parse_header(const std::string& text) {
 
 /// Whether a payload of `length` bytes holds exactly what its head announces.
 bool sizes_agree(const SegmentHead& head, std::span<const std::uint32_t> widths, std::uint64_t length) {
-  std::uint64_t values = head.width;  // per image; the sum of 2^32 widths of 32 bits fits
+  std::uint64_t values = std::uint64_t{head.width} + head.spread;  // per image; the sum of 2^32 widths of 32 bits fits
   for (const std::uint32_t width : widths) values += width;
   if (values > length / sizeof(float) / head.count) return false;
   const std::uint64_t classes =
@@ -222,7 +222,7 @@ bool Journal::read_segment(const Extent& extent) {
   const std::uint64_t segment = head.first / header_.segment_images;
   if (segment >= header_.segments() || head.first % header_.segment_images != 0 || holds(segment)) return false;
   if (head.count != header_.count_of(segment) || head.members != header_.members) return false;
-  if (head.decisions > head.width || head.labels > 1) return false;
+  if (head.decisions > head.width || head.spread > head.width || head.labels > 1) return false;
   if (head.members > (extent.length - sizeof(SegmentHead)) / sizeof(std::uint32_t)) return false;
   std::vector<std::uint32_t> widths(head.members);
   read_at(path_, file_.get(), extent.offset + sizeof(SegmentHead), std::as_writable_bytes(std::span(widths)));
@@ -259,8 +259,9 @@ void Journal::append(const SegmentResult& result) {
   const std::uint64_t segment = result.first / header_.segment_images;
   assert(begun_ && !holds(segment) && result.count == header_.count_of(segment));
   assert(!result.set_aside && result.members_present() == header_.members);
-  const SegmentHead segment_head{result.first,    result.count,       result.width,
-                                 header_.members, result.decisions(), result.labels.empty() ? 0U : 1U};
+  const SegmentHead segment_head{result.first,         result.count,       result.width,
+                                 header_.members,      result.decisions(), result.labels.empty() ? 0U : 1U,
+                                 result.spread_width()};
   std::vector<std::uint32_t> widths;
   for (const MemberSegmentResult& member : result.members) widths.push_back(member.width);
   RecordHead head;
@@ -269,7 +270,8 @@ void Journal::append(const SegmentResult& result) {
                                                 std::as_bytes(std::span(widths)),
                                                 std::as_bytes(result.predicted),
                                                 std::as_bytes(result.labels),
-                                                std::as_bytes(result.values)};
+                                                std::as_bytes(result.values),
+                                                std::as_bytes(result.spread)};
   for (const MemberSegmentResult& member : result.members) parts.push_back(std::as_bytes(member.values));
   for (std::size_t i = 1; i < parts.size(); ++i) {
     head.length += parts[i].size();
@@ -314,13 +316,14 @@ void Journal::replay(std::uint64_t segment, const AnswerForm& form, Sink& sink) 
   // The file is locked, and read_segment() has checked its sizes against its length.
   const SegmentHead head = cutter.take<SegmentHead>(1).front();
   const auto widths = cutter.take<std::uint32_t>(head.members);
-  if (AnswerForm{head.width, head.decisions, head.labels != 0, widths} != form)
+  if (AnswerForm{head.width, head.decisions, head.labels != 0, widths, head.spread} != form)
     throw Error(ErrorKind::failed, fmt::format("the journal {} does not fit this run", path_.string()),
                 fmt::format("the predictions of segment {} have another form", segment),
                 fmt::format("remove {} to start again", path_.string()));
   const auto predicted = cutter.take<std::int64_t>(head.decisions * std::uint64_t{head.count});
   const auto labels = cutter.take<std::int64_t>(head.labels * std::uint64_t{head.count});
   const auto values = cutter.take<float>(std::uint64_t{head.width} * head.count);
+  const auto spread = cutter.take<float>(std::uint64_t{head.spread} * head.count);
   std::vector<std::vector<float>> answers;
   std::vector<MemberSegmentResult> members;
   for (const std::uint32_t width : widths) {
@@ -334,6 +337,7 @@ void Journal::replay(std::uint64_t segment, const AnswerForm& form, Sink& sink) 
   result.values = values;
   result.predicted = predicted;
   result.labels = labels;
+  result.spread = spread;
   result.members = members;
   sink.write(result);
 }

@@ -4,7 +4,7 @@
 //
 //   file      "tutti-journal/2\n", record (JSON: what the run is), record (a segment), record (a segment), ...
 //   record    payload's length (8 bytes), its CRC-32 (4 bytes), 4 bytes of 0, payload
-//   segment   SegmentHead, each member's width, predicted, labels, values, each member's values
+//   segment   SegmentHead, each member's width, predicted, labels, values, spread, each member's values
 //
 // Numbers are written as in memory, little-endian: a journal is read on the machine that wrote it.
 #pragma once
@@ -39,6 +39,7 @@ struct AnswerForm {
   std::uint32_t decisions = 0;  ///< classes decided for per prediction
   bool labels = false;
   std::vector<std::uint32_t> member_widths;
+  std::uint32_t spread = 0;  ///< numbers of the spread per prediction
   friend bool operator==(const AnswerForm&, const AnswerForm&) = default;
 };
 

@@ -83,6 +83,33 @@ TEST_CASE("two runs cannot share a folder at the same time") {
   CHECK_FALSE(error_of([&] { Journal second(folder.path()); }));
 }
 
+TEST_CASE("the spread of the members is journaled with what was combined of them") {
+  const test::TemporaryFolder folder;
+  const std::vector<float> spread{0.5F, 0.25F, 0.125F};
+  struct Spreads final : Sink {
+    void write(const SegmentResult& result) override { found.assign(result.spread.begin(), result.spread.end()); }
+    std::vector<float> found;
+  };
+  const JournalHeader run{3, 3, 2, {}};
+  Journal journal(folder.path());
+  journal.begin(run);
+  const Answer answer(0, run);
+  SegmentResult result = answer.result();
+  result.spread = spread;
+  journal.append(result);
+  AnswerForm form = kForm;
+  form.spread = 1;
+  Spreads sink;
+  Journal(std::move(journal)).replay(0, form, sink);
+  CHECK(sink.found == spread);
+  // Opened again, its sizes are checked like all others; and a run without a spread is another run.
+  const Journal again(folder.path());
+  REQUIRE(again.holds(0));
+  again.replay(0, form, sink);
+  CHECK(sink.found == spread);
+  CHECK(error_of([&] { again.replay(0, kForm, sink); }));
+}
+
 TEST_CASE("a journal whose predictions have another form is not used") {
   const test::TemporaryFolder folder;
   write_journal(folder.path());
