@@ -14,4 +14,16 @@ void Scoreboard::write(const SegmentResult& result) {
   progress_.show(images_);
 }
 
+void Scoreboard::write_segment(images::SumWriter& out) const {
+  scores_.write_segment(out);
+  labels_.write_segment(out);
+}
+
+void Scoreboard::read_segment(const SegmentResult& result, images::SumReader& in) {
+  images_ += result.count;
+  scores_.read_segment(result, in);
+  labels_.read_segment(in);
+  progress_.show(images_);
+}
+
 }  // namespace tutti::program

@@ -22,6 +22,11 @@ class Scoreboard final : public Sink {
              const std::vector<MaybeMetrics>* members);
 
   void write(const SegmentResult& result) override;
+  /// The sums of the segment of the last write(), which every member predicted.
+  void write_segment(images::SumWriter& out) const;
+  /// Counts a segment that was written before. `result` tells its size and the widths of its predictions, and its
+  /// values are not read. Nothing is passed on. Throws SumMisfit.
+  void read_segment(const SegmentResult& result, images::SumReader& in);
 
   std::uint64_t images() const noexcept { return images_; }
   // As in Scores.
