@@ -33,6 +33,7 @@ void JournalingSink::write(const SegmentResult& result) {
     kill_point("coordinator.journal_written");
   }
   ++segment_;
+  next_.settle();
 }
 
 void JournalingSink::catch_up() {

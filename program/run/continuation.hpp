@@ -49,6 +49,8 @@ class SegmentSink {
   virtual void write(const SegmentResult& result) = 0;
   /// For the journal: what it needs to know of the segment of the last write(), whose rows are in the files.
   virtual images::SegmentRecord record() const = 0;
+  /// That segment is in the journal now, or must be computed again.
+  virtual void settle() = 0;
   /// A segment of which this is known, and whose rows are in the files. Throws SumMisfit.
   virtual void take(std::uint64_t first, std::uint32_t count, const images::SegmentRecord& record) = 0;
 };

@@ -69,7 +69,10 @@ class ScoredSegments final : public SegmentSink {
     for (const MemberStatus& member : status.members) members_.push_back({member.width(), {}, true});
   }
 
-  void write(const SegmentResult& result) override { board_.write(result); }
+  void write(const SegmentResult& result) override { board_.add(result); }
+
+  /// What is shown as done is not lost any more.
+  void settle() override { board_.show(); }
 
   images::SegmentRecord record() const override {
     files_.keep(true);

@@ -196,9 +196,9 @@ TEST_CASE("images that are incomplete in results that are in place are computed 
   const std::string incomplete = place.read("here/predictions.npy");
   fs::copy(place / "here", place / "removed", fs::copy_options::recursive);
   // It ends again before anything is computed.
-  Words failing = with(words, {"--resume", "on_worker_failure=fail"});
-  failing[6] = "members.0.model.faults=[{kind: kill, phase: predict, at_batch: 0}]";
-  REQUIRE(Finished(place, failing).code == 1);
+  REQUIRE(Finished(place, with(words, {"--resume", "on_worker_failure=fail",
+                                       "members.0.model.faults=[{kind: kill, phase: predict, at_batch: 0}]"}))
+              .code == 1);
   CHECK(place.report("here").at("completed") == false);
   REQUIRE(Finished(place, with(words, {"--resume"})).code == 0);
   CHECK(place.report("here").at_pointer("/counts/segments_handed_out") == 2);

@@ -72,6 +72,7 @@ struct Gathered final : SegmentSink {
     last = result.first;
   }
   images::SegmentRecord record() const override { return record_of(last); }
+  void settle() override { settled = values.size(); }
   void take(std::uint64_t first, std::uint32_t count, const images::SegmentRecord& record) override {
     CHECK(first == values.size());
     if (record != record_of(first)) throw images::SumMisfit{};
@@ -87,6 +88,7 @@ struct Gathered final : SegmentSink {
   }
   std::vector<float> values;
   std::uint64_t last = 0;
+  std::uint64_t settled = 0;  ///< images
   int taken = 0;
 };
 
@@ -211,6 +213,7 @@ TEST_CASE("segments that lack members are passed on but not journaled and are mi
     JournalingSink sink(journaled.journal, missing, gathered);
     stream(missing, sink, {Fate::degraded, Fate::answered, Fate::set_aside});
     gathered.check(50);
+    CHECK(gathered.settled == 50);
     CHECK(journaled.journal.finished() == Segments{1});
   }
   UnfinishedImages missing(all, journaled.journal);
@@ -231,6 +234,7 @@ TEST_CASE("a segment that the next sink does not take is not journaled") {
       if (result.first == 20) throw Error(ErrorKind::failed, "the disk is full");
     }
     images::SegmentRecord record() const override { return {}; }
+    void settle() override {}
     void take(std::uint64_t /*first*/, std::uint32_t /*count*/, const images::SegmentRecord& /*record*/) override {}
   } full;
   JournalingSink sink(journaled.journal, missing, full);
