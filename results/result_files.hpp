@@ -32,7 +32,7 @@ struct RemovedResults {
 /// stay. Throws Error(failed) that names the file that could not be removed.
 RemovedResults remove_results(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& inputs);
 
-/// The folder for the rows of tiles while a run goes on.
+/// The folder for the rows of tiles while a run works.
 inline constexpr const char* kTilesFolder = "tiles";
 
 /// Removes the arrays of a run that was not finished (common/atomic_file.hpp): *.npy.unfinished of those above, in

@@ -16,7 +16,6 @@
 #include <cstdio>
 #include <fstream>
 #include <optional>
-#include <span>
 #include <string>
 #include <utility>
 
@@ -72,89 +71,6 @@ TEST_CASE("what was written can be changed and shortened and committed under ano
   file.commit_as(folder / "b.txt");
   CHECK(read_text(folder / "b.txt", "the text") == "01AB4567end");
   CHECK(folder.names() == std::vector<std::string>{"b.txt"});
-}
-
-TEST_CASE("a file that stays has a name from the start and goes with its object unless it is kept") {
-  const TemporaryFolder folder;
-  CHECK(unfinished_of("a/b.npy") == "a/b.npy.unfinished");
-  for (const bool kept : {false, true}) {
-    AtomicFile file(folder / "a.txt", Unfinished::stays);
-    file.write_at(0, "012345");
-    CHECK(folder.names() == std::vector<std::string>{"a.txt.unfinished"});
-    file.keep(kept);
-  }
-  CHECK(read_text(folder / "a.txt.unfinished", "the text") == "012345");
-  {
-    const AtomicFile other(folder / "a.txt", Unfinished::stays);
-    CHECK(read_text(folder / "a.txt.unfinished", "the text").empty());
-  }
-  CHECK(folder.names().empty());
-}
-
-TEST_CASE("a file is continued where it was and committed under its name") {
-  const TemporaryFolder folder;
-  {
-    AtomicFile file(folder / "a.txt", Unfinished::stays);
-    file.write_at(0, "0123");
-    file.keep(true);
-  }
-  {
-    AtomicFile file(folder / "a.txt", Unfinished::continues);
-    std::string found(4, ' ');
-    CHECK(file.read_at(0, std::as_writable_bytes(std::span(found))));
-    CHECK(found == "0123");
-    CHECK_FALSE(file.read_at(1, std::as_writable_bytes(std::span(found))));
-    file.write_at(4, "45");
-  }
-  AtomicFile file(folder / "a.txt", Unfinished::continues);
-  file.commit();
-  CHECK(read_text(folder / "a.txt", "the text") == "012345");
-  CHECK(folder.names() == std::vector<std::string>{"a.txt"});
-}
-
-TEST_CASE("a file that was in place already is taken from there to be continued") {
-  const TemporaryFolder folder;
-  put(folder / "a.txt", "0123");
-  AtomicFile file(folder / "a.txt", Unfinished::continues);
-  CHECK(folder.names() == std::vector<std::string>{"a.txt.unfinished"});
-  file.write_at(4, "45");
-  file.commit();
-  CHECK(read_text(folder / "a.txt", "the text") == "012345");
-}
-
-TEST_CASE("a file that stays is put in place as well, and no longer changes there when it is continued") {
-  const TemporaryFolder folder;
-  put(folder / "a.txt", "old");
-  {
-    AtomicFile file(folder / "a.txt", Unfinished::stays);
-    file.write_at(0, "0123");
-    file.keep(true);
-    file.link_as(folder / "a.txt");
-  }
-  CHECK(read_text(folder / "a.txt", "the text") == "0123");
-  CHECK(folder.names().size() == 2);
-  std::filesystem::rename(folder / "a.txt", folder / "elsewhere.txt");
-  put(folder / "a.txt", "another file");
-  {
-    const AtomicFile file(folder / "a.txt", Unfinished::continues);
-    CHECK(read_text(folder / "a.txt", "the text") == "another file");
-  }
-  std::filesystem::rename(folder / "elsewhere.txt", folder / "a.txt");
-  const AtomicFile file(folder / "a.txt", Unfinished::continues);
-  CHECK(folder.names() == std::vector<std::string>{"a.txt.unfinished"});
-}
-
-TEST_CASE("a file that stays does not shorten an older one that is in place as well") {
-  const TemporaryFolder folder;
-  {
-    AtomicFile file(folder / "a.txt", Unfinished::stays);
-    file.write_at(0, "0123");
-    file.keep(true);
-    file.link_as(folder / "a.txt");
-  }
-  const AtomicFile other(folder / "a.txt", Unfinished::stays);
-  CHECK(read_text(folder / "a.txt", "the text") == "0123");
-  CHECK(read_text(folder / "a.txt.unfinished", "the text").empty());
 }
 
 TEST_CASE("a change that the file cannot take is an error that names it") {

@@ -1,4 +1,4 @@
-// What a run keeps of its results while it goes on, and what a resumed run makes of rows that are not as they were
+// What a run keeps of its results while it works, and what a resumed run makes of rows that are not as they were
 // written: they are computed again. The journal has no predictions, and no scores are lost with them.
 #include <doctest/doctest.h>
 #include <fmt/format.h>

@@ -8,7 +8,6 @@
 #include <memory>
 #include <string>
 
-#include "common/atomic_file.hpp"
 #include "images/npy.hpp"
 #include "results/sinks.hpp"
 #include "tests/common/error_of.hpp"
@@ -312,46 +311,6 @@ TEST_CASE("a sink that cannot open its files leaves no folder behind") {
   const auto error = error_of([&] { NpySink(folder.path(), {1, Dims{2}, Dims{}, {{too_long, {2}}}}); });
   REQUIRE(error);
   CHECK(error->detail() == "File name too long");
-  CHECK(folder.names().empty());
-}
-
-TEST_CASE("a sink whose files stay is continued and gives the same files") {
-  const TemporaryFolder right;
-  NpySink whole(right.path(), kForm);
-  hand(whole, 0, 3);
-  whole.finish();
-  const TemporaryFolder folder;
-  {
-    NpySink sink(folder.path(), kForm, nullptr, Unfinished::stays);
-    hand(sink, 1, 1);
-    sink.keep(true);
-  }
-  CHECK(sorted_names(folder.path()) == Names{"members", "predicted.npy.unfinished", "predictions.npy.unfinished"});
-  NpySink sink(folder.path(), kForm, nullptr, Unfinished::continues);
-  for (NpyWriter* writer : sink.writers()) writer->note_rows(1, 1);
-  hand(sink, 0, 1);
-  const SegmentResult known = sink.read(1, 1);
-  CHECK(known.first == 1);
-  CHECK(known.width == 2);
-  CHECK(std::ranges::equal(known.values, std::span(kValues).subspan(2, 2)));
-  CHECK(std::ranges::equal(known.predicted, std::span(kPredicted).subspan(1, 1)));
-  REQUIRE(known.members.size() == 2);
-  CHECK(std::ranges::equal(known.members[1].values, std::span(kSecond).subspan(1, 1)));
-  SumReader nothing({});
-  sink.read_segment(1, 1, nothing);
-  hand(sink, 2, 1);
-  sink.finish();
-  CHECK(sorted_names(folder.path()) == Names{"members", "predicted.npy", "predictions.npy"});
-  for (const char* file : {"predictions.npy", "predicted.npy", "members/cnn-0.npy", "members/cnn-1.npy"})
-    CHECK(read_text(folder / file, "it") == read_text(right / file, "it"));
-}
-
-TEST_CASE("a sink whose files stay and are not kept leaves nothing") {
-  const TemporaryFolder folder;
-  {
-    NpySink sink(folder.path(), kForm, nullptr, Unfinished::stays);
-    hand(sink, 0, 2);
-  }
   CHECK(folder.names().empty());
 }
 
