@@ -74,18 +74,24 @@ void sync_folder(const std::filesystem::path& path) {
 
 }  // namespace
 
+std::filesystem::path unfinished_of(std::filesystem::path file) { return file += ".unfinished"; }
+
 Error write_error(const std::filesystem::path& path, int code) {
   return Error(ErrorKind::failed, fmt::format("could not write {}", path.string()), reason(code),
                hint_for(code, folder_of(path)));
 }
 
-AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
+AtomicFile::AtomicFile(std::filesystem::path path, Unfinished unfinished) : path_(std::move(path)) {
   if (!path_.has_filename()) fail(path_, EISDIR);
   std::error_code ignored;
   // rename() would reject a folder too, but only after everything has been written.
   if (std::filesystem::is_directory(path_, ignored)) fail(path_, EISDIR);
   // A name that is too long is found now and not at the end: the temporary name is the longer one.
   if (temporary_name(path_).filename().native().size() > NAME_MAX) fail(path_, ENAMETOOLONG);
+  if (unfinished != Unfinished::goes) {
+    open_named(unfinished == Unfinished::continues);
+    return;
+  }
   file_ = open_nameless(folder_of(path_));
   if (file_) return;
   std::filesystem::path name;
@@ -97,13 +103,34 @@ AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
   temporary_ = std::move(name);
 }
 
+void AtomicFile::open_named(bool continues) {
+  const std::filesystem::path name = unfinished_of(path_);
+  std::error_code unknown;
+  if (!continues) {
+    // Not O_TRUNC: the old file may have another name, under which it is complete.
+    if (::unlink(name.c_str()) != 0 && errno != ENOENT) fail(path_, errno);
+  } else if (!std::filesystem::exists(name, unknown)) {
+    if (::rename(path_.c_str(), name.c_str()) != 0 && errno != ENOENT) fail(path_, errno);
+  } else if (std::filesystem::equivalent(name, path_, unknown)) {
+    if (::unlink(path_.c_str()) != 0) fail(path_, errno);
+  }
+  keep_ = continues && std::filesystem::exists(name, unknown);
+  do file_ = UniqueFd(::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666));
+  while (!file_ && errno == EINTR);
+  if (!file_) fail(path_, errno);
+  temporary_ = name;
+}
+
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept
-    : path_(std::move(other.path_)), temporary_(std::move(other.temporary_)), file_(std::move(other.file_)) {
+    : path_(std::move(other.path_)),
+      temporary_(std::move(other.temporary_)),
+      file_(std::move(other.file_)),
+      keep_(other.keep_) {
   other.temporary_.clear();  // the destructor of `other` must find it empty, and moving does not guarantee that
 }
 
 AtomicFile::~AtomicFile() {
-  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  if (!temporary_.empty() && !keep_) ::unlink(temporary_.c_str());
 }
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
@@ -127,6 +154,18 @@ void AtomicFile::write_at(std::uint64_t offset, std::string_view text) {
   }
 }
 
+bool AtomicFile::read_at(std::uint64_t offset, std::span<std::byte> bytes) const {
+  while (!bytes.empty()) {
+    const ssize_t count = ::pread(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw Error(ErrorKind::failed, fmt::format("could not read {}", temporary_.string()), reason(errno));
+    if (count == 0) return false;
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+    offset += static_cast<std::uint64_t>(count);
+  }
+  return true;
+}
+
 void AtomicFile::cut(std::uint64_t bytes) {
   if (::ftruncate(file_.get(), static_cast<off_t>(bytes)) != 0) fail(path_, errno);
   if (::lseek(file_.get(), 0, SEEK_END) < 0) fail(path_, errno);
@@ -145,6 +184,21 @@ void AtomicFile::commit() {
   temporary_.clear();
   file_.reset();
   sync_folder(path_);
+}
+
+void AtomicFile::link_as(const std::filesystem::path& path) const {
+  if (::fsync(file_.get()) != 0) fail(path, errno);
+  const std::filesystem::path name = temporary_name(path);
+  std::error_code code;
+  if (::link(temporary_.c_str(), name.c_str()) != 0 && !std::filesystem::copy_file(temporary_, name, code))
+    fail(path, code.value());
+  if (::rename(name.c_str(), path.c_str()) != 0) {
+    const int why = errno;
+    ::unlink(name.c_str());
+    fail(path, why);
+  }
+  ::unlink(name.c_str());  // rename() leaves it if both names are one file already
+  sync_folder(path);
 }
 
 // linkat() cannot replace a file, but rename() can: the file has a temporary name in between.

@@ -144,6 +144,11 @@ LabelScores::Metrics LabelScores::metrics_for(const Dims& output, bool combined,
 
 void LabelScores::add(const SegmentResult& result) {
   if (places_ == 0) return;
+  const auto begin = [](Compared& compared) {
+    std::visit([](auto& metrics) { metrics.begin_segment(); }, compared.metrics);
+  };
+  std::ranges::for_each(members_, begin);
+  if (ensemble_) begin(*ensemble_);
   const bool combined = ensemble_ && !result.set_aside && result.members_present() > 0;
   if (combined && std::holds_alternative<images::MaskMetrics>(ensemble_->metrics))
     TUTTI_CHECK(result.predicted.size() == result.count * places_);
@@ -163,6 +168,38 @@ void LabelScores::add(const SegmentResult& result) {
         result.predicted.empty() ? result.predicted : result.predicted.subspan(first * places_, images * places_);
     compare(*ensemble_, rows(result.values, result.width), decided, result.first + first);
   }
+}
+
+// Every model has compared the same labels, so the sums of numbers to predict are written once.
+void LabelScores::write_segment(images::SumWriter& out) const {
+  bool first = true;
+  const auto write = [&](const Compared& compared) {
+    if (const auto* numbers = std::get_if<images::RegressionMetrics>(&compared.metrics))
+      numbers->write_segment(out, first);
+    else if (const auto* masks = std::get_if<images::MaskMetrics>(&compared.metrics))
+      masks->write_segment(out);
+    else
+      std::get<images::MultiLabelMetrics>(compared.metrics).write_segment(out);
+    first = false;
+  };
+  std::ranges::for_each(members_, write);
+  if (ensemble_) write(*ensemble_);
+}
+
+void LabelScores::read_segment(images::SumReader& in) {
+  const images::RegressionMetrics* first = nullptr;
+  const auto read = [&](Compared& compared) {
+    if (auto* numbers = std::get_if<images::RegressionMetrics>(&compared.metrics)) {
+      numbers->read_segment(in, first);
+      if (first == nullptr) first = numbers;
+    } else if (auto* masks = std::get_if<images::MaskMetrics>(&compared.metrics)) {
+      masks->read_segment(in);
+    } else {
+      std::get<images::MultiLabelMetrics>(compared.metrics).read_segment(in);
+    }
+  };
+  std::ranges::for_each(members_, read);
+  if (ensemble_) read(*ensemble_);
 }
 
 void LabelScores::read(std::uint64_t first, std::size_t images) {

@@ -7,11 +7,27 @@ Scoreboard::Scoreboard(const config::CombineSpec& combine, bool scored, LabelSco
     : scores_(combine, scored, members), labels_(labels), progress_(progress), next_(next) {}
 
 void Scoreboard::write(const SegmentResult& result) {
+  add(result);
+  show();
+}
+
+void Scoreboard::add(const SegmentResult& result) {
   if (next_ != nullptr) next_->write(result);
   images_ += result.count;
   scores_.add(result);
   labels_.add(result);
-  progress_.show(images_);
+}
+
+void Scoreboard::write_segment(images::SumWriter& out) const {
+  scores_.write_segment(out);
+  labels_.write_segment(out);
+}
+
+void Scoreboard::read_segment(const SegmentResult& result, images::SumReader& in) {
+  images_ += result.count;
+  scores_.read_segment(result, in);
+  labels_.read_segment(in);
+  show();
 }
 
 }  // namespace tutti::program

@@ -21,7 +21,17 @@ class Scoreboard final : public Sink {
   Scoreboard(const config::CombineSpec& combine, bool scored, LabelScores& labels, Progress& progress, Sink* next,
              const std::vector<MaybeMetrics>* members);
 
+  /// add(), then show().
   void write(const SegmentResult& result) override;
+  /// Passes a segment on, and scores it.
+  void add(const SegmentResult& result);
+  /// Shows the progress so far.
+  void show() { progress_.show(images_); }
+  /// The sums of the segment of the last write(), which every member predicted.
+  void write_segment(images::SumWriter& out) const;
+  /// Counts a segment that was written before. `result` tells its size and the widths of its predictions, and its
+  /// values are not read. Nothing is passed on. Throws SumMisfit.
+  void read_segment(const SegmentResult& result, images::SumReader& in);
 
   std::uint64_t images() const noexcept { return images_; }
   // As in Scores.

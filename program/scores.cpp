@@ -24,7 +24,24 @@ std::vector<std::int64_t> decided(std::span<const float> scores, std::uint32_t i
   return predicted;
 }
 
+void begin_segment(MaybeMetrics& metrics) {
+  if (metrics) metrics->begin_segment();
+}
+
+void write_segment(const MaybeMetrics& metrics, images::SumWriter& out) {
+  out.count(metrics ? 1 : 0);
+  if (metrics) metrics->write_segment(out);
+}
+
+void read_segment(MaybeMetrics& metrics, std::uint32_t classes, images::SumReader& in) {
+  if (in.count(1) == 0) return begin_segment(metrics);
+  if (!metrics) metrics.emplace(classes);
+  metrics->read_segment(in);
+}
+
 void Scores::add(const SegmentResult& result) {
+  for (MaybeMetrics& member : members_) begin_segment(member);
+  begin_segment(ensemble_);
   incomplete_.note(result);
   if (result.labels.empty() || !scored_) return;
   if (elsewhere_ == nullptr) {
@@ -32,6 +49,21 @@ void Scores::add(const SegmentResult& result) {
     for (std::size_t rank = 0; rank < result.members.size(); ++rank) score_member(rank, result);
   }
   if (combine_.rule != CombineRule::none) score_ensemble(result);
+}
+
+void Scores::write_segment(images::SumWriter& out) const {
+  out.count(members_.size());
+  for (const MaybeMetrics& member : members_) program::write_segment(member, out);
+  program::write_segment(ensemble_, out);
+}
+
+void Scores::read_segment(const SegmentResult& result, images::SumReader& in) {
+  const std::uint64_t members = in.count(result.members.size());
+  if (members != 0 && (members != result.members.size() || elsewhere_ != nullptr)) throw images::SumMisfit{};
+  members_.resize(members);
+  for (std::size_t rank = 0; rank < members; ++rank)
+    program::read_segment(members_[rank], result.members[rank].width, in);
+  program::read_segment(ensemble_, result.width, in);
 }
 
 void IncompleteSegments::note(const SegmentResult& result) {

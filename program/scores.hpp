@@ -33,6 +33,12 @@ class IncompleteSegments {
 /// without a head.
 using MaybeMetrics = std::optional<images::Metrics>;
 
+// The sums of one segment (results/segment_sums.hpp), if there are any. read_segment() makes metrics of `classes` if
+// there are none yet.
+void begin_segment(MaybeMetrics& metrics);
+void write_segment(const MaybeMetrics& metrics, images::SumWriter& out);
+void read_segment(MaybeMetrics& metrics, std::uint32_t classes, images::SumReader& in);
+
 /// The form of the scores that this combination outputs; not over features.
 images::ScoreKind score_kind(const config::CombineSpec& combine);
 
@@ -54,6 +60,11 @@ class Scores {
       : combine_(combine), scored_(scored), elsewhere_(members) {}
 
   void add(const SegmentResult& result);
+  /// The sums of the segment of the last add(), which every member predicted.
+  void write_segment(images::SumWriter& out) const;
+  /// Adds a segment that was written. `result` tells the widths of its predictions, and its values are not read. Throws
+  /// SumMisfit.
+  void read_segment(const SegmentResult& result, images::SumReader& in);
 
   /// Nothing without labels, over features, or before the first image.
   const MaybeMetrics& ensemble() const noexcept { return ensemble_; }

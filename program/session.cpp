@@ -169,7 +169,7 @@ void Session::perform(const std::function<void()>& check, const std::function<vo
   try {
     // From now on the folder has a report, however this program ends: it tells the next command which files are
     // results.
-    if (!line_.resume) write_report(begin);
+    write_report(begin);
     work();
     report_.completed = true;
   } catch (const Error& error) {
@@ -185,7 +185,7 @@ void Session::perform(const std::function<void()>& check, const std::function<vo
 }
 
 void Session::score(Source& source, std::uint64_t known, Sink* next, const std::vector<MaybeMetrics>* members,
-                    const std::function<void(Sink&)>& drive) {
+                    const std::function<void(Scoreboard&)>& drive) {
   Progress progress(style_for(stderr, line_.quiet), "predict", source.count(), known,
                     [this] { return ensemble_->status(); });
   const std::vector<MemberStatus> models = ensemble_->status().members;

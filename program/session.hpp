@@ -15,7 +15,7 @@
 #include "config/spec.hpp"
 #include "coordinator/plan/plan.hpp"
 #include "program/commands.hpp"
-#include "program/scores.hpp"
+#include "program/scoreboard.hpp"
 #include "results/report.hpp"
 #include "results/run_folder.hpp"
 
@@ -74,7 +74,7 @@ class Session {
   /// The results go on to `next`, which may score the members itself (`members`, or null: Scores). The scores go into
   /// the report, even if the user interrupted the run.
   void score(Source& source, std::uint64_t known, Sink* next, const std::vector<MaybeMetrics>* members,
-             const std::function<void(Sink&)>& drive);
+             const std::function<void(Scoreboard&)>& drive);
 
   /// Does `work`; what the members compute in this time gives their speeds in the report.
   void measure(const std::function<void()>& work);

@@ -61,19 +61,34 @@ DisagreementRow Disagreement::add(std::span<const double> shares, std::size_t me
       members > 0 && std::none_of(shares.begin(), shares.end(), [](double share) { return std::isnan(share); });
   if (!known) return unknown();
   const DisagreementRow row = row_of(shares, members, shares.size() / members);
-  count(row);
+  sums_.add(row);
+  segment_.add(row);
   return row;
 }
 
-void Disagreement::count(const DisagreementRow& row) {
-  ++images_;
-  for (std::size_t column = 0; column < row.size(); ++column) sums_[column] += static_cast<double>(row[column]);
+void Disagreement::Sums::add(const DisagreementRow& row) {
+  ++images;
+  for (std::size_t column = 0; column < row.size(); ++column) columns[column].add(static_cast<double>(row[column]));
+}
+
+void Disagreement::write_segment(SumWriter& out) const {
+  out.count(segment_.images);
+  for (const FixedSum& column : segment_.columns) column.write(out);
+}
+
+void Disagreement::read_segment(SumReader& in) {
+  segment_.images = in.count();
+  for (FixedSum& column : segment_.columns) column.read(in);
+  sums_.images += segment_.images;
+  for (std::size_t column = 0; column < kDisagreementColumns; ++column)
+    sums_.columns[column].add(segment_.columns[column]);
 }
 
 std::optional<std::array<double, kDisagreementColumns>> Disagreement::means() const {
-  if (images_ == 0) return std::nullopt;
-  std::array<double, kDisagreementColumns> means = sums_;
-  for (double& mean : means) mean /= static_cast<double>(images_);
+  if (sums_.images == 0) return std::nullopt;
+  std::array<double, kDisagreementColumns> means{};
+  for (std::size_t column = 0; column < kDisagreementColumns; ++column)
+    means[column] = sums_.columns[column].value() / static_cast<double>(sums_.images);
   return means;
 }
 

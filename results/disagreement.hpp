@@ -8,6 +8,8 @@
 #include <optional>
 #include <span>
 
+#include "results/fixed_sum.hpp"
+
 namespace tutti::images {
 
 /// The columns of disagreement.npy. With p_m the class probabilities of member m of the M that are present, q their
@@ -23,22 +25,34 @@ constexpr std::size_t kDisagreementColumns = 4;
 
 using DisagreementRow = std::array<float, kDisagreementColumns>;
 
-/// Gathers means from image to image, in float64. A value; one thread.
+/// Gathers means from image to image; the sums are exact (fixed_sum.hpp). A value; one thread.
 class Disagreement {
  public:
   /// One image: `shares` holds the class probabilities (ClassShares) of the members that are present, in rank order, as
   /// many for each. The row is NaN if no member is present or a share is NaN; such rows do not count in the means.
   DisagreementRow add(std::span<const double> shares, std::size_t members);
 
-  std::uint64_t images() const noexcept { return images_; }  ///< in the means
+  /// What is added from now on is one segment. Call it for each that is written.
+  void begin_segment() { segment_ = {}; }
+  /// The sums of this segment.
+  void write_segment(SumWriter& out) const;
+  /// Adds a segment that was written, as if its images were added. Throws SumMisfit.
+  void read_segment(SumReader& in);
+
+  std::uint64_t images() const noexcept { return sums_.images; }  ///< in the means
   /// Nothing without images.
   std::optional<std::array<double, kDisagreementColumns>> means() const;
 
  private:
-  void count(const DisagreementRow& row);
+  struct Sums {
+    std::uint64_t images = 0;
+    std::array<FixedSum, kDisagreementColumns> columns{};
 
-  std::uint64_t images_ = 0;
-  std::array<double, kDisagreementColumns> sums_{};
+    void add(const DisagreementRow& row);
+  };
+
+  Sums sums_;
+  Sums segment_;  // the current one
 };
 
 }  // namespace tutti::images

@@ -16,7 +16,6 @@
 #include <cstring>
 #include <optional>
 #include <system_error>
-#include <tutti/error.hpp>
 #include <type_traits>
 
 #include "common/atomic_file.hpp"
@@ -26,7 +25,7 @@
 namespace tutti::images {
 namespace {
 
-constexpr std::string_view kMagic = "tutti-journal/2\n";
+constexpr std::string_view kMagic = "tutti-journal/3\n";
 constexpr std::string_view kAnyMagic = "tutti-journal/";
 constexpr std::uint64_t kMaxHeaderBytes = 16 << 20;  // of JSON, which is read into memory
 
@@ -40,13 +39,9 @@ static_assert(sizeof(RecordHead) == 16 && std::is_trivially_copyable_v<RecordHea
 struct SegmentHead {
   std::uint64_t first = 0;
   std::uint32_t count = 0;
-  std::uint32_t width = 0;
-  std::uint32_t members = 0;
-  std::uint32_t decisions = 0;
-  std::uint32_t labels = 0;  // 0 or 1: whether there are any
-  std::uint32_t spread = 0;
+  std::uint32_t files = 0;
 };
-static_assert(sizeof(SegmentHead) == 32 && std::is_trivially_copyable_v<SegmentHead>);
+static_assert(sizeof(SegmentHead) == 16 && std::is_trivially_copyable_v<SegmentHead>);
 
 template <class Value>
 std::span<const std::byte> bytes_of(const Value& value) {
@@ -110,33 +105,6 @@ JournalHeader parse_header(const std::string& text) {
   if (header.segment_images == 0) throw Error(ErrorKind::failed, "segments of 0 images");
   return header;
 }
-
-/// Whether a payload of `length` bytes holds exactly what its head announces.
-bool sizes_agree(const SegmentHead& head, std::span<const std::uint32_t> widths, std::uint64_t length) {
-  std::uint64_t values = std::uint64_t{head.width} + head.spread;  // per image; the sum of 2^32 widths of 32 bits fits
-  for (const std::uint32_t width : widths) values += width;
-  if (values > length / sizeof(float) / head.count) return false;
-  const std::uint64_t classes =
-      std::uint64_t{head.count} * sizeof(std::int64_t) * (std::uint64_t{head.decisions} + head.labels);
-  return length == sizeof(SegmentHead) + widths.size_bytes() + classes + values * head.count * sizeof(float);
-}
-
-/// Cuts typed values off the front of a payload.
-class Cutter {
- public:
-  explicit Cutter(std::span<const std::byte> bytes) : bytes_(bytes) {}
-  template <class Value>
-  std::vector<Value> take(std::uint64_t count) {
-    std::vector<Value> values(count);
-    assert(count * sizeof(Value) <= bytes_.size());
-    if (count > 0) std::memcpy(values.data(), bytes_.data(), count * sizeof(Value));
-    bytes_ = bytes_.subspan(count * sizeof(Value));
-    return values;
-  }
-
- private:
-  std::span<const std::byte> bytes_;
-};
 
 }  // namespace
 
@@ -220,14 +188,10 @@ bool Journal::read_segment(const Extent& extent) {
   if (extent.length < sizeof(SegmentHead)) return false;
   const auto head = read_value<SegmentHead>(path_, file_.get(), extent.offset);
   const std::uint64_t segment = head.first / header_.segment_images;
-  if (segment >= header_.segments() || head.first % header_.segment_images != 0 || holds(segment)) return false;
-  if (head.count != header_.count_of(segment) || head.members != header_.members) return false;
-  if (head.decisions > head.width || head.spread > head.width || head.labels > 1) return false;
-  if (head.members > (extent.length - sizeof(SegmentHead)) / sizeof(std::uint32_t)) return false;
-  std::vector<std::uint32_t> widths(head.members);
-  read_at(path_, file_.get(), extent.offset + sizeof(SegmentHead), std::as_writable_bytes(std::span(widths)));
-  if (!sizes_agree(head, widths, extent.length)) return false;
-  extents_.emplace(segment, extent);
+  if (segment >= header_.segments() || head.first % header_.segment_images != 0) return false;
+  if (head.count != header_.count_of(segment)) return false;
+  if (head.files > (extent.length - sizeof(SegmentHead)) / sizeof(std::uint32_t)) return false;
+  extents_.insert_or_assign(segment, extent);
   return true;
 }
 
@@ -255,24 +219,12 @@ void Journal::begin(JournalHeader header) {
   write_record({std::as_bytes(std::span(kMagic)), bytes_of(head), std::as_bytes(std::span(text))});
 }
 
-void Journal::append(const SegmentResult& result) {
-  const std::uint64_t segment = result.first / header_.segment_images;
-  assert(begun_ && !holds(segment) && result.count == header_.count_of(segment));
-  assert(!result.set_aside && result.members_present() == header_.members);
-  const SegmentHead segment_head{result.first,         result.count,       result.width,
-                                 header_.members,      result.decisions(), result.labels.empty() ? 0U : 1U,
-                                 result.spread_width()};
-  std::vector<std::uint32_t> widths;
-  for (const MemberSegmentResult& member : result.members) widths.push_back(member.width);
+void Journal::append(std::uint64_t segment, std::span<const std::uint32_t> checksums, std::span<const std::byte> sums) {
+  assert(begun_ && !holds(segment) && segment < header_.segments());
+  const SegmentHead segment_head{segment * header_.segment_images, header_.count_of(segment),
+                                 static_cast<std::uint32_t>(checksums.size())};
   RecordHead head;
-  std::vector<std::span<const std::byte>> parts{bytes_of(head),
-                                                bytes_of(segment_head),
-                                                std::as_bytes(std::span(widths)),
-                                                std::as_bytes(result.predicted),
-                                                std::as_bytes(result.labels),
-                                                std::as_bytes(result.values),
-                                                std::as_bytes(result.spread)};
-  for (const MemberSegmentResult& member : result.members) parts.push_back(std::as_bytes(member.values));
+  std::vector<std::span<const std::byte>> parts{bytes_of(head), bytes_of(segment_head), std::as_bytes(checksums), sums};
   for (std::size_t i = 1; i < parts.size(); ++i) {
     head.length += parts[i].size();
     head.crc = crc32(parts[i], head.crc);
@@ -308,38 +260,24 @@ void Journal::write_record(std::vector<std::span<const std::byte>> parts) {
   end_ = at;
 }
 
-void Journal::replay(std::uint64_t segment, const AnswerForm& form, Sink& sink) const {
+SegmentRecord Journal::record(std::uint64_t segment) const {
   const Extent extent = extents_.at(segment);
-  std::vector<std::byte> payload(extent.length);
-  read_at(path_, file_.get(), extent.offset, payload);
-  Cutter cutter(payload);
   // The file is locked, and read_segment() has checked its sizes against its length.
-  const SegmentHead head = cutter.take<SegmentHead>(1).front();
-  const auto widths = cutter.take<std::uint32_t>(head.members);
-  if (AnswerForm{head.width, head.decisions, head.labels != 0, widths, head.spread} != form)
-    throw Error(ErrorKind::failed, fmt::format("the journal {} does not fit this run", path_.string()),
-                fmt::format("the predictions of segment {} have another form", segment),
-                fmt::format("remove {} to start again", path_.string()));
-  const auto predicted = cutter.take<std::int64_t>(head.decisions * std::uint64_t{head.count});
-  const auto labels = cutter.take<std::int64_t>(head.labels * std::uint64_t{head.count});
-  const auto values = cutter.take<float>(std::uint64_t{head.width} * head.count);
-  const auto spread = cutter.take<float>(std::uint64_t{head.spread} * head.count);
-  std::vector<std::vector<float>> answers;
-  std::vector<MemberSegmentResult> members;
-  for (const std::uint32_t width : widths) {
-    answers.push_back(cutter.take<float>(std::uint64_t{width} * head.count));
-    members.push_back({width, answers.back()});
-  }
-  SegmentResult result;
-  result.first = head.first;
-  result.count = head.count;
-  result.width = head.width;
-  result.values = values;
-  result.predicted = predicted;
-  result.labels = labels;
-  result.spread = spread;
-  result.members = members;
-  sink.write(result);
+  const auto head = read_value<SegmentHead>(path_, file_.get(), extent.offset);
+  SegmentRecord record;
+  const std::uint64_t before = sizeof head + std::uint64_t{head.files} * sizeof(std::uint32_t);
+  if (before > extent.length) cannot_read(path_, 0);
+  record.checksums.resize(head.files);
+  record.sums.resize(extent.length - before);
+  read_at(path_, file_.get(), extent.offset + sizeof head, std::as_writable_bytes(std::span(record.checksums)));
+  read_at(path_, file_.get(), extent.offset + before, record.sums);
+  return record;
+}
+
+Error Journal::misfit(std::uint64_t segment) const {
+  return Error(ErrorKind::failed, fmt::format("the journal {} does not fit this run", path_.string()),
+               fmt::format("the record of segment {} has another form", segment),
+               fmt::format("remove {} to start again", path_.string()));
 }
 
 void Journal::remove() {

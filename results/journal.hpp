@@ -1,19 +1,23 @@
-// The journal of a run: a file `journal` in the run folder that holds every finished segment, so that a run that was
-// interrupted, crashed or was killed can continue. It is not synced: it survives every end of the process, but not
-// every crash of the machine. It makes no decision: the caller compares the fingerprints to see whether it fits a run.
+// The journal of a run: a file `journal` in the run folder that says which segments are finished, so that a run that
+// was interrupted, crashed or was killed can continue. It holds no predictions: those are in the files of the results,
+// of which it has the checksums, and the scores' sums. It is not synced: it survives every end of the process, but not
+// every crash of the machine. It makes no decision: the caller compares the fingerprints to see whether it fits a run,
+// and the checksums to see whether the rows are there.
 //
-//   file      "tutti-journal/2\n", record (JSON: what the run is), record (a segment), record (a segment), ...
+//   file      "tutti-journal/3\n", record (JSON: what the run is), record (a segment), record (a segment), ...
 //   record    payload's length (8 bytes), its CRC-32 (4 bytes), 4 bytes of 0, payload
-//   segment   SegmentHead, each member's width, predicted, labels, values, spread, each member's values
+//   segment   SegmentHead, the CRC-32 of its rows in each file (4 bytes each), its sums (segment_sums.hpp)
 //
-// Numbers are written as in memory, little-endian: a journal is read on the machine that wrote it.
+// A segment that is there twice was computed again: the last record counts. Where the rows of a segment are follows
+// from its number. Numbers are written as in memory, little-endian: a journal is read on the machine that wrote it.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
-#include <tutti/predictions.hpp>
+#include <tutti/error.hpp>
 #include <vector>
 
 #include "common/unique_fd.hpp"
@@ -33,14 +37,11 @@ struct JournalHeader {
   friend bool operator==(const JournalHeader&, const JournalHeader&) = default;
 };
 
-/// The form of all predictions in a run; records of a journal must have it.
-struct AnswerForm {
-  std::uint32_t width = 0;      ///< values per prediction
-  std::uint32_t decisions = 0;  ///< classes decided for per prediction
-  bool labels = false;
-  std::vector<std::uint32_t> member_widths;
-  std::uint32_t spread = 0;  ///< numbers of the spread per prediction
-  friend bool operator==(const AnswerForm&, const AnswerForm&) = default;
+/// What the journal holds of a finished segment.
+struct SegmentRecord {
+  std::vector<std::uint32_t> checksums;  ///< of its rows, by file, in the order of the run
+  std::vector<std::byte> sums;           ///< as SumWriter wrote them
+  friend bool operator==(const SegmentRecord&, const SegmentRecord&) = default;
 };
 
 /// One thread. The file is locked while the object lives: two runs cannot share a run folder. Moves, does not copy.
@@ -67,11 +68,15 @@ class Journal {
 
   /// Empties it, and writes the header.
   void begin(JournalHeader header);
-  /// Adds a segment that the journal does not hold yet and that every member has predicted. Throws Error(failed); the
-  /// journal is then unchanged and still usable.
-  void append(const SegmentResult& result);
-  /// Gives a segment that it holds to `sink`. Throws Error(failed) if it cannot be read, or does not have this form.
-  void replay(std::uint64_t segment, const AnswerForm& form, Sink& sink) const;
+  /// Adds a segment that the journal does not hold, and whose rows are in the files. Throws Error(failed); the journal
+  /// is then unchanged and still usable.
+  void append(std::uint64_t segment, std::span<const std::uint32_t> checksums, std::span<const std::byte> sums);
+  /// What it holds of a segment. Throws Error(failed) if it cannot be read.
+  SegmentRecord record(std::uint64_t segment) const;
+  /// Does not hold this segment any more, until it is appended again: its rows are not there.
+  void forget(std::uint64_t segment) { extents_.erase(segment); }
+  /// The error of a record that has another form than those of the run.
+  Error misfit(std::uint64_t segment) const;
   /// Removes the file because the run is done. A file that is already gone is not an error.
   void remove();
 

@@ -30,8 +30,9 @@ std::optional<double> share_of(std::uint64_t part, std::uint64_t whole) {
 MaskMetrics::MaskMetrics(std::uint32_t classes, std::optional<std::int64_t> ignored)
     : classes_(classes),
       ignored_(ignored),
-      of_(classes),
-      confusion_(classes <= kMaxConfusionClasses ? std::size_t{classes} * classes : 0) {}
+      sums_{0, 0, std::vector<Counts>(classes),
+            std::vector<std::uint64_t>(classes <= kMaxConfusionClasses ? std::size_t{classes} * classes : 0)},
+      before_(sums_) {}
 
 void MaskMetrics::add(std::span<const std::int64_t> labels, std::span<const std::int64_t> predicted,
                       std::uint64_t image) {
@@ -43,29 +44,73 @@ void MaskMetrics::add(std::span<const std::int64_t> labels, std::span<const std:
     const auto decided = static_cast<std::uint64_t>(predicted[place]);
     if (label >= classes_) refuse_place("label", labels[place], place, image, classes_);
     if (decided >= classes_) refuse_place("predicted class", predicted[place], place, image, classes_);
-    ++places_;
-    ++of_[label].labelled;
-    ++of_[decided].predicted;
-    if (label == decided) {
-      ++right_;
-      ++of_[label].right;
-    }
-    if (!confusion_.empty()) ++confusion_[label * classes_ + decided];
+    count(label, decided, 1);
   }
 }
 
-std::optional<double> MaskMetrics::accuracy() const { return share_of(right_, places_); }
+inline void MaskMetrics::count(std::uint64_t label, std::uint64_t decided, std::uint64_t places) {
+  sums_.places += places;
+  sums_.of[label].labelled += places;
+  sums_.of[decided].predicted += places;
+  if (label == decided) {
+    sums_.right += places;
+    sums_.of[label].right += places;
+  }
+  if (!sums_.confusion.empty()) sums_.confusion[label * classes_ + decided] += places;
+}
+
+void MaskMetrics::write_segment(SumWriter& out) const {
+  out.count(classes_);
+  for (std::size_t cell = 0; cell < sums_.confusion.size(); ++cell)
+    if (const std::uint64_t more = sums_.confusion[cell] - before_.confusion[cell]; more > 0) {
+      out.count(cell + 1);
+      out.count(more);
+    }
+  for (std::size_t label = 0; sums_.confusion.empty() && label < classes_; ++label) {
+    const Counts& now = sums_.of[label];
+    const Counts& before = before_.of[label];
+    if (now.labelled == before.labelled && now.predicted == before.predicted) continue;
+    out.count(label + 1);
+    out.count(now.right - before.right);
+    out.count(now.labelled - before.labelled);
+    out.count(now.predicted - before.predicted);
+  }
+  out.count(0);
+}
+
+void MaskMetrics::read_segment(SumReader& in) {
+  begin_segment();
+  if (in.count() != classes_) throw SumMisfit{};
+  const bool matrix = !sums_.confusion.empty();
+  while (const std::uint64_t next = in.count(matrix ? sums_.confusion.size() : classes_)) {
+    if (matrix) {
+      count((next - 1) / classes_, (next - 1) % classes_, in.count());
+      continue;
+    }
+    Counts& counts = sums_.of[next - 1];
+    const std::uint64_t right = in.count();
+    const std::uint64_t labelled = in.count();
+    counts.right += right;
+    counts.labelled += labelled;
+    counts.predicted += in.count();
+    sums_.right += right;
+    sums_.places += labelled;
+  }
+}
+
+std::optional<double> MaskMetrics::accuracy() const { return share_of(sums_.right, sums_.places); }
 
 std::vector<std::optional<double>> MaskMetrics::iou() const {
   std::vector<std::optional<double>> result;
-  for (const Counts& counts : of_)
+  for (const Counts& counts : sums_.of)
     result.push_back(share_of(counts.right, counts.labelled + counts.predicted - counts.right));
   return result;
 }
 
 std::vector<std::optional<double>> MaskMetrics::dice() const {
   std::vector<std::optional<double>> result;
-  for (const Counts& counts : of_) result.push_back(share_of(2 * counts.right, counts.labelled + counts.predicted));
+  for (const Counts& counts : sums_.of)
+    result.push_back(share_of(2 * counts.right, counts.labelled + counts.predicted));
   return result;
 }
 

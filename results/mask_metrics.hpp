@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "results/segment_sums.hpp"
+
 namespace tutti::images {
 
 /// Counts over all places of all images that were added. With TP, FP and FN of a class: the places where it is both
@@ -28,16 +30,23 @@ class MaskMetrics {
   /// Error(usage) if a label is neither a class nor `ignored`, or if a predicted class is not one.
   void add(std::span<const std::int64_t> labels, std::span<const std::int64_t> predicted, std::uint64_t image);
 
+  /// What is added from now on is one segment. Call it for each that is written.
+  void begin_segment() { before_ = sums_; }
+  /// The counts of this segment: those of the confusion matrix that are not 0, or, without one, those of its classes.
+  void write_segment(SumWriter& out) const;
+  /// Adds a segment that was written, as if its images were added. Throws SumMisfit if it is of other classes.
+  void read_segment(SumReader& in);
+
   std::uint32_t classes() const noexcept { return classes_; }
   /// That count.
-  std::uint64_t places() const noexcept { return places_; }
+  std::uint64_t places() const noexcept { return sums_.places; }
   /// Nothing without places.
   std::optional<double> accuracy() const;
   /// By class.
   std::vector<std::optional<double>> iou() const;
   std::vector<std::optional<double>> dice() const;
   /// confusion()[label * classes + predicted]: places. Empty with more than kMaxConfusionClasses (metrics.hpp).
-  const std::vector<std::uint64_t>& confusion() const noexcept { return confusion_; }
+  const std::vector<std::uint64_t>& confusion() const noexcept { return sums_.confusion; }
 
  private:
   struct Counts {
@@ -46,12 +55,19 @@ class MaskMetrics {
     std::uint64_t predicted = 0;  // TP + FP
   };
 
+  struct Sums {
+    std::uint64_t places = 0;
+    std::uint64_t right = 0;
+    std::vector<Counts> of;  // by class
+    std::vector<std::uint64_t> confusion;
+  };
+
+  void count(std::uint64_t label, std::uint64_t decided, std::uint64_t places);
+
   std::uint32_t classes_;
   std::optional<std::int64_t> ignored_;
-  std::uint64_t places_ = 0;
-  std::uint64_t right_ = 0;
-  std::vector<Counts> of_;  // by class
-  std::vector<std::uint64_t> confusion_;
+  Sums sums_;
+  Sums before_;  // the segment
 };
 
 }  // namespace tutti::images

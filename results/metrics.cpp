@@ -21,6 +21,12 @@ void check_class(const char* what, std::int64_t value, std::uint64_t image, std:
                 "give images whose labels are classes of the models");
 }
 
+std::size_t bin_of(double confidence) {
+  // The upper limit belongs to a bin; 0 and a NaN fall into the first one, whose sum then keeps the NaN.
+  const double place = std::ceil(confidence * static_cast<double>(kCalibrationBins));
+  return place > 1.0 ? std::min(static_cast<std::size_t>(std::min(place, 1e6)), kCalibrationBins) - 1 : 0;
+}
+
 }  // namespace
 
 Metrics::Metrics(std::uint32_t classes)
@@ -45,25 +51,69 @@ void Metrics::add(std::int64_t label, const ClassShares& scores, std::int64_t pr
   check_class("predicted class", predicted, seen_, classes_);
   const auto wanted = static_cast<std::size_t>(label);
   const auto decided = static_cast<std::size_t>(predicted);
-  const bool correct = label == predicted;
-  loss_sum_ += scores.loss(wanted);
-  add_confidence(scores.share(decided), correct);
+  const double loss = scores.loss(wanted);
+  const double confidence = scores.share(decided);
+  const std::size_t bin = bin_of(confidence);
+  segment_.images.push_back(
+      {static_cast<std::uint32_t>(label), static_cast<std::uint32_t>(predicted), static_cast<std::uint32_t>(bin)});
+  segment_.loss_sum.add(loss);
+  segment_.confidence_sums[bin].add(confidence);
+  loss_sum_.add(loss);
+  bins_[bin].confidence_sum.add(confidence);
+  count(segment_.images.back());
+}
+
+void Metrics::count(const Decided& image) {
+  const bool correct = image.label == image.predicted;
   correct_ += correct ? 1 : 0;
-  ++images_of_[wanted];
-  correct_of_[wanted] += correct ? 1 : 0;
-  if (!confusion_.empty()) ++confusion_[wanted * classes_ + decided];
+  ++images_of_[image.label];
+  correct_of_[image.label] += correct ? 1 : 0;
+  if (!confusion_.empty()) ++confusion_[std::size_t{image.label} * classes_ + image.predicted];
+  ++bins_[image.bin].images;
+  bins_[image.bin].correct += correct ? 1 : 0;
   ++images_;
   ++seen_;
 }
 
-void Metrics::add_confidence(double confidence, bool correct) {
-  // The upper limit belongs to a bin; 0 and a NaN fall into the first one, whose sum then keeps the NaN.
-  const double place = std::ceil(confidence * static_cast<double>(kCalibrationBins));
-  const std::size_t bin =
-      place > 1.0 ? std::min(static_cast<std::size_t>(std::min(place, 1e6)), kCalibrationBins) - 1 : 0;
-  ++bins_[bin].images;
-  bins_[bin].correct += correct ? 1 : 0;
-  bins_[bin].confidence_sum += confidence;
+void Metrics::begin_segment() {
+  segment_.images.clear();
+  segment_.loss_sum = {};
+  segment_.confidence_sums = {};
+}
+
+void Metrics::write_segment(SumWriter& out) const {
+  out.count(classes_);
+  out.count(segment_.images.size());
+  std::array<bool, kCalibrationBins> used{};
+  for (const Decided& image : segment_.images) {
+    out.count(image.label);
+    out.count(image.predicted);
+    out.count(image.bin);
+    used[image.bin] = true;
+  }
+  segment_.loss_sum.write(out);
+  for (std::size_t bin = 0; bin < kCalibrationBins; ++bin)
+    if (used[bin]) segment_.confidence_sums[bin].write(out);
+}
+
+void Metrics::read_segment(SumReader& in) {
+  begin_segment();
+  if (classes_ == 0 || in.count() != classes_) throw SumMisfit{};
+  std::array<bool, kCalibrationBins> used{};
+  for (std::uint64_t left = in.count(); left > 0; --left) {
+    Decided image;
+    image.label = static_cast<std::uint32_t>(in.count(classes_ - 1));
+    image.predicted = static_cast<std::uint32_t>(in.count(classes_ - 1));
+    image.bin = static_cast<std::uint32_t>(in.count(kCalibrationBins - 1));
+    used[image.bin] = true;
+    segment_.images.push_back(image);
+  }
+  segment_.loss_sum.read(in);
+  for (std::size_t bin = 0; bin < kCalibrationBins; ++bin)
+    if (used[bin]) segment_.confidence_sums[bin].read(in);
+  for (const Decided& image : segment_.images) count(image);
+  loss_sum_.add(segment_.loss_sum);
+  for (std::size_t bin = 0; bin < kCalibrationBins; ++bin) bins_[bin].confidence_sum.add(segment_.confidence_sums[bin]);
 }
 
 std::optional<double> Metrics::accuracy() const {
@@ -73,13 +123,13 @@ std::optional<double> Metrics::accuracy() const {
 
 std::optional<double> Metrics::loss() const {
   if (images_ == 0) return std::nullopt;
-  return loss_sum_ / static_cast<double>(images_);
+  return loss_sum_.value() / static_cast<double>(images_);
 }
 
 std::optional<double> Metrics::calibration_error() const {
   if (images_ == 0) return std::nullopt;
   double sum = 0.0;
-  for (const Bin& bin : bins_) sum += std::fabs(static_cast<double>(bin.correct) - bin.confidence_sum);
+  for (const Bin& bin : bins_) sum += std::fabs(static_cast<double>(bin.correct) - bin.confidence_sum.value());
   return sum / static_cast<double>(images_);
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "results/class_shares.hpp"
+#include "results/fixed_sum.hpp"
 
 namespace tutti::images {
 
@@ -19,7 +20,8 @@ constexpr std::uint32_t kMaxConfusionClasses = 1000;
 /// Bins of the calibration error.
 constexpr std::size_t kCalibrationBins = 15;
 
-/// Sums over all images that were added, in float64 and in the order of the calls. A value; one thread.
+/// Sums over all images that were added. They are exact (fixed_sum.hpp): however the images are cut into calls and
+/// segments, the figures have the same bits. A value; one thread.
 class Metrics {
  public:
   explicit Metrics(std::uint32_t classes);
@@ -33,6 +35,15 @@ class Metrics {
   void add(std::int64_t label, const ClassShares& scores, std::int64_t predicted);
   /// Images without an answer: they are left out of everything, and only counted on the way.
   void skip(std::uint64_t images) noexcept { seen_ += images; }
+
+  /// What is added from now on is one segment. Call it for each: the class and the bin of every image in the segment
+  /// are kept until the next call.
+  void begin_segment();
+  /// The sums of this segment: its images' labels, classes and bins, 3 bytes each with few classes, and the losses and
+  /// confidences.
+  void write_segment(SumWriter& out) const;
+  /// Adds a segment that was written, as if its images were added. Throws SumMisfit if it is of other classes.
+  void read_segment(SumReader& in);
 
   std::uint64_t images() const noexcept { return images_; }
   /// correct / images; nothing without images.
@@ -55,20 +66,31 @@ class Metrics {
   struct Bin {
     std::uint64_t images = 0;
     std::uint64_t correct = 0;
-    double confidence_sum = 0.0;
+    FixedSum confidence_sum;
+  };
+  struct Decided {
+    std::uint32_t label = 0;
+    std::uint32_t predicted = 0;
+    std::uint32_t bin = 0;
+  };
+  struct Segment {
+    std::vector<Decided> images;
+    FixedSum loss_sum;
+    std::array<FixedSum, kCalibrationBins> confidence_sums{};
   };
 
-  void add_confidence(double confidence, bool correct);
+  void count(const Decided& image);
 
   std::uint32_t classes_;
   std::uint64_t seen_ = 0;    // images of all calls
   std::uint64_t images_ = 0;  // of add()
   std::uint64_t correct_ = 0;
-  double loss_sum_ = 0.0;
+  FixedSum loss_sum_;
   std::vector<std::uint64_t> images_of_;   // by label
   std::vector<std::uint64_t> correct_of_;  // by label
   std::vector<std::uint64_t> confusion_;
   std::array<Bin, kCalibrationBins> bins_{};
+  Segment segment_;
 };
 
 }  // namespace tutti::images

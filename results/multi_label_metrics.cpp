@@ -33,16 +33,14 @@ std::optional<double> precision_of_ranking(std::span<const float> scores, std::s
 
 }  // namespace
 
-MultiLabelMetrics::MultiLabelMetrics(const MultiLabelForm& form) : form_(form), of_(form.labels), held_(form.labels) {
+MultiLabelMetrics::MultiLabelMetrics(const MultiLabelForm& form)
+    : form_(form), of_(form.labels), held_(form.labels), of_before_(form.labels) {
   assert(form.labels > 0 && form.places > 0);
 }
 
 void MultiLabelMetrics::add(std::span<const float> labels, std::span<const float> scores) {
   assert(labels.size() == scores.size() && labels.size() % (form_.labels * form_.places) == 0);
-  if (holds_ && values_ + labels.size() > form_.most_held) {
-    holds_ = false;
-    held_ = std::vector<Held>(form_.labels);
-  }
+  make_room(labels.size());
   values_ += labels.size();
   for (std::size_t i = 0; i < labels.size(); ++i) {
     const std::size_t label = i / form_.places % form_.labels;
@@ -54,6 +52,63 @@ void MultiLabelMetrics::add(std::span<const float> labels, std::span<const float
     counts.predicted += predicted ? 1 : 0;
     counts.both += right && predicted ? 1 : 0;
     if (holds_) hold(label, scores[i], right);
+  }
+}
+
+void MultiLabelMetrics::make_room(std::uint64_t more) {
+  if (!holds_ || values_ + more <= form_.most_held) return;
+  holds_ = false;
+  held_ = std::vector<Held>(form_.labels);
+}
+
+void MultiLabelMetrics::begin_segment() {
+  of_before_ = of_;
+  values_before_ = values_;
+  held_before_ = held_.front().scores.size();
+}
+
+void MultiLabelMetrics::write_segment(SumWriter& out) const {
+  out.count(form_.labels);
+  out.count(values_ - values_before_);
+  for (std::size_t label = 0; label < form_.labels; ++label) {
+    out.count(of_[label].both - of_before_[label].both);
+    out.count(of_[label].predicted - of_before_[label].predicted);
+    out.count(of_[label].right - of_before_[label].right);
+    out.count(of_[label].all - of_before_[label].all);
+  }
+  out.count(holds_ ? 1 : 0);
+  for (std::size_t label = 0; holds_ && label < form_.labels; ++label) {
+    out.raw(std::as_bytes(std::span(held_[label].scores).subspan(held_before_)));
+    out.raw(std::as_bytes(std::span(held_[label].right).subspan(held_before_)));
+  }
+}
+
+void MultiLabelMetrics::read_segment(SumReader& in) {
+  begin_segment();
+  if (in.count() != form_.labels) throw SumMisfit{};
+  const std::uint64_t more = in.count(std::numeric_limits<std::uint32_t>::max() * std::uint64_t{form_.labels});
+  const std::uint64_t each = more / form_.labels;
+  for (Counts& counts : of_) {
+    counts.both += in.count(each);
+    counts.predicted += in.count(each);
+    counts.right += in.count(each);
+    counts.all += in.count(each);
+  }
+  make_room(more);
+  values_ += more;
+  if (in.count(1) == 0) {
+    holds_ = false;
+    held_ = std::vector<Held>(form_.labels);
+    return;
+  }
+  if (in.left() / form_.labels / (sizeof(float) + 1) < each) throw SumMisfit{};
+  Held read;
+  for (std::size_t label = 0; label < form_.labels; ++label) {
+    read.scores.resize(each);
+    read.right.resize(each);
+    in.raw(std::as_writable_bytes(std::span(read.scores)));
+    in.raw(std::as_writable_bytes(std::span(read.right)));
+    for (std::size_t i = 0; holds_ && i < each; ++i) hold(label, read.scores[i], read.right[i] != 0);
   }
 }
 

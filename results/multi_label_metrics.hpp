@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "results/segment_sums.hpp"
+
 namespace tutti::images {
 
 /// The most scores that the metrics of one run hold for the average precision, all models together: it needs all scores
@@ -45,6 +47,13 @@ class MultiLabelMetrics {
   /// Whole images: as many labels, each 0 or 1, as scores.
   void add(std::span<const float> labels, std::span<const float> scores);
 
+  /// What is added from now on is one segment. Call it for each that is written.
+  void begin_segment();
+  /// The counts of this segment and, as long as scores are held, all of its scores and labels: 5 bytes for each.
+  void write_segment(SumWriter& out) const;
+  /// Adds a segment that was written, as if its images were added. Throws SumMisfit if it is of other labels.
+  void read_segment(SumReader& in);
+
   /// Labels that count.
   std::uint64_t values() const noexcept { return values_; }
   // By label; all nothing without a threshold.
@@ -71,12 +80,18 @@ class MultiLabelMetrics {
 
   static std::optional<double> f1_of(const Counts& counts);
   void hold(std::size_t label, float score, bool right);
+  /// Holds no scores from now on if `more` are too many.
+  void make_room(std::uint64_t more);
 
   MultiLabelForm form_;
   std::uint64_t values_ = 0;
   std::vector<Counts> of_;  // by label
   bool holds_ = true;
   std::vector<Held> held_;  // by label
+  // Before the current segment.
+  std::vector<Counts> of_before_;
+  std::uint64_t values_before_ = 0;
+  std::size_t held_before_ = 0;  // by each label
 };
 
 }  // namespace tutti::images

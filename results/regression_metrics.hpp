@@ -7,10 +7,13 @@
 #include <span>
 #include <vector>
 
+#include "results/segment_sums.hpp"
+
 namespace tutti::images {
 
-/// Sums in float64 over all images that were added, one after the other: however the images are cut into calls, the
-/// figures are the same. With y the labels, p the predictions and m the mean of y over the images, for each output:
+/// Sums in float64 over all images that were added, one after the other within a segment, then segment after segment:
+/// however the images of a segment are cut into calls, the figures are the same. With y the labels, p the predictions
+/// and m the mean of y over the images, for each output:
 ///
 ///   mean absolute error   the mean of |p - y| over images and outputs
 ///   mean squared error    the mean of (p - y)^2 over images and outputs
@@ -28,9 +31,18 @@ class RegressionMetrics {
   /// Whole images: as many labels as predictions, finite, `outputs` for each.
   void add(std::span<const float> labels, std::span<const float> predicted);
 
-  std::uint64_t images() const noexcept { return images_; }
+  /// What is added from now on is one segment. The sums of segments are merged in their order (Chan, Golub and LeVeque,
+  /// "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979), also if they were read.
+  void begin_segment();
+  /// The sums of this segment: a number for each output, and two more if `labels` asks for those of the labels.
+  void write_segment(SumWriter& out, bool labels) const;
+  /// Adds a segment that was written, as if its images were added. Without `labels`, those of `same`, which has read
+  /// this segment with them, are taken. Throws SumMisfit if it is of another number of outputs.
+  void read_segment(SumReader& in, const RegressionMetrics* same);
+
+  std::uint64_t images() const noexcept { return done_.images + segment_.images; }
   /// Labels that count: images x outputs.
-  std::uint64_t values() const noexcept { return images_ * of_.size(); }
+  std::uint64_t values() const noexcept { return images() * segment_.of.size(); }
   // Nothing without images.
   std::optional<double> mean_absolute_error() const;
   std::optional<double> mean_squared_error() const;
@@ -44,11 +56,19 @@ class RegressionMetrics {
     double squares = 0.0;  // sum of the squared errors
   };
 
-  void add_one(Output& output, double label, double predicted);
+  struct Sums {
+    std::uint64_t images = 0;
+    double absolute = 0.0;  // sum of the absolute errors
+    std::vector<Output> of;
+  };
 
-  std::uint64_t images_ = 0;
-  double absolute_ = 0.0;  // sum of the absolute errors
-  std::vector<Output> of_;
+  void add_one(Output& output, double label, double predicted);
+  /// Of all segments.
+  Sums all() const;
+  static void merge(Sums& sums, const Sums& later);
+
+  Sums done_;     // the segments before the current one
+  Sums segment_;  // the current one
 };
 
 }  // namespace tutti::images

@@ -12,6 +12,7 @@
 #include "common/json.hpp"
 #include "common/values.hpp"
 #include "images/npy.hpp"
+#include "results/journal.hpp"
 
 namespace tutti::images {
 namespace {
@@ -77,6 +78,11 @@ class Removal {
       });
   }
 
+  void remove_unfinished(const fs::path& folder) {
+    for (const char* name : kAnswers) remove(unfinished_of(folder / name));
+    for (const char* name : {"members", kTilesFolder}) remove_below(folder / name, ".npy.unfinished");
+  }
+
   void remove_tasks(const fs::path& tasks) {
     below(tasks, [&](const fs::path&) {
       for (const fs::path& task : entries_of(tasks)) below(task, [&](const fs::path& own) { remove_answers(own); });
@@ -96,7 +102,7 @@ class Removal {
       for (const fs::path& entry : entries_of(own)) {
         if (is_folder(entry))
           remove_below(entry, ending);
-        else if (entry.extension() == ending)
+        else if (entry.filename().string().ends_with(ending))
           remove(entry);
       }
     });
@@ -123,10 +129,16 @@ RemovedResults remove_results(const fs::path& folder, const std::vector<fs::path
   if (command.empty()) return {};
   Removal removal(inputs);
   removal.remove_answers(folder);
+  if (!Journal::exists(folder)) removal.remove_unfinished(folder);
   removal.remove_tasks(folder / "tasks");
   removal.remove(folder / "tasks.svg");
   removal.remove(folder / kReport);
   return {removal.files(), command};
+}
+
+void remove_unfinished(const fs::path& folder) {
+  const std::vector<fs::path> none;
+  Removal(none).remove_unfinished(folder);
 }
 
 }  // namespace tutti::images

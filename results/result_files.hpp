@@ -27,10 +27,18 @@ struct RemovedResults {
 ///   masks/**/*.png
 ///   <rule>/predictions.npy, <rule>/predicted.npy                  of every combine rule
 ///   tasks/<name>/ with the predictions, members and rules as above
+///   what remove_unfinished() removes, if the folder has no journal
 ///
 /// and the folders that are then empty. The report is removed last, so that the next removal completes one that was cut
 /// off. No link is followed, a subfolder with its own report belongs to another command, and the files of `inputs`
 /// stay. Throws Error(failed) that names the file that could not be removed.
 RemovedResults remove_results(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& inputs);
+
+/// The folder for the rows of tiles while a run works.
+inline constexpr const char* kTilesFolder = "tiles";
+
+/// Removes the arrays of a run that was not finished (common/atomic_file.hpp): *.npy.unfinished of those above, in
+/// `folder` and in members/ and tiles/. Call it if no journal needs them. Throws as remove_results().
+void remove_unfinished(const std::filesystem::path& folder);
 
 }  // namespace tutti::images

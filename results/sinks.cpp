@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <limits>
 #include <system_error>
 #include <utility>
 
@@ -41,15 +42,18 @@ void check_file_name(const std::string& member) {
                 "its name cannot be the name of a file", "rename the member, or do not set 'save_members'");
 }
 
-NpySink::NpySink(const std::filesystem::path& folder, const ResultForm& form, const Source* names)
+NpySink::NpySink(const std::filesystem::path& folder, const ResultForm& form, const Source* names,
+                 Unfinished unfinished)
     : folder_(folder), form_(form), names_(names) {
   if (form.masks) check_masks_of(form, names);
   for (const ResultForm::Member& member : form.members) check_file_name(member.name);
   if (form.shape)
-    predictions_.emplace(folder / "predictions.npy", NpyType::float32, all_sizes(form.images, *form.shape));
-  if (form.decided) predicted_.emplace(folder / "predicted.npy", NpyType::int64, all_sizes(form.images, *form.decided));
-  if (form.spread) spread_.emplace(folder / "spread.npy", NpyType::float32, all_sizes(form.images, *form.spread));
-  if (form.labels) labels_.emplace(folder / "labels.npy", NpyType::int64, std::vector{form.images});
+    predictions_.emplace(folder / "predictions.npy", NpyType::float32, all_sizes(form.images, *form.shape), unfinished);
+  if (form.decided)
+    predicted_.emplace(folder / "predicted.npy", NpyType::int64, all_sizes(form.images, *form.decided), unfinished);
+  if (form.spread)
+    spread_.emplace(folder / "spread.npy", NpyType::float32, all_sizes(form.images, *form.spread), unfinished);
+  if (form.labels) labels_.emplace(folder / "labels.npy", NpyType::int64, std::vector{form.images}, unfinished);
   if (form.decided && form.decided->empty() && names != nullptr)
     table_.emplace(folder / "predictions.csv", *names, static_cast<std::uint32_t>(elements_of(form.shape.value())));
   if (form.members.empty()) return;
@@ -60,7 +64,8 @@ NpySink::NpySink(const std::filesystem::path& folder, const ResultForm& form, co
     throw Error(ErrorKind::failed, fmt::format("could not create the folder {}", members.string()), code.message(),
                 dangling_link(members));
   for (const ResultForm::Member& member : form.members)
-    members_.emplace_back(members / (member.name + ".npy"), NpyType::float32, all_sizes(form.images, member.shape));
+    members_.emplace_back(members / (member.name + ".npy"), NpyType::float32, all_sizes(form.images, member.shape),
+                          unfinished);
 }
 
 NpySink::MembersFolder::~MembersFolder() {
@@ -69,15 +74,74 @@ NpySink::MembersFolder::~MembersFolder() {
 }
 
 void NpySink::write(const SegmentResult& result) {
-  if (predictions_) predictions_->write(result.values);
-  if (predicted_) predicted_->write(result.predicted);
-  if (spread_) spread_->write(result.spread);
+  if (predictions_) predictions_->write_rows(result.first, result.values);
+  if (predicted_) predicted_->write_rows(result.first, result.predicted);
+  if (spread_) spread_->write_rows(result.first, result.spread);
   assert(members_.empty() || members_.size() == result.members.size());
-  for (std::size_t i = 0; i < members_.size(); ++i) members_[i].write(result.members[i].values);
-  if (labels_) labels_->write(result.labels);
+  for (std::size_t i = 0; i < members_.size(); ++i) members_[i].write_rows(result.first, result.members[i].values);
+  if (labels_) labels_->write_rows(result.first, result.labels);
   if (table_) table_->write(result);
   if (form_.masks) write_masks(result);
   images_ += result.count;
+  if (needs_labels()) last_labels_.assign(result.labels.begin(), result.labels.end());
+}
+
+bool NpySink::needs_labels() const { return table_ && names_->labelled(); }
+
+void NpySink::write_segment(SumWriter& out) const {
+  for (const std::int64_t label : last_labels_) out.count(static_cast<std::uint64_t>(label));
+}
+
+void NpySink::read_segment(std::uint64_t first, std::uint32_t count, SumReader& in) {
+  last_labels_.resize(needs_labels() ? count : 0);
+  // Only the names of classes are asked for by number, and those have one that fits.
+  for (std::int64_t& label : last_labels_)
+    label = static_cast<std::int64_t>(in.count(std::numeric_limits<std::uint32_t>::max()));
+  if (table_ || form_.masks) {
+    SegmentResult result = read_combined(first, count);
+    // The file was checked when the run was continued, and could have been changed since.
+    if (std::ranges::any_of(result.predicted, [&](std::int64_t label) { return label >= std::int64_t{result.width}; }))
+      throw SumMisfit{};
+    result.labels = last_labels_;
+    if (table_) table_->write(result);
+    if (form_.masks) write_masks(result);
+  }
+  images_ += count;
+}
+
+SegmentResult NpySink::read_combined(std::uint64_t first, std::uint32_t count) {
+  SegmentResult result;
+  result.first = first;
+  result.count = count;
+  if (predictions_) {
+    result.width = static_cast<std::uint32_t>(predictions_->row_values());
+    read_.values.resize(count * predictions_->row_values());
+    predictions_->read_rows(first, std::span(read_.values));
+    result.values = read_.values;
+  }
+  if (predicted_) {
+    read_.predicted.resize(count * predicted_->row_values());
+    predicted_->read_rows(first, std::span(read_.predicted));
+    result.predicted = read_.predicted;
+  }
+  return result;
+}
+
+SegmentResult NpySink::read(std::uint64_t first, std::uint32_t count) {
+  SegmentResult result = read_combined(first, count);
+  read_.of_members.resize(members_.size());
+  read_.members.clear();
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    read_.of_members[i].resize(count * members_[i].row_values());
+    members_[i].read_rows(first, std::span(read_.of_members[i]));
+    read_.members.push_back({static_cast<std::uint32_t>(members_[i].row_values()), read_.of_members[i], true});
+  }
+  result.members = read_.members;
+  return result;
+}
+
+void NpySink::keep(bool yes) {
+  for (NpyWriter* writer : writers()) writer->keep(yes);
 }
 
 void NpySink::write_masks(const SegmentResult& result) {
@@ -107,6 +171,12 @@ std::vector<NpyWriter*> NpySink::writers() {
 void NpySink::finish() {
   if (table_) table_->finish();
   for (NpyWriter* writer : writers()) writer->finish();
+  remove_partial_files();
+}
+
+void NpySink::finish_and_stay() {
+  if (table_) table_->finish();
+  for (NpyWriter* writer : writers()) writer->finish_and_stay();
   remove_partial_files();
 }
 

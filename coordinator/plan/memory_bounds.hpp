@@ -8,7 +8,8 @@
 
 namespace tutti {
 
-/// What the journal of a run keeps in memory of each segment (results/journal.hpp): a node of a map.
+/// What the journal of a run keeps in memory of each segment (results/journal.hpp): a node of a map. Checksums and sums
+/// are read when they are needed.
 inline constexpr std::uint64_t kJournalSegmentBytes = 64;
 
 /// The terms for a plan whose workers, arena and policy are set. `traced`: a trace is recorded.

@@ -3,11 +3,11 @@
 namespace tutti::program {
 
 EvaluatingSink::EvaluatingSink(Evaluation& evaluation, const std::filesystem::path& folder, std::uint64_t images,
-                               Sink* next)
+                               Sink* next, Unfinished unfinished)
     : evaluation_(evaluation), next_(next) {
   if (evaluation.has_classes())
     disagreement_.emplace(folder / "disagreement.npy", images::NpyType::float32,
-                          std::vector{images, std::uint64_t{images::kDisagreementColumns}});
+                          std::vector{images, std::uint64_t{images::kDisagreementColumns}}, unfinished);
 }
 
 void EvaluatingSink::add_table(const std::filesystem::path& file, const Source& names, std::uint32_t classes) {
@@ -16,9 +16,12 @@ void EvaluatingSink::add_table(const std::filesystem::path& file, const Source& 
 
 void EvaluatingSink::write(const SegmentResult& result) {
   evaluation_.add(result);
-  if (disagreement_)
+  if (disagreement_) {
+    std::vector<float> rows;
     for (const images::DisagreementRow& row : evaluation_.disagreement_rows())
-      disagreement_->write(std::span<const float>(row));
+      rows.insert(rows.end(), row.begin(), row.end());
+    disagreement_->write_rows(result.first, std::span<const float>(rows));
+  }
   if (table_) {
     const Accumulator::Result& answer = evaluation_.answer(0);
     SegmentResult decided = result;
@@ -31,13 +34,28 @@ void EvaluatingSink::write(const SegmentResult& result) {
   if (next_ != nullptr) next_->write(result);
 }
 
+void EvaluatingSink::read_segment(const SegmentResult& result, images::SumReader& in) {
+  evaluation_.read_segment(result, in);
+  rows_ += result.count;
+}
+
+void EvaluatingSink::finish_table() {
+  if (!table_) return;
+  table_->finish();
+  images::remove_partial(images::partial_of(table_->path()));
+}
+
 void EvaluatingSink::finish() {
-  if (table_) {
-    table_->finish();
-    images::remove_partial(images::partial_of(table_->path()));
-  }
+  finish_table();
   if (!disagreement_) return;
   disagreement_->finish();
+  images::remove_partial(images::partial_of(disagreement_->path()));
+}
+
+void EvaluatingSink::finish_and_stay() {
+  finish_table();
+  if (!disagreement_) return;
+  disagreement_->finish_and_stay();
   images::remove_partial(images::partial_of(disagreement_->path()));
 }
 

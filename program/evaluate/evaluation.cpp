@@ -59,6 +59,9 @@ ClassAxis Evaluation::axis_of(const config::CombineSpec& rule, std::uint32_t wid
 }
 
 void Evaluation::add(const SegmentResult& result) {
+  for (MaybeMetrics& metrics : models_) begin_segment(metrics);
+  for (MaybeMetrics& metrics : rules_) begin_segment(metrics);
+  disagreement_.begin_segment();
   models_.resize(result.members.size());
   logits_.resize(result.members.size());
   present_.clear();
@@ -77,6 +80,20 @@ void Evaluation::add(const SegmentResult& result) {
       accumulators_[rule].check_finite(combined_[rule].values, static_cast<std::uint32_t>(axis.values()), result.first);
     if (has_classes()) score_rule(rule, result);
   }
+  images_ += result.count;
+}
+
+void Evaluation::write_segment(images::SumWriter& out) const {
+  for (const MaybeMetrics& metrics : models_) program::write_segment(metrics, out);
+  for (const MaybeMetrics& metrics : rules_) program::write_segment(metrics, out);
+  disagreement_.write_segment(out);
+}
+
+void Evaluation::read_segment(const SegmentResult& result, images::SumReader& in) {
+  models_.resize(result.members.size());
+  for (std::size_t m = 0; m < models_.size(); ++m) program::read_segment(models_[m], classes_of(result.members[m]), in);
+  for (MaybeMetrics& metrics : rules_) program::read_segment(metrics, classes_of(result.members.front()), in);
+  disagreement_.read_segment(in);
   images_ += result.count;
 }
 

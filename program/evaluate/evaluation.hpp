@@ -43,6 +43,11 @@ class Evaluation {
   /// `result.members` are all models, each with outputs of its own width (that of a head, or the same width for all
   /// members). Ignores the combined output of `result`. Throws Error(usage) if a label is not a class.
   void add(const SegmentResult& result);
+  /// The sums of the segment of the last add(), which every model predicted (results/segment_sums.hpp).
+  void write_segment(images::SumWriter& out) const;
+  /// Adds a segment that was written. `result` tells its size and the widths of its predictions, and its values are not
+  /// read; combined() and disagreement_rows() do not tell of it. Throws SumMisfit.
+  void read_segment(const SegmentResult& result, images::SumReader& in);
 
   /// Members in rank order, then the other models.
   const std::vector<MaybeMetrics>& models() const noexcept { return models_; }

@@ -1,7 +1,6 @@
 #include "program/run/continuation.hpp"
 
 #include <cassert>
-#include <utility>
 
 #include "common/kill_point.hpp"
 
@@ -22,36 +21,30 @@ std::span<const std::uint64_t> UnfinishedImages::behind(std::span<const std::uin
   return images_;
 }
 
-JournalingSink::JournalingSink(images::Journal& journal, images::AnswerForm form, const UnfinishedImages& images,
-                               Sink& next)
-    : journal_(journal), form_(std::move(form)), images_(images), next_(next) {}
-
 void JournalingSink::write(const SegmentResult& result) {
   catch_up();
   SegmentResult renumbered = result;
   renumbered.first = images_.image(result.first);
   assert(renumbered.first == segment_ * journal_.header().segment_images);
+  next_.write(renumbered);
   if (!result.set_aside && result.members_present() == result.members.size()) {
-    append(renumbered);
+    const images::SegmentRecord record = next_.record();
+    journal_.append(segment_, record.checksums, record.sums);
     kill_point("coordinator.journal_written");
   }
   ++segment_;
-  next_.write(renumbered);
-}
-
-void JournalingSink::append(const SegmentResult& result) {
-  std::vector<MemberSegmentResult> members(result.members.begin(), result.members.end());
-  for (std::size_t rank = 0; rank < members.size(); ++rank)
-    if (form_.member_widths[rank] == 0) members[rank] = {};
-  SegmentResult kept = result;
-  kept.members = members;
-  if (form_.decisions == 0) kept.predicted = {};
-  journal_.append(kept);
+  next_.settle();
 }
 
 void JournalingSink::catch_up() {
-  for (; segment_ < journal_.header().segments() && journal_.holds(segment_); ++segment_)
-    journal_.replay(segment_, form_, next_);
+  for (; segment_ < journal_.header().segments() && journal_.holds(segment_); ++segment_) {
+    try {
+      next_.take(segment_ * journal_.header().segment_images, journal_.header().count_of(segment_),
+                 journal_.record(segment_));
+    } catch (const images::SumMisfit&) {
+      throw journal_.misfit(segment_);
+    }
+  }
 }
 
 }  // namespace tutti::program

@@ -1,5 +1,5 @@
-// A run that may have started before: its unfinished images as a source, and a sink that journals what is new, inserts
-// what is known, and passes all of it on in order. In an undisturbed run, nothing is known in advance.
+// A run that may have started before: its unfinished images as a source, and a sink that passes on what is new and what
+// is known in order, and journals what is new. In an undisturbed run, nothing is known in advance.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 
 #include "images/planes.hpp"
 #include "results/journal.hpp"
+#include "results/segment_sums.hpp"
 
 namespace tutti::program {
 
@@ -40,25 +41,37 @@ class UnfinishedImages final : public images::Forwarding {
   std::vector<std::uint64_t> images_;
 };
 
+/// What a run does with its segments: all of them in order, each either computed or known.
+class SegmentSink {
+ public:
+  virtual ~SegmentSink() = default;
+  /// A segment that was computed.
+  virtual void write(const SegmentResult& result) = 0;
+  /// For the journal: what it needs to know of the segment of the last write(), whose rows are in the files.
+  virtual images::SegmentRecord record() const = 0;
+  /// That segment is in the journal now, or must be computed again.
+  virtual void settle() = 0;
+  /// A segment of which this is known, and whose rows are in the files. Throws SumMisfit.
+  virtual void take(std::uint64_t first, std::uint32_t count, const images::SegmentRecord& record) = 0;
+};
+
 class JournalingSink final : public Sink {
  public:
-  /// All of them outlive it. `next` gets all images in order: 0, 1, 2, ... If `form` has members of width 0, their own
-  /// outputs are not needed and not journaled: they are most of the bytes. The same holds for classes if it has none.
-  JournalingSink(images::Journal& journal, images::AnswerForm form, const UnfinishedImages& images, Sink& next);
+  /// All of them outlive it. `next` gets all images in order: 0, 1, 2, ...
+  JournalingSink(images::Journal& journal, const UnfinishedImages& images, SegmentSink& next)
+      : journal_(journal), images_(images), next_(next) {}
 
-  /// A segment of UnfinishedImages. Only segments that all members predicted are journaled: the others must be computed
-  /// again.
+  /// A segment of UnfinishedImages. It is journaled once `next` has it, if all members predicted it: others must be
+  /// computed again.
   void write(const SegmentResult& result) override;
-  /// Passes on the known segments that follow the last one of write(), up to the first that is missing.
+  /// Passes on the known segments that follow the last one of write(), up to the first that is missing. Throws
+  /// Error(failed) if the journal does not fit the run.
   void catch_up();
 
  private:
-  void append(const SegmentResult& result);
-
   images::Journal& journal_;
-  const images::AnswerForm form_;
   const UnfinishedImages& images_;
-  Sink& next_;
+  SegmentSink& next_;
   std::uint64_t segment_ = 0;  ///< the next one to pass to `next_`
 };
 

@@ -1,10 +1,10 @@
 // `tutti run`: a prediction that keeps a journal, and can be resumed.
 #include <fmt/format.h>
 
-#include <memory>
 #include <optional>
 
 #include "common/axis.hpp"
+#include "common/counted.hpp"
 #include "common/kill_point.hpp"
 #include "common/log.hpp"
 #include "coordinator/decide/spread.hpp"
@@ -18,11 +18,14 @@
 #include "program/label_scores.hpp"
 #include "program/reporting.hpp"
 #include "program/run/continuation.hpp"
+#include "program/run/run_files.hpp"
 #include "program/run/unfinished.hpp"
+#include "program/scoreboard.hpp"
 #include "program/session.hpp"
 #include "program/summary.hpp"
 #include "results/blending.hpp"
 #include "results/masks.hpp"
+#include "results/result_files.hpp"
 #include "results/sinks.hpp"
 
 namespace tutti::program {
@@ -38,25 +41,6 @@ std::optional<Dims> decided(const config::CombineSpec& combine, const Status& st
 std::optional<Dims> spread_of_one(const config::CombineSpec& combine, const Status& status) {
   if (!combine.spread) return std::nullopt;
   return spread_shape(combine, status.members.front().output);
-}
-
-/// What to journal of the outputs: those of the members only if a file or a score needs them. What tiles decide is not
-/// used: classes are decided where their predictions are blended.
-images::AnswerForm answer_form(const config::EnsembleSpec& spec, const Status& status, const Source& source,
-                               bool rules) {
-  const bool combined = spec.combine.rule != CombineRule::none;
-  const bool scored =
-      has_label_scores(spec.combine, source) || (source.labelled() && has_scores(spec.combine, status.members));
-  images::AnswerForm form;
-  form.width = combined ? status.members.front().width() : 0;
-  if (const auto sizes = decided(spec.combine, status); sizes && !spec.input.tiles)
-    form.decisions = static_cast<std::uint32_t>(elements_of(*sizes));
-  form.labels = source.labelled();
-  if (const auto sizes = spread_of_one(spec.combine, status))
-    form.spread = static_cast<std::uint32_t>(elements_of(*sizes));
-  for (const MemberStatus& member : status.members)
-    form.member_widths.push_back(scored || rules || spec.save_members || !combined ? member.width() : 0);
-  return form;
 }
 
 images::ResultForm result_form(const config::EnsembleSpec& spec, const Status& status, std::uint64_t images,
@@ -85,11 +69,45 @@ void check_form(const config::EnsembleSpec& spec, const Status& status, const im
   if (form.masks) images::check_masks(form.shape, form.decided);
 }
 
-std::unique_ptr<images::ResultSink> make_sink(const std::filesystem::path& folder, const images::ResultForm& form,
-                                              const Source& source, const images::Tiling* tiling) {
-  if (tiling != nullptr) return std::make_unique<images::BlendingSink>(folder, form, *tiling);
-  return std::make_unique<images::NpySink>(folder, form, &source);
-}
+/// Scores and files of a run: of a segment that is known, the sums are added and the rows are in place.
+class ScoredSegments final : public SegmentSink {
+ public:
+  ScoredSegments(Scoreboard& board, RunFiles& files, const Status& status, bool combined)
+      : board_(board), files_(files), width_(combined ? status.members.front().width() : 0) {
+    for (const MemberStatus& member : status.members) members_.push_back({member.width(), {}, true});
+  }
+
+  void write(const SegmentResult& result) override { board_.add(result); }
+
+  /// What is shown as done is not lost any more.
+  void settle() override { board_.show(); }
+
+  images::SegmentRecord record() const override {
+    files_.keep(true);
+    images::SumWriter sums;
+    board_.write_segment(sums);
+    files_.write_segment(sums);
+    return {files_.checksums(), {sums.bytes().begin(), sums.bytes().end()}};
+  }
+
+  void take(std::uint64_t first, std::uint32_t count, const images::SegmentRecord& record) override {
+    SegmentResult result;
+    result.first = first;
+    result.count = count;
+    result.width = width_;
+    result.members = members_;
+    images::SumReader sums(record.sums);
+    board_.read_segment(result, sums);
+    files_.read_segment(result, sums);
+    if (sums.left() > 0) throw images::SumMisfit{};
+  }
+
+ private:
+  Scoreboard& board_;
+  RunFiles& files_;
+  const std::uint32_t width_;  ///< of the ensemble's predictions
+  std::vector<MemberSegmentResult> members_;
+};
 
 /// The rules of --rules, evaluated in the same pass.
 class RuleEvaluation {
@@ -104,9 +122,10 @@ class RuleEvaluation {
   }
 
   /// Passes on what it measures to `next`, in a folder that exists.
-  EvaluatingSink& open(const Status& status, const std::filesystem::path& folder, std::uint64_t images, Sink& next) {
+  EvaluatingSink& open(const Status& status, const std::filesystem::path& folder, std::uint64_t images, Sink& next,
+                       Unfinished unfinished) {
     check_widths({}, status.members, form_.members, true);
-    return sink_.emplace(evaluation_, folder, images, &next);
+    return sink_.emplace(evaluation_, folder, images, &next, unfinished);
   }
 
   const std::vector<MaybeMetrics>& members() const { return evaluation_.models(); }
@@ -149,6 +168,8 @@ class Run {
       throw Error(ErrorKind::usage, "--rules cannot evaluate the predictions of 'tiles'", {},
                   "run each rule: combine.rule=median");
     if (!line.rules.empty()) rules_.emplace(session_.spec(), line.rules);
+    // The journal has the sums of these rules and of no others.
+    if (!line.rules.empty()) header_.fingerprint.emplace("--rules", line.rules);
     warn_of(ignored_by_run(session_.spec()));
     warn_of(ignored_weights(session_.spec(), rules_ ? rules_->rules() : std::vector{session_.spec().combine}));
     if (!journal_) return;
@@ -189,6 +210,8 @@ class Run {
     if (journal_->finished_segments() == header_.segments()) {
       interruption_.keep({});
       journal_->remove();
+      files_->keep(false);
+      files_.reset();
       kill_point("coordinator.journal_removed");
     } else {
       again = fmt::format("to compute these segments again: {}\n", command());
@@ -214,31 +237,50 @@ class Run {
     const Status status = session_.ensemble().status();
     open_journal(status);
     goes_on_ = true;
-    const std::unique_ptr<images::ResultSink> made =
-        make_sink(session_.folder(), result_form(session_.spec(), status, header_.images, session_.source().labelled()),
-                  session_.source(), tiling());
-    images::ResultSink& results = *made;
-    const images::AnswerForm form = answer_form(session_.spec(), status, session_.source(), rules_.has_value());
-    EvaluatingSink* const rules = rules_ ? &rules_->open(status, session_.folder(), header_.images, results) : nullptr;
+    EvaluatingSink* const rules = open_files(status);
     const std::uint64_t known = journal_->finished_images();
-    Sink* const first = rules != nullptr ? static_cast<Sink*>(rules) : &results;
+    Sink* const first = rules != nullptr ? static_cast<Sink*>(rules) : &*files_;
     try {
       session_.measure([&] {
         session_.score(session_.source(), known, first, rules_ ? &rules_->members() : nullptr,
-                       [&](Sink& sink) { compute_missing(form, sink); });
+                       [&](Scoreboard& board) { compute_missing(board, status); });
       });
       kill_point("coordinator.results_begun");
-      if (rules != nullptr) rules->finish();
-      results.finish();
+      files_->finish(journal_->finished_segments() == header_.segments());
       kill_point("coordinator.results_in_place");
     } catch (const Error& error) {
       note_finished();
-      if (error.kind() == ErrorKind::interrupted) keep_partial(results, rules);
+      if (error.kind() == ErrorKind::interrupted) keep_partial();
+      files_->keep(journal_->finished_segments() > 0);
       if (rules_) note_rules(known);
       throw;
     }
+    files_->keep(journal_->finished_segments() > 0);
     note_finished();
     if (rules_) note_rules(known);
+  }
+
+  /// Returns the sink of the rules, or null if there are none.
+  EvaluatingSink* open_files(const Status& status) {
+    const bool continues = journal_->finished_segments() > 0;
+    const std::filesystem::path& folder = session_.folder();
+    if (!continues) images::remove_unfinished(folder);
+    const bool labelled = session_.source().labelled();
+    files_.emplace(folder, result_form(session_.spec(), status, header_.images, labelled), session_.source(), tiling(),
+                   continues);
+    EvaluatingSink* rules = nullptr;
+    if (rules_) {
+      rules =
+          &rules_->open(status, folder, header_.images, *files_, continues ? Unfinished::continues : Unfinished::stays);
+      files_->use_rules(*rules);
+    }
+    if (!continues) return rules;
+    const Discarded discarded = files_->check(*journal_);
+    if (discarded.segments > 0)
+      log::warning("computing {} of {} again: {}", discarded.segments, counted(resumed_, "finished segment"),
+                   discarded.reasons);
+    resumed_ = journal_->finished_segments();
+    return rules;
   }
 
   void note_rules(std::uint64_t known) {
@@ -259,9 +301,10 @@ class Run {
       journal_->begin(header_);
   }
 
-  void compute_missing(const images::AnswerForm& form, Sink& sink) {
+  void compute_missing(Scoreboard& board, const Status& status) {
     UnfinishedImages unfinished(session_.source(), *journal_);
-    JournalingSink journaling(*journal_, form, unfinished, sink);
+    ScoredSegments segments(board, *files_, status, session_.spec().combine.rule != CombineRule::none);
+    JournalingSink journaling(*journal_, unfinished, segments);
     try {
       session_.ensemble().run(unfinished, journaling);
     } catch (const Error& error) {
@@ -281,11 +324,10 @@ class Run {
   }
 
   /// Writes what is finished. If that fails, it is only logged, so that the reason why the run ended is not hidden.
-  void keep_partial(images::ResultSink& results, EvaluatingSink* rules) noexcept {
+  void keep_partial() noexcept {
     if (journal_->finished_segments() == 0) return;
     try {
-      if (rules != nullptr) rules->finish_partial();
-      results.finish_partial();
+      files_->finish_partial();
     } catch (const std::exception& error) {
       log::error("could not write the finished part: {}", error.what());
     }
@@ -323,6 +365,7 @@ class Run {
   Session session_;
   std::optional<RuleEvaluation> rules_;
   std::optional<images::Journal> journal_;
+  std::optional<RunFiles> files_;
   images::JournalHeader header_;
   std::uint64_t resumed_ = 0;
   bool goes_on_ = false;  ///< the journal belongs to this run, and its images are being computed

@@ -18,6 +18,19 @@ TEST_CASE("the checksum is that of zip and PNG") {
   CHECK(crc_of("The quick brown fox jumps over the lazy dog") == 0x414FA339);
 }
 
+TEST_CASE("the checksum of any number of bytes is that of the definition, bit by bit") {
+  std::vector<std::byte> bytes(600);
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i * 101 + i / 256 * 7);
+  for (std::size_t first = 0; first < 3; ++first) {
+    std::uint32_t plain = ~0U;
+    for (std::size_t count = 0; first + count < bytes.size(); ++count) {
+      REQUIRE(crc32(std::span(bytes).subspan(first, count)) == ~plain);
+      plain ^= std::to_integer<std::uint32_t>(bytes[first + count]);
+      for (int bit = 0; bit < 8; ++bit) plain = (plain & 1) != 0 ? 0xEDB88320 ^ (plain >> 1) : plain >> 1;
+    }
+  }
+}
+
 TEST_CASE("a checksum continues where another ended") {
   std::vector<std::byte> bytes(1000);
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i * 37 + i / 256);

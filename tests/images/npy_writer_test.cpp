@@ -1,7 +1,9 @@
 // Tests of writing .npy arrays: NumPy's own bytes, whole or not at all.
 #include <doctest/doctest.h>
 
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "common/atomic_file.hpp"
 #include "images/npy.hpp"
@@ -127,6 +129,109 @@ TEST_CASE("an array with more rows than announced is an error and no file") {
     CHECK(error->detail() == "2 values announced, and there are 3");
   }
   CHECK(folder.names().empty());
+}
+
+/// Two rows of three values each.
+const std::vector<float> kRows{1, 2, 3, 4, 5, 6};
+
+TEST_CASE("rows in any order make the same array as rows in order, whatever becomes of it unfinished") {
+  const TemporaryFolder folder;
+  NpyWriter plain(folder / "plain.npy", NpyType::float32, {4, 3});
+  plain.write(kRows);
+  plain.write(kRows);
+  plain.finish();
+  for (const Unfinished unfinished : {Unfinished::goes, Unfinished::stays}) {
+    NpyWriter writer(folder / "x.npy", NpyType::float32, {4, 3}, unfinished);
+    writer.write_rows(2, std::span(kRows));
+    writer.write_rows(0, std::span(kRows));
+    writer.finish();
+    CHECK(read_text(folder / "x.npy", "the array") == read_text(folder / "plain.npy", "the array"));
+  }
+  CHECK(folder.names().size() == 2);
+}
+
+TEST_CASE("an array that stays is continued and its rows are told from others") {
+  const TemporaryFolder folder;
+  std::uint32_t checksum = 0;
+  {
+    NpyWriter writer(folder / "x.npy", NpyType::int64, {4, 2}, Unfinished::stays);
+    writer.write_rows(1, std::vector<std::int64_t>{1, 2, 3, 4});
+    checksum = writer.checksum();
+    writer.keep(true);
+  }
+  const std::string file = (folder / "x.npy.unfinished").string();
+  NpyWriter writer(folder / "x.npy", NpyType::int64, {4, 2}, Unfinished::continues);
+  CHECK(writer.mismatch(1, 2, checksum).empty());
+  CHECK(writer.mismatch(1, 2, checksum + 1) == file + " holds other rows than were written");
+  CHECK(writer.mismatch(0, 2, checksum) == file + " holds other rows than were written");
+  CHECK(writer.mismatch(2, 2, checksum) == "rows are missing in " + file);
+  std::vector<std::int64_t> rows(4);
+  writer.read_rows(1, std::span(rows));
+  CHECK(rows == std::vector<std::int64_t>{1, 2, 3, 4});
+  writer.note_rows(1, 2);
+  writer.write_rows(3, std::vector<std::int64_t>{5, 6});
+  const auto error = error_of([&] { writer.finish(); });
+  REQUIRE(error);
+  CHECK(error->detail() == "8 values announced, and only 6 came");
+  writer.write_rows(0, std::vector<std::int64_t>{7, 8});
+  writer.finish();
+  NpyWriter plain(folder / "plain.npy", NpyType::int64, {4, 2});
+  plain.write(std::vector<std::int64_t>{7, 8, 1, 2, 3, 4, 5, 6});
+  plain.finish();
+  CHECK(read_text(folder / "x.npy", "the array") == read_text(folder / "plain.npy", "the array"));
+}
+
+TEST_CASE("rows that are gone when they are read again are an error that names the file") {
+  const TemporaryFolder folder;
+  NpyWriter writer(folder / "x.npy", NpyType::float32, {4, 3}, Unfinished::stays);
+  writer.write_rows(0, std::span(kRows));
+  std::filesystem::resize_file(folder / "x.npy.unfinished", 130);
+  std::vector<float> rows(6);
+  const auto error = error_of([&] { writer.read_rows(0, std::span(rows)); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::failed);
+  CHECK(error->message() == "could not read " + (folder / "x.npy.unfinished").string());
+  CHECK(error->detail() == "it ended early");
+  CHECK(error->hint() == "make sure that no other program writes into the run folder");
+}
+
+TEST_CASE("the first rows of an array that stays are put in place and the array is continued") {
+  const TemporaryFolder folder;
+  std::uint32_t checksum = 0;
+  {
+    NpyWriter writer(folder / "x.npy", NpyType::float32, {4, 3}, Unfinished::stays);
+    writer.write_rows(0, std::span(kRows));
+    checksum = writer.checksum();
+    writer.write_rows(2, std::span(kRows).first(3));
+    writer.keep(true);
+    writer.finish_partial(partial_of(folder / "x.npy"), 2);
+  }
+  CHECK(read_npy_header(InputFile(folder / "x.partial.npy")).shape == std::vector<std::uint64_t>{2, 3});
+  CHECK(std::filesystem::file_size(folder / "x.partial.npy") == 128 + 24);
+  NpyWriter writer(folder / "x.npy", NpyType::float32, {4, 3}, Unfinished::continues);
+  // It would change with the array.
+  CHECK_FALSE(std::filesystem::exists(folder / "x.partial.npy"));
+  CHECK(writer.mismatch(0, 2, checksum).empty());
+  writer.note_rows(0, 2);
+  writer.write_rows(2, std::span(kRows));
+  writer.finish_and_stay();
+  CHECK(folder.names().size() == 2);
+  CHECK(read_npy_header(InputFile(folder / "x.npy")).shape == std::vector<std::uint64_t>{4, 3});
+  CHECK(std::filesystem::file_size(folder / "x.npy") == 128 + 48);
+}
+
+TEST_CASE("rows behind those that are put in place stay for a later run") {
+  const TemporaryFolder folder;
+  NpyWriter writer(folder / "x.npy", NpyType::float32, {4, 3}, Unfinished::stays);
+  writer.write_rows(2, std::span(kRows));
+  const std::uint32_t checksum = writer.checksum();
+  writer.write_rows(0, std::span(kRows).first(3));
+  NpyWriter later(folder / "x.npy", NpyType::float32, {4, 3}, Unfinished::continues);
+  later.note_rows(2, 2);
+  later.note_rows(0, 1);
+  later.finish_partial(partial_of(folder / "x.npy"), 1);
+  CHECK(later.mismatch(2, 2, checksum).empty());
+  CHECK(read_npy_header(InputFile(folder / "x.partial.npy")).shape == std::vector<std::uint64_t>{1, 3});
 }
 
 }  // namespace

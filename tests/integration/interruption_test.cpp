@@ -65,7 +65,7 @@ TEST_CASE("Ctrl-C ends a run with code 130 and a report and no process") {
   CHECK(run.place.report().at("interrupted_by") == "SIGINT");
   CHECK(run.place.report().at_pointer("/finished/segments") == 0);
   // No segment was finished.
-  for (const char* file : {"predictions.npy", "predictions.partial.npy", "journal"})
+  for (const char* file : {"predictions.npy", "predictions.partial.npy", "predictions.npy.unfinished", "journal"})
     CHECK_FALSE(run.place.has(std::string("runs/0001/") + file));
   CHECK_FALSE(contains(run.program.err(), "--resume"));
   run.check_nothing_left();
@@ -138,23 +138,25 @@ bool has_nameless_files(const std::filesystem::path& folder) {
   return static_cast<bool>(nameless_file(folder, O_WRONLY));
 }
 
-TEST_CASE("a run that is killed leaves no half file") {
+TEST_CASE("a run that is killed leaves no half file that looks like a result") {
   Running run;
   const auto folder = run.place / "runs/0001";
   if (!has_nameless_files(folder)) {
     std::puts("SKIPPED: this file system has no files without a name");
     return;
   }
-  // The results are open while it runs.
+  // The table is open while it runs, and has no name.
   REQUIRE(happens([&] {
     const auto open = descriptors_of(run.program.pid());
-    return std::count_if(open.begin(), open.end(), [](const auto& name) { return contains(name, "runs/0001/#"); }) == 3;
+    return run.place.has("runs/0001/predicted.npy.unfinished") &&
+           std::count_if(open.begin(), open.end(), [](const auto& name) { return contains(name, "runs/0001/#"); }) == 1;
   }));
   run.program.signal(SIGKILL);
   CHECK(run.program.code() == 128 + SIGKILL);
   std::set<std::string> left;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) left.insert(entry.path().filename());
-  CHECK(left == std::set<std::string>{"journal", "report.json"});
+  CHECK(left ==
+        std::set<std::string>{"journal", "predicted.npy.unfinished", "predictions.npy.unfinished", "report.json"});
   CHECK(run.place.report("runs/0001").at("completed") == false);
   for (const int worker : run.workers) {
     CHECK(ends(worker));

@@ -192,10 +192,8 @@ TEST_CASE("a part of the images is compared with its labels") {
         doctest::Approx(absolute / 60));
 }
 
-TEST_CASE("a run that is resumed has the figures of an undisturbed one") {
-  const Workplace place(kNumbers);
-  write_images(place);
-  write_npy(place / "y.npy", {3, 2, 5}, number_labels());
+/// Cuts a run short, resumes it, and compares the scores with those of a whole one.
+void check_resumed(const Workplace& place) {
   const std::vector<std::string> words{"run", "e.yaml", "-q", "save_members=false", "on_worker_failure=fail"};
   const auto with = [&](std::vector<std::string> more) {
     std::vector<std::string> all = words;
@@ -214,6 +212,20 @@ TEST_CASE("a run that is resumed has the figures of an undisturbed one") {
     CHECK(cut.at_pointer(scores).is_object());
     CHECK(cut.at_pointer(scores) == whole.at_pointer(scores));
   }
+}
+
+TEST_CASE("a run over numbers that is resumed has the figures of an undisturbed one") {
+  const Workplace place(kNumbers);
+  write_images(place);
+  write_npy(place / "y.npy", {3, 2, 5}, number_labels());
+  check_resumed(place);
+}
+
+TEST_CASE("a run over masks that is resumed has the figures of an undisturbed one") {
+  const Workplace place(described("{rule: mean}", "logits", ", ignore_index: 255"));
+  write_images(place);
+  write_npy(place / "y.npy", {2, 5}, mask_labels());
+  check_resumed(place);
 }
 
 // ---- several labels ------------------------------------------------------------------------------------------------
@@ -274,6 +286,13 @@ TEST_CASE("several labels per image are compared one by one") {
 }
 
 // ---- what does not fit ---------------------------------------------------------------------------------------------
+
+TEST_CASE("a run over several labels that is resumed has the figures of an undisturbed one") {
+  const Workplace place(described("{rule: mean, activation: sigmoid}"));
+  write_images(place);
+  write_npy(place / "y.npy", {3, 2, 5}, several_labels());
+  check_resumed(place);
+}
 
 TEST_CASE("labels that do not fit the predictions end a run before it predicts") {
   const Workplace place(described("{rule: none}"));

@@ -134,11 +134,15 @@ TEST_CASE("a killed worker and a resumed run change no byte of what tiles become
                        "members.1.model.faults=[{kind: kill, phase: predict, at_batch: 20}]"})
           .code == 1);
   REQUIRE(place.has("cut/journal"));
+  CHECK(place.has("cut/tiles/predictions.npy.unfinished"));
+  CHECK(place.has("cut/tiles/members/b.npy.unfinished"));
   const Finished resumed(place, {"run", "e.yaml", "-q", "output=cut", "save_members=true", "--resume"});
   CAPTURE(resumed.err());
   CHECK(resumed.code == 0);
   CHECK(place.report("cut").at_pointer("/finished/resumed").as_int64() > 0);
   CHECK(different_results(place, "cut", "whole").empty());
+  CHECK_FALSE(place.has("cut/tiles"));
+  CHECK_FALSE(place.has("whole/tiles"));
   const Finished other(place, {"run", "e.yaml", "-q", "output=other", "save_members=true", "segment_images=48",
                                "batch_images=1", "slots=1"});
   CHECK(other.code == 0);

@@ -38,6 +38,8 @@ struct Disturbed : Workplace {
   void check_same() const {
     CHECK(different_results(*this, "here", "right") == Words{});
     CHECK_FALSE(has("here/journal"));
+    for (const char* array : {"predictions", "predicted", "members/a", "members/b"})
+      CHECK_FALSE(has(fmt::format("here/{}.npy.unfinished", array)));
     const json::value done = report("here");
     const json::value right = report("right");
     CHECK(done.at("completed") == true);
@@ -362,7 +364,7 @@ TEST_CASE("two runs do not write into one folder at the same time") {
   CHECK(different_results(place, "here", "right") == Words{});
 }
 
-TEST_CASE("a journal that cannot grow fails the run and nothing in it is lost") {
+TEST_CASE("results that cannot grow fail the run and nothing in them is lost") {
   const Workplace place(resumable());
   const Words large{"run", "e.yaml", "output=here", "input.count=80000", "slots=1", "segment_images=1000"};
   ProgramOptions options = place.options();
@@ -370,7 +372,7 @@ TEST_CASE("a journal that cannot grow fails the run and nothing in it is lost") 
   const Finished run(large, options);
   CHECK(run.code == 1);
   CHECK(contains(run.err(),
-                 "tutti: could not write here/journal\n  detail: File too large\n  hint: the limit on the "
+                 "tutti: could not write here/predictions.npy\n  detail: File too large\n  hint: the limit on the "
                  "size of a file is too low: raise 'ulimit -f'\n        finished "));
   CHECK(contains(run.err(), " of 80 segments; continue with: tutti run e.yaml "));
   Words again = large;

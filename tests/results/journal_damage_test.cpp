@@ -23,12 +23,12 @@ TEST_CASE("a new empty file is a journal that has not started") {
   CHECK_FALSE(Journal(folder.path()).begun());
   replace(folder.path(), "tutti-jou");
   CHECK_FALSE(Journal(folder.path()).begun());
-  replace(folder.path(), "tutti-journal/2\n");
+  replace(folder.path(), "tutti-journal/3\n");
   Journal journal(folder.path());
   CHECK_FALSE(journal.begun());
   journal.begin(a_run());
-  journal.append(Answer(1).result());
-  check_replay(journal, 1);
+  append(journal, 1);
+  check_record(journal, 1);
 }
 
 TEST_CASE("of a file that was cut off anywhere the whole records count and the rest is written again") {
@@ -42,8 +42,8 @@ TEST_CASE("of a file that was cut off anywhere the whole records count and the r
       Journal journal(folder.path());
       CHECK_FALSE(journal.holds(2));
       if (!journal.begun()) journal.begin(a_run());
-      if (!journal.holds(0)) journal.append(Answer(0).result());
-      journal.append(Answer(2).result());
+      if (!journal.holds(0)) append(journal, 0);
+      append(journal, 2);
     }
     CHECK(content(folder.path()) == whole);
   }
@@ -60,7 +60,7 @@ TEST_CASE("any byte that was changed costs the record that it is in and those be
     replace(folder.path(), changed);
     const Journal journal(folder.path());
     CHECK_FALSE(journal.holds(2));
-    if (journal.holds(0)) check_replay(journal, 0);
+    if (journal.holds(0)) check_record(journal, 0);
   }
 }
 
@@ -74,23 +74,12 @@ std::string record(const std::string& payload) {
   return head + payload;
 }
 
-std::string segment_payload(std::uint64_t first, std::uint32_t count, std::uint32_t width, std::uint32_t members,
-                            std::uint32_t decisions, std::uint32_t labels, const std::string& rest) {
-  std::string payload(32, '\0');
+std::string segment_payload(std::uint64_t first, std::uint32_t count, std::uint32_t files, const std::string& rest) {
+  std::string payload(16, '\0');
   std::memcpy(&payload[0], &first, 8);
   std::memcpy(&payload[8], &count, 4);
-  std::memcpy(&payload[12], &width, 4);
-  std::memcpy(&payload[16], &members, 4);
-  std::memcpy(&payload[20], &decisions, 4);
-  std::memcpy(&payload[24], &labels, 4);
+  std::memcpy(&payload[12], &files, 4);
   return payload + rest;
-}
-
-std::string widths(std::uint32_t a, std::uint32_t b) {
-  std::string text(8, '\0');
-  std::memcpy(&text[0], &a, 4);
-  std::memcpy(&text[4], &b, 4);
-  return text;
 }
 
 TEST_CASE("records that lie about themselves with a right checksum are not believed") {
@@ -100,51 +89,48 @@ TEST_CASE("records that lie about themselves with a right checksum are not belie
     journal.begin(a_run());
   }
   const std::string begin = content(folder.path());
-  const std::string floats(20 * 4 * 3, '\0');  // widths 1, 1 and 1
-  const std::uint32_t huge = 0xffffffff;
+  const std::string eight(8, '\0');
   const auto holds_any = [&](const std::string& payload) {
     replace(folder.path(), begin + record(payload));
     return Journal(folder.path()).finished_segments() > 0;
   };
-  CHECK(holds_any(segment_payload(20, 20, 1, 2, 0, 0, widths(1, 1) + floats)));  // the form is right
-  CHECK(holds_any(segment_payload(40, 10, 0, 2, 0, 0, widths(0, 0))));
+  CHECK(holds_any(segment_payload(20, 20, 2, eight)));  // the form is right
+  CHECK(holds_any(segment_payload(20, 20, 1, eight)));  // with four bytes of sums
+  CHECK(holds_any(segment_payload(40, 10, 0, "")));
   CHECK_FALSE(holds_any(""));
-  CHECK_FALSE(holds_any(std::string(23, '\0')));
-  CHECK_FALSE(holds_any(segment_payload(10, 20, 1, 2, 0, 0, widths(1, 1) + floats)));  // begins between segments
-  CHECK_FALSE(holds_any(segment_payload(60, 20, 1, 2, 0, 0, widths(1, 1) + floats)));  // behind the last image
-  CHECK_FALSE(holds_any(segment_payload(20, 10, 1, 2, 0, 0, widths(1, 1) + floats)));  // of another length
-  CHECK_FALSE(holds_any(segment_payload(40, 0, 0, 2, 0, 0, widths(0, 0))));            // of no image
-  CHECK_FALSE(holds_any(segment_payload(20, 20, 1, 1, 0, 0, widths(1, 1) + floats)));  // of fewer members
-  CHECK_FALSE(holds_any(segment_payload(20, 20, 1, huge, 0, 0, widths(1, 1) + floats)));
-  CHECK_FALSE(holds_any(segment_payload(20, 20, 2, 2, 0, 0, widths(1, 1) + floats)));  // wider than it is long
-  CHECK_FALSE(holds_any(segment_payload(20, 20, 0, 2, 0, 0, widths(1, 1) + floats)));  // longer than it is wide
-  CHECK_FALSE(holds_any(segment_payload(20, 20, huge, 2, 0, 0, widths(huge, huge) + floats)));
-  CHECK_FALSE(holds_any(segment_payload(20, 20, 1, 2, 2, 0, widths(1, 1) + floats)));
-  CHECK_FALSE(holds_any(segment_payload(20, 20, 1, 2, 1, 0, widths(1, 1) + floats)));  // classes that are not there
-  CHECK_FALSE(holds_any(segment_payload(20, 20, 1, 2, 0, 0xffff, widths(1, 1) + floats)));
+  CHECK_FALSE(holds_any(std::string(15, '\0')));
+  CHECK_FALSE(holds_any(segment_payload(10, 20, 2, eight)));  // begins between segments
+  CHECK_FALSE(holds_any(segment_payload(60, 20, 2, eight)));  // behind the last image
+  CHECK_FALSE(holds_any(segment_payload(20, 10, 2, eight)));  // of another length
+  CHECK_FALSE(holds_any(segment_payload(40, 0, 2, eight)));   // of no image
+  CHECK_FALSE(holds_any(segment_payload(20, 20, 3, eight)));  // more files than it is long
+  CHECK_FALSE(holds_any(segment_payload(20, 20, 0xffffffff, eight)));
 }
 
-TEST_CASE("sizes that only agree because they overflow are not believed") {
-  const test::TemporaryFolder folder;
-  constexpr std::uint32_t kHalf = 1U << 31;  // 2^31 images x 2^31 values x 4 bytes is 0 in 64 bits
-  {
-    Journal journal(folder.path());
-    journal.begin({kHalf, kHalf, 1, {}});
-  }
-  replace(folder.path(),
-          content(folder.path()) + record(segment_payload(0, kHalf, kHalf, 1, 0, 0, std::string(4, '\0'))));
-  CHECK(Journal(folder.path()).finished_segments() == 0);
-}
-
-TEST_CASE("a segment that is in the file twice counts once and what follows does not count") {
+TEST_CASE("of a segment that is in the file twice the last record counts") {
   const test::TemporaryFolder folder;
   write_journal(folder.path());
   const std::string whole = content(folder.path());
-  replace(folder.path(), whole + record(segment_payload(40, 10, 0, 2, 0, 0, widths(0, 0))) +
-                             record(segment_payload(20, 20, 0, 2, 0, 0, widths(0, 0))));
+  replace(folder.path(), whole + record(segment_payload(40, 10, 0, "x")) + record(segment_payload(20, 20, 0, "")));
   const Journal journal(folder.path());
-  CHECK(journal.finished() == std::vector<std::uint64_t>{0, 2});
-  check_replay(journal, 2);
+  CHECK(journal.finished() == std::vector<std::uint64_t>{0, 1, 2});
+  check_record(journal, 0);
+  CHECK(journal.record(2) == SegmentRecord{{}, {std::byte{'x'}}});
+}
+
+TEST_CASE("the journals of earlier versions are rejected by name") {
+  const test::TemporaryFolder folder;
+  for (const char* magic : {"tutti-journal/1\n", "tutti-journal/2\n", "tutti-journal/30"}) {
+    replace(folder.path(), std::string(magic) + "more");
+    const auto error = error_of([&] { Journal journal(folder.path()); });
+    REQUIRE(error);
+    CHECK(error->kind() == ErrorKind::usage);
+    CHECK(error->message() ==
+          fmt::format("{} is the journal of another version of Tutti", (folder / "journal").string()));
+    CHECK(error->detail() == "its run can only be continued by the version that began it");
+    CHECK(error->hint() == fmt::format("remove {} to start again", (folder / "journal").string()));
+    CHECK(content(folder.path()) == std::string(magic) + "more");
+  }
 }
 
 TEST_CASE("headers that make no sense are those of a journal that has not started") {
@@ -156,17 +142,17 @@ TEST_CASE("headers that make no sense are those of a journal that has not starte
                            R"({"images": 50, "segment_images": 20, "members": 2, "fingerprint": {"a": 1}})",
                            R"({"images": 50, "segment_images": 5000000000, "members": 2, "fingerprint": {}})"}) {
     CAPTURE(text);
-    replace(folder.path(), "tutti-journal/2\n" + record(text));
+    replace(folder.path(), "tutti-journal/3\n" + record(text));
     CHECK_FALSE(Journal(folder.path()).begun());
   }
   replace(
       folder.path(),
-      "tutti-journal/2\n" + record(R"({"images": 50, "segment_images": 20, "members": 2, "fingerprint": {"a": "1"}})"));
+      "tutti-journal/3\n" + record(R"({"images": 50, "segment_images": 20, "members": 2, "fingerprint": {"a": "1"}})"));
   CHECK(Journal(folder.path()).header().fingerprint.at("a") == "1");
   // A header that claims to be larger than the file, or than any header can be.
-  replace(folder.path(), "tutti-journal/2\n" + std::string(8, '\xff') + std::string(8, '\0'));
+  replace(folder.path(), "tutti-journal/3\n" + std::string(8, '\xff') + std::string(8, '\0'));
   CHECK_FALSE(Journal(folder.path()).begun());
-  replace(folder.path(), "tutti-journal/2\n" + record(std::string((16 << 20) + 1, ' ')));
+  replace(folder.path(), "tutti-journal/3\n" + record(std::string((16 << 20) + 1, ' ')));
   CHECK_FALSE(Journal(folder.path()).begun());
 }
 

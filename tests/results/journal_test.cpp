@@ -34,8 +34,8 @@ TEST_CASE("what was journaled is there again with every byte when the file is op
   CHECK(journal.finished_images() == 30);
   CHECK(journal.holds(2));
   CHECK_FALSE(journal.holds(1));
-  check_replay(journal, 0);
-  check_replay(journal, 2);
+  check_record(journal, 0);
+  check_record(journal, 2);
 }
 
 TEST_CASE("a journal continues where it ended and can be removed") {
@@ -43,12 +43,12 @@ TEST_CASE("a journal continues where it ended and can be removed") {
   write_journal(folder.path());
   {
     Journal journal(folder.path());
-    journal.append(Answer(1).result());
-    check_replay(journal, 1);
+    append(journal, 1);
+    check_record(journal, 1);
   }
   Journal journal(folder.path());
   CHECK(journal.finished() == std::vector<std::uint64_t>{0, 1, 2});
-  check_replay(journal, 1);
+  check_record(journal, 1);
   journal.remove();
   CHECK(folder.names().empty());
   journal.remove();  // a file that is gone is none of our business
@@ -83,49 +83,39 @@ TEST_CASE("two runs cannot share a folder at the same time") {
   CHECK_FALSE(error_of([&] { Journal second(folder.path()); }));
 }
 
-TEST_CASE("the spread of the members is journaled with what was combined of them") {
-  const test::TemporaryFolder folder;
-  const std::vector<float> spread{0.5F, 0.25F, 0.125F};
-  struct Spreads final : Sink {
-    void write(const SegmentResult& result) override { found.assign(result.spread.begin(), result.spread.end()); }
-    std::vector<float> found;
-  };
-  const JournalHeader run{3, 3, 2, {}};
-  Journal journal(folder.path());
-  journal.begin(run);
-  const Answer answer(0, run);
-  SegmentResult result = answer.result();
-  result.spread = spread;
-  journal.append(result);
-  AnswerForm form = kForm;
-  form.spread = 1;
-  Spreads sink;
-  Journal(std::move(journal)).replay(0, form, sink);
-  CHECK(sink.found == spread);
-  // Opened again, its sizes are checked like all others; and a run without a spread is another run.
-  const Journal again(folder.path());
-  REQUIRE(again.holds(0));
-  again.replay(0, form, sink);
-  CHECK(sink.found == spread);
-  CHECK(error_of([&] { again.replay(0, kForm, sink); }));
-}
-
-TEST_CASE("a journal whose predictions have another form is not used") {
+TEST_CASE("a record that does not fit the run is an error that names the segment") {
   const test::TemporaryFolder folder;
   write_journal(folder.path());
-  const Journal journal(folder.path());
-  Expecting sink{Answer(0)};
-  for (const AnswerForm& form :
-       {AnswerForm{3, 1, true, {2, 3}}, AnswerForm{2, 0, true, {2, 3}}, AnswerForm{2, 1, false, {2, 3}},
-        AnswerForm{2, 1, true, {2, 2}}, AnswerForm{2, 1, true, {2}}}) {
-    const auto error = error_of([&] { journal.replay(0, form, sink); });
-    REQUIRE(error);
-    CHECK(error->kind() == ErrorKind::failed);
-    CHECK(error->message() == fmt::format("the journal {} does not fit this run", (folder / "journal").string()));
-    CHECK(error->detail() == "the predictions of segment 0 have another form");
-    CHECK(error->hint() == fmt::format("remove {} to start again", (folder / "journal").string()));
+  const Error error = Journal(folder.path()).misfit(2);
+  CHECK(error.kind() == ErrorKind::failed);
+  CHECK(error.message() == fmt::format("the journal {} does not fit this run", (folder / "journal").string()));
+  CHECK(error.detail() == "the record of segment 2 has another form");
+  CHECK(error.hint() == fmt::format("remove {} to start again", (folder / "journal").string()));
+}
+
+TEST_CASE("a segment that was forgotten can be appended again, and then that record counts") {
+  const test::TemporaryFolder folder;
+  write_journal(folder.path());
+  const SegmentRecord other{{1}, {}};
+  {
+    Journal journal(folder.path());
+    journal.forget(0);
+    CHECK(journal.finished() == std::vector<std::uint64_t>{2});
+    CHECK(journal.finished_images() == 10);
+    journal.append(0, other.checksums, other.sums);
+    CHECK(journal.record(0) == other);
   }
-  CHECK(sink.calls == 0);
+  const Journal journal(folder.path());
+  CHECK(journal.finished() == std::vector<std::uint64_t>{0, 2});
+  CHECK(journal.record(0) == other);
+  check_record(journal, 2);
+}
+
+TEST_CASE("a segment that was forgotten and not appended again is there when the journal is opened again") {
+  const test::TemporaryFolder folder;
+  write_journal(folder.path());
+  Journal(folder.path()).forget(2);
+  check_record(Journal(folder.path()), 2);
 }
 
 TEST_CASE("a journal that becomes shorter while it is read gives an error and no garbage") {
@@ -133,13 +123,11 @@ TEST_CASE("a journal that becomes shorter while it is read gives an error and no
   write_journal(folder.path());
   const Journal journal(folder.path());
   std::filesystem::resize_file(folder / "journal", 40);
-  Expecting sink{Answer(0)};
-  const auto error = error_of([&] { journal.replay(0, kForm, sink); });
+  const auto error = error_of([&] { journal.record(0); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::failed);
   CHECK(error->message() == fmt::format("could not read {}", (folder / "journal").string()));
   CHECK(error->detail() == "it ended early");
-  CHECK(sink.calls == 0);
 }
 
 TEST_CASE("a folder that is missing or may not be written to is named") {
@@ -186,12 +174,12 @@ TEST_CASE("a record that does not fit on the disk is taken back and the journal 
   write_journal(folder.path());
   const std::string before = content(folder.path());
   Journal journal(folder.path());
-  for (const rlim_t room : {0, 1, 16, 40, 500}) {
+  for (const rlim_t room : {0, 1, 16, 40, 60}) {
     CAPTURE(room);
     std::optional<Error> error;
     {
       const FileLimit limit(before.size() + room);
-      error = error_of([&] { journal.append(Answer(1).result()); });
+      error = error_of([&] { append(journal, 1); });
     }
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::failed);
@@ -201,8 +189,8 @@ TEST_CASE("a record that does not fit on the disk is taken back and the journal 
     CHECK(content(folder.path()) == before);
     CHECK_FALSE(journal.holds(1));
   }
-  journal.append(Answer(1).result());
-  check_replay(journal, 1);
+  append(journal, 1);
+  check_record(journal, 1);
 }
 
 TEST_CASE("segments are counted with the short one at the end") {
@@ -215,28 +203,18 @@ TEST_CASE("segments are counted with the short one at the end") {
   CHECK(JournalHeader{~std::uint64_t{0}, 1, 1, {}}.segments() == ~std::uint64_t{0});
 }
 
-TEST_CASE("more members than one call of the kernel takes are still journaled") {
+TEST_CASE("a segment of no files and no sums is finished too, and one of many is written whole") {
   const test::TemporaryFolder folder;
-  const std::vector<float> values(20, 0.5F);
-  const std::vector<MemberSegmentResult> members(3000, MemberSegmentResult{1, values, true});
-  const JournalHeader run{20, 20, 3000, {}};
-  SegmentResult result;
-  result.count = 20;
-  result.members = members;
+  const SegmentRecord large{std::vector<std::uint32_t>(3000, 5), std::vector<std::byte>(5'000'000, std::byte{3})};
   {
     Journal journal(folder.path());
-    journal.begin(run);
-    journal.append(result);
+    journal.begin(a_run());
+    journal.append(0, {}, {});
+    journal.append(1, large.checksums, large.sums);
   }
-  struct Counting final : Sink {
-    void write(const SegmentResult& written) override {
-      for (const MemberSegmentResult& member : written.members)
-        for (const float value : member.values) sum += static_cast<double>(value);
-    }
-    double sum = 0;
-  } sink;
-  Journal(folder.path()).replay(0, {0, false, false, std::vector<std::uint32_t>(3000, 1)}, sink);
-  CHECK(sink.sum == 3000 * 20 * 0.5);
+  const Journal journal(folder.path());
+  CHECK(journal.record(0) == SegmentRecord{});
+  CHECK(journal.record(1) == large);
 }
 
 }  // namespace

@@ -81,6 +81,37 @@ TEST_CASE("weights and journals and merges and all that Tutti does not know stay
   CHECK(out.files() == others);
 }
 
+TEST_CASE("arrays of a run that was not finished go with it, but stay with a journal that needs them") {
+  const Names unfinished{"disagreement.npy.unfinished",    "members/a.npy.unfinished",
+                         "predicted.npy.unfinished",       "predictions.npy.unfinished",
+                         "tiles/members/a.npy.unfinished", "tiles/predictions.npy.unfinished"};
+  const ResultFolder out;
+  for (const std::string& name : unfinished) out.put(name);
+  out.put("predictions.npy");
+  out.put("report.json", kReport);
+  out.put("journal");
+  CHECK(remove_results(out.path(), {}).files == 2);
+  Names rest = unfinished;
+  rest.insert(rest.begin() + 1, "journal");
+  CHECK(out.files() == rest);
+  fs::remove(out / "journal");
+  out.put("report.json", kReport);
+  CHECK(remove_results(out.path(), {}).files == unfinished.size() + 1);
+  CHECK(fs::is_empty(out.path()));
+}
+
+TEST_CASE("only the arrays of a run that was not finished are removed for a new one") {
+  const ResultFolder out;
+  const Names others{"a.npy.unfinished", "members/a.npy", "members/notes.unfinished", "predictions.npy"};
+  for (const std::string& name : others) out.put(name);
+  for (const char* name :
+       {"predictions.npy.unfinished", "members/b.npy.unfinished", "tiles/predictions.npy.unfinished"})
+    out.put(name);
+  remove_unfinished(out.path());
+  CHECK(out.files() == others);
+  CHECK_FALSE(fs::exists(out / "tiles"));
+}
+
 TEST_CASE("a folder without a report of Tutti is not touched") {
   for (const char* report : {"", "no JSON", "[]", R"({"schema": "other/1", "command": "run"})", R"({"schema": 3})"}) {
     const ResultFolder out;

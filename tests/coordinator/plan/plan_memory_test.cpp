@@ -91,16 +91,10 @@ TEST_CASE("a journal keeps no more of a segment in memory than its bound") {
   const TemporaryFolder folder;
   images::Journal journal(folder.path());
   journal.begin({kSegments, 1, 1, {}});
-  const std::vector<float> values{1};
-  const std::vector<MemberSegmentResult> members{{1, values}};
+  const std::vector<std::uint32_t> checksums{1, 2};
+  const std::vector<std::byte> sums(100);
   const std::uint64_t before = heap_bytes();
-  for (std::uint64_t segment = 0; segment < kSegments; ++segment) {
-    SegmentResult result;
-    result.first = segment;
-    result.count = 1;
-    result.members = members;
-    journal.append(result);
-  }
+  for (std::uint64_t segment = 0; segment < kSegments; ++segment) journal.append(segment, checksums, sums);
   CHECK(journal.finished_segments() == kSegments);
   // The allocator keeps a little of what was freed.
   CHECK(heap_bytes() - before <= kSegments * kJournalSegmentBytes + 4096);

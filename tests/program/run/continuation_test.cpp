@@ -22,7 +22,6 @@ using images::JournalHeader;
 
 /// 50 images in segments of 20, two members of width 1.
 const JournalHeader kRun{50, 20, 2, {}};
-const images::AnswerForm kForm{1, 0, false, {1, 1}};
 
 /// A pool whose output for an image is the image's number, which is also the value of its pixels in the source.
 struct Numbers final : Source {
@@ -64,19 +63,33 @@ void stream(Source& source, Sink& sink, std::vector<Fate> fates = {}, std::size_
   }
 }
 
-/// Collects the values and checks that segments come in order.
-struct Gathered final : Sink {
+/// Collects the values and checks that segments come in order. It knows the values of a known segment, and that the
+/// record is that of its segment.
+struct Gathered final : SegmentSink {
   void write(const SegmentResult& result) override {
     CHECK(result.first == values.size());
     values.insert(values.end(), result.values.begin(), result.values.end());
-    for (const MemberSegmentResult& member : result.members) widths.push_back(member.width);
+    last = result.first;
+  }
+  images::SegmentRecord record() const override { return record_of(last); }
+  void settle() override { settled = values.size(); }
+  void take(std::uint64_t first, std::uint32_t count, const images::SegmentRecord& record) override {
+    CHECK(first == values.size());
+    if (record != record_of(first)) throw images::SumMisfit{};
+    for (std::uint64_t image = first; image < first + count; ++image) values.push_back(static_cast<float>(image));
+    ++taken;
+  }
+  static images::SegmentRecord record_of(std::uint64_t first) {
+    return {{static_cast<std::uint32_t>(first), 5}, std::vector<std::byte>(first, std::byte{1})};
   }
   void check(std::size_t count) const {
     REQUIRE(values.size() == count);
     for (std::size_t i = 0; i < count; ++i) CHECK(values[i] == static_cast<float>(i));
   }
   std::vector<float> values;
-  std::vector<std::uint32_t> widths;
+  std::uint64_t last = 0;
+  std::uint64_t settled = 0;  ///< images
+  int taken = 0;
 };
 
 /// A journal in a separate folder that holds these segments.
@@ -84,16 +97,8 @@ struct Journaled {
   explicit Journaled(const std::vector<std::uint64_t>& segments) {
     journal.begin(kRun);
     for (const std::uint64_t segment : segments) {
-      std::vector<float> values(kRun.count_of(segment));
-      for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(segment * 20 + i);
-      const std::array members{MemberSegmentResult{1, values, true}, MemberSegmentResult{1, values, true}};
-      SegmentResult result;
-      result.first = segment * 20;
-      result.count = kRun.count_of(segment);
-      result.width = 1;
-      result.values = values;
-      result.members = members;
-      journal.append(result);
+      const images::SegmentRecord record = Gathered::record_of(segment * 20);
+      journal.append(segment, record.checksums, record.sums);
     }
   }
   TemporaryFolder folder;
@@ -155,11 +160,14 @@ TEST_CASE("whichever segments are known all are passed on in order and known aft
     for (const std::uint64_t segment : known) known_images += kRun.count_of(segment);
     CHECK(missing.count() == 50 - known_images);
     Gathered gathered;
-    JournalingSink sink(journaled.journal, kForm, missing, gathered);
+    JournalingSink sink(journaled.journal, missing, gathered);
     stream(missing, sink);
     sink.catch_up();
     gathered.check(50);
+    CHECK(gathered.taken == static_cast<int>(known.size()));
     CHECK(journaled.journal.finished() == Segments{0, 1, 2});
+    for (const std::uint64_t segment : {0, 1, 2})
+      CHECK(journaled.journal.record(segment) == Gathered::record_of(segment * 20));
   }
 }
 
@@ -199,7 +207,7 @@ TEST_CASE("a run that ends early passes on what is known up to the first gap") {
   Numbers all;
   UnfinishedImages missing(all, journaled.journal);
   Gathered gathered;
-  JournalingSink sink(journaled.journal, kForm, missing, gathered);
+  JournalingSink sink(journaled.journal, missing, gathered);
   sink.catch_up();
   gathered.check(0);
   stream(missing, sink, {}, 1);
@@ -215,37 +223,49 @@ TEST_CASE("segments that lack members are passed on but not journaled and are mi
   {
     UnfinishedImages missing(all, journaled.journal);
     Gathered gathered;
-    JournalingSink sink(journaled.journal, kForm, missing, gathered);
+    JournalingSink sink(journaled.journal, missing, gathered);
     stream(missing, sink, {Fate::degraded, Fate::answered, Fate::set_aside});
     gathered.check(50);
+    CHECK(gathered.settled == 50);
     CHECK(journaled.journal.finished() == Segments{1});
   }
   UnfinishedImages missing(all, journaled.journal);
   CHECK(missing.count() == 30);
   Gathered gathered;
-  JournalingSink sink(journaled.journal, kForm, missing, gathered);
+  JournalingSink sink(journaled.journal, missing, gathered);
   stream(missing, sink, {Fate::answered, Fate::degraded});
   gathered.check(50);
   CHECK(journaled.journal.finished() == Segments{0, 1});
 }
 
-TEST_CASE("outputs of members that no sink needs are not journaled") {
+TEST_CASE("a segment that the next sink does not take is not journaled") {
   Journaled journaled({});
   Numbers all;
-  const images::AnswerForm form{1, 0, false, {0, 1}};
-  {
-    UnfinishedImages missing(all, journaled.journal);
-    Gathered gathered;
-    JournalingSink sink(journaled.journal, form, missing, gathered);
-    stream(missing, sink);
-    CHECK(gathered.widths == std::vector<std::uint32_t>{1, 1, 1, 1, 1, 1});
-  }
+  UnfinishedImages missing(all, journaled.journal);
+  struct Full final : SegmentSink {
+    void write(const SegmentResult& result) override {
+      if (result.first == 20) throw Error(ErrorKind::failed, "the disk is full");
+    }
+    images::SegmentRecord record() const override { return {}; }
+    void settle() override {}
+    void take(std::uint64_t /*first*/, std::uint32_t /*count*/, const images::SegmentRecord& /*record*/) override {}
+  } full;
+  JournalingSink sink(journaled.journal, missing, full);
+  CHECK(error_of([&] { stream(missing, sink); }));
+  CHECK(journaled.journal.finished() == Segments{0});
+}
+
+TEST_CASE("a record of another form is an error that names its segment") {
+  Journaled journaled({0});
+  journaled.journal.append(1, {}, {});
+  Numbers all;
   UnfinishedImages missing(all, journaled.journal);
   Gathered gathered;
-  JournalingSink sink(journaled.journal, form, missing, gathered);
-  sink.catch_up();
-  gathered.check(50);
-  CHECK(gathered.widths == std::vector<std::uint32_t>{0, 1, 0, 1, 0, 1});
+  JournalingSink sink(journaled.journal, missing, gathered);
+  const auto error = error_of([&] { sink.catch_up(); });
+  REQUIRE(error);
+  CHECK(error->detail() == "the record of segment 1 has another form");
+  gathered.check(20);
 }
 
 // ---- messages ------------------------------------------------------------------------------------------------------

@@ -19,15 +19,7 @@ std::filesystem::path with_journal(const std::filesystem::path& folder, std::uin
   std::filesystem::create_directories(folder);
   Journal journal(folder);
   journal.begin(kRun);
-  for (std::uint64_t segment = 0; segment < segments; ++segment) {
-    const std::vector<float> values(kRun.count_of(segment));
-    const MemberSegmentResult member{1, values, true};
-    SegmentResult result;
-    result.first = segment * 20;
-    result.count = kRun.count_of(segment);
-    result.members = std::span(&member, 1);
-    journal.append(result);
-  }
+  for (std::uint64_t segment = 0; segment < segments; ++segment) journal.append(segment, {}, {});
   return folder;
 }
 
