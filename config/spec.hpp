@@ -81,7 +81,8 @@ struct InputTensor {
 struct FoundSamples {
   std::vector<NamedLayout> tensors;
   std::uint64_t count = 0;
-  std::uint64_t band_places = 0;  ///< with tiles: Tiling::band_places()
+  std::uint64_t band_places = 0;       ///< with tiles: Tiling::band_places()
+  std::uint64_t held_score_bytes = 0;  ///< what scoring several labels holds of the predictions; the program sets it
   friend bool operator==(const FoundSamples&, const FoundSamples&) = default;
 };
 
@@ -181,6 +182,11 @@ struct CombineSpec {
 
   /// Whether one class is decided for: there are classes, and one of them is right.
   bool decides() const { return rule != CombineRule::none && has_classes(over) && activation != Activation::sigmoid; }
+  /// What predictions are compared with. Features are classes once they are behind a head.
+  LabelForm label_form() const {
+    if (over == OutputKind::values) return LabelForm::values;
+    return has_classes(over) && activation == Activation::sigmoid ? LabelForm::indicators : LabelForm::classes;
+  }
 };
 
 /// What to do when workers die, hang or send invalid outputs.

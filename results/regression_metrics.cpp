@@ -3,8 +3,6 @@
 #include <cassert>
 #include <cmath>
 
-#include "results/known_mean.hpp"
-
 namespace tutti::images {
 
 RegressionMetrics::RegressionMetrics(std::size_t outputs) : of_(outputs) { assert(outputs > 0); }
@@ -40,10 +38,16 @@ std::optional<double> RegressionMetrics::mean_squared_error() const {
 }
 
 std::optional<double> RegressionMetrics::r2() const {
-  std::vector<std::optional<double>> each;
-  for (const Output& output : of_)
-    each.push_back(output.spread > 0.0 ? std::optional(1.0 - output.squares / output.spread) : std::nullopt);
-  return known_mean(each);
+  if (images_ < 2) return std::nullopt;
+  double sum = 0.0;
+  for (const Output& output : of_) sum += r2_of(output);
+  return sum / static_cast<double>(of_.size());
+}
+
+double RegressionMetrics::r2_of(const Output& output) {
+  if (output.spread > 0.0) return 1.0 - output.squares / output.spread;
+  if (std::isnan(output.squares)) return output.squares;
+  return output.squares == 0.0 ? 1.0 : 0.0;
 }
 
 }  // namespace tutti::images

@@ -130,6 +130,7 @@ InputForm stored_form(config::FoundSamples found, const config::EnsembleSpec& sp
     for (NamedLayout& image : found.tensors) image.layout.dtype = Dtype::float32;
   InputForm form{std::move(found.tensors), found.count, planes_of(spec, input)};
   form.band_places = found.band_places;
+  form.held_score_bytes = found.held_score_bytes;
   return form;
 }
 

@@ -54,6 +54,7 @@ struct InputForm {
   std::optional<std::uint64_t> images{};  ///< how many; nothing if they come through the API
   std::vector<Plane> planes{};            ///< then the arena holds these instead of the only tensor, which is a picture
   std::uint64_t band_places = 0;          ///< with tiles: Tiling::band_places() of images/tiles.hpp
+  std::uint64_t held_score_bytes = 0;     ///< what scoring several labels holds of the predictions, in bytes
 
   InputForm() = default;
   InputForm(std::vector<NamedLayout> sample, std::optional<std::uint64_t> count, std::vector<Plane> sizes = {})

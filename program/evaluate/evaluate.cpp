@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 #include <optional>
+#include <utility>
 
 #include "common/clock.hpp"
 #include "common/log.hpp"
@@ -16,8 +18,10 @@
 #include "program/evaluate/hosting.hpp"
 #include "program/evaluate/picture.hpp"
 #include "program/evaluation_task.hpp"
+#include "program/label_scores.hpp"
 #include "program/progress.hpp"
 #include "program/reporting.hpp"
+#include "program/saved_labels.hpp"
 #include "program/say.hpp"
 #include "program/session.hpp"
 #include "program/task_sink.hpp"
@@ -36,7 +40,7 @@ class Evaluate {
         hosting_(with_files(host_models(load(line), line.merged))),
         form_(form_of(hosting_, line.rules)),
         tasks_(open_tasks(hosting_.described)),
-        session_("evaluate", line, interruption, for_largest_task(), *tasks_.front().source) {
+        session_("evaluate", line, interruption, for_largest_task(), *tasks_.front().source, held_scores()) {
     warn_of(ignored_weights(hosting_.described, form_.rules));
     if (!line.picture.empty()) check_picture(line.picture);
   }
@@ -55,11 +59,18 @@ class Evaluate {
     }
     const images::EvaluationReport& found = *session_.report().evaluation;
     const Outcome outcome = session_.conclude(evaluation_table(found), "");
-    if (!line_.picture.empty()) write_picture(line_.picture, found);
+    if (!line_.picture.empty()) draw(found);
     return outcome;
   }
 
  private:
+  void draw(const images::EvaluationReport& found) const {
+    if (has_picture(found))
+      write_picture(line_.picture, found);
+    else
+      log::warning("{} was not drawn: no model has a figure to show", line_.picture.string());
+  }
+
   void check() {
     const std::vector<MemberStatus> models = session_.ensemble().status().members;
     check_widths(tasks_, models, form_.members, !form_.rules.empty());
@@ -73,6 +84,16 @@ class Evaluate {
     InputForm form = form_of(*tasks_.front().source, spec, spec.input);
     for (const EvaluationTask& task : tasks_) form.images = std::max(*form.images, task.source->count());
     return with_segment(spec, form, false);
+  }
+
+  /// One task is scored at a time.
+  std::uint64_t held_scores() const {
+    std::uint64_t most = 0;
+    for (const EvaluationTask& task : tasks_)
+      if (task.other_labels)
+        most =
+            std::max(most, held_score_bytes(task.combine, *task.source, hosting_.models.size() + form_.rules.size()));
+    return most;
   }
 
   /// For an evaluation that ended early: reports what is finished.
@@ -113,7 +134,7 @@ class Evaluate {
   images::ResultForm saved_form(const EvaluationTask& task) {
     images::ResultForm form;
     form.images = task.source->count();
-    form.labels = true;
+    form.labels = task.source->labelled();
     for (const MemberStatus& model : session_.ensemble().status().members)
       form.members.push_back({model.name, model.output});
     return form;
@@ -123,14 +144,30 @@ class Evaluate {
     return task.head ? task.head->classes() : session_.ensemble().status().members.front().width();
   }
 
+  EvaluationForm form_for(const std::vector<MemberStatus>& models) const {
+    EvaluationForm form = form_;
+    form.output = models.front().output;
+    return form;
+  }
+
+  /// Null if what the models predict is not kept.
+  std::unique_ptr<images::ResultSink> saving(const std::filesystem::path& folder, EvaluationTask& task) {
+    if (!session_.spec().save_members) return nullptr;
+    auto sink = std::make_unique<images::NpySink>(folder, saved_form(task));
+    if (!has_other_labels(*task.source)) return sink;
+    return std::make_unique<SavedLabels>(folder, *task.source, std::move(sink));
+  }
+
   void evaluate_task(std::size_t number) {
     EvaluationTask& task = tasks_[number];
     const std::filesystem::path folder = folder_of(task);
-    Evaluation evaluation(form_, task.head_or_null());
-    std::optional<images::NpySink> saved;
-    if (session_.spec().save_members) saved.emplace(folder, saved_form(task));
-    EvaluatingSink evaluating(evaluation, folder, task.source->count(), saved ? &*saved : nullptr);
-    if (!form_.rules.empty()) evaluating.add_table(folder / "predictions.csv", *task.source, classes_of(task));
+    const std::vector<MemberStatus> models = session_.ensemble().status().members;
+    Evaluation evaluation(form_for(models), task.head_or_null());
+    if (task.other_labels) evaluation.compare_with({*task.source, task.input.ignore_index, outputs_of(models)});
+    const std::unique_ptr<images::ResultSink> saved = saving(folder, task);
+    EvaluatingSink evaluating(evaluation, folder, task.source->count(), saved.get());
+    if (!form_.rules.empty() && evaluation.has_classes())
+      evaluating.add_table(folder / "predictions.csv", *task.source, classes_of(task));
     Progress progress(style_for(stderr, line_.quiet), task.name, task.source->count(), 0,
                       [this] { return session_.ensemble().status(); }, {number, tasks_.size()});
     TaskSink sink(evaluating, progress);
@@ -142,19 +179,19 @@ class Evaluate {
       session_.ensemble().run(*task.source, sink);
     } catch (const Error& error) {
       if (evaluation.images() > 0) note();
-      if (error.kind() == ErrorKind::interrupted) keep_partial(evaluating, saved);
+      if (error.kind() == ErrorKind::interrupted) keep_partial(evaluating, saved.get());
       throw in_task(error, task);
     }
     evaluating.finish();
-    if (saved) saved->finish();
+    if (saved != nullptr) saved->finish();
     note();
   }
 
   /// Writes what is finished. If that fails, it is only logged, so that the reason why the run ended is not hidden.
-  static void keep_partial(EvaluatingSink& evaluating, std::optional<images::NpySink>& saved) noexcept {
+  static void keep_partial(EvaluatingSink& evaluating, images::ResultSink* saved) noexcept {
     try {
       evaluating.finish_partial();
-      if (saved) saved->finish_partial();
+      if (saved != nullptr) saved->finish_partial();
     } catch (const std::exception& error) {
       log::error("could not write the finished part: {}", error.what());
     }

@@ -18,6 +18,7 @@
 #include "program/reporting.hpp"
 #include "program/run/continuation.hpp"
 #include "program/run/unfinished.hpp"
+#include "program/saved_labels.hpp"
 #include "program/session.hpp"
 #include "program/summary.hpp"
 #include "results/blending.hpp"
@@ -76,30 +77,50 @@ void check_form(const config::EnsembleSpec& spec, const Status& status, const im
 }
 
 std::unique_ptr<images::ResultSink> make_sink(const std::filesystem::path& folder, const images::ResultForm& form,
-                                              const Source& source, const images::Tiling* tiling) {
+                                              Source& source, const images::Tiling* tiling) {
   if (tiling != nullptr) return std::make_unique<images::BlendingSink>(folder, form, *tiling);
-  return std::make_unique<images::NpySink>(folder, form, &source);
+  auto sink = std::make_unique<images::NpySink>(folder, form, &source);
+  if (form.members.empty() || !has_other_labels(source)) return sink;
+  return std::make_unique<SavedLabels>(folder, source, std::move(sink));
 }
 
 /// The rules of --rules, evaluated in the same pass.
 class RuleEvaluation {
  public:
   RuleEvaluation(const config::EnsembleSpec& spec, const std::string& rules)
-      : hosting_(host_models(without_base(spec), {})), form_(form_of(hosting_, rules)), evaluation_(form_, nullptr) {
-    if (!has_classes(spec.combine.over))
-      throw Error(ErrorKind::usage,
-                  fmt::format("--rules: {} cannot be evaluated without classes", to_name(spec.combine.over)),
-                  fmt::format("the members are combined over {}", to_name(spec.combine.over)),
+      : hosting_(host_models(without_base(spec), {})), form_(form_of(hosting_, rules)) {
+    if (spec.combine.over == OutputKind::features)
+      throw Error(ErrorKind::usage, "--rules: features cannot be evaluated without classes",
+                  "the members are combined over features",
                   "name 'tasks' with heads and use 'tutti evaluate', or combine over probabilities");
   }
 
-  /// Passes on what it measures to `next`, in a folder that exists.
-  EvaluatingSink& open(const Status& status, const std::filesystem::path& folder, std::uint64_t images, Sink& next) {
-    check_widths({}, status.members, form_.members, true);
-    return sink_.emplace(evaluation_, folder, images, &next);
+  /// Throws Error(usage) if the members cannot be combined, or if there is nothing to evaluate: scores of classes tell
+  /// at least how much the members disagree, and other predictions only their labels.
+  void check(const Source& source, const std::vector<MemberStatus>& members) const {
+    check_widths({}, members, form_.members, true);
+    const config::CombineSpec& combine = hosting_.described.combine;
+    if (has_scores(combine, members) || has_label_scores(combine, source)) return;
+    throw Error(ErrorKind::usage, "--rules has nothing to evaluate",
+                fmt::format("'{}' predicts {}, and {} has no labels for that", members.front().name,
+                            dims_text(members.front().output), source.name()),
+                "give 'labels' of the shape of the predictions, or leave --rules out");
   }
 
-  const std::vector<MaybeMetrics>& members() const { return evaluation_.models(); }
+  /// Passes on what it measures to `next`, in a folder that exists. `source`, which outlives it, has the images of the
+  /// whole run.
+  EvaluatingSink& open(const Status& status, const std::filesystem::path& folder, Source& source, Sink& next) {
+    form_.output = status.members.front().output;
+    evaluation_.emplace(form_, nullptr);
+    const config::EnsembleSpec& spec = hosting_.described;
+    const std::size_t ensemble = spec.combine.rule == CombineRule::none ? 0 : 1;
+    if (has_label_scores(spec.combine, source))
+      evaluation_->compare_with({source, spec.input.ignore_index, outputs_of(status.members), ensemble});
+    return sink_.emplace(*evaluation_, folder, source.count(), &next);
+  }
+
+  /// After open().
+  ScoredMembers members() const { return {&evaluation_->models(), evaluation_->labels()}; }
   const std::vector<config::CombineSpec>& rules() const { return form_.rules; }
 
   /// `known` of the images needed no computing.
@@ -110,7 +131,7 @@ class RuleEvaluation {
     task.source = source.name();
     task.classes = source.classes();
     const auto incomplete = report.ensemble ? report.ensemble->incomplete : std::vector<IncompleteSegment>{};
-    add_task(*report.evaluation, std::move(task), evaluation_, incomplete, report.phases.predict.value_or(0), known);
+    add_task(*report.evaluation, std::move(task), *evaluation_, incomplete, report.phases.predict.value_or(0), known);
     add_parameters(*report.evaluation, report.members);
   }
 
@@ -121,8 +142,8 @@ class RuleEvaluation {
   }
 
   const Hosting hosting_;
-  const EvaluationForm form_;
-  Evaluation evaluation_;
+  EvaluationForm form_;
+  std::optional<Evaluation> evaluation_;
   std::optional<EvaluatingSink> sink_;
 };
 
@@ -195,7 +216,8 @@ class Run {
     const std::vector<MemberStatus> members = session_.ensemble().status().members;
     check_form(session_.spec(), session_.ensemble().status(), tiling());
     if (has_classes(session_.spec().combine.over)) check_classes(session_.source(), members);
-    check_labels(session_.spec(), session_.source(), members);
+    check_labels(session_.spec().combine, session_.spec().input, session_.source(), members);
+    if (rules_) rules_->check(session_.source(), members);
     check_named_classes(session_.spec(), members);
     warn_of(doubts(session_.spec(), session_.source(), members));
   }
@@ -209,12 +231,13 @@ class Run {
                   session_.source(), tiling());
     images::ResultSink& results = *made;
     const images::AnswerForm form = answer_form(session_.spec(), status, session_.source(), rules_.has_value());
-    EvaluatingSink* const rules = rules_ ? &rules_->open(status, session_.folder(), header_.images, results) : nullptr;
+    EvaluatingSink* const rules =
+        rules_ ? &rules_->open(status, session_.folder(), session_.source(), results) : nullptr;
     const std::uint64_t known = journal_->finished_images();
     Sink* const first = rules != nullptr ? static_cast<Sink*>(rules) : &results;
     try {
       session_.measure([&] {
-        session_.score(session_.source(), known, first, rules_ ? &rules_->members() : nullptr,
+        session_.score(session_.source(), known, first, rules_ ? rules_->members() : ScoredMembers{},
                        [&](Sink& sink) { compute_missing(form, sink); });
       });
       kill_point("coordinator.results_begun");
