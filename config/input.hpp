@@ -26,10 +26,6 @@ constexpr std::uint32_t kMaxDecodeThreads = 64;
 /// `split` is the default if the map names none. Mistakes become violations.
 InputSpec read_input(const Tree& tree, Split split, Violations& violations);
 
-/// Sets what the labels of `input` are, which depends on what the members predict. `tree` is its map, or null. A key
-/// that does not fit such labels becomes a violation.
-void set_label_form(InputSpec& input, const Tree* tree, const CombineSpec& combine, Violations& violations);
-
 class Fields;
 
 /// Height and width.

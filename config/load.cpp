@@ -14,6 +14,7 @@
 #include "config/failure.hpp"
 #include "config/include.hpp"
 #include "config/input.hpp"
+#include "config/label_form.hpp"
 #include "config/members.hpp"
 #include "config/merge.hpp"
 #include "config/overrides.hpp"

@@ -12,6 +12,7 @@
 #include "config/checks.hpp"
 #include "config/classes.hpp"
 #include "config/input.hpp"
+#include "config/label_form.hpp"
 #include "config/reader.hpp"
 
 namespace tutti::config {

@@ -155,8 +155,7 @@ std::vector<Plane> planes_of(const config::EnsembleSpec& spec, const config::Inp
   if (!config::resizes_pictures(input)) return planes;
   for (const config::MemberSpec& member : spec.members) {
     const Resize resize = resize_for(member, input);
-    const bool known = std::ranges::any_of(planes, [&](const Plane& plane) { return plane.resize == resize; });
-    if (!known) planes.push_back({asked_by(member), resize});
+    if (std::ranges::find(planes, resize, &Plane::resize) == planes.end()) planes.push_back({asked_by(member), resize});
   }
   return planes;
 }
