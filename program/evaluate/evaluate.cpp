@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <memory>
 #include <optional>
-#include <utility>
 
 #include "common/clock.hpp"
 #include "common/log.hpp"
@@ -150,22 +148,15 @@ class Evaluate {
     return form;
   }
 
-  /// Null if what the models predict is not kept.
-  std::unique_ptr<images::ResultSink> saving(const std::filesystem::path& folder, EvaluationTask& task) {
-    if (!session_.spec().save_members) return nullptr;
-    auto sink = std::make_unique<images::NpySink>(folder, saved_form(task));
-    if (!has_other_labels(*task.source)) return sink;
-    return std::make_unique<SavedLabels>(folder, *task.source, std::move(sink));
-  }
-
   void evaluate_task(std::size_t number) {
     EvaluationTask& task = tasks_[number];
     const std::filesystem::path folder = folder_of(task);
     const std::vector<MemberStatus> models = session_.ensemble().status().members;
     Evaluation evaluation(form_for(models), task.head_or_null());
     if (task.other_labels) evaluation.compare_with({*task.source, task.input.ignore_index, outputs_of(models)});
-    const std::unique_ptr<images::ResultSink> saved = saving(folder, task);
-    EvaluatingSink evaluating(evaluation, folder, task.source->count(), saved.get());
+    std::optional<images::NpySink> saved;
+    if (session_.spec().save_members) saved.emplace(folder, saved_form(task));
+    EvaluatingSink evaluating(evaluation, folder, task.source->count(), saved ? &*saved : nullptr);
     if (!form_.rules.empty() && evaluation.has_classes())
       evaluating.add_table(folder / "predictions.csv", *task.source, classes_of(task));
     Progress progress(style_for(stderr, line_.quiet), task.name, task.source->count(), 0,
@@ -179,19 +170,20 @@ class Evaluate {
       session_.ensemble().run(*task.source, sink);
     } catch (const Error& error) {
       if (evaluation.images() > 0) note();
-      if (error.kind() == ErrorKind::interrupted) keep_partial(evaluating, saved.get());
+      if (error.kind() == ErrorKind::interrupted) keep_partial(evaluating, saved);
       throw in_task(error, task);
     }
     evaluating.finish();
-    if (saved != nullptr) saved->finish();
+    if (saved && has_other_labels(*task.source)) save_labels(folder, *task.source);
+    if (saved) saved->finish();
     note();
   }
 
   /// Writes what is finished. If that fails, it is only logged, so that the reason why the run ended is not hidden.
-  static void keep_partial(EvaluatingSink& evaluating, images::ResultSink* saved) noexcept {
+  static void keep_partial(EvaluatingSink& evaluating, std::optional<images::NpySink>& saved) noexcept {
     try {
       evaluating.finish_partial();
-      if (saved != nullptr) saved->finish_partial();
+      if (saved) saved->finish_partial();
     } catch (const std::exception& error) {
       log::error("could not write the finished part: {}", error.what());
     }

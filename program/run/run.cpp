@@ -77,11 +77,9 @@ void check_form(const config::EnsembleSpec& spec, const Status& status, const im
 }
 
 std::unique_ptr<images::ResultSink> make_sink(const std::filesystem::path& folder, const images::ResultForm& form,
-                                              Source& source, const images::Tiling* tiling) {
+                                              const Source& source, const images::Tiling* tiling) {
   if (tiling != nullptr) return std::make_unique<images::BlendingSink>(folder, form, *tiling);
-  auto sink = std::make_unique<images::NpySink>(folder, form, &source);
-  if (form.members.empty() || !has_other_labels(source)) return sink;
-  return std::make_unique<SavedLabels>(folder, source, std::move(sink));
+  return std::make_unique<images::NpySink>(folder, form, &source);
 }
 
 /// The rules of --rules, evaluated in the same pass.
@@ -242,6 +240,7 @@ class Run {
       });
       kill_point("coordinator.results_begun");
       if (rules != nullptr) rules->finish();
+      if (saves_labels(status)) save_labels(session_.folder(), session_.source());
       results.finish();
       kill_point("coordinator.results_in_place");
     } catch (const Error& error) {
@@ -252,6 +251,12 @@ class Run {
     }
     note_finished();
     if (rules_) note_rules(known);
+  }
+
+  /// Whether labels are kept that the sink of the results does not get.
+  bool saves_labels(const Status& status) {
+    const bool members = !result_form(session_.spec(), status, header_.images, false).members.empty();
+    return members && tiling() == nullptr && has_other_labels(session_.source());
   }
 
   void note_rules(std::uint64_t known) {
