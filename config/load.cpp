@@ -14,6 +14,7 @@
 #include "config/failure.hpp"
 #include "config/include.hpp"
 #include "config/input.hpp"
+#include "config/label_form.hpp"
 #include "config/members.hpp"
 #include "config/merge.hpp"
 #include "config/overrides.hpp"
@@ -102,18 +103,8 @@ void read_inputs(Fields& top, const Tree* train_input, EnsembleSpec& spec, Viola
 
 /// What the labels are depends on what the members predict.
 void choose_label_form(Fields& top, const Tree* train_input, EnsembleSpec& spec, Violations& violations) {
-  const CombineSpec& combine = spec.combine;
-  if (combine.over == OutputKind::values) spec.input.label_form = LabelForm::values;
-  if (has_classes(combine.over) && combine.activation == Activation::sigmoid)
-    spec.input.label_form = LabelForm::indicators;
-  spec.train_input.label_form = spec.input.label_form;
-  const bool ignores = spec.input.ignore_index || spec.train_input.ignore_index;
-  if (spec.input.label_form == LabelForm::classes || !ignores) return;
-  for (const Tree* input : {top.find("input"), train_input})
-    if (const Tree* ignored = input != nullptr ? input->find("ignore_index") : nullptr; ignored != nullptr)
-      violations.add(ignored->position,
-                     fmt::format("'ignore_index' marks places of masks of classes, and with '{}' there are none",
-                                 combine.over == OutputKind::values ? "over: values" : "activation: sigmoid"));
+  set_label_form(spec.input, top.find("input"), spec.combine, violations);
+  set_label_form(spec.train_input, train_input, spec.combine, violations);
 }
 
 /// A whole number, or the word auto, which is all that a similar word can be.
@@ -277,6 +268,19 @@ EnsembleSpec load_file(const std::filesystem::path& file, const Overrides& overr
 EnsembleSpec load_text(std::string_view yaml, std::string_view name, const Overrides& overrides,
                        const std::filesystem::path& folder) {
   return load(yaml, std::string(name), folder, {}, overrides);
+}
+
+EnsembleSpec load_combination(const std::vector<std::string>& assignments) {
+  Violations violations;
+  Tree root = Tree::map();
+  apply_overrides(root, assignments, violations);
+  Fields top(root, "what is combined", violations);
+  EnsembleSpec spec;
+  spec.combine = read_combine(top, violations);
+  top.choice("on_nan", spec.failure.on_nan);
+  top.finish();
+  violations.raise("the command line");
+  return spec;
 }
 
 }  // namespace tutti::config

@@ -37,4 +37,8 @@ EnsembleSpec load_file(const std::filesystem::path& file, const Overrides& overr
 EnsembleSpec load_text(std::string_view yaml, std::string_view name, const Overrides& overrides = {},
                        const std::filesystem::path& folder = {});
 
+/// What `key=value` arguments say about predictions that exist already: `combine` and `on_nan`. The rest has its
+/// defaults, and there are no members. Throws Error(usage) like load_file().
+EnsembleSpec load_combination(const std::vector<std::string>& assignments);
+
 }  // namespace tutti::config

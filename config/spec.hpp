@@ -84,6 +84,7 @@ struct FoundSamples {
   std::uint64_t band_places = 0;  ///< with tiles: Tiling::band_places()
   std::uint64_t first = 0;        ///< the number of the first in the whole data set: those before it are left out
   std::uint64_t whole = 0;        ///< samples of the whole data set, without `skip` and `limit`
+  std::uint64_t held_score_bytes = 0;  ///< what scoring several labels holds of the predictions; the program sets it
   friend bool operator==(const FoundSamples&, const FoundSamples&) = default;
 };
 
@@ -193,6 +194,11 @@ struct CombineSpec {
 
   /// Whether one class is decided for: there are classes, and one of them is right.
   bool decides() const { return rule != CombineRule::none && has_classes(over) && activation != Activation::sigmoid; }
+  /// What predictions are compared with. Features are classes once they are behind a head.
+  LabelForm label_form() const {
+    if (over == OutputKind::values) return LabelForm::values;
+    return has_classes(over) && activation == Activation::sigmoid ? LabelForm::indicators : LabelForm::classes;
+  }
 };
 
 /// What to do when workers die, hang or send invalid outputs.

@@ -12,6 +12,7 @@
 #include "config/checks.hpp"
 #include "config/classes.hpp"
 #include "config/input.hpp"
+#include "config/label_form.hpp"
 #include "config/reader.hpp"
 
 namespace tutti::config {
@@ -69,7 +70,8 @@ class TaskReader {
   /// Nothing if something is wrong. `images` names them in messages.
   std::optional<InputSpec> read_set(const Tree& tree, std::string_view images) {
     const std::size_t before = violations_.count();
-    const InputSpec input = read_input(tree, Split::test, violations_);
+    InputSpec input = read_input(tree, Split::test, violations_);
+    set_label_form(input, &tree, combine_, violations_);
     if (violations_.count() != before) return std::nullopt;
     if (input.dataset == Dataset::memory) {
       violations_.add(tree.position,

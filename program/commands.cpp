@@ -23,6 +23,7 @@
 #include "coordinator/plan/saved.hpp"
 #include "coordinator/plan/segments.hpp"
 #include "program/evaluate/hosting.hpp"
+#include "program/label_scores.hpp"
 #include "program/measured_memory.hpp"
 #include "program/reporting.hpp"
 #include "program/say.hpp"
@@ -105,7 +106,9 @@ InputForm look_at_images(const config::EnsembleSpec& spec) {
   if (spec.input.dataset == config::Dataset::memory) return input_form(spec, spec.input);
   const std::unique_ptr<Source> source = open_source(spec, spec.input);
   say_skipped(*source);
-  return form_of(*source, spec, spec.input);
+  InputForm form = form_of(*source, spec, spec.input);
+  form.held_score_bytes = held_score_bytes(spec.combine, *source, scored_rows(spec, {}));
+  return form;
 }
 
 /// The same, after a list of missing files. Without images nothing more can be planned, so their error ends the list.
@@ -130,12 +133,13 @@ Outcome train(const CommandLine& line, Interruption& interruption) {
   }
   session.perform(
       [&] {
-        if (test) check_labels(session.spec(), *test, session.ensemble().status().members);
+        if (test)
+          check_labels(session.spec().combine, session.spec().input, *test, session.ensemble().status().members);
       },
       [&] {
         session.measure([&] { train_members(session, line.quiet); });
         if (test && test->label_layout())
-          session.score(*test, 0, nullptr, nullptr, [&](Sink& sink) { session.ensemble().run(*test, sink); });
+          session.score(*test, 0, nullptr, {}, [&](Sink& sink) { session.ensemble().run(*test, sink); });
       });
   return session.conclude({});
 }

@@ -1,7 +1,9 @@
 // The commands of the program `tutti`, called with a parsed command line.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,9 +19,13 @@ struct CommandLine {
   std::filesystem::path worker;
   std::string debug_worker;
   std::filesystem::path trace;
-  std::string rules;                ///< "mean,vote": evaluated side by side; empty: the rule of the description
-  std::string weights;              ///< "1,0.5": instead of the members' weights
-  std::filesystem::path output;     ///< the run folder of `combine`; empty: a new one
+  std::string rules;                     ///< "mean,vote": evaluated side by side; empty: the rule of the description
+  std::string weights;                   ///< "1,0.5": instead of the members' weights
+  std::filesystem::path output;          ///< the run folder of `combine`; empty: a new one
+  std::vector<std::string> predictions;  ///< arrays that `combine` combines, FILE or NAME=FILE, and settings
+  std::filesystem::path labels;          ///< of these arrays
+  std::optional<std::int64_t> ignore_index;  ///< of these labels
+  bool logits = false;                       ///< these arrays hold logits
   std::vector<std::string> merged;  ///< weights of merged models, evaluated next to the members: FILE or NAME=FILE
   std::filesystem::path picture;    ///< an SVG file
   bool quiet = false;
@@ -38,7 +44,7 @@ Outcome run(const CommandLine& line, Interruption& interruption);
 Outcome evaluate(const CommandLine& line, Interruption& interruption);
 /// The same, into a folder that this program has locked already.
 Outcome evaluate(const CommandLine& line, Interruption& interruption, images::RunFolder folder);
-/// `line.file` is a run folder, or a description that names it.
+/// `line.file` is a run folder, or a description that names it; or `line.predictions` names arrays.
 Outcome combine(const CommandLine& line, Interruption& interruption);
 Outcome train(const CommandLine& line, Interruption& interruption);
 void plan(const CommandLine& line, Interruption& interruption);

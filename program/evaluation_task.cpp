@@ -13,6 +13,7 @@
 #include "common/tensor_text.hpp"
 #include "coordinator/plan/input.hpp"
 #include "program/class_names.hpp"
+#include "program/label_scores.hpp"
 
 namespace tutti::program {
 namespace {
@@ -26,14 +27,37 @@ void check_images(const EvaluationTask& task, std::string_view key) {
   if (task.source->count() == 0)
     refuse(fmt::format("{}: there are none", task.images), task.source->name(),
            fmt::format("check 'limit', 'skip' and 'count' of its '{}'", key));
-  if (const auto label = task.source->label_layout(); label && !task.source->labelled())
-    refuse(fmt::format("{} have labels of {}, and only one class per image can be evaluated", task.images,
-                       dims_text(label->dims)),
-           task.source->name(), "'tutti run' compares masks, numbers and several labels per image with their labels");
-  if (!task.source->labelled())
+  if (!task.source->label_layout())
     refuse(fmt::format("{} have no labels", task.images), task.source->name(),
            fmt::format("give its '{}' labels ('labels' for npy, 'classes' for random), or use a data set that has them",
                        key));
+}
+
+std::string label_text(const Source& source) {
+  if (source.labelled()) return "one class per image as labels";
+  const TensorLayout label = source.label_layout().value();
+  return fmt::format("{} of {} as labels", label.dtype == Dtype::int64 ? "classes" : "numbers", dims_text(label.dims));
+}
+
+/// What the labels must be.
+std::string needed_text(const config::CombineSpec& combine, bool one_class) {
+  if (one_class) return "one class per image";
+  if (combine.over == OutputKind::values) return "numbers, as many as the members predict";
+  if (combine.activation == Activation::sigmoid) return "0 or 1 for each label that the members predict";
+  return "classes";
+}
+
+/// Whether the labels are compared as LabelScores does. Throws if they are of a kind that says nothing about what is
+/// predicted. `one_class`: a head or a greedy soup needs one class per image.
+bool compares_labels(const EvaluationTask& task, const config::CombineSpec& combine, bool one_class) {
+  if (!one_class && has_label_scores(combine, *task.source)) return true;
+  const bool scored = has_classes(combine.over) && combine.activation != Activation::sigmoid;
+  if (task.source->labelled() && (one_class || scored)) return false;
+  refuse(fmt::format("{} have {}, and they are compared with {}", task.images, label_text(*task.source),
+                     one_class ? "one class per image" : fmt::format("predicted {}", to_name(combine.over))),
+         task.source->name(),
+         fmt::format("give {}; 'over' and 'activation' of 'combine' say what the members predict",
+                     needed_text(combine, one_class)));
 }
 
 void check_head(const EvaluationTask& task, const std::vector<std::string>& named) {
@@ -115,9 +139,16 @@ void check_towers(const std::vector<EvaluationTask>& tasks) {
 EvaluationTask open_task(const config::EnsembleSpec& whole, const config::TaskSpec& spec, TaskImages which) {
   const bool held_out = which == TaskImages::held_out;
   const std::string title = spec.name.empty() ? "'merge'" : fmt::format("task '{}'", spec.name);
-  EvaluationTask task{spec.name, fmt::format("the {}images of {}", held_out ? "held-out " : "", title),
-                      open_source(whole, spec.input), std::nullopt, spec.classes};
+  EvaluationTask task{spec.name,
+                      fmt::format("the {}images of {}", held_out ? "held-out " : "", title),
+                      open_source(whole, spec.input),
+                      std::nullopt,
+                      spec.classes,
+                      spec.input,
+                      whole.combine,
+                      false};
   check_images(task, held_out && !spec.name.empty() ? "held_out" : "input");
+  task.other_labels = compares_labels(task, whole.combine, held_out || !spec.head.empty());
   say_skipped(*task.source);  // would warn that there are no images, which is an error here
   if (!spec.head.empty()) task.head = merge::Head::read(spec.head);
   check_head(task, spec.classes);
@@ -135,6 +166,10 @@ void check_classes(const std::string& images, const Source& source, const Member
 }
 
 void check_width(const EvaluationTask& task, const MemberStatus& model) {
+  if (model.output.size() != 1)
+    refuse(fmt::format("{} have {}, but '{}' predicts {}", task.images, label_text(*task.source), model.name,
+                       dims_text(model.output)),
+           task.source->name(), "give labels of the shape of the predictions, without 'axis' if they are classes");
   if (task.head) {
     if (model.width() == task.head->features()) return;
     refuse(fmt::format("the head of task '{}' takes {}, but '{}' outputs {}", task.name,
@@ -146,6 +181,16 @@ void check_width(const EvaluationTask& task, const MemberStatus& model) {
                        model.name, model.width()),
            {}, "correct 'classes', or evaluate models of these classes");
   check_classes(task.images, *task.source, model);
+}
+
+void check_alike(const MemberStatus& first, const MemberStatus& other) {
+  if (first.output == other.output) return;
+  const bool rows = first.output.size() == 1 && other.output.size() == 1;
+  refuse(rows ? fmt::format("'{}' outputs {} per image and '{}' outputs {}: they cannot be combined", first.name,
+                            counted(first.width(), "value"), other.name, other.width())
+              : fmt::format("'{}' predicts {} and '{}' predicts {}: they cannot be combined", first.name,
+                            dims_text(first.output), other.name, dims_text(other.output)),
+         {}, "combine members of equal width, or evaluate each alone with combine: {rule: none}");
 }
 
 }  // namespace
@@ -163,7 +208,11 @@ std::vector<EvaluationTask> open_tasks(const config::EnsembleSpec& spec) {
   std::vector<EvaluationTask> tasks;
   for (const config::TaskSpec& task : spec.tasks) tasks.push_back(open_task(spec, task, TaskImages::input));
   if (spec.tasks.empty()) {
-    if (!has_classes(spec.combine.over))
+    if (spec.input.tiles)
+      refuse("the predictions of 'tiles' cannot be evaluated",
+             "an evaluation compares the predictions of samples, and here these are tiles",
+             "'tutti run' blends the predictions of tiles");
+    if (spec.combine.over == OutputKind::features)
       refuse(fmt::format("{} cannot be evaluated without classes", to_name(spec.combine.over)),
              fmt::format("the members are combined over {}", to_name(spec.combine.over)),
              "name 'tasks' with heads, or combine over probabilities");
@@ -225,18 +274,13 @@ bool same_form(const config::EnsembleSpec& spec, const std::vector<EvaluationTas
 
 void check_widths(const std::vector<EvaluationTask>& tasks, const std::vector<MemberStatus>& models,
                   std::size_t members, bool combined) {
-  for (const MemberStatus& model : models)
-    if (model.output.size() != 1)
-      refuse(fmt::format("'{}' outputs {} values per image, and only scores of classes can be evaluated", model.name,
-                         dims_text(model.output)),
-             {}, "'tutti run' compares such predictions with labels of their shape");
-  for (const EvaluationTask& task : tasks)
-    for (const MemberStatus& model : models) check_width(task, model);
-  for (std::size_t rank = 1; combined && rank < members; ++rank)
-    if (models[rank].width() != models[0].width())
-      refuse(fmt::format("'{}' outputs {} per image and '{}' outputs {}: they cannot be combined", models[0].name,
-                         counted(models[0].width(), "value"), models[rank].name, models[rank].width()),
-             {}, "combine members of equal width, or evaluate each alone with combine: {rule: none}");
+  for (const EvaluationTask& task : tasks) {
+    if (task.other_labels)
+      check_labels(task.combine, task.input, *task.source, models);
+    else
+      for (const MemberStatus& model : models) check_width(task, model);
+  }
+  for (std::size_t rank = 1; combined && rank < members; ++rank) check_alike(models[0], models[rank]);
 }
 
 }  // namespace tutti::program

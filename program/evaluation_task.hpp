@@ -23,18 +23,21 @@ enum class TaskImages { input, held_out };
 struct EvaluationTask {
   std::string name;
   std::string images;              ///< for messages: "the images of task 't'"
-  std::unique_ptr<Source> source;  ///< labelled, with the names of the task's classes
+  std::unique_ptr<Source> source;  ///< with labels, and with the names of the task's classes
   std::optional<merge::Head> head;
   std::vector<std::string> class_names;  ///< from the configuration, or from the head; empty: not known
+  config::InputSpec input{};
+  config::CombineSpec combine{};  ///< what the predictions are
+  bool other_labels = false;      ///< that are not one class per image: LabelScores compares them
 
   const merge::Head* head_or_null() const { return head ? &*head : nullptr; }
   images::TaskReport report() const;
 };
 
 /// Opens the tasks in `tasks:`, or the one task that consists of `input`, named after its data set. Throws Error(usage)
-/// if images have no labels or different shapes, if there are no images, if a head does not fit the classes of its
-/// task, if the classes of the images do not match those of the task (class_names.hpp), and if heads were made with
-/// different text towers.
+/// if images have no labels, labels of another kind than what the members predict, or different shapes, if there are no
+/// images, if a head does not fit the classes of its task, if the classes of the images do not match those of the task
+/// (class_names.hpp), and if heads were made with different text towers.
 std::vector<EvaluationTask> open_tasks(const config::EnsembleSpec& spec);
 
 /// A description whose tasks have, as `input`, the images that a greedy soup is chosen by: the held-out images of the
@@ -48,8 +51,8 @@ bool same_form(const config::EnsembleSpec& spec, const std::vector<EvaluationTas
                std::size_t b);
 
 /// Checks that need the loaded models. Throws Error(usage) that names the model and the head if a head takes features
-/// of another width; two members if they have different widths and are combined; and the task if its images have more
-/// classes than a model outputs. The first `members` of `models` are members.
+/// of another width; two members if they have different outputs and are combined; and the task if its images have more
+/// classes than a model outputs, or labels of another shape. The first `members` of `models` are members.
 void check_widths(const std::vector<EvaluationTask>& tasks, const std::vector<MemberStatus>& models,
                   std::size_t members, bool combined);
 

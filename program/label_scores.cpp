@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -56,19 +57,20 @@ std::string hint_for(const TensorLayout& layout, const Dims& output, Compare com
          "classes are";
 }
 
-void check_member(const config::EnsembleSpec& spec, const Source& source, const MemberStatus& member, Compare compare) {
+void check_member(const config::CombineSpec& combine, const config::InputSpec& input, const Source& source,
+                  const MemberStatus& member, Compare compare) {
   const TensorLayout layout = source.label_layout().value();
   const bool masks = compare == Compare::masks;
-  const auto classes = masks ? ClassAxis::of(member.output, spec.combine.axis).classes : 0;
-  const Dims wanted = masks ? without_axis(member.output, spec.combine.axis) : member.output;
+  const auto classes = masks ? ClassAxis::of(member.output, combine.axis).classes : 0;
+  const Dims wanted = masks ? without_axis(member.output, combine.axis) : member.output;
   if (without_ones(wanted) != without_ones(layout.dims))
-    refuse_labels(spec.input, source,
+    refuse_labels(input, source,
                   fmt::format("the label of an image is {}, but '{}' predicts {}, which needs labels of {}",
                               dims_text(layout.dims), member.name, dims_text(member.output), dims_text(wanted)),
                   hint_for(layout, member.output, compare));
   if (masks && source.classes() > classes)
     refuse_labels(
-        spec.input, source,
+        input, source,
         fmt::format("they have {}, but '{}' predicts {}", counted(source.classes(), "class"), member.name, classes),
         fmt::format("number the classes as the members do; if {} marks places to leave out, set "
                     "'ignore_index: {}'",
@@ -98,37 +100,61 @@ bool has_label_scores(const config::CombineSpec& combine, const Source& source) 
   return compare != Compare::nothing && compare != Compare::classes;
 }
 
-void check_labels(const config::EnsembleSpec& spec, const Source& source, const std::vector<MemberStatus>& members) {
-  const Compare compare = compare_of(spec.combine, source);
-  const bool one_is_right = has_classes(spec.combine.over) && spec.combine.activation != Activation::sigmoid;
+void check_labels(const config::CombineSpec& combine, const config::InputSpec& input, const Source& source,
+                  const std::vector<MemberStatus>& members) {
+  const Compare compare = compare_of(combine, source);
+  const bool one_is_right = has_classes(combine.over) && combine.activation != Activation::sigmoid;
   for (const MemberStatus& member : members) {
-    if (compare == Compare::classes && one_is_right && member.output.size() != 1 && !spec.input.labels.empty())
+    if (compare == Compare::classes && one_is_right && member.output.size() != 1 && !input.labels.empty())
       refuse_labels(
-          spec.input, source,
+          input, source,
           fmt::format("it has one class per image, but '{}' predicts {}", member.name, dims_text(member.output)),
           "give masks of the size of the predictions, or leave 'labels' out");
-    if (has_label_scores(spec.combine, source)) check_member(spec, source, member, compare);
+    if (has_label_scores(combine, source)) check_member(combine, input, source, member, compare);
   }
 }
 
-LabelScores::LabelScores(const config::CombineSpec& combine, std::optional<std::int64_t> ignored, Source& source,
-                         const std::vector<MemberStatus>& members)
-    : combine_(combine), ignored_(ignored), source_(source) {
-  if (!has_label_scores(combine, source) || members.empty()) return;
-  places_ = source.label_layout()->elements();
-  const bool combined = combine.rule != CombineRule::none;
-  const std::size_t models = members.size() + (combined ? 1 : 0);
-  for (const MemberStatus& member : members)
-    members_.push_back({metrics_for(member.output, false, models), member.output});
-  if (combined) ensemble_.emplace(Compared{metrics_for(members.front().output, true, models), members.front().output});
+std::uint64_t held_score_bytes(const config::CombineSpec& combine, const Source& source, std::size_t rows) {
+  if (compare_of(combine, source) != Compare::several_labels) return 0;
+  const std::uint64_t each = source.count() * source.label_layout()->elements();
+  if (each > images::kMaxHeldScores / std::max<std::size_t>(1, rows)) return 0;
+  // One label at a time is sorted. How many labels there are only the models tell: at least one.
+  return rows * each * images::kHeldScoreBytes + each * sizeof(std::size_t);
 }
 
-LabelScores::Metrics LabelScores::metrics_for(const Dims& output, bool combined, std::size_t models) const {
-  const auto axis = size_at(output, combine_.axis);
-  const ClassAxis classes = axis ? ClassAxis::of(output, combine_.axis) : ClassAxis::of_row(elements_of(output));
-  switch (compare_of(combine_, source_)) {
+std::vector<Dims> outputs_of(const std::vector<MemberStatus>& models) {
+  std::vector<Dims> outputs;
+  for (const MemberStatus& model : models) outputs.push_back(model.output);
+  return outputs;
+}
+
+ComparedForm compared_form(const config::CombineSpec& combine, std::optional<std::int64_t> ignored,
+                           const std::vector<MemberStatus>& members) {
+  ComparedForm form;
+  form.combine = combine;
+  form.ignored = ignored;
+  form.models = outputs_of(members);
+  if (members.empty()) return form;
+  form.output = members.front().output;
+  if (combine.rule != CombineRule::none) form.rules.push_back(combine);
+  return form;
+}
+
+LabelScores::LabelScores(ComparedForm form, Source& source) : form_(std::move(form)), source_(source) {
+  if (!has_label_scores(form_.combine, source)) return;
+  if (form_.models.empty() && form_.rules.empty()) return;
+  places_ = source.label_layout()->elements();
+  for (const Dims& model : form_.models) members_.push_back({metrics_for(model, nullptr), model});
+  for (const config::CombineSpec& rule : form_.rules)
+    rules_.push_back({metrics_for(form_.output, &rule), form_.output});
+}
+
+LabelScores::Metrics LabelScores::metrics_for(const Dims& output, const config::CombineSpec* rule) const {
+  const auto axis = size_at(output, form_.combine.axis);
+  const ClassAxis classes = axis ? ClassAxis::of(output, form_.combine.axis) : ClassAxis::of_row(elements_of(output));
+  switch (compare_of(form_.combine, source_)) {
     case Compare::masks:
-      return images::MaskMetrics(static_cast<std::uint32_t>(classes.classes), ignored_);
+      return images::MaskMetrics(static_cast<std::uint32_t>(classes.classes), form_.ignored);
     case Compare::values:
       return images::RegressionMetrics(elements_of(output));
     case Compare::several_labels:
@@ -136,42 +162,58 @@ LabelScores::Metrics LabelScores::metrics_for(const Dims& output, bool combined,
     case Compare::nothing:
       break;
   }
-  images::MultiLabelForm form{classes.classes, classes.inner};
-  if (combined && !gives_probabilities(combine_)) form.threshold.reset();
-  form.most_held /= models;
-  return images::MultiLabelMetrics(form);
+  images::MultiLabelForm several{classes.classes, classes.inner};
+  if (rule != nullptr && !gives_probabilities(*rule)) several.threshold.reset();
+  several.most_held /= form_.models.size() + form_.rules.size() + form_.elsewhere;
+  several.expected = source_.count() * places_;
+  return images::MultiLabelMetrics(several);
 }
 
 void LabelScores::add(const SegmentResult& result) {
+  TUTTI_CHECK(rules_.size() <= 1);
+  const bool combined = !rules_.empty() && !result.set_aside && result.members_present() > 0;
+  add_all(result, combined ? std::vector<Combined>{{result.values, result.predicted}} : std::vector<Combined>());
+}
+
+void LabelScores::add(const SegmentResult& result, std::span<const Accumulator::Result> combined) {
+  TUTTI_CHECK(places_ == 0 || combined.empty() || combined.size() == rules_.size());
+  std::vector<Combined> all;
+  for (const Accumulator::Result& rule : combined) all.push_back({rule.values, rule.predicted});
+  add_all(result, all);
+}
+
+void LabelScores::add_all(const SegmentResult& result, const std::vector<Combined>& combined) {
   if (places_ == 0) return;
+  segment_images_ = result.count;
   const auto begin = [](Compared& compared) {
     std::visit([](auto& metrics) { metrics.begin_segment(); }, compared.metrics);
   };
   std::ranges::for_each(members_, begin);
-  if (ensemble_) begin(*ensemble_);
-  const bool combined = ensemble_ && !result.set_aside && result.members_present() > 0;
-  if (combined && std::holds_alternative<images::MaskMetrics>(ensemble_->metrics))
-    TUTTI_CHECK(result.predicted.size() == result.count * places_);
+  std::ranges::for_each(rules_, begin);
+  for (std::size_t rule = 0; rule < combined.size(); ++rule)
+    if (std::holds_alternative<images::MaskMetrics>(rules_[rule].metrics))
+      TUTTI_CHECK(combined[rule].decided.size() == result.count * places_);
   const std::size_t part = std::max<std::size_t>(1, kLabelsAtATime / places_);
   for (std::size_t first = 0; first < result.count; first += part) {
     const std::size_t images = std::min<std::size_t>(part, result.count - first);
-    const auto rows = [&](std::span<const float> values, std::size_t width) {
+    const auto rows = [&](auto values) {
+      const std::size_t width = values.size() / result.count;
       return values.subspan(first * width, images * width);
     };
     read(result.first + first, images);
     for (std::size_t rank = 0; rank < members_.size(); ++rank) {
       const MemberSegmentResult& member = result.members[rank];
-      if (member.present) compare(members_[rank], rows(member.values, member.width), {}, result.first + first);
+      if (member.present) compare(members_[rank], rows(member.values), {}, result.first + first);
     }
-    if (!combined) continue;
-    const auto decided =
-        result.predicted.empty() ? result.predicted : result.predicted.subspan(first * places_, images * places_);
-    compare(*ensemble_, rows(result.values, result.width), decided, result.first + first);
+    for (std::size_t rule = 0; rule < combined.size(); ++rule)
+      compare(rules_[rule], rows(combined[rule].values), rows(combined[rule].decided), result.first + first);
   }
 }
 
 // Every model has compared the same labels, so the sums of numbers to predict are written once.
 void LabelScores::write_segment(images::SumWriter& out) const {
+  if (places_ == 0) return;
+  out.count(segment_images_);
   bool first = true;
   const auto write = [&](const Compared& compared) {
     if (const auto* numbers = std::get_if<images::RegressionMetrics>(&compared.metrics))
@@ -183,12 +225,15 @@ void LabelScores::write_segment(images::SumWriter& out) const {
     first = false;
   };
   std::ranges::for_each(members_, write);
-  if (ensemble_) write(*ensemble_);
+  std::ranges::for_each(rules_, write);
 }
 
 void LabelScores::read_segment(images::SumReader& in) {
+  if (places_ == 0) return;
+  const std::uint64_t images = in.count(std::numeric_limits<std::uint32_t>::max());
   const images::RegressionMetrics* first = nullptr;
   const auto read = [&](Compared& compared) {
+    compared.images += images;
     if (auto* numbers = std::get_if<images::RegressionMetrics>(&compared.metrics)) {
       numbers->read_segment(in, first);
       if (first == nullptr) first = numbers;
@@ -199,7 +244,7 @@ void LabelScores::read_segment(images::SumReader& in) {
     }
   };
   std::ranges::for_each(members_, read);
-  if (ensemble_) read(*ensemble_);
+  std::ranges::for_each(rules_, read);
 }
 
 void LabelScores::read(std::uint64_t first, std::size_t images) {
@@ -214,6 +259,7 @@ void LabelScores::read(std::uint64_t first, std::size_t images) {
 
 void LabelScores::compare(Compared& with, std::span<const float> values, std::span<const std::int64_t> decided,
                           std::uint64_t first) {
+  with.images += indices_.size();
   if (auto* masks = std::get_if<images::MaskMetrics>(&with.metrics))
     compare_masks(*masks, with.output, values, decided, first);
   else if (auto* numbers = std::get_if<images::RegressionMetrics>(&with.metrics))
@@ -224,7 +270,7 @@ void LabelScores::compare(Compared& with, std::span<const float> values, std::sp
 
 void LabelScores::compare_masks(images::MaskMetrics& metrics, const Dims& output, std::span<const float> values,
                                 std::span<const std::int64_t> decided, std::uint64_t first) {
-  const ClassAxis axis = ClassAxis::of(output, combine_.axis);
+  const ClassAxis axis = ClassAxis::of(output, form_.combine.axis);
   for (std::size_t i = 0; i < indices_.size(); ++i) {
     if (decided.empty()) decide(axis, values.subspan(i * axis.values(), axis.values()), decided_);
     metrics.add(std::span(classes_).subspan(i * places_, places_),
@@ -233,16 +279,26 @@ void LabelScores::compare_masks(images::MaskMetrics& metrics, const Dims& output
   }
 }
 
+images::Figures LabelScores::Compared::figures() const {
+  images::Figures figures = std::visit([](const auto& all) { return images::figures_of(all); }, metrics);
+  figures.images = images;
+  return figures;
+}
+
 std::vector<images::Figures> LabelScores::members() const {
   std::vector<images::Figures> all;
-  for (const Compared& member : members_)
-    all.push_back(std::visit([](const auto& metrics) { return images::figures_of(metrics); }, member.metrics));
+  for (const Compared& member : members_) all.push_back(member.figures());
+  return all;
+}
+
+std::vector<images::Figures> LabelScores::rules() const {
+  std::vector<images::Figures> all;
+  for (const Compared& rule : rules_) all.push_back(rule.figures());
   return all;
 }
 
 std::optional<images::Figures> LabelScores::ensemble() const {
-  if (!ensemble_) return std::nullopt;
-  return std::visit([](const auto& metrics) { return images::figures_of(metrics); }, ensemble_->metrics);
+  return rules_.empty() ? std::nullopt : std::optional(rules_.front().figures());
 }
 
 }  // namespace tutti::program

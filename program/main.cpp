@@ -91,10 +91,21 @@ void add_evaluate_options(CLI::App& command, CommandLine& line) {
 
 void add_combine_options(CLI::App& command, CommandLine& line, LogOptions& logs) {
   command.add_option("run", line.file, "the folder of a run with save_members: true, or its YAML file")
-      ->required()
       ->type_name("FOLDER|FILE");
   command.add_option("overrides", line.overrides, "key=value applied to the configuration: combine.accumulate=float64")
       ->type_name("KEY=VALUE");
+  command
+      .add_option("--predictions", line.predictions,
+                  "instead of a run: arrays of predictions, one per member (float16, float32, float64), and settings "
+                  "such as combine.over=values")
+      ->type_name("[NAME=]FILE ...")
+      ->expected(1, -1);
+  command.add_option("--labels", line.labels, "the labels of these predictions: an array, or a column of a table")
+      ->type_name("FILE");
+  command.add_option("--ignore-index", line.ignore_index, "places of masks with this label do not count")
+      ->type_name("LABEL");
+  command.add_flag("--logits", line.logits,
+                   "the arrays hold logits, which become probabilities before they are combined");
   add_rules_option(command, line, "combine by each of these rules, instead of the run's rule: mean,max,vote");
   command.add_option("--weights", line.weights, "one per member, in their order: 1,0.5,2")->type_name("NUMBER,...");
   command.add_option("-o,--output", line.output, "where results go; default: a new numbered folder under runs")

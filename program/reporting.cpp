@@ -12,6 +12,7 @@
 #include "common/resample.hpp"
 #include "common/unsigned_nan.hpp"
 #include "coordinator/decide/batch_search.hpp"
+#include "program/figure_columns.hpp"
 
 namespace tutti::program {
 namespace {
@@ -145,8 +146,8 @@ void add_scores(images::Report& report, const Scoreboard& scoreboard, const conf
     report.members[rank].loss = metrics->loss();
     report.members[rank].calibration_error = metrics->calibration_error();
   }
-  report.ensemble->scores = scoreboard.labels().ensemble();
-  std::vector<images::Figures> members = scoreboard.labels().members();
+  report.ensemble->scores = scoreboard.ensemble_figures();
+  std::vector<images::Figures> members = scoreboard.member_figures();
   report.members.resize(std::max(report.members.size(), members.size()));
   for (std::size_t rank = 0; rank < members.size(); ++rank) report.members[rank].scores = std::move(members[rank]);
 }
@@ -158,39 +159,21 @@ void add_epoch(images::Report& report, const EpochResult& result) {
 
 namespace {
 
-/// A figure in the table of a run.
-struct Column {
-  std::string_view title;
-  std::string_view figure;  ///< of Figures
-  const char* format;
-  double factor;
-};
-
-/// The one or two figures that say most.
-std::vector<Column> columns_of(std::string_view kind) {
-  if (kind == "masks") return {{"mIoU", "mean_iou", "{:.2f} %", 100}, {"pixels", "pixel_accuracy", "{:.2f} %", 100}};
-  if (kind == "values") return {{"MAE", "mean_absolute_error", "{:.4g}", 1}, {"R2", "r2", "{:.4f}", 1}};
-  if (kind == "labels")
-    return {{"F1", "macro_f1", "{:.2f} %", 100}, {"mAP", "mean_average_precision", "{:.2f} %", 100}};
-  return {};
-}
-
 /// The columns of all rows: those of the first figures that there are; none if only classes were compared.
-std::vector<Column> columns_of(const images::Report& report) {
-  if (report.ensemble && report.ensemble->scores) return columns_of(report.ensemble->scores->kind);
+std::vector<FigureColumn> columns_of(const images::Report& report) {
+  if (report.ensemble && report.ensemble->scores) return figure_columns(report.ensemble->scores->kind);
   for (const images::MemberReport& member : report.members)
-    if (member.scores) return columns_of(member.scores->kind);
+    if (member.scores) return figure_columns(member.scores->kind);
   return {};
 }
 
 /// How good a member or the ensemble is, in the table: one cell for each column, or the accuracy.
-std::vector<std::string> cells_of(const std::vector<Column>& columns, const std::optional<images::Figures>& scores,
-                                  std::optional<double> accuracy) {
+std::vector<std::string> cells_of(const std::vector<FigureColumn>& columns,
+                                  const std::optional<images::Figures>& scores, std::optional<double> accuracy) {
   if (columns.empty()) return {text_or_dash(accuracy, "{:.2f} %", 100)};
   std::vector<std::string> cells;
-  for (const Column& column : columns)
-    cells.push_back(
-        text_or_dash(scores ? scores->value(std::string(column.figure)) : std::nullopt, column.format, column.factor));
+  for (const FigureColumn& column : columns)
+    cells.push_back(column.cell(scores ? scores->value(std::string(column.figure)) : std::nullopt));
   return cells;
 }
 
@@ -210,9 +193,9 @@ std::string results_table(const images::Report& report) {
     for (const std::string& figure : figures) text += fmt::format("  {:>9}", figure);
     return text + fmt::format("  {:>8}  {:>9}\n", seconds, rate_text);
   };
-  const std::vector<Column> columns = columns_of(report);
+  const std::vector<FigureColumn> columns = columns_of(report);
   std::vector<std::string> titles;
-  for (const Column& column : columns) titles.emplace_back(column.title);
+  for (const FigureColumn& column : columns) titles.emplace_back(column.title);
   if (columns.empty()) titles.emplace_back("accuracy");
   std::string table = row("member", "device", titles, "seconds", "images/s");
   for (const auto& member : report.members)

@@ -3,8 +3,12 @@
 namespace tutti::program {
 
 Scoreboard::Scoreboard(const config::CombineSpec& combine, bool scored, LabelScores& labels, Progress& progress,
-                       Sink* next, const std::vector<MaybeMetrics>* members)
-    : scores_(combine, scored, members), labels_(labels), progress_(progress), next_(next) {}
+                       Sink* next, const ScoredMembers& members)
+    : scores_(combine, scored, members.classes),
+      labels_(labels),
+      elsewhere_(members.labels),
+      progress_(progress),
+      next_(next) {}
 
 void Scoreboard::write(const SegmentResult& result) {
   add(result);

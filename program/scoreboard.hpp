@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include <tutti/predictions.hpp>
@@ -14,12 +15,18 @@
 
 namespace tutti::program {
 
+/// Scores of the members that other code computes; null: the scoreboard computes them.
+struct ScoredMembers {
+  const std::vector<MaybeMetrics>* classes = nullptr;
+  const LabelScores* labels = nullptr;  ///< if the predictions are not one class per image
+};
+
 class Scoreboard final : public Sink {
  public:
-  /// `next` may be null. `scored` and `members`, which may be null, are as in Scores, and `next` or a sink after it
-  /// computes them. `labels` is for predictions that are not one class per image. All of them outlive it.
+  /// `next` may be null. `scored` is as in Scores. `members` are scored by `next` or a sink after it. `labels` is for
+  /// predictions that are not one class per image. All of them outlive it.
   Scoreboard(const config::CombineSpec& combine, bool scored, LabelScores& labels, Progress& progress, Sink* next,
-             const std::vector<MaybeMetrics>* members);
+             const ScoredMembers& members);
 
   /// add(), then show().
   void write(const SegmentResult& result) override;
@@ -38,11 +45,16 @@ class Scoreboard final : public Sink {
   const MaybeMetrics& ensemble() const noexcept { return scores_.ensemble(); }
   const std::vector<MaybeMetrics>& members() const noexcept { return scores_.members(); }
   const std::vector<IncompleteSegment>& incomplete() const noexcept { return scores_.incomplete(); }
-  const LabelScores& labels() const noexcept { return labels_; }
+  std::optional<images::Figures> ensemble_figures() const { return labels_.ensemble(); }
+  /// In rank order; empty if there are none.
+  std::vector<images::Figures> member_figures() const {
+    return (elsewhere_ != nullptr ? *elsewhere_ : labels_).members();
+  }
 
  private:
   Scores scores_;
   LabelScores& labels_;
+  const LabelScores* elsewhere_;
   Progress& progress_;
   Sink* next_;
   std::uint64_t images_ = 0;

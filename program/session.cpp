@@ -71,6 +71,11 @@ void refuse_no_images(const Source& source, bool training) {
 
 }  // namespace
 
+std::size_t scored_rows(const config::EnsembleSpec& spec, const std::string& rules) {
+  const auto named = static_cast<std::size_t>(std::count(rules.begin(), rules.end(), ','));
+  return spec.members.size() + (spec.combine.rule == CombineRule::none ? 0 : 1) + (rules.empty() ? 0 : named + 1);
+}
+
 config::EnsembleSpec load(const CommandLine& line) {
   return config::load_file(line.file, {line.overrides, line.assign});
 }
@@ -110,26 +115,29 @@ Session::Session(const std::string& command, const CommandLine& line, bool train
   source_ = own_source_.get();
   refuse_no_images(*source_, training);
   say_skipped(*source_);  // would warn that there are no images, which is an error here
-  set_up(command);
+  set_up(command, training ? 0 : held_score_bytes(spec_->combine, *source_, scored_rows(*spec_, line.rules)));
 }
 
 Session::Session(const std::string& command, const CommandLine& line, Interruption& interruption,
-                 config::EnsembleSpec spec, Source& source)
+                 config::EnsembleSpec spec, Source& source, std::uint64_t held_score_bytes)
     : line_(line),
       interruption_(interruption),
       spec_(std::make_shared<config::EnsembleSpec>(std::move(spec))),
       source_(&source) {
   options_ = {find_worker(line.worker), line.debug_worker, false, line.trace};
   check_files(*spec_, false);
-  set_up(command);
+  set_up(command, held_score_bytes);
 }
 
-void Session::set_up(const std::string& command) {
+void Session::set_up(const std::string& command, std::uint64_t held_score_bytes) {
   const Machine machine = look_at_machine(options_.worker, gpus_wanted(*spec_));
   const config::InputSpec input = options_.training ? spec_->train_input : spec_->input;
-  const InputForm form = form_of(*source_, *spec_, input);
+  InputForm form = form_of(*source_, *spec_, input);
+  form.held_score_bytes = held_score_bytes;
   config::EnsembleSpec planned = with_segment(*spec_, form, options_.training);
-  (options_.training ? planned.train_input : planned.input).found = found_in(*source_);
+  config::FoundSamples found = found_in(*source_);
+  found.held_score_bytes = held_score_bytes;
+  (options_.training ? planned.train_input : planned.input).found = std::move(found);
   spec_ = std::make_shared<config::EnsembleSpec>(std::move(planned));
   plan_ = make_plan(*spec_, machine, form, options_);
   check_saved_values(*spec_, plan_);
@@ -184,12 +192,17 @@ void Session::perform(const std::function<void()>& check, const std::function<vo
   write_report(begin);
 }
 
-void Session::score(Source& source, std::uint64_t known, Sink* next, const std::vector<MaybeMetrics>* members,
+void Session::score(Source& source, std::uint64_t known, Sink* next, const ScoredMembers& members,
                     const std::function<void(Scoreboard&)>& drive) {
   Progress progress(style_for(stderr, line_.quiet), "predict", source.count(), known,
                     [this] { return ensemble_->status(); });
   const std::vector<MemberStatus> models = ensemble_->status().members;
-  LabelScores labels(spec_->combine, spec_->input.ignore_index, source, models);
+  ComparedForm compared = compared_form(spec_->combine, spec_->input.ignore_index, models);
+  if (members.labels != nullptr) {
+    compared.models.clear();
+    compared.elsewhere = members.labels->rows();
+  }
+  LabelScores labels(std::move(compared), source);
   Scoreboard scoreboard(spec_->combine, has_scores(spec_->combine, models), labels, progress, next, members);
   const Clock::time_point begin = Clock::now();
   const auto add = [&] { add_scores(report_, scoreboard, *spec_, seconds_since(begin), known); };

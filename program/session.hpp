@@ -28,6 +28,9 @@ config::EnsembleSpec load(const CommandLine& line);
 /// start from other files.
 std::vector<Error> missing_files(const config::EnsembleSpec& spec, bool training);
 
+/// How many models and rules are scored: the members, the ensemble, and the rules of `--rules`.
+std::size_t scored_rows(const config::EnsembleSpec& spec, const std::string& rules);
+
 /// The source of `input`, whose labels go by the names in `classes`, if there are any (class_names.hpp).
 std::unique_ptr<Source> open_named(const config::EnsembleSpec& spec, const config::InputSpec& input);
 
@@ -43,9 +46,9 @@ class Session {
   /// Finds every mistake that can be found before a process is started. Throws Error.
   Session(const std::string& command, const CommandLine& line, bool training, Interruption& interruption);
   /// For a prediction by a description that was derived from the one on the command line. The images of its `input` are
-  /// open already; they outlive the session.
+  /// open already; they outlive the session. `held_score_bytes`, which scoring them needs, are as in label_scores.hpp.
   Session(const std::string& command, const CommandLine& line, Interruption& interruption, config::EnsembleSpec spec,
-          Source& source);
+          Source& source, std::uint64_t held_score_bytes = 0);
 
   const CommandLine& line() const { return line_; }
   const config::EnsembleSpec& spec() const { return *spec_; }
@@ -71,9 +74,9 @@ class Session {
   void perform(const std::function<void()>& check, const std::function<void()>& work);
 
   /// Scores what `drive` passes to the sink that it gets: all images of `source`, `known` of which need no computing.
-  /// The results go on to `next`, which may score the members itself (`members`, or null: Scores). The scores go into
-  /// the report, even if the user interrupted the run.
-  void score(Source& source, std::uint64_t known, Sink* next, const std::vector<MaybeMetrics>* members,
+  /// The results go on to `next`, which may score the members itself (ScoredMembers). The scores go into the report,
+  /// even if the user interrupted the run.
+  void score(Source& source, std::uint64_t known, Sink* next, const ScoredMembers& members,
              const std::function<void(Scoreboard&)>& drive);
 
   /// Does `work`; what the members compute in this time gives their speeds in the report.
@@ -86,7 +89,7 @@ class Session {
 
  private:
   using Clock = std::chrono::steady_clock;
-  void set_up(const std::string& command);
+  void set_up(const std::string& command, std::uint64_t held_score_bytes);
   void note_skipped();
   void report_failure(Clock::time_point begin) noexcept;
   void write_report(Clock::time_point begin);

@@ -32,6 +32,7 @@ struct Figures {
   std::vector<FigureList> lists;
   std::vector<std::vector<std::uint64_t>> confusion_matrix;  ///< [label][predicted]; only of masks
   std::optional<std::string> left_out;                       ///< which figure is missing because of a bound
+  std::uint64_t images = 0;  ///< that the model predicted, if the code that compares counts them; not in the report
 
   /// The value of a figure; nothing if there is no such figure.
   std::optional<double> value(const std::string& name) const;

@@ -34,8 +34,17 @@ std::optional<double> precision_of_ranking(std::span<const float> scores, std::s
 }  // namespace
 
 MultiLabelMetrics::MultiLabelMetrics(const MultiLabelForm& form)
-    : form_(form), of_(form.labels), held_(form.labels), of_before_(form.labels) {
+    : form_(form),
+      of_(form.labels),
+      holds_(form.expected <= form.most_held),
+      held_(form.labels),
+      of_before_(form.labels) {
   assert(form.labels > 0 && form.places > 0);
+  // Arrays that grow would take up to three times as much while they are copied.
+  for (Held& held : held_) {
+    held.scores.reserve(holds_ ? form.expected / form.labels : 0);
+    held.right.reserve(holds_ ? form.expected / form.labels : 0);
+  }
 }
 
 void MultiLabelMetrics::add(std::span<const float> labels, std::span<const float> scores) {

@@ -12,8 +12,10 @@
 namespace tutti::images {
 
 /// The most scores that the metrics of one run hold for the average precision, all models together: it needs all scores
-/// of a label at once. Each takes 5 bytes, so this is 320 MB, and up to twice as much while the arrays grow.
+/// of a label at once. Each takes kHeldScoreBytes, so this is 320 MB.
 constexpr std::uint64_t kMaxHeldScores = 64'000'000;
+/// A score, and whether its label is right.
+constexpr std::uint64_t kHeldScoreBytes = 5;
 
 /// What the scores of one image are, and what is done with them.
 struct MultiLabelForm {
@@ -25,6 +27,8 @@ struct MultiLabelForm {
   /// precision, which goes by their order, makes sense.
   std::optional<double> threshold = 0.5;
   std::uint64_t most_held = kMaxHeldScores;
+  /// As many scores will come, as far as that is known; 0: not known. If they are too many to be held, none is.
+  std::uint64_t expected = 0;
 };
 
 /// Counts over everything that was added. With TP, FP, FN and TN of a label: the places where it is right and

@@ -3,8 +3,6 @@
 #include <cassert>
 #include <cmath>
 
-#include "results/known_mean.hpp"
-
 namespace tutti::images {
 
 RegressionMetrics::RegressionMetrics(std::size_t outputs)
@@ -99,10 +97,17 @@ std::optional<double> RegressionMetrics::mean_squared_error() const {
 }
 
 std::optional<double> RegressionMetrics::r2() const {
-  std::vector<std::optional<double>> each;
-  for (const Output& output : all().of)
-    each.push_back(output.spread > 0.0 ? std::optional(1.0 - output.squares / output.spread) : std::nullopt);
-  return known_mean(each);
+  const Sums sums = all();
+  if (sums.images < 2) return std::nullopt;
+  double sum = 0.0;
+  for (const Output& output : sums.of) sum += r2_of(output);
+  return sum / static_cast<double>(sums.of.size());
+}
+
+double RegressionMetrics::r2_of(const Output& output) {
+  if (output.spread > 0.0) return 1.0 - output.squares / output.spread;
+  if (std::isnan(output.squares)) return output.squares;
+  return output.squares == 0.0 ? 1.0 : 0.0;
 }
 
 }  // namespace tutti::images

@@ -19,11 +19,11 @@ namespace tutti::images {
 ///   mean squared error    the mean of (p - y)^2 over images and outputs
 ///   R2                    the mean over the outputs of 1 - (sum (p - y)^2) / (sum (y - m)^2)
 ///
-/// These are `mean_absolute_error`, `mean_squared_error` and `r2_score` of scikit-learn with `uniform_average`. Unlike
-/// there, an output whose labels are all equal has no R2 and is left out of the mean. The sum of (y - m)^2 is updated
-/// from image to image (Welford, "Note on a Method for Calculating Corrected Sums of Squares and Products",
-/// Technometrics 1962), so that labels far from 0 lose no digits. A NaN in a prediction makes the figures NaN. A value;
-/// one thread.
+/// These are `mean_absolute_error`, `mean_squared_error` and `r2_score` of scikit-learn with `uniform_average`. As
+/// there, an output whose labels are all equal has an R2 of 1 if every prediction is equal to its label, and otherwise
+/// of 0. The sum of (y - m)^2 is updated from image to image (Welford, "Note on a Method for Calculating Corrected Sums
+/// of Squares and Products", Technometrics 1962), so that labels far from 0 lose no digits. A NaN in a prediction makes
+/// the figures NaN. A value; one thread.
 class RegressionMetrics {
  public:
   explicit RegressionMetrics(std::size_t outputs);
@@ -46,7 +46,7 @@ class RegressionMetrics {
   // Nothing without images.
   std::optional<double> mean_absolute_error() const;
   std::optional<double> mean_squared_error() const;
-  /// Nothing if no output has labels that differ.
+  /// Nothing for a single image, which has no spread.
   std::optional<double> r2() const;
 
  private:
@@ -61,6 +61,7 @@ class RegressionMetrics {
     double absolute = 0.0;  // sum of the absolute errors
     std::vector<Output> of;
   };
+  static double r2_of(const Output& output);
 
   void add_one(Output& output, double label, double predicted);
   /// Of all segments.

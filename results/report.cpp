@@ -157,7 +157,8 @@ json::object score_json(const ScoreReport& score) {
   return {{"accuracy", number(score.accuracy)},
           {"loss", number(score.loss)},
           {"calibration_error", number(score.calibration_error)},
-          {"images", score.images}};
+          {"images", score.images},
+          {"scores", figures_json(score.scores)}};
 }
 
 /// The name that FusionBench uses; in spite of it, the value is a fraction of 1.
@@ -244,6 +245,27 @@ json::value finished_json(const FinishedReport& finished) {
           {"of_images", finished.of_images}, {"resumed", finished.resumed}, {"ranges", list(finished.ranges, range)}};
 }
 
+/// Nothing if a task has none, or figures of another kind.
+std::optional<Figures> average_figures(const std::vector<ScoreReport>& tasks) {
+  std::optional<Figures> average;
+  for (const ScoreReport& task : tasks) {
+    if (!task.scores || (average && task.scores->kind != average->kind)) return std::nullopt;
+    if (!average) {
+      average = Figures{task.scores->kind, 0, task.scores->figures, {}, {}, {}};
+      for (Figure& figure : average->figures) figure.value = 0.0;
+    }
+    average->compared += task.scores->compared;
+    for (Figure& figure : average->figures) {
+      const std::optional<double> value = task.scores->value(figure.name);
+      figure.value = figure.value && value ? std::optional(*figure.value + *value) : std::nullopt;
+    }
+  }
+  if (!average) return average;
+  for (Figure& figure : average->figures)
+    if (figure.value) *figure.value /= static_cast<double>(tasks.size());
+  return average;
+}
+
 }  // namespace
 
 ScoreReport average_of(const std::vector<ScoreReport>& tasks) {
@@ -255,7 +277,8 @@ ScoreReport average_of(const std::vector<ScoreReport>& tasks) {
     }
     return tasks.empty() ? std::nullopt : std::optional(sum / static_cast<double>(tasks.size()));
   };
-  ScoreReport average{mean(&ScoreReport::accuracy), mean(&ScoreReport::loss), mean(&ScoreReport::calibration_error), 0};
+  ScoreReport average{mean(&ScoreReport::accuracy), mean(&ScoreReport::loss), mean(&ScoreReport::calibration_error), 0,
+                      average_figures(tasks)};
   for (const ScoreReport& task : tasks) average.images += task.images;
   return average;
 }

@@ -71,6 +71,7 @@ struct ScoreReport {
   std::optional<double> loss;
   std::optional<double> calibration_error;
   std::uint64_t images = 0;
+  std::optional<Figures> scores{};  ///< if the labels are not one class per image
 };
 
 /// One row of an evaluation: a model by itself, or the members under a rule.
@@ -110,7 +111,8 @@ struct EvaluationReport {
   std::vector<ModelReport> models;
 };
 
-/// The mean over the tasks, all with the same weight; nothing if any task lacks the figure. `images` is their sum.
+/// The mean over the tasks, all with the same weight; nothing if any task lacks the figure. `images` is their sum. Of
+/// `scores` it has the figures, and neither lists nor the confusion matrix.
 ScoreReport average_of(const std::vector<ScoreReport>& tasks);
 
 struct MachineReport {

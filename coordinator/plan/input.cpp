@@ -131,6 +131,7 @@ InputForm stored_form(config::FoundSamples found, const config::EnsembleSpec& sp
   form.band_places = found.band_places;
   form.first = found.first;
   form.whole = found.whole;
+  form.held_score_bytes = found.held_score_bytes;
   return form;
 }
 
@@ -155,7 +156,7 @@ std::vector<Plane> planes_of(const config::EnsembleSpec& spec, const config::Inp
   if (!config::resizes_pictures(input)) return planes;
   for (const config::MemberSpec& member : spec.members) {
     const Resize resize = resize_for(member, input);
-    const bool known = std::ranges::any_of(planes, [&](const Plane& plane) { return plane.resize == resize; });
+    const bool known = std::ranges::find(planes, resize, &Plane::resize) != planes.end();
     if (!known && !is_saved(facts_of(member.model.kind))) planes.push_back({asked_by(member), resize});
   }
   if (planes.empty()) planes.push_back({Resize{}, input.resize});  // members with saved predictions only

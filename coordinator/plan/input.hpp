@@ -56,6 +56,7 @@ struct InputForm {
   std::uint64_t band_places = 0;          ///< with tiles: Tiling::band_places() of images/tiles.hpp
   std::uint64_t first = 0;                ///< the number of the first sample in the whole data set
   std::uint64_t whole = 0;                ///< samples of the whole data set; 0: not known
+  std::uint64_t held_score_bytes = 0;     ///< what scoring several labels holds of the predictions, in bytes
 
   InputForm() = default;
   InputForm(std::vector<NamedLayout> sample, std::optional<std::uint64_t> count, std::vector<Plane> sizes = {})

@@ -150,6 +150,9 @@ class Sum {
                                      bytes_text(kJournalSegmentBytes)),
                          segments * kJournalSegmentBytes});
     }
+    if (!plan_.training && plan_.input.held_score_bytes > 0)
+      bounds_.push_back(
+          {"scores of several labels, which their average precision needs all at once", plan_.input.held_score_bytes});
     if (plan_.first_forked() != nullptr)
       bounds_.push_back(
           {"fork server: LibTorch, shared by the workers that are forked from it (estimate)", kForkServerBytes});

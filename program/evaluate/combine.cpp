@@ -1,5 +1,6 @@
-// `tutti combine`: combines the outputs of members that an earlier run saved, by other rules or weights, without
-// running a model. It uses the pool's accumulator, so the bytes are those that the pool would have written.
+// `tutti combine`: combines the outputs of members that an earlier run saved, by other rules or weights, or arrays that
+// were computed elsewhere, without running a model. It uses the pool's accumulator, so the bytes are those that the
+// pool would have written.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -18,9 +19,12 @@
 #include "program/commands.hpp"
 #include "program/evaluate/evaluating_sink.hpp"
 #include "program/evaluate/evaluation_report.hpp"
+#include "program/evaluate/given_arrays.hpp"
 #include "program/evaluate/hosting.hpp"
 #include "program/evaluate/saved_run.hpp"
 #include "program/evaluate/spread_sink.hpp"
+#include "program/evaluation_task.hpp"
+#include "program/label_scores.hpp"
 #include "program/reporting.hpp"
 #include "program/say.hpp"
 #include "program/session.hpp"
@@ -78,23 +82,10 @@ class RuleFiles final : public Sink {
 class Combine {
  public:
   Combine(const CommandLine& line, Interruption& interruption) : line_(line), interruption_(interruption) {
-    const bool folder = std::filesystem::is_directory(line.file);
-    if (!folder && (!std::filesystem::exists(line.file) || line.file.filename() == "report.json"))
-      throw Error(ErrorKind::usage,
-                  fmt::format("{} is neither the folder of a run nor a description", line.file.string()), {},
-                  "name the folder that the run said it wrote its report into: tutti combine runs/0001");
-    if (!folder) spec_ = load(line);
-    if (!folder && spec_.output.empty())
-      throw Error(ErrorKind::usage, fmt::format("{} does not say where its run was written", line.file.string()),
-                  "it names no 'output'", "name the run's folder instead: tutti combine runs/0001");
-    source_ = folder ? line.file : spec_.output;
-    saved_ = read_saved_run(source_);
-    if (folder)
-      spec_ = config::load_text(saved_.configuration, (line.file / "report.json").string() + ": configuration",
-                                {line.overrides, {}});
-    if (!line.weights.empty()) config::set_weights(line.weights, spec_);
-    check_members();
-    check_answers();
+    if (line.predictions.empty())
+      open_run();
+    else
+      open_arrays();
     form_ = form_of({spec_, spec_, saved_.models}, line.rules);
     if (form_.rules.empty())
       throw Error(ErrorKind::usage, "there is no rule to combine by", "the rule of this run is none",
@@ -115,10 +106,10 @@ class Combine {
     const std::vector<std::optional<merge::Head>> heads = read_heads();
     const auto head_of = [&](std::size_t number) { return heads[number] ? &*heads[number] : nullptr; };
     std::vector<SavedAnswers> answers;
-    for (const SavedTask& task : saved_.tasks) answers.emplace_back(task, saved_.models);
-    for (std::size_t number = 0; number < answers.size(); ++number) check_widths(answers[number], head_of(number));
+    for (const SavedTask& task : saved_.tasks) answers.emplace_back(task, saved_, labels_of(task));
+    for (std::size_t number = 0; number < answers.size(); ++number) check(answers[number], number, head_of(number));
     std::error_code absent;
-    if (std::filesystem::equivalent(line_.output, source_, absent))
+    if (!source_.empty() && std::filesystem::equivalent(line_.output, source_, absent))
       throw Error(ErrorKind::usage, "the results would replace the ones that are being combined", source_.string(),
                   "name another folder with -o");
     const images::RunFolder held(line_.output, "runs");
@@ -154,11 +145,47 @@ class Combine {
   }
 
  private:
+  void open_run() {
+    const CommandLine& line = line_;
+    if (!line.labels.empty() || line.ignore_index || line.logits)
+      throw Error(ErrorKind::usage, "'--labels', '--ignore-index' and '--logits' belong to '--predictions'",
+                  "a run says itself what its predictions are", "leave them out");
+    if (line.file.empty())
+      throw Error(ErrorKind::usage, "there is nothing to combine", {},
+                  "name the folder of a run, 'tutti combine runs/0001', or arrays: --predictions a.npy b.npy");
+    const bool folder = std::filesystem::is_directory(line.file);
+    const bool array = line.file.extension() == ".npy" || line.file.extension() == ".npz";
+    if (!folder && (array || !std::filesystem::exists(line.file) || line.file.filename() == "report.json"))
+      throw Error(ErrorKind::usage,
+                  fmt::format("{} is neither the folder of a run nor a description", line.file.string()), {},
+                  array ? fmt::format("arrays are combined with --predictions {} ...", line.file.string())
+                        : "name the folder that the run said it wrote its report into: tutti combine runs/0001");
+    if (!folder) spec_ = load(line);
+    if (!folder && spec_.output.empty())
+      throw Error(ErrorKind::usage, fmt::format("{} does not say where its run was written", line.file.string()),
+                  "it names no 'output'", "name the run's folder instead: tutti combine runs/0001");
+    source_ = folder ? line.file : spec_.output;
+    saved_ = read_saved_run(source_);
+    if (folder)
+      spec_ = config::load_text(saved_.configuration, (line.file / "report.json").string() + ": configuration",
+                                {line.overrides, {}});
+    if (!line.weights.empty()) config::set_weights(line.weights, spec_);
+    check_members();
+    check_answers();
+  }
+
+  void open_arrays() {
+    GivenArrays given = given_arrays(line_);
+    spec_ = std::move(given.spec);
+    saved_ = std::move(given.run);
+  }
+
   /// The files that are being combined are not results of an earlier command, wherever they are.
   std::vector<std::filesystem::path> files_of(const std::vector<SavedAnswers>& answers) const {
-    std::vector<std::filesystem::path> files{source_ / "report.json"};
+    std::vector<std::filesystem::path> files;
+    if (!source_.empty()) files.push_back(source_ / "report.json");
     for (std::size_t task = 0; task < answers.size(); ++task) {
-      files.push_back(saved_.tasks[task].folder / "labels.npy");
+      files.push_back(answers[task].labels_file());
       for (std::size_t m = 0; m < saved_.models.size(); ++m) files.push_back(answers[task].file(m));
     }
     return files;
@@ -190,12 +217,57 @@ class Combine {
     if (!run.save_members && run.combine.rule != CombineRule::none)
       throw Error(ErrorKind::usage, "this run did not save the members' outputs",
                   older ? "the files next to its report are older" : "", "run it again with save_members: true");
-    if (then == spec_.combine.over) return;
-    throw Error(ErrorKind::usage,
-                fmt::format("the run was combined over {}, and cannot be combined over {}", to_name(then),
-                            to_name(spec_.combine.over)),
-                "its files hold the members' outputs of that run",
-                fmt::format("set combine.over to {}, or run it again", to_name(then)));
+    if (then != spec_.combine.over)
+      throw Error(ErrorKind::usage,
+                  fmt::format("the run was combined over {}, and cannot be combined over {}", to_name(then),
+                              to_name(spec_.combine.over)),
+                  "its files hold the members' outputs of that run",
+                  fmt::format("set combine.over to {}, or run it again", to_name(then)));
+    if (run.combine.activation != spec_.combine.activation)
+      throw Error(ErrorKind::usage,
+                  fmt::format("the run made probabilities by '{}', and they cannot be combined as those of '{}'",
+                              to_name(run.combine.activation), to_name(spec_.combine.activation)),
+                  "its files hold the members' outputs of that run",
+                  fmt::format("set combine.activation to {}, or run it again", to_name(run.combine.activation)));
+  }
+
+  /// The input whose labels were saved: that of the task, or of the run.
+  const config::InputSpec& input_of(const SavedTask& task) const {
+    const auto named = std::ranges::find(spec_.tasks, task.name, &config::TaskSpec::name);
+    return named != spec_.tasks.end() ? named->input : spec_.input;
+  }
+
+  /// The form of the labels; the file is for SavedAnswers to know.
+  images::LabelFile labels_of(const SavedTask& task) const {
+    const config::InputSpec& input = input_of(task);
+    // Data sets without a file of labels have classes, whatever is predicted.
+    const LabelForm form = input.labels.empty() ? LabelForm::classes : spec_.combine.label_form();
+    return {{}, form, input.ignore_index};
+  }
+
+  /// Whatever is wrong before anything is written.
+  void check(const SavedAnswers& answers, std::size_t number, const merge::Head* head) const {
+    check_widths(answers, head);
+    if (head != nullptr) return;
+    const Dims& output = answers.output(0);
+    for (const config::CombineSpec& rule : form_.rules)
+      if (saved_.content && rule.decides() && ClassAxis::of(output, rule.axis).classes < 2)
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} has one value along axis {}, and a decision needs two classes or more",
+                                answers.file(0).string(), rule.axis),
+                    fmt::format("its predictions are {}", dims_text(output)),
+                    "if it is the probability of one label, set combine.activation=sigmoid; 'combine.axis' says where "
+                    "the classes are");
+    if (answers.labels() == nullptr) return;
+    std::vector<MemberStatus> models(saved_.models.size());
+    for (std::size_t m = 0; m < models.size(); ++m) {
+      models[m].name = saved_.models[m].name;
+      models[m].output = answers.output(m);
+    }
+    config::InputSpec input = input_of(saved_.tasks[number]);
+    if (saved_.content || !input.labels.empty()) input.labels = answers.labels_file();
+    check_labels(spec_.combine, input, *answers.labels(), models);
+    check_classes(*answers.labels(), models);
   }
 
   /// One entry per task, empty if the task has no head.
@@ -217,10 +289,15 @@ class Combine {
       const std::uint32_t wanted = head != nullptr ? head->features() : answers.width(0);
       const bool alike = head != nullptr || answers.output(m) == answers.output(0);
       if ((answers.width(m) == wanted && alike) || (head == nullptr && m >= form_.members)) continue;
+      const bool rows = answers.output(m).size() == 1 && (head != nullptr || answers.output(0).size() == 1);
       throw Error(ErrorKind::usage, fmt::format("{} cannot be combined", answers.file(m).string()),
-                  fmt::format("it has {} per image, {} has {}", counted(answers.width(m), "value"),
-                              head != nullptr ? head->file().string() : answers.file(0).string(), wanted),
-                  "its files are not from one run, or its members have outputs of different widths");
+                  fmt::format("it has {} per image, {} has {}",
+                              rows ? counted(answers.width(m), "value")
+                                   : fmt::format("predictions of {}", dims_text(answers.output(m))),
+                              head != nullptr ? head->file().string() : answers.file(0).string(),
+                              rows ? fmt::format("{}", wanted) : dims_text(answers.output(0))),
+                  saved_.content ? "give predictions of one shape: only their first axis counts the samples"
+                                 : "its files are not from one run, or its members have outputs of different widths");
     }
   }
 
@@ -235,6 +312,11 @@ class Combine {
     EvaluationForm form = form_;
     form.output = answers.output(0);
     Evaluation evaluation(std::move(form), head);
+    if (Source* labels = answers.labels(); labels != nullptr && has_label_scores(spec_.combine, *labels)) {
+      std::vector<Dims> outputs;
+      for (std::size_t m = 0; m < saved_.models.size(); ++m) outputs.push_back(answers.output(m));
+      evaluation.compare_with({*labels, input_of(task).ignore_index, std::move(outputs)});
+    }
     RuleFiles files(evaluation, form_, own, answers.images(), answers.output(0),
                     head != nullptr ? head->classes() : answers.width(0), interruption_);
     std::optional<SpreadSink> spread;

@@ -17,8 +17,10 @@
 #include "program/evaluate/picture.hpp"
 #include "program/evaluate/spread_sink.hpp"
 #include "program/evaluation_task.hpp"
+#include "program/label_scores.hpp"
 #include "program/progress.hpp"
 #include "program/reporting.hpp"
+#include "program/saved_labels.hpp"
 #include "program/say.hpp"
 #include "program/session.hpp"
 #include "program/task_sink.hpp"
@@ -37,7 +39,7 @@ class Evaluate {
         hosting_(without_saved(with_files(host_models(load(line), line.merged)))),
         form_(form_of(hosting_, line.rules)),
         tasks_(open_tasks(hosting_.described)),
-        session_("evaluate", line, interruption, for_largest_task(), *tasks_.front().source) {
+        session_("evaluate", line, interruption, for_largest_task(), *tasks_.front().source, held_scores()) {
     warn_of(ignored_weights(hosting_.described, form_.rules));
     if (!line.picture.empty()) check_picture(line.picture);
   }
@@ -56,11 +58,18 @@ class Evaluate {
     }
     const images::EvaluationReport& found = *session_.report().evaluation;
     const Outcome outcome = session_.conclude(evaluation_table(found), "");
-    if (!line_.picture.empty()) write_picture(line_.picture, found);
+    if (!line_.picture.empty()) draw(found);
     return outcome;
   }
 
  private:
+  void draw(const images::EvaluationReport& found) const {
+    if (has_picture(found))
+      write_picture(line_.picture, found);
+    else
+      log::warning("{} was not drawn: no model has a figure to show", line_.picture.string());
+  }
+
   void check() {
     const std::vector<MemberStatus> models = session_.ensemble().status().members;
     check_widths(tasks_, models, form_.members, !form_.rules.empty());
@@ -74,6 +83,16 @@ class Evaluate {
     InputForm form = form_of(*tasks_.front().source, spec, spec.input);
     for (const EvaluationTask& task : tasks_) form.images = std::max(*form.images, task.source->count());
     return with_segment(spec, form, false);
+  }
+
+  /// One task is scored at a time.
+  std::uint64_t held_scores() const {
+    std::uint64_t most = 0;
+    for (const EvaluationTask& task : tasks_)
+      if (task.other_labels)
+        most =
+            std::max(most, held_score_bytes(task.combine, *task.source, hosting_.models.size() + form_.rules.size()));
+    return most;
   }
 
   /// For an evaluation that ended early: reports what is finished.
@@ -114,7 +133,7 @@ class Evaluate {
   images::ResultForm saved_form(const EvaluationTask& task) {
     images::ResultForm form;
     form.images = task.source->count();
-    form.labels = true;
+    form.labels = task.source->labelled();
     for (const MemberStatus& model : session_.ensemble().status().members)
       form.members.push_back({model.name, model.output});
     return form;
@@ -124,19 +143,28 @@ class Evaluate {
     return task.head ? task.head->classes() : session_.ensemble().status().members.front().width();
   }
 
+  EvaluationForm form_for(const std::vector<MemberStatus>& models) const {
+    EvaluationForm form = form_;
+    form.output = models.front().output;
+    return form;
+  }
+
   void evaluate_task(std::size_t number) {
     EvaluationTask& task = tasks_[number];
     const std::filesystem::path folder = folder_of(task);
-    Evaluation evaluation(form_, task.head_or_null());
+    const std::vector<MemberStatus> models = session_.ensemble().status().members;
+    Evaluation evaluation(form_for(models), task.head_or_null());
+    if (task.other_labels) evaluation.compare_with({*task.source, task.input.ignore_index, outputs_of(models)});
     std::optional<images::NpySink> saved;
     if (session_.spec().save_members) saved.emplace(folder, saved_form(task));
     Sink* next = saved ? &*saved : nullptr;
     std::optional<SpreadSink> spread;
     if (const config::EnsembleSpec& spec = hosting_.described; spec.combine.spread)
-      next = &spread.emplace(folder, spec.combine, spec.failure.on_nan, form_.members,
-                             session_.ensemble().status().members.front().output, task.source->count(), next);
+      next = &spread.emplace(folder, spec.combine, spec.failure.on_nan, form_.members, models.front().output,
+                             task.source->count(), next);
     EvaluatingSink evaluating(evaluation, folder, task.source->count(), next);
-    if (!form_.rules.empty()) evaluating.add_table(folder / "predictions.csv", *task.source, classes_of(task));
+    if (!form_.rules.empty() && evaluation.has_classes())
+      evaluating.add_table(folder / "predictions.csv", *task.source, classes_of(task));
     Progress progress(style_for(stderr, line_.quiet), task.name, task.source->count(), 0,
                       [this] { return session_.ensemble().status(); }, {number, tasks_.size()});
     TaskSink sink(evaluating, progress);
@@ -152,6 +180,7 @@ class Evaluate {
       throw in_task(error, task);
     }
     evaluating.finish();
+    if (saved && has_other_labels(*task.source)) save_labels(folder, *task.source);
     if (saved) saved->finish();
     if (spread) spread->finish();
     note();

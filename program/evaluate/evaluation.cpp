@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cassert>
 #include <limits>
+#include <span>
+#include <utility>
 
 #include "coordinator/decide/argmax.hpp"
 
@@ -48,9 +50,15 @@ bool Evaluation::behind_head(const config::CombineSpec& rule) const {
 
 bool Evaluation::has_classes() const noexcept {
   if (head_ != nullptr) return true;
-  const bool decided = std::ranges::all_of(
-      form_.rules, [](const config::CombineSpec& rule) { return rule.activation != Activation::sigmoid; });
-  return tutti::has_classes(form_.answers) && (!form_.output || form_.output->size() == 1) && decided;
+  const auto one_is_right = [](const config::CombineSpec& rule) { return rule.activation != Activation::sigmoid; };
+  return tutti::has_classes(form_.answers) && (!form_.output || form_.output->size() == 1) &&
+         one_is_right(form_.combine) && std::ranges::all_of(form_.rules, one_is_right);
+}
+
+void Evaluation::compare_with(const TaskLabels& labels) {
+  labels_.emplace(
+      ComparedForm{form_.combine, labels.ignored, labels.models, form_.output.value(), form_.rules, labels.elsewhere},
+      labels.source);
 }
 
 ClassAxis Evaluation::axis_of(const config::CombineSpec& rule, std::uint32_t width) const {
@@ -74,12 +82,15 @@ void Evaluation::add(const SegmentResult& result) {
   for (std::size_t rule = 0; rule < form_.rules.size(); ++rule) {
     const bool behind = behind_head(form_.rules[rule]);
     const ClassAxis axis = axis_of(form_.rules[rule], result.members.front().width);
-    combined_[rule] = answered_ ? accumulators_[rule].combine(behind ? shares : answers, present_, result.count, axis)
-                                : accumulators_[rule].nothing(result.count, axis);
-    if (answered_)
+    if (answered_) {
+      accumulators_[rule].combine(behind ? shares : answers, present_, result.count, axis, combined_[rule]);
       accumulators_[rule].check_finite(combined_[rule].values, static_cast<std::uint32_t>(axis.values()), result.first);
+    } else {
+      accumulators_[rule].nothing(result.count, axis, combined_[rule]);
+    }
     if (has_classes()) score_rule(rule, result);
   }
+  if (labels_) labels_->add(result, std::span(std::as_const(combined_)).first(answered_ ? combined_.size() : 0));
   images_ += result.count;
 }
 
@@ -87,6 +98,7 @@ void Evaluation::write_segment(images::SumWriter& out) const {
   for (const MaybeMetrics& metrics : models_) program::write_segment(metrics, out);
   for (const MaybeMetrics& metrics : rules_) program::write_segment(metrics, out);
   disagreement_.write_segment(out);
+  if (labels_) labels_->write_segment(out);
 }
 
 void Evaluation::read_segment(const SegmentResult& result, images::SumReader& in) {
@@ -94,6 +106,7 @@ void Evaluation::read_segment(const SegmentResult& result, images::SumReader& in
   for (std::size_t m = 0; m < models_.size(); ++m) program::read_segment(models_[m], classes_of(result.members[m]), in);
   for (MaybeMetrics& metrics : rules_) program::read_segment(metrics, classes_of(result.members.front()), in);
   disagreement_.read_segment(in);
+  if (labels_) labels_->read_segment(in);
   images_ += result.count;
 }
 

@@ -15,6 +15,7 @@
 #include "coordinator/decide/accumulator.hpp"
 #include "coordinator/decide/class_axis.hpp"
 #include "merge/head.hpp"
+#include "program/label_scores.hpp"
 #include "program/scores.hpp"
 #include "results/class_shares.hpp"
 #include "results/disagreement.hpp"
@@ -32,6 +33,16 @@ struct EvaluationForm {
   OnNan on_nan = OnNan::error;  ///< allow: what is combined need not be finite
   /// Sizes of the members' predictions; nothing: a row, whose width the first segment tells.
   std::optional<Dims> output{};
+  /// What the predictions are and where their classes are, whatever rule is applied.
+  config::CombineSpec combine{};
+};
+
+/// The labels of a task if they are not one class per image.
+struct TaskLabels {
+  Source& source;
+  std::optional<std::int64_t> ignored{};  ///< places of masks with this label do not count
+  std::vector<Dims> models{};             ///< sizes of the predictions of all models
+  std::size_t elsewhere = 0;              ///< as in ComparedForm
 };
 
 class Evaluation {
@@ -39,6 +50,10 @@ class Evaluation {
   /// `head` may be null; it outlives the evaluation, and so does everything that `form` refers to. With a head, the
   /// models output features.
   Evaluation(EvaluationForm form, const merge::Head* head);
+
+  /// Compares predictions that are not one class per image with these labels. Call it before the first segment;
+  /// check_labels() has passed. Without a call, such predictions have no figures.
+  void compare_with(const TaskLabels& labels);
 
   /// `result.members` are all models, each with outputs of its own width (that of a head, or the same width for all
   /// members). Ignores the combined output of `result`. Throws Error(usage) if a label is not a class.
@@ -53,6 +68,8 @@ class Evaluation {
   const std::vector<MaybeMetrics>& models() const noexcept { return models_; }
   /// In the order of the form's rules.
   const std::vector<MaybeMetrics>& rules() const noexcept { return rules_; }
+  /// The same of masks, numbers and several labels; null if there are none.
+  const LabelScores* labels() const noexcept { return labels_ ? &*labels_ : nullptr; }
   const images::Disagreement& disagreement() const noexcept { return disagreement_; }
   std::uint64_t images() const noexcept { return images_; }
 
@@ -100,6 +117,7 @@ class Evaluation {
   std::vector<double> compared_;  ///< the shares of the members for one image
   std::vector<MaybeMetrics> models_;
   std::vector<MaybeMetrics> rules_;
+  std::optional<LabelScores> labels_;
   images::Disagreement disagreement_;
   std::vector<Accumulator::Result> combined_;
   std::vector<Accumulator::Result> behind_;  ///< of rules over features

@@ -6,13 +6,21 @@
 
 #include "common/unsigned_nan.hpp"
 #include "common/wire/model_kinds.hpp"
+#include "program/figure_columns.hpp"
 
 namespace tutti::program {
 namespace {
 
-images::ScoreReport score_of(const MaybeMetrics& metrics) {
-  if (!metrics) return {};
-  return {metrics->accuracy(), metrics->loss(), metrics->calibration_error(), metrics->images()};
+/// `figures` are those of all models or rules, empty if one class per image is right.
+images::ScoreReport score_of(const MaybeMetrics& metrics, std::size_t number,
+                             const std::vector<images::Figures>& figures) {
+  images::ScoreReport score;
+  if (metrics)
+    score = {metrics->accuracy(), metrics->loss(), metrics->calibration_error(), metrics->images(), std::nullopt};
+  if (figures.empty()) return score;
+  score.images = figures.at(number).images;
+  score.scores = figures[number];
+  return score;
 }
 
 std::optional<images::DisagreementReport> disagreement_of(const images::Disagreement& disagreement) {
@@ -63,12 +71,20 @@ void add_task(images::EvaluationReport& report, images::TaskReport task, const E
   task.disagreement = disagreement_of(evaluation.disagreement());
   task.incomplete = std::move(incomplete);
   const std::size_t models = report.models.size() - evaluation.rules().size();
+  std::vector<images::Figures> of_models;
+  std::vector<images::Figures> of_rules;
+  if (evaluation.labels() != nullptr) {
+    of_models = evaluation.labels()->members();
+    of_rules = evaluation.labels()->rules();
+  }
   for (std::size_t row = 0; row < report.models.size(); ++row) {
     // A task without any images so far has no figures.
-    const bool known_model = row < evaluation.models().size();
-    report.models[row].tasks.push_back(row >= models ? score_of(evaluation.rules()[row - models])
-                                       : known_model ? score_of(evaluation.models()[row])
-                                                     : images::ScoreReport{});
+    images::ScoreReport score;
+    if (row >= models)
+      score = score_of(evaluation.rules()[row - models], row - models, of_rules);
+    else if (row < evaluation.models().size())
+      score = score_of(evaluation.models()[row], row, of_models);
+    report.models[row].tasks.push_back(std::move(score));
   }
   report.tasks.push_back(std::move(task));
 }
@@ -94,21 +110,53 @@ void add_parameters(images::EvaluationReport& report, const std::vector<images::
   }
 }
 
+namespace {
+
+/// A column of the table: a figure of each task, and of their average.
+struct Columns {
+  std::vector<FigureColumn> figures;  ///< empty: accuracy, loss and calibration error
+
+  std::string main_cell(const images::ScoreReport& score) const {
+    return figures.empty() ? cell(score.accuracy, "{:.2f} %", 100) : cell_of(figures.front(), score);
+  }
+  static std::string cell_of(const FigureColumn& column, const images::ScoreReport& score) {
+    return column.cell(score.scores ? score.scores->value(std::string(column.figure)) : std::nullopt);
+  }
+  void add_titles(const images::EvaluationReport& report, std::vector<std::string>& row) const {
+    for (const images::TaskReport& task : report.tasks)
+      row.push_back(figures.empty() ? task.name : fmt::format("{} {}", task.name, figures.front().title));
+    if (report.tasks.size() > 1) row.emplace_back("average");
+    if (figures.empty()) row.insert(row.end(), {"loss", "calibration"});
+    for (std::size_t i = 1; i < figures.size(); ++i) row.emplace_back(figures[i].title);
+  }
+  void add_cells(const images::ModelReport& model, std::vector<std::string>& row) const {
+    for (const images::ScoreReport& task : model.tasks) row.push_back(main_cell(task));
+    const images::ScoreReport average = images::average_of(model.tasks);
+    if (model.tasks.size() > 1) row.push_back(main_cell(average));
+    if (figures.empty())
+      row.insert(row.end(), {cell(average.loss, "{:.4f}"), cell(average.calibration_error, "{:.4f}")});
+    for (std::size_t i = 1; i < figures.size(); ++i) row.push_back(cell_of(figures[i], average));
+  }
+};
+
+/// Those of the first figures that there are.
+Columns columns_of(const images::EvaluationReport& report) {
+  for (const images::ModelReport& model : report.models)
+    for (const images::ScoreReport& task : model.tasks)
+      if (task.scores) return {figure_columns(task.scores->kind)};
+  return {};
+}
+
+}  // namespace
+
 std::string evaluation_table(const images::EvaluationReport& report) {
   if (report.tasks.empty() || report.models.empty()) return {};
-  const bool several = report.tasks.size() > 1;
+  const Columns columns = columns_of(report);
   std::vector<std::vector<std::string>> rows(1, {"model"});
-  for (const images::TaskReport& task : report.tasks) rows[0].push_back(task.name);
-  if (several) rows[0].emplace_back("average");
-  rows[0].emplace_back("loss");
-  rows[0].emplace_back("calibration");
+  columns.add_titles(report, rows[0]);
   for (const images::ModelReport& model : report.models) {
     std::vector<std::string> row{label_of(model)};
-    for (const images::ScoreReport& task : model.tasks) row.push_back(cell(task.accuracy, "{:.2f} %", 100));
-    const images::ScoreReport average = images::average_of(model.tasks);
-    if (several) row.push_back(cell(average.accuracy, "{:.2f} %", 100));
-    row.push_back(cell(average.loss, "{:.4f}"));
-    row.push_back(cell(average.calibration_error, "{:.4f}"));
+    columns.add_cells(model, row);
     rows.push_back(std::move(row));
   }
   std::string text = aligned(rows);

@@ -35,7 +35,8 @@ std::string label_of(const images::ModelReport& model);
 void add_parameters(images::EvaluationReport& report, const std::vector<images::MemberReport>& models);
 
 /// Accuracy of each row on each task, and the average if there are several tasks; average loss and calibration error.
-/// Below that, for each task, how much the members disagree. Empty if there is nothing to show.
+/// Of masks, numbers and several labels, the first figure on each task, and the average of the second
+/// (figure_columns.hpp). Below that, for each task, how much the members disagree. Empty if there is nothing to show.
 std::string evaluation_table(const images::EvaluationReport& report);
 
 /// A task to evaluate.

@@ -125,7 +125,7 @@ Hosting without_saved(Hosting hosting) {
 
 EvaluationForm form_of(const Hosting& hosting, const std::string& rules) {
   const config::EnsembleSpec& spec = hosting.described;
-  EvaluationForm form{spec.combine.over, spec.members.size(), {}, {}, spec.failure.on_nan};
+  EvaluationForm form{spec.combine.over, spec.members.size(), {}, {}, spec.failure.on_nan, std::nullopt, spec.combine};
   for (const config::MemberSpec& member : spec.members) form.weights.push_back(static_cast<float>(member.weight));
   if (!rules.empty())
     form.rules = config::read_rules(rules, spec);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <optional>
 #include <system_error>
 #include <vector>
@@ -12,6 +13,7 @@
 
 #include "common/atomic_file.hpp"
 #include "program/evaluate/evaluation_report.hpp"
+#include "program/figure_columns.hpp"
 
 namespace tutti::program {
 namespace {
@@ -52,21 +54,80 @@ std::string text_at(int x, int y, const char* anchor, const std::string& text) {
   return fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"{}\">{}</text>\n", x, y, anchor, escaped(text));
 }
 
-std::string bar_at(int x, double accuracy, const std::string& colour, const std::string& title) {
-  const double height = accuracy * kPlot;
-  const double y = kTop + kPlot - height;
-  return fmt::format(
-      "<rect x=\"{}\" y=\"{:.1f}\" width=\"{}\" height=\"{:.1f}\" fill=\"{}\"><title>{}: {:.2f} %</title></rect>\n"
-      "<text x=\"{}\" y=\"{:.1f}\" text-anchor=\"middle\" font-size=\"9\">{:.1f}</text>\n",
-      x, y, kBar - 2, height, colour, escaped(title), accuracy * 100, x + kBar / 2 - 1, y - 3, accuracy * 100);
+/// The figure that is drawn.
+struct Measure {
+  std::string title;
+  FigureColumn figure;  ///< nothing: the accuracy
+  double top = 1;       ///< the value of the highest line
+
+  bool is_share() const { return figure.figure.empty() || figure.factor != 1; }
+  /// Nothing if there is no bar to draw.
+  std::optional<double> of(const images::ScoreReport& score) const {
+    std::optional<double> value = score.accuracy;
+    if (!figure.figure.empty()) value = score.scores ? score.scores->value(std::string(figure.figure)) : std::nullopt;
+    return value && std::isfinite(*value) ? value : std::nullopt;
+  }
+  std::string text(double value) const {
+    return is_share() ? fmt::format("{:.2f} %", value * 100) : fmt::format("{:.4g}", value);
+  }
+  std::string short_text(double value) const {
+    return is_share() ? fmt::format("{:.1f}", value * 100) : fmt::format("{:.3g}", value);
+  }
+};
+
+/// The values of all bars.
+std::vector<double> values_of(const Measure& measure, const images::EvaluationReport& report) {
+  std::vector<double> values;
+  for (const images::ModelReport& model : report.models)
+    for (const images::ScoreReport& task : model.tasks)
+      if (const auto value = measure.of(task)) values.push_back(*value);
+  return values;
 }
 
-std::string scale(int right) {
+/// 1, 2 or 5 times a power of ten that is not below `most`.
+double top_above(double most) {
+  if (most <= 0) return 1;
+  const double power = std::pow(10, std::floor(std::log10(most)));
+  for (const double factor : {1.0, 2.0, 5.0})
+    if (factor * power >= most) return factor * power;
+  return 10 * power;
+}
+
+Measure measure_of(const images::EvaluationReport& report) {
+  std::string kind;
+  for (const images::ModelReport& model : report.models)
+    for (const images::ScoreReport& task : model.tasks)
+      if (task.scores) kind = task.scores->kind;
+  const std::vector<FigureColumn> columns = figure_columns(kind);
+  if (columns.empty()) return {"accuracy", {}};
+  Measure measure{kind == "masks"    ? "mean IoU"
+                  : kind == "values" ? "mean absolute error"
+                                     : "macro F1",
+                  columns.front()};
+  if (measure.is_share()) return measure;
+  const std::vector<double> values = values_of(measure, report);
+  measure.top = top_above(values.empty() ? 1 : *std::ranges::max_element(values));
+  return measure;
+}
+
+std::string bar_at(int x, const Measure& measure, double value, const std::string& colour, const std::string& title) {
+  const double height = value / measure.top * kPlot;
+  const double y = kTop + kPlot - height;
+  return fmt::format(
+      "<rect x=\"{}\" y=\"{:.1f}\" width=\"{}\" height=\"{:.1f}\" fill=\"{}\"><title>{}: {}</title></rect>\n"
+      "<text x=\"{}\" y=\"{:.1f}\" text-anchor=\"middle\" font-size=\"9\">{}</text>\n",
+      x, y, kBar - 2, height, colour, escaped(title), measure.text(value), x + kBar / 2 - 1, y - 3,
+      measure.short_text(value));
+}
+
+std::string scale(int right, const Measure& measure) {
   std::string text;
   for (int percent = 0; percent <= 100; percent += 20) {
     const int y = kTop + kPlot - kPlot * percent / 100;
     text += fmt::format("<line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\" stroke=\"#dddddd\"/>\n", kLeft, y, right, y);
-    text += text_at(kLeft - 6, y + 4, "end", fmt::format("{} %", percent));
+    text +=
+        text_at(kLeft - 6, y + 4, "end",
+                measure.is_share() ? fmt::format("{} %", percent) : fmt::format("{:.4g}", measure.top * percent / 100));
   }
   return text;
 }
@@ -96,6 +157,8 @@ void check_picture(const std::filesystem::path& file) {
       "give a name that ends in .svg; any browser shows it, and rsvg-convert or inkscape convert it to other formats");
 }
 
+bool has_picture(const images::EvaluationReport& report) { return !values_of(measure_of(report), report).empty(); }
+
 std::string picture_of(const images::EvaluationReport& report) {
   std::vector<std::string> groups;
   for (const images::TaskReport& task : report.tasks) groups.push_back(task.name);
@@ -107,15 +170,16 @@ std::string picture_of(const images::EvaluationReport& report) {
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" font-family=\"sans-serif\" "
       "font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
       right + kLegend, height);
-  text += text_at(kLeft, 18, "start", "accuracy") + scale(right);
+  const Measure measure = measure_of(report);
+  text += text_at(kLeft, 18, "start", measure.title) + scale(right, measure);
   for (std::size_t group = 0; group < groups.size(); ++group) {
     const int left = kLeft + static_cast<int>(group) * group_width + kGap / 2;
     for (std::size_t row = 0; row < report.models.size(); ++row) {
       const images::ModelReport& model = report.models[row];
-      const std::optional<double> accuracy =
-          group < report.tasks.size() ? model.tasks.at(group).accuracy : images::average_of(model.tasks).accuracy;
-      if (accuracy)
-        text += bar_at(left + static_cast<int>(row) * kBar, *accuracy, colour_of(model, row),
+      const std::optional<double> value =
+          measure.of(group < report.tasks.size() ? model.tasks.at(group) : images::average_of(model.tasks));
+      if (value)
+        text += bar_at(left + static_cast<int>(row) * kBar, measure, *value, colour_of(model, row),
                        fmt::format("{} on {}", label_of(model), groups[group]));
     }
     text += text_at(left + (group_width - kGap) / 2, kTop + kPlot + 20, "middle", groups[group]);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <stdexcept>
 #include <string_view>
 
@@ -10,11 +11,16 @@
 
 #include "common/atomic_file.hpp"
 #include "common/counted.hpp"
+#include "images/npy_reader.hpp"
+#include "images/only_labels.hpp"
+#include "program/evaluate/given_arrays.hpp"
 
 namespace tutti::program {
 namespace {
 
+/// So many images are read at a time, or fewer if all models together have more than so many values of them.
 constexpr std::uint64_t kPartImages = 1024;
+constexpr std::uint64_t kPartValues = 8ULL << 20;
 
 [[noreturn]] void refuse(const std::filesystem::path& file, std::string detail, std::string hint) {
   throw Error(ErrorKind::usage, fmt::format("{} cannot be combined", file.string()), std::move(detail),
@@ -76,6 +82,14 @@ void read_tasks(const json::value& report, const std::filesystem::path& folder, 
   }
 }
 
+void check_rows(const images::NpyReader& file, const SavedTask& task) {
+  if (file.rows() == task.images) return;
+  refuse(task.folder,
+         fmt::format("{} holds {}, but the report says {}", file.path().string(), counted(file.rows(), "row"),
+                     counted(task.images, "image")),
+         "its files are not from one run; run it again with save_members: true");
+}
+
 }  // namespace
 
 SavedRun read_saved_run(const std::filesystem::path& folder) {
@@ -107,27 +121,32 @@ SavedRun read_saved_run(const std::filesystem::path& folder) {
   return run;
 }
 
-SavedAnswers::SavedAnswers(const SavedTask& task, const std::vector<EvaluatedModel>& models)
-    : images_(task.images), incomplete_(task.incomplete) {
-  const auto check = [&](const images::NpyReader& file) {
-    if (file.rows() == images_) return;
-    refuse(task.folder,
-           fmt::format("{} holds {}, but the report says {}", file.path().string(), counted(file.rows(), "row"),
-                       counted(images_, "image")),
-           "its files are not from one run; run it again with save_members: true");
-  };
-  for (const EvaluatedModel& model : models) {
-    const std::filesystem::path file = task.folder / "members" / (model.name + ".npy");
+SavedAnswers::SavedAnswers(const SavedTask& task, const SavedRun& run, const images::LabelFile& labels)
+    : content_(run.content), images_(task.images), incomplete_(task.incomplete) {
+  for (std::size_t m = 0; m < run.models.size(); ++m) {
+    names_.push_back(run.models[m].name);
+    if (!task.arrays.empty()) {
+      files_.emplace_back(task.arrays.at(m));
+      if (files_.back().rows() != images_)
+        refuse(files_.back().path(),
+               fmt::format("it has predictions for {}, and {} has {}", counted(files_.back().rows(), "sample"),
+                           task.arrays.front().string(), images_),
+               "give predictions of the same samples, in the same order");
+      continue;
+    }
+    const std::filesystem::path file = task.folder / "members" / (names_.back() + ".npy");
     if (!std::filesystem::exists(file))
-      refuse(task.folder, fmt::format("the outputs of '{}' were not saved: there is no {}", model.name, file.string()),
+      refuse(task.folder,
+             fmt::format("the outputs of '{}' were not saved: there is no {}", names_.back(), file.string()),
              "run it again with save_members: true");
-    files_.emplace_back(file, images::NpyType::float32);
-    check(files_.back());
+    check_rows(images::NpyReader(file, images::NpyType::float32), task);
+    files_.emplace_back(file);
   }
-  if (const auto labels = task.folder / "labels.npy"; std::filesystem::exists(labels)) {
-    labels_.emplace(labels, images::NpyType::int64, 1);
-    check(*labels_);
-  }
+  labels_file_ = task.arrays.empty() ? task.folder / "labels.npy" : task.labels;
+  if (task.arrays.empty() ? !std::filesystem::exists(labels_file_) : labels_file_.empty()) return;
+  images::LabelFile form = labels;
+  form.file = labels_file_;
+  labels_ = images::only_labels(form, images_);
 }
 
 std::vector<SavedAnswers::Part> SavedAnswers::parts() const {
@@ -144,10 +163,17 @@ std::vector<SavedAnswers::Part> SavedAnswers::parts() const {
   return all;
 }
 
+std::uint64_t SavedAnswers::images_per_part() const {
+  std::uint64_t values = 0;
+  for (const images::PredictionArray& file : files_) values += file.width();
+  return std::clamp<std::uint64_t>(kPartValues / values, 1, kPartImages);
+}
+
 void SavedAnswers::replay(Sink& sink) const {
+  const std::uint64_t most = images_per_part();
   for (const Part& part : parts())
-    for (std::uint64_t first = part.first; first < part.end; first += kPartImages)
-      hand_over(part, first, static_cast<std::uint32_t>(std::min(kPartImages, part.end - first)), sink);
+    for (std::uint64_t first = part.first; first < part.end; first += most)
+      hand_over(part, first, static_cast<std::uint32_t>(std::min(most, part.end - first)), sink);
 }
 
 void SavedAnswers::hand_over(const Part& part, std::uint64_t first, std::uint32_t count, Sink& sink) const {
@@ -156,13 +182,18 @@ void SavedAnswers::hand_over(const Part& part, std::uint64_t first, std::uint32_
   for (std::size_t m = 0; m < files_.size(); ++m) {
     values[m].resize(std::size_t{count} * files_[m].width());
     files_[m].read(first, values[m]);
+    if (content_) take_array(*content_, files_[m], first, values[m]);
     const bool absent =
         part.incomplete != nullptr &&
         std::find(part.incomplete->absent.begin(), part.incomplete->absent.end(), m) != part.incomplete->absent.end();
     members.push_back({files_[m].width(), values[m], !absent});
   }
-  std::vector<std::int64_t> labels(labels_ ? count : 0);
-  if (labels_) labels_->read(first, labels);
+  std::vector<std::int64_t> labels(labels_ != nullptr && labels_->labelled() ? count : 0);
+  if (!labels.empty()) {
+    std::vector<std::uint64_t> indices(count);
+    std::iota(indices.begin(), indices.end(), first);
+    labels_->read_tensors(indices, {}, labels);
+  }
   SegmentResult result;
   result.first = first;
   result.count = count;

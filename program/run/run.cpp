@@ -20,6 +20,7 @@
 #include "program/run/continuation.hpp"
 #include "program/run/run_files.hpp"
 #include "program/run/unfinished.hpp"
+#include "program/saved_labels.hpp"
 #include "program/scoreboard.hpp"
 #include "program/session.hpp"
 #include "program/summary.hpp"
@@ -113,22 +114,40 @@ class ScoredSegments final : public SegmentSink {
 class RuleEvaluation {
  public:
   RuleEvaluation(const config::EnsembleSpec& spec, const std::string& rules)
-      : hosting_(host_models(without_base(spec), {})), form_(form_of(hosting_, rules)), evaluation_(form_, nullptr) {
-    if (!has_classes(spec.combine.over))
-      throw Error(ErrorKind::usage,
-                  fmt::format("--rules: {} cannot be evaluated without classes", to_name(spec.combine.over)),
-                  fmt::format("the members are combined over {}", to_name(spec.combine.over)),
+      : hosting_(host_models(without_base(spec), {})), form_(form_of(hosting_, rules)) {
+    if (spec.combine.over == OutputKind::features)
+      throw Error(ErrorKind::usage, "--rules: features cannot be evaluated without classes",
+                  "the members are combined over features",
                   "name 'tasks' with heads and use 'tutti evaluate', or combine over probabilities");
   }
 
-  /// Passes on what it measures to `next`, in a folder that exists.
-  EvaluatingSink& open(const Status& status, const std::filesystem::path& folder, std::uint64_t images, Sink& next,
-                       Unfinished unfinished) {
-    check_widths({}, status.members, form_.members, true);
-    return sink_.emplace(evaluation_, folder, images, &next, unfinished);
+  /// Throws Error(usage) if the members cannot be combined, or if there is nothing to evaluate: scores of classes tell
+  /// at least how much the members disagree, and other predictions only their labels.
+  void check(const Source& source, const std::vector<MemberStatus>& members) const {
+    check_widths({}, members, form_.members, true);
+    const config::CombineSpec& combine = hosting_.described.combine;
+    if (has_scores(combine, members) || has_label_scores(combine, source)) return;
+    throw Error(ErrorKind::usage, "--rules has nothing to evaluate",
+                fmt::format("'{}' predicts {}, and {} has no labels for that", members.front().name,
+                            dims_text(members.front().output), source.name()),
+                "give 'labels' of the shape of the predictions, or leave --rules out");
   }
 
-  const std::vector<MaybeMetrics>& members() const { return evaluation_.models(); }
+  /// Passes on what it measures to `next`, in a folder that exists. `source`, which outlives it, has the images of the
+  /// whole run.
+  EvaluatingSink& open(const Status& status, const std::filesystem::path& folder, Source& source, Sink& next,
+                       Unfinished unfinished) {
+    form_.output = status.members.front().output;
+    evaluation_.emplace(form_, nullptr);
+    const config::EnsembleSpec& spec = hosting_.described;
+    const std::size_t ensemble = spec.combine.rule == CombineRule::none ? 0 : 1;
+    if (has_label_scores(spec.combine, source))
+      evaluation_->compare_with({source, spec.input.ignore_index, outputs_of(status.members), ensemble});
+    return sink_.emplace(*evaluation_, folder, source.count(), &next, unfinished);
+  }
+
+  /// After open().
+  ScoredMembers members() const { return {&evaluation_->models(), evaluation_->labels()}; }
   const std::vector<config::CombineSpec>& rules() const { return form_.rules; }
 
   /// `known` of the images needed no computing.
@@ -139,7 +158,7 @@ class RuleEvaluation {
     task.source = source.name();
     task.classes = source.classes();
     const auto incomplete = report.ensemble ? report.ensemble->incomplete : std::vector<IncompleteSegment>{};
-    add_task(*report.evaluation, std::move(task), evaluation_, incomplete, report.phases.predict.value_or(0), known);
+    add_task(*report.evaluation, std::move(task), *evaluation_, incomplete, report.phases.predict.value_or(0), known);
     add_parameters(*report.evaluation, report.members);
   }
 
@@ -150,8 +169,8 @@ class RuleEvaluation {
   }
 
   const Hosting hosting_;
-  const EvaluationForm form_;
-  Evaluation evaluation_;
+  EvaluationForm form_;
+  std::optional<Evaluation> evaluation_;
   std::optional<EvaluatingSink> sink_;
 };
 
@@ -228,7 +247,8 @@ class Run {
     const std::vector<MemberStatus> members = session_.ensemble().status().members;
     check_form(session_.spec(), session_.ensemble().status(), tiling());
     if (has_classes(session_.spec().combine.over)) check_classes(session_.source(), members);
-    check_labels(session_.spec(), session_.source(), members);
+    check_labels(session_.spec().combine, session_.spec().input, session_.source(), members);
+    if (rules_) rules_->check(session_.source(), members);
     check_named_classes(session_.spec(), members);
     warn_of(doubts(session_.spec(), session_.source(), members));
   }
@@ -242,10 +262,11 @@ class Run {
     Sink* const first = rules != nullptr ? static_cast<Sink*>(rules) : &*files_;
     try {
       session_.measure([&] {
-        session_.score(session_.source(), known, first, rules_ ? &rules_->members() : nullptr,
+        session_.score(session_.source(), known, first, rules_ ? rules_->members() : ScoredMembers{},
                        [&](Scoreboard& board) { compute_missing(board, status); });
       });
       kill_point("coordinator.results_begun");
+      if (saves_labels(status)) save_labels(session_.folder(), session_.source());
       files_->finish(journal_->finished_segments() == header_.segments());
       kill_point("coordinator.results_in_place");
     } catch (const Error& error) {
@@ -270,8 +291,8 @@ class Run {
                    continues);
     EvaluatingSink* rules = nullptr;
     if (rules_) {
-      rules =
-          &rules_->open(status, folder, header_.images, *files_, continues ? Unfinished::continues : Unfinished::stays);
+      rules = &rules_->open(status, folder, session_.source(), *files_,
+                            continues ? Unfinished::continues : Unfinished::stays);
       files_->use_rules(*rules);
     }
     if (!continues) return rules;
@@ -281,6 +302,12 @@ class Run {
                    discarded.reasons);
     resumed_ = journal_->finished_segments();
     return rules;
+  }
+
+  /// Whether labels are kept that the sink of the results does not get.
+  bool saves_labels(const Status& status) {
+    const bool members = !result_form(session_.spec(), status, header_.images, false).members.empty();
+    return members && tiling() == nullptr && has_other_labels(session_.source());
   }
 
   void note_rules(std::uint64_t known) {

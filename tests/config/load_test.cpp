@@ -8,6 +8,7 @@
 #include <random>
 
 #include "config/effective.hpp"
+#include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/config/problems.hpp"
 
@@ -284,6 +285,21 @@ TEST_CASE("the classes of the members are those of tasks that name none") {
   CHECK(spec.tasks[0].classes == std::vector<std::string>{"cat", "dog"});
   CHECK(spec.tasks[1].classes == std::vector<std::string>{"x", "y"});
   CHECK(config::load_text(spec.effective_yaml, "again") == spec);
+}
+
+TEST_CASE("settings of predictions that exist already are those of the combination and nothing else") {
+  const auto spec =
+      config::load_combination({"combine={rule: weighted, normalize: false}", "combine.axis=-1", "on_nan=allow"});
+  CHECK(spec.combine.rule == CombineRule::weighted);
+  CHECK_FALSE(spec.combine.normalize);
+  CHECK(spec.combine.axis == -1);
+  CHECK(spec.failure.on_nan == OnNan::allow);
+  CHECK(spec.members.empty());
+  const auto error = error_of([] { config::load_combination({"combine.over=value", "combine.axiz=2"}); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(contains(error->what(), "command line: 'combine.over=value': 'over' must be"));
+  CHECK(contains(error->what(), "unknown key 'axiz'; did you mean 'axis'?"));
 }
 
 TEST_CASE("the segment is chosen unless it is written") {

@@ -82,6 +82,18 @@ TEST_CASE("names of tasks become folders and columns and differ") {
         "e.yaml:3:2: task 1 is called 't' like task 0; names must differ");
 }
 
+TEST_CASE("what the labels of a task are follows from what the members are combined over") {
+  const std::string labelled = "input: {dataset: npy, images: x, labels: y";
+  const auto spec = config::load_text(
+      "members: [{name: a, model: {kind: fake}}]\ncombine: {activation: sigmoid}\ntasks: [{name: t, " + labelled +
+          "}}]\n",
+      "e.yaml");
+  CHECK(spec.tasks.at(0).input.label_form == LabelForm::indicators);
+  CHECK(wrong_tasks("[{name: t, " + labelled + ", ignore_index: 255}}]",
+                    "members: [{name: a, model: {kind: fake}, output: values}]\ncombine: {over: values}\n") ==
+        "e.yaml:3:77: 'ignore_index' marks places of masks of classes, and with 'over: values' there are none");
+}
+
 TEST_CASE("heads take features and features need heads") {
   CHECK(wrong_tasks("[{name: t, " + kImages + ", head: h.safetensors}]") ==
         "e.yaml:2:73: task 't' has a head, which takes features, but the members are combined over probabilities; set "

@@ -4,52 +4,14 @@
 
 #include <cmath>
 #include <functional>
-#include <span>
 #include <string>
 #include <vector>
 
-#include "common/random.hpp"
-#include "images/npy_reader.hpp"
 #include "tests/common/error_of.hpp"
-#include "tests/integration/programs.hpp"
+#include "tests/integration/labelled_runs.hpp"
 
 namespace tutti::test {
 namespace {
-
-constexpr std::uint64_t kImages = 40;
-
-/// Two members of 3 classes x 2 x 5 over 40 images, with the labels of y.npy.
-std::string described(const std::string& combine, const std::string& output = "logits", const std::string& input = "") {
-  std::string text = "members:\n";
-  for (const char* name : {"a", "b"})
-    text += std::string("  - {name: ") + name +
-            ", model: {kind: fake, classes: 3, per_class: [2, 5]}, output: " + output + "}\n";
-  return text + "combine: " + combine + "\ninput: {dataset: npy, images: x.npy, labels: y.npy" + input +
-         "}\nsegment_images: 8\nbatch_images: 4\nsave_members: true\n";
-}
-
-template <class Value>
-void write_npy(const std::filesystem::path& file, std::vector<std::uint64_t> shape, const std::vector<Value>& values) {
-  shape.insert(shape.begin(), kImages);
-  images::NpyWriter writer(file, std::is_same_v<Value, float> ? images::NpyType::float32 : images::NpyType::int64,
-                           shape);
-  writer.write(std::span<const Value>(values));
-  writer.finish();
-}
-
-std::vector<float> floats_in(const Workplace& place, const std::string& file) {
-  const images::NpyReader reader(place / file, images::NpyType::float32);
-  std::vector<float> values(reader.rows() * reader.width());
-  reader.read(0, values);
-  return values;
-}
-
-/// The images of every description here.
-void write_images(const Workplace& place) {
-  std::vector<float> pixels(kImages * 18);
-  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = 3 * unit_float(random_at(5, i));
-  write_npy(place / "x.npy", {2, 3, 3}, pixels);
-}
 
 /// Compares the scores of both members and the ensemble in the report of `r` with `plain(predictions, scores)`.
 void check_scores(const Workplace& place, const std::string& folder,
@@ -70,14 +32,6 @@ double number(const json::value& scores, const std::string& name) {
 }
 
 // ---- masks ---------------------------------------------------------------------------------------------------------
-
-/// Of 40 x 2 x 5 places; 255 does not count.
-std::vector<std::int64_t> mask_labels() {
-  std::vector<std::int64_t> labels(kImages * 10);
-  for (std::size_t i = 0; i < labels.size(); ++i)
-    labels[i] = random_at(6, i) % 7 == 0 ? 255 : static_cast<std::int64_t>(random_at(7, i) % 3);
-  return labels;
-}
 
 void check_masks(const std::vector<float>& values, const json::value& scores) {
   const std::vector<std::int64_t> labels = mask_labels();
@@ -134,12 +88,6 @@ TEST_CASE("the masks of an ensemble are those that its rule decides for") {
 
 // ---- numbers -------------------------------------------------------------------------------------------------------
 
-std::vector<float> number_labels() {
-  std::vector<float> labels(kImages * 30);
-  for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = 4 * unit_float(random_at(8, i));
-  return labels;
-}
-
 void check_numbers(const std::vector<float>& values, const json::value& scores) {
   const std::vector<float> labels = number_labels();
   double absolute = 0;
@@ -165,8 +113,6 @@ void check_numbers(const std::vector<float>& values, const json::value& scores) 
   CHECK(number(scores, "mean_squared_error") == doctest::Approx(squares / (kImages * 30)));
   CHECK(number(scores, "r2") == doctest::Approx(r2));
 }
-
-const std::string kNumbers = described("{rule: median, over: values}", "values");
 
 TEST_CASE("numbers are compared with labels of the shape of the predictions") {
   const Workplace place(kNumbers);
@@ -229,12 +175,6 @@ TEST_CASE("a run over masks that is resumed has the figures of an undisturbed on
 }
 
 // ---- several labels ------------------------------------------------------------------------------------------------
-
-std::vector<float> several_labels() {
-  std::vector<float> labels(kImages * 30);
-  for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = random_at(9, i) % 3 == 0 ? 1.0F : 0.0F;
-  return labels;
-}
 
 void check_several(const std::vector<float>& values, const json::value& scores) {
   const std::vector<float> labels = several_labels();
@@ -315,15 +255,6 @@ TEST_CASE("labels that do not fit the predictions end a run before it predicts")
   CHECK(floats.code == 2);
   CHECK(contains(floats.err(), "y.npy cannot be used as labels"));
   CHECK_FALSE(place.has("r/report.json"));
-}
-
-TEST_CASE("an evaluation says that it needs one class per image") {
-  const Workplace place(described("{rule: none}", "logits", ", ignore_index: 255"));
-  write_images(place);
-  write_npy(place / "y.npy", {2, 5}, mask_labels());
-  const Finished evaluated(place, {"evaluate", "e.yaml", "-q"});
-  CHECK(evaluated.code == 2);
-  CHECK(contains(evaluated.err(), "have labels of 2x5, and only one class per image can be evaluated"));
 }
 
 }  // namespace

@@ -87,6 +87,11 @@ void add_to(LabelScores& scores, const Predicted& segment) {
   scores.add(result);
 }
 
+LabelScores made(const config::CombineSpec& combine, std::optional<std::int64_t> ignored, Source& source,
+                 const std::vector<MemberStatus>& members) {
+  return LabelScores(compared_form(combine, ignored, members), source);
+}
+
 config::CombineSpec over(OutputKind kind, Activation activation = Activation::softmax,
                          CombineRule rule = CombineRule::mean) {
   config::CombineSpec combine;
@@ -102,7 +107,7 @@ const config::CombineSpec kSeveral = over(OutputKind::probabilities, Activation:
 
 TEST_CASE("members are compared by their largest values along the axis, and the ensemble by what the rule decided") {
   MadeLabels<std::int64_t> source({1, 3}, {0, 1, 255, 1, 1, 0}, 2);
-  LabelScores scores(kMasks, 255, source, models({{2, 1, 3}, {2, 1, 3}}));
+  LabelScores scores = made(kMasks, 255, source, models({{2, 1, 3}, {2, 1, 3}}));
   // Classes 0 1 1 and 0 0 0, then 1 1 0 and 0 0 0; equal values are class 0.
   add_to(scores,
          {0,
@@ -124,7 +129,7 @@ TEST_CASE("classes along the last axis are found there") {
   config::CombineSpec combine = over(OutputKind::probabilities, Activation::softmax, CombineRule::none);
   combine.axis = -1;
   MadeLabels<std::int64_t> source({2}, {1, 2}, 3);
-  LabelScores scores(combine, {}, source, models({{2, 3}}));
+  LabelScores scores = made(combine, {}, source, models({{2, 3}}));
   add_to(scores, {0, 1, {{0.1F, 0.7F, 0.2F, 0.0F, 0.3F, 0.7F}}});
   CHECK(*scores.members()[0].value("pixel_accuracy") == 1.0);
   CHECK_FALSE(scores.ensemble());
@@ -134,7 +139,7 @@ TEST_CASE("labels are those of the images in the whole set, in however many segm
   std::vector<float> labels(10);
   for (std::size_t i = 0; i < 10; ++i) labels[i] = static_cast<float>(i);
   MadeLabels<float> source({}, labels);
-  LabelScores scores(kValues, {}, source, models({{1}}));
+  LabelScores scores = made(kValues, {}, source, models({{1}}));
   add_to(scores, {6, 2, {{6, 8}}});
   add_to(scores, {2, 1, {{5}}});
   CHECK(*scores.ensemble()->value("mean_absolute_error") == 4.0 / 3);
@@ -145,7 +150,7 @@ TEST_CASE("large labels are read image by image and give the same figures") {
   constexpr std::uint32_t kSide = 300;
   const std::vector<float> all(3 * kSide * kSide, 1.0F);
   MadeLabels<float> source({kSide, kSide}, all);
-  LabelScores scores(kValues, {}, source, models({{kSide, kSide}}));
+  LabelScores scores = made(kValues, {}, source, models({{kSide, kSide}}));
   std::vector<float> values = all;
   values[2 * kSide * kSide] = 4.0F;
   add_to(scores, {0, 3, {values}});
@@ -155,7 +160,7 @@ TEST_CASE("large labels are read image by image and give the same figures") {
 
 TEST_CASE("what a member did not predict does not count for it, nor what nobody predicted for the ensemble") {
   MadeLabels<float> source({}, {1, 2, 3});
-  LabelScores scores(kValues, {}, source, models({{1}, {1}}));
+  LabelScores scores = made(kValues, {}, source, models({{1}, {1}}));
   add_to(scores, {0, 1, {{1}, {kNotANumber}}, {}, {}, {true, false}});
   add_to(scores, {1, 1, {{4}, {kNotANumber}}, {kNotANumber}, {}, {true, false}, true});
   add_to(scores, {2, 1, {{kNotANumber}, {kNotANumber}}, {kNotANumber}, {}, {false, false}});
@@ -170,31 +175,85 @@ TEST_CASE("what a member did not predict does not count for it, nor what nobody 
 TEST_CASE("several labels are predicted above one half, unless the rule's values are no probabilities") {
   MadeLabels<float> source({2}, {1, 0, 0, 1});
   const Predicted segment{0, 2, {{0.6F, 0.2F, 0.7F, 0.9F}}};
-  LabelScores mean(kSeveral, {}, source, models({{2}}));
+  LabelScores mean = made(kSeveral, {}, source, models({{2}}));
   add_to(mean, segment);
   CHECK(mean.ensemble()->kind == "labels");
   CHECK(*mean.ensemble()->value("mean_accuracy") == 0.75);
   CHECK(*mean.ensemble()->value("macro_f1") == (2.0 / 3 + 1.0) / 2);
   config::CombineSpec rule = kSeveral;
   rule.rule = CombineRule::sum;
-  LabelScores sum(rule, {}, source, models({{2}}));
+  LabelScores sum = made(rule, {}, source, models({{2}}));
   add_to(sum, segment);
   CHECK_FALSE(sum.ensemble()->value("macro_f1"));
   CHECK(*sum.ensemble()->value("mean_average_precision") == (0.5 + 1.0) / 2);
   CHECK(sum.members()[0].value("macro_f1"));
   rule.rule = CombineRule::weighted;
-  CHECK(LabelScores(rule, {}, source, models({{2}})).ensemble());
+  CHECK(made(rule, {}, source, models({{2}})).ensemble());
   rule.normalize = false;
-  LabelScores weighted(rule, {}, source, models({{2}}));
+  LabelScores weighted = made(rule, {}, source, models({{2}}));
   add_to(weighted, segment);
   CHECK_FALSE(weighted.ensemble()->value("macro_f1"));
 }
 
 TEST_CASE("masks of several labels have figures for each label and not for each place") {
   MadeLabels<float> source({2, 1, 2}, {1, 0, 0, 0});
-  LabelScores scores(kSeveral, {}, source, models({{2, 1, 2}}));
+  LabelScores scores = made(kSeveral, {}, source, models({{2, 1, 2}}));
   add_to(scores, {0, 1, {{0.9F, 0.1F, 0.1F, 0.8F}}});
   CHECK(scores.ensemble()->lists[0].values == std::vector<std::optional<double>>{1.0, 0.5});
+}
+
+/// A segment of one image with these members.
+SegmentResult segment_of(const std::vector<MemberSegmentResult>& members) {
+  SegmentResult result;
+  result.count = 1;
+  result.members = members;
+  return result;
+}
+
+TEST_CASE("several rules are compared from what each of them gives, and the members once") {
+  MadeLabels<std::int64_t> source({2}, {1, 0}, 2);
+  ComparedForm form = compared_form(kMasks, {}, models({{2, 2}, {2, 2}}));
+  form.rules.push_back(over(OutputKind::probabilities, Activation::softmax, CombineRule::vote));
+  LabelScores scores(std::move(form), source);
+  CHECK(scores.rows() == 4);
+  const std::vector<float> values{0.1F, 0.9F, 0.9F, 0.1F};
+  const std::vector<Accumulator::Result> combined{{values, {1, 0}}, {values, {0, 0}}};
+  scores.add(segment_of({{4, values}, {4, values, false}}), combined);
+  scores.add(segment_of({{4, values, false}, {4, values, false}}), {});
+  REQUIRE(scores.rules().size() == 2);
+  CHECK(*scores.rules()[0].value("pixel_accuracy") == 1.0);
+  CHECK(*scores.rules()[1].value("pixel_accuracy") == 0.5);
+  CHECK(scores.rules()[0].images == 1);
+  CHECK(*scores.members()[0].value("pixel_accuracy") == 1.0);
+  CHECK(scores.members()[0].images == 1);
+  CHECK(scores.members()[1].images == 0);
+  CHECK(scores.ensemble()->compared == 2);
+  CHECK(source.reads == 2);
+}
+
+TEST_CASE("members that are compared elsewhere are not compared again and share the bound of what is held") {
+  MadeLabels<float> source({2}, {1, 0, 0, 1});
+  ComparedForm form = compared_form(kSeveral, {}, models({{2}, {2}}));
+  form.models.clear();
+  form.elsewhere = 2;
+  LabelScores scores(form, source);
+  CHECK(scores.rows() == 1);
+  add_to(scores, {0, 2, {{0.6F, 0.2F, 0.7F, 0.9F}, {0.6F, 0.2F, 0.7F, 0.9F}}});
+  CHECK(scores.members().empty());
+  CHECK(scores.ensemble()->images == 2);
+  CHECK(scores.ensemble()->value("mean_average_precision"));
+  form.elsewhere = images::kMaxHeldScores;
+  CHECK(LabelScores(form, source).ensemble()->left_out);
+}
+
+TEST_CASE("the scores that several labels need at once are as many as those of all models and rules") {
+  const MadeLabels<float> source({2}, {1, 0, 0, 1});
+  CHECK(held_score_bytes(kSeveral, source, 3) == 3 * 4 * images::kHeldScoreBytes + 4 * sizeof(std::size_t));
+  CHECK(held_score_bytes(kValues, source, 3) == 0);
+  CHECK(held_score_bytes(kSeveral, MadeLabels<std::int64_t>({}, {0, 1}, 2), 3) == 0);
+  // Then none is held.
+  CHECK(held_score_bytes(kSeveral, source, images::kMaxHeldScores / 4) > 0);
+  CHECK(held_score_bytes(kSeveral, source, images::kMaxHeldScores / 4 + 1) == 0);
 }
 
 TEST_CASE("what has no figures of this kind is not read") {
@@ -206,7 +265,7 @@ TEST_CASE("what has no figures of this kind is not read") {
   CHECK_FALSE(has_label_scores(over(OutputKind::features), numbers));
   CHECK(has_label_scores(kValues, numbers));
   CHECK(has_label_scores(kSeveral, numbers));
-  LabelScores scores(kMasks, {}, classes, models({{2}}));
+  LabelScores scores = made(kMasks, {}, classes, models({{2}}));
   add_to(scores, {0, 1, {{0.5F, 0.5F}}});
   CHECK(scores.members().empty());
   CHECK_FALSE(scores.ensemble());
@@ -216,7 +275,7 @@ Error refusal(const config::CombineSpec& combine, const Source& source, const Di
   config::EnsembleSpec spec;
   spec.combine = combine;
   spec.input.labels = "y.npy";
-  const auto error = error_of([&] { check_labels(spec, source, models({output})); });
+  const auto error = error_of([&] { check_labels(spec.combine, spec.input, source, models({output})); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == "y.npy cannot be compared with the predictions");
@@ -227,7 +286,7 @@ void accept(const config::CombineSpec& combine, const Source& source, const Dims
   config::EnsembleSpec spec;
   spec.combine = combine;
   spec.input.labels = "y.npy";
-  CHECK_FALSE(error_of([&] { check_labels(spec, source, models({output})); }));
+  CHECK_FALSE(error_of([&] { check_labels(spec.combine, spec.input, source, models({output})); }));
 }
 
 TEST_CASE("masks of another size than the predictions are refused, and axes of length 1 do not matter") {
@@ -245,7 +304,7 @@ TEST_CASE("masks without the axis of the classes are refused even if nothing is 
   config::EnsembleSpec spec;
   spec.combine = over(OutputKind::probabilities, Activation::softmax, CombineRule::none);
   spec.combine.axis = 4;
-  const auto error = error_of([&] { check_labels(spec, source, models({{3, 8}})); });
+  const auto error = error_of([&] { check_labels(spec.combine, spec.input, source, models({{3, 8}})); });
   REQUIRE(error);
   CHECK(error->message() == "there is no axis 4 with classes");
 }

@@ -86,14 +86,21 @@ TEST_CASE("the errors of numbers are means over images and outputs") {
   CHECK(*metrics.r2() == doctest::Approx((0.5 + 0.92) / 2));
 }
 
-TEST_CASE("an output with equal labels has no R2 and is left out of the mean") {
-  RegressionMetrics metrics(2);
-  metrics.add(Row{1, 5, 3, 5}, Row{2, 5, 3, 4});
-  CHECK(*metrics.r2() == doctest::Approx(0.5));
+TEST_CASE("an output with equal labels has an R2 of 1 if it is predicted exactly and otherwise of 0") {
+  RegressionMetrics metrics(3);
+  metrics.add(Row{1, 5, 7, 3, 5, 7}, Row{2, 5, 7, 3, 4, 7});
+  CHECK(*metrics.r2() == doctest::Approx((0.5 + 0 + 1) / 3));
   RegressionMetrics constant(1);
   constant.add(Row{0.1F, 0.1F, 0.1F}, Row{0.1F, 0.2F, 0.3F});
-  CHECK_FALSE(constant.r2());
-  CHECK(constant.mean_absolute_error());
+  CHECK(*constant.r2() == 0.0);
+  RegressionMetrics unknown(1);
+  unknown.add(Row{2, 2}, Row{2, kNan});
+  CHECK(std::isnan(*unknown.r2()));
+  // One image has no spread: scikit-learn has no R2 of it either.
+  RegressionMetrics single(1);
+  single.add(Row{1}, Row{1});
+  CHECK_FALSE(single.r2());
+  CHECK(single.mean_absolute_error());
 }
 
 TEST_CASE("a prediction that is NaN makes the figures of numbers NaN") {
@@ -153,6 +160,18 @@ TEST_CASE("beyond the bound scores are not held, and the report says what is mis
   CHECK(*figures.value("macro_f1") == 1.0);
   REQUIRE(figures.left_out);
   CHECK(*figures.left_out == "average precision: it needs all scores at once, and at most 64000000 are held for a run");
+}
+
+TEST_CASE("if more scores are announced than are held, none is held from the start") {
+  MultiLabelMetrics fits({2, 1, 0.5, 4, 4});
+  fits.add(Row{1, 0, 0, 1}, Row{0.9F, 0.1F, 0.2F, 0.7F});
+  CHECK(fits.holds_scores());
+  CHECK(figures_of(fits).value("mean_average_precision"));
+  MultiLabelMetrics metrics({2, 1, 0.5, 4, 5});
+  CHECK_FALSE(metrics.holds_scores());
+  metrics.add(Row{1, 0}, Row{0.9F, 0.1F});
+  CHECK_FALSE(figures_of(metrics).value("mean_average_precision"));
+  CHECK(figures_of(metrics).left_out);
 }
 
 TEST_CASE("a score that is NaN makes the average precision of its label NaN and is not predicted") {

@@ -166,7 +166,8 @@ TEST_CASE("a report says how good each model and rule is on each task") {
   CHECK(report.at_pointer("/evaluation/models/0/tasks/digits/accuracy") == 0.5);
   CHECK(report.at_pointer("/evaluation/models/1/model_info/trainable_percentage").is_null());
   CHECK(report.at_pointer("/evaluation/models/1/average") ==
-        json::object{{"accuracy", 0.75}, {"loss", 1.5}, {"calibration_error", nullptr}, {"images", 400}});
+        json::object{
+            {"accuracy", 0.75}, {"loss", 1.5}, {"calibration_error", nullptr}, {"images", 400}, {"scores", nullptr}});
   CHECK(report.at_pointer("/evaluation/models/0/average/accuracy").is_null());
   CHECK(to_json(Report{}).at("evaluation").is_null());
 }

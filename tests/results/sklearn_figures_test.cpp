@@ -81,6 +81,18 @@ TEST_CASE("the figures of numbers are those of scikit-learn, however far from 0 
   CHECK(*figures.value("r2") == near(0.9844455768832869));
 }
 
+TEST_CASE("the R2 of equal labels is that of scikit-learn") {
+  RegressionMetrics metrics(3);
+  for (std::uint32_t image = 0; image < 200; ++image) {
+    const std::vector<std::uint32_t> numbers{image * 3, image * 3 + 1};
+    const float first = unit(numbers[0]) * 8.0F;
+    const float second = unit(numbers[1]) * 8.0F + 100000.0F;
+    metrics.add(std::vector<float>{first, 3, 3}, std::vector<float>{first + (unit(numbers[0] + 7000) - 0.5F),
+                                                                    second + (unit(numbers[1] + 7000) - 0.5F), 3});
+  }
+  CHECK(*metrics.r2() == near(0.6609948101289761));
+}
+
 TEST_CASE("the figures of several labels are those of scikit-learn, with many equal scores") {
   MultiLabelMetrics metrics({4});
   const std::vector<float> shares{0.1F, 0.3F, 0.5F, 0.9F};

@@ -86,6 +86,24 @@ TEST_CASE("the index of a journal is a bound of every run whose images are count
   CHECK_FALSE(bound_of(std::nullopt));
 }
 
+TEST_CASE("what scoring several labels holds of the predictions is a bound of a prediction") {
+  InputForm form{{3, 32, 32}, 100};
+  const auto bound_of = [&](bool training) {
+    Options options;
+    options.training = training;
+    const Plan plan =
+        make_plan(config::load_text("members: [{name: a, model: {kind: small-cnn}}]\nassignment: cpu\n", "test"),
+                  machine_of(1), form, options);
+    for (const Bound& bound : plan.bounds)
+      if (bound.name == "scores of several labels, which their average precision needs all at once") return bound.bytes;
+    return std::uint64_t{0};
+  };
+  CHECK(bound_of(false) == 0);
+  form.held_score_bytes = 12345;
+  CHECK(bound_of(false) == 12345);
+  CHECK(bound_of(true) == 0);
+}
+
 TEST_CASE("a journal keeps no more of a segment in memory than its bound") {
   constexpr std::uint64_t kSegments = 20'000;
   const TemporaryFolder folder;

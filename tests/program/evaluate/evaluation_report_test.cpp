@@ -3,6 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <optional>
+
 #include "common/atomic_file.hpp"
 #include "program/evaluate/picture.hpp"
 #include "tests/common/error_of.hpp"
@@ -129,6 +132,75 @@ TEST_CASE("a picture has a bar for each model and task and one for the average a
   // 50 % is half of 240 pixels.
   CHECK(count(two, "height=\"120.0\" fill=\"#999999\"><title>base on u: 50.00 %") == 1);
   CHECK(count(two, "height=\"0.0\"") == 3);
+}
+
+/// Members, base and two rules on each task, all with these figures.
+images::EvaluationReport with_figures(const images::Figures& figures, const std::vector<std::string>& tasks) {
+  images::EvaluationReport report = report_of(tasks);
+  for (images::ModelReport& model : report.models)
+    for (images::ScoreReport& task : model.tasks) task = {{}, {}, {}, 4, figures};
+  for (images::TaskReport& task : report.tasks) task.disagreement.reset();
+  return report;
+}
+
+const images::Figures kMaskFigures{"masks", 9, {{"pixel_accuracy", 0.75}, {"mean_iou", 0.5}}, {}, {}, {}};
+
+TEST_CASE("the table shows the first figure on each task and averages of both") {
+  auto report = with_figures(kMaskFigures, {"t", "u"});
+  report.models[0].tasks[1].scores->figures = {{"pixel_accuracy", 0.25}, {"mean_iou", 0.25}};
+  report.models[1].tasks[1].scores->figures = {{"pixel_accuracy", std::nullopt}, {"mean_iou", std::nullopt}};
+  CHECK(evaluation_table(report) ==
+        "model           t mIoU   u mIoU  average   pixels\n"
+        "cnn-0          50.00 %  25.00 %  37.50 %  50.00 %\n"
+        "cnn-1          50.00 %        -        -        -\n"
+        "base           50.00 %  50.00 %  50.00 %  75.00 %\n"
+        "ensemble mean  50.00 %  50.00 %  50.00 %  75.00 %\n"
+        "ensemble vote  50.00 %  50.00 %  50.00 %  75.00 %\n");
+  const images::Figures numbers{"values", 9, {{"mean_absolute_error", 12.5}, {"r2", -0.5}}, {}, {}, {}};
+  CHECK(evaluation_table(with_figures(numbers, {"t"}))
+            .starts_with("model          t MAE       R2\ncnn-0           12.5  -0.5000\n"));
+}
+
+TEST_CASE("the average of tasks has their figures if all have some of one kind") {
+  const auto report = with_figures(kMaskFigures, {"t", "u"});
+  const images::ScoreReport average = images::average_of(report.models[0].tasks);
+  REQUIRE(average.scores);
+  CHECK(average.scores->compared == 18);
+  CHECK(*average.scores->value("mean_iou") == 0.5);
+  CHECK(average.images == 8);
+  auto mixed = report.models[0].tasks;
+  mixed[1].scores->kind = "values";
+  CHECK_FALSE(images::average_of(mixed).scores);
+  mixed[1].scores.reset();
+  CHECK_FALSE(images::average_of(mixed).scores);
+}
+
+TEST_CASE("a picture of masks, numbers or several labels shows their first figure") {
+  const std::string masks = picture_of(with_figures(kMaskFigures, {"t"}));
+  CHECK(count(masks, ">mean IoU<") == 1);
+  CHECK(count(masks, "height=\"120.0\"") == 5);
+  CHECK(count(masks, ": 50.00 %</title>") == 5);
+  images::Figures numbers{"values", 9, {{"mean_absolute_error", 15}}, {}, {}, {}};
+  const std::string errors = picture_of(with_figures(numbers, {"t"}));
+  CHECK(count(errors, ">mean absolute error<") == 1);
+  // The highest line is 20.
+  CHECK(count(errors, ">20<") == 1);
+  CHECK(count(errors, "height=\"180.0\"") == 5);
+  CHECK(count(errors, ": 15</title>") == 5);
+  numbers.figures = {{"mean_absolute_error", 0.0}};
+  CHECK(count(picture_of(with_figures(numbers, {"t"})), "height=\"0.0\"") == 5);
+  const images::Figures labels{"labels", 9, {{"macro_f1", 0.25}}, {}, {}, {}};
+  CHECK(count(picture_of(with_figures(labels, {"t"})), ">macro F1<") == 1);
+}
+
+TEST_CASE("without any figure there is no picture, and one that is not finite has no bar") {
+  CHECK(has_picture(report_of({"t"})));
+  CHECK(has_picture(with_figures(kMaskFigures, {"t"})));
+  const images::Figures none{"masks", 0, {{"mean_iou", std::nullopt}}, {}, {}, {}};
+  CHECK_FALSE(has_picture(with_figures(none, {"t"})));
+  const images::Figures nan{"values", 0, {{"mean_absolute_error", std::nan("")}}, {}, {}, {}};
+  CHECK_FALSE(has_picture(with_figures(nan, {"t"})));
+  CHECK(count(picture_of(with_figures(nan, {"t"})), "<title>") == 0);
 }
 
 TEST_CASE("a row without an accuracy has no bar") {

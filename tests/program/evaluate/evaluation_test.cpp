@@ -4,7 +4,10 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <optional>
+#include <span>
 
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
@@ -183,6 +186,76 @@ TEST_CASE("the output after a head is the softmax of its logits and without one 
   add(evaluation, {{}, {}}, 2, {0}, 1);
   CHECK(std::isnan(evaluation.answer(0).values[2]));
   CHECK(evaluation.answer(0).predicted == std::vector<std::int64_t>{-1});
+}
+
+/// The label of image i is the number i, or the class i % 2 at each of two places.
+class NumberedLabels final : public TensorSource {
+ public:
+  NumberedLabels(Dtype dtype, Dims dims) : layout_{dtype, std::move(dims)} {}
+  std::string name() const override { return "numbered"; }
+  std::uint64_t count() const override { return 4; }
+  std::uint32_t classes() const override { return 2; }
+  bool labelled() const override { return false; }
+  std::vector<NamedLayout> tensors() const override { return {}; }
+  void read_tensors(std::span<const std::uint64_t>, std::span<const std::span<std::byte>>,
+                    std::span<std::int64_t>) override {}
+  std::optional<TensorLayout> label_layout() const override { return layout_; }
+  void read_labels(std::span<const std::uint64_t> indices, std::span<std::byte> labels) override {
+    ++reads;
+    for (std::size_t i = 0; i < indices.size(); ++i) {
+      const auto number = static_cast<float>(indices[i]);
+      const std::vector<std::int64_t> places(2, static_cast<std::int64_t>(indices[i] % 2));
+      const void* const label = layout_.dtype == Dtype::int64 ? static_cast<const void*>(places.data()) : &number;
+      std::memcpy(&labels[i * layout_.bytes()], label, layout_.bytes());
+    }
+  }
+  int reads = 0;
+
+ private:
+  TensorLayout layout_;
+};
+
+EvaluationForm form_over(OutputKind over, const std::vector<CombineRule>& rules, Dims output) {
+  EvaluationForm form{over, 2, {1, 1}, {}};
+  form.output = std::move(output);
+  form.combine = rule(CombineRule::mean, over);
+  for (const CombineRule each : rules) form.rules.push_back(rule(each, over));
+  return form;
+}
+
+TEST_CASE("models and rules over masks are compared with masks, each once") {
+  NumberedLabels labels(Dtype::int64, {2});
+  Evaluation evaluation(form_over(OutputKind::probabilities, {CombineRule::mean, CombineRule::most_confident}, {2, 2}),
+                        nullptr);
+  evaluation.compare_with({labels, {}, {{2, 2}, {2, 2}, {2, 2}}});
+  CHECK_FALSE(evaluation.has_classes());
+  // Image 0: class 0 is right at both places. The third model is not a member.
+  add(evaluation, {{0.9F, 0.6F, 0.1F, 0.4F}, {0.4F, 0.1F, 0.6F, 0.9F}, {0, 0, 1, 1}}, 4, {}, 1);
+  CHECK(labels.reads == 1);
+  REQUIRE(evaluation.labels() != nullptr);
+  const auto models = evaluation.labels()->members();
+  REQUIRE(models.size() == 3);
+  CHECK(*models[0].value("pixel_accuracy") == 1.0);
+  CHECK(*models[1].value("pixel_accuracy") == 0.0);
+  CHECK(*models[2].value("pixel_accuracy") == 0.0);
+  const auto rules = evaluation.labels()->rules();
+  REQUIRE(rules.size() == 2);
+  CHECK(*rules[0].value("pixel_accuracy") == 0.5);  // 0.65 and 0.35
+  CHECK(*rules[1].value("pixel_accuracy") == 0.5);
+  CHECK(rules[1].images == 1);
+  CHECK(evaluation.disagreement_rows().empty());
+  CHECK_FALSE(evaluation.models()[0]);
+}
+
+TEST_CASE("a rule does not count for an image that no member predicted, whatever other models did") {
+  NumberedLabels labels(Dtype::float32, {});
+  Evaluation evaluation(form_over(OutputKind::values, {CombineRule::median}, {1}), nullptr);
+  evaluation.compare_with({labels, {}, {{1}, {1}, {1}}});
+  add(evaluation, {{}, {}, {3}}, 1, {}, 1);
+  add(evaluation, {{3}, {5}, {3}}, 1, {}, 1);
+  CHECK(evaluation.labels()->rules()[0].images == 1);
+  CHECK(*evaluation.labels()->rules()[0].value("mean_absolute_error") == 4.0);
+  CHECK(evaluation.labels()->members()[2].images == 2);
 }
 
 }  // namespace

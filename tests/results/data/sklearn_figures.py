@@ -49,6 +49,9 @@ def values():
     show("mean absolute error", metrics.mean_absolute_error(y, p))
     show("mean squared error", metrics.mean_squared_error(y, p))
     show("r2", metrics.r2_score(y, p))
+    y[:, 1:] = 3
+    p[:, 2] = 3
+    show("r2 with equal labels", metrics.r2_score(y, p))
 
 
 def labels():

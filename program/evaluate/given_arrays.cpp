@@ -1,0 +1,210 @@
+#include "program/evaluate/given_arrays.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tutti/error.hpp>
+
+#include "common/activation.hpp"
+#include "common/array_path.hpp"
+#include "common/json.hpp"
+#include "common/not_finite.hpp"
+#include "config/load.hpp"
+#include "config/rules.hpp"
+#include "coordinator/decide/class_axis.hpp"
+
+namespace tutti::program {
+namespace {
+
+/// As far as the sums of probabilities may be from 1: those of float16 are not exact.
+constexpr double kTolerance = 0.02;
+
+[[noreturn]] void refuse(std::string message, std::string detail, std::string hint) {
+  throw Error(ErrorKind::usage, std::move(message), std::move(detail), std::move(hint));
+}
+
+/// `--predictions` takes what follows it: files, and settings of the combination.
+bool is_setting(std::string_view word) {
+  return word.starts_with("combine=") || word.starts_with("combine.") || word.starts_with("on_nan=");
+}
+
+struct Named {
+  std::string name;
+  std::filesystem::path file;
+};
+
+/// NAME=FILE, or FILE, which is called like its entry, or like the file without its ending. A path may contain a '='
+/// too, but only after a '/', and a name cannot contain a '/'.
+Named named(const std::string& word) {
+  const std::size_t equals = std::min(word.find('='), word.find('/'));
+  if (equals != std::string::npos && word[equals] == '=') {
+    Named given{word.substr(0, equals), word.substr(equals + 1)};
+    if (given.name.empty() || given.name.front() == '.' || given.file.empty())
+      refuse(fmt::format("--predictions {} is neither FILE nor NAME=FILE", word), {},
+             "for example --predictions cnn=cnn/predictions.npy vit=vit/predictions.npy");
+    return given;
+  }
+  const ArrayPath path = array_path(word);
+  return {path.entry.empty() ? path.file.stem().string() : path.entry, word};
+}
+
+std::vector<Named> all_named(const CommandLine& line, std::vector<std::string>& settings) {
+  std::vector<Named> arrays;
+  for (const std::string& word : line.predictions) {
+    if (is_setting(word)) {
+      settings.push_back(word);
+      continue;
+    }
+    arrays.push_back(named(word));
+    for (std::size_t other = 0; other + 1 < arrays.size(); ++other)
+      if (arrays[other].name == arrays.back().name)
+        refuse(fmt::format("two arrays are called '{}'", arrays.back().name),
+               fmt::format("{} and {}", arrays[other].file.string(), arrays.back().file.string()),
+               "name each: --predictions one=a/predictions.npy other=b/predictions.npy");
+  }
+  if (arrays.empty()) refuse("--predictions names no array", {}, "for example --predictions a.npy b.npy");
+  return arrays;
+}
+
+void check_logits(const CommandLine& line, const config::CombineSpec& combine) {
+  if (!line.logits) return;
+  if (!has_classes(combine.over))
+    refuse(fmt::format("logits cannot be combined over {}", to_name(combine.over)), {},
+           "leave --logits out, or set combine.over to probabilities or logits");
+  if (combine.over == OutputKind::probabilities && combine.activation == Activation::none)
+    refuse("'activation: none' makes no probabilities of logits", {}, "set combine.activation to softmax or sigmoid");
+}
+
+std::string in_quotes(const std::filesystem::path& path) { return json::serialize(json::value(path.string())); }
+
+/// The report's `configuration`.
+std::string described(const CommandLine& line, const config::EnsembleSpec& spec, const std::vector<Named>& arrays) {
+  std::string text = "members:\n";
+  for (std::size_t m = 0; m < arrays.size(); ++m)
+    text += fmt::format("  - {{name: {}, model: {{kind: saved, predictions: {}}}, output: {}, weight: {}}}\n",
+                        in_quotes(arrays[m].name), in_quotes(arrays[m].file),
+                        to_name(line.logits ? OutputKind::logits : spec.combine.over), spec.members[m].weight);
+  text += fmt::format("combine: {{rule: {}, over: {}, axis: {}, activation: {}, accumulate: {}}}\n",
+                      to_name(spec.combine.rule), to_name(spec.combine.over), spec.combine.axis,
+                      to_name(spec.combine.activation), spec.combine.accumulate_f64 ? "float64" : "float32");
+  if (line.labels.empty()) return text;
+  text += fmt::format("input: {{labels: {}", in_quotes(line.labels));
+  if (line.ignore_index) text += fmt::format(", ignore_index: {}", *line.ignore_index);
+  return text + "}\n";
+}
+
+void check_options(const CommandLine& line, const config::EnsembleSpec& spec) {
+  check_logits(line, spec.combine);
+  if (spec.failure.on_nan == OnNan::degrade)
+    refuse("'on_nan: degrade' leaves members out of a run, and here there are only their predictions", {},
+           "set on_nan=allow, or leave samples with such values out");
+  if (!line.ignore_index) return;
+  if (line.labels.empty())
+    refuse("'--ignore-index' is a label that does not count, but there are no '--labels'", {}, {});
+  if (spec.combine.label_form() != LabelForm::classes)
+    refuse("'--ignore-index' marks places of masks of classes, and here there are none", {}, "leave it out");
+}
+
+}  // namespace
+
+GivenArrays given_arrays(const CommandLine& line) {
+  std::vector<std::string> settings = line.overrides;
+  if (!line.file.empty()) {
+    if (!is_setting(line.file.string()))
+      refuse(fmt::format("'{}' and --predictions cannot be combined at once", line.file.string()), {},
+             "name either the folder of a run, or arrays");
+    settings.insert(settings.begin(), line.file.string());
+  }
+  const std::vector<Named> arrays = all_named(line, settings);
+  GivenArrays given{config::load_combination(settings), {}};
+  config::EnsembleSpec& spec = given.spec;
+  check_options(line, spec);
+  SavedTask task;
+  task.name = "predictions";
+  for (const Named& array : arrays) {
+    config::MemberSpec member;
+    member.name = array.name;
+    member.output = spec.combine.over;
+    spec.members.push_back(std::move(member));
+    given.run.models.push_back({array.name, "member"});
+    images::MemberReport row;
+    row.status.name = array.name;
+    row.status.kind = "saved";
+    given.run.members.push_back(std::move(row));
+    task.arrays.push_back(array.file);
+  }
+  if (!line.weights.empty()) config::set_weights(line.weights, spec);
+  spec.input.labels = line.labels;
+  spec.input.ignore_index = line.ignore_index;
+  spec.input.label_form = spec.combine.label_form();
+  spec.effective_yaml = described(line, spec, arrays);
+  task.labels = line.labels;
+  task.images = images::PredictionArray(arrays.front().file).rows();
+  given.run.tasks.push_back(std::move(task));
+  given.run.content = ArrayContent{spec.combine, line.logits, spec.failure.on_nan};
+  return given;
+}
+
+namespace {
+
+[[noreturn]] void refuse_value(const images::PredictionArray& file, std::uint64_t sample, std::string what,
+                               std::string hint) {
+  refuse(fmt::format("{} cannot be combined", file.path().string()),
+         fmt::format("prediction {} {}", sample, std::move(what)), std::move(hint));
+}
+
+/// Values that are NaN are allowed here.
+void check_probabilities(const config::CombineSpec& combine, const images::PredictionArray& file, std::uint64_t first,
+                         std::span<const float> values) {
+  const char* const hint =
+      "if they are logits, add --logits, or set combine.over=logits; if several labels may be right at once, set "
+      "combine.activation=sigmoid; what has no classes is combined with combine.over=values";
+  const auto wrong = std::ranges::find_if(values, [](float value) {
+    return static_cast<double>(value) < -kTolerance || static_cast<double>(value) > 1 + kTolerance;
+  });
+  if (wrong != values.end()) {
+    const auto place = static_cast<std::uint64_t>(wrong - values.begin());
+    refuse_value(file, first + place / file.width(),
+                 fmt::format("has the value {}, which is not a probability", *wrong), hint);
+  }
+  if (combine.activation == Activation::sigmoid) return;
+  const ClassAxis axis = ClassAxis::of(file.row_shape(), combine.axis);
+  const std::uint64_t block = axis.classes * axis.inner;
+  for (std::uint64_t begin = 0; begin < values.size(); begin += block)
+    for (std::uint64_t place = 0; place < axis.inner; ++place) {
+      double sum = 0;
+      for (std::uint64_t c = 0; c < axis.classes; ++c)
+        sum += static_cast<double>(values[begin + c * axis.inner + place]);
+      if (std::fabs(sum - 1) > kTolerance)
+        refuse_value(file, first + begin / file.width(),
+                     fmt::format("has probabilities of classes along axis {} that sum to {:.4g}", combine.axis, sum),
+                     hint);
+    }
+}
+
+}  // namespace
+
+void take_array(const ArrayContent& content, const images::PredictionArray& file, std::uint64_t first,
+                std::span<float> values) {
+  const config::CombineSpec& combine = content.combine;
+  if (content.logits && combine.over == OutputKind::probabilities) {
+    if (combine.activation == Activation::sigmoid) {
+      sigmoid(values);
+    } else {
+      const ClassAxis axis = ClassAxis::of(file.row_shape(), combine.axis);
+      softmax(values, axis.classes, axis.inner);
+    }
+  }
+  if (content.on_nan != OnNan::allow)
+    if (const auto wrong = first_not_finite(values))
+      refuse_value(file, first + *wrong / file.width(), "is NaN or infinite",
+                   "leave such samples out of all arrays, or let such values into the result with on_nan=allow");
+  if (combine.over == OutputKind::probabilities && !content.logits) check_probabilities(combine, file, first, values);
+}
+
+}  // namespace tutti::program
