@@ -13,6 +13,9 @@
 
 namespace tutti {
 
+/// Whether a file is on disk, safe from a crash of the machine, when it appears; `later`: once sync_files() returns.
+enum class Sync { now, later };
+
 /// Writes to a file without a name in the folder of `path`; commit() syncs it and puts it in the place of `path`.
 /// Without commit(), even if the process is killed, nothing is left of it and `path` is unchanged. (On file systems
 /// without O_TMPFILE it has a temporary name from the start, which the destructor removes.) Throws Error(failed) with
@@ -31,7 +34,7 @@ class AtomicFile {
   /// Cuts the file to its first `bytes` bytes.
   void cut(std::uint64_t bytes);
   /// Syncs the complete file and puts it in place; the object must not be used afterwards.
-  void commit();
+  void commit(Sync sync = Sync::now);
   /// The same under another path in the same folder.
   void commit_as(std::filesystem::path path);
 
@@ -44,6 +47,10 @@ class AtomicFile {
   std::filesystem::path temporary_;  ///< empty while it has no name, and once committed
   UniqueFd file_;
 };
+
+/// Waits until all files of the file system of `folder` are on disk, also those that other programs write. For many
+/// small files this takes much less time than a sync of each. Throws Error(failed) that names the folder.
+void sync_files(const std::filesystem::path& folder);
 
 /// The error for a file that could not be written: path, the reason (an errno), and what to do about it.
 Error write_error(const std::filesystem::path& path, int code);

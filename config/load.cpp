@@ -14,6 +14,7 @@
 #include "config/failure.hpp"
 #include "config/include.hpp"
 #include "config/input.hpp"
+#include "config/input_labels.hpp"
 #include "config/members.hpp"
 #include "config/merge.hpp"
 #include "config/overrides.hpp"
@@ -92,22 +93,6 @@ void read_inputs(Fields& top, const Tree* train_input, EnsembleSpec& spec, Viola
   spec.train_input = spec.input;
   const bool has_splits = spec.input.dataset == Dataset::digits || spec.input.dataset == Dataset::cifar10;
   if (has_splits) spec.train_input.split = Split::train;
-}
-
-/// What the labels are depends on what the members predict.
-void choose_label_form(Fields& top, const Tree* train_input, EnsembleSpec& spec, Violations& violations) {
-  const CombineSpec& combine = spec.combine;
-  if (combine.over == OutputKind::values) spec.input.label_form = LabelForm::values;
-  if (has_classes(combine.over) && combine.activation == Activation::sigmoid)
-    spec.input.label_form = LabelForm::indicators;
-  spec.train_input.label_form = spec.input.label_form;
-  const bool ignores = spec.input.ignore_index || spec.train_input.ignore_index;
-  if (spec.input.label_form == LabelForm::classes || !ignores) return;
-  for (const Tree* input : {top.find("input"), train_input})
-    if (const Tree* ignored = input != nullptr ? input->find("ignore_index") : nullptr; ignored != nullptr)
-      violations.add(ignored->position,
-                     fmt::format("'ignore_index' marks places of masks of classes, and with '{}' there are none",
-                                 combine.over == OutputKind::values ? "over: values" : "activation: sigmoid"));
 }
 
 /// A whole number, or the word auto, which is all that a similar word can be.
@@ -208,7 +193,7 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
   const std::size_t before_combine = violations.count();
   spec.combine = read_combine(top, violations);
   const bool combine_sound = violations.count() == before_combine;
-  choose_label_form(top, train_input, spec, violations);
+  choose_label_form({top.find("input"), train_input}, spec, violations);
 
   std::vector<ReadMember> members;
   const Tree* list = top.require("members", "a list such as [{name: cnn-0, model: {kind: small-cnn}}]");

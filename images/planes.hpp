@@ -14,6 +14,7 @@
 
 namespace tutti::images {
 
+class InputMasks;
 class Tiling;
 
 /// A source that may decode pictures of any size. Source::read() and read_bytes() give its own plane, the one that its
@@ -35,6 +36,8 @@ class PlaneSource : public Source {
   virtual std::uint64_t take_unturned() = 0;
   /// As tiling_of() in images/tiles.hpp.
   virtual const Tiling* tiling() const { return nullptr; }
+  /// As masks_of() there.
+  virtual InputMasks* input_masks() { return nullptr; }
 };
 
 /// The source as one that decodes, or null.
@@ -89,6 +92,7 @@ class Forwarding : public PlaneSource {
   }
   std::uint64_t take_unturned() override { return planes_ != nullptr ? planes_->take_unturned() : 0; }
   const Tiling* tiling() const override { return planes_ != nullptr ? planes_->tiling() : nullptr; }
+  InputMasks* input_masks() override { return planes_ != nullptr ? planes_->input_masks() : nullptr; }
 
  protected:
   /// The places of the same samples in the source behind it, however they are read; valid until the next call.

@@ -102,6 +102,7 @@ std::vector<NpyWriter*> NpySink::writers() {
 }
 
 void NpySink::finish() {
+  if (form_.masks) sync_masks(folder_ / "masks");
   if (table_) table_->finish();
   for (NpyWriter* writer : writers()) writer->finish();
   remove_partial_files();
@@ -109,6 +110,7 @@ void NpySink::finish() {
 
 void NpySink::finish_partial() {
   if (images_ == 0) return;
+  if (form_.masks) sync_masks(folder_ / "masks");
   if (table_) table_->finish_partial(partial_of(table_->path()));
   for (NpyWriter* writer : writers()) writer->finish_partial(partial_of(writer->path()), images_);
 }

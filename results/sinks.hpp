@@ -42,8 +42,9 @@ class ResultSink : public Sink {
 /// Writes predictions.npy (images x shape, float32), predicted.npy (images x decided, int64; only with classes),
 /// predictions.csv (only with one class per image, see prediction_table.hpp) and, if the form names members,
 /// members/<name>.npy, and labels.npy (images, int64) if it asks for them. Nothing appears in `folder` before finish(),
-/// except for masks/<name>.png, which are written one by one if the form asks for them (masks.hpp).
-/// Any call may throw Error(failed) that names the file; one thread. For missing members the file has NaN, and -1.
+/// except for masks/<name>.png, which are written one by one if the form asks for them (masks.hpp); they are synced
+/// when predictions.npy appears. Any call may throw Error(failed) that names the file; one thread. For missing members
+/// the file has NaN, and -1.
 class NpySink final : public ResultSink {
  public:
   /// `folder` exists. `names` is the source of the images and must outlive it; without it there is no predictions.csv.

@@ -39,7 +39,8 @@ images::LabelFile labels_of(const config::InputSpec& input) {
 }
 
 images::FolderReading reading_of(const config::InputSpec& input) {
-  return {input.decode_threads, input.on_broken == OnBroken::skip, input.jpeg_scaling, input.orientation};
+  return {input.decode_threads, input.on_broken == OnBroken::skip, input.jpeg_scaling, input.orientation,
+          labels_of(input)};
 }
 
 std::unique_ptr<Source> open_data_set(const config::InputSpec& input) {
@@ -77,8 +78,8 @@ void check_skip(const config::InputSpec& input, const Images& images) {
 
 std::unique_ptr<images::LargeInputs> open_large(const config::InputSpec& input) {
   if (input.dataset == config::Dataset::folder) return images::open_large_pictures(input.path, reading_of(input));
-  if (input.tensors.empty()) return images::open_large_images(input.images, layout_of(input));
-  return images::open_large_array(files_of_tensors(input).front());
+  if (input.tensors.empty()) return images::open_large_images(input.images, layout_of(input), labels_of(input));
+  return images::open_large_array(files_of_tensors(input).front(), labels_of(input));
 }
 
 /// `skip` and `limit` count inputs, not their tiles.
@@ -154,8 +155,7 @@ std::vector<Plane> planes_of(const config::EnsembleSpec& spec, const config::Inp
   if (!config::resizes_pictures(input)) return planes;
   for (const config::MemberSpec& member : spec.members) {
     const Resize resize = resize_for(member, input);
-    const bool known = std::ranges::any_of(planes, [&](const Plane& plane) { return plane.resize == resize; });
-    if (!known) planes.push_back({asked_by(member), resize});
+    if (std::ranges::find(planes, resize, &Plane::resize) == planes.end()) planes.push_back({asked_by(member), resize});
   }
   return planes;
 }

@@ -1,7 +1,7 @@
 // `tutti run`: a prediction that keeps a journal, and can be resumed.
 #include <fmt/format.h>
 
-#include <memory>
+#include <filesystem>
 #include <optional>
 
 #include "common/axis.hpp"
@@ -16,11 +16,11 @@
 #include "program/evaluation_task.hpp"
 #include "program/label_scores.hpp"
 #include "program/reporting.hpp"
+#include "program/run/blended_run.hpp"
 #include "program/run/continuation.hpp"
 #include "program/run/unfinished.hpp"
 #include "program/session.hpp"
 #include "program/summary.hpp"
-#include "results/blending.hpp"
 #include "results/masks.hpp"
 #include "results/sinks.hpp"
 
@@ -35,11 +35,10 @@ std::optional<Dims> decided(const config::CombineSpec& combine, const Status& st
 
 /// What to journal of the outputs: those of the members only if a file or a score needs them. What tiles decide is not
 /// used: classes are decided where their predictions are blended.
-images::AnswerForm answer_form(const config::EnsembleSpec& spec, const Status& status, const Source& source,
-                               bool rules) {
+images::AnswerForm answer_form(const config::EnsembleSpec& spec, const Status& status, Source& source, bool rules) {
   const bool combined = spec.combine.rule != CombineRule::none;
-  const bool scored =
-      has_label_scores(spec.combine, source) || (source.labelled() && has_scores(spec.combine, status.members));
+  const bool scored = images::masks_of(source) != nullptr || has_label_scores(spec.combine, source) ||
+                      (source.labelled() && has_scores(spec.combine, status.members));
   images::AnswerForm form;
   form.width = combined ? status.members.front().width() : 0;
   if (const auto sizes = decided(spec.combine, status); sizes && !spec.input.tiles)
@@ -64,21 +63,19 @@ images::ResultForm result_form(const config::EnsembleSpec& spec, const Status& s
   return form;
 }
 
-/// Whether the predictions of tiles can be put together, and be written as masks.
-void check_form(const config::EnsembleSpec& spec, const Status& status, const images::Tiling* tiling) {
-  for (const MemberStatus& member : status.members) {
-    if (tiling == nullptr) continue;
-    const auto axis = spec.combine.decides() ? size_at(member.output, spec.combine.axis) : std::nullopt;
-    images::check_tile_output(member.name, member.output, tiling->tiles().size, axis);
-  }
+/// Whether the predictions can be written as masks, into a run folder.
+void check_masks(const config::EnsembleSpec& spec, const Status& status, const std::filesystem::path& folder) {
   const images::ResultForm form = result_form(spec, status, 0, false);
-  if (form.masks) images::check_masks(form.shape, form.decided);
-}
-
-std::unique_ptr<images::ResultSink> make_sink(const std::filesystem::path& folder, const images::ResultForm& form,
-                                              const Source& source, const images::Tiling* tiling) {
-  if (tiling != nullptr) return std::make_unique<images::BlendingSink>(folder, form, *tiling);
-  return std::make_unique<images::NpySink>(folder, form, &source);
+  if (!form.masks) return;
+  images::check_masks(form.shape, form.decided);
+  if (spec.input.dataset != config::Dataset::folder || spec.input.labels.empty()) return;
+  const std::filesystem::path labels = std::filesystem::weakly_canonical(spec.input.labels)
+                                           .lexically_relative(std::filesystem::weakly_canonical(folder / "masks"));
+  if (labels.empty() || *labels.begin() == "..") return;
+  throw Error(ErrorKind::usage, "the masks of this run would be written over those of 'labels'",
+              fmt::format("'masks: png' writes to {}, and 'labels' is {}", (folder / "masks").string(),
+                          spec.input.labels.string()),
+              "choose another run folder with 'output'");
 }
 
 /// The rules of --rules, evaluated in the same pass.
@@ -193,7 +190,8 @@ class Run {
 
   void check() {
     const std::vector<MemberStatus> members = session_.ensemble().status().members;
-    check_form(session_.spec(), session_.ensemble().status(), tiling());
+    if (tiling() != nullptr) check_tiles(session_.spec(), session_.source(), members);
+    check_masks(session_.spec(), session_.ensemble().status(), session_.folder());
     if (has_classes(session_.spec().combine.over)) check_classes(session_.source(), members);
     check_labels(session_.spec(), session_.source(), members);
     check_named_classes(session_.spec(), members);
@@ -204,10 +202,15 @@ class Run {
     const Status status = session_.ensemble().status();
     open_journal(status);
     goes_on_ = true;
-    const std::unique_ptr<images::ResultSink> made =
-        make_sink(session_.folder(), result_form(session_.spec(), status, header_.images, session_.source().labelled()),
-                  session_.source(), tiling());
-    images::ResultSink& results = *made;
+    const images::ResultForm written =
+        result_form(session_.spec(), status, header_.images, session_.source().labelled());
+    std::optional<BlendedRun> blended;
+    std::optional<images::NpySink> whole;
+    if (tiling() != nullptr)
+      blended.emplace(session_.spec(), session_.source(), status.members, session_.folder(), written);
+    else
+      whole.emplace(session_.folder(), written, &session_.source());
+    images::ResultSink& results = blended ? blended->sink() : static_cast<images::ResultSink&>(*whole);
     const images::AnswerForm form = answer_form(session_.spec(), status, session_.source(), rules_.has_value());
     EvaluatingSink* const rules = rules_ ? &rules_->open(status, session_.folder(), header_.images, results) : nullptr;
     const std::uint64_t known = journal_->finished_images();
@@ -217,12 +220,14 @@ class Run {
         session_.score(session_.source(), known, first, rules_ ? &rules_->members() : nullptr,
                        [&](Sink& sink) { compute_missing(form, sink); });
       });
+      if (blended) blended->add_scores(session_.report());
       kill_point("coordinator.results_begun");
       if (rules != nullptr) rules->finish();
       results.finish();
       kill_point("coordinator.results_in_place");
     } catch (const Error& error) {
       note_finished();
+      if (blended) blended->add_scores(session_.report());
       if (error.kind() == ErrorKind::interrupted) keep_partial(results, rules);
       if (rules_) note_rules(known);
       throw;
