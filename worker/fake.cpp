@@ -170,7 +170,10 @@ class Fake final : public Model, public Trainable {
     for (std::uint32_t sample = 0; sample < count; ++sample) {
       const std::span row = output.subspan(std::size_t{sample} * model_.width(), model_.width());
       const std::size_t per_class = row.size() / model_.classes;
-      for (std::size_t i = 0; i < row.size(); ++i) row[i] = bias_[i / per_class];
+      if (per_class == 1)
+        std::ranges::copy(bias_, row.begin());
+      else
+        for (std::size_t c = 0; c < bias_.size(); ++c) std::fill_n(row.begin() + c * per_class, per_class, bias_[c]);
       if (model_.reads_input) add_sample(first + sample * seen.bytes(), seen, row);
       for (std::size_t t = 1; model_.reads_input && t < samples.size(); ++t)
         add_sample(samples[t] + sample * request_.takes[t].seen.bytes(), request_.takes[t].seen, row);

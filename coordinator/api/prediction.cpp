@@ -61,16 +61,19 @@ void Prediction::deliver(const FinishedSegment& finished) {
   const std::uint32_t width = combined_ ? widths_[0] : 0;
   const ClassAxis axis = combined_.value_or(ClassAxis::of_row(0));
   const bool none = finished.segment.set_aside || std::find(present.begin(), present.end(), true) == present.end();
-  const Accumulator::Result combined =
-      none ? accumulator_.nothing(images, axis) : accumulator_.combine(answers, present, images, axis);
-  if (!none) accumulator_.check_finite(combined.values, width, delivered_);
+  if (none) {
+    accumulator_.nothing(images, axis, result_);
+  } else {
+    accumulator_.combine(answers, present, images, axis, result_);
+    accumulator_.check_finite(result_.values, width, delivered_);
+  }
   SegmentResult result;
   result.set_aside = finished.segment.set_aside;
   result.first = delivered_;
   result.count = images;
   result.width = width;
-  result.values = combined.values;
-  result.predicted = combined.predicted;
+  result.values = result_.values;
+  result.predicted = result_.predicted;
   result.members = members;
   if (source_.labelled())
     result.labels = slot_view(static_cast<const std::byte*>(arena_), layout_, finished.segment.slot, images).labels;

@@ -45,7 +45,8 @@ class Prediction final : public Work {
   std::vector<std::uint64_t> indices_;
   std::byte* arena_ = nullptr;
   ArenaLayout layout_;
-  std::vector<float> nan_;  ///< the rows of a member that is not present
+  Accumulator::Result result_;  ///< of the segment at hand; its memory is used again
+  std::vector<float> nan_;      ///< the rows of a member that is not present
 };
 
 }  // namespace tutti

@@ -245,13 +245,13 @@ class Run {
     add_backends(header_.fingerprint, status);
     add_batches(header_.fingerprint, status);
     if (!journal_) journal_.emplace(session_.folder());
+    interruption_.keep(
+        fmt::format("the finished segments are kept in {}; continue with: {}", journal_->path().string(), command()));
     resumed_ = journal_->finished_segments();
     if (resumed_ > 0)
       check_same_run(*journal_, header_);
     else
       journal_->begin(header_);
-    interruption_.keep(
-        fmt::format("the finished segments are kept in {}; continue with: {}", journal_->path().string(), command()));
   }
 
   void compute_missing(const images::AnswerForm& form, Sink& sink) {

@@ -214,7 +214,8 @@ input: {dataset: random, count: 1, shape: [1, 4, 4], classes: 4}
 TEST_CASE("a second Ctrl-C ends a run at once and says how to continue it") {
   const Workplace place(kSlow);
   Program program(Workplace::command({"run", "e.yaml", "drain_deadline_s=100"}), place.options());
-  REQUIRE(happens([&] { return place.has("runs/0001/journal"); }));
+  // The message is ready before anything is in the journal.
+  REQUIRE(happens([&] { return place.has("runs/0001/journal") && !place.read("runs/0001/journal").empty(); }));
   program.signal(SIGINT);
   REQUIRE_FALSE(program.wait_for_line("SIGINT: finishing the work in flight").empty());
   program.signal(SIGINT);

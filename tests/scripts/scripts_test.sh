@@ -433,4 +433,8 @@ test_jobs_follow_the_variable() {
   (($(jobs) >= 1 && $(jobs) <= $(nproc)))
 }
 
+test_each_line_that_the_mutations_name_is_there_once() {
+  "$source_root/scripts/mutate" --check
+}
+
 "$1"
