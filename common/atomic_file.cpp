@@ -176,14 +176,20 @@ void AtomicFile::commit_as(std::filesystem::path path) {
   commit();
 }
 
-void AtomicFile::commit() {
+void AtomicFile::commit(Sync sync) {
   // Without the sync a crash of the machine could leave the new name on an empty file.
-  if (::fsync(file_.get()) != 0) fail(path_, errno);
+  if (sync == Sync::now && ::fsync(file_.get()) != 0) fail(path_, errno);
   if (temporary_.empty()) give_name();
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail(path_, errno);
   temporary_.clear();
   file_.reset();
-  sync_folder(path_);
+  if (sync == Sync::now) sync_folder(path_);
+}
+
+void sync_files(const std::filesystem::path& folder) {
+  const UniqueFd open_folder(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!open_folder) throw write_error(folder, errno);
+  if (::syncfs(open_folder.get()) != 0) throw write_error(folder, errno);
 }
 
 void AtomicFile::link_as(const std::filesystem::path& path) const {

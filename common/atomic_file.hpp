@@ -23,6 +23,9 @@ enum class Unfinished {
 /// The name of a file that is not complete yet: predictions.npy -> predictions.npy.unfinished.
 std::filesystem::path unfinished_of(std::filesystem::path file);
 
+/// Whether a file is on disk, safe from a crash of the machine, when it appears; `later`: once sync_files() returns.
+enum class Sync { now, later };
+
 /// Writes to a file without a name in the folder of `path`; commit() syncs it and puts it in the place of `path`.
 /// Without commit(), even if the process is killed, nothing is left of it and `path` is unchanged. (On file systems
 /// without O_TMPFILE it has a temporary name from the start, which the destructor removes.) Throws Error(failed) with
@@ -49,7 +52,7 @@ class AtomicFile {
   /// Whether the destructor leaves a file that stays; false at first, and true for one that is continued.
   void keep(bool yes) noexcept { keep_ = yes; }
   /// Syncs the complete file and puts it in place; the object must not be used afterwards.
-  void commit();
+  void commit(Sync sync = Sync::now);
   /// The same under another path in the same folder.
   void commit_as(std::filesystem::path path);
   /// Syncs a file that stays, and puts it in place under `path` in the same folder, too: both names are one file, or,
@@ -68,6 +71,10 @@ class AtomicFile {
   UniqueFd file_;
   bool keep_ = false;
 };
+
+/// Waits until all files of the file system of `folder` are on disk, also those that other programs write. For many
+/// small files this takes much less time than a sync of each. Throws Error(failed) that names the folder.
+void sync_files(const std::filesystem::path& folder);
 
 /// The error for a file that could not be written: path, the reason (an errno), and what to do about it.
 Error write_error(const std::filesystem::path& path, int code);

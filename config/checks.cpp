@@ -11,6 +11,7 @@
 #include "common/resample.hpp"
 #include "common/weight_sum.hpp"
 #include "config/input.hpp"
+#include "config/input_labels.hpp"
 #include "config/rules.hpp"
 #include "config/view_checks.hpp"
 
@@ -201,6 +202,7 @@ void check_images(const std::vector<ReadMember>& members, const InputSpec& input
   const std::uint32_t classes = known_classes(input);
   if (resizes_pictures(input)) check_planes(members, input, position, violations);
   if (input.tiles) check_tiled(members, violations);
+  if (!training) check_masks(members, input, violations);
   for (const ReadMember& member : members) {
     const KindFacts facts = facts_of(member.spec.model.kind);
     if (!member.sound || is_saved(facts) || !takes_what_there_is(member, input, violations)) continue;

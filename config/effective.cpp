@@ -196,6 +196,11 @@ void set_form(Tree& map, const InputSpec& input) {
     map.set("inputs", tree_of(input.tensors));
 }
 
+void set_labels(Tree& map, const InputSpec& input) {
+  set_path(map, "labels", input.labels);
+  if (input.ignore_index) map.set("ignore_index", number(*input.ignore_index));
+}
+
 void set_keys_of_dataset(Tree& map, const InputSpec& input) {
   switch (input.dataset) {
     case Dataset::digits:
@@ -208,12 +213,12 @@ void set_keys_of_dataset(Tree& map, const InputSpec& input) {
     case Dataset::npy:
       if (!input.tensors.empty()) map.set("inputs", tree_of(input.tensors));
       set_path(map, "images", input.images);
-      set_path(map, "labels", input.labels);
-      if (input.ignore_index) map.set("ignore_index", number(*input.ignore_index));
+      set_labels(map, input);
       if (input.tensors.empty()) map.set("layout", name_of(input.layout));
       return;
     case Dataset::folder:
       set_path(map, "path", input.path);
+      set_labels(map, input);
       set_resize(map, input.resize);
       map.set("on_broken", name_of(input.on_broken));
       if (!input.tiles) map.set("jpeg_scaling", boolean(input.jpeg_scaling));

@@ -9,6 +9,7 @@
 #include "common/array_path.hpp"
 #include "common/counted.hpp"
 #include "common/resample.hpp"
+#include "config/input_labels.hpp"
 #include "config/input_tensors.hpp"
 #include "config/members.hpp"
 #include "config/reader.hpp"
@@ -31,11 +32,11 @@ const std::vector<KeyOfDatasets>& keys_of_datasets() {
       {"path", {cifar10, folder}},
       {"images", {npy}},
       {"inputs", {npy, random, memory}},
-      {"labels", {npy}},
-      {"ignore_index", {npy}},
+      {"labels", {npy, folder}},
+      {"ignore_index", {npy, folder}},
       {"layout", {npy}},
       {"count", {random}},
-      {"classes", {npy, random}},
+      {"classes", {npy, folder, random}},
       {"seed", {random}},
       {"shape", {random, memory}},
       {"skip", {digits, cifar10, npy, folder, random}},
@@ -201,6 +202,7 @@ void read_folder(Fields& fields, InputSpec& input, Violations& violations) {
   fields.path("path", input.path);
   fields.choice("on_broken", input.on_broken);
   fields.choice("orientation", input.orientation);
+  read_labels(fields, input, violations);
   if (fields.find("tiles") != nullptr) return read_tiled_folder(fields, input, violations);
   fields.whole("decode_threads", input.decode_threads, 1, kMaxDecodeThreads);
   fields.boolean("jpeg_scaling", input.jpeg_scaling);
@@ -218,8 +220,6 @@ void read_folder(Fields& fields, InputSpec& input, Violations& violations) {
 
 void read_tiles_of_arrays(Fields& fields, bool of_images, InputSpec& input, Violations& violations) {
   if (fields.find("tiles") == nullptr) return;
-  fields.refuse("labels",
-                "'labels' has a class for each input, and 'tiles' are parts of inputs; leave one of them out");
   if (!of_images && input.tensors.size() == 1 &&
       format_of_array(array_path(input.tensors.front().file).file) == ArrayFormat::csv)
     fields.refuse("inputs",
@@ -229,20 +229,6 @@ void read_tiles_of_arrays(Fields& fields, bool of_images, InputSpec& input, Viol
     fields.refuse("inputs", "'tiles' are cut from one tensor; write 'inputs: {image: x.npy}'");
   // Tensors may have 1 to 3 axes that tiles are cut along; only the file tells.
   input.tiles = read_tiles(fields, of_images ? std::optional<std::size_t>(2) : std::nullopt, violations);
-}
-
-/// Any whole number that every type of labels could hold: it need not be a class.
-void read_ignore_index(Fields& fields, InputSpec& input, Violations& violations) {
-  static constexpr NumberRule kLabel{
-      "a whole number", [](double value) { return value == std::trunc(value) && std::fabs(value) <= 2147483647.0; }};
-  const Tree* tree = fields.find("ignore_index");
-  if (tree == nullptr) return;
-  if (input.labels.empty()) {
-    violations.add(tree->position, "'ignore_index' is a label that does not count, but there are no 'labels'");
-    return;
-  }
-  if (const auto label = read_number(*tree, "'ignore_index'", kLabel, violations))
-    input.ignore_index = static_cast<std::int64_t>(*label);
 }
 
 void read_of_dataset(Fields& fields, bool of_images, InputSpec& input, Violations& violations) {
@@ -256,8 +242,7 @@ void read_of_dataset(Fields& fields, bool of_images, InputSpec& input, Violation
       fields.path("path", input.path);
       break;
     case Dataset::npy:
-      fields.path("labels", input.labels);
-      read_ignore_index(fields, input, violations);
+      read_labels(fields, input, violations);
       read_tiles_of_arrays(fields, of_images, input, violations);
       if (!of_images) break;
       fields.require("images", "a .npy file, or 'inputs', a file for each tensor");
@@ -382,7 +367,7 @@ std::vector<std::filesystem::path> array_files(const InputSpec& input) {
   };
   add(input.images);
   for (const InputTensor& tensor : input.tensors) add(tensor.file);
-  add(input.labels);
+  if (input.dataset == Dataset::npy) add(input.labels);
   return files;
 }
 

@@ -94,12 +94,12 @@ struct InputSpec {
   Split split = Split::test;                      ///< digits, cifar10
   std::filesystem::path path;                     ///< cifar10, folder: the folder
   std::filesystem::path images;                   ///< npy
-  std::filesystem::path labels;                   ///< npy; may be empty
+  std::filesystem::path labels;                   ///< npy: a file; folder: the folder of masks; may be empty
   std::vector<InputTensor> tensors;               ///< npy, random, memory: `inputs`; empty: the samples are images
   Layout layout = Layout::nchw;                   ///< npy
   std::uint64_t count = 0;                        ///< random
   ImageShape shape{3, 32, 32};                    ///< random, memory, folder (there 3x224x224 by default)
-  std::uint32_t classes = 0;                      ///< random, npy; 0: not known
+  std::uint32_t classes = 0;                      ///< random, npy, folder with labels; 0: not known
   std::uint64_t seed = 0;                         ///< random
   OnBroken on_broken = OnBroken::fail;            ///< folder: what to do with an image that cannot be decoded
   std::uint32_t decode_threads = 0;               ///< folder; 0: usable cores, at most 16
@@ -111,7 +111,7 @@ struct InputSpec {
   std::uint64_t skip = 0;      ///< the number of images to leave out at the start
   std::optional<std::uint64_t> limit;  ///< the most images to use after those
   Preprocess preprocess;
-  /// npy: places of masks with this label do not count. It need not be a class.
+  /// npy, folder: places of masks with this label do not count. It need not be a class.
   std::optional<std::int64_t> ignore_index;
   /// Not a key in YAML: it follows from what the members are combined over.
   LabelForm label_form = LabelForm::classes;

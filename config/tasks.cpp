@@ -12,7 +12,7 @@
 #include "config/checks.hpp"
 #include "config/classes.hpp"
 #include "config/input.hpp"
-#include "config/label_form.hpp"
+#include "config/input_labels.hpp"
 #include "config/reader.hpp"
 
 namespace tutti::config {

@@ -9,11 +9,9 @@
 
 #include <jerror.h>
 #include <jpeglib.h>
-#include <png.h>
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <optional>
 
 #include <tutti/error.hpp>
@@ -22,6 +20,7 @@
 #include "images/decoding.hpp"
 #include "images/formats.hpp"
 #include "images/jumps.hpp"
+#include "images/png_reading.hpp"
 
 namespace tutti::images {
 namespace {
@@ -157,79 +156,47 @@ class Jpeg {
 
 // ---- PNG -----------------------------------------------------------------------------------------------------------
 
-[[noreturn]] void leave_png(png_structp png, png_const_charp text) {
-  auto* const way = static_cast<Way*>(png_get_error_ptr(png));
-  std::snprintf(way->text.data(), way->text.size(), "%s", text);
-  std::longjmp(way->back, 1);
-}
-
-void ignore_png(png_structp, png_const_charp) {}
-
-void read_png(png_structp png, png_bytep to, std::size_t count) {
-  auto* const rest = static_cast<std::span<const std::byte>*>(png_get_io_ptr(png));
-  if (count > rest->size()) png_error(png, "the file ends before the image does");
-  std::memcpy(to, rest->data(), count);
-  *rest = rest->subspan(count);
-}
-
 class Png {
  public:
-  explicit Png(std::span<const std::byte> file) : rest_(file) {
-    png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, &way_, leave_png, ignore_png);
-    if (png_ != nullptr) info_ = png_create_info_struct(png_);
-    if (info_ == nullptr) {
-      png_destroy_read_struct(&png_, nullptr, nullptr);
-      throw std::bad_alloc();
-    }
-    png_set_read_fn(png_, &rest_, read_png);
-    // Texts and colour profiles are not used, and in a small file they may unpack to gigabytes.
-    static constexpr png_byte kIgnored[] = "tEXt\0zTXt\0iTXt\0iCCP\0sPLT";
-    png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, kIgnored, 5);
-  }
-  Png(const Png&) = delete;
-  Png& operator=(const Png&) = delete;
-  ~Png() { png_destroy_read_struct(&png_, &info_, nullptr); }
+  explicit Png(std::span<const std::byte> file) : reading_(file) {}
 
   ImageShape read_header() {
-    guarded(way_, [&] { png_read_info(png_, info_); });
-    const std::uint32_t height = png_get_image_height(png_, info_);
-    const std::uint32_t width = png_get_image_width(png_, info_);
-    check_size(height, width);
-    return {3, height, width};
+    reading_.read_header();
+    return {3, reading_.height(), reading_.width()};
   }
 
   void decode(DecodedImage& into) {
     const auto [channels, height, width] = read_header();
-    guarded(way_, [&] { choose_colours(); });
-    if (png_get_rowbytes(png_, info_) != std::size_t{deep_grey_ ? 2U : 3U} * width)
+    reading_.call([&] { choose_colours(reading_.png(), reading_.info()); });
+    if (png_get_rowbytes(reading_.png(), reading_.info()) != std::size_t{deep_grey_ ? 2U : 3U} * width)
       refuse_image("its colours cannot be converted to RGB");
     make_room(into, height, width);
     rows_.resize(height);
     for (std::size_t y = 0; y < height; ++y) rows_[y] = into.bytes.data() + y * 3 * width;
-    guarded(way_, [&] {
-      png_read_image(png_, rows_.data());
-      png_read_end(png_, nullptr);
+    reading_.call([&] {
+      png_read_image(reading_.png(), rows_.data());
+      png_read_end(reading_.png(), nullptr);
     });
     if (deep_grey_)
       for (png_bytep const row : rows_) cut_off(row, width);
   }
 
  private:
-  void choose_colours() {
-    const int colour = png_get_color_type(png_, info_);
-    if (colour == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png_);
-    if (colour == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(png_, info_) < 8) png_set_expand_gray_1_2_4_to_8(png_);
-    deep_grey_ = colour == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(png_, info_) == 16;
-    if (deep_grey_) return prepare_rows();
-    if (png_get_bit_depth(png_, info_) == 16) png_set_strip_16(png_);
-    if (colour == PNG_COLOR_TYPE_GRAY || colour == PNG_COLOR_TYPE_GRAY_ALPHA) png_set_gray_to_rgb(png_);
-    png_set_strip_alpha(png_);
-    prepare_rows();
+  void choose_colours(png_structp png, png_infop info) {
+    const int colour = png_get_color_type(png, info);
+    if (colour == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
+    if (colour == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(png, info) < 8) png_set_expand_gray_1_2_4_to_8(png);
+    deep_grey_ = colour == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(png, info) == 16;
+    if (deep_grey_) return prepare_rows(png, info);
+    if (png_get_bit_depth(png, info) == 16) png_set_strip_16(png);
+    if (colour == PNG_COLOR_TYPE_GRAY || colour == PNG_COLOR_TYPE_GRAY_ALPHA) png_set_gray_to_rgb(png);
+    png_set_strip_alpha(png);
+    prepare_rows(png, info);
   }
 
-  void prepare_rows() {
-    png_set_interlace_handling(png_);
-    png_read_update_info(png_, info_);
+  static void prepare_rows(png_structp png, png_infop info) {
+    png_set_interlace_handling(png);
+    png_read_update_info(png, info);
   }
 
   /// Pillow keeps such values whole until convert(), which makes all above 255 white. In place, from the end.
@@ -240,10 +207,7 @@ class Png {
     }
   }
 
-  Way way_{};
-  std::span<const std::byte> rest_;
-  png_structp png_ = nullptr;
-  png_infop info_ = nullptr;
+  PngReading reading_;
   std::vector<png_bytep> rows_;
   bool deep_grey_ = false;  ///< grey of 16 bits, the high byte first
 };

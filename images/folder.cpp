@@ -1,31 +1,27 @@
 // A folder of images as a source: several threads decode and resize its files directly into the caller's memory. Which
 // files are part of it: folder_listing.cpp.
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cassert>
-#include <exception>
 #include <optional>
 #include <string>
 #include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
 
-#include "common/checksum.hpp"
 #include "common/counted.hpp"
 #include "common/lfs_pointer.hpp"
-#include "common/mutex.hpp"
 #include "common/resample.hpp"
-#include "common/thread.hpp"
 #include "common/usable_cores.hpp"
 #include "images/bytes_to_floats.hpp"
 #include "images/codecs.hpp"
 #include "images/folder_listing.hpp"
+#include "images/mask_files.hpp"
 #include "images/orientation.hpp"
 #include "images/record_file.hpp"
+#include "images/side_by_side.hpp"
 #include "images/sources.hpp"
 #include "images/tiles.hpp"
 
@@ -47,6 +43,7 @@ struct Hand {
   DecodedImage image;
   std::vector<std::uint8_t> turned;
   std::vector<std::uint8_t> bytes;  ///< one image of the source's shape
+  MaskRoom mask;
 
   /// One of a plane, kept for the next picture of the same size.
   struct Kept {
@@ -55,59 +52,6 @@ struct Hand {
   };
   std::vector<Kept> planes;
 };
-
-/// What the first piece of work threw: first by its number, not in time. Thread-safe.
-class FirstError {
- public:
-  /// On the thread that caught it.
-  void add(std::size_t i) {
-    const MutexLock lock(mutex_);
-    if (error_ && i >= first_) return;
-    first_ = i;
-    error_ = std::current_exception();
-  }
-  void rethrow() {
-    const MutexLock lock(mutex_);
-    if (error_) std::rethrow_exception(error_);
-  }
-
- private:
-  Mutex mutex_;
-  std::size_t first_ TUTTI_GUARDED_BY(mutex_) = 0;
-  std::exception_ptr error_ TUTTI_GUARDED_BY(mutex_);
-};
-
-/// Calls `work(hand, i)` for 0 <= i < count, on as many threads as there are hands. Throws the exception of the
-/// smallest i that failed (not of the first in time).
-template <class Work>
-void side_by_side(std::vector<Hand>& hands, std::size_t count, const Work& work) {
-  std::atomic<std::size_t> next{0};
-  std::atomic<bool> failed{false};
-  FirstError error;
-  const auto take = [&](Hand& hand) {
-    while (!failed) {
-      const std::size_t i = next++;
-      if (i >= count) return;
-      try {
-        work(hand, i);
-      } catch (...) {
-        failed = true;
-        error.add(i);
-      }
-    }
-  };
-  std::vector<std::thread> others;
-  try {
-    for (std::size_t hand = 1; hand < std::min(hands.size(), count); ++hand)
-      others.push_back(start_thread("tutti-decode", [&take, &mine = hands[hand]] { take(mine); }));
-    take(hands.front());
-  } catch (...) {  // no more threads can be started
-    failed = true;
-    error.add(count);
-  }
-  for (std::thread& other : others) other.join();
-  error.rethrow();
-}
 
 // ---- the source ----------------------------------------------------------------------------------------------------
 
@@ -118,17 +62,21 @@ class Folder final : public PlaneSource {
         own_(resize_of_picture({}, resize)),
         shape_(fixed_shape(own_)),
         reading_(reading),
-        listing_(list_images(folder)),
+        masks_(masks_of(folder, reading)),  // its folder may be what makes the listing wrong
+        listing_(list_images(folder, reading.masks.file.empty() ? Subfolders::are_classes : Subfolders::are_parts)),
         planes_{own_} {
     hands_.resize(decode_threads(reading.threads));
     if (reading.skip_broken) leave_out_broken();
+    if (masks_) check_masks();
     unturned_ = std::vector<std::atomic<bool>>(listing_.files.size());
   }
 
   std::string name() const override { return fmt::format("folder {}", folder_.string()); }
   ImageShape shape() const override { return shape_; }
   std::uint64_t count() const override { return listing_.files.size(); }
-  std::uint32_t classes() const override { return static_cast<std::uint32_t>(listing_.classes.size()); }
+  std::uint32_t classes() const override {
+    return masks_ ? mask_classes_ : static_cast<std::uint32_t>(listing_.classes.size());
+  }
   bool labelled() const override { return !listing_.classes.empty(); }
   bool has_bytes() const override { return true; }
   std::string image_name(std::uint64_t index) const override { return listing_.files[index].name; }
@@ -137,6 +85,16 @@ class Folder final : public PlaneSource {
   }
   std::vector<std::string> skipped() const override { return skipped_; }
   std::vector<std::string> remarks() const override { return listing_.remarks; }
+  std::optional<TensorLayout> label_layout() const override {
+    return masks_ ? std::optional(masks_->layout(own_)) : PlaneSource::label_layout();
+  }
+  void read_labels(std::span<const std::uint64_t> indices, std::span<std::byte> labels) override {
+    if (!masks_) return PlaneSource::read_labels(indices, labels);
+    const std::size_t bytes = masks_->layout(own_).bytes();
+    side_by_side(hands_, indices.size(), [&](Hand& hand, std::size_t i) {
+      masks_->read_resized(image_name(indices[i]), own_, hand.mask, labels.subspan(i * bytes, bytes));
+    });
+  }
 
   void read(std::span<const std::uint64_t> indices, std::span<float> pixels, std::span<std::int64_t> labels) override {
     const std::size_t elements = shape_.elements();
@@ -177,8 +135,8 @@ class Folder final : public PlaneSource {
   }
 
   /// Of the upright picture.
-  ImageShape whole_size(std::uint64_t index) {
-    Hand& hand = hands_.front();
+  ImageShape whole_size(std::uint64_t index) { return whole_size(hands_.front(), index); }
+  ImageShape whole_size(Hand& hand, std::uint64_t index) const {
     load(hand, listing_.files[index]);
     ImageShape size;
     explain(index, [&] { size = stored_size(hand.file); });
@@ -186,6 +144,9 @@ class Folder final : public PlaneSource {
     if (is_turned(hand, orientation) && exchanges_sides(orientation)) std::swap(size.height, size.width);
     return size;
   }
+  const LabelFile& masks() const { return masks_->masks(); }
+  /// Valid until the next call.
+  const IndexImage& whole_mask(std::uint64_t index) { return masks_->read(image_name(index), hands_.front().mask); }
   /// Valid until the next call.
   const DecodedImage& decode_whole(std::uint64_t index) {
     Hand& hand = hands_.front();
@@ -265,12 +226,33 @@ class Folder final : public PlaneSource {
     if (turned) turn(hand.image, orientation, hand.turned);
   }
 
+  static std::optional<MaskFiles> masks_of(const fs::path& folder, const FolderReading& reading) {
+    if (reading.masks.file.empty()) return std::nullopt;
+    return MaskFiles(reading.masks, folder);
+  }
+
   static std::string why(const Error& error) {
     return error.detail().empty() ? error.message() : fmt::format("{}: {}", error.message(), error.detail());
   }
 
   void fill_labels(std::span<const std::uint64_t> indices, std::span<std::int64_t> labels) const {
     for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = listing_.files[indices[i]].label;
+  }
+
+  /// Runs once, at the start, so that no run ends at a mask that does not fit.
+  void check_masks() {
+    std::vector<std::string> names;
+    for (const ListedFile& file : listing_.files) names.push_back(file.name);
+    masks_->check_there(names);
+    std::vector<std::int64_t> largest(names.size());
+    side_by_side(hands_, names.size(), [&](Hand& hand, std::size_t i) {
+      largest[i] = masks_->check(names[i], whole_size(hand, i), hand.mask);
+    });
+    hands_.assign(hands_.size(), Hand{});
+    const LabelFile& masks = masks_->masks();
+    if (masks.form == LabelForm::classes)
+      mask_classes_ =
+          masks.classes != 0 ? masks.classes : static_cast<std::uint32_t>(*std::ranges::max_element(largest) + 1);
   }
 
   /// Runs once, at the start: the count of a source must not change later, nor the numbers of its images.
@@ -306,7 +288,9 @@ class Folder final : public PlaneSource {
   const Resize own_;  ///< what the description asks for, and a plane that leaves it open
   const ImageShape shape_;
   const FolderReading reading_;
+  const std::optional<MaskFiles> masks_;
   Listing listing_;
+  std::uint32_t mask_classes_ = 0;
   std::vector<Resize> planes_;
   std::vector<std::string> skipped_;
   std::vector<std::atomic<bool>> unturned_;  ///< by image: it was met with an orientation that was not applied
@@ -315,10 +299,37 @@ class Folder final : public PlaneSource {
 };
 
 /// The current one of them is kept.
+class WholeMasks final : public InputMasks {
+ public:
+  explicit WholeMasks(Folder& folder) : folder_(folder) {}
+
+  std::string name() const override { return folder_.masks().file.string(); }
+  std::uint32_t classes() const override { return folder_.classes(); }
+  void read(std::uint64_t index, std::uint64_t first, std::span<std::int64_t> labels) override {
+    if (current_ != index) {
+      current_.reset();
+      mask_ = &folder_.whole_mask(index);
+      current_ = index;
+    }
+    if (first + labels.size() > mask_->numbers.size())
+      throw Error(ErrorKind::failed,
+                  fmt::format("the mask of {} was changed while it was read", folder_.image_name(index)));
+    std::copy_n(mask_->numbers.begin() + static_cast<std::ptrdiff_t>(first), labels.size(), labels.begin());
+  }
+
+ private:
+  Folder& folder_;
+  std::optional<std::uint64_t> current_;
+  const IndexImage* mask_ = nullptr;
+};
+
+/// The current one of them is kept.
 class LargePictures final : public LargeInputs {
  public:
   LargePictures(const fs::path& folder, const FolderReading& reading)
-      : folder_(folder, {ResizeRule::exact, 1, 1}, reading) {}
+      : folder_(folder, {ResizeRule::exact, 1, 1}, reading) {
+    if (!reading.masks.file.empty()) masks_.emplace(folder_);
+  }
 
   std::string name() const override { return folder_.name(); }
   std::uint64_t count() const override { return folder_.count(); }
@@ -336,6 +347,7 @@ class LargePictures final : public LargeInputs {
   std::vector<std::string> skipped() const override { return folder_.skipped(); }
   std::vector<std::string> remarks() const override { return folder_.remarks(); }
   std::uint64_t take_unturned() override { return folder_.take_unturned(); }
+  InputMasks* masks() override { return masks_ ? &*masks_ : nullptr; }
 
   void read(std::uint64_t index, const Region& region, const Dims& tile, std::span<std::byte> out) override {
     if (current_ != index) {
@@ -354,6 +366,7 @@ class LargePictures final : public LargeInputs {
 
  private:
   Folder folder_;
+  std::optional<WholeMasks> masks_;
   std::optional<std::uint64_t> current_;
   const DecodedImage* picture_ = nullptr;
 };
@@ -371,20 +384,6 @@ std::unique_ptr<PlaneSource> make_folder(const std::filesystem::path& folder, co
 
 std::uint32_t decode_threads(std::uint32_t wanted) {
   return wanted != 0 ? wanted : std::min(usable_cores(), kMostThreads);
-}
-
-std::string folder_fingerprint(const std::filesystem::path& folder) {
-  const Listing listing = list_images(folder);
-  std::uint32_t crc = 0;
-  for (const ListedFile& file : listing.files) {
-    struct stat status {};
-    ::stat((folder / file.name).c_str(), &status);  // zeros if the file is gone; reading it reports that
-    const std::string line = fmt::format("{}\n{} {} {}.{:09}\n", file.name, file.label, status.st_size,
-                                         status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
-    crc = crc32(std::as_bytes(std::span(line)), crc);
-  }
-  return fmt::format("{} in {}, crc of names, sizes and times {:08x}", counted(listing.files.size(), "image"),
-                     counted(listing.classes.size(), "class"), crc);
 }
 
 }  // namespace tutti::images

@@ -2,17 +2,21 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <map>
+#include <span>
 #include <system_error>
 #include <utility>
 
 #include <tutti/error.hpp>
 
+#include "common/checksum.hpp"
 #include "common/counted.hpp"
 #include "common/unicode.hpp"
 #include "images/formats.hpp"
+#include "images/sources.hpp"
 
 namespace tutti::images {
 namespace {
@@ -123,7 +127,8 @@ void add_classes(const fs::path& folder, std::vector<ListedClass>& classes, List
 
 }  // namespace
 
-Listing list_images(const fs::path& folder) {
+Listing list_images(const fs::path& folder, Subfolders subfolders) {
+  const bool of_classes = subfolders == Subfolders::are_classes;
   Walk walk(folder);
   std::vector<std::string> loose;
   std::vector<ListedClass> classes;
@@ -138,20 +143,37 @@ Listing list_images(const fs::path& folder) {
   std::sort(loose.begin(), loose.end());
   const bool labelled =
       std::any_of(classes.begin(), classes.end(), [](const ListedClass& one) { return !one.images.empty(); });
-  if (labelled && !loose.empty())
+  if (labelled && of_classes && !loose.empty())
     refuse_listing(folder, fmt::format("it holds {} itself, such as {}, next to folders with images: their class is "
                                        "not clear",
                                        counted(loose.size(), "image"), loose.front()));
   Listing listing;
   const bool none = loose.empty() && !labelled;  // its message has the endings already
-  for (const std::string& remark : {walk.passed_over(!none), empty_ones(classes, labelled)})
+  for (const std::string& remark : {walk.passed_over(!none), empty_ones(classes, labelled && of_classes)})
     if (!remark.empty()) listing.remarks.push_back(remark);
   for (const std::string& name : loose) listing.files.push_back({name});
-  if (labelled) add_classes(folder, classes, listing);
+  if (labelled && of_classes) add_classes(folder, classes, listing);
+  if (!of_classes)
+    for (ListedClass& part : classes)
+      for (std::string& image : part.images) listing.files.push_back({std::move(image)});
   if (listing.files.empty())
     refuse_listing(folder, fmt::format("it holds no images: files that end in {}{}{}", image_endings(),
                                        listing.remarks.empty() ? "" : "; ", fmt::join(listing.remarks, "; ")));
   return listing;
+}
+
+std::string folder_fingerprint(const std::filesystem::path& folder, const LabelFile& masks) {
+  const Listing listing = list_images(folder, masks.file.empty() ? Subfolders::are_classes : Subfolders::are_parts);
+  std::uint32_t crc = 0;
+  for (const ListedFile& file : listing.files) {
+    struct stat status {};
+    ::stat((folder / file.name).c_str(), &status);  // zeros if the file is gone; reading it reports that
+    const std::string line = fmt::format("{}\n{} {} {}.{:09}\n", file.name, file.label, status.st_size,
+                                         status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+    crc = crc32(std::as_bytes(std::span(line)), crc);
+  }
+  return fmt::format("{} in {}, crc of names, sizes and times {:08x}", counted(listing.files.size(), "image"),
+                     counted(listing.classes.size(), "class"), crc);
 }
 
 }  // namespace tutti::images

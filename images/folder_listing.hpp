@@ -19,7 +19,9 @@ struct Listing {
   std::vector<std::string> remarks;  ///< sentences about what is not part of it
 };
 
+enum class Subfolders { are_classes, are_parts };
+
 /// Throws Error(usage) if there are no images, if their classes are not clear, or if a folder cannot be read.
-Listing list_images(const std::filesystem::path& folder);
+Listing list_images(const std::filesystem::path& folder, Subfolders subfolders = Subfolders::are_classes);
 
 }  // namespace tutti::images

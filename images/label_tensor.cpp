@@ -17,11 +17,14 @@
 #include "common/counted.hpp"
 #include "images/arrays.hpp"
 #include "images/planes.hpp"
+#include "images/tiles.hpp"
 
 namespace tutti::images {
 namespace {
 
 constexpr std::string_view kTensorLabels = "labels";
+/// So many labels are read at a time.
+constexpr std::uint64_t kValuesAtATime = 65536;
 /// What classes may be, then what else numbers may be.
 constexpr std::array<std::string_view, 6> kTypesOfLabels{"<i8", "<i4", "|u1", "|b1", "<f4", "<f8"};
 constexpr std::size_t kTypesOfClasses = 4;
@@ -48,6 +51,18 @@ class LabelTensor {
     else
       read_as<float>(indices, labels);
   }
+  /// The classes of one image at its places from `first` on.
+  void read_part(std::uint64_t image, std::uint64_t first, std::span<std::int64_t> labels) {
+    assert(form_ == LabelForm::classes);
+    const std::size_t bytes = bytes_of_label();
+    part_.resize(labels.size() * bytes);
+    records_.copy_part(image, first * bytes, part_);
+    for (std::size_t place = 0; place < labels.size(); ++place) {
+      labels[place] = value<std::int64_t>(part_, place);
+      check_class(labels[place], image, first + place);
+    }
+  }
+  const std::filesystem::path& path() const noexcept { return records_.path(); }
 
  private:
   LabelTensor(const LabelFile& labels, OpenArray array, std::uint64_t images)
@@ -115,6 +130,9 @@ class LabelTensor {
     return static_cast<To>(descr_ == "|b1" && byte != 0 ? 1 : byte);
   }
 
+  /// In the file, of classes.
+  std::size_t bytes_of_label() const { return descr_ == "<i8" ? 8 : descr_ == "<i4" ? 4 : 1; }
+
   void check_class(std::int64_t label, std::uint64_t image, std::size_t place) {
     if (label == ignored_) return;
     if (label < 0 || label >= limit_)
@@ -140,7 +158,7 @@ class LabelTensor {
   }
 
   void check_all() {
-    constexpr std::uint64_t kValuesAtATime = 65536;
+    if (form_ == LabelForm::classes && layout_.elements() > kValuesAtATime) return check_large();
     const std::uint64_t part = std::max<std::uint64_t>(1, kValuesAtATime / layout_.elements());
     std::vector<std::uint64_t> indices;
     std::vector<std::byte> labels;
@@ -152,12 +170,23 @@ class LabelTensor {
     }
   }
 
+  /// Images whose labels are too many to be read at once.
+  void check_large() {
+    std::vector<std::int64_t> labels;
+    for (std::uint64_t image = 0; image < records_.count(); ++image)
+      for (std::uint64_t first = 0; first < layout_.elements(); first += kValuesAtATime) {
+        labels.resize(std::min(kValuesAtATime, layout_.elements() - first));
+        read_part(image, first, labels);
+      }
+  }
+
   LabelForm form_;
   std::optional<std::int64_t> ignored_;
   std::int64_t limit_;
   std::string descr_;
   TensorLayout layout_;
   RecordFile records_;
+  std::vector<std::byte> part_;
   std::int64_t largest_ = -1;
   std::uint32_t classes_ = 0;
 };
@@ -178,7 +207,38 @@ class Labelled final : public Forwarding {
   LabelTensor labels_;
 };
 
+/// A label for each place of large inputs.
+class MaskArray final : public InputMasks {
+ public:
+  MaskArray(const LabelFile& labels, std::uint64_t inputs, const Dims& sizes) : labels_(labels, inputs) {
+    Dims places = labels_.layout().dims;
+    Dims wanted = sizes;
+    std::erase(places, 1U);
+    std::erase(wanted, 1U);
+    if (places != wanted)
+      refuse_array(
+          labels_.path(), "masks of large inputs",
+          labels_.layout().dims.empty()
+              ? fmt::format("it has one label for each input, which is {}", dims_text(sizes))
+              : fmt::format("its masks are {}, and the inputs {}", dims_text(labels_.layout().dims), dims_text(sizes)),
+          "give a class for each place of each input: inputs x sizes, without channels");
+  }
+
+  std::string name() const override { return labels_.path().string(); }
+  std::uint32_t classes() const override { return labels_.classes(); }
+  void read(std::uint64_t index, std::uint64_t first, std::span<std::int64_t> labels) override {
+    labels_.read_part(index, first, labels);
+  }
+
+ private:
+  LabelTensor labels_;
+};
+
 }  // namespace
+
+std::unique_ptr<InputMasks> open_masks(const LabelFile& labels, std::uint64_t inputs, const Dims& sizes) {
+  return std::make_unique<MaskArray>(labels, inputs, sizes);
+}
 
 bool is_label_tensor(const LabelFile& labels) {
   if (labels.file.empty() || labels.form != LabelForm::classes) return !labels.file.empty();

@@ -2,27 +2,14 @@
 // several labels. Whether they fit the predictions is for the code that compares them.
 #pragma once
 
-#include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <memory>
-#include <optional>
 
 #include <tutti/images.hpp>
 
-#include "common/values.hpp"
 #include "images/sources.hpp"
 
 namespace tutti::images {
-
-/// How the labels of a description are read.
-struct LabelFile {
-  std::filesystem::path file;  ///< as open_array() takes it
-  LabelForm form = LabelForm::classes;
-  /// Classes: places with this label do not count. It need not be a class.
-  std::optional<std::int64_t> ignored{};
-  std::uint32_t classes = 0;  ///< 0: the largest label + 1
-};
 
 /// Whether there are labels, and they are not one class per image: numbers and several labels always, classes if the
 /// array has whole numbers and more than one for each image. Throws Error(usage) if there is no such array.

@@ -38,6 +38,10 @@ class LargeArray final : public LargeInputs {
   std::size_t axes() const override { return sizes_.size(); }
   bool of_one_size() const override { return true; }
   Dims sizes_of(std::uint64_t /*index*/) override { return sizes_; }
+  InputMasks* masks() override { return masks_.get(); }
+  void add_masks(const LabelFile& labels) {
+    if (!labels.file.empty()) masks_ = open_masks(labels, count(), sizes_);
+  }
   std::vector<std::string> remarks() const override {
     std::vector<std::string> all;
     if (!remark_.empty()) all.push_back(remark_);
@@ -85,22 +89,26 @@ class LargeArray final : public LargeInputs {
   Reading reading_;
   std::string remark_;
   RecordFile rows_;
+  std::unique_ptr<InputMasks> masks_;
   std::vector<std::byte> run_;
 };
 
 }  // namespace
 
-std::unique_ptr<LargeInputs> open_large_images(const std::filesystem::path& images, Layout layout) {
+std::unique_ptr<LargeInputs> open_large_images(const std::filesystem::path& images, Layout layout,
+                                               const LabelFile& labels) {
   OpenArray array = open_array(images);
   const ImageShape shape = shape_of_images(array, layout);
   const Dtype dtype = array.header.descr == "|u1" ? Dtype::uint8 : Dtype::float32;
   std::string remark = std::move(array.remark);
   const Reading reading{true, layout == Layout::nhwc, false};
-  return std::make_unique<LargeArray>(NamedLayout{kImageTensor, shape.layout(dtype)}, reading, std::move(remark),
-                                      open_images(std::move(array)));
+  auto large = std::make_unique<LargeArray>(NamedLayout{kImageTensor, shape.layout(dtype)}, reading, std::move(remark),
+                                            open_images(std::move(array)));
+  large->add_masks(labels);
+  return large;
 }
 
-std::unique_ptr<LargeInputs> open_large_array(const ArrayInput& input) {
+std::unique_ptr<LargeInputs> open_large_array(const ArrayInput& input, const LabelFile& labels) {
   OpenArray array = open_array(input.file);
   const TensorLayout layout = layout_of_rows(array);
   if (layout.dims.size() < 2 || layout.dims.size() > 1 + kMaxTiledAxes)
@@ -111,8 +119,10 @@ std::unique_ptr<LargeInputs> open_large_array(const ArrayInput& input) {
                  "save the channels as the second axis, for a single one x[:, None]; or leave 'tiles' out");
   const Reading reading{false, false, array.header.descr == kFloat64};
   std::string remark = std::move(array.remark);
-  return std::make_unique<LargeArray>(NamedLayout{input.name, layout}, reading, std::move(remark),
-                                      open_tensors(std::move(array)));
+  auto large = std::make_unique<LargeArray>(NamedLayout{input.name, layout}, reading, std::move(remark),
+                                            open_tensors(std::move(array)));
+  large->add_masks(labels);
+  return large;
 }
 
 }  // namespace tutti::images

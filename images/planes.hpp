@@ -14,6 +14,7 @@
 
 namespace tutti::images {
 
+class InputMasks;
 class Tiling;
 
 /// A source that may decode pictures of any size. Source::read() and read_bytes() give its own plane, the one that its
@@ -37,6 +38,8 @@ class PlaneSource : public Source {
   virtual const Tiling* tiling() const { return nullptr; }
   /// Samples of the whole set, if this source is a part of it: number_of() is below it.
   virtual std::uint64_t whole_count() const { return count(); }
+  /// As masks_of() there.
+  virtual InputMasks* input_masks() { return nullptr; }
 };
 
 /// The source as one that decodes, or null.
@@ -92,6 +95,7 @@ class Forwarding : public PlaneSource {
   std::uint64_t take_unturned() override { return planes_ != nullptr ? planes_->take_unturned() : 0; }
   const Tiling* tiling() const override { return planes_ != nullptr ? planes_->tiling() : nullptr; }
   std::uint64_t whole_count() const override { return planes_ != nullptr ? planes_->whole_count() : source_.count(); }
+  InputMasks* input_masks() override { return planes_ != nullptr ? planes_->input_masks() : nullptr; }
 
  protected:
   /// The places of the same samples in the source behind it, however they are read; valid until the next call.

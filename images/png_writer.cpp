@@ -52,21 +52,11 @@ std::array<png_color, kPaletteColours> palette() {
 class PalettePng::Encoder {
  public:
   Encoder(const std::filesystem::path& path, std::uint32_t height, std::uint32_t width)
-      : file_(path), rows_left_(height) {
+      : file_(path), width_(width), rows_left_(height) {
     row_.reserve(width);
-    width_ = width;
-    png_ = png_create_write_struct(PNG_LIBPNG_VER_STRING, &way_, leave_png_writer, ignore_png_writer);
-    if (png_ != nullptr) info_ = png_create_info_struct(png_);
-    if (info_ == nullptr) {
-      png_destroy_write_struct(&png_, nullptr);
-      throw std::bad_alloc();
-    }
-    png_set_write_fn(png_, &out_, keep_png, flush_nothing);
+    png_set_write_fn(writing_.png, &out_, keep_png, flush_nothing);
     begin(height);
   }
-  Encoder(const Encoder&) = delete;
-  Encoder& operator=(const Encoder&) = delete;
-  ~Encoder() { png_destroy_write_struct(&png_, &info_); }
 
   void write(std::span<const std::uint8_t> pixels) {
     while (!pixels.empty()) {
@@ -75,7 +65,7 @@ class PalettePng::Encoder {
       row_.insert(row_.end(), pixels.begin(), pixels.begin() + static_cast<std::ptrdiff_t>(some));
       pixels = pixels.subspan(some);
       if (row_.size() < width_) return;
-      guarded(way_, [&] { png_write_row(png_, row_.data()); });
+      guarded(writing_.way, [&] { png_write_row(writing_.png, row_.data()); });
       pass_on();
       row_.clear();
       --rows_left_;
@@ -84,21 +74,39 @@ class PalettePng::Encoder {
 
   void finish() {
     assert(rows_left_ == 0);
-    guarded(way_, [&] { png_write_end(png_, nullptr); });
+    guarded(writing_.way, [&] { png_write_end(writing_.png, nullptr); });
     pass_on();
-    file_.commit();
+    file_.commit(Sync::later);
   }
 
  private:
+  /// libpng's objects, so that they are released however the encoder ends, even if its constructor throws.
+  struct Writing {
+    Writing() {
+      png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &way, leave_png_writer, ignore_png_writer);
+      if (png != nullptr) info = png_create_info_struct(png);
+      if (info != nullptr) return;
+      png_destroy_write_struct(&png, nullptr);
+      throw std::bad_alloc();
+    }
+    Writing(const Writing&) = delete;
+    Writing& operator=(const Writing&) = delete;
+    ~Writing() { png_destroy_write_struct(&png, &info); }
+
+    Way way{};
+    png_structp png = nullptr;
+    png_infop info = nullptr;
+  };
+
   void begin(std::uint32_t height) {
     const auto colours = palette();
     const auto width = static_cast<png_uint_32>(width_);
-    guarded(way_, [&] {
-      png_set_user_limits(png_, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
-      png_set_IHDR(png_, info_, width, height, 8, PNG_COLOR_TYPE_PALETTE, PNG_INTERLACE_NONE,
+    guarded(writing_.way, [&] {
+      png_set_user_limits(writing_.png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+      png_set_IHDR(writing_.png, writing_.info, width, height, 8, PNG_COLOR_TYPE_PALETTE, PNG_INTERLACE_NONE,
                    PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-      png_set_PLTE(png_, info_, colours.data(), static_cast<int>(colours.size()));
-      png_write_info(png_, info_);
+      png_set_PLTE(writing_.png, writing_.info, colours.data(), static_cast<int>(colours.size()));
+      png_write_info(writing_.png, writing_.info);
     });
     pass_on();
   }
@@ -109,12 +117,10 @@ class PalettePng::Encoder {
   }
 
   AtomicFile file_;
-  Way way_{};
-  png_structp png_ = nullptr;
-  png_infop info_ = nullptr;
+  Writing writing_;
   std::vector<std::byte> out_;  ///< what libpng has encoded
   std::vector<std::uint8_t> row_;
-  std::size_t width_ = 0;
+  std::size_t width_;
   std::uint64_t rows_left_;
 };
 

@@ -23,7 +23,8 @@ class PalettePng {
 
   /// The next pixels, row-major; rows may be cut anywhere.
   void write(std::span<const std::uint8_t> pixels);
-  /// All pixels were written.
+  /// All pixels were written. The file is in place then, but not synced, which would take longer than writing a small
+  /// one: sync_files() does it for many at once.
   void finish();
 
  private:

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <tutti/images.hpp>
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "common/member_input.hpp"
+#include "common/values.hpp"
 #include "images/planes.hpp"
 
 namespace tutti::images {
@@ -52,6 +54,15 @@ struct ArrayInput {
 std::unique_ptr<Source> make_arrays(const std::vector<ArrayInput>& inputs, const std::filesystem::path& labels,
                                     std::uint32_t classes, ReadLabels read = ReadLabels::yes);
 
+/// How the labels of a description are read.
+struct LabelFile {
+  std::filesystem::path file;  ///< as open_array() takes it; of a folder of pictures a folder of masks (mask_files.hpp)
+  LabelForm form = LabelForm::classes;
+  /// Classes: places with this label do not count. It need not be a class.
+  std::optional<std::int64_t> ignored{};
+  std::uint32_t classes = 0;  ///< 0: the largest label + 1
+};
+
 /// How a folder of images is read.
 struct FolderReading {
   std::uint32_t threads = 0;  ///< that decode; 0: as many as there are usable cores, at most 16
@@ -60,21 +71,24 @@ struct FolderReading {
   bool skip_broken = false;
   bool jpeg_scaling = false;  ///< JPEGs are decoded at a part of their size if they are much larger than wanted
   Orientation orientation = Orientation::ignore;
+  LabelFile masks{};  ///< if it names a folder, sub-folders of the pictures are not classes
 };
 
 /// The images in `folder` (formats.hpp) as RGB bytes, each resized and cropped by `resize`, which must make them all of
 /// one shape; other planes of them can be chosen. Sub-folders that hold images, at any depth, are the classes, by name;
 /// without such the images are not labelled. Both are in the order of their names, byte by byte. Names that begin with
 /// a dot are passed over; other files that are no images are counted in remarks(). What is done about files, colours
-/// and sizes is described in docs/images.md.
+/// and sizes is described in docs/images.md. With masks, the label of a picture is its mask, resized and cropped like
+/// the source's own plane; every mask is read and checked here, before anything runs, as mask_files.hpp says.
 std::unique_ptr<PlaneSource> make_folder(const std::filesystem::path& folder, const Resize& resize,
                                          const FolderReading& reading = {});
 
 /// How many threads make_folder() decodes with for this value of `threads`.
 std::uint32_t decode_threads(std::uint32_t wanted);
 
-/// Which images `folder` holds, and of which size and age, in one line: a run's predictions depend on them.
-std::string folder_fingerprint(const std::filesystem::path& folder);
+/// Which images `folder` holds, and of which size and age, in one line: a run's predictions depend on them. `masks`: as
+/// of FolderReading, whose sub-folders are not classes.
+std::string folder_fingerprint(const std::filesystem::path& folder, const LabelFile& masks = {});
 
 /// Uniform noise in [0, 1) with uniform labels (none if `classes` is 0). Each value depends only on seed, image and
 /// place, so every order of reading gives the same images.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cassert>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "common/counted.hpp"
@@ -58,10 +59,28 @@ Tiling::Place Tiling::place_of(std::uint64_t number) const {
 
 namespace {
 
+/// The masks of inputs without the first ones.
+class LaterMasks final : public InputMasks {
+ public:
+  LaterMasks(InputMasks& all, std::uint64_t first) : all_(all), first_(first) {}
+
+  std::string name() const override { return all_.name(); }
+  std::uint32_t classes() const override { return all_.classes(); }
+  void read(std::uint64_t index, std::uint64_t first, std::span<std::int64_t> labels) override {
+    all_.read(first_ + index, first, labels);
+  }
+
+ private:
+  InputMasks& all_;
+  const std::uint64_t first_;
+};
+
 class Tiled final : public PlaneSource {
  public:
   Tiled(std::unique_ptr<LargeInputs> inputs, const Tiles& tiles, std::uint64_t first, std::uint64_t count)
-      : inputs_(std::move(inputs)), first_(first), tiling_(tiling_for(tiles, count)), tile_(tiling_.tiles().size) {}
+      : inputs_(std::move(inputs)), first_(first), tiling_(tiling_for(tiles, count)), tile_(tiling_.tiles().size) {
+    if (InputMasks* const masks = inputs_->masks(); masks != nullptr) masks_.emplace(*masks, first);
+  }
 
   std::string name() const override {
     return fmt::format("{}, {} in tiles of {}", inputs_->name(), counted(tiling_.inputs(), "input"), dims_text(tile_));
@@ -70,7 +89,7 @@ class Tiled final : public PlaneSource {
     return inputs_->are_images() ? ImageShape{inputs_->channels(), tile_[0], tile_[1]} : ImageShape{};
   }
   std::uint64_t count() const override { return tiling_.count(); }
-  std::uint32_t classes() const override { return 0; }
+  std::uint32_t classes() const override { return masks_ ? masks_->classes() : 0; }
   bool labelled() const override { return false; }
   bool has_bytes() const override { return inputs_->are_images() && inputs_->dtype() == Dtype::uint8; }
   std::string image_name(std::uint64_t index) const override {
@@ -115,6 +134,7 @@ class Tiled final : public PlaneSource {
                    std::span<std::int64_t> /*labels*/) override {}
   std::uint64_t take_unturned() override { return inputs_->take_unturned(); }
   const Tiling* tiling() const override { return &tiling_; }
+  InputMasks* input_masks() override { return masks_ ? &*masks_ : nullptr; }
 
  private:
   /// `tiles` with a size for each axis.
@@ -163,6 +183,7 @@ class Tiled final : public PlaneSource {
   const std::uint64_t first_;
   const Tiling tiling_;
   const Dims tile_;
+  std::optional<LaterMasks> masks_;
   std::vector<std::uint8_t> bytes_;  ///< of one tile
 };
 
@@ -176,6 +197,11 @@ std::unique_ptr<Source> tiled(std::unique_ptr<LargeInputs> inputs, const Tiles& 
 const Tiling* tiling_of(const Source& source) {
   const auto* const planes = dynamic_cast<const PlaneSource*>(&source);
   return planes != nullptr ? planes->tiling() : nullptr;
+}
+
+InputMasks* masks_of(Source& source) {
+  auto* const planes = dynamic_cast<PlaneSource*>(&source);
+  return planes != nullptr ? planes->input_masks() : nullptr;
 }
 
 }  // namespace tutti::images

@@ -11,10 +11,24 @@
 
 #include <tutti/images.hpp>
 
+#include "images/label_tensor.hpp"
 #include "images/sources.hpp"
 #include "images/tile_grid.hpp"
 
 namespace tutti::images {
+
+/// The mask of each large input: a class at each place. One thread.
+class InputMasks {
+ public:
+  virtual ~InputMasks() = default;
+
+  /// For messages: the file or the folder of the masks.
+  virtual std::string name() const = 0;
+  /// That the labels are drawn from.
+  virtual std::uint32_t classes() const = 0;
+  /// Writes the labels of input `index` at its places from `first` on, row-major. Throws Error if they cannot be read.
+  virtual void read(std::uint64_t index, std::uint64_t first, std::span<std::int64_t> labels) = 0;
+};
 
 /// Inputs of any size, of which only parts are read. One thread.
 class LargeInputs {
@@ -42,13 +56,20 @@ class LargeInputs {
   virtual std::vector<std::string> skipped() const { return {}; }
   virtual std::vector<std::string> remarks() const { return {}; }
   virtual std::uint64_t take_unturned() { return 0; }
+  /// Null if there are none. Valid as long as the inputs.
+  virtual InputMasks* masks() { return nullptr; }
 };
 
-/// The images of an array, as make_npy() takes it.
-std::unique_ptr<LargeInputs> open_large_images(const std::filesystem::path& images, Layout layout);
-/// An array as make_arrays() takes it, samples x channels x 1 to 3 spatial axes. Throws Error(usage) if it has others.
-std::unique_ptr<LargeInputs> open_large_array(const ArrayInput& input);
-/// The pictures of a folder, as make_folder() decodes them, in their own sizes.
+/// The images of an array, as make_npy() takes it. `labels`, if it names a file, holds their masks: open_masks().
+std::unique_ptr<LargeInputs> open_large_images(const std::filesystem::path& images, Layout layout,
+                                               const LabelFile& labels = {});
+/// An array as make_arrays() takes it, samples x channels x 1 to 3 spatial axes; masks, too. Throws Error(usage) if it
+/// has others.
+std::unique_ptr<LargeInputs> open_large_array(const ArrayInput& input, const LabelFile& labels = {});
+/// The masks of `inputs` inputs of these sizes, from an array with a label for each place; sizes of 1 do not matter.
+/// Every label is checked here, as with_label_tensor() does it. Throws Error(usage) that names the file.
+std::unique_ptr<InputMasks> open_masks(const LabelFile& labels, std::uint64_t inputs, const Dims& sizes);
+/// The pictures of a folder, as make_folder() decodes them, in their own sizes; masks, too.
 std::unique_ptr<LargeInputs> open_large_pictures(const std::filesystem::path& folder, const FolderReading& reading);
 
 /// Which tiles a source gives, in the order of the inputs. A value.
@@ -89,12 +110,15 @@ class Tiling {
 };
 
 /// The tiles of the inputs `first` to `first + count - 1`, of which there may be fewer, as samples. It reads only what
-/// a tile holds, except that a picture is decoded whole; the last one is kept. Tiles have no labels. Throws
-/// Error(usage) if `tiles.size` has not one number for each axis.
+/// a tile holds, except that a picture is decoded whole; the last one is kept. Tiles have no labels, but their inputs
+/// may have masks. Throws Error(usage) if `tiles.size` has not one number for each axis.
 std::unique_ptr<Source> tiled(std::unique_ptr<LargeInputs> inputs, const Tiles& tiles, std::uint64_t first,
                               std::uint64_t count);
 
 /// How the samples of a source were cut from larger inputs; null if they were not. Valid as long as the source.
 const Tiling* tiling_of(const Source& source);
+/// The masks of the inputs that its samples were cut from, by their numbers in the tiling; null if there are none.
+/// Valid as long as the source.
+InputMasks* masks_of(Source& source);
 
 }  // namespace tutti::images

@@ -34,8 +34,8 @@ std::size_t scored_rows(const config::EnsembleSpec& spec, const std::string& rul
 /// The source of `input`, whose labels go by the names in `classes`, if there are any (class_names.hpp).
 std::unique_ptr<Source> open_named(const config::EnsembleSpec& spec, const config::InputSpec& input);
 
-/// The files of a description's inputs that could be in a run folder: arrays.
-std::vector<std::filesystem::path> arrays_of(const config::EnsembleSpec& spec);
+/// What of a description's inputs could be in a run folder: files of arrays, folders of pictures and of masks.
+std::vector<std::filesystem::path> files_of_inputs(const config::EnsembleSpec& spec);
 
 /// Removes the results of an earlier command from a run folder (results/result_files.hpp), and logs it. Returns
 /// whether there were any.

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/log.hpp"
+#include "results/mask_metrics.hpp"
 #include "results/masks.hpp"
 
 namespace tutti::images {
@@ -141,24 +142,29 @@ void check_tile_output(const std::string& member, const Dims& output, const Dims
               "use models that predict something for each place of their input, or leave 'tiles' out");
 }
 
-/// The blended predictions of the ensemble, or of a member.
+/// The blended predictions of the ensemble, or of a member: what is done with them.
 class BlendingSink::Output {
  public:
-  Output(const std::filesystem::path& base, const Dims& output, const Tiling& tiling)
-      : values_(values_per_place(output, tiling.tiles().size)),
-        array_(base, NpyType::float32, tiling, output.size() > tiling.tiles().size.size(), values_) {}
+  Output(const Dims& output, const Tiling& tiling)
+      : values_(values_per_place(output, tiling.tiles().size)), leading_(output.size() > tiling.tiles().size.size()) {}
 
+  void write_into(const std::filesystem::path& base, const Tiling& tiling) {
+    array_.emplace(base, NpyType::float32, tiling, leading_, values_);
+  }
   void decide_into(const std::filesystem::path& base, const Tiling& tiling) {
     decided_.emplace(base, NpyType::int64, tiling, false, 1);
   }
   void draw_into(std::filesystem::path folder) { masks_ = std::move(folder); }
+  void compare(std::optional<std::int64_t> ignored) { metrics_.emplace(values_, ignored); }
+
+  const std::optional<MaskMetrics>& metrics() const noexcept { return metrics_; }
 
   void begin(std::uint64_t input, std::uint64_t inputs, const std::string& name, const TileGrid& grid,
              std::uint64_t band_places) {
     sums_.assign(band_places * values_, 0.0F);
     pitch_ = band_places;
     input_places_ = elements_of(grid.input());
-    array_.begin(input);
+    if (array_) array_->begin(input);
     if (decided_) decided_->begin(input);
     if (masks_)
       mask_.emplace(own_file(*masks_, file_name_of(name, input, inputs), ".png"), grid.input()[0], grid.input()[1]);
@@ -174,15 +180,30 @@ class BlendingSink::Output {
     }
   }
 
-  /// Writes the first places of the band, which are those of the input from `first` on, and removes them.
-  void pass_on(std::uint64_t first, std::span<const float> weight_sums) {
+  /// Divides and writes the first places of the band, which are those of the input from `first` on.
+  void complete(std::uint64_t first, std::span<const float> weight_sums) {
     const std::size_t count = weight_sums.size();
     for (std::uint32_t value = 0; value < values_; ++value) {
       const std::span finished = std::span(sums_).subspan(value * pitch_, count);
       for (std::size_t i = 0; i < count; ++i) finished[i] /= weight_sums[i];
-      array_.write<float>(value * input_places_ + first, finished);
+      if (array_) array_->write<float>(value * input_places_ + first, finished);
     }
-    if (decided_) pass_on_classes(first, count);
+  }
+
+  /// Decides at `count` of these places, from place `begin` of the band on, which is place `place` of input `input`;
+  /// `truth` has their labels, or is empty.
+  void pass_on_classes(std::uint64_t input, std::uint64_t place, std::size_t begin, std::size_t count,
+                       std::span<const std::int64_t> truth) {
+    if (!decided_ && !metrics_) return;
+    classes_.resize(count);
+    decide(sums_.data() + begin, pitch_, values_, classes_);
+    if (decided_) decided_->write<std::int64_t>(place, classes_);
+    if (mask_) write_classes(*mask_, classes_);
+    if (metrics_) score(input, truth);
+  }
+
+  /// Removes the first places of the band.
+  void drop(std::size_t count) {
     for (std::uint32_t value = 0; value < values_; ++value) {
       const std::span band = std::span(sums_).subspan(value * pitch_, pitch_);
       std::ranges::copy(band.subspan(count), band.begin());
@@ -191,44 +212,54 @@ class BlendingSink::Output {
   }
 
   void end() {
-    array_.end();
+    if (array_) array_->end();
     if (decided_) decided_->end();
     if (mask_) mask_->finish();
     mask_.reset();
   }
   void finish() {
     if (decided_) decided_->finish();
-    array_.finish();
+    if (masks_) sync_masks(*masks_);
+    if (array_) array_->finish();
   }
   void finish_partial(std::uint64_t inputs) {
     if (decided_) decided_->finish_partial(inputs);
-    array_.finish_partial(inputs);
+    if (masks_) sync_masks(*masks_);
+    if (array_) array_->finish_partial(inputs);
   }
 
  private:
-  void pass_on_classes(std::uint64_t first, std::size_t count) {
-    for (std::size_t begin = 0; begin < count; begin += kAtOnce) {
-      classes_.resize(std::min(kAtOnce, count - begin));
-      decide(sums_.data() + begin, pitch_, values_, classes_);
-      decided_->write<std::int64_t>(first + begin, classes_);
-      if (mask_) write_classes(*mask_, classes_);
+  /// Compares the decided classes with labels, except where nothing was predicted.
+  void score(std::uint64_t input, std::span<const std::int64_t> truth) {
+    std::size_t known = 0;
+    labels_.resize(truth.size());
+    for (std::size_t i = 0; i < truth.size(); ++i) {
+      if (classes_[i] < 0) continue;
+      classes_[known] = classes_[i];
+      labels_[known++] = truth[i];
     }
+    metrics_->add(std::span(labels_).first(known), std::span(classes_).first(known), input);
   }
 
   std::uint32_t values_;  ///< at each place
-  InputArray array_;
+  bool leading_;          ///< they have an axis
+  std::optional<InputArray> array_;
   std::optional<InputArray> decided_;
   std::optional<std::filesystem::path> masks_;  ///< the folder
   std::optional<PalettePng> mask_;              ///< of the current input
-  std::vector<float> sums_;                     ///< values x the band
-  std::size_t pitch_ = 0;                       ///< places of the band
+  std::optional<MaskMetrics> metrics_;
+  std::vector<float> sums_;  ///< values x the band
+  std::size_t pitch_ = 0;    ///< places of the band
   std::uint64_t input_places_ = 0;
   std::vector<std::int64_t> classes_;
+  std::vector<std::int64_t> labels_;
 };
 
-BlendingSink::BlendingSink(const std::filesystem::path& folder, const ResultForm& form, const Tiling& tiling)
+BlendingSink::BlendingSink(const std::filesystem::path& folder, const ResultForm& form, const Tiling& tiling,
+                           const std::optional<TileLabels>& labels)
     : tiling_(tiling),
       folder_(folder),
+      labels_(labels),
       weights_(tile_weights(tiling.tiles().size, tiling.tiles().blend)),
       of_ensemble_(form.shape.has_value()),
       of_spread_(form.spread.has_value()) {
@@ -237,12 +268,17 @@ BlendingSink::BlendingSink(const std::filesystem::path& folder, const ResultForm
   for (std::uint64_t input = 0; !tiling.of_one_size() && input < tiling.inputs(); ++input)
     names.push_back(tiling.name_of(input));
   check_own_files(names);
-  if (form.shape) outputs_.emplace_back(folder / "predictions", *form.shape, tiling);
+  if (form.shape) outputs_.emplace_back(*form.shape, tiling).write_into(folder / "predictions", tiling);
   if (form.decided) outputs_.front().decide_into(folder / "predicted", tiling);
   if (form.masks) outputs_.front().draw_into(folder / "masks");
-  if (form.spread) outputs_.emplace_back(folder / "spread", *form.spread, tiling);
-  for (const ResultForm::Member& member : form.members)
-    outputs_.emplace_back(own_file(folder / "members", member.name, ""), member.shape, tiling);
+  if (form.spread) outputs_.emplace_back(*form.spread, tiling).write_into(folder / "spread", tiling);
+  const std::size_t members = labels_ ? labels_->members.size() : form.members.size();
+  for (std::size_t rank = 0; rank < members; ++rank) {
+    Output& output = outputs_.emplace_back(labels_ ? labels_->members[rank] : form.members[rank].shape, tiling);
+    if (!form.members.empty()) output.write_into(own_file(folder / "members", form.members[rank].name, ""), tiling);
+  }
+  for (std::size_t output = 0; labels_ && output < outputs_.size(); ++output)
+    if (output != spread_at()) outputs_[output].compare(labels_->ignored);
 }
 
 // The folder of the members is removed if nothing came into it.
@@ -253,6 +289,7 @@ BlendingSink::~BlendingSink() {
 }
 
 void BlendingSink::begin(std::uint64_t input) {
+  input_ = input;
   grid_ = tiling_.grid_of(input);
   band_ = grid_->input();
   band_.front() = std::min(band_.front(), grid_->tile().front());
@@ -299,10 +336,37 @@ void BlendingSink::add(const Region& region, const SegmentResult& result, std::u
 void BlendingSink::pass_on(std::uint32_t rows) {
   const std::uint64_t row = weight_sums_.size() / band_.front();
   const std::uint64_t places = row * std::min(rows, band_.front());
-  for (Output& output : outputs_) output.pass_on(first_ * row, std::span(weight_sums_).first(places));
+  for (Output& output : outputs_) output.complete(first_ * row, std::span(weight_sums_).first(places));
+  pass_on_classes(first_ * row, places);
+  for (Output& output : outputs_) output.drop(places);
   std::copy(weight_sums_.begin() + static_cast<std::ptrdiff_t>(places), weight_sums_.end(), weight_sums_.begin());
   std::fill(weight_sums_.end() - static_cast<std::ptrdiff_t>(places), weight_sums_.end(), 0.0F);
   first_ += rows;
+}
+
+/// The classes at the first `count` places of the band, which are those of the input from `first` on.
+void BlendingSink::pass_on_classes(std::uint64_t first, std::size_t count) {
+  for (std::size_t begin = 0; begin < count; begin += kAtOnce) {
+    const std::size_t some = std::min(kAtOnce, count - begin);
+    if (labels_) {
+      truth_.resize(some);
+      labels_->masks.read(input_, first + begin, truth_);
+    }
+    for (Output& output : outputs_) output.pass_on_classes(input_, first + begin, begin, some, truth_);
+  }
+}
+
+std::optional<Figures> BlendingSink::ensemble() const {
+  if (!labels_ || !of_ensemble_) return std::nullopt;
+  return figures_of(*outputs_.front().metrics());
+}
+
+std::vector<Figures> BlendingSink::members() const {
+  std::vector<Figures> all;
+  if (!labels_) return all;
+  for (std::size_t output = of_ensemble_ ? 1 : 0; output < outputs_.size(); ++output)
+    if (output != spread_at()) all.push_back(figures_of(*outputs_[output].metrics()));
+  return all;
 }
 
 void BlendingSink::finish() {

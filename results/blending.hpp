@@ -13,6 +13,7 @@
 #include <tutti/predictions.hpp>
 
 #include "images/tiles.hpp"
+#include "results/figures.hpp"
 #include "results/sinks.hpp"
 
 namespace tutti::images {
@@ -26,6 +27,13 @@ std::vector<float> tile_weights(const Dims& tile, Blend blend);
 void check_tile_output(const std::string& member, const Dims& output, const Dims& tile,
                        std::optional<std::size_t> class_axis);
 
+/// What the classes of inputs are compared with.
+struct TileLabels {
+  InputMasks& masks;
+  std::optional<std::int64_t> ignored;  ///< places with this label do not count
+  std::vector<Dims> members;            ///< the predictions of a tile, in rank order: classes x the sizes of the tile
+};
+
 /// At each place of an input: the sum of weight * prediction over the tiles that hold it, in their order, divided by
 /// the sum of the weights, in float32. The class is the one with the largest result; of equal ones, the lowest; -1
 /// where no result is a number.
@@ -34,11 +42,16 @@ void check_tile_output(const std::string& member, const Dims& output, const Dims
 /// the same of each member; spread.npy holds the spread, blended like the predictions. Inputs of several sizes have
 /// files of their own, which are in place once all of their tiles are: predictions/<input>.npy, predicted/<input>.npy,
 /// spread/<input>.npy, members/<name>/<input>.npy. So are masks/<input>.png.
+///
+/// With masks of the inputs, the classes of the ensemble and of every member are compared with them, a few rows at a
+/// time, once they are decided from what is blended. For this each member has a band of its own, even if its
+/// predictions are not written. Places where no tile was predicted do not count.
 class BlendingSink final : public ResultSink {
  public:
-  /// `form` is that of tiles, which check_tile_output() has passed; `tiling` outlives the sink. Throws Error(usage) if
-  /// a member's name cannot be the name of a file, or two inputs would have the same files.
-  BlendingSink(const std::filesystem::path& folder, const ResultForm& form, const Tiling& tiling);
+  /// `form` is that of tiles, which check_tile_output() has passed; `tiling` and the masks outlive the sink. Throws
+  /// Error(usage) if a member's name cannot be the name of a file, or two inputs would have the same files.
+  BlendingSink(const std::filesystem::path& folder, const ResultForm& form, const Tiling& tiling,
+               const std::optional<TileLabels>& labels = std::nullopt);
   ~BlendingSink() override;
 
   /// Tiles in order.
@@ -47,26 +60,37 @@ class BlendingSink final : public ResultSink {
   /// Puts the inputs of which all tiles have come into predictions.partial.npy, and so on.
   void finish_partial() override;
 
+  /// How good the classes are so far. Nothing without masks, and with the rule `none`.
+  std::optional<Figures> ensemble() const;
+  /// In rank order; empty without masks.
+  std::vector<Figures> members() const;
+
  private:
   class Output;
   void begin(std::uint64_t input);
   void add(const Region& region, const SegmentResult& result, std::uint32_t tile);
   void pass_on(std::uint32_t rows);
+  void pass_on_classes(std::uint64_t first, std::size_t count);
 
   const Tiling& tiling_;
   const std::filesystem::path folder_;
+  const std::optional<TileLabels> labels_;
   const std::vector<float> weights_;  ///< of a tile's places
   /// Of the ensemble, unless the rule is `none`; its spread, if it was asked for; then of the members.
   std::vector<Output> outputs_;
   bool of_ensemble_;  ///< the first output is the ensemble's
-  bool of_spread_;    ///< the second is its spread
+  bool of_spread_;    ///< the next is its spread
+  /// The place of the spread among the outputs, or one behind all.
+  std::size_t spread_at() const { return of_spread_ ? (of_ensemble_ ? 1 : 0) : outputs_.size(); }
 
+  std::uint64_t input_ = 0;     ///< that is being blended
   std::uint64_t next_ = 0;      ///< tile
   std::uint64_t complete_ = 0;  ///< inputs
   std::optional<TileGrid> grid_;
-  Dims band_;                       ///< the sizes of the rows in memory
-  std::uint32_t first_ = 0;         ///< which row of the input is the first of them
-  std::vector<float> weight_sums_;  ///< of the places in the band
+  Dims band_;                        ///< the sizes of the rows in memory
+  std::uint32_t first_ = 0;          ///< which row of the input is the first of them
+  std::vector<float> weight_sums_;   ///< of the places in the band
+  std::vector<std::int64_t> truth_;  ///< labels of some places
 };
 
 }  // namespace tutti::images

@@ -6,6 +6,7 @@
 #include <map>
 #include <system_error>
 
+#include "common/atomic_file.hpp"
 #include "common/counted.hpp"
 #include "common/dangling_link.hpp"
 
@@ -49,6 +50,11 @@ void check_masks(const std::optional<Dims>& shape, const std::optional<Dims>& de
   if (classes > kPaletteColours)
     throw Error(ErrorKind::usage, fmt::format("'masks: png' takes at most {} classes", kPaletteColours),
                 fmt::format("the members output {}", counted(classes, "class")), kHint);
+}
+
+void sync_masks(const std::filesystem::path& folder) {
+  std::error_code none;
+  if (std::filesystem::is_directory(folder, none)) sync_files(folder);
 }
 
 void write_classes(PalettePng& mask, std::span<const std::int64_t> classes) {

@@ -29,6 +29,9 @@ std::filesystem::path own_file(const std::filesystem::path& folder, const std::s
 /// two axes, `decided`, of at most 256.
 void check_masks(const std::optional<Dims>& shape, const std::optional<Dims>& decided);
 
+/// Waits until the masks in `folder` are on disk; there need not be any.
+void sync_masks(const std::filesystem::path& folder);
+
 /// Appends classes to a mask.
 void write_classes(PalettePng& mask, std::span<const std::int64_t> classes);
 

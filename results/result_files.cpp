@@ -58,7 +58,7 @@ class Removal {
     std::error_code code;
     const fs::file_status status = fs::symlink_status(file, code);
     if (!fs::is_regular_file(status) && !fs::is_symlink(status)) return;
-    if (std::any_of(inputs_.begin(), inputs_.end(), [&](const fs::path& input) { return same(file, input); })) return;
+    if (is_input(file)) return;
     if (fs::remove(file, code)) ++files_;
     if (code)
       throw Error(ErrorKind::failed, fmt::format("could not remove {}", file.string()),
@@ -92,6 +92,10 @@ class Removal {
   std::size_t files() const { return files_; }
 
  private:
+  bool is_input(const fs::path& path) const {
+    return std::any_of(inputs_.begin(), inputs_.end(), [&](const fs::path& input) { return same(path, input); });
+  }
+
   static bool same(const fs::path& a, const fs::path& b) {
     std::error_code different;
     return fs::equivalent(a, b, different);
@@ -112,7 +116,7 @@ class Removal {
   template <class Work>
   void below(const fs::path& folder, const Work& work) {
     std::error_code not_empty;
-    if (!is_folder(folder) || fs::exists(folder / kReport, not_empty)) return;
+    if (!is_folder(folder) || fs::exists(folder / kReport, not_empty) || is_input(folder)) return;
     const std::size_t before = files_;
     work(folder);
     if (files_ > before) fs::remove(folder, not_empty);

@@ -30,8 +30,8 @@ struct RemovedResults {
 ///   what remove_unfinished() removes, if the folder has no journal
 ///
 /// and the folders that are then empty. The report is removed last, so that the next removal completes one that was cut
-/// off. No link is followed, a subfolder with its own report belongs to another command, and the files of `inputs`
-/// stay. Throws Error(failed) that names the file that could not be removed.
+/// off. No link is followed, a subfolder with its own report belongs to another command, and the files and folders of
+/// `inputs` stay. Throws Error(failed) that names the file that could not be removed.
 RemovedResults remove_results(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& inputs);
 
 /// The folder for the rows of tiles while a run works.

@@ -129,6 +129,11 @@ SegmentResult NpySink::read_combined(std::uint64_t first, std::uint32_t count) {
 
 SegmentResult NpySink::read(std::uint64_t first, std::uint32_t count) {
   SegmentResult result = read_combined(first, count);
+  if (spread_) {
+    read_.spread.resize(count * spread_->row_values());
+    spread_->read_rows(first, std::span(read_.spread));
+    result.spread = read_.spread;
+  }
   read_.of_members.resize(members_.size());
   read_.members.clear();
   for (std::size_t i = 0; i < members_.size(); ++i) {
@@ -169,6 +174,7 @@ std::vector<NpyWriter*> NpySink::writers() {
 }
 
 void NpySink::finish() {
+  if (form_.masks) sync_masks(folder_ / "masks");
   if (table_) table_->finish();
   for (NpyWriter* writer : writers()) writer->finish();
   remove_partial_files();
@@ -182,6 +188,7 @@ void NpySink::finish_and_stay() {
 
 void NpySink::finish_partial() {
   if (images_ == 0) return;
+  if (form_.masks) sync_masks(folder_ / "masks");
   if (table_) table_->finish_partial(partial_of(table_->path()));
   for (NpyWriter* writer : writers()) writer->finish_partial(partial_of(writer->path()), images_);
 }

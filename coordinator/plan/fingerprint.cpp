@@ -117,7 +117,7 @@ void add_images(const config::InputSpec& input, const Source& source, Fingerprin
                   source.classes(), source.labelled() ? "labelled" : "not labelled");
   for (const std::filesystem::path& file : config::array_files(input)) add_file(file, into);
   if (input.dataset == config::Dataset::folder)
-    into["folder " + input.path.string()] = images::folder_fingerprint(input.path);
+    into["folder " + input.path.string()] = images::folder_fingerprint(input.path, {input.labels});
   if (input.path.empty() || input.dataset == config::Dataset::folder) return;
   std::error_code code;
   for (std::filesystem::directory_iterator entry(input.path, code), end; !code && entry != end; entry.increment(code))

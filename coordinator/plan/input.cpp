@@ -38,7 +38,8 @@ images::LabelFile labels_of(const config::InputSpec& input) {
 }
 
 images::FolderReading reading_of(const config::InputSpec& input) {
-  return {input.decode_threads, input.on_broken == OnBroken::skip, input.jpeg_scaling, input.orientation};
+  return {input.decode_threads, input.on_broken == OnBroken::skip, input.jpeg_scaling, input.orientation,
+          labels_of(input)};
 }
 
 std::unique_ptr<Source> open_data_set(const config::InputSpec& input) {
@@ -76,8 +77,8 @@ void check_skip(const config::InputSpec& input, const Images& images) {
 
 std::unique_ptr<images::LargeInputs> open_large(const config::InputSpec& input) {
   if (input.dataset == config::Dataset::folder) return images::open_large_pictures(input.path, reading_of(input));
-  if (input.tensors.empty()) return images::open_large_images(input.images, layout_of(input));
-  return images::open_large_array(files_of_tensors(input).front());
+  if (input.tensors.empty()) return images::open_large_images(input.images, layout_of(input), labels_of(input));
+  return images::open_large_array(files_of_tensors(input).front(), labels_of(input));
 }
 
 /// `skip` and `limit` count inputs, not their tiles.

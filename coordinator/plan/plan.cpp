@@ -66,6 +66,7 @@ Plan frame_of(const config::EnsembleSpec& spec, const Machine& machine, const In
     plan.decode_threads = whole.tiles ? 1 : images::decode_threads(whole.decode_threads);
   plan.turns_pictures = whole.orientation == Orientation::exif;
   plan.saves_members = spec.save_members || spec.combine.rule == CombineRule::none;
+  plan.scores_tiles = whole.tiles && !whole.labels.empty();
   plan.failure = spec.failure;
   plan.training = options.training;
   // A description that was read from YAML keeps this bound; one that was built in code may not.

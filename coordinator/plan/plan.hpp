@@ -46,6 +46,7 @@ struct Plan {
   std::uint32_t decode_threads = 0;       ///< of a folder of images; 0: nothing is decoded
   bool turns_pictures = false;            ///< that are decoded
   bool saves_members = false;             ///< their own predictions are kept, too
+  bool scores_tiles = false;              ///< those of tiles are compared with masks once they are blended
   std::uint32_t checkpoint_segments = 1;  ///< tasks between two checkpoints of a training member
   bool debugging = false;                 ///< deadlines are off
   std::chrono::duration<double> start_deadline{};

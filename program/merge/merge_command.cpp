@@ -230,7 +230,7 @@ class Merge {
     folder_->copy_beside();
     folder_->remove_report();
     if (!spec_.tasks.empty())
-      clear_results(folder_->held(), arrays_of(spec_));  // those of the evaluation of an earlier result
+      clear_results(folder_->held(), files_of_inputs(spec_));  // those of the evaluation of an earlier result
     out.commit();
     in_place_ = true;
     computing_ = false;

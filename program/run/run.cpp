@@ -1,6 +1,7 @@
 // `tutti run`: a prediction that keeps a journal, and can be resumed.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <optional>
 
 #include "common/axis.hpp"
@@ -17,14 +18,15 @@
 #include "program/evaluation_task.hpp"
 #include "program/label_scores.hpp"
 #include "program/reporting.hpp"
+#include "program/run/blended_run.hpp"
 #include "program/run/continuation.hpp"
+#include "program/run/rule_evaluation.hpp"
 #include "program/run/run_files.hpp"
 #include "program/run/unfinished.hpp"
 #include "program/saved_labels.hpp"
 #include "program/scoreboard.hpp"
 #include "program/session.hpp"
 #include "program/summary.hpp"
-#include "results/blending.hpp"
 #include "results/masks.hpp"
 #include "results/result_files.hpp"
 #include "results/sinks.hpp"
@@ -59,15 +61,19 @@ images::ResultForm result_form(const config::EnsembleSpec& spec, const Status& s
   return form;
 }
 
-/// Whether the predictions of tiles can be put together, and be written as masks.
-void check_form(const config::EnsembleSpec& spec, const Status& status, const images::Tiling* tiling) {
-  for (const MemberStatus& member : status.members) {
-    if (tiling == nullptr) continue;
-    const auto axis = spec.combine.decides() ? size_at(member.output, spec.combine.axis) : std::nullopt;
-    images::check_tile_output(member.name, member.output, tiling->tiles().size, axis);
-  }
+/// Whether the predictions can be written as masks, into a run folder.
+void check_masks(const config::EnsembleSpec& spec, const Status& status, const std::filesystem::path& folder) {
   const images::ResultForm form = result_form(spec, status, 0, false);
-  if (form.masks) images::check_masks(form.shape, form.decided);
+  if (!form.masks) return;
+  images::check_masks(form.shape, form.decided);
+  if (spec.input.dataset != config::Dataset::folder || spec.input.labels.empty()) return;
+  const std::filesystem::path labels = std::filesystem::weakly_canonical(spec.input.labels)
+                                           .lexically_relative(std::filesystem::weakly_canonical(folder / "masks"));
+  if (labels.empty() || *labels.begin() == "..") return;
+  throw Error(ErrorKind::usage, "the masks of this run would be written over those of 'labels'",
+              fmt::format("'masks: png' writes to {}, and 'labels' is {}", (folder / "masks").string(),
+                          spec.input.labels.string()),
+              "choose another run folder with 'output'");
 }
 
 /// Scores and files of a run: of a segment that is known, the sums are added and the rows are in place.
@@ -108,70 +114,6 @@ class ScoredSegments final : public SegmentSink {
   RunFiles& files_;
   const std::uint32_t width_;  ///< of the ensemble's predictions
   std::vector<MemberSegmentResult> members_;
-};
-
-/// The rules of --rules, evaluated in the same pass.
-class RuleEvaluation {
- public:
-  RuleEvaluation(const config::EnsembleSpec& spec, const std::string& rules)
-      : hosting_(host_models(without_base(spec), {})), form_(form_of(hosting_, rules)) {
-    if (spec.combine.over == OutputKind::features)
-      throw Error(ErrorKind::usage, "--rules: features cannot be evaluated without classes",
-                  "the members are combined over features",
-                  "name 'tasks' with heads and use 'tutti evaluate', or combine over probabilities");
-  }
-
-  /// Throws Error(usage) if the members cannot be combined, or if there is nothing to evaluate: scores of classes tell
-  /// at least how much the members disagree, and other predictions only their labels.
-  void check(const Source& source, const std::vector<MemberStatus>& members) const {
-    check_widths({}, members, form_.members, true);
-    const config::CombineSpec& combine = hosting_.described.combine;
-    if (has_scores(combine, members) || has_label_scores(combine, source)) return;
-    throw Error(ErrorKind::usage, "--rules has nothing to evaluate",
-                fmt::format("'{}' predicts {}, and {} has no labels for that", members.front().name,
-                            dims_text(members.front().output), source.name()),
-                "give 'labels' of the shape of the predictions, or leave --rules out");
-  }
-
-  /// Passes on what it measures to `next`, in a folder that exists. `source`, which outlives it, has the images of the
-  /// whole run.
-  EvaluatingSink& open(const Status& status, const std::filesystem::path& folder, Source& source, Sink& next,
-                       Unfinished unfinished) {
-    form_.output = status.members.front().output;
-    evaluation_.emplace(form_, nullptr);
-    const config::EnsembleSpec& spec = hosting_.described;
-    const std::size_t ensemble = spec.combine.rule == CombineRule::none ? 0 : 1;
-    if (has_label_scores(spec.combine, source))
-      evaluation_->compare_with({source, spec.input.ignore_index, outputs_of(status.members), ensemble});
-    return sink_.emplace(*evaluation_, folder, source.count(), &next, unfinished);
-  }
-
-  /// After open().
-  ScoredMembers members() const { return {&evaluation_->models(), evaluation_->labels()}; }
-  const std::vector<config::CombineSpec>& rules() const { return form_.rules; }
-
-  /// `known` of the images needed no computing.
-  void add_to(images::Report& report, const Source& source, std::uint64_t known) const {
-    report.evaluation = begin_evaluation(hosting_.models, form_);
-    images::TaskReport task;
-    task.name = to_name(hosting_.described.input.dataset);
-    task.source = source.name();
-    task.classes = source.classes();
-    const auto incomplete = report.ensemble ? report.ensemble->incomplete : std::vector<IncompleteSegment>{};
-    add_task(*report.evaluation, std::move(task), *evaluation_, incomplete, report.phases.predict.value_or(0), known);
-    add_parameters(*report.evaluation, report.members);
-  }
-
- private:
-  static config::EnsembleSpec without_base(config::EnsembleSpec spec) {
-    spec.base.reset();
-    return spec;
-  }
-
-  const Hosting hosting_;
-  EvaluationForm form_;
-  std::optional<Evaluation> evaluation_;
-  std::optional<EvaluatingSink> sink_;
 };
 
 /// The prediction of one Session: a new one, or a continued one.
@@ -245,7 +187,8 @@ class Run {
 
   void check() {
     const std::vector<MemberStatus> members = session_.ensemble().status().members;
-    check_form(session_.spec(), session_.ensemble().status(), tiling());
+    if (tiling() != nullptr) check_tiles(session_.spec(), session_.source(), members);
+    check_masks(session_.spec(), session_.ensemble().status(), session_.folder());
     if (has_classes(session_.spec().combine.over)) check_classes(session_.source(), members);
     check_labels(session_.spec().combine, session_.spec().input, session_.source(), members);
     if (rules_) rules_->check(session_.source(), members);
@@ -265,12 +208,14 @@ class Run {
         session_.score(session_.source(), known, first, rules_ ? rules_->members() : ScoredMembers{},
                        [&](Scoreboard& board) { compute_missing(board, status); });
       });
+      note_blended();
       kill_point("coordinator.results_begun");
       if (saves_labels(status)) save_labels(session_.folder(), session_.source());
       files_->finish(journal_->finished_segments() == header_.segments());
       kill_point("coordinator.results_in_place");
     } catch (const Error& error) {
       note_finished();
+      note_blended();
       if (error.kind() == ErrorKind::interrupted) keep_partial();
       files_->keep(journal_->finished_segments() > 0);
       if (rules_) note_rules(known);
@@ -288,7 +233,7 @@ class Run {
     if (!continues) images::remove_unfinished(folder);
     const bool labelled = session_.source().labelled();
     files_.emplace(folder, result_form(session_.spec(), status, header_.images, labelled), session_.source(), tiling(),
-                   continues);
+                   tile_labels(session_.spec(), session_.source(), status.members), continues);
     EvaluatingSink* rules = nullptr;
     if (rules_) {
       rules = &rules_->open(status, folder, session_.source(), *files_,
@@ -339,6 +284,10 @@ class Run {
       throw;
     }
     journaling.catch_up();
+  }
+
+  void note_blended() {
+    if (files_->blended() != nullptr) add_blended_scores(session_.report(), *files_->blended());
   }
 
   void note_finished() {

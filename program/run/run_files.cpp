@@ -15,9 +15,12 @@
 namespace tutti::program {
 namespace {
 
-/// What is kept of tiles, for the results to be blended of.
-images::ResultForm form_of_tiles(images::ResultForm form, std::uint64_t tiles) {
+/// What is kept of tiles, for the results to be blended of. To be compared with labels, the members are blended, too.
+images::ResultForm form_of_tiles(images::ResultForm form, std::uint64_t tiles,
+                                 const std::optional<images::TileLabels>& labels) {
   form.images = tiles;
+  if (labels && form.members.empty())
+    for (const Dims& member : labels->members) form.members.push_back({std::to_string(form.members.size()), member});
   form.decided.reset();
   form.labels = false;
   form.masks = false;
@@ -27,16 +30,16 @@ images::ResultForm form_of_tiles(images::ResultForm form, std::uint64_t tiles) {
 }  // namespace
 
 RunFiles::RunFiles(const std::filesystem::path& folder, const images::ResultForm& form, const Source& names,
-                   const images::Tiling* tiling, bool continues)
+                   const images::Tiling* tiling, const std::optional<images::TileLabels>& labels, bool continues)
     : tiles_(folder / images::kTilesFolder) {
   const Unfinished unfinished = continues ? Unfinished::continues : Unfinished::stays;
   if (tiling == nullptr) {
     rows_ = std::make_unique<images::NpySink>(folder, form, &names, unfinished);
     return;
   }
-  blended_ = std::make_unique<images::BlendingSink>(folder, form, *tiling);
-  rows_ = std::make_unique<images::NpySink>(images::make_run_folder(tiles_, {}), form_of_tiles(form, tiling->count()),
-                                            nullptr, unfinished);
+  blended_ = std::make_unique<images::BlendingSink>(folder, form, *tiling, labels);
+  rows_ = std::make_unique<images::NpySink>(images::make_run_folder(tiles_, {}),
+                                            form_of_tiles(form, tiling->count(), labels), nullptr, unfinished);
 }
 
 // A folder that holds something is not removed. The folders of results stay.

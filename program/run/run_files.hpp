@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "images/tiles.hpp"
 #include "program/evaluate/evaluating_sink.hpp"
+#include "results/blending.hpp"
 #include "results/journal.hpp"
 #include "results/sinks.hpp"
 
@@ -27,9 +29,10 @@ struct Discarded {
 class RunFiles final : public Sink {
  public:
   /// `folder` exists. `form` is that of one sample: of a tile if there are any. `names` and `tiling`, which may be
-  /// null, outlive it. `continues`: an earlier run has written some of the rows.
+  /// null, outlive it, and so do the masks of `labels`, with which the classes of inputs that are cut into tiles are
+  /// compared. `continues`: an earlier run has written some of the rows.
   RunFiles(const std::filesystem::path& folder, const images::ResultForm& form, const Source& names,
-           const images::Tiling* tiling, bool continues);
+           const images::Tiling* tiling, const std::optional<images::TileLabels>& labels, bool continues);
 
   ~RunFiles() override;
   RunFiles(const RunFiles&) = delete;
@@ -59,12 +62,15 @@ class RunFiles final : public Sink {
   /// Whether the rows that are not in place yet are still there after this object, and can be continued.
   void keep(bool yes);
 
+  /// Null if the rows are not of tiles.
+  const images::BlendingSink* blended() const { return blended_.get(); }
+
  private:
   std::vector<images::NpyWriter*> arrays() const;
 
   const std::filesystem::path tiles_;  ///< the folder of the rows, if they are of tiles
   std::unique_ptr<images::NpySink> rows_;
-  std::unique_ptr<images::ResultSink> blended_;  ///< of the rows, if they are of tiles
+  std::unique_ptr<images::BlendingSink> blended_;  ///< of the rows, if they are of tiles
   EvaluatingSink* rules_ = nullptr;
 };
 

@@ -61,6 +61,20 @@ class FileSizeLimit {
   void (*handler_)(int);
 };
 
+TEST_CASE("files that are synced together appear at once, and a folder that is not there is named") {
+  const TemporaryFolder folder;
+  AtomicFile file(folder / "a.txt");
+  file.write("whole");
+  CHECK_FALSE(std::filesystem::exists(folder / "a.txt"));
+  file.commit(Sync::later);
+  CHECK(read_text(folder / "a.txt", "a file") == "whole");
+  CHECK_NOTHROW(sync_files(folder.path()));
+  const auto error = error_of([&] { sync_files(folder / "none"); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::failed);
+  CHECK(error->message() == "could not write " + (folder / "none").string());
+}
+
 TEST_CASE("what was written can be changed and shortened and committed under another name") {
   const TemporaryFolder folder;
   AtomicFile file(folder / "a.txt");

@@ -94,7 +94,7 @@ TEST_CASE("keys of another dataset are refused with the datasets that have them"
   CHECK(wrong_input("{dataset: digits, shape: [3, 32, 32]}") ==
         "'shape' belongs to dataset random, not to dataset digits");
   CHECK(wrong_input("{dataset: digits, classes: 10}") ==
-        "'classes' belongs to dataset npy or random, not to dataset digits");
+        "'classes' belongs to dataset npy, folder or random, not to dataset digits");
   CHECK(wrong_input("{skip: 3}") ==
         "'skip' belongs to dataset digits, cifar10, npy, folder or random, not to images from memory (there is no "
         "'dataset')");
@@ -102,7 +102,7 @@ TEST_CASE("keys of another dataset are refused with the datasets that have them"
         "'limit' belongs to dataset digits, cifar10, npy, folder or random, not to images from memory (there is no "
         "'dataset')");
   CHECK(wrong_input("{dataset: random, count: 1, labels: x}") ==
-        "'labels' belongs to dataset npy, not to dataset random");
+        "'labels' belongs to dataset npy or folder, not to dataset random");
 }
 
 TEST_CASE("places of masks may be ignored, where there are masks") {
@@ -116,7 +116,7 @@ TEST_CASE("places of masks may be ignored, where there are masks") {
   CHECK(wrong_input("{dataset: npy, images: x, ignore_index: 255}") ==
         "'ignore_index' is a label that does not count, but there are no 'labels'");
   CHECK(wrong_input("{dataset: digits, ignore_index: 255}") ==
-        "'ignore_index' belongs to dataset npy, not to dataset digits");
+        "'ignore_index' belongs to dataset npy or folder, not to dataset digits");
   const std::string values = "members: [{name: a, model: {kind: fake}, output: values}]\ncombine: {over: values}\n";
   CHECK(problem(values + npy + "255}") ==
         "e.yaml:3:59: 'ignore_index' marks places of masks of classes, and with 'over: values' there are none");

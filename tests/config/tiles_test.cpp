@@ -80,8 +80,6 @@ TEST_CASE("tiles are not cut from what has no files of large inputs") {
         "e.yaml:2:23: 'tiles' are cut from one tensor; write 'inputs: {image: x.npy}'");
   CHECK(problem(tiled("{size: 4}", "dataset: npy, inputs: all.npz")) ==
         "e.yaml:2:23: 'tiles' are cut from one tensor; write 'inputs: {image: x.npy}'");
-  CHECK(problem(tiled("{size: 4}", "dataset: npy, images: x.npy, labels: y.npy")) ==
-        "e.yaml:2:38: 'labels' has a class for each input, and 'tiles' are parts of inputs; leave one of them out");
 }
 
 TEST_CASE("pictures that are cut into tiles are not resized") {

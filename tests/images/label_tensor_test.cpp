@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "images/sources.hpp"
+#include "images/tiles.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
 
@@ -190,6 +191,44 @@ TEST_CASE("a source without such labels says so") {
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(test::contains(error->message(), "has no such labels to give"));
   CHECK(make_random(2, {1, 1, 1}, 3, 0)->label_layout() == TensorLayout{Dtype::int64, {}});
+}
+
+TEST_CASE("parts of the masks of large inputs are read from every type, and a wrong label is named with its place") {
+  const auto check = [](const File& file, std::uint32_t classes) {
+    const auto masks = open_masks(file.as(LabelForm::classes, 9), 2, {1, 300, 400});
+    CHECK(masks->classes() == classes);
+    CHECK(masks->name() == file.path().string());
+    Classes part(3);
+    masks->read(1, 119'996, part);
+    CHECK(part == Classes{6, 9, 0});
+  };
+  // More places than are read at once.
+  std::vector<std::int32_t> places(std::size_t{2} * 120'000);
+  for (std::size_t i = 0; i < places.size(); ++i) places[i] = static_cast<std::int32_t>(i % 7);
+  places[120'000 + 119'996] = 6;
+  places[120'000 + 119'997] = 9;
+  places[120'000 + 119'998] = 0;
+  const std::string shape = "(2, 300, 400)";
+  check(File("<i4", shape, places), 7);
+  check(File("<i8", shape, std::vector<std::int64_t>(places.begin(), places.end())), 7);
+  check(File("|u1", "(2, 1, 300, 400)", std::vector<std::uint8_t>(places.begin(), places.end())), 7);
+  const File file("<i4", shape, places);
+  const auto error = error_of([&] { open_masks(file.as(LabelForm::classes, {}, 8), 2, {300, 400}); });
+  REQUIRE(error);
+  CHECK(error->detail() == "the label of image 1 at place 119997 is 9, and labels are 0 to 7");
+}
+
+TEST_CASE("masks of other sizes than the inputs are refused with both") {
+  const auto detail = [](const std::string& shape, const Dims& sizes) {
+    const File file("<i4", shape, std::vector<std::int32_t>(24));
+    const auto error = error_of([&] { open_masks(file.as(LabelForm::classes), 2, sizes); });
+    REQUIRE(error);
+    CHECK(error->message() == file.path().string() + " cannot be used as masks of large inputs");
+    return error->detail();
+  };
+  CHECK(detail("(2, 3, 4)", {4, 3}) == "its masks are 3x4, and the inputs 4x3");
+  CHECK(detail("(2, 12)", {3, 4}) == "its masks are 12, and the inputs 3x4");
+  CHECK(detail("(2,)", {3, 4}) == "it has one label for each input, which is 3x4");
 }
 
 }  // namespace

@@ -49,6 +49,14 @@ TEST_CASE("a mask has the colours of its classes, however its pixels came") {
   }
 }
 
+TEST_CASE("a mask that libpng does not begin is an error that leaves nothing behind") {
+  // With -fsanitize=address, also no memory.
+  const TemporaryFolder folder;
+  const auto error = error_of([&] { PalettePng(folder / "m.png", 3, 0); });
+  REQUIRE(error);
+  CHECK(std::filesystem::is_empty(folder.path()));
+}
+
 TEST_CASE("a mask that is not finished does not appear") {
   const TemporaryFolder folder;
   {

@@ -35,6 +35,14 @@ class Models(ExportTest):
         images = torch.rand(5, 3, 4, 4)
         torch.testing.assert_close(torch.jit.load(self.folder / "a.pt")(images), nets.mlp()(images))
 
+    def test_a_module_may_output_a_mask_of_each_image(self) -> None:
+        import torch
+
+        out = self.exported("model", "nets:answers_dict", *SHAPE, "--entry", "last_hidden_state", "--output",
+                            self.folder / "a.pt")
+        self.assertIn("largest difference to the original 0 ", out)
+        self.assertEqual(torch.jit.load(self.folder / "a.pt")(torch.rand(5, 3, 4, 4)).shape, (5, 3, 4, 4))
+
     def test_weights_of_torchscript_stand_in_a_file_of_their_own(self) -> None:
         import torch
         from safetensors.torch import load_file
@@ -107,7 +115,7 @@ class Models(ExportTest):
         for source, words, text in (
                 ("answers_dict", [], "has several entries; there are last_hidden_state, pooler_output"),
                 ("answers_dict", ["--entry", "logits"], "has no entry 'logits'"),
-                ("answers_dict", ["--entry", "last_hidden_state"], "[images, values] is needed"),
+                ("one_for_all", [], "the model outputs 48 for two images, and [images, ...] with at most 6 axes is needed"),
                 ("mlp", ["--entry", "0"], "--entry 0 is for a tuple or a dict"),
                 ("answers_text", [], "outputs a str"),
                 ("answers_dict_of_text", ["--entry", "what"], "the entry 'what' is a str")):

@@ -97,6 +97,13 @@ class Unscriptable(nn.Module):
         return images.flatten(1)
 
 
+class OneForAll(nn.Module):
+    """Its output does not count the images."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.flatten(1).mean(0)
+
+
 def mlp() -> nn.Module:
     torch.manual_seed(1)
     return Mlp()
@@ -118,6 +125,10 @@ def tanh_mlp() -> nn.Module:
 def small_cnn() -> nn.Module:
     torch.manual_seed(2)
     return SmallCnn()
+
+
+def one_for_all() -> nn.Module:
+    return OneForAll()
 
 
 def answers_dict() -> nn.Module:

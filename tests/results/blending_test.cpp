@@ -246,6 +246,84 @@ TEST_CASE("places that no tile predicted are NaN and have no class") {
   CHECK(std::isnan(all_of<float>(folder / "predictions.npy").back()));
 }
 
+/// Made-up masks of inputs of these sizes; 9 does not count.
+class MadeMasks final : public InputMasks {
+ public:
+  explicit MadeMasks(const Tiling& tiling) {
+    for (std::uint64_t input = 0; input < tiling.inputs(); ++input) {
+      std::vector<std::int64_t>& mask = all_.emplace_back(elements_of(tiling.grid_of(input).input()));
+      for (std::size_t i = 0; i < mask.size(); ++i) {
+        const std::uint64_t number = random_at(50 + input, i) % 4;
+        mask[i] = number == 3 ? 9 : static_cast<std::int64_t>(number);
+      }
+    }
+  }
+
+  std::string name() const override { return "masks"; }
+  std::uint32_t classes() const override { return 3; }
+  void read(std::uint64_t index, std::uint64_t first, std::span<std::int64_t> labels) override {
+    std::copy_n(all_[index].begin() + static_cast<std::ptrdiff_t>(first), labels.size(), labels.begin());
+  }
+  const std::vector<std::int64_t>& of(std::uint64_t input) const { return all_[input]; }
+
+ private:
+  std::vector<std::vector<std::int64_t>> all_;
+};
+
+void check_figures(const Figures& found, const Tiling& tiling, const MadeMasks& masks, std::span<const float> tiles) {
+  MaskMetrics wanted(3, 9);
+  for (std::uint64_t input = 0; input < tiling.inputs(); ++input)
+    wanted.add(masks.of(input), plain_classes(plain_blend(tiling, input, 3, tiles), 3), input);
+  const Figures figures = figures_of(wanted);
+  CHECK(found.compared == figures.compared);
+  CHECK(found.confusion_matrix == figures.confusion_matrix);
+  CHECK(found.value("mean_iou") == figures.value("mean_iou"));
+  CHECK(found.value("mean_dice") == figures.value("mean_dice"));
+}
+
+TEST_CASE("the blended classes of the ensemble and of each member are compared with the masks of the inputs") {
+  // The second has more places per band than are compared at once.
+  for (const Tiling& tiling : {Tiling({{4, 5}, 0.5, {}}, {{"a.png", {9, 7}}, {"b.png", {3, 30}}}),
+                               Tiling({{70, 50}, 0.25, Blend::mean}, Dims{71, 1100}, 2)}) {
+    MadeMasks masks(tiling);
+    const Dims output = with_classes(3, tiling.tiles().size);
+    const std::vector<float> tiles = made_up(tiling, 3, 3);
+    const std::vector<float> member = made_up(tiling, 3, 4);
+    for (const bool saved : {false, true}) {
+      const TemporaryFolder folder;
+      ResultForm form{0, output, tiling.tiles().size, {}};
+      if (saved) form.members.push_back({"a", output});
+      BlendingSink sink(folder.path(), form, tiling, TileLabels{masks, 9, {output}});
+      hand(sink, tiling.count(), 5, tiles, member);
+      sink.finish();
+      REQUIRE(sink.ensemble());
+      check_figures(*sink.ensemble(), tiling, masks, tiles);
+      REQUIRE(sink.members().size() == 1);
+      check_figures(sink.members()[0], tiling, masks, member);
+      CHECK(fs::exists(folder / "members") == saved);
+    }
+    const TemporaryFolder folder;
+    BlendingSink none(folder.path(), {0, {}, {}, {{"a", output}}}, tiling, TileLabels{masks, 9, {output}});
+    hand(none, tiling.count(), 5, {}, member);
+    CHECK_FALSE(none.ensemble());
+    check_figures(none.members().at(0), tiling, masks, member);
+  }
+}
+
+TEST_CASE("places that no tile predicted are compared with nothing") {
+  const TemporaryFolder folder;
+  const Tiling tiling({{4}, 0.5, {}}, Dims{8}, 1);
+  MadeMasks masks(tiling);
+  std::vector<float> tiles = made_up(tiling, 3, 3);
+  std::fill(tiles.begin() + 24, tiles.end(), std::numeric_limits<float>::quiet_NaN());  // the last of three tiles
+  BlendingSink sink(folder.path(), {0, Dims{3, 4}, Dims{4}, {}}, tiling, TileLabels{masks, {}, {Dims{3, 4}}});
+  CHECK(error_of([&] { hand(sink, 3, 3, tiles, tiles); }));  // 9 is no class
+  BlendingSink other(folder.path(), {0, Dims{3, 4}, Dims{4}, {}}, tiling, TileLabels{masks, 9, {Dims{3, 4}}});
+  hand(other, 3, 3, tiles, tiles);
+  CHECK(other.ensemble()->compared ==
+        static_cast<std::uint64_t>(4 - std::count(masks.of(0).begin(), masks.of(0).begin() + 4, 9)));
+}
+
 TEST_CASE("predictions must have the sizes of a tile, and classes must come before them") {
   const Dims tile{8, 6};
   CHECK_FALSE(error_of([&] { check_tile_output("a", {8, 6}, tile, {}); }));

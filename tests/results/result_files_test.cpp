@@ -132,6 +132,14 @@ TEST_CASE("what a command reads stays however it is named") {
   CHECK(out.files() == Names{"elsewhere", "labels.npy", "members/a.npy"});
 }
 
+TEST_CASE("what a command reads stays if it is a whole folder") {
+  const ResultFolder out;
+  for (const char* name : {"masks/north/a.png", "masks/b.png", "predictions/a.npy"}) out.put(name);
+  out.put("report.json", kReport);
+  CHECK(remove_results(out.path(), {out / "masks/north", out / "predictions"}).files == 2);
+  CHECK(out.files() == Names{"masks/north/a.png", "predictions/a.npy"});
+}
+
 TEST_CASE("other commands' folders below are theirs and links are not followed") {
   const ResultFolder out;
   const ResultFolder elsewhere;

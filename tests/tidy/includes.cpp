@@ -116,7 +116,7 @@ const std::vector<Owner>& owners() {
       {"hwloc", {"coordinator/plan/"}},
       {"jpeglib.h", {"images/codecs.cpp"}},
       {"jerror.h", {"images/codecs.cpp"}},
-      {"png.h", {"images/codecs.cpp", "images/png_writer.cpp"}},
+      {"png.h", {"images/png_reading.hpp", "images/png_writer.cpp"}},
       {"webp/", {"images/webp.cpp"}},
       {"tiffio.h", {"images/tiff.cpp"}},
       {"stb_image.h", {"images/bmp.cpp"}},

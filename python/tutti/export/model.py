@@ -22,6 +22,8 @@ from .files import folder_written_whole, written_whole
 SUMMARY = "a model into .pt, .pt2 or safetensors, with its member entry"
 FORMATS = {".pt": "pt", ".pt2": "pt2", ".safetensors": "safetensors", "": "safetensors"}
 
+MOST_AXES = 6  # of an output: that of the images, and those of a prediction
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", help="package.module:factory, a pickled module, a folder of a Hugging "
@@ -154,7 +156,7 @@ def images(shape: tuple[int, int, int], count: int, device: str = "cpu") -> Any:
 
 
 def tried(model: Any, shape: tuple[int, int, int], device: str, entry: str) -> Any:
-    """The model's output [n, values] for two images. Raises ExportError if it fails or the output has another form."""
+    """The model's output [n, ...] for two images: rows, masks, maps. Raises ExportError if it fails or the output has another form."""
     torch = need("torch", "exporting a model")
     try:
         with torch.no_grad():
@@ -163,9 +165,10 @@ def tried(model: Any, shape: tuple[int, int, int], device: str, entry: str) -> A
         raise ExportError(f"the model fails on two images of {'x'.join(map(str, shape))}: {first_line(error)}",
                           hint="choose another shape with --shape C,H,W") from None
     tensor = sources.select(answer, entry)
-    if tensor.dim() != 2 or tensor.shape[0] != 2:
-        raise ExportError(f"the model outputs a tensor of {'x'.join(map(str, tensor.shape))} for two images, and "
-                          "[images, values] is needed", hint="choose another with --entry, or wrap the model in a factory")
+    if not 1 <= tensor.dim() <= MOST_AXES or tensor.shape[0] != 2:
+        form = "x".join(map(str, tensor.shape)) or "one number"
+        raise ExportError(f"the model outputs {form} for two images, and [images, ...] with at most {MOST_AXES} axes is "
+                          "needed", hint="choose another with --entry, or wrap the model in a factory")
     return tensor
 
 
