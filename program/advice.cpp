@@ -28,7 +28,7 @@ void doubt_labels(const Source& source, const MemberStatus& member, std::vector<
 /// Models that come from elsewhere may output anything.
 void doubt_output(const config::MemberSpec& member, const MemberStatus& status, const Source& source,
                   std::vector<std::string>& texts) {
-  if (!facts_of(member.model.kind).torch || member.output_is_written.value || status.output.size() != 1 ||
+  if (facts_of(member.model.kind).library == Library::none || member.output_is_written.value || status.output.size() != 1 ||
       status.width() <= std::max(1U, source.classes()))
     return;
   texts.push_back(fmt::format(

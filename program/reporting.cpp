@@ -57,7 +57,7 @@ std::string not_counted(const Plan& plan) {
   for (const WorkerPlan& worker : plan.workers) {
     on_gpu = on_gpu || worker.request.cuda;
     const bool measured = plan.batches == Batches::to_measure && !worker.request.cuda;
-    if (facts_of(worker.request.model).torch && !measured) computing.push_back(worker.request.name);
+    if (facts_of(worker.request.model).library != Library::none && !measured) computing.push_back(worker.request.name);
   }
   std::vector<std::string> terms;
   if (!computing.empty())

@@ -392,6 +392,8 @@ set_up_test_python() {
     touch "$folder/complete"
   fi
   export TUTTI_PYTHON=$folder/bin/python
+  local onnxruntime=("$folder"/venv/lib/python3*/site-packages/onnxruntime)
+  export TUTTI_ONNXRUNTIME=${TUTTI_ONNXRUNTIME:-${onnxruntime[0]}}
 }
 
 # --- All of it ----------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ const Backend& open_backend(std::string_view file, std::string_view needed_for, 
   const fs::path path = find_plugin(program_folder(), file);
   if (path.empty())
     throw Error(ErrorKind::failed, fmt::format("cannot run {}: {} is not installed", needed_for, file), {}, if_missing);
-  open_libtorch(file == kCudaPlugin);
+  if (file != kOnnxPlugin) open_libtorch(file == kCudaPlugin);
   void* const plugin = ::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (plugin == nullptr) refuse_library(fmt::format("cannot open {}", path.lexically_normal().string()));
   const auto entry = reinterpret_cast<BackendEntry>(::dlsym(plugin, "tutti_backend"));
@@ -79,10 +79,20 @@ void preload_backend(bool cuda) { open_torch_backend(cuda, "a member of LibTorch
 namespace {
 
 LoadedModel load_plain(const MemberRequest& request) {
+  const auto made_by = [&](const Backend& backend) {
+    return LoadedModel{backend.make(request), fmt::format("{} {}", backend.name, backend.version)};
+  };
+  const std::string needed_for = fmt::format("a {} member", kind_name(request.model));
+  switch (facts_of(request.model).library) {
+    case Library::none:
+      break;
+    case Library::onnxruntime:
+      return made_by(open_backend(kOnnxPlugin, needed_for, "install Tutti again: the file belongs next to its worker"));
+    case Library::torch:
+      return made_by(open_torch_backend(request.cuda, needed_for));
+  }
   if (is_saved(facts_of(request.model))) return {make_saved_model(request), "saved"};
-  if (!facts_of(request.model).torch) return {make_fake_model(request), "fake"};
-  const Backend& backend = open_torch_backend(request.cuda, fmt::format("a {} member", kind_name(request.model)));
-  return {backend.make(request), fmt::format("{} {}", backend.name, backend.version)};
+  return {make_fake_model(request), "fake"};
 }
 
 }  // namespace

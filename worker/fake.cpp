@@ -18,11 +18,11 @@
 
 #include <tutti/error.hpp>
 
+#include "common/activation.hpp"
 #include "common/counted.hpp"
 #include "common/random.hpp"
 #include "common/tensor_values.hpp"
 #include "merge/safetensors.hpp"
-#include "worker/activation.hpp"
 #include "worker/failure.hpp"
 
 namespace tutti::worker {
@@ -171,9 +171,9 @@ class Fake final : public Model, public Trainable {
         add_sample(samples[t] + sample * request_.takes[t].seen.bytes(), request_.takes[t].seen, row);
       if (request_.output != OutputKind::logits || request_.over != OutputKind::probabilities) continue;
       if (request_.activation == Activation::sigmoid)
-        for (float& value : row) value = 1 / (1 + std::exp(-value));
+        sigmoid(row);
       else
-        for (std::size_t place = 0; place < per_class; ++place) softmax(&row[place], model_.classes, per_class);
+        softmax(row, model_.classes, per_class);
     }
   }
 

@@ -99,11 +99,14 @@ struct FixedOutput {
 /// of any type, also by the names of its arguments; or nothing but its number.
 enum class Takes : std::uint8_t { image, numbers, any, nothing };
 
+/// What computes it.
+enum class Library : std::uint8_t { none, torch, onnxruntime };
+
 struct KindFacts {
   std::string_view name;
   WeightsFrom weights = WeightsFrom::seed;
   Takes takes = Takes::any;
-  bool torch = true;                    ///< LibTorch computes it
+  Library library = Library::torch;
   bool trainable = false;               ///< its weights can be trained
   bool learns_statistics = false;       ///< those of its BatchNorm layers can be estimated over images
   std::optional<FixedOutput> output{};  ///< nothing: the member's `output` says it
@@ -202,6 +205,21 @@ struct AotiModel {
   }
 };
 
+/// Any ONNX model.
+struct OnnxFileModel {
+  std::string path;
+  std::string entry{};  ///< the name of one of several outputs; empty: it has one
+  friend bool operator==(const OnnxFileModel&, const OnnxFileModel&) = default;
+
+  static KindFacts facts() {
+    return {.name = "onnx", .weights = WeightsFrom::package, .library = Library::onnxruntime};
+  }
+  static void fields(auto& self, auto&& field) {
+    field("path", self.path, form::Path{"the .onnx file"});
+    field("output", self.entry, form::Text{});
+  }
+};
+
 /// The vision tower of CLIP, from a folder as Hugging Face writes it.
 struct ClipVitModel {
   std::string path;  ///< the folder with config.json and, where the request names no weights, the weights
@@ -230,7 +248,7 @@ struct SavedModel {
   friend bool operator==(const SavedModel&, const SavedModel&) = default;
 
   static KindFacts facts() {
-    return {.name = "saved", .weights = WeightsFrom::nothing, .takes = Takes::nothing, .torch = false};
+    return {.name = "saved", .weights = WeightsFrom::nothing, .takes = Takes::nothing, .library = Library::none};
   }
   static void fields(auto& self, auto&& field) {
     field("predictions", self.predictions, form::Path{"the .npy file with a row for each sample of the input"});
@@ -260,7 +278,7 @@ struct FakeModel {
   friend bool operator==(const FakeModel&, const FakeModel&) = default;
 
   KindFacts facts() const {
-    return {.name = "fake", .torch = false, .trainable = true, .width = width(), .per_class = per_class};
+    return {.name = "fake", .library = Library::none, .trainable = true, .width = width(), .per_class = per_class};
   }
   std::uint32_t width() const { return static_cast<std::uint32_t>(classes * elements_of(per_class)); }
   static void fields(auto& self, auto&& field) {
@@ -279,7 +297,7 @@ struct FakeModel {
 
 /// The order is that in which messages list the kinds.
 using ModelKind =
-    std::variant<SmallCnnModel, MlpModel, TorchScriptModel, AotiModel, ClipVitModel, SavedModel, FakeModel>;
+    std::variant<SmallCnnModel, MlpModel, TorchScriptModel, AotiModel, OnnxFileModel, ClipVitModel, SavedModel, FakeModel>;
 
 /// One model of each kind, with the defaults of its fields.
 const std::vector<ModelKind>& every_kind();

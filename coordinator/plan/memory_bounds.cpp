@@ -23,9 +23,23 @@ constexpr std::uint64_t kTorchWorkerBytes = 110ULL << 20;
 constexpr std::uint64_t kPlainWorkerBytes = 3ULL << 20;
 constexpr std::uint64_t kForkedWorkerBytes = 40ULL << 20;
 constexpr std::uint64_t kForkServerBytes = 100ULL << 20;
+constexpr std::uint64_t kOnnxWorkerBytes = 25ULL << 20;
 // One image of 12 million pixels, its file, and what resizing it for one plane takes.
 constexpr std::uint64_t kDecodingBytes = 45ULL << 20;
 constexpr ImageShape kDecodedImage{3, 3000, 4000};
+
+std::uint64_t process_bytes(Library library, bool forked) {
+  switch (library) {
+    case Library::none:
+      break;
+    case Library::torch:
+      return forked ? kForkedWorkerBytes : kTorchWorkerBytes;
+    case Library::onnxruntime:
+      return kOnnxWorkerBytes;
+  }
+  return kPlainWorkerBytes;
+}
+
 // Used for the width of models that only tell it once loaded.
 constexpr std::uint32_t kAssumedWidth = 1000;
 // Used for what such models predict for each place of a tile.
@@ -238,16 +252,14 @@ class Sum {
           bounds_.push_back(
               {fmt::format("{}model of {}: the size of {}", spare, worker.request.name, file.string()), bytes});
       }
-    if (plan_.batches == Batches::to_measure && with_model && facts.torch && !worker.request.cuda)
+    if (plan_.batches == Batches::to_measure && with_model && facts.library == Library::torch && !worker.request.cuda)
       bounds_.push_back({fmt::format("{}batches of up to {} in {} (estimate; 'batch_images')", spare,
                                      counted(worker.most_batch_images, "image"), worker.request.name),
                          worker.most_batch_images * values_alive_per_image(worker.request) * sizeof(float)});
     if (with_model) add_own_images(worker, spare);
     if (with_model) add_views(worker, spare);
     bounds_.push_back({fmt::format("{}process of {} (estimate, without its model)", spare, worker.request.name),
-                       !facts.torch    ? kPlainWorkerBytes
-                       : worker.forked ? kForkedWorkerBytes
-                                       : kTorchWorkerBytes});
+                       process_bytes(facts.library, worker.forked)});
   }
 
   /// A batch, or in training a segment, as the member sees it.

@@ -219,7 +219,7 @@ std::vector<bool> choose_forked(const std::vector<WorkerPlan>& workers, StartMet
   const WorkerPlan* first = nullptr;
   for (std::size_t rank = 0; rank < workers.size(); ++rank) {
     const WorkerPlan& worker = workers[rank];
-    forked[rank] = facts_of(worker.request.model).torch && !worker.request.cuda &&
+    forked[rank] = facts_of(worker.request.model).library == Library::torch && !worker.request.cuda &&
                    worker.request.name != debug_member &&
                    (first == nullptr || worker.environment == first->environment);
     if (forked[rank] && first == nullptr) first = &worker;

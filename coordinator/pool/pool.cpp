@@ -93,7 +93,7 @@ void Pool::start_processes(const std::filesystem::path& worker_program) {
   ForkServer::Setting setting;
   setting.program = worker_program;
   setting.environment = forked->environment;
-  setting.preload = facts_of(forked->request.model).torch;
+  setting.preload = facts_of(forked->request.model).library == Library::torch;
   setting.core_files = plan_.failure.core_files;
   setting.start_deadline = plan_.start_deadline;
   setting.answer_deadline = plan_.fork_deadline;

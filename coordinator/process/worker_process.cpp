@@ -130,7 +130,7 @@ void WorkerProcess::hung_up() {
 void WorkerProcess::greet_back() {
   if (load_wanted_) return send_load();
   // Without LibTorch there are no libraries to preload.
-  if (facts_of(setting_.plan->request.model).torch) send(control::Preload{setting_.plan->request.cuda});
+  if (facts_of(setting_.plan->request.model).library == Library::torch) send(control::Preload{setting_.plan->request.cuda});
 }
 
 // A spare may already be loading its member when it takes over. A second order would end it.

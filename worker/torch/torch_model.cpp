@@ -18,26 +18,11 @@
 #include <tutti/error.hpp>
 
 #include "common/counted.hpp"
+#include "worker/answers.hpp"
 #include "worker/torch/torch_errors.hpp"
 
 namespace tutti::worker {
 namespace {
-
-// Whether probabilities are to be made of the output.
-bool needs_activation(const MemberRequest& request) {
-  const OutputKind output = request.output;
-  const OutputKind over = request.over;
-  if (output == over) return false;
-  if (output == OutputKind::logits && over == OutputKind::probabilities) return request.activation != Activation::none;
-  const bool loses = output == OutputKind::probabilities && over == OutputKind::logits;
-  throw Error(ErrorKind::usage,
-              fmt::format("a model that outputs {} cannot be combined over {}", to_name(output), to_name(over)),
-              loses ? "logits cannot be computed from probabilities"
-                    : fmt::format("{} and {} are different things", has_classes(output) ? "classes" : to_name(output),
-                                  has_classes(over) ? "classes" : to_name(over)),
-              fmt::format("set 'combine.over' to {}, or 'output' to what the model really outputs",
-                          loses ? "probabilities" : to_name(output)));
-}
 
 at::ScalarType scalar_type_of(Dtype dtype) {
   switch (dtype) {
@@ -156,42 +141,27 @@ std::string TorchModel::hint_for(const std::string& reason, std::uint32_t count)
     if (hint.empty()) hint = layout_hint(taken.seen.dims);
   if (!hint.empty()) return hint;
   return fmt::format("the images are {}; if the model takes others, set 'input' of this member or of the ensemble",
-                     taken_text());
+                     taken_text(request_));
 }
-
-/// Whether the ensemble takes one class of the output to be right.
-bool TorchModel::decides() const { return has_classes(request_.over) && request_.activation != Activation::sigmoid; }
 
 /// A second softmax leaves the classes almost alike. Logits are hardly ever between 0 and 1 with a sum of 1.
 void TorchModel::note_probabilities(const at::Tensor& answer) {
   constexpr double kTolerance = 1e-3;
-  if (probabilities_ || !activates_ || !decides()) return;
+  if (probabilities_ || !activates_ || !decides(request_)) return;
   const bool within = answer.min().item<float>() >= 0 && answer.max().item<float>() <= 1;
   if (!within || !(answer.sum(request_.axis).sub(1).abs().max().item<float>() <= kTolerance)) return;
   probabilities_ = true;
-  add_note("its outputs look like probabilities already, and get a second softmax: set 'output: probabilities'");
+  add_note(std::string(kSecondSoftmax));
 }
 
 /// Probabilities of which one is right sum to 1. What sums to something else is likely to be something else, or several
 /// labels, each with a probability of its own.
 void TorchModel::check_sums(const at::Tensor& answer) const {
-  constexpr double kTolerance = 0.02;
-  if (request_.over != OutputKind::probabilities || !decides()) return;
+  if (request_.over != OutputKind::probabilities || !decides(request_)) return;
   const at::Tensor sums = answer.to(at::kCPU).sum(request_.axis);
-  const at::Tensor farthest = sums.sub(1).abs().max();
-  if (!(farthest.item<float>() > kTolerance)) return;  // NaN is judged when samples are predicted
-  throw Error(ErrorKind::usage, "the model's outputs are no probabilities of classes: they do not sum to 1",
-              fmt::format("along axis {} they sum to {:.4g} to {:.4g}", request_.axis, sums.min().item<float>(),
-                          sums.max().item<float>()),
-              "set the member's 'output: logits' if they are logits; if several labels may be right at once, set "
-              "'activation: sigmoid' in 'combine'");
-}
-
-/// "3x32x32", or "3x32x32 and 7" of a member that takes two tensors.
-std::string TorchModel::taken_text() const {
-  std::vector<std::string> texts;
-  for (const TakenTensor& taken : request_.takes) texts.push_back(dims_text(taken.seen.dims));
-  return fmt::format("{}", fmt::join(texts, " and "));
+  const at::Tensor farthest = sums.sub(1).abs().max().to(at::kDouble);
+  if (!(farthest.item<double>() > kSumTolerance)) return;  // NaN is judged when samples are predicted
+  throw no_probabilities(request_.axis, sums.min().item<float>(), sums.max().item<float>());
 }
 
 at::Tensor TorchModel::as_float(const at::Tensor& answer) {
@@ -202,34 +172,11 @@ at::Tensor TorchModel::as_float(const at::Tensor& answer) {
 }
 
 void TorchModel::check(const at::Tensor& answer, std::uint32_t count) {
-  const auto fail = [&](std::string_view needed, std::string_view hint) {
-    throw Error(ErrorKind::usage,
-                fmt::format("the model outputs a tensor of shape [{}] and type {}", fmt::join(answer.sizes(), ", "),
-                            c10::toString(answer.scalar_type())),
-                fmt::format("needed for a batch of {} of {}: {}", counted(count, "image"), taken_text(), needed),
-                std::string(hint));
-  };
-  if (!answer.is_floating_point())
-    fail("type Float", "let the model output scores, such as logits or probabilities, not the numbers of classes");
-  if (answer.dim() == 0 || answer.size(0) != count || answer.numel() == 0) {
-    std::string hint = "let the model keep the axis of the samples as the first: x.flatten(1), not x.flatten()";
-    if (answer.dim() > 1 && answer.numel() > 0)
-      hint += fmt::format("; if it fixes its batch at {}, export it with a free batch", answer.size(0));
-    fail(fmt::format("shape [{}, ...], the prediction of one sample after the other", count), hint);
-  }
-  if (answer.dim() > static_cast<std::int64_t>(kMaxRank) + 1)
-    fail(fmt::format("at most {} axes besides that of the samples", kMaxRank), "flatten some of them in the model");
-  const std::int64_t axis = request_.axis < 0 ? answer.dim() + request_.axis : request_.axis;
-  if (decides() && (axis < 1 || axis >= answer.dim()))
-    fail(fmt::format("classes along axis {}", request_.axis),
-         "set 'axis' of 'combine' to where the classes are: 1 is the first axis after the samples, -1 the last");
-  if (activates_ && decides() && answer.size(axis) == 1)
-    fail("two classes or more, for the softmax of a single value is always 1",
-         "set 'activation: sigmoid' in 'combine' if the value is the logit of one label");
-  const Dims output(answer.sizes().begin() + 1, answer.sizes().end());
-  const Dims& before = outputs_.try_emplace(request_.seen().dims, output).first->second;
-  if (before != output)
-    fail(fmt::format("shape [{}, {}], as in the batches before", count, fmt::join(before, ", ")), "");
+  const std::string type = c10::toString(answer.scalar_type());
+  const auto before = known_output();
+  Dims output =
+      sizes_of({answer.sizes(), type, answer.is_floating_point()}, request_, count, before ? &*before : nullptr);
+  outputs_.try_emplace(request_.seen().dims, std::move(output));
 }
 
 }  // namespace tutti::worker

@@ -53,10 +53,8 @@ class TorchModel : public Model {
   void check(const at::Tensor& answer, std::uint32_t count);
   at::Tensor as_float(const at::Tensor& answer);
   std::optional<Dims> known_output() const;
-  bool decides() const;
   void note_probabilities(const at::Tensor& answer);
   void check_sums(const at::Tensor& answer) const;
-  std::string taken_text() const;
 
   MemberRequest request_;
   at::Device device_;
