@@ -170,36 +170,29 @@ void LabelScores::add(const SegmentResult& result) {
   }
 }
 
-// Every model has compared the same labels, so the sums of numbers to predict are written once.
 void LabelScores::write_segment(images::SumWriter& out) const {
-  bool first = true;
   const auto write = [&](const Compared& compared) {
-    if (const auto* numbers = std::get_if<images::RegressionMetrics>(&compared.metrics))
-      numbers->write_segment(out, first);
-    else if (const auto* masks = std::get_if<images::MaskMetrics>(&compared.metrics))
-      masks->write_segment(out);
-    else
-      std::get<images::MultiLabelMetrics>(compared.metrics).write_segment(out);
-    first = false;
+    std::visit([&](const auto& metrics) { metrics.write_segment(out); }, compared.metrics);
   };
   std::ranges::for_each(members_, write);
   if (ensemble_) write(*ensemble_);
 }
 
-void LabelScores::read_segment(images::SumReader& in) {
-  const images::RegressionMetrics* first = nullptr;
-  const auto read = [&](Compared& compared) {
-    if (auto* numbers = std::get_if<images::RegressionMetrics>(&compared.metrics)) {
-      numbers->read_segment(in, first);
-      if (first == nullptr) first = numbers;
-    } else if (auto* masks = std::get_if<images::MaskMetrics>(&compared.metrics)) {
-      masks->read_segment(in);
-    } else {
-      std::get<images::MultiLabelMetrics>(compared.metrics).read_segment(in);
-    }
+void LabelScores::read_segment(const SegmentResult& result, images::SumReader& in) {
+  if (places_ == 0) return;
+  std::vector<images::RegressionMetrics*> numbers;
+  const auto read_one = [&](Compared& compared) {
+    std::visit([&](auto& metrics) { metrics.read_segment(in); }, compared.metrics);
+    if (auto* metrics = std::get_if<images::RegressionMetrics>(&compared.metrics)) numbers.push_back(metrics);
   };
-  std::ranges::for_each(members_, read);
-  if (ensemble_) read(*ensemble_);
+  std::ranges::for_each(members_, read_one);
+  if (ensemble_) read_one(*ensemble_);
+  if (numbers.empty()) return;
+  const std::size_t part = std::max<std::size_t>(1, kLabelsAtATime / places_);
+  for (std::size_t first = 0; first < result.count; first += part) {
+    read(result.first + first, std::min<std::size_t>(part, result.count - first));
+    for (images::RegressionMetrics* metrics : numbers) metrics->add_labels(numbers_);
+  }
 }
 
 void LabelScores::read(std::uint64_t first, std::size_t images) {

@@ -1,6 +1,6 @@
 // How good predictions are that are not one class per image: masks, numbers, several labels. The labels do not travel
 // with the images: they are read from the source when a segment is there, on the thread that reads the images too. Of
-// the segments of a resumed run that are known, the journal has the sums, and no labels are read.
+// the segments of a resumed run that are known, the journal has the sums; labels that are numbers are read again.
 #pragma once
 
 #include <cstddef>
@@ -39,8 +39,8 @@ class LabelScores {
   void add(const SegmentResult& result);
   /// The sums of the segment of the last add(), which every member predicted.
   void write_segment(images::SumWriter& out) const;
-  /// Adds a segment that was written. Throws SumMisfit.
-  void read_segment(images::SumReader& in);
+  /// Adds a segment that was written. `result` tells which images these are. Throws SumMisfit.
+  void read_segment(const SegmentResult& result, images::SumReader& in);
 
   /// In rank order; empty if there is nothing to compare.
   std::vector<images::Figures> members() const;
