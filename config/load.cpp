@@ -205,7 +205,7 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
   const std::size_t before_combine = violations.count();
   spec.combine = read_combine(top, violations);
   const bool combine_sound = violations.count() == before_combine;
-  choose_label_form({top.find("input"), train_input}, spec, violations);
+  choose_label_form(top, train_input, spec, violations);
 
   std::vector<ReadMember> members;
   const Tree* list = top.require("members", "a list such as [{name: cnn-0, model: {kind: small-cnn}}]");

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -184,7 +183,6 @@ void LabelScores::add(const SegmentResult& result, std::span<const Accumulator::
 
 void LabelScores::add_all(const SegmentResult& result, const std::vector<Combined>& combined) {
   if (places_ == 0) return;
-  segment_images_ = result.count;
   const auto begin = [](Compared& compared) {
     std::visit([](auto& metrics) { metrics.begin_segment(); }, compared.metrics);
   };
@@ -210,41 +208,30 @@ void LabelScores::add_all(const SegmentResult& result, const std::vector<Combine
   }
 }
 
-// Every model has compared the same labels, so the sums of numbers to predict are written once.
 void LabelScores::write_segment(images::SumWriter& out) const {
-  if (places_ == 0) return;
-  out.count(segment_images_);
-  bool first = true;
   const auto write = [&](const Compared& compared) {
-    if (const auto* numbers = std::get_if<images::RegressionMetrics>(&compared.metrics))
-      numbers->write_segment(out, first);
-    else if (const auto* masks = std::get_if<images::MaskMetrics>(&compared.metrics))
-      masks->write_segment(out);
-    else
-      std::get<images::MultiLabelMetrics>(compared.metrics).write_segment(out);
-    first = false;
+    std::visit([&](const auto& metrics) { metrics.write_segment(out); }, compared.metrics);
   };
   std::ranges::for_each(members_, write);
   std::ranges::for_each(rules_, write);
 }
 
-void LabelScores::read_segment(images::SumReader& in) {
+void LabelScores::read_segment(const SegmentResult& result, images::SumReader& in) {
   if (places_ == 0) return;
-  const std::uint64_t images = in.count(std::numeric_limits<std::uint32_t>::max());
-  const images::RegressionMetrics* first = nullptr;
-  const auto read = [&](Compared& compared) {
-    compared.images += images;
-    if (auto* numbers = std::get_if<images::RegressionMetrics>(&compared.metrics)) {
-      numbers->read_segment(in, first);
-      if (first == nullptr) first = numbers;
-    } else if (auto* masks = std::get_if<images::MaskMetrics>(&compared.metrics)) {
-      masks->read_segment(in);
-    } else {
-      std::get<images::MultiLabelMetrics>(compared.metrics).read_segment(in);
-    }
+  std::vector<images::RegressionMetrics*> numbers;
+  const auto read_one = [&](Compared& compared) {
+    compared.images += result.count;
+    std::visit([&](auto& metrics) { metrics.read_segment(in); }, compared.metrics);
+    if (auto* metrics = std::get_if<images::RegressionMetrics>(&compared.metrics)) numbers.push_back(metrics);
   };
-  std::ranges::for_each(members_, read);
-  std::ranges::for_each(rules_, read);
+  std::ranges::for_each(members_, read_one);
+  std::ranges::for_each(rules_, read_one);
+  if (numbers.empty()) return;
+  const std::size_t part = std::max<std::size_t>(1, kLabelsAtATime / places_);
+  for (std::size_t first = 0; first < result.count; first += part) {
+    read(result.first + first, std::min<std::size_t>(part, result.count - first));
+    for (images::RegressionMetrics* metrics : numbers) metrics->add_labels(numbers_);
+  }
 }
 
 void LabelScores::read(std::uint64_t first, std::size_t images) {

@@ -1,6 +1,6 @@
 // How good predictions are that are not one class per image: masks, numbers, several labels. The labels do not travel
 // with the images: they are read from the source when a segment is there, on the thread that reads the images too. Of
-// the segments of a resumed run that are known, the journal has the sums, and no labels are read.
+// the segments of a resumed run that are known, the journal has the sums; labels that are numbers are read again.
 #pragma once
 
 #include <cstddef>
@@ -64,8 +64,8 @@ class LabelScores {
   void add(const SegmentResult& result, std::span<const Accumulator::Result> combined);
   /// The sums of the segment of the last add(), which every member predicted.
   void write_segment(images::SumWriter& out) const;
-  /// Adds a segment that was written. Throws SumMisfit.
-  void read_segment(images::SumReader& in);
+  /// Adds a segment that was written. `result` tells which images these are. Throws SumMisfit.
+  void read_segment(const SegmentResult& result, images::SumReader& in);
 
   /// In rank order; empty if there is nothing to compare, or if others compare them.
   std::vector<images::Figures> members() const;
@@ -107,7 +107,6 @@ class LabelScores {
   std::size_t places_ = 0;         ///< labels per image; 0: there is nothing to compare
   std::vector<Compared> members_;  ///< by rank
   std::vector<Compared> rules_;
-  std::uint32_t segment_images_ = 0;  ///< of the last add()
   std::vector<std::uint64_t> indices_;
   std::vector<std::int64_t> classes_;  ///< labels of the images at hand, of masks
   std::vector<float> numbers_;         ///< the same, of numbers and of several labels

@@ -30,7 +30,7 @@ void Scoreboard::write_segment(images::SumWriter& out) const {
 void Scoreboard::read_segment(const SegmentResult& result, images::SumReader& in) {
   images_ += result.count;
   scores_.read_segment(result, in);
-  labels_.read_segment(in);
+  labels_.read_segment(result, in);
   show();
 }
 

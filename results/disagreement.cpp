@@ -73,12 +73,12 @@ void Disagreement::Sums::add(const DisagreementRow& row) {
 
 void Disagreement::write_segment(SumWriter& out) const {
   out.count(segment_.images);
-  for (const FixedSum& column : segment_.columns) column.write(out);
+  for (const ExactSum& column : segment_.columns) column.write(out);
 }
 
 void Disagreement::read_segment(SumReader& in) {
   segment_.images = in.count();
-  for (FixedSum& column : segment_.columns) column.read(in);
+  for (ExactSum& column : segment_.columns) column.read(in);
   sums_.images += segment_.images;
   for (std::size_t column = 0; column < kDisagreementColumns; ++column)
     sums_.columns[column].add(segment_.columns[column]);

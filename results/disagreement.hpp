@@ -8,7 +8,7 @@
 #include <optional>
 #include <span>
 
-#include "results/fixed_sum.hpp"
+#include "results/exact_sum.hpp"
 
 namespace tutti::images {
 
@@ -25,7 +25,7 @@ constexpr std::size_t kDisagreementColumns = 4;
 
 using DisagreementRow = std::array<float, kDisagreementColumns>;
 
-/// Gathers means from image to image; the sums are exact (fixed_sum.hpp). A value; one thread.
+/// Gathers means from image to image; the sums are exact (exact_sum.hpp). A value; one thread.
 class Disagreement {
  public:
   /// One image: `shares` holds the class probabilities (ClassShares) of the members that are present, in rank order, as
@@ -46,7 +46,7 @@ class Disagreement {
  private:
   struct Sums {
     std::uint64_t images = 0;
-    std::array<FixedSum, kDisagreementColumns> columns{};
+    std::array<ExactSum, kDisagreementColumns> columns{};
 
     void add(const DisagreementRow& row);
   };

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "results/class_shares.hpp"
-#include "results/fixed_sum.hpp"
+#include "results/exact_sum.hpp"
 
 namespace tutti::images {
 
@@ -20,7 +20,7 @@ constexpr std::uint32_t kMaxConfusionClasses = 1000;
 /// Bins of the calibration error.
 constexpr std::size_t kCalibrationBins = 15;
 
-/// Sums over all images that were added. They are exact (fixed_sum.hpp): however the images are cut into calls and
+/// Sums over all images that were added. They are exact (exact_sum.hpp): however the images are cut into calls and
 /// segments, the figures have the same bits. A value; one thread.
 class Metrics {
  public:
@@ -66,7 +66,7 @@ class Metrics {
   struct Bin {
     std::uint64_t images = 0;
     std::uint64_t correct = 0;
-    FixedSum confidence_sum;
+    ExactSum confidence_sum;
   };
   struct Decided {
     std::uint32_t label = 0;
@@ -75,8 +75,8 @@ class Metrics {
   };
   struct Segment {
     std::vector<Decided> images;
-    FixedSum loss_sum;
-    std::array<FixedSum, kCalibrationBins> confidence_sums{};
+    ExactSum loss_sum;
+    std::array<ExactSum, kCalibrationBins> confidence_sums{};
   };
 
   void count(const Decided& image);
@@ -85,7 +85,7 @@ class Metrics {
   std::uint64_t seen_ = 0;    // images of all calls
   std::uint64_t images_ = 0;  // of add()
   std::uint64_t correct_ = 0;
-  FixedSum loss_sum_;
+  ExactSum loss_sum_;
   std::vector<std::uint64_t> images_of_;   // by label
   std::vector<std::uint64_t> correct_of_;  // by label
   std::vector<std::uint64_t> confusion_;

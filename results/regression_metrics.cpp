@@ -6,108 +6,94 @@
 namespace tutti::images {
 
 RegressionMetrics::RegressionMetrics(std::size_t outputs)
-    : done_{0, 0.0, std::vector<Output>(outputs)}, segment_(done_) {
+    : labels_(outputs), done_{0, {}, std::vector<ExactSum>(outputs)}, segment_(done_) {
   assert(outputs > 0);
 }
 
 void RegressionMetrics::add(std::span<const float> labels, std::span<const float> predicted) {
-  const std::size_t outputs = segment_.of.size();
-  assert(labels.size() == predicted.size() && labels.size() % outputs == 0);
+  const std::size_t outputs = labels_.size();
+  assert(labels.size() == predicted.size());
+  add_labels(labels);
   for (std::size_t first = 0; first < labels.size(); first += outputs) {
     ++segment_.images;
-    for (std::size_t i = 0; i < outputs; ++i)
-      add_one(segment_.of[i], static_cast<double>(labels[first + i]), static_cast<double>(predicted[first + i]));
+    for (std::size_t i = 0; i < outputs; ++i) {
+      const double error = static_cast<double>(predicted[first + i]) - static_cast<double>(labels[first + i]);
+      segment_.absolute.add(std::fabs(error));
+      segment_.squares[i].add(error * error);
+    }
   }
 }
 
-void RegressionMetrics::add_one(Output& output, double label, double predicted) {
-  const double error = predicted - label;
-  segment_.absolute += std::fabs(error);
-  output.squares += error * error;
-  const double from_mean = label - output.mean;
-  output.mean += from_mean / static_cast<double>(segment_.images);
-  output.spread += from_mean * (label - output.mean);
+void RegressionMetrics::add_labels(std::span<const float> labels) {
+  const std::size_t outputs = labels_.size();
+  assert(labels.size() % outputs == 0);
+  for (std::size_t first = 0; first < labels.size(); first += outputs) {
+    ++labelled_;
+    for (std::size_t i = 0; i < outputs; ++i) {
+      const auto label = static_cast<double>(labels[first + i]);
+      const double from_mean = label - labels_[i].mean;
+      labels_[i].mean += from_mean / static_cast<double>(labelled_);
+      labels_[i].spread += from_mean * (label - labels_[i].mean);
+    }
+  }
+}
+
+void RegressionMetrics::Errors::add(const Errors& later) {
+  images += later.images;
+  absolute.add(later.absolute);
+  for (std::size_t i = 0; i < squares.size(); ++i) squares[i].add(later.squares[i]);
 }
 
 void RegressionMetrics::begin_segment() {
-  merge(done_, segment_);
-  segment_ = {0, 0.0, std::vector<Output>(segment_.of.size())};
+  done_.add(segment_);
+  segment_ = {0, {}, std::vector<ExactSum>(labels_.size())};
 }
 
-void RegressionMetrics::merge(Sums& sums, const Sums& later) {
-  if (later.images == 0) return;
-  if (sums.images == 0) {
-    sums = later;
-    return;
-  }
-  const auto before = static_cast<double>(sums.images);
-  const auto more = static_cast<double>(later.images);
-  sums.images += later.images;
-  sums.absolute += later.absolute;
-  for (std::size_t i = 0; i < sums.of.size(); ++i) {
-    Output& output = sums.of[i];
-    const double apart = later.of[i].mean - output.mean;
-    output.mean += apart * (more / (before + more));
-    output.spread += later.of[i].spread + apart * apart * (before * (more / (before + more)));
-    output.squares += later.of[i].squares;
-  }
+RegressionMetrics::Errors RegressionMetrics::all() const {
+  Errors errors = done_;
+  errors.add(segment_);
+  return errors;
 }
 
-RegressionMetrics::Sums RegressionMetrics::all() const {
-  Sums sums = done_;
-  merge(sums, segment_);
-  return sums;
-}
-
-void RegressionMetrics::write_segment(SumWriter& out, bool labels) const {
-  out.count(segment_.of.size());
+void RegressionMetrics::write_segment(SumWriter& out) const {
+  out.count(segment_.squares.size());
   out.count(segment_.images);
-  out.number(segment_.absolute);
-  for (const Output& output : segment_.of) {
-    out.number(output.squares);
-    if (!labels) continue;
-    out.number(output.mean);
-    out.number(output.spread);
-  }
+  segment_.absolute.write(out);
+  for (const ExactSum& squares : segment_.squares) squares.write(out);
 }
 
-void RegressionMetrics::read_segment(SumReader& in, const RegressionMetrics* same) {
+void RegressionMetrics::read_segment(SumReader& in) {
   begin_segment();
-  if (in.count() != segment_.of.size()) throw SumMisfit{};
+  if (in.count() != segment_.squares.size()) throw SumMisfit{};
   segment_.images = in.count();
-  segment_.absolute = in.number();
-  for (std::size_t i = 0; i < segment_.of.size(); ++i) {
-    Output& output = segment_.of[i];
-    output.squares = in.number();
-    output.mean = same != nullptr ? same->segment_.of[i].mean : in.number();
-    output.spread = same != nullptr ? same->segment_.of[i].spread : in.number();
-  }
+  segment_.absolute.read(in);
+  for (ExactSum& squares : segment_.squares) squares.read(in);
 }
 
 std::optional<double> RegressionMetrics::mean_absolute_error() const {
   if (images() == 0) return std::nullopt;
-  return all().absolute / static_cast<double>(values());
+  return all().absolute.value() / static_cast<double>(values());
 }
 
 std::optional<double> RegressionMetrics::mean_squared_error() const {
   if (images() == 0) return std::nullopt;
   double sum = 0.0;
-  for (const Output& output : all().of) sum += output.squares;
+  for (const ExactSum& squares : all().squares) sum += squares.value();
   return sum / static_cast<double>(values());
 }
 
 std::optional<double> RegressionMetrics::r2() const {
-  const Sums sums = all();
-  if (sums.images < 2) return std::nullopt;
+  if (images() < 2) return std::nullopt;
+  const Errors errors = all();
   double sum = 0.0;
-  for (const Output& output : sums.of) sum += r2_of(output);
-  return sum / static_cast<double>(sums.of.size());
+  for (std::size_t i = 0; i < labels_.size(); ++i) sum += r2_of(labels_[i].spread, errors.squares[i].value());
+  return sum / static_cast<double>(labels_.size());
 }
 
-double RegressionMetrics::r2_of(const Output& output) {
-  if (output.spread > 0.0) return 1.0 - output.squares / output.spread;
-  if (std::isnan(output.squares)) return output.squares;
-  return output.squares == 0.0 ? 1.0 : 0.0;
+double RegressionMetrics::r2_of(double spread, double squares) {
+  if (spread > 0.0) return 1.0 - squares / spread;
+  if (std::isnan(squares)) return squares;
+  return squares == 0.0 ? 1.0 : 0.0;
 }
 
 }  // namespace tutti::images

@@ -7,12 +7,12 @@
 #include <span>
 #include <vector>
 
-#include "results/segment_sums.hpp"
+#include "results/exact_sum.hpp"
 
 namespace tutti::images {
 
-/// Sums in float64 over all images that were added, one after the other within a segment, then segment after segment:
-/// however the images of a segment are cut into calls, the figures are the same. With y the labels, p the predictions
+/// Sums over all images that were added: however they are cut into calls and segments, the figures have the same bits.
+/// With y the labels, p the predictions
 /// and m the mean of y over the images, for each output:
 ///
 ///   mean absolute error   the mean of |p - y| over images and outputs
@@ -31,18 +31,19 @@ class RegressionMetrics {
   /// Whole images: as many labels as predictions, finite, `outputs` for each.
   void add(std::span<const float> labels, std::span<const float> predicted);
 
-  /// What is added from now on is one segment. The sums of segments are merged in their order (Chan, Golub and LeVeque,
-  /// "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979), also if they were read.
+  /// What is added from now on is one segment. Call it for each that is written.
   void begin_segment();
-  /// The sums of this segment: a number for each output, and two more if `labels` asks for those of the labels.
-  void write_segment(SumWriter& out, bool labels) const;
-  /// Adds a segment that was written, as if its images were added. Without `labels`, those of `same`, which has read
-  /// this segment with them, are taken. Throws SumMisfit if it is of another number of outputs.
-  void read_segment(SumReader& in, const RegressionMetrics* same);
+  /// The errors of this segment: one sum for each output.
+  void write_segment(SumWriter& out) const;
+  /// Adds a segment that was written. Its labels are not in it: add_labels() must follow. Throws SumMisfit if it is of
+  /// another number of outputs.
+  void read_segment(SumReader& in);
+  /// The labels of a segment that was read, in the order of its images, in one call or several of whole images.
+  void add_labels(std::span<const float> labels);
 
   std::uint64_t images() const noexcept { return done_.images + segment_.images; }
   /// Labels that count: images x outputs.
-  std::uint64_t values() const noexcept { return images() * segment_.of.size(); }
+  std::uint64_t values() const noexcept { return images() * labels_.size(); }
   // Nothing without images.
   std::optional<double> mean_absolute_error() const;
   std::optional<double> mean_squared_error() const;
@@ -50,26 +51,27 @@ class RegressionMetrics {
   std::optional<double> r2() const;
 
  private:
-  struct Output {
-    double mean = 0.0;     // of the labels
-    double spread = 0.0;   // sum of the squared distances of the labels from their mean
-    double squares = 0.0;  // sum of the squared errors
+  struct Label {
+    double mean = 0.0;
+    double spread = 0.0;  // sum of the squared distances from the mean
   };
-
-  struct Sums {
+  struct Errors {
     std::uint64_t images = 0;
-    double absolute = 0.0;  // sum of the absolute errors
-    std::vector<Output> of;
+    ExactSum absolute;              // of all outputs
+    std::vector<ExactSum> squares;  // by output
+
+    void add(const Errors& later);
   };
-  static double r2_of(const Output& output);
+  /// Of one output, from the sums of squared distances and errors.
+  static double r2_of(double spread, double squares);
 
-  void add_one(Output& output, double label, double predicted);
   /// Of all segments.
-  Sums all() const;
-  static void merge(Sums& sums, const Sums& later);
+  Errors all() const;
 
-  Sums done_;     // the segments before the current one
-  Sums segment_;  // the current one
+  std::uint64_t labelled_ = 0;  // images
+  std::vector<Label> labels_;   // by output
+  Errors done_;                 // of the segments before the current one
+  Errors segment_;              // of the current one
 };
 
 }  // namespace tutti::images

@@ -208,7 +208,7 @@ struct AotiModel {
 /// Any ONNX model.
 struct OnnxFileModel {
   std::string path;
-  std::string entry{};  ///< the name of one of several outputs; empty: it has one
+  std::vector<std::string> entries{};  ///< the name of one of several outputs; none: it has one
   friend bool operator==(const OnnxFileModel&, const OnnxFileModel&) = default;
 
   static KindFacts facts() {
@@ -216,7 +216,7 @@ struct OnnxFileModel {
   }
   static void fields(auto& self, auto&& field) {
     field("path", self.path, form::Path{"the .onnx file"});
-    field("output", self.entry, form::Text{});
+    field("output", self.entries, form::Texts{1});
   }
 };
 

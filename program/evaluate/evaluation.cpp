@@ -106,7 +106,7 @@ void Evaluation::read_segment(const SegmentResult& result, images::SumReader& in
   for (std::size_t m = 0; m < models_.size(); ++m) program::read_segment(models_[m], classes_of(result.members[m]), in);
   for (MaybeMetrics& metrics : rules_) program::read_segment(metrics, classes_of(result.members.front()), in);
   disagreement_.read_segment(in);
-  if (labels_) labels_->read_segment(in);
+  if (labels_) labels_->read_segment(result, in);
   images_ += result.count;
 }
 

@@ -372,7 +372,7 @@ TEST_CASE("results that cannot grow fail the run and nothing in them is lost") {
   const Finished run(large, options);
   CHECK(run.code == 1);
   CHECK(contains(run.err(),
-                 "tutti: could not write here/predictions.npy\n  detail: File too large\n  hint: the limit on the "
+                 "tutti: could not write here/predictions.csv\n  detail: File too large\n  hint: the limit on the "
                  "size of a file is too low: raise 'ulimit -f'\n        finished "));
   CHECK(contains(run.err(), " of 80 segments; continue with: tutti run e.yaml "));
   Words again = large;

@@ -38,7 +38,7 @@ std::string file(const std::string& name) { return std::string(TUTTI_ONNX_DATA) 
 MemberRequest request_for(const std::string& name, const std::string& output = {}) {
   MemberRequest request;
   request.name = "m0";
-  request.model = OnnxFileModel{file(name), output};
+  request.model = OnnxFileModel{file(name), output.empty() ? std::vector<std::string>() : std::vector{output}};
   request.takes = {TakenTensor::unchanged(kImage)};
   request.batch_images = 4;
   request.over = OutputKind::logits;

@@ -133,12 +133,13 @@ class OnnxModel final : public Model {
     const auto fail = [&](std::string_view what, std::string_view hint) {
       throw Error(ErrorKind::usage, fmt::format("'{}' {}", model_.path, what), names_of(ports), std::string(hint));
     };
-    const auto named = std::ranges::find(ports, model_.entry, &ort::Port::name);
-    if (!model_.entry.empty() && named == ports.end())
-      fail(fmt::format("has no output '{}'", model_.entry), "set 'output' in 'model' to one of these");
-    if (model_.entry.empty() && ports.size() > 1)
+    const std::string wanted = model_.entries.empty() ? std::string() : model_.entries.front();
+    const auto named = std::ranges::find(ports, wanted, &ort::Port::name);
+    if (!wanted.empty() && named == ports.end())
+      fail(fmt::format("has no output '{}'", wanted), "set 'output' in 'model' to one of these");
+    if (wanted.empty() && ports.size() > 1)
       fail(fmt::format("has {}", counted(ports.size(), "output")), "name the one to use with 'output' in 'model'");
-    const auto chosen = static_cast<std::size_t>(model_.entry.empty() ? 0 : named - ports.begin());
+    const auto chosen = static_cast<std::size_t>(wanted.empty() ? 0 : named - ports.begin());
     if (ports[chosen].type == 0)
       fail("outputs something that is no tensor",
            "choose another with 'output' in 'model'; a classifier of scikit-learn is converted with zipmap=False");
