@@ -281,6 +281,8 @@ BlendingSink::BlendingSink(const std::filesystem::path& folder, const ResultForm
     if (output != spread_at()) outputs_[output].compare(labels_->ignored);
 }
 
+std::size_t BlendingSink::spread_at() const { return of_spread_ ? (of_ensemble_ ? 1 : 0) : outputs_.size(); }
+
 // The folder of the members is removed if nothing came into it.
 BlendingSink::~BlendingSink() {
   outputs_.clear();

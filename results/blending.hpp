@@ -81,7 +81,7 @@ class BlendingSink final : public ResultSink {
   bool of_ensemble_;  ///< the first output is the ensemble's
   bool of_spread_;    ///< the next is its spread
   /// The place of the spread among the outputs, or one behind all.
-  std::size_t spread_at() const { return of_spread_ ? (of_ensemble_ ? 1 : 0) : outputs_.size(); }
+  std::size_t spread_at() const;
 
   std::uint64_t input_ = 0;     ///< that is being blended
   std::uint64_t next_ = 0;      ///< tile

@@ -19,7 +19,7 @@
 namespace tutti::bench {
 namespace {
 
-bool is_fake(const MemberRequest& request) { return !facts_of(request.model).torch; }
+bool is_fake(const MemberRequest& request) { return facts_of(request.model).library == Library::none; }
 
 }  // namespace
 

@@ -14,6 +14,7 @@
 #include "program/evaluate/evaluating_sink.hpp"
 #include "program/evaluate/evaluation.hpp"
 #include "program/evaluate/hosting.hpp"
+#include "program/scoreboard.hpp"
 #include "results/report.hpp"
 
 namespace tutti::program {
