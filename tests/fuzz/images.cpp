@@ -1,5 +1,7 @@
-// Files that call themselves images: rejected with a message, or decoded within their bounds, in full or for a resize.
+// Files that call themselves images: rejected with a message, or decoded within their bounds, in full, for a resize, or
+// as the numbers of a mask.
 #include "images/codecs.hpp"
+#include "images/index_png.hpp"
 #include "images/orientation.hpp"
 
 #include "tests/fuzz/fuzz.hpp"
@@ -28,6 +30,15 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     images::check(file, image);
   } catch (const Error&) {
     fuzz::must(refused, "an image reported as broken cannot be decoded");
+  }
+  images::IndexImage mask;
+  try {
+    images::decode_index(file, mask);
+    fuzz::must(!refused, "a mask that can be decoded can be decoded as an image");
+    fuzz::must(!mask.numbers.empty() && mask.numbers.size() == std::size_t{mask.height} * mask.width,
+               "a mask has a number for each pixel");
+  } catch (const Error& error) {
+    fuzz::must(error.kind() == ErrorKind::usage && !error.message().empty(), "an error gives the reason");
   }
   return 0;
 }
