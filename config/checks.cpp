@@ -12,6 +12,7 @@
 #include "common/weight_sum.hpp"
 #include "config/input.hpp"
 #include "config/rules.hpp"
+#include "config/view_checks.hpp"
 
 namespace tutti::config {
 namespace {
@@ -66,6 +67,21 @@ void check_widths(const std::vector<ReadMember>& members, Violations& violations
                      fmt::format("member '{}' outputs {} but member '{}' outputs {}; only rule none takes both",
                                  member.spec.name, counted(width, "class"), first->spec.name, wanted));
   }
+}
+
+/// Several outputs of a model become a row of numbers, which has no classes and no image that could be turned.
+void check_joined(const ReadMember& member, const CombineSpec& combine, Violations& violations) {
+  if (entries_of(member.spec.model.kind).size() < 2) return;
+  if (has_classes(combine.over))
+    violations.add(member.entries,
+                   fmt::format("member '{}' joins several outputs into one row of numbers, which cannot be combined "
+                               "over {}; name one output, or set combine: {{over: values}}",
+                               member.spec.name, to_name(combine.over)));
+  if (!member.spec.views.empty())
+    violations.add(member.views.front(), fmt::format("member '{}' joins several outputs into one row of numbers, and "
+                                                     "those of views cannot be turned back; name one output, or set "
+                                                     "'views: []' at this member",
+                                                     member.spec.name));
 }
 
 /// Why a sum that is not 0 cannot be a divisor.
@@ -146,6 +162,7 @@ void check_planes(const std::vector<ReadMember>& members, const InputSpec& input
   std::uint64_t values = 0;
   for (const ReadMember& member : members) {
     if (!member.sound) return;
+    if (is_saved(facts_of(member.spec.model.kind))) continue;
     const Resize plane = resize_of_picture(member.spec.input.value_or(MemberInput{}).resize, input.resize);
     if (std::find(planes.begin(), planes.end(), plane) != planes.end()) continue;
     if (fixed_shape(plane).elements() > kMaxImageElements) return;  // seen_shape() adds that violation
@@ -178,35 +195,6 @@ Misfit channel_misfit(const MemberInput& input, const ImageShape& shape) {
   return {};
 }
 
-/// What the model outputs for an image, if the configuration tells it.
-std::optional<Dims> known_prediction(const KindFacts& facts) {
-  if (facts.width == 0) return std::nullopt;
-  Dims prediction{static_cast<std::uint32_t>(facts.width / elements_of(facts.per_class))};
-  prediction.insert(prediction.end(), facts.per_class.begin(), facts.per_class.end());
-  return prediction;
-}
-
-/// Why the member cannot have this view of images of `shape`; empty if it can.
-std::string view_misfit(const View& view, const KindFacts& facts, const ImageShape& shape) {
-  if (const ViewProblem problem = problem_of(view, shape); !problem.what.empty())
-    return fmt::format("{}; {}", problem.what, problem.hint);
-  const ImageShape seen = seen_in(view, shape);
-  if (seen != facts.images.value_or(seen))
-    return fmt::format("a {} takes images of {}, not {}, as in view '{}'", facts.name, facts.images->text(),
-                       seen.text(), to_text(view));
-  const std::optional<Dims> prediction = known_prediction(facts);
-  if (!prediction) return {};
-  const ViewProblem problem = undoing_of(view, seen, *prediction).problem;
-  return problem.what.empty() ? "" : fmt::format("{}; {}", problem.what, problem.hint);
-}
-
-void check_views(const ReadMember& member, const ImageShape& shape, Violations& violations) {
-  for (std::size_t v = 0; v < member.spec.views.size(); ++v)
-    if (const std::string wrong = view_misfit(member.spec.views[v], facts_of(member.spec.model.kind), shape);
-        !wrong.empty())
-      violations.add(member.views.at(v), fmt::format("member '{}': {}", member.spec.name, wrong));
-}
-
 void check_images(const std::vector<ReadMember>& members, const InputSpec& input, const SourcePosition& position,
                   bool training, Violations& violations) {
   const auto shape = known_shape(input);
@@ -214,8 +202,9 @@ void check_images(const std::vector<ReadMember>& members, const InputSpec& input
   if (resizes_pictures(input)) check_planes(members, input, position, violations);
   if (input.tiles) check_tiled(members, violations);
   for (const ReadMember& member : members) {
-    if (!member.sound || !takes_what_there_is(member, input, violations)) continue;
     const KindFacts facts = facts_of(member.spec.model.kind);
+    if (!member.sound || is_saved(facts) || !takes_what_there_is(member, input, violations)) continue;
+    if (!training && !takes_viewed_images(member, input, violations)) continue;
     const auto seen = shape ? seen_shape(member, input, *shape, violations) : std::nullopt;
     if (seen && !training && !member.spec.views.empty())
       check_views(member, *seen, violations);
@@ -272,7 +261,10 @@ void check_combination(const std::vector<ReadMember>& members, const CombineSpec
                        const SourcePosition& position, Violations& violations) {
   check_rule(members, combine, position, violations);
   for (const ReadMember& member : members)
-    if (member.sound) check_output(member, combine, violations);
+    if (member.sound) {
+      check_output(member, combine, violations);
+      check_joined(member, combine, violations);
+    }
   if (combine.rule != CombineRule::none) check_widths(members, violations);
 }
 

@@ -58,6 +58,7 @@ struct FieldWriter {
     if (!text.empty()) map.set(key, Tree::text(text));
   }
   void set(std::string_view key, const std::vector<std::string>& texts) const {
+    if (texts.empty()) return;
     if (texts.size() == 1) return set(key, texts.front());
     Tree list = Tree::list();
     for (const std::string& text : texts) list.items.push_back(Tree::text(text));
@@ -165,6 +166,7 @@ Tree tree_of(const CombineSpec& combine) {
   if (combine.over == OutputKind::probabilities) map.set("activation", name_of(combine.activation));
   if (combine.rule == CombineRule::weighted) map.set("normalize", boolean(combine.normalize));
   map.set("accumulate", Tree::plain(combine.accumulate_f64 ? "float64" : "float32"));
+  map.set("spread", boolean(combine.spread));
   return map;
 }
 

@@ -18,6 +18,7 @@
 #include "config/merge.hpp"
 #include "config/overrides.hpp"
 #include "config/reader.hpp"
+#include "config/saved.hpp"
 #include "config/tasks.hpp"
 #include "config/views.hpp"
 
@@ -57,6 +58,11 @@ CombineSpec read_combine(Fields& top, Violations& violations) {
   else
     fields.refuse("normalize", fmt::format("'normalize' belongs to rule weighted, not to {}", to_name(combine.rule)));
   read_axis(fields, combine, violations);
+  fields.boolean("spread", combine.spread);
+  if (combine.spread && combine.rule == CombineRule::none)
+    violations.add(fields.position_of("spread"),
+                   "'spread' says how far apart the predictions are that are combined, and rule none combines nothing; "
+                   "choose a rule such as mean");
   fields.find("device_map");  // read with 'assignment'
   combine.accumulate_f64 =
       fields.one_of_words("accumulate", std::vector<std::string>{"float32", "float64"}) == "float64";
@@ -218,11 +224,15 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
   if (members_prepare(top, spec)) take_inputs_of_folders(members, violations);
   const Assignment assignment = find_assignment(top, violations);
   if (!members.empty()) read_assignment(assignment, overrides.devices, members, violations);
+  take_as_combined(members, spec.combine);
+  check_saved(members, violations);
   if (combine_sound) check_combination(members, spec.combine, position_of_combine(top, root), violations);
   if (inputs_sound) {
     // With tasks and no images to run on, only an evaluation is possible.
-    if (top.find("input") != nullptr || top.find("tasks") == nullptr)
+    if (top.find("input") != nullptr || top.find("tasks") == nullptr) {
       check_input(members, spec.input, top.position_of("input"), violations);
+      check_saved_input(members, spec.input, violations);
+    }
     if (train_input != nullptr) check_train_input(members, spec.train_input, train_input->position, violations);
   }
   check_training(members, violations);

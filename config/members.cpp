@@ -67,6 +67,7 @@ void read_own_train(Fields& fields, MemberSpec& member, Violations& violations) 
 void set_views(const ReadViews& views, ReadMember& member) {
   member.spec.views = views.views;
   member.views = views.positions;
+  if (!views.positions.empty()) member.spec.views_place.text = views.positions.front().text();
 }
 
 ReadMember read_member(const Tree& tree, std::size_t rank, const MemberDefaults& defaults, Violations& violations) {
@@ -81,6 +82,8 @@ ReadMember read_member(const Tree& tree, std::size_t rank, const MemberDefaults&
   const std::size_t before_model = violations.count();
   if (const Tree* model = fields.require("model", "such as {kind: small-cnn}"); model != nullptr)
     member.model = read_model(*model, violations);
+  if (const Tree* model = tree.find("model"); model != nullptr)
+    if (const Tree* entries = model->find("output"); entries != nullptr) read.entries = entries->position;
   // If the model could not be read, it is unknown whether it decides what it outputs.
   if (violations.count() == before_model)
     read_output(fields, member, violations);

@@ -20,6 +20,7 @@ struct ReadMember {
   std::vector<SourcePosition> views{};  ///< where each of its views is written
   bool sound = false;                   ///< nothing is wrong with it so far, so further checks make sense
   std::vector<SourcePosition> takes{};  ///< of each name in its `takes`
+  SourcePosition entries{};             ///< of the `output` in its `model`, if it has one
 };
 
 /// The longest name of a member: names become file names.

@@ -145,6 +145,7 @@ void read_of_method(Fields& fields, const std::vector<ReadMember>& members, Merg
 
 /// What is missing in a model that is to be merged, as the end of "member 'a' ..."; empty if nothing is.
 std::string obstacle(const ModelSpec& model) {
+  if (is_saved(facts_of(model.kind))) return "has saved predictions, and no weights to merge";
   if (!takes_weights(facts_of(model.kind)))
     return fmt::format("is a {}, whose weights cannot be merged; export it as safetensors for one of {}",
                        kind_name(model.kind), fmt::join(kinds_where(takes_weights), ", "));

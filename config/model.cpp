@@ -33,8 +33,8 @@ const std::vector<KeyOfKinds>& keys_of_kinds() {
 void refuse_keys_of_other_kinds(Fields& fields, std::string_view kind) {
   for (const KeyOfKinds& row : keys_of_kinds()) {
     if (std::ranges::find(row.kinds, kind) != row.kinds.end()) continue;
-    const std::string remedy =
-        row.key == kWeightsKey ? "; the model's file holds its own weights: name it with 'path'" : "";
+    const bool in_file = row.key == kWeightsKey && facts_of(*kind_called(kind)).weights == WeightsFrom::package;
+    const std::string remedy = in_file ? "; the model's file holds its own weights: name it with 'path'" : "";
     fields.refuse(row.key, fmt::format("'{}' belongs to {}, not to {}{}", row.key, one_of(row.kinds), kind, remedy));
   }
 }
@@ -99,7 +99,26 @@ struct FieldReader {
     fields.choice(key, value);
   }
 
-  void operator()(std::string_view key, std::string& value, const form::Text&) const { fields.text(key, value); }
+  void operator()(std::string_view key, std::vector<std::string>& values, const form::Texts& texts) const {
+    const Tree* tree = fields.find(key);
+    if (tree == nullptr) return;
+    if (tree->kind != Tree::Kind::list) {
+      std::string one;
+      fields.text(key, one);
+      if (!one.empty()) values.push_back(one);
+      return;
+    }
+    if (tree->items.empty() || tree->items.size() > texts.most)
+      violations.add(tree->position, fmt::format("'{}' must be a name or a list of 1 to {} names", key, texts.most));
+    for (const Tree& item : tree->items) {
+      if (item.kind != Tree::Kind::scalar || item.scalar.empty())
+        violations.add(item.position, fmt::format("each item of '{}' must be a name, not {}", key, describe(item)));
+      else if (std::ranges::find(values, item.scalar) != values.end())
+        violations.add(item.position, fmt::format("'{}' names '{}' twice", key, item.scalar));
+      else
+        values.push_back(item.scalar);
+    }
+  }
 
   void operator()(std::string_view key, std::string& value, const form::Path& path) const {
     if (path.needed.empty() || fields.require(key, path.needed) != nullptr) fields.text(key, value);
@@ -180,6 +199,8 @@ ModelSpec read_model(const Tree& tree, Violations& violations) {
   model.kind = *kind_called(*kind);
   for_each_field(model.kind, FieldReader{fields, violations});
   if (const auto clash = clash_in(model.kind); clash) violations.add(fields.position_of(clash->key), clash->text);
+  if (const std::vector<NamedPath> paths = paths_of(model.kind); !paths.empty())
+    model.file_place.text = fields.position_of(paths.front().key.substr(std::string_view("model.").size())).text();
   if (takes_weights(facts_of(model.kind))) fields.path(kWeightsKey, model.weights);
   refuse_keys_of_other_kinds(fields, *kind);
   fields.finish();

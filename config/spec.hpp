@@ -82,6 +82,8 @@ struct FoundSamples {
   std::vector<NamedLayout> tensors;
   std::uint64_t count = 0;
   std::uint64_t band_places = 0;  ///< with tiles: Tiling::band_places()
+  std::uint64_t first = 0;        ///< the number of the first in the whole data set: those before it are left out
+  std::uint64_t whole = 0;        ///< samples of the whole data set, without `skip` and `limit`
   friend bool operator==(const FoundSamples&, const FoundSamples&) = default;
 };
 
@@ -119,9 +121,17 @@ struct InputSpec {
 
 // ---- members -------------------------------------------------------------------------------------------------------
 
+/// Where something was written, "ensemble.yaml:3:7", for messages about it that come later; empty if it was not read
+/// from YAML. Descriptions that mean the same are equal wherever they were written.
+struct Place {
+  std::string text;
+  friend bool operator==(const Place&, const Place&) { return true; }
+};
+
 struct ModelSpec {
   ModelKind kind;
   std::filesystem::path weights;  ///< safetensors; empty: start from the seed, or use those in the model's file
+  Place file_place{};             ///< of the first file that `kind` names
   friend bool operator==(const ModelSpec&, const ModelSpec&) = default;
 };
 
@@ -160,6 +170,7 @@ struct MemberSpec {
   std::vector<TakesSpec> takes{};          ///< empty: the only tensor of the samples
   std::optional<MemberInput> input{};      ///< how to prepare the images for this member only
   std::vector<View> views;                 ///< of each image, whose predictions are averaged; none: the image
+  Place views_place{};                     ///< of the first of these
   bool copy_input = false;                 ///< give the model a private copy of each batch
   std::uint64_t seed = 0;                  ///< default: the ensemble's seed + rank
   Device device;
@@ -177,6 +188,7 @@ struct CombineSpec {
   /// Where the classes are in a prediction: 1 is the first axis after the sample, as in PyTorch; -1 the last.
   std::int32_t axis = 1;
   Activation activation = Activation::softmax;  ///< how the members' logits become probabilities
+  bool spread = false;                          ///< also how far the members are apart: coordinator/decide/spread.hpp
   friend bool operator==(const CombineSpec&, const CombineSpec&) = default;
 
   /// Whether one class is decided for: there are classes, and one of them is right.

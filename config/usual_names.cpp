@@ -61,7 +61,9 @@ constexpr std::array kElsewhere{
     UsualName{"num_threads", "; the threads of a worker are 'threads' at the top level"},
     UsualName{"labels", "; a folder of images takes its labels from its sub-folders, and 'dataset: npy' from a file"},
     UsualName{"shuffle", "; images are predicted in their order, and training shuffles them by 'seed'"},
-    UsualName{"normalize", "; 'preprocess' of 'input' holds mean and std"}};
+    UsualName{"normalize", "; 'preprocess' of 'input' holds mean and std"},
+    UsualName{"mean", "; 'preprocess' of 'input' holds mean and std"},
+    UsualName{"std", "; 'preprocess' of 'input' holds mean and std"}};
 
 std::string lower(std::string_view word) {
   std::string text(word);

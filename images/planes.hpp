@@ -35,6 +35,8 @@ class PlaneSource : public Source {
   virtual std::uint64_t take_unturned() = 0;
   /// As tiling_of() in images/tiles.hpp.
   virtual const Tiling* tiling() const { return nullptr; }
+  /// Samples of the whole set, if this source is a part of it: number_of() is below it.
+  virtual std::uint64_t whole_count() const { return count(); }
 };
 
 /// The source as one that decodes, or null.
@@ -89,6 +91,7 @@ class Forwarding : public PlaneSource {
   }
   std::uint64_t take_unturned() override { return planes_ != nullptr ? planes_->take_unturned() : 0; }
   const Tiling* tiling() const override { return planes_ != nullptr ? planes_->tiling() : nullptr; }
+  std::uint64_t whole_count() const override { return planes_ != nullptr ? planes_->whole_count() : source_.count(); }
 
  protected:
   /// The places of the same samples in the source behind it, however they are read; valid until the next call.

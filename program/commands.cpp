@@ -20,6 +20,7 @@
 #include "coordinator/plan/input.hpp"
 #include "coordinator/plan/machine.hpp"
 #include "coordinator/plan/plan.hpp"
+#include "coordinator/plan/saved.hpp"
 #include "coordinator/plan/segments.hpp"
 #include "program/evaluate/hosting.hpp"
 #include "program/measured_memory.hpp"
@@ -142,7 +143,8 @@ Outcome train(const CommandLine& line, Interruption& interruption) {
 void plan(const CommandLine& line, Interruption& interruption) {
   config::EnsembleSpec spec = load(line);
   // With tasks and without images to run on, only an evaluation is possible: plan that.
-  if (!spec.tasks.empty() && spec.input.dataset == config::Dataset::memory) spec = host_models(spec, {}).hosted;
+  if (!spec.tasks.empty() && spec.input.dataset == config::Dataset::memory)
+    spec = without_saved(host_models(spec, {})).hosted;
   const std::vector<Error> missing = missing_models(spec);
   for (const Error& error : missing) say_missing(error);
   const InputForm input = look_at_images(spec, missing);
@@ -150,6 +152,7 @@ void plan(const CommandLine& line, Interruption& interruption) {
   const Machine machine = look_at_machine(worker, GpuSearch::yes);
   const Options options{worker, line.debug_worker, false};
   const Plan made = make_plan(spec, machine, input, options);
+  check_saved_values(spec, made);
   const std::string sample = sample_text(input.tensors);
   const std::string images = input.images
                                  ? fmt::format("{} x {} of {}", *input.images, sample, to_name(spec.input.dataset))

@@ -288,6 +288,15 @@ std::string plan_text(const Plan& plan, const Machine& machine, const std::strin
     if (!worker.request.views.empty())
       text += fmt::format("views of {}: {}, {}\n", worker.request.name, to_text(worker.request.views),
                           counted(passes_of(worker.request.views), "prediction") + " of each image");
+  for (const WorkerPlan& worker : plan.workers)
+    if (const auto entries = entries_of(worker.request.model); entries.size() > 1)
+      text += fmt::format("outputs of {}: {}, joined into one row of values\n", worker.request.name,
+                          fmt::join(entries, ", "));
+  for (const WorkerPlan& worker : plan.workers)
+    if (const auto& saved = worker.request.saved)
+      text += fmt::format("predictions of {}: {} of {} ({}) in {}\n", worker.request.name, counted(saved->rows, "row"),
+                          dims_text(saved->shape), to_name(saved->type),
+                          std::get<SavedModel>(worker.request.model).predictions);
   text += "\nmemory\n";
   for (const Bound& bound : plan.bounds) text += fmt::format("{:>12}  {}\n", bytes_text(bound.bytes), bound.name);
   text += fmt::format("{:>12}  in all, at least\n", bytes_text(plan.needed_bytes()));

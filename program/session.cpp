@@ -16,6 +16,7 @@
 #include "coordinator/plan/find_worker.hpp"
 #include "coordinator/plan/input.hpp"
 #include "coordinator/plan/machine.hpp"
+#include "coordinator/plan/saved.hpp"
 #include "coordinator/plan/segments.hpp"
 #include "program/class_names.hpp"
 #include "program/label_scores.hpp"
@@ -131,6 +132,7 @@ void Session::set_up(const std::string& command) {
   (options_.training ? planned.train_input : planned.input).found = found_in(*source_);
   spec_ = std::make_shared<config::EnsembleSpec>(std::move(planned));
   plan_ = make_plan(*spec_, machine, form, options_);
+  check_saved_values(*spec_, plan_);
   for (const std::string& note : plan_.notes) log::info("{}", note);
   report_ = begin_report(command, *spec_, plan_, machine);
   note_skipped();

@@ -230,7 +230,8 @@ BlendingSink::BlendingSink(const std::filesystem::path& folder, const ResultForm
     : tiling_(tiling),
       folder_(folder),
       weights_(tile_weights(tiling.tiles().size, tiling.tiles().blend)),
-      of_ensemble_(form.shape.has_value()) {
+      of_ensemble_(form.shape.has_value()),
+      of_spread_(form.spread.has_value()) {
   for (const ResultForm::Member& member : form.members) check_file_name(member.name);
   std::vector<std::string> names;
   for (std::uint64_t input = 0; !tiling.of_one_size() && input < tiling.inputs(); ++input)
@@ -239,6 +240,7 @@ BlendingSink::BlendingSink(const std::filesystem::path& folder, const ResultForm
   if (form.shape) outputs_.emplace_back(folder / "predictions", *form.shape, tiling);
   if (form.decided) outputs_.front().decide_into(folder / "predicted", tiling);
   if (form.masks) outputs_.front().draw_into(folder / "masks");
+  if (form.spread) outputs_.emplace_back(folder / "spread", *form.spread, tiling);
   for (const ResultForm::Member& member : form.members)
     outputs_.emplace_back(own_file(folder / "members", member.name, ""), member.shape, tiling);
 }
@@ -280,6 +282,8 @@ void BlendingSink::add(const Region& region, const SegmentResult& result, std::u
   in_band.begin.front() -= first_;
   std::vector<std::span<const float>> predictions;
   if (of_ensemble_) predictions.push_back(result.values.subspan(std::size_t{tile} * result.width, result.width));
+  const std::uint32_t spread = result.spread_width();
+  if (of_spread_) predictions.push_back(result.spread.subspan(std::size_t{tile} * spread, spread));
   for (std::size_t rank = 0; predictions.size() < outputs_.size(); ++rank) {
     const MemberSegmentResult& member = result.members[rank];
     predictions.push_back(member.values.subspan(std::size_t{tile} * member.width, member.width));

@@ -31,8 +31,9 @@ void check_tile_output(const std::string& member, const Dims& output, const Dims
 /// where no result is a number.
 ///
 /// Of inputs of one size predictions.npy and predicted.npy hold inputs x the prediction's sizes, and members/<name>.npy
-/// the same of each member. Inputs of several sizes have files of their own, which are in place once all of their tiles
-/// are: predictions/<input>.npy, predicted/<input>.npy, members/<name>/<input>.npy. So are masks/<input>.png.
+/// the same of each member; spread.npy holds the spread, blended like the predictions. Inputs of several sizes have
+/// files of their own, which are in place once all of their tiles are: predictions/<input>.npy, predicted/<input>.npy,
+/// spread/<input>.npy, members/<name>/<input>.npy. So are masks/<input>.png.
 class BlendingSink final : public ResultSink {
  public:
   /// `form` is that of tiles, which check_tile_output() has passed; `tiling` outlives the sink. Throws Error(usage) if
@@ -55,8 +56,10 @@ class BlendingSink final : public ResultSink {
   const Tiling& tiling_;
   const std::filesystem::path folder_;
   const std::vector<float> weights_;  ///< of a tile's places
-  std::vector<Output> outputs_;       ///< of the ensemble, unless the rule is `none`, then of the members
-  bool of_ensemble_;                  ///< the first output is the ensemble's
+  /// Of the ensemble, unless the rule is `none`; its spread, if it was asked for; then of the members.
+  std::vector<Output> outputs_;
+  bool of_ensemble_;  ///< the first output is the ensemble's
+  bool of_spread_;    ///< the second is its spread
 
   std::uint64_t next_ = 0;      ///< tile
   std::uint64_t complete_ = 0;  ///< inputs

@@ -56,6 +56,18 @@ json::value figures_json(const std::optional<Figures>& scores) {
   return object;
 }
 
+/// Where each output is in the row of several.
+json::array outputs_json(const std::vector<NamedLayout>& parts) {
+  std::uint64_t first = 0;
+  return list(parts, [&](const NamedLayout& part) {
+    json::object output{{"name", as_utf8(part.name)},
+                        {"shape", json::array(part.layout.dims.begin(), part.layout.dims.end())},
+                        {"first", first}};
+    first += part.layout.elements();
+    return output;
+  });
+}
+
 json::value member_json(const MemberReport& member, std::size_t rank) {
   const MemberStatus& status = member.status;
   const auto if_hosted = [&](double value) { return member.hosted ? number(value) : json::value(nullptr); };
@@ -71,6 +83,7 @@ json::value member_json(const MemberReport& member, std::size_t rank) {
           {"batch_speeds", list(status.batch_speeds, speed_json)},
           {"pid", status.pid != 0 ? json::value(status.pid) : json::value(nullptr)},
           {"parameters", status.parameters},
+          {"outputs", outputs_json(status.parts)},
           {"accuracy", number(member.accuracy)},
           {"loss", number(member.loss)},
           {"calibration_error", number(member.calibration_error)},
@@ -113,6 +126,11 @@ json::array incomplete_json(const std::vector<IncompleteSegment>& segments, cons
   });
 }
 
+json::value spread_json(const std::optional<SpreadReport>& spread) {
+  if (!spread) return nullptr;
+  return json::object{{"kind", spread->kind}, {"shape", json::array(spread->shape.begin(), spread->shape.end())}};
+}
+
 json::value ensemble_json(const EnsembleReport& ensemble, const std::vector<MemberReport>& members) {
   return {{"rule", ensemble.rule},
           {"over", ensemble.over},
@@ -120,6 +138,7 @@ json::value ensemble_json(const EnsembleReport& ensemble, const std::vector<Memb
           {"loss", number(ensemble.loss)},
           {"calibration_error", number(ensemble.calibration_error)},
           {"scores", figures_json(ensemble.scores)},
+          {"spread", spread_json(ensemble.spread)},
           {"seconds", number(ensemble.seconds)},
           {"images", ensemble.images},
           {"images_per_second", number(ensemble.images_per_second)},

@@ -43,6 +43,12 @@ struct MemberReport {
   std::optional<Figures> scores;       ///< if the labels are not one class per image
 };
 
+/// What spread.npy holds.
+struct SpreadReport {
+  std::string kind;  ///< "variance" or "entropy"
+  Dims shape;        ///< of the spread of one image; of a tile where there are tiles
+};
+
 struct EnsembleReport {
   std::string rule;
   std::string over;
@@ -56,6 +62,7 @@ struct EnsembleReport {
   std::vector<std::optional<double>> per_class_accuracy;     ///< empty without labels
   std::vector<IncompleteSegment> incomplete;                 ///< in order; the ranks are those of Report::members
   std::optional<Figures> scores;                             ///< if the labels are not one class per image
+  std::optional<SpreadReport> spread{};                      ///< if it was asked for
 };
 
 /// Over the images of one task that a model predicted; nothing if there are no labels or no classes.

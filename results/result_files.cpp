@@ -20,7 +20,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kReport = "report.json";
-constexpr std::array kAnswers{"predictions.npy", "predicted.npy", "labels.npy", "disagreement.npy", "predictions.csv"};
+constexpr std::array kAnswers{"predictions.npy", "predicted.npy",    "spread.npy",
+                              "labels.npy",      "disagreement.npy", "predictions.csv"};
 constexpr std::array kOfRule{"predictions.npy", "predicted.npy"};
 
 /// The command of a report that Tutti wrote; empty if there is none. Every version uses the same names.
@@ -69,7 +70,7 @@ class Removal {
       remove(folder / name);
       remove(partial_of(folder / name));
     }
-    for (const char* name : {"members", "predictions", "predicted"}) remove_below(folder / name, ".npy");
+    for (const char* name : {"members", "predictions", "predicted", "spread"}) remove_below(folder / name, ".npy");
     remove_below(folder / "masks", ".png");
     for (const auto& rule : enum_names(CombineRule{}))
       below(folder / std::string(rule.name), [&](const fs::path& own) {

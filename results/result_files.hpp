@@ -19,9 +19,11 @@ struct RemovedResults {
 /// command. If `folder` holds no report.json of Tutti, nothing is touched. Otherwise only these are removed:
 ///
 ///   report.json, tasks.svg
-///   predictions.npy, predicted.npy, labels.npy, disagreement.npy, predictions.csv, and the .partial version of each
+///   predictions.npy, predicted.npy, spread.npy, labels.npy, disagreement.npy, predictions.csv, and the .partial
+///   version of each
 ///   members/*.npy
-///   predictions/**/*.npy, predicted/**/*.npy, members/*/**/*.npy   of inputs that have files of their own
+///   predictions/**/*.npy, predicted/**/*.npy, spread/**/*.npy,
+///   members/*/**/*.npy                                            of inputs that have files of their own
 ///   masks/**/*.png
 ///   <rule>/predictions.npy, <rule>/predicted.npy                  of every combine rule
 ///   tasks/<name>/ with the predictions, members and rules as above

@@ -51,6 +51,8 @@ NpySink::NpySink(const std::filesystem::path& folder, const ResultForm& form, co
     predictions_.emplace(folder / "predictions.npy", NpyType::float32, all_sizes(form.images, *form.shape), unfinished);
   if (form.decided)
     predicted_.emplace(folder / "predicted.npy", NpyType::int64, all_sizes(form.images, *form.decided), unfinished);
+  if (form.spread)
+    spread_.emplace(folder / "spread.npy", NpyType::float32, all_sizes(form.images, *form.spread), unfinished);
   if (form.labels) labels_.emplace(folder / "labels.npy", NpyType::int64, std::vector{form.images}, unfinished);
   if (form.decided && form.decided->empty() && names != nullptr)
     table_.emplace(folder / "predictions.csv", *names, static_cast<std::uint32_t>(elements_of(form.shape.value())));
@@ -74,6 +76,7 @@ NpySink::MembersFolder::~MembersFolder() {
 void NpySink::write(const SegmentResult& result) {
   if (predictions_) predictions_->write_rows(result.first, result.values);
   if (predicted_) predicted_->write_rows(result.first, result.predicted);
+  if (spread_) spread_->write_rows(result.first, result.spread);
   assert(members_.empty() || members_.size() == result.members.size());
   for (std::size_t i = 0; i < members_.size(); ++i) members_[i].write_rows(result.first, result.members[i].values);
   if (labels_) labels_->write_rows(result.first, result.labels);
@@ -159,6 +162,7 @@ std::vector<NpyWriter*> NpySink::writers() {
   std::vector<NpyWriter*> all;
   for (NpyWriter& member : members_) all.push_back(&member);
   if (labels_) all.push_back(&*labels_);
+  if (spread_) all.push_back(&*spread_);
   if (predicted_) all.push_back(&*predicted_);
   if (predictions_) all.push_back(&*predictions_);
   return all;
@@ -183,9 +187,9 @@ void NpySink::finish_partial() {
 }
 
 void NpySink::remove_partial_files() {
-  std::vector<std::filesystem::path> partial{partial_of(folder_ / "predictions.npy"),
-                                             partial_of(folder_ / "predicted.npy"), partial_of(folder_ / "labels.npy"),
-                                             partial_of(folder_ / "predictions.csv")};
+  std::vector<std::filesystem::path> partial{
+      partial_of(folder_ / "predictions.npy"), partial_of(folder_ / "predicted.npy"),
+      partial_of(folder_ / "labels.npy"), partial_of(folder_ / "predictions.csv"), partial_of(folder_ / "spread.npy")};
   for (const NpyWriter& member : members_) partial.push_back(partial_of(member.path()));
   for (const std::filesystem::path& file : partial) {
     // A member may be called "cnn.partial": its file is not the partial file of member "cnn".
@@ -202,6 +206,10 @@ MemorySink::MemorySink(const ResultForm& form) {
     predictions_.values.reserve(form.images * predictions_.width);
   }
   if (form.decided) predictions_.predicted.reserve(form.images * elements_of(*form.decided));
+  if (form.spread) {
+    predictions_.spread_shape = *form.spread;
+    predictions_.spread.reserve(form.images * elements_of(*form.spread));
+  }
   for (const ResultForm::Member& member : form.members) {
     const auto width = static_cast<std::uint32_t>(elements_of(member.shape));
     predictions_.members.push_back({member.name, member.shape, width, {}});
@@ -214,6 +222,7 @@ void MemorySink::write(const SegmentResult& result) {
   predictions_.count += result.count;
   append(predictions_.values, result.values);
   append(predictions_.predicted, result.predicted);
+  append(predictions_.spread, result.spread);
   if (auto lacks = result.incomplete()) predictions_.incomplete.push_back(std::move(*lacks));
   assert(predictions_.members.empty() || predictions_.members.size() == result.members.size());
   for (std::size_t i = 0; i < predictions_.members.size(); ++i)

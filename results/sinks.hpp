@@ -23,9 +23,10 @@ struct ResultForm {
     std::string name;
     Dims shape;  ///< of one prediction
   };
-  std::vector<Member> members;  ///< in rank order; all members if their predictions are kept, else empty
-  bool labels = false;          ///< the labels are kept too
-  bool masks = false;           ///< check_masks() has passed: every image gets a picture of its classes, too
+  std::vector<Member> members;   ///< in rank order; all members if their predictions are kept, else empty
+  bool labels = false;           ///< the labels are kept too
+  bool masks = false;            ///< check_masks() has passed: every image gets a picture of its classes, too
+  std::optional<Dims> spread{};  ///< of the spread of one prediction; nothing if it was not asked for
 };
 
 /// Throws Error(usage) if the member's name cannot be the name of a file.
@@ -44,7 +45,7 @@ class ResultSink : public Sink {
 
 /// Writes predictions.npy (images x shape, float32), predicted.npy (images x decided, int64; only with classes),
 /// predictions.csv (only with one class per image, see prediction_table.hpp) and, if the form names members,
-/// members/<name>.npy, and labels.npy (images, int64) if it asks for them. Nothing appears in `folder` before finish(),
+/// members/<name>.npy, labels.npy (images, int64) and spread.npy (images x spread, float32) if it asks for them. Nothing appears in `folder` before finish(),
 /// except for masks/<name>.png, which are written one by one if the form asks for them (masks.hpp), and for
 /// predictions.npy.unfinished and so on, if the files stay or continue (Unfinished). Any call may throw Error(failed)
 /// that names the file; one thread. For missing members the file has NaN, and -1.
@@ -61,8 +62,9 @@ class NpySink final : public ResultSink {
   void finish() override;
   void finish_and_stay() override;
   /// For a run that ended early: puts the images so far into predictions.partial.npy, predicted.partial.npy,
-  /// predictions.partial.csv and members/<name>.partial.npy, with only their rows. A segment that could not be written
-  /// completely is left out. Without any segment no file appears; files of earlier, complete runs stay.
+  /// spread.partial.npy, predictions.partial.csv and members/<name>.partial.npy, with only their rows. A segment that
+  /// could not be written completely is left out. Without any segment no file appears; files of earlier, complete runs
+  /// stay.
   void finish_partial() override;
 
   // For files that stay: what an earlier run wrote.
@@ -89,6 +91,7 @@ class NpySink final : public ResultSink {
   } members_folder_;
   std::optional<NpyWriter> predictions_;
   std::optional<NpyWriter> predicted_;
+  std::optional<NpyWriter> spread_;
   std::optional<PredictionTable> table_;
   std::vector<NpyWriter> members_;
   std::optional<NpyWriter> labels_;

@@ -13,6 +13,7 @@
 #include "common/program_folder.hpp"
 #include "common/wire/spawn_contract.hpp"
 #include "worker/fake.hpp"
+#include "worker/saved.hpp"
 #include "worker/views.hpp"
 
 namespace tutti::worker {
@@ -78,6 +79,7 @@ void preload_backend(bool cuda) { open_torch_backend(cuda, "a member of LibTorch
 namespace {
 
 LoadedModel load_plain(const MemberRequest& request) {
+  if (is_saved(facts_of(request.model))) return {make_saved_model(request), "saved"};
   if (!facts_of(request.model).torch) return {make_fake_model(request), "fake"};
   const Backend& backend = open_torch_backend(request.cuda, fmt::format("a {} member", kind_name(request.model)));
   return {backend.make(request), fmt::format("{} {}", backend.name, backend.version)};

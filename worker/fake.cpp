@@ -22,19 +22,11 @@
 #include "common/random.hpp"
 #include "common/tensor_values.hpp"
 #include "merge/safetensors.hpp"
+#include "worker/activation.hpp"
 #include "worker/failure.hpp"
 
 namespace tutti::worker {
 namespace {
-
-/// Over the first of the row's values and each `step`th after it.
-void softmax(std::span<float> row, std::size_t first, std::size_t step) {
-  float top = row[first];
-  for (std::size_t i = first; i < row.size(); i += step) top = std::max(top, row[i]);
-  float sum = 0;
-  for (std::size_t i = first; i < row.size(); i += step) sum += row[i] = std::exp(row[i] - top);
-  for (std::size_t i = first; i < row.size(); i += step) row[i] /= sum;
-}
 
 class Fake final : public Model, public Trainable {
  public:
@@ -181,7 +173,7 @@ class Fake final : public Model, public Trainable {
       if (request_.activation == Activation::sigmoid)
         for (float& value : row) value = 1 / (1 + std::exp(-value));
       else
-        for (std::size_t place = 0; place < per_class; ++place) softmax(row, place, per_class);
+        for (std::size_t place = 0; place < per_class; ++place) softmax(&row[place], model_.classes, per_class);
     }
   }
 

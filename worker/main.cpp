@@ -69,6 +69,7 @@ void host_member(ControlClient& control, const LaunchOptions& options) {
   const WarmUp warm = warm_up(*loaded.model, request, control.fd());
   ready.warm_up_seconds = seconds_since(begin);
   ready.output = warm.output;
+  ready.parts = loaded.model->parts();
   ready.batch_seconds = warm.batch_seconds;
   kill_point("worker.warm");
   ready.parameters = loaded.model->parameters();

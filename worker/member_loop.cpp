@@ -163,7 +163,7 @@ void MemberLoop::predict(const TaskRecord& task, CompletionRecord& completion) {
   // Batches never cross a segment, and the cut depends only on its length and the batch size.
   for (std::uint32_t first = 0; first < task.images; first += task.batch_images) {
     const std::uint32_t count = std::min(task.batch_images, task.images - first);
-    parts_.model.predict(preprocess_.samples(arrays, first, count), count,
+    parts_.model.predict(preprocess_.samples(arrays, first, count).numbered(numbers.subspan(first, count)), count,
                          answers.subspan(std::size_t{first} * width, std::size_t{count} * width));
     stamp_progress();
     kill_point("worker.batch_done");

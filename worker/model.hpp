@@ -34,7 +34,16 @@ class Samples {
     std::copy(tensors.begin(), tensors.end(), tensors_.begin());
   }
 
+  /// The same samples, which have these numbers in their source; they must outlive it.
+  Samples numbered(std::span<const std::uint64_t> numbers) const {
+    Samples same = *this;
+    same.numbers_ = numbers;
+    return same;
+  }
+
   std::size_t size() const noexcept { return size_; }
+  /// One for each sample; none of made-up samples.
+  std::span<const std::uint64_t> numbers() const noexcept { return numbers_; }
   const std::byte* operator[](std::size_t tensor) const { return tensors_[tensor]; }
   /// The first tensor of a member that takes float32.
   const float* floats() const { return reinterpret_cast<const float*>(tensors_[0]); }
@@ -42,6 +51,7 @@ class Samples {
  private:
   std::array<const std::byte*, kMaxTaken> tensors_{};
   std::size_t size_;
+  std::span<const std::uint64_t> numbers_{};
 };
 
 /// The result of one training batch.
@@ -84,6 +94,9 @@ class Model {
   /// number. Known after loading, or after the first predict() if a model must be run to know it; the worker asks after
   /// the warm-up. With images of several sizes (expect_images), those of the size that is expected.
   virtual Dims output() const = 0;
+
+  /// The outputs of the model that are joined to this prediction, in order; none if it is one output. As output().
+  virtual std::vector<NamedLayout> parts() const { return {}; }
 
   /// Trainable and fixed parameters together; 0 if the model does not tell.
   virtual std::uint64_t parameters() const = 0;

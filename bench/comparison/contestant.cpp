@@ -149,6 +149,12 @@ Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& 
                 "'input' has 'inputs', which are tensors",
                 "'tutti run' and its report say how fast such an ensemble is");
   for (const config::MemberSpec& member : spec.members)
+    if (is_saved(facts_of(member.model.kind)))
+      throw Error(
+          ErrorKind::usage,
+          fmt::format("'{}' has saved predictions, and 'tutti bench' compares how fast models run", member.name), {},
+          "leave the member out to compare");
+  for (const config::MemberSpec& member : spec.members)
     if (!member.views.empty())
       throw Error(ErrorKind::usage,
                   fmt::format("'{}' has 'views', which the other strategies do not have", member.name), {},

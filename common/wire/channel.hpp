@@ -21,6 +21,9 @@ struct WorkerStatus {
       std::atomic<std::uint64_t> progress;  ///< batches finished, of all kinds, and checkpoints written
 };
 
+/// The most values per image that a member may output; with the bounds of the configuration no sum of bytes overflows.
+constexpr std::uint32_t kMaxWidth = 1U << 24;
+
 /// Both sides compute it from the same three numbers, which the control message `start` carries.
 struct ChannelLayout {
   std::uint32_t slots = 0;   ///< output slots; equals the arena's slots

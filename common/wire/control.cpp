@@ -27,6 +27,8 @@ json::object to_json(const TensorLayout& layout) {
   return {{"dtype", to_name(layout.dtype)}, {"dims", json::array(layout.dims.begin(), layout.dims.end())}};
 }
 
+json::object to_json(const NamedLayout& named) { return {{"name", named.name}, {"layout", to_json(named.layout)}}; }
+
 json::object to_json(const ScriptedFault& fault) {
   json::object out{{"kind", to_name(fault.kind)}, {"phase", to_name(fault.phase)}, {"at_batch", fault.at_batch}};
   out["at_value"] = fault.at_value ? json::value(to_text(*fault.at_value)) : json::value();
@@ -91,10 +93,18 @@ json::object to_json(const TakenTensor& taken) {
           {"seen", to_json(taken.seen)}};
 }
 
+json::value to_json(const std::optional<SavedRows>& saved) {
+  if (!saved) return nullptr;
+  json::object out;
+  SavedRows::fields(*saved, [&](std::string_view key, const auto& value) { out[key] = to_json(value); });
+  return out;
+}
+
 json::object to_json(const MemberRequest& member) {
   return {{"name", member.name},
           {"model", to_json(member.model)},
           {"weights", member.weights},
+          {"saved", to_json(member.saved)},
           {"seed", member.seed},
           {"takes", to_json(member.takes)},
           {"views", to_json(member.views)},
@@ -131,7 +141,8 @@ struct Encoder {
             {"parameters", m.parameters},
             {"backend", m.backend},
             {"batch_seconds", to_text(m.batch_seconds)},
-            {"note", cut(m.note)}};
+            {"note", cut(m.note)},
+            {"parts", to_json(m.parts)}};
   }
   json::object operator()(const Start& m) const {
     return {{"type", "start"},         {"generation", m.generation.value()}, {"width", m.width},
@@ -289,12 +300,21 @@ ModelKind read_model(const json::value& value) {
   return std::move(*model);
 }
 
+std::optional<SavedRows> read_saved(const json::value& value) {
+  if (value.is_null()) return std::nullopt;
+  const Fields fields(value);
+  SavedRows saved;
+  SavedRows::fields(saved, [&](std::string_view key, auto& field) { read(fields, key, field); });
+  return saved;
+}
+
 MemberRequest read_member(const json::value& value) {
   const Fields fields(value);
   MemberRequest member;
   member.name = fields.get<std::string>("name");
   member.model = read_model(fields.at("model"));
   member.weights = fields.get<std::string>("weights");
+  member.saved = read_saved(fields.at("saved"));
   member.seed = fields.get<std::uint64_t>("seed");
   for (const json::value& taken : fields.array("takes")) member.takes.push_back(read_taken(taken));
   if (member.takes.empty() || member.takes.size() > kMaxTaken)
@@ -314,6 +334,18 @@ MemberRequest read_member(const json::value& value) {
   member.bootstrap = fields.get<bool>("bootstrap");
   member.learns = fields.get<Learns>("learns");
   return member;
+}
+
+Ready read_ready(const Fields& fields) {
+  Ready ready{fields.list<std::uint32_t>("output"),  fields.get<double>("load_seconds"),
+              fields.get<double>("warm_up_seconds"), fields.get<std::uint64_t>("parameters"),
+              fields.get<std::string>("backend"),    fields.get<double>("batch_seconds"),
+              fields.get<std::string>("note")};
+  for (const json::value& part : fields.array("parts")) {
+    const Fields of_part(part);
+    ready.parts.push_back({of_part.get<std::string>("name"), read_layout(of_part.at("layout"))});
+  }
+  return ready;
 }
 
 Start read_start(const Fields& fields) {
@@ -352,11 +384,7 @@ Message decode(std::string_view text) {
   if (type == "hello") return Hello{fields.get<std::string>("build_id")};
   if (type == "preload") return Preload{fields.get<bool>("cuda")};
   if (type == "load") return Load{read_member(fields.at("member"))};
-  if (type == "ready")
-    return Ready{fields.list<std::uint32_t>("output"),  fields.get<double>("load_seconds"),
-                 fields.get<double>("warm_up_seconds"), fields.get<std::uint64_t>("parameters"),
-                 fields.get<std::string>("backend"),    fields.get<double>("batch_seconds"),
-                 fields.get<std::string>("note")};
+  if (type == "ready") return read_ready(fields);
   if (type == "start") return read_start(fields);
   if (type == "begin_training") return BeginTraining{};
   if (type == "restore") return Restore{fields.get<std::uint32_t>("file")};

@@ -42,9 +42,10 @@ struct Ready {
   double load_seconds = 0;
   double warm_up_seconds = 0;
   std::uint64_t parameters = 0;
-  std::string backend;       ///< "fake", "torch 2.11.0"
-  double batch_seconds = 0;  ///< of a full batch, as the warm-up judges
-  std::string note;          ///< what the user should know about the loaded model, or nothing
+  std::string backend;               ///< "fake", "torch 2.11.0"
+  double batch_seconds = 0;          ///< of a full batch, as the warm-up judges
+  std::string note;                  ///< what the user should know about the loaded model, or nothing
+  std::vector<NamedLayout> parts{};  ///< of `output`, if it joins several outputs of the model
 };
 struct Start {
   Generation generation{};

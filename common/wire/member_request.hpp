@@ -9,6 +9,7 @@
 #include <tutti/images.hpp>
 
 #include "common/member_input.hpp"
+#include "common/saved_rows.hpp"
 #include "common/values.hpp"
 #include "common/views.hpp"
 #include "common/wire/model_kinds.hpp"
@@ -37,6 +38,8 @@ struct MemberRequest {
   std::string name;
   ModelKind model;
   std::string weights;  ///< safetensors to start from; empty: from the seed
+  /// Of a `saved` member: the rows of its file. Nothing if the coordinator found no such file.
+  std::optional<SavedRows> saved{};
   std::uint64_t seed = 0;
   std::vector<TakenTensor> takes;               ///< at least one
   std::vector<View> views;                      ///< of images, whose predictions are averaged; none: the images only

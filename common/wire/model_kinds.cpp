@@ -105,6 +105,14 @@ std::vector<NamedPath> paths_of(const ModelKind& kind) {
   return paths;
 }
 
+std::vector<std::string> entries_of(const ModelKind& kind) {
+  std::vector<std::string> entries;
+  for_each_field(kind, [&](std::string_view, const auto& value, const auto& its_form) {
+    if constexpr (std::is_same_v<decltype(its_form), const form::Texts&>) entries = value;
+  });
+  return entries;
+}
+
 std::string* folder_of(ModelKind& kind) { return folder_in<std::string>(kind); }
 const std::string* folder_of(const ModelKind& kind) { return folder_in<const std::string>(kind); }
 

@@ -31,6 +31,9 @@ namespace tutti {
 /// The widest layer or output that a configuration can ask for.
 constexpr std::uint32_t kMaxModelWidth = 1U << 20;
 
+/// The most outputs of a model that a member joins.
+constexpr std::size_t kMaxEntries = 64;
+
 /// What the value of a field is, and which values it may have.
 namespace form {
 
@@ -46,8 +49,10 @@ struct Delay {
 struct Flag {};
 /// One of the names of an enumeration.
 struct Choice {};
-/// May be empty.
-struct Text {};
+/// None, one text, or a list of them.
+struct Texts {
+  std::size_t most;
+};
 /// A file or a folder. `needed` says what it is, for those who leave it out; empty: it may be left out.
 struct Path {
   std::string_view needed{};
@@ -80,6 +85,7 @@ enum class WeightsFrom : std::uint8_t {
   tower,    ///< from a folder as Hugging Face writes a CLIP model, or from `weights`; the vision tower's are used
   module,   ///< from the file of a program, where those in `weights` take their place
   package,  ///< from the file of a compiled program; there is no `weights`
+  nothing,  ///< it has none; there is no `weights`
 };
 
 /// What the numbers mean that a model outputs.
@@ -89,9 +95,9 @@ struct FixedOutput {
   std::string_view for_logits{};  ///< with `chosen_by`: the keys with which the model answers logits
 };
 
-/// What a model takes of a sample: one image, of float32; one tensor of float32, of any sizes; or one or several
-/// tensors of any type, also by the names of its arguments.
-enum class Takes : std::uint8_t { image, numbers, any };
+/// What a model takes of a sample: one image, of float32; one tensor of float32, of any sizes; one or several tensors
+/// of any type, also by the names of its arguments; or nothing but its number.
+enum class Takes : std::uint8_t { image, numbers, any, nothing };
 
 struct KindFacts {
   std::string_view name;
@@ -105,6 +111,7 @@ struct KindFacts {
   std::uint32_t width = 0;              ///< values per image of its output; 0: only the loaded model knows
   Dims per_class{};                     ///< if `width` is known: the sizes of what it has for each class, as of a mask
   bool random = false;                  ///< its predictions are random, or depend on the batch, on purpose
+  std::string_view one_size{};          ///< why one loaded model takes images of one size only; empty: of any
 };
 
 /// Fields that do not go together: what to say, and at which key.
@@ -142,7 +149,8 @@ struct MlpModel {
             .takes = Takes::numbers,
             .trainable = true,
             .output = FixedOutput{OutputKind::logits},
-            .width = layers.empty() ? 0 : layers.back()};
+            .width = layers.empty() ? 0 : layers.back(),
+            .one_size = "its first layer has a weight for each of their values"};
   }
   static void fields(auto& self, auto&& field) {
     field("layers", self.layers, form::Widths{"the hidden widths and then the number of classes: [64, 10]", 64});
@@ -158,7 +166,9 @@ struct MlpModel {
 struct TorchScriptModel {
   std::string path;
   bool optimize = true;
-  std::string entry{};  ///< of a tuple ("0") or a dict ("pooler_output") that the model outputs; empty: a tensor
+  /// Of a tuple ("0") or a dict ("pooler_output") that the model outputs; none: it outputs a tensor. Several are joined
+  /// into one row of values.
+  std::vector<std::string> entries{};
   bool random = false;  ///< draws random numbers on purpose: from the member's seed, again for each segment
   friend bool operator==(const TorchScriptModel&, const TorchScriptModel&) = default;
 
@@ -168,7 +178,7 @@ struct TorchScriptModel {
   static void fields(auto& self, auto&& field) {
     field("path", self.path, form::Path{"the file that torch.jit.save wrote"});
     field("optimize", self.optimize, form::Flag{});
-    field("output", self.entry, form::Text{});
+    field("output", self.entries, form::Texts{kMaxEntries});
     field("random", self.random, form::Flag{});
   }
 };
@@ -176,14 +186,19 @@ struct TorchScriptModel {
 /// Packages of AOTInductor (.pt2), of one model: one for any batch, or several for fixed ones.
 struct AotiModel {
   std::vector<std::string> paths;
-  std::string entry{};  ///< as of a TorchScriptModel
+  std::vector<std::string> entries{};  ///< as of a TorchScriptModel
   friend bool operator==(const AotiModel&, const AotiModel&) = default;
 
-  static KindFacts facts() { return {.name = "aoti", .weights = WeightsFrom::package, .takes = Takes::image}; }
+  static KindFacts facts() {
+    return {.name = "aoti",
+            .weights = WeightsFrom::package,
+            .takes = Takes::image,
+            .one_size = "its packages are compiled for that size"};
+  }
   static void fields(auto& self, auto&& field) {
     field("path", self.paths,
           form::Paths{"the package that AOTInductor wrote, or a list of several for fixed batches", 16});
-    field("output", self.entry, form::Text{});
+    field("output", self.entries, form::Texts{kMaxEntries});
   }
 };
 
@@ -198,7 +213,8 @@ struct ClipVitModel {
     return {.name = "clip-vit",
             .weights = WeightsFrom::tower,
             .takes = Takes::image,
-            .output = FixedOutput{kind_of(output), to_name(output), "'output: logits' and 'head'"}};
+            .output = FixedOutput{kind_of(output), to_name(output), "'output: logits' and 'head'"},
+            .one_size = "its tower has an embedding for each patch of them"};
   }
   static void fields(auto& self, auto&& field) {
     field("path", self.path, form::Path{"the folder with config.json and model.safetensors", /*folder=*/true});
@@ -206,6 +222,19 @@ struct ClipVitModel {
     field("head", self.head, form::Path{});
   }
   std::optional<Clash> clash() const;
+};
+
+/// Predictions that were computed elsewhere: row i of a file is the prediction for sample i of the input.
+struct SavedModel {
+  std::string predictions;
+  friend bool operator==(const SavedModel&, const SavedModel&) = default;
+
+  static KindFacts facts() {
+    return {.name = "saved", .weights = WeightsFrom::nothing, .takes = Takes::nothing, .torch = false};
+  }
+  static void fields(auto& self, auto&& field) {
+    field("predictions", self.predictions, form::Path{"the .npy file with a row for each sample of the input"});
+  }
 };
 
 /// One scripted fault of a `fake` model: `kind` happens in `phase`, at batch `at_batch` of it (counted from 0 in each
@@ -249,7 +278,8 @@ struct FakeModel {
 // ---- the table -----------------------------------------------------------------------------------------------------
 
 /// The order is that in which messages list the kinds.
-using ModelKind = std::variant<SmallCnnModel, MlpModel, TorchScriptModel, AotiModel, ClipVitModel, FakeModel>;
+using ModelKind =
+    std::variant<SmallCnnModel, MlpModel, TorchScriptModel, AotiModel, ClipVitModel, SavedModel, FakeModel>;
 
 /// One model of each kind, with the defaults of its fields.
 const std::vector<ModelKind>& every_kind();
@@ -279,7 +309,12 @@ std::optional<Clash> clash_in(const ModelKind& kind);
 
 /// The key that names a safetensors file, and whether the kind has it.
 constexpr std::string_view kWeightsKey = "weights";
-constexpr bool takes_weights(const KindFacts& facts) { return facts.weights != WeightsFrom::package; }
+constexpr bool takes_weights(const KindFacts& facts) {
+  return facts.weights != WeightsFrom::package && facts.weights != WeightsFrom::nothing;
+}
+
+/// Whether its predictions are there already: no model computes them, and no sample is read.
+constexpr bool is_saved(const KindFacts& facts) { return facts.takes == Takes::nothing; }
 
 /// Whether its file is a program, in which no weight is trainable.
 constexpr bool holds_program(const KindFacts& facts) {
@@ -296,6 +331,9 @@ struct NamedPath {
   std::string path;
 };
 std::vector<NamedPath> paths_of(const ModelKind& kind);
+
+/// The outputs that are chosen of a model with several; none if its kind has no such choice.
+std::vector<std::string> entries_of(const ModelKind& kind);
 
 /// The field that names a folder; nullptr where the kind has none.
 std::string* folder_of(ModelKind& kind);

@@ -16,6 +16,7 @@
 #include "coordinator/api/submissions.hpp"
 #include "coordinator/api/training.hpp"
 #include "coordinator/decide/accumulator.hpp"
+#include "coordinator/decide/spread.hpp"
 #include "coordinator/observe/trace.hpp"
 #include "coordinator/plan/find_worker.hpp"
 #include "coordinator/plan/input.hpp"
@@ -109,12 +110,14 @@ class Ensemble::Impl {
   }
 
   Predictions predict(const std::unique_ptr<Source>& source) {
+    refuse_saved();
     images::MemorySink sink(form(source->count()));
     run(*source, sink);
     return sink.take();
   }
 
   std::future<Predictions> submit(std::unique_ptr<Source> source) {
+    refuse_saved();
     return submissions_.add(std::make_unique<Submitted>(*this, std::move(source)));
   }
 
@@ -228,7 +231,35 @@ class Ensemble::Impl {
   }
 
   /// Throws Error(usage) where the ensemble cannot take the source's images.
-  FittedSource fit(Source& source) const { return {source, pool_.plan().input}; }
+  FittedSource fit(Source& source) const {
+    for (const WorkerPlan& worker : pool_.plan().workers)
+      if (worker.request.saved) check_numbers(worker.request, source);
+    return {source, pool_.plan().input};
+  }
+
+  /// Saved predictions are those of the samples with certain numbers.
+  static void check_numbers(const MemberRequest& member, const Source& source) {
+    if (source.count() == 0) return;
+    const SavedRows& rows = *member.saved;
+    const std::uint64_t first = source.number_of(0);
+    const std::uint64_t last = source.number_of(source.count() - 1);
+    if (first >= rows.first && last - rows.first < rows.rows) return;
+    throw Error(ErrorKind::usage, fmt::format("{} has no saved predictions for all of {}", member.name, source.name()),
+                fmt::format("its file has those of samples {} to {}, and the source has {} to {}", rows.first,
+                            rows.first + rows.rows - 1, first, last),
+                "predict the samples of the ensemble's 'input', or leave the member out");
+  }
+
+  /// Images that a program hands over are in no data set.
+  void refuse_saved() const {
+    for (const WorkerPlan& worker : pool_.plan().workers)
+      if (worker.request.saved)
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} has saved predictions, which belong to the samples of the ensemble's 'input'",
+                                worker.request.name),
+                    "samples that come through predict() or submit() have no place in that data set",
+                    "call run() with a source of the data set, or leave the member out");
+  }
 
   /// Of the combined predictions; nothing with the rule `none`. Throws Error(usage) if they have no such axis.
   std::optional<ClassAxis> class_axis() const {
@@ -247,6 +278,7 @@ class Ensemble::Impl {
     const config::CombineSpec& combine = spec_.checked().combine;
     if (combined()) form.shape = pool_.outputs()[0];
     if (combine.decides()) form.decided = without_axis(*form.shape, combine.axis);
+    if (combined() && combine.spread) form.spread = spread_shape(combine, *form.shape);
     if (!combined() || spec_.checked().save_members)
       for (const Rank rank : pool_.outputs().ids())
         form.members.push_back({pool_.plan().workers[rank.value()].request.name, pool_.outputs()[rank]});

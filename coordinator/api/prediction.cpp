@@ -66,6 +66,7 @@ void Prediction::deliver(const FinishedSegment& finished) {
   } else {
     accumulator_.combine(answers, present, images, axis, result_);
     accumulator_.check_finite(result_.values, width, delivered_);
+    accumulator_.check_finite_spread(result_.spread, result_.spread.size() / images, delivered_);
   }
   SegmentResult result;
   result.set_aside = finished.segment.set_aside;
@@ -74,6 +75,7 @@ void Prediction::deliver(const FinishedSegment& finished) {
   result.width = width;
   result.values = result_.values;
   result.predicted = result_.predicted;
+  result.spread = result_.spread;
   result.members = members;
   if (source_.labelled())
     result.labels = slot_view(static_cast<const std::byte*>(arena_), layout_, finished.segment.slot, images).labels;

@@ -12,6 +12,7 @@
 #include "common/not_finite.hpp"
 #include "common/weight_sum.hpp"
 #include "coordinator/decide/class_rules.hpp"
+#include "coordinator/decide/spread.hpp"
 #include "coordinator/decide/value_rules.hpp"
 
 namespace tutti {
@@ -66,12 +67,14 @@ void Accumulator::combine(Members members, const std::vector<bool>& present, std
   const std::size_t values = combined ? count * axis.values() : 0;
   result.values.resize(values);
   result.predicted.resize(combined && spec_.decides() ? count * axis.decisions() : 0);
+  result.spread.clear();
   if (!combined) return;
   TUTTI_CHECK(members.size() == weights_.size());
   TUTTI_CHECK(axis.values() > 0);
   for (std::size_t m = 0; m < members.size(); ++m)
     if (present[m]) TUTTI_CHECK(members[m].size() == values);
   apply(choose(members, present), count, axis, result);
+  if (spec_.spread) tutti::spread(spread_of(spec_), members, present, count, axis, result.spread);
 }
 
 void Accumulator::check_finite(std::span<const float> values, std::uint64_t width, std::uint64_t first) const {
@@ -88,6 +91,10 @@ void Accumulator::check_finite(std::span<const float> values, std::uint64_t widt
       "combine over probabilities, change the weights, or let such values into the result with 'on_nan: allow'");
 }
 
+void Accumulator::check_finite_spread(std::span<const float> spread, std::uint64_t width, std::uint64_t first) const {
+  if (on_nan_ != OnNan::allow) tutti::check_finite_spread(spread, width, first);
+}
+
 Accumulator::Result Accumulator::nothing(std::uint32_t count, const ClassAxis& axis) const {
   Result result;
   nothing(count, axis, result);
@@ -98,6 +105,8 @@ void Accumulator::nothing(std::uint32_t count, const ClassAxis& axis, Result& re
   const bool combined = spec_.rule != CombineRule::none;
   result.values.assign(combined ? count * axis.values() : 0, std::numeric_limits<float>::quiet_NaN());
   result.predicted.assign(spec_.decides() ? count * axis.decisions() : 0, -1);
+  const std::size_t spread = spread_of(spec_) == Spread::entropy ? axis.decisions() : axis.values();
+  result.spread.assign(combined && spec_.spread ? count * spread : 0, std::numeric_limits<float>::quiet_NaN());
 }
 
 Accumulator::Chosen Accumulator::choose(Members members, const std::vector<bool>& present) const {

@@ -49,6 +49,7 @@ class Accumulator {
   struct Result {
     std::vector<float> values;            ///< count x the values of a prediction; empty with `none`
     std::vector<std::int64_t> predicted;  ///< count x outer x inner; empty if the spec does not decide
+    std::vector<float> spread{};          ///< as spread.hpp says, if the spec asks for it
   };
   /// `members[m]` holds the values of `count` predictions, whose classes are along `axis`. Any thread.
   Result combine(Members members, std::uint32_t count, const ClassAxis& axis) const;
@@ -64,7 +65,10 @@ class Accumulator {
   /// not finite, and names its image: `first` is the number of the first. With `on_nan: allow` it does not.
   void check_finite(std::span<const float> values, std::uint64_t width, std::uint64_t first) const;
 
-  /// The result for images without an output: values that are NaN, the predicted class -1.
+  /// The same of a spread: check_finite_spread() of spread.hpp, except with `on_nan: allow`.
+  void check_finite_spread(std::span<const float> spread, std::uint64_t width, std::uint64_t first) const;
+
+  /// The result for images without an output: values and a spread that are NaN, the predicted class -1.
   Result nothing(std::uint32_t count, const ClassAxis& axis) const;
   void nothing(std::uint32_t count, const ClassAxis& axis, Result& result) const;
 

@@ -1,9 +1,16 @@
 #include "coordinator/decide/spread.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
+#include <optional>
 
+#include <tutti/error.hpp>
+
+#include "common/axis.hpp"
 #include "common/check.hpp"
+#include "common/not_finite.hpp"
 #include "coordinator/decide/class_rules.hpp"
 #include "coordinator/decide/logarithm.hpp"
 
@@ -73,6 +80,15 @@ void write_entropies(Answers members, const ClassAxis& axis, const Patch& patch,
 
 }  // namespace
 
+Spread spread_of(const config::CombineSpec& combine) {
+  const bool one_is_right = combine.over == OutputKind::probabilities && combine.activation != Activation::sigmoid;
+  return one_is_right ? Spread::entropy : Spread::variance;
+}
+
+Dims spread_shape(const config::CombineSpec& combine, const Dims& prediction) {
+  return spread_of(combine) == Spread::entropy ? without_axis(prediction, combine.axis) : prediction;
+}
+
 void spread(Spread kind, Answers members, const std::vector<bool>& present, std::uint32_t count, const ClassAxis& axis,
             std::vector<float>& result) {
   TUTTI_CHECK(members.size() == present.size());
@@ -92,6 +108,18 @@ void spread(Spread kind, Answers members, const std::vector<bool>& present, std:
   result.resize(count * axis.decisions());
   for_each_patch(count, axis,
                  [&](const Patch& patch) { write_entropies(chosen, axis, patch, result.data() + patch.position); });
+}
+
+void check_finite_spread(std::span<const float> spread, std::uint64_t width, std::uint64_t first) {
+  TUTTI_CHECK(spread.empty() || spread.size() % width == 0, "a spread is whole rows");
+  const std::optional<std::size_t> wrong = first_not_finite(spread);
+  if (!wrong) return;
+  throw Error(ErrorKind::failed,
+              fmt::format("the spread of image {} is NaN or infinity, although every member is finite there",
+                          first + *wrong / width),
+              "the members are so far apart that the square of their distance does not fit float32",
+              "combine over probabilities, leave 'spread' out, or let such values into the result with 'on_nan: "
+              "allow'");
 }
 
 }  // namespace tutti

@@ -8,7 +8,6 @@
 #include <tutti/error.hpp>
 
 #include "common/counted.hpp"
-#include "common/log.hpp"
 #include "common/resample.hpp"
 #include "common/tensor_text.hpp"
 #include "config/input.hpp"
@@ -130,6 +129,8 @@ InputForm stored_form(config::FoundSamples found, const config::EnsembleSpec& sp
     for (NamedLayout& image : found.tensors) image.layout.dtype = Dtype::float32;
   InputForm form{std::move(found.tensors), found.count, planes_of(spec, input)};
   form.band_places = found.band_places;
+  form.first = found.first;
+  form.whole = found.whole;
   return form;
 }
 
@@ -155,14 +156,15 @@ std::vector<Plane> planes_of(const config::EnsembleSpec& spec, const config::Inp
   for (const config::MemberSpec& member : spec.members) {
     const Resize resize = resize_for(member, input);
     const bool known = std::ranges::any_of(planes, [&](const Plane& plane) { return plane.resize == resize; });
-    if (!known) planes.push_back({asked_by(member), resize});
+    if (!known && !is_saved(facts_of(member.model.kind))) planes.push_back({asked_by(member), resize});
   }
+  if (planes.empty()) planes.push_back({Resize{}, input.resize});  // members with saved predictions only
   return planes;
 }
 
 std::uint32_t plane_of(const std::vector<Plane>& planes, const config::MemberSpec& member,
                        const config::InputSpec& input) {
-  if (planes.empty()) return 0;
+  if (planes.empty() || is_saved(facts_of(member.model.kind))) return 0;
   const Resize resize = resize_for(member, input);
   const auto found = std::ranges::find_if(planes, [&](const Plane& plane) { return plane.resize == resize; });
   TUTTI_CHECK(found != planes.end());
@@ -195,6 +197,7 @@ bool same_arrays(const config::EnsembleSpec& spec, const OpenedInput& planned, c
   if (!other.input.tensors.empty()) return false;
   std::vector<std::optional<Resize>> made(planes.size());
   return std::ranges::all_of(spec.members, [&](const config::MemberSpec& member) {
+    if (is_saved(facts_of(member.model.kind))) return true;
     std::optional<Resize>& plane = made[plane_of(planes, member, planned.input)];
     const Resize resize = resize_for(member, other.input);
     if (!plane) plane = resize;
@@ -224,7 +227,9 @@ std::unique_ptr<Source> open_source(const config::EnsembleSpec& spec, const conf
 
 config::FoundSamples found_in(const Source& source) {
   const images::Tiling* const tiling = images::tiling_of(source);
-  return {source.tensors(), source.count(), tiling != nullptr ? tiling->band_places() : 0};
+  const images::PlaneSource* const part = dynamic_cast<const images::PlaneSource*>(&source);
+  return {source.tensors(), source.count(), tiling != nullptr ? tiling->band_places() : 0,
+          source.count() > 0 ? source.number_of(0) : 0, part != nullptr ? part->whole_count() : source.count()};
 }
 
 InputForm form_of(const Source& source, const config::EnsembleSpec& spec, const config::InputSpec& input) {
@@ -254,17 +259,6 @@ InputForm api_form(const config::EnsembleSpec& spec, const config::InputSpec& in
     const bool bytes = has_bytes && workers_prepare(spec, input);
     return {*shape, std::nullopt, bytes ? Dtype::uint8 : Dtype::float32, planes_of(spec, input)};
   }
-}
-
-void say_skipped(const Source& source) {
-  const std::vector<std::string> skipped = source.skipped();
-  if (!skipped.empty())
-    log::warning("left out {} of {} that cannot be read or decoded, as 'on_broken: skip' says; the first: {}",
-                 counted(skipped.size(), "file"), source.name(), skipped.front());
-  if (source.count() == 0)
-    log::warning("{} has no images, so there is nothing to predict; see 'limit' and 'count' of its 'input'",
-                 source.name());
-  for (const std::string& remark : source.remarks()) log::warning("{}: {}", source.name(), remark);
 }
 
 void check_same_preparation(const config::EnsembleSpec& spec, const Source& train, const Source& test) {
@@ -387,14 +381,6 @@ void read_images(Source& source, std::span<const std::uint64_t> indices, const S
   std::vector<std::span<std::byte>> tensors;
   for (std::size_t array = 0; array < place.layout.arrays.size(); ++array) tensors.push_back(view(array).bytes);
   source.read_tensors(indices, tensors, wanted);
-}
-
-void say_unturned(Source& source) {
-  auto* const decoding = dynamic_cast<images::PlaneSource*>(&source);
-  const std::uint64_t pictures = decoding != nullptr ? decoding->take_unturned() : 0;
-  if (pictures > 0)
-    log::warning("{} of {} {} an EXIF orientation, which was not applied ('orientation: exif' turns them)",
-                 counted(pictures, "picture"), source.name(), pictures == 1 ? "has" : "have");
 }
 
 }  // namespace tutti

@@ -54,6 +54,8 @@ struct InputForm {
   std::optional<std::uint64_t> images{};  ///< how many; nothing if they come through the API
   std::vector<Plane> planes{};            ///< then the arena holds these instead of the only tensor, which is a picture
   std::uint64_t band_places = 0;          ///< with tiles: Tiling::band_places() of images/tiles.hpp
+  std::uint64_t first = 0;                ///< the number of the first sample in the whole data set
+  std::uint64_t whole = 0;                ///< samples of the whole data set; 0: not known
 
   InputForm() = default;
   InputForm(std::vector<NamedLayout> sample, std::optional<std::uint64_t> count, std::vector<Plane> sizes = {})

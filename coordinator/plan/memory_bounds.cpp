@@ -11,6 +11,7 @@
 #include "common/resample.hpp"
 #include "common/tensor_text.hpp"
 #include "common/wire/channel.hpp"
+#include "coordinator/decide/spread.hpp"
 #include "coordinator/observe/trace.hpp"
 #include "merge/checkpoint.hpp"
 
@@ -34,6 +35,7 @@ constexpr std::uint64_t kAssumedGrowth = 32;
 
 /// The files whose bytes a worker holds once its model is loaded.
 std::vector<std::filesystem::path> model_files(const MemberRequest& request) {
+  if (is_saved(facts_of(request.model))) return {};  // its rows are read when they are needed
   std::vector<std::filesystem::path> files = files_of(request.model, request.weights);
   // Such weights replace those in the model's file.
   const bool replaced = facts_of(request.model).weights == WeightsFrom::module;
@@ -138,6 +140,7 @@ class Sum {
                          plan_.decode_threads * decoding});
     }
     if (plan_.input.band_places > 0) add_blending();
+    if (plan_.combine.spread && !plan_.training) add_spread();
     if (plan_.training && plan_.input.images)
       bounds_.push_back(
           {fmt::format("order of {} for training", counted(*plan_.input.images, "image")), *plan_.input.images * 8});
@@ -169,10 +172,33 @@ class Sum {
     const std::uint64_t classes = width == 0 ? kAssumedClasses : std::max<std::uint64_t>(1, width / places_of_tile());
     const std::uint64_t blended = plan_.saves_members ? plan_.workers.size() + 1 : 1;
     const std::uint64_t places = plan_.input.band_places;
+    const bool entropy = spread_of(plan_.combine) == Spread::entropy;
+    const std::uint64_t spread = !plan_.combine.spread ? 0 : entropy ? 1 : classes;
     bounds_.push_back(
-        {fmt::format("blending of tiles: a band of {} x {}{}{}", counted(places, "place"), counted(classes, "value"),
-                     width == 0 ? " (assumed)" : "", blended > 1 ? fmt::format(", {} times", blended) : ""),
-         places * (classes * blended + 1) * sizeof(float)});
+        {fmt::format("blending of tiles: a band of {} x {}{}{}{}", counted(places, "place"), counted(classes, "value"),
+                     width == 0 ? " (assumed)" : "", blended > 1 ? fmt::format(", {} times", blended) : "",
+                     spread > 0 ? ", and their spread" : ""),
+         places * (classes * blended + spread + 1) * sizeof(float)});
+  }
+
+  /// The members' spread over one segment. An entropy has fewer numbers, but how many only the models tell.
+  void add_spread() {
+    const WorkerPlan& first = plan_.workers.front();
+    const std::uint64_t values = values_of(first);
+    bounds_.push_back({fmt::format("spread of the members: {} x {}{}", counted(plan_.arena.images, "image"),
+                                   counted(values, "value"), known_width(first) ? "" : " (assumed)"),
+                       plan_.arena.images * values * sizeof(float)});
+  }
+
+  static bool known_width(const WorkerPlan& worker) { return told_width(worker) != 0; }
+  static std::uint64_t told_width(const WorkerPlan& worker) {
+    return worker.request.saved ? worker.request.saved->width() : facts_of(worker.request.model).width;
+  }
+
+  /// Of a prediction, as far as the description tells.
+  std::uint64_t values_of(const WorkerPlan& worker) const {
+    if (known_width(worker)) return told_width(worker);
+    return plan_.input.band_places > 0 ? kAssumedClasses * places_of_tile() : kAssumedWidth;
   }
 
   /// The first axis of a tile has its channels.
@@ -183,13 +209,11 @@ class Sum {
 
   /// The outputs of a worker that died are read from its channel while its replacement already has another channel.
   void add_channels(const WorkerPlan& worker) {
-    const std::uint32_t width = facts_of(worker.request.model).width;
-    const std::uint64_t assumed = plan_.input.band_places > 0 ? kAssumedClasses * places_of_tile() : kAssumedWidth;
-    const ChannelLayout channel{plan_.arena.slots, plan_.arena.images,
-                                width == 0 ? static_cast<std::uint32_t>(assumed) : width};
+    const std::uint64_t values = values_of(worker);
+    const ChannelLayout channel{plan_.arena.slots, plan_.arena.images, static_cast<std::uint32_t>(values)};
     bounds_.push_back({fmt::format("channel of {}: rings, {} output slots x {}{}", worker.request.name, channel.slots,
                                    bytes_text(channel.output_slot_bytes()),
-                                   width == 0 ? fmt::format(" (assuming {} values per image)", assumed) : ""),
+                                   known_width(worker) ? "" : fmt::format(" (assuming {} values per image)", values)),
                        channel.bytes()});
     if (plan_.failure.on_worker_failure != OnWorkerFailure::fail)
       bounds_.push_back({fmt::format("channel of a replacement of {}, in addition to that of the worker that died",

@@ -14,10 +14,13 @@
 #include "config/failure.hpp"
 #include "config/input.hpp"
 #include "config/takes.hpp"
+#include "config/view_checks.hpp"
 #include "coordinator/plan/memory_bounds.hpp"
 #include "coordinator/plan/placement.hpp"
+#include "coordinator/plan/saved.hpp"
 #include "coordinator/plan/segments.hpp"
 #include "coordinator/plan/threads.hpp"
+#include "images/arrays.hpp"
 #include "images/sources.hpp"
 
 namespace tutti {
@@ -130,6 +133,8 @@ std::vector<TakenTensor> tensors_taken(const config::MemberSpec& member, const s
 
 std::vector<TakenTensor> taken_by(const config::MemberSpec& member, const config::EnsembleSpec& spec,
                                   const config::InputSpec& whole, const Plan& plan) {
+  // Only their numbers are read, which go with every array.
+  if (is_saved(facts_of(member.model.kind))) return {TakenTensor::unchanged(plan.arena.arrays.front())};
   // The reader of the configuration has already checked this if it knows the tensors.
   const config::TakenNames names = config::taken_names(member, names_of(plan.input.tensors));
   refuse_misfit(names.wrong);
@@ -140,12 +145,23 @@ std::vector<TakenTensor> taken_by(const config::MemberSpec& member, const config
 }
 
 /// The reader of the configuration has already checked this if it knows the images.
-void check_views(const MemberRequest& request) {
+void check_views(const config::MemberSpec& member, const MemberRequest& request) {
   if (request.views.empty()) return;
-  const ImageShape image = viewed_images(request);
+  const std::string& place = member.views_place.text;
+  const auto refuse = [&](const std::string& what, const std::string& detail, const std::string& hint) {
+    throw Error(ErrorKind::usage, fmt::format("{}{}{}: {}", place, place.empty() ? "" : ": ", member.name, what),
+                detail, hint);
+  };
+  ImageShape image;
+  try {
+    image = viewed_images(request);
+  } catch (const Error& error) {
+    refuse(error.message(), error.detail(), error.hint());
+  }
   for (const View& view : request.views)
     if (const ViewProblem problem = problem_of(view, image); !problem.what.empty())
-      throw Error(ErrorKind::usage, fmt::format("{}: {}", request.name, problem.what), {}, problem.hint);
+      refuse(problem.what, {}, problem.hint);
+  if (const auto other = config::other_size(member, image)) refuse(other->problem.what, {}, other->problem.hint);
 }
 
 /// Without batches, threads and device.
@@ -157,9 +173,10 @@ MemberRequest request_of(const config::MemberSpec& member, const config::Ensembl
   request.model = member.model.kind;
   request.weights = options.training ? member.train.init.string() : member.model.weights.string();
   request.seed = member.seed;
+  if (!options.training) request.saved = find_saved(member, plan.input);
   request.takes = taken_by(member, spec, whole, plan);
   request.views = member.views;
-  check_views(request);
+  check_views(member, request);
   request.output = member.output;
   request.over = spec.combine.over;
   request.axis = spec.combine.axis;
@@ -235,9 +252,12 @@ void place_members(Plan& plan, const config::EnsembleSpec& spec, const Machine& 
     placements.emplace_back(member.name, placement);
     if (!placement.problem.empty()) problems.push_back(placement.problem);
     plan.weights.push_back(static_cast<float>(member.weight));
+    if (request.saved && request.saved->type == SavedType::float64)
+      plan.notes.push_back(images::float64_remark(std::get<SavedModel>(member.model.kind).predictions));
     plan.workers.push_back(worker_of(member, std::move(request), placement));
   }
   raise_placement_problems(problems);
+  check_saved_shapes(spec, plan);
   for (std::string& note : notes_of(placements)) plan.notes.push_back(std::move(note));
 }
 

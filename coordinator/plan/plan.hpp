@@ -1,5 +1,6 @@
 // Decides, from a description and a machine, what will run where and what it needs. Pure, except that it reads the
-// sizes of the models' files; starts nothing. `tutti plan` prints it; the pool carries it out.
+// sizes of the models' files and the headers of saved predictions; starts nothing. `tutti plan` prints it; the pool
+// carries it out.
 #pragma once
 
 #include <cstdint>
@@ -63,7 +64,8 @@ struct Plan {
 /// Whether any member's device may be a GPU.
 GpuSearch gpus_wanted(const config::EnsembleSpec& spec);
 
-/// Throws Error(usage) if a device or core does not exist; it names the members and what does exist.
+/// Throws Error(usage) if a device or core does not exist; it names the members and what does exist. Also if saved
+/// predictions do not fit the input (coordinator/plan/saved.hpp).
 Plan make_plan(const config::EnsembleSpec& spec, const Machine& machine, const InputForm& input,
                const Options& options);
 

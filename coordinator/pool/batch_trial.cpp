@@ -24,8 +24,9 @@ using Groups = std::vector<std::vector<Rank>>;
 /// Runs one segment of made-up images after the other, each as a separate stream, and measures its time.
 class Rounds final : public Work {
  public:
-  Rounds(const Groups& groups, const ArenaLayout& arena)
-      : groups_(groups), written_(arena.slots, std::vector<std::size_t>(arena.arrays.size())) {}
+  /// `number` is that of a sample: the made-up ones are all called so.
+  Rounds(const Groups& groups, const ArenaLayout& arena, std::uint64_t number)
+      : groups_(groups), number_(number), written_(arena.slots, std::vector<std::size_t>(arena.arrays.size())) {}
 
   void prepare(std::uint32_t images) {
     images_ = images;
@@ -41,6 +42,7 @@ class Rounds final : public Work {
       for (; written * value_bytes < view.bytes.size(); ++written)
         write_value(&view.bytes[written * value_bytes], view.dtype, made_up_value(view.dtype, 0, written));
     }
+    std::ranges::fill(slot_view(arena, layout, slot, images_).numbers, number_);
     filled_ = true;
     begin_ = Clock::now();
     return images_;
@@ -68,6 +70,7 @@ class Rounds final : public Work {
 
  private:
   const Groups& groups_;
+  const std::uint64_t number_;
   BySlot<std::vector<std::size_t>> written_;  // by array: values that are there from earlier rounds
   std::uint32_t images_ = 0;
   bool filled_ = false;
@@ -92,7 +95,7 @@ ByRank<Value> by_rank(const Groups& groups, std::size_t members, OfGroup of_grou
 
 void drive(Pool& pool, BatchSearch& search, const Groups& groups) {
   const std::size_t members = pool.plan().workers.size();
-  Rounds rounds(groups, pool.plan().arena);
+  Rounds rounds(groups, pool.plan().arena, pool.plan().input.first);
   while (const auto round = search.next()) {
     pool.try_batches(by_rank<std::uint32_t>(groups, members, [&](std::size_t group) { return round->batches[group]; }));
     rounds.prepare(round->images);

@@ -10,6 +10,7 @@
 #include "common/counted.hpp"
 #include "common/kill_point.hpp"
 #include "common/log.hpp"
+#include "common/tensor_text.hpp"
 #include "common/thread.hpp"
 #include "coordinator/decide/class_axis.hpp"
 
@@ -27,6 +28,7 @@ Pool::Pool(Plan plan, const std::filesystem::path& worker_program, std::string d
       trace_(trace),
       arena_file_(MemoryFile::create("arena")),
       outputs_(plan_.workers.size()),
+      parts_(plan_.workers.size()),
       outputs_known_(plan_.workers.size()),
       board_(plan_),
       roster_(loop_, static_cast<WorkerListener&>(*this),
@@ -91,7 +93,7 @@ void Pool::start_processes(const std::filesystem::path& worker_program) {
   ForkServer::Setting setting;
   setting.program = worker_program;
   setting.environment = forked->environment;
-  setting.preload = !std::holds_alternative<FakeModel>(forked->request.model);
+  setting.preload = facts_of(forked->request.model).torch;
   setting.core_files = plan_.failure.core_files;
   setting.start_deadline = plan_.start_deadline;
   setting.answer_deadline = plan_.fork_deadline;
@@ -127,6 +129,28 @@ void Pool::run_loop() {
   }
 }
 
+/// The same for members that join several outputs: the first value of each, and how many follow, must be the same. What
+/// a member without parts has in its row is not known.
+std::optional<Error> Pool::unlike_parts() const {
+  const std::vector<NamedLayout>* first = nullptr;
+  Rank of_first(0);
+  for (const Rank rank : parts_.ids()) {
+    if (plan_.combine.rule == CombineRule::none || parts_[rank].empty()) continue;
+    if (first == nullptr) {
+      first = &parts_[rank];
+      of_first = rank;
+    }
+    const auto same = [](const NamedLayout& a, const NamedLayout& b) { return a.layout == b.layout; };
+    if (std::ranges::equal(*first, parts_[rank], same)) continue;
+    return Error(ErrorKind::usage,
+                 fmt::format("the members cannot be combined: {} joins {}, but {} joins {}",
+                             plan_.workers[of_first.value()].request.name, sample_text(*first),
+                             plan_.workers[rank.value()].request.name, sample_text(parts_[rank])),
+                 {}, "name outputs of the same shapes, in the same order, in 'output' of each 'model'");
+  }
+  return std::nullopt;
+}
+
 /// Why the members cannot be combined, if they cannot.
 std::optional<Error> Pool::unlike_outputs() const {
   for (const Rank rank : outputs_.ids()) {
@@ -140,6 +164,7 @@ std::optional<Error> Pool::unlike_outputs() const {
                     plan_.workers[rank.value()].request.name, dims_text(outputs_[rank])),
         {}, "use models with the same classes, or 'combine: {rule: none}'");
   }
+  if (const auto unlike = unlike_parts()) return unlike;
   try {
     if (plan_.combine.decides()) ClassAxis::of(outputs_[0], plan_.combine.axis);
   } catch (const Error& error) {

@@ -107,6 +107,7 @@ class Pool final : private WorkerListener {
   void take_ready(WorkerProcess& worker, const control::Ready& ready) TUTTI_REQUIRES(on_loop);
   void say_ready(Rank rank, const control::Ready& ready) const;
   void all_running() TUTTI_REQUIRES(on_loop);
+  std::optional<Error> unlike_parts() const;
   std::optional<Error> unlike_outputs() const;
   void submit(const FilledSegment& filled) TUTTI_REQUIRES(on_loop);
   void announce(const Error& error);
@@ -139,6 +140,7 @@ class Pool final : private WorkerListener {
   Mapping arena_;
   // Written by the loop until all are ready; the constructor waits for that.
   ByRank<Dims> outputs_;
+  ByRank<std::vector<NamedLayout>> parts_;  // of outputs_, where several outputs are joined
   ByRank<bool> outputs_known_;
 
   // Thread-safe.

@@ -18,8 +18,6 @@ namespace {
 constexpr std::chrono::milliseconds kTick{250};
 // A tick that is this late was not delayed by a busy machine: this process had been stopped.
 constexpr std::chrono::seconds kStall{1};
-// The most values per image that a member may output; with the bounds of the configuration no sum of bytes overflows.
-constexpr std::uint32_t kMaxWidth = 1U << 24;
 
 }  // namespace
 
@@ -57,10 +55,16 @@ void Pool::take_ready(WorkerProcess& worker, const control::Ready& ready) {
   const std::uint64_t width = elements_of(ready.output);
   if (width == 0 || width > kMaxWidth)
     return worker.violate(fmt::format("it says that it outputs {} per image", counted(width, "value")));
+  std::uint64_t joined = 0;
+  for (const NamedLayout& part : ready.parts) joined += part.layout.elements();
+  if (!ready.parts.empty() && joined != width)
+    return worker.violate(
+        fmt::format("it says that it joins {} per image, and that it outputs {}", counted(joined, "value"), width));
   if (outputs_known_[rank] && outputs_[rank] != ready.output)
     return worker.violate(fmt::format("it outputs {} values per image, but the worker before it output {}",
                                       dims_text(ready.output), dims_text(outputs_[rank])));
   if (!outputs_known_[rank]) outputs_[rank] = ready.output;  // drivers read it from now on
+  parts_[rank] = ready.parts;
   outputs_known_[rank] = true;
   board_.ready(rank, ready);
   if (!was_running_) say_ready(rank, ready);

@@ -88,6 +88,7 @@ void StatusBoard::ready(Rank rank, const control::Ready& ready) {
   MemberStatus& member = status_.members[rank.value()];
   member.backend = ready.backend;
   member.output = ready.output;
+  member.parts = ready.parts;
   member.parameters = ready.parameters;
   member.load_seconds = ready.load_seconds;
   member.warm_up_seconds = ready.warm_up_seconds;

@@ -42,6 +42,11 @@ struct Predictions {
   /// The classes that the rule decides for: count x shape without the axis of the classes. Empty where there is nothing
   /// to decide: over features and values, and with `activation: sigmoid`.
   std::vector<std::int64_t> predicted;
+  /// How far the members are apart, if `combine` has `spread: true`: count x spread_shape. Over probabilities of which
+  /// one class is right, the entropy of their mean; these have the shape of `predicted`. Otherwise the variance of each
+  /// value. NaN where no member predicted.
+  std::vector<float> spread;
+  Dims spread_shape;  ///< of one prediction
   /// In rank order; empty unless asked for (`save_members`, rule `none`). NaN if the member is not in a segment.
   std::vector<MemberPredictions> members;
   std::vector<IncompleteSegment> incomplete;  ///< in order; empty if every member predicted every segment
@@ -61,12 +66,15 @@ struct SegmentResult {
   std::uint32_t width = 0;                       ///< values per prediction; 0 with the rule `none`
   std::span<const float> values;                 ///< count x width; empty with the rule `none`
   std::span<const std::int64_t> predicted;       ///< as in Predictions; empty where nothing is decided
+  std::span<const float> spread;                 ///< as in Predictions; empty unless it was asked for
   std::span<const std::int64_t> labels;          ///< count; empty if the source has no labels
   std::span<const MemberSegmentResult> members;  ///< in rank order, all of them
   bool set_aside = false;                        ///< it killed too many workers: values are NaN, predicted -1
 
   /// Classes that are decided for per prediction: 1 as a rule, one per pixel of a mask.
   std::uint32_t decisions() const { return count == 0 ? 0 : static_cast<std::uint32_t>(predicted.size() / count); }
+  /// Numbers of the spread per prediction.
+  std::uint32_t spread_width() const { return count == 0 ? 0 : static_cast<std::uint32_t>(spread.size() / count); }
   std::uint32_t members_present() const {
     std::uint32_t present = 0;
     for (const MemberSegmentResult& member : members) present += member.present ? 1 : 0;

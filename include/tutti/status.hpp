@@ -96,6 +96,8 @@ struct MemberStatus {
   std::string absent_reason;                         ///< empty unless absent
   std::optional<std::uint64_t> absent_from_segment;  ///< the first segment without it, counted over the pool's life
   Dims output;                                       ///< sizes of a prediction, such as {classes}
+  /// The outputs of the model that are joined to this prediction, in order; none if it is one output.
+  std::vector<NamedLayout> parts;
   std::uint64_t parameters = 0;
   double load_seconds = 0;
   double warm_up_seconds = 0;

@@ -20,6 +20,7 @@
 #include "program/evaluate/evaluation_report.hpp"
 #include "program/evaluate/hosting.hpp"
 #include "program/evaluate/saved_run.hpp"
+#include "program/evaluate/spread_sink.hpp"
 #include "program/reporting.hpp"
 #include "program/say.hpp"
 #include "program/session.hpp"
@@ -236,9 +237,15 @@ class Combine {
     Evaluation evaluation(std::move(form), head);
     RuleFiles files(evaluation, form_, own, answers.images(), answers.output(0),
                     head != nullptr ? head->classes() : answers.width(0), interruption_);
-    EvaluatingSink sink(evaluation, own, answers.images(), &files);
+    std::optional<SpreadSink> spread;
+    Sink* next = &files;
+    if (spec_.combine.spread)
+      next = &spread.emplace(own, spec_.combine, spec_.failure.on_nan, form_.members, answers.output(0),
+                             answers.images(), next);
+    EvaluatingSink sink(evaluation, own, answers.images(), next);
     answers.replay(sink);
     sink.finish();
+    if (spread) spread->finish();
     files.finish();
     images::TaskReport row;
     row.name = task.name.empty() ? std::string(to_name(spec_.input.dataset)) : task.name;

@@ -15,6 +15,7 @@
 #include "program/evaluate/evaluation_report.hpp"
 #include "program/evaluate/hosting.hpp"
 #include "program/evaluate/picture.hpp"
+#include "program/evaluate/spread_sink.hpp"
 #include "program/evaluation_task.hpp"
 #include "program/progress.hpp"
 #include "program/reporting.hpp"
@@ -33,7 +34,7 @@ class Evaluate {
  public:
   Evaluate(const CommandLine& line, Interruption& interruption)
       : line_(line),
-        hosting_(with_files(host_models(load(line), line.merged))),
+        hosting_(without_saved(with_files(host_models(load(line), line.merged)))),
         form_(form_of(hosting_, line.rules)),
         tasks_(open_tasks(hosting_.described)),
         session_("evaluate", line, interruption, for_largest_task(), *tasks_.front().source) {
@@ -129,7 +130,12 @@ class Evaluate {
     Evaluation evaluation(form_, task.head_or_null());
     std::optional<images::NpySink> saved;
     if (session_.spec().save_members) saved.emplace(folder, saved_form(task));
-    EvaluatingSink evaluating(evaluation, folder, task.source->count(), saved ? &*saved : nullptr);
+    Sink* next = saved ? &*saved : nullptr;
+    std::optional<SpreadSink> spread;
+    if (const config::EnsembleSpec& spec = hosting_.described; spec.combine.spread)
+      next = &spread.emplace(folder, spec.combine, spec.failure.on_nan, form_.members,
+                             session_.ensemble().status().members.front().output, task.source->count(), next);
+    EvaluatingSink evaluating(evaluation, folder, task.source->count(), next);
     if (!form_.rules.empty()) evaluating.add_table(folder / "predictions.csv", *task.source, classes_of(task));
     Progress progress(style_for(stderr, line_.quiet), task.name, task.source->count(), 0,
                       [this] { return session_.ensemble().status(); }, {number, tasks_.size()});
@@ -142,19 +148,22 @@ class Evaluate {
       session_.ensemble().run(*task.source, sink);
     } catch (const Error& error) {
       if (evaluation.images() > 0) note();
-      if (error.kind() == ErrorKind::interrupted) keep_partial(evaluating, saved);
+      if (error.kind() == ErrorKind::interrupted) keep_partial(evaluating, saved, spread);
       throw in_task(error, task);
     }
     evaluating.finish();
     if (saved) saved->finish();
+    if (spread) spread->finish();
     note();
   }
 
   /// Writes what is finished. If that fails, it is only logged, so that the reason why the run ended is not hidden.
-  static void keep_partial(EvaluatingSink& evaluating, std::optional<images::NpySink>& saved) noexcept {
+  static void keep_partial(EvaluatingSink& evaluating, std::optional<images::NpySink>& saved,
+                           std::optional<SpreadSink>& spread) noexcept {
     try {
       evaluating.finish_partial();
       if (saved) saved->finish_partial();
+      if (spread) spread->finish_partial();
     } catch (const std::exception& error) {
       log::error("could not write the finished part: {}", error.what());
     }

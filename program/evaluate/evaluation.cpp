@@ -27,7 +27,9 @@ Evaluation::Evaluation(EvaluationForm form, const merge::Head* head)
       behind_(form_.rules.size()) {
   assert(head_ == nullptr || form_.answers == OutputKind::features);
   for (const config::CombineSpec& rule : form_.rules) {
-    accumulators_.emplace_back(rule, form_.weights, form_.on_nan);
+    config::CombineSpec without_spread = rule;  // it is the same for every rule: spread_sink.hpp
+    without_spread.spread = false;
+    accumulators_.emplace_back(without_spread, form_.weights, form_.on_nan);
     if (behind_head(rule)) shares_.resize(form_.members);
   }
 }

@@ -111,6 +111,18 @@ Hosting with_files(Hosting hosting) {
   return hosting;
 }
 
+Hosting without_saved(Hosting hosting) {
+  const auto& members = hosting.described.members;
+  const auto saved = std::ranges::find_if(
+      members, [](const config::MemberSpec& member) { return is_saved(facts_of(member.model.kind)); });
+  if (saved == members.end() || hosting.described.tasks.empty()) return hosting;
+  throw Error(ErrorKind::usage,
+              fmt::format("{}{}member '{}' has saved predictions, and each of the 'tasks' has other images",
+                          saved->model.file_place.text, saved->model.file_place.text.empty() ? "" : ": ", saved->name),
+              "its file has one row for each sample of 'input'",
+              "leave 'tasks' out to evaluate over 'input', or leave the member out");
+}
+
 EvaluationForm form_of(const Hosting& hosting, const std::string& rules) {
   const config::EnsembleSpec& spec = hosting.described;
   EvaluationForm form{spec.combine.over, spec.members.size(), {}, {}, spec.failure.on_nan};

@@ -27,6 +27,9 @@ Hosting host_models(config::EnsembleSpec spec, const std::vector<std::string>& m
 /// The same. Throws Error(usage) if the weights of the base or of a merged model do not exist.
 Hosting with_files(Hosting hosting);
 
+/// The same. Throws Error(usage) if a member has saved predictions, which are those of one input, and there are tasks.
+Hosting without_saved(Hosting hosting);
+
 /// How to evaluate these models: under the rules of the list, or, if it is empty, under the rule of the description.
 /// Throws Error(usage).
 EvaluationForm form_of(const Hosting& hosting, const std::string& rules);

@@ -24,7 +24,7 @@ class UnfinishedImages final : public images::Forwarding {
 
   std::uint64_t count() const override { return count_; }
   std::string image_name(std::uint64_t index) const override { return Forwarding::image_name(image(index)); }
-  std::uint64_t number_of(std::uint64_t index) const override { return image(index); }
+  std::uint64_t number_of(std::uint64_t index) const override { return Forwarding::number_of(image(index)); }
 
   /// The index, among all images, of image number `index` here.
   std::uint64_t image(std::uint64_t index) const {

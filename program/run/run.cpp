@@ -7,6 +7,7 @@
 #include "common/counted.hpp"
 #include "common/kill_point.hpp"
 #include "common/log.hpp"
+#include "coordinator/decide/spread.hpp"
 #include "coordinator/plan/fingerprint.hpp"
 #include "program/advice.hpp"
 #include "program/commands.hpp"
@@ -36,6 +37,12 @@ std::optional<Dims> decided(const config::CombineSpec& combine, const Status& st
   return without_axis(status.members.front().output, combine.axis);
 }
 
+/// The sizes of the spread of a prediction; nothing if it was not asked for.
+std::optional<Dims> spread_of_one(const config::CombineSpec& combine, const Status& status) {
+  if (!combine.spread) return std::nullopt;
+  return spread_shape(combine, status.members.front().output);
+}
+
 images::ResultForm result_form(const config::EnsembleSpec& spec, const Status& status, std::uint64_t images,
                                bool labelled) {
   const bool combined = spec.combine.rule != CombineRule::none;
@@ -43,6 +50,7 @@ images::ResultForm result_form(const config::EnsembleSpec& spec, const Status& s
   form.images = images;
   if (combined) form.shape = status.members.front().output;
   form.decided = decided(spec.combine, status);
+  form.spread = spread_of_one(spec.combine, status);
   if (spec.save_members || !combined)
     for (const MemberStatus& member : status.members) form.members.push_back({member.name, member.output});
   form.labels = labelled && !form.members.empty();
@@ -306,7 +314,14 @@ class Run {
     journaling.catch_up();
   }
 
-  void note_finished() { session_.report().finished = finished_report(*journal_, resumed_); }
+  void note_finished() {
+    images::Report& report = session_.report();
+    report.finished = finished_report(*journal_, resumed_);
+    const config::CombineSpec& combine = session_.spec().combine;
+    const auto sizes = spread_of_one(combine, session_.ensemble().status());
+    if (report.ensemble && sizes)
+      report.ensemble->spread = images::SpreadReport{std::string(to_name(spread_of(combine))), *sizes};
+  }
 
   /// Writes what is finished. If that fails, it is only logged, so that the reason why the run ended is not hidden.
   void keep_partial() noexcept {

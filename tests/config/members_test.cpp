@@ -164,7 +164,7 @@ combine: {rule: weighted}
   CHECK(a.train == config::TrainSpec{3, 8, 1e-2, "i.safetensors", true});
   CHECK(std::get<MlpModel>(spec.members[1].model.kind).layers == std::vector<std::uint32_t>{64, 4});
   CHECK(spec.members[1].model.weights == "b.safetensors");
-  CHECK(std::get<TorchScriptModel>(spec.members[2].model.kind) == TorchScriptModel{"c.pt", false, "0"});
+  CHECK(std::get<TorchScriptModel>(spec.members[2].model.kind) == TorchScriptModel{"c.pt", false, {"0"}});
   CHECK(std::get<FakeModel>(spec.members[3].model.kind).delay_us == 7'000);
   CHECK(kind_name(spec.members[1].model.kind) == "mlp");
   CHECK(kind_name(spec.members[2].model.kind) == "torchscript");
@@ -255,12 +255,13 @@ TEST_CASE("wrong values of a member are refused with what they must be") {
 TEST_CASE("a model needs a known kind") {
   CHECK(problem("members: [{name: a, model: small-cnn}]") ==
         "e.yaml:1:28: 'model' must be a map of keys and values, not 'small-cnn'");
-  CHECK(model_problem("classes: 3") == "'model' needs 'kind', small-cnn, mlp, torchscript, aoti, clip-vit or fake");
-  CHECK(
-      model_problem("kind: smal-cnn") ==
-      "'kind' must be small-cnn, mlp, torchscript, aoti, clip-vit or fake, not 'smal-cnn'; did you mean 'small-cnn'?");
+  CHECK(model_problem("classes: 3") ==
+        "'model' needs 'kind', small-cnn, mlp, torchscript, aoti, clip-vit, saved or fake");
+  CHECK(model_problem("kind: smal-cnn") ==
+        "'kind' must be small-cnn, mlp, torchscript, aoti, clip-vit, saved or fake, not 'smal-cnn'; did you mean "
+        "'small-cnn'?");
   CHECK(model_problem("kind: [fake]") ==
-        "'kind' must be small-cnn, mlp, torchscript, aoti, clip-vit or fake, not a list");
+        "'kind' must be small-cnn, mlp, torchscript, aoti, clip-vit, saved or fake, not a list");
 }
 
 TEST_CASE("keys of another kind of model are refused with the kinds that have them") {
@@ -270,9 +271,10 @@ TEST_CASE("keys of another kind of model are refused with the kinds that have th
   CHECK(model_problem("kind: mlp, layers: [3], classes: 3") == "'classes' belongs to small-cnn or fake, not to mlp");
   CHECK(model_problem("kind: mlp, layers: [3], delay_us: 3") == "'delay_us' belongs to fake, not to mlp");
   CHECK(model_problem("kind: fake, optimize: on") == "'optimize' belongs to torchscript, not to fake");
-  CHECK(model_problem("kind: aoti, path: x.pt2, weights: w") ==
-        "'weights' belongs to small-cnn, mlp, torchscript, clip-vit or fake, not to aoti; the model's file holds its own "
-        "weights: name it with 'path'");
+  CHECK(
+      model_problem("kind: aoti, path: x.pt2, weights: w") ==
+      "'weights' belongs to small-cnn, mlp, torchscript, clip-vit or fake, not to aoti; the model's file holds its own "
+      "weights: name it with 'path'");
   CHECK(problem("members: [{name: a, model: {kind: mlp, layers: [3]}, output: features}]") ==
         "e.yaml:1:62: mlp always outputs logits; leave 'output' out");
   CHECK(problem("members: [{name: a, model: {kind: small-cnn}, output: logits}]").empty());
@@ -284,9 +286,9 @@ TEST_CASE("packages of aoti are one path or several and name the entry of their 
       "  - {name: a, model: {kind: aoti, path: a.pt2, output: pooler_output}, output: features}\n"
       "  - {name: b, model: {kind: aoti, path: [b1.pt2, b32.pt2]}, output: features}\n"
       "combine: {over: features}\n");
-  CHECK(std::get<AotiModel>(spec.members[0].model.kind) == AotiModel{{"a.pt2"}, "pooler_output"});
+  CHECK(std::get<AotiModel>(spec.members[0].model.kind) == AotiModel{{"a.pt2"}, {"pooler_output"}});
   CHECK(spec.members[0].output == OutputKind::features);
-  CHECK(std::get<AotiModel>(spec.members[1].model.kind) == AotiModel{{"b1.pt2", "b32.pt2"}, ""});
+  CHECK(std::get<AotiModel>(spec.members[1].model.kind) == AotiModel{{"b1.pt2", "b32.pt2"}, {}});
   CHECK(config::load_text(spec.effective_yaml, "again").members == spec.members);
   CHECK(model_problem("kind: aoti") ==
         "'model' needs 'path', the package that AOTInductor wrote, or a list of several for fixed batches");

@@ -26,6 +26,8 @@ config::EnsembleSpec hosting(const ModelKind& model) {
   if (takes_weights(facts)) member.model.weights = "w.safetensors";
   if (facts.output) member.output = facts.output->kind;
   if (member.output == OutputKind::features) spec.combine.over = OutputKind::features;
+  if (is_saved(facts)) spec.input.dataset = config::Dataset::random;
+  if (is_saved(facts)) spec.input.count = 1;
   return spec;
 }
 

@@ -22,6 +22,8 @@ TEST_CASE("keys that other tools use are answered with the key of this map") {
 TEST_CASE("a usual key of another map is answered with its place") {
   CHECK(problem("members: [{name: a, device: cpu, model: {kind: fake}}]\n") ==
         "e.yaml:1:21: unknown key 'device'; devices are written in 'assignment' at the top level");
+  CHECK(contains(problem(kOneMember + "input: {dataset: folder, path: x, mean: 0.5}"),
+                 "unknown key 'mean'; 'preprocess' of 'input' holds mean and std"));
   CHECK(problem(kOneMember + "num_workers: 4") ==
         "e.yaml:2:1: unknown key 'num_workers'; the threads that decode a folder of images are 'decode_threads' of "
         "'input'");

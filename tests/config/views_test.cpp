@@ -157,6 +157,44 @@ TEST_CASE("maps have no crops and other sizes have no views") {
         "out");
 }
 
+TEST_CASE("models of one size have no views of several and say why") {
+  const std::string hint = "; use views of one size, such as crops only, or those that keep the size";
+  for (const auto& [model, why] :
+       {std::pair{"{kind: aoti, path: a.pt2}",
+                  "aoti takes images of one size, because its packages are compiled for that size"},
+        std::pair{"{kind: clip-vit, path: nowhere, output: logits, head: h}",
+                  "clip-vit takes images of one size, because its tower has an embedding for each patch of them"},
+        std::pair{"{kind: mlp, layers: [4]}",
+                  "mlp takes images of one size, because its first layer has a weight for each of their values"}}) {
+    CHECK(problem(member_with("[identity, hflip, {scale: 1.25}]", model) + kSquare) ==
+          "e.yaml:1:46: member 'a': a model of kind " + std::string(why) +
+              ", and view 'scale 1.25' shows 3x40x40, but view 'identity' shows 3x32x32" + hint);
+    CHECK(problem(member_with("[{crops: 10, size: 24}]", model) + kSquare).empty());
+    CHECK(problem(member_with("[identity, hflip]", model) + kSquare).empty());
+  }
+  CHECK(problem(member_with("[identity, {scale: 1.25}]", "{kind: torchscript, path: a.pt}") + kSquare).empty());
+}
+
+TEST_CASE("views are of one image and not of several tensors") {
+  const std::string end = "; leave 'views' out, or set 'views: []' at this member";
+  const auto with = [](const std::string& takes, const std::string& input) {
+    return problem("members: [{name: a, views: [hflip], takes: " + takes +
+                   ", model: {kind: fake}}]\ninput: {dataset: " + input + "}\n");
+  };
+  CHECK(with("[x, y]", "npy, inputs: s.npz") ==
+        "e.yaml:1:29: member 'a' has views, which are of one image, and takes 2 tensors" + end);
+  const std::string random =
+      "random, count: 1, inputs: {x: {shape: [3, 4, 4]}, t: {shape: [7]}, b: {shape: [3, 4, 4], "
+      "dtype: uint8}}";
+  CHECK(with("t", random) ==
+        "e.yaml:1:29: member 'a' has views, which are of one image, and takes t (7 of float32)" + end);
+  CHECK(with("b", random) ==
+        "e.yaml:1:29: member 'a' has views, which are of one image, and takes b (3x4x4 of uint8)" + end);
+  CHECK(with("x", random).empty());
+  CHECK(problem("views: [hflip]\nmembers: [{name: a, takes: [x, x], model: {kind: fake}}]\ninput: {dataset: " + random +
+                "}\n") == "e.yaml:1:9: member 'a' has views, which are of one image, and takes 2 tensors" + end);
+}
+
 TEST_CASE("images that only training sees need no views") {
   const std::string members =
       "members: [{name: a, views: [{crops: 10, size: 32}], model: {kind: small-cnn}}]\n"

@@ -232,6 +232,7 @@ TEST_CASE("a worker that breaks the protocol while starting is killed and named 
       {"order-of-coordinator", "it sent a control message that only the coordinator sends"},
       {"no-width", "it says that it outputs 0 values per image"},
       {"huge-width", "it says that it outputs 16777217 values per image"},
+      {"other-parts", "it says that it joins 5 values per image, and that it outputs 4"},
       {"ready-twice", "it said twice that it is ready"},
       {"done-unasked", "it answered a command that it was not given"}};
   for (const auto& [key, words] : ways) {

@@ -166,7 +166,9 @@ void run(const std::string& how, int argc, char** argv) {
                               : how == "largest-width" ? 1U << 24
                               : how == "huge-width"    ? (1U << 24) + 1
                                                        : 4;
-  control.send(control::Ready{{width}, 0, 0, 0, "rogue", {}, {}});
+  control::Ready ready{{width}, 0, 0, 0, "rogue", {}, {}};
+  if (how == "other-parts") ready.parts = {{"a", {Dtype::float32, {2}}}, {"b", {Dtype::float32, {3}}}};
+  control.send(ready);
   if (how == "ready-twice") control.send(control::Ready{{width}, 0, 0, 0, "rogue", {}, {}});
   if (how == "done-unasked") control.send(control::Done{});
   const auto message = control.receive();

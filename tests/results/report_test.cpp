@@ -54,6 +54,7 @@ Report full_report() {
   member.status.threads = 1;
   member.status.batch_images = 16;
   member.status.batch_images_measured = true;
+  member.status.parts = {{"logits", {Dtype::float32, {3}}}, {"boxes", {Dtype::float32, {2, 4}}}};
   member.status.batch_speeds = {{8, 1000.0}, {16, 1500.0}};
   member.status.pid = 77;
   member.accuracy = 0.75;
@@ -85,6 +86,7 @@ Report full_report() {
                                     {{"iou_per_class", {0.5, 0.0}}, {"dice_per_class", {0.75, 0.0}}},
                                     {{50, 0}, {40, 0}},
                                     {}};
+  report.ensemble->spread = SpreadReport{"entropy", {4, 5}};
   report.evaluation = full_evaluation();
   report.counts = {360, 8, 8, 4423680};
   report.faults = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, {4711}};
@@ -117,10 +119,15 @@ TEST_CASE("a full report has its values in place") {
   CHECK(report.at_pointer("/members/0/batch_images_measured") == true);
   CHECK(report.at_pointer("/members/0/batch_speeds/1") ==
         json::object{{"batch_images", 16}, {"images_per_second", 1500.0}});
+  CHECK(report.at_pointer("/members/0/outputs/0") ==
+        json::value{{"name", "logits"}, {"shape", json::array{3}}, {"first", 0}});
+  CHECK(report.at_pointer("/members/0/outputs/1") == json::value{{"name", "boxes"}, {"shape", {2, 4}}, {"first", 3}});
   CHECK(report.at_pointer("/members/0/pid") == 77);
   CHECK(report.at_pointer("/members/0/epochs/1/loss") == 1.25);
   CHECK(report.at_pointer("/members/0/weights") == "runs/0001/cnn-0.safetensors");
   CHECK(report.at_pointer("/ensemble/rule") == "mean");
+  CHECK(report.at_pointer("/ensemble/spread/kind") == "entropy");
+  CHECK(report.at_pointer("/ensemble/spread/shape") == json::array{4, 5});
   CHECK(report.at_pointer("/ensemble/confusion_matrix") == json::array{json::array{1, 0}, json::array{1, 1}});
   CHECK(report.at_pointer("/counts/input_bytes_copied") == 4423680);
   CHECK(report.at_pointer("/memory/bounds/1/name") == "channel of cnn-0");

@@ -120,6 +120,38 @@ TEST_CASE("labels are kept with the members if they are asked for and cut off wi
   CHECK_FALSE(std::filesystem::exists(folder / "labels.partial.npy"));
 }
 
+TEST_CASE("the spread is a file in its own shape and is cut off with the others") {
+  const TemporaryFolder folder;
+  ResultForm form{3, Dims{2}, Dims{}, {}};
+  form.spread = Dims{2, 2};
+  const auto write = [](Sink& sink, std::uint32_t count) {
+    const std::vector<float> spread{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+    SegmentResult result;
+    result.count = count;
+    result.width = 2;
+    result.values = std::span(kValues).first(count * 2);
+    result.predicted = std::span(kPredicted).first(count);
+    result.spread = std::span(spread).first(count * 4);
+    CHECK(result.spread_width() == 4);
+    sink.write(result);
+  };
+  NpySink cut(folder.path(), form);
+  write(cut, 2);
+  cut.finish_partial();
+  CHECK(load(folder / "spread.partial.npy").shape == std::vector<std::uint64_t>{2, 2, 2});
+  NpySink whole(folder.path(), form);
+  write(whole, 3);
+  whole.finish();
+  CHECK(load(folder / "spread.npy").shape == std::vector<std::uint64_t>{3, 2, 2});
+  CHECK(load(folder / "spread.npy").floats.back() == 12);
+  CHECK_FALSE(std::filesystem::exists(folder / "spread.partial.npy"));
+  MemorySink memory(form);
+  write(memory, 3);
+  const Predictions predictions = memory.take();
+  CHECK(predictions.spread == load(folder / "spread.npy").floats);
+  CHECK(predictions.spread_shape == Dims{2, 2});
+}
+
 TEST_CASE("members that are not kept have no folder and features no classes") {
   const TemporaryFolder folder;
   {

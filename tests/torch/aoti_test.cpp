@@ -49,7 +49,8 @@ Records records_with(const std::string& metadata) {
 }
 
 MemberRequest aoti_request(std::vector<std::string> paths, const std::string& entry = "") {
-  MemberRequest request = test::request_for(AotiModel{std::move(paths), entry});
+  MemberRequest request = test::request_for(AotiModel{std::move(paths), {}});
+  if (!entry.empty()) std::get<AotiModel>(request.model).entries = {entry};
   request.over = OutputKind::logits;
   return request;
 }
@@ -302,10 +303,18 @@ TEST_CASE("the form of an output is read from its text and guessed if that is no
   CHECK(output.items[0].type == "tuple");
   CHECK(output.items[1].type.empty());
   const std::vector<at::Tensor> outputs{at::zeros({1}), at::ones({1}), at::full({1}, 2)};
-  CHECK(chosen_output(output, outputs, "y").item().toFloat() == 2);
+  std::vector<NamedLayout> parts;
+  CHECK(chosen_outputs(output, outputs, {"y"}, parts).item().toFloat() == 2);
+  CHECK(parts.empty());
   for (const char* text : {"", "{", "[1]", "[1, 2]"}) {
     CAPTURE(text);
-    CHECK(chosen_output(answer_form(text), outputs, "1").item().toFloat() == 1);
+    CHECK(chosen_outputs(answer_form(text), outputs, {"1"}, parts).item().toFloat() == 1);
+    const at::Tensor joined = chosen_outputs(answer_form(text), outputs, {"2", "0"}, parts);
+    CHECK(joined.sizes().vec() == std::vector<std::int64_t>{1, 2});
+    CHECK(joined[0][0].item().toFloat() == 2);
+    REQUIRE(parts.size() == 2);
+    CHECK(parts[0] == NamedLayout{"2", {Dtype::float32, {}}});
+    parts.clear();
   }
 }
 

@@ -19,7 +19,8 @@ MemberRequest request_for(ModelKind kind, std::uint64_t seed) {
 }
 
 MemberRequest script_request(const std::filesystem::path& file, bool optimize, const std::string& entry) {
-  MemberRequest request = request_for(TorchScriptModel{file.string(), optimize, entry});
+  MemberRequest request = request_for(TorchScriptModel{file.string(), optimize});
+  if (!entry.empty()) std::get<TorchScriptModel>(request.model).entries = {entry};
   request.over = OutputKind::logits;
   return request;
 }

@@ -25,7 +25,7 @@ using test::some_images;
 using test::TemporaryFolder;
 
 MemberRequest with_weights(const std::filesystem::path& file, const std::filesystem::path& weights, bool optimize) {
-  MemberRequest request = test::request_for(TorchScriptModel{file.string(), optimize, ""});
+  MemberRequest request = test::request_for(TorchScriptModel{file.string(), optimize});
   request.weights = weights.string();
   return request;
 }

@@ -29,7 +29,7 @@ using test::TemporaryFolder;
 constexpr std::size_t kElements = 3 * 32 * 32;
 
 MemberRequest learner(const std::filesystem::path& file) {
-  MemberRequest request = request_for(TorchScriptModel{file.string(), true, ""});
+  MemberRequest request = request_for(TorchScriptModel{file.string(), true});
   request.over = OutputKind::logits;
   request.learns = Learns::statistics;
   return request;

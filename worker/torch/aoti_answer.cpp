@@ -70,9 +70,10 @@ AnswerForm answer_form(std::string_view spec) {
   }
 }
 
-at::Tensor chosen_output(const AnswerForm& form, const std::vector<at::Tensor>& outputs, const std::string& entry) {
+at::Tensor chosen_outputs(const AnswerForm& form, const std::vector<at::Tensor>& outputs,
+                          const std::vector<std::string>& names, std::vector<NamedLayout>& parts) {
   if (form.type.empty() && outputs.size() == 1) {
-    refuse_entry_of_tensor(entry);
+    if (!names.empty()) refuse_entry_of_tensor(names.front());
     return outputs.front();
   }
   std::vector<AnswerEntry> entries;
@@ -86,7 +87,7 @@ at::Tensor chosen_output(const AnswerForm& form, const std::vector<at::Tensor>& 
     entries.clear();
     for (const at::Tensor& output : outputs) entries.push_back({std::to_string(entries.size()), output, "Tensor"});
   }
-  return chosen_entry(entries, entry, form.type.empty() ? "tuple" : form.type);
+  return chosen_entries(entries, names, form.type.empty() ? "tuple" : form.type, parts);
 }
 
 }  // namespace tutti::worker

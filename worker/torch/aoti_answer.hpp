@@ -8,6 +8,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <tutti/tensor.hpp>
+
 namespace tutti::worker {
 
 struct AnswerForm {
@@ -23,7 +25,8 @@ struct AnswerForm {
 /// If the text is missing or not understood, the form is a single tensor.
 AnswerForm answer_form(std::string_view spec);
 
-/// The output that `entry` names. Throws like chosen_entry().
-at::Tensor chosen_output(const AnswerForm& form, const std::vector<at::Tensor>& outputs, const std::string& entry);
+/// The outputs that `names` names. As chosen_entries().
+at::Tensor chosen_outputs(const AnswerForm& form, const std::vector<at::Tensor>& outputs,
+                          const std::vector<std::string>& names, std::vector<NamedLayout>& parts);
 
 }  // namespace tutti::worker

@@ -44,17 +44,17 @@ class Package {
   const AotiInput& input() const { return input_; }
   std::uint64_t parameters() const { return parameters_; }
 
-  /// The output for at most input().most images, one row for each of them.
-  at::Tensor run(const at::Tensor& images, const std::string& entry) {
+  /// The output for at most input().most images, one row for each of them. As chosen_entries().
+  at::Tensor run(const at::Tensor& images, const std::vector<std::string>& entries, std::vector<NamedLayout>& parts) {
     const std::int64_t count = images.size(0);
-    if (count >= input_.least) return chosen(images, entry);
+    if (count >= input_.least) return chosen(images, entries, parts);
     const std::int64_t more = input_.least - count;
     if (!padding_.defined() || padding_.size(0) < more) {
       std::vector<std::int64_t> sizes = images.sizes().vec();
       sizes[0] = more;
       padding_ = at::zeros(sizes, images.options());
     }
-    const at::Tensor answer = chosen(at::cat({images, padding_.narrow(0, 0, more)}), entry);
+    const at::Tensor answer = chosen(at::cat({images, padding_.narrow(0, 0, more)}), entries, parts);
     // The caller rejects an output with another number of rows.
     return answer.dim() > 0 && answer.size(0) == input_.least ? answer.narrow(0, 0, count) : answer;
   }
@@ -77,8 +77,9 @@ class Package {
       if (tensor.defined()) parameters_ += static_cast<std::uint64_t>(tensor.numel());
   }
 
-  at::Tensor chosen(const at::Tensor& images, const std::string& entry) {
-    return chosen_output(form_, runner_->run({images}), entry);
+  at::Tensor chosen(const at::Tensor& images, const std::vector<std::string>& entries,
+                    std::vector<NamedLayout>& parts) {
+    return chosen_outputs(form_, runner_->run({images}), entries, parts);
   }
 
   AotiInput input_;
@@ -118,11 +119,11 @@ class AotiMember final : public TorchModel {
     const at::Tensor& batch = taken.front();
     const std::int64_t count = batch.size(0);
     const std::int64_t most = packages_.back().input().most;
-    if (count <= most) return package_for(count).run(batch, aoti_model_of(request()).entry);
+    if (count <= most) return package_for(count).run(batch, aoti_model_of(request()).entries, joined());
     std::vector<at::Tensor> parts;
     for (std::int64_t first = 0; first < count; first += most) {
       const at::Tensor part = batch.narrow(0, first, std::min(most, count - first));
-      parts.push_back(package_for(part.size(0)).run(part, aoti_model_of(request()).entry));
+      parts.push_back(package_for(part.size(0)).run(part, aoti_model_of(request()).entries, joined()));
       check_rows(parts.back(), part.size(0));
     }
     return at::cat(parts);

@@ -1,6 +1,7 @@
 #include "worker/torch/entry.hpp"
 
 #include <ATen/core/function_schema.h>
+#include <ATen/ops/cat.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -107,12 +108,36 @@ void refuse_entry_of_tensor(const std::string& output) {
                 "it is one tensor, with nothing to choose from", "leave 'output' out of 'model'");
 }
 
-at::Tensor chosen_entry(const c10::IValue& answer, const std::string& output) {
+at::Tensor chosen_entries(std::span<const AnswerEntry> entries, const std::vector<std::string>& names,
+                          std::string_view what, std::vector<NamedLayout>& parts) {
+  if (names.size() < 2) return chosen_entry(entries, names.empty() ? "" : names.front(), what);
+  parts.clear();
+  std::vector<at::Tensor> rows;
+  for (const std::string& name : names) {
+    const at::Tensor tensor = chosen_entry(entries, name, what);
+    const std::int64_t samples = rows.empty() ? (tensor.dim() > 0 ? tensor.size(0) : 0) : rows.front().size(0);
+    const auto refuse = [&](std::string_view needed) {
+      throw Error(ErrorKind::usage, fmt::format("'{}' of the model's output cannot be joined to the others", name),
+                  fmt::format("its shape is [{}] and its type {}, and {}", fmt::join(tensor.sizes(), ", "),
+                              c10::toString(tensor.scalar_type()), needed),
+                  "leave it out of 'output' in 'model'");
+    };
+    if (tensor.dim() == 0 || tensor.size(0) != samples || tensor.numel() == 0)
+      refuse("its first axis must count the same samples as that of the others");
+    if (!tensor.is_floating_point()) refuse("scores or other floats are needed");
+    parts.push_back({name, {Dtype::float32, Dims(tensor.sizes().begin() + 1, tensor.sizes().end())}});
+    rows.push_back(tensor.reshape({samples, -1}));
+  }
+  return at::cat(rows, 1);
+}
+
+at::Tensor chosen_entries(const c10::IValue& answer, const std::vector<std::string>& names,
+                          std::vector<NamedLayout>& parts) {
   if (answer.isTensor()) {
-    refuse_entry_of_tensor(output);
+    if (!names.empty()) refuse_entry_of_tensor(names.front());
     return answer.toTensor();
   }
-  return chosen_entry(entries_of(answer), output, type_of(answer));
+  return chosen_entries(entries_of(answer), names, type_of(answer), parts);
 }
 
 }  // namespace tutti::worker

@@ -54,8 +54,11 @@ struct Maker {
   std::unique_ptr<Model> operator()(const TorchScriptModel&) const { return make_script_model(request); }
   std::unique_ptr<Model> operator()(const AotiModel&) const { return make_aoti_model(request); }
   std::unique_ptr<Model> operator()(const ClipVitModel&) const { return make_clip_vit(request); }
-  std::unique_ptr<Model> operator()(const FakeModel&) const {
-    assert(false);  // its facts say that LibTorch does not compute it
+  // The facts of the others say that LibTorch does not compute them.
+  std::unique_ptr<Model> operator()(const SavedModel&) const { return other(); }
+  std::unique_ptr<Model> operator()(const FakeModel&) const { return other(); }
+  static std::unique_ptr<Model> other() {
+    assert(false);
     return nullptr;
   }
 };

@@ -52,7 +52,7 @@ class ScriptModel final : public TorchModel {
   explicit ScriptModel(const MemberRequest& request)
       : TorchModel(request),
         path_(std::get<TorchScriptModel>(request.model).path),
-        entry_(std::get<TorchScriptModel>(request.model).entry),
+        entries_(std::get<TorchScriptModel>(request.model).entries),
         random_(std::get<TorchScriptModel>(request.model).random),
         module_(load_script_module(request, device())) {
     for (const at::Tensor& tensor : module_.parameters()) parameters_ += static_cast<std::uint64_t>(tensor.numel());
@@ -86,7 +86,7 @@ class ScriptModel final : public TorchModel {
 
   // The profiling executor would choose other kernels after some calls, so the last bits of a prediction would depend
   // on earlier batches.
-  at::Tensor run(torch::jit::Module& module, std::span<const at::Tensor> batch) const {
+  at::Tensor run(torch::jit::Module& module, std::span<const at::Tensor> batch) {
     const torch::jit::GraphOptimizerEnabledGuard steady(false);
     std::vector<at::IValue> by_place;
     std::unordered_map<std::string, at::IValue> by_name;
@@ -95,7 +95,7 @@ class ScriptModel final : public TorchModel {
         by_place.emplace_back(batch[t]);
       else
         by_name.emplace(name, batch[t]);
-    return chosen_entry(module.forward(std::move(by_place), by_name), entry_);
+    return chosen_entries(module.forward(std::move(by_place), by_name), entries_, joined());
   }
 
   // Runs once, on the first batch. The plain module gets a copy: a model may write to its input.
@@ -131,7 +131,7 @@ class ScriptModel final : public TorchModel {
   }
 
   std::string path_;
-  std::string entry_;
+  std::vector<std::string> entries_;
   bool random_;
   torch::jit::Module module_;
   std::string why_unsteady_;

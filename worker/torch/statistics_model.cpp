@@ -61,7 +61,8 @@ class StatisticsModel final : public TorchModel, public Trainable {
  private:
   at::Tensor answer(std::span<const at::Tensor> batch) override {
     const torch::jit::GraphOptimizerEnabledGuard steady(false);
-    return chosen_entry(module_.forward({batch.front()}), std::get<TorchScriptModel>(request().model).entry);
+    return chosen_entries(module_.forward({batch.front()}), std::get<TorchScriptModel>(request().model).entries,
+                          joined());
   }
 
   torch::jit::Module module_;

@@ -74,6 +74,18 @@ TorchModel::TorchModel(const MemberRequest& request, std::optional<Dims> output)
   if (output) outputs_.emplace(request.seen().dims, std::move(*output));
 }
 
+std::vector<std::string> TorchModel::notes() const {
+  std::vector<std::string> all = notes_;
+  std::vector<std::string> slices;
+  std::uint64_t first = 0;
+  for (const NamedLayout& part : parts_) {
+    slices.push_back(fmt::format("{} ({}) from value {}", part.name, dims_text(part.layout.dims), first));
+    first += part.layout.elements();
+  }
+  if (!slices.empty()) all.push_back(fmt::format("it joins outputs into one row: {}", fmt::join(slices, ", ")));
+  return all;
+}
+
 std::optional<Dims> TorchModel::known_output() const {
   const auto found = outputs_.find(request_.seen().dims);
   return found == outputs_.end() ? std::nullopt : std::optional(found->second);

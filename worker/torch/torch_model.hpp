@@ -22,7 +22,8 @@ class TorchModel : public Model {
   Dims output() const final { return known_output().value_or(Dims{}); }
   void predict(const Samples& samples, std::uint32_t count, std::span<float> output) final;
   std::span<const float> probe(const Samples& samples, std::uint32_t count) final;
-  std::vector<std::string> notes() const final { return notes_; }
+  std::vector<std::string> notes() const final;
+  std::vector<NamedLayout> parts() const final { return parts_; }
 
  protected:
   /// `output` are the sizes of a prediction, if they are known before the first batch. Throws Error(usage) if `over`
@@ -36,6 +37,8 @@ class TorchModel : public Model {
   /// What expect_images() does if the model takes images of several sizes.
   void take_images(const ImageShape& shape) { request_.takes.front().seen = shape.layout(); }
   void add_note(std::string note) { notes_.push_back(std::move(note)); }
+  /// What answer() joined, if it joined several outputs.
+  std::vector<NamedLayout>& joined() { return parts_; }
   const MemberRequest& request() const { return request_; }
   at::Device device() const { return device_; }
   /// The samples `rows` (at least one) of a member that takes one tensor, on device(). Not copied if they are
@@ -63,6 +66,7 @@ class TorchModel : public Model {
   bool converts_ = false;       ///< and a note says so
   bool probabilities_ = false;  ///< its logits look like probabilities, and a note says so
   std::vector<std::string> notes_;
+  std::vector<NamedLayout> parts_;
 };
 
 }  // namespace tutti::worker

@@ -29,6 +29,7 @@ MemberRequest full_request() {
   member.name = "cnn-0 \"\\ \n ü";
   member.model = SmallCnnModel{12};
   member.weights = "runs/a b.safetensors";
+  member.saved = SavedRows{SavedType::float64, {3, 4}, 1ULL << 40, 128, 7, 1ULL << 41, -5};
   member.seed = std::numeric_limits<std::uint64_t>::max();
   member.takes = {
       {.as = "pixel_values",
@@ -62,8 +63,16 @@ MemberRequest full_request() {
 TEST_CASE("hello and ready arrive as they were sent") {
   const Hello hello = round_trip(Hello{"0.1.0-abc"});
   CHECK(hello.build_id == "0.1.0-abc");
-  const Ready ready =
-      round_trip(Ready{{10, 7}, 0.125, 1e-9, 123456789012, "torch 2.11.0", 0.25, "its outputs are Half"});
+  const Ready ready = round_trip(Ready{{10, 7},
+                                       0.125,
+                                       1e-9,
+                                       123456789012,
+                                       "torch 2.11.0",
+                                       0.25,
+                                       "its outputs are Half",
+                                       {{"logits", {Dtype::float32, {10}}}, {"boxes", {Dtype::float32, {15, 4}}}}});
+  REQUIRE(ready.parts.size() == 2);
+  CHECK(ready.parts[1] == NamedLayout{"boxes", {Dtype::float32, {15, 4}}});
   CHECK(ready.note == "its outputs are Half");
   CHECK(ready.output == Dims{10, 7});
   CHECK(ready.load_seconds == 0.125);
@@ -79,6 +88,7 @@ TEST_CASE("a request for a member arrives field by field") {
   CHECK(member.name == sent.name);
   CHECK(member.model == sent.model);
   CHECK(member.weights == sent.weights);
+  CHECK(member.saved == sent.saved);
   CHECK(member.seed == sent.seed);
   CHECK(member.takes == sent.takes);
   CHECK(member.views == sent.views);
@@ -107,11 +117,11 @@ TEST_CASE("every kind of model arrives as it was sent") {
                                   {FaultKind::hang, FaultPhase::load, 0},
                                   {FaultKind::stop, FaultPhase::train, 0, 0.1F},
                                   {FaultKind::kill, FaultPhase::warm_up, 0, -3e38F}}};
-  for (const ModelKind& model :
-       {ModelKind{SmallCnnModel{100}}, ModelKind{MlpModel{{64, 32, 10}}},
-        ModelKind{TorchScriptModel{"models/a.pt", false, "pooler_output"}},
-        ModelKind{AotiModel{{"a.pt2", "b.pt2"}, "0"}},
-        ModelKind{ClipVitModel{"tower", ClipOutput::logits, "h.safetensors"}}, ModelKind{fake}}) {
+  for (const ModelKind& model : {ModelKind{SmallCnnModel{100}}, ModelKind{MlpModel{{64, 32, 10}}},
+                                 ModelKind{TorchScriptModel{"models/a.pt", false, {"pooler_output", "0"}}},
+                                 ModelKind{AotiModel{{"a.pt2", "b.pt2"}, {"0"}}},
+                                 ModelKind{ClipVitModel{"tower", ClipOutput::logits, "h.safetensors"}},
+                                 ModelKind{SavedModel{"x.npy"}}, ModelKind{fake}}) {
     MemberRequest member = full_request();
     member.model = model;
     CHECK(round_trip(Load{member}).member.model == model);

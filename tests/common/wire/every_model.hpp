@@ -37,7 +37,9 @@ class Change {
         return;
       }
   }
-  void operator()(std::string_view, std::string& value, const form::Text&) { value += "x"; }
+  void operator()(std::string_view, std::vector<std::string>& values, const form::Texts&) {
+    values.push_back("x" + std::to_string(values.size()));
+  }
   void operator()(std::string_view, std::string& value, const form::Path& path) { value = made(path.folder); }
   void operator()(std::string_view, std::vector<std::string>& values, const form::Paths&) {
     values.push_back(made(/*folder=*/false));

@@ -22,6 +22,7 @@ TEST_CASE("every kind of model has the name that it has in YAML") {
   CHECK(kind_name(TorchScriptModel{}) == "torchscript");
   CHECK(kind_name(AotiModel{}) == "aoti");
   CHECK(kind_name(ClipVitModel{}) == "clip-vit");
+  CHECK(kind_name(SavedModel{}) == "saved");
   CHECK(kind_name(FakeModel{}) == "fake");
   for (const ModelKind& kind : every_kind()) {
     const auto found = kind_called(kind_name(kind));
@@ -45,9 +46,10 @@ TEST_CASE("no two kinds have one name and no two fields of a kind one key") {
 
 TEST_CASE("what is true of some kinds names them in the order of the table") {
   CHECK(kinds_where([](const KindFacts& kind) { return kind.trainable; }) == Names{"small-cnn", "mlp", "fake"});
-  CHECK(kinds_where([](const KindFacts& kind) { return !kind.torch; }) == Names{"fake"});
+  CHECK(kinds_where([](const KindFacts& kind) { return !kind.torch; }) == Names{"saved", "fake"});
   CHECK(kinds_where([](const KindFacts& kind) { return kind.learns_statistics; }) == Names{"torchscript"});
   CHECK(kinds_where(takes_weights) == Names{"small-cnn", "mlp", "torchscript", "clip-vit", "fake"});
+  CHECK(kinds_where([](const KindFacts& kind) { return is_saved(kind); }) == Names{"saved"});
   CHECK(kinds_where(holds_program) == Names{"torchscript", "aoti"});
 }
 

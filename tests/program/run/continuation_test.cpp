@@ -189,6 +189,19 @@ TEST_CASE("the unfinished images differ from those of the source only in their n
   CHECK(labels == std::array<std::int64_t, 2>{1, 0});
 }
 
+TEST_CASE("the unfinished images keep the numbers that they have in the whole set") {
+  struct Later final : images::Forwarding {
+    using Forwarding::Forwarding;
+    std::uint64_t number_of(std::uint64_t index) const override { return index + 100; }  // as `skip: 100`
+  };
+  Journaled journaled({0});
+  Numbers all;
+  Later later(all);
+  const UnfinishedImages missing(later, journaled.journal);
+  CHECK(missing.number_of(0) == 120);
+  CHECK(missing.number_of(29) == 149);
+}
+
 TEST_CASE("a run that ends early passes on what is known up to the first gap") {
   Journaled journaled({1});
   Numbers all;

@@ -1,0 +1,216 @@
+#include "coordinator/plan/saved.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <tutti/error.hpp>
+
+#include "common/axis.hpp"
+#include "common/counted.hpp"
+#include "common/not_finite.hpp"
+#include "common/wire/channel.hpp"
+#include "images/arrays.hpp"
+
+namespace tutti {
+namespace {
+
+/// Values that are looked at together.
+constexpr std::uint64_t kAtOnce = 1 << 18;
+constexpr double kTolerance = 0.02;  ///< of sums of probabilities, as that of models
+
+constexpr std::array<std::string_view, 3> kTypes{"<f2", "<f4", "<f8"};
+constexpr const char* kHint = "save it with numpy.save(path, numpy.ascontiguousarray(predictions, dtype='float32'))";
+
+const std::string& file_of(const config::MemberSpec& member) {
+  return std::get<SavedModel>(member.model.kind).predictions;
+}
+
+/// "e.yaml:3:14: member 'a': ..."
+std::string located(const config::MemberSpec& member, const std::string& what) {
+  const std::string& place = member.model.file_place.text;
+  return fmt::format("{}member '{}': {}", place.empty() ? "" : place + ": ", member.name, what);
+}
+
+[[noreturn]] void refuse(const config::MemberSpec& member, const std::string& what, std::string detail,
+                         std::string hint) {
+  throw Error(ErrorKind::usage, located(member, what), std::move(detail), std::move(hint));
+}
+
+SavedType type_of(std::string_view descr) {
+  return descr == kTypes[0] ? SavedType::float16 : descr == kTypes[1] ? SavedType::float32 : SavedType::float64;
+}
+
+Dims shape_of_rows(const images::OpenArray& array) {
+  const std::vector<std::uint64_t>& shape = array.header.shape;
+  const auto wrong = [&](std::string_view why) {
+    images::refuse_array(array.file.path(), "predictions",
+                         fmt::format("its shape is {}, and {}", array.header.shape_text(), why), kHint);
+  };
+  if (shape.empty()) wrong("its first axis must count the samples");
+  if (shape.size() > kMaxRank + 1) wrong(fmt::format("a prediction has at most {} axes", kMaxRank));
+  Dims dims;
+  std::uint64_t values = 1;
+  for (std::size_t axis = 1; axis < shape.size(); ++axis) {
+    if (shape[axis] == 0 || shape[axis] > kMaxWidth / values)
+      wrong(fmt::format("a prediction has 1 to {} values", kMaxWidth));
+    values *= shape[axis];
+    dims.push_back(static_cast<std::uint32_t>(shape[axis]));
+  }
+  return dims;
+}
+
+SavedRows rows_of(const std::string& path) {
+  SavedRows rows;
+  rows.changed_ns = changed_ns_of(path);
+  images::InputFile file(path);
+  images::NpyHeader header = images::read_npy_header(file);
+  images::OpenArray array{std::move(file), std::move(header), {}};
+  rows.shape = shape_of_rows(array);
+  rows.rows = array.header.shape.front();
+  rows.offset = array.header.data_offset;
+  rows.file_bytes = array.file.size();
+  rows.type = type_of(array.header.descr);
+  const std::size_t axes = array.header.shape.size();
+  images::open_rows(std::move(array), "predictions", kTypes, axes, kHint);  // checks type, order and size
+  return rows;
+}
+
+/// Which sample has row 0.
+std::uint64_t first_of(const config::MemberSpec& member, std::uint64_t rows, const InputForm& input) {
+  if (!input.images || rows == std::max(input.whole, *input.images)) return 0;
+  if (rows == *input.images) return input.first;
+  const bool part = input.whole > *input.images;
+  refuse(member,
+         fmt::format("{} has {}, and the input has {}", file_of(member), counted(rows, "row"),
+                     counted(std::max(input.whole, *input.images), "sample")),
+         part ? fmt::format("{} of them are used ('skip', 'limit'), so {} rows would fit, too", *input.images,
+                            *input.images)
+              : "",
+         "give predictions of the same samples, in the order of the input");
+}
+
+/// The sizes of a prediction that are known before the model is loaded; nothing if they are not.
+std::optional<Dims> told_shape(const MemberRequest& request) {
+  if (request.saved) return request.saved->shape;
+  const KindFacts facts = facts_of(request.model);
+  if (facts.width == 0) return std::nullopt;
+  Dims shape{static_cast<std::uint32_t>(facts.width / elements_of(facts.per_class))};
+  shape.insert(shape.end(), facts.per_class.begin(), facts.per_class.end());
+  return shape;
+}
+
+/// Looks at the values of one member.
+class Examination {
+ public:
+  Examination(const config::MemberSpec& member, const config::EnsembleSpec& spec, const SavedRows& rows)
+      : member_(member), rows_(rows), finite_(spec.failure.on_nan == OnNan::error) {
+    const config::CombineSpec& combine = spec.combine;
+    const bool shares = member.output == OutputKind::probabilities && combine.over == OutputKind::probabilities &&
+                        combine.activation != Activation::sigmoid;
+    axis_ = shares ? size_at(rows.shape, combine.axis) : std::nullopt;
+  }
+
+  bool needed() const { return finite_ || axis_; }
+
+  /// Of one row.
+  void look(std::uint64_t row, std::span<const float> values) const {
+    if (const auto place = first_not_finite(values); place && finite_)
+      refuse(member_, fmt::format("{} holds NaN, infinity or a value that float32 cannot hold", file_of(member_)),
+             fmt::format("first for sample {}, in row {}", rows_.first + row, row),
+             "correct the file; or 'on_nan: allow' lets such values into the result, and 'on_nan: degrade' leaves out "
+             "their segments of this member");
+    else if (!place && axis_)
+      check_sums(row, values);
+  }
+
+ private:
+  void check_sums(std::uint64_t row, std::span<const float> values) const {
+    std::size_t inner = 1;
+    for (std::size_t size = *axis_ + 1; size < rows_.shape.size(); ++size) inner *= rows_.shape[size];
+    const std::size_t block = rows_.shape[*axis_] * inner;
+    for (std::size_t first = 0; first < values.size(); first += block)
+      for (std::size_t place = 0; place < inner; ++place) {
+        double sum = 0;
+        for (std::size_t i = place; i < block; i += inner) sum += static_cast<double>(values[first + i]);
+        if (std::fabs(sum - 1) <= kTolerance) continue;
+        refuse(member_, fmt::format("{} holds no probabilities of classes: they do not sum to 1", file_of(member_)),
+               fmt::format("those of sample {}, in row {}, sum to {:.4g}", rows_.first + row, row, sum),
+               "set the member's 'output: logits' if they are logits; if several labels may be right at once, set "
+               "'activation: sigmoid' in 'combine'");
+      }
+  }
+
+  const config::MemberSpec& member_;
+  const SavedRows& rows_;
+  bool finite_;
+  std::optional<std::size_t> axis_;  ///< along which the values sum to 1
+};
+
+}  // namespace
+
+std::optional<SavedRows> find_saved(const config::MemberSpec& member, const InputForm& input) {
+  if (!is_saved(facts_of(member.model.kind)) || ::access(file_of(member).c_str(), R_OK) != 0) return std::nullopt;
+  SavedRows rows;
+  try {
+    rows = rows_of(file_of(member));
+  } catch (const Error& error) {
+    throw Error(error.kind(), located(member, error.message()), error.detail(), error.hint());
+  }
+  rows.first = first_of(member, rows.rows, input);
+  return rows;
+}
+
+void check_saved_shapes(const config::EnsembleSpec& spec, const Plan& plan) {
+  if (spec.combine.rule == CombineRule::none) return;
+  const MemberRequest* first = nullptr;
+  std::optional<std::size_t> saved;
+  for (std::size_t rank = 0; rank < plan.workers.size(); ++rank) {
+    const MemberRequest& request = plan.workers[rank].request;
+    const std::optional<Dims> shape = told_shape(request);
+    if (!shape) continue;
+    if (first == nullptr) first = &request;
+    if (!saved && request.saved) saved = rank;
+    if (!saved || *shape == *told_shape(*first)) continue;
+    // The member that is named is one whose file can be wrong.
+    const bool this_one = request.saved.has_value();
+    const config::MemberSpec& member = spec.members[this_one ? rank : *saved];
+    const MemberRequest& other = this_one ? *first : request;
+    const Dims& of_file = (this_one ? request : plan.workers[*saved].request).saved->shape;
+    refuse(member,
+           fmt::format("the predictions in {} are {}, and member '{}' outputs {}", file_of(member), dims_text(of_file),
+                       other.name, dims_text(*told_shape(other))),
+           "members that are combined have predictions of one shape", "only rule none takes both");
+  }
+}
+
+void check_saved_values(const config::EnsembleSpec& spec, const Plan& plan) {
+  for (std::size_t rank = 0; rank < plan.workers.size(); ++rank) {
+    const std::optional<SavedRows>& rows = plan.workers[rank].request.saved;
+    if (!rows || !plan.input.images) continue;
+    const config::MemberSpec& member = spec.members[rank];
+    const Examination examination(member, spec, *rows);
+    if (!examination.needed()) continue;
+    SavedReader reader(file_of(member), *rows);
+    const std::uint64_t width = rows->width();
+    const std::uint64_t begin = plan.input.first - rows->first;
+    const std::uint64_t end = begin + *plan.input.images;
+    std::vector<float> values;
+    for (std::uint64_t row = begin; row < end;) {
+      const std::uint64_t count = std::min(std::max<std::uint64_t>(1, kAtOnce / width), end - row);
+      values.resize(count * width);
+      reader.read(row, values);
+      for (std::uint64_t i = 0; i < count; ++i) examination.look(row + i, std::span(values).subspan(i * width, width));
+      row += count;
+    }
+  }
+}
+
+}  // namespace tutti
