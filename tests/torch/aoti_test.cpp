@@ -302,7 +302,7 @@ TEST_CASE("the form of an output is read from its text and guessed if that is no
   CHECK(output.items[0].leaves == 2);
   CHECK(output.items[0].type == "tuple");
   CHECK(output.items[1].type.empty());
-  const std::vector<at::Tensor> outputs{at::zeros({1}), at::ones({1}), at::full({1}, 2)};
+  const std::vector<at::Tensor> outputs{at::zeros({1}), at::ones({1}), at::full({1}, 2.0F)};
   std::vector<NamedLayout> parts;
   CHECK(chosen_outputs(output, outputs, {"y"}, parts).item().toFloat() == 2);
   CHECK(parts.empty());

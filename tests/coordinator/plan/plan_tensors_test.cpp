@@ -223,7 +223,7 @@ TEST_CASE("a data set that was opened is not opened again for its form") {
   CHECK(error->hint() ==
         "the shapes of the tensors are in these files; if samples come through the API, give the shapes instead: "
         "input={inputs: {x: {shape: [7]}}}");
-  spec.input.found = config::FoundSamples{{{"x", kTable}}, 12, 0, 345};
+  spec.input.found = config::FoundSamples{.tensors = {{"x", kTable}}, .count = 12, .held_score_bytes = 345};
   const InputForm form = api_form(spec, spec.input);
   CHECK(form.images == 12);
   CHECK(form.held_score_bytes == 345);
