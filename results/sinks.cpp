@@ -129,6 +129,11 @@ SegmentResult NpySink::read_combined(std::uint64_t first, std::uint32_t count) {
 
 SegmentResult NpySink::read(std::uint64_t first, std::uint32_t count) {
   SegmentResult result = read_combined(first, count);
+  if (spread_) {
+    read_.spread.resize(count * spread_->row_values());
+    spread_->read_rows(first, std::span(read_.spread));
+    result.spread = read_.spread;
+  }
   read_.of_members.resize(members_.size());
   read_.members.clear();
   for (std::size_t i = 0; i < members_.size(); ++i) {

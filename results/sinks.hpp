@@ -45,10 +45,10 @@ class ResultSink : public Sink {
 
 /// Writes predictions.npy (images x shape, float32), predicted.npy (images x decided, int64; only with classes),
 /// predictions.csv (only with one class per image, see prediction_table.hpp) and, if the form names members,
-/// members/<name>.npy, labels.npy (images, int64) and spread.npy (images x spread, float32) if it asks for them. Nothing appears in `folder` before finish(),
-/// except for masks/<name>.png, which are written one by one if the form asks for them (masks.hpp), and for
-/// predictions.npy.unfinished and so on, if the files stay or continue (Unfinished). Any call may throw Error(failed)
-/// that names the file; one thread. For missing members the file has NaN, and -1.
+/// members/<name>.npy, labels.npy (images, int64) and spread.npy (images x spread, float32) if it asks for them.
+/// Nothing appears in `folder` before finish(), except for masks/<name>.png, which are written one by one if the form
+/// asks for them (masks.hpp), and for predictions.npy.unfinished and so on, if the files stay or continue (Unfinished).
+/// Any call may throw Error(failed) that names the file; one thread. For missing members the file has NaN, and -1.
 class NpySink final : public ResultSink {
  public:
   /// `folder` exists. `names` is the source of the images and must outlive it; without it there is no predictions.csv.
@@ -108,6 +108,7 @@ class NpySink final : public ResultSink {
   struct {
     std::vector<float> values;
     std::vector<std::int64_t> predicted;
+    std::vector<float> spread;
     std::vector<std::vector<float>> of_members;
     std::vector<MemberSegmentResult> members;
   } read_;  ///< by read()
