@@ -46,14 +46,16 @@ void ExactSum::add(double term) {
   const auto shift = static_cast<unsigned>(lowest_bit & 31);
   const std::uint64_t low = mantissa << shift;
   const std::uint64_t high = shift == 0 ? 0 : mantissa >> (64 - shift);
+  const int highest = place + (high != 0 ? 2 : low >> 32U != 0 ? 1 : 0);
+  if (empty_ || highest > top_) raise(static_cast<std::int16_t>(highest));
   const std::array<std::uint64_t, 3> parts{low & 0xffffffff, low >> 32U, high};
-  for (int part = 2; part >= 0; --part) {
-    const auto digit = static_cast<std::int64_t>(parts[static_cast<std::size_t>(part)]);
-    if (digit == 0) continue;
-    const auto of_digit = static_cast<std::int16_t>(place + part);
-    if (empty_ || of_digit > top_) raise(of_digit);
-    const auto below = static_cast<std::size_t>(top_ - of_digit);
-    if (below < kPlaces) digits_[below] = plus(digits_[below], negative ? -digit : digit);
+  for (std::size_t part = 0; part < parts.size(); ++part) {
+    // Of a place that is not kept, or, for digits of 0, above the top.
+    const auto below =
+        static_cast<std::size_t>(static_cast<std::ptrdiff_t>(top_ - place) - static_cast<std::ptrdiff_t>(part));
+    if (below >= kPlaces) continue;
+    const auto digit = static_cast<std::int64_t>(parts[part]);
+    digits_[below] = plus(digits_[below], negative ? -digit : digit);
   }
 }
 

@@ -16,11 +16,13 @@ void RegressionMetrics::add(std::span<const float> labels, std::span<const float
   add_labels(labels);
   for (std::size_t first = 0; first < labels.size(); first += outputs) {
     ++segment_.images;
+    double absolute = 0.0;  // of one image, which no cut divides
     for (std::size_t i = 0; i < outputs; ++i) {
       const double error = static_cast<double>(predicted[first + i]) - static_cast<double>(labels[first + i]);
-      segment_.absolute.add(std::fabs(error));
+      absolute += std::fabs(error);
       segment_.squares[i].add(error * error);
     }
+    segment_.absolute.add(absolute);
   }
 }
 

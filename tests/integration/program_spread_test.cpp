@@ -107,6 +107,14 @@ TEST_CASE("the spread of tiles is blended like their predictions") {
   const std::vector<float> wanted = entropies_naively(members, 2, ClassAxis{1, 3, 12 * 16});
   REQUIRE(found.size() == wanted.size());
   for (std::size_t i = 0; i < found.size(); ++i) REQUIRE(found[i] == doctest::Approx(wanted[i]).epsilon(1e-6));
+  // Tiles that are known are blended with their spread, too.
+  REQUIRE(Finished(place, {"run", "e.yaml", "-q", "output=cut", "slots=1", "on_worker_failure=fail",
+                           "members.1.model.faults=[{kind: kill, phase: predict, at_batch: 2}]"})
+              .code == 1);
+  CHECK(place.has("cut/tiles/spread.npy.unfinished"));
+  REQUIRE(Finished(place, {"run", "e.yaml", "-q", "output=cut", "--resume", "on_worker_failure=fail"}).code == 0);
+  CHECK(place.report("cut").at_pointer("/finished/resumed").as_int64() > 0);
+  CHECK(different_results(place, "cut", "r").empty());
   REQUIRE(Finished(place, {"run", "e.yaml", "-q", "output=v", "combine.over=logits"}).code == 0);
   CHECK(spread_sizes(place, "v/spread.npy") == Dims{3, 12, 16});
 }
