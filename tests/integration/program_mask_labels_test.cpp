@@ -146,7 +146,7 @@ TEST_CASE("masks that do not fit their pictures, or the members, end a run befor
   CHECK(contains(size.err(), "the label of an image is 8x8, but 'a' predicts 3x6x8, which needs labels of 6x8"));
   const Finished training(place, {"train", "e.yaml", "-q"});
   CHECK(training.code == 2);
-  const Finished evaluated(place, {"evaluate", "e.yaml", "-q"});
+  const Finished evaluated(place, {"evaluate", "e.yaml", "output=e"});
   CHECK(evaluated.code == 0);  // it has the same labels
   CHECK(contains(evaluated.out(), "mIoU"));
   fs::remove(place / "masks/b.png");
