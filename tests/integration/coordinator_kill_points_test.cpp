@@ -54,9 +54,10 @@ std::vector<int> processes_of(const Workplace& place) {
 
 /// Call it when the program is dead: its workers are then children of this process.
 void check_that_workers_follow(const Workplace& place) {
-  const auto second = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  // They end at once; how long that takes on a busy machine is not what is tested.
+  const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   for (const int worker : children_of(::getpid())) {
-    const auto left = second - std::chrono::steady_clock::now();
+    const auto left = patience - std::chrono::steady_clock::now();
     CHECK(ends(worker, std::max(std::chrono::milliseconds(0), std::chrono::floor<std::chrono::milliseconds>(left))));
     ::kill(worker, SIGKILL);  // they have ended already, unless the test has failed
     CHECK(::waitpid(worker, nullptr, 0) == worker);
