@@ -7,14 +7,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <system_error>
 #include <utility>
 
 #include <tutti/error.hpp>
 
 #include "common/check.hpp"
-#include "common/half.hpp"
+#include "common/saved_values.hpp"
 
 namespace tutti {
 namespace {
@@ -23,15 +22,6 @@ namespace {
 constexpr std::size_t kAtOnce = 32768;
 
 std::int64_t nanoseconds(const timespec& time) { return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
-
-template <class Value>
-void convert(std::span<const std::byte> from, std::span<float> to, float (*as_float)(Value)) {
-  for (std::size_t i = 0; i < to.size(); ++i) {
-    Value value;
-    std::memcpy(&value, &from[i * sizeof value], sizeof value);
-    to[i] = as_float(value);
-  }
-}
 
 }  // namespace
 
@@ -64,9 +54,9 @@ void SavedReader::read(std::uint64_t first, std::span<float> values) {
     const std::span part = std::span(buffer_).first(count * bytes);
     read_bytes(offset, part);
     if (rows_.type == SavedType::float16)
-      convert<std::uint16_t>(part, values.first(count), float_of_half);
+      floats_of_halves(part, values.first(count));
     else
-      convert<double>(part, values.first(count), [](double value) { return static_cast<float>(value); });
+      floats_of_doubles(part, values.first(count));
     offset += part.size();
     values = values.subspan(count);
   }

@@ -6,12 +6,11 @@
 #include <array>
 #include <cassert>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <string_view>
 #include <utility>
 
-#include "common/half.hpp"
+#include "common/saved_values.hpp"
 
 namespace tutti::images {
 namespace {
@@ -71,22 +70,15 @@ void PredictionArray::read(std::uint64_t first, std::span<float> values) const {
   const std::size_t each = descr_ == "<f2" ? sizeof(std::uint16_t) : sizeof(double);
   bytes_.resize(values.size() * each);
   records_.copy_part(first, 0, bytes_);
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (descr_ == "<f2") {
-      std::uint16_t half = 0;
-      std::memcpy(&half, &bytes_[i * each], each);
-      values[i] = float_of_half(half);
-      continue;
-    }
-    double wide = 0;
-    std::memcpy(&wide, &bytes_[i * each], each);
+  if (descr_ == "<f2") return floats_of_halves(bytes_, values);
+  for_each_value<double>(bytes_, [&](std::size_t i, double wide) {
     if (std::isfinite(wide) && std::fabs(wide) > static_cast<double>(std::numeric_limits<float>::max()))
       refuse_array(path_, kPredictions,
                    fmt::format("value {} of prediction {} is {}, which float32 cannot hold", i % width_,
                                first + i / width_, wide),
                    "Tutti combines in float32; scale the values");
-    values[i] = static_cast<float>(wide);
-  }
+  });
+  floats_of_doubles(bytes_, values);
 }
 
 }  // namespace tutti::images

@@ -1,7 +1,6 @@
 #include "worker/answers.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -11,34 +10,24 @@
 #include <tutti/error.hpp>
 
 #include "common/axis.hpp"
+#include "common/class_sums.hpp"
 #include "common/counted.hpp"
 
 namespace tutti::worker {
 namespace {
 
-/// Calls `use(first, step, classes)` for each place at which classes are compared: they are every step-th value from
-/// the first.
-template <class Use>
-void for_each_place(const Scores& scores, std::int32_t axis, Use use) {
-  const std::size_t at = size_at(scores.output, axis).value();
-  const std::size_t classes = scores.output[at];
-  std::size_t inner = 1;
-  for (std::size_t i = at + 1; i < scores.output.size(); ++i) inner *= scores.output[i];
-  for (std::size_t block = 0; block < scores.values.size(); block += classes * inner)
-    for (std::size_t place = 0; place < inner; ++place) use(block + place, inner, classes);
-}
-
 struct Range {
-  float least = std::numeric_limits<float>::infinity();
-  float most = -std::numeric_limits<float>::infinity();
+  double least = std::numeric_limits<double>::infinity();
+  double most = -std::numeric_limits<double>::infinity();
 };
 
 /// Of the sums over the classes. A sum of NaN is passed over: NaN is judged when samples are predicted.
 Range sums_of(const Scores& scores, std::int32_t axis) {
+  const std::size_t at = size_at(scores.output, axis).value();
+  std::size_t inner = 1;
+  for (std::size_t i = at + 1; i < scores.output.size(); ++i) inner *= scores.output[i];
   Range range;
-  for_each_place(scores, axis, [&](std::size_t first, std::size_t step, std::size_t classes) {
-    float sum = 0;
-    for (std::size_t c = 0; c < classes; ++c) sum += scores.values[first + c * step];
+  for_each_class_sum(scores.values, scores.output[at], inner, [&](double sum, std::size_t) {
     if (sum < range.least) range.least = sum;
     if (sum > range.most) range.most = sum;
   });
@@ -106,7 +95,7 @@ Dims sizes_of(const RawAnswer& answer, const MemberRequest& request, std::uint32
 }
 
 bool look_like_probabilities(const Scores& logits, const MemberRequest& request) {
-  constexpr float kTolerance = 1e-3F;
+  constexpr double kTolerance = 1e-3;
   if (!decides(request) || !needs_activation(request)) return false;
   const auto [least, most] = std::ranges::minmax(logits.values);
   if (!(least >= 0 && most <= 1)) return false;
@@ -117,11 +106,11 @@ bool look_like_probabilities(const Scores& logits, const MemberRequest& request)
 void check_sums(const Scores& probabilities, const MemberRequest& request) {
   if (request.over != OutputKind::probabilities || !decides(request)) return;
   const Range sums = sums_of(probabilities, request.axis);
-  const double off = std::max(1.0 - static_cast<double>(sums.least), static_cast<double>(sums.most) - 1.0);
+  const double off = std::max(1.0 - sums.least, sums.most - 1.0);
   if (off > kSumTolerance) throw no_probabilities(request.axis, sums.least, sums.most);
 }
 
-Error no_probabilities(std::int32_t axis, float least_sum, float most_sum) {
+Error no_probabilities(std::int32_t axis, double least_sum, double most_sum) {
   return Error(ErrorKind::usage, "the model's outputs are no probabilities of classes: they do not sum to 1",
                fmt::format("along axis {} they sum to {:.4g} to {:.4g}", axis, least_sum, most_sum),
                "set the member's 'output: logits' if they are logits; if several labels may be right at once, set "

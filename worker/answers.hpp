@@ -49,7 +49,6 @@ inline constexpr std::string_view kSecondSoftmax =
 /// Probabilities of which one is right sum to 1. What sums to something else is likely to be something else, or several
 /// labels, each with a probability of its own: throws no_probabilities().
 void check_sums(const Scores& probabilities, const MemberRequest& request);
-inline constexpr double kSumTolerance = 0.02;
-Error no_probabilities(std::int32_t axis, float least_sum, float most_sum);
+Error no_probabilities(std::int32_t axis, double least_sum, double most_sum);
 
 }  // namespace tutti::worker

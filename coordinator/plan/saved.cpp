@@ -14,6 +14,7 @@
 #include <tutti/error.hpp>
 
 #include "common/axis.hpp"
+#include "common/class_sums.hpp"
 #include "common/counted.hpp"
 #include "common/not_finite.hpp"
 #include "common/wire/channel.hpp"
@@ -24,7 +25,6 @@ namespace {
 
 /// Values that are looked at together.
 constexpr std::uint64_t kAtOnce = 1 << 18;
-constexpr double kTolerance = 0.02;  ///< of sums of probabilities, as that of models
 
 constexpr std::array<std::string_view, 3> kTypes{"<f2", "<f4", "<f8"};
 constexpr const char* kHint = "save it with numpy.save(path, numpy.ascontiguousarray(predictions, dtype='float32'))";
@@ -135,17 +135,13 @@ class Examination {
   void check_sums(std::uint64_t row, std::span<const float> values) const {
     std::size_t inner = 1;
     for (std::size_t size = *axis_ + 1; size < rows_.shape.size(); ++size) inner *= rows_.shape[size];
-    const std::size_t block = rows_.shape[*axis_] * inner;
-    for (std::size_t first = 0; first < values.size(); first += block)
-      for (std::size_t place = 0; place < inner; ++place) {
-        double sum = 0;
-        for (std::size_t i = place; i < block; i += inner) sum += static_cast<double>(values[first + i]);
-        if (std::fabs(sum - 1) <= kTolerance) continue;
-        refuse(member_, fmt::format("{} holds no probabilities of classes: they do not sum to 1", file_of(member_)),
-               fmt::format("those of sample {}, in row {}, sum to {:.4g}", rows_.first + row, row, sum),
-               "set the member's 'output: logits' if they are logits; if several labels may be right at once, set "
-               "'activation: sigmoid' in 'combine'");
-      }
+    for_each_class_sum(values, rows_.shape[*axis_], inner, [&](double sum, std::size_t) {
+      if (std::fabs(sum - 1) <= kSumTolerance) return;
+      refuse(member_, fmt::format("{} holds no probabilities of classes: they do not sum to 1", file_of(member_)),
+             fmt::format("those of sample {}, in row {}, sum to {:.4g}", rows_.first + row, row, sum),
+             "set the member's 'output: logits' if they are logits; if several labels may be right at once, set "
+             "'activation: sigmoid' in 'combine'");
+    });
   }
 
   const config::MemberSpec& member_;

@@ -12,6 +12,7 @@
 
 #include "common/activation.hpp"
 #include "common/array_path.hpp"
+#include "common/class_sums.hpp"
 #include "common/json.hpp"
 #include "common/not_finite.hpp"
 #include "config/load.hpp"
@@ -20,9 +21,6 @@
 
 namespace tutti::program {
 namespace {
-
-/// As far as the sums of probabilities may be from 1: those of float16 are not exact.
-constexpr double kTolerance = 0.02;
 
 [[noreturn]] void refuse(std::string message, std::string detail, std::string hint) {
   throw Error(ErrorKind::usage, std::move(message), std::move(detail), std::move(hint));
@@ -165,7 +163,7 @@ void check_probabilities(const config::CombineSpec& combine, const images::Predi
       "if they are logits, add --logits, or set combine.over=logits; if several labels may be right at once, set "
       "combine.activation=sigmoid; what has no classes is combined with combine.over=values";
   const auto wrong = std::ranges::find_if(values, [](float value) {
-    return static_cast<double>(value) < -kTolerance || static_cast<double>(value) > 1 + kTolerance;
+    return static_cast<double>(value) < -kSumTolerance || static_cast<double>(value) > 1 + kSumTolerance;
   });
   if (wrong != values.end()) {
     const auto place = static_cast<std::uint64_t>(wrong - values.begin());
@@ -174,17 +172,12 @@ void check_probabilities(const config::CombineSpec& combine, const images::Predi
   }
   if (combine.activation == Activation::sigmoid) return;
   const ClassAxis axis = ClassAxis::of(file.row_shape(), combine.axis);
-  const std::uint64_t block = axis.classes * axis.inner;
-  for (std::uint64_t begin = 0; begin < values.size(); begin += block)
-    for (std::uint64_t place = 0; place < axis.inner; ++place) {
-      double sum = 0;
-      for (std::uint64_t c = 0; c < axis.classes; ++c)
-        sum += static_cast<double>(values[begin + c * axis.inner + place]);
-      if (std::fabs(sum - 1) > kTolerance)
-        refuse_value(file, first + begin / file.width(),
-                     fmt::format("has probabilities of classes along axis {} that sum to {:.4g}", combine.axis, sum),
-                     hint);
-    }
+  for_each_class_sum(values, axis.classes, axis.inner, [&](double sum, std::size_t block) {
+    if (std::fabs(sum - 1) > kSumTolerance)
+      refuse_value(file, first + block / file.width(),
+                   fmt::format("has probabilities of classes along axis {} that sum to {:.4g}", combine.axis, sum),
+                   hint);
+  });
 }
 
 }  // namespace

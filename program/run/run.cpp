@@ -14,7 +14,6 @@
 #include "program/commands.hpp"
 #include "program/evaluate/evaluating_sink.hpp"
 #include "program/evaluate/evaluation_report.hpp"
-#include "program/evaluate/hosting.hpp"
 #include "program/evaluation_task.hpp"
 #include "program/label_scores.hpp"
 #include "program/reporting.hpp"

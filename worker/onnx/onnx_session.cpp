@@ -73,7 +73,9 @@ LoadedSession::LoadedSession(const std::string& path, std::uint32_t threads)
     : memory_(library_.make<CreateCpuMemoryInfo>(kDeviceAllocator, kDefaultMemory)),
       session_(load(library_, path, threads)),
       inputs_(ports(true)),
-      outputs_(ports(false)) {}
+      outputs_(ports(false)) {
+  for (const Port& input : inputs_) input_names_.push_back(input.name.c_str());
+}
 
 std::vector<Port> LoadedSession::ports(bool of_inputs) const {
   const Handle allocator = library_.make<GetAllocatorWithDefaultOptions>();
@@ -109,14 +111,10 @@ Value LoadedSession::tensor(const void* data, std::size_t bytes, std::span<const
 }
 
 Handle LoadedSession::compute(std::span<const Value> inputs, std::size_t output, Handle into) const {
-  std::vector<const char*> names;
   std::vector<Handle> values;
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    names.push_back(inputs_[i].name.c_str());
-    values.push_back(inputs[i].get());
-  }
+  for (const Value& input : inputs) values.push_back(input.get());
   const char* const wanted = outputs_[output].name.c_str();
-  library_.call<Run>(session_.get(), nullptr, names.data(), values.data(), values.size(), &wanted, 1, &into);
+  library_.call<Run>(session_.get(), nullptr, input_names_.data(), values.data(), values.size(), &wanted, 1, &into);
   return into;
 }
 

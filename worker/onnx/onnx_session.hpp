@@ -32,6 +32,8 @@ class LoadedSession {
   /// Computes with `threads` threads, the caller's included, which sleep while there is nothing to do. Throws
   /// std::runtime_error with the library's message.
   LoadedSession(const std::string& path, std::uint32_t threads);
+  LoadedSession(const LoadedSession&) = delete;  // names point into it
+  LoadedSession& operator=(const LoadedSession&) = delete;
 
   const std::vector<Port>& inputs() const noexcept { return inputs_; }
   const std::vector<Port>& outputs() const noexcept { return outputs_; }
@@ -58,6 +60,7 @@ class LoadedSession {
   Session session_;
   std::vector<Port> inputs_;
   std::vector<Port> outputs_;
+  std::vector<const char*> input_names_;  ///< of inputs_, as each call takes them
 };
 
 }  // namespace tutti::worker::ort

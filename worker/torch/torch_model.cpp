@@ -17,6 +17,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/class_sums.hpp"
 #include "common/counted.hpp"
 #include "worker/answers.hpp"
 #include "worker/torch/torch_errors.hpp"
@@ -161,7 +162,7 @@ void TorchModel::check_sums(const at::Tensor& answer) const {
   const at::Tensor sums = answer.to(at::kCPU).sum(request_.axis);
   const at::Tensor farthest = sums.sub(1).abs().max().to(at::kDouble);
   if (!(farthest.item<double>() > kSumTolerance)) return;  // NaN is judged when samples are predicted
-  throw no_probabilities(request_.axis, sums.min().item<float>(), sums.max().item<float>());
+  throw no_probabilities(request_.axis, sums.min().item<double>(), sums.max().item<double>());
 }
 
 at::Tensor TorchModel::as_float(const at::Tensor& answer) {
