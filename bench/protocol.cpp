@@ -6,6 +6,7 @@
 #include <cmath>
 #include <type_traits>
 #include <utility>
+#include <variant>
 
 #include <tutti/error.hpp>
 
@@ -54,14 +55,15 @@ float read_weight(const json::value& value) {
   refuse(fmt::format("{} is not a weight", json::serialize(value).substr(0, 80)));
 }
 
-// A member is sent as the content of the control message `load`, whose code writes and checks it.
+// A member is sent as the control message `load`, whose code writes and checks it.
 json::value to_json(const MemberRequest& member) {
-  return parse_json(control::encode(control::Load{member}), "a member").at("member");
+  return parse_json(control::encode(control::Load{member}), "a member");
 }
 
 MemberRequest read_member(const json::value& value) {
-  return std::get<control::Load>(control::decode(json::serialize(json::object{{"type", "load"}, {"member", value}})))
-      .member;
+  const control::Message message = control::decode(json::serialize(value));
+  if (const auto* load = std::get_if<control::Load>(&message)) return load->member;
+  throw Error(ErrorKind::failed, "a member of the job is another message than `load`");
 }
 
 json::object to_json(const config::CombineSpec& combine) {

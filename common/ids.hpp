@@ -48,6 +48,8 @@ class Id {
 using Rank = Id<struct RankTag, std::uint32_t>;
 /// A worker, by its place in the pool. Its processes come and go; see Generation.
 using WorkerId = Id<struct WorkerTag, std::uint32_t>;
+/// A member of a worker's unit, by its place there.
+using Seat = Id<struct SeatTag, std::uint32_t>;
 /// How many processes a worker had before this one.
 using Generation = Id<struct GenerationTag, std::uint32_t>;
 /// A segment, by its number in the pool's life. (Its index within its call is a plain number, for people.)

@@ -51,6 +51,9 @@ enum class OnNan : std::uint8_t { error, allow, degrade };
 enum class Spares : std::uint8_t { none, process, member };
 /// How a worker's process starts: spawned, forked from a process that has LibTorch loaded, or the better of the two.
 enum class StartMethod : std::uint8_t { automatic, spawn, forkserver };
+/// How a worker runs the members of its unit: one after the other for each segment; each in a thread of its own; or
+/// equal networks as one, which computes all of them at once.
+enum class UnitMode : std::uint8_t { loop, threads, fused };
 
 /// How a view of an image is made, which a member predicts too: test-time augmentation. Turns are counter-clockwise.
 enum class ViewKind : std::uint8_t { identity, hflip, vflip, rot90, rot180, rot270, transpose, crops, scale };
@@ -184,6 +187,10 @@ constexpr auto enum_names(Spares) {
 constexpr auto enum_names(StartMethod) {
   return std::array{EnumName{StartMethod::automatic, "auto"}, EnumName{StartMethod::spawn, "spawn"},
                     EnumName{StartMethod::forkserver, "forkserver"}};
+}
+constexpr auto enum_names(UnitMode) {
+  return std::array{EnumName{UnitMode::loop, "loop"}, EnumName{UnitMode::threads, "threads"},
+                    EnumName{UnitMode::fused, "fused"}};
 }
 constexpr auto enum_names(FaultKind) {
   return std::array{EnumName{FaultKind::none, "none"},         EnumName{FaultKind::exception, "exception"},

@@ -32,20 +32,46 @@ std::string quote_advice(std::string_view cores) {
                      cores.substr(0, cores.find(',')), cores, cores.substr(4));
 }
 
+/// A device written as one word, also from its map form; empty if it is neither.
+std::string text_of(const Tree& tree) {
+  if (tree.kind == Tree::Kind::scalar) return tree.scalar;
+  if (tree.kind != Tree::Kind::map || tree.entries.size() != 1) return {};
+  const auto& [key, key_position, value] = tree.entries.front();
+  if (value.kind == Tree::Kind::scalar) return key + ":" + value.scalar;
+  std::string text;
+  for (const Tree& item : value.items) {
+    if (item.kind != Tree::Kind::scalar) return {};
+    text += (text.empty() ? key + ":" : ",") + item.scalar;
+  }
+  return text;
+}
+
+std::optional<Device> parsed(const std::string& text, const SourcePosition& position, Violations& violations) {
+  try {
+    return parse_device(text);
+  } catch (const Error& error) {
+    violations.add(position, error.message());
+    return std::nullopt;
+  }
+}
+
 class Assigner {
  public:
-  Assigner(std::string_view key, std::vector<ReadMember>& members, Violations& violations)
+  Assigner(std::string_view key, std::vector<ReadMember>& members, const std::vector<std::optional<Device>>& of_workers,
+           Violations& violations)
       : key_(fmt::format("'{}'", key)),
         members_(members),
+        of_workers_(of_workers),
         violations_(violations),
         given_(members.size()),
+        named_(members.size()),
         by_command_line_(members.size()) {}
 
   void read_file(const Tree* tree) {
     if (tree == nullptr || tree->kind == Tree::Kind::null) return give_all(AutoDevice{});
     if (tree->kind == Tree::Kind::list) return read_list(*tree);
     if (tree->kind == Tree::Kind::map) return read_map(*tree);
-    const auto device = device_of(*tree);
+    const auto device = read_device(*tree, violations_);
     give_all(device.value_or(AutoDevice{}));  // a violation was added already; any device will do
   }
 
@@ -57,7 +83,13 @@ class Assigner {
   void finish(const Tree* tree) {
     for (std::size_t rank = 0; rank < members_.size(); ++rank) {
       const std::string& name = members_[rank].spec.name;
-      if (given_[rank])
+      if (of_workers_[rank]) {
+        if (named_[rank] && given_[rank] != of_workers_[rank])
+          violations_.add(tree != nullptr ? tree->position : SourcePosition{"command line: '--assign'"},
+                          fmt::format("member '{}' is assigned {}, but its worker runs on {} ('workers'); say it once",
+                                      name, to_text(*given_[rank]), to_text(*of_workers_[rank])));
+        members_[rank].spec.device = *of_workers_[rank];
+      } else if (given_[rank])
         members_[rank].spec.device = *given_[rank];
       else if (!name.empty())
         violations_.add(tree->position, fmt::format("{1} has no device for member '{0}'; add {0}: cpu, another "
@@ -72,7 +104,8 @@ class Assigner {
   void read_list(const Tree& tree) {
     if (tree.items.size() == members_.size()) {
       for (std::size_t rank = 0; rank < members_.size(); ++rank)
-        given_[rank] = device_of(tree.items[rank]).value_or(AutoDevice{});
+        given_[rank] = read_device(tree.items[rank], violations_).value_or(AutoDevice{});
+      named_.assign(members_.size(), true);
       return;
     }
     std::string advice;
@@ -95,10 +128,11 @@ class Assigner {
                                                         members_[*rank].spec.name));
       std::optional<Device> device;
       if (cut == 0)
-        device = device_of(entry.value);
+        device = read_device(entry.value, violations_);
       else
         report_cut(tree, i, cut);
       if (rank) given_[*rank] = device.value_or(AutoDevice{});
+      if (rank) named_[*rank] = true;
       i += 1 + cut;
     }
   }
@@ -137,40 +171,6 @@ class Assigner {
     return std::nullopt;
   }
 
-  std::optional<Device> device_of(const Tree& tree) {
-    if (tree.kind == Tree::Kind::null && !tree.blank) return AutoDevice{};
-    const std::string text = text_of(tree);
-    if (!text.empty()) return parsed(text, tree.position);
-    violations_.add(tree.position,
-                    fmt::format("a device is written as cpu:0-3, cuda:1, a number, null or {{cpu: [0, 1]}}, "
-                                "not as {}",
-                                describe(tree)));
-    return std::nullopt;
-  }
-
-  /// A device written as one word, also from its map form; empty if it is neither.
-  static std::string text_of(const Tree& tree) {
-    if (tree.kind == Tree::Kind::scalar) return tree.scalar;
-    if (tree.kind != Tree::Kind::map || tree.entries.size() != 1) return {};
-    const auto& [key, key_position, value] = tree.entries.front();
-    if (value.kind == Tree::Kind::scalar) return key + ":" + value.scalar;
-    std::string text;
-    for (const Tree& item : value.items) {
-      if (item.kind != Tree::Kind::scalar) return {};
-      text += (text.empty() ? key + ":" : ",") + item.scalar;
-    }
-    return text;
-  }
-
-  std::optional<Device> parsed(const std::string& text, const SourcePosition& position) {
-    try {
-      return parse_device(text);
-    } catch (const Error& error) {
-      violations_.add(position, error.message());
-      return std::nullopt;
-    }
-  }
-
   /// "a=cpu:0,8,b=cpu:1" -> "a=cpu:0,8" and "b=cpu:1": a comma separates if a '=' follows before the next comma.
   static std::vector<std::string> split(const std::string& option) {
     std::vector<std::string> parts;
@@ -194,26 +194,39 @@ class Assigner {
       return;
     }
     const auto rank = rank_of(option.substr(0, equals), position, "--assign");
-    const auto device = parsed(option.substr(equals + 1), position);
+    const auto device = parsed(option.substr(equals + 1), position, violations_);
     if (!rank) return;
     if (by_command_line_[*rank])
       violations_.add(position, fmt::format("--assign names member '{}' twice", members_[*rank].spec.name));
-    by_command_line_[*rank] = true;
+    by_command_line_[*rank] = named_[*rank] = true;
     given_[*rank] = device.value_or(AutoDevice{});
   }
 
   const std::string key_;  ///< the key's name in messages
   std::vector<ReadMember>& members_;
+  const std::vector<std::optional<Device>>& of_workers_;
   Violations& violations_;
   std::vector<std::optional<Device>> given_;
+  std::vector<bool> named_;  ///< by itself
   std::vector<bool> by_command_line_;
 };
 
 }  // namespace
 
+std::optional<Device> read_device(const Tree& tree, Violations& violations) {
+  if (tree.kind == Tree::Kind::null && !tree.blank) return AutoDevice{};
+  const std::string text = text_of(tree);
+  if (!text.empty()) return parsed(text, tree.position, violations);
+  violations.add(tree.position,
+                 fmt::format("a device is written as cpu:0-3, cuda:1, a number, null or {{cpu: [0, 1]}}, not as {}",
+                             describe(tree)));
+  return std::nullopt;
+}
+
 void read_assignment(const Assignment& assignment, const std::vector<std::string>& command_line,
-                     std::vector<ReadMember>& members, Violations& violations) {
-  Assigner assigner(assignment.key, members, violations);
+                     const std::vector<std::optional<Device>>& of_workers, std::vector<ReadMember>& members,
+                     Violations& violations) {
+  Assigner assigner(assignment.key, members, of_workers, violations);
   assigner.read_file(assignment.tree);
   assigner.read_command_line(command_line);
   assigner.finish(assignment.tree);

@@ -260,6 +260,16 @@ Tree tree_of(const InputSpec& input) {
 }
 
 /// Writes only the keys of the method: the reader rejects others.
+/// Its device is that of its members.
+Tree tree_of(const UnitSpec& unit, const std::vector<MemberSpec>& members) {
+  Tree map = Tree::map();
+  Tree names = Tree::list();
+  for (const std::size_t rank : unit.members) names.items.push_back(Tree::text(members[rank].name));
+  map.set("members", std::move(names));
+  map.set("mode", name_of(unit.mode));
+  return map;
+}
+
 Tree tree_of(const MergeSpec& merge, const std::vector<MemberSpec>& members) {
   Tree map = Tree::map();
   map.set("method", name_of(merge.method));
@@ -339,6 +349,9 @@ std::string to_yaml(const EnsembleSpec& spec) {
   }
   map.set("members", std::move(members));
   map.set("assignment", std::move(assignment));
+  Tree workers = Tree::list();
+  for (const UnitSpec& unit : spec.workers) workers.items.push_back(tree_of(unit, spec.members));
+  if (!workers.items.empty()) map.set("workers", std::move(workers));
   map.set("combine", tree_of(spec.combine));
   map.set("input", tree_of(spec.input));
   Tree classes = Tree::list();

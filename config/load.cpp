@@ -22,6 +22,7 @@
 #include "config/saved.hpp"
 #include "config/tasks.hpp"
 #include "config/views.hpp"
+#include "config/workers.hpp"
 
 namespace tutti::config {
 namespace {
@@ -214,7 +215,12 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
   if (list != nullptr) members = read_members(*list, defaults, violations);
   if (members_prepare(top, spec)) take_inputs_of_folders(members, violations);
   const Assignment assignment = find_assignment(top, violations);
-  if (!members.empty()) read_assignment(assignment, overrides.devices, members, violations);
+  std::vector<ReadUnit> workers;
+  if (const Tree* units = top.find("workers"); units != nullptr) workers = read_workers(*units, members, violations);
+  if (!members.empty())
+    read_assignment(assignment, overrides.devices, devices_of(workers, members.size()), members, violations);
+  check_devices(workers, members, violations);
+  for (ReadUnit& worker : workers) spec.workers.push_back(std::move(worker.spec));
   take_as_combined(members, spec.combine);
   check_saved(members, violations);
   if (combine_sound) check_combination(members, spec.combine, position_of_combine(top, root), violations);

@@ -13,6 +13,7 @@
 #include "common/weight_sum.hpp"
 #include "config/input.hpp"
 #include "config/model.hpp"
+#include "config/ranks.hpp"
 #include "config/reader.hpp"
 
 namespace tutti::config {
@@ -49,27 +50,6 @@ void refuse_keys_of_other_methods(Fields& fields, const MergeSpec& merge) {
   }
 }
 
-/// The member with this name or rank.
-std::optional<std::size_t> read_rank(const Tree& tree, const std::vector<ReadMember>& members, Violations& violations) {
-  std::vector<std::string> names;
-  for (const ReadMember& member : members) names.push_back(member.spec.name);
-  if (tree.kind != Tree::Kind::scalar) {
-    violations.add(tree.position, fmt::format("each item of 'over' must be a member, not {}", describe(tree)));
-    return std::nullopt;
-  }
-  if (const auto found = std::ranges::find(names, tree.scalar); found != names.end())
-    return static_cast<std::size_t>(found - names.begin());
-  const bool is_number = !tree.quoted && tree.scalar.find_first_not_of("0123456789") == std::string::npos;
-  if (is_number && members.empty()) return std::nullopt;
-  if (is_number) {
-    const auto rank = read_whole(tree, "a rank in 'over'", 0, members.size() - 1, violations);
-    return rank ? std::optional(static_cast<std::size_t>(*rank)) : std::nullopt;
-  }
-  violations.add(tree.position, fmt::format("'over' names '{}', but no member has that name{}", one_line(tree.scalar),
-                                            did_you_mean(tree.scalar, names)));
-  return std::nullopt;
-}
-
 /// Empty if something is wrong.
 std::vector<std::size_t> read_over(Fields& fields, const std::vector<ReadMember>& members, Violations& violations) {
   std::vector<std::size_t> over;
@@ -79,20 +59,7 @@ std::vector<std::size_t> read_over(Fields& fields, const std::vector<ReadMember>
     std::iota(over.begin(), over.end(), std::size_t{0});
     return over;
   }
-  if (tree->kind != Tree::Kind::list || tree->items.empty()) {
-    violations.add(tree->position, fmt::format("'over' must be a list of members such as [cnn-0, cnn-1], not {}",
-                                               tree->kind == Tree::Kind::list ? "an empty one" : describe(*tree)));
-    return over;
-  }
-  const std::size_t before = violations.count();
-  for (const Tree& item : tree->items) {
-    const auto rank = read_rank(item, members, violations);
-    if (!rank) continue;
-    if (std::ranges::find(over, *rank) != over.end())
-      violations.add(item.position, fmt::format("'over' names member '{}' twice", members[*rank].spec.name));
-    over.push_back(*rank);
-  }
-  return violations.count() == before ? over : std::vector<std::size_t>{};
+  return read_ranks(*tree, "over", members, violations);
 }
 
 void read_weights(Fields& fields, const std::vector<ReadMember>& members, MergeSpec& merge, Violations& violations) {

@@ -81,9 +81,9 @@ struct InputTensor {
 struct FoundSamples {
   std::vector<NamedLayout> tensors;
   std::uint64_t count = 0;
-  std::uint64_t band_places = 0;  ///< with tiles: Tiling::band_places()
-  std::uint64_t first = 0;        ///< the number of the first in the whole data set: those before it are left out
-  std::uint64_t whole = 0;        ///< samples of the whole data set, without `skip` and `limit`
+  std::uint64_t band_places = 0;       ///< with tiles: Tiling::band_places()
+  std::uint64_t first = 0;             ///< the number of the first in the whole data set: those before it are left out
+  std::uint64_t whole = 0;             ///< samples of the whole data set, without `skip` and `limit`
   std::uint64_t held_score_bytes = 0;  ///< what scoring several labels holds of the predictions; the program sets it
   friend bool operator==(const FoundSamples&, const FoundSamples&) = default;
 };
@@ -181,6 +181,13 @@ struct MemberSpec {
 
 // ---- the whole -----------------------------------------------------------------------------------------------------
 
+/// An entry of `workers`: members that share a worker.
+struct UnitSpec {
+  std::vector<std::size_t> members;  ///< ranks, in order; at least one
+  UnitMode mode = UnitMode::loop;
+  friend bool operator==(const UnitSpec&, const UnitSpec&) = default;
+};
+
 struct CombineSpec {
   CombineRule rule = CombineRule::mean;
   OutputKind over = OutputKind::probabilities;
@@ -259,6 +266,7 @@ struct EnsembleSpec {
   std::vector<TaskSpec> tasks;       ///< `tutti evaluate`, `tutti merge`
   std::optional<ModelSpec> base;     ///< the model that the members were fine-tuned from
   std::optional<MergeSpec> merge;    ///< `tutti merge`
+  std::vector<UnitSpec> workers;     ///< a member that none of them names has a worker of its own
   std::uint32_t segment_images = 500;
   bool choose_segment_images = false;  ///< `segment_images: auto`: see coordinator/plan/segments.hpp
   std::uint32_t batch_images = 32;     ///< with `auto`: used where no batch is measured, in training

@@ -45,7 +45,7 @@ std::vector<std::vector<std::uint64_t>> rows_of(const images::Metrics& metrics) 
 /// The batches of all members: GPUs try larger ones than CPUs.
 std::string batches_line(const Plan& plan) {
   std::uint32_t most = 1;
-  for (const WorkerPlan& worker : plan.workers) most = std::max(most, worker.most_batch_images);
+  for (const MemberPlan& member : plan.members) most = std::max(most, member.most_batch_images);
   return fmt::format("batches  measured at the start: {} images\n",
                      fmt::join(batch_candidates(plan.arena.images, most), ", "));
 }
@@ -54,10 +54,10 @@ std::string batches_line(const Plan& plan) {
 std::string not_counted(const Plan& plan) {
   std::vector<std::string> computing;
   bool on_gpu = false;
-  for (const WorkerPlan& worker : plan.workers) {
-    on_gpu = on_gpu || worker.request.cuda;
-    const bool measured = plan.batches == Batches::to_measure && !worker.request.cuda;
-    if (facts_of(worker.request.model).library != Library::none && !measured) computing.push_back(worker.request.name);
+  for (const MemberPlan& member : plan.members) {
+    on_gpu = on_gpu || member.request.cuda;
+    const bool measured = plan.batches == Batches::to_measure && !member.request.cuda;
+    if (facts_of(member.request.model).library != Library::none && !measured) computing.push_back(member.request.name);
   }
   std::vector<std::string> terms;
   if (!computing.empty())
@@ -216,13 +216,27 @@ std::string planes_text(const Plan& plan) {
       fmt::format("\n{} of each picture, which is decoded once\n", counted(plan.input.planes.size(), "plane"));
   for (std::size_t p = 0; p < plan.input.planes.size(); ++p) {
     std::vector<std::string> members;
-    for (const WorkerPlan& worker : plan.workers)
-      if (worker.request.takes.front().array == p) members.push_back(worker.request.name);
+    for (const MemberPlan& member : plan.members)
+      if (member.request.takes.front().array == p) members.push_back(member.request.name);
     text += fmt::format("{:>12}  {} in all slots: {}; for {}\n",
                         bytes_text(plan.arena.slots * plan.arena.array_bytes(p)), dims_text(plan.arena.arrays[p].dims),
                         to_text(plan.input.planes[p].resize), fmt::join(members, ", "));
   }
   return text;
+}
+
+/// Which members share a worker.
+std::string units_text(const Plan& plan) {
+  std::string text;
+  for (const WorkerPlan& worker : plan.workers) {
+    if (worker.members.size() == 1) continue;
+    std::vector<std::string> names;
+    for (const Rank rank : worker.members) names.push_back(plan.request_of(rank).name);
+    constexpr std::array kHow{"one after the other", "each in a thread of its own", "as one network"};
+    text += fmt::format("one worker for {} on {}: {}\n", fmt::join(names, ", "), worker.device,
+                        kHow[static_cast<std::size_t>(worker.mode)]);
+  }
+  return text.empty() ? text : "\n" + text;
 }
 
 /// As in YAML.
@@ -257,29 +271,33 @@ std::string plan_text(const Plan& plan, const Machine& machine, const std::strin
   if (plan.batches == Batches::to_measure) text += batches_line(plan);
   text += fmt::format("\n{:<16}  {:<12}  {:<24}  {:<10}  {:>7}  {}\n", "member", "model", "device", "cores", "threads",
                       "assigned as");
-  for (const WorkerPlan& worker : plan.workers)
+  for (const Rank rank : IdRange<Rank>(plan.members.size())) {
+    const MemberPlan& member = plan.members[rank.value()];
+    const WorkerPlan& worker = plan.host_of(rank);
     text +=
-        fmt::format("{:<16}  {:<12}  {:<24}  {:<10}  {:>7}  {}\n", worker.request.name, kind_name(worker.request.model),
+        fmt::format("{:<16}  {:<12}  {:<24}  {:<10}  {:>7}  {}\n", member.request.name, kind_name(member.request.model),
                     worker.device, worker.cores.empty() ? "any" : fmt::format("{}", fmt::join(worker.cores, ",")),
-                    worker.request.threads, worker.assigned == "null" ? "nothing" : worker.assigned);
+                    member.request.threads, member.assigned == "null" ? "nothing" : member.assigned);
+  }
+  text += units_text(plan);
   text += planes_text(plan);
-  for (const WorkerPlan& worker : plan.workers)
-    for (const TakenTensor& taken : worker.request.takes)
+  for (const MemberPlan& member : plan.members)
+    for (const TakenTensor& taken : member.request.takes)
       if (taken.input && *taken.input != MemberInput{})
-        text += fmt::format("input of {}: {}\n", worker.request.name, input_text(*taken.input));
-  for (const WorkerPlan& worker : plan.workers)
-    if (!worker.request.views.empty())
-      text += fmt::format("views of {}: {}, {}\n", worker.request.name, to_text(worker.request.views),
-                          counted(passes_of(worker.request.views), "prediction") + " of each image");
-  for (const WorkerPlan& worker : plan.workers)
-    if (const auto entries = entries_of(worker.request.model); entries.size() > 1)
-      text += fmt::format("outputs of {}: {}, joined into one row of values\n", worker.request.name,
+        text += fmt::format("input of {}: {}\n", member.request.name, input_text(*taken.input));
+  for (const MemberPlan& member : plan.members)
+    if (!member.request.views.empty())
+      text += fmt::format("views of {}: {}, {}\n", member.request.name, to_text(member.request.views),
+                          counted(passes_of(member.request.views), "prediction") + " of each image");
+  for (const MemberPlan& member : plan.members)
+    if (const auto entries = entries_of(member.request.model); entries.size() > 1)
+      text += fmt::format("outputs of {}: {}, joined into one row of values\n", member.request.name,
                           fmt::join(entries, ", "));
-  for (const WorkerPlan& worker : plan.workers)
-    if (const auto& saved = worker.request.saved)
-      text += fmt::format("predictions of {}: {} of {} ({}) in {}\n", worker.request.name, counted(saved->rows, "row"),
+  for (const MemberPlan& member : plan.members)
+    if (const auto& saved = member.request.saved)
+      text += fmt::format("predictions of {}: {} of {} ({}) in {}\n", member.request.name, counted(saved->rows, "row"),
                           dims_text(saved->shape), to_name(saved->type),
-                          std::get<SavedModel>(worker.request.model).predictions);
+                          std::get<SavedModel>(member.request.model).predictions);
   text += "\nmemory\n";
   for (const Bound& bound : plan.bounds) text += fmt::format("{:>12}  {}\n", bytes_text(bound.bytes), bound.name);
   text += fmt::format("{:>12}  in all, at least\n", bytes_text(plan.needed_bytes()));

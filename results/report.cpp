@@ -82,6 +82,7 @@ json::value member_json(const MemberReport& member, std::size_t rank) {
           {"batch_images", status.batch_images},
           {"batch_images_measured", status.batch_images_measured},
           {"batch_speeds", list(status.batch_speeds, speed_json)},
+          {"worker", status.worker},
           {"pid", status.pid != 0 ? json::value(status.pid) : json::value(nullptr)},
           {"parameters", status.parameters},
           {"outputs", outputs_json(status.parts)},

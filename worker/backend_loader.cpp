@@ -97,6 +97,16 @@ LoadedModel load_plain(const MemberRequest& request) {
 
 }  // namespace
 
+LoadedModel load_fused(std::span<const MemberRequest> requests) {
+  const MemberRequest& first = requests.front();
+  const Backend* backend = nullptr;
+  if (facts_of(first.model).library == Library::torch) backend = &open_torch_backend(first.cuda, "fused members");
+  if (backend == nullptr || backend->make_fused == nullptr)
+    throw Error(ErrorKind::usage, fmt::format("members of kind {} cannot be fused", kind_name(first.model)), {},
+                "use 'mode: loop' or 'mode: threads' for their worker");
+  return {backend->make_fused(requests), fmt::format("{} {}", backend->name, backend->version)};
+}
+
 LoadedModel load_model(const MemberRequest& request) {
   if (request.views.empty()) return load_plain(request);
   LoadedModel loaded = load_plain(behind_views(request));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -21,6 +22,10 @@ std::string_view library_hint(std::string_view reason);
 /// Makes the model of a member, behind its views if it has some. Throws Error(failed) if the plugin is missing, cannot
 /// be opened or is of another build, and what the backend throws. Plugins stay loaded until the process ends.
 LoadedModel load_model(const MemberRequest& request);
+
+/// The same of members of one unit as one model, whose prediction is {members, classes}. Throws Error(usage) if their
+/// backend cannot fuse them.
+LoadedModel load_fused(std::span<const MemberRequest> requests);
 
 /// Opens the libraries that load_model() needs for a LibTorch member, on the CPU or on CUDA, before the member is
 /// known. Touches no device. Throws like load_model().

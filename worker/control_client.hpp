@@ -9,12 +9,12 @@
 
 namespace tutti::worker {
 
-/// One thread.
+/// Used by one thread, but for send().
 class ControlClient {
  public:
   explicit ControlClient(UniqueFd socket) : socket_(std::move(socket)) {}
 
-  /// Best effort: if the coordinator is gone it does not read, and its death is noticed elsewhere.
+  /// Thread-safe. Best effort: if the coordinator is gone it does not read, and its death is noticed elsewhere.
   void send(const control::Message& message) noexcept;
   /// The next message; nothing if the coordinator closed its end or died. Throws Error(failed) if it is
   /// malformed.

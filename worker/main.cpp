@@ -1,11 +1,16 @@
-// The program `tutti-worker`: hosts one member. Only the coordinator starts it.
+// The program `tutti-worker`: hosts a unit, which is one member or several. Only the coordinator starts it.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
+#include <deque>
 #include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include <tutti/error.hpp>
 
@@ -19,7 +24,7 @@
 #include "worker/failure.hpp"
 #include "worker/fork_server.hpp"
 #include "worker/launch.hpp"
-#include "worker/member_loop.hpp"
+#include "worker/unit_loop.hpp"
 #include "worker/warm_up.hpp"
 #include "worker/write_guard.hpp"
 
@@ -41,8 +46,8 @@ Expected as(control::Message message) {
   throw Error(ErrorKind::failed, "the coordinator sent a control message out of turn");
 }
 
-/// Receives the member. A spare first gets a request to open its libraries, and may wait long for its member.
-MemberRequest receive_member(ControlClient& control) {
+/// Receives the unit. A spare first gets a request to open its libraries, and may wait long for its unit.
+std::vector<control::Load> receive_unit(ControlClient& control) {
   control::Message message = next_message(control);
   if (const auto* preload = std::get_if<control::Preload>(&message)) {
     kill_point("worker.preload_received");
@@ -50,32 +55,118 @@ MemberRequest receive_member(ControlClient& control) {
     kill_point("worker.preloaded");
     message = next_message(control);
   }
-  return as<control::Load>(std::move(message)).member;
+  std::vector<control::Load> unit{as<control::Load>(std::move(message))};
+  while (unit.back().more) unit.push_back(as<control::Load>(next_message(control)));
+  return unit;
 }
 
-void host_member(ControlClient& control, const LaunchOptions& options) {
+/// A member of the unit, on the thread that computes for it.
+class Member {
+ public:
+  Member(const control::Load& load, bool alone) : request_(load.member), alone_(alone) {
+    if (load.mode == UnitMode::threads) thread_ = std::make_unique<MemberThread>();
+  }
+
+  /// Loads the model and warms it up. Throws what they throw; the text says whose it is unless the member is alone.
+  control::Ready prepare(int control_fd) {
+    control::Ready ready;
+    try {
+      if (thread_)
+        thread_->run([&] { ready = load_and_warm(control_fd); });
+      else
+        ready = load_and_warm(control_fd);
+    } catch (const std::exception& error) {
+      if (alone_) throw;
+      const control::Failure failure = failure_of(error);
+      throw Error(failure.usage ? ErrorKind::usage : ErrorKind::failed,
+                  fmt::format("{}: {}", request_.name, failure.text), {}, failure.hint);
+    }
+    return ready;
+  }
+
+  UnitMember seated() const { return {*loaded_.model, request_, thread_.get()}; }
+
+ private:
+  control::Ready load_and_warm(int control_fd) {
+    control::Ready ready;
+    auto begin = std::chrono::steady_clock::now();
+    loaded_ = load_model(request_);
+    ready.load_seconds = seconds_since(begin);
+    kill_point("worker.loaded");
+    begin = std::chrono::steady_clock::now();
+    const WarmUp warm = warm_up(*loaded_.model, request_, control_fd);
+    ready.warm_up_seconds = seconds_since(begin);
+    ready.output = warm.output;
+    ready.parts = loaded_.model->parts();
+    ready.batch_seconds = warm.batch_seconds;
+    kill_point("worker.warm");
+    ready.parameters = loaded_.model->parameters();
+    ready.backend = loaded_.backend;
+    ready.note = fmt::format("{}", fmt::join(loaded_.model->notes(), "; "));
+    return ready;
+  }
+
+  const MemberRequest request_;
+  const bool alone_;
+  LoadedModel loaded_;
+  std::unique_ptr<MemberThread> thread_;  // ends before the model
+};
+
+/// Fused members: one model for all of them.
+class Fused {
+ public:
+  explicit Fused(const std::vector<control::Load>& unit) {
+    for (const control::Load& load : unit) requests_.push_back(load.member);
+  }
+
+  /// One Ready for each member. Throws what loading and the warm-up throw.
+  std::vector<control::Ready> prepare(int control_fd) {
+    const std::size_t members = requests_.size();
+    control::Ready ready;
+    auto begin = std::chrono::steady_clock::now();
+    loaded_ = load_fused(requests_);
+    ready.load_seconds = seconds_since(begin);
+    kill_point("worker.loaded");
+    begin = std::chrono::steady_clock::now();
+    const WarmUp warm = warm_up(*loaded_.model, requests_.front(), control_fd);
+    ready.warm_up_seconds = seconds_since(begin);
+    kill_point("worker.warm");
+    ready.output = {warm.output.begin() + 1, warm.output.end()};
+    ready.batch_seconds = warm.batch_seconds;
+    ready.parameters = loaded_.model->parameters() / members;
+    ready.backend = fmt::format("{}, {} fused", loaded_.backend, members);
+    ready.note = fmt::format("{}", fmt::join(loaded_.model->notes(), "; "));
+    return std::vector<control::Ready>(members, ready);
+  }
+
+  std::vector<UnitMember> seated() const {
+    std::vector<UnitMember> members;
+    for (const MemberRequest& request : requests_) members.push_back({*loaded_.model, request});
+    return members;
+  }
+
+ private:
+  std::vector<MemberRequest> requests_;
+  LoadedModel loaded_;
+};
+
+void host_unit(ControlClient& control, const LaunchOptions& options) {
   control.send(control::Hello{build_id()});
   kill_point("worker.hello");
   if (options.debug) wait_for_debugger(options.member);
-  const MemberRequest request = receive_member(control);
+  const std::vector<control::Load> unit = receive_unit(control);
   kill_point("worker.load_received");
 
-  auto begin = std::chrono::steady_clock::now();
-  LoadedModel loaded = load_model(request);
-  control::Ready ready;
-  ready.load_seconds = seconds_since(begin);
-  kill_point("worker.loaded");
-  begin = std::chrono::steady_clock::now();
-  const WarmUp warm = warm_up(*loaded.model, request, control.fd());
-  ready.warm_up_seconds = seconds_since(begin);
-  ready.output = warm.output;
-  ready.parts = loaded.model->parts();
-  ready.batch_seconds = warm.batch_seconds;
-  kill_point("worker.warm");
-  ready.parameters = loaded.model->parameters();
-  ready.backend = loaded.backend;
-  ready.note = fmt::format("{}", fmt::join(loaded.model->notes(), "; "));
-  control.send(ready);
+  std::vector<std::string> names;
+  for (const control::Load& load : unit) names.push_back(load.member.name);
+  std::deque<Member> members;
+  std::optional<Fused> fused;
+  if (unit.front().mode == UnitMode::fused && unit.size() > 1) {
+    for (const control::Ready& ready : fused.emplace(unit).prepare(control.fd())) control.send(ready);
+  } else {
+    for (const control::Load& load : unit)
+      control.send(members.emplace_back(load, unit.size() == 1).prepare(control.fd()));
+  }
   kill_point("worker.ready");
 
   const auto start = as<control::Start>(next_message(control));
@@ -84,12 +175,15 @@ void host_member(ControlClient& control, const LaunchOptions& options) {
   const MemoryFile channel_file{UniqueFd(kChannelFd)};
   Mapping arena(arena_file, Access::read_only, "the arena");
   arena.exclude_from_core_dumps();  // a core file is for debugging this member and need not hold all images
-  guard_against_writes({arena.data(), arena.size()}, request.name, control.fd());
-  Channel channel(channel_file, {start.arena.slots, start.arena.images, start.width});
+  guard_against_writes({arena.data(), arena.size()}, fmt::format("{}", fmt::join(names, "', '")), control.fd());
+  Channel channel(channel_file, {start.arena.slots, start.arena.images, start.widths});
   Doorbell task_bell{UniqueFd(kTaskBellFd)};
   Doorbell completion_bell{UniqueFd(kCompletionBellFd)};
   kill_point("worker.mapped");
-  MemberLoop({*loaded.model, request, start, arena.data(), channel, task_bell, completion_bell, control}).run();
+  LoopParts parts{{}, fused.has_value(), start, arena.data(), channel, task_bell, completion_bell, control};
+  for (const Member& member : members) parts.members.push_back(member.seated());
+  if (fused) parts.members = fused->seated();
+  UnitLoop(std::move(parts)).run();
 }
 
 int run(int argc, char** argv) {
@@ -105,7 +199,7 @@ int run(int argc, char** argv) {
       options = std::move(*forked);
       take_place(options);
     }
-    host_member(control, options);
+    host_unit(control, options);
     return kLeft;
   } catch (const CoordinatorGone&) {
     return kLeft;

@@ -150,6 +150,8 @@ struct Backend {
   std::unique_ptr<Model> (*make)(const MemberRequest& request);
   /// "2.11.0": the version of the library that it uses, for the report.
   const char* version;
+  /// Loads the members of a unit as one model, whose prediction is {members, classes}. Null if the backend has none.
+  std::unique_ptr<Model> (*make_fused)(std::span<const MemberRequest> requests) = nullptr;
 };
 using BackendEntry = const Backend* (*)();
 

@@ -95,8 +95,8 @@ std::filesystem::path find_single() {
 
 /// Checks that all members have the same kind of device: otherwise the strategies would not be comparable.
 bool on_cuda(const Plan& plan) {
-  const auto count = std::count_if(plan.workers.begin(), plan.workers.end(),
-                                   [](const WorkerPlan& worker) { return worker.request.cuda; });
+  const auto count = std::count_if(plan.members.begin(), plan.members.end(),
+                                   [](const MemberPlan& member) { return member.request.cuda; });
   const bool one_device = std::all_of(plan.workers.begin(), plan.workers.end(), [&](const WorkerPlan& worker) {
     return worker.device == plan.workers.front().device;
   });
@@ -198,7 +198,7 @@ SingleJob single_job(const Field& field, Strategy strategy, const Setting& setti
                 .combine = field.spec.combine,
                 .weights = plan.weights,
                 .members = {}};
-  for (const WorkerPlan& worker : plan.workers) job.members.push_back(worker.request);
+  for (const MemberPlan& member : plan.members) job.members.push_back(member.request);
   return job;
 }
 

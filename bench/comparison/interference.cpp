@@ -86,6 +86,7 @@ class Group {
 config::EnsembleSpec alone(const config::EnsembleSpec& whole, std::size_t rank, std::uint32_t threads) {
   config::EnsembleSpec spec = whole;
   spec.members = {whole.members[rank]};
+  spec.workers.clear();
   spec.threads = threads;
   return spec;
 }
@@ -122,7 +123,7 @@ std::vector<Row> interference_rows(const Field& field, const ImageSet& images, i
   const Plan plan = make_plan(whole, field.machine, {images.shape(), images.count()}, {field.worker, {}, false});
   std::vector<std::unique_ptr<Group>> groups;
   for (std::size_t rank = 0; rank < whole.members.size(); ++rank)
-    groups.push_back(std::make_unique<Group>(field, images, alone(whole, rank, plan.workers[rank].request.threads)));
+    groups.push_back(std::make_unique<Group>(field, images, alone(whole, rank, plan.members[rank].request.threads)));
   Group together(field, images, whole);
   std::vector<Speed> apart(groups.size());
   std::vector<Speed> beside(groups.size());

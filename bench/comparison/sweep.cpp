@@ -34,6 +34,7 @@ Field field_at(const Field& base, const Point& point) {
     field.cuda = false;
   }
   field.spec.members.clear();
+  field.spec.workers.clear();
   for (std::uint32_t rank = 0; rank < point.members; ++rank) {
     member.name = fmt::format("m{}", rank);
     member.seed = field.spec.seed + rank;

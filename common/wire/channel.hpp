@@ -5,6 +5,8 @@
 #include <atomic>
 #include <cstdint>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include <tutti/error.hpp>
 
@@ -15,7 +17,7 @@
 
 namespace tutti {
 
-/// Written only by the worker's computing thread.
+/// Written only by the worker's computing threads.
 struct WorkerStatus {
   alignas(kCacheLineBytes)
       std::atomic<std::uint64_t> progress;  ///< batches finished, of all kinds, and checkpoints written
@@ -24,25 +26,42 @@ struct WorkerStatus {
 /// The most values per image that a member may output; with the bounds of the configuration no sum of bytes overflows.
 constexpr std::uint32_t kMaxWidth = 1U << 24;
 
-/// Both sides compute it from the same three numbers, which the control message `start` carries.
-struct ChannelLayout {
-  std::uint32_t slots = 0;   ///< output slots; equals the arena's slots
-  std::uint32_t images = 0;  ///< images per slot
-  std::uint32_t width = 0;   ///< values per prediction
+/// Both sides compute it from the same numbers, which the control message `start` carries. An output slot has a part
+/// for each member of the unit, by seat.
+class ChannelLayout {
+ public:
+  /// `slots`: as many as the arena has. `images`: per slot. `widths`: the values of a prediction, by seat.
+  ChannelLayout(std::uint32_t slots, std::uint32_t images, std::vector<std::uint32_t> widths)
+      : slots_(slots), images_(images), widths_(std::move(widths)) {
+    offsets_.push_back(0);
+    for (const std::uint32_t width : widths_)
+      offsets_.push_back(offsets_.back() + aligned(std::uint64_t{images_} * width * sizeof(float), kCacheLineBytes));
+  }
 
-  /// Every segment in flight has a slot, so no ring ever holds more records than there are slots: the worker never
-  /// blocks on its completion ring.
-  std::uint64_t ring_capacity() const { return std::bit_ceil(std::uint64_t{slots}); }
+  std::uint32_t slots() const noexcept { return slots_; }
+  std::uint32_t images() const noexcept { return images_; }
+  std::uint32_t seats() const noexcept { return static_cast<std::uint32_t>(widths_.size()); }
+  std::uint32_t width(Seat seat) const { return widths_.at(seat.value()); }
+
+  /// Every segment in flight has a slot, and each member answers it once, so no ring ever holds more records: the
+  /// worker never blocks on its completion ring.
+  std::uint64_t ring_capacity() const { return std::bit_ceil(std::uint64_t{slots_} * widths_.size()); }
   std::uint64_t status_offset() const { return 0; }
   std::uint64_t tasks_offset() const { return aligned(sizeof(WorkerStatus), kCacheLineBytes); }
   std::uint64_t completions_offset() const { return tasks_offset() + RingPlace<TaskRecord>::bytes(ring_capacity()); }
   std::uint64_t outputs_offset() const {
     return aligned(completions_offset() + RingPlace<CompletionRecord>::bytes(ring_capacity()), kPageBytes);
   }
-  std::uint64_t output_slot_bytes() const {
-    return aligned(std::uint64_t{images} * width * sizeof(float), kCacheLineBytes);
-  }
-  std::uint64_t bytes() const { return aligned(outputs_offset() + slots * output_slot_bytes(), kPageBytes); }
+  std::uint64_t output_slot_bytes() const { return offsets_.back(); }
+  /// Where the member's part of a slot begins.
+  std::uint64_t part_offset(Seat seat) const { return offsets_.at(seat.value()); }
+  std::uint64_t bytes() const { return aligned(outputs_offset() + slots_ * output_slot_bytes(), kPageBytes); }
+
+ private:
+  std::uint32_t slots_;
+  std::uint32_t images_;
+  std::vector<std::uint32_t> widths_;
+  std::vector<std::uint64_t> offsets_;  // by seat, and the end
 };
 
 /// The mapped channel, from either side.
@@ -50,8 +69,9 @@ class Channel {
  public:
   /// `file` is sealed and has layout.bytes() bytes. Throws Error(failed) if its size differs: the peer had it before it
   /// was sealed.
-  Channel(const MemoryFile& file, const ChannelLayout& layout)
-      : layout_(layout), mapping_(of_size(file, layout.bytes()), Access::read_write, "a worker's channel") {}
+  Channel(const MemoryFile& file, ChannelLayout layout)
+      : layout_(std::move(layout)),
+        mapping_(of_size(file, layout_.bytes()), Access::read_write, "a worker's channel") {}
 
   RingPlace<TaskRecord> tasks() const {
     return RingPlace<TaskRecord>::at(mapping_.data() + layout_.tasks_offset(), layout_.ring_capacity());
@@ -60,12 +80,14 @@ class Channel {
     return RingPlace<CompletionRecord>::at(mapping_.data() + layout_.completions_offset(), layout_.ring_capacity());
   }
   WorkerStatus& status() const { return *reinterpret_cast<WorkerStatus*>(mapping_.data() + layout_.status_offset()); }
-  /// The answers for `count` images in `slot`, row-major; both within the layout.
-  std::span<float> output(SlotId slot, std::uint32_t count) const {
-    TUTTI_CHECK(slot.value() < layout_.slots);
-    TUTTI_CHECK(count <= layout_.images);
-    std::byte* base = mapping_.data() + layout_.outputs_offset() + slot.value() * layout_.output_slot_bytes();
-    return {reinterpret_cast<float*>(base), std::size_t{count} * layout_.width};
+  /// The member's answers for `count` images in `slot`, row-major; all within the layout.
+  std::span<float> output(SlotId slot, std::uint32_t count, Seat seat = {}) const {
+    TUTTI_CHECK(slot.value() < layout_.slots());
+    TUTTI_CHECK(count <= layout_.images());
+    TUTTI_CHECK(seat.value() < layout_.seats());
+    std::byte* base = mapping_.data() + layout_.outputs_offset() + slot.value() * layout_.output_slot_bytes() +
+                      layout_.part_offset(seat);
+    return {reinterpret_cast<float*>(base), std::size_t{count} * layout_.width(seat)};
   }
   const ChannelLayout& layout() const noexcept { return layout_; }
 

@@ -43,28 +43,6 @@ json::object to_json(const View& view) {
           {"scale", to_text(view.scale)}};
 }
 
-json::object to_json(const TakenTensor& taken);
-
-template <class Value>
-json::value to_json(const Value& value) {
-  if constexpr (std::is_enum_v<Value>)
-    return json::value(to_name(value));
-  else
-    return json::value(value);
-}
-template <class Item>
-json::value to_json(const std::vector<Item>& items) {
-  json::array out;
-  for (const Item& item : items) out.push_back(to_json(item));
-  return out;
-}
-
-json::object to_json(const ModelKind& kind) {
-  json::object out{{"kind", kind_name(kind)}};
-  for_each_field(kind, [&](std::string_view key, const auto& value, const auto&) { out[key] = to_json(value); });
-  return out;
-}
-
 json::object to_json(const Resize& resize) {
   return {{"rule", to_name(resize.rule)},
           {"height", resize.height},
@@ -91,6 +69,26 @@ json::object to_json(const TakenTensor& taken) {
           {"stored", to_json(taken.stored)},
           {"input", to_json(taken.input)},
           {"seen", to_json(taken.seen)}};
+}
+
+template <class Value>
+json::value to_json(const Value& value) {
+  if constexpr (std::is_enum_v<Value>)
+    return json::value(to_name(value));
+  else
+    return json::value(value);
+}
+template <class Item>
+json::value to_json(const std::vector<Item>& items) {
+  json::array out;
+  for (const Item& item : items) out.push_back(to_json(item));
+  return out;
+}
+
+json::object to_json(const ModelKind& kind) {
+  json::object out{{"kind", kind_name(kind)}};
+  for_each_field(kind, [&](std::string_view key, const auto& value, const auto&) { out[key] = to_json(value); });
+  return out;
 }
 
 json::value to_json(const std::optional<SavedRows>& saved) {
@@ -132,7 +130,9 @@ std::string cut(const std::string& text) {
 struct Encoder {
   json::object operator()(const Hello& m) const { return {{"type", "hello"}, {"build_id", m.build_id}}; }
   json::object operator()(const Preload& m) const { return {{"type", "preload"}, {"cuda", m.cuda}}; }
-  json::object operator()(const Load& m) const { return {{"type", "load"}, {"member", to_json(m.member)}}; }
+  json::object operator()(const Load& m) const {
+    return {{"type", "load"}, {"member", to_json(m.member)}, {"more", m.more}, {"mode", to_name(m.mode)}};
+  }
   json::object operator()(const Ready& m) const {
     return {{"type", "ready"},
             {"output", json::array(m.output.begin(), m.output.end())},
@@ -145,7 +145,7 @@ struct Encoder {
             {"parts", to_json(m.parts)}};
   }
   json::object operator()(const Start& m) const {
-    return {{"type", "start"},         {"generation", m.generation.value()}, {"width", m.width},
+    return {{"type", "start"},         {"generation", m.generation.value()}, {"widths", to_json(m.widths)},
             {"slots", m.arena.slots},  {"images", m.arena.images},           {"arrays", to_json(m.arena.arrays)},
             {"allow_nan", m.allow_nan}};
   }
@@ -349,13 +349,13 @@ Ready read_ready(const Fields& fields) {
 }
 
 Start read_start(const Fields& fields) {
-  Start start;
-  start.generation = Generation(fields.get<std::uint32_t>("generation"));
-  start.width = fields.get<std::uint32_t>("width");
+  Start start{Generation(fields.get<std::uint32_t>("generation")),
+              fields.list<std::uint32_t>("widths"),
+              {},
+              fields.get<bool>("allow_nan")};
   start.arena.slots = fields.get<std::uint32_t>("slots");
   start.arena.images = fields.get<std::uint32_t>("images");
   for (const json::value& array : fields.array("arrays")) start.arena.arrays.push_back(read_layout(array));
-  start.allow_nan = fields.get<bool>("allow_nan");
   return start;
 }
 
@@ -383,7 +383,8 @@ Message decode(std::string_view text) {
   const auto type = fields.get<std::string>("type");
   if (type == "hello") return Hello{fields.get<std::string>("build_id")};
   if (type == "preload") return Preload{fields.get<bool>("cuda")};
-  if (type == "load") return Load{read_member(fields.at("member"))};
+  if (type == "load")
+    return Load{read_member(fields.at("member")), fields.get<bool>("more"), fields.get<UnitMode>("mode")};
   if (type == "ready") return read_ready(fields);
   if (type == "start") return read_start(fields);
   if (type == "begin_training") return BeginTraining{};

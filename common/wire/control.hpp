@@ -5,7 +5,7 @@
 //     hello {build_id}         ->                      refused where the build differs
 //                              <-  preload {cuda}      only to a spare: it opens its libraries; not answered
 //                              <-  load {member}
-//     ready {output, ...}      ->                      after loading and warm-up
+//     ready {output, ...}      ->                      after loading and warm-up; one of both for each member
 //                              <-  start {channel, arena}
 //                              <-  begin_training | restore {file} | save {path} | stop
 //     done {problem}           ->                      the answer to begin_training, restore and save
@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include <tutti/error.hpp>
 
@@ -34,9 +35,13 @@ struct Hello {
 struct Preload {
   bool cuda = false;
 };
+/// One for each member of the unit, by seat.
 struct Load {
   MemberRequest member;
+  bool more = false;  ///< another follows
+  UnitMode mode = UnitMode::loop;
 };
+/// One for each member, by seat.
 struct Ready {
   Dims output;  ///< of the prediction of one sample
   double load_seconds = 0;
@@ -49,7 +54,7 @@ struct Ready {
 };
 struct Start {
   Generation generation{};
-  std::uint32_t width = 0;  ///< values per prediction
+  std::vector<std::uint32_t> widths;  ///< values per prediction, by seat
   ArenaLayout arena;
   bool allow_nan = false;
 };

@@ -11,7 +11,7 @@ namespace tutti {
 
 enum class TaskKind : std::uint32_t { predict = 1, train = 2 };
 
-/// "Do segment s." Written by the coordinator for the member that the worker hosts.
+/// "Do segment s." Written by the coordinator for a member that the worker hosts.
 struct TaskRecord {
   Sequence sequence{};       ///< number of the task in this worker's generation, from 0
   SegmentId segment{};       ///< number of the segment in the pool's life
@@ -23,6 +23,9 @@ struct TaskRecord {
   std::uint32_t checkpoint = 0;
   /// predict: images at a time; at least 1, and at most those of a slot. The last batch of the segment may be shorter.
   std::uint32_t batch_images = 0;
+  Seat seat{};  ///< which member of the worker's unit
+  /// The tasks that follow are those of other members of the unit, for the same segment: so many of them.
+  std::uint32_t more = 0;
 };
 
 enum class CompletionStatus : std::uint32_t {
@@ -39,6 +42,7 @@ struct CompletionRecord {
   Generation generation{};   ///< of the task
   SlotId slot{};             ///< of the task
   std::uint32_t images = 0;  ///< of the task
+  Seat seat{};               ///< of the task
   CompletionStatus status = CompletionStatus::done;
   std::uint64_t detail = 0;                ///< see CompletionStatus
   std::uint64_t busy_nanoseconds = 0;      ///< time spent computing
@@ -50,7 +54,7 @@ struct CompletionRecord {
   std::uint64_t written_nanoseconds = 0;   ///< after the check for NaN and the checkpoint, just before the push
 };
 
-static_assert(std::is_trivially_copyable_v<TaskRecord> && sizeof(TaskRecord) == 40);
-static_assert(std::is_trivially_copyable_v<CompletionRecord> && sizeof(CompletionRecord) == 96);
+static_assert(std::is_trivially_copyable_v<TaskRecord> && sizeof(TaskRecord) == 48);
+static_assert(std::is_trivially_copyable_v<CompletionRecord> && sizeof(CompletionRecord) == 104);
 
 }  // namespace tutti

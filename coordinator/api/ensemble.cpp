@@ -127,6 +127,10 @@ class Ensemble::Impl {
     const MutexLock one_at_a_time(training_);
     FittedSource fitted = fit(source);
     if (source.count() == 0) throw Error(ErrorKind::usage, "there are no images to train on", source.name());
+    if (pool_.plan().workers.size() < pool_.plan().members.size())
+      throw Error(ErrorKind::usage, "members that share a worker cannot be trained",
+                  "the ensemble was made for predictions, with the 'workers' of its description",
+                  "make it with Options::training: each member then has a worker of its own");
     const Learns learns = spec_.checked().members.front().train.learns;
     if (learns == Learns::weights && !source.labelled())
       throw Error(
@@ -195,16 +199,16 @@ class Ensemble::Impl {
   // that they started in.
   std::vector<std::filesystem::path> weight_files(const std::filesystem::path& folder) const {
     std::vector<std::filesystem::path> files;
-    for (const WorkerPlan& worker : pool_.plan().workers) {
+    for (const MemberPlan& member : pool_.plan().members) {
       const auto file = std::filesystem::absolute(
-          worker.weights.empty() ? folder / (worker.request.name + ".safetensors") : worker.weights);
+          member.weights.empty() ? folder / (member.request.name + ".safetensors") : member.weights);
       const auto twin = std::find_if(files.begin(), files.end(),
                                      [&](const auto& other) { return resolved(other) == resolved(file); });
       if (twin != files.end())
         throw Error(ErrorKind::usage,
                     fmt::format("{} and {} would save their weights to the same file",
-                                pool_.plan().workers[static_cast<std::size_t>(twin - files.begin())].request.name,
-                                worker.request.name),
+                                pool_.plan().members[static_cast<std::size_t>(twin - files.begin())].request.name,
+                                member.request.name),
                     file.string(), "give each member its own 'weights', or leave them out");
       files.push_back(file);
     }
@@ -213,14 +217,14 @@ class Ensemble::Impl {
   }
 
   void train_epochs(Source& source, Learns learns, const std::function<void(const EpochResult&)>& on_epoch) {
-    const std::vector<WorkerPlan>& workers = pool_.plan().workers;
+    const std::vector<MemberPlan>& members = pool_.plan().members;
     std::uint64_t classes = std::numeric_limits<std::uint64_t>::max();
     for (const Dims& output : pool_.outputs()) classes = std::min(classes, elements_of(output));
     for (std::uint32_t epoch = 1;; ++epoch) {
       ByRank<bool> asked;
-      for (const WorkerPlan& worker : workers) asked.push_back(epoch <= worker.epochs);
+      for (const MemberPlan& member : members) asked.push_back(epoch <= member.epochs);
       const bool final_for_some =
-          std::any_of(workers.begin(), workers.end(), [&](const WorkerPlan& worker) { return worker.epochs == epoch; });
+          std::any_of(members.begin(), members.end(), [&](const MemberPlan& member) { return member.epochs == epoch; });
       if (std::find(asked.begin(), asked.end(), true) == asked.end()) return;
       Epoch work(source, learns, spec_.checked().seed, epoch, static_cast<std::uint32_t>(classes), asked,
                  final_for_some);
@@ -232,8 +236,8 @@ class Ensemble::Impl {
 
   /// Throws Error(usage) where the ensemble cannot take the source's images.
   FittedSource fit(Source& source) const {
-    for (const WorkerPlan& worker : pool_.plan().workers)
-      if (worker.request.saved) check_numbers(worker.request, source);
+    for (const MemberPlan& member : pool_.plan().members)
+      if (member.request.saved) check_numbers(member.request, source);
     return {source, pool_.plan().input};
   }
 
@@ -252,11 +256,11 @@ class Ensemble::Impl {
 
   /// Images that a program hands over are in no data set.
   void refuse_saved() const {
-    for (const WorkerPlan& worker : pool_.plan().workers)
-      if (worker.request.saved)
+    for (const MemberPlan& member : pool_.plan().members)
+      if (member.request.saved)
         throw Error(ErrorKind::usage,
                     fmt::format("{} has saved predictions, which belong to the samples of the ensemble's 'input'",
-                                worker.request.name),
+                                member.request.name),
                     "samples that come through predict() or submit() have no place in that data set",
                     "call run() with a source of the data set, or leave the member out");
   }
@@ -270,7 +274,7 @@ class Ensemble::Impl {
   }
 
   bool combined() const { return spec_.checked().combine.rule != CombineRule::none; }
-  ByRank<bool> all_members() const { return ByRank<bool>(pool_.plan().workers.size(), true); }
+  ByRank<bool> all_members() const { return ByRank<bool>(pool_.plan().members.size(), true); }
 
   images::ResultForm form(std::uint64_t images) const {
     images::ResultForm form;
@@ -281,7 +285,7 @@ class Ensemble::Impl {
     if (combined() && combine.spread) form.spread = spread_shape(combine, *form.shape);
     if (!combined() || spec_.checked().save_members)
       for (const Rank rank : pool_.outputs().ids())
-        form.members.push_back({pool_.plan().workers[rank.value()].request.name, pool_.outputs()[rank]});
+        form.members.push_back({pool_.plan().members[rank.value()].request.name, pool_.outputs()[rank]});
     return form;
   }
 

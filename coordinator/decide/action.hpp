@@ -15,7 +15,13 @@ namespace tutti {
 
 /// What the pool must do.
 namespace action {
-/// Start a process for the member, or take its spare.
+/// A member that had shared a worker has one of its own from now on: `to`, which is new. Neither has a process.
+struct Move {
+  WorkerId from;
+  Rank rank;
+  WorkerId to;
+};
+/// Start a process for the worker, or take its spare.
 struct Spawn {
   WorkerId worker;
   Generation generation;
@@ -79,8 +85,8 @@ struct Say {
   std::string line;
 };
 }  // namespace action
-using Action = std::variant<action::Spawn, action::Begin, action::Prepare, action::Tell, action::HandOut, action::Kill,
-                            action::Abandon, action::Hold, action::Release, action::Finish, action::CommandDone,
-                            action::Fail, action::Say>;
+using Action = std::variant<action::Move, action::Spawn, action::Begin, action::Prepare, action::Tell, action::HandOut,
+                            action::Kill, action::Abandon, action::Hold, action::Release, action::Finish,
+                            action::CommandDone, action::Fail, action::Say>;
 
 }  // namespace tutti

@@ -22,14 +22,14 @@ void check_row(SegmentId number, const Ledger::Segment& segment, const Ledger::R
 
 SegmentId Ledger::open(SlotId slot, std::uint32_t images, TaskKind kind, const ByRank<bool>& asked, std::uint64_t index,
                        bool last) {
-  TUTTI_CHECK(asked.size() == members_);
+  TUTTI_CHECK(asked.size() == hosting_.members());
   Segment segment;
   segment.slot = slot;
   segment.images = images;
   segment.kind = kind;
   segment.index = index;
   segment.last = last;
-  segment.rows = ByRank<Row>(members_);
+  segment.rows = ByRank<Row>(hosting_.members());
   for (const Rank rank : segment.rows.ids()) {
     segment.rows[rank].asked = asked[rank];
     segment.open += asked[rank] ? 1 : 0;
@@ -40,6 +40,13 @@ SegmentId Ledger::open(SlotId slot, std::uint32_t images, TaskKind kind, const B
   return number;
 }
 
+void Ledger::rehost(Hosting hosting) {
+  TUTTI_CHECK(hosting.members() == hosting_.members());
+  TUTTI_CHECK(hosting.workers() >= hosting_.workers(), "workers are added");
+  hosting_ = std::move(hosting);
+  while (counts_.size() < hosting_.workers()) counts_.push_back({});
+}
+
 TaskRecord Ledger::hand_out(SegmentId number, Rank rank, Generation generation, std::uint32_t checkpoint) {
   Segment& segment = segments_.at(number);
   Row& row = segment.rows[rank];
@@ -48,12 +55,13 @@ TaskRecord Ledger::hand_out(SegmentId number, Rank rank, Generation generation, 
   TUTTI_CHECK(!segment.set_aside, "no further worker gets a segment that was set aside");
   TUTTI_CHECK(!row.out || row.task.generation != generation, "a worker has a task only once");
   TUTTI_CHECK(!row.answered || row.kept, "only training is done again");
-  Count& count = counts_[rank];
+  Count& count = counts_[hosting_.worker_of(rank)];
   TUTTI_CHECK(count.generation <= generation, "a later worker is of a later generation");
   if (count.generation != generation) count = {generation, {}};
   row.out = true;
   ++row.times;
-  row.task = {count.next, number, generation, segment.slot, segment.images, segment.kind, checkpoint};
+  row.task = {count.next,   number,     generation,  segment.slot,          segment.images,
+              segment.kind, checkpoint, /*batch*/ 0, hosting_.seat_of(rank)};
   ++count.next;
   return row.task;
 }
@@ -65,7 +73,7 @@ Verdict Ledger::accept(Rank rank, Generation generation, const CompletionRecord&
   Segment& segment = found->second;
   Row& row = segment.rows[rank];
   const bool matches = row.out && row.task.sequence == record.sequence && row.task.generation == record.generation &&
-                       row.task.slot == record.slot && row.task.images == record.images;
+                       row.task.slot == record.slot && row.task.images == record.images && row.task.seat == record.seat;
   const bool sensible = record.status == CompletionStatus::done || record.status == CompletionStatus::not_finite;
   if (!matches || !sensible) return Verdict::violation;
   row.out = false;

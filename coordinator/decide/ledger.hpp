@@ -10,10 +10,12 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/ids.hpp"
 #include "common/wire/records.hpp"
+#include "coordinator/decide/hosting.hpp"
 
 namespace tutti {
 
@@ -57,7 +59,12 @@ class Ledger {
     bool closed = false;       ///< its results were taken
   };
 
-  explicit Ledger(std::size_t members) : members_(members), counts_(members) {}
+  explicit Ledger(Hosting hosting) : hosting_(std::move(hosting)), counts_(hosting_.workers()) {}
+  /// Each member has a worker of its own.
+  explicit Ledger(std::size_t members) : Ledger(Hosting::one_each(members)) {}
+
+  /// Members have moved; none that has a task.
+  void rehost(Hosting hosting);
 
   /// Enters a segment and returns its number. `asked[rank]` says which members get it.
   SegmentId open(SlotId slot, std::uint32_t images, TaskKind kind, const ByRank<bool>& asked, std::uint64_t index = 0,
@@ -95,15 +102,15 @@ class Ledger {
   SegmentId next() const noexcept { return next_segment_; }
 
  private:
-  /// Tasks are numbered from 0 in each generation.
+  /// The tasks of a worker are numbered from 0 in each generation.
   struct Count {
     Generation generation{};
     Sequence next{};
   };
 
-  std::size_t members_;
+  Hosting hosting_;
   SegmentId next_segment_{};
-  ByRank<Count> counts_;
+  ByWorker<Count> counts_;
   std::map<SegmentId, Segment> segments_;
 };
 

@@ -1,5 +1,7 @@
 #include "coordinator/decide/supervisor.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "common/check.hpp"
@@ -8,14 +10,20 @@ namespace tutti {
 
 Supervisor::Supervisor(SupervisorSetting setting)
     : setting_(std::move(setting)),
-      ledger_(setting_.places.size()),
-      lives_(setting_.places.size(),
-             WorkerLife({setting_.policy, setting_.deadlines, setting_.start_deadline, setting_.kill_deadline})),
-      work_(setting_.places.size()) {
+      hosting_(setting_.hosting.value_or(Hosting::one_each(setting_.places.size()))),
+      ledger_(hosting_),
+      lives_(hosting_.workers(), new_life()),
+      work_(hosting_.members()) {
   TUTTI_CHECK(!work_.empty());
+  TUTTI_CHECK(hosting_.members() == setting_.places.size());
+  setting_.modes.resize(hosting_.workers());
   TUTTI_CHECK(setting_.slots > 0);
   TUTTI_CHECK(setting_.checkpoint_segments == 1 || setting_.checkpoint_segments < setting_.slots,
               "there are slots for all tasks from one checkpoint to the next");
+}
+
+WorkerLife Supervisor::new_life() const {
+  return WorkerLife({setting_.policy, setting_.deadlines, setting_.start_deadline, setting_.kill_deadline});
 }
 
 std::optional<Action> Supervisor::next() {
@@ -81,6 +89,17 @@ WorkerState Supervisor::state(WorkerId worker) const {
   return WorkerState::absent;
 }
 
+std::string Supervisor::place_of(WorkerId worker) const {
+  const std::vector<Rank>& members = hosting_.members_of(worker);
+  const std::string& first = setting_.places[members.front().value()];
+  return members.size() == 1 ? first : fmt::format("{} and {} more", first, members.size() - 1);
+}
+
+bool Supervisor::any_in_flight(WorkerId worker) const {
+  return std::ranges::any_of(hosting_.members_of(worker),
+                             [&](Rank rank) { return !work_[rank].tasks.in_flight().empty(); });
+}
+
 Generation Supervisor::generation(WorkerId worker) const { return lives_[worker].generation(); }
 
 bool Supervisor::absent(Rank rank) const { return work_[rank].absent(); }
@@ -88,7 +107,7 @@ bool Supervisor::absent(Rank rank) const { return work_[rank].absent(); }
 void Supervisor::describe(Rank rank, MemberStatus& status) const {
   const WorkerLife& life = life_of(rank);
   const MemberWork& work = work_[rank];
-  status.state = state(worker_of(rank));
+  status.state = state(hosting_.worker_of(rank));
   status.generation = life.generation().value();
   status.deaths = life.deaths();
   status.absent_reason = work.absent_reason();

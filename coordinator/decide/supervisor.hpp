@@ -7,13 +7,16 @@
 //   the life of a worker   worker_life.hpp   phases, generations, deadlines, budget; supervisor_lives.cpp, _time.cpp
 //   the work of a member   member_work.hpp   tasks, commands, training; supervisor_work.cpp, _blame.cpp, _commands.cpp
 //
-// A member whose worker is not running keeps its tasks: they are pending, and its replacement gets them in order.
+// Which worker hosts which members is a table (hosting.hpp): a worker may host several, and a member may move to a
+// worker of its own. A member whose worker is not running keeps its tasks: they are pending, and its replacement gets
+// them in order.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -93,8 +96,11 @@ class Supervisor {
   /// Whether any task or command is unanswered, so that progress must be checked.
   bool busy() const;
   bool all_running() const;
+  const Hosting& hosting() const noexcept { return hosting_; }
   WorkerState state(WorkerId worker) const;
   Generation generation(WorkerId worker) const;
+  /// For people: "cnn-2 on cpu:1", or "cnn-2 on cpu:1 and 3 more".
+  std::string place_of(WorkerId worker) const;
   bool absent(Rank rank) const;
   /// Adds what is known about the member: state, generation, deaths, and if it is absent, why and since which segment.
   void describe(Rank rank, MemberStatus& status) const;
@@ -104,9 +110,17 @@ class Supervisor {
   void check_invariants() const;
 
  private:
-  WorkerLife& life_of(Rank rank) { return lives_[worker_of(rank)]; }
-  const WorkerLife& life_of(Rank rank) const { return lives_[worker_of(rank)]; }
+  /// A task that a worker has.
+  struct Given {
+    Rank rank;
+    SegmentId segment;
+  };
+
+  WorkerLife& life_of(Rank rank) { return lives_[hosting_.worker_of(rank)]; }
+  const WorkerLife& life_of(Rank rank) const { return lives_[hosting_.worker_of(rank)]; }
+  WorkerLife new_life() const;
   WorkerLife::Duty duty_of(WorkerId worker) const;
+  bool any_in_flight(WorkerId worker) const;
 
   void fail(Error error, std::optional<action::Fail::Image> image = {});
   void note_all_running();
@@ -117,11 +131,13 @@ class Supervisor {
   void spawn(WorkerId worker, Time now);
   void run(WorkerId worker, Time now);
   void kill(WorkerId worker, WorkerFault fault, Time now);
-  void died(WorkerId worker, WorkerFault fault, bool computing, Time now);
+  void died(WorkerId worker, WorkerFault fault, const std::vector<Given>& begun, Time now);
+  bool is_for(const Action& action, WorkerId worker) const;
   void forget_actions(WorkerId worker);
   void replace(WorkerId worker, const WorkerFault& fault, const std::string& news, Time now);
   void give_up(WorkerId worker, const WorkerFault& fault, const std::string& why, const std::string& advice = {});
   bool is_missed_deadline(const WorkerFault& fault) const;
+  std::string move_out(const std::vector<Given>& begun, const std::string& why, Time now);
   void abandon(WorkerId worker, Time now);
   std::string budget_text(RestartBudget::Verdict verdict) const;
 
@@ -131,18 +147,22 @@ class Supervisor {
 
   // ---- work (supervisor_work.cpp)
   bool makes_checkpoint(Rank rank, SegmentId segment) const;
-  void hand_out_pending(Rank rank, Time now);
+  void hand_out_pending(WorkerId worker, Time now);
+  std::span<const Rank> may_be_served(WorkerId worker) const;
+  bool hand_out_next(std::span<const Rank> members, Time now);
+  void hand_out(Rank rank, SegmentId segment, std::uint32_t more, Time now);
   bool accept_not_finite(Rank rank, const CompletionRecord& record, bool repeated);
   void finish(SegmentId segment);
   void release(SegmentId segment);
   void check_slots();
 
   // ---- work that a death disturbs (supervisor_blame.cpp)
-  bool has_begun(Rank rank, std::uint64_t tasks_taken) const;
-  std::string where(Rank rank, bool computing) const;
+  std::optional<Given> oldest_task(WorkerId worker) const;
+  std::vector<Given> begun_tasks(WorkerId worker, std::uint64_t tasks_taken) const;
+  void locate(WorkerFault& fault, WorkerId worker, const std::vector<Given>& begun) const;
   void take_back(Rank rank);
   void ask_unread_again(Rank rank, Generation generation);
-  bool blame(WorkerId worker, SegmentId segment, const WorkerFault& fault, std::string& news);
+  bool blame(WorkerId worker, Given task, const WorkerFault& fault, std::string& news, Time now);
   void set_aside(SegmentId segment);
   void leave(Rank rank, const WorkerFault& fault, const std::string& why);
 
@@ -158,6 +178,7 @@ class Supervisor {
   void check_tasks(Rank rank) const;
 
   SupervisorSetting setting_;
+  Hosting hosting_;
   Ledger ledger_;
   ByWorker<WorkerLife> lives_;
   ByRank<MemberWork> work_;

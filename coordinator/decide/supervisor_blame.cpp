@@ -17,20 +17,52 @@ constexpr std::uint32_t kMostSpoiled = 3;
 
 }  // namespace
 
-/// Whether the worker has taken the oldest of its tasks; each generation numbers its tasks from 0.
-bool Supervisor::has_begun(Rank rank, std::uint64_t tasks_taken) const {
-  const auto& in_flight = work_[rank].tasks.in_flight();
-  return !in_flight.empty() && tasks_taken > ledger_.at(in_flight.front()).rows[rank].task.sequence.value();
+/// The first of the worker's tasks that is not answered.
+std::optional<Supervisor::Given> Supervisor::oldest_task(WorkerId worker) const {
+  std::optional<Given> oldest;
+  Sequence first{};
+  for (const Rank rank : hosting_.members_of(worker)) {
+    const auto& in_flight = work_[rank].tasks.in_flight();
+    if (in_flight.empty()) continue;
+    const Sequence sequence = ledger_.at(in_flight.front()).rows[rank].task.sequence;
+    if (oldest && first < sequence) continue;
+    oldest = Given{rank, in_flight.front()};
+    first = sequence;
+  }
+  return oldest;
 }
 
-/// What a worker is, or was, working on.
-std::string Supervisor::where(Rank rank, bool computing) const {
-  const MemberWork& work = work_[rank];
-  if (!work.tasks.in_flight().empty())
-    return fmt::format(" {} segment {}", computing ? "on" : "before", ledger_.at(work.tasks.in_flight().front()).index);
-  if (!life_of(rank).ran()) return " while starting";
-  if (!work.told()) return {};
-  return command_ == Command::save ? " while saving its weights" : " while beginning its training";
+/// The tasks that a worker was computing, if it has taken so many; each generation numbers its tasks from 0. The
+/// members of a unit compute in the order of its tasks; or at the same time, each in the order of its own.
+std::vector<Supervisor::Given> Supervisor::begun_tasks(WorkerId worker, std::uint64_t tasks_taken) const {
+  const auto taken = [&](const Given& task) {
+    return tasks_taken > ledger_.at(task.segment).rows[task.rank].task.sequence.value();
+  };
+  std::vector<Given> begun;
+  if (setting_.modes[worker.value()] == UnitMode::loop) {
+    if (const auto oldest = oldest_task(worker); oldest && taken(*oldest)) begun.push_back(*oldest);
+    return begun;
+  }
+  for (const Rank rank : hosting_.members_of(worker)) {
+    const auto& in_flight = work_[rank].tasks.in_flight();
+    if (!in_flight.empty() && taken({rank, in_flight.front()})) begun.push_back({rank, in_flight.front()});
+  }
+  return begun;
+}
+
+/// Says what the worker is, or was, working on, and for whom if that is known.
+void Supervisor::locate(WorkerFault& fault, WorkerId worker, const std::vector<Given>& begun) const {
+  const auto oldest = oldest_task(worker);
+  const bool known = begun.size() == 1;
+  fault.place = known ? setting_.places[begun.front().rank.value()] : place_of(worker);
+  if (oldest) {
+    const SegmentId segment = begun.empty() ? oldest->segment : begun.front().segment;
+    fault.where = fmt::format(" {} segment {}", begun.empty() ? "before" : "on", ledger_.at(segment).index);
+  } else if (!lives_[worker].ran()) {
+    fault.where = " while starting";
+  } else if (duty_of(worker) == WorkerLife::Duty::command) {
+    fault.where = command_ == Command::save ? " while saving its weights" : " while beginning its training";
+  }
 }
 
 /// Takes all tasks back from the worker. Segments that were set aside meanwhile are not done again.
@@ -57,8 +89,9 @@ void Supervisor::ask_unread_again(Rank rank, Generation generation) {
   }
 }
 
-// A worker died while it computed this segment and nothing else. False if it is not replaced.
-bool Supervisor::blame(WorkerId worker, SegmentId number, const WorkerFault& fault, std::string& news) {
+// A worker died while it computed this task and nothing else. False if it is not replaced.
+bool Supervisor::blame(WorkerId worker, Given task, const WorkerFault& fault, std::string& news, Time now) {
+  const SegmentId number = task.segment;
   Ledger::Segment& segment = ledger_.at(number);
   ++segment.deaths;
   if (segment.set_aside || !setting_.policy.poison_limit || segment.deaths < *setting_.policy.poison_limit) return true;
@@ -67,6 +100,12 @@ bool Supervisor::blame(WorkerId worker, SegmentId number, const WorkerFault& fau
                                  : segment_text(segment.index, setting_.segment_images, segment.images);
   const std::string blamed =
       fmt::format("{} has killed {} that computed nothing else", name, counted(segment.deaths, "worker"));
+  // In a shared worker the member is to blame before the segment is, and certainly not its neighbours.
+  news = move_out({task}, blamed, now);
+  if (!news.empty()) {
+    if (MemberTasks& tasks = work_[task.rank].tasks; tasks.pending().contains(number)) tasks.suspect(number);
+    return true;
+  }
   if (train || setting_.policy.on_poison == OnPoison::fail) {
     // A worker that failed with a message may have given a hint.
     const std::string hint = fault.kind == WorkerFault::Kind::failed ? hint_of(fault) : "";
@@ -106,6 +145,7 @@ void Supervisor::leave(Rank rank, const WorkerFault& fault, const std::string& w
   work.leave(error_of(fault).message(), ledger_.next());
   if (!any_member_left()) return fail(no_member_left());
 
+  const bool shared = hosting_.shared(hosting_.worker_of(rank));
   std::string from = "the next segment";
   std::vector<SegmentId> asked;  // collected first: finish() changes the table
   for (const auto& [number, segment] : ledger_.segments()) {
@@ -116,8 +156,8 @@ void Supervisor::leave(Rank rank, const WorkerFault& fault, const std::string& w
     work.missing_from(number);
     from = fmt::format("segment {}", segment.index);
   }
-  actions_.push_back(
-      action::Say{fmt::format("{}; {}, and the ensemble continues without it from {}", line_of(fault), why, from)});
+  actions_.push_back(action::Say{fmt::format("{}; {}, and the ensemble continues without {} from {}", line_of(fault),
+                                             why, shared ? setting_.places[rank.value()] : "it", from)});
   for (const SegmentId number : asked)
     if (ledger_.abandon(number, rank))
       finish(number);

@@ -46,11 +46,11 @@ void Supervisor::done(Rank rank, const control::Done& answer, Time now) {
                                     answer.problem),
                         {}, answer.hint));
     if (told) answer_command(rank, answer);
-    return run(worker_of(rank), now);
+    return run(hosting_.worker_of(rank), now);
   }
-  if (!told) return violation(worker_of(rank), "it answered a command that it was not given", now);
+  if (!told) return violation(hosting_.worker_of(rank), "it answered a command that it was not given", now);
   answer_command(rank, answer);
-  hand_out_pending(rank, now);
+  hand_out_pending(hosting_.worker_of(rank), now);
 }
 
 void Supervisor::answer_command(Rank rank, const control::Done& answer) {

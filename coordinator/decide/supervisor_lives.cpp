@@ -2,6 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
+#include <set>
+#include <type_traits>
 #include <variant>
 
 #include "common/check.hpp"
@@ -15,21 +18,8 @@ namespace {
 constexpr RestartBudget::Seconds kAfterFailedStart{0.1};
 // So often in a row a member may miss the automatic deadline, which is twice as long each time.
 constexpr std::uint32_t kMostMissed = 3;
-
-bool is_for(const Action& action, WorkerId worker) {
-  return std::visit(
-      [worker](const auto& a) {
-        using Kind = std::decay_t<decltype(a)>;
-        if constexpr (std::is_same_v<Kind, action::Begin> || std::is_same_v<Kind, action::Kill>)
-          return a.worker == worker;
-        else if constexpr (std::is_same_v<Kind, action::Prepare> || std::is_same_v<Kind, action::Tell> ||
-                           std::is_same_v<Kind, action::HandOut>)
-          return worker_of(a.rank) == worker;
-        else
-          return false;
-      },
-      action);
-}
+// Whatever a worker was given, it may have taken.
+constexpr std::uint64_t kAll = std::numeric_limits<std::uint64_t>::max();
 
 }  // namespace
 
@@ -56,9 +46,10 @@ void Supervisor::ready(WorkerId worker, WorkerLife::Seconds batch, Time now) {
     case WorkerLife::Step::taken:
       break;
   }
-  const Rank rank = member_of(worker);
-  MemberWork& work = work_[rank];
   actions_.push_back(action::Begin{worker});
+  if (hosting_.shared(worker)) return run(worker, now);
+  const Rank rank = hosting_.members_of(worker).front();
+  MemberWork& work = work_[rank];
   const bool begins = work.owes() && command_ == Command::begin_training && !work.tasks.any_open();
   if (begins) begin_training(rank);
   if (!work.training()) return run(worker, now);
@@ -70,7 +61,7 @@ void Supervisor::ready(WorkerId worker, WorkerLife::Seconds batch, Time now) {
 void Supervisor::run(WorkerId worker, Time now) {
   lives_[worker].prepared();
   note_all_running();
-  hand_out_pending(member_of(worker), now);
+  hand_out_pending(worker, now);
 }
 
 // ---- how the end comes ---------------------------------------------------------------------------------------------
@@ -88,9 +79,7 @@ void Supervisor::violation(WorkerId worker, const std::string& what, Time now) {
 }
 
 void Supervisor::kill(WorkerId worker, WorkerFault fault, Time now) {
-  const Rank rank = member_of(worker);
-  fault.place = setting_.places[rank.value()];
-  fault.where = where(rank, !work_[rank].tasks.in_flight().empty());
+  locate(fault, worker, begun_tasks(worker, kAll));
   const WorkerLife::Step step = lives_[worker].kill(std::move(fault), now);
   TUTTI_CHECK(step == WorkerLife::Step::taken, "a worker is killed only while there is one");
   actions_.push_back(action::Kill{worker});
@@ -99,11 +88,9 @@ void Supervisor::kill(WorkerId worker, WorkerFault fault, Time now) {
 void Supervisor::gone(WorkerId worker, const Death& death, Time now) {
   const WorkerLife& life = lives_[worker];
   if (failed_ || !life.has_process()) return;
-  const Rank rank = member_of(worker);
-  const bool computing = has_begun(rank, death.tasks_taken);
+  const std::vector<Given> begun = begun_tasks(worker, death.tasks_taken);
   WorkerFault fault;
-  fault.place = setting_.places[rank.value()];
-  fault.where = where(rank, computing);
+  locate(fault, worker, begun);
   fault.text = death.how;
   fault.out_of_memory = death.out_of_memory;
   if (death.words) {
@@ -115,7 +102,7 @@ void Supervisor::gone(WorkerId worker, const Death& death, Time now) {
   // The reason why it was killed says more than "SIGKILL", but less than the worker's own message about the
   // configuration.
   if (life.fault() && !fault.usage) fault = *life.fault();
-  died(worker, std::move(fault), computing, now);
+  died(worker, std::move(fault), begun, now);
   check_invariants();
 }
 
@@ -125,36 +112,38 @@ void Supervisor::spawn_failed(WorkerId worker, const Error& error, Time now) {
   if (failed_ || (life.phase() != Phase::starting && life.phase() != Phase::ending)) return;
   WorkerFault fault;
   fault.kind = WorkerFault::Kind::not_started;
-  fault.place = setting_.places[member_of(worker).value()];
+  fault.place = place_of(worker);
   fault.text = error.message();
   fault.detail = error.detail();
   fault.hint = error.hint();
   fault.usage = error.kind() == ErrorKind::usage;
   // It was killed while it was on its way, for a reason that says more.
   if (life.fault()) fault = *life.fault();
-  died(worker, std::move(fault), false, now);
+  died(worker, std::move(fault), {}, now);
   check_invariants();
 }
 
 // Its channel is no longer read, so answers that were not read yet are asked for again. With SIGKILL pending the
-// process runs no more instructions of its own: the kernel can still read, on its behalf, only the slot that it was
-// computing. If the worker broke the protocol, that slot is not known.
+// process runs no more instructions of its own: the kernel can still read, on its behalf, only the slots that it was
+// computing. If the worker broke the protocol, these are not known.
 void Supervisor::abandon(WorkerId worker, Time now) {
   const WorkerLife& life = lives_[worker];
-  const Rank rank = member_of(worker);
-  const MemberTasks& tasks = work_[rank].tasks;
-  const auto& in_flight = tasks.in_flight();
+  const std::vector<Rank> unit = hosting_.members_of(worker);
+  const std::vector<Given> begun = begun_tasks(worker, kAll);
   AbandonedProcesses::Slots slots;
-  const std::size_t readable = life.distrusted() ? in_flight.size() : std::min<std::size_t>(in_flight.size(), 1);
-  for (std::size_t i = 0; i < readable; ++i) slots.push_back(ledger_.at(in_flight[i]).slot);
-  actions_.push_back(action::Abandon{worker, life.generation(), tasks.checkpoint()});
+  if (!life.distrusted())
+    for (const Given& task : begun) slots.push_back(ledger_.at(task.segment).slot);
+  else
+    for (const Rank rank : unit)
+      for (const SegmentId number : work_[rank].tasks.in_flight()) slots.push_back(ledger_.at(number).slot);
+  actions_.push_back(action::Abandon{worker, life.generation(), work_[unit.front()].tasks.checkpoint()});
   for (const SlotId slot : slots) actions_.push_back(action::Hold{slot});
   abandoned_.add(worker, life.generation(), std::move(slots));
-  ask_unread_again(rank, life.generation());
+  for (const Rank rank : unit) ask_unread_again(rank, life.generation());
   TUTTI_CHECK(life.fault().has_value(), "a process is abandoned after it was killed");
   WorkerFault fault = *life.fault();
   fault.stuck = true;
-  died(worker, std::move(fault), !in_flight.empty(), now);
+  died(worker, std::move(fault), begun, now);
   check_slots();
   check_invariants();
 }
@@ -166,10 +155,9 @@ void Supervisor::exited_late(WorkerId worker, Generation generation, Time /*now*
 
 // ---- what follows --------------------------------------------------------------------------------------------------
 
-void Supervisor::died(WorkerId worker, WorkerFault fault, bool computing, Time now) {
+/// `begun`: the tasks that it was computing.
+void Supervisor::died(WorkerId worker, WorkerFault fault, const std::vector<Given>& begun, Time now) {
   WorkerLife& life = lives_[worker];
-  const Rank rank = member_of(worker);
-  MemberTasks& tasks = work_[rank].tasks;
   ++counts_.deaths;
   life.count_death();
   if (fault.out_of_memory) ++counts_.out_of_memory;
@@ -181,49 +169,98 @@ void Supervisor::died(WorkerId worker, WorkerFault fault, bool computing, Time n
   if (setting_.policy.on_worker_failure == OnWorkerFailure::fail)
     return fail(error_of(fault, "'on_worker_failure: restart' replaces workers that die"));
 
-  TUTTI_CHECK(!computing || !tasks.in_flight().empty());
-  const SegmentId computed = computing ? tasks.in_flight().front() : SegmentId();
-  const bool alone = computing && tasks.retries_suspect();
+  const bool alone = begun.size() == 1 && work_[begun.front().rank].tasks.retries_suspect();
   life.gone();
-  take_back(rank);
+  for (const Rank rank : hosting_.members_of(worker)) take_back(rank);
   std::string news;
   if (is_missed_deadline(fault)) {
     // The segment may only be slow, so it is never to blame.
+    std::string why;
     if (const auto verdict = life.budget.spend(now); verdict != RestartBudget::Verdict::allowed)
-      return give_up(worker, fault, budget_text(verdict));
-    if (const std::uint32_t missed = life.miss(); missed >= kMostMissed)
-      return give_up(worker, fault, fmt::format("it missed its deadline {} times in a row", missed));
+      why = budget_text(verdict);
+    else if (const std::uint32_t missed = life.miss(); missed >= kMostMissed)
+      why = fmt::format("it missed its deadline {} times in a row", missed);
+    if (!why.empty()) news = move_out(begun, why, now);
+    if (!why.empty() && news.empty()) return give_up(worker, fault, why);
   } else if (alone) {
-    if (!blame(worker, computed, fault, news)) return;
+    if (!blame(worker, begun.front(), fault, news, now)) return;
   } else {
-    if (const auto verdict = life.budget.spend(now); verdict != RestartBudget::Verdict::allowed)
-      return give_up(worker, fault, budget_text(verdict), "look at what the worker printed, or raise 'restarts'");
-    if (computing && setting_.policy.poison_limit && tasks.pending().contains(computed)) tasks.suspect(computed);
+    if (const auto verdict = lives_[worker].budget.spend(now); verdict != RestartBudget::Verdict::allowed) {
+      news = move_out(begun, budget_text(verdict), now);
+      if (news.empty())
+        return give_up(worker, fault, budget_text(verdict), "look at what the worker printed, or raise 'restarts'");
+    }
+    for (const Given& task : begun) {
+      MemberTasks& tasks = work_[task.rank].tasks;
+      if (setting_.policy.poison_limit && tasks.pending().contains(task.segment)) tasks.suspect(task.segment);
+    }
   }
   replace(worker, fault, news, now);
 }
 
+/// The member that a shared worker was computing gets a worker of its own instead of taking its neighbours with it; all
+/// but one of them do if it computed several at the same time. Returns the news about it: none if the worker is not
+/// shared. Fused members stay: alone, their last bits would differ.
+std::string Supervisor::move_out(const std::vector<Given>& begun, const std::string& why, Time now) {
+  if (begun.empty()) return {};
+  const WorkerId from = hosting_.worker_of(begun.front().rank);
+  if (!hosting_.shared(from) || setting_.modes[from.value()] == UnitMode::fused) return {};
+  std::vector<Rank> moved;
+  std::string places;
+  for (const Given& task : begun) {
+    if (!hosting_.shared(from)) break;
+    moved.push_back(task.rank);
+    places += (places.empty() ? "" : ", ") + setting_.places[task.rank.value()];
+    hosting_ = hosting_.with_own_worker(task.rank);
+  }
+  ledger_.rehost(hosting_);
+  lives_[from].pardon();
+  for (const Rank rank : moved) {
+    lives_.push_back(new_life());
+    setting_.modes.push_back(UnitMode::loop);
+    actions_.push_back(action::Move{from, rank, hosting_.worker_of(rank)});
+    spawn(hosting_.worker_of(rank), now);
+  }
+  return fmt::format("{}: {} {}", why, places,
+                     moved.size() == 1 ? "gets a worker of its own" : "get workers of their own");
+}
+
+bool Supervisor::is_for(const Action& action, WorkerId worker) const {
+  return std::visit(
+      [&](const auto& a) {
+        using Kind = std::decay_t<decltype(a)>;
+        if constexpr (std::is_same_v<Kind, action::Begin> || std::is_same_v<Kind, action::Kill>)
+          return a.worker == worker;
+        else if constexpr (std::is_same_v<Kind, action::Prepare> || std::is_same_v<Kind, action::Tell> ||
+                           std::is_same_v<Kind, action::HandOut>)
+          return hosting_.worker_of(a.rank) == worker;
+        else
+          return false;
+      },
+      action);
+}
+
 // Drops orders to a process that no longer exists.
 void Supervisor::forget_actions(WorkerId worker) {
-  std::erase_if(actions_, [worker](const Action& action) { return is_for(action, worker); });
+  std::erase_if(actions_, [&](const Action& action) { return is_for(action, worker); });
 }
 
 void Supervisor::replace(WorkerId worker, const WorkerFault& fault, const std::string& news, Time now) {
   using Seconds = WorkerLife::Seconds;
-  const Rank rank = member_of(worker);
   const auto at_least = fault.kind == WorkerFault::Kind::not_started ? kAfterFailedStart : Seconds(0);
   const Seconds delay = lives_[worker].wait_for_replacement(at_least, now);
   const bool at_once = delay <= Seconds(0);
-  const auto& pending = work_[rank].tasks.pending();
-  const auto again = static_cast<std::size_t>(std::count_if(
-      pending.begin(), pending.end(), [&](SegmentId number) { return ledger_.at(number).rows[rank].times > 0; }));
+  std::set<SegmentId> again;
+  for (const Rank rank : hosting_.members_of(worker))
+    for (const SegmentId number : work_[rank].tasks.pending())
+      if (ledger_.at(number).rows[rank].times > 0) again.insert(number);
   // For these, the hint is given only if the run fails in the end.
   const bool later = fault.kind == WorkerFault::Kind::late || fault.kind == WorkerFault::Kind::lied;
   const std::string hint = later ? "" : hint_of(fault);
   actions_.push_back(action::Say{
       fmt::format("{}{}; {}{}{}", line_of(fault), news.empty() ? "" : "; " + news,
                   at_once ? std::string("replacement started") : fmt::format("replacement in {:.2g} s", delay.count()),
-                  again == 0 ? "" : fmt::format(", {} handed out again", segments_text(again)),
+                  again.empty() ? "" : fmt::format(", {} handed out again", segments_text(again.size())),
                   hint.empty() ? "" : fmt::format(" ({})", hint))});
   if (at_once) spawn(worker, now);
 }
@@ -234,7 +271,8 @@ void Supervisor::give_up(WorkerId worker, const WorkerFault& fault, const std::s
   if (setting_.policy.on_worker_failure == OnWorkerFailure::restart || !all_ran_)
     return fail(error_of(fault, advice.empty() ? why : fmt::format("{}; {}", why, advice)));
   lives_[worker].give_up();
-  leave(member_of(worker), fault, why);
+  for (const Rank rank : hosting_.members_of(worker))
+    if (!failed_) leave(rank, fault, why);
   note_all_running();
 }
 

@@ -3,15 +3,19 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "config/spec.hpp"
+#include "coordinator/decide/hosting.hpp"
 
 namespace tutti {
 
 struct SupervisorSetting {
-  std::vector<std::string> places;  ///< by rank, for people: "cnn-2 on cpu:1"
+  std::vector<std::string> places;   ///< by rank, for people: "cnn-2 on cpu:1"
+  std::optional<Hosting> hosting{};  ///< nothing: a worker for each member
+  std::vector<UnitMode> modes{};     ///< by worker; empty: the first for all
   config::FailureSpec policy;
   bool deadlines = true;  ///< false while debugging: no worker is killed for being slow
   std::chrono::duration<double> start_deadline{120};

@@ -10,7 +10,7 @@ namespace tutti {
 void Supervisor::progress(WorkerId worker, std::uint64_t batches, Time now) {
   WorkerLife& life = lives_[worker];
   if (failed_ || !life.running()) return;
-  life.clock.look(batches, !work_[member_of(worker)].tasks.in_flight().empty(), now);
+  life.clock.look(batches, any_in_flight(worker), now);
 }
 
 void Supervisor::watch(WorkerId worker, const ProcessActivity& activity, Time now) {
@@ -23,9 +23,9 @@ bool Supervisor::to_be_watched(WorkerId worker, Time now) const {
 }
 
 WorkerLife::Duty Supervisor::duty_of(WorkerId worker) const {
-  const MemberWork& work = work_[member_of(worker)];
-  if (work.told()) return WorkerLife::Duty::command;
-  return work.tasks.in_flight().empty() ? WorkerLife::Duty::nothing : WorkerLife::Duty::tasks;
+  const auto told = [&](Rank rank) { return work_[rank].told(); };
+  if (std::ranges::any_of(hosting_.members_of(worker), told)) return WorkerLife::Duty::command;
+  return any_in_flight(worker) ? WorkerLife::Duty::tasks : WorkerLife::Duty::nothing;
 }
 
 void Supervisor::tick(Time now) {
@@ -66,7 +66,7 @@ void Supervisor::start_is_late(WorkerId worker, Time now) {
   std::string late;
   for (const WorkerId other : lives_.ids())
     if (!lives_[other].running() && lives_[other].phase() != WorkerLife::Phase::given_up)
-      late += (late.empty() ? "" : ", ") + setting_.places[member_of(other).value()];
+      late += (late.empty() ? "" : ", ") + place_of(other);
   fail(Error(ErrorKind::failed, fmt::format("not ready within {} s: {}", seconds, late), {},
              "raise 'start_deadline_s' if loading and warm-up take that long"));
 }

@@ -31,11 +31,9 @@ std::optional<SegmentId> Supervisor::open(SlotId slot, std::uint32_t images, Tas
     ledger_.hold(segment);
     actions_.push_back(action::Hold{slot});
   }
-  for (const Rank rank : work_.ids()) {
-    if (!present[rank]) continue;
-    work_[rank].tasks.add(segment);
-    hand_out_pending(rank, now);
-  }
+  for (const Rank rank : work_.ids())
+    if (present[rank]) work_[rank].tasks.add(segment);
+  for (const WorkerId worker : lives_.ids()) hand_out_pending(worker, now);
   // All the members asked are absent, but others are not.
   if (std::find(present.begin(), present.end(), true) == present.end()) finish(segment);
   return segment;
@@ -52,22 +50,55 @@ bool Supervisor::makes_checkpoint(Rank rank, SegmentId number) const {
   return work_[rank].tasks.due(every, segment.last);
 }
 
-void Supervisor::hand_out_pending(Rank rank, Time now) {
+/// Segment by segment, and for each segment member by member.
+void Supervisor::hand_out_pending(WorkerId worker, Time now) {
+  if (lives_[worker].running()) {
+    const std::span<const Rank> members = may_be_served(worker);
+    while (hand_out_next(members, now)) {
+    }
+  }
+  for (const Rank rank : hosting_.members_of(worker)) tell_if_due(rank, now);
+}
+
+/// The members of the unit that may get tasks. If one has a task that may have killed the last worker, only that one,
+/// and only while the worker computes nothing else: what kills it is then known.
+std::span<const Rank> Supervisor::may_be_served(WorkerId worker) const {
+  const std::span<const Rank> unit = hosting_.members_of(worker);
+  for (std::size_t seat = 0; seat < unit.size(); ++seat)
+    if (work_[unit[seat]].tasks.suspect()) return unit.subspan(seat, any_in_flight(worker) ? 0 : 1);
+  return unit;
+}
+
+/// Hands out the first segment that one of the members waits for, to all that wait for it. False if there is none.
+bool Supervisor::hand_out_next(std::span<const Rank> members, Time now) {
+  const auto waits_for = [&](Rank rank) -> std::optional<SegmentId> {
+    const auto number = work_[rank].next();
+    if (number && !work_[rank].tasks.may_hand_out(makes_checkpoint(rank, *number))) return std::nullopt;
+    return number;
+  };
+  std::optional<SegmentId> first;
+  for (const Rank rank : members)
+    if (const auto number = waits_for(rank)) first = std::min(first.value_or(*number), *number);
+  if (!first) return false;
+  auto wait =
+      static_cast<std::uint32_t>(std::ranges::count_if(members, [&](Rank rank) { return waits_for(rank) == first; }));
+  for (const Rank rank : members)
+    if (waits_for(rank) == first) hand_out(rank, *first, --wait, now);
+  return true;
+}
+
+/// `more`: see TaskRecord.
+void Supervisor::hand_out(Rank rank, SegmentId number, std::uint32_t more, Time now) {
   MemberWork& work = work_[rank];
   WorkerLife& life = life_of(rank);
-  while (life.running()) {
-    const auto number = work.next();
-    if (!number) break;
-    const bool checkpoint = makes_checkpoint(rank, *number);
-    if (!work.tasks.may_hand_out(checkpoint)) break;
-    TUTTI_CHECK(work.tasks.in_flight().size() < setting_.slots, "the rings have room for every task");
-    if (work.tasks.in_flight().empty()) life.clock.begin(now);
-    const std::uint32_t file = work.hand_out(ledger_.at(*number).kind == TaskKind::train, checkpoint);
-    const TaskRecord task = ledger_.hand_out(*number, rank, life.generation(), file);
-    if (ledger_.at(*number).rows[rank].times > 1) ++counts_.handed_out_again;
-    actions_.push_back(action::HandOut{rank, task});
-  }
-  tell_if_due(rank, now);
+  const bool checkpoint = makes_checkpoint(rank, number);
+  TUTTI_CHECK(work.tasks.in_flight().size() < setting_.slots, "the rings have room for every task");
+  if (!any_in_flight(hosting_.worker_of(rank))) life.clock.begin(now);
+  const std::uint32_t file = work.hand_out(ledger_.at(number).kind == TaskKind::train, checkpoint);
+  TaskRecord task = ledger_.hand_out(number, rank, life.generation(), file);
+  task.more = more;
+  if (ledger_.at(number).rows[rank].times > 1) ++counts_.handed_out_again;
+  actions_.push_back(action::HandOut{rank, task});
 }
 
 Acceptance Supervisor::completion(Rank rank, Generation generation, const CompletionRecord& record, Time now) {
@@ -82,7 +113,7 @@ Acceptance Supervisor::completion(Rank rank, Generation generation, const Comple
   const auto& in_flight = work.tasks.in_flight();
   const bool known = std::find(in_flight.begin(), in_flight.end(), record.segment) != in_flight.end();
   if (record.generation == generation && known && in_flight.front() != record.segment) {
-    violation(worker_of(rank), "it answered a task before an earlier one", now);
+    violation(hosting_.worker_of(rank), "it answered a task before an earlier one", now);
     return Acceptance::violation;
   }
   const Verdict verdict = ledger_.accept(rank, generation, record);
@@ -91,7 +122,7 @@ Acceptance Supervisor::completion(Rank rank, Generation generation, const Comple
     return Acceptance::dropped;
   }
   if (verdict == Verdict::violation) {
-    violation(worker_of(rank), "it answered a task that it was not given", now);
+    violation(hosting_.worker_of(rank), "it answered a task that it was not given", now);
     return Acceptance::violation;
   }
   const Acceptance acceptance = verdict == Verdict::repeated ? Acceptance::repeated : Acceptance::accepted;
@@ -106,7 +137,7 @@ Acceptance Supervisor::completion(Rank rank, Generation generation, const Comple
     ledger_.settle(number, rank);
     release(number);
   }
-  hand_out_pending(rank, now);
+  hand_out_pending(hosting_.worker_of(rank), now);
   check_slots();
   return acceptance;
 }

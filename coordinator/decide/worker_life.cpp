@@ -108,6 +108,13 @@ void WorkerLife::worked() {
   spoiled_ = 0;
 }
 
+void WorkerLife::pardon() {
+  budget = RestartBudget(setting_.policy.restart_limit, Seconds(setting_.policy.restart_window),
+                         Seconds(setting_.policy.back_off));
+  missed_ = 0;
+  spoiled_ = 0;
+}
+
 void WorkerLife::count_death() {
   TUTTI_CHECK(deaths_ < spawned_, "a process dies only once");
   ++deaths_;

@@ -84,6 +84,8 @@ class WorkerLife {
   std::uint32_t miss() { return ++missed_; }
   /// A segment is to be set aside because it died. Returns how many there were since a worker last answered a task.
   std::uint32_t spoil() { return ++spoiled_; }
+  /// What it did so far was the fault of a member that it no longer hosts.
+  void pardon();
   /// Counts a death, whether or not the worker is replaced.
   void count_death();
   /// How long to wait before the replacement; with no wait it can be spawned at once.

@@ -36,6 +36,9 @@ std::string microseconds(std::uint64_t steps) {
   return fmt::format("{}.{:03}", steps / kStepsPerMicrosecond, steps % kStepsPerMicrosecond * kStepNanoseconds);
 }
 
+/// Each member of a unit has a track. Numbers of threads are below 2^22 (PID_MAX_LIMIT of Linux).
+int track_of(int pid, Seat seat) { return pid + static_cast<int>(seat.value() << 22); }
+
 std::string json_text(std::string_view text) { return json::serialize(json::string(text)); }
 
 /// The absolute path of the file, with links resolved: the working directory may change before it is written.
@@ -72,16 +75,17 @@ TraceRecorder::~TraceRecorder() {
 
 // ---- workers -------------------------------------------------------------------------------------------------------
 
-void TraceRecorder::chosen(int pid, Rank rank, Generation generation, Time now) {
+void TraceRecorder::chosen(int pid, const std::vector<Rank>& unit, Generation generation, Time now) {
   const MutexLock lock(mutex_);
-  processes_[pid] = {rank, generation, stamp(now), {}};
+  processes_[pid] = {unit, generation, std::vector<Stamp>(unit.size(), stamp(now)), {}};
 }
 
 void TraceRecorder::begun(int pid, Time now) {
   const MutexLock lock(mutex_);
   const auto process = processes_.find(pid);
   if (process == processes_.end()) return;
-  const Stamp since = std::exchange(process->second.free_since, stamp(now));
+  const Stamp since = process->second.free_since.front();
+  std::ranges::fill(process->second.free_since, stamp(now));
   add_slice({.kind = Kind::start, .pid = pid, .tid = pid}, since, stamp(now));
   add_in_flight(pid, process->second, stamp(now));
 }
@@ -90,7 +94,8 @@ void TraceRecorder::handed_out(int pid, const TaskRecord& task, Time now) {
   const MutexLock lock(mutex_);
   const auto process = processes_.find(pid);
   if (process == processes_.end()) return;
-  process->second.out.push_back({task.sequence, stamp(now), task.kind == TaskKind::train ? Kind::train : Kind::infer});
+  process->second.out.push_back(
+      {task.sequence, task.seat, stamp(now), task.kind == TaskKind::train ? Kind::train : Kind::infer});
   add_in_flight(pid, process->second, stamp(now));
 }
 
@@ -104,21 +109,22 @@ void TraceRecorder::answered(int pid, const CompletionRecord& record, Time now) 
   if (asked == process.out.end()) return;
   const Task task = *asked;
   process.out.erase(asked);
+  Stamp& free_since = process.free_since.at(task.seat.value());
   const Stamp found_at = stamp(now);
-  const Stamp earliest = std::min(std::max(task.handed_out, process.free_since), found_at);
+  const Stamp earliest = std::min(std::max(task.handed_out, free_since), found_at);
   const Stamp begun = std::clamp(record.begun_nanoseconds, earliest, found_at);
   const Stamp computed = std::clamp(record.computed_nanoseconds, begun, found_at);
   const Stamp written = std::clamp(record.written_nanoseconds, computed, found_at);
-  Event event{.pid = pid, .tid = pid, .segment = record.segment, .count = record.images};
+  Event event{.pid = pid, .tid = track_of(pid, task.seat), .segment = record.segment, .count = record.images};
   event.kind = Kind::wait;
-  if (steps(begun) > steps(process.free_since)) add_slice(event, process.free_since, begun);
+  if (steps(begun) > steps(free_since)) add_slice(event, free_since, begun);
   event.kind = task.kind;
   event.queued = steps(begun) - steps(task.handed_out);
   event.noticed = steps(found_at) - steps(written);
   add_slice(event, begun, computed);
   event.kind = Kind::write;
   if (steps(written) > steps(computed)) add_slice(event, computed, written);
-  process.free_since = written;
+  free_since = written;
   add_in_flight(pid, process, found_at);
 }
 
@@ -237,12 +243,17 @@ std::string TraceRecorder::names() const {
   text += ",\n" + named("process_sort_index", pid_, pid_, "sort_index", "0");
   for (const auto& [tid, name] : threads_) text += ",\n" + named("thread_name", pid_, tid, "name", json_text(name));
   for (const auto& [pid, process] : processes_) {
-    const std::string& member = names_[process.rank];
+    std::string member = names_[process.unit.front()];
+    if (process.unit.size() > 1) member += fmt::format(" and {} more", process.unit.size() - 1);
     const std::string name =
         process.generation == Generation(0) ? member : fmt::format("{} (replacement {})", member, process.generation);
     text += ",\n" + named("process_name", pid, pid, "name", json_text(name));
-    text += ",\n" + named("process_sort_index", pid, pid, "sort_index", fmt::format("{}", process.rank.value() + 1));
-    text += ",\n" + named("thread_name", pid, pid, "name", json_text("tasks"));
+    text += ",\n" +
+            named("process_sort_index", pid, pid, "sort_index", fmt::format("{}", process.unit.front().value() + 1));
+    if (process.unit.size() == 1) text += ",\n" + named("thread_name", pid, pid, "name", json_text("tasks"));
+    for (std::size_t seat = 0; process.unit.size() > 1 && seat < process.unit.size(); ++seat)
+      text +=
+          ",\n" + named("thread_name", pid, track_of(pid, Seat(seat)), "name", json_text(names_[process.unit[seat]]));
   }
   return text;
 }

@@ -44,8 +44,8 @@ class TraceRecorder {
   TraceRecorder& operator=(const TraceRecorder&) = delete;
 
   // ---- workers. Reports about a process that was not chosen are ignored.
-  /// The process hosts the member from now on.
-  void chosen(int pid, Rank rank, Generation generation, Time now);
+  /// The process hosts these members from now on, by seat.
+  void chosen(int pid, const std::vector<Rank>& unit, Generation generation, Time now);
   /// It is warm, and was told to begin.
   void begun(int pid, Time now);
   void handed_out(int pid, const TaskRecord& task, Time now);
@@ -82,15 +82,16 @@ class TraceRecorder {
   static_assert(sizeof(Event) == kEventBytes);
   struct Task {
     Sequence sequence{};
+    Seat seat{};
     Stamp handed_out = 0;
     Kind kind{};
   };
-  /// A process that hosts a member, or did.
+  /// A process that hosts a unit, or did.
   struct Process {
-    Rank rank{};
+    std::vector<Rank> unit;
     Generation generation{};
-    Stamp free_since = 0;   ///< the end of its last slice
-    std::vector<Task> out;  ///< handed out and not answered: as many as there are slots, at most
+    std::vector<Stamp> free_since;  ///< by seat: the end of the last slice
+    std::vector<Task> out;          ///< handed out and not answered: a few for each slot, at most
   };
   struct Slot {
     SegmentId segment{};

@@ -61,6 +61,7 @@ config::EnsembleSpec essence(config::EnsembleSpec spec) {
   spec.stop_deadline = plain.stop_deadline;
   spec.masks = plain.masks;
   spec.output.clear();
+  spec.workers.clear();  // only fusing changes predictions: add_members()
   return spec;
 }
 
@@ -97,10 +98,16 @@ void add_members(const config::EnsembleSpec& spec, const Plan& plan, Fingerprint
       ++number;
     }
   }
-  for (const WorkerPlan& worker : plan.workers) {
-    into["device of " + worker.request.name] = worker.device;
-    into["threads of " + worker.request.name] = std::to_string(worker.request.threads);
-  }
+  for (const WorkerPlan& worker : plan.workers)
+    for (const Rank rank : worker.members) {
+      const MemberRequest& member = plan.request_of(rank);
+      into["device of " + member.name] = worker.device;
+      into["threads of " + member.name] = std::to_string(member.threads);
+      if (worker.mode != UnitMode::fused) continue;
+      std::vector<std::string> names;
+      for (const Rank other : worker.members) names.push_back(plan.request_of(other).name);
+      into["fused network of " + member.name] = fmt::format("{}", fmt::join(names, ", "));
+    }
 }
 
 /// Cheap on purpose: a data set may be large, and changing a file in place changes its modification time.

@@ -186,9 +186,9 @@ class Sum {
  private:
   /// results/blending.hpp: sums of the predictions, and of the weights, where later tiles still add to them.
   void add_blending() {
-    const std::uint32_t width = facts_of(plan_.workers.front().request.model).width;
+    const std::uint32_t width = facts_of(plan_.members.front().request.model).width;
     const std::uint64_t classes = width == 0 ? kAssumedClasses : std::max<std::uint64_t>(1, width / places_of_tile());
-    const std::uint64_t blended = plan_.saves_members || plan_.scores_tiles ? plan_.workers.size() + 1 : 1;
+    const std::uint64_t blended = plan_.saves_members || plan_.scores_tiles ? plan_.members.size() + 1 : 1;
     const std::uint64_t places = plan_.input.band_places;
     const bool entropy = spread_of(plan_.combine) == Spread::entropy;
     const std::uint64_t spread = !plan_.combine.spread ? 0 : entropy ? 1 : classes;
@@ -201,21 +201,21 @@ class Sum {
 
   /// The members' spread over one segment. An entropy has fewer numbers, but how many only the models tell.
   void add_spread() {
-    const WorkerPlan& first = plan_.workers.front();
+    const MemberRequest& first = plan_.members.front().request;
     const std::uint64_t values = values_of(first);
     bounds_.push_back({fmt::format("spread of the members: {} x {}{}", counted(plan_.arena.images, "image"),
                                    counted(values, "value"), known_width(first) ? "" : " (assumed)"),
                        plan_.arena.images * values * sizeof(float)});
   }
 
-  static bool known_width(const WorkerPlan& worker) { return told_width(worker) != 0; }
-  static std::uint64_t told_width(const WorkerPlan& worker) {
-    return worker.request.saved ? worker.request.saved->width() : facts_of(worker.request.model).width;
+  static bool known_width(const MemberRequest& member) { return told_width(member) != 0; }
+  static std::uint64_t told_width(const MemberRequest& member) {
+    return member.saved ? member.saved->width() : facts_of(member.model).width;
   }
 
   /// Of a prediction, as far as the description tells.
-  std::uint64_t values_of(const WorkerPlan& worker) const {
-    if (known_width(worker)) return told_width(worker);
+  std::uint64_t values_of(const MemberRequest& member) const {
+    if (known_width(member)) return told_width(member);
     return plan_.input.band_places > 0 ? kAssumedClasses * places_of_tile() : kAssumedWidth;
   }
 
@@ -227,59 +227,75 @@ class Sum {
 
   /// The outputs of a worker that died are read from its channel while its replacement already has another channel.
   void add_channels(const WorkerPlan& worker) {
-    const std::uint64_t values = values_of(worker);
-    const ChannelLayout channel{plan_.arena.slots, plan_.arena.images, static_cast<std::uint32_t>(values)};
-    bounds_.push_back({fmt::format("channel of {}: rings, {} output slots x {}{}", worker.request.name, channel.slots,
+    std::vector<std::uint32_t> widths;
+    std::optional<std::uint64_t> assumed;
+    for (const Rank rank : worker.members) {
+      const MemberRequest& member = plan_.request_of(rank);
+      widths.push_back(static_cast<std::uint32_t>(values_of(member)));
+      if (!known_width(member)) assumed = values_of(member);
+    }
+    const ChannelLayout channel(plan_.arena.slots, plan_.arena.images, widths);
+    const std::string name = plan_.name_of(worker);
+    bounds_.push_back({fmt::format("channel of {}: rings, {} output slots x {}{}", name, channel.slots(),
                                    bytes_text(channel.output_slot_bytes()),
-                                   known_width(worker) ? "" : fmt::format(" (assuming {} values per image)", values)),
+                                   assumed ? fmt::format(" (assuming {} values per image)", *assumed) : ""),
                        channel.bytes()});
     if (plan_.failure.on_worker_failure != OnWorkerFailure::fail)
-      bounds_.push_back({fmt::format("channel of a replacement of {}, in addition to that of the worker that died",
-                                     worker.request.name),
-                         channel.bytes()});
+      bounds_.push_back(
+          {fmt::format("channel of a replacement of {}, in addition to that of the worker that died", name),
+           channel.bytes()});
   }
 
   /// A spare gets its channel only when it replaces a worker that died.
-  void add_process(const WorkerPlan& worker, std::string_view spare, bool with_model) {
-    const KindFacts facts = facts_of(worker.request.model);
-    if (with_model && facts.weights == WeightsFrom::tower)
-      bounds_.push_back({fmt::format("{}model of {}: the weights of its tower as float32", spare, worker.request.name),
-                         tower_bytes(worker.request)});
-    else if (with_model)
-      for (const std::filesystem::path& file : model_files(worker.request)) {
+  void add_process(const WorkerPlan& worker, std::string_view spare, bool with_models) {
+    if (with_models)
+      for (const Rank rank : worker.members) add_model(plan_.members[rank.value()], spare);
+    std::uint64_t bytes = 0;
+    for (const Library library : plan_.libraries_of(worker)) bytes += process_bytes(library, worker.forked);
+    bounds_.push_back({fmt::format("{}process of {} (estimate, without its model{})", spare, plan_.name_of(worker),
+                                   worker.members.size() == 1 ? "" : "s"),
+                       bytes});
+  }
+
+  void add_model(const MemberPlan& member, std::string_view spare) {
+    const MemberRequest& request = member.request;
+    const KindFacts facts = facts_of(request.model);
+    if (facts.weights == WeightsFrom::tower) {
+      bounds_.push_back({fmt::format("{}model of {}: the weights of its tower as float32", spare, request.name),
+                         tower_bytes(request)});
+    } else {
+      for (const std::filesystem::path& file : model_files(request)) {
         std::error_code missing;  // the worker that opens it reports it
         const auto bytes = std::filesystem::file_size(file, missing);
         if (!missing)
-          bounds_.push_back(
-              {fmt::format("{}model of {}: the size of {}", spare, worker.request.name, file.string()), bytes});
+          bounds_.push_back({fmt::format("{}model of {}: the size of {}", spare, request.name, file.string()), bytes});
       }
-    if (plan_.batches == Batches::to_measure && with_model && facts.library == Library::torch && !worker.request.cuda)
+    }
+    if (plan_.batches == Batches::to_measure && facts.library == Library::torch && !request.cuda)
       bounds_.push_back({fmt::format("{}batches of up to {} in {} (estimate; 'batch_images')", spare,
-                                     counted(worker.most_batch_images, "image"), worker.request.name),
-                         worker.most_batch_images * values_alive_per_image(worker.request) * sizeof(float)});
-    if (with_model) add_own_images(worker, spare);
-    if (with_model) add_views(worker, spare);
-    bounds_.push_back({fmt::format("{}process of {} (estimate, without its model)", spare, worker.request.name),
-                       process_bytes(facts.library, worker.forked)});
+                                     counted(member.most_batch_images, "image"), request.name),
+                         member.most_batch_images * values_alive_per_image(request) * sizeof(float)});
+    add_own_images(member, spare);
+    add_views(member, spare);
   }
 
   /// A batch, or in training a segment, as the member sees it.
-  void add_own_images(const WorkerPlan& worker, std::string_view spare) {
-    const std::uint64_t images = plan_.training ? plan_.arena.images : worker.most_batch_images;
-    for (const TakenTensor& taken : worker.request.takes)
+  void add_own_images(const MemberPlan& member, std::string_view spare) {
+    const std::uint64_t images = plan_.training ? plan_.arena.images : member.most_batch_images;
+    for (const TakenTensor& taken : member.request.takes)
       if (taken.input)
         bounds_.push_back({fmt::format("{}images prepared for {}: {} x {}, and what resizing takes", spare,
-                                       worker.request.name, images, dims_text(taken.seen.dims)),
+                                       member.request.name, images, dims_text(taken.seen.dims)),
                            images * taken.seen.bytes() + preparation_bytes(taken)});
   }
 
   /// One view of a batch at a time.
-  void add_views(const WorkerPlan& worker, std::string_view spare) {
-    if (worker.request.views.empty()) return;
-    const std::uint64_t images = worker.most_batch_images;
+  void add_views(const MemberPlan& member, std::string_view spare) {
+    if (member.request.views.empty()) return;
+    const std::uint64_t images = member.most_batch_images;
     bounds_.push_back({fmt::format("{}views of {}: one view of {}, their predictions, and what resizing takes", spare,
-                                   worker.request.name, counted(images, "image")),
-                       images * largest_view(worker.request) * sizeof(float) + undoing_bytes(worker.request, images)});
+                                   member.request.name, counted(images, "image")),
+                       images * largest_view(member.request) * sizeof(float) + undoing_bytes(member.request, images)});
   }
 
   const Plan& plan_;

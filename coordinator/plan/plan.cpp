@@ -20,6 +20,7 @@
 #include "coordinator/plan/saved.hpp"
 #include "coordinator/plan/segments.hpp"
 #include "coordinator/plan/threads.hpp"
+#include "coordinator/plan/units.hpp"
 #include "images/arrays.hpp"
 #include "images/sources.hpp"
 
@@ -190,15 +191,22 @@ MemberRequest request_of(const config::MemberSpec& member, const config::Ensembl
   return request;
 }
 
-WorkerPlan worker_of(const config::MemberSpec& member, MemberRequest request, const Placement& placement) {
+MemberPlan member_plan(const config::MemberSpec& member, MemberRequest request, bool cuda) {
+  MemberPlan plan;
+  plan.request = std::move(request);
+  plan.request.cuda = cuda;
+  plan.assigned = config::to_text(member.device);
+  plan.epochs = member.train.epochs;
+  plan.weights = member.model.weights;
+  return plan;
+}
+
+/// Of a unit whose members are assigned one device.
+WorkerPlan worker_plan(std::vector<Rank> members, const Placement& placement) {
   WorkerPlan worker;
-  worker.request = std::move(request);
-  worker.request.cuda = placement.cuda;
+  worker.members = std::move(members);
   worker.device = placement.device;
-  worker.assigned = config::to_text(member.device);
   worker.cores = placement.cores;
-  worker.epochs = member.train.epochs;
-  worker.weights = member.model.weights;
   worker.environment = placement.environment;
   return worker;
 }
@@ -210,19 +218,19 @@ void check_debug_member(const config::EnsembleSpec& spec, const std::string& deb
     throw Error(ErrorKind::usage, fmt::format("there is no member '{}' to debug", debug_member));
 }
 
-/// By rank, whether the fork server makes the worker. It pays off for two or more workers that load the same libraries
-/// in the same environment: the server costs as much as one worker saves.
-std::vector<bool> choose_forked(const std::vector<WorkerPlan>& workers, StartMethod method,
-                                const std::string& debug_member) {
-  std::vector<bool> forked(workers.size());
+/// By worker, whether the fork server makes it. It pays off for two or more workers that load the same libraries in the
+/// same environment: the server costs as much as one worker saves.
+std::vector<bool> choose_forked(const Plan& plan, StartMethod method, const std::string& debug_member) {
+  std::vector<bool> forked(plan.workers.size());
   if (method == StartMethod::spawn) return forked;
   const WorkerPlan* first = nullptr;
-  for (std::size_t rank = 0; rank < workers.size(); ++rank) {
-    const WorkerPlan& worker = workers[rank];
-    forked[rank] = facts_of(worker.request.model).library == Library::torch && !worker.request.cuda &&
-                   worker.request.name != debug_member &&
-                   (first == nullptr || worker.environment == first->environment);
-    if (forked[rank] && first == nullptr) first = &worker;
+  for (std::size_t w = 0; w < plan.workers.size(); ++w) {
+    const WorkerPlan& worker = plan.workers[w];
+    const bool debugged =
+        std::ranges::any_of(worker.members, [&](Rank rank) { return plan.request_of(rank).name == debug_member; });
+    forked[w] = plan.libraries_of(worker).contains(Library::torch) && !plan.request_of(worker.members.front()).cuda &&
+                !debugged && (first == nullptr || worker.environment == first->environment);
+    if (forked[w] && first == nullptr) first = &worker;
   }
   if (method == StartMethod::automatic && std::count(forked.begin(), forked.end(), true) == 1)
     forked.assign(forked.size(), false);
@@ -255,19 +263,25 @@ void place_members(Plan& plan, const config::EnsembleSpec& spec, const Machine& 
     plan.weights.push_back(static_cast<float>(member.weight));
     if (request.saved && request.saved->type == SavedType::float64)
       plan.notes.push_back(images::float64_remark(std::get<SavedModel>(member.model.kind).predictions));
-    plan.workers.push_back(worker_of(member, std::move(request), placement));
+    plan.members.push_back(member_plan(member, std::move(request), placement.cuda));
   }
   raise_placement_problems(problems);
+  for (const config::UnitSpec& unit : units_of(spec, options.training)) {
+    std::vector<Rank> members;
+    for (const std::size_t rank : unit.members) members.emplace_back(rank);
+    plan.workers.push_back(worker_plan(std::move(members), placements[unit.members.front()].second));
+    plan.workers.back().mode = unit.mode;
+  }
   check_saved_shapes(spec, plan);
   for (std::string& note : notes_of(placements)) plan.notes.push_back(std::move(note));
 }
 
 void give_batches(Plan& plan, const config::EnsembleSpec& spec, const Options& options) {
-  for (std::size_t rank = 0; rank < plan.workers.size(); ++rank) {
-    WorkerPlan& worker = plan.workers[rank];
-    const BatchRange range = batch_range(plan.batches, spec, options, rank, worker.request.cuda);
-    worker.most_batch_images = range.most;
-    set_batch(plan, worker.request, range.first);
+  for (std::size_t rank = 0; rank < plan.members.size(); ++rank) {
+    MemberPlan& member = plan.members[rank];
+    const BatchRange range = batch_range(plan.batches, spec, options, rank, member.request.cuda);
+    member.most_batch_images = range.most;
+    set_batch(plan, member.request, range.first);
   }
 }
 
@@ -275,11 +289,15 @@ void give_threads(Plan& plan, std::uint32_t wanted, const Machine& machine) {
   std::vector<std::vector<int>> core_sets;
   for (const WorkerPlan& worker : plan.workers) core_sets.push_back(worker.cores);
   const std::vector<ThreadShare> shares = share_threads(core_sets, wanted, machine);
-  for (std::size_t rank = 0; rank < plan.workers.size(); ++rank) {
-    WorkerPlan& worker = plan.workers[rank];
-    worker.request.threads = shares[rank].threads;
-    worker.shares_cores = shares[rank].shares_cores;
-    const Environment more = environment_of(shares[rank], worker.request.cuda);
+  for (std::size_t w = 0; w < plan.workers.size(); ++w) {
+    WorkerPlan& worker = plan.workers[w];
+    ThreadShare share = shares[w];
+    // Members that compute at the same time share the worker's threads.
+    if (worker.mode == UnitMode::threads)
+      share.threads = std::max<std::uint32_t>(1, share.threads / static_cast<std::uint32_t>(worker.members.size()));
+    for (const Rank rank : worker.members) plan.members[rank.value()].request.threads = share.threads;
+    worker.shares_cores = share.shares_cores;
+    const Environment more = environment_of(share, plan.request_of(worker.members.front()).cuda);
     worker.environment.insert(worker.environment.end(), more.begin(), more.end());
   }
 }
@@ -297,8 +315,8 @@ Plan make_plan(const config::EnsembleSpec& described, const Machine& machine, co
   check_debug_member(spec, options.debug_member);
   give_batches(plan, spec, options);
   give_threads(plan, spec.threads, machine);
-  const std::vector<bool> forked = choose_forked(plan.workers, spec.start_method, options.debug_member);
-  for (std::size_t rank = 0; rank < forked.size(); ++rank) plan.workers[rank].forked = forked[rank];
+  const std::vector<bool> forked = choose_forked(plan, spec.start_method, options.debug_member);
+  for (std::size_t worker = 0; worker < forked.size(); ++worker) plan.workers[worker].forked = forked[worker];
   plan.bounds = memory_bounds(plan, !options.trace.empty());
   plan.survival = survival_of(plan);
   return plan;
@@ -320,12 +338,6 @@ std::uint64_t Plan::needed_bytes() const {
   std::uint64_t sum = 0;
   for (const Bound& bound : bounds) sum += bound.bytes;
   return sum;
-}
-
-const WorkerPlan* Plan::first_forked() const {
-  const auto found =
-      std::find_if(workers.begin(), workers.end(), [](const WorkerPlan& worker) { return worker.forked; });
-  return found == workers.end() ? nullptr : &*found;
 }
 
 void check_memory(const Plan& plan) {

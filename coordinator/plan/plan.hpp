@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,28 +15,36 @@
 #include "common/wire/arena.hpp"
 #include "common/wire/member_request.hpp"
 #include "config/spec.hpp"
+#include "coordinator/decide/hosting.hpp"
 #include "coordinator/plan/batches.hpp"
 #include "coordinator/plan/input.hpp"
 #include "coordinator/plan/machine.hpp"
 
 namespace tutti {
 
-/// What one worker gets.
-struct WorkerPlan {
+/// What a member is and does, wherever it runs.
+struct MemberPlan {
   MemberRequest request;
-  std::string device;      ///< resolved, for people: "cpu:0", "cuda:0 (NVIDIA H200)"
-  std::string assigned;    ///< as the user wrote it: "null"
-  std::vector<int> cores;  ///< to pin to; empty: not pinned
-  bool shares_cores = false;
-  bool forked = false;                  ///< by the fork server, whose environment is the worker's
+  std::string assigned;                 ///< its device as the user wrote it: "null"
   std::uint32_t most_batch_images = 1;  ///< the largest batch that is tried; if none is, that of `request`
   std::uint32_t epochs = 0;             ///< of training
   std::filesystem::path weights;        ///< where training saves; empty: in the run folder
+};
+
+/// A worker: the unit that it hosts, and where it runs.
+struct WorkerPlan {
+  std::vector<Rank> members;  ///< at least one; their seats, in order
+  UnitMode mode = UnitMode::loop;
+  std::string device;      ///< resolved, for people: "cpu:0", "cuda:0 (NVIDIA H200)"
+  std::vector<int> cores;  ///< to pin to; empty: not pinned
+  bool shares_cores = false;
+  bool forked = false;  ///< by the fork server, whose environment is the worker's
   std::vector<std::pair<std::string, std::string>> environment;
 };
 
 struct Plan {
-  std::vector<WorkerPlan> workers;  ///< in rank order
+  std::vector<MemberPlan> members;  ///< in rank order
+  std::vector<WorkerPlan> workers;  ///< each member is in one of them
   config::CombineSpec combine;
   std::vector<float> weights;  ///< of the combination, in rank order
   ArenaLayout arena;
@@ -60,6 +69,14 @@ struct Plan {
   std::uint64_t needed_bytes() const;
   /// The first worker that the fork server makes; null if there is none.
   const WorkerPlan* first_forked() const;
+  Hosting hosting() const;
+  /// The worker that hosts the member.
+  const WorkerPlan& host_of(Rank rank) const;
+  const MemberRequest& request_of(Rank rank) const { return members[rank.value()].request; }
+  /// The libraries that a worker opens for its members.
+  std::set<Library> libraries_of(const WorkerPlan& worker) const;
+  /// For processes and messages: the name of its member, "a+b", or "a+7 more".
+  std::string name_of(const WorkerPlan& worker) const;
 };
 
 /// Whether any member's device may be a GPU.

@@ -168,8 +168,8 @@ void check_saved_shapes(const config::EnsembleSpec& spec, const Plan& plan) {
   if (spec.combine.rule == CombineRule::none) return;
   const MemberRequest* first = nullptr;
   std::optional<std::size_t> saved;
-  for (std::size_t rank = 0; rank < plan.workers.size(); ++rank) {
-    const MemberRequest& request = plan.workers[rank].request;
+  for (std::size_t rank = 0; rank < plan.members.size(); ++rank) {
+    const MemberRequest& request = plan.members[rank].request;
     const std::optional<Dims> shape = told_shape(request);
     if (!shape) continue;
     if (first == nullptr) first = &request;
@@ -179,7 +179,7 @@ void check_saved_shapes(const config::EnsembleSpec& spec, const Plan& plan) {
     const bool this_one = request.saved.has_value();
     const config::MemberSpec& member = spec.members[this_one ? rank : *saved];
     const MemberRequest& other = this_one ? *first : request;
-    const Dims& of_file = (this_one ? request : plan.workers[*saved].request).saved->shape;
+    const Dims& of_file = (this_one ? request : plan.members[*saved].request).saved->shape;
     refuse(member,
            fmt::format("the predictions in {} are {}, and member '{}' outputs {}", file_of(member), dims_text(of_file),
                        other.name, dims_text(*told_shape(other))),
@@ -188,8 +188,8 @@ void check_saved_shapes(const config::EnsembleSpec& spec, const Plan& plan) {
 }
 
 void check_saved_values(const config::EnsembleSpec& spec, const Plan& plan) {
-  for (std::size_t rank = 0; rank < plan.workers.size(); ++rank) {
-    const std::optional<SavedRows>& rows = plan.workers[rank].request.saved;
+  for (std::size_t rank = 0; rank < plan.members.size(); ++rank) {
+    const std::optional<SavedRows>& rows = plan.members[rank].request.saved;
     if (!rows || !plan.input.images) continue;
     const config::MemberSpec& member = spec.members[rank];
     const Examination examination(member, spec, *rows);

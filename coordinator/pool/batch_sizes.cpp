@@ -7,7 +7,7 @@
 namespace tutti {
 
 BatchSizes::BatchSizes(const Plan& plan) : settled_(plan.batches != Batches::to_measure) {
-  for (const WorkerPlan& worker : plan.workers) sizes_.push_back(worker.request.batch_images);
+  for (const MemberPlan& member : plan.members) sizes_.push_back(member.request.batch_images);
 }
 
 void BatchSizes::try_out(ByRank<std::uint32_t> sizes) {

@@ -94,7 +94,7 @@ ByRank<Value> by_rank(const Groups& groups, std::size_t members, OfGroup of_grou
 }
 
 void drive(Pool& pool, BatchSearch& search, const Groups& groups) {
-  const std::size_t members = pool.plan().workers.size();
+  const std::size_t members = pool.plan().members.size();
   Rounds rounds(groups, pool.plan().arena, pool.plan().input.first);
   while (const auto round = search.next()) {
     pool.try_batches(by_rank<std::uint32_t>(groups, members, [&](std::size_t group) { return round->batches[group]; }));
@@ -111,13 +111,12 @@ void drive(Pool& pool, BatchSearch& search, const Groups& groups) {
 
 Groups batch_groups(const Plan& plan) {
   const auto key = [&](Rank rank) {
-    const WorkerPlan& worker = plan.workers[rank.value()];
-    const MemberRequest& request = worker.request;
-    return std::tie(request.model, worker.device, request.threads, request.output, request.copy_input, request.takes,
-                    request.views);
+    const MemberRequest& request = plan.request_of(rank);
+    return std::tie(request.model, plan.host_of(rank).device, request.threads, request.output, request.copy_input,
+                    request.takes, request.views);
   };
   Groups groups;
-  for (const Rank rank : IdRange<Rank>(plan.workers.size())) {
+  for (const Rank rank : IdRange<Rank>(plan.members.size())) {
     const auto same =
         std::find_if(groups.begin(), groups.end(), [&](const auto& group) { return key(group.front()) == key(rank); });
     if (same == groups.end())
@@ -129,7 +128,7 @@ Groups batch_groups(const Plan& plan) {
 }
 
 std::string batch_text(const Plan& plan, const std::vector<Rank>& ranks, const BatchChoice& choice) {
-  const auto name = [&](Rank rank) { return plan.workers[rank.value()].request.name; };
+  const auto name = [&](Rank rank) { return plan.members[rank.value()].request.name; };
   std::string names = name(ranks.front());
   if (ranks.size() > 2 && ranks.back().value() - ranks.front().value() + 1 == ranks.size())
     names += fmt::format("..{}", name(ranks.back()));
@@ -148,11 +147,11 @@ void measure_batches(Pool& pool) {
   TUTTI_CHECK(plan.batches == Batches::to_measure);
   const Groups groups = batch_groups(plan);
   std::vector<std::uint32_t> most;
-  for (const auto& ranks : groups) most.push_back(plan.workers[ranks.front().value()].most_batch_images);
+  for (const auto& ranks : groups) most.push_back(plan.members[ranks.front().value()].most_batch_images);
   BatchSearch search(plan.arena.images, most);
   drive(pool, search, groups);
   const auto choice = [&](std::size_t group) { return BatchChoice{search.choice(group), search.speeds(group)}; };
-  pool.settle_batches(by_rank<BatchChoice>(groups, plan.workers.size(), choice), Seconds(Clock::now() - begin).count());
+  pool.settle_batches(by_rank<BatchChoice>(groups, plan.members.size(), choice), Seconds(Clock::now() - begin).count());
   for (std::size_t group = 0; group < groups.size(); ++group)
     log::info("{}", batch_text(plan, groups[group], choice(group)));
 }

@@ -26,15 +26,22 @@
 
 namespace tutti {
 
+/// Where the answers of a member are.
+struct AnswerPlace {
+  std::shared_ptr<const Channel> channel;  ///< null: there are none
+  Seat seat{};
+};
+
 /// A segment that each member asked has answered or will not answer. Its slot stays taken until it is delivered.
 struct FinishedSegment {
   Ledger::Segment segment;
-  ByRank<std::shared_ptr<const Channel>> channels;  ///< that hold the answers; null if the member is not present
+  ByRank<AnswerPlace> places;
 
   /// Of a member that is present.
   std::span<const float> answer(Rank rank) const {
-    TUTTI_CHECK(channels[rank] != nullptr);
-    return channels[rank]->output(segment.slot, segment.images);
+    const AnswerPlace& place = places[rank];
+    TUTTI_CHECK(place.channel != nullptr);
+    return place.channel->output(segment.slot, segment.images, place.seat);
   }
 };
 

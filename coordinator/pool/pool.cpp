@@ -27,15 +27,15 @@ Pool::Pool(Plan plan, const std::filesystem::path& worker_program, std::string d
     : plan_(std::move(plan)),
       trace_(trace),
       arena_file_(MemoryFile::create("arena")),
-      outputs_(plan_.workers.size()),
-      parts_(plan_.workers.size()),
-      outputs_known_(plan_.workers.size()),
+      outputs_(plan_.members.size()),
+      parts_(plan_.members.size()),
+      outputs_known_(plan_.members.size()),
       board_(plan_),
       roster_(loop_, static_cast<WorkerListener&>(*this),
               {plan_, worker_program, arena_file_.fd(), std::move(debug_member), fork_server_}),
       supervisor_(supervisor_setting()),
       batches_(plan_),
-      prepare_answers_(plan_.workers.size()) {
+      prepare_answers_(plan_.members.size()) {
   make_arena();
   keep_running_.emplace(loop_.get_executor());
   started_.emplace();
@@ -58,6 +58,8 @@ Pool::~Pool() { stop(); }
 SupervisorSetting Pool::supervisor_setting() const {
   SupervisorSetting setting;
   for (const Rank rank : outputs_.ids()) setting.places.push_back(place_of(rank));
+  setting.hosting = plan_.hosting();
+  for (const WorkerPlan& worker : plan_.workers) setting.modes.push_back(worker.mode);
   setting.policy = plan_.failure;
   setting.deadlines = !plan_.debugging;
   setting.start_deadline = plan_.start_deadline;
@@ -93,7 +95,7 @@ void Pool::start_processes(const std::filesystem::path& worker_program) {
   ForkServer::Setting setting;
   setting.program = worker_program;
   setting.environment = forked->environment;
-  setting.preload = facts_of(forked->request.model).library == Library::torch;
+  setting.preload = plan_.libraries_of(*forked).contains(Library::torch);
   setting.core_files = plan_.failure.core_files;
   setting.start_deadline = plan_.start_deadline;
   setting.answer_deadline = plan_.fork_deadline;
@@ -144,8 +146,8 @@ std::optional<Error> Pool::unlike_parts() const {
     if (std::ranges::equal(*first, parts_[rank], same)) continue;
     return Error(ErrorKind::usage,
                  fmt::format("the members cannot be combined: {} joins {}, but {} joins {}",
-                             plan_.workers[of_first.value()].request.name, sample_text(*first),
-                             plan_.workers[rank.value()].request.name, sample_text(parts_[rank])),
+                             plan_.members[of_first.value()].request.name, sample_text(*first),
+                             plan_.members[rank.value()].request.name, sample_text(parts_[rank])),
                  {}, "name outputs of the same shapes, in the same order, in 'output' of each 'model'");
   }
   return std::nullopt;
@@ -159,9 +161,9 @@ std::optional<Error> Pool::unlike_outputs() const {
     return Error(
         ErrorKind::usage,
         fmt::format("the members cannot be combined: {} outputs {} per image, but {} outputs {}",
-                    plan_.workers[0].request.name,
+                    plan_.members[0].request.name,
                     fmt::format("{} value{}", dims_text(outputs_[0]), elements_of(outputs_[0]) == 1 ? "" : "s"),
-                    plan_.workers[rank.value()].request.name, dims_text(outputs_[rank])),
+                    plan_.members[rank.value()].request.name, dims_text(outputs_[rank])),
         {}, "use models with the same classes, or 'combine: {rule: none}'");
   }
   if (const auto unlike = unlike_parts()) return unlike;
@@ -178,10 +180,10 @@ void Pool::all_running() {
   was_running_ = true;
   const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
   if (!board_.all_ready(seconds)) return;
-  log::debug("{} ready after {:.2f} s", counted(plan_.workers.size(), "worker"), seconds);
+  log::debug("{} ready after {:.2f} s", counted(hosting().workers(), "worker"), seconds);
   kill_point("coordinator.all_ready");
   if (batches_.settled())
-    for (const Rank rank : outputs_.ids()) roster_.make_spare(worker_of(rank));
+    for (const WorkerId worker : hosting().worker_ids()) roster_.make_spare(worker);
   TUTTI_CHECK(started_.has_value(), "the constructor is told only once");
   started_->set_value();
   started_.reset();
@@ -190,7 +192,7 @@ void Pool::all_running() {
 // ---- commands, failure, end ----------------------------------------------------------------------------------------
 
 void Pool::command(ByRank<control::Message> messages) {
-  TUTTI_CHECK(messages.size() == plan_.workers.size());
+  TUTTI_CHECK(messages.size() == plan_.members.size());
   const bool save = std::holds_alternative<control::Save>(messages[0]);
   ByRank<std::string> texts;
   for (const control::Message& message : messages) {
@@ -215,7 +217,7 @@ void Pool::command(ByRank<control::Message> messages) {
 
 // Posted, like every segment that follows: the loop takes both in this order.
 void Pool::try_batches(ByRank<std::uint32_t> sizes) {
-  TUTTI_CHECK(sizes.size() == plan_.workers.size());
+  TUTTI_CHECK(sizes.size() == plan_.members.size());
   boost::asio::post(loop_, [this, sizes = std::move(sizes)]() mutable {
     assert_on_loop(loop_);
     batches_.try_out(std::move(sizes));
@@ -223,7 +225,7 @@ void Pool::try_batches(ByRank<std::uint32_t> sizes) {
 }
 
 void Pool::settle_batches(ByRank<BatchChoice> choices, double seconds) {
-  TUTTI_CHECK(choices.size() == plan_.workers.size());
+  TUTTI_CHECK(choices.size() == plan_.members.size());
   std::promise<void> promise;
   std::future<void> settled = promise.get_future();
   boost::asio::post(loop_, [this, seconds, choices = std::move(choices), promise = std::move(promise)]() mutable {
@@ -238,16 +240,17 @@ void Pool::settle_batches(ByRank<BatchChoice> choices, double seconds) {
 void Pool::settle(ByRank<BatchChoice> choices, double seconds) {
   TUTTI_CHECK(running_.empty(), "every trial has ended");
   batches_.settle(choices);
-  for (const Rank rank : choices.ids()) roster_.load_with(worker_of(rank), choices[rank].batch_images);
+  for (const Rank rank : choices.ids())
+    roster_.load_with(hosting().worker_of(rank), hosting().seat_of(rank), choices[rank].batch_images);
   board_.settled(std::move(choices), seconds, supervisor_, exchange_->input_bytes_copied());
   refresh_status();
   if (over()) return;
-  for (const Rank rank : outputs_.ids())
-    if (!supervisor_.absent(rank)) roster_.make_spare(worker_of(rank));
+  for (const WorkerId worker : hosting().worker_ids())
+    if (supervisor_.state(worker) != WorkerState::absent) roster_.make_spare(worker);
 }
 
 std::string Pool::place_of(Rank rank) const {
-  return fmt::format("{} on {}", plan_.workers[rank.value()].request.name, plan_.workers[rank.value()].device);
+  return fmt::format("{} on {}", plan_.members[rank.value()].request.name, plan_.host_of(rank).device);
 }
 
 void Pool::fail(const Error& error) {

@@ -74,7 +74,7 @@ class Pool final : private WorkerListener {
   // ---- events of the workers, on the loop's thread
   void on_spawned(WorkerProcess& worker) TUTTI_REQUIRES(on_loop) override;
   void on_spawn_failed(WorkerProcess& worker, const Error& error) TUTTI_REQUIRES(on_loop) override;
-  void on_ready(WorkerProcess& worker, const control::Ready& ready) TUTTI_REQUIRES(on_loop) override;
+  void on_ready(WorkerProcess& worker, const std::vector<control::Ready>& ready) TUTTI_REQUIRES(on_loop) override;
   void on_completion(WorkerProcess& worker, const CompletionRecord& record) TUTTI_REQUIRES(on_loop) override;
   void on_done(WorkerProcess& worker, const control::Done& done) TUTTI_REQUIRES(on_loop) override;
   void on_gone(WorkerProcess& worker, const ExitStatus& status, const std::optional<control::Failure>& reason)
@@ -85,6 +85,8 @@ class Pool final : private WorkerListener {
   void carry_out() TUTTI_REQUIRES(on_loop);
   void dismiss_spares() TUTTI_REQUIRES(on_loop);
   WorkerProcess& process_of(WorkerId worker) const TUTTI_REQUIRES(on_loop);
+  const Hosting& hosting() const TUTTI_REQUIRES(on_loop) { return supervisor_.hosting(); }
+  void perform(const action::Move& move) TUTTI_REQUIRES(on_loop);
   void perform(const action::Spawn& spawn) TUTTI_REQUIRES(on_loop);
   void perform(const action::Begin& begin) TUTTI_REQUIRES(on_loop);
   void perform(const action::Prepare& prepare) TUTTI_REQUIRES(on_loop);
@@ -104,7 +106,8 @@ class Pool final : private WorkerListener {
   void start_workers() TUTTI_REQUIRES(on_loop);
   void note_chosen(WorkerId worker) TUTTI_REQUIRES(on_loop);
   void run_loop();
-  void take_ready(WorkerProcess& worker, const control::Ready& ready) TUTTI_REQUIRES(on_loop);
+  void take_ready(WorkerProcess& worker, const std::vector<control::Ready>& ready) TUTTI_REQUIRES(on_loop);
+  std::string why_not_ready(Rank rank, const control::Ready& ready) const TUTTI_REQUIRES(on_loop);
   void say_ready(Rank rank, const control::Ready& ready) const;
   void all_running() TUTTI_REQUIRES(on_loop);
   std::optional<Error> unlike_parts() const;
@@ -129,7 +132,7 @@ class Pool final : private WorkerListener {
   struct Running {
     std::shared_ptr<Stream> stream;
     std::uint64_t index = 0;
-    ByRank<std::shared_ptr<const Channel>> channels;  ///< that hold the accepted answers
+    ByRank<AnswerPlace> places;  ///< of the accepted answers
   };
 
   // Constant after construction.

@@ -42,33 +42,45 @@ void Pool::on_spawn_failed(WorkerProcess& worker, const Error& error) {
   leave_when_gone();
 }
 
-void Pool::on_ready(WorkerProcess& worker, const control::Ready& ready) {
+void Pool::on_ready(WorkerProcess& worker, const std::vector<control::Ready>& ready) {
   if (over()) return;
   if (roster_.is_spare(worker)) return roster_.keep_ready(worker, ready);
   take_ready(worker, ready);
   carry_out();
 }
 
-void Pool::take_ready(WorkerProcess& worker, const control::Ready& ready) {
-  const Rank rank = member_of(worker.id());
-  if (worker.channel()) return worker.violate("it said twice that it is ready");
+void Pool::take_ready(WorkerProcess& worker, const std::vector<control::Ready>& ready) {
+  const std::vector<Rank>& unit = hosting().members_of(worker.id());
+  TUTTI_CHECK(ready.size() == unit.size(), "each member of the unit is ready");
+  double batch_seconds = 0;
+  for (std::size_t seat = 0; seat < unit.size(); ++seat) {
+    if (const std::string why = why_not_ready(unit[seat], ready[seat]); !why.empty()) return worker.violate(why);
+    batch_seconds = std::max(batch_seconds, ready[seat].batch_seconds);
+  }
+  for (std::size_t seat = 0; seat < unit.size(); ++seat) {
+    const Rank rank = unit[seat];
+    if (!outputs_known_[rank]) outputs_[rank] = ready[seat].output;  // drivers read it from now on
+    parts_[rank] = ready[seat].parts;
+    outputs_known_[rank] = true;
+    board_.ready(rank, ready[seat]);
+    if (!was_running_) say_ready(rank, ready[seat]);
+  }
+  supervisor_.ready(worker.id(), WorkerLife::Seconds(batch_seconds), Clock::now());
+}
+
+/// How the message breaks the protocol; empty if it does not.
+std::string Pool::why_not_ready(Rank rank, const control::Ready& ready) const {
   const std::uint64_t width = elements_of(ready.output);
   if (width == 0 || width > kMaxWidth)
-    return worker.violate(fmt::format("it says that it outputs {} per image", counted(width, "value")));
+    return fmt::format("it says that it outputs {} per image", counted(width, "value"));
   std::uint64_t joined = 0;
   for (const NamedLayout& part : ready.parts) joined += part.layout.elements();
   if (!ready.parts.empty() && joined != width)
-    return worker.violate(
-        fmt::format("it says that it joins {} per image, and that it outputs {}", counted(joined, "value"), width));
+    return fmt::format("it says that it joins {} per image, and that it outputs {}", counted(joined, "value"), width);
   if (outputs_known_[rank] && outputs_[rank] != ready.output)
-    return worker.violate(fmt::format("it outputs {} values per image, but the worker before it output {}",
-                                      dims_text(ready.output), dims_text(outputs_[rank])));
-  if (!outputs_known_[rank]) outputs_[rank] = ready.output;  // drivers read it from now on
-  parts_[rank] = ready.parts;
-  outputs_known_[rank] = true;
-  board_.ready(rank, ready);
-  if (!was_running_) say_ready(rank, ready);
-  supervisor_.ready(worker.id(), WorkerLife::Seconds(ready.batch_seconds), Clock::now());
+    return fmt::format("it outputs {} values per image, but the worker before it output {}", dims_text(ready.output),
+                       dims_text(outputs_[rank]));
+  return {};
 }
 
 void Pool::say_ready(Rank rank, const control::Ready& ready) const {
@@ -79,13 +91,13 @@ void Pool::say_ready(Rank rank, const control::Ready& ready) const {
 
 void Pool::submit(const FilledSegment& filled) {
   if (over()) return;
-  const std::size_t members = plan_.workers.size();
+  const std::size_t members = plan_.members.size();
   const auto segment = supervisor_.open(filled.slot, filled.images, filled.stream->kind, filled.stream->asked,
                                         filled.index, filled.last, Clock::now());
   if (segment && trace_ != nullptr) trace_->opened(filled.slot, *segment);
   batches_.note_segment();
   if (segment) {
-    running_.emplace(*segment, Running{filled.stream, filled.index, ByRank<std::shared_ptr<const Channel>>(members)});
+    running_.emplace(*segment, Running{filled.stream, filled.index, ByRank<AnswerPlace>(members)});
     TUTTI_CHECK(running_.size() <= plan_.arena.slots, "every segment that is running has a slot");
   }
   kill_point("coordinator.segment_opened");
@@ -95,13 +107,15 @@ void Pool::submit(const FilledSegment& filled) {
 void Pool::on_completion(WorkerProcess& worker, const CompletionRecord& published) {
   if (over() || !roster_.is_worker(worker)) return;
   const CompletionRecord record = batches_.as_it_counts(published);
-  const Rank rank = member_of(worker.id());
+  const std::vector<Rank>& unit = hosting().members_of(worker.id());
+  if (record.seat.value() >= unit.size()) return worker.violate("it answered for a member that it does not host");
+  const Rank rank = unit[record.seat.value()];
   const auto now = Clock::now();
   const Acceptance acceptance = supervisor_.completion(rank, worker.generation(), record, now);
   if (trace_ != nullptr && (acceptance == Acceptance::accepted || acceptance == Acceptance::repeated))
     trace_->answered(worker.pid(), record, now);
   if (acceptance == Acceptance::accepted) {
-    running_.at(record.segment).channels[rank] = worker.channel();
+    running_.at(record.segment).places[rank] = {worker.channel(), record.seat};
     board_.answered(rank, record);
   }
   kill_point("coordinator.completion_accepted");
@@ -112,9 +126,11 @@ void Pool::on_done(WorkerProcess& worker, const control::Done& done) {
   if (over()) return;
   if (!roster_.is_worker(worker)) return worker.violate("it answered a command that it was not given");
   kill_point("coordinator.command_answered");
-  int& expected = prepare_answers_[member_of(worker.id())];
+  if (hosting().shared(worker.id())) return worker.violate("it answered a command that it was not given");
+  const Rank rank = hosting().members_of(worker.id()).front();
+  int& expected = prepare_answers_[rank];
   if (expected > 0 && --expected > 0 && done.problem.empty()) return;
-  supervisor_.done(member_of(worker.id()), done, Clock::now());
+  supervisor_.done(rank, done, Clock::now());
   carry_out();
 }
 
@@ -128,16 +144,15 @@ void Pool::on_gone(WorkerProcess& worker, const ExitStatus& status, const std::o
   TUTTI_CHECK(!worker.alive());
   const auto self = worker.shared_from_this();
   const bool late = roster_.forget(worker);
-  const Rank rank = member_of(worker.id());
   if (trace_ != nullptr) trace_->ended(worker.pid(), to_text(status), Clock::now());
   if (!over() && late) {
     board_.ended_after_all(worker.pid());
     supervisor_.exited_late(worker.id(), worker.generation(), Clock::now());
   } else if (roster_.is_spare(worker)) {
     roster_.drop_spare(worker);
-    if (!over() && !supervisor_.absent(rank))
-      log::warning("the spare worker of {} {}; there is none until the next replacement", place_of(rank),
-                   reason ? "failed: " + reason->text : to_text(status));
+    if (!over() && supervisor_.state(worker.id()) != WorkerState::absent && !worker.killed())
+      log::warning("the spare worker of {} {}; there is none until the next replacement",
+                   supervisor_.place_of(worker.id()), reason ? "failed: " + reason->text : to_text(status));
   } else if (!over() && roster_.is_worker(worker)) {
     const auto* signaled = std::get_if<Signaled>(&status);
     const bool by_kernel = signaled != nullptr && signaled->signal == SIGKILL && !worker.killed();
@@ -182,8 +197,8 @@ void Pool::tick() {
 }
 
 void Pool::look_at_workers() {
-  for (const Rank rank : outputs_.ids()) {
-    const auto worker = roster_.worker(worker_of(rank));
+  for (const WorkerId id : hosting().worker_ids()) {
+    const auto worker = roster_.worker(id);
     if (!worker || !worker->alive() || !worker->channel()) continue;
     // Read what a process has published before giving it up because it does not end.
     if (worker->killed()) worker->drain_completions();
@@ -192,7 +207,7 @@ void Pool::look_at_workers() {
       if (const auto activity = activity_of(worker->pid())) supervisor_.watch(worker->id(), *activity, Clock::now());
     const int missed = worker->count_missed_wake_ups();
     if (missed == 0) continue;
-    log::warning("{}: {} missed wake-ups", place_of(rank), missed);
+    log::warning("{}: {} missed wake-ups", supervisor_.place_of(id), missed);
     board_.missed_wake_ups(missed);
   }
 }
@@ -223,10 +238,10 @@ void Pool::carry_out() {
   arm_tick();
 }
 
-// A member that the ensemble continues without needs no spare.
+// A worker that was given up needs no spare.
 void Pool::dismiss_spares() {
-  for (const Rank rank : outputs_.ids())
-    if (supervisor_.absent(rank)) roster_.dismiss_spare(worker_of(rank));
+  for (const WorkerId worker : hosting().worker_ids())
+    if (supervisor_.state(worker) == WorkerState::absent) roster_.dismiss_spare(worker);
 }
 
 WorkerProcess& Pool::process_of(WorkerId worker) const {
@@ -235,33 +250,38 @@ WorkerProcess& Pool::process_of(WorkerId worker) const {
   return *process;
 }
 
+void Pool::perform(const action::Move& move) { roster_.move(move.from, move.rank, move.to); }
+
 void Pool::perform(const action::Spawn& spawn) {
   TUTTI_CHECK(spawn.generation == supervisor_.generation(spawn.worker));
-  std::optional<control::Ready> ready;
+  std::vector<control::Ready> ready;
   try {
     ready = roster_.take_worker(spawn.worker);
   } catch (const Error& error) {
     return supervisor_.spawn_failed(spawn.worker, error, Clock::now());
   }
   note_chosen(spawn.worker);
-  if (ready) take_ready(process_of(spawn.worker), *ready);
+  if (!ready.empty()) take_ready(process_of(spawn.worker), ready);
 }
 
-/// The process, if it is there already, hosts the member from now on.
+/// The process, if it is there already, hosts the unit from now on.
 void Pool::note_chosen(WorkerId worker) {
   const int pid = process_of(worker).pid();
   if (trace_ != nullptr && pid != 0)
-    trace_->chosen(pid, member_of(worker), supervisor_.generation(worker), Clock::now());
+    trace_->chosen(pid, hosting().members_of(worker), supervisor_.generation(worker), Clock::now());
 }
 
 void Pool::perform(const action::Begin& begin) {
   WorkerProcess& worker = process_of(begin.worker);
-  const Rank rank = member_of(begin.worker);
-  TUTTI_CHECK(outputs_known_[rank]);
-  const auto width = static_cast<std::uint32_t>(elements_of(outputs_[rank]));
+  std::vector<std::uint32_t> widths;
+  for (const Rank rank : hosting().members_of(begin.worker)) {
+    TUTTI_CHECK(outputs_known_[rank]);
+    widths.push_back(static_cast<std::uint32_t>(elements_of(outputs_[rank])));
+  }
   TUTTI_CHECK(!worker.channel(), "a process gets one channel");
   try {
-    worker.start({supervisor_.generation(begin.worker), width, plan_.arena, plan_.failure.on_nan == OnNan::allow});
+    worker.start(
+        {supervisor_.generation(begin.worker), std::move(widths), plan_.arena, plan_.failure.on_nan == OnNan::allow});
   } catch (const Error& error) {
     if (!was_running_) return fail_on_loop(error);
     worker.give_up(control::failure_of(error));
@@ -271,7 +291,7 @@ void Pool::perform(const action::Begin& begin) {
 }
 
 void Pool::perform(const action::Prepare& prepare) {
-  WorkerProcess& worker = process_of(worker_of(prepare.rank));
+  WorkerProcess& worker = process_of(hosting().worker_of(prepare.rank));
   prepare_answers_[prepare.rank] = (prepare.checkpoint ? 1 : 0) + (prepare.begin ? 1 : 0);
   TUTTI_CHECK(prepare_answers_[prepare.rank] > 0, "a preparation is answered");
   if (prepare.checkpoint) worker.send(control::Restore{*prepare.checkpoint});
@@ -280,12 +300,12 @@ void Pool::perform(const action::Prepare& prepare) {
 
 void Pool::perform(const action::Tell& tell) {
   TUTTI_CHECK(prepare_answers_[tell.rank] == 0, "a member is told a command after its preparation");
-  process_of(worker_of(tell.rank)).send_text(command_texts_[tell.rank]);
+  process_of(hosting().worker_of(tell.rank)).send_text(command_texts_[tell.rank]);
   kill_point("coordinator.command_sent");
 }
 
 void Pool::perform(const action::HandOut& hand_out) {
-  WorkerProcess& worker = process_of(worker_of(hand_out.rank));
+  WorkerProcess& worker = process_of(hosting().worker_of(hand_out.rank));
   if (trace_ != nullptr) trace_->handed_out(worker.pid(), hand_out.task, Clock::now());  // before it can be popped
   TaskRecord task = hand_out.task;
   task.batch_images = batches_.of(hand_out.rank);
@@ -301,18 +321,18 @@ void Pool::perform(const action::Abandon& abandon) {
   const int pid = process_of(abandon.worker).pid();
   board_.left_behind(pid);
   log::error("worker {} of {} does not end even after SIGKILL; it is left behind", pid,
-             place_of(member_of(abandon.worker)));
+             supervisor_.place_of(abandon.worker));
   roster_.abandon(abandon.worker, abandon.checkpoint);
 }
 
 void Pool::perform(const action::Finish& finish) {
   const auto found = running_.find(finish.segment);
   TUTTI_CHECK(found != running_.end());
-  FinishedSegment finished{supervisor_.close(finish.segment), std::move(found->second.channels)};
+  FinishedSegment finished{supervisor_.close(finish.segment), std::move(found->second.places)};
   for (const Rank rank : outputs_.ids()) {
-    const auto& channel = finished.channels[rank];
-    TUTTI_CHECK(channel || !finished.segment.rows[rank].present, "the answers that count can be read");
-    TUTTI_CHECK(!channel || channel->layout().width == elements_of(outputs_[rank]));
+    const AnswerPlace& place = finished.places[rank];
+    TUTTI_CHECK(place.channel || !finished.segment.rows[rank].present, "the answers that count can be read");
+    TUTTI_CHECK(!place.channel || place.channel->layout().width(place.seat) == elements_of(outputs_[rank]));
   }
   kill_point("coordinator.segment_done");
   exchange_->finish(*found->second.stream, found->second.index, std::move(finished));

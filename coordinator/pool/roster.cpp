@@ -11,22 +11,35 @@ namespace tutti {
 
 Roster::Roster(boost::asio::io_context& loop, WorkerListener& listener, Setting setting)
     : loop_(loop), listener_(listener), setting_(std::move(setting)), posts_(setting_.plan.workers.size()) {
-  for (const WorkerId worker : posts_.ids()) posts_[worker].plan = setting_.plan.workers[worker.value()];
+  for (const WorkerId worker : posts_.ids()) {
+    Post& post = posts_[worker];
+    post.plan = setting_.plan.workers[worker.value()];
+    for (const Rank rank : post.plan.members)
+      post.unit.push_back({setting_.plan.request_of(rank), true, post.plan.mode});
+    post.unit.back().more = false;
+  }
 }
 
 std::shared_ptr<WorkerProcess> Roster::start(WorkerId worker, bool load) {
   Post& post = posts_[worker];
   const WorkerPlan& plan = post.plan;
+  const auto is_debugged = [&](const control::Load& one) { return one.member.name == setting_.debug_member; };
+  // Without LibTorch there are no libraries to preload.
+  std::optional<control::Preload> preload;
+  if (setting_.plan.libraries_of(plan).contains(Library::torch)) preload = {post.unit.front().member.cuda};
   for (UniqueFd& file : post.checkpoints)
     if (!file) file = make_checkpoint_file(setting_.plan.training);
   auto process =
       std::make_shared<WorkerProcess>(loop_, listener_,
                                       WorkerProcess::Setting{worker,
                                                              &plan,
+                                                             setting_.plan.name_of(plan),
+                                                             post.unit,
+                                                             preload,
                                                              setting_.program,
                                                              setting_.arena_fd,
                                                              {post.checkpoints[0].get(), post.checkpoints[1].get()},
-                                                             plan.request.name == setting_.debug_member,
+                                                             std::ranges::any_of(post.unit, is_debugged),
                                                              setting_.plan.failure.core_files,
                                                              load,
                                                              plan.forked ? &setting_.fork_server : nullptr});
@@ -34,22 +47,39 @@ std::shared_ptr<WorkerProcess> Roster::start(WorkerId worker, bool load) {
   return process;
 }
 
-std::optional<control::Ready> Roster::take_worker(WorkerId worker) {
+std::vector<control::Ready> Roster::take_worker(WorkerId worker) {
   Post& post = posts_[worker];
   check_post(worker);
-  TUTTI_CHECK(!post.worker || !post.worker->alive(), "a member has one worker at a time");
+  TUTTI_CHECK(!post.worker || !post.worker->alive(), "a worker has one process at a time");
   if (!post.spare || post.spare->killed()) {
     post.worker = start(worker, true);
-    return std::nullopt;
+    return {};
   }
   post.worker = std::exchange(post.spare, nullptr);
-  if (!post.spare_ready) post.worker->load();
-  return std::exchange(post.spare_ready, std::nullopt);
+  if (post.spare_ready.empty()) post.worker->load();
+  return std::exchange(post.spare_ready, {});
 }
 
-void Roster::load_with(WorkerId worker, std::uint32_t batch_images) {
+void Roster::move(WorkerId from, Rank rank, WorkerId to) {
+  TUTTI_CHECK(to.value() == posts_.size(), "the worker is new");
+  Post own;
+  own.plan = posts_[from].plan;
+  own.plan.members = {rank};
+  own.plan.mode = UnitMode::loop;
+  Post& post = posts_[from];
+  const auto seat = std::ranges::find(post.plan.members, rank) - post.plan.members.begin();
+  own.unit = {{post.unit.at(static_cast<std::size_t>(seat)).member}};
+  post.plan.members.erase(post.plan.members.begin() + seat);
+  post.unit.erase(post.unit.begin() + seat);
+  TUTTI_CHECK(!post.unit.empty(), "a worker hosts a member");
+  post.unit.back().more = false;
+  dismiss_spare(from);
+  posts_.push_back(std::move(own));
+}
+
+void Roster::load_with(WorkerId worker, Seat seat, std::uint32_t batch_images) {
   TUTTI_CHECK(batch_images > 0);
-  set_batch(setting_.plan, posts_[worker].plan.request, batch_images);
+  set_batch(setting_.plan, posts_[worker].unit.at(seat.value()).member, batch_images);
 }
 
 void Roster::make_spare(WorkerId worker) {
@@ -63,7 +93,7 @@ void Roster::make_spare(WorkerId worker) {
 }
 
 void Roster::say_no_spare(WorkerId worker, const Error& error) const {
-  log::warning("no spare worker for {}: {}", setting_.plan.workers[worker.value()].request.name, error.what());
+  log::warning("no spare worker for {}: {}", setting_.plan.name_of(posts_[worker].plan), error.what());
 }
 
 void Roster::spare_failed(const WorkerProcess& spare, const Error& error) {
@@ -71,14 +101,14 @@ void Roster::spare_failed(const WorkerProcess& spare, const Error& error) {
   drop_spare(spare);
 }
 
-void Roster::keep_ready(const WorkerProcess& spare, const control::Ready& ready) {
+void Roster::keep_ready(const WorkerProcess& spare, const std::vector<control::Ready>& ready) {
   posts_[spare.id()].spare_ready = ready;
 }
 
 void Roster::drop_spare(const WorkerProcess& spare) {
   TUTTI_CHECK(!spare.alive(), "no process is left running unknown");
   posts_[spare.id()].spare = nullptr;
-  posts_[spare.id()].spare_ready.reset();
+  posts_[spare.id()].spare_ready.clear();
 }
 
 void Roster::dismiss_spare(WorkerId worker) {
@@ -108,7 +138,7 @@ bool Roster::forget(const WorkerProcess& worker) {
 void Roster::check_post(WorkerId worker) const {
   const Post& post = posts_[worker];
   TUTTI_CHECK(!post.spare || post.spare != post.worker);
-  TUTTI_CHECK(post.spare || !post.spare_ready, "only a spare is ready before it is needed");
+  TUTTI_CHECK(post.spare || post.spare_ready.empty(), "only a spare is ready before it is needed");
   for (const auto& process : abandoned_)
     TUTTI_CHECK(process != post.worker && process != post.spare, "an abandoned process has no post");
 }

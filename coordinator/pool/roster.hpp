@@ -1,4 +1,4 @@
-// The processes of a pool: for each member its current worker, a spare if spares are wanted, and separately the
+// The processes of a pool: for each worker its current process, a spare if spares are wanted, and separately the
 // processes that were abandoned because they do not end. It keeps track of them; the supervisor decides about them.
 #pragma once
 
@@ -28,30 +28,32 @@ class Roster {
   };
   Roster(boost::asio::io_context& loop, WorkerListener& listener, Setting setting);
 
-  /// Makes the member's spare its worker, or starts a worker, whose process may take a while to appear. Returns the
-  /// spare's Ready if it is already warm. Throws Error(failed) if no process can be started.
-  std::optional<control::Ready> take_worker(WorkerId worker) TUTTI_REQUIRES(on_loop);
-  /// Workers that are started from now on load their member with this batch.
-  void load_with(WorkerId worker, std::uint32_t batch_images) TUTTI_REQUIRES(on_loop);
-  /// Starts a spare for the member if spares are wanted and it has none. If that fails, only logs a warning: the member
-  /// has a worker.
+  /// Makes the spare the worker's process, or starts one, which may take a while to appear. Returns what the spare
+  /// said when it was ready; nothing if it was not yet. Throws Error(failed) if no process can be started.
+  std::vector<control::Ready> take_worker(WorkerId worker) TUTTI_REQUIRES(on_loop);
+  /// Workers that are started from now on load the member with this batch.
+  void load_with(WorkerId worker, Seat seat, std::uint32_t batch_images) TUTTI_REQUIRES(on_loop);
+  /// A member gets a worker of its own, `to`, which is new. Neither has a process; a spare of `from` is ended.
+  void move(WorkerId from, Rank rank, WorkerId to) TUTTI_REQUIRES(on_loop);
+  /// Starts a spare for the worker if spares are wanted and it has none. If that fails, only logs a warning: the worker
+  /// has a process.
   void make_spare(WorkerId worker) TUTTI_REQUIRES(on_loop);
   /// The spare is loaded and warm.
-  void keep_ready(const WorkerProcess& spare, const control::Ready& ready) TUTTI_REQUIRES(on_loop);
+  void keep_ready(const WorkerProcess& spare, const std::vector<control::Ready>& ready) TUTTI_REQUIRES(on_loop);
   /// The spare could not be started after all.
   void spare_failed(const WorkerProcess& spare, const Error& error) TUTTI_REQUIRES(on_loop);
   void drop_spare(const WorkerProcess& spare) TUTTI_REQUIRES(on_loop);
-  /// Ends the member's spare, if it has one; it stays the spare until it is gone.
+  /// Ends the worker's spare, if it has one; it stays the spare until it is gone.
   void dismiss_spare(WorkerId worker) TUTTI_REQUIRES(on_loop);
-  /// Abandons the member's worker. It may still write to a checkpoint file at any time, so all files but the valid one
+  /// Abandons the worker's process. It may still write to a checkpoint file at any time, so all files but the valid one
   /// are replaced, and a spare that has inherited them is ended.
   void abandon(WorkerId worker, std::optional<std::uint32_t> checkpoint) TUTTI_REQUIRES(on_loop);
   /// Removes an abandoned process that has ended from the list; false if it is not on the list.
   bool forget(const WorkerProcess& worker) TUTTI_REQUIRES(on_loop);
 
-  /// Null before take_worker() and after abandon().
-  const std::shared_ptr<WorkerProcess>& worker(WorkerId worker) const TUTTI_REQUIRES(on_loop) {
-    return posts_[worker].worker;
+  /// Null before take_worker() and after abandon(), and for a worker that move() will add.
+  std::shared_ptr<WorkerProcess> worker(WorkerId worker) const TUTTI_REQUIRES(on_loop) {
+    return worker.value() < posts_.size() ? posts_[worker].worker : nullptr;
   }
   bool is_worker(const WorkerProcess& process) const TUTTI_REQUIRES(on_loop) {
     return posts_[process.id()].worker.get() == &process;
@@ -67,12 +69,13 @@ class Roster {
  private:
   struct Post {
     WorkerPlan plan;
+    std::vector<control::Load> unit;
     std::shared_ptr<WorkerProcess> worker;
     std::shared_ptr<WorkerProcess> spare;
-    std::optional<control::Ready> spare_ready;
+    std::vector<control::Ready> spare_ready;  ///< by seat; none if it is not ready yet
     std::array<UniqueFd, 2> checkpoints;
   };
-  void say_no_spare(WorkerId worker, const Error& error) const;
+  void say_no_spare(WorkerId worker, const Error& error) const TUTTI_REQUIRES(on_loop);
   void check_post(WorkerId worker) const TUTTI_REQUIRES(on_loop);
   std::shared_ptr<WorkerProcess> start(WorkerId worker, bool load) TUTTI_REQUIRES(on_loop);
 

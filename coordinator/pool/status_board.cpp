@@ -4,22 +4,24 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "common/check.hpp"
-#include "coordinator/decide/hosting.hpp"
 
 namespace tutti {
 
 StatusBoard::StatusBoard(const Plan& plan) {
-  for (const WorkerPlan& worker : plan.workers) {
+  for (const Rank rank : IdRange<Rank>(plan.members.size())) {
+    const MemberRequest& request = plan.request_of(rank);
+    const WorkerPlan& worker = plan.host_of(rank);
     MemberStatus member;
-    member.name = worker.request.name;
-    member.kind = kind_name(worker.request.model);
+    member.name = request.name;
+    member.kind = kind_name(request.model);
     member.device = worker.device;
     member.cores = worker.cores;
-    member.threads = worker.request.threads;
-    member.batch_images = worker.request.batch_images;
+    member.threads = request.threads;
+    member.batch_images = request.batch_images;
     member.batch_images_measured = plan.batches == Batches::measured_before;
     status_.members.push_back(std::move(member));
   }
@@ -41,10 +43,13 @@ Status StatusBoard::read(StatusDetail detail, std::uint64_t input_bytes) const {
   status.pss_bytes = pss_bytes(::getpid());
   if (status.fork_server_pid != 0)
     if (const auto shared = pss_bytes(status.fork_server_pid); shared && status.pss_bytes) *status.pss_bytes += *shared;
+  std::map<int, std::optional<std::uint64_t>> by_pid;  // members may share a process
   for (MemberStatus& member : status.members) {
     if (!member.alive) continue;
-    member.pss_bytes = pss_bytes(member.pid);
-    if (status.pss_bytes && member.pss_bytes) *status.pss_bytes += *member.pss_bytes;
+    const auto [found, first] = by_pid.try_emplace(member.pid);
+    if (first) found->second = pss_bytes(member.pid);
+    member.pss_bytes = found->second;
+    if (first && status.pss_bytes && member.pss_bytes) *status.pss_bytes += *member.pss_bytes;
   }
   return status;
 }
@@ -165,7 +170,9 @@ void StatusBoard::refresh(const Supervisor& supervisor, const Roster& roster, st
     TUTTI_CHECK((member.state == WorkerState::absent) == member.absent_from_segment.has_value(),
                 "a member is absent from some segment on");
     if (auto& from = member.absent_from_segment) *from -= std::min(*from, tried_segments);
-    const auto& worker = roster.worker(worker_of(rank));
+    const WorkerId id = supervisor.hosting().worker_of(rank);
+    const auto& worker = roster.worker(id);
+    member.worker = id.value();
     member.alive = worker && worker->alive() && worker->pid() != 0;
     member.pid = member.alive ? worker->pid() : 0;
   }

@@ -29,12 +29,18 @@ constexpr int kMaxLastMessages = 64;
 // A large process takes long to end: 60 ms per GB, measured.
 constexpr std::chrono::seconds kHangUpGrace{2};
 
+std::vector<std::string> encoded(const std::vector<control::Load>& unit) {
+  std::vector<std::string> texts;
+  for (const control::Load& load : unit) texts.push_back(control::encode(load));
+  return texts;
+}
+
 /// The worker reports the width of its outputs itself, and allocating more than there is would wake the OOM killer.
-void check_available(std::uint64_t bytes, const std::string& member) {
+void check_available(std::uint64_t bytes, const std::string& name) {
   const AvailableMemory available = available_memory();
   if (bytes <= available.bytes) return;
   throw Error(ErrorKind::failed,
-              fmt::format("the outputs of '{}' do not fit into memory: {} needed, {} available ({})", member,
+              fmt::format("the outputs of '{}' do not fit into memory: {} needed, {} available ({})", name,
                           bytes_text(bytes), bytes_text(available.bytes), available.limited_by),
               {}, "lower 'slots' or 'segment_images'");
 }
@@ -45,9 +51,9 @@ WorkerProcess::WorkerProcess(boost::asio::io_context& loop, WorkerListener& list
     : loop_(loop),
       listener_(listener),
       setting_(std::move(setting)),
-      load_(control::encode(control::Load{setting_.plan->request})),
+      loads_(encoded(setting_.unit)),
       load_wanted_(setting_.load),
-      channel_file_(MemoryFile::create("channel-" + setting_.plan->request.name)),
+      channel_file_(MemoryFile::create("channel-" + setting_.name)),
       task_bell_(Doorbell::create()),
       pidfd_(loop),
       control_(loop),
@@ -55,9 +61,8 @@ WorkerProcess::WorkerProcess(boost::asio::io_context& loop, WorkerListener& list
       stdout_(loop),
       stderr_(loop),
       hang_up_(loop),
-      stdout_lines_([name = setting_.plan->request.name](std::string_view line) { log::info("[{}] {}", name, line); }),
-      stderr_lines_(
-          [name = setting_.plan->request.name](std::string_view line) { log::warning("[{}] {}", name, line); }) {}
+      stdout_lines_([name = setting_.name](std::string_view line) { log::info("[{}] {}", name, line); }),
+      stderr_lines_([name = setting_.name](std::string_view line) { log::warning("[{}] {}", name, line); }) {}
 
 /// Calls `on_readable` each time the descriptor can be read, until it returns `end` or the descriptor is closed.
 template <class OnReadable>
@@ -110,7 +115,7 @@ void WorkerProcess::obey(const control::Message& message) {
                     "build or install Tutti again, or check TUTTI_WORKER", true});
   }
   if (!greeted_ && !std::holds_alternative<control::Failure>(message)) return violate("it did not say hello");
-  if (const auto* ready = std::get_if<control::Ready>(&message)) return listener_.on_ready(*this, *ready);
+  if (const auto* ready = std::get_if<control::Ready>(&message)) return take_ready(*ready);
   if (const auto* done = std::get_if<control::Done>(&message)) return listener_.on_done(*this, *done);
   if (const auto* failure = std::get_if<control::Failure>(&message)) return give_up(*failure);
   violate("it sent a control message that only the coordinator sends");
@@ -129,18 +134,23 @@ void WorkerProcess::hung_up() {
 
 void WorkerProcess::greet_back() {
   if (load_wanted_) return send_load();
-  // Without LibTorch there are no libraries to preload.
-  if (facts_of(setting_.plan->request.model).library == Library::torch) send(control::Preload{setting_.plan->request.cuda});
+  if (setting_.preload) send(*setting_.preload);
 }
 
-// A spare may already be loading its member when it takes over. A second order would end it.
+void WorkerProcess::take_ready(const control::Ready& ready) {
+  if (ready_.size() == loads_.size()) return violate("it said twice that it is ready");
+  ready_.push_back(ready);
+  if (ready_.size() == loads_.size()) listener_.on_ready(*this, ready_);
+}
+
+// A spare may already be loading its unit when it takes over. A second order would end it.
 void WorkerProcess::load() {
   if (std::exchange(load_wanted_, true)) return;
   if (greeted_) send_load();
 }
 
 void WorkerProcess::send_load() {
-  send_text(load_);
+  for (const std::string& load : loads_) send_text(load);
   kill_point("coordinator.load_sent");
 }
 
@@ -161,9 +171,9 @@ WorkerProcess::Read WorkerProcess::read_lines(Descriptor& pipe, LineReader& line
 
 void WorkerProcess::start(const control::Start& start) {
   generation_ = start.generation;
-  const ChannelLayout layout{start.arena.slots, start.arena.images, start.width};
-  check_available(layout.bytes(), setting_.plan->request.name);
-  channel_file_.allocate(layout.bytes(), fmt::format("the channel of '{}'", setting_.plan->request.name));
+  const ChannelLayout layout(start.arena.slots, start.arena.images, start.widths);
+  check_available(layout.bytes(), setting_.name);
+  channel_file_.allocate(layout.bytes(), fmt::format("the channel of '{}'", setting_.name));
   channel_file_.seal_size();
   channel_ = std::make_shared<Channel>(channel_file_, layout);
   kill_point("coordinator.channel_made");
@@ -204,9 +214,9 @@ void WorkerProcess::drain_completions() {
   if (!completions_ || distrusted_) return;
   completions_->unpark();
   bool parked = false;
-  // A peer that publishes without end must not block the loop. A correct one has at most as many answers as there are
-  // slots, including tasks that it gets meanwhile: every task in flight or pending has a slot, and slots are filled
-  // again only by a posted submit().
+  // A peer that publishes without end must not block the loop. A correct one has at most as many answers as its ring
+  // has places, including tasks that it gets meanwhile: every task in flight or pending has a slot, and slots are
+  // filled again only by a posted submit().
   for (std::uint64_t left = 2 * channel_->layout().ring_capacity() + 1; left > 0; --left) {
     CompletionRecord record;
     const RingStatus status = completions_->pop(record);

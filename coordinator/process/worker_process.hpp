@@ -1,4 +1,4 @@
-// One process that hosts a member, or waits as its spare, as the coordinator's loop sees it: the process, its control
+// One process that hosts a unit, or waits as its spare, as the coordinator's loop sees it: the process, its control
 // socket, its channel and what it prints. It reports events and carries out orders; the supervisor decides.
 #pragma once
 
@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -34,8 +35,8 @@ class WorkerListener {
   virtual void on_spawned(WorkerProcess& worker) TUTTI_REQUIRES(on_loop) = 0;
   /// No process could be started after all. The last event.
   virtual void on_spawn_failed(WorkerProcess& worker, const Error& error) TUTTI_REQUIRES(on_loop) = 0;
-  /// The member is loaded and warm; the worker waits for start().
-  virtual void on_ready(WorkerProcess& worker, const control::Ready& ready) TUTTI_REQUIRES(on_loop) = 0;
+  /// The members are loaded and warm, one Ready for each by seat; the worker waits for start().
+  virtual void on_ready(WorkerProcess& worker, const std::vector<control::Ready>& ready) TUTTI_REQUIRES(on_loop) = 0;
   virtual void on_completion(WorkerProcess& worker, const CompletionRecord& record) TUTTI_REQUIRES(on_loop) = 0;
   /// The answer to begin_training, restore and save.
   virtual void on_done(WorkerProcess& worker, const control::Done& done) TUTTI_REQUIRES(on_loop) = 0;
@@ -53,6 +54,9 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   struct Setting {
     WorkerId worker{};
     const WorkerPlan* plan = nullptr;
+    std::string name;                           ///< for processes and messages: see Plan::name_of()
+    std::vector<control::Load> unit;            ///< by seat
+    std::optional<control::Preload> preload{};  ///< what a spare opens before it is told to load
     std::filesystem::path program;
     int arena_fd = -1;
     std::array<int, 2> checkpoint_fds{-1, -1};
@@ -67,7 +71,7 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   /// Starts the process and listens to it; or asks the fork server for it, which may take a while: on_spawned or
   /// on_spawn_failed follows then. Throws Error(failed).
   void spawn() TUTTI_REQUIRES(on_loop);
-  /// Tells a waiting spare to load its member; does nothing if it was told already.
+  /// Tells a waiting spare to load its unit; does nothing if it was told already.
   void load() TUTTI_REQUIRES(on_loop);
   /// Gives the channel its size and memory, and tells the worker to begin. Throws Error(failed) if there is not
   /// enough memory.
@@ -127,6 +131,7 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   Read read_control() TUTTI_REQUIRES(on_loop);
   void obey(const control::Message& message) TUTTI_REQUIRES(on_loop);
   void greet_back() TUTTI_REQUIRES(on_loop);
+  void take_ready(const control::Ready& ready) TUTTI_REQUIRES(on_loop);
   void send_load() TUTTI_REQUIRES(on_loop);
   void hung_up() TUTTI_REQUIRES(on_loop);
   Read read_lines(Descriptor& pipe, LineReader& lines) TUTTI_REQUIRES(on_loop);
@@ -138,7 +143,7 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   boost::asio::io_context& loop_;
   WorkerListener& listener_;
   const Setting setting_;
-  const std::string load_;  // encoded before the process exists: a description that is too long fails early
+  const std::vector<std::string> loads_;  // encoded before the process exists: one that is too long fails early
 
   int pid_ TUTTI_GUARDED_BY(on_loop) = 0;
   Generation generation_ TUTTI_GUARDED_BY(on_loop){};  // from start() on
@@ -156,6 +161,7 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   std::optional<RingProducer<TaskRecord>> tasks_ TUTTI_GUARDED_BY(on_loop);
   std::optional<RingConsumer<CompletionRecord>> completions_ TUTTI_GUARDED_BY(on_loop);
   Doorbell task_bell_ TUTTI_GUARDED_BY(on_loop);
+  std::vector<control::Ready> ready_ TUTTI_GUARDED_BY(on_loop);  // by seat, so far
   std::optional<control::Failure> reason_ TUTTI_GUARDED_BY(on_loop);
 
   Descriptor pidfd_ TUTTI_GUARDED_BY(on_loop);

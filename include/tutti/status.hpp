@@ -88,7 +88,8 @@ struct MemberStatus {
   std::uint32_t batch_images = 0;        ///< images per batch when it predicts
   bool batch_images_measured = false;    ///< by `batch_images: auto`, at this start or at that of an earlier run
   std::vector<BatchSpeed> batch_speeds;  ///< the measurements of this start, by batch size
-  int pid = 0;                           ///< 0 when gone
+  std::uint32_t worker = 0;              ///< which of the pool's workers hosts it; members may share one
+  int pid = 0;                           ///< of the worker; 0 when gone
   bool alive = false;
   WorkerState state = WorkerState::starting;
   std::uint32_t generation = 0;  ///< of the worker: how often it was replaced

@@ -20,6 +20,7 @@ config::EnsembleSpec side_by_side(const config::EnsembleSpec& spec, const std::v
                                   const config::InputSpec& input) {
   config::EnsembleSpec side(spec);
   side.members = models;
+  side.workers.clear();
   side.input = input;
   side.combine = {};
   side.combine.rule = CombineRule::none;

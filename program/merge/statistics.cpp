@@ -81,6 +81,7 @@ config::EnsembleSpec StatisticsEstimation::alone(const std::filesystem::path& we
   alone.batch_images = member.train.batch_images;
   alone.measure_batch_images = false;
   alone.members = {std::move(member)};
+  alone.workers.clear();
   alone.input = alone.train_input = *spec_.merge->input;
   alone.combine = {};
   alone.combine.rule = CombineRule::none;

@@ -262,6 +262,7 @@ TEST_CASE("outputs that cannot fit into memory are refused before anything is al
 TEST_CASE("a worker that breaks the protocol while working is killed and named with what it did") {
   const std::pair<const char*, const char*> ways[] = {
       {"wrong-slot", "it answered a task that it was not given"},
+      {"wrong-seat", "it answered for a member that it does not host"},
       {"wrong-images", "it answered a task that it was not given"},
       {"later-generation", "it answered a task that it was not given"},
       {"twice", "it answered a task that it was not given"},

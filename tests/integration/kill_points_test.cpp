@@ -65,9 +65,11 @@ bool only_in_training(std::string_view point) {
          contains(std::string(point), "save") || contains(std::string(point), "restore");
 }
 
-TEST_CASE("a worker that is killed at any step of its life changes no bit of a prediction") {
+/// Whether the members have a worker each, or share one, and how.
+void check_predictions(const std::vector<config::UnitSpec>& workers) {
   const auto images = random_images(kImages);
-  const auto spec = spec_of_two();
+  auto spec = spec_of_two();
+  spec.workers = workers;
   const auto expected = naive_mean(spec, images);
   for (const std::string_view point : kWorkerKillPoints) {
     if (only_in_training(point) || only_of_spares(point)) continue;
@@ -83,6 +85,15 @@ TEST_CASE("a worker that is killed at any step of its life changes no bit of a p
       // Most steps of a start are taken once.
       if (visit == 1) CHECK(armed.has_struck());
     }
+  }
+}
+
+TEST_CASE("a worker that is killed at any step of its life changes no bit of a prediction") { check_predictions({}); }
+
+TEST_CASE("a worker that members share and that is killed at any step of its life changes no bit of a prediction") {
+  for (const UnitMode mode : {UnitMode::loop, UnitMode::threads}) {
+    CAPTURE(to_name(mode));
+    check_predictions({{{0, 1}, mode}});
   }
 }
 

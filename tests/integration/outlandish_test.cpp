@@ -44,7 +44,7 @@ TEST_CASE("a worker that writes nonsense is killed and replaced and none of it i
   const auto images = random_images(60);
   const auto spec = fake_spec(2);
   for (const std::string how : {"garbage", "no-hello", "order-of-coordinator", "no-width", "huge-width", "ready-twice",
-                                "done-unasked", "wrong-slot", "wrong-images", "later-generation", "twice",
+                                "done-unasked", "wrong-slot", "wrong-seat", "wrong-images", "later-generation", "twice",
                                 "nonsense-completions", "nonsense-tasks", "closes-ring", "closes-socket"}) {
     CAPTURE(how);
     const NothingLeft census;

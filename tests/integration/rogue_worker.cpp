@@ -36,7 +36,7 @@ TaskRecord first_task(RingConsumer<TaskRecord>& tasks, int bell) {
 }
 
 void answer(RingProducer<CompletionRecord>& completions, const TaskRecord& task, Doorbell& bell) {
-  completions.push({task.sequence, task.segment, task.generation, task.slot, task.images});
+  completions.push({task.sequence, task.segment, task.generation, task.slot, task.images, task.seat});
   bell.ring();
 }
 
@@ -70,7 +70,7 @@ void say(const std::string& line) { (void)!::write(STDOUT_FILENO, line.data(), l
   Doorbell bell{UniqueFd(kTaskBellFd)};
   for (;;) {
     const TaskRecord task = first_task(tasks, kTaskBellFd);
-    completions.push({task.sequence, task.segment, task.generation, task.slot, task.images});
+    completions.push({task.sequence, task.segment, task.generation, task.slot, task.images, task.seat});
     bell.silence();
   }
 }
@@ -89,7 +89,7 @@ void say(const std::string& line) { (void)!::write(STDOUT_FILENO, line.data(), l
 }
 
 void misbehave(const std::string& how, const control::Start& start) {
-  const ChannelLayout layout{start.arena.slots, start.arena.images, start.width};
+  const ChannelLayout layout{start.arena.slots, start.arena.images, start.widths};
   const Channel channel(MemoryFile(UniqueFd(kChannelFd)), layout);
   RingConsumer<TaskRecord> tasks(channel.tasks());
   RingProducer<CompletionRecord> completions(channel.completions());
@@ -98,15 +98,16 @@ void misbehave(const std::string& how, const control::Start& start) {
   if (how == "sleeps-through-the-bell") sleep_through_the_bell(tasks, completions, bell);
   TaskRecord task = first_task(tasks, kTaskBellFd);
   if (how == "stops-before-bell") {
-    completions.push({task.sequence, task.segment, task.generation, task.slot, task.images});
+    completions.push({task.sequence, task.segment, task.generation, task.slot, task.images, task.seat});
     ::raise(SIGSTOP);
   }
   if (how == "answers-and-exits") {
     first_task(tasks, kTaskBellFd);  // the second is in the ring, and stays unanswered
-    completions.push({task.sequence, task.segment, task.generation, task.slot, task.images});
+    completions.push({task.sequence, task.segment, task.generation, task.slot, task.images, task.seat});
     ::_exit(5);  // without the bell: the answer is found only by looking again
   }
   if (how == "wrong-slot") ++task.slot;
+  if (how == "wrong-seat") ++task.seat;
   if (how == "wrong-images") task.images = 1'000'000;
   if (how == "later-generation") ++task.generation;
   if (how == "nonsense-tasks") channel.tasks().header->head = 1000;

@@ -1,5 +1,5 @@
 /* The two rings of a channel with parking and doorbells, and both loops that sleep on them, as a model that SPIN
- * searches completely. Not the code itself: it follows common/wire/ring.hpp, MemberLoop::run and sleep (worker), and
+ * searches completely. Not the code itself: it follows common/wire/ring.hpp, UnitLoop::run and sleep (worker), and
  * WorkerProcess::hand_out, drain_completions and gone (coordinator) access by access, and has to be changed with them.
  * scripts/model-check runs it.
  *
@@ -104,7 +104,7 @@ inline pop(ring, own_head, value, status) {
   fi
 }
 
-/* ---- MemberLoop --------------------------------------------------------------------------------------------------- */
+/* ---- UnitLoop --------------------------------------------------------------------------------------------------- */
 
 inline perform() {
   push_and_ring(completions, completion_bell, tail, task, status)

@@ -191,13 +191,16 @@ TEST_CASE("epochs are collected for their member") {
 TEST_CASE("a plan is printed with machine and members and every sum") {
   Plan plan;
   plan.arena = {4, 500, {3, 32, 32}};
+  MemberPlan member;
+  member.request.name = "cnn-0";
+  member.request.model = FakeModel{};
+  member.request.takes = {TakenTensor::unchanged(ImageShape{3, 32, 32}.layout())};
+  member.request.threads = 2;
+  member.assigned = "cpu:0-1";
+  plan.members.push_back(member);
   WorkerPlan worker;
-  worker.request.name = "cnn-0";
-  worker.request.model = FakeModel{};
-  worker.request.takes = {TakenTensor::unchanged(ImageShape{3, 32, 32}.layout())};
-  worker.request.threads = 2;
+  worker.members = {0};
   worker.device = "cpu:0-1";
-  worker.assigned = "cpu:0-1";
   worker.cores = {0, 1};
   plan.workers.push_back(worker);
   plan.bounds = {{"arena", 1000}, {"channel", 500}};
@@ -211,17 +214,17 @@ TEST_CASE("a plan is printed with machine and members and every sum") {
   machine.why_no_gpu = "no driver";
   CHECK(plan_text(plan, machine, "images").find("batches") == std::string::npos);
   CHECK(plan_text(plan, machine, "images").find("plane") == std::string::npos);
-  plan.workers[0].assigned = "null";
+  plan.members[0].assigned = "null";
   CHECK(plan_text(plan, machine, "images").find("0,1               2  nothing\n") != std::string::npos);
-  plan.workers[0].assigned = "cpu:0-1";
+  plan.members[0].assigned = "cpu:0-1";
   CHECK(plan_text(plan, machine, "images").find("views") == std::string::npos);
-  plan.workers[0].request.views = {{.kind = ViewKind::identity},
+  plan.members[0].request.views = {{.kind = ViewKind::identity},
                                    {.kind = ViewKind::crops, .crops = 5, .height = 24, .width = 20},
                                    {.kind = ViewKind::scale, .scale = 1.25}};
   plan.batches = Batches::to_measure;
-  plan.workers[0].most_batch_images = 64;
-  plan.workers[0].request.name = "cnn-0";
-  plan.workers[0].request.takes[0].input =
+  plan.members[0].most_batch_images = 64;
+  plan.members[0].request.name = "cnn-0";
+  plan.members[0].request.takes[0].input =
       MemberInput{{ResizeRule::shorter, 256, 256, 224, 200, Interpolation::bilinear}, {0.5F}, {0.25F, 1, 2}};
   const std::string text = plan_text(plan, machine, "360 x 3x32x32 of digits (test)");
   for (const char* part :
@@ -243,9 +246,12 @@ TEST_CASE("a plan names what its sum leaves out") {
   const auto text = [&] { return plan_text(plan, {}, "images"); };
   CHECK(text().find("not counted") == std::string::npos);
   for (const char* name : {"a", "b"}) {
+    MemberPlan member;
+    member.request.name = name;
+    member.request.model = SmallCnnModel{};
     WorkerPlan worker;
-    worker.request.name = name;
-    worker.request.model = SmallCnnModel{};
+    worker.members = {Rank(plan.members.size())};
+    plan.members.push_back(member);
     plan.workers.push_back(worker);
   }
   CHECK(text().find("not counted: what a, b hold while computing ('tutti plan --measure' measures it)\n") !=
@@ -253,7 +259,7 @@ TEST_CASE("a plan names what its sum leaves out") {
   plan.batches = Batches::to_measure;  // bounds of the largest batch are in the sum then
   CHECK(text().find("not counted") == std::string::npos);
   plan.decode_threads = 2;
-  plan.workers[1].request.cuda = true;
+  plan.members[1].request.cuda = true;
   CHECK(text().find("not counted: what b holds while computing ('tutti plan --measure' measures it); photographs of "
                     "more than 12 million pixels; the memory of GPUs\n") != std::string::npos);
 }

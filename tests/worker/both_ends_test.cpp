@@ -23,7 +23,7 @@
 #include "tests/support/fake_ensemble.hpp"
 #include "tests/worker/requests.hpp"
 #include "worker/fake.hpp"
-#include "worker/member_loop.hpp"
+#include "worker/unit_loop.hpp"
 
 namespace tutti::test {
 namespace {
@@ -31,7 +31,7 @@ namespace {
 constexpr std::uint32_t kMembers = 2;
 constexpr std::uint32_t kClasses = 4;
 const ArenaLayout kOneArena{4, 8, kShape};
-const ChannelLayout kChannel{kOneArena.slots, kOneArena.images, kClasses};
+const ChannelLayout kChannel{kOneArena.slots, kOneArena.images, {kClasses}};
 constexpr int kOversleptMilliseconds = 30'000;
 
 /// Lets the other threads run ahead by some random time: mostly little, at times a scheduler's turn.
@@ -84,7 +84,7 @@ class Member {
  public:
   Member(std::uint32_t rank, std::byte* arena, std::uint64_t seed)
       : request_(fake_request()),
-        start_{.width = kClasses, .arena = kOneArena},
+        start_{.widths = {kClasses}, .arena = kOneArena},
         arena_(arena),
         channel_(memory(kChannel.bytes()), kChannel),
         tasks_(channel_.tasks()),
@@ -163,7 +163,8 @@ class Member {
   }
   void run() {
     try {
-      worker::MemberLoop({*model_, request_, start_, arena_, channel_, task_bell_, completion_bell_, *client_}).run();
+      worker::UnitLoop({{{*model_, request_}}, false, start_, arena_, channel_, task_bell_, completion_bell_, *client_})
+          .run();
     } catch (const std::exception& error) {
       end_ = error.what();
     }

@@ -45,7 +45,7 @@ class Hosted {
   Hosted(const std::string& program, const ArenaLayout& arena, std::uint32_t width, const CheckpointFiles& files,
          const std::vector<std::string>& arguments = {}, const Environment& environment = {})
       : layout_(arena),
-        channel_layout_{arena.slots, arena.images, width},
+        channel_layout_(arena.slots, arena.images, {width}),
         arena_file_(memory_of("arena", arena.bytes())),
         channel_file_(memory_of("channel", channel_layout_.bytes())),
         arena_(arena_file_, Access::read_write, "the arena"),
@@ -77,7 +77,7 @@ class Hosted {
   }
   control::Ready load(const MemberRequest& request) { return ask<control::Ready>(control::Load{request}); }
   void start(std::uint32_t generation = 0) {
-    send(control::Start{Generation(generation), channel_layout_.width, layout_, false});
+    send(control::Start{Generation(generation), {channel_layout_.width(0)}, layout_, false});
   }
   /// Puts images into a slot; labels are the numbers of the images modulo the width.
   void fill(std::uint32_t slot, const std::vector<float>& pixels, std::uint64_t first_number) {
@@ -86,7 +86,7 @@ class Hosted {
     std::copy(pixels.begin(), pixels.end(), view.floats().begin());
     for (std::uint32_t i = 0; i < count; ++i) {
       view.numbers[i] = first_number + i;
-      view.labels[i] = static_cast<std::int64_t>(view.numbers[i] % channel_layout_.width);
+      view.labels[i] = static_cast<std::int64_t>(view.numbers[i] % channel_layout_.width(0));
     }
   }
   void hand_out(const TaskRecord& task) {

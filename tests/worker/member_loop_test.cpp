@@ -1,5 +1,5 @@
 // The worker's loop as a thread of this process: predictions, waking and sleeping, and every way in which it ends.
-#include "worker/member_loop.hpp"
+#include "worker/unit_loop.hpp"
 
 #include <doctest/doctest.h>
 

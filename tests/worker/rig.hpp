@@ -18,7 +18,7 @@
 #include "tests/support/fake_ensemble.hpp"
 #include "tests/worker/requests.hpp"
 #include "worker/fake.hpp"
-#include "worker/member_loop.hpp"
+#include "worker/unit_loop.hpp"
 
 namespace tutti::test {
 
@@ -32,7 +32,7 @@ class Rig {
                std::unique_ptr<worker::Model> model = nullptr)
       : checkpoints_(checkpoints),
         request_(std::move(request)),
-        start_{0, 4, kArena, allow_nan},
+        start_{0, {4}, kArena, allow_nan},
         model_(model ? std::move(model) : worker::make_fake_model(request_)),
         arena_(kArena.bytes() / sizeof(Page) + 1),
         channel_(memory_of(layout()), layout()),
@@ -124,7 +124,7 @@ class Rig {
       if (std::chrono::steady_clock::now() > deadline) return false;
     return true;
   }
-  static ChannelLayout layout() { return {kArena.slots, kArena.images, 4}; }
+  static ChannelLayout layout() { return {kArena.slots, kArena.images, {4}}; }
   static MemoryFile memory_of(const ChannelLayout& layout) {
     MemoryFile file = MemoryFile::create("test");
     file.allocate(layout.bytes(), "a test");
@@ -133,8 +133,15 @@ class Rig {
   std::byte* arena() { return arena_.front().bytes; }
   void run() {
     try {
-      worker::MemberLoop(
-          {*model_, request_, start_, arena(), channel_, task_bell_, completion_bell_, *client_, checkpoints_})
+      worker::UnitLoop({{{*model_, request_}},
+                        false,
+                        start_,
+                        arena(),
+                        channel_,
+                        task_bell_,
+                        completion_bell_,
+                        *client_,
+                        checkpoints_})
           .run();
       end_ = "left";
     } catch (const std::exception& error) {

@@ -5,6 +5,7 @@
 
 #include "common/build_id.hpp"
 #include "worker/cuda/usable_gpu.hpp"
+#include "worker/torch/fused_model.hpp"
 #include "worker/torch/models.hpp"
 
 namespace {
@@ -18,6 +19,6 @@ std::unique_ptr<tutti::worker::Model> make_on_gpu(const tutti::MemberRequest& re
 
 extern "C" TUTTI_API const tutti::worker::Backend* tutti_backend() {
   static const tutti::worker::Backend backend{"torch-cuda", tutti::build_id(), make_on_gpu,
-                                              tutti::worker::torch_version()};
+                                              tutti::worker::torch_version(), tutti::worker::make_fused_model};
   return &backend;
 }

@@ -19,8 +19,6 @@
 namespace tutti::worker {
 namespace {
 
-constexpr std::int64_t kKernel = 3;
-
 // Draws numbers in PyTorch's order from a separate generator, so that other random numbers of the process do not
 // matter.
 class Initialiser {

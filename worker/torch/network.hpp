@@ -12,6 +12,9 @@
 
 namespace tutti::worker {
 
+/// Height and width of every convolution.
+constexpr std::int64_t kKernel = 3;
+
 struct Convolution {
   at::Tensor weight;  ///< [out, in, 3, 3]; blocked by oneDNN in a packed network
   at::Tensor bias;    ///< [out]

@@ -8,9 +8,9 @@
 
 #include <tutti/error.hpp>
 
-#include "bench/single/torch/fused_network.hpp"
 #include "bench/single/torch/networks.hpp"
 #include "bench/single/torch/recorded.hpp"
+#include "worker/torch/fused_network.hpp"
 #include "worker/torch/torch_errors.hpp"
 
 namespace tutti::bench {
@@ -56,7 +56,7 @@ class Fused final : public Computation {
         softmax_(wants_softmax(job.members.front())),
         network_(networks) {
     const c10::InferenceMode guard;
-    network_.pack(images_of(job.members.front()), batch_images_);
+    network_.pack(job.members.front().seen(), batch_images_);
     warm_up_with(job.members.front(), [&](const at::Tensor& images) { compute(images); });
   }
 
@@ -69,7 +69,7 @@ class Fused final : public Computation {
   std::uint32_t width_;
   std::uint32_t batch_images_;
   bool softmax_;
-  FusedNetwork network_;
+  worker::FusedNetwork network_;
 };
 
 }  // namespace

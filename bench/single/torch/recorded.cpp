@@ -15,10 +15,10 @@
 
 #include "bench/single/members.hpp"
 #include "bench/single/torch/device.hpp"
-#include "bench/single/torch/fused_network.hpp"
 #include "bench/single/torch/networks.hpp"
 #include "bench/single/torch/streams.hpp"
 #include "common/program_folder.hpp"
+#include "worker/torch/fused_network.hpp"
 #include "worker/torch/torch_errors.hpp"
 #include "worker/warm_up.hpp"
 
@@ -156,11 +156,12 @@ std::unique_ptr<Computation> make_recorded_fused(const SingleJob& job, const Gra
   return made([&] {
     const std::vector<Network> networks = networks_on(device.device, job);
     constexpr std::size_t kNoLanes = 0;
-    return std::make_unique<Recorded>(job, device, kNoLanes, common_classes(job, networks),
-                                      [network = FusedNetwork(networks), softmax = wants_softmax(job.members.front())](
-                                          Streams&, const at::Tensor& images, const at::Tensor& answers) {
-                                        answers.copy_(answer_of(network(images), softmax));
-                                      });
+    return std::make_unique<Recorded>(
+        job, device, kNoLanes, common_classes(job, networks),
+        [network = worker::FusedNetwork(networks), softmax = wants_softmax(job.members.front())](
+            Streams&, const at::Tensor& images, const at::Tensor& answers) {
+          answers.copy_(answer_of(network(images), softmax));
+        });
   });
 }
 

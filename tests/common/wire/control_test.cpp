@@ -129,9 +129,10 @@ TEST_CASE("every kind of model arrives as it was sent") {
 }
 
 TEST_CASE("the start arrives as it was sent") {
-  const Start start = round_trip(Start{3, 10, {4, 500, {{Dtype::uint8, {3, 32, 31}}, {Dtype::float32, {7}}}}, true});
+  const Start start =
+      round_trip(Start{3, {10, 7}, {4, 500, {{Dtype::uint8, {3, 32, 31}}, {Dtype::float32, {7}}}}, true});
   CHECK(start.generation == Generation(3));
-  CHECK(start.width == 10);
+  CHECK(start.widths == std::vector<std::uint32_t>{10, 7});
   CHECK(start.arena.slots == 4);
   CHECK(start.arena.images == 500);
   REQUIRE(start.arena.arrays.size() == 2);
@@ -238,7 +239,7 @@ TEST_CASE("a missing field is rejected with its name") {
   CHECK(contains(reason(changed(Ready{.output = {}, .backend = {}, .note = {}}, "\"output\"", "\"put\"")),
                  "field 'output' is missing"));
   CHECK(contains(reason(changed(Start{}, "\"arrays\"", "\"rays\"")), "field 'arrays' is missing"));
-  const Start start{3, 10, {4, 500, {3, 32, 31}, Dtype::uint8}, true};
+  const Start start{3, {10}, {4, 500, {3, 32, 31}, Dtype::uint8}, true};
   CHECK(contains(reason(changed(start, "\"dims\"", "\"form\"")), "field 'dims' is missing"));
   CHECK(contains(reason(changed(start, "\"uint8\"", "\"int3\"")), "field 'dtype' has the wrong type"));
   CHECK(contains(reason(changed(Load{full_request()}, "\"bootstrap\"", "\"boots\"")), "field 'bootstrap' is missing"));
@@ -250,7 +251,8 @@ TEST_CASE("a field of the wrong type is rejected with its value") {
                  "field 'path' has the wrong type or is out of range: null"));
   CHECK(
       contains(reason(changed(Start{}, "\"allow_nan\":false", "\"allow_nan\":0")), "field 'allow_nan' has the wrong"));
-  CHECK(contains(reason(changed(Start{}, "\"width\":0", "\"width\":\"0\"")), "field 'width' has the wrong"));
+  CHECK(contains(reason(changed(Start{}, "\"generation\":0", "\"generation\":\"0\"")),
+                 "field 'generation' has the wrong"));
   CHECK(contains(
       reason(changed(Ready{.output = {}, .backend = {}, .note = {}}, "\"load_seconds\":\"0\"", "\"load_seconds\":[]")),
       "field 'load_seconds' has"));
@@ -263,9 +265,10 @@ TEST_CASE("a field of the wrong type is rejected with its value") {
 
 TEST_CASE("a number out of range is rejected") {
   for (const char* value : {"-1", "4294967296", "1.5", "1e300"})
-    CHECK(contains(reason(changed(Start{}, "\"width\":0", "\"width\":" + std::string(value))),
-                   "field 'width' has the wrong type or is out of range"));
+    CHECK(contains(reason(changed(Start{}, "\"generation\":0", "\"generation\":" + std::string(value))),
+                   "field 'generation' has the wrong type or is out of range"));
   CHECK(contains(reason(changed(Load{full_request()}, "[4,3,1]", "[-4]")), "'warm_up_batches'"));
+  CHECK(contains(reason(changed(Start{}, "\"widths\":[]", "\"widths\":[-1]")), "field 'widths' has"));
   for (const char* value : {"\"1e999\"", "\"inf\"", "\"nan\"", "\"0.5s\"", "\"\"", "0.5"})
     CHECK(contains(reason(changed(Ready{.output = {}, .backend = {}, .note = {}}, "\"load_seconds\":\"0\"",
                                   "\"load_seconds\":" + std::string(value))),

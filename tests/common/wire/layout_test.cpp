@@ -87,7 +87,7 @@ TEST_CASE("the parts of a channel neither overlap nor leave its bytes") {
         CAPTURE(slots);
         CAPTURE(images);
         CAPTURE(width);
-        const ChannelLayout layout{slots, images, width};
+        const ChannelLayout layout{slots, images, {width}};
         const MemoryFile file = file_of(layout.bytes());
         const Channel channel(file, layout);
         const auto* base = reinterpret_cast<const std::byte*>(&channel.status());
@@ -112,7 +112,7 @@ TEST_CASE("the parts of a channel neither overlap nor leave its bytes") {
 
 TEST_CASE("the rings of a channel take a record of every slot at once") {
   for (std::uint32_t slots = 1; slots < 70; ++slots) {
-    const ChannelLayout layout{slots, 1, 1};
+    const ChannelLayout layout{slots, 1, {1}};
     CHECK(layout.ring_capacity() >= slots);
     CHECK(layout.ring_capacity() < 2 * std::uint64_t{slots});
     CHECK(std::has_single_bit(layout.ring_capacity()));
@@ -120,7 +120,7 @@ TEST_CASE("the rings of a channel take a record of every slot at once") {
 }
 
 TEST_CASE("records are inside their ring") {
-  const ChannelLayout layout{5, 4, 3};
+  const ChannelLayout layout{5, 4, {3}};
   const MemoryFile file = file_of(layout.bytes());
   const Channel channel(file, layout);
   const auto tasks = channel.tasks();
@@ -130,7 +130,7 @@ TEST_CASE("records are inside their ring") {
 }
 
 TEST_CASE("both ends of a channel see one memory") {
-  const ChannelLayout layout{2, 3, 4};
+  const ChannelLayout layout{2, 3, {4}};
   const MemoryFile file = file_of(layout.bytes());
   const Channel one(file, layout);
   const Channel other(file, layout);
@@ -181,7 +181,7 @@ TEST_CASE("a view of fewer images than the slot holds is shorter and begins at t
 TEST_CASE("layouts larger than four gigabytes do not wrap around") {
   const ArenaLayout arena{64, 65536, {3, 224, 224}};
   CHECK(arena.bytes() > std::uint64_t{64} * 65536 * 3 * 224 * 224 * 4);
-  const ChannelLayout channel{64, 65536, 100'000};
+  const ChannelLayout channel{64, 65536, {100'000}};
   CHECK(channel.bytes() > std::uint64_t{64} * 65536 * 100'000 * 4);
 }
 

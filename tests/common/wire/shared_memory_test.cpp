@@ -29,7 +29,7 @@ MemoryFile allocated() {
 }
 
 TEST_CASE("a channel refuses memory of another size than its layout says") {
-  const ChannelLayout layout{2, 8, 4};
+  const ChannelLayout layout{2, 8, {4}};
   for (const std::uint64_t bytes : {layout.bytes() - kPageBytes, layout.bytes() + kPageBytes}) {
     MemoryFile file = MemoryFile::create("test");
     file.allocate(bytes, "a test");

@@ -46,7 +46,7 @@ TEST_CASE("segments follow each other and the last is as short as it must be") {
     finished.segment.images = counts.back();
     finished.segment.rows = rows({true});
     const auto first = static_cast<float>(counts.size());
-    finished.channels = {channel_with(kArena, 1, std::vector<float>(2 * counts.back(), first), 2)};
+    finished.places = {{channel_with(kArena, 1, std::vector<float>(2 * counts.back(), first), 2)}};
     prediction.deliver(finished);
   }
   CHECK(counts == std::vector<std::uint32_t>{4, 4, 2});
@@ -67,7 +67,7 @@ TEST_CASE("labels and the output of every member reach the sink") {
   FinishedSegment finished;
   finished.segment.images = 3;
   finished.segment.rows = rows({true, true});
-  finished.channels = {channel_with(kArena, 0, {1, 2, 3}, 1), channel_with(kArena, 0, {3, 4, 5}, 1)};
+  finished.places = {{channel_with(kArena, 0, {1, 2, 3}, 1)}, {channel_with(kArena, 0, {3, 4, 5}, 1)}};
   prediction.deliver(finished);
   CHECK(sink.labels == std::vector<std::int64_t>{7, 8, 9});
   CHECK(sink.values == std::vector<float>{2, 3, 4});
@@ -84,7 +84,7 @@ TEST_CASE("members of different widths are accepted if nothing is combined") {
   FinishedSegment finished;
   finished.segment.images = 1;
   finished.segment.rows = rows({true, true});
-  finished.channels = {channel_with(kArena, 0, {1}, 1), channel_with(kArena, 0, {2, 3, 4}, 3)};
+  finished.places = {{channel_with(kArena, 0, {1}, 1)}, {channel_with(kArena, 0, {2, 3, 4}, 3)}};
   prediction.deliver(finished);
   CHECK(sink.values.empty());
   CHECK(sink.members == std::vector<std::vector<float>>{{1}, {2, 3, 4}});
@@ -109,10 +109,10 @@ struct Lossy {
     finished.segment.set_aside = set_aside;
     finished.segment.rows = rows(present);
     for (const Rank rank : present.ids())
-      finished.channels.push_back(
-          present[rank] ? channel_with(kArena, slot.value(),
-                                       std::vector<float>(2 * images, static_cast<float>(rank.value() + 1)), 2)
-                        : nullptr);
+      finished.places.push_back(
+          {present[rank] ? channel_with(kArena, slot.value(),
+                                        std::vector<float>(2 * images, static_cast<float>(rank.value() + 1)), 2)
+                         : nullptr});
     prediction.deliver(finished);
   }
 

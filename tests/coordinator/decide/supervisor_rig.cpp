@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "common/print_ids.hpp"
-#include "coordinator/decide/hosting.hpp"
 
 namespace tutti::test {
 namespace {
@@ -35,7 +34,7 @@ Rig::Rig(SupervisorSetting setting)
 Rig Rig::running(SupervisorSetting setting) {
   Rig rig(std::move(setting));
   rig.supervisor.start(rig.now);
-  for (std::size_t rank = 0; rank < rig.members_; ++rank) rig.ready(rank);
+  for (std::size_t worker = 0; worker < rig.supervisor.hosting().workers(); ++worker) rig.ready(worker);
   rig.take();
   REQUIRE(rig.supervisor.all_running());
   return rig;
@@ -50,8 +49,9 @@ Texts Rig::take() {
 std::string Rig::text_of(const Action& action) {
   return std::visit(
       Overloaded{
+          [](const action::Move& a) { return fmt::format("move {} from {} to {}", a.rank, a.from, a.to); },
           [&](const action::Spawn& a) {
-            tasks_[member_of(a.worker)].clear();
+            for (const Rank rank : supervisor.hosting().members_of(a.worker)) tasks_[rank].clear();
             return fmt::format("spawn {} g{}", a.worker, a.generation);
           },
           [](const action::Begin& a) { return fmt::format("begin {}", a.worker); },
@@ -95,7 +95,7 @@ std::optional<SegmentId> Rig::open(TaskKind kind, bool last) {
 }
 
 CompletionRecord Rig::answer_to(const TaskRecord& task, CompletionStatus status) {
-  CompletionRecord record{task.sequence, task.segment, task.generation, task.slot, task.images};
+  CompletionRecord record{task.sequence, task.segment, task.generation, task.slot, task.images, task.seat};
   record.status = status;
   record.detail = 3;
   return record;

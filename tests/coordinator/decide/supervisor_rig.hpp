@@ -30,18 +30,19 @@ class Rig {
   static Rig running(SupervisorSetting setting);
 
   /// The actions, one text each; a segment that is finished is also closed:
-  ///   spawn 0 g1     begin 0     prepare 0, prepare 0 from 1     tell 0     task 0 s7, task 0 s7 c1     kill 0
-  ///   abandon 0 g1   hold 2      release 2     finish 7     command done, command done: ...     fail: ...     line
+  ///   move 1 from 0 to 2     spawn 0 g1     begin 0     prepare 0, prepare 0 from 1     tell 0     task 0 s7, task 0
+  ///   s7 c1     kill 0 abandon 0 g1   hold 2      release 2     finish 7     command done, command done: ...     fail:
+  ///   ...     line
   Texts take();
 
   void pass(double seconds);
   void tick() { supervisor.tick(now); }
-  void ready(std::size_t rank, double batch_seconds = 0) {
-    supervisor.ready(WorkerId(rank), WorkerLife::Seconds(batch_seconds), now);
+  void ready(std::size_t worker, double batch_seconds = 0) {
+    supervisor.ready(WorkerId(worker), WorkerLife::Seconds(batch_seconds), now);
   }
   void done(std::size_t rank, const std::string& problem = {}) { supervisor.done(Rank(rank), {problem, {}}, now); }
-  void dies(std::size_t rank, const std::string& how = "killed by SIGKILL") {
-    supervisor.gone(WorkerId(rank), {how, false, {}}, now);
+  void dies(std::size_t worker, const std::string& how = "killed by SIGKILL") {
+    supervisor.gone(WorkerId(worker), {how, false, {}}, now);
   }
   /// The results of a segment that take() saw being finished.
   const Ledger::Segment& closed(SegmentId segment) const { return closed_.at(segment); }

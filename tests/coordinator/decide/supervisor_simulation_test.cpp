@@ -36,6 +36,29 @@ WorldSetting living(std::uint64_t seed) {
   return setting;
 }
 
+/// A pool of 2 to 6 members, of which some share a worker.
+void share_workers(WorldSetting& setting) {
+  std::uint64_t drawn = 0;
+  const auto draw = [&](std::uint64_t below) {
+    return static_cast<std::uint32_t>(random_at(setting.seed ^ 0x5a4e, drawn++) % below);
+  };
+  SupervisorSetting& supervisor = setting.supervisor;
+  supervisor.places.clear();
+  ByWorker<std::vector<Rank>> units;
+  const std::uint32_t members = 2 + draw(5);
+  for (std::uint32_t rank = 0; rank < members; ++rank) {
+    supervisor.places.push_back(fmt::format("m{} on cpu", rank));
+    if (const std::uint32_t unit = draw(3); unit < units.size())
+      units[WorkerId(unit)].emplace_back(rank);
+    else
+      units.push_back({Rank(rank)});
+  }
+  for (std::size_t unit = 0; unit < units.size(); ++unit)
+    supervisor.modes.push_back(draw(2) == 0 ? UnitMode::loop : UnitMode::threads);
+  supervisor.hosting = Hosting(std::move(units));
+  setting.shared = true;
+}
+
 /// What happened in the worlds of one kind: a simulation in which nothing happens proves nothing.
 struct Sum {
   FaultCounts counts;
@@ -43,6 +66,8 @@ struct Sum {
   std::uint64_t repeated = 0;
   std::uint64_t checkpoints_used = 0;
   std::uint64_t failed = 0;
+  std::uint64_t moved = 0;
+  std::uint64_t neighbours_lost = 0;  ///< members other than the first that are absent at the end
 
   void add(const World& world) {
     counts.deaths += world.counts().deaths;
@@ -56,6 +81,8 @@ struct Sum {
     repeated += world.repeated();
     checkpoints_used += world.checkpoints_used();
     failed += world.failed() ? 1 : 0;
+    moved += world.moved();
+    for (std::uint32_t rank = 1; rank < world.members(); ++rank) neighbours_lost += world.absent(Rank(rank)) ? 1 : 0;
   }
 };
 
@@ -184,6 +211,51 @@ TEST_CASE("a member that dies on every segment is left out or ends the pool and 
   CHECK(sum.counts.deaths < 12 * kSeeds);
   CHECK(sum.failed > 0);
   CHECK(sum.failed < kSeeds);
+}
+
+TEST_CASE("members that share workers are answered as those that have their own") {
+  const Sum sum = live_through(90'000, [](WorldSetting& setting) {
+    share_workers(setting);
+    setting.stuck = setting.seed % 3 == 0;
+    setting.nan = setting.seed % 5 == 0;
+    if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
+    setting.may_fail_with = {"no slot is left for a segment"};
+  });
+  CHECK(sum.counts.deaths > kSeeds);
+  CHECK(sum.counts.hangs > 0);
+  CHECK(sum.counts.violations > 0);
+  CHECK(sum.counts.handed_out_again > kSeeds);
+  CHECK(sum.finished > kSeeds);
+}
+
+TEST_CASE("segments that seem to kill shared workers first cost a member its place there") {
+  const Sum sum = live_through(100'000, [](WorldSetting& setting) {
+    share_workers(setting);
+    setting.supervisor.policy.on_worker_failure = OnWorkerFailure::degrade;
+    setting.supervisor.policy.restart_limit = static_cast<std::uint32_t>(1 + setting.seed % 4);
+    setting.supervisor.policy.poison_limit = 1 + setting.seed % 3;
+    setting.faults *= 2;
+    setting.may_fail_with = {"no member is left", "that computed nothing else",
+                             "it died on each of the last 3 segments that it was given"};
+  });
+  CHECK(sum.moved > kSeeds / 4);
+  CHECK(sum.counts.set_aside > 0);
+  CHECK(sum.failed < kSeeds);
+}
+
+TEST_CASE("a member that dies on every segment does not take those with it that share its worker") {
+  const Sum sum = live_through(110'000, [](WorldSetting& setting) {
+    share_workers(setting);
+    setting.supervisor.policy.on_worker_failure = OnWorkerFailure::degrade;
+    setting.supervisor.policy.poison_limit = 1 + setting.seed % 3;
+    setting.supervisor.policy.restart_limit = 5;
+    setting.cursed = true;
+    setting.faults = 0;
+    setting.may_fail_with = {"no member is left"};
+  });
+  CHECK(sum.moved > kSeeds / 2);
+  CHECK(sum.neighbours_lost == 0);
+  CHECK(sum.failed == 0);
 }
 
 TEST_CASE("a pool that fails says so once and does nothing more") {

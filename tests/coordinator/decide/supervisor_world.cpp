@@ -19,9 +19,11 @@ World::World(WorldSetting setting)
     : setting_(std::move(setting)),
       supervisor_(setting_.supervisor),
       members_(setting_.supervisor.places.size()),
+      processes_(supervisor_.hosting().workers()),
       slots_(setting_.supervisor.slots),
       driven_(setting_.supervisor.slots),
       holds_(setting_.supervisor.slots) {
+  setting_.supervisor.modes.resize(processes_.size());
   for (std::uint32_t n = 0; n < setting_.calls; ++n) calls_.push_back(make_call());
 }
 
@@ -46,10 +48,7 @@ void World::run() {
 
 // ---- what happens --------------------------------------------------------------------------------------------------
 
-World::Process* World::any_process() {
-  Member& member = members_[Rank(draw(members_.size()))];
-  return member.process.get();
-}
+World::Process* World::any_process() { return processes_[WorkerId(draw(processes_.size()))].get(); }
 
 /// True if the actions must be carried out before anything else happens.
 bool World::random_step() {
@@ -78,10 +77,11 @@ void World::fault() {
   if (what < 8 && !ghosts_.empty()) {
     const auto ghost = std::move(ghosts_.front());
     ghosts_.erase(ghosts_.begin());
-    return supervisor_.exited_late(worker_of(ghost->rank), ghost->generation, now_);
+    return supervisor_.exited_late(ghost->worker, ghost->generation, now_);
   }
   if (process == nullptr) return;
-  Member& member = members_[process->rank];
+  const Rank rank = any_member(*process);
+  Member& member = members_[rank];
   if (what < 50) {
     if (!process->stuck && setting_.kills) end(*process);
   } else if (what < 65) {
@@ -92,38 +92,39 @@ void World::fault() {
     process->stuck = setting_.stuck;
   } else if (member.old && member.old->generation < process->generation) {
     const auto generation = chance(50) ? member.old->generation : process->generation;
-    must(supervisor_.completion(process->rank, generation, *member.old, now_) == Acceptance::dropped,
+    must(supervisor_.completion(rank, generation, *member.old, now_) == Acceptance::dropped,
          "an answer of an earlier generation counts");
   }
 }
 
 void World::lie(Process& process) {
-  const auto& last = members_[process.rank].last_accepted;
+  const Rank rank = any_member(process);
+  const auto& last = members_[rank].last_accepted;
   if (last && last->generation == process.generation && chance(50)) {
-    const auto acceptance = supervisor_.completion(process.rank, process.generation, *last, now_);
+    const auto acceptance = supervisor_.completion(rank, process.generation, *last, now_);
     must(process.distrusted || acceptance == Acceptance::violation, "an answer that comes twice is not a violation");
   } else if (!process.published.empty() && chance(50)) {
     CompletionRecord record = process.published.front();
     ++record.slot;
-    const auto acceptance = supervisor_.completion(process.rank, process.generation, record, now_);
+    const auto acceptance = supervisor_.completion(rank_of(process, record.seat), process.generation, record, now_);
     must(process.distrusted || acceptance == Acceptance::violation, "a wrong answer is not a violation");
   } else {
-    supervisor_.violation(worker_of(process.rank), "it breaks the protocol", now_);
+    supervisor_.violation(process.worker, "it breaks the protocol", now_);
   }
   process.distrusted = true;
 }
 
 void World::end_killed() {
-  for (Member& member : members_)
-    if (member.process && member.process->killed && !member.process->stuck) end(*member.process);
+  for (const auto& process : processes_)
+    if (process && process->killed && !process->stuck) end(*process);
   carry_out(true);
 }
 
 void World::stall() {
   end_killed();
   now_ += std::chrono::seconds(100);
-  for (Member& member : members_)
-    if (member.process) report_all(*member.process);
+  for (const auto& process : processes_)
+    if (process) report_all(*process);
   supervisor_.stalled(now_);
 }
 
@@ -145,10 +146,10 @@ void World::pass_time_to_wake() {
 
 void World::look_after(double seconds) {
   now_ += std::chrono::duration_cast<Supervisor::Time::duration>(std::chrono::duration<double>(seconds));
-  for (Member& member : members_) {
-    if (!member.process) continue;
-    Process& process = *member.process;
-    const WorkerId worker = worker_of(process.rank);
+  for (const auto& one : processes_) {
+    if (!one) continue;
+    Process& process = *one;
+    const WorkerId worker = process.worker;
     // Before a process is abandoned, what it has published is read.
     if (process.begun && process.killed && !process.distrusted) report_all(process);
     if (process.begun) supervisor_.progress(worker, process.batches, now_);
@@ -169,11 +170,13 @@ bool World::act(Process& process) {
   if (process.killed || process.frozen) return false;
   if (!process.ready) {
     process.ready = true;
-    supervisor_.ready(worker_of(process.rank), {}, now_);
+    supervisor_.ready(process.worker, {}, now_);
   } else if (process.computed) {
     publish(process);
   } else if (!process.ring.empty()) {
-    if (setting_.cursed && process.rank == Rank(0) && process.ring.front().kind == TaskKind::predict)
+    choose_task(process);
+    const TaskRecord& task = process.ring.front();
+    if (setting_.cursed && rank_of(process, task.seat) == Rank(0) && task.kind == TaskKind::predict)
       end(process);
     else
       compute(process);
@@ -185,10 +188,21 @@ bool World::act(Process& process) {
   return true;
 }
 
+/// Members of a unit may compute at the same time: the tasks of each are answered in order, but not those of the unit.
+void World::choose_task(Process& process) {
+  if (setting_.supervisor.modes.at(process.worker.value()) == UnitMode::loop) return;
+  const Seat seat = process.ring[draw(process.ring.size())].seat;
+  const auto first = std::ranges::find(process.ring, seat, &TaskRecord::seat);
+  const TaskRecord task = *first;
+  process.ring.erase(first);
+  process.ring.push_front(task);
+}
+
 void World::obey(Process& process) {
   const Order order = process.orders.front();
   process.orders.pop_front();
-  Member& member = members_[process.rank];
+  const Rank rank = unit_of(process).front();
+  Member& member = members_[rank];
   if (order.kind == Order::Kind::begin) process.learnt.begin();
   if (order.kind == Order::Kind::save) member.saved = process.learnt;
   if (order.kind == Order::Kind::restore) {
@@ -196,7 +210,7 @@ void World::obey(Process& process) {
     process.learnt = member.files[order.file].learnt;
     ++checkpoints_used_;
   }
-  if (process.orders.empty()) supervisor_.done(process.rank, {}, now_);
+  if (process.orders.empty()) supervisor_.done(rank, {}, now_);
 }
 
 void World::compute(Process& process) {
@@ -210,15 +224,15 @@ void World::compute(Process& process) {
        "a segment is trained on twice, or out of order");
   process.learnt.hash = mix(process.learnt.hash ^ segment.content);
   process.learnt.up_to = static_cast<std::int64_t>(task.segment.value());
-  if (task.checkpoint != 0) members_[process.rank].files[task.checkpoint - 1].torn = true;
+  if (task.checkpoint != 0) members_[rank_of(process, task.seat)].files[task.checkpoint - 1].torn = true;
 }
 
 void World::publish(Process& process) {
   const TaskRecord task = process.ring.front();
   process.ring.pop_front();
   process.computed = false;
-  if (task.checkpoint != 0) members_[process.rank].files[task.checkpoint - 1] = {process.learnt, false};
-  CompletionRecord record{task.sequence, task.segment, task.generation, task.slot, task.images};
+  if (task.checkpoint != 0) members_[rank_of(process, task.seat)].files[task.checkpoint - 1] = {process.learnt, false};
+  CompletionRecord record{task.sequence, task.segment, task.generation, task.slot, task.images, task.seat};
   if (setting_.nan && task.kind == TaskKind::predict && chance(5)) record.status = CompletionStatus::not_finite;
   process.published.push_back(record);
 }
@@ -228,7 +242,7 @@ bool World::report(Process& process) {
   if (process.published.empty()) return false;
   const CompletionRecord record = process.published.front();
   process.published.pop_front();
-  judge(process, record, supervisor_.completion(process.rank, process.generation, record, now_));
+  judge(process, record, supervisor_.completion(rank_of(process, record.seat), process.generation, record, now_));
   return true;
 }
 
@@ -239,7 +253,8 @@ void World::report_all(Process& process) {
 
 void World::judge(Process& process, const CompletionRecord& record, Acceptance acceptance) {
   --process.unread;
-  Member& member = members_[process.rank];
+  const Rank rank = rank_of(process, record.seat);
+  Member& member = members_[rank];
   member.old = record;
   if (process.distrusted) return must(acceptance == Acceptance::dropped, "a worker that is not trusted is believed");
   if (acceptance == Acceptance::dropped) {
@@ -247,7 +262,7 @@ void World::judge(Process& process, const CompletionRecord& record, Acceptance a
     return must(failed_, "a right answer is dropped");
   }
   Segment& segment = segments_.at(record.segment);
-  auto& accepted = segment.accepted[process.rank];
+  auto& accepted = segment.accepted[rank];
   if (acceptance == Acceptance::repeated) {
     must(accepted && segment.kind == TaskKind::train, "a task other than training is repeated");
     ++repeated_;
@@ -263,14 +278,14 @@ void World::judge(Process& process, const CompletionRecord& record, Acceptance a
 void World::end(Process& process) {
   // Nothing is read after a violation.
   if (!process.distrusted) report_all(process);
-  const Rank rank = process.rank;
+  const WorkerId worker = process.worker;
   Death death{"killed by SIGKILL", chance(10), {}};
   if (all_ran_ && chance(10)) death.words = control::Failure{"out of luck", "try again", false};
-  const auto gone = std::move(members_[rank].process);
+  const auto gone = std::move(processes_[worker]);
   // It was killed on its way, and there was no process in the end.
   if (gone->killed && !gone->ready && chance(30))
-    return supervisor_.spawn_failed(worker_of(rank), Error(ErrorKind::failed, "could not start"), now_);
-  supervisor_.gone(worker_of(rank), death, now_);
+    return supervisor_.spawn_failed(worker, Error(ErrorKind::failed, "could not start"), now_);
+  supervisor_.gone(worker, death, now_);
 }
 
 // ---- without faults, to the end ------------------------------------------------------------------------------------
@@ -292,11 +307,12 @@ void World::calm() {
 bool World::calm_round() {
   bool any = drive();
   carry_out(true);
-  for (const Rank rank : members_.ids()) {
+  for (std::size_t number = 0; number < processes_.size(); ++number) {  // more may come
+    const WorkerId worker(number);
     if (failed_) break;
-    if (Process* const process = members_[rank].process.get()) any = report(*process) || any;
+    if (Process* const process = processes_[worker].get()) any = report(*process) || any;
     carry_out(true);
-    if (Process* const process = members_[rank].process.get()) any = act(*process) || any;
+    if (Process* const process = processes_[worker].get()) any = act(*process) || any;
     carry_out(true);
     check_state();
   }
@@ -305,18 +321,19 @@ bool World::calm_round() {
 
 void World::check_state() const {
   supervisor_.check_invariants();
-  for (const Member& member : members_)
-    must(!member.process || member.process->unread <= setting_.supervisor.slots, "more tasks in flight than slots");
+  for (const auto& process : processes_)
+    must(!process || process->unread <= setting_.supervisor.slots * unit_of(*process).size(),
+         "more tasks in flight than slots");
 }
 
 void World::check_end() {
   if (failed_) return check_failure();
   for (const auto& [number, segment] : segments_) must(segment.finished, "a segment was never finished");
-  for (const auto& ghost : ghosts_) supervisor_.exited_late(worker_of(ghost->rank), ghost->generation, now_);
+  for (const auto& ghost : ghosts_) supervisor_.exited_late(ghost->worker, ghost->generation, now_);
   carry_out(true);
   // What a cancelled training left behind is dropped when the next one begins.
   Call call;
-  call.stage = Call::Stage::begin;
+  call.stage = setting_.shared ? Call::Stage::done : Call::Stage::begin;
   calls_.push_back(call);
   ghosts_.clear();
   while (commanded_ || calls_.front().stage == Call::Stage::begin) {
@@ -328,21 +345,25 @@ void World::check_end() {
   }
   for (const int holds : holds_) must(holds == 0, "a slot is held for ever");
   const FaultCounts& counts = supervisor_.counts();
-  must(said_ == counts.deaths + counts.not_finite_dropped, "not one line per event");
-  must(counts.hangs + counts.violations <= counts.deaths + members_.size(), "the counts do not add up");
+  // Of a shared worker that is given up, each member has a line.
+  const std::uint64_t events = counts.deaths + counts.not_finite_dropped;
+  must(setting_.shared ? said_ >= events : said_ == events, "not one line per event");
+  must(counts.hangs + counts.violations <= counts.deaths + processes_.size(), "the counts do not add up");
 }
 
 /// The failure is one that is allowed, and no later event changes anything.
 void World::check_failure() {
+  for (const WorkerId worker : processes_.ids()) {
+    supervisor_.gone(worker, {"killed by SIGKILL", false, {}}, now_);
+    supervisor_.spawn_failed(worker, Error(ErrorKind::failed, "could not start"), now_);
+    supervisor_.ready(worker, {}, now_);
+    supervisor_.violation(worker, "it breaks the protocol", now_);
+  }
   for (const Rank rank : members_.ids()) {
-    supervisor_.gone(worker_of(rank), {"killed by SIGKILL", false, {}}, now_);
-    supervisor_.spawn_failed(worker_of(rank), Error(ErrorKind::failed, "could not start"), now_);
-    supervisor_.ready(worker_of(rank), {}, now_);
     supervisor_.done(rank, {}, now_);
-    supervisor_.violation(worker_of(rank), "it breaks the protocol", now_);
     if (members_[rank].last_accepted) supervisor_.completion(rank, 0, *members_[rank].last_accepted, now_);
   }
-  for (const auto& ghost : ghosts_) supervisor_.exited_late(worker_of(ghost->rank), ghost->generation, now_);
+  for (const auto& ghost : ghosts_) supervisor_.exited_late(ghost->worker, ghost->generation, now_);
   supervisor_.command(Supervisor::Command::save, now_);
   supervisor_.stalled(now_);
   supervisor_.tick(now_ + std::chrono::hours(1));

@@ -34,6 +34,7 @@ struct WorldSetting {
   bool freezes = true;       ///< processes stop and never continue
   bool never_ready = false;  ///< once all members have run, no further process becomes ready
   bool cursed = false;       ///< the first member dies on every segment that it is to predict
+  bool shared = false;       ///< several members share a worker; nothing is trained
   bool slow = false;         ///< each process gets a thousandth of a processor, and a hundred times as much time passes
   /// Parts of the errors with which the pool may fail. Empty if every member can live and no budget limits it.
   std::vector<std::string> may_fail_with;
@@ -51,6 +52,10 @@ class World {
   std::uint64_t finished() const { return finished_; }
   std::uint64_t repeated() const { return repeated_; }
   std::uint64_t checkpoints_used() const { return checkpoints_used_; }
+  /// Members that got a worker of their own.
+  std::uint64_t moved() const { return moved_; }
+  bool absent(Rank rank) const { return supervisor_.absent(rank); }
+  std::size_t members() const { return members_.size(); }
 
  private:
   using Time = Supervisor::Time;
@@ -76,7 +81,7 @@ class World {
     bool torn = true;
   };
   struct Process {
-    Rank rank;
+    WorkerId worker;
     Generation generation;
     bool ready = false, begun = false, killed = false, frozen = false, stuck = false, distrusted = false;
     std::deque<Order> orders;
@@ -97,7 +102,6 @@ class World {
     bool finished = false;
   };
   struct Member {
-    std::unique_ptr<Process> process;
     std::array<File, 2> files;
     Learnt expected;  ///< the state that it should have
     Learnt saved;
@@ -124,6 +128,7 @@ class World {
   void calm();
   bool calm_round();
   bool act(Process& process);
+  void choose_task(Process& process);
   void obey(Process& process);
   void compute(Process& process);
   void publish(Process& process);
@@ -149,6 +154,7 @@ class World {
 
   // ---- actions
   void carry_out(bool all);
+  void perform(const action::Move& move);
   void perform(const action::Spawn& spawn);
   void perform(const action::Begin& begin);
   void perform(const action::Prepare& prepare);
@@ -162,7 +168,13 @@ class World {
   void perform(const action::CommandDone& done);
   void perform(const action::Fail& fail);
   void perform(const action::Say& say);
-  Process& process_of(Rank rank);
+  Process& process_of(WorkerId worker);
+  Process& process_of(Rank rank) { return process_of(supervisor_.hosting().worker_of(rank)); }
+  const std::vector<Rank>& unit_of(const Process& process) const {
+    return supervisor_.hosting().members_of(process.worker);
+  }
+  Rank rank_of(const Process& process, Seat seat) const { return unit_of(process)[seat.value()]; }
+  Rank any_member(const Process& process) { return unit_of(process)[draw(unit_of(process).size())]; }
   void check_saved();
   void check_state() const;
   void check_end();
@@ -173,6 +185,7 @@ class World {
   Time now_{};
   Supervisor supervisor_;
   ByRank<Member> members_;
+  ByWorker<std::unique_ptr<Process>> processes_;
   std::vector<std::unique_ptr<Process>> ghosts_;  // abandoned
   std::map<SegmentId, Segment> segments_;
   std::map<SegmentId, Call*> of_call_;  // segments in work
@@ -192,6 +205,7 @@ class World {
   std::uint64_t repeated_ = 0;
   std::uint64_t checkpoints_used_ = 0;
   std::uint64_t said_ = 0;
+  std::uint64_t moved_ = 0;
 };
 
 }  // namespace tutti::test

@@ -1,5 +1,6 @@
 // The half of the world in which drivers fill slots, and the supervisor's actions are carried out and checked.
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "common/random.hpp"
@@ -11,7 +12,7 @@ namespace tutti::test {
 
 World::Call World::make_call() {
   Call call;
-  call.train = chance(50);
+  call.train = !setting_.shared && chance(50);
   call.cancelled = call.train && chance(20);
   call.segments = static_cast<std::uint32_t>(1 + draw(12));
   call.stage = call.train ? Call::Stage::begin : Call::Stage::work;
@@ -66,10 +67,18 @@ bool World::open(Call* call) {
   const auto in_use = [&](const Process& process) {
     return std::any_of(process.ring.begin(), process.ring.end(), [&](const auto& task) { return task.slot == *slot; });
   };
-  for (const Member& member : members_) must(!member.process || !in_use(*member.process), "a slot in use is free");
+  // Each member of a unit computes one task at a time.
+  const auto in_first_use = [&](const Process& process) {
+    if (process.distrusted) return in_use(process);
+    std::set<Seat> seats;
+    return std::any_of(process.ring.begin(), process.ring.end(),
+                       [&](const TaskRecord& task) { return seats.insert(task.seat).second && task.slot == *slot; });
+  };
+  for (const auto& process : processes_) must(!process || !in_use(*process), "a slot in use is free");
   // A process with SIGKILL pending starts no further task. What a worker that broke the protocol has read is unknown.
   for (const auto& ghost : ghosts_) {
-    const bool used = ghost->distrusted ? in_use(*ghost) : !ghost->ring.empty() && ghost->ring.front().slot == *slot;
+    const bool all = ghost->distrusted || setting_.supervisor.modes.at(ghost->worker.value()) != UnitMode::loop;
+    const bool used = all ? in_first_use(*ghost) : !ghost->ring.empty() && ghost->ring.front().slot == *slot;
     must(!used, "a slot that an abandoned process can read is free");
   }
   const TaskKind kind = call != nullptr && call->train ? TaskKind::train : TaskKind::predict;
@@ -112,26 +121,34 @@ void World::carry_out(bool all) {
   }
 }
 
-World::Process& World::process_of(Rank rank) {
-  must(members_[rank].process != nullptr, "an order to a process that no longer exists");
-  return *members_[rank].process;
+World::Process& World::process_of(WorkerId worker) {
+  must(processes_[worker] != nullptr, "an order to a process that no longer exists");
+  return *processes_[worker];
+}
+
+void World::perform(const action::Move& move) {
+  must(move.to.value() == processes_.size(), "a member moves to a worker that is there");
+  must(!processes_[move.from], "a member moves while it is hosted");
+  must(supervisor_.hosting().worker_of(move.rank) == move.to, "a member moves elsewhere");
+  processes_.push_back(nullptr);
+  setting_.supervisor.modes.push_back(UnitMode::loop);
+  ++moved_;
 }
 
 void World::perform(const action::Spawn& spawn) {
-  must(!members_[member_of(spawn.worker)].process, "two processes of one member");
+  must(!processes_[spawn.worker], "two processes of one worker");
   must(spawn.generation == supervisor_.generation(spawn.worker), "a process of the wrong generation");
   if (!calm_ && all_ran_ && chance(5))
-    return supervisor_.spawn_failed(worker_of(member_of(spawn.worker)), Error(ErrorKind::failed, "could not start"),
-                                    now_);
+    return supervisor_.spawn_failed(spawn.worker, Error(ErrorKind::failed, "could not start"), now_);
   auto process = std::make_unique<Process>();
-  process->rank = member_of(spawn.worker);
+  process->worker = spawn.worker;
   process->generation = spawn.generation;
   process->frozen = all_ran_ && setting_.never_ready;
-  members_[member_of(spawn.worker)].process = std::move(process);
+  processes_[spawn.worker] = std::move(process);
 }
 
 void World::perform(const action::Begin& begin) {
-  Process& process = process_of(member_of(begin.worker));
+  Process& process = process_of(begin.worker);
   must(process.ready && !process.begun, "started twice, or too early");
   process.begun = true;
 }
@@ -160,16 +177,16 @@ void World::perform(const action::HandOut& hand_out) {
   ++process.unread;
 }
 
-void World::perform(const action::Kill& kill) { process_of(member_of(kill.worker)).killed = true; }
+void World::perform(const action::Kill& kill) { process_of(kill.worker).killed = true; }
 
 void World::perform(const action::Abandon& abandon) {
-  Process& process = process_of(member_of(abandon.worker));
+  Process& process = process_of(abandon.worker);
   must(process.stuck && process.killed && process.generation == abandon.generation, "a process is abandoned early");
   for (auto& [number, segment] : segments_)
-    if (!segment.finished && segment.kind == TaskKind::predict &&
-        segment.accepted[member_of(abandon.worker)] == abandon.generation)
-      segment.accepted[member_of(abandon.worker)].reset();
-  ghosts_.push_back(std::move(members_[member_of(abandon.worker)].process));
+    for (const Rank rank : unit_of(process))
+      if (!segment.finished && segment.kind == TaskKind::predict && segment.accepted[rank] == abandon.generation)
+        segment.accepted[rank].reset();
+  ghosts_.push_back(std::move(processes_[abandon.worker]));
 }
 
 void World::perform(const action::Hold& hold) { ++holds_[hold.slot]; }

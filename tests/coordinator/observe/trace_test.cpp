@@ -34,7 +34,7 @@ std::uint64_t stamp(std::int64_t microseconds) {
 struct Rig {
   explicit Rig(std::size_t limit = TraceRecorder::kMaxEvents) {
     recorder.emplace(folder / "trace.json", std::vector<std::string>{"a", "b"}, at(0), limit);
-    recorder->chosen(kPid, 0, 0, at(5));
+    recorder->chosen(kPid, {0}, 0, at(5));
     recorder->begun(kPid, at(10));
   }
   void hand_out(std::uint64_t sequence, std::int64_t when, TaskKind kind = TaskKind::predict) {
@@ -206,7 +206,7 @@ TEST_CASE("a line with quotes and ends of lines is an instant with the same text
 TEST_CASE("a replacement has a separate track and its own name") {
   Rig rig;
   rig.recorder->ended(kPid, "killed by SIGKILL", at(20));
-  rig.recorder->chosen(kPid + 1, 0, 1, at(21));
+  rig.recorder->chosen(kPid + 1, {0}, 1, at(21));
   const TraceFile trace = rig.end();
   CHECK(trace.pid_of("a") == kPid);
   CHECK(trace.pid_of("a (replacement 1)") == kPid + 1);

@@ -33,10 +33,10 @@ Plan plan_of_batches(const std::string& assignment, std::size_t members, const s
 TEST_CASE("while batches are to be measured members are loaded with the smallest") {
   const Plan plan = plan_of_batches("[cpu, 'cuda:0']", 2, "batch_images: auto\nsegment_images: 512\n");
   CHECK(plan.batches == Batches::to_measure);
-  CHECK(plan.workers[0].request.batch_images == 4);
-  CHECK(plan.workers[0].request.warm_up_batches.empty());
-  CHECK(plan.workers[0].most_batch_images == 128);
-  CHECK(plan.workers[1].most_batch_images == 512);
+  CHECK(plan.members[0].request.batch_images == 4);
+  CHECK(plan.members[0].request.warm_up_batches.empty());
+  CHECK(plan.members[0].most_batch_images == 128);
+  CHECK(plan.members[1].most_batch_images == 512);
   CHECK(plan.notes.empty());
 }
 
@@ -45,7 +45,7 @@ TEST_CASE("while members train or are debugged auto is a number and the plan say
   options.training = true;
   Plan plan = plan_of_batches("cpu", 1, "batch_images: auto\nsegment_images: 20\n", options);
   CHECK(plan.batches == Batches::given);
-  CHECK(plan.workers[0].request.batch_images == 20);
+  CHECK(plan.members[0].request.batch_images == 20);
   CHECK(plan.notes ==
         std::vector<std::string>{"batch_images: auto is 20 here: nothing is measured while members learn"});
   options = {};
@@ -61,9 +61,9 @@ TEST_CASE("batches of an earlier run replace a measurement") {
   options.batch_images = {6, 20};
   const Plan plan = plan_of_batches("cpu", 2, "batch_images: auto\nsegment_images: 20\n", options);
   CHECK(plan.batches == Batches::measured_before);
-  CHECK(plan.workers[0].request.batch_images == 6);
-  CHECK(plan.workers[0].request.warm_up_batches == std::vector<std::uint32_t>{2});
-  CHECK(plan.workers[1].request.batch_images == 20);
+  CHECK(plan.members[0].request.batch_images == 6);
+  CHECK(plan.members[0].request.warm_up_batches == std::vector<std::uint32_t>{2});
+  CHECK(plan.members[1].request.batch_images == 20);
 }
 
 TEST_CASE("batches of an earlier run that do not fit are refused with what is wrong") {

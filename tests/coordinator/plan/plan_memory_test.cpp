@@ -59,7 +59,7 @@ TEST_CASE("the bounds are named and their sum is what is needed") {
   REQUIRE(plan.bounds.size() == 1 + 3 * 3);
   CHECK(plan.bounds[0].bytes == ArenaLayout{3, 10, {3, 32, 32}}.bytes());
   CHECK(plan.bounds[0].name.starts_with("arena: 3 slots x "));
-  CHECK(plan.bounds[1].bytes == ChannelLayout{3, 10, 4}.bytes());
+  CHECK(plan.bounds[1].bytes == ChannelLayout{3, 10, {4}}.bytes());
   CHECK(plan.bounds[1].name.starts_with("channel of m0: rings, 3 output slots x "));
   CHECK(plan.bounds[2].bytes == plan.bounds[1].bytes);
   CHECK(plan.bounds[2].name == "channel of a replacement of m0, in addition to that of the worker that died");
@@ -167,7 +167,7 @@ TEST_CASE("images that a worker makes for its member are a term and bytes in the
   CHECK(bytes.bounds[3].name == "images prepared for a: 4 x 3x32x32, and what resizing takes");
   CHECK(bytes.bounds[3].bytes == 4 * 3072 * sizeof(float));
   const Plan resized = plan_with(", input: {resize: [20, 30]}", Dtype::uint8);
-  const MemberRequest& request = resized.workers[0].request;
+  const MemberRequest& request = resized.members[0].request;
   CHECK(resized.bounds[3].bytes ==
         4 * 1800 * sizeof(float) + 1800 + Resampler::buffer_bytes(request.takes[0].input->resize, {3, 32, 32}));
   const Plan training = plan_with(", input: {mean: 0.5}", Dtype::uint8, true);
@@ -188,7 +188,7 @@ TEST_CASE("views of a batch are a term with their predictions and what resizing 
   REQUIRE(mirrored.bounds.size() == plain.bounds.size() + 1);
   CHECK(mirrored.bounds[3].name == "views of a: one view of 4 images, their predictions, and what resizing takes");
   CHECK(mirrored.bounds[3].bytes == (4 * (3072 + 3072) + 1024) * sizeof(float));
-  MemberRequest request = mirrored.workers[0].request;
+  MemberRequest request = mirrored.members[0].request;
   CHECK(request.views == std::vector<View>{{.kind = ViewKind::identity}, {.kind = ViewKind::hflip}});
   CHECK(request.seen() == ImageShape{3, 32, 32}.layout());
   Options training;

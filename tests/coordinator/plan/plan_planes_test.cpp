@@ -32,8 +32,8 @@ slots: 2
   const Plan plan = plan_with(spec);
   CHECK(plan.arena.arrays == std::vector<TensorLayout>{{Dtype::uint8, {3, 6, 4}}, {Dtype::uint8, {3, 8, 8}}});
   std::vector<std::uint32_t> arrays;
-  for (const WorkerPlan& worker : plan.workers) {
-    const TakenTensor& taken = worker.request.takes.at(0);
+  for (const MemberPlan& member : plan.members) {
+    const TakenTensor& taken = member.request.takes.at(0);
     arrays.push_back(taken.array);
     REQUIRE(taken.input);
     CHECK(taken.input->resize == Resize{});
@@ -41,8 +41,8 @@ slots: 2
     CHECK(taken.seen == (taken.array == 0 ? ImageShape{3, 6, 4} : ImageShape{3, 8, 8}).layout());
   }
   CHECK(arrays == std::vector<std::uint32_t>{0, 1, 0});
-  CHECK(plan.workers[0].request.takes[0].input->mean == std::vector<float>{0.5F});
-  CHECK(plan.workers[1].request.takes[0].input->std == std::vector<float>{2});
+  CHECK(plan.members[0].request.takes[0].input->mean == std::vector<float>{0.5F});
+  CHECK(plan.members[1].request.takes[0].input->std == std::vector<float>{2});
   CHECK(plan.bounds[0].bytes == plan.arena.bytes());
   CHECK(contains(plan.bounds[0].name,
                  "x 16.4 kB (segment of 10 images 3x6x4 as bytes and 3x8x8 as bytes, labels, numbers)"));

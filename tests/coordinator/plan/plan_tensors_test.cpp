@@ -58,14 +58,14 @@ TEST_CASE("each tensor is an array of the arena and members take them by name as
   CHECK(plan.input.images == 40);
   CHECK(sample_text(plan.input.tensors) ==
         "image (3x4x4 of uint8), table (7 of float32) and number (a number of int64)");
-  const std::vector<TakenTensor>& a = plan.workers[0].request.takes;
+  const std::vector<TakenTensor>& a = plan.members[0].request.takes;
   REQUIRE(a.size() == 2);
   CHECK(a[0] == TakenTensor::unchanged(kTable, 1));
   CHECK(a[1].array == 0);
   CHECK(a[1].stored == kImage);
   CHECK(a[1].seen == TensorLayout{Dtype::float32, {3, 2, 2}});
   CHECK(a[1].input->std == std::vector<float>{2});
-  const std::vector<TakenTensor>& b = plan.workers[1].request.takes;
+  const std::vector<TakenTensor>& b = plan.members[1].request.takes;
   REQUIRE(b.size() == 2);
   CHECK(b[0].as == "t");
   CHECK(b[0].array == 2);
@@ -80,8 +80,8 @@ TEST_CASE("each tensor is an array of the arena and members take them by name as
 TEST_CASE("an image of float32 for which a member asks nothing is not copied") {
   const Plan plan = tensors_plan(
       tensors_spec({"input.inputs.image.dtype=float32", "members.0.input={}", "members.1.input={mean: 1}"}));
-  CHECK_FALSE(plan.workers[0].request.takes[1].input);
-  CHECK(plan.workers[1].request.takes[1].input);
+  CHECK_FALSE(plan.members[0].request.takes[1].input);
+  CHECK(plan.members[1].request.takes[1].input);
 }
 
 TEST_CASE("what only files tell is checked when the plan is made") {

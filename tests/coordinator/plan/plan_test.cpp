@@ -23,13 +23,6 @@ std::optional<Error> refusal(const std::string& assignment, const Machine& machi
   return error_of([&] { plan_of(assignment, machine, members); });
 }
 
-std::string variable(const WorkerPlan& worker, const std::string& name) {
-  std::string value = "(not set)";
-  for (const auto& [key, text] : worker.environment)
-    if (key == name) value = text;
-  return value;
-}
-
 std::vector<std::string> devices(const Plan& plan) {
   std::vector<std::string> texts;
   for (const WorkerPlan& worker : plan.workers) texts.push_back(worker.device);
@@ -58,26 +51,26 @@ TEST_CASE("a core set pins the worker to those cores") {
   const Plan plan = plan_of("{m0: 'cpu:0-1', m1: {cpu: [3]}}", machine_of(4));
   CHECK(plan.workers[0].cores == std::vector<int>{0, 1});
   CHECK(plan.workers[0].device == "cpu:0-1");
-  CHECK(plan.workers[0].request.threads == 2);
+  CHECK(plan.members[0].request.threads == 2);
   CHECK(plan.workers[1].cores == std::vector<int>{3});
-  CHECK(plan.workers[1].request.threads == 1);
+  CHECK(plan.members[1].request.threads == 1);
   CHECK_FALSE(plan.workers[0].shares_cores);
 }
 
 TEST_CASE("a member without cores may use all and is not pinned") {
   const Plan plan = plan_of("cpu", machine_of(4), 1);
   CHECK(plan.workers[0].cores.empty());
-  CHECK(plan.workers[0].request.threads == 4);
+  CHECK(plan.members[0].request.threads == 4);
   CHECK(variable(plan.workers[0], "OMP_NUM_THREADS") == "4");
   CHECK(variable(plan.workers[0], "MKL_NUM_THREADS") == "4");
 }
 
 TEST_CASE("workers that share cores share the threads and wait passively") {
   const Plan plan = plan_of("{m0: 'cpu:0-3', m1: 'cpu:0-3', m2: 'cpu:4'}", machine_of(5), 3);
-  CHECK(plan.workers[0].request.threads == 2);
+  CHECK(plan.members[0].request.threads == 2);
   CHECK(plan.workers[0].shares_cores);
   CHECK(variable(plan.workers[0], "OMP_WAIT_POLICY") == "passive");
-  CHECK(plan.workers[2].request.threads == 1);
+  CHECK(plan.members[2].request.threads == 1);
   CHECK_FALSE(plan.workers[2].shares_cores);
   CHECK(variable(plan.workers[2], "OMP_WAIT_POLICY") == "(not set)");
 }
@@ -85,29 +78,27 @@ TEST_CASE("workers that share cores share the threads and wait passively") {
 TEST_CASE("core sets that overlap in one core share it") {
   const Plan plan = plan_of("{m0: 'cpu:0-2', m1: 'cpu:2-3'}", machine_of(4));
   CHECK(plan.workers[0].shares_cores);
-  CHECK(plan.workers[0].request.threads == 1);
-  CHECK(plan.workers[1].request.threads == 1);
+  CHECK(plan.members[0].request.threads == 1);
+  CHECK(plan.members[1].request.threads == 1);
 }
 
 TEST_CASE("every worker has a thread even with few cores") {
   const Plan plan = plan_of("cpu", machine_of(1), 4);
-  for (const WorkerPlan& worker : plan.workers) {
-    CHECK(worker.request.threads == 1);
-    CHECK(worker.shares_cores);
-  }
+  for (const MemberPlan& member : plan.members) CHECK(member.request.threads == 1);
+  for (const WorkerPlan& worker : plan.workers) CHECK(worker.shares_cores);
 }
 
 TEST_CASE("a quota counts as the cores that it is worth") {
-  CHECK(plan_of("cpu", machine_of(4, 1.5), 1).workers[0].request.threads == 1);
-  CHECK(plan_of("cpu", machine_of(4, 3.0), 1).workers[0].request.threads == 3);
-  CHECK(plan_of("cpu", machine_of(4, 0.5), 1).workers[0].request.threads == 1);
-  CHECK(plan_of("cpu", machine_of(8, 4.0), 2).workers[0].request.threads == 2);
-  CHECK(plan_of("cpu", machine_of(2, 16.0), 1).workers[0].request.threads == 2);
+  CHECK(plan_of("cpu", machine_of(4, 1.5), 1).members[0].request.threads == 1);
+  CHECK(plan_of("cpu", machine_of(4, 3.0), 1).members[0].request.threads == 3);
+  CHECK(plan_of("cpu", machine_of(4, 0.5), 1).members[0].request.threads == 1);
+  CHECK(plan_of("cpu", machine_of(8, 4.0), 2).members[0].request.threads == 2);
+  CHECK(plan_of("cpu", machine_of(2, 16.0), 1).members[0].request.threads == 2);
 }
 
 TEST_CASE("threads that the user sets are used unchanged") {
   const Plan plan = plan_of("cpu", machine_of(4), 2, "threads: 3\n");
-  CHECK(plan.workers[0].request.threads == 3);
+  CHECK(plan.members[0].request.threads == 3);
   CHECK(variable(plan.workers[0], "OMP_NUM_THREADS") == "3");
 }
 
@@ -152,7 +143,7 @@ TEST_CASE("all members that cannot be placed are named at once") {
 TEST_CASE("null is the first GPU if there is one and says so") {
   const Plan plan = plan_of("{m0: null, m1: cpu}", with_gpus(machine_of(2)));
   CHECK(devices(plan) == Texts{"cuda:0 (H200)", "cpu"});
-  CHECK(plan.workers[0].assigned == "null");
+  CHECK(plan.members[0].assigned == "null");
   CHECK(plan.notes == Texts{"m0 runs on cuda:0 (H200), because 'assignment' gives it no device"});
 }
 
@@ -174,10 +165,10 @@ TEST_CASE("members that nothing is assigned to share one note") {
 
 TEST_CASE("a GPU is chosen by its uuid in the worker's environment") {
   const Plan plan = plan_of("{m0: cuda:1, m1: cpu}", with_gpus(machine_of(2)));
-  CHECK(plan.workers[0].request.cuda);
+  CHECK(plan.members[0].request.cuda);
   CHECK(variable(plan.workers[0], "CUDA_VISIBLE_DEVICES") == "GPU-bbbb");
   CHECK(variable(plan.workers[0], "NVIDIA_TF32_OVERRIDE") == "0");
-  CHECK_FALSE(plan.workers[1].request.cuda);
+  CHECK_FALSE(plan.members[1].request.cuda);
   CHECK(variable(plan.workers[1], "CUDA_VISIBLE_DEVICES").empty());
 }
 
@@ -190,7 +181,7 @@ TEST_CASE("a MIG instance is passed on to CUDA if there is any GPU") {
 
 TEST_CASE("a batch is not longer than a segment and the rest of a segment is warmed up") {
   const auto request = [](const std::string& more) {
-    return plan_of("cpu", machine_of(2), 1, more).workers[0].request;
+    return plan_of("cpu", machine_of(2), 1, more).members[0].request;
   };
   CHECK(request("segment_images: 10\nbatch_images: 4\n").batch_images == 4);
   CHECK(request("segment_images: 10\nbatch_images: 4\n").warm_up_batches == std::vector<std::uint32_t>{2});
@@ -201,7 +192,7 @@ TEST_CASE("a batch is not longer than a segment and the rest of a segment is war
 TEST_CASE("the batches of a last segment are warmed up if its length is known") {
   const auto batches = [](std::uint64_t images) {
     return plan_of("cpu", machine_of(2), 1, "segment_images: 10\nbatch_images: 4\n", {}, {}, images)
-        .workers[0]
+        .members[0]
         .request.warm_up_batches;
   };
   using Sizes = std::vector<std::uint32_t>;
@@ -234,22 +225,22 @@ assignment: cpu
 )";
   const auto spec = config::load_text(yaml, "test");
   const Plan plan = make_plan(spec, machine_of(1), {{3, 4, 5}, {}}, {});
-  const WorkerPlan& worker = plan.workers[0];
-  CHECK(worker.request.name == "a");
-  CHECK(worker.request.weights == "w.safetensors");
-  CHECK(worker.request.seed == 77);
-  CHECK(worker.request.seen() == ImageShape{3, 4, 5}.layout());
-  CHECK(worker.request.over == OutputKind::logits);
-  CHECK(worker.request.copy_input);
-  CHECK(worker.request.train_batch_images == 6);
-  CHECK(worker.request.learning_rate == 0.5);
-  CHECK(worker.request.bootstrap);
-  CHECK(worker.epochs == 5);
-  CHECK(worker.weights == "w.safetensors");
+  const MemberPlan& member = plan.members[0];
+  CHECK(member.request.name == "a");
+  CHECK(member.request.weights == "w.safetensors");
+  CHECK(member.request.seed == 77);
+  CHECK(member.request.seen() == ImageShape{3, 4, 5}.layout());
+  CHECK(member.request.over == OutputKind::logits);
+  CHECK(member.request.copy_input);
+  CHECK(member.request.train_batch_images == 6);
+  CHECK(member.request.learning_rate == 0.5);
+  CHECK(member.request.bootstrap);
+  CHECK(member.epochs == 5);
+  CHECK(member.weights == "w.safetensors");
   CHECK(plan.weights == std::vector<float>{2.5F});
   Options training;
   training.training = true;
-  CHECK(make_plan(spec, machine_of(1), {{3, 4, 5}, {}}, training).workers[0].request.weights == "i.safetensors");
+  CHECK(make_plan(spec, machine_of(1), {{3, 4, 5}, {}}, training).members[0].request.weights == "i.safetensors");
 }
 
 TEST_CASE("a plan says for how long the others continue while a worker is replaced") {
@@ -334,7 +325,7 @@ Plan plan_over(const std::string& member, const std::string& rest, Dtype pixels)
 
 TEST_CASE("a member sees the images in the arena as its own input changes them") {
   const Plan plan = plan_over(", input: {resize: 4, crop: [3, 2], std: 2}", "", Dtype::uint8);
-  const MemberRequest& request = plan.workers[0].request;
+  const MemberRequest& request = plan.members[0].request;
   CHECK(plan.arena.arrays.front().dtype == Dtype::uint8);
   REQUIRE(request.takes.size() == 1);
   CHECK(request.takes[0].stored == ImageShape{3, 8, 12}.layout(Dtype::uint8));
@@ -347,7 +338,7 @@ TEST_CASE("the preprocessing of the whole is every other member's input if worke
   const std::string random =
       "input: {dataset: random, count: 3, shape: [3, 8, 12], preprocess: {mean: 0.5, std: [1, 2, 3]}}";
   const auto input = [&](const std::string& member, const std::string& rest, Dtype pixels) {
-    return plan_over(member, rest, pixels).workers[0].request.takes[0].input;
+    return plan_over(member, rest, pixels).members[0].request.takes[0].input;
   };
   CHECK_FALSE(input("", random, Dtype::float32));  // the source prepares them
   const std::string folder = "input: {dataset: folder, path: d, preprocess: {mean: 0.5, std: [1, 2, 3]}}";
@@ -359,8 +350,8 @@ TEST_CASE("the preprocessing of the whole is every other member's input if worke
                                                    random,
                                                "test"),
                              machine_of(1), {{3, 8, 12}, {}}, {});
-  CHECK(two.workers[0].request.takes[0].input == MemberInput{{}, {9}, {}});
-  CHECK(two.workers[1].request.takes[0].input == MemberInput{{}, {0.5F}, {1, 2, 3}});
+  CHECK(two.members[0].request.takes[0].input == MemberInput{{}, {9}, {}});
+  CHECK(two.members[1].request.takes[0].input == MemberInput{{}, {0.5F}, {1, 2, 3}});
   CHECK_FALSE(input(", input: {}", "", Dtype::float32));  // there is nothing to do
 }
 

@@ -37,4 +37,12 @@ inline Plan plan_of(const std::string& assignment, const Machine& machine, std::
   return make_plan(config::load_text(yaml, "test", {{}, assign}), machine, {{3, 32, 32}, images}, options);
 }
 
+/// A variable of the worker's environment.
+inline std::string variable(const WorkerPlan& worker, const std::string& name) {
+  std::string value = "(not set)";
+  for (const auto& [key, text] : worker.environment)
+    if (key == name) value = text;
+  return value;
+}
+
 }  // namespace tutti::test

@@ -180,9 +180,9 @@ TEST_CASE("the plan knows the width of saved predictions and counts no memory fo
   const SavedPlace place;
   write_array<double>(place.file(), "<f8", "(10, 4)", std::vector<double>(40, 0.25));
   const Plan plan = make_plan(place.spec("segment_images: 8\nslots: 2\n"), machine_of(1), SavedPlace::input(), {});
-  REQUIRE(plan.workers.front().request.saved);
-  CHECK(plan.workers.front().request.takes.size() == 1);
-  CHECK_FALSE(plan.workers.front().request.takes.front().input);
+  REQUIRE(plan.members.front().request.saved);
+  CHECK(plan.members.front().request.takes.size() == 1);
+  CHECK_FALSE(plan.members.front().request.takes.front().input);
   std::string names;
   for (const Bound& bound : plan.bounds) names += bound.name + "\n";
   CHECK(contains(names, "channel of m: rings, 2 output slots x 128 B\n"));
@@ -190,7 +190,7 @@ TEST_CASE("the plan knows the width of saved predictions and counts no memory fo
   CHECK(std::ranges::count(plan.notes, place.file() + " holds float64, which becomes float32") == 1);
   Options training;
   training.training = true;
-  CHECK_FALSE(make_plan(place.spec(), machine_of(1), SavedPlace::input(), training).workers.front().request.saved);
+  CHECK_FALSE(make_plan(place.spec(), machine_of(1), SavedPlace::input(), training).members.front().request.saved);
 }
 
 }  // namespace

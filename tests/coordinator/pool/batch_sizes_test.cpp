@@ -11,9 +11,9 @@ namespace {
 Plan plan_of_batches(Batches batches) {
   Plan plan;
   plan.batches = batches;
-  plan.workers.resize(2);
-  plan.workers[0].request.batch_images = 4;
-  plan.workers[1].request.batch_images = 8;
+  plan.members.resize(2);
+  plan.members[0].request.batch_images = 4;
+  plan.members[1].request.batch_images = 8;
   return plan;
 }
 

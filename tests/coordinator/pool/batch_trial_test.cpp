@@ -9,10 +9,13 @@ namespace {
 Plan members(const std::vector<std::string>& names) {
   Plan plan;
   for (const std::string& name : names) {
+    MemberPlan member;
+    member.request.name = name;
+    member.request.model = SmallCnnModel{};
     WorkerPlan worker;
-    worker.request.name = name;
-    worker.request.model = SmallCnnModel{};
+    worker.members = {Rank(plan.members.size())};
     worker.device = "cpu";
+    plan.members.push_back(member);
     plan.workers.push_back(worker);
   }
   return plan;
@@ -23,9 +26,9 @@ using Groups = std::vector<std::vector<Rank>>;
 TEST_CASE("members of the same model on the same device share a batch") {
   Plan plan = members({"a", "b", "c", "d", "e"});
   CHECK(batch_groups(plan) == Groups{{0, 1, 2, 3, 4}});
-  plan.workers[1].request.model = MlpModel{{10}};
+  plan.members[1].request.model = MlpModel{{10}};
   plan.workers[2].device = "cpu:1";
-  plan.workers[4].request.threads = 2;
+  plan.members[4].request.threads = 2;
   CHECK(batch_groups(plan) == Groups{{0, 3}, {1}, {2}, {4}});
 }
 

@@ -12,7 +12,7 @@ namespace tutti::test {
 /// A channel whose output slot `slot` holds `values`.
 inline std::shared_ptr<const Channel> channel_with(const ArenaLayout& arena, std::uint32_t slot,
                                                    const std::vector<float>& values, std::uint32_t width) {
-  const ChannelLayout layout{arena.slots, arena.images, width};
+  const ChannelLayout layout{arena.slots, arena.images, {width}};
   MemoryFile file = MemoryFile::create("test");
   file.allocate(layout.bytes(), "a test");
   auto channel = std::make_shared<Channel>(file, layout);

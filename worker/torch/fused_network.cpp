@@ -1,5 +1,6 @@
-#include "bench/single/torch/fused_network.hpp"
+#include "worker/torch/fused_network.hpp"
 
+#include <ATen/Context.h>
 #include <ATen/ops/baddbmm.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/conv2d.h>
@@ -11,12 +12,9 @@
 
 #include <array>
 
-namespace tutti::bench {
+namespace tutti::worker {
 namespace {
 
-using worker::Network;
-
-constexpr std::int64_t kKernel = 3;
 constexpr std::array<std::int64_t, 2> kNone{0, 0};  // padding
 constexpr std::array<std::int64_t, 2> kOne{1, 1};   // stride, dilation
 
@@ -46,15 +44,16 @@ FusedNetwork::FusedNetwork(const std::vector<Network>& members) : members_(std::
   for (std::size_t i = 0; i < members.front().dense.size(); ++i) {
     const Stacked all = layer_of(members, &Network::dense, i);
     if (i == 0 && convolutions_.empty())
-      first_dense_.emplace(worker::Dense{at::cat(all.weights), at::cat(all.biases)});
+      first_dense_.emplace(Dense{at::cat(all.weights), at::cat(all.biases)});
     else
       dense_.push_back({at::stack(all.weights).transpose(1, 2).contiguous(), at::stack(all.biases).unsqueeze(1)});
   }
 }
 
-void FusedNetwork::pack(const ImageShape& shape, std::int64_t batch) {
-  std::int64_t height = shape.height;
-  std::int64_t width = shape.width;
+void FusedNetwork::pack(const TensorLayout& seen, std::int64_t batch) {
+  if (convolutions_.empty() || !at::globalContext().hasMKLDNN() || !convolutions_.front().weight.is_cpu()) return;
+  auto height = static_cast<std::int64_t>(seen.dims.at(1));
+  auto width = static_cast<std::int64_t>(seen.dims.at(2));
   for (Convolution& layer : convolutions_) {
     const std::vector<std::int64_t> input{batch, layer.weight.size(1) * layer.groups, height, width};
     layer.weight = at::mkldnn_reorder_conv2d_weight(layer.weight.to_mkldnn(), kNone, kOne, kOne, layer.groups,
@@ -69,7 +68,7 @@ at::Tensor FusedNetwork::operator()(const at::Tensor& images) const {
   const std::int64_t count = images.size(0);
   at::Tensor x = images;
   if (first_dense_) {
-    x = at::linear(x.flatten(1), first_dense_->weight, first_dense_->bias);
+    x = at::linear(x.dim() > 1 ? x.flatten(1) : x.unsqueeze(1), first_dense_->weight, first_dense_->bias);
     if (!dense_.empty()) x.relu_();
   } else {
     const bool packed = convolutions_.front().weight.is_mkldnn();
@@ -95,4 +94,4 @@ at::Tensor FusedNetwork::convolve(const Convolution& layer, const at::Tensor& x)
   return y;
 }
 
-}  // namespace tutti::bench
+}  // namespace tutti::worker

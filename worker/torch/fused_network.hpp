@@ -7,7 +7,7 @@
 //   other dense layers  one batched matrix product, [members, count, in] x [members, in, out] plus the biases
 //
 // Sums run in another order than in the members' own kernels, so that the last bits differ: kTolerance of
-// bench/protocol.hpp.
+// bench/protocol.hpp bounds by how much.
 #pragma once
 
 #include <cstdint>
@@ -18,16 +18,16 @@
 
 #include "worker/torch/network.hpp"
 
-namespace tutti::bench {
+namespace tutti::worker {
 
 class FusedNetwork {
  public:
   /// Makes it from equal networks, on their device.
-  explicit FusedNetwork(const std::vector<worker::Network>& members);
+  explicit FusedNetwork(const std::vector<Network>& members);
 
   /// On the CPU: puts the convolutions' weights into oneDNN's blocked layout, as in the members, chosen for `batch`
-  /// images of `shape`. Call it once.
-  void pack(const ImageShape& shape, std::int64_t batch);
+  /// images like `seen`. Call it once.
+  void pack(const TensorLayout& seen, std::int64_t batch);
 
   /// Logits [members, count, classes] for `images` [count, channels, height, width].
   at::Tensor operator()(const at::Tensor& images) const;
@@ -48,8 +48,8 @@ class FusedNetwork {
 
   std::int64_t members_;
   std::vector<Convolution> convolutions_;
-  std::optional<worker::Dense> first_dense_;  // [members * out, in], [members * out]
+  std::optional<Dense> first_dense_;  // [members * out, in], [members * out]
   std::vector<Dense> dense_;
 };
 
-}  // namespace tutti::bench
+}  // namespace tutti::worker

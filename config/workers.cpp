@@ -1,0 +1,137 @@
+#include "config/workers.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "common/counted.hpp"
+#include "config/assignment.hpp"
+#include "config/ranks.hpp"
+#include "config/reader.hpp"
+
+namespace tutti::config {
+namespace {
+
+std::string_view name_of(Library library) {
+  switch (library) {
+    case Library::torch:
+      return "LibTorch";
+    case Library::onnxruntime:
+      return "ONNX Runtime";
+    case Library::none:
+      break;
+  }
+  return "no library";
+}
+
+/// Two libraries in one process would each start threads for all of its cores.
+void check_libraries(const ReadUnit& unit, const std::vector<ReadMember>& members, Violations& violations) {
+  const ReadMember* first = nullptr;
+  for (const std::size_t rank : unit.spec.members) {
+    const Library library = facts_of(members[rank].spec.model.kind).library;
+    if (library == Library::none) continue;
+    if (first == nullptr) {
+      first = &members[rank];
+      continue;
+    }
+    const Library other = facts_of(first->spec.model.kind).library;
+    if (library == other) continue;
+    violations.add(unit.position,
+                   fmt::format("members '{}' and '{}' cannot share a worker: one computes with {}, the "
+                               "other with {}; give them a worker each",
+                               first->spec.name, members[rank].spec.name, name_of(other), name_of(library)));
+    return;
+  }
+}
+
+/// Fused members are one network: equal, and over the same samples.
+void check_fused(const ReadUnit& unit, const std::vector<ReadMember>& members, Violations& violations) {
+  if (unit.spec.mode != UnitMode::fused || unit.spec.members.empty()) return;
+  const MemberSpec& first = members[unit.spec.members.front()].spec;
+  const auto why_not = [&](const MemberSpec& member) -> std::string_view {
+    const bool native =
+        std::holds_alternative<SmallCnnModel>(member.model.kind) || std::holds_alternative<MlpModel>(member.model.kind);
+    if (!native) return "only members of the kind small-cnn or mlp can";
+    if (member.model.kind != first.model.kind) return "they are different networks";
+    if (member.takes != first.takes || member.input != first.input) return "they see different samples";
+    if (!member.views.empty()) return "members with 'views' see several samples for one";
+    return {};
+  };
+  for (const std::size_t rank : unit.spec.members) {
+    const MemberSpec& member = members[rank].spec;
+    const std::string_view why = why_not(member);
+    if (why.empty()) continue;
+    const bool alone = &member == &first;
+    violations.add(unit.position, fmt::format("{} cannot be fused: {}; use 'mode: loop' or 'mode: threads'",
+                                              alone ? fmt::format("member '{}'", first.name)
+                                                    : fmt::format("members '{}' and '{}'", first.name, member.name),
+                                              why));
+    return;
+  }
+}
+
+ReadUnit read_unit(const Tree& tree, const std::vector<ReadMember>& members, Violations& violations) {
+  ReadUnit unit{{}, {}, tree.position};
+  Fields fields(tree, "an entry of 'workers'", violations);
+  if (const Tree* list = fields.require("members", "the members that share the worker, such as [cnn-0, cnn-1]");
+      list != nullptr) {
+    unit.spec.members = read_ranks(*list, "members", members, violations);
+    std::ranges::sort(unit.spec.members);
+    if (unit.spec.members.size() > kMaxUnit)
+      violations.add(list->position, fmt::format("a worker hosts {} here; the most are {}; use several workers",
+                                                 counted(unit.spec.members.size(), "member"), kMaxUnit));
+  }
+  if (const Tree* device = fields.find("device"); device != nullptr) unit.device = read_device(*device, violations);
+  fields.choice("mode", unit.spec.mode);
+  fields.finish();
+  check_libraries(unit, members, violations);
+  check_fused(unit, members, violations);
+  return unit;
+}
+
+}  // namespace
+
+std::vector<ReadUnit> read_workers(const Tree& tree, const std::vector<ReadMember>& members, Violations& violations) {
+  std::vector<ReadUnit> units;
+  if (tree.kind != Tree::Kind::list) {
+    violations.add(tree.position, fmt::format("'workers' must be a list such as [{{members: [cnn-0, cnn-1], device: "
+                                              "cpu:0}}], not {}",
+                                              describe(tree)));
+    return units;
+  }
+  std::vector<bool> named(members.size());
+  for (const Tree& item : tree.items) {
+    ReadUnit unit = read_unit(item, members, violations);
+    for (const std::size_t rank : unit.spec.members) {
+      if (named[rank])
+        violations.add(item.position, fmt::format("'workers' names member '{}' twice; it runs in one of them",
+                                                  members[rank].spec.name));
+      named[rank] = true;
+    }
+    units.push_back(std::move(unit));
+  }
+  return units;
+}
+
+std::vector<std::optional<Device>> devices_of(const std::vector<ReadUnit>& units, std::size_t members) {
+  std::vector<std::optional<Device>> devices(members);
+  for (const ReadUnit& unit : units)
+    for (const std::size_t rank : unit.spec.members) devices[rank] = unit.device;
+  return devices;
+}
+
+void check_devices(const std::vector<ReadUnit>& units, const std::vector<ReadMember>& members, Violations& violations) {
+  for (const ReadUnit& unit : units)
+    for (const std::size_t rank : unit.spec.members) {
+      const MemberSpec& first = members[unit.spec.members.front()].spec;
+      const MemberSpec& other = members[rank].spec;
+      if (first.device == other.device) continue;
+      violations.add(unit.position, fmt::format("members '{}' and '{}' share a worker, but one is assigned {} and the "
+                                                "other {}; give both the same device, or say 'device' here",
+                                                first.name, other.name, to_text(first.device), to_text(other.device)));
+      break;
+    }
+}
+
+}  // namespace tutti::config

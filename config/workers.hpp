@@ -1,0 +1,31 @@
+// Reads `workers:`: which members share a worker, and how it runs them.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "config/members.hpp"
+#include "config/tree.hpp"
+
+namespace tutti::config {
+
+/// The most members that share a worker.
+constexpr std::size_t kMaxUnit = 256;
+
+/// An entry as read.
+struct ReadUnit {
+  UnitSpec spec;
+  std::optional<Device> device{};  ///< of all its members; nothing: what `assignment` says
+  SourcePosition position;
+};
+
+/// A member that two entries name is a violation, and members that compute with different libraries in one entry.
+std::vector<ReadUnit> read_workers(const Tree& tree, const std::vector<ReadMember>& members, Violations& violations);
+
+/// The device that `workers` gives to each member, by rank; nothing: none.
+std::vector<std::optional<Device>> devices_of(const std::vector<ReadUnit>& units, std::size_t members);
+
+/// A worker runs on one device: members of a unit that have others are a violation. Their devices were read.
+void check_devices(const std::vector<ReadUnit>& units, const std::vector<ReadMember>& members, Violations& violations);
+
+}  // namespace tutti::config

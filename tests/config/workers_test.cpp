@@ -1,0 +1,94 @@
+// `workers`: which members share one, where it runs, and what is refused.
+#include <doctest/doctest.h>
+
+#include "config/load.hpp"
+#include "tests/common/error_of.hpp"
+
+namespace tutti::test {
+namespace {
+
+/// A description of four members with these lines.
+std::string with(const std::string& lines) {
+  return "members:\n"
+         "  - {name: a, model: {kind: small-cnn}}\n"
+         "  - {name: b, model: {kind: small-cnn}}\n"
+         "  - {name: c, model: {kind: mlp, layers: [10]}}\n"
+         "  - {name: d, model: {kind: onnx, path: d.onnx}}\n" +
+         lines;
+}
+
+config::EnsembleSpec load(const std::string& lines) { return config::load_text(with(lines), "e.yaml", {{}, {}}, {}); }
+
+std::string problem(const std::string& lines, const std::vector<std::string>& devices = {}) {
+  const auto error = error_of([&] { config::load_text(with(lines), "e.yaml", {{}, devices}, {}); });
+  return error ? error->detail().empty() ? error->message() : error->detail() : "nothing";
+}
+
+TEST_CASE("members that are named together share a worker and take its device") {
+  const auto spec =
+      load("assignment: cpu\nworkers: [{members: [c, a], device: cpu:0, mode: threads}, {members: [d]}]\n");
+  CHECK(spec.workers == std::vector<config::UnitSpec>{{{0, 2}, UnitMode::threads}, {{3}, UnitMode::loop}});
+  CHECK(config::to_text(spec.members[0].device) == "cpu:0");
+  CHECK(config::to_text(spec.members[1].device) == "cpu");
+  CHECK(config::to_text(spec.members[2].device) == "cpu:0");
+}
+
+TEST_CASE("what the description in effect says of workers is read back as the same") {
+  const auto spec = load("assignment: cpu\nworkers: [{members: [a, b], device: cpu:1}]\n");
+  const auto again = config::load_text(spec.effective_yaml, "effective", {{}, {}}, {});
+  CHECK(again.workers == spec.workers);
+  CHECK(again.members == spec.members);
+}
+
+TEST_CASE("an assignment needs no device for members that a worker's device places") {
+  const auto spec = load("assignment: {c: cpu:1, d: cpu:1}\nworkers: [{members: [a, b], device: cpu:0}]\n");
+  CHECK(config::to_text(spec.members[1].device) == "cpu:0");
+  CHECK(config::to_text(spec.members[3].device) == "cpu:1");
+}
+
+TEST_CASE("workers that make no sense are refused with their position") {
+  CHECK(problem("workers: {members: [a, b]}\n") ==
+        "e.yaml:6:10: 'workers' must be a list such as [{members: [cnn-0, cnn-1], device: cpu:0}], not a map");
+  CHECK(
+      problem("workers: [{device: cpu:0}]\n") ==
+      "e.yaml:6:11: an entry of 'workers' needs 'members', the members that share the worker, such as [cnn-0, cnn-1]");
+  CHECK(problem("workers: [{members: []}]\n") ==
+        "e.yaml:6:21: 'members' must be a list of members such as [cnn-0, cnn-1], not an empty one");
+  CHECK(problem("workers: [{members: [a, e]}]\n") == "e.yaml:6:25: 'members' names 'e', but no member has that name");
+  CHECK(problem("workers: [{members: [a, b]}, {members: [b, c]}]\n") ==
+        "e.yaml:6:30: 'workers' names member 'b' twice; it runs in one of them");
+  CHECK(problem("workers: [{members: [a, b], mode: fast}]\n") ==
+        "e.yaml:6:35: 'mode' must be loop, threads or fused, not 'fast'");
+  CHECK(problem("workers: [{members: [a, b], devise: cpu}]\n").find("did you mean 'device'?") != std::string::npos);
+  CHECK(problem("workers: [{members: [a, b], device: tpu}]\n") != "nothing");
+}
+
+TEST_CASE("a worker runs on one device") {
+  CHECK(problem("assignment: [cpu:0, cpu:1, cpu, cpu]\nworkers: [{members: [a, b]}]\n") ==
+        "e.yaml:7:11: members 'a' and 'b' share a worker, but one is assigned cpu:0 and the other cpu:1; give both the "
+        "same device, or say 'device' here");
+  CHECK(problem("assignment: {a: cpu:1, b: cpu:0, c: cpu, d: cpu}\nworkers: [{members: [a, b], device: cpu:0}]\n") ==
+        "e.yaml:6:13: member 'a' is assigned cpu:1, but its worker runs on cpu:0 ('workers'); say it once");
+  CHECK(
+      problem("workers: [{members: [a, b], device: cpu:0}]\n", {"b=cpu:1"}) ==
+      "command line: '--assign': member 'b' is assigned cpu:1, but its worker runs on cpu:0 ('workers'); say it once");
+}
+
+TEST_CASE("members that compute with different libraries cannot share a worker") {
+  CHECK(problem("workers: [{members: [a, d]}]\n") ==
+        "e.yaml:6:11: members 'a' and 'd' cannot share a worker: one computes with LibTorch, the other with ONNX "
+        "Runtime; give them a worker each");
+}
+
+TEST_CASE("only equal networks over the same samples are fused") {
+  CHECK(problem("workers: [{members: [a, b], mode: fused}]\n") == "nothing");
+  CHECK(problem("workers: [{members: [a, c], mode: fused}]\n") ==
+        "e.yaml:6:11: members 'a' and 'c' cannot be fused: they are different networks; use 'mode: loop' or 'mode: "
+        "threads'");
+  CHECK(problem("workers: [{members: [d], mode: fused}]\n") ==
+        "e.yaml:6:11: member 'd' cannot be fused: only members of the kind small-cnn or mlp can; use 'mode: loop' or "
+        "'mode: threads'");
+}
+
+}  // namespace
+}  // namespace tutti::test

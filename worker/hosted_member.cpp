@@ -1,0 +1,154 @@
+#include "worker/hosted_member.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <stdexcept>
+
+#include <tutti/error.hpp>
+
+#include "common/check.hpp"
+#include "common/kill_point.hpp"
+#include "common/not_finite.hpp"
+#include "common/print_ids.hpp"
+#include "common/random.hpp"
+#include "common/wire/arena.hpp"
+#include "worker/checkpoint.hpp"
+
+namespace tutti::worker {
+
+std::uint64_t steady_nanoseconds() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
+}
+
+CompletionRecord completion_of(const TaskRecord& task) {
+  return {task.sequence, task.segment, task.generation, task.slot, task.images, task.seat};
+}
+
+std::vector<SlotView<const std::byte>> arrays_of(const MemberRequest& request, const ArenaLayout& layout,
+                                                 const std::byte* arena, const TaskRecord& task) {
+  std::vector<SlotView<const std::byte>> arrays;
+  for (const TakenTensor& taken : request.takes)
+    arrays.push_back(slot_view(arena, layout, task.slot, task.images, taken.array));
+  return arrays;
+}
+
+void note_not_finite(std::span<const float> answers, std::uint32_t width, CompletionRecord& completion) {
+  if (const auto place = first_not_finite(answers)) {
+    completion.status = CompletionStatus::not_finite;
+    completion.detail = static_cast<std::uint32_t>(*place / width);
+  }
+}
+
+HostedMember::HostedMember(const MemberParts& parts)
+    : parts_(parts), preprocess_(parts.request), batch_images_(parts.request.batch_images) {}
+
+// ---- commands ------------------------------------------------------------------------------------------------------
+
+void HostedMember::begin_training() {
+  trainable().begin_training();
+  trained_up_to_.reset();
+}
+
+void HostedMember::restore(const control::Restore& restore) {
+  if (restore.file >= parts_.checkpoints.size())
+    throw std::logic_error(fmt::format("there is no checkpoint file {}", restore.file));
+  trained_up_to_ = SegmentId(read_checkpoint(parts_.checkpoints[restore.file], parts_.request, trainable()));
+}
+
+void HostedMember::save(const control::Save& save) { trainable("saved").save(save.path); }
+
+// ---- tasks ---------------------------------------------------------------------------------------------------------
+
+CompletionRecord HostedMember::perform(const TaskRecord& task) {
+  const bool trains = task.kind == TaskKind::train;
+  TUTTI_CHECK(task.seat == parts_.seat);
+  TUTTI_CHECK(task.slot.value() < parts_.start.arena.slots);
+  TUTTI_CHECK(task.images <= parts_.start.arena.images);
+  TUTTI_CHECK(trains || (task.batch_images > 0 && task.batch_images <= parts_.start.arena.images));
+  TUTTI_CHECK(task.checkpoint <= parts_.checkpoints.size());
+  TUTTI_CHECK(trains || task.checkpoint == 0);
+  kill_point("worker.task_popped");
+  CompletionRecord completion = completion_of(task);
+  completion.begun_nanoseconds = steady_nanoseconds();
+  if (trains)
+    train(task, completion);
+  else
+    predict(task, completion);
+  completion.written_nanoseconds = steady_nanoseconds();
+  completion.busy_nanoseconds = completion.written_nanoseconds - completion.begun_nanoseconds;
+  kill_point("worker.answer_written");
+  if (task.checkpoint != 0) {
+    keep_checkpoint(task);
+    completion.written_nanoseconds = steady_nanoseconds();
+  }
+  return completion;
+}
+
+void HostedMember::predict(const TaskRecord& task, CompletionRecord& completion) {
+  const std::vector<SlotView<const std::byte>> arrays =
+      arrays_of(parts_.request, parts_.start.arena, parts_.arena, task);
+  const std::span<const std::uint64_t> numbers = arrays.front().numbers;
+  const std::span<float> answers = parts_.channel.output(task.slot, task.images, parts_.seat);
+  const std::uint32_t width = parts_.channel.layout().width(parts_.seat);
+  if (task.batch_images != batch_images_) parts_.model.expect_batches(batch_images_ = task.batch_images);
+  parts_.model.begin_segment(numbers.empty() ? 0 : numbers.front());
+  // Batches never cross a segment, and the cut depends only on its length and the batch size.
+  for (std::uint32_t first = 0; first < task.images; first += task.batch_images) {
+    const std::uint32_t count = std::min(task.batch_images, task.images - first);
+    parts_.model.predict(preprocess_.samples(arrays, first, count).numbered(numbers.subspan(first, count)), count,
+                         answers.subspan(std::size_t{first} * width, std::size_t{count} * width));
+    stamp_progress();
+    kill_point("worker.batch_done");
+  }
+  completion.computed_nanoseconds = steady_nanoseconds();
+  if (!parts_.start.allow_nan) note_not_finite(answers, width, completion);
+}
+
+void HostedMember::train(const TaskRecord& task, CompletionRecord& completion) {
+  // After a restore some segments come again, but only those after the checkpoint.
+  if (trained_up_to_ && task.segment <= *trained_up_to_)
+    throw std::logic_error(fmt::format("segment {} came for training after segment {}", task.segment, *trained_up_to_));
+  trained_up_to_ = task.segment;
+  const std::vector<SlotView<const std::byte>> arrays =
+      arrays_of(parts_.request, parts_.start.arena, parts_.arena, task);
+  pick_rows(arrays.front().numbers);
+  completion.trained = rows_.size();
+  const Samples samples = preprocess_.samples(arrays, 0, task.images);
+  Trainable& model = trainable();
+  for (std::size_t first = 0; first < rows_.size(); first += parts_.request.train_batch_images) {
+    const std::size_t count = std::min<std::size_t>(parts_.request.train_batch_images, rows_.size() - first);
+    const TrainBatch batch = model.train(samples, arrays.front().labels, std::span(rows_).subspan(first, count));
+    completion.loss_sum += batch.loss_sum;
+    completion.correct += batch.correct;
+    stamp_progress();
+    kill_point("worker.batch_done");
+  }
+  completion.computed_nanoseconds = steady_nanoseconds();
+  if (!std::isfinite(completion.loss_sum)) completion.status = CompletionStatus::not_finite;
+}
+
+// The completion that follows makes the checkpoint valid: see checkpoint.hpp.
+void HostedMember::keep_checkpoint(const TaskRecord& task) {
+  write_checkpoint(parts_.checkpoints[task.checkpoint - 1], parts_.request, trainable(), task.segment.value());
+  kill_point("worker.checkpoint_written");
+  stamp_progress();
+}
+
+Trainable& HostedMember::trainable(std::string_view what) { return trainable_part(parts_.model, parts_.request, what); }
+
+void HostedMember::pick_rows(std::span<const std::uint64_t> numbers) {
+  rows_.clear();
+  for (std::uint32_t row = 0; row < numbers.size(); ++row) {
+    const std::uint32_t times = parts_.request.bootstrap ? poisson_one(parts_.request.seed, numbers[row]) : 1;
+    rows_.insert(rows_.end(), times, row);
+  }
+}
+
+// The other members of the unit may count at the same time.
+void HostedMember::stamp_progress() { parts_.channel.status().progress.fetch_add(1, std::memory_order_release); }
+
+}  // namespace tutti::worker
