@@ -1,6 +1,7 @@
 #include "config/include.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <vector>
 
 #include <fmt/format.h>
@@ -16,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kHere = "${here}";
+constexpr std::string_view kNameLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
 
 class Includer {
  public:
@@ -111,17 +113,30 @@ void remove_extensions(Tree& root) {
 void expand_here(Tree& tree, const fs::path& folder, Violations& violations) {
   for (Tree& item : tree.items) expand_here(item, folder, violations);
   for (Tree::Entry& entry : tree.entries) expand_here(entry.value, folder, violations);
-  if (tree.kind != Tree::Kind::scalar || !tree.scalar.starts_with("${")) return;
-  const std::string_view rest = std::string_view(tree.scalar).substr(std::min(kHere.size(), tree.scalar.size()));
-  if (!tree.scalar.starts_with(kHere) || (!rest.empty() && rest.front() != '/')) {
-    violations.add(tree.position,
-                   fmt::format("'{}' begins with an unknown variable; only {}/, the folder of this file, "
-                               "has a meaning at the start of a path",
-                               one_line(tree.scalar), kHere));
+  if (tree.kind != Tree::Kind::scalar) return;
+  const bool home = tree.scalar.starts_with("~/");
+  if (!home && !tree.scalar.starts_with("${")) return;
+  const std::size_t end = home ? 0 : tree.scalar.find('}');
+  const std::string name = home ? "HOME" : tree.scalar.substr(2, end == tree.scalar.npos ? end : end - 2);
+  const std::string rest = end == tree.scalar.npos ? "" : tree.scalar.substr(end + 1);
+  const auto refuse = [&](std::string what) {
+    violations.add(tree.position, std::move(what));
     tree.scalar.erase(0, 1);  // reported once, although the tree of a file becomes part of another one
-    return;
+  };
+  const bool is_name = name == "here" || (!name.empty() && name.find_first_not_of(kNameLetters) == name.npos);
+  if (end == tree.scalar.npos || !is_name || (!rest.empty() && rest.front() != '/'))
+    return refuse(
+        fmt::format("'{}' begins with what looks like a variable; {}/, the folder of this file, and ${{NAME}}/, a "
+                    "variable of the environment, have a meaning at the start of a path",
+                    one_line(tree.scalar), kHere));
+  fs::path base = folder.empty() ? fs::path(".") : folder;
+  if (name != "here") {
+    const char* const value = std::getenv(name.c_str());
+    if (value == nullptr)
+      return refuse(
+          fmt::format("'{}' needs the variable {} of the environment, which is not set", one_line(tree.scalar), name));
+    base = value;
   }
-  const fs::path base = folder.empty() ? fs::path(".") : folder;
   const fs::path below = fs::path(rest).relative_path();
   tree.scalar = (below.empty() ? base : base / below).lexically_normal().string();
 }

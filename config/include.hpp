@@ -17,7 +17,8 @@ constexpr std::size_t kMaxIncludedFiles = 256;
 /// Removes the keys at the top level that begin with `x-`: they hold anchors and notes for other tools.
 void remove_extensions(Tree& root);
 
-/// Replaces `${here}` at the start of a path by `folder` (empty: the current one). Another variable is a violation.
+/// At the start of a path, replaces `${here}` by `folder` (empty: the current one), `${NAME}` by the environment
+/// variable of that name, and `~` by HOME. A variable that is not set is a violation.
 void expand_here(Tree& tree, const std::filesystem::path& folder, Violations& violations);
 
 /// `text` merged over its includes, depth first, later ones over earlier ones; the key `include` is removed. Relative

@@ -20,6 +20,7 @@
 #include "config/overrides.hpp"
 #include "config/reader.hpp"
 #include "config/saved.hpp"
+#include "config/shorthand.hpp"
 #include "config/tasks.hpp"
 #include "config/views.hpp"
 #include "config/workers.hpp"
@@ -257,6 +258,9 @@ EnsembleSpec load(std::string_view yaml, const std::string& name, const std::fil
   apply_overrides(*root, overrides.assignments, violations);
   remove_extensions(*root);
   expand_here(*root, folder, violations);  // in what the command line set
+  const std::size_t before = violations.count();
+  write_out(*root, violations);
+  if (violations.count() > before) violations.raise(name);  // members may be missing
   EnsembleSpec spec = read_spec(*root, overrides, violations);
   violations.raise(name);
   spec.effective_yaml = to_yaml(spec);

@@ -28,6 +28,11 @@ struct CommandLine {
   bool logits = false;                       ///< these arrays hold logits
   std::vector<std::string> merged;  ///< weights of merged models, evaluated next to the members: FILE or NAME=FILE
   std::filesystem::path picture;    ///< an SVG file
+  // For models that are named instead of a description (quick_start.hpp).
+  std::filesystem::path images;  ///< a folder of pictures, or an .npy file
+  std::string preprocess;        ///< "imagenet"
+  std::string rule;              ///< "vote"
+  std::filesystem::path save;    ///< where the description that they stand for goes
   bool quiet = false;
   bool resume = false;
   bool measure = false;  ///< `plan` starts the workers and measures their memory

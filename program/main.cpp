@@ -76,6 +76,16 @@ void add_worker_options(CLI::App& command, CommandLine& line) {
       ->type_name("MEMBER");
 }
 
+/// Instead of a YAML file, a command may name the models themselves.
+void add_model_options(CLI::App& command, CommandLine& line) {
+  command.get_option("file")->description("the ensemble's YAML file; or models, *.pt *.pt2 *.onnx, with --images");
+  command.add_option("--images", line.images, "of named models: a folder of pictures, or an .npy file")
+      ->type_name("PATH");
+  command.add_option("--preprocess", line.preprocess, "of named models: imagenet, clip or cifar10")->type_name("NAME");
+  command.add_option("--rule", line.rule, "of named models: mean, vote, max ...")->type_name("RULE");
+  command.add_option("--save", line.save, "write the description that named models stand for")->type_name("FILE.yaml");
+}
+
 void add_rules_option(CLI::App& command, CommandLine& line, const char* what) {
   command.add_option("--rules", line.rules, what)->type_name("RULE,...");
 }
@@ -217,6 +227,7 @@ int run_program(int argc, char** argv) {
   for (CLI::App* const command : {run_command, evaluate_command, train_command, plan_command})
     add_worker_options(*command, line);
   add_worker_option(*merge_command, line);
+  for (CLI::App* const command : {run_command, plan_command, validate_command}) add_model_options(*command, line);
   for (CLI::App* const command : {run_command, evaluate_command, train_command})
     command
         ->add_option("--trace", line.trace,

@@ -21,6 +21,7 @@
 #include "program/class_names.hpp"
 #include "program/label_scores.hpp"
 #include "program/progress.hpp"
+#include "program/quick_start.hpp"
 #include "program/reporting.hpp"
 #include "program/say.hpp"
 #include "program/scoreboard.hpp"
@@ -77,7 +78,18 @@ std::size_t scored_rows(const config::EnsembleSpec& spec, const std::string& rul
 }
 
 config::EnsembleSpec load(const CommandLine& line) {
-  return config::load_file(line.file, {line.overrides, line.assign});
+  if (!names_models(line)) {
+    refuse_options_of_models(line);
+    return config::load_file(line.file, {line.overrides, line.assign});
+  }
+  CommandLine rest = line;
+  const std::string yaml = description_of_models(rest);
+  config::EnsembleSpec spec = config::load_text(yaml, "the description of these models", {rest.overrides, rest.assign});
+  if (!line.save.empty()) save_description(yaml, line.save);
+  log::info("these models stand for a description{}:\n{}",
+            line.save.empty() ? ", which --save FILE.yaml writes" : fmt::format(", now in {}", line.save.string()),
+            yaml);
+  return spec;
 }
 
 std::unique_ptr<Source> open_named(const config::EnsembleSpec& spec, const config::InputSpec& input) {

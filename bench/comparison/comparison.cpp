@@ -35,8 +35,8 @@ class Comparison {
   ComparisonResult run() {
     if (choices_.seconds > 0)
       log::info(
-          "comparing {} in about {:g} s, or longer if starting each of them twice takes that long; --seconds "
-          "changes that, and 0 takes as long as it needs",
+          "comparing {} in about {:g} s, or longer if starting each of them twice and computing one batch with each in "
+          "every round takes that long; --seconds changes that, and 0 takes as long as it needs",
           strategies_text(), choices_.seconds);
     for (const Contender contender : choices_.contenders) enter(contender);
     weigh();

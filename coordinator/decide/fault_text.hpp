@@ -25,6 +25,7 @@ struct WorkerFault {
   std::string detail;
   std::string hint;  ///< from the worker or the system
   double seconds = 0;
+  bool commanded = false;      ///< hung: in a command, not in a batch
   bool usage = false;          ///< the configuration is wrong, so a replacement would not help
   bool out_of_memory = false;  ///< the kernel killed it because there was not enough memory
   bool stuck = false;          ///< it was killed, but has not ended

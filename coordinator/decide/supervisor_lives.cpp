@@ -276,9 +276,11 @@ void Supervisor::give_up(WorkerId worker, const WorkerFault& fault, const std::s
   note_all_running();
 }
 
-/// Under the automatic deadline nobody has said how long a batch may take, so missing it proves nothing.
+/// Under the automatic deadline nobody has said how long a batch may take, so missing it proves nothing. Nor does that of
+/// a command, which may be longer than the window of the restart budget.
 bool Supervisor::is_missed_deadline(const WorkerFault& fault) const {
-  return fault.kind == WorkerFault::Kind::hung && setting_.policy.progress == config::FailureSpec::Deadline::automatic;
+  const bool automatic = setting_.policy.progress == config::FailureSpec::Deadline::automatic;
+  return fault.kind == WorkerFault::Kind::hung && (automatic || fault.commanded);
 }
 
 std::string Supervisor::budget_text(RestartBudget::Verdict verdict) const {

@@ -75,7 +75,8 @@ void Supervisor::hangs(WorkerId worker, Time now) {
   WorkerFault fault;
   fault.kind = WorkerFault::Kind::hung;
   fault.seconds = WorkerLife::Seconds(now - lives_[worker].clock.since()).count();
-  if (duty_of(worker) == WorkerLife::Duty::command)
+  fault.commanded = duty_of(worker) == WorkerLife::Duty::command;
+  if (fault.commanded)
     fault.hint = "raise 'start_deadline_s' if that takes so long";
   else if (setting_.policy.progress == config::FailureSpec::Deadline::automatic)
     fault.hint = "if one batch may take that long, set 'progress_deadline_s' to more seconds or to off";

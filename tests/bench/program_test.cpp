@@ -90,7 +90,8 @@ TEST_CASE("all strategies run interleaved and agree and every sample is kept") {
   CHECK((contains(bench.program.out(), " is fastest: ") || contains(bench.program.out(), "is clearly the fastest")));
   // Every step is announced, with its strategy if it takes long.
   CHECK(contains(bench.program.err(),
-                 "comparing 6 strategies in about 120 s, or longer if starting each of them twice takes that long;"));
+                 "comparing 6 strategies in about 120 s, or longer if starting each of them twice and computing one "
+                 "batch with each in every round takes that long;"));
   CHECK(contains(bench.program.err(), "start-up and memory, 2 of 2: threads: "));
   CHECK(contains(bench.program.err(), "2 rounds over 50 images: about "));
   CHECK(contains(bench.program.err(), "starting 'single graph, fused'"));

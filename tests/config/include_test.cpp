@@ -197,11 +197,12 @@ TEST_CASE("text has the folder that it is given for here and by default the curr
   CHECK(config::load_text(yaml, "e", {}, "/some/where").members[0].model.weights == "/some/where/w.st");
 }
 
-TEST_CASE("another variable at the start of a path is refused") {
+TEST_CASE("what only looks like a variable at the start of a path is refused") {
   const std::string wrong =
-      "begins with an unknown variable; only ${here}/, the folder of this file, has a meaning at the start of a path";
-  CHECK(problem(kOneMember + "output: ${HOME}/x") == "e.yaml:2:9: '${HOME}/x' " + wrong);
-  CHECK(problem(kOneMember + "output: ${hereabouts}") == "e.yaml:2:9: '${hereabouts}' " + wrong);
+      "begins with what looks like a variable; ${here}/, the folder of this file, and ${NAME}/, a variable of the "
+      "environment, have a meaning at the start of a path";
+  for (const char* path : {"${hereabouts}", "${HOME}x", "${HOME", "${}/x"})
+    CHECK(problem(kOneMember + "output: '" + path + "'") == std::string("e.yaml:2:9: '") + path + "' " + wrong);
 }
 
 TEST_CASE("a file that is not there is refused") {

@@ -118,7 +118,7 @@ TEST_CASE("an invalid input of a member is refused") {
         "e.yaml:1:11: member 'a' cannot use this 'input': cannot resize an image of 1x1x65536: it would be "
         "1x65536x16777217, and a side has 1 to 16777216 pixels");
   CHECK(problem("members: [{name: a, model: {kind: fake}, input: 224}]") ==
-        "e.yaml:1:49: 'input' of a member must be a map of keys and values, not '224'");
+        "e.yaml:1:49: 'input' must be a map, or one of the words imagenet, clip or cifar10; not '224'");
 }
 
 TEST_CASE("a small-cnn takes images of any size if its own input makes them fit") {

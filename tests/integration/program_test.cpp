@@ -289,8 +289,8 @@ TEST_CASE("an unknown option is refused with the nearest or with the command tha
   };
   CHECK(said({"run", "e.yaml", "--trce", "t.json"}) ==
         "tutti: 'tutti run' has no option '--trce'\n  hint: did you mean '--trace'?\n");
-  CHECK(said({"run", "e.yaml", "--rule=mean"}) ==
-        "tutti: 'tutti run' has no option '--rule'\n  hint: did you mean '--rules'?\n");
+  CHECK(said({"evaluate", "e.yaml", "--ruls=mean"}) ==
+        "tutti: 'tutti evaluate' has no option '--ruls'\n  hint: did you mean '--rules'?\n");
   CHECK(said({"run", "e.yaml", "--merged", "m.st"}) ==
         "tutti: 'tutti run' has no option '--merged'\n  hint: 'tutti evaluate' has it\n");
   CHECK(contains(said({"validate", "e.yaml", "--worker", "x"}), "hint: 'tutti run' has it"));

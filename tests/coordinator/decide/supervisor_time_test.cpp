@@ -131,6 +131,28 @@ TEST_CASE("a worker that makes no progress is killed and replaced") {
                             "spawn 0 g1"});
 }
 
+TEST_CASE("a command that hangs in every replacement ends the pool even if each takes longer than the window") {
+  auto setting = rig_setting(1);
+  setting.policy.progress = config::FailureSpec::Deadline::fixed;
+  setting.policy.restart_window = 60;
+  setting.start_deadline = std::chrono::seconds(100);
+  Rig rig = Rig::running(setting);
+  rig.supervisor.command(Supervisor::Command::save, rig.now);
+  for (const double seconds : {101, 201, 401}) {
+    CHECK_FALSE(rig.error);
+    rig.take();
+    rig.pass(seconds);
+    rig.tick();
+    rig.dies(0);
+    rig.pass(10);
+    rig.tick();
+    rig.ready(0);
+  }
+  rig.take();
+  REQUIRE(rig.error);
+  CHECK(contains(rig.error->hint(), "it missed its deadline 3 times in a row"));
+}
+
 TEST_CASE("the error of a hang says how to allow for it") {
   Rig rig = Rig::running(without_restarts());
   rig.open();

@@ -1,0 +1,263 @@
+#include "config/shorthand.hpp"
+
+#include <glob.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "config/members.hpp"
+#include "config/reader.hpp"
+
+namespace tutti::config {
+namespace {
+
+namespace fs = std::filesystem;
+
+// ---- presets -------------------------------------------------------------------------------------------------------
+
+/// How networks that were trained on a usual data set want their images.
+struct Preset {
+  std::string_view name;
+  std::string_view mean;
+  std::string_view std;
+  std::string_view resize;  ///< of a member's `input`, apart from mean and std
+};
+
+// Sources: torchvision's classification references; OpenAI's CLIP and Hugging Face's CLIPImageProcessor; the usual
+// statistics of the training images of CIFAR-10.
+constexpr std::array kPresets{Preset{"imagenet", "0.485 0.456 0.406", "0.229 0.224 0.225",
+                                     "resize 256 rule shorter crop 224 interpolation bilinear"},
+                              Preset{"clip", "0.48145466 0.4578275 0.40821073", "0.26862954 0.26130258 0.27577711",
+                                     "resize 224 rule shorter crop 224 interpolation bicubic crop_rounding floor"},
+                              Preset{"cifar10", "0.4914 0.4822 0.4465", "0.2470 0.2435 0.2616", ""}};
+
+std::vector<std::string> words_of(std::string_view text) {
+  std::vector<std::string> words;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    words.emplace_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return words;
+}
+
+Tree numbers(std::string_view text, const SourcePosition& position) {
+  Tree list = Tree::list();
+  list.position = position;
+  for (const std::string& word : words_of(text)) {
+    list.items.push_back(Tree::plain(word));
+    list.items.back().position = position;
+  }
+  return list;
+}
+
+/// Replaces a word that is the name of a preset by the map that it stands for. Other values are left to their reader.
+void write_out_preset(Tree* tree, bool resizes, std::string_view key, Violations& violations) {
+  if (tree == nullptr || tree->kind != Tree::Kind::scalar) return;
+  const auto preset = std::ranges::find(kPresets, tree->scalar, &Preset::name);
+  const SourcePosition position = tree->position;
+  if (preset == kPresets.end()) {
+    std::vector<std::string> names;
+    for (const Preset& one : kPresets) names.emplace_back(one.name);
+    violations.add(position, fmt::format("'{}' must be a map, or one of the words {}; not {}{}", key, one_of(names),
+                                         describe(*tree), did_you_mean(tree->scalar, names)));
+    *tree = Tree::null();
+    return;
+  }
+  Tree map = Tree::map();
+  map.position = position;
+  const std::vector<std::string> words = words_of(resizes ? preset->resize : "");
+  for (std::size_t w = 0; w + 1 < words.size(); w += 2) {
+    Tree value = Tree::plain(words[w + 1]);
+    value.position = position;
+    map.set(words[w], std::move(value), position);
+  }
+  map.set("mean", numbers(preset->mean, position), position);
+  map.set("std", numbers(preset->std, position), position);
+  *tree = std::move(map);
+}
+
+void write_out_preprocess(Tree* input, Violations& violations) {
+  if (input != nullptr) write_out_preset(input->find("preprocess"), false, "preprocess", violations);
+}
+
+// ---- members -------------------------------------------------------------------------------------------------------
+
+/// The files that a pattern of the shell matches, sorted by name.
+std::vector<fs::path> files_matching(const std::string& pattern) {
+  std::vector<fs::path> files;
+  glob_t found{};
+  if (::glob(pattern.c_str(), GLOB_TILDE | GLOB_BRACE, nullptr, &found) == 0)
+    for (std::size_t i = 0; i < found.gl_pathc; ++i) files.emplace_back(found.gl_pathv[i]);
+  ::globfree(&found);
+  return files;
+}
+
+/// A name for a member that comes from a file: what cannot be in a name becomes a dash.
+std::string as_name(std::string text) {
+  for (char& letter : text)
+    if (const bool fits = (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
+                          (letter >= '0' && letter <= '9') || letter == '-' || letter == '_' || letter == '.';
+        !fits)
+      letter = '-';
+  if (text.size() > kMaxNameLength) text.resize(kMaxNameLength);
+  const bool number = text.find_first_not_of("0123456789") == std::string::npos;
+  return number || text.front() == '.' || text.front() == '-' ? "m" + text : text;
+}
+
+bool distinct(std::vector<std::string> names) {
+  std::ranges::sort(names);
+  return std::ranges::adjacent_find(names) == names.end();
+}
+
+/// Their names without folder and ending; if these are alike, those of their folders.
+std::vector<std::string> names_of(const std::vector<fs::path>& files) {
+  std::vector<std::string> stems;
+  std::vector<std::string> folders;
+  for (const fs::path& file : files) {
+    stems.push_back(as_name(file.stem().string()));
+    folders.push_back(as_name(file.parent_path().filename().string() + "-" + file.stem().string()));
+  }
+  return distinct(stems) ? stems : folders;
+}
+
+/// The kind of a model in such a file, if its ending tells.
+std::string_view kind_of(const fs::path& file) {
+  const std::string ending = file.extension().string();
+  if (ending == ".pt" || ending == ".ts" || ending == ".torchscript") return "torchscript";
+  if (ending == ".pt2") return "aoti";
+  if (ending == ".onnx") return "onnx";
+  if (ending == ".npy") return "saved";
+  std::error_code ignored;
+  return fs::exists(file / "config.json", ignored) ? "clip-vit" : "";
+}
+
+/// The key of a model of this kind that names its file.
+std::string_view file_key(std::string_view kind) {
+  if (kind == "small-cnn" || kind == "mlp") return "weights";
+  return kind == "saved" ? "predictions" : "path";
+}
+
+/// A member for each file that `entry` names with its `glob`; its other keys are for all of them.
+std::vector<Tree> members_of(const Tree& entry, Violations& violations) {
+  const Tree& pattern = *entry.find("glob");
+  std::vector<Tree> members;
+  const auto refuse = [&](const std::string& what) {
+    violations.add(pattern.position, what);
+    return members;
+  };
+  if (pattern.kind != Tree::Kind::scalar)
+    return refuse(fmt::format("'glob' must be a pattern such as models/*.pt, not {}", describe(pattern)));
+  if (entry.find("name") != nullptr)
+    return refuse("members of a 'glob' are called as their files are; leave 'name' out");
+  const std::vector<fs::path> files = files_matching(pattern.scalar);
+  if (files.empty()) return refuse(fmt::format("no file matches '{}'", one_line(pattern.scalar)));
+  for (const FileMember& found : members_for(files)) {
+    Tree member = entry;
+    member.remove("glob");
+    const auto put = [&](Tree& map, std::string_view key, Tree value) {
+      value.position = pattern.position;
+      map.set(key, std::move(value), pattern.position);
+    };
+    put(member, "name", Tree::text(found.name));
+    if (member.find("model") == nullptr) put(member, "model", Tree::map());
+    Tree& model = *member.find("model");
+    if (model.kind != Tree::Kind::map) return refuse("'model' of a 'glob' must be a map, such as {kind: small-cnn}");
+    if (model.find("kind") == nullptr) {
+      if (found.kind.empty())
+        return refuse(
+            fmt::format("the ending of '{}' does not tell what kind of model it is; say it: model: {{kind: "
+                        "small-cnn}}",
+                        found.file.string()));
+      put(model, "kind", Tree::plain(std::string(found.kind)));
+    }
+    put(model, file_key(model.find("kind")->scalar), Tree::text(found.file.string()));
+    members.push_back(std::move(member));
+  }
+  return members;
+}
+
+/// `members: {glob: ...}` is a list with one entry.
+void write_out_only_glob(Tree& members) {
+  if (members.find("glob") == nullptr) return;
+  Tree list = Tree::list();
+  list.position = members.position;
+  list.items.push_back(std::move(members));
+  members = std::move(list);
+}
+
+void write_out_globs(Tree& members, Violations& violations) {
+  std::vector<Tree> all;
+  for (Tree& item : members.items) {
+    if (item.find("glob") == nullptr) {
+      all.push_back(std::move(item));
+      continue;
+    }
+    for (Tree& member : members_of(item, violations)) all.push_back(std::move(member));
+  }
+  members.items = std::move(all);
+}
+
+void write_out_defaults(Tree& root, Violations& violations) {
+  Tree* found = root.find("defaults");
+  if (found == nullptr) return;
+  const Tree defaults = std::move(*found);
+  root.remove("defaults");
+  if (defaults.kind == Tree::Kind::null) return;
+  if (defaults.kind != Tree::Kind::map) {
+    violations.add(defaults.position,
+                   fmt::format("'defaults' must be a map of keys of a member, not {}", describe(defaults)));
+    return;
+  }
+  if (const Tree* name = defaults.find("name"); name != nullptr) {
+    violations.add(name->position, "names must differ, so 'defaults' has no 'name'");
+    return;
+  }
+  Tree* members = root.find("members");
+  if (members == nullptr) return;
+  for (Tree& member : members->items) {
+    if (member.kind != Tree::Kind::map) continue;
+    Tree whole = defaults;
+    whole.position = member.position;
+    merge(whole, std::move(member));
+    member = std::move(whole);
+  }
+}
+
+}  // namespace
+
+std::vector<FileMember> members_for(const std::vector<fs::path>& files) {
+  const std::vector<std::string> names = names_of(files);
+  std::vector<FileMember> members;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    const std::string_view kind = kind_of(files[i]);
+    members.push_back({names[i], kind, kind.empty() ? std::string_view() : file_key(kind), files[i]});
+  }
+  return members;
+}
+
+void write_out(Tree& root, Violations& violations) {
+  if (Tree* members = root.find("members"); members != nullptr) write_out_only_glob(*members);
+  write_out_defaults(root, violations);
+  if (Tree* members = root.find("members"); members != nullptr) {
+    write_out_globs(*members, violations);
+    for (Tree& member : members->items) write_out_preset(member.find("input"), true, "input", violations);
+  }
+  write_out_preprocess(root.find("input"), violations);
+  if (Tree* train = root.find("train"); train != nullptr) write_out_preprocess(train->find("input"), violations);
+  if (Tree* tasks = root.find("tasks"); tasks != nullptr)
+    for (Tree& task : tasks->items) {
+      write_out_preprocess(task.find("input"), violations);
+      write_out_preprocess(task.find("held_out"), violations);
+    }
+}
+
+}  // namespace tutti::config
