@@ -12,13 +12,13 @@ namespace {
 using namespace program;
 using images::Journal;
 
-const images::JournalHeader kRun{50, 20, 1, {{"seed", "3"}, {"threads of a", "2"}}};
+const images::JournalHeader kUnfinishedRun{50, 20, 1, {{"seed", "3"}, {"threads of a", "2"}}};
 
 /// A folder with a journal that holds the first `segments` segments.
 std::filesystem::path with_journal(const std::filesystem::path& folder, std::uint64_t segments = 1) {
   std::filesystem::create_directories(folder);
   Journal journal(folder);
-  journal.begin(kRun);
+  journal.begin(kUnfinishedRun);
   for (std::uint64_t segment = 0; segment < segments; ++segment) journal.append(segment, {}, {});
   return folder;
 }
@@ -75,8 +75,8 @@ TEST_CASE("a run with no finished segment starts again") {
 TEST_CASE("a different run is refused with every difference") {
   const TemporaryFolder folder;
   const Journal journal(with_journal(folder / "started"));
-  CHECK_FALSE(error_of([&] { check_same_run(journal, kRun); }));
-  images::JournalHeader other = kRun;
+  CHECK_FALSE(error_of([&] { check_same_run(journal, kUnfinishedRun); }));
+  images::JournalHeader other = kUnfinishedRun;
   other.fingerprint = {{"seed", "4"}, {"threads of a", "1"}};
   const auto error = error_of([&] { check_same_run(journal, other); });
   REQUIRE(error);
@@ -85,7 +85,7 @@ TEST_CASE("a different run is refused with every difference") {
         fmt::format("the run in {} is a different one and cannot be resumed", (folder / "started").string()));
   CHECK(error->detail() == "seed: was 3, now 4\n          threads of a: was 2, now 1");
   CHECK(error->hint() == fmt::format("run it as it was started, or remove {} to start again", journal.path().string()));
-  other = kRun;
+  other = kUnfinishedRun;
   other.images = 60;
   const auto cut = error_of([&] { check_same_run(journal, other); });
   REQUIRE(cut);
