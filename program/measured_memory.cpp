@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 
 #include <tutti/ensemble.hpp>
@@ -40,14 +41,24 @@ MeasuredMemory measure_memory(const config::EnsembleSpec& spec, const Options& o
   Dropped dropped;
   ensemble.run(*source, dropped);
   const Status status = ensemble.status(StatusDetail::memory);
+  return memory_of(status, source->count());
+}
+
+MeasuredMemory memory_of(const Status& status, std::uint64_t images) {
   if (!status.pss_bytes)
     throw Error(ErrorKind::failed, "the memory of the processes is not known",
                 "/proc/<pid>/smaps_rollup could not be read", "run it as the user who owns the processes");
   MeasuredMemory memory;
-  memory.images = source->count();
+  memory.images = images;
   memory.bytes = *status.pss_bytes;
   std::uint64_t rest = memory.bytes;
+  std::map<std::uint32_t, std::size_t> rows;  // by worker
   for (const MemberStatus& member : status.members) {
+    const auto [row, first] = rows.try_emplace(member.worker, memory.processes.size());
+    if (!first) {
+      memory.processes[row->second].first += fmt::format(", {}", member.name);
+      continue;
+    }
     memory.processes.emplace_back(member.name, member.pss_bytes.value_or(0));
     rest -= std::min(rest, memory.processes.back().second);
   }

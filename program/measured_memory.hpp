@@ -25,6 +25,10 @@ struct MeasuredMemory {
 /// the workers. Writes no file. Throws Error if the ensemble cannot be started or the kernel does not tell its memory.
 MeasuredMemory measure_memory(const config::EnsembleSpec& spec, const Options& options, Interruption& interruption);
 
+/// The processes of an ensemble that has computed `images`, with StatusDetail::memory: one row for each worker. Throws
+/// Error(failed) if the kernel did not tell.
+MeasuredMemory memory_of(const Status& status, std::uint64_t images);
+
 /// A table, for people.
 std::string measured_text(const MeasuredMemory& memory);
 

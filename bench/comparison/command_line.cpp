@@ -15,8 +15,9 @@ namespace {
 constexpr const char* kFooter =
     "Strategies: sequential-one (one thread), sequential (all cores inside an operation),\n"
     "threads (one per member), branches and fused (all members in one graph), multiprocess\n"
-    "(the pool). Exit codes: 0 all measured, 1 failed, or predictions differ beyond the\n"
-    "tolerance, 2 wrong usage or configuration, 129, 130 and 143 interrupted.";
+    "(the pool); only if named: shared and shared-fused (the pool with a worker per core).\n"
+    "Exit codes: 0 all measured, 1 failed, or predictions differ beyond the tolerance,\n"
+    "2 wrong usage or configuration, 129, 130 and 143 interrupted.";
 
 void add_what(CLI::App& app, CommandLine& line, std::string& strategies) {
   app.add_option("file", line.file, "the ensemble's YAML file")->required()->type_name("FILE");

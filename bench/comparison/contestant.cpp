@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 #include <utility>
 
 #include <tutti/ensemble.hpp>
@@ -33,10 +34,36 @@ class KeptAnswer final : public Sink {
   std::vector<float> values_;
 };
 
+/// As many workers as the setting has, each on a core of its own (on a GPU: on that), which the members share in turn.
+/// Without sharing, the workers are those of the description. Throws Refused if there is nothing to share, or to fuse.
+config::EnsembleSpec sharing(const Field& field, Contender contender, const Setting& setting) {
+  config::EnsembleSpec spec = with_setting(field, setting);
+  if (contender == Contender::multiprocess) return spec;
+  const std::size_t workers = setting.between;
+  if (spec.members.size() <= workers)
+    throw Refused(ErrorKind::usage, "there is nothing to share: every core has a member of its own");
+  const bool fused = contender == Contender::shared_fused;
+  const config::MemberSpec& first = spec.members.front();
+  const bool native =
+      std::holds_alternative<SmallCnnModel>(first.model.kind) || std::holds_alternative<MlpModel>(first.model.kind);
+  const auto is_like_first = [&](const config::MemberSpec& member) {
+    return member.model.kind == first.model.kind && member.input == first.input;
+  };
+  if (fused && !(native && std::ranges::all_of(spec.members, is_like_first)))
+    throw Refused(ErrorKind::usage, "members that are not equal small-cnns or mlps cannot be fused");
+  spec.workers.assign(workers, {{}, fused ? UnitMode::fused : UnitMode::loop});
+  for (std::size_t rank = 0; rank < spec.members.size(); ++rank) {
+    const std::size_t worker = rank % workers;
+    spec.workers[worker].members.push_back(rank);
+    if (!field.cuda) spec.members[rank].device = config::CpuDevice{{field.cores[worker]}};
+  }
+  return spec;
+}
+
 class PoolContestant final : public Contestant {
  public:
-  PoolContestant(const Field& field, const Setting& setting, const ImageSet& images)
-      : ensemble_(Spec(std::make_shared<config::EnsembleSpec>(with_setting(field, setting))),
+  PoolContestant(const Field& field, Contender contender, const Setting& setting, const ImageSet& images)
+      : ensemble_(Spec(std::make_shared<config::EnsembleSpec>(sharing(field, contender, setting))),
                   {.worker = field.worker, .debug_member = {}}),
         source_(images::make_memory(images.view())) {}
 
@@ -50,9 +77,9 @@ class PoolContestant final : public Contestant {
   std::optional<std::uint64_t> pss_bytes() const override {
     auto sum = tutti::pss_bytes(::getpid(), ImageSet::kMapping);
     const Status status = ensemble_.status();
-    std::vector<int> pids;
-    for (const MemberStatus& member : status.members) pids.push_back(member.pid);
-    if (status.fork_server_pid != 0) pids.push_back(status.fork_server_pid);
+    std::set<int> pids;  // members may share a worker
+    for (const MemberStatus& member : status.members) pids.insert(member.pid);
+    if (status.fork_server_pid != 0) pids.insert(status.fork_server_pid);
     for (const int pid : pids) {
       const auto bytes = tutti::pss_bytes(pid, ImageSet::kMapping);
       sum = sum && bytes ? std::optional(*sum + *bytes) : std::nullopt;
@@ -232,7 +259,7 @@ void trace_pool(const Field& field, const ImageSet& images, const std::filesyste
 
 std::unique_ptr<Contestant> start(const Field& field, Contender contender, const Setting& setting,
                                   const ImageSet& images) {
-  if (contender == Contender::multiprocess) return std::make_unique<PoolContestant>(field, setting, images);
+  if (is_pool(contender)) return std::make_unique<PoolContestant>(field, contender, setting, images);
   return std::make_unique<SingleContestant>(field, contender, setting, images);
 }
 

@@ -68,6 +68,10 @@ std::string_view title(Contender contender) {
       return "single graph, fused";
     case Contender::multiprocess:
       return "multiprocess (the pool)";
+    case Contender::shared:
+      return "the pool, workers shared";
+    case Contender::shared_fused:
+      return "the pool, workers shared, fused";
   }
   return "?";
 }
@@ -93,7 +97,8 @@ std::vector<Contender> parse_contenders(std::string_view names) {
     names.remove_prefix(std::min(comma + 1, names.size()));
   }
   if (chosen.empty())
-    for (const auto& entry : enum_names(Contender{})) chosen.push_back(entry.value);
+    for (const auto& entry : enum_names(Contender{}))
+      if (entry.value <= Contender::multiprocess) chosen.push_back(entry.value);
   std::sort(chosen.begin(), chosen.end());
   chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
   return chosen;
@@ -101,13 +106,16 @@ std::vector<Contender> parse_contenders(std::string_view names) {
 
 std::string to_text(Contender contender, const Setting& setting, bool cuda) {
   const std::string inside = threads_text(setting.within);
-  if (cuda && contender != Contender::multiprocess) return counted(setting.between, "stream");
+  if (cuda && !is_pool(contender)) return counted(setting.between, "stream");
   switch (contender) {
     case Contender::threads:
     case Contender::branches:
       return fmt::format("{} at once, {} each", setting.between, inside);
     case Contender::multiprocess:
       return fmt::format("{} per worker", inside);
+    case Contender::shared:
+    case Contender::shared_fused:
+      return fmt::format("{}, {} each", counted(setting.between, "worker"), inside);
     default:
       return inside;
   }
@@ -127,6 +135,9 @@ std::vector<Setting> settings_to_try(Contender contender, std::uint32_t cores, s
       return threads_inside(cores, 1, batch_images);
     case Contender::multiprocess:
       return threads_inside(cores, members, batch_images);
+    case Contender::shared:
+    case Contender::shared_fused:
+      return {{1, std::min(cores, members), batch_images}};
   }
   return {};
 }

@@ -13,7 +13,7 @@
 namespace tutti::bench {
 
 /// The strategies, with `sequential` twice: on one core it is the reference for the others.
-enum class Contender { sequential_one, sequential, threads, branches, fused, multiprocess };
+enum class Contender { sequential_one, sequential, threads, branches, fused, multiprocess, shared, shared_fused };
 /// Their names on the command line.
 constexpr auto enum_names(Contender) {
   using enum Contender;
@@ -22,20 +22,25 @@ constexpr auto enum_names(Contender) {
                     EnumName{threads, "threads"},
                     EnumName{branches, "branches"},
                     EnumName{fused, "fused"},
-                    EnumName{multiprocess, "multiprocess"}};
+                    EnumName{multiprocess, "multiprocess"},
+                    EnumName{shared, "shared"},
+                    EnumName{shared_fused, "shared-fused"}};
 }
+/// Whether it is Tutti's pool, in one of its forms.
+constexpr bool is_pool(Contender contender) { return contender >= Contender::multiprocess; }
 /// Their names in tables and rows: "single graph, branches".
 std::string_view title(Contender contender);
-/// The strategy within one process. Not for `multiprocess`.
+/// The strategy within one process. Not for the pool.
 Strategy strategy_of(Contender contender);
 
-/// Names with commas between them, in the order of the enumeration, each once; empty: all. Throws Error(usage) with the
+/// Names with commas between them, in the order of the enumeration, each once; empty: all but the pools whose members
+/// share workers. Throws Error(usage) with the
 /// nearest name.
 std::vector<Contender> parse_contenders(std::string_view names);
 
 struct Setting {
   std::uint32_t within = 1;   ///< threads inside an operation; of each worker in the pool
-  std::uint32_t between = 1;  ///< members computed at once; fixed by the members in the pool
+  std::uint32_t between = 1;  ///< members computed at once; in the pool the workers
   std::uint32_t batch_images = 1;
   friend bool operator==(const Setting&, const Setting&) = default;
 };

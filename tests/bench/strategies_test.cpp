@@ -87,6 +87,13 @@ TEST_CASE("chosen strategies come in their own order and once") {
   CHECK(parse_contenders("multiprocess,threads,threads") == std::vector{Contender::threads, Contender::multiprocess});
 }
 
+TEST_CASE("pools whose members share workers are compared only if they are named") {
+  CHECK(parse_contenders("").back() == Contender::multiprocess);
+  CHECK(parse_contenders("shared-fused,shared") == std::vector{Contender::shared, Contender::shared_fused});
+  CHECK(settings_to_try(Contender::shared, 2, 32, 4) == Settings{{1, 2, 4}});
+  CHECK(to_text(Contender::shared_fused, {1, 2, 4}) == "2 workers, 1 thread each");
+}
+
 TEST_CASE("every strategy has a title and a form in one process") {
   for (const auto& entry : enum_names(Contender{})) CHECK(title(entry.value) != "?");
   CHECK(strategy_of(Contender::sequential_one) == Strategy::sequential);

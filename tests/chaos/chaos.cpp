@@ -31,6 +31,7 @@ struct Order {
   double rate = 20;
   std::string members = "fake";
   std::string spares = "none";
+  std::string sharing = "none";
   std::string worker;
   bool verbose = false;
 };
@@ -81,6 +82,8 @@ config::EnsembleSpec spec_for(const Order& order) {
   spec.failure.progress = config::FailureSpec::Deadline::fixed;
   spec.failure.progress_deadline = order.members == "fake" ? 0.5 : 5;
   spec.failure.spares = from_name<Spares>(order.spares).value();
+  // While members learn, each has a worker of its own.
+  if (order.sharing != "none") spec.workers = {{{0, 1, 2}, from_name<UnitMode>(order.sharing).value()}};
   return spec;
 }
 
@@ -156,12 +159,13 @@ void run_pool(const Order& order, const config::EnsembleSpec& spec, bool trainin
 
 void print(const Order& order, const Tally& tally, double seconds) {
   fmt::print(
-      "chaos: {:.0f} s, seed {}, {} members, spares {}: {} kills, {} stops ({} never continued); {} pools, {} "
+      "chaos: {:.0f} s, seed {}, {} members, sharing {}, spares {}: {} kills, {} stops ({} never continued); {} pools, "
+      "{} "
       "predictions, "
       "{} trainings, {} segments answered\n"
       "  {} deaths ({} hangs, {} violations), {} restarts, {} tasks handed out again, {} stale answers dropped\n"
       "  wrong bytes {}, left behind {}, errors {}, segments set aside {}, missed wake-ups {}\n",
-      seconds, order.seed, order.members, order.spares, tally.strikes.kills, tally.strikes.stops,
+      seconds, order.seed, order.members, order.sharing, order.spares, tally.strikes.kills, tally.strikes.stops,
       tally.strikes.forgotten, tally.pools, tally.predictions, tally.trainings, tally.segments, tally.faults.deaths,
       tally.faults.hangs, tally.faults.violations, tally.faults.restarts, tally.faults.handed_out_again,
       tally.faults.stale_dropped, tally.wrong_bytes, tally.left_behind, tally.errors, tally.faults.set_aside,
@@ -225,6 +229,9 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--spares", order.spares, "none, process or member")
       ->check(CLI::IsMember({"none", "process", "member"}))
+      ->capture_default_str();
+  app.add_option("--sharing", order.sharing, "three of the members share a worker: none, loop, threads or fused")
+      ->check(CLI::IsMember({"none", "loop", "threads", "fused"}))
       ->capture_default_str();
   app.add_option("--worker", order.worker, "the program tutti-worker")->capture_default_str();
   app.add_flag("--verbose", order.verbose, "show what the pool says");

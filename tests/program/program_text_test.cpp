@@ -270,5 +270,20 @@ TEST_CASE("measured memory is printed per process") {
         "      2.0 MB  in all (proportional set size)\n");
 }
 
+TEST_CASE("the memory of a worker that members share is counted once") {
+  Status status;
+  status.pss_bytes = 1000;
+  for (const auto& [name, worker, bytes] : {std::tuple{"a", 0U, 300U}, {"b", 1U, 200U}, {"c", 0U, 300U}}) {
+    MemberStatus member;
+    member.name = name;
+    member.worker = worker;
+    member.pss_bytes = bytes;
+    status.members.push_back(member);
+  }
+  const MeasuredMemory memory = memory_of(status, 7);
+  using Rows = std::vector<std::pair<std::string, std::uint64_t>>;
+  CHECK(memory.processes == Rows{{"a, c", 300}, {"b", 200}, {"this process with the arena", 500}});
+}
+
 }  // namespace
 }  // namespace tutti::test
