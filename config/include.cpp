@@ -74,8 +74,15 @@ class Includer {
     if (item.kind != Tree::Kind::scalar || item.scalar.empty())
       return refuse(fmt::format("'include' must be a file or a list of files, not {}", describe(item)));
     // Relative includes start at the folder of the file, whether it says so or not.
-    const bool says_so = item.scalar.starts_with("${here}/");
-    const fs::path path = (folder / item.scalar.substr(says_so ? kHere.size() + 1 : 0)).lexically_normal();
+    fs::path path = folder / item.scalar;
+    if (item.scalar.starts_with("${") || item.scalar.starts_with("~/")) {
+      Tree expanded = item;
+      const std::size_t before = violations_.count();
+      expand_here(expanded, folder, violations_);
+      if (violations_.count() > before) return std::nullopt;
+      path = expanded.scalar;
+    }
+    path = path.lexically_normal();
     std::error_code ignored;  // a path that cannot be resolved cannot be read either, which is reported below
     const fs::path identity = fs::weakly_canonical(path, ignored);
     if (const std::string circle = circle_to(identity); !circle.empty())

@@ -65,8 +65,7 @@ void write_out_preset(Tree* tree, bool resizes, std::string_view key, Violations
   const auto preset = std::ranges::find(kPresets, tree->scalar, &Preset::name);
   const SourcePosition position = tree->position;
   if (preset == kPresets.end()) {
-    std::vector<std::string> names;
-    for (const Preset& one : kPresets) names.emplace_back(one.name);
+    const std::vector<std::string> names = preset_names();
     violations.add(position, fmt::format("'{}' must be a map, or one of the words {}; not {}{}", key, one_of(names),
                                          describe(*tree), did_you_mean(tree->scalar, names)));
     *tree = Tree::null();
@@ -118,15 +117,28 @@ bool distinct(std::vector<std::string> names) {
   return std::ranges::adjacent_find(names) == names.end();
 }
 
-/// Their names without folder and ending; if these are alike, those of their folders.
+/// Their names without folder and ending; if these are alike, with as many folders before them as it takes.
 std::vector<std::string> names_of(const std::vector<fs::path>& files) {
-  std::vector<std::string> stems;
-  std::vector<std::string> folders;
+  std::vector<std::string> texts;
+  std::vector<fs::path> folders;
   for (const fs::path& file : files) {
-    stems.push_back(as_name(file.stem().string()));
-    folders.push_back(as_name(file.parent_path().filename().string() + "-" + file.stem().string()));
+    texts.push_back(file.stem().string());
+    folders.push_back(file.parent_path());
   }
-  return distinct(stems) ? stems : folders;
+  std::vector<std::string> names;
+  for (bool more = true; more;) {
+    names.clear();
+    for (const std::string& text : texts) names.push_back(as_name(text));
+    if (distinct(names)) break;
+    more = false;
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      if (folders[i].filename().empty()) continue;
+      texts[i] = folders[i].filename().string() + "-" + texts[i];
+      folders[i] = folders[i].parent_path();
+      more = true;
+    }
+  }
+  return names;
 }
 
 /// The kind of a model in such a file, if its ending tells.
@@ -140,10 +152,11 @@ std::string_view kind_of(const fs::path& file) {
   return fs::exists(file / "config.json", ignored) ? "clip-vit" : "";
 }
 
-/// The key of a model of this kind that names its file.
+/// The key of a model of this kind that names its file; empty if there is none.
 std::string_view file_key(std::string_view kind) {
   if (kind == "small-cnn" || kind == "mlp") return "weights";
-  return kind == "saved" ? "predictions" : "path";
+  if (kind == "saved") return "predictions";
+  return kind == "fake" ? "" : "path";
 }
 
 /// A member for each file that `entry` names with its `glob`; its other keys are for all of them.
@@ -179,15 +192,19 @@ std::vector<Tree> members_of(const Tree& entry, Violations& violations) {
                         found.file.string()));
       put(model, "kind", Tree::plain(std::string(found.kind)));
     }
-    put(model, file_key(model.find("kind")->scalar), Tree::text(found.file.string()));
+    const std::string_view key = file_key(model.find("kind")->scalar);
+    if (key.empty()) return refuse("members of kind fake have no files; leave 'glob' out");
+    put(model, key, Tree::text(found.file.string()));
     members.push_back(std::move(member));
   }
   return members;
 }
 
 /// `members: {glob: ...}` is a list with one entry.
-void write_out_only_glob(Tree& members) {
-  if (members.find("glob") == nullptr) return;
+void write_out_only_glob(Tree& members, Violations& violations) {
+  if (members.kind == Tree::Kind::map && members.find("glob") == nullptr)
+    return violations.add(members.position, "'members' must be a list, or a map with 'glob'");
+  if (members.kind != Tree::Kind::map) return;
   Tree list = Tree::list();
   list.position = members.position;
   list.items.push_back(std::move(members));
@@ -211,10 +228,18 @@ void write_out_defaults(Tree& root, Violations& violations) {
   if (found == nullptr) return;
   const Tree defaults = std::move(*found);
   root.remove("defaults");
-  if (defaults.kind == Tree::Kind::null) return;
+  if (defaults.kind == Tree::Kind::null) {
+    if (defaults.blank)
+      violations.add(defaults.position, "'defaults' has no value; write one, or null for the default");
+    return;
+  }
   if (defaults.kind != Tree::Kind::map) {
     violations.add(defaults.position,
                    fmt::format("'defaults' must be a map of keys of a member, not {}", describe(defaults)));
+    return;
+  }
+  if (const Tree* glob = defaults.find("glob"); glob != nullptr) {
+    violations.add(glob->position, "'glob' makes members, so it belongs to 'members' and not to 'defaults'");
     return;
   }
   if (const Tree* name = defaults.find("name"); name != nullptr) {
@@ -234,6 +259,12 @@ void write_out_defaults(Tree& root, Violations& violations) {
 
 }  // namespace
 
+std::vector<std::string> preset_names() {
+  std::vector<std::string> names;
+  for (const Preset& one : kPresets) names.emplace_back(one.name);
+  return names;
+}
+
 std::vector<FileMember> members_for(const std::vector<fs::path>& files) {
   const std::vector<std::string> names = names_of(files);
   std::vector<FileMember> members;
@@ -245,12 +276,15 @@ std::vector<FileMember> members_for(const std::vector<fs::path>& files) {
 }
 
 void write_out(Tree& root, Violations& violations) {
-  if (Tree* members = root.find("members"); members != nullptr) write_out_only_glob(*members);
-  write_out_defaults(root, violations);
+  // Presets before defaults: a member may change a part of the preset that its defaults name.
+  if (Tree* defaults = root.find("defaults"); defaults != nullptr)
+    write_out_preset(defaults->find("input"), true, "input", violations);
   if (Tree* members = root.find("members"); members != nullptr) {
-    write_out_globs(*members, violations);
+    write_out_only_glob(*members, violations);
     for (Tree& member : members->items) write_out_preset(member.find("input"), true, "input", violations);
   }
+  write_out_defaults(root, violations);
+  if (Tree* members = root.find("members"); members != nullptr) write_out_globs(*members, violations);
   write_out_preprocess(root.find("input"), violations);
   if (Tree* train = root.find("train"); train != nullptr) write_out_preprocess(train->find("input"), violations);
   if (Tree* tasks = root.find("tasks"); tasks != nullptr)

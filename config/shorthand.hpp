@@ -16,6 +16,9 @@
 
 namespace tutti::config {
 
+/// The words that presets are called by.
+std::vector<std::string> preset_names();
+
 /// A member whose model is a file.
 struct FileMember {
   std::string name;

@@ -59,7 +59,9 @@ constexpr std::array kElsewhere{
     UsualName{"batch_size", "; the batch is 'batch_images' at the top level, and in 'train'"},
     UsualName{"num_workers", "; the threads that decode a folder of images are 'decode_threads' of 'input'"},
     UsualName{"num_threads", "; the threads of a worker are 'threads' at the top level"},
-    UsualName{"labels", "; a folder of images takes its labels from its sub-folders, and 'dataset: npy' from a file"},
+    UsualName{"labels",
+              "; 'labels' of 'input' names a file ('dataset: npy') or a folder of masks; classes of pictures are their "
+              "sub-folders"},
     UsualName{"shuffle", "; images are predicted in their order, and training shuffles them by 'seed'"},
     UsualName{"normalize", "; 'preprocess' of 'input' holds mean and std"},
     UsualName{"mean", "; 'preprocess' of 'input' holds mean and std"},

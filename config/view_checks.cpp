@@ -14,14 +14,6 @@
 namespace tutti::config {
 namespace {
 
-/// What the model outputs for an image, if the configuration tells it.
-std::optional<Dims> known_prediction(const KindFacts& facts) {
-  if (facts.width == 0) return std::nullopt;
-  Dims prediction{static_cast<std::uint32_t>(facts.width / elements_of(facts.per_class))};
-  prediction.insert(prediction.end(), facts.per_class.begin(), facts.per_class.end());
-  return prediction;
-}
-
 /// Why the member cannot have this view of images of `shape`; empty if it can.
 std::string view_misfit(const View& view, const KindFacts& facts, const ImageShape& shape) {
   if (const ViewProblem problem = problem_of(view, shape); !problem.what.empty())
@@ -30,7 +22,7 @@ std::string view_misfit(const View& view, const KindFacts& facts, const ImageSha
   if (seen != facts.images.value_or(seen))
     return fmt::format("a {} takes images of {}, not {}, as in view '{}'", facts.name, facts.images->text(),
                        seen.text(), to_text(view));
-  const std::optional<Dims> prediction = known_prediction(facts);
+  const std::optional<Dims> prediction = facts.prediction();
   if (!prediction) return {};
   const ViewProblem problem = undoing_of(view, seen, *prediction).problem;
   return problem.what.empty() ? "" : fmt::format("{}; {}", problem.what, problem.hint);

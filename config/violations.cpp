@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -29,8 +30,12 @@ void Violations::add_all(const Violations& other, const SourcePosition& position
 void Violations::raise(std::string_view file) const {
   if (all_.empty()) return;
   const auto line_of = [](const Violation& one) { return fmt::format("{}: {}", one.position.text(), one.text); };
-  if (all_.size() == 1) throw Error(ErrorKind::usage, line_of(all_.front()));
-  std::vector<Violation> sorted = all_;
+  // What is written once and holds for several members is reported once.
+  std::vector<Violation> sorted;
+  std::set<std::string> lines;
+  for (const Violation& one : all_)
+    if (lines.insert(line_of(one)).second) sorted.push_back(one);
+  if (sorted.size() == 1) throw Error(ErrorKind::usage, line_of(sorted.front()));
   const auto order = [](const Violation& one) {
     return std::tuple(one.file_rank, one.position.line, one.position.column);
   };
@@ -40,7 +45,7 @@ void Violations::raise(std::string_view file) const {
   for (std::size_t i = 0; i < std::min(sorted.size(), kMaxListed); ++i)
     detail += fmt::format("{}{}", i == 0 ? "" : "\n", line_of(sorted[i]));
   if (sorted.size() > kMaxListed) detail += fmt::format("\nand {} more", sorted.size() - kMaxListed);
-  throw Error(ErrorKind::usage, fmt::format("cannot use {}: {} problems", file, all_.size()), detail);
+  throw Error(ErrorKind::usage, fmt::format("cannot use {}: {} problems", file, sorted.size()), detail);
 }
 
 }  // namespace tutti::config

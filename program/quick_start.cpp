@@ -7,10 +7,14 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <tutti/error.hpp>
 
 #include "common/atomic_file.hpp"
+#include "common/nearest.hpp"
+#include "common/values.hpp"
+#include "config/overrides.hpp"
 #include "config/shorthand.hpp"
 #include "config/tree.hpp"
 #include "config/yaml.hpp"
@@ -41,6 +45,21 @@ Tree members_of(const std::vector<fs::path>& files, const std::string& preproces
   return list;
 }
 
+std::vector<std::string> names_of_rules() {
+  std::vector<std::string> names;
+  for (const auto& entry : enum_names(CombineRule{})) names.emplace_back(entry.name);
+  return names;
+}
+
+/// Throws Error(usage) with those that there are.
+void check_word(std::string_view option, const std::string& word, const std::vector<std::string>& known) {
+  if (word.empty() || std::ranges::find(known, word) != known.end()) return;
+  const std::string near = nearest(word, known);
+  throw Error(ErrorKind::usage, fmt::format("{} does not know '{}'", option, word),
+              fmt::format("it takes {}", fmt::join(known, ", ")),
+              near.empty() ? "" : fmt::format("did you mean '{}'?", near));
+}
+
 Tree input_of(const fs::path& images) {
   const bool array = images.extension() == ".npy";
   Tree input = Tree::map();
@@ -64,9 +83,19 @@ std::string description_of_models(CommandLine& line) {
       throw Error(ErrorKind::usage, fmt::format("'{}' is not the file of a model", file.string()),
                   "models are called *.pt, *.pt2 or *.onnx",
                   "for other models, write a description (docs/configuration.md), or let 'glob' find them in one");
+  std::error_code ignored;
+  for (const fs::path& file : files)
+    if (!fs::exists(file, ignored))
+      throw Error(ErrorKind::usage, fmt::format("there is no file '{}'", file.string()), {},
+                  "name the files of models, such as models/*.pt without quotes");
   if (line.images.empty())
     throw Error(ErrorKind::usage, "the models need images", {},
                 "name a folder of pictures or an .npy file: --images photos");
+  if (!fs::exists(line.images, ignored))
+    throw Error(ErrorKind::usage, fmt::format("--images: there is no '{}'", line.images.string()), {},
+                "name a folder of pictures or an .npy file");
+  check_word("--preprocess", line.preprocess, config::preset_names());
+  check_word("--rule", line.rule, names_of_rules());
   Tree root = Tree::map();
   root.set("members", members_of(files, line.preprocess));
   root.set("input", input_of(line.images));
@@ -75,6 +104,10 @@ std::string description_of_models(CommandLine& line) {
     combine.set("rule", Tree::text(line.rule));
     root.set("combine", std::move(combine));
   }
+  // What is saved must be what runs.
+  config::Violations violations;
+  config::apply_overrides(root, std::exchange(line.overrides, {}), violations);
+  violations.raise("the command line");
   return config::emit_yaml(root);
 }
 
@@ -89,6 +122,8 @@ void save_description(const std::string& yaml, const fs::path& file) {
 }
 
 void refuse_options_of_models(const CommandLine& line) {
+  const std::string ending = line.file.extension().string();
+  const bool description = ending == ".yaml" || ending == ".yml";
   const std::array<std::pair<const char*, bool>, 4> options{{{"--images", !line.images.empty()},
                                                              {"--preprocess", !line.preprocess.empty()},
                                                              {"--rule", !line.rule.empty()},
@@ -96,8 +131,10 @@ void refuse_options_of_models(const CommandLine& line) {
   for (const auto& [name, given] : options)
     if (given)
       throw Error(ErrorKind::usage, fmt::format("{} is for models that the command line names", name),
-                  fmt::format("'{}' is a description, which says it itself", line.file.string()),
-                  "change a key of it: input.path=photos, combine.rule=vote");
+                  description ? fmt::format("'{}' is a description, which says it itself", line.file.string())
+                              : fmt::format("'{}' is not the file of a model: they are called *.pt, *.pt2 or *.onnx",
+                                            line.file.string()),
+                  description ? "change a key of it: input.path=photos, combine.rule=vote" : "");
 }
 
 }  // namespace tutti::program

@@ -11,8 +11,8 @@ namespace tutti::program {
 /// Whether the command line names models (.pt, .pt2, .onnx) instead of a description.
 bool names_models(const CommandLine& line);
 
-/// The description that such a command line stands for, as YAML. What remains of `line` are the overrides. Throws
-/// Error(usage) if there are no images, or a file is no model.
+/// The description that such a command line stands for, as YAML, with its overrides, which `line` no longer has then.
+/// Throws Error(usage) if there are no images, a file is no model, or a word is not known.
 std::string description_of_models(CommandLine& line);
 
 /// Writes it to a file that does not exist yet. Throws Error(usage) if it does, or Error(failed).

@@ -179,7 +179,7 @@ void Session::perform(const std::function<void()>& check, const std::function<vo
   const Clock::time_point begin = Clock::now();
   hold_folder();
   images::check_run_folder(folder_ ? folder() : requested_folder_, "runs");
-  log::info("starting {}", counted(spec_->members.size(), "worker"));
+  log::info("starting {}", counted(plan_.workers.size(), "worker"));
   interruption_.keep(line_.resume ? "the workers were not ready yet; what was finished before is kept"
                                   : "the workers were not ready yet");
   ensemble_.emplace(Spec(spec_), options_);

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <variant>
 
@@ -127,13 +128,17 @@ void UnitLoop::perform(const TaskRecord& task) {
   HostedMember& member = *members_[task.seat.value()];
   MemberThread* const thread = parts_.members[task.seat.value()].thread;
   if (thread == nullptr) return answer(member.perform(task));
-  thread->give([this, &member, task] {
+  const std::string& name = parts_.members[task.seat.value()].request.name;
+  thread->give([this, &member, &name, task] {
     if (failed_) return;
     try {
       answer(member.perform(task));
     } catch (const std::exception& error) {
       // The first failure counts: the coordinator kills this process.
-      if (!failed_.exchange(true)) parts_.control.send(failure_of(error));
+      if (failed_.exchange(true)) return;
+      control::Failure failure = failure_of(error);
+      if (members_.size() > 1) failure.text = name + ": " + failure.text;
+      parts_.control.send(failure);
     }
   });
 }

@@ -115,6 +115,14 @@ struct KindFacts {
   Dims per_class{};                     ///< if `width` is known: the sizes of what it has for each class, as of a mask
   bool random = false;                  ///< its predictions are random, or depend on the batch, on purpose
   std::string_view one_size{};          ///< why one loaded model takes images of one size only; empty: of any
+
+  /// The sizes of a prediction, if `width` is known.
+  std::optional<Dims> prediction() const {
+    if (width == 0) return std::nullopt;
+    Dims sizes{static_cast<std::uint32_t>(width / elements_of(per_class))};
+    sizes.insert(sizes.end(), per_class.begin(), per_class.end());
+    return sizes;
+  }
 };
 
 /// Fields that do not go together: what to say, and at which key.

@@ -13,7 +13,8 @@ Supervisor::Supervisor(SupervisorSetting setting)
       hosting_(setting_.hosting.value_or(Hosting::one_each(setting_.places.size()))),
       ledger_(hosting_),
       lives_(hosting_.workers(), new_life()),
-      work_(hosting_.members()) {
+      work_(hosting_.members()),
+      deaths_(hosting_.members()) {
   TUTTI_CHECK(!work_.empty());
   TUTTI_CHECK(hosting_.members() == setting_.places.size());
   setting_.modes.resize(hosting_.workers());
@@ -109,7 +110,7 @@ void Supervisor::describe(Rank rank, MemberStatus& status) const {
   const MemberWork& work = work_[rank];
   status.state = state(hosting_.worker_of(rank));
   status.generation = life.generation().value();
-  status.deaths = life.deaths();
+  status.deaths = deaths_[rank];
   status.absent_reason = work.absent_reason();
   status.absent_from_segment.reset();
   if (work.absent_from()) status.absent_from_segment = work.absent_from()->value();

@@ -131,13 +131,14 @@ class Supervisor {
   void spawn(WorkerId worker, Time now);
   void run(WorkerId worker, Time now);
   void kill(WorkerId worker, WorkerFault fault, Time now);
-  void died(WorkerId worker, WorkerFault fault, const std::vector<Given>& begun, Time now);
+  void died(WorkerId worker, WorkerFault fault, const std::vector<Given>& begun, Time now,
+            std::optional<Rank> loading = {});
   bool is_for(const Action& action, WorkerId worker) const;
   void forget_actions(WorkerId worker);
   void replace(WorkerId worker, const WorkerFault& fault, const std::string& news, Time now);
   void give_up(WorkerId worker, const WorkerFault& fault, const std::string& why, const std::string& advice = {});
   bool is_missed_deadline(const WorkerFault& fault) const;
-  std::string move_out(const std::vector<Given>& begun, const std::string& why, Time now);
+  std::string move_out(const std::vector<Rank>& culprits, const std::string& why, Time now);
   void abandon(WorkerId worker, Time now);
   std::string budget_text(RestartBudget::Verdict verdict) const;
 
@@ -182,6 +183,7 @@ class Supervisor {
   Ledger ledger_;
   ByWorker<WorkerLife> lives_;
   ByRank<MemberWork> work_;
+  ByRank<std::uint64_t> deaths_;  // of workers while they did something for the member, or for nobody in particular
   AbandonedProcesses abandoned_;
   std::deque<Action> actions_;
   FaultCounts counts_;

@@ -101,7 +101,7 @@ bool Supervisor::blame(WorkerId worker, Given task, const WorkerFault& fault, st
   const std::string blamed =
       fmt::format("{} has killed {} that computed nothing else", name, counted(segment.deaths, "worker"));
   // In a shared worker the member is to blame before the segment is, and certainly not its neighbours.
-  news = move_out({task}, blamed, now);
+  news = move_out({task.rank}, blamed, now);
   if (!news.empty()) {
     if (MemberTasks& tasks = work_[task.rank].tasks; tasks.pending().contains(number)) tasks.suspect(number);
     return true;

@@ -89,8 +89,13 @@ void Supervisor::gone(WorkerId worker, const Death& death, Time now) {
   const WorkerLife& life = lives_[worker];
   if (failed_ || !life.has_process()) return;
   const std::vector<Given> begun = begun_tasks(worker, death.tasks_taken);
+  std::optional<Rank> loading;
+  const std::vector<Rank>& unit = hosting_.members_of(worker);
+  if (life.phase() == WorkerLife::Phase::starting && death.members_ready < unit.size())
+    loading = unit[death.members_ready];
   WorkerFault fault;
   locate(fault, worker, begun);
+  if (loading) fault.place = setting_.places[loading->value()];
   fault.text = death.how;
   fault.out_of_memory = death.out_of_memory;
   if (death.words) {
@@ -102,7 +107,7 @@ void Supervisor::gone(WorkerId worker, const Death& death, Time now) {
   // The reason why it was killed says more than "SIGKILL", but less than the worker's own message about the
   // configuration.
   if (life.fault() && !fault.usage) fault = *life.fault();
-  died(worker, std::move(fault), begun, now);
+  died(worker, std::move(fault), begun, now, loading);
   check_invariants();
 }
 
@@ -155,11 +160,16 @@ void Supervisor::exited_late(WorkerId worker, Generation generation, Time /*now*
 
 // ---- what follows --------------------------------------------------------------------------------------------------
 
-/// `begun`: the tasks that it was computing.
-void Supervisor::died(WorkerId worker, WorkerFault fault, const std::vector<Given>& begun, Time now) {
+/// `begun`: the tasks that it was computing. `loading`: the member that it was loading.
+void Supervisor::died(WorkerId worker, WorkerFault fault, const std::vector<Given>& begun, Time now,
+                      std::optional<Rank> loading) {
   WorkerLife& life = lives_[worker];
   ++counts_.deaths;
   life.count_death();
+  std::vector<Rank> culprits;
+  for (const Given& task : begun) culprits.push_back(task.rank);
+  if (culprits.empty() && loading) culprits.push_back(*loading);
+  for (const Rank rank : culprits.empty() ? hosting_.members_of(worker) : culprits) ++deaths_[rank];
   if (fault.out_of_memory) ++counts_.out_of_memory;
   forget_actions(worker);
   // A worker that says why it cannot start would say the same again, and what the system refuses at the start it would
@@ -180,13 +190,13 @@ void Supervisor::died(WorkerId worker, WorkerFault fault, const std::vector<Give
       why = budget_text(verdict);
     else if (const std::uint32_t missed = life.miss(); missed >= kMostMissed)
       why = fmt::format("it missed its deadline {} times in a row", missed);
-    if (!why.empty()) news = move_out(begun, why, now);
+    if (!why.empty()) news = move_out(culprits, why, now);
     if (!why.empty() && news.empty()) return give_up(worker, fault, why);
   } else if (alone) {
     if (!blame(worker, begun.front(), fault, news, now)) return;
   } else {
     if (const auto verdict = lives_[worker].budget.spend(now); verdict != RestartBudget::Verdict::allowed) {
-      news = move_out(begun, budget_text(verdict), now);
+      news = move_out(culprits, budget_text(verdict), now);
       if (news.empty())
         return give_up(worker, fault, budget_text(verdict), "look at what the worker printed, or raise 'restarts'");
     }
@@ -198,20 +208,20 @@ void Supervisor::died(WorkerId worker, WorkerFault fault, const std::vector<Give
   replace(worker, fault, news, now);
 }
 
-/// The member that a shared worker was computing gets a worker of its own instead of taking its neighbours with it; all
-/// but one of them do if it computed several at the same time. Returns the news about it: none if the worker is not
-/// shared. Fused members stay: alone, their last bits would differ.
-std::string Supervisor::move_out(const std::vector<Given>& begun, const std::string& why, Time now) {
-  if (begun.empty()) return {};
-  const WorkerId from = hosting_.worker_of(begun.front().rank);
+/// The member that a shared worker was computing or loading gets a worker of its own instead of taking its neighbours
+/// with it; all but one of them do if it computed several at the same time. Returns the news about it: none if the
+/// worker is not shared. Fused members stay: alone, their last bits would differ.
+std::string Supervisor::move_out(const std::vector<Rank>& culprits, const std::string& why, Time now) {
+  if (culprits.empty()) return {};
+  const WorkerId from = hosting_.worker_of(culprits.front());
   if (!hosting_.shared(from) || setting_.modes[from.value()] == UnitMode::fused) return {};
   std::vector<Rank> moved;
   std::string places;
-  for (const Given& task : begun) {
+  for (const Rank rank : culprits) {
     if (!hosting_.shared(from)) break;
-    moved.push_back(task.rank);
-    places += (places.empty() ? "" : ", ") + setting_.places[task.rank.value()];
-    hosting_ = hosting_.with_own_worker(task.rank);
+    moved.push_back(rank);
+    places += (places.empty() ? "" : ", ") + setting_.places[rank.value()];
+    hosting_ = hosting_.with_own_worker(rank);
   }
   ledger_.rehost(hosting_);
   lives_[from].pardon();
@@ -276,8 +286,8 @@ void Supervisor::give_up(WorkerId worker, const WorkerFault& fault, const std::s
   note_all_running();
 }
 
-/// Under the automatic deadline nobody has said how long a batch may take, so missing it proves nothing. Nor does that of
-/// a command, which may be longer than the window of the restart budget.
+/// Under the automatic deadline nobody has said how long a batch may take, so missing it proves nothing. Nor does that
+/// of a command, which may be longer than the window of the restart budget.
 bool Supervisor::is_missed_deadline(const WorkerFault& fault) const {
   const bool automatic = setting_.policy.progress == config::FailureSpec::Deadline::automatic;
   return fault.kind == WorkerFault::Kind::hung && (automatic || fault.commanded);

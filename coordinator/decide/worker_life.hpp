@@ -36,6 +36,8 @@ struct Death {
   std::optional<control::Failure> words;  ///< its last message before that
   /// How many tasks it claims to have taken out of its ring. A task that it never took did not kill it.
   std::uint64_t tasks_taken = std::numeric_limits<std::uint64_t>::max();
+  /// How many members of its unit it said are ready. While it starts, it loads them one after the other.
+  std::size_t members_ready = 0;
 };
 
 class WorkerLife {

@@ -103,7 +103,7 @@ void add_members(const config::EnsembleSpec& spec, const Plan& plan, Fingerprint
       const MemberRequest& member = plan.request_of(rank);
       into["device of " + member.name] = worker.device;
       into["threads of " + member.name] = std::to_string(member.threads);
-      if (worker.mode != UnitMode::fused) continue;
+      if (worker.mode != UnitMode::fused || worker.members.size() == 1) continue;
       std::vector<std::string> names;
       for (const Rank other : worker.members) names.push_back(plan.request_of(other).name);
       into["fused network of " + member.name] = fmt::format("{}", fmt::join(names, ", "));

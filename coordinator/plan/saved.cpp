@@ -100,11 +100,7 @@ std::uint64_t first_of(const config::MemberSpec& member, std::uint64_t rows, con
 /// The sizes of a prediction that are known before the model is loaded; nothing if they are not.
 std::optional<Dims> told_shape(const MemberRequest& request) {
   if (request.saved) return request.saved->shape;
-  const KindFacts facts = facts_of(request.model);
-  if (facts.width == 0) return std::nullopt;
-  Dims shape{static_cast<std::uint32_t>(facts.width / elements_of(facts.per_class))};
-  shape.insert(shape.end(), facts.per_class.begin(), facts.per_class.end());
-  return shape;
+  return facts_of(request.model).prediction();
 }
 
 /// Looks at the values of one member.

@@ -156,8 +156,10 @@ void Pool::on_gone(WorkerProcess& worker, const ExitStatus& status, const std::o
   } else if (!over() && roster_.is_worker(worker)) {
     const auto* signaled = std::get_if<Signaled>(&status);
     const bool by_kernel = signaled != nullptr && signaled->signal == SIGKILL && !worker.killed();
-    supervisor_.gone(worker.id(), {to_text(status), by_kernel && memory_watch_.look(), reason, worker.tasks_taken()},
-                     Clock::now());
+    supervisor_.gone(
+        worker.id(),
+        {to_text(status), by_kernel && memory_watch_.look(), reason, worker.tasks_taken(), worker.ready_members()},
+        Clock::now());
   }
   carry_out();
   leave_when_gone();

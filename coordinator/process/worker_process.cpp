@@ -133,7 +133,7 @@ void WorkerProcess::hung_up() {
 }
 
 void WorkerProcess::greet_back() {
-  if (load_wanted_) return send_load();
+  if (load_wanted_) return send_loads();
   if (setting_.preload) send(*setting_.preload);
 }
 
@@ -146,12 +146,23 @@ void WorkerProcess::take_ready(const control::Ready& ready) {
 // A spare may already be loading its unit when it takes over. A second order would end it.
 void WorkerProcess::load() {
   if (std::exchange(load_wanted_, true)) return;
-  if (greeted_) send_load();
+  if (greeted_) send_loads();
 }
 
-void WorkerProcess::send_load() {
-  for (const std::string& load : loads_) send_text(load);
-  kill_point("coordinator.load_sent");
+// A socket holds some of many messages. The rest follow as the worker reads; a worker that never does is late.
+void WorkerProcess::send_loads() {
+  for (; loads_sent_ < loads_.size() && control_.is_open(); ++loads_sent_) {
+    const std::string& load = loads_[loads_sent_];
+    const ssize_t sent = ::send(control_.native_handle(), load.data(), load.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0 && errno == EAGAIN) break;
+    if (sent < 0) return;  // a dead worker is reported by its pidfd
+    kill_point("coordinator.load_sent");
+  }
+  if (loads_sent_ == loads_.size() || !control_.is_open()) return;
+  control_.async_wait(Descriptor::wait_write, [self = shared_from_this()](const boost::system::error_code& error) {
+    assert_on_loop(self->loop_);
+    if (!error) self->send_loads();
+  });
 }
 
 // A worker that reported a failure ends by itself, but there is no need to wait for that. The first report counts.

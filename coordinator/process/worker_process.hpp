@@ -107,6 +107,8 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   Generation generation() const noexcept TUTTI_REQUIRES(on_loop) { return generation_; }
   /// Batches that the worker claims to have finished; any number is possible. 0 before start().
   std::uint64_t progress() const noexcept TUTTI_REQUIRES(on_loop);
+  /// How many of its members are ready.
+  std::size_t ready_members() const noexcept TUTTI_REQUIRES(on_loop) { return ready_.size(); }
   /// Tasks that the worker claims to have taken out of its ring; any number is possible. 0 before start().
   std::uint64_t tasks_taken() const noexcept TUTTI_REQUIRES(on_loop) { return tasks_ ? tasks_->taken() : 0; }
   /// The mapped channel, which outlives the process for as long as answers are read from it. Null before start().
@@ -132,7 +134,7 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   void obey(const control::Message& message) TUTTI_REQUIRES(on_loop);
   void greet_back() TUTTI_REQUIRES(on_loop);
   void take_ready(const control::Ready& ready) TUTTI_REQUIRES(on_loop);
-  void send_load() TUTTI_REQUIRES(on_loop);
+  void send_loads() TUTTI_REQUIRES(on_loop);
   void hung_up() TUTTI_REQUIRES(on_loop);
   Read read_lines(Descriptor& pipe, LineReader& lines) TUTTI_REQUIRES(on_loop);
   void exited() TUTTI_REQUIRES(on_loop);
@@ -153,6 +155,7 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   bool distrusted_ TUTTI_GUARDED_BY(on_loop) = false;
   bool greeted_ TUTTI_GUARDED_BY(on_loop) = false;  // it said hello, and is from this build
   bool load_wanted_ TUTTI_GUARDED_BY(on_loop);
+  std::size_t loads_sent_ TUTTI_GUARDED_BY(on_loop) = 0;
   bool completion_waited_ TUTTI_GUARDED_BY(on_loop) = false;  // at the last count_missed_wake_ups()
   bool task_waited_ TUTTI_GUARDED_BY(on_loop) = false;
 

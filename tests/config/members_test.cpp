@@ -184,7 +184,7 @@ TEST_CASE("members are needed") {
   CHECK(problem("seed: 1") ==
         "e.yaml:1:1: the configuration needs 'members', a list such as [{name: cnn-0, model: {kind: small-cnn}}]");
   CHECK(problem("members: []") == "e.yaml:1:10: 'members' must be a list of 1 to 1024 members, not one of 0");
-  CHECK(problem("members: {a: 1}") == "e.yaml:1:10: 'members' must be a list of 1 to 1024 members, not a map");
+  CHECK(problem("members: {a: 1}") == "e.yaml:1:10: 'members' must be a list, or a map with 'glob'");
   CHECK(problem("members:") == "e.yaml:1:1: 'members' has no value; write one, or null for the default");
   CHECK(problem("members: [x]") == "e.yaml:1:11: member 0 must be a map of keys and values, not 'x'");
 }

@@ -86,10 +86,20 @@ TEST_CASE("files that are called alike are told apart by their folders") {
                                              folder.path().string()))) == Names{"x-model", "y-model"});
 }
 
+TEST_CASE("as many folders are in a name as it takes") {
+  const FolderOfFiles folder({"1/m/model.pt", "2/m/model.pt"});
+  CHECK(member_names(written_out(fmt::format("members: {{glob: '{}/*/m/model.pt', output: logits}}\n",
+                                             folder.path().string()))) == Names{"1-m-model", "2-m-model"});
+}
+
 TEST_CASE("a glob that makes no sense is refused") {
   const FolderOfFiles folder({"a.pth", "b.pt"});
   const std::string path = folder.path().string();
   CHECK(shorthand_problem("members: {glob: nowhere/*.pt}\n") == "e.yaml:1:17: no file matches 'nowhere/*.pt'");
+  CHECK(shorthand_problem("members: {globb: '*.pt'}\n") ==
+        "e.yaml:1:10: 'members' must be a list, or a map with 'glob'");
+  CHECK(shorthand_problem(fmt::format("members: {{glob: '{}/b.pt', model: {{kind: fake}}}}\n", path)) ==
+        "e.yaml:1:17: members of kind fake have no files; leave 'glob' out");
   CHECK(shorthand_problem("members: {glob: [a]}\n") ==
         "e.yaml:1:17: 'glob' must be a pattern such as models/*.pt, not a list");
   CHECK(shorthand_problem(fmt::format("members: {{glob: '{}/*.pth'}}\n", path))
@@ -102,6 +112,14 @@ TEST_CASE("a glob that makes no sense is refused") {
 TEST_CASE("defaults that make no sense are refused") {
   CHECK(shorthand_problem("defaults: [a]\nmembers: [{name: a, model: {kind: small-cnn}}]\n") ==
         "e.yaml:1:11: 'defaults' must be a map of keys of a member, not a list");
+  CHECK(shorthand_problem("defaults: {glob: '*.pt'}\nmembers: [{model: {kind: small-cnn}}]\n")
+            .find("'glob' makes members") != std::string::npos);
+  CHECK(shorthand_problem("defaults:\nmembers: [{name: a, model: {kind: small-cnn}}]\n")
+            .find("'defaults' has no value") != std::string::npos);
+  // Once, although it holds for two members.
+  CHECK(shorthand_problem("defaults: {wieght: 2}\nmembers: [{name: a, model: {kind: small-cnn}}, {name: b, model: "
+                          "{kind: small-cnn}}]\n")
+            .starts_with("e.yaml:1:12: unknown key 'wieght'"));
   CHECK(shorthand_problem("defaults: {name: a}\nmembers: [{model: {kind: small-cnn}}]\n")
             .find("'defaults' has no 'name'") != std::string::npos);
 }
@@ -130,6 +148,17 @@ members: [{name: a, model: {kind: small-cnn}}]
 input: {dataset: cifar10, path: data, preprocess: cifar10}
 )");
   CHECK(spec.input.preprocess.std == std::vector<float>{0.2470F, 0.2435F, 0.2616F});
+}
+
+TEST_CASE("a member may change a part of the preset that its defaults name") {
+  const auto spec = written_out(R"(
+defaults: {input: imagenet, model: {kind: torchscript}, output: logits}
+members: [{name: a, model: {path: a.pt}, input: {mean: 0.5}}]
+input: {dataset: folder, path: photos}
+)");
+  CHECK(spec.members[0].input->mean == std::vector<float>{0.5F});
+  CHECK(spec.members[0].input->std == std::vector<float>{0.229F, 0.224F, 0.225F});
+  CHECK(spec.members[0].input->resize.crop_height == 224);
 }
 
 TEST_CASE("a preset that is not known is refused with those that are") {

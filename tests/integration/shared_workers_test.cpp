@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 
+#include "config/workers.hpp"
 #include "tests/integration/pools.hpp"
 
 namespace tutti::test {
@@ -180,6 +181,27 @@ TEST_CASE("a model of a shared worker that writes to its input is named") {
     REQUIRE(error);
     CHECK(error->hint().find("at member 'm2'") != std::string::npos);
   }
+}
+
+TEST_CASE("a worker hosts more members than its socket holds messages") {
+  const NothingLeft census;
+  auto spec = fake_spec(config::kMaxUnit);
+  spec.workers = {{{}, UnitMode::loop}};
+  for (std::size_t rank = 0; rank < spec.members.size(); ++rank) spec.workers.front().members.push_back(rank);
+  Ensemble ensemble(published(spec), with_worker());
+  const auto images = random_images(8);
+  CHECK(ensemble.predict(view(images)).values == naive_mean(spec, images));
+  CHECK(ensemble.status().faults.deaths == 0);
+}
+
+TEST_CASE("an exception of a member with a thread of its own names the member") {
+  const Lines lines;
+  auto spec = sharing(UnitMode::threads);
+  fake_model(spec, 2).faults = {{FaultKind::exception, FaultPhase::predict, 1}};
+  Ensemble ensemble(published(spec), with_worker());
+  ensemble.predict(view(random_images(8)));
+  REQUIRE_FALSE(lines.all().empty());
+  CHECK(lines.all().front().find("m2: scripted fault: exception") != std::string::npos);
 }
 
 TEST_CASE("a spare takes over the members of a shared worker") {

@@ -14,52 +14,83 @@ namespace {
 
 using program::CommandLine;
 
-CommandLine line_of(const std::string& file, const std::vector<std::string>& more) {
-  CommandLine line;
-  line.file = file;
-  line.overrides = more;
-  line.images = "photos";
-  return line;
+/// A folder with models and images, and command lines that name some of them.
+struct Place : TemporaryFolder {
+  Place() {
+    std::filesystem::create_directories(*this / "photos");
+    for (const char* name : {"a.pt", "b.onnx", "c.pt2", "notes.txt", "images.npy"})
+      std::ofstream(*this / name).put('x');
+  }
+  std::string file(const std::string& name) const { return (*this / name).string(); }
+  CommandLine line(const std::string& first, std::vector<std::string> more = {}) const {
+    CommandLine line;
+    line.file = file(first);
+    for (std::string& word : more) line.overrides.push_back(word.find('=') == word.npos ? file(word) : word);
+    line.images = file("photos");
+    return line;
+  }
+};
+
+std::string refusal(CommandLine line) {
+  const auto error = error_of([&] { program::description_of_models(line); });
+  return error ? error->message() : "nothing";
 }
 
 TEST_CASE("models on the command line stand for a description that can be read") {
-  CommandLine line = line_of("m/a.pt", {"m/b.onnx", "batch_images=4", "c.pt2"});
+  const Place place;
+  CommandLine line = place.line("a.pt", {"b.onnx", "batch_images=4", "c.pt2", "members.0.weight=5"});
   line.preprocess = "imagenet";
-  line.rule = "vote";
+  line.rule = "weighted";
   REQUIRE(program::names_models(line));
-  const std::string yaml = program::description_of_models(line);
-  CHECK(line.overrides == std::vector<std::string>{"batch_images=4"});
-  const auto spec = config::load_text(yaml, "test", {line.overrides, {}});
+  const auto spec = config::load_text(program::description_of_models(line), "test");
+  CHECK(line.overrides.empty());  // they are in it
   REQUIRE(spec.members.size() == 3);
+  CHECK(spec.members[0].weight == 5);
   CHECK(spec.members[1].name == "b");
-  CHECK(std::get<OnnxFileModel>(spec.members[1].model.kind).path == "m/b.onnx");
+  CHECK(std::get<OnnxFileModel>(spec.members[1].model.kind).path == place.file("b.onnx"));
   CHECK(spec.members[2].input->resize.crop_height == 224);
-  CHECK(spec.combine.rule == CombineRule::vote);
+  CHECK(spec.combine.rule == CombineRule::weighted);
   CHECK(spec.input.dataset == config::Dataset::folder);
   CHECK(spec.batch_images == 4);
 }
 
 TEST_CASE("an array of images is one") {
-  CommandLine line = line_of("a.pt", {});
-  line.images = "x/images.npy";
+  const Place place;
+  CommandLine line = place.line("a.pt");
+  line.images = place.file("images.npy");
   CHECK(config::load_text(program::description_of_models(line), "test").input.dataset == config::Dataset::npy);
 }
 
 TEST_CASE("models that cannot be described are refused with what to do") {
-  CommandLine none = line_of("a.pt", {});
+  const Place place;
+  CommandLine none = place.line("a.pt");
   none.images.clear();
-  CHECK(error_of([&] { program::description_of_models(none); })->hint() ==
-        "name a folder of pictures or an .npy file: --images photos");
-  CommandLine other = line_of("a.pt", {"notes.txt"});
-  CHECK(error_of([&] { program::description_of_models(other); })->message() ==
-        "'notes.txt' is not the file of a model");
+  CHECK(refusal(none) == "the models need images");
+  CHECK(refusal(place.line("a.pt", {"notes.txt"})) == "'" + place.file("notes.txt") + "' is not the file of a model");
+  CHECK(refusal(place.line("nothere*.pt")) == "there is no file '" + place.file("nothere*.pt") + "'");
+  CommandLine nowhere = place.line("a.pt");
+  nowhere.images = "nowhere";
+  CHECK(refusal(nowhere) == "--images: there is no 'nowhere'");
+  CommandLine preprocess = place.line("a.pt");
+  preprocess.preprocess = "imagnet";
+  CHECK(refusal(preprocess) == "--preprocess does not know 'imagnet'");
+  CommandLine rule = place.line("a.pt");
+  rule.rule = "vot";
+  CHECK(refusal(rule) == "--rule does not know 'vot'");
+  CHECK(error_of([&] { program::description_of_models(rule); })->hint() == "did you mean 'vote'?");
+  CHECK(refusal(place.line("a.pt", {"x=1", "=2"})) != "nothing");
 }
 
 TEST_CASE("options for models are refused beside a description") {
-  const CommandLine line = line_of("ensemble.yaml", {});
+  CommandLine line;
+  line.file = "ensemble.yaml";
+  line.images = "photos";
   CHECK_FALSE(program::names_models(line));
   CHECK(error_of([&] { program::refuse_options_of_models(line); })->message() ==
         "--images is for models that the command line names");
+  line.file = "x.txt";
+  CHECK(error_of([&] { program::refuse_options_of_models(line); })->detail() ==
+        "'x.txt' is not the file of a model: they are called *.pt, *.pt2 or *.onnx");
 }
 
 TEST_CASE("a description is saved only where there is no file") {

@@ -66,12 +66,13 @@ TEST_CASE("a member that kills the worker alone again moves and its neighbour st
   rig.ready(0);
   rig.take();
   rig.dies(0);
-  CHECK(rig.take() ==
-        Texts{"move 0 from 0 to 2", "spawn 2 g0",
-              "m0 on cpu:0 died: killed by SIGKILL on segment 100; segment 100 (images 1000 to 1009) has killed 2 "
-              "workers that computed nothing else: m0 on cpu:0 gets a worker of its own; replacement started, 1 segment "
-              "handed out again",
-              "spawn 0 g3"});
+  CHECK(
+      rig.take() ==
+      Texts{"move 0 from 0 to 2", "spawn 2 g0",
+            "m0 on cpu:0 died: killed by SIGKILL on segment 100; segment 100 (images 1000 to 1009) has killed 2 "
+            "workers that computed nothing else: m0 on cpu:0 gets a worker of its own; replacement started, 1 segment "
+            "handed out again",
+            "spawn 0 g3"});
   rig.ready(0);
   CHECK(rig.take() == Texts{"begin 0", "task 1 s0"});
   rig.answer(1);
@@ -143,21 +144,41 @@ TEST_CASE("fused members stay together and the segment is set aside") {
   CHECK(rig.supervisor.counts().set_aside == 1);
 }
 
-TEST_CASE("a shared worker that never becomes ready again takes all of its members with it") {
+TEST_CASE("a shared worker whose process cannot be started takes all of its members with it") {
   auto setting = sharing();
   setting.policy.restart_limit = 1;
   Rig rig = Rig::running(setting);
   rig.dies(0);
-  rig.pass(5);
-  rig.tick();
   rig.take();
-  rig.dies(0);
+  rig.supervisor.spawn_failed(0, Error(ErrorKind::failed, "no memory"), rig.now);
   const Texts texts = rig.take();
   REQUIRE(texts.size() == 2);
   CHECK(texts[0].ends_with("and the ensemble continues without m0 on cpu:0 from the next segment"));
   CHECK(texts[1].ends_with("and the ensemble continues without m1 on cpu:1 from the next segment"));
   CHECK(rig.supervisor.absent(1));
   CHECK_FALSE(rig.supervisor.absent(2));
+}
+
+TEST_CASE("a member whose loading kills the worker again and again is named and moves") {
+  auto setting = sharing();
+  setting.policy.restart_limit = 2;
+  Rig rig = Rig::running(setting);
+  rig.dies(0);
+  rig.take();
+  const auto dies_loading = [&](std::size_t ready) {
+    Death death{"killed by SIGKILL", false, {}};
+    death.members_ready = ready;
+    rig.supervisor.gone(WorkerId(0), death, rig.now);
+  };
+  dies_loading(1);
+  CHECK(rig.take() == Texts{"m1 on cpu:1 died while starting: killed by SIGKILL; replacement started", "spawn 0 g2"});
+  dies_loading(1);
+  CHECK(rig.take().front() == "move 1 from 0 to 2");
+  MemberStatus status;
+  rig.supervisor.describe(1, status);
+  CHECK(status.deaths == 3);
+  rig.supervisor.describe(0, status);
+  CHECK(status.deaths == 1);
 }
 
 TEST_CASE("an answer with the seat of another member is a violation") {
