@@ -1,6 +1,7 @@
 // The public API over real worker processes: the same bytes as a plain loop, in spite of other calls at the same time.
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <cstring>
 #include <future>
 #include <stdexcept>
@@ -249,23 +250,35 @@ TEST_CASE("the destructor settles pending futures with a named error") {
   }
 }
 
+/// Notes that a call looks at it.
+class NoticedSource : public ListSource {
+ public:
+  using ListSource::ListSource;
+  std::uint64_t count() const override {
+    noticed = true;
+    return ListSource::count();
+  }
+  mutable std::atomic<bool> noticed = false;
+};
+
 TEST_CASE("the destructor ends calls of other threads") {
   auto spec = fake_spec(1);
   fake_model(spec, 0).delay_us = 100'000;
   const auto images = random_images(200);
+  NoticedSource source(images, {});
   std::string predicted;
   std::string ran;
   std::vector<std::thread> threads;
   {
     Ensemble ensemble(published(spec), with_worker());
+    // Each call is known to be inside before the next step: one that comes later would find no ensemble.
     threads.emplace_back([&] { predicted = message_of([&] { ensemble.predict(view(images)); }); });
+    REQUIRE(happens([&] { return ensemble.status().members[0].segments_handed_out >= 1; }));
     threads.emplace_back([&] {
-      ListSource source(images, {});
       ListSink sink;
       ran = message_of([&] { ensemble.run(source, sink); });
     });
-    // Both calls are running once they have filled two slots of the arena.
-    REQUIRE(happens([&] { return ensemble.status().members[0].segments_handed_out >= 2; }));
+    REQUIRE(happens([&] { return source.noticed.load(); }));
   }
   for (std::thread& thread : threads) thread.join();
   CHECK(predicted == "the ensemble was closed before this call finished");
