@@ -29,20 +29,21 @@ std::shared_ptr<WorkerProcess> Roster::start(WorkerId worker, bool load) {
   if (setting_.plan.libraries_of(plan).contains(Library::torch)) preload = {post.unit.front().member.cuda};
   for (UniqueFd& file : post.checkpoints)
     if (!file) file = make_checkpoint_file(setting_.plan.training);
-  auto process =
-      std::make_shared<WorkerProcess>(loop_, listener_,
-                                      WorkerProcess::Setting{worker,
-                                                             &plan,
-                                                             setting_.plan.name_of(plan),
-                                                             post.unit,
-                                                             preload,
-                                                             setting_.program,
-                                                             setting_.arena_fd,
-                                                             {post.checkpoints[0].get(), post.checkpoints[1].get()},
-                                                             std::ranges::any_of(post.unit, is_debugged),
-                                                             setting_.plan.failure.core_files,
-                                                             load,
-                                                             plan.forked ? &setting_.fork_server : nullptr});
+  auto process = std::make_shared<WorkerProcess>(
+      loop_, listener_,
+      WorkerProcess::Setting{.worker = worker,
+                             .cores = plan.cores,
+                             .environment = plan.environment,
+                             .name = setting_.plan.name_of(plan),
+                             .unit = post.unit,
+                             .preload = preload,
+                             .program = setting_.program,
+                             .arena_fd = setting_.arena_fd,
+                             .checkpoint_fds = {post.checkpoints[0].get(), post.checkpoints[1].get()},
+                             .debug = std::ranges::any_of(post.unit, is_debugged),
+                             .core_files = setting_.plan.failure.core_files,
+                             .load = load,
+                             .fork_server = plan.forked ? &setting_.fork_server : nullptr});
   process->spawn();
   return process;
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -53,7 +54,8 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
  public:
   struct Setting {
     WorkerId worker{};
-    const WorkerPlan* plan = nullptr;
+    std::vector<int> cores;  ///< to pin to; empty: not pinned
+    std::vector<std::pair<std::string, std::string>> environment;
     std::string name;                           ///< for processes and messages: see Plan::name_of()
     std::vector<control::Load> unit;            ///< by seat
     std::optional<control::Preload> preload{};  ///< what a spare opens before it is told to load

@@ -77,8 +77,8 @@ std::shared_ptr<WorkerProcess::Launch> WorkerProcess::prepare() {
   Ends out = make_output_pipe();
   Ends err = make_output_pipe();
   Doorbell completion_bell = Doorbell::create();
-  const LaunchOptions options{setting_.name, ::getpid(), setting_.plan->cores, setting_.debug, setting_.core_files};
-  SpawnRequest request{setting_.program, to_arguments(options), setting_.plan->environment, {}};
+  const LaunchOptions options{setting_.name, ::getpid(), setting_.cores, setting_.debug, setting_.core_files};
+  SpawnRequest request{setting_.program, to_arguments(options), setting_.environment, {}};
   request.descriptors = {-1,
                          out.theirs.get(),
                          err.theirs.get(),
