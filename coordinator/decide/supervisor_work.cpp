@@ -61,11 +61,11 @@ void Supervisor::hand_out_pending(WorkerId worker, Time now) {
 }
 
 /// The members of the unit that may get tasks. If one has a task that may have killed the last worker, only that one,
-/// and only while the worker computes nothing else: what kills it is then known.
+/// so that the worker computes nothing else: what kills it is then known.
 std::span<const Rank> Supervisor::may_be_served(WorkerId worker) const {
   const std::span<const Rank> unit = hosting_.members_of(worker);
   for (std::size_t seat = 0; seat < unit.size(); ++seat)
-    if (work_[unit[seat]].tasks.suspect()) return unit.subspan(seat, any_in_flight(worker) ? 0 : 1);
+    if (work_[unit[seat]].tasks.suspect()) return unit.subspan(seat, 1);
   return unit;
 }
 
