@@ -129,9 +129,10 @@ void take_input_of_folder(const std::string& folder, ReadMember& member, Violati
 
 }  // namespace
 
+bool fits_in_name(char c) { return is_letter_or_digit(c) || c == '_' || c == '.' || c == '-'; }
+
 std::string name_problem(const std::string& name, std::string_view whose) {
-  const auto allowed = [](char c) { return is_letter_or_digit(c) || c == '_' || c == '.' || c == '-'; };
-  if (!std::all_of(name.begin(), name.end(), allowed))
+  if (!std::all_of(name.begin(), name.end(), fits_in_name))
     return fmt::format("the name '{}'{} may contain only letters, digits, '_', '.' and '-'", name, whose);
   if (!is_letter_or_digit(name.front()) && name.front() != '_')
     return fmt::format("the name '{}'{} must start with a letter, a digit or '_'", name, whose);

@@ -29,6 +29,9 @@ constexpr std::size_t kMaxMembers = 1024;
 
 class Fields;
 
+/// A letter, a digit, '_', '.' or '-'.
+bool fits_in_name(char c);
+
 /// Names become files, folders and keys. Returns what is wrong with this one, or an empty text. The name must not be
 /// empty. `whose` follows the name in the text, such as " of a task".
 std::string name_problem(const std::string& name, std::string_view whose = "");

@@ -102,11 +102,8 @@ std::vector<fs::path> files_matching(const std::string& pattern) {
 
 /// A name for a member that comes from a file: what cannot be in a name becomes a dash.
 std::string as_name(std::string text) {
-  for (char& letter : text)
-    if (const bool fits = (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
-                          (letter >= '0' && letter <= '9') || letter == '-' || letter == '_' || letter == '.';
-        !fits)
-      letter = '-';
+  std::ranges::replace_if(
+      text, [](char letter) { return !fits_in_name(letter); }, '-');
   if (text.size() > kMaxNameLength) text.resize(kMaxNameLength);
   const bool number = text.find_first_not_of("0123456789") == std::string::npos;
   return number || text.front() == '.' || text.front() == '-' ? "m" + text : text;

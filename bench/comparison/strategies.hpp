@@ -34,8 +34,7 @@ std::string_view title(Contender contender);
 Strategy strategy_of(Contender contender);
 
 /// Names with commas between them, in the order of the enumeration, each once; empty: all but the pools whose members
-/// share workers. Throws Error(usage) with the
-/// nearest name.
+/// share workers. Throws Error(usage) with the nearest name.
 std::vector<Contender> parse_contenders(std::string_view names);
 
 struct Setting {

@@ -8,7 +8,7 @@
 namespace tutti::bench::micro {
 namespace {
 
-constexpr ChannelLayout kLayout{.slots = 64, .images = 1, {.width = 1}};
+const ChannelLayout kLayout(64, 1, {1});
 
 void push_and_pop(benchmark::State& state) {
   const Channels channels(1, kLayout);

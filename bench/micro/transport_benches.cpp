@@ -39,7 +39,7 @@ void serve(Transport& transport, const Channels& channels, std::size_t worker) {
 template <class Transport>
 void round_trip(benchmark::State& state, PeerKind kind) {
   const std::vector<int> cores = allowed_cores();
-  const Channels channels(1, {kSlots, 1, kWidth});
+  const Channels channels(1, ChannelLayout(kSlots, 1, {kWidth}));
   Transport transport(channels);
   const Pinned pinned(cores.front());
   const Peer worker(kind, cores[1], [&] { serve(transport, channels, 0); });
@@ -57,7 +57,7 @@ void round_trip(benchmark::State& state, PeerKind kind) {
 template <class Transport>
 class HandOut {
  public:
-  HandOut() : channels_(kWorkers, {kSlots, kImages, kWidth}), transport_(channels_) {
+  HandOut() : channels_(kWorkers, ChannelLayout(kSlots, kImages, {kWidth})), transport_(channels_) {
     for (std::size_t w = 0; w < kWorkers; ++w)
       peers_.push_back(
           std::make_unique<Peer>(PeerKind::process, std::nullopt, [this, w] { serve(transport_, channels_, w); }));

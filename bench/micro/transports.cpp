@@ -206,7 +206,7 @@ Record receive(boost::interprocess::message_queue& queue) {
 }  // namespace
 
 MessageQueues::MessageQueues(const Channels& channels) {
-  const std::uint64_t slots = channels[0].layout().slots;
+  const std::uint64_t slots = channels[0].layout().slots();
   for (std::size_t w = 0; w < channels.size(); ++w) tasks_.push_back(make_queue<TaskRecord>(slots));
   completions_ = make_queue<CompletionRecord>(slots * channels.size());
 }

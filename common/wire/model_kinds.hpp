@@ -304,8 +304,8 @@ struct FakeModel {
 // ---- the table -----------------------------------------------------------------------------------------------------
 
 /// The order is that in which messages list the kinds.
-using ModelKind =
-    std::variant<SmallCnnModel, MlpModel, TorchScriptModel, AotiModel, OnnxFileModel, ClipVitModel, SavedModel, FakeModel>;
+using ModelKind = std::variant<SmallCnnModel, MlpModel, TorchScriptModel, AotiModel, OnnxFileModel, ClipVitModel,
+                               SavedModel, FakeModel>;
 
 /// One model of each kind, with the defaults of its fields.
 const std::vector<ModelKind>& every_kind();

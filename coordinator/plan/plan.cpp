@@ -202,9 +202,10 @@ MemberPlan member_plan(const config::MemberSpec& member, MemberRequest request, 
 }
 
 /// Of a unit whose members are assigned one device.
-WorkerPlan worker_plan(std::vector<Rank> members, const Placement& placement) {
+WorkerPlan worker_plan(const config::UnitSpec& unit, const Placement& placement) {
   WorkerPlan worker;
-  worker.members = std::move(members);
+  for (const std::size_t rank : unit.members) worker.members.emplace_back(rank);
+  worker.mode = unit.mode;
   worker.device = placement.device;
   worker.cores = placement.cores;
   worker.environment = placement.environment;
@@ -266,12 +267,8 @@ void place_members(Plan& plan, const config::EnsembleSpec& spec, const Machine& 
     plan.members.push_back(member_plan(member, std::move(request), placement.cuda));
   }
   raise_placement_problems(problems);
-  for (const config::UnitSpec& unit : units_of(spec, options.training)) {
-    std::vector<Rank> members;
-    for (const std::size_t rank : unit.members) members.emplace_back(rank);
-    plan.workers.push_back(worker_plan(std::move(members), placements[unit.members.front()].second));
-    plan.workers.back().mode = unit.mode;
-  }
+  for (const config::UnitSpec& unit : units_of(spec, options.training))
+    plan.workers.push_back(worker_plan(unit, placements[unit.members.front()].second));
   check_saved_shapes(spec, plan);
   for (std::string& note : notes_of(placements)) plan.notes.push_back(std::move(note));
 }

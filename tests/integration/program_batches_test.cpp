@@ -12,8 +12,8 @@ using Words = std::vector<std::string>;
 
 TEST_CASE("a run with measured batches says so in report and plan") {
   const Workplace place(kTwoFakes);
-  const Finished run(
-      place, {"run", "e.yaml", "batch_images=auto", "members.0.model.delay_us=10000", "members.1.model.delay_us=10000"});
+  const Finished run(place, {"run", "e.yaml", "batch_images=auto", "members.0.model.delay_us=10000",
+                             "members.1.model.delay_us=10000"});
   CAPTURE(run.err());
   REQUIRE(run.code == 0);
   CHECK(contains(run.err(), "a, b: batches of 20 images (measured: 4: "));

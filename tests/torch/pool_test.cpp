@@ -19,6 +19,7 @@
 #include "coordinator/decide/logarithm.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
+#include "tests/torch/requests.hpp"
 #include "tests/torch/script_files.hpp"
 #include "worker/torch/models.hpp"
 
@@ -31,12 +32,6 @@ constexpr std::uint32_t kSegment = 20;
 constexpr std::uint32_t kBatch = 6;
 constexpr std::uint32_t kClasses = 10;
 constexpr ImageShape kShape{3, 32, 32};
-
-std::vector<float> some_images() {
-  std::vector<float> pixels(kImages * kShape.elements());
-  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = unit_float(random_at(99, i));
-  return pixels;
-}
 
 const std::string kNativeMembers = R"(
   - {name: a, model: {kind: small-cnn}, seed: 11}
@@ -191,7 +186,7 @@ class MadeUp final : public Source {
 }  // namespace
 
 TEST_CASE("members whose batch was measured give the bytes of members that were given it") {
-  const std::vector<float> pixels = some_images();
+  const std::vector<float> pixels = test::some_images(kImages, kShape);
   const Images images{std::span<const float>(pixels), kShape};
   const std::string members = R"(
   - {name: a, model: {kind: small-cnn}, seed: 11}
@@ -220,7 +215,7 @@ TEST_CASE("members whose batch was measured give the bytes of members that were 
 }
 
 TEST_CASE("the pool gives the bytes of a plain loop over the members") {
-  const std::vector<float> pixels = some_images();
+  const std::vector<float> pixels = test::some_images(kImages, kShape);
   const std::map<std::string, std::function<std::vector<float>(const Answers&)>> rules{
       {"{rule: mean, over: probabilities}",
        [](const Answers& x) {
@@ -274,7 +269,7 @@ TEST_CASE("the pool gives the bytes of a plain loop over the members") {
 }
 
 TEST_CASE("each member keeps its predictions byte for byte under the rule none") {
-  const std::vector<float> pixels = some_images();
+  const std::vector<float> pixels = test::some_images(kImages, kShape);
   const Spec spec = ensemble_of("{rule: none, over: probabilities}");
   Ensemble ensemble(spec);
   const Predictions predictions = ensemble.predict(Images(pixels, kShape));
@@ -296,7 +291,7 @@ train: {batch_images: 16, input: {dataset: digits, split: train, limit: 96}}
 segment_images: 32
 batch_images: 8
 )";
-  const std::vector<float> pixels = some_images();
+  const std::vector<float> pixels = test::some_images(kImages, kShape);
   const auto trained = [&](const std::string& name) {
     Options options;
     options.training = true;
@@ -327,7 +322,7 @@ TEST_CASE("a TorchScript member in a pool gives the bytes of a plain loop") {
   - {{name: as-is, model: {{kind: torchscript, path: {0}, optimize: off}}}}
 )",
                                           file.string());
-  const std::vector<float> pixels = some_images();
+  const std::vector<float> pixels = test::some_images(kImages, kShape);
   const Spec spec = ensemble_of("{rule: none, over: logits}", members);
   Ensemble ensemble(spec);
   const auto expected = answers_in_a_loop(spec, pixels);
@@ -349,7 +344,7 @@ TEST_CASE("a TorchScript member that writes to its input is reported with the op
 )",
                        (folder / "writing.pt").string(), copy);
   };
-  const std::vector<float> pixels = some_images();
+  const std::vector<float> pixels = test::some_images(kImages, kShape);
   const auto error = test::error_of(
       [&] { Ensemble(ensemble_of("{rule: none, over: logits}", members("false"))).predict(Images(pixels, kShape)); });
   REQUIRE(error);

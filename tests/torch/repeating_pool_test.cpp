@@ -8,9 +8,9 @@
 
 #include <tutti/ensemble.hpp>
 
-#include "common/random.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
+#include "tests/torch/requests.hpp"
 #include "tests/torch/script_files.hpp"
 
 namespace {
@@ -19,12 +19,6 @@ using namespace tutti;
 
 constexpr std::uint32_t kRepeated = 53;  // divides neither by the segment nor by the batch
 constexpr ImageShape kRepeatedShape{3, 32, 32};
-
-std::vector<float> made_images() {
-  std::vector<float> pixels(kRepeated * kRepeatedShape.elements());
-  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = unit_float(random_at(99, i));
-  return pixels;
-}
 
 Spec scripts(const std::string& members) {
   return parse_spec(fmt::format(R"(
@@ -46,7 +40,7 @@ TEST_CASE("random members draw numbers by their seed and segment whichever worke
   - {{name: b, model: {{kind: torchscript, path: {0}, random: true}}, seed: 2}}
 )",
                                           (folder / "m.pt").string());
-  const std::vector<float> pixels = made_images();
+  const std::vector<float> pixels = test::some_images(kRepeated, kRepeatedShape);
   Ensemble ensemble(scripts(members));
   const Predictions first = ensemble.predict(Images(pixels, kRepeatedShape));
   CHECK(first.members[0].values != first.members[1].values);

@@ -10,21 +10,15 @@
 
 #include <tutti/ensemble.hpp>
 
-#include "common/random.hpp"
 #include "config/spec.hpp"
 #include "tests/common/error_of.hpp"
+#include "tests/torch/requests.hpp"
 
 namespace tutti::test::shared_pool {
 namespace {
 
 constexpr std::uint32_t kImages = 53;  // divides neither by the segment nor by the batch
 constexpr ImageShape kShape{3, 32, 32};
-
-std::vector<float> some_images() {
-  std::vector<float> pixels(kImages * kShape.elements());
-  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = unit_float(random_at(7, i));
-  return pixels;
-}
 
 Spec ensemble_of(const std::string& workers, const std::string& model = "{kind: small-cnn}") {
   return parse_spec(fmt::format(R"(
@@ -57,7 +51,7 @@ std::set<int> pids(const Ensemble& ensemble) {
 }
 
 TEST_CASE("in a loop or in threads a shared worker computes the bytes of separate ones") {
-  const auto pixels = some_images();
+  const auto pixels = some_images(kImages, kShape);
   const Predictions separate = predict(ensemble_of(""), pixels);
   for (const char* mode : {"loop", "threads"}) {
     CAPTURE(mode);
@@ -72,7 +66,7 @@ TEST_CASE("in a loop or in threads a shared worker computes the bytes of separat
 
 TEST_CASE("fused members answer as separate ones but for the last bits") {
   constexpr float kTolerance = 1e-5F;
-  const auto pixels = some_images();
+  const auto pixels = some_images(kImages, kShape);
   for (const char* model : {"{kind: small-cnn}", "{kind: mlp, layers: [24, 16, 10]}"}) {
     CAPTURE(model);
     const Predictions separate = predict(ensemble_of("", model), pixels);
@@ -94,7 +88,7 @@ TEST_CASE("fused members answer as separate ones but for the last bits") {
 }
 
 TEST_CASE("a fused worker that is killed changes no bit") {
-  const auto pixels = some_images();
+  const auto pixels = some_images(kImages, kShape);
   const Spec spec = ensemble_of("workers: [{members: [a, b, c], mode: fused}]");
   const Predictions expected = predict(spec, pixels);
   Ensemble ensemble(spec);
