@@ -1,10 +1,11 @@
 // Completion records as a broken worker could write them, against a ledger with segments in flight: only what was
-// handed out, to this member and in this generation, is accepted, and only once.
+// handed out, to this member at its seat and in this generation of its worker, is accepted, and only once.
 #include "coordinator/decide/ledger.hpp"
 
 #include <array>
 #include <map>
-#include <optional>
+#include <utility>
+#include <vector>
 
 #include "tests/fuzz/fuzz.hpp"
 
@@ -13,7 +14,15 @@ using fuzz::must;
 
 namespace {
 
-constexpr std::size_t kMembers = 2;
+constexpr std::size_t kMembers = 3;
+
+/// The first two members share a worker.
+Hosting hosting() {
+  ByWorker<std::vector<Rank>> units;
+  units.push_back({Rank(0), Rank(1)});
+  units.push_back({Rank(2)});
+  return Hosting(std::move(units));
+}
 
 /// A ledger, and next to it a simple list of the tasks that a member may still complete.
 class Game {
@@ -23,7 +32,7 @@ class Game {
       case 0:
         return open(input);
       case 1:
-        return replace(Rank(input.below(kMembers)));
+        return replace(WorkerId(input.below(static_cast<std::uint32_t>(hosting_.workers()))));
       case 2:
         return answer(Rank(input.below(kMembers)), arbitrary(input));
       default:
@@ -33,10 +42,7 @@ class Game {
   }
 
  private:
-  struct Member {
-    Generation generation{};
-    std::map<SegmentId, TaskRecord> owed;
-  };
+  using Owed = std::map<SegmentId, TaskRecord>;
 
   void open(fuzz::Input& input) {
     const std::uint32_t who = 1 + input.below((1U << kMembers) - 1);
@@ -49,23 +55,24 @@ class Game {
       if (asked[rank]) hand_out(segment, rank);
   }
   void hand_out(SegmentId segment, Rank rank) {
-    Member& member = members_[rank];
-    member.owed[segment] = ledger_.hand_out(segment, rank, member.generation);
+    owed_[rank][segment] = ledger_.hand_out(segment, rank, generation_of(rank));
   }
   /// The worker died: its replacement gets what is unanswered.
-  void replace(Rank rank) {
-    ++members_[rank].generation;
-    for (const auto& [segment, task] : std::map(members_[rank].owed)) hand_out(segment, rank);
+  void replace(WorkerId worker) {
+    ++generations_[worker];
+    for (const Rank rank : hosting_.members_of(worker))
+      for (const auto& [segment, task] : Owed(owed_[rank])) hand_out(segment, rank);
   }
+  Generation generation_of(Rank rank) const { return generations_[hosting_.worker_of(rank)]; }
 
   static CompletionRecord arbitrary(fuzz::Input& input) { return input.take<CompletionRecord>(); }
   /// The answer to a task that is open for somebody, with at most one field wrong.
   CompletionRecord nearly_right(fuzz::Input& input, Rank rank) const {
     CompletionRecord record = last_;
-    const auto& owed = members_[input.below(2) == 0 ? rank : Rank(kMembers - 1 - rank.value())].owed;
+    const Owed& owed = owed_[Rank((rank.value() + input.below(kMembers)) % kMembers)];
     if (!owed.empty()) {
       const TaskRecord& task = std::next(owed.begin(), input.below(static_cast<std::uint32_t>(owed.size())))->second;
-      record = {task.sequence, task.segment, task.generation, task.slot, task.images};
+      record = {task.sequence, task.segment, task.generation, task.slot, task.images, task.seat};
     }
     const auto by = static_cast<std::uint32_t>(input.take<std::int8_t>());
     switch (input.below(12)) {
@@ -87,6 +94,9 @@ class Game {
       case 5:
         record.status = static_cast<CompletionStatus>(by);
         break;
+      case 6:
+        record.seat = Seat(record.seat.value() + by);
+        break;
       default:
         break;
     }
@@ -94,30 +104,32 @@ class Game {
   }
 
   bool is_owed(Rank rank, const CompletionRecord& record) const {
-    const auto found = members_[rank].owed.find(record.segment);
-    if (found == members_[rank].owed.end()) return false;
+    const auto found = owed_[rank].find(record.segment);
+    if (found == owed_[rank].end()) return false;
     const TaskRecord& task = found->second;
     const bool status = record.status == CompletionStatus::done || record.status == CompletionStatus::not_finite;
-    return status && record.sequence == task.sequence && record.generation == members_[rank].generation &&
-           record.slot == task.slot && record.images == task.images;
+    return status && record.sequence == task.sequence && record.generation == generation_of(rank) &&
+           record.slot == task.slot && record.images == task.images && record.seat == hosting_.seat_of(rank);
   }
 
   void answer(Rank rank, const CompletionRecord& record) {
     last_ = record;
     const bool owed = is_owed(rank, record);
-    const Verdict verdict = ledger_.accept(rank, members_[rank].generation, record);
+    const Verdict verdict = ledger_.accept(rank, generation_of(rank), record);
     const bool accepted = verdict == Verdict::accepted || verdict == Verdict::segment_done;
     must(accepted == owed, "exactly the open tasks are accepted");
     if (!accepted) return;
-    members_[rank].owed.erase(record.segment);
+    owed_[rank].erase(record.segment);
     bool open = false;
-    for (const Member& member : members_) open = open || member.owed.contains(record.segment);
+    for (const Owed& others : owed_) open = open || others.contains(record.segment);
     must((verdict == Verdict::segment_done) == !open, "a segment is done with its last completion");
     if (verdict == Verdict::segment_done) ledger_.close(record.segment);
   }
 
-  Ledger ledger_{kMembers};
-  ByRank<Member> members_ = ByRank<Member>(kMembers);
+  Hosting hosting_ = hosting();
+  Ledger ledger_{hosting_};
+  ByWorker<Generation> generations_ = ByWorker<Generation>(hosting_.workers());
+  ByRank<Owed> owed_ = ByRank<Owed>(kMembers);
   CompletionRecord last_;  ///< what came before, which is told again where nothing is owed
 };
 
