@@ -267,6 +267,18 @@ Tree tree_of(const UnitSpec& unit, const std::vector<MemberSpec>& members) {
   for (const std::size_t rank : unit.members) names.items.push_back(Tree::text(members[rank].name));
   map.set("members", std::move(names));
   map.set("mode", name_of(unit.mode));
+  if (unit.devices.empty()) {
+    if (unit.replicas > 1) map.set("replicas", number(unit.replicas));
+    return map;
+  }
+  Tree on = Tree::map();
+  for (auto device = unit.devices.begin(); device != unit.devices.end();) {
+    const auto end = std::find_if(device, unit.devices.end(), [&](const Device& other) { return other != *device; });
+    on.set(to_text(*device), number(static_cast<std::uint64_t>(end - device)));
+    device = end;
+  }
+  map.set("replicas", std::move(on));
+  if (!unit.same_bits) map.set("same_bits", boolean(false));
   return map;
 }
 

@@ -222,6 +222,7 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
     read_assignment(assignment, overrides.devices, devices_of(workers, members.size()), members, violations);
   check_devices(workers, members, violations);
   for (ReadUnit& worker : workers) spec.workers.push_back(std::move(worker.spec));
+  if (top.find("slots") == nullptr) spec.slots = std::max(spec.slots, slots_for(spec.workers));
   take_as_combined(members, spec.combine);
   check_saved(members, violations);
   if (combine_sound) check_combination(members, spec.combine, position_of_combine(top, root), violations);

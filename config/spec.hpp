@@ -185,6 +185,9 @@ struct MemberSpec {
 struct UnitSpec {
   std::vector<std::size_t> members;  ///< ranks, in order; at least one
   UnitMode mode = UnitMode::loop;
+  std::uint32_t replicas = 1;     ///< workers that host the unit
+  std::vector<Device> devices{};  ///< by replica; empty: that of the members
+  bool same_bits = true;          ///< the replicas are on devices of one kind
   friend bool operator==(const UnitSpec&, const UnitSpec&) = default;
 };
 

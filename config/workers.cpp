@@ -71,6 +71,48 @@ void check_fused(const ReadUnit& unit, const std::vector<ReadMember>& members, V
   }
 }
 
+/// A device and the number of replicas there, as in `{cpu:0: 1, cpu:1: 2}`.
+void read_replicas_on(const Tree::Entry& entry, UnitSpec& unit, Violations& violations) {
+  Tree key = Tree::plain(entry.key);
+  key.position = entry.key_position;
+  const std::optional<Device> device = read_device(key, violations);
+  const auto count =
+      read_whole(entry.value, fmt::format("the number of replicas on '{}'", entry.key), 1, kMaxReplicas, violations);
+  if (device && count) unit.devices.insert(unit.devices.end(), *count, *device);
+}
+
+/// What is computed on different kinds of devices differs in the last bits.
+void check_same_bits(const Fields& fields, const UnitSpec& unit, Violations& violations) {
+  if (!unit.same_bits || unit.devices.empty()) return;
+  for (const Device& device : unit.devices)
+    if (device.index() != unit.devices.front().index())
+      return violations.add(fields.position_of("replicas"),
+                            fmt::format("replicas on {} and on {} compute different last bits, so the result would "
+                                        "depend on which is faster; use devices of one kind, or accept that with "
+                                        "'same_bits: off'",
+                                        to_text(unit.devices.front()), to_text(device)));
+}
+
+/// `replicas: 3`, or `replicas: {cpu:0: 1, cpu:1: 2}`.
+void read_replicas(Fields& fields, UnitSpec& unit, Violations& violations) {
+  const Tree* tree = fields.find("replicas");
+  if (tree == nullptr || tree->kind != Tree::Kind::map) {
+    fields.whole("replicas", unit.replicas, 1, kMaxReplicas);
+    fields.refuse("same_bits", "'same_bits' belongs to 'replicas' on several devices, such as {cpu:0: 1, cuda:0: 1}");
+    return;
+  }
+  fields.refuse("device", "'replicas' names the devices here, so 'device' would say it twice");
+  fields.boolean("same_bits", unit.same_bits);
+  const std::size_t before = violations.count();
+  for (const Tree::Entry& entry : tree->entries) read_replicas_on(entry, unit, violations);
+  if (violations.count() != before) return;
+  unit.replicas = static_cast<std::uint32_t>(unit.devices.size());
+  if (unit.replicas == 0 || unit.replicas > kMaxReplicas)
+    violations.add(tree->position, fmt::format("'replicas' names {}; a unit has 1 to {}",
+                                               counted(unit.replicas, "worker"), kMaxReplicas));
+  check_same_bits(fields, unit, violations);
+}
+
 ReadUnit read_unit(const Tree& tree, const std::vector<ReadMember>& members, Violations& violations) {
   ReadUnit unit{{}, {}, tree.position};
   Fields fields(tree, "an entry of 'workers'", violations);
@@ -82,7 +124,11 @@ ReadUnit read_unit(const Tree& tree, const std::vector<ReadMember>& members, Vio
       violations.add(list->position, fmt::format("a worker hosts {} here; the most are {}; use several workers",
                                                  counted(unit.spec.members.size(), "member"), kMaxUnit));
   }
-  if (const Tree* device = fields.find("device"); device != nullptr) unit.device = read_device(*device, violations);
+  read_replicas(fields, unit.spec, violations);
+  if (!unit.spec.devices.empty())
+    unit.device = unit.spec.devices.front();
+  else if (const Tree* device = fields.find("device"); device != nullptr)
+    unit.device = read_device(*device, violations);
   fields.choice("mode", unit.spec.mode);
   fields.finish();
   check_libraries(unit, members, violations);
@@ -112,6 +158,12 @@ std::vector<ReadUnit> read_workers(const Tree& tree, const std::vector<ReadMembe
     units.push_back(std::move(unit));
   }
   return units;
+}
+
+std::uint32_t slots_for(const std::vector<UnitSpec>& units) {
+  std::uint32_t most = 0;
+  for (const UnitSpec& unit : units) most = std::max(most, unit.replicas);
+  return most <= 1 ? 1 : 2 * most + 2;
 }
 
 std::vector<std::optional<Device>> devices_of(const std::vector<ReadUnit>& units, std::size_t members) {

@@ -1,4 +1,4 @@
-// Reads `workers:`: which members share a worker, and how it runs them.
+// Reads `workers:`: which members share a worker, how it runs them, and how many such workers there are.
 #pragma once
 
 #include <optional>
@@ -11,6 +11,8 @@ namespace tutti::config {
 
 /// The most members that share a worker.
 constexpr std::size_t kMaxUnit = 256;
+/// The most workers of one unit.
+constexpr std::uint32_t kMaxReplicas = 64;
 
 /// An entry as read.
 struct ReadUnit {
@@ -21,6 +23,10 @@ struct ReadUnit {
 
 /// A member that two entries name is a violation, and members that compute with different libraries in one entry.
 std::vector<ReadUnit> read_workers(const Tree& tree, const std::vector<ReadMember>& members, Violations& violations);
+
+/// How many slots keep the replicas of every unit busy: each computes one segment while another waits for it, one is
+/// filled, and one is combined.
+std::uint32_t slots_for(const std::vector<UnitSpec>& units);
 
 /// The device that `workers` gives to each member, by rank; nothing: none.
 std::vector<std::optional<Device>> devices_of(const std::vector<ReadUnit>& units, std::size_t members);

@@ -177,6 +177,14 @@ std::vector<std::string> cells_of(const std::vector<FigureColumn>& columns,
   return cells;
 }
 
+/// Where a member ran: with replicas, on each of their devices.
+std::string devices_text(const MemberStatus& member) {
+  std::vector<std::string> devices{member.device};
+  for (const ReplicaStatus& replica : member.replicas)
+    if (std::ranges::count(devices, replica.device) == 0) devices.push_back(replica.device);
+  return fmt::format("{}", fmt::join(devices, ", "));
+}
+
 }  // namespace
 
 std::string results_table(const images::Report& report) {
@@ -185,7 +193,7 @@ std::string results_table(const images::Report& report) {
   if (report.ensemble) device_width = std::max(device_width, report.ensemble->rule.size());
   for (const auto& member : report.members) {
     name_width = std::max(name_width, member.status.name.size());
-    device_width = std::max(device_width, member.status.device.size());
+    device_width = std::max(device_width, devices_text(member.status).size());
   }
   const auto row = [&](std::string_view name, std::string_view device, const std::vector<std::string>& figures,
                        std::string_view seconds, std::string_view rate_text) {
@@ -199,7 +207,7 @@ std::string results_table(const images::Report& report) {
   if (columns.empty()) titles.emplace_back("accuracy");
   std::string table = row("member", "device", titles, "seconds", "images/s");
   for (const auto& member : report.members)
-    table += row(member.status.name, member.status.device, cells_of(columns, member.scores, member.accuracy),
+    table += row(member.status.name, devices_text(member.status), cells_of(columns, member.scores, member.accuracy),
                  text_or_dash(member.busy_seconds, "{:.2f}"), text_or_dash(member.images_per_second, "{:.0f}"));
   if (!report.ensemble) return table;
   const auto& ensemble = *report.ensemble;
@@ -225,11 +233,31 @@ std::string planes_text(const Plan& plan) {
   return text;
 }
 
-/// Which members share a worker.
+/// The first worker of the same unit.
+std::size_t first_of_unit(const Plan& plan, std::size_t worker) {
+  const auto first = std::ranges::find(plan.workers, plan.workers[worker].members, &WorkerPlan::members);
+  return static_cast<std::size_t>(first - plan.workers.begin());
+}
+
+/// The workers of the unit whose first worker this is, if there are several.
+std::string replicas_text(const Plan& plan, std::size_t worker) {
+  const WorkerPlan& first = plan.workers[worker];
+  if (plan.replicas_of(first) == 1 || first_of_unit(plan, worker) != worker) return {};
+  std::vector<std::string> devices;
+  for (const WorkerPlan& other : plan.workers)
+    if (other.members == first.members) devices.push_back(other.device);
+  return fmt::format("{} of {}, which share its segments, on {}{}\n", counted(devices.size(), "replica"),
+                     plan.name_of(first), fmt::join(devices, ", "),
+                     first.same_bits ? "" : "; the last bits depend on which computes a segment ('same_bits: off')");
+}
+
+/// Which members share a worker, and which workers share segments.
 std::string units_text(const Plan& plan) {
   std::string text;
-  for (const WorkerPlan& worker : plan.workers) {
-    if (worker.members.size() == 1) continue;
+  for (std::size_t w = 0; w < plan.workers.size(); ++w) {
+    const WorkerPlan& worker = plan.workers[w];
+    text += replicas_text(plan, w);
+    if (worker.members.size() == 1 || first_of_unit(plan, w) != w) continue;
     std::vector<std::string> names;
     for (const Rank rank : worker.members) names.push_back(plan.request_of(rank).name);
     constexpr std::array kHow{"one after the other", "each in a thread of its own", "as one network"};

@@ -68,6 +68,17 @@ json::array outputs_json(const std::vector<NamedLayout>& parts) {
   });
 }
 
+json::value replica_json(const ReplicaStatus& replica) {
+  return {{"worker", replica.worker},
+          {"device", replica.device},
+          {"cores", json::array(replica.cores.begin(), replica.cores.end())},
+          {"pid", replica.pid != 0 ? json::value(replica.pid) : json::value(nullptr)},
+          {"state", to_text(replica.state)},
+          {"generation", replica.generation},
+          {"segments_answered", replica.segments_answered},
+          {"busy_seconds", number(replica.busy_seconds)}};
+}
+
 json::value member_json(const MemberReport& member, std::size_t rank) {
   const MemberStatus& status = member.status;
   const auto if_hosted = [&](double value) { return member.hosted ? number(value) : json::value(nullptr); };
@@ -82,6 +93,8 @@ json::value member_json(const MemberReport& member, std::size_t rank) {
           {"batch_images", status.batch_images},
           {"batch_images_measured", status.batch_images_measured},
           {"batch_speeds", list(status.batch_speeds, speed_json)},
+          {"replicas", list(status.replicas, replica_json)},
+          {"same_bits", status.same_bits},
           {"worker", status.worker},
           {"pid", status.pid != 0 ? json::value(status.pid) : json::value(nullptr)},
           {"parameters", status.parameters},
@@ -218,6 +231,7 @@ json::value faults_json(const FaultCounts& faults) {
           {"out_of_memory", faults.out_of_memory},
           {"restarts", faults.restarts},
           {"handed_out_again", faults.handed_out_again},
+          {"taken_over", faults.taken_over},
           {"stale_dropped", faults.stale_dropped},
           {"set_aside", faults.set_aside},
           {"not_finite_dropped", faults.not_finite_dropped},

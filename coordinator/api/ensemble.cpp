@@ -127,8 +127,8 @@ class Ensemble::Impl {
     const MutexLock one_at_a_time(training_);
     FittedSource fitted = fit(source);
     if (source.count() == 0) throw Error(ErrorKind::usage, "there are no images to train on", source.name());
-    if (pool_.plan().workers.size() < pool_.plan().members.size())
-      throw Error(ErrorKind::usage, "members that share a worker cannot be trained",
+    if (!pool_.plan().one_worker_each())
+      throw Error(ErrorKind::usage, "members that share a worker or have several cannot be trained",
                   "the ensemble was made for predictions, with the 'workers' of its description",
                   "make it with Options::training: each member then has a worker of its own");
     const Learns learns = spec_.checked().members.front().train.learns;

@@ -42,8 +42,10 @@ struct Tell {
   Rank rank;
 };
 struct HandOut {
+  WorkerId worker;
   Rank rank;
   TaskRecord task;
+  bool second = false;  ///< a sister has the task, too
 };
 /// SIGKILL. gone() follows.
 struct Kill {

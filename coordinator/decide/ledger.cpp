@@ -11,11 +11,12 @@ void check_row(SegmentId number, const Ledger::Segment& segment, const Ledger::R
   TUTTI_CHECK(row.asked || (row.times == 0 && !row.answered && !row.abandoned && !row.kept),
               "a member that was not asked has no part in the segment");
   TUTTI_CHECK(row.answered || !row.present);
-  TUTTI_CHECK(!row.abandoned || !(row.answered || row.out || row.kept),
+  TUTTI_CHECK(!row.abandoned || !(row.answered || row.out() || row.kept),
               "nothing comes from a member that was given up");
   TUTTI_CHECK(segment.held || !row.kept);
-  TUTTI_CHECK(row.kept || !(row.out && row.answered), "only training is done again");
-  TUTTI_CHECK(!row.out || row.task.segment == number);
+  TUTTI_CHECK(segment.held || !(row.out() && row.answered), "what is answered is done again only if it is held");
+  TUTTI_CHECK(segment.held || row.outs.size() < 2, "the slot is held for the slower of two workers");
+  for (const Ledger::Out& out : row.outs) TUTTI_CHECK(out.task.segment == number);
 }
 
 }  // namespace
@@ -47,43 +48,56 @@ void Ledger::rehost(Hosting hosting) {
   while (counts_.size() < hosting_.workers()) counts_.push_back({});
 }
 
-TaskRecord Ledger::hand_out(SegmentId number, Rank rank, Generation generation, std::uint32_t checkpoint) {
+TaskRecord Ledger::hand_out(SegmentId number, Rank rank, WorkerId worker, Generation generation,
+                            std::uint32_t checkpoint) {
   Segment& segment = segments_.at(number);
   Row& row = segment.rows[rank];
   TUTTI_CHECK(row.asked);
   TUTTI_CHECK(!row.abandoned);
   TUTTI_CHECK(!segment.set_aside, "no further worker gets a segment that was set aside");
-  TUTTI_CHECK(!row.out || row.task.generation != generation, "a worker has a task only once");
+  TUTTI_CHECK(row.task_of(worker) == nullptr, "a worker has a task only once");
+  TUTTI_CHECK(row.outs.size() < kMostOuts, "a task is taken over once");
   TUTTI_CHECK(!row.answered || row.kept, "only training is done again");
-  Count& count = counts_[hosting_.worker_of(rank)];
+  TUTTI_CHECK(std::ranges::count(hosting_.workers_of(rank), worker) == 1, "a task goes to a worker of its member");
+  Count& count = counts_[worker];
   TUTTI_CHECK(count.generation <= generation, "a later worker is of a later generation");
   if (count.generation != generation) count = {generation, {}};
-  row.out = true;
+  if (row.out()) segment.held = true;
   ++row.times;
-  row.task = {count.next,   number,     generation,  segment.slot,          segment.images,
-              segment.kind, checkpoint, /*batch*/ 0, hosting_.seat_of(rank)};
+  row.outs.push_back({worker,
+                      {count.next, number, generation, segment.slot, segment.images, segment.kind, checkpoint,
+                       /*batch*/ 0, hosting_.seat_of(rank)}});
   ++count.next;
-  return row.task;
+  return row.outs.back().task;
 }
 
-Verdict Ledger::accept(Rank rank, Generation generation, const CompletionRecord& record) {
+Verdict Ledger::accept(WorkerId worker, Generation generation, const CompletionRecord& record) {
   if (record.generation != generation) return record.generation < generation ? Verdict::stale : Verdict::violation;
   const auto found = segments_.find(record.segment);
-  if (found == segments_.end()) return Verdict::violation;
+  const std::vector<Rank>& unit = hosting_.members_of(worker);
+  if (found == segments_.end() || record.seat.value() >= unit.size()) return Verdict::violation;
   Segment& segment = found->second;
-  Row& row = segment.rows[rank];
-  const bool matches = row.out && row.task.sequence == record.sequence && row.task.generation == record.generation &&
-                       row.task.slot == record.slot && row.task.images == record.images && row.task.seat == record.seat;
+  Row& row = segment.rows[unit[record.seat.value()]];
+  const TaskRecord* task = row.task_of(worker);
+  const bool matches = task != nullptr && task->sequence == record.sequence && task->generation == record.generation &&
+                       task->slot == record.slot && task->images == record.images;
   const bool sensible = record.status == CompletionStatus::done || record.status == CompletionStatus::not_finite;
   if (!matches || !sensible) return Verdict::violation;
-  row.out = false;
+  forget_out(row, worker);
   if (row.answered) return Verdict::repeated;
   TUTTI_CHECK(segment.open > 0);
   TUTTI_CHECK(!row.abandoned, "a member that was given up has no task");
   row.answered = true;
   row.present = true;
+  row.by = worker;
   row.completion = record;
   return --segment.open == 0 ? Verdict::segment_done : Verdict::accepted;
+}
+
+void Ledger::forget_out(Row& row, WorkerId worker) {
+  const auto found = std::ranges::find(row.outs, worker, &Out::worker);
+  TUTTI_CHECK(found != row.outs.end());
+  row.outs.erase(found);
 }
 
 Ledger::Segment Ledger::close(SegmentId number) {
@@ -98,10 +112,8 @@ Ledger::Segment Ledger::close(SegmentId number) {
   return segment;
 }
 
-void Ledger::take_back(SegmentId number, Rank rank) {
-  Row& row = segments_.at(number).rows[rank];
-  TUTTI_CHECK(row.out);
-  row.out = false;
+void Ledger::take_back(SegmentId number, Rank rank, WorkerId worker) {
+  forget_out(segments_.at(number).rows[rank], worker);
 }
 
 void Ledger::ask_again(SegmentId number, Rank rank) {
@@ -109,7 +121,6 @@ void Ledger::ask_again(SegmentId number, Rank rank) {
   Row& row = segment.rows[rank];
   TUTTI_CHECK(segment.open > 0, "the results of a finished segment are read");
   TUTTI_CHECK(row.answered);
-  TUTTI_CHECK(!row.out);
   row.answered = false;
   row.present = false;
   ++segment.open;
@@ -119,7 +130,7 @@ bool Ledger::abandon(SegmentId number, Rank rank) {
   Segment& segment = segments_.at(number);
   Row& row = segment.rows[rank];
   row.kept = false;
-  row.out = false;
+  row.outs.clear();
   if (!row.is_open()) return false;
   TUTTI_CHECK(segment.open > 0);
   row.abandoned = true;
@@ -136,7 +147,7 @@ void Ledger::hold(SegmentId number) {
 void Ledger::settle(SegmentId number, Rank rank) {
   Row& row = segments_.at(number).rows[rank];
   TUTTI_CHECK(row.kept, "a member settles a segment only once");
-  TUTTI_CHECK(row.answered && !row.out, "what a member has settled it has answered");
+  TUTTI_CHECK(row.answered && !row.out(), "what a member has settled it has answered");
   row.kept = false;
 }
 
@@ -144,8 +155,8 @@ std::optional<SlotId> Ledger::release(SegmentId number) {
   const auto found = segments_.find(number);
   TUTTI_CHECK(found != segments_.end());
   Segment& segment = found->second;
-  const bool kept = std::any_of(segment.rows.begin(), segment.rows.end(), [](const Row& row) { return row.kept; });
-  if (!segment.held || segment.open > 0 || kept) return std::nullopt;
+  const bool needed = std::ranges::any_of(segment.rows, [](const Row& row) { return row.kept || row.out(); });
+  if (!segment.held || segment.open > 0 || needed) return std::nullopt;
   const SlotId slot = segment.slot;
   segment.held = false;
   if (segment.closed) segments_.erase(found);

@@ -2,16 +2,20 @@
 // machine: no clock, no shared memory, no I/O. Every (segment, member) is answered exactly once, or given up; the
 // supervisor decides what happens to it in between (handed out, taken back after a death, handed out again).
 //
-// A segment lives from open() to close(). A held segment, as in training, stays in the table after close() until every
-// member has it in a checkpoint, because its tasks may have to be done again.
+// A segment lives from open() to close(). A held segment stays in the table after close(): in training until every
+// member has it in a checkpoint, because its tasks may have to be done again; or until no worker reads its slot any
+// more, if a sister was faster than a worker that still computes it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <boost/container/static_vector.hpp>
 
 #include "common/ids.hpp"
 #include "common/wire/records.hpp"
@@ -23,27 +27,41 @@ namespace tutti {
 enum class Verdict {
   accepted,      ///< a new answer
   segment_done,  ///< ... and it was the segment's last
-  repeated,      ///< valid, but the row had been answered before: a task that was done again after a death
+  repeated,      ///< valid, but the row had been answered before: training done again after a death, or by a sister
   stale,         ///< from an earlier generation of the worker: drop it
   violation,     ///< it matches no task of this worker: the worker broke the protocol
 };
 
 class Ledger {
  public:
+  /// A task that a worker has.
+  struct Out {
+    WorkerId worker;
+    TaskRecord task;
+  };
+  /// A task is handed to one worker, and a second time only to a sister that takes over.
+  static constexpr std::size_t kMostOuts = 2;
+  using Outs = boost::container::static_vector<Out, kMostOuts>;
   /// A member's part of a segment, with its answer once that was accepted.
   struct Row {
     bool asked = false;
     bool answered = false;
     bool present = false;     ///< answered, and part of the result
-    bool out = false;         ///< handed to the member's worker, which has not answered yet
     bool abandoned = false;   ///< asked, but given up before it was answered
     bool kept = false;        ///< in a held segment: the member may have to do it again
     std::uint32_t times = 0;  ///< handed out
-    TaskRecord task;          ///< as it was last handed out
+    Outs outs;                ///< of the workers that have it and have not answered yet
+    WorkerId by{};            ///< who answered
     CompletionRecord completion;
 
     /// An answer is still to come.
     bool is_open() const noexcept { return asked && !answered && !abandoned; }
+    bool out() const noexcept { return !outs.empty(); }
+    /// The worker's task; null if it has none.
+    const TaskRecord* task_of(WorkerId worker) const noexcept {
+      const auto found = std::ranges::find(outs, worker, &Out::worker);
+      return found == outs.end() ? nullptr : &found->task;
+    }
   };
   struct Segment {
     SlotId slot{};
@@ -69,15 +87,17 @@ class Ledger {
   /// Enters a segment and returns its number. `asked[rank]` says which members get it.
   SegmentId open(SlotId slot, std::uint32_t images, TaskKind kind, const ByRank<bool>& asked, std::uint64_t index = 0,
                  bool last = false);
-  /// The record that hands the segment to a member that was asked, in this generation of its worker.
-  TaskRecord hand_out(SegmentId segment, Rank rank, Generation generation, std::uint32_t checkpoint = 0);
+  /// The record that hands the segment to a member that was asked, in this generation of one of its workers. If a
+  /// sister has it, too, the slot is held until both have answered or are gone; see release().
+  TaskRecord hand_out(SegmentId segment, Rank rank, WorkerId worker, Generation generation,
+                      std::uint32_t checkpoint = 0);
   /// Checks a record, field by field, against what was handed out.
-  Verdict accept(Rank rank, Generation generation, const CompletionRecord& record);
+  Verdict accept(WorkerId worker, Generation generation, const CompletionRecord& record);
   /// Takes the results of a segment: done, or given up.
   Segment close(SegmentId segment);
 
   /// The worker is gone: it will not answer.
-  void take_back(SegmentId segment, Rank rank);
+  void take_back(SegmentId segment, Rank rank, WorkerId worker);
   /// Forgets an answer that will not be read. Only while the segment is not done.
   void ask_again(SegmentId segment, Rank rank);
   /// The ledger waits no longer for this member, which will not do the segment again. True if that completes the
@@ -88,7 +108,7 @@ class Ledger {
   void hold(SegmentId segment);
   /// The member will not have to do the segment again.
   void settle(SegmentId segment, Rank rank);
-  /// Returns the slot, once, when a held segment is done and every member has settled it.
+  /// Returns the slot, once, when a held segment is done, every member has settled it, and no worker has it any more.
   std::optional<SlotId> release(SegmentId segment);
 
   /// Fails if facts that belong together do not agree. Between any two calls they do.
@@ -107,6 +127,8 @@ class Ledger {
     Generation generation{};
     Sequence next{};
   };
+
+  static void forget_out(Row& row, WorkerId worker);
 
   Hosting hosting_;
   SegmentId next_segment_{};

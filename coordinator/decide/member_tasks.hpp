@@ -1,14 +1,16 @@
-// The order of one member's tasks: which are pending, which its worker has, and, in training, which it has answered but
-// not yet saved in a checkpoint. Also when it writes a checkpoint, and to which of its two files. The ledger knows what
-// the tasks are.
+// The order of one member's tasks: which are pending, which its workers have, and, in training, which it has answered
+// but not yet saved in a checkpoint. Also when it writes a checkpoint, and to which of its two files. The ledger knows
+// what the tasks are.
 //
 //   pending --hand_out()--> in flight --answer()--> (predict) forgotten
 //      ^                        |               \-> (train) unsafe --a later checkpoint is confirmed--> safe: forgotten
 //      +--------lose()----------+------------------------+
 //
-// A worker answers its tasks in the order in which it got them. A checkpoint is valid once the completion of its task
-// was accepted; every task up to it is then safe. No second checkpoint is requested before that, so the file being
-// written is never the valid one, even if completions are lost with a worker that broke the protocol.
+// A worker answers its tasks in the order in which it got them. Replicas take the pending tasks from one list; a task
+// may be in flight twice, if one of them takes over what another has. Only a member with one worker is trained. A
+// checkpoint is valid once the completion of its task was accepted; every task up to it is then safe. No second
+// checkpoint is requested before that, so the file being written is never the valid one, even if completions are lost
+// with a worker that broke the protocol.
 #pragma once
 
 #include <cstdint>
@@ -30,24 +32,33 @@ class MemberTasks {
   void forget_all();
 
   const std::set<SegmentId>& pending() const noexcept { return pending_; }
-  const std::deque<SegmentId>& in_flight() const noexcept { return in_flight_; }
-  bool any_open() const noexcept { return !pending_.empty() || !in_flight_.empty(); }
+  /// What the worker has, oldest first.
+  const std::deque<SegmentId>& in_flight(WorkerId worker) const noexcept;
+  bool any_in_flight() const noexcept { return latest_in_flight().has_value(); }
+  std::optional<SegmentId> latest_in_flight() const noexcept;
+  bool any_open() const noexcept { return !pending_.empty() || any_in_flight(); }
 
-  /// Whether the first pending task may be handed out now. `checkpoint`: the task makes one; see due().
-  bool may_hand_out(bool checkpoint) const;
+  /// Whether the first pending task may be handed to the worker now. `checkpoint`: the task makes one; see due().
+  bool may_hand_out(WorkerId worker, bool checkpoint) const;
   /// Whether a training task that is handed out next makes a checkpoint: every `every`-th, and the `last`.
   bool due(std::uint32_t every, bool last) const { return last || since_checkpoint_ + 1 >= every; }
   /// Hands out the first pending task, and returns TaskRecord::checkpoint.
-  std::uint32_t hand_out(bool train, bool checkpoint);
-  /// The oldest task in flight was answered. Returns the training tasks that this makes safe, itself included.
-  std::vector<SegmentId> answer(bool train);
-  /// The worker is gone: all tasks that are not safe must be done again, in order.
-  void lose();
+  std::uint32_t hand_out(WorkerId worker, bool train, bool checkpoint);
+  /// A second worker gets a task that another has.
+  void take_over(WorkerId worker, SegmentId segment);
+  /// The worker answered its oldest task. Returns the training tasks that this makes safe, itself included.
+  std::vector<SegmentId> answer(WorkerId worker, bool train);
+  /// The worker is gone: all tasks that are not safe, and that no other worker has, must be done again, in order.
+  void lose(WorkerId worker);
 
-  /// The task that may have killed the last worker: the replacement gets no other task until it has answered this one.
-  std::optional<SegmentId> suspect() const noexcept { return suspect_; }
+  /// The tasks that may each have killed a worker: the worker that gets one gets no other task until it has answered it.
   void suspect(SegmentId segment);
-  bool retries_suspect() const { return suspect_ && !in_flight_.empty() && in_flight_.front() == *suspect_; }
+  bool suspects(SegmentId segment) const { return suspects_.contains(segment); }
+  bool any_suspect_pending() const;
+  /// Whether the last task that the worker was given is suspect, and so nothing is handed out behind it.
+  bool holds_suspect(WorkerId worker) const;
+  /// Whether the worker computes a suspect task and nothing else.
+  bool retries_suspect(WorkerId worker) const;
 
   /// The file with the state after the last safe task, of this training or an earlier one; nothing if that is the state
   /// in which the member was loaded.
@@ -64,12 +75,18 @@ class MemberTasks {
   void check_invariants() const;
 
  private:
+  /// What one worker has.
+  struct Lane {
+    WorkerId worker;
+    std::deque<SegmentId> in_flight;  // oldest first
+  };
+  Lane& lane(WorkerId worker);
   bool is_in_flight(SegmentId segment) const;
 
   std::set<SegmentId> pending_;
-  std::deque<SegmentId> in_flight_;  // oldest first
-  std::vector<SegmentId> unsafe_;    // oldest first
-  std::optional<SegmentId> suspect_;
+  std::vector<Lane> lanes_;        // of the workers that have had a task since they were lost
+  std::vector<SegmentId> unsafe_;  // oldest first
+  std::set<SegmentId> suspects_;
   std::optional<std::uint32_t> safe_file_;
   bool begins_ = false;
   std::optional<SegmentId> unconfirmed_;  // the task in flight that makes a checkpoint

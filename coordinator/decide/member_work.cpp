@@ -47,11 +47,11 @@ void MemberWork::command(SegmentId before) {
 
 bool MemberWork::may_be_told() const {
   const auto& pending = tasks.pending();
-  return owes() && tasks.in_flight().empty() && (pending.empty() || *pending.begin() >= command_before_);
+  return owes() && !tasks.any_in_flight() && (pending.empty() || *pending.begin() >= command_before_);
 }
 
 void MemberWork::tell() {
-  TUTTI_CHECK(tasks.in_flight().empty(), "a command is about the state after the tasks that came before it");
+  TUTTI_CHECK(!tasks.any_in_flight(), "a command is about the state after the tasks that came before it");
   step(Event::tell);
 }
 
@@ -66,14 +66,14 @@ std::optional<SegmentId> MemberWork::next() const {
   return *pending.begin();
 }
 
-std::uint32_t MemberWork::hand_out(bool train, bool checkpoint) {
+std::uint32_t MemberWork::hand_out(WorkerId worker, bool train, bool checkpoint) {
   TUTTI_CHECK(next().has_value());
-  return tasks.hand_out(train, checkpoint);
+  return tasks.hand_out(worker, train, checkpoint);
 }
 
-void MemberWork::lose() {
+void MemberWork::lose(WorkerId worker) {
   step(Event::lose);
-  tasks.lose();
+  tasks.lose(worker);
 }
 
 void MemberWork::leave(std::string reason, SegmentId from) {
@@ -91,8 +91,8 @@ void MemberWork::missing_from(SegmentId segment) {
 
 void MemberWork::check_invariants() const {
   tasks.check_invariants();
-  const auto& in_flight = tasks.in_flight();
-  TUTTI_CHECK(!commanded() || in_flight.empty() || in_flight.back() < command_before_,
+  const auto latest = tasks.latest_in_flight();
+  TUTTI_CHECK(!commanded() || !latest || *latest < command_before_,
               "no task that came after a command is handed out before it");
   TUTTI_CHECK(!absent() || !(commanded() || tasks.any_open()), "nothing is expected of a member that left");
 }

@@ -52,9 +52,9 @@ class MemberWork {
   /// The first pending task, if no command comes before it. tasks.may_hand_out() says whether it may be handed out now.
   std::optional<SegmentId> next() const;
   /// Hands out next(), and returns TaskRecord::checkpoint.
-  std::uint32_t hand_out(bool train, bool checkpoint);
-  /// The worker is gone; its replacement must do the tasks that are not safe.
-  void lose();
+  std::uint32_t hand_out(WorkerId worker, bool train, bool checkpoint);
+  /// The worker is gone; another, or its replacement, must do the tasks that are not safe.
+  void lose(WorkerId worker);
 
   // ---- the end
   /// The ensemble continues without the member: from this segment on, and for this reason.

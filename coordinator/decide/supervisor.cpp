@@ -10,13 +10,14 @@ namespace tutti {
 
 Supervisor::Supervisor(SupervisorSetting setting)
     : setting_(std::move(setting)),
-      hosting_(setting_.hosting.value_or(Hosting::one_each(setting_.places.size()))),
+      hosting_(setting_.hosting.value_or(Hosting::one_each(setting_.names.size()))),
       ledger_(hosting_),
       lives_(hosting_.workers(), new_life()),
       work_(hosting_.members()),
       deaths_(hosting_.members()) {
   TUTTI_CHECK(!work_.empty());
-  TUTTI_CHECK(hosting_.members() == setting_.places.size());
+  TUTTI_CHECK(hosting_.members() == setting_.names.size());
+  TUTTI_CHECK(hosting_.workers() == setting_.devices.size());
   setting_.modes.resize(hosting_.workers());
   TUTTI_CHECK(setting_.slots > 0);
   TUTTI_CHECK(setting_.checkpoint_segments == 1 || setting_.checkpoint_segments < setting_.slots,
@@ -92,13 +93,21 @@ WorkerState Supervisor::state(WorkerId worker) const {
 
 std::string Supervisor::place_of(WorkerId worker) const {
   const std::vector<Rank>& members = hosting_.members_of(worker);
-  const std::string& first = setting_.places[members.front().value()];
+  const std::string first = place_of(worker, members.front());
   return members.size() == 1 ? first : fmt::format("{} and {} more", first, members.size() - 1);
+}
+
+std::string Supervisor::place_of(WorkerId worker, Rank rank) const {
+  const std::vector<WorkerId>& replicas = hosting_.replicas_of(worker);
+  const auto which = std::ranges::find(replicas, worker) - replicas.begin();
+  const std::string replica =
+      replicas.size() == 1 ? "" : fmt::format(" (replica {} of {})", which + 1, replicas.size());
+  return fmt::format("{}{} on {}", setting_.names[rank], replica, setting_.devices[worker]);
 }
 
 bool Supervisor::any_in_flight(WorkerId worker) const {
   return std::ranges::any_of(hosting_.members_of(worker),
-                             [&](Rank rank) { return !work_[rank].tasks.in_flight().empty(); });
+                             [&](Rank rank) { return !work_[rank].tasks.in_flight(worker).empty(); });
 }
 
 Generation Supervisor::generation(WorkerId worker) const { return lives_[worker].generation(); }
@@ -106,10 +115,15 @@ Generation Supervisor::generation(WorkerId worker) const { return lives_[worker]
 bool Supervisor::absent(Rank rank) const { return work_[rank].absent(); }
 
 void Supervisor::describe(Rank rank, MemberStatus& status) const {
-  const WorkerLife& life = life_of(rank);
   const MemberWork& work = work_[rank];
-  status.state = state(hosting_.worker_of(rank));
-  status.generation = life.generation().value();
+  status.state = WorkerState::absent;
+  status.generation = 0;
+  for (const WorkerId worker : hosting_.workers_of(rank)) {
+    // A member with replicas is as well as the best of them.
+    const WorkerState now = state(worker);
+    if (status.state == WorkerState::absent || now == WorkerState::running) status.state = now;
+    status.generation += lives_[worker].generation().value();
+  }
   status.deaths = deaths_[rank];
   status.absent_reason = work.absent_reason();
   status.absent_from_segment.reset();

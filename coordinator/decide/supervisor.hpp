@@ -7,15 +7,16 @@
 //   the life of a worker   worker_life.hpp   phases, generations, deadlines, budget; supervisor_lives.cpp, _time.cpp
 //   the work of a member   member_work.hpp   tasks, commands, training; supervisor_work.cpp, _blame.cpp, _commands.cpp
 //
-// Which worker hosts which members is a table (hosting.hpp): a worker may host several, and a member may move to a
-// worker of its own. A member whose worker is not running keeps its tasks: they are pending, and its replacement gets
-// them in order.
+// Which worker hosts which members is a table (hosting.hpp): a worker may host several, a member may move to a worker
+// of its own, and replicas host the same members (supervisor_replicas.cpp). A member none of whose workers is running
+// keeps its tasks: they are pending, and the next that runs gets them in order.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -62,7 +63,8 @@ class Supervisor {
   /// nothing if no member is left (a Fail is among the actions).
   std::optional<SegmentId> open(SlotId slot, std::uint32_t images, TaskKind kind, const ByRank<bool>& asked,
                                 std::uint64_t index, bool last, Time now);
-  Acceptance completion(Rank rank, Generation generation, const CompletionRecord& record, Time now);
+  /// A record from the ring of this worker's process.
+  Acceptance completion(WorkerId worker, Generation generation, const CompletionRecord& record, Time now);
   /// The worker's counter of finished batches has this value now. Any value is possible, since the worker writes it.
   void progress(WorkerId worker, std::uint64_t batches, Time now);
   /// What the worker's process has done until now. Call it if to_be_watched() says so, after progress().
@@ -99,8 +101,10 @@ class Supervisor {
   const Hosting& hosting() const noexcept { return hosting_; }
   WorkerState state(WorkerId worker) const;
   Generation generation(WorkerId worker) const;
-  /// For people: "cnn-2 on cpu:1", or "cnn-2 on cpu:1 and 3 more".
+  /// For people: "cnn-2 on cpu:1", "cnn-2 on cpu:1 and 3 more", or "cnn-2 (replica 1 of 3) on cpu:1".
   std::string place_of(WorkerId worker) const;
+  /// For people: the member as this worker hosts it.
+  std::string place_of(WorkerId worker, Rank rank) const;
   bool absent(Rank rank) const;
   /// Adds what is known about the member: state, generation, deaths, and if it is absent, why and since which segment.
   void describe(Rank rank, MemberStatus& status) const;
@@ -116,8 +120,9 @@ class Supervisor {
     SegmentId segment;
   };
 
-  WorkerLife& life_of(Rank rank) { return lives_[hosting_.worker_of(rank)]; }
-  const WorkerLife& life_of(Rank rank) const { return lives_[hosting_.worker_of(rank)]; }
+  /// Of a member without replicas: one that is trained.
+  WorkerLife& life_of(Rank rank) { return lives_[hosting_.only_worker_of(rank)]; }
+  const WorkerLife& life_of(Rank rank) const { return lives_[hosting_.only_worker_of(rank)]; }
   WorkerLife new_life() const;
   WorkerLife::Duty duty_of(WorkerId worker) const;
   bool any_in_flight(WorkerId worker) const;
@@ -135,7 +140,9 @@ class Supervisor {
             std::optional<Rank> loading = {});
   bool is_for(const Action& action, WorkerId worker) const;
   void forget_actions(WorkerId worker);
-  void replace(WorkerId worker, const WorkerFault& fault, const std::string& news, Time now);
+  void replace(WorkerId worker, const WorkerFault& fault, const std::string& news, const std::set<SegmentId>& had,
+               Time now);
+  bool has_sister_left(WorkerId worker) const;
   void give_up(WorkerId worker, const WorkerFault& fault, const std::string& why, const std::string& advice = {});
   bool is_missed_deadline(const WorkerFault& fault) const;
   std::string move_out(const std::vector<Rank>& culprits, const std::string& why, Time now);
@@ -150,22 +157,43 @@ class Supervisor {
   bool makes_checkpoint(Rank rank, SegmentId segment) const;
   void hand_out_pending(WorkerId worker, Time now);
   std::span<const Rank> may_be_served(WorkerId worker) const;
-  bool hand_out_next(std::span<const Rank> members, Time now);
-  void hand_out(Rank rank, SegmentId segment, std::uint32_t more, Time now);
-  bool accept_not_finite(Rank rank, const CompletionRecord& record, bool repeated);
+  bool hand_out_next(WorkerId worker, Time now);
+  void hand_out(WorkerId worker, Rank rank, SegmentId segment, std::uint32_t more, Time now);
+  void begin_if_idle(WorkerId worker, Time now);
+  bool accept_not_finite(WorkerId worker, Rank rank, const CompletionRecord& record, bool repeated);
   void finish(SegmentId segment);
   void release(SegmentId segment);
   void check_slots();
+
+  // ---- replicas (supervisor_replicas.cpp)
+  bool has_room(WorkerId worker) const;
+  std::size_t tasks_of(WorkerId worker) const;
+  std::size_t tasks_until(WorkerId worker, const Given& last) const;
+  bool hand_out_to_first(WorkerId worker, Time now);
+  /// A task that an idle replica may compute, too.
+  struct Straggler {
+    Given task;
+    Time done;                      ///< by the pace of the worker that has it
+    WorkerLife::Seconds task_time;  ///< that the idle one would need
+    /// From when on its worker is late: it has needed so much more than it should have.
+    Time late() const {
+      return done == Time::max() ? done : done + std::chrono::duration_cast<Time::duration>(task_time);
+    }
+  };
+  std::vector<Straggler> stragglers(WorkerId idle) const;
+  void take_over(WorkerId worker, Time now);
+  void hand_out_twice(WorkerId idle, Given task, Time now);
+  std::optional<Time> next_take_over(WorkerId idle) const;
 
   // ---- work that a death disturbs (supervisor_blame.cpp)
   std::optional<Given> oldest_task(WorkerId worker) const;
   std::vector<Given> begun_tasks(WorkerId worker, std::uint64_t tasks_taken) const;
   void locate(WorkerFault& fault, WorkerId worker, const std::vector<Given>& begun) const;
-  void take_back(Rank rank);
-  void ask_unread_again(Rank rank, Generation generation);
+  void take_back(WorkerId worker, Rank rank);
+  void ask_unread_again(WorkerId worker, Rank rank);
   bool blame(WorkerId worker, Given task, const WorkerFault& fault, std::string& news, Time now);
   void set_aside(SegmentId segment);
-  void leave(Rank rank, const WorkerFault& fault, const std::string& why);
+  void leave(WorkerId worker, Rank rank, const WorkerFault& fault, const std::string& why);
 
   // ---- commands (supervisor_commands.cpp)
   void tell_if_due(Rank rank, Time now);

@@ -22,9 +22,9 @@ std::optional<Supervisor::Given> Supervisor::oldest_task(WorkerId worker) const 
   std::optional<Given> oldest;
   Sequence first{};
   for (const Rank rank : hosting_.members_of(worker)) {
-    const auto& in_flight = work_[rank].tasks.in_flight();
+    const auto& in_flight = work_[rank].tasks.in_flight(worker);
     if (in_flight.empty()) continue;
-    const Sequence sequence = ledger_.at(in_flight.front()).rows[rank].task.sequence;
+    const Sequence sequence = ledger_.at(in_flight.front()).rows[rank].task_of(worker)->sequence;
     if (oldest && first < sequence) continue;
     oldest = Given{rank, in_flight.front()};
     first = sequence;
@@ -36,7 +36,7 @@ std::optional<Supervisor::Given> Supervisor::oldest_task(WorkerId worker) const 
 /// members of a unit compute in the order of its tasks; or at the same time, each in the order of its own.
 std::vector<Supervisor::Given> Supervisor::begun_tasks(WorkerId worker, std::uint64_t tasks_taken) const {
   const auto taken = [&](const Given& task) {
-    return tasks_taken > ledger_.at(task.segment).rows[task.rank].task.sequence.value();
+    return tasks_taken > ledger_.at(task.segment).rows[task.rank].task_of(worker)->sequence.value();
   };
   std::vector<Given> begun;
   if (setting_.modes[worker.value()] == UnitMode::loop) {
@@ -44,7 +44,7 @@ std::vector<Supervisor::Given> Supervisor::begun_tasks(WorkerId worker, std::uin
     return begun;
   }
   for (const Rank rank : hosting_.members_of(worker)) {
-    const auto& in_flight = work_[rank].tasks.in_flight();
+    const auto& in_flight = work_[rank].tasks.in_flight(worker);
     if (!in_flight.empty() && taken({rank, in_flight.front()})) begun.push_back({rank, in_flight.front()});
   }
   return begun;
@@ -54,7 +54,7 @@ std::vector<Supervisor::Given> Supervisor::begun_tasks(WorkerId worker, std::uin
 void Supervisor::locate(WorkerFault& fault, WorkerId worker, const std::vector<Given>& begun) const {
   const auto oldest = oldest_task(worker);
   const bool known = begun.size() == 1;
-  fault.place = known ? setting_.places[begun.front().rank.value()] : place_of(worker);
+  fault.place = known ? place_of(worker, begun.front().rank) : place_of(worker);
   if (oldest) {
     const SegmentId segment = begun.empty() ? oldest->segment : begun.front().segment;
     fault.where = fmt::format(" {} segment {}", begun.empty() ? "before" : "on", ledger_.at(segment).index);
@@ -65,27 +65,36 @@ void Supervisor::locate(WorkerFault& fault, WorkerId worker, const std::vector<G
   }
 }
 
-/// Takes all tasks back from the worker. Segments that were set aside meanwhile are not done again.
-void Supervisor::take_back(Rank rank) {
+/// Takes all tasks back from the worker. Segments that were set aside meanwhile are not done again, nor are those that
+/// a sister has or has answered.
+void Supervisor::take_back(WorkerId worker, Rank rank) {
   MemberWork& work = work_[rank];
-  const auto in_flight = work.tasks.in_flight();
-  work.lose();
+  const auto in_flight = work.tasks.in_flight(worker);
+  work.lose(worker);
   for (const SegmentId number : in_flight) {
-    ledger_.take_back(number, rank);
-    if (!ledger_.at(number).set_aside) continue;
-    work.tasks.forget(number);
-    if (ledger_.abandon(number, rank)) finish(number);
+    ledger_.take_back(number, rank, worker);
+    const Ledger::Segment& segment = ledger_.at(number);
+    const Ledger::Row& row = segment.rows[rank];
+    if (row.out()) continue;
+    if (!row.is_open() && !row.kept) {
+      work.tasks.forget(number);
+      release(number);
+    } else if (segment.set_aside) {
+      work.tasks.forget(number);
+      if (ledger_.abandon(number, rank)) finish(number);
+    }
   }
 }
 
-/// Asks again for answers of unfinished segments in a channel that is no longer read.
-void Supervisor::ask_unread_again(Rank rank, Generation generation) {
+/// Asks again for answers of unfinished segments in the channel of a worker that is no longer read.
+void Supervisor::ask_unread_again(WorkerId worker, Rank rank) {
   for (const auto& [number, segment] : ledger_.segments()) {
     const Ledger::Row& row = segment.rows[rank];
     const bool unread = segment.kind == TaskKind::predict && segment.open > 0 && !segment.set_aside;
-    if (!unread || !row.answered || row.completion.generation != generation) continue;
+    const bool from_it = row.by == worker && row.completion.generation == lives_[worker].generation();
+    if (!unread || !row.answered || !from_it) continue;
     ledger_.ask_again(number, rank);
-    work_[rank].tasks.add(number);
+    if (!row.out()) work_[rank].tasks.add(number);
   }
 }
 
@@ -140,12 +149,12 @@ void Supervisor::set_aside(SegmentId number) {
 }
 
 /// The ensemble continues without the member.
-void Supervisor::leave(Rank rank, const WorkerFault& fault, const std::string& why) {
+void Supervisor::leave(WorkerId worker, Rank rank, const WorkerFault& fault, const std::string& why) {
   MemberWork& work = work_[rank];
   work.leave(error_of(fault).message(), ledger_.next());
   if (!any_member_left()) return fail(no_member_left());
 
-  const bool shared = hosting_.shared(hosting_.worker_of(rank));
+  const bool shared = hosting_.shared(worker);
   std::string from = "the next segment";
   std::vector<SegmentId> asked;  // collected first: finish() changes the table
   for (const auto& [number, segment] : ledger_.segments()) {
@@ -157,7 +166,7 @@ void Supervisor::leave(Rank rank, const WorkerFault& fault, const std::string& w
     from = fmt::format("segment {}", segment.index);
   }
   actions_.push_back(action::Say{fmt::format("{}; {}, and the ensemble continues without {} from {}", line_of(fault),
-                                             why, shared ? setting_.places[rank.value()] : "it", from)});
+                                             why, shared ? place_of(worker, rank) : "it", from)});
   for (const SegmentId number : asked)
     if (ledger_.abandon(number, rank))
       finish(number);

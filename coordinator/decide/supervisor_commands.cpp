@@ -20,7 +20,7 @@ void Supervisor::command(Command command, Time now) {
 
 // Only after the tasks that came before it, because the command is about the state after them.
 void Supervisor::tell_if_due(Rank rank, Time now) {
-  if (!life_of(rank).running() || !work_[rank].may_be_told()) return;
+  if (!work_[rank].may_be_told() || !life_of(rank).running()) return;
   if (command_ == Command::begin_training) begin_training(rank);
   work_[rank].tell();
   life_of(rank).clock.begin(now);
@@ -35,22 +35,23 @@ void Supervisor::begin_training(Rank rank) {
 }
 
 void Supervisor::done(Rank rank, const control::Done& answer, Time now) {
+  if (failed_) return;
   const WorkerLife& life = life_of(rank);
   const bool told = work_[rank].told();
-  if (failed_ || !life.has_process() || life.phase() == WorkerLife::Phase::ending) return;
+  if (!life.has_process() || life.phase() == WorkerLife::Phase::ending) return;
   if (life.phase() == WorkerLife::Phase::preparing) {
     // Even if the member starts a new training: it would start from its initial weights and lose the training so far.
     if (!answer.problem.empty())
       return fail(Error(ErrorKind::failed,
-                        fmt::format("{} could not be brought back to its training: {}", setting_.places[rank.value()],
-                                    answer.problem),
+                        fmt::format("{} could not be brought back to its training: {}",
+                                    place_of(hosting_.only_worker_of(rank), rank), answer.problem),
                         {}, answer.hint));
     if (told) answer_command(rank, answer);
-    return run(hosting_.worker_of(rank), now);
+    return run(hosting_.only_worker_of(rank), now);
   }
-  if (!told) return violation(hosting_.worker_of(rank), "it answered a command that it was not given", now);
+  if (!told) return violation(hosting_.only_worker_of(rank), "it answered a command that it was not given", now);
   answer_command(rank, answer);
-  hand_out_pending(hosting_.worker_of(rank), now);
+  hand_out_pending(hosting_.only_worker_of(rank), now);
 }
 
 void Supervisor::answer_command(Rank rank, const control::Done& answer) {
@@ -59,8 +60,9 @@ void Supervisor::answer_command(Rank rank, const control::Done& answer) {
   if (!answer.problem.empty()) {
     if (command_ == Command::begin_training) work.stop_training();
     if (!command_problem_)
-      command_problem_ = Error(ErrorKind::failed, fmt::format("{}: {}", setting_.places[rank.value()], answer.problem),
-                               {}, answer.hint);
+      command_problem_ =
+          Error(ErrorKind::failed, fmt::format("{}: {}", place_of(hosting_.only_worker_of(rank), rank), answer.problem),
+                {}, answer.hint);
   }
   finish_command();
 }

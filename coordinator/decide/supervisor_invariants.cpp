@@ -1,5 +1,6 @@
 // The part of the supervisor that checks itself: what its parts know about the same thing must agree.
 #include <algorithm>
+#include <set>
 
 #include "common/check.hpp"
 #include "coordinator/decide/supervisor.hpp"
@@ -33,13 +34,17 @@ void Supervisor::check_counts() const {
 }
 
 void Supervisor::check_member(Rank rank) const {
-  const WorkerLife& life = life_of(rank);
   const MemberWork& work = work_[rank];
-  life.check_invariants();
   work.check_invariants();
-  TUTTI_CHECK(work.absent() == (life.phase() == WorkerLife::Phase::given_up));
-  TUTTI_CHECK(!work.told() || life.has_process(), "only a process answers a command");
-  TUTTI_CHECK(life.ran() || work.tasks.in_flight().empty(), "only a process that has run has tasks");
+  bool any_left = false;
+  for (const WorkerId worker : hosting_.workers_of(rank)) {
+    const WorkerLife& life = lives_[worker];
+    life.check_invariants();
+    any_left = any_left || life.phase() != WorkerLife::Phase::given_up;
+    TUTTI_CHECK(!work.told() || life.has_process(), "only a process answers a command");
+    TUTTI_CHECK(life.ran() || work.tasks.in_flight(worker).empty(), "only a process that has run has tasks");
+  }
+  TUTTI_CHECK(work.absent() == !any_left);
 }
 
 // Every row of the ledger that is not settled is a task of its member, and every task is such a row.
@@ -47,13 +52,17 @@ void Supervisor::check_tasks(Rank rank) const {
   const MemberTasks& tasks = work_[rank].tasks;
   const auto row = [&](SegmentId number) -> const Ledger::Row& { return ledger_.at(number).rows[rank]; };
   std::size_t unsettled = tasks.unsafe().size();
-  for (const SegmentId number : tasks.in_flight()) {
-    TUTTI_CHECK(row(number).out);
-    TUTTI_CHECK(row(number).task.generation == life_of(rank).generation());
-    ++unsettled;
-  }
+  std::set<SegmentId> in_flight;
+  for (const WorkerId worker : hosting_.workers_of(rank))
+    for (const SegmentId number : tasks.in_flight(worker)) {
+      const TaskRecord* task = row(number).task_of(worker);
+      TUTTI_CHECK(task != nullptr);
+      TUTTI_CHECK(task->generation == lives_[worker].generation());
+      // A sister may have answered it already.
+      if (row(number).is_open() || row(number).kept) unsettled += in_flight.insert(number).second ? 1 : 0;
+    }
   for (const SegmentId number : tasks.pending()) {
-    TUTTI_CHECK(!row(number).out);
+    TUTTI_CHECK(!row(number).out());
     TUTTI_CHECK(row(number).is_open() || row(number).kept, "no answer is asked for in vain");
     TUTTI_CHECK(!ledger_.at(number).set_aside);
     ++unsettled;

@@ -47,7 +47,7 @@ void Supervisor::ready(WorkerId worker, WorkerLife::Seconds batch, Time now) {
       break;
   }
   actions_.push_back(action::Begin{worker});
-  if (hosting_.shared(worker)) return run(worker, now);
+  if (hosting_.shared(worker) || hosting_.replicated(worker)) return run(worker, now);
   const Rank rank = hosting_.members_of(worker).front();
   MemberWork& work = work_[rank];
   const bool begins = work.owes() && command_ == Command::begin_training && !work.tasks.any_open();
@@ -95,7 +95,7 @@ void Supervisor::gone(WorkerId worker, const Death& death, Time now) {
     loading = unit[death.members_ready];
   WorkerFault fault;
   locate(fault, worker, begun);
-  if (loading) fault.place = setting_.places[loading->value()];
+  if (loading) fault.place = place_of(worker, *loading);
   fault.text = death.how;
   fault.out_of_memory = death.out_of_memory;
   if (death.words) {
@@ -108,6 +108,7 @@ void Supervisor::gone(WorkerId worker, const Death& death, Time now) {
   // configuration.
   if (life.fault() && !fault.usage) fault = *life.fault();
   died(worker, std::move(fault), begun, now, loading);
+  hand_out_pending(worker, now);
   check_invariants();
 }
 
@@ -125,6 +126,7 @@ void Supervisor::spawn_failed(WorkerId worker, const Error& error, Time now) {
   // It was killed while it was on its way, for a reason that says more.
   if (life.fault()) fault = *life.fault();
   died(worker, std::move(fault), {}, now);
+  hand_out_pending(worker, now);
   check_invariants();
 }
 
@@ -140,15 +142,16 @@ void Supervisor::abandon(WorkerId worker, Time now) {
     for (const Given& task : begun) slots.push_back(ledger_.at(task.segment).slot);
   else
     for (const Rank rank : unit)
-      for (const SegmentId number : work_[rank].tasks.in_flight()) slots.push_back(ledger_.at(number).slot);
+      for (const SegmentId number : work_[rank].tasks.in_flight(worker)) slots.push_back(ledger_.at(number).slot);
   actions_.push_back(action::Abandon{worker, life.generation(), work_[unit.front()].tasks.checkpoint()});
   for (const SlotId slot : slots) actions_.push_back(action::Hold{slot});
   abandoned_.add(worker, life.generation(), std::move(slots));
-  for (const Rank rank : unit) ask_unread_again(rank, life.generation());
+  for (const Rank rank : unit) ask_unread_again(worker, rank);
   TUTTI_CHECK(life.fault().has_value(), "a process is abandoned after it was killed");
   WorkerFault fault = *life.fault();
   fault.stuck = true;
   died(worker, std::move(fault), begun, now);
+  hand_out_pending(worker, now);
   check_slots();
   check_invariants();
 }
@@ -179,9 +182,12 @@ void Supervisor::died(WorkerId worker, WorkerFault fault, const std::vector<Give
   if (setting_.policy.on_worker_failure == OnWorkerFailure::fail)
     return fail(error_of(fault, "'on_worker_failure: restart' replaces workers that die"));
 
-  const bool alone = begun.size() == 1 && work_[begun.front().rank].tasks.retries_suspect();
+  std::set<SegmentId> had;
+  for (const Rank rank : hosting_.members_of(worker))
+    for (const SegmentId number : work_[rank].tasks.in_flight(worker)) had.insert(number);
+  const bool alone = begun.size() == 1 && work_[begun.front().rank].tasks.retries_suspect(worker);
   life.gone();
-  for (const Rank rank : hosting_.members_of(worker)) take_back(rank);
+  for (const Rank rank : hosting_.members_of(worker)) take_back(worker, rank);
   std::string news;
   if (is_missed_deadline(fault)) {
     // The segment may only be slow, so it is never to blame.
@@ -205,22 +211,23 @@ void Supervisor::died(WorkerId worker, WorkerFault fault, const std::vector<Give
       if (setting_.policy.poison_limit && tasks.pending().contains(task.segment)) tasks.suspect(task.segment);
     }
   }
-  replace(worker, fault, news, now);
+  replace(worker, fault, news, had, now);
 }
 
 /// The member that a shared worker was computing or loading gets a worker of its own instead of taking its neighbours
 /// with it; all but one of them do if it computed several at the same time. Returns the news about it: none if the
-/// worker is not shared. Fused members stay: alone, their last bits would differ.
+/// worker is not shared. Fused members stay: alone, their last bits would differ. Those of replicas stay, too.
 std::string Supervisor::move_out(const std::vector<Rank>& culprits, const std::string& why, Time now) {
   if (culprits.empty()) return {};
-  const WorkerId from = hosting_.worker_of(culprits.front());
-  if (!hosting_.shared(from) || setting_.modes[from.value()] == UnitMode::fused) return {};
+  const WorkerId from = hosting_.workers_of(culprits.front()).front();
+  if (!hosting_.shared(from) || hosting_.replicated(from)) return {};
+  if (setting_.modes[from.value()] == UnitMode::fused) return {};
   std::vector<Rank> moved;
   std::string places;
   for (const Rank rank : culprits) {
     if (!hosting_.shared(from)) break;
     moved.push_back(rank);
-    places += (places.empty() ? "" : ", ") + setting_.places[rank.value()];
+    places += (places.empty() ? "" : ", ") + place_of(from, rank);
     hosting_ = hosting_.with_own_worker(rank);
   }
   ledger_.rehost(hosting_);
@@ -228,8 +235,9 @@ std::string Supervisor::move_out(const std::vector<Rank>& culprits, const std::s
   for (const Rank rank : moved) {
     lives_.push_back(new_life());
     setting_.modes.push_back(UnitMode::loop);
-    actions_.push_back(action::Move{from, rank, hosting_.worker_of(rank)});
-    spawn(hosting_.worker_of(rank), now);
+    setting_.devices.push_back(std::string(setting_.devices[from]));
+    actions_.push_back(action::Move{from, rank, hosting_.only_worker_of(rank)});
+    spawn(hosting_.only_worker_of(rank), now);
   }
   return fmt::format("{}: {} {}", why, places,
                      moved.size() == 1 ? "gets a worker of its own" : "get workers of their own");
@@ -239,11 +247,11 @@ bool Supervisor::is_for(const Action& action, WorkerId worker) const {
   return std::visit(
       [&](const auto& a) {
         using Kind = std::decay_t<decltype(a)>;
-        if constexpr (std::is_same_v<Kind, action::Begin> || std::is_same_v<Kind, action::Kill>)
+        if constexpr (std::is_same_v<Kind, action::Begin> || std::is_same_v<Kind, action::Kill> ||
+                      std::is_same_v<Kind, action::HandOut>)
           return a.worker == worker;
-        else if constexpr (std::is_same_v<Kind, action::Prepare> || std::is_same_v<Kind, action::Tell> ||
-                           std::is_same_v<Kind, action::HandOut>)
-          return hosting_.worker_of(a.rank) == worker;
+        else if constexpr (std::is_same_v<Kind, action::Prepare> || std::is_same_v<Kind, action::Tell>)
+          return hosting_.only_worker_of(a.rank) == worker;
         else
           return false;
       },
@@ -255,7 +263,9 @@ void Supervisor::forget_actions(WorkerId worker) {
   std::erase_if(actions_, [&](const Action& action) { return is_for(action, worker); });
 }
 
-void Supervisor::replace(WorkerId worker, const WorkerFault& fault, const std::string& news, Time now) {
+/// `had`: the segments that it had not answered.
+void Supervisor::replace(WorkerId worker, const WorkerFault& fault, const std::string& news,
+                         const std::set<SegmentId>& had, Time now) {
   using Seconds = WorkerLife::Seconds;
   const auto at_least = fault.kind == WorkerFault::Kind::not_started ? kAfterFailedStart : Seconds(0);
   const Seconds delay = lives_[worker].wait_for_replacement(at_least, now);
@@ -263,7 +273,8 @@ void Supervisor::replace(WorkerId worker, const WorkerFault& fault, const std::s
   std::set<SegmentId> again;
   for (const Rank rank : hosting_.members_of(worker))
     for (const SegmentId number : work_[rank].tasks.pending())
-      if (ledger_.at(number).rows[rank].times > 0) again.insert(number);
+      if (ledger_.at(number).rows[rank].times > 0 && (!hosting_.replicated(worker) || had.contains(number)))
+        again.insert(number);
   // For these, the hint is given only if the run fails in the end.
   const bool later = fault.kind == WorkerFault::Kind::late || fault.kind == WorkerFault::Kind::lied;
   const std::string hint = later ? "" : hint_of(fault);
@@ -278,12 +289,24 @@ void Supervisor::replace(WorkerId worker, const WorkerFault& fault, const std::s
 // The worker is not replaced any more.
 void Supervisor::give_up(WorkerId worker, const WorkerFault& fault, const std::string& why, const std::string& advice) {
   // Until every member has been ready once, the shape of the results is not known.
-  if (setting_.policy.on_worker_failure == OnWorkerFailure::restart || !all_ran_)
+  const bool sister = has_sister_left(worker);
+  if ((setting_.policy.on_worker_failure == OnWorkerFailure::restart && !sister) || !all_ran_)
     return fail(error_of(fault, advice.empty() ? why : fmt::format("{}; {}", why, advice)));
   lives_[worker].give_up();
-  for (const Rank rank : hosting_.members_of(worker))
-    if (!failed_) leave(rank, fault, why);
+  if (sister) {
+    actions_.push_back(
+        action::Say{fmt::format("{}; {}, and the ensemble continues with its other replicas", line_of(fault), why)});
+  } else {
+    for (const Rank rank : hosting_.members_of(worker))
+      if (!failed_) leave(worker, rank, fault, why);
+  }
   note_all_running();
+}
+
+bool Supervisor::has_sister_left(WorkerId worker) const {
+  return std::ranges::any_of(hosting_.replicas_of(worker), [&](WorkerId sister) {
+    return sister != worker && lives_[sister].phase() != WorkerLife::Phase::given_up;
+  });
 }
 
 /// Under the automatic deadline nobody has said how long a batch may take, so missing it proves nothing. Nor does that

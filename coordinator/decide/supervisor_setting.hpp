@@ -13,7 +13,8 @@
 namespace tutti {
 
 struct SupervisorSetting {
-  std::vector<std::string> places;   ///< by rank, for people: "cnn-2 on cpu:1"
+  ByRank<std::string> names;         ///< of the members: "cnn-2"
+  ByWorker<std::string> devices;     ///< for people: "cpu:1"
   std::optional<Hosting> hosting{};  ///< nothing: a worker for each member
   std::vector<UnitMode> modes{};     ///< by worker; empty: the first for all
   config::FailureSpec policy;

@@ -33,6 +33,7 @@ void Supervisor::tick(Time now) {
     if (failed_) return;
     WorkerLife& life = lives_[worker];
     life.clock.confirm();
+    take_over(worker, now);
     const auto due = life.due(duty_of(worker));
     if (!due || now < *due) continue;
     switch (life.phase()) {
@@ -93,7 +94,8 @@ std::optional<Supervisor::Time> Supervisor::next_wake() const {
   if (failed_) return std::nullopt;
   std::optional<Time> earliest;
   for (const WorkerId worker : lives_.ids())
-    if (const auto due = lives_[worker].due(duty_of(worker))) earliest = std::min(earliest.value_or(*due), *due);
+    for (const auto& due : {lives_[worker].due(duty_of(worker)), next_take_over(worker)})
+      if (due) earliest = std::min(earliest.value_or(*due), *due);
   return earliest;
 }
 

@@ -50,30 +50,42 @@ bool Supervisor::makes_checkpoint(Rank rank, SegmentId number) const {
   return work_[rank].tasks.due(every, segment.last);
 }
 
-/// Segment by segment, and for each segment member by member.
+/// Segment by segment, and for each segment member by member. If the worker has sisters, each segment goes to one of
+/// them.
 void Supervisor::hand_out_pending(WorkerId worker, Time now) {
-  if (lives_[worker].running()) {
-    const std::span<const Rank> members = may_be_served(worker);
-    while (hand_out_next(members, now)) {
+  if (failed_) return;
+  if (hosting_.replicated(worker)) {
+    while (hand_out_to_first(worker, now)) {
     }
+    return take_over(worker, now);
   }
+  if (lives_[worker].running())
+    while (hand_out_next(worker, now)) {
+    }
   for (const Rank rank : hosting_.members_of(worker)) tell_if_due(rank, now);
 }
 
-/// The members of the unit that may get tasks. If one has a task that may have killed the last worker, only that one,
-/// so that the worker computes nothing else: what kills it is then known.
+/// The members of the unit that may get tasks from this worker. If one has a task that may have killed a worker, only
+/// that one, so that the worker computes nothing else: what kills it is then known.
 std::span<const Rank> Supervisor::may_be_served(WorkerId worker) const {
   const std::span<const Rank> unit = hosting_.members_of(worker);
-  for (std::size_t seat = 0; seat < unit.size(); ++seat)
-    if (work_[unit[seat]].tasks.suspect()) return unit.subspan(seat, 1);
+  if (std::ranges::any_of(unit, [&](Rank rank) { return work_[rank].tasks.holds_suspect(worker); })) return {};
+  for (std::size_t seat = 0; seat < unit.size(); ++seat) {
+    if (!work_[unit[seat]].tasks.any_suspect_pending()) continue;
+    // In a loop it comes after what the worker has; otherwise it would be computed at the same time.
+    if (setting_.modes[worker.value()] != UnitMode::loop && any_in_flight(worker)) return {};
+    return unit.subspan(seat, 1);
+  }
   return unit;
 }
 
-/// Hands out the first segment that one of the members waits for, to all that wait for it. False if there is none.
-bool Supervisor::hand_out_next(std::span<const Rank> members, Time now) {
+/// Hands the worker the first segment that one of its members waits for, for all of them that wait for it. False if
+/// there is none.
+bool Supervisor::hand_out_next(WorkerId worker, Time now) {
+  const std::span<const Rank> members = may_be_served(worker);
   const auto waits_for = [&](Rank rank) -> std::optional<SegmentId> {
     const auto number = work_[rank].next();
-    if (number && !work_[rank].tasks.may_hand_out(makes_checkpoint(rank, *number))) return std::nullopt;
+    if (number && !work_[rank].tasks.may_hand_out(worker, makes_checkpoint(rank, *number))) return std::nullopt;
     return number;
   };
   std::optional<SegmentId> first;
@@ -83,76 +95,91 @@ bool Supervisor::hand_out_next(std::span<const Rank> members, Time now) {
   auto wait =
       static_cast<std::uint32_t>(std::ranges::count_if(members, [&](Rank rank) { return waits_for(rank) == first; }));
   for (const Rank rank : members)
-    if (waits_for(rank) == first) hand_out(rank, *first, --wait, now);
+    if (waits_for(rank) == first) hand_out(worker, rank, *first, --wait, now);
   return true;
 }
 
 /// `more`: see TaskRecord.
-void Supervisor::hand_out(Rank rank, SegmentId number, std::uint32_t more, Time now) {
-  MemberWork& work = work_[rank];
-  WorkerLife& life = life_of(rank);
+void Supervisor::hand_out(WorkerId worker, Rank rank, SegmentId number, std::uint32_t more, Time now) {
+  begin_if_idle(worker, now);
   const bool checkpoint = makes_checkpoint(rank, number);
-  TUTTI_CHECK(work.tasks.in_flight().size() < setting_.slots, "the rings have room for every task");
-  if (!any_in_flight(hosting_.worker_of(rank))) life.clock.begin(now);
-  const std::uint32_t file = work.hand_out(ledger_.at(number).kind == TaskKind::train, checkpoint);
-  TaskRecord task = ledger_.hand_out(number, rank, life.generation(), file);
+  const bool train = ledger_.at(number).kind == TaskKind::train;
+  const std::uint32_t file = work_[rank].hand_out(worker, train, checkpoint);
+  TaskRecord task = ledger_.hand_out(number, rank, worker, lives_[worker].generation(), file);
   task.more = more;
   if (ledger_.at(number).rows[rank].times > 1) ++counts_.handed_out_again;
-  actions_.push_back(action::HandOut{rank, task});
+  actions_.push_back(action::HandOut{worker, rank, task});
 }
 
-Acceptance Supervisor::completion(Rank rank, Generation generation, const CompletionRecord& record, Time now) {
-  MemberWork& work = work_[rank];
-  WorkerLife& life = life_of(rank);
-  if (failed_ || work.absent()) return Acceptance::dropped;
-  if (generation != life.generation() || !life.has_process()) {
+/// The worker is about to be given a task.
+void Supervisor::begin_if_idle(WorkerId worker, Time now) {
+  for (const Rank rank : hosting_.members_of(worker))
+    TUTTI_CHECK(work_[rank].tasks.in_flight(worker).size() <= setting_.slots, "the rings have room for every task");
+  if (any_in_flight(worker)) return;
+  lives_[worker].clock.begin(now);
+  lives_[worker].pace.begin(now);
+}
+
+Acceptance Supervisor::completion(WorkerId worker, Generation generation, const CompletionRecord& record, Time now) {
+  WorkerLife& life = lives_[worker];
+  if (failed_ || life.phase() == WorkerLife::Phase::given_up) return Acceptance::dropped;
+  if (generation != life.generation() || !life.has_process() || record.generation < generation) {
     ++counts_.stale_dropped;
     return Acceptance::dropped;
   }
   if (life.distrusted()) return Acceptance::dropped;
-  const auto& in_flight = work.tasks.in_flight();
+  const std::vector<Rank>& unit = hosting_.members_of(worker);
+  if (record.seat.value() >= unit.size()) {
+    violation(worker, "it answered for a member that it does not host", now);
+    return Acceptance::violation;
+  }
+  const Rank rank = unit[record.seat.value()];
+  MemberWork& work = work_[rank];
+  const auto& in_flight = work.tasks.in_flight(worker);
   const bool known = std::find(in_flight.begin(), in_flight.end(), record.segment) != in_flight.end();
   if (record.generation == generation && known && in_flight.front() != record.segment) {
-    violation(hosting_.worker_of(rank), "it answered a task before an earlier one", now);
+    violation(worker, "it answered a task before an earlier one", now);
     return Acceptance::violation;
   }
-  const Verdict verdict = ledger_.accept(rank, generation, record);
-  if (verdict == Verdict::stale) {
-    ++counts_.stale_dropped;
-    return Acceptance::dropped;
-  }
+  const Verdict verdict = ledger_.accept(worker, generation, record);
+  TUTTI_CHECK(verdict != Verdict::stale, "what is stale was dropped");
   if (verdict == Verdict::violation) {
-    violation(hosting_.worker_of(rank), "it answered a task that it was not given", now);
+    violation(worker, "it answered a task that it was not given", now);
     return Acceptance::violation;
   }
-  const Acceptance acceptance = verdict == Verdict::repeated ? Acceptance::repeated : Acceptance::accepted;
-  if (record.status == CompletionStatus::not_finite && !accept_not_finite(rank, record, verdict == Verdict::repeated))
+  const bool repeated = verdict == Verdict::repeated;
+  const bool train = ledger_.at(record.segment).kind == TaskKind::train;
+  const Acceptance acceptance = repeated ? Acceptance::repeated : Acceptance::accepted;
+  // Of a prediction that a sister has made meanwhile, nothing is read.
+  if (record.status == CompletionStatus::not_finite && (train || !repeated) &&
+      !accept_not_finite(worker, rank, record, repeated))
     return acceptance;
   TUTTI_CHECK(known, "the ledger accepts only what is in flight");
   life.worked();
   life.clock.answered(now);
-  const auto safe = work.tasks.answer(ledger_.at(record.segment).kind == TaskKind::train);
+  life.pace.answered(now);
+  const auto safe = work.tasks.answer(worker, train);
   if (verdict == Verdict::segment_done) finish(record.segment);
+  if (repeated && !train) release(record.segment);
   for (const SegmentId number : safe) {
     ledger_.settle(number, rank);
     release(number);
   }
-  hand_out_pending(hosting_.worker_of(rank), now);
+  hand_out_pending(worker, now);
   check_slots();
   return acceptance;
 }
 
 // A model that computes NaN is not a fault of its worker. False if this ends the pool.
-bool Supervisor::accept_not_finite(Rank rank, const CompletionRecord& record, bool repeated) {
+bool Supervisor::accept_not_finite(WorkerId worker, Rank rank, const CompletionRecord& record, bool repeated) {
   Ledger::Segment& segment = ledger_.at(record.segment);
+  const std::string place = place_of(worker, rank);
   if (segment.kind == TaskKind::train) {
-    fail(Error(ErrorKind::failed,
-               fmt::format("{} diverged: its loss is NaN or infinite", setting_.places[rank.value()]), {},
+    fail(Error(ErrorKind::failed, fmt::format("{} diverged: its loss is NaN or infinite", place), {},
                "lower its 'learning_rate', or look at the images and their labels"));
     return false;
   }
-  const std::string answered =
-      fmt::format("{} predicted NaN or infinity on segment {}", setting_.places[rank.value()], segment.index);
+  const std::string answered = fmt::format("{} predicted NaN or infinity on segment {}", place, segment.index);
   const std::string first = fmt::format("first in image {} of the segment", record.detail);
   if (setting_.policy.on_nan == OnNan::error) {
     fail(Error(ErrorKind::failed, answered, first,

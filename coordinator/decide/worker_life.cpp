@@ -131,6 +131,7 @@ WorkerLife::Seconds WorkerLife::wait_for_replacement(Seconds at_least, Time now)
 
 void WorkerLife::stalled(Time now) {
   clock.stalled(now);
+  pace.stalled(now);
   if (!deadline_) return;
   if (phase_ == Phase::starting || phase_ == Phase::preparing) deadline_ = start_deadline(now);
   if (phase_ == Phase::ending) deadline_ = later(now, setting_.kill_deadline);

@@ -24,6 +24,7 @@
 #include "common/wire/control.hpp"
 #include "config/spec.hpp"
 #include "coordinator/decide/fault_text.hpp"
+#include "coordinator/decide/pace.hpp"
 #include "coordinator/decide/progress_clock.hpp"
 #include "coordinator/decide/restart_budget.hpp"
 
@@ -115,6 +116,7 @@ class WorkerLife {
 
   RestartBudget budget;
   ProgressClock clock;
+  Pace pace;
 
  private:
   Step step(Event event);

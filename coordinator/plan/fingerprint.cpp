@@ -101,7 +101,8 @@ void add_members(const config::EnsembleSpec& spec, const Plan& plan, Fingerprint
   for (const WorkerPlan& worker : plan.workers)
     for (const Rank rank : worker.members) {
       const MemberRequest& member = plan.request_of(rank);
-      into["device of " + member.name] = worker.device;
+      std::string& devices = into["device of " + member.name];
+      if (!devices.ends_with(worker.device)) devices += (devices.empty() ? "" : ", ") + worker.device;
       into["threads of " + member.name] = std::to_string(member.threads);
       if (worker.mode != UnitMode::fused || worker.members.size() == 1) continue;
       std::vector<std::string> names;

@@ -52,6 +52,7 @@ Placement place_on_gpu(const std::string& name, const config::CudaDevice& device
     return placement;
   }
   placement.cuda = true;
+  if (!is_mig) placement.gpu = found->name;
   placement.device = is_mig ? config::to_text(device) : fmt::format("cuda:{} ({})", found->index, found->name);
   placement.environment.emplace_back("CUDA_VISIBLE_DEVICES", is_mig ? device.uuid : found->uuid);
   placement.environment.emplace_back("CUDA_MODULE_LOADING", "LAZY");

@@ -16,6 +16,7 @@ struct Placement {
   std::string device;      ///< for people: "cpu:0", "cuda:0 (NVIDIA H200)"
   std::vector<int> cores;  ///< to pin to; empty: not pinned
   bool cuda = false;
+  std::string gpu;  ///< its model; empty if it is not known or there is none
   Environment environment;
   std::string chosen;   ///< for the user, where nothing is assigned: "the CPU"; empty: something is
   std::string why;      ///< it was chosen, after "because 'assignment' gives it no device"; may be empty

@@ -201,17 +201,6 @@ MemberPlan member_plan(const config::MemberSpec& member, MemberRequest request, 
   return plan;
 }
 
-/// Of a unit whose members are assigned one device.
-WorkerPlan worker_plan(const config::UnitSpec& unit, const Placement& placement) {
-  WorkerPlan worker;
-  for (const std::size_t rank : unit.members) worker.members.emplace_back(rank);
-  worker.mode = unit.mode;
-  worker.device = placement.device;
-  worker.cores = placement.cores;
-  worker.environment = placement.environment;
-  return worker;
-}
-
 void check_debug_member(const config::EnsembleSpec& spec, const std::string& debug_member) {
   const bool known = std::any_of(spec.members.begin(), spec.members.end(),
                                  [&](const config::MemberSpec& member) { return member.name == debug_member; });
@@ -229,8 +218,8 @@ std::vector<bool> choose_forked(const Plan& plan, StartMethod method, const std:
     const WorkerPlan& worker = plan.workers[w];
     const bool debugged =
         std::ranges::any_of(worker.members, [&](Rank rank) { return plan.request_of(rank).name == debug_member; });
-    forked[w] = plan.libraries_of(worker).contains(Library::torch) && !plan.request_of(worker.members.front()).cuda &&
-                !debugged && (first == nullptr || worker.environment == first->environment);
+    forked[w] = plan.libraries_of(worker).contains(Library::torch) && !worker.cuda && !debugged &&
+                (first == nullptr || worker.environment == first->environment);
     if (forked[w] && first == nullptr) first = &worker;
   }
   if (method == StartMethod::automatic && std::count(forked.begin(), forked.end(), true) == 1)
@@ -245,6 +234,8 @@ std::vector<std::string> survival_of(const Plan& plan) {
   const auto segments = [](std::uint32_t count) { return counted(count, "segment"); };
   std::vector<std::string> lines{fmt::format("while a worker is replaced, the others continue for up to {} ('slots')",
                                              segments(plan.arena.slots))};
+  if (std::ranges::any_of(plan.workers, [&](const WorkerPlan& worker) { return plan.replicas_of(worker) > 1; }))
+    lines.emplace_back("the segments of a replica that dies or is late go to the other replicas of its members");
   if (plan.training)
     lines.push_back(fmt::format("a replacement trains on up to {} again ('train.checkpoint_segments')",
                                 segments(plan.checkpoint_segments)));
@@ -266,9 +257,11 @@ void place_members(Plan& plan, const config::EnsembleSpec& spec, const Machine& 
       plan.notes.push_back(images::float64_remark(std::get<SavedModel>(member.model.kind).predictions));
     plan.members.push_back(member_plan(member, std::move(request), placement.cuda));
   }
+  for (const config::UnitSpec& unit : units_of(spec, options.training)) {
+    const std::size_t first = unit.members.front();
+    place_unit(plan, unit, spec.members[first], placements[first].second, machine, problems);
+  }
   raise_placement_problems(problems);
-  for (const config::UnitSpec& unit : units_of(spec, options.training))
-    plan.workers.push_back(worker_plan(unit, placements[unit.members.front()].second));
   check_saved_shapes(spec, plan);
   for (std::string& note : notes_of(placements)) plan.notes.push_back(std::move(note));
 }
@@ -292,9 +285,17 @@ void give_threads(Plan& plan, std::uint32_t wanted, const Machine& machine) {
     // Members that compute at the same time share the worker's threads.
     if (worker.mode == UnitMode::threads)
       share.threads = std::max<std::uint32_t>(1, share.threads / static_cast<std::uint32_t>(worker.members.size()));
+    // Replicas compute the same bits only with the same number of threads.
+    for (std::size_t other = 0; other < w; ++other)
+      if (plan.workers[other].members == worker.members)
+        share.threads = std::min(share.threads, plan.request_of(worker.members.front()).threads);
     for (const Rank rank : worker.members) plan.members[rank.value()].request.threads = share.threads;
     worker.shares_cores = share.shares_cores;
-    const Environment more = environment_of(share, plan.request_of(worker.members.front()).cuda);
+  }
+  for (std::size_t w = 0; w < plan.workers.size(); ++w) {
+    WorkerPlan& worker = plan.workers[w];
+    const std::uint32_t threads = plan.request_of(worker.members.front()).threads;
+    const Environment more = environment_of({threads, worker.shares_cores}, worker.cuda);
     worker.environment.insert(worker.environment.end(), more.begin(), more.end());
   }
 }
@@ -320,9 +321,11 @@ Plan make_plan(const config::EnsembleSpec& described, const Machine& machine, co
 }
 
 GpuSearch gpus_wanted(const config::EnsembleSpec& spec) {
-  const bool none = std::all_of(spec.members.begin(), spec.members.end(), [](const config::MemberSpec& member) {
-    return std::holds_alternative<config::CpuDevice>(member.device);
-  });
+  const auto on_cpu = [](const config::Device& device) { return std::holds_alternative<config::CpuDevice>(device); };
+  const bool none = std::ranges::all_of(spec.members, on_cpu, &config::MemberSpec::device) &&
+                    std::ranges::all_of(spec.workers, [&](const config::UnitSpec& unit) {
+                      return std::ranges::all_of(unit.devices, on_cpu);
+                    });
   return none ? GpuSearch::no : GpuSearch::yes;
 }
 

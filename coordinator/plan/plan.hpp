@@ -31,14 +31,16 @@ struct MemberPlan {
   std::filesystem::path weights;        ///< where training saves; empty: in the run folder
 };
 
-/// A worker: the unit that it hosts, and where it runs.
+/// A worker: the unit that it hosts, and where it runs. Workers of the same unit are replicas.
 struct WorkerPlan {
   std::vector<Rank> members;  ///< at least one; their seats, in order
   UnitMode mode = UnitMode::loop;
   std::string device;      ///< resolved, for people: "cpu:0", "cuda:0 (NVIDIA H200)"
   std::vector<int> cores;  ///< to pin to; empty: not pinned
   bool shares_cores = false;
-  bool forked = false;  ///< by the fork server, whose environment is the worker's
+  bool cuda = false;
+  bool same_bits = true;  ///< false: of replicas on different kinds of devices
+  bool forked = false;    ///< by the fork server, whose environment is the worker's
   std::vector<std::pair<std::string, std::string>> environment;
 };
 
@@ -70,8 +72,12 @@ struct Plan {
   /// The first worker that the fork server makes; null if there is none.
   const WorkerPlan* first_forked() const;
   Hosting hosting() const;
-  /// The worker that hosts the member.
+  /// The worker that hosts the member, or the first of its replicas.
   const WorkerPlan& host_of(Rank rank) const;
+  /// Nobody shares a worker, and nobody has several.
+  bool one_worker_each() const;
+  /// How many workers host the same unit as this one.
+  std::size_t replicas_of(const WorkerPlan& worker) const;
   const MemberRequest& request_of(Rank rank) const { return members[rank.value()].request; }
   /// The libraries that a worker opens for its members.
   std::set<Library> libraries_of(const WorkerPlan& worker) const;

@@ -22,7 +22,9 @@ std::uint32_t choose_segment(const config::EnsembleSpec& spec, const InputForm& 
   std::uint64_t most = kMostImages;
   if (by_bytes < most) most = by_bytes / batch * batch;
   if (images.images) {
-    const std::uint64_t share = (*images.images + kSegments - 1) / kSegments;
+    std::uint64_t segments = kSegments;  // for each replica, so that they finish at about the same time
+    for (const config::UnitSpec& unit : spec.workers) segments = std::max(segments, kSegments * unit.replicas);
+    const std::uint64_t share = (*images.images + segments - 1) / segments;
     const std::uint64_t whole = (share + batch - 1) / batch * batch;
     most = std::min(most, whole);
   }

@@ -113,8 +113,8 @@ Groups batch_groups(const Plan& plan) {
   const Hosting hosting = plan.hosting();
   const auto key = [&](Rank rank) {
     const MemberRequest& request = plan.request_of(rank);
-    return std::tie(request.model, plan.workers[hosting.worker_of(rank).value()].device, request.threads,
-                    request.output, request.copy_input, request.takes, request.views);
+    return std::tie(request.model, plan.host_of(rank).device, request.threads, request.output, request.copy_input,
+                    request.takes, request.views);
   };
   Groups groups;
   for (const Rank rank : IdRange<Rank>(plan.members.size())) {

@@ -57,9 +57,12 @@ Pool::~Pool() { stop(); }
 
 SupervisorSetting Pool::supervisor_setting() const {
   SupervisorSetting setting;
-  for (const Rank rank : outputs_.ids()) setting.places.push_back(place_of(rank));
+  for (const MemberPlan& member : plan_.members) setting.names.push_back(member.request.name);
   setting.hosting = plan_.hosting();
-  for (const WorkerPlan& worker : plan_.workers) setting.modes.push_back(worker.mode);
+  for (const WorkerPlan& worker : plan_.workers) {
+    setting.devices.push_back(worker.device);
+    setting.modes.push_back(worker.mode);
+  }
   setting.policy = plan_.failure;
   setting.deadlines = !plan_.debugging;
   setting.start_deadline = plan_.start_deadline;
@@ -241,16 +244,13 @@ void Pool::settle(ByRank<BatchChoice> choices, double seconds) {
   TUTTI_CHECK(running_.empty(), "every trial has ended");
   batches_.settle(choices);
   for (const Rank rank : choices.ids())
-    roster_.load_with(hosting().worker_of(rank), hosting().seat_of(rank), choices[rank].batch_images);
+    for (const WorkerId worker : hosting().workers_of(rank))
+      roster_.load_with(worker, hosting().seat_of(rank), choices[rank].batch_images);
   board_.settled(std::move(choices), seconds, supervisor_, exchange_->input_bytes_copied());
   refresh_status();
   if (over()) return;
   for (const WorkerId worker : hosting().worker_ids())
     if (supervisor_.state(worker) != WorkerState::absent) roster_.make_spare(worker);
-}
-
-std::string Pool::place_of(Rank rank) const {
-  return fmt::format("{} on {}", plan_.members[rank.value()].request.name, plan_.host_of(rank).device);
 }
 
 void Pool::fail(const Error& error) {

@@ -63,7 +63,7 @@ void Pool::take_ready(WorkerProcess& worker, const std::vector<control::Ready>& 
     parts_[rank] = ready[seat].parts;
     outputs_known_[rank] = true;
     board_.ready(rank, ready[seat]);
-    if (!was_running_) say_ready(rank, ready[seat]);
+    if (!was_running_) say_ready(worker.id(), rank, ready[seat]);
   }
   supervisor_.ready(worker.id(), WorkerLife::Seconds(batch_seconds), Clock::now());
 }
@@ -83,8 +83,8 @@ std::string Pool::why_not_ready(Rank rank, const control::Ready& ready) const {
   return {};
 }
 
-void Pool::say_ready(Rank rank, const control::Ready& ready) const {
-  const std::string name = place_of(rank);
+void Pool::say_ready(WorkerId worker, Rank rank, const control::Ready& ready) const {
+  const std::string name = supervisor_.place_of(worker, rank);
   log::info("{} is ready: loaded in {:.1f} s, warm after {:.1f} s", name, ready.load_seconds, ready.warm_up_seconds);
   if (!ready.note.empty()) log::info("{}: {}", name, ready.note);
 }
@@ -107,16 +107,14 @@ void Pool::submit(const FilledSegment& filled) {
 void Pool::on_completion(WorkerProcess& worker, const CompletionRecord& published) {
   if (over() || !roster_.is_worker(worker)) return;
   const CompletionRecord record = batches_.as_it_counts(published);
-  const std::vector<Rank>& unit = hosting().members_of(worker.id());
-  if (record.seat.value() >= unit.size()) return worker.violate("it answered for a member that it does not host");
-  const Rank rank = unit[record.seat.value()];
   const auto now = Clock::now();
-  const Acceptance acceptance = supervisor_.completion(rank, worker.generation(), record, now);
+  const Acceptance acceptance = supervisor_.completion(worker.id(), worker.generation(), record, now);
   if (trace_ != nullptr && (acceptance == Acceptance::accepted || acceptance == Acceptance::repeated))
     trace_->answered(worker.pid(), record, now);
   if (acceptance == Acceptance::accepted) {
+    const Rank rank = hosting().members_of(worker.id())[record.seat.value()];
     running_.at(record.segment).places[rank] = {worker.channel(), record.seat};
-    board_.answered(rank, record);
+    board_.answered(worker.id(), rank, record);
   }
   kill_point("coordinator.completion_accepted");
   carry_out();
@@ -126,7 +124,8 @@ void Pool::on_done(WorkerProcess& worker, const control::Done& done) {
   if (over()) return;
   if (!roster_.is_worker(worker)) return worker.violate("it answered a command that it was not given");
   kill_point("coordinator.command_answered");
-  if (hosting().shared(worker.id())) return worker.violate("it answered a command that it was not given");
+  if (hosting().shared(worker.id()) || hosting().replicated(worker.id()))
+    return worker.violate("it answered a command that it was not given");
   const Rank rank = hosting().members_of(worker.id()).front();
   int& expected = prepare_answers_[rank];
   if (expected > 0 && --expected > 0 && done.problem.empty()) return;
@@ -293,7 +292,7 @@ void Pool::perform(const action::Begin& begin) {
 }
 
 void Pool::perform(const action::Prepare& prepare) {
-  WorkerProcess& worker = process_of(hosting().worker_of(prepare.rank));
+  WorkerProcess& worker = process_of(hosting().only_worker_of(prepare.rank));
   prepare_answers_[prepare.rank] = (prepare.checkpoint ? 1 : 0) + (prepare.begin ? 1 : 0);
   TUTTI_CHECK(prepare_answers_[prepare.rank] > 0, "a preparation is answered");
   if (prepare.checkpoint) worker.send(control::Restore{*prepare.checkpoint});
@@ -302,19 +301,19 @@ void Pool::perform(const action::Prepare& prepare) {
 
 void Pool::perform(const action::Tell& tell) {
   TUTTI_CHECK(prepare_answers_[tell.rank] == 0, "a member is told a command after its preparation");
-  process_of(hosting().worker_of(tell.rank)).send_text(command_texts_[tell.rank]);
+  process_of(hosting().only_worker_of(tell.rank)).send_text(command_texts_[tell.rank]);
   kill_point("coordinator.command_sent");
 }
 
 void Pool::perform(const action::HandOut& hand_out) {
-  WorkerProcess& worker = process_of(hosting().worker_of(hand_out.rank));
+  WorkerProcess& worker = process_of(hand_out.worker);
   if (trace_ != nullptr) trace_->handed_out(worker.pid(), hand_out.task, Clock::now());  // before it can be popped
   TaskRecord task = hand_out.task;
   task.batch_images = batches_.of(hand_out.rank);
   TUTTI_CHECK(task.batch_images > 0);
   TUTTI_CHECK(task.batch_images <= plan_.arena.images);
   worker.hand_out(task);
-  board_.handed_out(hand_out.rank);
+  if (!hand_out.second) board_.handed_out(hand_out.rank);
 }
 
 void Pool::perform(const action::Kill& kill) { process_of(kill.worker).kill(); }

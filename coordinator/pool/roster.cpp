@@ -14,8 +14,10 @@ Roster::Roster(boost::asio::io_context& loop, WorkerListener& listener, Setting 
   for (const WorkerId worker : posts_.ids()) {
     Post& post = posts_[worker];
     post.plan = setting_.plan.workers[worker.value()];
-    for (const Rank rank : post.plan.members)
+    for (const Rank rank : post.plan.members) {
       post.unit.push_back({setting_.plan.request_of(rank), true, post.plan.mode});
+      post.unit.back().member.cuda = post.plan.cuda;
+    }
     post.unit.back().more = false;
   }
 }

@@ -23,6 +23,11 @@ StatusBoard::StatusBoard(const Plan& plan) {
     member.threads = request.threads;
     member.batch_images = request.batch_images;
     member.batch_images_measured = plan.batches == Batches::measured_before;
+    member.same_bits = worker.same_bits;
+    if (plan.replicas_of(worker) > 1)
+      for (std::uint32_t w = 0; w < plan.workers.size(); ++w)
+        if (const WorkerPlan& replica = plan.workers[w]; replica.members == worker.members)
+          member.replicas.push_back({.worker = w, .device = replica.device, .cores = replica.cores});
     status_.members.push_back(std::move(member));
   }
   status_.arena_bytes = plan.arena.bytes();
@@ -44,12 +49,16 @@ Status StatusBoard::read(StatusDetail detail, std::uint64_t input_bytes) const {
   if (status.fork_server_pid != 0)
     if (const auto shared = pss_bytes(status.fork_server_pid); shared && status.pss_bytes) *status.pss_bytes += *shared;
   std::map<int, std::optional<std::uint64_t>> by_pid;  // members may share a process
+  const auto add = [&](int pid, MemberStatus& member) {
+    if (pid == 0) return;
+    const auto [found, first] = by_pid.try_emplace(pid);
+    if (first) found->second = pss_bytes(pid);
+    if (first && status.pss_bytes && found->second) *status.pss_bytes += *found->second;
+    if (found->second) member.pss_bytes = member.pss_bytes.value_or(0) + *found->second;
+  };
   for (MemberStatus& member : status.members) {
-    if (!member.alive) continue;
-    const auto [found, first] = by_pid.try_emplace(member.pid);
-    if (first) found->second = pss_bytes(member.pid);
-    member.pss_bytes = found->second;
-    if (first && status.pss_bytes && member.pss_bytes) *status.pss_bytes += *member.pss_bytes;
+    if (member.replicas.empty()) add(member.alive ? member.pid : 0, member);
+    for (const ReplicaStatus& replica : member.replicas) add(replica.pid, member);
   }
   return status;
 }
@@ -104,13 +113,18 @@ void StatusBoard::handed_out(Rank rank) {
   ++status_.members[rank.value()].segments_handed_out;
 }
 
-void StatusBoard::answered(Rank rank, const CompletionRecord& record) {
+void StatusBoard::answered(WorkerId worker, Rank rank, const CompletionRecord& record) {
   const MutexLock lock(mutex_);
   MemberStatus& member = status_.members[rank.value()];
   TUTTI_CHECK(member.segments_answered < member.segments_handed_out);
   ++member.segments_answered;
   member.images += record.images;
-  member.busy_seconds += static_cast<double>(record.busy_nanoseconds) * 1e-9;
+  const double busy_seconds = static_cast<double>(record.busy_nanoseconds) * 1e-9;
+  member.busy_seconds += busy_seconds;
+  const auto replica = std::ranges::find(member.replicas, worker.value(), &ReplicaStatus::worker);
+  if (replica == member.replicas.end()) return;
+  ++replica->segments_answered;
+  replica->busy_seconds += busy_seconds;
 }
 
 void StatusBoard::missed_wake_ups(int count) {
@@ -148,6 +162,10 @@ void StatusBoard::settled(ByRank<BatchChoice> choices, double seconds, const Sup
     member.batch_speeds = std::move(choices[rank].speeds);
     member.segments_handed_out = member.segments_answered = member.images = 0;
     member.busy_seconds = 0;
+    for (ReplicaStatus& replica : member.replicas) {
+      replica.segments_answered = 0;
+      replica.busy_seconds = 0;
+    }
   }
 }
 
@@ -170,11 +188,20 @@ void StatusBoard::refresh(const Supervisor& supervisor, const Roster& roster, st
     TUTTI_CHECK((member.state == WorkerState::absent) == member.absent_from_segment.has_value(),
                 "a member is absent from some segment on");
     if (auto& from = member.absent_from_segment) *from -= std::min(*from, tried_segments);
-    const WorkerId id = supervisor.hosting().worker_of(rank);
-    const auto& worker = roster.worker(id);
-    member.worker = id.value();
-    member.alive = worker && worker->alive() && worker->pid() != 0;
-    member.pid = member.alive ? worker->pid() : 0;
+    const auto pid_of = [&](WorkerId id) TUTTI_REQUIRES(on_loop) {
+      const auto& worker = roster.worker(id);
+      return worker && worker->alive() ? worker->pid() : 0;
+    };
+    const WorkerId first = supervisor.hosting().workers_of(rank).front();
+    member.worker = first.value();
+    member.pid = pid_of(first);
+    member.alive = member.pid != 0;
+    for (ReplicaStatus& replica : member.replicas) {
+      const WorkerId id(replica.worker);
+      replica.pid = pid_of(id);
+      replica.state = supervisor.state(id);
+      replica.generation = supervisor.generation(id).value();
+    }
   }
 }
 

@@ -39,7 +39,7 @@ class StatusBoard {
   bool all_ready(double seconds) TUTTI_REQUIRES(on_loop);
   void ready(Rank rank, const control::Ready& ready) TUTTI_REQUIRES(on_loop);
   void handed_out(Rank rank) TUTTI_REQUIRES(on_loop);
-  void answered(Rank rank, const CompletionRecord& record) TUTTI_REQUIRES(on_loop);
+  void answered(WorkerId worker, Rank rank, const CompletionRecord& record) TUTTI_REQUIRES(on_loop);
   void missed_wake_ups(int count) TUTTI_REQUIRES(on_loop);
   void stalled() TUTTI_REQUIRES(on_loop);
   /// left_behind(): a process does not end even after SIGKILL. The other: it has ended after all.

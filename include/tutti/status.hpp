@@ -61,6 +61,7 @@ struct FaultCounts {
   std::uint64_t out_of_memory = 0;       ///< of these: killed by the kernel because memory ran out
   std::uint64_t restarts = 0;            ///< replacements that were started
   std::uint64_t handed_out_again = 0;    ///< tasks
+  std::uint64_t taken_over = 0;          ///< tasks that an idle replica computed because the one that had them was slow
   std::uint64_t stale_dropped = 0;       ///< completions of earlier generations
   std::uint64_t set_aside = 0;           ///< segments
   std::uint64_t not_finite_dropped = 0;  ///< predictions left out by `on_nan: degrade`
@@ -77,6 +78,18 @@ struct BatchSpeed {
   friend bool operator==(const BatchSpeed&, const BatchSpeed&) = default;
 };
 
+/// One of the workers of a member that has several.
+struct ReplicaStatus {
+  std::uint32_t worker = 0;  ///< which of the pool's workers
+  std::string device;        ///< as resolved: "cpu:0"
+  std::vector<int> cores;    ///< the cores that it is pinned to; empty: not pinned
+  int pid = 0;               ///< 0 when gone
+  WorkerState state = WorkerState::starting;
+  std::uint32_t generation = 0;         ///< how often it was replaced
+  std::uint64_t segments_answered = 0;  ///< first: if two computed a segment, the faster counts
+  double busy_seconds = 0;              ///< for these segments
+};
+
 /// One member as it is now.
 struct MemberStatus {
   std::string name;
@@ -88,11 +101,14 @@ struct MemberStatus {
   std::uint32_t batch_images = 0;        ///< images per batch when it predicts
   bool batch_images_measured = false;    ///< by `batch_images: auto`, at this start or at that of an earlier run
   std::vector<BatchSpeed> batch_speeds;  ///< the measurements of this start, by batch size
-  std::uint32_t worker = 0;              ///< which of the pool's workers hosts it; members may share one
-  int pid = 0;                           ///< of the worker; 0 when gone
+  std::vector<ReplicaStatus>
+      replicas;              ///< its workers, if there are several; `worker` to `alive` are of the first then
+  bool same_bits = true;     ///< false: the replicas are on different kinds of devices (`same_bits: off`)
+  std::uint32_t worker = 0;  ///< which of the pool's workers hosts it; members may share one
+  int pid = 0;               ///< of the worker; 0 when gone
   bool alive = false;
-  WorkerState state = WorkerState::starting;
-  std::uint32_t generation = 0;  ///< of the worker: how often it was replaced
+  WorkerState state = WorkerState::starting;  ///< of the worker, or of the replica that is best off
+  std::uint32_t generation = 0;               ///< how often the worker, or any of the replicas, was replaced
   std::uint64_t deaths = 0;
   std::string absent_reason;                         ///< empty unless absent
   std::optional<std::uint64_t> absent_from_segment;  ///< the first segment without it, counted over the pool's life
@@ -105,8 +121,9 @@ struct MemberStatus {
   double busy_seconds = 0;  ///< time spent computing
   std::uint64_t segments_handed_out = 0;
   std::uint64_t segments_answered = 0;
-  std::uint64_t images = 0;                ///< predicted
-  std::optional<std::uint64_t> pss_bytes;  ///< proportional set size of the worker; with StatusDetail::memory
+  std::uint64_t images = 0;  ///< predicted
+  /// Proportional set size of the worker, or of all replicas; with StatusDetail::memory.
+  std::optional<std::uint64_t> pss_bytes;
 
   /// Values per prediction: classes or features as a rule.
   std::uint32_t width() const { return static_cast<std::uint32_t>(elements_of(output)); }

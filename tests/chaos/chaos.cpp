@@ -12,6 +12,7 @@
 
 #include "common/log.hpp"
 #include "common/random.hpp"
+#include "config/workers.hpp"
 #include "tests/chaos/strikes.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/support/census.hpp"
@@ -32,6 +33,7 @@ struct Order {
   std::string members = "fake";
   std::string spares = "none";
   std::string sharing = "none";
+  std::uint32_t replicas = 1;
   std::string worker;
   bool verbose = false;
 };
@@ -55,6 +57,7 @@ void add(FaultCounts& sum, const FaultCounts& more) {
   sum.violations += more.violations;
   sum.restarts += more.restarts;
   sum.handed_out_again += more.handed_out_again;
+  sum.taken_over += more.taken_over;
   sum.stale_dropped += more.stale_dropped;
   sum.set_aside += more.set_aside;
   sum.missed_wake_ups += more.missed_wake_ups;
@@ -82,8 +85,13 @@ config::EnsembleSpec spec_for(const Order& order) {
   spec.failure.progress = config::FailureSpec::Deadline::fixed;
   spec.failure.progress_deadline = order.members == "fake" ? 0.5 : 5;
   spec.failure.spares = from_name<Spares>(order.spares).value();
-  // While members learn, each has a worker of its own.
+  // While members learn, each has one worker of its own.
   if (order.sharing != "none") spec.workers = {{{0, 1, 2}, from_name<UnitMode>(order.sharing).value()}};
+  if (order.replicas > 1) {
+    if (spec.workers.empty()) spec.workers = {{.members = {0}}};
+    spec.workers.front().replicas = order.replicas;
+    spec.slots = config::slots_for(spec.workers);
+  }
   return spec;
 }
 
@@ -159,17 +167,16 @@ void run_pool(const Order& order, const config::EnsembleSpec& spec, bool trainin
 
 void print(const Order& order, const Tally& tally, double seconds) {
   fmt::print(
-      "chaos: {:.0f} s, seed {}, {} members, sharing {}, spares {}: {} kills, {} stops ({} never continued); {} pools, "
-      "{} "
-      "predictions, "
-      "{} trainings, {} segments answered\n"
-      "  {} deaths ({} hangs, {} violations), {} restarts, {} tasks handed out again, {} stale answers dropped\n"
+      "chaos: {:.0f} s, seed {}, {} members, sharing {}, replicas {}, spares {}: {} kills, {} stops ({} never "
+      "continued); {} pools, {} predictions, {} trainings, {} segments answered\n"
+      "  {} deaths ({} hangs, {} violations), {} restarts, {} tasks handed out again, {} taken over, {} stale answers "
+      "dropped\n"
       "  wrong bytes {}, left behind {}, errors {}, segments set aside {}, missed wake-ups {}\n",
-      seconds, order.seed, order.members, order.sharing, order.spares, tally.strikes.kills, tally.strikes.stops,
-      tally.strikes.forgotten, tally.pools, tally.predictions, tally.trainings, tally.segments, tally.faults.deaths,
-      tally.faults.hangs, tally.faults.violations, tally.faults.restarts, tally.faults.handed_out_again,
-      tally.faults.stale_dropped, tally.wrong_bytes, tally.left_behind, tally.errors, tally.faults.set_aside,
-      tally.faults.missed_wake_ups);
+      seconds, order.seed, order.members, order.sharing, order.replicas, order.spares, tally.strikes.kills,
+      tally.strikes.stops, tally.strikes.forgotten, tally.pools, tally.predictions, tally.trainings, tally.segments,
+      tally.faults.deaths, tally.faults.hangs, tally.faults.violations, tally.faults.restarts,
+      tally.faults.handed_out_again, tally.faults.taken_over, tally.faults.stale_dropped, tally.wrong_bytes,
+      tally.left_behind, tally.errors, tally.faults.set_aside, tally.faults.missed_wake_ups);
   std::fflush(stdout);
 }
 
@@ -232,6 +239,9 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--sharing", order.sharing, "three of the members share a worker: none, loop, threads or fused")
       ->check(CLI::IsMember({"none", "loop", "threads", "fused"}))
+      ->capture_default_str();
+  app.add_option("--replicas", order.replicas, "workers that those who share one have, or else the first member")
+      ->check(CLI::Range(1, 8))
       ->capture_default_str();
   app.add_option("--worker", order.worker, "the program tutti-worker")->capture_default_str();
   app.add_flag("--verbose", order.verbose, "show what the pool says");

@@ -66,7 +66,9 @@ void Strikes::strike() {
   const bool stop = draw() < plan_.stop_share;
   const bool forget = draw() < plan_.forgotten_share;
   const double length = draw() * 0.05;
-  const int pid = status.members[rank].pid;
+  const MemberStatus& member = status.members[rank];
+  const auto replica = static_cast<std::size_t>(draw() * static_cast<double>(member.replicas.size()));
+  const int pid = member.replicas.empty() ? member.pid : member.replicas[replica].pid;
   if (pid == 0) return;
   const UniqueFd child = hold_child(pid);
   if (!child) return;

@@ -63,6 +63,57 @@ TEST_CASE("workers that make no sense are refused with their position") {
   CHECK(problem("workers: [{members: [a, b], device: tpu}]\n") != "nothing");
 }
 
+TEST_CASE("a unit may have several workers on one device or on several") {
+  const auto spec = load(
+      "assignment: cpu\nworkers: [{members: [a], replicas: 3}, {members: [b, c], replicas: {'cpu:0': 1, 'cpu:1': "
+      "2}}]\n");
+  CHECK(spec.workers[0].replicas == 3);
+  CHECK(spec.workers[0].devices.empty());
+  CHECK(spec.workers[1].replicas == 3);
+  REQUIRE(spec.workers[1].devices.size() == 3);
+  CHECK(config::to_text(spec.workers[1].devices[0]) == "cpu:0");
+  CHECK(config::to_text(spec.workers[1].devices[2]) == "cpu:1");
+  CHECK(config::to_text(spec.members[1].device) == "cpu:0");
+  const auto again = config::load_text(spec.effective_yaml, "effective", {{}, {}}, {});
+  CHECK(again.workers == spec.workers);
+  CHECK(again.slots == spec.slots);
+}
+
+TEST_CASE("there are slots for all replicas unless the description says how many") {
+  CHECK(load("assignment: cpu\nworkers: [{members: [a], replicas: 3}]\n").slots == 8);
+  CHECK(load("assignment: cpu\nworkers: [{members: [a]}]\n").slots == 4);
+  CHECK(load("assignment: cpu\nslots: 2\nworkers: [{members: [a], replicas: 3}]\n").slots == 2);
+}
+
+TEST_CASE("replicas on different kinds of devices must be wanted") {
+  const std::string lines = "assignment: cpu\nworkers: [{members: [a], replicas: {'cpu:0': 1, 'cuda:0': 2}";
+  CHECK(problem(lines + "}]\n") ==
+        "e.yaml:7:36: replicas on cpu:0 and on cuda:0 compute different last bits, so the result would depend on which "
+        "is faster; use devices of one kind, or accept that with 'same_bits: off'");
+  const auto spec = load(lines + ", same_bits: off}]\n");
+  CHECK_FALSE(spec.workers[0].same_bits);
+  CHECK(config::load_text(spec.effective_yaml, "effective", {{}, {}}, {}).workers == spec.workers);
+}
+
+TEST_CASE("replicas that make no sense are refused with their position") {
+  CHECK(problem("workers: [{members: [a], replicas: 0}]\n") ==
+        "e.yaml:6:36: 'replicas' must be a whole number of at least 1, not '0'");
+  CHECK(problem("workers: [{members: [a], replicas: many}]\n").find("'replicas' must be a whole number") !=
+        std::string::npos);
+  CHECK(problem("workers: [{members: [a], replicas: {}}]\n") ==
+        "e.yaml:6:36: 'replicas' names 0 workers; a unit has 1 to 64");
+  CHECK(problem("workers: [{members: [a], replicas: {'cpu:0': 40, 'cpu:1': 40}}]\n") ==
+        "e.yaml:6:36: 'replicas' names 80 workers; a unit has 1 to 64");
+  CHECK(problem("workers: [{members: [a], replicas: {'cpu:0': none}}]\n")
+            .find("the number of replicas on 'cpu:0' must") != std::string::npos);
+  CHECK(problem("workers: [{members: [a], replicas: {tpu: 1}}]\n") ==
+        "e.yaml:6:37: 'tpu' cannot be used: LibTorch has no such device; use cpu or cuda");
+  CHECK(problem("workers: [{members: [a], device: cpu, replicas: {'cpu:0': 1}}]\n") ==
+        "e.yaml:6:26: 'replicas' names the devices here, so 'device' would say it twice");
+  CHECK(problem("workers: [{members: [a], replicas: 2, same_bits: off}]\n") ==
+        "e.yaml:6:39: 'same_bits' belongs to 'replicas' on several devices, such as {cpu:0: 1, cuda:0: 1}");
+}
+
 TEST_CASE("a worker runs on one device") {
   CHECK(problem("assignment: [cpu:0, cpu:1, cpu, cpu]\nworkers: [{members: [a, b]}]\n") ==
         "e.yaml:7:11: members 'a' and 'b' share a worker, but one is assigned cpu:0 and the other cpu:1; give both the "

@@ -1,5 +1,6 @@
 // Completion records as a broken worker could write them, against a ledger with segments in flight: only what was
-// handed out, to this member at its seat and in this generation of its worker, is accepted, and only once.
+// handed out, to this member at its seat and in this generation of this worker, is accepted, and only once, also if a
+// replica has it, too.
 #include "coordinator/decide/ledger.hpp"
 
 #include <array>
@@ -16,34 +17,36 @@ namespace {
 
 constexpr std::size_t kMembers = 3;
 
-/// The first two members share a worker.
-Hosting hosting() {
-  ByWorker<std::vector<Rank>> units;
-  units.push_back({Rank(0), Rank(1)});
-  units.push_back({Rank(2)});
-  return Hosting(std::move(units));
-}
+/// The first two members share a worker, and the third has two.
+Hosting hosting() { return Hosting(ByWorker<std::vector<Rank>>{{0, 1}, {2}, {2}}); }
 
 /// A ledger, and next to it a simple list of the tasks that a member may still complete.
 class Game {
  public:
   void step(fuzz::Input& input) {
-    switch (input.below(4)) {
+    switch (input.below(5)) {
       case 0:
         return open(input);
       case 1:
-        return replace(WorkerId(input.below(static_cast<std::uint32_t>(hosting_.workers()))));
+        return replace(any_worker(input));
       case 2:
-        return answer(Rank(input.below(kMembers)), arbitrary(input));
+        return answer(any_worker(input), arbitrary(input));
+      case 3: {
+        const WorkerId worker = any_worker(input);
+        return answer(worker, nearly_right(input, worker));
+      }
       default:
-        const Rank rank(input.below(kMembers));
-        return answer(rank, nearly_right(input, rank));
+        return take_over(input);
     }
   }
 
  private:
-  using Owed = std::map<SegmentId, TaskRecord>;
+  /// What a worker has not answered.
+  using Owed = std::map<std::pair<SegmentId, Rank>, TaskRecord>;
 
+  WorkerId any_worker(fuzz::Input& input) const {
+    return WorkerId(input.below(static_cast<std::uint32_t>(hosting_.workers())));
+  }
   void open(fuzz::Input& input) {
     const std::uint32_t who = 1 + input.below((1U << kMembers) - 1);
     const SlotId slot(input.below(4));
@@ -52,24 +55,38 @@ class Game {
     for (const Rank rank : asked.ids()) asked[rank] = (who >> rank.value() & 1U) != 0;
     const SegmentId segment = ledger_.open(slot, images, TaskKind::predict, asked);
     for (const Rank rank : asked.ids())
-      if (asked[rank]) hand_out(segment, rank);
+      if (asked[rank]) hand_out(segment, rank, hosting_.workers_of(rank).front());
   }
-  void hand_out(SegmentId segment, Rank rank) {
-    owed_[rank][segment] = ledger_.hand_out(segment, rank, generation_of(rank));
+  void hand_out(SegmentId segment, Rank rank, WorkerId worker) {
+    owed_[worker][{segment, rank}] = ledger_.hand_out(segment, rank, worker, generations_[worker]);
   }
-  /// The worker died: its replacement gets what is unanswered.
+  /// The worker died: its replacement gets what it had, unless a sister has answered.
   void replace(WorkerId worker) {
     ++generations_[worker];
-    for (const Rank rank : hosting_.members_of(worker))
-      for (const auto& [segment, task] : Owed(owed_[rank])) hand_out(segment, rank);
+    for (const auto& [what, task] : std::exchange(owed_[worker], {})) {
+      const auto [segment, rank] = what;
+      ledger_.take_back(segment, rank, worker);
+      if (ledger_.at(segment).rows[rank].is_open())
+        hand_out(segment, rank, worker);
+      else
+        ledger_.release(segment);
+    }
   }
-  Generation generation_of(Rank rank) const { return generations_[hosting_.worker_of(rank)]; }
+  /// The second worker of the third member gets what the first has, too.
+  void take_over(fuzz::Input& input) {
+    if (owed_[1].empty()) return;
+    const auto at = input.below(static_cast<std::uint32_t>(owed_[1].size()));
+    const auto [segment, rank] = std::next(owed_[1].begin(), at)->first;
+    const Ledger::Row& row = ledger_.at(segment).rows[rank];
+    if (row.is_open() && row.outs.size() == 1) hand_out(segment, rank, 2);
+  }
 
   static CompletionRecord arbitrary(fuzz::Input& input) { return input.take<CompletionRecord>(); }
   /// The answer to a task that is open for somebody, with at most one field wrong.
-  CompletionRecord nearly_right(fuzz::Input& input, Rank rank) const {
+  CompletionRecord nearly_right(fuzz::Input& input, WorkerId worker) const {
     CompletionRecord record = last_;
-    const Owed& owed = owed_[Rank((rank.value() + input.below(kMembers)) % kMembers)];
+    const auto workers = static_cast<std::uint32_t>(hosting_.workers());
+    const Owed& owed = owed_[WorkerId((worker.value() + input.below(workers)) % workers)];
     if (!owed.empty()) {
       const TaskRecord& task = std::next(owed.begin(), input.below(static_cast<std::uint32_t>(owed.size())))->second;
       record = {task.sequence, task.segment, task.generation, task.slot, task.images, task.seat};
@@ -103,33 +120,46 @@ class Game {
     return record;
   }
 
-  bool is_owed(Rank rank, const CompletionRecord& record) const {
-    const auto found = owed_[rank].find(record.segment);
-    if (found == owed_[rank].end()) return false;
+  /// The task that this answers.
+  Owed::iterator find_owed(WorkerId worker, const CompletionRecord& record) {
+    Owed& owed = owed_[worker];
+    const auto& unit = hosting_.members_of(worker);
+    if (record.seat.value() >= unit.size()) return owed.end();
+    const auto found = owed.find({record.segment, unit[record.seat.value()]});
+    if (found == owed.end()) return found;
     const TaskRecord& task = found->second;
     const bool status = record.status == CompletionStatus::done || record.status == CompletionStatus::not_finite;
-    return status && record.sequence == task.sequence && record.generation == generation_of(rank) &&
-           record.slot == task.slot && record.images == task.images && record.seat == hosting_.seat_of(rank);
+    const bool same = status && record.sequence == task.sequence && record.generation == generations_[worker] &&
+                      record.slot == task.slot && record.images == task.images;
+    return same ? found : owed.end();
   }
 
-  void answer(Rank rank, const CompletionRecord& record) {
+  void answer(WorkerId worker, const CompletionRecord& record) {
     last_ = record;
-    const bool owed = is_owed(rank, record);
-    const Verdict verdict = ledger_.accept(rank, generation_of(rank), record);
+    const auto owed = find_owed(worker, record);
+    const bool is_owed = owed != owed_[worker].end();
+    const bool known = is_owed && !ledger_.at(record.segment).rows[owed->first.second].is_open();
+    const Verdict verdict = ledger_.accept(worker, generations_[worker], record);
     const bool accepted = verdict == Verdict::accepted || verdict == Verdict::segment_done;
-    must(accepted == owed, "exactly the open tasks are accepted");
-    if (!accepted) return;
-    owed_[rank].erase(record.segment);
+    must(accepted == (is_owed && !known), "exactly the open tasks are accepted");
+    must((verdict == Verdict::repeated) == known, "what a sister has answered is repeated");
+    if (!is_owed) return;
+    owed_[worker].erase(owed);
+    if (known) {
+      ledger_.release(record.segment);
+      return ledger_.check_invariants();
+    }
     bool open = false;
-    for (const Owed& others : owed_) open = open || others.contains(record.segment);
+    for (const auto& row : ledger_.at(record.segment).rows) open = open || row.is_open();
     must((verdict == Verdict::segment_done) == !open, "a segment is done with its last completion");
     if (verdict == Verdict::segment_done) ledger_.close(record.segment);
+    ledger_.check_invariants();
   }
 
   Hosting hosting_ = hosting();
   Ledger ledger_{hosting_};
   ByWorker<Generation> generations_ = ByWorker<Generation>(hosting_.workers());
-  ByRank<Owed> owed_ = ByRank<Owed>(kMembers);
+  ByWorker<Owed> owed_ = ByWorker<Owed>(hosting_.workers());
   CompletionRecord last_;  ///< what came before, which is told again where nothing is owed
 };
 

@@ -65,7 +65,7 @@ bool only_in_training(std::string_view point) {
          contains(std::string(point), "save") || contains(std::string(point), "restore");
 }
 
-/// Whether the members have a worker each, or share one, and how.
+/// Whether the members have a worker each, share one, and how, or have several.
 void check_predictions(const std::vector<config::UnitSpec>& workers) {
   const auto images = random_images(kImages);
   auto spec = spec_of_two();
@@ -95,6 +95,11 @@ TEST_CASE("a worker that members share and that is killed at any step of its lif
     CAPTURE(to_name(mode));
     check_predictions({{{0, 1}, mode}});
   }
+}
+
+TEST_CASE("a replica that is killed at any step of its life changes no bit of a prediction") {
+  check_predictions({{.members = {0}, .replicas = 2}});
+  check_predictions({{.members = {0, 1}, .mode = UnitMode::threads, .replicas = 2}});
 }
 
 TEST_CASE("a worker that is killed at any step of its life changes no bit of a training") {

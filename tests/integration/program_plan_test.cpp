@@ -31,6 +31,32 @@ input: {dataset: random, count: 50, shape: [1, 4, 4], classes: 4}
   CHECK(contains(without.out(), "missing  cannot read i.npy"));
 }
 
+TEST_CASE("a plan says which members share a worker and which workers share segments") {
+  const Workplace place(R"(
+members:
+  - {name: a, model: {kind: fake, classes: 4}}
+  - {name: b, model: {kind: fake, classes: 4}}
+  - {name: c, model: {kind: fake, classes: 4}}
+assignment: cpu
+workers:
+  - {members: [a, c], mode: threads}
+  - {members: [b], replicas: 2}
+input: {dataset: random, count: 50, shape: [1, 4, 4], classes: 4}
+)");
+  const Finished plan(place, {"plan", "e.yaml"});
+  CAPTURE(plan.err());
+  CHECK(plan.code == 0);
+  CHECK(contains(plan.out(),
+                 "one worker for a, c on cpu: each in a thread of its own\n"
+                 "2 replicas of b, which share its segments, on cpu, cpu\n"));
+  CHECK(contains(plan.out(), "6 slots"));
+  CHECK(
+      contains(plan.out(), "the segments of a replica that dies or is late go to the other replicas of its members\n"));
+  const Finished run(place, {"run", "e.yaml"});
+  CHECK(run.code == 0);
+  CHECK(place.report("runs/0001").at_pointer("/members/1/replicas").as_array().size() == 2);
+}
+
 TEST_CASE("a plan measures memory by starting every member once and writes nothing") {
   const Workplace place;
   const Finished plan(place, {"plan", "e.yaml", "--measure", "-q"});

@@ -110,6 +110,15 @@ TEST_CASE("the table shows what is known and a dash for the rest") {
   CHECK(table.ends_with("ensemble            mean     100.00 %      0.25       1440\n"));
 }
 
+TEST_CASE("the table shows the devices of all replicas of a member") {
+  images::Report report = a_report();
+  report.members[1].status.replicas = {{.worker = 1, .device = "cuda:0"}, {.worker = 2, .device = "cuda:1"}};
+  CHECK(results_table(report) ==
+        "member              device           accuracy   seconds   images/s\n"
+        "a-rather-long-name  cpu:0             98.77 %      1.50        240\n"
+        "b                   cuda:0, cuda:1          -         -          -\n");
+}
+
 TEST_CASE("the table shows the figures that fit what was compared") {
   images::Report report = a_report();
   report.members[0].scores =

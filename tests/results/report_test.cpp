@@ -57,6 +57,9 @@ Report full_report() {
   member.status.parts = {{"logits", {Dtype::float32, {3}}}, {"boxes", {Dtype::float32, {2, 4}}}};
   member.status.batch_speeds = {{8, 1000.0}, {16, 1500.0}};
   member.status.pid = 77;
+  member.status.same_bits = false;
+  member.status.replicas = {{0, "cpu:0", {0}, 77, WorkerState::running, 2, 5, 1.5},
+                            {1, "cuda:0 (NVIDIA H200)", {}, 0, WorkerState::absent, 3, 3, 0.5}};
   member.accuracy = 0.75;
   member.loss = std::numeric_limits<double>::quiet_NaN();
   member.calibration_error = 0.0625;
@@ -89,7 +92,7 @@ Report full_report() {
   report.ensemble->spread = SpreadReport{"entropy", {4, 5}};
   report.evaluation = full_evaluation();
   report.counts = {360, 8, 8, 4423680};
-  report.faults = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, {4711}};
+  report.faults = {1, 2, 3, 4, 5, 6, 12, 7, 8, 9, 10, 11, {4711}};
   report.memory = {100000, 4096, {{"arena", 4096}, {"channel of cnn-0", 512}}};
   return report;
 }
@@ -123,6 +126,17 @@ TEST_CASE("a full report has its values in place") {
         json::value{{"name", "logits"}, {"shape", json::array{3}}, {"first", 0}});
   CHECK(report.at_pointer("/members/0/outputs/1") == json::value{{"name", "boxes"}, {"shape", {2, 4}}, {"first", 3}});
   CHECK(report.at_pointer("/members/0/pid") == 77);
+  CHECK(report.at_pointer("/members/0/same_bits") == false);
+  CHECK(report.at_pointer("/members/0/replicas/0") == json::value{{"worker", 0},
+                                                                  {"device", "cpu:0"},
+                                                                  {"cores", json::array{0}},
+                                                                  {"pid", 77},
+                                                                  {"state", "running"},
+                                                                  {"generation", 2},
+                                                                  {"segments_answered", 5},
+                                                                  {"busy_seconds", 1.5}});
+  CHECK(report.at_pointer("/members/0/replicas/1/pid") == nullptr);
+  CHECK(report.at_pointer("/faults/taken_over") == 12);
   CHECK(report.at_pointer("/members/0/epochs/1/loss") == 1.25);
   CHECK(report.at_pointer("/members/0/weights") == "runs/0001/cnn-0.safetensors");
   CHECK(report.at_pointer("/ensemble/rule") == "mean");
@@ -185,10 +199,19 @@ TEST_CASE("a report says what failed and which images lack which members") {
       report.at_pointer("/ensemble/incomplete") ==
       json::array{
           {{"first", 8}, {"count", 4}, {"members_present", 1}, {"absent", json::array{"cnn-0"}}, {"set_aside", true}}});
-  const json::value faults{{"deaths", 1},           {"hangs", 2},     {"violations", 3},
-                           {"out_of_memory", 4},    {"restarts", 5},  {"handed_out_again", 6},
-                           {"stale_dropped", 7},    {"set_aside", 8}, {"not_finite_dropped", 9},
-                           {"missed_wake_ups", 10}, {"stalls", 11},   {"abandoned_pids", json::array{4711}}};
+  const json::value faults{{"deaths", 1},
+                           {"hangs", 2},
+                           {"violations", 3},
+                           {"out_of_memory", 4},
+                           {"restarts", 5},
+                           {"handed_out_again", 6},
+                           {"taken_over", 12},
+                           {"stale_dropped", 7},
+                           {"set_aside", 8},
+                           {"not_finite_dropped", 9},
+                           {"missed_wake_ups", 10},
+                           {"stalls", 11},
+                           {"abandoned_pids", json::array{4711}}};
   CHECK(report.at("faults") == faults);
 }
 

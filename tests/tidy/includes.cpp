@@ -103,6 +103,7 @@ const std::vector<Owner>& owners() {
   static const std::vector<std::string_view> torch{"worker/torch/", "worker/cuda/", "bench/"};
   static const std::vector<Owner> all{
       {"boost/asio", {"coordinator/process/", "coordinator/pool/"}},
+      {"boost/container/", {"coordinator/decide/"}},
       {"boost/json", {"common/json.hpp", "common/json.cpp"}},
       // A baseline that is measured, and used nowhere.
       {"boost/interprocess/ipc/message_queue.hpp", {"bench/"}},

@@ -37,8 +37,8 @@ TEST_CASE("a task carries what was opened and counts per member") {
   Ledger ledger(2);
   const auto first = ledger.open(3, 20, TaskKind::train, {true, true});
   const auto second = ledger.open(1, 7, TaskKind::predict, {false, true});
-  const TaskRecord a = ledger.hand_out(first, 1, 5);
-  const TaskRecord b = ledger.hand_out(second, 1, 5);
+  const TaskRecord a = ledger.hand_out(first, 1, 1, 5);
+  const TaskRecord b = ledger.hand_out(second, 1, 1, 5);
   CHECK(a.sequence == Sequence(0));
   CHECK(a.segment == first);
   CHECK(a.generation == Generation(5));
@@ -48,14 +48,14 @@ TEST_CASE("a task carries what was opened and counts per member") {
   CHECK(b.sequence == Sequence(1));
   CHECK(b.segment == second);
   CHECK(b.kind == TaskKind::predict);
-  CHECK(ledger.hand_out(first, 0, 0).sequence == Sequence(0));
+  CHECK(ledger.hand_out(first, 0, 0, 0).sequence == Sequence(0));
 }
 
 TEST_CASE("a segment is done with the last answer of the members asked") {
   Ledger ledger(3);
   const auto segment = ledger.open(0, 5, TaskKind::predict, {true, false, true});
-  const TaskRecord a = ledger.hand_out(segment, 0, 0);
-  const TaskRecord c = ledger.hand_out(segment, 2, 0);
+  const TaskRecord a = ledger.hand_out(segment, 0, 0, 0);
+  const TaskRecord c = ledger.hand_out(segment, 2, 2, 0);
   CHECK_FALSE(ledger.segments().empty());
   CHECK(ledger.accept(2, 0, answer_to(c)) == Verdict::accepted);
   CompletionRecord last = answer_to(a);
@@ -72,8 +72,8 @@ TEST_CASE("a segment is done with the last answer of the members asked") {
 TEST_CASE("an answer that comes twice is a violation") {
   Ledger ledger(2);
   const auto segment = ledger.open(0, 5, TaskKind::predict, {true, true});
-  const TaskRecord task = ledger.hand_out(segment, 0, 0);
-  ledger.hand_out(segment, 1, 0);
+  const TaskRecord task = ledger.hand_out(segment, 0, 0, 0);
+  ledger.hand_out(segment, 1, 1, 0);
   CHECK(ledger.accept(0, 0, answer_to(task)) == Verdict::accepted);
   CHECK(ledger.accept(0, 0, answer_to(task)) == Verdict::violation);
 }
@@ -81,7 +81,7 @@ TEST_CASE("an answer that comes twice is a violation") {
 TEST_CASE("an answer to a segment that is closed or was never opened is a violation") {
   Ledger ledger(1);
   const auto segment = ledger.open(0, 5, TaskKind::predict, {true});
-  const TaskRecord task = ledger.hand_out(segment, 0, 0);
+  const TaskRecord task = ledger.hand_out(segment, 0, 0, 0);
   CHECK(ledger.accept(0, 0, answer_to(task)) == Verdict::segment_done);
   ledger.close(segment);
   CHECK(ledger.accept(0, 0, answer_to(task)) == Verdict::violation);
@@ -93,7 +93,7 @@ TEST_CASE("an answer to a segment that is closed or was never opened is a violat
 TEST_CASE("an answer of a member that was not asked or not handed the task is a violation") {
   Ledger ledger(3);
   const auto segment = ledger.open(0, 5, TaskKind::predict, {true, false, true});
-  const TaskRecord task = ledger.hand_out(segment, 0, 0);
+  const TaskRecord task = ledger.hand_out(segment, 0, 0, 0);
   CHECK(ledger.accept(1, 0, answer_to(task)) == Verdict::violation);
   CHECK(ledger.accept(2, 0, answer_to(task)) == Verdict::violation);
 }
@@ -101,7 +101,7 @@ TEST_CASE("an answer of a member that was not asked or not handed the task is a 
 TEST_CASE("an answer with any wrong field is a violation and changes nothing") {
   Ledger ledger(1);
   const auto segment = ledger.open(2, 5, TaskKind::predict, {true});
-  const TaskRecord task = ledger.hand_out(segment, 0, 4);
+  const TaskRecord task = ledger.hand_out(segment, 0, 0, 4);
   for (int field = 0; field < 5; ++field) {
     CAPTURE(field);
     CompletionRecord record = answer_to(task);
@@ -122,9 +122,10 @@ TEST_CASE("an answer from an earlier generation is stale and one from a later is
   Ledger ledger(1);
   const auto segment = ledger.open(0, 5, TaskKind::predict, {true});
   const auto other = ledger.open(1, 5, TaskKind::predict, {true});
-  const TaskRecord old = ledger.hand_out(segment, 0, 0);
-  CHECK(ledger.hand_out(other, 0, 1).sequence == Sequence(0));  // counted from 0 in each generation
-  const TaskRecord present = ledger.hand_out(segment, 0, 1);
+  const TaskRecord old = ledger.hand_out(segment, 0, 0, 0);
+  CHECK(ledger.hand_out(other, 0, 0, 1).sequence == Sequence(0));  // counted from 0 in each generation
+  ledger.take_back(segment, 0, 0);
+  const TaskRecord present = ledger.hand_out(segment, 0, 0, 1);
   CHECK(ledger.accept(0, 1, answer_to(old)) == Verdict::stale);
   CompletionRecord later = answer_to(present);
   later.generation = 2;
@@ -136,14 +137,44 @@ TEST_CASE("an answer from an earlier generation is stale and one from a later is
   CHECK(ledger.accept(0, 1, answer_to(present)) == Verdict::segment_done);
 }
 
+TEST_CASE("of two replicas with a task the first that answers counts and the slot stays for the other") {
+  Ledger ledger(Hosting(ByWorker<std::vector<Rank>>{{0}, {0}, {0}}));
+  const auto segment = ledger.open(0, 5, TaskKind::predict, {true});
+  const TaskRecord slow = ledger.hand_out(segment, 0, 0, 0);
+  CHECK_FALSE(ledger.at(segment).held);
+  const TaskRecord quick = ledger.hand_out(segment, 0, 1, 3);
+  CHECK(ledger.at(segment).held);
+  CHECK(failed_check([&] { ledger.hand_out(segment, 0, 2, 0); }).ends_with("a task is taken over once"));
+  CHECK(ledger.accept(0, 3, answer_to(quick)) == Verdict::violation);  // it is not this worker's
+  CHECK(ledger.accept(1, 3, answer_to(quick)) == Verdict::segment_done);
+  CHECK(ledger.close(segment).rows[0].by == WorkerId(1));
+  ledger.check_invariants();
+  CHECK_FALSE(ledger.release(segment).has_value());
+  CHECK(ledger.accept(0, 0, answer_to(slow)) == Verdict::repeated);
+  CHECK(ledger.release(segment) == SlotId(0));
+  CHECK(ledger.segments().empty());
+}
+
+TEST_CASE("the slot of a task that two had is free as soon as the one that is left has answered") {
+  Ledger ledger(Hosting(ByWorker<std::vector<Rank>>{{0}, {0}}));
+  const auto segment = ledger.open(3, 5, TaskKind::predict, {true});
+  const TaskRecord task = ledger.hand_out(segment, 0, 0, 0);
+  ledger.hand_out(segment, 0, 1, 0);
+  ledger.take_back(segment, 0, 1);
+  CHECK_FALSE(ledger.release(segment).has_value());
+  CHECK(ledger.accept(0, 0, answer_to(task)) == Verdict::segment_done);
+  CHECK(ledger.release(segment) == SlotId(3));
+  CHECK(ledger.close(segment).rows[0].by == WorkerId(0));
+}
+
 TEST_CASE("the unanswered tasks of a member are listed from the oldest on") {
   Ledger ledger(2);
   std::vector<SegmentId> segments;
   std::vector<TaskRecord> tasks;
   for (std::uint32_t slot = 0; slot < 4; ++slot) {
     segments.push_back(ledger.open(SlotId(slot), 1, TaskKind::predict, {true, slot != 2}));
-    tasks.push_back(ledger.hand_out(segments.back(), 0, 0));
-    if (slot != 2) ledger.hand_out(segments.back(), 1, 0);
+    tasks.push_back(ledger.hand_out(segments.back(), 0, 0, 0));
+    if (slot != 2) ledger.hand_out(segments.back(), 1, 1, 0);
   }
   ledger.accept(0, 0, answer_to(tasks[1]));
   CHECK(unanswered(ledger, 0) == std::vector{segments[0], segments[2], segments[3]});
@@ -153,7 +184,7 @@ TEST_CASE("the unanswered tasks of a member are listed from the oldest on") {
 TEST_CASE("a segment is also done when the last open member is given up") {
   Ledger ledger(2);
   const auto segment = ledger.open(0, 5, TaskKind::predict, {true, true}, 17, true);
-  const TaskRecord task = ledger.hand_out(segment, 0, 0);
+  const TaskRecord task = ledger.hand_out(segment, 0, 0, 0);
   CHECK(ledger.at(segment).index == 17);
   CHECK(ledger.at(segment).last);
   CHECK_FALSE(ledger.abandon(segment, 1));
@@ -170,10 +201,10 @@ TEST_CASE("a segment is also done when the last open member is given up") {
 TEST_CASE("what is taken back cannot be answered until it is handed out again") {
   Ledger ledger(1);
   const auto segment = ledger.open(0, 5, TaskKind::predict, {true});
-  const TaskRecord task = ledger.hand_out(segment, 0, 0);
-  ledger.take_back(segment, 0);
+  const TaskRecord task = ledger.hand_out(segment, 0, 0, 0);
+  ledger.take_back(segment, 0, 0);
   CHECK(ledger.accept(0, 0, answer_to(task)) == Verdict::violation);
-  const TaskRecord again = ledger.hand_out(segment, 0, 1);
+  const TaskRecord again = ledger.hand_out(segment, 0, 0, 1);
   CHECK(ledger.at(segment).rows[0].times == 2);
   CHECK(ledger.accept(0, 1, answer_to(again)) == Verdict::segment_done);
 }
@@ -181,10 +212,10 @@ TEST_CASE("what is taken back cannot be answered until it is handed out again") 
 TEST_CASE("an answer that can no longer be read is asked for again") {
   Ledger ledger(2);
   const auto segment = ledger.open(0, 5, TaskKind::predict, {true, true});
-  ledger.accept(0, 0, answer_to(ledger.hand_out(segment, 0, 0)));
+  ledger.accept(0, 0, answer_to(ledger.hand_out(segment, 0, 0, 0)));
   ledger.ask_again(segment, 0);
   CHECK_FALSE(ledger.at(segment).rows[0].present);
-  CHECK(ledger.accept(0, 1, answer_to(ledger.hand_out(segment, 0, 1))) == Verdict::accepted);
+  CHECK(ledger.accept(0, 1, answer_to(ledger.hand_out(segment, 0, 0, 1))) == Verdict::accepted);
   CHECK(ledger.at(segment).open == 1);
 }
 
@@ -192,14 +223,14 @@ TEST_CASE("a held segment outlives its closing and is repeated without counting 
   Ledger ledger(2);
   const auto segment = ledger.open(3, 5, TaskKind::train, {true, true});
   ledger.hold(segment);
-  CHECK(ledger.hand_out(segment, 0, 0, 2).checkpoint == 2);
-  CompletionRecord first = answer_to(ledger.at(segment).rows[0].task);
+  CHECK(ledger.hand_out(segment, 0, 0, 0, 2).checkpoint == 2);
+  CompletionRecord first = answer_to(ledger.at(segment).rows[0].outs.front().task);
   first.loss_sum = 1.5;
   CHECK(ledger.accept(0, 0, first) == Verdict::accepted);
-  CHECK(ledger.accept(1, 0, answer_to(ledger.hand_out(segment, 1, 0))) == Verdict::segment_done);
+  CHECK(ledger.accept(1, 0, answer_to(ledger.hand_out(segment, 1, 1, 0))) == Verdict::segment_done);
   CHECK_FALSE(ledger.release(segment));
   CHECK(ledger.close(segment).rows[0].completion.loss_sum == 1.5);
-  CompletionRecord again = answer_to(ledger.hand_out(segment, 0, 1));
+  CompletionRecord again = answer_to(ledger.hand_out(segment, 0, 0, 1));
   again.loss_sum = 2.5;
   CHECK(ledger.accept(0, 1, again) == Verdict::repeated);
   CHECK(ledger.at(segment).rows[0].completion.loss_sum == 1.5);
@@ -215,16 +246,16 @@ TEST_CASE("a decision that does not fit a segment is a failed check") {
   const auto segment = ledger.open(0, 5, TaskKind::train, {true, true});
   ledger.hold(segment);
   CHECK(failed_check([&] { ledger.close(segment); }).ends_with("results are complete when they are taken"));
-  CHECK(failed_check([&] { ledger.take_back(segment, 0); }) == "row.out");
-  const TaskRecord task = ledger.hand_out(segment, 0, 1);
+  CHECK(failed_check([&] { ledger.take_back(segment, 0, 0); }) == "found != row.outs.end()");
+  const TaskRecord task = ledger.hand_out(segment, 0, 0, 1);
   CHECK(failed_check([&] { ledger.settle(segment, 0); }).ends_with("what a member has settled it has answered"));
   ledger.accept(0, 1, answer_to(task));
-  CHECK(failed_check([&] { ledger.hand_out(segment, 0, 0); }).ends_with("a later worker is of a later generation"));
+  CHECK(failed_check([&] { ledger.hand_out(segment, 0, 0, 0); }).ends_with("a later worker is of a later generation"));
   ledger.settle(segment, 0);
   CHECK(failed_check([&] { ledger.settle(segment, 0); }).ends_with("a member settles a segment only once"));
   ledger.at(segment).set_aside = true;
   CHECK(failed_check([&] {
-          ledger.hand_out(segment, 1, 0);
+          ledger.hand_out(segment, 1, 1, 0);
         }).ends_with("no further worker gets a segment that was set aside"));
 }
 
@@ -232,7 +263,7 @@ TEST_CASE("a row that does not agree with the others is a failed check") {
   const auto after = [](const std::function<void(Ledger::Segment&)>& change) {
     Ledger ledger(2);
     const auto segment = ledger.open(0, 5, TaskKind::predict, {true, false});
-    ledger.hand_out(segment, 0, 0);
+    ledger.hand_out(segment, 0, 0, 0);
     ledger.check_invariants();
     change(ledger.at(segment));
     return failed_check([&] { ledger.check_invariants(); });
@@ -244,7 +275,7 @@ TEST_CASE("a row that does not agree with the others is a failed check") {
   CHECK(after([](Ledger::Segment& segment) { segment.rows[0].present = true; }) == "row.answered || !row.present");
   CHECK(after([](Ledger::Segment& segment) {
           segment.rows[0].answered = true;
-        }).ends_with("only training is done again"));
+        }).ends_with("what is answered is done again only if it is held"));
   CHECK(after([](Ledger::Segment& segment) {
           segment.rows[0].abandoned = true;
         }).ends_with("nothing comes from a member that was given up"));
@@ -268,7 +299,7 @@ struct Simulation {
     const SegmentId number =
         ledger.open(SlotId(draw(4)), static_cast<std::uint32_t>(1 + draw(9)), TaskKind::predict, asked);
     for (const Rank m : asked.ids())
-      if (asked[m]) pending.emplace_back(m, ledger.hand_out(number, m, generation[m]));
+      if (asked[m]) pending.emplace_back(m, ledger.hand_out(number, m, WorkerId(m.value()), generation[m]));
     for (const Rank m : asked.ids())
       if (asked[m]) owed.insert({number, m});
     ++opened;
@@ -276,8 +307,10 @@ struct Simulation {
   /// The member's worker is replaced: its unanswered tasks are handed out again.
   void replace(Rank member) {
     ++generation[member];
-    for (const SegmentId number : unanswered(ledger, member))
-      pending.emplace_back(member, ledger.hand_out(number, member, generation[member]));
+    for (const SegmentId number : unanswered(ledger, member)) {
+      ledger.take_back(number, member, WorkerId(member.value()));
+      pending.emplace_back(member, ledger.hand_out(number, member, WorkerId(member.value()), generation[member]));
+    }
   }
   void answer() {
     const std::size_t at = draw(pending.size());
@@ -285,10 +318,10 @@ struct Simulation {
     CompletionRecord record = answer_to(task);
     if (draw(10) == 0) {
       ++record.slot;
-      CHECK(ledger.accept(member, generation[member], record) != Verdict::accepted);
+      CHECK(ledger.accept(WorkerId(member.value()), generation[member], record) != Verdict::accepted);
       return;
     }
-    const Verdict verdict = ledger.accept(member, generation[member], record);
+    const Verdict verdict = ledger.accept(WorkerId(member.value()), generation[member], record);
     const bool counts = verdict == Verdict::accepted || verdict == Verdict::segment_done;
     if (task.generation < generation[member]) CHECK(verdict == Verdict::stale);
     if (counts) {
@@ -304,7 +337,7 @@ struct Simulation {
   void answer_again() {
     if (answered.empty()) return;
     const auto& [member, task] = answered[draw(answered.size())];
-    const Verdict verdict = ledger.accept(member, generation[member], answer_to(task));
+    const Verdict verdict = ledger.accept(WorkerId(member.value()), generation[member], answer_to(task));
     CHECK((verdict == Verdict::violation || verdict == Verdict::stale));
   }
   void run() {

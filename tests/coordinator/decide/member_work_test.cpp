@@ -49,26 +49,27 @@ TEST_CASE("a decision that does not fit the part of a member is a failed check")
 
 TEST_CASE("an order of tasks that no worker could keep is a failed check") {
   MemberWork work;
+  work.begin_training();
   work.tasks.add(3);
   CHECK(failed_check([&] { work.tasks.add(3); }).ends_with("a task is pending only once"));
   CHECK(failed_check([&] { work.tasks.suspect(4); }).ends_with("a task that is suspect is tried again"));
-  CHECK(failed_check([&] { work.hand_out(false, true); }).ends_with("only training makes checkpoints"));
-  work.hand_out(true, false);
+  CHECK(failed_check([&] { work.hand_out(0, false, true); }).ends_with("only training makes checkpoints"));
+  work.hand_out(0, true, false);
   CHECK(failed_check([&] { work.tasks.add(3); }) == "!is_in_flight(segment)");
   CHECK(failed_check([&] { work.begin_training(); }).ends_with("after the tasks that came before it"));
   work.command(4);
   CHECK(failed_check([&] { work.tell(); }).ends_with("about the state after the tasks that came before it"));
   work.tasks.add(2);
-  CHECK(failed_check([&] { work.hand_out(true, false); }).ends_with("a worker gets its tasks in order"));
-  CHECK(failed_check([&] { work.check_invariants(); }).ends_with("are handed out and answered in their order"));
-  work.tasks.answer(true);
-  CHECK(failed_check([&] { work.hand_out(true, false); }).ends_with("nothing is trained on twice from one state"));
+  CHECK(failed_check([&] { work.hand_out(0, true, false); }).ends_with("a worker is trained in order"));
+  CHECK(failed_check([&] { work.check_invariants(); }).ends_with("is handed out and answered in its order"));
+  work.tasks.answer(0, true);
+  CHECK(failed_check([&] { work.hand_out(0, true, false); }).ends_with("nothing is trained on twice from one state"));
 }
 
 TEST_CASE("a member whose worker is gone owes its part of the command again") {
   const auto after_loss = [](Part part) {
     MemberWork work = work_in(part);
-    work.lose();
+    work.lose(0);
     return part_of(work);
   };
   CHECK(after_loss(Part::none) == Part::none);
@@ -96,10 +97,10 @@ TEST_CASE("a command waits for the tasks before it and holds those after it back
   work.tasks.add(4);
   CHECK(!work.may_be_told());
   CHECK(work.next() == SegmentId(3));
-  work.hand_out(false, false);
+  work.hand_out(0, false, false);
   CHECK(!work.may_be_told());
   CHECK(work.next() == std::nullopt);
-  work.tasks.answer(false);
+  work.tasks.answer(0, false);
   CHECK(work.may_be_told());
   work.tell();
   CHECK(work.next() == std::nullopt);

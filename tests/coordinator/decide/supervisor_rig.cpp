@@ -21,15 +21,27 @@ Overloaded(Ts...) -> Overloaded<Ts...>;
 
 SupervisorSetting rig_setting(std::size_t members, std::uint32_t slots) {
   SupervisorSetting setting;
-  for (std::size_t rank = 0; rank < members; ++rank) setting.places.push_back(fmt::format("m{} on cpu:{}", rank, rank));
+  for (std::size_t rank = 0; rank < members; ++rank) setting.names.push_back(fmt::format("m{}", rank));
+  set_hosting(setting, Hosting::one_each(members));
   setting.slots = slots;
   setting.segment_images = 10;
   setting.checkpoint_segments = std::clamp(slots, 2U, 3U) - 1;
   return setting;
 }
 
+void set_hosting(SupervisorSetting& setting, Hosting hosting) {
+  setting.devices = {};
+  for (std::size_t worker = 0; worker < hosting.workers(); ++worker)
+    setting.devices.push_back(fmt::format("cpu:{}", worker));
+  setting.hosting = std::move(hosting);
+}
+
 Rig::Rig(SupervisorSetting setting)
-    : supervisor(setting), members_(setting.places.size()), slots_(setting.slots), tasks_(members_) {}
+    : supervisor(setting),
+      members_(setting.names.size()),
+      slots_(setting.slots),
+      tasks_(members_),
+      tasks_of_(setting.devices.size()) {}
 
 Rig Rig::running(SupervisorSetting setting) {
   Rig rig(std::move(setting));
@@ -52,6 +64,7 @@ std::string Rig::text_of(const Action& action) {
           [](const action::Move& a) { return fmt::format("move {} from {} to {}", a.rank, a.from, a.to); },
           [&](const action::Spawn& a) {
             for (const Rank rank : supervisor.hosting().members_of(a.worker)) tasks_[rank].clear();
+            if (a.worker.value() < tasks_of_.size()) tasks_of_[a.worker.value()].clear();
             return fmt::format("spawn {} g{}", a.worker, a.generation);
           },
           [](const action::Begin& a) { return fmt::format("begin {}", a.worker); },
@@ -62,7 +75,11 @@ std::string Rig::text_of(const Action& action) {
           [](const action::Tell& a) { return fmt::format("tell {}", a.rank); },
           [&](const action::HandOut& a) {
             tasks_[a.rank].push_back(a.task);
-            return fmt::format("task {} s{}{}", a.rank, a.task.segment,
+            if (tasks_of_.size() <= a.worker.value()) tasks_of_.resize(a.worker.value() + 1);
+            tasks_of_[a.worker.value()].push_back(a.task);
+            const bool replica = supervisor.hosting().replicated(a.worker);
+            return fmt::format("task {}{} s{}{}{}", a.rank, replica ? fmt::format(" to {}", a.worker) : "",
+                               a.task.segment, a.second ? " too" : "",
                                a.task.checkpoint == 0 ? "" : fmt::format(" c{}", a.task.checkpoint));
           },
           [](const action::Kill& a) { return fmt::format("kill {}", a.worker); },
@@ -104,7 +121,14 @@ CompletionRecord Rig::answer_to(const TaskRecord& task, CompletionStatus status)
 Acceptance Rig::answer(std::size_t rank, CompletionStatus status) {
   const TaskRecord task = tasks_[Rank(rank)].front();
   tasks_[Rank(rank)].pop_front();
-  return supervisor.completion(Rank(rank), task.generation, answer_to(task, status), now);
+  return supervisor.completion(supervisor.hosting().only_worker_of(Rank(rank)), task.generation,
+                               answer_to(task, status), now);
+}
+
+Acceptance Rig::answer_as(std::size_t worker, CompletionStatus status) {
+  const TaskRecord task = tasks_of_.at(worker).front();
+  tasks_of_[worker].pop_front();
+  return supervisor.completion(WorkerId(worker), task.generation, answer_to(task, status), now);
 }
 
 void Rig::begin_training() {

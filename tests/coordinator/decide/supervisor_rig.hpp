@@ -22,6 +22,8 @@ struct Texts : std::vector<std::string> {
 
 /// Members "m0 on cpu:0", "m1 on cpu:1", ..., in segments of 10 images.
 SupervisorSetting rig_setting(std::size_t members, std::uint32_t slots = 4);
+/// Worker 0 is on cpu:0, and so on.
+void set_hosting(SupervisorSetting& setting, Hosting hosting);
 
 class Rig {
  public:
@@ -32,7 +34,7 @@ class Rig {
   /// The actions, one text each; a segment that is finished is also closed:
   ///   move 1 from 0 to 2     spawn 0 g1     begin 0     prepare 0, prepare 0 from 1     tell 0     task 0 s7, task 0
   ///   s7 c1     kill 0 abandon 0 g1   hold 2      release 2     finish 7     command done, command done: ...     fail:
-  ///   ...     line
+  ///   ...     line     with replicas: task 0 to 1 s7, task 0 to 1 s7 too
   Texts take();
 
   void pass(double seconds);
@@ -53,6 +55,8 @@ class Rig {
   const TaskRecord& task(std::size_t rank) const { return tasks_[Rank(rank)].front(); }
   /// Answers that task.
   Acceptance answer(std::size_t rank, CompletionStatus status = CompletionStatus::done);
+  /// The same for the oldest task of a worker, which may be a replica.
+  Acceptance answer_as(std::size_t worker, CompletionStatus status = CompletionStatus::done);
   static CompletionRecord answer_to(const TaskRecord& task, CompletionStatus status = CompletionStatus::done);
   /// Carries out begin_training for all.
   void begin_training();
@@ -68,7 +72,8 @@ class Rig {
   std::size_t members_;
   std::uint32_t slots_;
   std::uint32_t opened_ = 0;
-  ByRank<std::deque<TaskRecord>> tasks_;  // that its worker has
+  ByRank<std::deque<TaskRecord>> tasks_;          // that its worker has
+  std::vector<std::deque<TaskRecord>> tasks_of_;  // by worker
   std::map<SegmentId, Ledger::Segment> closed_;
 };
 

@@ -9,7 +9,7 @@ namespace {
 /// m0 and m1 share worker 0, m2 has worker 1.
 SupervisorSetting sharing(UnitMode mode = UnitMode::loop) {
   auto setting = rig_setting(3);
-  setting.hosting = Hosting(ByWorker<std::vector<Rank>>{{0, 1}, {2}});
+  set_hosting(setting, Hosting(ByWorker<std::vector<Rank>>{{0, 1}, {2}}));
   setting.modes = {mode, UnitMode::loop};
   setting.policy.on_worker_failure = OnWorkerFailure::degrade;
   setting.policy.poison_limit = 2;
@@ -43,7 +43,7 @@ TEST_CASE("a death takes the tasks of all members of the unit and they come agai
   rig.dies(0);
   // The next task is that of m1: it may have killed the worker, and is tried alone.
   CHECK(rig.take() ==
-        Texts{"m1 on cpu:1 died: killed by SIGKILL on segment 100; replacement started, 2 segments handed "
+        Texts{"m1 on cpu:0 died: killed by SIGKILL on segment 100; replacement started, 2 segments handed "
               "out again",
               "spawn 0 g1"});
   rig.ready(0);
@@ -154,7 +154,7 @@ TEST_CASE("a shared worker whose process cannot be started takes all of its memb
   const Texts texts = rig.take();
   REQUIRE(texts.size() == 2);
   CHECK(texts[0].ends_with("and the ensemble continues without m0 on cpu:0 from the next segment"));
-  CHECK(texts[1].ends_with("and the ensemble continues without m1 on cpu:1 from the next segment"));
+  CHECK(texts[1].ends_with("and the ensemble continues without m1 on cpu:0 from the next segment"));
   CHECK(rig.supervisor.absent(1));
   CHECK_FALSE(rig.supervisor.absent(2));
 }
@@ -171,7 +171,7 @@ TEST_CASE("a member whose loading kills the worker again and again is named and 
     rig.supervisor.gone(WorkerId(0), death, rig.now);
   };
   dies_loading(1);
-  CHECK(rig.take() == Texts{"m1 on cpu:1 died while starting: killed by SIGKILL; replacement started", "spawn 0 g2"});
+  CHECK(rig.take() == Texts{"m1 on cpu:0 died while starting: killed by SIGKILL; replacement started", "spawn 0 g2"});
   dies_loading(1);
   CHECK(rig.take().front() == "move 1 from 0 to 2");
   // What the other did is no longer held against the worker.

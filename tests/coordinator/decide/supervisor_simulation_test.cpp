@@ -23,7 +23,8 @@ WorldSetting living(std::uint64_t seed) {
   setting.seed = seed;
   SupervisorSetting& supervisor = setting.supervisor;
   const std::uint32_t members = 1 + draw(4);
-  for (std::uint32_t rank = 0; rank < members; ++rank) supervisor.places.push_back(fmt::format("m{} on cpu", rank));
+  for (std::uint32_t rank = 0; rank < members; ++rank) supervisor.names.push_back(fmt::format("m{}", rank));
+  supervisor.devices = ByWorker<std::string>(members, "cpu");
   supervisor.slots = 1 + draw(5);
   supervisor.segment_images = 5;
   supervisor.checkpoint_segments = supervisor.slots == 1 ? 1 : 1 + draw(supervisor.slots - 1);
@@ -43,11 +44,11 @@ void share_workers(WorldSetting& setting) {
     return static_cast<std::uint32_t>(random_at(setting.seed ^ 0x5a4e, drawn++) % below);
   };
   SupervisorSetting& supervisor = setting.supervisor;
-  supervisor.places.clear();
+  supervisor.names = {};
   ByWorker<std::vector<Rank>> units;
   const std::uint32_t members = 2 + draw(5);
   for (std::uint32_t rank = 0; rank < members; ++rank) {
-    supervisor.places.push_back(fmt::format("m{} on cpu", rank));
+    supervisor.names.push_back(fmt::format("m{}", rank));
     if (const std::uint32_t unit = draw(3); unit < units.size())
       units[WorkerId(unit)].emplace_back(rank);
     else
@@ -55,8 +56,33 @@ void share_workers(WorldSetting& setting) {
   }
   for (std::size_t unit = 0; unit < units.size(); ++unit)
     supervisor.modes.push_back(draw(2) == 0 ? UnitMode::loop : UnitMode::threads);
+  supervisor.devices = ByWorker<std::string>(units.size(), "cpu");
   supervisor.hosting = Hosting(std::move(units));
   setting.shared = true;
+  setting.trains = false;
+}
+
+/// Each unit, of one member or several, gets up to three workers.
+void replicate(WorldSetting& setting) {
+  std::uint64_t drawn = 0;
+  const auto draw = [&](std::uint64_t below) {
+    return static_cast<std::uint32_t>(random_at(setting.seed ^ 0x4e91, drawn++) % below);
+  };
+  SupervisorSetting& supervisor = setting.supervisor;
+  const Hosting alone = supervisor.hosting.value_or(Hosting::one_each(supervisor.names.size()));
+  supervisor.modes.resize(alone.workers());
+  ByWorker<std::vector<Rank>> units;
+  std::vector<UnitMode> modes;
+  for (std::uint32_t round = 0; round < 3; ++round)
+    for (const WorkerId worker : alone.worker_ids()) {
+      if (round > 0 && draw(3) == 0) continue;
+      units.push_back(alone.members_of(worker));
+      modes.push_back(supervisor.modes[worker.value()]);
+    }
+  supervisor.modes = std::move(modes);
+  supervisor.devices = ByWorker<std::string>(units.size(), "cpu");
+  supervisor.hosting = Hosting(std::move(units));
+  setting.trains = false;
 }
 
 /// What happened in the worlds of one kind: a simulation in which nothing happens proves nothing.
@@ -74,6 +100,7 @@ struct Sum {
     counts.hangs += world.counts().hangs;
     counts.violations += world.counts().violations;
     counts.handed_out_again += world.counts().handed_out_again;
+    counts.taken_over += world.counts().taken_over;
     counts.stale_dropped += world.counts().stale_dropped;
     counts.set_aside += world.counts().set_aside;
     counts.not_finite_dropped += world.counts().not_finite_dropped;
@@ -256,6 +283,51 @@ TEST_CASE("a member that dies on every segment does not take those with it that 
   CHECK(sum.moved > kSeeds / 2);
   CHECK(sum.neighbours_lost == 0);
   CHECK(sum.failed == 0);
+}
+
+TEST_CASE("replicas answer every segment once whichever of them die or are late") {
+  const Sum sum = live_through(120'000, [](WorldSetting& setting) {
+    if (setting.seed % 2 == 0) share_workers(setting);
+    replicate(setting);
+    setting.stuck = setting.seed % 3 == 0;
+    setting.nan = setting.seed % 5 == 0;
+    if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
+    setting.may_fail_with = {"no slot is left for a segment"};
+  });
+  CHECK(sum.counts.deaths > kSeeds);
+  CHECK(sum.counts.hangs > 0);
+  CHECK(sum.counts.violations > 0);
+  CHECK(sum.counts.handed_out_again > kSeeds / 2);
+  CHECK(sum.counts.taken_over > kSeeds / 2);
+  CHECK(sum.repeated > kSeeds / 10);
+  CHECK(sum.finished > kSeeds);
+}
+
+TEST_CASE("segments that seem to kill replicas are set aside and the rest is answered") {
+  const Sum sum = live_through(130'000, [](WorldSetting& setting) {
+    if (setting.seed % 2 == 0) share_workers(setting);
+    replicate(setting);
+    setting.supervisor.policy.poison_limit = 1 + setting.seed % 3;
+    setting.faults *= 2;
+    setting.may_fail_with = {"that computed nothing else", "it died on each of the last 3 segments that it was given"};
+  });
+  CHECK(sum.counts.set_aside > 0);
+  CHECK(sum.failed < kSeeds);
+}
+
+TEST_CASE("a replica that dies too often is left out and a member only with the last of its replicas") {
+  const Sum sum = live_through(140'000, [](WorldSetting& setting) {
+    replicate(setting);
+    setting.supervisor.policy.on_worker_failure =
+        setting.seed % 2 == 0 ? OnWorkerFailure::degrade : OnWorkerFailure::restart;
+    setting.supervisor.policy.restart_limit = static_cast<std::uint32_t>(setting.seed % 4);
+    setting.supervisor.policy.poison_limit = 3;
+    setting.stuck = setting.seed % 2 == 0;
+    setting.may_fail_with = {"no member is left", "no slot is left", "its restart budget is spent",
+                             "that computed nothing else", "it died on each of the last 3 segments that it was given"};
+  });
+  CHECK(sum.counts.deaths > kSeeds);
+  CHECK(sum.failed < kSeeds);
 }
 
 TEST_CASE("a pool that fails says so once and does nothing more") {

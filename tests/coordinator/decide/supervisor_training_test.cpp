@@ -100,9 +100,9 @@ TEST_CASE("a training member continues from its checkpoint with all later tasks 
   CHECK(rig.take() == Texts{"begin 0", "prepare 0 from 0"});
   CHECK(rig.supervisor.state(0) == WorkerState::starting);
   rig.done(0);
-  CHECK(rig.take() == Texts{"task 0 s2"});
+  CHECK(rig.take() == Texts{"task 0 s2", "task 0 s3 c2"});
   CHECK(rig.answer(0) == Acceptance::repeated);
-  CHECK(rig.take() == Texts{"task 0 s3 c2"});
+  CHECK(rig.take().empty());
   CHECK(rig.answer(0) == Acceptance::accepted);
   CHECK(rig.take() == Texts{"finish 3", "release 2", "release 3"});
 }

@@ -18,7 +18,7 @@ constexpr int kRounds = 20'000;
 World::World(WorldSetting setting)
     : setting_(std::move(setting)),
       supervisor_(setting_.supervisor),
-      members_(setting_.supervisor.places.size()),
+      members_(setting_.supervisor.names.size()),
       processes_(supervisor_.hosting().workers()),
       slots_(setting_.supervisor.slots),
       driven_(setting_.supervisor.slots),
@@ -90,9 +90,11 @@ void World::fault() {
     if (!process->killed && setting_.kills) lie(*process);
   } else if (what < 85) {
     process->stuck = setting_.stuck;
-  } else if (member.old && member.old->generation < process->generation) {
-    const auto generation = chance(50) ? member.old->generation : process->generation;
-    must(supervisor_.completion(rank, generation, *member.old, now_) == Acceptance::dropped,
+  } else if (member.old && member.old->worker == process->worker &&
+             member.old->record.generation < process->generation) {
+    const CompletionRecord& old = member.old->record;
+    const auto generation = chance(50) ? old.generation : process->generation;
+    must(supervisor_.completion(process->worker, generation, old, now_) == Acceptance::dropped,
          "an answer of an earlier generation counts");
   }
 }
@@ -100,13 +102,13 @@ void World::fault() {
 void World::lie(Process& process) {
   const Rank rank = any_member(process);
   const auto& last = members_[rank].last_accepted;
-  if (last && last->generation == process.generation && chance(50)) {
-    const auto acceptance = supervisor_.completion(rank, process.generation, *last, now_);
+  if (last && last->worker == process.worker && last->record.generation == process.generation && chance(50)) {
+    const auto acceptance = supervisor_.completion(process.worker, process.generation, last->record, now_);
     must(process.distrusted || acceptance == Acceptance::violation, "an answer that comes twice is not a violation");
   } else if (!process.published.empty() && chance(50)) {
     CompletionRecord record = process.published.front();
     ++record.slot;
-    const auto acceptance = supervisor_.completion(rank_of(process, record.seat), process.generation, record, now_);
+    const auto acceptance = supervisor_.completion(process.worker, process.generation, record, now_);
     must(process.distrusted || acceptance == Acceptance::violation, "a wrong answer is not a violation");
   } else {
     supervisor_.violation(process.worker, "it breaks the protocol", now_);
@@ -242,7 +244,7 @@ bool World::report(Process& process) {
   if (process.published.empty()) return false;
   const CompletionRecord record = process.published.front();
   process.published.pop_front();
-  judge(process, record, supervisor_.completion(rank_of(process, record.seat), process.generation, record, now_));
+  judge(process, record, supervisor_.completion(process.worker, process.generation, record, now_));
   return true;
 }
 
@@ -255,7 +257,7 @@ void World::judge(Process& process, const CompletionRecord& record, Acceptance a
   --process.unread;
   const Rank rank = rank_of(process, record.seat);
   Member& member = members_[rank];
-  member.old = record;
+  member.old = {process.worker, record};
   if (process.distrusted) return must(acceptance == Acceptance::dropped, "a worker that is not trusted is believed");
   if (acceptance == Acceptance::dropped) {
     carry_out(true);
@@ -264,15 +266,16 @@ void World::judge(Process& process, const CompletionRecord& record, Acceptance a
   Segment& segment = segments_.at(record.segment);
   auto& accepted = segment.accepted[rank];
   if (acceptance == Acceptance::repeated) {
-    must(accepted && segment.kind == TaskKind::train, "a task other than training is repeated");
+    const bool by_sister = accepted && accepted->first != process.worker;
+    must(accepted && (segment.kind == TaskKind::train || by_sister), "a task is repeated without need");
     ++repeated_;
   } else {
     must(acceptance == Acceptance::accepted, "a right answer is a violation");
     must(!accepted, "an answer counts twice");
     must(!segment.finished, "an answer to a finished segment counts");
-    accepted = process.generation;
+    accepted = {process.worker, process.generation};
   }
-  member.last_accepted = record;
+  member.last_accepted = {process.worker, record};
 }
 
 void World::end(Process& process) {
@@ -293,7 +296,8 @@ void World::end(Process& process) {
 void World::calm() {
   calm_ = true;
   carry_out(true);
-  for (int round = 0; !failed_ && !(calls_.empty() && finished_ == segments_.size() && undelivered_.empty()); ++round) {
+  const auto over = [this] { return calls_.empty() && finished_ == segments_.size() && undelivered_.empty(); };
+  for (int round = 0; !failed_ && (!over() || any_in_a_ring()); ++round) {
     must(round < kRounds, "there is no end");
     if (calm_round()) continue;
     must(supervisor_.next_wake().has_value(), "nothing can happen any more");
@@ -301,6 +305,13 @@ void World::calm() {
     carry_out(true);
     check_state();
   }
+}
+
+/// What a sister was faster with may still be computed when the calls have ended, or may be read by one that was
+/// killed.
+bool World::any_in_a_ring() const {
+  return !setting_.trains &&
+         std::ranges::any_of(processes_, [](const auto& one) { return one && (one->unread > 0 || one->killed); });
 }
 
 /// Every part does one thing. False if none could.
@@ -333,7 +344,7 @@ void World::check_end() {
   carry_out(true);
   // What a cancelled training left behind is dropped when the next one begins.
   Call call;
-  call.stage = setting_.shared ? Call::Stage::done : Call::Stage::begin;
+  call.stage = !setting_.trains ? Call::Stage::done : Call::Stage::begin;
   calls_.push_back(call);
   ghosts_.clear();
   while (commanded_ || calls_.front().stage == Call::Stage::begin) {
@@ -361,7 +372,7 @@ void World::check_failure() {
   }
   for (const Rank rank : members_.ids()) {
     supervisor_.done(rank, {}, now_);
-    if (members_[rank].last_accepted) supervisor_.completion(rank, 0, *members_[rank].last_accepted, now_);
+    if (const auto& last = members_[rank].last_accepted) supervisor_.completion(last->worker, 0, last->record, now_);
   }
   for (const auto& ghost : ghosts_) supervisor_.exited_late(ghost->worker, ghost->generation, now_);
   supervisor_.command(Supervisor::Command::save, now_);

@@ -10,6 +10,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/random.hpp"
@@ -34,7 +35,8 @@ struct WorldSetting {
   bool freezes = true;       ///< processes stop and never continue
   bool never_ready = false;  ///< once all members have run, no further process becomes ready
   bool cursed = false;       ///< the first member dies on every segment that it is to predict
-  bool shared = false;       ///< several members share a worker; nothing is trained
+  bool shared = false;       ///< several members share a worker
+  bool trains = true;        ///< members are trained, too, each in one worker
   bool slow = false;         ///< each process gets a thousandth of a processor, and a hundred times as much time passes
   /// Parts of the errors with which the pool may fail. Empty if every member can live and no budget limits it.
   std::vector<std::string> may_fail_with;
@@ -98,15 +100,19 @@ class World {
     TaskKind kind = TaskKind::predict;
     std::uint64_t content = 0;
     ByRank<bool> asked;
-    ByRank<std::optional<Generation>> accepted;  ///< in which generation
+    ByRank<std::optional<std::pair<WorkerId, Generation>>> accepted;  ///< from whom
     bool finished = false;
+  };
+  struct Told {
+    WorkerId worker;
+    CompletionRecord record;
   };
   struct Member {
     std::array<File, 2> files;
     Learnt expected;  ///< the state that it should have
     Learnt saved;
-    std::optional<CompletionRecord> last_accepted;
-    std::optional<CompletionRecord> old;  ///< from a generation that is gone
+    std::optional<Told> last_accepted;
+    std::optional<Told> old;  ///< from a generation that is gone
   };
   struct Call {
     bool train = false;
@@ -169,12 +175,13 @@ class World {
   void perform(const action::Fail& fail);
   void perform(const action::Say& say);
   Process& process_of(WorkerId worker);
-  Process& process_of(Rank rank) { return process_of(supervisor_.hosting().worker_of(rank)); }
+  Process& process_of(Rank rank) { return process_of(supervisor_.hosting().only_worker_of(rank)); }
   const std::vector<Rank>& unit_of(const Process& process) const {
     return supervisor_.hosting().members_of(process.worker);
   }
   Rank rank_of(const Process& process, Seat seat) const { return unit_of(process)[seat.value()]; }
   Rank any_member(const Process& process) { return unit_of(process)[draw(unit_of(process).size())]; }
+  bool any_in_a_ring() const;
   void check_saved();
   void check_state() const;
   void check_end();

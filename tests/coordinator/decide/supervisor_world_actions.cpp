@@ -12,7 +12,7 @@ namespace tutti::test {
 
 World::Call World::make_call() {
   Call call;
-  call.train = !setting_.shared && chance(50);
+  call.train = setting_.trains && chance(50);
   call.cancelled = call.train && chance(20);
   call.segments = static_cast<std::uint32_t>(1 + draw(12));
   call.stage = call.train ? Call::Stage::begin : Call::Stage::work;
@@ -94,7 +94,7 @@ bool World::open(Call* call) {
   slots_[*slot] = content;
   driven_[*slot] = true;
   Segment segment{*slot, kind, content, asked, {}, false};
-  segment.accepted = ByRank<std::optional<Generation>>(members_.size());
+  segment.accepted = ByRank<std::optional<std::pair<WorkerId, Generation>>>(members_.size());
   segments_.emplace(*number, std::move(segment));
   if (call == nullptr) return true;
   of_call_[*number] = call;
@@ -129,7 +129,7 @@ World::Process& World::process_of(WorkerId worker) {
 void World::perform(const action::Move& move) {
   must(move.to.value() == processes_.size(), "a member moves to a worker that is there");
   must(!processes_[move.from], "a member moves while it is hosted");
-  must(supervisor_.hosting().worker_of(move.rank) == move.to, "a member moves elsewhere");
+  must(supervisor_.hosting().only_worker_of(move.rank) == move.to, "a member moves elsewhere");
   processes_.push_back(nullptr);
   setting_.supervisor.modes.push_back(UnitMode::loop);
   ++moved_;
@@ -169,7 +169,8 @@ void World::perform(const action::Tell& tell) {
 }
 
 void World::perform(const action::HandOut& hand_out) {
-  Process& process = process_of(hand_out.rank);
+  Process& process = process_of(hand_out.worker);
+  must(rank_of(process, hand_out.task.seat) == hand_out.rank, "a task for a member that sits elsewhere");
   must(process.begun && process.orders.empty(), "a task before the worker is ready for it");
   must(hand_out.task.generation == process.generation, "a task of another generation");
   must(segments_.at(hand_out.task.segment).asked[hand_out.rank], "a task for a member that was not asked");
@@ -184,7 +185,8 @@ void World::perform(const action::Abandon& abandon) {
   must(process.stuck && process.killed && process.generation == abandon.generation, "a process is abandoned early");
   for (auto& [number, segment] : segments_)
     for (const Rank rank : unit_of(process))
-      if (!segment.finished && segment.kind == TaskKind::predict && segment.accepted[rank] == abandon.generation)
+      if (!segment.finished && segment.kind == TaskKind::predict &&
+          segment.accepted[rank] == std::pair(abandon.worker, abandon.generation))
         segment.accepted[rank].reset();
   ghosts_.push_back(std::move(processes_[abandon.worker]));
 }

@@ -1,10 +1,12 @@
 // Which members share a worker, and what it gets.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "config/load.hpp"
+#include "tests/common/error_of.hpp"
 #include "tests/coordinator/plan/plans.hpp"
 
 namespace tutti::test {
@@ -21,7 +23,7 @@ TEST_CASE("members that are named together are one worker with a share of its co
   CHECK(plan.name_of(plan.workers[1]) == "m1+m3");
   CHECK(plan.host_of(3).device == "cpu:0-1");
   CHECK(plan.hosting().seat_of(3) == Seat(1));
-  CHECK(plan.hosting().worker_of(2) == WorkerId(2));
+  CHECK(plan.hosting().only_worker_of(2) == WorkerId(2));
 }
 
 TEST_CASE("the threads of a worker are divided among members that compute at the same time") {
@@ -32,6 +34,62 @@ TEST_CASE("the threads of a worker are divided among members that compute at the
   };
   CHECK(threads("loop") == 4);
   CHECK(threads("threads") == 2);
+}
+
+TEST_CASE("replicas divide the cores of their device and compute with as many threads each") {
+  const Plan plan = plan_of("cpu", machine_of(4), 2, "workers: [{members: [m1], device: 'cpu:0-3', replicas: 2}]\n");
+  REQUIRE(plan.workers.size() == 3);
+  CHECK(plan.workers[1].device == "cpu:0-1");
+  CHECK(plan.workers[2].cores == std::vector<int>{2, 3});
+  CHECK(plan.replicas_of(plan.workers[1]) == 2);
+  CHECK(plan.hosting().workers_of(1) == std::vector<WorkerId>{1, 2});
+  CHECK_FALSE(plan.one_worker_each());
+  // Where they cannot be divided, all may use all of them.
+  const Plan three = plan_of("cpu", machine_of(4), 1, "workers: [{members: [m0], device: 'cpu:0-3', replicas: 3}]\n");
+  for (const WorkerPlan& worker : three.workers) CHECK(worker.cores == std::vector<int>{0, 1, 2, 3});
+  CHECK(three.members[0].request.threads == 1);
+}
+
+TEST_CASE("replicas on devices of different sizes compute with the threads of the smallest") {
+  const Plan plan =
+      plan_of("cpu", machine_of(4), 1, "workers: [{members: [m0], replicas: {'cpu:0-2': 1, 'cpu:3': 1}}]\n");
+  REQUIRE(plan.workers.size() == 2);
+  CHECK(plan.members[0].request.threads == 1);
+  for (const WorkerPlan& worker : plan.workers) CHECK(variable(worker, "OMP_NUM_THREADS") == "1");
+}
+
+TEST_CASE("a device that a replica cannot have is named") {
+  const auto error = error_of(
+      [] { plan_of("cpu", machine_of(2), 1, "workers: [{members: [m0], replicas: {'cpu:0': 1, 'cpu:7': 1}}]\n"); });
+  REQUIRE(error);
+  CHECK(error->message() == "m0: core 7 does not exist; usable: cpu:0-1");
+}
+
+TEST_CASE("replicas on GPUs of two models must be wanted") {
+  const auto plan_with = [](const std::string& more) {
+    return plan_of("null", with_gpus(machine_of(2)), 1,
+                   "workers: [{members: [m0], replicas: {'cuda:0': 1, 'cuda:1': 1}" + more + "}]\n");
+  };
+  const auto error = error_of([&] { plan_with(""); });
+  REQUIRE(error);
+  CHECK(error->message() ==
+        "m0: its replicas are on cuda:0 (H200) and on cuda:1 (L4), which compute different last bits; 'same_bits: off' "
+        "accepts that");
+  const Plan plan = plan_with(", same_bits: off");
+  REQUIRE(plan.workers.size() == 2);
+  CHECK(plan.workers[1].cuda);
+  CHECK_FALSE(plan.workers[1].same_bits);
+}
+
+TEST_CASE("fewer slots than keep replicas busy are a note") {
+  const auto notes_with = [](const std::string& slots) {
+    return plan_of("cpu", machine_of(4), 1, "workers: [{members: [m0], replicas: 3}]\n" + slots).notes;
+  };
+  const auto notes = notes_with("slots: 3\n");
+  CHECK(std::ranges::count(notes,
+                           "replicas of m0 will wait for each other: there are 3 of them and 3 slots; 'slots: 8' "
+                           "keeps them busy") == 1);
+  CHECK(notes_with("").empty());
 }
 
 TEST_CASE("while members learn each has a worker of its own whatever the description says") {

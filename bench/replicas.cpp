@@ -1,0 +1,192 @@
+// What replicas are worth: two of them against two separate workers that run side by side, one fast and one slow
+// against a split in proportion to their speeds, and what the death of one costs. One row per figure, with the aim. It
+// needs two cores, and loads the second one on purpose.
+#include <fmt/format.h>
+#include <sched.h>
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <tutti/ensemble.hpp>
+
+#include "bench/rows.hpp"
+#include "common/log.hpp"
+#include "common/standard_streams.hpp"
+
+namespace {
+
+using namespace tutti;
+using namespace tutti::bench;
+using Clock = std::chrono::steady_clock;
+
+constexpr ImageShape kShape{3, 32, 32};
+constexpr std::size_t kSegment = 100;
+
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+/// A small-cnn with workers on these cores: "{cpu:0: 1}".
+Spec spec_on(const std::string& replicas) {
+  return parse_spec(members_yaml("{kind: small-cnn}", 1) +
+                    fmt::format("workers: [{{members: [m0], replicas: {}}}]\n", replicas) +
+                    fmt::format("threads: 1\nsegment_images: {}\nbatch_images: 20\nslots: 12\n", kSegment) +
+                    "restarts: {limit: off, back_off_s: 0.001}\ninput: {shape: [3, 32, 32]}\n");
+}
+
+double seconds_for(Ensemble& ensemble, const std::vector<float>& pixels) {
+  const auto begin = Clock::now();
+  ensemble.predict({std::span<const float>(pixels), kShape});
+  return seconds_since(begin);
+}
+
+std::vector<float> pixels_of(std::size_t images) { return std::vector<float>(images * kShape.elements(), 0.5F); }
+
+/// Keeps one core busy with so many threads.
+class Load {
+ public:
+  Load(int core, int threads) {
+    for (int t = 0; t < threads; ++t)
+      threads_.emplace_back([this, core] {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        CPU_SET(static_cast<unsigned>(core), &set);
+        ::sched_setaffinity(0, sizeof set, &set);
+        while (!ending_.load(std::memory_order_relaxed)) {
+        }
+      });
+  }
+  Load(const Load&) = delete;
+  Load& operator=(const Load&) = delete;
+  ~Load() {
+    ending_ = true;
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+ private:
+  std::atomic<bool> ending_ = false;
+  std::vector<std::thread> threads_;
+};
+
+void add_row(Reporter& out, const std::string& name, std::vector<double> samples, const std::string& unit,
+             const std::string& aim) {
+  out.add({.bench = "replicas",
+           .name = name,
+           .unit = unit,
+           .higher_is_better = unit.empty(),
+           .samples = std::move(samples),
+           .aim = aim});
+}
+
+/// Two replicas over all images, and two separate workers with half of them each, in pairs.
+void measure_two(Reporter& out, int repeats) {
+  Ensemble both(spec_on("{cpu:0: 1, cpu:1: 1}"));
+  Ensemble first(spec_on("{cpu:0: 1}"));
+  Ensemble second(spec_on("{cpu:1: 1}"));
+  const auto all = pixels_of(8000);
+  const auto half = pixels_of(4000);
+  const auto side_by_side = [&] {
+    const auto begin = Clock::now();
+    std::thread other([&] { seconds_for(second, half); });
+    seconds_for(first, half);
+    other.join();
+    return seconds_since(begin);
+  };
+  seconds_for(both, all);
+  side_by_side();
+  std::vector<double> together;
+  std::vector<double> apart;
+  std::vector<double> ratio;
+  for (int i = 0; i < repeats; ++i) {
+    together.push_back(seconds_for(both, all));
+    apart.push_back(side_by_side());
+    ratio.push_back(apart.back() / together.back());
+  }
+  add_row(out, "small-cnn, 8000 images: two workers side by side", apart, "s", "");
+  add_row(out, "... two replicas", together, "s", "");
+  add_row(out, "... speed of the replicas, of that of the workers", ratio, "", ">= 0.97");
+}
+
+/// The core of one replica is shared with four busy threads, so that it gets about a fifth of it.
+void measure_slow(Reporter& out, int repeats) {
+  Ensemble both(spec_on("{cpu:0: 1, cpu:1: 1}"));
+  Ensemble fast(spec_on("{cpu:0: 1}"));
+  Ensemble slow(spec_on("{cpu:1: 1}"));
+  const auto all = pixels_of(8000);
+  const auto few = pixels_of(1000);
+  const Load load(1, 4);
+  seconds_for(both, all);
+  std::vector<double> costs;
+  std::vector<double> factor;
+  std::vector<double> taken;
+  for (int i = 0; i < repeats; ++i) {
+    const double fast_seconds = seconds_for(fast, all);
+    const double slow_seconds = seconds_for(slow, few) * 8;
+    const std::uint64_t before = both.status().faults.taken_over;
+    const double both_seconds = seconds_for(both, all);
+    taken.push_back(static_cast<double>(both.status().faults.taken_over - before));
+    const double ideal = 1 / (1 / fast_seconds + 1 / slow_seconds);
+    factor.push_back(slow_seconds / fast_seconds);
+    costs.push_back((both_seconds / ideal - 1) * 100);
+  }
+  add_row(out, "a slow replica: how much slower it is", factor, "times", "");
+  add_row(out, "... more than the split in proportion to speed", costs, "%", "<= 15");
+  add_row(out, "... of 80 segments taken over", taken, "segments", "");
+}
+
+/// Kills a replica while it computes: until its segments are at its sister, and what that costs the whole run.
+void measure_death(Reporter& out, int repeats) {
+  Ensemble ensemble(spec_on("{cpu:0: 1, cpu:1: 1}"));
+  const auto all = pixels_of(8000);
+  const Images images{std::span<const float>(all), kShape};
+  seconds_for(ensemble, all);
+  std::vector<double> until;
+  std::vector<double> costs;
+  for (int i = 0; i < repeats; ++i) {
+    const double calm = seconds_for(ensemble, all);
+    const auto begin = Clock::now();
+    const Status before = ensemble.status();
+    auto answer = ensemble.submit(images);
+    while (ensemble.status().members[0].segments_answered < before.members[0].segments_answered + 20)
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    const auto killed = Clock::now();
+    ::kill(ensemble.status().members[0].replicas[1].pid, SIGKILL);
+    while (ensemble.status().faults.handed_out_again == before.faults.handed_out_again)
+      std::this_thread::sleep_for(std::chrono::microseconds(20));
+    until.push_back(seconds_since(killed) * 1e3);
+    answer.get();
+    costs.push_back((seconds_since(begin) - calm) * 1e3);
+  }
+  add_row(out, "kill -9 of a replica to its segments at the other", until, "ms", "");
+  add_row(out, "... costs the run", costs, "ms", "");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  tutti::open_missing_standard_streams();
+  CLI::App app("What replicas are worth");
+  int repeats = 7;
+  std::filesystem::path json_lines;
+  app.add_option("--repeats", repeats, "samples per row")->check(CLI::Range(1, 1000))->capture_default_str();
+  app.add_option("--json", json_lines, "append each row to this file as a line of JSON")->type_name("FILE");
+  CLI11_PARSE(app, argc, argv);
+  log::set_level(log::Level::error);
+  try {
+    Reporter out(certificate(repeats), json_lines);
+    out.begin_table("figure");
+    measure_two(out, repeats);
+    measure_slow(out, repeats);
+    measure_death(out, repeats);
+  } catch (const Error& error) {
+    fmt::print(stderr, "tutti-bench-replicas: {}\n", error.what());
+    return 1;
+  }
+  return 0;
+}
