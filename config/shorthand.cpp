@@ -104,9 +104,10 @@ std::vector<fs::path> files_matching(const std::string& pattern) {
 std::string as_name(std::string text) {
   std::ranges::replace_if(
       text, [](char letter) { return !fits_in_name(letter); }, '-');
-  if (text.size() > kMaxNameLength) text.resize(kMaxNameLength);
   const bool number = text.find_first_not_of("0123456789") == std::string::npos;
-  return number || text.front() == '.' || text.front() == '-' ? "m" + text : text;
+  if (number || text.front() == '.' || text.front() == '-') text.insert(0, "m");
+  if (text.size() > kMaxNameLength) text.resize(kMaxNameLength);
+  return text;
 }
 
 bool distinct(std::vector<std::string> names) {

@@ -45,22 +45,12 @@ void check_libraries(const ReadUnit& unit, const std::vector<ReadMember>& member
   }
 }
 
-/// Fused members are one network: equal, and over the same samples.
 void check_fused(const ReadUnit& unit, const std::vector<ReadMember>& members, Violations& violations) {
   if (unit.spec.mode != UnitMode::fused || unit.spec.members.empty()) return;
   const MemberSpec& first = members[unit.spec.members.front()].spec;
-  const auto why_not = [&](const MemberSpec& member) -> std::string_view {
-    const bool native =
-        std::holds_alternative<SmallCnnModel>(member.model.kind) || std::holds_alternative<MlpModel>(member.model.kind);
-    if (!native) return "only members of the kind small-cnn or mlp can";
-    if (member.model.kind != first.model.kind) return "they are different networks";
-    if (member.takes != first.takes || member.input != first.input) return "they see different samples";
-    if (!member.views.empty()) return "members with 'views' see several samples for one";
-    return {};
-  };
   for (const std::size_t rank : unit.spec.members) {
     const MemberSpec& member = members[rank].spec;
-    const std::string_view why = why_not(member);
+    const std::string_view why = why_not_fused(first, member);
     if (why.empty()) continue;
     const bool alone = &member == &first;
     violations.add(unit.position, fmt::format("{} cannot be fused: {}; use 'mode: loop' or 'mode: threads'",
@@ -158,6 +148,14 @@ std::vector<ReadUnit> read_workers(const Tree& tree, const std::vector<ReadMembe
     units.push_back(std::move(unit));
   }
   return units;
+}
+
+std::string_view why_not_fused(const MemberSpec& first, const MemberSpec& member) {
+  if (!facts_of(member.model.kind).fusable) return "only members of the kind small-cnn or mlp can";
+  if (member.model.kind != first.model.kind) return "they are different networks";
+  if (member.takes != first.takes || member.input != first.input) return "they see different samples";
+  if (!member.views.empty()) return "members with 'views' see several samples for one";
+  return {};
 }
 
 std::uint32_t slots_for(const std::vector<UnitSpec>& units) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "config/members.hpp"
@@ -27,6 +28,10 @@ std::vector<ReadUnit> read_workers(const Tree& tree, const std::vector<ReadMembe
 /// How many slots keep the replicas of every unit busy: each computes one segment while another waits for it, one is
 /// filled, and one is combined.
 std::uint32_t slots_for(const std::vector<UnitSpec>& units);
+
+/// Why the second cannot be fused with the first, or the first with any; empty if it can. Fused members are one
+/// network: equal, and over the same samples.
+std::string_view why_not_fused(const MemberSpec& first, const MemberSpec& member);
 
 /// The device that `workers` gives to each member, by rank; nothing: none.
 std::vector<std::optional<Device>> devices_of(const std::vector<ReadUnit>& units, std::size_t members);

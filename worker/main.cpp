@@ -60,6 +60,28 @@ std::vector<control::Load> receive_unit(ControlClient& control) {
   return unit;
 }
 
+/// Loads a model with `load` and warms it up as this member's. The Ready is for one member, but its output and
+/// parameters are the model's.
+template <class Load>
+control::Ready load_and_warm(LoadedModel& loaded, Load load, const MemberRequest& request, int control_fd) {
+  control::Ready ready;
+  auto begin = std::chrono::steady_clock::now();
+  loaded = load();
+  ready.load_seconds = seconds_since(begin);
+  kill_point("worker.loaded");
+  begin = std::chrono::steady_clock::now();
+  const WarmUp warm = warm_up(*loaded.model, request, control_fd);
+  ready.warm_up_seconds = seconds_since(begin);
+  kill_point("worker.warm");
+  ready.output = warm.output;
+  ready.parts = loaded.model->parts();
+  ready.batch_seconds = warm.batch_seconds;
+  ready.parameters = loaded.model->parameters();
+  ready.backend = loaded.backend;
+  ready.note = fmt::format("{}", fmt::join(loaded.model->notes(), "; "));
+  return ready;
+}
+
 /// A member of the unit, on the thread that computes for it.
 class Member {
  public:
@@ -70,11 +92,15 @@ class Member {
   /// Loads the model and warms it up. Throws what they throw; the text says whose it is unless the member is alone.
   control::Ready prepare(int control_fd) {
     control::Ready ready;
+    const auto make_ready = [&] {
+      ready = load_and_warm(
+          loaded_, [this] { return load_model(request_); }, request_, control_fd);
+    };
     try {
       if (thread_)
-        thread_->run([&] { ready = load_and_warm(control_fd); });
+        thread_->run(make_ready);
       else
-        ready = load_and_warm(control_fd);
+        make_ready();
     } catch (const std::exception& error) {
       if (alone_) throw;
       const control::Failure failure = failure_of(error);
@@ -87,25 +113,6 @@ class Member {
   UnitMember seated() const { return {*loaded_.model, request_, thread_.get()}; }
 
  private:
-  control::Ready load_and_warm(int control_fd) {
-    control::Ready ready;
-    auto begin = std::chrono::steady_clock::now();
-    loaded_ = load_model(request_);
-    ready.load_seconds = seconds_since(begin);
-    kill_point("worker.loaded");
-    begin = std::chrono::steady_clock::now();
-    const WarmUp warm = warm_up(*loaded_.model, request_, control_fd);
-    ready.warm_up_seconds = seconds_since(begin);
-    ready.output = warm.output;
-    ready.parts = loaded_.model->parts();
-    ready.batch_seconds = warm.batch_seconds;
-    kill_point("worker.warm");
-    ready.parameters = loaded_.model->parameters();
-    ready.backend = loaded_.backend;
-    ready.note = fmt::format("{}", fmt::join(loaded_.model->notes(), "; "));
-    return ready;
-  }
-
   const MemberRequest request_;
   const bool alone_;
   LoadedModel loaded_;
@@ -122,20 +129,11 @@ class Fused {
   /// One Ready for each member. Throws what loading and the warm-up throw.
   std::vector<control::Ready> prepare(int control_fd) {
     const std::size_t members = requests_.size();
-    control::Ready ready;
-    auto begin = std::chrono::steady_clock::now();
-    loaded_ = load_fused(requests_);
-    ready.load_seconds = seconds_since(begin);
-    kill_point("worker.loaded");
-    begin = std::chrono::steady_clock::now();
-    const WarmUp warm = warm_up(*loaded_.model, requests_.front(), control_fd);
-    ready.warm_up_seconds = seconds_since(begin);
-    kill_point("worker.warm");
-    ready.output = {warm.output.begin() + 1, warm.output.end()};
-    ready.batch_seconds = warm.batch_seconds;
-    ready.parameters = loaded_.model->parameters() / members;
+    control::Ready ready = load_and_warm(
+        loaded_, [this] { return load_fused(requests_); }, requests_.front(), control_fd);
+    ready.output.erase(ready.output.begin());  // the axis of the members
+    ready.parameters /= members;
     ready.backend = fmt::format("{}, {} fused", loaded_.backend, members);
-    ready.note = fmt::format("{}", fmt::join(loaded_.model->notes(), "; "));
     return std::vector<control::Ready>(members, ready);
   }
 

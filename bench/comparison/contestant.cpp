@@ -13,6 +13,7 @@
 #include "common/process_memory.hpp"
 #include "common/usable_cores.hpp"
 #include "common/wire/spawn_contract.hpp"
+#include "config/workers.hpp"
 #include "coordinator/plan/find_worker.hpp"
 #include "coordinator/plan/plan.hpp"
 #include "coordinator/plan/segments.hpp"
@@ -43,14 +44,9 @@ config::EnsembleSpec sharing(const Field& field, Contender contender, const Sett
   if (spec.members.size() <= workers)
     throw Refused(ErrorKind::usage, "there is nothing to share: every core has a member of its own");
   const bool fused = contender == Contender::shared_fused;
-  const config::MemberSpec& first = spec.members.front();
-  const bool native =
-      std::holds_alternative<SmallCnnModel>(first.model.kind) || std::holds_alternative<MlpModel>(first.model.kind);
-  const auto is_like_first = [&](const config::MemberSpec& member) {
-    return member.model.kind == first.model.kind && member.input == first.input;
-  };
-  if (fused && !(native && std::ranges::all_of(spec.members, is_like_first)))
-    throw Refused(ErrorKind::usage, "members that are not equal small-cnns or mlps cannot be fused");
+  for (const config::MemberSpec& member : spec.members)
+    if (const auto why = config::why_not_fused(spec.members.front(), member); fused && !why.empty())
+      throw Refused(ErrorKind::usage, fmt::format("the members cannot be fused: {}", why));
   spec.workers.assign(workers, {{}, fused ? UnitMode::fused : UnitMode::loop});
   for (std::size_t rank = 0; rank < spec.members.size(); ++rank) {
     const std::size_t worker = rank % workers;

@@ -108,6 +108,7 @@ struct KindFacts {
   Takes takes = Takes::any;
   Library library = Library::torch;
   bool trainable = false;               ///< its weights can be trained
+  bool fusable = false;                 ///< equal members can be computed as one network
   bool learns_statistics = false;       ///< those of its BatchNorm layers can be estimated over images
   std::optional<FixedOutput> output{};  ///< nothing: the member's `output` says it
   std::optional<ImageShape> images{};   ///< the only images that it takes; nothing: that is not known, or it takes any
@@ -142,6 +143,7 @@ struct SmallCnnModel {
     return {.name = "small-cnn",
             .takes = Takes::image,
             .trainable = true,
+            .fusable = true,
             .output = FixedOutput{OutputKind::logits},
             .images = ImageShape{3, 32, 32},
             .width = classes};
@@ -159,6 +161,7 @@ struct MlpModel {
     return {.name = "mlp",
             .takes = Takes::numbers,
             .trainable = true,
+            .fusable = true,
             .output = FixedOutput{OutputKind::logits},
             .width = layers.empty() ? 0 : layers.back(),
             .one_size = "its first layer has a weight for each of their values"};

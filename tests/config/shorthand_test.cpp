@@ -86,6 +86,12 @@ TEST_CASE("files that are called alike are told apart by their folders") {
                                              folder.path().string()))) == Names{"x-model", "y-model"});
 }
 
+TEST_CASE("a name of digits is a name and as long as names may be") {
+  const FolderOfFiles folder({std::string(70, '7') + ".pt"});
+  CHECK(member_names(written_out(fmt::format("members: {{glob: '{}/*.pt', output: logits}}\n",
+                                             folder.path().string()))) == Names{"m" + std::string(63, '7')});
+}
+
 TEST_CASE("as many folders are in a name as it takes") {
   const FolderOfFiles folder({"1/m/model.pt", "2/m/model.pt"});
   CHECK(member_names(written_out(fmt::format("members: {{glob: '{}/*/m/model.pt', output: logits}}\n",

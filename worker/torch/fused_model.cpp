@@ -24,9 +24,7 @@ void check_equal(std::span<const MemberRequest> requests) {
                 "use 'mode: loop' or 'mode: threads' for their worker");
   };
   for (const MemberRequest& member : requests) {
-    const bool native =
-        std::holds_alternative<SmallCnnModel>(member.model) || std::holds_alternative<MlpModel>(member.model);
-    if (!native) refuse(member, "only members of the kind small-cnn or mlp can");
+    if (!facts_of(member.model).fusable) refuse(member, "only members of the kind small-cnn or mlp can");
     if (member.model != first.model) refuse(member, "they are different networks");
     if (member.takes != first.takes || !member.views.empty() || !first.views.empty())
       refuse(member, "they see different samples, or views of them");

@@ -38,9 +38,7 @@ void check(const SingleJob& job) {
 }  // namespace
 
 bool are_networks(const SingleJob& job) {
-  return std::ranges::all_of(job.members, [](const MemberRequest& member) {
-    return std::holds_alternative<SmallCnnModel>(member.model) || std::holds_alternative<MlpModel>(member.model);
-  });
+  return std::ranges::all_of(job.members, [](const MemberRequest& member) { return facts_of(member.model).fusable; });
 }
 
 bool on_gpu(const SingleJob& job) {
