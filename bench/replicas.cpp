@@ -155,15 +155,19 @@ void measure_death(Reporter& out, int repeats) {
     auto answer = ensemble.submit(images);
     while (ensemble.status().members[0].segments_answered < before.members[0].segments_answered + 20)
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    const int pid = ensemble.status().members[0].replicas[1].pid;
+    if (pid == 0) throw Error(ErrorKind::failed, "a replica died before it was killed");
     const auto killed = Clock::now();
-    ::kill(ensemble.status().members[0].replicas[1].pid, SIGKILL);
-    while (ensemble.status().faults.handed_out_again == before.faults.handed_out_again)
+    ::kill(pid, SIGKILL);
+    while (ensemble.status().faults.deaths == before.faults.deaths)
       std::this_thread::sleep_for(std::chrono::microseconds(20));
     until.push_back(seconds_since(killed) * 1e3);
     answer.get();
+    while (ensemble.status().members[0].replicas[1].state != WorkerState::running)
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
     costs.push_back((seconds_since(begin) - calm) * 1e3);
   }
-  add_row(out, "kill -9 of a replica to its segments at the other", until, "ms", "");
+  add_row(out, "kill -9 of a replica until its segments are at the other", until, "ms", "");
   add_row(out, "... costs the run", costs, "ms", "");
 }
 

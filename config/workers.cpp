@@ -68,11 +68,19 @@ void read_replicas_on(const Tree::Entry& entry, UnitSpec& unit, Violations& viol
   const std::optional<Device> device = read_device(key, violations);
   const auto count =
       read_whole(entry.value, fmt::format("the number of replicas on '{}'", entry.key), 1, kMaxReplicas, violations);
-  if (device && count) unit.devices.insert(unit.devices.end(), *count, *device);
+  if (device && std::ranges::count(unit.devices, *device) > 0)
+    violations.add(entry.key_position, fmt::format("'replicas' names the device {} twice", to_text(*device)));
+  else if (device && count)
+    unit.devices.insert(unit.devices.end(), *count, *device);
 }
 
 /// What is computed on different kinds of devices differs in the last bits.
 void check_same_bits(const Fields& fields, const UnitSpec& unit, Violations& violations) {
+  const auto on_cpu = [](const Device& device) { return std::holds_alternative<CpuDevice>(device); };
+  if (!unit.same_bits && std::ranges::all_of(unit.devices, on_cpu))
+    return violations.add(
+        fields.position_of("same_bits"),
+        "'same_bits: off' is for replicas on different kinds of devices; these compute the same bits");
   if (!unit.same_bits || unit.devices.empty()) return;
   for (const Device& device : unit.devices)
     if (device.index() != unit.devices.front().index())

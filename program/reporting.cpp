@@ -53,9 +53,8 @@ std::string batches_line(const Plan& plan) {
 /// What the sum of the bounds leaves out, because nothing tells it before the models run.
 std::string not_counted(const Plan& plan) {
   std::vector<std::string> computing;
-  bool on_gpu = false;
+  const bool on_gpu = std::ranges::any_of(plan.workers, &WorkerPlan::cuda);
   for (const MemberPlan& member : plan.members) {
-    on_gpu = on_gpu || member.request.cuda;
     const bool measured = plan.batches == Batches::to_measure && !member.request.cuda;
     if (facts_of(member.request.model).library != Library::none && !measured) computing.push_back(member.request.name);
   }
@@ -261,8 +260,11 @@ std::string units_text(const Plan& plan) {
     std::vector<std::string> names;
     for (const Rank rank : worker.members) names.push_back(plan.request_of(rank).name);
     constexpr std::array kHow{"one after the other", "each in a thread of its own", "as one network"};
-    text += fmt::format("one worker for {} on {}: {}\n", fmt::join(names, ", "), worker.device,
-                        kHow[static_cast<std::size_t>(worker.mode)]);
+    const std::string_view how = kHow[static_cast<std::size_t>(worker.mode)];
+    if (plan.replicas_of(worker) > 1)
+      text += fmt::format("each of these for {}: {}\n", fmt::join(names, ", "), how);
+    else
+      text += fmt::format("one worker for {} on {}: {}\n", fmt::join(names, ", "), worker.device, how);
   }
   return text.empty() ? text : "\n" + text;
 }

@@ -48,6 +48,7 @@ class Ledger {
     bool answered = false;
     bool present = false;     ///< answered, and part of the result
     bool abandoned = false;   ///< asked, but given up before it was answered
+    bool doubted = false;     ///< a worker died while it computed it: no second worker gets it at the same time
     bool kept = false;        ///< in a held segment: the member may have to do it again
     std::uint32_t times = 0;  ///< handed out
     Outs outs;                ///< of the workers that have it and have not answered yet

@@ -13,6 +13,7 @@
 // with a worker that broke the protocol.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -34,7 +35,9 @@ class MemberTasks {
   const std::set<SegmentId>& pending() const noexcept { return pending_; }
   /// What the worker has, oldest first.
   const std::deque<SegmentId>& in_flight(WorkerId worker) const noexcept;
-  bool any_in_flight() const noexcept { return latest_in_flight().has_value(); }
+  bool any_in_flight() const noexcept {
+    return std::ranges::any_of(lanes_, [](const Lane& lane) { return !lane.in_flight.empty(); });
+  }
   std::optional<SegmentId> latest_in_flight() const noexcept;
   bool any_open() const noexcept { return !pending_.empty() || any_in_flight(); }
 
@@ -51,7 +54,8 @@ class MemberTasks {
   /// The worker is gone: all tasks that are not safe, and that no other worker has, must be done again, in order.
   void lose(WorkerId worker);
 
-  /// The tasks that may each have killed a worker: the worker that gets one gets no other task until it has answered it.
+  /// The tasks that may each have killed a worker: the worker that gets one gets no other task until it has answered
+  /// it.
   void suspect(SegmentId segment);
   bool suspects(SegmentId segment) const { return suspects_.contains(segment); }
   bool any_suspect_pending() const;

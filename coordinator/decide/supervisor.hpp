@@ -78,6 +78,8 @@ class Supervisor {
   /// Every member left starts a new training, or saves its weights. Only while no task is in flight.
   enum class Command { begin_training, save };
   void command(Command command, Time now);
+  /// Whether idle replicas may compute what others have; at first they may.
+  void allow_take_over(bool allowed) { may_take_over_ = allowed; }
   /// Decides what depends only on the time, such as deadlines.
   void tick(Time now);
   /// The coordinator itself had been stopped (SIGTSTP, a debugger, a suspended machine): all deadlines start again.
@@ -93,6 +95,9 @@ class Supervisor {
   Ledger::Segment close(SegmentId segment);
   /// When tick() next has something to decide; nothing if only an event can change anything.
   std::optional<Time> next_wake() const;
+  /// When tick() may next let an idle replica compute what another is late with. A part of next_wake(), for which a
+  /// quarter of a second later would be too late.
+  std::optional<Time> next_take_over() const;
   /// Whether this worker has made no progress for so long that watch() should say whether it is slow or hangs.
   bool to_be_watched(WorkerId worker, Time now) const;
   /// Whether any task or command is unanswered, so that progress must be checked.
@@ -145,6 +150,7 @@ class Supervisor {
   bool has_sister_left(WorkerId worker) const;
   void give_up(WorkerId worker, const WorkerFault& fault, const std::string& why, const std::string& advice = {});
   bool is_missed_deadline(const WorkerFault& fault) const;
+  void doubt(const Given& task);
   std::string move_out(const std::vector<Rank>& culprits, const std::string& why, Time now);
   void abandon(WorkerId worker, Time now);
   std::string budget_text(RestartBudget::Verdict verdict) const;
@@ -167,22 +173,23 @@ class Supervisor {
 
   // ---- replicas (supervisor_replicas.cpp)
   bool has_room(WorkerId worker) const;
-  std::size_t tasks_of(WorkerId worker) const;
-  std::size_t tasks_until(WorkerId worker, const Given& last) const;
+  std::vector<SegmentId> segments_of(WorkerId worker) const;
+  bool has_segment(WorkerId worker, SegmentId segment) const;
+  void note_pace(WorkerId worker, SegmentId answered, Time now);
   bool hand_out_to_first(WorkerId worker, Time now);
-  /// A task that an idle replica may compute, too.
+  /// A segment that an idle replica may compute, too.
   struct Straggler {
-    Given task;
-    Time done;                      ///< by the pace of the worker that has it
-    WorkerLife::Seconds task_time;  ///< that the idle one would need
-    /// From when on its worker is late: it has needed so much more than it should have.
-    Time late() const {
-      return done == Time::max() ? done : done + std::chrono::duration_cast<Time::duration>(task_time);
-    }
+    WorkerId owner;
+    SegmentId segment;
+    Time done;                   ///< by the pace of its owner
+    WorkerLife::Seconds needed;  ///< by the idle one
+    /// From when on the owner is late: it has needed so much more than it should have.
+    Time late() const { return done + std::chrono::duration_cast<Time::duration>(needed); }
   };
   std::vector<Straggler> stragglers(WorkerId idle) const;
+  std::vector<Rank> rows_to_take_over(WorkerId owner, SegmentId segment) const;
   void take_over(WorkerId worker, Time now);
-  void hand_out_twice(WorkerId idle, Given task, Time now);
+  void hand_out_twice(WorkerId idle, const Straggler& straggler, Time now);
   std::optional<Time> next_take_over(WorkerId idle) const;
 
   // ---- work that a death disturbs (supervisor_blame.cpp)
@@ -217,6 +224,7 @@ class Supervisor {
   FaultCounts counts_;
   bool all_ran_ = false;  // all were running at some time
   bool failed_ = false;
+  bool may_take_over_ = true;
   std::optional<Command> command_;
   std::optional<Error> command_problem_;
 };

@@ -82,6 +82,8 @@ void Supervisor::take_back(WorkerId worker, Rank rank) {
     } else if (segment.set_aside) {
       work.tasks.forget(number);
       if (ledger_.abandon(number, rank)) finish(number);
+    } else if (row.doubted && setting_.policy.poison_limit) {
+      work.tasks.suspect(number);
     }
   }
 }
@@ -124,7 +126,10 @@ bool Supervisor::blame(WorkerId worker, Given task, const WorkerFault& fault, st
     return false;
   }
   // Segments that kill are rare; several in a row say that the member dies of any.
-  if (lives_[worker].spoil() >= kMostSpoiled) {
+  lives_[worker].spoil();
+  std::uint32_t spoiled = 0;
+  for (const WorkerId sister : hosting_.replicas_of(worker)) spoiled += lives_[sister].spoiled();
+  if (spoiled >= kMostSpoiled) {
     give_up(worker, fault, fmt::format("it died on each of the last {} segments that it was given", kMostSpoiled),
             "look at what the worker printed");
     return false;

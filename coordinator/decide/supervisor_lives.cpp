@@ -185,9 +185,12 @@ void Supervisor::died(WorkerId worker, WorkerFault fault, const std::vector<Give
   std::set<SegmentId> had;
   for (const Rank rank : hosting_.members_of(worker))
     for (const SegmentId number : work_[rank].tasks.in_flight(worker)) had.insert(number);
-  const bool alone = begun.size() == 1 && work_[begun.front().rank].tasks.retries_suspect(worker);
+  // Of replicas, only a fresh one proves something: one that had computed others may have died of all of them together.
+  const bool proves = !hosting_.replicated(worker) || life.fresh();
+  const bool alone = proves && begun.size() == 1 && work_[begun.front().rank].tasks.retries_suspect(worker);
   life.gone();
   for (const Rank rank : hosting_.members_of(worker)) take_back(worker, rank);
+  for (const Given& task : begun) doubt(task);
   std::string news;
   if (is_missed_deadline(fault)) {
     // The segment may only be slow, so it is never to blame.
@@ -212,6 +215,12 @@ void Supervisor::died(WorkerId worker, WorkerFault fault, const std::vector<Give
     }
   }
   replace(worker, fault, news, had, now);
+}
+
+/// A worker died while it computed the task. If a sister has it, too, nobody else gets it meanwhile.
+void Supervisor::doubt(const Given& task) {
+  const auto found = ledger_.segments().find(task.segment);
+  if (found != ledger_.segments().end()) ledger_.at(task.segment).rows[task.rank].doubted = true;
 }
 
 /// The member that a shared worker was computing or loading gets a worker of its own instead of taking its neighbours

@@ -33,7 +33,7 @@ void Supervisor::tick(Time now) {
     if (failed_) return;
     WorkerLife& life = lives_[worker];
     life.clock.confirm();
-    take_over(worker, now);
+    if (hosting_.replicas_of(worker).front() == worker) take_over(worker, now);
     const auto due = life.due(duty_of(worker));
     if (!due || now < *due) continue;
     switch (life.phase()) {
@@ -92,10 +92,9 @@ void Supervisor::stalled(Time now) {
 
 std::optional<Supervisor::Time> Supervisor::next_wake() const {
   if (failed_) return std::nullopt;
-  std::optional<Time> earliest;
+  std::optional<Time> earliest = next_take_over();
   for (const WorkerId worker : lives_.ids())
-    for (const auto& due : {lives_[worker].due(duty_of(worker)), next_take_over(worker)})
-      if (due) earliest = std::min(earliest.value_or(*due), *due);
+    if (const auto due = lives_[worker].due(duty_of(worker))) earliest = std::min(earliest.value_or(*due), *due);
   return earliest;
 }
 

@@ -33,7 +33,8 @@ std::optional<SegmentId> Supervisor::open(SlotId slot, std::uint32_t images, Tas
   }
   for (const Rank rank : work_.ids())
     if (present[rank]) work_[rank].tasks.add(segment);
-  for (const WorkerId worker : lives_.ids()) hand_out_pending(worker, now);
+  for (const WorkerId worker : lives_.ids())
+    if (hosting_.replicas_of(worker).front() == worker) hand_out_pending(worker, now);
   // All the members asked are absent, but others are not.
   if (std::find(present.begin(), present.end(), true) == present.end()) finish(segment);
   return segment;
@@ -157,8 +158,8 @@ Acceptance Supervisor::completion(WorkerId worker, Generation generation, const 
   TUTTI_CHECK(known, "the ledger accepts only what is in flight");
   life.worked();
   life.clock.answered(now);
-  life.pace.answered(now);
   const auto safe = work.tasks.answer(worker, train);
+  if (hosting_.replicated(worker)) note_pace(worker, record.segment, now);
   if (verdict == Verdict::segment_done) finish(record.segment);
   if (repeated && !train) release(record.segment);
   for (const SegmentId number : safe) {

@@ -98,6 +98,7 @@ WorkerLife::Step WorkerLife::gone() {
   if (taken != Step::taken) return taken;
   ran_ = false;
   distrusted_ = false;
+  worked_ = false;
   fault_.reset();
   return taken;
 }
@@ -106,6 +107,7 @@ void WorkerLife::worked() {
   budget.worked();
   missed_ = 0;
   spoiled_ = 0;
+  worked_ = true;
 }
 
 void WorkerLife::pardon() {

@@ -87,6 +87,9 @@ class WorkerLife {
   std::uint32_t miss() { return ++missed_; }
   /// A segment is to be set aside because it died. Returns how many there were since a worker last answered a task.
   std::uint32_t spoil() { return ++spoiled_; }
+  std::uint32_t spoiled() const noexcept { return spoiled_; }
+  /// A replica has answered a task of the same members, so they do not die of any.
+  void sister_worked() { spoiled_ = 0; }
   /// What it did so far was the fault of a member that it no longer hosts.
   void pardon();
   /// Counts a death, whether or not the worker is replaced.
@@ -103,7 +106,8 @@ class WorkerLife {
   bool has_process() const noexcept { return phase_ != Phase::waiting && phase_ != Phase::given_up; }
   /// How many processes came before the current one, or before the last.
   Generation generation() const noexcept { return Generation(spawned_ == 0 ? 0U : spawned_ - 1); }
-  bool ran() const noexcept { return ran_; }  ///< this process reached the phase `running`
+  bool ran() const noexcept { return ran_; }        ///< this process reached the phase `running`
+  bool fresh() const noexcept { return !worked_; }  ///< this process has answered no task yet
   bool distrusted() const noexcept { return distrusted_; }
   const std::optional<WorkerFault>& fault() const noexcept { return fault_; }  ///< why it was killed
   std::uint64_t deaths() const noexcept { return deaths_; }
@@ -132,6 +136,7 @@ class WorkerLife {
   std::optional<Time> deadline_;  // when the back-off ends, or by when it must be ready, prepared or gone
   bool ran_ = false;
   bool distrusted_ = false;
+  bool worked_ = false;  // this process
   std::optional<WorkerFault> fault_;
   std::uint64_t deaths_ = 0;
 };

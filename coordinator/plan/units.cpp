@@ -16,7 +16,6 @@ WorkerPlan worker_plan(const config::UnitSpec& unit, const Placement& placement)
   WorkerPlan worker;
   for (const std::size_t rank : unit.members) worker.members.emplace_back(rank);
   worker.mode = unit.mode;
-  worker.same_bits = unit.same_bits;
   worker.device = placement.device;
   worker.cores = placement.cores;
   worker.cuda = placement.cuda;
@@ -62,6 +61,9 @@ std::vector<config::UnitSpec> units_of(const config::EnsembleSpec& spec, bool tr
 void place_unit(Plan& plan, const config::UnitSpec& unit, const config::MemberSpec& first, const Placement& placed,
                 const Machine& machine, std::vector<std::string>& problems) {
   const std::vector<Placement> placements = place_replicas(unit, first, placed, machine);
+  const bool alike = std::ranges::all_of(placements, [&](const Placement& placement) {
+    return placement.cuda == placements.front().cuda && placement.gpu == placements.front().gpu;
+  });
   for (const Placement& placement : placements) {
     if (!placement.problem.empty() && placement.problem != placed.problem) problems.push_back(placement.problem);
     if (unit.same_bits && placement.gpu != placements.front().gpu)
@@ -70,7 +72,11 @@ void place_unit(Plan& plan, const config::UnitSpec& unit, const config::MemberSp
                       "'same_bits: off' accepts that",
                       first.name, placements.front().device, placement.device));
     plan.workers.push_back(worker_plan(unit, placement));
+    plan.workers.back().same_bits = alike;
   }
+  // Batches and bounds are for the smaller device then.
+  if (!alike)
+    for (const std::size_t rank : unit.members) plan.members[rank].request.cuda = false;
   if (const std::uint32_t enough = config::slots_for({unit}); plan.arena.slots < enough)
     plan.notes.push_back(
         fmt::format("replicas of {} will wait for each other: there are {} of them and {}; 'slots: {}' "

@@ -36,6 +36,8 @@ Pool::Pool(Plan plan, const std::filesystem::path& worker_program, std::string d
       supervisor_(supervisor_setting()),
       batches_(plan_),
       prepare_answers_(plan_.members.size()) {
+  // Rounds of a search are compared, so each is computed once.
+  supervisor_.allow_take_over(batches_.settled());
   make_arena();
   keep_running_.emplace(loop_.get_executor());
   started_.emplace();
@@ -243,6 +245,7 @@ void Pool::settle_batches(ByRank<BatchChoice> choices, double seconds) {
 void Pool::settle(ByRank<BatchChoice> choices, double seconds) {
   TUTTI_CHECK(running_.empty(), "every trial has ended");
   batches_.settle(choices);
+  supervisor_.allow_take_over(true);
   for (const Rank rank : choices.ids())
     for (const WorkerId worker : hosting().workers_of(rank))
       roster_.load_with(worker, hosting().seat_of(rank), choices[rank].batch_images);

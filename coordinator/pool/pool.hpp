@@ -108,7 +108,7 @@ class Pool final : private WorkerListener {
   void run_loop();
   void take_ready(WorkerProcess& worker, const std::vector<control::Ready>& ready) TUTTI_REQUIRES(on_loop);
   std::string why_not_ready(Rank rank, const control::Ready& ready) const TUTTI_REQUIRES(on_loop);
-  void say_ready(WorkerId worker, Rank rank, const control::Ready& ready) const;
+  void say_ready(WorkerId worker, Rank rank, const control::Ready& ready) const TUTTI_REQUIRES(on_loop);
   void all_running() TUTTI_REQUIRES(on_loop);
   std::optional<Error> unlike_parts() const;
   std::optional<Error> unlike_outputs() const;

@@ -16,6 +16,8 @@ namespace {
 
 // How often progress and wake-ups are looked at while tasks are in flight.
 constexpr std::chrono::milliseconds kTick{250};
+// An idle replica waits for so long at most before it computes what another is late with.
+constexpr std::chrono::milliseconds kSoon{1};
 // A tick that is this late was not delayed by a busy machine: this process had been stopped.
 constexpr std::chrono::seconds kStall{1};
 
@@ -62,7 +64,7 @@ void Pool::take_ready(WorkerProcess& worker, const std::vector<control::Ready>& 
     if (!outputs_known_[rank]) outputs_[rank] = ready[seat].output;  // drivers read it from now on
     parts_[rank] = ready[seat].parts;
     outputs_known_[rank] = true;
-    board_.ready(rank, ready[seat]);
+    board_.ready(worker.id() == hosting().workers_of(rank).front(), rank, ready[seat]);
     if (!was_running_) say_ready(worker.id(), rank, ready[seat]);
   }
   supervisor_.ready(worker.id(), WorkerLife::Seconds(batch_seconds), Clock::now());
@@ -172,7 +174,10 @@ void Pool::arm_tick() {
   auto wanted = supervisor_.next_wake();
   const Clock::time_point now = Clock::now();
   if (supervisor_.busy()) wanted = std::min(wanted.value_or(now + kTick), now + kTick);
-  if (!wanted || (tick_at_ && *tick_at_ <= *wanted + kTick)) return;
+  if (!wanted) return;
+  const auto soon = supervisor_.next_take_over();
+  const bool in_time = tick_at_ && *tick_at_ <= *wanted + kTick && (!soon || *tick_at_ <= *soon + kSoon);
+  if (in_time) return;
   tick_at_ = wanted;
   tick_timer_.expires_at(*wanted);
   tick_timer_.async_wait([this](const boost::system::error_code& cancelled) {

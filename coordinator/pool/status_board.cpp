@@ -97,15 +97,15 @@ bool StatusBoard::all_ready(double seconds) {
   return true;
 }
 
-void StatusBoard::ready(Rank rank, const control::Ready& ready) {
+void StatusBoard::ready(bool first, Rank rank, const control::Ready& ready) {
   const MutexLock lock(mutex_);
   MemberStatus& member = status_.members[rank.value()];
-  member.backend = ready.backend;
+  if (first) member.backend = ready.backend;
   member.output = ready.output;
   member.parts = ready.parts;
   member.parameters = ready.parameters;
-  member.load_seconds = ready.load_seconds;
-  member.warm_up_seconds = ready.warm_up_seconds;
+  member.load_seconds = first ? ready.load_seconds : std::max(member.load_seconds, ready.load_seconds);
+  member.warm_up_seconds = first ? ready.warm_up_seconds : std::max(member.warm_up_seconds, ready.warm_up_seconds);
 }
 
 void StatusBoard::handed_out(Rank rank) {
@@ -195,7 +195,8 @@ void StatusBoard::refresh(const Supervisor& supervisor, const Roster& roster, st
     const WorkerId first = supervisor.hosting().workers_of(rank).front();
     member.worker = first.value();
     member.pid = pid_of(first);
-    member.alive = member.pid != 0;
+    member.alive = std::ranges::any_of(supervisor.hosting().workers_of(rank),
+                                       [&](WorkerId id) TUTTI_REQUIRES(on_loop) { return pid_of(id) != 0; });
     for (ReplicaStatus& replica : member.replicas) {
       const WorkerId id(replica.worker);
       replica.pid = pid_of(id);

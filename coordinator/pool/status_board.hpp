@@ -37,7 +37,8 @@ class StatusBoard {
   void watch_this_thread() TUTTI_REQUIRES(on_loop);
   /// False if the pool has failed meanwhile.
   bool all_ready(double seconds) TUTTI_REQUIRES(on_loop);
-  void ready(Rank rank, const control::Ready& ready) TUTTI_REQUIRES(on_loop);
+  /// `first`: it is the first of the member's workers, for which the member's backend stands.
+  void ready(bool first, Rank rank, const control::Ready& ready) TUTTI_REQUIRES(on_loop);
   void handed_out(Rank rank) TUTTI_REQUIRES(on_loop);
   void answered(WorkerId worker, Rank rank, const CompletionRecord& record) TUTTI_REQUIRES(on_loop);
   void missed_wake_ups(int count) TUTTI_REQUIRES(on_loop);

@@ -82,7 +82,7 @@ struct BatchSpeed {
 struct ReplicaStatus {
   std::uint32_t worker = 0;  ///< which of the pool's workers
   std::string device;        ///< as resolved: "cpu:0"
-  std::vector<int> cores;    ///< the cores that it is pinned to; empty: not pinned
+  std::vector<int> cores{};  ///< the cores that it is pinned to; empty: not pinned
   int pid = 0;               ///< 0 when gone
   WorkerState state = WorkerState::starting;
   std::uint32_t generation = 0;         ///< how often it was replaced

@@ -110,6 +110,10 @@ TEST_CASE("replicas that make no sense are refused with their position") {
         "e.yaml:6:37: 'tpu' cannot be used: LibTorch has no such device; use cpu or cuda");
   CHECK(problem("workers: [{members: [a], device: cpu, replicas: {'cpu:0': 1}}]\n") ==
         "e.yaml:6:26: 'replicas' names the devices here, so 'device' would say it twice");
+  CHECK(problem("workers: [{members: [a], replicas: {'cpu:0-1': 1, 'cpu:0,1': 1}}]\n") ==
+        "e.yaml:6:51: 'replicas' names the device cpu:0-1 twice");
+  CHECK(problem("workers: [{members: [a], replicas: {'cpu:0': 1, 'cpu:1': 1}, same_bits: off}]\n") ==
+        "e.yaml:6:73: 'same_bits: off' is for replicas on different kinds of devices; these compute the same bits");
   CHECK(problem("workers: [{members: [a], replicas: 2, same_bits: off}]\n") ==
         "e.yaml:6:39: 'same_bits' belongs to 'replicas' on several devices, such as {cpu:0: 1, cuda:0: 1}");
 }

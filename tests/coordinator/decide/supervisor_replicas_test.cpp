@@ -2,6 +2,8 @@
 // takes over what another has.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "tests/coordinator/decide/supervisor_rig.hpp"
 
 namespace tutti::test {
@@ -103,6 +105,24 @@ TEST_CASE("a segment that kills one replica after the other is set aside") {
   CHECK(rig.supervisor.counts().set_aside == 1);
 }
 
+TEST_CASE("a replica that had computed other segments proves nothing against the one that it dies on") {
+  auto setting = replicated(2);
+  setting.policy.poison_limit = 1;
+  setting.policy.on_poison = OnPoison::set_aside;
+  Rig rig = paced(setting, {1, 1});
+  rig.open();
+  CHECK(rig.take() == Texts{"task 0 to 0 s2"});
+  rig.dies(0);
+  CHECK(rig.take().back() == "task 0 to 1 s2");
+  rig.dies(1);  // it had answered another
+  CHECK(rig.supervisor.counts().set_aside == 0);
+  rig.take();
+  rig.ready(1);
+  CHECK(rig.take() == Texts{"begin 1", "task 0 to 1 s2"});
+  rig.dies(1);
+  CHECK(rig.supervisor.counts().set_aside == 1);
+}
+
 TEST_CASE("an idle replica takes over what a slower one would finish later and the first answer counts") {
   Rig rig = paced(replicated(), {5, 1});
   rig.open();
@@ -180,7 +200,7 @@ TEST_CASE("a task that is done twice comes back only if both are gone") {
   rig.answer_as(2);
   CHECK(rig.take() == Texts{"finish 3", "hold 5", "task 0 to 1 s5 too", "finish 4"});
   rig.dies(1);
-  CHECK(rig.take().size() == 3);  // a line, spawn, and another takes over
+  CHECK(rig.take().size() == 2);  // a line and spawn: as long as the first has it, nobody takes it over again
   rig.dies(2);
   rig.dies(0);
   CHECK(rig.take().back() == "spawn 0 g1");
@@ -189,6 +209,109 @@ TEST_CASE("a task that is done twice comes back only if both are gone") {
   CHECK(rig.take() == Texts{"begin 1", "task 0 to 1 s5"});
   rig.answer_as(1);
   CHECK(rig.take() == Texts{"finish 5", "release 5"});
+}
+
+TEST_CASE("a segment of which a replica died is not taken over again while its sister has it") {
+  Rig rig = paced(replicated(), {5, 1});
+  rig.open();
+  rig.open();
+  rig.take();
+  rig.pass(1);
+  rig.answer_as(1);
+  CHECK(rig.take() == Texts{"finish 2", "hold 3", "task 0 to 1 s3 too"});
+  rig.dies(1);
+  rig.take();
+  rig.ready(1);
+  rig.pass(7);
+  rig.tick();
+  CHECK(rig.take() == Texts{"begin 1"});
+  // The other dies of it, too: from now on it is tried alone.
+  rig.dies(0);
+  CHECK(rig.take().back() == "task 0 to 1 s3");
+  rig.open();
+  CHECK(rig.take().empty());
+  rig.answer_as(1);
+  CHECK(rig.take() == Texts{"finish 3", "release 3", "task 0 to 1 s4"});
+}
+
+TEST_CASE("nothing is taken over from a replica that was killed for hanging") {
+  auto setting = replicated();
+  setting.policy.progress = config::FailureSpec::Deadline::fixed;
+  setting.policy.progress_deadline = 2;
+  Rig rig = paced(setting, {5, 5});
+  rig.open();
+  rig.take();
+  rig.pass(3);
+  rig.tick();
+  CHECK(rig.take() == Texts{"kill 0"});
+  rig.pass(20);
+  rig.tick();
+  const Texts late = rig.take();
+  CHECK(std::ranges::none_of(late, [](const std::string& text) { return text.ends_with("too"); }));
+}
+
+TEST_CASE("an idle replica takes over a segment for all members of the unit") {
+  for (const UnitMode mode : {UnitMode::loop, UnitMode::threads, UnitMode::fused}) {
+    auto setting = rig_setting(2, 6);
+    set_hosting(setting, Hosting(ByWorker<std::vector<Rank>>{{0, 1}, {0, 1}}));
+    setting.modes = {mode, mode};
+    Rig rig = Rig::running(setting);
+    const auto start = rig.now;
+    rig.open();
+    rig.open();
+    rig.take();
+    for (const std::size_t worker : {0U, 1U}) {
+      rig.now = start;
+      rig.pass(worker == 0 ? 5 : 1);
+      rig.answer_as(worker);
+      rig.answer_as(worker);
+    }
+    rig.take();
+    rig.open();
+    rig.open();
+    CHECK(rig.take() == Texts{"task 0 to 1 s2", "task 1 to 1 s2", "task 0 to 0 s3", "task 1 to 0 s3"});
+    rig.pass(1);
+    rig.answer_as(1);
+    rig.answer_as(1);
+    CHECK(rig.take() == Texts{"finish 2", "hold 3", "task 0 to 1 s3 too", "task 1 to 1 s3 too"});
+    CHECK(rig.task(0).more == 1);
+  }
+}
+
+TEST_CASE("an even pace of a shared replica is no reason to take over") {
+  auto setting = rig_setting(2, 6);
+  set_hosting(setting, Hosting(ByWorker<std::vector<Rank>>{{0, 1}, {0, 1}}));
+  setting.modes = {UnitMode::fused, UnitMode::fused};
+  Rig rig = Rig::running(setting);
+  rig.open();
+  rig.open();
+  rig.take();
+  rig.pass(1);
+  for (const std::size_t worker : {0U, 0U, 1U, 1U}) rig.answer_as(worker);
+  rig.take();
+  for (int n = 0; n < 10; ++n) {
+    rig.open();
+    CHECK(rig.take().size() == 2);  // both members, at the first worker
+    rig.pass(0.9);
+    rig.tick();
+    CHECK(rig.take().empty());
+    rig.answer_as(0);
+    rig.answer_as(0);
+    CHECK(rig.take().size() == 1);
+  }
+  CHECK(rig.supervisor.counts().taken_over == 0);
+}
+
+TEST_CASE("idle replicas take nothing over while that is not allowed") {
+  Rig rig = paced(replicated(), {5, 1});
+  rig.supervisor.allow_take_over(false);
+  rig.open();
+  rig.open();
+  rig.take();
+  rig.pass(1);
+  rig.answer_as(1);
+  CHECK(rig.take() == Texts{"finish 2"});
+  CHECK_FALSE(rig.supervisor.next_take_over().has_value());
 }
 
 TEST_CASE("a replica that is given up leaves the work to its sisters under either policy") {

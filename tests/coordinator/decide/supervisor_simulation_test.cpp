@@ -315,6 +315,20 @@ TEST_CASE("segments that seem to kill replicas are set aside and the rest is ans
   CHECK(sum.failed < kSeeds);
 }
 
+TEST_CASE("a member with replicas that dies on every segment does not take the results with it") {
+  const Sum sum = live_through(150'000, [](WorldSetting& setting) {
+    replicate(setting);
+    setting.supervisor.policy.on_worker_failure = OnWorkerFailure::degrade;
+    setting.supervisor.policy.poison_limit = 1 + setting.seed % 3;
+    setting.cursed = true;
+    setting.faults = 0;
+    setting.may_fail_with = {"no member is left", "it died on each of the last 3 segments that it was given"};
+  });
+  CHECK(sum.counts.set_aside < 3 * kSeeds);
+  CHECK(sum.neighbours_lost == 0);
+  CHECK(sum.failed < kSeeds);
+}
+
 TEST_CASE("a replica that dies too often is left out and a member only with the last of its replicas") {
   const Sum sum = live_through(140'000, [](WorldSetting& setting) {
     replicate(setting);

@@ -79,6 +79,7 @@ TEST_CASE("replicas on GPUs of two models must be wanted") {
   REQUIRE(plan.workers.size() == 2);
   CHECK(plan.workers[1].cuda);
   CHECK_FALSE(plan.workers[1].same_bits);
+  CHECK_FALSE(plan.members[0].request.cuda);
 }
 
 TEST_CASE("fewer slots than keep replicas busy are a note") {
