@@ -33,6 +33,10 @@ struct CommandLine {
   std::string preprocess;        ///< "imagenet"
   std::string rule;              ///< "vote"
   std::filesystem::path save;    ///< where the description that they stand for goes
+  // For `init`, which also has `preprocess`, `rule` and `save`.
+  std::vector<std::filesystem::path> places;  ///< where models and images are
+  bool force = false;                         ///< an existing file is replaced
+  bool start = true;                          ///< the models are started once
   bool quiet = false;
   bool resume = false;
   bool measure = false;  ///< `plan` starts the workers and measures their memory
