@@ -125,6 +125,7 @@ void CommandTree::add_commands() {
   validate = app.add_subcommand("validate", "check the configuration, and nothing else");
   merge = app.add_subcommand("merge", "make one checkpoint from the members' weights");
   init = app.add_subcommand("init", "write a YAML file for the models and images that are found in folders");
+  schema = app.add_subcommand("schema", "print a JSON Schema of the YAML file, for editors");
   app.add_subcommand("bench", "compare ways to run the ensemble, same weights, same images");
 }
 

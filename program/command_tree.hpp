@@ -31,6 +31,7 @@ struct CommandTree {
   CLI::App* validate = nullptr;
   CLI::App* merge = nullptr;
   CLI::App* init = nullptr;
+  CLI::App* schema = nullptr;
 
  private:
   void add_commands();

@@ -23,6 +23,7 @@
 #include "common/log.hpp"
 #include "common/nearest.hpp"
 #include "common/standard_streams.hpp"
+#include "config/schema.hpp"
 #include "coordinator/plan/find_worker.hpp"
 #include "program/command_tree.hpp"
 #include "program/commands.hpp"
@@ -130,6 +131,8 @@ Outcome perform(CommandTree& tree, Interruption& interruption) {
     validate(line);
   else if (*tree.init)
     init(line, interruption);
+  else if (*tree.schema)
+    say(stdout, config::schema_text());
   else
     plan(line, interruption);
   return Outcome::complete;
