@@ -1,8 +1,16 @@
 #include "program/command_tree.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <iterator>
+#include <string>
+#include <vector>
 
 #include "common/build_id.hpp"
+#include "config/shorthand.hpp"
+#include "program/completion.hpp"
+#include "program/quick_start.hpp"
 
 namespace tutti::program {
 namespace {
@@ -43,8 +51,11 @@ void add_worker_options(CLI::App& command, CommandLine& line) {
 }
 
 void add_words_of_models(CLI::App& command, CommandLine& line) {
-  command.add_option("--preprocess", line.preprocess, "of named models: imagenet, clip or cifar10")->type_name("NAME");
-  command.add_option("--rule", line.rule, "of named models: mean, vote, max ...")->type_name("RULE");
+  // Not checked here: check_words() says more about a word that does not exist.
+  command.add_option("--preprocess", line.preprocess, "of named models: how they want their images")
+      ->type_name(fmt::format("{}", fmt::join(config::preset_names(), "|")));
+  command.add_option("--rule", line.rule, "of named models: how their predictions become one")
+      ->type_name(fmt::format("{}", fmt::join(rule_names(), "|")));
 }
 
 /// Instead of a YAML file, a command may name the models themselves.
@@ -126,6 +137,7 @@ void CommandTree::add_commands() {
   merge = app.add_subcommand("merge", "make one checkpoint from the members' weights");
   init = app.add_subcommand("init", "write a YAML file for the models and images that are found in folders");
   schema = app.add_subcommand("schema", "print a JSON Schema of the YAML file, for editors");
+  completion = app.add_subcommand("completion", "print a script with which a shell completes the command line");
   app.add_subcommand("bench", "compare ways to run the ensemble, same weights, same images");
 }
 
@@ -150,6 +162,9 @@ void CommandTree::add_options() {
   add_evaluate_options(*evaluate, line);
   add_combine_options(*combine, line, logs);
   add_init_options(*init, line, logs);
+  completion->add_option("shell", shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember(std::vector<std::string>(std::begin(kShells), std::end(kShells))));
 }
 
 }  // namespace tutti::program

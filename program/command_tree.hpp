@@ -22,6 +22,7 @@ struct CommandTree {
   CommandLine line;
   LogOptions logs;
   bool dry_run = false;
+  std::string shell;  ///< of `completion`
   CLI::App app{"Tutti runs an ensemble of models, each in its own worker process, as one.", "tutti"};
   CLI::App* run = nullptr;
   CLI::App* evaluate = nullptr;
@@ -32,6 +33,7 @@ struct CommandTree {
   CLI::App* merge = nullptr;
   CLI::App* init = nullptr;
   CLI::App* schema = nullptr;
+  CLI::App* completion = nullptr;
 
  private:
   void add_commands();

@@ -27,6 +27,7 @@
 #include "coordinator/plan/find_worker.hpp"
 #include "program/command_tree.hpp"
 #include "program/commands.hpp"
+#include "program/completion.hpp"
 #include "program/init/init_command.hpp"
 #include "program/merge/merge_command.hpp"
 #include "program/say.hpp"
@@ -133,6 +134,8 @@ Outcome perform(CommandTree& tree, Interruption& interruption) {
     init(line, interruption);
   else if (*tree.schema)
     say(stdout, config::schema_text());
+  else if (*tree.completion)
+    say(stdout, completion_script(tree.app, tree.shell));
   else
     plan(line, interruption);
   return Outcome::complete;

@@ -38,12 +38,6 @@ Tree list_of_members(const std::vector<fs::path>& files, const std::string& prep
   return list;
 }
 
-std::vector<std::string> names_of_rules() {
-  std::vector<std::string> names;
-  for (const auto& entry : enum_names(CombineRule{})) names.emplace_back(entry.name);
-  return names;
-}
-
 /// Throws Error(usage) with those that there are.
 void check_word(std::string_view option, const std::string& word, const std::vector<std::string>& known) {
   if (word.empty() || std::ranges::find(known, word) != known.end()) return;
@@ -75,6 +69,12 @@ bool is_model(const fs::path& file) {
   return std::ranges::find(kEndings, file.extension().string()) != kEndings.end();
 }
 
+std::vector<std::string> rule_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : enum_names(CombineRule{})) names.emplace_back(entry.name);
+  return names;
+}
+
 bool names_models(const CommandLine& line) { return is_model(line.file); }
 
 Tree model_of(const config::FileMember& member) {
@@ -100,7 +100,7 @@ Tree combine_by(const std::string& rule) {
 
 void check_words(const CommandLine& line) {
   check_word("--preprocess", line.preprocess, config::preset_names());
-  check_word("--rule", line.rule, names_of_rules());
+  check_word("--rule", line.rule, rule_names());
 }
 
 std::string description_of_models(CommandLine& line) {

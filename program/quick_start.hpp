@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "config/shorthand.hpp"
 #include "config/tree.hpp"
@@ -23,6 +24,9 @@ config::Tree model_of(const config::FileMember& member);
 config::Tree input_of(const std::filesystem::path& images);
 /// {rule: mean}
 config::Tree combine_by(const std::string& rule);
+
+/// Those that combine, as they are written.
+std::vector<std::string> rule_names();
 
 /// Throws Error(usage) if --preprocess or --rule is a word that does not exist.
 void check_words(const CommandLine& line);
