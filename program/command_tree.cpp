@@ -84,6 +84,13 @@ void add_rules_option(CLI::App& command, CommandLine& line, const char* what) {
   command.add_option("--rules", line.rules, what)->type_name("RULE,...");
 }
 
+void add_csv_option(CLI::App& command, CommandLine& line) {
+  command
+      .add_option("--csv", line.csv,
+                  "columns of predictions.csv, such as id,label or image=id,breed=label or id,classes")
+      ->type_name("[HEADER=]COLUMN,...");
+}
+
 void add_evaluate_options(CLI::App& command, CommandLine& line) {
   add_rules_option(command, line, "combine by each of these rules, instead of the file's rule: mean,max,vote");
   command
@@ -159,6 +166,8 @@ void CommandTree::add_options() {
   run->add_flag("--resume", line.resume, "continue the unfinished run in the run folder")->excludes(dry);
   run->get_option("--trace")->excludes(dry);
   add_rules_option(*run, line, "evaluate these rules too, in the same pass, and how much the members disagree");
+  add_csv_option(*run, line);
+  add_csv_option(*evaluate, line);
   add_evaluate_options(*evaluate, line);
   add_combine_options(*combine, line, logs);
   add_init_options(*init, line, logs);

@@ -26,6 +26,7 @@ struct CommandLine {
   std::filesystem::path labels;          ///< of these arrays
   std::optional<std::int64_t> ignore_index;  ///< of these labels
   bool logits = false;                       ///< these arrays hold logits
+  std::string csv;                           ///< "id,label": columns of predictions.csv; empty: the usual ones
   std::vector<std::string> merged;  ///< weights of merged models, evaluated next to the members: FILE or NAME=FILE
   std::filesystem::path picture;    ///< an SVG file
   // For models that are named instead of a description (quick_start.hpp).
