@@ -124,7 +124,8 @@ class Processors {
     const auto [known, first] = known_.try_emplace(folder);
     if (!first) return known->second;
     try {
-      if (const auto input = config::processor_input(folder)) known->second = config::input_tree(*input);
+      if (const auto input = config::processor_input(folder, config::ProcessorClasses::plain))
+        known->second = config::input_tree(*input);
     } catch (const Error& error) {
       problems_.push_back(
           fmt::format("The image processor could not be used. {}: {}.", error.message(), error.detail()));

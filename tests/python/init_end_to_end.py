@@ -88,6 +88,32 @@ class Init(ExportTest):
         table = (self.folder / "ensemble.yaml.out" / "predictions.csv").read_text()
         self.assertIn("\ncat/0.png,cat,", table)
 
+    def test_processors_are_read_as_the_exporter_reads_them(self) -> None:
+        import yaml
+
+        from tutti.export import preprocessing
+
+        self.write_pictures()
+        (self.folder / "models").mkdir()
+        (self.folder / "models" / "a.pt").write_text("x")
+        size = {"height": 32, "width": 30}
+        edge = {"shortest_edge": 64}
+        processors = [{"size": edge, "crop_size": 60, "image_processor_type": "CLIPImageProcessor"}, {"size": 40},
+                      {"size": 40, "do_center_crop": True, "crop_pct": 0.9}, {"do_resize": False}]
+        processors += [{"image_processor_type": f"{name}ImageProcessor", "size": edge if name == "ConvNext" else size,
+                        **({"do_center_crop": False} if name == "Beit" else {})} for name in preprocessing.PLAIN]
+        for processor in processors:
+            processor |= {"image_mean": [0.5, 0.25, 0.125], "image_std": [0.5] * 3}
+            (self.folder / "models" / "preprocessor_config.json").write_text(json.dumps(processor))
+            self.tutti("init", "models", "photos", "--no-start", "--force")
+            found = yaml.safe_load((self.folder / "ensemble.yaml").read_text())["defaults"]["input"]
+            wanted = preprocessing.member_input(dict(processor))
+            for key, value in found.items():  # the program writes defaults, and both sizes of a crop
+                if key in wanted or key not in ("interpolation", "crop_rounding"):
+                    plain = value[0] if isinstance(value, list) and len(value) == 2 and value[0] == value[1] else value
+                    self.assertEqual(wanted.get(key), plain, (key, processor))
+            self.assertLessEqual(wanted.keys(), found.keys(), processor)
+
     def test_arrays_are_run_too(self) -> None:
         import numpy
 
@@ -105,4 +131,4 @@ if __name__ == "__main__":
     known, rest = parser.parse_known_args()
     TUTTI = str(Path(known.tutti).resolve())
     sys.argv[1:] = rest
-    run_tests("PIL", "numpy", "torch")
+    run_tests("PIL", "numpy", "torch", "yaml")
