@@ -142,8 +142,10 @@ class Writer {
     return map;
   }
 
-  /// Whether each prediction is a single number, which is not a choice between classes.
-  bool are_numbers() const { return output_ == Dims{1}; }
+  /// Whether there is one value for each image, or for each place of it, which is not a choice between classes.
+  bool are_numbers() const { return !output_.empty() && output_.front() == 1; }
+  /// Whether they are masks or the like, which one class per image says nothing about.
+  bool have_places() const { return output_.size() > 1; }
   bool are_towers() const { return found_.models.front().is_tower(); }
 
   void write_defaults() {
@@ -168,8 +170,8 @@ class Writer {
     }
     if (are_numbers() && !are_towers()) {
       page_.say(
-          "Each prediction is one number. If it is the logit of a yes or a no, write 'combine: {rule: mean, "
-          "activation: sigmoid}' and leave 'output' out.");
+          "The models output one value, not a choice between classes. If it is the logit of a yes or a no, write "
+          "'combine: {rule: mean, activation: sigmoid}' and leave 'output' out.");
       defaults.set("output", Tree::plain("values"));
     } else if (!are_towers()) {
       page_.say("Outputs are taken for logits. If the models end in a softmax, add to 'defaults':");
@@ -205,6 +207,13 @@ class Writer {
     page_.gap().say(fmt::format("The images: {}.", images.summary));
     for (const std::string& remark : images.remarks) page_.say(remark + ".");
     Tree input = images.input;
+    if (const Tree* labels = input.find("labels"); labels != nullptr && have_places()) {
+      page_.say(
+          fmt::format("The labels in {} are one class per image, and the models output more than that for each: they "
+                      "are left out.",
+                      labels->scalar));
+      input.remove("labels");
+    }
     const bool resizes = images.pictures && input_ && input_->empty();
     if (resizes) {
       const std::uint32_t side = side_.value_or(0) != 0 ? *side_ : config::kFolderSide;
@@ -212,7 +221,7 @@ class Writer {
       input.set("resize", Tree::plain(std::to_string(side)));
     }
     page_.put("input", std::move(input));
-    if (!images.pictures && images.input.find("labels") == nullptr) {
+    if (!images.pictures && input.find("labels") == nullptr) {
       page_.say("No labels were found next to the images. With labels, a run measures how good it is:");
       page_.offer("  labels: labels.npy");
     } else if (images.pictures && images.classes.empty()) {

@@ -1,5 +1,6 @@
 #include "program/init/trial.hpp"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -23,9 +24,12 @@ std::vector<std::uint32_t> sides_of(const FoundModel& model, const FoundImages& 
   return {kUsualSides.begin(), kUsualSides.end()};
 }
 
-/// The first sentence of an error that a user can act on.
+/// What an error says, on one line.
 std::string reason_of(const Error& error) {
-  return error.detail().empty() ? error.message() : fmt::format("{}: {}", error.message(), error.detail());
+  std::string text = error.detail().empty() ? error.message() : fmt::format("{}: {}", error.message(), error.detail());
+  std::ranges::replace(text, '\n', ' ');
+  text.erase(text.find_last_not_of(' ') + 1);
+  return text;
 }
 
 Trial try_model(const FoundModel& model, const FoundImages& images, const std::string& device, const Start& start) {
@@ -60,9 +64,9 @@ Tree description_of_one(const FoundModel& model, const FoundImages& images, cons
   Tree input = images.input;
   if (side != 0) input.set("resize", Tree::plain(std::to_string(side)));
   root.set("input", std::move(input));
-  Tree combine = Tree::map();  // whatever it outputs
+  Tree combine = Tree::map();  // whatever it outputs: probabilities would need two classes
   combine.set("rule", Tree::plain("none"));
-  if (model.is_tower()) combine.set("over", Tree::plain("features"));
+  combine.set("over", Tree::plain(model.is_tower() ? "features" : "logits"));
   root.set("combine", std::move(combine));
   // Two, since a model that was traced with one image may take no other number.
   for (const char* key : {"segment_images", "batch_images"}) root.set(key, Tree::plain("2"));

@@ -158,6 +158,9 @@ TEST_CASE("arrays are images or samples with the labels that lie next to them") 
   auto spec = read(text_of(finds.look({"models", "d"})));
   CHECK(spec.input.layout == config::Layout::nhwc);
   CHECK(spec.input.labels == finds / "d/test-labels.npy");
+  const std::vector<Trial> masks{{{5, 8, 8}, 0, {}}, {{5, 8, 8}, 0, {}}};
+  CHECK(read(text_of(finds.look({"models", "d"}), masks)).input.labels.empty());
+  CHECK(contains(text_of(finds.look({"models", "d"}), masks), "they are left out"));
   finds.put_array("d/test-labels.npy", {4});  // of other images
   CHECK(read(text_of(finds.look({"models", "d"}))).input.labels.empty());
   CHECK(contains(text_of(finds.look({"models", "d"})), "#   labels: labels.npy"));
@@ -187,11 +190,11 @@ TEST_CASE("a model is tried with usual sizes of pictures until it takes one") {
   CHECK(trials[1].problem.empty());
   CHECK(sizes.front() == "224");  // what pictures have by default
   CHECK(read(text_of(found, trials)).input.resize.height == 32);
-  const auto never = [](const config::Tree&) -> Dims { throw Error(ErrorKind::failed, "no", "never"); };
+  const auto never = [](const config::Tree&) -> Dims { throw Error(ErrorKind::failed, "no", "never\ntwice\n"); };
   const std::vector<Trial> failed = program::try_models(found, {"cpu", "cpu"}, never);
-  CHECK(failed[0].problem == "no: never");
+  CHECK(failed[0].problem == "no: never twice");
   CHECK(contains(text_of(found, failed),
-                 "- a could not be started, so the run will fail until this is corrected: no: never"));
+                 "- a could not be started, so the run will fail until this is corrected: no: never twice"));
   const auto stop = [](const config::Tree&) -> Dims { throw Error(ErrorKind::interrupted, "stopped"); };
   CHECK(error_of([&] { program::try_models(found, {"cpu", "cpu"}, stop); })->kind() == ErrorKind::interrupted);
 }
@@ -218,6 +221,7 @@ TEST_CASE("what the models output decides what is combined") {
   const auto numbers = read(text_of(found, {{{1}, 224, {}}, {{1}, 224, {}}}));
   CHECK(numbers.combine.over == OutputKind::values);
   CHECK(numbers.members[0].output == OutputKind::values);
+  CHECK(read(text_of(found, {{{1, 8, 8}, 224, {}}, {{1, 8, 8}, 224, {}}})).combine.over == OutputKind::values);
   const std::string differ = text_of(found, {{{3}, 224, {}}, {{4}, 224, {}}}, {}, "vote");
   CHECK(read(differ).combine.rule == CombineRule::none);
   CHECK(contains(differ, "The models output different shapes"));

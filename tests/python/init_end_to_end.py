@@ -114,6 +114,22 @@ class Init(ExportTest):
                     self.assertEqual(wanted.get(key), plain, (key, processor))
             self.assertLessEqual(wanted.keys(), found.keys(), processor)
 
+    def test_outputs_that_are_not_classes_are_run_too(self) -> None:
+        import numpy
+        from torch import nn
+
+        self.write_pictures()
+        numpy.save(self.folder / "images.npy", numpy.zeros((6, 3, 16, 16), numpy.float32))
+        numpy.save(self.folder / "labels.npy", numpy.arange(6) % CLASSES)
+        self.save("value/a.pt", nn.Conv2d(3, 1, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.save("mask/a.pt", nn.Conv2d(3, 4, 3, padding=1))
+        self.save("plane/a.pt", nn.Conv2d(3, 1, 3, padding=1))
+        for models in ("value", "mask", "plane"):
+            for images in ("photos", "images.npy"):
+                file = f"{models}-{images}.yaml"
+                self.tutti("init", models, images, "-o", file)
+                self.check_runs(file)
+
     def test_arrays_are_run_too(self) -> None:
         import numpy
 
