@@ -76,7 +76,9 @@ std::string summary_of(const CommandLine& line, const Found& found, const std::v
   std::string text = fmt::format("wrote {}: {}, {}\n", line.save.string(), counted(found.models.size(), "member"),
                                  found.images.summary);
   for (const std::string& problem : found.problems) text += "  " + problem + "\n";
-  bool starts = true;
+  const std::string wrong = too_many_classes(found, trials);
+  if (!wrong.empty()) text += "  " + wrong + "\n";
+  bool starts = wrong.empty();
   for (std::size_t i = 0; i < trials.size(); ++i) {
     if (trials[i].problem.empty()) continue;
     starts = false;

@@ -254,7 +254,9 @@ class Writer {
         fmt::format("The folders of the pictures are taken for the classes, in this order: {}. If the models output "
                     "their classes in another order, or have others, name those of the models:",
                     names_text(folders)));
-    if (!output_.empty() && output_.front() != folders.size())
+    if (const std::string wrong = too_many_classes(found_, init_.trials); !wrong.empty())
+      page_.say(wrong);
+    else if (!output_.empty() && output_.front() != folders.size())
       page_.say(fmt::format("They do: there are {}, and the models output {}.", counted(folders.size(), "folder"),
                             output_.front()));
     page_.offer("classes: [cat, dog]");
@@ -271,6 +273,19 @@ class Writer {
 };
 
 }  // namespace
+
+std::string too_many_classes(const Found& found, const std::vector<Trial>& trials) {
+  const std::size_t folders = found.images.classes.size();
+  for (std::size_t i = 0; i < trials.size(); ++i) {
+    const Dims& output = trials[i].output;
+    if (output.size() != 1 || output.front() < 2 || output.front() >= folders || found.models[i].is_tower()) continue;
+    return fmt::format(
+        "The pictures have {} (a folder each), but {} outputs {}, so the run will fail: name a folder "
+        "without the others.",
+        counted(folders, "class"), found.models[i].name, output.front());
+  }
+  return {};
+}
 
 std::string init_text(const InitText& init) { return Writer(init).write(); }
 

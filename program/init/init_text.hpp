@@ -19,6 +19,9 @@ struct InitText {
   std::filesystem::path file;               ///< where it will be
 };
 
+/// A sentence if the pictures have more classes than the models output, so that no run is possible; else empty.
+std::string too_many_classes(const Found& found, const std::vector<Trial>& trials);
+
 /// YAML with comments, which load_text() accepts.
 std::string init_text(const InitText& init);
 

@@ -239,6 +239,11 @@ TEST_CASE("a file with the names of the classes is used if it fits the outputs")
   const std::vector<Trial> three{{{3}, 224, {}}, {{3}, 224, {}}};
   CHECK(contains(text_of(finds.look({"models", "photos"}), three),
                  "They do: there are 2 folders, and the models output 3."));
+  finds.put("photos/emu/3.png");
+  const std::vector<Trial> two{{{2}, 224, {}}, {{2}, 224, {}}};
+  CHECK(contains(text_of(finds.look({"models", "photos"}), two),
+                 "The pictures have 3 classes (a folder each), but a outputs 2, so the run will fail:"));
+  CHECK(program::too_many_classes(finds.look({"models", "photos"}), three).empty());
   finds.put("models/labels.txt", "cat\ndog\nemu\n");
   const std::string fits = text_of(finds.look({"models", "photos"}), three);
   CHECK(read(fits).classes == std::vector<std::string>{"cat", "dog", "emu"});
