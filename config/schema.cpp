@@ -38,7 +38,8 @@ std::vector<std::string> samples() {
   std::vector<std::string> all{
       "members: [{name: a, model: {kind: fake, faults: [{kind: nan}]}, views: [{crops: 5, size: 8}, {scale: 2}], "
       "train: {}, input: {resize: 8, crop: 8}}]\n"
-      "restarts: {}\ntrain: {}\nworkers: [{members: [a]}]\ntasks: [{name: t, input: {dataset: digits}}]\n"};
+      "restarts: {}\ntrain: {}\nworkers: [{members: [a]}, {members: [a], replicas: {cpu: 1}}]\ntasks: [{name: t, "
+      "input: {dataset: digits}}]\n"};
   for (const std::string& kind : kinds_where([](const KindFacts&) { return true; }))
     all.push_back(fmt::format("members: [{{name: a, model: {{kind: {}}}}}]\n", kind));
   for (const std::string& rule : names_of_all<CombineRule>()) all.push_back(one + "combine: {rule: " + rule + "}\n");
@@ -88,6 +89,7 @@ struct Key {
   std::string name;
   KeyForm form{};
   bool required = false;
+  bool read_apart = false;  ///< some code reads the value itself, so a form that is written by hand counts
 };
 
 class Keys {
@@ -101,11 +103,16 @@ class Keys {
   /// Adds the keys of one reading: those of earlier readings are required only if this one requires them, too.
   void add(const ReadMap& map) {
     std::map<std::string, bool> required;
-    for (const ReadKey& read : map.keys) required[read.key] |= read.required;
+    std::map<std::string, bool> typed;
+    for (const ReadKey& read : map.keys) {
+      required[read.key] |= read.required;
+      typed[read.key] |= read.form.kind != KeyForm::Kind::any;
+    }
     for (const ReadKey& read : map.keys) {
       if (find(read.key) == nullptr) keys_.push_back({read.key, {}, readings_ == 0 && required[read.key]});
       Key& key = *std::ranges::find(keys_, read.key, &Key::name);
       if (read.form.kind != KeyForm::Kind::any) key.form = read.form;
+      key.read_apart |= !typed[read.key];
     }
     for (Key& key : keys_) key.required = key.required && required[key.name];
     ++readings_;
@@ -165,7 +172,8 @@ json::array choices(const std::vector<std::string>& words) {
 json::object value_of(std::string_view definition, const Key& key) {
   const SchemaKey& said = about(definition, key.name);
   json::object value{{"description", said.text}};
-  switch (key.form.kind) {
+  const bool by_hand = key.read_apart && !said.form.empty();
+  switch (by_hand ? KeyForm::Kind::any : key.form.kind) {
     case KeyForm::Kind::any:
       if (said.form.empty())
         throw std::logic_error(fmt::format("config/schema_keys.cpp has no form for '{}' of {}", key.name, definition));
@@ -251,7 +259,7 @@ json::object object_for(const Definition& definition, const Known& known) {
 
 /// A key that is read before the maps are: write_out() and includes.
 json::object early_key(std::string_view definition, std::string_view key) {
-  return value_of(definition, {.name = std::string(key)});
+  return value_of(definition, {.name = std::string(key), .read_apart = true});
 }
 
 json::value any_required(std::initializer_list<const char*> names) {

@@ -85,6 +85,11 @@ constexpr std::array kKeys{
 
     SchemaKey{"worker", "members", "names or ranks of the members that share the worker", kNames},
     SchemaKey{"worker", "device", "where the worker runs", kDevice},
+    SchemaKey{"worker", "replicas", "how many workers host these members; or a map of devices and numbers",
+              R"({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 64},
+                            {"type": "object", "minProperties": 1, "additionalProperties":
+                               {"type": "integer", "minimum": 1, "maximum": 64}}]})"},
+    SchemaKey{"worker", "same_bits", "off allows replicas on different kinds of devices"},
     SchemaKey{"worker", "mode", "how the worker runs its members"},
 
     SchemaKey{"combine", "rule", "how the predictions of the members become one"},

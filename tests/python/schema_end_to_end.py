@@ -42,6 +42,8 @@ RIGHT = [
     "combine: {over: features}\n",
     "members: [{name: a, model: {kind: fake, faults: [{kind: nan, phase: predict}]}, train: {epochs: 3}}]\n",
     "members:\n  - &one {name: a, model: {kind: fake}}\n  - {<<: *one, name: b}\nworkers: [{members: [a, 1], mode: loop}]\n",
+    ONE + "workers: [{members: [a], replicas: 2}]\n",
+    ONE + "workers: [{members: [a], replicas: {cpu: 1, cuda: 1}, same_bits: off}]\n",
 ]
 
 WRONG = [
@@ -66,6 +68,7 @@ WRONG = [
     ONE + "train: {learning_rate: fast}\n",
     ONE + "merge: {method: slerp, density: 0.5}\n",
     ONE + "workers: [{device: cpu}]\n",
+    ONE + "workers: [{members: [a], replicas: 65}]\n",
     ONE + "views: [flip]\n",
     ONE + "tasks: [{name: t}]\n",
     "members: [{name: a, model: {kind: fakes}}]\n",
