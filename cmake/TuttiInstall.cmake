@@ -7,6 +7,8 @@
 #   lib/cmake/tutti/             the package; it needs no other package
 #   libexec/libtorch             a link to the LibTorch of this build
 #   share/doc/tutti/             README, docs, examples
+#   share/tutti/                 the schema of the YAML file, for editors
+#   share/bash-completion, share/zsh, share/fish   completion of the command line
 #
 # The prefix can be moved: program, library and worker find each other by relative paths. The CMake files of worker/ and
 # bench/ install the plugins. LibTorch is not copied: libexec/libtorch is a link to it, unless there is one already or the
@@ -18,6 +20,13 @@ set(worker_dir ${CMAKE_INSTALL_LIBEXECDIR}/tutti)
 
 if(TARGET tutti_program)
   install(TARGETS tutti_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  # Optional: a build of a single target has not made them.
+  set(printed ${PROJECT_BINARY_DIR}/program)
+  install(FILES ${printed}/completion/tutti.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
+    RENAME tutti OPTIONAL)
+  install(FILES ${printed}/completion/_tutti DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions OPTIONAL)
+  install(FILES ${printed}/completion/tutti.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d OPTIONAL)
+  install(FILES ${printed}/ensemble.schema.json DESTINATION ${CMAKE_INSTALL_DATADIR}/tutti OPTIONAL)
 endif()
 
 foreach(program tutti_worker tutti_bench_program tutti_bench_single)

@@ -108,13 +108,17 @@ void set_resize(Tree& map, const Resize& resize) {
     map.set("crop_rounding", name_of(resize.crop_rounding));
 }
 
-Tree tree_of(const MemberInput& input) {
+}  // namespace
+
+Tree input_tree(const MemberInput& input) {
   Tree map = Tree::map();
   set_resize(map, input.resize);
   if (!input.mean.empty()) map.set("mean", numbers(input.mean));
   if (!input.std.empty()) map.set("std", numbers(input.std));
   return map;
 }
+
+namespace {
 
 /// A word for one tensor, a list for several by their places, a map for those with the names of arguments.
 Tree tree_of(const std::vector<TakesSpec>& takes) {
@@ -150,7 +154,7 @@ Tree tree_of(const MemberSpec& member) {
   map.set("weight", number(member.weight));
   if (!facts_of(member.model.kind).output) map.set("output", name_of(member.output));
   if (!member.takes.empty()) map.set("takes", tree_of(member.takes));
-  if (member.input) map.set("input", tree_of(*member.input));
+  if (member.input) map.set("input", input_tree(*member.input));
   if (!member.views.empty()) map.set("views", tree_of(member.views));
   map.set("copy_input", boolean(member.copy_input));
   map.set("seed", number(member.seed));

@@ -18,6 +18,7 @@
 #include "config/members.hpp"
 #include "config/merge.hpp"
 #include "config/overrides.hpp"
+#include "config/read_keys.hpp"
 #include "config/reader.hpp"
 #include "config/saved.hpp"
 #include "config/shorthand.hpp"
@@ -279,6 +280,16 @@ EnsembleSpec load_file(const std::filesystem::path& file, const Overrides& overr
 EnsembleSpec load_text(std::string_view yaml, std::string_view name, const Overrides& overrides,
                        const std::filesystem::path& folder) {
   return load(yaml, std::string(name), folder, {}, overrides);
+}
+
+ReadMaps maps_read(std::string_view yaml) {
+  ReadMaps maps;
+  Violations mistakes(maps);
+  if (auto root = read_with_includes(yaml, "a description", {}, {}, mistakes)) {
+    write_out(*root, mistakes);
+    read_spec(*root, {}, mistakes);
+  }
+  return maps;
 }
 
 EnsembleSpec load_combination(const std::vector<std::string>& assignments) {

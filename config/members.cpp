@@ -55,7 +55,7 @@ void read_output(Fields& fields, MemberSpec& member, Violations& violations) {
 
 void read_own_train(Fields& fields, MemberSpec& member, Violations& violations) {
   if (const Tree* tree = fields.find("train"); tree != nullptr) {
-    Fields train(*tree, "'train'", violations);
+    Fields train(*tree, "'train' of a member", violations);
     read_train(train, member.train, violations);
     train.refuse("input", "'input' belongs to the top-level 'train': all members learn from one stream");
     train.refuse("checkpoint_segments",

@@ -121,7 +121,8 @@ struct FieldReader {
   }
 
   void operator()(std::string_view key, std::string& value, const form::Path& path) const {
-    if (path.needed.empty() || fields.require(key, path.needed) != nullptr) fields.text(key, value);
+    if (!path.needed.empty()) fields.require(key, path.needed);
+    fields.text(key, value);
   }
 
   void operator()(std::string_view key, std::vector<std::string>& values, const form::Paths& paths) const {

@@ -20,18 +20,52 @@
 namespace tutti::config {
 namespace {
 
-constexpr std::array<std::string_view, 4> kPlainClasses{"CLIPImageProcessor", "CLIPImageProcessorFast",
-                                                        "CLIPImageProcessorPil", "CLIPFeatureExtractor"};
+/// Image processors that only resize, crop, rescale and normalise, in this order, with the values of keys that a file
+/// may leave out.
+struct Family {
+  std::string_view name;
+  std::optional<bool> crops;  ///< nothing: versions of transformers differ
+  std::int64_t resample;      ///< by Pillow's numbers
+};
+constexpr std::array<Family, 12> kFamilies{{{"CLIP", true, 3},
+                                            {"ChineseCLIP", true, 3},
+                                            {"Bit", true, 3},
+                                            {"DeiT", true, 3},
+                                            {"MobileNetV1", true, 2},
+                                            {"MobileNetV2", true, 2},
+                                            {"ViT", false, 2},
+                                            {"Siglip", false, 3},
+                                            {"Segformer", false, 2},
+                                            {"Pvt", false, 2},
+                                            {"Beit", std::nullopt, 3},
+                                            {"ConvNext", false, 2}}};
+constexpr Family kUnnamed{"", false, 2};  // files of old versions
+constexpr std::array<std::string_view, 4> kClassEndings{"ImageProcessor", "ImageProcessorFast", "ImageProcessorPil",
+                                                        "FeatureExtractor"};
+/// Keys of other processors that change pixels without being called do_...
+constexpr std::array<std::string_view, 5> kChanging{"rescale_offset", "include_top", "keep_aspect_ratio",
+                                                    "size_divisor", "apply_ocr"};
+constexpr double kConvNextCrop = 224.0 / 256;
+
+const Family* family_of(std::string_view name) {
+  for (const Family& family : kFamilies)
+    if (name.starts_with(family.name) &&
+        std::ranges::find(kClassEndings, name.substr(family.name.size())) != kClassEndings.end())
+      return &family;
+  return nullptr;
+}
+
 constexpr std::array<std::string_view, 7> kKnownSteps{"do_resize", "do_center_crop", "do_rescale",      "do_normalize",
                                                       "do_pad",    "do_convert_rgb", "do_reduce_labels"};
 constexpr std::int64_t kMostPixels = 1 << 20;  // of one side
 
 class Processor {
  public:
-  Processor(std::filesystem::path file, json::object config) : file_(std::move(file)), config_(std::move(config)) {}
+  Processor(std::filesystem::path file, json::object config, ProcessorClasses classes)
+      : file_(std::move(file)), config_(std::move(config)), classes_(classes) {}
 
-  MemberInput input() const {
-    check_class();
+  MemberInput input() {
+    family_ = family();
     check_steps();
     MemberInput input;
     if (step("do_resize")) input.resize = resize();
@@ -62,14 +96,28 @@ class Processor {
   /// All steps are on unless the file says otherwise.
   bool step(std::string_view key) const { return find(key) == nullptr || is_true(key); }
 
-  void check_class() const {
-    for (const char* key : {"image_processor_type", "feature_extractor_type"}) {
+  /// Whether a crop follows.
+  bool crops() const {
+    if (find("do_center_crop") != nullptr) return is_true("do_center_crop");
+    if (!family_.crops && step("do_resize"))
+      refuse("'do_center_crop' is missing, and its default differs between versions of transformers");
+    return family_.crops.value_or(false);
+  }
+
+  /// That of the class that the file names.
+  Family family() const {
+    const bool clip = classes_ == ProcessorClasses::clip;
+    Family found = clip ? kFamilies.front() : kUnnamed;
+    for (const char* key : {"feature_extractor_type", "image_processor_type"}) {
       const json::value* name = find(key);
       if (name == nullptr) continue;
-      const bool plain = name->is_string() &&
-                         std::ranges::find(kPlainClasses, std::string_view(name->get_string())) != kPlainClasses.end();
-      if (!plain) refuse(fmt::format("'{}' is {}, not CLIP's", key, json::serialize(*name)));
+      const Family* const named = name->is_string() ? family_of(name->get_string()) : nullptr;
+      if (named == nullptr || (clip && named != &kFamilies.front()))
+        refuse(fmt::format("'{}' is {}, {}", key, json::serialize(*name),
+                           clip ? "not CLIP's" : "which may do more than resize, crop and normalise"));
+      found = *named;
     }
+    return found;
   }
 
   void check_steps() const {
@@ -78,6 +126,9 @@ class Processor {
       if (std::string_view(key).starts_with("do_") && !known && is_true(key))
         refuse(fmt::format("'{}' is true", std::string_view(key)));
     }
+    for (const std::string_view key : kChanging)
+      if (const json::value* value = find(key); value != nullptr && *value != false && *value != 0)
+        refuse(fmt::format("'{}' is {}", key, json::serialize(*value)));
     if (is_true("do_pad")) refuse("'do_pad' is true");
     if (!step("do_rescale")) refuse("'do_rescale' is false");
     if (!step("do_resize") && is_true("do_center_crop")) refuse("'do_center_crop' is true without 'do_resize'");
@@ -92,11 +143,12 @@ class Processor {
     Resize resize;
     resize.interpolation = interpolation();
     std::tie(resize.height, resize.width) = sides(size, "size");
+    if (family_.name == "ConvNext" || find("crop_pct") != nullptr) return enlarged(resize);
     // A bare number, of old files: the shorter side if a crop follows.
     const bool edge = size.is_object() && size.get_object().contains("shortest_edge");
-    const bool crops = step("do_center_crop");
-    resize.rule = edge || (!size.is_object() && crops) ? ResizeRule::shorter : ResizeRule::exact;
-    if (crops) {
+    const bool cropped = crops();
+    resize.rule = edge || (!size.is_object() && cropped) ? ResizeRule::shorter : ResizeRule::exact;
+    if (cropped) {
       const json::value* crop = find("crop_size");
       std::tie(resize.crop_height, resize.crop_width) = sides(crop == nullptr ? size : *crop, "crop_size");
       resize.crop_rounding = CropRounding::floor;  // as all processors of transformers crop
@@ -104,12 +156,29 @@ class Processor {
     return resize;
   }
 
+  /// ConvNeXt: below 384 the image is made larger first, and cropped.
+  Resize enlarged(Resize resize) const {
+    const std::uint32_t edge = resize.height;
+    resize.rule = ResizeRule::exact;
+    resize.width = edge;
+    if (edge >= 384) return resize;
+    const json::value* part = find("crop_pct");
+    const double kept = part == nullptr ? kConvNextCrop : number(*part, "crop_pct");
+    if (!(kept > 0 && kept <= 1)) refuse(fmt::format("'crop_pct' is {}", json::serialize(*part)));
+    resize.rule = ResizeRule::shorter;
+    resize.height = resize.width = static_cast<std::uint32_t>(edge / kept);
+    resize.crop_height = resize.crop_width = edge;
+    resize.crop_rounding = CropRounding::floor;
+    return resize;
+  }
+
   Interpolation interpolation() const {
-    const json::value* number = find("resample");
-    if (number == nullptr || *number == 3) return Interpolation::bicubic;
-    if (*number == 2) return Interpolation::bilinear;
-    if (*number == 0) return Interpolation::nearest;
-    refuse(fmt::format("'resample' is {}, and 0, 2 and 3 can be computed", json::serialize(*number)));
+    const json::value* named = find("resample");
+    const json::value number = named == nullptr ? json::value(family_.resample) : *named;
+    if (number == 3) return Interpolation::bicubic;
+    if (number == 2) return Interpolation::bilinear;
+    if (number == 0) return Interpolation::nearest;
+    refuse(fmt::format("'resample' is {}, and 0, 2 and 3 can be computed", json::serialize(number)));
   }
 
   /// Height and width.
@@ -154,6 +223,8 @@ class Processor {
 
   std::filesystem::path file_;
   json::object config_;
+  ProcessorClasses classes_;
+  Family family_ = kUnnamed;
 };
 
 /// Nothing if there is no such file.
@@ -167,14 +238,14 @@ std::optional<json::object> object_in(const std::filesystem::path& file) {
 
 }  // namespace
 
-std::optional<MemberInput> processor_input(const std::filesystem::path& folder) {
+std::optional<MemberInput> processor_input(const std::filesystem::path& folder, ProcessorClasses classes) {
   const std::filesystem::path whole = folder / "processor_config.json";
   if (auto processor = object_in(whole))
     if (json::value* inner = processor->if_contains("image_processor"); inner != nullptr && inner->is_object())
-      return Processor(whole, std::move(inner->get_object())).input();
+      return Processor(whole, std::move(inner->get_object()), classes).input();
   const std::filesystem::path file = folder / "preprocessor_config.json";
   auto processor = object_in(file);
-  return processor ? std::optional(Processor(file, std::move(*processor)).input()) : std::nullopt;
+  return processor ? std::optional(Processor(file, std::move(*processor), classes).input()) : std::nullopt;
 }
 
 }  // namespace tutti::config

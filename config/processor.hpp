@@ -1,5 +1,5 @@
-// The input of a member that is a folder of Hugging Face: what the image processor in that folder does. The exporter
-// reads the same files for other models (python/tutti/export/preprocessing.py).
+// The input of a member whose model comes from Hugging Face: what the image processor in a folder does. The exporter
+// reads the same files (python/tutti/export/preprocessing.py), and a test compares the two.
 #pragma once
 
 #include <filesystem>
@@ -9,9 +9,16 @@
 
 namespace tutti::config {
 
-/// What CLIP's image processor in `folder` does: the one inside processor_config.json, which transformers 5 writes, or
+/// Which classes of image processors are read.
+enum class ProcessorClasses {
+  clip,  ///< those of CLIP; a file that names no class is taken for one
+  plain  ///< all that only resize, crop, rescale and normalise
+};
+
+/// What the image processor in `folder` does: the one inside processor_config.json, which transformers 5 writes, or
 /// else that of preprocessor_config.json. Nothing if there is none. Throws Error(usage) that names the file and the key
 /// if the processor is of another class, or does more than resize, crop, rescale and normalise.
-std::optional<MemberInput> processor_input(const std::filesystem::path& folder);
+std::optional<MemberInput> processor_input(const std::filesystem::path& folder,
+                                           ProcessorClasses classes = ProcessorClasses::clip);
 
 }  // namespace tutti::config

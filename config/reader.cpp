@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <system_error>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -23,6 +24,15 @@ std::optional<bool> boolean_of(std::string_view word) {
 }
 
 bool is_plain_scalar(const Tree& tree) { return tree.kind == Tree::Kind::scalar && !tree.quoted; }
+
+/// Where the keys of this map are noted, if they are.
+ReadMap* noted_map(const Tree& tree, std::string_view what, Violations& violations) {
+  if (violations.maps() == nullptr) return nullptr;
+  ReadMap& map = violations.maps()->emplace_back(ReadMap{std::string(what), {}});
+  for (const Tree::Entry& entry : tree.entries)
+    if (entry.value.kind == Tree::Kind::scalar) map.words.emplace(entry.key, entry.value.scalar);
+  return &map;
+}
 
 }  // namespace
 
@@ -65,9 +75,13 @@ std::optional<double> read_number(const Tree& tree, std::string_view what, const
 }
 
 Fields::Fields(const Tree& tree, std::string_view what, Violations& violations)
-    : tree_(tree), what_(what), violations_(violations) {
+    : tree_(tree), what_(what), violations_(violations), noted_(noted_map(tree, what, violations)) {
   if (tree.kind != Tree::Kind::map)
     violations_.add(tree.position, fmt::format("{} must be a map of keys and values, not {}", what, describe(tree)));
+}
+
+void Fields::note(std::string_view key, KeyForm form, bool required) {
+  if (noted_ != nullptr) noted_->keys.push_back({std::string(key), std::move(form), required});
 }
 
 std::string Fields::quote(std::string_view key) { return fmt::format("'{}'", key); }
@@ -77,6 +91,7 @@ void Fields::must_be(std::string_view key, std::string_view wanted, const Tree& 
 }
 
 const Tree* Fields::find(std::string_view key) {
+  note(key, {});
   known_.emplace_back(key);
   const Tree* tree = tree_.find(key);
   if (tree == nullptr || tree->kind != Tree::Kind::null) return tree;
@@ -87,6 +102,7 @@ const Tree* Fields::find(std::string_view key) {
 
 const Tree* Fields::require(std::string_view key, std::string_view reason) {
   const std::size_t before = violations_.count();
+  note(key, {}, true);
   const Tree* tree = find(key);
   if (tree == nullptr && tree_.kind == Tree::Kind::map && violations_.count() == before)
     violations_.add(tree_.position, fmt::format("{} needs '{}', {}", what_, key, reason));
@@ -99,11 +115,13 @@ const SourcePosition& Fields::position_of(std::string_view key) const {
 }
 
 void Fields::number(std::string_view key, double& out, const NumberRule& rule) {
+  note(key, {.kind = KeyForm::Kind::number, .may_be_negative = rule.accept(-1), .may_be_zero = rule.accept(0)});
   if (const Tree* tree = find(key); tree != nullptr)
     if (const auto value = read_number(*tree, quote(key), rule, violations_); value) out = *value;
 }
 
 void Fields::boolean(std::string_view key, bool& out) {
+  note(key, {.kind = KeyForm::Kind::boolean});
   const Tree* tree = find(key);
   if (tree == nullptr) return;
   // PyYAML writes the texts on and off in quotes, because they are booleans without them.
@@ -116,6 +134,7 @@ void Fields::boolean(std::string_view key, bool& out) {
 }
 
 void Fields::text(std::string_view key, std::string& out) {
+  note(key, {.kind = KeyForm::Kind::text});
   const Tree* tree = find(key);
   if (tree == nullptr) return;
   if (tree->kind == Tree::Kind::scalar && !tree->scalar.empty())
@@ -131,6 +150,7 @@ void Fields::path(std::string_view key, std::filesystem::path& out) {
 }
 
 std::optional<std::string> Fields::one_of_words(std::string_view key, std::span<const std::string> names) {
+  note(key, {.kind = KeyForm::Kind::words, .words = {names.begin(), names.end()}});
   const Tree* tree = find(key);
   if (tree == nullptr) return std::nullopt;
   const bool is_word = tree->kind == Tree::Kind::scalar;
@@ -145,6 +165,7 @@ void Fields::refuse(std::string_view key, std::string_view reason) {
   // Do not suggest it for a misspelled key: it would be rejected as well.
   refused_.emplace_back(key);
   known_.pop_back();
+  if (noted_ != nullptr) noted_->keys.pop_back();
 }
 
 void Fields::finish() {

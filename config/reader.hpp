@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/values.hpp"
+#include "config/read_keys.hpp"
 #include "config/tree.hpp"
 
 namespace tutti::config {
@@ -61,6 +62,7 @@ class Fields {
   template <std::unsigned_integral Whole>
   void whole(std::string_view key, Whole& out, std::uint64_t least,
              std::uint64_t most = std::numeric_limits<Whole>::max()) {
+    note(key, {.kind = KeyForm::Kind::whole, .least = least, .most = most});
     if (const Tree* tree = find(key); tree != nullptr)
       if (const auto value = read_whole(*tree, quote(key), least, most, violations_); value)
         out = static_cast<Whole>(*value);
@@ -88,11 +90,14 @@ class Fields {
 
  private:
   static std::string quote(std::string_view key);
+  /// For the schema: this map may have the key.
+  void note(std::string_view key, KeyForm form, bool required = false);
   void must_be(std::string_view key, std::string_view wanted, const Tree& tree);
 
   const Tree& tree_;
   std::string what_;
   Violations& violations_;
+  ReadMap* const noted_;  ///< null unless somebody wants to know the keys
   std::vector<std::string> known_;
   std::vector<std::string> refused_;
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,9 +22,17 @@ struct SourcePosition {
 /// The most violations to list; further ones are only counted.
 constexpr std::size_t kMaxListed = 100;
 
+struct ReadMap;
+
 /// A list of violations with their positions. Use it on one thread.
 class Violations {
  public:
+  Violations() = default;
+  /// Those who read also note in `maps` which keys they look for.
+  explicit Violations(std::deque<ReadMap>& maps) : maps_(&maps) {}
+  /// Null as a rule.
+  std::deque<ReadMap>* maps() const noexcept { return maps_; }
+
   void add(const SourcePosition& position, std::string text);
   /// Adds those of `other`, all at `position` instead of their own positions.
   void add_all(const Violations& other, const SourcePosition& position);
@@ -41,6 +50,7 @@ class Violations {
     std::string text;
   };
   std::vector<Violation> all_;
+  std::deque<ReadMap>* maps_ = nullptr;
 };
 
 }  // namespace tutti::config

@@ -26,6 +26,7 @@ struct CommandLine {
   std::filesystem::path labels;          ///< of these arrays
   std::optional<std::int64_t> ignore_index;  ///< of these labels
   bool logits = false;                       ///< these arrays hold logits
+  std::string csv;                           ///< "id,label": columns of predictions.csv; empty: the usual ones
   std::vector<std::string> merged;  ///< weights of merged models, evaluated next to the members: FILE or NAME=FILE
   std::filesystem::path picture;    ///< an SVG file
   // For models that are named instead of a description (quick_start.hpp).
@@ -33,6 +34,10 @@ struct CommandLine {
   std::string preprocess;        ///< "imagenet"
   std::string rule;              ///< "vote"
   std::filesystem::path save;    ///< where the description that they stand for goes
+  // For `init`, which also has `preprocess`, `rule` and `save`.
+  std::vector<std::filesystem::path> places;  ///< where models and images are
+  bool force = false;                         ///< an existing file is replaced
+  bool start = true;                          ///< the models are started once
   bool quiet = false;
   bool resume = false;
   bool measure = false;  ///< `plan` starts the workers and measures their memory

@@ -20,12 +20,15 @@
 
 #include <tutti/error.hpp>
 
-#include "common/build_id.hpp"
 #include "common/log.hpp"
 #include "common/nearest.hpp"
 #include "common/standard_streams.hpp"
+#include "config/schema.hpp"
 #include "coordinator/plan/find_worker.hpp"
+#include "program/command_tree.hpp"
 #include "program/commands.hpp"
+#include "program/completion.hpp"
+#include "program/init/init_command.hpp"
 #include "program/merge/merge_command.hpp"
 #include "program/say.hpp"
 #include "program/unknown_option.hpp"
@@ -36,92 +39,6 @@ namespace {
 constexpr int kFailedExit = 1;
 constexpr int kUsageExit = 2;
 constexpr int kIncompleteExit = 3;
-constexpr const char* kExitCodes =
-    "Exit codes: 0 all done, 1 failed while running, 2 wrong usage or configuration,\n"
-    "3 done but some member or segment is missing, 129, 130 and 143 interrupted by\n"
-    "SIGHUP, SIGINT (Ctrl-C) and SIGTERM.";
-
-struct LogOptions {
-  bool verbose = false;
-  std::string level = "info";
-};
-
-void add_log_options(CLI::App& command, CommandLine& line, LogOptions& logs) {
-  command.add_flag("-q,--quiet", line.quiet, "print errors only");
-  command.add_flag("-v,--verbose", logs.verbose, "log every step");
-  command.add_option("--log-level", logs.level, "debug, info, warning, error or off")
-      ->check(CLI::IsMember({"debug", "info", "warning", "error", "off"}))
-      ->capture_default_str();
-}
-
-void add_common_options(CLI::App& command, CommandLine& line, LogOptions& logs) {
-  command.add_option("file", line.file, "the ensemble's YAML file")->required()->type_name("FILE");
-  command.add_option("overrides", line.overrides, "key=value applied after the file: members.0.weight=2")
-      ->type_name("KEY=VALUE");
-  command.add_option("--assign", line.assign, "device of a member, once per member: cnn-0=cpu:1")
-      ->type_name("MEMBER=DEVICE")
-      ->allow_extra_args(false);  // one value each time, or it would take the file that follows as a value
-  add_log_options(command, line, logs);
-}
-
-void add_worker_option(CLI::App& command, CommandLine& line) {
-  command.add_option("--worker", line.worker, "the program tutti-worker")->type_name("FILE");
-}
-
-void add_worker_options(CLI::App& command, CommandLine& line) {
-  add_worker_option(command, line);
-  command
-      .add_option("--debug-worker", line.debug_worker,
-                  "this member's worker waits for a debugger, and all deadlines are off")
-      ->type_name("MEMBER");
-}
-
-/// Instead of a YAML file, a command may name the models themselves.
-void add_model_options(CLI::App& command, CommandLine& line) {
-  command.get_option("file")->description("the ensemble's YAML file; or models, *.pt *.pt2 *.onnx, with --images");
-  command.add_option("--images", line.images, "of named models: a folder of pictures, or an .npy file")
-      ->type_name("PATH");
-  command.add_option("--preprocess", line.preprocess, "of named models: imagenet, clip or cifar10")->type_name("NAME");
-  command.add_option("--rule", line.rule, "of named models: mean, vote, max ...")->type_name("RULE");
-  command.add_option("--save", line.save, "write the description that named models stand for")->type_name("FILE.yaml");
-}
-
-void add_rules_option(CLI::App& command, CommandLine& line, const char* what) {
-  command.add_option("--rules", line.rules, what)->type_name("RULE,...");
-}
-
-void add_evaluate_options(CLI::App& command, CommandLine& line) {
-  add_rules_option(command, line, "combine by each of these rules, instead of the file's rule: mean,max,vote");
-  command
-      .add_option("--merged", line.merged, "weights of a merged model, evaluated next to the members; once per model")
-      ->type_name("[NAME=]FILE")
-      ->allow_extra_args(false);
-  command.add_option("--picture", line.picture, "draw the accuracies as bars, per task")->type_name("FILE.svg");
-}
-
-void add_combine_options(CLI::App& command, CommandLine& line, LogOptions& logs) {
-  command.add_option("run", line.file, "the folder of a run with save_members: true, or its YAML file")
-      ->type_name("FOLDER|FILE");
-  command.add_option("overrides", line.overrides, "key=value applied to the configuration: combine.accumulate=float64")
-      ->type_name("KEY=VALUE");
-  command
-      .add_option("--predictions", line.predictions,
-                  "instead of a run: arrays of predictions, one per member (float16, float32, float64), and settings "
-                  "such as combine.over=values")
-      ->type_name("[NAME=]FILE ...")
-      ->expected(1, -1);
-  command.add_option("--labels", line.labels, "the labels of these predictions: an array, or a column of a table")
-      ->type_name("FILE");
-  command.add_option("--ignore-index", line.ignore_index, "places of masks with this label do not count")
-      ->type_name("LABEL");
-  command.add_flag("--logits", line.logits,
-                   "the arrays hold logits, which become probabilities before they are combined");
-  add_rules_option(command, line, "combine by each of these rules, instead of the run's rule: mean,max,vote");
-  command.add_option("--weights", line.weights, "one per member, in their order: 1,0.5,2")->type_name("NUMBER,...");
-  command.add_option("-o,--output", line.output, "where results go; default: a new numbered folder under runs")
-      ->type_name("FOLDER");
-  add_log_options(command, line, logs);
-}
 
 void set_log_level(const LogOptions& options, bool quiet, bool debugging) {
   using log::Level;
@@ -203,72 +120,42 @@ std::vector<char*> with_options_for_words(int argc, char** argv) {
   return words;
 }
 
+/// Runs the command that the words chose.
+Outcome perform(CommandTree& tree, Interruption& interruption) {
+  CommandLine& line = tree.line;
+  if (*tree.run && !tree.dry_run) return run(line, interruption);
+  if (*tree.combine) return combine(line, interruption);
+  if (*tree.evaluate) return evaluate(line, interruption);
+  if (*tree.train) return train(line, interruption);
+  if (*tree.merge) return merge(line, interruption);
+  if (*tree.validate)
+    validate(line);
+  else if (*tree.init)
+    init(line, interruption);
+  else if (*tree.schema)
+    say(stdout, config::schema_text());
+  else if (*tree.completion)
+    say(stdout, completion_script(tree.app, tree.shell));
+  else
+    plan(line, interruption);
+  return Outcome::complete;
+}
+
 int run_program(int argc, char** argv) {
-  CLI::App app("Tutti runs an ensemble of models, each in its own worker process, as one.", "tutti");
-  app.set_version_flag("--version", fmt::format("tutti {} (build {})", version(), build_id()));
-  app.require_subcommand(1);
-  app.failure_message(explain_usage);
-  CommandLine line;
-  LogOptions logs;
-  bool dry_run = false;
-  CLI::App* const run_command = app.add_subcommand("run", "predict, combine, evaluate, write a report");
-  CLI::App* const evaluate_command =
-      app.add_subcommand("evaluate", "measure members, base, merged model and ensemble on every task");
-  CLI::App* const combine_command = app.add_subcommand(
-      "combine", "combine saved predictions of members by other rules or weights, without running them");
-  CLI::App* const train_command = app.add_subcommand("train", "train every member in its worker, side by side");
-  CLI::App* const plan_command = app.add_subcommand("plan", "show what would run where, and what it needs");
-  CLI::App* const validate_command = app.add_subcommand("validate", "check the configuration, and nothing else");
-  CLI::App* const merge_command = app.add_subcommand("merge", "make one checkpoint from the members' weights");
-  app.add_subcommand("bench", "compare ways to run the ensemble, same weights, same images");
-  for (CLI::App* const command :
-       {run_command, evaluate_command, train_command, plan_command, validate_command, merge_command})
-    add_common_options(*command, line, logs);
-  for (CLI::App* const command : {run_command, evaluate_command, train_command, plan_command})
-    add_worker_options(*command, line);
-  add_worker_option(*merge_command, line);
-  for (CLI::App* const command : {run_command, plan_command, validate_command}) add_model_options(*command, line);
-  for (CLI::App* const command : {run_command, evaluate_command, train_command})
-    command
-        ->add_option("--trace", line.trace,
-                     "write a timeline of workers and coordinator, for ui.perfetto.dev or chrome://tracing")
-        ->type_name("FILE");
-  plan_command->add_flag("--measure", line.measure,
-                         "also start every member once, predict some images, and measure the memory");
-  CLI::Option* const dry = run_command->add_flag("--dry-run", dry_run, "print the plan instead");
-  for (CLI::App* const described : {&app, run_command, evaluate_command, combine_command, train_command, merge_command})
-    described->footer(kExitCodes);
-  run_command->add_flag("--resume", line.resume, "continue the unfinished run in the run folder")->excludes(dry);
-  run_command->get_option("--trace")->excludes(dry);
-  add_rules_option(*run_command, line, "evaluate these rules too, in the same pass, and how much the members disagree");
-  add_evaluate_options(*evaluate_command, line);
-  add_combine_options(*combine_command, line, logs);
+  CommandTree tree;
+  tree.app.failure_message(explain_usage);
   try {
-    check_command(app, argc, argv);
+    check_command(tree.app, argc, argv);
     if (argc >= 2 && std::string_view(argv[1]) == "bench") become_bench(argv);
-    app.parse(argc, argv);
+    tree.app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kUsageExit;
+    return tree.app.exit(error) == 0 ? 0 : kUsageExit;
   } catch (const Error& error) {
     return explain(error, 0);
   }
-  set_log_level(logs, line.quiet, !line.debug_worker.empty());
+  set_log_level(tree.logs, tree.line.quiet, !tree.line.debug_worker.empty());
   std::optional<Interruption> interruption;
-  return execute(
-      [&] {
-        interruption.emplace();
-        if (*run_command && !dry_run) return run(line, *interruption);
-        if (*combine_command) return combine(line, *interruption);
-        if (*evaluate_command) return evaluate(line, *interruption);
-        if (*train_command) return train(line, *interruption);
-        if (*merge_command) return merge(line, *interruption);
-        if (*validate_command)
-          validate(line);
-        else
-          plan(line, *interruption);
-        return Outcome::complete;
-      },
-      interruption);
+  return execute([&] { return perform(tree, interruption.emplace()); }, interruption);
 }
 
 }  // namespace

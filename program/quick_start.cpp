@@ -14,6 +14,7 @@
 #include "common/atomic_file.hpp"
 #include "common/nearest.hpp"
 #include "common/values.hpp"
+#include "config/load.hpp"
 #include "config/overrides.hpp"
 #include "config/shorthand.hpp"
 #include "config/tree.hpp"
@@ -25,30 +26,16 @@ namespace {
 namespace fs = std::filesystem;
 using config::Tree;
 
-bool is_model(const fs::path& file) {
-  static constexpr std::array<std::string_view, 5> kEndings{".pt", ".pt2", ".ts", ".torchscript", ".onnx"};
-  return std::ranges::find(kEndings, file.extension().string()) != kEndings.end();
-}
-
-Tree members_of(const std::vector<fs::path>& files, const std::string& preprocess) {
+Tree list_of_members(const std::vector<fs::path>& files, const std::string& preprocess) {
   Tree list = Tree::list();
   for (const config::FileMember& member : config::members_for(files)) {
-    Tree model = Tree::map();
-    model.set("kind", Tree::plain(std::string(member.kind)));
-    model.set(member.key, Tree::text(member.file.string()));
     Tree map = Tree::map();
     map.set("name", Tree::text(member.name));
-    map.set("model", std::move(model));
+    map.set("model", model_of(member));
     if (!preprocess.empty()) map.set("input", Tree::text(preprocess));
     list.items.push_back(std::move(map));
   }
   return list;
-}
-
-std::vector<std::string> names_of_rules() {
-  std::vector<std::string> names;
-  for (const auto& entry : enum_names(CombineRule{})) names.emplace_back(entry.name);
-  return names;
 }
 
 /// Throws Error(usage) with those that there are.
@@ -60,6 +47,43 @@ void check_word(std::string_view option, const std::string& word, const std::vec
               near.empty() ? "" : fmt::format("did you mean '{}'?", near));
 }
 
+/// Writes the devices of --assign into the description, next to those that it has.
+void write_out_devices(Tree& root, const std::vector<std::string>& assign) {
+  if (assign.empty()) return;
+  const config::EnsembleSpec spec =
+      config::load_text(config::emit_yaml(root), "the description of these models", {{}, assign});
+  Tree devices = Tree::map();
+  for (const config::MemberSpec& member : spec.members) {
+    const bool chosen = !std::holds_alternative<config::AutoDevice>(member.device);
+    devices.set(member.name, chosen ? Tree::text(config::to_text(member.device)) : Tree::plain("auto"));
+  }
+  for (const char* key : {"assignment", "device_map"}) root.remove(key);
+  if (Tree* combine = root.find("combine"); combine != nullptr) combine->remove("device_map");
+  root.set("assignment", std::move(devices));
+}
+
+}  // namespace
+
+bool is_model(const fs::path& file) {
+  static constexpr std::array<std::string_view, 5> kEndings{".pt", ".pt2", ".ts", ".torchscript", ".onnx"};
+  return std::ranges::find(kEndings, file.extension().string()) != kEndings.end();
+}
+
+std::vector<std::string> rule_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : enum_names(CombineRule{})) names.emplace_back(entry.name);
+  return names;
+}
+
+bool names_models(const CommandLine& line) { return is_model(line.file); }
+
+Tree model_of(const config::FileMember& member) {
+  Tree model = Tree::map();
+  model.set("kind", Tree::plain(std::string(member.kind)));
+  model.set(member.key, Tree::text(member.file.string()));
+  return model;
+}
+
 Tree input_of(const fs::path& images) {
   const bool array = images.extension() == ".npy";
   Tree input = Tree::map();
@@ -68,9 +92,16 @@ Tree input_of(const fs::path& images) {
   return input;
 }
 
-}  // namespace
+Tree combine_by(const std::string& rule) {
+  Tree combine = Tree::map();
+  combine.set("rule", Tree::text(rule));
+  return combine;
+}
 
-bool names_models(const CommandLine& line) { return is_model(line.file); }
+void check_words(const CommandLine& line) {
+  check_word("--preprocess", line.preprocess, config::preset_names());
+  check_word("--rule", line.rule, rule_names());
+}
 
 std::string description_of_models(CommandLine& line) {
   std::vector<fs::path> files{line.file};
@@ -94,28 +125,27 @@ std::string description_of_models(CommandLine& line) {
   if (!fs::exists(line.images, ignored))
     throw Error(ErrorKind::usage, fmt::format("--images: there is no '{}'", line.images.string()), {},
                 "name a folder of pictures or an .npy file");
-  check_word("--preprocess", line.preprocess, config::preset_names());
-  check_word("--rule", line.rule, names_of_rules());
+  check_words(line);
   Tree root = Tree::map();
-  root.set("members", members_of(files, line.preprocess));
+  root.set("members", list_of_members(files, line.preprocess));
   root.set("input", input_of(line.images));
-  if (!line.rule.empty()) {
-    Tree combine = Tree::map();
-    combine.set("rule", Tree::text(line.rule));
-    root.set("combine", std::move(combine));
-  }
+  if (!line.rule.empty()) root.set("combine", combine_by(line.rule));
   // What is saved must be what runs.
   config::Violations violations;
   config::apply_overrides(root, std::exchange(line.overrides, {}), violations);
   violations.raise("the command line");
+  write_out_devices(root, std::exchange(line.assign, {}));
   return config::emit_yaml(root);
 }
 
-void save_description(const std::string& yaml, const fs::path& file) {
+void refuse_existing(const fs::path& file, const std::string& hint) {
   std::error_code ignored;
   if (fs::exists(file, ignored))
-    throw Error(ErrorKind::usage, fmt::format("{} exists already", file.string()), {},
-                "remove it first, or name another file with --save");
+    throw Error(ErrorKind::usage, fmt::format("{} exists already", file.string()), {}, hint);
+}
+
+void save_description(const std::string& yaml, const fs::path& file) {
+  refuse_existing(file, "remove it first, or name another file with --save");
   AtomicFile out(file);
   out.write(yaml);
   out.commit();

@@ -1,19 +1,42 @@
 // `tutti run a.pt b.pt --images photos`: a description of models that are named on the command line, without a file.
+// `tutti init` writes what it finds with the same parts.
 #pragma once
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
+#include "config/shorthand.hpp"
+#include "config/tree.hpp"
 #include "program/commands.hpp"
 
 namespace tutti::program {
 
-/// Whether the command line names models (.pt, .pt2, .onnx) instead of a description.
+/// Whether a file is called as models are whose ending tells the kind: .pt, .pt2, .onnx.
+bool is_model(const std::filesystem::path& file);
+
+/// Whether the command line names models instead of a description.
 bool names_models(const CommandLine& line);
 
-/// The description that such a command line stands for, as YAML, with its overrides, which `line` no longer has then.
-/// Throws Error(usage) if there are no images, a file is no model, or a word is not known.
+/// {kind: torchscript, path: a.pt}
+config::Tree model_of(const config::FileMember& member);
+/// {dataset: folder, path: photos}, or of an .npy file.
+config::Tree input_of(const std::filesystem::path& images);
+/// {rule: mean}
+config::Tree combine_by(const std::string& rule);
+
+/// Those that combine, as they are written.
+std::vector<std::string> rule_names();
+
+/// Throws Error(usage) if --preprocess or --rule is a word that does not exist.
+void check_words(const CommandLine& line);
+
+/// The description that such a command line stands for, as YAML, with its overrides and its --assign, which `line` no
+/// longer has then. Throws Error(usage) if there are no images, a file is no model, or a word is not known.
 std::string description_of_models(CommandLine& line);
+
+/// Throws Error(usage) if the file exists; `hint` says what to do then.
+void refuse_existing(const std::filesystem::path& file, const std::string& hint);
 
 /// Writes it to a file that does not exist yet. Throws Error(usage) if it does, or Error(failed).
 void save_description(const std::string& yaml, const std::filesystem::path& file);

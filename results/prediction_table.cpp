@@ -6,6 +6,7 @@
 #include <cassert>
 #include <cmath>
 #include <iterator>
+#include <utility>
 #include <vector>
 
 #include "common/unsigned_nan.hpp"
@@ -50,14 +51,32 @@ std::string csv_field(std::string_view text) {
   return quoted + "\"";
 }
 
-PredictionTable::PredictionTable(const std::filesystem::path& file, const Source& names, std::uint32_t width)
-    : file_(file), names_(names), shown_(std::min(width, kTableClasses)) {
-  lines_ = names_its_images(names) ? "file" : "image";
-  if (names.labelled()) lines_ += ",label";
-  for (std::uint32_t place = 1; place <= shown_; ++place) lines_ += fmt::format(",class_{0},score_{0}", place);
+PredictionTable::PredictionTable(const std::filesystem::path& file, const Source& names, std::uint32_t width,
+                                 std::vector<TableColumn> columns)
+    : file_(file), names_(names), width_(width), shown_(std::min(width, kTableClasses)), columns_(std::move(columns)) {
+  for (const TableColumn& column : columns_)
+    scored_.push_back(column.what == TableColumn::What::score_of ? class_of(column, names, width) : 0);
+  append_head();
   lines_ += '\n';
   file_.write(lines_);
   bytes_ = lines_.size();
+}
+
+void PredictionTable::append_head() {
+  if (columns_.empty()) {
+    lines_ = names_its_images(names_) ? "file" : "image";
+    if (names_.labelled()) lines_ += ",label";
+    for (std::uint32_t place = 1; place <= shown_; ++place) lines_ += fmt::format(",class_{0},score_{0}", place);
+    return;
+  }
+  const auto add = [&](const std::string& header) { lines_ += (lines_.empty() ? "" : ",") + csv_field(header); };
+  for (const TableColumn& column : columns_) {
+    if (column.what != TableColumn::What::scores_all) {
+      add(column.header);
+      continue;
+    }
+    for (std::uint32_t label = 0; label < width_; ++label) add(column.header + class_text(label));
+  }
 }
 
 void PredictionTable::write(const SegmentResult& result) {
@@ -67,7 +86,51 @@ void PredictionTable::write(const SegmentResult& result) {
   bytes_ += lines_.size();
 }
 
+void PredictionTable::append_column(std::size_t place, const SegmentResult& result, std::uint32_t image) {
+  using What = TableColumn::What;
+  const TableColumn& column = columns_[place];
+  const std::int64_t decided = result.predicted[image];
+  const std::span<const float> scores = result.values.subspan(std::size_t{image} * result.width, result.width);
+  const auto add_score = [&](std::size_t label) {
+    if (decided >= 0) fmt::format_to(std::back_inserter(lines_), "{}", unsigned_nan(scores[label]));
+  };
+  switch (column.what) {
+    case What::id:
+    case What::file:
+    case What::path:
+    case What::number:
+      lines_ += csv_field(image_text(column.what, names_, result.first + image));
+      break;
+    case What::label:
+      if (decided >= 0) append_class(decided);
+      break;
+    case What::class_:
+      if (decided >= 0) lines_ += std::to_string(decided);
+      break;
+    case What::score:
+      add_score(static_cast<std::size_t>(std::max<std::int64_t>(decided, 0)));
+      break;
+    case What::score_of:
+      add_score(scored_[place]);
+      break;
+    case What::scores_all:
+      for (std::uint32_t label = 0; label < width_; ++label) {
+        if (label > 0) lines_ += ',';
+        add_score(label);
+      }
+      break;
+  }
+}
+
 void PredictionTable::append_line(const SegmentResult& result, std::uint32_t image) {
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    if (i > 0) lines_ += ',';
+    append_column(i, result, image);
+  }
+  if (!columns_.empty()) {
+    lines_ += '\n';
+    return;
+  }
   const std::string name = names_.image_name(result.first + image);
   lines_ += name.empty() ? std::to_string(result.first + image) : csv_field(name);
   if (names_.labelled()) {
@@ -78,10 +141,12 @@ void PredictionTable::append_line(const SegmentResult& result, std::uint32_t ima
   lines_ += '\n';
 }
 
-void PredictionTable::append_class(std::int64_t label) {
+std::string PredictionTable::class_text(std::int64_t label) const {
   const std::string name = names_.class_name(static_cast<std::uint32_t>(label));
-  lines_ += name.empty() ? std::to_string(label) : csv_field(name);
+  return name.empty() ? std::to_string(label) : name;
 }
+
+void PredictionTable::append_class(std::int64_t label) { lines_ += csv_field(class_text(label)); }
 
 void PredictionTable::append_scores(std::span<const float> scores, std::int64_t predicted) {
   if (predicted < 0) {

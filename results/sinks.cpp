@@ -55,7 +55,8 @@ NpySink::NpySink(const std::filesystem::path& folder, const ResultForm& form, co
     spread_.emplace(folder / "spread.npy", NpyType::float32, all_sizes(form.images, *form.spread), unfinished);
   if (form.labels) labels_.emplace(folder / "labels.npy", NpyType::int64, std::vector{form.images}, unfinished);
   if (form.decided && form.decided->empty() && names != nullptr)
-    table_.emplace(folder / "predictions.csv", *names, static_cast<std::uint32_t>(elements_of(form.shape.value())));
+    table_.emplace(folder / "predictions.csv", *names, static_cast<std::uint32_t>(elements_of(form.shape.value())),
+                   form.columns);
   if (form.members.empty()) return;
   const std::filesystem::path members = folder / "members";
   std::error_code code;

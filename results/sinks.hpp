@@ -27,6 +27,7 @@ struct ResultForm {
   bool labels = false;           ///< the labels are kept too
   bool masks = false;            ///< check_masks() has passed: every image gets a picture of its classes, too
   std::optional<Dims> spread{};  ///< of the spread of one prediction; nothing if it was not asked for
+  std::vector<TableColumn> columns{};  ///< of predictions.csv, which have passed check_columns(); none: the usual ones
 };
 
 /// Throws Error(usage) if the member's name cannot be the name of a file.

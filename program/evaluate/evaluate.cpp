@@ -23,6 +23,7 @@
 #include "program/saved_labels.hpp"
 #include "program/say.hpp"
 #include "program/session.hpp"
+#include "program/table_option.hpp"
 #include "program/task_sink.hpp"
 #include "results/run_folder.hpp"
 #include "results/sinks.hpp"
@@ -40,6 +41,7 @@ class Evaluate {
         form_(form_of(hosting_, line.rules)),
         tasks_(open_tasks(hosting_.described)),
         session_("evaluate", line, interruption, for_largest_task(), *tasks_.front().source, held_scores()) {
+    columns_ = columns_of(line);
     warn_of(ignored_weights(hosting_.described, form_.rules));
     if (!line.picture.empty()) check_picture(line.picture);
   }
@@ -73,6 +75,11 @@ class Evaluate {
   void check() {
     const std::vector<MemberStatus> models = session_.ensemble().status().members;
     check_widths(tasks_, models, form_.members, !form_.rules.empty());
+    for (const EvaluationTask& task : tasks_)
+      if (!columns_.empty()) {
+        const Evaluation evaluation(form_for(models), task.head_or_null());
+        check_table(columns_, !form_.rules.empty() && evaluation.has_classes(), *task.source, classes_of(task));
+      }
     for (const EvaluationTask& task : tasks_)
       if (!task.head && task.class_names.empty()) warn_of(doubts(hosting_.described, *task.source, models));
   }
@@ -164,7 +171,7 @@ class Evaluate {
                              task.source->count(), next);
     EvaluatingSink evaluating(evaluation, folder, task.source->count(), next);
     if (!form_.rules.empty() && evaluation.has_classes())
-      evaluating.add_table(folder / "predictions.csv", *task.source, classes_of(task));
+      evaluating.add_table(folder / "predictions.csv", *task.source, classes_of(task), columns_);
     Progress progress(style_for(stderr, line_.quiet), task.name, task.source->count(), 0,
                       [this] { return session_.ensemble().status(); }, {number, tasks_.size()});
     TaskSink sink(evaluating, progress);
@@ -206,6 +213,7 @@ class Evaluate {
   const CommandLine& line_;
   const Hosting hosting_;
   const EvaluationForm form_;
+  std::vector<images::TableColumn> columns_;  ///< of --csv
   std::vector<EvaluationTask> tasks_;
   Session session_;
 };

@@ -1,5 +1,7 @@
 #include "program/evaluate/evaluating_sink.hpp"
 
+#include <utility>
+
 namespace tutti::program {
 
 EvaluatingSink::EvaluatingSink(Evaluation& evaluation, const std::filesystem::path& folder, std::uint64_t images,
@@ -10,8 +12,9 @@ EvaluatingSink::EvaluatingSink(Evaluation& evaluation, const std::filesystem::pa
                           std::vector{images, std::uint64_t{images::kDisagreementColumns}}, unfinished);
 }
 
-void EvaluatingSink::add_table(const std::filesystem::path& file, const Source& names, std::uint32_t classes) {
-  table_.emplace(file, names, classes);
+void EvaluatingSink::add_table(const std::filesystem::path& file, const Source& names, std::uint32_t classes,
+                               std::vector<images::TableColumn> columns) {
+  table_.emplace(file, names, classes, std::move(columns));
 }
 
 void EvaluatingSink::write(const SegmentResult& result) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <vector>
 
 #include <tutti/images.hpp>
 #include <tutti/predictions.hpp>
@@ -27,8 +28,9 @@ class EvaluatingSink final : public Sink {
 
   /// Also writes `file`, a table of the members' predictions and those of the first rule, which must exist. `names`,
   /// the source of these images, outlives the sink. Call it before the first segment, with the number of classes of the
-  /// evaluation.
-  void add_table(const std::filesystem::path& file, const Source& names, std::uint32_t classes);
+  /// evaluation. `columns` as of images::PredictionTable.
+  void add_table(const std::filesystem::path& file, const Source& names, std::uint32_t classes,
+                 std::vector<images::TableColumn> columns);
 
   void write(const SegmentResult& result) override;
   /// Throws Error(failed) that names the file.

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <vector>
 
 #include "common/axis.hpp"
 #include "common/counted.hpp"
@@ -26,6 +27,7 @@
 #include "program/scoreboard.hpp"
 #include "program/session.hpp"
 #include "program/summary.hpp"
+#include "program/table_option.hpp"
 #include "results/masks.hpp"
 #include "results/result_files.hpp"
 #include "results/sinks.hpp"
@@ -120,6 +122,7 @@ class Run {
  public:
   Run(const CommandLine& line, Interruption& interruption)
       : interruption_(interruption), session_("run", line, false, interruption) {
+    columns_ = columns_of(line);
     find_journal(line.resume);
     header_ = {session_.source().count(), session_.spec().segment_images,
                static_cast<std::uint32_t>(session_.spec().members.size()),
@@ -188,11 +191,18 @@ class Run {
     const std::vector<MemberStatus> members = session_.ensemble().status().members;
     if (tiling() != nullptr) check_tiles(session_.spec(), session_.source(), members);
     check_masks(session_.spec(), session_.ensemble().status(), session_.folder());
+    if (!columns_.empty()) check_columns(members.front().width());
     if (has_classes(session_.spec().combine.over)) check_classes(session_.source(), members);
     check_labels(session_.spec().combine, session_.spec().input, session_.source(), members);
     if (rules_) rules_->check(session_.source(), members);
     check_named_classes(session_.spec(), members);
     warn_of(doubts(session_.spec(), session_.source(), members));
+  }
+
+  /// Tiles are put together again, and have no table.
+  void check_columns(std::uint32_t classes) {
+    const std::optional<Dims> places = decided(session_.spec().combine, session_.ensemble().status());
+    check_table(columns_, tiling() == nullptr && places && places->empty(), session_.source(), classes);
   }
 
   void predict() {
@@ -231,7 +241,9 @@ class Run {
     const std::filesystem::path& folder = session_.folder();
     if (!continues) images::remove_unfinished(folder);
     const bool labelled = session_.source().labelled();
-    files_.emplace(folder, result_form(session_.spec(), status, header_.images, labelled), session_.source(), tiling(),
+    images::ResultForm form = result_form(session_.spec(), status, header_.images, labelled);
+    form.columns = columns_;
+    files_.emplace(folder, form, session_.source(), tiling(),
                    tile_labels(session_.spec(), session_.source(), status.members), continues);
     EvaluatingSink* rules = nullptr;
     if (rules_) {
@@ -338,6 +350,7 @@ class Run {
 
   Interruption& interruption_;
   Session session_;
+  std::vector<images::TableColumn> columns_;  ///< of --csv
   std::optional<RuleEvaluation> rules_;
   std::optional<images::Journal> journal_;
   std::optional<RunFiles> files_;

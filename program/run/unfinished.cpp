@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <system_error>
+#include <utility>
 
 #include "common/counted.hpp"
 #include "coordinator/plan/fingerprint.hpp"
@@ -82,7 +83,13 @@ std::string resume_command(const CommandLine& line, const std::filesystem::path&
   for (const std::string& assignment : line.overrides) text += " " + quoted(assignment);
   if (!named) text += " " + quoted(fmt::format("output={}", folder.string()));
   for (const std::string& assignment : line.assign) text += " --assign " + quoted(assignment);
-  if (!line.rules.empty()) text += " --rules " + quoted(line.rules);
+  const std::pair<const char*, std::string> options[]{{"--images", line.images.string()},
+                                                      {"--preprocess", line.preprocess},
+                                                      {"--rule", line.rule},
+                                                      {"--rules", line.rules},
+                                                      {"--csv", line.csv}};
+  for (const auto& [option, value] : options)
+    if (!value.empty()) text += fmt::format(" {} {}", option, quoted(value));
   if (!line.worker.empty()) text += " --worker " + quoted(line.worker.string());
   return text + " --resume";
 }

@@ -241,7 +241,7 @@ TEST_CASE("wrong values of a member are refused with what they must be") {
   CHECK(with("copy_input: 'true'") == "e.yaml:1:54: 'copy_input' must be true or false, not the text 'true'");
   CHECK(with("output: logit") ==
         "e.yaml:1:50: 'output' must be probabilities, logits, features or values, not 'logit'; did you mean 'logits'?");
-  CHECK(with("train: 3") == "e.yaml:1:49: 'train' must be a map of keys and values, not '3'");
+  CHECK(with("train: 3") == "e.yaml:1:49: 'train' of a member must be a map of keys and values, not '3'");
   CHECK(with("train: {epochs: 0}") == "e.yaml:1:58: 'epochs' must be a whole number of at least 1, not '0'");
   CHECK(with("train: {batch_images: 4294967296}") ==
         "e.yaml:1:64: 'batch_images' must be a whole number of at most 4294967295, not '4294967296'");

@@ -99,6 +99,37 @@ TEST_CASE("a processor that does more is rejected with the name of the key") {
   CHECK(contains(error_of([&] { processor_input(folder.path()); })->message(), "is a Git LFS pointer"));
 }
 
+TEST_CASE("plain processors of other classes are read if they are asked for with the defaults of their classes") {
+  const ModelFolder folder;
+  const auto plain = [&](const std::string& keys) {
+    folder.put("{" + keys + R"(, "image_mean": [0.5], "image_std": [0.25]})");
+    return processor_input(folder.path(), config::ProcessorClasses::plain)->resize;
+  };
+  const std::string size = R"("size": {"height": 32, "width": 30}, )";
+  CHECK(plain(size + R"("image_processor_type": "ViTImageProcessorFast")") ==
+        Resize{ResizeRule::exact, 32, 30, 0, 0, Interpolation::bilinear});
+  CHECK(plain(size + R"("feature_extractor_type": "SiglipFeatureExtractor")").interpolation == Interpolation::bicubic);
+  CHECK(plain(R"("size": {"shortest_edge": 32}, "image_processor_type": "BitImageProcessor")") ==
+        Resize{ResizeRule::shorter, 32, 32, 32, 32, Interpolation::bicubic, CropRounding::floor});
+  CHECK(plain(R"("size": 32)") == Resize{ResizeRule::exact, 32, 32, 0, 0, Interpolation::bilinear});  // an old file
+  // ConvNeXt makes small images larger before it crops them: 64 / 0.875.
+  CHECK(plain(R"("size": {"shortest_edge": 64}, "image_processor_type": "ConvNextImageProcessor")") ==
+        Resize{ResizeRule::shorter, 73, 73, 64, 64, Interpolation::bilinear, CropRounding::floor});
+  CHECK(plain(R"("size": {"shortest_edge": 384}, "image_processor_type": "ConvNextImageProcessor")") ==
+        Resize{ResizeRule::exact, 384, 384, 0, 0, Interpolation::bilinear});
+  const auto refusal = [&](const std::string& keys) {
+    folder.put("{" + keys + "}");
+    return error_of([&] { processor_input(folder.path(), config::ProcessorClasses::plain); })->message();
+  };
+  CHECK(contains(refusal(R"("image_processor_type": "LevitImageProcessor")"), "which may do more than resize"));
+  CHECK(contains(refusal(R"("image_processor_type": "ViTOtherProcessor")"), "which may do more than resize"));
+  CHECK(contains(refusal(R"("image_processor_type": "BeitImageProcessor", "size": 32)"),
+                 "'do_center_crop' is missing, and its default differs"));
+  CHECK(contains(refusal(R"("size": 32, "rescale_offset": true)"), "'rescale_offset' is true"));
+  CHECK(contains(refusal(R"("size": 32, "crop_pct": 0)"), "'crop_pct' is 0"));
+  CHECK(contains(folder.refusal(R"("image_processor_type": "ViTImageProcessor")").message(), "not CLIP's"));
+}
+
 config::EnsembleSpec towers(const ModelFolder& folder, const std::string& member, const std::string& rest) {
   return config::load_text("members: [{name: a, model: {kind: clip-vit, path: " + folder.path().string() + "}" +
                                member + "}]\ncombine: {over: features}\n" + rest,

@@ -33,6 +33,12 @@ foreach(text IN LISTS texts)
 endforeach()
 
 run(${SCRATCH}/moved/bin/tutti --version)
+foreach(file bash-completion/completions/tutti zsh/site-functions/_tutti fish/vendor_completions.d/tutti.fish
+    tutti/ensemble.schema.json)
+  if(NOT EXISTS ${SCRATCH}/moved/share/${file})
+    message(FATAL_ERROR "share/${file} was not installed")
+  endif()
+endforeach()
 foreach(file README.md docs/configuration.md examples/embed/CMakeLists.txt config/digits.yaml config/examples/fake.yaml)
   if(NOT EXISTS ${SCRATCH}/moved/share/doc/tutti/${file})
     message(FATAL_ERROR "share/doc/tutti/${file} was not installed")

@@ -38,6 +38,37 @@ struct Pets : Workplace {
   }
 };
 
+TEST_CASE("the table of a run and of an evaluation has the columns of --csv") {
+  const Pets place;
+  const Finished run(place, {"run", "e.yaml", "--csv", "image=path,breed=label"});
+  CAPTURE(run.err());
+  CHECK(run.code == 0);
+  const std::string table = place.read("out/predictions.csv");
+  CHECK(table.starts_with("image,breed\ncat/1.jpg,"));
+  CHECK(std::count(table.begin(), table.end(), ',') == 8 + 1);  // one is in the name of a file
+  CHECK(Finished(place, {"evaluate", "e.yaml", "output=ev", "--csv", "number,classes"}).code == 0);
+  CHECK(place.read("ev/predictions.csv").starts_with("number,cat,dog,emu\n0,"));
+}
+
+TEST_CASE("columns of --csv that cannot be are refused before anything is predicted") {
+  const Pets place;
+  const auto refusal = [&](std::vector<std::string> words) {
+    const Finished run(place, std::move(words));
+    CHECK(run.code == 2);
+    CHECK_FALSE(place.has("out/predictions.npy"));
+    return run.err();
+  };
+  CHECK(contains(refusal({"run", "e.yaml", "--csv", "id,breed"}), "--csv: there is no column 'breed'"));
+  // cat/1.jpg and dog/1.png
+  CHECK(contains(refusal({"run", "e.yaml", "--csv", "id,label"}), "--csv: two images would be called '1'"));
+  CHECK(contains(refusal({"evaluate", "e.yaml", "--csv", "path,score:dgo"}), "did you mean 'dog'?"));
+  const char* needs = "--csv needs predictions of one class per image, and these are not";
+  CHECK(contains(refusal({"run", "e.yaml", "combine.rule=none", "--csv", "path,label"}), needs));
+  CHECK(contains(refusal({"evaluate", "e.yaml", "combine.rule=none", "--csv", "path,label"}), needs));
+  CHECK(contains(refusal({"run", "e.yaml", "combine.activation=sigmoid", "input.path=pets/cat", "--csv", "id,label"}),
+                 needs));
+}
+
 TEST_CASE("a folder of images is predicted and a table with names and classes is written") {
   const Pets place;
   const Finished run(place, {"run", "e.yaml"});

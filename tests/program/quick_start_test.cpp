@@ -54,6 +54,23 @@ TEST_CASE("models on the command line stand for a description that can be read")
   CHECK(spec.batch_images == 4);
 }
 
+TEST_CASE("devices of the command line are part of the description") {
+  const Place place;
+  CommandLine line = place.line("a.pt", {"b.onnx", "c.pt2", "assignment=[cpu:1, -1, null]"});
+  line.assign = {"a=cpu:0", "2=cuda:1"};
+  const auto spec = config::load_text(program::description_of_models(line), "test");
+  CHECK(line.assign.empty());
+  CHECK(config::to_text(spec.members[0].device) == "cpu:0");
+  CHECK(config::to_text(spec.members[1].device) == "cpu");
+  CHECK(config::to_text(spec.members[2].device) == "cuda:1");
+  CommandLine one = place.line("a.pt", {"b.onnx", "device_map=cpu:1"});
+  one.assign = {"b=cpu:0"};
+  CHECK(config::to_text(config::load_text(program::description_of_models(one), "test").members[0].device) == "cpu:1");
+  CommandLine wrong = place.line("a.pt");
+  wrong.assign = {"z=cpu"};
+  CHECK(refusal(wrong) == "command line: '--assign z=cpu': --assign names 'z', which is not a member");
+}
+
 TEST_CASE("an array of images is one") {
   const Place place;
   CommandLine line = place.line("a.pt");

@@ -33,9 +33,10 @@ struct Named : Source {
 };
 
 /// One image at place 3 of `names`.
-std::string table_of(const Source& names, const std::vector<float>& scores, std::int64_t predicted) {
+std::string table_of(const Source& names, const std::vector<float>& scores, std::int64_t predicted,
+                     std::vector<images::TableColumn> columns = {}) {
   const TemporaryFolder folder;
-  images::PredictionTable table(folder / "p.csv", names, static_cast<std::uint32_t>(scores.size()));
+  images::PredictionTable table(folder / "p.csv", names, static_cast<std::uint32_t>(scores.size()), std::move(columns));
   const std::array<std::int64_t, 1> labels{2};
   SegmentResult result;
   result.first = 3;
@@ -73,6 +74,66 @@ TEST_CASE("an image without a prediction has empty fields and NaN comes last") {
   CHECK(table_of(Named(false, false), {nan, nan}, -1) == "image,class_1,score_1,class_2,score_2\n3,,,,\n");
   CHECK(table_of(Named(false, false), {nan, 0.5F, 1}, 1) ==
         "image,class_1,score_1,class_2,score_2,class_3,score_3\n3,1,0.5,2,1,0,nan\n");
+}
+
+std::string with_columns(const char* list, const Source& names, std::int64_t predicted = 1) {
+  return table_of(names, {0.25F, 0.75F, 0}, predicted, images::parse_columns(list));
+}
+
+TEST_CASE("a table has the columns that were asked for under the headers that were chosen") {
+  const Named named(true, true);
+  const Named bare(false, false);
+  CHECK(with_columns("id,label", named) == "id,label\n\"b, \"\"3\"\"\",B\n");
+  CHECK(with_columns("image_id=file,breed=class", named) == "image_id,breed\n\"b, \"\"3\"\".jpg\",1\n");
+  CHECK(with_columns("path,number,score", named) == "path,number,score\n\"a/b, \"\"3\"\".jpg\",3,0.75\n");
+  CHECK(with_columns("id,classes", bare) == "id,0,1,2\n3,0.25,0.75,0\n");
+  CHECK(with_columns("number,c=classes", named) == "number,cA,cB,cC\n3,0.25,0.75,0\n");
+  CHECK(with_columns("number,label=score:A", named) == "number,label\n3,0.25\n");
+  CHECK(with_columns("score:B,x=score:2", named) == "B,x\n0.75,0\n");
+  CHECK(with_columns("id,label", bare) == "id,label\n3,1\n");
+  // Without a prediction the fields are empty.
+  CHECK(with_columns("number,label,class,score,score:A,c=classes", named, -1) ==
+        "number,label,class,score,A,cA,cB,cC\n3,,,,,,,\n");
+}
+
+Error refusal_of(const char* list) {
+  const auto error = error_of([&] { images::parse_columns(list); });
+  REQUIRE_MESSAGE(error, list);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(contains(error->detail(), "columns are id, file, path, number, label, class, score, classes and score:CLASS"));
+  return *error;
+}
+
+TEST_CASE("columns that do not exist or are there twice are refused with those that there are") {
+  CHECK(refusal_of("id,lable").message() == "--csv: there is no column 'lable'");
+  CHECK(refusal_of("id,lable").hint() == "did you mean 'label'?");
+  CHECK(refusal_of("id,breed=dog").message() == "--csv: there is no column 'dog'");
+  CHECK(refusal_of("id,").message() == "--csv: '' is not a column");
+  CHECK(refusal_of("id,=label").message() == "--csv: '=label' is not a column");
+  CHECK(refusal_of("id,x=").message() == "--csv: 'x=' is not a column");
+  CHECK(refusal_of("id,score:").message() == "--csv: there is no column 'score:'");
+  CHECK(refusal_of("id,id=label").message() == "--csv: two columns would be called 'id'");
+  CHECK(refusal_of("classes,classes").message() == "--csv: 'classes' is there twice");
+}
+
+TEST_CASE("columns that do not fit the images or the classes are refused") {
+  const auto refusal = [](const char* list, const Source& names) {
+    const auto error = error_of([&] { images::check_columns(images::parse_columns(list), names, 3); });
+    return error ? error->what() : std::string("nothing");
+  };
+  CHECK(refusal("id,label,score:A", Named(true, true)) == "nothing");
+  CHECK(
+      refusal("id,score:Z", Named(true, true)) ==
+      "--csv: there is no class 'Z'\n  detail: the classes are A, B, C\n  hint: name a class as 'classes' does, or by "
+      "its number");
+  CHECK(contains(refusal("id,score:3", Named(false, true)), "the classes have no names, only the numbers 0 to 2"));
+  struct Alike : Named {
+    Alike() : Named(true, true) {}
+    std::string image_name(std::uint64_t index) const override { return std::to_string(index % 60) + "/a.jpg"; }
+  };
+  CHECK(contains(refusal("id,label", Alike()), "--csv: two images would be called 'a'\n  detail: 0/a.jpg and 1/a.jpg"));
+  CHECK(contains(refusal("file,label", Alike()), "two images would be called 'a.jpg'"));
+  CHECK(refusal("path,label", Alike()) == "nothing");  // as in the usual table
 }
 
 TEST_CASE("fields are quoted if a reader would misunderstand them") {

@@ -24,7 +24,8 @@ struct Place {
 /// outside and includes only <tutti/...>. bench and tests see everything.
 const std::vector<Place>& places() {
   static const std::vector<std::string_view> decide{"config/", "common/wire/", "common/"};
-  static const std::vector<std::string_view> everything{"program/run/",
+  static const std::vector<std::string_view> everything{"program/init/",
+                                                        "program/run/",
                                                         "program/evaluate/",
                                                         "program/merge/",
                                                         "program/",
@@ -74,8 +75,10 @@ const std::vector<Place>& places() {
        {"coordinator/pool/", "coordinator/plan/", "coordinator/observe/", "coordinator/decide/", "results/", "images/",
         "config/", "common/"},
        true},
-      {"program/main.cpp", program_and({"program/run/", "program/evaluate/", "program/merge/", "program/"}), true},
+      {"program/main.cpp",
+       program_and({"program/init/", "program/run/", "program/evaluate/", "program/merge/", "program/"}), true},
       {"program/commands.cpp", program_and({"program/evaluate/", "program/"}), true},
+      {"program/init/", program_and({"program/"}), true},
       {"program/run/", program_and({"program/evaluate/", "program/"}), true},
       {"program/evaluate/", program_and({"common/wire/", "program/"}), true},
       {"program/merge/", program_and({"program/evaluate/", "program/"}), true},
@@ -113,7 +116,9 @@ const std::vector<Owner>& owners() {
       {"fmt/",
        {"common/", "config/", "images/", "results/", "merge/", "worker/", "coordinator/", "program/", "bench/",
         "tests/"}},
-      {"CLI/", {"program/main.cpp", "program/unknown_option.hpp", "bench/", "tests/chaos/"}},
+      {"CLI/",
+       {"program/main.cpp", "program/command_tree.", "program/completion.", "program/unknown_option.hpp", "bench/",
+        "tests/chaos/"}},
       {"hwloc", {"coordinator/plan/"}},
       {"jpeglib.h", {"images/codecs.cpp"}},
       {"jerror.h", {"images/codecs.cpp"}},

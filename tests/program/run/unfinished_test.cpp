@@ -107,6 +107,16 @@ TEST_CASE("the command that continues a run can be typed as it is printed") {
   line.file = "e.yaml";
   line.worker = "/opt/tutti-worker";
   CHECK(resume_command(line, "runs/0007", true) == "tutti run e.yaml --worker /opt/tutti-worker --resume");
+  line = {};
+  line.file = "a.pt";
+  line.overrides = {"b.pt"};
+  line.images = "my photos";
+  line.preprocess = "clip";
+  line.rule = "vote";
+  line.csv = "id,label";
+  CHECK(resume_command(line, "runs/0007", false) ==
+        "tutti run a.pt b.pt output=runs/0007 --images 'my photos' --preprocess clip --rule vote --csv id,label "
+        "--resume");
 }
 
 }  // namespace

@@ -1,0 +1,79 @@
+// `tutti init` and `--save` as a user calls them. tests/python/init_end_to_end.py has real models.
+#include <doctest/doctest.h>
+
+#include <filesystem>
+
+#include "tests/common/error_of.hpp"
+#include "tests/integration/programs.hpp"
+
+namespace tutti::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Files that are called like models, and a picture.
+struct Named : Workplace {
+  Named() {
+    fs::create_directories(*this / "models");
+    fs::create_directories(*this / "photos");
+    write("models/a.pt", "x");
+    write("models/b.pt", "x");
+    fs::copy_file(fs::path(TUTTI_ENCODED_IMAGES) / "plain.jpg", *this / "photos/1.jpg");
+  }
+};
+
+TEST_CASE("init writes a description that is valid and never replaces one without being told") {
+  const Named place;
+  const Finished init(place, {"init", "models/", "photos/", "--no-start", "-q", "--rule", "vote"});
+  CAPTURE(init.err());
+  CHECK(init.code == 0);
+  CHECK(init.err().empty());
+  CHECK(init.out() == "wrote ensemble.yaml: 2 members, 1 picture\nnext: tutti run ensemble.yaml\n");
+  CHECK(Finished(place, {"validate", "ensemble.yaml"}).out() ==
+        "ensemble.yaml is valid: 2 members, vote over probabilities\n");
+  place.write("ensemble.yaml", "mine");
+  const Finished again(place, {"init", "models", "photos", "--no-start"});
+  CHECK(again.code == 2);
+  CHECK(again.err() ==
+        "tutti: ensemble.yaml exists already\n  hint: name another file with --output, or replace this one with "
+        "--force\n");
+  CHECK(place.read("ensemble.yaml") == "mine");
+  CHECK(Finished(place, {"init", "models", "photos", "--no-start", "-o", "other.yaml"}).code == 0);
+  CHECK(place.has("other.yaml"));
+  CHECK(Finished(place, {"init", "models", "photos", "--no-start", "--force", "--preprocess", "clip"}).code == 0);
+  CHECK(contains(place.read("ensemble.yaml"), "defaults:\n  input: \"clip\"\n"));
+}
+
+TEST_CASE("init says which models could not be started and writes a description still") {
+  const Named place;
+  const Finished init(place, {"init", "models", "photos"});
+  CAPTURE(init.err());
+  CHECK(init.code == 0);
+  CHECK(contains(init.err(), "starting 2 models once, one by one, to see what they output\n"));
+  CHECK(contains(init.out(), "\n  a could not be started: "));
+  CHECK(contains(init.out(), "\nits comments say what to correct before it can run\n"));
+  CHECK(contains(place.read("ensemble.yaml"),
+                 "# - b could not be started, so the run will fail until this is corrected"));
+  CHECK(Finished(place, {"validate", "ensemble.yaml"}).code == 0);
+}
+
+TEST_CASE("init refuses words that it does not know before it looks") {
+  const Named place;
+  CHECK(contains(Finished(place, {"init", "nowhere", "--preprocess", "imagnet"}).err(),
+                 "--preprocess does not know 'imagnet'"));
+  CHECK(contains(Finished(place, {"init", "nowhere", "--rule", "vot"}).err(), "--rule does not know 'vot'"));
+  const Finished nothing(place, {"init"});
+  CHECK(nothing.code == 2);
+  CHECK(contains(nothing.err(), "places is required"));
+}
+
+TEST_CASE("what is saved has the devices of the command line") {
+  const Named place;
+  const Finished saved(place, {"validate", "models/a.pt", "models/b.pt", "--images", "photos", "--assign", "b=cpu:0",
+                               "--save", "saved.yaml"});
+  CHECK(saved.code == 0);
+  CHECK(place.read("saved.yaml").ends_with("assignment:\n  a: auto\n  b: \"cpu:0\"\n"));
+}
+
+}  // namespace
+}  // namespace tutti::test
