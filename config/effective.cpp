@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "config/input.hpp"
 #include "config/yaml.hpp"
 
 namespace tutti::config {
@@ -201,6 +202,12 @@ void set_labels(Tree& map, const InputSpec& input) {
   if (input.ignore_index) map.set("ignore_index", number(*input.ignore_index));
 }
 
+void set_decoding(Tree& map, const InputSpec& input) {
+  if (!input.tiles) map.set("jpeg_scaling", boolean(input.jpeg_scaling));
+  map.set("orientation", name_of(input.orientation));
+  if (input.decode_threads != 0) map.set("decode_threads", number(input.decode_threads));
+}
+
 void set_keys_of_dataset(Tree& map, const InputSpec& input) {
   switch (input.dataset) {
     case Dataset::digits:
@@ -221,9 +228,7 @@ void set_keys_of_dataset(Tree& map, const InputSpec& input) {
       set_labels(map, input);
       set_resize(map, input.resize);
       map.set("on_broken", name_of(input.on_broken));
-      if (!input.tiles) map.set("jpeg_scaling", boolean(input.jpeg_scaling));
-      map.set("orientation", name_of(input.orientation));
-      if (input.decode_threads != 0) map.set("decode_threads", number(input.decode_threads));
+      set_decoding(map, input);
       return;
     case Dataset::random:
       map.set("count", number(input.count));
@@ -231,7 +236,9 @@ void set_keys_of_dataset(Tree& map, const InputSpec& input) {
       set_form(map, input);
       return;
     case Dataset::memory:
-      set_form(map, input);
+      if (!resizes_pictures(input)) return set_form(map, input);
+      set_resize(map, input.resize);
+      set_decoding(map, input);
       return;
   }
 }

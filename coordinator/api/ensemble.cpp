@@ -106,7 +106,7 @@ class Ensemble::Impl {
     FittedSource fitted = fit(source);
     Prediction prediction(fitted.source(), sink, accumulator_, pool_.outputs(), class_axis(), trace_.get());
     pool_.exchange().drive(std::make_shared<Stream>(prediction, TaskKind::predict, all_members()));
-    say_unturned(source);
+    say_unturned(fitted.source());
   }
 
   Predictions predict(const std::unique_ptr<Source>& source) {
@@ -140,7 +140,7 @@ class Ensemble::Impl {
     TrainResult result{weight_files(folder)};
     pool_.command(ByRank<control::Message>(result.weights.size(), control::BeginTraining{}));
     train_epochs(fitted.source(), learns, on_epoch);
-    say_unturned(source);
+    say_unturned(fitted.source());
     ByRank<control::Message> save;
     for (const auto& file : result.weights) save.push_back(control::Save{file.string()});
     pool_.command(std::move(save));
@@ -307,6 +307,10 @@ Ensemble::Ensemble(const Spec& spec, Options options) : impl_(std::make_unique<I
 Ensemble::~Ensemble() = default;
 Predictions Ensemble::predict(const Images& images) { return impl_->predict(images::make_memory(images)); }
 std::future<Predictions> Ensemble::submit(const Images& images) { return impl_->submit(images::make_memory(images)); }
+Predictions Ensemble::predict(const EncodedImages& images) { return impl_->predict(images::make_memory(images)); }
+std::future<Predictions> Ensemble::submit(const EncodedImages& images) {
+  return impl_->submit(images::make_memory(images));
+}
 Predictions Ensemble::predict(const Samples& samples) { return impl_->predict(images::make_memory(samples)); }
 std::future<Predictions> Ensemble::submit(const Samples& samples) {
   return impl_->submit(images::make_memory(samples));

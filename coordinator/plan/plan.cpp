@@ -63,7 +63,7 @@ Plan frame_of(const config::EnsembleSpec& spec, const Machine& machine, const In
   plan.arena = {spec.slots, spec.segment_images, arrays_of(input)};
   plan.input = input;
   const config::InputSpec& whole = whole_input(spec, options);
-  if (whole.dataset == config::Dataset::folder)
+  if (whole.dataset == config::Dataset::folder || config::resizes_pictures(whole))
     plan.decode_threads = whole.tiles ? 1 : images::decode_threads(whole.decode_threads);
   plan.turns_pictures = whole.orientation == Orientation::exif;
   plan.saves_members = spec.save_members || spec.combine.rule == CombineRule::none;
@@ -86,7 +86,7 @@ std::optional<MemberInput> input_of(const config::MemberSpec& member, const conf
   MemberInput input;
   if (member.input) {
     input = *member.input;
-  } else if (workers_prepare(spec, whole) && whole.dataset != config::Dataset::memory) {
+  } else if (workers_prepare(spec, whole) && !config::is_prepared(whole)) {
     input.mean = whole.preprocess.mean;
     input.std = whole.preprocess.std;
   }

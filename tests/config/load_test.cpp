@@ -116,6 +116,7 @@ TEST_CASE("the configuration in effect is read back as an equal one") {
       load_one("input: {dataset: cifar10, path: 'a b, #c', limit: 3}\nassignment: cuda:GPU-1a\noutput: 'null'"));
   check_effective(load_one("input: {dataset: npy, images: x, labels: y, layout: nhwc, classes: 10}\nassignment: 1"));
   check_effective(load_one("input: {dataset: folder, path: d}"));
+  check_effective(load_one("input: {resize: 40, crop: 30, orientation: exif, decode_threads: 2}"));
   check_effective(
       load_one("input: {dataset: folder, path: d, resize: [40, 50], crop: 30, interpolation: nearest, on_broken: skip, "
                "crop_rounding: floor, orientation: exif, decode_threads: 2, jpeg_scaling: true, limit: 7, preprocess: "

@@ -212,7 +212,7 @@ TEST_CASE("a source is fitted to the planes of an ensemble or rejected") {
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == "memory gives images of 3x8x9, but the ensemble takes 3x8x8");
-  CHECK(error->detail() == "its 'input' is a folder, whose pictures become: shorter side 9, centre 8x8, bicubic");
+  CHECK(error->detail() == "its 'input' makes of a picture: shorter side 9, centre 8x8, bicubic");
   CHECK(error->hint() == "give images of this shape, or each member an 'input' with 'resize'");
   const std::vector<float> floats(3 * 8 * 8);
   const auto of_floats = images::make_memory(Images(std::span(floats), {3, 8, 8}));
