@@ -51,7 +51,7 @@ const std::vector<KeyOfDatasets>& keys_of_datasets() {
       {"on_broken", {folder}},
       {"decode_threads", {folder, memory}},
       {"jpeg_scaling", {folder, memory}},
-      {"tiles", {npy, folder}},
+      {"tiles", {npy, folder, memory}},
   };
   return rows;
 }
@@ -137,10 +137,33 @@ void read_preprocess(Fields& fields, const InputSpec& input, Preprocess& preproc
   check("std", preprocess.std.size());
 }
 
+/// The samples have the shape of a tile and the channels of the inputs, which may come in any size.
+void read_tiles_of_memory(Fields& fields, bool of_images, InputSpec& input, Violations& violations) {
+  if (fields.find("tiles") == nullptr) return;
+  if (!of_images && input.tensors.size() != 1)
+    return fields.refuse("inputs", "'tiles' are cut from one tensor; write 'inputs: {x: {shape: [1, 64, 64]}}'");
+  Dims dims = of_images ? input.shape.layout().dims : input.tensors.front().layout.dims;
+  if (dims.size() < 2 || dims.size() > 1 + kMaxTiledAxes)
+    return fields.refuse("inputs", fmt::format("'tiles' are cut along 1 to {} axes after the channels, and the tensor "
+                                               "has {}",
+                                               kMaxTiledAxes, counted(dims.size(), "axis")));
+  input.tiles = read_tiles(fields, dims.size() - 1, violations);
+  if (!input.tiles) return;
+  for (std::size_t axis = 1; axis < dims.size(); ++axis)
+    dims[axis] = input.tiles->size.size() == 1 ? input.tiles->size.front() : input.tiles->size[axis - 1];
+  if (of_images)
+    input.shape = {dims[0], dims[1], dims[2]};
+  else
+    input.tensors.front().layout.dims = std::move(dims);
+}
+
 /// Samples that come through the API: arrays of one shape, or with `resize` encoded pictures of any size.
 void read_memory(Fields& fields, bool of_images, InputSpec& input, Violations& violations) {
   if (of_images && fields.find("resize") != nullptr) {
     fields.refuse("shape", "'resize' makes the shape of encoded pictures; leave 'shape' out");
+    fields.refuse("tiles",
+                  "'tiles' are cut from images as they are, and 'resize' is for encoded pictures; leave one of "
+                  "them out");
     fields.choice("orientation", input.orientation);
     return read_decoding(fields, input, std::nullopt, violations);
   }
@@ -152,6 +175,7 @@ void read_memory(Fields& fields, bool of_images, InputSpec& input, Violations& v
                                          key, key)
                            : fmt::format("'{}' is for pictures, and 'inputs' are tensors; leave one of them out", key));
   if (of_images) read_shape(fields, input.shape, violations);
+  read_tiles_of_memory(fields, of_images, input, violations);
 }
 
 void read_tiles_of_arrays(Fields& fields, bool of_images, InputSpec& input, Violations& violations) {
@@ -262,9 +286,10 @@ bool is_prepared(const InputSpec& input) { return input.dataset == Dataset::memo
 void refuse_tiles(const InputSpec& input, const SourcePosition& position, std::string_view what,
                   Violations& violations) {
   if (input.tiles)
-    violations.add(position, fmt::format("{} cannot be 'tiles', which only 'tutti run' puts together again; leave "
-                                         "'tiles' out",
-                                         what));
+    violations.add(position,
+                   fmt::format("{} cannot be 'tiles', which only 'tutti run' and the API put together again; leave "
+                               "'tiles' out",
+                               what));
 }
 
 std::optional<std::vector<std::string>> known_names(const InputSpec& input) {

@@ -108,7 +108,7 @@ struct InputSpec {
   /// folder: how every image is brought to `shape`, for members without a `resize`; memory: the same of encoded
   /// pictures
   Resize resize;
-  std::optional<Tiles> tiles;          ///< npy, folder: the samples are tiles of the inputs
+  std::optional<Tiles> tiles;          ///< npy, folder, memory: the samples are tiles of the inputs
   bool has_bytes = false;              ///< memory: images are uint8. Not a key in YAML: `tutti bench` sets it
   std::uint64_t skip = 0;              ///< the number of images to leave out at the start
   std::optional<std::uint64_t> limit;  ///< the most images to use after those

@@ -23,7 +23,7 @@ namespace {
 [[noreturn]] void refuse_encoded(const Source& source, const InputForm& form) {
   if (form.tiles)
     throw Error(ErrorKind::usage, fmt::format("{} has encoded pictures, which are not cut into tiles", source.name()),
-                "the 'input' of the ensemble has 'tiles'", "run a folder of the pictures with 'tutti run'");
+                "the 'input' of the ensemble has 'tiles'", "decode them, and pass them as tutti::Images");
   throw Error(ErrorKind::usage,
               fmt::format("{} has encoded pictures, but the ensemble does not resize pictures", source.name()),
               fmt::format("it takes {}", sample_text(form.tensors)),

@@ -262,7 +262,10 @@ InputForm api_form(const config::EnsembleSpec& spec, const config::InputSpec& in
     const auto shape = config::known_shape(input);
     if (!shape)
       throw Error(error.kind(), error.message(), error.detail(),
-                  input.tensors.empty()
+                  input.tiles ? "the shapes of the inputs are in this file; if they come through the API, give their "
+                                "channels and the size of a tile instead: input={shape: [3, 512, 512], tiles: {size: "
+                                "512}}"
+                  : input.tensors.empty()
                       ? "the shape of the images is in this file; if they come through the API, give the shape "
                         "instead: input={shape: [3, 224, 224]}"
                       : "the shapes of the tensors are in these files; if samples come through the API, give the "

@@ -65,7 +65,8 @@ class TUTTI_API Ensemble {
   Ensemble& operator=(const Ensemble&) = delete;
 
   /// The ensemble's predictions. The images' shape must be the ensemble's input shape, except for members that resize
-  /// the pictures of a folder (docs/images.md); 0 images give 0 rows.
+  /// the pictures of a folder, and for `tiles` of its `input`: then images of any height and width are cut into these
+  /// and their predictions are blended (docs/images.md). 0 images give 0 rows.
   Predictions predict(const Images& images);
   /// The same without waiting; `images` must stay valid until the future is ready.
   std::future<Predictions> submit(const Images& images);

@@ -153,7 +153,7 @@ TEST_CASE("an ensemble that does not resize pictures refuses encoded ones") {
   REQUIRE(error);
   CHECK(error->message() == "memory has encoded pictures, which are not cut into tiles");
   CHECK(error->detail() == "the 'input' of the ensemble has 'tiles'");
-  CHECK(error->hint() == "run a folder of the pictures with 'tutti run'");
+  CHECK(error->hint() == "decode them, and pass them as tutti::Images");
 }
 
 TEST_CASE("the API says how many encoded pictures were not turned by their orientation") {

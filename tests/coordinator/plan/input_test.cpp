@@ -234,12 +234,18 @@ TEST_CASE("images through the API need no files unless only these tell the shape
   config::InputSpec npy;
   npy.dataset = config::Dataset::npy;
   npy.images = "/nowhere.npy";
-  const auto error = error_of([&] { api_form(spec_of(npy, false), npy); });
+  auto error = error_of([&] { api_form(spec_of(npy, false), npy); });
   REQUIRE(error);
   CHECK(error->message() == "cannot read /nowhere.npy");
   CHECK(error->hint() ==
         "the shape of the images is in this file; if they come through the API, give the shape instead: input={shape: "
         "[3, 224, 224]}");
+  npy.tiles = Tiles{{512}, 0.5, Blend::mean};
+  error = error_of([&] { api_form(spec_of(npy, false), npy); });
+  REQUIRE(error);
+  CHECK(error->hint() ==
+        "the shapes of the inputs are in this file; if they come through the API, give their channels and the size of "
+        "a tile instead: input={shape: [3, 512, 512], tiles: {size: 512}}");
 }
 
 TEST_CASE("skip beyond the images is an error") {
