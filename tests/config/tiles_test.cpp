@@ -119,7 +119,7 @@ TEST_CASE("pictures that are cut into tiles are not resized") {
                 "input: {dataset: npy, images: x.npy, tiles: {size: 4}}") == "");
 }
 
-TEST_CASE("only a run puts tiles together: training, tasks and merging take none") {
+TEST_CASE("only predictions put tiles together: training, tasks and merging take none") {
   const std::string tiles = "{dataset: npy, images: x.npy, tiles: {size: 4}}";
   CHECK(problem(kOneMember + "input: {dataset: digits}\ntrain: {input: " + tiles + "}") ==
         "e.yaml:3:16: what members are trained on cannot be 'tiles', which only 'tutti run' and the API put together "
@@ -127,6 +127,12 @@ TEST_CASE("only a run puts tiles together: training, tasks and merging take none
   CHECK(problem(kOneMember + "tasks: [{name: t, input: " + tiles + "}]") ==
         "e.yaml:2:26: the images of task 't' cannot be 'tiles', which only 'tutti run' and the API put together "
         "again; leave 'tiles' out");
+  CHECK(problem("members: [{name: a, model: {kind: small-cnn, weights: a}}, {name: b, model: {kind: small-cnn, "
+                "weights: b}}]\n"
+                "merge: {method: greedy_soup, input: " +
+                tiles + "}") ==
+        "e.yaml:2:37: the images of 'merge' cannot be 'tiles', which only 'tutti run' and the API put together again; "
+        "leave 'tiles' out");
 }
 
 }  // namespace
