@@ -93,7 +93,7 @@ std::unique_ptr<Source> open_tiled(const config::InputSpec& input) {
 }
 
 std::unique_ptr<Source> open_limited(const config::InputSpec& input) {
-  if (input.tiles) return open_tiled(input);
+  if (input.tiles && input.dataset != config::Dataset::memory) return open_tiled(input);
   std::unique_ptr<Source> source = open_data_set(input);
   check_skip(input, *source);
   if (input.skip > 0) source = images::without_first(std::move(source), input.skip);

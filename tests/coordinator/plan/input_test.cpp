@@ -29,11 +29,15 @@ config::InputSpec random_input() {
 }
 
 TEST_CASE("a description without images to read says what to add") {
-  const auto error = error_of([] { open_source({}); });
-  REQUIRE(error);
-  CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() == "there are no images to work on");
-  CHECK(contains(error->hint(), "input: {dataset: digits}"));
+  config::InputSpec tiled;
+  tiled.tiles = Tiles{{4}, 0.5, Blend::mean};
+  for (const config::InputSpec& input : {config::InputSpec{}, tiled}) {
+    const auto error = error_of([&] { open_source(input); });
+    REQUIRE(error);
+    CHECK(error->kind() == ErrorKind::usage);
+    CHECK(error->message() == "there are no images to work on");
+    CHECK(contains(error->hint(), "input: {dataset: digits}"));
+  }
 }
 
 TEST_CASE("a limit and a normalisation are applied") {
