@@ -109,8 +109,14 @@ void set_resize(Tree& map, const Resize& resize) {
     map.set("crop_rounding", name_of(resize.crop_rounding));
 }
 
-Tree tree_of(const MemberInput& input) {
+Tree tree_of(const MemberInput& input, const std::vector<std::string>& prepares) {
   Tree map = Tree::map();
+  if (prepares.size() == 1) map.set("tensors", Tree::text(prepares.front()));
+  if (prepares.size() > 1) {
+    Tree names = Tree::list();
+    for (const std::string& name : prepares) names.items.push_back(Tree::text(name));
+    map.set("tensors", std::move(names));
+  }
   set_resize(map, input.resize);
   if (!input.mean.empty()) map.set("mean", numbers(input.mean));
   if (!input.std.empty()) map.set("std", numbers(input.std));
@@ -151,7 +157,7 @@ Tree tree_of(const MemberSpec& member) {
   map.set("weight", number(member.weight));
   if (!facts_of(member.model.kind).output) map.set("output", name_of(member.output));
   if (!member.takes.empty()) map.set("takes", tree_of(member.takes));
-  if (member.input) map.set("input", tree_of(*member.input));
+  if (member.input) map.set("input", tree_of(*member.input, member.prepares));
   if (!member.views.empty()) map.set("views", tree_of(member.views));
   map.set("copy_input", boolean(member.copy_input));
   map.set("seed", number(member.seed));

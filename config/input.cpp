@@ -259,10 +259,32 @@ InputSpec read_input(const Tree& tree, Split split, Violations& violations) {
   return input;
 }
 
-MemberInput read_member_input(const Tree& tree, Violations& violations) {
+namespace {
+
+/// A word, or a list of words.
+std::vector<std::string> read_prepares(const Tree& tree, Violations& violations) {
+  std::vector<std::string> names;
+  for (const Tree& item : tree.kind == Tree::Kind::list ? tree.items : std::vector<Tree>{tree}) {
+    if (item.kind == Tree::Kind::scalar && !item.scalar.empty()) {
+      names.push_back(item.scalar);
+      continue;
+    }
+    violations.add(item.position, fmt::format("'tensors' must name an image that the member takes, or a list of them, "
+                                              "not {}",
+                                              describe(item)));
+    return {};
+  }
+  if (names.empty()) violations.add(tree.position, "'tensors' must name an image that the member takes");
+  return names;
+}
+
+}  // namespace
+
+MemberInput read_member_input(const Tree& tree, std::vector<std::string>& prepares, Violations& violations) {
   MemberInput input;
   Fields fields(tree, "'input' of a member", violations);
   if (tree.kind != Tree::Kind::map) return input;
+  if (const Tree* tensors = fields.find("tensors"); tensors != nullptr) prepares = read_prepares(*tensors, violations);
   read_resize(fields, input.resize, std::nullopt, violations);
   input.mean = read_channels(fields, "mean", kFloat, violations);
   input.std = read_channels(fields, "std", kPositiveFloat, violations);

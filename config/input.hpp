@@ -38,8 +38,8 @@ struct Size {
 /// 224, or [height, width]; nothing if the key is absent or wrong.
 std::optional<Size> read_size(Fields& fields, std::string_view key, Violations& violations);
 
-/// Reads the `input:` of one member.
-MemberInput read_member_input(const Tree& tree, Violations& violations);
+/// Reads the `input:` of one member; `prepares` are the tensors that it names.
+MemberInput read_member_input(const Tree& tree, std::vector<std::string>& prepares, Violations& violations);
 
 /// The shape of the images if the configuration alone tells it; nothing for npy, and for samples that are tensors.
 std::optional<ImageShape> known_shape(const InputSpec& input);

@@ -172,6 +172,7 @@ struct MemberSpec {
   Written output_is_written{};             ///< false: it is the default of a kind that may output anything
   std::vector<TakesSpec> takes{};          ///< empty: the only tensor of the samples
   std::optional<MemberInput> input{};      ///< how to prepare the images for this member only
+  std::vector<std::string> prepares{};     ///< which of several images that it takes; empty: the only one
   std::vector<View> views;                 ///< of each image, whose predictions are averaged; none: the image
   Place views_place{};                     ///< of the first of these
   bool copy_input = false;                 ///< give the model a private copy of each batch

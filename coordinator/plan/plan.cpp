@@ -115,7 +115,7 @@ void refuse_misfit(const config::Misfit& wrong) {
   if (!wrong.what.empty()) throw Error(ErrorKind::usage, wrong.what, {}, wrong.hint);
 }
 
-/// Those at `places` of samples that are tensors: as they are, except for an image that the member's `input` prepares.
+/// Those at `places` of samples that are tensors: as they are, except for images that the member's `input` prepares.
 std::vector<TakenTensor> tensors_taken(const config::MemberSpec& member, const std::vector<std::size_t>& places,
                                        const InputForm& input) {
   std::vector<NamedLayout> chosen;
@@ -125,7 +125,7 @@ std::vector<TakenTensor> tensors_taken(const config::MemberSpec& member, const s
   std::vector<TakenTensor> taken;
   for (std::size_t t = 0; t < places.size(); ++t) {
     taken.push_back(TakenTensor::unchanged(chosen[t].layout, static_cast<std::uint32_t>(places[t])));
-    if (seen.prepared != t) continue;
+    if (std::ranges::find(seen.prepared, t) == seen.prepared.end()) continue;
     taken.back().seen = seen.layouts[t];
     const bool nothing = chosen[t].layout.dtype == Dtype::float32 && *member.input == MemberInput{};
     if (!nothing) taken.back().input = member.input;
