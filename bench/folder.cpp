@@ -55,8 +55,9 @@ int main(int argc, char** argv) {
   images::FolderReading reading;
   app.add_option("folder", folder)->required();
   app.add_option("--side", side, "of the images")->capture_default_str();
-  app.add_flag("--jpeg-scaling", reading.jpeg_scaling, "decode large JPEGs at a part of their size");
-  app.add_option("--threads", reading.threads, "that decode; 0: as many as usable cores")->capture_default_str();
+  app.add_flag("--jpeg-scaling", reading.decoding.jpeg_scaling, "decode large JPEGs at a part of their size");
+  app.add_option("--threads", reading.decoding.threads, "that decode; 0: as many as usable cores")
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {
     return answer(folder, side, reading);

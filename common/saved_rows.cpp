@@ -53,10 +53,7 @@ void SavedReader::read(std::uint64_t first, std::span<float> values) {
     const std::size_t count = std::min(values.size(), kAtOnce);
     const std::span part = std::span(buffer_).first(count * bytes);
     read_bytes(offset, part);
-    if (rows_.type == SavedType::float16)
-      floats_of_halves(part, values.first(count));
-    else
-      floats_of_doubles(part, values.first(count));
+    floats_of(rows_.type, part, values.first(count));
     offset += part.size();
     values = values.subspan(count);
   }

@@ -2,7 +2,6 @@
 // the header, and judging whether the rows fit an ensemble, is the coordinator's part.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -11,23 +10,10 @@
 
 #include <tutti/tensor.hpp>
 
+#include "common/saved_values.hpp"
 #include "common/unique_fd.hpp"
-#include "common/values.hpp"
 
 namespace tutti {
-
-/// The types of values that NumPy saves and a prediction may have.
-enum class SavedType : std::uint8_t { float16, float32, float64 };
-
-constexpr auto enum_names(SavedType) {
-  return std::array{EnumName{SavedType::float16, "float16"}, EnumName{SavedType::float32, "float32"},
-                    EnumName{SavedType::float64, "float64"}};
-}
-
-/// Bytes per value.
-constexpr std::size_t size_of(SavedType type) noexcept {
-  return type == SavedType::float16 ? 2 : type == SavedType::float32 ? 4 : 8;
-}
 
 struct SavedRows {
   SavedType type = SavedType::float32;

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "common/axis.hpp"
 #include "common/counted.hpp"
 #include "common/resample.hpp"
 #include "common/weight_sum.hpp"
@@ -68,6 +69,18 @@ void check_widths(const std::vector<ReadMember>& members, Violations& violations
                      fmt::format("member '{}' outputs {} but member '{}' outputs {}; only rule none takes both",
                                  member.spec.name, counted(width, "class"), first->spec.name, wanted));
   }
+}
+
+/// The classes that are compared are along an axis of the predictions, as far as these are known.
+void check_axis(const ReadMember& member, const CombineSpec& combine, const SourcePosition& position,
+                Violations& violations) {
+  const auto prediction = facts_of(member.spec.model.kind).prediction();
+  if (!prediction || !has_classes(combine.over) || combine.activation == Activation::sigmoid) return;
+  if (size_at(*prediction, combine.axis)) return;
+  violations.add(position,
+                 fmt::format("member '{}' predicts {}, which has no axis {} with classes; 1 is the first axis "
+                             "after the sample, -1 the last",
+                             member.spec.name, dims_text(*prediction), combine.axis));
 }
 
 /// Several outputs of a model become a row of numbers, which has no classes and no image that could be turned.
@@ -265,6 +278,7 @@ void check_combination(const std::vector<ReadMember>& members, const CombineSpec
   for (const ReadMember& member : members)
     if (member.sound) {
       check_output(member, combine, violations);
+      check_axis(member, combine, position, violations);
       check_joined(member, combine, violations);
     }
   if (combine.rule != CombineRule::none) check_widths(members, violations);

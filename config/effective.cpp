@@ -1,35 +1,13 @@
 #include "config/effective.hpp"
 
-#include <array>
+#include <algorithm>
 
-#include <fmt/format.h>
-
+#include "config/effective_input.hpp"
+#include "config/effective_tree.hpp"
 #include "config/yaml.hpp"
 
 namespace tutti::config {
 namespace {
-
-// Enough digits to read the same value back: fmt writes the shortest such text.
-template <class Number>
-Tree number(Number value) {
-  return Tree::plain(fmt::format("{}", value));
-}
-Tree boolean(bool value) { return Tree::plain(value ? "true" : "false"); }
-template <class Enum>
-Tree name_of(Enum value) {
-  return Tree::plain(std::string(to_name(value)));
-}
-
-template <class Range>
-Tree numbers(const Range& values) {
-  Tree list = Tree::list();
-  for (const auto value : values) list.items.push_back(number(value));
-  return list;
-}
-
-void set_path(Tree& map, std::string_view key, const std::filesystem::path& path) {
-  if (!path.empty()) map.set(key, Tree::text(path.string()));
-}
 
 Tree tree_of(const ScriptedFault& fault) {
   Tree map = Tree::map();
@@ -92,34 +70,6 @@ Tree tree_of(const TrainSpec& train) {
   return map;
 }
 
-/// 224, or [height, width].
-Tree size_of(std::uint32_t height, std::uint32_t width, bool one_number) {
-  return one_number ? number(height) : numbers(std::array{height, width});
-}
-
-void set_resize(Tree& map, const Resize& resize) {
-  if (resize.rule != ResizeRule::none) {
-    map.set("resize", size_of(resize.height, resize.width, resize.rule == ResizeRule::shorter));
-    map.set("rule", name_of(resize.rule));
-    map.set("interpolation", name_of(resize.interpolation));
-  }
-  if (resize.crop_height != 0) map.set("crop", size_of(resize.crop_height, resize.crop_width, false));
-  if (resize.crop_height != 0 || resize.rule == ResizeRule::shorter)
-    map.set("crop_rounding", name_of(resize.crop_rounding));
-}
-
-}  // namespace
-
-Tree input_tree(const MemberInput& input) {
-  Tree map = Tree::map();
-  set_resize(map, input.resize);
-  if (!input.mean.empty()) map.set("mean", numbers(input.mean));
-  if (!input.std.empty()) map.set("std", numbers(input.std));
-  return map;
-}
-
-namespace {
-
 /// A word for one tensor, a list for several by their places, a map for those with the names of arguments.
 Tree tree_of(const std::vector<TakesSpec>& takes) {
   if (takes.size() == 1 && takes[0].as.empty()) return Tree::text(takes[0].tensor);
@@ -154,7 +104,7 @@ Tree tree_of(const MemberSpec& member) {
   map.set("weight", number(member.weight));
   if (!facts_of(member.model.kind).output) map.set("output", name_of(member.output));
   if (!member.takes.empty()) map.set("takes", tree_of(member.takes));
-  if (member.input) map.set("input", input_tree(*member.input));
+  if (member.input) map.set("input", input_tree(*member.input, member.prepares));
   if (!member.views.empty()) map.set("views", tree_of(member.views));
   map.set("copy_input", boolean(member.copy_input));
   map.set("seed", number(member.seed));
@@ -174,97 +124,7 @@ Tree tree_of(const CombineSpec& combine) {
   return map;
 }
 
-Tree tree_of(const ImageShape& shape) { return numbers(std::array{shape.channels, shape.height, shape.width}); }
-
-Tree tree_of(const std::vector<InputTensor>& tensors) {
-  if (tensors.size() == 1 && tensors[0].name.empty()) return Tree::text(tensors[0].file.string());
-  Tree map = Tree::map();
-  for (const InputTensor& tensor : tensors) {
-    if (!tensor.file.empty()) {
-      map.set(tensor.name, Tree::text(tensor.file.string()));
-      continue;
-    }
-    Tree layout = Tree::map();
-    layout.set("shape", numbers(tensor.layout.dims));
-    layout.set("dtype", name_of(tensor.layout.dtype));
-    map.set(tensor.name, std::move(layout));
-  }
-  return map;
-}
-
-/// The shape of an image, or the tensors.
-void set_form(Tree& map, const InputSpec& input) {
-  if (input.tensors.empty())
-    map.set("shape", tree_of(input.shape));
-  else
-    map.set("inputs", tree_of(input.tensors));
-}
-
-void set_labels(Tree& map, const InputSpec& input) {
-  set_path(map, "labels", input.labels);
-  if (input.ignore_index) map.set("ignore_index", number(*input.ignore_index));
-}
-
-void set_keys_of_dataset(Tree& map, const InputSpec& input) {
-  switch (input.dataset) {
-    case Dataset::digits:
-      map.set("split", name_of(input.split));
-      return;
-    case Dataset::cifar10:
-      map.set("split", name_of(input.split));
-      set_path(map, "path", input.path);
-      return;
-    case Dataset::npy:
-      if (!input.tensors.empty()) map.set("inputs", tree_of(input.tensors));
-      set_path(map, "images", input.images);
-      set_labels(map, input);
-      if (input.tensors.empty()) map.set("layout", name_of(input.layout));
-      return;
-    case Dataset::folder:
-      set_path(map, "path", input.path);
-      set_labels(map, input);
-      set_resize(map, input.resize);
-      map.set("on_broken", name_of(input.on_broken));
-      if (!input.tiles) map.set("jpeg_scaling", boolean(input.jpeg_scaling));
-      map.set("orientation", name_of(input.orientation));
-      if (input.decode_threads != 0) map.set("decode_threads", number(input.decode_threads));
-      return;
-    case Dataset::random:
-      map.set("count", number(input.count));
-      map.set("seed", number(input.seed));
-      set_form(map, input);
-      return;
-    case Dataset::memory:
-      set_form(map, input);
-      return;
-  }
-}
-
-Tree tree_of(const Tiles& tiles) {
-  Tree map = Tree::map();
-  map.set("size", tiles.size.size() == 1 ? number(tiles.size.front()) : numbers(tiles.size));
-  map.set("overlap", number(tiles.overlap));
-  map.set("blend", name_of(tiles.blend));
-  return map;
-}
-
-Tree tree_of(const InputSpec& input) {
-  Tree map = Tree::map();
-  map.set("dataset", name_of(input.dataset));
-  set_keys_of_dataset(map, input);
-  if (input.tiles) map.set("tiles", tree_of(*input.tiles));
-  if (input.classes > 0) map.set("classes", number(input.classes));
-  if (input.skip > 0) map.set("skip", number(input.skip));
-  if (input.limit) map.set("limit", number(*input.limit));
-  Tree preprocess = Tree::map();
-  if (!input.preprocess.mean.empty()) preprocess.set("mean", numbers(input.preprocess.mean));
-  if (!input.preprocess.std.empty()) preprocess.set("std", numbers(input.preprocess.std));
-  if (!preprocess.entries.empty()) map.set("preprocess", std::move(preprocess));
-  return map;
-}
-
-/// Writes only the keys of the method: the reader rejects others.
-/// Its device is that of its members.
+/// Its device is that of its members, unless its replicas have others.
 Tree tree_of(const UnitSpec& unit, const std::vector<MemberSpec>& members) {
   Tree map = Tree::map();
   Tree names = Tree::list();
@@ -286,6 +146,7 @@ Tree tree_of(const UnitSpec& unit, const std::vector<MemberSpec>& members) {
   return map;
 }
 
+/// Writes only the keys of the method: the reader rejects others.
 Tree tree_of(const MergeSpec& merge, const std::vector<MemberSpec>& members) {
   Tree map = Tree::map();
   map.set("method", name_of(merge.method));
@@ -303,15 +164,15 @@ Tree tree_of(const MergeSpec& merge, const std::vector<MemberSpec>& members) {
   if (merge.method == MergeMethod::slerp) map.set("t", number(merge.t));
   map.set("accumulate", Tree::plain(merge.accumulate_f64 ? "float64" : "float32"));
   if (merge.batch_norm != BatchNorm::keep) map.set("batch_norm", name_of(merge.batch_norm));
-  if (merge.input) map.set("input", tree_of(*merge.input));
+  if (merge.input) map.set("input", input_tree(*merge.input));
   return map;
 }
 
 Tree tree_of(const TaskSpec& task) {
   Tree map = Tree::map();
   map.set("name", Tree::text(task.name));
-  map.set("input", tree_of(task.input));
-  if (task.held_out) map.set("held_out", tree_of(*task.held_out));
+  map.set("input", input_tree(task.input));
+  if (task.held_out) map.set("held_out", input_tree(*task.held_out));
   Tree classes = Tree::list();
   for (const std::string& name : task.classes) classes.items.push_back(Tree::text(name));
   if (!classes.items.empty()) map.set("classes", std::move(classes));
@@ -369,7 +230,7 @@ std::string to_yaml(const EnsembleSpec& spec) {
   for (const UnitSpec& unit : spec.workers) workers.items.push_back(tree_of(unit, spec.members));
   if (!workers.items.empty()) map.set("workers", std::move(workers));
   map.set("combine", tree_of(spec.combine));
-  map.set("input", tree_of(spec.input));
+  map.set("input", input_tree(spec.input));
   Tree classes = Tree::list();
   for (const std::string& name : spec.classes) classes.items.push_back(Tree::text(name));
   if (!classes.items.empty()) map.set("classes", std::move(classes));
@@ -379,7 +240,7 @@ std::string to_yaml(const EnsembleSpec& spec) {
   if (spec.base) map.set("base", tree_of(*spec.base));
   if (spec.merge) map.set("merge", tree_of(*spec.merge, spec.members));
   Tree train = Tree::map();
-  train.set("input", tree_of(spec.train_input));
+  train.set("input", input_tree(spec.train_input));
   train.set("checkpoint_segments", number(spec.checkpoint_segments));
   map.set("train", std::move(train));
   map.set("segment_images", spec.choose_segment_images ? Tree::plain("auto") : number(spec.segment_images));

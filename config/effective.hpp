@@ -4,15 +4,11 @@
 #include <string>
 
 #include "config/spec.hpp"
-#include "config/tree.hpp"
 
 namespace tutti::config {
 
 /// YAML that load_text() reads back as an equal description, in this version and in versions with other defaults.
 /// Leaves out `effective_yaml` itself.
 std::string to_yaml(const EnsembleSpec& spec);
-
-/// The `input` of a member, with every default.
-Tree input_tree(const MemberInput& input);
 
 }  // namespace tutti::config

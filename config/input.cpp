@@ -10,6 +10,7 @@
 #include "common/counted.hpp"
 #include "common/resample.hpp"
 #include "config/input_labels.hpp"
+#include "config/input_pictures.hpp"
 #include "config/input_tensors.hpp"
 #include "config/members.hpp"
 #include "config/reader.hpp"
@@ -41,16 +42,16 @@ const std::vector<KeyOfDatasets>& keys_of_datasets() {
       {"shape", {random, memory}},
       {"skip", {digits, cifar10, npy, folder, random}},
       {"limit", {digits, cifar10, npy, folder, random}},
-      {"resize", {folder}},
-      {"rule", {folder}},
-      {"crop", {folder}},
-      {"interpolation", {folder}},
-      {"crop_rounding", {folder}},
-      {"orientation", {folder}},
+      {"resize", {folder, memory}},
+      {"rule", {folder, memory}},
+      {"crop", {folder, memory}},
+      {"interpolation", {folder, memory}},
+      {"crop_rounding", {folder, memory}},
+      {"orientation", {folder, memory}},
       {"on_broken", {folder}},
-      {"decode_threads", {folder}},
-      {"jpeg_scaling", {folder}},
-      {"tiles", {npy, folder}},
+      {"decode_threads", {folder, memory}},
+      {"jpeg_scaling", {folder, memory}},
+      {"tiles", {npy, folder, memory}},
   };
   return rows;
 }
@@ -136,86 +137,45 @@ void read_preprocess(Fields& fields, const InputSpec& input, Preprocess& preproc
   check("std", preprocess.std.size());
 }
 
-// ---- sizes ---------------------------------------------------------------------------------------------------------
-
-void read_rule(Fields& fields, const Size& size, Resize& resize, Violations& violations) {
-  const std::array words{std::string(to_name(ResizeRule::shorter)), std::string(to_name(ResizeRule::exact))};
-  const auto word = fields.one_of_words("rule", words);
-  resize.rule = size.one_number ? ResizeRule::shorter : ResizeRule::exact;
-  if (word) resize.rule = *from_name<ResizeRule>(*word);
-  if (resize.rule == ResizeRule::shorter && !size.one_number)
-    violations.add(fields.position_of("rule"), "rule shorter takes one number as 'resize', not [height, width]");
-}
-
-void check_crop(Fields& fields, const Resize& resize, Violations& violations) {
-  if (resize.rule == ResizeRule::none || resize.crop_height == 0) return;
-  if (resize.crop_height <= resize.height && resize.crop_width <= resize.width) return;
-  violations.add(
-      fields.position_of("crop"),
-      fmt::format("'crop' {}x{} is larger than what 'resize' makes ({}); the rest would be black", resize.crop_height,
-                  resize.crop_width,
-                  resize.rule == ResizeRule::exact ? fmt::format("{}x{}", resize.height, resize.width)
-                                                   : fmt::format("{} along the shorter side", resize.height)));
-}
-
-/// The keys resize, rule, crop, interpolation and crop_rounding; `size` is used if the map has no resize.
-void read_resize(Fields& fields, Resize& resize, std::optional<Size> size, Violations& violations) {
-  const std::size_t before = violations.count();
-  if (const auto read = read_size(fields, "resize", violations)) size = read;
-  if (size) {
-    resize.height = size->height;
-    resize.width = size->width;
-    read_rule(fields, *size, resize, violations);
-    fields.choice("interpolation", resize.interpolation);
-  } else if (violations.count() == before) {
-    for (const std::string_view key : {"rule", "interpolation"})
-      fields.refuse(key,
-                    fmt::format("'{0}' says how to resize, but there is no 'resize'; add it or remove '{0}'", key));
-  }
-  if (const auto crop = read_size(fields, "crop", violations)) {
-    resize.crop_height = crop->height;
-    resize.crop_width = crop->width;
-  }
-  // A shorter side is cropped to its square if the images are decoded.
-  if (resize.crop_height != 0 || resize.rule == ResizeRule::shorter)
-    fields.choice("crop_rounding", resize.crop_rounding);
-  else if (violations.count() == before)
-    fields.refuse("crop_rounding", "'crop_rounding' says how the place of 'crop' is rounded, which is missing");
-  if (violations.count() == before) check_crop(fields, resize, violations);
-}
-
-/// Each picture is cut as it is.
-void read_tiled_folder(Fields& fields, InputSpec& input, Violations& violations) {
-  for (const std::string_view key : {"resize", "rule", "crop", "interpolation", "crop_rounding", "jpeg_scaling"})
-    fields.refuse(key, fmt::format("'{}' changes the size of pictures, and 'tiles' are cut from pictures as they are; "
-                                   "leave one of them out",
-                                   key));
-  fields.refuse("decode_threads",
-                "'decode_threads' is for pictures that are resized; with 'tiles' one is decoded at a time");
-  input.tiles = read_tiles(fields, 2, violations);
-  if (input.tiles) input.shape = {3, input.tiles->size.front(), input.tiles->size.back()};
-}
-
-/// Images in a folder differ in size, and images in the arena do not: what does not fit exactly is cropped.
-void read_folder(Fields& fields, InputSpec& input, Violations& violations) {
-  fields.require("path", "the folder with the images, or with one folder of images for each class");
-  fields.path("path", input.path);
-  fields.choice("on_broken", input.on_broken);
-  fields.choice("orientation", input.orientation);
-  read_labels(fields, input, violations);
-  if (fields.find("tiles") != nullptr) return read_tiled_folder(fields, input, violations);
-  fields.whole("decode_threads", input.decode_threads, 1, kMaxDecodeThreads);
-  fields.boolean("jpeg_scaling", input.jpeg_scaling);
-  const std::size_t before = violations.count();
-  read_resize(fields, input.resize, Size{kFolderSide, kFolderSide, true}, violations);
-  if (violations.count() != before) return;
-  input.resize = resize_of_picture({}, input.resize);
-  const ImageShape shape = fixed_shape(input.resize);
-  if (shape.elements() > kMaxImageElements)
-    violations.add(fields.position_of("resize"), fmt::format("images of {} are {} values each, more than {}",
-                                                             shape.text(), shape.elements(), kMaxImageElements));
+/// The samples have the shape of a tile and the channels of the inputs, which may come in any size.
+void read_tiles_of_memory(Fields& fields, bool of_images, InputSpec& input, Violations& violations) {
+  if (fields.find("tiles") == nullptr) return;
+  if (!of_images && input.tensors.size() != 1)
+    return fields.refuse("inputs", "'tiles' are cut from one tensor; write 'inputs: {x: {shape: [1, 64, 64]}}'");
+  Dims dims = of_images ? input.shape.layout().dims : input.tensors.front().layout.dims;
+  if (dims.size() < 2 || dims.size() > 1 + kMaxTiledAxes)
+    return fields.refuse("inputs", fmt::format("'tiles' are cut along 1 to {} axes after the channels, and the tensor "
+                                               "has {}",
+                                               kMaxTiledAxes, counted(dims.size(), "axis")));
+  input.tiles = read_tiles(fields, dims.size() - 1, violations);
+  if (!input.tiles) return;
+  for (std::size_t axis = 1; axis < dims.size(); ++axis)
+    dims[axis] = input.tiles->size.size() == 1 ? input.tiles->size.front() : input.tiles->size[axis - 1];
+  if (of_images)
+    input.shape = {dims[0], dims[1], dims[2]};
   else
-    input.shape = shape;
+    input.tensors.front().layout.dims = std::move(dims);
+}
+
+/// Samples that come through the API: arrays of one shape, or with `resize` encoded pictures of any size.
+void read_memory(Fields& fields, bool of_images, InputSpec& input, Violations& violations) {
+  if (of_images && fields.find("resize") != nullptr) {
+    fields.refuse("shape", "'resize' makes the shape of encoded pictures; leave 'shape' out");
+    fields.refuse("tiles",
+                  "'tiles' are cut from images as they are, and 'resize' is for encoded pictures; leave one of "
+                  "them out");
+    fields.choice("orientation", input.orientation);
+    return read_decoding(fields, input, std::nullopt, violations);
+  }
+  for (const std::string_view key :
+       {"resize", "rule", "crop", "interpolation", "crop_rounding", "orientation", "decode_threads", "jpeg_scaling"})
+    fields.refuse(key, of_images
+                           ? fmt::format("'{}' is for encoded pictures that come through the API, and these need "
+                                         "a 'resize'; add it or remove '{}'",
+                                         key, key)
+                           : fmt::format("'{}' is for pictures, and 'inputs' are tensors; leave one of them out", key));
+  if (of_images) read_shape(fields, input.shape, violations);
+  read_tiles_of_memory(fields, of_images, input, violations);
 }
 
 void read_tiles_of_arrays(Fields& fields, bool of_images, InputSpec& input, Violations& violations) {
@@ -259,7 +219,7 @@ void read_of_dataset(Fields& fields, bool of_images, InputSpec& input, Violation
       if (of_images) read_shape(fields, input.shape, violations);
       break;
     case Dataset::memory:
-      if (of_images) read_shape(fields, input.shape, violations);
+      read_memory(fields, of_images, input, violations);
       break;
   }
 }
@@ -276,23 +236,6 @@ void read_limit(Fields& fields, std::optional<std::uint64_t>& limit) {
 }
 
 }  // namespace
-
-std::optional<Size> read_size(Fields& fields, std::string_view key, Violations& violations) {
-  const Tree* tree = fields.find(key);
-  if (tree == nullptr) return std::nullopt;
-  const bool list = tree->kind == Tree::Kind::list;
-  if (list ? tree->items.size() != 2 : tree->kind != Tree::Kind::scalar) {
-    violations.add(tree->position,
-                   fmt::format("'{}' must be a number or [height, width], not {}", key,
-                               list ? fmt::format("a list of {}", tree->items.size()) : describe(*tree)));
-    return std::nullopt;
-  }
-  const std::string what = list ? fmt::format("each item of '{}'", key) : fmt::format("'{}'", key);
-  const auto first = read_whole(list ? tree->items[0] : *tree, what, 1, kMaxImageSide, violations);
-  const auto second = list ? read_whole(tree->items[1], what, 1, kMaxImageSide, violations) : first;
-  if (!first || !second) return std::nullopt;
-  return Size{static_cast<std::uint32_t>(*first), static_cast<std::uint32_t>(*second), !list};
-}
 
 InputSpec read_input(const Tree& tree, Split split, Violations& violations) {
   InputSpec input;
@@ -316,10 +259,32 @@ InputSpec read_input(const Tree& tree, Split split, Violations& violations) {
   return input;
 }
 
-MemberInput read_member_input(const Tree& tree, Violations& violations) {
+namespace {
+
+/// A word, or a list of words.
+std::vector<std::string> read_prepares(const Tree& tree, Violations& violations) {
+  std::vector<std::string> names;
+  for (const Tree& item : tree.kind == Tree::Kind::list ? tree.items : std::vector<Tree>{tree}) {
+    if (item.kind == Tree::Kind::scalar && !item.scalar.empty()) {
+      names.push_back(item.scalar);
+      continue;
+    }
+    violations.add(item.position, fmt::format("'tensors' must name an image that the member takes, or a list of them, "
+                                              "not {}",
+                                              describe(item)));
+    return {};
+  }
+  if (names.empty()) violations.add(tree.position, "'tensors' must name an image that the member takes");
+  return names;
+}
+
+}  // namespace
+
+MemberInput read_member_input(const Tree& tree, std::vector<std::string>& prepares, Violations& violations) {
   MemberInput input;
   Fields fields(tree, "'input' of a member", violations);
   if (tree.kind != Tree::Kind::map) return input;
+  if (const Tree* tensors = fields.find("tensors"); tensors != nullptr) prepares = read_prepares(*tensors, violations);
   read_resize(fields, input.resize, std::nullopt, violations);
   input.mean = read_channels(fields, "mean", kFloat, violations);
   input.std = read_channels(fields, "std", kPositiveFloat, violations);
@@ -333,14 +298,20 @@ std::optional<ImageShape> known_shape(const InputSpec& input) {
   return input.shape;
 }
 
-bool resizes_pictures(const InputSpec& input) { return input.dataset == Dataset::folder && !input.tiles; }
+bool resizes_pictures(const InputSpec& input) {
+  const bool encoded = input.dataset == Dataset::memory && input.resize.rule != ResizeRule::none;
+  return encoded || (input.dataset == Dataset::folder && !input.tiles);
+}
+
+bool is_prepared(const InputSpec& input) { return input.dataset == Dataset::memory && !resizes_pictures(input); }
 
 void refuse_tiles(const InputSpec& input, const SourcePosition& position, std::string_view what,
                   Violations& violations) {
   if (input.tiles)
-    violations.add(position, fmt::format("{} cannot be 'tiles', which only 'tutti run' puts together again; leave "
-                                         "'tiles' out",
-                                         what));
+    violations.add(position,
+                   fmt::format("{} cannot be 'tiles', which only 'tutti run' and the API put together again; leave "
+                               "'tiles' out",
+                               what));
 }
 
 std::optional<std::vector<std::string>> known_names(const InputSpec& input) {

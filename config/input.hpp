@@ -38,14 +38,17 @@ struct Size {
 /// 224, or [height, width]; nothing if the key is absent or wrong.
 std::optional<Size> read_size(Fields& fields, std::string_view key, Violations& violations);
 
-/// Reads the `input:` of one member.
-MemberInput read_member_input(const Tree& tree, Violations& violations);
+/// Reads the `input:` of one member; `prepares` are the tensors that it names.
+MemberInput read_member_input(const Tree& tree, std::vector<std::string>& prepares, Violations& violations);
 
 /// The shape of the images if the configuration alone tells it; nothing for npy, and for samples that are tensors.
 std::optional<ImageShape> known_shape(const InputSpec& input);
 
-/// Whether the pictures of a folder are brought to one size, for each member as it asks; tiles of them are not.
+/// Whether pictures of any size, of a folder or encoded ones of a program, are brought to one size, for each member as
+/// it asks; tiles of them are not.
 bool resizes_pictures(const InputSpec& input);
+/// Whether the images come through the API ready for the models, so that `preprocess` does not change them.
+bool is_prepared(const InputSpec& input);
 
 /// Adds a violation if the samples of `input`, which `what` names, are tiles.
 void refuse_tiles(const InputSpec& input, const SourcePosition& position, std::string_view what,

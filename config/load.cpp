@@ -182,7 +182,7 @@ bool normalises(const Tree* input) {
 bool members_prepare(Fields& top, const EnsembleSpec& spec) {
   const Tree* tasks = top.find("tasks");
   if (normalises(top.find("input"))) return false;
-  if (tasks == nullptr) return spec.input.dataset != Dataset::memory;
+  if (tasks == nullptr) return !is_prepared(spec.input);
   return std::none_of(tasks->items.begin(), tasks->items.end(),
                       [](const Tree& task) { return normalises(task.find("input")); });
 }

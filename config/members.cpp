@@ -93,7 +93,8 @@ ReadMember read_member(const Tree& tree, std::size_t rank, const MemberDefaults&
   ReadTakes takes = read_takes(fields, violations);
   member.takes = std::move(takes.takes);
   read.takes = std::move(takes.positions);
-  if (const Tree* input = fields.find("input"); input != nullptr) member.input = read_member_input(*input, violations);
+  if (const Tree* input = fields.find("input"); input != nullptr)
+    member.input = read_member_input(*input, member.prepares, violations);
   const Tree* views = fields.find("views");
   set_views(views != nullptr ? read_views(*views, violations) : defaults.views, read);
   fields.boolean("copy_input", member.copy_input);

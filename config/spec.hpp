@@ -102,13 +102,15 @@ struct InputSpec {
   std::uint32_t classes = 0;                      ///< random, npy, folder with labels; 0: not known
   std::uint64_t seed = 0;                         ///< random
   OnBroken on_broken = OnBroken::fail;            ///< folder: what to do with an image that cannot be decoded
-  std::uint32_t decode_threads = 0;               ///< folder; 0: usable cores, at most 16
-  bool jpeg_scaling = false;                      ///< folder: decode large JPEGs at a fraction of their size
-  Orientation orientation = Orientation::ignore;  ///< folder: whether pictures are turned as EXIF says
-  Resize resize;               ///< folder: how every image is brought to `shape`, for members without a `resize`
-  std::optional<Tiles> tiles;  ///< npy, folder: the samples are tiles of the inputs
-  bool has_bytes = false;      ///< memory: images are uint8. Not a key in YAML: `tutti bench` sets it
-  std::uint64_t skip = 0;      ///< the number of images to leave out at the start
+  std::uint32_t decode_threads = 0;               ///< folder, memory; 0: usable cores, at most 16
+  bool jpeg_scaling = false;                      ///< folder, memory: decode large JPEGs at a fraction of their size
+  Orientation orientation = Orientation::ignore;  ///< folder, memory: whether pictures are turned as EXIF says
+  /// folder: how every image is brought to `shape`, for members without a `resize`; memory: the same of encoded
+  /// pictures
+  Resize resize;
+  std::optional<Tiles> tiles;          ///< npy, folder, memory: the samples are tiles of the inputs
+  bool has_bytes = false;              ///< memory: images are uint8. Not a key in YAML: `tutti bench` sets it
+  std::uint64_t skip = 0;              ///< the number of images to leave out at the start
   std::optional<std::uint64_t> limit;  ///< the most images to use after those
   Preprocess preprocess;
   /// npy, folder: places of masks with this label do not count. It need not be a class.
@@ -170,6 +172,7 @@ struct MemberSpec {
   Written output_is_written{};             ///< false: it is the default of a kind that may output anything
   std::vector<TakesSpec> takes{};          ///< empty: the only tensor of the samples
   std::optional<MemberInput> input{};      ///< how to prepare the images for this member only
+  std::vector<std::string> prepares{};     ///< which of several images that it takes; empty: the only one
   std::vector<View> views;                 ///< of each image, whose predictions are averaged; none: the image
   Place views_place{};                     ///< of the first of these
   bool copy_input = false;                 ///< give the model a private copy of each batch

@@ -69,24 +69,51 @@ Misfit unfit_layout(const MemberSpec& member, const NamedLayout& stored, const T
           is_image_to_prepare(stored.layout) ? kBytesHint : "name another tensor in 'takes', or save it as float32"};
 }
 
+/// Those of the taken tensors that the member's `input` names.
+std::vector<std::size_t> named_places(const MemberSpec& member, std::span<const NamedLayout> taken, Misfit& wrong) {
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < taken.size(); ++i) {
+    if (std::ranges::find(member.prepares, taken[i].name) == member.prepares.end()) continue;
+    places.push_back(i);
+    if (is_image_to_prepare(taken[i].layout)) continue;
+    wrong = {fmt::format("member '{}' has an 'input' for '{}', which is not an image ({})", member.name, taken[i].name,
+                         layout_text(taken[i].layout)),
+             "leave it out of 'tensors'; an image is uint8 or float32 of three sizes"};
+  }
+  return places;
+}
+
 /// Which of the taken tensors the member's `input` prepares.
-std::optional<std::size_t> prepared_place(const MemberSpec& member, std::span<const NamedLayout> taken, Misfit& wrong) {
+std::vector<std::size_t> prepared_places(const MemberSpec& member, std::span<const NamedLayout> taken, Misfit& wrong) {
+  if (!member.prepares.empty()) return named_places(member, taken, wrong);
   std::vector<std::string> images;
-  std::optional<std::size_t> place;
+  std::vector<std::size_t> places;
   for (std::size_t i = 0; i < taken.size(); ++i) {
     if (!is_image_to_prepare(taken[i].layout)) continue;
-    place = i;
+    places.push_back(i);
     images.push_back(taken[i].name);
   }
-  if (images.size() == 1) return place;
+  if (images.size() == 1) return places;
   wrong = images.empty()
               ? Misfit{fmt::format("member '{}' has an 'input', which prepares an image, and takes none: {}",
                                    member.name, sample_text(taken)),
                        "leave 'input' out; an image is uint8 or float32 of three sizes"}
               : Misfit{fmt::format("member '{}' has an 'input', which prepares one image, and takes several: {}",
                                    member.name, and_list(images)),
-                       "leave 'input' out, and save the arrays as the model takes them"};
-  return std::nullopt;
+                       fmt::format("say which it is for: 'input: {{tensors: [{}]}}'", fmt::join(images, ", "))};
+  return {};
+}
+
+/// What `input` prepares must be taken.
+Misfit unfit_prepares(const MemberSpec& member, std::span<const std::string> names,
+                      const std::vector<std::size_t>& places) {
+  std::vector<std::string> taken;
+  for (const std::size_t place : places) taken.push_back(names[place]);
+  for (const std::string& name : member.prepares)
+    if (std::ranges::find(taken, name) == taken.end())
+      return {fmt::format("member '{}' has an 'input' for '{}', and takes {}", member.name, name, and_list(taken)),
+              "name images that the member takes in 'tensors' of 'input'"};
+  return {};
 }
 
 }  // namespace
@@ -132,6 +159,7 @@ TakenNames taken_names(const MemberSpec& member, std::span<const std::string> na
     taken.places.push_back(static_cast<std::size_t>(found - names.begin()));
   }
   taken.wrong = unfit_number(member, taken.places.size());
+  if (taken.wrong.what.empty()) taken.wrong = unfit_prepares(member, names, taken.places);
   if (!taken.wrong.what.empty()) taken.places.clear();
   return taken;
 }
@@ -140,15 +168,17 @@ SeenTensors seen_tensors(const MemberSpec& member, std::span<const NamedLayout> 
   SeenTensors seen;
   for (const NamedLayout& tensor : taken) seen.layouts.push_back(tensor.layout);
   if (member.input) {
-    seen.prepared = prepared_place(member, taken, seen.wrong);
-    if (!seen.prepared) return seen;
-    const ImageShape shape = image_shape(taken[*seen.prepared].layout).value();
-    seen.wrong = misfit(*member.input, shape);
-    if (!seen.wrong.what.empty()) {
-      seen.wrong.what = fmt::format("member '{}' cannot use this 'input': {}", member.name, seen.wrong.what);
-      return seen;
+    seen.prepared = prepared_places(member, taken, seen.wrong);
+    if (!seen.wrong.what.empty()) return seen;
+    for (const std::size_t place : seen.prepared) {
+      const ImageShape shape = image_shape(taken[place].layout).value();
+      seen.wrong = misfit(*member.input, shape);
+      if (!seen.wrong.what.empty()) {
+        seen.wrong.what = fmt::format("member '{}' cannot use this 'input': {}", member.name, seen.wrong.what);
+        return seen;
+      }
+      seen.layouts[place] = resized_shape(member.input->resize, shape).layout();
     }
-    seen.layouts[*seen.prepared] = resized_shape(member.input->resize, shape).layout();
   }
   if (taken.size() == 1) seen.wrong = unfit_layout(member, taken[0], seen.layouts[0]);
   return seen;

@@ -34,11 +34,11 @@ struct TakenNames {
 TakenNames taken_names(const MemberSpec& member, std::span<const std::string> names);
 
 /// What the worker makes of taken tensors that are not the images of a data set, before its model sees them: the
-/// member's `input` prepares the one that is an image.
+/// member's `input` prepares the one that is an image, or those that it names.
 struct SeenTensors {
   std::vector<TensorLayout> layouts{};
-  std::optional<std::size_t> prepared{};  ///< the place, among the taken ones, of that image
-  Misfit wrong{};                         ///< also if a model of this kind cannot take what is made
+  std::vector<std::size_t> prepared{};  ///< the places, among the taken ones, of these images
+  Misfit wrong{};                       ///< also if a model of this kind cannot take what is made
 };
 SeenTensors seen_tensors(const MemberSpec& member, std::span<const NamedLayout> taken);
 

@@ -22,9 +22,9 @@ namespace {
 
 constexpr std::string_view kTensorWhat = "a tensor";
 /// How NumPy writes the types that a tensor may have; float64 becomes float32.
-constexpr std::array<std::string_view, 7> kTensorTypes{"<f4", "<f2", "|u1", "<i4", "<i8", "|b1", kFloat64};
-constexpr std::array kTensorDtypes{Dtype::float32, Dtype::float16, Dtype::uint8,  Dtype::int32,
-                                   Dtype::int64,   Dtype::boolean, Dtype::float32};
+constexpr std::array<std::string_view, 8> kTensorTypes{"<f4", "<f2", kBfloat16, "|u1", "<i4", "<i8", "|b1", kFloat64};
+constexpr std::array kTensorDtypes{Dtype::float32, Dtype::float16, Dtype::bfloat16, Dtype::uint8,
+                                   Dtype::int32,   Dtype::int64,   Dtype::boolean,  Dtype::float32};
 
 /// The call that makes a tensor of the array, if there is one.
 std::string tensor_hint(const NpyHeader& header) {
@@ -32,6 +32,7 @@ std::string tensor_hint(const NpyHeader& header) {
     return fmt::format("save it with numpy.save(path, numpy.ascontiguousarray({}))", values);
   };
   if (std::ranges::find(kTensorTypes, header.descr) != kTensorTypes.end()) return saved("x");
+  if (header.descr == kUntyped) return kUntypedHint;
   switch (kind_of_elements(header)) {
     case 'f':
       return saved("x.astype('float32')");

@@ -10,6 +10,7 @@
 #include "common/tensor_text.hpp"
 #include "images/bytes_to_floats.hpp"
 #include "images/sources.hpp"
+#include "images/tiles.hpp"
 
 namespace tutti::images {
 namespace {
@@ -139,7 +140,70 @@ class MemoryTensors final : public TensorSource {
   std::uint32_t classes_ = 0;
 };
 
+/// Of which only parts are read.
+class LargeMemory final : public LargeInputs {
+ public:
+  /// Whole inputs of the layout in `bytes`.
+  LargeMemory(NamedLayout input, std::span<const std::byte> bytes, bool images)
+      : input_(std::move(input)),
+        sizes_(input_.layout.dims.begin() + 1, input_.layout.dims.end()),
+        images_(images),
+        bytes_(bytes) {}
+
+  std::string name() const override { return "memory"; }
+  std::uint64_t count() const override { return bytes_.size() / input_.layout.bytes(); }
+  bool are_images() const override { return images_; }
+  std::string tensor_name() const override { return input_.name; }
+  Dtype dtype() const override { return input_.layout.dtype; }
+  std::uint32_t channels() const override { return input_.layout.dims.front(); }
+  std::size_t axes() const override { return sizes_.size(); }
+  bool of_one_size() const override { return true; }
+  Dims sizes_of(std::uint64_t /*index*/) override { return sizes_; }
+
+  void read(std::uint64_t index, const Region& region, const Dims& tile, std::span<std::byte> out) override {
+    const std::size_t each = size_of(dtype());
+    const std::span<const std::byte> input = bytes_.subspan(index * input_.layout.bytes(), input_.layout.bytes());
+    for (std::uint64_t channel = 0; channel < channels(); ++channel)
+      each_run(region, sizes_, tile, [&](std::uint64_t whole, std::uint64_t part, std::size_t length) {
+        const auto run = input.subspan((channel * elements_of(sizes_) + whole) * each, length * each);
+        std::ranges::copy(run, out.subspan((channel * elements_of(tile) + part) * each).begin());
+      });
+  }
+
+ private:
+  NamedLayout input_;
+  Dims sizes_;
+  bool images_;
+  std::span<const std::byte> bytes_;
+};
+
 }  // namespace
+
+std::unique_ptr<LargeInputs> large_memory(const Images& images) {
+  check_whole_images(images);
+  if (images.shape().elements() == 0)
+    throw Error(ErrorKind::usage, "images in memory that are cut into tiles need a shape without zeros",
+                fmt::format("the shape is {}", images.shape().text()), "give the shape of one image");
+  return std::visit(
+      [&](auto pixels) -> std::unique_ptr<LargeInputs> {
+        const Dtype dtype = sizeof pixels[0] == 1 ? Dtype::uint8 : Dtype::float32;
+        return std::make_unique<LargeMemory>(NamedLayout{kImageTensor, images.shape().layout(dtype)},
+                                             std::as_bytes(pixels), true);
+      },
+      images.pixels());
+}
+
+std::unique_ptr<LargeInputs> large_memory(const Samples& samples) {
+  check_whole_samples(samples);
+  const TensorView& first = samples.tensors().front();
+  const std::size_t sizes = first.tensor.layout.dims.size();
+  if (samples.tensors().size() == 1 && sizes >= 2 && sizes <= 1 + kMaxTiledAxes)
+    return std::make_unique<LargeMemory>(first.tensor, first.bytes, false);
+  throw Error(ErrorKind::usage, "samples in memory cannot be cut into tiles",
+              fmt::format("tiles are cut from one tensor of channels and 1 to {} axes, and these have {}",
+                          kMaxTiledAxes, sample_text(make_memory(samples)->tensors())),
+              "give such a tensor, or leave 'tiles' out of 'input'");
+}
 
 std::unique_ptr<Source> make_memory(Samples samples, std::span<const std::int64_t> labels) {
   return std::make_unique<MemoryTensors>(std::move(samples), labels);

@@ -15,8 +15,16 @@
 
 namespace tutti::images {
 
+/// How ml_dtypes writes bfloat16, which NumPy does not have: the only type of two bytes with an order that is none of
+/// NumPy's. Two bytes without a type, which NumPy makes of it if ml_dtypes is not there, are kUntyped.
+inline constexpr std::string_view kBfloat16 = "<V2";
+inline constexpr std::string_view kUntyped = "|V2";
+/// What to do about that.
+inline constexpr const char* kUntypedHint =
+    "NumPy reads bfloat16 without its type; save it with numpy.save(path, x.view(ml_dtypes.bfloat16))";
+
 struct NpyHeader {
-  std::string descr;  ///< "<f4", "|u1", ...
+  std::string descr;  ///< "<f4", "|u1", ...; kBfloat16 also if the file says "bfloat16"
   bool fortran_order = false;
   std::vector<std::uint64_t> shape;
   std::uint64_t data_offset = 0;  ///< bytes before the first element

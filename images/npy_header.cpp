@@ -135,6 +135,7 @@ NpyHeader read_npy_header(const InputFile& file) {
   file.read(begin, std::as_writable_bytes(std::span(text)));
   std::optional<NpyHeader> header = DictionaryReader(text).read();
   if (!header) refuse(file, "its header is not a dictionary of descr, fortran_order and shape");
+  if (header->descr == "bfloat16") header->descr = kBfloat16;
   header->data_offset = begin + length;
   return *header;
 }

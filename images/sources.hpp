@@ -13,6 +13,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <tutti/encoded.hpp>
 #include <tutti/images.hpp>
 #include <tutti/samples.hpp>
 #include <vector>
@@ -63,14 +64,19 @@ struct LabelFile {
   std::uint32_t classes = 0;  ///< 0: the largest label + 1
 };
 
+/// How pictures are decoded.
+struct Decoding {
+  std::uint32_t threads = 0;  ///< 0: as many as there are usable cores, at most 16
+  bool jpeg_scaling = false;  ///< JPEGs are decoded at a part of their size if they are much larger than wanted
+  Orientation orientation = Orientation::ignore;
+};
+
 /// How a folder of images is read.
 struct FolderReading {
-  std::uint32_t threads = 0;  ///< that decode; 0: as many as there are usable cores, at most 16
+  Decoding decoding{};
   /// Images that cannot be decoded are looked for at the start, by decoding every one, and left out, so that they are
   /// in no count; otherwise the first one that is met is an error.
   bool skip_broken = false;
-  bool jpeg_scaling = false;  ///< JPEGs are decoded at a part of their size if they are much larger than wanted
-  Orientation orientation = Orientation::ignore;
   LabelFile masks{};  ///< if it names a folder, sub-folders of the pictures are not classes
 };
 
@@ -83,7 +89,11 @@ struct FolderReading {
 std::unique_ptr<PlaneSource> make_folder(const std::filesystem::path& folder, const Resize& resize,
                                          const FolderReading& reading = {});
 
-/// How many threads make_folder() decodes with for this value of `threads`.
+/// The pictures of `source`, which outlives it, decoded like those of a folder. `resize` must make them all of one
+/// shape.
+std::unique_ptr<PlaneSource> decoded(EncodedSource& source, const Resize& resize, const Decoding& decoding);
+
+/// How many threads decode for this value of `threads`.
 std::uint32_t decode_threads(std::uint32_t wanted);
 
 /// Which images `folder` holds, and of which size and age, in one line: a run's predictions depend on them. `masks`: as
@@ -93,6 +103,8 @@ std::string folder_fingerprint(const std::filesystem::path& folder, const LabelF
 /// Uniform noise in [0, 1) with uniform labels (none if `classes` is 0). Each value depends only on seed, image and
 /// place, so every order of reading gives the same images.
 std::unique_ptr<Source> make_random(std::uint64_t count, ImageShape shape, std::uint32_t classes, std::uint64_t seed);
+/// The same of images that are bytes, without labels.
+std::unique_ptr<Source> make_random_bytes(std::uint64_t count, ImageShape shape, std::uint64_t seed);
 /// The same of tensors: whole numbers and truths are made up as made_up_value() does.
 std::unique_ptr<Source> make_random(std::uint64_t count, std::vector<NamedLayout> tensors, std::uint32_t classes,
                                     std::uint64_t seed);
@@ -100,6 +112,8 @@ std::unique_ptr<Source> make_random(std::uint64_t count, std::vector<NamedLayout
 /// Images that the caller keeps in memory while the source lives; `labels` is empty or has one per image.
 /// classes() is the largest label + 1.
 std::unique_ptr<Source> make_memory(Images images, std::span<const std::int64_t> labels = {});
+/// Encoded pictures that the caller keeps: an EncodedSource.
+std::unique_ptr<Source> make_memory(EncodedImages images);
 /// The same of tensors, which the caller keeps too.
 std::unique_ptr<Source> make_memory(Samples samples, std::span<const std::int64_t> labels = {});
 

@@ -60,6 +60,10 @@ class LargeInputs {
   virtual InputMasks* masks() { return nullptr; }
 };
 
+/// Images, or samples of one tensor with 1 to 3 axes after the channels, that the caller keeps in memory. Throws
+/// Error(usage) as make_memory() does, and if samples are not like that.
+std::unique_ptr<LargeInputs> large_memory(const Images& images);
+std::unique_ptr<LargeInputs> large_memory(const Samples& samples);
 /// The images of an array, as make_npy() takes it. `labels`, if it names a file, holds their masks: open_masks().
 std::unique_ptr<LargeInputs> open_large_images(const std::filesystem::path& images, Layout layout,
                                                const LabelFile& labels = {});

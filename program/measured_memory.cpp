@@ -26,6 +26,7 @@ class Dropped final : public Sink {
 std::unique_ptr<Source> some_images(const config::EnsembleSpec& spec) {
   const std::uint64_t most = std::uint64_t{spec.slots} * spec.segment_images;
   if (spec.input.dataset == config::Dataset::memory) {
+    if (config::resizes_pictures(spec.input)) return images::make_random_bytes(most, spec.input.shape, 0);
     const auto tensors = config::known_tensors(spec.input);
     return tensors ? images::make_random(most, *tensors, 0, 0) : images::make_random(most, spec.input.shape, 0, 0);
   }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/log.hpp"
+#include "results/input_array.hpp"
 #include "results/mask_metrics.hpp"
 #include "results/masks.hpp"
 
@@ -22,69 +23,6 @@ constexpr std::size_t kAtOnce = 65536;
 std::uint32_t values_per_place(const Dims& output, const Dims& tile) {
   return output.size() == tile.size() ? 1 : output.front();
 }
-
-std::vector<std::uint64_t> sizes_of_array(std::optional<std::uint64_t> inputs, bool leading, std::uint32_t values,
-                                          const Dims& input) {
-  std::vector<std::uint64_t> sizes;
-  if (inputs) sizes.push_back(*inputs);
-  if (leading) sizes.push_back(values);
-  sizes.insert(sizes.end(), input.begin(), input.end());
-  return sizes;
-}
-
-}  // namespace
-
-/// An array of something at each place of the inputs: one file of all, or a file of each.
-class InputArray {
- public:
-  /// `base`: the file without its ending, or the folder of the files. `leading`: there is an axis of `values`.
-  InputArray(std::filesystem::path base, NpyType type, const Tiling& tiling, bool leading, std::uint32_t values)
-      : base_(std::move(base)), type_(type), tiling_(&tiling), leading_(leading), values_(values) {
-    if (!tiling.of_one_size()) return;
-    const Dims sizes = tiling.inputs() > 0 ? tiling.grid_of(0).input() : tiling.tiles().size;
-    writer_.emplace(file(), type, sizes_of_array(tiling.inputs(), leading, values, sizes));
-  }
-
-  void begin(std::uint64_t input) {
-    const Dims sizes = tiling_->grid_of(input).input();
-    const std::uint64_t values = elements_of(sizes) * values_;
-    begin_ = tiling_->of_one_size() ? input * values : 0;
-    if (tiling_->of_one_size()) return;
-    const std::string name = file_name_of(tiling_->name_of(input), input, tiling_->inputs());
-    writer_.emplace(own_file(base_, name, ".npy"), type_, sizes_of_array({}, leading_, values_, sizes));
-  }
-  /// Values from place `first` of the current input on.
-  template <class Value>
-  void write(std::uint64_t first, std::span<const Value> values) {
-    writer_->write_at(begin_ + first, values);
-  }
-  void end() {
-    if (tiling_->of_one_size()) return;
-    writer_->finish();
-    writer_.reset();
-  }
-  void finish() {
-    if (!tiling_->of_one_size()) return;
-    writer_->finish();
-    remove_partial(partial_of(file()));
-  }
-  void finish_partial(std::uint64_t inputs) {
-    if (tiling_->of_one_size() && inputs > 0) writer_->finish_partial(partial_of(file()), inputs);
-  }
-
- private:
-  std::filesystem::path file() const { return base_.string() + ".npy"; }
-
-  std::filesystem::path base_;
-  NpyType type_;
-  const Tiling* tiling_;
-  bool leading_;
-  std::uint32_t values_;
-  std::optional<NpyWriter> writer_;
-  std::uint64_t begin_ = 0;  ///< of the current input, in the array
-};
-
-namespace {
 
 /// The class at each place of `count` places, whose values for one class are `pitch` apart.
 void decide(const float* values, std::size_t pitch, std::uint32_t classes, std::span<std::int64_t> decided) {
@@ -154,6 +92,14 @@ class BlendingSink::Output {
   void decide_into(const std::filesystem::path& base, const Tiling& tiling) {
     decided_.emplace(base, NpyType::int64, tiling, false, 1);
   }
+  /// Gives the sizes of one input's values.
+  Dims keep_in(std::vector<float>& values, const Tiling& tiling) {
+    array_.emplace(values, tiling, values_);
+    Dims sizes = sizes_of_inputs(tiling);
+    if (leading_) sizes.insert(sizes.begin(), values_);
+    return sizes;
+  }
+  void decide_in(std::vector<std::int64_t>& classes, const Tiling& tiling) { decided_.emplace(classes, tiling, 1); }
   void draw_into(std::filesystem::path folder) { masks_ = std::move(folder); }
   void compare(std::optional<std::int64_t> ignored) { metrics_.emplace(values_, ignored); }
 
@@ -281,11 +227,33 @@ BlendingSink::BlendingSink(const std::filesystem::path& folder, const ResultForm
     if (output != spread_at()) outputs_[output].compare(labels_->ignored);
 }
 
+BlendingSink::BlendingSink(const ResultForm& form, const Tiling& tiling, Predictions& into)
+    : tiling_(tiling),
+      weights_(tile_weights(tiling.tiles().size, tiling.tiles().blend)),
+      of_ensemble_(form.shape.has_value()),
+      of_spread_(form.spread.has_value()) {
+  assert(tiling.of_one_size());
+  if (form.shape) {
+    into.shape = outputs_.emplace_back(*form.shape, tiling).keep_in(into.values, tiling);
+    into.width = static_cast<std::uint32_t>(elements_of(into.shape));
+  }
+  if (form.decided) outputs_.front().decide_in(into.predicted, tiling);
+  if (form.spread) into.spread_shape = outputs_.emplace_back(*form.spread, tiling).keep_in(into.spread, tiling);
+  into.members.resize(form.members.size());
+  for (std::size_t rank = 0; rank < form.members.size(); ++rank) {
+    MemberPredictions& member = into.members[rank];
+    member.name = form.members[rank].name;
+    member.shape = outputs_.emplace_back(form.members[rank].shape, tiling).keep_in(member.values, tiling);
+    member.width = static_cast<std::uint32_t>(elements_of(member.shape));
+  }
+}
+
 std::size_t BlendingSink::spread_at() const { return of_spread_ ? (of_ensemble_ ? 1 : 0) : outputs_.size(); }
 
 // The folder of the members is removed if nothing came into it.
 BlendingSink::~BlendingSink() {
   outputs_.clear();
+  if (folder_.empty()) return;
   std::error_code not_empty;
   std::filesystem::remove(folder_ / "members", not_empty);
 }
@@ -379,6 +347,11 @@ void BlendingSink::finish() {
 void BlendingSink::finish_partial() {
   if (complete_ == 0) return log::warning("not all tiles of any input were predicted, so there are no partial results");
   for (auto output = outputs_.rbegin(); output != outputs_.rend(); ++output) output->finish_partial(complete_);
+}
+
+void BlendedMemory::write(const SegmentResult& result) {
+  sink_.write(result);
+  if (auto lacks = result.incomplete()) predictions_.incomplete.push_back(std::move(*lacks));
 }
 
 }  // namespace tutti::images

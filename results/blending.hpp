@@ -1,5 +1,5 @@
 // The predictions of tiles, blended into one prediction of each input, and written as arrays (results/sinks.hpp) and
-// masks. It streams: only the rows along the first axis that later tiles still add to are in memory.
+// masks, or kept in memory. It streams: only the rows along the first axis that later tiles still add to are in memory.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <tutti/predictions.hpp>
@@ -52,6 +53,9 @@ class BlendingSink final : public ResultSink {
   /// Error(usage) if a member's name cannot be the name of a file, or two inputs would have the same files.
   BlendingSink(const std::filesystem::path& folder, const ResultForm& form, const Tiling& tiling,
                const std::optional<TileLabels>& labels = std::nullopt);
+  /// The same in memory, of inputs of one size: all of `into` but its count and what is incomplete. Both outlive the
+  /// sink; finish() does nothing.
+  BlendingSink(const ResultForm& form, const Tiling& tiling, Predictions& into);
   ~BlendingSink() override;
 
   /// Tiles in order.
@@ -91,6 +95,22 @@ class BlendingSink final : public ResultSink {
   std::uint32_t first_ = 0;          ///< which row of the input is the first of them
   std::vector<float> weight_sums_;   ///< of the places in the band
   std::vector<std::int64_t> truth_;  ///< labels of some places
+};
+
+/// Collects the blended predictions of inputs of one size. What is incomplete are segments of tiles.
+class BlendedMemory final : public CollectingSink {
+ public:
+  /// As BlendingSink; `tiling` outlives it.
+  BlendedMemory(const ResultForm& form, const Tiling& tiling) : sink_(form, tiling, predictions_) {
+    predictions_.count = tiling.inputs();
+  }
+
+  void write(const SegmentResult& result) override;
+  Predictions take() override { return std::exchange(predictions_, {}); }
+
+ private:
+  Predictions predictions_;
+  BlendingSink sink_;
 };
 
 }  // namespace tutti::images

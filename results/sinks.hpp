@@ -117,13 +117,19 @@ class NpySink final : public ResultSink {
 };
 
 /// Collects everything in memory.
-class MemorySink final : public Sink {
+class CollectingSink : public Sink {
+ public:
+  /// The results so far; the sink is of no use afterwards.
+  virtual Predictions take() = 0;
+};
+
+/// The predictions of samples.
+class MemorySink final : public CollectingSink {
  public:
   explicit MemorySink(const ResultForm& form);
 
   void write(const SegmentResult& result) override;
-  /// The results so far; the sink is empty afterwards.
-  Predictions take();
+  Predictions take() override;
 
  private:
   Predictions predictions_;

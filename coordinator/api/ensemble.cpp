@@ -25,6 +25,8 @@
 #include "coordinator/pool/batch_trial.hpp"
 #include "coordinator/pool/pool.hpp"
 #include "images/sources.hpp"
+#include "images/tiles.hpp"
+#include "results/blending.hpp"
 #include "results/sinks.hpp"
 
 namespace tutti {
@@ -106,19 +108,29 @@ class Ensemble::Impl {
     FittedSource fitted = fit(source);
     Prediction prediction(fitted.source(), sink, accumulator_, pool_.outputs(), class_axis(), trace_.get());
     pool_.exchange().drive(std::make_shared<Stream>(prediction, TaskKind::predict, all_members()));
-    say_unturned(source);
+    say_unturned(fitted.source());
   }
 
   Predictions predict(const std::unique_ptr<Source>& source) {
     refuse_saved();
-    images::MemorySink sink(form(source->count()));
-    run(*source, sink);
-    return sink.take();
+    const auto sink = collecting(*source);
+    run(*source, *sink);
+    return sink->take();
   }
 
   std::future<Predictions> submit(std::unique_ptr<Source> source) {
     refuse_saved();
     return submissions_.add(std::make_unique<Submitted>(*this, std::move(source)));
+  }
+
+  /// What a program hands over, as samples: the inputs themselves, or tiles of them. `Given`: Images or Samples.
+  template <class Given>
+  std::unique_ptr<Source> samples_of(const Given& given) const {
+    const std::optional<Tiles>& tiles = pool_.plan().input.tiles;
+    if (!tiles) return images::make_memory(given);
+    auto inputs = images::large_memory(given);
+    const std::uint64_t count = inputs->count();
+    return images::tiled(std::move(inputs), *tiles, 0, count);
   }
 
   TrainResult train(Source& source, const std::filesystem::path& folder,
@@ -140,7 +152,7 @@ class Ensemble::Impl {
     TrainResult result{weight_files(folder)};
     pool_.command(ByRank<control::Message>(result.weights.size(), control::BeginTraining{}));
     train_epochs(fitted.source(), learns, on_epoch);
-    say_unturned(source);
+    say_unturned(fitted.source());
     ByRank<control::Message> save;
     for (const auto& file : result.weights) save.push_back(control::Save{file.string()});
     pool_.command(std::move(save));
@@ -180,17 +192,17 @@ class Ensemble::Impl {
     Submitted(Impl& ensemble, std::unique_ptr<Source> source)
         : source_(std::move(source)),
           fitted_(ensemble.fit(*source_)),
-          sink_(ensemble.form(source_->count())),
-          prediction_(fitted_.source(), sink_, ensemble.accumulator_, ensemble.pool_.outputs(), ensemble.class_axis(),
+          sink_(ensemble.collecting(*source_)),
+          prediction_(fitted_.source(), *sink_, ensemble.accumulator_, ensemble.pool_.outputs(), ensemble.class_axis(),
                       ensemble.trace_.get()),
           stream_(std::make_shared<Stream>(prediction_, TaskKind::predict, ensemble.all_members())) {}
     const std::shared_ptr<Stream>& stream() const override { return stream_; }
-    Predictions take() override { return sink_.take(); }
+    Predictions take() override { return sink_->take(); }
 
    private:
     std::unique_ptr<Source> source_;
     FittedSource fitted_;
-    images::MemorySink sink_;
+    std::unique_ptr<images::CollectingSink> sink_;
     Prediction prediction_;
     std::shared_ptr<Stream> stream_;
   };
@@ -276,6 +288,19 @@ class Ensemble::Impl {
   bool combined() const { return spec_.checked().combine.rule != CombineRule::none; }
   ByRank<bool> all_members() const { return ByRank<bool>(pool_.plan().members.size(), true); }
 
+  /// For the predictions of the source's samples, or of the inputs that it cuts them from. Throws Error(usage) if these
+  /// cannot be put together.
+  std::unique_ptr<images::CollectingSink> collecting(const Source& source) const {
+    const images::Tiling* const tiling = images::tiling_of(source);
+    if (tiling == nullptr) return std::make_unique<images::MemorySink>(form(source.count()));
+    const config::CombineSpec& combine = spec_.checked().combine;
+    for (const Rank rank : pool_.outputs().ids())
+      images::check_tile_output(pool_.plan().members[rank.value()].request.name, pool_.outputs()[rank],
+                                tiling->tiles().size,
+                                combine.decides() ? size_at(pool_.outputs()[rank], combine.axis) : std::nullopt);
+    return std::make_unique<images::BlendedMemory>(form(source.count()), *tiling);
+  }
+
   images::ResultForm form(std::uint64_t images) const {
     images::ResultForm form;
     form.images = images;
@@ -305,12 +330,14 @@ class Ensemble::Impl {
 
 Ensemble::Ensemble(const Spec& spec, Options options) : impl_(std::make_unique<Impl>(spec, options)) {}
 Ensemble::~Ensemble() = default;
-Predictions Ensemble::predict(const Images& images) { return impl_->predict(images::make_memory(images)); }
-std::future<Predictions> Ensemble::submit(const Images& images) { return impl_->submit(images::make_memory(images)); }
-Predictions Ensemble::predict(const Samples& samples) { return impl_->predict(images::make_memory(samples)); }
-std::future<Predictions> Ensemble::submit(const Samples& samples) {
-  return impl_->submit(images::make_memory(samples));
+Predictions Ensemble::predict(const Images& images) { return impl_->predict(impl_->samples_of(images)); }
+std::future<Predictions> Ensemble::submit(const Images& images) { return impl_->submit(impl_->samples_of(images)); }
+Predictions Ensemble::predict(const EncodedImages& images) { return impl_->predict(images::make_memory(images)); }
+std::future<Predictions> Ensemble::submit(const EncodedImages& images) {
+  return impl_->submit(images::make_memory(images));
 }
+Predictions Ensemble::predict(const Samples& samples) { return impl_->predict(impl_->samples_of(samples)); }
+std::future<Predictions> Ensemble::submit(const Samples& samples) { return impl_->submit(impl_->samples_of(samples)); }
 void Ensemble::run(Source& source, Sink& sink) { impl_->run(source, sink); }
 TrainResult Ensemble::train(Source& source, const std::filesystem::path& folder,
                             const std::function<void(const EpochResult&)>& on_epoch) {

@@ -37,9 +37,12 @@ images::LabelFile labels_of(const config::InputSpec& input) {
   return {input.labels, input.label_form, input.ignore_index, input.classes};
 }
 
+images::Decoding decoding_of(const config::InputSpec& input) {
+  return {input.decode_threads, input.jpeg_scaling, input.orientation};
+}
+
 images::FolderReading reading_of(const config::InputSpec& input) {
-  return {input.decode_threads, input.on_broken == OnBroken::skip, input.jpeg_scaling, input.orientation,
-          labels_of(input)};
+  return {decoding_of(input), input.on_broken == OnBroken::skip, labels_of(input)};
 }
 
 std::unique_ptr<Source> open_data_set(const config::InputSpec& input) {
@@ -90,7 +93,7 @@ std::unique_ptr<Source> open_tiled(const config::InputSpec& input) {
 }
 
 std::unique_ptr<Source> open_limited(const config::InputSpec& input) {
-  if (input.tiles) return open_tiled(input);
+  if (input.tiles && input.dataset != config::Dataset::memory) return open_tiled(input);
   std::unique_ptr<Source> source = open_data_set(input);
   check_skip(input, *source);
   if (input.skip > 0) source = images::without_first(std::move(source), input.skip);
@@ -124,6 +127,12 @@ bool same_shapes(const std::vector<NamedLayout>& a, const std::vector<NamedLayou
          });
 }
 
+InputForm with_reading(InputForm form, const config::InputSpec& input) {
+  form.decoding = decoding_of(input);
+  form.tiles = input.tiles;
+  return form;
+}
+
 /// What of the samples that were found is in the arena: images that no worker prepares are float32 there.
 InputForm stored_form(config::FoundSamples found, const config::EnsembleSpec& spec, const config::InputSpec& input) {
   if (input.tensors.empty() && !workers_prepare(spec, input))
@@ -133,14 +142,15 @@ InputForm stored_form(config::FoundSamples found, const config::EnsembleSpec& sp
   form.first = found.first;
   form.whole = found.whole;
   form.held_score_bytes = found.held_score_bytes;
-  return form;
+  return with_reading(std::move(form), input);
 }
 
 /// Of samples that come through the API and are declared.
 InputForm declared_form(const config::EnsembleSpec& spec, const config::InputSpec& input) {
-  if (auto tensors = config::known_tensors(input)) return {std::move(*tensors), std::nullopt};
-  const bool bytes = input.has_bytes && workers_prepare(spec, input);
-  return {input.shape, std::nullopt, bytes ? Dtype::uint8 : Dtype::float32};
+  if (auto tensors = config::known_tensors(input)) return with_reading({std::move(*tensors), std::nullopt}, input);
+  const bool bytes = (input.has_bytes || config::resizes_pictures(input)) && workers_prepare(spec, input);
+  return with_reading({input.shape, std::nullopt, bytes ? Dtype::uint8 : Dtype::float32, planes_of(spec, input)},
+                      input);
 }
 
 /// "uint8 and float32".
@@ -208,7 +218,7 @@ bool same_arrays(const config::EnsembleSpec& spec, const OpenedInput& planned, c
 }
 
 bool workers_prepare(const config::EnsembleSpec& spec, const config::InputSpec& input) {
-  return input.dataset == config::Dataset::folder ||
+  return input.dataset == config::Dataset::folder || config::resizes_pictures(input) ||
          std::any_of(spec.members.begin(), spec.members.end(),
                      [](const config::MemberSpec& member) { return member.input.has_value(); });
 }
@@ -252,14 +262,17 @@ InputForm api_form(const config::EnsembleSpec& spec, const config::InputSpec& in
     const auto shape = config::known_shape(input);
     if (!shape)
       throw Error(error.kind(), error.message(), error.detail(),
-                  input.tensors.empty()
+                  input.tiles ? "the shapes of the inputs are in this file; if they come through the API, give their "
+                                "channels and the size of a tile instead: input={shape: [3, 512, 512], tiles: {size: "
+                                "512}}"
+                  : input.tensors.empty()
                       ? "the shape of the images is in this file; if they come through the API, give the shape "
                         "instead: input={shape: [3, 224, 224]}"
                       : "the shapes of the tensors are in these files; if samples come through the API, give the "
                         "shapes instead: input={inputs: {x: {shape: [7]}}}");
     const bool has_bytes = input.dataset == config::Dataset::folder || input.dataset == config::Dataset::cifar10;
     const bool bytes = has_bytes && workers_prepare(spec, input);
-    return {*shape, std::nullopt, bytes ? Dtype::uint8 : Dtype::float32, planes_of(spec, input)};
+    return with_reading({*shape, std::nullopt, bytes ? Dtype::uint8 : Dtype::float32, planes_of(spec, input)}, input);
   }
 }
 
@@ -277,112 +290,6 @@ void check_same_preparation(const config::EnsembleSpec& spec, const Source& trai
       fmt::format("{} ({}) and {} ({}); the workers prepare both as 'train.input' says", train.name(), types_text(now),
                   test.name(), types_text(then)),
       "give both inputs the same 'preprocess' and the same kind and size of images, or train and run separately");
-}
-
-namespace {
-
-[[noreturn]] void refuse_floats(const Source& source) {
-  throw Error(ErrorKind::usage, fmt::format("{} gives float32, but the ensemble takes images as bytes", source.name()),
-              "its 'input' has bytes, from which each worker prepares its member's images",
-              "give uint8, 0 to 255; an ensemble whose 'input' does not name a data set takes both");
-}
-
-bool is_one_image(const std::vector<NamedLayout>& tensors) {
-  return tensors.size() == 1 && tensors.front().name == kImageTensor && image_shape(tensors.front().layout);
-}
-
-[[noreturn]] void refuse_samples(const Source& source, const InputForm& form) {
-  const std::vector<NamedLayout> given = source.tensors();
-  if (is_one_image(given) && is_one_image(form.tensors)) {
-    if (given.front().layout.dims != form.tensors.front().layout.dims)
-      throw Error(ErrorKind::usage,
-                  fmt::format("{} has images of {}, but the ensemble takes {}", source.name(), sample_text(given),
-                              sample_text(form.tensors)),
-                  {}, "the ensemble's shape is that of its 'input', or 'input: {shape: [channels, height, width]}'");
-    if (source.shape() != ImageShape{} && form.tensors.front().layout.dtype == Dtype::uint8) refuse_floats(source);
-  }
-  throw Error(ErrorKind::usage, fmt::format("{} has other samples than the ensemble takes", source.name()),
-              fmt::format("it has {}; the ensemble takes {}", sample_text(given), sample_text(form.tensors)),
-              "the ensemble takes the tensors of its 'input', by their names");
-}
-
-/// The tensors of a source in another order.
-class Ordered final : public images::Forwarding {
- public:
-  Ordered(Source& source, const std::vector<NamedLayout>& tensors) : Forwarding(source), tensors_(tensors) {
-    for (const NamedLayout& behind : source.tensors())
-      places_.push_back(static_cast<std::size_t>(find(tensors_, behind.name) - tensors_.data()));
-  }
-
-  std::vector<NamedLayout> tensors() const override { return tensors_; }
-  void read_tensors(std::span<const std::uint64_t> indices, std::span<const std::span<std::byte>> tensors,
-                    std::span<std::int64_t> labels) override {
-    std::vector<std::span<std::byte>> ordered;
-    for (const std::size_t place : places_) ordered.push_back(tensors[place]);
-    Forwarding::read_tensors(indices, ordered, labels);
-  }
-
- private:
-  const std::vector<NamedLayout> tensors_;
-  std::vector<std::size_t> places_;  ///< by those of the source
-};
-
-}  // namespace
-
-void check_fits(const Source& source, const InputForm& form) {
-  const std::vector<NamedLayout> given = source.tensors();
-  // Images of bytes can also be read as float32.
-  const bool become_floats = source.has_bytes() && form.tensors.size() == 1 &&
-                             form.tensors.front() == NamedLayout{kImageTensor, source.shape().layout()};
-  if (!become_floats && !std::ranges::is_permutation(given, form.tensors)) refuse_samples(source, form);
-}
-
-FittedSource::FittedSource(Source& source, const InputForm& form) : source_(source) {
-  const std::vector<Plane>& planes = form.planes;
-  images::PlaneSource* decoding = images::decoding(source);
-  if (planes.empty()) {
-    check_fits(source, form);
-    if (decoding != nullptr) decoding->choose_planes(std::vector<Resize>(1));  // another ensemble may have chosen
-    if (form.tensors.size() > 1) made_ = std::make_unique<Ordered>(source, form.tensors);
-    return;
-  }
-  if (decoding == nullptr) {
-    if (source.shape() == ImageShape{}) refuse_samples(source, form);
-    if (!source.has_bytes()) refuse_floats(source);
-    auto made = images::as_pictures(source);
-    decoding = made.get();
-    made_ = std::move(made);
-  }
-  std::vector<Resize> asked;
-  for (const Plane& plane : planes) asked.push_back(plane.asked);
-  decoding->choose_planes(asked);
-  const std::vector<ImageShape> shapes = decoding->plane_shapes();
-  for (std::size_t p = 0; p < planes.size(); ++p) {
-    const ImageShape wanted = fixed_shape(planes[p].resize);
-    if (shapes[p] == wanted) continue;
-    throw Error(
-        ErrorKind::usage,
-        fmt::format("{} gives images of {}, but the ensemble takes {}", source.name(), shapes[p].text(), wanted.text()),
-        fmt::format("its 'input' is a folder, whose pictures become: {}", to_text(planes[p].resize)),
-        "give images of this shape, or each member an 'input' with 'resize'");
-  }
-}
-
-void read_images(Source& source, std::span<const std::uint64_t> indices, const SlotPlace& place, bool labels) {
-  const auto count = static_cast<std::uint32_t>(indices.size());
-  const auto view = [&](std::size_t array) { return slot_view(place.arena, place.layout, place.slot, count, array); };
-  const SlotView<std::byte> first = view(0);
-  const std::span<std::int64_t> wanted = labels ? first.labels : std::span<std::int64_t>{};
-  if (images::PlaneSource* const decoding = images::decoding(source);
-      decoding != nullptr && first.dtype == Dtype::uint8) {
-    std::vector<std::span<std::uint8_t>> planes;
-    for (std::size_t array = 0; array < place.layout.arrays.size(); ++array) planes.push_back(view(array).pixels());
-    return decoding->read_planes(indices, planes, wanted);
-  }
-  if (first.dtype == Dtype::float32 && source.has_bytes()) return source.read(indices, first.floats(), wanted);
-  std::vector<std::span<std::byte>> tensors;
-  for (std::size_t array = 0; array < place.layout.arrays.size(); ++array) tensors.push_back(view(array).bytes);
-  source.read_tensors(indices, tensors, wanted);
 }
 
 }  // namespace tutti

@@ -20,6 +20,7 @@
 
 #include "common/wire/arena.hpp"
 #include "config/spec.hpp"
+#include "images/sources.hpp"
 
 namespace tutti {
 
@@ -57,6 +58,8 @@ struct InputForm {
   std::uint64_t first = 0;                ///< the number of the first sample in the whole data set
   std::uint64_t whole = 0;                ///< samples of the whole data set; 0: not known
   std::uint64_t held_score_bytes = 0;     ///< what scoring several labels holds of the predictions, in bytes
+  std::optional<Tiles> tiles{};           ///< into which the samples of the data set are cut
+  images::Decoding decoding{};            ///< with planes: how encoded pictures that come through the API become these
 
   InputForm() = default;
   InputForm(std::vector<NamedLayout> sample, std::optional<std::uint64_t> count, std::vector<Plane> sizes = {})
@@ -103,7 +106,7 @@ void check_same_preparation(const config::EnsembleSpec& spec, const Source& trai
 void check_fits(const Source& source, const InputForm& form);
 
 /// A source as an ensemble takes it: one that decodes makes the ensemble's planes from now on, and for one of arrays
-/// they are made of these; tensors come in the ensemble's order. The source outlives it.
+/// they are made of these; encoded pictures are decoded; tensors come in the ensemble's order. The source outlives it.
 class FittedSource {
  public:
   /// Throws Error(usage) if an ensemble that takes `form` cannot take the source's samples.

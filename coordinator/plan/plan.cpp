@@ -63,7 +63,7 @@ Plan frame_of(const config::EnsembleSpec& spec, const Machine& machine, const In
   plan.arena = {spec.slots, spec.segment_images, arrays_of(input)};
   plan.input = input;
   const config::InputSpec& whole = whole_input(spec, options);
-  if (whole.dataset == config::Dataset::folder)
+  if (whole.dataset == config::Dataset::folder || config::resizes_pictures(whole))
     plan.decode_threads = whole.tiles ? 1 : images::decode_threads(whole.decode_threads);
   plan.turns_pictures = whole.orientation == Orientation::exif;
   plan.saves_members = spec.save_members || spec.combine.rule == CombineRule::none;
@@ -86,7 +86,7 @@ std::optional<MemberInput> input_of(const config::MemberSpec& member, const conf
   MemberInput input;
   if (member.input) {
     input = *member.input;
-  } else if (workers_prepare(spec, whole) && whole.dataset != config::Dataset::memory) {
+  } else if (workers_prepare(spec, whole) && !config::is_prepared(whole)) {
     input.mean = whole.preprocess.mean;
     input.std = whole.preprocess.std;
   }
@@ -115,7 +115,7 @@ void refuse_misfit(const config::Misfit& wrong) {
   if (!wrong.what.empty()) throw Error(ErrorKind::usage, wrong.what, {}, wrong.hint);
 }
 
-/// Those at `places` of samples that are tensors: as they are, except for an image that the member's `input` prepares.
+/// Those at `places` of samples that are tensors: as they are, except for images that the member's `input` prepares.
 std::vector<TakenTensor> tensors_taken(const config::MemberSpec& member, const std::vector<std::size_t>& places,
                                        const InputForm& input) {
   std::vector<NamedLayout> chosen;
@@ -125,7 +125,7 @@ std::vector<TakenTensor> tensors_taken(const config::MemberSpec& member, const s
   std::vector<TakenTensor> taken;
   for (std::size_t t = 0; t < places.size(); ++t) {
     taken.push_back(TakenTensor::unchanged(chosen[t].layout, static_cast<std::uint32_t>(places[t])));
-    if (seen.prepared != t) continue;
+    if (std::ranges::find(seen.prepared, t) == seen.prepared.end()) continue;
     taken.back().seen = seen.layouts[t];
     const bool nothing = chosen[t].layout.dtype == Dtype::float32 && *member.input == MemberInput{};
     if (!nothing) taken.back().input = member.input;

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <string>
 #include <string_view>
@@ -18,16 +17,13 @@
 #include "common/counted.hpp"
 #include "common/not_finite.hpp"
 #include "common/wire/channel.hpp"
-#include "images/arrays.hpp"
+#include "images/prediction_array.hpp"
 
 namespace tutti {
 namespace {
 
 /// Values that are looked at together.
 constexpr std::uint64_t kAtOnce = 1 << 18;
-
-constexpr std::array<std::string_view, 3> kTypes{"<f2", "<f4", "<f8"};
-constexpr const char* kHint = "save it with numpy.save(path, numpy.ascontiguousarray(predictions, dtype='float32'))";
 
 const std::string& file_of(const config::MemberSpec& member) {
   return std::get<SavedModel>(member.model.kind).predictions;
@@ -44,42 +40,19 @@ std::string located(const config::MemberSpec& member, const std::string& what) {
   throw Error(ErrorKind::usage, located(member, what), std::move(detail), std::move(hint));
 }
 
-SavedType type_of(std::string_view descr) {
-  return descr == kTypes[0] ? SavedType::float16 : descr == kTypes[1] ? SavedType::float32 : SavedType::float64;
-}
-
-Dims shape_of_rows(const images::OpenArray& array) {
-  const std::vector<std::uint64_t>& shape = array.header.shape;
-  const auto wrong = [&](std::string_view why) {
-    images::refuse_array(array.file.path(), "predictions",
-                         fmt::format("its shape is {}, and {}", array.header.shape_text(), why), kHint);
-  };
-  if (shape.empty()) wrong("its first axis must count the samples");
-  if (shape.size() > kMaxRank + 1) wrong(fmt::format("a prediction has at most {} axes", kMaxRank));
-  Dims dims;
-  std::uint64_t values = 1;
-  for (std::size_t axis = 1; axis < shape.size(); ++axis) {
-    if (shape[axis] == 0 || shape[axis] > kMaxWidth / values)
-      wrong(fmt::format("a prediction has 1 to {} values", kMaxWidth));
-    values *= shape[axis];
-    dims.push_back(static_cast<std::uint32_t>(shape[axis]));
-  }
-  return dims;
-}
-
 SavedRows rows_of(const std::string& path) {
   SavedRows rows;
   rows.changed_ns = changed_ns_of(path);
   images::InputFile file(path);
   images::NpyHeader header = images::read_npy_header(file);
   images::OpenArray array{std::move(file), std::move(header), {}};
-  rows.shape = shape_of_rows(array);
+  const images::FoundPredictions found = images::look_at_predictions(array, kMaxWidth);
+  rows.shape = found.shape;
+  rows.type = found.type;
   rows.rows = array.header.shape.front();
   rows.offset = array.header.data_offset;
   rows.file_bytes = array.file.size();
-  rows.type = type_of(array.header.descr);
-  const std::size_t axes = array.header.shape.size();
-  images::open_rows(std::move(array), "predictions", kTypes, axes, kHint);  // checks type, order and size
+  images::open_predictions(std::move(array));  // checks type, order and size
   return rows;
 }
 

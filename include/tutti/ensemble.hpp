@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include <tutti/encoded.hpp>
 #include <tutti/error.hpp>
 #include <tutti/images.hpp>
 #include <tutti/predictions.hpp>
@@ -64,10 +65,15 @@ class TUTTI_API Ensemble {
   Ensemble& operator=(const Ensemble&) = delete;
 
   /// The ensemble's predictions. The images' shape must be the ensemble's input shape, except for members that resize
-  /// the pictures of a folder (docs/images.md); 0 images give 0 rows.
+  /// the pictures of a folder, and for `tiles` of its `input`: then images of any height and width are cut into these
+  /// and their predictions are blended (docs/images.md). 0 images give 0 rows.
   Predictions predict(const Images& images);
   /// The same without waiting; `images` must stay valid until the future is ready.
   std::future<Predictions> submit(const Images& images);
+  /// The same for encoded pictures, which are decoded on threads (`decode_threads`). The ensemble's `input` has a
+  /// `resize`, or is a folder.
+  Predictions predict(const EncodedImages& images);
+  std::future<Predictions> submit(const EncodedImages& images);
   /// The same for samples that are tensors: those that the `inputs` of the ensemble's `input` declare.
   Predictions predict(const Samples& samples);
   std::future<Predictions> submit(const Samples& samples);

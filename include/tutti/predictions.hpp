@@ -49,7 +49,8 @@ struct Predictions {
   Dims spread_shape;  ///< of one prediction
   /// In rank order; empty unless asked for (`save_members`, rule `none`). NaN if the member is not in a segment.
   std::vector<MemberPredictions> members;
-  std::vector<IncompleteSegment> incomplete;  ///< in order; empty if every member predicted every segment
+  /// In order; empty if every member predicted every segment. With `tiles` a segment consists of tiles.
+  std::vector<IncompleteSegment> incomplete;
 };
 
 /// One member's part of a SegmentResult; the memory is valid only during the call.

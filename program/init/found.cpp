@@ -15,7 +15,7 @@
 
 #include "common/counted.hpp"
 #include "config/classes.hpp"
-#include "config/effective.hpp"
+#include "config/effective_input.hpp"
 #include "config/processor.hpp"
 #include "config/shorthand.hpp"
 #include "images/folder_listing.hpp"

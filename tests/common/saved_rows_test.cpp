@@ -46,6 +46,9 @@ TEST_CASE("rows of every type are read from any place as float32") {
   const std::vector<std::uint16_t> halves{half_of_float(-1), half_of_float(0.5F), half_of_float(65504), 1};
   CHECK(read(file, write_rows(file, SavedType::float16, halves), 0, 2) ==
         std::vector<float>{-1, 0.5F, 65504, std::ldexp(1.0F, -24)});
+  const std::vector<std::uint16_t> bfloats{bfloat_of_float(-1), bfloat_of_float(0x1p100F), 0x7f80, 0x3f81};
+  CHECK(read(file, write_rows(file, SavedType::bfloat16, bfloats), 0, 2) ==
+        std::vector<float>{-1, 0x1p100F, INFINITY, 1.0078125F});
 }
 
 TEST_CASE("more values than are converted at once are all read") {

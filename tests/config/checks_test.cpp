@@ -65,7 +65,17 @@ TEST_CASE("without an activation a member must output probabilities itself") {
 }
 
 TEST_CASE("the axis of the classes is one of a prediction") {
-  for (const char* axis : {"1", "2", "5", "-1", "-5"}) CHECK(problem(kFakes + "combine: {axis: " + axis + "}").empty());
+  const std::string volumes = "members: [{name: a, model: {kind: fake, per_class: [2, 2, 2, 2]}}]\n";
+  for (const char* axis : {"1", "2", "5", "-1", "-5"})
+    CHECK(problem(volumes + "combine: {axis: " + axis + "}").empty());
+  const std::string loaded = "members: [{name: a, model: {kind: torchscript, path: a.pt}}]\n";
+  CHECK(problem(loaded + "combine: {axis: 5}").empty());  // only the loaded model tells
+  CHECK(problem(kOneMember + "combine: {axis: 2, over: logits}") ==
+        "e.yaml:2:10: member 'a' predicts 10, which has no axis 2 with classes; 1 is the first axis after the sample, "
+        "-1 the last");
+  CHECK(problem(kOneMember + "combine: {axis: -2, rule: none}") ==
+        "e.yaml:2:10: member 'a' predicts 10, which has no axis -2 with classes; 1 is the first axis after the sample, "
+        "-1 the last");
   for (const std::string axis : {"0", "6", "-6", "1.5", "last"})
     CHECK(problem(kFakes + "combine: {axis: " + axis + "}") ==
           "e.yaml:2:17: 'axis' must be the number of an axis: 1 is the first after the sample, -1 the last, not '" +

@@ -219,6 +219,37 @@ TEST_CASE("a folder of images is resized and cropped to 224 unless it says other
   CHECK(config::known_shape(all) == ImageShape{3, 30, 20});
 }
 
+TEST_CASE("pictures that come encoded through the API are resized like those of a folder") {
+  const config::InputSpec given =
+      load_one(
+          "input: {resize: 40, crop: 30, interpolation: bilinear, crop_rounding: floor, orientation: exif, "
+          "decode_threads: 3, jpeg_scaling: on, preprocess: {mean: [1, 2, 3]}}")
+          .input;
+  CHECK(given.dataset == Dataset::memory);
+  CHECK(given.resize == Resize{ResizeRule::shorter, 40, 40, 30, 30, Interpolation::bilinear, CropRounding::floor});
+  CHECK(given.shape == ImageShape{3, 30, 30});
+  CHECK(given.orientation == Orientation::exif);
+  CHECK(given.decode_threads == 3);
+  CHECK(given.jpeg_scaling);
+  CHECK(config::resizes_pictures(given));
+  CHECK_FALSE(config::is_prepared(given));
+  const config::InputSpec arrays = load_one("input: {shape: [1, 2, 3]}").input;
+  CHECK_FALSE(config::resizes_pictures(arrays));
+  CHECK(config::is_prepared(arrays));
+  CHECK_FALSE(config::is_prepared(load_one("input: {dataset: digits}").input));
+  CHECK(wrong_input("{resize: 8, shape: [3, 8, 8]}") ==
+        "'resize' makes the shape of encoded pictures; leave 'shape' out");
+  CHECK(wrong_input("{crop: 8}") ==
+        "'crop' is for encoded pictures that come through the API, and these need a 'resize'; add it or remove 'crop'");
+  CHECK(wrong_input("{shape: [3, 8, 8], decode_threads: 2}") ==
+        "'decode_threads' is for encoded pictures that come through the API, and these need a 'resize'; add it or "
+        "remove 'decode_threads'");
+  CHECK(wrong_input("{inputs: {x: {shape: [3, 8, 8]}}, resize: 8}") ==
+        "'resize' is for pictures, and 'inputs' are tensors; leave one of them out");
+  CHECK(wrong_input("{resize: 8, on_broken: skip}") ==
+        "'on_broken' belongs to dataset folder, not to images from memory (there is no 'dataset')");
+}
+
 TEST_CASE("invalid sizes of a folder are refused") {
   const auto folder = [](const std::string& keys) { return wrong_input("{dataset: folder, path: d, " + keys + "}"); };
   CHECK(wrong_input("{dataset: folder}") ==

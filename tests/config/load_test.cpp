@@ -117,6 +117,12 @@ TEST_CASE("the configuration in effect is read back as an equal one") {
   check_effective(load_one("input: {dataset: npy, images: x, labels: y, layout: nhwc, classes: 10}\nassignment: 1"));
   check_effective(load_one("input: {dataset: folder, path: d}"));
   check_effective(
+      config::load_text("members: [{name: a, model: {kind: fake}, takes: [x, y], input: {tensors: [y, x], mean: 1}},"
+                        "{name: b, model: {kind: fake}, takes: x, input: {tensors: x}}]\n"
+                        "input: {inputs: {x: {shape: [1, 2, 2]}, y: {shape: [1, 3, 3], dtype: uint8}}}",
+                        "e.yaml"));
+  check_effective(load_one("input: {resize: 40, crop: 30, orientation: exif, decode_threads: 2}"));
+  check_effective(
       load_one("input: {dataset: folder, path: d, resize: [40, 50], crop: 30, interpolation: nearest, on_broken: skip, "
                "crop_rounding: floor, orientation: exif, decode_threads: 2, jpeg_scaling: true, limit: 7, preprocess: "
                "{mean: [1, 2, 3]}}"));

@@ -148,7 +148,8 @@ TEST_CASE("a clip-vit member without an input takes that of its folder unless th
   CHECK_FALSE(towers(folder, "", "input: {dataset: folder, path: x, resize: 64, preprocess: {mean: 0.5, std: 1}}\n")
                   .members[0]
                   .input);
-  CHECK_FALSE(towers(folder, "", "").members[0].input);  // images come from a program
+  CHECK_FALSE(towers(folder, "", "").members[0].input);                              // images come from a program
+  CHECK(towers(folder, "", "input: {resize: 64}\n").members[0].input == kExpected);  // it has pictures
   const ModelFolder without;
   CHECK_FALSE(towers(without, "", images).members[0].input);
 }

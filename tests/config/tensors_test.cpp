@@ -185,7 +185,7 @@ TEST_CASE("a kind that takes one image or one tensor is not given others") {
   CHECK(load_tensors(both, ", takes: image", "'mlp', layers: [4]", kRandom).members.size() == 1);
 }
 
-TEST_CASE("the input of a member prepares the only image that it takes") {
+TEST_CASE("the input of a member prepares the only image that it takes or those that it names") {
   const auto random = [](const std::string& inputs, const std::string& keys) {
     const std::string text = wrong_tensors(inputs, keys, "fake", kRandom);
     return text.substr(std::min(text.find(": "), text.size() - 2) + 2);
@@ -196,8 +196,23 @@ TEST_CASE("the input of a member prepares the only image that it takes") {
         "member 'm' has an 'input', which prepares an image, and takes none: n (3x4x4 of int64); leave 'input' out; an "
         "image is uint8 or float32 of three sizes");
   CHECK(random(three, ", takes: [a, n, b], input: {mean: 1}") ==
-        "member 'm' has an 'input', which prepares one image, and takes several: a and b; leave 'input' out, and save "
-        "the arrays as the model takes them");
+        "member 'm' has an 'input', which prepares one image, and takes several: a and b; say which it is for: "
+        "'input: {tensors: [a, b]}'");
+  CHECK(random(three, ", takes: [a, n, b], input: {tensors: [a, b], mean: 1}").empty());
+  CHECK(random(three, ", takes: [a, b], input: {tensors: b}").empty());
+  CHECK(
+      random(three, ", takes: [a, n, b], input: {tensors: [a, n]}") ==
+      "member 'm' has an 'input' for 'n', which is not an image (3x4x4 of int64); leave it out of 'tensors'; an image "
+      "is uint8 or float32 of three sizes");
+  CHECK(random(three, ", takes: [a, n], input: {tensors: [a, b]}") ==
+        "member 'm' has an 'input' for 'b', and takes a and n; name images that the member takes in 'tensors' of "
+        "'input'");
+  CHECK(random(three, ", takes: [a, b], input: {tensors: [a, b], mean: [1, 2, 3]}") ==
+        "member 'm' cannot use this 'input': 'mean' has 3 values, but an image has 1 channel; give one for each "
+        "channel, or one for all");
+  CHECK(random(three, ", takes: a, input: {tensors: []}") == "'tensors' must name an image that the member takes");
+  CHECK(random(three, ", takes: a, input: {tensors: [{a: 1}]}") ==
+        "'tensors' must name an image that the member takes, or a list of them, not a map");
   CHECK(random(three, ", takes: [n, a], input: {mean: [1, 2]}") ==
         "member 'm' cannot use this 'input': 'mean' has 2 values, but an image has 3 channels; give one for each "
         "channel, or one for all");
@@ -207,8 +222,15 @@ TEST_CASE("the input of a member prepares the only image that it takes") {
   member.input = MemberInput{{ResizeRule::exact, 2, 5}, {}, {}};
   const std::vector<NamedLayout> taken{{"n", {Dtype::int64, {}}}, {"b", {Dtype::uint8, {1, 4, 4}}}};
   const config::SeenTensors seen = config::seen_tensors(member, taken);
-  CHECK(seen.prepared == 1);
+  CHECK(seen.prepared == std::vector<std::size_t>{1});
   CHECK(seen.layouts == std::vector<TensorLayout>{{Dtype::int64, {}}, {Dtype::float32, {1, 2, 5}}});
+  member.prepares = {"c", "b"};
+  const std::vector<NamedLayout> several{
+      {"a", {Dtype::uint8, {3, 4, 4}}}, taken[1], {"c", {Dtype::float32, {2, 1, 1}}}};
+  const config::SeenTensors both = config::seen_tensors(member, several);
+  CHECK(both.prepared == std::vector<std::size_t>{1, 2});
+  CHECK(both.layouts ==
+        std::vector<TensorLayout>{{Dtype::uint8, {3, 4, 4}}, {Dtype::float32, {1, 2, 5}}, {Dtype::float32, {2, 2, 5}}});
 }
 
 TEST_CASE("with tasks and no images to run on only the tasks must have what members take") {

@@ -71,8 +71,6 @@ TEST_CASE("a size for another number of axes than images have is named with its 
 TEST_CASE("tiles are not cut from what has no files of large inputs") {
   CHECK(problem(tiled("{size: 4}", "dataset: digits")) ==
         "e.yaml:2:26: 'tiles' belongs to dataset npy or folder, not to dataset digits");
-  CHECK(problem(tiled("{size: 4}", "shape: [3, 8, 8]")) ==
-        "e.yaml:2:27: 'tiles' belongs to dataset npy or folder, not to images from memory (there is no 'dataset')");
   CHECK(problem(tiled("{size: 4}", "dataset: npy, inputs: {x: t.csv}")) ==
         "e.yaml:2:23: 'tiles' are cut along axes after the channels, and a table has rows of numbers; leave one of "
         "them out");
@@ -80,6 +78,30 @@ TEST_CASE("tiles are not cut from what has no files of large inputs") {
         "e.yaml:2:23: 'tiles' are cut from one tensor; write 'inputs: {image: x.npy}'");
   CHECK(problem(tiled("{size: 4}", "dataset: npy, inputs: all.npz")) ==
         "e.yaml:2:23: 'tiles' are cut from one tensor; write 'inputs: {image: x.npy}'");
+}
+
+TEST_CASE("inputs of any size that come through the API are cut into tiles") {
+  const auto input_of = [](const std::string& keys) {
+    return config::load_text(kOneMember + "input: {" + keys + "}", "e.yaml").input;
+  };
+  const config::InputSpec images = input_of("shape: [3, 100, 200], tiles: {size: [8, 9], overlap: 0.25}");
+  CHECK(images.tiles == Tiles{{8, 9}, 0.25, Blend::gaussian});
+  CHECK(images.shape == ImageShape{3, 8, 9});
+  CHECK(input_of("shape: [1, 2, 2], tiles: {size: 4}").shape == ImageShape{1, 4, 4});
+  const config::InputSpec volumes = input_of("inputs: {x: {shape: [2, 9, 9, 9]}}, tiles: {size: 4}");
+  CHECK(volumes.tensors.at(0).layout.dims == Dims{2, 4, 4, 4});
+  CHECK(input_of("inputs: {x: {shape: [2, 9]}}, tiles: {size: [5]}").tensors.at(0).layout.dims == Dims{2, 5});
+  const auto spec = config::load_text(kOneMember + "input: {shape: [3, 8, 9], tiles: {size: [8, 9]}}", "e.yaml");
+  CHECK(config::load_text(spec.effective_yaml, "effective") == spec);
+  CHECK(problem(tiled("{size: [4, 4, 4]}", "shape: [3, 8, 8]")) ==
+        "e.yaml:2:41: 'size' of 'tiles' must be a number or [height, width], not a list of 3");
+  CHECK(problem(tiled("{size: 4}", "inputs: {x: {shape: [3, 8]}, y: {shape: [2]}}")) ==
+        "e.yaml:2:9: 'tiles' are cut from one tensor; write 'inputs: {x: {shape: [1, 64, 64]}}'");
+  CHECK(problem(tiled("{size: 4}", "inputs: {x: {shape: [3]}}")) ==
+        "e.yaml:2:9: 'tiles' are cut along 1 to 3 axes after the channels, and the tensor has 1 axis");
+  CHECK(problem(tiled("{size: 4}", "resize: 8")) ==
+        "e.yaml:2:20: 'tiles' are cut from images as they are, and 'resize' is for encoded pictures; leave one of them "
+        "out");
 }
 
 TEST_CASE("pictures that are cut into tiles are not resized") {
@@ -97,14 +119,20 @@ TEST_CASE("pictures that are cut into tiles are not resized") {
                 "input: {dataset: npy, images: x.npy, tiles: {size: 4}}") == "");
 }
 
-TEST_CASE("only a run puts tiles together: training, tasks and merging take none") {
+TEST_CASE("only predictions put tiles together: training, tasks and merging take none") {
   const std::string tiles = "{dataset: npy, images: x.npy, tiles: {size: 4}}";
   CHECK(problem(kOneMember + "input: {dataset: digits}\ntrain: {input: " + tiles + "}") ==
-        "e.yaml:3:16: what members are trained on cannot be 'tiles', which only 'tutti run' puts together again; leave "
-        "'tiles' out");
+        "e.yaml:3:16: what members are trained on cannot be 'tiles', which only 'tutti run' and the API put together "
+        "again; leave 'tiles' out");
   CHECK(problem(kOneMember + "tasks: [{name: t, input: " + tiles + "}]") ==
-        "e.yaml:2:26: the images of task 't' cannot be 'tiles', which only 'tutti run' puts together again; leave "
-        "'tiles' out");
+        "e.yaml:2:26: the images of task 't' cannot be 'tiles', which only 'tutti run' and the API put together "
+        "again; leave 'tiles' out");
+  CHECK(problem("members: [{name: a, model: {kind: small-cnn, weights: a}}, {name: b, model: {kind: small-cnn, "
+                "weights: b}}]\n"
+                "merge: {method: greedy_soup, input: " +
+                tiles + "}") ==
+        "e.yaml:2:37: the images of 'merge' cannot be 'tiles', which only 'tutti run' and the API put together again; "
+        "leave 'tiles' out");
 }
 
 }  // namespace

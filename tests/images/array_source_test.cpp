@@ -35,26 +35,29 @@ TEST_CASE("arrays of every type and rank are the tensors of a sample and keep th
   write_array<std::int32_t>(folder / "number.npy", "<i4", "(2,)", {-8, 9});
   write_array<std::uint16_t>(folder / "half.npy", "<f2", "(2, 1)", {0x3c00, 0xbc00});
   write_array<std::uint8_t>(folder / "mask.npy", "|b1", "(2, 2)", {1, 0, 0, 7});
+  write_array<std::uint16_t>(folder / "brain.npy", "<V2", "(2,)", {0x3f80, 0xbf80});
   write_array<float>(folder / "deep.npy", "<f4", "(2, 1, 1, 1, 1, 2)", {0.5F, 1, 2, 3});
   const auto source = make_arrays({{"image", folder / "image.npy"},
                                    {"ids", folder / "ids.npy"},
                                    {"number", folder / "number.npy"},
                                    {"half", folder / "half.npy"},
                                    {"mask", folder / "mask.npy"},
-                                   {"deep", folder / "deep.npy"}},
+                                   {"deep", folder / "deep.npy"},
+                                   {"brain", folder / "brain.npy"}},
                                   {}, 0);
   CHECK(source->count() == 2);
   CHECK_FALSE(source->labelled());
   CHECK(source->remarks().empty());
   CHECK(sample_text(source->tensors()) ==
-        "image (1x2x2 of uint8), ids (3 of int64), number (a number of int32), half (1 of float16), mask (2 of bool) "
-        "and deep (1x1x1x1x2 of float32)");
+        "image (1x2x2 of uint8), ids (3 of int64), number (a number of int32), half (1 of float16), mask (2 of bool), "
+        "deep (1x1x1x1x2 of float32) and brain (a number of bfloat16)");
   const auto samples = read_samples(*source, {1, 0, 1});
   CHECK(samples.values<std::uint8_t>(0) == std::vector<std::uint8_t>{5, 6, 7, 255, 1, 2, 3, 4, 5, 6, 7, 255});
   CHECK(samples.values<std::int64_t>(1) == std::vector<std::int64_t>{4, 5, 6, 1, -2, std::int64_t{1} << 40, 4, 5, 6});
   CHECK(samples.values<std::int32_t>(2) == std::vector<std::int32_t>{9, -8, 9});
   CHECK(samples.values<std::uint16_t>(3) == std::vector<std::uint16_t>{0xbc00, 0x3c00, 0xbc00});
   CHECK(samples.values<std::uint8_t>(4) == std::vector<std::uint8_t>{0, 1, 1, 0, 0, 1});
+  CHECK(samples.values<std::uint16_t>(6) == std::vector<std::uint16_t>{0xbf80, 0x3f80, 0xbf80});
   CHECK(samples.values<float>(5) == std::vector<float>{2, 3, 0.5F, 1, 2, 3});
 }
 
@@ -120,10 +123,13 @@ TEST_CASE("an array whose type no tensor has is refused with the call that conve
     return array_refusal(folder / "x.npy");
   };
   CHECK(refused("<c8").detail() ==
-        "its element type is '<c8', and one of '<f4', '<f2', '|u1', '<i4', '<i8', '|b1', '<f8' is needed");
+        "its element type is '<c8', and one of '<f4', '<f2', '<V2', '|u1', '<i4', '<i8', '|b1', '<f8' is needed");
   CHECK(refused("<c8").hint() == "save its parts as two arrays, x.real.astype('float32') and x.imag.astype('float32')");
   CHECK(refused(">f4").hint() == "save it with numpy.save(path, numpy.ascontiguousarray(x.astype('float32')))");
   CHECK(refused("<u2").hint() == "save it with numpy.save(path, numpy.ascontiguousarray(x.astype('int64')))");
+  CHECK(refused("|V2").hint() ==
+        "NumPy reads bfloat16 without its type; save it with numpy.save(path, x.view(ml_dtypes.bfloat16))");
+  CHECK(refused("<V1").hint() == "a tensor holds numbers or truths: save an array of float32, int64 or bool");
   CHECK(refused("<U3").hint() == "a tensor holds numbers or truths: save an array of float32, int64 or bool");
 }
 

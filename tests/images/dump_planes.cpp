@@ -41,8 +41,8 @@ int main(int argc, char** argv) {
   for (int i = 3; i < argc; ++i) planes.push_back(resize_of(argv[i]));
   images::FolderReading reading;
   const std::string_view how = argv[2];
-  reading.orientation = how == "turn" ? Orientation::exif : Orientation::ignore;
-  reading.jpeg_scaling = how == "reduce";
+  reading.decoding.orientation = how == "turn" ? Orientation::exif : Orientation::ignore;
+  reading.decoding.jpeg_scaling = how == "reduce";
   const auto source = images::make_folder(argv[1], planes.front(), reading);
   source->choose_planes(planes);
   std::vector<std::vector<std::uint8_t>> pictures;

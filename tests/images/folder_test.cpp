@@ -43,7 +43,7 @@ struct ImageFolder : TemporaryFolder {
     std::ofstream(*this / name) << text;
   }
   std::unique_ptr<Source> open(bool skip = false, std::uint32_t threads = 3) const {
-    return make_folder(path(), kResize, {threads, skip});
+    return make_folder(path(), kResize, {{threads}, skip});
   }
 };
 
@@ -135,7 +135,7 @@ TEST_CASE("a JPEG is decoded in full by default and close to that at a part of i
   };
   REQUIRE(pillow.size() == 8 * 8 * 3);
   CHECK(farthest({1}) <= 1);  // a rounding of another JPEG library
-  const int reduced = farthest({1, false, true});
+  const int reduced = farthest({{1, true}});
   CHECK(reduced >= 1);
   CHECK(reduced <= 8);  // a wrong width is 43 levels away
 }

@@ -96,7 +96,7 @@ TEST_CASE("pictures that cannot be decoded are named, or left out") {
   const auto error = error_of([&] { tiled(open_large_pictures(folder.path(), {}), {{9}, 0.5, {}}, 0, 2); });
   REQUIRE(error);
   CHECK(error->message() == (folder / "broken.png").string() + " cannot be decoded");
-  const auto source = tiled(open_large_pictures(folder.path(), {1, true}), {{9}, 0.5, {}}, 0, 2);
+  const auto source = tiled(open_large_pictures(folder.path(), {{1}, true}), {{9}, 0.5, {}}, 0, 2);
   CHECK(tiling_of(*source)->inputs() == 1);
   CHECK(source->skipped().size() == 1);
 }

@@ -38,7 +38,7 @@ struct Pictures : TemporaryFolder {
 
   std::unique_ptr<Source> open(LabelFile masks = {}, const Resize& resize = kWhole, bool skip = false) const {
     if (masks.file.empty()) masks.file = *this / "masks";
-    images::FolderReading reading{2, skip};
+    images::FolderReading reading{{2}, skip};
     reading.masks = masks;
     return images::make_folder(*this / "photos", resize, reading);
   }

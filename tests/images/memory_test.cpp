@@ -52,6 +52,28 @@ TEST_CASE("a source of float32 has no bytes and no names") {
   CHECK(source->skipped().empty());
 }
 
+TEST_CASE("encoded pictures in memory have no pixels before they are decoded") {
+  const std::vector<std::vector<std::uint8_t>> files{{1, 2}, {3}};
+  const auto source = make_memory(EncodedImages(files));
+  CHECK(source->count() == 2);
+  CHECK(source->shape() == ImageShape{});
+  CHECK(source->tensors().empty());
+  auto error = error_of([&] { source->read({}, {}, {}); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "memory has encoded pictures and no pixels");
+  CHECK(error->hint() == "read them with encoded()");
+  auto& encoded = dynamic_cast<EncodedSource&>(*source);
+  std::vector<std::byte> room;
+  CHECK(encoded.encoded(0, room).size() == 2);
+  CHECK(encoded.encoded(1, room).front() == std::byte{3});
+  error = error_of([&] { encoded.label(0); });
+  REQUIRE(error);
+  CHECK(error->message() == "memory has no labels to give");
+  CHECK(error->hint() == "ask labelled() first");
+  CHECK(make_memory(EncodedImages())->count() == 0);
+}
+
 TEST_CASE("no images in memory are a set of none") {
   CHECK(make_memory(Images())->count() == 0);
   CHECK(make_memory(Images(std::span<const float>(), kMemoryShape))->count() == 0);

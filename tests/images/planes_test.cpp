@@ -165,7 +165,7 @@ TEST_CASE("pictures are turned if that is wanted and counted once if not") {
   bytes_of(*around, {2});
   CHECK(images::decoding(*around)->take_unturned() == 1);
 
-  const auto turning = folder.open(kWhole, {2, false, false, Orientation::exif});
+  const auto turning = folder.open(kWhole, {{2, false, Orientation::exif}});
   turning->choose_planes(asked);
   const auto upright = planes_of(*turning, all_of(*turning));
   CHECK(turning->take_unturned() == 0);
@@ -191,7 +191,7 @@ TEST_CASE("a JPEG that is turned may be decoded at a part of its size") {
   const TemporaryFolder folder;
   std::ofstream(folder / "1.jpg", std::ios::binary) << oriented_jpeg(text_of(kFiles + "plain.jpg"), 8);
   const auto bytes_for = [&](const Resize& resize, bool scaling) {
-    return bytes_of(*images::make_folder(folder.path(), resize, {1, false, scaling, Orientation::exif}), {0});
+    return bytes_of(*images::make_folder(folder.path(), resize, {{1, scaling, Orientation::exif}}), {0});
   };
   // Upright it is 33 high and 21 wide: half of that is still twice 8 x 5, but less than twice 5 x 8.
   CHECK(bytes_for({ResizeRule::exact, 8, 5}, true) != bytes_for({ResizeRule::exact, 8, 5}, false));

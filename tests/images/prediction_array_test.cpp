@@ -23,7 +23,7 @@ std::vector<float> read(const PredictionArray& array, std::uint64_t first, std::
   return values;
 }
 
-TEST_CASE("float32, float16 and float64 are read as float32 from any place") {
+TEST_CASE("float32, float16, bfloat16 and float64 are read as float32 from any place") {
   const TemporaryFolder folder;
   const auto path = folder / "p.npy";
   write_array<float>(path, "<f4", "(3, 1, 2)", {1, 2, 3, 4, 5, 6});
@@ -36,6 +36,10 @@ TEST_CASE("float32, float16 and float64 are read as float32 from any place") {
   CHECK(halves.row_shape().empty());
   CHECK(halves.width() == 1);
   CHECK(read(halves, 0, 2) == std::vector<float>{0.5F, -3.0F});
+  for (const char* descr : {"<V2", "bfloat16"}) {
+    write_array<std::uint16_t>(path, descr, "(2,)", {bfloat_of_float(0.5F), bfloat_of_float(-3.0F)});
+    CHECK(read(PredictionArray(path), 0, 2) == std::vector<float>{0.5F, -3.0F});
+  }
   write_array<double>(path, "<f8", "(2, 1)", {0.1, std::numeric_limits<double>::infinity()});
   CHECK(read(PredictionArray(path), 0, 2) == std::vector<float>{0.1F, std::numeric_limits<float>::infinity()});
 }
@@ -62,18 +66,26 @@ TEST_CASE("what holds no predictions is refused with what it holds") {
   };
   write_array<std::int64_t>(path, "<i8", "(2,)", {3, 1});
   CHECK(refusal() ==
-        "its element type is '<i8', and one of '<f4', '<f2', '<f8' is needed; give the scores of all classes, not the "
+        "its element type is '<i8', and one of '<f2', '<f4', '<f8', '<V2' is needed; give the scores of all classes, "
+        "not the "
         "numbers of classes that were decided for");
   write_array<float>(path, ">f4", "(2,)", {3, 1});
   CHECK(contains(refusal(), "save them with numpy.save(path, numpy.ascontiguousarray(p.astype('float32')))"));
   write_array<float>(path, "<f4", "()", {3});
-  CHECK(refusal() == "its shape is (); the first axis counts the samples, and at most 5 follow it");
+  CHECK(refusal() ==
+        "its shape is (), and it is none of predictions; the first axis counts the samples, and at most 5 follow it");
   write_array<float>(path, "<f4", "(1, 1, 1, 1, 1, 1, 1)", {3});
   CHECK(contains(refusal(), "at most 5 follow it"));
   write_array<float>(path, "<f4", "(0, 2)", {});
-  CHECK(refusal() == "its shape is (0, 2): it holds no predictions; save them again");
+  CHECK(refusal() == "its shape is (0, 2), and so it holds no predictions; save them again");
   write_array<float>(path, "<f4", "(2, 0)", {});
-  CHECK(refusal() == "its shape is (2, 0); a prediction has 1 to 2^32 values");
+  CHECK(refusal() ==
+        "its shape is (2, 0), and a prediction has 1 to 4294967295 values; save predictions with fewer axes, or fewer "
+        "values along them");
+  write_array<std::uint16_t>(path, "|V2", "(2, 1)", {0, 0});
+  CHECK(contains(refusal(),
+                 "'|V2', and one of '<f2', '<f4', '<f8', '<V2' is needed; NumPy reads bfloat16 without its "
+                 "type; save it with numpy.save(path, x.view(ml_dtypes.bfloat16))"));
   write_array<float>(path, "<f4", "(2, 3)", {1, 2, 3, 4, 5});
   CHECK(contains(refusal(), "it is truncated: shape (2, 3) of '<f4' needs 24 bytes of data, and 20 are there"));
   write_file(path, "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 24\n");

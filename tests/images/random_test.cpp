@@ -33,6 +33,14 @@ TEST_CASE("random images keep their values") {
   CHECK(image.labels[0] == 2);
 }
 
+TEST_CASE("random images may be bytes") {
+  const auto source = make_random_bytes(9, kShape, 3);
+  CHECK(source->has_bytes());
+  CHECK_FALSE(source->labelled());
+  CHECK(test::bytes_are_the_floats(*source, {1, 0, 8}));
+  CHECK(test::any_order_gives_the_same(*source));
+}
+
 TEST_CASE("random images differ by seed and by image") {
   const auto a = test::read(*make_random(2, kShape, 7, 3), {0, 1}).pixels;
   const auto b = test::read(*make_random(2, kShape, 7, 4), {0, 1}).pixels;

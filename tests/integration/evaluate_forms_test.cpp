@@ -268,10 +268,12 @@ TEST_CASE("members whose predictions have different shapes are not combined") {
 TEST_CASE("tiles are not evaluated and the message names what does predict them") {
   const PreparedForm masks(labelled_forms().front());
   const std::vector<std::string> tiles{"input={dataset: npy, images: x.npy, tiles: {size: 2}}", "output=r"};
-  CHECK(contains(form_refusal(masks.place, {"evaluate", "e.yaml", tiles[0], tiles[1]}),
-                 "the predictions of 'tiles' cannot be evaluated"));
-  CHECK(contains(form_refusal(masks.place, {"run", "e.yaml", tiles[0], tiles[1], "--rules", "mean"}),
-                 "--rules cannot evaluate the predictions of 'tiles'"));
+  const std::string evaluated = form_refusal(masks.place, {"evaluate", "e.yaml", tiles[0], tiles[1]});
+  CHECK(contains(evaluated, "the predictions of 'tiles' cannot be evaluated"));
+  CHECK(contains(evaluated, "hint: 'tutti run' blends the predictions of tiles"));
+  const std::string rules = form_refusal(masks.place, {"run", "e.yaml", tiles[0], tiles[1], "--rules", "mean"});
+  CHECK(contains(rules, "--rules cannot evaluate the predictions of 'tiles'"));
+  CHECK(contains(rules, "hint: run each rule: combine.rule=median"));
 }
 
 TEST_CASE("the scores that several labels need at once are in the plan and in the report") {

@@ -190,6 +190,7 @@ TEST_CASE("predictions that do not have the sizes of a tile are refused when the
   const Finished again(place, {"combine", "saved", "-q", "--rules", "median"});
   CHECK(again.code == 2);
   CHECK(contains(again.err(), "the predictions of 'tiles' cannot be combined again"));
+  CHECK(contains(again.err(), "hint: run it with the other rule: tutti run ... combine.rule=median"));
   const Finished masks(place, {"run", "e.yaml", "-q", "combine.rule=none", "masks=png"});
   CHECK(masks.code == 2);
   CHECK(contains(masks.err(), "'masks: png' needs a class for each pixel of an image"));

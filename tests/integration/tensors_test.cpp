@@ -18,7 +18,7 @@
 namespace tutti::test {
 namespace {
 
-/// Three members of 4 classes; each takes other tensors. `fault` is of the second.
+/// Four members of 4 classes; each takes other tensors. `fault` is of the second.
 config::EnsembleSpec tensors_spec(const std::string& fault = "") {
   return config::load_text(R"(
 members:
@@ -26,6 +26,7 @@ members:
   - {name: named, model: {kind: fake, classes: 4)" +
                                fault + R"(}, takes: {words: ids, one: number, mask: truths}}
   - {name: prepared, model: {kind: fake, classes: 4}, takes: image, input: {}}
+  - {name: two, model: {kind: fake, classes: 4}, takes: [image, ids, other, third], input: {tensors: [third, image]}}
 assignment: cpu
 combine: {rule: mean, over: logits}
 input:
@@ -34,6 +35,8 @@ input:
     ids: {shape: [5], dtype: int64}
     number: {shape: []}
     truths: {shape: [2, 2], dtype: bool}
+    other: {shape: [1, 2, 2], dtype: uint8}
+    third: {shape: [3, 2, 1], dtype: uint8}
 segment_images: 8
 batch_images: 3
 slots: 2
@@ -60,6 +63,11 @@ struct MadeUp {
   Samples samples;
 };
 
+bool prepares(const config::MemberSpec& member, const std::string& tensor) {
+  return member.input &&
+         (member.prepares.empty() || std::ranges::find(member.prepares, tensor) != member.prepares.end());
+}
+
 /// What the members predict for a sample, and their mean, by plain loops.
 std::vector<float> plain_mean(const config::EnsembleSpec& spec, const ReadSamples& read, std::size_t count) {
   constexpr std::size_t kClasses = 4;
@@ -77,12 +85,12 @@ std::vector<float> plain_mean(const config::EnsembleSpec& spec, const ReadSample
         for (std::size_t i = 0; i < layout.elements(); ++i) {
           const float value =
               read_value(&read.tensors[place][sample * layout.bytes() + i * size_of(layout.dtype)], layout.dtype);
-          row[i % kClasses] += member.input ? value / 255.0F : value;
+          row[i % kClasses] += prepares(member, taken.tensor) ? value / 255.0F : value;
         }
       }
       for (std::size_t c = 0; c < kClasses; ++c) sum[c] += row[c];
     }
-    for (const float value : sum) all.push_back(value / 3);
+    for (const float value : sum) all.push_back(value / 4);
   }
   return all;
 }

@@ -29,11 +29,15 @@ config::InputSpec random_input() {
 }
 
 TEST_CASE("a description without images to read says what to add") {
-  const auto error = error_of([] { open_source({}); });
-  REQUIRE(error);
-  CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() == "there are no images to work on");
-  CHECK(contains(error->hint(), "input: {dataset: digits}"));
+  config::InputSpec tiled;
+  tiled.tiles = Tiles{{4}, 0.5, Blend::mean};
+  for (const config::InputSpec& input : {config::InputSpec{}, tiled}) {
+    const auto error = error_of([&] { open_source(input); });
+    REQUIRE(error);
+    CHECK(error->kind() == ErrorKind::usage);
+    CHECK(error->message() == "there are no images to work on");
+    CHECK(contains(error->hint(), "input: {dataset: digits}"));
+  }
 }
 
 TEST_CASE("a limit and a normalisation are applied") {
@@ -212,7 +216,7 @@ TEST_CASE("a source is fitted to the planes of an ensemble or rejected") {
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == "memory gives images of 3x8x9, but the ensemble takes 3x8x8");
-  CHECK(error->detail() == "its 'input' is a folder, whose pictures become: shorter side 9, centre 8x8, bicubic");
+  CHECK(error->detail() == "its 'input' makes of a picture: shorter side 9, centre 8x8, bicubic");
   CHECK(error->hint() == "give images of this shape, or each member an 'input' with 'resize'");
   const std::vector<float> floats(3 * 8 * 8);
   const auto of_floats = images::make_memory(Images(std::span(floats), {3, 8, 8}));
@@ -234,12 +238,18 @@ TEST_CASE("images through the API need no files unless only these tell the shape
   config::InputSpec npy;
   npy.dataset = config::Dataset::npy;
   npy.images = "/nowhere.npy";
-  const auto error = error_of([&] { api_form(spec_of(npy, false), npy); });
+  auto error = error_of([&] { api_form(spec_of(npy, false), npy); });
   REQUIRE(error);
   CHECK(error->message() == "cannot read /nowhere.npy");
   CHECK(error->hint() ==
         "the shape of the images is in this file; if they come through the API, give the shape instead: input={shape: "
         "[3, 224, 224]}");
+  npy.tiles = Tiles{{512}, 0.5, Blend::mean};
+  error = error_of([&] { api_form(spec_of(npy, false), npy); });
+  REQUIRE(error);
+  CHECK(error->hint() ==
+        "the shapes of the inputs are in this file; if they come through the API, give their channels and the size of "
+        "a tile instead: input={shape: [3, 512, 512], tiles: {size: 512}}");
 }
 
 TEST_CASE("skip beyond the images is an error") {

@@ -1,6 +1,7 @@
 // Which plane of a folder's pictures each member sees, and what planes cost.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -57,6 +58,37 @@ slots: 2
         2 * ((45ULL << 20) + Resampler::buffer_bytes(plan.input.planes[1].resize, {3, 3000, 4000})));
   alike.input.orientation = Orientation::exif;
   CHECK(plan_with(alike).bounds[1].bytes == 2 * ((45ULL << 20) + 36'000'000));
+}
+
+TEST_CASE("encoded pictures of a program have planes as those of a folder have") {
+  const std::string members = R"(
+members:
+  - {name: a, model: {kind: fake}, input: {resize: [6, 4], mean: 0.5}}
+  - {name: b, model: {kind: fake}}
+assignment: cpu
+)";
+  const std::string resize =
+      "resize: 9, crop: 8, decode_threads: 2, jpeg_scaling: true, orientation: exif, "
+      "preprocess: {std: 2}}\n";
+  const auto spec = config::load_text(members + "input: {" + resize, "test");
+  const InputForm form = input_form(spec, spec.input);
+  CHECK_FALSE(form.images);
+  CHECK(form.tensors == std::vector<NamedLayout>{{"image", {Dtype::uint8, {3, 8, 8}}}});
+  CHECK(form.decoding.threads == 2);
+  CHECK(form.decoding.jpeg_scaling);
+  CHECK(form.decoding.orientation == Orientation::exif);
+  const auto folder = config::load_text(members + "input: {dataset: folder, path: no-such, " + resize, "test");
+  CHECK(form.planes == planes_of(folder, folder.input));
+  const Plan plan = make_plan(spec, machine_of(1), form, {});
+  const Plan of_folder = make_plan(folder, machine_of(1), api_form(folder, folder.input), {});
+  CHECK(plan.arena.arrays == of_folder.arena.arrays);
+  CHECK(plan.decode_threads == 2);
+  CHECK(plan.turns_pictures);
+  for (std::size_t rank = 0; rank < 2; ++rank)
+    CHECK(plan.members[rank].request.takes == of_folder.members[rank].request.takes);
+  CHECK(plan.members[1].request.takes[0].input->std == std::vector<float>{2});
+  for (const Bound& bound : of_folder.bounds)
+    CHECK(std::ranges::any_of(plan.bounds, [&](const Bound& other) { return other.name == bound.name; }));
 }
 
 }  // namespace

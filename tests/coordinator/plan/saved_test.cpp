@@ -56,6 +56,8 @@ TEST_CASE("the rows of a file are found with their shape and type") {
   CHECK(rows->rows == 10);
   CHECK(rows->first == 0);
   CHECK(rows->file_bytes - rows->offset == 120);
+  write_array<std::uint16_t>(place.file(), "<V2", "(10, 2)", std::vector<std::uint16_t>(20));
+  CHECK(place.found()->type == SavedType::bfloat16);
   write_array<double>(place.file(), "<f8", "(10,)", std::vector<double>(10));
   CHECK(place.found()->type == SavedType::float64);
   CHECK(place.found()->shape.empty());
@@ -88,12 +90,12 @@ TEST_CASE("what is no array of predictions is refused at its place in the descri
   };
   const std::string unusable = place.file() + " cannot be used as predictions";
   write_array<std::int64_t>(place.file(), "<i8", "(10,)", std::vector<std::int64_t>(10));
-  CHECK(check(unusable, "its element type is '<i8', and one of '<f2', '<f4', '<f8' is needed").hint() ==
-        "save it with numpy.save(path, numpy.ascontiguousarray(predictions, dtype='float32'))");
+  CHECK(check(unusable, "its element type is '<i8', and one of '<f2', '<f4', '<f8', '<V2' is needed").hint() ==
+        "give the scores of all classes, not the numbers of classes that were decided for");
   write_array<float>(place.file(), ">f4", "(10,)", std::vector<float>(10));
   check(unusable, "its element type is '>f4'");
   write_array<float>(place.file(), "<f4", "()", std::vector<float>(1));
-  check(unusable, "its shape is (), and its first axis must count the samples");
+  check(unusable, "its shape is (), and it is none of predictions");
   write_array<float>(place.file(), "<f4", "(10, 0)", {});
   check(unusable, "its shape is (10, 0), and a prediction has 1 to 16777216 values");
   for (const char* shape : {"(10, 4097, 4096)", "(10, 4294967296, 4294967296)"}) {
@@ -101,7 +103,8 @@ TEST_CASE("what is no array of predictions is refused at its place in the descri
     check(unusable, "a prediction has 1 to 16777216 values");
   }
   write_array<float>(place.file(), "<f4", "(10, 1, 1, 1, 1, 1, 1)", std::vector<float>(10));
-  check(unusable, "a prediction has at most 5 axes");
+  CHECK(check(unusable, "its shape is (10, 1, 1, 1, 1, 1, 1), and it is none of predictions").hint() ==
+        "the first axis counts the samples, and at most 5 follow it");
   write_array<float>(place.file(), "<f4", "(10, 2)", std::vector<float>(19));
   check(unusable, "it is truncated");
   write_file(place.file(), "0.5, 0.5\n0.25, 0.75\n");
