@@ -142,6 +142,7 @@ constexpr std::array kKeys{
     SchemaKey{"fault", "at_batch", "the batch of this phase, counted from 0"},
     SchemaKey{"fault", "at_value", "every batch with an image whose first value is this", R"({"type": "number"})"},
 
+    SchemaKey{"member_input", "tensors", "which of several images are prepared so", kTexts},
     SchemaKey{"member_input", "resize", "a number: length of the shorter side; two: height and width", kSize},
     SchemaKey{"member_input", "rule", "shorter keeps the proportions, exact makes both sides"},
     SchemaKey{"member_input", "crop", "the centre that is kept", kSize},

@@ -12,6 +12,7 @@
 #include "common/tensor_values.hpp"
 #include "config/load.hpp"
 #include "images/sources.hpp"
+#include "tests/common/temporary_folder.hpp"
 #include "tests/images/array_files.hpp"
 #include "tests/integration/pools.hpp"
 

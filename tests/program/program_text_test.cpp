@@ -268,7 +268,7 @@ TEST_CASE("a plan names what its sum leaves out") {
   plan.batches = Batches::to_measure;  // bounds of the largest batch are in the sum then
   CHECK(text().find("not counted") == std::string::npos);
   plan.decode_threads = 2;
-  plan.members[1].request.cuda = true;
+  plan.members[1].request.cuda = plan.workers[1].cuda = true;
   CHECK(text().find("not counted: what b holds while computing ('tutti plan --measure' measures it); photographs of "
                     "more than 12 million pixels; the memory of GPUs\n") != std::string::npos);
 }
