@@ -134,7 +134,7 @@ TEST_CASE("a JPEG is decoded in full by default and close to that at a part of i
     return most;
   };
   REQUIRE(pillow.size() == 8 * 8 * 3);
-  CHECK(farthest({1}) <= 1);  // a rounding of another JPEG library
+  CHECK(farthest({{1}}) <= 1);  // a rounding of another JPEG library
   const int reduced = farthest({{1, true}});
   CHECK(reduced >= 1);
   CHECK(reduced <= 8);  // a wrong width is 43 levels away
@@ -353,13 +353,13 @@ TEST_CASE("folders that are not a set of images are rejected") {
   REQUIRE(error);
   CHECK(error->detail() ==
         "it holds 1 image itself, such as 2.jpg, next to folders with images: their class is not clear");
-  error = error_of([&] { make_folder(folder / "none", kResize, {1}); });
+  error = error_of([&] { make_folder(folder / "none", kResize, {{1}}); });
   REQUIRE(error);
   CHECK(error->detail() == "No such file or directory");
-  error = error_of([&] { make_folder(folder / "2.jpg", kResize, {1}); });
+  error = error_of([&] { make_folder(folder / "2.jpg", kResize, {{1}}); });
   REQUIRE(error);
   CHECK(error->detail() == "Not a directory");
-  error = error_of([&] { make_folder(folder / "cat", {}, {1}); });
+  error = error_of([&] { make_folder(folder / "cat", {}, {{1}}); });
   REQUIRE(error);
   CHECK(error->message() == "the images of a folder differ in size, and need a crop to get the same size");
 }

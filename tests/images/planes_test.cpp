@@ -43,7 +43,7 @@ struct Pictures : TemporaryFolder {
     std::ofstream(*this / name, std::ios::binary) << content;
   }
   std::unique_ptr<images::PlaneSource> open(const Resize& resize = kWhole,
-                                            const images::FolderReading& reading = {2}) const {
+                                            const images::FolderReading& reading = {{2}}) const {
     return images::make_folder(path(), resize, reading);
   }
 };

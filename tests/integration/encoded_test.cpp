@@ -18,7 +18,7 @@ namespace {
 
 /// The files of a folder, in the order of its source.
 std::vector<std::string> files_of(const std::filesystem::path& folder) {
-  const auto source = images::make_folder(folder, kShorter, {1});
+  const auto source = images::make_folder(folder, kShorter, {{1}});
   std::vector<std::string> files;
   for (std::uint64_t i = 0; i < source->count(); ++i) {
     std::ifstream in(folder / source->image_name(i), std::ios::binary);

@@ -143,7 +143,7 @@ TEST_CASE("members see pictures each resized once from the file whatever another
     CHECK(ensemble.status().arena_bytes ==
           ArenaLayout{2, 8, {{Dtype::uint8, {3, 7, 8}}, {Dtype::uint8, {3, 5, 6}}}}.bytes());
     ListSink sink;
-    const auto source = images::make_folder(folder.path(), kShorter, {2});
+    const auto source = images::make_folder(folder.path(), kShorter, {{2}});
     ensemble.run(*source, sink);
     for (std::size_t rank = 0; rank < 3; ++rank) CHECK(sink.members[rank] == answer_to_pictures(spec, rank));
     CHECK(sink.labels == std::vector<std::int64_t>{0, 0, 0, 0, 0, 1, 1, 1, 1, 1});
@@ -157,7 +157,7 @@ TEST_CASE("a replaced worker sees the plane of the one before it") {
   spec.failure.back_off = 0.001;
   Ensemble ensemble(published(spec), with_worker());
   ListSink sink;
-  const auto source = images::make_folder(folder.path(), kShorter, {2});
+  const auto source = images::make_folder(folder.path(), kShorter, {{2}});
   ensemble.run(*source, sink);
   for (std::size_t rank = 0; rank < 3; ++rank) CHECK(sink.members[rank] == answer_to_pictures(spec, rank));
   CHECK(ensemble.status().faults.deaths >= 1);
@@ -170,7 +170,7 @@ TEST_CASE("batches are measured over planes too") {
   Ensemble ensemble(published(spec), with_worker());
   for (const MemberStatus& member : ensemble.status().members) CHECK(member.batch_images_measured);
   ListSink sink;
-  const auto source = images::make_folder(folder.path(), kShorter, {2});
+  const auto source = images::make_folder(folder.path(), kShorter, {{2}});
   ensemble.run(*source, sink);
   for (std::size_t rank = 0; rank < 3; ++rank) CHECK(sink.members[rank] == answer_to_pictures(spec, rank));
 }
@@ -216,7 +216,7 @@ TEST_CASE("members are trained on their planes") {
     Options options = with_worker();
     options.training = true;
     Ensemble ensemble(published(spec), options);
-    const auto source = images::make_folder(folder.path(), kShorter, {2});
+    const auto source = images::make_folder(folder.path(), kShorter, {{2}});
     std::vector<double> found(ranks.size());
     ensemble.train(*source, weights.path(), [&](const EpochResult& result) { found[result.member] = result.loss; });
     return found;

@@ -13,13 +13,7 @@ namespace tutti::test {
 
 /// Pictures of three sizes that are not square, of two classes.
 struct WidePictures : TemporaryFolder {
-  WidePictures() {
-    for (const char* label : {"a", "b"}) {
-      std::filesystem::create_directory(*this / label);
-      for (const char* name : {"plain.png", "plain.jpg", "grey.jpg", "interlaced.png", "palette.png"})
-        std::filesystem::copy_file(std::filesystem::path(TUTTI_ENCODED_IMAGES) / name, *this / label / name);
-    }
-  }
+  WidePictures();
 };
 
 inline const Resize kShorter{ResizeRule::shorter, 9, 9, 7, 8, Interpolation::bicubic};
@@ -42,7 +36,7 @@ inline config::EnsembleSpec over_pictures(const std::filesystem::path& folder) {
 /// What member `rank` answers to the pictures, each resized once, from the decoded picture.
 inline std::vector<float> answer_to_pictures(config::EnsembleSpec spec, std::size_t rank) {
   const Resize resize = rank == 1 ? kSquashed : kShorter;
-  const auto source = images::make_folder(spec.input.path, resize, {1});
+  const auto source = images::make_folder(spec.input.path, resize, {{1}});
   std::vector<std::uint64_t> indices;
   for (std::uint64_t i = 0; i < source->count(); ++i) indices.push_back(i);
   std::vector<float> seen(source->count() * source->shape().elements());

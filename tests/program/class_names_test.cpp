@@ -143,7 +143,7 @@ TEST_CASE("the labels of a folder follow the names of its folders") {
   Resize resize;
   resize.rule = ResizeRule::exact;
   resize.height = resize.width = 4;
-  const auto open = [&] { return images::make_folder(folder.path(), resize, {1}); };
+  const auto open = [&] { return images::make_folder(folder.path(), resize, {{1}}); };
   const auto swapped = with_task_classes(open(), {"fox", "dog", "cat", "bird"}, kImages);
   CHECK(test::read(*swapped, {0, 1, 2}).labels == std::vector<std::int64_t>{3, 2, 1});
   CHECK(test::bytes_are_the_floats(*swapped, {2, 0}));

@@ -115,7 +115,7 @@ TEST_CASE("the unfinished pictures are decoded like all of them and under their 
         folder / (std::to_string(number) + (number % 3 == 0 ? ".jpg" : ".png")));
   const Resize whole{ResizeRule::shorter, 4, 4, 4, 4};
   const Resize squashed{ResizeRule::exact, 3, 2};
-  const auto all = images::make_folder(folder.path(), whole, {1});
+  const auto all = images::make_folder(folder.path(), whole, {{1}});
   Journaled journaled({0});
   UnfinishedImages missing(*all, journaled.journal);
   REQUIRE(images::decoding(missing) != nullptr);
@@ -124,7 +124,7 @@ TEST_CASE("the unfinished pictures are decoded like all of them and under their 
   const std::span<std::uint8_t> place(found);
   missing.read_planes(std::array<std::uint64_t, 2>{1, 0}, {&place, 1}, {});
   std::vector<std::uint8_t> wanted(2 * 18);
-  images::make_folder(folder.path(), squashed, {1})->read_bytes(std::array<std::uint64_t, 2>{21, 20}, wanted, {});
+  images::make_folder(folder.path(), squashed, {{1}})->read_bytes(std::array<std::uint64_t, 2>{21, 20}, wanted, {});
   CHECK(found == wanted);
   CHECK(missing.image_name(0) == all->image_name(20));
 }
