@@ -12,7 +12,7 @@ namespace tutti::test {
 namespace {
 
 constexpr std::uint64_t kSeeds = 2000;        // of each kind
-constexpr std::uint64_t kReplicaSeeds = 800;  // of each kind with replicas, whose worlds are larger
+constexpr std::uint64_t kReplicaSeeds = 400;  // of each kind with replicas, whose worlds are larger
 
 /// A pool of random size in which every member can live.
 WorldSetting living(std::uint64_t seed) {
