@@ -82,8 +82,11 @@ void check_predictions(const std::vector<config::UnitSpec>& workers) {
         Ensemble ensemble(published(spec), with_worker());
         CHECK(ensemble.predict(view(images)).values == expected);
       }
-      // Most steps of a start are taken once.
-      if (visit == 1) CHECK(armed.has_struck());
+      // Most steps of a start are taken once. A pool in which a replica still computes what another was faster with
+      // does not ask its workers to leave, but ends them.
+      const bool may_be_left_out =
+          workers.size() == 1 && workers.front().replicas > 1 && point == "worker.stop_received";
+      if (visit == 1 && !may_be_left_out) CHECK(armed.has_struck());
     }
   }
 }

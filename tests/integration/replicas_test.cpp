@@ -24,7 +24,8 @@ config::EnsembleSpec replicated(std::uint32_t replicas) {
 
 std::vector<int> pids_of(const Ensemble& ensemble) {
   std::vector<int> pids;
-  for (const ReplicaStatus& replica : ensemble.status().members[0].replicas) pids.push_back(replica.pid);
+  const Status status = ensemble.status();
+  for (const ReplicaStatus& replica : status.members[0].replicas) pids.push_back(replica.pid);
   return pids;
 }
 
