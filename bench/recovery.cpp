@@ -3,10 +3,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
-#include <cstdio>
-#include <filesystem>
 #include <functional>
 #include <future>
 #include <string>
@@ -16,8 +13,8 @@
 
 #include <tutti/ensemble.hpp>
 
+#include "bench/measuring_program.hpp"
 #include "bench/rows.hpp"
-#include "common/log.hpp"
 #include "common/standard_streams.hpp"
 
 namespace {
@@ -164,25 +161,13 @@ void measure_run(Reporter& out, int repeats) {
 
 int main(int argc, char** argv) {
   tutti::open_missing_standard_streams();
-  CLI::App app("What a killed worker costs");
-  int repeats = 7;
-  std::filesystem::path json_lines;
-  app.add_option("--repeats", repeats, "samples per row")->check(CLI::Range(1, 1000))->capture_default_str();
-  app.add_option("--json", json_lines, "append each row to this file as a line of JSON")->type_name("FILE");
-  CLI11_PARSE(app, argc, argv);
-  log::set_level(log::Level::error);
-  try {
-    Reporter out(certificate(repeats), json_lines);
-    out.begin_table("figure");
-    measure_handing_out(out, "fake worker (3 MB)", "{kind: fake, delay_ms: 1}", 0, repeats);
-    measure_handing_out(out, "small-cnn worker", "{kind: small-cnn}", 0.2, repeats);
-    measure_handing_out(out, "mlp worker of 1 GB", "{kind: mlp, layers: [16384, 13312, 10]}", 1.2, repeats);
-    for (const char* spares : {"none", "process", "member"}) measure_first_answer(out, spares, repeats);
-    measure_others(out, repeats);
-    measure_run(out, repeats);
-  } catch (const Error& error) {
-    fmt::print(stderr, "tutti-bench-recovery: {}\n", error.what());
-    return 1;
-  }
-  return 0;
+  return measuring_program(
+      argc, argv, "tutti-bench-recovery", "What a killed worker costs", [](Reporter& out, int repeats) {
+        measure_handing_out(out, "fake worker (3 MB)", "{kind: fake, delay_ms: 1}", 0, repeats);
+        measure_handing_out(out, "small-cnn worker", "{kind: small-cnn}", 0.2, repeats);
+        measure_handing_out(out, "mlp worker of 1 GB", "{kind: mlp, layers: [16384, 13312, 10]}", 1.2, repeats);
+        for (const char* spares : {"none", "process", "member"}) measure_first_answer(out, spares, repeats);
+        measure_others(out, repeats);
+        measure_run(out, repeats);
+      });
 }

@@ -5,11 +5,8 @@
 #include <sched.h>
 #include <signal.h>
 
-#include <CLI/CLI.hpp>
 #include <atomic>
 #include <chrono>
-#include <cstdio>
-#include <filesystem>
 #include <string>
 #include <thread>
 #include <utility>
@@ -17,8 +14,8 @@
 
 #include <tutti/ensemble.hpp>
 
+#include "bench/measuring_program.hpp"
 #include "bench/rows.hpp"
-#include "common/log.hpp"
 #include "common/standard_streams.hpp"
 
 namespace {
@@ -163,9 +160,9 @@ void measure_death(Reporter& out, int repeats) {
       std::this_thread::sleep_for(std::chrono::microseconds(20));
     until.push_back(seconds_since(killed) * 1e3);
     answer.get();
+    costs.push_back((seconds_since(begin) - calm) * 1e3);
     while (ensemble.status().members[0].replicas[1].state != WorkerState::running)
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    costs.push_back((seconds_since(begin) - calm) * 1e3);
   }
   add_row(out, "kill -9 of a replica until its segments are at the other", until, "ms", "");
   add_row(out, "... costs the run", costs, "ms", "");
@@ -175,22 +172,10 @@ void measure_death(Reporter& out, int repeats) {
 
 int main(int argc, char** argv) {
   tutti::open_missing_standard_streams();
-  CLI::App app("What replicas are worth");
-  int repeats = 7;
-  std::filesystem::path json_lines;
-  app.add_option("--repeats", repeats, "samples per row")->check(CLI::Range(1, 1000))->capture_default_str();
-  app.add_option("--json", json_lines, "append each row to this file as a line of JSON")->type_name("FILE");
-  CLI11_PARSE(app, argc, argv);
-  log::set_level(log::Level::error);
-  try {
-    Reporter out(certificate(repeats), json_lines);
-    out.begin_table("figure");
-    measure_two(out, repeats);
-    measure_slow(out, repeats);
-    measure_death(out, repeats);
-  } catch (const Error& error) {
-    fmt::print(stderr, "tutti-bench-replicas: {}\n", error.what());
-    return 1;
-  }
-  return 0;
+  return measuring_program(argc, argv, "tutti-bench-replicas", "What replicas are worth",
+                           [](Reporter& out, int repeats) {
+                             measure_two(out, repeats);
+                             measure_slow(out, repeats);
+                             measure_death(out, repeats);
+                           });
 }

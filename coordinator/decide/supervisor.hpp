@@ -165,7 +165,7 @@ class Supervisor {
   std::span<const Rank> may_be_served(WorkerId worker) const;
   bool hand_out_next(WorkerId worker, Time now);
   void hand_out(WorkerId worker, Rank rank, SegmentId segment, std::uint32_t more, Time now);
-  void begin_if_idle(WorkerId worker, Time now);
+  void begin_if_idle(WorkerId worker, Rank rank, Time now);
   bool accept_not_finite(WorkerId worker, Rank rank, const CompletionRecord& record, bool repeated);
   void finish(SegmentId segment);
   void release(SegmentId segment);

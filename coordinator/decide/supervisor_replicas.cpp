@@ -122,10 +122,10 @@ void Supervisor::take_over(WorkerId worker, Time now) {
 void Supervisor::hand_out_twice(WorkerId idle, const Straggler& straggler, Time now) {
   const SegmentId segment = straggler.segment;
   const std::vector<Rank> members = rows_to_take_over(straggler.owner, segment);
-  begin_if_idle(idle, now);
   if (!ledger_.at(segment).held) actions_.push_back(action::Hold{ledger_.at(segment).slot});
   auto more = static_cast<std::uint32_t>(members.size());
   for (const Rank rank : members) {
+    begin_if_idle(idle, rank, now);
     work_[rank].tasks.take_over(idle, segment);
     TaskRecord task = ledger_.hand_out(segment, rank, idle, lives_[idle].generation());
     task.more = --more;

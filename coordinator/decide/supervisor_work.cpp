@@ -102,7 +102,7 @@ bool Supervisor::hand_out_next(WorkerId worker, Time now) {
 
 /// `more`: see TaskRecord.
 void Supervisor::hand_out(WorkerId worker, Rank rank, SegmentId number, std::uint32_t more, Time now) {
-  begin_if_idle(worker, now);
+  begin_if_idle(worker, rank, now);
   const bool checkpoint = makes_checkpoint(rank, number);
   const bool train = ledger_.at(number).kind == TaskKind::train;
   const std::uint32_t file = work_[rank].hand_out(worker, train, checkpoint);
@@ -112,10 +112,9 @@ void Supervisor::hand_out(WorkerId worker, Rank rank, SegmentId number, std::uin
   actions_.push_back(action::HandOut{worker, rank, task});
 }
 
-/// The worker is about to be given a task.
-void Supervisor::begin_if_idle(WorkerId worker, Time now) {
-  for (const Rank rank : hosting_.members_of(worker))
-    TUTTI_CHECK(work_[rank].tasks.in_flight(worker).size() <= setting_.slots, "the rings have room for every task");
+/// The worker is about to be given a task of this member.
+void Supervisor::begin_if_idle(WorkerId worker, Rank rank, Time now) {
+  TUTTI_CHECK(work_[rank].tasks.in_flight(worker).size() < setting_.slots, "the rings have room for every task");
   if (any_in_flight(worker)) return;
   lives_[worker].clock.begin(now);
   lives_[worker].pace.begin(now);

@@ -34,8 +34,8 @@ using config::Tree;
 std::vector<fs::path> files_in(const fs::path& folder) {
   std::vector<fs::path> files;
   std::error_code code;
-  for (const auto& entry : fs::directory_iterator(folder, code))
-    if (!entry.path().filename().string().starts_with('.')) files.push_back(entry.path());
+  for (fs::directory_iterator entry(folder, code), end; !code && entry != end; entry.increment(code))
+    if (!entry->path().filename().string().starts_with('.')) files.push_back(entry->path());
   if (code)
     throw Error(ErrorKind::usage, fmt::format("cannot read the folder {}", folder.string()), code.message(),
                 "check its permissions");
