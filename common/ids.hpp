@@ -58,6 +58,8 @@ using SegmentId = Id<struct SegmentTag, std::uint64_t>;
 using SlotId = Id<struct SlotTag, std::uint32_t>;
 /// A task, by its number in a worker's generation.
 using Sequence = Id<struct SequenceTag, std::uint64_t>;
+/// When a member is asked for a segment: 0 at first, later with a cascade.
+using Round = Id<struct RoundTag, std::uint16_t>;
 
 /// Ids from 0 up to a number, for loops.
 template <class IdType>

@@ -42,16 +42,17 @@ inline constexpr std::array kWorkerKillPoints{
 
 /// Every step of the coordinator's, in the order of a run.
 inline constexpr std::array kCoordinatorKillPoints{
-    std::string_view("coordinator.arena_made"),      std::string_view("coordinator.worker_spawned"),
-    std::string_view("coordinator.load_sent"),       std::string_view("coordinator.channel_made"),
-    std::string_view("coordinator.start_sent"),      std::string_view("coordinator.all_ready"),
-    std::string_view("coordinator.command_sent"),    std::string_view("coordinator.command_answered"),
-    std::string_view("coordinator.segment_filled"),  std::string_view("coordinator.segment_opened"),
-    std::string_view("coordinator.task_pushed"),     std::string_view("coordinator.completion_accepted"),
-    std::string_view("coordinator.segment_done"),    std::string_view("coordinator.death_seen"),
-    std::string_view("coordinator.journal_written"), std::string_view("coordinator.segment_delivered"),
-    std::string_view("coordinator.results_begun"),   std::string_view("coordinator.results_in_place"),
-    std::string_view("coordinator.report_written"),  std::string_view("coordinator.journal_removed"),
+    std::string_view("coordinator.arena_made"),        std::string_view("coordinator.worker_spawned"),
+    std::string_view("coordinator.load_sent"),         std::string_view("coordinator.channel_made"),
+    std::string_view("coordinator.start_sent"),        std::string_view("coordinator.all_ready"),
+    std::string_view("coordinator.command_sent"),      std::string_view("coordinator.command_answered"),
+    std::string_view("coordinator.segment_filled"),    std::string_view("coordinator.segment_opened"),
+    std::string_view("coordinator.task_pushed"),       std::string_view("coordinator.completion_accepted"),
+    std::string_view("coordinator.segment_judged"),    std::string_view("coordinator.segment_done"),
+    std::string_view("coordinator.death_seen"),        std::string_view("coordinator.journal_written"),
+    std::string_view("coordinator.segment_delivered"), std::string_view("coordinator.results_begun"),
+    std::string_view("coordinator.results_in_place"),  std::string_view("coordinator.report_written"),
+    std::string_view("coordinator.journal_removed"),
 };
 
 #ifdef TUTTI_KILL_POINTS

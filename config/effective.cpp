@@ -146,6 +146,21 @@ Tree tree_of(const UnitSpec& unit, const std::vector<MemberSpec>& members) {
   return map;
 }
 
+Tree tree_of(const CascadeStep& step, const std::vector<MemberSpec>& members) {
+  const auto names = [&](const std::vector<std::size_t>& ranks) {
+    Tree list = Tree::list();
+    for (const std::size_t rank : ranks) list.items.push_back(Tree::text(members[rank].name));
+    return list;
+  };
+  Tree when = Tree::map();
+  when.set(std::string(to_name(step.when)), number(step.threshold));
+  Tree map = Tree::map();
+  map.set("after", names(step.after));
+  map.set("when", std::move(when));
+  map.set("then", names(step.then));
+  return map;
+}
+
 /// Writes only the keys of the method: the reader rejects others.
 Tree tree_of(const MergeSpec& merge, const std::vector<MemberSpec>& members) {
   Tree map = Tree::map();
@@ -230,6 +245,15 @@ std::string to_yaml(const EnsembleSpec& spec) {
   for (const UnitSpec& unit : spec.workers) workers.items.push_back(tree_of(unit, spec.members));
   if (!workers.items.empty()) map.set("workers", std::move(workers));
   map.set("combine", tree_of(spec.combine));
+  if (spec.quorum) {
+    Tree quorum = Tree::map();
+    if (spec.quorum->members) quorum.set("members", number(*spec.quorum->members));
+    if (spec.quorum->deadline) quorum.set("deadline_s", number(*spec.quorum->deadline));
+    map.set("quorum", std::move(quorum));
+  }
+  Tree cascade = Tree::list();
+  for (const CascadeStep& step : spec.cascade) cascade.items.push_back(tree_of(step, spec.members));
+  if (!cascade.items.empty()) map.set("cascade", std::move(cascade));
   map.set("input", input_tree(spec.input));
   Tree classes = Tree::list();
   for (const std::string& name : spec.classes) classes.items.push_back(Tree::text(name));

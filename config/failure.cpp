@@ -82,6 +82,38 @@ void read_failure(Fields& top, FailureSpec& failure, Violations& violations) {
   top.number("drain_deadline_s", failure.drain_deadline, kDeadline);
 }
 
+std::optional<QuorumSpec> read_quorum(const Tree& tree, const EnsembleSpec& spec, std::size_t members,
+                                      Violations& violations) {
+  QuorumSpec quorum;
+  const std::size_t before = violations.count();
+  const auto read_members = [&](const Tree& number) {
+    if (const auto value = read_whole(number, "'quorum'", 1, std::max<std::size_t>(members, 1), violations); value)
+      quorum.members = static_cast<std::uint32_t>(*value);
+  };
+  if (tree.kind == Tree::Kind::map) {
+    Fields fields(tree, "'quorum'", violations);
+    if (const Tree* number = fields.find("members"); number != nullptr) read_members(*number);
+    double deadline = 0;
+    fields.number("deadline_s", deadline, kDeadline);
+    if (deadline > 0) quorum.deadline = deadline;
+    fields.finish();
+    if (violations.count() == before && !quorum.members && !quorum.deadline)
+      violations.add(tree.position, "'quorum' must say 'members', how many answers are enough, or 'deadline_s', when");
+  } else {
+    read_members(tree);
+  }
+  if (!spec.cascade.empty())
+    violations.add(tree.position,
+                   "'quorum' does not go with 'cascade': what is asked next would depend on who answered in time");
+  if (violations.count() != before) return std::nullopt;
+  return quorum;
+}
+
+std::uint32_t slots_for_quorum(const QuorumSpec& quorum, std::size_t members) {
+  const std::size_t late = members - std::min<std::size_t>(quorum.members.value_or(1), members);
+  return static_cast<std::uint32_t>(2 * std::min<std::size_t>(late, 8) + 2);
+}
+
 void read_checkpoint_segments(Fields* train, EnsembleSpec& spec, Violations& violations) {
   const std::uint32_t most = most_checkpoint_segments(spec.slots);
   spec.checkpoint_segments = std::min(spec.checkpoint_segments, most);

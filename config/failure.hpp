@@ -9,6 +9,14 @@ namespace tutti::config {
 /// These keys are at the top level.
 void read_failure(Fields& top, FailureSpec& failure, Violations& violations);
 
+/// `quorum`: at least one of `members` and `deadline_s`. A violation: more members than there are, or a cascade.
+std::optional<QuorumSpec> read_quorum(const Tree& tree, const EnsembleSpec& spec, std::size_t members,
+                                      Violations& violations);
+
+/// How many slots keep the members busy that a segment does not wait for: each may have two segments that the others
+/// have left behind.
+std::uint32_t slots_for_quorum(const QuorumSpec& quorum, std::size_t members);
+
 /// The most training segments between two checkpoints. A replacement gets every segment since the last checkpoint
 /// again, so their images stay in their slots, and training needs one more slot to continue. With a single slot, every
 /// segment is followed by a checkpoint.

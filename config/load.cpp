@@ -8,6 +8,7 @@
 
 #include "common/atomic_file.hpp"
 #include "config/assignment.hpp"
+#include "config/cascade.hpp"
 #include "config/checks.hpp"
 #include "config/classes.hpp"
 #include "config/effective.hpp"
@@ -223,6 +224,14 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
     read_assignment(assignment, overrides.devices, devices_of(workers, members.size()), members, violations);
   check_devices(workers, members, violations);
   for (ReadUnit& worker : workers) spec.workers.push_back(std::move(worker.spec));
+  if (const Tree* cascade = top.find("cascade"); cascade != nullptr) {
+    spec.cascade = read_cascade(*cascade, members, violations);
+    if (combine_sound) check_cascade(spec, members, top.position_of("cascade"), violations);
+  }
+  if (const Tree* quorum = top.find("quorum"); quorum != nullptr)
+    spec.quorum = read_quorum(*quorum, spec, members.size(), violations);
+  if (spec.quorum && top.find("slots") == nullptr)
+    spec.slots = std::max(spec.slots, slots_for_quorum(*spec.quorum, members.size()));
   if (top.find("slots") == nullptr) spec.slots = std::max(spec.slots, slots_for(spec.workers));
   take_as_combined(members, spec.combine);
   check_saved(members, violations);

@@ -44,6 +44,12 @@ constexpr std::array kKeys{
     SchemaKey{"description", "workers", "which members share a worker",
               R"({"type": "array", "items": {"$ref": "#/definitions/worker"}})"},
     SchemaKey{"description", "combine", "how predictions become one", R"({"$ref": "#/definitions/combine"})"},
+    SchemaKey{"description", "cascade", "which members are asked only for doubtful samples",
+              R"({"anyOf": [{"$ref": "#/definitions/cascade_step"},
+                            {"type": "array", "items": {"$ref": "#/definitions/cascade_step"}}]})"},
+    SchemaKey{"description", "quorum",
+              "how many answers are enough for a segment, or when; the bytes then depend on time",
+              R"({"anyOf": [{"type": "integer", "minimum": 1}, {"$ref": "#/definitions/quorum"}]})"},
     SchemaKey{"description", "input", "the images", kInput},
     SchemaKey{"description", "classes", "names of the classes, in the order of the outputs: a list or a file",
               kClassNames},
@@ -91,6 +97,18 @@ constexpr std::array kKeys{
                                {"type": "integer", "minimum": 1, "maximum": 64}}]})"},
     SchemaKey{"worker", "same_bits", "off allows replicas on different kinds of devices"},
     SchemaKey{"worker", "mode", "how the worker runs its members"},
+
+    SchemaKey{"quorum", "members", "how many answers are enough", R"({"type": "integer", "minimum": 1})"},
+    SchemaKey{"quorum", "deadline_s", "seconds from when a segment is filled; until then all are waited for"},
+
+    SchemaKey{"cascade_step", "after",
+              "names or ranks of the members whose combination decides; all before, by default", kNames},
+    SchemaKey{"cascade_step", "when", "which samples are doubtful", R"({"$ref": "#/definitions/doubt"})"},
+    SchemaKey{"cascade_step", "then", "names or ranks of the members that are asked for these", kNames},
+
+    SchemaKey{"doubt", "confidence_below", "those whose largest combined value is smaller"},
+    SchemaKey{"doubt", "margin_below", "those whose two largest combined values are closer"},
+    SchemaKey{"doubt", "entropy_above", "those whose combined values have a larger entropy, in nats"},
 
     SchemaKey{"combine", "rule", "how the predictions of the members become one"},
     SchemaKey{"combine", "over", "what the members hand over"},

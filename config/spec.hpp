@@ -194,6 +194,23 @@ struct UnitSpec {
   friend bool operator==(const UnitSpec&, const UnitSpec&) = default;
 };
 
+/// What makes a sample doubtful for the members that predicted it: the largest of its combined values, how far that is
+/// from the second largest, or the entropy of all of them (natural logarithm).
+enum class Doubt { confidence_below, margin_below, entropy_above };
+constexpr auto enum_names(Doubt) {
+  return std::array{EnumName{Doubt::confidence_below, "confidence_below"},
+                    EnumName{Doubt::margin_below, "margin_below"}, EnumName{Doubt::entropy_above, "entropy_above"}};
+}
+
+/// An entry of `cascade`: `then` are asked for the samples that are doubtful once `after` have predicted them.
+struct CascadeStep {
+  std::vector<std::size_t> after;  ///< ranks, ascending; at least one
+  Doubt when = Doubt::confidence_below;
+  double threshold = 0;
+  std::vector<std::size_t> then;  ///< ranks, ascending; at least one
+  friend bool operator==(const CascadeStep&, const CascadeStep&) = default;
+};
+
 struct CombineSpec {
   CombineRule rule = CombineRule::mean;
   OutputKind over = OutputKind::probabilities;
@@ -236,6 +253,14 @@ struct FailureSpec {
   friend bool operator==(const FailureSpec&, const FailureSpec&) = default;
 };
 
+/// `quorum:`. A segment is finished once so many members have answered, but not before the deadline, in seconds from
+/// when it was filled; nothing: one member, or at once.
+struct QuorumSpec {
+  std::optional<std::uint32_t> members;
+  std::optional<double> deadline;
+  friend bool operator==(const QuorumSpec&, const QuorumSpec&) = default;
+};
+
 /// One task of `tasks:`: images with labels, and the head that turns the ensemble's features into its classes.
 struct TaskSpec {
   std::string name;
@@ -273,6 +298,8 @@ struct EnsembleSpec {
   std::optional<ModelSpec> base;     ///< the model that the members were fine-tuned from
   std::optional<MergeSpec> merge;    ///< `tutti merge`
   std::vector<UnitSpec> workers;     ///< a member that none of them names has a worker of its own
+  std::optional<QuorumSpec> quorum;  ///< nothing: every member is waited for
+  std::vector<CascadeStep> cascade;  ///< in order; members that none of them asks later are asked at once
   std::uint32_t segment_images = 500;
   bool choose_segment_images = false;  ///< `segment_images: auto`: see coordinator/plan/segments.hpp
   std::uint32_t batch_images = 32;     ///< with `auto`: used where no batch is measured, in training

@@ -98,6 +98,8 @@ void add_evaluate_options(CLI::App& command, CommandLine& line) {
       ->type_name("[NAME=]FILE")
       ->allow_extra_args(false);
   command.add_option("--picture", line.picture, "draw the accuracies as bars, per task")->type_name("FILE.svg");
+  command.add_flag("--cascade-sweep", line.cascade_sweep,
+                   "show what other thresholds of the cascade would save and cost (--picture draws it)");
 }
 
 void add_combine_options(CLI::App& command, CommandLine& line, LogOptions& logs) {
@@ -159,8 +161,10 @@ void CommandTree::add_options() {
         ->add_option("--trace", line.trace,
                      "write a timeline of workers and coordinator, for ui.perfetto.dev or chrome://tracing")
         ->type_name("FILE");
-  plan->add_flag("--measure", line.measure,
-                 "also start every member once, predict some images, and measure the memory");
+  CLI::Option* const measure = plan->add_flag(
+      "--measure", line.measure, "also start every member once, predict some images, and measure the memory");
+  plan->add_flag("--dot", line.dot, "print who computes what as a graph for Graphviz instead: ... | dot -Tsvg")
+      ->excludes(measure);
   CLI::Option* const dry = run->add_flag("--dry-run", dry_run, "print the plan instead");
   for (CLI::App* const described : {&app, run, evaluate, combine, train, merge}) described->footer(kExitCodes);
   run->add_flag("--resume", line.resume, "continue the unfinished run in the run folder")->excludes(dry);

@@ -25,6 +25,7 @@
 #include "program/evaluate/hosting.hpp"
 #include "program/label_scores.hpp"
 #include "program/measured_memory.hpp"
+#include "program/plan_text.hpp"
 #include "program/reporting.hpp"
 #include "program/say.hpp"
 #include "program/session.hpp"
@@ -161,7 +162,7 @@ void plan(const CommandLine& line, Interruption& interruption) {
   const std::string images = input.images
                                  ? fmt::format("{} x {} of {}", *input.images, sample, to_name(spec.input.dataset))
                                  : sample + " from the API";
-  say(stdout, plan_text(made, machine, images));
+  say(stdout, line.dot ? graph_dot(made, images) : plan_text(made, machine, images));
   if (!missing.empty())
     throw Error(ErrorKind::usage,
                 fmt::format("{} missing, so the plan cannot be carried out",

@@ -29,6 +29,7 @@ struct CommandLine {
   std::string csv;                           ///< "id,label": columns of predictions.csv; empty: the usual ones
   std::vector<std::string> merged;  ///< weights of merged models, evaluated next to the members: FILE or NAME=FILE
   std::filesystem::path picture;    ///< an SVG file
+  bool cascade_sweep = false;       ///< `evaluate` shows what other thresholds of the cascade would do
   // For models that are named instead of a description (quick_start.hpp).
   std::filesystem::path images;  ///< a folder of pictures, or an .npy file
   std::string preprocess;        ///< "imagenet"
@@ -40,6 +41,7 @@ struct CommandLine {
   bool start = true;                          ///< the models are started once
   bool quiet = false;
   bool resume = false;
+  bool dot = false;      ///< `plan` prints a graph for Graphviz instead
   bool measure = false;  ///< `plan` starts the workers and measures their memory
 };
 

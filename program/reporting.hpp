@@ -28,13 +28,13 @@ void add_speeds(images::Report& report, const Status& before, const Status& afte
 /// no computing.
 void add_scores(images::Report& report, const Scoreboard& scoreboard, const config::EnsembleSpec& spec, double seconds,
                 std::uint64_t known);
+/// Adds what the steps of the cascade asked for and saved, by what add_speeds() has added; only after add_scores().
+void add_cascade(images::Report& report, const config::EnsembleSpec& spec);
 void add_epoch(images::Report& report, const EpochResult& result);
 
 /// The table of a run: member, device, accuracy, seconds, images/s; then the ensemble. Instead of the accuracy, masks
 /// have mIoU and the accuracy of their pixels, numbers MAE and R2, several labels F1 and mAP. Values that are not known
 /// show "-".
 std::string results_table(const images::Report& report);
-/// What `tutti plan` prints.
-std::string plan_text(const Plan& plan, const Machine& machine, const std::string& source);
 
 }  // namespace tutti::program

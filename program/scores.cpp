@@ -83,8 +83,20 @@ void Scores::score_member(std::size_t rank, const SegmentResult& result) {
   if (!metrics) metrics.emplace(member.width);
   if (!member.present) return metrics->skip(result.count);
   const bool logits = combine_.over == OutputKind::logits;
-  metrics->add(result.labels, member.values, decided(member.values, result.count, member.width),
-               logits ? images::ScoreKind::logits : images::ScoreKind::probabilities);
+  const auto kind = logits ? images::ScoreKind::logits : images::ScoreKind::probabilities;
+  if (member.asked.empty())
+    return metrics->add(result.labels, member.values, decided(member.values, result.count, member.width), kind);
+  std::vector<std::int64_t> labels;
+  std::vector<float> values;
+  for (std::size_t image = 0; image < result.count; ++image) {
+    if (member.asked[image] == 0) continue;
+    labels.push_back(result.labels[image]);
+    const auto row = member.values.subspan(image * member.width, member.width);
+    values.insert(values.end(), row.begin(), row.end());
+  }
+  const auto asked = static_cast<std::uint32_t>(labels.size());
+  metrics->add(labels, values, decided(values, asked, member.width), kind);
+  metrics->skip(result.count - asked);
 }
 
 void Scores::score_ensemble(const SegmentResult& result) {

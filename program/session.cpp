@@ -236,9 +236,11 @@ void Session::measure(const std::function<void()>& work) {
     work();
   } catch (...) {
     add_speeds(report_, before, ensemble_->status());  // what was computed so far
+    add_cascade(report_, *spec_);
     throw;
   }
   add_speeds(report_, before, ensemble_->status());
+  add_cascade(report_, *spec_);
 }
 
 // Reports what is known of a run that failed. The user must see the first error.
@@ -265,7 +267,7 @@ Outcome Session::conclude(const std::string& table, const std::string& advice) {
   if (line_.quiet)
     say(stderr, missing);
   else
-    say(stdout, fmt::format("{}{}{}report: {}\n", table, faults_text(report_.faults), missing,
+    say(stdout, fmt::format("{}{}{}{}report: {}\n", table, cascade_text(report_), faults_text(report_.faults), missing,
                             (folder() / "report.json").string()));
   return is_incomplete(report_) ? Outcome::incomplete : Outcome::complete;
 }

@@ -95,6 +95,24 @@ std::string aside_line(const Lacking& lacking) {
 
 }  // namespace
 
+std::string seconds_text(double seconds) {
+  return seconds < 100 ? fmt::format("{:.3g} s", seconds) : fmt::format("{:.0f} s", seconds);
+}
+
+std::string cascade_text(const images::Report& report) {
+  if (!report.ensemble) return {};
+  std::string text;
+  for (const images::CascadeReport& step : report.ensemble->cascade) {
+    if (step.of == 0) continue;
+    text += fmt::format("cascade: {} {} asked for {} of {} ({:.1f} %)", fmt::join(step.then, ", "),
+                        step.then.size() == 1 ? "was" : "were", step.images, counted(step.of, "image"),
+                        100.0 * static_cast<double>(step.images) / static_cast<double>(step.of));
+    text += step.saved_seconds ? fmt::format(", which saved about {} of computing\n", seconds_text(*step.saved_seconds))
+                               : "\n";
+  }
+  return text;
+}
+
 std::string faults_text(const FaultCounts& faults) {
   if (faults.deaths == 0) return {};
   std::string text = faults.restarts == faults.deaths

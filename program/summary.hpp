@@ -16,6 +16,12 @@ namespace tutti::program {
 /// "; empty if no worker died.
 std::string faults_text(const FaultCounts& faults);
 
+/// "0.0123 s", "12.3 s", "1234 s".
+std::string seconds_text(double seconds);
+
+/// A line for each step of the cascade: for how many images its members were asked.
+std::string cascade_text(const images::Report& report);
+
 /// Whether the exit code says that something is missing: a member is absent, or images lack a member.
 bool is_incomplete(const images::Report& report);
 

@@ -146,6 +146,16 @@ json::value spread_json(const std::optional<SpreadReport>& spread) {
   return json::object{{"kind", spread->kind}, {"shape", json::array(spread->shape.begin(), spread->shape.end())}};
 }
 
+json::value cascade_json(const CascadeReport& step) {
+  const auto names = [](const std::vector<std::string>& list) { return json::array(list.begin(), list.end()); };
+  std::optional<double> share;
+  if (step.of > 0) share = static_cast<double>(step.images) / static_cast<double>(step.of);
+  return {{"after", names(step.after)},  {"when", step.when},
+          {"threshold", step.threshold}, {"then", names(step.then)},
+          {"images", step.images},       {"of", step.of},
+          {"share", number(share)},      {"saved_seconds", number(step.saved_seconds)}};
+}
+
 json::value ensemble_json(const EnsembleReport& ensemble, const std::vector<MemberReport>& members) {
   return {{"rule", ensemble.rule},
           {"over", ensemble.over},
@@ -159,6 +169,7 @@ json::value ensemble_json(const EnsembleReport& ensemble, const std::vector<Memb
           {"images_per_second", number(ensemble.images_per_second)},
           {"confusion_matrix", rows_json(ensemble.confusion_matrix)},
           {"per_class_accuracy", list(ensemble.per_class_accuracy, number)},
+          {"cascade", list(ensemble.cascade, cascade_json)},
           {"incomplete", incomplete_json(ensemble.incomplete, members)}};
 }
 
@@ -218,10 +229,23 @@ json::value task_json(const TaskReport& task, const std::vector<ModelReport>& mo
           {"incomplete", incomplete_json(task.incomplete, models)}};
 }
 
+json::value sweep_json(const std::optional<SweepReport>& sweep) {
+  if (!sweep) return nullptr;
+  return json::object{{"when", sweep->when}, {"rows", list(sweep->rows, [](const SweepRow& row) -> json::value {
+                                                return {{"threshold", number(row.threshold)},
+                                                        {"described", row.described},
+                                                        {"share", row.share},
+                                                        {"accuracy", row.accuracy},
+                                                        {"seconds_per_1000", number(row.seconds)}};
+                                              })}};
+}
+
 json::value evaluation_json(const EvaluationReport& evaluation) {
   const auto model = [&](const ModelReport& row) { return model_json(row, evaluation.tasks); };
   const auto task = [&](const TaskReport& row) { return task_json(row, evaluation.models); };
-  return {{"tasks", list(evaluation.tasks, task)}, {"models", list(evaluation.models, model)}};
+  return {{"tasks", list(evaluation.tasks, task)},
+          {"models", list(evaluation.models, model)},
+          {"cascade_sweep", sweep_json(evaluation.cascade_sweep)}};
 }
 
 json::value faults_json(const FaultCounts& faults) {
@@ -234,6 +258,7 @@ json::value faults_json(const FaultCounts& faults) {
           {"taken_over", faults.taken_over},
           {"stale_dropped", faults.stale_dropped},
           {"set_aside", faults.set_aside},
+          {"not_waited_for", faults.not_waited_for},
           {"not_finite_dropped", faults.not_finite_dropped},
           {"missed_wake_ups", faults.missed_wake_ups},
           {"stalls", faults.stalls},

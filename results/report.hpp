@@ -43,6 +43,18 @@ struct MemberReport {
   std::optional<Figures> scores;       ///< if the labels are not one class per image
 };
 
+/// A step of the cascade: what it asked for, and what that saved.
+struct CascadeReport {
+  std::vector<std::string> after;
+  std::string when;  ///< "confidence_below"
+  double threshold = 0.0;
+  std::vector<std::string> then;
+  std::uint64_t images = 0;  ///< that these were asked for, of those that were computed
+  std::uint64_t of = 0;      ///< images that were computed
+  std::optional<double>
+      saved_seconds;  ///< that they would have needed for the others, by their speed; nothing: unknown
+};
+
 /// What spread.npy holds.
 struct SpreadReport {
   std::string kind;  ///< "variance" or "entropy"
@@ -63,6 +75,7 @@ struct EnsembleReport {
   std::vector<IncompleteSegment> incomplete;                 ///< in order; the ranks are those of Report::members
   std::optional<Figures> scores;                             ///< if the labels are not one class per image
   std::optional<SpreadReport> spread{};                      ///< if it was asked for
+  std::vector<CascadeReport> cascade{};                      ///< in order; empty without one
 };
 
 /// Over the images of one task that a model predicted; nothing if there are no labels or no classes.
@@ -106,9 +119,25 @@ struct TaskReport {
   std::vector<IncompleteSegment> incomplete;  ///< in order; the ranks are those of EvaluationReport::models
 };
 
+/// What a cascade would do with one threshold.
+struct SweepRow {
+  double threshold = 0.0;
+  bool described = false;         ///< it is the threshold of the description
+  double share = 0.0;             ///< of the images, that the later members would be asked for
+  double accuracy = 0.0;          ///< of the ensemble then
+  std::optional<double> seconds;  ///< of computing per 1000 images, by the times of this run; nothing: unknown
+};
+
+/// The trade between accuracy and time of a cascade of one step.
+struct SweepReport {
+  std::string when;
+  std::vector<SweepRow> rows;  ///< by share, ascending, up to that of the largest threshold there is
+};
+
 struct EvaluationReport {
   std::vector<TaskReport> tasks;
   std::vector<ModelReport> models;
+  std::optional<SweepReport> cascade_sweep{};  ///< if it was asked for
 };
 
 /// The mean over the tasks, all with the same weight; nothing if any task lacks the figure. `images` is their sum. Of

@@ -15,27 +15,27 @@ FusedMembers::FusedMembers(Model& model, const MemberRequest& request, const con
     : model_(model),
       request_(request),
       start_(start),
-      arena_(arena),
       channel_(channel),
-      preprocess_(request),
+      samples_(request, start.arena, arena),
       batch_images_(request.batch_images) {}
 
 std::vector<CompletionRecord> FusedMembers::perform(std::span<const TaskRecord> tasks) {
   const TaskRecord& common = tasks.front();
   for (const TaskRecord& task : tasks) {
     TUTTI_CHECK(task.kind == TaskKind::predict);
-    TUTTI_CHECK(task.segment == common.segment && task.slot == common.slot && task.images == common.images);
+    TUTTI_CHECK(task.segment == common.segment && task.slot == common.slot);
+    TUTTI_CHECK(task.images == common.images && task.round == common.round);
     TUTTI_CHECK(task.batch_images > 0 && task.batch_images == common.batch_images);
     TUTTI_CHECK(task.seat.value() < channel_.layout().seats());
   }
   kill_point("worker.task_popped");
   const std::uint64_t begun = steady_nanoseconds();
-  const auto arrays = arrays_of(request_, start_.arena, arena_, common);
+  samples_.begin(common);
   if (common.batch_images != batch_images_) model_.expect_batches(batch_images_ = common.batch_images);
   for (std::uint32_t first = 0; first < common.images; first += common.batch_images) {
     const std::uint32_t count = std::min(common.batch_images, common.images - first);
     rows_.resize(count * elements_of(model_.output()));
-    model_.predict(preprocess_.samples(arrays, first, count), count, rows_);
+    model_.predict(samples_.batch(first, count), count, rows_);
     keep(tasks, first, count);
     channel_.status().progress.fetch_add(1, std::memory_order_release);
     kill_point("worker.batch_done");
@@ -45,7 +45,7 @@ std::vector<CompletionRecord> FusedMembers::perform(std::span<const TaskRecord> 
   for (const TaskRecord& task : tasks) {
     CompletionRecord completion = completion_of(task);
     if (!start_.allow_nan)
-      note_not_finite(channel_.output(task.slot, task.images, task.seat), channel_.layout().width(task.seat),
+      note_not_finite(channel_.output(task.slot, task.images, task.seat), channel_.layout().width(task.seat), samples_,
                       completion);
     completion.begun_nanoseconds = begun;
     completion.computed_nanoseconds = computed;

@@ -9,7 +9,7 @@
 #include "common/wire/channel.hpp"
 #include "common/wire/control.hpp"
 #include "worker/model.hpp"
-#include "worker/preprocess.hpp"
+#include "worker/task_samples.hpp"
 
 namespace tutti::worker {
 
@@ -31,9 +31,8 @@ class FusedMembers {
   Model& model_;
   const MemberRequest& request_;
   const control::Start& start_;
-  const std::byte* const arena_;
   Channel& channel_;
-  Preprocess preprocess_;
+  TaskSamples samples_;
   std::uint32_t batch_images_;  // what the model expects
   std::vector<float> rows_;     // of a batch: [count, members, classes]
 };

@@ -14,7 +14,6 @@
 #include "common/not_finite.hpp"
 #include "common/print_ids.hpp"
 #include "common/random.hpp"
-#include "common/wire/arena.hpp"
 #include "worker/checkpoint.hpp"
 
 namespace tutti::worker {
@@ -28,23 +27,18 @@ CompletionRecord completion_of(const TaskRecord& task) {
   return {task.sequence, task.segment, task.generation, task.slot, task.images, task.seat};
 }
 
-std::vector<SlotView<const std::byte>> arrays_of(const MemberRequest& request, const ArenaLayout& layout,
-                                                 const std::byte* arena, const TaskRecord& task) {
-  std::vector<SlotView<const std::byte>> arrays;
-  for (const TakenTensor& taken : request.takes)
-    arrays.push_back(slot_view(arena, layout, task.slot, task.images, taken.array));
-  return arrays;
-}
-
-void note_not_finite(std::span<const float> answers, std::uint32_t width, CompletionRecord& completion) {
+void note_not_finite(std::span<const float> answers, std::uint32_t width, const TaskSamples& samples,
+                     CompletionRecord& completion) {
   if (const auto place = first_not_finite(answers)) {
     completion.status = CompletionStatus::not_finite;
-    completion.detail = static_cast<std::uint32_t>(*place / width);
+    completion.detail = samples.place_of(static_cast<std::uint32_t>(*place / width));
   }
 }
 
 HostedMember::HostedMember(const MemberParts& parts)
-    : parts_(parts), preprocess_(parts.request), batch_images_(parts.request.batch_images) {}
+    : parts_(parts),
+      samples_(parts.request, parts.start.arena, parts.arena),
+      batch_images_(parts.request.batch_images) {}
 
 // ---- commands ------------------------------------------------------------------------------------------------------
 
@@ -89,23 +83,21 @@ CompletionRecord HostedMember::perform(const TaskRecord& task) {
 }
 
 void HostedMember::predict(const TaskRecord& task, CompletionRecord& completion) {
-  const std::vector<SlotView<const std::byte>> arrays =
-      arrays_of(parts_.request, parts_.start.arena, parts_.arena, task);
-  const std::span<const std::uint64_t> numbers = arrays.front().numbers;
+  samples_.begin(task);
   const std::span<float> answers = parts_.channel.output(task.slot, task.images, parts_.seat);
   const std::uint32_t width = parts_.channel.layout().width(parts_.seat);
   if (task.batch_images != batch_images_) parts_.model.expect_batches(batch_images_ = task.batch_images);
-  parts_.model.begin_segment(numbers.empty() ? 0 : numbers.front());
+  parts_.model.begin_segment(samples_.first_number());
   // Batches never cross a segment, and the cut depends only on its length and the batch size.
   for (std::uint32_t first = 0; first < task.images; first += task.batch_images) {
     const std::uint32_t count = std::min(task.batch_images, task.images - first);
-    parts_.model.predict(preprocess_.samples(arrays, first, count).numbered(numbers.subspan(first, count)), count,
+    parts_.model.predict(samples_.batch(first, count), count,
                          answers.subspan(std::size_t{first} * width, std::size_t{count} * width));
     stamp_progress();
     kill_point("worker.batch_done");
   }
   completion.computed_nanoseconds = steady_nanoseconds();
-  if (!parts_.start.allow_nan) note_not_finite(answers, width, completion);
+  if (!parts_.start.allow_nan) note_not_finite(answers, width, samples_, completion);
 }
 
 void HostedMember::train(const TaskRecord& task, CompletionRecord& completion) {
@@ -113,15 +105,14 @@ void HostedMember::train(const TaskRecord& task, CompletionRecord& completion) {
   if (trained_up_to_ && task.segment <= *trained_up_to_)
     throw std::logic_error(fmt::format("segment {} came for training after segment {}", task.segment, *trained_up_to_));
   trained_up_to_ = task.segment;
-  const std::vector<SlotView<const std::byte>> arrays =
-      arrays_of(parts_.request, parts_.start.arena, parts_.arena, task);
-  pick_rows(arrays.front().numbers);
+  samples_.begin(task);
+  pick_rows(samples_.numbers());
   completion.trained = rows_.size();
-  const Samples samples = preprocess_.samples(arrays, 0, task.images);
+  const Samples samples = samples_.batch(0, task.images);
   Trainable& model = trainable();
   for (std::size_t first = 0; first < rows_.size(); first += parts_.request.train_batch_images) {
     const std::size_t count = std::min<std::size_t>(parts_.request.train_batch_images, rows_.size() - first);
-    const TrainBatch batch = model.train(samples, arrays.front().labels, std::span(rows_).subspan(first, count));
+    const TrainBatch batch = model.train(samples, samples_.labels(), std::span(rows_).subspan(first, count));
     completion.loss_sum += batch.loss_sum;
     completion.correct += batch.correct;
     stamp_progress();

@@ -12,18 +12,16 @@
 #include "common/wire/control.hpp"
 #include "common/wire/spawn_contract.hpp"
 #include "worker/model.hpp"
-#include "worker/preprocess.hpp"
+#include "worker/task_samples.hpp"
 
 namespace tutti::worker {
 
 std::uint64_t steady_nanoseconds();
 /// Of a task that is not done yet.
 CompletionRecord completion_of(const TaskRecord& task);
-/// The arrays of the task's segment that the member takes.
-std::vector<SlotView<const std::byte>> arrays_of(const MemberRequest& request, const ArenaLayout& layout,
-                                                 const std::byte* arena, const TaskRecord& task);
 /// Notes the first prediction that has a NaN or infinity, if there is one.
-void note_not_finite(std::span<const float> answers, std::uint32_t width, CompletionRecord& completion);
+void note_not_finite(std::span<const float> answers, std::uint32_t width, const TaskSamples& samples,
+                     CompletionRecord& completion);
 
 /// What a member works with; all of it must outlive the member.
 struct MemberParts {
@@ -60,7 +58,7 @@ class HostedMember {
   void stamp_progress();
 
   MemberParts parts_;
-  Preprocess preprocess_;
+  TaskSamples samples_;
   std::uint32_t batch_images_;              // what the model expects
   std::optional<SegmentId> trained_up_to_;  // the last segment that the weights were trained on
   std::vector<std::uint32_t> rows_;         // of the segment that is being trained on, with multiplicity

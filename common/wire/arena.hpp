@@ -18,12 +18,14 @@
 namespace tutti {
 
 /// One slot: each array for `images` samples, one array after the other, then as many labels, then as many image
-/// numbers (their place in the source; training draws a member's resample from them, and random models their numbers).
+/// numbers (their place in the source; training draws a member's resample from them, and random models their numbers),
+/// then for each later round of a cascade as many places: which samples of the slot it asks for, in ascending order.
 /// Every part begins at a page.
 struct ArenaLayout {
   std::uint32_t slots = 0;
   std::uint32_t images = 0;  ///< per slot
   std::vector<TensorLayout> arrays;
+  std::uint32_t later_rounds = 0;
 
   ArenaLayout() = default;
   ArenaLayout(std::uint32_t slot_count, std::uint32_t images_per_slot, std::vector<TensorLayout> layouts)
@@ -48,7 +50,14 @@ struct ArenaLayout {
   }
   std::uint64_t label_bytes() const { return aligned(std::uint64_t{images} * sizeof(std::int64_t), kPageBytes); }
   std::uint64_t number_bytes() const { return label_bytes(); }
-  std::uint64_t slot_bytes() const { return array_offset(arrays.size()) + label_bytes() + number_bytes(); }
+  std::uint64_t chosen_bytes() const { return aligned(std::uint64_t{images} * sizeof(std::uint32_t), kPageBytes); }
+  /// Where the places of a later round begin in their slot.
+  std::uint64_t chosen_offset(Round round) const {
+    return array_offset(arrays.size()) + label_bytes() + number_bytes() + (round.value() - 1U) * chosen_bytes();
+  }
+  std::uint64_t slot_bytes() const {
+    return array_offset(arrays.size()) + label_bytes() + number_bytes() + later_rounds * chosen_bytes();
+  }
   std::uint64_t bytes() const { return slots * slot_bytes(); }
 };
 
@@ -91,6 +100,17 @@ SlotView<Byte> slot_view(Byte* arena, const ArenaLayout& layout, SlotId slot, st
           {base + layout.array_offset(array), count * layout.arrays[array].bytes()},
           part(static_cast<std::int64_t*>(nullptr), labels, count),
           part(static_cast<std::uint64_t*>(nullptr), labels + layout.label_bytes(), count)};
+}
+
+/// The samples of a slot that a later round asks for, `count` of them. The caller has checked the slot.
+template <class Byte>
+auto chosen_view(Byte* arena, const ArenaLayout& layout, SlotId slot, Round round, std::uint32_t count) {
+  TUTTI_CHECK(slot.value() < layout.slots);
+  TUTTI_CHECK(round.value() > 0 && round.value() <= layout.later_rounds);
+  TUTTI_CHECK(count <= layout.images);
+  using Place = std::conditional_t<std::is_const_v<Byte>, const std::uint32_t, std::uint32_t>;
+  Byte* base = arena + slot.value() * layout.slot_bytes() + layout.chosen_offset(round);
+  return std::span<Place>(reinterpret_cast<Place*>(base), count);
 }
 
 }  // namespace tutti

@@ -9,7 +9,7 @@
 
 namespace tutti {
 
-enum class TaskKind : std::uint32_t { predict = 1, train = 2 };
+enum class TaskKind : std::uint16_t { predict = 1, train = 2 };
 
 /// "Do segment s." Written by the coordinator for a member that the worker hosts.
 struct TaskRecord {
@@ -17,8 +17,10 @@ struct TaskRecord {
   SegmentId segment{};       ///< number of the segment in the pool's life
   Generation generation{};   ///< which replacement of the worker is meant
   SlotId slot{};             ///< arena slot of the images, and output slot of the answer
-  std::uint32_t images = 0;  ///< images in the segment
+  std::uint32_t images = 0;  ///< images to do: those of the segment, or in a later round those that were chosen
   TaskKind kind = TaskKind::predict;
+  /// predict: after 0, the images are those that the slot names for this round; see ArenaLayout.
+  Round round{};
   /// train: 0, or 1 + the number of the checkpoint file (0 or 1) that the worker writes before the completion.
   std::uint32_t checkpoint = 0;
   /// predict: images at a time; at least 1, and at most those of a slot. The last batch of the segment may be shorter.

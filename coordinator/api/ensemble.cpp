@@ -12,10 +12,12 @@
 #include "common/folder_obstacle.hpp"
 #include "common/mutex.hpp"
 #include "config/load.hpp"
+#include "coordinator/api/health.hpp"
 #include "coordinator/api/prediction.hpp"
 #include "coordinator/api/submissions.hpp"
 #include "coordinator/api/training.hpp"
 #include "coordinator/decide/accumulator.hpp"
+#include "coordinator/decide/cascade.hpp"
 #include "coordinator/decide/spread.hpp"
 #include "coordinator/observe/trace.hpp"
 #include "coordinator/plan/find_worker.hpp"
@@ -87,10 +89,13 @@ class Ensemble::Impl {
   Impl(const Spec& spec, const Options& options, const std::filesystem::path& worker, Plan plan)
       : spec_(spec),
         trace_(options.trace.empty() ? nullptr : make_trace(spec.checked(), options.trace)),
-        pool_(std::move(plan), worker, options.debug_member, trace_.get()),
+        events_(options.on_event),
+        pool_(std::move(plan), worker, options.debug_member, trace_.get(), &events_),
         accumulator_(spec.checked().combine, pool_.plan().weights, spec.checked().failure.on_nan),
-        submissions_(pool_.exchange()) {
+        cascade_(pool_.plan().cascade, pool_.plan().members.size()),
+        submissions_(pool_.exchange(), options.most_submissions) {
     if (pool_.plan().batches == Batches::to_measure) measure_batches(pool_);
+    events_.open();
   }
 
   // Ends what is running, so that every call has returned and every future is settled before the parts are destroyed,
@@ -98,6 +103,8 @@ class Ensemble::Impl {
   ~Impl() {
     const Error closed(ErrorKind::interrupted, "the ensemble was closed before this call finished");
     pool_.exchange().fail(closed);
+    submissions_.close();
+    events_.close();
     MutexLock lock(calls_mutex_);
     if (calls_ > 0) pool_.fail(closed);  // a call may be waiting for a worker's answer to a command
     while (calls_ > 0) calls_changed_.wait(lock);
@@ -106,8 +113,8 @@ class Ensemble::Impl {
   void run(Source& source, Sink& sink) {
     const Call call(*this);
     FittedSource fitted = fit(source);
-    Prediction prediction(fitted.source(), sink, accumulator_, pool_.outputs(), class_axis(), trace_.get());
-    pool_.exchange().drive(std::make_shared<Stream>(prediction, TaskKind::predict, all_members()));
+    Prediction prediction(fitted.source(), sink, accumulator_, pool_.outputs(), class_axis(), trace_.get(), cascade_);
+    pool_.exchange().drive(std::make_shared<Stream>(prediction, TaskKind::predict, all_members(), terms()));
     say_unturned(fitted.source());
   }
 
@@ -118,9 +125,17 @@ class Ensemble::Impl {
     return sink->take();
   }
 
-  std::future<Predictions> submit(std::unique_ptr<Source> source) {
-    refuse_saved();
-    return submissions_.add(std::make_unique<Submitted>(*this, std::move(source)));
+  std::future<Predictions> submit(std::unique_ptr<Source> source, const SubmitOptions& options) {
+    const Call call(*this);
+    return submissions_.add(submission_of(std::move(source), options));
+  }
+
+  void submit(std::unique_ptr<Source> source, SubmitDone done, const SubmitOptions& options) {
+    if (!done) throw Error(ErrorKind::usage, "submit() was given an empty callback");
+    const Call call(*this);
+    auto submission = submission_of(std::move(source), options);
+    submission->done = std::move(done);
+    submissions_.add_with_callback(std::move(submission));
   }
 
   /// What a program hands over, as samples: the inputs themselves, or tiles of them. `Given`: Images or Samples.
@@ -143,6 +158,10 @@ class Ensemble::Impl {
       throw Error(ErrorKind::usage, "members that share a worker or have several cannot be trained",
                   "the ensemble was made for predictions, with the 'workers' of its description",
                   "make it with Options::training: each member then has a worker of its own");
+    if (!pool_.plan().cascade.empty() || pool_.plan().quorum)
+      throw Error(ErrorKind::usage, "an ensemble with a 'cascade' or a 'quorum' cannot be trained",
+                  "it was made for predictions, in which members are not always asked or waited for",
+                  "make it with Options::training: every member is then asked for everything, and waited for");
     const Learns learns = spec_.checked().members.front().train.learns;
     if (learns == Learns::weights && !source.labelled())
       throw Error(
@@ -163,6 +182,9 @@ class Ensemble::Impl {
   }
 
   Status status(StatusDetail detail) const { return pool_.status(detail); }
+  Health health() const {
+    return health_of(pool_.status(StatusDetail::counters), pool_.plan().quorum, pool_.exchange().draining());
+  }
   void interrupt() { pool_.fail(Error(ErrorKind::interrupted, "interrupted")); }
   void drain() { pool_.drain(Error(ErrorKind::interrupted, "interrupted")); }
 
@@ -194,8 +216,8 @@ class Ensemble::Impl {
           fitted_(ensemble.fit(*source_)),
           sink_(ensemble.collecting(*source_)),
           prediction_(fitted_.source(), *sink_, ensemble.accumulator_, ensemble.pool_.outputs(), ensemble.class_axis(),
-                      ensemble.trace_.get()),
-          stream_(std::make_shared<Stream>(prediction_, TaskKind::predict, ensemble.all_members())) {}
+                      ensemble.trace_.get(), ensemble.cascade_),
+          stream_(std::make_shared<Stream>(prediction_, TaskKind::predict, ensemble.all_members(), ensemble.terms())) {}
     const std::shared_ptr<Stream>& stream() const override { return stream_; }
     Predictions take() override { return sink_->take(); }
 
@@ -206,6 +228,13 @@ class Ensemble::Impl {
     Prediction prediction_;
     std::shared_ptr<Stream> stream_;
   };
+
+  std::unique_ptr<Submission> submission_of(std::unique_ptr<Source> source, const SubmitOptions& options) {
+    refuse_saved();
+    auto submission = std::make_unique<Submitted>(*this, std::move(source));
+    submission->options = options;
+    return submission;
+  }
 
   // Resolved, and their folders created, before any training. Absolute, because the workers keep the working directory
   // that they started in.
@@ -286,6 +315,7 @@ class Ensemble::Impl {
   }
 
   bool combined() const { return spec_.checked().combine.rule != CombineRule::none; }
+  Terms terms() const { return {cascade_.rounds_of_members(), pool_.plan().quorum.has_value()}; }
   ByRank<bool> all_members() const { return ByRank<bool>(pool_.plan().members.size(), true); }
 
   /// For the predictions of the source's samples, or of the inputs that it cuts them from. Throws Error(usage) if these
@@ -317,8 +347,10 @@ class Ensemble::Impl {
   const Spec spec_;
   // Its destructor writes the file, after the destructors of everything that reports to it.
   const std::unique_ptr<TraceRecorder> trace_;
+  Events events_;
   Pool pool_;  // thread-safe
   const Accumulator accumulator_;
+  const Cascade cascade_;
 
   Mutex training_;  // held by train(): one at a time
   Mutex calls_mutex_;
@@ -331,19 +363,33 @@ class Ensemble::Impl {
 Ensemble::Ensemble(const Spec& spec, Options options) : impl_(std::make_unique<Impl>(spec, options)) {}
 Ensemble::~Ensemble() = default;
 Predictions Ensemble::predict(const Images& images) { return impl_->predict(impl_->samples_of(images)); }
-std::future<Predictions> Ensemble::submit(const Images& images) { return impl_->submit(impl_->samples_of(images)); }
+std::future<Predictions> Ensemble::submit(const Images& images, const SubmitOptions& options) {
+  return impl_->submit(impl_->samples_of(images), options);
+}
+void Ensemble::submit(const Images& images, SubmitDone done, const SubmitOptions& options) {
+  impl_->submit(impl_->samples_of(images), std::move(done), options);
+}
 Predictions Ensemble::predict(const EncodedImages& images) { return impl_->predict(images::make_memory(images)); }
-std::future<Predictions> Ensemble::submit(const EncodedImages& images) {
-  return impl_->submit(images::make_memory(images));
+std::future<Predictions> Ensemble::submit(const EncodedImages& images, const SubmitOptions& options) {
+  return impl_->submit(images::make_memory(images), options);
+}
+void Ensemble::submit(const EncodedImages& images, SubmitDone done, const SubmitOptions& options) {
+  impl_->submit(images::make_memory(images), std::move(done), options);
 }
 Predictions Ensemble::predict(const Samples& samples) { return impl_->predict(impl_->samples_of(samples)); }
-std::future<Predictions> Ensemble::submit(const Samples& samples) { return impl_->submit(impl_->samples_of(samples)); }
+std::future<Predictions> Ensemble::submit(const Samples& samples, const SubmitOptions& options) {
+  return impl_->submit(impl_->samples_of(samples), options);
+}
+void Ensemble::submit(const Samples& samples, SubmitDone done, const SubmitOptions& options) {
+  impl_->submit(impl_->samples_of(samples), std::move(done), options);
+}
 void Ensemble::run(Source& source, Sink& sink) { impl_->run(source, sink); }
 TrainResult Ensemble::train(Source& source, const std::filesystem::path& folder,
                             const std::function<void(const EpochResult&)>& on_epoch) {
   return impl_->train(source, folder, on_epoch);
 }
 Status Ensemble::status(StatusDetail detail) const { return impl_->status(detail); }
+Health Ensemble::health() const { return impl_->health(); }
 void Ensemble::interrupt() { impl_->interrupt(); }
 void Ensemble::drain() { impl_->drain(); }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <numeric>
 
 #include "common/check.hpp"
@@ -10,13 +11,18 @@
 namespace tutti {
 
 Prediction::Prediction(Source& source, Sink& sink, const Accumulator& accumulator, const ByRank<Dims>& outputs,
-                       const std::optional<ClassAxis>& combined, TraceRecorder* trace)
+                       const std::optional<ClassAxis>& combined, TraceRecorder* trace, Cascade cascade)
     : source_(source),
       sink_(sink),
       accumulator_(accumulator),
+      cascade_(std::move(cascade)),
       combined_(combined),
       trace_(trace),
-      count_(source.count()) {
+      count_(source.count()),
+      answers_(cascade_),
+      gathered_(outputs.size()),
+      rows_(outputs.size()),
+      asked_(outputs.size()) {
   for (const Dims& output : outputs) widths_.push_back(static_cast<std::uint32_t>(elements_of(output)));
 }
 
@@ -45,28 +51,55 @@ std::span<const float> Prediction::nan_rows(std::uint32_t images, std::uint32_t 
   return std::span<const float>(nan_).first(std::size_t{images} * width);
 }
 
+std::optional<NextRound> Prediction::judge(const FinishedSegment& answered) {
+  const Ledger::Segment& segment = answered.segment;
+  answers_.look_at(answered, arena_, layout_);
+  for (std::size_t r = segment.round().value() + std::size_t{1}; r < cascade_.rounds(); ++r) {
+    const Round round(r);
+    const config::CascadeStep& step = cascade_.step_to(round);
+    std::vector<std::uint32_t> samples = answers_.asked_in(cascade_.needed_for(round));
+    std::vector<bool> present(segment.rows.size());
+    for (const std::size_t rank : step.after) present[rank] = segment.rows[Rank(rank)].present;
+    if (!samples.empty() && std::ranges::find(present, true) != present.end()) {
+      combine_some(present, samples, some_);
+      const std::size_t width = axis().values();
+      std::size_t doubtful = 0;
+      for (std::size_t i = 0; i < samples.size(); ++i)
+        if (is_doubtful(step, std::span(some_.values).subspan(i * width, width))) samples[doubtful++] = samples[i];
+      samples.resize(doubtful);
+    }
+    if (samples.empty()) continue;
+    const auto count = static_cast<std::uint32_t>(samples.size());
+    std::ranges::copy(samples, chosen_view(arena_, layout_, segment.slot, round, count).begin());
+    return NextRound{round, count};
+  }
+  return std::nullopt;
+}
+
 void Prediction::deliver(const FinishedSegment& finished) {
   const auto begin = trace_ != nullptr ? std::chrono::steady_clock::now() : TraceRecorder::Time{};
   const std::uint32_t images = finished.segment.images;
-  std::vector<bool> present;
-  for (const Ledger::Row& row : finished.segment.rows) present.push_back(row.present);
-  TUTTI_CHECK(present.size() == widths_.size());
-  std::vector<std::span<const float>> answers;
+  TUTTI_CHECK(finished.segment.rows.size() == widths_.size());
+  if (!cascade_.empty()) answers_.look_at(finished, arena_, layout_);
   std::vector<MemberSegmentResult> members;
+  bool any = false;
   for (const Rank rank : widths_.ids()) {
-    const bool answered = present[rank.value()];
-    answers.push_back(answered ? finished.answer(rank) : nan_rows(images, widths_[rank]));
-    members.push_back({widths_[rank], answers.back(), answered});
+    members.push_back(of_member(finished, rank));
+    any = any || finished.segment.rows[rank].present;
   }
   const std::uint32_t width = combined_ ? widths_[0] : 0;
-  const ClassAxis axis = combined_.value_or(ClassAxis::of_row(0));
-  const bool none = finished.segment.set_aside || std::find(present.begin(), present.end(), true) == present.end();
-  if (none) {
-    accumulator_.nothing(images, axis, result_);
+  if (finished.segment.set_aside || !any) {
+    accumulator_.nothing(images, axis(), result_);
   } else {
-    accumulator_.combine(answers, present, images, axis, result_);
-    accumulator_.check_finite(result_.values, width, delivered_);
-    accumulator_.check_finite_spread(result_.spread, result_.spread.size() / images, delivered_);
+    bool whole = true;
+    if (cascade_.empty())
+      combine_all(finished);
+    else
+      whole = combine_by_rounds(finished);
+    if (whole) {
+      accumulator_.check_finite(result_.values, width, delivered_);
+      accumulator_.check_finite_spread(result_.spread, result_.spread.size() / images, delivered_);
+    }
   }
   SegmentResult result;
   result.set_aside = finished.segment.set_aside;
@@ -81,6 +114,86 @@ void Prediction::deliver(const FinishedSegment& finished) {
     result.labels = slot_view(static_cast<const std::byte*>(arena_), layout_, finished.segment.slot, images).labels;
   delivered_ += images;
   write(result, finished.segment, begin);
+}
+
+/// What the result says of a member.
+MemberSegmentResult Prediction::of_member(const FinishedSegment& finished, Rank rank) {
+  const Ledger::Row& row = finished.segment.rows[rank];
+  const std::uint32_t images = finished.segment.images;
+  const std::uint32_t width = widths_[rank];
+  const Round round = cascade_.round_of(rank);
+  if (round == Round{}) return {width, row.present ? finished.answer(rank) : nan_rows(images, width), row.present};
+  asked_[rank] = answers_.flags_of(round);
+  MemberSegmentResult member{width, nan_rows(images, width), row.present, asked_[rank]};
+  if (!row.present) {
+    member.present = !row.asked && !row.missed && !finished.segment.set_aside;  // no sample needed it
+    return member;
+  }
+  std::vector<float>& rows = rows_[rank];
+  rows.assign(std::size_t{images} * width, std::numeric_limits<float>::quiet_NaN());
+  const std::span<const float> answers = finished.answer(rank);
+  std::size_t place = 0;
+  for (std::uint32_t sample = 0; sample < images; ++sample)
+    if (asked_[rank][sample] != 0)
+      std::copy_n(&answers[place++ * width], width, rows.begin() + static_cast<std::ptrdiff_t>(sample) * width);
+  member.values = rows;
+  return member;
+}
+
+void Prediction::combine_all(const FinishedSegment& finished) {
+  std::vector<bool> present;
+  std::vector<std::span<const float>> answers;
+  for (const Rank rank : widths_.ids()) {
+    present.push_back(finished.segment.rows[rank].present);
+    answers.push_back(present.back() ? finished.answer(rank) : std::span<const float>{});
+  }
+  accumulator_.combine(answers, present, finished.segment.images, axis(), result_);
+}
+
+/// Combines the answers of the members that are present for these samples, which each of them was asked for.
+void Prediction::combine_some(const std::vector<bool>& present, std::span<const std::uint32_t> samples,
+                              Accumulator::Result& result) {
+  std::vector<std::span<const float>> answers(present.size());
+  for (const Rank rank : widths_.ids())
+    if (present[rank.value()]) answers[rank.value()] = answers_.of(rank, widths_[rank], samples, gathered_[rank]);
+  accumulator_.combine(answers, present, static_cast<std::uint32_t>(samples.size()), axis(), result);
+}
+
+namespace {
+
+/// Copies rows to where their samples are.
+template <class Value>
+void spread_out(const std::vector<Value>& rows, std::span<const std::uint32_t> samples, std::vector<Value>& all) {
+  const std::size_t width = rows.size() / samples.size();
+  for (std::size_t i = 0; i < samples.size(); ++i)
+    std::copy_n(rows.begin() + static_cast<std::ptrdiff_t>(i * width), width,
+                all.begin() + static_cast<std::ptrdiff_t>(samples[i] * width));
+}
+
+}  // namespace
+
+/// The samples that were asked for in the same rounds are combined together. False if some have no answer left: the
+/// member that had predicted them has left the ensemble since.
+bool Prediction::combine_by_rounds(const FinishedSegment& finished) {
+  std::map<std::uint32_t, std::vector<std::uint32_t>> groups;
+  for (std::uint32_t sample = 0; sample < finished.segment.images; ++sample)
+    groups[answers_.rounds_of(sample)].push_back(sample);
+  accumulator_.nothing(finished.segment.images, axis(), result_);
+  bool whole = true;
+  for (const auto& [rounds, samples] : groups) {
+    std::vector<bool> present;
+    for (const Rank rank : widths_.ids())
+      present.push_back(finished.segment.rows[rank].present && (rounds >> cascade_.round_of(rank).value() & 1U) != 0);
+    if (std::ranges::find(present, true) == present.end()) {
+      whole = false;
+      continue;
+    }
+    combine_some(present, samples, some_);
+    spread_out(some_.values, samples, result_.values);
+    spread_out(some_.predicted, samples, result_.predicted);
+    spread_out(some_.spread, samples, result_.spread);
+  }
+  return whole;
 }
 
 void Prediction::write(const SegmentResult& result, const Ledger::Segment& segment, TraceRecorder::Time begin) {

@@ -9,33 +9,46 @@
 
 #include <tutti/predictions.hpp>
 
+#include "coordinator/api/round_answers.hpp"
 #include "coordinator/decide/accumulator.hpp"
+#include "coordinator/decide/cascade.hpp"
 #include "coordinator/decide/class_axis.hpp"
 #include "coordinator/pool/exchange.hpp"
 
 namespace tutti {
 
-/// Source, sink and `trace`, which may be null, outlive it. `outputs`: the sizes of each member's predictions;
-/// `combined` of those of the ensemble, nothing with the rule `none`.
+/// Source, sink, accumulator and `trace`, which may be null, outlive it. `outputs`: the sizes of each member's
+/// predictions; `combined` of those of the ensemble, nothing with the rule `none`.
 class Prediction final : public Work {
  public:
   Prediction(Source& source, Sink& sink, const Accumulator& accumulator, const ByRank<Dims>& outputs,
-             const std::optional<ClassAxis>& combined, TraceRecorder* trace = nullptr);
+             const std::optional<ClassAxis>& combined, TraceRecorder* trace = nullptr, Cascade cascade = {});
 
   bool has_more() const override { return next_ < count_; }
   std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) override;
+  /// Writes the places of the samples that are doubtful into the slot. If none of the members that decide is present,
+  /// every sample is.
+  std::optional<NextRound> judge(const FinishedSegment& answered) override;
   /// A member that is not present has rows of NaN; its channel is not read. If the segment was set aside, or no member
-  /// is present, the combined values are NaN and the predicted classes -1.
+  /// is present, the combined values are NaN and the predicted classes -1. With a cascade each sample is combined from
+  /// the members that were asked for it.
   void deliver(const FinishedSegment& finished) override;
   std::string image_name(std::uint64_t segment, std::uint64_t image) const override;
 
  private:
   void write(const SegmentResult& result, const Ledger::Segment& segment, TraceRecorder::Time begin);
   std::span<const float> nan_rows(std::uint32_t images, std::uint32_t width);
+  ClassAxis axis() const { return combined_.value_or(ClassAxis::of_row(0)); }
+  void combine_all(const FinishedSegment& finished);
+  bool combine_by_rounds(const FinishedSegment& finished);
+  void combine_some(const std::vector<bool>& present, std::span<const std::uint32_t> samples,
+                    Accumulator::Result& result);
+  MemberSegmentResult of_member(const FinishedSegment& finished, Rank rank);
 
   Source& source_;
   Sink& sink_;
   const Accumulator& accumulator_;
+  const Cascade cascade_;
   ByRank<std::uint32_t> widths_;  ///< values per prediction
   const std::optional<ClassAxis> combined_;
   TraceRecorder* const trace_;
@@ -47,6 +60,12 @@ class Prediction final : public Work {
   ArenaLayout layout_;
   Accumulator::Result result_;  ///< of the segment at hand; its memory is used again
   std::vector<float> nan_;      ///< the rows of a member that is not present
+  // With a cascade.
+  RoundAnswers answers_;
+  Accumulator::Result some_;             ///< of the samples that were asked for in the same rounds
+  ByRank<std::vector<float>> gathered_;  ///< the answers for these
+  ByRank<std::vector<float>> rows_;      ///< of a member that was not asked for all
+  ByRank<std::vector<std::uint8_t>> asked_;
 };
 
 }  // namespace tutti

@@ -64,6 +64,11 @@ struct Hold {
 struct Release {
   SlotId slot;
 };
+/// Every member that was asked for the segment so far has answered or was given up, and others may be asked for some of
+/// its samples: find out which, and go_on().
+struct Judge {
+  SegmentId segment;
+};
 /// Every member that was given the segment has answered or was given up: close() the segment and deliver it.
 struct Finish {
   SegmentId segment;
@@ -73,14 +78,16 @@ struct Finish {
 struct CommandDone {
   std::optional<Error> problem;
 };
-/// The pool ends with this error; `image`, if set, is the image of a segment that it is about.
-struct Fail {
-  struct Image {
-    SegmentId segment;
-    std::uint64_t number;  ///< in the segment, as the worker reported it
-  };
+/// The call that this segment belongs to ends with this error, and the pool lives on; `image`, if set, is the image of
+/// the segment that it is about, as the worker reported it. Finish follows for the segment, as for any other.
+struct FailCall {
+  SegmentId segment;
   Error error;
-  std::optional<Image> image{};
+  std::optional<std::uint64_t> image{};
+};
+/// The pool ends with this error.
+struct Fail {
+  Error error;
 };
 /// One line for the user.
 struct Say {
@@ -88,7 +95,7 @@ struct Say {
 };
 }  // namespace action
 using Action = std::variant<action::Move, action::Spawn, action::Begin, action::Prepare, action::Tell, action::HandOut,
-                            action::Kill, action::Abandon, action::Hold, action::Release, action::Finish,
-                            action::CommandDone, action::Fail, action::Say>;
+                            action::Kill, action::Abandon, action::Hold, action::Release, action::Judge, action::Finish,
+                            action::CommandDone, action::FailCall, action::Fail, action::Say>;
 
 }  // namespace tutti

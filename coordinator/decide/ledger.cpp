@@ -10,9 +10,10 @@ namespace {
 void check_row(SegmentId number, const Ledger::Segment& segment, const Ledger::Row& row) {
   TUTTI_CHECK(row.asked || (row.times == 0 && !row.answered && !row.abandoned && !row.kept),
               "a member that was not asked has no part in the segment");
+  TUTTI_CHECK(!row.later || !row.asked, "a member is asked when its round comes");
   TUTTI_CHECK(row.answered || !row.present);
-  TUTTI_CHECK(!row.abandoned || !(row.answered || row.out() || row.kept),
-              "nothing comes from a member that was given up");
+  TUTTI_CHECK(!row.abandoned || !(row.answered || row.kept), "nothing counts of a member that was given up");
+  TUTTI_CHECK(segment.held || !(row.abandoned && row.out()), "the slot is held for what is not waited for");
   TUTTI_CHECK(segment.held || !row.kept);
   TUTTI_CHECK(segment.held || !(row.out() && row.answered), "what is answered is done again only if it is held");
   TUTTI_CHECK(segment.held || row.outs.size() < 2, "the slot is held for the slower of two workers");
@@ -22,8 +23,9 @@ void check_row(SegmentId number, const Ledger::Segment& segment, const Ledger::R
 }  // namespace
 
 SegmentId Ledger::open(SlotId slot, std::uint32_t images, TaskKind kind, const ByRank<bool>& asked, std::uint64_t index,
-                       bool last) {
+                       bool last, const ByRank<Round>& rounds) {
   TUTTI_CHECK(asked.size() == hosting_.members());
+  TUTTI_CHECK(rounds.empty() || (rounds.size() == asked.size() && kind == TaskKind::predict));
   Segment segment;
   segment.slot = slot;
   segment.images = images;
@@ -31,14 +33,61 @@ SegmentId Ledger::open(SlotId slot, std::uint32_t images, TaskKind kind, const B
   segment.index = index;
   segment.last = last;
   segment.rows = ByRank<Row>(hosting_.members());
+  segment.asked_in = {images};
   for (const Rank rank : segment.rows.ids()) {
-    segment.rows[rank].asked = asked[rank];
-    segment.open += asked[rank] ? 1 : 0;
+    Row& row = segment.rows[rank];
+    row.round = rounds.empty() ? Round{} : rounds[rank];
+    row.images = images;
+    row.asked = asked[rank] && row.round == Round{};
+    row.later = asked[rank] && !row.asked;
+    segment.open += row.asked ? 1 : 0;
   }
   const SegmentId number = next_segment_;
   segments_.emplace(number, std::move(segment));
   ++next_segment_;
   return number;
+}
+
+void Ledger::judge(SegmentId number) {
+  Segment& segment = segments_.at(number);
+  TUTTI_CHECK(segment.open == 0 && !segment.judged && !segment.closed && segment.any_later());
+  segment.judged = true;
+}
+
+void Ledger::begin_round(SegmentId number, Round round, std::uint32_t images) {
+  Segment& segment = segments_.at(number);
+  TUTTI_CHECK(segment.judged, "a round begins when the answers of those before were judged");
+  TUTTI_CHECK(round > segment.round(), "rounds come in order");
+  TUTTI_CHECK(images > 0 && images <= segment.images);
+  segment.judged = false;
+  segment.asked_in.resize(round.value() + std::size_t{1});
+  segment.asked_in.back() = images;
+  for (Row& row : segment.rows) row.later = row.later && row.round >= round;
+}
+
+void Ledger::ask(SegmentId number, Rank rank) {
+  Segment& segment = segments_.at(number);
+  Row& row = segment.rows[rank];
+  TUTTI_CHECK(row.later && row.round == segment.round(), "a member is asked in its round");
+  row.later = false;
+  row.asked = true;
+  row.images = segment.asked_in.back();
+  ++segment.open;
+}
+
+void Ledger::miss(SegmentId number, Rank rank) {
+  Segment& segment = segments_.at(number);
+  Row& row = segment.rows[rank];
+  TUTTI_CHECK(row.later && row.round == segment.round());
+  row.later = false;
+  row.missed = true;
+}
+
+void Ledger::end_rounds(SegmentId number) {
+  Segment& segment = segments_.at(number);
+  TUTTI_CHECK(segment.judged);
+  segment.judged = false;
+  for (Row& row : segment.rows) row.later = false;
 }
 
 void Ledger::rehost(Hosting hosting) {
@@ -53,7 +102,7 @@ TaskRecord Ledger::hand_out(SegmentId number, Rank rank, WorkerId worker, Genera
   Segment& segment = segments_.at(number);
   Row& row = segment.rows[rank];
   TUTTI_CHECK(row.asked);
-  TUTTI_CHECK(!row.abandoned);
+  TUTTI_CHECK(!row.abandoned, "nobody waits for it");
   TUTTI_CHECK(!segment.set_aside, "no further worker gets a segment that was set aside");
   TUTTI_CHECK(row.task_of(worker) == nullptr, "a worker has a task only once");
   TUTTI_CHECK(row.outs.size() < kMostOuts, "a task is taken over once");
@@ -65,7 +114,7 @@ TaskRecord Ledger::hand_out(SegmentId number, Rank rank, WorkerId worker, Genera
   if (row.out()) segment.held = true;
   ++row.times;
   row.outs.push_back({worker,
-                      {count.next, number, generation, segment.slot, segment.images, segment.kind, checkpoint,
+                      {count.next, number, generation, segment.slot, row.images, segment.kind, row.round, checkpoint,
                        /*batch*/ 0, hosting_.seat_of(rank)}});
   ++count.next;
   return row.outs.back().task;
@@ -84,9 +133,8 @@ Verdict Ledger::accept(WorkerId worker, Generation generation, const CompletionR
   const bool sensible = record.status == CompletionStatus::done || record.status == CompletionStatus::not_finite;
   if (!matches || !sensible) return Verdict::violation;
   forget_out(row, worker);
-  if (row.answered) return Verdict::repeated;
+  if (row.answered || row.abandoned) return Verdict::repeated;
   TUTTI_CHECK(segment.open > 0);
-  TUTTI_CHECK(!row.abandoned, "a member that was given up has no task");
   row.answered = true;
   row.present = true;
   row.by = worker;
@@ -137,6 +185,17 @@ bool Ledger::abandon(SegmentId number, Rank rank) {
   return --segment.open == 0;
 }
 
+bool Ledger::leave_out(SegmentId number, Rank rank) {
+  Segment& segment = segments_.at(number);
+  Row& row = segment.rows[rank];
+  TUTTI_CHECK(row.is_open() && segment.open > 0);
+  TUTTI_CHECK(segment.kind == TaskKind::predict, "training waits for every member");
+  row.abandoned = true;
+  segment.held = segment.held || row.out();
+  --segment.open;
+  return segment.open == 0;
+}
+
 void Ledger::hold(SegmentId number) {
   Segment& segment = segments_.at(number);
   TUTTI_CHECK(!segment.held && !segment.closed);
@@ -173,6 +232,8 @@ void Ledger::check_invariants() const {
       open += row.is_open() ? 1 : 0;
     }
     TUTTI_CHECK(segment.open == open);
+    TUTTI_CHECK(!segment.judged || (open == 0 && !segment.closed), "answers are judged when they are there");
+    TUTTI_CHECK(!segment.closed || !segment.any_later() || segment.set_aside, "results are taken after the last round");
   }
 }
 

@@ -2,6 +2,10 @@
 // machine: no clock, no shared memory, no I/O. Every (segment, member) is answered exactly once, or given up; the
 // supervisor decides what happens to it in between (handed out, taken back after a death, handed out again).
 //
+// With a cascade a segment has rounds: the members of the first are asked at once; once they have answered,
+// begin_round() and ask() ask those of a later round for some of the samples, or end_rounds() says that no further one
+// is asked.
+//
 // A segment lives from open() to close(). A held segment stays in the table after close(): in training until every
 // member has it in a checkpoint, because its tasks may have to be done again; or until no worker reads its slot any
 // more, if a sister was faster than a worker that still computes it.
@@ -27,7 +31,7 @@ namespace tutti {
 enum class Verdict {
   accepted,      ///< a new answer
   segment_done,  ///< ... and it was the segment's last
-  repeated,      ///< valid, but the row had been answered before: training done again after a death, or by a sister
+  repeated,      ///< valid, but the row had been answered before, by a sister or in training; or was left out
   stale,         ///< from an earlier generation of the worker: drop it
   violation,     ///< it matches no task of this worker: the worker broke the protocol
 };
@@ -46,13 +50,17 @@ class Ledger {
   struct Row {
     bool asked = false;
     bool answered = false;
-    bool present = false;     ///< answered, and part of the result
-    bool abandoned = false;   ///< asked, but given up before it was answered
-    bool doubted = false;     ///< a worker died while it computed it: no second worker gets it at the same time
-    bool kept = false;        ///< in a held segment: the member may have to do it again
-    std::uint32_t times = 0;  ///< handed out
-    Outs outs;                ///< of the workers that have it and have not answered yet
-    WorkerId by{};            ///< who answered
+    bool present = false;    ///< answered, and part of the result
+    bool abandoned = false;  ///< asked, but given up before it was answered; a worker may still have it: leave_out()
+    bool doubted = false;    ///< a worker died while it computed it: no second worker gets it at the same time
+    bool kept = false;       ///< in a held segment: the member may have to do it again
+    bool later = false;      ///< its round is still to come, or is left out
+    bool missed = false;     ///< its round came when the member was absent
+    Round round{};
+    std::uint32_t images = 0;  ///< that it was asked for
+    std::uint32_t times = 0;   ///< handed out
+    Outs outs;                 ///< of the workers that have it and have not answered yet
+    WorkerId by{};             ///< who answered
     CompletionRecord completion;
 
     /// An answer is still to come.
@@ -76,6 +84,14 @@ class Ledger {
     std::uint32_t deaths = 0;  ///< of workers that computed only this segment
     bool held = false;         ///< its slot is held: see hold()
     bool closed = false;       ///< its results were taken
+    /// Samples that each round so far asked for, by number of the round; the first asks for all.
+    std::vector<std::uint32_t> asked_in;
+    bool judged = false;  ///< somebody is finding out which round is next
+
+    Round round() const { return Round(asked_in.size() - 1); }
+    bool any_later() const {
+      return std::ranges::any_of(rows, [](const Row& row) { return row.later; });
+    }
   };
 
   explicit Ledger(Hosting hosting) : hosting_(std::move(hosting)), counts_(hosting_.workers()) {}
@@ -85,9 +101,18 @@ class Ledger {
   /// Members have moved; none that has a task.
   void rehost(Hosting hosting);
 
-  /// Enters a segment and returns its number. `asked[rank]` says which members get it.
+  /// Enters a segment and returns its number. `asked[rank]` says which members get it, and `rounds` when; empty: all in
+  /// the first.
   SegmentId open(SlotId slot, std::uint32_t images, TaskKind kind, const ByRank<bool>& asked, std::uint64_t index = 0,
-                 bool last = false);
+                 bool last = false, const ByRank<Round>& rounds = {});
+  /// Every answer is there: somebody looks at them, and begin_round() or end_rounds() follows.
+  void judge(SegmentId segment);
+  /// A later round of a segment that is judged asks for so many samples. The rounds that are passed over ask for none.
+  /// ask() or miss() follows for each of its members.
+  void begin_round(SegmentId segment, Round round, std::uint32_t images);
+  void ask(SegmentId segment, Rank rank);
+  void miss(SegmentId segment, Rank rank);
+  void end_rounds(SegmentId segment);
   /// The record that hands the segment to a member that was asked, in this generation of one of its workers. If a
   /// sister has it, too, the slot is held until both have answered or are gone; see release().
   TaskRecord hand_out(SegmentId segment, Rank rank, WorkerId worker, Generation generation,
@@ -104,6 +129,10 @@ class Ledger {
   /// The ledger waits no longer for this member, which will not do the segment again. True if that completes the
   /// segment.
   bool abandon(SegmentId segment, Rank rank);
+
+  /// The segment does not wait for this member, whose answer is still to come. If a worker has it, the slot is held
+  /// until it has answered or is gone; see release(). True if that completes the segment.
+  bool leave_out(SegmentId segment, Rank rank);
 
   /// Keeps the slot until every member has settled the segment.
   void hold(SegmentId segment);

@@ -37,10 +37,10 @@ std::optional<Action> Supervisor::next() {
 
 // ---- the end of the pool -------------------------------------------------------------------------------------------
 
-void Supervisor::fail(Error error, std::optional<action::Fail::Image> image) {
+void Supervisor::fail(Error error) {
   if (failed_) return;
   failed_ = true;
-  actions_.push_back(action::Fail{std::move(error), image});
+  actions_.push_back(action::Fail{std::move(error)});
 }
 
 bool Supervisor::any_member_left() const {

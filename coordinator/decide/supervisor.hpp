@@ -15,6 +15,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -31,6 +32,7 @@
 #include "coordinator/decide/ledger.hpp"
 #include "coordinator/decide/member_work.hpp"
 #include "coordinator/decide/supervisor_setting.hpp"
+#include "coordinator/decide/terms.hpp"
 #include "coordinator/decide/worker_life.hpp"
 
 namespace tutti {
@@ -59,10 +61,14 @@ class Supervisor {
   /// The answer to Prepare or Tell.
   void done(Rank rank, const control::Done& answer, Time now);
   /// A segment was filled into its slot. `index`: its number within its call, for messages. `last`: it is the last
-  /// training segment for the members asked, so each makes a checkpoint. Returns its number in the pool's life; or
-  /// nothing if no member is left (a Fail is among the actions).
+  /// training segment for the members asked, so each makes a checkpoint. Returns its number in the
+  /// pool's life; or nothing if no member is left (a Fail is among the actions).
   std::optional<SegmentId> open(SlotId slot, std::uint32_t images, TaskKind kind, const ByRank<bool>& asked,
-                                std::uint64_t index, bool last, Time now);
+                                std::uint64_t index, bool last, Time now, const Terms& terms = {});
+  /// The answer to Judge: which round is next, and for how many samples; nothing: none is.
+  void go_on(SegmentId segment, const std::optional<NextRound>& next, Time now);
+  /// Nobody wants the segment's result any more: no further worker gets it, and none is blamed for it.
+  void drop(SegmentId segment);
   /// A record from the ring of this worker's process.
   Acceptance completion(WorkerId worker, Generation generation, const CompletionRecord& record, Time now);
   /// The worker's counter of finished batches has this value now. Any value is possible, since the worker writes it.
@@ -90,14 +96,16 @@ class Supervisor {
   std::optional<Action> next();
 
   // ---- questions
+  /// A segment that was not closed.
+  const Ledger::Segment& segment(SegmentId segment) const { return ledger_.at(segment); }
   /// Takes the results of a segment that was finished. Its images stay in their slot while a training member may
   /// still need them; the actions Hold and Release say how long.
   Ledger::Segment close(SegmentId segment);
   /// When tick() next has something to decide; nothing if only an event can change anything.
   std::optional<Time> next_wake() const;
-  /// When tick() may next let an idle replica compute what another is late with. A part of next_wake(), for which a
-  /// quarter of a second later would be too late.
-  std::optional<Time> next_take_over() const;
+  /// The part of next_wake() for which a quarter of a second later would be too late: an idle replica may compute what
+  /// another is late with, or a segment waits no longer for those that have not answered.
+  std::optional<Time> next_soon() const;
   /// Whether this worker has made no progress for so long that watch() should say whether it is slow or hangs.
   bool to_be_watched(WorkerId worker, Time now) const;
   /// Whether any task or command is unanswered, so that progress must be checked.
@@ -132,7 +140,7 @@ class Supervisor {
   WorkerLife::Duty duty_of(WorkerId worker) const;
   bool any_in_flight(WorkerId worker) const;
 
-  void fail(Error error, std::optional<action::Fail::Image> image = {});
+  void fail(Error error);
   void note_all_running();
   bool any_member_left() const;
   Error no_member_left() const;
@@ -161,6 +169,7 @@ class Supervisor {
 
   // ---- work (supervisor_work.cpp)
   bool makes_checkpoint(Rank rank, SegmentId segment) const;
+  void hand_out_all(Time now);
   void hand_out_pending(WorkerId worker, Time now);
   std::span<const Rank> may_be_served(WorkerId worker) const;
   bool hand_out_next(WorkerId worker, Time now);
@@ -170,6 +179,12 @@ class Supervisor {
   void finish(SegmentId segment);
   void release(SegmentId segment);
   void check_slots();
+
+  // ---- quorum (supervisor_quorum.cpp)
+  bool pulls(WorkerId worker) const { return hosting_.replicated(worker) || setting_.quorum.has_value(); }
+  void cut_if_enough(SegmentId segment, Time now);
+  void cut_late(Time now);
+  bool has_quorum(SegmentId segment) const;
 
   // ---- replicas (supervisor_replicas.cpp)
   bool has_room(WorkerId worker) const;
@@ -191,6 +206,7 @@ class Supervisor {
   void take_over(WorkerId worker, Time now);
   void hand_out_twice(WorkerId idle, const Straggler& straggler, Time now);
   std::optional<Time> next_take_over(WorkerId idle) const;
+  std::optional<Time> next_take_over() const;
 
   // ---- work that a death disturbs (supervisor_blame.cpp)
   std::optional<Given> oldest_task(WorkerId worker) const;
@@ -200,6 +216,7 @@ class Supervisor {
   void ask_unread_again(WorkerId worker, Rank rank);
   bool blame(WorkerId worker, Given task, const WorkerFault& fault, std::string& news, Time now);
   void set_aside(SegmentId segment);
+  void hand_out_no_more(SegmentId segment);
   void leave(WorkerId worker, Rank rank, const WorkerFault& fault, const std::string& why);
 
   // ---- commands (supervisor_commands.cpp)
@@ -219,6 +236,7 @@ class Supervisor {
   ByWorker<WorkerLife> lives_;
   ByRank<MemberWork> work_;
   ByRank<std::uint64_t> deaths_;  // of workers while they did something for the member, or for nobody in particular
+  std::map<SegmentId, Time> cut_from_;  // from when on a segment is finished without those that have not answered
   AbandonedProcesses abandoned_;
   std::deque<Action> actions_;
   FaultCounts counts_;

@@ -117,13 +117,18 @@ bool Supervisor::blame(WorkerId worker, Given task, const WorkerFault& fault, st
     if (MemberTasks& tasks = work_[task.rank].tasks; tasks.pending().contains(number)) tasks.suspect(number);
     return true;
   }
-  if (train || setting_.policy.on_poison == OnPoison::fail) {
+  const bool ends_call = setting_.policy.on_poison == OnPoison::fail;
+  if (train || ends_call) {
     // A worker that failed with a message may have given a hint.
     const std::string hint = fault.kind == WorkerFault::Kind::failed ? hint_of(fault) : "";
     const char* suspicion = train ? "look at its images and their labels; training cannot continue without them"
                                   : "look at these images, or set 'on_poison: set_aside' to continue without them";
-    fail(Error(ErrorKind::failed, error_of(fault).message(), blamed, hint.empty() ? suspicion : hint));
-    return false;
+    Error error(ErrorKind::failed, error_of(fault).message(), blamed, hint.empty() ? suspicion : hint);
+    if (train) {
+      fail(std::move(error));
+      return false;
+    }
+    actions_.push_back(action::FailCall{number, std::move(error)});
   }
   // Segments that kill are rare; several in a row say that the member dies of any.
   lives_[worker].spoil();
@@ -135,17 +140,28 @@ bool Supervisor::blame(WorkerId worker, Given task, const WorkerFault& fault, st
     return false;
   }
   set_aside(number);
-  news = fmt::format("{} and is set aside", blamed);
+  news = fmt::format("{} and {}", blamed, ends_call ? "ends its call" : "is set aside");
   return true;
 }
 
 // No further worker gets the segment; those that have it are waited for.
 void Supervisor::set_aside(SegmentId number) {
-  Ledger::Segment& segment = ledger_.at(number);
+  const Ledger::Segment& segment = ledger_.at(number);
   TUTTI_CHECK(segment.kind == TaskKind::predict, "training cannot continue without a segment");
   TUTTI_CHECK(segment.open > 0, "a segment that is set aside is not finished yet");
-  segment.set_aside = true;
   ++counts_.set_aside;
+  hand_out_no_more(number);
+}
+
+void Supervisor::drop(SegmentId number) {
+  if (failed_) return;
+  const Ledger::Segment& segment = ledger_.at(number);
+  const bool drops = segment.kind == TaskKind::predict && segment.open > 0 && !segment.set_aside;
+  if (drops) hand_out_no_more(number);
+}
+
+void Supervisor::hand_out_no_more(SegmentId number) {
+  ledger_.at(number).set_aside = true;
   for (const Rank rank : work_.ids()) {
     if (!work_[rank].tasks.pending().contains(number)) continue;
     work_[rank].tasks.forget(number);

@@ -187,7 +187,10 @@ void Supervisor::died(WorkerId worker, WorkerFault fault, const std::vector<Give
     for (const SegmentId number : work_[rank].tasks.in_flight(worker)) had.insert(number);
   // Of replicas, only a fresh one proves something: one that had computed others may have died of all of them together.
   const bool proves = !hosting_.replicated(worker) || life.fresh();
-  const bool alone = proves && begun.size() == 1 && work_[begun.front().rank].tasks.retries_suspect(worker);
+  // Nor does a segment that nobody waits for any more.
+  const auto waited_for = [&](const Given& task) { return ledger_.at(task.segment).rows[task.rank].is_open(); };
+  const bool alone = proves && begun.size() == 1 && work_[begun.front().rank].tasks.retries_suspect(worker) &&
+                     waited_for(begun.front());
   life.gone();
   for (const Rank rank : hosting_.members_of(worker)) take_back(worker, rank);
   for (const Given& task : begun) doubt(task);

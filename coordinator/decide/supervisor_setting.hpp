@@ -18,6 +18,7 @@ struct SupervisorSetting {
   std::optional<Hosting> hosting{};  ///< nothing: a worker for each member
   std::vector<UnitMode> modes{};     ///< by worker; empty: the first for all
   config::FailureSpec policy;
+  std::optional<config::QuorumSpec> quorum{};
   bool deadlines = true;  ///< false while debugging: no worker is killed for being slow
   std::chrono::duration<double> start_deadline{120};
   std::chrono::duration<double> kill_deadline{10};  ///< from SIGKILL until a process counts as stuck in the kernel

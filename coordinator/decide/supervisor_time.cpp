@@ -29,6 +29,7 @@ WorkerLife::Duty Supervisor::duty_of(WorkerId worker) const {
 }
 
 void Supervisor::tick(Time now) {
+  cut_late(now);
   for (const WorkerId worker : lives_.ids()) {
     if (failed_) return;
     WorkerLife& life = lives_[worker];
@@ -92,7 +93,7 @@ void Supervisor::stalled(Time now) {
 
 std::optional<Supervisor::Time> Supervisor::next_wake() const {
   if (failed_) return std::nullopt;
-  std::optional<Time> earliest = next_take_over();
+  std::optional<Time> earliest = next_soon();
   for (const WorkerId worker : lives_.ids())
     if (const auto due = lives_[worker].due(duty_of(worker))) earliest = std::min(earliest.value_or(*due), *due);
   return earliest;

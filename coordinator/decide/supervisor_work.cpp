@@ -10,7 +10,7 @@
 namespace tutti {
 
 std::optional<SegmentId> Supervisor::open(SlotId slot, std::uint32_t images, TaskKind kind, const ByRank<bool>& asked,
-                                          std::uint64_t index, bool last, Time now) {
+                                          std::uint64_t index, bool last, Time now, const Terms& terms) {
   TUTTI_CHECK(asked.size() == work_.size());
   TUTTI_CHECK(slot.value() < setting_.slots);
   TUTTI_CHECK(images > 0);
@@ -19,25 +19,54 @@ std::optional<SegmentId> Supervisor::open(SlotId slot, std::uint32_t images, Tas
   for (const auto& entry : ledger_.segments())
     TUTTI_CHECK(entry.second.slot != slot, "a slot is filled again only when nobody needs its images");
   TUTTI_CHECK(!abandoned_.slots().contains(slot), "an abandoned process may still read this slot");
+  // Whether a member of a later round is absent is known when the round comes.
   ByRank<bool> present = asked;
   for (const Rank rank : work_.ids())
-    if (absent(rank)) present[rank] = false;
+    if (absent(rank) && (terms.rounds.empty() || terms.rounds[rank] == Round{})) present[rank] = false;
   if (!any_member_left()) {
     fail(no_member_left());
     return std::nullopt;
   }
-  const SegmentId segment = ledger_.open(slot, images, kind, present, index, last);
+  const SegmentId segment = ledger_.open(slot, images, kind, present, index, last, terms.rounds);
   if (kind == TaskKind::train) {
     ledger_.hold(segment);
     actions_.push_back(action::Hold{slot});
   }
+  if (terms.quorum && setting_.quorum)
+    cut_from_[segment] = now + std::chrono::duration_cast<Time::duration>(
+                                   std::chrono::duration<double>(setting_.quorum->deadline.value_or(0)));
   for (const Rank rank : work_.ids())
-    if (present[rank]) work_[rank].tasks.add(segment);
+    if (ledger_.at(segment).rows[rank].asked) work_[rank].tasks.add(segment);
+  hand_out_all(now);
+  // All the members asked are absent, but others are not.
+  if (ledger_.at(segment).open == 0) finish(segment);
+  return segment;
+}
+
+void Supervisor::go_on(SegmentId number, const std::optional<NextRound>& next, Time now) {
+  if (failed_) return;
+  if (!next) {
+    ledger_.end_rounds(number);
+    return finish(number);
+  }
+  ledger_.begin_round(number, next->round, next->images);
+  for (const Rank rank : work_.ids()) {
+    const Ledger::Row& row = ledger_.at(number).rows[rank];
+    if (!row.later || row.round != next->round) continue;
+    if (absent(rank)) {
+      ledger_.miss(number, rank);
+      continue;
+    }
+    ledger_.ask(number, rank);
+    work_[rank].tasks.add(number);
+  }
+  hand_out_all(now);
+  if (ledger_.at(number).open == 0) finish(number);
+}
+
+void Supervisor::hand_out_all(Time now) {
   for (const WorkerId worker : lives_.ids())
     if (hosting_.replicas_of(worker).front() == worker) hand_out_pending(worker, now);
-  // All the members asked are absent, but others are not.
-  if (std::find(present.begin(), present.end(), true) == present.end()) finish(segment);
-  return segment;
 }
 
 // While some slots cannot be used, the others must be enough to reach the next checkpoint.
@@ -55,7 +84,7 @@ bool Supervisor::makes_checkpoint(Rank rank, SegmentId number) const {
 /// them.
 void Supervisor::hand_out_pending(WorkerId worker, Time now) {
   if (failed_) return;
-  if (hosting_.replicated(worker)) {
+  if (pulls(worker)) {
     while (hand_out_to_first(worker, now)) {
     }
     return take_over(worker, now);
@@ -158,8 +187,9 @@ Acceptance Supervisor::completion(WorkerId worker, Generation generation, const 
   life.worked();
   life.clock.answered(now);
   const auto safe = work.tasks.answer(worker, train);
-  if (hosting_.replicated(worker)) note_pace(worker, record.segment, now);
+  if (pulls(worker)) note_pace(worker, record.segment, now);
   if (verdict == Verdict::segment_done) finish(record.segment);
+  if (verdict == Verdict::accepted) cut_if_enough(record.segment, now);
   if (repeated && !train) release(record.segment);
   for (const SegmentId number : safe) {
     ledger_.settle(number, rank);
@@ -170,7 +200,8 @@ Acceptance Supervisor::completion(WorkerId worker, Generation generation, const 
   return acceptance;
 }
 
-// A model that computes NaN is not a fault of its worker. False if this ends the pool.
+// A model that computes NaN is not a fault of its worker: it ends the call, or the training. False if this ends the
+// pool.
 bool Supervisor::accept_not_finite(WorkerId worker, Rank rank, const CompletionRecord& record, bool repeated) {
   Ledger::Segment& segment = ledger_.at(record.segment);
   const std::string place = place_of(worker, rank);
@@ -182,11 +213,13 @@ bool Supervisor::accept_not_finite(WorkerId worker, Rank rank, const CompletionR
   const std::string answered = fmt::format("{} predicted NaN or infinity on segment {}", place, segment.index);
   const std::string first = fmt::format("first in image {} of the segment", record.detail);
   if (setting_.policy.on_nan == OnNan::error) {
-    fail(Error(ErrorKind::failed, answered, first,
-               "check the model and its input; 'on_nan: allow' lets such values into the result, 'on_nan: degrade' "
-               "leaves the member out of the segment"),
-         action::Fail::Image{record.segment, record.detail});
-    return false;
+    actions_.push_back(action::FailCall{
+        record.segment,
+        Error(ErrorKind::failed, answered, first,
+              "check the model and its input; 'on_nan: allow' lets such values into the result, 'on_nan: degrade' "
+              "leaves the member out of the segment"),
+        record.detail});
+    return true;
   }
   if (setting_.policy.on_nan == OnNan::degrade && !repeated) {
     segment.rows[rank].present = false;
@@ -200,6 +233,12 @@ void Supervisor::finish(SegmentId number) {
   Ledger::Segment& segment = ledger_.at(number);
   TUTTI_CHECK(segment.open == 0);
   TUTTI_CHECK(!segment.closed, "a segment is finished only once");
+  if (segment.any_later() && !segment.set_aside) {
+    ledger_.judge(number);
+    actions_.push_back(action::Judge{number});
+    return;
+  }
+  cut_from_.erase(number);
   const bool any = std::any_of(segment.rows.begin(), segment.rows.end(), [](const auto& row) { return row.present; });
   if (segment.kind == TaskKind::predict && !any && !segment.set_aside) {
     segment.set_aside = true;
@@ -222,7 +261,8 @@ void Supervisor::check_slots() {
   const std::size_t abandoned = kept.size();
   if (failed_ || abandoned == 0) return;
   const bool open =
-      std::any_of(work_.begin(), work_.end(), [](const MemberWork& work) { return work.tasks.any_open(); });
+      std::any_of(work_.begin(), work_.end(), [](const MemberWork& work) { return work.tasks.any_open(); }) ||
+      std::ranges::any_of(ledger_.segments(), [](const auto& entry) { return entry.second.judged; });
   for (const auto& [number, segment] : ledger_.segments())
     if (segment.held && !open) kept.insert(segment.slot);
   if (kept.size() < setting_.slots) return;

@@ -140,7 +140,7 @@ void TraceRecorder::ended(int pid, std::string_view how, Time now) {
 // ---- coordinator ---------------------------------------------------------------------------------------------------
 
 void TraceRecorder::did(Deed deed, SlotId slot, std::uint32_t images, Time begin, Time end) {
-  constexpr std::array kKinds{Kind::fill, Kind::combine, Kind::sink};
+  constexpr std::array kKinds{Kind::fill, Kind::judge, Kind::combine, Kind::sink};
   const MutexLock lock(mutex_);
   Slot& place = slots_[slot];
   Event event{.kind = kKinds[static_cast<std::size_t>(deed)],
@@ -259,8 +259,8 @@ std::string TraceRecorder::names() const {
 }
 
 std::string TraceRecorder::text_of(const Event& event) const {
-  static constexpr std::array kNames{"fill",  "combine", "sink",      "start", "wait", "infer",
-                                     "train", "write",   "in flight", "said",  "ended"};
+  static constexpr std::array kNames{"fill",  "judge", "combine", "sink",      "start", "wait",
+                                     "infer", "train", "write",   "in flight", "said",  "ended"};
   const bool instant = event.kind == Kind::said || event.kind == Kind::ended;
   const bool counter = event.kind == Kind::in_flight;
   const char* name = kNames[static_cast<std::size_t>(event.kind)];

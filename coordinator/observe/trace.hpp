@@ -55,7 +55,7 @@ class TraceRecorder {
   void ended(int pid, std::string_view how, Time now);
 
   // ---- coordinator
-  enum class Deed : std::uint8_t { fill, combine, sink };
+  enum class Deed : std::uint8_t { fill, judge, combine, sink };
   /// The calling thread did this with the segment in this slot. A fill is held back until opened().
   void did(Deed deed, SlotId slot, std::uint32_t images, Time begin, Time end);
   /// The segment that was filled into the slot has this number in the pool's life.
@@ -66,7 +66,20 @@ class TraceRecorder {
  private:
   /// Nanoseconds of the steady clock; and, in events, steps of 125 ns since the beginning.
   using Stamp = std::uint64_t;
-  enum class Kind : std::uint8_t { fill, combine, sink, start, wait, infer, train, write, in_flight, said, ended };
+  enum class Kind : std::uint8_t {
+    fill,
+    judge,
+    combine,
+    sink,
+    start,
+    wait,
+    infer,
+    train,
+    write,
+    in_flight,
+    said,
+    ended
+  };
   struct Event {
     Kind kind{};
     std::int32_t pid = 0;

@@ -60,7 +60,12 @@ Plan frame_of(const config::EnsembleSpec& spec, const Machine& machine, const In
   check_tiles(whole_input(spec, options), options);
   Plan plan;
   plan.combine = spec.combine;
+  if (!options.training) {
+    plan.cascade = spec.cascade;
+    plan.quorum = spec.quorum;
+  }
   plan.arena = {spec.slots, spec.segment_images, arrays_of(input)};
+  plan.arena.later_rounds = static_cast<std::uint32_t>(plan.cascade.size());
   plan.input = input;
   const config::InputSpec& whole = whole_input(spec, options);
   if (whole.dataset == config::Dataset::folder || config::resizes_pictures(whole))

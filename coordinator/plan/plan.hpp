@@ -48,7 +48,9 @@ struct Plan {
   std::vector<MemberPlan> members;  ///< in rank order
   std::vector<WorkerPlan> workers;  ///< each member is in one of them
   config::CombineSpec combine;
-  std::vector<float> weights;  ///< of the combination, in rank order
+  std::vector<config::CascadeStep> cascade;  ///< none in training
+  std::optional<config::QuorumSpec> quorum;  ///< none in training
+  std::vector<float> weights;                ///< of the combination, in rank order
   ArenaLayout arena;
   InputForm input;                   ///< array t of the arena is its tensor t; or its plane, if it has planes
   Batches batches = Batches::given;  ///< if they are to be measured, members are loaded with the smallest

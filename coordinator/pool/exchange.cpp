@@ -10,8 +10,15 @@
 
 namespace tutti {
 
-Exchange::Exchange(std::byte* arena, const ArenaLayout& layout, Submit submit, TraceRecorder* trace)
-    : arena_(arena), layout_(layout), submit_(std::move(submit)), trace_(trace), holds_(layout.slots) {
+Exchange::Exchange(std::byte* arena, const ArenaLayout& layout, Submit submit, TraceRecorder* trace, GoOn go_on,
+                   Drop drop)
+    : arena_(arena),
+      layout_(layout),
+      submit_(std::move(submit)),
+      trace_(trace),
+      go_on_(std::move(go_on)),
+      drop_(std::move(drop)),
+      holds_(layout.slots) {
   // Taken from the back: slot 0 first, and later the slot used last, while it is still in the cache.
   for (std::uint32_t slot = layout.slots; slot > 0; --slot) free_slots_.push_back(SlotId(slot - 1));
 }
@@ -46,11 +53,18 @@ Exchange::Step Exchange::step(const std::shared_ptr<Stream>& stream) {
   try {
     MutexLock lock(mutex_);
     TUTTI_CHECK(!of(*stream).cancelled, "a stream that was cancelled takes no more steps");
-    if (failure_) {
-      const Error failure = *failure_;
+    if (failure_ || of(*stream).failure) {
+      const Error failure = of(*stream).failure.value_or(failure_.value_or(Error(ErrorKind::failed, "")));
       const auto blamed = of(*stream).blamed;
       lock.unlock();
       raise(failure, stream->work, blamed);
+    }
+    // First, because members may have nothing to do until it is done.
+    if (auto& to_judge = of(*stream).to_judge; !to_judge.empty()) {
+      const auto answered = to_judge.extract(to_judge.begin());
+      lock.unlock();
+      do_judge(*stream, answered.key(), answered.mapped());
+      return Step::progressed;
     }
     if (const auto finished = next_finished(*stream)) {
       lock.unlock();
@@ -91,6 +105,22 @@ std::optional<SlotId> Exchange::take_slot() {
   TUTTI_CHECK(holds_[slot] == 0, "a free slot has no hold");
   holds_[slot] = 1;
   return slot;
+}
+
+void Exchange::do_judge(Stream& stream, SegmentId segment, const FinishedSegment& answered) {
+  struct Answer {  // even if the work throws: the segment ends then, and nothing of it is delivered
+    const GoOn& go_on;
+    SegmentId segment;
+    std::optional<NextRound> next{};
+    ~Answer() { go_on(segment, next); }
+  } answer{go_on_, segment};
+  const Inside inside(*this);
+  const auto begin = std::chrono::steady_clock::now();
+  answer.next = stream.work.judge(answered);
+  if (trace_ != nullptr)
+    trace_->did(TraceRecorder::Deed::judge, answered.segment.slot, answered.segment.images, begin,
+                std::chrono::steady_clock::now());
+  kill_point("coordinator.segment_judged");
 }
 
 void Exchange::deliver(Stream& stream, const FinishedSegment& finished) {
@@ -148,9 +178,13 @@ void Exchange::drive(const std::shared_ptr<Stream>& stream) {
 void Exchange::cancel(Stream& stream) {
   const MutexLock lock(mutex_);
   Progress& progress = of(stream);
+  const bool in_flight = progress.delivered < progress.filled && !progress.cancelled;
   progress.cancelled = true;
+  if (in_flight && drop_) drop_(&stream);
   for (const auto& [index, finished] : progress.finished) let_go(finished.segment.slot);
   progress.finished.clear();
+  for (const auto& [segment, answered] : progress.to_judge) go_on_(segment, std::nullopt);
+  progress.to_judge.clear();
   check_slots();
   note_change();
 }
@@ -160,10 +194,15 @@ std::uint64_t Exchange::changes() const {
   return changes_;
 }
 
-void Exchange::wait_change(std::uint64_t seen) {
+void Exchange::wait_change(std::uint64_t seen, std::optional<std::chrono::steady_clock::time_point> until) {
   MutexLock lock(mutex_);
   TUTTI_CHECK(seen <= changes_, "the number is from this exchange");
-  while (changes_ == seen) changed_.wait(lock);
+  while (changes_ == seen) {
+    if (!until)
+      changed_.wait(lock);
+    else if (!changed_.wait_until(lock, *until))
+      return;
+  }
 }
 
 void Exchange::announce_change() {
@@ -193,6 +232,17 @@ void Exchange::release(SlotId slot) {
   note_change();
 }
 
+void Exchange::judge(Stream& stream, SegmentId segment, FinishedSegment answered) {
+  const MutexLock lock(mutex_);
+  Progress& progress = of(stream);
+  TUTTI_CHECK(holds_[answered.segment.slot] > 0, "a slot is taken until its segment is delivered");
+  if (progress.cancelled)
+    go_on_(segment, std::nullopt);
+  else
+    TUTTI_CHECK(progress.to_judge.emplace(segment, std::move(answered)).second, "a segment is judged once at a time");
+  note_change();
+}
+
 void Exchange::finish(Stream& stream, std::uint64_t index, FinishedSegment finished) {
   const MutexLock lock(mutex_);
   Progress& progress = of(stream);
@@ -206,9 +256,14 @@ void Exchange::finish(Stream& stream, std::uint64_t index, FinishedSegment finis
   note_change();
 }
 
-void Exchange::blame(Stream& stream, std::uint64_t segment, std::uint64_t image) {
+void Exchange::fail_call(Stream& stream, const Error& error, std::uint64_t segment,
+                         std::optional<std::uint64_t> image) {
   const MutexLock lock(mutex_);
-  if (!failure_) of(stream).blamed = {segment, image};
+  Progress& progress = of(stream);
+  if (progress.failure || progress.cancelled) return;
+  progress.failure = error;
+  if (image) progress.blamed = {segment, *image};
+  note_change();
 }
 
 void Exchange::fail(const Error& error) {
@@ -226,6 +281,11 @@ void Exchange::drain(const Error& error) {
 std::optional<Error> Exchange::failure() const {
   const MutexLock lock(mutex_);
   return failure_;
+}
+
+bool Exchange::draining() const {
+  const MutexLock lock(mutex_);
+  return draining_.has_value();
 }
 
 std::uint64_t Exchange::input_bytes_copied() const {

@@ -1,10 +1,12 @@
-// Connects the threads that feed segments and take results (drivers) with the loop: free slots, finished segments, and
-// the error that ended everything. Knows nothing of processes.
+// Connects the threads that feed segments and take results (drivers) with the loop: free slots, finished segments,
+// those of which a driver says what is asked next (a cascade), and the error that ended everything. Knows nothing of
+// processes.
 //
 // A driver is the thread that called run(), predict() or train(), or the one thread behind submit(). It fills slots
 // directly from the source and combines directly from the output slots, so the loop only moves records.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -22,6 +24,7 @@
 #include "common/wire/arena.hpp"
 #include "common/wire/channel.hpp"
 #include "coordinator/decide/ledger.hpp"
+#include "coordinator/decide/terms.hpp"
 #include "coordinator/observe/trace.hpp"
 
 namespace tutti {
@@ -37,11 +40,11 @@ struct FinishedSegment {
   Ledger::Segment segment;
   ByRank<AnswerPlace> places;
 
-  /// Of a member that is present.
+  /// Of a member that is present: for the samples of its round, one after the other.
   std::span<const float> answer(Rank rank) const {
     const AnswerPlace& place = places[rank];
     TUTTI_CHECK(place.channel != nullptr);
-    return place.channel->output(segment.slot, segment.images, place.seat);
+    return place.channel->output(segment.slot, segment.rows[rank].images, place.seat);
   }
 };
 
@@ -54,6 +57,9 @@ class Work {
   virtual std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) = 0;
   /// Called after fill(): whether this is the last training segment, after which the members make a checkpoint.
   virtual bool last() const { return false; }
+  /// Of a stream with rounds: the members asked so far have answered. Which round is next, and for how many samples,
+  /// whose places are in the slot then; nothing: none is.
+  virtual std::optional<NextRound> judge(const FinishedSegment& /*answered*/) { return std::nullopt; }
   /// In the order of filling.
   virtual void deliver(const FinishedSegment& finished) = 0;
   /// The name of an image of a segment that was filled; empty if not known.
@@ -63,12 +69,13 @@ class Work {
 /// One run of Work through the pool.
 class Stream {
  public:
-  Stream(Work& stream_work, TaskKind stream_kind, ByRank<bool> stream_asked)
-      : work(stream_work), kind(stream_kind), asked(std::move(stream_asked)) {}
+  Stream(Work& stream_work, TaskKind stream_kind, ByRank<bool> stream_asked, Terms stream_terms = {})
+      : work(stream_work), kind(stream_kind), asked(std::move(stream_asked)), terms(std::move(stream_terms)) {}
 
   Work& work;  ///< not used once cancelled
   const TaskKind kind;
   const ByRank<bool> asked;
+  const Terms terms;
 
  private:
   friend class Exchange;
@@ -76,8 +83,10 @@ class Stream {
     std::uint64_t filled = 0;                           ///< segments
     std::uint64_t delivered = 0;                        ///< segments
     std::map<std::uint64_t, FinishedSegment> finished;  ///< by index, not yet delivered
+    std::map<SegmentId, FinishedSegment> to_judge;
     bool cancelled = false;
-    std::optional<std::pair<std::uint64_t, std::uint64_t>> blamed;  ///< segment, and image in it: see blame()
+    std::optional<Error> failure;                                   ///< of this call only
+    std::optional<std::pair<std::uint64_t, std::uint64_t>> blamed;  ///< segment, and image in it, of that
   };
   Progress progress_;  ///< guarded by the exchange's mutex: Exchange::of() is the only way to it
 };
@@ -96,37 +105,47 @@ class Exchange {
  public:
   /// Hands a filled slot to the loop.
   using Submit = std::function<void(FilledSegment)>;
+  /// Tells the loop what a segment that was judged is asked next.
+  using GoOn = std::function<void(SegmentId, std::optional<NextRound>)>;
+
+  /// Tells the loop that nobody takes the results of this stream any more. It may be gone by then.
+  using Drop = std::function<void(const Stream*)>;
 
   /// `trace` outlives it, or is null.
-  Exchange(std::byte* arena, const ArenaLayout& layout, Submit submit, TraceRecorder* trace = nullptr);
+  Exchange(std::byte* arena, const ArenaLayout& layout, Submit submit, TraceRecorder* trace = nullptr, GoOn go_on = {},
+           Drop drop = {});
 
   // ---- drivers
   enum class Step { progressed, waiting, done };
-  /// Does one thing for the stream: delivers a finished segment or fills a free slot. Throws the failure, or what the
+  /// Does one thing for the stream: judges or delivers a segment, or fills a free slot. Throws the failure, or what the
   /// stream's work throws; the stream is then cancelled.
   Step step(const std::shared_ptr<Stream>& stream);
   /// step() until done, waiting in between. Throws Error(usage) from inside a stream's work of the same exchange.
   void drive(const std::shared_ptr<Stream>& stream);
   /// Gives up what is in flight: its results are dropped when they come.
   void cancel(Stream& stream);
-  /// A number that changes when something happened; wait_change() returns once it differs from `seen`.
+  /// A number that changes when something happened; wait_change() returns once it differs from `seen`, and at `until`.
   std::uint64_t changes() const;
-  void wait_change(std::uint64_t seen);
+  void wait_change(std::uint64_t seen, std::optional<std::chrono::steady_clock::time_point> until = {});
   void announce_change();
 
   // ---- loop
+  /// The stream's driver is to say what the segment, whose answers so far these are, is asked next.
+  void judge(Stream& stream, SegmentId segment, FinishedSegment answered);
   void finish(Stream& stream, std::uint64_t index, FinishedSegment finished);
   /// hold() adds a hold on a slot that is taken, and release() removes one. The slot is free when its driver has
   /// finished with it and no hold is left.
   void hold(SlotId slot);
   void release(SlotId slot);
-  /// The next failure is about this image of the stream; the driver adds the image's name to the detail.
-  void blame(Stream& stream, std::uint64_t segment, std::uint64_t image);
+  /// Ends this stream's current or next step with this error, unless something has before; the others go on. `image`:
+  /// of the segment, which the error is about; the driver adds its name to the detail.
+  void fail_call(Stream& stream, const Error& error, std::uint64_t segment, std::optional<std::uint64_t> image);
   /// Ends every current and future step with this error. Only the first failure counts.
   void fail(const Error& error);
   /// No more slots are filled: a stream delivers what is in flight, and then its step throws this error.
   void drain(const Error& error);
   std::optional<Error> failure() const;
+  bool draining() const;
 
   std::uint64_t input_bytes_copied() const;
 
@@ -141,6 +160,7 @@ class Exchange {
   void note_change() TUTTI_REQUIRES(mutex_);
   std::optional<FinishedSegment> next_finished(Stream& stream) TUTTI_REQUIRES(mutex_);
   std::optional<SlotId> take_slot() TUTTI_REQUIRES(mutex_);
+  void do_judge(Stream& stream, SegmentId segment, const FinishedSegment& answered) TUTTI_EXCLUDES(mutex_);
   void deliver(Stream& stream, const FinishedSegment& finished) TUTTI_EXCLUDES(mutex_);
   void fill(const std::shared_ptr<Stream>& stream, SlotId slot) TUTTI_EXCLUDES(mutex_);
   std::uint32_t fill_slot(Work& work, SlotId slot) TUTTI_EXCLUDES(mutex_);
@@ -150,6 +170,8 @@ class Exchange {
   const ArenaLayout layout_;
   const Submit submit_;
   TraceRecorder* const trace_;  // thread-safe
+  const GoOn go_on_;
+  const Drop drop_;
 
   mutable Mutex mutex_;
   Condition changed_;

@@ -23,9 +23,11 @@ std::chrono::steady_clock::duration ticks_of(std::chrono::duration<double> secon
 
 }  // namespace
 
-Pool::Pool(Plan plan, const std::filesystem::path& worker_program, std::string debug_member, TraceRecorder* trace)
+Pool::Pool(Plan plan, const std::filesystem::path& worker_program, std::string debug_member, TraceRecorder* trace,
+           Events* events)
     : plan_(std::move(plan)),
       trace_(trace),
+      events_(events),
       arena_file_(MemoryFile::create("arena")),
       outputs_(plan_.members.size()),
       parts_(plan_.members.size()),
@@ -66,6 +68,7 @@ SupervisorSetting Pool::supervisor_setting() const {
     setting.modes.push_back(worker.mode);
   }
   setting.policy = plan_.failure;
+  setting.quorum = plan_.quorum;
   setting.deadlines = !plan_.debugging;
   setting.start_deadline = plan_.start_deadline;
   setting.kill_deadline = std::chrono::duration<double>(plan_.failure.kill_deadline);
@@ -90,7 +93,19 @@ void Pool::make_arena() {
       submit(filled);
     });
   };
-  exchange_ = std::make_unique<Exchange>(arena_.data(), plan_.arena, submit_on_loop, trace_);
+  const auto go_on_loop = [this](SegmentId segment, std::optional<NextRound> next) {
+    boost::asio::post(loop_, [this, segment, next] {
+      assert_on_loop(loop_);
+      go_on(segment, next);
+    });
+  };
+  const auto drop_on_loop = [this](const Stream* stream) {
+    boost::asio::post(loop_, [this, stream] {
+      assert_on_loop(loop_);
+      drop(stream);
+    });
+  };
+  exchange_ = std::make_unique<Exchange>(arena_.data(), plan_.arena, submit_on_loop, trace_, go_on_loop, drop_on_loop);
 }
 
 // The fork server first, if there is to be one.
@@ -173,7 +188,12 @@ std::optional<Error> Pool::unlike_outputs() const {
   }
   if (const auto unlike = unlike_parts()) return unlike;
   try {
-    if (plan_.combine.decides()) ClassAxis::of(outputs_[0], plan_.combine.axis);
+    if (!plan_.combine.decides()) return std::nullopt;
+    const ClassAxis axis = ClassAxis::of(outputs_[0], plan_.combine.axis);
+    if (!plan_.cascade.empty() && axis.decisions() != 1)
+      return Error(ErrorKind::usage, "'cascade' needs one class for each sample",
+                   fmt::format("the members output {} per sample", dims_text(outputs_[0])),
+                   "leave out the cascade: how sure a mask is differs from place to place");
   } catch (const Error& error) {
     return error;
   }
@@ -183,6 +203,7 @@ std::optional<Error> Pool::unlike_outputs() const {
 void Pool::all_running() {
   if (const auto unlike = unlike_outputs()) return fail_on_loop(*unlike);
   was_running_ = true;
+  refresh_status();  // what events are compared with
   const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
   if (!board_.all_ready(seconds)) return;
   log::debug("{} ready after {:.2f} s", counted(hosting().workers(), "worker"), seconds);
@@ -348,6 +369,10 @@ void Pool::leave_when_gone() {
   loop_.stop();
 }
 
-void Pool::refresh_status() { board_.refresh(supervisor_, roster_, batches_.tried_segments(), fork_server_.pid()); }
+void Pool::refresh_status() {
+  board_.refresh(supervisor_, roster_, batches_.tried_segments(), fork_server_.pid());
+  if (events_ != nullptr && events_->wanted() && was_running_ && !over())
+    events_->look(status(StatusDetail::counters).members);
+}
 
 }  // namespace tutti

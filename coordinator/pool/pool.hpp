@@ -19,6 +19,7 @@
 
 #include "common/ids.hpp"
 #include "coordinator/decide/supervisor.hpp"
+#include "coordinator/observe/events.hpp"
 #include "coordinator/observe/trace.hpp"
 #include "coordinator/plan/plan.hpp"
 #include "coordinator/pool/batch_sizes.hpp"
@@ -36,15 +37,16 @@ class Pool final : private WorkerListener {
  public:
   /// Allocates the arena, starts the loop's thread and the workers, and returns when all are ready. If it throws
   /// Error, nothing is left behind.
-  /// `trace` outlives it, or is null.
-  Pool(Plan plan, const std::filesystem::path& worker_program, std::string debug_member,
-       TraceRecorder* trace = nullptr);
+  /// `trace` and `events` outlive it, or are null.
+  Pool(Plan plan, const std::filesystem::path& worker_program, std::string debug_member, TraceRecorder* trace = nullptr,
+       Events* events = nullptr);
   /// Stops the workers in steps: no more work, leave (or terminate, if they are computing), kill, abandon.
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
   Exchange& exchange() noexcept { return *exchange_; }
+  const Exchange& exchange() const noexcept { return *exchange_; }
   const Plan& plan() const noexcept { return plan_; }
   /// Values per image of each member.
   const ByRank<Dims>& outputs() const noexcept { return outputs_; }
@@ -96,9 +98,11 @@ class Pool final : private WorkerListener {
   void perform(const action::Abandon& abandon) TUTTI_REQUIRES(on_loop);
   void perform(const action::Hold& hold) TUTTI_REQUIRES(on_loop) { exchange_->hold(hold.slot); }
   void perform(const action::Release& release) TUTTI_REQUIRES(on_loop) { exchange_->release(release.slot); }
+  void perform(const action::Judge& judge) TUTTI_REQUIRES(on_loop);
   void perform(const action::Finish& finish) TUTTI_REQUIRES(on_loop);
   void perform(const action::CommandDone& done) TUTTI_REQUIRES(on_loop);
-  void perform(const action::Fail& fail) TUTTI_REQUIRES(on_loop);
+  void perform(const action::FailCall& fail) TUTTI_REQUIRES(on_loop);
+  void perform(const action::Fail& fail) TUTTI_REQUIRES(on_loop) { fail_on_loop(fail.error); }
   void perform(const action::Say& say) TUTTI_REQUIRES(on_loop);
 
   void make_arena();
@@ -113,6 +117,9 @@ class Pool final : private WorkerListener {
   std::optional<Error> unlike_parts() const;
   std::optional<Error> unlike_outputs() const;
   void submit(const FilledSegment& filled) TUTTI_REQUIRES(on_loop);
+  void go_on(SegmentId segment, const std::optional<NextRound>& next) TUTTI_REQUIRES(on_loop);
+  void drop(const Stream* stream) TUTTI_REQUIRES(on_loop);
+  void drop_segments_of(const Stream* stream) TUTTI_REQUIRES(on_loop);
   void announce(const Error& error);
   void fail_on_loop(const Error& error) TUTTI_REQUIRES(on_loop);
 
@@ -137,6 +144,7 @@ class Pool final : private WorkerListener {
   // Constant after construction.
   const Plan plan_;
   TraceRecorder* const trace_;  // thread-safe
+  Events* const events_;
   const Clock::time_point begin_ = Clock::now();
   MemoryFile arena_file_;
   Mapping arena_;

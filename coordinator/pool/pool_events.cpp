@@ -95,7 +95,7 @@ void Pool::submit(const FilledSegment& filled) {
   if (over()) return;
   const std::size_t members = plan_.members.size();
   const auto segment = supervisor_.open(filled.slot, filled.images, filled.stream->kind, filled.stream->asked,
-                                        filled.index, filled.last, Clock::now());
+                                        filled.index, filled.last, Clock::now(), filled.stream->terms);
   if (segment && trace_ != nullptr) trace_->opened(filled.slot, *segment);
   batches_.note_segment();
   if (segment) {
@@ -104,6 +104,24 @@ void Pool::submit(const FilledSegment& filled) {
   }
   kill_point("coordinator.segment_opened");
   carry_out();
+}
+
+void Pool::go_on(SegmentId segment, const std::optional<NextRound>& next) {
+  if (over()) return;
+  supervisor_.go_on(segment, next, Clock::now());
+  carry_out();
+}
+
+void Pool::drop(const Stream* stream) {
+  if (over()) return;
+  drop_segments_of(stream);
+  carry_out();
+}
+
+// Those that are not finished: their Finish comes later.
+void Pool::drop_segments_of(const Stream* stream) {
+  for (const auto& [segment, running] : running_)
+    if (running.stream.get() == stream) supervisor_.drop(segment);
 }
 
 void Pool::on_completion(WorkerProcess& worker, const CompletionRecord& published) {
@@ -175,7 +193,7 @@ void Pool::arm_tick() {
   const Clock::time_point now = Clock::now();
   if (supervisor_.busy()) wanted = std::min(wanted.value_or(now + kTick), now + kTick);
   if (!wanted) return;
-  const auto soon = supervisor_.next_take_over();
+  const auto soon = supervisor_.next_soon();
   const bool in_time = tick_at_ && *tick_at_ <= *wanted + kTick && (!soon || *tick_at_ <= *soon + kSoon);
   if (in_time) return;
   tick_at_ = wanted;
@@ -233,7 +251,8 @@ void Pool::carry_out() {
     const auto next = supervisor_.next();
     if (!next) break;
     changed =
-        changed || !(std::holds_alternative<action::HandOut>(*next) || std::holds_alternative<action::Finish>(*next));
+        changed || !(std::holds_alternative<action::HandOut>(*next) || std::holds_alternative<action::Judge>(*next) ||
+                     std::holds_alternative<action::Finish>(*next));
     // A thread that an action wakes up must find the cause in the status.
     if (board_.is_behind(supervisor_)) refresh_status();
     std::visit([this](const auto& action) TUTTI_REQUIRES(on_loop) { perform(action); }, *next);
@@ -331,6 +350,11 @@ void Pool::perform(const action::Abandon& abandon) {
   roster_.abandon(abandon.worker, abandon.checkpoint);
 }
 
+void Pool::perform(const action::Judge& judge) {
+  const Running& running = running_.at(judge.segment);
+  exchange_->judge(*running.stream, judge.segment, {supervisor_.segment(judge.segment), running.places});
+}
+
 void Pool::perform(const action::Finish& finish) {
   const auto found = running_.find(finish.segment);
   TUTTI_CHECK(found != running_.end());
@@ -345,10 +369,11 @@ void Pool::perform(const action::Finish& finish) {
   running_.erase(found);
 }
 
-void Pool::perform(const action::Fail& fail) {
-  const auto found = fail.image ? running_.find(fail.image->segment) : running_.end();
-  if (found != running_.end()) exchange_->blame(*found->second.stream, found->second.index, fail.image->number);
-  fail_on_loop(fail.error);
+void Pool::perform(const action::FailCall& fail) {
+  const Running& running = running_.at(fail.segment);
+  if (trace_ != nullptr) trace_->said(fail.error.message(), Clock::now());
+  exchange_->fail_call(*running.stream, fail.error, running.index, fail.image);
+  drop_segments_of(running.stream.get());  // its driver may be busy
 }
 
 void Pool::perform(const action::CommandDone& done) {

@@ -22,6 +22,7 @@
 #include <tutti/predictions.hpp>
 #include <tutti/samples.hpp>
 #include <tutti/status.hpp>
+#include <tutti/submit.hpp>
 
 namespace tutti {
 
@@ -53,7 +54,8 @@ TUTTI_API Spec parse_spec(std::string_view yaml, const std::vector<std::string>&
 /// a sink must not wait for a prediction of the same ensemble. A worker that dies, hangs or writes nonsense is
 /// replaced, and its unfinished segments are computed again: the predictions stay the same to the last bit. If that is
 /// not possible (`on_worker_failure`), running calls and later ones throw the same Error(failed), which names the
-/// member.
+/// member. What is wrong with one call ends only that call: NaN in its predictions, a segment of it that kills workers,
+/// a sample that cannot be read, a sink that throws.
 class TUTTI_API Ensemble {
  public:
   /// Starts the workers and returns when all are loaded and warm. If it throws Error, nothing is left running.
@@ -68,15 +70,20 @@ class TUTTI_API Ensemble {
   /// the pictures of a folder, and for `tiles` of its `input`: then images of any height and width are cut into these
   /// and their predictions are blended (docs/images.md). 0 images give 0 rows.
   Predictions predict(const Images& images);
-  /// The same without waiting; `images` must stay valid until the future is ready.
-  std::future<Predictions> submit(const Images& images);
+  /// The same without waiting; `images` must stay valid until the future is ready. Throws QueueFull, if the options say
+  /// so, and Error(usage) if the images do not fit.
+  std::future<Predictions> submit(const Images& images, const SubmitOptions& options = {});
+  /// The same with a callback, which gets the future when it is ready.
+  void submit(const Images& images, SubmitDone done, const SubmitOptions& options = {});
   /// The same for encoded pictures, which are decoded on threads (`decode_threads`). The ensemble's `input` has a
   /// `resize`, or is a folder.
   Predictions predict(const EncodedImages& images);
-  std::future<Predictions> submit(const EncodedImages& images);
+  std::future<Predictions> submit(const EncodedImages& images, const SubmitOptions& options = {});
+  void submit(const EncodedImages& images, SubmitDone done, const SubmitOptions& options = {});
   /// The same for samples that are tensors: those that the `inputs` of the ensemble's `input` declare.
   Predictions predict(const Samples& samples);
-  std::future<Predictions> submit(const Samples& samples);
+  std::future<Predictions> submit(const Samples& samples, const SubmitOptions& options = {});
+  void submit(const Samples& samples, SubmitDone done, const SubmitOptions& options = {});
   /// Streams `source` through the ensemble into `sink`, segment by segment, both called on this thread. The arena
   /// bounds the memory, however large the source is. An exception of source or sink ends the run and leaves this call.
   void run(Source& source, Sink& sink);
@@ -88,6 +95,9 @@ class TUTTI_API Ensemble {
                     const std::function<void(const EpochResult&)>& on_epoch = {});
 
   Status status(StatusDetail detail = StatusDetail::counters) const;
+  /// For a readiness probe. Ready means that a prediction would be computed now: the ensemble is neither starting,
+  /// failed nor closed, and every member that is left has a running worker (with a `quorum`, enough members have).
+  Health health() const;
   /// Ends running calls with Error(interrupted), and rejects later ones. For a program's second Ctrl-C; must not be
   /// called in a signal handler.
   void interrupt();

@@ -56,8 +56,10 @@ struct Predictions {
 /// One member's part of a SegmentResult; the memory is valid only during the call.
 struct MemberSegmentResult {
   std::uint32_t width = 0;        ///< values per prediction
-  std::span<const float> values;  ///< count x width; NaN if it is not present
+  std::span<const float> values;  ///< count x width; NaN if it is not present, and where it was not asked
   bool present = true;            ///< its predictions are part of the ensemble's
+  /// With a cascade, of a member that is asked only for some samples: which, 1 or 0 for each. Empty: for all.
+  std::span<const std::uint8_t> asked{};
 };
 
 /// The combined predictions for one segment: images first .. first + count - 1 of the run.

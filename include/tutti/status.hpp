@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +14,40 @@
 #include <tutti/tensor.hpp>
 
 namespace tutti {
+
+/// What happened to a member of a running ensemble.
+struct Event {
+  enum class Kind {
+    died,      ///< a worker of it ended before it was told to; it is replaced, unless its restarts are spent
+    replaced,  ///< a new worker predicts in its place
+    degraded,  ///< the ensemble continues without the member
+    restored,  ///< every worker that is left runs again; `member` is empty
+  };
+  Kind kind{};
+  std::string member;
+  std::string text;  ///< degraded: why
+  friend bool operator==(const Event&, const Event&) = default;
+};
+/// "died", ...
+constexpr const char* to_text(Event::Kind kind) {
+  switch (kind) {
+    case Event::Kind::died:
+      return "died";
+    case Event::Kind::replaced:
+      return "replaced";
+    case Event::Kind::degraded:
+      return "degraded";
+    case Event::Kind::restored:
+      break;
+  }
+  return "restored";
+}
+
+/// Whether predictions can be made now.
+struct Health {
+  bool ready = false;
+  std::vector<std::string> problems;  ///< why not, one line each; also what is degraded while it is ready
+};
 
 /// Settings of this program that are not part of the description.
 struct Options {
@@ -26,12 +61,33 @@ struct Options {
   /// With `batch_images: auto`: the batch sizes of an earlier run, by rank, so that this run computes the same bytes;
   /// empty: measure.
   std::vector<std::uint32_t> batch_images = {};
+  /// Is called with each event, one at a time, on a thread of its own, until the ensemble is closed; it may ask for
+  /// status() and health(). What it throws is logged and dropped.
+  std::function<void(const Event&)> on_event{};
+  /// Calls of Ensemble::submit() whose predictions are not ready yet; more wait or are refused (SubmitOptions). 0: any
+  /// number.
+  std::size_t most_submissions = 0;
 };
 
 /// How much status() reports: the memory figures cost some milliseconds per process.
 enum class StatusDetail { counters, memory };
 
 enum class PoolState { starting, ready, failed, stopped };
+
+/// "starting", ...
+constexpr const char* to_text(PoolState state) {
+  switch (state) {
+    case PoolState::starting:
+      return "starting";
+    case PoolState::ready:
+      return "ready";
+    case PoolState::failed:
+      return "failed";
+    case PoolState::stopped:
+      break;
+  }
+  return "stopped";
+}
 
 /// The state of a member's worker. `absent`: it died more often than the budget allows, and the ensemble continues
 /// without it.
@@ -64,6 +120,7 @@ struct FaultCounts {
   std::uint64_t taken_over = 0;          ///< tasks that an idle replica computed because the one that had them was slow
   std::uint64_t stale_dropped = 0;       ///< completions of earlier generations
   std::uint64_t set_aside = 0;           ///< segments
+  std::uint64_t not_waited_for = 0;      ///< predictions of a segment that `quorum` did not wait for
   std::uint64_t not_finite_dropped = 0;  ///< predictions left out by `on_nan: degrade`
   std::uint64_t missed_wake_ups = 0;     ///< always 0, or the doorbells are broken
   std::uint64_t stalls = 0;              ///< times that the coordinator itself had been stopped

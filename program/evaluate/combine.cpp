@@ -212,6 +212,10 @@ class Combine {
       throw Error(ErrorKind::usage, "the predictions of 'tiles' cannot be combined again",
                   "a rule combines the predictions of each tile, and the files hold what was blended of them",
                   "run it with the other rule: tutti run ... combine.rule=median");
+    if (saved_.cascaded)
+      throw Error(ErrorKind::usage, "the members of a cascade did not predict every image",
+                  "so no other rule can combine them",
+                  "run it without: tutti run ... cascade=null; or see 'tutti evaluate --cascade-sweep'");
     const bool older = std::ranges::any_of(
         saved_.tasks, [](const SavedTask& task) { return std::filesystem::exists(task.folder / "members"); });
     if (!run.save_members && run.combine.rule != CombineRule::none)

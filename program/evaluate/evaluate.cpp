@@ -11,6 +11,7 @@
 #include "coordinator/plan/segments.hpp"
 #include "program/advice.hpp"
 #include "program/commands.hpp"
+#include "program/evaluate/cascade_sweep.hpp"
 #include "program/evaluate/evaluating_sink.hpp"
 #include "program/evaluate/evaluation_report.hpp"
 #include "program/evaluate/hosting.hpp"
@@ -44,6 +45,10 @@ class Evaluate {
     columns_ = columns_of(line);
     warn_of(ignored_weights(hosting_.described, form_.rules));
     if (!line.picture.empty()) check_picture(line.picture);
+    if (!line.cascade_sweep) return;
+    if (const std::string why = why_not_swept(hosting_.described); !why.empty())
+      throw Error(ErrorKind::usage, fmt::format("--cascade-sweep is not possible: {}", why), {},
+                  "it shows what other thresholds of a cascade of one step would cost");
   }
 
   void work_in(images::RunFolder folder) { session_.work_in(std::move(folder)); }
@@ -53,20 +58,27 @@ class Evaluate {
     for (std::size_t rank = 0; rank < hosting_.models.size(); ++rank)
       session_.report().members[rank].role = hosting_.models[rank].role;
     try {
-      session_.perform([this] { check(); }, [this] { session_.measure([this] { evaluate(); }); });
+      session_.perform([this] { check(); },
+                       [this] {
+                         session_.measure([this] { evaluate(); });
+                         if (sweep_) note_sweep();
+                       });
     } catch (...) {
       say_finished();
       throw;
     }
     const images::EvaluationReport& found = *session_.report().evaluation;
-    const Outcome outcome = session_.conclude(evaluation_table(found), "");
+    const std::string sweep = found.cascade_sweep ? sweep_table(*found.cascade_sweep) : "";
+    const Outcome outcome = session_.conclude(evaluation_table(found) + sweep, "");
     if (!line_.picture.empty()) draw(found);
     return outcome;
   }
 
  private:
   void draw(const images::EvaluationReport& found) const {
-    if (has_picture(found))
+    if (found.cascade_sweep && !found.cascade_sweep->rows.empty())
+      write_sweep_picture(line_.picture, *found.cascade_sweep);
+    else if (has_picture(found))
       write_picture(line_.picture, found);
     else
       log::warning("{} was not drawn: no model has a figure to show", line_.picture.string());
@@ -82,6 +94,17 @@ class Evaluate {
       }
     for (const EvaluationTask& task : tasks_)
       if (!task.head && task.class_names.empty()) warn_of(doubts(hosting_.described, *task.source, models));
+  }
+
+  void note_sweep() {
+    images::Report& report = session_.report();
+    std::vector<std::optional<double>> seconds;
+    for (const images::MemberReport& member : report.members) {
+      std::optional<double> each;
+      if (member.images > 0 && member.busy_seconds) each = *member.busy_seconds / static_cast<double>(member.images);
+      seconds.push_back(each);
+    }
+    report.evaluation->cascade_sweep = sweep_->report(seconds);
   }
 
   /// One pool serves all tasks, so the segment is that of the task with the most images.
@@ -169,6 +192,7 @@ class Evaluate {
     if (const config::EnsembleSpec& spec = hosting_.described; spec.combine.spread)
       next = &spread.emplace(folder, spec.combine, spec.failure.on_nan, form_.members, models.front().output,
                              task.source->count(), next);
+    if (line_.cascade_sweep) next = &sweep_.emplace(hosting_.described, form_.weights, next);
     EvaluatingSink evaluating(evaluation, folder, task.source->count(), next);
     if (!form_.rules.empty() && evaluation.has_classes())
       evaluating.add_table(folder / "predictions.csv", *task.source, classes_of(task), columns_);
@@ -215,6 +239,7 @@ class Evaluate {
   const EvaluationForm form_;
   std::vector<images::TableColumn> columns_;  ///< of --csv
   std::vector<EvaluationTask> tasks_;
+  std::optional<CascadeSweep> sweep_;
   Session session_;
 };
 

@@ -90,6 +90,9 @@ void add_merged(Hosting& hosting, const std::string& option) {
 Hosting host_models(config::EnsembleSpec spec, const std::vector<std::string>& merged) {
   Hosting hosting{spec, std::move(spec), {}};
   hosting.hosted.combine.rule = CombineRule::none;
+  // Every rule is over all members and all images.
+  hosting.hosted.cascade.clear();
+  hosting.hosted.quorum.reset();
   if (!hosting.described.tasks.empty()) hosting.hosted.input = hosting.described.tasks.front().input;
   for (const config::MemberSpec& member : hosting.described.members) hosting.models.push_back({member.name, "member"});
   if (hosting.described.base) add_model(hosting, "base", "base", *hosting.described.base);

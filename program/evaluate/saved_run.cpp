@@ -92,6 +92,17 @@ void check_rows(const images::NpyReader& file, const SavedTask& task) {
 
 }  // namespace
 
+namespace {
+
+/// Reports of earlier versions do not say it.
+bool was_cascaded(const json::value& report) {
+  const json::value& ensemble = report.at("ensemble");
+  const json::value* steps = ensemble.is_object() ? ensemble.as_object().if_contains("cascade") : nullptr;
+  return steps != nullptr && !steps->as_array().empty();
+}
+
+}  // namespace
+
 SavedRun read_saved_run(const std::filesystem::path& folder) {
   const std::filesystem::path file = folder / "report.json";
   const std::string text = read_text(file, "the report of the run");
@@ -109,6 +120,7 @@ SavedRun read_saved_run(const std::filesystem::path& folder) {
       refuse(folder, "the run in it did not complete",
              command == "run" ? "complete it first: tutti run ... --resume" : "evaluate it again, to its end");
     run.configuration = text_of(report.at("configuration"));
+    run.cascaded = was_cascaded(report);
     read_models(report, run);
     read_tasks(report, folder, run);
   } catch (const Error& error) {

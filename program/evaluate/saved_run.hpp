@@ -46,6 +46,7 @@ struct SavedRun {
   std::vector<images::MemberReport> members;  ///< with their name, role, kind and number of parameters
   std::vector<SavedTask> tasks;
   std::optional<ArrayContent> content{};  ///< of arrays that were computed elsewhere
+  bool cascaded = false;                  ///< some members predicted only some images
 };
 
 /// Reads the report in `folder`. Throws Error(usage) if there is none, if it has another schema, if its command is

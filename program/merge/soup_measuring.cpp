@@ -21,6 +21,8 @@ config::EnsembleSpec side_by_side(const config::EnsembleSpec& spec, const std::v
   config::EnsembleSpec side(spec);
   side.members = models;
   side.workers.clear();
+  side.cascade.clear();
+  side.quorum.reset();
   side.input = input;
   side.combine = {};
   side.combine.rule = CombineRule::none;

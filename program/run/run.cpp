@@ -130,6 +130,9 @@ class Run {
     if (!line.rules.empty() && tiling() != nullptr)
       throw Error(ErrorKind::usage, "--rules cannot evaluate the predictions of 'tiles'", {},
                   "run each rule: combine.rule=median");
+    if (!line.rules.empty() && !session_.spec().cascade.empty())
+      throw Error(ErrorKind::usage, "--rules compares rules over the predictions of all members", {},
+                  "and 'cascade' asks some only for doubtful samples: leave it out: cascade=null");
     if (!line.rules.empty()) rules_.emplace(session_.spec(), line.rules);
     // The journal has the sums of these rules and of no others.
     if (!line.rules.empty()) header_.fingerprint.emplace("--rules", line.rules);

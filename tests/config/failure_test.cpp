@@ -185,5 +185,41 @@ TEST_CASE("the checkpoints of a single member cannot be set") {
         "bound it");
 }
 
+std::optional<config::QuorumSpec> quorum(const std::string& text) {
+  const std::string three =
+      "members: [{name: a, model: {kind: fake}}, {name: b, model: {kind: fake}}, {name: c, model: "
+      "{kind: fake}}]\nassignment: cpu\n";
+  const config::EnsembleSpec spec = config::load_text(three + text, "e.yaml");
+  CHECK(config::load_text(spec.effective_yaml, "effective").quorum == spec.quorum);
+  return spec.quorum;
+}
+
+TEST_CASE("a quorum is a number of members or a deadline or both") {
+  CHECK_FALSE(quorum("").has_value());
+  CHECK_FALSE(quorum("quorum: null").has_value());
+  CHECK(quorum("quorum: 2") == config::QuorumSpec{2, {}});
+  CHECK(quorum("quorum: {deadline_s: 0.5}") == config::QuorumSpec{{}, 0.5});
+  CHECK(quorum("quorum: {members: 3, deadline_s: 2}") == config::QuorumSpec{3, 2.0});
+}
+
+TEST_CASE("a quorum that makes no sense is refused with its position") {
+  CHECK(wrong_failure("quorum: 2") == "e.yaml:2:9: 'quorum' must be a whole number of at most 1, not '2'");
+  CHECK(wrong_failure("quorum: 0") == "e.yaml:2:9: 'quorum' must be a whole number of at least 1, not '0'");
+  CHECK(wrong_failure("quorum: {}") ==
+        "e.yaml:2:9: 'quorum' must say 'members', how many answers are enough, or 'deadline_s', when");
+  CHECK(wrong_failure("quorum: {deadline_s: 0}") ==
+        "e.yaml:2:22: 'deadline_s' must be a number of seconds above 0 and at most 1000000, not '0'");
+  CHECK(problem("members: [{name: a, model: {kind: fake}}, {name: b, model: {kind: fake}}]\nassignment: cpu\n"
+                "cascade: {when: {confidence_below: 0.5}, then: [b]}\nquorum: 1") ==
+        "e.yaml:4:9: 'quorum' does not go with 'cascade': what is asked next would depend on who answered in time");
+}
+
+TEST_CASE("a quorum has slots for the segments that late members still have") {
+  CHECK(config::slots_for_quorum({2, {}}, 5) == 8);
+  CHECK(config::slots_for_quorum({{}, 0.5}, 3) == 6);
+  CHECK(config::slots_for_quorum({3, {}}, 3) == 2);
+  CHECK(config::slots_for_quorum({1, {}}, 100) == 18);
+}
+
 }  // namespace
 }  // namespace tutti::test

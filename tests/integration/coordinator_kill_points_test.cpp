@@ -24,7 +24,8 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-/// Three members: what is done once per worker is done three times. Five segments, of three batches each.
+/// Three members: what is done once per worker is done three times. Five segments, of three batches each. The third
+/// predicts only what the others are not sure of.
 const std::string kThreeFakes = R"(
 members:
   - {name: a, model: {kind: fake, classes: 4, weights: a.safetensors}}
@@ -35,6 +36,7 @@ input: {dataset: random, count: 90, shape: [1, 4, 4], classes: 4, seed: 3}
 segment_images: 20
 batch_images: 8
 save_members: true
+cascade: {when: {confidence_below: 0.4}, then: [c]}
 train: {epochs: 2, checkpoint_segments: 1}
 restarts: {back_off_s: 0.001}
 )";
@@ -127,9 +129,9 @@ const std::set<std::string_view> kOnce{"coordinator.arena_made",     "coordinato
                                        "coordinator.results_begun",  "coordinator.results_in_place",
                                        "coordinator.report_written", "coordinator.journal_removed"};
 // A training has no results but its weights.
-const std::set<std::string_view> kOnlyInRuns{"coordinator.journal_written", "coordinator.results_begun",
-                                             "coordinator.results_in_place", "coordinator.report_written",
-                                             "coordinator.journal_removed"};
+const std::set<std::string_view> kOnlyInRuns{"coordinator.segment_judged", "coordinator.journal_written",
+                                             "coordinator.results_begun",  "coordinator.results_in_place",
+                                             "coordinator.report_written", "coordinator.journal_removed"};
 
 // Steps before which segments were journaled: they are not computed again.
 const std::set<std::string_view> kJournaled{"coordinator.journal_written", "coordinator.segment_delivered",

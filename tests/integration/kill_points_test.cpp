@@ -65,12 +65,20 @@ bool only_in_training(std::string_view point) {
          contains(std::string(point), "save") || contains(std::string(point), "restore");
 }
 
-/// Whether the members have a worker each, share one, and how, or have several.
-void check_predictions(const std::vector<config::UnitSpec>& workers) {
+/// Whether the members have a worker each, share one, and how, or have several; and who is asked later.
+void check_predictions(const std::vector<config::UnitSpec>& workers,
+                       const std::vector<config::CascadeStep>& cascade = {}) {
   const auto images = random_images(kImages);
   auto spec = spec_of_two();
   spec.workers = workers;
-  const auto expected = naive_mean(spec, images);
+  auto expected = naive_mean(spec, images);
+  if (!cascade.empty()) {
+    spec.cascade = cascade;
+    Ensemble calm(published(spec), with_worker());
+    const auto of_all = std::exchange(expected, calm.predict(view(images)).values);
+    REQUIRE(of_all != expected);
+    REQUIRE(calm.status().members[1].images > 0);
+  }
   for (const std::string_view point : kWorkerKillPoints) {
     if (only_in_training(point) || only_of_spares(point)) continue;
     for (const int visit : {1, 2}) {
@@ -103,6 +111,12 @@ TEST_CASE("a worker that members share and that is killed at any step of its lif
 TEST_CASE("a replica that is killed at any step of its life changes no bit of a prediction") {
   check_predictions({{.members = {0}, .replicas = 2}});
   check_predictions({{.members = {0, 1}, .mode = UnitMode::threads, .replicas = 2}});
+}
+
+TEST_CASE("a worker that is killed at any step of its life changes no bit of a cascade") {
+  const std::vector<config::CascadeStep> cascade{{{0}, config::Doubt::confidence_below, 0.3, {1}}};
+  check_predictions({}, cascade);
+  check_predictions({{.members = {1}, .replicas = 2}}, cascade);
 }
 
 TEST_CASE("a worker that is killed at any step of its life changes no bit of a training") {

@@ -148,7 +148,7 @@ TEST_CASE("an image that kills its workers is set aside with its segment and the
   CHECK(ensemble.predict(view(images)).values == naive_mean(spec, images));
 }
 
-TEST_CASE("an image that kills its workers ends the run if that is set") {
+TEST_CASE("an image that kills its workers ends its call if that is set") {
   const NothingLeft census;
   auto images = random_images(80);
   images[35 * kShape.elements()] = 7.5F;
@@ -162,6 +162,9 @@ TEST_CASE("an image that kills its workers ends the run if that is set") {
   CHECK(error->kind() == ErrorKind::failed);
   CHECK(contains(error->message(), "m1 on cpu"));
   CHECK(contains(error->message(), "segment 4"));
+  // Only that call ends.
+  images[35 * kShape.elements()] = 0.5F;
+  CHECK(ensemble.predict(view(images)).values == naive_mean(spec, images));
 }
 
 TEST_CASE("when the restart budget is spent the run ends with the last death") {

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "program/measured_memory.hpp"
+#include "program/plan_text.hpp"
 #include "program/progress.hpp"
 #include "program/reporting.hpp"
 #include "tests/common/error_of.hpp"

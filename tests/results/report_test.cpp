@@ -90,9 +90,11 @@ Report full_report() {
                                     {{50, 0}, {40, 0}},
                                     {}};
   report.ensemble->spread = SpreadReport{"entropy", {4, 5}};
+  report.ensemble->cascade = {{{"cnn-0"}, "margin_below", 0.25, {"cnn-1"}, 90, 360, 1.5}};
   report.evaluation = full_evaluation();
+  report.evaluation->cascade_sweep = SweepReport{"margin_below", {{0.25, true, 0.5, 0.75, 2.0}}};
   report.counts = {360, 8, 8, 4423680};
-  report.faults = {1, 2, 3, 4, 5, 6, 12, 7, 8, 9, 10, 11, {4711}};
+  report.faults = {1, 2, 3, 4, 5, 6, 12, 7, 8, 13, 9, 10, 11, {4711}};
   report.memory = {100000, 4096, {{"arena", 4096}, {"channel of cnn-0", 512}}};
   return report;
 }
@@ -137,6 +139,19 @@ TEST_CASE("a full report has its values in place") {
                                                                   {"busy_seconds", 1.5}});
   CHECK(report.at_pointer("/members/0/replicas/1/pid") == nullptr);
   CHECK(report.at_pointer("/faults/taken_over") == 12);
+  CHECK(report.at_pointer("/faults/not_waited_for") == 13);
+  CHECK(report.at_pointer("/ensemble/cascade/0") == json::value{{"after", json::array{"cnn-0"}},
+                                                                {"when", "margin_below"},
+                                                                {"threshold", 0.25},
+                                                                {"then", json::array{"cnn-1"}},
+                                                                {"images", 90},
+                                                                {"of", 360},
+                                                                {"share", 0.25},
+                                                                {"saved_seconds", 1.5}});
+  CHECK(report.at_pointer("/evaluation/cascade_sweep/when") == "margin_below");
+  CHECK(report.at_pointer("/evaluation/cascade_sweep/rows/0") ==
+        json::value{
+            {"threshold", 0.25}, {"described", true}, {"share", 0.5}, {"accuracy", 0.75}, {"seconds_per_1000", 2.0}});
   CHECK(report.at_pointer("/members/0/epochs/1/loss") == 1.25);
   CHECK(report.at_pointer("/members/0/weights") == "runs/0001/cnn-0.safetensors");
   CHECK(report.at_pointer("/ensemble/rule") == "mean");
@@ -208,6 +223,7 @@ TEST_CASE("a report says what failed and which images lack which members") {
                            {"taken_over", 12},
                            {"stale_dropped", 7},
                            {"set_aside", 8},
+                           {"not_waited_for", 13},
                            {"not_finite_dropped", 9},
                            {"missed_wake_ups", 10},
                            {"stalls", 11},

@@ -50,7 +50,7 @@ TEST_CASE("a spare that has opened LibTorch becomes any member and predicts like
     worker.load(training.member);
     worker.start();
     worker.fill(0, training.segments[0], 0);
-    worker.hand_out({0, 0, 0, 0, 24, TaskKind::predict, 0, 8});
+    worker.hand_out({0, 0, 0, 0, 24, TaskKind::predict, {}, 0, 8});
     worker.answer();
     answers.push_back(worker.output(0, 24));
   }

@@ -6,15 +6,8 @@
 
 #include <fstream>
 
+#include "tests/common/sanitized.hpp"
 #include "tests/support/fake_ensemble.hpp"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define TUTTI_SANITIZED
-#endif
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define TUTTI_SANITIZED
-#endif
 
 namespace tutti::test {
 namespace {
@@ -43,7 +36,7 @@ TEST_CASE("the arena is left out of a worker's core file") {
   worker.load(fake_request());
   worker.start();
   worker.fill(0, random_images(8), 0);
-  worker.hand_out({0, 0, 0, 0, 8, TaskKind::predict, 0, 3});
+  worker.hand_out({0, 0, 0, 0, 8, TaskKind::predict, {}, 0, 3});
   worker.answer();
   const std::string flags = flags_of_arena(worker.pid());
   CHECK(flags.find(" dd ") != flags.npos);  // do not dump

@@ -55,6 +55,39 @@ TEST_CASE("a task says into batches of how many images its segment is cut") {
   }
 }
 
+TEST_CASE("a task of a later round is for the samples that its slot names and they are cut into batches of their own") {
+  Rig rig(fake_request());
+  const auto images = random_images(8);
+  rig.fill(1, images);
+  std::uint64_t batches = 0;
+  for (const auto& samples : {std::vector<std::uint32_t>{0, 2, 3, 5, 7}, {7}, {0, 1, 2, 3, 4, 5, 6, 7}}) {
+    const auto count = static_cast<std::uint32_t>(samples.size());
+    rig.choose(1, 2, samples);
+    rig.hand_out(1, count, TaskKind::predict, 0, 3, 2);
+    CHECK(rig.answer().images == count);
+    std::vector<float> chosen;
+    for (const std::uint32_t sample : samples) {
+      const auto begin = images.begin() + static_cast<std::ptrdiff_t>(sample * kShape.elements());
+      chosen.insert(chosen.end(), begin, begin + static_cast<std::ptrdiff_t>(kShape.elements()));
+    }
+    CHECK(rig.output(1, count) == naive_answer(fake_spec(1), 0, chosen));
+    batches += (count + 2) / 3;
+    CHECK(rig.progress() == batches);
+  }
+}
+
+TEST_CASE("NaN in a later round is said of the sample in its segment") {
+  MemberRequest request = fake_request();
+  std::get<FakeModel>(request.model).faults = {{FaultKind::nan, FaultPhase::predict, 1}};
+  Rig rig(request);
+  rig.fill(0, random_images(8));
+  rig.choose(0, 1, {3, 6});
+  rig.hand_out(0, 2, TaskKind::predict, 0, 1, 1);
+  const CompletionRecord record = rig.answer();
+  CHECK(record.status == CompletionStatus::not_finite);
+  CHECK((record.detail == 3 || record.detail == 6));
+}
+
 TEST_CASE("many segments pass with all slots in use and none is lost") {
   Rig rig(fake_request());
   constexpr std::uint64_t kSegments = 4000;

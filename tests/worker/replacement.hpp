@@ -82,8 +82,15 @@ class Replacing {
     const std::uint64_t number = kind == TaskKind::train ? segment : training_.segments.size();
     const bool checkpoint = kind == TaskKind::train && (segment + 1) % training_.checkpoint_every == 0;
     worker.fill(0, training_.segments[segment], 100 * segment);
-    worker.hand_out({sequence_, SegmentId(number), 0, 0, static_cast<std::uint32_t>(images_of(segment)), kind,
-                     checkpoint ? 1 + next_file_ : 0, training_.member.batch_images});
+    worker.hand_out({sequence_,
+                     SegmentId(number),
+                     0,
+                     0,
+                     static_cast<std::uint32_t>(images_of(segment)),
+                     kind,
+                     {},
+                     checkpoint ? 1 + next_file_ : 0,
+                     training_.member.batch_images});
     ++sequence_;
   }
   void accept(const CompletionRecord& completion) {

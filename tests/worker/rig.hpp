@@ -22,7 +22,11 @@
 
 namespace tutti::test {
 
-inline const ArenaLayout kArena{4, 8, kShape};
+inline const ArenaLayout kArena = [] {
+  ArenaLayout layout{4, 8, kShape};
+  layout.later_rounds = 2;
+  return layout;
+}();
 
 /// A member in a thread, and the coordinator's side of it.
 class Rig {
@@ -59,10 +63,15 @@ class Rig {
       view.numbers[i] = first_number + i;
     }
   }
+  /// Which samples of the slot a later round asks for.
+  void choose(std::uint32_t slot, Round round, const std::vector<std::uint32_t>& samples) {
+    std::ranges::copy(
+        samples, chosen_view(arena(), kArena, SlotId(slot), round, static_cast<std::uint32_t>(samples.size())).begin());
+  }
   void hand_out(std::uint32_t slot, std::uint32_t images, TaskKind kind = TaskKind::predict,
-                std::uint32_t checkpoint = 0, std::uint32_t batch_images = 3) {
-    REQUIRE(tasks_.push({Sequence(sequence_), SegmentId(10 + sequence_), 0, SlotId(slot), images, kind, checkpoint,
-                         batch_images}) == RingStatus::ok);
+                std::uint32_t checkpoint = 0, std::uint32_t batch_images = 3, Round round = {}) {
+    REQUIRE(tasks_.push({Sequence(sequence_), SegmentId(10 + sequence_), 0, SlotId(slot), images, kind, round,
+                         checkpoint, batch_images}) == RingStatus::ok);
     ++sequence_;
     if (tasks_.consumer_is_parked()) task_bell_.ring();
   }

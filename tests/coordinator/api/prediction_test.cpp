@@ -17,11 +17,12 @@ namespace {
 
 const ArenaLayout kArena{2, 4, kShape};
 
-ByRank<Ledger::Row> rows(const ByRank<bool>& present) {
+ByRank<Ledger::Row> rows(const ByRank<bool>& present, std::uint32_t images) {
   ByRank<Ledger::Row> rows(present.size());
   for (const Rank rank : present.ids()) {
     rows[rank].asked = true;
     rows[rank].present = present[rank];
+    rows[rank].images = images;
   }
   return rows;
 }
@@ -44,7 +45,7 @@ TEST_CASE("segments follow each other and the last is as short as it must be") {
     FinishedSegment finished;
     finished.segment.slot = 1;
     finished.segment.images = counts.back();
-    finished.segment.rows = rows({true});
+    finished.segment.rows = rows({true}, finished.segment.images);
     const auto first = static_cast<float>(counts.size());
     finished.places = {{channel_with(kArena, 1, std::vector<float>(2 * counts.back(), first), 2)}};
     prediction.deliver(finished);
@@ -66,7 +67,7 @@ TEST_CASE("labels and the output of every member reach the sink") {
   prediction.fill(reinterpret_cast<std::byte*>(arena.data()), kArena, 0);
   FinishedSegment finished;
   finished.segment.images = 3;
-  finished.segment.rows = rows({true, true});
+  finished.segment.rows = rows({true, true}, finished.segment.images);
   finished.places = {{channel_with(kArena, 0, {1, 2, 3}, 1)}, {channel_with(kArena, 0, {3, 4, 5}, 1)}};
   prediction.deliver(finished);
   CHECK(sink.labels == std::vector<std::int64_t>{7, 8, 9});
@@ -83,7 +84,7 @@ TEST_CASE("members of different widths are accepted if nothing is combined") {
   prediction.fill(reinterpret_cast<std::byte*>(arena.data()), kArena, 0);
   FinishedSegment finished;
   finished.segment.images = 1;
-  finished.segment.rows = rows({true, true});
+  finished.segment.rows = rows({true, true}, finished.segment.images);
   finished.places = {{channel_with(kArena, 0, {1}, 1)}, {channel_with(kArena, 0, {2, 3, 4}, 3)}};
   prediction.deliver(finished);
   CHECK(sink.values.empty());
@@ -107,7 +108,7 @@ struct Lossy {
     finished.segment.slot = slot;
     finished.segment.images = images;
     finished.segment.set_aside = set_aside;
-    finished.segment.rows = rows(present);
+    finished.segment.rows = rows(present, finished.segment.images);
     for (const Rank rank : present.ids())
       finished.places.push_back(
           {present[rank] ? channel_with(kArena, slot.value(),

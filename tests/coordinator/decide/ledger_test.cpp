@@ -278,7 +278,7 @@ TEST_CASE("a row that does not agree with the others is a failed check") {
         }).ends_with("what is answered is done again only if it is held"));
   CHECK(after([](Ledger::Segment& segment) {
           segment.rows[0].abandoned = true;
-        }).ends_with("nothing comes from a member that was given up"));
+        }).ends_with("the slot is held for what is not waited for"));
   CHECK(after([](Ledger::Segment& segment) {
           segment.rows[1].answered = true;
         }).ends_with("a member that was not asked has no part in the segment"));

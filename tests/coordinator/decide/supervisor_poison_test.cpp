@@ -157,28 +157,67 @@ TEST_CASE("a member that answers segments in between is not to blame for those t
   CHECK(rig.supervisor.counts().set_aside == 4);
 }
 
-TEST_CASE("with on_poison fail or in training a segment that kills ends the pool") {
-  for (const bool train : {false, true}) {
-    CAPTURE(train);
-    auto setting = with_policy(OnWorkerFailure::restart, 5, 1);
-    setting.policy.poison_limit = 2;
-    if (!train) setting.policy.on_poison = OnPoison::fail;
-    Rig rig = Rig::running(setting);
-    if (train) rig.begin_training();
-    rig.open(train ? TaskKind::train : TaskKind::predict);
-    for (int n = 0; n < 2; ++n) {
-      die_again(rig, 0);
-      if (train) rig.done(0);
-    }
-    rig.take();
-    rig.dies(0);
-    CHECK(rig.take() == Texts{"fail: m0 on cpu:0 died on segment 100: it was killed by SIGKILL"});
-    CHECK(rig.error->detail() == std::string(train ? "segment 100" : "segment 100 (images 1000 to 1009)") +
-                                     " has killed 2 workers that computed nothing else");
-    CHECK(rig.error->hint() == (train
-                                    ? "look at its images and their labels; training cannot continue without them"
-                                    : "look at these images, or set 'on_poison: set_aside' to continue without them"));
+TEST_CASE("in training a segment that kills ends the pool") {
+  auto setting = with_policy(OnWorkerFailure::restart, 5, 1);
+  setting.policy.poison_limit = 2;
+  Rig rig = Rig::running(setting);
+  rig.begin_training();
+  rig.open(TaskKind::train);
+  for (int n = 0; n < 2; ++n) {
+    die_again(rig, 0);
+    rig.done(0);
   }
+  rig.take();
+  rig.dies(0);
+  CHECK(rig.take() == Texts{"fail: m0 on cpu:0 died on segment 100: it was killed by SIGKILL"});
+  CHECK(rig.error->detail() == "segment 100 has killed 2 workers that computed nothing else");
+  CHECK(rig.error->hint() == "look at its images and their labels; training cannot continue without them");
+}
+
+TEST_CASE("with on_poison fail a segment that kills ends its call and the pool continues") {
+  auto setting = with_policy(OnWorkerFailure::restart, 5, 1);
+  setting.policy.poison_limit = 2;
+  setting.policy.on_poison = OnPoison::fail;
+  setting.policy.back_off = 0;
+  Rig rig = Rig::running(setting);
+  rig.open();
+  rig.open();
+  for (int n = 0; n < 2; ++n) die_again(rig, 0);
+  rig.take();
+  rig.dies(0);
+  const Texts texts = rig.take();
+  CHECK(std::ranges::count(texts, "fail call of s0: m0 on cpu:0 died on segment 100: it was killed by SIGKILL") == 1);
+  CHECK(std::ranges::count(texts, "finish 0") == 1);
+  CHECK(std::ranges::any_of(texts, [](const std::string& text) {
+    return contains(text, "has killed 2 workers that computed nothing else and ends its call");
+  }));
+  CHECK(rig.error->detail() == "segment 100 (images 1000 to 1009) has killed 2 workers that computed nothing else");
+  CHECK(rig.error->hint() == "look at these images, or set 'on_poison: set_aside' to continue without them");
+  rig.ready(0);
+  CHECK(rig.take() == Texts{"begin 0", "task 0 s1"});
+}
+
+TEST_CASE("segments that nobody wants any more are handed out to nobody and blamed for nothing") {
+  auto setting = with_policy(OnWorkerFailure::restart, 5, 2);
+  setting.policy.poison_limit = 1;
+  setting.policy.back_off = 0;
+  Rig rig = Rig::running(setting);
+  rig.open();
+  rig.open();
+  rig.take();
+  rig.answer(0);
+  rig.answer(0);
+  rig.supervisor.drop(0);
+  CHECK(rig.take().empty());  // m1 has it
+  rig.dies(1);
+  CHECK(std::ranges::count(rig.take(), "finish 0") == 1);
+  rig.ready(1);
+  CHECK(rig.take() == Texts{"begin 1", "task 1 s1"});
+  rig.supervisor.drop(1);
+  rig.dies(1);
+  CHECK(std::ranges::count(rig.take(), "finish 1") == 1);
+  CHECK(rig.supervisor.counts().set_aside == 0);
+  CHECK_FALSE(rig.error.has_value());
 }
 
 TEST_CASE("a hint from a worker that fails is preferred to the suspicion of its segment") {

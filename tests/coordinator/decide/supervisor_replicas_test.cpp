@@ -311,7 +311,7 @@ TEST_CASE("idle replicas take nothing over while that is not allowed") {
   rig.pass(1);
   rig.answer_as(1);
   CHECK(rig.take() == Texts{"finish 2"});
-  CHECK_FALSE(rig.supervisor.next_take_over().has_value());
+  CHECK_FALSE(rig.supervisor.next_soon().has_value());
 }
 
 TEST_CASE("a replica that is given up leaves the work to its sisters under either policy") {

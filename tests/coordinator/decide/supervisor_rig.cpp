@@ -86,6 +86,7 @@ std::string Rig::text_of(const Action& action) {
           [](const action::Abandon& a) { return fmt::format("abandon {} g{}", a.worker, a.generation); },
           [](const action::Hold& a) { return fmt::format("hold {}", a.slot); },
           [](const action::Release& a) { return fmt::format("release {}", a.slot); },
+          [](const action::Judge& a) { return fmt::format("judge {}", a.segment); },
           [&](const action::Finish& a) {
             closed_.emplace(a.segment, supervisor.close(a.segment));
             return fmt::format("finish {}", a.segment);
@@ -93,9 +94,13 @@ std::string Rig::text_of(const Action& action) {
           [](const action::CommandDone& a) {
             return a.problem ? fmt::format("command done: {}", a.problem->message()) : std::string("command done");
           },
-          [&](const action::Fail& a) {
+          [&](const action::FailCall& a) {
             error = a.error;
             blamed = a.image;
+            return fmt::format("fail call of s{}: {}", a.segment, a.error.message());
+          },
+          [&](const action::Fail& a) {
+            error = a.error;
             return fmt::format("fail: {}", a.error.message());
           },
           [](const action::Say& a) { return a.line; }},
@@ -106,9 +111,10 @@ void Rig::pass(double seconds) {
   now += std::chrono::duration_cast<Supervisor::Time::duration>(std::chrono::duration<double>(seconds));
 }
 
-std::optional<SegmentId> Rig::open(TaskKind kind, bool last) {
+std::optional<SegmentId> Rig::open(TaskKind kind, bool last, const Terms& terms) {
   const std::uint32_t number = opened_++;
-  return supervisor.open(SlotId(number % slots_), 10, kind, ByRank<bool>(members_, true), 100 + number, last, now);
+  return supervisor.open(SlotId(number % slots_), 10, kind, ByRank<bool>(members_, true), 100 + number, last, now,
+                         terms);
 }
 
 CompletionRecord Rig::answer_to(const TaskRecord& task, CompletionStatus status) {

@@ -33,8 +33,9 @@ class Rig {
 
   /// The actions, one text each; a segment that is finished is also closed:
   ///   move 1 from 0 to 2     spawn 0 g1     begin 0     prepare 0, prepare 0 from 1     tell 0     task 0 s7, task 0
-  ///   s7 c1     kill 0 abandon 0 g1   hold 2      release 2     finish 7     command done, command done: ...     fail:
-  ///   ...     line     with replicas: task 0 to 1 s7, task 0 to 1 s7 too
+  ///   s7 c1     kill 0 abandon 0 g1   hold 2      release 2     judge 7     finish 7     command done, command done:
+  ///   ...     fail:
+  ///   ...     fail call of s7: ...     line     with replicas: task 0 to 1 s7, task 0 to 1 s7 too
   Texts take();
 
   void pass(double seconds);
@@ -50,7 +51,7 @@ class Rig {
   const Ledger::Segment& closed(SegmentId segment) const { return closed_.at(segment); }
   /// Opens the next segment for all members and returns its number; slots are used in turn, its index is the number +
   /// 100.
-  std::optional<SegmentId> open(TaskKind kind = TaskKind::predict, bool last = false);
+  std::optional<SegmentId> open(TaskKind kind = TaskKind::predict, bool last = false, const Terms& terms = {});
   /// The oldest task that take() saw being handed to this member.
   const TaskRecord& task(std::size_t rank) const { return tasks_[Rank(rank)].front(); }
   /// Answers that task.
@@ -63,8 +64,8 @@ class Rig {
 
   Supervisor::Time now{};
   Supervisor supervisor;
-  std::optional<Error> error;                   ///< of the last Fail
-  std::optional<action::Fail::Image> blamed{};  ///< of the last Fail
+  std::optional<Error> error;             ///< of the last Fail or FailCall
+  std::optional<std::uint64_t> blamed{};  ///< image, of the last FailCall
 
  private:
   std::string text_of(const Action& action);

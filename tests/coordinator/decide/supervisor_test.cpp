@@ -138,20 +138,24 @@ TEST_CASE("a worker answers in the order of its tasks or breaks the protocol") {
         "started, 2 segments handed out again");
 }
 
-TEST_CASE("an answer that is not finite fails the pool or is left out or is let through") {
+TEST_CASE("an answer that is not finite fails its call or is left out or is let through") {
   auto setting = rig_setting(2);
   {
     Rig rig = Rig::running(setting);
     rig.open();
     rig.take();
     rig.answer(1, CompletionStatus::not_finite);
-    CHECK(rig.take() == Texts{"fail: m1 on cpu:1 predicted NaN or infinity on segment 100"});
+    CHECK(rig.take() == Texts{"fail call of s0: m1 on cpu:1 predicted NaN or infinity on segment 100"});
     CHECK(rig.error->detail() == "first in image 3 of the segment");
-    REQUIRE(rig.blamed);
-    CHECK(rig.blamed->number == 3);
+    CHECK(rig.blamed == 3U);
     CHECK(rig.error->hint() ==
           "check the model and its input; 'on_nan: allow' lets such values into the result, 'on_nan: degrade' leaves "
           "the member out of the segment");
+    // The pool continues, with this segment and with others.
+    rig.open();
+    CHECK(rig.take() == Texts{"task 0 s1", "task 1 s1"});
+    rig.answer(0);
+    CHECK(rig.take() == Texts{"finish 0"});
   }
   setting.policy.on_nan = OnNan::allow;
   {

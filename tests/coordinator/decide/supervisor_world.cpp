@@ -267,7 +267,8 @@ void World::judge(Process& process, const CompletionRecord& record, Acceptance a
   auto& accepted = segment.accepted[rank];
   if (acceptance == Acceptance::repeated) {
     const bool by_sister = accepted && accepted->first != process.worker;
-    must(accepted && (segment.kind == TaskKind::train || by_sister), "a task is repeated without need");
+    const bool late = setting_.supervisor.quorum && !accepted;
+    must(late || (accepted && (segment.kind == TaskKind::train || by_sister)), "a task is repeated without need");
     ++repeated_;
   } else {
     must(acceptance == Acceptance::accepted, "a right answer is a violation");

@@ -36,6 +36,7 @@ struct WorldSetting {
   bool never_ready = false;  ///< once all members have run, no further process becomes ready
   bool cursed = false;       ///< the first member dies on every segment that it is to predict
   bool shared = false;       ///< several members share a worker
+  ByRank<Round> rounds{};    ///< when members are asked to predict, by rank; empty: at once
   bool trains = true;        ///< members are trained, too, each in one worker
   bool slow = false;         ///< each process gets a thousandth of a processor, and a hundred times as much time passes
   /// Parts of the errors with which the pool may fail. Empty if every member can live and no budget limits it.
@@ -54,6 +55,8 @@ class World {
   std::uint64_t finished() const { return finished_; }
   std::uint64_t repeated() const { return repeated_; }
   std::uint64_t checkpoints_used() const { return checkpoints_used_; }
+  /// Later rounds that asked somebody.
+  std::uint64_t rounds() const { return rounds_; }
   /// Members that got a worker of their own.
   std::uint64_t moved() const { return moved_; }
   bool absent(Rank rank) const { return supervisor_.absent(rank); }
@@ -102,6 +105,9 @@ class World {
     ByRank<bool> asked;
     ByRank<std::optional<std::pair<WorkerId, Generation>>> accepted;  ///< from whom
     bool finished = false;
+    Round round{};             ///< the last that asked
+    std::uint32_t images = 5;  ///< for so many
+    ByRank<bool> later{};      ///< asked in a later round, perhaps
   };
   struct Told {
     WorkerId worker;
@@ -155,6 +161,7 @@ class World {
   bool drive_command(Call& call);
   bool open(Call* call);
   bool deliver();
+  bool judge_one();
   std::optional<SlotId> free_slot();
   Call make_call();
 
@@ -170,8 +177,10 @@ class World {
   void perform(const action::Abandon& abandon);
   void perform(const action::Hold& hold);
   void perform(const action::Release& release);
+  void perform(const action::Judge& judge);
   void perform(const action::Finish& finish);
   void perform(const action::CommandDone& done);
+  void perform(const action::FailCall& fail);
   void perform(const action::Fail& fail);
   void perform(const action::Say& say);
   Process& process_of(WorkerId worker);
@@ -199,6 +208,7 @@ class World {
   BySlot<std::uint64_t> slots_;         // content
   BySlot<bool> driven_;                 // filled and not delivered
   BySlot<int> holds_;
+  std::deque<SegmentId> to_judge_;
   std::deque<SlotId> undelivered_;  // slots of finished segments
   std::deque<Call> calls_;          // the first is running
   bool commanded_ = false;
@@ -213,6 +223,7 @@ class World {
   std::uint64_t checkpoints_used_ = 0;
   std::uint64_t said_ = 0;
   std::uint64_t moved_ = 0;
+  std::uint64_t rounds_ = 0;  // later ones
 };
 
 }  // namespace tutti::test

@@ -32,17 +32,17 @@ std::optional<SlotId> World::free_slot() {
 bool World::drive() {
   all_ran_ = all_ran_ || supervisor_.all_running();
   if (!all_ran_) return false;
-  if (chance(50) && deliver()) return true;
-  if (calls_.empty()) return deliver();
+  if (chance(50) && (judge_one() || deliver())) return true;
+  if (calls_.empty()) return judge_one() || deliver();
   Call& call = calls_.front();
   if (call.stage == Call::Stage::done) {
     calls_.pop_front();
     return true;
   }
   if (!calm_ && chance(10) && open(nullptr)) return true;
-  if (call.stage != Call::Stage::work) return drive_command(call) || deliver();
-  if (call.opened < call.segments) return open(&call) || deliver();
-  if (call.finished < call.segments) return deliver();
+  if (call.stage != Call::Stage::work) return drive_command(call) || judge_one() || deliver();
+  if (call.opened < call.segments) return open(&call) || judge_one() || deliver();
+  if (call.finished < call.segments) return judge_one() || deliver();
   call.stage = call.train && !call.cancelled ? Call::Stage::save : Call::Stage::done;
   return true;
 }
@@ -87,13 +87,20 @@ bool World::open(Call* call) {
   for (const Rank rank : members_.ids())
     if (supervisor_.absent(rank)) asked[rank] = false;
   const std::uint64_t content = mix(drawn_++);
-  const auto number = supervisor_.open(*slot, 5, kind, asked, call != nullptr ? call->opened : 7, last, now_);
+  const ByRank<Round> rounds = kind == TaskKind::predict ? setting_.rounds : ByRank<Round>{};
+  const auto number = supervisor_.open(*slot, 5, kind, asked, call != nullptr ? call->opened : 7, last, now_,
+                                       {rounds, setting_.supervisor.quorum.has_value()});
   if (!number) carry_out(true);
   must(number.has_value() || failed_, "a segment is not opened though a member is left");
   if (!number) return true;
   slots_[*slot] = content;
   driven_[*slot] = true;
   Segment segment{*slot, kind, content, asked, {}, false};
+  segment.later = ByRank<bool>(members_.size());
+  for (const Rank rank : rounds.ids()) {
+    segment.later[rank] = asked[rank] && rounds[rank] != Round{};
+    segment.asked[rank] = asked[rank] && !segment.later[rank];
+  }
   segment.accepted = ByRank<std::optional<std::pair<WorkerId, Generation>>>(members_.size());
   segments_.emplace(*number, std::move(segment));
   if (call == nullptr) return true;
@@ -108,6 +115,32 @@ bool World::deliver() {
   if (undelivered_.empty()) return false;
   driven_[undelivered_.front()] = false;
   undelivered_.pop_front();
+  return true;
+}
+
+/// A driver finds that some samples need a later round, or that none do.
+bool World::judge_one() {
+  if (to_judge_.empty() || failed_) return false;
+  const SegmentId number = to_judge_.front();
+  to_judge_.pop_front();
+  Segment& segment = segments_.at(number);
+  std::vector<Round> next;
+  for (const Rank rank : members_.ids())
+    if (segment.later[rank] && setting_.rounds[rank] > segment.round) next.push_back(setting_.rounds[rank]);
+  if (next.empty() || chance(30)) {
+    segment.later = ByRank<bool>(members_.size());
+    supervisor_.go_on(number, std::nullopt, now_);
+    return true;
+  }
+  segment.round = next[draw(next.size())];
+  segment.images = static_cast<std::uint32_t>(1 + draw(5));
+  for (const Rank rank : members_.ids()) {
+    if (!segment.later[rank] || setting_.rounds[rank] > segment.round) continue;
+    segment.later[rank] = false;
+    segment.asked[rank] = setting_.rounds[rank] == segment.round && !supervisor_.absent(rank);
+  }
+  ++rounds_;
+  supervisor_.go_on(number, NextRound{segment.round, segment.images}, now_);
   return true;
 }
 
@@ -174,6 +207,12 @@ void World::perform(const action::HandOut& hand_out) {
   must(process.begun && process.orders.empty(), "a task before the worker is ready for it");
   must(hand_out.task.generation == process.generation, "a task of another generation");
   must(segments_.at(hand_out.task.segment).asked[hand_out.rank], "a task for a member that was not asked");
+  const Segment& segment = segments_.at(hand_out.task.segment);
+  const Round round =
+      segment.kind == TaskKind::predict && !setting_.rounds.empty() ? setting_.rounds[hand_out.rank] : Round{};
+  must(hand_out.task.round == round, "a task of another round");
+  must(hand_out.task.images == (round == Round{} ? 5 : segment.images) || round != segment.round,
+       "a task for other samples");
   process.ring.push_back(hand_out.task);
   ++process.unread;
 }
@@ -197,19 +236,33 @@ void World::perform(const action::Release& release) {
   must(--holds_[release.slot] >= 0, "a slot is released that was not held");
 }
 
+void World::perform(const action::Judge& judge) {
+  const Segment& segment = segments_.at(judge.segment);
+  must(!segment.finished, "a finished segment is judged");
+  for (const Rank rank : members_.ids()) {
+    const Ledger::Row& row = supervisor_.segment(judge.segment).rows[rank];
+    must(row.answered == segment.accepted[rank].has_value(), "what is judged is not there");
+  }
+  to_judge_.push_back(judge.segment);
+}
+
 void World::perform(const action::Finish& finish) {
   Segment& segment = segments_.at(finish.segment);
   must(!segment.finished, "a segment is finished twice");
   segment.finished = true;
   ++finished_;
   const Ledger::Segment result = supervisor_.close(finish.segment);
+  const auto present = std::ranges::count_if(result.rows, [](const Ledger::Row& row) { return row.present; });
+  const auto& quorum = setting_.supervisor.quorum;
+  const bool cut = quorum && result.kind == TaskKind::predict && present >= quorum->members.value_or(1);
   must(result.slot == segment.slot && result.kind == segment.kind, "a segment is not what it was");
   for (const Rank rank : members_.ids()) {
     const Ledger::Row& row = result.rows[rank];
     must(row.asked == segment.asked[rank], "a row for a member that was not asked");
+    must(result.set_aside || !segment.later[rank], "a later round was forgotten");
     must(!row.asked || row.answered != row.abandoned, "a row is open at the end");
     must(row.answered == segment.accepted[rank].has_value(), "an answer is missing, or was made up");
-    must(!row.abandoned || supervisor_.absent(rank) || result.set_aside, "an answer was given up without need");
+    must(!row.abandoned || supervisor_.absent(rank) || result.set_aside || cut, "an answer was given up without need");
   }
   undelivered_.push_back(segment.slot);
   if (const auto found = of_call_.find(finish.segment); found != of_call_.end()) {
@@ -234,6 +287,12 @@ void World::check_saved() {
         member.saved.hash == member.expected.hash && (broken_off_ || member.saved.before == member.expected.before);
     must(supervisor_.absent(rank) || same, "a member's state differs from the one without faults");
   }
+}
+
+/// The driver gives the call up, and the segment continues as any other.
+void World::perform(const action::FailCall& fail) {
+  must(!segments_.at(fail.segment).finished, "a call fails by a segment that it has");
+  must(segments_.at(fail.segment).kind == TaskKind::predict, "a training fails as a whole");
 }
 
 void World::perform(const action::Fail& fail) {

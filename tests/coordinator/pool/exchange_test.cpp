@@ -267,12 +267,13 @@ TEST_CASE("a failure that is about an image names it only to the driver of its s
   };
   const auto blamed = stream();
   const auto nameless = stream();
-  loop.exchange().blame(*blamed, 2, 7);
-  loop.exchange().blame(*nameless, 1, 7);
-  loop.exchange().fail(Error(ErrorKind::failed, "m0 answered with NaN", "first in image 7 of the segment"));
+  const Error nan(ErrorKind::failed, "m0 answered with NaN", "first in image 7 of the segment");
+  loop.exchange().fail_call(*blamed, nan, 2, 7);
+  loop.exchange().fail_call(*blamed, Error(ErrorKind::failed, "too late"), 2, 8);
+  loop.exchange().fail_call(*nameless, nan, 1, 7);
   CHECK(detail_of(blamed) == "first in image 7 of the segment: 7.jpg");
   CHECK(detail_of(nameless) == "first in image 7 of the segment");
-  CHECK(detail_of(stream()) == "first in image 7 of the segment");
+  CHECK(detail_of(stream()) == "no error");
 }
 
 TEST_CASE("a waiting thread returns when something changed since it looked") {

@@ -1,0 +1,181 @@
+#include "config/cascade.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "common/counted.hpp"
+#include "config/ranks.hpp"
+#include "config/reader.hpp"
+
+namespace tutti::config {
+namespace {
+
+constexpr NumberRule kShare{"a number above 0 and at most 1", [](double value) { return value > 0 && value <= 1; }};
+constexpr NumberRule kEntropy{"a number from 0 up", [](double value) { return value >= 0; }};
+
+void read_when(const Tree& tree, CascadeStep& step, Violations& violations) {
+  Fields fields(tree, "'when'", violations);
+  std::size_t given = 0;
+  for (const auto& measure : enum_names(Doubt{})) {
+    if (fields.find(measure.name) == nullptr) continue;
+    ++given;
+    step.when = measure.value;
+    fields.number(measure.name, step.threshold, measure.value == Doubt::entropy_above ? kEntropy : kShare);
+  }
+  fields.finish();
+  if (given != 1 && tree.kind == Tree::Kind::map)
+    violations.add(tree.position, fmt::format("'when' must say one of confidence_below, margin_below and "
+                                              "entropy_above, such as {{confidence_below: 0.9}}; it says {}",
+                                              given == 0 ? "none" : "several"));
+}
+
+/// Reads one step. `asked[rank]`: whether a step before, or the beginning, asks the member.
+class StepReader {
+ public:
+  StepReader(const std::vector<ReadMember>& members, Violations& violations)
+      : members_(members), violations_(violations) {}
+
+  CascadeStep read(const Tree& tree) {
+    CascadeStep step;
+    Fields fields(tree, "an entry of 'cascade'", violations_);
+    if (const Tree* after = fields.find("after"); after != nullptr) {
+      step.after = read_ranks(*after, "after", members_, violations_);
+      std::ranges::sort(step.after);
+    }
+    if (const Tree* when = fields.require("when", "such as {confidence_below: 0.9}"); when != nullptr)
+      read_when(*when, step, violations_);
+    if (const Tree* then = fields.require("then", "the members that are asked for doubtful samples"); then != nullptr) {
+      step.then = read_ranks(*then, "then", members_, violations_);
+      std::ranges::sort(step.then);
+    }
+    fields.finish();
+    return step;
+  }
+
+ private:
+  const std::vector<ReadMember>& members_;
+  Violations& violations_;
+};
+
+/// Rules that divide by the weights must be able to do that for the members that decide, and for those that see every
+/// sample.
+void check_weights(const EnsembleSpec& spec, const std::vector<ReadMember>& members, const SourcePosition& position,
+                   Violations& violations) {
+  if (spec.combine.rule != CombineRule::weighted && spec.combine.rule != CombineRule::vote) return;
+  std::vector<std::size_t> first;
+  for (std::size_t rank = 0; rank < members.size(); ++rank)
+    if (std::ranges::none_of(spec.cascade,
+                             [&](const CascadeStep& step) { return std::ranges::count(step.then, rank) > 0; }))
+      first.push_back(rank);
+  const auto check = [&](const std::vector<std::size_t>& ranks) {
+    double sum = 0;
+    std::vector<std::string> names;
+    for (const std::size_t rank : ranks) {
+      sum += members[rank].spec.weight;
+      names.push_back(members[rank].spec.name);
+    }
+    if (sum == 0)
+      violations.add(position, fmt::format("'cascade' combines {} without the others, and their weights sum to 0; give "
+                                           "one of them a 'weight' above 0",
+                                           fmt::join(names, ", ")));
+  };
+  check(first);
+  for (const CascadeStep& step : spec.cascade)
+    if (step.after != first) check(step.after);
+}
+
+/// Each member is asked once, and after those that decide about it.
+void check_order(std::vector<CascadeStep>& steps, const std::vector<const SourcePosition*>& positions,
+                 const std::vector<ReadMember>& members, Violations& violations) {
+  const auto name = [&](std::size_t rank) { return members[rank].spec.name; };
+  std::vector<std::size_t> first_step(members.size(), 0);  // 0: at once
+  for (std::size_t s = 0; s < steps.size(); ++s)
+    for (const std::size_t rank : steps[s].then) {
+      if (first_step[rank] != 0)
+        violations.add(*positions[s],
+                       fmt::format("'cascade' asks member '{}' later twice; name it in one 'then'", name(rank)));
+      first_step[rank] = s + 1;
+    }
+  if (std::ranges::none_of(first_step, [](std::size_t step) { return step == 0; })) {
+    violations.add(*positions.front(),
+                   "'cascade' asks every member later; leave those out of 'then' that see every "
+                   "sample");
+    return;
+  }
+  for (std::size_t s = 0; s < steps.size(); ++s) {
+    for (const std::size_t rank : steps[s].after)
+      if (first_step[rank] > s)
+        violations.add(*positions[s],
+                       fmt::format("'after' names member '{}', which is asked {}; a step can only follow members "
+                                   "that are asked before it",
+                                   name(rank), first_step[rank] == s + 1 ? "in this step" : "in a later step"));
+    if (!steps[s].after.empty()) continue;
+    for (std::size_t rank = 0; rank < members.size(); ++rank)
+      if (first_step[rank] <= s) steps[s].after.push_back(rank);
+  }
+}
+
+}  // namespace
+
+std::vector<CascadeStep> read_cascade(const Tree& tree, const std::vector<ReadMember>& members,
+                                      Violations& violations) {
+  std::vector<CascadeStep> steps;
+  std::vector<const SourcePosition*> positions;
+  const std::size_t before = violations.count();
+  StepReader reader(members, violations);
+  if (tree.kind == Tree::Kind::list) {
+    for (const Tree& item : tree.items) {
+      steps.push_back(reader.read(item));
+      positions.push_back(&item.position);
+    }
+  } else {
+    steps.push_back(reader.read(tree));
+    positions.push_back(&tree.position);
+  }
+  if (steps.size() > kMaxCascade)
+    violations.add(tree.position,
+                   fmt::format("'cascade' has {}; the most are {}", counted(steps.size(), "step"), kMaxCascade));
+  if (violations.count() == before && !steps.empty()) check_order(steps, positions, members, violations);
+  return violations.count() == before ? steps : std::vector<CascadeStep>{};
+}
+
+std::string_view why_not_sure(const CombineSpec& combine) {
+  if (combine.rule == CombineRule::none) return "rule none combines nothing";
+  if (!has_classes(combine.over)) return "there are no classes to be sure of";
+  if (combine.activation == Activation::sigmoid) return "with 'activation: sigmoid' several labels may be right";
+  if (combine.rule == CombineRule::sum) return "the values of rule sum are no probabilities; use mean";
+  if (combine.rule == CombineRule::weighted && !combine.normalize)
+    return "the values of rule weighted are no probabilities without 'normalize'";
+  if (combine.over == OutputKind::logits && combine.rule != CombineRule::vote)
+    return "logits do not say how sure a model is; combine over probabilities";
+  return {};
+}
+
+void check_cascade(const EnsembleSpec& spec, const std::vector<ReadMember>& members, const SourcePosition& position,
+                   Violations& violations) {
+  if (spec.cascade.empty()) return;
+  if (const std::string_view why = why_not_sure(spec.combine); !why.empty())
+    violations.add(position,
+                   fmt::format("'cascade' needs a combination that says how sure it is of a sample: {}", why));
+  if (spec.input.tiles)
+    violations.add(position, "'cascade' chooses samples, and with 'tiles' these are parts of an image; leave out one");
+  check_weights(spec, members, position, violations);
+  std::vector<std::size_t> round(members.size(), 0);
+  for (std::size_t s = 0; s < spec.cascade.size(); ++s)
+    for (const std::size_t rank : spec.cascade[s].then) round[rank] = s + 1;
+  for (const UnitSpec& unit : spec.workers) {
+    if (unit.mode != UnitMode::fused) continue;
+    for (const std::size_t rank : unit.members)
+      if (round[rank] != round[unit.members.front()]) {
+        violations.add(position, fmt::format("members '{}' and '{}' are fused and so computed together, but 'cascade' "
+                                             "asks one of them later; use 'mode: loop' or 'mode: threads'",
+                                             members[unit.members.front()].spec.name, members[rank].spec.name));
+        break;
+      }
+  }
+}
+
+}  // namespace tutti::config

@@ -1,0 +1,29 @@
+#include "coordinator/api/health.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace tutti {
+
+Health health_of(const Status& status, const std::optional<config::QuorumSpec>& quorum, bool draining) {
+  if (status.state != PoolState::ready) return {false, {fmt::format("the ensemble is {}", to_text(status.state))}};
+  if (draining) return {false, {"the ensemble is draining"}};
+  Health health;
+  std::size_t running = 0;
+  std::size_t waited_for = 0;
+  for (const MemberStatus& member : status.members) {
+    const bool absent = member.state == WorkerState::absent;
+    running += member.state == WorkerState::running ? 1 : 0;
+    waited_for += absent ? 0 : 1;
+    if (absent)
+      health.problems.push_back(fmt::format("{} is left out: {}", member.name, member.absent_reason));
+    else if (member.state != WorkerState::running)
+      health.problems.push_back(fmt::format("{} is being replaced", member.name));
+  }
+  if (quorum) waited_for = std::min<std::size_t>(waited_for, quorum->members.value_or(1));
+  health.ready = running >= waited_for;
+  return health;
+}
+
+}  // namespace tutti

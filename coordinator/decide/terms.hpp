@@ -1,0 +1,22 @@
+// How the members are asked for the segments of a stream. Plain values.
+#pragma once
+
+#include <cstdint>
+
+#include "common/ids.hpp"
+
+namespace tutti {
+
+/// With a cascade, members are asked in rounds; with a quorum, a segment may be finished before all have answered.
+struct Terms {
+  ByRank<Round> rounds{};  ///< when each member is asked; empty: at once
+  bool quorum = false;     ///< SupervisorSetting::quorum holds
+};
+
+/// A later round of a segment, which asks its members for some of the samples.
+struct NextRound {
+  Round round;
+  std::uint32_t images = 0;  ///< at least one
+};
+
+}  // namespace tutti

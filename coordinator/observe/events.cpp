@@ -1,0 +1,100 @@
+#include "coordinator/observe/events.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/check.hpp"
+#include "common/log.hpp"
+#include "common/thread.hpp"
+
+namespace tutti {
+namespace {
+
+/// With replicas, all of them.
+bool has_its_workers(const MemberStatus& member) {
+  const auto runs = [](WorkerState state) { return state == WorkerState::running || state == WorkerState::absent; };
+  return runs(member.state) &&
+         std::ranges::all_of(member.replicas, [&](const ReplicaStatus& replica) { return runs(replica.state); });
+}
+
+std::ptrdiff_t running_workers(const MemberStatus& member) {
+  if (member.replicas.empty()) return member.state == WorkerState::running ? 1 : 0;
+  return std::ranges::count(member.replicas, WorkerState::running, &ReplicaStatus::state);
+}
+
+}  // namespace
+
+std::vector<Event> events_between(const std::vector<MemberStatus>& before, const std::vector<MemberStatus>& now,
+                                  bool& whole) {
+  TUTTI_CHECK(before.size() == now.size());
+  std::vector<Event> events;
+  for (std::size_t m = 0; m < now.size(); ++m) {
+    if (now[m].deaths > before[m].deaths) events.push_back({Event::Kind::died, now[m].name, {}});
+    const bool left = now[m].state == WorkerState::absent;
+    if (left && before[m].state != WorkerState::absent)
+      events.push_back({Event::Kind::degraded, now[m].name, now[m].absent_reason});
+    // The replacement of a short absence may be there already.
+    const bool more = running_workers(now[m]) > running_workers(before[m]);
+    const bool unseen =
+        now[m].generation > before[m].generation && running_workers(now[m]) > 0 && has_its_workers(now[m]);
+    if (!left && (more || unseen)) events.push_back({Event::Kind::replaced, now[m].name, {}});
+  }
+  const bool is_whole = std::ranges::all_of(now, has_its_workers);
+  const bool disturbed = !events.empty();
+  if (is_whole && (!whole || disturbed)) events.push_back({Event::Kind::restored, {}, {}});
+  whole = is_whole;
+  return events;
+}
+
+Events::Events(Callback callback) : callback_(std::move(callback)) {
+  if (callback_) thread_ = start_thread("tutti-events", [this] { run(); });
+}
+
+Events::~Events() { close(); }
+
+void Events::look(std::vector<MemberStatus> members) {
+  if (!wanted()) return;
+  if (!last_.empty()) {
+    std::vector<Event> events = events_between(last_, members, whole_);
+    const MutexLock lock(mutex_);
+    for (Event& event : events) queue_.push_back(std::move(event));
+    changed_.notify_all();
+  }
+  last_ = std::move(members);
+}
+
+void Events::open() {
+  const MutexLock lock(mutex_);
+  open_ = true;
+  changed_.notify_all();
+}
+
+void Events::close() {
+  {
+    const MutexLock lock(mutex_);
+    closing_ = true;
+    changed_.notify_all();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void Events::run() {
+  MutexLock lock(mutex_);
+  for (;;) {
+    while ((queue_.empty() || !open_) && !closing_) changed_.wait(lock);
+    if (closing_) return;
+    const Event event = std::move(queue_.front());
+    queue_.pop_front();
+    lock.unlock();
+    try {
+      callback_(event);
+    } catch (const std::exception& error) {
+      log::error("the callback for events threw: {}", error.what());
+    } catch (...) {
+      log::error("the callback for events threw");
+    }
+    lock.lock();
+  }
+}
+
+}  // namespace tutti

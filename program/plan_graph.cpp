@@ -1,0 +1,104 @@
+// The drawings of who computes what: text and Graphviz.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "common/counted.hpp"
+#include "program/plan_text.hpp"
+
+namespace tutti::program {
+namespace {
+
+/// The workers that host the same members.
+struct Unit {
+  std::vector<Rank> members;
+  std::vector<std::string> devices;
+};
+
+std::vector<Unit> units_of(const Plan& plan) {
+  std::vector<Unit> units;
+  for (const WorkerPlan& worker : plan.workers) {
+    const auto found = std::ranges::find(units, worker.members, &Unit::members);
+    if (found == units.end())
+      units.push_back({worker.members, {worker.device}});
+    else
+      found->devices.push_back(worker.device);
+  }
+  return units;
+}
+
+/// The step of the cascade that asks the member; null if it is asked for everything.
+const config::CascadeStep* step_of(const Plan& plan, Rank rank) {
+  for (const config::CascadeStep& step : plan.cascade)
+    if (std::ranges::find(step.then, rank.value()) != step.then.end()) return &step;
+  return nullptr;
+}
+
+std::string when_text(const config::CascadeStep& step) {
+  return fmt::format("{} {}", to_name(step.when), step.threshold);
+}
+
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (const char letter : text) {
+    if (letter == '"' || letter == '\\') out += '\\';
+    out += letter;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string graph_text(const Plan& plan) {
+  if (plan.one_worker_each() && plan.cascade.empty()) return {};
+  std::vector<std::string> boxes;
+  for (const Unit& unit : units_of(plan)) {
+    std::vector<std::string> names;
+    for (const Rank rank : unit.members)
+      names.push_back(plan.request_of(rank).name + (step_of(plan, rank) != nullptr ? " (if in doubt)" : ""));
+    boxes.push_back(fmt::format(
+        "{}: {}",
+        unit.devices.size() == 1
+            ? "a worker on " + unit.devices.front()
+            : fmt::format("{} on {}", counted(unit.devices.size(), "worker"), fmt::join(unit.devices, ", ")),
+        fmt::join(names, ", ")));
+  }
+  std::size_t longest = 0;
+  for (const std::string& box : boxes) longest = std::max(longest, box.size());
+  std::string text;
+  for (std::size_t b = 0; b < boxes.size(); ++b)
+    text += fmt::format("{:<11}+--> {:-<{}}--+{}\n", b == 0 ? "segments --" : "", boxes[b] + " ", longest + 1,
+                        b == 0 ? fmt::format("--> {}", to_name(plan.combine.rule)) : "");
+  return text;
+}
+
+std::string graph_dot(const Plan& plan, const std::string& source) {
+  std::string text = "digraph tutti {\n  rankdir=LR;\n  node [shape=box];\n";
+  text += fmt::format("  input [shape=folder, label=\"{}\"];\n", escaped(source));
+  text += fmt::format("  combine [shape=ellipse, label=\"{}\"];\n", to_name(plan.combine.rule));
+  std::size_t number = 0;
+  for (const Unit& unit : units_of(plan)) {
+    text +=
+        fmt::format("  subgraph cluster_{} {{\n    label=\"{} on {}\";\n", number++,
+                    counted(unit.devices.size(), "worker"), escaped(fmt::format("{}", fmt::join(unit.devices, ", "))));
+    for (const Rank rank : unit.members)
+      text += fmt::format("    m{} [label=\"{}\\n{}\"];\n", rank.value(), escaped(plan.request_of(rank).name),
+                          kind_name(plan.request_of(rank).model));
+    text += "  }\n";
+  }
+  for (const Rank rank : IdRange<Rank>(plan.members.size())) {
+    if (step_of(plan, rank) == nullptr) text += fmt::format("  input -> m{};\n", rank.value());
+    text += fmt::format("  m{} -> combine;\n", rank.value());
+  }
+  for (std::size_t s = 0; s < plan.cascade.size(); ++s) {
+    text += fmt::format("  step{} [shape=diamond, label=\"{}\"];\n", s, when_text(plan.cascade[s]));
+    for (const std::size_t rank : plan.cascade[s].after) text += fmt::format("  m{} -> step{};\n", rank, s);
+    for (const std::size_t rank : plan.cascade[s].then) text += fmt::format("  step{} -> m{};\n", s, rank);
+  }
+  return text + "}\n";
+}
+
+}  // namespace tutti::program

@@ -1,0 +1,97 @@
+// Many made-up pools of one kind, each with its own seed, and what happened in them together. For tests only.
+#pragma once
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include "common/random.hpp"
+#include "tests/common/sanitized.hpp"
+#include "tests/common/seed_of_crash.hpp"
+#include "tests/coordinator/decide/supervisor_world.hpp"
+
+namespace tutti::test {
+
+// Sanitizers look for other faults than the simulation does, and are ten times as slow: they get a quarter.
+constexpr std::uint64_t kSeeds = kSanitized ? 500 : 2000;        // of each kind
+constexpr std::uint64_t kReplicaSeeds = kSanitized ? 100 : 400;  // of each kind with replicas: larger worlds
+
+/// A pool of random size in which every member can live.
+inline WorldSetting living(std::uint64_t seed) {
+  std::uint64_t drawn = 0;
+  const auto draw = [&](std::uint64_t below) {
+    return static_cast<std::uint32_t>(random_at(seed ^ 0x5eed, drawn++) % below);
+  };
+  WorldSetting setting;
+  setting.seed = seed;
+  SupervisorSetting& supervisor = setting.supervisor;
+  const std::uint32_t members = 1 + draw(4);
+  for (std::uint32_t rank = 0; rank < members; ++rank) supervisor.names.push_back(fmt::format("m{}", rank));
+  supervisor.devices = ByWorker<std::string>(members, "cpu");
+  supervisor.slots = 1 + draw(5);
+  supervisor.segment_images = 5;
+  supervisor.checkpoint_segments = supervisor.slots == 1 ? 1 : 1 + draw(supervisor.slots - 1);
+  supervisor.policy.restart_limit.reset();
+  supervisor.policy.poison_limit.reset();
+  supervisor.policy.back_off = draw(2) == 0 ? 0 : 0.1;
+  supervisor.policy.progress = config::FailureSpec::Deadline::fixed;
+  setting.faults = 1 + draw(15);
+  setting.steps = 100 + draw(300);
+  return setting;
+}
+
+/// What happened in the worlds of one kind: a simulation in which nothing happens proves nothing.
+struct Sum {
+  FaultCounts counts;
+  std::uint64_t finished = 0;
+  std::uint64_t repeated = 0;
+  std::uint64_t checkpoints_used = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t moved = 0;
+  std::uint64_t rounds = 0;
+  std::uint64_t neighbours_lost = 0;  ///< members other than the first that are absent at the end
+
+  void add(const World& world) {
+    counts.deaths += world.counts().deaths;
+    counts.hangs += world.counts().hangs;
+    counts.violations += world.counts().violations;
+    counts.handed_out_again += world.counts().handed_out_again;
+    counts.not_waited_for += world.counts().not_waited_for;
+    counts.taken_over += world.counts().taken_over;
+    counts.stale_dropped += world.counts().stale_dropped;
+    counts.set_aside += world.counts().set_aside;
+    counts.not_finite_dropped += world.counts().not_finite_dropped;
+    finished += world.finished();
+    repeated += world.repeated();
+    checkpoints_used += world.checkpoints_used();
+    failed += world.failed() ? 1 : 0;
+    moved += world.moved();
+    rounds += world.rounds();
+    for (std::uint32_t rank = 1; rank < world.members(); ++rank) neighbours_lost += world.absent(Rank(rank)) ? 1 : 0;
+  }
+};
+
+template <class Change>
+Sum live_through(std::uint64_t first_seed, Change change, std::uint64_t seeds = kSeeds) {
+  Sum sum;
+  for (std::uint64_t seed = first_seed; seed < first_seed + seeds; ++seed) {
+    WorldSetting setting = living(seed);
+    change(setting);
+    const SeedOfCrash seed_of_crash(seed);
+    World world(setting);
+    try {
+      world.run();
+    } catch (const Broken& broken) {
+      FAIL_CHECK(std::string(broken.what()));
+      break;
+    }
+    sum.add(world);
+  }
+  MESSAGE(
+      fmt::format("{} segments, {} deaths, {} hangs, {} violations, {} handed out again, {} repeated, {} restored, "
+                  "{} stale, {} set aside, {} pools failed",
+                  sum.finished, sum.counts.deaths, sum.counts.hangs, sum.counts.violations, sum.counts.handed_out_again,
+                  sum.repeated, sum.checkpoints_used, sum.counts.stale_dropped, sum.counts.set_aside, sum.failed));
+  return sum;
+}
+
+}  // namespace tutti::test

@@ -1,0 +1,251 @@
+// The simulation of supervisor_simulation_test.cpp, with members that share workers, have several, or are asked in
+// rounds.
+#include "tests/coordinator/decide/simulation.hpp"
+
+namespace tutti::test {
+namespace {
+
+/// A pool of 2 to 6 members, of which some share a worker.
+void share_workers(WorldSetting& setting) {
+  std::uint64_t drawn = 0;
+  const auto draw = [&](std::uint64_t below) {
+    return static_cast<std::uint32_t>(random_at(setting.seed ^ 0x5a4e, drawn++) % below);
+  };
+  SupervisorSetting& supervisor = setting.supervisor;
+  supervisor.names = {};
+  ByWorker<std::vector<Rank>> units;
+  const std::uint32_t members = 2 + draw(5);
+  for (std::uint32_t rank = 0; rank < members; ++rank) {
+    supervisor.names.push_back(fmt::format("m{}", rank));
+    if (const std::uint32_t unit = draw(3); unit < units.size())
+      units[WorkerId(unit)].emplace_back(rank);
+    else
+      units.push_back({Rank(rank)});
+  }
+  for (std::size_t unit = 0; unit < units.size(); ++unit)
+    supervisor.modes.push_back(draw(2) == 0 ? UnitMode::loop : UnitMode::threads);
+  supervisor.devices = ByWorker<std::string>(units.size(), "cpu");
+  supervisor.hosting = Hosting(std::move(units));
+  setting.shared = true;
+  setting.trains = false;
+}
+
+/// Each unit, of one member or several, gets up to three workers.
+void replicate(WorldSetting& setting) {
+  std::uint64_t drawn = 0;
+  const auto draw = [&](std::uint64_t below) {
+    return static_cast<std::uint32_t>(random_at(setting.seed ^ 0x4e91, drawn++) % below);
+  };
+  SupervisorSetting& supervisor = setting.supervisor;
+  const Hosting alone = supervisor.hosting.value_or(Hosting::one_each(supervisor.names.size()));
+  supervisor.modes.resize(alone.workers());
+  ByWorker<std::vector<Rank>> units;
+  std::vector<UnitMode> modes;
+  for (std::uint32_t round = 0; round < 3; ++round)
+    for (const WorkerId worker : alone.worker_ids()) {
+      if (round > 0 && draw(3) == 0) continue;
+      units.push_back(alone.members_of(worker));
+      modes.push_back(supervisor.modes[worker.value()]);
+    }
+  supervisor.modes = std::move(modes);
+  supervisor.devices = ByWorker<std::string>(units.size(), "cpu");
+  supervisor.hosting = Hosting(std::move(units));
+  setting.trains = false;
+}
+
+/// Members are asked in up to three rounds. Ensembles that train have none.
+void ask_in_rounds(WorldSetting& setting) {
+  setting.trains = false;
+  std::uint64_t drawn = 0;
+  const std::size_t members = setting.supervisor.names.size();
+  setting.rounds = ByRank<Round>(members);
+  for (const Rank rank : setting.rounds.ids())
+    setting.rounds[rank] = Round(random_at(setting.seed ^ 0xca5c, drawn++) % 3);
+  setting.rounds[Rank(random_at(setting.seed ^ 0xca5c, drawn++) % members)] = Round{};
+}
+
+TEST_CASE("members that share workers are answered as those that have their own") {
+  const Sum sum = live_through(90'000, [](WorldSetting& setting) {
+    share_workers(setting);
+    setting.stuck = setting.seed % 3 == 0;
+    setting.nan = setting.seed % 5 == 0;
+    if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
+    setting.may_fail_with = {"no slot is left for a segment"};
+  });
+  CHECK(sum.counts.deaths > kSeeds);
+  CHECK(sum.counts.hangs > 0);
+  CHECK(sum.counts.violations > 0);
+  CHECK(sum.counts.handed_out_again > kSeeds);
+  CHECK(sum.finished > kSeeds);
+}
+
+TEST_CASE("segments that seem to kill shared workers first cost a member its place there") {
+  const Sum sum = live_through(100'000, [](WorldSetting& setting) {
+    share_workers(setting);
+    setting.supervisor.policy.on_worker_failure = OnWorkerFailure::degrade;
+    setting.supervisor.policy.restart_limit = static_cast<std::uint32_t>(1 + setting.seed % 4);
+    setting.supervisor.policy.poison_limit = 1 + setting.seed % 3;
+    setting.faults *= 2;
+    setting.may_fail_with = {"no member is left", "that computed nothing else",
+                             "it died on each of the last 3 segments that it was given"};
+  });
+  CHECK(sum.moved > kSeeds / 4);
+  CHECK(sum.counts.set_aside > 0);
+  CHECK(sum.failed < kSeeds);
+}
+
+TEST_CASE("a member that dies on every segment does not take those with it that share its worker") {
+  const Sum sum = live_through(110'000, [](WorldSetting& setting) {
+    share_workers(setting);
+    setting.supervisor.policy.on_worker_failure = OnWorkerFailure::degrade;
+    setting.supervisor.policy.poison_limit = 1 + setting.seed % 3;
+    setting.supervisor.policy.restart_limit = 5;
+    setting.cursed = true;
+    setting.faults = 0;
+    setting.may_fail_with = {"no member is left"};
+  });
+  CHECK(sum.moved > kSeeds / 2);
+  CHECK(sum.neighbours_lost == 0);
+  CHECK(sum.failed == 0);
+}
+
+TEST_CASE("replicas answer every segment once whichever of them die or are late") {
+  const Sum sum = live_through(
+      120'000,
+      [](WorldSetting& setting) {
+        if (setting.seed % 2 == 0) share_workers(setting);
+        replicate(setting);
+        setting.stuck = setting.seed % 3 == 0;
+        setting.nan = setting.seed % 5 == 0;
+        if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
+        setting.may_fail_with = {"no slot is left for a segment"};
+      },
+      kReplicaSeeds);
+  CHECK(sum.counts.deaths > kReplicaSeeds);
+  CHECK(sum.counts.hangs > 0);
+  CHECK(sum.counts.violations > 0);
+  CHECK(sum.counts.handed_out_again > kReplicaSeeds / 2);
+  CHECK(sum.counts.taken_over > kReplicaSeeds / 2);
+  CHECK(sum.repeated > kReplicaSeeds / 10);
+  CHECK(sum.finished > kReplicaSeeds);
+}
+
+TEST_CASE("segments that seem to kill replicas are set aside and the rest is answered") {
+  const Sum sum = live_through(
+      130'000,
+      [](WorldSetting& setting) {
+        if (setting.seed % 2 == 0) share_workers(setting);
+        replicate(setting);
+        setting.supervisor.policy.poison_limit = 1 + setting.seed % 3;
+        setting.faults *= 2;
+        setting.may_fail_with = {"that computed nothing else",
+                                 "it died on each of the last 3 segments that it was given"};
+      },
+      kReplicaSeeds);
+  CHECK(sum.counts.set_aside > 0);
+  CHECK(sum.failed < kReplicaSeeds);
+}
+
+TEST_CASE("a member with replicas that dies on every segment does not take the results with it") {
+  const Sum sum = live_through(
+      150'000,
+      [](WorldSetting& setting) {
+        replicate(setting);
+        setting.supervisor.policy.on_worker_failure = OnWorkerFailure::degrade;
+        setting.supervisor.policy.poison_limit = 1 + setting.seed % 3;
+        setting.cursed = true;
+        setting.faults = 0;
+        setting.may_fail_with = {"no member is left", "it died on each of the last 3 segments that it was given"};
+      },
+      kReplicaSeeds);
+  CHECK(sum.counts.set_aside < 3 * kReplicaSeeds);
+  CHECK(sum.neighbours_lost == 0);
+  CHECK(sum.failed < kReplicaSeeds);
+}
+
+TEST_CASE("a replica that dies too often is left out and a member only with the last of its replicas") {
+  const Sum sum = live_through(
+      140'000,
+      [](WorldSetting& setting) {
+        replicate(setting);
+        setting.supervisor.policy.on_worker_failure =
+            setting.seed % 2 == 0 ? OnWorkerFailure::degrade : OnWorkerFailure::restart;
+        setting.supervisor.policy.restart_limit = static_cast<std::uint32_t>(setting.seed % 4);
+        setting.supervisor.policy.poison_limit = 3;
+        setting.stuck = setting.seed % 2 == 0;
+        setting.may_fail_with = {"no member is left", "no slot is left", "its restart budget is spent",
+                                 "that computed nothing else",
+                                 "it died on each of the last 3 segments that it was given"};
+      },
+      kReplicaSeeds);
+  CHECK(sum.counts.deaths > kReplicaSeeds);
+  CHECK(sum.failed < kReplicaSeeds);
+}
+
+TEST_CASE("members that are asked in rounds answer what they are asked and each segment is finished once") {
+  const Sum sum = live_through(
+      160'000,
+      [](WorldSetting& setting) {
+        if (setting.seed % 3 != 0) share_workers(setting);
+        if (setting.seed % 3 == 2) replicate(setting);
+        ask_in_rounds(setting);
+        setting.stuck = setting.seed % 4 == 0;
+        setting.nan = setting.seed % 5 == 0;
+        if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
+        setting.may_fail_with = {"no slot is left for a segment"};
+      },
+      kReplicaSeeds);
+  CHECK(sum.counts.deaths > kReplicaSeeds);
+  CHECK(sum.counts.violations > 0);
+  CHECK(sum.counts.handed_out_again > kReplicaSeeds / 2);
+  CHECK(sum.rounds > kReplicaSeeds);
+  CHECK(sum.finished > kReplicaSeeds);
+}
+
+TEST_CASE("rounds go on without members that leave and end for segments that are set aside") {
+  const Sum sum = live_through(
+      170'000,
+      [](WorldSetting& setting) {
+        if (setting.seed % 3 != 0) share_workers(setting);
+        if (setting.seed % 3 == 2) replicate(setting);
+        ask_in_rounds(setting);
+        setting.supervisor.policy.on_worker_failure = OnWorkerFailure::degrade;
+        setting.supervisor.policy.restart_limit = static_cast<std::uint32_t>(setting.seed % 4);
+        setting.supervisor.policy.poison_limit = 1 + setting.seed % 3;
+        setting.faults *= 2;
+        setting.may_fail_with = {"no member is left", "that computed nothing else",
+                                 "it died on each of the last 3 segments that it was given"};
+      },
+      kReplicaSeeds);
+  CHECK(sum.counts.set_aside > 0);
+  CHECK(sum.rounds > kReplicaSeeds / 2);
+  CHECK(sum.failed < kReplicaSeeds);
+}
+
+TEST_CASE("a segment that does not wait for all members is finished once and its slot is free in the end") {
+  const Sum sum = live_through(
+      180'000,
+      [](WorldSetting& setting) {
+        if (setting.seed % 3 != 0) share_workers(setting);
+        if (setting.seed % 3 == 2) replicate(setting);
+        setting.trains = false;
+        const std::size_t members = setting.supervisor.names.size();
+        setting.supervisor.quorum = config::QuorumSpec{};
+        if (setting.seed % 2 == 0) setting.supervisor.quorum->members = 1 + setting.seed % members;
+        if (setting.seed % 4 != 0)
+          setting.supervisor.quorum->deadline = 0.1 * static_cast<double>(1 + setting.seed % 7);
+        setting.stuck = setting.seed % 4 == 1;
+        setting.nan = setting.seed % 5 == 0;
+        if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
+        if (setting.seed % 3 == 1) setting.supervisor.policy.poison_limit = 1 + setting.seed % 2;
+        setting.may_fail_with = {"no slot is left for a segment", "that computed nothing else",
+                                 "it died on each of the last 3 segments that it was given"};
+      },
+      kReplicaSeeds);
+  CHECK(sum.counts.deaths > kReplicaSeeds);
+  CHECK(sum.counts.not_waited_for > kReplicaSeeds);
+  CHECK(sum.finished > kReplicaSeeds);
+}
+
+}  // namespace
+}  // namespace tutti::test

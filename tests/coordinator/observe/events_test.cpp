@@ -1,0 +1,139 @@
+// What is told about members, from two statuses in a row, and the thread that tells it; and whether an ensemble is
+// healthy.
+#include "coordinator/observe/events.hpp"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <future>
+#include <stdexcept>
+
+#include "coordinator/api/health.hpp"
+
+namespace tutti::test {
+namespace {
+
+using Kind = Event::Kind;
+
+MemberStatus member(const std::string& name, WorkerState state = WorkerState::running, std::uint64_t deaths = 0,
+                    std::uint32_t generation = 0) {
+  MemberStatus status;
+  status.name = name;
+  status.state = state;
+  status.deaths = deaths;
+  status.generation = generation;
+  if (state == WorkerState::absent) status.absent_reason = "it died too often";
+  return status;
+}
+
+std::vector<Event> between(const std::vector<MemberStatus>& before, const std::vector<MemberStatus>& now,
+                           bool whole = true) {
+  return events_between(before, now, whole);
+}
+
+TEST_CASE("a death and a replacement and that all is well again are told one after the other") {
+  bool whole = true;
+  const std::vector<MemberStatus> calm{member("a"), member("b")};
+  const std::vector<MemberStatus> dead{member("a"), member("b", WorkerState::waiting, 1)};
+  const std::vector<MemberStatus> starting{member("a"), member("b", WorkerState::starting, 1, 1)};
+  const std::vector<MemberStatus> back{member("a"), member("b", WorkerState::running, 1, 1)};
+  CHECK(events_between(calm, calm, whole).empty());
+  CHECK(events_between(calm, dead, whole) == std::vector<Event>{{Kind::died, "b", {}}});
+  CHECK_FALSE(whole);
+  CHECK(events_between(dead, starting, whole).empty());
+  CHECK(events_between(starting, back, whole) ==
+        std::vector<Event>{{Kind::replaced, "b", {}}, {Kind::restored, {}, {}}});
+  CHECK(whole);
+}
+
+TEST_CASE("what happened between two looks is told at once") {
+  CHECK(between({member("a")}, {member("a", WorkerState::running, 1, 1)}) ==
+        std::vector<Event>{{Kind::died, "a", {}}, {Kind::replaced, "a", {}}, {Kind::restored, {}, {}}});
+}
+
+TEST_CASE("a member that is left out is told with the reason and the rest is whole without it") {
+  CHECK(between({member("a"), member("b", WorkerState::waiting, 1)}, {member("a"), member("b", WorkerState::absent, 2)},
+                false) == std::vector<Event>{{Kind::died, "b", {}},
+                                             {Kind::degraded, "b", "it died too often"},
+                                             {Kind::restored, {}, {}}});
+}
+
+TEST_CASE("a member with replicas is whole when all of them run") {
+  const auto with = [](WorkerState second, std::uint64_t deaths, std::uint32_t generation) {
+    MemberStatus status = member("a", WorkerState::running, deaths, generation);
+    status.replicas.resize(2);
+    status.replicas[0].state = WorkerState::running;
+    status.replicas[1].state = second;
+    return std::vector<MemberStatus>{status};
+  };
+  bool whole = true;
+  CHECK(events_between(with(WorkerState::running, 0, 0), with(WorkerState::starting, 1, 1), whole) ==
+        std::vector<Event>{{Kind::died, "a", {}}});
+  CHECK(events_between(with(WorkerState::starting, 1, 1), with(WorkerState::running, 1, 1), whole) ==
+        std::vector<Event>{{Kind::replaced, "a", {}}, {Kind::restored, {}, {}}});
+}
+
+TEST_CASE("a replica that is given up is not replaced") {
+  const auto with = [](WorkerState second, std::uint64_t deaths) {
+    MemberStatus status = member("a", WorkerState::running, deaths, 1);
+    status.replicas.resize(2);
+    status.replicas[0].state = WorkerState::running;
+    status.replicas[1].state = second;
+    return std::vector<MemberStatus>{status};
+  };
+  bool whole = true;
+  CHECK(events_between(with(WorkerState::running, 0), with(WorkerState::ending, 0), whole).empty());
+  CHECK(events_between(with(WorkerState::ending, 0), with(WorkerState::absent, 1), whole) ==
+        std::vector<Event>{{Kind::died, "a", {}}, {Kind::restored, {}, {}}});
+}
+
+TEST_CASE("events are called one at a time on another thread and not after closing") {
+  std::vector<Event> got;
+  std::promise<void> second;
+  const auto here = std::this_thread::get_id();
+  Events events([&](const Event& event) {
+    CHECK(std::this_thread::get_id() != here);
+    got.push_back(event);
+    if (got.size() == 2) second.set_value();
+    throw std::runtime_error("tired");
+  });
+  events.look({member("a")});
+  events.open();
+  events.look({member("a", WorkerState::waiting, 1)});
+  events.look({member("a", WorkerState::absent, 2)});
+  second.get_future().get();
+  events.close();
+  events.look({member("a", WorkerState::absent, 3)});
+  CHECK(got[0] == Event{Kind::died, "a", {}});
+  CHECK(got[1].kind == Kind::died);
+}
+
+TEST_CASE("without a callback nothing is looked at") {
+  Events events({});
+  CHECK_FALSE(events.wanted());
+  events.look({member("a")});
+}
+
+TEST_CASE("an ensemble is healthy if every member that is left runs or enough for the quorum do") {
+  Status status;
+  status.state = PoolState::ready;
+  status.members = {member("a"), member("b"), member("c")};
+  CHECK(health_of(status, {}).ready);
+  CHECK(health_of(status, {}).problems.empty());
+  status.members[1] = member("b", WorkerState::absent);
+  CHECK(health_of(status, {}).ready);
+  CHECK(health_of(status, {}).problems == std::vector<std::string>{"b is left out: it died too often"});
+  status.members[2] = member("c", WorkerState::starting);
+  CHECK_FALSE(health_of(status, {}).ready);
+  CHECK(health_of(status, {}).problems.back() == "c is being replaced");
+  CHECK(health_of(status, config::QuorumSpec{1, {}}).ready);
+  CHECK_FALSE(health_of(status, config::QuorumSpec{2, {}}).ready);
+  CHECK(health_of(status, config::QuorumSpec{1, {}}, true).problems ==
+        std::vector<std::string>{"the ensemble is draining"});
+  status.state = PoolState::failed;
+  CHECK_FALSE(health_of(status, {}).ready);
+  CHECK(health_of(status, {}).problems == std::vector<std::string>{"the ensemble is failed"});
+}
+
+}  // namespace
+}  // namespace tutti::test
