@@ -56,12 +56,21 @@ void check_agreement(const ComparisonResult& result) {
               "their times are not comparable, because they do not compute the same as sequential");
 }
 
+/// What is compared must compute the same.
+config::EnsembleSpec asking_all(config::EnsembleSpec spec) {
+  if (!spec.cascade.empty()) log::info("the cascade is left out: every strategy asks all members");
+  spec.cascade.clear();
+  if (spec.quorum) log::info("the quorum is left out: every strategy waits for all members");
+  spec.quorum.reset();
+  return spec;
+}
+
 /// Everything that one call of the program does.
 class Bench {
  public:
   Bench(const CommandLine& line, Departure& departure)
       : line_(line),
-        spec_(config::load_file(line.file, {line.overrides, line.assign})),
+        spec_(asking_all(config::load_file(line.file, {line.overrides, line.assign}))),
         worker_(find_worker(line.worker)),
         field_(make_field(spec_, worker_, line.single, departure)),
         images_(read_images(spec_, spec_.input)) {

@@ -1,5 +1,5 @@
-# Installs BUILD into a fresh prefix under SCRATCH, builds SOURCE/examples/embed against it, moves the prefix, checks
-# that no text in it names the source or build folder, and runs the example. Fails at the first thing that fails.
+# Installs BUILD into a fresh prefix under SCRATCH, builds SOURCE/examples against it, moves the prefix, checks
+# that no text in it names the source or build folder, and runs the examples. Fails at the first thing that fails.
 
 function(run)
   execute_process(COMMAND ${ARGV} RESULT_VARIABLE code OUTPUT_VARIABLE output ERROR_VARIABLE output)
@@ -13,12 +13,14 @@ endfunction()
 file(REMOVE_RECURSE ${SCRATCH})
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${SCRATCH}/first)
 
-# The example in a folder without any of Tutti's sources nearby.
-file(COPY ${SOURCE}/examples/embed DESTINATION ${SCRATCH})
+# The examples in a folder without any of Tutti's sources nearby.
 file(RENAME ${SCRATCH}/first ${SCRATCH}/moved)
-run(${CMAKE_COMMAND} -S ${SCRATCH}/embed -B ${SCRATCH}/embed/build -G ${GENERATOR}
-  -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH=${SCRATCH}/moved)
-run(${CMAKE_COMMAND} --build ${SCRATCH}/embed/build)
+foreach(example embed coroutines http)
+  file(COPY ${SOURCE}/examples/${example} DESTINATION ${SCRATCH})
+  run(${CMAKE_COMMAND} -S ${SCRATCH}/${example} -B ${SCRATCH}/${example}/build -G ${GENERATOR}
+    -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH=${SCRATCH}/moved)
+  run(${CMAKE_COMMAND} --build ${SCRATCH}/${example}/build)
+endforeach()
 
 cmake_policy(SET CMP0009 NEW)  # not into LibTorch, by its link
 file(GLOB_RECURSE texts ${SCRATCH}/moved/*.cmake ${SCRATCH}/moved/*.hpp)
@@ -66,6 +68,14 @@ endif()
 # They find the modules in their folder.
 run(${SCRATCH}/moved/libexec/tutti/compare --help)
 run(${SCRATCH}/moved/libexec/tutti/report --help)
+run(${CMAKE_COMMAND} -E env --unset=TUTTI_WORKER ${SCRATCH}/coroutines/build/coroutines)
+if(NOT output MATCHES "caller 7: class [0-2]")
+  message(FATAL_ERROR "the coroutines did not predict as they should:\n${output}")
+endif()
+find_program(PYTHON3 python3)
+if(PYTHON3)
+  run(${CMAKE_COMMAND} -E env --unset=TUTTI_WORKER ${PYTHON3} ${SOURCE}/tests/install/ask_server.py ${SCRATCH}/http/build/http)
+endif()
 run(${CMAKE_COMMAND} -E env --unset=TUTTI_WORKER ${SCRATCH}/embed/build/embed)
 message("${output}")
 # The slower member alone takes 3 s; one after the other they would take 5 s.
