@@ -1,6 +1,7 @@
 #include "coordinator/plan/plan.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -305,6 +306,20 @@ void give_threads(Plan& plan, std::uint32_t wanted, const Machine& machine) {
   }
 }
 
+/// Threads that share a core wait for each other at every step of a network.
+void note_crowded(Plan& plan, const Machine& machine) {
+  std::vector<std::string> names;
+  for (const WorkerPlan& worker : plan.workers) {
+    const std::size_t cores = worker.cores.empty() ? machine.cores.size() : worker.cores.size();
+    if (!worker.cuda && plan.request_of(worker.members.front()).threads > cores) names.push_back(plan.name_of(worker));
+  }
+  if (names.empty()) return;
+  plan.notes.push_back(
+      fmt::format("{}: more threads than cores; they wait for each other at every step, which takes far "
+                  "longer: lower 'threads', or give more cores",
+                  fmt::join(names, ", ")));
+}
+
 }  // namespace
 
 Plan make_plan(const config::EnsembleSpec& described, const Machine& machine, const InputForm& input,
@@ -318,6 +333,7 @@ Plan make_plan(const config::EnsembleSpec& described, const Machine& machine, co
   check_debug_member(spec, options.debug_member);
   give_batches(plan, spec, options);
   give_threads(plan, spec.threads, machine);
+  note_crowded(plan, machine);
   const std::vector<bool> forked = choose_forked(plan, spec.start_method, options.debug_member);
   for (std::size_t worker = 0; worker < forked.size(); ++worker) plan.workers[worker].forked = forked[worker];
   plan.bounds = memory_bounds(plan, !options.trace.empty());

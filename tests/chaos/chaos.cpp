@@ -34,6 +34,7 @@ struct Order {
   std::string spares = "none";
   std::string sharing = "none";
   std::uint32_t replicas = 1;
+  bool cascade = false;
   std::string worker;
   bool verbose = false;
 };
@@ -92,6 +93,9 @@ config::EnsembleSpec spec_for(const Order& order) {
     spec.workers.front().replicas = order.replicas;
     spec.slots = config::slots_for(spec.workers);
   }
+  if (order.cascade)
+    spec.cascade = {{{0, 1}, config::Doubt::confidence_below, 0.33, {2}},
+                    {{0, 1, 2}, config::Doubt::margin_below, 0.05, {3}}};
   return spec;
 }
 
@@ -167,16 +171,16 @@ void run_pool(const Order& order, const config::EnsembleSpec& spec, bool trainin
 
 void print(const Order& order, const Tally& tally, double seconds) {
   fmt::print(
-      "chaos: {:.0f} s, seed {}, {} members, sharing {}, replicas {}, spares {}: {} kills, {} stops ({} never "
+      "chaos: {:.0f} s, seed {}, {} members, sharing {}, replicas {}{}, spares {}: {} kills, {} stops ({} never "
       "continued); {} pools, {} predictions, {} trainings, {} segments answered\n"
       "  {} deaths ({} hangs, {} violations), {} restarts, {} tasks handed out again, {} taken over, {} stale answers "
       "dropped\n"
       "  wrong bytes {}, left behind {}, errors {}, segments set aside {}, missed wake-ups {}\n",
-      seconds, order.seed, order.members, order.sharing, order.replicas, order.spares, tally.strikes.kills,
-      tally.strikes.stops, tally.strikes.forgotten, tally.pools, tally.predictions, tally.trainings, tally.segments,
-      tally.faults.deaths, tally.faults.hangs, tally.faults.violations, tally.faults.restarts,
-      tally.faults.handed_out_again, tally.faults.taken_over, tally.faults.stale_dropped, tally.wrong_bytes,
-      tally.left_behind, tally.errors, tally.faults.set_aside, tally.faults.missed_wake_ups);
+      seconds, order.seed, order.members, order.sharing, order.replicas, order.cascade ? ", a cascade" : "",
+      order.spares, tally.strikes.kills, tally.strikes.stops, tally.strikes.forgotten, tally.pools, tally.predictions,
+      tally.trainings, tally.segments, tally.faults.deaths, tally.faults.hangs, tally.faults.violations,
+      tally.faults.restarts, tally.faults.handed_out_again, tally.faults.taken_over, tally.faults.stale_dropped,
+      tally.wrong_bytes, tally.left_behind, tally.errors, tally.faults.set_aside, tally.faults.missed_wake_ups);
   std::fflush(stdout);
 }
 
@@ -243,6 +247,8 @@ int main(int argc, char** argv) {
   app.add_option("--replicas", order.replicas, "workers that those who share one have, or else the first member")
       ->check(CLI::Range(1, 8))
       ->capture_default_str();
+  app.add_flag("--cascade", order.cascade,
+               "two of the members are asked only for doubtful samples, one after the other");
   app.add_option("--worker", order.worker, "the program tutti-worker")->capture_default_str();
   app.add_flag("--verbose", order.verbose, "show what the pool says");
   CLI11_PARSE(app, argc, argv);

@@ -155,6 +155,15 @@ TEST_CASE("null is the cpu if there is no GPU and says why") {
               "driver: libnvidia-ml.so.1 is not installed)"});
 }
 
+TEST_CASE("threads that would share a core are noted") {
+  const std::string note =
+      "m0: more threads than cores; they wait for each other at every step, which takes far longer: "
+      "lower 'threads', or give more cores";
+  CHECK(plan_of("{m0: 'cpu:0', m1: 'cpu:0-1'}", machine_of(4), 2, "threads: 2\n").notes == Texts{note});
+  CHECK(plan_of("{m0: 'cpu:0-1', m1: 'cpu:0-1'}", machine_of(4), 2, "threads: 2\n").notes.empty());
+  CHECK(plan_of("{m0: cpu, m1: cpu}", machine_of(2), 2, "threads: 3\n").notes.size() == 1);
+}
+
 TEST_CASE("members that nothing is assigned to share one note") {
   CHECK(plan_of("null", machine_of(2), 3).notes ==
         Texts{"all members run on the CPU, because 'assignment' gives them no device and there is no usable GPU (no "
