@@ -163,6 +163,12 @@ void check_cascade(const EnsembleSpec& spec, const std::vector<ReadMember>& memb
   if (spec.input.tiles)
     violations.add(position, "'cascade' chooses samples, and with 'tiles' these are parts of an image; leave out one");
   check_weights(spec, members, position, violations);
+  for (const CascadeStep& step : spec.cascade)
+    if (spec.combine.rule == CombineRule::vote && step.after.size() == 1)
+      violations.add(position,
+                     fmt::format("'cascade' asks whether member '{}' is sure, and the vote of one member always "
+                                 "is; name several in 'after', or use rule mean",
+                                 members[step.after.front()].spec.name));
   std::vector<std::size_t> round(members.size(), 0);
   for (std::size_t s = 0; s < spec.cascade.size(); ++s)
     for (const std::size_t rank : spec.cascade[s].then) round[rank] = s + 1;

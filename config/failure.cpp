@@ -86,21 +86,28 @@ std::optional<QuorumSpec> read_quorum(const Tree& tree, const EnsembleSpec& spec
                                       Violations& violations) {
   QuorumSpec quorum;
   const std::size_t before = violations.count();
-  const auto read_members = [&](const Tree& number) {
-    if (const auto value = read_whole(number, "'quorum'", 1, std::max<std::size_t>(members, 1), violations); value)
+  const auto read_members = [&](const Tree& number, std::string_view what) {
+    if (const auto value = read_whole(number, what, 1, std::max<std::size_t>(members, 1), violations); value)
       quorum.members = static_cast<std::uint32_t>(*value);
   };
+  const bool is_number = tree.kind == Tree::Kind::scalar && !tree.scalar.empty() &&
+                         tree.scalar.find_first_not_of("0123456789") == std::string::npos;
   if (tree.kind == Tree::Kind::map) {
     Fields fields(tree, "'quorum'", violations);
-    if (const Tree* number = fields.find("members"); number != nullptr) read_members(*number);
+    if (const Tree* number = fields.find("members"); number != nullptr) read_members(*number, "'members' of 'quorum'");
     double deadline = 0;
     fields.number("deadline_s", deadline, kDeadline);
     if (deadline > 0) quorum.deadline = deadline;
     fields.finish();
     if (violations.count() == before && !quorum.members && !quorum.deadline)
       violations.add(tree.position, "'quorum' must say 'members', how many answers are enough, or 'deadline_s', when");
+  } else if (is_number) {
+    read_members(tree, "'quorum'");
   } else {
-    read_members(tree);
+    violations.add(tree.position,
+                   fmt::format("'quorum' must be a whole number or a map such as {{members: 2, deadline_s: "
+                               "0.5}}, not {}",
+                               describe(tree)));
   }
   if (!spec.cascade.empty())
     violations.add(tree.position,

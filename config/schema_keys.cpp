@@ -8,6 +8,7 @@ namespace {
 // ---- forms that several keys have ----------------------------------------------------------------------------------
 
 constexpr std::string_view kNames = R"({"type": "array", "items": {"type": ["string", "integer"]}})";
+constexpr std::string_view kSomeNames = R"({"type": "array", "items": {"type": ["string", "integer"]}, "minItems": 1})";
 constexpr std::string_view kSize =
     R"({"anyOf": [{"type": "integer", "minimum": 1},
                   {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 2, "maxItems": 2}]})";
@@ -47,9 +48,9 @@ constexpr std::array kKeys{
     SchemaKey{"description", "cascade", "which members are asked only for doubtful samples",
               R"({"anyOf": [{"$ref": "#/definitions/cascade_step"},
                             {"type": "array", "items": {"$ref": "#/definitions/cascade_step"}}]})"},
-    SchemaKey{"description", "quorum",
-              "how many answers are enough for a segment, or when; the bytes then depend on time",
-              R"({"anyOf": [{"type": "integer", "minimum": 1}, {"$ref": "#/definitions/quorum"}]})"},
+    SchemaKey{
+        "description", "quorum", "how many answers are enough for a segment, or when; the bytes then depend on time",
+        R"({"anyOf": [{"type": "integer", "minimum": 1}, {"allOf": [{"$ref": "#/definitions/quorum"}, {"minProperties": 1}]}]})"},
     SchemaKey{"description", "input", "the images", kInput},
     SchemaKey{"description", "classes", "names of the classes, in the order of the outputs: a list or a file",
               kClassNames},
@@ -102,9 +103,10 @@ constexpr std::array kKeys{
     SchemaKey{"quorum", "deadline_s", "seconds from when a segment is filled; until then all are waited for"},
 
     SchemaKey{"cascade_step", "after",
-              "names or ranks of the members whose combination decides; all before, by default", kNames},
-    SchemaKey{"cascade_step", "when", "which samples are doubtful", R"({"$ref": "#/definitions/doubt"})"},
-    SchemaKey{"cascade_step", "then", "names or ranks of the members that are asked for these", kNames},
+              "names or ranks of the members whose combination decides; all before, by default", kSomeNames},
+    SchemaKey{"cascade_step", "when", "which samples are doubtful",
+              R"({"allOf": [{"$ref": "#/definitions/doubt"}, {"minProperties": 1, "maxProperties": 1}]})"},
+    SchemaKey{"cascade_step", "then", "names or ranks of the members that are asked for these", kSomeNames},
 
     SchemaKey{"doubt", "confidence_below", "those whose largest combined value is smaller"},
     SchemaKey{"doubt", "margin_below", "those whose two largest combined values are closer"},

@@ -16,6 +16,14 @@ namespace {
 struct Unit {
   std::vector<Rank> members;
   std::vector<std::string> devices;
+
+  /// Each once.
+  std::string devices_text() const {
+    std::vector<std::string> different;
+    for (const std::string& device : devices)
+      if (std::ranges::find(different, device) == different.end()) different.push_back(device);
+    return fmt::format("{}", fmt::join(different, ", "));
+  }
 };
 
 std::vector<Unit> units_of(const Plan& plan) {
@@ -61,9 +69,8 @@ std::string graph_text(const Plan& plan) {
       names.push_back(plan.request_of(rank).name + (step_of(plan, rank) != nullptr ? " (if in doubt)" : ""));
     boxes.push_back(fmt::format(
         "{}: {}",
-        unit.devices.size() == 1
-            ? "a worker on " + unit.devices.front()
-            : fmt::format("{} on {}", counted(unit.devices.size(), "worker"), fmt::join(unit.devices, ", ")),
+        unit.devices.size() == 1 ? "a worker on " + unit.devices.front()
+                                 : fmt::format("{} on {}", counted(unit.devices.size(), "worker"), unit.devices_text()),
         fmt::join(names, ", ")));
   }
   std::size_t longest = 0;
@@ -78,12 +85,12 @@ std::string graph_text(const Plan& plan) {
 std::string graph_dot(const Plan& plan, const std::string& source) {
   std::string text = "digraph tutti {\n  rankdir=LR;\n  node [shape=box];\n";
   text += fmt::format("  input [shape=folder, label=\"{}\"];\n", escaped(source));
-  text += fmt::format("  combine [shape=ellipse, label=\"{}\"];\n", to_name(plan.combine.rule));
+  text += fmt::format("  combine [shape=ellipse, label=\"{}{}\"];\n", to_name(plan.combine.rule),
+                      plan.quorum ? fmt::format(" of {} or more", plan.quorum->members.value_or(1)) : "");
   std::size_t number = 0;
   for (const Unit& unit : units_of(plan)) {
-    text +=
-        fmt::format("  subgraph cluster_{} {{\n    label=\"{} on {}\";\n", number++,
-                    counted(unit.devices.size(), "worker"), escaped(fmt::format("{}", fmt::join(unit.devices, ", "))));
+    text += fmt::format("  subgraph cluster_{} {{\n    label=\"{} on {}\";\n", number++,
+                        counted(unit.devices.size(), "worker"), escaped(unit.devices_text()));
     for (const Rank rank : unit.members)
       text += fmt::format("    m{} [label=\"{}\\n{}\"];\n", rank.value(), escaped(plan.request_of(rank).name),
                           kind_name(plan.request_of(rank).model));

@@ -118,6 +118,15 @@ std::string cascade_lines(const Plan& plan) {
   return text.empty() ? text : "\n" + text;
 }
 
+/// Who is not waited for.
+std::string quorum_line(const Plan& plan) {
+  if (!plan.quorum) return {};
+  const std::uint32_t least = plan.quorum->members.value_or(1);
+  return fmt::format("\na segment is done when {} of {} answered{}; the result depends on time\n", least,
+                     counted(plan.members.size(), "member") + (least == 1 ? " has" : " have"),
+                     plan.quorum->deadline ? fmt::format(", but not before {} s", *plan.quorum->deadline) : "");
+}
+
 /// As in YAML.
 std::string input_text(const MemberInput& input) {
   const auto side = [](std::uint32_t height, std::uint32_t width) {
@@ -160,6 +169,7 @@ std::string plan_text(const Plan& plan, const Machine& machine, const std::strin
   }
   text += units_text(plan);
   text += cascade_lines(plan);
+  text += quorum_line(plan);
   if (const std::string graph = graph_text(plan); !graph.empty()) text += "\n" + graph;
   text += planes_text(plan);
   for (const MemberPlan& member : plan.members)

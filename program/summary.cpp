@@ -67,9 +67,9 @@ std::vector<Lacking> all_lacking(const images::Report& report) {
 }
 
 /// "cnn-2 is missing from images 6000-19999, the first is segment 12; it is absent: ...
-/// "; empty if the member predicted everything.
+/// "; empty if the member predicted everything. `late`: segments were finished without late members.
 std::string member_lines(std::size_t rank, const images::MemberReport& member, const std::vector<Lacking>& all,
-                         std::uint32_t segment_images) {
+                         std::uint32_t segment_images, bool late) {
   const MemberStatus& status = member.status;
   const std::string reason = status.absent_reason.empty() ? "" : fmt::format(": {}", status.absent_reason);
   std::string text;
@@ -78,9 +78,11 @@ std::string member_lines(std::size_t rank, const images::MemberReport& member, c
       return !some.set_aside && std::find(some.absent.begin(), some.absent.end(), rank) != some.absent.end();
     });
     if (ranges.empty()) continue;
+    const std::string why = is_absent(member) ? fmt::format("; it is absent{}", reason)
+                            : late            ? "; it was not waited for ('quorum')"
+                                              : "";
     text += fmt::format("{}{} is missing from {}, the first is segment {}{}\n", lacking.prefix, status.name,
-                        images_text(ranges), ranges.front().first / segment_images,
-                        is_absent(member) ? fmt::format("; it is absent{}", reason) : "");
+                        images_text(ranges), ranges.front().first / segment_images, why);
   }
   return text.empty() && is_absent(member) ? fmt::format("{} is absent{}\n", status.name, reason) : text;
 }
@@ -107,8 +109,12 @@ std::string cascade_text(const images::Report& report) {
     text += fmt::format("cascade: {} {} asked for {} of {} ({:.1f} %)", fmt::join(step.then, ", "),
                         step.then.size() == 1 ? "was" : "were", step.images, counted(step.of, "image"),
                         100.0 * static_cast<double>(step.images) / static_cast<double>(step.of));
-    text += step.saved_seconds ? fmt::format(", which saved about {} of computing\n", seconds_text(*step.saved_seconds))
-                               : "\n";
+    if (step.images == 0 || step.images == step.of)
+      text += "; 'tutti evaluate --cascade-sweep' shows what other thresholds do\n";
+    else
+      text += step.saved_seconds
+                  ? fmt::format(", which saved about {} of computing\n", seconds_text(*step.saved_seconds))
+                  : "\n";
   }
   return text;
 }
@@ -137,7 +143,7 @@ std::string missing_text(const images::Report& report, std::uint32_t segment_ima
   const std::vector<Lacking> all = all_lacking(report);
   std::string text;
   for (std::size_t rank = 0; rank < report.members.size(); ++rank)
-    text += member_lines(rank, report.members[rank], all, segment_images);
+    text += member_lines(rank, report.members[rank], all, segment_images, report.faults.not_waited_for > 0);
   for (const Lacking& lacking : all) text += aside_line(lacking);
   return text;
 }

@@ -13,7 +13,6 @@ namespace tutti::worker {
 FusedMembers::FusedMembers(Model& model, const MemberRequest& request, const control::Start& start,
                            const std::byte* arena, Channel& channel)
     : model_(model),
-      request_(request),
       start_(start),
       channel_(channel),
       samples_(request, start.arena, arena),

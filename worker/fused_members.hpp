@@ -29,7 +29,6 @@ class FusedMembers {
   void keep(std::span<const TaskRecord> tasks, std::uint32_t first, std::uint32_t count);
 
   Model& model_;
-  const MemberRequest& request_;
   const control::Start& start_;
   Channel& channel_;
   TaskSamples samples_;

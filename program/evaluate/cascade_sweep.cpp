@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <limits>
 #include <numeric>
 #include <optional>
@@ -32,6 +33,16 @@ config::CombineSpec without_spread(config::CombineSpec combine) {
 }
 
 bool above(config::Doubt when) { return when == config::Doubt::entropy_above; }
+
+/// The shortest decimal above `before` and not above `at`: as a threshold it parts them.
+double between(double before, double at) {
+  for (int digits = 2; digits < 17; ++digits)
+    for (const double value :
+         {std::strtod(fmt::format("{:.{}g}", at, digits).c_str(), nullptr),
+          std::strtod(fmt::format("{:.{}g}", before + (at - before) / 2, digits).c_str(), nullptr)})
+      if (value > before && value <= at) return value;
+  return at;
+}
 
 std::optional<double> sum_of(const std::vector<std::optional<double>>& seconds, const std::vector<std::size_t>& ranks) {
   double sum = 0;
@@ -107,7 +118,15 @@ images::SweepReport CascadeSweep::report(const std::vector<std::optional<double>
     // Beyond all: the next larger number that a threshold may have.
     const bool everybody = at >= sorted.size();
     const double most = above(step_.when) ? 0.0 : 1.0;
-    limits.emplace_back(everybody ? std::max(most, sorted.back().doubt) : sorted[at].doubt, false);
+    if (everybody) {
+      limits.emplace_back(std::max(most, sorted.back().doubt), false);
+      continue;
+    }
+    // Equal ones are passed on together, or not at all.
+    std::size_t before = at;
+    while (before > 0 && sorted[before - 1].doubt == sorted[at].doubt) --before;
+    const double least = above(step_.when) ? -std::numeric_limits<double>::max() : 0.0;
+    limits.emplace_back(between(before > 0 ? sorted[before - 1].doubt : least, sorted[at].doubt), false);
   }
   limits.emplace_back(above(step_.when) ? -step_.threshold : step_.threshold, true);
   std::ranges::sort(limits);
@@ -138,7 +157,7 @@ std::string sweep_table(const images::SweepReport& sweep) {
                                  "computing per 1000 images");
   for (const images::SweepRow& row : sweep.rows)
     text +=
-        fmt::format("{:<20.6g}  {:>7.1f} %  {:>8.2f} %  {:>24}{}\n", row.threshold, 100 * row.share, 100 * row.accuracy,
+        fmt::format("{:<20}  {:>7.1f} %  {:>8.2f} %  {:>24}{}\n", row.threshold, 100 * row.share, 100 * row.accuracy,
                     row.seconds ? seconds_text(*row.seconds) : "-", row.described ? "  (in the description)" : "");
   return text;
 }
@@ -150,7 +169,7 @@ std::string sweep_picture(const images::SweepReport& sweep) {
   constexpr int kHeight = 240;
   const auto [worst, best] = std::ranges::minmax(sweep.rows, {}, &images::SweepRow::accuracy);
   const double low = worst.accuracy;
-  const double range = std::max(best.accuracy - low, 1e-4);
+  const double range = std::max(best.accuracy - low, 0.01);
   const auto x = [&](double share) { return kLeft + share * kWidth; };
   const auto y = [&](double accuracy) { return kTop + kHeight - (accuracy - low) / range * kHeight; };
   std::string text = fmt::format(

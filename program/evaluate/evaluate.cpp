@@ -43,6 +43,8 @@ class Evaluate {
         tasks_(open_tasks(hosting_.described)),
         session_("evaluate", line, interruption, for_largest_task(), *tasks_.front().source, held_scores()) {
     columns_ = columns_of(line);
+    if (!hosting_.described.cascade.empty()) log::info("the cascade is left out: every member predicts every image");
+    if (hosting_.described.quorum) log::info("the quorum is left out: every member is waited for");
     warn_of(ignored_weights(hosting_.described, form_.rules));
     if (!line.picture.empty()) check_picture(line.picture);
     if (!line.cascade_sweep) return;

@@ -131,8 +131,10 @@ class Run {
       throw Error(ErrorKind::usage, "--rules cannot evaluate the predictions of 'tiles'", {},
                   "run each rule: combine.rule=median");
     if (!line.rules.empty() && !session_.spec().cascade.empty())
-      throw Error(ErrorKind::usage, "--rules compares rules over the predictions of all members", {},
-                  "and 'cascade' asks some only for doubtful samples: leave it out: cascade=null");
+      throw Error(
+          ErrorKind::usage, "--rules does not go with 'cascade'",
+          "it compares rules over the predictions of all members, and the cascade asks some for a few images only",
+          "leave the cascade out: cascade=null; or use 'tutti evaluate --rules'");
     if (!line.rules.empty()) rules_.emplace(session_.spec(), line.rules);
     // The journal has the sums of these rules and of no others.
     if (!line.rules.empty()) header_.fingerprint.emplace("--rules", line.rules);
@@ -180,7 +182,9 @@ class Run {
       files_.reset();
       kill_point("coordinator.journal_removed");
     } else {
-      again = fmt::format("to compute these segments again: {}\n", command());
+      // With the same quorum the same members might be late again.
+      again = fmt::format("to compute these segments again: {}{}\n", command(),
+                          session_.spec().quorum ? " quorum=null" : "");
     }
     const images::Report& report = session_.report();
     const std::string rules = rules_ ? fmt::format("\n{}\n", evaluation_table(*report.evaluation)) : "";

@@ -103,6 +103,12 @@ TEST_CASE("the members that are combined without the others have weights that do
                        "of them a 'weight' above 0"));
 }
 
+TEST_CASE("the vote of one member is never in doubt") {
+  CHECK(problem("cascade: {after: [a], when: {confidence_below: 0.9}, then: [c]}\ncombine: {rule: vote}\n") ==
+        "e.yaml:6:10: 'cascade' asks whether member 'a' is sure, and the vote of one member always is; name several in "
+        "'after', or use rule mean");
+}
+
 TEST_CASE("fused members are asked together") {
   CHECK(
       problem("cascade: {when: {confidence_below: 0.9}, then: [c]}\nworkers: [{members: [b, c], mode: fused}]\n") ==

@@ -205,6 +205,11 @@ TEST_CASE("a quorum is a number of members or a deadline or both") {
 TEST_CASE("a quorum that makes no sense is refused with its position") {
   CHECK(wrong_failure("quorum: 2") == "e.yaml:2:9: 'quorum' must be a whole number of at most 1, not '2'");
   CHECK(wrong_failure("quorum: 0") == "e.yaml:2:9: 'quorum' must be a whole number of at least 1, not '0'");
+  CHECK(wrong_failure("quorum: some") ==
+        "e.yaml:2:9: 'quorum' must be a whole number or a map such as {members: 2, "
+        "deadline_s: 0.5}, not 'some'");
+  CHECK(wrong_failure("quorum: {members: 2}") ==
+        "e.yaml:2:19: 'members' of 'quorum' must be a whole number of at most 1, not '2'");
   CHECK(wrong_failure("quorum: {}") ==
         "e.yaml:2:9: 'quorum' must say 'members', how many answers are enough, or 'deadline_s', when");
   CHECK(wrong_failure("quorum: {deadline_s: 0}") ==

@@ -124,7 +124,7 @@ TEST_CASE("what a cascade does not go with is refused or said") {
   const Workplace place(kCascade);
   const Finished rules(place, {"run", "e.yaml", "--rules", "mean,vote"});
   CHECK(rules.code == 2);
-  CHECK(contains(rules.err(), "--rules compares rules over the predictions of all members"));
+  CHECK(contains(rules.err(), "--rules does not go with 'cascade'"));
   CHECK(contains(rules.err(), "cascade=null"));
   const Finished none(place, {"evaluate", "e.yaml", "--cascade-sweep", "cascade=null"});
   CHECK(none.code == 2);
