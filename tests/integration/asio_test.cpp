@@ -13,13 +13,20 @@
 #include <thread>
 #include <tutti/asio.hpp>
 
+#include "tests/common/sanitized.hpp"
 #include "tests/integration/pools.hpp"
+
+// clang 14 cannot assemble coroutines with a sanitizer: "Cannot represent a difference across sections".
+#if !defined(__clang__) || !defined(TUTTI_SANITIZED)
+#define TUTTI_TEST_COROUTINES
+#endif
 
 namespace tutti::test {
 namespace {
 
 namespace asio = boost::asio;
 
+#ifdef TUTTI_TEST_COROUTINES
 TEST_CASE("a coroutine awaits predictions on its own executor") {
   const NothingLeft census;
   const auto spec = fake_spec(2);
@@ -68,6 +75,8 @@ TEST_CASE("an error arrives as an exception of the coroutine") {
   context.run();
   CHECK(message == "m0 on cpu predicted NaN or infinity on segment 0; usage");
 }
+
+#endif
 
 // Handlers without an executor run on threads of Asio's own, which stay.
 TEST_CASE("other completion tokens work, too") {
