@@ -82,8 +82,10 @@ class AsyncPrediction : public std::enable_shared_from_this<AsyncPrediction<Hand
   }
 
   Handler handler_;
-  using Executor = decltype(boost::asio::prefer(boost::asio::get_associated_executor(std::declval<Handler&>()),
-                                                boost::asio::execution::outstanding_work.tracked));
+  // Not a reference: an executor without the property is returned as it was given.
+  using Executor =
+      std::decay_t<decltype(boost::asio::prefer(boost::asio::get_associated_executor(std::declval<Handler&>()),
+                                                boost::asio::execution::outstanding_work.tracked))>;
   Executor executor_;
   std::stop_source stop_;
   std::optional<std::stop_callback<Forward>> forward_;
