@@ -1,8 +1,12 @@
 // What submit() may be told: deadlines, stops, priorities, callbacks, and how many calls may wait.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <thread>
 
@@ -19,6 +23,14 @@ config::EnsembleSpec slow_spec() {
   fake_model(spec, 0).delay_us = 5000;
   spec.segment_images = 3;
   return spec;
+}
+
+/// Whether the thread of this process waits for something.
+bool sleeps(int thread) {
+  std::ifstream file(fmt::format("/proc/self/task/{}/stat", thread));
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const std::size_t name_end = text.rfind(')');
+  return name_end != text.npos && text.substr(name_end).starts_with(") S");
 }
 
 TEST_CASE("a prediction that is not ready at its deadline is given up and others go on") {
@@ -211,13 +223,13 @@ TEST_CASE("a call that waits for room ends at its deadline and when the ensemble
         "the prediction was given up: its caller requested a stop");
   stopper.join();
   std::string waiting;
-  std::atomic<bool> entered = false;
+  std::atomic<int> waits = 0;
+  Ensemble* const raw = ensemble.get();
   std::thread waiter([&] {
-    entered = true;
-    waiting = message_of([&] { ensemble->submit(view(few)).get(); });
+    waits = ::gettid();
+    waiting = message_of([&] { raw->submit(view(few)).get(); });
   });
-  CHECK(happens([&] { return entered.load(); }));
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  CHECK(happens([&] { return waits != 0 && sleeps(waits); }));
   ensemble.reset();
   waiter.join();
   CHECK(waiting == "the ensemble was closed before this call finished");
