@@ -1,6 +1,7 @@
-# tutti_test(name [THREADS] LABELS unit SOURCES a.cpp ... LIBRARIES lib ...): a doctest program whose cases ctest finds one by
-# one. Sources do not define the main function; it is added here. APART: sources whose local names are those of others. Keep commas, brackets, semicolons and quotes out of
-# the names of test cases: ctest and doctest's filters give them a meaning.
+# tutti_test(name [THREADS] [COMPUTES] LABELS unit SOURCES a.cpp ... LIBRARIES lib ...): a doctest program whose cases ctest
+# finds one by one. Sources do not define the main function; it is added here. COMPUTES: they take long enough to be
+# compiled with optimisation. APART: sources whose local names are those of others. Keep commas, brackets, semicolons and
+# quotes out of the names of test cases: ctest and doctest's filters give them a meaning.
 # A case that prints a line beginning with "SKIPPED:" is reported as skipped by ctest.
 
 include(doctest)
@@ -17,14 +18,14 @@ if(NOT TARGET tutti_threaded_tests)
 endif()
 
 function(tutti_test name)
-  cmake_parse_arguments(ARG "THREADS" "TIMEOUT" "LABELS;SOURCES;APART;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ARG "THREADS;COMPUTES" "TIMEOUT" "LABELS;SOURCES;APART;LIBRARIES" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
   tutti_grouped(sources ${name} ${ARG_SOURCES})
   add_executable(${name} ${sources} ${ARG_APART})
-  # Only the code under test need be fast: without optimisation a test compiles in half the time.
-  target_compile_options(${name} PRIVATE -O0)
+  # As a rule only the code under test need be fast: without optimisation a test compiles in half the time.
+  target_compile_options(${name} PRIVATE $<IF:$<BOOL:${ARG_COMPUTES}>,-O1,-O0>)
   target_link_libraries(${name} PRIVATE tutti_test_main ${ARG_LIBRARIES})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   if(ARG_THREADS)
