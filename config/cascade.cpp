@@ -32,44 +32,40 @@ void read_when(const Tree& tree, CascadeStep& step, Violations& violations) {
                                               given == 0 ? "none" : "several"));
 }
 
-/// Reads one step. `asked[rank]`: whether a step before, or the beginning, asks the member.
-class StepReader {
- public:
-  StepReader(const std::vector<ReadMember>& members, Violations& violations)
-      : members_(members), violations_(violations) {}
-
-  CascadeStep read(const Tree& tree) {
-    CascadeStep step;
-    Fields fields(tree, "an entry of 'cascade'", violations_);
-    if (const Tree* after = fields.find("after"); after != nullptr) {
-      step.after = read_ranks(*after, "after", members_, violations_);
-      std::ranges::sort(step.after);
-    }
-    if (const Tree* when = fields.require("when", "such as {confidence_below: 0.9}"); when != nullptr)
-      read_when(*when, step, violations_);
-    if (const Tree* then = fields.require("then", "the members that are asked for doubtful samples"); then != nullptr) {
-      step.then = read_ranks(*then, "then", members_, violations_);
-      std::ranges::sort(step.then);
-    }
-    fields.finish();
-    return step;
+CascadeStep read_step(const Tree& tree, const std::vector<ReadMember>& members, Violations& violations) {
+  CascadeStep step;
+  Fields fields(tree, "an entry of 'cascade'", violations);
+  if (const Tree* after = fields.find("after"); after != nullptr) {
+    step.after = read_ranks(*after, "after", members, violations);
+    std::ranges::sort(step.after);
   }
+  if (const Tree* when = fields.require("when", "such as {confidence_below: 0.9}"); when != nullptr)
+    read_when(*when, step, violations);
+  if (const Tree* then = fields.require("then", "the members that are asked for doubtful samples"); then != nullptr) {
+    step.then = read_ranks(*then, "then", members, violations);
+    std::ranges::sort(step.then);
+  }
+  fields.finish();
+  return step;
+}
 
- private:
-  const std::vector<ReadMember>& members_;
-  Violations& violations_;
-};
+/// By rank, the number of the step, counted from 1, that first asks the member; 0: it is asked at once.
+std::vector<std::size_t> first_steps(const std::vector<CascadeStep>& steps, std::size_t members) {
+  std::vector<std::size_t> first(members, 0);
+  for (std::size_t s = steps.size(); s-- > 0;)
+    for (const std::size_t rank : steps[s].then) first[rank] = s + 1;
+  return first;
+}
 
 /// Rules that divide by the weights must be able to do that for the members that decide, and for those that see every
 /// sample.
 void check_weights(const EnsembleSpec& spec, const std::vector<ReadMember>& members, const SourcePosition& position,
                    Violations& violations) {
   if (spec.combine.rule != CombineRule::weighted && spec.combine.rule != CombineRule::vote) return;
+  const std::vector<std::size_t> steps = first_steps(spec.cascade, members.size());
   std::vector<std::size_t> first;
   for (std::size_t rank = 0; rank < members.size(); ++rank)
-    if (std::ranges::none_of(spec.cascade,
-                             [&](const CascadeStep& step) { return std::ranges::count(step.then, rank) > 0; }))
-      first.push_back(rank);
+    if (steps[rank] == 0) first.push_back(rank);
   const auto check = [&](const std::vector<std::size_t>& ranks) {
     double sum = 0;
     std::vector<std::string> names;
@@ -91,14 +87,12 @@ void check_weights(const EnsembleSpec& spec, const std::vector<ReadMember>& memb
 void check_order(std::vector<CascadeStep>& steps, const std::vector<const SourcePosition*>& positions,
                  const std::vector<ReadMember>& members, Violations& violations) {
   const auto name = [&](std::size_t rank) { return members[rank].spec.name; };
-  std::vector<std::size_t> first_step(members.size(), 0);  // 0: at once
+  const std::vector<std::size_t> first_step = first_steps(steps, members.size());
   for (std::size_t s = 0; s < steps.size(); ++s)
-    for (const std::size_t rank : steps[s].then) {
-      if (first_step[rank] != 0)
+    for (const std::size_t rank : steps[s].then)
+      if (first_step[rank] != s + 1)
         violations.add(*positions[s],
                        fmt::format("'cascade' asks member '{}' later twice; name it in one 'then'", name(rank)));
-      first_step[rank] = s + 1;
-    }
   if (std::ranges::none_of(first_step, [](std::size_t step) { return step == 0; })) {
     violations.add(*positions.front(),
                    "'cascade' asks every member later; leave those out of 'then' that see every "
@@ -125,14 +119,13 @@ std::vector<CascadeStep> read_cascade(const Tree& tree, const std::vector<ReadMe
   std::vector<CascadeStep> steps;
   std::vector<const SourcePosition*> positions;
   const std::size_t before = violations.count();
-  StepReader reader(members, violations);
   if (tree.kind == Tree::Kind::list) {
     for (const Tree& item : tree.items) {
-      steps.push_back(reader.read(item));
+      steps.push_back(read_step(item, members, violations));
       positions.push_back(&item.position);
     }
   } else {
-    steps.push_back(reader.read(tree));
+    steps.push_back(read_step(tree, members, violations));
     positions.push_back(&tree.position);
   }
   if (steps.size() > kMaxCascade)
@@ -169,9 +162,7 @@ void check_cascade(const EnsembleSpec& spec, const std::vector<ReadMember>& memb
                      fmt::format("'cascade' asks whether member '{}' is sure, and the vote of one member always "
                                  "is; name several in 'after', or use rule mean",
                                  members[step.after.front()].spec.name));
-  std::vector<std::size_t> round(members.size(), 0);
-  for (std::size_t s = 0; s < spec.cascade.size(); ++s)
-    for (const std::size_t rank : spec.cascade[s].then) round[rank] = s + 1;
+  const std::vector<std::size_t> round = first_steps(spec.cascade, members.size());
   for (const UnitSpec& unit : spec.workers) {
     if (unit.mode != UnitMode::fused) continue;
     for (const std::size_t rank : unit.members)

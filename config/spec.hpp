@@ -316,6 +316,12 @@ struct EnsembleSpec {
   double stop_deadline = 10.0;            ///< seconds that a worker has to exit before it is killed
   std::filesystem::path output;           ///< the run folder; empty: a new numbered one under runs/
   std::string effective_yaml;             ///< the configuration in effect, for the report
+
+  /// Every member is asked for every sample, and waited for.
+  void ask_all() {
+    cascade.clear();
+    quorum.reset();
+  }
   friend bool operator==(const EnsembleSpec&, const EnsembleSpec&) = default;
 };
 

@@ -250,8 +250,7 @@ config::EnsembleSpec by_held_out(config::EnsembleSpec spec) {
   for (const std::size_t rank : spec.merge->over) merged.push_back(spec.members[rank]);
   spec.members = std::move(merged);
   spec.workers.clear();
-  spec.cascade.clear();
-  spec.quorum.reset();
+  spec.ask_all();
   if (spec.tasks.empty() || !spec.tasks.front().held_out) {
     config::TaskSpec only;
     only.input = *spec.merge->input;

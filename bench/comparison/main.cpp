@@ -59,9 +59,8 @@ void check_agreement(const ComparisonResult& result) {
 /// What is compared must compute the same.
 config::EnsembleSpec asking_all(config::EnsembleSpec spec) {
   if (!spec.cascade.empty()) log::info("the cascade is left out: every strategy asks all members");
-  spec.cascade.clear();
   if (spec.quorum) log::info("the quorum is left out: every strategy waits for all members");
-  spec.quorum.reset();
+  spec.ask_all();
   return spec;
 }
 

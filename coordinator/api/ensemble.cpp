@@ -135,7 +135,7 @@ class Ensemble::Impl {
     const Call call(*this);
     auto submission = submission_of(std::move(source), options);
     submission->done = std::move(done);
-    submissions_.add_with_callback(std::move(submission));
+    submissions_.enter(std::move(submission));
   }
 
   /// What a program hands over, as samples: the inputs themselves, or tiles of them. `Given`: Images or Samples.

@@ -44,8 +44,6 @@ std::future<Predictions> Submissions::add(std::unique_ptr<Submission> submission
   return future;
 }
 
-void Submissions::add_with_callback(std::unique_ptr<Submission> submission) { enter(std::move(submission)); }
-
 void Submissions::enter(std::unique_ptr<Submission> submission) {
   // Before the lock, which the callback takes: it runs at once if the stop was requested already.
   const std::stop_callback wake(submission->options.stop, [this] {

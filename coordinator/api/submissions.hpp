@@ -38,8 +38,8 @@ class Submissions {
   /// Waits for room or throws QueueFull, as the submission's options say; a callback does not wait. Throws
   /// Error(interrupted) if its deadline passes or a stop is requested meanwhile, and once close() was called.
   std::future<Predictions> add(std::unique_ptr<Submission> submission);
-  /// The same for a submission with a callback.
-  void add_with_callback(std::unique_ptr<Submission> submission);
+  /// The same without a future, for a submission with a callback.
+  void enter(std::unique_ptr<Submission> submission);
   /// Takes no further submissions, and ends every add() that waits. The exchange has failed before, so that those that
   /// are there are settled.
   void close();
@@ -54,7 +54,6 @@ class Submissions {
   };
   using List = std::list<Active>;
 
-  void enter(std::unique_ptr<Submission> submission);
   void wait_for_room(const SubmitOptions& options, MutexLock& lock) TUTTI_REQUIRES(mutex_);
   void run();
   void take_added(List& active);

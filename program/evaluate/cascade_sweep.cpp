@@ -6,7 +6,6 @@
 #include <array>
 #include <cstdlib>
 #include <limits>
-#include <numeric>
 #include <optional>
 
 #include <tutti/error.hpp>

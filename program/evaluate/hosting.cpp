@@ -91,8 +91,7 @@ Hosting host_models(config::EnsembleSpec spec, const std::vector<std::string>& m
   Hosting hosting{spec, std::move(spec), {}};
   hosting.hosted.combine.rule = CombineRule::none;
   // Every rule is over all members and all images.
-  hosting.hosted.cascade.clear();
-  hosting.hosted.quorum.reset();
+  hosting.hosted.ask_all();
   if (!hosting.described.tasks.empty()) hosting.hosted.input = hosting.described.tasks.front().input;
   for (const config::MemberSpec& member : hosting.described.members) hosting.models.push_back({member.name, "member"});
   if (hosting.described.base) add_model(hosting, "base", "base", *hosting.described.base);

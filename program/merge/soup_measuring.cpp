@@ -21,8 +21,7 @@ config::EnsembleSpec side_by_side(const config::EnsembleSpec& spec, const std::v
   config::EnsembleSpec side(spec);
   side.members = models;
   side.workers.clear();
-  side.cascade.clear();
-  side.quorum.reset();
+  side.ask_all();
   side.input = input;
   side.combine = {};
   side.combine.rule = CombineRule::none;

@@ -82,8 +82,7 @@ config::EnsembleSpec StatisticsEstimation::alone(const std::filesystem::path& we
   alone.measure_batch_images = false;
   alone.members = {std::move(member)};
   alone.workers.clear();
-  alone.cascade.clear();
-  alone.quorum.reset();
+  alone.ask_all();
   alone.input = alone.train_input = *spec_.merge->input;
   alone.combine = {};
   alone.combine.rule = CombineRule::none;
