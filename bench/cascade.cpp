@@ -62,18 +62,8 @@ double threshold_for(const Predictions& predictions, double share) {
   return double{*at};
 }
 
-void add_row(Reporter& out, const std::string& name, std::vector<double> samples, const std::string& unit,
-             const std::string& aim) {
-  out.add({.bench = "cascade",
-           .name = name,
-           .unit = unit,
-           .higher_is_better = unit.empty(),
-           .samples = std::move(samples),
-           .aim = aim});
-}
-
 /// `cores`: that of each member.
-void measure(Reporter& out, const std::string& cores, const std::string& title, int repeats) {
+void measure(Rows& out, const std::string& cores, const std::string& title, int repeats) {
   const auto pixels = random_pixels();
   Ensemble alone(spec_of(1, cores, ""));
   Ensemble all(spec_of(2, cores, ""));
@@ -95,17 +85,17 @@ void measure(Reporter& out, const std::string& cores, const std::string& title, 
     const double ideal = (whole.back() - first.back()) * (1 - asked);
     saving.push_back((whole.back() - cascaded.back()) / ideal);
   }
-  add_row(out, fmt::format("{}: the first member alone", title), first, "s", "");
-  add_row(out, "... both, for every sample", whole, "s", "");
-  add_row(out, fmt::format("... a cascade that passes {:.1f} % on", 100 * asked), cascaded, "s", "");
-  add_row(out, "... what it saves, of the ideal", saving, "", ">= 0.9");
+  out.add(fmt::format("{}: the first member alone", title), first, "s", "");
+  out.add("... both, for every sample", whole, "s", "");
+  out.add(fmt::format("... a cascade that passes {:.1f} % on", 100 * asked), cascaded, "s", "");
+  out.add("... what it saves, of the ideal", saving, "", ">= 0.9");
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   tutti::open_missing_standard_streams();
-  return measuring_program(argc, argv, "tutti-bench-cascade", "What a cascade saves", [](Reporter& out, int repeats) {
+  return measuring_program(argc, argv, "cascade", "What a cascade saves", [](Rows& out, int repeats) {
     measure(out, "00", fmt::format("two small-cnn on one core, {} images", kImages), repeats);
   });
 }

@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <tutti/error.hpp>
 
@@ -16,9 +18,28 @@
 
 namespace tutti::bench {
 
-/// Returns the exit code. `measure` adds the rows, each with so many samples; workers that die on the way are not news.
-inline int measuring_program(int argc, char** argv, const std::string& name, const std::string& title,
-                             const std::function<void(Reporter&, int)>& measure) {
+/// The rows of one program.
+class Rows {
+ public:
+  Rows(Reporter& out, std::string bench) : out_(out), bench_(std::move(bench)) {}
+  /// A row without a unit is a ratio of which more is better; of the others less is better.
+  void add(const std::string& name, std::vector<double> samples, const std::string& unit, const std::string& aim) {
+    out_.add({.bench = bench_,
+              .name = name,
+              .unit = unit,
+              .higher_is_better = unit.empty(),
+              .samples = std::move(samples),
+              .aim = aim});
+  }
+
+ private:
+  Reporter& out_;
+  const std::string bench_;
+};
+
+/// For the program tutti-bench-<bench>. Returns the exit code. `measure` adds the rows, each with so many samples; workers that die on the way are not news.
+inline int measuring_program(int argc, char** argv, const std::string& bench, const std::string& title,
+                             const std::function<void(Rows&, int)>& measure) {
   CLI::App app(title);
   int repeats = 7;
   std::filesystem::path json_lines;
@@ -29,9 +50,10 @@ inline int measuring_program(int argc, char** argv, const std::string& name, con
   try {
     Reporter out(certificate(repeats), json_lines);
     out.begin_table("figure");
-    measure(out, repeats);
+    Rows rows(out, bench);
+    measure(rows, repeats);
   } catch (const Error& error) {
-    fmt::print(stderr, "{}: {}\n", name, error.what());
+    fmt::print(stderr, "tutti-bench-{}: {}\n", bench, error.what());
     return 1;
   }
   return 0;

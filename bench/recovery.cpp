@@ -46,12 +46,7 @@ double kill_to_handed_out(Ensemble& ensemble, const std::vector<float>& pixels, 
   return result;
 }
 
-void add_row(Reporter& out, const std::string& name, std::vector<double> samples, const std::string& unit,
-             const std::string& aim) {
-  out.add({.bench = "recovery", .name = name, .unit = unit, .samples = std::move(samples), .aim = aim});
-}
-
-void measure_handing_out(Reporter& out, const std::string& name, const std::string& model, double gigabytes,
+void measure_handing_out(Rows& out, const std::string& name, const std::string& model, double gigabytes,
                          int repeats) {
   const ImageShape shape{3, 32, 32};
   const Spec spec = parse_spec(members_yaml(model, 1) + kPolicy +
@@ -60,12 +55,12 @@ void measure_handing_out(Reporter& out, const std::string& name, const std::stri
   const std::vector<float> pixels(400 * shape.elements(), 0.5F);
   std::vector<double> samples;
   for (int i = 0; i < repeats; ++i) samples.push_back(kill_to_handed_out(ensemble, pixels, shape));
-  add_row(out, name + ": kill -9 to tasks handed out again", samples, "ms",
+  out.add(name + ": kill -9 to tasks handed out again", samples, "ms",
           fmt::format("<= {:.0f}", 5 + 70 * gigabytes));
 }
 
 /// Measures until the replacement's first completion.
-void measure_first_answer(Reporter& out, const std::string& spares, int repeats) {
+void measure_first_answer(Rows& out, const std::string& spares, int repeats) {
   const ImageShape shape{3, 32, 32};
   const Spec spec = parse_spec(members_yaml("{kind: small-cnn}", 2) + kPolicy +
                                "input: {shape: [3, 32, 32]}\nsegment_images: 4\nbatch_images: 4\nspares: " + spares);
@@ -86,12 +81,12 @@ void measure_first_answer(Reporter& out, const std::string& spares, int repeats)
     samples.push_back(ms(Clock::now() - begin));
     answer.get();
   }
-  add_row(out, "spares: " + spares + ": kill -9 to the replacement's first answer", samples, "ms",
+  out.add("spares: " + spares + ": kill -9 to the replacement's first answer", samples, "ms",
           spares == "member" ? "< 50" : "");
 }
 
 /// The others' rate while m0 is being replaced, as a share of their rate before, in pairs.
-void measure_others(Reporter& out, int repeats) {
+void measure_others(Rows& out, int repeats) {
   const Spec spec = parse_spec(members_yaml("{kind: fake, delay_ms: 5, load_delay_ms: 300}", 3) + kPolicy +
                                "input: {shape: [1, 1, 1]}\nsegment_images: 1\nbatch_images: 1\nslots: 64\n");
   Ensemble ensemble(spec);
@@ -116,11 +111,11 @@ void measure_others(Reporter& out, int repeats) {
     shares.push_back(rate() / before * 100);
     answer.get();
   }
-  add_row(out, "the others' throughput while a worker is replaced (slots left)", shares, "%", ">= 95");
+  out.add("the others' throughput while a worker is replaced (slots left)", shares, "%", ">= 95");
 }
 
 /// The whole run with one kill in its middle and without, in pairs, and the times that may explain the difference.
-void measure_run(Reporter& out, int repeats) {
+void measure_run(Rows& out, int repeats) {
   const ImageShape shape{3, 32, 32};
   const Spec spec = parse_spec(members_yaml("{kind: small-cnn}", 2) + kPolicy +
                                "input: {shape: [3, 32, 32]}\nsegment_images: 200\nbatch_images: 20\n");
@@ -151,10 +146,10 @@ void measure_run(Reporter& out, int repeats) {
     allowed.push_back(after.start_up_seconds * 1e3 +
                       member.busy_seconds / static_cast<double>(member.segments_answered) * 1e3);
   }
-  add_row(out, "small-cnn, 2 members, 100 segments: undisturbed run", calm, "ms", "");
-  add_row(out, "... with one kill -9 in the middle", disturbed, "ms", "");
-  add_row(out, "... costs", extra, "ms", "");
-  add_row(out, "... start-up of a pool and one segment again", allowed, "ms", "the bound");
+  out.add("small-cnn, 2 members, 100 segments: undisturbed run", calm, "ms", "");
+  out.add("... with one kill -9 in the middle", disturbed, "ms", "");
+  out.add("... costs", extra, "ms", "");
+  out.add("... start-up of a pool and one segment again", allowed, "ms", "the bound");
 }
 
 }  // namespace
@@ -162,7 +157,7 @@ void measure_run(Reporter& out, int repeats) {
 int main(int argc, char** argv) {
   tutti::open_missing_standard_streams();
   return measuring_program(
-      argc, argv, "tutti-bench-recovery", "What a killed worker costs", [](Reporter& out, int repeats) {
+      argc, argv, "recovery", "What a killed worker costs", [](Rows& out, int repeats) {
         measure_handing_out(out, "fake worker (3 MB)", "{kind: fake, delay_ms: 1}", 0, repeats);
         measure_handing_out(out, "small-cnn worker", "{kind: small-cnn}", 0.2, repeats);
         measure_handing_out(out, "mlp worker of 1 GB", "{kind: mlp, layers: [16384, 13312, 10]}", 1.2, repeats);

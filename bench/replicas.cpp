@@ -71,18 +71,8 @@ class Load {
   std::vector<std::thread> threads_;
 };
 
-void add_row(Reporter& out, const std::string& name, std::vector<double> samples, const std::string& unit,
-             const std::string& aim) {
-  out.add({.bench = "replicas",
-           .name = name,
-           .unit = unit,
-           .higher_is_better = unit.empty(),
-           .samples = std::move(samples),
-           .aim = aim});
-}
-
 /// Two replicas over all images, and two separate workers with half of them each, in pairs.
-void measure_two(Reporter& out, int repeats) {
+void measure_two(Rows& out, int repeats) {
   Ensemble both(spec_on("{cpu:0: 1, cpu:1: 1}"));
   Ensemble first(spec_on("{cpu:0: 1}"));
   Ensemble second(spec_on("{cpu:1: 1}"));
@@ -105,13 +95,13 @@ void measure_two(Reporter& out, int repeats) {
     apart.push_back(side_by_side());
     ratio.push_back(apart.back() / together.back());
   }
-  add_row(out, "small-cnn, 8000 images: two workers side by side", apart, "s", "");
-  add_row(out, "... two replicas", together, "s", "");
-  add_row(out, "... speed of the replicas, of that of the workers", ratio, "", ">= 0.97");
+  out.add("small-cnn, 8000 images: two workers side by side", apart, "s", "");
+  out.add("... two replicas", together, "s", "");
+  out.add("... speed of the replicas, of that of the workers", ratio, "", ">= 0.97");
 }
 
 /// The core of one replica is shared with four busy threads, so that it gets about a fifth of it.
-void measure_slow(Reporter& out, int repeats) {
+void measure_slow(Rows& out, int repeats) {
   Ensemble both(spec_on("{cpu:0: 1, cpu:1: 1}"));
   Ensemble fast(spec_on("{cpu:0: 1}"));
   Ensemble slow(spec_on("{cpu:1: 1}"));
@@ -132,13 +122,13 @@ void measure_slow(Reporter& out, int repeats) {
     factor.push_back(slow_seconds / fast_seconds);
     costs.push_back((both_seconds / ideal - 1) * 100);
   }
-  add_row(out, "a slow replica: how much slower it is", factor, "times", "");
-  add_row(out, "... more than the split in proportion to speed", costs, "%", "<= 15");
-  add_row(out, "... of 80 segments taken over", taken, "segments", "");
+  out.add("a slow replica: how much slower it is", factor, "times", "");
+  out.add("... more than the split in proportion to speed", costs, "%", "<= 15");
+  out.add("... of 80 segments taken over", taken, "segments", "");
 }
 
 /// Kills a replica while it computes: until its segments are at its sister, and what that costs the whole run.
-void measure_death(Reporter& out, int repeats) {
+void measure_death(Rows& out, int repeats) {
   Ensemble ensemble(spec_on("{cpu:0: 1, cpu:1: 1}"));
   const auto all = pixels_of(8000);
   const Images images{std::span<const float>(all), kShape};
@@ -164,16 +154,16 @@ void measure_death(Reporter& out, int repeats) {
     while (ensemble.status().members[0].replicas[1].state != WorkerState::running)
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
-  add_row(out, "kill -9 of a replica until its segments are at the other", until, "ms", "");
-  add_row(out, "... costs the run", costs, "ms", "");
+  out.add("kill -9 of a replica until its segments are at the other", until, "ms", "");
+  out.add("... costs the run", costs, "ms", "");
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   tutti::open_missing_standard_streams();
-  return measuring_program(argc, argv, "tutti-bench-replicas", "What replicas are worth",
-                           [](Reporter& out, int repeats) {
+  return measuring_program(argc, argv, "replicas", "What replicas are worth",
+                           [](Rows& out, int repeats) {
                              measure_two(out, repeats);
                              measure_slow(out, repeats);
                              measure_death(out, repeats);
