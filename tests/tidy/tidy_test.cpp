@@ -126,7 +126,34 @@ TEST_CASE("a program opens its missing standard streams before anything else") {
     ++programs;
     CHECK_MESSAGE(first_line[1] == "  tutti::open_missing_standard_streams();", file.path);
   }
-  CHECK(programs == 12);
+  CHECK(programs == 13);
+}
+
+TEST_CASE("the functions that the architecture names are where it says") {
+  static const std::regex named("`(?:[A-Za-z_]+::)*([A-Za-z_]+)`\\s+\\(`([a-z_/]+\\.[ch]pp)`\\)");
+  const auto text_of = [](const std::string& path) {
+    const auto found = std::ranges::find(tree(), path, &File::path);
+    return found == tree().end() ? std::string() : found->text;
+  };
+  const std::string page = text_of("docs/architecture.md");
+  std::size_t functions = 0;
+  for (std::sregex_iterator one(page.begin(), page.end(), named), end; one != end; ++one) {
+    ++functions;
+    const std::string name = (*one)[1];
+    const std::string file = (*one)[2];
+    CHECK_MESSAGE(text_of(file).find(name + "(") != std::string::npos, name << " is not in " << file);
+  }
+  CHECK(functions > 60);
+}
+
+TEST_CASE("every decision is on the page that lists them") {
+  const auto list = std::ranges::find(tree(), "docs/decisions/README.md", &File::path);
+  REQUIRE(list != tree().end());
+  for (const File& file : tree()) {
+    const std::string name = file.path.substr(file.path.rfind('/') + 1);
+    if (file.path.starts_with("docs/decisions/") && name != "README.md")
+      CHECK_MESSAGE(list->text.find("](" + name + ")") != std::string::npos, file.path);
+  }
 }
 
 TEST_CASE("files and functions stay short") {
